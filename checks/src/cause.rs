@@ -1,0 +1,1163 @@
+//! Why a probe failed, and what passes today but will hurt.
+//!
+//! A [`Cause`] is named after what was observed, never after a guess at its
+//! origin: a dropped packet is [`Cause::NoAnswer`], not "firewall". Causes are
+//! layered (name, route, path, port, TLS, protocol, authentication, service);
+//! the sentence is written once, in `Display`, and the facts behind it travel
+//! to JSON as they are.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::net::icmp::Icmp;
+use crate::recognise::Spoken;
+
+/// The one reason a probe failed, with the facts an operator needs.
+///
+/// The kebab-case code of a variant is part of the JSON and JUnit formats and
+/// the heading of its remedy in `docs/causes.md`; a released code never changes.
+/// Strings that came from a peer are already escaped and bounded.
+#[derive(Clone, Debug, PartialEq, Serialize, thiserror::Error, strum::EnumDiscriminants)]
+#[strum_discriminants(
+    name(Code),
+    derive(strum::EnumIter, strum::IntoStaticStr, strum::EnumString, Hash, PartialOrd, Ord),
+    strum(serialize_all = "kebab-case"),
+    doc = "Stable name of a [`Cause`]; see `docs/causes.md`."
+)]
+#[serde(tag = "code", rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Cause {
+    // ---- name ----
+    /// The resolver says that the name does not exist.
+    #[error("the name {name} does not exist")]
+    NameNotFound {
+        /// The name asked for.
+        name: String,
+    },
+    /// The name exists and has no address.
+    #[error("the name {name} has no address")]
+    NameWithoutAddress {
+        /// The name asked for.
+        name: String,
+    },
+    /// The system resolver gave no verdict on the name.
+    #[error("{name} could not be resolved: {error}")]
+    ResolverFailed {
+        /// The name asked for.
+        name: String,
+        /// The resolver's own words.
+        error: String,
+    },
+
+    // ---- route: this host ----
+    /// Our own routing table has no usable route to the peer.
+    #[error("this host has no route to {to} ({route})")]
+    NoRoute {
+        /// The address that has no route.
+        to: IpAddr,
+        /// What the routing table says.
+        route: LocalRoute,
+    },
+    /// A firewall rule of this host keeps the packet from leaving.
+    #[error("this host's own firewall stops it ({how})")]
+    LocalFirewall {
+        /// Where it was going.
+        to: SocketAddr,
+        /// What gave it away.
+        how: LocalFirewallSign,
+    },
+    /// This host could not even try: descriptors, addresses, memory.
+    #[error("this host could not {action}: {error}")]
+    LocalError {
+        /// What was being done.
+        action: &'static str,
+        /// The operating system's words.
+        error: String,
+    },
+
+    // ---- path ----
+    /// The peer is on our own segment and nobody answers for its address.
+    #[error("{to} does not answer on this host's own network segment")]
+    NoNeighbour {
+        /// The address nobody answers for.
+        to: IpAddr,
+        /// How long the kernel asked.
+        waited: Millis,
+    },
+    /// A router says that it cannot reach the host.
+    #[error("{by} says the host {to} does not answer ({icmp})")]
+    HostUnreachable {
+        /// The address asked for.
+        to: IpAddr,
+        /// The device that said so.
+        by: IpAddr,
+        /// Its exact words.
+        icmp: Icmp,
+    },
+    /// A router says that it knows no way to that network.
+    #[error("{by} has no route to {to} ({icmp})")]
+    NetUnreachable {
+        /// The address asked for.
+        to: IpAddr,
+        /// The device that said so.
+        by: IpAddr,
+        /// Its exact words.
+        icmp: Icmp,
+    },
+    /// A device on the way rejects the packet.
+    #[error("rejected by {by} ({icmp})")]
+    PathRejected {
+        /// Where it was going.
+        to: SocketAddr,
+        /// The device that rejected it.
+        by: IpAddr,
+        /// Its exact words.
+        icmp: Icmp,
+    },
+    /// The target's own firewall rejects the packet.
+    #[error("rejected by the target's own firewall ({icmp})")]
+    TargetRejected {
+        /// The target, which is also who answered.
+        to: SocketAddr,
+        /// Its exact words.
+        icmp: Icmp,
+    },
+    /// The operating system reports a refusal without naming who refused.
+    #[error("refused on the way, by whom cannot be told from here ({error})")]
+    Unreachable {
+        /// Where it was going.
+        to: SocketAddr,
+        /// The operating system's words.
+        error: String,
+    },
+    /// Nothing came back.
+    #[error("no answer within {waited}")]
+    NoAnswer {
+        /// Who was asked.
+        to: SocketAddr,
+        /// What was being waited for.
+        phase: Phase,
+        /// How long.
+        waited: Millis,
+    },
+
+    // ---- port ----
+    /// The target itself says that nothing listens there.
+    #[error("nothing listens on {to}")]
+    PortClosed {
+        /// Address and port asked for.
+        to: SocketAddr,
+    },
+    /// Nothing on this host listens where the other side will connect to.
+    #[error("nothing listens on {transport} {port} here")]
+    NothingListens {
+        /// The transport that was looked at.
+        transport: Transport,
+        /// The port that was looked at.
+        port: u16,
+    },
+    /// Something listens, but only where nobody else can reach it.
+    #[error("{process} listens on loopback only ({address})")]
+    ListensOnLoopback {
+        /// Where it listens.
+        address: SocketAddr,
+        /// Who listens, as far as this user may see.
+        process: String,
+    },
+
+    // ---- conversation ----
+    /// The peer accepted the connection and said nothing.
+    #[error("connected, but it stays silent ({waited})")]
+    Silent {
+        /// Who was asked.
+        to: SocketAddr,
+        /// What was being waited for.
+        phase: Phase,
+        /// How long.
+        waited: Millis,
+    },
+    /// The peer accepted the connection and closed it before a whole answer.
+    #[error("connected, then closed by the peer after {received} bytes")]
+    HungUp {
+        /// Who was asked.
+        to: SocketAddr,
+        /// What was being waited for.
+        phase: Phase,
+        /// Bytes that had arrived.
+        received: usize,
+    },
+    /// The connection was reset after it had been accepted.
+    #[error("connected, then reset after {received} bytes")]
+    Reset {
+        /// Who was asked.
+        to: SocketAddr,
+        /// What was being waited for.
+        phase: Phase,
+        /// Bytes that had arrived.
+        received: usize,
+    },
+    /// The answer began and was not complete in time.
+    #[error("the answer was still incomplete after {waited} ({received} bytes)")]
+    Incomplete {
+        /// Who was asked.
+        to: SocketAddr,
+        /// What was being waited for.
+        phase: Phase,
+        /// Bytes that had arrived.
+        received: usize,
+        /// How long.
+        waited: Millis,
+    },
+    /// The answer does not end; reading stopped at the bound.
+    #[error("the answer does not end ({limit} bytes read)")]
+    Endless {
+        /// What was being waited for.
+        phase: Phase,
+        /// Bytes after which reading stopped.
+        limit: usize,
+        /// How the answer begins.
+        head: String,
+    },
+    /// Something else answers on this port.
+    #[error("{spoken} answers here, not {expected}")]
+    WrongService {
+        /// What should answer.
+        expected: &'static str,
+        /// What does.
+        spoken: Spoken,
+        /// How its answer begins.
+        head: String,
+    },
+    /// The peer answered, but not with what the protocol asks for.
+    #[error("expected {expected}, got {got}")]
+    BadReply {
+        /// What would have passed, as a noun phrase.
+        expected: &'static str,
+        /// What arrived instead; of raw bytes, at most 32.
+        got: String,
+    },
+
+    // ---- TLS ----
+    /// The certificate's last day has passed.
+    #[error("certificate expired on {not_after}")]
+    CertificateExpired {
+        /// Last moment of validity, RFC 3339.
+        not_after: String,
+        /// Whose certificate.
+        subject: String,
+    },
+    /// The certificate's first day is still to come (or our clock is wrong).
+    #[error("certificate is not valid before {not_before}")]
+    CertificateNotYetValid {
+        /// First moment of validity, RFC 3339.
+        not_before: String,
+        /// Whose certificate.
+        subject: String,
+    },
+    /// Signed by nobody this host trusts.
+    #[error("certificate issued by \"{issuer}\", whom this host does not trust")]
+    CertificateUnknownIssuer {
+        /// Who signed it.
+        issuer: String,
+        /// Whose certificate.
+        subject: String,
+    },
+    /// Signed by itself.
+    #[error("certificate is self-signed (\"{subject}\")")]
+    CertificateSelfSigned {
+        /// Whose certificate.
+        subject: String,
+    },
+    /// The server sent its own certificate without the one that signed it.
+    #[error("the server does not send the intermediate certificate \"{issuer}\"")]
+    CertificateIncompleteChain {
+        /// The missing link.
+        issuer: String,
+        /// Whose certificate.
+        subject: String,
+    },
+    /// The certificate is for other names.
+    #[error("certificate is not for {expected} but for {}", list(presented))]
+    CertificateWrongName {
+        /// The name asked for.
+        expected: String,
+        /// The names it has.
+        presented: Vec<String>,
+    },
+    /// The certificate was refused for another reason.
+    #[error("certificate refused: {reason}")]
+    CertificateInvalid {
+        /// The verifier's words.
+        reason: String,
+        /// Whose certificate.
+        subject: String,
+    },
+    /// No TLS version in common.
+    #[error("no TLS version in common (we speak 1.2 and 1.3; the peer: {peer})")]
+    TlsVersion {
+        /// What the peer said.
+        peer: String,
+    },
+    /// The peer ended the handshake with an alert.
+    #[error("TLS refused by the peer: {alert}")]
+    TlsRefused {
+        /// The peer's alert.
+        alert: String,
+    },
+    /// The peer closes when a TLS handshake begins.
+    #[error("port open, but closed by the peer when TLS begins")]
+    TlsClosed {
+        /// Who was asked.
+        to: SocketAddr,
+    },
+    /// The peer wants a certificate of ours.
+    #[error("the peer wants a client certificate")]
+    TlsClientCertificateWanted {
+        /// The peer's alert.
+        alert: String,
+    },
+    /// A plain-text protocol was expected and TLS is spoken.
+    #[error("TLS is spoken here, {expected} in plain text was expected")]
+    TlsUnexpected {
+        /// What should answer.
+        expected: &'static str,
+    },
+
+    // ---- NTP ----
+    /// The server answers and has no time to give.
+    #[error("server is not synchronised (stratum {stratum}, leap indicator {leap})")]
+    NtpUnsynchronised {
+        /// 0 or 16 mean: none.
+        stratum: u8,
+        /// 3 means: alarm, not synchronised.
+        leap: u8,
+        /// Reference id as the server sent it.
+        refid: String,
+    },
+    /// The server refuses to serve us (kiss-o'-death DENY, RSTR).
+    #[error("server refuses this client (kiss-o'-death {kiss})")]
+    NtpDenied {
+        /// The four letters.
+        kiss: String,
+    },
+    /// The server asks us to come less often (kiss-o'-death RATE).
+    #[error("server limits our rate (kiss-o'-death RATE)")]
+    NtpRateLimited,
+    /// Our clock and the server's differ too much.
+    #[error("this host's clock is {} (limit {limit_ms} ms)", skew(*.offset_ms))]
+    ClockOffset {
+        /// Server minus this host, milliseconds.
+        offset_ms: i64,
+        /// Largest difference that passes, milliseconds.
+        limit_ms: i64,
+    },
+
+    // ---- DNS ----
+    /// The server refuses to answer us.
+    #[error("the DNS server refuses to answer this host (REFUSED)")]
+    DnsRefused {
+        /// The name asked for.
+        question: String,
+    },
+    /// The server cannot find out.
+    #[error("the DNS server fails on {question} (SERVFAIL)")]
+    DnsServfail {
+        /// The name asked for.
+        question: String,
+    },
+    /// The server fails only because it validates signatures.
+    #[error("the DNS server fails to validate {question} (DNSSEC)")]
+    DnsValidation {
+        /// The name asked for.
+        question: String,
+    },
+    /// The server answers for its own zones only.
+    #[error("the DNS server is not a resolver (no recursion)")]
+    DnsNotRecursive {
+        /// The name asked for.
+        question: String,
+    },
+    /// The server resolves, but not the name this role needs.
+    #[error("the DNS server does not know {name} (NXDOMAIN)")]
+    DnsNameNotFound {
+        /// The name this role needs.
+        name: String,
+    },
+    /// The server answers over TCP and not over UDP.
+    #[error("the DNS server answers over TCP only; UDP: {udp}")]
+    DnsTcpOnly {
+        /// How UDP failed.
+        udp: String,
+    },
+    /// Any other response code.
+    #[error("the DNS server answers {rcode} for {question}")]
+    DnsFailed {
+        /// The response code's name.
+        rcode: String,
+        /// The name asked for.
+        question: String,
+    },
+
+    // ---- SMTP ----
+    /// The server greets with a permanent refusal.
+    #[error("the mail server refuses this host: {reply} {text}")]
+    SmtpRefused {
+        /// SMTP reply code.
+        reply: u16,
+        /// The server's words.
+        text: String,
+    },
+    /// The server is too busy or closing.
+    #[error("the mail server is not available now: {reply} {text}")]
+    SmtpUnavailable {
+        /// SMTP reply code.
+        reply: u16,
+        /// The server's words.
+        text: String,
+    },
+    /// A device on the way rewrites the conversation.
+    #[error("a device on the way masks the mail server's answers ({banner})")]
+    SmtpInspected {
+        /// The masked line.
+        banner: String,
+    },
+    /// EHLO and HELO were refused.
+    #[error("the mail server refuses our greeting: {reply} {text}")]
+    SmtpHelloRefused {
+        /// SMTP reply code.
+        reply: u16,
+        /// The server's words.
+        text: String,
+    },
+    /// STARTTLS is offered and does not work.
+    #[error("STARTTLS is offered but refused: {reply} {text}")]
+    SmtpStarttlsRefused {
+        /// SMTP reply code.
+        reply: u16,
+        /// The server's words.
+        text: String,
+    },
+    /// The test mail asked for was not accepted.
+    #[error("the test mail was refused: {text}")]
+    SmtpMailRefused {
+        /// The server's words.
+        text: String,
+    },
+
+    // ---- LDAP ----
+    /// Name or password refused (result 49).
+    #[error("the directory refuses the bind: {reason}")]
+    LdapBindRefused {
+        /// The reason in words; Active Directory's sub-code decoded.
+        reason: String,
+        /// Active Directory's sub-code, when there is one.
+        sub_code: Option<String>,
+    },
+    /// The directory wants signing or TLS before it talks (results 8, 13).
+    #[error("the directory wants TLS or signing first (result {result})")]
+    LdapProtectionRequired {
+        /// LDAP result code.
+        result: u32,
+        /// The server's words.
+        text: String,
+    },
+    /// Any other result that ends the bind.
+    #[error("the directory answers {result} ({name}) {text}")]
+    LdapRefused {
+        /// LDAP result code.
+        result: u32,
+        /// Its name in RFC 4511.
+        name: &'static str,
+        /// The server's words.
+        text: String,
+    },
+    /// StartTLS is offered and does not work.
+    #[error("StartTLS is offered but refused: result {result} {text}")]
+    LdapStarttlsRefused {
+        /// LDAP result code.
+        result: u32,
+        /// The server's words.
+        text: String,
+    },
+
+    // ---- HTTP and proxies ----
+    /// 401 or 403 from the host asked.
+    #[error("the web server refuses access ({status})")]
+    HttpForbidden {
+        /// HTTP status.
+        status: u16,
+    },
+    /// 404 from the host asked.
+    #[error("the web server has no such page (404 for {path})")]
+    HttpNotFound {
+        /// The path asked for.
+        path: String,
+    },
+    /// Any other 4xx.
+    #[error("the web server answers {status}")]
+    HttpStatus {
+        /// HTTP status.
+        status: u16,
+    },
+    /// 5xx.
+    #[error("the web server fails ({status})")]
+    HttpServerError {
+        /// HTTP status.
+        status: u16,
+    },
+    /// Something in between answers instead of the host asked.
+    #[error("a captive portal answers instead: it sends us to {location}")]
+    CaptivePortal {
+        /// Where it redirects to.
+        location: String,
+    },
+    /// 407: the proxy wants credentials, or refuses those given.
+    #[error("the proxy wants authentication (407){}", if *.given { ", and refuses the credentials given" } else { "" })]
+    ProxyAuthentication {
+        /// The proxy, without credentials.
+        proxy: String,
+        /// Were credentials sent?
+        given: bool,
+    },
+    /// The proxy answers, and says no to this destination.
+    #[error("the proxy {proxy} denies {destination} ({status})")]
+    ProxyDenied {
+        /// The proxy, without credentials.
+        proxy: String,
+        /// Where we wanted to go.
+        destination: String,
+        /// HTTP status.
+        status: u16,
+    },
+    /// The proxy answers, and could not reach the destination.
+    #[error("the proxy {proxy} cannot reach {destination} ({status})")]
+    ProxyCannotReach {
+        /// The proxy, without credentials.
+        proxy: String,
+        /// Where we wanted to go.
+        destination: String,
+        /// HTTP status.
+        status: u16,
+    },
+    /// The proxy itself could not be reached.
+    #[error("the proxy {proxy} is not usable: {reason}")]
+    ProxyUnreachable {
+        /// The proxy, without credentials.
+        proxy: String,
+        /// Why not: the sentence of the cause behind it.
+        reason: String,
+        /// That cause.
+        #[serde(skip)]
+        because: Box<Cause>,
+    },
+
+    // ---- ZMTP ----
+    /// ZMTP is spoken, with a security mechanism Gorgone does not use.
+    #[error("ZMTP {version} with mechanism {mechanism}; Gorgone uses NULL")]
+    ZmtpMechanism {
+        /// ZMTP version.
+        version: String,
+        /// The mechanism the peer insists on.
+        mechanism: String,
+    },
+    /// A ZeroMQ service, but not Gorgone.
+    #[error("a ZeroMQ {socket_type} named \"{identity}\" answers, not Gorgone")]
+    ZmtpOtherService {
+        /// Its socket type.
+        socket_type: String,
+        /// Its identity.
+        identity: String,
+    },
+    /// Gorgone answers on its own default port, not on the one asked.
+    #[error("Gorgone answers on port {found}, not on {asked}")]
+    GorgoneOnOtherPort {
+        /// The port asked.
+        asked: u16,
+        /// The port it was found on.
+        found: u16,
+        /// How the port asked failed.
+        because: String,
+    },
+
+    // ---- BBDO ----
+    /// The broker speaks BBDO 2 only.
+    #[error("the broker speaks BBDO {version}, which ended with Centreon 25.10")]
+    BbdoTwo {
+        /// Its version.
+        version: String,
+    },
+    /// The broker's major version is not ours.
+    #[error("the broker speaks BBDO {theirs}; this tool and current pollers speak {ours}")]
+    BbdoMajor {
+        /// Our version.
+        ours: String,
+        /// Its version.
+        theirs: String,
+    },
+    /// TLS from the first byte, where BBDO negotiates it inside.
+    #[error("a TLS listener answers{}; BBDO over TCP negotiates TLS inside", if *.grpc { " (HTTP/2: BBDO over gRPC with TLS)" } else { "" })]
+    BbdoTls {
+        /// Does it also agree on HTTP/2, as the gRPC transport does?
+        grpc: bool,
+    },
+
+    // ---- SSH ----
+    /// The server drops us before identifying itself.
+    #[error("the SSH server refuses this host for now: {text}")]
+    SshRefused {
+        /// Its words.
+        text: String,
+    },
+
+    // ---- SNMP ----
+    /// The agent is there and does not answer this community.
+    #[error("the agent is there, but does not answer this community")]
+    SnmpCommunity {
+        /// `1` or `2c`.
+        version: &'static str,
+    },
+    /// Neither discovery nor a question was answered, and no credentials were given.
+    #[error("nothing answers; cannot be told from here")]
+    SnmpSilent {
+        /// Who was asked.
+        to: SocketAddr,
+        /// How long.
+        waited: Millis,
+    },
+    /// The agent does not know this user.
+    #[error("the agent does not know the user \"{user}\"")]
+    SnmpUnknownUser {
+        /// The user asked with.
+        user: String,
+    },
+    /// Wrong authentication password or algorithm.
+    #[error("the agent refuses the authentication of \"{user}\" (wrong password or algorithm)")]
+    SnmpWrongDigest {
+        /// The user asked with.
+        user: String,
+    },
+    /// The user exists and has not the level asked for.
+    #[error("the agent does not offer the security level {level} to \"{user}\"")]
+    SnmpSecurityLevel {
+        /// The user asked with.
+        user: String,
+        /// The level asked for.
+        level: &'static str,
+    },
+    /// The agent's clock of boots and time disagrees with ours.
+    #[error("the agent rejects our time window (boots {boots}, time {time})")]
+    SnmpTimeWindow {
+        /// Its boots.
+        boots: u32,
+        /// Its seconds since boot.
+        time: u32,
+    },
+    /// Wrong privacy password or algorithm.
+    #[error("the agent cannot decrypt for \"{user}\" (wrong privacy password or algorithm)")]
+    SnmpDecryption {
+        /// The user asked with.
+        user: String,
+    },
+    /// The user is known and may not read.
+    #[error("the agent does not let \"{user}\" read (authorizationError)")]
+    SnmpAuthorization {
+        /// The user asked with.
+        user: String,
+    },
+    /// The agent answers, and shows nothing of the system group.
+    #[error("the agent answers, but its view hides the system group")]
+    SnmpView,
+
+    // ---- NSClient++ ----
+    /// NSClient++ is there and does not serve this address.
+    #[error("NSClient++ does not allow this host (allowed hosts)")]
+    NsclientNotAllowed {
+        /// Its words.
+        body: String,
+    },
+    /// NSClient++ refuses the password given.
+    #[error("NSClient++ refuses the password given")]
+    NsclientLogin {
+        /// Its words.
+        body: String,
+    },
+
+    // ---- databases ----
+    /// The database refuses this client address.
+    #[error("the database refuses this host: {error_code} {text}")]
+    DatabaseHostRefused {
+        /// The database's error code.
+        error_code: String,
+        /// Its words.
+        text: String,
+    },
+    /// The database greets with an error.
+    #[error("the database answers with an error: {error_code} {text}")]
+    DatabaseError {
+        /// The database's error code.
+        error_code: String,
+        /// Its words.
+        text: String,
+    },
+
+    // ---- ourselves ----
+    /// The probe itself broke. Ours to mend.
+    #[error("the probe itself broke: {message}")]
+    ProbePanicked {
+        /// What the panic said.
+        message: String,
+    },
+    /// The run was interrupted before this step was finished.
+    #[error("interrupted before it was finished")]
+    Interrupted,
+}
+
+/// Something that passes today and will hurt.
+#[derive(Clone, Debug, PartialEq, Serialize, thiserror::Error, strum::EnumDiscriminants)]
+#[strum_discriminants(
+    name(ConcernCode),
+    derive(strum::EnumIter, strum::IntoStaticStr, strum::EnumString, Hash, PartialOrd, Ord),
+    strum(serialize_all = "kebab-case"),
+    doc = "Stable name of a [`Concern`]; see `docs/causes.md`."
+)]
+#[serde(tag = "code", rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Concern {
+    /// The path is open and nothing listens yet, before installation.
+    #[error("path open; nothing listens yet")]
+    PathOpen {
+        /// What the step would be after installation.
+        #[serde(skip)]
+        cause: Box<Cause>,
+    },
+    /// Some addresses of the name work and some do not.
+    #[error("{} of {of} addresses fail: {}", failed.len(), list(failed))]
+    SomeAddressesFail {
+        /// Each failing address with its sentence.
+        failed: Vec<String>,
+        /// How many addresses the name has.
+        of: usize,
+    },
+    /// The certificate ends soon.
+    #[error("certificate ends in {days} days ({not_after})")]
+    CertificateEndsSoon {
+        /// Whole days left.
+        days: i64,
+        /// Last moment of validity, RFC 3339.
+        not_after: String,
+    },
+    /// The certificate cannot be verified, and this flow's clients usually do not.
+    #[error("certificate not trusted: {reason}")]
+    CertificateUnverified {
+        /// The sentence of the cause it would be elsewhere.
+        reason: String,
+    },
+    /// The answer came only after asking again.
+    #[error("answered only at try {tries}: packets are lost or limited")]
+    PacketLoss {
+        /// How often it was asked.
+        tries: usize,
+    },
+    /// The time server is far from a good clock.
+    #[error("time source is weak: {reason}")]
+    NtpWeakSource {
+        /// In words, with the number.
+        reason: String,
+    },
+    /// DNS over TCP does not work.
+    #[error("TCP 53 does not answer ({reason}): large answers will fail")]
+    DnsUdpOnly {
+        /// The sentence of the cause behind it.
+        reason: String,
+    },
+    /// Something on the way cannot carry EDNS.
+    #[error("answers only without EDNS: a device on the way drops the option")]
+    DnsWithoutEdns,
+    /// No STARTTLS.
+    #[error("no STARTTLS: mail travels in plain text")]
+    SmtpNoStarttls,
+    /// The greeting came late.
+    #[error("the mail server greets after {seconds:.1} s only")]
+    SmtpSlowGreeting {
+        /// Seconds until the whole greeting was there.
+        seconds: f64,
+    },
+    /// Neither TLS nor StartTLS.
+    #[error("no StartTLS: passwords travel in plain text")]
+    LdapNoStarttls,
+    /// The directory answers everything but lets nobody look without a bind.
+    #[error("works, but without credentials nothing more could be tested")]
+    LdapNotBound,
+    /// The broker's gRPC transport.
+    #[error("the broker speaks gRPC here; the poller's output must too")]
+    BbdoGrpc,
+    /// The broker took long to answer.
+    #[error("the broker took {seconds:.1} s: something connects to it without speaking")]
+    BbdoSlow {
+        /// Seconds until its answer.
+        seconds: f64,
+    },
+    /// BBDO 2 still answers.
+    #[error("the broker is configured for BBDO {version}, deprecated since 25.10")]
+    BbdoOld {
+        /// Its version.
+        version: String,
+    },
+    /// The agent's view is small.
+    #[error("the agent's view lacks parts of the system group")]
+    SnmpSmallView,
+    /// Reachability was shown, the credentials were not tested.
+    #[error("agent reached; no community or user given, so reading was not tested")]
+    SnmpNotRead,
+    /// NSClient++ was reached, its password was not tested.
+    #[error("NSClient++ wants a password for more; none given")]
+    NsclientNotRead,
+    /// The server asks for TLS and we did not get past its greeting.
+    #[error("the server accepts only encrypted connections")]
+    TlsRequired,
+}
+
+/// Who has to act. Decides whom the report tells the reader to call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Owner {
+    /// The administrator of the machine preflight runs on.
+    ThisHost,
+    /// The network team; the device, when it named itself.
+    Network {
+        /// The device that said no.
+        device: Option<IpAddr>,
+    },
+    /// The administrator of the peer.
+    FarSide,
+    /// Nobody: there is nothing to repair.
+    Nobody,
+}
+
+/// The layer a cause belongs to, lowest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, strum::Display)]
+#[serde(rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
+pub enum Layer {
+    /// The probe or this host's resources.
+    Host,
+    /// Name resolution.
+    Name,
+    /// This host's routing table and firewall.
+    Route,
+    /// Devices between this host and the peer.
+    Path,
+    /// The peer's port.
+    Port,
+    /// TLS.
+    Tls,
+    /// The protocol.
+    Protocol,
+    /// Credentials and access lists.
+    Authentication,
+    /// The service behind the protocol.
+    Service,
+}
+
+/// What a step was waiting for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, strum::Display)]
+#[serde(rename_all = "kebab-case")]
+#[strum(serialize_all = "lowercase")]
+pub enum Phase {
+    /// The addresses of a name.
+    Resolve,
+    /// The TCP handshake.
+    Connect,
+    /// The TLS handshake.
+    Tls,
+    /// The peer's first words.
+    Greeting,
+    /// The answer to a question of ours.
+    Reply,
+}
+
+/// TCP or UDP.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, serde::Deserialize, strum::Display,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum Transport {
+    /// TCP.
+    #[strum(serialize = "TCP")]
+    Tcp,
+    /// UDP.
+    #[strum(serialize = "UDP")]
+    Udp,
+}
+
+impl Transport {
+    /// `tcp` or `udp`, as in `10.0.0.5:53/udp`.
+    #[must_use]
+    pub fn lower(self) -> &'static str {
+        match self {
+            Self::Tcp => "tcp",
+            Self::Udp => "udp",
+        }
+    }
+}
+
+/// What our own routing table says about an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, strum::Display)]
+#[serde(rename_all = "kebab-case")]
+pub enum LocalRoute {
+    /// No entry, and no default route.
+    #[strum(serialize = "no entry and no default route")]
+    Missing,
+    /// An entry of type `unreachable`.
+    #[strum(serialize = "an \"unreachable\" entry")]
+    Unreachable,
+    /// An entry of type `prohibit`.
+    #[strum(serialize = "a \"prohibit\" entry")]
+    Prohibit,
+    /// An entry of type `blackhole`.
+    #[strum(serialize = "a \"blackhole\" entry")]
+    Blackhole,
+}
+
+/// What gave a local firewall away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, strum::Display)]
+#[serde(rename_all = "kebab-case")]
+pub enum LocalFirewallSign {
+    /// The kernel refused to send.
+    #[strum(serialize = "sending is not permitted")]
+    NotPermitted,
+    /// A refusal came at once from our own address.
+    #[strum(serialize = "a REJECT rule of this host answered")]
+    OwnReject,
+    /// Every SYN was dropped before it left (TCP_INFO).
+    #[strum(serialize = "no packet left this host")]
+    OutputDrop,
+}
+
+/// A duration that prints as a human would say it and serialises in ms.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Millis(pub Duration);
+
+impl std::fmt::Display for Millis {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let seconds = self.0.as_secs_f64();
+        if seconds >= 1.0 {
+            write!(out, "{seconds:.1} s")
+        } else if seconds >= 0.01 {
+            write!(out, "{:.0} ms", seconds * 1e3)
+        } else {
+            write!(out, "{:.1} ms", seconds * 1e3)
+        }
+    }
+}
+
+impl Serialize for Millis {
+    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        // Three decimals: a LAN answers in fractions of a millisecond.
+        to.serialize_f64((self.0.as_secs_f64() * 1e6).round() / 1e3)
+    }
+}
+
+impl Cause {
+    /// Name used in reports and in `docs/causes.md`.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        Code::from(self).into()
+    }
+
+    /// Who has to act.
+    #[must_use]
+    pub fn owner(&self) -> Owner {
+        match self {
+            Self::NameNotFound { .. }
+            | Self::NameWithoutAddress { .. }
+            | Self::ResolverFailed { .. }
+            | Self::NoRoute { .. }
+            | Self::LocalFirewall { .. }
+            | Self::LocalError { .. }
+            | Self::NothingListens { .. }
+            | Self::ListensOnLoopback { .. }
+            | Self::ClockOffset { .. }
+            | Self::CertificateUnknownIssuer { .. }
+            | Self::SnmpUnknownUser { .. }
+            | Self::SnmpWrongDigest { .. }
+            | Self::SnmpDecryption { .. }
+            | Self::ProxyAuthentication { .. }
+            | Self::LdapBindRefused { .. }
+            | Self::NsclientLogin { .. }
+            | Self::GorgoneOnOtherPort { .. } => Owner::ThisHost,
+            Self::HostUnreachable { by, .. }
+            | Self::NetUnreachable { by, .. }
+            | Self::PathRejected { by, .. } => Owner::Network { device: Some(*by) },
+            Self::Unreachable { .. }
+            | Self::NoAnswer { .. }
+            | Self::SmtpInspected { .. }
+            | Self::CaptivePortal { .. }
+            | Self::ProxyDenied { .. }
+            | Self::ProxyCannotReach { .. }
+            | Self::DnsTcpOnly { .. }
+            | Self::SnmpSilent { .. } => Owner::Network { device: None },
+            Self::ProxyUnreachable { because, .. } => because.owner(),
+            Self::ProbePanicked { .. } | Self::Interrupted => Owner::Nobody,
+            _ => Owner::FarSide,
+        }
+    }
+
+    /// The layer this cause belongs to.
+    #[must_use]
+    pub fn layer(&self) -> Layer {
+        match self {
+            Self::ProbePanicked { .. } | Self::Interrupted | Self::LocalError { .. } => Layer::Host,
+            Self::NameNotFound { .. }
+            | Self::NameWithoutAddress { .. }
+            | Self::ResolverFailed { .. } => Layer::Name,
+            Self::NoRoute { .. } | Self::LocalFirewall { .. } => Layer::Route,
+            Self::NoNeighbour { .. }
+            | Self::HostUnreachable { .. }
+            | Self::NetUnreachable { .. }
+            | Self::PathRejected { .. }
+            | Self::TargetRejected { .. }
+            | Self::Unreachable { .. }
+            | Self::NoAnswer { .. }
+            | Self::SnmpSilent { .. } => Layer::Path,
+            Self::PortClosed { .. }
+            | Self::NothingListens { .. }
+            | Self::ListensOnLoopback { .. } => Layer::Port,
+            Self::CertificateExpired { .. }
+            | Self::CertificateNotYetValid { .. }
+            | Self::CertificateUnknownIssuer { .. }
+            | Self::CertificateSelfSigned { .. }
+            | Self::CertificateIncompleteChain { .. }
+            | Self::CertificateWrongName { .. }
+            | Self::CertificateInvalid { .. }
+            | Self::TlsVersion { .. }
+            | Self::TlsRefused { .. }
+            | Self::TlsClosed { .. }
+            | Self::TlsClientCertificateWanted { .. }
+            | Self::TlsUnexpected { .. }
+            | Self::BbdoTls { .. } => Layer::Tls,
+            Self::ProxyUnreachable { because, .. } => because.layer(),
+            Self::NtpDenied { .. }
+            | Self::DnsRefused { .. }
+            | Self::SmtpRefused { .. }
+            | Self::LdapBindRefused { .. }
+            | Self::LdapProtectionRequired { .. }
+            | Self::ProxyAuthentication { .. }
+            | Self::ProxyDenied { .. }
+            | Self::HttpForbidden { .. }
+            | Self::SnmpCommunity { .. }
+            | Self::SnmpUnknownUser { .. }
+            | Self::SnmpWrongDigest { .. }
+            | Self::SnmpSecurityLevel { .. }
+            | Self::SnmpDecryption { .. }
+            | Self::SnmpAuthorization { .. }
+            | Self::NsclientNotAllowed { .. }
+            | Self::NsclientLogin { .. }
+            | Self::DatabaseHostRefused { .. } => Layer::Authentication,
+            Self::NtpUnsynchronised { .. }
+            | Self::ClockOffset { .. }
+            | Self::DnsServfail { .. }
+            | Self::DnsValidation { .. }
+            | Self::DnsNotRecursive { .. }
+            | Self::DnsNameNotFound { .. }
+            | Self::SmtpUnavailable { .. }
+            | Self::SmtpMailRefused { .. }
+            | Self::HttpNotFound { .. }
+            | Self::HttpServerError { .. }
+            | Self::ProxyCannotReach { .. }
+            | Self::SnmpView
+            | Self::DatabaseError { .. } => Layer::Service,
+            _ => Layer::Protocol,
+        }
+    }
+
+    /// Cannot be told from this side: the outcome is `unknown`, not `fail`.
+    #[must_use]
+    pub fn is_inconclusive(&self) -> bool {
+        matches!(self, Self::SnmpSilent { .. } | Self::ProbePanicked { .. } | Self::Interrupted)
+    }
+
+    /// The target itself says that nothing listens: the path to it is open.
+    ///
+    /// Before installation that is what a good network looks like.
+    #[must_use]
+    pub fn is_path_open(&self) -> bool {
+        matches!(self, Self::PortClosed { .. } | Self::NothingListens { .. })
+    }
+
+    /// `expected` was not in `bytes`; keeps the first 32 of them, escaped.
+    pub(crate) fn bad_reply(expected: &'static str, bytes: &[u8]) -> Self {
+        Self::BadReply { expected, got: crate::wire::head(bytes) }
+    }
+}
+
+impl Concern {
+    /// Name used in reports and in `docs/causes.md`.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        ConcernCode::from(self).into()
+    }
+}
+
+/// Names in a sentence: at most four, then how many more.
+fn list(names: &[String]) -> String {
+    const SHOWN: usize = 4;
+    match names.len() {
+        0 => "nothing".to_owned(),
+        n if n <= SHOWN => names.join(", "),
+        n => {
+            let shown: Vec<&str> = names.iter().take(SHOWN).map(String::as_str).collect();
+            format!("{} and {} more", shown.join(", "), n - SHOWN)
+        }
+    }
+}
+
+/// "3599.9 s behind" or "12 ms ahead", from server minus this host.
+fn skew(offset_ms: i64) -> String {
+    let side = if offset_ms < 0 { "ahead" } else { "behind" };
+    let amount = offset_ms.unsigned_abs();
+    if amount < 10_000 {
+        format!("{amount} ms {side}")
+    } else {
+        format!("{}.{} s {side}", amount / 1_000, amount % 1_000 / 100)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn skew_says_which_way_and_how_much() {
+        let ahead = Cause::ClockOffset { offset_ms: -612, limit_ms: 500 };
+        assert_eq!(ahead.to_string(), "this host's clock is 612 ms ahead (limit 500 ms)");
+        let behind = Cause::ClockOffset { offset_ms: 3_599_990, limit_ms: 500 };
+        assert_eq!(behind.to_string(), "this host's clock is 3599.9 s behind (limit 500 ms)");
+    }
+
+    #[test]
+    fn only_the_targets_own_no_counts_as_path_open() {
+        let to = ([192, 0, 2, 1], 5669).into();
+        let icmp = Icmp::V4 { kind: 3, code: 13 };
+        assert!(Cause::PortClosed { to }.is_path_open());
+        assert!(!Cause::TargetRejected { to, icmp }.is_path_open());
+        assert!(!Cause::PathRejected { to, by: [192, 0, 2, 9].into(), icmp }.is_path_open());
+    }
+
+    #[test]
+    fn the_device_that_said_no_is_the_networks() {
+        let by = IpAddr::from([10, 9, 0, 1]);
+        let cause = Cause::PathRejected {
+            to: ([192, 0, 2, 1], 5669).into(),
+            by,
+            icmp: Icmp::V4 { kind: 3, code: 13 },
+        };
+        assert_eq!(cause.owner(), Owner::Network { device: Some(by) });
+        assert_eq!(
+            cause.to_string(),
+            "rejected by 10.9.0.1 (ICMP 3/13, administratively prohibited)"
+        );
+    }
+}

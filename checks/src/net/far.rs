@@ -1,0 +1,123 @@
+//! The far side's end of a conversation, for the responders.
+
+use std::io;
+use std::sync::Arc;
+
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio_rustls::TlsAcceptor;
+
+/// Any transport a conversation can run over.
+pub trait Io: AsyncRead + AsyncWrite + Unpin + Send {}
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Io for T {}
+
+/// One accepted connection, as a responder sees it.
+///
+/// Its caller bounds the whole conversation in time; every read here is bounded
+/// in bytes.
+pub struct FarStream {
+    io: Box<dyn Io>,
+    tls: Option<Arc<rustls::ServerConfig>>,
+    unread: Vec<u8>,
+}
+
+impl std::fmt::Debug for FarStream {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(out, "FarStream ({} unread)", self.unread.len())
+    }
+}
+
+impl FarStream {
+    /// A conversation over `io`; `tls` is what [`FarStream::secure`] presents.
+    #[must_use]
+    pub fn new(io: Box<dyn Io>, tls: Option<Arc<rustls::ServerConfig>>) -> Self {
+        Self { io, tls, unread: Vec::new() }
+    }
+
+    /// Can TLS be offered?
+    #[must_use]
+    pub fn has_tls(&self) -> bool {
+        self.tls.is_some()
+    }
+
+    /// Goes on inside TLS.
+    ///
+    /// # Errors
+    ///
+    /// When there is no certificate to present, or the handshake fails.
+    pub async fn secure(self) -> io::Result<Self> {
+        let config =
+            self.tls.clone().ok_or_else(|| io::Error::other("no certificate to present"))?;
+        let io = TlsAcceptor::from(config).accept(self.io).await?;
+        Ok(Self::new(Box::new(io), self.tls))
+    }
+
+    /// Sends all of `bytes`.
+    ///
+    /// # Errors
+    ///
+    /// When the client is gone.
+    pub async fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.io.write_all(bytes).await?;
+        self.io.flush().await
+    }
+
+    /// Reads exactly `length` bytes.
+    ///
+    /// # Errors
+    ///
+    /// When the client hangs up before.
+    pub async fn exactly(&mut self, length: usize) -> io::Result<Vec<u8>> {
+        while self.unread.len() < length {
+            self.fill().await?;
+        }
+        Ok(self.unread.drain(..length).collect())
+    }
+
+    /// Reads up to and including the next line feed, at most `limit` bytes.
+    ///
+    /// # Errors
+    ///
+    /// When the client hangs up before, or the line is longer.
+    pub async fn line(&mut self, limit: usize) -> io::Result<Vec<u8>> {
+        loop {
+            if let Some(at) = self.unread.iter().position(|&byte| byte == b'\n') {
+                return Ok(self.unread.drain(..=at).collect());
+            }
+            if self.unread.len() >= limit {
+                return Err(io::Error::other("the line does not end"));
+            }
+            self.fill().await?;
+        }
+    }
+
+    /// Waits until the client hangs up, dropping what it says.
+    ///
+    /// # Errors
+    ///
+    /// When the connection breaks instead.
+    pub async fn until_closed(&mut self) -> io::Result<()> {
+        let mut chunk = [0; 512];
+        while self.io.read(&mut chunk).await? > 0 {}
+        Ok(())
+    }
+
+    /// Ends our side.
+    ///
+    /// # Errors
+    ///
+    /// When the client is gone.
+    pub async fn close(mut self) -> io::Result<()> {
+        self.io.shutdown().await
+    }
+
+    async fn fill(&mut self) -> io::Result<()> {
+        let mut chunk = [0; 2048];
+        match self.io.read(&mut chunk).await? {
+            0 => Err(io::ErrorKind::UnexpectedEof.into()),
+            length => {
+                self.unread.extend(chunk.iter().take(length));
+                Ok(())
+            }
+        }
+    }
+}

@@ -1,0 +1,259 @@
+//! ICMP refusals, read from the kernel's error queue without privileges.
+//!
+//! `IP_RECVERR` and `IPV6_RECVERR` keep what `connect` and `send` throw away:
+//! type, code, and the address of the device that refused.
+//! Reference: `ip(7)`, RFC 792, RFC 1812 §5.2.7, RFC 4443 §3.1.
+
+use std::io::IoSliceMut;
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::{AsFd, AsRawFd};
+
+use nix::sys::socket::{ControlMessageOwned, MsgFlags, SockaddrIn, SockaddrIn6, recvmsg};
+use nix::sys::socket::{setsockopt, sockopt};
+use serde::Serialize;
+
+use crate::cause::{Cause, LocalFirewallSign, Millis};
+
+/// An ICMP message, as the kernel passed it on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "version")]
+pub enum Icmp {
+    /// ICMP for IPv4.
+    #[serde(rename = "4")]
+    V4 {
+        /// Type.
+        kind: u8,
+        /// Code.
+        code: u8,
+    },
+    /// ICMPv6.
+    #[serde(rename = "6")]
+    V6 {
+        /// Type.
+        kind: u8,
+        /// Code.
+        code: u8,
+    },
+}
+
+/// What an ICMP message means for the packet it answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Meaning {
+    /// No route to the network.
+    NoRoute,
+    /// The host does not answer.
+    HostDown,
+    /// Nothing listens, or a rule that says so.
+    PortUnreachable,
+    /// A rule forbids it.
+    Prohibited,
+    /// The hop limit ran out: a hop names itself.
+    HopLimit,
+    /// Too large for a link on the way.
+    TooBig,
+    /// Anything else.
+    Other,
+}
+
+impl Icmp {
+    pub(crate) fn meaning(self) -> Meaning {
+        match self {
+            Self::V4 { kind: 3, code } => match code {
+                0 | 5 | 6 | 11 => Meaning::NoRoute,
+                1 | 7 | 12 => Meaning::HostDown,
+                3 => Meaning::PortUnreachable,
+                4 => Meaning::TooBig,
+                2 | 9 | 10 | 13 => Meaning::Prohibited,
+                _ => Meaning::Other,
+            },
+            Self::V6 { kind: 1, code } => match code {
+                0 => Meaning::NoRoute,
+                3 => Meaning::HostDown,
+                4 => Meaning::PortUnreachable,
+                1 | 5 | 6 => Meaning::Prohibited,
+                _ => Meaning::Other,
+            },
+            Self::V4 { kind: 11, .. } | Self::V6 { kind: 3, .. } => Meaning::HopLimit,
+            Self::V6 { kind: 2, .. } => Meaning::TooBig,
+            _ => Meaning::Other,
+        }
+    }
+
+    fn words(self) -> Option<&'static str> {
+        Some(match self {
+            Self::V4 { kind: 3, code: 0 } => "network unreachable",
+            Self::V4 { kind: 3, code: 1 } => "host unreachable",
+            Self::V4 { kind: 3, code: 2 } => "protocol unreachable",
+            Self::V4 { kind: 3, code: 3 } | Self::V6 { kind: 1, code: 4 } => "port unreachable",
+            Self::V4 { kind: 3, code: 9 } => "network administratively prohibited",
+            Self::V4 { kind: 3, code: 10 } => "host administratively prohibited",
+            Self::V4 { kind: 3, code: 13 } | Self::V6 { kind: 1, code: 1 } => {
+                "administratively prohibited"
+            }
+            Self::V6 { kind: 1, code: 0 } => "no route",
+            Self::V6 { kind: 1, code: 3 } => "address unreachable",
+            Self::V6 { kind: 1, code: 5 } => "source address failed policy",
+            Self::V6 { kind: 1, code: 6 } => "reject route",
+            Self::V4 { kind: 11, .. } | Self::V6 { kind: 3, .. } => "hop limit exceeded",
+            Self::V4 { kind: 3, code: 4 } | Self::V6 { kind: 2, .. } => "packet too big",
+            _ => return None,
+        })
+    }
+}
+
+impl std::fmt::Display for Icmp {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (name, kind, code) = match self {
+            Self::V4 { kind, code } => ("ICMP", kind, code),
+            Self::V6 { kind, code } => ("ICMPv6", kind, code),
+        };
+        write!(out, "{name} {kind}/{code}")?;
+        self.words().map_or(Ok(()), |words| write!(out, ", {words}"))
+    }
+}
+
+/// One entry of the error queue: a device refused a packet of ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Refusal {
+    /// What it said.
+    pub(crate) icmp: Icmp,
+    /// The device.
+    pub(crate) by: IpAddr,
+}
+
+impl Refusal {
+    /// The verdict table of refusals: who said no decides what it means.
+    ///
+    /// `own` is the address we send from; `waited` tells a refused neighbour
+    /// look-up (three seconds, from our own address) from a REJECT rule (at once).
+    pub(crate) fn cause(
+        self,
+        to: SocketAddr,
+        own: Option<IpAddr>,
+        waited: Millis,
+        is_udp: bool,
+    ) -> Cause {
+        let Self { icmp, by } = self;
+        if Some(by) == own && by != to.ip() {
+            return match icmp.meaning() {
+                Meaning::HostDown => Cause::NoNeighbour { to: to.ip(), waited },
+                _ => Cause::LocalFirewall { to, how: LocalFirewallSign::OwnReject },
+            };
+        }
+        let is_target = by == to.ip();
+        match icmp.meaning() {
+            // A closed UDP port says so by ICMP; a closed TCP port never does.
+            Meaning::PortUnreachable if is_target && is_udp => Cause::PortClosed { to },
+            _ if is_target => Cause::TargetRejected { to, icmp },
+            Meaning::HostDown => Cause::HostUnreachable { to: to.ip(), by, icmp },
+            Meaning::NoRoute => Cause::NetUnreachable { to: to.ip(), by, icmp },
+            _ => Cause::PathRejected { to, by, icmp },
+        }
+    }
+}
+
+/// Asks the kernel to keep refusals of this socket.
+pub(crate) fn keep_refusals(socket: &impl AsFd, of: SocketAddr, on: bool) -> nix::Result<()> {
+    match of {
+        SocketAddr::V4(_) => setsockopt(socket, sockopt::Ipv4RecvErr, &on),
+        SocketAddr::V6(_) => setsockopt(socket, sockopt::Ipv6RecvErr, &on),
+    }
+}
+
+/// Takes the oldest refusal off the socket's error queue, if there is one.
+pub(crate) fn next_refusal(socket: &impl AsFd, of: SocketAddr) -> Option<Refusal> {
+    // An entry that is none of ICMP's (a local EMSGSIZE) is passed over.
+    const ENTRIES: usize = 16;
+    (0..ENTRIES).find_map(|_| match of {
+        SocketAddr::V4(_) => entry_v4(socket),
+        SocketAddr::V6(_) => entry_v6(socket),
+    })?
+}
+
+/// `None`: the queue is empty or the entry no ICMP; the caller looks again.
+fn entry_v4(socket: &impl AsFd) -> Option<Option<Refusal>> {
+    let mut payload = [0; 512];
+    let mut slices = [IoSliceMut::new(&mut payload)];
+    let mut space = nix::cmsg_space!(libc::sock_extended_err, libc::sockaddr_in);
+    let flags = MsgFlags::MSG_ERRQUEUE | MsgFlags::MSG_DONTWAIT;
+    let fd = socket.as_fd().as_raw_fd();
+    let Ok(message) = recvmsg::<SockaddrIn>(fd, &mut slices, Some(&mut space), flags) else {
+        return Some(None);
+    };
+    message.cmsgs().ok()?.find_map(|control| match control {
+        ControlMessageOwned::Ipv4RecvErr(error, Some(by)) if error.ee_origin == ORIGIN_ICMP => {
+            Some(Some(Refusal {
+                icmp: Icmp::V4 { kind: error.ee_type, code: error.ee_code },
+                by: SockaddrIn::from(by).ip().into(),
+            }))
+        }
+        _ => None,
+    })
+}
+
+fn entry_v6(socket: &impl AsFd) -> Option<Option<Refusal>> {
+    let mut payload = [0; 512];
+    let mut slices = [IoSliceMut::new(&mut payload)];
+    let mut space = nix::cmsg_space!(libc::sock_extended_err, libc::sockaddr_in6);
+    let flags = MsgFlags::MSG_ERRQUEUE | MsgFlags::MSG_DONTWAIT;
+    let fd = socket.as_fd().as_raw_fd();
+    let Ok(message) = recvmsg::<SockaddrIn6>(fd, &mut slices, Some(&mut space), flags) else {
+        return Some(None);
+    };
+    message.cmsgs().ok()?.find_map(|control| match control {
+        ControlMessageOwned::Ipv6RecvErr(error, Some(by)) if error.ee_origin == ORIGIN_ICMPV6 => {
+            Some(Some(Refusal {
+                icmp: Icmp::V6 { kind: error.ee_type, code: error.ee_code },
+                by: SockaddrIn6::from(by).ip().into(),
+            }))
+        }
+        _ => None,
+    })
+}
+
+const ORIGIN_ICMP: u8 = 2;
+const ORIGIN_ICMPV6: u8 = 3;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cause::Code;
+    use std::time::Duration;
+
+    const OWN: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 2, 0, 7));
+    const ROUTER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 9, 0, 1));
+
+    fn verdict(by: IpAddr, kind: u8, code: u8, is_udp: bool) -> Code {
+        let to = ([10, 0, 0, 5], 161).into();
+        let refusal = Refusal { icmp: Icmp::V4 { kind, code }, by };
+        Code::from(&refusal.cause(to, Some(OWN), Millis(Duration::from_secs(3)), is_udp))
+    }
+
+    #[test]
+    fn who_said_no_decides_what_it_means() {
+        let target = IpAddr::from([10, 0, 0, 5]);
+        for (by, code, is_udp, expected) in [
+            (target, 3, true, Code::PortClosed),
+            (target, 3, false, Code::TargetRejected),
+            (target, 13, false, Code::TargetRejected),
+            (target, 10, true, Code::TargetRejected),
+            (ROUTER, 13, false, Code::PathRejected),
+            (ROUTER, 3, true, Code::PathRejected),
+            (ROUTER, 1, false, Code::HostUnreachable),
+            (ROUTER, 0, false, Code::NetUnreachable),
+            (OWN, 1, false, Code::NoNeighbour),
+            (OWN, 3, false, Code::LocalFirewall),
+            (OWN, 13, true, Code::LocalFirewall),
+        ] {
+            assert_eq!(verdict(by, 3, code, is_udp), expected, "{by} 3/{code}");
+        }
+    }
+
+    #[test]
+    fn on_loopback_target_and_own_address_are_the_same_host() {
+        let local = SocketAddr::from(([127, 0, 0, 1], 9));
+        let refusal = Refusal { icmp: Icmp::V4 { kind: 3, code: 3 }, by: local.ip() };
+        let cause = refusal.cause(local, Some(local.ip()), Millis(Duration::ZERO), true);
+        assert_eq!(cause, Cause::PortClosed { to: local });
+    }
+}

@@ -1,0 +1,140 @@
+//! The only place that waits: deadlines, names, TCP, UDP, TLS.
+
+use std::future::Future;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use tokio::time::{Instant, timeout_at};
+
+use crate::cause::{Cause, Millis};
+use crate::evidence::Seen;
+
+pub(crate) mod far;
+pub(crate) mod icmp;
+pub(crate) mod resolve;
+mod sys;
+pub(crate) mod tcp;
+pub(crate) mod tls;
+pub(crate) mod udp;
+
+pub use far::{FarStream, Io};
+pub use resolve::{Addresses, resolve};
+pub use tls::Trust;
+
+pub(crate) use tcp::Stream;
+pub(crate) use udp::Udp;
+
+/// Longest wait for a TCP handshake: three SYNs on every kernel, and longer than
+/// the 3.07 s after which the kernel gives up on a neighbour that is not there.
+pub(crate) const CONNECT: Duration = Duration::from_secs(4);
+
+/// The moment a step gives up, made once by the runner and passed down.
+///
+/// All waits inside a step are written for a scale of 1; `--timeout` scales them
+/// together with the deadline.
+#[derive(Clone, Copy, Debug)]
+pub struct Deadline {
+    started: Instant,
+    at: Instant,
+    scale: f64,
+}
+
+impl Deadline {
+    /// A deadline `budget` from now.
+    #[must_use]
+    pub fn after(budget: Duration) -> Self {
+        Self::scaled(budget, 1.0)
+    }
+
+    /// A deadline `budget` times `scale` from now.
+    #[must_use]
+    pub fn scaled(budget: Duration, scale: f64) -> Self {
+        let started = Instant::now();
+        Self { started, at: started + budget.mul_f64(scale), scale }
+    }
+
+    /// A deadline for a part of the step: `limit` from now, never later than the whole.
+    pub(crate) fn within(self, limit: Duration) -> Self {
+        let started = Instant::now();
+        Self { started, at: self.at.min(started + limit.mul_f64(self.scale)), scale: self.scale }
+    }
+
+    /// Time since this deadline was made.
+    pub(crate) fn waited(self) -> Millis {
+        Millis(self.started.elapsed())
+    }
+
+    /// Time that is left.
+    pub(crate) fn left(self) -> Duration {
+        self.at.saturating_duration_since(Instant::now())
+    }
+
+    /// The moment itself, for a wait of several kinds at once.
+    pub(crate) fn at(self) -> Instant {
+        self.at
+    }
+
+    /// `wait` as this run scales it.
+    pub(crate) fn scale(self, wait: Duration) -> Duration {
+        wait.mul_f64(self.scale)
+    }
+
+    /// Awaits `step`; `None` when the deadline comes first.
+    pub(crate) async fn bound<T>(self, step: impl Future<Output = T>) -> Option<T> {
+        timeout_at(self.at, step).await.ok()
+    }
+}
+
+/// Whom to ask: the name as configured, and one of its addresses.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Peer {
+    /// The name or address as it was configured; TLS certificates are held against it.
+    pub host: String,
+    /// One address of it, and the port.
+    pub address: SocketAddr,
+}
+
+impl From<SocketAddr> for Peer {
+    fn from(address: SocketAddr) -> Self {
+        Self { host: address.ip().to_string(), address }
+    }
+}
+
+/// One question being asked: whom, until when, and what was seen so far.
+///
+/// A probe gets it by mutable reference, so that what it saw before it failed
+/// is kept.
+#[derive(Debug)]
+pub struct Ask {
+    /// Whom.
+    pub(crate) peer: Peer,
+    /// Until when.
+    pub(crate) deadline: Deadline,
+    /// Whom TLS trusts.
+    pub(crate) trust: Trust,
+    /// What was seen so far.
+    pub(crate) seen: Seen,
+    /// The address we asked from, once a socket told.
+    pub(crate) source: Option<IpAddr>,
+}
+
+impl Ask {
+    /// A question to `peer` that ends at `deadline`.
+    pub(crate) fn new(peer: Peer, deadline: Deadline, trust: Trust) -> Self {
+        Self { peer, deadline, trust, seen: Seen::default(), source: None }
+    }
+
+    /// Opens a TCP connection to the peer.
+    pub(crate) async fn connect(&mut self) -> Result<Stream, Cause> {
+        Stream::connect(self).await
+    }
+
+    /// Opens a UDP socket that hears the peer only.
+    pub(crate) fn datagrams(&mut self) -> Result<Udp, Cause> {
+        Udp::connect(self)
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.peer.address
+    }
+}

@@ -1,0 +1,106 @@
+//! Names: what the platform's own daemons would get from getaddrinfo.
+//!
+//! `/etc/hosts`, `nsswitch.conf` and search domains count as they do for every
+//! daemon; hickory is the second opinion, never the first.
+
+use std::net::IpAddr;
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use dns_lookup::{AddrInfoHints, LookupError, LookupErrorKind, SockType, getaddrinfo};
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
+
+use super::Deadline;
+use crate::cause::{Cause, Millis};
+
+/// The addresses of a name, in the order the system prefers them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Addresses {
+    /// At least one.
+    pub addresses: Vec<IpAddr>,
+    /// How long the resolver took; `None` for an address literal.
+    pub took: Option<Duration>,
+}
+
+/// Longest wait for the system resolver: its own default is 5 s per server and
+/// try, so a dead first server costs 5 s before the second is asked.
+const RESOLVE: Duration = Duration::from_secs(7);
+
+/// getaddrinfo cannot be cancelled: this many threads may hang in it at once.
+static LOOKUPS: LazyLock<Semaphore> = LazyLock::new(|| Semaphore::new(32));
+
+/// Resolves `host` as the daemons on this machine would.
+///
+/// # Errors
+///
+/// [`Cause::NameNotFound`], [`Cause::NameWithoutAddress`] or [`Cause::ResolverFailed`].
+pub async fn resolve(host: &str, deadline: Deadline) -> Result<Addresses, Cause> {
+    if let Ok(literal) = host.parse() {
+        return Ok(Addresses { addresses: vec![literal], took: None });
+    }
+    let started = Instant::now();
+    let wait = deadline.within(RESOLVE);
+    let name = host.to_owned();
+    let lookup = async {
+        let _slot = LOOKUPS.acquire().await;
+        tokio::task::spawn_blocking(move || system_lookup(&name)).await
+    };
+    match wait.bound(lookup).await {
+        Some(Ok(found)) => judge(host, found)
+            .map(|addresses| Addresses { addresses, took: Some(started.elapsed()) }),
+        Some(Err(join)) => Err(failed(host, join.to_string())),
+        None => Err(failed(
+            host,
+            format!("the resolver gave no answer within {}", Millis(wait.waited().0)),
+        )),
+    }
+}
+
+fn system_lookup(name: &str) -> Result<Vec<IpAddr>, LookupError> {
+    let hints = AddrInfoHints { socktype: SockType::Stream.into(), ..AddrInfoHints::default() };
+    let entries = getaddrinfo(Some(name), None, Some(hints))?;
+    Ok(entries.flatten().map(|entry| entry.sockaddr.ip()).collect())
+}
+
+fn judge(name: &str, found: Result<Vec<IpAddr>, LookupError>) -> Result<Vec<IpAddr>, Cause> {
+    match found {
+        Ok(mut addresses) => {
+            let mut known = std::collections::HashSet::new();
+            addresses.retain(|address| known.insert(*address));
+            if addresses.is_empty() {
+                return Err(Cause::NameWithoutAddress { name: name.to_owned() });
+            }
+            Ok(addresses)
+        }
+        Err(error) => Err(match error.kind() {
+            LookupErrorKind::NoName => Cause::NameNotFound { name: name.to_owned() },
+            LookupErrorKind::NoData => Cause::NameWithoutAddress { name: name.to_owned() },
+            _ => failed(name, std::io::Error::from(error).to_string()),
+        }),
+    }
+}
+
+fn failed(name: &str, error: String) -> Cause {
+    Cause::ResolverFailed { name: name.to_owned(), error }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn an_address_is_its_own_answer() {
+        let deadline = Deadline::after(Duration::from_secs(1));
+        let found = resolve("2001:db8::1", deadline).await.unwrap();
+        assert_eq!(found.addresses, ["2001:db8::1".parse::<IpAddr>().unwrap()]);
+        assert_eq!(found.took, None);
+    }
+
+    #[tokio::test]
+    async fn localhost_comes_from_the_hosts_file() {
+        let deadline = Deadline::after(Duration::from_secs(5));
+        let found = resolve("localhost", deadline).await.unwrap();
+        assert!(found.addresses.iter().all(IpAddr::is_loopback));
+    }
+}

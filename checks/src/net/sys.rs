@@ -1,0 +1,40 @@
+//! The one kernel call no safe crate offers.
+
+#![allow(unsafe_code)]
+
+use std::os::fd::{AsFd, AsRawFd};
+use std::time::Duration;
+
+/// What the kernel knows of a TCP connection (`tcp(7)`, `TCP_INFO`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct TcpInfo {
+    /// Smoothed round trip; right after the handshake that of the SYN.
+    pub(crate) rtt: Duration,
+    /// Segments retransmitted and still unanswered.
+    pub(crate) retrans: u32,
+    /// Segments retransmitted since the beginning.
+    pub(crate) total_retrans: u32,
+}
+
+/// Reads `TCP_INFO`; `None` when the kernel has none for this socket.
+pub(crate) fn tcp_info(socket: &impl AsFd) -> Option<TcpInfo> {
+    // SAFETY: `tcp_info` is plain integers, for which all zeros is a value.
+    let mut info: libc::tcp_info = unsafe { std::mem::zeroed() };
+    let mut length = libc::socklen_t::try_from(size_of::<libc::tcp_info>()).ok()?;
+    // SAFETY: the descriptor is open for the borrow's time; pointer and length
+    // describe `info`, and the kernel writes at most `length` bytes.
+    let status = unsafe {
+        libc::getsockopt(
+            socket.as_fd().as_raw_fd(),
+            libc::IPPROTO_TCP,
+            libc::TCP_INFO,
+            std::ptr::from_mut(&mut info).cast(),
+            &raw mut length,
+        )
+    };
+    (status == 0).then(|| TcpInfo {
+        rtt: Duration::from_micros(info.tcpi_rtt.into()),
+        retrans: info.tcpi_retrans,
+        total_retrans: info.tcpi_total_retrans,
+    })
+}

@@ -1,0 +1,408 @@
+//! TCP: a connection that knows why it failed, and reads that cannot run away.
+
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::AsFd;
+use std::time::Duration;
+
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use super::far::Io;
+use super::{Ask, CONNECT, Deadline, icmp, sys};
+use crate::cause::{Cause, LocalFirewallSign, LocalRoute, Millis, Phase};
+use crate::evidence::Seen;
+
+/// A conversation over TCP, plain or inside TLS.
+///
+/// Every read is bounded in bytes by its caller and in time by the deadline.
+/// What was read and not yet taken stays in the buffer.
+pub(crate) struct Stream {
+    io: Box<dyn Io>,
+    peer: SocketAddr,
+    /// Of the whole step.
+    deadline: Deadline,
+    /// Of the wait that is on.
+    wait: Deadline,
+    buffer: Vec<u8>,
+    /// Bytes that came since the last `send`: none means "silent".
+    fresh: usize,
+    /// The very first bytes the peer sent, for [`Stream::head`].
+    head: Vec<u8>,
+}
+
+/// Bytes read at once.
+const CHUNK: usize = 4096;
+/// Bytes kept of the beginning of a conversation.
+const HEAD: usize = 64;
+/// Longest wait for the goodbye to leave.
+const GOODBYE: Duration = Duration::from_millis(500);
+
+impl Stream {
+    /// Opens a connection to the peer of `ask`, at most [`CONNECT`] long.
+    ///
+    /// # Errors
+    ///
+    /// Every way a handshake can fail, told apart by errno, the error queue and
+    /// `TCP_INFO`; see `docs/causes.md`, layers route, path and port.
+    pub(crate) async fn connect(ask: &mut Ask) -> Result<Self, Cause> {
+        let wait = ask.deadline.within(CONNECT);
+        let to = ask.address();
+        let socket = start(to)?;
+        // The error queue is the socket's: read it before the socket is gone.
+        let stream = TcpStream::from_std(socket.into()).map_err(|e| local("open a socket", &e))?;
+        ask.source = stream.local_addr().ok().map(|own| own.ip());
+        let connected = wait.bound(stream.writable()).await;
+        let waited = wait.waited();
+        if let Some(refusal) = icmp::next_refusal(&stream, to) {
+            return Err(refusal.cause(to, ask.source, waited, false));
+        }
+        match connected {
+            None => return Err(silence(&stream, to, waited)),
+            Some(Err(error)) => return Err(local("wait for a connection", &error)),
+            Some(Ok(())) => {}
+        }
+        if let Ok(Some(error)) | Err(error) = stream.take_error() {
+            return Err(refused(to, &error, waited));
+        }
+        // From here on a transient ICMP error must not end the connection.
+        let _best_effort = icmp::keep_refusals(&stream, to, false);
+        let _best_effort = stream.set_nodelay(true);
+        ask.seen.timings.connect = Some(waited.0);
+        note_connection(&stream, &mut ask.seen);
+        Ok(Self::over(Box::new(stream), to, ask.deadline))
+    }
+
+    /// A conversation over any transport, for TLS and for tests.
+    pub(crate) fn over(io: Box<dyn Io>, peer: SocketAddr, deadline: Deadline) -> Self {
+        Self { io, peer, deadline, wait: deadline, buffer: Vec::new(), fresh: 0, head: Vec::new() }
+    }
+
+    /// The transport itself, for a crate that speaks over it.
+    ///
+    /// Bytes already read are lost: take them first.
+    pub(crate) fn into_io(self) -> Box<dyn Io> {
+        self.io
+    }
+
+    /// From now on, waits at most `limit` for what comes next.
+    pub(crate) fn allow(&mut self, limit: Duration) {
+        self.wait = self.deadline.within(limit);
+    }
+
+    /// Sends all of `bytes`.
+    ///
+    /// # Errors
+    ///
+    /// [`Cause::Reset`] or [`Cause::HungUp`] when the peer is gone,
+    /// [`Cause::Silent`] when it takes nothing off its socket in time.
+    pub(crate) async fn send(&mut self, bytes: &[u8]) -> Result<(), Cause> {
+        let sending = async {
+            self.io.write_all(bytes).await?;
+            self.io.flush().await
+        };
+        let sent = self.wait.bound(sending).await;
+        match sent {
+            Some(Ok(())) => {
+                self.fresh = 0;
+                Ok(())
+            }
+            Some(Err(error)) => Err(self.broken(Phase::Reply, &error)),
+            None => Err(self.late(Phase::Reply)),
+        }
+    }
+
+    /// Waits for more bytes; returns how many are now unread.
+    ///
+    /// # Errors
+    ///
+    /// [`Cause::Silent`] when none came since the last `send`, else
+    /// [`Cause::Incomplete`]; [`Cause::HungUp`] and [`Cause::Reset`] when the
+    /// peer is gone.
+    pub(crate) async fn fill(&mut self, phase: Phase) -> Result<usize, Cause> {
+        let mut chunk = [0; CHUNK];
+        let read = self.wait.bound(self.io.read(&mut chunk)).await;
+        match read {
+            None => Err(self.late(phase)),
+            Some(Err(error)) => Err(self.broken(phase, &error)),
+            Some(Ok(0)) => Err(Cause::HungUp { to: self.peer, phase, received: self.fresh }),
+            Some(Ok(length)) => {
+                let bytes = chunk.get(..length).unwrap_or(&chunk);
+                let room = HEAD.saturating_sub(self.head.len());
+                self.head.extend(bytes.iter().take(room));
+                self.buffer.extend_from_slice(bytes);
+                self.fresh += length;
+                Ok(self.buffer.len())
+            }
+        }
+    }
+
+    /// Reads exactly `length` bytes; the caller has bounded `length`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Stream::fill`].
+    pub(crate) async fn exactly(&mut self, phase: Phase, length: usize) -> Result<Vec<u8>, Cause> {
+        while self.buffer.len() < length {
+            self.fill(phase).await?;
+        }
+        Ok(self.buffer.drain(..length).collect())
+    }
+
+    /// Reads up to and including the next line feed, at most `limit` bytes.
+    ///
+    /// # Errors
+    ///
+    /// As [`Stream::fill`], and [`Cause::Endless`] when no line feed came within `limit`.
+    pub(crate) async fn line(&mut self, phase: Phase, limit: usize) -> Result<Vec<u8>, Cause> {
+        let mut looked = 0;
+        loop {
+            let unseen = self.buffer.iter().skip(looked);
+            if let Some(at) = unseen.clone().position(|&byte| byte == b'\n') {
+                return Ok(self.buffer.drain(..=looked + at).collect());
+            }
+            looked = self.buffer.len();
+            if looked >= limit {
+                return Err(Cause::Endless { phase, limit, head: crate::wire::head(&self.buffer) });
+            }
+            self.fill(phase).await?;
+        }
+    }
+
+    /// What is unread, without taking it.
+    pub(crate) fn unread(&self) -> &[u8] {
+        &self.buffer
+    }
+
+    /// The first bytes the peer ever sent, at most 64: enough to recognise it by.
+    pub(crate) fn head(&self) -> &[u8] {
+        &self.head
+    }
+
+    /// Says goodbye with a FIN; what the peer does about it no longer matters.
+    pub(crate) async fn close(mut self) {
+        let goodbye = self.deadline.within(GOODBYE);
+        let _gone_or_late = goodbye.bound(self.io.shutdown()).await;
+    }
+
+    fn late(&self, phase: Phase) -> Cause {
+        let (to, waited) = (self.peer, self.wait.waited());
+        match self.fresh {
+            0 => Cause::Silent { to, phase, waited },
+            received => Cause::Incomplete { to, phase, received, waited },
+        }
+    }
+
+    fn broken(&self, phase: Phase, error: &io::Error) -> Cause {
+        let (to, received) = (self.peer, self.fresh);
+        match error.kind() {
+            io::ErrorKind::ConnectionReset => Cause::Reset { to, phase, received },
+            io::ErrorKind::TimedOut => self.late(phase),
+            io::ErrorKind::UnexpectedEof
+            | io::ErrorKind::BrokenPipe
+            | io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::NotConnected => Cause::HungUp { to, phase, received },
+            _ => Cause::Unreachable { to, error: error.to_string() },
+        }
+    }
+}
+
+impl std::fmt::Debug for Stream {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(out, "Stream to {} ({} unread)", self.peer, self.buffer.len())
+    }
+}
+
+/// A socket whose handshake with `to` has begun.
+fn start(to: SocketAddr) -> Result<Socket, Cause> {
+    let open = || {
+        let socket = Socket::new(Domain::for_address(to), Type::STREAM, Some(Protocol::TCP))?;
+        socket.set_nonblocking(true)?;
+        Ok(socket)
+    };
+    let socket = open().map_err(|error| local("open a socket", &error))?;
+    // Before Linux 5.8 TCP has no such queue; then errno alone must do.
+    let _best_effort = icmp::keep_refusals(&socket, to, true);
+    match socket.connect(&to.into()) {
+        Ok(()) => Ok(socket),
+        Err(error) if error.raw_os_error() == Some(libc::EINPROGRESS) => Ok(socket),
+        Err(error) => Err(no_route(to, &error)),
+    }
+}
+
+/// An error that `connect` gives at once comes from our own routing table.
+pub(super) fn no_route(to: SocketAddr, error: &io::Error) -> Cause {
+    let route = match error.raw_os_error() {
+        Some(libc::ENETUNREACH) => LocalRoute::Missing,
+        Some(libc::EHOSTUNREACH) => LocalRoute::Unreachable,
+        Some(libc::EACCES) => LocalRoute::Prohibit,
+        Some(libc::EINVAL) => LocalRoute::Blackhole,
+        Some(libc::EPERM) => {
+            return Cause::LocalFirewall { to, how: LocalFirewallSign::NotPermitted };
+        }
+        // On loopback the RST is there before `connect` returns.
+        Some(libc::ECONNREFUSED) => return Cause::PortClosed { to },
+        _ => return local("connect", error),
+    };
+    Cause::NoRoute { to: to.ip(), route }
+}
+
+pub(super) fn local(action: &'static str, error: &io::Error) -> Cause {
+    Cause::LocalError { action, error: error.to_string() }
+}
+
+/// The handshake failed and the error queue is empty: errno alone decides.
+fn refused(to: SocketAddr, error: &io::Error, waited: Millis) -> Cause {
+    match error.raw_os_error() {
+        Some(libc::ECONNREFUSED) => Cause::PortClosed { to },
+        Some(libc::ETIMEDOUT) => Cause::NoAnswer { to, phase: Phase::Connect, waited },
+        _ => Cause::Unreachable { to, error: error.to_string() },
+    }
+}
+
+/// No answer to any SYN: did they leave this host at all?
+///
+/// With a local OUTPUT drop the kernel counts SYNs as repeated in all
+/// (`total_retrans`) and none as in flight (`retrans`).
+fn silence(socket: &impl AsFd, to: SocketAddr, waited: Millis) -> Cause {
+    match sys::tcp_info(socket) {
+        Some(info) if info.total_retrans > 0 && info.retrans == 0 => {
+            Cause::LocalFirewall { to, how: LocalFirewallSign::OutputDrop }
+        }
+        _ => Cause::NoAnswer { to, phase: Phase::Connect, waited },
+    }
+}
+
+fn note_connection(socket: &impl AsFd, seen: &mut Seen) {
+    let Some(info) = sys::tcp_info(socket) else {
+        return;
+    };
+    let rtt_us = u32::try_from(info.rtt.as_micros()).unwrap_or(u32::MAX);
+    seen.evidence.set("rtt_ms", f64::from(rtt_us) / 1e3);
+    if info.total_retrans > 0 {
+        seen.evidence.set("retransmissions", info.total_retrans);
+        seen.concerns.push(crate::Concern::PacketLoss {
+            tries: usize::try_from(info.total_retrans).unwrap_or(usize::MAX).saturating_add(1),
+        });
+    }
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(
+        mut self: std::pin::Pin<&mut Self>,
+        context: &mut std::task::Context<'_>,
+        into: &mut tokio::io::ReadBuf<'_>,
+    ) -> std::task::Poll<io::Result<()>> {
+        if self.buffer.is_empty() {
+            return std::pin::Pin::new(&mut self.io).poll_read(context, into);
+        }
+        let length = self.buffer.len().min(into.remaining());
+        let unread: Vec<u8> = self.buffer.drain(..length).collect();
+        into.put_slice(&unread);
+        std::task::Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(
+        mut self: std::pin::Pin<&mut Self>,
+        context: &mut std::task::Context<'_>,
+        bytes: &[u8],
+    ) -> std::task::Poll<io::Result<usize>> {
+        std::pin::Pin::new(&mut self.io).poll_write(context, bytes)
+    }
+
+    fn poll_flush(
+        mut self: std::pin::Pin<&mut Self>,
+        context: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<io::Result<()>> {
+        std::pin::Pin::new(&mut self.io).poll_flush(context)
+    }
+
+    fn poll_shutdown(
+        mut self: std::pin::Pin<&mut Self>,
+        context: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<io::Result<()>> {
+        std::pin::Pin::new(&mut self.io).poll_shutdown(context)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::net::{Peer, Trust};
+    use tokio::net::TcpListener;
+
+    fn ask(to: SocketAddr, budget: Duration) -> Ask {
+        Ask::new(Peer::from(to), Deadline::after(budget), Trust::only([]))
+    }
+
+    async fn talk(greeting: &'static [u8], budget: Duration) -> (Stream, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut ask = ask(listener.local_addr().unwrap(), budget);
+        let (stream, accepted) = tokio::join!(ask.connect(), listener.accept());
+        let mut far = accepted.unwrap().0;
+        far.write_all(greeting).await.unwrap();
+        (stream.unwrap(), far)
+    }
+
+    #[tokio::test]
+    async fn a_closed_port_says_so_at_once() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let to = listener.local_addr().unwrap();
+        drop(listener);
+        let refused = ask(to, Duration::from_secs(5)).connect().await.unwrap_err();
+        assert_eq!(refused, Cause::PortClosed { to });
+    }
+
+    #[tokio::test]
+    async fn a_connection_notes_its_round_trip_and_source() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut ask = ask(listener.local_addr().unwrap(), Duration::from_secs(5));
+        ask.connect().await.unwrap();
+        assert!(ask.seen.evidence.fact("rtt_ms").is_some());
+        assert!(ask.seen.timings.connect.is_some());
+        assert_eq!(ask.source, Some([127, 0, 0, 1].into()));
+    }
+
+    #[tokio::test]
+    async fn lines_are_taken_one_by_one() {
+        let (mut stream, _far) = talk(b"one\r\ntwo\r\n", Duration::from_secs(5)).await;
+        assert_eq!(stream.line(Phase::Greeting, 99).await.unwrap(), b"one\r\n");
+        assert_eq!(stream.line(Phase::Greeting, 99).await.unwrap(), b"two\r\n");
+        assert_eq!(stream.head(), b"one\r\ntwo\r\n");
+    }
+
+    #[tokio::test]
+    async fn an_endless_line_ends_at_its_bound() {
+        let (mut stream, _far) = talk(&[b'x'; 9000], Duration::from_secs(5)).await;
+        let endless = stream.line(Phase::Greeting, 512).await.unwrap_err();
+        let Cause::Endless { limit, .. } = endless else { panic!("{endless}") };
+        assert_eq!(limit, 512);
+        assert!(stream.unread().len() <= 512 + CHUNK);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn silence_and_half_a_reply_are_two_things() {
+        let (mut stream, mut far) = talk(b"", Duration::from_secs(9)).await;
+        stream.allow(Duration::from_secs(2));
+        let silent = stream.line(Phase::Greeting, 99).await.unwrap_err();
+        assert_eq!(silent.code(), "silent");
+        far.write_all(b"half").await.unwrap();
+        stream.exactly(Phase::Greeting, 1).await.unwrap_err();
+        stream.wait = stream.deadline;
+        let half = stream.line(Phase::Greeting, 99).await.unwrap_err();
+        assert_eq!(half.code(), "incomplete");
+    }
+
+    #[tokio::test]
+    async fn a_peer_that_hangs_up_is_told_from_a_silent_one() {
+        let (mut stream, far) = talk(b"", Duration::from_secs(5)).await;
+        drop(far);
+        let gone = stream.line(Phase::Greeting, 99).await.unwrap_err();
+        let Cause::HungUp { phase: Phase::Greeting, received: 0, .. } = gone else {
+            panic!("{gone}")
+        };
+    }
+}

@@ -1,0 +1,193 @@
+//! UDP: a question asked again on a schedule, and refusals with their sender.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::net::UdpSocket;
+use tokio::time::{Instant, sleep_until};
+
+use super::tcp::{local, no_route};
+use super::{Ask, Deadline, icmp};
+use crate::cause::{Cause, LocalFirewallSign, Phase};
+
+/// A UDP socket that hears one peer only and keeps the refusals of its packets.
+pub(crate) struct Udp {
+    socket: UdpSocket,
+    to: SocketAddr,
+    own: Option<std::net::IpAddr>,
+    deadline: Deadline,
+}
+
+/// When to ask, counted from the first time: the pauses let ICMP errors through,
+/// which are rate-limited to about one a second.
+pub(crate) const ASK_AT: [Duration; 3] =
+    [Duration::ZERO, Duration::from_secs(1), Duration::from_millis(2_500)];
+/// When to stop listening after the first question of [`ASK_AT`]: longer than
+/// the 3.07 s of a neighbour that does not answer.
+pub(crate) const LISTEN: Duration = Duration::from_secs(4);
+/// The largest datagram there is.
+const MAX_DATAGRAM: usize = 65_535;
+
+/// An answer that counted.
+#[derive(Debug)]
+pub(crate) struct Answered<T> {
+    /// What `accept` made of it.
+    pub(crate) reply: T,
+    /// How often it had been asked by then.
+    pub(crate) tries: usize,
+    /// Time since the question was last sent.
+    pub(crate) round_trip: Duration,
+}
+
+impl Udp {
+    /// Opens a socket towards the peer of `ask`; no packet is sent.
+    ///
+    /// # Errors
+    ///
+    /// [`Cause::NoRoute`] from our own routing table, [`Cause::LocalError`].
+    pub(crate) fn connect(ask: &mut Ask) -> Result<Self, Cause> {
+        let to = ask.address();
+        let open = || {
+            let socket = Socket::new(Domain::for_address(to), Type::DGRAM, Some(Protocol::UDP))?;
+            socket.set_nonblocking(true)?;
+            Ok(socket)
+        };
+        let socket = open().map_err(|error| local("open a socket", &error))?;
+        icmp::keep_refusals(&socket, to, true).map_err(|e| local("read refusals", &e.into()))?;
+        socket.connect(&to.into()).map_err(|error| no_route(to, &error))?;
+        let socket = UdpSocket::from_std(socket.into()).map_err(|e| local("open a socket", &e))?;
+        ask.source = socket.local_addr().ok().map(|own| own.ip());
+        Ok(Self { socket, to, own: ask.source, deadline: ask.deadline })
+    }
+
+    /// Asks at each moment of `schedule` until `accept` takes an answer, at
+    /// most `listen` long.
+    ///
+    /// `accept` returns `None` for a datagram that is no answer to our question;
+    /// it is passed over.
+    ///
+    /// # Errors
+    ///
+    /// What refused the datagram, or [`Cause::NoAnswer`].
+    pub(crate) async fn exchange<T>(
+        &self,
+        question: &[u8],
+        schedule: &[Duration],
+        listen: Duration,
+        mut accept: impl FnMut(&[u8]) -> Option<T>,
+    ) -> Result<Answered<T>, Cause> {
+        let wait = self.deadline.within(listen);
+        let started = Instant::now();
+        let mut times = schedule.iter().map(|&at| started + wait.scale(at));
+        let mut next = times.next();
+        let mut tries = 0;
+        let mut sent = started;
+        let mut datagram = vec![0; MAX_DATAGRAM];
+        loop {
+            let due = next.unwrap_or_else(|| wait.at()).min(wait.at());
+            tokio::select! {
+                // Answers first: a late resend must not overtake one.
+                biased;
+                arrived = self.socket.recv(&mut datagram) => {
+                    let length = arrived.map_err(|error| self.refused(&error, wait))?;
+                    if let Some(reply) = accept(datagram.get(..length).unwrap_or_default()) {
+                        return Ok(Answered { reply, tries, round_trip: sent.elapsed() });
+                    }
+                }
+                () = sleep_until(due) => {
+                    if due >= wait.at() {
+                        return Err(Cause::NoAnswer {
+                            to: self.to,
+                            phase: Phase::Reply,
+                            waited: wait.waited(),
+                        });
+                    }
+                    sent = Instant::now();
+                    self.send(question, wait).await?;
+                    tries += 1;
+                    next = times.next();
+                }
+            }
+        }
+    }
+
+    /// Sends one datagram, for a crate that keeps its own schedule.
+    ///
+    /// # Errors
+    ///
+    /// As [`Udp::exchange`], but [`Cause::NoAnswer`].
+    pub(crate) async fn send(&self, datagram: &[u8], wait: Deadline) -> Result<(), Cause> {
+        match self.socket.send(datagram).await {
+            Ok(_) => Ok(()),
+            Err(error) => Err(self.refused(&error, wait)),
+        }
+    }
+
+    fn refused(&self, error: &io::Error, wait: Deadline) -> Cause {
+        if let Some(refusal) = icmp::next_refusal(&self.socket, self.to) {
+            return refusal.cause(self.to, self.own, wait.waited(), true);
+        }
+        let to = self.to;
+        match error.raw_os_error() {
+            Some(libc::EPERM) => Cause::LocalFirewall { to, how: LocalFirewallSign::NotPermitted },
+            Some(libc::ECONNREFUSED) => Cause::PortClosed { to },
+            _ => Cause::Unreachable { to, error: error.to_string() },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::net::{Peer, Trust};
+
+    fn ask(to: SocketAddr) -> Ask {
+        let deadline = Deadline::after(Duration::from_secs(9));
+        Ask::new(Peer::from(to), deadline, Trust::only([]))
+    }
+
+    #[tokio::test]
+    async fn a_closed_port_names_itself() {
+        let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let to = socket.local_addr().unwrap();
+        drop(socket);
+        let udp = ask(to).datagrams().unwrap();
+        let refused = udp.exchange(b"?", &ASK_AT, LISTEN, |_| Some(())).await;
+        assert_eq!(refused.unwrap_err(), Cause::PortClosed { to });
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn silence_is_asked_three_times_and_ends_in_time() {
+        let silent = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let to = silent.local_addr().unwrap();
+        let udp = ask(to).datagrams().unwrap();
+        let verdict = udp.exchange(b"?", &ASK_AT, LISTEN, |_| Some(())).await;
+        let Cause::NoAnswer { waited, .. } = verdict.unwrap_err() else {
+            panic!("silence is no answer")
+        };
+        assert_eq!(waited.0, LISTEN);
+        let mut heard = 0;
+        while silent.try_recv(&mut [0; 9]).is_ok() {
+            heard += 1;
+        }
+        assert_eq!(heard, 3);
+    }
+
+    #[tokio::test]
+    async fn an_answer_to_somebody_else_is_passed_over() {
+        let server = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let udp = ask(server.local_addr().unwrap()).datagrams().unwrap();
+        let answer = async {
+            let mut question = [0; 9];
+            let (_, client) = server.recv_from(&mut question).await.unwrap();
+            server.send_to(b"stray", client).await.unwrap();
+            server.send_to(b"mine", client).await.unwrap();
+        };
+        let exchange =
+            udp.exchange(b"?", &ASK_AT, LISTEN, |bytes| (bytes == b"mine").then_some(()));
+        let (answered, ()) = tokio::join!(exchange, answer);
+        assert_eq!(answered.unwrap().tries, 1);
+    }
+}

@@ -1,0 +1,478 @@
+//! NTP: does the time server answer, and is our clock near its clock?
+//!
+//! A 48-byte request over UDP, port 123 by default, whose transmit timestamp is
+//! random: a reply counts only when it echoes it, and our clock stays private.
+//!
+//! Reference: [RFC 5905 §7.3](https://www.rfc-editor.org/rfc/rfc5905#section-7.3).
+
+use std::ops::RangeInclusive;
+use std::time::{Duration, SystemTime};
+
+use crate::cause::{Cause, Concern, Transport};
+use crate::evidence::Seen;
+use crate::net::Ask;
+use crate::wire::{self, Reader};
+use crate::{Respond, Service};
+
+/// Asks a server for the time and compares it with ours.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Probe {
+    /// Largest clock difference that passes, either way.
+    pub max_offset: Duration,
+}
+
+impl Default for Probe {
+    fn default() -> Self {
+        Self { max_offset: Duration::from_millis(500) }
+    }
+}
+
+impl Probe {
+    pub(crate) async fn run(&self, ask: &mut Ask) -> Result<(), Cause> {
+        let socket = ask.datagrams()?;
+        let cookie = Timestamp(rand::random());
+        let request = Packet::request(cookie).encode();
+        let answered = socket
+            .exchange(&request, &ASK_AT, LISTEN, |bytes| {
+                let received = Timestamp::now();
+                match Packet::decode(bytes) {
+                    Ok(reply) if !reply.answers(cookie) => None,
+                    decoded => Some(decoded.map(|reply| (reply, received))),
+                }
+            })
+            .await?;
+        let (reply, received) = answered.reply?;
+        if answered.tries > 1 {
+            let tries = answered.tries;
+            ask.seen.concerns.push(Concern::PacketLoss { tries });
+        }
+        let sent = received.minus(answered.round_trip);
+        self.judge(&reply, &Clocks { sent, received }, &mut ask.seen)
+    }
+
+    /// Decides from the reply alone; no I/O, so every verdict has a unit test.
+    fn judge(&self, reply: &Packet, ours: &Clocks, seen: &mut Seen) -> Result<(), Cause> {
+        let refid = reply.refid();
+        seen.evidence.set("stratum", reply.stratum);
+        seen.evidence.set("leap_indicator", reply.leap);
+        seen.evidence.set("refid", refid.as_str());
+        if let Some(kiss) = reply.kiss() {
+            return Err(match kiss.as_str() {
+                "RATE" => Cause::NtpRateLimited,
+                "INIT" | "STEP" => reply.unsynchronised(refid),
+                _ => Cause::NtpDenied { kiss },
+            });
+        }
+        if reply.leap == LEAP_ALARM || !SYNCHRONISED.contains(&reply.stratum) {
+            return Err(reply.unsynchronised(refid));
+        }
+        let (offset_ms, delay_ms) = (reply.offset_ms(ours), reply.delay_ms(ours));
+        let distance_ms = reply.root_distance_ms();
+        seen.evidence.set("offset_ms", tenths(offset_ms));
+        seen.evidence.set("delay_ms", tenths(delay_ms));
+        seen.evidence.set("root_distance_ms", tenths(distance_ms));
+        seen.headline = format!("stratum {}, offset {offset_ms:+.0} ms", reply.stratum,);
+        seen.concerns.extend(reply.weakness(distance_ms));
+        let limit_ms = i64::try_from(self.max_offset.as_millis()).unwrap_or(i64::MAX);
+        #[allow(clippy::cast_possible_truncation)] // Saturates, which is what is wanted.
+        let whole_ms = offset_ms.round() as i64;
+        if whole_ms.abs() > limit_ms {
+            return Err(Cause::ClockOffset { offset_ms: whole_ms, limit_ms });
+        }
+        Ok(())
+    }
+}
+
+pub(crate) const SERVICE: Service = Service {
+    name: "ntp",
+    port: 123,
+    transport: Transport::Udp,
+    tls: false,
+    budget: Duration::from_secs(5),
+    probe: || crate::Probe::Ntp(Probe::default()),
+    respond: Respond::Datagram(|request| respond(request, Timestamp::now()).map(Vec::from)),
+};
+
+/// Answers `request` as a healthy server would, for the responder.
+///
+/// `None` when the bytes are no NTP client request.
+fn respond(request: &[u8], now: Timestamp) -> Option<[u8; PACKET_LEN]> {
+    let request = Packet::decode(request).ok().filter(|packet| packet.mode == Mode::CLIENT)?;
+    Some(Packet::reply(&request, now).encode())
+}
+
+/// Our two readings of our own clock: T1 and T4 of RFC 5905 §8.
+struct Clocks {
+    sent: Timestamp,
+    received: Timestamp,
+}
+
+/// Seconds since 1900 in 32.32 fixed point, as on the wire.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Timestamp(u64);
+
+impl Timestamp {
+    /// The local clock, now.
+    fn now() -> Self {
+        Self::default().plus(
+            SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default()
+                + Duration::from_secs(SECONDS_1900_TO_1970),
+        )
+    }
+
+    fn plus(self, duration: Duration) -> Self {
+        let fraction = (u64::from(duration.subsec_nanos()) << 32) / 1_000_000_000;
+        Self(self.0.wrapping_add((duration.as_secs() << 32) | fraction))
+    }
+
+    fn minus(self, duration: Duration) -> Self {
+        let span = Self::default().plus(duration);
+        Self(self.0.wrapping_sub(span.0))
+    }
+
+    /// `self - earlier` in milliseconds; right across the 2036 rollover too.
+    #[allow(clippy::cast_precision_loss)] // 2^-53 of 68 years is a microsecond.
+    fn ms_since(self, earlier: Self) -> f64 {
+        let fixed = self.0.wrapping_sub(earlier.0).cast_signed();
+        fixed as f64 / FIXED_PER_SECOND * 1e3
+    }
+}
+
+/// A 16.16 fixed-point span of seconds, as on the wire.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Span(u32);
+
+impl Span {
+    fn ms(self) -> f64 {
+        f64::from(self.0) / 65_536.0 * 1e3
+    }
+}
+
+/// The fields of an NTP packet that this probe reads or writes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Packet {
+    leap: u8,
+    mode: Mode,
+    stratum: u8,
+    root_delay: Span,
+    root_dispersion: Span,
+    refid: [u8; 4],
+    reference: Timestamp,
+    /// The client's `transmit`, echoed by the server.
+    origin: Timestamp,
+    receive: Timestamp,
+    transmit: Timestamp,
+}
+
+impl Packet {
+    fn request(cookie: Timestamp) -> Self {
+        Self {
+            leap: 0,
+            mode: Mode::CLIENT,
+            stratum: 0,
+            root_delay: Span(0),
+            root_dispersion: Span(0),
+            refid: [0; 4],
+            reference: Timestamp(0),
+            origin: Timestamp(0),
+            receive: Timestamp(0),
+            transmit: cookie,
+        }
+    }
+
+    fn reply(request: &Self, now: Timestamp) -> Self {
+        Self {
+            mode: Mode::SERVER,
+            stratum: 1,
+            root_dispersion: Span(66),
+            refid: *b"GPS\0",
+            reference: now,
+            origin: request.transmit,
+            receive: now,
+            transmit: now,
+            ..Self::request(Timestamp(0))
+        }
+    }
+
+    fn decode(bytes: &[u8]) -> Result<Self, Cause> {
+        let mut reader = Reader::new(bytes, "an NTP packet of 48 bytes");
+        let head = reader.u8()?;
+        let stratum = reader.u8()?;
+        let _poll_and_precision = reader.u16()?;
+        Ok(Self {
+            leap: head >> 6,
+            mode: Mode(head & 0b111),
+            stratum,
+            root_delay: Span(reader.u32()?),
+            root_dispersion: Span(reader.u32()?),
+            refid: reader.array()?,
+            reference: Timestamp(reader.u64()?),
+            origin: Timestamp(reader.u64()?),
+            receive: Timestamp(reader.u64()?),
+            transmit: Timestamp(reader.u64()?),
+        })
+    }
+
+    fn encode(&self) -> [u8; PACKET_LEN] {
+        let mut bytes = [0; PACKET_LEN];
+        let [head, stratum, ..] = &mut bytes;
+        *head = self.leap << 6 | VERSION_4 | self.mode.0;
+        *stratum = self.stratum;
+        let (_, words) = bytes.split_at_mut(4);
+        let spans = [self.root_delay.0, self.root_dispersion.0, u32::from_be_bytes(self.refid)];
+        for (slot, span) in words.chunks_exact_mut(4).zip(spans) {
+            slot.copy_from_slice(&span.to_be_bytes());
+        }
+        let (_, stamps) = words.split_at_mut(12);
+        let times = [self.reference, self.origin, self.receive, self.transmit];
+        for (slot, stamp) in stamps.chunks_exact_mut(8).zip(times) {
+            slot.copy_from_slice(&stamp.0.to_be_bytes());
+        }
+        bytes
+    }
+
+    /// Is this a server's answer to the request that carried `cookie`?
+    fn answers(&self, cookie: Timestamp) -> bool {
+        self.mode == Mode::SERVER && self.origin == cookie
+    }
+
+    /// A kiss code, unless it is an unsynchronised chronyd: that sends
+    /// stratum 0 as well, but with leap 3 and a reference id of zeros.
+    fn kiss(&self) -> Option<String> {
+        let letters = self.refid.iter().all(u8::is_ascii_uppercase);
+        (self.stratum == 0 && letters).then(|| wire::clean(&self.refid, 4))
+    }
+
+    /// Four letters at stratum 0 and 1, an address (or hash) beyond.
+    fn refid(&self) -> String {
+        let text: Vec<u8> = self.refid.iter().copied().take_while(|&byte| byte != 0).collect();
+        let is_text = !text.is_empty() && text.iter().all(u8::is_ascii_graphic);
+        match self.stratum {
+            0 | 1 | 16 if is_text => wire::clean(&text, 16),
+            _ => std::net::Ipv4Addr::from(self.refid).to_string(),
+        }
+    }
+
+    fn unsynchronised(&self, refid: String) -> Cause {
+        Cause::NtpUnsynchronised { stratum: self.stratum, leap: self.leap, refid }
+    }
+
+    /// Server clock minus ours, halving the round trip (RFC 5905 §8).
+    fn offset_ms(&self, ours: &Clocks) -> f64 {
+        let there = self.receive.ms_since(ours.sent);
+        let back = self.transmit.ms_since(ours.received);
+        f64::midpoint(there, back)
+    }
+
+    /// Round trip without the server's own time (RFC 5905 §8).
+    fn delay_ms(&self, ours: &Clocks) -> f64 {
+        ours.received.ms_since(ours.sent) - self.transmit.ms_since(self.receive)
+    }
+
+    /// How far the server may be from a reference clock (RFC 5905 §11.2).
+    fn root_distance_ms(&self) -> f64 {
+        self.root_delay.ms() / 2.0 + self.root_dispersion.ms()
+    }
+
+    fn weakness(&self, distance_ms: f64) -> Option<Concern> {
+        let reason = if distance_ms > MAX_DISTANCE_MS {
+            format!("root distance {:.1} s", distance_ms / 1e3)
+        } else if self.stratum >= WEAK_STRATUM {
+            format!("stratum {} (its own clock?)", self.stratum)
+        } else if self.transmit.ms_since(self.reference) > DAY_MS {
+            "it was last set more than a day ago".to_owned()
+        } else {
+            return None;
+        };
+        Some(Concern::NtpWeakSource { reason })
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Mode(u8);
+
+impl Mode {
+    const CLIENT: Self = Self(3);
+    const SERVER: Self = Self(4);
+}
+
+fn tenths(ms: f64) -> f64 {
+    (ms * 10.0).round() / 10.0
+}
+
+/// At most two requests, two seconds apart: servers limit the rate in silence.
+const ASK_AT: [Duration; 2] = [Duration::ZERO, Duration::from_secs(2)];
+const LISTEN: Duration = Duration::from_secs(4);
+
+const PACKET_LEN: usize = 48;
+const SYNCHRONISED: RangeInclusive<u8> = 1..=15;
+const LEAP_ALARM: u8 = 3;
+/// Local clocks are configured at stratum 10 and beyond.
+const WEAK_STRATUM: u8 = 10;
+/// MAXDIST of RFC 5905 §7.2.
+const MAX_DISTANCE_MS: f64 = 1_500.0;
+const DAY_MS: f64 = 86_400_000.0;
+const SECONDS_1900_TO_1970: u64 = 2_208_988_800;
+const FIXED_PER_SECOND: f64 = 4_294_967_296.0;
+const VERSION_4: u8 = 4 << 3;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::net::{Deadline, Peer, Trust};
+    use tokio::net::UdpSocket;
+
+    const START: Timestamp = Timestamp(3_900_000_000 << 32);
+
+    fn clocks() -> Clocks {
+        Clocks { sent: START, received: START.plus(Duration::from_millis(20)) }
+    }
+
+    /// A healthy reply, `ahead` of us, 10 ms from us each way.
+    fn healthy(ahead: Duration) -> Packet {
+        let now = START.plus(Duration::from_millis(10)).plus(ahead);
+        Packet::reply(&Packet::request(START), now)
+    }
+
+    fn verdict(reply: &Packet) -> (Result<(), Cause>, Seen) {
+        let mut seen = Seen::default();
+        (Probe::default().judge(reply, &clocks(), &mut seen), seen)
+    }
+
+    #[test]
+    fn responder_answers_what_the_probe_asks() {
+        let request = Packet::request(START);
+        let reply = respond(&request.encode(), START).unwrap();
+        let reply = Packet::decode(&reply).unwrap();
+        assert_eq!(reply, Packet::reply(&request, START));
+        assert!(reply.answers(START));
+        assert!(!reply.answers(Timestamp(1)));
+    }
+
+    #[test]
+    fn every_truncation_is_a_bad_reply() {
+        let reply = healthy(Duration::ZERO).encode();
+        for length in 0..PACKET_LEN {
+            let cause = Packet::decode(&reply[..length]).unwrap_err();
+            assert_eq!(cause.code(), "bad-reply", "{length} bytes");
+        }
+    }
+
+    #[test]
+    fn a_healthy_server_passes_with_offset_and_delay() {
+        let (verdict, seen) = verdict(&healthy(Duration::from_millis(3)));
+        assert_eq!(verdict, Ok(()));
+        assert_eq!(seen.headline, "stratum 1, offset +3 ms");
+        assert_eq!(seen.evidence.fact("delay_ms"), Some(&20.0.into()));
+        assert_eq!(seen.evidence.fact("refid"), Some(&"GPS".into()));
+        assert!(seen.concerns.is_empty());
+    }
+
+    #[test]
+    fn skew_is_reported_with_sign_and_limit() {
+        let behind = verdict(&healthy(Duration::from_secs(2))).0;
+        let expected = Cause::ClockOffset { offset_ms: 2_000, limit_ms: 500 };
+        assert_eq!(behind, Err(expected));
+        let mut reply = healthy(Duration::ZERO);
+        reply.receive = Timestamp(reply.receive.0 - (2 << 32));
+        reply.transmit = reply.receive;
+        let ahead = verdict(&reply).0;
+        let expected = Cause::ClockOffset { offset_ms: -2_000, limit_ms: 500 };
+        assert_eq!(ahead, Err(expected));
+    }
+
+    #[test]
+    fn an_unsynchronised_server_does_not_pass() {
+        let mut reply = healthy(Duration::ZERO);
+        reply.stratum = 16;
+        assert_eq!(
+            verdict(&reply).0.unwrap_err().to_string(),
+            "server is not synchronised (stratum 16, leap indicator 0)"
+        );
+        let mut reply = healthy(Duration::ZERO);
+        reply.leap = 3;
+        assert_eq!(verdict(&reply).0.unwrap_err().code(), "ntp-unsynchronised");
+    }
+
+    #[test]
+    fn an_unsynchronised_chronyd_is_no_kiss_of_death() {
+        let reply = Packet { leap: 3, stratum: 0, refid: [0; 4], ..healthy(Duration::ZERO) };
+        assert_eq!(verdict(&reply).0.unwrap_err().code(), "ntp-unsynchronised");
+    }
+
+    #[test]
+    fn kiss_codes_are_told_apart() {
+        for (refid, code) in [
+            (b"DENY", "ntp-denied"),
+            (b"RSTR", "ntp-denied"),
+            (b"RATE", "ntp-rate-limited"),
+            (b"INIT", "ntp-unsynchronised"),
+        ] {
+            let reply = Packet { leap: 3, stratum: 0, refid: *refid, ..healthy(Duration::ZERO) };
+            assert_eq!(verdict(&reply).0.unwrap_err().code(), code);
+        }
+    }
+
+    #[test]
+    fn a_weak_source_is_a_concern() {
+        let mut far = healthy(Duration::ZERO);
+        far.root_dispersion = Span(2 << 16);
+        let mut local = healthy(Duration::ZERO);
+        local.stratum = 10;
+        let mut stale = healthy(Duration::ZERO);
+        stale.reference = Timestamp(stale.transmit.0 - (90_000 << 32));
+        for reply in [far, local, stale] {
+            let (verdict, seen) = verdict(&reply);
+            assert_eq!(verdict, Ok(()));
+            assert_eq!(seen.concerns[0].code(), "ntp-weak-source");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_reply_to_somebody_else_is_ignored() {
+        let server = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let deadline = Deadline::after(Duration::from_secs(5));
+        let peer = Peer::from(server.local_addr().unwrap());
+        let mut ask = Ask::new(peer, deadline, Trust::only([]));
+        let answer = async {
+            let mut request = [0; PACKET_LEN];
+            let (_, client) = server.recv_from(&mut request).await.unwrap();
+            let stray = Packet { stratum: 7, ..healthy(Duration::ZERO) };
+            server.send_to(&stray.encode(), client).await.unwrap();
+            let reply = respond(&request, Timestamp::now()).unwrap();
+            server.send_to(&reply, client).await.unwrap();
+        };
+        let probe = Probe::default();
+        let (verdict, ()) = tokio::join!(probe.run(&mut ask), answer);
+        assert_eq!(verdict, Ok(()));
+        assert_eq!(ask.seen.evidence.fact("stratum"), Some(&1_u8.into()));
+    }
+
+    /// The same server seen through another implementation.
+    #[tokio::test]
+    async fn offset_and_delay_agree_with_rsntp() {
+        let server = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let address = server.local_addr().unwrap();
+        let ahead = Duration::from_millis(120);
+        let answer = async {
+            for _ in 0..2 {
+                let mut request = [0; PACKET_LEN];
+                let (_, client) = server.recv_from(&mut request).await.unwrap();
+                let reply = respond(&request, Timestamp::now().plus(ahead)).unwrap();
+                server.send_to(&reply, client).await.unwrap();
+            }
+        };
+        let ask_twice = async {
+            let oracle = rsntp::AsyncSntpClient::new().synchronize(address).await.unwrap();
+            let deadline = Deadline::after(Duration::from_secs(5));
+            let mut ask = Ask::new(Peer::from(address), deadline, Trust::only([]));
+            Probe::default().run(&mut ask).await.unwrap();
+            let Some(crate::Value::Number(ours)) = ask.seen.evidence.fact("offset_ms") else {
+                panic!("an offset was seen")
+            };
+            (oracle.clock_offset().as_secs_f64() * 1e3, *ours)
+        };
+        let ((theirs, ours), ()) = tokio::join!(ask_twice, answer);
+        assert!((theirs - ours).abs() < 20.0, "rsntp {theirs} ms, we {ours} ms");
+    }
+}

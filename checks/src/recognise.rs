@@ -1,0 +1,161 @@
+//! What answers here? Names a protocol by the first bytes of its answer.
+//!
+//! Used only to say what was found instead of what was expected; a probe never
+//! passes because of it.
+
+use serde::Serialize;
+
+use crate::wire::crc16_x25;
+
+/// A protocol, recognised by how its answer begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, strum::Display)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Spoken {
+    /// `SSH-2.0-…`
+    #[strum(serialize = "an SSH server")]
+    Ssh,
+    /// `HTTP/1.1 …` or an HTML page.
+    #[strum(serialize = "a web server (HTTP)")]
+    Http,
+    /// An HTTP/2 SETTINGS frame.
+    #[strum(serialize = "an HTTP/2 server")]
+    Http2,
+    /// A TLS record.
+    #[strum(serialize = "a TLS server")]
+    Tls,
+    /// `220 … SMTP`
+    #[strum(serialize = "a mail server (SMTP)")]
+    Smtp,
+    /// `220 …` without a word of mail.
+    #[strum(serialize = "an FTP server")]
+    Ftp,
+    /// `+OK …`
+    #[strum(serialize = "a POP3 server")]
+    Pop3,
+    /// `* OK …`
+    #[strum(serialize = "an IMAP server")]
+    Imap,
+    /// A BER sequence with a message id.
+    #[strum(serialize = "an LDAP server")]
+    Ldap,
+    /// The ZMTP signature.
+    #[strum(serialize = "a ZeroMQ service")]
+    Zmtp,
+    /// A header with a right checksum.
+    #[strum(serialize = "a Centreon broker (BBDO)")]
+    Bbdo,
+    /// An NRPE packet.
+    #[strum(serialize = "an NRPE daemon")]
+    Nrpe,
+    /// A MySQL or MariaDB greeting.
+    #[strum(serialize = "a MySQL or MariaDB server")]
+    Mysql,
+    /// A PostgreSQL error or authentication message.
+    #[strum(serialize = "a PostgreSQL server")]
+    Postgresql,
+    /// A VNC greeting.
+    #[strum(serialize = "a VNC server")]
+    Vnc,
+    /// A telnet negotiation.
+    #[strum(serialize = "a telnet server")]
+    Telnet,
+    /// None of these.
+    #[strum(serialize = "something unknown")]
+    Unknown,
+}
+
+/// Names the protocol whose answer begins with `bytes`.
+pub(crate) fn recognise(bytes: &[u8]) -> Spoken {
+    TEXTS
+        .iter()
+        .find_map(|(head, spoken)| bytes.starts_with(head).then_some(*spoken))
+        .or_else(|| binary(bytes))
+        .unwrap_or(Spoken::Unknown)
+}
+
+const TEXTS: &[(&[u8], Spoken)] = &[
+    (b"SSH-", Spoken::Ssh),
+    (b"HTTP/", Spoken::Http),
+    (b"<!DOCTYPE", Spoken::Http),
+    (b"<!doctype", Spoken::Http),
+    (b"<html", Spoken::Http),
+    (b"<HTML", Spoken::Http),
+    (b"+OK", Spoken::Pop3),
+    (b"* OK", Spoken::Imap),
+    (b"* BYE", Spoken::Imap),
+    (b"RFB 0", Spoken::Vnc),
+];
+
+fn binary(bytes: &[u8]) -> Option<Spoken> {
+    match bytes {
+        [b'2' | b'4' | b'5', b'0'..=b'9', b'0'..=b'9', b' ' | b'-', rest @ ..] => {
+            Some(mail_or_ftp(rest))
+        }
+        // TLS record: alert, handshake; version 3.x.
+        [0x15 | 0x16, 3, 0..=4, ..] => Some(Spoken::Tls),
+        // SETTINGS on stream 0, as every HTTP/2 server begins.
+        [0, 0, _, 4, 0, 0, 0, 0, 0, ..] => Some(Spoken::Http2),
+        [0xff, _, _, _, _, _, _, _, _, 0x7f, ..] => Some(Spoken::Zmtp),
+        [0xff, 0xfb..=0xfe, ..] => Some(Spoken::Telnet),
+        // A BBDO header: checksum over the 14 bytes behind it.
+        [high, low, covered @ ..] if covered.len() >= 14 => covered
+            .get(..14)
+            .filter(|header| crc16_x25(header) == u16::from_be_bytes([*high, *low]))
+            .map(|_| Spoken::Bbdo)
+            .or_else(|| other(bytes)),
+        _ => other(bytes),
+    }
+}
+
+fn other(bytes: &[u8]) -> Option<Spoken> {
+    match bytes {
+        // Packet 0 of protocol 10, or packet 0 with an error (0xff).
+        [_, _, 0, 0, 10 | 0xff, ..] => Some(Spoken::Mysql),
+        // SEQUENCE, short or long length, INTEGER message id.
+        [0x30, 0..=0x7f, 2, 1..=4, ..]
+        | [0x30, 0x81, _, 2, 1..=4, ..]
+        | [0x30, 0x82, _, _, 2, 1..=4, ..]
+        | [0x30, 0x84, _, _, _, _, 2, 1..=4, ..] => Some(Spoken::Ldap),
+        // Version 2 to 4, response.
+        [0, 2..=4, 0, 2, ..] => Some(Spoken::Nrpe),
+        [b'E' | b'R', 0, 0, _, _, ..] => Some(Spoken::Postgresql),
+        _ => None,
+    }
+}
+
+fn mail_or_ftp(greeting: &[u8]) -> Spoken {
+    let line: Vec<u8> = greeting.iter().take(256).map(u8::to_ascii_uppercase).collect();
+    let says = |word: &[u8]| line.windows(word.len()).any(|window| window == word);
+    if says(b"FTP") && !says(b"SMTP") { Spoken::Ftp } else { Spoken::Smtp }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_protocol_is_named_by_its_first_bytes() {
+        let broker = [0x15, 0x7b, 0, 0x12, 0, 2, 0, 1, 0, 0, 0, 1, 0, 0, 0, 0, 0, 3, 0, 1];
+        let cases: &[(&[u8], Spoken)] = &[
+            (b"SSH-2.0-OpenSSH_9.2p1\r\n", Spoken::Ssh),
+            (b"HTTP/1.1 400 Bad Request\r\n", Spoken::Http),
+            (&[0x15, 3, 1, 0, 2, 2, 70], Spoken::Tls),
+            (b"220 mx.example.org ESMTP Postfix\r\n", Spoken::Smtp),
+            (b"554 5.7.1 go away\r\n", Spoken::Smtp),
+            (b"220 (vsFTPd 3.0.3)\r\n", Spoken::Ftp),
+            (&[0, 0, 0x18, 4, 0, 0, 0, 0, 0, 0, 4], Spoken::Http2),
+            (&[0xff, 0, 0, 0, 0, 0, 0, 0, 16, 0x7f], Spoken::Zmtp),
+            (&broker, Spoken::Bbdo),
+            (&[0x4a, 0, 0, 0, 10, b'5', b'.', b'5'], Spoken::Mysql),
+            (&[0x45, 0, 0, 0, 0xff, 0x6a, 4], Spoken::Mysql),
+            (&[0x30, 0x0c, 2, 1, 1, 0x61, 7], Spoken::Ldap),
+            (&[0, 2, 0, 2, 1, 2, 3, 4], Spoken::Nrpe),
+            (b"hello", Spoken::Unknown),
+            (b"", Spoken::Unknown),
+        ];
+        for (bytes, spoken) in cases {
+            assert_eq!(recognise(bytes), *spoken, "{bytes:02x?}");
+        }
+    }
+}

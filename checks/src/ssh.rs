@@ -1,0 +1,252 @@
+//! SSH: does a server identify itself and offer host keys?
+//!
+//! Listens first, TCP 22 by default; then identification, KEXINIT, and a
+//! disconnect message with our name, so that the server's log says who came.
+//! One connection, no retry: servers penalise repeated half-open visits.
+//!
+//! Reference: [RFC 4253 §4.2, §7.1, §11.1](https://www.rfc-editor.org/rfc/rfc4253).
+
+use std::io;
+use std::time::Duration;
+
+use crate::cause::{Cause, Phase, Transport};
+use crate::evidence::{Seen, Value};
+use crate::net::{Ask, FarStream, Stream};
+use crate::recognise::{Spoken, recognise};
+use crate::wire::{self, Reader};
+use crate::{Respond, Service};
+
+/// Asks for identification and key exchange proposals; logs nobody in.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Probe {}
+
+impl Probe {
+    pub(crate) async fn run(&self, ask: &mut Ask) -> Result<(), Cause> {
+        let mut stream = ask.connect().await?;
+        stream.allow(IDENTIFICATION);
+        let identification = identify(&mut stream).await?;
+        ask.seen.evidence.set("identification", identification.as_str());
+        stream.send(OURS).await?;
+        stream.allow(KEXINIT);
+        let packet = read_packet(&mut stream).await?;
+        let offer = KexInit::decode(&packet)?;
+        // The connection ends either way; a failed goodbye changes no verdict.
+        let _goodbye = stream.send(&encode_packet(&disconnect())).await;
+        stream.close().await;
+        self.judge(&identification, &offer, &mut ask.seen)
+    }
+
+    /// Decides from identification and proposals alone.
+    #[allow(clippy::unused_self)] // The same shape as its siblings.
+    fn judge(&self, identification: &str, offer: &KexInit, seen: &mut Seen) -> Result<(), Cause> {
+        let software = software(identification);
+        seen.evidence.set("software", software);
+        seen.evidence.set("host_key_algorithms", offer.host_keys.iter().collect::<Value>());
+        seen.evidence.set("kex_algorithms", offer.kex.iter().collect::<Value>());
+        seen.headline = software.to_owned();
+        Ok(())
+    }
+}
+
+pub(crate) const SERVICE: Service = Service {
+    name: "ssh",
+    port: 22,
+    transport: Transport::Tcp,
+    tls: false,
+    budget: Duration::from_secs(15),
+    probe: || crate::Probe::Ssh(Probe::default()),
+    respond: Respond::Stream(|stream| Box::pin(respond(stream))),
+};
+
+/// Identifies itself and offers keys, as an SSH server would; then waits for the goodbye.
+async fn respond(mut stream: FarStream) -> io::Result<()> {
+    stream.send(OURS).await?;
+    stream.line(MAX_LINE).await?;
+    stream.send(&encode_packet(&KexInit::example().encode())).await?;
+    stream.until_closed().await
+}
+
+/// Reads lines until the identification; servers may send others before it.
+async fn identify(stream: &mut Stream) -> Result<String, Cause> {
+    let mut read = 0;
+    for _ in 0..MAX_LINES {
+        let line = stream.line(Phase::Greeting, MAX_LINE).await.map_err(|cause| match cause {
+            // A peer that speaks another protocol may never send a line feed.
+            Cause::Incomplete { .. } | Cause::HungUp { .. } | Cause::Endless { .. } => {
+                wrong_service(stream.head()).unwrap_or(cause)
+            }
+            other => other,
+        })?;
+        read += line.len();
+        if line.starts_with(b"SSH-2.0-") || line.starts_with(b"SSH-1.99-") {
+            return Ok(wire::clean(line.trim_ascii_end(), MAX_LINE));
+        }
+        if line.starts_with(b"Not allowed at this time")
+            || line.starts_with(b"Exceeded MaxStartups")
+        {
+            return Err(Cause::SshRefused { text: wire::clean(line.trim_ascii_end(), 80) });
+        }
+        if let Some(cause) = wrong_service(stream.head()) {
+            return Err(cause);
+        }
+        if read > MAX_BEFORE {
+            break;
+        }
+    }
+    Err(Cause::Endless { phase: Phase::Greeting, limit: read, head: wire::head(stream.head()) })
+}
+
+fn wrong_service(head: &[u8]) -> Option<Cause> {
+    match recognise(head) {
+        Spoken::Ssh | Spoken::Unknown => None,
+        spoken => Some(Cause::WrongService { expected: "SSH", spoken, head: wire::head(head) }),
+    }
+}
+
+/// The payload of the next unencrypted binary packet (RFC 4253 §6).
+async fn read_packet(stream: &mut Stream) -> Result<Vec<u8>, Cause> {
+    let prefix = stream.exactly(Phase::Reply, 5).await?;
+    let mut reader = Reader::new(&prefix, "an SSH packet");
+    let length = usize::try_from(reader.u32()?).unwrap_or(usize::MAX);
+    let padding = usize::from(reader.u8()?);
+    let payload = length.checked_sub(padding + 1);
+    let Some(payload) = payload.filter(|_| length <= MAX_PACKET) else {
+        return Err(Cause::bad_reply("an SSH packet", &prefix));
+    };
+    let body = stream.exactly(Phase::Reply, length - 1).await?;
+    Ok(body.into_iter().take(payload).collect())
+}
+
+/// Padded so that the whole is a multiple of eight (RFC 4253 §6).
+fn encode_packet(payload: &[u8]) -> Vec<u8> {
+    let padding = 8 - (payload.len() + 5) % 8;
+    let padding = if padding < 4 { padding + 8 } else { padding };
+    let length = u32::try_from(payload.len() + padding + 1).unwrap_or(u32::MAX);
+    let mut packet = length.to_be_bytes().to_vec();
+    packet.push(u8::try_from(padding).unwrap_or(u8::MAX));
+    packet.extend_from_slice(payload);
+    packet.resize(packet.len() + padding, 0);
+    packet
+}
+
+/// SSH_MSG_DISCONNECT, by application (RFC 4253 §11.1), naming us in the log.
+fn disconnect() -> Vec<u8> {
+    let mut payload = vec![MSG_DISCONNECT];
+    payload.extend(BY_APPLICATION.to_be_bytes());
+    push_string(&mut payload, b"preflight");
+    push_string(&mut payload, b"");
+    payload
+}
+
+fn push_string(to: &mut Vec<u8>, text: &[u8]) {
+    to.extend(u32::try_from(text.len()).unwrap_or(u32::MAX).to_be_bytes());
+    to.extend_from_slice(text);
+}
+
+/// The software part of an identification: `OpenSSH_9.2p1 Debian-2`.
+fn software(identification: &str) -> &str {
+    identification.splitn(3, '-').nth(2).unwrap_or(identification)
+}
+
+/// What the server proposes before any secret exists (RFC 4253 §7.1).
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct KexInit {
+    kex: Vec<String>,
+    host_keys: Vec<String>,
+}
+
+impl KexInit {
+    fn decode(payload: &[u8]) -> Result<Self, Cause> {
+        let mut reader = Reader::new(payload, "an SSH key exchange proposal");
+        if reader.u8()? != MSG_KEXINIT {
+            return Err(Cause::bad_reply("an SSH key exchange proposal", payload));
+        }
+        let _cookie: [u8; 16] = reader.array()?;
+        Ok(Self { kex: names(&mut reader)?, host_keys: names(&mut reader)? })
+    }
+
+    fn encode(&self) -> Vec<u8> {
+        let mut payload = vec![MSG_KEXINIT];
+        payload.extend([0x5a; 16]);
+        let ciphers = ["aes256-ctr".to_owned()];
+        let macs = ["hmac-sha2-256".to_owned()];
+        let none = ["none".to_owned()];
+        let lists: [&[String]; 8] =
+            [&self.kex, &self.host_keys, &ciphers, &ciphers, &macs, &macs, &none, &none];
+        for list in lists {
+            push_string(&mut payload, list.join(",").as_bytes());
+        }
+        // Two empty language lists, no guess, reserved.
+        payload.extend([0; 4 + 4 + 1 + 4]);
+        payload
+    }
+
+    fn example() -> Self {
+        Self {
+            kex: vec!["curve25519-sha256".to_owned()],
+            host_keys: vec!["ssh-ed25519".to_owned(), "rsa-sha2-512".to_owned()],
+        }
+    }
+}
+
+/// One comma-separated name-list.
+fn names(reader: &mut Reader<'_>) -> Result<Vec<String>, Cause> {
+    let length = usize::try_from(reader.u32()?).unwrap_or(usize::MAX);
+    let list = wire::clean(reader.take(length)?, 2 * MAX_LINE);
+    Ok(list.split(',').filter(|name| !name.is_empty()).map(str::to_owned).collect())
+}
+
+/// sshd waits for a reverse look-up of ours before it greets (UseDNS).
+const IDENTIFICATION: Duration = Duration::from_secs(10);
+const KEXINIT: Duration = Duration::from_secs(5);
+const OURS: &[u8] = concat!("SSH-2.0-preflight_", env!("CARGO_PKG_VERSION"), "\r\n").as_bytes();
+/// RFC 4253 allows 255 for the identification; lines before it may be longer.
+const MAX_LINE: usize = 1024;
+const MAX_LINES: usize = 50;
+/// A tarpit sends lines for ever: this much before the identification is enough.
+const MAX_BEFORE: usize = 8 * 1024;
+/// RFC 4253 §6.1: every implementation takes packets of 35,000 bytes.
+const MAX_PACKET: usize = 35_000;
+const MSG_DISCONNECT: u8 = 1;
+const MSG_KEXINIT: u8 = 20;
+const BY_APPLICATION: u32 = 11;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn probe_reads_what_the_responder_offers() {
+        let offer = KexInit::example();
+        assert_eq!(KexInit::decode(&offer.encode()).unwrap(), offer);
+    }
+
+    #[test]
+    fn every_truncation_of_a_proposal_is_a_bad_reply() {
+        let whole = KexInit::example().encode();
+        let named = 1 + 16 + 4 + 17 + 4 + 24;
+        for length in 0..named {
+            let cause = KexInit::decode(&whole[..length]).unwrap_err();
+            assert_eq!(cause.code(), "bad-reply", "{length} bytes");
+        }
+        assert!(KexInit::decode(&whole[..named]).is_ok());
+    }
+
+    #[test]
+    fn packets_are_padded_to_a_multiple_of_eight() {
+        for length in 0..32 {
+            let packet = encode_packet(&vec![1; length]);
+            assert_eq!(packet.len() % 8, 0, "payload of {length}");
+            assert!(packet[4] >= 4, "padding of {}", packet[4]);
+        }
+    }
+
+    #[test]
+    fn the_software_is_the_headline() {
+        let mut seen = Seen::default();
+        let identification = "SSH-2.0-OpenSSH_9.2p1 Debian-2+deb12u7";
+        Probe::default().judge(identification, &KexInit::example(), &mut seen).unwrap();
+        assert_eq!(seen.headline, "OpenSSH_9.2p1 Debian-2+deb12u7");
+        assert!(seen.evidence.fact("host_key_algorithms").is_some());
+    }
+}

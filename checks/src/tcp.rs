@@ -1,0 +1,47 @@
+//! TCP: does the application port accept a connection?
+//!
+//! For ports whose protocol this tool does not speak. Connects, and ends with a
+//! FIN; a pass means no more than that, and the headline says so.
+
+use std::io;
+use std::time::Duration;
+
+use crate::cause::{Cause, Transport};
+use crate::evidence::Seen;
+use crate::net::{Ask, FarStream};
+use crate::{Respond, Service};
+
+/// Connects, and sends nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Probe {}
+
+impl Probe {
+    pub(crate) async fn run(&self, ask: &mut Ask) -> Result<(), Cause> {
+        let stream = ask.connect().await?;
+        stream.close().await;
+        self.judge(&mut ask.seen)
+    }
+
+    /// An accepted connection is all there is to judge.
+    #[allow(clippy::unused_self, clippy::unnecessary_wraps)] // The same shape as its siblings.
+    fn judge(&self, seen: &mut Seen) -> Result<(), Cause> {
+        "accepts connections".clone_into(&mut seen.headline);
+        Ok(())
+    }
+}
+
+pub(crate) const SERVICE: Service = Service {
+    name: "tcp",
+    // The discard port: a bare connect has no port of its own.
+    port: 9,
+    transport: Transport::Tcp,
+    tls: false,
+    budget: Duration::from_secs(6),
+    probe: || crate::Probe::Tcp(Probe::default()),
+    respond: Respond::Stream(|stream| Box::pin(respond(stream))),
+};
+
+/// Accepts, and waits for the client to leave.
+async fn respond(mut stream: FarStream) -> io::Result<()> {
+    stream.until_closed().await
+}

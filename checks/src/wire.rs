@@ -1,0 +1,206 @@
+//! Reading a stranger's bytes: bounded, never by index, never printed raw.
+
+use crate::Cause;
+
+/// Takes fields off the front of a message; running short is a [`Cause`].
+///
+/// Protocol files never index a slice: every byte they read passes here.
+#[derive(Clone)]
+pub(crate) struct Reader<'a> {
+    message: &'a [u8],
+    rest: &'a [u8],
+    expected: &'static str,
+}
+
+impl<'a> Reader<'a> {
+    /// `expected` names the whole message in the error: "an NTP packet".
+    pub(crate) fn new(message: &'a [u8], expected: &'static str) -> Self {
+        Self { message, rest: message, expected }
+    }
+
+    pub(crate) fn array<const N: usize>(&mut self) -> Result<[u8; N], Cause> {
+        let (field, rest) = self.rest.split_first_chunk().ok_or_else(|| self.short())?;
+        self.rest = rest;
+        Ok(*field)
+    }
+
+    pub(crate) fn take(&mut self, length: usize) -> Result<&'a [u8], Cause> {
+        let (field, rest) = self.rest.split_at_checked(length).ok_or_else(|| self.short())?;
+        self.rest = rest;
+        Ok(field)
+    }
+
+    pub(crate) fn u8(&mut self) -> Result<u8, Cause> {
+        self.array().map(u8::from_be_bytes)
+    }
+
+    pub(crate) fn u16(&mut self) -> Result<u16, Cause> {
+        self.array().map(u16::from_be_bytes)
+    }
+
+    pub(crate) fn u32(&mut self) -> Result<u32, Cause> {
+        self.array().map(u32::from_be_bytes)
+    }
+
+    pub(crate) fn u64(&mut self) -> Result<u64, Cause> {
+        self.array().map(u64::from_be_bytes)
+    }
+
+    /// Bytes up to `end`, which is taken and not returned.
+    pub(crate) fn until(&mut self, end: u8) -> Result<&'a [u8], Cause> {
+        let at = self.rest.iter().position(|&byte| byte == end);
+        let field = self.take(at.ok_or_else(|| self.short())?)?;
+        self.take(1)?;
+        Ok(field)
+    }
+
+    pub(crate) fn rest(&self) -> &'a [u8] {
+        self.rest
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.rest.is_empty()
+    }
+
+    fn short(&self) -> Cause {
+        Cause::bad_reply(self.expected, self.message)
+    }
+}
+
+/// How a message begins, for an error: length and at most 32 bytes.
+///
+/// Text stays readable; anything else is hexadecimal.
+pub(crate) fn head(bytes: &[u8]) -> String {
+    const SHOWN: usize = 32;
+    let shown = bytes.get(..SHOWN).unwrap_or(bytes);
+    let dots = if bytes.len() > SHOWN { "…" } else { "" };
+    let is_text = |byte: &u8| matches!(byte, b'\t' | b'\r' | b'\n' | 0x20..=0x7e);
+    match bytes.len() {
+        0 => "nothing".to_owned(),
+        length if shown.iter().all(is_text) => {
+            format!("{length} bytes: \"{}\"{dots}", clean(shown, 4 * SHOWN))
+        }
+        length => {
+            let hex: Vec<String> = shown.iter().map(|byte| format!("{byte:02x}")).collect();
+            format!("{length} bytes: {}{dots}", hex.join(" "))
+        }
+    }
+}
+
+/// A stranger's bytes as one printable line of at most about `max` bytes.
+///
+/// Nothing is hidden: control characters, bidirectional overrides and bytes
+/// that are not UTF-8 become visible escapes, a backslash is doubled.
+#[must_use]
+pub fn clean(bytes: &[u8], max: usize) -> String {
+    let mut line = String::new();
+    for chunk in bytes.utf8_chunks() {
+        for character in chunk.valid().chars() {
+            match character {
+                '\\' => line.push_str("\\\\"),
+                other => push_escaped(&mut line, other),
+            }
+            if line.len() > max {
+                line.push('…');
+                return line;
+            }
+        }
+        for byte in chunk.invalid() {
+            line.push_str(&format!("\\x{byte:02x}"));
+        }
+        if line.len() > max {
+            line.push('…');
+            return line;
+        }
+    }
+    line
+}
+
+/// `text` with everything escaped that could act on a terminal, a log or a page.
+///
+/// Applying it twice changes nothing more.
+#[must_use]
+pub fn printable(text: &str) -> String {
+    let mut line = String::with_capacity(text.len());
+    text.chars().for_each(|c| push_escaped(&mut line, c));
+    line
+}
+
+fn push_escaped(line: &mut String, character: char) {
+    match character {
+        '\n' => line.push_str("\\n"),
+        '\r' => line.push_str("\\r"),
+        '\t' => line.push_str("\\t"),
+        c if c.is_ascii_control() || ('\u{80}'..='\u{9f}').contains(&c) => {
+            line.push_str(&format!("\\x{:02x}", u32::from(c)));
+        }
+        // Invisible or reordering: soft hyphen, Arabic and Mongolian marks, zero
+        // widths, bidirectional controls, byte order mark, annotations, tags.
+        '\u{ad}'
+        | '\u{61c}'
+        | '\u{180e}'
+        | '\u{200b}'..='\u{200f}'
+        | '\u{2028}'..='\u{202e}'
+        | '\u{2060}'..='\u{206f}'
+        | '\u{feff}'
+        | '\u{fff9}'..='\u{fffb}'
+        | '\u{e0000}'..='\u{e007f}' => {
+            line.push_str(&format!("\\u{{{:x}}}", u32::from(character)));
+        }
+        other => line.push(other),
+    }
+}
+
+/// CRC-16/X-25, as in every BBDO header.
+pub(crate) fn crc16_x25(bytes: &[u8]) -> u16 {
+    !bytes.iter().fold(0xffff, |crc, &byte| {
+        (0..8).fold(crc ^ u16::from(byte), |crc, _| {
+            if crc & 1 == 1 { (crc >> 1) ^ 0x8408 } else { crc >> 1 }
+        })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn running_short_names_the_message_and_shows_its_head() {
+        let mut reader = Reader::new(&[1, 2], "a pair of words");
+        assert_eq!(reader.u8().unwrap(), 1);
+        assert_eq!(
+            reader.u32().unwrap_err().to_string(),
+            "expected a pair of words, got 2 bytes: 01 02"
+        );
+    }
+
+    #[test]
+    fn cleaning_shows_what_a_terminal_would_obey() {
+        assert_eq!(clean(b"220 \x1b[2Jmx\xe9\r\n", 99), "220 \\x1b[2Jmx\\xe9\\r\\n");
+        assert_eq!(clean("a\u{202e}b".as_bytes(), 99), "a\\u{202e}b");
+    }
+
+    #[test]
+    fn cleaning_is_bounded() {
+        assert_eq!(clean(&[b'a'; 500], 10), "aaaaaaaaaaa…");
+        assert!(clean(&[0xff; 1_000_000], 10).len() < 20);
+    }
+
+    #[test]
+    fn printable_twice_is_printable_once() {
+        let once = printable("x\u{1b}\\y\u{200b}");
+        assert_eq!(printable(&once), once);
+    }
+
+    #[test]
+    fn crc_has_the_published_check_value() {
+        assert_eq!(crc16_x25(b"123456789"), 0x906e);
+    }
+
+    #[test]
+    fn a_head_is_text_when_it_is_text() {
+        assert_eq!(head(b"SSH-2.0-x\r\n"), "11 bytes: \"SSH-2.0-x\\r\\n\"");
+        assert_eq!(head(&[0xff, 0]), "2 bytes: ff 00");
+        assert_eq!(head(b""), "nothing");
+    }
+}
