@@ -732,6 +732,13 @@ pub enum Concern {
         #[serde(skip)]
         cause: Box<Cause>,
     },
+    /// Nothing of this host's own listens yet, before installation.
+    #[error("nothing listens here yet")]
+    NothingListensYet {
+        /// What the step would be after installation.
+        #[serde(skip)]
+        cause: Box<Cause>,
+    },
     /// Some addresses of the name work and some do not.
     #[error("{} of {of} addresses fail: {}", failed.len(), list(failed))]
     SomeAddressesFail {
