@@ -14,6 +14,7 @@ pub mod ntp;
 pub mod ssh;
 pub mod tcp;
 pub mod tls;
+pub mod zmtp;
 
 use std::future::Future;
 use std::net::IpAddr;
@@ -46,6 +47,8 @@ pub enum Probe {
     Tcp(tcp::Probe),
     /// Does the port finish a TLS handshake with a certificate we trust?
     Tls(tls::Probe),
+    /// Does Gorgone answer, ready to take orders?
+    Zmq(zmtp::Probe),
 }
 
 impl Probe {
@@ -55,6 +58,7 @@ impl Probe {
             Self::Ssh(probe) => probe.run(ask).await,
             Self::Tcp(probe) => probe.run(ask).await,
             Self::Tls(probe) => probe.run(ask).await,
+            Self::Zmq(probe) => probe.run(ask).await,
         }
     }
 
@@ -66,12 +70,14 @@ impl Probe {
             Self::Ssh(_) => &ssh::SERVICE,
             Self::Tcp(_) => &tcp::SERVICE,
             Self::Tls(_) => &tls::SERVICE,
+            Self::Zmq(_) => &zmtp::SERVICE,
         }
     }
 }
 
 /// Every service there is a probe for.
-pub const SERVICES: &[&Service] = &[&ntp::SERVICE, &ssh::SERVICE, &tcp::SERVICE, &tls::SERVICE];
+pub const SERVICES: &[&Service] =
+    &[&ntp::SERVICE, &ssh::SERVICE, &tcp::SERVICE, &tls::SERVICE, &zmtp::SERVICE];
 
 /// What is fixed about a protocol: its name, port, time, and both its halves.
 #[derive(Debug)]
