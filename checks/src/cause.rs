@@ -562,12 +562,18 @@ pub enum Cause {
         /// The mechanism the peer insists on.
         mechanism: String,
     },
-    /// A ZeroMQ service, but not Gorgone.
-    #[error("a ZeroMQ {socket_type} named \"{identity}\" answers, not Gorgone")]
+    /// ZMTP is spoken in a version older than Gorgone's.
+    #[error("ZMTP {version} is spoken here; Gorgone speaks 3")]
+    ZmtpVersion {
+        /// ZMTP version.
+        version: String,
+    },
+    /// ZMTP is spoken, and not by Gorgone.
+    #[error("a ZeroMQ {socket_type} {} answers, not Gorgone", named(identity))]
     ZmtpOtherService {
         /// Its socket type.
         socket_type: String,
-        /// Its identity.
+        /// Its identity; empty when it has none.
         identity: String,
     },
     /// Gorgone answers on its own default port, not on the one asked.
@@ -582,16 +588,16 @@ pub enum Cause {
     },
 
     // ---- BBDO ----
-    /// The broker speaks BBDO 2 only.
-    #[error("the broker speaks BBDO {version}, which ended with Centreon 25.10")]
+    /// The broker speaks BBDO 2, and a poller of today speaks 3.
+    #[error("the broker speaks BBDO {version}, a poller of today speaks 3")]
     BbdoTwo {
         /// Its version.
         version: String,
     },
-    /// The broker's major version is not ours.
-    #[error("the broker speaks BBDO {theirs}; this tool and current pollers speak {ours}")]
+    /// The broker's major version is not the poller's.
+    #[error("the broker speaks BBDO {theirs}, this poller {ours}: the first number must match")]
     BbdoMajor {
-        /// Our version.
+        /// The version asked with.
         ours: String,
         /// Its version.
         theirs: String,
@@ -1105,6 +1111,14 @@ impl Concern {
     #[must_use]
     pub fn code(&self) -> &'static str {
         ConcernCode::from(self).into()
+    }
+}
+
+/// How a ZeroMQ peer calls itself.
+fn named(identity: &str) -> String {
+    match identity {
+        "" => "without a name".to_owned(),
+        name => format!("named \"{name}\""),
     }
 }
 

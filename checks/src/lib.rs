@@ -10,10 +10,12 @@ mod net;
 mod recognise;
 mod wire;
 
+pub mod bbdo;
 pub mod ntp;
 pub mod ssh;
 pub mod tcp;
 pub mod tls;
+pub mod zmtp;
 
 use std::future::Future;
 use std::net::IpAddr;
@@ -38,6 +40,8 @@ use net::Ask;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Probe {
+    /// Does the central's broker answer as one that takes this poller's data?
+    Bbdo(bbdo::Probe),
     /// Does the time server answer, and is our clock near its clock?
     Ntp(ntp::Probe),
     /// Does an SSH server identify itself and offer keys?
@@ -46,15 +50,19 @@ pub enum Probe {
     Tcp(tcp::Probe),
     /// Does the port finish a TLS handshake with a certificate we trust?
     Tls(tls::Probe),
+    /// Does Gorgone answer, ready to take orders?
+    Zmq(zmtp::Probe),
 }
 
 impl Probe {
     async fn run(&self, ask: &mut Ask) -> Result<(), Cause> {
         match self {
+            Self::Bbdo(probe) => probe.run(ask).await,
             Self::Ntp(probe) => probe.run(ask).await,
             Self::Ssh(probe) => probe.run(ask).await,
             Self::Tcp(probe) => probe.run(ask).await,
             Self::Tls(probe) => probe.run(ask).await,
+            Self::Zmq(probe) => probe.run(ask).await,
         }
     }
 
@@ -62,16 +70,19 @@ impl Probe {
     #[must_use]
     pub fn service(&self) -> &'static Service {
         match self {
+            Self::Bbdo(_) => &bbdo::SERVICE,
             Self::Ntp(_) => &ntp::SERVICE,
             Self::Ssh(_) => &ssh::SERVICE,
             Self::Tcp(_) => &tcp::SERVICE,
             Self::Tls(_) => &tls::SERVICE,
+            Self::Zmq(_) => &zmtp::SERVICE,
         }
     }
 }
 
 /// Every service there is a probe for.
-pub const SERVICES: &[&Service] = &[&ntp::SERVICE, &ssh::SERVICE, &tcp::SERVICE, &tls::SERVICE];
+pub const SERVICES: &[&Service] =
+    &[&bbdo::SERVICE, &ntp::SERVICE, &ssh::SERVICE, &tcp::SERVICE, &tls::SERVICE, &zmtp::SERVICE];
 
 /// What is fixed about a protocol: its name, port, time, and both its halves.
 #[derive(Debug)]
