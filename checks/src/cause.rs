@@ -385,11 +385,35 @@ pub enum Cause {
         /// The name this role needs.
         name: String,
     },
+    /// The name exists, and has neither an IPv4 nor an IPv6 address.
+    #[error("the DNS server knows no address of {name}")]
+    DnsNameWithoutAddress {
+        /// The name this role needs.
+        name: String,
+    },
+    /// The server is there, and has not found out in time.
+    #[error("the DNS server is there, but has no answer to {question} within {waited}")]
+    DnsUnanswered {
+        /// What was asked.
+        question: String,
+        /// How long.
+        waited: Millis,
+    },
+    /// The answer does not fit into a datagram, and TCP does not bring it.
+    #[error("the answer to {question} needs TCP 53: {tcp}")]
+    DnsTruncated {
+        /// What was asked.
+        question: String,
+        /// How TCP failed; decides who has to act.
+        #[serde(serialize_with = "as_sentence")]
+        tcp: Box<Cause>,
+    },
     /// The server answers over TCP and not over UDP.
     #[error("the DNS server answers over TCP only; UDP: {udp}")]
     DnsTcpOnly {
-        /// How UDP failed.
-        udp: String,
+        /// How UDP failed; decides who has to act.
+        #[serde(serialize_with = "as_sentence")]
+        udp: Box<Cause>,
     },
     /// Any other response code.
     #[error("the DNS server answers {rcode} for {question}")]
@@ -785,6 +809,9 @@ pub enum Concern {
         /// The sentence of the cause behind it.
         reason: String,
     },
+    /// The server answers the names needed from its own zones.
+    #[error("answers from its own zones only (no recursion): other names will fail")]
+    DnsOwnZonesOnly,
     /// Something on the way cannot carry EDNS.
     #[error("answers only without EDNS: a device on the way drops the option")]
     DnsWithoutEdns,
@@ -1010,9 +1037,11 @@ impl Cause {
             | Self::CaptivePortal { .. }
             | Self::ProxyDenied { .. }
             | Self::ProxyCannotReach { .. }
-            | Self::DnsTcpOnly { .. }
             | Self::SnmpSilent { .. } => Owner::Network { device: None },
             Self::ProxyUnreachable { because, .. } => because.owner(),
+            Self::DnsTcpOnly { udp: because } | Self::DnsTruncated { tcp: because, .. } => {
+                because.owner()
+            }
             Self::ProbePanicked { .. } | Self::Interrupted => Owner::Nobody,
             _ => Owner::FarSide,
         }
@@ -1075,6 +1104,8 @@ impl Cause {
             | Self::DnsValidation { .. }
             | Self::DnsNotRecursive { .. }
             | Self::DnsNameNotFound { .. }
+            | Self::DnsNameWithoutAddress { .. }
+            | Self::DnsUnanswered { .. }
             | Self::SmtpUnavailable { .. }
             | Self::SmtpMailRefused { .. }
             | Self::HttpNotFound { .. }
@@ -1120,6 +1151,11 @@ fn named(identity: &str) -> String {
         "" => "without a name".to_owned(),
         name => format!("named \"{name}\""),
     }
+}
+
+/// A cause within a cause, as the sentence it is.
+fn as_sentence<S: serde::Serializer>(because: &Cause, to: S) -> Result<S::Ok, S::Error> {
+    to.collect_str(because)
 }
 
 /// Names in a sentence: at most four, then how many more.

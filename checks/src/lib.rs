@@ -11,6 +11,7 @@ mod recognise;
 mod wire;
 
 pub mod bbdo;
+pub mod dns;
 pub mod ntp;
 pub mod ssh;
 pub mod tcp;
@@ -42,6 +43,8 @@ use net::Ask;
 pub enum Probe {
     /// Does the central's broker answer as one that takes this poller's data?
     Bbdo(bbdo::Probe),
+    /// Does the server resolve for this host, over UDP and over TCP?
+    Dns(dns::Probe),
     /// Does the time server answer, and is our clock near its clock?
     Ntp(ntp::Probe),
     /// Does an SSH server identify itself and offer keys?
@@ -58,6 +61,7 @@ impl Probe {
     async fn run(&self, ask: &mut Ask) -> Result<(), Cause> {
         match self {
             Self::Bbdo(probe) => probe.run(ask).await,
+            Self::Dns(probe) => probe.run(ask).await,
             Self::Ntp(probe) => probe.run(ask).await,
             Self::Ssh(probe) => probe.run(ask).await,
             Self::Tcp(probe) => probe.run(ask).await,
@@ -71,6 +75,7 @@ impl Probe {
     pub fn service(&self) -> &'static Service {
         match self {
             Self::Bbdo(_) => &bbdo::SERVICE,
+            Self::Dns(_) => &dns::SERVICE,
             Self::Ntp(_) => &ntp::SERVICE,
             Self::Ssh(_) => &ssh::SERVICE,
             Self::Tcp(_) => &tcp::SERVICE,
@@ -81,8 +86,15 @@ impl Probe {
 }
 
 /// Every service there is a probe for.
-pub const SERVICES: &[&Service] =
-    &[&bbdo::SERVICE, &ntp::SERVICE, &ssh::SERVICE, &tcp::SERVICE, &tls::SERVICE, &zmtp::SERVICE];
+pub const SERVICES: &[&Service] = &[
+    &bbdo::SERVICE,
+    &dns::SERVICE,
+    &ntp::SERVICE,
+    &ssh::SERVICE,
+    &tcp::SERVICE,
+    &tls::SERVICE,
+    &zmtp::SERVICE,
+];
 
 /// What is fixed about a protocol: its name, port, time, and both its halves.
 #[derive(Debug)]
@@ -107,16 +119,30 @@ pub struct Service {
 #[derive(Clone, Copy)]
 pub enum Respond {
     /// Answers one datagram; `None`: drops it.
-    Datagram(fn(&[u8]) -> Option<Vec<u8>>),
+    Datagram(Answer),
     /// Serves one connection, inside TLS already when the service says so.
-    Stream(fn(FarStream) -> Pin<Box<dyn Future<Output = std::io::Result<()>> + Send>>),
+    Stream(Serve),
+    /// Both, on the same port number.
+    Both {
+        /// Answers one datagram.
+        datagram: Answer,
+        /// Serves one connection.
+        stream: Serve,
+    },
 }
+
+/// The answer to one datagram; `None`: drops it.
+pub type Answer = fn(&[u8]) -> Option<Vec<u8>>;
+
+/// One connection, from its acceptance to its end.
+pub type Serve = fn(FarStream) -> Pin<Box<dyn Future<Output = std::io::Result<()>> + Send>>;
 
 impl std::fmt::Debug for Respond {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         out.write_str(match self {
             Self::Datagram(_) => "Datagram",
             Self::Stream(_) => "Stream",
+            Self::Both { .. } => "Both",
         })
     }
 }
