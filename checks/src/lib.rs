@@ -11,9 +11,11 @@ mod recognise;
 mod wire;
 
 pub mod ntp;
+pub mod snmp;
 pub mod ssh;
 pub mod tcp;
 pub mod tls;
+pub mod trap;
 
 use std::future::Future;
 use std::net::IpAddr;
@@ -40,21 +42,27 @@ use net::Ask;
 pub enum Probe {
     /// Does the time server answer, and is our clock near its clock?
     Ntp(ntp::Probe),
+    /// Does the agent answer, and let us read?
+    Snmp(snmp::Probe),
     /// Does an SSH server identify itself and offer keys?
     Ssh(ssh::Probe),
     /// Does the application port accept a connection?
     Tcp(tcp::Probe),
     /// Does the port finish a TLS handshake with a certificate we trust?
     Tls(tls::Probe),
+    /// Does the trap receiver answer? No trap is sent.
+    Trap(trap::Probe),
 }
 
 impl Probe {
     async fn run(&self, ask: &mut Ask) -> Result<(), Cause> {
         match self {
             Self::Ntp(probe) => probe.run(ask).await,
+            Self::Snmp(probe) => probe.run(ask).await,
             Self::Ssh(probe) => probe.run(ask).await,
             Self::Tcp(probe) => probe.run(ask).await,
             Self::Tls(probe) => probe.run(ask).await,
+            Self::Trap(probe) => probe.run(ask).await,
         }
     }
 
@@ -63,15 +71,18 @@ impl Probe {
     pub fn service(&self) -> &'static Service {
         match self {
             Self::Ntp(_) => &ntp::SERVICE,
+            Self::Snmp(_) => &snmp::SERVICE,
             Self::Ssh(_) => &ssh::SERVICE,
             Self::Tcp(_) => &tcp::SERVICE,
             Self::Tls(_) => &tls::SERVICE,
+            Self::Trap(_) => &trap::SERVICE,
         }
     }
 }
 
 /// Every service there is a probe for.
-pub const SERVICES: &[&Service] = &[&ntp::SERVICE, &ssh::SERVICE, &tcp::SERVICE, &tls::SERVICE];
+pub const SERVICES: &[&Service] =
+    &[&ntp::SERVICE, &snmp::SERVICE, &ssh::SERVICE, &tcp::SERVICE, &tls::SERVICE, &trap::SERVICE];
 
 /// What is fixed about a protocol: its name, port, time, and both its halves.
 #[derive(Debug)]
