@@ -10,6 +10,7 @@ mod net;
 mod recognise;
 mod wire;
 
+pub mod listener;
 pub mod ntp;
 pub mod snmp;
 pub mod ssh;
@@ -40,6 +41,8 @@ use net::Ask;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Probe {
+    /// Does anything listen on a port of this host, and where?
+    Listener(listener::Probe),
     /// Does the time server answer, and is our clock near its clock?
     Ntp(ntp::Probe),
     /// Does the agent answer, and let us read?
@@ -57,6 +60,7 @@ pub enum Probe {
 impl Probe {
     async fn run(&self, ask: &mut Ask) -> Result<(), Cause> {
         match self {
+            Self::Listener(probe) => probe.run(ask),
             Self::Ntp(probe) => probe.run(ask).await,
             Self::Snmp(probe) => probe.run(ask).await,
             Self::Ssh(probe) => probe.run(ask).await,
@@ -70,6 +74,7 @@ impl Probe {
     #[must_use]
     pub fn service(&self) -> &'static Service {
         match self {
+            Self::Listener(_) => &listener::SERVICE,
             Self::Ntp(_) => &ntp::SERVICE,
             Self::Snmp(_) => &snmp::SERVICE,
             Self::Ssh(_) => &ssh::SERVICE,
@@ -80,7 +85,7 @@ impl Probe {
     }
 }
 
-/// Every service there is a probe for.
+/// Every service there is a far side for; [`listener`] asks nobody.
 pub const SERVICES: &[&Service] =
     &[&ntp::SERVICE, &snmp::SERVICE, &ssh::SERVICE, &tcp::SERVICE, &tls::SERVICE, &trap::SERVICE];
 
