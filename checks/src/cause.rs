@@ -690,11 +690,21 @@ pub enum Cause {
         /// The user asked with.
         user: String,
     },
-    /// The user is known and may not read.
-    #[error("the agent does not let \"{user}\" read (authorizationError)")]
+    /// The user or the community is known and may not read.
+    #[error("the agent does not let {} (authorizationError)", reading(.user.as_deref(), level))]
     SnmpAuthorization {
+        /// The user asked with; none: a community.
+        user: Option<String>,
+        /// The level asked for.
+        level: &'static str,
+    },
+    /// The agent answers discovery, and nothing asked by this user.
+    #[error("the agent is there, but does not answer \"{user}\" at {level}")]
+    SnmpUserIgnored {
         /// The user asked with.
         user: String,
+        /// The level asked for.
+        level: &'static str,
     },
     /// The agent answers, and shows nothing of the system group.
     #[error("the agent answers, but its view hides the system group")]
@@ -1095,6 +1105,7 @@ impl Cause {
             | Self::SnmpSecurityLevel { .. }
             | Self::SnmpDecryption { .. }
             | Self::SnmpAuthorization { .. }
+            | Self::SnmpUserIgnored { .. }
             | Self::NsclientNotAllowed { .. }
             | Self::NsclientLogin { .. }
             | Self::DatabaseHostRefused { .. } => Layer::Authentication,
@@ -1169,6 +1180,11 @@ fn list(names: &[String]) -> String {
             format!("{} and {} more", shown.join(", "), n - SHOWN)
         }
     }
+}
+
+/// Who was not let in; a community is a secret and stays unnamed.
+fn reading(user: Option<&str>, level: &str) -> String {
+    user.map_or("this community read".to_owned(), |user| format!("\"{user}\" read at {level}"))
 }
 
 /// "3599.9 s behind" or "12 ms ahead", from server minus this host.

@@ -12,10 +12,13 @@ mod wire;
 
 pub mod bbdo;
 pub mod dns;
+pub mod listener;
 pub mod ntp;
+pub mod snmp;
 pub mod ssh;
 pub mod tcp;
 pub mod tls;
+pub mod trap;
 pub mod zmtp;
 
 use std::future::Future;
@@ -45,14 +48,20 @@ pub enum Probe {
     Bbdo(bbdo::Probe),
     /// Does the server resolve for this host, over UDP and over TCP?
     Dns(dns::Probe),
+    /// Does anything listen on a port of this host, and where?
+    Listener(listener::Probe),
     /// Does the time server answer, and is our clock near its clock?
     Ntp(ntp::Probe),
+    /// Does the agent answer, and let us read?
+    Snmp(snmp::Probe),
     /// Does an SSH server identify itself and offer keys?
     Ssh(ssh::Probe),
     /// Does the application port accept a connection?
     Tcp(tcp::Probe),
     /// Does the port finish a TLS handshake with a certificate we trust?
     Tls(tls::Probe),
+    /// Does the trap receiver answer? No trap is sent.
+    Trap(trap::Probe),
     /// Does Gorgone answer, ready to take orders?
     Zmq(zmtp::Probe),
 }
@@ -62,10 +71,13 @@ impl Probe {
         match self {
             Self::Bbdo(probe) => probe.run(ask).await,
             Self::Dns(probe) => probe.run(ask).await,
+            Self::Listener(probe) => probe.run(ask),
             Self::Ntp(probe) => probe.run(ask).await,
+            Self::Snmp(probe) => probe.run(ask).await,
             Self::Ssh(probe) => probe.run(ask).await,
             Self::Tcp(probe) => probe.run(ask).await,
             Self::Tls(probe) => probe.run(ask).await,
+            Self::Trap(probe) => probe.run(ask).await,
             Self::Zmq(probe) => probe.run(ask).await,
         }
     }
@@ -76,23 +88,28 @@ impl Probe {
         match self {
             Self::Bbdo(_) => &bbdo::SERVICE,
             Self::Dns(_) => &dns::SERVICE,
+            Self::Listener(_) => &listener::SERVICE,
             Self::Ntp(_) => &ntp::SERVICE,
+            Self::Snmp(_) => &snmp::SERVICE,
             Self::Ssh(_) => &ssh::SERVICE,
             Self::Tcp(_) => &tcp::SERVICE,
             Self::Tls(_) => &tls::SERVICE,
+            Self::Trap(_) => &trap::SERVICE,
             Self::Zmq(_) => &zmtp::SERVICE,
         }
     }
 }
 
-/// Every service there is a probe for.
+/// Every service there is a far side for; [`listener`] asks nobody.
 pub const SERVICES: &[&Service] = &[
     &bbdo::SERVICE,
     &dns::SERVICE,
     &ntp::SERVICE,
+    &snmp::SERVICE,
     &ssh::SERVICE,
     &tcp::SERVICE,
     &tls::SERVICE,
+    &trap::SERVICE,
     &zmtp::SERVICE,
 ];
 
