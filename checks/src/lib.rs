@@ -10,6 +10,8 @@ mod net;
 mod recognise;
 mod wire;
 
+pub mod http;
+pub mod nsclient;
 pub mod ntp;
 pub mod ssh;
 pub mod tcp;
@@ -38,6 +40,10 @@ use net::Ask;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Probe {
+    /// Does the web server asked answer, or who answers instead?
+    Http(http::Probe),
+    /// Does NSClient++ answer, and does it let this host ask?
+    Nsclient(nsclient::Probe),
     /// Does the time server answer, and is our clock near its clock?
     Ntp(ntp::Probe),
     /// Does an SSH server identify itself and offer keys?
@@ -51,6 +57,8 @@ pub enum Probe {
 impl Probe {
     async fn run(&self, ask: &mut Ask) -> Result<(), Cause> {
         match self {
+            Self::Http(probe) => probe.run(ask).await,
+            Self::Nsclient(probe) => probe.run(ask).await,
             Self::Ntp(probe) => probe.run(ask).await,
             Self::Ssh(probe) => probe.run(ask).await,
             Self::Tcp(probe) => probe.run(ask).await,
@@ -62,6 +70,8 @@ impl Probe {
     #[must_use]
     pub fn service(&self) -> &'static Service {
         match self {
+            Self::Http(probe) => probe.service(),
+            Self::Nsclient(_) => &nsclient::SERVICE,
             Self::Ntp(_) => &ntp::SERVICE,
             Self::Ssh(_) => &ssh::SERVICE,
             Self::Tcp(_) => &tcp::SERVICE,
@@ -71,7 +81,15 @@ impl Probe {
 }
 
 /// Every service there is a probe for.
-pub const SERVICES: &[&Service] = &[&ntp::SERVICE, &ssh::SERVICE, &tcp::SERVICE, &tls::SERVICE];
+pub const SERVICES: &[&Service] = &[
+    &http::SERVICE,
+    &http::SERVICE_TLS,
+    &nsclient::SERVICE,
+    &ntp::SERVICE,
+    &ssh::SERVICE,
+    &tcp::SERVICE,
+    &tls::SERVICE,
+];
 
 /// What is fixed about a protocol: its name, port, time, and both its halves.
 #[derive(Debug)]
