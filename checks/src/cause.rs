@@ -565,6 +565,16 @@ pub enum Cause {
         /// HTTP status.
         status: u16,
     },
+    /// The proxy accepted the question and gives no answer to it.
+    #[error("the proxy {proxy} gives no answer about {destination} ({waited})")]
+    ProxySilent {
+        /// The proxy, without credentials.
+        proxy: String,
+        /// Where we wanted to go.
+        destination: String,
+        /// How long.
+        waited: Millis,
+    },
     /// The proxy itself could not be reached.
     #[error("the proxy {proxy} is not usable: {reason}")]
     ProxyUnreachable {
@@ -717,6 +727,12 @@ pub enum Cause {
         /// Its words.
         body: String,
     },
+    /// NSClient++ refuses, and this version has one answer for both reasons.
+    #[error("NSClient++ refuses this host or the password given; it does not say which")]
+    NsclientRefused {
+        /// Its words.
+        body: String,
+    },
     /// NSClient++ refuses the password given.
     #[error("NSClient++ refuses the password given")]
     NsclientLogin {
@@ -861,6 +877,12 @@ pub enum Concern {
     /// Reachability was shown, the credentials were not tested.
     #[error("agent reached; no community or user given, so reading was not tested")]
     SnmpNotRead,
+    /// The web server is there, and its clients need another one too.
+    #[error("sends its clients on to another host, to be reached too: {location}")]
+    HttpSendsElsewhere {
+        /// Where to, without a query.
+        location: String,
+    },
     /// NSClient++ was reached, its password was not tested.
     #[error("NSClient++ wants a password for more; none given")]
     NsclientNotRead,
@@ -1047,6 +1069,7 @@ impl Cause {
             | Self::CaptivePortal { .. }
             | Self::ProxyDenied { .. }
             | Self::ProxyCannotReach { .. }
+            | Self::ProxySilent { .. }
             | Self::SnmpSilent { .. } => Owner::Network { device: None },
             Self::ProxyUnreachable { because, .. } => because.owner(),
             Self::DnsTcpOnly { udp: because } | Self::DnsTruncated { tcp: because, .. } => {
@@ -1107,6 +1130,7 @@ impl Cause {
             | Self::SnmpAuthorization { .. }
             | Self::SnmpUserIgnored { .. }
             | Self::NsclientNotAllowed { .. }
+            | Self::NsclientRefused { .. }
             | Self::NsclientLogin { .. }
             | Self::DatabaseHostRefused { .. } => Layer::Authentication,
             Self::NtpUnsynchronised { .. }
@@ -1122,6 +1146,7 @@ impl Cause {
             | Self::HttpNotFound { .. }
             | Self::HttpServerError { .. }
             | Self::ProxyCannotReach { .. }
+            | Self::ProxySilent { .. }
             | Self::SnmpView
             | Self::DatabaseError { .. } => Layer::Service,
             _ => Layer::Protocol,

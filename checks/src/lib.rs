@@ -12,7 +12,9 @@ mod wire;
 
 pub mod bbdo;
 pub mod dns;
+pub mod http;
 pub mod listener;
+pub mod nsclient;
 pub mod ntp;
 pub mod snmp;
 pub mod ssh;
@@ -48,8 +50,12 @@ pub enum Probe {
     Bbdo(bbdo::Probe),
     /// Does the server resolve for this host, over UDP and over TCP?
     Dns(dns::Probe),
+    /// Does the web server asked answer, or who answers instead?
+    Http(http::Probe),
     /// Does anything listen on a port of this host, and where?
     Listener(listener::Probe),
+    /// Does NSClient++ answer, and does it let this host ask?
+    Nsclient(nsclient::Probe),
     /// Does the time server answer, and is our clock near its clock?
     Ntp(ntp::Probe),
     /// Does the agent answer, and let us read?
@@ -71,7 +77,9 @@ impl Probe {
         match self {
             Self::Bbdo(probe) => probe.run(ask).await,
             Self::Dns(probe) => probe.run(ask).await,
+            Self::Http(probe) => probe.run(ask).await,
             Self::Listener(probe) => probe.run(ask),
+            Self::Nsclient(probe) => probe.run(ask).await,
             Self::Ntp(probe) => probe.run(ask).await,
             Self::Snmp(probe) => probe.run(ask).await,
             Self::Ssh(probe) => probe.run(ask).await,
@@ -88,7 +96,9 @@ impl Probe {
         match self {
             Self::Bbdo(_) => &bbdo::SERVICE,
             Self::Dns(_) => &dns::SERVICE,
+            Self::Http(probe) => probe.service(),
             Self::Listener(_) => &listener::SERVICE,
+            Self::Nsclient(_) => &nsclient::SERVICE,
             Self::Ntp(_) => &ntp::SERVICE,
             Self::Snmp(_) => &snmp::SERVICE,
             Self::Ssh(_) => &ssh::SERVICE,
@@ -104,6 +114,9 @@ impl Probe {
 pub const SERVICES: &[&Service] = &[
     &bbdo::SERVICE,
     &dns::SERVICE,
+    &http::SERVICE,
+    &http::SERVICE_TLS,
+    &nsclient::SERVICE,
     &ntp::SERVICE,
     &snmp::SERVICE,
     &ssh::SERVICE,
