@@ -12,7 +12,7 @@ use std::time::Duration;
 use crate::cause::{Cause, Phase, Transport};
 use crate::evidence::{Seen, Value};
 use crate::net::{Ask, FarStream, Stream};
-use crate::recognise::{Spoken, recognise};
+use crate::recognise::{Spoken, instead_of};
 use crate::wire::{self, Reader};
 use crate::{Respond, Service};
 
@@ -97,10 +97,7 @@ async fn identify(stream: &mut Stream) -> Result<String, Cause> {
 }
 
 fn wrong_service(head: &[u8]) -> Option<Cause> {
-    match recognise(head) {
-        Spoken::Ssh | Spoken::Unknown => None,
-        spoken => Some(Cause::WrongService { expected: "SSH", spoken, head: wire::head(head) }),
-    }
+    instead_of("SSH", Spoken::Ssh, head)
 }
 
 /// The payload of the next unencrypted binary packet (RFC 4253 §6).
