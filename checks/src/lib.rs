@@ -4,12 +4,14 @@
 //! seen on the way to it. A [`Cause`] says why a probe failed, who has to act,
 //! and carries the facts. Nothing here knows a flow, a role or a format.
 
+mod ber;
 mod cause;
 mod evidence;
 mod net;
 mod recognise;
 mod wire;
 
+pub mod ldap;
 pub mod ntp;
 pub mod ssh;
 pub mod tcp;
@@ -38,6 +40,8 @@ use net::Ask;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Probe {
+    /// Does the directory answer, and does it take our bind?
+    Ldap(ldap::Probe),
     /// Does the time server answer, and is our clock near its clock?
     Ntp(ntp::Probe),
     /// Does an SSH server identify itself and offer keys?
@@ -51,6 +55,7 @@ pub enum Probe {
 impl Probe {
     async fn run(&self, ask: &mut Ask) -> Result<(), Cause> {
         match self {
+            Self::Ldap(probe) => probe.run(ask).await,
             Self::Ntp(probe) => probe.run(ask).await,
             Self::Ssh(probe) => probe.run(ask).await,
             Self::Tcp(probe) => probe.run(ask).await,
@@ -62,6 +67,7 @@ impl Probe {
     #[must_use]
     pub fn service(&self) -> &'static Service {
         match self {
+            Self::Ldap(probe) => probe.service(),
             Self::Ntp(_) => &ntp::SERVICE,
             Self::Ssh(_) => &ssh::SERVICE,
             Self::Tcp(_) => &tcp::SERVICE,
@@ -71,7 +77,14 @@ impl Probe {
 }
 
 /// Every service there is a probe for.
-pub const SERVICES: &[&Service] = &[&ntp::SERVICE, &ssh::SERVICE, &tcp::SERVICE, &tls::SERVICE];
+pub const SERVICES: &[&Service] = &[
+    &ldap::SERVICE,
+    &ldap::SERVICE_TLS,
+    &ntp::SERVICE,
+    &ssh::SERVICE,
+    &tcp::SERVICE,
+    &tls::SERVICE,
+];
 
 /// What is fixed about a protocol: its name, port, time, and both its halves.
 #[derive(Debug)]
