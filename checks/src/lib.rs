@@ -13,6 +13,7 @@ mod wire;
 
 pub mod ldap;
 pub mod ntp;
+pub mod smtp;
 pub mod ssh;
 pub mod tcp;
 pub mod tls;
@@ -44,6 +45,8 @@ pub enum Probe {
     Ldap(ldap::Probe),
     /// Does the time server answer, and is our clock near its clock?
     Ntp(ntp::Probe),
+    /// Does the mail relay greet us and take our EHLO?
+    Smtp(smtp::Probe),
     /// Does an SSH server identify itself and offer keys?
     Ssh(ssh::Probe),
     /// Does the application port accept a connection?
@@ -57,6 +60,7 @@ impl Probe {
         match self {
             Self::Ldap(probe) => probe.run(ask).await,
             Self::Ntp(probe) => probe.run(ask).await,
+            Self::Smtp(probe) => probe.run(ask).await,
             Self::Ssh(probe) => probe.run(ask).await,
             Self::Tcp(probe) => probe.run(ask).await,
             Self::Tls(probe) => probe.run(ask).await,
@@ -69,6 +73,7 @@ impl Probe {
         match self {
             Self::Ldap(probe) => probe.service(),
             Self::Ntp(_) => &ntp::SERVICE,
+            Self::Smtp(probe) => probe.service(),
             Self::Ssh(_) => &ssh::SERVICE,
             Self::Tcp(_) => &tcp::SERVICE,
             Self::Tls(_) => &tls::SERVICE,
@@ -81,6 +86,8 @@ pub const SERVICES: &[&Service] = &[
     &ldap::SERVICE,
     &ldap::SERVICE_TLS,
     &ntp::SERVICE,
+    &smtp::SERVICE,
+    &smtp::SERVICE_TLS,
     &ssh::SERVICE,
     &tcp::SERVICE,
     &tls::SERVICE,
