@@ -850,6 +850,12 @@ pub enum Concern {
         /// Seconds until the whole greeting was there.
         seconds: f64,
     },
+    /// A device on the way rewrites the conversation, and lets it pass.
+    #[error("a device on the way masks the mail server's answers ({line})")]
+    SmtpMasked {
+        /// The masked line.
+        line: String,
+    },
     /// Neither TLS nor StartTLS.
     #[error("no StartTLS: passwords travel in plain text")]
     LdapNoStarttls,

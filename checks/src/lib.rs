@@ -4,6 +4,7 @@
 //! seen on the way to it. A [`Cause`] says why a probe failed, who has to act,
 //! and carries the facts. Nothing here knows a flow, a role or a format.
 
+mod ber;
 mod cause;
 mod evidence;
 mod net;
@@ -13,9 +14,11 @@ mod wire;
 pub mod bbdo;
 pub mod dns;
 pub mod http;
+pub mod ldap;
 pub mod listener;
 pub mod nsclient;
 pub mod ntp;
+pub mod smtp;
 pub mod snmp;
 pub mod ssh;
 pub mod tcp;
@@ -52,12 +55,16 @@ pub enum Probe {
     Dns(dns::Probe),
     /// Does the web server asked answer, or who answers instead?
     Http(http::Probe),
+    /// Does the directory answer, and does it take our bind?
+    Ldap(ldap::Probe),
     /// Does anything listen on a port of this host, and where?
     Listener(listener::Probe),
     /// Does NSClient++ answer, and does it let this host ask?
     Nsclient(nsclient::Probe),
     /// Does the time server answer, and is our clock near its clock?
     Ntp(ntp::Probe),
+    /// Does the mail relay greet us and take our EHLO?
+    Smtp(smtp::Probe),
     /// Does the agent answer, and let us read?
     Snmp(snmp::Probe),
     /// Does an SSH server identify itself and offer keys?
@@ -78,9 +85,11 @@ impl Probe {
             Self::Bbdo(probe) => probe.run(ask).await,
             Self::Dns(probe) => probe.run(ask).await,
             Self::Http(probe) => probe.run(ask).await,
+            Self::Ldap(probe) => probe.run(ask).await,
             Self::Listener(probe) => probe.run(ask),
             Self::Nsclient(probe) => probe.run(ask).await,
             Self::Ntp(probe) => probe.run(ask).await,
+            Self::Smtp(probe) => probe.run(ask).await,
             Self::Snmp(probe) => probe.run(ask).await,
             Self::Ssh(probe) => probe.run(ask).await,
             Self::Tcp(probe) => probe.run(ask).await,
@@ -97,9 +106,11 @@ impl Probe {
             Self::Bbdo(_) => &bbdo::SERVICE,
             Self::Dns(_) => &dns::SERVICE,
             Self::Http(probe) => probe.service(),
+            Self::Ldap(probe) => probe.service(),
             Self::Listener(_) => &listener::SERVICE,
             Self::Nsclient(_) => &nsclient::SERVICE,
             Self::Ntp(_) => &ntp::SERVICE,
+            Self::Smtp(probe) => probe.service(),
             Self::Snmp(_) => &snmp::SERVICE,
             Self::Ssh(_) => &ssh::SERVICE,
             Self::Tcp(_) => &tcp::SERVICE,
@@ -116,8 +127,12 @@ pub const SERVICES: &[&Service] = &[
     &dns::SERVICE,
     &http::SERVICE,
     &http::SERVICE_TLS,
+    &ldap::SERVICE,
+    &ldap::SERVICE_TLS,
     &nsclient::SERVICE,
     &ntp::SERVICE,
+    &smtp::SERVICE,
+    &smtp::SERVICE_TLS,
     &snmp::SERVICE,
     &ssh::SERVICE,
     &tcp::SERVICE,

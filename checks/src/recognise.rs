@@ -82,6 +82,7 @@ pub(crate) fn instead_of(expected: &'static str, own: Spoken, head: &[u8]) -> Op
     match recognise(head) {
         Spoken::Unknown => None,
         spoken if spoken == own => None,
+        Spoken::Tls => Some(Cause::TlsUnexpected { expected }),
         spoken => Some(Cause::WrongService { expected, spoken, head: wire::head(head) }),
     }
 }
