@@ -11,7 +11,10 @@ mod recognise;
 mod wire;
 
 pub mod dns;
+pub mod mssql;
+pub mod mysql;
 pub mod ntp;
+pub mod postgresql;
 pub mod ssh;
 pub mod tcp;
 pub mod tls;
@@ -41,8 +44,14 @@ use net::Ask;
 pub enum Probe {
     /// Does the server resolve for this host, over UDP and over TCP?
     Dns(dns::Probe),
+    /// Does Microsoft SQL Server answer?
+    Mssql(mssql::Probe),
+    /// Does `MySQL` or `MariaDB` greet this host?
+    Mysql(mysql::Probe),
     /// Does the time server answer, and is our clock near its clock?
     Ntp(ntp::Probe),
+    /// Does `PostgreSQL` answer, and take this host?
+    Postgresql(postgresql::Probe),
     /// Does an SSH server identify itself and offer keys?
     Ssh(ssh::Probe),
     /// Does the application port accept a connection?
@@ -55,7 +64,10 @@ impl Probe {
     async fn run(&self, ask: &mut Ask) -> Result<(), Cause> {
         match self {
             Self::Dns(probe) => probe.run(ask).await,
+            Self::Mssql(probe) => probe.run(ask).await,
+            Self::Mysql(probe) => probe.run(ask).await,
             Self::Ntp(probe) => probe.run(ask).await,
+            Self::Postgresql(probe) => probe.run(ask).await,
             Self::Ssh(probe) => probe.run(ask).await,
             Self::Tcp(probe) => probe.run(ask).await,
             Self::Tls(probe) => probe.run(ask).await,
@@ -67,7 +79,10 @@ impl Probe {
     pub fn service(&self) -> &'static Service {
         match self {
             Self::Dns(_) => &dns::SERVICE,
+            Self::Mssql(_) => &mssql::SERVICE,
+            Self::Mysql(_) => &mysql::SERVICE,
             Self::Ntp(_) => &ntp::SERVICE,
+            Self::Postgresql(_) => &postgresql::SERVICE,
             Self::Ssh(_) => &ssh::SERVICE,
             Self::Tcp(_) => &tcp::SERVICE,
             Self::Tls(_) => &tls::SERVICE,
@@ -76,8 +91,16 @@ impl Probe {
 }
 
 /// Every service there is a probe for.
-pub const SERVICES: &[&Service] =
-    &[&dns::SERVICE, &ntp::SERVICE, &ssh::SERVICE, &tcp::SERVICE, &tls::SERVICE];
+pub const SERVICES: &[&Service] = &[
+    &dns::SERVICE,
+    &mssql::SERVICE,
+    &mysql::SERVICE,
+    &ntp::SERVICE,
+    &postgresql::SERVICE,
+    &ssh::SERVICE,
+    &tcp::SERVICE,
+    &tls::SERVICE,
+];
 
 /// What is fixed about a protocol: its name, port, time, and both its halves.
 #[derive(Debug)]
