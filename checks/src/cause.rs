@@ -385,11 +385,35 @@ pub enum Cause {
         /// The name this role needs.
         name: String,
     },
+    /// The name exists, and has neither an IPv4 nor an IPv6 address.
+    #[error("the DNS server knows no address of {name}")]
+    DnsNameWithoutAddress {
+        /// The name this role needs.
+        name: String,
+    },
+    /// The server is there, and has not found out in time.
+    #[error("the DNS server is there, but has no answer to {question} within {waited}")]
+    DnsUnanswered {
+        /// What was asked.
+        question: String,
+        /// How long.
+        waited: Millis,
+    },
+    /// The answer does not fit into a datagram, and TCP does not bring it.
+    #[error("the answer to {question} needs TCP 53: {tcp}")]
+    DnsTruncated {
+        /// What was asked.
+        question: String,
+        /// How TCP failed; decides who has to act.
+        #[serde(serialize_with = "as_sentence")]
+        tcp: Box<Cause>,
+    },
     /// The server answers over TCP and not over UDP.
     #[error("the DNS server answers over TCP only; UDP: {udp}")]
     DnsTcpOnly {
-        /// How UDP failed.
-        udp: String,
+        /// How UDP failed; decides who has to act.
+        #[serde(serialize_with = "as_sentence")]
+        udp: Box<Cause>,
     },
     /// Any other response code.
     #[error("the DNS server answers {rcode} for {question}")]
@@ -541,6 +565,16 @@ pub enum Cause {
         /// HTTP status.
         status: u16,
     },
+    /// The proxy accepted the question and gives no answer to it.
+    #[error("the proxy {proxy} gives no answer about {destination} ({waited})")]
+    ProxySilent {
+        /// The proxy, without credentials.
+        proxy: String,
+        /// Where we wanted to go.
+        destination: String,
+        /// How long.
+        waited: Millis,
+    },
     /// The proxy itself could not be reached.
     #[error("the proxy {proxy} is not usable: {reason}")]
     ProxyUnreachable {
@@ -562,12 +596,18 @@ pub enum Cause {
         /// The mechanism the peer insists on.
         mechanism: String,
     },
-    /// A ZeroMQ service, but not Gorgone.
-    #[error("a ZeroMQ {socket_type} named \"{identity}\" answers, not Gorgone")]
+    /// ZMTP is spoken in a version older than Gorgone's.
+    #[error("ZMTP {version} is spoken here; Gorgone speaks 3")]
+    ZmtpVersion {
+        /// ZMTP version.
+        version: String,
+    },
+    /// ZMTP is spoken, and not by Gorgone.
+    #[error("a ZeroMQ {socket_type} {} answers, not Gorgone", named(identity))]
     ZmtpOtherService {
         /// Its socket type.
         socket_type: String,
-        /// Its identity.
+        /// Its identity; empty when it has none.
         identity: String,
     },
     /// Gorgone answers on its own default port, not on the one asked.
@@ -582,16 +622,16 @@ pub enum Cause {
     },
 
     // ---- BBDO ----
-    /// The broker speaks BBDO 2 only.
-    #[error("the broker speaks BBDO {version}, which ended with Centreon 25.10")]
+    /// The broker speaks BBDO 2, and a poller of today speaks 3.
+    #[error("the broker speaks BBDO {version}, a poller of today speaks 3")]
     BbdoTwo {
         /// Its version.
         version: String,
     },
-    /// The broker's major version is not ours.
-    #[error("the broker speaks BBDO {theirs}; this tool and current pollers speak {ours}")]
+    /// The broker's major version is not the poller's.
+    #[error("the broker speaks BBDO {theirs}, this poller {ours}: the first number must match")]
     BbdoMajor {
-        /// Our version.
+        /// The version asked with.
         ours: String,
         /// Its version.
         theirs: String,
@@ -660,11 +700,21 @@ pub enum Cause {
         /// The user asked with.
         user: String,
     },
-    /// The user is known and may not read.
-    #[error("the agent does not let \"{user}\" read (authorizationError)")]
+    /// The user or the community is known and may not read.
+    #[error("the agent does not let {} (authorizationError)", reading(.user.as_deref(), level))]
     SnmpAuthorization {
+        /// The user asked with; none: a community.
+        user: Option<String>,
+        /// The level asked for.
+        level: &'static str,
+    },
+    /// The agent answers discovery, and nothing asked by this user.
+    #[error("the agent is there, but does not answer \"{user}\" at {level}")]
+    SnmpUserIgnored {
         /// The user asked with.
         user: String,
+        /// The level asked for.
+        level: &'static str,
     },
     /// The agent answers, and shows nothing of the system group.
     #[error("the agent answers, but its view hides the system group")]
@@ -674,6 +724,12 @@ pub enum Cause {
     /// NSClient++ is there and does not serve this address.
     #[error("NSClient++ does not allow this host (allowed hosts)")]
     NsclientNotAllowed {
+        /// Its words.
+        body: String,
+    },
+    /// NSClient++ refuses, and this version has one answer for both reasons.
+    #[error("NSClient++ refuses this host or the password given; it does not say which")]
+    NsclientRefused {
         /// Its words.
         body: String,
     },
@@ -732,6 +788,13 @@ pub enum Concern {
         #[serde(skip)]
         cause: Box<Cause>,
     },
+    /// Nothing of this host's own listens yet, before installation.
+    #[error("nothing listens here yet")]
+    NothingListensYet {
+        /// What the step would be after installation.
+        #[serde(skip)]
+        cause: Box<Cause>,
+    },
     /// Some addresses of the name work and some do not.
     #[error("{} of {of} addresses fail: {}", failed.len(), list(failed))]
     SomeAddressesFail {
@@ -772,6 +835,9 @@ pub enum Concern {
         /// The sentence of the cause behind it.
         reason: String,
     },
+    /// The server answers the names needed from its own zones.
+    #[error("answers from its own zones only (no recursion): other names will fail")]
+    DnsOwnZonesOnly,
     /// Something on the way cannot carry EDNS.
     #[error("answers only without EDNS: a device on the way drops the option")]
     DnsWithoutEdns,
@@ -783,6 +849,12 @@ pub enum Concern {
     SmtpSlowGreeting {
         /// Seconds until the whole greeting was there.
         seconds: f64,
+    },
+    /// A device on the way rewrites the conversation, and lets it pass.
+    #[error("a device on the way masks the mail server's answers ({line})")]
+    SmtpMasked {
+        /// The masked line.
+        line: String,
     },
     /// Neither TLS nor StartTLS.
     #[error("no StartTLS: passwords travel in plain text")]
@@ -811,6 +883,12 @@ pub enum Concern {
     /// Reachability was shown, the credentials were not tested.
     #[error("agent reached; no community or user given, so reading was not tested")]
     SnmpNotRead,
+    /// The web server is there, and its clients need another one too.
+    #[error("sends its clients on to another host, to be reached too: {location}")]
+    HttpSendsElsewhere {
+        /// Where to, without a query.
+        location: String,
+    },
     /// NSClient++ was reached, its password was not tested.
     #[error("NSClient++ wants a password for more; none given")]
     NsclientNotRead,
@@ -997,9 +1075,12 @@ impl Cause {
             | Self::CaptivePortal { .. }
             | Self::ProxyDenied { .. }
             | Self::ProxyCannotReach { .. }
-            | Self::DnsTcpOnly { .. }
+            | Self::ProxySilent { .. }
             | Self::SnmpSilent { .. } => Owner::Network { device: None },
             Self::ProxyUnreachable { because, .. } => because.owner(),
+            Self::DnsTcpOnly { udp: because } | Self::DnsTruncated { tcp: because, .. } => {
+                because.owner()
+            }
             Self::ProbePanicked { .. } | Self::Interrupted => Owner::Nobody,
             _ => Owner::FarSide,
         }
@@ -1053,7 +1134,9 @@ impl Cause {
             | Self::SnmpSecurityLevel { .. }
             | Self::SnmpDecryption { .. }
             | Self::SnmpAuthorization { .. }
+            | Self::SnmpUserIgnored { .. }
             | Self::NsclientNotAllowed { .. }
+            | Self::NsclientRefused { .. }
             | Self::NsclientLogin { .. }
             | Self::DatabaseHostRefused { .. } => Layer::Authentication,
             Self::NtpUnsynchronised { .. }
@@ -1062,11 +1145,14 @@ impl Cause {
             | Self::DnsValidation { .. }
             | Self::DnsNotRecursive { .. }
             | Self::DnsNameNotFound { .. }
+            | Self::DnsNameWithoutAddress { .. }
+            | Self::DnsUnanswered { .. }
             | Self::SmtpUnavailable { .. }
             | Self::SmtpMailRefused { .. }
             | Self::HttpNotFound { .. }
             | Self::HttpServerError { .. }
             | Self::ProxyCannotReach { .. }
+            | Self::ProxySilent { .. }
             | Self::SnmpView
             | Self::DatabaseError { .. } => Layer::Service,
             _ => Layer::Protocol,
@@ -1101,6 +1187,19 @@ impl Concern {
     }
 }
 
+/// How a ZeroMQ peer calls itself.
+fn named(identity: &str) -> String {
+    match identity {
+        "" => "without a name".to_owned(),
+        name => format!("named \"{name}\""),
+    }
+}
+
+/// A cause within a cause, as the sentence it is.
+fn as_sentence<S: serde::Serializer>(because: &Cause, to: S) -> Result<S::Ok, S::Error> {
+    to.collect_str(because)
+}
+
 /// Names in a sentence: at most four, then how many more.
 fn list(names: &[String]) -> String {
     const SHOWN: usize = 4;
@@ -1112,6 +1211,11 @@ fn list(names: &[String]) -> String {
             format!("{} and {} more", shown.join(", "), n - SHOWN)
         }
     }
+}
+
+/// Who was not let in; a community is a secret and stays unnamed.
+fn reading(user: Option<&str>, level: &str) -> String {
+    user.map_or("this community read".to_owned(), |user| format!("\"{user}\" read at {level}"))
 }
 
 /// "3599.9 s behind" or "12 ms ahead", from server minus this host.

@@ -4,16 +4,27 @@
 //! seen on the way to it. A [`Cause`] says why a probe failed, who has to act,
 //! and carries the facts. Nothing here knows a flow, a role or a format.
 
+mod ber;
 mod cause;
 mod evidence;
 mod net;
 mod recognise;
 mod wire;
 
+pub mod bbdo;
+pub mod dns;
+pub mod http;
+pub mod ldap;
+pub mod listener;
+pub mod nsclient;
 pub mod ntp;
+pub mod smtp;
+pub mod snmp;
 pub mod ssh;
 pub mod tcp;
 pub mod tls;
+pub mod trap;
+pub mod zmtp;
 
 use std::future::Future;
 use std::net::IpAddr;
@@ -38,23 +49,53 @@ use net::Ask;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Probe {
+    /// Does the central's broker answer as one that takes this poller's data?
+    Bbdo(bbdo::Probe),
+    /// Does the server resolve for this host, over UDP and over TCP?
+    Dns(dns::Probe),
+    /// Does the web server asked answer, or who answers instead?
+    Http(http::Probe),
+    /// Does the directory answer, and does it take our bind?
+    Ldap(ldap::Probe),
+    /// Does anything listen on a port of this host, and where?
+    Listener(listener::Probe),
+    /// Does NSClient++ answer, and does it let this host ask?
+    Nsclient(nsclient::Probe),
     /// Does the time server answer, and is our clock near its clock?
     Ntp(ntp::Probe),
+    /// Does the mail relay greet us and take our EHLO?
+    Smtp(smtp::Probe),
+    /// Does the agent answer, and let us read?
+    Snmp(snmp::Probe),
     /// Does an SSH server identify itself and offer keys?
     Ssh(ssh::Probe),
     /// Does the application port accept a connection?
     Tcp(tcp::Probe),
     /// Does the port finish a TLS handshake with a certificate we trust?
     Tls(tls::Probe),
+    /// Does the trap receiver answer? No trap is sent.
+    Trap(trap::Probe),
+    /// Does Gorgone answer, ready to take orders?
+    Zmq(zmtp::Probe),
 }
 
 impl Probe {
     async fn run(&self, ask: &mut Ask) -> Result<(), Cause> {
         match self {
+            Self::Bbdo(probe) => probe.run(ask).await,
+            Self::Dns(probe) => probe.run(ask).await,
+            Self::Http(probe) => probe.run(ask).await,
+            Self::Ldap(probe) => probe.run(ask).await,
+            Self::Listener(probe) => probe.run(ask),
+            Self::Nsclient(probe) => probe.run(ask).await,
             Self::Ntp(probe) => probe.run(ask).await,
+            Self::Smtp(probe) => probe.run(ask).await,
+            Self::Snmp(probe) => probe.run(ask).await,
             Self::Ssh(probe) => probe.run(ask).await,
             Self::Tcp(probe) => probe.run(ask).await,
             Self::Tls(probe) => probe.run(ask).await,
+            Self::Trap(probe) => probe.run(ask).await,
+            Self::Zmq(probe) => probe.run(ask).await,
         }
     }
 
@@ -62,16 +103,43 @@ impl Probe {
     #[must_use]
     pub fn service(&self) -> &'static Service {
         match self {
+            Self::Bbdo(_) => &bbdo::SERVICE,
+            Self::Dns(_) => &dns::SERVICE,
+            Self::Http(probe) => probe.service(),
+            Self::Ldap(probe) => probe.service(),
+            Self::Listener(_) => &listener::SERVICE,
+            Self::Nsclient(_) => &nsclient::SERVICE,
             Self::Ntp(_) => &ntp::SERVICE,
+            Self::Smtp(probe) => probe.service(),
+            Self::Snmp(_) => &snmp::SERVICE,
             Self::Ssh(_) => &ssh::SERVICE,
             Self::Tcp(_) => &tcp::SERVICE,
             Self::Tls(_) => &tls::SERVICE,
+            Self::Trap(_) => &trap::SERVICE,
+            Self::Zmq(_) => &zmtp::SERVICE,
         }
     }
 }
 
-/// Every service there is a probe for.
-pub const SERVICES: &[&Service] = &[&ntp::SERVICE, &ssh::SERVICE, &tcp::SERVICE, &tls::SERVICE];
+/// Every service there is a far side for; [`listener`] asks nobody.
+pub const SERVICES: &[&Service] = &[
+    &bbdo::SERVICE,
+    &dns::SERVICE,
+    &http::SERVICE,
+    &http::SERVICE_TLS,
+    &ldap::SERVICE,
+    &ldap::SERVICE_TLS,
+    &nsclient::SERVICE,
+    &ntp::SERVICE,
+    &smtp::SERVICE,
+    &smtp::SERVICE_TLS,
+    &snmp::SERVICE,
+    &ssh::SERVICE,
+    &tcp::SERVICE,
+    &tls::SERVICE,
+    &trap::SERVICE,
+    &zmtp::SERVICE,
+];
 
 /// What is fixed about a protocol: its name, port, time, and both its halves.
 #[derive(Debug)]
@@ -96,16 +164,30 @@ pub struct Service {
 #[derive(Clone, Copy)]
 pub enum Respond {
     /// Answers one datagram; `None`: drops it.
-    Datagram(fn(&[u8]) -> Option<Vec<u8>>),
+    Datagram(Answer),
     /// Serves one connection, inside TLS already when the service says so.
-    Stream(fn(FarStream) -> Pin<Box<dyn Future<Output = std::io::Result<()>> + Send>>),
+    Stream(Serve),
+    /// Both, on the same port number.
+    Both {
+        /// Answers one datagram.
+        datagram: Answer,
+        /// Serves one connection.
+        stream: Serve,
+    },
 }
+
+/// The answer to one datagram; `None`: drops it.
+pub type Answer = fn(&[u8]) -> Option<Vec<u8>>;
+
+/// One connection, from its acceptance to its end.
+pub type Serve = fn(FarStream) -> Pin<Box<dyn Future<Output = std::io::Result<()>> + Send>>;
 
 impl std::fmt::Debug for Respond {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         out.write_str(match self {
             Self::Datagram(_) => "Datagram",
             Self::Stream(_) => "Stream",
+            Self::Both { .. } => "Both",
         })
     }
 }

@@ -5,7 +5,8 @@
 
 use serde::Serialize;
 
-use crate::wire::crc16_x25;
+use crate::Cause;
+use crate::wire::{self, crc16_x25};
 
 /// A protocol, recognised by how its answer begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, strum::Display)]
@@ -72,6 +73,18 @@ pub(crate) fn recognise(bytes: &[u8]) -> Spoken {
         .find_map(|(head, spoken)| bytes.starts_with(head).then_some(*spoken))
         .or_else(|| binary(bytes))
         .unwrap_or(Spoken::Unknown)
+}
+
+/// The cause when a peer that should speak `own` is recognised as something else.
+///
+/// `None` when its first bytes are of `own`, or of nothing known.
+pub(crate) fn instead_of(expected: &'static str, own: Spoken, head: &[u8]) -> Option<Cause> {
+    match recognise(head) {
+        Spoken::Unknown => None,
+        spoken if spoken == own => None,
+        Spoken::Tls => Some(Cause::TlsUnexpected { expected }),
+        spoken => Some(Cause::WrongService { expected, spoken, head: wire::head(head) }),
+    }
 }
 
 const TEXTS: &[(&[u8], Spoken)] = &[

@@ -12,7 +12,7 @@ use std::time::Duration;
 use crate::cause::{Cause, Phase, Transport};
 use crate::evidence::{Seen, Value};
 use crate::net::{Ask, FarStream, Stream};
-use crate::recognise::{Spoken, recognise};
+use crate::recognise::{Spoken, instead_of};
 use crate::wire::{self, Reader};
 use crate::{Respond, Service};
 
@@ -73,7 +73,7 @@ async fn identify(stream: &mut Stream) -> Result<String, Cause> {
         let line = stream.line(Phase::Greeting, MAX_LINE).await.map_err(|cause| match cause {
             // A peer that speaks another protocol may never send a line feed.
             Cause::Incomplete { .. } | Cause::HungUp { .. } | Cause::Endless { .. } => {
-                wrong_service(stream.head()).unwrap_or(cause)
+                instead_of("SSH", Spoken::Ssh, stream.head()).unwrap_or(cause)
             }
             other => other,
         })?;
@@ -86,7 +86,7 @@ async fn identify(stream: &mut Stream) -> Result<String, Cause> {
         {
             return Err(Cause::SshRefused { text: wire::clean(line.trim_ascii_end(), 80) });
         }
-        if let Some(cause) = wrong_service(stream.head()) {
+        if let Some(cause) = instead_of("SSH", Spoken::Ssh, stream.head()) {
             return Err(cause);
         }
         if read > MAX_BEFORE {
@@ -97,10 +97,7 @@ async fn identify(stream: &mut Stream) -> Result<String, Cause> {
 }
 
 fn wrong_service(head: &[u8]) -> Option<Cause> {
-    match recognise(head) {
-        Spoken::Ssh | Spoken::Unknown => None,
-        spoken => Some(Cause::WrongService { expected: "SSH", spoken, head: wire::head(head) }),
-    }
+    instead_of("SSH", Spoken::Ssh, head)
 }
 
 /// The payload of the next unencrypted binary packet (RFC 4253 §6).

@@ -19,13 +19,13 @@ impl<'a> Reader<'a> {
     }
 
     pub(crate) fn array<const N: usize>(&mut self) -> Result<[u8; N], Cause> {
-        let (field, rest) = self.rest.split_first_chunk().ok_or_else(|| self.short())?;
+        let (field, rest) = self.rest.split_first_chunk().ok_or_else(|| self.malformed())?;
         self.rest = rest;
         Ok(*field)
     }
 
     pub(crate) fn take(&mut self, length: usize) -> Result<&'a [u8], Cause> {
-        let (field, rest) = self.rest.split_at_checked(length).ok_or_else(|| self.short())?;
+        let (field, rest) = self.rest.split_at_checked(length).ok_or_else(|| self.malformed())?;
         self.rest = rest;
         Ok(field)
     }
@@ -49,9 +49,14 @@ impl<'a> Reader<'a> {
     /// Bytes up to `end`, which is taken and not returned.
     pub(crate) fn until(&mut self, end: u8) -> Result<&'a [u8], Cause> {
         let at = self.rest.iter().position(|&byte| byte == end);
-        let field = self.take(at.ok_or_else(|| self.short())?)?;
+        let field = self.take(at.ok_or_else(|| self.malformed())?)?;
         self.take(1)?;
         Ok(field)
+    }
+
+    /// A reader of the next `length` bytes whose errors name the whole message.
+    pub(crate) fn nested(&mut self, length: usize) -> Result<Self, Cause> {
+        Ok(Self { rest: self.take(length)?, ..self.clone() })
     }
 
     pub(crate) fn rest(&self) -> &'a [u8] {
@@ -62,7 +67,8 @@ impl<'a> Reader<'a> {
         self.rest.is_empty()
     }
 
-    fn short(&self) -> Cause {
+    /// The whole message is not what was expected.
+    pub(crate) fn malformed(&self) -> Cause {
         Cause::bad_reply(self.expected, self.message)
     }
 }

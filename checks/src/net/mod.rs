@@ -11,6 +11,7 @@ use crate::evidence::Seen;
 
 pub(crate) mod far;
 pub(crate) mod icmp;
+pub(crate) mod relay;
 pub(crate) mod resolve;
 mod sys;
 pub(crate) mod tcp;
@@ -21,6 +22,7 @@ pub use far::{FarStream, Io};
 pub use resolve::{Addresses, resolve};
 pub use tls::Trust;
 
+pub(crate) use relay::Relay;
 pub(crate) use tcp::Stream;
 pub(crate) use udp::Udp;
 

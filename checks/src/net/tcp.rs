@@ -175,6 +175,11 @@ impl Stream {
         &self.buffer
     }
 
+    /// Takes everything that is unread.
+    pub(crate) fn drain(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.buffer)
+    }
+
     /// The first bytes the peer ever sent, at most 64: enough to recognise it by.
     pub(crate) fn head(&self) -> &[u8] {
         &self.head
@@ -195,6 +200,10 @@ impl Stream {
     }
 
     fn broken(&self, phase: Phase, error: &io::Error) -> Cause {
+        // Inside TLS 1.3 a refusal of the handshake arrives with the first read.
+        if let Some(cause) = super::tls::cause_in(error) {
+            return cause;
+        }
         let (to, received) = (self.peer, self.fresh);
         match error.kind() {
             io::ErrorKind::ConnectionReset => Cause::Reset { to, phase, received },

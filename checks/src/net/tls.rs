@@ -131,13 +131,29 @@ pub(crate) async fn secure(
     verify: Verify,
     alpn: &[&[u8]],
 ) -> Result<Stream, Cause> {
+    let host = ask.peer.host.clone();
+    secure_as(stream, ask, &host, verify, alpn).await
+}
+
+/// Goes on inside TLS with `host`, which is not the peer: it is behind a proxy.
+///
+/// # Errors
+///
+/// As [`secure`].
+pub(crate) async fn secure_as(
+    stream: Stream,
+    ask: &mut Ask,
+    host: &str,
+    verify: Verify,
+    alpn: &[&[u8]],
+) -> Result<Stream, Cause> {
     let (config, recorder) = client_config(&ask.trust, verify, alpn);
     let wait = ask.deadline.within(HANDSHAKE);
     let to = ask.address();
     let head = Head::default();
     let tap = Tap { io: stream.into_io(), head: head.clone() };
     let connector = TlsConnector::from(Arc::new(config));
-    let done = wait.bound(connector.connect(server_name(&ask.peer.host), tap)).await;
+    let done = wait.bound(connector.connect(server_name(host), tap)).await;
     recorder.note(&mut ask.seen);
     let Some(done) = done else {
         return Err(late(wait, to, &head));
@@ -152,11 +168,11 @@ pub(crate) async fn secure(
                 ask.seen.evidence.set("alpn", wire::clean(protocol, 32));
             }
             ask.seen.timings.tls = Some(wait.waited().0);
-            recorder.judge(&ask.peer.host, verify, &mut ask.seen)?;
+            recorder.judge(host, verify, &mut ask.seen)?;
             Ok(Stream::over(Box::new(tls), to, ask.deadline))
         }
         Err(error) => {
-            recorder.judge(&ask.peer.host, verify, &mut ask.seen)?;
+            recorder.judge(host, verify, &mut ask.seen)?;
             Err(handshake_failed(&error, to, &head.bytes()))
         }
     }

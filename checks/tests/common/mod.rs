@@ -32,7 +32,7 @@ pub enum Bad {
 pub struct Far {
     pub address: SocketAddr,
     sent: Arc<AtomicUsize>,
-    task: Option<AbortHandle>,
+    tasks: Vec<AbortHandle>,
 }
 
 impl Far {
@@ -44,7 +44,7 @@ impl Far {
 
 impl Drop for Far {
     fn drop(&mut self) {
-        if let Some(task) = &self.task {
+        for task in &self.tasks {
             task.abort();
         }
     }
@@ -88,18 +88,40 @@ pub async fn ask(service: &Service, far: &Far, budget: Duration) -> Finding {
 /// A peer that runs the responder half of `service`.
 pub async fn healthy_peer(service: &'static Service) -> Far {
     match service.respond {
-        Respond::Datagram(respond) => datagrams(move |request| respond(request)).await,
-        Respond::Stream(respond) => {
-            streams(move |connection, _| {
-                Box::pin(async move {
-                    let far = FarStream::new(Box::new(connection), Some(PKI.server.clone()));
-                    let far = if service.tls { far.secure().await } else { Ok(far) };
-                    if let Ok(far) = far {
-                        let _the_probe_judges = respond(far).await;
-                    }
-                })
-            })
-            .await
+        Respond::Datagram(respond) => datagrams(respond).await,
+        Respond::Stream(respond) => streams(converse(service, respond)).await,
+        Respond::Both { datagram, stream } => {
+            let (listener, socket) = both().await;
+            let mut far = serve_streams(listener, converse(service, stream));
+            far.tasks.append(&mut serve_datagrams(socket, datagram).tasks);
+            far
+        }
+    }
+}
+
+/// Runs the stream half of `service` over each connection.
+fn converse(
+    service: &'static Service,
+    respond: preflight_checks::Serve,
+) -> impl Fn(TcpStream, Arc<AtomicUsize>) -> Conversation + Send + 'static {
+    move |connection, _| {
+        Box::pin(async move {
+            let far = FarStream::new(Box::new(connection), Some(PKI.server.clone()));
+            let far = if service.tls { far.secure().await } else { Ok(far) };
+            if let Ok(far) = far {
+                let _the_probe_judges = respond(far).await;
+            }
+        })
+    }
+}
+
+/// TCP and UDP on one port number; the kernel hands them out one by one.
+async fn both() -> (TcpListener, UdpSocket) {
+    loop {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        if let Ok(socket) = UdpSocket::bind(address).await {
+            return (listener, socket);
         }
     }
 }
@@ -124,7 +146,7 @@ async fn absent(transport: Transport) -> Far {
         Transport::Tcp => TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap(),
         Transport::Udp => UdpSocket::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap(),
     };
-    Far { address, sent: Arc::default(), task: None }
+    Far { address, sent: Arc::default(), tasks: Vec::new() }
 }
 
 async fn misbehave(mut connection: TcpStream, bad: Bad, sent: Arc<AtomicUsize>) {
@@ -167,7 +189,13 @@ type Conversation = std::pin::Pin<Box<dyn Future<Output = ()> + Send>>;
 pub async fn streams(
     serve: impl Fn(TcpStream, Arc<AtomicUsize>) -> Conversation + Send + 'static,
 ) -> Far {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    serve_streams(TcpListener::bind("127.0.0.1:0").await.unwrap(), serve)
+}
+
+fn serve_streams(
+    listener: TcpListener,
+    serve: impl Fn(TcpStream, Arc<AtomicUsize>) -> Conversation + Send + 'static,
+) -> Far {
     let address = listener.local_addr().unwrap();
     let sent = Arc::<AtomicUsize>::default();
     let counter = Arc::clone(&sent);
@@ -176,12 +204,18 @@ pub async fn streams(
             tokio::spawn(serve(connection, Arc::clone(&counter)));
         }
     });
-    Far { address, sent, task: Some(task.abort_handle()) }
+    Far { address, sent, tasks: vec![task.abort_handle()] }
 }
 
 /// Answers each datagram.
 pub async fn datagrams(answer: impl Fn(&[u8]) -> Option<Vec<u8>> + Send + 'static) -> Far {
-    let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    serve_datagrams(UdpSocket::bind("127.0.0.1:0").await.unwrap(), answer)
+}
+
+fn serve_datagrams(
+    socket: UdpSocket,
+    answer: impl Fn(&[u8]) -> Option<Vec<u8>> + Send + 'static,
+) -> Far {
     let address = socket.local_addr().unwrap();
     let task = tokio::spawn(async move {
         let mut request = vec![0; 65_535];
@@ -191,5 +225,5 @@ pub async fn datagrams(answer: impl Fn(&[u8]) -> Option<Vec<u8>> + Send + 'stati
             }
         }
     });
-    Far { address, sent: Arc::default(), task: Some(task.abort_handle()) }
+    Far { address, sent: Arc::default(), tasks: vec![task.abort_handle()] }
 }

@@ -1,0 +1,296 @@
+//! BBDO packets: a 16-byte header with a checksum, and both codings of the greeting.
+
+use std::fmt;
+
+use crate::cause::Cause;
+use crate::wire::{self, Reader, crc16_x25};
+
+pub(super) const HEADER_LEN: usize = 16;
+/// The longest payload taken; a real welcome has some 60 bytes.
+const MAX_PAYLOAD: usize = 8 * 1024;
+/// This size means: not all of it, more follows in another packet.
+const SPLIT: u16 = 0xffff;
+const VERSION_RESPONSE: u32 = 0x0002_0001;
+const WELCOME: u32 = 0x0002_0007;
+const MAX_NAME: usize = 255;
+const A_WELCOME: &str = "a BBDO welcome";
+
+/// A greeting can be written in two ways; a broker answers in the one it was asked in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Coding {
+    /// Three numbers and a text, the only one before BBDO 3.0.1.
+    VersionResponse,
+    /// A protobuf message.
+    Welcome,
+}
+
+/// A version of BBDO; only the first number has to match.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Version {
+    pub(super) major: u16,
+    pub(super) minor: u16,
+    pub(super) patch: u16,
+}
+
+impl Version {
+    pub(super) const TWO: Self = Self { major: 2, minor: 0, patch: 0 };
+    /// The oldest that greets with a welcome.
+    pub(super) const THREE: Self = Self { major: 3, minor: 0, patch: 1 };
+}
+
+impl fmt::Display for Version {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{}.{}.{}", self.major, self.minor, self.patch)
+    }
+}
+
+/// What comes before every payload; all of it big-endian.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Header {
+    pub(super) size: u16,
+    /// Category and element.
+    pub(super) event: u32,
+    /// The sender's poller id.
+    pub(super) source: u32,
+    pub(super) destination: u32,
+}
+
+impl Header {
+    pub(super) fn decode(bytes: &[u8]) -> Result<Self, Cause> {
+        let mut reader = Reader::new(bytes, "a BBDO header");
+        let checksum = reader.u16()?;
+        let covered: [u8; HEADER_LEN - 2] = reader.array()?;
+        if crc16_x25(&covered) != checksum {
+            return Err(Cause::bad_reply("a BBDO header", bytes));
+        }
+        let mut reader = Reader::new(&covered, "a BBDO header");
+        Ok(Self {
+            size: reader.u16()?,
+            event: reader.u32()?,
+            source: reader.u32()?,
+            destination: reader.u32()?,
+        })
+    }
+
+    fn encode(self) -> Vec<u8> {
+        let mut covered = self.size.to_be_bytes().to_vec();
+        covered.extend(self.event.to_be_bytes());
+        covered.extend(self.source.to_be_bytes());
+        covered.extend(self.destination.to_be_bytes());
+        let mut bytes = crc16_x25(&covered).to_be_bytes().to_vec();
+        bytes.extend(covered);
+        bytes
+    }
+
+    /// How many bytes follow; a greeting is never split and never long.
+    pub(super) fn payload_len(self) -> Result<usize, Cause> {
+        self.coding()?;
+        let length = usize::from(self.size);
+        if self.size == SPLIT || length > MAX_PAYLOAD {
+            return Err(Cause::BadReply { expected: A_WELCOME, got: format!("{length} bytes") });
+        }
+        Ok(length)
+    }
+
+    /// How the greeting behind this header is coded.
+    pub(super) fn coding(self) -> Result<Coding, Cause> {
+        match self.event {
+            VERSION_RESPONSE => Ok(Coding::VersionResponse),
+            WELCOME => Ok(Coding::Welcome),
+            other => {
+                Err(Cause::BadReply { expected: A_WELCOME, got: format!("event {other:#010x}") })
+            }
+        }
+    }
+}
+
+/// Who a peer is, from either coding.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Welcome {
+    pub(super) version: Version,
+    /// Names separated by spaces: TLS, COMPRESSION.
+    pub(super) extensions: String,
+    pub(super) poller_id: u64,
+    pub(super) poller_name: String,
+    pub(super) broker_name: String,
+    pub(super) peer_type: u64,
+}
+
+impl Welcome {
+    /// A greeting that says nothing but a version: nobody gets registered.
+    pub(super) fn of(version: Version) -> Self {
+        Self { version, ..Self::default() }
+    }
+
+    /// What the responder says of itself: by name no broker of anybody's.
+    pub(super) fn responder() -> Self {
+        Self {
+            version: Version { major: 3, minor: 1, patch: 0 },
+            extensions: String::new(),
+            poller_id: 1,
+            poller_name: "preflight".to_owned(),
+            broker_name: "preflight-responder".to_owned(),
+            peer_type: 1,
+        }
+    }
+
+    pub(super) fn decode(header: &Header, payload: &[u8]) -> Result<Self, Cause> {
+        match header.coding()? {
+            Coding::VersionResponse => Self::from_version_response(header, payload),
+            Coding::Welcome => Self::from_protobuf(payload),
+        }
+    }
+
+    fn from_version_response(header: &Header, payload: &[u8]) -> Result<Self, Cause> {
+        let mut reader = Reader::new(payload, "a BBDO version");
+        let version = Version { major: reader.u16()?, minor: reader.u16()?, patch: reader.u16()? };
+        let extensions = wire::clean(reader.until(0)?, MAX_NAME);
+        Ok(Self { version, extensions, poller_id: header.source.into(), ..Self::default() })
+    }
+
+    fn from_protobuf(message: &[u8]) -> Result<Self, Cause> {
+        let mut welcome = Self::default();
+        let mut reader = Reader::new(message, A_WELCOME);
+        while !reader.is_empty() {
+            match field(&mut reader)? {
+                (1, Field::Bytes(version)) => welcome.version = version_message(version)?,
+                (2, Field::Bytes(text)) => welcome.extensions = wire::clean(text, MAX_NAME),
+                (3, Field::Number(id)) => welcome.poller_id = id,
+                (4, Field::Bytes(name)) => welcome.poller_name = wire::clean(name, MAX_NAME),
+                (5, Field::Bytes(name)) => welcome.broker_name = wire::clean(name, MAX_NAME),
+                (6, Field::Number(kind)) => welcome.peer_type = kind,
+                _ => {}
+            }
+        }
+        if welcome.version == Version::default() {
+            return Err(Cause::bad_reply("a BBDO welcome with a version", message));
+        }
+        Ok(welcome)
+    }
+
+    /// The whole packet.
+    pub(super) fn encode(&self, coding: Coding) -> Vec<u8> {
+        let (event, payload) = match coding {
+            Coding::VersionResponse => (VERSION_RESPONSE, self.to_version_response()),
+            Coding::Welcome => (WELCOME, self.to_protobuf()),
+        };
+        let size = u16::try_from(payload.len()).unwrap_or(SPLIT);
+        let source = u32::try_from(self.poller_id).unwrap_or_default();
+        let mut packet = Header { size, event, source, destination: 0 }.encode();
+        packet.extend(payload);
+        packet
+    }
+
+    fn to_version_response(&self) -> Vec<u8> {
+        let Version { major, minor, patch } = self.version;
+        let mut payload: Vec<u8> =
+            [major, minor, patch].iter().flat_map(|part| part.to_be_bytes()).collect();
+        payload.extend(self.extensions.bytes());
+        payload.push(0);
+        payload
+    }
+
+    fn to_protobuf(&self) -> Vec<u8> {
+        let Version { major, minor, patch } = self.version;
+        let mut version = Vec::new();
+        for (number, part) in [(1, major), (2, minor), (3, patch)] {
+            push_number(&mut version, number, part.into());
+        }
+        let mut message = Vec::new();
+        push_bytes(&mut message, 1, &version);
+        push_bytes(&mut message, 2, self.extensions.as_bytes());
+        push_number(&mut message, 3, self.poller_id);
+        push_bytes(&mut message, 4, self.poller_name.as_bytes());
+        push_bytes(&mut message, 5, self.broker_name.as_bytes());
+        push_number(&mut message, 6, self.peer_type);
+        message
+    }
+
+    /// Empty when it says nothing of itself.
+    pub(super) fn peer_type_name(&self) -> &'static str {
+        match self.peer_type {
+            0 => "",
+            1 => "broker",
+            2 => "engine",
+            3 => "map",
+            _ => "unknown",
+        }
+    }
+}
+
+/// A protobuf field's value, as far as a welcome needs them.
+enum Field<'a> {
+    Number(u64),
+    Bytes(&'a [u8]),
+    /// Of a wire type that no field we know has.
+    Skipped,
+}
+
+/// Field number and value of the next field; every wire type but groups.
+fn field<'a>(reader: &mut Reader<'a>) -> Result<(u64, Field<'a>), Cause> {
+    let tag = varint(reader)?;
+    let value = match tag & 0b111 {
+        0 => Field::Number(varint(reader)?),
+        1 => reader.take(8).map(|_| Field::Skipped)?,
+        2 => {
+            let length = usize::try_from(varint(reader)?).unwrap_or(usize::MAX);
+            Field::Bytes(reader.take(length)?)
+        }
+        5 => reader.take(4).map(|_| Field::Skipped)?,
+        _ => return Err(Cause::bad_reply(A_WELCOME, reader.rest())),
+    };
+    Ok((tag >> 3, value))
+}
+
+/// Seven bits a byte, lowest first; ten bytes at most.
+fn varint(reader: &mut Reader<'_>) -> Result<u64, Cause> {
+    let mut value = 0_u64;
+    for shift in (0..64).step_by(7) {
+        let byte = reader.u8()?;
+        value |= u64::from(byte & 0x7f) << shift;
+        if byte & 0x80 == 0 {
+            return Ok(value);
+        }
+    }
+    Err(Cause::bad_reply(A_WELCOME, reader.rest()))
+}
+
+fn version_message(message: &[u8]) -> Result<Version, Cause> {
+    let mut version = Version::default();
+    let mut reader = Reader::new(message, "a BBDO version");
+    while !reader.is_empty() {
+        let (number, Field::Number(part)) = field(&mut reader)? else { continue };
+        let part = u16::try_from(part).unwrap_or(u16::MAX);
+        match number {
+            1 => version.major = part,
+            2 => version.minor = part,
+            3 => version.patch = part,
+            _ => {}
+        }
+    }
+    Ok(version)
+}
+
+/// A zero is not written, as protobuf has it.
+fn push_number(to: &mut Vec<u8>, number: u8, value: u64) {
+    if value != 0 {
+        to.push(number << 3);
+        push_varint(to, value);
+    }
+}
+
+fn push_bytes(to: &mut Vec<u8>, number: u8, bytes: &[u8]) {
+    if !bytes.is_empty() {
+        to.push(number << 3 | 2);
+        push_varint(to, bytes.len() as u64);
+        to.extend_from_slice(bytes);
+    }
+}
+
+fn push_varint(to: &mut Vec<u8>, mut value: u64) {
+    while value >= 0x80 {
+        to.push(u8::try_from(value & 0x7f).unwrap_or_default() | 0x80);
+        value >>= 7;
+    }
+    to.push(u8::try_from(value).unwrap_or_default());
+}

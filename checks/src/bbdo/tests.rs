@@ -1,0 +1,453 @@
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+
+use std::sync::Arc;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+use super::*;
+use crate::net::{Deadline, Peer, Trust};
+use crate::wire;
+
+const NO_IDS: [u8; 8] = [0; 8];
+
+/// A real acceptor's answers: 3.1.0, compression, no TLS, poller 1 "Central".
+const REAL_VERSION_RESPONSE: &[u8] =
+    b"\x15\x7b\0\x12\0\x02\0\x01\0\0\0\x01\0\0\0\0\0\x03\0\x01\0\0COMPRESSION\0";
+const REAL_WELCOME: &[u8] = b"\x17\xdd\0\x37\0\x02\0\x07\0\0\0\x01\0\0\0\0\
+    \x0a\x04\x08\x03\x10\x01\x12\x0bCOMPRESSION\x18\x01\x22\x07Central\
+    \x2a\x15central-broker-master\x30\x01";
+/// What a gRPC server says to whoever connects.
+const REAL_SETTINGS: &[u8] = b"\0\0\x18\x04\0\0\0\0\0\
+    \0\x04\0\x3f\xff\xff\0\x05\0\x3f\xff\xff\0\x06\0\0\x20\0\xfe\x03\0\0\0\x01\
+    \0\0\x04\x08\0\0\0\0\0\0\x3e\xff\xff";
+
+fn decode(packet: &[u8]) -> Result<Welcome, Cause> {
+    let header = Header::decode(&packet[..packet.len().min(HEADER_LEN)])?;
+    header.payload_len()?;
+    Welcome::decode(&header, &packet[HEADER_LEN..])
+}
+
+/// A packet with a right checksum around any payload.
+fn packet(event: u32, size: u16, payload: &[u8]) -> Vec<u8> {
+    let mut covered = size.to_be_bytes().to_vec();
+    covered.extend(event.to_be_bytes());
+    covered.extend(NO_IDS);
+    let mut bytes = wire::crc16_x25(&covered).to_be_bytes().to_vec();
+    bytes.extend(covered);
+    bytes.extend(payload);
+    bytes
+}
+
+fn welcome_packet(payload: &[u8]) -> Vec<u8> {
+    packet(0x0002_0007, u16::try_from(payload.len()).unwrap(), payload)
+}
+
+fn central() -> Welcome {
+    Welcome {
+        version: Version { major: 3, minor: 1, patch: 0 },
+        extensions: "COMPRESSION".to_owned(),
+        poller_id: 1,
+        poller_name: "Central".to_owned(),
+        broker_name: "central-broker-master".to_owned(),
+        peer_type: 1,
+    }
+}
+
+fn judged(speaks: Generation, version: (u16, u16, u16)) -> (Result<(), Cause>, Seen) {
+    let (major, minor, patch) = version;
+    let welcome = Welcome { version: Version { major, minor, patch }, ..central() };
+    let mut seen = Seen::default();
+    (Probe { speaks }.judge(&welcome, &mut seen), seen)
+}
+
+// ---- bytes ----
+
+#[test]
+fn openings_are_written_byte_for_byte() {
+    let [welcome, three, two] = *Generation::Three.openings();
+    let bytes = |(coding, version): Opening| Welcome::of(version).encode(coding);
+    assert_eq!(
+        bytes(welcome),
+        b"\xf6\x44\0\x06\0\x02\0\x07\0\0\0\0\0\0\0\0\x0a\x04\x08\x03\x18\x01"
+    );
+    let same_checksum = b"\x57\xf6\0\x07\0\x02\0\x01\0\0\0\0\0\0\0\0";
+    assert_eq!(bytes(three), [same_checksum.as_slice(), b"\0\x03\0\0\0\0\0"].concat());
+    assert_eq!(bytes(two), [same_checksum.as_slice(), b"\0\x02\0\0\0\0\0"].concat());
+}
+
+#[test]
+fn a_welcome_of_3_1_0_is_written_byte_for_byte() {
+    let version = Version { major: 3, minor: 1, patch: 0 };
+    assert_eq!(
+        Welcome::of(version).encode(Coding::Welcome),
+        b"\xf6\x44\0\x06\0\x02\0\x07\0\0\0\0\0\0\0\0\x0a\x04\x08\x03\x10\x01"
+    );
+}
+
+#[test]
+fn a_version_with_extensions_is_written_byte_for_byte() {
+    let extensions = "TLS COMPRESSION".to_owned();
+    let two = Welcome { extensions, ..Welcome::of(Version::TWO) };
+    assert_eq!(
+        two.encode(Coding::VersionResponse),
+        b"\x08\x8b\0\x16\0\x02\0\x01\0\0\0\0\0\0\0\0\0\x02\0\0\0\0TLS COMPRESSION\0"
+    );
+}
+
+#[test]
+fn answers_of_a_real_broker_are_read_and_written_alike() {
+    assert_eq!(decode(REAL_WELCOME).unwrap(), central());
+    assert_eq!(central().encode(Coding::Welcome), REAL_WELCOME);
+    let from_version = Welcome {
+        poller_name: String::new(),
+        broker_name: String::new(),
+        peer_type: 0,
+        ..central()
+    };
+    assert_eq!(decode(REAL_VERSION_RESPONSE).unwrap(), from_version);
+    assert_eq!(central().encode(Coding::VersionResponse), REAL_VERSION_RESPONSE);
+}
+
+#[test]
+fn a_welcome_with_every_field_is_read() {
+    let full = b"\x3a\xab\0\x3d\0\x02\0\x07\0\0\0\0\0\0\0\0\
+        \x0a\x04\x08\x03\x10\x01\x12\x0fTLS COMPRESSION\x18\x01\x22\x07Central\
+        \x2a\x15central-broker-master\x30\x01\x38\x01";
+    let extensions = "TLS COMPRESSION".to_owned();
+    assert_eq!(decode(full).unwrap(), Welcome { extensions, ..central() });
+}
+
+#[test]
+fn every_truncation_of_an_answer_is_a_bad_reply_or_a_shorter_welcome() {
+    for length in 0..HEADER_LEN {
+        assert_eq!(Header::decode(&REAL_WELCOME[..length]).unwrap_err().code(), "bad-reply");
+    }
+    let header = Header::decode(&REAL_WELCOME[..HEADER_LEN]).unwrap();
+    let payload = &REAL_WELCOME[HEADER_LEN..];
+    let between_fields = [6, 19, 21, 30, 53];
+    for length in 0..payload.len() {
+        let decoded = Welcome::decode(&header, &payload[..length]);
+        assert_eq!(decoded.is_ok(), between_fields.contains(&length), "{length} bytes");
+    }
+    let header = Header::decode(&REAL_VERSION_RESPONSE[..HEADER_LEN]).unwrap();
+    let payload = &REAL_VERSION_RESPONSE[HEADER_LEN..];
+    for length in 0..payload.len() {
+        let cause = Welcome::decode(&header, &payload[..length]).unwrap_err();
+        assert_eq!(cause.code(), "bad-reply", "{length} bytes");
+    }
+}
+
+#[test]
+fn one_wrong_bit_of_the_header_is_noticed() {
+    for bit in 0..HEADER_LEN * 8 {
+        let mut bytes = REAL_WELCOME[..HEADER_LEN].to_vec();
+        bytes[bit / 8] ^= 1 << (bit % 8);
+        assert_eq!(Header::decode(&bytes).unwrap_err(), Cause::bad_reply("a BBDO header", &bytes));
+    }
+}
+
+#[test]
+fn unknown_fields_are_passed_over() {
+    let unknown = b"\x0a\x06\x08\x03\x10\x01\x20\x09\x48\x01\x51\0\0\0\0\0\0\0\0\x5d\0\0\0\0\
+        \x62\x02hi\x22\x01c";
+    let welcome = decode(&welcome_packet(unknown)).unwrap();
+    assert_eq!(welcome.version, central().version);
+    assert_eq!(welcome.poller_name, "c");
+}
+
+#[test]
+fn hostile_welcomes_are_bad_replies() {
+    let cases: [&[u8]; 7] = [
+        b"",
+        b"\x18\x01",
+        b"\x0a\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01",
+        b"\x18\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff",
+        b"\x0a\x04\x08\x03\x10\x01\x23",
+        b"\x0a\x04\x08\x03\x10\x01\x27",
+        b"\x0a\x04\x08\x03\x10\x01\x22\x7fshort",
+    ];
+    for payload in cases {
+        let cause = decode(&welcome_packet(payload)).unwrap_err();
+        assert_eq!(cause.code(), "bad-reply", "{payload:02x?}");
+    }
+}
+
+#[test]
+fn split_long_and_other_packets_are_refused_by_their_header() {
+    let expected = "a BBDO welcome";
+    for (event, size, got) in [
+        (0x0002_0007, 0xffff, "65535 bytes"),
+        (0x0002_0007, 8193, "8193 bytes"),
+        (0x0001_0009, 4, "event 0x00010009"),
+        (0x0002_0003, 0, "event 0x00020003"),
+    ] {
+        let cause = decode(&packet(event, size, &[])).unwrap_err();
+        assert_eq!(cause, Cause::BadReply { expected, got: got.to_owned() });
+    }
+}
+
+#[test]
+fn names_of_a_hostile_broker_are_bounded_and_escaped() {
+    let name = "\u{1b}[2J".repeat(200);
+    let welcome = Welcome { poller_name: name, ..central() };
+    let read = decode(&welcome.encode(Coding::Welcome)).unwrap();
+    assert!(read.poller_name.starts_with("\\x1b[2J"), "{}", read.poller_name);
+    assert!(read.poller_name.len() < 300);
+}
+
+#[test]
+fn only_grpcs_own_settings_are_taken_for_grpc() {
+    assert!(grpc::is_settings(REAL_SETTINGS));
+    assert!(!grpc::is_settings_begun(REAL_SETTINGS));
+    for length in 0..33 {
+        assert!(!grpc::is_settings(&REAL_SETTINGS[..length]), "{length} bytes");
+        assert_eq!(grpc::is_settings_begun(&REAL_SETTINGS[..length]), length >= 9);
+    }
+    assert!(!grpc::is_settings(b"\0\0\x06\x04\0\0\0\0\0\0\x03\0\0\0\x64"));
+    assert!(!grpc::is_settings(b"\0\0\0\x04\0\0\0\0\0"));
+}
+
+// ---- verdicts ----
+
+#[test]
+fn a_broker_of_the_same_generation_passes_with_its_name() {
+    let (verdict, seen) = judged(Generation::Three, (3, 1, 0));
+    assert_eq!(verdict, Ok(()));
+    assert_eq!(seen.headline, "BBDO 3.1.0, Central");
+    for (name, value) in [
+        ("bbdo_version", "3.1.0"),
+        ("extensions", "COMPRESSION"),
+        ("poller_id", "1"),
+        ("broker_name", "central-broker-master"),
+        ("peer_type", "broker"),
+    ] {
+        assert_eq!(seen.evidence.fact(name).unwrap().to_string(), value);
+    }
+    assert!(seen.concerns.is_empty());
+}
+
+#[test]
+fn generations_must_match() {
+    let two = Cause::BbdoTwo { version: "2.0.0".to_owned() };
+    assert_eq!(judged(Generation::Three, (2, 0, 0)).0, Err(two));
+    let major = |ours: &str, theirs: &str| {
+        Err(Cause::BbdoMajor { ours: ours.to_owned(), theirs: theirs.to_owned() })
+    };
+    assert_eq!(judged(Generation::Three, (4, 0, 0)).0, major("3.0.1", "4.0.0"));
+    assert_eq!(judged(Generation::Two, (3, 1, 0)).0, major("2.0.0", "3.1.0"));
+}
+
+#[test]
+fn a_matching_generation_two_passes_with_a_concern() {
+    let (verdict, seen) = judged(Generation::Two, (2, 0, 0));
+    assert_eq!(verdict, Ok(()));
+    assert_eq!(seen.concerns, [Concern::BbdoOld { version: "2.0.0".to_owned() }]);
+}
+
+#[test]
+fn a_grpc_status_passes_with_a_concern() {
+    let mut seen = Seen::default();
+    judge_grpc("12", &mut seen);
+    assert_eq!(seen.headline, "BBDO over gRPC");
+    assert_eq!(seen.concerns, [Concern::BbdoGrpc]);
+}
+
+// ---- conversations ----
+
+/// What one connection of a broker in version `major` does.
+async fn broker(mut connection: TcpStream, major: u16, codings: &[Coding]) {
+    let mut header = [0; HEADER_LEN];
+    connection.read_exact(&mut header).await.unwrap();
+    let header = Header::decode(&header).unwrap();
+    let mut payload = vec![0; header.payload_len().unwrap()];
+    connection.read_exact(&mut payload).await.unwrap();
+    let asked = Welcome::decode(&header, &payload).unwrap();
+    assert_eq!(asked, Welcome::of(asked.version), "we say nothing but a version");
+    let coding = header.coding().unwrap();
+    if asked.version.major == major && codings.contains(&coding) {
+        let version = Version { major, minor: 0, patch: 0 };
+        let answer = Welcome { version, ..central() }.encode(coding);
+        connection.write_all(&answer).await.unwrap();
+        assert_eq!(connection.read(&mut [0; 9]).await.unwrap(), 0, "no stop, only a FIN");
+    }
+}
+
+/// Asks whoever `far` makes of each connection.
+async fn ask_a<F: Future<Output = ()>>(
+    speaks: Generation,
+    far: impl Fn(TcpStream) -> F,
+) -> (Result<(), Cause>, Seen, usize) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let peer = Peer::from(listener.local_addr().unwrap());
+    let mut ask = Ask::new(peer, Deadline::after(Duration::from_secs(20)), Trust::only([]));
+    let mut served = 0;
+    let serve = async {
+        loop {
+            let (connection, _) = listener.accept().await.unwrap();
+            served += 1;
+            far(connection).await;
+        }
+    };
+    let probe = Probe { speaks };
+    let verdict = tokio::select! {
+        verdict = probe.run(&mut ask) => verdict,
+        () = serve => unreachable!("a listener does not end"),
+    };
+    (verdict, ask.seen, served)
+}
+
+const BOTH: &[Coding] = &[Coding::Welcome, Coding::VersionResponse];
+
+#[tokio::test]
+async fn one_connection_is_all_a_healthy_broker_sees() {
+    let (verdict, _, served) = ask_a(Generation::Three, |c| broker(c, 3, BOTH)).await;
+    assert_eq!((verdict, served), (Ok(()), 1));
+}
+
+#[tokio::test]
+async fn a_broker_that_does_not_know_the_welcome_is_asked_in_the_older_coding() {
+    let old = |c| broker(c, 3, &[Coding::VersionResponse]);
+    let (verdict, seen, served) = ask_a(Generation::Three, old).await;
+    assert_eq!((verdict, served), (Ok(()), 2));
+    assert_eq!(seen.headline, "BBDO 3.0.0");
+    assert_eq!(seen.evidence.fact("poller_id"), Some(&1_u8.into()));
+}
+
+#[tokio::test]
+async fn a_broker_of_generation_two_is_found_out() {
+    let (verdict, seen, served) = ask_a(Generation::Three, |c| broker(c, 2, BOTH)).await;
+    assert_eq!(verdict, Err(Cause::BbdoTwo { version: "2.0.0".to_owned() }));
+    assert_eq!(served, 3);
+    assert_eq!(seen.evidence.fact("bbdo_version"), Some(&"2.0.0".into()));
+    let (verdict, _, served) = ask_a(Generation::Two, |c| broker(c, 2, BOTH)).await;
+    assert_eq!((verdict, served), (Ok(()), 1));
+    let (verdict, _, _) = ask_a(Generation::Two, |c| broker(c, 3, BOTH)).await;
+    assert_eq!(verdict.unwrap_err().code(), "bbdo-major");
+}
+
+#[tokio::test]
+async fn whoever_always_hangs_up_is_reported_as_that() {
+    let (verdict, _, served) = ask_a(Generation::Three, |mut c| async move {
+        c.read_exact(&mut [0; HEADER_LEN]).await.unwrap();
+        let _ = c.read(&mut [0; 99]).await;
+    })
+    .await;
+    let Err(Cause::HungUp { received: 0, .. }) = verdict else { panic!("{verdict:?}") };
+    assert_eq!(served, 4);
+}
+
+#[tokio::test]
+async fn half_an_answer_is_no_reason_to_ask_again() {
+    let (verdict, _, served) = ask_a(Generation::Three, |mut c| async move {
+        c.read_exact(&mut [0; 22]).await.unwrap();
+        c.write_all(&REAL_WELCOME[..40]).await.unwrap();
+    })
+    .await;
+    let Err(Cause::HungUp { received: 40, .. }) = verdict else { panic!("{verdict:?}") };
+    assert_eq!(served, 1);
+}
+
+fn tls(alpn: &[&[u8]]) -> tokio_rustls::TlsAcceptor {
+    let own = rcgen::generate_simple_self_signed(vec!["broker".to_owned()]).unwrap();
+    let key = rustls::pki_types::PrivateKeyDer::try_from(own.signing_key.serialize_der()).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let mut config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![own.cert.der().clone()], key)
+        .unwrap();
+    config.alpn_protocols = alpn.iter().map(|protocol| protocol.to_vec()).collect();
+    Arc::new(config).into()
+}
+
+#[tokio::test]
+async fn a_tls_listener_is_told_from_a_broker_and_asked_for_http2() {
+    for (alpn, grpc) in [(&[b"h2".as_slice()][..], true), (&[], false), (&[b"http/1.1"], false)] {
+        let acceptor = tls(alpn);
+        // rustls answers our packet with an alert; the gRPC library with a hang-up.
+        let (alerting, _, served) = ask_a(Generation::Three, |c| async {
+            let _ = acceptor.accept(c).await;
+        })
+        .await;
+        assert_eq!((alerting, served), (Err(Cause::BbdoTls { grpc }), 2));
+        let (silent, seen, served) = ask_a(Generation::Three, |c| async {
+            let mut first = [0];
+            if c.peek(&mut first).await.is_ok() && first == [0x16] {
+                let _ = acceptor.accept(c).await;
+            }
+        })
+        .await;
+        assert_eq!((silent, served), (Err(Cause::BbdoTls { grpc }), 4));
+        let shown = alpn.is_empty() || grpc;
+        assert_eq!(seen.evidence.fact("certificate_subject").is_some(), shown);
+    }
+}
+
+/// The gRPC library: settings for whoever connects, a hang-up for who is not HTTP/2.
+async fn grpc_server(mut connection: TcpStream, trailers_only: bool) {
+    let mut first = [0];
+    connection.peek(&mut first).await.unwrap();
+    if first != *b"P" {
+        connection.write_all(REAL_SETTINGS).await.unwrap();
+        let _ = connection.read(&mut [0; 99]).await;
+        return;
+    }
+    let mut server = h2::server::handshake(connection).await.unwrap();
+    while let Some(Ok((request, mut reply))) = server.accept().await {
+        assert_eq!(request.uri().path(), "/grpc.health.v1.Health/Check");
+        let head = http::Response::builder().header("content-type", "application/grpc");
+        if trailers_only {
+            let head = head.header("grpc-status", "12").body(()).unwrap();
+            reply.send_response(head, true).unwrap();
+        } else {
+            let mut stream = reply.send_response(head.body(()).unwrap(), false).unwrap();
+            let status = [(http::HeaderName::from_static("grpc-status"), "12".parse().unwrap())];
+            stream.send_trailers(status.into_iter().collect()).unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_broker_behind_grpc_proves_to_be_alive() {
+    for trailers_only in [true, false] {
+        let (verdict, seen, served) =
+            ask_a(Generation::Three, |c| grpc_server(c, trailers_only)).await;
+        assert_eq!((verdict, served), (Ok(()), 2));
+        assert_eq!(seen.evidence.fact("grpc_status"), Some(&"12".into()));
+        assert_eq!(seen.concerns, [Concern::BbdoGrpc]);
+    }
+}
+
+#[tokio::test]
+async fn settings_without_a_living_server_do_not_pass() {
+    let (verdict, _, _) = ask_a(Generation::Three, |mut c| async move {
+        let _ = c.write_all(REAL_SETTINGS).await;
+        let _ = c.read(&mut [0; 999]).await;
+    })
+    .await;
+    let Err(Cause::BadReply { expected: "a gRPC status", .. }) = verdict else {
+        panic!("{verdict:?}")
+    };
+}
+
+#[test]
+fn a_slow_answer_is_a_concern() {
+    assert_eq!(slowness(Duration::from_millis(2_500)), None);
+    let slow = Concern::BbdoSlow { seconds: 2.9 };
+    assert_eq!(slowness(Duration::from_millis(2_900)), Some(slow));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_mute_port_is_asked_once_and_costs_eight_seconds() {
+    let (verdict, seen, served) = ask_a(Generation::Three, |c| async {
+        let _kept = c;
+        std::future::pending::<()>().await;
+    })
+    .await;
+    let Err(Cause::Silent { waited, .. }) = verdict else { panic!("{verdict:?}") };
+    assert_eq!(waited.0, ANSWER);
+    assert_eq!(served, 1);
+    assert!(seen.concerns.is_empty());
+}

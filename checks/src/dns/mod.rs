@@ -1,0 +1,379 @@
+//! DNS: does the server resolve for this host, over UDP and over TCP?
+//!
+//! Port 53. Asks `. NS`, which gives nothing away and every resolver can
+//! answer, or the names this role needs. UDP decides; TCP, asked at the same
+//! time, is a concern, because only large answers need it.
+//!
+//! Reference: [RFC 1035 §4](https://www.rfc-editor.org/rfc/rfc1035#section-4),
+//! [RFC 6891 §6.2](https://www.rfc-editor.org/rfc/rfc6891#section-6.2) (EDNS),
+//! [RFC 7766](https://www.rfc-editor.org/rfc/rfc7766) (TCP),
+//! [RFC 8906](https://www.rfc-editor.org/rfc/rfc8906) (what goes wrong).
+
+mod message;
+#[cfg(test)]
+mod tests;
+
+use std::io;
+use std::net::IpAddr;
+use std::pin::pin;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use hickory_proto::op::ResponseCode;
+
+use crate::cause::{Cause, Concern, Millis, Phase, Transport};
+use crate::evidence::{Seen, Value};
+use crate::net::{Ask, Deadline, FarStream, Stream, Udp};
+use crate::{Respond, Service};
+use message::{Ask as How, Query, Question, Reply};
+
+/// Asks a resolver for the names this role needs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Probe {
+    /// Fully qualified names that must have an address; none: asks for `. NS`.
+    ///
+    /// No search list is applied, and an address among them is passed over.
+    pub names: Vec<String>,
+}
+
+impl Probe {
+    pub(crate) async fn run(&self, ask: &mut Ask) -> Result<(), Cause> {
+        let (first, rest) = self.questions()?;
+        let sockets = Sockets::open(ask)?;
+        // Boxed, as two conversations make a large future.
+        let tcp = Box::pin(over_tcp(ask, &first));
+        let (udp, tcp) = tokio::join!(sockets.resolve(&first), tcp);
+        let (mut stream, tcp) = match tcp {
+            Ok((stream, reply)) => (Some(stream), Ok(reply)),
+            Err(cause) => (None, Err(cause)),
+        };
+        let mut round = Round { questions: vec![first], udp: vec![udp], tcp };
+        // Silence is said once, not once a name.
+        if round.udp.iter().all(Result::is_ok) {
+            round.udp.extend(resolve_all(ask, &rest).await?);
+            round.questions.extend(rest);
+        }
+        for asked in round.udp.iter_mut().flatten().filter(|asked| asked.heard.reply.truncated) {
+            asked.whole = Some(match (&mut stream, &round.tcp) {
+                (Some(stream), _) => exchange_stream(stream, &asked.question).await,
+                (None, tcp) => tcp.clone(),
+            });
+        }
+        if let Some(stream) = stream {
+            stream.close().await;
+        }
+        self.judge(&round, &mut ask.seen)
+    }
+
+    /// Decides from the answers alone.
+    #[allow(clippy::unused_self)] // The same shape as its siblings.
+    fn judge(&self, round: &Round, seen: &mut Seen) -> Result<(), Cause> {
+        round.note_tcp(seen);
+        let mut addresses = Vec::new();
+        for (question, asked) in round.questions.iter().zip(&round.udp) {
+            let asked = asked.as_ref().map_err(|udp| round.unanswered(question, udp))?;
+            asked.note(seen);
+            let reply = asked.judge()?;
+            if let Some(name) = asked.question.needed() {
+                addresses.push(format!("{name}: {}", list(&reply.addresses)));
+                seen.evidence.set("addresses", addresses.iter().collect::<Value>());
+            }
+        }
+        if let Err(cause) = &round.tcp {
+            seen.concerns.push(Concern::DnsUdpOnly { reason: cause.to_string() });
+        }
+        round.weakness(seen);
+        seen.headline = round.headline();
+        Ok(())
+    }
+
+    /// The first question, which goes over both transports, and the others.
+    fn questions(&self) -> Result<(Question, Vec<Question>), Cause> {
+        let names = self.names.iter().filter(|name| name.parse::<IpAddr>().is_err());
+        let mut questions =
+            names.map(|name| Question::address(name)).collect::<Result<Vec<_>, _>>()?.into_iter();
+        let first = questions.next().unwrap_or_else(Question::root);
+        Ok((first, questions.collect()))
+    }
+}
+
+pub(crate) const SERVICE: Service = Service {
+    name: "dns",
+    port: 53,
+    transport: Transport::Udp,
+    tls: false,
+    // An answer that took its time, twice: a question that is asked again in
+    // another way, and the other names after the first.
+    budget: Duration::from_secs(20),
+    probe: || crate::Probe::Dns(Probe::default()),
+    respond: Respond::Both {
+        datagram: message::respond,
+        stream: |stream| Box::pin(respond(stream)),
+    },
+};
+
+/// Answers each message of a connection, as [`message::respond`] does.
+async fn respond(mut stream: FarStream) -> io::Result<()> {
+    while let Ok(prefix) = stream.exactly(2).await {
+        let length = prefix.iter().fold(0, |length, &byte| length << 8 | usize::from(byte));
+        let request = stream.exactly(length).await?;
+        let Some(reply) = message::respond(&request) else { break };
+        stream.send(&message::prefixed(&reply)).await?;
+    }
+    Ok(())
+}
+
+/// Everything that came back.
+struct Round {
+    /// Only the first when that one failed.
+    questions: Vec<Question>,
+    /// In the order of the questions.
+    udp: Vec<Result<Asked, Cause>>,
+    /// The first question over TCP.
+    tcp: Result<Reply, Cause>,
+}
+
+impl Round {
+    fn note_tcp(&self, seen: &mut Seen) {
+        seen.evidence.set("tcp", self.tcp.is_ok());
+        if let Err(cause) = &self.tcp {
+            seen.evidence.set("tcp_error", cause.to_string());
+        }
+    }
+
+    /// Why UDP failed, in the light of TCP and of the other answers.
+    fn unanswered(&self, question: &Question, udp: &Cause) -> Cause {
+        let still_looking = match &self.tcp {
+            _ if self.answers().next().is_some() => true,
+            Ok(_) => return Cause::DnsTcpOnly { udp: Box::new(udp.clone()) },
+            // It accepted the connection, and took the question.
+            Err(tcp) => matches!(tcp, Cause::Silent { phase: Phase::Reply, .. }),
+        };
+        match udp {
+            Cause::NoAnswer { waited, .. } if still_looking => {
+                Cause::DnsUnanswered { question: question.text(), waited: *waited }
+            }
+            _ => udp.clone(),
+        }
+    }
+
+    fn answers(&self) -> impl Iterator<Item = &Asked> {
+        self.udp.iter().flatten()
+    }
+
+    fn weakness(&self, seen: &mut Seen) {
+        if self.answers().any(|asked| !asked.best().recursive) {
+            seen.concerns.push(Concern::DnsOwnZonesOnly);
+        }
+        if self.answers().any(|asked| asked.heard.edns == Edns::Lost) {
+            seen.concerns.push(Concern::DnsWithoutEdns);
+        }
+        let tries = self.answers().map(|asked| asked.heard.tries).max().unwrap_or_default();
+        if tries > 1 {
+            seen.concerns.push(Concern::PacketLoss { tries });
+        }
+    }
+
+    /// "recursive, UDP and TCP, 2 ms"
+    fn headline(&self) -> String {
+        let recursive = self.answers().all(|asked| asked.best().recursive);
+        let kind = if recursive { "recursive" } else { "own zones only" };
+        let over = if self.tcp.is_ok() { "UDP and TCP" } else { "UDP only" };
+        let slowest = self.answers().map(|asked| asked.heard.round_trip).max();
+        format!("{kind}, {over}, {}", Millis(slowest.unwrap_or_default()))
+    }
+}
+
+/// One question and what was answered to it.
+#[derive(Clone, Debug)]
+struct Asked {
+    question: Question,
+    /// The answer over UDP.
+    heard: Heard,
+    /// After SERVFAIL: the answer without validation.
+    unchecked: Option<ResponseCode>,
+    /// After a truncated answer: the whole one, over TCP.
+    whole: Option<Result<Reply, Cause>>,
+}
+
+impl Asked {
+    fn best(&self) -> &Reply {
+        match &self.whole {
+            Some(Ok(whole)) => whole,
+            _ => &self.heard.reply,
+        }
+    }
+
+    fn note(&self, seen: &mut Seen) {
+        let reply = self.best();
+        let facts = &mut seen.evidence;
+        facts.set("question", self.question.text());
+        facts.set("rcode", message::rcode(reply.rcode));
+        facts.set("recursion_available", reply.recursive);
+        facts.set("authoritative", reply.authoritative);
+        facts.set("edns", self.heard.edns == Edns::Answered);
+        facts.set("truncated", self.heard.reply.truncated);
+        let micros = self.heard.round_trip.as_micros();
+        facts.set("round_trip_ms", f64::from(u32::try_from(micros).unwrap_or(u32::MAX)) / 1e3);
+    }
+
+    /// The answer that counts, when it resolves the question.
+    fn judge(&self) -> Result<&Reply, Cause> {
+        let question = self.question.text();
+        if let Some(Err(cause)) = &self.whole {
+            return Err(Cause::DnsTruncated { question, tcp: Box::new(cause.clone()) });
+        }
+        let reply = self.best();
+        let resolves = |rcode| matches!(rcode, ResponseCode::NoError | ResponseCode::NXDomain);
+        match reply.rcode {
+            ResponseCode::Refused => Err(Cause::DnsRefused { question }),
+            ResponseCode::ServFail if self.unchecked.is_some_and(resolves) => {
+                Err(Cause::DnsValidation { question })
+            }
+            ResponseCode::ServFail => Err(Cause::DnsServfail { question }),
+            rcode if !resolves(rcode) => {
+                Err(Cause::DnsFailed { rcode: message::rcode(rcode), question })
+            }
+            rcode => match self.question.needed() {
+                None if reply.recursive => Ok(reply),
+                Some(_) if !reply.addresses.is_empty() => Ok(reply),
+                // Neither looks for us nor knows by itself.
+                _ if !reply.recursive && !reply.authoritative => {
+                    Err(Cause::DnsNotRecursive { question })
+                }
+                None => Err(Cause::DnsNotRecursive { question }),
+                Some(name) if rcode == ResponseCode::NXDomain => {
+                    Err(Cause::DnsNameNotFound { name })
+                }
+                Some(name) => Err(Cause::DnsNameWithoutAddress { name }),
+            },
+        }
+    }
+}
+
+/// An answer over UDP.
+#[derive(Clone, Debug)]
+struct Heard {
+    reply: Reply,
+    tries: usize,
+    round_trip: Duration,
+    edns: Edns,
+}
+
+/// What became of the EDNS option.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Edns {
+    /// The question with it was answered.
+    Answered,
+    /// The server refused it and answered without.
+    Refused,
+    /// The questions with it stayed unanswered, the one without did not.
+    Lost,
+}
+
+/// Two sockets, so that the answers to both forms of a question are waited for at once.
+struct Sockets {
+    modern: Udp,
+    plain: Udp,
+    deadline: Deadline,
+}
+
+impl Sockets {
+    fn open(ask: &mut Ask) -> Result<Self, Cause> {
+        Ok(Self { modern: ask.datagrams()?, plain: ask.datagrams()?, deadline: ask.deadline })
+    }
+
+    /// Asks, and asks once more for IPv6 when the name has no IPv4 address.
+    async fn resolve(&self, question: &Question) -> Result<Asked, Cause> {
+        let asked = self.settle(question).await?;
+        match question.for_ipv6() {
+            Some(other) if asked.heard.reply.is_without_data() => self.settle(&other).await,
+            _ => Ok(asked),
+        }
+    }
+
+    /// Asks, and asks again in another way when the answer calls for it.
+    async fn settle(&self, question: &Question) -> Result<Asked, Cause> {
+        let mut heard = self.ask(question).await?;
+        if heard.edns == Edns::Answered && heard.reply.dislikes_edns() {
+            let query = question.query(How::Plain)?;
+            heard = exchange(&self.plain, &query, &ASK_AT).await?;
+            heard.edns = Edns::Refused;
+        }
+        let mut unchecked = None;
+        if heard.reply.rcode == ResponseCode::ServFail {
+            let query = question.query(How::Unchecked)?;
+            let again = exchange(&self.plain, &query, &ASK_AT).await;
+            unchecked = again.ok().map(|again| again.reply.rcode);
+        }
+        Ok(Asked { question: question.clone(), heard, unchecked, whole: None })
+    }
+
+    /// Asks with EDNS, and in the end once without.
+    async fn ask(&self, question: &Question) -> Result<Heard, Cause> {
+        let (modern, plain) = (question.query(How::Edns)?, question.query(How::Plain)?);
+        let mut with = pin!(exchange(&self.modern, &modern, &ASK_AT));
+        let without = exchange(&self.plain, &plain, &ASK_PLAIN_AT);
+        tokio::select! {
+            biased;
+            heard = &mut with => heard,
+            Ok(heard) = without => match self.deadline.within(GRACE).bound(with).await {
+                Some(Ok(late)) => Ok(late),
+                _ => Ok(Heard { edns: Edns::Lost, ..heard }),
+            },
+        }
+    }
+}
+
+async fn exchange(socket: &Udp, query: &Query, schedule: &[Duration]) -> Result<Heard, Cause> {
+    let accept = |bytes: &[u8]| query.accept(bytes);
+    let answered = socket.exchange(&query.wire, schedule, LISTEN, accept).await?;
+    let (tries, round_trip) = (answered.tries, answered.round_trip);
+    Ok(Heard { reply: answered.reply?, tries, round_trip, edns: Edns::Answered })
+}
+
+/// All at once: a resolver takes its time for each.
+async fn resolve_all(
+    ask: &mut Ask,
+    questions: &[Question],
+) -> Result<Vec<Result<Asked, Cause>>, Cause> {
+    let open = |question| Sockets::open(ask).map(|sockets| (sockets, question));
+    let all = questions.iter().map(open).collect::<Result<Vec<_>, Cause>>()?;
+    Ok(join_all(all.iter().map(|(sockets, question)| sockets.resolve(question))).await)
+}
+
+/// A connection, and the answer to the first question on it.
+async fn over_tcp(ask: &mut Ask, question: &Question) -> Result<(Stream, Reply), Cause> {
+    let mut stream = ask.connect().await?;
+    let reply = exchange_stream(&mut stream, question).await?;
+    Ok((stream, reply))
+}
+
+async fn exchange_stream(stream: &mut Stream, question: &Question) -> Result<Reply, Cause> {
+    let query = question.query(How::Edns)?;
+    stream.allow(LISTEN);
+    stream.send(&message::prefixed(&query.wire)).await?;
+    let prefix = stream.exactly(Phase::Reply, 2).await?;
+    // Two bytes bound it to 65,535.
+    let length = prefix.iter().fold(0, |length, &byte| length << 8 | usize::from(byte));
+    let reply = stream.exactly(Phase::Reply, length).await?;
+    query.accept(&reply).unwrap_or_else(|| Err(Cause::bad_reply(message::EXPECTED, &reply)))
+}
+
+/// "10.0.0.5, 10.0.0.6"
+fn list(addresses: &[IpAddr]) -> String {
+    let texts: Vec<String> = addresses.iter().take(MAX_LISTED).map(IpAddr::to_string).collect();
+    texts.join(", ")
+}
+
+/// At most two, as resolvers limit the rate of each client.
+const ASK_AT: [Duration; 2] = [Duration::ZERO, Duration::from_millis(1_500)];
+/// Without EDNS only after two questions with it were lost; early enough for
+/// its answer to come before [`LISTEN`] ends.
+const ASK_PLAIN_AT: [Duration; 1] = [Duration::from_millis(2_500)];
+/// Longer than the 3.07 s of a neighbour that does not answer.
+const LISTEN: Duration = Duration::from_secs(4);
+/// A resolver that was slow answers all forms of a question at the same time.
+const GRACE: Duration = Duration::from_millis(200);
+/// Addresses of one name shown as evidence.
+const MAX_LISTED: usize = 8;

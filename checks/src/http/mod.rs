@@ -1,0 +1,271 @@
+//! HTTP and HTTPS: does the web server asked answer, or who answers instead?
+//!
+//! One GET, TCP 80 or 443 by default, directly or through a proxy; redirects
+//! are shown and not followed.
+//!
+//! Reference: [RFC 9110](https://www.rfc-editor.org/rfc/rfc9110).
+
+pub(crate) mod exchange;
+mod portal;
+mod proxy;
+
+use std::io;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use url::{Host, Url};
+
+use crate::cause::{Cause, Concern, Transport};
+use crate::evidence::Seen;
+use crate::net::tls::{Verify, secure_as};
+use crate::net::{Ask, FarStream, Peer};
+use crate::{Respond, Service};
+use exchange::{ALPN, Answer, Request, fetch};
+use portal::{Onward, portal};
+
+pub use proxy::Proxy;
+
+/// Asks for one page.
+///
+/// The peer is the host of `url`, or the proxy when one is given: its caller
+/// resolves that name. Asked directly, name and port are the peer's, and `url`
+/// adds scheme and path; through a proxy, `url` is taken whole.
+#[derive(Clone, Debug)]
+pub struct Probe {
+    /// What to ask for: `https://updates.example.org/`.
+    pub url: Url,
+    /// Which answers pass.
+    pub accept: Accept,
+    /// The proxy to go through.
+    pub proxy: Option<Proxy>,
+}
+
+/// Which answers of the right host pass.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Accept {
+    /// A page or a redirect.
+    #[default]
+    Below400,
+    /// Also "forbidden" and "not found": what counts is that it is reached.
+    Below500,
+}
+
+impl Probe {
+    /// A probe for `url`, directly.
+    #[must_use]
+    pub fn new(url: Url) -> Self {
+        Self { url, accept: Accept::default(), proxy: None }
+    }
+
+    /// Which of the two services the URL's scheme asks for.
+    pub(crate) fn service(&self) -> &'static Service {
+        if is_tls(&self.url) { &SERVICE_TLS } else { &SERVICE }
+    }
+
+    pub(crate) async fn run(&self, ask: &mut Ask) -> Result<(), Cause> {
+        let url = self.asked(&ask.peer);
+        ask.seen.evidence.set("url", shown(&url));
+        let at = self.proxy.is_none().then_some(ask.peer.address.ip());
+        let answer = self.answer(ask, &url).await?;
+        self.judge(&answer, &url, at, &mut ask.seen)
+    }
+
+    async fn answer(&self, ask: &mut Ask, url: &Url) -> Result<Answer, Cause> {
+        let stream = match &self.proxy {
+            None => ask.connect().await?,
+            Some(proxy) => {
+                ask.seen.evidence.set("proxy", proxy.shown());
+                if !is_tls(url) {
+                    return proxy.forward(ask, url).await;
+                }
+                proxy.tunnel(ask, &destination(url)).await?
+            }
+        };
+        let stream = if is_tls(url) {
+            secure_as(stream, ask, &bare_host(url), Verify::Strictly, ALPN).await?
+        } else {
+            stream
+        };
+        let (host, target) = (host_header(url), target(url));
+        fetch(stream, &Request { host: &host, target: &target, credentials: None }).await
+    }
+
+    /// Decides from the answer alone; `at` is who gave it, if it was no proxy.
+    fn judge(
+        &self,
+        answer: &Answer,
+        url: &Url,
+        at: Option<IpAddr>,
+        seen: &mut Seen,
+    ) -> Result<(), Cause> {
+        note(answer, seen);
+        let onward = Onward::of(answer, url);
+        if let Some(location) = portal(answer, url, at, onward.as_ref()) {
+            return Err(Cause::CaptivePortal { location });
+        }
+        if let Some(onward) = &onward {
+            seen.evidence.set("redirect", onward.shown());
+        }
+        self.judge_status(answer, url)?;
+        seen.headline = self.headline(answer, onward.as_ref(), seen);
+        if let Some(onward) = onward.filter(|onward| onward.elsewhere) {
+            let location = onward.shown();
+            seen.concerns.push(Concern::HttpSendsElsewhere { location });
+        }
+        Ok(())
+    }
+
+    fn judge_status(&self, answer: &Answer, url: &Url) -> Result<(), Cause> {
+        let limit = match self.accept {
+            Accept::Below400 => 400,
+            Accept::Below500 => 500,
+        };
+        match answer.status {
+            400 if PLAIN_ON_TLS.iter().any(|words| answer.says(words)) => {
+                Err(Cause::TlsUnexpected { expected: "HTTP" })
+            }
+            400 if answer.says(NO_CLIENT_CERTIFICATE) => {
+                let alert = format!("400 {NO_CLIENT_CERTIFICATE}");
+                Err(Cause::TlsClientCertificateWanted { alert })
+            }
+            // No proxy of ours asked: one that is in the way of all.
+            407 => Err(Cause::ProxyAuthentication { proxy: "on the way".to_owned(), given: false }),
+            status if status < limit => Ok(()),
+            status @ (401 | 403) => Err(Cause::HttpForbidden { status }),
+            404 => Err(Cause::HttpNotFound { path: shown_path(url) }),
+            status @ 500.. => Err(Cause::HttpServerError { status }),
+            status => Err(Cause::HttpStatus { status }),
+        }
+    }
+
+    /// "200, nginx, TLS 1.3" or "301 -> https://…".
+    fn headline(&self, answer: &Answer, onward: Option<&Onward>, seen: &Seen) -> String {
+        if let Some(onward) = onward.filter(|_| answer.status >= 300) {
+            return short(&format!("{} -> {}", answer.status, onward.shown()), 45);
+        }
+        let mut words = vec![answer.status.to_string()];
+        words.extend(answer.header("server").map(|server| short(&server, 18)));
+        words.extend(seen.evidence.fact("tls_version").map(ToString::to_string));
+        words.extend(self.proxy.is_some().then(|| "by proxy".to_owned()));
+        words.join(", ")
+    }
+
+    /// The URL with the peer's name and port, unless there is a proxy.
+    fn asked(&self, peer: &Peer) -> Url {
+        let mut url = self.url.clone();
+        if self.proxy.is_none() {
+            let host = peer.host.split('%').next().unwrap_or_default();
+            // A name no URL can carry stays out of it; it was resolved already.
+            let _unusual = match host.parse() {
+                Ok(address) => url.set_ip_host(address),
+                Err(_) => url.set_host(Some(host)).map_err(|_| ()),
+            };
+            let _unusual = url.set_port(Some(peer.address.port()));
+        }
+        url
+    }
+}
+
+/// The first `most` characters of what is printable already.
+fn short(text: &str, most: usize) -> String {
+    match text.char_indices().nth(most) {
+        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
+        None => text.to_owned(),
+    }
+}
+
+fn note(answer: &Answer, seen: &mut Seen) {
+    seen.evidence.set("status", answer.status);
+    seen.evidence.set("http_version", answer.version.as_str());
+    for name in ["server", "via"] {
+        if let Some(value) = answer.header(name) {
+            seen.evidence.set(name, value);
+        }
+    }
+}
+
+fn is_tls(url: &Url) -> bool {
+    url.scheme() == "https"
+}
+
+/// What a certificate is held against: no brackets around IPv6.
+fn bare_host(url: &Url) -> String {
+    match url.host() {
+        Some(Host::Ipv6(address)) => address.to_string(),
+        Some(host) => host.to_string(),
+        None => String::new(),
+    }
+}
+
+/// The `Host` header: the port only when it is not the scheme's own.
+fn host_header(url: &Url) -> String {
+    let host = url.host_str().unwrap_or_default();
+    url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+}
+
+/// `host:port`, as a proxy is asked for it.
+fn destination(url: &Url) -> String {
+    let host = url.host_str().unwrap_or_default();
+    format!("{host}:{}", url.port_or_known_default().unwrap_or(SERVICE.port))
+}
+
+/// Path and query.
+fn target(url: &Url) -> String {
+    let query = url.query().map(|query| format!("?{query}")).unwrap_or_default();
+    format!("{}{query}", url.path())
+}
+
+/// Without user and query, which may be secrets.
+fn shown(url: &Url) -> String {
+    format!("{}://{}{}", url.scheme(), host_header(url), shown_path(url))
+}
+
+fn shown_path(url: &Url) -> String {
+    crate::clean(url.path().as_bytes(), 100)
+}
+
+pub(crate) const SERVICE: Service = Service {
+    name: "http",
+    port: 80,
+    transport: Transport::Tcp,
+    tls: false,
+    budget: Duration::from_secs(22),
+    probe: || crate::Probe::Http(Probe::new(localhost("http"))),
+    respond: Respond::Stream(|stream| Box::pin(respond(stream))),
+};
+
+pub(crate) const SERVICE_TLS: Service = Service {
+    name: "https",
+    port: 443,
+    transport: Transport::Tcp,
+    tls: true,
+    budget: Duration::from_secs(27),
+    probe: || crate::Probe::Http(Probe::new(localhost("https"))),
+    respond: Respond::Stream(|stream| Box::pin(respond(stream))),
+};
+
+/// Stands for a name that comes with the peer.
+fn localhost(scheme: &str) -> Url {
+    Url::parse(&format!("{scheme}://localhost/")).unwrap_or_else(|_| unreachable!("it parses"))
+}
+
+/// Answers any request with a small page, then waits for the client to leave.
+async fn respond(mut stream: FarStream) -> io::Result<()> {
+    exchange::read_request(&mut stream).await?;
+    stream.send(PAGE).await?;
+    stream.until_closed().await
+}
+
+const PAGE: &[u8] = b"HTTP/1.1 200 OK\r\nServer: preflight\r\nContent-Type: text/plain\r\n\
+    Content-Length: 20\r\nConnection: close\r\n\r\npreflight responder\n";
+/// How web servers name a plain request on their TLS port: nginx, Apache, Go.
+const PLAIN_ON_TLS: [&str; 3] = [
+    "The plain HTTP request was sent to HTTPS port",
+    "speaking plain HTTP to an SSL-enabled server port",
+    "Client sent an HTTP request to an HTTPS server",
+];
+/// nginx shakes hands first and refuses then.
+const NO_CLIENT_CERTIFICATE: &str = "No required SSL certificate was sent";
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,277 @@
+//! Who answers a plain request: the host asked, or a login page on the way?
+//!
+//! Only what was seen counts: status 511, or a page that sends us to a host
+//! which has nothing to do with the one asked and looks like a login. Inside
+//! TLS nobody on the way can do that.
+//!
+//! Reference: [RFC 6585 §6](https://www.rfc-editor.org/rfc/rfc6585#section-6).
+
+use std::net::IpAddr;
+
+use url::{Host, Url};
+
+use super::exchange::Answer;
+use crate::wire;
+
+/// Where an answer sends us on to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Onward {
+    /// The whole address.
+    pub(super) url: Url,
+    /// Is that another host, unrelated to the one asked?
+    pub(super) elsewhere: bool,
+    /// By the page, not by the status?
+    by_page: bool,
+}
+
+impl Onward {
+    /// What `Location`, or the page's refresh, says.
+    pub(super) fn of(answer: &Answer, asked: &Url) -> Option<Self> {
+        let by_page = !(300..400).contains(&answer.status);
+        let location = || answer.headers.get("location")?.to_str().ok().map(str::to_owned);
+        let url = if by_page { refresh(&answer.body) } else { location() };
+        let url = asked.join(&url?).ok()?;
+        let elsewhere = !related(asked, &url);
+        Some(Self { url, elsewhere, by_page })
+    }
+
+    /// The address as it may be printed: no user, no query.
+    pub(super) fn shown(&self) -> String {
+        let mut url = self.url.clone();
+        let _no_user_possible = url.set_username("");
+        let _no_user_possible = url.set_password(None);
+        url.set_query(None);
+        url.set_fragment(None);
+        wire::clean(url.as_str().as_bytes(), 120)
+    }
+
+    /// Does it look like somebody in between, asking for a login?
+    ///
+    /// `at` is who answered, when it was not a proxy of ours.
+    fn is_portal(&self, asked: &Url, at: Option<IpAddr>) -> bool {
+        // Asked by address, the name a server gives itself tells nothing.
+        let named = matches!(asked.host(), Some(Host::Domain(_)));
+        let inwards = at.is_some_and(|at| !is_private(at)) && leads_inside(&self.url);
+        named && self.elsewhere && (inwards || self.by_page || self.is_login())
+    }
+
+    fn is_login(&self) -> bool {
+        let text = self.url.as_str().to_ascii_lowercase();
+        let has = |words: &[&str]| words.iter().any(|word| text.contains(word));
+        has(&LOGIN) && !has(&SINGLE_SIGN_ON)
+    }
+}
+
+/// Where a captive portal sends us, if one answered.
+pub(super) fn portal(
+    answer: &Answer,
+    asked: &Url,
+    at: Option<IpAddr>,
+    onward: Option<&Onward>,
+) -> Option<String> {
+    let shown = onward.map(Onward::shown);
+    if answer.status == NETWORK_AUTHENTICATION_REQUIRED {
+        return Some(shown.unwrap_or_else(|| "its login page (status 511)".to_owned()));
+    }
+    let suspect = onward.filter(|_| asked.scheme() == "http")?;
+    suspect.is_portal(asked, at).then_some(shown).flatten()
+}
+
+/// The target of `<meta http-equiv="refresh" content="0; url=…">`.
+fn refresh(page: &[u8]) -> Option<String> {
+    let page = String::from_utf8_lossy(page);
+    // ASCII letters change their case in place: positions stay the same.
+    let lower = page.to_ascii_lowercase();
+    let tag = lower.match_indices("<meta").find_map(|(at, _)| {
+        let length = lower.get(at..)?.find('>')?;
+        let tag = lower.get(at..at + length)?;
+        (tag.contains("http-equiv") && tag.contains("refresh")).then_some(at..at + length)
+    })?;
+    let at = lower.get(tag.clone())?.find("url=")?;
+    let target = page.get(tag)?.get(at + 4..)?;
+    let target = target.trim_start_matches(['\'', '"', ' ']);
+    let end = target.find(['\'', '"', ' ', '>']).unwrap_or(target.len());
+    target.get(..end).filter(|target| !target.is_empty()).map(str::to_owned)
+}
+
+/// Same host, one above or below the other, or neighbours in one domain.
+fn related(asked: &Url, other: &Url) -> bool {
+    let (Some(Host::Domain(asked)), Some(Host::Domain(other))) = (asked.host(), other.host())
+    else {
+        return asked.host() == other.host();
+    };
+    let (asked, other) = (asked.trim_end_matches('.'), other.trim_end_matches('.'));
+    let within = |inner: &str, outer: &str| {
+        inner.strip_suffix(outer).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+    };
+    let is_short_for = |short: &str, long: &str| {
+        !short.contains('.') && long.strip_prefix(short).is_some_and(|rest| rest.starts_with('.'))
+    };
+    within(asked, other)
+        || within(other, asked)
+        || is_short_for(asked, other)
+        || site(asked).is_some_and(|ours| site(other) == Some(ours))
+}
+
+/// The part of a name that belongs to one owner, near enough: the last two
+/// labels, three where a country sells below a short one (`co.uk`).
+fn site(name: &str) -> Option<&str> {
+    let mut dots = name.rmatch_indices('.').map(|(at, _)| at);
+    let top = dots.next()?;
+    let Some(second) = dots.next() else {
+        return Some(name);
+    };
+    let is_sold_below = name.len() - top == 3 && top - second <= 4;
+    let start = if is_sold_below { dots.next() } else { Some(second) };
+    name.get(start.map_or(0, |dot| dot + 1)..)
+}
+
+fn leads_inside(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Ipv4(address)) => is_private(address.into()),
+        Some(Host::Ipv6(address)) => is_private(address.into()),
+        _ => false,
+    }
+}
+
+fn is_private(address: IpAddr) -> bool {
+    match address.to_canonical() {
+        IpAddr::V4(v4) => {
+            // RFC 6598: behind a provider's translation.
+            let shared = matches!(v4.octets(), [100, 64..=127, ..]);
+            v4.is_private() || v4.is_loopback() || v4.is_link_local() || shared
+        }
+        IpAddr::V6(v6) => v6.is_loopback() || v6.is_unique_local() || v6.is_unicast_link_local(),
+    }
+}
+
+const NETWORK_AUTHENTICATION_REQUIRED: u16 = 511;
+/// What login pages of networks are called.
+const LOGIN: [&str; 9] =
+    ["login", "logon", "portal", "captive", "hotspot", "guest", "wlan", "wifi", "fgtauth"];
+/// Query fields of a site's own single sign-on, which is no captive portal.
+const SINGLE_SIGN_ON: [&str; 4] = ["client_id=", "response_type=", "samlrequest=", "wtrealm="];
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    const PUBLIC: [u8; 4] = [93, 184, 216, 34];
+
+    fn url(text: &str) -> Url {
+        Url::parse(text).unwrap()
+    }
+
+    fn redirect(to: &str) -> Answer {
+        let headers = [("location".parse().unwrap(), to.parse().unwrap())].into_iter().collect();
+        Answer { status: 302, headers, ..Answer::default() }
+    }
+
+    fn page(body: &str) -> Answer {
+        Answer { status: 200, body: body.into(), ..Answer::default() }
+    }
+
+    fn seen(answer: &Answer, asked: &str) -> Option<String> {
+        let asked = url(asked);
+        let onward = Onward::of(answer, &asked);
+        portal(answer, &asked, Some(PUBLIC.into()), onward.as_ref())
+    }
+
+    #[test]
+    fn related_names_are_one_owners() {
+        let pairs = [
+            ("http://example.org", "https://example.org/x"),
+            ("http://example.org", "https://www.example.org"),
+            ("http://www.example.org", "https://example.org"),
+            ("http://a.example.org", "https://login.example.org"),
+            ("http://a.shop.co.uk", "https://b.shop.co.uk"),
+            ("http://a.hp.com", "https://b.hp.com"),
+            ("http://central", "https://central.example.org"),
+            ("http://10.0.0.5", "https://10.0.0.5/centreon"),
+            ("http://example.org.", "https://EXAMPLE.org"),
+        ];
+        for (asked, other) in pairs {
+            assert!(related(&url(asked), &url(other)), "{asked} {other}");
+        }
+    }
+
+    #[test]
+    fn unrelated_names_are_not() {
+        let pairs = [
+            ("http://example.org", "https://example.com"),
+            ("http://example.org", "http://badexample.org"),
+            ("http://one.co.uk", "https://two.co.uk"),
+            ("http://example.org", "http://10.0.0.1"),
+            ("http://10.0.0.5", "http://10.0.0.1"),
+            ("http://central", "https://decentral.example.org"),
+        ];
+        for (asked, other) in pairs {
+            assert!(!related(&url(asked), &url(other)), "{asked} {other}");
+        }
+    }
+
+    #[test]
+    fn a_login_page_elsewhere_is_a_portal() {
+        let answer = redirect("http://hotspot.hotel.example/login?url=http%3A%2F%2Fexample.org");
+        let sent = seen(&answer, "http://example.org/").unwrap();
+        assert_eq!(sent, "http://hotspot.hotel.example/login");
+    }
+
+    #[test]
+    fn a_public_name_that_sends_us_inside_is_a_portal() {
+        let answer = redirect("http://10.0.0.1:1000/x");
+        assert_eq!(seen(&answer, "http://example.org/").unwrap(), "http://10.0.0.1:1000/x");
+        let asked = url("http://intranet.example.org/");
+        let onward = Onward::of(&answer, &asked);
+        let inside = portal(&answer, &asked, Some([10, 0, 0, 5].into()), onward.as_ref());
+        assert_eq!(inside, None);
+    }
+
+    #[test]
+    fn a_page_that_refreshes_elsewhere_is_a_portal() {
+        let body = "<HTML><Meta HTTP-EQUIV=\"Refresh\" content='1; URL=http://1.2.3.4/go?a=b'>";
+        assert_eq!(seen(&page(body), "http://example.org/").unwrap(), "http://1.2.3.4/go");
+        let own = "<meta http-equiv=refresh content=\"0;url=/centreon/\">";
+        assert_eq!(seen(&page(own), "http://example.org/"), None);
+        assert_eq!(seen(&page("<meta charset=utf-8><p>refresh url=x"), "http://a.org/"), None);
+    }
+
+    #[test]
+    fn status_511_is_a_portal_by_definition() {
+        let answer = Answer { status: 511, ..Answer::default() };
+        assert_eq!(seen(&answer, "http://example.org/").unwrap(), "its login page (status 511)");
+    }
+
+    #[test]
+    fn an_ordinary_redirect_is_none() {
+        for to in [
+            "https://example.org/login",
+            "https://login.example.org/",
+            "/login",
+            "https://cdn.example.net/",
+            "https://sso.example.com/login?client_id=1&redirect_uri=x",
+        ] {
+            assert_eq!(seen(&redirect(to), "http://example.org/"), None, "{to}");
+        }
+        assert_eq!(seen(&redirect("http://a.example/login"), "http://10.0.0.1/"), None);
+        assert_eq!(seen(&redirect("http://a.example/login"), "https://example.org/"), None);
+    }
+
+    #[test]
+    fn an_unrelated_redirect_is_at_least_noted() {
+        let answer = redirect("https://cdn.example.net/?secret=1");
+        let onward = Onward::of(&answer, &url("http://example.org/")).unwrap();
+        assert!(onward.elsewhere);
+        assert_eq!(onward.shown(), "https://cdn.example.net/");
+    }
+
+    #[test]
+    fn every_truncation_of_a_refreshing_page_is_taken() {
+        let body = "<é><meta http-equiv='refresh' content='0;url=http://1.2.3.4/'>";
+        for length in 0..body.len() {
+            let _no_panic = refresh(&body.as_bytes()[..length]);
+        }
+    }
+}

@@ -1,0 +1,273 @@
+//! The way through an HTTP proxy, and how to tell its own "no" from the server's.
+//!
+//! Reference: [RFC 9110 §9.3.6, §15.5.8](https://www.rfc-editor.org/rfc/rfc9110#section-9.3.6).
+
+use std::time::Duration;
+
+use secrecy::SecretString;
+use url::Url;
+
+use super::exchange::{self, Answer, USER_AGENT, basic};
+use crate::cause::Cause;
+use crate::net::tls::{Verify, secure_as};
+use crate::net::{Ask, Stream};
+use crate::recognise::Spoken;
+
+/// An HTTP proxy, and what it wants to know of us.
+#[derive(Clone)]
+pub struct Proxy {
+    /// `http://proxy.example.org:3128`; a user in it is not used.
+    pub url: Url,
+    /// The user for Basic authentication.
+    pub user: Option<String>,
+    /// The user's password.
+    pub password: Option<SecretString>,
+}
+
+impl std::fmt::Debug for Proxy {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(out, "Proxy {{ {}, credentials: {} }}", self.shown(), self.user.is_some())
+    }
+}
+
+impl Proxy {
+    /// The proxy as it may be printed: without a user.
+    #[must_use]
+    pub fn shown(&self) -> String {
+        let host = self.url.host_str().unwrap_or_default();
+        match self.url.port_or_known_default() {
+            Some(port) => format!("{}://{host}:{port}", self.url.scheme()),
+            None => format!("{}://{host}", self.url.scheme()),
+        }
+    }
+
+    /// A connection to `destination`, which is `host:port`, through the proxy.
+    pub(super) async fn tunnel(&self, ask: &mut Ask, destination: &str) -> Result<Stream, Cause> {
+        let mut stream = self.connect(ask).await?;
+        let question = format!("CONNECT {destination} HTTP/1.1\r\nHost: {destination}\r\n");
+        let answer = self.ask(&mut stream, &question, destination).await?;
+        ask.seen.evidence.set("proxy_status", answer.status);
+        if let Some(error) = proxy_error(&answer) {
+            ask.seen.evidence.set("proxy_error", error);
+        }
+        self.judge_tunnel(&answer, destination)?;
+        Ok(stream)
+    }
+
+    /// Has the proxy get the page at `url`, which is not inside TLS.
+    pub(super) async fn forward(&self, ask: &mut Ask, url: &Url) -> Result<Answer, Cause> {
+        let mut stream = self.connect(ask).await?;
+        let (host, target) = (super::host_header(url), super::target(url));
+        let question = format!("GET http://{host}{target} HTTP/1.1\r\nHost: {host}\r\n");
+        let mut answer = self.ask(&mut stream, &question, &super::destination(url)).await?;
+        exchange::read_body(&mut stream, &mut answer).await;
+        stream.close().await;
+        ask.seen.evidence.set("proxy_status", answer.status);
+        if let Some(error) = proxy_error(&answer) {
+            ask.seen.evidence.set("proxy_error", error);
+        }
+        self.judge_forwarded(&answer, &super::destination(url))?;
+        Ok(answer)
+    }
+
+    async fn connect(&self, ask: &mut Ask) -> Result<Stream, Cause> {
+        let stream = ask.connect().await.map_err(|cause| self.unusable(cause))?;
+        match self.url.scheme() {
+            "http" => Ok(stream),
+            "https" => {
+                let host = super::bare_host(&self.url);
+                let secured = secure_as(stream, ask, &host, Verify::Strictly, &[]).await;
+                secured.map_err(|cause| self.unusable(cause))
+            }
+            other => Err(Cause::LocalError {
+                action: "use the proxy",
+                error: format!("{other}:// proxies are not spoken, only http:// and https://"),
+            }),
+        }
+    }
+
+    async fn ask(
+        &self,
+        stream: &mut Stream,
+        question: &str,
+        destination: &str,
+    ) -> Result<Answer, Cause> {
+        stream.allow(PROXY_REPLY);
+        let credentials = self.credentials();
+        let rest = format!("User-Agent: {USER_AGENT}\r\nConnection: close\r\n\r\n");
+        let request = [question.as_bytes(), &credentials, rest.as_bytes()].concat();
+        let answered = match stream.send(&request).await {
+            Ok(()) => exchange::read_head(stream).await,
+            Err(cause) => Err(cause),
+        };
+        answered.map_err(|cause| match cause {
+            Cause::Silent { waited, .. } => Cause::ProxySilent {
+                proxy: self.shown(),
+                destination: destination.to_owned(),
+                waited,
+            },
+            other => self.unusable(other),
+        })
+    }
+
+    /// The header line with user and password; nothing without a user.
+    fn credentials(&self) -> Vec<u8> {
+        let Some(user) = &self.user else {
+            return Vec::new();
+        };
+        let value = basic(user, self.password.as_ref());
+        [b"Proxy-Authorization: ", value.as_bytes(), b"\r\n"].concat()
+    }
+
+    /// Every answer but 2xx to CONNECT is the proxy's own.
+    fn judge_tunnel(&self, answer: &Answer, destination: &str) -> Result<(), Cause> {
+        match answer.status {
+            200..=299 => Ok(()),
+            // A proxy knows the method; a web server refuses it.
+            405 | 501 if proxy_error(answer).is_none() => Err(self.unusable(Cause::WrongService {
+                expected: "an HTTP proxy",
+                spoken: Spoken::Http,
+                head: answer.in_short(),
+            })),
+            status => Err(self.refusal(status, destination)),
+        }
+    }
+
+    /// An answer to GET is the server's, unless it shows that the proxy made it.
+    fn judge_forwarded(&self, answer: &Answer, destination: &str) -> Result<(), Cause> {
+        match answer.status {
+            407 => Err(self.refusal(407, destination)),
+            status @ 400.. if proxy_error(answer).is_some() => {
+                Err(self.refusal(status, destination))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn refusal(&self, status: u16, destination: &str) -> Cause {
+        let (proxy, destination) = (self.shown(), destination.to_owned());
+        match status {
+            407 => Cause::ProxyAuthentication { proxy, given: self.user.is_some() },
+            500.. => Cause::ProxyCannotReach { proxy, destination, status },
+            _ => Cause::ProxyDenied { proxy, destination, status },
+        }
+    }
+
+    fn unusable(&self, cause: Cause) -> Cause {
+        Cause::ProxyUnreachable {
+            proxy: self.shown(),
+            reason: cause.to_string(),
+            because: Box::new(cause),
+        }
+    }
+}
+
+/// The proxy's own error, where it signs it: `ERR_ACCESS_DENIED 0`.
+///
+/// `Via` does not tell: a proxy adds it to the server's errors too.
+fn proxy_error(answer: &Answer) -> Option<String> {
+    let signed = answer.header("x-squid-error");
+    // RFC 9209 §2.3.2.
+    let status = || answer.header("proxy-status").filter(|status| status.contains("error="));
+    let server = || {
+        let server = answer.header("server")?;
+        let name = server.to_ascii_lowercase();
+        PROXIES.iter().any(|proxy| name.starts_with(proxy)).then_some(server)
+    };
+    signed.or_else(status).or_else(server).filter(|_| answer.status >= 400)
+}
+
+/// How proxies sign the pages they make themselves, in `Server`.
+const PROXIES: [&str; 6] = ["squid", "tinyproxy", "zscaler", "bluecoat", "forcepoint", "mwg"];
+/// A proxy asks DNS and dials before it answers; some dial twice.
+const PROXY_REPLY: Duration = Duration::from_secs(10);
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use reqwest::header::{HeaderName, HeaderValue};
+
+    use super::*;
+
+    fn proxy(user: Option<&str>) -> Proxy {
+        Proxy {
+            url: Url::parse("http://mallory:hunter2@proxy.example.org:3128/").unwrap(),
+            user: user.map(str::to_owned),
+            password: user.map(|_| "s3cret".into()),
+        }
+    }
+
+    fn answer(status: u16, header: Option<(&'static str, &'static str)>) -> Answer {
+        let parsed = |(name, value): (&'static str, &'static str)| {
+            (name.parse::<HeaderName>().unwrap(), HeaderValue::from_static(value))
+        };
+        let headers = header.into_iter().map(parsed).collect();
+        Answer { status, headers, ..Answer::default() }
+    }
+
+    const TO: &str = "web.example.org:443";
+    const SHOWN: &str = "http://proxy.example.org:3128";
+
+    #[test]
+    fn no_user_and_no_password_is_ever_shown() {
+        let proxy = proxy(Some("alice"));
+        assert_eq!(proxy.shown(), SHOWN);
+        assert_eq!(format!("{proxy:?}"), format!("Proxy {{ {SHOWN}, credentials: true }}"));
+    }
+
+    #[test]
+    fn credentials_come_from_the_probe_and_never_from_the_url() {
+        assert_eq!(proxy(None).credentials(), b"");
+        let line = proxy(Some("alice")).credentials();
+        assert_eq!(line, b"Proxy-Authorization: Basic YWxpY2U6czNjcmV0\r\n");
+    }
+
+    #[test]
+    fn each_answer_to_connect_has_its_cause() {
+        let judge = |status| proxy(None).judge_tunnel(&answer(status, None), TO);
+        let (shown, to) = (SHOWN.to_owned(), TO.to_owned());
+        assert_eq!(judge(200), Ok(()));
+        assert_eq!(
+            judge(403),
+            Err(Cause::ProxyDenied { proxy: shown.clone(), destination: to.clone(), status: 403 })
+        );
+        for status in [500, 502, 503, 504] {
+            let cannot =
+                Cause::ProxyCannotReach { proxy: shown.clone(), destination: to.clone(), status };
+            assert_eq!(judge(status), Err(cannot));
+        }
+        let web = judge(405).unwrap_err();
+        assert_eq!(
+            web.to_string(),
+            format!(
+                "the proxy {SHOWN} is not usable: a web server (HTTP) answers here, not an HTTP proxy"
+            )
+        );
+    }
+
+    #[test]
+    fn wanting_credentials_and_refusing_them_are_two_things() {
+        let judge = |user| proxy(user).judge_tunnel(&answer(407, None), TO).unwrap_err();
+        let wants = |given| Cause::ProxyAuthentication { proxy: SHOWN.to_owned(), given };
+        assert_eq!(judge(None), wants(false));
+        assert_eq!(judge(Some("alice")), wants(true));
+    }
+
+    #[test]
+    fn only_a_page_the_proxy_signed_is_the_proxys() {
+        let judge = |status, header| {
+            proxy(None).judge_forwarded(&answer(status, header), TO).map_err(|cause| cause.code())
+        };
+        assert_eq!(judge(403, Some(("via", "1.1 squid"))), Ok(()));
+        assert_eq!(judge(403, Some(("x-squid-error", "ERR_ACCESS_DENIED 0"))), Err("proxy-denied"));
+        assert_eq!(judge(503, Some(("server", "squid/5.7"))), Err("proxy-cannot-reach"));
+        assert_eq!(
+            judge(502, Some(("proxy-status", "p; error=dns_error"))),
+            Err("proxy-cannot-reach")
+        );
+        assert_eq!(judge(502, Some(("server", "nginx"))), Ok(()));
+        assert_eq!(judge(407, None), Err("proxy-authentication"));
+        assert_eq!(judge(200, Some(("server", "squid/5.7"))), Ok(()));
+    }
+}

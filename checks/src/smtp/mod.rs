@@ -1,0 +1,353 @@
+//! SMTP: does the mail relay greet us and take our EHLO?
+//!
+//! Listens first: TCP 25 by default, 465 inside TLS. The whole greeting, EHLO,
+//! STARTTLS when it is offered, QUIT; no MAIL, unless a test mail is asked for.
+//!
+//! Reference: [RFC 5321 §3.1, §4.3](https://www.rfc-editor.org/rfc/rfc5321#section-3.1),
+//! [RFC 3207](https://www.rfc-editor.org/rfc/rfc3207).
+
+mod reply;
+mod test_mail;
+#[cfg(test)]
+mod tests;
+
+use std::io;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use crate::cause::{Cause, Concern, Phase, Transport};
+use crate::evidence::{Seen, Value};
+use crate::net::tls::{Verify, secure};
+use crate::net::{Ask, FarStream, Stream};
+use crate::recognise::{Spoken, recognise};
+use crate::{Respond, Service, wire};
+use reply::Reply;
+pub use test_mail::TestMail;
+
+/// Introduces itself to a mail relay and leaves.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Probe {
+    /// TLS from the first byte, or by STARTTLS.
+    pub tls: Tls,
+    /// The name we introduce ourselves with; this host's own without.
+    pub hello_name: Option<String>,
+    /// A mail to send, only if asked for.
+    pub test_mail: Option<TestMail>,
+}
+
+/// When TLS begins.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Tls {
+    /// With STARTTLS, if the server offers it.
+    #[default]
+    IfOffered,
+    /// With the first byte: port 465.
+    FromStart,
+}
+
+impl Probe {
+    pub(crate) async fn run(&self, ask: &mut Ask) -> Result<(), Cause> {
+        let mail = self.test_mail.as_ref().map(TestMail::message).transpose()?;
+        let mut stream = ask.connect().await?;
+        if self.tls == Tls::FromStart {
+            stream = secure(stream, ask, VERIFY, &[]).await?;
+        }
+        let (heard, stream) = self.converse(stream, ask).await?;
+        let verdict = self.judge(&heard, &mut ask.seen);
+        match mail {
+            Some(mail) if verdict.is_ok() => {
+                let name = self.name(ask);
+                Box::pin(test_mail::send(&mail, stream, &name, ask)).await
+            }
+            _ => {
+                quit(stream).await;
+                verdict
+            }
+        }
+    }
+
+    async fn converse(&self, mut stream: Stream, ask: &mut Ask) -> Result<(Heard, Stream), Cause> {
+        let name = self.name(ask);
+        stream.allow(GREETING);
+        let wait = ask.deadline.within(GREETING);
+        let greeting = Reply::read(&mut stream, Phase::Greeting).await?;
+        let mut heard = Heard::new(greeting, wait.waited().0);
+        heard.note_greeting(&mut ask.seen);
+        if heard.greeting.code == READY {
+            heard.hello(&mut stream, &name).await?;
+            heard.note_hello(&mut ask.seen);
+        }
+        if self.tls == Tls::IfOffered && heard.offers_starttls() {
+            let ready = command(&mut stream, "STARTTLS").await?;
+            let is_ready = ready.code == READY;
+            heard.starttls = Some(ready);
+            if is_ready {
+                stream = secure(stream, ask, VERIFY, &[]).await?;
+                heard.hello(&mut stream, &name).await?;
+                heard.note_hello(&mut ask.seen);
+            }
+        }
+        Ok((heard, stream))
+    }
+
+    /// Decides from the replies alone.
+    fn judge(&self, heard: &Heard, seen: &mut Seen) -> Result<(), Cause> {
+        if heard.greeting.code != READY {
+            return Err(heard.turned_away());
+        }
+        let Some(hello) = heard.hello.as_ref().filter(|hello| hello.code == OK) else {
+            return Err(heard.hello_refused());
+        };
+        // A refused EHLO behind a masked greeting: the device, not the server.
+        if heard.is_masked() && heard.is_helo {
+            return Err(Cause::SmtpInspected { banner: heard.greeting.first().to_owned() });
+        }
+        if let Some(refused) = heard.starttls.as_ref().filter(|reply| reply.code != READY) {
+            let (reply, text) = (refused.code, refused.text());
+            return Err(Cause::SmtpStarttlsRefused { reply, text });
+        }
+        seen.concerns.extend(self.concerns(heard));
+        seen.headline = headline(heard, hello, seen);
+        Ok(())
+    }
+
+    fn concerns(&self, heard: &Heard) -> impl Iterator<Item = Concern> {
+        let seconds = heard.greeted_after.as_secs_f64();
+        let is_plain = self.tls == Tls::IfOffered && heard.starttls.is_none();
+        let slow = heard.greeted_after > SLOW;
+        let masked = heard.masked_line().map(|line| Concern::SmtpMasked { line });
+        [
+            slow.then_some(Concern::SmtpSlowGreeting { seconds }),
+            masked,
+            is_plain.then_some(Concern::SmtpNoStarttls),
+        ]
+        .into_iter()
+        .flatten()
+    }
+
+    /// The name we introduce ourselves with.
+    fn name(&self, ask: &Ask) -> String {
+        let own = || nix::unistd::gethostname().ok()?.into_string().ok();
+        let name = self.hello_name.clone().or_else(own);
+        name.filter(|name| is_domain(name)).unwrap_or_else(|| literal(ask.source))
+    }
+
+    pub(crate) fn service(&self) -> &'static Service {
+        match self.tls {
+            Tls::IfOffered => &SERVICE,
+            Tls::FromStart => &SERVICE_TLS,
+        }
+    }
+}
+
+pub(crate) const SERVICE: Service = Service {
+    name: "smtp",
+    port: 25,
+    transport: Transport::Tcp,
+    tls: false,
+    budget: Duration::from_secs(45),
+    probe: || crate::Probe::Smtp(Probe::default()),
+    respond: Respond::Stream(|stream| {
+        let offers_tls = stream.has_tls();
+        Box::pin(respond(stream, offers_tls))
+    }),
+};
+
+pub(crate) const SERVICE_TLS: Service = Service {
+    name: "smtps",
+    port: 465,
+    tls: true,
+    budget: Duration::from_secs(35),
+    probe: || crate::Probe::Smtp(Probe { tls: Tls::FromStart, ..Probe::default() }),
+    respond: Respond::Stream(|stream| Box::pin(respond(stream, false))),
+    ..SERVICE
+};
+
+/// Greets, offers STARTTLS when it can, and takes no mail.
+async fn respond(mut stream: FarStream, mut offers_tls: bool) -> io::Result<()> {
+    stream.send(b"220 stand-in.example.org ESMTP preflight\r\n").await?;
+    loop {
+        let line = stream.line(512).await?.to_ascii_uppercase();
+        let reply: &[u8] = match line.trim_ascii() {
+            [b'E', b'H', b'L', b'O', ..] if offers_tls => {
+                b"250-stand-in.example.org\r\n250-STARTTLS\r\n250 8BITMIME\r\n"
+            }
+            [b'E', b'H', b'L', b'O', ..] => b"250-stand-in.example.org\r\n250 8BITMIME\r\n",
+            [b'H', b'E', b'L', b'O', ..] => b"250 stand-in.example.org\r\n",
+            b"STARTTLS" if offers_tls => b"220 2.0.0 go ahead\r\n",
+            b"QUIT" => {
+                stream.send(b"221 2.0.0 bye\r\n").await?;
+                return stream.close().await;
+            }
+            [b'M', b'A', b'I', b'L', ..] => b"550 5.7.1 this stand-in takes no mail\r\n",
+            _ => b"502 5.5.1 not implemented\r\n",
+        };
+        stream.send(reply).await?;
+        if reply.starts_with(b"220") {
+            stream = stream.secure().await?;
+            offers_tls = false;
+        }
+    }
+}
+
+/// What the server replied, step by step.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Heard {
+    greeting: Reply,
+    greeted_after: Duration,
+    /// The latest reply to EHLO, or to the HELO after a refused EHLO.
+    hello: Option<Reply>,
+    is_helo: bool,
+    starttls: Option<Reply>,
+}
+
+impl Heard {
+    fn new(greeting: Reply, greeted_after: Duration) -> Self {
+        Self { greeting, greeted_after, hello: None, is_helo: false, starttls: None }
+    }
+
+    /// EHLO; when the server does not know that word, HELO.
+    async fn hello(&mut self, stream: &mut Stream, name: &str) -> Result<(), Cause> {
+        let mut hello = command(stream, &format!("EHLO {name}")).await?;
+        if matches!(hello.code, UNKNOWN_COMMAND | NOT_IMPLEMENTED) {
+            self.is_helo = true;
+            hello = command(stream, &format!("HELO {name}")).await?;
+        }
+        self.hello = Some(hello);
+        Ok(())
+    }
+
+    fn note_greeting(&self, seen: &mut Seen) {
+        seen.evidence.set("banner", self.greeting.text());
+        let ms = u64::try_from(self.greeted_after.as_millis()).unwrap_or(u64::MAX);
+        seen.evidence.set("greeting_ms", ms);
+    }
+
+    fn note_hello(&self, seen: &mut Seen) {
+        let Some(hello) = &self.hello else { return };
+        seen.evidence.set("hello", if self.is_helo { "HELO" } else { "EHLO" });
+        seen.evidence.set("hello_reply", format!("{} {}", hello.code, hello.first()));
+        if hello.code == OK {
+            let extensions = hello.extensions().take(MAX_EXTENSIONS);
+            seen.evidence.set("extensions", extensions.collect::<Value>());
+        }
+        // Inside TLS it is offered no more: the first answer counts.
+        if self.starttls.is_none() {
+            seen.evidence.set("starttls", self.offers_starttls());
+        }
+    }
+
+    fn offers_starttls(&self) -> bool {
+        self.hello.as_ref().is_some_and(|hello| hello.code == OK && hello.offers("STARTTLS"))
+    }
+
+    /// The greeting was no 220.
+    fn turned_away(&self) -> Cause {
+        let (reply, text) = (self.greeting.code, self.greeting.text());
+        match &self.greeting {
+            greeting if greeting.is_permanent() => Cause::SmtpRefused { reply, text },
+            greeting if greeting.is_transient() => Cause::SmtpUnavailable { reply, text },
+            _ => Cause::BadReply { expected: "an SMTP greeting", got: format!("{reply} {text}") },
+        }
+    }
+
+    fn hello_refused(&self) -> Cause {
+        let reply = self.hello.as_ref().map_or(0, |hello| hello.code);
+        let text = self.hello.as_ref().map(Reply::text).unwrap_or_default();
+        let banner = self.greeting.first().to_owned();
+        let greeted = format!("{READY} {banner}");
+        if self.hello.as_ref().is_some_and(Reply::is_transient) {
+            Cause::SmtpUnavailable { reply, text }
+        } else if self.is_masked() {
+            Cause::SmtpInspected { banner }
+        } else if recognise(greeted.as_bytes()) == Spoken::Ftp {
+            let head = wire::head(greeted.as_bytes());
+            Cause::WrongService { expected: "SMTP", spoken: Spoken::Ftp, head }
+        } else {
+            Cause::SmtpHelloRefused { reply, text }
+        }
+    }
+
+    /// Does the greeting consist of asterisks, as Cisco's inspection leaves it?
+    ///
+    /// It lets through the digits and spaces of the banner here and there.
+    fn is_masked(&self) -> bool {
+        let banner = self.greeting.first();
+        let stars = banner.bytes().filter(|&byte| byte == b'*').count();
+        stars >= 4 && 2 * stars > banner.len()
+    }
+
+    /// The masked greeting, or an extension spelt `XXXXXXXA`.
+    fn masked_line(&self) -> Option<String> {
+        if self.is_masked() {
+            return Some(self.greeting.first().to_owned());
+        }
+        let is_masked = |line: &&str| line.strip_suffix('A').is_some_and(is_crossed_out);
+        let mut extensions = self.hello.iter().flat_map(Reply::extensions);
+        extensions.find(is_masked).map(str::to_owned)
+    }
+}
+
+fn is_crossed_out(text: &str) -> bool {
+    text.len() >= 4 && text.bytes().all(|byte| byte == b'X')
+}
+
+/// `relay.example.org, STARTTLS (TLS 1.3)`.
+fn headline(heard: &Heard, hello: &Reply, seen: &Seen) -> String {
+    let lines = [hello.first(), heard.greeting.first()];
+    let mut first_words = lines.iter().filter_map(|line| line.split_whitespace().next());
+    let server = first_words.find(|word| is_domain(word)).unwrap_or("greets and answers");
+    let server = wire::clean(server.as_bytes(), 26);
+    let version = seen.evidence.fact("tls_version").map(ToString::to_string).unwrap_or_default();
+    match (&heard.starttls, version.is_empty()) {
+        (Some(_), false) => format!("{server}, STARTTLS ({version})"),
+        (Some(_), true) => format!("{server}, STARTTLS"),
+        (None, false) => format!("{server}, {version}"),
+        (None, true) => server,
+    }
+}
+
+/// Sends one command and reads the reply.
+async fn command(stream: &mut Stream, line: &str) -> Result<Reply, Cause> {
+    stream.allow(REPLY);
+    stream.send(format!("{line}\r\n").as_bytes()).await?;
+    Reply::read(stream, Phase::Reply).await
+}
+
+/// Leaves as a client should; what comes of it no longer matters.
+async fn quit(mut stream: Stream) {
+    stream.allow(GOODBYE);
+    if stream.send(b"QUIT\r\n").await.is_ok() {
+        let _bye = Reply::read(&mut stream, Phase::Reply).await;
+    }
+    stream.close().await;
+}
+
+/// A name with a dot, in the letters a domain may have.
+fn is_domain(name: &str) -> bool {
+    let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-');
+    name.contains('.') && name.len() <= 255 && name.bytes().all(is_allowed)
+}
+
+/// Our address where a name is wanted (RFC 5321 §4.1.3).
+fn literal(own: Option<IpAddr>) -> String {
+    match own {
+        Some(IpAddr::V6(address)) => format!("[IPv6:{address}]"),
+        Some(IpAddr::V4(address)) => format!("[{address}]"),
+        None => "[127.0.0.1]".to_owned(),
+    }
+}
+
+/// postscreen takes 6 s, sendmail's `greet_pause` and Exchange's tarpit 5 s.
+const GREETING: Duration = Duration::from_secs(15);
+const REPLY: Duration = Duration::from_secs(5);
+const GOODBYE: Duration = Duration::from_secs(1);
+/// A greeting later than this is held back, not far away.
+const SLOW: Duration = Duration::from_secs(4);
+/// Mail servers encrypt to whoever answers: relays live with self-signed certificates.
+const VERIFY: Verify = Verify::AndReport;
+const MAX_EXTENSIONS: usize = 64;
+const READY: u16 = 220;
+const OK: u16 = 250;
+const UNKNOWN_COMMAND: u16 = 500;
+const NOT_IMPLEMENTED: u16 = 502;

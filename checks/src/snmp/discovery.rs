@@ -1,0 +1,288 @@
+//! SNMP v3 engine discovery: is an SNMP engine there? Needs no credentials.
+//!
+//! An empty request to nobody; an engine answers it with a Report that carries
+//! its id, boots and time. Agents and trap receivers do so whatever their
+//! access rules say, and neither logs nor processes anything.
+//!
+//! Reference: [RFC 3414 §4](https://www.rfc-editor.org/rfc/rfc3414#section-4).
+
+use std::fmt::Write;
+use std::time::Duration;
+
+use async_snmp::message::{MsgFlags, MsgGlobalData, ScopedPdu, V3Message};
+use async_snmp::message_size::{MessageSize, UDP_RECEIVE_LIMITS};
+use async_snmp::v3::{UsmSecurityParams, report_oids};
+use async_snmp::{
+    DecodeConfig, DiscoveredEngine, PduType, ResponsePdu, SecurityLevel, Value, VarBind,
+};
+use bytes::Bytes;
+
+use super::vendor;
+use crate::cause::{Cause, Concern};
+use crate::evidence::Seen;
+use crate::net::Udp;
+
+/// When to ask, and how long to listen.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Schedule {
+    pub(crate) ask_at: &'static [Duration],
+    pub(crate) listen: Duration,
+}
+
+/// What an engine says of itself before anybody has proved anything.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Engine {
+    /// Its id, 5 to 32 bytes.
+    pub(super) id: Bytes,
+    /// How often it was started.
+    pub(super) boots: u32,
+    /// Seconds since it was.
+    pub(super) time: u32,
+    /// The largest message it takes.
+    pub(super) takes: MessageSize,
+}
+
+/// What discovery came to.
+#[derive(Debug)]
+pub(crate) enum Discovered {
+    /// An engine answered.
+    Engine(Engine),
+    /// Nothing came back, or nothing that is SNMP: how that began.
+    Nothing(Option<Cause>),
+}
+
+/// Asks for the engine; a refusal is an error, silence is not.
+pub(crate) async fn discover(
+    socket: &Udp,
+    schedule: Schedule,
+    seen: &mut Seen,
+) -> Result<Discovered, Cause> {
+    let id = message_id();
+    let question = request(id).ok_or_else(|| unencodable("the discovery request"))?;
+    let mut stray = None;
+    let accept = |bytes: &[u8]| {
+        let Some((answers, engine)) = report(bytes) else {
+            stray.get_or_insert_with(|| Cause::bad_reply("an SNMPv3 Report", bytes));
+            return None;
+        };
+        (answers == id).then_some(engine)
+    };
+    let asked = socket.exchange(&question, schedule.ask_at, schedule.listen, accept).await;
+    let answered = match asked {
+        Err(Cause::NoAnswer { .. }) => return Ok(Discovered::Nothing(stray)),
+        other => other?,
+    };
+    seen.evidence.set("round_trip_ms", tenths_ms(answered.round_trip));
+    note_tries(answered.tries, seen);
+    answered.reply.record(seen);
+    Ok(Discovered::Engine(answered.reply))
+}
+
+/// An answer that came only when asked again is worth a word, once.
+pub(super) fn note_tries(tries: usize, seen: &mut Seen) {
+    let noted = seen.concerns.iter().any(|c| matches!(c, Concern::PacketLoss { .. }));
+    if tries > 1 && !noted {
+        seen.concerns.push(Concern::PacketLoss { tries });
+    }
+}
+
+impl Engine {
+    fn record(&self, seen: &mut Seen) {
+        seen.evidence.set("engine_id", format!("0x{}", hex(&self.id)));
+        seen.evidence.set("engine_boots", self.boots);
+        seen.evidence.set("engine_time_s", self.time);
+        if let Some(vendor) = self.vendor() {
+            seen.evidence.set("vendor", vendor);
+        }
+    }
+
+    /// The enterprise in the first four bytes (RFC 3411 §5, `SnmpEngineID`).
+    pub(crate) fn vendor(&self) -> Option<String> {
+        let number = self.id.first_chunk().map(|head| u32::from_be_bytes(*head))?;
+        vendor::name(number & ENTERPRISE)
+    }
+
+    /// "net-snmp, up 3 d", for a headline.
+    pub(crate) fn words(&self) -> String {
+        let up = up(self.time.into());
+        self.vendor().map_or_else(|| up.clone(), |vendor| format!("{vendor}, {up}"))
+    }
+
+    /// A net-snmp agent of 41 days, for the tests of both users of this file.
+    #[cfg(test)]
+    pub(crate) fn example() -> Self {
+        Self {
+            id: Bytes::from_static(b"\x80\x00\x1f\x88\x80 id"),
+            boots: 7,
+            time: 41 * 86_400,
+            takes: UDP_RECEIVE_LIMITS.advertised(),
+        }
+    }
+
+    pub(super) fn discovered(&self) -> Option<DiscoveredEngine> {
+        DiscoveredEngine::new(self.id.clone(), self.takes).ok()
+    }
+}
+
+/// The 64 bytes that every engine answers.
+fn request(id: i32) -> Option<Bytes> {
+    V3Message::discovery_request(id, UDP_RECEIVE_LIMITS.advertised()).ok()?.encode().ok()
+}
+
+/// The message id and the engine of a Report; `None` for anything else.
+fn report(bytes: &[u8]) -> Option<(i32, Engine)> {
+    let message = decode(bytes)?;
+    let parameters = parameters(&message)?;
+    let is_report = message.pdu().is_some_and(|pdu| pdu.pdu_type() == PduType::Report);
+    let engine = Engine {
+        id: parameters.engine_id().clone(),
+        boots: parameters.engine_boots(),
+        time: parameters.engine_time(),
+        takes: message.global_data().msg_max_size(),
+    };
+    (is_report && !engine.id.is_empty()).then(|| (message.msg_id(), engine))
+}
+
+/// Answers a discovery as an engine would that was started `up` ago.
+///
+/// `None` when the bytes are no discovery.
+pub(crate) fn respond(request: &[u8], up: Duration) -> Option<Vec<u8>> {
+    let request = decode(request)?;
+    let level = SecurityLevel::NoAuthNoPriv;
+    let asks = parameters(&request)?.engine_id().is_empty() && request.security_level() == level;
+    let id = request.msg_id();
+    let (request_id, ..) = request.into_pdu().filter(|_| asks)?.into_raw_parts();
+    let unknown = VarBind::new(report_oids::unknown_engine_ids(), Value::Counter32(1));
+    let report = ResponsePdu::report(request_id, vec![unknown]).ok()?;
+    let flags = MsgFlags::new(level, false);
+    let header = MsgGlobalData::new(id, UDP_RECEIVE_LIMITS.advertised(), flags).ok()?;
+    let time = u32::try_from(up.as_secs()).unwrap_or(u32::MAX) & ENTERPRISE;
+    let parameters = UsmSecurityParams::new(ENGINE_ID, 1, time, Bytes::new()).ok()?;
+    let scoped = ScopedPdu::new(ENGINE_ID, Bytes::new(), report);
+    let reply = V3Message::new(header, parameters.encode().ok()?, scoped).ok()?;
+    reply.encode().ok().map(Vec::from)
+}
+
+/// A v3 message, with what of it is not encrypted.
+pub(super) fn decode(bytes: &[u8]) -> Option<V3Message> {
+    let bytes = Bytes::copy_from_slice(bytes);
+    V3Message::decode(bytes, DecodeConfig::DEFAULT).ok().map(|decoded| decoded.value)
+}
+
+fn parameters(message: &V3Message) -> Option<UsmSecurityParams> {
+    let parameters = message.security_params().clone();
+    UsmSecurityParams::decode(parameters, DecodeConfig::DEFAULT).ok().map(|decoded| decoded.value)
+}
+
+/// Random, so that nobody off the path can answer for the agent (RFC 3412 §6.2).
+fn message_id() -> i32 {
+    rand::random::<i32>() & i32::MAX
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut digits, byte| {
+        let _infallible = write!(digits, "{byte:02x}");
+        digits
+    })
+}
+
+fn unencodable(what: &str) -> Cause {
+    Cause::LocalError { action: "encode an SNMP message", error: what.to_owned() }
+}
+
+/// "up 3 d", in the largest unit of which there are at least two.
+pub(super) fn up(seconds: u64) -> String {
+    let (amount, unit) = match seconds {
+        0..120 => (seconds, "s"),
+        120..7_200 => (seconds / 60, "min"),
+        7_200..172_800 => (seconds / 3_600, "h"),
+        _ => (seconds / 86_400, "d"),
+    };
+    format!("up {amount} {unit}")
+}
+
+#[allow(clippy::cast_precision_loss)] // A round trip of 2^53 µs does not happen.
+pub(super) fn tenths_ms(span: Duration) -> f64 {
+    (span.as_micros() as f64 / 100.0).round() / 10.0
+}
+
+/// Without the bit that says "a new-style id"; also the largest engine time.
+const ENTERPRISE: u32 = 0x7fff_ffff;
+
+/// Enterprise 32473 is for examples (RFC 5612); format 4 is text.
+const ENGINE_ID: &[u8] = b"\x80\x00\x7e\xd9\x04preflight";
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
+    use super::*;
+
+    const UP: Duration = Duration::from_secs(7_230);
+
+    #[test]
+    fn the_probe_reads_what_the_responder_answers() {
+        let reply = respond(&request(77).unwrap(), UP).unwrap();
+        let (id, engine) = report(&reply).unwrap();
+        assert_eq!(id, 77);
+        assert_eq!((engine.boots, engine.time), (1, 7_230));
+        assert_eq!(engine.id, ENGINE_ID);
+        assert_eq!(engine.words(), "enterprise 32473, up 2 h");
+        let mut seen = Seen::default();
+        engine.record(&mut seen);
+        let id = "0x80007ed904707265666c69676874";
+        assert_eq!(seen.evidence.fact("engine_id"), Some(&id.into()));
+    }
+
+    #[test]
+    fn the_request_is_byte_for_byte_what_agents_know() {
+        let header = "303b 020103 3011 02047fffffff 020300ffe3 040104 020103";
+        let nobody = "0410 300e 0400 020100 020100 0400 0400 0400";
+        let nothing = "3011 0400 0400 a00b 020100 020100 020100 3000";
+        let expected = [header, nobody, nothing].concat().replace(' ', "");
+        assert_eq!(hex(&request(i32::MAX).unwrap()), expected);
+    }
+
+    #[test]
+    fn every_truncation_of_a_report_is_no_report() {
+        let reply = respond(&request(1).unwrap(), UP).unwrap();
+        for length in 0..reply.len() {
+            assert_eq!(report(&reply[..length]), None, "{length} bytes");
+            assert_eq!(respond(&reply[..length], UP), None, "{length} bytes");
+        }
+    }
+
+    #[test]
+    fn a_changed_byte_never_panics() {
+        let reply = respond(&request(1).unwrap(), UP).unwrap();
+        for at in 0..reply.len() {
+            for value in [0, 1, 0x7f, 0x80, 0x84, 0xff] {
+                let mut changed = reply.clone();
+                changed[at] = value;
+                let _whatever = (report(&changed), respond(&changed, UP));
+            }
+        }
+    }
+
+    #[test]
+    fn a_request_is_no_report_and_a_report_no_request() {
+        let question = request(1).unwrap();
+        assert_eq!(report(&question), None);
+        let reply = respond(&question, UP).unwrap();
+        assert_eq!(respond(&reply, UP), None);
+    }
+
+    #[test]
+    fn an_uptime_has_two_of_its_unit_at_least() {
+        for (seconds, words) in [
+            (0, "up 0 s"),
+            (119, "up 119 s"),
+            (120, "up 2 min"),
+            (7_200, "up 2 h"),
+            (172_799, "up 47 h"),
+            (172_800, "up 2 d"),
+        ] {
+            assert_eq!(up(seconds), words);
+        }
+    }
+}

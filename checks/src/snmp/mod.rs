@@ -1,0 +1,234 @@
+//! SNMP: is the agent there, and does it let us read?
+//!
+//! First v3 engine discovery, UDP 161 by default, which needs no credentials
+//! and which nobody logs; then one GET of the system group with what was
+//! configured. No community is ever guessed: a wrong one raises an
+//! authentication failure trap, at the monitoring itself.
+//!
+//! Reference: [RFC 3414](https://www.rfc-editor.org/rfc/rfc3414),
+//! [RFC 3416](https://www.rfc-editor.org/rfc/rfc3416).
+
+mod credentials;
+pub(crate) mod discovery;
+mod question;
+mod respond;
+mod system;
+#[cfg(test)]
+mod tests;
+mod vendor;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_snmp::ErrorStatus;
+use async_snmp::v3::ReportStatus;
+
+pub(crate) use respond::up;
+
+pub use credentials::{AuthProtocol, CommunityVersion, Credentials, PrivProtocol};
+
+use crate::cause::{Cause, Concern, Millis, Phase, Transport};
+use crate::evidence::Seen;
+use crate::net::Ask;
+use crate::wire;
+use crate::{Respond, Service};
+use discovery::{Discovered, Engine, Schedule};
+use question::{Answer, Question};
+use system::System;
+
+/// Looks for an agent and, with credentials, reads its system group.
+#[derive(Clone, Debug, Default)]
+pub struct Probe {
+    /// What to ask with.
+    pub credentials: Credentials,
+}
+
+impl Probe {
+    pub(crate) async fn run(&self, ask: &mut Ask) -> Result<(), Cause> {
+        let auth = self.credentials.auth()?;
+        let socket = Arc::new(ask.datagrams()?);
+        let question =
+            auth.map(|auth| Question::new(auth, Arc::clone(&socket), ask)).transpose()?;
+        let schedule = self.schedule();
+        let discovered = discovery::discover(&socket, schedule, &mut ask.seen).await?;
+        let answer = match (&question, &discovered, &self.credentials) {
+            // A user exists within an engine: without one there is nobody to ask.
+            (Some(question), Discovered::Engine(engine), Credentials::User { .. }) => {
+                Some(question.ask_engine(engine).await?)
+            }
+            (Some(question), _, Credentials::Community { .. }) => Some(question.ask().await?),
+            _ => None,
+        };
+        if let (Some(question), Some(Answer::System(_))) = (&question, &answer) {
+            discovery::note_tries(question.tries(), &mut ask.seen);
+        }
+        let heard = Heard { discovered, answer, to: ask.address(), waited: ask.deadline.waited() };
+        self.judge(heard, &mut ask.seen)
+    }
+
+    /// Decides from what was heard; no I/O, so every verdict has a unit test.
+    fn judge(&self, heard: Heard, seen: &mut Seen) -> Result<(), Cause> {
+        let Heard { discovered, answer, to, waited } = heard;
+        seen.evidence.set("snmp_version", self.credentials.version());
+        if self.user().is_some() {
+            seen.evidence.set("security_level", self.credentials.level());
+        }
+        let engine = match discovered {
+            Discovered::Engine(engine) => Some(engine),
+            // Something that is no SNMP answers, and nothing that is.
+            Discovered::Nothing(Some(stray)) if !answer.as_ref().is_some_and(is_told) => {
+                return Err(stray);
+            }
+            Discovered::Nothing(_) => None,
+        };
+        let Some(answer) = answer else {
+            return self.judge_discovery(engine.as_ref(), to, waited, seen);
+        };
+        match answer {
+            Answer::System(variables) => {
+                let software = engine.as_ref().and_then(Engine::vendor);
+                judge_system(&System::read(&variables, software), seen)
+            }
+            Answer::Status(status) => Err(self.refused(status)),
+            Answer::Report(status) => Err(self.reported(&status, engine.as_ref())),
+            Answer::Silence { .. } if engine.is_none() => Err(no_answer(to, waited)),
+            Answer::Silence { authenticated } => Err(self.ignored(authenticated)),
+        }
+    }
+
+    /// Without a question, discovery alone decides.
+    fn judge_discovery(
+        &self,
+        engine: Option<&Engine>,
+        to: SocketAddr,
+        waited: Millis,
+        seen: &mut Seen,
+    ) -> Result<(), Cause> {
+        match (engine, &self.credentials) {
+            (Some(engine), _) => {
+                seen.headline = format!("agent answers, {}", engine.words());
+                seen.concerns.push(Concern::SnmpNotRead);
+                Ok(())
+            }
+            // An agent of v1 and v2c only is silent too, and so is a dead host.
+            (None, Credentials::None) => Err(Cause::SnmpSilent { to, waited }),
+            (None, _) => Err(no_answer(to, waited)),
+        }
+    }
+
+    fn refused(&self, status: ErrorStatus) -> Cause {
+        match status {
+            ErrorStatus::AuthorizationError => {
+                Cause::SnmpAuthorization { user: self.user(), level: self.credentials.level() }
+            }
+            // What v1 says of a view that hides it.
+            ErrorStatus::NoSuchName | ErrorStatus::NoAccess => Cause::SnmpView,
+            other => Cause::BadReply {
+                expected: "the system group",
+                got: format!("error status {other}"),
+            },
+        }
+    }
+
+    fn reported(&self, status: &ReportStatus, engine: Option<&Engine>) -> Cause {
+        let (user, level) = (self.user().unwrap_or_default(), self.credentials.level());
+        match status {
+            ReportStatus::UnknownUserName { .. } => Cause::SnmpUnknownUser { user },
+            ReportStatus::WrongDigest { .. } => Cause::SnmpWrongDigest { user },
+            ReportStatus::UnsupportedSecurityLevel { .. } => {
+                Cause::SnmpSecurityLevel { user, level }
+            }
+            ReportStatus::DecryptionError { .. } => Cause::SnmpDecryption { user },
+            ReportStatus::NotInTimeWindow { .. } => {
+                let (boots, time) = engine.map(|it| (it.boots, it.time)).unwrap_or_default();
+                Cause::SnmpTimeWindow { boots, time }
+            }
+            other => Cause::BadReply {
+                expected: "the system group",
+                got: wire::printable(&format!("a Report: {other}")),
+            },
+        }
+    }
+
+    /// The agent is there and keeps silent.
+    fn ignored(&self, authenticated: bool) -> Cause {
+        match &self.credentials {
+            Credentials::Community { .. } | Credentials::None => {
+                Cause::SnmpCommunity { version: self.credentials.version() }
+            }
+            // The agent signed its clock, so the authentication is right; what
+            // it then ignores is what it cannot decrypt.
+            Credentials::User { privacy: Some(_), name, .. } if authenticated => {
+                Cause::SnmpDecryption { user: wire::printable(name) }
+            }
+            Credentials::User { name, .. } => Cause::SnmpUserIgnored {
+                user: wire::printable(name),
+                level: self.credentials.level(),
+            },
+        }
+    }
+
+    fn user(&self) -> Option<String> {
+        match &self.credentials {
+            Credentials::User { name, .. } => Some(wire::printable(name)),
+            _ => None,
+        }
+    }
+
+    fn schedule(&self) -> Schedule {
+        match self.credentials {
+            Credentials::Community { .. } => BEFORE_A_QUESTION,
+            Credentials::None | Credentials::User { .. } => ALONE,
+        }
+    }
+}
+
+pub(crate) const SERVICE: Service = Service {
+    name: "snmp",
+    port: 161,
+    transport: Transport::Udp,
+    tls: false,
+    // A late discovery, a question, and the same with the agent's own clock.
+    budget: Duration::from_secs(10),
+    probe: || crate::Probe::Snmp(Probe::default()),
+    respond: Respond::Datagram(|request| respond::respond(request, respond::up())),
+};
+
+/// All that came back.
+#[derive(Debug)]
+struct Heard {
+    discovered: Discovered,
+    /// `None`: nothing was asked.
+    answer: Option<Answer>,
+    to: SocketAddr,
+    waited: Millis,
+}
+
+fn is_told(answer: &Answer) -> bool {
+    !matches!(answer, Answer::Silence { .. })
+}
+
+fn judge_system(system: &System, seen: &mut Seen) -> Result<(), Cause> {
+    system.record(seen);
+    match system.missing() {
+        0 => Ok(()),
+        System::ALL => Err(Cause::SnmpView),
+        _ => {
+            seen.concerns.push(Concern::SnmpSmallView);
+            Ok(())
+        }
+    }
+}
+
+fn no_answer(to: SocketAddr, waited: Millis) -> Cause {
+    Cause::NoAnswer { to, phase: Phase::Reply, waited }
+}
+
+/// When nothing else is asked: the pauses let ICMP errors through.
+pub(crate) const ALONE: Schedule =
+    Schedule { ask_at: &crate::net::udp::ASK_AT, listen: crate::net::udp::LISTEN };
+
+/// Many agents know no v3: they stay silent here and answer the GET.
+const BEFORE_A_QUESTION: Schedule =
+    Schedule { ask_at: &[Duration::ZERO, Duration::from_secs(1)], listen: Duration::from_secs(2) };

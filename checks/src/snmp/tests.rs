@@ -1,0 +1,338 @@
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
+use async_snmp::{Value, VarBind, oid};
+use tokio::net::UdpSocket;
+
+use super::question::Answer;
+use super::*;
+use crate::net::{Deadline, Peer, Trust};
+
+const WAITED: Millis = Millis(Duration::from_secs(5));
+
+fn agent() -> SocketAddr {
+    ([192, 0, 2, 1], 161).into()
+}
+
+fn community(version: CommunityVersion) -> Probe {
+    Probe { credentials: Credentials::Community { version, community: "preflight-demo".into() } }
+}
+
+fn user(is_private: bool) -> Probe {
+    let privacy = is_private.then(|| (PrivProtocol::Aes, "privacy-word".into()));
+    let auth = Some((AuthProtocol::Sha, "authentication-word".into()));
+    Probe { credentials: Credentials::User { name: "mon".to_owned(), auth, privacy } }
+}
+
+fn nobody() -> Probe {
+    Probe { credentials: Credentials::User { name: "mon".to_owned(), auth: None, privacy: None } }
+}
+
+fn there() -> Discovered {
+    Discovered::Engine(Engine::example())
+}
+
+fn verdict(
+    probe: &Probe,
+    discovered: Discovered,
+    answer: Option<Answer>,
+) -> (Result<(), Cause>, Seen) {
+    let mut seen = Seen::default();
+    let heard = Heard { discovered, answer, to: agent(), waited: WAITED };
+    (probe.judge(heard, &mut seen), seen)
+}
+
+fn cause(probe: &Probe, discovered: Discovered, answer: Option<Answer>) -> Cause {
+    verdict(probe, discovered, answer).0.unwrap_err()
+}
+
+/// What a healthy switch says.
+fn system() -> Vec<VarBind> {
+    vec![
+        VarBind::new(question::descr(), Value::from("Cisco IOS Software,\r\nC3750E")),
+        VarBind::new(question::object_id(), Value::from(oid!(1, 3, 6, 1, 4, 1, 9, 1, 516))),
+        VarBind::new(question::up_time(), Value::TimeTicks(41 * 8_640_000)),
+        VarBind::new(question::name(), Value::from("core-1")),
+    ]
+}
+
+#[test]
+fn an_agent_that_lets_us_read_passes_with_name_maker_and_uptime() {
+    for discovered in [there(), Discovered::Nothing(None)] {
+        let probe = community(CommunityVersion::V2c);
+        let (verdict, seen) = verdict(&probe, discovered, Some(Answer::System(system())));
+        assert_eq!(verdict, Ok(()));
+        assert_eq!(seen.headline, "core-1, Cisco, up 41 d");
+        let descr = "Cisco IOS Software,\\r\\nC3750E";
+        assert_eq!(seen.evidence.fact("sys_descr"), Some(&descr.into()));
+        assert_eq!(seen.evidence.fact("uptime_s"), Some(&(41 * 86_400).into()));
+        assert_eq!(seen.evidence.fact("vendor"), Some(&"Cisco".into()));
+        assert!(seen.concerns.is_empty());
+    }
+}
+
+#[test]
+fn discovery_alone_passes_and_says_what_was_not_tested() {
+    let (verdict, seen) = verdict(&Probe::default(), there(), None);
+    assert_eq!(verdict, Ok(()));
+    assert_eq!(seen.headline, "agent answers, net-snmp, up 41 d");
+    assert_eq!(seen.concerns, [Concern::SnmpNotRead]);
+}
+
+#[test]
+fn silence_is_judged_by_what_was_asked() {
+    let silence = || Some(Answer::Silence { authenticated: false });
+    let nothing = || Discovered::Nothing(None);
+    let no_answer = Cause::NoAnswer { to: agent(), phase: Phase::Reply, waited: WAITED };
+    let unknown = Cause::SnmpSilent { to: agent(), waited: WAITED };
+    assert_eq!(cause(&Probe::default(), nothing(), None), unknown);
+    assert!(unknown.is_inconclusive());
+    assert_eq!(cause(&community(CommunityVersion::V2c), nothing(), silence()), no_answer);
+    assert_eq!(cause(&user(true), nothing(), None), no_answer);
+    for (version, name) in [(CommunityVersion::V1, "1"), (CommunityVersion::V2c, "2c")] {
+        let expected = Cause::SnmpCommunity { version: name };
+        assert_eq!(cause(&community(version), there(), silence()), expected);
+    }
+}
+
+#[test]
+fn a_signed_clock_and_then_silence_is_the_privacy_key() {
+    let silence = |authenticated| Some(Answer::Silence { authenticated });
+    let expected = Cause::SnmpDecryption { user: "mon".to_owned() };
+    assert_eq!(cause(&user(true), there(), silence(true)), expected);
+    let ignored = |level| Cause::SnmpUserIgnored { user: "mon".to_owned(), level };
+    assert_eq!(cause(&user(true), there(), silence(false)), ignored("authPriv"));
+    assert_eq!(cause(&user(false), there(), silence(true)), ignored("authNoPriv"));
+    assert_eq!(cause(&nobody(), there(), silence(false)), ignored("noAuthNoPriv"));
+}
+
+#[test]
+fn each_report_has_its_own_cause() {
+    let name = || "mon".to_owned();
+    let counter = 3;
+    for (status, expected) in [
+        (ReportStatus::UnknownUserName { counter }, Cause::SnmpUnknownUser { user: name() }),
+        (ReportStatus::WrongDigest { counter }, Cause::SnmpWrongDigest { user: name() }),
+        (ReportStatus::DecryptionError { counter }, Cause::SnmpDecryption { user: name() }),
+        (
+            ReportStatus::UnsupportedSecurityLevel { counter },
+            Cause::SnmpSecurityLevel { user: name(), level: "authPriv" },
+        ),
+        (
+            ReportStatus::NotInTimeWindow { counter },
+            Cause::SnmpTimeWindow { boots: 7, time: 41 * 86_400 },
+        ),
+        (
+            ReportStatus::UnknownEngineId { counter },
+            Cause::BadReply {
+                expected: "the system group",
+                got: "a Report: unknown engine ID (counter 3)".to_owned(),
+            },
+        ),
+    ] {
+        assert_eq!(cause(&user(true), there(), Some(Answer::Report(status))), expected);
+    }
+}
+
+#[test]
+fn a_refusal_names_user_and_level_but_no_community() {
+    let refused = || Some(Answer::Status(ErrorStatus::AuthorizationError));
+    assert_eq!(
+        cause(&nobody(), there(), refused()).to_string(),
+        "the agent does not let \"mon\" read at noAuthNoPriv (authorizationError)"
+    );
+    assert_eq!(
+        cause(&community(CommunityVersion::V2c), there(), refused()).to_string(),
+        "the agent does not let this community read (authorizationError)"
+    );
+    assert_eq!(
+        cause(&user(true), there(), Some(Answer::Status(ErrorStatus::GenErr))),
+        Cause::BadReply { expected: "the system group", got: "error status genErr".to_owned() }
+    );
+}
+
+#[test]
+fn a_view_that_hides_everything_fails_and_a_part_is_a_concern() {
+    let probe = community(CommunityVersion::V2c);
+    let mut variables = system();
+    variables[1].value = Value::NoSuchObject;
+    variables[3].value = Value::NoSuchInstance;
+    let (partly, seen) = verdict(&probe, there(), Some(Answer::System(variables.clone())));
+    assert_eq!(partly, Ok(()));
+    assert_eq!(seen.concerns, [Concern::SnmpSmallView]);
+    assert_eq!(seen.headline, "Cisco IOS Software,\\…, net-snmp, up 41 d");
+    for variable in &mut variables {
+        variable.value = Value::NoSuchObject;
+    }
+    let hidden = cause(&probe, there(), Some(Answer::System(variables)));
+    assert_eq!(hidden, Cause::SnmpView);
+    let none = cause(&probe, there(), Some(Answer::System(Vec::new())));
+    assert_eq!(none, Cause::SnmpView);
+    let named = cause(&probe, there(), Some(Answer::Status(ErrorStatus::NoSuchName)));
+    assert_eq!(named, Cause::SnmpView);
+}
+
+#[test]
+fn a_stray_datagram_counts_only_when_nothing_else_was_heard() {
+    let stray = || Cause::bad_reply("an SNMPv3 Report", b"hello");
+    let strange = || Discovered::Nothing(Some(stray()));
+    let silence = Some(Answer::Silence { authenticated: false });
+    assert_eq!(cause(&Probe::default(), strange(), None), stray());
+    let probe = community(CommunityVersion::V1);
+    assert_eq!(cause(&probe, strange(), silence), stray());
+    assert_eq!(verdict(&probe, strange(), Some(Answer::System(system()))).0, Ok(()));
+}
+
+#[test]
+fn what_a_device_says_of_itself_is_bounded_and_escaped() {
+    let hostile = Value::OctetString(b"\x1b[2J".repeat(4_000).into());
+    let variables = vec![VarBind::new(question::name(), hostile)];
+    let probe = community(CommunityVersion::V2c);
+    let (_, seen) = verdict(&probe, there(), Some(Answer::System(variables)));
+    assert_eq!(seen.headline, "\\x1b[2J\\x1b[2J\\x1b[2…, net-snmp");
+    let name = seen.evidence.fact("sys_name").unwrap().to_string();
+    assert!(name.len() < 420 && !name.contains('\x1b'), "{name}");
+}
+
+/// Serves `answer` on loopback and asks it with `probe`.
+async fn ask(
+    probe: &Probe,
+    answer: impl Fn(&[u8]) -> Option<Vec<u8>>,
+) -> (Result<(), Cause>, Seen, usize) {
+    let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let deadline = Deadline::after(SERVICE.budget);
+    let peer = Peer::from(socket.local_addr().unwrap());
+    let mut asking = Ask::new(peer, deadline, Trust::only([]));
+    let mut datagrams = 0;
+    let serve = async {
+        let mut request = [0; 2_048];
+        loop {
+            let (length, client) = socket.recv_from(&mut request).await.unwrap();
+            datagrams += 1;
+            if let Some(reply) = answer(&request[..length]) {
+                socket.send_to(&reply, client).await.unwrap();
+            }
+        }
+    };
+    let verdict = tokio::select! {
+        verdict = probe.run(&mut asking) => verdict,
+        () = serve => unreachable!(),
+    };
+    (verdict, asking.seen, datagrams)
+}
+
+fn healthy(request: &[u8]) -> Option<Vec<u8>> {
+    respond::respond(request, Duration::from_secs(600))
+}
+
+#[tokio::test]
+async fn both_community_versions_read_the_responder() {
+    for version in [CommunityVersion::V1, CommunityVersion::V2c] {
+        let (verdict, seen, datagrams) = ask(&community(version), healthy).await;
+        assert_eq!(verdict, Ok(()), "{version}");
+        assert_eq!(seen.headline, "preflight-responder, enterprise 32473, up 10 min");
+        assert_eq!(seen.evidence.fact("engine_boots"), Some(&1.into()));
+        assert!(seen.concerns.is_empty(), "{:?}", seen.concerns);
+        assert_eq!(datagrams, 2);
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_community_is_sent_three_times_and_no_other() {
+    let community = "nobody-knows-me".into();
+    let version = CommunityVersion::V2c;
+    let probe = Probe { credentials: Credentials::Community { version, community } };
+    let (verdict, seen, datagrams) = ask(&probe, healthy).await;
+    assert_eq!(verdict, Err(Cause::SnmpCommunity { version: "2c" }));
+    assert!(seen.evidence.fact("engine_id").is_some());
+    assert_eq!(datagrams, 1 + 3);
+}
+
+#[tokio::test]
+async fn v1_asks_again_for_what_the_view_shows() {
+    let agent = |request: &[u8]| {
+        let reply = healthy(request)?;
+        // A view without sysName: the responder no longer knows that object.
+        let hidden = [0x2b, 6, 1, 2, 1, 1, 5, 0];
+        let shown = [0x2b, 6, 1, 2, 1, 1, 6, 0];
+        let at = request.windows(8).position(|window| window == hidden);
+        let Some(at) = at else { return Some(reply) };
+        let mut other = request.to_vec();
+        other[at..at + 8].copy_from_slice(&shown);
+        let mut reply = healthy(&other)?;
+        let at = reply.windows(8).position(|window| window == shown)?;
+        reply[at..at + 8].copy_from_slice(&hidden);
+        Some(reply)
+    };
+    let (verdict, seen, datagrams) = ask(&community(CommunityVersion::V1), agent).await;
+    assert_eq!(verdict, Ok(()));
+    assert_eq!(seen.concerns, [Concern::SnmpSmallView]);
+    assert_eq!(datagrams, 3);
+}
+
+#[tokio::test]
+async fn an_agent_without_v3_is_read_all_the_same() {
+    let old = |request: &[u8]| {
+        // SEQUENCE, length, INTEGER, 1, version.
+        if request[4] == 3 { None } else { healthy(request) }
+    };
+    let (verdict, seen, _) = ask(&community(CommunityVersion::V2c), old).await;
+    assert_eq!(verdict, Ok(()));
+    assert_eq!(seen.evidence.fact("engine_id"), None);
+    assert!(seen.concerns.is_empty());
+}
+
+#[tokio::test]
+async fn an_unsigned_report_ends_the_question_at_once() {
+    // The responder answers discovery only; asked by a user, it would be silent.
+    let agent = |request: &[u8]| healthy(request).or_else(|| Some(unsigned_report(request)));
+    let started = tokio::time::Instant::now();
+    let (verdict, ..) = ask(&nobody(), agent).await;
+    assert_eq!(verdict, Err(Cause::SnmpUnknownUser { user: "mon".to_owned() }));
+    assert!(started.elapsed() < Duration::from_secs(2));
+}
+
+/// usmStatsUnknownUserNames for the message in `request`.
+fn unsigned_report(request: &[u8]) -> Vec<u8> {
+    use async_snmp::message::{MsgFlags, MsgGlobalData, ScopedPdu, V3Message};
+    use async_snmp::v3::{UsmSecurityParams, report_oids};
+    let asked = discovery::decode(request).unwrap();
+    let used = asked.security_params().clone();
+    let used = UsmSecurityParams::decode(used, async_snmp::DecodeConfig::DEFAULT).unwrap().value;
+    let status = VarBind::new(report_oids::unknown_user_names(), Value::Counter32(1));
+    let report = async_snmp::ResponsePdu::report(0, vec![status]).unwrap();
+    let scoped = ScopedPdu::new(used.engine_id().clone(), "", report);
+    let flags = MsgFlags::new(async_snmp::SecurityLevel::NoAuthNoPriv, false);
+    let size = asked.global_data().msg_max_size();
+    let header = MsgGlobalData::new(asked.msg_id(), size, flags).unwrap();
+    let named = UsmSecurityParams::new(used.engine_id().clone(), 1, 600, "mon").unwrap();
+    V3Message::new(header, named.encode().unwrap(), scoped).unwrap().encode().unwrap().to_vec()
+}
+
+#[tokio::test(start_paused = true)]
+async fn silence_costs_about_five_seconds_and_never_more() {
+    for (probe, seconds, sent) in
+        [(Probe::default(), 4, 3), (community(CommunityVersion::V2c), 5, 2 + 3), (user(true), 4, 3)]
+    {
+        let started = tokio::time::Instant::now();
+        let (verdict, _, datagrams) = ask(&probe, |_| None).await;
+        assert!(verdict.is_err());
+        assert_eq!(started.elapsed().as_secs(), seconds, "{:?}", probe.credentials);
+        assert_eq!(datagrams, sent);
+    }
+}
+
+#[test]
+fn every_truncation_of_a_get_leaves_the_responder_silent() {
+    use async_snmp::message::CommunityMessage;
+    use async_snmp::{RequestPdu, Version};
+    let wanted = [question::descr(), question::name()];
+    let get = RequestPdu::get(Version::V2c, 7, &wanted).unwrap();
+    let get = CommunityMessage::v2c("preflight-demo", get).unwrap().encode().unwrap();
+    assert!(healthy(&get).is_some());
+    for length in 0..get.len() {
+        assert_eq!(healthy(&get[..length]), None, "{length} bytes");
+    }
+    let other = RequestPdu::get_next(Version::V2c, 7, &wanted).unwrap();
+    let other = CommunityMessage::v2c("preflight-demo", other).unwrap().encode().unwrap();
+    assert_eq!(healthy(&other), None);
+}
