@@ -42,6 +42,8 @@ fn a_poller_of_a_healthy_site_passes() {
         ("poller.dns", "pass", &[]),
         ("poller.smtp", "pass", &["mail.example.test ESMTP Postfix", "Authority of the lab"]),
         ("poller.http", "pass", &["nginx/", "Authority of the lab"]),
+        ("central.zmq", "warn", &["nothing-listens-yet"]),
+        ("central.ssh", "warn", &["nothing-listens-yet"]),
         ("poller.snmp", "pass", &["switch.example.test", "switch of the lab"]),
         ("poller.trap", "pass", &["snmptrapd"]),
     ]);
@@ -81,6 +83,7 @@ fn a_central_of_a_healthy_site_passes() {
         ("central.http", "pass", &["nginx/", "proxy.example.test"]),
         ("central.zmq", "pass", &["ROUTER", "router-external"]),
         ("central.ssh", "pass", &["SSH-2.0-OpenSSH_", " lab\"", "ssh-ed25519"]),
+        ("poller.bbdo", "warn", &["nothing-listens-yet"]),
     ]);
 }
 
@@ -147,6 +150,23 @@ fn a_server_without_the_time_does_not_pass() {
 }
 
 #[test]
+fn a_gorgone_on_another_port_than_the_tables_is_found() {
+    let lab = Lab::new();
+    servers::zmq_router(&lab, 5556);
+
+    let report = preflight(lab.in_client(PREFLIGHT).args([
+        "--role",
+        "central",
+        "--only",
+        "central.zmq",
+        "--poller",
+        "10.0.0.3",
+    ]));
+
+    report.says(&[("central.zmq", "fail", &["gorgone-on-other-port", "router-external"])]);
+}
+
+#[test]
 fn a_lab_leaves_nothing_behind() {
     let lab = Lab::new();
     servers::zmq_router(&lab, 5556);
@@ -185,30 +205,32 @@ fn together(starts: &[&(dyn Fn() + Sync)]) {
     });
 }
 
-/// Runs `preflight`, whatever its exit code says.
+/// Runs `preflight`; its exit code is the one its report announces.
 fn preflight(command: &mut Command) -> Report {
     let output = command.args(["--format", "json"]).output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
-    let errors = String::from_utf8_lossy(&output.stderr);
-    Report(serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}:\n{text}{errors}")))
+    let report = serde_json::from_str(&text).map(Report).unwrap_or_else(|error| {
+        panic!("{error}:\n{text}{}", String::from_utf8_lossy(&output.stderr))
+    });
+    assert_eq!(report.0["summary"]["exit_code"], output.status.code().unwrap());
+    report
 }
 
 struct Report(Value);
 
 impl Report {
-    /// Holds when these flows, and no others, were asked, with that outcome and without a concern,
-    /// and each step holds all of its texts somewhere.
+    /// Holds when these flows, and no others, were asked, each with its outcome, and each step says
+    /// all of its texts, wherever in it; only a warning carries concerns.
     fn says(&self, expected: &[(&str, &str, &[&str])]) {
-        let asked =
-            self.0["steps"].as_array().unwrap().iter().filter(|step| step["outcome"] != "skip");
-        let asked: Vec<&Value> = asked.collect();
-        let flows: Vec<&str> = asked.iter().map(|step| step["flow"].as_str().unwrap()).collect();
+        let steps = self.0["steps"].as_array().unwrap();
+        let asked = || steps.iter().filter(|step| step["outcome"] != "skip");
+        let flows: Vec<&str> = asked().filter_map(|step| step["flow"].as_str()).collect();
         let expected_flows: Vec<&str> = expected.iter().map(|(flow, ..)| *flow).collect();
         assert_eq!(flows, expected_flows, "{:#}", self.0);
-        for (step, (flow, outcome, texts)) in asked.iter().zip(expected) {
-            assert_eq!(step["outcome"], *outcome, "{flow}: {step:#}");
-            assert!(step["concerns"].as_array().is_none_or(Vec::is_empty), "{flow}: {step:#}");
+        for (step, (flow, outcome, texts)) in asked().zip(expected) {
             let whole = format!("{step:#}");
+            assert_eq!(step["outcome"], *outcome, "{flow}: {whole}");
+            assert_eq!(step.get("concerns").is_some(), *outcome == "warn", "{flow}: {whole}");
             for text in *texts {
                 assert!(whole.contains(text), "{flow} lacks `{text}`: {whole}");
             }
