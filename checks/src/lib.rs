@@ -16,8 +16,11 @@ pub mod dns;
 pub mod http;
 pub mod ldap;
 pub mod listener;
+pub mod mssql;
+pub mod mysql;
 pub mod nsclient;
 pub mod ntp;
+pub mod postgresql;
 pub mod smtp;
 pub mod snmp;
 pub mod ssh;
@@ -59,10 +62,16 @@ pub enum Probe {
     Ldap(ldap::Probe),
     /// Does anything listen on a port of this host, and where?
     Listener(listener::Probe),
+    /// Does Microsoft SQL Server answer?
+    Mssql(mssql::Probe),
+    /// Does `MySQL` or `MariaDB` greet this host?
+    Mysql(mysql::Probe),
     /// Does NSClient++ answer, and does it let this host ask?
     Nsclient(nsclient::Probe),
     /// Does the time server answer, and is our clock near its clock?
     Ntp(ntp::Probe),
+    /// Does `PostgreSQL` answer, and take this host?
+    Postgresql(postgresql::Probe),
     /// Does the mail relay greet us and take our EHLO?
     Smtp(smtp::Probe),
     /// Does the agent answer, and let us read?
@@ -87,8 +96,11 @@ impl Probe {
             Self::Http(probe) => probe.run(ask).await,
             Self::Ldap(probe) => probe.run(ask).await,
             Self::Listener(probe) => probe.run(ask),
+            Self::Mssql(probe) => probe.run(ask).await,
+            Self::Mysql(probe) => probe.run(ask).await,
             Self::Nsclient(probe) => probe.run(ask).await,
             Self::Ntp(probe) => probe.run(ask).await,
+            Self::Postgresql(probe) => probe.run(ask).await,
             Self::Smtp(probe) => probe.run(ask).await,
             Self::Snmp(probe) => probe.run(ask).await,
             Self::Ssh(probe) => probe.run(ask).await,
@@ -108,8 +120,11 @@ impl Probe {
             Self::Http(probe) => probe.service(),
             Self::Ldap(probe) => probe.service(),
             Self::Listener(_) => &listener::SERVICE,
+            Self::Mssql(_) => &mssql::SERVICE,
+            Self::Mysql(_) => &mysql::SERVICE,
             Self::Nsclient(_) => &nsclient::SERVICE,
             Self::Ntp(_) => &ntp::SERVICE,
+            Self::Postgresql(_) => &postgresql::SERVICE,
             Self::Smtp(probe) => probe.service(),
             Self::Snmp(_) => &snmp::SERVICE,
             Self::Ssh(_) => &ssh::SERVICE,
@@ -129,8 +144,11 @@ pub const SERVICES: &[&Service] = &[
     &http::SERVICE_TLS,
     &ldap::SERVICE,
     &ldap::SERVICE_TLS,
+    &mssql::SERVICE,
+    &mysql::SERVICE,
     &nsclient::SERVICE,
     &ntp::SERVICE,
+    &postgresql::SERVICE,
     &smtp::SERVICE,
     &smtp::SERVICE_TLS,
     &snmp::SERVICE,

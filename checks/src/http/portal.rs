@@ -154,7 +154,7 @@ const SINGLE_SIGN_ON: [&str; 4] = ["client_id=", "response_type=", "samlrequest=
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
     use super::*;
 

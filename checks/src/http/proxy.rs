@@ -11,7 +11,7 @@ use super::exchange::{self, Answer, USER_AGENT, basic};
 use crate::cause::Cause;
 use crate::net::tls::{Verify, secure_as};
 use crate::net::{Ask, Stream};
-use crate::recognise::Spoken;
+use crate::recognise::{Spoken, instead_of};
 
 /// An HTTP proxy, and what it wants to know of us.
 #[derive(Clone)]
@@ -51,7 +51,12 @@ impl Proxy {
             ask.seen.evidence.set("proxy_error", error);
         }
         self.judge_tunnel(&answer, destination)?;
-        Ok(stream)
+        match stream.unread() {
+            [] => Ok(stream),
+            // Inside TLS the client speaks first.
+            early => Err(instead_of("TLS", Spoken::Tls, early)
+                .unwrap_or_else(|| Cause::bad_reply("a TLS handshake", early))),
+        }
     }
 
     /// Has the proxy get the page at `url`, which is not inside TLS.
@@ -123,12 +128,14 @@ impl Proxy {
     fn judge_tunnel(&self, answer: &Answer, destination: &str) -> Result<(), Cause> {
         match answer.status {
             200..=299 => Ok(()),
-            // A proxy knows the method; a web server refuses it.
-            405 | 501 if proxy_error(answer).is_none() => Err(self.unusable(Cause::WrongService {
-                expected: "an HTTP proxy",
-                spoken: Spoken::Http,
-                head: answer.in_short(),
-            })),
+            // A proxy knows the method; a web server refuses it, nginx with 400.
+            400 | 405 | 501 if proxy_error(answer).is_none() => {
+                Err(self.unusable(Cause::WrongService {
+                    expected: "an HTTP proxy",
+                    spoken: Spoken::Http,
+                    head: answer.in_short(),
+                }))
+            }
             status => Err(self.refusal(status, destination)),
         }
     }
@@ -184,7 +191,7 @@ const PROXY_REPLY: Duration = Duration::from_secs(10);
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
+    #![allow(clippy::unwrap_used, clippy::panic)]
 
     use reqwest::header::{HeaderName, HeaderValue};
 
@@ -237,13 +244,14 @@ mod tests {
                 Cause::ProxyCannotReach { proxy: shown.clone(), destination: to.clone(), status };
             assert_eq!(judge(status), Err(cannot));
         }
-        let web = judge(405).unwrap_err();
-        assert_eq!(
-            web.to_string(),
-            format!(
-                "the proxy {SHOWN} is not usable: a web server (HTTP) answers here, not an HTTP proxy"
-            )
-        );
+        for status in [400, 405, 501] {
+            let Cause::ProxyUnreachable { because, .. } = judge(status).unwrap_err() else {
+                panic!("{status} is a web server's answer")
+            };
+            assert_eq!(because.to_string(), "a web server (HTTP) answers here, not an HTTP proxy");
+        }
+        let signed = proxy(None).judge_tunnel(&answer(400, Some(("server", "squid/5.7"))), TO);
+        assert_eq!(signed.unwrap_err().code(), "proxy-denied");
     }
 
     #[test]

@@ -1,0 +1,452 @@
+//! `MySQL` and `MariaDB`: does the server greet this host?
+//!
+//! Listens first, TCP 3306 by default. A server that does not want this host
+//! greets with an error instead.
+//!
+//! After the greeting comes a log-in that is meant to be refused: the user
+//! `preflight`, without a password. A client that only takes the greeting and
+//! leaves is counted as an interrupted connection, and `max_connect_errors` of
+//! those (100 by default) block the host, its real clients included, until
+//! somebody flushes the host cache. A refused log-in is not counted there and
+//! costs the same one line in the log, which then says who came (seen with
+//! `MariaDB` 10.11: 20 refused log-ins, no connection error; 5 greetings with a
+//! limit of 5, blocked).
+//!
+//! Reference: [client/server protocol, connection
+//! phase](https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_connection_phase.html),
+//! [MariaDB: connection](https://mariadb.com/kb/en/connection/).
+
+use std::io;
+use std::time::Duration;
+
+use crate::cause::{Cause, Concern, Phase, Transport};
+use crate::evidence::Seen;
+use crate::net::{Ask, FarStream, Stream};
+use crate::recognise::{self, Spoken};
+use crate::wire::{self, Reader};
+use crate::{Respond, Service};
+
+/// Takes the greeting; logs nobody in.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Probe {}
+
+impl Probe {
+    pub(crate) async fn run(&self, ask: &mut Ask) -> Result<(), Cause> {
+        let mut stream = ask.connect().await?;
+        stream.allow(GREETING);
+        let packet = read_packet(&mut stream, Phase::Greeting).await?;
+        let greeting = Greeting::decode(&packet.payload)?;
+        // The greeting decides; whatever becomes of the goodbye changes little.
+        let goodbye = match &greeting {
+            Greeting::Hello(hello) => take_leave(&mut stream, hello).await.ok().flatten(),
+            Greeting::Refused(_) => None,
+        };
+        stream.close().await;
+        self.judge(&greeting, goodbye.as_ref(), &mut ask.seen)
+    }
+
+    /// Decides from the greeting, and from the answer to our goodbye.
+    #[allow(clippy::unused_self)] // The same shape as its siblings.
+    fn judge(
+        &self,
+        greeting: &Greeting,
+        goodbye: Option<&Refusal>,
+        seen: &mut Seen,
+    ) -> Result<(), Cause> {
+        let hello = match greeting {
+            Greeting::Hello(hello) => hello,
+            Greeting::Refused(refusal) => return Err(refusal.cause()),
+        };
+        let tls = hello.offers(SSL);
+        seen.evidence.set("product", hello.product());
+        seen.evidence.set("version", hello.version());
+        seen.evidence.set("tls_offered", tls);
+        seen.evidence.set("auth_plugin", hello.plugin.as_str());
+        if goodbye.is_some_and(|refusal| refusal.number == TLS_REQUIRED) {
+            seen.concerns.push(Concern::TlsRequired);
+        }
+        if let Some(refusal) = goodbye.filter(|refusal| refusal.is_about_this_host()) {
+            return Err(refusal.cause());
+        }
+        let tls = if tls { "TLS offered" } else { "no TLS" };
+        seen.headline = format!("{} {}, {tls}", hello.product(), hello.short_version());
+        Ok(())
+    }
+}
+
+pub(crate) const SERVICE: Service = Service {
+    name: "mysql",
+    port: 3306,
+    transport: Transport::Tcp,
+    tls: false,
+    budget: Duration::from_secs(18),
+    probe: || crate::Probe::Mysql(Probe::default()),
+    respond: Respond::Stream(|stream| Box::pin(respond(stream))),
+};
+
+/// Greets, and refuses the log-in, as a server does that does not know the user.
+async fn respond(mut stream: FarStream) -> io::Result<()> {
+    stream.send(&packet(0, &Hello::example().encode())).await?;
+    let header = stream.exactly(HEADER).await?;
+    let [low, middle, high, ..] = header[..] else { return Ok(()) };
+    let length = usize::from(low) | usize::from(middle) << 8 | usize::from(high) << 16;
+    if length <= MAX_PACKET {
+        stream.exactly(length).await?;
+        stream.send(&packet(2, &Refusal::example().encode())).await?;
+    }
+    stream.close().await
+}
+
+/// Logs in as nobody and takes the refusal; `None`: the server let us in.
+async fn take_leave(stream: &mut Stream, hello: &Hello) -> Result<Option<Refusal>, Cause> {
+    // What the client cannot do without, for 15 years now.
+    if !hello.offers(PROTOCOL_41 | SECURE_CONNECTION) {
+        return Ok(None);
+    }
+    stream.allow(GOODBYE);
+    stream.send(&packet(1, &hello.log_in())).await?;
+    let mut answer = read_packet(stream, Phase::Reply).await?;
+    if answer.payload.first() == Some(&SWITCH_PLUGIN) {
+        // No password is no password, whatever the plugin.
+        stream.send(&packet(answer.number.wrapping_add(1), b"")).await?;
+        answer = read_packet(stream, Phase::Reply).await?;
+    }
+    if answer.payload.first() == Some(&OK) {
+        stream.send(&packet(0, &[QUIT])).await?;
+    }
+    Ok(Refusal::decode(&answer.payload).ok())
+}
+
+/// A packet: three bytes of length, its number, and the payload.
+struct Packet {
+    number: u8,
+    payload: Vec<u8>,
+}
+
+async fn read_packet(stream: &mut Stream, phase: Phase) -> Result<Packet, Cause> {
+    let unknown =
+        |head: &[u8]| other_service(head).unwrap_or_else(|| Cause::bad_reply(EXPECTED, head));
+    let header = match stream.exactly(phase, HEADER).await {
+        Ok(header) => header,
+        Err(cause) => return Err(other_service(stream.head()).unwrap_or(cause)),
+    };
+    let mut reader = Reader::new(&header, EXPECTED);
+    let [low, middle, high] = reader.array()?;
+    let length = usize::from(low) | usize::from(middle) << 8 | usize::from(high) << 16;
+    let number = reader.u8()?;
+    let is_first = phase == Phase::Greeting;
+    if !(1..=MAX_PACKET).contains(&length) || (is_first && number != 0) {
+        return Err(unknown(stream.head()));
+    }
+    let payload = stream.exactly(phase, length).await?;
+    if is_first && !matches!(payload.first(), Some(&(PROTOCOL_10 | ERROR))) {
+        return Err(unknown(stream.head()));
+    }
+    Ok(Packet { number, payload })
+}
+
+fn other_service(head: &[u8]) -> Option<Cause> {
+    recognise::instead_of("MySQL or MariaDB", Spoken::Mysql, head)
+}
+
+fn packet(number: u8, payload: &[u8]) -> Vec<u8> {
+    let [low, middle, high, _] = u32::try_from(payload.len()).unwrap_or(u32::MAX).to_le_bytes();
+    [&[low, middle, high, number], payload].concat()
+}
+
+/// The first packet: a welcome, or the reason why not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Greeting {
+    Hello(Hello),
+    Refused(Refusal),
+}
+
+impl Greeting {
+    fn decode(payload: &[u8]) -> Result<Self, Cause> {
+        match payload.first() {
+            Some(&ERROR) => Refusal::decode(payload).map(Self::Refused),
+            _ => Hello::decode(payload).map(Self::Hello),
+        }
+    }
+}
+
+/// A greeting of protocol 10, as far as it tells something.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Hello {
+    /// As it is on the wire.
+    server: String,
+    capabilities: u32,
+    plugin: String,
+}
+
+impl Hello {
+    fn decode(payload: &[u8]) -> Result<Self, Cause> {
+        let mut reader = Reader::new(payload, EXPECTED);
+        if reader.u8()? != PROTOCOL_10 {
+            return Err(Cause::bad_reply(EXPECTED, payload));
+        }
+        let server = wire::clean(reader.until(0)?, MAX_TEXT);
+        let _thread_challenge_and_filler: [u8; 4 + 8 + 1] = reader.array()?;
+        let low = u16::from_le_bytes(reader.array()?);
+        let _character_set_and_status: [u8; 3] = reader.array()?;
+        let high = u16::from_le_bytes(reader.array()?);
+        let capabilities = u32::from(high) << 16 | u32::from(low);
+        let challenge = usize::from(reader.u8()?);
+        let _reserved: [u8; 10] = reader.array()?;
+        reader.take(challenge.saturating_sub(8).max(13))?;
+        // Some servers forget the zero at the end.
+        let plugin = reader.rest().split(|&byte| byte == 0).next().unwrap_or_default();
+        Ok(Self { server, capabilities, plugin: wire::clean(plugin, MAX_TEXT) })
+    }
+
+    fn encode(&self) -> Vec<u8> {
+        let [a, b, c, d] = self.capabilities.to_le_bytes();
+        let mut payload = vec![PROTOCOL_10];
+        payload.extend(self.server.bytes());
+        payload.push(0);
+        payload.extend([7, 0, 0, 0]);
+        payload.extend(b"eightbit\0");
+        payload.extend([a, b, UTF8, 2, 0, c, d, 21]);
+        payload.extend([0; 10]);
+        payload.extend(b"twelve bytes\0");
+        payload.extend(self.plugin.bytes());
+        payload.push(0);
+        payload
+    }
+
+    /// A log-in of the user `preflight` without a password.
+    fn log_in(&self) -> Vec<u8> {
+        let ours = LONG_PASSWORD | PROTOCOL_41 | SECURE_CONNECTION | PLUGIN_AUTH;
+        let capabilities = ours & self.capabilities;
+        let mut payload = capabilities.to_le_bytes().to_vec();
+        payload.extend(MAX_ANSWER.to_le_bytes());
+        payload.push(UTF8);
+        payload.extend([0; 23]);
+        payload.extend(b"preflight\0");
+        // The length of the password.
+        payload.push(0);
+        if capabilities & PLUGIN_AUTH != 0 {
+            payload.extend(self.plugin.bytes());
+            payload.push(0);
+        }
+        payload
+    }
+
+    fn offers(&self, capabilities: u32) -> bool {
+        self.capabilities & capabilities == capabilities
+    }
+
+    fn product(&self) -> &'static str {
+        if self.server.contains("MariaDB") { "MariaDB" } else { "MySQL" }
+    }
+
+    /// Without the 5.5.5 that `MariaDB` 10 puts in front for old replicas.
+    fn version(&self) -> &str {
+        match self.server.strip_prefix("5.5.5-") {
+            Some(version) if self.product() == "MariaDB" => version,
+            _ => &self.server,
+        }
+    }
+
+    fn short_version(&self) -> &str {
+        self.version().split('-').next().unwrap_or_default()
+    }
+
+    fn example() -> Self {
+        Self {
+            server: "8.0.0-preflight".to_owned(),
+            capabilities: LONG_PASSWORD | PROTOCOL_41 | SECURE_CONNECTION | PLUGIN_AUTH,
+            plugin: "mysql_native_password".to_owned(),
+        }
+    }
+}
+
+/// An error packet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Refusal {
+    number: u16,
+    text: String,
+}
+
+impl Refusal {
+    fn decode(payload: &[u8]) -> Result<Self, Cause> {
+        let mut reader = Reader::new(payload, EXPECTED);
+        if reader.u8()? != ERROR {
+            return Err(Cause::bad_reply(EXPECTED, payload));
+        }
+        let number = u16::from_le_bytes(reader.array()?);
+        // A hash sign and five characters of SQL state; not before a log-in.
+        let text = match reader.rest() {
+            [b'#', _, _, _, _, _, text @ ..] => text,
+            whole => whole,
+        };
+        Ok(Self { number, text: wire::clean(text, MAX_TEXT) })
+    }
+
+    fn encode(&self) -> Vec<u8> {
+        let [low, high] = self.number.to_le_bytes();
+        [&[ERROR, low, high], &b"#28000"[..], self.text.as_bytes()].concat()
+    }
+
+    fn is_about_this_host(&self) -> bool {
+        matches!(self.number, HOST_BLOCKED | HOST_NOT_ALLOWED)
+    }
+
+    fn cause(&self) -> Cause {
+        let (error_code, text) = (self.number.to_string(), self.text.clone());
+        if self.is_about_this_host() {
+            Cause::DatabaseHostRefused { error_code, text }
+        } else {
+            Cause::DatabaseError { error_code, text }
+        }
+    }
+
+    fn example() -> Self {
+        Self { number: 1045, text: "Access denied for user 'preflight'".to_owned() }
+    }
+}
+
+const EXPECTED: &str = "a greeting of MySQL or MariaDB";
+/// The server looks our name up before it greets, unless `skip_name_resolve` is set.
+const GREETING: Duration = Duration::from_secs(10);
+const GOODBYE: Duration = Duration::from_secs(2);
+const HEADER: usize = 4;
+/// Greetings have about 100 bytes, errors at most 512.
+const MAX_PACKET: usize = 4 * 1024;
+const MAX_TEXT: usize = 200;
+/// The largest answer we say we take.
+const MAX_ANSWER: u32 = 1 << 24;
+
+const PROTOCOL_10: u8 = 10;
+const OK: u8 = 0;
+const SWITCH_PLUGIN: u8 = 0xfe;
+const ERROR: u8 = 0xff;
+const QUIT: u8 = 1;
+/// `utf8_general_ci`, known to every version.
+const UTF8: u8 = 33;
+
+const LONG_PASSWORD: u32 = 1;
+const PROTOCOL_41: u32 = 1 << 9;
+const SSL: u32 = 1 << 11;
+const SECURE_CONNECTION: u32 = 1 << 15;
+const PLUGIN_AUTH: u32 = 1 << 19;
+
+/// `ER_HOST_IS_BLOCKED`
+const HOST_BLOCKED: u16 = 1129;
+/// `ER_HOST_NOT_PRIVILEGED`
+const HOST_NOT_ALLOWED: u16 = 1130;
+/// `ER_SECURE_TRANSPORT_REQUIRED`
+const TLS_REQUIRED: u16 = 3159;
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+
+    use super::*;
+    use proptest::prelude::*;
+
+    /// What a `MariaDB` 10.11 of Debian 12 sends that has a certificate.
+    const MARIADB: &[u8] = b"\n5.5.5-10.11.19-MariaDB-0+deb12u1\0\x13\0\0\0G&'/UA%6\0\
+        \xfe\xff\x08\x02\0\xff\x81\x15\0\0\0\0\0\0\x1d\0\0\0{/u!@]4*v6HH\0mysql_native_password\0";
+
+    fn verdict(payload: &[u8], goodbye: Option<&Refusal>) -> (Result<(), Cause>, Seen) {
+        let mut seen = Seen::default();
+        let greeting = Greeting::decode(payload).unwrap();
+        (Probe::default().judge(&greeting, goodbye, &mut seen), seen)
+    }
+
+    fn refusal(number: u16, text: &str) -> Refusal {
+        Refusal { number, text: text.to_owned() }
+    }
+
+    #[test]
+    fn a_greeting_passes_with_its_version() {
+        let (verdict, seen) = verdict(MARIADB, Some(&Refusal::example()));
+        assert_eq!(verdict, Ok(()));
+        assert_eq!(seen.headline, "MariaDB 10.11.19, TLS offered");
+        let version = seen.evidence.fact("version");
+        assert_eq!(version, Some(&"10.11.19-MariaDB-0+deb12u1".into()));
+        assert_eq!(seen.evidence.fact("auth_plugin"), Some(&"mysql_native_password".into()));
+        assert_eq!(seen.concerns, []);
+    }
+
+    #[test]
+    fn a_host_that_may_not_connect_is_told_from_a_busy_server() {
+        let text = "Host 'other.test' is not allowed to connect to this MariaDB server";
+        let packet = [b"\xffj\x04", text.as_bytes()].concat();
+        let refused =
+            Cause::DatabaseHostRefused { error_code: "1130".into(), text: text.to_owned() };
+        assert_eq!(verdict(&packet, None).0, Err(refused));
+
+        let blocked = verdict(b"\xffi\x04Host '10.9.9.9' is blocked", None).0;
+        let text = "Host '10.9.9.9' is blocked".to_owned();
+        let refused = Cause::DatabaseHostRefused { error_code: "1129".into(), text };
+        assert_eq!(blocked, Err(refused));
+
+        let busy = verdict(b"\xff\x10\x04Too many connections", None).0;
+        let text = "Too many connections".to_owned();
+        assert_eq!(busy, Err(Cause::DatabaseError { error_code: "1040".into(), text }));
+    }
+
+    #[test]
+    fn the_answer_to_our_goodbye_may_tell_more() {
+        let (passes, seen) = verdict(MARIADB, Some(&refusal(TLS_REQUIRED, "insecure transport")));
+        assert_eq!(passes, Ok(()));
+        assert_eq!(seen.concerns, [Concern::TlsRequired]);
+
+        let text = "Host 'x' is not allowed";
+        let refused = verdict(MARIADB, Some(&refusal(HOST_NOT_ALLOWED, text))).0;
+        let cause = Cause::DatabaseHostRefused { error_code: "1130".into(), text: text.into() };
+        assert_eq!(refused, Err(cause));
+
+        assert_eq!(verdict(MARIADB, None).0, Ok(()));
+    }
+
+    #[test]
+    fn probe_reads_what_the_responder_says() {
+        let hello = Hello::example();
+        assert_eq!(Greeting::decode(&hello.encode()).unwrap(), Greeting::Hello(hello));
+        let refusal = Refusal::example();
+        assert_eq!(Greeting::decode(&refusal.encode()).unwrap(), Greeting::Refused(refusal));
+    }
+
+    #[test]
+    fn a_log_in_carries_no_password() {
+        let Greeting::Hello(hello) = Greeting::decode(MARIADB).unwrap() else {
+            panic!("a greeting")
+        };
+        let log_in = hello.log_in();
+        assert_eq!(log_in[..4], [0x00, 0x82, 0x08, 0]);
+        assert_eq!(log_in[32..], *b"preflight\0\0mysql_native_password\0");
+        let old = Hello { capabilities: PROTOCOL_41 | SECURE_CONNECTION, ..hello };
+        assert_eq!(old.log_in()[32..], *b"preflight\0\0");
+    }
+
+    #[test]
+    fn every_truncation_of_a_greeting_is_a_bad_reply() {
+        let fixed = MARIADB.len() - b"mysql_native_password\0".len();
+        for length in 0..fixed {
+            let cause = Greeting::decode(&MARIADB[..length]).unwrap_err();
+            assert_eq!(cause.code(), "bad-reply", "{length} bytes");
+        }
+        for length in 0..3 {
+            let cause = Greeting::decode(&Refusal::example().encode()[..length]).unwrap_err();
+            assert_eq!(cause.code(), "bad-reply", "{length} bytes");
+        }
+    }
+
+    #[test]
+    fn a_hostile_version_does_not_reach_the_terminal() {
+        let hostile = Hello { server: "8.0\u{1b}[2J".into(), ..Hello::example() };
+        let (_, seen) = verdict(&hostile.encode(), None);
+        assert_eq!(seen.headline, "MySQL 8.0\\x1b[2J, no TLS");
+    }
+
+    proptest! {
+        #[test]
+        fn no_greeting_can_break_the_decoder(bytes in proptest::collection::vec(any::<u8>(), 0..99)) {
+            let _any_verdict = Hello::decode(&[&[PROTOCOL_10], &bytes[..]].concat());
+            let _any_verdict = Refusal::decode(&[&[ERROR], &bytes[..]].concat());
+        }
+    }
+}

@@ -1,0 +1,460 @@
+//! `PostgreSQL`: does the server answer, and does it take this host?
+//!
+//! TCP 5432 by default. We speak first: `SSLRequest`, answered with one byte,
+//! `S` or `N`; after `S` the TLS handshake. That much is polite: `PostgreSQL` 15
+//! logs nothing of it, while it logs a line for a client that asks for TLS and
+//! leaves without a handshake.
+//!
+//! Whether `pg_hba.conf` takes this host depends on user and database, so it is
+//! asked only when a user is given: for a made-up one the answer would be about
+//! nobody, and "no entry" costs a line in the server's log. The question ends
+//! where the server asks for the password, which is not logged either.
+//!
+//! Reference: [Message Flow](https://www.postgresql.org/docs/current/protocol-flow.html),
+//! [Message Formats](https://www.postgresql.org/docs/current/protocol-message-formats.html).
+
+use std::io;
+use std::time::Duration;
+
+use crate::cause::{Cause, Phase, Transport};
+use crate::evidence::Seen;
+use crate::net::tls::{Verify, secure};
+use crate::net::{Ask, FarStream, Stream};
+use crate::recognise::{self, Spoken};
+use crate::wire::{self, Reader};
+use crate::{Respond, Service};
+
+/// Asks for TLS, and for a session when a user is given; sends no password.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Probe {
+    /// Whose session to ask for; none: whether this host is let in stays open.
+    pub user: Option<String>,
+    /// Its database; none: the one named as the user.
+    pub database: Option<String>,
+}
+
+impl Probe {
+    pub(crate) async fn run(&self, ask: &mut Ask) -> Result<(), Cause> {
+        let mut stream = ask.connect().await?;
+        stream.allow(REPLY);
+        stream.send(&SSL_REQUEST).await?;
+        let offer = read_offer(&mut stream).await?;
+        ask.seen.evidence.set("tls_offered", offer == Offer::Tls);
+        let mut session = None;
+        if let Offer::Refused(_) = offer {
+            stream.close().await;
+        } else {
+            if offer == Offer::Tls {
+                // As libpq does unless told otherwise: encrypted, not verified.
+                stream = secure(stream, ask, Verify::AndReport, &[]).await?;
+            }
+            if let Some(user) = &self.user {
+                stream.allow(REPLY);
+                session = Some(self.open(&mut stream, user).await?);
+            }
+            stream.close().await;
+        }
+        self.judge(&offer, session.as_ref(), &mut ask.seen)
+    }
+
+    /// Decides from the answers to both questions.
+    #[allow(clippy::unused_self)] // The same shape as its siblings.
+    fn judge(
+        &self,
+        offer: &Offer,
+        session: Option<&Session>,
+        seen: &mut Seen,
+    ) -> Result<(), Cause> {
+        let tls = match offer {
+            Offer::Refused(refusal) => return Err(refusal.cause()),
+            Offer::Tls => "TLS offered",
+            Offer::Plain => "no TLS",
+        };
+        match session {
+            None => seen.headline = format!("PostgreSQL answers, {tls}"),
+            Some(Session::Refused(refusal)) => return Err(refusal.cause()),
+            Some(Session::Wants(method)) => {
+                seen.evidence.set("authentication", *method);
+                seen.headline = format!("takes this host ({method}), {tls}");
+            }
+            Some(Session::Open { version }) => {
+                seen.evidence.set("authentication", "none");
+                seen.evidence.set("version", version.as_str());
+                // Packagers add their own version behind a space.
+                let short = version.split(' ').next().unwrap_or_default();
+                seen.headline = format!("PostgreSQL {short}, no password, {tls}");
+            }
+        }
+        Ok(())
+    }
+
+    /// Asks for a session of `user`, up to the question for its password.
+    async fn open(&self, stream: &mut Stream, user: &str) -> Result<Session, Cause> {
+        stream.send(&startup(user, self.database.as_deref())).await?;
+        let mut version = String::new();
+        for _ in 0..MAX_MESSAGES {
+            let message = read_message(stream).await?;
+            match message.kind {
+                ERROR => return Refusal::decode(&message.body).map(Session::Refused),
+                AUTHENTICATION => match Session::of_method(&message.body)? {
+                    None => {}
+                    Some(wants) => return Ok(wants),
+                },
+                PARAMETER => {
+                    let mut reader = Reader::new(&message.body, EXPECTED);
+                    if reader.until(0)? == b"server_version" {
+                        version = wire::clean(reader.until(0)?, MAX_TEXT);
+                    }
+                }
+                READY => {
+                    stream.send(&encode(TERMINATE, b"")).await?;
+                    return Ok(Session::Open { version });
+                }
+                // Notices, the key to cancel with, a lower minor version.
+                _ => {}
+            }
+        }
+        let (phase, head) = (Phase::Reply, wire::head(stream.head()));
+        Err(Cause::Endless { phase, limit: MAX_MESSAGES * MAX_MESSAGE, head })
+    }
+}
+
+pub(crate) const SERVICE: Service = Service {
+    name: "postgresql",
+    port: 5432,
+    transport: Transport::Tcp,
+    tls: false,
+    budget: Duration::from_secs(20),
+    probe: || crate::Probe::Postgresql(Probe::default()),
+    respond: Respond::Stream(|stream| Box::pin(respond(stream))),
+};
+
+/// Offers TLS when there is a certificate, and lets everybody in.
+async fn respond(mut stream: FarStream) -> io::Result<()> {
+    if stream.exactly(SSL_REQUEST.len()).await? != SSL_REQUEST {
+        return Ok(());
+    }
+    if stream.has_tls() {
+        stream.send(b"S").await?;
+        stream = stream.secure().await?;
+    } else {
+        stream.send(b"N").await?;
+    }
+    let Ok(length) = stream.exactly(4).await else { return Ok(()) };
+    let length = length.iter().fold(0, |length, &byte| length << 8 | usize::from(byte));
+    if (4..=MAX_MESSAGE).contains(&length) {
+        stream.exactly(length - 4).await?;
+        let welcome = [
+            encode(AUTHENTICATION, &[0; 4]),
+            encode(PARAMETER, b"server_version\x0015.0\0"),
+            encode(READY, b"I"),
+        ];
+        stream.send(&welcome.concat()).await?;
+        stream.until_closed().await?;
+    }
+    Ok(())
+}
+
+/// The answer to `SSLRequest`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Offer {
+    Tls,
+    Plain,
+    Refused(Refusal),
+}
+
+async fn read_offer(stream: &mut Stream) -> Result<Offer, Cause> {
+    let first = match stream.exactly(Phase::Reply, 1).await {
+        Ok(first) => first,
+        Err(cause) => return Err(other_service(stream.head()).unwrap_or(cause)),
+    };
+    // More than the one byte is somebody else, or somebody in between.
+    match (first.first(), stream.unread()) {
+        (Some(b'S'), []) => Ok(Offer::Tls),
+        (Some(b'N'), []) => Ok(Offer::Plain),
+        (Some(&ERROR), _) => read_early_error(stream).await.map(Offer::Refused),
+        _ => Err(other_service(stream.head())
+            .unwrap_or_else(|| Cause::bad_reply(EXPECTED, stream.head()))),
+    }
+}
+
+/// The rest of an error that came before the protocol's version was agreed.
+///
+/// A server that cannot fork says so in the format of version 2: a text.
+async fn read_early_error(stream: &mut Stream) -> Result<Refusal, Cause> {
+    let prefix = stream.exactly(Phase::Reply, 4).await?;
+    let mut reader = Reader::new(&prefix, EXPECTED);
+    let length = usize::try_from(reader.u32()?).unwrap_or(usize::MAX);
+    if (4..=MAX_MESSAGE).contains(&length) {
+        return Refusal::decode(&stream.exactly(Phase::Reply, length - 4).await?);
+    }
+    let line = stream.line(Phase::Reply, MAX_MESSAGE).await?;
+    let text = [&prefix[..], line.trim_ascii_end()].concat();
+    Ok(Refusal { state: String::new(), text: wire::clean(&text, MAX_TEXT) })
+}
+
+fn other_service(head: &[u8]) -> Option<Cause> {
+    recognise::instead_of("PostgreSQL", Spoken::Postgresql, head)
+}
+
+/// A message: a letter, four bytes of length (its own included), the body.
+struct Message {
+    kind: u8,
+    body: Vec<u8>,
+}
+
+async fn read_message(stream: &mut Stream) -> Result<Message, Cause> {
+    let header = stream.exactly(Phase::Reply, 5).await?;
+    let mut reader = Reader::new(&header, EXPECTED);
+    let kind = reader.u8()?;
+    let length = usize::try_from(reader.u32()?).unwrap_or(usize::MAX);
+    if !(4..=MAX_MESSAGE).contains(&length) {
+        return Err(Cause::bad_reply(EXPECTED, &header));
+    }
+    let body = stream.exactly(Phase::Reply, length - 4).await?;
+    Ok(Message { kind, body })
+}
+
+fn encode(kind: u8, body: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(4 + body.len()).unwrap_or(u32::MAX);
+    [&[kind], &length.to_be_bytes()[..], body].concat()
+}
+
+/// `StartupMessage` of protocol 3.0: pairs of texts, without a letter in front.
+fn startup(user: &str, database: Option<&str>) -> Vec<u8> {
+    let database = database.unwrap_or(user);
+    let pairs = [("user", user), ("database", database), ("application_name", "preflight")];
+    let mut body = vec![0, 3, 0, 0];
+    for text in pairs.into_iter().flat_map(|(name, value)| [name, value]) {
+        body.extend(text.bytes().filter(|&byte| byte != 0));
+        body.push(0);
+    }
+    body.push(0);
+    let length = u32::try_from(4 + body.len()).unwrap_or(u32::MAX);
+    [&length.to_be_bytes(), &body[..]].concat()
+}
+
+/// The answer to `StartupMessage`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Session {
+    /// This host may log in, with a password or the like.
+    Wants(&'static str),
+    /// Logged in without being asked for anything.
+    Open {
+        version: String,
+    },
+    Refused(Refusal),
+}
+
+impl Session {
+    /// What an authentication message asks for; `None`: nothing.
+    fn of_method(body: &[u8]) -> Result<Option<Self>, Cause> {
+        let method = match Reader::new(body, EXPECTED).u32()? {
+            0 => return Ok(None),
+            2 => "Kerberos",
+            3 => "plain-text password",
+            5 => "MD5 password",
+            7 | 8 => "GSSAPI",
+            9 => "SSPI",
+            10..=12 => "SCRAM",
+            _ => return Err(Cause::bad_reply(EXPECTED, body)),
+        };
+        Ok(Some(Self::Wants(method)))
+    }
+}
+
+/// An `ErrorResponse`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Refusal {
+    /// SQLSTATE, which no translation touches.
+    state: String,
+    text: String,
+}
+
+impl Refusal {
+    /// Fields: a letter and a text each; a zero ends them.
+    fn decode(body: &[u8]) -> Result<Self, Cause> {
+        let mut reader = Reader::new(body, EXPECTED);
+        let (mut state, mut text) = (String::new(), String::new());
+        loop {
+            match reader.u8()? {
+                0 => return Ok(Self { state, text }),
+                b'C' => state = wire::clean(reader.until(0)?, STATE),
+                b'M' => text = wire::clean(reader.until(0)?, MAX_TEXT),
+                _ => drop(reader.until(0)?),
+            }
+        }
+    }
+
+    fn cause(&self) -> Cause {
+        let (error_code, text) = (self.state.clone(), self.text.clone());
+        // The same state says that a role does not exist; the file is named in
+        // every language.
+        if self.state == NOT_AUTHORISED && self.text.contains("pg_hba.conf") {
+            Cause::DatabaseHostRefused { error_code, text }
+        } else {
+            Cause::DatabaseError { error_code, text }
+        }
+    }
+}
+
+const EXPECTED: &str = "an answer of PostgreSQL";
+const REPLY: Duration = Duration::from_secs(5);
+/// Errors have some hundred bytes, parameters fewer.
+const MAX_MESSAGE: usize = 8 * 1024;
+/// A welcome has about 15.
+const MAX_MESSAGES: usize = 64;
+const MAX_TEXT: usize = 200;
+const STATE: usize = 5;
+
+/// Length 8, then 1234 and 5679 where a version would be.
+const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f];
+const AUTHENTICATION: u8 = b'R';
+const ERROR: u8 = b'E';
+const PARAMETER: u8 = b'S';
+const READY: u8 = b'Z';
+const TERMINATE: u8 = b'X';
+/// `invalid_authorization_specification`
+const NOT_AUTHORISED: &str = "28000";
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+
+    use super::*;
+    use crate::net::{Deadline, Peer, Trust};
+    use crate::{Finding, examine};
+    use proptest::prelude::*;
+    use tokio::net::TcpListener;
+
+    /// What `PostgreSQL` 15 answers to a host without an entry.
+    const NO_ENTRY: &[u8] = b"SFATAL\0VFATAL\0C28000\0Mno pg_hba.conf entry for host \
+        \"10.99.0.2\", user \"centreon\", database \"centreon\", no encryption\0Fauth.c\0L544\0\
+        RClientAuthentication\0\0";
+
+    fn verdict(offer: &Offer, session: Option<&Session>) -> (Result<(), Cause>, Seen) {
+        let mut seen = Seen::default();
+        (Probe::default().judge(offer, session, &mut seen), seen)
+    }
+
+    fn refusal(state: &str, text: &str) -> Refusal {
+        Refusal { state: state.to_owned(), text: text.to_owned() }
+    }
+
+    #[test]
+    fn an_answer_passes_and_says_whether_tls_is_offered() {
+        for (offer, headline) in [
+            (Offer::Tls, "PostgreSQL answers, TLS offered"),
+            (Offer::Plain, "PostgreSQL answers, no TLS"),
+        ] {
+            let (verdict, seen) = verdict(&offer, None);
+            assert_eq!(verdict, Ok(()));
+            assert_eq!(seen.headline, headline);
+        }
+    }
+
+    #[test]
+    fn a_question_for_the_password_is_enough() {
+        for (method, name) in [(3, "plain-text password"), (5, "MD5 password"), (10, "SCRAM")] {
+            let session = Session::of_method(&[0, 0, 0, method]).unwrap();
+            let (verdict, seen) = verdict(&Offer::Tls, session.as_ref());
+            assert_eq!(verdict, Ok(()));
+            assert_eq!(seen.evidence.fact("authentication"), Some(&name.into()));
+        }
+        assert_eq!(Session::of_method(&[0; 4]).unwrap(), None);
+        assert_eq!(Session::of_method(&[9; 4]).unwrap_err().code(), "bad-reply");
+    }
+
+    #[test]
+    fn a_host_without_an_entry_is_told_from_every_other_error() {
+        let no_entry = Session::Refused(Refusal::decode(NO_ENTRY).unwrap());
+        let text = "no pg_hba.conf entry for host \"10.99.0.2\", user \"centreon\", \
+                    database \"centreon\", no encryption";
+        let error_code = "28000".to_owned();
+        let cause = Cause::DatabaseHostRefused { error_code, text: text.to_owned() };
+        assert_eq!(verdict(&Offer::Plain, Some(&no_entry)).0, Err(cause));
+        for (state, text) in [
+            ("28000", "role \"centreon\" does not exist"),
+            ("3D000", "database \"centreon\" does not exist"),
+            ("53300", "sorry, too many clients already"),
+            ("57P03", "the database system is starting up"),
+        ] {
+            let cause = Cause::DatabaseError { error_code: state.into(), text: text.into() };
+            let session = Session::Refused(refusal(state, text));
+            assert_eq!(verdict(&Offer::Plain, Some(&session)).0, Err(cause.clone()));
+            let early = Offer::Refused(refusal(state, text));
+            assert_eq!(verdict(&early, None).0, Err(cause));
+        }
+    }
+
+    #[test]
+    fn every_truncation_of_an_error_is_a_bad_reply() {
+        for length in 0..NO_ENTRY.len() {
+            let cause = Refusal::decode(&NO_ENTRY[..length]).unwrap_err();
+            assert_eq!(cause.code(), "bad-reply", "{length} bytes");
+        }
+    }
+
+    #[test]
+    fn a_startup_message_is_the_one_of_the_specification() {
+        let expected =
+            b"\0\0\0\x38\0\x03\0\0user\0me\0database\0me\0application_name\0preflight\0\0";
+        assert_eq!(startup("m\0e", None), expected);
+        assert_eq!(usize::from(expected[3]), expected.len());
+    }
+
+    proptest! {
+        #[test]
+        fn no_error_can_break_the_decoder(bytes in proptest::collection::vec(any::<u8>(), 0..99)) {
+            let _any_verdict = Refusal::decode(&bytes);
+        }
+    }
+
+    /// A server that answers the first message with `first`, the second with `second`.
+    async fn against(first: &'static [u8], second: &'static [u8]) -> Finding {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let peer = Peer::from(listener.local_addr().unwrap());
+        let user = Some("centreon".to_owned());
+        let probe = crate::Probe::Postgresql(Probe { user, database: None });
+        let deadline = Deadline::after(Duration::from_secs(5));
+        let trust = Trust::only([]);
+        let far = async {
+            let accepted = listener.accept().await.unwrap().0;
+            let mut far = FarStream::new(Box::new(accepted), None);
+            far.exactly(SSL_REQUEST.len()).await.unwrap();
+            far.send(first).await.unwrap();
+            if !second.is_empty() {
+                far.exactly(startup("centreon", None).len()).await.unwrap();
+                far.send(second).await.unwrap();
+            }
+            let _gone = far.until_closed().await;
+        };
+        tokio::join!(examine(&probe, peer, deadline, &trust), far).0
+    }
+
+    #[tokio::test]
+    async fn a_trusting_server_tells_its_version() {
+        let welcome =
+            b"R\0\0\0\x08\0\0\0\0S\0\0\0\x21server_version\x0015.0 (Debian)\0Z\0\0\0\x05I";
+        let finding = against(b"N", welcome).await;
+        assert_eq!(finding.verdict, Ok(()));
+        assert_eq!(finding.seen.headline, "PostgreSQL 15.0, no password, no TLS");
+    }
+
+    #[tokio::test]
+    async fn an_error_of_either_format_is_read() {
+        let old = against(b"Ecould not fork new process for connection\n\0", b"").await;
+        let text = "could not fork new process for connection".to_owned();
+        let cause = Cause::DatabaseError { error_code: String::new(), text };
+        assert_eq!(old.verdict, Err(cause));
+        let new = against(b"E\0\0\0\x12C53300\0Mfull\0\0", b"").await;
+        let cause = Cause::DatabaseError { error_code: "53300".into(), text: "full".into() };
+        assert_eq!(new.verdict, Err(cause));
+    }
+
+    #[tokio::test]
+    async fn more_than_the_one_byte_is_not_taken() {
+        let finding = against(b"Nonsense", b"").await;
+        assert_eq!(finding.verdict, Err(Cause::bad_reply(EXPECTED, b"Nonsense")));
+    }
+}

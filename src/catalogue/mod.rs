@@ -1,0 +1,448 @@
+//! Profiles: the flow tables as data, and their types.
+//!
+//! A catalogue is TOML, embedded or given with `--catalogue`; a broken one is
+//! refused with file, line, column and what is wrong, before anything is probed.
+
+use std::fmt;
+use std::ops::Range;
+use std::str::FromStr;
+
+use miette::{
+    Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, SourceSpan,
+    ThemeCharacters, ThemeStyles,
+};
+use preflight_checks::{SERVICES, Service};
+use serde::{Deserialize, Deserializer, Serialize};
+use toml::Spanned;
+
+/// One vendor's flow table.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Catalogue {
+    /// Its name: `i-vertix`.
+    pub(crate) profile: String,
+    /// The product, for a reader of `docs/flows.md`.
+    #[cfg_attr(not(test), expect(dead_code, reason = "only the documentation shows it"))]
+    pub(crate) title: String,
+    /// The roles a machine may have.
+    pub(crate) roles: Vec<Role>,
+    /// URLs that stand for "the Internet" when no other is given.
+    #[serde(default)]
+    pub(crate) internet: Vec<url::Url>,
+    /// The rows.
+    #[serde(rename = "flow")]
+    pub(crate) flows: Vec<Flow>,
+}
+
+/// One row: who opens a connection to whom, and what breaks without it.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Flow {
+    /// Stable name: `poller.bbdo`.
+    pub(crate) id: Spanned<String>,
+    /// Who opens the connection.
+    pub(crate) from: Party,
+    /// To whom.
+    pub(crate) to: Party,
+    /// Protocols and ports; one that works suffices.
+    pub(crate) ways: Vec<Way>,
+    /// A port asked once when the profile's own port fails.
+    pub(crate) also_try: Option<u16>,
+    /// Does its failure fail the run?
+    #[serde(default = "yes")]
+    pub(crate) required: bool,
+    /// One sentence for the operator.
+    pub(crate) why: String,
+    /// What to run on the far side when nothing listens there.
+    #[serde(default)]
+    pub(crate) look_at: String,
+    /// Off until this group is asked for.
+    pub(crate) group: Option<String>,
+    /// Not shown at all while it has no target.
+    #[serde(default)]
+    pub(crate) only_with_target: bool,
+    /// With a VPN it goes through the tunnel and needs no rule of its own.
+    #[serde(default)]
+    pub(crate) through_vpn: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// One protocol on one port: `ldaps:636`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Way {
+    /// The protocol.
+    pub(crate) service: &'static Service,
+    /// The port.
+    pub(crate) port: u16,
+}
+
+/// What a machine of the platform is.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Serialize,
+    Deserialize,
+    strum::Display,
+    strum::EnumString,
+    strum::VariantNames,
+)]
+#[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
+pub(crate) enum Role {
+    /// The server with the web interface.
+    Central,
+    /// The server that asks the devices.
+    Poller,
+    /// A server between the central and its pollers.
+    Remote,
+}
+
+/// One end of a flow: a role, or a kind of server (`ntp`, `device`).
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct Party(pub(crate) String);
+
+impl Party {
+    /// Is it a machine of this role?
+    pub(crate) fn is(&self, role: Role) -> bool {
+        self.0 == role.to_string()
+    }
+
+    /// Its name for a reader: "NTP server".
+    #[cfg(test)]
+    pub(crate) fn title(&self) -> &str {
+        PARTIES.iter().find_map(|(id, title)| (*id == self.0).then_some(*title)).unwrap_or(&self.0)
+    }
+
+    /// The flag that gives it a target: `--ntp HOST`.
+    pub(crate) fn flag(&self) -> String {
+        if PARTIES.iter().any(|(id, _)| *id == self.0) {
+            format!("--{} HOST", self.0)
+        } else {
+            format!("--target {}=HOST", self.0)
+        }
+    }
+}
+
+impl fmt::Display for Party {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(&self.0)
+    }
+}
+
+/// Parties with a flag of their own, and their names for a reader.
+pub(crate) const PARTIES: &[(&str, &str)] = &[
+    ("central", "central"),
+    ("poller", "poller"),
+    ("remote", "remote server"),
+    ("ntp", "NTP server"),
+    ("dns", "DNS server"),
+    ("smtp", "SMTP server"),
+    ("ldap", "LDAP(S) server"),
+    ("http", "Internet"),
+    ("device", "device"),
+    ("nsclient", "Windows server"),
+    ("vpn", "VPN gateway"),
+    ("database", "database server"),
+];
+
+impl FromStr for Way {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (name, port) = text
+            .split_once(':')
+            .ok_or_else(|| format!("`{text}` is not of the form protocol:port"))?;
+        let service = service(name).ok_or_else(|| {
+            format!("unknown protocol `{name}`; known are {}", service_names().join(", "))
+        })?;
+        let port = port
+            .parse()
+            .ok()
+            .filter(|&port| port != 0)
+            .ok_or_else(|| format!("`{port}` is no port (1 to 65535)"))?;
+        Ok(Self { service, port })
+    }
+}
+
+impl<'de> Deserialize<'de> for Way {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        String::deserialize(from)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+/// The service of that name.
+pub(crate) fn service(name: &str) -> Option<&'static Service> {
+    SERVICES.iter().copied().find(|service| service.name == name)
+}
+
+fn service_names() -> Vec<&'static str> {
+    SERVICES.iter().map(|service| service.name).collect()
+}
+
+/// The embedded profiles: name and text.
+pub(crate) const PROFILES: &[(&str, &str)] =
+    &[("i-vertix", include_str!("i-vertix.toml")), ("centreon", include_str!("centreon.toml"))];
+
+impl Catalogue {
+    /// The embedded profile of that name, if there is one.
+    pub(crate) fn profile(name: &str) -> Option<Self> {
+        let text = PROFILES.iter().find_map(|(known, text)| (*known == name).then_some(*text))?;
+        // It parses: a test holds every embedded profile to that.
+        Self::parse(&format!("{name}.toml"), text).ok()
+    }
+
+    /// Reads a catalogue; `file` is named in errors.
+    ///
+    /// # Errors
+    ///
+    /// [`Broken`] with line, column and reason.
+    pub(crate) fn parse(file: &str, text: &str) -> Result<Self, Broken> {
+        let broken =
+            |message: String, at: Option<Range<usize>>| Broken::new(file, text, message, at);
+        let catalogue: Self =
+            toml::from_str(text).map_err(|e| broken(e.message().to_owned(), e.span()))?;
+        let mut known = std::collections::HashSet::new();
+        for flow in &catalogue.flows {
+            let at = Some(flow.id.span());
+            if !known.insert(flow.id.get_ref()) {
+                return Err(broken(format!("the id `{}` is used twice", flow.id.get_ref()), at));
+            }
+            if flow.ways.is_empty() {
+                return Err(broken(format!("`{}` has no way", flow.id.get_ref()), at));
+            }
+        }
+        Ok(catalogue)
+    }
+}
+
+/// The names of the embedded profiles.
+pub(crate) fn profile_names() -> Vec<&'static str> {
+    PROFILES.iter().map(|(name, _)| *name).collect()
+}
+
+/// A file that cannot be used: which, where, and what is wrong.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub(crate) struct Broken {
+    place: String,
+    message: String,
+    source_code: Option<NamedSource<String>>,
+    at: Option<SourceSpan>,
+}
+
+impl Broken {
+    fn new(file: &str, text: &str, message: String, at: Option<Range<usize>>) -> Self {
+        let place = match &at {
+            Some(span) => {
+                let (line, column) = position(text, span.start);
+                format!("{file}:{line}:{column}")
+            }
+            None => file.to_owned(),
+        };
+        Self {
+            place,
+            message,
+            source_code: Some(NamedSource::new(file, text.to_owned())),
+            at: at.map(SourceSpan::from),
+        }
+    }
+
+    /// File, line and column.
+    pub(crate) fn place(&self) -> &str {
+        &self.place
+    }
+
+    /// What is wrong, and the line with a caret under it.
+    pub(crate) fn explained(&self) -> String {
+        let mut text = preflight_checks::printable(&self.message);
+        let mut snippet = String::new();
+        let plain =
+            GraphicalTheme { characters: ThemeCharacters::unicode(), styles: ThemeStyles::none() };
+        let drawn = GraphicalReportHandler::new_themed(plain).render_report(&mut snippet, self);
+        if self.at.is_some() && drawn.is_ok() {
+            // The first line would say the sentence again.
+            for line in snippet.lines().skip_while(|line| !line.contains('╭')) {
+                text.push('\n');
+                text.push_str(line);
+            }
+        }
+        text
+    }
+}
+
+/// Line and column, counted from 1, of a byte offset.
+fn position(text: &str, offset: usize) -> (usize, usize) {
+    let before = text.get(..offset).unwrap_or(text);
+    let line = before.matches('\n').count() + 1;
+    let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+    (line, column)
+}
+
+impl Diagnostic for Broken {
+    fn source_code(&self) -> Option<&dyn miette::SourceCode> {
+        self.source_code.as_ref().map(|source| source as &dyn miette::SourceCode)
+    }
+
+    fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
+        let at = self.at?;
+        Some(Box::new(std::iter::once(LabeledSpan::new_with_span(Some("here".to_owned()), at))))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn broken(text: &str) -> String {
+        let broken = Catalogue::parse("site.toml", text).unwrap_err();
+        format!("{}: {}", broken.place(), broken.explained())
+    }
+
+    const ROW: &str = r#"
+profile = "x"
+title = "X"
+roles = ["poller"]
+
+[[flow]]
+id = "poller.ntp"
+from = "poller"
+to = "ntp"
+ways = ["ntp:123"]
+why = "Time."
+"#;
+
+    #[test]
+    fn every_embedded_profile_parses() {
+        for (name, text) in PROFILES {
+            let catalogue = Catalogue::parse(name, text).unwrap();
+            assert_eq!(catalogue.profile, *name);
+            for flow in &catalogue.flows {
+                assert!(flow.why.ends_with('.'), "{}: {}", flow.id.get_ref(), flow.why);
+            }
+        }
+    }
+
+    /// The tables this project exists for, row by row.
+    #[test]
+    fn every_row_of_the_i_vertix_tables_is_there() {
+        let catalogue = Catalogue::profile("i-vertix").unwrap();
+        for (id, from, to, ways) in [
+            ("central.ntp", "central", "ntp", "ntp:123"),
+            ("central.dns", "central", "dns", "dns:53"),
+            ("central.smtp", "central", "smtp", "smtp:25"),
+            ("central.ldap", "central", "ldap", "ldaps:636 ldap:389"),
+            ("central.http", "central", "http", "https:443 http:80"),
+            ("poller.ntp", "poller", "ntp", "ntp:123"),
+            ("poller.dns", "poller", "dns", "dns:53"),
+            ("poller.smtp", "poller", "smtp", "smtp:25"),
+            ("poller.http", "poller", "http", "https:443 http:80"),
+            ("central.zmq", "central", "poller", "zmq:5666"),
+            ("central.ssh", "central", "poller", "ssh:22"),
+            ("poller.bbdo", "poller", "central", "bbdo:5669"),
+            ("poller.snmp", "poller", "device", "snmp:161"),
+            ("poller.trap", "device", "poller", "trap:162"),
+            ("poller.nsclient", "poller", "nsclient", "nsclient:8443"),
+        ] {
+            let flow = catalogue.flows.iter().find(|flow| flow.id.get_ref() == id).unwrap();
+            let shown: Vec<String> =
+                flow.ways.iter().map(|way| format!("{}:{}", way.service.name, way.port)).collect();
+            assert_eq!((flow.from.0.as_str(), flow.to.0.as_str()), (from, to), "{id}");
+            assert_eq!(shown.join(" "), ways, "{id}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_protocol_is_refused_with_its_place() {
+        let message = broken(&ROW.replace("ntp:123", "gopher:70"));
+        assert!(message.starts_with("site.toml:10:8: unknown protocol `gopher`"), "{message}");
+        assert!(message.contains("ways = [\"gopher:70\"]"), "{message}");
+    }
+
+    #[test]
+    fn port_zero_an_unknown_field_and_a_double_id_are_refused() {
+        let zero = broken(&ROW.replace("ntp:123", "ntp:0"));
+        assert!(zero.contains("`0` is no port"), "{zero}");
+        let field = broken(&ROW.replace("why =", "reason =\"\"\nwhy ="));
+        assert!(field.starts_with("site.toml:11:1: unknown field `reason`"), "{field}");
+        let (head, row) = ROW.split_once("[[flow]]").unwrap();
+        let double = broken(&format!("{head}[[flow]]{row}[[flow]]{row}"));
+        assert!(
+            double.starts_with("site.toml:13:6: the id `poller.ntp` is used twice"),
+            "{double}"
+        );
+    }
+
+    /// `UPDATE_DOCS=1 cargo test` writes the file anew.
+    #[test]
+    fn the_documentation_shows_the_data() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/flows.md");
+        let made = flows_page();
+        if std::env::var_os("UPDATE_DOCS").is_some() {
+            std::fs::write(path, &made).unwrap();
+        }
+        assert_eq!(std::fs::read_to_string(path).unwrap(), made, "run it with UPDATE_DOCS=1");
+    }
+
+    fn flows_page() -> String {
+        let mut page = FLOWS_INTRODUCTION.to_owned();
+        for name in profile_names() {
+            let catalogue = Catalogue::profile(name).unwrap();
+            page.push_str(&format!("\n## Profile `{name}`: {}\n\n", catalogue.title));
+            let roles: Vec<String> = catalogue.roles.iter().map(ToString::to_string).collect();
+            let internet: Vec<&str> = catalogue.internet.iter().map(url::Url::as_str).collect();
+            page.push_str(&format!("Roles: {}. ", roles.join(", ")));
+            page.push_str(&format!("\"Internet\" without `--http`: {}\n\n", internet.join(", ")));
+            page.push_str("| flow | from → to | asked | required | why |\n");
+            page.push_str("| --- | --- | --- | --- | --- |\n");
+            for flow in &catalogue.flows {
+                page.push_str(&row(flow));
+            }
+        }
+        page
+    }
+
+    fn row(flow: &Flow) -> String {
+        let way = |way: &Way| {
+            let name = way.service.name.to_uppercase();
+            format!("{name} {} {}", way.service.transport, way.port)
+        };
+        let mut asked: Vec<String> = flow.ways.iter().map(way).collect();
+        asked.extend(flow.also_try.map(|port| format!("once {port} when that fails")));
+        let mut notes = vec![if flow.required { "yes".to_owned() } else { "no".to_owned() }];
+        notes.extend(flow.group.as_ref().map(|group| format!("`--group {group}`")));
+        notes.extend(flow.only_with_target.then(|| format!("only with `{}`", flow.to.flag())));
+        format!(
+            "| `{}` | {} → {} | {} | {} | {} |\n",
+            flow.id.get_ref(),
+            flow.from.title(),
+            flow.to.title(),
+            asked.join(" or "),
+            notes.join(", "),
+            flow.why
+        )
+    }
+
+    const FLOWS_INTRODUCTION: &str = "\
+# The flows
+
+Which connections a platform needs, by profile. The data is
+`src/catalogue/*.toml`; this page is made from it and a test holds it to that.
+`preflight plan --role ROLE …` prints the rows of one machine with its targets
+filled in, and sends nothing. `--catalogue FILE` takes a table of your own in
+the same form.
+
+Of several ways in one row, one that works suffices; a URL as target pins one.
+A row whose connection is opened by others (a device's traps, the central's ZMQ
+on a poller) is shown on the receiving machine too: there preflight looks at
+what listens, on which address, and says that the way to it is not tested.
+";
+}

@@ -1,0 +1,234 @@
+//! What to do next: the exact command, or the exact request to the other team.
+//!
+//! One line for the row of the table; `docs/causes.md` has the whole story.
+
+use std::net::{IpAddr, SocketAddr};
+
+use preflight_checks::{Cause, Owner, Transport};
+use serde::{Deserialize, Serialize};
+
+/// Where a failed question was going; what a request to another team must name.
+#[derive(Clone, Debug)]
+pub(crate) struct Passage<'a> {
+    /// The address we ask from, when a socket told.
+    pub(crate) from: Option<IpAddr>,
+    /// Address and port, when the name could be resolved.
+    pub(crate) to: Option<SocketAddr>,
+    /// The target as configured.
+    pub(crate) target: &'a str,
+    /// The flow's id.
+    pub(crate) flow: &'a str,
+    /// The protocol's name.
+    pub(crate) protocol: &'a str,
+    /// TCP or UDP.
+    pub(crate) transport: Transport,
+    /// The port.
+    pub(crate) port: u16,
+    /// What to run on the far side when nothing listens there.
+    pub(crate) look_at: &'a str,
+    /// Where the target came from.
+    pub(crate) origin: String,
+}
+
+/// Who acts, and what to ask of them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Remedy {
+    /// "network team, device 10.9.0.1"
+    pub(crate) who: String,
+    /// What they do, or are asked for.
+    pub(crate) what: String,
+}
+
+/// The remedy of `cause` on this passage.
+pub(crate) fn remedy(cause: &Cause, passage: &Passage<'_>) -> Remedy {
+    Remedy { who: who(cause, passage), what: what(cause, passage) }
+}
+
+fn who(cause: &Cause, passage: &Passage<'_>) -> String {
+    match cause.owner() {
+        Owner::ThisHost => "you, on this host".to_owned(),
+        Owner::Network { device: Some(device) } => format!("network team, device {device}"),
+        Owner::Network { device: None } => "network team".to_owned(),
+        Owner::FarSide => format!("whoever runs {}", passage.target),
+        Owner::Nobody => "nobody; please report it to preflight's developers".to_owned(),
+    }
+}
+
+impl Passage<'_> {
+    /// "TCP 5669 from 10.2.0.7 to 10.0.0.5"
+    fn rule(&self) -> String {
+        let to = self.to.map_or_else(|| self.target.to_owned(), |to| to.ip().to_string());
+        let from = self.from.map_or_else(|| "this host".to_owned(), |from| from.to_string());
+        format!("{} {} from {from} to {to}", self.transport, self.port)
+    }
+
+    fn from(&self) -> String {
+        self.from.map_or_else(|| "this host".to_owned(), |from| from.to_string())
+    }
+
+    /// What to run over there, or a general look at the port.
+    fn look(&self) -> String {
+        if self.look_at.is_empty() {
+            let flag = if self.transport == Transport::Udp { 'u' } else { 't' };
+            format!("ss -l{flag}np 'sport = :{}'", self.port)
+        } else {
+            self.look_at.to_owned()
+        }
+    }
+
+    fn openssl(&self) -> String {
+        let starttls = match self.protocol {
+            "smtp" => " -starttls smtp",
+            "ldap" => " -starttls ldap",
+            _ => "",
+        };
+        format!("openssl s_client -connect {}:{}{starttls} -showcerts", self.target, self.port)
+    }
+}
+
+fn what(cause: &Cause, passage: &Passage<'_>) -> String {
+    match cause {
+        Cause::NameNotFound { name } | Cause::NameWithoutAddress { name } => format!(
+            "check the spelling ({}), then: getent ahosts {name}; add it to DNS or /etc/hosts",
+            passage.origin
+        ),
+        Cause::ResolverFailed { name, .. } => format!(
+            "cat /etc/resolv.conf; then ask each name server: dig @SERVER {name}"
+        ),
+        Cause::NoRoute { to, .. } => format!("ip route get {to}; add the route or the gateway"),
+        Cause::LocalFirewall { .. } => format!(
+            "allow {} in this host's own rules: nft list ruleset; firewall-cmd --list-all",
+            passage.rule()
+        ),
+        Cause::LocalError { .. } => "look at this host's limits: ulimit -n; ss -s".to_owned(),
+        Cause::NoNeighbour { to, .. } => format!(
+            "is {to} up, and its address and netmask right? ip neigh show {to}; ask its administrator"
+        ),
+        Cause::HostUnreachable { to, .. } => format!(
+            "ask why {to} does not answer behind this device: is it up, is the address right?"
+        ),
+        Cause::NetUnreachable { to, .. } => format!("a route to {to} on this device, and back"),
+        Cause::PathRejected { .. } | Cause::Unreachable { .. } => {
+            format!("allow {}", passage.rule())
+        }
+        Cause::TargetRejected { .. } => format!(
+            "allow {} in its own firewall: firewall-cmd --add-port={}/{} --permanent; firewall-cmd --reload",
+            passage.rule(),
+            passage.port,
+            passage.transport.lower()
+        ),
+        Cause::NoAnswer { .. } => format!(
+            "allow {}, and its answers; if it is allowed, ask whether the host is up",
+            passage.rule()
+        ),
+        Cause::SnmpSilent { .. } => format!(
+            "allow {}; on the device: is the agent on, may {} ask it, which version and community?",
+            passage.rule(),
+            passage.from()
+        ),
+        Cause::PortClosed { .. } | Cause::NothingListens { .. } => {
+            format!("start the service; on that machine: {}", passage.look())
+        }
+        Cause::ListensOnLoopback { .. } => format!(
+            "let it listen on the address others use, not on 127.0.0.1: {}",
+            passage.look()
+        ),
+        Cause::Silent { .. } | Cause::HungUp { .. } | Cause::Reset { .. } | Cause::Incomplete { .. } => format!(
+            "look at the service's own log while preflight runs again; {}; is a device in between that accepts for it?",
+            passage.look()
+        ),
+        Cause::Endless { .. } | Cause::WrongService { .. } | Cause::BadReply { .. } => format!(
+            "find out what listens on {} {}: {}; check the port ({})",
+            passage.transport,
+            passage.port,
+            passage.look(),
+            passage.origin
+        ),
+        Cause::CertificateExpired { .. } | Cause::CertificateIncompleteChain { .. } => {
+            format!("renew it with its whole chain, then check: {}", passage.openssl())
+        }
+        Cause::CertificateNotYetValid { .. } => {
+            "check this host's clock first: chronyc tracking; timedatectl".to_owned()
+        }
+        Cause::CertificateUnknownIssuer { .. } | Cause::CertificateSelfSigned { .. } => format!(
+            "if it is the right one, trust it: preflight --ca FILE, and for the platform the system's store (update-ca-trust, update-ca-certificates); {}",
+            passage.openssl()
+        ),
+        Cause::CertificateWrongName { presented, .. } => format!(
+            "use a name the certificate has ({}), or have one issued for {}",
+            presented.first().map_or("none", String::as_str),
+            passage.target
+        ),
+        Cause::TlsUnexpected { .. } => {
+            "use the TLS port or scheme for it (ldaps://, https://)".to_owned()
+        }
+        Cause::ClockOffset { .. } => {
+            "systemctl enable --now chronyd; chronyc makestep; chronyc tracking".to_owned()
+        }
+        Cause::NtpUnsynchronised { .. } => {
+            "ask for a synchronised time server, or use another one; there: chronyc sources".to_owned()
+        }
+        Cause::NtpDenied { .. } => format!("ask to be served: chrony's `allow {}`", passage.from()),
+        Cause::DnsRefused { .. } | Cause::DnsNotRecursive { .. } => format!(
+            "allow recursion for {} on {}, or use another name server",
+            passage.from(),
+            passage.target
+        ),
+        Cause::SmtpRefused { .. } | Cause::SmtpHelloRefused { .. } | Cause::SmtpMailRefused { .. } => format!(
+            "let {} relay there (postfix: mynetworks), or use the relay meant for it",
+            passage.from()
+        ),
+        Cause::SmtpInspected { .. } => {
+            "switch SMTP inspection (fixup) off on the firewall in between".to_owned()
+        }
+        Cause::LdapBindRefused { .. } => {
+            "check bind DN and password; do not repeat it blindly, attempts count towards a lock-out".to_owned()
+        }
+        Cause::LdapProtectionRequired { .. } => {
+            "use ldaps:// (636), or StartTLS on 389".to_owned()
+        }
+        Cause::ProxyAuthentication { .. } => {
+            "give --proxy-user and PREFLIGHT_PROXY_PASSWORD, and the same to dnf or apt".to_owned()
+        }
+        Cause::ProxyDenied { destination, .. } => format!("allow {destination} on the proxy"),
+        Cause::ZmtpMechanism { .. } | Cause::ZmtpOtherService { .. } => format!(
+            "is this the poller's Gorgone? there: {}; grep external_com /etc/centreon-gorgone/config.d/*.yaml",
+            passage.look()
+        ),
+        Cause::GorgoneOnOtherPort { found, asked, .. } => format!(
+            "open and use TCP {found} for this flow, and give --port {}={found}; {asked} is NRPE's port elsewhere",
+            passage.flow
+        ),
+        Cause::BbdoTwo { .. } | Cause::BbdoMajor { .. } => {
+            "set BBDO 3 on every broker (Configuration > Pollers > Broker), export, restart cbd and centengine".to_owned()
+        }
+        Cause::BbdoTls { grpc: true } => {
+            "set the poller's broker output to gRPC with encryption, or the central's input to TCP".to_owned()
+        }
+        Cause::SnmpCommunity { .. } => format!(
+            "check the community, and that the agent lets {} ask with it",
+            passage.from()
+        ),
+        Cause::SnmpUnknownUser { .. }
+        | Cause::SnmpWrongDigest { .. }
+        | Cause::SnmpDecryption { .. }
+        | Cause::SnmpSecurityLevel { .. } => {
+            "compare user, protocols and passwords with the agent's own".to_owned()
+        }
+        Cause::SnmpView | Cause::SnmpAuthorization { .. } => {
+            "let this community or user read 1.3.6.1.2.1 (snmpd: view and access lines)".to_owned()
+        }
+        Cause::NsclientNotAllowed { .. } => format!(
+            "add {} to `allowed hosts` in nsclient.ini, then restart the service nscp",
+            passage.from()
+        ),
+        Cause::DatabaseHostRefused { .. } => {
+            format!("let {} connect (GRANT, pg_hba.conf)", passage.from())
+        }
+        Cause::ProbePanicked { .. } => {
+            "run again with --only for this flow, and send the JSON report".to_owned()
+        }
+        Cause::Interrupted => "run again".to_owned(),
+        _ => format!("look at the service and its log: {}", passage.look()),
+    }
+}

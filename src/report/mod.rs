@@ -1,0 +1,516 @@
+//! The report: one model, from which every format is made.
+//!
+//! A decided shape, not an internal struct that happens to serialise: what a
+//! field means and which ones are stable is in `docs/formats.md`.
+
+pub(crate) mod json;
+pub(crate) mod table;
+
+use std::collections::BTreeMap;
+use std::io;
+use std::str::FromStr;
+
+use preflight_checks::{Cause, Concern, Millis, Owner};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::catalogue::{Party, Role};
+use crate::plan::{Action, Direction, Phase, Plan, Question, Step};
+use crate::remedy::{Passage, Remedy, remedy};
+use crate::runner::{Attempt, Found};
+use crate::site::local::Host;
+use crate::verdict::{Conclusion, Outcome, conclude};
+
+/// The version of the JSON's shape; raised when a reader could break.
+const SCHEMA_VERSION: u32 = 1;
+
+/// One run on one machine.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Report {
+    /// Version of this shape.
+    pub(crate) schema_version: u32,
+    /// Who made it.
+    pub(crate) tool: Tool,
+    /// Where it was made.
+    pub(crate) host: Host,
+    /// When the run began, RFC 3339, UTC.
+    pub(crate) started_at: String,
+    /// How long it took, milliseconds.
+    pub(crate) took_ms: f64,
+    /// What the machine is.
+    pub(crate) role: Role,
+    /// The catalogue's name.
+    pub(crate) profile: String,
+    /// Before or after installation.
+    pub(crate) phase: Phase,
+    /// Do warnings fail the run?
+    pub(crate) strict: bool,
+    /// Was the run interrupted?
+    pub(crate) interrupted: bool,
+    /// One entry a step, in the plan's order.
+    pub(crate) steps: Vec<StepReport>,
+    /// What the exit code and the last line say.
+    pub(crate) summary: Summary,
+}
+
+/// Who made a report.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Tool {
+    /// `preflight`
+    pub(crate) name: String,
+    /// Its version.
+    pub(crate) version: String,
+}
+
+/// One step and what came of it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct StepReport {
+    /// Unique in a run, stable between runs.
+    pub(crate) id: String,
+    /// The flow's id.
+    pub(crate) flow: String,
+    /// Who opens the connection.
+    pub(crate) from: Party,
+    /// To whom.
+    pub(crate) to: Party,
+    /// Seen from this machine.
+    pub(crate) direction: Direction,
+    /// Does its failure fail the run?
+    pub(crate) required: bool,
+    /// What breaks without it.
+    pub(crate) why: String,
+    /// The VPN gateway it goes through.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) through_vpn: Option<String>,
+    /// Whom we asked, if anybody.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) target: Option<TargetReport>,
+    /// pass, warn, fail, unknown or skip.
+    pub(crate) outcome: Outcome,
+    /// One line: what was seen, the cause, or why it was skipped.
+    pub(crate) result: String,
+    /// Why it failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) cause: Option<CauseReport>,
+    /// What passes today and will hurt.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub(crate) concerns: Vec<ConcernReport>,
+    /// Facts of the attempt that decided.
+    pub(crate) evidence: Map<String, Value>,
+    /// Each address on each port.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub(crate) attempts: Vec<AttemptReport>,
+    /// Milliseconds by phase, of the attempt that decided.
+    pub(crate) timings: Map<String, Value>,
+}
+
+/// Whom a step asked.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct TargetReport {
+    /// The target as configured.
+    pub(crate) host: String,
+    /// `10.0.0.3:123/udp`
+    pub(crate) shown: String,
+    /// Where the target came from.
+    pub(crate) origin: String,
+    /// Protocols and ports asked.
+    pub(crate) ways: Vec<WayReport>,
+}
+
+/// One protocol on one port.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct WayReport {
+    /// The service's name.
+    pub(crate) protocol: String,
+    /// `tcp` or `udp`.
+    pub(crate) transport: String,
+    /// The port.
+    pub(crate) port: u16,
+    /// Where the port came from.
+    pub(crate) origin: String,
+}
+
+/// Why a step failed.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct CauseReport {
+    /// Stable code, a heading of `docs/causes.md`.
+    pub(crate) code: String,
+    /// name, route, path, port, tls, protocol, authentication, service, host.
+    pub(crate) layer: String,
+    /// this-host, network, far-side, nobody.
+    pub(crate) owner: String,
+    /// The device that said no, when one did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) device: Option<String>,
+    /// One sentence.
+    pub(crate) message: String,
+    /// The typed facts behind the sentence.
+    pub(crate) facts: Map<String, Value>,
+    /// Who acts, and what to ask of them.
+    pub(crate) remedy: Remedy,
+}
+
+/// What passes today and will hurt.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct ConcernReport {
+    /// Stable code, a heading of `docs/causes.md`.
+    pub(crate) code: String,
+    /// One sentence.
+    pub(crate) message: String,
+}
+
+/// One address on one port.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct AttemptReport {
+    /// Address and port.
+    pub(crate) address: String,
+    /// The service asked for.
+    pub(crate) protocol: String,
+    /// The address we asked from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) source: Option<String>,
+    /// pass, fail or unknown.
+    pub(crate) outcome: Outcome,
+    /// Why it failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) cause: Option<Map<String, Value>>,
+    /// What was seen.
+    pub(crate) evidence: Map<String, Value>,
+    /// Milliseconds by phase.
+    pub(crate) timings: Map<String, Value>,
+}
+
+/// What the exit code and the last line say.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Summary {
+    /// The process's exit code.
+    pub(crate) exit_code: u8,
+    /// Steps by outcome.
+    pub(crate) counts: BTreeMap<Outcome, usize>,
+    /// Required steps that were asked.
+    pub(crate) required: usize,
+    /// Each required step that failed, with its reason.
+    pub(crate) reasons: Vec<String>,
+}
+
+/// What the report is made from besides plan and findings.
+#[derive(Clone, Debug)]
+pub(crate) struct Context {
+    /// The machine.
+    pub(crate) host: Host,
+    /// When the run began, RFC 3339.
+    pub(crate) started_at: String,
+    /// How long it took.
+    pub(crate) took: std::time::Duration,
+    /// Do warnings fail the run?
+    pub(crate) strict: bool,
+    /// Was it interrupted?
+    pub(crate) interrupted: bool,
+}
+
+impl Report {
+    /// Judges everything that was found.
+    pub(crate) fn new(plan: &Plan, found: &[Option<Found>], context: Context) -> Self {
+        let nothing = None;
+        let found = found.iter().chain(std::iter::repeat(&nothing));
+        let steps: Vec<StepReport> = plan
+            .steps
+            .iter()
+            .zip(found)
+            .map(|(step, found)| report(step, found.as_ref(), plan.phase))
+            .collect();
+        let summary = Summary::of(&steps, context.strict, context.interrupted);
+        Self {
+            schema_version: SCHEMA_VERSION,
+            tool: Tool {
+                name: env!("CARGO_PKG_NAME").to_owned(),
+                version: env!("CARGO_PKG_VERSION").to_owned(),
+            },
+            host: context.host,
+            started_at: context.started_at,
+            took_ms: (context.took.as_secs_f64() * 1e4).round() / 10.0,
+            role: plan.role,
+            profile: plan.profile.clone(),
+            phase: plan.phase,
+            strict: context.strict,
+            interrupted: context.interrupted,
+            steps,
+            summary,
+        }
+    }
+}
+
+impl Summary {
+    /// 0 all required steps pass, 1 one fails, 3 none fails but one is unknown,
+    /// 2 nothing was asked at all, 130 interrupted.
+    fn of(steps: &[StepReport], strict: bool, interrupted: bool) -> Self {
+        let mut counts = BTreeMap::new();
+        for step in steps {
+            *counts.entry(step.outcome).or_insert(0) += 1;
+        }
+        let required = || steps.iter().filter(|step| step.required);
+        let has = |outcome| required().any(|step| step.outcome == outcome);
+        let asked = required().filter(|step| step.outcome != Outcome::Skip).count();
+        let exit_code = if interrupted {
+            130
+        } else if has(Outcome::Fail) || (strict && has(Outcome::Warn)) {
+            1
+        } else if has(Outcome::Unknown) {
+            3
+        } else if steps.iter().all(|step| step.outcome == Outcome::Skip) {
+            2
+        } else {
+            0
+        };
+        let reasons = required()
+            .filter(|step| step.outcome == Outcome::Fail)
+            .map(|step| format!("{} ({})", step.flow, short(&step.result)))
+            .collect();
+        Self { exit_code, counts, required: asked, reasons }
+    }
+
+    /// How many steps have that outcome.
+    pub(crate) fn count(&self, outcome: Outcome) -> usize {
+        self.counts.get(&outcome).copied().unwrap_or_default()
+    }
+}
+
+/// A sentence without what stands in parentheses at its end.
+fn short(sentence: &str) -> &str {
+    match sentence.split_once(" (") {
+        Some((head, _)) if !head.is_empty() => head,
+        _ => sentence,
+    }
+}
+
+fn report(step: &Step, found: Option<&Found>, phase: Phase) -> StepReport {
+    let question = match &step.action {
+        Action::Skip(reason) => return skipped(step, reason.to_string()),
+        Action::Ask(question) => question,
+    };
+    let interrupted = Found { unresolved: Some(Cause::Interrupted), ..Found::default() };
+    let found = found.unwrap_or(&interrupted);
+    let conclusion = conclude(question, step.direction, found, phase);
+    let mut report = skipped(step, result(&conclusion));
+    report.outcome = conclusion.outcome;
+    report.target = Some(target(question, step.direction, &conclusion, found));
+    report.cause = conclusion
+        .cause
+        .as_ref()
+        .map(|cause| cause_report(cause, &passage(step, question, &conclusion, found)));
+    report.concerns = conclusion.concerns.iter().map(concern_report).collect();
+    report.evidence = object(&conclusion.evidence);
+    report.attempts =
+        found.attempts.iter().map(|attempt| attempt_report(question, attempt)).collect();
+    report.timings = timings(&conclusion, found);
+    report
+}
+
+fn skipped(step: &Step, result: String) -> StepReport {
+    StepReport {
+        id: step.id.clone(),
+        flow: step.flow.clone(),
+        from: step.from.clone(),
+        to: step.to.clone(),
+        direction: step.direction,
+        required: step.required,
+        why: step.why.clone(),
+        through_vpn: step.through_vpn.clone(),
+        target: None,
+        outcome: Outcome::Skip,
+        result,
+        cause: None,
+        concerns: Vec::new(),
+        evidence: Map::new(),
+        attempts: Vec::new(),
+        timings: Map::new(),
+    }
+}
+
+/// One line for the table: what was seen, and what will hurt.
+fn result(conclusion: &Conclusion) -> String {
+    let mut parts: Vec<String> = Vec::new();
+    parts.extend(Some(conclusion.headline.clone()).filter(|headline| !headline.is_empty()));
+    match &conclusion.cause {
+        Some(cause) => parts.push(cause.to_string()),
+        None => parts.extend(conclusion.concerns.iter().map(ToString::to_string)),
+    }
+    preflight_checks::printable(&parts.join("; "))
+}
+
+fn target(
+    question: &Question,
+    direction: Direction,
+    conclusion: &Conclusion,
+    found: &Found,
+) -> TargetReport {
+    let decided = conclusion.decided_by.and_then(|index| found.attempts.get(index));
+    let way = decided.and_then(|attempt| question.ways.get(attempt.way));
+    let shown = match (way, conclusion.outcome) {
+        // Of several ways only the one that works matters.
+        (Some(way), Outcome::Pass | Outcome::Warn) => vec![way],
+        _ => question.ways.iter().collect(),
+    };
+    let ports: Vec<String> = shown.iter().map(|way| way.port.to_string()).collect();
+    let transport = shown.first().map_or("", |way| way.transports());
+    let host = match direction {
+        Direction::Inbound => "*".to_owned(),
+        Direction::Outbound if question.target.contains("://") => String::new(),
+        Direction::Outbound if question.target.contains(':') => format!("[{}]", question.target),
+        Direction::Outbound => question.target.clone(),
+    };
+    let shown = if host.is_empty() {
+        question.target.clone()
+    } else {
+        format!("{host}:{}/{transport}", ports.join(","))
+    };
+    TargetReport {
+        host: question.target.clone(),
+        shown,
+        origin: question.origin.to_string(),
+        ways: question
+            .ways
+            .iter()
+            .map(|way| WayReport {
+                protocol: way.protocol.to_owned(),
+                transport: way.transport.lower().to_owned(),
+                port: way.port,
+                origin: way.port_origin.to_string(),
+            })
+            .collect(),
+    }
+}
+
+fn passage<'a>(
+    step: &'a Step,
+    question: &'a Question,
+    conclusion: &Conclusion,
+    found: &Found,
+) -> Passage<'a> {
+    let attempt = conclusion.decided_by.and_then(|index| found.attempts.get(index));
+    let first = question.ways.first();
+    let way = attempt.and_then(|attempt| question.ways.get(attempt.way)).or(first);
+    Passage {
+        from: attempt.and_then(|attempt| attempt.finding.source),
+        to: attempt.map(|attempt| attempt.finding.peer.address),
+        target: if step.direction == Direction::Inbound { "this host" } else { &question.host },
+        flow: &step.flow,
+        protocol: way.map_or("", |way| way.protocol),
+        transport: way.map_or(preflight_checks::Transport::Tcp, |way| way.transport),
+        port: way.map_or(0, |way| way.port),
+        look_at: &step.look_at,
+        origin: question.origin.to_string(),
+    }
+}
+
+fn cause_report(cause: &Cause, passage: &Passage<'_>) -> CauseReport {
+    let mut facts = object(cause);
+    facts.remove("code");
+    let (owner, device) = match cause.owner() {
+        Owner::ThisHost => ("this-host", None),
+        Owner::Network { device } => ("network", device.map(|device| device.to_string())),
+        Owner::FarSide => ("far-side", None),
+        _ => ("nobody", None),
+    };
+    CauseReport {
+        code: cause.code().to_owned(),
+        layer: cause.layer().to_string(),
+        owner: owner.to_owned(),
+        device,
+        message: cause.to_string(),
+        facts,
+        remedy: remedy(cause, passage),
+    }
+}
+
+fn concern_report(concern: &Concern) -> ConcernReport {
+    ConcernReport { code: concern.code().to_owned(), message: concern.to_string() }
+}
+
+fn attempt_report(question: &Question, attempt: &Attempt) -> AttemptReport {
+    let finding = &attempt.finding;
+    let way = question.ways.get(attempt.way).or(question.also_try.as_ref());
+    let outcome = match &finding.verdict {
+        Ok(()) if finding.seen.concerns.is_empty() => Outcome::Pass,
+        Ok(()) => Outcome::Warn,
+        Err(cause) if cause.is_inconclusive() => Outcome::Unknown,
+        Err(_) => Outcome::Fail,
+    };
+    AttemptReport {
+        address: finding.peer.address.to_string(),
+        protocol: way.map_or("", |way| way.protocol).to_owned(),
+        source: finding.source.map(|source| source.to_string()),
+        outcome,
+        cause: finding.verdict.as_ref().err().map(object),
+        evidence: object(&finding.seen.evidence),
+        timings: object(&finding.seen.timings),
+    }
+}
+
+fn timings(conclusion: &Conclusion, found: &Found) -> Map<String, Value> {
+    let mut timings = object(&conclusion.timings);
+    let of = |took| serde_json::to_value(Millis(took)).unwrap_or_default();
+    if let Some(took) = found.resolve {
+        timings.insert("resolve_ms".to_owned(), of(took));
+    }
+    timings.insert("total_ms".to_owned(), of(found.took));
+    timings
+}
+
+/// Anything that serialises to an object, as one.
+fn object(value: &impl Serialize) -> Map<String, Value> {
+    match serde_json::to_value(value) {
+        Ok(Value::Object(map)) => map,
+        _ => Map::new(),
+    }
+}
+
+/// How a report is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::EnumString, strum::VariantNames)]
+#[strum(serialize_all = "lowercase")]
+pub(crate) enum Format {
+    /// For a reader.
+    Table,
+    /// For a program.
+    Json,
+}
+
+/// What a format may know of where it is written to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Canvas {
+    /// Columns.
+    pub(crate) width: usize,
+    /// Show origins, evidence and timings too.
+    pub(crate) verbose: bool,
+}
+
+impl Format {
+    /// Writes `report`.
+    ///
+    /// # Errors
+    ///
+    /// What the writer says.
+    pub(crate) fn write(
+        self,
+        report: &Report,
+        canvas: Canvas,
+        out: &mut dyn io::Write,
+    ) -> io::Result<()> {
+        match self {
+            Self::Table => table::write(report, canvas, out),
+            Self::Json => json::write(report, out),
+        }
+    }
+
+    /// The format of that name.
+    ///
+    /// # Errors
+    ///
+    /// One sentence naming those there are.
+    pub(crate) fn named(name: &str) -> Result<Self, String> {
+        Self::from_str(name).map_err(|_| {
+            let known = <Self as strum::VariantNames>::VARIANTS.join(", ");
+            format!("unknown format `{name}`; known are {known}")
+        })
+    }
+}

@@ -1,0 +1,177 @@
+//! Runs a plan: side by side with a bound, one deadline a question, in plan order.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::net::{IpAddr, SocketAddr};
+use std::panic::AssertUnwindSafe;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use futures_util::FutureExt;
+use futures_util::future::join_all;
+use preflight_checks::{Cause, Deadline, Finding, Peer, Transport, Trust, examine, resolve};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+
+use crate::plan::{Action, Asked, Plan, Question};
+
+/// Steps under way at once: enough for every flow of a site, few enough for
+/// the file descriptors of a locked-down machine.
+const WIDTH: usize = 128;
+/// Questions to one host's UDP ports at once: a host answers about six closed
+/// ports in a burst and then one a second, so more would look like silence.
+const UDP_PER_HOST: usize = 2;
+/// Longest wait for a name.
+const RESOLVE: Duration = Duration::from_secs(7);
+
+/// What was found for one step.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Found {
+    /// Why the name could not be resolved.
+    pub(crate) unresolved: Option<Cause>,
+    /// How long the resolver took, when it was asked.
+    pub(crate) resolve: Option<Duration>,
+    /// Each address on each way.
+    pub(crate) attempts: Vec<Attempt>,
+    /// How long all of it took.
+    pub(crate) took: Duration,
+}
+
+/// One address on one way.
+#[derive(Clone, Debug)]
+pub(crate) struct Attempt {
+    /// Index into the question's ways; one past the end is `also_try`.
+    pub(crate) way: usize,
+    /// What came of it.
+    pub(crate) finding: Finding,
+}
+
+/// What happens during a run, for whoever shows progress.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Event {
+    /// The step at this index began.
+    Started(usize),
+    /// The step at this index is done.
+    Finished(usize),
+}
+
+/// Runs every step of `plan` that asks; the result has one entry a step, in
+/// plan order, `None` for what is skipped or was interrupted.
+///
+/// Ends early when `stop` is ready: what finished by then is kept.
+pub(crate) async fn run(
+    plan: &Plan,
+    trust: &Trust,
+    scale: f64,
+    stop: impl Future<Output = ()>,
+    mut on: impl FnMut(Event),
+) -> Vec<Option<Found>> {
+    let shared = Arc::new(Shared {
+        trust: trust.clone(),
+        scale,
+        width: Semaphore::new(WIDTH),
+        udp: Mutex::default(),
+    });
+    let (started, mut starts) = tokio::sync::mpsc::unbounded_channel();
+    let mut steps = JoinSet::new();
+    for (index, step) in plan.steps.iter().enumerate() {
+        if let Action::Ask(question) = &step.action {
+            let (question, shared, started) =
+                (question.clone(), Arc::clone(&shared), started.clone());
+            steps.spawn(async move {
+                let _slot = shared.width.acquire().await;
+                let _nobody_listens = started.send(index);
+                (index, guarded(&question, &shared).await)
+            });
+        }
+    }
+    let mut found = vec![None; plan.steps.len()];
+    let mut stop = std::pin::pin!(stop);
+    loop {
+        tokio::select! {
+            Some(index) = starts.recv() => on(Event::Started(index)),
+            done = steps.join_next() => match done {
+                Some(Ok((index, step))) => {
+                    if let Some(slot) = found.get_mut(index) {
+                        *slot = Some(step);
+                    }
+                    on(Event::Finished(index));
+                }
+                Some(Err(_cancelled)) => {}
+                None => break,
+            },
+            () = &mut stop => break,
+        }
+    }
+    // Dropping the set ends every conversation that is still on.
+    found
+}
+
+/// What all steps of a run share.
+struct Shared {
+    trust: Trust,
+    scale: f64,
+    width: Semaphore,
+    udp: Mutex<HashMap<IpAddr, Arc<Semaphore>>>,
+}
+
+impl Shared {
+    /// The right to ask one of `host`'s UDP ports.
+    fn udp_turn(&self, host: IpAddr) -> Arc<Semaphore> {
+        let mut turns = self.udp.lock().unwrap_or_else(PoisonError::into_inner);
+        let turn = turns.entry(host).or_insert_with(|| Arc::new(Semaphore::new(UDP_PER_HOST)));
+        Arc::clone(turn)
+    }
+}
+
+/// A panic in a probe becomes that step's outcome.
+async fn guarded(question: &Question, shared: &Shared) -> Found {
+    let started = Instant::now();
+    let asking = AssertUnwindSafe(ask(question, shared)).catch_unwind();
+    let mut found = asking.await.unwrap_or_else(|_payload| Found {
+        unresolved: Some(Cause::ProbePanicked { message: crate::panics::last_place() }),
+        ..Found::default()
+    });
+    found.took = started.elapsed();
+    found
+}
+
+async fn ask(question: &Question, shared: &Shared) -> Found {
+    let deadline = Deadline::scaled(RESOLVE, shared.scale);
+    let addresses = match resolve(&question.host, deadline).await {
+        Ok(addresses) => addresses,
+        Err(cause) => return Found { unresolved: Some(cause), ..Found::default() },
+    };
+    let pairs = addresses.addresses.iter().flat_map(|&address| {
+        question.ways.iter().enumerate().map(move |(way, asked)| (address, way, asked))
+    });
+    let asking = pairs.map(|(address, way, asked)| attempt(question, address, way, asked, shared));
+    let mut attempts = join_all(asking).await;
+    if let Some(elsewhere) = &question.also_try
+        && attempts.iter().all(|attempt| attempt.finding.verdict.is_err())
+    {
+        let way = question.ways.len();
+        let again = addresses.addresses.iter();
+        let asking = again.map(|&address| attempt(question, address, way, elsewhere, shared));
+        attempts.extend(join_all(asking).await);
+    }
+    Found { resolve: addresses.took, attempts, ..Found::default() }
+}
+
+async fn attempt(
+    question: &Question,
+    address: IpAddr,
+    way: usize,
+    asked: &Asked,
+    shared: &Shared,
+) -> Attempt {
+    let turn = (asked.transport == Transport::Udp).then(|| shared.udp_turn(address));
+    let _turn = match &turn {
+        Some(turn) => turn.acquire().await.ok(),
+        None => None,
+    };
+    let peer = Peer { host: question.host.clone(), address: SocketAddr::new(address, asked.port) };
+    let deadline = Deadline::scaled(asked.probe.service().budget, shared.scale);
+    let finding = examine(&asked.probe, peer, deadline, &shared.trust).await;
+    Attempt { way, finding }
+}

@@ -1,0 +1,99 @@
+//! This machine: its name, kernel, addresses, and whether Centreon is installed.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+/// Who is asking: on top of every report.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Host {
+    /// Its name.
+    pub(crate) name: String,
+    /// Its distribution, as it calls itself.
+    pub(crate) os: String,
+    /// Its kernel's release.
+    pub(crate) kernel: String,
+    /// Does preflight run as root?
+    pub(crate) root: bool,
+    /// Its addresses, without loopback and link-local ones.
+    pub(crate) addresses: Vec<IpAddr>,
+}
+
+/// Looks at the machine preflight runs on.
+pub(crate) fn host() -> Host {
+    let uname = nix::sys::utsname::uname().ok();
+    let text = |of: fn(&nix::sys::utsname::UtsName) -> &std::ffi::OsStr| {
+        uname.as_ref().map(|uname| of(uname).to_string_lossy().into_owned()).unwrap_or_default()
+    };
+    let release = std::fs::read_to_string("/etc/os-release").unwrap_or_default();
+    Host {
+        name: text(nix::sys::utsname::UtsName::nodename),
+        os: pretty_name(&release).unwrap_or_else(|| text(nix::sys::utsname::UtsName::sysname)),
+        kernel: text(nix::sys::utsname::UtsName::release),
+        root: nix::unistd::geteuid().is_root(),
+        addresses: addresses(),
+    }
+}
+
+/// `PRETTY_NAME` of os-release(5).
+fn pretty_name(release: &str) -> Option<String> {
+    let line = release.lines().find_map(|line| line.strip_prefix("PRETTY_NAME="))?;
+    Some(preflight_checks::printable(line.trim_matches('"')))
+}
+
+fn addresses() -> Vec<IpAddr> {
+    let interfaces = nix::ifaddrs::getifaddrs().into_iter().flatten();
+    let addresses = interfaces.filter_map(|interface| {
+        let address = interface.address?;
+        let v4 = address.as_sockaddr_in().map(|v4| IpAddr::from(v4.ip()));
+        v4.or_else(|| address.as_sockaddr_in6().map(|v6| IpAddr::from(v6.ip())))
+    });
+    let is_link_local = |address: &IpAddr| match address {
+        IpAddr::V4(v4) => v4.is_link_local(),
+        IpAddr::V6(v6) => v6.is_unicast_link_local(),
+    };
+    let known: BTreeSet<IpAddr> =
+        addresses.filter(|address| !address.is_loopback() && !is_link_local(address)).collect();
+    known.into_iter().collect()
+}
+
+/// Have Centreon's own files been installed here?
+pub(crate) fn is_installed() -> bool {
+    const CENTREON: [&str; 4] = [
+        "/etc/centreon/conf.pm",
+        "/etc/centreon-broker",
+        "/etc/centreon-engine",
+        "/etc/centreon-gorgone",
+    ];
+    CENTREON.iter().any(|path| Path::new(path).exists())
+}
+
+/// Names that `/etc/hosts` answers on this machine.
+pub(crate) fn hosts_names() -> Vec<String> {
+    names_in_hosts(&std::fs::read_to_string("/etc/hosts").unwrap_or_default())
+}
+
+fn names_in_hosts(hosts: &str) -> Vec<String> {
+    let lines = hosts.lines().map(|line| line.split('#').next().unwrap_or_default());
+    lines.flat_map(|line| line.split_whitespace().skip(1)).map(str::to_ascii_lowercase).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts_file_names_are_all_of_a_line_but_the_first_word() {
+        let hosts = "127.0.0.1 localhost\n10.0.0.5\tCentral.Corp central # main\n# 1.2.3.4 x\n";
+        assert_eq!(names_in_hosts(hosts), ["localhost", "central.corp", "central"]);
+    }
+
+    #[test]
+    fn the_distribution_is_named_as_it_names_itself() {
+        let release = "NAME=\"Debian\"\nPRETTY_NAME=\"Debian GNU/Linux 12 (bookworm)\"\n";
+        assert_eq!(pretty_name(release).unwrap(), "Debian GNU/Linux 12 (bookworm)");
+        assert_eq!(pretty_name(""), None);
+    }
+}

@@ -1,0 +1,378 @@
+//! From what was found to what it means: pure, one step at a time.
+
+use preflight_checks::{Cause, Concern, Evidence, LocalRoute, Seen, Timings, Value};
+use serde::{Deserialize, Serialize};
+
+use crate::plan::{Direction, Phase, Question};
+use crate::runner::{Attempt, Found};
+
+/// The outcome of a step.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, strum::Display,
+)]
+#[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
+pub(crate) enum Outcome {
+    /// The service works.
+    Pass,
+    /// It works, or the path does, and something about it will hurt.
+    Warn,
+    /// It does not work.
+    Fail,
+    /// Cannot be told from here.
+    Unknown,
+    /// Was not asked.
+    Skip,
+}
+
+/// What a step's findings amount to.
+#[derive(Clone, Debug)]
+pub(crate) struct Conclusion {
+    /// The outcome.
+    pub(crate) outcome: Outcome,
+    /// Why it failed, or would after installation.
+    pub(crate) cause: Option<Cause>,
+    /// What passes today and will hurt.
+    pub(crate) concerns: Vec<Concern>,
+    /// The text of a pass.
+    pub(crate) headline: String,
+    /// Facts of the attempt that decided.
+    pub(crate) evidence: Evidence,
+    /// Its timings.
+    pub(crate) timings: Timings,
+    /// Index of that attempt.
+    pub(crate) decided_by: Option<usize>,
+}
+
+/// Judges one step.
+pub(crate) fn conclude(
+    question: &Question,
+    direction: Direction,
+    found: &Found,
+    phase: Phase,
+) -> Conclusion {
+    if let Some(cause) = &found.unresolved {
+        return failed(cause.clone(), None, found, direction, phase);
+    }
+    let counted = routable(&found.attempts);
+    let groups = by_address(&counted);
+    let best: Vec<usize> = groups.iter().filter_map(|group| best_of(group)).collect();
+    let passed = |&&index: &&usize| attempt(found, index).is_some_and(passes);
+    let asked = question.ways.len();
+    if let Some(&elsewhere) = best.iter().find(|&&index| {
+        attempt(found, index).is_some_and(|attempt| attempt.way >= asked && passes(attempt))
+    }) {
+        return found_elsewhere(question, found, elsewhere, direction, phase);
+    }
+    match best.iter().find(passed) {
+        Some(&index) => works(found, index, &best, counted.len()),
+        None => nothing_works(found, &best, direction, phase),
+    }
+}
+
+fn passes(attempt: &Attempt) -> bool {
+    attempt.finding.verdict.is_ok()
+}
+
+fn attempt(found: &Found, index: usize) -> Option<&Attempt> {
+    found.attempts.get(index)
+}
+
+/// Attempts that say something: an address family this machine has no route
+/// for at all says nothing about the peer, as long as another family does.
+fn routable(attempts: &[Attempt]) -> Vec<(usize, &Attempt)> {
+    let is_unroutable = |attempt: &Attempt| {
+        matches!(attempt.finding.verdict, Err(Cause::NoRoute { route: LocalRoute::Missing, .. }))
+    };
+    let all = attempts.iter().enumerate();
+    if attempts.iter().all(is_unroutable) {
+        return all.collect();
+    }
+    all.filter(|(_, attempt)| !is_unroutable(attempt)).collect()
+}
+
+/// One group an address: its ways.
+fn by_address<'a>(attempts: &[(usize, &'a Attempt)]) -> Vec<Vec<(usize, &'a Attempt)>> {
+    let mut groups: Vec<Vec<(usize, &Attempt)>> = Vec::new();
+    for &(index, attempt) in attempts {
+        let address = attempt.finding.peer.address.ip();
+        let same = |group: &&mut Vec<(usize, &Attempt)>| {
+            group.first().is_some_and(|(_, first)| first.finding.peer.address.ip() == address)
+        };
+        match groups.iter_mut().find(same) {
+            Some(group) => group.push((index, attempt)),
+            None => groups.push(vec![(index, attempt)]),
+        }
+    }
+    groups
+}
+
+/// The way that works, else the one that came furthest: its cause is the one
+/// whose repair makes the flow work.
+fn best_of(group: &[(usize, &Attempt)]) -> Option<usize> {
+    let rank = |attempt: &Attempt| match &attempt.finding.verdict {
+        // Without concerns before with.
+        Ok(()) => (2, u8::from(attempt.finding.seen.concerns.is_empty())),
+        Err(cause) => (u8::from(!cause.is_inconclusive()), cause.layer() as u8),
+    };
+    // The first of equals: the catalogue's order is the order of preference.
+    let best = group.iter().rev().max_by_key(|(_, attempt)| rank(attempt))?;
+    Some(best.0)
+}
+
+fn works(found: &Found, index: usize, best: &[usize], _counted: usize) -> Conclusion {
+    let Seen { headline, evidence, concerns, timings } =
+        attempt(found, index).map(|attempt| attempt.finding.seen.clone()).unwrap_or_default();
+    let failures: Vec<String> = best
+        .iter()
+        .filter_map(|&index| attempt(found, index))
+        .filter_map(|attempt| {
+            let cause = attempt.finding.verdict.as_ref().err()?;
+            Some(format!("{}: {cause}", attempt.finding.peer.address.ip()))
+        })
+        .collect();
+    let mut concerns = concerns;
+    if !failures.is_empty() {
+        concerns.push(Concern::SomeAddressesFail { failed: failures, of: best.len() });
+    }
+    let mut evidence = evidence;
+    note_untried(found, &mut evidence);
+    Conclusion {
+        outcome: if concerns.is_empty() { Outcome::Pass } else { Outcome::Warn },
+        cause: None,
+        concerns,
+        headline,
+        evidence,
+        timings,
+        decided_by: Some(index),
+    }
+}
+
+/// Addresses this machine has no route for, so that nobody wonders.
+fn note_untried(found: &Found, evidence: &mut Evidence) {
+    let counted: Vec<usize> = routable(&found.attempts).iter().map(|(index, _)| *index).collect();
+    let untried: Vec<String> = found
+        .attempts
+        .iter()
+        .enumerate()
+        .filter(|(index, _)| !counted.contains(index))
+        .map(|(_, attempt)| attempt.finding.peer.address.ip().to_string())
+        .collect();
+    if !untried.is_empty() {
+        evidence.set("no_route_here_to", untried.into_iter().collect::<Value>());
+    }
+}
+
+fn nothing_works(found: &Found, best: &[usize], direction: Direction, phase: Phase) -> Conclusion {
+    let candidates: Vec<(usize, &Attempt)> =
+        best.iter().filter_map(|&index| Some((index, attempt(found, index)?))).collect();
+    let index = best_of(&candidates);
+    let cause = index
+        .and_then(|index| attempt(found, index)?.finding.verdict.clone().err())
+        .unwrap_or(Cause::Interrupted);
+    failed(cause, index, found, direction, phase)
+}
+
+/// The port was only the profile's, and the service answers on its own default.
+fn found_elsewhere(
+    question: &Question,
+    found: &Found,
+    elsewhere: usize,
+    direction: Direction,
+    phase: Phase,
+) -> Conclusion {
+    let asked = question.ways.first().map_or(0, |asked| asked.port);
+    let port = question.also_try.as_ref().map_or(0, |asked| asked.port);
+    let because = found
+        .attempts
+        .iter()
+        .find_map(|attempt| attempt.finding.verdict.as_ref().err())
+        .map_or_else(String::new, ToString::to_string);
+    let cause = Cause::GorgoneOnOtherPort { asked, found: port, because };
+    failed(cause, Some(elsewhere), found, direction, phase)
+}
+
+fn failed(
+    cause: Cause,
+    decided_by: Option<usize>,
+    found: &Found,
+    direction: Direction,
+    phase: Phase,
+) -> Conclusion {
+    let seen = decided_by
+        .and_then(|index| attempt(found, index))
+        .map(|attempt| attempt.finding.seen.clone())
+        .unwrap_or_default();
+    let is_early = phase == Phase::Before && cause.is_path_open();
+    let mut concerns = seen.concerns;
+    let outcome = if is_early {
+        concerns.push(match direction {
+            Direction::Outbound => Concern::PathOpen { cause: Box::new(cause.clone()) },
+            Direction::Inbound => Concern::NothingListensYet { cause: Box::new(cause.clone()) },
+        });
+        Outcome::Warn
+    } else if cause.is_inconclusive() {
+        Outcome::Unknown
+    } else {
+        Outcome::Fail
+    };
+    let mut evidence = seen.evidence;
+    note_untried(found, &mut evidence);
+    Conclusion {
+        outcome,
+        cause: Some(cause).filter(|_| !is_early),
+        concerns,
+        headline: String::new(),
+        evidence,
+        timings: seen.timings,
+        decided_by,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{IpAddr, SocketAddr};
+    use std::time::Duration;
+
+    use super::*;
+    use crate::plan::Asked;
+    use crate::site::Origin;
+    use preflight_checks::{Finding, Icmp, Peer, Probe, Transport, tcp};
+
+    fn question(ports: &[u16]) -> Question {
+        let asked = |&port: &u16| Asked {
+            protocol: "tcp",
+            transport: Transport::Tcp,
+            port,
+            port_origin: Origin::Profile,
+            probe: Probe::Tcp(tcp::Probe::default()),
+        };
+        Question {
+            host: "peer".to_owned(),
+            target: "peer".to_owned(),
+            origin: Origin::Profile,
+            ways: ports.iter().map(asked).collect(),
+            also_try: None,
+        }
+    }
+
+    fn attempt(way: usize, address: SocketAddr, verdict: Result<(), Cause>) -> Attempt {
+        let seen = Seen { headline: format!("way {way}"), ..Seen::default() };
+        let took = Duration::from_millis(1);
+        let peer = Peer::from(address);
+        Attempt { way, finding: Finding { peer, source: None, verdict, seen, took } }
+    }
+
+    fn found(attempts: Vec<Attempt>) -> Found {
+        Found { attempts, ..Found::default() }
+    }
+
+    fn judged(ports: &[u16], attempts: Vec<Attempt>, phase: Phase) -> Conclusion {
+        conclude(&question(ports), Direction::Outbound, &found(attempts), phase)
+    }
+
+    const ONE: ([u8; 4], u16) = ([192, 0, 2, 1], 636);
+    const TWO: ([u8; 4], u16) = ([192, 0, 2, 2], 636);
+
+    fn rejected(to: SocketAddr) -> Cause {
+        Cause::PathRejected {
+            to,
+            by: IpAddr::from([10, 9, 0, 1]),
+            icmp: Icmp::V4 { kind: 3, code: 13 },
+        }
+    }
+
+    #[test]
+    fn one_way_that_works_suffices() {
+        let closed = Cause::PortClosed { to: ONE.into() };
+        let attempts = vec![attempt(0, ONE.into(), Err(closed)), attempt(1, ONE.into(), Ok(()))];
+        let conclusion = judged(&[636, 389], attempts, Phase::After);
+        assert_eq!(conclusion.outcome, Outcome::Pass);
+        assert_eq!(conclusion.headline, "way 1");
+    }
+
+    #[test]
+    fn of_two_ways_that_work_the_one_without_concerns_decides() {
+        let mut plain = attempt(1, ONE.into(), Ok(()));
+        plain.finding.seen.concerns.push(Concern::LdapNoStarttls);
+        let attempts = vec![attempt(0, ONE.into(), Ok(())), plain];
+        let conclusion = judged(&[636, 389], attempts, Phase::After);
+        assert_eq!((conclusion.outcome, conclusion.decided_by), (Outcome::Pass, Some(0)));
+    }
+
+    #[test]
+    fn the_way_that_came_furthest_names_the_cause() {
+        let closed = Cause::PortClosed { to: ONE.into() };
+        let busy = Cause::SmtpUnavailable { reply: 421, text: "busy".to_owned() };
+        let attempts =
+            vec![attempt(0, ONE.into(), Err(closed)), attempt(1, ONE.into(), Err(busy.clone()))];
+        let conclusion = judged(&[636, 389], attempts, Phase::After);
+        assert_eq!(conclusion.cause, Some(busy));
+    }
+
+    #[test]
+    fn one_of_two_addresses_that_fails_is_a_concern_with_the_address() {
+        let attempts =
+            vec![attempt(0, ONE.into(), Ok(())), attempt(0, TWO.into(), Err(rejected(TWO.into())))];
+        let conclusion = judged(&[636], attempts, Phase::After);
+        assert_eq!(conclusion.outcome, Outcome::Warn);
+        assert_eq!(
+            conclusion.concerns[0].to_string(),
+            "1 of 2 addresses fail: 192.0.2.2: rejected by 10.9.0.1 (ICMP 3/13, administratively prohibited)"
+        );
+    }
+
+    #[test]
+    fn a_family_without_any_route_here_says_nothing_about_the_peer() {
+        let v6: SocketAddr = "[2001:db8::1]:636".parse().unwrap();
+        let missing = Cause::NoRoute { to: v6.ip(), route: LocalRoute::Missing };
+        let attempts = vec![attempt(0, v6, Err(missing.clone())), attempt(0, ONE.into(), Ok(()))];
+        let conclusion = judged(&[636], attempts, Phase::After);
+        assert_eq!(conclusion.outcome, Outcome::Pass);
+        assert_eq!(
+            conclusion.evidence.fact("no_route_here_to"),
+            Some(&["2001:db8::1"].iter().collect())
+        );
+        let alone = judged(&[636], vec![attempt(0, v6, Err(missing.clone()))], Phase::After);
+        assert_eq!(alone.cause, Some(missing));
+    }
+
+    #[test]
+    fn a_closed_port_is_no_failure_before_installation() {
+        let closed = Cause::PortClosed { to: ONE.into() };
+        let attempts = || vec![attempt(0, ONE.into(), Err(closed.clone()))];
+        let before = judged(&[636], attempts(), Phase::Before);
+        assert_eq!((before.outcome, before.cause), (Outcome::Warn, None));
+        assert_eq!(before.concerns[0].code(), "path-open");
+        let after = judged(&[636], attempts(), Phase::After);
+        assert_eq!((after.outcome, after.cause), (Outcome::Fail, Some(closed.clone())));
+        // A device on the way that rejects is a failure in both.
+        let blocked = vec![attempt(0, ONE.into(), Err(rejected(ONE.into())))];
+        assert_eq!(judged(&[636], blocked, Phase::Before).outcome, Outcome::Fail);
+    }
+
+    #[test]
+    fn gorgone_on_its_own_port_is_named_with_both() {
+        let mut question = question(&[5666]);
+        question.also_try = question.ways.first().cloned().map(|mut asked| {
+            asked.port = 5556;
+            asked
+        });
+        let closed = Cause::PortClosed { to: ONE.into() };
+        let attempts = vec![attempt(0, ONE.into(), Err(closed)), attempt(1, ONE.into(), Ok(()))];
+        let conclusion = conclude(&question, Direction::Outbound, &found(attempts), Phase::Before);
+        assert_eq!(conclusion.outcome, Outcome::Fail);
+        let Some(Cause::GorgoneOnOtherPort { asked: 5666, found: 5556, .. }) = conclusion.cause
+        else {
+            panic!("{:?}", conclusion.cause)
+        };
+    }
+
+    #[test]
+    fn what_cannot_be_told_is_neither_pass_nor_failure() {
+        let waited = preflight_checks::Millis(Duration::from_secs(4));
+        let silent = Cause::SnmpSilent { to: ONE.into(), waited };
+        let conclusion = judged(&[161], vec![attempt(0, ONE.into(), Err(silent))], Phase::After);
+        assert_eq!(conclusion.outcome, Outcome::Unknown);
+    }
+}
