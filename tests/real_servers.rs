@@ -209,9 +209,9 @@ fn together(starts: &[&(dyn Fn() + Sync)]) {
 fn preflight(command: &mut Command) -> Report {
     let output = command.args(["--format", "json"]).output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
-    let report = serde_json::from_str(&text).map(Report).unwrap_or_else(|error| {
+    let report = Report(serde_json::from_str(&text).unwrap_or_else(|error| {
         panic!("{error}:\n{text}{}", String::from_utf8_lossy(&output.stderr))
-    });
+    }));
     assert_eq!(report.0["summary"]["exit_code"], output.status.code().unwrap());
     report
 }

@@ -80,10 +80,11 @@ impl Lab {
         use Node::{Client, Router, Server};
 
         let names = [Client, Router, Server].map(|node| self.namespace(node));
-        feed(
-            Command::new(find("ip")).args(["-batch", "-"]),
-            &names.each_ref().map(|name| format!("netns add {name}\n")).concat(),
-        );
+        for name in &names {
+            let made = Command::new(find("ip")).args(["netns", "add", name]).output().unwrap();
+            let errors = String::from_utf8_lossy(&made.stderr);
+            assert!(made.status.success(), "no network namespaces can be made here: {errors}");
+        }
         for node in [Client, Router, Server] {
             self.etc(node, "nsswitch.conf", "hosts: files dns\n");
             self.etc(node, "hosts", "127.0.0.1 localhost\n::1 localhost\n");
