@@ -164,6 +164,13 @@ impl Lab {
         feed(self.command(node, "nft").args(["-f", "-"]), rules);
     }
 
+    /// Adds a rule to a hook: `input`, `forward` or `output`.
+    pub(crate) fn rule(&self, node: Node, hook: &str, rule: &str) {
+        let chain = format!("chain inet lab {hook} {{ type filter hook {hook} priority 0; }}");
+        let rule = format!("rule inet lab {hook} {rule}");
+        self.nft(node, &format!("add table inet lab\nadd {chain}\nadd {rule}\n"));
+    }
+
     /// Sets a kernel parameter by its path below `/proc/sys`.
     pub(crate) fn sysctl(&self, node: Node, key: &str, value: &str) {
         self.inside(node, || fs::write(Path::new("/proc/sys").join(key), value)).unwrap();
