@@ -13,7 +13,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use preflight_checks::http::{Accept, Probe, Proxy};
-use preflight_checks::{Cause, Deadline, Finding, Peer, Trust, examine, nsclient};
+use preflight_checks::{Cause, Concern, Deadline, Finding, Peer, Trust, examine, nsclient};
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, date_time_ymd};
 use rustls::pki_types::CertificateDer;
 use url::Url;
@@ -216,16 +216,7 @@ async fn asked(server: &Server, port: u16, probe: preflight_checks::Probe) -> Fi
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     let peer = Peer { host: "localhost".to_owned(), address };
     let trust = Trust::only([server.ca.clone()]);
-    let finding = examine(&probe, peer, Deadline::after(probe.service().budget), &trust).await;
-    println!(
-        "{port} {:?}\n  {} | {:?} | {} ms\n  {:?}\n",
-        finding.verdict.as_ref().map_err(ToString::to_string),
-        finding.seen.headline,
-        finding.seen.concerns,
-        finding.took.as_millis(),
-        finding.seen.evidence,
-    );
-    finding
+    examine(&probe, peer, Deadline::after(probe.service().budget), &trust).await
 }
 
 async fn page(server: &Server, listener: usize, scheme: &str, path: &str) -> Finding {
@@ -282,7 +273,7 @@ async fn an_agent_behind_a_self_signed_certificate_is_read_right() {
     };
     let alive = ask(AGENT, None).await;
     assert_eq!(alive.verdict, Ok(()));
-    let concerns: Vec<_> = alive.seen.concerns.iter().map(|concern| concern.code()).collect();
+    let concerns: Vec<_> = alive.seen.concerns.iter().map(Concern::code).collect();
     assert_eq!(concerns, ["certificate-unverified", "nsclient-not-read"]);
     let old = ask(OLD_AGENT, None).await;
     assert_eq!(old.seen.headline, "alive, TLS 1.2");
