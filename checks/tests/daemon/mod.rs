@@ -115,8 +115,9 @@ impl Home {
         drop(command);
         let (lines, stopped_by) = (follow(output), Signal::SIGTERM);
         let said = Vec::new();
-        let server = Server { child, lines, said, stopped_by, ended: false, home: self };
-        server.wait_until(ready);
+        let mut server = Server { child, lines, said, stopped_by, ended: false, home: self };
+        server.wait_for(ready);
+        server.said.clear();
         server
     }
 }
@@ -156,21 +157,23 @@ impl Server {
         examine(&probe, peer, deadline, trust).await
     }
 
-    fn wait_until(&self, ready: &str) {
+    /// Returns once it has said a line with these `words`.
+    pub(crate) fn wait_for(&mut self, words: &str) {
         let deadline = Instant::now() + READY_WITHIN;
-        let mut said = Vec::new();
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
             let why = match self.lines.recv_timeout(left) {
-                Ok(line) if line.contains(ready) => return,
                 Ok(line) => {
-                    said.push(line);
+                    self.said.push(line);
+                    if self.said.last().is_some_and(|line| line.contains(words)) {
+                        return;
+                    }
                     continue;
                 }
-                Err(RecvTimeoutError::Timeout) => "it is not ready",
-                Err(RecvTimeoutError::Disconnected) => "it ended",
+                Err(RecvTimeoutError::Timeout) => "goes on without",
+                Err(RecvTimeoutError::Disconnected) => "ended without",
             };
-            panic!("{why}, having said:\n{}", said.join("\n"));
+            panic!("the server {why} \"{words}\":\n{}", self.said.join("\n"));
         }
     }
 
