@@ -8,7 +8,7 @@
 
 use std::fs;
 use std::io::{self, BufRead, BufReader, Read};
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
@@ -144,6 +144,16 @@ pub(crate) struct Server {
 }
 
 impl Server {
+    /// Returns once it listens on a TCP port, for servers that say so a moment too early.
+    pub(crate) fn listening_on(self, port: u16) -> Self {
+        let deadline = Instant::now() + READY_WITHIN;
+        while TcpStream::connect(self.home.at(port)).is_err() {
+            assert!(Instant::now() < deadline, "the server does not listen on port {port}");
+            thread::yield_now();
+        }
+        self
+    }
+
     /// Ends with `signal` instead of SIGTERM.
     pub(crate) fn stopped_by(mut self, signal: Signal) -> Self {
         self.stopped_by = signal;
@@ -305,7 +315,7 @@ pub(crate) fn write_pair(home: &Home, name: &str, signed: &rcgen::Certificate, k
 /// What the servers are called; no resolver is asked for it.
 pub(crate) const NAME: &str = "server.example.test";
 /// Of what a network far away is given: some servers' answer is silence.
-const PATIENCE: f64 = 0.5;
+const PATIENCE: f64 = 0.3;
 /// Two busy cores and a cold disk; a healthy server needs a tenth of it.
 const READY_WITHIN: Duration = Duration::from_secs(30);
 /// Then it is killed.
