@@ -142,6 +142,19 @@ pub enum Cause {
         /// How long.
         waited: Millis,
     },
+    /// Connected, but what the peer sends arrives with a hole that is never filled.
+    ///
+    /// Full-size packets are too large for a link on the way, and the ICMP
+    /// message that would say so does not reach the peer.
+    #[error("connected, but full-size packets from the peer do not arrive ({waited})")]
+    MtuBlackHole {
+        /// Who was asked.
+        to: SocketAddr,
+        /// Smaller segments that did arrive, behind the hole.
+        segments: u32,
+        /// How long.
+        waited: Millis,
+    },
 
     // ---- port ----
     /// The target itself says that nothing listens there.
@@ -993,6 +1006,7 @@ impl Cause {
             | Self::PathRejected { by, .. } => Owner::Network { device: Some(*by) },
             Self::Unreachable { .. }
             | Self::NoAnswer { .. }
+            | Self::MtuBlackHole { .. }
             | Self::SmtpInspected { .. }
             | Self::CaptivePortal { .. }
             | Self::ProxyDenied { .. }
@@ -1021,6 +1035,7 @@ impl Cause {
             | Self::TargetRejected { .. }
             | Self::Unreachable { .. }
             | Self::NoAnswer { .. }
+            | Self::MtuBlackHole { .. }
             | Self::SnmpSilent { .. } => Layer::Path,
             Self::PortClosed { .. }
             | Self::NothingListens { .. }
