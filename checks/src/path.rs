@@ -143,12 +143,37 @@ pub async fn examine_path(
     Trace { took: started.elapsed(), ..trace }
 }
 
-/// The cause that `trace` makes of a [`Cause::NoAnswer`]; any other stays what it is.
+/// The cause that `trace` makes of a silence; any other cause stays what it is.
+///
+/// An agent that was not asked with credentials may rightly stay silent: there
+/// only a device that lets others through makes it a failure.
 #[must_use]
-pub fn judge(trace: &Trace, no_answer: &Cause) -> Cause {
-    let &Cause::NoAnswer { to, waited, .. } = no_answer else {
-        return no_answer.clone();
-    };
+pub fn judge(trace: &Trace, silence: &Cause) -> Cause {
+    match silence {
+        &Cause::NoAnswer { to, waited, .. } => located(trace, to, waited, silence),
+        &Cause::SnmpSilent { to, waited } => match located(trace, to, waited, silence) {
+            told @ (Cause::FilteredBetween { .. }
+            | Cause::PortClosed { .. }
+            | Cause::PathRejected { .. }
+            | Cause::TargetRejected { .. }) => told,
+            _ => silence.clone(),
+        },
+        Cause::DnsTcpOnly { udp } => Cause::DnsTcpOnly { udp: Box::new(judge(trace, udp)) },
+        other => other.clone(),
+    }
+}
+
+/// Is this a silence that a look at the path may locate?
+#[must_use]
+pub fn is_silence(cause: &Cause) -> bool {
+    match cause {
+        Cause::NoAnswer { .. } | Cause::SnmpSilent { .. } => true,
+        Cause::DnsTcpOnly { udp } => is_silence(udp),
+        _ => false,
+    }
+}
+
+fn located(trace: &Trace, to: SocketAddr, waited: Millis, silence: &Cause) -> Cause {
     match trace.refused {
         Some(Refused::Reset) => return Cause::PortClosed { to },
         Some(Refused::Icmp { by, icmp }) => {
@@ -163,7 +188,7 @@ pub fn judge(trace: &Trace, no_answer: &Cause) -> Cause {
     match (trace.host, trace.last) {
         (HostSign::Alive { how }, last) => port_silent(trace, to, last, how, waited),
         (HostSign::Silent, Some((hop, by))) => Cause::HostSilentAfter { to, by, hop, waited },
-        (HostSign::Silent, None) => no_answer.clone(),
+        (HostSign::Silent, None) => silence.clone(),
     }
 }
 
