@@ -204,7 +204,8 @@ impl Lab {
 
     /// Starts `command`, whose output goes to `NAME.log`, and returns when it is bound to `ports`.
     pub(crate) fn start(&self, node: Node, name: &str, command: &mut Command, ports: &[Port]) {
-        let log = File::create(self.path(&format!("{name}.log"))).unwrap();
+        let log = self.path(&format!("{name}.log"));
+        let log = File::options().create(true).append(true).open(log).unwrap();
         let mut child = command.stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap();
         let mut ended = None;
         self.eventually(name, || {

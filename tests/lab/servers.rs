@@ -79,12 +79,14 @@ pub(crate) fn postfix(lab: &Lab, tls: &Certificate) {
              local_recipient_maps =
              queue_directory = {}
              data_directory = {}
-             maillog_file = /dev/stdout
+             maillog_file = {}
+             maillog_file_prefixes = /
              smtpd_tls_security_level = may
              smtpd_tls_cert_file = {}
              smtpd_tls_key_file = {}\n",
             queue.display(),
             data.display(),
+            lab.path("postfix.log").display(),
             tls.chain.display(),
             tls.key.display(),
         )
