@@ -6,7 +6,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use preflight_checks::{Service, Transport, Trust, snmp};
+use preflight_checks::{Service, Transport, Trust, nsclient, snmp};
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use rustls::ServerConfig;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -134,6 +134,7 @@ impl Site {
             version: snmp::CommunityVersion::V2c,
             community: SecretString::from(community),
         };
+        site.nsclient.password = Some(SecretString::from(nsclient::RESPONDER_PASSWORD));
         for (id, port, _) in &self.own {
             site.ports.insert(id.clone(), Sourced { value: *port, origin: ORIGIN });
         }

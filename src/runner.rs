@@ -64,7 +64,7 @@ pub(crate) async fn run(
     trust: &Trust,
     scale: f64,
     stop: impl Future<Output = ()>,
-    mut on: impl FnMut(Event),
+    mut notify: impl FnMut(Event),
 ) -> Vec<Option<Found>> {
     let shared = Arc::new(Shared {
         trust: trust.clone(),
@@ -72,15 +72,15 @@ pub(crate) async fn run(
         width: Semaphore::new(WIDTH),
         udp: Mutex::default(),
     });
-    let (started, mut starts) = tokio::sync::mpsc::unbounded_channel();
+    let (begun, mut events) = tokio::sync::mpsc::unbounded_channel();
     let mut steps = JoinSet::new();
     for (index, step) in plan.steps.iter().enumerate() {
         if let Action::Ask(question) = &step.action {
-            let (question, shared, started) =
-                (question.clone(), Arc::clone(&shared), started.clone());
+            let (question, shared) = (question.clone(), Arc::clone(&shared));
+            let begun = begun.clone();
             steps.spawn(async move {
                 let _slot = shared.width.acquire().await;
-                let _nobody_listens = started.send(index);
+                let _nobody_listens = begun.send(Event::Started(index));
                 (index, guarded(&question, &shared).await)
             });
         }
@@ -89,13 +89,13 @@ pub(crate) async fn run(
     let mut stop = std::pin::pin!(stop);
     loop {
         tokio::select! {
-            Some(index) = starts.recv() => on(Event::Started(index)),
+            Some(event) = events.recv() => notify(event),
             done = steps.join_next() => match done {
-                Some(Ok((index, step))) => {
+                Some(Ok((index, result))) => {
                     if let Some(slot) = found.get_mut(index) {
-                        *slot = Some(step);
+                        *slot = Some(result);
                     }
-                    on(Event::Finished(index));
+                    notify(Event::Finished(index));
                 }
                 Some(Err(_cancelled)) => {}
                 None => break,
@@ -172,6 +172,6 @@ async fn attempt(
     };
     let peer = Peer { host: question.host.clone(), address: SocketAddr::new(address, asked.port) };
     let deadline = Deadline::scaled(asked.probe.service().budget, shared.scale);
-    let finding = examine(&asked.probe, peer, deadline, &shared.trust).await;
+    let finding = Box::pin(examine(&asked.probe, peer, deadline, &shared.trust)).await;
     Attempt { way, finding }
 }

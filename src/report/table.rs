@@ -177,7 +177,7 @@ fn result_text(step: &StepReport, canvas: Canvas) -> String {
         text.push_str(" [optional]");
     }
     if let Some(gateway) = &step.through_vpn {
-        text.push_str(&format!(" [through the VPN {gateway}]"));
+        text.extend([" [through the VPN ", gateway, "]"]);
     }
     if canvas.verbose {
         text.push_str(&details(step));
