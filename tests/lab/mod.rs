@@ -188,10 +188,11 @@ impl Lab {
         self.folder.path().join(name)
     }
 
-    /// Writes a file into the lab's folder.
+    /// Writes a file into the lab's folder; the indentation of its lines is the source's, not its own.
     pub(crate) fn write(&self, name: &str, text: &str) -> PathBuf {
         let path = self.path(name);
-        fs::write(&path, text).unwrap();
+        let lines: String = text.lines().flat_map(|line| [line.trim_start(), "\n"]).collect();
+        fs::write(&path, lines).unwrap();
         path
     }
 
