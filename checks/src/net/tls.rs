@@ -126,7 +126,7 @@ pub(crate) enum Verify {
 /// The causes of layer TLS, [`Cause::WrongService`] when plain text answers,
 /// [`Cause::MtuBlackHole`], [`Cause::Silent`] and its siblings.
 pub(crate) async fn secure(
-    mut stream: Stream,
+    stream: Stream,
     ask: &mut Ask,
     verify: Verify,
     alpn: &[&[u8]],
