@@ -196,7 +196,7 @@ pub(crate) struct Summary {
     pub(crate) required: usize,
     /// Required steps that failed.
     pub(crate) failed: usize,
-    /// Required steps whose path is open, and where nothing listens yet.
+    /// Steps whose path is open, and where nothing listens yet.
     pub(crate) open: usize,
     /// Each root cause among the required steps, with the flows it fails.
     pub(crate) reasons: Vec<String>,
@@ -283,7 +283,7 @@ impl Summary {
             .map(|step| reason(step, &failed().collect::<Vec<_>>()))
             .collect();
         let failed = failed().count();
-        let open = required().filter(|step| step.is_only_open()).count();
+        let open = steps.iter().filter(|step| step.is_only_open()).count();
         Self { exit_code, counts, required: asked, failed, open, reasons }
     }
 
@@ -319,7 +319,7 @@ fn short(sentence: &str) -> String {
 
 impl StepReport {
     /// Does it pass only because nothing is installed yet?
-    fn is_only_open(&self) -> bool {
+    pub(crate) fn is_only_open(&self) -> bool {
         const OPEN: [&str; 2] = ["path-open", "nothing-listens-yet"];
         self.concerns.iter().any(|concern| OPEN.contains(&concern.code.as_str()))
     }

@@ -279,18 +279,20 @@ fn summary(report: &Report) -> String {
 fn verdict(report: &Report) -> String {
     let summary = &report.summary;
     let (of, reasons) = (summary.required, summary.reasons.join(", "));
-    let works = of - summary.failed - summary.open - required(report, Outcome::Unknown);
+    let works = required(report, |step| {
+        matches!(step.outcome, Outcome::Pass | Outcome::Warn) && !step.is_only_open()
+    });
     match summary.failed {
         0 if of == 0 => "no required flow was checked".to_owned(),
         0 if works == of => format!("all {of} required flows work"),
-        0 => format!("{works} of {of} required flows work, none fails"),
+        0 => format!("no required flow fails, {works} of {of} work"),
         1 => format!("1 of {of} required flows fails: {reasons}"),
         failed => format!("{failed} of {of} required flows fail: {reasons}"),
     }
 }
 
-fn required(report: &Report, outcome: Outcome) -> usize {
-    report.steps.iter().filter(|step| step.required && step.outcome == outcome).count()
+fn required(report: &Report, is: impl Fn(&StepReport) -> bool) -> usize {
+    report.steps.iter().filter(|step| step.required && is(step)).count()
 }
 
 fn symbol(outcome: Outcome) -> &'static str {
@@ -323,6 +325,7 @@ fn pad(text: &str, width: usize) -> String {
 fn wrap(text: &str, width: usize) -> Vec<String> {
     let options = textwrap::Options::new(width)
         .word_separator(textwrap::WordSeparator::AsciiSpace)
-        .word_splitter(textwrap::WordSplitter::NoHyphenation);
+        .word_splitter(textwrap::WordSplitter::NoHyphenation)
+        .wrap_algorithm(textwrap::WrapAlgorithm::FirstFit);
     textwrap::wrap(text, options).into_iter().map(std::borrow::Cow::into_owned).collect()
 }
