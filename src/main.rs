@@ -1,9 +1,9 @@
 //! `preflight`: which network flows does this machine need, which work, and why not?
 
 mod catalogue;
-mod causes;
 mod cli;
 mod demo;
+mod explain;
 mod panics;
 mod plan;
 mod progress;
@@ -29,7 +29,8 @@ fn main() -> ExitCode {
         Ok(Request::Run(job)) => run(&job),
         Ok(Request::Plan(job)) => show_plan(&job),
         Ok(Request::Demo { breaks, output }) => show_demo(&breaks, &output),
-        Ok(Request::Explain(code)) => explain(&code),
+        Ok(Request::Explain(code)) => explain_code(&code),
+        Ok(Request::ExplainStep { report, step }) => explain_step(&report, &step),
         Err(refused) => refuse(&refused),
     }
 }
@@ -99,8 +100,23 @@ fn show_demo(breaks: &[(String, String)], output: &Output) -> ExitCode {
     })
 }
 
-fn explain(code: &str) -> ExitCode {
-    match causes::section(code) {
+fn explain_step(report: &str, name: &str) -> ExitCode {
+    let report = match explain::read(report) {
+        Ok(report) => report,
+        Err(reason) => return complain("explain", &reason),
+    };
+    match explain::step(&report, name) {
+        Ok(step) => {
+            let mut out = BufWriter::new(io::stdout().lock());
+            let written = explain::write(&report, step, &mut out).and_then(|()| out.flush());
+            ended_well(written, "stdout")
+        }
+        Err(reason) => complain("explain", &reason),
+    }
+}
+
+fn explain_code(code: &str) -> ExitCode {
+    match explain::section(code) {
         Some(section) => {
             let mut out = io::stdout().lock();
             ended_well(writeln!(out, "{section}"), "stdout")
