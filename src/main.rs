@@ -48,8 +48,9 @@ async fn check(plan: &plan::Plan, job: &Job) -> Report {
     let clock = Instant::now();
     let progress = progress::Progress::new(plan);
     let mut interrupted = false;
+    let signalled = interrupt();
     let stop = async {
-        interrupt().await;
+        signalled.await;
         interrupted = true;
     };
     let found =
@@ -197,20 +198,25 @@ fn terminal_width() -> usize {
     terminal_size::terminal_size().map_or(NO_TERMINAL, |(columns, _)| usize::from(columns.0))
 }
 
-/// Ready at the first SIGINT or SIGTERM.
-async fn interrupt() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let terminated = async {
-        match signal(SignalKind::terminate()) {
+/// Ready at the first SIGINT or SIGTERM from now on: the handlers are there
+/// before anything is asked, so that no signal ends the run without a report.
+fn interrupt() -> impl Future<Output = ()> {
+    use tokio::signal::unix::{Signal, SignalKind, signal};
+    async fn next(signal: io::Result<Signal>) {
+        match signal {
             Ok(mut signal) => {
                 signal.recv().await;
             }
             Err(_) => std::future::pending().await,
         }
-    };
-    tokio::select! {
-        Ok(()) = tokio::signal::ctrl_c() => {}
-        () = terminated => {}
+    }
+    let (interrupted, terminated) =
+        (signal(SignalKind::interrupt()), signal(SignalKind::terminate()));
+    async {
+        tokio::select! {
+            () = next(interrupted) => {}
+            () = next(terminated) => {}
+        }
     }
 }
 
