@@ -92,13 +92,19 @@ fn show_demo(breaks: &[(String, String)], output: &Output) -> ExitCode {
                 let _closed_pipe = writeln!(io::stdout());
             }
             let report = check(&demo::plan(job), job).await;
-            let delivered = deliver(&report, &job.output);
-            if delivered != ExitCode::SUCCESS {
-                code = delivered;
+            code = graver(code, deliver(&report, &job.output));
+            if report.interrupted {
+                break;
             }
         }
         code
     })
+}
+
+/// Of two runs' exit codes the graver: interrupted, not written, failed, not to be told.
+fn graver(one: ExitCode, other: ExitCode) -> ExitCode {
+    let codes = [130, USAGE, 1, 3].map(ExitCode::from);
+    codes.into_iter().find(|code| [one, other].contains(code)).unwrap_or(ExitCode::SUCCESS)
 }
 
 fn explain(code: &str) -> ExitCode {
