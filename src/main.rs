@@ -79,7 +79,7 @@ fn show_plan(job: &Job) -> ExitCode {
 fn show_demo(breaks: &[(String, String)], output: &Output) -> ExitCode {
     let breaks = match demo::breakages(breaks) {
         Ok(breaks) => breaks,
-        Err(reason) => return complain("--break", &reason),
+        Err(reason) => return complain("--break", &preflight_checks::printable(&reason)),
     };
     with_runtime(async {
         let site = match demo::Site::start(&breaks).await {
@@ -114,6 +114,7 @@ fn explain(code: &str) -> ExitCode {
             ended_well(writeln!(out, "{section}"), "stdout")
         }
         None => {
+            let code = preflight_checks::printable(code);
             complain("explain", &format!("no cause is called `{code}`; docs/causes.md lists them"))
         }
     }
@@ -157,18 +158,26 @@ fn write_all(
 
 /// Whole or not at all: written beside the target, then renamed over it.
 fn to_file(file: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
+    if std::fs::metadata(file).is_ok_and(|there| !there.is_file()) {
+        // A pipe or a device is written to, never replaced: /dev/stdout, /dev/null.
+        return File::options().write(true).open(file).and_then(|there| write_to(there, write));
+    }
+    // Through a symbolic link the file behind it is the target.
+    let file = &std::fs::canonicalize(file).unwrap_or_else(|_| file.to_owned());
     let mut name = file.file_name().unwrap_or_default().to_owned();
     name.push(format!(".{}.part", std::process::id()));
     let part = file.with_file_name(name);
-    let written = File::create(&part).and_then(|created| {
-        // Files get no colours.
-        let mut out = BufWriter::new(anstream::StripStream::new(created));
-        write(&mut out)?;
-        out.flush()
-    });
+    let written = File::create(&part).and_then(|created| write_to(created, write));
     written.and_then(|()| std::fs::rename(&part, file)).inspect_err(|_| {
         let _best_effort = std::fs::remove_file(&part);
     })
+}
+
+fn write_to(file: File, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
+    // Files get no colours.
+    let mut out = BufWriter::new(anstream::StripStream::new(file));
+    write(&mut out)?;
+    out.flush()
 }
 
 /// A reader who has seen enough (`| head`) is no error.
