@@ -188,6 +188,12 @@ async fn converse(connection: TcpStream, far: Far) -> io::Result<()> {
 }
 
 impl Manner {
+    /// The names of those that break something.
+    pub(crate) fn kinds() -> Vec<&'static str> {
+        let all = <Self as strum::VariantNames>::VARIANTS.iter().copied();
+        all.filter(|name| name.parse::<Self>().is_ok()).collect()
+    }
+
     /// Can this service be broken in this way?
     pub(crate) fn fits(self, service: &Service) -> bool {
         match self {

@@ -124,7 +124,8 @@ impl Place {
     }
 
     fn from_url(text: &str) -> Result<Self, String> {
-        let url = Url::parse(text).map_err(|error| format!("`{text}` is no URL: {error}"))?;
+        // Not repeated: a mistyped one may still hold a password.
+        let url = Url::parse(text).map_err(|error| format!("this is no URL: {error}"))?;
         if !url.username().is_empty() || url.password().is_some() {
             return Err("a URL here carries no user or password".to_owned());
         }
@@ -297,6 +298,7 @@ mod tests {
             ("[host]:1", "`host` is no IPv6 address"),
             ("a\u{1b}b", "`\\u{1b}` has no place in a host name"),
             ("https://u:p@host/", "a URL here carries no user or password"),
+            ("https://u:p@host:99999/", "this is no URL: invalid port number"),
         ] {
             assert_eq!(text.parse::<Place>().unwrap_err(), reason, "{text}");
         }
