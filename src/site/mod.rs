@@ -152,6 +152,9 @@ impl FromStr for Place {
         if text.contains("://") {
             return Self::from_url(text);
         }
+        if text.contains('@') {
+            return Err("a target carries no user or password".to_owned());
+        }
         let bare = |host: &str, port| {
             check_host(host)?;
             Ok(Self { host: host.to_owned(), port, url: None })
@@ -297,6 +300,7 @@ mod tests {
             ("[::1", "`[::1` has no closing bracket"),
             ("[host]:1", "`host` is no IPv6 address"),
             ("a\u{1b}b", "`\\u{1b}` has no place in a host name"),
+            ("u:p@host", "a target carries no user or password"),
             ("https://u:p@host/", "a URL here carries no user or password"),
             ("https://u:p@host:99999/", "this is no URL: invalid port number"),
         ] {
