@@ -225,6 +225,9 @@ struct TuningArgs {
     /// Warnings fail the run too
     #[arg(long)]
     strict: bool,
+    /// After a silence, do not look where on the way it begins (30 packets at most)
+    #[arg(long)]
+    no_trace: bool,
     /// Send one real test mail to this address through each mail relay
     #[arg(long, value_name = "ADDRESS")]
     smtp_test_mail: Option<String>,
@@ -300,7 +303,7 @@ pub(crate) enum Refused {
     Usage(#[from] clap::Error),
     /// A file with a place.
     #[error(transparent)]
-    File(#[from] Broken),
+    File(#[from] Box<Broken>),
     /// A flag's value.
     #[error("{flag}: {reason}")]
     Value {
@@ -324,8 +327,8 @@ fn bad(flag: impl Into<String>, reason: impl Into<String>) -> Refused {
 pub(crate) fn request() -> Result<Request, Refused> {
     let cli = Cli::try_parse()?;
     match cli.command {
-        None => Ok(Request::Run(Box::new(job(cli.run)?))),
-        Some(Command::Plan(run)) => Ok(Request::Plan(Box::new(job(*run)?))),
+        None => Ok(Request::Run(Box::new(job(&cli.run)?))),
+        Some(Command::Plan(run)) => Ok(Request::Plan(Box::new(job(&run)?))),
         Some(Command::Explain { code }) => Ok(Request::Explain(code)),
         Some(Command::Demo(demo)) => {
             let breaks =
@@ -335,8 +338,8 @@ pub(crate) fn request() -> Result<Request, Refused> {
     }
 }
 
-fn job(args: RunArgs) -> Result<Job, Refused> {
-    let catalogue = catalogue(&args)?;
+fn job(args: &RunArgs) -> Result<Job, Refused> {
+    let catalogue = catalogue(args)?;
     let role = role(args.role.as_deref().unwrap_or_default(), &catalogue)?;
     let mut site = Site::of(role, trust(&args.tuning.ca)?);
     site.targets = targets(&args.targets, &catalogue)?;
@@ -349,7 +352,7 @@ fn job(args: RunArgs) -> Result<Job, Refused> {
     site.nsclient = nsclient_login(&args.credentials)?;
     site.test_mail = test_mail(&args.tuning)?;
     site.hosts_names = local::hosts_names();
-    let settings = settings(&args, &catalogue, &site)?;
+    let settings = settings(args, &catalogue, &site)?;
     Ok(Job { catalogue, site, settings, output: output(&args.output)? })
 }
 
@@ -519,6 +522,7 @@ fn settings(args: &RunArgs, catalogue: &Catalogue, site: &Site) -> Result<Settin
         groups: args.group.clone(),
         scale: factor(&tuning.timeout)?,
         strict: tuning.strict,
+        trace: !tuning.no_trace,
     })
 }
 

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use preflight_checks::{Service, Transport, Trust, snmp};
+use preflight_checks::{Service, Transport, Trust, nsclient, snmp};
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use rustls::ServerConfig;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -133,6 +133,7 @@ impl Site {
             version: snmp::CommunityVersion::V2c,
             community: SecretString::from(community),
         };
+        site.nsclient.password = Some(SecretString::from(nsclient::RESPONDER_PASSWORD));
         for (id, port, _) in &self.own {
             site.ports.insert(id.clone(), Sourced { value: *port, origin: ORIGIN });
         }
@@ -189,6 +190,7 @@ fn settings() -> Settings {
         groups: Vec::new(),
         scale: 1.0,
         strict: false,
+        trace: true,
     }
 }
 

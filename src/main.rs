@@ -53,9 +53,8 @@ async fn check(plan: &plan::Plan, job: &Job) -> Report {
         signalled.await;
         interrupted = true;
     };
-    let found =
-        runner::run(plan, &job.site.trust, job.settings.scale, stop, |event| progress.on(event))
-            .await;
+    let manner = runner::Manner { scale: job.settings.scale, trace: job.settings.trace };
+    let found = runner::run(plan, &job.site.trust, manner, stop, |event| progress.on(event)).await;
     progress.finish();
     let context = Context {
         host: site::local::host(),
@@ -137,16 +136,12 @@ fn write_all(
 ) -> Result<(), ExitCode> {
     let mut result = Ok(());
     for (format, file) in &output.formats {
-        let written = match file {
-            Some(file) => {
-                let canvas = Canvas { width: 120, verbose: output.verbose };
-                to_file(file, |out| write(*format, canvas, out))
-            }
-            None => {
-                let canvas = Canvas { width: terminal_width(), verbose: output.verbose };
-                let mut out = BufWriter::new(anstream::AutoStream::auto(io::stdout().lock()));
-                write(*format, canvas, &mut out).and_then(|()| out.flush())
-            }
+        let canvas = |width| Canvas { width, verbose: output.verbose };
+        let written = if let Some(file) = file {
+            to_file(file, |out| write(*format, canvas(FILE_WIDTH), out))
+        } else {
+            let mut out = BufWriter::new(anstream::AutoStream::auto(io::stdout().lock()));
+            write(*format, canvas(terminal_width()), &mut out).and_then(|()| out.flush())
         };
         let name = file.as_ref().map_or("stdout".to_owned(), |file| file.display().to_string());
         if ended_well(written, &name) != ExitCode::SUCCESS {
@@ -207,6 +202,9 @@ fn complain(what: &str, reason: &str) -> ExitCode {
 
 /// Wrong usage, an unreadable file: nothing was probed.
 const USAGE: u8 = 2;
+
+/// Columns of a table in a file.
+const FILE_WIDTH: usize = 120;
 
 fn terminal_width() -> usize {
     const NO_TERMINAL: usize = 80;

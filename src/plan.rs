@@ -29,6 +29,8 @@ pub(crate) struct Settings {
     pub(crate) scale: f64,
     /// Warnings fail the run too.
     pub(crate) strict: bool,
+    /// After a silence, look where on the way it begins.
+    pub(crate) trace: bool,
 }
 
 /// Before installation a closed port is no failure: nothing listens yet.
@@ -100,7 +102,7 @@ pub(crate) enum Direction {
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Action {
     /// Ask.
-    Ask(Question),
+    Ask(Box<Question>),
     /// Leave it, and say why.
     Skip(SkipReason),
 }
@@ -173,8 +175,8 @@ pub(crate) fn plan(catalogue: &Catalogue, site: &Site, settings: &Settings) -> P
     steps.extend(site.custom.iter().map(|custom| planner.custom(custom)));
     steps.retain(|step| settings.wants(&step.flow));
     for step in &mut steps {
-        if let Some(why) = settings.skips(&step.flow) {
-            step.action = Action::Skip(SkipReason::Asked { why });
+        if let Some(reason) = settings.skips(&step.flow) {
+            step.action = Action::Skip(reason);
         }
     }
     Plan { role: site.role, profile: catalogue.profile.clone(), phase: settings.phase, steps }
@@ -195,9 +197,9 @@ impl Settings {
         self.only.is_empty() || self.only.iter().any(|glob| matches(glob, id))
     }
 
-    fn skips(&self, id: &str) -> Option<Option<String>> {
+    fn skips(&self, id: &str) -> Option<SkipReason> {
         let mut found = self.skip.iter().filter(|(glob, _)| matches(glob, id));
-        found.next().map(|(_, why)| why.clone())
+        found.next().map(|(_, why)| SkipReason::Asked { why: why.clone() })
     }
 }
 
@@ -265,7 +267,7 @@ impl Planner<'_> {
         }
         let step = |target| {
             let question = self.question(flow, target);
-            self.step(flow, Some(&question.target.clone()), Action::Ask(question))
+            self.step(flow, Some(&question.target.clone()), Action::Ask(Box::new(question)))
         };
         targets.iter().map(step).collect()
     }
@@ -303,7 +305,7 @@ impl Planner<'_> {
             ways,
             also_try: None,
         };
-        let mut step = self.step(flow, None, Action::Ask(question));
+        let mut step = self.step(flow, None, Action::Ask(Box::new(question)));
         step.direction = Direction::Inbound;
         // Our listener is one end only: the sender's own run decides the flow.
         step.required = step.required && flow.from.0 == "device";
@@ -330,7 +332,7 @@ impl Planner<'_> {
     fn question(&self, flow: &Flow, target: &Target) -> Question {
         let place = &target.place;
         let ways: Vec<Asked> =
-            self.ways(flow, place).iter().map(|way| self.asked(flow, way, target)).collect();
+            ways(flow, place).iter().map(|way| self.asked(flow, way, target)).collect();
         let only_profile = ways.iter().all(|asked| asked.port_origin == Origin::Profile);
         let also_try = flow.also_try.filter(|_| only_profile).and_then(|port| {
             let mut asked = ways.first()?.clone();
@@ -344,24 +346,8 @@ impl Planner<'_> {
                 proxy.value.url.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned()
             },
         );
-        let shown = place.url.as_ref().map_or_else(|| place.host.clone(), |url| shown_url(url));
+        let shown = place.url.as_ref().map_or_else(|| place.host.clone(), shown_url);
         Question { host, target: shown, origin: target.origin.clone(), ways, also_try }
-    }
-
-    /// A URL pins the way; a port given picks the ways it may mean.
-    fn ways(&self, flow: &Flow, place: &Place) -> Vec<Way> {
-        let pinned = place.url.as_ref().and_then(|url| service(url.scheme()));
-        if let Some(service) = pinned {
-            return vec![Way { service, port: service.port }];
-        }
-        match place.port {
-            Some(port) => {
-                let known: Vec<Way> =
-                    flow.ways.iter().filter(|way| way.port == port).copied().collect();
-                if known.is_empty() { flow.ways.clone() } else { known }
-            }
-            None => flow.ways.clone(),
-        }
     }
 
     fn asked(&self, flow: &Flow, way: &Way, target: &Target) -> Asked {
@@ -450,14 +436,30 @@ impl Planner<'_> {
             why: "Asked for with --check.".to_owned(),
             look_at: String::new(),
             through_vpn: None,
-            action: Action::Ask(Question {
+            action: Action::Ask(Box::new(Question {
                 host: custom.place.host.clone(),
                 target: shown,
                 origin: target.origin,
                 ways: asked.into_iter().collect(),
                 also_try: None,
-            }),
+            })),
         }
+    }
+}
+
+/// A URL pins the way; a port given picks the ways it may mean.
+fn ways(flow: &Flow, place: &Place) -> Vec<Way> {
+    let pinned = place.url.as_ref().and_then(|url| service(url.scheme()));
+    if let Some(service) = pinned {
+        return vec![Way { service, port: service.port }];
+    }
+    match place.port {
+        Some(port) => {
+            let known: Vec<Way> =
+                flow.ways.iter().filter(|way| way.port == port).copied().collect();
+            if known.is_empty() { flow.ways.clone() } else { known }
+        }
+        None => flow.ways.clone(),
     }
 }
 
@@ -498,6 +500,7 @@ mod tests {
             groups: Vec::new(),
             scale: 1.0,
             strict: false,
+            trace: true,
         }
     }
 

@@ -87,26 +87,49 @@ impl Passage<'_> {
 }
 
 fn what(cause: &Cause, passage: &Passage<'_>) -> String {
-    match cause {
+    here(cause, passage)
+        .or_else(|| on_the_way(cause, passage))
+        .or_else(|| at_the_port(cause, passage))
+        .or_else(|| in_tls(cause, passage))
+        .or_else(|| in_basic_services(cause, passage))
+        .or_else(|| in_web_and_mail(cause, passage))
+        .or_else(|| in_the_platform(cause, passage))
+        .or_else(|| in_monitoring(cause, passage))
+        .unwrap_or_else(|| format!("look at the service and its log: {}", passage.look()))
+}
+
+/// Host, name and route: this machine's own.
+fn here(cause: &Cause, passage: &Passage<'_>) -> Option<String> {
+    Some(match cause {
         Cause::NameNotFound { name } | Cause::NameWithoutAddress { name } => format!(
             "check the spelling ({}), then: getent ahosts {name}; add it to DNS or /etc/hosts",
             passage.origin
         ),
-        Cause::ResolverFailed { name, .. } => format!(
-            "cat /etc/resolv.conf; then ask each name server: dig @SERVER {name}"
-        ),
+        Cause::ResolverFailed { name, .. } => {
+            format!("cat /etc/resolv.conf; then ask each name server: dig @SERVER {name}")
+        }
         Cause::NoRoute { to, .. } => format!("ip route get {to}; add the route or the gateway"),
         Cause::LocalFirewall { .. } => format!(
             "allow {} in this host's own rules: nft list ruleset; firewall-cmd --list-all",
             passage.rule()
         ),
         Cause::LocalError { .. } => "look at this host's limits: ulimit -n; ss -s".to_owned(),
+        Cause::ProbePanicked { .. } => {
+            "run again with --only for this flow, and send the JSON report".to_owned()
+        }
+        Cause::Interrupted => "run again".to_owned(),
+        _ => return None,
+    })
+}
+
+fn on_the_way(cause: &Cause, passage: &Passage<'_>) -> Option<String> {
+    Some(match cause {
         Cause::NoNeighbour { to, .. } => format!(
             "is {to} up, and its address and netmask right? ip neigh show {to}; ask its administrator"
         ),
-        Cause::HostUnreachable { to, .. } => format!(
-            "ask why {to} does not answer behind this device: is it up, is the address right?"
-        ),
+        Cause::HostUnreachable { to, .. } => {
+            format!("why does {to} not answer behind this device: is it up, is the address right?")
+        }
         Cause::NetUnreachable { to, .. } => format!("a route to {to} on this device, and back"),
         Cause::PathRejected { .. } | Cause::Unreachable { .. } => {
             format!("allow {}", passage.rule())
@@ -117,33 +140,41 @@ fn what(cause: &Cause, passage: &Passage<'_>) -> String {
             passage.port,
             passage.transport.lower()
         ),
-        Cause::NoAnswer { .. } => format!(
-            "allow {}, and its answers; if it is allowed, ask whether the host is up",
-            passage.rule()
-        ),
-        Cause::SnmpSilent { .. } => format!(
-            "allow {}; on the device: is the agent on, may {} ask it, which version and community?",
-            passage.rule(),
-            passage.from()
-        ),
+        Cause::NoAnswer { .. } => {
+            format!("allow {}, and its answers; if it is allowed, is the host up?", passage.rule())
+        }
+        _ => return None,
+    })
+}
+
+fn at_the_port(cause: &Cause, passage: &Passage<'_>) -> Option<String> {
+    Some(match cause {
         Cause::PortClosed { .. } | Cause::NothingListens { .. } => {
             format!("start the service; on that machine: {}", passage.look())
         }
-        Cause::ListensOnLoopback { .. } => format!(
-            "let it listen on the address others use, not on 127.0.0.1: {}",
-            passage.look()
-        ),
-        Cause::Silent { .. } | Cause::HungUp { .. } | Cause::Reset { .. } | Cause::Incomplete { .. } => format!(
-            "look at the service's own log while preflight runs again; {}; is a device in between that accepts for it?",
+        Cause::ListensOnLoopback { .. } => {
+            format!("let it listen on the address others use, not on 127.0.0.1: {}", passage.look())
+        }
+        Cause::Silent { .. }
+        | Cause::HungUp { .. }
+        | Cause::Reset { .. }
+        | Cause::Incomplete { .. } => format!(
+            "the service's own log while preflight runs again, and: {}; does a device in between accept for it?",
             passage.look()
         ),
         Cause::Endless { .. } | Cause::WrongService { .. } | Cause::BadReply { .. } => format!(
-            "find out what listens on {} {}: {}; check the port ({})",
+            "what listens on {} {}? {}; is the port right ({})?",
             passage.transport,
             passage.port,
             passage.look(),
             passage.origin
         ),
+        _ => return None,
+    })
+}
+
+fn in_tls(cause: &Cause, passage: &Passage<'_>) -> Option<String> {
+    Some(match cause {
         Cause::CertificateExpired { .. } | Cause::CertificateIncompleteChain { .. } => {
             format!("renew it with its whole chain, then check: {}", passage.openssl())
         }
@@ -159,57 +190,117 @@ fn what(cause: &Cause, passage: &Passage<'_>) -> String {
             presented.first().map_or("none", String::as_str),
             passage.target
         ),
+        Cause::CertificateInvalid { .. } | Cause::TlsRefused { .. } | Cause::TlsClosed { .. } => {
+            format!("a certificate and key that work there; see: {}", passage.openssl())
+        }
+        Cause::TlsVersion { .. } => format!("TLS 1.2 or 1.3 there; see: {}", passage.openssl()),
         Cause::TlsUnexpected { .. } => {
             "use the TLS port or scheme for it (ldaps://, https://)".to_owned()
         }
+        _ => return None,
+    })
+}
+
+fn in_basic_services(cause: &Cause, passage: &Passage<'_>) -> Option<String> {
+    Some(match cause {
         Cause::ClockOffset { .. } => {
             "systemctl enable --now chronyd; chronyc makestep; chronyc tracking".to_owned()
         }
         Cause::NtpUnsynchronised { .. } => {
-            "ask for a synchronised time server, or use another one; there: chronyc sources".to_owned()
+            "a time server that is synchronised, or use another one; on it: chronyc sources"
+                .to_owned()
         }
-        Cause::NtpDenied { .. } => format!("ask to be served: chrony's `allow {}`", passage.from()),
+        Cause::NtpDenied { .. } => {
+            format!("let {} ask (chrony: `allow {}`)", passage.from(), passage.from())
+        }
+        Cause::NtpRateLimited => {
+            "wait some minutes and run again; is something else asking it often?".to_owned()
+        }
         Cause::DnsRefused { .. } | Cause::DnsNotRecursive { .. } => format!(
             "allow recursion for {} on {}, or use another name server",
             passage.from(),
             passage.target
         ),
-        Cause::SmtpRefused { .. } | Cause::SmtpHelloRefused { .. } | Cause::SmtpMailRefused { .. } => format!(
+        Cause::DnsServfail { question }
+        | Cause::DnsValidation { question }
+        | Cause::DnsUnanswered { question, .. } => {
+            format!(
+                "dig @{} {question}: do its forwarders answer, is the zone healthy?",
+                passage.target
+            )
+        }
+        Cause::DnsNameNotFound { name } => {
+            format!("add {name} to the zone, or correct the name; dig @{} {name}", passage.target)
+        }
+        Cause::DnsTcpOnly { .. } => format!("allow {}; TCP works", passage.rule()),
+        Cause::LdapBindRefused { .. } => {
+            "check bind DN and password; do not try often, attempts count towards a lock-out"
+                .to_owned()
+        }
+        Cause::LdapProtectionRequired { .. } => "use ldaps:// (636), or StartTLS on 389".to_owned(),
+        _ => return None,
+    })
+}
+
+fn in_web_and_mail(cause: &Cause, passage: &Passage<'_>) -> Option<String> {
+    Some(match cause {
+        Cause::SmtpRefused { .. }
+        | Cause::SmtpHelloRefused { .. }
+        | Cause::SmtpMailRefused { .. } => format!(
             "let {} relay there (postfix: mynetworks), or use the relay meant for it",
             passage.from()
         ),
         Cause::SmtpInspected { .. } => {
-            "switch SMTP inspection (fixup) off on the firewall in between".to_owned()
-        }
-        Cause::LdapBindRefused { .. } => {
-            "check bind DN and password; do not repeat it blindly, attempts count towards a lock-out".to_owned()
-        }
-        Cause::LdapProtectionRequired { .. } => {
-            "use ldaps:// (636), or StartTLS on 389".to_owned()
+            "switch SMTP inspection off on the firewall in between (ASA: no inspect esmtp)"
+                .to_owned()
         }
         Cause::ProxyAuthentication { .. } => {
             "give --proxy-user and PREFLIGHT_PROXY_PASSWORD, and the same to dnf or apt".to_owned()
         }
         Cause::ProxyDenied { destination, .. } => format!("allow {destination} on the proxy"),
+        Cause::ProxyCannotReach { destination, .. } => {
+            format!("let the proxy itself reach {destination}")
+        }
+        Cause::CaptivePortal { .. } => {
+            format!("allow {} without the portal's login", passage.rule())
+        }
+        _ => return None,
+    })
+}
+
+fn in_the_platform(cause: &Cause, passage: &Passage<'_>) -> Option<String> {
+    Some(match cause {
         Cause::ZmtpMechanism { .. } | Cause::ZmtpOtherService { .. } => format!(
             "is this the poller's Gorgone? there: {}; grep external_com /etc/centreon-gorgone/config.d/*.yaml",
             passage.look()
         ),
         Cause::GorgoneOnOtherPort { found, asked, .. } => format!(
-            "open and use TCP {found} for this flow, and give --port {}={found}; {asked} is NRPE's port elsewhere",
+            "use TCP {found} for this flow (--port {}={found}) and in the firewall rules; {asked} is NRPE's port elsewhere",
             passage.flow
         ),
         Cause::BbdoTwo { .. } | Cause::BbdoMajor { .. } => {
-            "set BBDO 3 on every broker (Configuration > Pollers > Broker), export, restart cbd and centengine".to_owned()
+            "the same BBDO version on every broker (Configuration > Pollers > Broker configuration), export, restart cbd and centengine".to_owned()
         }
         Cause::BbdoTls { grpc: true } => {
-            "set the poller's broker output to gRPC with encryption, or the central's input to TCP".to_owned()
+            "gRPC with encryption in the poller's broker output, or a plain TCP input on the central".to_owned()
         }
+        _ => return None,
+    })
+}
+
+fn in_monitoring(cause: &Cause, passage: &Passage<'_>) -> Option<String> {
+    Some(match cause {
+        Cause::SnmpSilent { .. } => format!(
+            "allow {}; on the device: is the agent on, may {} ask it, which version and community?",
+            passage.rule(),
+            passage.from()
+        ),
         Cause::SnmpCommunity { .. } => format!(
-            "check the community, and that the agent lets {} ask with it",
+            "compare the community, and let {} ask with it (snmpd: rocommunity, com2sec)",
             passage.from()
         ),
         Cause::SnmpUnknownUser { .. }
+        | Cause::SnmpUserIgnored { .. }
         | Cause::SnmpWrongDigest { .. }
         | Cause::SnmpDecryption { .. }
         | Cause::SnmpSecurityLevel { .. } => {
@@ -218,17 +309,13 @@ fn what(cause: &Cause, passage: &Passage<'_>) -> String {
         Cause::SnmpView | Cause::SnmpAuthorization { .. } => {
             "let this community or user read 1.3.6.1.2.1 (snmpd: view and access lines)".to_owned()
         }
-        Cause::NsclientNotAllowed { .. } => format!(
+        Cause::NsclientNotAllowed { .. } | Cause::NsclientRefused { .. } => format!(
             "add {} to `allowed hosts` in nsclient.ini, then restart the service nscp",
             passage.from()
         ),
         Cause::DatabaseHostRefused { .. } => {
             format!("let {} connect (GRANT, pg_hba.conf)", passage.from())
         }
-        Cause::ProbePanicked { .. } => {
-            "run again with --only for this flow, and send the JSON report".to_owned()
-        }
-        Cause::Interrupted => "run again".to_owned(),
-        _ => format!("look at the service and its log: {}", passage.look()),
-    }
+        _ => return None,
+    })
 }

@@ -205,9 +205,10 @@ impl Catalogue {
     /// # Errors
     ///
     /// [`Broken`] with line, column and reason.
-    pub(crate) fn parse(file: &str, text: &str) -> Result<Self, Broken> {
-        let broken =
-            |message: String, at: Option<Range<usize>>| Broken::new(file, text, message, at);
+    pub(crate) fn parse(file: &str, text: &str) -> Result<Self, Box<Broken>> {
+        let broken = |message: String, at: Option<Range<usize>>| {
+            Box::new(Broken::new(file, text, message, at))
+        };
         let catalogue: Self =
             toml::from_str(text).map_err(|e| broken(e.message().to_owned(), e.span()))?;
         let mut known = std::collections::HashSet::new();
@@ -396,11 +397,11 @@ why = "Time."
         let mut page = FLOWS_INTRODUCTION.to_owned();
         for name in profile_names() {
             let catalogue = Catalogue::profile(name).unwrap();
-            page.push_str(&format!("\n## Profile `{name}`: {}\n\n", catalogue.title));
             let roles: Vec<String> = catalogue.roles.iter().map(ToString::to_string).collect();
             let internet: Vec<&str> = catalogue.internet.iter().map(url::Url::as_str).collect();
-            page.push_str(&format!("Roles: {}. ", roles.join(", ")));
-            page.push_str(&format!("\"Internet\" without `--http`: {}\n\n", internet.join(", ")));
+            page.extend([format!("\n## Profile `{name}`: {}\n\n", catalogue.title)]);
+            page.extend([format!("Roles: {}. ", roles.join(", "))]);
+            page.extend([format!("\"Internet\" without `--http`: {}\n\n", internet.join(", "))]);
             page.push_str("| flow | from → to | asked | required | why |\n");
             page.push_str("| --- | --- | --- | --- | --- |\n");
             for flow in &catalogue.flows {

@@ -277,7 +277,7 @@ impl Summary {
 
 /// A sentence without what stands in parentheses at its end.
 fn short(sentence: &str) -> &str {
-    match sentence.split_once(" (") {
+    match sentence.strip_suffix(')').and_then(|rest| rest.rsplit_once(" (")) {
         Some((head, _)) if !head.is_empty() => head,
         _ => sentence,
     }
@@ -410,7 +410,7 @@ fn cause_report(cause: &Cause, passage: &Passage<'_>) -> CauseReport {
         Owner::ThisHost => ("this-host", None),
         Owner::Network { device } => ("network", device.map(|device| device.to_string())),
         Owner::FarSide => ("far-side", None),
-        _ => ("nobody", None),
+        Owner::Nobody => ("nobody", None),
     };
     CauseReport {
         code: cause.code().to_owned(),

@@ -30,7 +30,7 @@ pub(crate) struct Site {
     pub(crate) snmp: snmp::Credentials,
     /// How to bind to the directory.
     pub(crate) ldap: Option<ldap::Bind>,
-    /// How to log in to NSClient++.
+    /// How to log in to `NSClient++`.
     pub(crate) nsclient: nsclient::Probe,
     /// The test mail, when one was asked for.
     pub(crate) test_mail: Option<smtp::TestMail>,

@@ -137,10 +137,12 @@ fn filters_name_flows_there_are() {
 #[test]
 fn numbers_have_a_unit_and_a_range() {
     for factor in ["fast", "0", "0.09", "21", "-1", "NaN", "inf"] {
-        refused_for(&["--timeout", factor], "--timeout", "no factor from 0.1 to 20");
+        let flag = format!("--timeout={factor}");
+        refused_for(&[&flag], "--timeout", "no factor from 0.1 to 20");
     }
     for time in ["5", "ms", "5h", "-1s", "fast", ""] {
-        refused_for(&["--max-offset", time], "--max-offset", "is no time; write 500ms or 2s");
+        let flag = format!("--max-offset={time}");
+        refused_for(&[&flag], "--max-offset", "is no time; write 500ms or 2s");
     }
 }
 
@@ -241,7 +243,7 @@ fn a_broken_catalogue_is_shown_with_file_line_column_and_caret() {
         let stderr = refused(&["--catalogue", path]).stderr;
         assert!(stderr.starts_with(&format!("preflight: {path}:{place}")), "{place}: {stderr}");
         assert!(stderr.contains(what), "{what}: {stderr}");
-        let shown = stderr.lines().position(|shown| shown.contains(line));
+        let shown = stderr.lines().position(|shown| shown.contains('│') && shown.contains(line));
         let caret = stderr.lines().position(|line| line.contains('▲') || line.contains('┬'));
         assert_eq!(caret, shown.map(|line| line + 1), "{stderr}");
     }

@@ -11,6 +11,7 @@ use crate::evidence::Seen;
 
 pub(crate) mod far;
 pub(crate) mod icmp;
+pub(crate) mod knock;
 pub(crate) mod relay;
 pub(crate) mod resolve;
 mod sys;

@@ -180,21 +180,27 @@ pub(crate) const SERVICE: Service = Service {
     transport: Transport::Tcp,
     tls: true,
     budget: Duration::from_secs(45),
+    question: None,
     probe: || crate::Probe::Nsclient(Probe::default()),
     respond: Respond::Stream(|stream| Box::pin(respond(stream))),
 };
 
-/// Is alive, and refuses all else as 0.5.2 does: it knows no password.
+/// Is alive, knows one password, and refuses all else as 0.5.2 does.
 async fn respond(mut stream: FarStream) -> io::Result<()> {
     let lines = exchange::read_request(&mut stream).await?;
     let asked = lines.first().map(String::as_str).unwrap_or_default();
-    let given = lines.iter().any(|line| {
-        let line = line.to_ascii_lowercase();
-        line.starts_with("password:") || line.starts_with("authorization:")
-    });
+    let field = |name: &str| {
+        lines.iter().find_map(|line| {
+            let (field, value) = line.split_once(':')?;
+            field.eq_ignore_ascii_case(name).then(|| value.trim())
+        })
+    };
+    let password = field("password");
+    let is_known = password == Some(RESPONDER_PASSWORD);
     let (status, body) = match asked {
         _ if asked.starts_with("GET /core/isalive ") => ("200", "{\"status\" : \"ok\"}"),
-        _ if given => ("403", "403 You're not allowed"),
+        _ if is_known && asked.contains(QUERY) => ("200", EXAMPLE_VERSION),
+        _ if password.or(field("authorization")).is_some() => ("403", "403 You're not allowed"),
         _ => ("403", "403 Please login first"),
     };
     let answer = format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\n\r\n{body}", body.len());
@@ -202,6 +208,9 @@ async fn respond(mut stream: FarStream) -> io::Result<()> {
     stream.close().await
 }
 
+/// The one password the responder knows; it guards nothing.
+pub const RESPONDER_PASSWORD: &str = "preflight-demo";
+const EXAMPLE_VERSION: &str = r#"{"payload":[{"command":"check_version","lines":[{"message":"0.5.2.41 2018-04-26","perf":""}],"result":"OK"}]}"#;
 const ALIVE: &str = "/core/isalive";
 /// What the plugin of Centreon asks most cheaply; it reads, and changes nothing.
 const QUERY: &str = "/query/check_version";

@@ -1,0 +1,394 @@
+//! One function a server: the real program from Debian's package, in the foreground, with its own
+//! configuration and data in the lab's folder. None reads or writes the machine's own files.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
+
+use super::{Lab, Node, Port, SERVER, SERVER_V6, find, run};
+
+/// Answers a client whose own clock it never touches, as a source of stratum 7.
+pub(crate) fn chronyd(lab: &Lab) {
+    start_chronyd(lab, "local stratum 7");
+}
+
+/// Answers, but has no time to give: leap indicator "unknown".
+pub(crate) fn unsynchronised_chronyd(lab: &Lab) {
+    start_chronyd(lab, "");
+}
+
+fn start_chronyd(lab: &Lab, source: &str) {
+    // No file is a device here or below: a daemon that runs as root replaces what it is told to write.
+    let configuration = lab.write(
+        "chrony.conf",
+        &format!(
+            "{source}
+             allow all
+             cmdport 0
+             bindcmdaddress /
+             pidfile {}",
+            lab.path("chronyd.pid").display()
+        ),
+    );
+    let mut command = lab.command(Node::Server, unconfined(lab, "chronyd"));
+    // -x: this machine's clock is not ours to set.
+    command.args(["-x", "-d", "-u", "root", "-f"]).arg(configuration);
+    lab.start(Node::Server, "chronyd", &mut command, &[Port::Udp(123)]);
+}
+
+/// Resolves all names of the lab, from a root zone of its own; `records` adds to `example.test`.
+///
+/// Callers still have to name it in the client's `resolv.conf`.
+pub(crate) fn named(lab: &Lab, records: &str) {
+    let folder = lab.folder("named");
+    let soa = "$TTL 60\n@ SOA ns.example.test. hostmaster.example.test. 1 60 60 60 60\n\
+               @ NS ns.example.test.\n";
+    lab.write("named/root", &format!("{soa}ns.example.test. A {SERVER}\n"));
+    let hosts = NAMES.map(|name| format!("{name} A {SERVER}\n{name} AAAA {SERVER_V6}\n")).concat();
+    lab.write("named/example", &format!("{soa}{hosts}{records}\n"));
+    let configuration = lab.write(
+        "named/named.conf",
+        "options {
+            recursion yes; allow-recursion { any; }; allow-query { any; };
+            listen-on { any; }; listen-on-v6 { any; };
+            dnssec-validation no; pid-file none; session-keyfile none; notify no;
+            version \"named of the lab\";
+        };
+        controls { };
+        zone \".\" { type primary; file \"root\"; };
+        zone \"example.test\" { type primary; file \"example\"; };\n",
+    );
+    let mut command = lab.command(Node::Server, unconfined(lab, "named"));
+    command.current_dir(folder).arg("-g").arg("-c").arg(configuration);
+    lab.start(Node::Server, "named", &mut command, &[Port::Udp(53), Port::Tcp(53)]);
+    // It binds before it has read its zones.
+    lab.eventually("named", || lab.log("named").contains("all zones loaded"));
+}
+
+/// Greets as `mail.example.test`, offers STARTTLS and delivers nothing.
+pub(crate) fn postfix(lab: &Lab, tls: &Certificate) {
+    let configuration = lab.folder("postfix");
+    let queue = lab.folder("postfix-queue");
+    let data = lab.folder("postfix-data");
+    run(lab.command(Node::Server, "chown").arg("postfix").arg(&data));
+    lab.write(
+        "postfix/main.cf",
+        &format!(
+            "compatibility_level = 3.6
+             myhostname = mail.example.test
+             mydestination =
+             alias_maps =
+             local_recipient_maps =
+             queue_directory = {}
+             data_directory = {}
+             maillog_file = {}
+             maillog_file_prefixes = /
+             smtpd_tls_security_level = may
+             smtpd_tls_cert_file = {}
+             smtpd_tls_key_file = {}\n",
+            queue.display(),
+            data.display(),
+            lab.path("postfix.log").display(),
+            tls.chain.display(),
+            tls.key.display(),
+        ),
+    );
+    lab.write(
+        "postfix/master.cf",
+        "smtp inet n - n - - smtpd
+         pickup unix n - n 60 1 pickup
+         cleanup unix n - n - 0 cleanup
+         qmgr unix n - n 300 1 qmgr
+         tlsmgr unix - - n 1000? 1 tlsmgr
+         rewrite unix - - n - - trivial-rewrite
+         anvil unix - - n - 1 anvil
+         proxymap unix - - n - - proxymap
+         postlog unix-dgram n - n - 1 postlogd",
+    );
+    let mut command = lab.command(Node::Server, "postfix");
+    command.arg("-c").arg(configuration).arg("start-fg");
+    lab.start(Node::Server, "postfix", &mut command, &[Port::Tcp(25)]);
+}
+
+/// The directory of `dc=example,dc=test`: 389, also with TLS, and 636; [`LDAP_USER`] may bind.
+pub(crate) fn slapd(lab: &Lab, tls: &Certificate) {
+    let database = lab.folder("slapd");
+    let configuration = lab.write(
+        "slapd.conf",
+        &format!(
+            "include /etc/ldap/schema/core.schema
+             modulepath /usr/lib/ldap
+             moduleload back_mdb
+             TLSCACertificateFile {}
+             TLSCertificateFile {}
+             TLSCertificateKeyFile {}
+             database mdb
+             suffix dc=example,dc=test
+             rootdn {LDAP_USER}
+             rootpw {LDAP_PASSWORD}
+             directory {}",
+            tls.ca.display(),
+            tls.chain.display(),
+            tls.key.display(),
+            database.display(),
+        ),
+    );
+    let entries = lab.write(
+        "entries.ldif",
+        "dn: dc=example,dc=test\nobjectClass: dcObject\nobjectClass: organization\ndc: example\no: example\n\n\
+         dn: cn=monitoring,dc=example,dc=test\nobjectClass: applicationProcess\ncn: monitoring\n",
+    );
+    run(lab.command(Node::Server, "slapadd").arg("-f").arg(&configuration).arg("-l").arg(entries));
+    let mut command = lab.command(Node::Server, "slapd");
+    command.args(["-d", "0", "-h", "ldap:/// ldaps:///", "-f"]).arg(configuration);
+    lab.start(Node::Server, "slapd", &mut command, &[Port::Tcp(389), Port::Tcp(636)]);
+}
+
+/// The Internet as far as the platform needs it: HTTP and HTTPS.
+pub(crate) fn nginx(lab: &Lab, tls: &Certificate) {
+    let folder = lab.folder("nginx");
+    let configuration = lab.write(
+        "nginx/nginx.conf",
+        &format!(
+            "daemon off; user root; pid nginx.pid; error_log stderr;
+            events {{ }}
+            http {{
+                access_log off;
+                client_body_temp_path body; proxy_temp_path proxy; fastcgi_temp_path fastcgi;
+                uwsgi_temp_path uwsgi; scgi_temp_path scgi;
+                ssl_certificate {}; ssl_certificate_key {};
+                server {{
+                    listen 80; listen [::]:80; listen 443 ssl; listen [::]:443 ssl;
+                    return 200 \"nginx of the lab\\n\";
+                }}
+            }}\n",
+            tls.chain.display(),
+            tls.key.display(),
+        ),
+    );
+    let mut command = lab.command(Node::Server, "nginx");
+    command.arg("-p").arg(folder).args(["-e", "stderr", "-c"]).arg(configuration);
+    lab.start(Node::Server, "nginx", &mut command, &[Port::Tcp(80), Port::Tcp(443)]);
+}
+
+/// A host that adds `lab` to its identification, and lets nobody in.
+pub(crate) fn sshd(lab: &Lab) {
+    let key = lab.path("ssh_host_key");
+    run(lab
+        .command(Node::Server, "ssh-keygen")
+        .args(["-q", "-t", "ed25519", "-N", "", "-f"])
+        .arg(&key));
+    let configuration = lab.write(
+        "sshd_config",
+        &format!("HostKey {}\nVersionAddendum lab\nPidFile none\nUsePAM no\n", key.display()),
+    );
+    // It insists on this folder, which only exists where the service has run.
+    let mut command = privately(lab, "mount -t tmpfs tmpfs /run && mkdir /run/sshd", "sshd");
+    command.args(["-D", "-e", "-f"]).arg(configuration);
+    lab.start(Node::Server, "sshd", &mut command, &[Port::Tcp(22)]);
+}
+
+/// The agent of `switch.example.test`: [`SNMP_COMMUNITY`] for v1 and v2c, [`SNMP_USER`] for v3.
+pub(crate) fn snmpd(lab: &Lab) {
+    let configuration = lab.write(
+        "snmpd.conf",
+        &format!(
+            "rocommunity {SNMP_COMMUNITY}
+             rocommunity6 {SNMP_COMMUNITY}
+             createUser {SNMP_USER} SHA {SNMP_AUTH_PASSWORD} AES {SNMP_PRIV_PASSWORD}
+             rouser {SNMP_USER} authPriv
+             sysName switch.example.test
+             sysDescr switch of the lab"
+        ),
+    );
+    let mut command = net_snmp(lab, Node::Server, "snmpd", &configuration);
+    command.args(["-I", "-smux", "udp:161", "udp6:161"]);
+    lab.start(Node::Server, "snmpd", &mut command, &[Port::Udp(161)]);
+}
+
+/// Receives traps, as on a poller; [`SNMP_COMMUNITY`] may log.
+pub(crate) fn snmptrapd(lab: &Lab, node: Node) {
+    let configuration =
+        lab.write("snmptrapd.conf", &format!("authCommunity log {SNMP_COMMUNITY}\n"));
+    let mut command = net_snmp(lab, node, "snmptrapd", &configuration);
+    lab.start(node, "snmptrapd", command.args(["udp:162", "udp6:162"]), &[Port::Udp(162)]);
+}
+
+fn net_snmp(lab: &Lab, node: Node, program: &str, configuration: &Path) -> Command {
+    let mut command = lab.command(node, program);
+    command.env("SNMP_PERSISTENT_DIR", lab.folder(&format!("{program}-state")));
+    command.args(["-f", "-Lo", "-C", "-c"]).arg(configuration);
+    command
+}
+
+/// A libzmq ROUTER with the identity of Gorgone's external socket; it answers no message.
+pub(crate) fn zmq_router(lab: &Lab, port: u16) {
+    let script = lab.write(
+        "router.py",
+        &format!(
+            "import zmq
+             socket = zmq.Context().socket(zmq.ROUTER)
+             socket.setsockopt(zmq.IPV6, 1)
+             socket.setsockopt(zmq.ROUTER_HANDOVER, 1)
+             socket.setsockopt(zmq.IDENTITY, b'router-external')
+             socket.bind('tcp://*:{port}')
+             while True: socket.recv_multipart()"
+        ),
+    );
+    // Debian's own: it is the one python3-zmq belongs to.
+    let mut command = lab.command(Node::Server, "/usr/bin/python3");
+    lab.start(Node::Server, "zmq_router", command.arg(script), &[Port::Tcp(port)]);
+}
+
+/// A proxy that calls itself `proxy.example.test`, resolves with [`named`] and lets everyone through.
+pub(crate) fn squid(lab: &Lab) {
+    let folder = lab.folder("squid");
+    run(lab.command(Node::Server, "chown").arg("proxy").arg(&folder));
+    let configuration = lab.write(
+        "squid.conf",
+        &format!(
+            "http_port 3128
+             http_access allow all
+             cache deny all
+             visible_hostname proxy.example.test
+             dns_nameservers {SERVER}
+             pid_filename none
+             access_log none
+             cache_log {}
+             netdb_filename none
+             pinger_enable off
+             shutdown_lifetime 0 seconds
+             coredump_dir none",
+            folder.join("cache.log").display()
+        ),
+    );
+    // The names of its shared memory are the same for all squids of a machine.
+    let mut command = privately(lab, "mount -t tmpfs tmpfs /dev/shm", unconfined(lab, "squid"));
+    command.args(["-N", "-d", "1", "-f"]).arg(configuration);
+    lab.start(Node::Server, "squid", &mut command, &[Port::Tcp(3128)]);
+}
+
+/// A `MariaDB` that talks to the hosts `allowed` (a name with wildcards), and to no other.
+pub(crate) fn mariadbd(lab: &Lab, allowed: &str) {
+    let data = format!("--datadir={}", lab.path("mariadb").display());
+    let user = lab.write("mariadb.sql", &format!("CREATE USER {DATABASE_USER}@'{allowed}';\n"));
+    let small = ["--innodb-log-file-size=4M", "--innodb-buffer-pool-size=16M"];
+    run(lab
+        .command(Node::Server, "mariadb-install-db")
+        .args(["--no-defaults", "--skip-test-db", "--user=root", &data])
+        .args(small));
+    let mut command = lab.command(Node::Server, "mariadbd");
+    command
+        .args(["--no-defaults", "--user=root", "--bind-address=*", &data])
+        .arg(format!("--socket={}", lab.path("mariadb.sock").display()))
+        .arg(format!("--init-file={}", user.display()))
+        .arg(format!("--pid-file={}", lab.path("mariadb.pid").display()))
+        .args(small);
+    lab.start(Node::Server, "mariadbd", &mut command, &[Port::Tcp(3306)]);
+}
+
+/// A `PostgreSQL` with TLS, that lets [`DATABASE_USER`] in from the client's network.
+pub(crate) fn postgresql(lab: &Lab, tls: &Certificate) {
+    let home = lab.folder("postgresql");
+    let data = home.join("data");
+    let key = home.join("server.key");
+    fs::copy(&tls.key, &key).unwrap();
+    run(lab.command(Node::Server, "chown").args(["-R", "postgres"]).arg(&home));
+    run(as_postgres(lab, "initdb").args(["--no-sync", "--auth=trust"]).arg(&data));
+    run(lab.command(Node::Server, "sh").args([
+        "-c",
+        &format!("echo 'host all {DATABASE_USER} 10.2.0.0/24 scram-sha-256' >>\"$0\""),
+        &data.join("pg_hba.conf").display().to_string(),
+    ]));
+    let mut command = as_postgres(lab, "postgres");
+    command.arg("-D").arg(data);
+    for setting in [
+        "listen_addresses=*".to_owned(),
+        "fsync=off".to_owned(),
+        format!("unix_socket_directories={}", home.display()),
+        "ssl=on".to_owned(),
+        format!("ssl_cert_file={}", tls.chain.display()),
+        format!("ssl_key_file={}", key.display()),
+    ] {
+        command.args(["-c", &setting]);
+    }
+    lab.start(Node::Server, "postgresql", &mut command, &[Port::Tcp(5432)]);
+    // It listens before it can serve.
+    lab.eventually("postgresql", || lab.log("postgresql").contains("ready to accept connections"));
+}
+
+/// A program of the `PostgreSQL` server, which refuses to run as root.
+fn as_postgres(lab: &Lab, program: &str) -> Command {
+    let version = fs::read_dir("/usr/lib/postgresql").ok().and_then(|mut all| all.next());
+    let version =
+        version.expect("PostgreSQL is missing: run tests/run, which installs it").unwrap();
+    let mut command = lab.command(Node::Server, "setpriv");
+    command
+        .args(["--reuid=postgres", "--regid=postgres", "--init-groups"])
+        .arg(version.path().join("bin").join(program));
+    command
+}
+
+/// A program for which `setup` rearranges the file system, as nothing outside of it will see.
+fn privately(lab: &Lab, setup: &str, program: impl AsRef<Path>) -> Command {
+    // `ip netns exec` gives each command a mount namespace of its own.
+    let mut command = lab.command(Node::Server, "sh");
+    command.arg("-c").arg(format!("{setup} && exec \"$0\" \"$@\"")).arg(find(program));
+    command
+}
+
+/// A copy of a program: `AppArmor` confines this one, by its path, to folders that are not ours.
+fn unconfined(lab: &Lab, program: &str) -> PathBuf {
+    let copy = lab.folder("bin").join(program);
+    fs::copy(find(program), &copy).unwrap();
+    copy
+}
+
+/// A certificate for all names and addresses of the server, and the authority that signed it.
+pub(crate) struct Certificate {
+    pub(crate) ca: PathBuf,
+    chain: PathBuf,
+    key: PathBuf,
+}
+
+impl Certificate {
+    pub(crate) fn new(lab: &Lab) -> Self {
+        let ca_key = KeyPair::generate().unwrap();
+        let mut ca = CertificateParams::default();
+        ca.distinguished_name.push(DnType::CommonName, "Authority of the lab");
+        ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        ca.key_usages = vec![KeyUsagePurpose::KeyCertSign];
+        let ca_certificate = ca.self_signed(&ca_key).unwrap();
+
+        let key = KeyPair::generate().unwrap();
+        let mut names: Vec<String> =
+            NAMES.iter().map(|name| format!("{name}.example.test")).collect();
+        names.extend([SERVER.to_string(), SERVER_V6.to_string()]);
+        let mut leaf = CertificateParams::new(names).unwrap();
+        leaf.distinguished_name.push(DnType::CommonName, "server of the lab");
+        let leaf = leaf.signed_by(&key, &Issuer::new(ca, ca_key)).unwrap();
+
+        let key = lab.write("server.key", &key.serialize_pem());
+        fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).unwrap();
+        Self {
+            ca: lab.write("ca.pem", &ca_certificate.pem()),
+            chain: lab.write("server.pem", &leaf.pem()),
+            key,
+        }
+    }
+}
+
+/// The server's names in `example.test`.
+const NAMES: [&str; 10] =
+    ["ns", "central", "poller", "time", "mail", "ldap", "www", "proxy", "switch", "database"];
+
+pub(crate) const LDAP_USER: &str = "cn=monitoring,dc=example,dc=test";
+pub(crate) const LDAP_PASSWORD: &str = "not-a-secret-ldap";
+pub(crate) const DATABASE_USER: &str = "monitoring";
+pub(crate) const SNMP_COMMUNITY: &str = "not-a-secret-community";
+pub(crate) const SNMP_USER: &str = "monitoring";
+pub(crate) const SNMP_AUTH_PASSWORD: &str = "not-a-secret-auth";
+pub(crate) const SNMP_PRIV_PASSWORD: &str = "not-a-secret-priv";

@@ -1,0 +1,241 @@
+//! A healthy site of real servers, as Debian packages them: `preflight` raises no false alarm about
+//! it, and what it reports can only come from these servers.
+
+// A broken lab must stop the test.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+mod lab;
+
+use std::process::Command;
+use std::{fs, thread};
+
+use serde_json::Value;
+
+use lab::servers::{self, Certificate};
+use lab::{Lab, Node};
+
+#[test]
+fn a_poller_of_a_healthy_site_passes() {
+    let (lab, tls) = site();
+    together(&[
+        &|| servers::chronyd(&lab),
+        &|| servers::postfix(&lab, &tls),
+        &|| servers::nginx(&lab, &tls),
+        &|| servers::snmpd(&lab),
+        &|| servers::snmptrapd(&lab, Node::Client),
+    ]);
+    let community = lab.write("community", servers::SNMP_COMMUNITY);
+
+    let report = preflight(
+        lab.in_client(PREFLIGHT)
+            .args(["--role", "poller", "--ntp", "time.example.test", "--dns", "10.0.0.3"])
+            .args(["--smtp", "mail.example.test", "--http", "https://www.example.test/"])
+            .args(["--device", "switch.example.test", "--skip", "poller.bbdo=no broker in Debian"])
+            .arg("--snmp-community-file")
+            .arg(community)
+            .arg("--ca")
+            .arg(tls.ca),
+    );
+
+    report.says(&[
+        ("poller.ntp", "pass", &["stratum\": 7"]),
+        ("poller.dns", "pass", &[]),
+        ("poller.smtp", "pass", &["mail.example.test ESMTP Postfix", "Authority of the lab"]),
+        ("poller.http", "pass", &["nginx/", "Authority of the lab"]),
+        ("central.zmq", "warn", &["nothing-listens-yet"]),
+        ("central.ssh", "warn", &["nothing-listens-yet"]),
+        ("poller.snmp", "pass", &["switch.example.test", "switch of the lab"]),
+        ("poller.trap", "pass", &["snmptrapd"]),
+    ]);
+}
+
+#[test]
+fn a_central_of_a_healthy_site_passes() {
+    let (lab, tls) = site();
+    together(&[
+        &|| servers::chronyd(&lab),
+        &|| servers::postfix(&lab, &tls),
+        &|| servers::nginx(&lab, &tls),
+        &|| servers::squid(&lab),
+        &|| servers::slapd(&lab, &tls),
+        &|| servers::zmq_router(&lab, 5556),
+        &|| servers::sshd(&lab),
+    ]);
+    let password = lab.write("password", servers::LDAP_PASSWORD);
+
+    let report = preflight(
+        lab.in_client(PREFLIGHT)
+            .args(["--role", "central", "--ntp", "time.example.test", "--dns", "10.0.0.3"])
+            .args(["--smtp", "mail.example.test", "--http", "https://www.example.test/"])
+            .args(["--proxy", "http://proxy.example.test:3128", "--ldap", "ldap.example.test"])
+            .args(["--poller", "poller.example.test", "--port", "central.zmq=5556"])
+            .args(["--ldap-bind-dn", servers::LDAP_USER, "--ldap-password-file"])
+            .arg(password)
+            .arg("--ca")
+            .arg(tls.ca),
+    );
+
+    report.says(&[
+        ("central.ntp", "pass", &["stratum\": 7"]),
+        ("central.dns", "pass", &[]),
+        ("central.smtp", "pass", &["mail.example.test ESMTP Postfix", "Authority of the lab"]),
+        ("central.ldap", "pass", &["dc=example,dc=test", "Authority of the lab"]),
+        ("central.http", "pass", &["nginx/", "proxy.example.test"]),
+        ("central.zmq", "pass", &["ROUTER", "router-external"]),
+        ("central.ssh", "pass", &["SSH-2.0-OpenSSH_", " lab\"", "ssh-ed25519"]),
+        ("poller.bbdo", "warn", &["nothing-listens-yet"]),
+    ]);
+}
+
+#[test]
+fn flows_of_ones_own_pass() {
+    let (lab, tls) = site();
+    together(&[
+        &|| servers::mariadbd(&lab, "10.2.0.%"),
+        &|| servers::postgresql(&lab, &tls),
+        &|| servers::nginx(&lab, &tls),
+        &|| servers::slapd(&lab, &tls),
+        &|| servers::snmpd(&lab),
+        &|| servers::snmptrapd(&lab, Node::Server),
+    ]);
+    let auth = lab.write("auth", servers::SNMP_AUTH_PASSWORD);
+    let privacy = lab.write("priv", servers::SNMP_PRIV_PASSWORD);
+
+    let report = preflight(
+        lab.in_client(PREFLIGHT)
+            .args(["--role", "central", "--only", "custom.*"])
+            .args(["--check", "mariadb=mysql://10.0.0.3"])
+            .args(["--check", "postgresql=postgresql://database.example.test"])
+            .args(["--check", "tcp=tcp://[fd00::3]:80"])
+            .args(["--check", "tls=tls://www.example.test:443"])
+            .args(["--check", "http=http://www.example.test/"])
+            .args(["--check", "ldaps=ldaps://ldap.example.test"])
+            .args(["--check", "trap=trap://10.0.0.3"])
+            .args(["--check", "snmp=snmp://switch.example.test"])
+            .args(["--snmp-user", servers::SNMP_USER, "--snmp-auth-file"])
+            .arg(auth)
+            .arg("--snmp-priv-file")
+            .arg(privacy)
+            .arg("--ca")
+            .arg(tls.ca),
+    );
+
+    report.says(&[
+        ("custom.mariadb", "pass", &["-MariaDB"]),
+        ("custom.postgresql", "pass", &["Authority of the lab"]),
+        ("custom.tcp", "pass", &["[fd00::3]:80"]),
+        ("custom.tls", "pass", &["Authority of the lab", "switch.example.test"]),
+        ("custom.http", "pass", &["nginx/"]),
+        ("custom.ldaps", "pass", &["dc=example,dc=test"]),
+        ("custom.trap", "pass", &["engine_id"]),
+        ("custom.snmp", "pass", &["switch of the lab"]),
+    ]);
+}
+
+#[test]
+fn a_server_without_the_time_does_not_pass() {
+    let lab = Lab::new();
+    servers::unsynchronised_chronyd(&lab);
+
+    let report = preflight(lab.in_client(PREFLIGHT).args([
+        "--role",
+        "poller",
+        "--only",
+        "poller.ntp",
+        "--ntp",
+        "10.0.0.3",
+    ]));
+
+    report.says(&[("poller.ntp", "fail", &["ntp-unsynchronised"])]);
+}
+
+#[test]
+fn a_gorgone_on_another_port_than_the_tables_is_found() {
+    let lab = Lab::new();
+    servers::zmq_router(&lab, 5556);
+
+    let report = preflight(lab.in_client(PREFLIGHT).args([
+        "--role",
+        "central",
+        "--only",
+        "central.zmq",
+        "--poller",
+        "10.0.0.3",
+    ]));
+
+    report.says(&[("central.zmq", "fail", &["gorgone-on-other-port", "router-external"])]);
+}
+
+#[test]
+fn a_lab_leaves_nothing_behind() {
+    let lab = Lab::new();
+    servers::zmq_router(&lab, 5556);
+    let folder = lab.path("");
+    let name = folder.file_name().unwrap().to_string_lossy().split_once('.').unwrap().0.to_owned();
+    let namespaces = || ["/run/netns", "/etc/netns"].map(|all| entries_of(all, &name));
+    assert_eq!(namespaces(), [3, 3]);
+
+    drop(lab);
+
+    assert_eq!(namespaces(), [0, 0]);
+    assert!(!folder.exists());
+}
+
+/// How many entries of `folder` belong to the lab `name`.
+fn entries_of(folder: &str, name: &str) -> usize {
+    let names = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.file_name());
+    names.filter(|entry| entry.to_string_lossy().starts_with(&format!("{name}-"))).count()
+}
+
+/// A lab whose client resolves names with a server that knows them.
+fn site() -> (Lab, Certificate) {
+    let lab = Lab::new();
+    lab.etc(Node::Client, "resolv.conf", &format!("nameserver {}\n", lab::SERVER));
+    servers::named(&lab, "");
+    let tls = Certificate::new(&lab);
+    (lab, tls)
+}
+
+/// Starts servers side by side.
+fn together(starts: &[&(dyn Fn() + Sync)]) {
+    thread::scope(|scope| {
+        for start in starts {
+            scope.spawn(start);
+        }
+    });
+}
+
+/// Runs `preflight`; its exit code is the one its report announces.
+fn preflight(command: &mut Command) -> Report {
+    let output = command.args(["--format", "json"]).output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    let report = Report(serde_json::from_str(&text).unwrap_or_else(|error| {
+        panic!("{error}:\n{text}{}", String::from_utf8_lossy(&output.stderr))
+    }));
+    assert_eq!(report.0["summary"]["exit_code"], output.status.code().unwrap());
+    report
+}
+
+struct Report(Value);
+
+impl Report {
+    /// Holds when these flows, and no others, were asked, each with its outcome, and each step says
+    /// all of its texts, wherever in it; only a warning carries concerns.
+    fn says(&self, expected: &[(&str, &str, &[&str])]) {
+        let steps = self.0["steps"].as_array().unwrap();
+        let asked = || steps.iter().filter(|step| step["outcome"] != "skip");
+        let flows: Vec<&str> = asked().filter_map(|step| step["flow"].as_str()).collect();
+        let expected_flows: Vec<&str> = expected.iter().map(|(flow, ..)| *flow).collect();
+        assert_eq!(flows, expected_flows, "{:#}", self.0);
+        for (step, (flow, outcome, texts)) in asked().zip(expected) {
+            let whole = format!("{step:#}");
+            assert_eq!(step["outcome"], *outcome, "{flow}: {whole}");
+            assert_eq!(step.get("concerns").is_some(), *outcome == "warn", "{flow}: {whole}");
+            for text in *texts {
+                assert!(whole.contains(text), "{flow} lacks `{text}`: {whole}");
+            }
+        }
+    }
+}
+
+const PREFLIGHT: &str = env!("CARGO_BIN_EXE_preflight");
