@@ -312,7 +312,9 @@ fn pad(text: &str, width: usize) -> String {
 
 /// Breaks at spaces, and inside a word only when it is longer than a line.
 fn wrap(text: &str, width: usize) -> Vec<String> {
+    // The optimal fit would rather overflow a line by a little than leave a short one.
     let options = textwrap::Options::new(width)
+        .wrap_algorithm(textwrap::WrapAlgorithm::FirstFit)
         .word_separator(textwrap::WordSeparator::AsciiSpace)
         .word_splitter(textwrap::WordSplitter::NoHyphenation);
     textwrap::wrap(text, options).into_iter().map(std::borrow::Cow::into_owned).collect()

@@ -270,6 +270,7 @@ fn settle(value: &mut Value) {
                 match name.as_str() {
                     "host" if value.is_object() => *value = "HOST".into(),
                     "started_at" => *value = "TIME".into(),
+                    "version" => *value = "VERSION".into(),
                     "port" => *value = "PORT".into(),
                     name if name.ends_with("_ms") => *value = "T".into(),
                     _ => settle(value),

@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use preflight_checks::nsclient::RESPONDER_PASSWORD;
+
 use crate::support::far::{Closed, Quiet, ca_file, echo, file, healthy, says};
 use crate::support::{Ended, command, finish};
 
@@ -104,23 +106,49 @@ fn a_proxy_that_refuses_shows_no_secret() {
 }
 
 #[test]
-fn a_peer_that_takes_the_secret_shows_none() {
-    let ca = ca_file();
-    let ca = ca.path().to_str().unwrap();
-    for (service, role, flag, more) in [
-        ("snmp", "poller", "--device", VERSIONS[0]),
-        ("snmp", "poller", "--device", VERSIONS[1]),
-        ("nsclient", "poller", "--nsclient", &["--nsclient-user", "someone"]),
-        ("ldap", "central", "--ldap", &["--ldap-bind-dn", "cn=someone"]),
-    ] {
-        let far = healthy(service);
-        let url = format!("ldap://{}", far.at());
-        let target = if service == "ldap" { url } else { far.at() };
-        let only = format!("*.{service}");
-        let run = ["--role", role, "--ca", ca, "--only", &only, flag, &target];
+fn a_peer_that_refuses_the_secret_shows_none() {
+    let (agent, windows, directory, ca) =
+        (healthy("snmp"), healthy("nsclient"), healthy("ldap"), ca_file());
+    let trusting = ["--ca", ca.path().to_str().unwrap(), "--timeout", "0.1"];
+    let ldap = format!("ldap://{}", directory.at());
+    let bind = ["--only", "*.ldap", "--ldap", &ldap, "--ldap-bind-dn", "cn=someone"];
+    let central = [&["--role", "central"], &trusting[..], &bind].concat();
+    let peers =
+        ["--device", &agent.at(), "--nsclient", &windows.at(), "--nsclient-user", "someone"];
+    let poller =
+        [&["--role", "poller", "--only", "*.snmp,*.nsclient"], &trusting[..], &peers].concat();
+    for run in [central, [&poller[..], VERSIONS[0]].concat(), [&poller[..], VERSIONS[1]].concat()] {
         for given in [Given::ByFile, Given::ByEnvironment] {
-            let run = [&run[..], more].concat();
-            shows_no_secret(&everything(given, &run), &format!("{given:?} {run:?}"));
+            let shown = everything(given, &run);
+            assert!(shown.contains("✗"), "{run:?}: {shown}");
+            shows_no_secret(&shown, &format!("{given:?} {run:?}"));
         }
+    }
+}
+
+#[test]
+fn a_peer_that_takes_the_secret_shows_none() {
+    let (community, password) = ("preflight-demo", RESPONDER_PASSWORD);
+    let (agent, windows, ca) = (healthy("snmp"), healthy("nsclient"), ca_file());
+    for format in ["table", "json"] {
+        let mut command = command(&[
+            "--role",
+            "poller",
+            "--only",
+            "*.snmp,*.nsclient",
+            "--device",
+            &agent.at(),
+            "--nsclient",
+            &windows.at(),
+            "--ca",
+            ca.path().to_str().unwrap(),
+            "--verbose",
+            "--format",
+            format,
+        ]);
+        command.env("PREFLIGHT_SNMP_COMMUNITY", community);
+        command.env("PREFLIGHT_NSCLIENT_PASSWORD", password);
+        let shown = finish(command).quietly(0).stdout;
+        assert!(!shown.contains(community) && !shown.contains(password), "{shown}");
     }
 }

@@ -236,7 +236,7 @@ fn a_broken_catalogue_is_shown_with_file_line_column_and_caret() {
         (CATALOGUE.replace("why", "reason"), "10:1", "unknown field `reason`", "reason = "),
         (CATALOGUE.replace("ways = [", "ways = "), "9:", "", "ways = \"ntp:123\"]"),
         (CATALOGUE.replace("[\"poller\"]", "[\"boss\"]"), "3:", "unknown variant `boss`", "boss"),
-        (twice, "11:6", "the id `poller.ntp` is used twice", "id = \"poller.ntp\""),
+        (twice, "12:6", "the id `poller.ntp` is used twice", "id = \"poller.ntp\""),
     ] {
         let broken = file(&text);
         let path = broken.path().to_str().unwrap();

@@ -54,23 +54,24 @@ fn is_blank_before(line: &str, start: usize) -> bool {
     })
 }
 
-/// The text with everything that differs between two runs replaced: ports, times.
+/// The text with everything replaced that differs between two runs or releases.
 pub(crate) fn settled(page: &str) -> String {
     let settled = page.lines().map(|line| {
         let words: Vec<String> = line.split(' ').map(port).collect();
-        times(&words.join(" "))
+        times(&words.join(" ")).replace(env!("CARGO_PKG_VERSION"), "V.V.V")
     });
     settled.collect::<Vec<_>>().join("\n")
 }
 
-/// `127.0.0.1:40123/tcp`: the port of a word, in as many letters.
+/// `127.0.0.1:40123/tcp`: the port of a word, in as many letters; the kernel's
+/// own choice has five digits.
 fn port(word: &str) -> String {
     let Some((head, tail)) = word.rsplit_once(':') else {
         return word.to_owned();
     };
     let digits = tail.chars().take_while(char::is_ascii_digit).count();
     let (_, rest) = tail.split_at(digits);
-    if digits < 4 { word.to_owned() } else { format!("{head}:{}{rest}", "P".repeat(digits)) }
+    if digits < 5 { word.to_owned() } else { format!("{head}:{}{rest}", "P".repeat(digits)) }
 }
 
 /// `-3 ms`, `0.07 s`: the number before a unit of time.
