@@ -356,7 +356,7 @@ fn job(args: &RunArgs) -> Result<Job, Refused> {
     let catalogue = catalogue(args)?;
     let role = role(args.role.as_deref().unwrap_or_default(), &catalogue)?;
     let mut site = Site::of(role, trust(&args.tuning.ca)?);
-    site.targets = targets(&args.targets)?;
+    site.targets = targets(&args.targets, &catalogue)?;
     site.ports =
         args.targets.port.iter().map(|text| port(text, &catalogue)).collect::<Result<_, _>>()?;
     site.custom = customs(&args.targets.check)?;
@@ -408,7 +408,7 @@ fn trust(files: &[PathBuf]) -> Result<Trust, Refused> {
 
 type Targets = std::collections::BTreeMap<Party, Vec<Target>>;
 
-fn targets(args: &TargetArgs) -> Result<Targets, Refused> {
+fn targets(args: &TargetArgs, catalogue: &Catalogue) -> Result<Targets, Refused> {
     let flags: [(&'static str, &str, &[String]); 12] = [
         ("--central", "central", &args.central),
         ("--poller", "poller", &args.poller),
@@ -433,6 +433,10 @@ fn targets(args: &TargetArgs) -> Result<Targets, Refused> {
         let (party, value) = pair("--target", text)?;
         if PARTIES.iter().any(|(id, _)| *id == party) {
             return Err(bad("--target", format!("use --{party} {value}")));
+        }
+        if catalogue.flows.iter().all(|flow| flow.to.0 != party) {
+            let profile = &catalogue.profile;
+            return Err(bad("--target", format!("profile {profile} has no flow to `{party}`")));
         }
         add(&mut targets, "--target", Party(party), &value)?;
     }
