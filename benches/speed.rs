@@ -20,7 +20,6 @@ mod responder;
 
 use std::error::Error;
 use std::ffi::OsString;
-use std::fmt::Write;
 use std::path::Path;
 use std::process::ExitCode;
 use std::thread;
@@ -88,7 +87,7 @@ struct Case {
 }
 
 /// What is aimed at; the median is held against it, of memory the largest.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy)]
 struct Target {
     wall_ms: Option<f64>,
     cpu_ms: Option<f64>,
@@ -225,21 +224,23 @@ fn report(cases: &[Case], runs: &[Vec<Run>]) {
         let unit = *unit.get_or_insert(wall.median);
         let ratio = wall.median / unit;
         println!("{:<24} {wall}  {cpu}  {:>8.1}  {ratio:.1}", case.name, peak.most);
-        let met = [
-            verdict("wall", wall.median, case.target.wall_ms, "ms"),
-            verdict("CPU", cpu.median, case.target.cpu_ms, "ms"),
-            verdict("peak", peak.most, case.target.peak_mib, "MiB"),
+        let Target { wall_ms, cpu_ms, peak_mib } = case.target;
+        let aims = [
+            ("wall", wall.median, wall_ms, "ms"),
+            ("CPU", cpu.median, cpu_ms, "ms"),
+            ("peak", peak.most, peak_mib, "MiB"),
         ];
-        for line in met.into_iter().flatten() {
-            println!("    {line}");
+        for (what, figure, target, unit) in aims {
+            if let Some(target) = target {
+                println!("    {}", verdict(what, figure, target, unit));
+            }
         }
     }
 }
 
-fn verdict(what: &str, figure: f64, target: Option<f64>, unit: &str) -> Option<String> {
-    let target = target?;
+fn verdict(what: &str, figure: f64, target: f64, unit: &str) -> String {
     let word = if figure <= target { "met" } else { "MISSED" };
-    Some(format!("{what} {figure:.1} {unit}, target {target:.0} {unit}: {word}"))
+    format!("{what} {figure:.1} {unit}, target {target:.0} {unit}: {word}")
 }
 
 /// Runs in which nothing answers, side by side: they wait, they do not work.
@@ -285,34 +286,29 @@ fn wait(command: &[OsString]) -> Outcome<String> {
     if let Some(step) = steps.iter().find(|step| step.works()) {
         return Err(format!("{} is {} where nobody answers", step.id, step.outcome).into());
     }
-    if let Some(step) = steps.iter().find(|step| step.took > step.deadline + AFTER_THE_LAST) {
-        return Err(format!("{} took {:.2?} of {:?}", step.id, step.took, step.deadline).into());
-    }
     let longest = steps.iter().max_by_key(|step| step.took).ok_or("nobody was asked")?;
+    let deadline = steps.iter().map(|step| step.deadline).max().unwrap_or_default();
     let one_by_one: Duration = steps.iter().map(|step| step.took).sum();
     let after = run.wall.saturating_sub(longest.took);
-    let mut lines = String::new();
-    writeln!(
-        lines,
-        "    wall {:.2} s; {} flows one after another {:.1} s, {:.1} x",
-        run.wall.as_secs_f64(),
-        steps.len(),
-        one_by_one.as_secs_f64(),
-        one_by_one.as_secs_f64() / run.wall.as_secs_f64(),
-    )?;
-    writeln!(
-        lines,
-        "    longest step {} {:.2} s of at most {:.0} s; CPU {:.0} ms, peak {:.1} MiB",
-        longest.id,
-        longest.took.as_secs_f64(),
-        longest.deadline.as_secs_f64(),
-        run.cpu.as_secs_f64() * 1e3,
-        mib(run.peak_kib),
-    )?;
-    let (after, limit) = (after.as_secs_f64() * 1e3, AFTER_THE_LAST.as_secs_f64() * 1e3);
-    lines += "    ";
-    lines += &verdict("end after the longest step", after, Some(limit), "ms").unwrap_or_default();
-    Ok(lines)
+    let lines = [
+        format!(
+            "{:.1} s, {:.1} times as fast as its {} flows one after another; CPU {:.0} ms, peak {:.1} MiB",
+            run.wall.as_secs_f64(),
+            one_by_one.as_secs_f64() / run.wall.as_secs_f64(),
+            steps.len(),
+            run.cpu.as_secs_f64() * 1e3,
+            mib(run.peak_kib),
+        ),
+        format!("longest step {}, {:.1} s", longest.id, longest.took.as_secs_f64()),
+        within("after it", after, AFTER_THE_LAST),
+        within("in all", run.wall, deadline + AFTER_THE_LAST),
+    ];
+    Ok(format!("    {}", lines.join("\n    ")))
+}
+
+fn within(what: &str, took: Duration, target: Duration) -> String {
+    let (took, target) = (took.as_secs_f64() * 1e3, target.as_secs_f64() * 1e3);
+    verdict(what, took, target, "ms")
 }
 
 fn mib(kib: u64) -> f64 {
