@@ -205,6 +205,8 @@ async fn streams(listener: TcpListener, far: Far) {
 }
 
 async fn converse(connection: TcpStream, far: Far) -> io::Result<()> {
+    // Else a reply after a TLS session ticket waits 40 ms for the client's delayed ACK.
+    connection.set_nodelay(true)?;
     let identity = match far.manner {
         Manner::ExpiredCertificate => far.identity.expired,
         _ => far.identity.valid,
