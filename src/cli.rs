@@ -225,6 +225,9 @@ struct TuningArgs {
     /// Warnings fail the run too
     #[arg(long)]
     strict: bool,
+    /// After a silence, do not look where on the way it begins (30 packets at most)
+    #[arg(long)]
+    no_trace: bool,
     /// Send one real test mail to this address through each mail relay
     #[arg(long, value_name = "ADDRESS")]
     smtp_test_mail: Option<String>,
@@ -515,6 +518,7 @@ fn settings(args: &RunArgs, catalogue: &Catalogue, site: &Site) -> Result<Settin
         groups: args.group.clone(),
         scale: factor(&tuning.timeout)?,
         strict: tuning.strict,
+        trace: !tuning.no_trace,
     })
 }
 

@@ -191,6 +191,7 @@ fn settings() -> Settings {
         groups: Vec::new(),
         scale: 1.0,
         strict: false,
+        trace: true,
     }
 }
 

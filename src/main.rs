@@ -52,9 +52,8 @@ async fn check(plan: &plan::Plan, job: &Job) -> Report {
         interrupt().await;
         interrupted = true;
     };
-    let found =
-        runner::run(plan, &job.site.trust, job.settings.scale, stop, |event| progress.on(event))
-            .await;
+    let manner = runner::Manner { scale: job.settings.scale, trace: job.settings.trace };
+    let found = runner::run(plan, &job.site.trust, manner, stop, |event| progress.on(event)).await;
     progress.finish();
     let context = Context {
         host: site::local::host(),

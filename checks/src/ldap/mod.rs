@@ -209,6 +209,7 @@ pub(crate) const SERVICE: Service = Service {
     transport: Transport::Tcp,
     tls: false,
     budget: Duration::from_secs(29),
+    question: None,
     probe: || crate::Probe::Ldap(Probe::default()),
     respond: Respond::Stream(|stream| Box::pin(respond::plain(stream))),
 };
@@ -218,6 +219,7 @@ pub(crate) const SERVICE_TLS: Service = Service {
     port: 636,
     tls: true,
     budget: Duration::from_secs(19),
+    question: None,
     probe: || crate::Probe::Ldap(Probe { tls: Tls::FromStart, bind: None }),
     respond: Respond::Stream(|stream| Box::pin(respond::in_tls(stream))),
     ..SERVICE
