@@ -123,16 +123,15 @@ fn explain_step(report: &str, name: &str) -> ExitCode {
 }
 
 fn explain_code(code: &str) -> ExitCode {
-    match explain::section(code) {
-        Some(section) => {
-            let mut out = io::stdout().lock();
-            ended_well(writeln!(out, "{section}"), "stdout")
-        }
-        None => {
-            let code = preflight_checks::printable(code);
-            complain("explain", &format!("no cause is called `{code}`; docs/causes.md lists them"))
-        }
-    }
+    let Some(section) = explain::section(code) else {
+        let code = preflight_checks::printable(code);
+        return complain(
+            "explain",
+            &format!("no cause is called `{code}`; docs/causes.md lists them"),
+        );
+    };
+    let mut out = io::stdout().lock();
+    ended_well(writeln!(out, "{section}"), "stdout")
 }
 
 /// The exit code is the report's, unless it could not be written.

@@ -51,7 +51,9 @@ fn nothing_a_peer_says_acts_on_the_terminal() {
             format!("n{index}={scheme}://{}", far[index].at())
         })
         .collect();
-    checks.iter().for_each(|check| arguments.extend(["--check", check]));
+    for check in &checks {
+        arguments.extend(["--check", check]);
+    }
     let folder = tempfile::tempdir().unwrap();
     let json = folder.path().join("report.json");
     let to_file = format!("json={}", json.display());
