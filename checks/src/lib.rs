@@ -8,6 +8,7 @@ mod ber;
 mod cause;
 mod evidence;
 mod net;
+mod path;
 mod recognise;
 mod wire;
 
@@ -37,12 +38,13 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 pub use cause::{
-    Cause, Code, Concern, ConcernCode, Layer, LocalFirewallSign, LocalRoute, Millis, Owner, Phase,
-    Transport,
+    Cause, Code, Concern, ConcernCode, HostAnswer, Layer, LocalFirewallSign, LocalRoute, Millis,
+    Owner, Phase, Transport,
 };
 pub use evidence::{Evidence, Seen, Timings, Value};
 pub use net::icmp::Icmp;
-pub use net::{Addresses, Deadline, FarStream, Io, Peer, Trust, resolve};
+pub use net::{Addresses, Deadline, FarStream, Io, Opinion, Peer, Trust, resolve};
+pub use path::{Beyond, Hop, HostSign, Refused, Trace, examine_path, is_silence, judge};
 pub use recognise::Spoken;
 pub use wire::{clean, printable};
 
@@ -174,6 +176,8 @@ pub struct Service {
     pub budget: Duration,
     /// The probe as it is without any option.
     pub probe: fn() -> Probe,
+    /// A harmless first datagram of a UDP service, for [`examine_path`].
+    pub question: Option<fn() -> Vec<u8>>,
     /// The far side's half, for the responders.
     pub respond: Respond,
 }

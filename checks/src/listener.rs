@@ -102,6 +102,7 @@ pub(crate) const SERVICE: Service = Service {
     transport: Transport::Udp,
     tls: false,
     budget: Duration::from_secs(2),
+    question: None,
     probe: || crate::Probe::Listener(Probe::default()),
     respond: Respond::Datagram(|_| None),
 };

@@ -80,6 +80,7 @@ pub(crate) const SERVICE: Service = Service {
     transport: Transport::Tcp,
     tls: false,
     budget: Duration::from_secs(18),
+    question: None,
     probe: || crate::Probe::Mysql(Probe::default()),
     respond: Respond::Stream(|stream| Box::pin(respond(stream))),
 };

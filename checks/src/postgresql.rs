@@ -125,6 +125,7 @@ pub(crate) const SERVICE: Service = Service {
     transport: Transport::Tcp,
     tls: false,
     budget: Duration::from_secs(20),
+    question: None,
     probe: || crate::Probe::Postgresql(Probe::default()),
     respond: Respond::Stream(|stream| Box::pin(respond(stream))),
 };

@@ -55,6 +55,7 @@ pub(crate) const SERVICE: Service = Service {
     tls: false,
     budget: Duration::from_secs(15),
     probe: || crate::Probe::Ssh(Probe::default()),
+    question: None,
     respond: Respond::Stream(|stream| Box::pin(respond(stream))),
 };
 

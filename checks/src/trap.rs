@@ -53,6 +53,7 @@ pub(crate) const SERVICE: Service = Service {
     transport: Transport::Udp,
     tls: false,
     budget: Duration::from_secs(5),
+    question: Some(crate::snmp::discovery::question),
     probe: || crate::Probe::Trap(Probe::default()),
     respond: Respond::Datagram(|request| discovery::respond(request, snmp::up())),
 };

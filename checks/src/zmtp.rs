@@ -73,6 +73,7 @@ pub(crate) const SERVICE: Service = Service {
     transport: Transport::Tcp,
     tls: false,
     budget: Duration::from_secs(10),
+    question: None,
     probe: || crate::Probe::Zmq(Probe::default()),
     respond: Respond::Stream(|stream| Box::pin(respond(stream))),
 };

@@ -223,6 +223,7 @@ pub(crate) const SERVICE: Service = Service {
     tls: false,
     // Two connections, a handshake and five answers.
     budget: Duration::from_secs(38),
+    question: None,
     probe: || crate::Probe::Ldap(Probe::default()),
     respond: Respond::Stream(|stream| Box::pin(respond::plain(stream))),
 };
@@ -232,6 +233,7 @@ pub(crate) const SERVICE_TLS: Service = Service {
     port: 636,
     tls: true,
     budget: Duration::from_secs(19),
+    question: None,
     probe: || crate::Probe::Ldap(Probe { tls: Tls::FromStart, bind: None }),
     respond: Respond::Stream(|stream| Box::pin(respond::in_tls(stream))),
     ..SERVICE

@@ -147,6 +147,7 @@ impl Refusal {
             _ if is_target => Cause::TargetRejected { to, icmp },
             Meaning::HostDown => Cause::HostUnreachable { to: to.ip(), by, icmp },
             Meaning::NoRoute => Cause::NetUnreachable { to: to.ip(), by, icmp },
+            Meaning::HopLimit => Cause::HopLimitExceeded { to: to.ip(), by, icmp },
             _ => Cause::PathRejected { to, by, icmp },
         }
     }
@@ -251,6 +252,15 @@ mod tests {
         ] {
             assert_eq!(verdict(by, 3, code, is_udp), expected, "{by} 3/{code}");
         }
+    }
+
+    #[test]
+    fn a_packet_that_goes_in_circles_is_not_rejected() {
+        let refusal = Refusal { icmp: Icmp::V4 { kind: 11, code: 0 }, by: ROUTER };
+        let to = SocketAddr::from(([10, 0, 0, 5], 5669));
+        let cause = refusal.cause(to, Some(OWN), Millis(Duration::ZERO), false);
+        let icmp = refusal.icmp;
+        assert_eq!(cause, Cause::HopLimitExceeded { to: to.ip(), by: ROUTER, icmp });
     }
 
     #[test]

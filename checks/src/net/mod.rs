@@ -11,6 +11,8 @@ use crate::evidence::Seen;
 
 pub(crate) mod far;
 pub(crate) mod icmp;
+pub(crate) mod knock;
+mod opinion;
 pub(crate) mod relay;
 pub(crate) mod resolve;
 mod sys;
@@ -19,6 +21,7 @@ pub(crate) mod tls;
 pub(crate) mod udp;
 
 pub use far::{FarStream, Io};
+pub use opinion::Opinion;
 pub use resolve::{Addresses, resolve};
 pub use tls::Trust;
 

@@ -25,7 +25,7 @@ use tokio_rustls::TlsConnector;
 use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 
 use super::far::Io;
-use super::tcp::Stream;
+use super::tcp::{Stream, black_hole};
 use super::{Ask, Deadline};
 use crate::cause::{Cause, Concern, Phase};
 use crate::evidence::{Seen, Value};
@@ -124,7 +124,7 @@ pub(crate) enum Verify {
 /// # Errors
 ///
 /// The causes of layer TLS, [`Cause::WrongService`] when plain text answers,
-/// [`Cause::Silent`] and its siblings.
+/// [`Cause::MtuBlackHole`], [`Cause::Silent`] and its siblings.
 pub(crate) async fn secure(
     stream: Stream,
     ask: &mut Ask,
@@ -141,7 +141,7 @@ pub(crate) async fn secure(
 ///
 /// As [`secure`].
 pub(crate) async fn secure_as(
-    stream: Stream,
+    mut stream: Stream,
     ask: &mut Ask,
     host: &str,
     verify: Verify,
@@ -151,12 +151,14 @@ pub(crate) async fn secure_as(
     let wait = ask.deadline.within(HANDSHAKE);
     let to = ask.address();
     let head = Head::default();
+    let socket = stream.take_socket();
     let tap = Tap { io: stream.into_io(), head: head.clone() };
     let connector = TlsConnector::from(Arc::new(config));
     let done = wait.bound(connector.connect(server_name(host), tap)).await;
     recorder.note(&mut ask.seen);
     let Some(done) = done else {
-        return Err(late(wait, to, &head));
+        let hole = socket.and_then(|socket| black_hole(&socket, to, wait.waited()));
+        return Err(hole.unwrap_or_else(|| late(wait, to, &head)));
     };
     match done {
         Ok(tls) => {

@@ -124,6 +124,11 @@ impl Engine {
     }
 }
 
+/// A discovery of its own, for a look at the path.
+pub(crate) fn question() -> Vec<u8> {
+    request(message_id()).map(Vec::from).unwrap_or_default()
+}
+
 /// The 64 bytes that every engine answers.
 fn request(id: i32) -> Option<Bytes> {
     V3Message::discovery_request(id, UDP_RECEIVE_LIMITS.advertised()).ok()?.encode().ok()
