@@ -314,8 +314,7 @@ fn note_connection(socket: &impl AsFd, seen: &mut Seen) {
     let Some(info) = sys::tcp_info(socket) else {
         return;
     };
-    let rtt_us = u32::try_from(info.rtt.as_micros()).unwrap_or(u32::MAX);
-    seen.evidence.set("rtt_ms", f64::from(rtt_us) / 1e3);
+    seen.evidence.set("rtt_ms", Millis(info.rtt));
     if info.total_retrans > 0 {
         seen.evidence.set("retransmissions", info.total_retrans);
         seen.concerns.push(crate::Concern::PacketLoss {
