@@ -146,6 +146,8 @@ fn mail_or_ftp(greeting: &[u8]) -> Spoken {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::collection::vec;
+    use proptest::prelude::*;
 
     #[test]
     fn each_protocol_is_named_by_its_first_bytes() {
@@ -169,6 +171,14 @@ mod tests {
         ];
         for (bytes, spoken) in cases {
             assert_eq!(recognise(bytes), *spoken, "{bytes:02x?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_beginning_breaks_the_recogniser(bytes in vec(any::<u8>(), 0..64)) {
+            let cause = instead_of("SSH", Spoken::Ssh, &bytes);
+            prop_assert_eq!(cause.is_none(), matches!(recognise(&bytes), Spoken::Unknown | Spoken::Ssh));
         }
     }
 }

@@ -1,5 +1,7 @@
 use super::*;
+use crate::hostile::{damaged, ends};
 use crate::net::Deadline;
+use proptest::prelude::*;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 
 /// As a real Gorgone sends it.
@@ -175,4 +177,17 @@ fn names_of_a_hostile_peer_are_bounded_and_escaped() {
     let ready = Ready::decode(&body).unwrap();
     assert!(ready.identity.len() < 2 * MAX_VALUE);
     assert!(ready.identity.starts_with("\\x1b[2J"), "{}", ready.identity);
+}
+
+proptest! {
+    #[test]
+    fn no_handshake_breaks_reader_or_judge(
+        words in damaged(&[&greeting("NULL"), GORGONE_READY].concat()),
+    ) {
+        let mut seen = Seen::default();
+        let probe = Probe::default();
+        let verdict = ends(&words, async |stream| probe.converse(stream, &mut seen).await);
+        prop_assert!(verdict.is_err() || seen.headline.starts_with("Gorgone, "));
+        let _any_ready = Ready::decode(&words);
+    }
 }

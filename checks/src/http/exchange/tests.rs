@@ -2,9 +2,11 @@
 
 use std::net::SocketAddr;
 
+use proptest::prelude::*;
 use tokio::io::AsyncWriteExt;
 
 use super::*;
+use crate::hostile::{damaged, ends};
 use crate::net::Deadline;
 
 fn peer() -> SocketAddr {
@@ -131,4 +133,21 @@ fn credentials_are_not_shown() {
     assert_eq!(value, "Basic cHJvYmU6aHVudGVyMg==");
     let request = Request { host: "h", target: "/", credentials: Some((HOST, value)) };
     assert!(!format!("{request:?}").contains("cHJv"), "{request:?}");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn no_answer_breaks_the_readers(
+        words in damaged(b"HTTP/1.1 200 OK\r\nServer: nginx\r\nContent-Length: 5\r\n\r\nHello"),
+    ) {
+        let _any_answer = ends(&words, async |mut stream| {
+            let mut answer = read_head(&mut stream).await?;
+            read_body(&mut stream, &mut answer).await;
+            Ok::<_, Cause>(answer)
+        });
+        let request = Request { host: "web.example.org", target: "/", credentials: None };
+        let _any_answer = ends(&words, async |stream| fetch(stream, &request).await);
+    }
 }
