@@ -1,5 +1,6 @@
 //! For tests: what a peer may say on its worst day, and a stream it has said it on.
 
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use proptest::collection::vec;
@@ -8,6 +9,9 @@ use proptest::sample::Index;
 use tokio::io::{AsyncWriteExt, DuplexStream, duplex};
 
 use crate::net::{Deadline, Stream};
+
+/// Who is at the other end.
+pub(crate) const PEER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)), 4711);
 
 /// Any bytes, or `valid` damaged: changed in places, cut short, with something behind it.
 pub(crate) fn damaged(valid: &[u8]) -> impl Strategy<Value = Vec<u8>> + use<> {
@@ -32,7 +36,12 @@ pub(crate) async fn said(words: &[u8]) -> (Stream, DuplexStream) {
     let (near, mut far) = duplex(1 << 20);
     far.write_all(words).await.unwrap();
     let deadline = Deadline::after(Duration::from_secs(20));
-    (Stream::over(Box::new(near), ([192, 0, 2, 1], 4711).into(), deadline), far)
+    (Stream::over(Box::new(near), PEER, deadline), far)
+}
+
+/// A stream whose far side has said `words` already, and hung up.
+pub(crate) async fn last_words(words: &[u8]) -> Stream {
+    said(words).await.0
 }
 
 /// What `read` makes of a peer that says `words` and hangs up.

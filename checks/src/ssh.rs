@@ -264,9 +264,7 @@ mod tests {
 
     #[tokio::test]
     async fn probe_and_responder_understand_each_other() {
-        let (near, far) = tokio::io::duplex(64 * 1024);
-        let deadline = crate::Deadline::after(Duration::from_secs(9));
-        let near = Stream::over(Box::new(near), ([192, 0, 2, 1], 22).into(), deadline);
+        let (near, far) = said(b"").await;
         let far = FarStream::new(Box::new(far), None);
         let (probe, mut seen) = (Probe::default(), Seen::default());
         let (verdict, answered) = tokio::join!(probe.converse(near, &mut seen), respond(far));

@@ -1,5 +1,5 @@
 use super::*;
-use crate::hostile::{damaged, ends};
+use crate::hostile::{damaged, ends, said};
 use crate::net::{Deadline, Peer, Trust};
 use crate::{Finding, examine};
 use proptest::prelude::*;
@@ -146,4 +146,14 @@ async fn an_error_of_either_format_is_read() {
 async fn more_than_the_one_byte_is_not_taken() {
     let finding = against(b"Nonsense", b"").await;
     assert_eq!(finding.verdict, Err(Cause::bad_reply(EXPECTED, b"Nonsense")));
+}
+
+#[tokio::test]
+async fn notices_without_an_end_are_read_to_a_bound() {
+    let notice = encode(b'N', b"SNOTICE\0\0");
+    let words = notice.repeat(MAX_MESSAGES + 1);
+    let (mut stream, _far) = said(&words).await;
+    let cause = Probe::default().open(&mut stream, "centreon").await.unwrap_err();
+    let (phase, head) = (Phase::Reply, wire::head(&words[..64]));
+    assert_eq!(cause, Cause::Endless { phase, limit: notice.len() * MAX_MESSAGES, head });
 }

@@ -1,23 +1,16 @@
 use super::*;
-use crate::hostile::{damaged, ends};
-use crate::net::Deadline;
+use crate::hostile::{damaged, ends, said};
 use proptest::prelude::*;
-use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 /// As a real Gorgone sends it.
 const GORGONE_READY: &[u8] = b"\x04\x38\x05READY\
     \x0bSocket-Type\0\0\0\x06ROUTER\
     \x08Identity\0\0\0\x0frouter-external";
 
-fn pair() -> (Stream, DuplexStream) {
-    let (near, far) = duplex(64 * 1024);
-    let to = ([192, 0, 2, 1], 5556).into();
-    (Stream::over(Box::new(near), to, Deadline::after(Duration::from_secs(9))), far)
-}
-
 /// The verdict on a peer that says all of `bytes` and hangs up.
 async fn verdict(bytes: &[u8]) -> (Result<(), Cause>, Seen) {
-    let (near, mut far) = pair();
+    let (near, mut far) = said(b"").await;
     let mut seen = Seen::default();
     let speak = async {
         far.write_all(bytes).await.unwrap();
@@ -41,7 +34,7 @@ async fn after_greeting(frame: &[u8]) -> Cause {
 
 #[tokio::test]
 async fn probe_and_responder_understand_each_other() {
-    let (near, far) = pair();
+    let (near, far) = said(b"").await;
     let mut seen = Seen::default();
     let probe = Probe::default();
     let far = FarStream::new(Box::new(far), None);
@@ -55,7 +48,7 @@ async fn probe_and_responder_understand_each_other() {
 
 #[tokio::test]
 async fn we_send_a_greeting_and_nothing_else() {
-    let (near, mut far) = pair();
+    let (near, mut far) = said(b"").await;
     let bytes = [&greeting("NULL"), GORGONE_READY].concat();
     far.write_all(&bytes).await.unwrap();
     let mut seen = Seen::default();
@@ -69,7 +62,7 @@ async fn we_send_a_greeting_and_nothing_else() {
 
 #[tokio::test]
 async fn only_eleven_bytes_leave_before_the_mechanism_is_known() {
-    let (near, mut far) = pair();
+    let (near, mut far) = said(b"").await;
     far.write_all(&greeting("CURVE")).await.unwrap();
     let mut seen = Seen::default();
     let cause = Probe::default().converse(near, &mut seen).await.unwrap_err();
