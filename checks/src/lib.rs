@@ -174,6 +174,9 @@ pub struct Service {
     pub tls: bool,
     /// The longest the whole question may take, all phases together.
     pub budget: Duration,
+    /// How often the question may be asked again after a pass, to count the
+    /// answers; 0 where servers limit the rate, and over TCP.
+    pub repeats: usize,
     /// The probe as it is without any option.
     pub probe: fn() -> Probe,
     /// A harmless first datagram of a UDP service, for [`examine_path`].
@@ -242,6 +245,11 @@ pub async fn examine(probe: &Probe, peer: Peer, deadline: Deadline, trust: &Trus
     let verdict = deadline.bound(run).await.unwrap_or_else(|| {
         Err(Cause::Silent { to, phase: Phase::Reply, waited: deadline.waited() })
     });
+    let service = probe.service();
+    if let (Ok(()), Some(question)) = (&verdict, service.question) {
+        net::udp::count_answers(&mut ask, question, service.repeats).await;
+    }
+    net::tcp::note_losses(&mut ask);
     let took = started.elapsed();
     let Ask { peer, mut seen, source, .. } = ask;
     let before = [seen.timings.connect, seen.timings.tls].into_iter().flatten().sum();

@@ -103,6 +103,7 @@ pub(crate) const SERVICE: Service = Service {
     tls: false,
     budget: Duration::from_secs(2),
     question: None,
+    repeats: 0,
     probe: || crate::Probe::Listener(Probe::default()),
     respond: Respond::Datagram(|_| None),
 };

@@ -74,6 +74,7 @@ pub(crate) const SERVICE: Service = Service {
     tls: false,
     budget: Duration::from_secs(10),
     question: None,
+    repeats: 0,
     probe: || crate::Probe::Zmq(Probe::default()),
     respond: Respond::Stream(|stream| Box::pin(respond(stream))),
 };

@@ -125,6 +125,7 @@ pub(crate) const SERVICE: Service = Service {
     tls: false,
     budget: Duration::from_secs(30),
     question: None,
+    repeats: 0,
     probe: || crate::Probe::Bbdo(Probe::default()),
     respond: Respond::Stream(|stream| Box::pin(respond(stream))),
 };

@@ -106,6 +106,7 @@ pub(crate) const SERVICE: Service = Service {
     // another way, and the other names after the first.
     budget: Duration::from_secs(20),
     question: Some(message::plain_question),
+    repeats: 2,
     probe: || crate::Probe::Dns(Probe::default()),
     respond: Respond::Both {
         datagram: message::respond,

@@ -210,6 +210,7 @@ pub(crate) const SERVICE: Service = Service {
     tls: false,
     budget: Duration::from_secs(29),
     question: None,
+    repeats: 0,
     probe: || crate::Probe::Ldap(Probe::default()),
     respond: Respond::Stream(|stream| Box::pin(respond::plain(stream))),
 };
@@ -220,6 +221,7 @@ pub(crate) const SERVICE_TLS: Service = Service {
     tls: true,
     budget: Duration::from_secs(19),
     question: None,
+    repeats: 0,
     probe: || crate::Probe::Ldap(Probe { tls: Tls::FromStart, bind: None }),
     respond: Respond::Stream(|stream| Box::pin(respond::in_tls(stream))),
     ..SERVICE

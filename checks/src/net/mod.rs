@@ -9,6 +9,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::cause::{Cause, Millis};
 use crate::evidence::Seen;
 
+mod counted;
 pub(crate) mod far;
 pub(crate) mod icmp;
 pub(crate) mod knock;
@@ -25,6 +26,7 @@ pub use opinion::Opinion;
 pub use resolve::{Addresses, resolve};
 pub use tls::Trust;
 
+pub(crate) use counted::Losses;
 pub(crate) use relay::Relay;
 pub(crate) use tcp::Stream;
 pub(crate) use udp::Udp;
@@ -121,12 +123,21 @@ pub(crate) struct Ask {
     pub(crate) seen: Seen,
     /// The address we asked from, once a socket told.
     pub(crate) source: Option<IpAddr>,
+    /// TCP segments that had to be sent again.
+    pub(crate) losses: Losses,
 }
 
 impl Ask {
     /// A question to `peer` that ends at `deadline`.
     pub(crate) fn new(peer: Peer, deadline: Deadline, trust: Trust) -> Self {
-        Self { peer, deadline, trust, seen: Seen::default(), source: None }
+        Self {
+            peer,
+            deadline,
+            trust,
+            seen: Seen::default(),
+            source: None,
+            losses: Losses::default(),
+        }
     }
 
     /// Opens a TCP connection to the peer.
