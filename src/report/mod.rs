@@ -410,7 +410,9 @@ fn target(
         (Some(way), Outcome::Pass | Outcome::Warn) => vec![way],
         _ => question.ways.iter().collect(),
     };
-    let ports: Vec<String> = shown.iter().map(|way| way.port.to_string()).collect();
+    let mut ports: Vec<String> = shown.iter().map(|way| way.port.to_string()).collect();
+    // One port given for several ways is one port.
+    ports.dedup();
     let transport = shown.first().map_or("", |way| way.transports());
     let host = match direction {
         Direction::Inbound => "*".to_owned(),
