@@ -1120,7 +1120,7 @@ pub enum LocalFirewallSign {
     /// A refusal came at once from our own address.
     #[strum(serialize = "a REJECT rule of this host answered")]
     OwnReject,
-    /// Every SYN was dropped before it left (TCP_INFO).
+    /// Every SYN was dropped before it left (`TCP_INFO`).
     #[strum(serialize = "no packet left this host")]
     OutputDrop,
 }

@@ -24,7 +24,7 @@ use crate::site::local::Host;
 use crate::verdict::{Conclusion, Outcome, conclude};
 
 /// The version of the JSON's shape; raised when a reader could break.
-const SCHEMA_VERSION: u32 = 1;
+pub(crate) const SCHEMA_VERSION: u32 = 1;
 
 /// One run on one machine.
 #[derive(Clone, Debug, Serialize, Deserialize)]

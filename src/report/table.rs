@@ -19,7 +19,10 @@ const MIN_WIDTH: usize = 60;
 /// What the writer says.
 pub(crate) fn write(report: &Report, canvas: Canvas, out: &mut dyn io::Write) -> io::Result<()> {
     let canvas = Canvas { width: canvas.width.max(MIN_WIDTH), ..canvas };
-    writeln!(out, "{}\n", head(report))?;
+    for line in wrap(&head(report), canvas.width) {
+        writeln!(out, "{line}")?;
+    }
+    writeln!(out)?;
     rows(report, canvas, out)?;
     for step in &report.steps {
         explain(step, &consequences(report, step), canvas, out)?;
@@ -46,11 +49,14 @@ pub(crate) fn write_plan(plan: &Plan, canvas: Canvas, out: &mut dyn io::Write) -
     };
     let flow = widest(0, width / 4);
     let target = widest(1, (width - flow) * 2 / 5);
-    writeln!(
-        out,
-        "plan · {} · profile {} · {} installation; nothing was sent\n",
+    let head = format!(
+        "plan · {} · profile {} · {} installation; nothing was sent",
         plan.role, plan.profile, plan.phase
-    )?;
+    );
+    for line in wrap(&head, width) {
+        writeln!(out, "{line}")?;
+    }
+    writeln!(out)?;
     for line in [&titles].into_iter().chain(&lines) {
         let [id, at, text] = line;
         let rest = width.saturating_sub(flow + target + 6).max(20);
@@ -323,7 +329,9 @@ fn pad(text: &str, width: usize) -> String {
 
 /// Breaks at spaces, and inside a word only when it is longer than a line.
 fn wrap(text: &str, width: usize) -> Vec<String> {
+    // The optimal fit would rather overflow a line by a little than leave a short one.
     let options = textwrap::Options::new(width)
+        .wrap_algorithm(textwrap::WrapAlgorithm::FirstFit)
         .word_separator(textwrap::WordSeparator::AsciiSpace)
         .word_splitter(textwrap::WordSplitter::NoHyphenation)
         .wrap_algorithm(textwrap::WrapAlgorithm::FirstFit);

@@ -110,7 +110,7 @@ impl From<SocketAddr> for Peer {
 /// A probe gets it by mutable reference, so that what it saw before it failed
 /// is kept.
 #[derive(Debug)]
-pub struct Ask {
+pub(crate) struct Ask {
     /// Whom.
     pub(crate) peer: Peer,
     /// Until when.

@@ -52,9 +52,11 @@ pub async fn resolve(host: &str, deadline: Deadline) -> Result<Addresses, Cause>
     };
     let mut lookup = std::pin::pin!(lookup);
     // A resolver that takes this long is in trouble: what do its servers say?
-    let (found, mut servers) = match wait.within(IN_TROUBLE).bound(&mut lookup).await {
-        Some(found) => (Some(found), Vec::new()),
-        None => tokio::join!(wait.bound(&mut lookup), opinions(host)),
+    let in_time = wait.within(IN_TROUBLE).bound(&mut lookup).await;
+    let (found, mut servers) = if in_time.is_some() {
+        (in_time, Vec::new())
+    } else {
+        tokio::join!(wait.bound(&mut lookup), opinions(host))
     };
     let cause = match found {
         Some(Ok(found)) => match judge(host, found) {
