@@ -29,6 +29,8 @@ pub(crate) struct Settings {
     pub(crate) scale: f64,
     /// Warnings fail the run too.
     pub(crate) strict: bool,
+    /// After a silence, look where on the way it begins.
+    pub(crate) trace: bool,
 }
 
 /// Before installation a closed port is no failure: nothing listens yet.
@@ -498,6 +500,7 @@ mod tests {
             groups: Vec::new(),
             scale: 1.0,
             strict: false,
+            trace: true,
         }
     }
 

@@ -4,12 +4,15 @@ use std::collections::HashMap;
 use std::future::Future;
 use std::net::{IpAddr, SocketAddr};
 use std::panic::AssertUnwindSafe;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
 use futures_util::future::join_all;
-use preflight_checks::{Cause, Deadline, Finding, Peer, Transport, Trust, examine, resolve};
+use preflight_checks::{
+    Cause, Deadline, Finding, Peer, Trace, Transport, Trust, examine, examine_path, is_silence,
+    judge, resolve,
+};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
@@ -21,8 +24,25 @@ const WIDTH: usize = 128;
 /// Questions to one host's UDP ports at once: a host answers about six closed
 /// ports in a burst and then one a second, so more would look like silence.
 const UDP_PER_HOST: usize = 2;
+/// Looks at the path at once: routers name themselves about six times in a
+/// burst and then once a second.
+const TRACES: usize = 4;
+/// Longest look at one path.
+const TRACE: Duration = Duration::from_millis(2_200);
+/// No look begins later than this after the first one: a run in which
+/// everything is silent must end, however many targets it has.
+const TRACING: Duration = Duration::from_secs(2);
 /// Longest wait for a name.
 const RESOLVE: Duration = Duration::from_secs(7);
+
+/// How a run is done.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Manner {
+    /// Every wait times this.
+    pub(crate) scale: f64,
+    /// After a silence, look where on the way it begins.
+    pub(crate) trace: bool,
+}
 
 /// What was found for one step.
 #[derive(Clone, Debug, Default)]
@@ -62,15 +82,17 @@ pub(crate) enum Event {
 pub(crate) async fn run(
     plan: &Plan,
     trust: &Trust,
-    scale: f64,
+    manner: Manner,
     stop: impl Future<Output = ()>,
     mut notify: impl FnMut(Event),
 ) -> Vec<Option<Found>> {
     let shared = Arc::new(Shared {
         trust: trust.clone(),
-        scale,
+        manner,
         width: Semaphore::new(WIDTH),
         udp: Mutex::default(),
+        traces: Semaphore::new(TRACES),
+        first_trace: OnceLock::new(),
     });
     let (begun, mut events) = tokio::sync::mpsc::unbounded_channel();
     let mut steps = JoinSet::new();
@@ -110,12 +132,27 @@ pub(crate) async fn run(
 /// What all steps of a run share.
 struct Shared {
     trust: Trust,
-    scale: f64,
+    manner: Manner,
     width: Semaphore,
     udp: Mutex<HashMap<IpAddr, Arc<Semaphore>>>,
+    traces: Semaphore,
+    first_trace: OnceLock<Instant>,
 }
 
 impl Shared {
+    /// Where does the silence begin? `None` when it is not to be looked at, or too late.
+    async fn look_at_path(&self, finding: &Finding, asked: &Asked) -> Option<Trace> {
+        let _turn = if self.manner.trace { self.traces.acquire().await.ok() } else { None }?;
+        let last_start = TRACING.mul_f64(self.manner.scale);
+        if self.first_trace.get_or_init(Instant::now).elapsed() > last_start {
+            return None;
+        }
+        let datagram = asked.probe.service().question.map(|question| question());
+        let deadline = Deadline::scaled(TRACE, self.manner.scale);
+        let to = finding.peer.address;
+        Some(examine_path(to, asked.transport, datagram.as_deref(), deadline).await)
+    }
+
     /// The right to ask one of `host`'s UDP ports.
     fn udp_turn(&self, host: IpAddr) -> Arc<Semaphore> {
         let mut turns = self.udp.lock().unwrap_or_else(PoisonError::into_inner);
@@ -137,7 +174,7 @@ async fn guarded(question: &Question, shared: &Shared) -> Found {
 }
 
 async fn ask(question: &Question, shared: &Shared) -> Found {
-    let deadline = Deadline::scaled(RESOLVE, shared.scale);
+    let deadline = Deadline::scaled(RESOLVE, shared.manner.scale);
     let addresses = match resolve(&question.host, deadline).await {
         Ok(addresses) => addresses,
         Err(cause) => return Found { unresolved: Some(cause), ..Found::default() },
@@ -166,12 +203,20 @@ async fn attempt(
     shared: &Shared,
 ) -> Attempt {
     let turn = (asked.transport == Transport::Udp).then(|| shared.udp_turn(address));
-    let _turn = match &turn {
+    let turn = match &turn {
         Some(turn) => turn.acquire().await.ok(),
         None => None,
     };
     let peer = Peer { host: question.host.clone(), address: SocketAddr::new(address, asked.port) };
-    let deadline = Deadline::scaled(asked.probe.service().budget, shared.scale);
-    let finding = Box::pin(examine(&asked.probe, peer, deadline, &shared.trust)).await;
+    let deadline = Deadline::scaled(asked.probe.service().budget, shared.manner.scale);
+    let mut finding = Box::pin(examine(&asked.probe, peer, deadline, &shared.trust)).await;
+    drop(turn);
+    if let Err(cause) = &finding.verdict
+        && is_silence(cause)
+        && let Some(trace) = shared.look_at_path(&finding, asked).await
+    {
+        trace.note(&mut finding.seen.evidence);
+        finding.verdict = Err(judge(&trace, cause));
+    }
     Attempt { way, finding }
 }

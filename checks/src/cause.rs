@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use crate::net::Opinion;
 use crate::net::icmp::Icmp;
 use crate::recognise::Spoken;
 
@@ -31,10 +32,12 @@ use crate::recognise::Spoken;
 pub enum Cause {
     // ---- name ----
     /// The resolver says that the name does not exist.
-    #[error("the name {name} does not exist")]
+    #[error("the name {name} does not exist{}", said_by(servers))]
     NameNotFound {
         /// The name asked for.
         name: String,
+        /// What each configured DNS server says by itself.
+        servers: Vec<Opinion>,
     },
     /// The name exists and has no address.
     #[error("the name {name} has no address")]
@@ -43,12 +46,14 @@ pub enum Cause {
         name: String,
     },
     /// The system resolver gave no verdict on the name.
-    #[error("{name} could not be resolved: {error}")]
+    #[error("{name} could not be resolved: {error}{}", said_by(servers))]
     ResolverFailed {
         /// The name asked for.
         name: String,
         /// The resolver's own words.
         error: String,
+        /// What each configured DNS server says by itself.
+        servers: Vec<Opinion>,
     },
 
     // ---- route: this host ----
@@ -139,6 +144,112 @@ pub enum Cause {
         to: SocketAddr,
         /// What was being waited for.
         phase: Phase,
+        /// How long.
+        waited: Millis,
+    },
+    /// A packet with a full hop limit ran out of it: routers pass it in circles.
+    #[error("{by} gave the packet to {to} up after too many hops ({icmp})")]
+    HopLimitExceeded {
+        /// The address asked for.
+        to: IpAddr,
+        /// The device that said so.
+        by: IpAddr,
+        /// Its exact words.
+        icmp: Icmp,
+    },
+    /// No answer; another question to the same host gets further than this port's.
+    ///
+    /// The drop is at `after` or at `next`, or at a device between them that
+    /// names itself to nobody.
+    #[error(
+        "no answer; packets for this port get {}, others for this host reach {next} ({alive})",
+        no_further_than(*.after)
+    )]
+    FilteredBetween {
+        /// Who was asked.
+        to: SocketAddr,
+        /// The last device that this port's packets reach; `None`: not even the next hop.
+        after: Option<IpAddr>,
+        /// Its distance; 0 is this host.
+        hop: u8,
+        /// The device that other packets to this host reach after it.
+        next: IpAddr,
+        /// How the host itself answers.
+        alive: HostAnswer,
+        /// How long the port was asked before.
+        waited: Millis,
+    },
+    /// No answer; the host itself answers, and the last device to name itself is known.
+    ///
+    /// The drop is at that device or after it. Over UDP a service that ignores
+    /// this host looks the same.
+    #[error("no answer; the trail ends at or after {by} (hop {hop}); the host is there ({alive})")]
+    PortSilentAfter {
+        /// Who was asked.
+        to: SocketAddr,
+        /// The last device that this port's packets are known to reach.
+        by: IpAddr,
+        /// Its distance.
+        hop: u8,
+        /// Is the host the next hop? Then it is this device or the host.
+        next_is_host: bool,
+        /// How the host itself answers.
+        alive: HostAnswer,
+        /// How long the port was asked before.
+        waited: Millis,
+    },
+    /// No answer; the host itself answers, and no device on the way names itself.
+    #[error("no answer from this port; the host is there ({alive}), no router names itself")]
+    PortSilent {
+        /// Who was asked.
+        to: SocketAddr,
+        /// How the host itself answers.
+        alive: HostAnswer,
+        /// How long the port was asked before.
+        waited: Millis,
+    },
+    /// No answer; the host itself answers, and no router is in between.
+    #[error("no answer from this port; the host is there ({alive}), no router in between")]
+    PortSilentOnSegment {
+        /// Who was asked.
+        to: SocketAddr,
+        /// How the host itself answers.
+        alive: HostAnswer,
+        /// How long the port was asked before.
+        waited: Millis,
+    },
+    /// No answer, nor from anything else of the host; the last device to name itself is known.
+    #[error("nothing of this host answers; the trail ends at or after {by} (hop {hop})")]
+    HostSilentAfter {
+        /// Who was asked.
+        to: SocketAddr,
+        /// The last device that our packets are known to reach.
+        by: IpAddr,
+        /// Its distance.
+        hop: u8,
+        /// How long the port was asked before.
+        waited: Millis,
+    },
+    /// No answer at first, and one when asked again a moment later.
+    #[error("no answer within {waited}, then one from hop {hop} when asked again")]
+    Unsteady {
+        /// Who was asked.
+        to: SocketAddr,
+        /// The shortest distance it answered at.
+        hop: u8,
+        /// How long it had been asked in vain.
+        waited: Millis,
+    },
+    /// Connected, but what the peer sends arrives with a hole that is never filled.
+    ///
+    /// Full-size packets are too large for a link on the way, and the ICMP
+    /// message that would say so does not reach the peer.
+    #[error("connected, but full-size packets from the peer do not arrive ({waited})")]
+    MtuBlackHole {
+        /// Who was asked.
+        to: SocketAddr,
+        /// Smaller segments that did arrive, behind the hole.
+        segments: u32,
         /// How long.
         waited: Millis,
     },
@@ -1009,9 +1120,47 @@ pub enum LocalFirewallSign {
     /// A refusal came at once from our own address.
     #[strum(serialize = "a REJECT rule of this host answered")]
     OwnReject,
-    /// Every SYN was dropped before it left (TCP_INFO).
+    /// Every SYN was dropped before it left (`TCP_INFO`).
     #[strum(serialize = "no packet left this host")]
     OutputDrop,
+}
+
+/// How a host whose port stays silent shows that it is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "answer", rename_all = "kebab-case")]
+pub enum HostAnswer {
+    /// Another port of it answers.
+    Open {
+        /// TCP or UDP.
+        transport: Transport,
+        /// Which.
+        port: u16,
+    },
+    /// Another port of it says that nothing listens there.
+    Closed {
+        /// TCP or UDP.
+        transport: Transport,
+        /// Which.
+        port: u16,
+    },
+    /// It rejects another port in its own name.
+    Rejected {
+        /// Its exact words.
+        icmp: Icmp,
+    },
+    /// It answers an ICMP echo request.
+    Ping,
+}
+
+impl std::fmt::Display for HostAnswer {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Open { transport, port } => write!(out, "{transport} {port} is open"),
+            Self::Closed { transport, port } => write!(out, "{transport} {port} is closed"),
+            Self::Rejected { icmp } => write!(out, "it rejects: {icmp}"),
+            Self::Ping => out.write_str("it answers ping"),
+        }
+    }
 }
 
 /// A duration that prints as a human would say it and serialises in ms.
@@ -1068,9 +1217,18 @@ impl Cause {
             | Self::GorgoneOnOtherPort { .. } => Owner::ThisHost,
             Self::HostUnreachable { by, .. }
             | Self::NetUnreachable { by, .. }
-            | Self::PathRejected { by, .. } => Owner::Network { device: Some(*by) },
+            | Self::PathRejected { by, .. }
+            | Self::HopLimitExceeded { by, .. }
+            | Self::PortSilentAfter { by, .. }
+            | Self::HostSilentAfter { by, .. } => Owner::Network { device: Some(*by) },
+            Self::FilteredBetween { after, next, .. } => {
+                Owner::Network { device: Some(after.unwrap_or(*next)) }
+            }
             Self::Unreachable { .. }
             | Self::NoAnswer { .. }
+            | Self::PortSilent { .. }
+            | Self::Unsteady { .. }
+            | Self::MtuBlackHole { .. }
             | Self::SmtpInspected { .. }
             | Self::CaptivePortal { .. }
             | Self::ProxyDenied { .. }
@@ -1102,6 +1260,14 @@ impl Cause {
             | Self::TargetRejected { .. }
             | Self::Unreachable { .. }
             | Self::NoAnswer { .. }
+            | Self::HopLimitExceeded { .. }
+            | Self::FilteredBetween { .. }
+            | Self::PortSilentAfter { .. }
+            | Self::PortSilent { .. }
+            | Self::PortSilentOnSegment { .. }
+            | Self::HostSilentAfter { .. }
+            | Self::Unsteady { .. }
+            | Self::MtuBlackHole { .. }
             | Self::SnmpSilent { .. } => Layer::Path,
             Self::PortClosed { .. }
             | Self::NothingListens { .. }
@@ -1200,6 +1366,12 @@ fn as_sentence<S: serde::Serializer>(because: &Cause, to: S) -> Result<S::Ok, S:
     to.collect_str(because)
 }
 
+/// " (10.0.0.53: no answer)", or nothing when no server was asked.
+fn said_by(servers: &[Opinion]) -> String {
+    let said: Vec<String> = servers.iter().map(ToString::to_string).collect();
+    if said.is_empty() { String::new() } else { format!(" ({})", said.join(", ")) }
+}
+
 /// Names in a sentence: at most four, then how many more.
 fn list(names: &[String]) -> String {
     const SHOWN: usize = 4;
@@ -1216,6 +1388,11 @@ fn list(names: &[String]) -> String {
 /// Who was not let in; a community is a secret and stays unnamed.
 fn reading(user: Option<&str>, level: &str) -> String {
     user.map_or("this community read".to_owned(), |user| format!("\"{user}\" read at {level}"))
+}
+
+/// "no further than 10.9.0.1", of [`Cause::FilteredBetween`].
+fn no_further_than(after: Option<IpAddr>) -> String {
+    after.map_or_else(|| "to no router".to_owned(), |by| format!("no further than {by}"))
 }
 
 /// "3599.9 s behind" or "12 ms ahead", from server minus this host.

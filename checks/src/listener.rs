@@ -109,6 +109,7 @@ pub(crate) const SERVICE: Service = Service {
     transport: Transport::Udp,
     tls: false,
     budget: Duration::from_secs(2),
+    question: None,
     probe: || crate::Probe::Listener(Probe::default()),
     respond: Respond::Datagram(|_| None),
 };
@@ -251,8 +252,6 @@ const MAX_DESCRIPTORS: usize = 200_000;
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
-
     use super::*;
     use crate::net::{Deadline, Peer, Trust};
     use std::net::{TcpListener, UdpSocket};

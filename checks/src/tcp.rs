@@ -38,6 +38,7 @@ pub(crate) const SERVICE: Service = Service {
     tls: false,
     budget: Duration::from_secs(6),
     probe: || crate::Probe::Tcp(Probe::default()),
+    question: None,
     respond: Respond::Stream(|stream| Box::pin(respond(stream))),
 };
 

@@ -49,6 +49,7 @@ pub(crate) const SERVICE: Service = Service {
     tls: true,
     budget: Duration::from_secs(10),
     probe: || crate::Probe::Tls(Probe::default()),
+    question: None,
     respond: Respond::Stream(|stream| Box::pin(respond(stream))),
 };
 

@@ -53,14 +53,13 @@ pub(crate) const SERVICE: Service = Service {
     transport: Transport::Udp,
     tls: false,
     budget: Duration::from_secs(5),
+    question: Some(crate::snmp::discovery::question),
     probe: || crate::Probe::Trap(Probe::default()),
     respond: Respond::Datagram(|request| discovery::respond(request, snmp::up())),
 };
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
-
     use super::*;
 
     const WAITED: Millis = Millis(Duration::from_secs(4));

@@ -73,6 +73,7 @@ pub(crate) const SERVICE: Service = Service {
     transport: Transport::Tcp,
     tls: false,
     budget: Duration::from_secs(10),
+    question: None,
     probe: || crate::Probe::Zmq(Probe::default()),
     respond: Respond::Stream(|stream| Box::pin(respond(stream))),
 };
@@ -276,8 +277,6 @@ const A_READY: &str = "a ZMTP READY command";
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
-
     use super::*;
     use crate::net::Deadline;
     use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};

@@ -188,10 +188,11 @@ impl Lab {
         self.folder.path().join(name)
     }
 
-    /// Writes a file into the lab's folder.
+    /// Writes a file into the lab's folder; the indentation of its lines is the source's, not its own.
     pub(crate) fn write(&self, name: &str, text: &str) -> PathBuf {
         let path = self.path(name);
-        fs::write(&path, text).unwrap();
+        let lines: String = text.lines().flat_map(|line| [line.trim_start(), "\n"]).collect();
+        fs::write(&path, lines).unwrap();
         path
     }
 
@@ -204,7 +205,8 @@ impl Lab {
 
     /// Starts `command`, whose output goes to `NAME.log`, and returns when it is bound to `ports`.
     pub(crate) fn start(&self, node: Node, name: &str, command: &mut Command, ports: &[Port]) {
-        let log = File::create(self.path(&format!("{name}.log"))).unwrap();
+        let log = self.path(&format!("{name}.log"));
+        let log = File::options().create(true).append(true).open(log).unwrap();
         let mut child = command.stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap();
         let mut ended = None;
         self.eventually(name, || {

@@ -21,10 +21,15 @@ pub(crate) fn unsynchronised_chronyd(lab: &Lab) {
 }
 
 fn start_chronyd(lab: &Lab, source: &str) {
+    // No file is a device here or below: a daemon that runs as root replaces what it is told to write.
     let configuration = lab.write(
         "chrony.conf",
         &format!(
-            "{source}\nallow all\ncmdport 0\nbindcmdaddress /\npidfile {}\n",
+            "{source}
+             allow all
+             cmdport 0
+             bindcmdaddress /
+             pidfile {}",
             lab.path("chronyd.pid").display()
         ),
     );
@@ -79,16 +84,17 @@ pub(crate) fn postfix(lab: &Lab, tls: &Certificate) {
              local_recipient_maps =
              queue_directory = {}
              data_directory = {}
-             maillog_file = /dev/stdout
+             maillog_file = {}
+             maillog_file_prefixes = /
              smtpd_tls_security_level = may
              smtpd_tls_cert_file = {}
              smtpd_tls_key_file = {}\n",
             queue.display(),
             data.display(),
+            lab.path("postfix.log").display(),
             tls.chain.display(),
             tls.key.display(),
-        )
-        .replace("\n             ", "\n"),
+        ),
     );
     lab.write(
         "postfix/master.cf",
@@ -100,9 +106,7 @@ pub(crate) fn postfix(lab: &Lab, tls: &Certificate) {
          rewrite unix - - n - - trivial-rewrite
          anvil unix - - n - 1 anvil
          proxymap unix - - n - - proxymap
-         postlog unix-dgram n - n - 1 postlogd\n"
-            .replace("\n         ", "\n")
-            .as_str(),
+         postlog unix-dgram n - n - 1 postlogd",
     );
     let mut command = lab.command(Node::Server, "postfix");
     command.arg("-c").arg(configuration).arg("start-fg");
@@ -116,16 +120,16 @@ pub(crate) fn slapd(lab: &Lab, tls: &Certificate) {
         "slapd.conf",
         &format!(
             "include /etc/ldap/schema/core.schema
-modulepath /usr/lib/ldap
-moduleload back_mdb
-TLSCACertificateFile {}
-TLSCertificateFile {}
-TLSCertificateKeyFile {}
-database mdb
-suffix dc=example,dc=test
-rootdn {LDAP_USER}
-rootpw {LDAP_PASSWORD}
-directory {}\n",
+             modulepath /usr/lib/ldap
+             moduleload back_mdb
+             TLSCACertificateFile {}
+             TLSCertificateFile {}
+             TLSCertificateKeyFile {}
+             database mdb
+             suffix dc=example,dc=test
+             rootdn {LDAP_USER}
+             rootpw {LDAP_PASSWORD}
+             directory {}",
             tls.ca.display(),
             tls.chain.display(),
             tls.key.display(),
@@ -192,10 +196,12 @@ pub(crate) fn snmpd(lab: &Lab) {
     let configuration = lab.write(
         "snmpd.conf",
         &format!(
-            "rocommunity {SNMP_COMMUNITY}\nrocommunity6 {SNMP_COMMUNITY}
-createUser {SNMP_USER} SHA {SNMP_AUTH_PASSWORD} AES {SNMP_PRIV_PASSWORD}
-rouser {SNMP_USER} authPriv
-sysName switch.example.test\nsysDescr switch of the lab\n"
+            "rocommunity {SNMP_COMMUNITY}
+             rocommunity6 {SNMP_COMMUNITY}
+             createUser {SNMP_USER} SHA {SNMP_AUTH_PASSWORD} AES {SNMP_PRIV_PASSWORD}
+             rouser {SNMP_USER} authPriv
+             sysName switch.example.test
+             sysDescr switch of the lab"
         ),
     );
     let mut command = net_snmp(lab, Node::Server, "snmpd", &configuration);
@@ -224,13 +230,12 @@ pub(crate) fn zmq_router(lab: &Lab, port: u16) {
         "router.py",
         &format!(
             "import zmq
-socket = zmq.Context().socket(zmq.ROUTER)
-socket.setsockopt(zmq.IPV6, 1)
-socket.setsockopt(zmq.ROUTER_HANDOVER, 1)
-socket.setsockopt(zmq.IDENTITY, b'router-external')
-socket.bind('tcp://*:{port}')
-while True:
-    socket.recv_multipart()\n"
+             socket = zmq.Context().socket(zmq.ROUTER)
+             socket.setsockopt(zmq.IPV6, 1)
+             socket.setsockopt(zmq.ROUTER_HANDOVER, 1)
+             socket.setsockopt(zmq.IDENTITY, b'router-external')
+             socket.bind('tcp://*:{port}')
+             while True: socket.recv_multipart()"
         ),
     );
     // Debian's own: it is the one python3-zmq belongs to.
@@ -245,9 +250,18 @@ pub(crate) fn squid(lab: &Lab) {
     let configuration = lab.write(
         "squid.conf",
         &format!(
-            "http_port 3128\nhttp_access allow all\ncache deny all\nvisible_hostname proxy.example.test
-dns_nameservers {SERVER}\npid_filename none\naccess_log none\ncache_log {}
-netdb_filename none\npinger_enable off\nshutdown_lifetime 0 seconds\ncoredump_dir none\n",
+            "http_port 3128
+             http_access allow all
+             cache deny all
+             visible_hostname proxy.example.test
+             dns_nameservers {SERVER}
+             pid_filename none
+             access_log none
+             cache_log {}
+             netdb_filename none
+             pinger_enable off
+             shutdown_lifetime 0 seconds
+             coredump_dir none",
             folder.join("cache.log").display()
         ),
     );

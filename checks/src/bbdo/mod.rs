@@ -124,6 +124,7 @@ pub(crate) const SERVICE: Service = Service {
     transport: Transport::Tcp,
     tls: false,
     budget: Duration::from_secs(30),
+    question: None,
     probe: || crate::Probe::Bbdo(Probe::default()),
     respond: Respond::Stream(|stream| Box::pin(respond(stream))),
 };

@@ -87,6 +87,11 @@ impl Question {
     }
 }
 
+/// The harmless question, for a look at the path.
+pub(super) fn plain_question() -> Vec<u8> {
+    Question::root().query(Ask::Plain).map(|query| query.wire).unwrap_or_default()
+}
+
 /// A question as it was sent.
 #[derive(Debug)]
 pub(super) struct Query {

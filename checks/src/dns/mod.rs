@@ -105,6 +105,7 @@ pub(crate) const SERVICE: Service = Service {
     // An answer that took its time, twice: a question that is asked again in
     // another way, and the other names after the first.
     budget: Duration::from_secs(20),
+    question: Some(message::plain_question),
     probe: || crate::Probe::Dns(Probe::default()),
     respond: Respond::Both {
         datagram: message::respond,

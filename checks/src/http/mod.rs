@@ -230,6 +230,7 @@ pub(crate) const SERVICE: Service = Service {
     transport: Transport::Tcp,
     tls: false,
     budget: Duration::from_secs(22),
+    question: None,
     probe: || crate::Probe::Http(Probe::new(localhost("http"))),
     respond: Respond::Stream(|stream| Box::pin(respond(stream))),
 };
@@ -240,6 +241,7 @@ pub(crate) const SERVICE_TLS: Service = Service {
     transport: Transport::Tcp,
     tls: true,
     budget: Duration::from_secs(27),
+    question: None,
     probe: || crate::Probe::Http(Probe::new(localhost("https"))),
     respond: Respond::Stream(|stream| Box::pin(respond(stream))),
 };

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
 use socket2::{Domain, Protocol, Socket, Type};
@@ -20,6 +20,8 @@ use crate::evidence::Seen;
 /// What was read and not yet taken stays in the buffer.
 pub(crate) struct Stream {
     io: Box<dyn Io>,
+    /// The TCP socket below, for what the kernel knows of it.
+    socket: Option<OwnedFd>,
     peer: SocketAddr,
     /// Of the whole step.
     deadline: Deadline,
@@ -71,12 +73,22 @@ impl Stream {
         let _best_effort = stream.set_nodelay(true);
         ask.seen.timings.connect = Some(waited.0);
         note_connection(&stream, &mut ask.seen);
-        Ok(Self::over(Box::new(stream), to, ask.deadline))
+        let socket = stream.as_fd().try_clone_to_owned().ok();
+        Ok(Self { socket, ..Self::over(Box::new(stream), to, ask.deadline) })
     }
 
     /// A conversation over any transport, for TLS and for tests.
     pub(crate) fn over(io: Box<dyn Io>, peer: SocketAddr, deadline: Deadline) -> Self {
-        Self { io, peer, deadline, wait: deadline, buffer: Vec::new(), fresh: 0, head: Vec::new() }
+        Self {
+            io,
+            socket: None,
+            peer,
+            deadline,
+            wait: deadline,
+            buffer: Vec::new(),
+            fresh: 0,
+            head: Vec::new(),
+        }
     }
 
     /// The transport itself, for a crate that speaks over it.
@@ -84,6 +96,11 @@ impl Stream {
     /// Bytes already read are lost: take them first.
     pub(crate) fn into_io(self) -> Box<dyn Io> {
         self.io
+    }
+
+    /// The TCP socket below the conversation, to be asked for [`black_hole`].
+    pub(crate) fn take_socket(&mut self) -> Option<OwnedFd> {
+        self.socket.take()
     }
 
     /// From now on, waits at most `limit` for what comes next.
@@ -281,6 +298,16 @@ fn silence(socket: &impl AsFd, to: SocketAddr, waited: Millis) -> Cause {
         }
         _ => Cause::NoAnswer { to, phase: Phase::Connect, waited },
     }
+}
+
+/// The peer got all we sent, and what it answers arrives with a hole in it.
+///
+/// Segments behind the hole are small enough for the path; the full-size one
+/// before them never comes, however often the peer repeats it.
+pub(super) fn black_hole(socket: &impl AsFd, to: SocketAddr, waited: Millis) -> Option<Cause> {
+    let info = sys::tcp_info(socket)?;
+    let is_hole = info.unacked == 0 && info.out_of_order > 0;
+    is_hole.then_some(Cause::MtuBlackHole { to, segments: info.out_of_order, waited })
 }
 
 fn note_connection(socket: &impl AsFd, seen: &mut Seen) {

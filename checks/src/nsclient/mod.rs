@@ -180,6 +180,7 @@ pub(crate) const SERVICE: Service = Service {
     transport: Transport::Tcp,
     tls: true,
     budget: Duration::from_secs(45),
+    question: None,
     probe: || crate::Probe::Nsclient(Probe::default()),
     respond: Respond::Stream(|stream| Box::pin(respond(stream))),
 };

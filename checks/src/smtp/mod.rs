@@ -146,6 +146,7 @@ pub(crate) const SERVICE: Service = Service {
     transport: Transport::Tcp,
     tls: false,
     budget: Duration::from_secs(45),
+    question: None,
     probe: || crate::Probe::Smtp(Probe::default()),
     respond: Respond::Stream(|stream| {
         let offers_tls = stream.has_tls();
@@ -158,6 +159,7 @@ pub(crate) const SERVICE_TLS: Service = Service {
     port: 465,
     tls: true,
     budget: Duration::from_secs(35),
+    question: None,
     probe: || crate::Probe::Smtp(Probe { tls: Tls::FromStart, ..Probe::default() }),
     respond: Respond::Stream(|stream| Box::pin(respond(stream, false))),
     ..SERVICE

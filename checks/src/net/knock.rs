@@ -1,0 +1,209 @@
+//! One packet, at most so many hops far, and what came back to it.
+//!
+//! Each packet has a socket of its own, so that the kernel itself ties an answer
+//! or an ICMP message to it: what was not caused by this packet is not heard.
+//! No privileges are needed.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::net::{TcpStream, UdpSocket};
+use tokio::time::{Instant, timeout_at};
+
+use super::Deadline;
+use super::icmp::{self, Refusal};
+
+/// The kernel repeats a SYN after one second; its socket is closed before.
+const BEFORE_RESEND: Duration = Duration::from_millis(900);
+
+/// What to send.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Knock<'a> {
+    /// The first packet of a TCP connection.
+    Syn,
+    /// A UDP datagram.
+    Datagram(&'a [u8]),
+    /// An ICMP echo request, where the system lets this user send one.
+    Echo,
+}
+
+/// What came back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reply {
+    /// A SYN-ACK, a datagram or an echo reply.
+    Answer,
+    /// A RST.
+    Reset,
+    /// An ICMP message about our packet.
+    Icmp(Refusal),
+}
+
+/// What became of one packet.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Knocked {
+    /// Did it leave at all?
+    pub(crate) sent: bool,
+    /// What came back, and after how long.
+    pub(crate) heard: Option<(Reply, Duration)>,
+}
+
+impl Knock<'_> {
+    /// Sends one packet that may travel `hops` hops, and listens until `wait`.
+    ///
+    /// A SYN is listened to for 0.9 s at most, however the deadline is scaled;
+    /// a connection that comes about is ended at once with a FIN.
+    pub(crate) async fn send(self, to: SocketAddr, hops: Option<u8>, wait: Deadline) -> Knocked {
+        let Ok(socket) = self.socket(to, hops) else {
+            return Knocked::default();
+        };
+        let started = Instant::now();
+        let (sent, reply) = match self {
+            Self::Syn => shake(socket, to, wait.at().min(started + BEFORE_RESEND)).await,
+            Self::Datagram(bytes) => ask(socket, to, bytes, wait.at()).await,
+            Self::Echo => ask(socket, to, &echo(to), wait.at()).await,
+        };
+        Knocked { sent, heard: reply.map(|reply| (reply, started.elapsed())) }
+    }
+
+    fn socket(self, to: SocketAddr, hops: Option<u8>) -> std::io::Result<Socket> {
+        let (kind, protocol) = match (self, to) {
+            (Self::Syn, _) => (Type::STREAM, Protocol::TCP),
+            (Self::Datagram(_), _) => (Type::DGRAM, Protocol::UDP),
+            (Self::Echo, SocketAddr::V4(_)) => (Type::DGRAM, Protocol::ICMPV4),
+            (Self::Echo, SocketAddr::V6(_)) => (Type::DGRAM, Protocol::ICMPV6),
+        };
+        let socket = Socket::new(Domain::for_address(to), kind, Some(protocol))?;
+        socket.set_nonblocking(true)?;
+        icmp::keep_refusals(&socket, to, true)?;
+        match (hops, to) {
+            (None, _) => {}
+            (Some(hops), SocketAddr::V4(_)) => socket.set_ttl_v4(hops.into())?,
+            (Some(hops), SocketAddr::V6(_)) => socket.set_unicast_hops_v6(hops.into())?,
+        }
+        Ok(socket)
+    }
+}
+
+async fn shake(socket: Socket, to: SocketAddr, until: Instant) -> (bool, Option<Reply>) {
+    match socket.connect(&to.into()).map_err(|error| error.raw_os_error()) {
+        Ok(()) | Err(Some(libc::EINPROGRESS)) => {}
+        // On loopback the RST is there before `connect` returns.
+        Err(Some(libc::ECONNREFUSED)) => return (true, Some(Reply::Reset)),
+        Err(_) => return (false, None),
+    }
+    let Ok(stream) = TcpStream::from_std(socket.into()) else {
+        return (true, None);
+    };
+    let ready = timeout_at(until, stream.writable()).await;
+    let own = stream.local_addr().ok();
+    if let Some(refusal) = icmp::next_refusal(&stream, to) {
+        return (true, from_outside(refusal, own, to));
+    }
+    let reply = match (ready, stream.take_error()) {
+        (Ok(Ok(())), Ok(None)) => Some(Reply::Answer),
+        (_, Ok(Some(error)) | Err(error)) if error.raw_os_error() == Some(libc::ECONNREFUSED) => {
+            Some(Reply::Reset)
+        }
+        // Late, or refused by a device whose name this kernel does not keep.
+        _ => None,
+    };
+    (true, reply)
+}
+
+async fn ask(
+    socket: Socket,
+    to: SocketAddr,
+    question: &[u8],
+    until: Instant,
+) -> (bool, Option<Reply>) {
+    let connected = socket.connect(&to.into());
+    let Ok(socket) = connected.and_then(|()| UdpSocket::from_std(socket.into())) else {
+        return (false, None);
+    };
+    let own = socket.local_addr().ok();
+    if socket.send(question).await.is_err() {
+        return (false, None);
+    }
+    let reply = match timeout_at(until, socket.recv(&mut [0; 1])).await {
+        Ok(Ok(_)) => Some(Reply::Answer),
+        Ok(Err(_)) => icmp::next_refusal(&socket, to).and_then(|no| from_outside(no, own, to)),
+        Err(_) => None,
+    };
+    (true, reply)
+}
+
+/// What this host says to itself (a REJECT rule, a neighbour not found) is no answer.
+fn from_outside(refusal: Refusal, own: Option<SocketAddr>, to: SocketAddr) -> Option<Reply> {
+    let is_own = own.is_some_and(|own| own.ip() == refusal.by) && refusal.by != to.ip();
+    (!is_own).then_some(Reply::Icmp(refusal))
+}
+
+/// An echo request; the kernel fills in identifier and checksum.
+fn echo(to: SocketAddr) -> [u8; 16] {
+    const REQUEST_V4: u8 = 8;
+    const REQUEST_V6: u8 = 128;
+    let mut packet = [0; 16];
+    packet[0] = if to.is_ipv4() { REQUEST_V4 } else { REQUEST_V6 };
+    packet
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::panic)]
+
+    use super::*;
+    use tokio::net::TcpListener;
+
+    fn soon() -> Deadline {
+        Deadline::after(Duration::from_millis(300))
+    }
+
+    fn reply(knocked: Knocked) -> Option<Reply> {
+        assert!(knocked.sent);
+        knocked.heard.map(|(reply, _)| reply)
+    }
+
+    #[tokio::test]
+    async fn a_listening_port_answers_and_a_closed_one_resets() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let to = listener.local_addr().unwrap();
+        let heard = Knock::Syn.send(to, Some(1), soon()).await;
+        assert_eq!(reply(heard), Some(Reply::Answer));
+        drop(listener);
+        let heard = Knock::Syn.send(to, Some(1), soon()).await;
+        assert_eq!(reply(heard), Some(Reply::Reset));
+    }
+
+    #[tokio::test]
+    async fn a_closed_udp_port_names_its_host_on_both_families() {
+        for local in ["127.0.0.1:0", "[::1]:0"] {
+            let socket = UdpSocket::bind(local).await.unwrap();
+            let to = socket.local_addr().unwrap();
+            drop(socket);
+            let heard = Knock::Datagram(b"?").send(to, None, soon()).await;
+            let Some(Reply::Icmp(refusal)) = reply(heard) else { panic!("{heard:?}") };
+            assert_eq!(refusal.by, to.ip());
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn silence_is_listened_to_until_the_deadline_only() {
+        let silent = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let started = Instant::now();
+        let to = silent.local_addr().unwrap();
+        let heard = Knock::Datagram(b"?").send(to, None, soon()).await;
+        assert_eq!(heard, Knocked { sent: true, heard: None });
+        assert_eq!(started.elapsed(), Duration::from_millis(300));
+    }
+
+    #[test]
+    fn what_this_host_says_to_itself_is_no_answer() {
+        let (own, to) = (([10, 2, 0, 7], 4000).into(), ([10, 0, 0, 5], 9).into());
+        let from =
+            |by: [u8; 4]| Refusal { icmp: icmp::Icmp::V4 { kind: 3, code: 1 }, by: by.into() };
+        assert_eq!(from_outside(from([10, 2, 0, 7]), Some(own), to), None);
+        let router = from([10, 2, 0, 1]);
+        assert_eq!(from_outside(router, Some(own), to), Some(Reply::Icmp(router)));
+    }
+}

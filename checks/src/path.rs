@@ -1,0 +1,421 @@
+//! Path: where does the silence begin, and is the host there at all?
+//!
+//! Asked after a probe ended in [`Cause::NoAnswer`]: the flow's own packets on
+//! the flow's own port, each allowed one hop more, and beside them other
+//! questions to the same host. At most 30 packets and two seconds.
+//!
+//! Only presence proves something: a hop that stays silent may forward all the
+//! same, and the last one that names itself is where the trail ends, not
+//! necessarily who drops. Where a network spreads flows over several paths, the
+//! hops may be of more than one.
+//!
+//! Reference: RFC 1812 §4.3.3 (time exceeded), RFC 4443 §3.3, `ip(7)` `IP_RECVERR`.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use serde::Serialize;
+use tokio::time::Instant;
+
+use crate::cause::{Cause, HostAnswer, Millis, Transport};
+use crate::evidence::{Evidence, Value};
+use crate::net::Deadline;
+use crate::net::icmp::{Icmp, Meaning, Refusal};
+use crate::net::knock::{Knock, Knocked, Reply};
+
+/// What was found on the way to a port that does not answer.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Trace {
+    /// The port.
+    pub to: SocketAddr,
+    /// TCP or UDP.
+    pub transport: Transport,
+    /// One entry for each distance tried, nearest first.
+    pub hops: Vec<Hop>,
+    /// The farthest device that named itself, and its distance.
+    pub last: Option<(u8, IpAddr)>,
+    /// The shortest distance at which the port itself answered after all.
+    pub reached_port: Option<u8>,
+    /// Who said no after all.
+    pub refused: Option<Refused>,
+    /// Does anything else of the host answer?
+    pub host: HostSign,
+    /// What another question to the host finds behind the last hop.
+    pub beyond: Option<Beyond>,
+    /// Packets sent, those to other ports included.
+    pub packets: usize,
+    /// How long it took.
+    pub took: Duration,
+}
+
+/// One distance, and who answered from there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Hop {
+    /// Hops the packet was allowed.
+    pub ttl: u8,
+    /// Who answered; `None`: nobody.
+    pub by: Option<IpAddr>,
+    /// After how long.
+    pub rtt: Option<Millis>,
+}
+
+/// A refusal that the probe before had not met.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Refused {
+    /// The target's port says by a RST that nothing listens.
+    Reset,
+    /// A device says no.
+    Icmp {
+        /// The device.
+        by: IpAddr,
+        /// Its exact words.
+        icmp: Icmp,
+    },
+}
+
+/// Is the host there at all?
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum HostSign {
+    /// It answers another question.
+    Alive {
+        /// Which, and how.
+        how: HostAnswer,
+    },
+    /// Nothing else of it answers either.
+    Silent,
+}
+
+/// What another question to the host finds behind the last hop of the port's own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Beyond {
+    /// The host itself.
+    Host {
+        /// Its distance; 1 is this host's own segment.
+        hop: u8,
+    },
+    /// One more device.
+    Device {
+        /// Its distance.
+        hop: u8,
+        /// Its address.
+        by: IpAddr,
+    },
+}
+
+/// Looks where the packets to a port end that gave no answer.
+///
+/// `datagram` is what the flow itself would ask over UDP; it may reach the
+/// service and be answered. Ends after two seconds or at `deadline`.
+pub async fn examine_path(
+    to: SocketAddr,
+    transport: Transport,
+    datagram: Option<&[u8]>,
+    deadline: Deadline,
+) -> Trace {
+    let started = Instant::now();
+    let deadline = deadline.within(TOTAL);
+    let knock = match transport {
+        Transport::Tcp => Knock::Syn,
+        Transport::Udp => Knock::Datagram(datagram.unwrap_or_default()),
+    };
+    let port = Question { to, knock };
+    let mut trace = Trace::new(to, transport);
+    let others = Question::others(to, transport);
+    let (near, signs) = tokio::join!(port.sweep(1..=WAVE, deadline), ask_all(&others, deadline));
+    trace.add(near);
+    let mut alive = trace.hear_host(&others, &signs);
+    while !trace.is_clear() {
+        let ends_silent = trace.last_hop() < trace.swept();
+        if let Some(other) = alive.take_if(|_| ends_silent) {
+            let next = trace.last_hop() + 1;
+            trace.hear_beyond(other, other.sweep(next..=next + 1, deadline.within(BEYOND)).await);
+        } else if trace.may_go_on() {
+            let next = trace.swept() + 1;
+            trace.add(port.sweep(next..=FARTHEST.min(next + WAVE - 1), deadline).await);
+        } else {
+            break;
+        }
+    }
+    Trace { took: started.elapsed(), ..trace }
+}
+
+/// The cause that `trace` makes of a silence; any other cause stays what it is.
+///
+/// An agent that was not asked with credentials may rightly stay silent: there
+/// only a device that lets others through makes it a failure.
+#[must_use]
+pub fn judge(trace: &Trace, silence: &Cause) -> Cause {
+    match silence {
+        &Cause::NoAnswer { to, waited, .. } => located(trace, to, waited, silence),
+        &Cause::SnmpSilent { to, waited } => match located(trace, to, waited, silence) {
+            told @ (Cause::FilteredBetween { .. }
+            | Cause::PortClosed { .. }
+            | Cause::PathRejected { .. }
+            | Cause::TargetRejected { .. }) => told,
+            _ => silence.clone(),
+        },
+        Cause::DnsTcpOnly { udp } => Cause::DnsTcpOnly { udp: Box::new(judge(trace, udp)) },
+        other => other.clone(),
+    }
+}
+
+/// Is this a silence that a look at the path may locate?
+#[must_use]
+pub fn is_silence(cause: &Cause) -> bool {
+    match cause {
+        Cause::NoAnswer { .. } | Cause::SnmpSilent { .. } => true,
+        Cause::DnsTcpOnly { udp } => is_silence(udp),
+        _ => false,
+    }
+}
+
+fn located(trace: &Trace, to: SocketAddr, waited: Millis, silence: &Cause) -> Cause {
+    match trace.refused {
+        Some(Refused::Reset) => return Cause::PortClosed { to },
+        Some(Refused::Icmp { by, icmp }) => {
+            let is_udp = trace.transport == Transport::Udp;
+            return Refusal { icmp, by }.cause(to, None, waited, is_udp);
+        }
+        None => {}
+    }
+    if let Some(hop) = trace.reached_port {
+        return Cause::Unsteady { to, hop, waited };
+    }
+    match (trace.host, trace.last) {
+        (HostSign::Alive { how }, last) => port_silent(trace, to, last, how, waited),
+        (HostSign::Silent, Some((hop, by))) => Cause::HostSilentAfter { to, by, hop, waited },
+        (HostSign::Silent, None) => silence.clone(),
+    }
+}
+
+/// The host is there, its port is silent: where is the difference made?
+fn port_silent(
+    trace: &Trace,
+    to: SocketAddr,
+    last: Option<(u8, IpAddr)>,
+    alive: HostAnswer,
+    waited: Millis,
+) -> Cause {
+    match (last, trace.beyond) {
+        (last, Some(Beyond::Device { by: next, .. })) => {
+            let (hop, after) = last.map_or((0, None), |(hop, by)| (hop, Some(by)));
+            Cause::FilteredBetween { to, after, hop, next, alive, waited }
+        }
+        (Some((hop, by)), beyond) => {
+            let next_is_host = beyond == Some(Beyond::Host { hop: hop.saturating_add(1) });
+            Cause::PortSilentAfter { to, by, hop, next_is_host, alive, waited }
+        }
+        (None, Some(Beyond::Host { hop: 1 })) => Cause::PortSilentOnSegment { to, alive, waited },
+        (None, _) => Cause::PortSilent { to, alive, waited },
+    }
+}
+
+impl Trace {
+    fn new(to: SocketAddr, transport: Transport) -> Self {
+        Self {
+            to,
+            transport,
+            hops: Vec::new(),
+            last: None,
+            reached_port: None,
+            refused: None,
+            host: HostSign::Silent,
+            beyond: None,
+            packets: 0,
+            took: Duration::ZERO,
+        }
+    }
+
+    /// The trail as named facts, for a report.
+    pub fn note(&self, evidence: &mut Evidence) {
+        let known = self.hops.iter().rposition(|hop| hop.by.is_some()).map_or(0, |at| at + 1);
+        if known > 0 {
+            evidence
+                .set("path", self.hops.iter().take(known).map(Hop::to_string).collect::<Value>());
+        }
+        if let HostSign::Alive { how } = self.host {
+            evidence.set("host_answers", how.to_string());
+        }
+        evidence.set("path_packets", self.packets);
+    }
+
+    /// What came back from one sweep of the port itself.
+    fn add(&mut self, sweep: Vec<(u8, Knocked)>) {
+        for (ttl, knocked) in sweep {
+            self.packets += usize::from(knocked.sent);
+            let by = knocked.heard.and_then(|(reply, _)| self.hear(ttl, reply));
+            let rtt = knocked.heard.filter(|_| by.is_some()).map(|(_, after)| Millis(after));
+            self.hops.push(Hop { ttl, by, rtt });
+        }
+    }
+
+    /// Who answered, when the reply says something about the path.
+    fn hear(&mut self, ttl: u8, reply: Reply) -> Option<IpAddr> {
+        match reply {
+            Reply::Answer => {
+                self.reached_port.get_or_insert(ttl);
+                Some(self.to.ip())
+            }
+            Reply::Reset => {
+                self.reached_port.get_or_insert(ttl);
+                self.refused.get_or_insert(Refused::Reset);
+                Some(self.to.ip())
+            }
+            Reply::Icmp(Refusal { icmp, by }) => match icmp.meaning() {
+                Meaning::HopLimit => {
+                    self.last = Some((ttl, by));
+                    Some(by)
+                }
+                Meaning::TooBig | Meaning::Other => None,
+                _ => {
+                    self.refused.get_or_insert(Refused::Icmp { by, icmp });
+                    Some(by)
+                }
+            },
+        }
+    }
+
+    /// Takes the first sign of life, and the question that brought it.
+    fn hear_host<'a>(
+        &mut self,
+        others: &[Question<'a>],
+        signs: &[Knocked],
+    ) -> Option<Question<'a>> {
+        self.packets += signs.iter().filter(|knocked| knocked.sent).count();
+        let heard = others.iter().zip(signs).find_map(|(other, knocked)| {
+            let how = other.sign_of_life(knocked.heard?.0)?;
+            Some((*other, how))
+        });
+        let (other, how) = heard?;
+        self.host = HostSign::Alive { how };
+        Some(other)
+    }
+
+    /// The nearest answer to another question behind the last hop.
+    fn hear_beyond(&mut self, other: Question<'_>, sweep: Vec<(u8, Knocked)>) {
+        self.packets += sweep.iter().filter(|(_, knocked)| knocked.sent).count();
+        let known = self.last.map(|(_, by)| by);
+        self.beyond = sweep.into_iter().find_map(|(hop, knocked)| match knocked.heard?.0 {
+            Reply::Icmp(Refusal { icmp, by }) if icmp.meaning() == Meaning::HopLimit => {
+                (Some(by) != known).then_some(Beyond::Device { hop, by })
+            }
+            reply => other.sign_of_life(reply).map(|_| Beyond::Host { hop }),
+        });
+    }
+
+    /// Is there an answer that more packets would not change?
+    fn is_clear(&self) -> bool {
+        self.reached_port.is_some() || self.refused.is_some() || self.beyond.is_some()
+    }
+
+    /// May a hop farther away still name itself?
+    fn may_go_on(&self) -> bool {
+        self.swept() < FARTHEST && self.swept().saturating_sub(self.last_hop()) < WAVE
+    }
+
+    fn last_hop(&self) -> u8 {
+        self.last.map_or(0, |(hop, _)| hop)
+    }
+
+    fn swept(&self) -> u8 {
+        self.hops.last().map_or(0, |hop| hop.ttl)
+    }
+}
+
+impl std::fmt::Display for Hop {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match (self.by, self.rtt) {
+            (Some(by), Some(rtt)) => write!(out, "{} {by} {rtt}", self.ttl),
+            _ => write!(out, "{} -", self.ttl),
+        }
+    }
+}
+
+/// One packet that may be answered.
+#[derive(Clone, Copy, Debug)]
+struct Question<'a> {
+    to: SocketAddr,
+    knock: Knock<'a>,
+}
+
+impl Question<'_> {
+    /// Other questions to the same host; the first that is answered is used again.
+    ///
+    /// UDP comes last: its refusals are the ones that are rate-limited.
+    fn others(to: SocketAddr, transport: Transport) -> Vec<Self> {
+        let port = |port, knock| {
+            let mut to = to;
+            to.set_port(port);
+            Self { to, knock }
+        };
+        let is_same = |other: Transport, port| other == transport && port == to.port();
+        let tcp = ALIVE_TCP.iter().filter(|&&other| !is_same(Transport::Tcp, other));
+        let mut others: Vec<_> = tcp.map(|&other| port(other, Knock::Syn)).collect();
+        others.push(port(0, Knock::Echo));
+        if !is_same(Transport::Udp, ALIVE_UDP) {
+            others.push(port(ALIVE_UDP, Knock::Datagram(&[])));
+        }
+        others
+    }
+
+    /// The same packet once for each of `ttls`, all at once.
+    async fn sweep(
+        self,
+        ttls: std::ops::RangeInclusive<u8>,
+        deadline: Deadline,
+    ) -> Vec<(u8, Knocked)> {
+        let wait = deadline.within(LISTEN);
+        let each =
+            ttls.map(|ttl| async move { (ttl, self.knock.send(self.to, Some(ttl), wait).await) });
+        join_all(each).await
+    }
+
+    /// What `reply` says about the host itself, if anything.
+    fn sign_of_life(self, reply: Reply) -> Option<HostAnswer> {
+        let port = self.to.port();
+        let (tcp, udp) = (Transport::Tcp, Transport::Udp);
+        match (reply, self.knock) {
+            (Reply::Answer, Knock::Echo) => Some(HostAnswer::Ping),
+            (Reply::Answer, Knock::Syn) => Some(HostAnswer::Open { transport: tcp, port }),
+            (Reply::Answer, Knock::Datagram(_)) => Some(HostAnswer::Open { transport: udp, port }),
+            (Reply::Reset, _) => Some(HostAnswer::Closed { transport: tcp, port }),
+            (Reply::Icmp(Refusal { by, .. }), _) if by != self.to.ip() => None,
+            (Reply::Icmp(Refusal { icmp, .. }), knock) => match (icmp.meaning(), knock) {
+                (Meaning::PortUnreachable, Knock::Datagram(_)) => {
+                    Some(HostAnswer::Closed { transport: udp, port })
+                }
+                // A device behind an address translation says so in the host's name.
+                (Meaning::HopLimit | Meaning::TooBig | Meaning::Other, _) => None,
+                _ => Some(HostAnswer::Rejected { icmp }),
+            },
+        }
+    }
+}
+
+/// Each question once, all at once, with as many hops as it takes.
+async fn ask_all(questions: &[Question<'_>], deadline: Deadline) -> Vec<Knocked> {
+    let wait = deadline.within(LISTEN);
+    join_all(questions.iter().map(|other| other.knock.send(other.to, None, wait))).await
+}
+
+/// The longest examination: three waves and a look beyond.
+const TOTAL: Duration = Duration::from_secs(2);
+/// How long a wave is listened to: a slow link's round trip and a busy router's pause.
+const LISTEN: Duration = Duration::from_millis(600);
+/// The same for the look behind the last hop, whose round trip is known to be shorter.
+const BEYOND: Duration = Duration::from_millis(300);
+/// Distances tried at once; as many silent ones in a row end the sweep.
+const WAVE: u8 = 8;
+/// The farthest distance tried; with five other questions and two beyond: 30 packets.
+const FARTHEST: u8 = 23;
+/// TCP ports that many hosts answer or refuse; none of them minds a stranger who leaves at once.
+const ALIVE_TCP: [u16; 3] = [443, 80, 22];
+/// The first port of traceroute: closed on purpose everywhere.
+const ALIVE_UDP: u16 = 33_434;
+
+#[cfg(test)]
+mod tests;
