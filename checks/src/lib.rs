@@ -97,7 +97,7 @@ impl Probe {
             Self::Dns(probe) => probe.run(ask).await,
             Self::Http(probe) => probe.run(ask).await,
             Self::Ldap(probe) => probe.run(ask).await,
-            Self::Listener(probe) => probe.run(ask),
+            Self::Listener(probe) => probe.run(ask).await,
             Self::Mssql(probe) => probe.run(ask).await,
             Self::Mysql(probe) => probe.run(ask).await,
             Self::Nsclient(probe) => probe.run(ask).await,

@@ -92,6 +92,24 @@ impl Deadline {
     }
 }
 
+/// Does `work`, which blocks, on a thread that no conversation depends on.
+///
+/// # Errors
+///
+/// [`Cause::LocalError`] when the program ends before it was begun.
+pub(crate) async fn aside<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Cause> {
+    let lost = match tokio::task::spawn_blocking(work).await {
+        Ok(done) => return Ok(done),
+        Err(lost) => lost,
+    };
+    match lost.try_into_panic() {
+        Ok(panic) => std::panic::resume_unwind(panic),
+        Err(lost) => Err(Cause::LocalError { action: "use a thread", error: lost.to_string() }),
+    }
+}
+
 /// Whom to ask: the name as configured, and one of its addresses.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Peer {
