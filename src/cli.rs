@@ -275,6 +275,8 @@ pub(crate) struct Job {
     pub(crate) settings: Settings,
     /// Where and how to report.
     pub(crate) output: Output,
+    /// Targets that no flow of this role asks, each by its flag.
+    pub(crate) unused: Vec<String>,
 }
 
 /// Where and how to report.
@@ -367,7 +369,8 @@ fn job(args: &RunArgs) -> Result<Job, Refused> {
     site.test_mail = test_mail(&args.tuning)?;
     site.hosts_names = local::hosts_names();
     let settings = settings(args, &catalogue, &site)?;
-    Ok(Job { catalogue, site, settings, output: output(&args.output)? })
+    let unused = unused_targets(&catalogue, &site, &settings);
+    Ok(Job { unused, catalogue, site, settings, output: output(&args.output)? })
 }
 
 fn catalogue(args: &RunArgs) -> Result<Catalogue, Refused> {
@@ -441,6 +444,18 @@ fn targets(args: &TargetArgs, catalogue: &Catalogue) -> Result<Targets, Refused>
         add(&mut targets, "--target", Party(party), &value)?;
     }
     Ok(targets)
+}
+
+/// A target given in vain is worth a word: it may be meant for the other role.
+fn unused_targets(catalogue: &Catalogue, site: &Site, settings: &Settings) -> Vec<String> {
+    let asked = |party: &Party| {
+        catalogue.flows.iter().any(|flow| {
+            let on = flow.group.as_ref().is_none_or(|group| settings.groups.contains(group));
+            on && flow.from.is(site.role) && flow.to == *party
+        })
+    };
+    let given = site.targets.keys().filter(|party| !asked(party));
+    given.map(|party| party.flag().split(' ').next().unwrap_or_default().to_owned()).collect()
 }
 
 fn add(

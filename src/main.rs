@@ -36,6 +36,11 @@ fn main() -> ExitCode {
 }
 
 fn run(job: &Job) -> ExitCode {
+    for flag in &job.unused {
+        let role = job.site.role;
+        let _closed_pipe =
+            writeln!(io::stderr(), "preflight: note: no flow of role {role} asks {flag}");
+    }
     let plan = plan::plan(&job.catalogue, &job.site, &job.settings);
     with_runtime(async {
         let report = check(&plan, job).await;

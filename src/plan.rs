@@ -267,7 +267,7 @@ impl Planner<'_> {
         }
         let step = |target| {
             let question = self.question(flow, target);
-            self.step(flow, Some(&question.target.clone()), Action::Ask(Box::new(question)))
+            self.step(flow, Some(&in_id(&target.place)), Action::Ask(Box::new(question)))
         };
         targets.iter().map(step).collect()
     }
@@ -427,7 +427,7 @@ impl Planner<'_> {
         let shown = custom.place.url.as_ref().map_or_else(|| custom.place.host.clone(), shown_url);
         let flow = format!("custom.{}", custom.name);
         Step {
-            id: format!("{flow}@{shown}"),
+            id: format!("{flow}@{}", in_id(&custom.place)),
             flow,
             from: Party(self.site.role.to_string()),
             to: Party(custom.scheme.clone()),
@@ -476,6 +476,17 @@ fn http_url(way: &Way, place: &Place, port: u16) -> Option<url::Url> {
     };
     let made = || format!("{}://{host}:{port}/", way.service.name).parse().ok();
     place.url.clone().or_else(made)
+}
+
+/// A target in a step's id: with its port when one was given, so that two ports
+/// of one host are two steps.
+fn in_id(place: &Place) -> String {
+    match (&place.url, place.port) {
+        (Some(url), _) => shown_url(url),
+        (None, Some(port)) if place.host.contains(':') => format!("[{}]:{port}", place.host),
+        (None, Some(port)) => format!("{}:{port}", place.host),
+        (None, None) => place.host.clone(),
+    }
 }
 
 /// A URL without what nobody needs to read.
@@ -585,7 +596,17 @@ mod tests {
             ["central.ldap@dc1: dc1 ldaps:636 (profile) ldap:389 (profile)"]
         );
         let one = site(Role::Central, &[("ldap", "dc1:389")]);
-        assert_eq!(lines_of(&one), ["central.ldap@dc1: dc1 ldap:389 (--test)"]);
+        assert_eq!(lines_of(&one), ["central.ldap@dc1:389: dc1 ldap:389 (--test)"]);
+    }
+
+    #[test]
+    fn two_ports_of_one_host_are_two_steps() {
+        let site = site(Role::Poller, &[("device", "10.1.1.1:161"), ("device", "10.1.1.1:1161")]);
+        let only = Settings { only: vec!["poller.snmp".to_owned()], ..settings() };
+        let catalogue = Catalogue::profile("i-vertix").unwrap();
+        let ids: Vec<String> =
+            plan(&catalogue, &site, &only).steps.into_iter().map(|step| step.id).collect();
+        assert_eq!(ids, ["poller.snmp@10.1.1.1:161", "poller.snmp@10.1.1.1:1161"]);
     }
 
     #[test]

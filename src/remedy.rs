@@ -283,6 +283,10 @@ fn in_web_and_mail(cause: &Cause, passage: &Passage<'_>) -> Option<String> {
         Cause::ProxyAuthentication { .. } => {
             "give --proxy-user and PREFLIGHT_PROXY_PASSWORD, and the same to dnf or apt".to_owned()
         }
+        // What listens on a proxy is not the far side's service.
+        Cause::ProxyUnreachable { because, .. } => {
+            what(because, &Passage { look_at: "", ..passage.clone() })
+        }
         Cause::ProxyDenied { destination, .. } => format!("allow {destination} on the proxy"),
         Cause::ProxyCannotReach { destination, .. } => {
             format!("let the proxy itself reach {destination}")

@@ -89,6 +89,7 @@ pub enum Cause {
         /// The address nobody answers for.
         to: IpAddr,
         /// How long the kernel asked.
+        #[serde(rename = "waited_ms")]
         waited: Millis,
     },
     /// A router says that it cannot reach the host.
@@ -145,6 +146,7 @@ pub enum Cause {
         /// What was being waited for.
         phase: Phase,
         /// How long.
+        #[serde(rename = "waited_ms")]
         waited: Millis,
     },
     /// A packet with a full hop limit ran out of it: routers pass it in circles.
@@ -177,6 +179,7 @@ pub enum Cause {
         /// How the host itself answers.
         alive: HostAnswer,
         /// How long the port was asked before.
+        #[serde(rename = "waited_ms")]
         waited: Millis,
     },
     /// No answer; the host itself answers, and the last device to name itself is known.
@@ -196,6 +199,7 @@ pub enum Cause {
         /// How the host itself answers.
         alive: HostAnswer,
         /// How long the port was asked before.
+        #[serde(rename = "waited_ms")]
         waited: Millis,
     },
     /// No answer; the host itself answers, and no device on the way names itself.
@@ -206,6 +210,7 @@ pub enum Cause {
         /// How the host itself answers.
         alive: HostAnswer,
         /// How long the port was asked before.
+        #[serde(rename = "waited_ms")]
         waited: Millis,
     },
     /// No answer; the host itself answers, and no router is in between.
@@ -216,6 +221,7 @@ pub enum Cause {
         /// How the host itself answers.
         alive: HostAnswer,
         /// How long the port was asked before.
+        #[serde(rename = "waited_ms")]
         waited: Millis,
     },
     /// No answer, nor from anything else of the host; the last device to name itself is known.
@@ -228,6 +234,7 @@ pub enum Cause {
         /// Its distance.
         hop: u8,
         /// How long the port was asked before.
+        #[serde(rename = "waited_ms")]
         waited: Millis,
     },
     /// No answer at first, and one when asked again a moment later.
@@ -238,6 +245,7 @@ pub enum Cause {
         /// The shortest distance it answered at.
         hop: u8,
         /// How long it had been asked in vain.
+        #[serde(rename = "waited_ms")]
         waited: Millis,
     },
     /// Connected, but what the peer sends arrives with a hole that is never filled.
@@ -251,6 +259,7 @@ pub enum Cause {
         /// Smaller segments that did arrive, behind the hole.
         segments: u32,
         /// How long.
+        #[serde(rename = "waited_ms")]
         waited: Millis,
     },
 
@@ -287,6 +296,7 @@ pub enum Cause {
         /// What was being waited for.
         phase: Phase,
         /// How long.
+        #[serde(rename = "waited_ms")]
         waited: Millis,
     },
     /// The peer accepted the connection and closed it before a whole answer.
@@ -319,6 +329,7 @@ pub enum Cause {
         /// Bytes that had arrived.
         received: usize,
         /// How long.
+        #[serde(rename = "waited_ms")]
         waited: Millis,
     },
     /// The answer does not end; reading stopped at the bound.
@@ -508,6 +519,7 @@ pub enum Cause {
         /// What was asked.
         question: String,
         /// How long.
+        #[serde(rename = "waited_ms")]
         waited: Millis,
     },
     /// The answer does not fit into a datagram, and TCP does not bring it.
@@ -684,6 +696,7 @@ pub enum Cause {
         /// Where we wanted to go.
         destination: String,
         /// How long.
+        #[serde(rename = "waited_ms")]
         waited: Millis,
     },
     /// The proxy itself could not be reached.
@@ -775,6 +788,7 @@ pub enum Cause {
         /// Who was asked.
         to: SocketAddr,
         /// How long.
+        #[serde(rename = "waited_ms")]
         waited: Millis,
     },
     /// The agent does not know this user.

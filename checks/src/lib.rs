@@ -113,6 +113,21 @@ impl Probe {
         }
     }
 
+    /// Does it try a password that is locked after some refusals?
+    #[must_use]
+    pub fn risks_lockout(&self) -> bool {
+        matches!(self, Self::Ldap(ldap::Probe { bind: Some(_), .. }))
+    }
+
+    /// The same question, asked as nobody in particular.
+    #[must_use]
+    pub fn without_credentials(&self) -> Self {
+        match self {
+            Self::Ldap(probe) => Self::Ldap(ldap::Probe { bind: None, ..probe.clone() }),
+            other => other.clone(),
+        }
+    }
+
     /// The service this probe asks for.
     #[must_use]
     pub fn service(&self) -> &'static Service {
