@@ -279,6 +279,7 @@ fn result_name(code: u32) -> &'static str {
 }
 
 pub(super) const STARTTLS: &str = "1.3.6.1.4.1.1466.20037";
+pub(super) const OPERATIONS_ERROR: u32 = 1;
 pub(super) const STRONGER_AUTH_REQUIRED: u32 = 8;
 pub(super) const CONFIDENTIALITY_REQUIRED: u32 = 13;
 pub(super) const INVALID_CREDENTIALS: u32 = 49;
