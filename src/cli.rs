@@ -363,6 +363,9 @@ fn job(args: &RunArgs) -> Result<Job, Refused> {
         args.targets.port.iter().map(|text| port(text, &catalogue)).collect::<Result<_, _>>()?;
     site.custom = customs(&args.targets.check)?;
     site.proxy = proxy(&args.targets, &args.credentials)?;
+    if let Some(text) = &args.targets.proxy {
+        add(&mut site.targets, "--proxy", Party("proxy".to_owned()), text)?;
+    }
     site.snmp = snmp_credentials(&args.credentials)?;
     site.ldap = ldap_bind(&args.credentials)?;
     site.nsclient = nsclient_login(&args.credentials)?;

@@ -353,7 +353,8 @@ impl Planner<'_> {
     fn asked(&self, flow: &Flow, way: &Way, target: &Target) -> Asked {
         let (port, port_origin) = self.port(flow, way, Some(target));
         let proxy = self.site.proxy.as_ref().filter(|_| goes_through_proxy(flow));
-        let is_default = target.origin == Origin::Profile;
+        // Addresses nobody chose for their page: any answer of theirs will do.
+        let is_default = target.origin == Origin::Profile || flow.to.0 == PROXY;
         let probe = self.probe(way, &target.place, port, is_default, proxy.map(|p| &p.value));
         let through = proxy.and_then(|proxy| {
             let port = proxy.value.url.port_or_known_default()?;
@@ -495,6 +496,7 @@ fn shown_url(url: &url::Url) -> String {
 }
 
 const INTERNET: &str = "http";
+const PROXY: &str = "proxy";
 
 #[cfg(test)]
 mod tests {
