@@ -4,7 +4,6 @@
 //! seen on the way to it. A [`Cause`] says why a probe failed, who has to act,
 //! and carries the facts. Nothing here knows a flow, a role or a format.
 
-mod ber;
 mod cause;
 mod evidence;
 mod net;

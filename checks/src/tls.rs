@@ -37,11 +37,6 @@ impl Probe {
     }
 }
 
-/// The date of an RFC 3339 moment.
-fn day(moment: &str) -> &str {
-    moment.split('T').next().unwrap_or(moment)
-}
-
 pub(crate) const SERVICE: Service = Service {
     name: "tls",
     port: 443,
@@ -57,4 +52,9 @@ pub(crate) const SERVICE: Service = Service {
 /// The handshake is done; waits for the client to leave.
 async fn respond(mut stream: FarStream) -> io::Result<()> {
     stream.until_closed().await
+}
+
+/// The date of an RFC 3339 moment.
+fn day(moment: &str) -> &str {
+    moment.split('T').next().unwrap_or(moment)
 }

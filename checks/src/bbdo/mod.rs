@@ -18,11 +18,12 @@ mod tests;
 use std::io;
 use std::time::Duration;
 
-use crate::cause::{Cause, Concern, Phase, Transport};
+use crate::cause::{Cause, Concern, Millis, Phase, Transport};
 use crate::evidence::{Seen, Value};
 use crate::net::tls::{Verify, secure};
 use crate::net::{Ask, FarStream, Stream};
 use crate::recognise::{Spoken, instead_of, recognise};
+use crate::wire;
 use crate::{Respond, Service};
 use packet::{Coding, HEADER_LEN, Header, Version, Welcome};
 
@@ -89,7 +90,7 @@ impl Probe {
         }
         seen.headline = match welcome.poller_name.as_str() {
             "" => format!("BBDO {theirs}"),
-            name => format!("BBDO {theirs}, {}", name.chars().take(MAX_SHOWN).collect::<String>()),
+            name => format!("BBDO {theirs}, {}", wire::short(name, MAX_SHOWN)),
         };
         Ok(())
     }
@@ -175,7 +176,7 @@ async fn question(opening: Opening, limit: Duration, ask: &mut Ask) -> Result<An
         Err(cause) => Err(cause),
     };
     let waited = wait.waited().0;
-    ask.seen.evidence.set("answer_ms", tenths_ms(waited));
+    ask.seen.evidence.set("answer_ms", Millis(waited));
     stream.close().await;
     match answer {
         Err(cause) if waited <= SLOW && is_closed(&cause) => Ok(Answer::Closed(cause)),
@@ -275,10 +276,6 @@ fn judge_grpc(status: &str, seen: &mut Seen) {
     seen.evidence.set("grpc_status", status);
     seen.concerns.push(Concern::BbdoGrpc);
     "BBDO over gRPC".clone_into(&mut seen.headline);
-}
-
-fn tenths_ms(waited: Duration) -> f64 {
-    (waited.as_secs_f64() * 1e4).round() / 10.0
 }
 
 /// A broker serves one newcomer at a time: behind two silent ones it takes 6 s.

@@ -136,9 +136,15 @@ impl std::fmt::Display for Millis {
     }
 }
 
+impl Millis {
+    /// As a number with three decimals: a LAN answers in fractions of a millisecond.
+    pub(crate) fn number(self) -> f64 {
+        (self.0.as_secs_f64() * 1e6).round() / 1e3
+    }
+}
+
 impl Serialize for Millis {
     fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        // Three decimals: a LAN answers in fractions of a millisecond.
-        to.serialize_f64((self.0.as_secs_f64() * 1e6).round() / 1e3)
+        to.serialize_f64(self.number())
     }
 }

@@ -8,6 +8,8 @@
 pub(crate) mod exchange;
 mod portal;
 mod proxy;
+#[cfg(test)]
+mod tests;
 
 use std::io;
 use std::net::IpAddr;
@@ -19,6 +21,7 @@ use crate::cause::{Cause, Concern, Transport};
 use crate::evidence::Seen;
 use crate::net::tls::{Verify, secure_as};
 use crate::net::{Ask, FarStream, Peer};
+use crate::wire;
 use crate::{Respond, Service};
 use exchange::{ALPN, Answer, Request, fetch};
 use portal::{Onward, portal};
@@ -141,10 +144,10 @@ impl Probe {
     /// "200, nginx, TLS 1.3" or "301 -> https://…".
     fn headline(&self, answer: &Answer, onward: Option<&Onward>, seen: &Seen) -> String {
         if let Some(onward) = onward.filter(|_| answer.status >= 300) {
-            return short(&format!("{} -> {}", answer.status, onward.shown()), 45);
+            return wire::short(&format!("{} -> {}", answer.status, onward.shown()), 45);
         }
         let mut words = vec![answer.status.to_string()];
-        words.extend(answer.header("server").map(|server| short(&server, 18)));
+        words.extend(answer.header("server").map(|server| wire::short(&server, 18)));
         words.extend(seen.evidence.fact("tls_version").map(ToString::to_string));
         words.extend(self.proxy.is_some().then(|| "by proxy".to_owned()));
         words.join(", ")
@@ -166,12 +169,40 @@ impl Probe {
     }
 }
 
-/// The first `most` characters of what is printable already.
-fn short(text: &str, most: usize) -> String {
-    match text.char_indices().nth(most) {
-        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
-        None => text.to_owned(),
-    }
+pub(crate) const SERVICE: Service = Service {
+    name: "http",
+    port: 80,
+    transport: Transport::Tcp,
+    tls: false,
+    budget: Duration::from_secs(22),
+    question: None,
+    repeats: 0,
+    probe: || crate::Probe::Http(Probe::new(localhost("http"))),
+    respond: Respond::Stream(|stream| Box::pin(respond(stream))),
+};
+
+pub(crate) const SERVICE_TLS: Service = Service {
+    name: "https",
+    port: 443,
+    transport: Transport::Tcp,
+    tls: true,
+    budget: Duration::from_secs(27),
+    question: None,
+    repeats: 0,
+    probe: || crate::Probe::Http(Probe::new(localhost("https"))),
+    respond: Respond::Stream(|stream| Box::pin(respond(stream))),
+};
+
+/// Stands for a name that comes with the peer.
+fn localhost(scheme: &str) -> Url {
+    Url::parse(&format!("{scheme}://localhost/")).unwrap_or_else(|_| unreachable!("it parses"))
+}
+
+/// Answers any request with a small page, then waits for the client to leave.
+async fn respond(mut stream: FarStream) -> io::Result<()> {
+    exchange::read_request(&mut stream).await?;
+    stream.send(PAGE).await?;
+    stream.until_closed().await
 }
 
 fn note(answer: &Answer, seen: &mut Seen) {
@@ -221,43 +252,7 @@ fn shown(url: &Url) -> String {
 }
 
 fn shown_path(url: &Url) -> String {
-    crate::clean(url.path().as_bytes(), 100)
-}
-
-pub(crate) const SERVICE: Service = Service {
-    name: "http",
-    port: 80,
-    transport: Transport::Tcp,
-    tls: false,
-    budget: Duration::from_secs(22),
-    question: None,
-    repeats: 0,
-    probe: || crate::Probe::Http(Probe::new(localhost("http"))),
-    respond: Respond::Stream(|stream| Box::pin(respond(stream))),
-};
-
-pub(crate) const SERVICE_TLS: Service = Service {
-    name: "https",
-    port: 443,
-    transport: Transport::Tcp,
-    tls: true,
-    budget: Duration::from_secs(27),
-    question: None,
-    repeats: 0,
-    probe: || crate::Probe::Http(Probe::new(localhost("https"))),
-    respond: Respond::Stream(|stream| Box::pin(respond(stream))),
-};
-
-/// Stands for a name that comes with the peer.
-fn localhost(scheme: &str) -> Url {
-    Url::parse(&format!("{scheme}://localhost/")).unwrap_or_else(|_| unreachable!("it parses"))
-}
-
-/// Answers any request with a small page, then waits for the client to leave.
-async fn respond(mut stream: FarStream) -> io::Result<()> {
-    exchange::read_request(&mut stream).await?;
-    stream.send(PAGE).await?;
-    stream.until_closed().await
+    wire::clean(url.path().as_bytes(), 100)
 }
 
 const PAGE: &[u8] = b"HTTP/1.1 200 OK\r\nServer: preflight\r\nContent-Type: text/plain\r\n\
@@ -270,6 +265,3 @@ const PLAIN_ON_TLS: [&str; 3] = [
 ];
 /// nginx shakes hands first and refuses then.
 const NO_CLIENT_CERTIFICATE: &str = "No required SSL certificate was sent";
-
-#[cfg(test)]
-mod tests;

@@ -3,7 +3,7 @@
 //! ldap3 panics on what it does not expect; what passes here, it reads.
 //! Reference: [RFC 4511 §4](https://www.rfc-editor.org/rfc/rfc4511#section-4).
 
-use crate::ber::{Elements, Tag, Writer};
+use super::ber::{Elements, Tag, Writer};
 use crate::cause::Cause;
 use crate::wire;
 

@@ -7,6 +7,7 @@
 //! Reference: [RFC 4511](https://www.rfc-editor.org/rfc/rfc4511),
 //! [RFC 4512 §5.1](https://www.rfc-editor.org/rfc/rfc4512#section-5.1).
 
+mod ber;
 mod client;
 mod guard;
 mod message;
@@ -164,6 +165,31 @@ impl Probe {
     }
 }
 
+pub(crate) const SERVICE: Service = Service {
+    name: "ldap",
+    port: 389,
+    transport: Transport::Tcp,
+    tls: false,
+    // Two connections, a handshake and five answers.
+    budget: Duration::from_secs(38),
+    question: None,
+    repeats: 0,
+    probe: || crate::Probe::Ldap(Probe::default()),
+    respond: Respond::Stream(|stream| Box::pin(respond::plain(stream))),
+};
+
+pub(crate) const SERVICE_TLS: Service = Service {
+    name: "ldaps",
+    port: 636,
+    tls: true,
+    budget: Duration::from_secs(19),
+    question: None,
+    repeats: 0,
+    probe: || crate::Probe::Ldap(Probe { tls: Tls::FromStart, bind: None }),
+    respond: Respond::Stream(|stream| Box::pin(respond::in_tls(stream))),
+    ..SERVICE
+};
+
 /// Says goodbye; the connection ends either way, whatever comes of it.
 async fn leave(mut stream: Stream) {
     let _goodbye = stream.send(&message::unbind()).await;
@@ -215,28 +241,3 @@ impl Answer {
         matches!(self.code, STRONGER_AUTH_REQUIRED | CONFIDENTIALITY_REQUIRED)
     }
 }
-
-pub(crate) const SERVICE: Service = Service {
-    name: "ldap",
-    port: 389,
-    transport: Transport::Tcp,
-    tls: false,
-    // Two connections, a handshake and five answers.
-    budget: Duration::from_secs(38),
-    question: None,
-    repeats: 0,
-    probe: || crate::Probe::Ldap(Probe::default()),
-    respond: Respond::Stream(|stream| Box::pin(respond::plain(stream))),
-};
-
-pub(crate) const SERVICE_TLS: Service = Service {
-    name: "ldaps",
-    port: 636,
-    tls: true,
-    budget: Duration::from_secs(19),
-    question: None,
-    repeats: 0,
-    probe: || crate::Probe::Ldap(Probe { tls: Tls::FromStart, bind: None }),
-    respond: Respond::Stream(|stream| Box::pin(respond::in_tls(stream))),
-    ..SERVICE
-};

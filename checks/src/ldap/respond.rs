@@ -2,11 +2,11 @@
 
 use std::io;
 
+use super::ber::{Elements, Header, Tag, Writer};
 use super::message::{
     Answer, BIND, BOUND, DONE, ENTRY, EXTENDED, EXTENDED_DONE, INVALID_CREDENTIALS, Message,
     SEARCH, STARTTLS, UNBIND,
 };
-use crate::ber::{Elements, Header, Tag, Writer};
 use crate::net::FarStream;
 
 /// Serves a connection on the plain port.

@@ -5,13 +5,13 @@ use proptest::prelude::*;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio::net::TcpListener;
 
+use super::ber::{Tag, Writer};
 use super::client::{bind, root_dse, start_tls};
 use super::message::{
     BIND, BOUND, DONE, EXTENDED_DONE, Message, Question, REFERENCE, SEARCH, STARTTLS, unbind,
 };
 use super::respond::{entry, result};
 use super::*;
-use crate::ber::{Tag, Writer};
 use crate::cause::Phase;
 use crate::net::{Deadline, FarStream, Peer, Trust};
 use crate::recognise::Spoken;

@@ -317,8 +317,7 @@ pub(super) fn black_hole(socket: &impl AsFd, to: SocketAddr, waited: Millis) -> 
 /// Right after the handshake: the round trip of the SYN.
 fn note_round_trip(socket: &impl AsFd, seen: &mut Seen) {
     if let Some(info) = sys::tcp_info(socket) {
-        let rtt_us = u32::try_from(info.rtt.as_micros()).unwrap_or(u32::MAX);
-        seen.evidence.set("rtt_ms", f64::from(rtt_us) / 1e3);
+        seen.evidence.set("rtt_ms", Millis(info.rtt));
     }
 }
 

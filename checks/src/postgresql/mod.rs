@@ -146,7 +146,7 @@ async fn respond(mut stream: FarStream) -> io::Result<()> {
         stream.send(b"N").await?;
     }
     let Ok(length) = stream.exactly(4).await else { return Ok(()) };
-    let length = length.iter().fold(0, |length, &byte| length << 8 | usize::from(byte));
+    let length = wire::length(&length);
     if (4..=MAX_MESSAGE).contains(&length) {
         stream.exactly(length - 4).await?;
         let welcome = [

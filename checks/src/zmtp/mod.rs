@@ -105,9 +105,9 @@ async fn respond(mut stream: FarStream) -> io::Result<()> {
 async fn read_greeting(stream: &mut Stream, seen: &mut Seen) -> Result<Greeting, Cause> {
     let opening = stream.exactly(Phase::Greeting, OPENING_LEN).await;
     // A peer that speaks another protocol may stop before eleven bytes.
-    let mut bytes = opening.map_err(|cause| wrong_service(stream.head()).unwrap_or(cause))?;
+    let mut bytes = opening.map_err(|cause| other_service(stream.head()).unwrap_or(cause))?;
     let major =
-        major_version(&bytes).map_err(|cause| wrong_service(stream.head()).unwrap_or(cause))?;
+        major_version(&bytes).map_err(|cause| other_service(stream.head()).unwrap_or(cause))?;
     if let Some(version) = old_version(major) {
         seen.evidence.set("zmtp_version", version);
         return Err(Cause::ZmtpVersion { version: version.to_owned() });
@@ -116,7 +116,7 @@ async fn read_greeting(stream: &mut Stream, seen: &mut Seen) -> Result<Greeting,
     Greeting::decode(&bytes)
 }
 
-fn wrong_service(head: &[u8]) -> Option<Cause> {
+fn other_service(head: &[u8]) -> Option<Cause> {
     instead_of("Gorgone (ZMTP)", Spoken::Zmtp, head)
 }
 
@@ -129,11 +129,10 @@ async fn read_ready(stream: &mut Stream) -> Result<Ready, Cause> {
         other => return Err(Cause::bad_reply(A_READY, other)),
     };
     let announced = stream.exactly(Phase::Reply, width).await?;
-    let length = announced.iter().fold(0_u64, |sum, &byte| (sum << 8) | u64::from(byte));
-    let length = usize::try_from(length).ok().filter(|length| *length <= MAX_FRAME);
-    let Some(length) = length else {
+    let length = wire::length(&announced);
+    if length > MAX_FRAME {
         return Err(Cause::bad_reply(A_READY, &[flags, announced].concat()));
-    };
+    }
     Ready::decode(&stream.exactly(Phase::Reply, length).await?)
 }
 
