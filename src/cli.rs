@@ -51,10 +51,13 @@ enum Command {
     Plan(Box<RunArgs>),
     /// Check a whole healthy site on loopback: real probes, embedded servers
     Demo(DemoArgs),
-    /// Explain a cause: what was seen, who acts, what to do
+    /// Explain a cause, or all that a saved run saw of one step
     Explain {
-        /// The code a report names: path-rejected
-        code: String,
+        /// The code a report names (path-rejected), or a JSON report
+        #[arg(value_name = "CODE|REPORT.json")]
+        subject: String,
+        /// A step of the report: poller.bbdo@10.0.0.5, or its flow
+        step: Option<String>,
     },
 }
 
@@ -252,6 +255,13 @@ pub(crate) enum Request {
     },
     /// Explain a cause.
     Explain(String),
+    /// Show all that a saved run saw of one step.
+    ExplainStep {
+        /// The report's text.
+        report: String,
+        /// The step's id, or its flow.
+        step: String,
+    },
 }
 
 /// One machine's run.
@@ -329,7 +339,11 @@ pub(crate) fn request() -> Result<Request, Refused> {
     match cli.command {
         None => Ok(Request::Run(Box::new(job(&cli.run)?))),
         Some(Command::Plan(run)) => Ok(Request::Plan(Box::new(job(&run)?))),
-        Some(Command::Explain { code }) => Ok(Request::Explain(code)),
+        Some(Command::Explain { subject, step: None }) => Ok(Request::Explain(subject)),
+        Some(Command::Explain { subject, step: Some(step) }) => {
+            let report = read("explain", Path::new(&subject))?;
+            Ok(Request::ExplainStep { report, step })
+        }
         Some(Command::Demo(demo)) => {
             let breaks =
                 demo.breaks.iter().map(|text| pair("--break", text)).collect::<Result<_, _>>()?;
@@ -342,7 +356,7 @@ fn job(args: &RunArgs) -> Result<Job, Refused> {
     let catalogue = catalogue(args)?;
     let role = role(args.role.as_deref().unwrap_or_default(), &catalogue)?;
     let mut site = Site::of(role, trust(&args.tuning.ca)?);
-    site.targets = targets(&args.targets)?;
+    site.targets = targets(&args.targets, &catalogue)?;
     site.ports =
         args.targets.port.iter().map(|text| port(text, &catalogue)).collect::<Result<_, _>>()?;
     site.custom = customs(&args.targets.check)?;
@@ -394,7 +408,7 @@ fn trust(files: &[PathBuf]) -> Result<Trust, Refused> {
 
 type Targets = std::collections::BTreeMap<Party, Vec<Target>>;
 
-fn targets(args: &TargetArgs) -> Result<Targets, Refused> {
+fn targets(args: &TargetArgs, catalogue: &Catalogue) -> Result<Targets, Refused> {
     let flags: [(&'static str, &str, &[String]); 12] = [
         ("--central", "central", &args.central),
         ("--poller", "poller", &args.poller),
@@ -419,6 +433,10 @@ fn targets(args: &TargetArgs) -> Result<Targets, Refused> {
         let (party, value) = pair("--target", text)?;
         if PARTIES.iter().any(|(id, _)| *id == party) {
             return Err(bad("--target", format!("use --{party} {value}")));
+        }
+        if catalogue.flows.iter().all(|flow| flow.to.0 != party) {
+            let profile = &catalogue.profile;
+            return Err(bad("--target", format!("profile {profile} has no flow to `{party}`")));
         }
         add(&mut targets, "--target", Party(party), &value)?;
     }
@@ -561,8 +579,8 @@ fn output(args: &OutputArgs) -> Result<Output, Refused> {
 }
 
 fn read(flag: &str, file: &Path) -> Result<String, Refused> {
-    // Enough for a store of several hundred certificates.
-    const MOST: u64 = 4 << 20;
+    // Enough for a store of several hundred certificates, or a report of thousands of steps.
+    const MOST: u64 = 64 << 20;
     let failed = |error: std::io::Error| bad(flag, format!("{}: {error}", file.display()));
     let mut text = String::new();
     let opened = std::fs::File::open(file).map_err(failed)?;

@@ -47,8 +47,7 @@ pub(crate) fn breakages(pairs: &[(String, String)]) -> Result<Vec<Breakage>, Str
                 format!("no flow `{flow}` to break; known are {}", breakable(&catalogue))
             })?;
         let manner = Manner::from_str(kind).map_err(|_| {
-            let kinds = <Manner as strum::VariantNames>::VARIANTS.join(", ");
-            format!("unknown kind `{kind}`; known are {kinds}")
+            format!("unknown kind `{kind}`; known are {}", Manner::kinds().join(", "))
         })?;
         match row.ways.first() {
             Some(way) if manner.fits(way.service) => Ok(Breakage { flow: flow.clone(), manner }),

@@ -1,9 +1,9 @@
 //! `preflight`: which network flows does this machine need, which work, and why not?
 
 mod catalogue;
-mod causes;
 mod cli;
 mod demo;
+mod explain;
 mod panics;
 mod plan;
 mod progress;
@@ -29,7 +29,8 @@ fn main() -> ExitCode {
         Ok(Request::Run(job)) => run(&job),
         Ok(Request::Plan(job)) => show_plan(&job),
         Ok(Request::Demo { breaks, output }) => show_demo(&breaks, &output),
-        Ok(Request::Explain(code)) => explain(&code),
+        Ok(Request::Explain(code)) => explain_code(&code),
+        Ok(Request::ExplainStep { report, step }) => explain_step(&report, &step),
         Err(refused) => refuse(&refused),
     }
 }
@@ -48,8 +49,9 @@ async fn check(plan: &plan::Plan, job: &Job) -> Report {
     let clock = Instant::now();
     let progress = progress::Progress::new(plan);
     let mut interrupted = false;
+    let signalled = interrupt();
     let stop = async {
-        interrupt().await;
+        signalled.await;
         interrupted = true;
     };
     let manner = runner::Manner { scale: job.settings.scale, trace: job.settings.trace };
@@ -77,7 +79,7 @@ fn show_plan(job: &Job) -> ExitCode {
 fn show_demo(breaks: &[(String, String)], output: &Output) -> ExitCode {
     let breaks = match demo::breakages(breaks) {
         Ok(breaks) => breaks,
-        Err(reason) => return complain("--break", &reason),
+        Err(reason) => return complain("--break", &preflight_checks::printable(&reason)),
     };
     with_runtime(async {
         let site = match demo::Site::start(&breaks).await {
@@ -90,25 +92,46 @@ fn show_demo(breaks: &[(String, String)], output: &Output) -> ExitCode {
                 let _closed_pipe = writeln!(io::stdout());
             }
             let report = check(&demo::plan(job), job).await;
-            let delivered = deliver(&report, &job.output);
-            if delivered != ExitCode::SUCCESS {
-                code = delivered;
+            code = graver(code, deliver(&report, &job.output));
+            if report.interrupted {
+                break;
             }
         }
         code
     })
 }
 
-fn explain(code: &str) -> ExitCode {
-    match causes::section(code) {
-        Some(section) => {
-            let mut out = io::stdout().lock();
-            ended_well(writeln!(out, "{section}"), "stdout")
+/// Of two runs' exit codes the graver: interrupted, not written, failed, not to be told.
+fn graver(one: ExitCode, other: ExitCode) -> ExitCode {
+    let codes = [130, USAGE, 1, 3].map(ExitCode::from);
+    codes.into_iter().find(|code| [one, other].contains(code)).unwrap_or(ExitCode::SUCCESS)
+}
+
+fn explain_step(report: &str, name: &str) -> ExitCode {
+    let report = match explain::read(report) {
+        Ok(report) => report,
+        Err(reason) => return complain("explain", &reason),
+    };
+    match explain::step(&report, name) {
+        Ok(step) => {
+            let mut out = BufWriter::new(io::stdout().lock());
+            let written = explain::write(&report, step, &mut out).and_then(|()| out.flush());
+            ended_well(written, "stdout")
         }
-        None => {
-            complain("explain", &format!("no cause is called `{code}`; docs/causes.md lists them"))
-        }
+        Err(reason) => complain("explain", &reason),
     }
+}
+
+fn explain_code(code: &str) -> ExitCode {
+    let Some(section) = explain::section(code) else {
+        let code = preflight_checks::printable(code);
+        return complain(
+            "explain",
+            &format!("no cause is called `{code}`; docs/causes.md lists them"),
+        );
+    };
+    let mut out = io::stdout().lock();
+    ended_well(writeln!(out, "{section}"), "stdout")
 }
 
 /// The exit code is the report's, unless it could not be written.
@@ -145,18 +168,26 @@ fn write_all(
 
 /// Whole or not at all: written beside the target, then renamed over it.
 fn to_file(file: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
+    if std::fs::metadata(file).is_ok_and(|there| !there.is_file()) {
+        // A pipe or a device is written to, never replaced: /dev/stdout, /dev/null.
+        return File::options().write(true).open(file).and_then(|there| write_to(there, write));
+    }
+    // Through a symbolic link the file behind it is the target.
+    let file = &std::fs::canonicalize(file).unwrap_or_else(|_| file.to_owned());
     let mut name = file.file_name().unwrap_or_default().to_owned();
     name.push(format!(".{}.part", std::process::id()));
     let part = file.with_file_name(name);
-    let written = File::create(&part).and_then(|created| {
-        // Files get no colours.
-        let mut out = BufWriter::new(anstream::StripStream::new(created));
-        write(&mut out)?;
-        out.flush()
-    });
+    let written = File::create(&part).and_then(|created| write_to(created, write));
     written.and_then(|()| std::fs::rename(&part, file)).inspect_err(|_| {
         let _best_effort = std::fs::remove_file(&part);
     })
+}
+
+fn write_to(file: File, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
+    // Files get no colours.
+    let mut out = BufWriter::new(anstream::StripStream::new(file));
+    write(&mut out)?;
+    out.flush()
 }
 
 /// A reader who has seen enough (`| head`) is no error.
@@ -195,20 +226,25 @@ fn terminal_width() -> usize {
     terminal_size::terminal_size().map_or(NO_TERMINAL, |(columns, _)| usize::from(columns.0))
 }
 
-/// Ready at the first SIGINT or SIGTERM.
-async fn interrupt() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let terminated = async {
-        match signal(SignalKind::terminate()) {
+/// Ready at the first SIGINT or SIGTERM from now on: the handlers are there
+/// before anything is asked, so that no signal ends the run without a report.
+fn interrupt() -> impl Future<Output = ()> {
+    use tokio::signal::unix::{Signal, SignalKind, signal};
+    async fn next(signal: io::Result<Signal>) {
+        match signal {
             Ok(mut signal) => {
                 signal.recv().await;
             }
             Err(_) => std::future::pending().await,
         }
-    };
-    tokio::select! {
-        Ok(()) = tokio::signal::ctrl_c() => {}
-        () = terminated => {}
+    }
+    let (interrupted, terminated) =
+        (signal(SignalKind::interrupt()), signal(SignalKind::terminate()));
+    async {
+        tokio::select! {
+            () = next(interrupted) => {}
+            () = next(terminated) => {}
+        }
     }
 }
 

@@ -101,7 +101,7 @@ fn what(cause: &Cause, passage: &Passage<'_>) -> String {
 /// Host, name and route: this machine's own.
 fn here(cause: &Cause, passage: &Passage<'_>) -> Option<String> {
     Some(match cause {
-        Cause::NameNotFound { name } | Cause::NameWithoutAddress { name } => format!(
+        Cause::NameNotFound { name, .. } | Cause::NameWithoutAddress { name } => format!(
             "check the spelling ({}), then: getent ahosts {name}; add it to DNS or /etc/hosts",
             passage.origin
         ),
@@ -140,6 +140,32 @@ fn on_the_way(cause: &Cause, passage: &Passage<'_>) -> Option<String> {
             passage.port,
             passage.transport.lower()
         ),
+        Cause::FilteredBetween { .. } | Cause::PortSilent { .. } => {
+            format!("allow {}, and its answers", passage.rule())
+        }
+        Cause::PortSilentAfter { .. } => format!(
+            "does this device drop {}, or the host itself? There: tcpdump -ni any port {}",
+            passage.rule(),
+            passage.port
+        ),
+        Cause::PortSilentOnSegment { .. } => {
+            format!("allow {} in the host's own firewall", passage.rule())
+        }
+        Cause::HostSilentAfter { to, .. } => format!(
+            "is {} up? Where does this device send packets for it, and does it drop them?",
+            to.ip()
+        ),
+        Cause::Unsteady { to, .. } => {
+            format!("look for loss on the way: ping -c 100 -i 0.2 {}; mtr -n {}", to.ip(), to.ip())
+        }
+        Cause::MtuBlackHole { .. } => format!(
+            "let ICMP \"too big\" (3/4) pass between {} and {}, or lower the MSS on the tunnel",
+            passage.from(),
+            passage.target
+        ),
+        Cause::HopLimitExceeded { .. } => {
+            "a routing loop: which route is missing there?".to_owned()
+        }
         Cause::NoAnswer { .. } => {
             format!("allow {}, and its answers; if it is allowed, is the host up?", passage.rule())
         }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use preflight_checks::{Answer, FarStream, Respond, Serve, Service, Transport};
 use rustls::ServerConfig;
-use tokio::net::{TcpListener, TcpStream, UdpSocket};
+use tokio::net::{TcpListener, TcpSocket, TcpStream, UdpSocket};
 use tokio::task::{AbortHandle, JoinSet};
 
 /// How a far side behaves.
@@ -46,6 +46,17 @@ pub(crate) struct Responder {
     /// Where it listens (or would, when it is `Closed`).
     pub(crate) address: SocketAddr,
     tasks: Vec<AbortHandle>,
+    /// Keeps a closed port from being given to somebody else.
+    _closed: Option<Closed>,
+}
+
+/// A port that is taken, and at which nothing listens.
+#[derive(Debug)]
+struct Closed {
+    /// Connected to itself, so the kernel refuses everybody else's datagrams.
+    _udp: Option<UdpSocket>,
+    /// Bound without listening, so the kernel refuses connections.
+    _tcp: Option<TcpSocket>,
 }
 
 impl Drop for Responder {
@@ -78,21 +89,23 @@ impl Responder {
             Respond::Stream(serve) => (None, Some(serve)),
             Respond::Both { datagram, stream } => (Some(datagram), Some(stream)),
         };
+        if manner == Manner::Closed {
+            let (address, closed) = closed(at, datagram.is_some(), stream.is_some()).await?;
+            return Ok(Self { address, tasks: Vec::new(), _closed: Some(closed) });
+        }
         let (socket, listener) = bind(at, datagram.is_some(), stream.is_some()).await?;
         let udp = socket.as_ref().map(UdpSocket::local_addr);
         let tcp = listener.as_ref().map(TcpListener::local_addr);
         let address = udp.or(tcp).unwrap_or(Ok(at))?;
         let mut tasks = Vec::new();
-        if manner != Manner::Closed {
-            if let (Some(socket), Some(answer)) = (socket, datagram) {
-                tasks.push(tokio::spawn(datagrams(socket, answer, manner)).abort_handle());
-            }
-            if let (Some(listener), Some(serve)) = (listener, stream) {
-                let far = Far { serve, manner, tls: service.tls, identity: identity.clone() };
-                tasks.push(tokio::spawn(streams(listener, far)).abort_handle());
-            }
+        if let (Some(socket), Some(answer)) = (socket, datagram) {
+            tasks.push(tokio::spawn(datagrams(socket, answer, manner)).abort_handle());
         }
-        Ok(Self { address, tasks })
+        if let (Some(listener), Some(serve)) = (listener, stream) {
+            let far = Far { serve, manner, tls: service.tls, identity: identity.clone() };
+            tasks.push(tokio::spawn(streams(listener, far)).abort_handle());
+        }
+        Ok(Self { address, tasks, _closed: None })
     }
 }
 
@@ -120,6 +133,27 @@ async fn bind(
         }
     }
     Err(last)
+}
+
+/// Takes a port on which nothing answers.
+async fn closed(at: SocketAddr, udp: bool, tcp: bool) -> io::Result<(SocketAddr, Closed)> {
+    let (socket, listener) = bind(at, udp, tcp).await?;
+    let mut address = at;
+    if let Some(socket) = &socket {
+        address = socket.local_addr()?;
+        socket.connect(address).await?;
+    }
+    let tcp = match listener {
+        Some(listener) => {
+            address = listener.local_addr()?;
+            drop(listener);
+            let socket = if at.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+            socket.bind(address)?;
+            Some(socket)
+        }
+        None => None,
+    };
+    Ok((address, Closed { _udp: socket, _tcp: tcp }))
 }
 
 async fn datagrams(socket: UdpSocket, answer: Answer, manner: Manner) {
@@ -171,6 +205,8 @@ async fn streams(listener: TcpListener, far: Far) {
 }
 
 async fn converse(connection: TcpStream, far: Far) -> io::Result<()> {
+    // Else a reply after a TLS session ticket waits 40 ms for the client's delayed ACK.
+    connection.set_nodelay(true)?;
     let identity = match far.manner {
         Manner::ExpiredCertificate => far.identity.expired,
         _ => far.identity.valid,
@@ -188,6 +224,12 @@ async fn converse(connection: TcpStream, far: Far) -> io::Result<()> {
 }
 
 impl Manner {
+    /// The names of those that break something.
+    pub(crate) fn kinds() -> Vec<&'static str> {
+        let all = <Self as strum::VariantNames>::VARIANTS.iter().copied();
+        all.filter(|name| name.parse::<Self>().is_ok()).collect()
+    }
+
     /// Can this service be broken in this way?
     pub(crate) fn fits(self, service: &Service) -> bool {
         match self {

@@ -31,7 +31,7 @@ const TRACES: usize = 4;
 const TRACE: Duration = Duration::from_millis(2_200);
 /// No look begins later than this after the first one: a run in which
 /// everything is silent must end, however many targets it has.
-const TRACING: Duration = Duration::from_millis(2_000);
+const TRACING: Duration = Duration::from_secs(2);
 /// Longest wait for a name.
 const RESOLVE: Duration = Duration::from_secs(7);
 

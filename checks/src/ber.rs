@@ -222,7 +222,6 @@ const MAX_LENGTH_BYTES: usize = 4;
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
     use super::*;
 
     fn elements(bytes: &[u8]) -> Elements<'_> {

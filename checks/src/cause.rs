@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use crate::net::Opinion;
 use crate::net::icmp::Icmp;
 use crate::recognise::Spoken;
 
@@ -31,10 +32,12 @@ use crate::recognise::Spoken;
 pub enum Cause {
     // ---- name ----
     /// The resolver says that the name does not exist.
-    #[error("the name {name} does not exist")]
+    #[error("the name {name} does not exist{}", said_by(servers))]
     NameNotFound {
         /// The name asked for.
         name: String,
+        /// What each configured DNS server says by itself.
+        servers: Vec<Opinion>,
     },
     /// The name exists and has no address.
     #[error("the name {name} has no address")]
@@ -43,12 +46,14 @@ pub enum Cause {
         name: String,
     },
     /// The system resolver gave no verdict on the name.
-    #[error("{name} could not be resolved: {error}")]
+    #[error("{name} could not be resolved: {error}{}", said_by(servers))]
     ResolverFailed {
         /// The name asked for.
         name: String,
         /// The resolver's own words.
         error: String,
+        /// What each configured DNS server says by itself.
+        servers: Vec<Opinion>,
     },
 
     // ---- route: this host ----
@@ -1115,7 +1120,7 @@ pub enum LocalFirewallSign {
     /// A refusal came at once from our own address.
     #[strum(serialize = "a REJECT rule of this host answered")]
     OwnReject,
-    /// Every SYN was dropped before it left (TCP_INFO).
+    /// Every SYN was dropped before it left (`TCP_INFO`).
     #[strum(serialize = "no packet left this host")]
     OutputDrop,
 }
@@ -1359,6 +1364,12 @@ fn named(identity: &str) -> String {
 /// A cause within a cause, as the sentence it is.
 fn as_sentence<S: serde::Serializer>(because: &Cause, to: S) -> Result<S::Ok, S::Error> {
     to.collect_str(because)
+}
+
+/// " (10.0.0.53: no answer)", or nothing when no server was asked.
+fn said_by(servers: &[Opinion]) -> String {
+    let said: Vec<String> = servers.iter().map(ToString::to_string).collect();
+    if said.is_empty() { String::new() } else { format!(" ({})", said.join(", ")) }
 }
 
 /// Names in a sentence: at most four, then how many more.

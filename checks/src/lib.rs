@@ -43,7 +43,7 @@ pub use cause::{
 };
 pub use evidence::{Evidence, Seen, Timings, Value};
 pub use net::icmp::Icmp;
-pub use net::{Addresses, Deadline, FarStream, Io, Peer, Trust, resolve};
+pub use net::{Addresses, Deadline, FarStream, Io, Opinion, Peer, Trust, resolve};
 pub use path::{Beyond, Hop, HostSign, Refused, Trace, examine_path, is_silence, judge};
 pub use recognise::Spoken;
 pub use wire::{clean, printable};
@@ -66,13 +66,13 @@ pub enum Probe {
     Listener(listener::Probe),
     /// Does Microsoft SQL Server answer?
     Mssql(mssql::Probe),
-    /// Does `MySQL` or `MariaDB` greet this host?
+    /// Does MySQL or MariaDB greet this host?
     Mysql(mysql::Probe),
     /// Does NSClient++ answer, and does it let this host ask?
     Nsclient(nsclient::Probe),
     /// Does the time server answer, and is our clock near its clock?
     Ntp(ntp::Probe),
-    /// Does `PostgreSQL` answer, and take this host?
+    /// Does PostgreSQL answer, and take this host?
     Postgresql(postgresql::Probe),
     /// Does the mail relay greet us and take our EHLO?
     Smtp(smtp::Probe),
@@ -236,8 +236,10 @@ pub async fn examine(probe: &Probe, peer: Peer, deadline: Deadline, trust: &Trus
     let started = Instant::now();
     let mut ask = Ask::new(peer, deadline, trust.clone());
     let to = ask.address();
+    // Boxed: a caller that asks many at once need not hold room for the largest.
+    let run = Box::pin(probe.run(&mut ask));
     // Each wait inside is bounded; this bound is for the crates inside.
-    let verdict = deadline.bound(probe.run(&mut ask)).await.unwrap_or_else(|| {
+    let verdict = deadline.bound(run).await.unwrap_or_else(|| {
         Err(Cause::Silent { to, phase: Phase::Reply, waited: deadline.waited() })
     });
     let took = started.elapsed();

@@ -245,8 +245,6 @@ const MAX_DESCRIPTORS: usize = 200_000;
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
-
     use super::*;
     use crate::net::{Deadline, Peer, Trust};
     use std::net::{TcpListener, UdpSocket};

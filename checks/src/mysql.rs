@@ -1,4 +1,4 @@
-//! `MySQL` and `MariaDB`: does the server greet this host?
+//! MySQL and MariaDB: does the server greet this host?
 //!
 //! Listens first, TCP 3306 by default. A server that does not want this host
 //! greets with an error instead.
@@ -9,7 +9,7 @@
 //! those (100 by default) block the host, its real clients included, until
 //! somebody flushes the host cache. A refused log-in is not counted there and
 //! costs the same one line in the log, which then says who came (seen with
-//! `MariaDB` 10.11: 20 refused log-ins, no connection error; 5 greetings with a
+//! MariaDB 10.11: 20 refused log-ins, no connection error; 5 greetings with a
 //! limit of 5, blocked).
 //!
 //! Reference: [client/server protocol, connection
@@ -241,7 +241,7 @@ impl Hello {
         if self.server.contains("MariaDB") { "MariaDB" } else { "MySQL" }
     }
 
-    /// Without the 5.5.5 that `MariaDB` 10 puts in front for old replicas.
+    /// Without the 5.5.5 that MariaDB 10 puts in front for old replicas.
     fn version(&self) -> &str {
         match self.server.strip_prefix("5.5.5-") {
             Some(version) if self.product() == "MariaDB" => version,
@@ -341,12 +341,10 @@ const TLS_REQUIRED: u16 = 3159;
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
-
     use super::*;
     use proptest::prelude::*;
 
-    /// What a `MariaDB` 10.11 of Debian 12 sends that has a certificate.
+    /// What a MariaDB 10.11 of Debian 12 sends that has a certificate.
     const MARIADB: &[u8] = b"\n5.5.5-10.11.19-MariaDB-0+deb12u1\0\x13\0\0\0G&'/UA%6\0\
         \xfe\xff\x08\x02\0\xff\x81\x15\0\0\0\0\0\0\x1d\0\0\0{/u!@]4*v6HH\0mysql_native_password\0";
 

@@ -71,7 +71,9 @@ impl Probe {
         seen.evidence.set("offset_ms", tenths(offset_ms));
         seen.evidence.set("delay_ms", tenths(delay_ms));
         seen.evidence.set("root_distance_ms", tenths(distance_ms));
-        seen.headline = format!("stratum {}, offset {offset_ms:+.0} ms", reply.stratum,);
+        // Adding zero turns "-0" into "0".
+        let whole_ms = offset_ms.round() + 0.0;
+        seen.headline = format!("stratum {}, offset {whole_ms:+.0} ms", reply.stratum);
         seen.concerns.extend(reply.weakness(distance_ms));
         let limit_ms = i64::try_from(self.max_offset.as_millis()).unwrap_or(i64::MAX);
         #[allow(clippy::cast_possible_truncation)] // Saturates, which is what is wanted.

@@ -1,7 +1,7 @@
-//! `PostgreSQL`: does the server answer, and does it take this host?
+//! PostgreSQL: does the server answer, and does it take this host?
 //!
 //! TCP 5432 by default. We speak first: `SSLRequest`, answered with one byte,
-//! `S` or `N`; after `S` the TLS handshake. That much is polite: `PostgreSQL` 15
+//! `S` or `N`; after `S` the TLS handshake. That much is polite: PostgreSQL 15
 //! logs nothing of it, while it logs a line for a client that asks for TLS and
 //! leaves without a handshake.
 //!
@@ -320,15 +320,13 @@ const NOT_AUTHORISED: &str = "28000";
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
-
     use super::*;
     use crate::net::{Deadline, Peer, Trust};
     use crate::{Finding, examine};
     use proptest::prelude::*;
     use tokio::net::TcpListener;
 
-    /// What `PostgreSQL` 15 answers to a host without an entry.
+    /// What PostgreSQL 15 answers to a host without an entry.
     const NO_ENTRY: &[u8] = b"SFATAL\0VFATAL\0C28000\0Mno pg_hba.conf entry for host \
         \"10.99.0.2\", user \"centreon\", database \"centreon\", no encryption\0Fauth.c\0L544\0\
         RClientAuthentication\0\0";

@@ -37,13 +37,13 @@ impl Probe {
     }
 
     /// Decides from identification and proposals alone.
-    #[allow(clippy::unused_self)] // The same shape as its siblings.
+    #[allow(clippy::unused_self, clippy::unnecessary_wraps)] // The same shape as its siblings.
     fn judge(&self, identification: &str, offer: &KexInit, seen: &mut Seen) -> Result<(), Cause> {
         let software = software(identification);
         seen.evidence.set("software", software);
         seen.evidence.set("host_key_algorithms", offer.host_keys.iter().collect::<Value>());
         seen.evidence.set("kex_algorithms", offer.kex.iter().collect::<Value>());
-        seen.headline = software.to_owned();
+        software.clone_into(&mut seen.headline);
         Ok(())
     }
 }
@@ -97,10 +97,6 @@ async fn identify(stream: &mut Stream) -> Result<String, Cause> {
     Err(Cause::Endless { phase: Phase::Greeting, limit: read, head: wire::head(stream.head()) })
 }
 
-fn wrong_service(head: &[u8]) -> Option<Cause> {
-    instead_of("SSH", Spoken::Ssh, head)
-}
-
 /// The payload of the next unencrypted binary packet (RFC 4253 §6).
 async fn read_packet(stream: &mut Stream) -> Result<Vec<u8>, Cause> {
     let prefix = stream.exactly(Phase::Reply, 5).await?;
@@ -127,7 +123,7 @@ fn encode_packet(payload: &[u8]) -> Vec<u8> {
     packet
 }
 
-/// SSH_MSG_DISCONNECT, by application (RFC 4253 §11.1), naming us in the log.
+/// `SSH_MSG_DISCONNECT`, by application (RFC 4253 §11.1), naming us in the log.
 fn disconnect() -> Vec<u8> {
     let mut payload = vec![MSG_DISCONNECT];
     payload.extend(BY_APPLICATION.to_be_bytes());
@@ -194,7 +190,7 @@ fn names(reader: &mut Reader<'_>) -> Result<Vec<String>, Cause> {
     Ok(list.split(',').filter(|name| !name.is_empty()).map(str::to_owned).collect())
 }
 
-/// sshd waits for a reverse look-up of ours before it greets (UseDNS).
+/// sshd waits for a reverse look-up of ours before it greets (`UseDNS`).
 const IDENTIFICATION: Duration = Duration::from_secs(10);
 const KEXINIT: Duration = Duration::from_secs(5);
 const OURS: &[u8] = concat!("SSH-2.0-preflight_", env!("CARGO_PKG_VERSION"), "\r\n").as_bytes();

@@ -60,8 +60,6 @@ pub(crate) const SERVICE: Service = Service {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
-
     use super::*;
 
     const WAITED: Millis = Millis(Duration::from_secs(4));

@@ -277,8 +277,6 @@ const A_READY: &str = "a ZMTP READY command";
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
-
     use super::*;
     use crate::net::Deadline;
     use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};

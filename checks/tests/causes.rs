@@ -1,7 +1,5 @@
 //! `docs/causes.md` and the codes: each has a heading, each heading is one.
 
-#![allow(clippy::panic, clippy::string_slice)]
-
 use std::collections::BTreeMap;
 
 use preflight_checks::{Code, ConcernCode};

@@ -1,21 +1,17 @@
-//! SNMP and traps against Debian's snmpd and snmptrapd, on loopback.
-//!
-//! Ignored unless asked for: both programs must be installed.
+//! SNMP and traps against Debian's snmpd and snmptrapd.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+#![allow(clippy::unwrap_used)]
 
-use std::fs;
-use std::net::{SocketAddr, UdpSocket};
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+mod daemon;
+
+use std::net::UdpSocket;
 
 use preflight_checks::snmp::{self, CommunityVersion, Credentials};
-use preflight_checks::{
-    Cause, Concern, Deadline, Finding, Peer, Probe, Transport, Trust, Value, examine, listener,
-    trap,
-};
+use preflight_checks::{Cause, Concern, Finding, Probe, Transport, Trust, Value, listener, trap};
 
+use daemon::{Home, Server};
+
+const PORT: u16 = 1161;
 const AGENT: &str = "
 rocommunity good-community 127.0.0.1
 rocommunity part-community 127.0.0.1 .1.3.6.1.2.1.1.1
@@ -40,66 +36,32 @@ rouser signed auth
 rouser open noauth
 ";
 
-/// A daemon of our own; dropping it ends it.
-struct Daemon {
-    child: Child,
-    address: SocketAddr,
+fn agent() -> Server {
+    start("snmpd", AGENT, PORT)
 }
 
-impl Drop for Daemon {
-    fn drop(&mut self) {
-        let _gone = self.child.kill();
-        let _reaped = self.child.wait();
-    }
+fn receiver(settings: &str) -> Server {
+    start("snmptrapd", settings, PORT)
 }
 
-impl Daemon {
-    fn start(program: &str, name: &str, settings: &str) -> Self {
-        let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
-        let _absent = fs::remove_dir_all(&folder);
-        fs::create_dir_all(&folder).unwrap();
-        let file = folder.join("daemon.conf");
-        fs::write(&file, settings).unwrap();
-        let address = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let child = Command::new(program)
-            .args(["-f", "-Lf", "/dev/null", "-C", "-c"])
-            .arg(&file)
-            .arg(format!("udp:{address}"))
-            .env("SNMP_PERSISTENT_DIR", &folder)
-            .env("MIBS", "")
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        Self { child, address }
-    }
+fn start(program: &str, settings: &str, port: u16) -> Server {
+    let home = Home::new();
+    let mut command = home.command(program);
+    command
+        .args(["-f", "-Lo", "-C", "-c", &home.write("settings", settings)])
+        .arg(format!("udp:{}", home.at(port)))
+        .env("SNMP_PERSISTENT_DIR", home.path("state"))
+        .env("MIBS", "");
+    // It says so behind binding its port.
+    home.start(command, "NET-SNMP version")
+}
 
-    fn agent(name: &str) -> Self {
-        Self::start("/usr/sbin/snmpd", name, AGENT)
-    }
+async fn ask(server: &Server, probe: Probe) -> Finding {
+    server.ask(probe, PORT, &Trust::only([])).await
+}
 
-    async fn ask(&self, probe: Probe) -> Finding {
-        let deadline = Deadline::after(Duration::from_secs(10));
-        examine(&probe, Peer::from(self.address), deadline, &Trust::only([])).await
-    }
-
-    /// A daemon needs a moment before it binds its port.
-    async fn ready(self) -> Self {
-        let started = Instant::now();
-        let probe = listener::Probe { transport: Transport::Udp, port: self.address.port() };
-        while started.elapsed() < Duration::from_secs(20) {
-            let finding = self.ask(Probe::Listener(probe.clone())).await;
-            if finding.verdict.is_err_and(|cause| cause.code() == "listens-on-loopback") {
-                return self;
-            }
-            tokio::task::yield_now().await;
-        }
-        panic!("the daemon does not listen")
-    }
-
-    async fn read(&self, credentials: Credentials) -> Finding {
-        self.ask(Probe::Snmp(snmp::Probe { credentials })).await
-    }
+async fn read(agent: &Server, credentials: Credentials) -> Finding {
+    ask(agent, Probe::Snmp(snmp::Probe { credentials })).await
 }
 
 fn community(version: CommunityVersion, name: &str) -> Credentials {
@@ -123,9 +85,8 @@ fn concerns(finding: &Finding) -> Vec<&'static str> {
 }
 
 #[tokio::test]
-#[ignore = "needs snmpd"]
 async fn communities_are_told_apart() {
-    let agent = Daemon::agent("communities").ready().await;
+    let agent = agent();
     for version in [CommunityVersion::V1, CommunityVersion::V2c] {
         for (name, expected, worry) in [
             ("good-community", "pass", &[][..]),
@@ -133,7 +94,7 @@ async fn communities_are_told_apart() {
             ("hidden-community", "snmp-view", &[][..]),
             ("wrong-community", "snmp-community", &[][..]),
         ] {
-            let finding = agent.read(community(version, name)).await;
+            let finding = read(&agent, community(version, name)).await;
             assert_eq!(code(&finding), expected, "{version} {name}");
             assert_eq!(concerns(&finding), worry, "{version} {name}");
         }
@@ -141,9 +102,8 @@ async fn communities_are_told_apart() {
 }
 
 #[tokio::test]
-#[ignore = "needs snmpd"]
 async fn every_algorithm_reads() {
-    let agent = Daemon::agent("algorithms").ready().await;
+    let agent = agent();
     for (name, auth, privacy) in [
         ("md5des", "md5", Some("des")),
         ("shaaes", "sha", Some("aes")),
@@ -154,19 +114,18 @@ async fn every_algorithm_reads() {
         ("signed", "sha", None),
     ] {
         let privacy = privacy.map(|protocol| (protocol, "right-privacy"));
-        let finding = agent.read(user(name, Some((auth, "right-password")), privacy)).await;
+        let finding = read(&agent, user(name, Some((auth, "right-password")), privacy)).await;
         assert_eq!(code(&finding), "pass", "{name}: {finding:#?}");
         assert_eq!(finding.seen.evidence.fact("sys_name"), Some(&Value::from("agent-1")));
         assert!(concerns(&finding).is_empty(), "{name}");
     }
-    let finding = agent.read(user("open", None, None)).await;
+    let finding = read(&agent, user("open", None, None)).await;
     assert_eq!(code(&finding), "pass", "{finding:#?}");
 }
 
 #[tokio::test]
-#[ignore = "needs snmpd"]
 async fn each_mistake_with_a_user_is_named() {
-    let agent = Daemon::agent("users").ready().await;
+    let agent = agent();
     let (right, private) = (Some(("sha", "right-password")), Some(("aes", "right-privacy")));
     for (what, credentials, expected) in [
         ("unknown user", user("ghost", right, private), "snmp-unknown-user"),
@@ -190,7 +149,7 @@ async fn each_mistake_with_a_user_is_named() {
         ("no rights", user("norights", right, private), "snmp-authorization"),
         ("short password", user("shaaes", Some(("sha", "short")), None), "local-error"),
     ] {
-        let finding = agent.read(credentials).await;
+        let finding = read(&agent, credentials).await;
         assert_eq!(code(&finding), expected, "{what}: {:?}", finding.verdict);
         let heard = finding.seen.evidence.fact("engine_id").is_some();
         assert_eq!(heard, expected != "local-error", "{what}");
@@ -198,35 +157,32 @@ async fn each_mistake_with_a_user_is_named() {
 }
 
 #[tokio::test]
-#[ignore = "needs snmpd"]
 async fn without_credentials_the_agent_is_found() {
-    let agent = Daemon::agent("discovery").ready().await;
-    let finding = agent.read(Credentials::None).await;
+    let agent = agent();
+    let finding = read(&agent, Credentials::None).await;
     assert_eq!(code(&finding), "pass");
     assert_eq!(concerns(&finding), ["snmp-not-read"]);
     assert_eq!(finding.seen.evidence.fact("vendor"), Some(&Value::from("net-snmp")));
 }
 
 #[tokio::test]
-#[ignore = "needs snmptrapd"]
 async fn trap_receivers_answer_whatever_they_allow() {
-    for (name, settings) in [
-        ("open-receiver", "disableAuthorization yes\n"),
-        ("receiver", "authCommunity log,execute,net good-community\n"),
-        ("closed-receiver", "\n"),
-    ] {
-        let receiver = Daemon::start("/usr/sbin/snmptrapd", name, settings).ready().await;
-        let finding = receiver.ask(Probe::Trap(trap::Probe::default())).await;
-        assert_eq!(code(&finding), "pass", "{name}: {finding:#?}");
+    for settings in
+        ["disableAuthorization yes\n", "authCommunity log,execute,net good-community\n", "\n"]
+    {
+        let receiver = receiver(settings);
+        let finding = ask(&receiver, Probe::Trap(trap::Probe::default())).await;
+        assert_eq!(code(&finding), "pass", "{settings}: {finding:#?}");
     }
 }
 
 #[tokio::test]
-#[ignore = "needs snmptrapd"]
 async fn the_receiver_is_found_by_name_and_where_it_listens() {
-    let receiver = Daemon::start("/usr/sbin/snmptrapd", "listener", "\n").ready().await;
-    let probe = listener::Probe { transport: Transport::Udp, port: receiver.address.port() };
-    let finding = receiver.ask(Probe::Listener(probe)).await;
-    let expected = format!("snmptrapd listens on loopback only ({})", receiver.address);
+    // The tables are those of the whole host: nobody else is to have this port, on any address.
+    let port = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let receiver = start("snmptrapd", "\n", port);
+    let probe = listener::Probe { transport: Transport::Udp, port };
+    let finding = ask(&receiver, Probe::Listener(probe)).await;
+    let expected = format!("snmptrapd listens on loopback only ({})", receiver.home.at(port));
     assert_eq!(finding.verdict.unwrap_err().to_string(), expected);
 }

@@ -2,8 +2,6 @@
 //!
 //! Walks `SERVICES`: a new protocol is covered the moment it has a row there.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
-
 mod common;
 
 use std::time::Duration;

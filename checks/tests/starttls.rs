@@ -1,8 +1,7 @@
-//! STARTTLS and `StartTLS` with certificates that are trusted, and that are not.
+//! STARTTLS and StartTLS with certificates that are trusted, and that are not.
 
-#![allow(clippy::unwrap_used, clippy::panic)]
+#![allow(clippy::unwrap_used)]
 
-#[allow(dead_code)] // Shared with the walk over all services, which uses the rest.
 mod common;
 
 use std::time::Duration;

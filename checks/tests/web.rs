@@ -1,237 +1,182 @@
-//! HTTP and NSClient++ probes against nginx and squid, as Debian packages them.
-//!
-//! Both run in the foreground with a configuration of their own on loopback,
-//! and end with the test: `cargo test --test web -- --ignored`.
+//! HTTP and NSClient++ probes against Debian's nginx and squid.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+#![allow(clippy::unwrap_used)]
+
+mod daemon;
 
 use std::fmt::Write as _;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
-use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::net::{SocketAddr, TcpListener};
+use std::process::Command;
 
+use futures_util::future::join_all;
 use preflight_checks::http::{Accept, Probe, Proxy};
-use preflight_checks::{Cause, Deadline, Finding, Peer, Trust, examine, nsclient};
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, date_time_ymd};
-use rustls::pki_types::CertificateDer;
+use preflight_checks::{Cause, Concern, Finding, Trust, nsclient};
+use rcgen::{KeyPair, date_time_ymd};
 use url::Url;
 
-/// A server process and its folder; both are gone when it is dropped.
-struct Server {
-    child: Child,
-    folder: PathBuf,
-    /// One port for each listener of the configuration.
-    ports: Vec<u16>,
-    ca: CertificateDer<'static>,
+use daemon::{Authority, Home, NAME, Server, certificate_for, find, run, write_pair};
+
+const PLAIN: u16 = 8001;
+const GOOD: u16 = 8002;
+const EXPIRED: u16 = 8003;
+const OTHER: u16 = 8004;
+const OWN: u16 = 8005;
+const WANTS_CERTIFICATE: u16 = 8006;
+const AGENT: u16 = 8007;
+const OLD_TLS: u16 = 8008;
+const OLD_AGENT: u16 = 8009;
+/// Nobody listens there.
+const CLOSED: u16 = 8010;
+const SQUID: u16 = 3128;
+
+/// A web server, and whoever trusts its certificates.
+struct Nginx {
+    server: Server,
+    trust: Trust,
 }
 
-impl Drop for Server {
-    fn drop(&mut self) {
-        // Asked to end, squid takes its shared memory with it.
-        let pid = self.child.id().to_string();
-        let _gone_already = Command::new("kill").args(["-TERM", &pid]).status();
-        let _reaped = self.child.wait();
-        let _best_effort = std::fs::remove_dir_all(&self.folder);
-    }
-}
-
-fn folder(name: &str) -> PathBuf {
-    let folder = std::env::temp_dir().join(format!("preflight-{name}-{}", std::process::id()));
-    std::fs::create_dir_all(&folder).unwrap();
-    folder
-}
-
-fn free_ports(count: usize) -> Vec<u16> {
-    let listeners: Vec<TcpListener> =
-        (0..count).map(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap()).collect();
-    listeners.iter().map(|listener| listener.local_addr().unwrap().port()).collect()
-}
-
-fn start(program: &str, arguments: &[&str], folder: &Path) -> Child {
-    let log = std::fs::File::create(folder.join("stderr")).unwrap();
-    Command::new(program)
-        .args(arguments)
-        .stdout(Stdio::null())
-        .stderr(log)
-        .spawn()
-        .unwrap_or_else(|error| panic!("{program}: {error}"))
-}
-
-impl Server {
-    /// Itself, once its first port accepts connections.
-    fn ready(self) -> Self {
-        let patience = Instant::now() + Duration::from_secs(20);
-        while TcpStream::connect((Ipv4Addr::LOCALHOST, self.ports[0])).is_err() {
-            let said = std::fs::read_to_string(self.folder.join("stderr")).unwrap();
-            assert!(Instant::now() < patience, "it does not listen: {said}");
-            std::thread::yield_now();
-        }
-        self
-    }
-}
-
-/// Certificates by name: `good`, `expired`, `other` (wrong name), `own` (self-signed).
-fn certificates(folder: &Path) -> CertificateDer<'static> {
-    let key = KeyPair::generate().unwrap();
-    let mut params = CertificateParams::new(Vec::<String>::new()).unwrap();
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    params.distinguished_name.push(DnType::CommonName, "test authority");
-    let ca = params.self_signed(&key).unwrap();
-    std::fs::write(folder.join("ca.pem"), ca.pem()).unwrap();
-    let der = ca.der().clone();
-    let issuer = Issuer::new(params, key);
-    for name in ["good", "expired", "other", "own"] {
-        let host = if name == "other" { "other.example.org" } else { "localhost" };
-        let mut params = CertificateParams::new(vec![host.to_owned()]).unwrap();
-        params.distinguished_name.push(DnType::CommonName, host);
-        if name == "expired" {
-            params.not_before = date_time_ymd(2020, 1, 1);
-            params.not_after = date_time_ymd(2021, 1, 1);
-        }
-        let key = KeyPair::generate().unwrap();
-        let certificate = match name {
-            "own" => params.self_signed(&key),
-            _ => params.signed_by(&key, &issuer),
+fn nginx() -> Nginx {
+    let home = Home::new();
+    let authority = certificates(&home);
+    let pages = "location = / { default_type text/html; return 200 'hello'; }
+        location = /403 { return 403; } location = /404 { return 404; }
+        location = /500 { return 500; } location = /moved { return 301 /other; }
+        location = /portal { return 302 http://10.9.9.9/login?x=1; }";
+    let agent = "location = /core/isalive { return 200 '{\"status\" : \"ok\"}'; }
+        location = /query/check_version { default_type '';
+            if ($http_password = 's3cret') { return 200 '{\"lines\":[{\"message\":\"0.5.2.41 x\"}]}'; }
+            if ($http_password) { return 403 '403 You\\'re not allowed'; }
+            return 403 '403 Please login first'; }";
+    let old = "ssl_protocols TLSv1.2; ssl_ciphers ALL:@SECLEVEL=0;";
+    let mut servers = String::new();
+    for (port, certificate, settings) in [
+        (PLAIN, "", pages),
+        (GOOD, "good", pages),
+        (EXPIRED, "expired", pages),
+        (OTHER, "other", pages),
+        (OWN, "own", pages),
+        (WANTS_CERTIFICATE, "good", "ssl_verify_client on; ssl_client_certificate authority.pem;"),
+        (AGENT, "own", agent),
+        (OLD_TLS, "own", "ssl_protocols TLSv1.1; ssl_ciphers ALL:@SECLEVEL=0;"),
+        (OLD_AGENT, "legacy", &format!("{old} {agent}")),
+    ] {
+        let listen = home.at(port);
+        let tls = match certificate {
+            "" => format!("listen {listen};"),
+            name => format!(
+                "listen {listen} ssl; ssl_certificate {name}.pem; ssl_certificate_key {name}.key;"
+            ),
         };
-        std::fs::write(folder.join(format!("{name}.pem")), certificate.unwrap().pem()).unwrap();
-        std::fs::write(folder.join(format!("{name}.key")), key.serialize_pem()).unwrap();
+        writeln!(servers, "server {{ {tls} {settings} }}").unwrap();
     }
-    legacy_certificate(folder);
-    der
+    let configuration = format!(
+        "daemon off; master_process off; pid pid; error_log stderr notice;
+        events {{ }}
+        http {{
+            access_log off; server_tokens off; ssl_protocols TLSv1.2 TLSv1.3;
+            client_body_temp_path a; proxy_temp_path b; fastcgi_temp_path c; uwsgi_temp_path d;
+            scgi_temp_path e;
+            {servers}
+        }}"
+    );
+    let mut command = home.command("nginx");
+    command.args(["-p", &home.path(""), "-e", "stderr"]);
+    command.args(["-c", &home.write("nginx.conf", &configuration)]);
+    // It says so behind binding its ports.
+    Nginx { server: home.start(command, "event method"), trust: authority.trust() }
 }
 
-/// As the agent's version 0.5.2 makes it: SHA-1, serial number 0, no names.
-fn legacy_certificate(folder: &Path) {
-    let made = Command::new("openssl")
+/// Certificates by name: `good`, `expired`, `other` (wrong name), `own` (self-signed), `legacy`.
+fn certificates(home: &Home) -> Authority {
+    let authority = Authority::new();
+    home.write("authority.pem", &authority.pem());
+    let good = certificate_for(NAME);
+    let mut expired = good.clone();
+    expired.not_before = date_time_ymd(2020, 1, 1);
+    expired.not_after = date_time_ymd(2021, 1, 1);
+    let other = certificate_for("other.example.org");
+    for (name, params) in [("good", &good), ("expired", &expired), ("other", &other)] {
+        authority.sign(home, name, params);
+    }
+    let key = KeyPair::generate().unwrap();
+    write_pair(home, "own", &good.self_signed(&key).unwrap(), &key);
+    // As the agent's version 0.5.2 makes it: SHA-1, serial number 0, no names.
+    run(Command::new(find("openssl"))
         .args("req -x509 -newkey rsa:2048 -nodes -sha1 -set_serial 0 -days 365".split(' '))
         .args(["-subj", "/CN=localhost", "-keyout", "legacy.key", "-out", "legacy.pem"])
-        .current_dir(folder)
-        .output()
-        .unwrap();
-    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        .current_dir(home.path("")));
+    authority
 }
 
-const PLAIN: usize = 0;
-const GOOD: usize = 1;
-const EXPIRED: usize = 2;
-const OTHER: usize = 3;
-const OWN: usize = 4;
-const WANTS_CERTIFICATE: usize = 5;
-const AGENT: usize = 6;
-const OLD_TLS: usize = 7;
-const OLD_AGENT: usize = 8;
-
-fn nginx(name: &str) -> Server {
-    let folder = folder(name);
-    let ca = certificates(&folder);
-    let ports = free_ports(9);
-    let at = folder.display();
-    let mut config = format!(
-        "daemon off; master_process off; pid {at}/pid; error_log {at}/error.log;\n\
-         events {{}}\nhttp {{ access_log off; server_tokens off; ssl_protocols TLSv1.2 TLSv1.3; client_body_temp_path {at}/a; proxy_temp_path {at}/b;\n\
-         fastcgi_temp_path {at}/c; uwsgi_temp_path {at}/d; scgi_temp_path {at}/e;\n"
-    );
-    let pages = "location = / { default_type text/html; return 200 'hello'; }\n\
-         location = /403 { return 403; } location = /404 { return 404; }\n\
-         location = /500 { return 500; } location = /moved { return 301 /other; }\n\
-         location = /portal { return 302 http://10.9.9.9/login?x=1; }\n";
-    let agent = "location = /core/isalive { return 200 '{\"status\" : \"ok\"}'; }\n\
-         location = /query/check_version { default_type '';\n\
-           if ($http_password = 's3cret') { return 200 '{\"lines\":[{\"message\":\"0.5.2.41 x\"}]}'; }\n\
-           if ($http_password) { return 403 '403 You\\'re not allowed'; }\n\
-           return 403 '403 Please login first'; }\n";
-    for (at_port, (certificate, extra)) in ports.iter().zip([
-        ("", pages),
-        ("good", pages),
-        ("expired", pages),
-        ("other", pages),
-        ("own", pages),
-        ("good", "ssl_verify_client on; ssl_client_certificate CA;\n"),
-        ("own", agent),
-        ("own", "ssl_protocols TLSv1.1; ssl_ciphers ALL:@SECLEVEL=0;\n"),
-        ("legacy", &format!("ssl_protocols TLSv1.2; ssl_ciphers ALL:@SECLEVEL=0; {agent}")),
-    ]) {
-        let extra = extra.replace("CA", &format!("{at}/ca.pem"));
-        let tls = if certificate.is_empty() { "" } else { "ssl" };
-        writeln!(config, "server {{ listen 127.0.0.1:{at_port} {tls};").unwrap();
-        if !certificate.is_empty() {
-            writeln!(config, "ssl_certificate {at}/{certificate}.pem;").unwrap();
-            writeln!(config, "ssl_certificate_key {at}/{certificate}.key;").unwrap();
-        }
-        writeln!(config, "{extra} }}").unwrap();
-    }
-    config.push('}');
-    let file = folder.join("nginx.conf");
-    std::fs::write(&file, config).unwrap();
-    let arguments = ["-p", folder.to_str().unwrap(), "-c", file.to_str().unwrap()];
-    let child = start("/usr/sbin/nginx", &arguments, &folder);
-    Server { child, folder, ports, ca }.ready()
-}
-
-/// Lets everybody to `allowed` and, with a password, to `restricted`.
-fn squid(allowed: &[u16], restricted: u16) -> Server {
-    let folder = folder("squid");
-    let ports = free_ports(1);
-    let at = folder.display();
-    let port = ports[0];
-    // Started by root, squid goes on as a user of its own.
-    std::fs::set_permissions(&folder, std::fs::Permissions::from_mode(0o777)).unwrap();
-    let hash = Command::new("openssl")
-        .args(["passwd", "-apr1", "-salt", "abcdefgh", "s3cret"])
-        .output()
-        .unwrap();
-    let users = format!("alice:{}", String::from_utf8(hash.stdout).unwrap());
-    std::fs::write(folder.join("users"), users).unwrap();
+/// Lets everybody to the ports `allowed` of `nginx` and, with a password, to `restricted`.
+fn squid(nginx: &Nginx, allowed: &[u16], restricted: u16) -> Server {
+    let home = Home::new();
+    let folder = home.folder_of("proxy", "squid");
+    let hash =
+        run(Command::new(find("openssl")).args("passwd -apr1 -salt abcdefgh s3cret".split(' ')));
+    let users = home.write("users", &format!("alice:{hash}"));
+    let hosts = home.write("hosts", &format!("{} {NAME}\n", nginx.server.home.address));
     let allowed: Vec<String> = allowed.iter().map(ToString::to_string).collect();
-    let allowed = allowed.join(" ");
-    let config = format!(
-        "http_port 127.0.0.1:{port}\npid_filename {at}/pid\ncache_log {at}/cache.log\n\
-         cache deny all\naccess_log none\npinger_enable off\ncoredump_dir /\n\
-         visible_hostname localhost\nshutdown_lifetime 0 seconds\n\
-         netdb_filename none\n\
-         auth_param basic program /usr/lib/squid/basic_ncsa_auth {at}/users\n\
-         auth_param basic children 1\n\
-         acl open port {allowed}\nacl closed port {restricted}\n\
-         acl known proxy_auth REQUIRED\n\
-         acl nowhere dstdomain .invalid\n\
-         http_access allow nowhere\n\
-         http_access allow open\nhttp_access allow closed known\nhttp_access deny all\n"
+    let (at, allowed) = (home.at(SQUID), allowed.join(" "));
+    let configuration = format!(
+        "http_port {at}
+pid_filename none
+cache_log {folder}/cache.log
+access_log none
+cache deny all
+netdb_filename none
+pinger_enable off
+coredump_dir none
+visible_hostname localhost
+shutdown_lifetime 0 seconds
+hosts_file {hosts}
+# Nobody answers there: no name is asked for outside of this machine.
+dns_nameservers {dns}
+dns_timeout 1 second
+dns_retransmit_interval 250 milliseconds
+auth_param basic program /usr/lib/squid/basic_ncsa_auth {users}
+auth_param basic children 1
+acl open port {allowed}
+acl closed port {restricted}
+acl known proxy_auth REQUIRED
+acl nowhere dstdomain .invalid
+http_access allow nowhere
+http_access allow open
+http_access allow closed known
+http_access deny all
+",
+        dns = home.address,
     );
-    let file = folder.join("squid.conf");
-    std::fs::write(&file, config).unwrap();
-    // A name of its own: shared memory is called after it.
+    let program = home.unconfined("squid");
+    let mut command = home.command_as("proxy", &program);
+    // Its name is that of its shared memory, which it removes when it is asked to end.
     let service = format!("preflight{}", std::process::id());
-    let arguments = ["-N", "-n", &service, "-f", file.to_str().unwrap()];
-    let child = start("/usr/sbin/squid", &arguments, &folder);
-    Server { child, folder, ports, ca: CertificateDer::from(Vec::new()) }.ready()
+    command.args(["-N", "-d", "1", "-n", &service]);
+    command.args(["-f", &home.write("squid.conf", &configuration)]);
+    home.start(command, "Accepting HTTP Socket connections")
 }
 
 fn url(scheme: &str, port: u16, path: &str) -> Url {
-    Url::parse(&format!("{scheme}://localhost:{port}{path}")).unwrap()
+    Url::parse(&format!("{scheme}://{NAME}:{port}{path}")).unwrap()
 }
 
-async fn asked(server: &Server, port: u16, probe: preflight_checks::Probe) -> Finding {
-    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-    let peer = Peer { host: "localhost".to_owned(), address };
-    let trust = Trust::only([server.ca.clone()]);
-    let finding = examine(&probe, peer, Deadline::after(probe.service().budget), &trust).await;
-    println!(
-        "{port} {:?}\n  {} | {:?} | {} ms\n  {:?}\n",
-        finding.verdict.as_ref().map_err(ToString::to_string),
-        finding.seen.headline,
-        finding.seen.concerns,
-        finding.took.as_millis(),
-        finding.seen.evidence,
-    );
-    finding
+impl Nginx {
+    async fn ask(&self, port: u16, probe: preflight_checks::Probe) -> Finding {
+        self.server.ask(probe, port, &self.trust).await
+    }
+
+    async fn page(&self, port: u16, scheme: &str, path: &str) -> Finding {
+        let probe = Probe::new(url(scheme, port, path));
+        self.ask(port, preflight_checks::Probe::Http(probe)).await
+    }
 }
 
-async fn page(server: &Server, listener: usize, scheme: &str, path: &str) -> Finding {
-    let port = server.ports[listener];
-    let probe = Probe::new(url(scheme, port, path));
-    asked(server, port, preflight_checks::Probe::Http(probe)).await
+fn proxy(at: SocketAddr, user: Option<&str>, password: &str) -> Proxy {
+    Proxy {
+        url: Url::parse(&format!("http://{at}/")).unwrap(),
+        user: user.map(str::to_owned),
+        password: user.map(|_| password.into()),
+    }
 }
 
 fn code(finding: &Finding) -> &'static str {
@@ -239,14 +184,13 @@ fn code(finding: &Finding) -> &'static str {
 }
 
 #[tokio::test]
-#[ignore = "needs nginx"]
 async fn nginx_is_read_right() {
-    let nginx = nginx("nginx");
-    let healthy = page(&nginx, GOOD, "https", "/").await;
+    let nginx = nginx();
+    let healthy = nginx.page(GOOD, "https", "/").await;
     assert_eq!(healthy.verdict, Ok(()));
     assert_eq!(healthy.seen.headline, "200, nginx, TLS 1.3");
     assert!(healthy.seen.timings.connect.is_some() && healthy.seen.timings.tls.is_some());
-    for (listener, scheme, path, expected) in [
+    for (port, scheme, path, expected) in [
         (PLAIN, "http", "/", "passes"),
         (PLAIN, "http", "/403", "http-forbidden"),
         (PLAIN, "http", "/404", "http-not-found"),
@@ -262,27 +206,26 @@ async fn nginx_is_read_right() {
         (GOOD, "http", "/", "tls-unexpected"),
         (PLAIN, "https", "/", "wrong-service"),
     ] {
-        let finding = page(&nginx, listener, scheme, path).await;
-        assert_eq!(code(&finding), expected, "{scheme} {path} on listener {listener}");
+        let finding = nginx.page(port, scheme, path).await;
+        assert_eq!(code(&finding), expected, "{scheme} {path} on port {port}");
     }
-    let lenient =
-        Probe { accept: Accept::Below500, ..Probe::new(url("https", nginx.ports[GOOD], "/404")) };
-    let finding = asked(&nginx, nginx.ports[GOOD], preflight_checks::Probe::Http(lenient)).await;
+    let missing = url("https", GOOD, "/404");
+    let lenient = Probe { accept: Accept::Below500, ..Probe::new(missing) };
+    let finding = nginx.ask(GOOD, preflight_checks::Probe::Http(lenient)).await;
     assert_eq!(finding.seen.headline, "404, nginx, TLS 1.3");
 }
 
 #[tokio::test]
-#[ignore = "needs nginx"]
 async fn an_agent_behind_a_self_signed_certificate_is_read_right() {
-    let nginx = nginx("agent");
-    let ask = async |listener: usize, password: Option<&str>| {
+    let nginx = nginx();
+    let ask = async |port: u16, password: Option<&str>| {
         let password = password.map(Into::into);
         let probe = nsclient::Probe { user: None, password };
-        asked(&nginx, nginx.ports[listener], preflight_checks::Probe::Nsclient(probe)).await
+        nginx.ask(port, preflight_checks::Probe::Nsclient(probe)).await
     };
     let alive = ask(AGENT, None).await;
     assert_eq!(alive.verdict, Ok(()));
-    let concerns: Vec<_> = alive.seen.concerns.iter().map(|concern| concern.code()).collect();
+    let concerns: Vec<_> = alive.seen.concerns.iter().map(Concern::code).collect();
     assert_eq!(concerns, ["certificate-unverified", "nsclient-not-read"]);
     let old = ask(OLD_AGENT, None).await;
     assert_eq!(old.seen.headline, "alive, TLS 1.2");
@@ -296,58 +239,52 @@ async fn an_agent_behind_a_self_signed_certificate_is_read_right() {
 }
 
 #[tokio::test]
-#[ignore = "needs nginx and squid"]
 async fn squids_own_no_is_told_from_the_servers() {
-    let nginx = nginx("behind-squid");
-    let silent = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    let silent_port = silent.local_addr().unwrap().port();
-    let closed = free_ports(1)[0];
-    let [plain, good, expired] = [PLAIN, GOOD, EXPIRED].map(|listener| nginx.ports[listener]);
-    let restricted = nginx.ports[OTHER];
-    let squid = squid(&[plain, good, expired, closed, silent_port], restricted);
+    let nginx = nginx();
+    let silent = TcpListener::bind(nginx.server.home.at(0)).unwrap();
+    let silent = silent.local_addr().unwrap().port();
+    let squid = squid(&nginx, &[PLAIN, GOOD, EXPIRED, CLOSED, silent], OTHER);
     let through = async |user: Option<&str>, password: &str, url: Url| {
-        let proxy_url = Url::parse(&format!("http://localhost:{}", squid.ports[0])).unwrap();
-        let proxy = Proxy {
-            url: proxy_url,
-            user: user.map(str::to_owned),
-            password: user.map(|_| password.into()),
-        };
+        let proxy = proxy(squid.home.at(SQUID), user, password);
         let probe = Probe { proxy: Some(proxy), ..Probe::new(url) };
-        asked(&nginx, squid.ports[0], preflight_checks::Probe::Http(probe)).await
+        squid.ask(preflight_checks::Probe::Http(probe), SQUID, &nginx.trust).await
     };
-    let tunnelled = through(None, "", url("https", good, "/")).await;
+    let tunnelled = through(None, "", url("https", GOOD, "/")).await;
     assert_eq!(tunnelled.seen.headline, "200, nginx, TLS 1.3, by proxy");
-    let forwarded = through(None, "", url("http", plain, "/")).await;
+    let forwarded = through(None, "", url("http", PLAIN, "/")).await;
     assert_eq!(forwarded.seen.headline, "200, nginx, by proxy");
     let nowhere = Url::parse("https://nowhere.invalid/").unwrap();
-    for (user, password, url, expected) in [
-        (None, "", url("https", expired, "/"), "certificate-expired"),
-        (None, "", url("http", plain, "/403"), "http-forbidden"),
-        (None, "", url("http", plain, "/500"), "http-server-error"),
-        (None, "", url("https", closed, "/"), "proxy-cannot-reach"),
-        (None, "", url("http", closed, "/"), "proxy-cannot-reach"),
+    let cases = [
+        (None, "", url("https", EXPIRED, "/"), "certificate-expired"),
+        (None, "", url("http", PLAIN, "/403"), "http-forbidden"),
+        (None, "", url("http", PLAIN, "/500"), "http-server-error"),
+        (None, "", url("https", CLOSED, "/"), "proxy-cannot-reach"),
+        (None, "", url("http", CLOSED, "/"), "proxy-cannot-reach"),
         (None, "", nowhere, "proxy-cannot-reach"),
         (None, "", url("https", 9, "/"), "proxy-denied"),
         (None, "", url("http", 9, "/"), "proxy-denied"),
-        (None, "", url("https", restricted, "/"), "proxy-authentication"),
-        (None, "", url("http", restricted, "/"), "proxy-authentication"),
-        (Some("alice"), "wrong", url("https", restricted, "/"), "proxy-authentication"),
+        (None, "", url("https", OTHER, "/"), "proxy-authentication"),
+        (None, "", url("http", OTHER, "/"), "proxy-authentication"),
+        (Some("alice"), "wrong", url("https", OTHER, "/"), "proxy-authentication"),
         // Let in: the next "no" is the certificate's.
-        (Some("alice"), "s3cret", url("https", restricted, "/"), "certificate-wrong-name"),
-        (None, "", url("https", silent_port, "/"), "silent"),
-        (None, "", url("http", silent_port, "/"), "proxy-silent"),
-    ] {
-        let finding = through(user, password, url.clone()).await;
+        (Some("alice"), "s3cret", url("https", OTHER, "/"), "certificate-wrong-name"),
+        (None, "", url("https", silent, "/"), "silent"),
+        (None, "", url("http", silent, "/"), "proxy-silent"),
+    ];
+    let asked = cases.into_iter().map(async |(user, password, url, expected)| {
+        (through(user, password, url.clone()).await, user, url, expected)
+    });
+    for (finding, user, url, expected) in join_all(asked).await {
         assert_eq!(code(&finding), expected, "{url} as {user:?}");
         if let Err(Cause::ProxyAuthentication { given, .. }) = finding.verdict {
             assert_eq!(given, user.is_some());
         }
     }
     // nginx is no proxy, and a closed port is none either.
-    for (port, expected) in [(plain, "wrong-service"), (closed, "port-closed")] {
-        let proxy = Proxy { url: url("http", port, "/"), user: None, password: None };
-        let probe = Probe { proxy: Some(proxy), ..Probe::new(url("https", good, "/")) };
-        let finding = asked(&nginx, port, preflight_checks::Probe::Http(probe)).await;
+    for (port, expected) in [(PLAIN, "wrong-service"), (CLOSED, "port-closed")] {
+        let proxy = proxy(nginx.server.home.at(port), None, "");
+        let probe = Probe { proxy: Some(proxy), ..Probe::new(url("https", GOOD, "/")) };
+        let finding = nginx.ask(port, preflight_checks::Probe::Http(probe)).await;
         let Err(Cause::ProxyUnreachable { because, .. }) = finding.verdict else {
             panic!("{:?}", finding.verdict)
         };

@@ -273,7 +273,7 @@ impl Broken {
             // The first line would say the sentence again.
             for line in snippet.lines().skip_while(|line| !line.contains('╭')) {
                 text.push('\n');
-                text.push_str(line);
+                text.push_str(&preflight_checks::printable(line));
             }
         }
         text

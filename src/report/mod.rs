@@ -3,11 +3,13 @@
 //! A decided shape, not an internal struct that happens to serialise: what a
 //! field means and which ones are stable is in `docs/formats.md`.
 
+mod fold;
 pub(crate) mod json;
 pub(crate) mod table;
 
 use std::collections::BTreeMap;
 use std::io;
+use std::net::IpAddr;
 use std::str::FromStr;
 
 use preflight_checks::{Cause, Concern, Millis, Owner};
@@ -22,7 +24,7 @@ use crate::site::local::Host;
 use crate::verdict::{Conclusion, Outcome, conclude};
 
 /// The version of the JSON's shape; raised when a reader could break.
-const SCHEMA_VERSION: u32 = 1;
+pub(crate) const SCHEMA_VERSION: u32 = 1;
 
 /// One run on one machine.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -92,6 +94,9 @@ pub(crate) struct StepReport {
     /// Why it failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) cause: Option<CauseReport>,
+    /// The step whose failure explains this one; its explanation holds here too.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(crate) because_of: Option<String>,
     /// What passes today and will hurt.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub(crate) concerns: Vec<ConcernReport>,
@@ -189,7 +194,11 @@ pub(crate) struct Summary {
     pub(crate) counts: BTreeMap<Outcome, usize>,
     /// Required steps that were asked.
     pub(crate) required: usize,
-    /// Each required step that failed, with its reason.
+    /// Required steps that failed.
+    pub(crate) failed: usize,
+    /// Steps whose path is open, and where nothing listens yet.
+    pub(crate) open: usize,
+    /// Each root cause among the required steps, with the flows it fails.
     pub(crate) reasons: Vec<String>,
 }
 
@@ -211,14 +220,20 @@ pub(crate) struct Context {
 impl Report {
     /// Judges everything that was found.
     pub(crate) fn new(plan: &Plan, found: &[Option<Found>], context: Context) -> Self {
-        let nothing = None;
-        let found = found.iter().chain(std::iter::repeat(&nothing));
-        let steps: Vec<StepReport> = plan
+        let judged: Vec<Judged> = plan
             .steps
             .iter()
-            .zip(found)
-            .map(|(step, found)| report(step, found.as_ref(), plan.phase))
+            .enumerate()
+            .map(|(index, step)| judge(step, found.get(index).and_then(Option::as_ref), plan.phase))
             .collect();
+        let folded = fold::fold(&judged.iter().enumerate().filter_map(failed).collect::<Vec<_>>());
+        let ids: Vec<String> = judged.iter().map(|judged| judged.report.id.clone()).collect();
+        let mut steps: Vec<StepReport> = judged.into_iter().map(|judged| judged.report).collect();
+        for (index, root) in folded {
+            if let (Some(step), Some(id)) = (steps.get_mut(index), ids.get(root)) {
+                step.because_of = Some(id.clone());
+            }
+        }
         let summary = Summary::of(&steps, context.strict, context.interrupted);
         Self {
             schema_version: SCHEMA_VERSION,
@@ -262,11 +277,14 @@ impl Summary {
         } else {
             0
         };
-        let reasons = required()
-            .filter(|step| step.outcome == Outcome::Fail)
-            .map(|step| format!("{} ({})", step.flow, short(&step.result)))
+        let failed = || required().filter(|step| step.outcome == Outcome::Fail);
+        let reasons = failed()
+            .filter(|step| step.because_of.is_none())
+            .map(|step| reason(step, &failed().collect::<Vec<_>>()))
             .collect();
-        Self { exit_code, counts, required: asked, reasons }
+        let failed = failed().count();
+        let open = steps.iter().filter(|step| step.is_only_open()).count();
+        Self { exit_code, counts, required: asked, failed, open, reasons }
     }
 
     /// How many steps have that outcome.
@@ -275,17 +293,56 @@ impl Summary {
     }
 }
 
-/// A sentence without what stands in parentheses at its end.
-fn short(sentence: &str) -> &str {
-    match sentence.strip_suffix(')').and_then(|rest| rest.rsplit_once(" (")) {
-        Some((head, _)) if !head.is_empty() => head,
-        _ => sentence,
+/// "poller.dns (no answer), and with it poller.http, poller.smtp"
+fn reason(step: &StepReport, failed: &[&StepReport]) -> String {
+    let with_it = failed.iter().filter(|other| other.because_of.as_ref() == Some(&step.id));
+    let with_it: Vec<&str> = with_it.map(|other| other.flow.as_str()).collect();
+    let and = if with_it.is_empty() {
+        String::new()
+    } else {
+        format!(", and with it {}", with_it.join(", "))
+    };
+    format!("{} ({}){and}", step.flow, short(&step.result))
+}
+
+/// A sentence without what stands in parentheses.
+fn short(sentence: &str) -> String {
+    let mut rest = sentence;
+    let mut short = String::new();
+    while let Some((before, after)) = rest.split_once(" (") {
+        short.push_str(before);
+        rest = after.split_once(')').map_or("", |(_, behind)| behind);
+    }
+    short.push_str(rest);
+    short
+}
+
+impl StepReport {
+    /// Does it pass only because nothing is installed yet?
+    pub(crate) fn is_only_open(&self) -> bool {
+        const OPEN: [&str; 2] = ["path-open", "nothing-listens-yet"];
+        self.concerns.iter().any(|concern| OPEN.contains(&concern.code.as_str()))
     }
 }
 
-fn report(step: &Step, found: Option<&Found>, phase: Phase) -> StepReport {
+/// A step's report, and what folding needs besides.
+struct Judged {
+    report: StepReport,
+    cause: Option<Cause>,
+    asked: Vec<IpAddr>,
+}
+
+fn failed((index, judged): (usize, &Judged)) -> Option<fold::Failed<'_>> {
+    let cause = judged.cause.as_ref()?;
+    Some(fold::Failed { index, cause, asked: judged.asked.clone() })
+}
+
+fn judge(step: &Step, found: Option<&Found>, phase: Phase) -> Judged {
     let question = match &step.action {
-        Action::Skip(reason) => return skipped(step, reason.to_string()),
+        Action::Skip(reason) => {
+            let report = skipped(step, reason.to_string());
+            return Judged { report, cause: None, asked: Vec::new() };
+        }
         Action::Ask(question) => question,
     };
     let interrupted = Found { unresolved: Some(Cause::Interrupted), ..Found::default() };
@@ -303,7 +360,8 @@ fn report(step: &Step, found: Option<&Found>, phase: Phase) -> StepReport {
     report.attempts =
         found.attempts.iter().map(|attempt| attempt_report(question, attempt)).collect();
     report.timings = timings(&conclusion, found);
-    report
+    let asked = found.attempts.iter().map(|attempt| attempt.finding.peer.address.ip()).collect();
+    Judged { report, cause: conclusion.cause, asked }
 }
 
 fn skipped(step: &Step, result: String) -> StepReport {
@@ -320,6 +378,7 @@ fn skipped(step: &Step, result: String) -> StepReport {
         outcome: Outcome::Skip,
         result,
         cause: None,
+        because_of: None,
         concerns: Vec::new(),
         evidence: Map::new(),
         attempts: Vec::new(),

@@ -19,10 +19,13 @@ const MIN_WIDTH: usize = 60;
 /// What the writer says.
 pub(crate) fn write(report: &Report, canvas: Canvas, out: &mut dyn io::Write) -> io::Result<()> {
     let canvas = Canvas { width: canvas.width.max(MIN_WIDTH), ..canvas };
-    writeln!(out, "{}\n", head(report))?;
+    for line in wrap(&head(report), canvas.width) {
+        writeln!(out, "{line}")?;
+    }
+    writeln!(out)?;
     rows(report, canvas, out)?;
     for step in &report.steps {
-        explain(step, canvas, out)?;
+        explain(step, &consequences(report, step), canvas, out)?;
     }
     let mark = Style::new().bold();
     for line in wrap(&summary(report), canvas.width - 2) {
@@ -46,11 +49,14 @@ pub(crate) fn write_plan(plan: &Plan, canvas: Canvas, out: &mut dyn io::Write) -
     };
     let flow = widest(0, width / 4);
     let target = widest(1, (width - flow) * 2 / 5);
-    writeln!(
-        out,
-        "plan · {} · profile {} · {} installation; nothing was sent\n",
+    let head = format!(
+        "plan · {} · profile {} · {} installation; nothing was sent",
         plan.role, plan.profile, plan.phase
-    )?;
+    );
+    for line in wrap(&head, width) {
+        writeln!(out, "{line}")?;
+    }
+    writeln!(out)?;
     for line in [&titles].into_iter().chain(&lines) {
         let [id, at, text] = line;
         let rest = width.saturating_sub(flow + target + 6).max(20);
@@ -201,8 +207,13 @@ fn details(step: &StepReport) -> String {
 }
 
 /// Under the table: why, what was seen, who acts, what to do.
-fn explain(step: &StepReport, canvas: Canvas, out: &mut dyn io::Write) -> io::Result<()> {
-    let Some(cause) = &step.cause else {
+fn explain(
+    step: &StepReport,
+    consequences: &str,
+    canvas: Canvas,
+    out: &mut dyn io::Write,
+) -> io::Result<()> {
+    let Some(cause) = step.cause.as_ref().filter(|_| step.because_of.is_none()) else {
         return Ok(());
     };
     let style = style(step.outcome);
@@ -211,26 +222,33 @@ fn explain(step: &StepReport, canvas: Canvas, out: &mut dyn io::Write) -> io::Re
         let mark = if index == 0 { symbol(step.outcome) } else { " " };
         writeln!(out, "  {style}{mark}{style:#} {line}")?;
     }
-    let origin = step
+    let asked = step
         .target
         .as_ref()
-        .map_or_else(String::new, |target| format!(" ({} from {})", target.shown, target.origin));
-    let seen = format!("{}{origin}", cause.message);
+        .map_or_else(String::new, |target| format!("{} ({}): ", target.shown, target.origin));
+    let seen = format!("{asked}{}", cause.message);
     let more = format!("preflight explain {}", cause.code);
     let mut lines = vec![("seen", seen.as_str())];
     let others = others(step);
     lines.extend(Some(("also", others.as_str())).filter(|_| !others.is_empty()));
+    lines.extend(Some(("fails too", consequences)).filter(|_| !consequences.is_empty()));
     lines.push(("who acts", &cause.remedy.who));
     let label = if cause.owner == "this-host" { "do" } else { "ask for" };
     lines.push((label, &cause.remedy.what));
     lines.push(("more", &more));
     for (label, text) in lines {
-        for (index, line) in wrap(text, canvas.width - 14).iter().enumerate() {
+        for (index, line) in wrap(text, canvas.width - 15).iter().enumerate() {
             let label = if index == 0 { label } else { "" };
-            writeln!(out, "    {}  {line}", pad(label, 8))?;
+            writeln!(out, "    {}  {line}", pad(label, 9))?;
         }
     }
     writeln!(out)
+}
+
+/// The steps that fail because this one does.
+fn consequences(report: &Report, step: &StepReport) -> String {
+    let follow = report.steps.iter().filter(|other| other.because_of.as_ref() == Some(&step.id));
+    follow.map(|other| other.id.as_str()).collect::<Vec<_>>().join(", ")
 }
 
 /// The other addresses and ports that failed, when there are any.
@@ -246,26 +264,15 @@ fn others(step: &StepReport) -> String {
 fn summary(report: &Report) -> String {
     let summary = &report.summary;
     let mut parts = Vec::new();
-    let failed = summary.reasons.len();
     if report.interrupted {
         parts.push("interrupted; what was finished is above".to_owned());
     }
-    parts.push(match (failed, summary.required) {
-        (0, 0) => "no required flow was checked".to_owned(),
-        (0, of) => {
-            let unknown = required(report, Outcome::Unknown);
-            match of - unknown {
-                works if works == of => format!("all {of} required flows work"),
-                works => format!("{works} of {of} required flows work"),
-            }
-        }
-        (1, of) => format!("1 of {of} required flows fails: {}", summary.reasons.join(", ")),
-        (n, of) => format!("{n} of {of} required flows fail: {}", summary.reasons.join(", ")),
-    });
-    let optional = summary.count(Outcome::Fail).saturating_sub(failed);
+    parts.push(verdict(report));
+    let optional = summary.count(Outcome::Fail).saturating_sub(summary.failed);
     let counted = [
+        (summary.open, "open, nothing listens there yet"),
         (optional, "optional fails"),
-        (summary.count(Outcome::Warn), "with a warning"),
+        (summary.count(Outcome::Warn).saturating_sub(summary.open), "with a warning"),
         (summary.count(Outcome::Unknown), "cannot be told from here"),
         (summary.count(Outcome::Skip), "not checked"),
     ];
@@ -274,8 +281,24 @@ fn summary(report: &Report) -> String {
     parts.join(" · ")
 }
 
-fn required(report: &Report, outcome: Outcome) -> usize {
-    report.steps.iter().filter(|step| step.required && step.outcome == outcome).count()
+/// The required flows in one clause.
+fn verdict(report: &Report) -> String {
+    let summary = &report.summary;
+    let (of, reasons) = (summary.required, summary.reasons.join(", "));
+    let works = required(report, |step| {
+        matches!(step.outcome, Outcome::Pass | Outcome::Warn) && !step.is_only_open()
+    });
+    match summary.failed {
+        0 if of == 0 => "no required flow was checked".to_owned(),
+        0 if works == of => format!("all {of} required flows work"),
+        0 => format!("no required flow fails, {works} of {of} work"),
+        1 => format!("1 of {of} required flows fails: {reasons}"),
+        failed => format!("{failed} of {of} required flows fail: {reasons}"),
+    }
+}
+
+fn required(report: &Report, is: impl Fn(&StepReport) -> bool) -> usize {
+    report.steps.iter().filter(|step| step.required && is(step)).count()
 }
 
 fn symbol(outcome: Outcome) -> &'static str {
@@ -306,8 +329,11 @@ fn pad(text: &str, width: usize) -> String {
 
 /// Breaks at spaces, and inside a word only when it is longer than a line.
 fn wrap(text: &str, width: usize) -> Vec<String> {
+    // The optimal fit would rather overflow a line by a little than leave a short one.
     let options = textwrap::Options::new(width)
+        .wrap_algorithm(textwrap::WrapAlgorithm::FirstFit)
         .word_separator(textwrap::WordSeparator::AsciiSpace)
-        .word_splitter(textwrap::WordSplitter::NoHyphenation);
+        .word_splitter(textwrap::WordSplitter::NoHyphenation)
+        .wrap_algorithm(textwrap::WrapAlgorithm::FirstFit);
     textwrap::wrap(text, options).into_iter().map(std::borrow::Cow::into_owned).collect()
 }

@@ -124,7 +124,8 @@ impl Place {
     }
 
     fn from_url(text: &str) -> Result<Self, String> {
-        let url = Url::parse(text).map_err(|error| format!("`{text}` is no URL: {error}"))?;
+        // Not repeated: a mistyped one may still hold a password.
+        let url = Url::parse(text).map_err(|error| format!("this is no URL: {error}"))?;
         if !url.username().is_empty() || url.password().is_some() {
             return Err("a URL here carries no user or password".to_owned());
         }
@@ -150,6 +151,9 @@ impl FromStr for Place {
     fn from_str(text: &str) -> Result<Self, String> {
         if text.contains("://") {
             return Self::from_url(text);
+        }
+        if text.contains('@') {
+            return Err("a target carries no user or password".to_owned());
         }
         let bare = |host: &str, port| {
             check_host(host)?;
@@ -296,7 +300,9 @@ mod tests {
             ("[::1", "`[::1` has no closing bracket"),
             ("[host]:1", "`host` is no IPv6 address"),
             ("a\u{1b}b", "`\\u{1b}` has no place in a host name"),
+            ("u:p@host", "a target carries no user or password"),
             ("https://u:p@host/", "a URL here carries no user or password"),
+            ("https://u:p@host:99999/", "this is no URL: invalid port number"),
         ] {
             assert_eq!(text.parse::<Place>().unwrap_err(), reason, "{text}");
         }

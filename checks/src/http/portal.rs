@@ -154,8 +154,6 @@ const SINGLE_SIGN_ON: [&str; 4] = ["client_id=", "response_type=", "samlrequest=
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
-
     use super::*;
 
     const PUBLIC: [u8; 4] = [93, 184, 216, 34];

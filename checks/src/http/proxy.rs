@@ -191,8 +191,6 @@ const PROXY_REPLY: Duration = Duration::from_secs(10);
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, clippy::panic)]
-
     use reqwest::header::{HeaderName, HeaderValue};
 
     use super::*;

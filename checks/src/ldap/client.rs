@@ -1,4 +1,4 @@
-//! The three questions: root DSE, `StartTLS`, one bind.
+//! The three questions: root DSE, StartTLS, one bind.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -166,7 +166,6 @@ const MAX_VALUES: usize = 32;
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
     use super::*;
 
     fn dse(attributes: &[(&str, &[&str])]) -> RootDse {

@@ -149,7 +149,7 @@ impl Answer {
     }
 }
 
-/// `StartTLS` (RFC 4511 §4.14).
+/// StartTLS (RFC 4511 §4.14).
 pub(super) fn start_tls() -> Vec<u8> {
     Writer::message(Tag::SEQUENCE, |message| {
         message.integer(STARTTLS_ID).nested(EXTENDED, |request| {

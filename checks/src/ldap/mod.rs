@@ -1,6 +1,6 @@
 //! LDAP and LDAPS: does the directory answer, and does it take our bind?
 //!
-//! TCP 389 and 636 by default. The root DSE without a bind, `StartTLS` when it is
+//! TCP 389 and 636 by default. The root DSE without a bind, StartTLS when it is
 //! offered, then one bind, anonymous or with the credentials given: never a
 //! second one, since refused binds lock accounts. Ends with an unbind.
 //!
@@ -30,7 +30,7 @@ use message::{Answer, BUSY, CONFIDENTIALITY_REQUIRED, STRONGER_AUTH_REQUIRED, UN
 /// Reads the root DSE and binds once.
 #[derive(Clone, Debug, Default)]
 pub struct Probe {
-    /// TLS from the first byte, or by `StartTLS`.
+    /// TLS from the first byte, or by StartTLS.
     pub tls: Tls,
     /// Whom to bind as; anonymous without.
     pub bind: Option<Bind>,
@@ -39,7 +39,7 @@ pub struct Probe {
 /// When TLS begins.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Tls {
-    /// With `StartTLS`, if the server offers it.
+    /// With StartTLS, if the server offers it.
     #[default]
     IfOffered,
     /// With the first byte: LDAPS.
@@ -136,7 +136,7 @@ impl Probe {
     }
 
     /// A password never travels to a server we cannot trust; without one, the
-    /// certificate of an optional `StartTLS` is a concern only.
+    /// certificate of an optional StartTLS is a concern only.
     fn verify(&self) -> Verify {
         if self.bind.is_some() { Verify::Strictly } else { Verify::AndReport }
     }
@@ -171,7 +171,7 @@ impl Heard {
         Self { dse, starttls: None, in_tls, bind: None }
     }
 
-    /// `StartTLS` is offered, or a root DSE we may not read yet could offer it.
+    /// StartTLS is offered, or a root DSE we may not read yet could offer it.
     fn may_start_tls(&self) -> bool {
         let is_hidden = !self.dse.is_read() && !self.dse.answer.is_busy();
         !self.in_tls && (self.dse.offers_starttls() || is_hidden)

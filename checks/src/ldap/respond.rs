@@ -1,4 +1,4 @@
-//! The far side's half: a root DSE, `StartTLS`, the anonymous bind.
+//! The far side's half: a root DSE, StartTLS, the anonymous bind.
 
 use std::io;
 

@@ -1,5 +1,3 @@
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
-
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -27,7 +25,7 @@ fn dse(code: u32, attributes: &[(&str, &str)]) -> RootDse {
     RootDse { answer: answer(code, ""), attributes: attributes.collect::<BTreeMap<_, _>>() }
 }
 
-/// A directory that shows its root DSE, offers `StartTLS` and takes any bind.
+/// A directory that shows its root DSE, offers StartTLS and takes any bind.
 fn healthy() -> Heard {
     let dse = dse(0, &[("supportedextension", STARTTLS), ("namingcontexts", "dc=example,dc=org")]);
     Heard { dse, starttls: Some(answer(0, "")), in_tls: true, bind: Some(answer(0, "")) }

@@ -26,7 +26,7 @@ pub enum Icmp {
         /// Code.
         code: u8,
     },
-    /// ICMPv6.
+    /// ICMP for IPv6.
     #[serde(rename = "6")]
     V6 {
         /// Type.
@@ -163,53 +163,57 @@ pub(crate) fn keep_refusals(socket: &impl AsFd, of: SocketAddr, on: bool) -> nix
 
 /// Takes the oldest refusal off the socket's error queue, if there is one.
 pub(crate) fn next_refusal(socket: &impl AsFd, of: SocketAddr) -> Option<Refusal> {
-    // An entry that is none of ICMP's (a local EMSGSIZE) is passed over.
     const ENTRIES: usize = 16;
-    (0..ENTRIES).find_map(|_| match of {
-        SocketAddr::V4(_) => entry_v4(socket),
-        SocketAddr::V6(_) => entry_v6(socket),
-    })?
+    for _ in 0..ENTRIES {
+        let entry = match of {
+            SocketAddr::V4(_) => entry_v4(socket),
+            SocketAddr::V6(_) => entry_v6(socket),
+        };
+        // An entry that is none of ICMP's (a local EMSGSIZE) is passed over.
+        if let Some(refusal) = entry.ok()? {
+            return Some(refusal);
+        }
+    }
+    None
 }
 
-/// `None`: the queue is empty or the entry no ICMP; the caller looks again.
-fn entry_v4(socket: &impl AsFd) -> Option<Option<Refusal>> {
+/// `None`: the entry is no ICMP; an error: the queue is empty.
+fn entry_v4(socket: &impl AsFd) -> nix::Result<Option<Refusal>> {
     let mut payload = [0; 512];
     let mut slices = [IoSliceMut::new(&mut payload)];
     let mut space = nix::cmsg_space!(libc::sock_extended_err, libc::sockaddr_in);
     let flags = MsgFlags::MSG_ERRQUEUE | MsgFlags::MSG_DONTWAIT;
     let fd = socket.as_fd().as_raw_fd();
-    let Ok(message) = recvmsg::<SockaddrIn>(fd, &mut slices, Some(&mut space), flags) else {
-        return Some(None);
-    };
-    message.cmsgs().ok()?.find_map(|control| match control {
+    let message = recvmsg::<SockaddrIn>(fd, &mut slices, Some(&mut space), flags)?;
+    let mut controls = message.cmsgs().into_iter().flatten();
+    Ok(controls.find_map(|control| match control {
         ControlMessageOwned::Ipv4RecvErr(error, Some(by)) if error.ee_origin == ORIGIN_ICMP => {
-            Some(Some(Refusal {
+            Some(Refusal {
                 icmp: Icmp::V4 { kind: error.ee_type, code: error.ee_code },
                 by: SockaddrIn::from(by).ip().into(),
-            }))
+            })
         }
         _ => None,
-    })
+    }))
 }
 
-fn entry_v6(socket: &impl AsFd) -> Option<Option<Refusal>> {
+fn entry_v6(socket: &impl AsFd) -> nix::Result<Option<Refusal>> {
     let mut payload = [0; 512];
     let mut slices = [IoSliceMut::new(&mut payload)];
     let mut space = nix::cmsg_space!(libc::sock_extended_err, libc::sockaddr_in6);
     let flags = MsgFlags::MSG_ERRQUEUE | MsgFlags::MSG_DONTWAIT;
     let fd = socket.as_fd().as_raw_fd();
-    let Ok(message) = recvmsg::<SockaddrIn6>(fd, &mut slices, Some(&mut space), flags) else {
-        return Some(None);
-    };
-    message.cmsgs().ok()?.find_map(|control| match control {
+    let message = recvmsg::<SockaddrIn6>(fd, &mut slices, Some(&mut space), flags)?;
+    let mut controls = message.cmsgs().into_iter().flatten();
+    Ok(controls.find_map(|control| match control {
         ControlMessageOwned::Ipv6RecvErr(error, Some(by)) if error.ee_origin == ORIGIN_ICMPV6 => {
-            Some(Some(Refusal {
+            Some(Refusal {
                 icmp: Icmp::V6 { kind: error.ee_type, code: error.ee_code },
                 by: SockaddrIn6::from(by).ip().into(),
-            }))
+            })
         }
         _ => None,
-    })
+    }))
 }
 
 const ORIGIN_ICMP: u8 = 2;

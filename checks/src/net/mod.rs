@@ -12,6 +12,7 @@ use crate::evidence::Seen;
 pub(crate) mod far;
 pub(crate) mod icmp;
 pub(crate) mod knock;
+mod opinion;
 pub(crate) mod relay;
 pub(crate) mod resolve;
 mod sys;
@@ -20,6 +21,7 @@ pub(crate) mod tls;
 pub(crate) mod udp;
 
 pub use far::{FarStream, Io};
+pub use opinion::Opinion;
 pub use resolve::{Addresses, resolve};
 pub use tls::Trust;
 
@@ -108,7 +110,7 @@ impl From<SocketAddr> for Peer {
 /// A probe gets it by mutable reference, so that what it saw before it failed
 /// is kept.
 #[derive(Debug)]
-pub struct Ask {
+pub(crate) struct Ask {
     /// Whom.
     pub(crate) peer: Peer,
     /// Until when.

@@ -12,7 +12,8 @@ use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use super::Deadline;
-use crate::cause::{Cause, Millis};
+use super::opinion::{Opinion, opinions};
+use crate::cause::Cause;
 
 /// The addresses of a name, in the order the system prefers them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,6 +27,9 @@ pub struct Addresses {
 /// Longest wait for the system resolver: its own default is 5 s per server and
 /// try, so a dead first server costs 5 s before the second is asked.
 const RESOLVE: Duration = Duration::from_secs(7);
+
+/// A healthy resolver has answered by now.
+const IN_TROUBLE: Duration = Duration::from_secs(3);
 
 /// getaddrinfo cannot be cancelled: this many threads may hang in it at once.
 static LOOKUPS: LazyLock<Semaphore> = LazyLock::new(|| Semaphore::new(32));
@@ -46,14 +50,36 @@ pub async fn resolve(host: &str, deadline: Deadline) -> Result<Addresses, Cause>
         let _slot = LOOKUPS.acquire().await;
         tokio::task::spawn_blocking(move || system_lookup(&name)).await
     };
-    match wait.bound(lookup).await {
-        Some(Ok(found)) => judge(host, found)
-            .map(|addresses| Addresses { addresses, took: Some(started.elapsed()) }),
-        Some(Err(join)) => Err(failed(host, join.to_string())),
-        None => Err(failed(
-            host,
-            format!("the resolver gave no answer within {}", Millis(wait.waited().0)),
-        )),
+    let mut lookup = std::pin::pin!(lookup);
+    // A resolver that takes this long is in trouble: what do its servers say?
+    let in_time = wait.within(IN_TROUBLE).bound(&mut lookup).await;
+    let (found, mut servers) = if in_time.is_some() {
+        (in_time, Vec::new())
+    } else {
+        tokio::join!(wait.bound(&mut lookup), opinions(host))
+    };
+    let cause = match found {
+        Some(Ok(found)) => match judge(host, found) {
+            Ok(addresses) => return Ok(Addresses { addresses, took: Some(started.elapsed()) }),
+            Err(cause) => cause,
+        },
+        Some(Err(join)) => failed(host, join.to_string()),
+        None => failed(host, format!("no answer from the resolver within {}", wait.waited())),
+    };
+    if servers.is_empty() {
+        servers = wait.bound(opinions(host)).await.unwrap_or_default();
+    }
+    Err(with(servers, cause))
+}
+
+/// The cause, and what each server said.
+fn with(said: Vec<Opinion>, cause: Cause) -> Cause {
+    match cause {
+        Cause::NameNotFound { name, .. } => Cause::NameNotFound { name, servers: said },
+        Cause::ResolverFailed { name, error, .. } => {
+            Cause::ResolverFailed { name, error, servers: said }
+        }
+        other => other,
     }
 }
 
@@ -74,15 +100,22 @@ fn judge(name: &str, found: Result<Vec<IpAddr>, LookupError>) -> Result<Vec<IpAd
             Ok(addresses)
         }
         Err(error) => Err(match error.kind() {
-            LookupErrorKind::NoName => Cause::NameNotFound { name: name.to_owned() },
+            LookupErrorKind::NoName => {
+                Cause::NameNotFound { name: name.to_owned(), servers: Vec::new() }
+            }
             LookupErrorKind::NoData => Cause::NameWithoutAddress { name: name.to_owned() },
-            _ => failed(name, std::io::Error::from(error).to_string()),
+            _ => failed(name, in_short(&std::io::Error::from(error).to_string())),
         }),
     }
 }
 
 fn failed(name: &str, error: String) -> Cause {
-    Cause::ResolverFailed { name: name.to_owned(), error }
+    Cause::ResolverFailed { name: name.to_owned(), error, servers: Vec::new() }
+}
+
+/// The resolver's words without the preface that every error has.
+fn in_short(error: &str) -> String {
+    error.strip_prefix("failed to lookup address information: ").unwrap_or(error).to_owned()
 }
 
 #[cfg(test)]

@@ -126,7 +126,7 @@ pub(crate) enum Verify {
 /// The causes of layer TLS, [`Cause::WrongService`] when plain text answers,
 /// [`Cause::MtuBlackHole`], [`Cause::Silent`] and its siblings.
 pub(crate) async fn secure(
-    mut stream: Stream,
+    stream: Stream,
     ask: &mut Ask,
     verify: Verify,
     alpn: &[&[u8]],
@@ -242,11 +242,6 @@ impl Recorder {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Did the peer show a certificate at all?
-    pub(crate) fn saw_certificate(&self) -> bool {
-        !self.record().chain.is_empty()
-    }
-
     /// Certificate facts as evidence.
     pub(crate) fn note(&self, seen: &mut Seen) {
         let record = self.record();
@@ -271,20 +266,16 @@ impl Recorder {
         let Some(leaf) = record.chain.first().and_then(|der| Certificate::parse(der)) else {
             return Ok(());
         };
-        match record.verdict {
-            Some(Err(error)) => {
-                let cause = refused(&error, &leaf, record.chain.len(), host);
-                match verify {
-                    Verify::Strictly => Err(cause),
-                    Verify::AndReport => {
-                        let reason = cause.to_string();
-                        seen.concerns.push(Concern::CertificateUnverified { reason });
-                        Ok(())
-                    }
-                }
-            }
-            _ => {
-                seen.concerns.extend(ends_soon(&leaf, UnixTime::now()));
+        let Some(Err(error)) = record.verdict else {
+            seen.concerns.extend(ends_soon(&leaf, UnixTime::now()));
+            return Ok(());
+        };
+        let cause = refused(&error, &leaf, record.chain.len(), host);
+        match verify {
+            Verify::Strictly => Err(cause),
+            Verify::AndReport => {
+                let reason = cause.to_string();
+                seen.concerns.push(Concern::CertificateUnverified { reason });
                 Ok(())
             }
         }
@@ -342,9 +333,9 @@ impl Certificate {
         const NAME: usize = 200;
         const NAMES: usize = 50;
         let (_, parsed) = X509Certificate::from_der(der).ok()?;
-        let names = parsed.subject_alternative_name().ok().flatten();
-        let names = names.into_iter().flat_map(|san| &san.value.general_names);
-        let named = |name: &GeneralName<'_>| match name {
+        let san = parsed.subject_alternative_name().ok().flatten();
+        let names = san.into_iter().flat_map(|san| &san.value.general_names);
+        let comparable = |name: &GeneralName<'_>| match name {
             GeneralName::DNSName(dns) => Some(wire::clean(dns.as_bytes(), NAME)),
             GeneralName::IPAddress([a, b, c, d]) => Some(format!("{a}.{b}.{c}.{d}")),
             GeneralName::IPAddress(bytes) => <[u8; 16]>::try_from(*bytes)
@@ -355,7 +346,7 @@ impl Certificate {
         Some(Self {
             subject: wire::clean(parsed.subject().to_string().as_bytes(), NAME),
             issuer: wire::clean(parsed.issuer().to_string().as_bytes(), NAME),
-            names: names.filter_map(named).take(NAMES).collect(),
+            names: names.filter_map(comparable).take(NAMES).collect(),
             not_before: parsed.validity().not_before.timestamp(),
             not_after: parsed.validity().not_after.timestamp(),
             has_issuer_url: parsed.iter_extensions().any(|extension| {

@@ -1,7 +1,5 @@
 //! Every verdict without a socket, then whole visits to an agent inside TLS.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
-
 use std::sync::{Arc, LazyLock, Mutex};
 
 use rcgen::generate_simple_self_signed;

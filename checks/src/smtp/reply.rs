@@ -118,7 +118,6 @@ const MAX_TEXT: usize = 200;
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
     use super::*;
 
     fn reply(lines: &[&[u8]]) -> Result<Reply, Cause> {

@@ -181,8 +181,6 @@ impl From<PrivProtocol> for async_snmp::PrivProtocol {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
-
     use super::*;
     use strum::IntoEnumIterator;
 

@@ -219,8 +219,6 @@ const ENGINE_ID: &[u8] = b"\x80\x00\x7e\xd9\x04preflight";
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
-
     use super::*;
 
     const UP: Duration = Duration::from_secs(7_230);

@@ -1,5 +1,3 @@
-#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
-
 use async_snmp::{Value, VarBind, oid};
 use tokio::net::UdpSocket;
 

@@ -1,5 +1,8 @@
 //! Peers for the tests: the responders, and everything that can be wrong.
 
+#![allow(dead_code)] // Each test binary uses its part.
+#![allow(clippy::unwrap_used)]
+
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock};
@@ -17,7 +20,7 @@ use tokio::task::AbortHandle;
 
 /// Everything that can be wrong with a peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Bad {
+pub(crate) enum Bad {
     Absent,
     HangsUp,
     Silent,
@@ -29,15 +32,15 @@ pub enum Bad {
 }
 
 /// A running peer; dropping it ends it.
-pub struct Far {
-    pub address: SocketAddr,
+pub(crate) struct Far {
+    pub(crate) address: SocketAddr,
     sent: Arc<AtomicUsize>,
     tasks: Vec<AbortHandle>,
 }
 
 impl Far {
     /// Bytes a flooding peer got rid of.
-    pub fn sent(&self) -> usize {
+    pub(crate) fn sent(&self) -> usize {
         self.sent.load(Ordering::Relaxed)
     }
 }
@@ -51,12 +54,12 @@ impl Drop for Far {
 }
 
 /// A certificate authority of the tests, and a server certificate for 127.0.0.1.
-pub struct Pki {
-    pub ca: CertificateDer<'static>,
-    pub server: Arc<ServerConfig>,
+pub(crate) struct Pki {
+    pub(crate) ca: CertificateDer<'static>,
+    pub(crate) server: Arc<ServerConfig>,
 }
 
-pub static PKI: LazyLock<Pki> = LazyLock::new(|| {
+pub(crate) static PKI: LazyLock<Pki> = LazyLock::new(|| {
     let key = KeyPair::generate().unwrap();
     let mut params = CertificateParams::new(Vec::<String>::new()).unwrap();
     params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
@@ -79,14 +82,14 @@ pub static PKI: LazyLock<Pki> = LazyLock::new(|| {
 });
 
 /// Asks `far` with the probe of `service`.
-pub async fn ask(service: &Service, far: &Far, budget: Duration) -> Finding {
+pub(crate) async fn ask(service: &Service, far: &Far, budget: Duration) -> Finding {
     let trust = Trust::only([PKI.ca.clone()]);
     let deadline = Deadline::after(budget);
     examine(&(service.probe)(), Peer::from(far.address), deadline, &trust).await
 }
 
 /// A peer that runs the responder half of `service`.
-pub async fn healthy_peer(service: &'static Service) -> Far {
+pub(crate) async fn healthy_peer(service: &'static Service) -> Far {
     match service.respond {
         Respond::Datagram(respond) => datagrams(respond).await,
         Respond::Stream(respond) => streams(converse(service, respond)).await,
@@ -127,7 +130,7 @@ async fn both() -> (TcpListener, UdpSocket) {
 }
 
 /// A peer that is wrong in one way, on the transport of `service`.
-pub async fn bad_peer(service: &Service, bad: Bad) -> Far {
+pub(crate) async fn bad_peer(service: &Service, bad: Bad) -> Far {
     if bad == Bad::Absent {
         return absent(service.transport).await;
     }
@@ -186,7 +189,7 @@ async fn say(mut connection: TcpStream, piece: &[u8]) {
 type Conversation = std::pin::Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// Serves each connection in a task of its own.
-pub async fn streams(
+pub(crate) async fn streams(
     serve: impl Fn(TcpStream, Arc<AtomicUsize>) -> Conversation + Send + 'static,
 ) -> Far {
     serve_streams(TcpListener::bind("127.0.0.1:0").await.unwrap(), serve)
@@ -208,7 +211,7 @@ fn serve_streams(
 }
 
 /// Answers each datagram.
-pub async fn datagrams(answer: impl Fn(&[u8]) -> Option<Vec<u8>> + Send + 'static) -> Far {
+pub(crate) async fn datagrams(answer: impl Fn(&[u8]) -> Option<Vec<u8>> + Send + 'static) -> Far {
     serve_datagrams(UdpSocket::bind("127.0.0.1:0").await.unwrap(), answer)
 }
 
@@ -220,7 +223,7 @@ fn serve_datagrams(
     let task = tokio::spawn(async move {
         let mut request = vec![0; 65_535];
         while let Ok((length, client)) = socket.recv_from(&mut request).await {
-            if let Some(reply) = answer(&request[..length]) {
+            if let Some(reply) = answer(request.get(..length).unwrap()) {
                 let _gone = socket.send_to(&reply, client).await;
             }
         }

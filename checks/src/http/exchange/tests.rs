@@ -1,7 +1,5 @@
 //! One exchange each, with every way an answer can be cut, endless or foreign.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
-
 use std::net::SocketAddr;
 
 use tokio::io::AsyncWriteExt;

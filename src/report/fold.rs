@@ -1,0 +1,129 @@
+//! One root cause, one explanation: what follows from a failed step is folded under it.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+
+use preflight_checks::{Cause, LocalRoute};
+
+/// One failed step, as folding needs to know it.
+#[derive(Clone, Debug)]
+pub(super) struct Failed<'a> {
+    /// Index of the step.
+    pub(super) index: usize,
+    /// Why it failed.
+    pub(super) cause: &'a Cause,
+    /// The addresses it asked.
+    pub(super) asked: Vec<IpAddr>,
+}
+
+/// For each step whose failure follows from another's: the index of that other.
+pub(super) fn fold(failed: &[Failed<'_>]) -> HashMap<usize, usize> {
+    let mut folded = HashMap::new();
+    let mut roots: HashMap<String, usize> = HashMap::new();
+    for step in failed {
+        if let Some(root) = dead_resolver(step, failed) {
+            folded.insert(step.index, root);
+            continue;
+        }
+        let Some(key) = root_of(step.cause) else { continue };
+        match roots.get(&key) {
+            Some(&root) => {
+                folded.insert(step.index, root);
+            }
+            None => {
+                roots.insert(key, step.index);
+            }
+        }
+    }
+    folded
+}
+
+/// A name that could not be resolved, because of a server that fails as a step of its own.
+fn dead_resolver(step: &Failed<'_>, failed: &[Failed<'_>]) -> Option<usize> {
+    let Cause::ResolverFailed { servers, .. } = step.cause else {
+        return None;
+    };
+    let is_to_blame = |other: &&Failed<'_>| {
+        other.index != step.index
+            && other.asked.iter().any(|asked| servers.iter().any(|said| said.server == *asked))
+    };
+    failed.iter().find(is_to_blame).map(|root| root.index)
+}
+
+/// Causes of one key are one fault.
+fn root_of(cause: &Cause) -> Option<String> {
+    Some(match cause {
+        Cause::ResolverFailed { .. } => "resolver".to_owned(),
+        Cause::NameNotFound { name, .. } | Cause::NameWithoutAddress { name } => {
+            format!("name {name}")
+        }
+        Cause::NoRoute { to, route: LocalRoute::Missing } => {
+            format!("no route, IPv{}", if to.is_ipv4() { 4 } else { 6 })
+        }
+        Cause::NoRoute { to, .. }
+        | Cause::NoNeighbour { to, .. }
+        | Cause::HostUnreachable { to, .. }
+        | Cause::NetUnreachable { to, .. } => format!("host {to}"),
+        Cause::HostSilentAfter { to, .. } => format!("host {}", to.ip()),
+        Cause::ProxyUnreachable { proxy, .. } | Cause::ProxyAuthentication { proxy, .. } => {
+            format!("proxy {proxy}")
+        }
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use preflight_checks::Opinion;
+
+    fn unresolved(name: &str) -> Cause {
+        let server = IpAddr::from([10, 0, 0, 53]);
+        Cause::ResolverFailed {
+            name: name.to_owned(),
+            error: "Temporary failure in name resolution".to_owned(),
+            servers: vec![Opinion { server, says: "no answer".to_owned() }],
+        }
+    }
+
+    fn failed(index: usize, cause: &Cause, asked: impl Into<Option<[u8; 4]>>) -> Failed<'_> {
+        Failed { index, cause, asked: asked.into().map(IpAddr::from).into_iter().collect() }
+    }
+
+    #[test]
+    fn names_fold_under_the_dead_dns_server_that_is_a_step_itself() {
+        let (one, two) = (unresolved("a.example"), unresolved("b.example"));
+        let dns = Cause::PortClosed { to: ([10, 0, 0, 53], 53).into() };
+        let steps = [failed(0, &one, None), failed(3, &dns, [10, 0, 0, 53]), failed(5, &two, None)];
+        assert_eq!(fold(&steps), HashMap::from([(0, 3), (5, 3)]));
+    }
+
+    #[test]
+    fn without_such_a_step_the_first_name_stands_for_all() {
+        let (one, two) = (unresolved("a.example"), unresolved("b.example"));
+        let steps = [failed(2, &one, None), failed(4, &two, None)];
+        assert_eq!(fold(&steps), HashMap::from([(4, 2)]));
+    }
+
+    #[test]
+    fn two_rules_of_one_device_are_two_requests() {
+        let rejected = |port| Cause::PathRejected {
+            to: ([10, 0, 0, 5], port).into(),
+            by: IpAddr::from([10, 9, 0, 1]),
+            icmp: preflight_checks::Icmp::V4 { kind: 3, code: 13 },
+        };
+        let (one, two) = (rejected(25), rejected(5669));
+        assert!(fold(&[failed(0, &one, None), failed(1, &two, None)]).is_empty());
+    }
+
+    #[test]
+    fn a_missing_default_route_is_said_once() {
+        let missing = |last| Cause::NoRoute {
+            to: IpAddr::from([10, 0, 0, last]),
+            route: LocalRoute::Missing,
+        };
+        let (one, two) = (missing(1), missing(2));
+        let steps = [failed(0, &one, None), failed(1, &two, None)];
+        assert_eq!(fold(&steps), HashMap::from([(1, 0)]));
+    }
+}

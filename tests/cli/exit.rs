@@ -1,0 +1,221 @@
+//! Exit codes, and the phase that decides what a closed port means.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::Signal;
+
+use crate::support::far::{Closed, Quiet, healthy, healthy_at, without_tls};
+use crate::support::terminal::Terminal;
+use crate::support::{command, preflight, send, start, step, wait};
+
+#[test]
+fn all_required_flows_that_pass_are_0() {
+    let (ntp, central) = (healthy("ntp"), healthy("bbdo"));
+    let ended = preflight(&[
+        "--role",
+        "poller",
+        "--only",
+        "poller.ntp,poller.bbdo",
+        "--ntp",
+        &ntp.at(),
+        "--central",
+        &central.at(),
+    ]);
+    let ended = ended.quietly(0);
+    assert!(ended.stdout.contains("all 2 required flows work"), "{}", ended.stdout);
+}
+
+#[test]
+fn one_required_flow_that_fails_is_1() {
+    let (ntp, central) = (healthy("ntp"), Closed::new());
+    let ended = preflight(&[
+        "--role",
+        "poller",
+        "--only",
+        "poller.ntp,poller.bbdo",
+        "--ntp",
+        &ntp.at(),
+        "--central",
+        &central.at(),
+        "--phase",
+        "after",
+    ]);
+    let ended = ended.quietly(1);
+    assert!(ended.stdout.contains("1 of 2 required flows fails: poller.bbdo"), "{}", ended.stdout);
+}
+
+#[test]
+fn nothing_asked_is_2() {
+    let ended = preflight(&["--role", "poller", "--only", "poller.ntp"]).quietly(2);
+    assert!(ended.stdout.contains("no required flow was checked"), "{}", ended.stdout);
+    let ntp = Quiet::new();
+    let skipped = ["--role", "poller", "--only", "poller.ntp", "--skip", "*.ntp=not today"];
+    let ended = preflight(&[&skipped[..], &["--ntp", &ntp.at()]].concat()).quietly(2);
+    assert!(ended.stdout.contains("skipped: not today"), "{}", ended.stdout);
+    assert_eq!(ntp.contacts(), 0);
+}
+
+#[test]
+fn nothing_failed_but_something_unknown_is_3() {
+    let device = Quiet::new();
+    let ended = preflight(&[
+        "--role",
+        "poller",
+        "--only",
+        "poller.snmp",
+        "--device",
+        &device.at(),
+        "--timeout",
+        "0.2",
+        "--format",
+        "json",
+    ]);
+    let report = ended.quietly(3).report();
+    let snmp = step(&report, "poller.snmp");
+    assert_eq!(
+        (&snmp["outcome"], &snmp["cause"]["code"]),
+        (&"unknown".into(), &"snmp-silent".into())
+    );
+}
+
+#[test]
+fn a_failure_outranks_what_is_unknown() {
+    let (device, central) = (Quiet::new(), Closed::new());
+    let ended = preflight(&[
+        "--role",
+        "poller",
+        "--only",
+        "poller.snmp,poller.bbdo",
+        "--device",
+        &device.at(),
+        "--central",
+        &central.at(),
+        "--timeout",
+        "0.1",
+        "--phase",
+        "after",
+    ]);
+    ended.quietly(1);
+}
+
+#[test]
+fn strict_turns_a_warning_into_1() {
+    let smtp = without_tls("smtp");
+    let arguments =
+        ["--role", "poller", "--only", "poller.smtp", "--smtp", &smtp.at(), "--format", "json"];
+    let report = preflight(&arguments).quietly(0).report();
+    let concerns = &step(&report, "poller.smtp")["concerns"];
+    assert_eq!(concerns[0]["code"], "smtp-no-starttls");
+    let strict = preflight(&[&arguments[..], &["--strict"]].concat()).quietly(1).report();
+    assert_eq!((&strict["strict"], &strict["summary"]["exit_code"]), (&true.into(), &1.into()));
+}
+
+#[test]
+fn a_closed_port_is_an_open_path_before_installation_and_a_failure_after() {
+    let central = Closed::new();
+    let at = central.at();
+    let run = |phase, code| {
+        let ended = preflight(&[
+            "--role",
+            "poller",
+            "--only",
+            "poller.bbdo",
+            "--central",
+            &at,
+            "--phase",
+            phase,
+            "--format",
+            "json",
+        ]);
+        step(&ended.quietly(code).report(), "poller.bbdo").clone()
+    };
+    let before = run("before", 0);
+    assert_eq!(
+        (&before["outcome"], &before["concerns"][0]["code"]),
+        (&"warn".into(), &"path-open".into())
+    );
+    let after = run("after", 1);
+    assert_eq!(
+        (&after["outcome"], &after["cause"]["code"]),
+        (&"fail".into(), &"port-closed".into())
+    );
+}
+
+/// The real ports, on a loopback address that no other test and no daemon has.
+#[test]
+fn gorgone_on_its_own_port_is_found_and_named() {
+    let [.., high, low] = std::process::id().to_be_bytes();
+    let host = Ipv4Addr::new(127, 55, high, low.clamp(1, 254));
+    let _closed = Closed::at_address(SocketAddr::from((host, 5666)));
+    let _gorgone = healthy_at("zmq", SocketAddr::from((host, 5556)));
+    let host = host.to_string();
+    let ended = preflight(&[
+        "--role",
+        "central",
+        "--only",
+        "central.zmq",
+        "--poller",
+        &host,
+        "--format",
+        "json",
+    ]);
+    let report = ended.quietly(1).report();
+    let cause = &step(&report, "central.zmq")["cause"];
+    assert_eq!(cause["code"], "gorgone-on-other-port", "{cause:#}");
+    assert_eq!((&cause["facts"]["asked"], &cause["facts"]["found"]), (&5666.into(), &5556.into()));
+}
+
+#[test]
+fn an_interrupt_ends_the_run_at_once_and_reports_what_is_finished() {
+    stopped_by(Signal::SIGINT);
+}
+
+#[test]
+fn a_request_to_terminate_does_the_same() {
+    stopped_by(Signal::SIGTERM);
+}
+
+/// The progress line tells when the healthy flow is done; the silent one would
+/// take ten seconds more.
+fn stopped_by(signal: Signal) {
+    let (ntp, ssh) = (healthy("ntp"), Quiet::new());
+    let folder = tempfile::tempdir().unwrap();
+    let json = folder.path().join("report.json");
+    let (to_file, terminal) = (format!("json={}", json.display()), Terminal::new(80));
+    let mut command = command(&[
+        "--role",
+        "central",
+        "--only",
+        "central.ntp,central.ssh",
+        "--ntp",
+        &ntp.at(),
+        "--poller",
+        &ssh.at(),
+        "--format",
+        "table",
+        "--format",
+        &to_file,
+    ]);
+    command.stderr(terminal.stdio()).env("TERM", "xterm");
+    let child = start(command);
+    let mut screen = terminal.screen();
+    let progress = screen.until("1/2");
+    let sent = Instant::now();
+    send(signal, &child);
+    let ended = wait(child);
+    assert!(sent.elapsed() < Duration::from_secs(1), "{:?}", sent.elapsed());
+    assert_eq!(ended.code, Some(130), "{ended:#?}");
+    assert!(progress.contains("waiting for"), "{progress:?}");
+    assert!(ended.stdout.contains("✓ central.ntp"), "{}", ended.stdout);
+    assert!(ended.stdout.contains("interrupted; what was finished is above"), "{}", ended.stdout);
+    let report: serde_json::Value =
+        serde_json::from_str(&std::fs::read_to_string(&json).unwrap()).unwrap();
+    assert_eq!(
+        (&report["interrupted"], &report["summary"]["exit_code"]),
+        (&true.into(), &130.into())
+    );
+    assert_eq!(step(&report, "central.ntp")["outcome"], "pass");
+    assert_eq!(step(&report, "central.ssh")["cause"]["code"], "interrupted");
+    assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 1);
+}

@@ -1,0 +1,14 @@
+//! The program on loopback, from its arguments to its exit code and every byte it writes.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod exit;
+mod hostile;
+mod names;
+mod output;
+mod plan;
+mod secrets;
+mod usage;

@@ -1,0 +1,284 @@
+//! Where output goes, and what it looks like there.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+
+use serde_json::Value;
+
+use crate::support::far::{Closed, Quiet, healthy};
+use crate::support::page::{fits, is_aligned, is_inert, settled};
+use crate::support::terminal::Terminal;
+use crate::support::{command, finish, preflight, start, step, wait};
+
+#[test]
+fn a_table_fits_80_columns_whatever_the_names() {
+    let long = "a-rather-long-label-of-a-host.in-some-zone.and-another-one.example.invalid";
+    let check = format!("the-erp-system-of-the-other-building=postgresql://{long}:54321");
+    let closed = Closed::new();
+    let nobody = ["--role", "central", "--skip", "central.*", "--timeout", "0.1"];
+    let custom = ["--check", &check, "--check", "x=tcp://127.0.0.1:1"];
+    let ended = preflight(&[&nobody[..], &custom, &["--ldap", &closed.at()]].concat()).quietly(1);
+    fits(&ended.stdout, 80);
+    is_aligned(&ended.stdout);
+    let verbose = preflight(&[&nobody[..], &custom, &["--verbose"]].concat()).quietly(1);
+    fits(&verbose.stdout, 80);
+    is_aligned(&verbose.stdout);
+}
+
+#[test]
+fn a_pipe_gets_neither_colours_nor_progress() {
+    let (ntp, bbdo) = (healthy("ntp"), Closed::new());
+    let ended = preflight(&[
+        "--role",
+        "poller",
+        "--only",
+        "poller.ntp,poller.bbdo",
+        "--ntp",
+        &ntp.at(),
+        "--central",
+        &bbdo.at(),
+        "--phase",
+        "after",
+    ]);
+    is_inert(&ended.quietly(1).stdout);
+}
+
+#[test]
+fn a_terminal_gets_colours_unless_no_color_is_set() {
+    let ntp = healthy("ntp");
+    let on_terminal = |no_color: Option<&str>| {
+        let terminal = Terminal::new(80);
+        let mut command =
+            command(&["--role", "poller", "--only", "poller.ntp", "--ntp", &ntp.at()]);
+        command.stdout(terminal.stdio()).env("TERM", "xterm");
+        command.envs(no_color.map(|value| ("NO_COLOR", value)));
+        let child = start(command);
+        let seen = terminal.screen().rest();
+        (seen, wait(child).quietly(0))
+    };
+    let (colourful, _) = on_terminal(None);
+    assert!(
+        colourful.contains("\u{1b}[1m\u{1b}[32m✓") || colourful.contains("\u{1b}[1;32m✓"),
+        "{colourful:?}"
+    );
+    let (plain, _) = on_terminal(Some("1"));
+    is_inert(&plain.replace('\r', ""));
+    assert!(plain.contains("✓ poller.ntp"), "{plain:?}");
+}
+
+#[test]
+fn a_table_is_as_wide_as_its_terminal() {
+    let check = "x=tcp://a-rather-long-label-of-a-host.in-some-zone.example.invalid:9999";
+    for columns in [60_u16, 80, 132] {
+        let terminal = Terminal::new(columns);
+        let mut command = command(&[
+            "--role",
+            "poller",
+            "--only",
+            "custom.x",
+            "--check",
+            check,
+            "--timeout",
+            "0.1",
+        ]);
+        command.stdout(terminal.stdio()).env("NO_COLOR", "1");
+        let child = start(command);
+        let seen = terminal.screen().rest().replace('\r', "");
+        wait(child).quietly(1);
+        fits(&seen, usize::from(columns));
+        is_aligned(&seen);
+    }
+}
+
+#[test]
+fn progress_goes_to_stderr_and_leaves_nothing_behind() {
+    let device = Quiet::new();
+    let terminal = Terminal::new(80);
+    let mut command = command(&[
+        "--role",
+        "poller",
+        "--only",
+        "poller.snmp",
+        "--device",
+        &device.at(),
+        "--timeout",
+        "0.2",
+    ]);
+    command.stderr(terminal.stdio()).env("TERM", "xterm");
+    let child = start(command);
+    let progress = terminal.screen().rest();
+    let ended = wait(child);
+    assert_eq!(ended.code, Some(3));
+    assert!(progress.contains("0/1"), "{progress:?}");
+    assert!(progress.contains("waiting for poller.snmp@127.0.0.1"), "{progress:?}");
+    // The last thing it does is to clear its line.
+    assert!(progress.ends_with("\u{1b}[2K"), "{progress:?}");
+    is_inert(&ended.stdout);
+    assert!(!ended.stdout.contains("waiting for"), "{}", ended.stdout);
+}
+
+/// `preflight … | head -1`, with a reader that is gone before the first byte.
+#[test]
+fn a_reader_who_leaves_is_no_error() {
+    let ntp = healthy("ntp");
+    let at = ntp.at();
+    for arguments in [
+        &["--role", "poller", "--only", "poller.ntp", "--ntp", &at][..],
+        &["--role", "poller", "--only", "poller.ntp", "--ntp", &at, "--format", "json"],
+        &["plan", "--role", "poller"],
+        &["explain", "port-closed"],
+        &["demo"],
+        &["--help"],
+    ] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let mut command = command(arguments);
+        command.stdout(writer);
+        finish(command).quietly(0);
+    }
+}
+
+#[test]
+fn a_file_is_written_whole_and_alone() {
+    let (ntp, folder) = (healthy("ntp"), tempfile::tempdir().unwrap());
+    let file = folder.path().join("report.json");
+    fs::write(&file, "what was there before").unwrap();
+    let to_file = format!("json={}", file.display());
+    let ended = preflight(&[
+        "--role",
+        "poller",
+        "--only",
+        "poller.ntp",
+        "--ntp",
+        &ntp.at(),
+        "--format",
+        "table",
+        "--format",
+        &to_file,
+    ]);
+    assert!(ended.quietly(0).stdout.contains("✓ poller.ntp"));
+    let report: Value = serde_json::from_str(&fs::read_to_string(&file).unwrap()).unwrap();
+    assert_eq!(step(&report, "poller.ntp")["outcome"], "pass");
+    let left: Vec<_> = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert_eq!(left, [file]);
+}
+
+#[test]
+fn a_file_that_cannot_be_written_is_2_and_silences_nobody() {
+    let ntp = healthy("ntp");
+    let ended = preflight(&[
+        "--role",
+        "poller",
+        "--only",
+        "poller.ntp",
+        "--ntp",
+        &ntp.at(),
+        "--format",
+        "json=/nowhere/at/all.json",
+        "--format",
+        "table",
+    ]);
+    assert_eq!(ended.code, Some(2));
+    assert!(ended.stdout.contains("all 1 required flows work"), "{ended:#?}");
+    assert_eq!(
+        ended.stderr,
+        "preflight: /nowhere/at/all.json: No such file or directory (os error 2)\n"
+    );
+}
+
+#[test]
+fn a_pipe_or_device_is_written_to_and_not_replaced() {
+    let folder = tempfile::tempdir().unwrap();
+    let link = folder.path().join("stdout");
+    symlink("/dev/stdout", &link).unwrap();
+    let to_link = format!("json={}", link.display());
+    let ended = preflight(&["plan", "--role", "poller", "--format", &to_link]).quietly(0);
+    assert_eq!(ended.report()["role"], "poller");
+    assert!(link.is_symlink());
+}
+
+#[test]
+fn a_symbolic_link_stays_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, link) = (folder.path().join("2026.json"), folder.path().join("latest.json"));
+    fs::write(&file, "").unwrap();
+    symlink(&file, &link).unwrap();
+    let to_link = format!("json={}", link.display());
+    preflight(&["plan", "--role", "poller", "--format", &to_link]).quietly(0);
+    assert!(link.is_symlink());
+    assert!(fs::read_to_string(&file).unwrap().starts_with('{'));
+}
+
+/// One run with a flow that passes, one that fails and one without a target.
+fn small_run() -> Value {
+    let (ntp, central) = (healthy("ntp"), Closed::new());
+    let ended = preflight(&[
+        "--role",
+        "poller",
+        "--only",
+        "poller.ntp,poller.bbdo,poller.dns",
+        "--ntp",
+        &ntp.at(),
+        "--central",
+        &central.at(),
+        "--phase",
+        "after",
+        "--format",
+        "json",
+    ]);
+    ended.quietly(1).report()
+}
+
+#[test]
+fn json_says_for_each_step_where_from_what_and_why() {
+    let report = small_run();
+    assert_eq!(report["schema_version"], 1);
+    assert_eq!(report["steps"].as_array().unwrap().len(), 3);
+    for step in report["steps"].as_array().unwrap() {
+        let outcome = step["outcome"].as_str().unwrap();
+        if outcome == "skip" {
+            assert!(step["result"].as_str().unwrap().contains("--dns HOST"), "{step:#}");
+            continue;
+        }
+        assert!(step["target"]["origin"].as_str().unwrap().starts_with("--"), "{step:#}");
+        assert!(step["target"]["ways"][0]["origin"].is_string(), "{step:#}");
+        assert!(step["timings"]["total_ms"].as_f64().unwrap() > 0.0, "{step:#}");
+        assert!(step["timings"].as_object().unwrap().keys().all(|name| name.ends_with("_ms")));
+        assert_eq!(step["cause"].is_object(), outcome == "fail", "{step:#}");
+    }
+    let cause = &step(&report, "poller.bbdo")["cause"];
+    assert_eq!((&cause["code"], &cause["owner"]), (&"port-closed".into(), &"far-side".into()));
+    assert!(cause["facts"]["to"].as_str().unwrap().starts_with("127.0.0.1:"), "{cause:#}");
+    assert!(
+        cause["remedy"]["what"].as_str().unwrap().contains("systemctl status cbd"),
+        "{cause:#}"
+    );
+}
+
+#[test]
+fn json_has_the_shape_it_always_had() {
+    let mut report = small_run();
+    settle(&mut report);
+    insta::assert_json_snapshot!(report);
+}
+
+/// Replaces what differs between two runs or two machines.
+fn settle(value: &mut Value) {
+    match value {
+        Value::Object(map) => {
+            for (name, value) in map.iter_mut() {
+                match name.as_str() {
+                    "host" if value.is_object() => *value = "HOST".into(),
+                    "started_at" => *value = "TIME".into(),
+                    "version" => *value = "VERSION".into(),
+                    "port" => *value = "PORT".into(),
+                    name if name.ends_with("_ms") => *value = "T".into(),
+                    _ => settle(value),
+                }
+            }
+        }
+        Value::Array(values) => values.iter_mut().for_each(settle),
+        Value::String(text) => *text = settled(text),
+        _ => {}
+    }
+}

@@ -1,0 +1,66 @@
+//! `preflight plan`: every step of a run, and not one packet.
+
+use crate::support::far::Quiet;
+use crate::support::page::{fits, is_aligned, is_inert};
+use crate::support::{preflight, step};
+
+/// A poller's plan with every kind of target, each at a port that counts.
+fn planned(format: &str) -> (String, usize) {
+    let quiet = Quiet::new();
+    let (at, url) = (quiet.at(), format!("http://{}", quiet.at()));
+    let check = format!("erp=tcp://{at}");
+    let ended = preflight(&[
+        "plan",
+        "--role",
+        "poller",
+        "--ntp",
+        &at,
+        "--dns",
+        &at,
+        "--smtp",
+        &at,
+        "--http",
+        &url,
+        "--central",
+        &at,
+        "--device",
+        &at,
+        "--nsclient",
+        &at,
+        "--vpn",
+        &at,
+        "--check",
+        &check,
+        "--skip",
+        "poller.smtp=mail goes another way",
+        "--format",
+        format,
+    ]);
+    (ended.quietly(0).stdout, quiet.contacts())
+}
+
+#[test]
+fn a_plan_asks_nobody_and_shows_every_step() {
+    let (table, contacts) = planned("table");
+    assert_eq!(contacts, 0);
+    for flow in ["poller.ntp", "poller.bbdo", "poller.snmp", "poller.vpn", "custom.erp"] {
+        assert!(table.contains(flow), "{flow}: {table}");
+    }
+    assert!(table.contains("not checked: skipped: mail goes"), "{table}");
+    fits(&table, 80);
+    is_aligned(&table);
+    is_inert(&table);
+}
+
+#[test]
+fn a_plan_for_programs_has_origins_and_ports() {
+    let (json, contacts) = planned("json");
+    assert_eq!(contacts, 0);
+    let plan: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!((&plan["role"], &plan["profile"]), (&"poller".into(), &"i-vertix".into()));
+    let ntp = &step(&plan, "poller.ntp")["ask"];
+    assert_eq!((&ntp["origin"], &ntp["ways"][0]["protocol"]), (&"--ntp".into(), &"ntp".into()));
+    assert_eq!(step(&plan, "central.ssh")["ask"]["ways"][0]["port_origin"], "profile");
+    let smtp = &step(&plan, "poller.smtp")["skip"];
+    assert_eq!((&smtp["reason"], &smtp["why"]), (&"asked".into(), &"mail goes another way".into()));
+}

@@ -1,0 +1,154 @@
+//! Secrets: used, and never shown.
+
+use std::fs;
+
+use preflight_checks::nsclient::RESPONDER_PASSWORD;
+
+use crate::support::far::{Closed, Quiet, ca_file, echo, file, healthy, says};
+use crate::support::{Ended, command, finish};
+
+/// What is given, and every form in which it would travel.
+const SECRETS: [(&str, &str, &str); 6] = [
+    ("--snmp-community-file", "PREFLIGHT_SNMP_COMMUNITY", "fake-community"),
+    ("--snmp-auth-file", "PREFLIGHT_SNMP_AUTH", "fake-authentication"),
+    ("--snmp-priv-file", "PREFLIGHT_SNMP_PRIV", "fake-privacy"),
+    ("--ldap-password-file", "PREFLIGHT_LDAP_PASSWORD", "fake-ldap-password"),
+    ("--nsclient-password-file", "PREFLIGHT_NSCLIENT_PASSWORD", "fake-nsclient-password"),
+    ("--proxy-password-file", "PREFLIGHT_PROXY_PASSWORD", "fake-proxy-password"),
+];
+
+/// `someone:fake-proxy-password` and `fake-community`, as they travel.
+const ENCODED: [&str; 3] =
+    ["c29tZW9uZTpmYWtlLXByb3h5LXBhc3N3b3Jk", "66616b652d636f", "66 61 6b 65 2d 63 6f"];
+
+#[derive(Clone, Copy, Debug)]
+enum Given {
+    ByFile,
+    ByEnvironment,
+}
+
+/// Runs with every secret, in every form of output, and hands all of it back.
+fn everything(given: Given, arguments: &[&str]) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let json = folder.path().join("report.json");
+    let to_file = format!("json={}", json.display());
+    let files: Vec<_> = SECRETS.iter().map(|(_, _, secret)| file(secret)).collect();
+    let output = ["--verbose", "--format", "table", "--format", &to_file];
+    let mut all = [arguments, &output].concat();
+    if let Given::ByFile = given {
+        for ((flag, _, _), file) in SECRETS.iter().zip(&files) {
+            all.extend([*flag, file.path().to_str().unwrap()]);
+        }
+    }
+    let mut command = command(&all);
+    if let Given::ByEnvironment = given {
+        command.envs(SECRETS.iter().map(|(_, variable, secret)| (variable, secret)));
+    }
+    let Ended { stdout, stderr, .. } = finish(command);
+    assert_eq!(stderr, "");
+    format!("{stdout}{}", fs::read_to_string(&json).unwrap())
+}
+
+#[track_caller]
+fn shows_no_secret(text: &str, context: &str) {
+    let plain = SECRETS.iter().map(|(_, _, secret)| *secret);
+    let found: Vec<&str> = plain.chain(ENCODED).filter(|secret| text.contains(secret)).collect();
+    assert!(found.is_empty(), "{found:?} shown with {context}:\n{text}");
+}
+
+/// The flags that make a run use each secret, against these peers.
+fn flags<'a>(role: &'a str, peer: &'a str, url: &'a str, ca: &'a str) -> Vec<&'a str> {
+    let mut flags = vec!["--role", role, "--ca", ca, "--timeout", "0.1"];
+    flags.extend(["--ldap", peer, "--ldap-bind-dn", "cn=someone", "--device", peer]);
+    flags.extend(["--nsclient", peer, "--nsclient-user", "someone"]);
+    flags.extend(["--http", "http://web.example/", "--proxy", url, "--proxy-user", "someone"]);
+    flags.extend(["--only", "*.ldap,*.snmp,*.nsclient,*.http"]);
+    flags
+}
+
+const VERSIONS: [&[&str]; 2] =
+    [&["--snmp-version", "2c"], &["--snmp-version", "3", "--snmp-user", "someone"]];
+
+/// Runs and plans both roles with both SNMP versions against one peer.
+fn never_shown_by(given: Given, peer: &str) {
+    let ca = ca_file();
+    let (url, ca) = (format!("http://{peer}"), ca.path().to_str().unwrap());
+    for (role, version) in
+        [("central", VERSIONS[0]), ("poller", VERSIONS[0]), ("poller", VERSIONS[1])]
+    {
+        let run = [&flags(role, peer, &url, ca)[..], version].concat();
+        shows_no_secret(&everything(given, &run), &format!("{given:?} {run:?}"));
+        let plan = [&["plan"], &run[..]].concat();
+        shows_no_secret(&everything(given, &plan), &format!("{given:?} {plan:?}"));
+    }
+}
+
+#[test]
+fn a_closed_or_silent_peer_shows_no_secret() {
+    let (closed, quiet) = (Closed::new(), Quiet::new());
+    never_shown_by(Given::ByFile, &closed.at());
+    never_shown_by(Given::ByEnvironment, &quiet.at());
+}
+
+#[test]
+fn a_peer_that_sends_our_own_words_back_shows_no_secret() {
+    let echo = echo();
+    never_shown_by(Given::ByFile, &echo.at());
+}
+
+#[test]
+fn a_proxy_that_refuses_shows_no_secret() {
+    let proxy = says(
+        "HTTP/1.1 407 Proxy Authentication Required\r\nProxy-Authenticate: Basic realm=\"x\"\r\n\
+         Content-Length: 0\r\nConnection: close\r\n\r\n",
+    );
+    never_shown_by(Given::ByEnvironment, &proxy.at());
+}
+
+#[test]
+fn a_peer_that_refuses_the_secret_shows_none() {
+    let (agent, windows, directory, ca) =
+        (healthy("snmp"), healthy("nsclient"), healthy("ldap"), ca_file());
+    let trusting = ["--ca", ca.path().to_str().unwrap(), "--timeout", "0.1"];
+    let ldap = format!("ldap://{}", directory.at());
+    let bind = ["--only", "*.ldap", "--ldap", &ldap, "--ldap-bind-dn", "cn=someone"];
+    let central = [&["--role", "central"], &trusting[..], &bind].concat();
+    let peers =
+        ["--device", &agent.at(), "--nsclient", &windows.at(), "--nsclient-user", "someone"];
+    let poller =
+        [&["--role", "poller", "--only", "*.snmp,*.nsclient"], &trusting[..], &peers].concat();
+    for run in [central, [&poller[..], VERSIONS[0]].concat(), [&poller[..], VERSIONS[1]].concat()] {
+        for given in [Given::ByFile, Given::ByEnvironment] {
+            let shown = everything(given, &run);
+            assert!(shown.contains("✗"), "{run:?}: {shown}");
+            shows_no_secret(&shown, &format!("{given:?} {run:?}"));
+        }
+    }
+}
+
+#[test]
+fn a_peer_that_takes_the_secret_shows_none() {
+    let (community, password) = ("preflight-demo", RESPONDER_PASSWORD);
+    let (agent, windows, ca) = (healthy("snmp"), healthy("nsclient"), ca_file());
+    for format in ["table", "json"] {
+        let mut command = command(&[
+            "--role",
+            "poller",
+            "--only",
+            "*.snmp,*.nsclient",
+            "--device",
+            &agent.at(),
+            "--nsclient",
+            &windows.at(),
+            "--ca",
+            ca.path().to_str().unwrap(),
+            "--verbose",
+            "--format",
+            format,
+        ]);
+        command.env("PREFLIGHT_SNMP_COMMUNITY", community);
+        command.env("PREFLIGHT_NSCLIENT_PASSWORD", password);
+        let shown = finish(command).quietly(0).stdout;
+        assert!(!shown.contains(community) && !shown.contains(password), "{shown}");
+    }
+}

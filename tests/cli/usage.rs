@@ -1,0 +1,293 @@
+//! Bad input: exit 2, one sentence that names what and where, and nobody is asked.
+
+use crate::support::far::{Quiet, file};
+use crate::support::{Ended, preflight};
+
+/// Runs with a target in every flag that takes one; none of them may hear of it.
+#[track_caller]
+fn refused(arguments: &[&str]) -> Ended {
+    let quiet = Quiet::new();
+    let (at, url) = (quiet.at(), format!("http://{}/", quiet.at()));
+    let mut all = vec!["--ntp", &at, "--dns", &at, "--smtp", &at, "--central", &at, "--http", &url];
+    if !arguments.contains(&"--role") {
+        all.extend(["--role", "poller"]);
+    }
+    all.extend(arguments);
+    let ended = preflight(&all);
+    assert_eq!((ended.code, ended.stdout.as_str()), (Some(2), ""), "{ended:#?}");
+    assert_eq!(quiet.contacts(), 0, "{ended:#?}");
+    ended
+}
+
+/// Refused with one line: `preflight: WHERE: … WHAT …`.
+#[track_caller]
+fn refused_for(arguments: &[&str], place: &str, what: &str) {
+    let stderr = refused(arguments).stderr;
+    assert!(stderr.starts_with(&format!("preflight: {place}: ")), "{stderr}");
+    assert!(stderr.contains(what), "`{what}` is not in {stderr}");
+    assert_eq!(stderr.trim_end().lines().count(), 1, "{stderr}");
+}
+
+#[test]
+fn the_healthy_line_of_these_tests_does_ask() {
+    let quiet = Quiet::new();
+    let ended = preflight(&[
+        "--role",
+        "poller",
+        "--only",
+        "poller.ntp",
+        "--ntp",
+        &quiet.at(),
+        "--timeout",
+        "0.1",
+    ]);
+    assert_eq!(ended.code, Some(1), "{ended:#?}");
+    assert!(quiet.contacts() > 0);
+}
+
+#[test]
+fn what_clap_refuses_names_the_flag_and_the_usage() {
+    for (arguments, what) in [
+        (&["--nope"][..], "unexpected argument '--nope'"),
+        (&["--role"], "a value is required for '--role <ROLE>'"),
+        (&["--profile", "centreon", "--catalogue", "x"], "cannot be used with"),
+        (&["--smtp-from", "a@b.example"], "--smtp-test-mail <ADDRESS>"),
+    ] {
+        let ended = refused(arguments);
+        assert!(ended.stderr.contains(what), "{arguments:?}: {}", ended.stderr);
+    }
+    let nothing = preflight(&[]);
+    assert_eq!((nothing.code, nothing.stdout.as_str()), (Some(2), ""));
+    assert!(nothing.stderr.contains("--role <ROLE>"), "{}", nothing.stderr);
+}
+
+#[test]
+fn help_and_version_are_no_errors() {
+    for arguments in [&["--help"][..], &["--version"], &["plan", "--help"], &["demo", "--help"]] {
+        let ended = preflight(arguments).quietly(0);
+        assert!(ended.stdout.contains("preflight"), "{}", ended.stdout);
+    }
+}
+
+#[test]
+fn roles_and_profiles_are_named_with_those_there_are() {
+    refused_for(
+        &["--role", "boss"],
+        "--role",
+        "unknown role `boss`; profile i-vertix knows central, poller",
+    );
+    refused_for(&["--role", "remote"], "--role", "profile i-vertix knows central, poller");
+    refused_for(
+        &["--profile", "nagios"],
+        "--profile",
+        "unknown profile `nagios`; known are i-vertix, centreon",
+    );
+    refused_for(&["--phase", "during"], "--phase", "unknown phase `during`");
+    refused_for(&["--group", "nope"], "--group", "profile i-vertix has no group `nope`");
+}
+
+#[test]
+fn hosts_and_ports_say_what_is_wrong_with_them() {
+    for (host, what) in [
+        ("ho st", "` ` has no place in a host name"),
+        ("a\u{1b}b", "`\\u{1b}` has no place in a host name"),
+        ("", "the host is missing"),
+        ("10.0.0.256", "`10.0.0.256` is no IPv4 address"),
+        ("[::1", "has no closing bracket"),
+        ("host:0", "port 0 is no port"),
+        ("host:65536", "`65536` is no port"),
+        ("https://host:0/", "port 0 is no port"),
+        ("https://host:65536/", "is no URL: invalid port number"),
+    ] {
+        refused_for(&["--smtp", host], "--smtp", what);
+    }
+    refused_for(&["--port", "poller.ntp=0"], "--port", "port 0 is no port");
+    refused_for(&["--port", "poller.ntp=99999"], "--port", "`99999` is no port");
+    refused_for(&["--port", "poller.nope=1"], "--port", "has no flow `poller.nope`");
+    refused_for(&["--port", "poller.ntp"], "--port", "is not of the form NAME=VALUE");
+}
+
+#[test]
+fn targets_of_other_kinds_need_a_flow_and_no_flag_of_their_own() {
+    refused_for(&["--target", "ntp=10.0.0.3"], "--target", "use --ntp 10.0.0.3");
+    refused_for(&["--target", "toaster=10.0.0.3"], "--target", "has no flow to `toaster`");
+    refused_for(&["--target", "toaster"], "--target", "is not of the form NAME=VALUE");
+}
+
+#[test]
+fn custom_flows_have_a_known_scheme_a_port_and_a_name_of_their_own() {
+    refused_for(
+        &["--check", "a=gopher://x:70"],
+        "--check",
+        "unknown scheme `gopher`; known are tcp",
+    );
+    refused_for(&["--check", "a=tcp://x"], "--check", "needs a port");
+    refused_for(&["--check", "tcp://x:1"], "--check", "NAME=SCHEME://HOST[:PORT]");
+    let twice = ["--check", "a=tcp://x:1", "--check", "a=tcp://y:2"];
+    refused_for(&twice, "--check", "the name `a` is used twice");
+}
+
+#[test]
+fn filters_name_flows_there_are() {
+    refused_for(&["--only", "poller.nope"], "--only", "no flow is called `poller.nope`");
+    refused_for(&["--only", "poller.ntp,nope.*"], "--only", "no flow is called `nope.*`");
+    refused_for(&["--skip", "poller.nope=because"], "--skip", "no flow is called `poller.nope`");
+}
+
+#[test]
+fn numbers_have_a_unit_and_a_range() {
+    for factor in ["fast", "0", "0.09", "21", "-1", "NaN", "inf"] {
+        let flag = format!("--timeout={factor}");
+        refused_for(&[&flag], "--timeout", "no factor from 0.1 to 20");
+    }
+    for time in ["5", "ms", "5h", "-1s", "fast", ""] {
+        let flag = format!("--max-offset={time}");
+        refused_for(&[&flag], "--max-offset", "is no time; write 500ms or 2s");
+    }
+}
+
+#[test]
+fn formats_are_known_and_one_of_them_may_have_stdout() {
+    refused_for(&["--format", "xml"], "--format", "unknown format `xml`; known are table, json");
+    refused_for(&["--format", "json="], "--format", "`json=` names no file");
+    let both = ["--format", "json", "--format", "table"];
+    refused_for(&both, "--format", "only one format can go to stdout");
+}
+
+#[test]
+fn credentials_come_whole_or_not_at_all() {
+    for (arguments, place, what) in [
+        (&["--snmp-version", "2c"][..], "--snmp-version", "PREFLIGHT_SNMP_COMMUNITY"),
+        (&["--snmp-version", "3"], "--snmp-version 3", "needs --snmp-user"),
+        (&["--snmp-version", "4"], "--snmp-version", "unknown version `4`"),
+        (&["--snmp-user", "u", "--snmp-auth-protocol", "crc"], "--snmp-auth-protocol", "`crc`"),
+        (&["--ldap-bind-dn", "cn=x"], "--ldap-bind-dn", "PREFLIGHT_LDAP_PASSWORD"),
+        (&["--smtp-test-mail", "nobody"], "--smtp-test-mail", "`nobody` is no mail address"),
+    ] {
+        refused_for(arguments, place, what);
+    }
+    let empty = file("\n");
+    let path = empty.path().to_str().unwrap();
+    refused_for(&["--snmp-community-file", path], "--snmp-community-file", "the secret is empty");
+    let privacy = file("obviously-fake-privacy");
+    let path = privacy.path().to_str().unwrap();
+    let user = ["--snmp-user", "u", "--snmp-priv-file", path];
+    refused_for(&user, "--snmp-priv-file", "privacy needs authentication too");
+}
+
+#[test]
+fn passwords_in_arguments_are_refused_and_not_repeated() {
+    for arguments in [
+        &["--proxy", "http://me:hunter2@proxy.example:3128"][..],
+        &["--proxy", "http://me:hunter2@proxy.example:99999"],
+        &["--proxy", "me:hunter2@proxy.example:3128"],
+        &["--http", "https://me:hunter2@web.example/"],
+        &["--http", "https://me:hunter2@web.example:99999/"],
+        &["--check", "db=postgresql://me:hunter2@db.example"],
+        &["--central", "me:hunter2@central.example"],
+    ] {
+        let stderr = refused(arguments).stderr;
+        assert!(stderr.starts_with(&format!("preflight: {}: ", arguments[0])), "{stderr}");
+        assert!(!stderr.contains("hunter2"), "{stderr}");
+    }
+    refused_for(&["--proxy", "https://proxy.example"], "--proxy", "only http:// proxies are known");
+}
+
+#[test]
+fn files_that_cannot_be_read_are_named_with_their_flag() {
+    for flag in [
+        "--ca",
+        "--catalogue",
+        "--snmp-community-file",
+        "--ldap-password-file",
+        "--nsclient-password-file",
+    ] {
+        refused_for(&[flag, "/nowhere/at/all"], flag, "/nowhere/at/all: No such file or directory");
+    }
+    refused_for(&["--ca", "/"], "--ca", "/: Is a directory");
+    let empty = file("no certificate here\n");
+    let path = empty.path().to_str().unwrap();
+    refused_for(&["--ca", path], "--ca", &format!("{path}: no certificate in it"));
+}
+
+const CATALOGUE: &str = r#"profile = "mine"
+title = "Mine"
+roles = ["poller"]
+
+[[flow]]
+id = "poller.ntp"
+from = "poller"
+to = "ntp"
+ways = ["ntp:123"]
+why = "Time."
+"#;
+
+#[test]
+fn a_broken_catalogue_is_shown_with_file_line_column_and_caret() {
+    let twice = format!("{CATALOGUE}{}", CATALOGUE.split_once("\n\n").unwrap().1);
+    for (text, place, what, line) in [
+        (
+            CATALOGUE.replace("ntp:123", "gopher:70"),
+            "9:8",
+            "unknown protocol `gopher`",
+            "gopher:70",
+        ),
+        (CATALOGUE.replace("ntp:123", "ntp:0"), "9:8", "`0` is no port", "ntp:0"),
+        (CATALOGUE.replace("why", "reason"), "10:1", "unknown field `reason`", "reason = "),
+        (CATALOGUE.replace("ways = [", "ways = "), "9:", "", "ways = \"ntp:123\"]"),
+        (CATALOGUE.replace("[\"poller\"]", "[\"boss\"]"), "3:", "unknown variant `boss`", "boss"),
+        (twice, "12:6", "the id `poller.ntp` is used twice", "id = \"poller.ntp\""),
+    ] {
+        let broken = file(&text);
+        let path = broken.path().to_str().unwrap();
+        let stderr = refused(&["--catalogue", path]).stderr;
+        assert!(stderr.starts_with(&format!("preflight: {path}:{place}")), "{place}: {stderr}");
+        assert!(stderr.contains(what), "{what}: {stderr}");
+        let shown = stderr.lines().position(|shown| shown.contains('│') && shown.contains(line));
+        let caret = stderr.lines().position(|line| line.contains('▲') || line.contains('┬'));
+        assert_eq!(caret, shown.map(|line| line + 1), "{stderr}");
+    }
+}
+
+#[test]
+fn a_whole_catalogue_of_ones_own_is_used() {
+    let own = file(CATALOGUE);
+    let path = own.path().to_str().unwrap();
+    let plan = preflight(&["plan", "--role", "poller", "--catalogue", path]).quietly(0);
+    assert!(plan.stdout.contains("profile mine"), "{}", plan.stdout);
+}
+
+#[test]
+fn explaining_and_breaking_name_what_there_is() {
+    for (arguments, place, what) in [
+        (&["explain", "no-such-code"][..], "explain", "no cause is called `no-such-code`"),
+        (&["explain", "\u{1b}[31m"], "explain", "`\\x1b[31m`"),
+        (&["demo", "--break", "central.nope=closed"], "--break", "no flow `central.nope`"),
+        (
+            &["demo", "--break", "central.ntp=boom"],
+            "--break",
+            "unknown kind `boom`; known are closed",
+        ),
+        (&["demo", "--break", "central.ntp=expired-certificate"], "--break", "cannot be broken by"),
+        (&["demo", "--break", "central.ntp"], "--break", "is not of the form"),
+        (&["demo", "--format", "xml"], "--format", "unknown format `xml`"),
+    ] {
+        let ended = preflight(arguments);
+        assert_eq!((ended.code, ended.stdout.as_str()), (Some(2), ""), "{ended:#?}");
+        assert!(ended.stderr.starts_with(&format!("preflight: {place}: ")), "{ended:#?}");
+        assert!(ended.stderr.contains(what), "{ended:#?}");
+        assert!(!ended.stderr.contains('\u{1b}'), "{ended:#?}");
+    }
+}
+
+#[test]
+fn every_code_of_the_documentation_is_explained() {
+    let causes = include_str!("../../docs/causes.md");
+    let codes: Vec<&str> = causes.lines().filter_map(|line| line.strip_prefix("### ")).collect();
+    assert!(codes.len() > 50, "{codes:?}");
+    for code in codes {
+        let ended = preflight(&["explain", code]).quietly(0);
+        assert!(ended.stdout.contains(code), "{code}: {}", ended.stdout);
+        assert!(ended.stdout.lines().count() > 2, "{code}: {}", ended.stdout);
+    }
+}

@@ -1,0 +1,126 @@
+//! The program as a user starts it, and the peers it finds on loopback.
+
+#![allow(dead_code)] // Each test program uses a part of it.
+
+pub(crate) mod far;
+pub(crate) mod page;
+pub(crate) mod terminal;
+
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Sender, channel};
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::Value;
+
+/// What a run left behind.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    /// `None`: a signal ended it.
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Ended {
+    /// The one JSON document on stdout.
+    pub(crate) fn report(&self) -> Value {
+        match self.reports().as_slice() {
+            [report] => report.clone(),
+            other => panic!("{} documents: {self:#?}", other.len()),
+        }
+    }
+
+    /// Every JSON document on stdout.
+    pub(crate) fn reports(&self) -> Vec<Value> {
+        let documents = serde_json::Deserializer::from_str(&self.stdout).into_iter();
+        documents.map(|document| document.unwrap_or_else(|e| panic!("{e}: {self:#?}"))).collect()
+    }
+
+    /// Holds for runs that end without a word on stderr.
+    #[track_caller]
+    pub(crate) fn quietly(self, code: i32) -> Self {
+        assert_eq!((self.code, self.stderr.as_str()), (Some(code), ""), "{}", self.stdout);
+        self
+    }
+}
+
+/// The step of `flow` in a report or a plan.
+#[track_caller]
+pub(crate) fn step<'a>(report: &'a Value, flow: &str) -> &'a Value {
+    let steps = report["steps"].as_array().unwrap();
+    let found = steps.iter().find(|step| step["flow"] == flow);
+    found.unwrap_or_else(|| panic!("no {flow} in {report:#}"))
+}
+
+/// The program with these arguments, and nothing of the environment the tests run in.
+pub(crate) fn command(arguments: &[&str]) -> Command {
+    wrapped(Command::new(PROGRAM), arguments)
+}
+
+/// The same behind a wrapper that ends in our program.
+pub(crate) fn wrapped(mut command: Command, arguments: &[&str]) -> Command {
+    command.args(arguments).env_clear();
+    // Only coverage is measured through the environment.
+    command.envs(std::env::vars_os().filter(|(name, _)| name == "LLVM_PROFILE_FILE"));
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+/// The program under test.
+pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_preflight");
+
+/// Runs the program to its end.
+pub(crate) fn preflight(arguments: &[&str]) -> Ended {
+    finish(command(arguments))
+}
+
+/// Runs a prepared command to its end.
+pub(crate) fn finish(command: Command) -> Ended {
+    wait(start(command))
+}
+
+/// Starts a prepared command, and keeps no copy of what it writes to.
+pub(crate) fn start(mut command: Command) -> Child {
+    command.spawn().unwrap()
+}
+
+/// Waits for the end of a run.
+pub(crate) fn wait(child: Child) -> Ended {
+    let _guard = Guard::on(&child);
+    let output = child.wait_with_output().unwrap();
+    Ended {
+        code: output.status.code(),
+        stdout: String::from_utf8(output.stdout).unwrap(),
+        stderr: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
+/// Sends a signal to a run.
+pub(crate) fn send(signal: Signal, child: &Child) {
+    kill(pid(child), signal).unwrap();
+}
+
+fn pid(child: &Child) -> Pid {
+    Pid::from_raw(i32::try_from(child.id()).unwrap())
+}
+
+/// Kills a run that does not end by itself, so that its test fails instead of hanging.
+struct Guard {
+    _over: Sender<()>,
+}
+
+impl Guard {
+    fn on(child: &Child) -> Self {
+        const LONGEST: Duration = Duration::from_secs(60);
+        let (over, wait) = channel::<()>();
+        let pid = pid(child);
+        std::thread::spawn(move || {
+            if wait.recv_timeout(LONGEST) == Err(std::sync::mpsc::RecvTimeoutError::Timeout) {
+                let _gone_already = kill(pid, Signal::SIGKILL);
+            }
+        });
+        Self { _over: over }
+    }
+}

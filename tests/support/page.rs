@@ -1,0 +1,86 @@
+//! What a reader sees: widths, columns, and characters that act on a terminal.
+
+use unicode_width::UnicodeWidthStr;
+
+/// No line is wider than `columns`.
+#[track_caller]
+pub(crate) fn fits(page: &str, columns: usize) {
+    for line in page.lines() {
+        assert!(line.width() <= columns, "{} columns: {line}\n{page}", line.width());
+    }
+}
+
+/// Nothing in it acts on a terminal: no control character but the line feed, and
+/// none of the invisible ones that reorder or hide.
+#[track_caller]
+pub(crate) fn is_inert(page: &str) {
+    let acts = |c: &char| match c {
+        '\n' => false,
+        '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' => true,
+        other => other.is_control(),
+    };
+    let found: Vec<char> = page.chars().filter(acts).collect();
+    assert!(found.is_empty(), "{found:?} in\n{}", page.escape_debug());
+}
+
+/// Under each title of every table stands its cell: the two columns before a
+/// title are blank in each line of the table.
+#[track_caller]
+pub(crate) fn is_aligned(page: &str) {
+    let mut tables = 0;
+    let mut lines = page.lines();
+    while let Some(head) = lines.by_ref().find(|line| line.trim_start().starts_with("FLOW")) {
+        tables += 1;
+        let titles = ["TARGET", "RESULT", "PLAN"];
+        let starts: Vec<usize> = titles.iter().filter_map(|title| head.find(title)).collect();
+        assert_eq!(starts.len(), 2, "{head}");
+        for line in lines.by_ref().take_while(|line| !line.is_empty()) {
+            for &start in &starts {
+                assert!(is_blank_before(line, start), "column {start} of {line}\n{page}");
+            }
+        }
+    }
+    assert!(tables > 0, "no table in\n{page}");
+}
+
+/// Are the two columns before `start` spaces, or past the end of the line?
+fn is_blank_before(line: &str, start: usize) -> bool {
+    let mut column = 0;
+    line.chars().all(|character| {
+        let width = character.to_string().width();
+        let is_gap = column < start && column + width > start - 2;
+        column += width;
+        !is_gap || character == ' '
+    })
+}
+
+/// The text with everything replaced that differs between two runs or releases.
+pub(crate) fn settled(page: &str) -> String {
+    let settled = page.lines().map(|line| {
+        let words: Vec<String> = line.split(' ').map(port).collect();
+        times(&words.join(" ")).replace(env!("CARGO_PKG_VERSION"), "V.V.V")
+    });
+    settled.collect::<Vec<_>>().join("\n")
+}
+
+/// `127.0.0.1:40123/tcp`: the port of a word, in as many letters; the kernel's
+/// own choice has five digits.
+fn port(word: &str) -> String {
+    let Some((head, tail)) = word.rsplit_once(':') else {
+        return word.to_owned();
+    };
+    let digits = tail.chars().take_while(char::is_ascii_digit).count();
+    let (_, rest) = tail.split_at(digits);
+    if digits < 5 { word.to_owned() } else { format!("{head}:{}{rest}", "P".repeat(digits)) }
+}
+
+/// `-3 ms`, `0.07 s`: the number before a unit of time.
+fn times(line: &str) -> String {
+    let words: Vec<&str> = line.split(' ').collect();
+    let is_unit = |word: &&str| ["ms", "s"].contains(&word.trim_end_matches([',', ';']));
+    let settled = words.iter().enumerate().map(|(index, word)| {
+        let is_time = words.get(index + 1).is_some_and(is_unit);
+        if is_time && word.parse::<f64>().is_ok() { "T" } else { *word }
+    });
+    settled.collect::<Vec<_>>().join(" ")
+}
