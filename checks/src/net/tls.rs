@@ -11,11 +11,12 @@ use std::sync::{Arc, LazyLock, Mutex, OnceLock, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{ResolvesClientCert, WebPkiServerVerifier};
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::sign::CertifiedKey;
 use rustls::{
     AlertDescription, CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore,
     SignatureScheme,
@@ -29,11 +30,13 @@ use super::tcp::{Stream, black_hole};
 use super::{Ask, Deadline};
 use crate::cause::{Cause, Concern, Phase};
 use crate::evidence::{Seen, Value};
-use crate::recognise::{Spoken, recognise};
+use crate::recognise::{Spoken, instead_of, recognise};
 use crate::wire;
 
 /// Longest wait for a TLS handshake.
 const HANDSHAKE: Duration = Duration::from_secs(5);
+/// Longest wait for the refusal that follows a handshake: a slow link's round trip.
+const REFUSAL: Duration = Duration::from_secs(1);
 /// A certificate that ends within this many days is a concern.
 const SOON_DAYS: i64 = 30;
 const SECONDS_A_DAY: i64 = 86_400;
@@ -147,6 +150,11 @@ pub(crate) async fn secure_as(
     verify: Verify,
     alpn: &[&[u8]],
 ) -> Result<Stream, Cause> {
+    // In TLS the client speaks first: whatever came before is not part of it.
+    if let early @ [_, ..] = stream.unread() {
+        return Err(instead_of("TLS", Spoken::Tls, early)
+            .unwrap_or_else(|| Cause::bad_reply("a TLS handshake", early)));
+    }
     let (config, recorder) = client_config(&ask.trust, verify, alpn);
     let wait = ask.deadline.within(HANDSHAKE);
     let to = ask.address();
@@ -171,12 +179,27 @@ pub(crate) async fn secure_as(
             }
             ask.seen.timings.tls = Some(wait.waited().0);
             recorder.judge(host, verify, &mut ask.seen)?;
-            Ok(Stream::over(Box::new(tls), to, ask.deadline))
+            let mut stream = Stream::over(Box::new(tls), to, ask.deadline);
+            if recorder.wants_ours() {
+                ask.seen.evidence.set("client_certificate", "asked for");
+                hear_refusal(&mut stream).await?;
+            }
+            Ok(stream)
         }
         Err(error) => {
             recorder.judge(host, verify, &mut ask.seen)?;
             Err(handshake_failed(&error, to, &head.bytes()))
         }
+    }
+}
+
+/// Waits a moment for the "no" to our missing certificate: in TLS 1.3 it comes
+/// only after the handshake, and a probe that says nothing would not hear it.
+async fn hear_refusal(stream: &mut Stream) -> Result<(), Cause> {
+    stream.allow(REFUSAL);
+    match stream.fill(Phase::Tls).await {
+        Ok(_) | Err(Cause::Silent { .. }) => Ok(()),
+        Err(cause) => Err(cause),
     }
 }
 
@@ -204,7 +227,7 @@ pub(crate) fn client_config(
         .unwrap_or_else(|_| unreachable!("ring speaks TLS 1.2 and 1.3"))
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(verifier))
-        .with_no_client_auth();
+        .with_client_cert_resolver(Arc::new(recorder.clone()));
     config.alpn_protocols = alpn.iter().map(|protocol| protocol.to_vec()).collect();
     (config, recorder)
 }
@@ -233,6 +256,8 @@ pub(crate) struct Recorder(Arc<Mutex<Record>>);
 
 #[derive(Clone, Debug, Default)]
 struct Record {
+    /// Did the peer ask for a certificate of ours?
+    wants_ours: bool,
     chain: Vec<CertificateDer<'static>>,
     verdict: Option<Result<(), Error>>,
 }
@@ -240,6 +265,11 @@ struct Record {
 impl Recorder {
     fn record(&self) -> Record {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Did the peer ask for a certificate of ours? It may do without.
+    pub(crate) fn wants_ours(&self) -> bool {
+        self.record().wants_ours
     }
 
     /// Certificate facts as evidence.
@@ -279,6 +309,18 @@ impl Recorder {
                 Ok(())
             }
         }
+    }
+}
+
+/// We have none to show; that one was asked for is worth knowing.
+impl ResolvesClientCert for Recorder {
+    fn resolve(&self, _hints: &[&[u8]], _schemes: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).wants_ours = true;
+        None
+    }
+
+    fn has_certs(&self) -> bool {
+        false
     }
 }
 
@@ -408,6 +450,10 @@ fn handshake_failed(error: &io::Error, to: std::net::SocketAddr, head: &[u8]) ->
         return cause;
     }
     match error.kind() {
+        // Without a byte, it is TLS that the peer does not want.
+        io::ErrorKind::ConnectionReset if !head.is_empty() => {
+            Cause::Reset { to, phase: Phase::Tls, received: head.len() }
+        }
         io::ErrorKind::UnexpectedEof
         | io::ErrorKind::ConnectionReset
         | io::ErrorKind::BrokenPipe => Cause::TlsClosed { to },
@@ -495,7 +541,9 @@ impl ServerCertVerifier for Verifier {
     ) -> Result<ServerCertVerified, Error> {
         let verdict = self.verdict(leaf, intermediates, name, ocsp, now);
         let chain = std::iter::once(leaf).chain(intermediates);
-        *self.record.0.lock().unwrap_or_else(PoisonError::into_inner) = Record {
+        let mut record = self.record.0.lock().unwrap_or_else(PoisonError::into_inner);
+        *record = Record {
+            wants_ours: record.wants_ours,
             chain: chain.map(|der| der.clone().into_owned()).collect(),
             verdict: Some(verdict.clone()),
         };
