@@ -4,8 +4,8 @@ use std::fs;
 use std::sync::Arc;
 
 use rcgen::{
-    BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose,
-    date_time_ymd,
+    BasicConstraints, CertificateParams, CustomExtension, DnType, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose, date_time_ymd,
 };
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -70,7 +70,9 @@ impl Certificates {
         let key = KeyPair::generate().unwrap();
         let params = authority_params("Intermediate of the faults");
         let _not_sent = params.clone().signed_by(&key, &self.trusted).unwrap();
-        config(&[names()], &Issuer::new(params, key))
+        let mut leaf = names();
+        leaf.custom_extensions.push(issuer_url());
+        config(&[leaf], &Issuer::new(params, key))
     }
 
     pub(crate) fn wants_client_certificate(&self) -> Arc<ServerConfig> {
@@ -99,6 +101,18 @@ fn names() -> CertificateParams {
         CertificateParams::new(["site.example.test".to_owned(), SERVER.to_string()]).unwrap();
     params.distinguished_name.push(DnType::CommonName, "server of the faults");
     params
+}
+
+/// Where the issuer's certificate lies, as every public authority says.
+fn issuer_url() -> CustomExtension {
+    const AUTHORITY_INFORMATION_ACCESS: &[u64] = &[1, 3, 6, 1, 5, 5, 7, 1, 1];
+    const CA_ISSUERS: &[u8] = b"\x06\x08\x2b\x06\x01\x05\x05\x07\x30\x02";
+    let url = b"http://ca.example.test/i.crt";
+    let url = [&[0x86, u8::try_from(url.len()).unwrap()], url.as_slice()].concat();
+    let description = [CA_ISSUERS, &url].concat();
+    let description = [vec![0x30, u8::try_from(description.len()).unwrap()], description].concat();
+    let list = [vec![0x30, u8::try_from(description.len()).unwrap()], description].concat();
+    CustomExtension::from_oid_content(AUTHORITY_INFORMATION_ACCESS, list)
 }
 
 fn authority_params(name: &str) -> CertificateParams {

@@ -13,6 +13,7 @@
 mod lab;
 
 mod certificates;
+mod healthy;
 mod mail_and_directory;
 mod network;
 mod peer;
@@ -28,7 +29,7 @@ mod web;
 use certificates::Certificates;
 use row::{Place, Row};
 use site::Site;
-use table::Verdict;
+use table::Table;
 
 #[test]
 fn every_fault_is_named_and_none_as_another() {
@@ -36,19 +37,20 @@ fn every_fault_is_named_and_none_as_another() {
     let rows = selected(
         [
             network::rows(&certificates),
-            services::rows(),
+            services::rows(&certificates),
             time_and_names::rows(),
             mail_and_directory::rows(&certificates),
             web::rows(&certificates),
             platform::rows(&certificates),
+            healthy::rows(&certificates),
         ]
         .concat(),
     );
     let results = run(&rows, &certificates);
-    table::print(&rows, &results);
-    let verdicts: Vec<Verdict> =
-        rows.iter().zip(&results).map(|(row, got)| Verdict::of(row, got)).collect();
-    table::judge(&verdicts);
+    let table = Table::new(&rows, &results);
+    table.print();
+    table.write_docs();
+    table.assert();
 }
 
 fn run(rows: &[Row], certificates: &Certificates) -> Vec<site::Got> {

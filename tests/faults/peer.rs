@@ -76,16 +76,14 @@ pub(crate) fn silent() -> Peer {
 /// Accepts and closes at once, politely: what the client sent is read first.
 pub(crate) fn closes() -> Peer {
     Peer::tcp(|mut stream| {
-        let _ = stream.set_read_timeout(Some(Duration::from_millis(100)));
-        let _ = stream.read(&mut [0; 4096]);
+        hear(&mut stream);
     })
 }
 
 /// Accepts and resets, once the client has spoken or `100 ms` have passed.
 pub(crate) fn resets() -> Peer {
     Peer::tcp(|mut stream| {
-        let _ = stream.set_read_timeout(Some(Duration::from_millis(100)));
-        let _ = stream.read(&mut [0; 4096]);
+        hear(&mut stream);
         reset(&stream);
     })
 }
@@ -99,20 +97,22 @@ pub(crate) fn says(bytes: impl Into<Vec<u8>>) -> Peer {
     })
 }
 
-/// Says `bytes`, then resets.
+/// Lets a client that speaks first speak, says `bytes`, then resets.
 pub(crate) fn says_and_resets(bytes: impl Into<Vec<u8>>) -> Peer {
     let bytes = bytes.into();
     Peer::tcp(move |mut stream| {
+        hear(&mut stream);
         let _ = stream.write_all(&bytes);
         thread::sleep(Duration::from_millis(100));
         reset(&stream);
     })
 }
 
-/// Says `bytes`, one a second.
+/// Lets a client that speaks first speak, and says `bytes`, one a second.
 pub(crate) fn drips(bytes: impl Into<Vec<u8>>) -> Peer {
     let bytes = bytes.into();
     Peer::tcp(move |mut stream| {
+        hear(&mut stream);
         for byte in &bytes {
             if stream.write_all(&[*byte]).is_err() {
                 return;
@@ -142,12 +142,7 @@ pub(crate) fn hangs_up_on_garbage() -> Peer {
     })
 }
 
-/// A web server that has one answer to every request.
-pub(crate) fn web(response: &'static str) -> Peer {
-    Peer::tcp(move |mut stream| serve_web(&mut stream, &|_| response.to_owned()))
-}
-
-/// The same inside TLS; `answer` sees the head of the request.
+/// A web server inside TLS; `answer` sees the head of the request.
 pub(crate) fn secure_web(
     config: Arc<ServerConfig>,
     answer: impl Fn(&str) -> String + Send + Sync + 'static,
@@ -197,6 +192,9 @@ pub(crate) fn mail_after(
             let reply = known.map_or("502 5.5.2 command not recognised\r\n", |(_, reply)| reply);
             if stream.write_all(reply.as_bytes()).is_err() || line.starts_with("QUIT") {
                 return;
+            }
+            if line.starts_with("STARTTLS") && reply.starts_with('2') {
+                return drain(&mut stream);
             }
         }
     })
@@ -322,6 +320,13 @@ fn dns_reply(question: &[u8], rcode: u8, recursive: bool) -> Option<Vec<u8>> {
     reply[3] = u8::from(recursive) << 7 | rcode;
     reply[4..12].copy_from_slice(&[0, 1, 0, 0, 0, 0, 0, 0]);
     Some(reply)
+}
+
+/// What a client that speaks first says; of one that waits, nothing.
+fn hear(stream: &mut TcpStream) {
+    let _ = stream.set_read_timeout(Some(Duration::from_millis(100)));
+    let _ = stream.read(&mut [0; 4096]);
+    let _ = stream.set_read_timeout(Some(PATIENCE));
 }
 
 /// Reads until the client leaves.

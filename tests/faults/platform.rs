@@ -148,6 +148,16 @@ fn windows(certificates: &Certificates) -> Vec<Row> {
     ]
 }
 
+/// An agent as it should be, but for the rows' own certificates.
+pub(crate) fn healthy_windows(certificates: &Certificates) -> Row {
+    let healthy = |request: &str| match request.starts_with("GET /core/isalive") {
+        true => alive(),
+        false => VERSION.to_owned(),
+    };
+    Row::new("healthy", nsclient().with(&["--nsclient-password-file", "{lab}/password"]))
+        .peer(peer::secure_web(certificates.good(), healthy))
+}
+
 fn alive() -> String {
     "HTTP/1.1 200 OK\r\nContent-Length: 16\r\n\r\n{\"status\": \"ok\"}".to_owned()
 }
@@ -156,6 +166,9 @@ fn forbidden(body: &str) -> String {
     format!("HTTP/1.1 403 Forbidden\r\nContent-Length: {}\r\n\r\n{body}", body.len())
 }
 
+/// What the agent answers to the one query it is asked.
+const VERSION: &str = "HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n\
+    {\"payload\":[{\"command\":\"check_version\",\"lines\":[{\"message\":\"0.5.2.35 2018-01-28\"}],\"result\":\"OK\"}]}";
 /// Settings acknowledged, then "unimplemented" to the first call.
 const GRPC_ANSWER: &[u8] = b"\0\0\0\x04\x01\0\0\0\0\
     \0\0\x24\x01\x05\0\0\0\x01\x88\x0f\x10\x10application/grpc\0\x0bgrpc-status\x02\x31\x32";

@@ -30,7 +30,6 @@ pub(crate) struct Flow {
     pub(crate) port: u16,
     /// Instead of the row's address.
     pub(crate) host: Option<&'static str>,
-    pub(crate) path: &'static str,
     /// Further flags; with `--role` among them, there is no `--check`.
     pub(crate) args: Vec<String>,
 }
@@ -148,7 +147,7 @@ impl Row {
 
 impl Flow {
     const fn of(name: &'static str, scheme: &'static str, port: u16) -> Self {
-        Self { name, scheme, port, host: None, path: "", args: Vec::new() }
+        Self { name, scheme, port, host: None, args: Vec::new() }
     }
 
     pub(crate) fn on(self, port: u16) -> Self {
@@ -157,10 +156,6 @@ impl Flow {
 
     pub(crate) fn to(self, host: &'static str) -> Self {
         Self { host: Some(host), ..self }
-    }
-
-    pub(crate) fn path(self, path: &'static str) -> Self {
-        Self { path, ..self }
     }
 
     pub(crate) fn with(mut self, args: &[&str]) -> Self {

@@ -2,7 +2,9 @@
 
 use std::fs;
 
-use crate::lab::servers::{self, Certificate, net_snmp, privately, unconfined};
+use crate::lab::servers::{
+    self, Certificate, LDAP_PASSWORD, LDAP_USER, net_snmp, privately, unconfined,
+};
 use crate::lab::{Lab, Node, Port, SERVER, run};
 use crate::peer::{Io, Peer};
 
@@ -34,7 +36,19 @@ pub(crate) fn slapd(lab: &Lab, tls: &Certificate) {
     servers::slapd(lab, tls);
     for (port, refusal) in [(3890, "security simple_bind=128"), (3891, "disallow bind_simple")] {
         let name = format!("slapd-{port}");
-        let text = format!("include /etc/ldap/schema/core.schema\n{refusal}\n");
+        let database = lab.folder(&format!("{name}-data"));
+        let text = format!(
+            "include /etc/ldap/schema/core.schema
+             modulepath /usr/lib/ldap
+             moduleload back_mdb
+             {refusal}
+             database mdb
+             suffix dc=example,dc=test
+             rootdn {LDAP_USER}
+             rootpw {LDAP_PASSWORD}
+             directory {}",
+            database.display()
+        );
         let configuration = lab.write(&format!("{name}.conf"), &text);
         let mut command = lab.command(Node::Server, "slapd");
         let url = format!("ldap://:{port}/");
@@ -46,8 +60,9 @@ pub(crate) fn slapd(lab: &Lab, tls: &Certificate) {
 /// The site's web server on 80 and 443, and one bad answer a port beside it.
 pub(crate) fn nginx(lab: &Lab, tls: &Certificate) {
     let folder = lab.folder("nginx");
-    let status =
-        |status: u16| format!("server {{ listen {0}; return {status}; }}\n", 8000 + status);
+    let status = |status: u16| {
+        format!("server {{ listen {0}; listen [::]:{0}; return {status}; }}\n", 8000 + status)
+    };
     let statuses = [401, 403, 404, 407, 429, 500, 503, 511].map(status).concat();
     let configuration = lab.write(
         "nginx/nginx.conf",

@@ -1,5 +1,10 @@
 //! Faults of the port: another service answers there, or none that keeps to its protocol.
 
+use std::sync::Arc;
+
+use rustls::ServerConfig;
+
+use crate::certificates::Certificates;
 use crate::peer::{self, Peer};
 use crate::row::{
     Flow, Row, bbdo, http, https, ldap, ldaps, mssql, mysql, nsclient, postgresql, smtp, ssh, tls,
@@ -7,10 +12,10 @@ use crate::row::{
 };
 use crate::servers;
 
-pub(crate) fn rows() -> Vec<Row> {
+pub(crate) fn rows(certificates: &Certificates) -> Vec<Row> {
     let mut rows = Vec::new();
     for flow in probes() {
-        rows.extend(wrong_services(&flow));
+        rows.extend(wrong_services(&flow, certificates));
         rows.extend(bad_manners(&flow));
     }
     rows
@@ -36,7 +41,7 @@ fn probes() -> Vec<Flow> {
 }
 
 /// What answers instead, how it is named, and on which port of the site (or which peer).
-fn wrong_services(flow: &Flow) -> Vec<Row> {
+fn wrong_services(flow: &Flow, certificates: &Certificates) -> Vec<Row> {
     let row = |service: &str, port: u16| {
         Row::new(format!("{service} instead"), flow.clone().on(port)).fails(WRONG)
     };
@@ -47,11 +52,11 @@ fn wrong_services(flow: &Flow) -> Vec<Row> {
     let mut rows = vec![
         row("SSH", 22).says("SSH"),
         row("a web server", 80).says("HTTP"),
-        row("TLS", 443).fails(TLS).says("TLS"),
         row("SMTP", 25).says("SMTP"),
         row("LDAP", 389).fails(MUTE).because(nothing_said),
         row("ZeroMQ", 5556).says("ZeroMQ"),
-        row("a proxy", 3128).says("HTTP"),
+        row("a proxy", 3128).says("proxy"),
+        scripted("TLS", tls_server(certificates.good())).fails(TLS).says("TLS"),
         scripted("MySQL", peer::says(MYSQL)).says("MySQL"),
         scripted("HTTP/2", peer::says(HTTP2)).says("HTTP/2"),
         scripted("NRPE", peer::hangs_up_on_garbage()).fails(MUTE).because(nothing_said),
@@ -59,6 +64,11 @@ fn wrong_services(flow: &Flow) -> Vec<Row> {
     ];
     rows.retain(|row| !is_right(flow, &row.fault));
     rows
+}
+
+/// Shakes hands, and then waits.
+fn tls_server(config: Arc<ServerConfig>) -> Peer {
+    peer::in_tls(config, |stream| peer::drain(stream))
 }
 
 /// Is that what the flow wants?
@@ -73,7 +83,7 @@ fn is_right(flow: &Flow, fault: &str) -> bool {
         "mysql" => service == "MySQL",
         "bbdo" => ["BBDO", "HTTP/2", "TLS"].contains(&service),
         "tls" | "https" => service == "TLS",
-        "ldaps" | "nsclient" => false,
+        "ldaps" | "nsclient" => service == "TLS",
         _ => false,
     }
 }
@@ -83,16 +93,19 @@ fn bad_manners(flow: &Flow) -> Vec<Row> {
     let row = |fault: &str, peer| Row::new(fault, flow.clone()).peer(peer);
     let in_tls = ["ldaps", "https", "tls", "nsclient"].contains(&flow.name);
     let closed: &'static [&'static str] = if in_tls { &["tls-closed"] } else { &["hung-up"] };
+    let reset: &'static [&'static str] = if in_tls { &["reset", "tls-closed"] } else { &["reset"] };
     let head = greeting(flow);
     vec![
         row("accepts and stays silent", peer::silent()).fails(&["silent"]),
         row("accepts and closes", peer::closes()).fails(closed),
-        row("accepts and resets", peer::resets()).fails(&["reset"]),
+        row("accepts and resets", peer::resets()).fails(reset).because(
+            "a server without a certificate is known to reset when TLS begins, as others close",
+        ),
         row("resets in the middle of its answer", peer::says_and_resets(&head[..head.len() / 2]))
             .fails(&["reset"]),
         row("one byte a second", peer::drips(head)).fails(&["incomplete"]),
         row("endless banner", peer::endless(*b"abcdefghijklmnopqrstuvwxyz-"))
-            .fails(&["endless", "bad-reply"])
+            .fails(&["endless", "bad-reply", "wrong-service"])
             .because("a binary protocol sees at the first bytes that this is none of it"),
     ]
 }

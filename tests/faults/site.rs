@@ -251,7 +251,7 @@ impl<'a> Spot<'a> {
         if !flow.args.iter().any(|arg| arg == "--role") {
             let host = flow.host.unwrap_or(&self.server);
             let host = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
-            let check = format!("row={}://{host}:{}{}", flow.scheme, self.port, flow.path);
+            let check = format!("row={}://{host}:{}", flow.scheme, self.port);
             command.args(["--role", "central", "--only", "custom.row", "--check", &check]);
         }
         read(&mut command)
