@@ -25,6 +25,7 @@ pub(crate) fn rows(certificates: &Certificates) -> Vec<Row> {
 }
 
 /// TCP and UDP alike.
+#[expect(clippy::too_many_lines)] // a list of rows
 fn any(flow: &Flow) -> Vec<Row> {
     let row = |fault: &str, place| Row::new(fault, flow.clone()).at(place);
     let near = |fault: &str| row(fault, Place::Near);

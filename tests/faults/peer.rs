@@ -57,7 +57,7 @@ impl Peer {
         if let Some(answer) = answer {
             let socket = UdpSocket::bind(at).unwrap();
             thread::spawn(move || {
-                let mut datagram = [0; 65_535];
+                let mut datagram = vec![0; 65_535];
                 while let Ok((length, from)) = socket.recv_from(&mut datagram) {
                     if let Some(reply) = answer(&datagram[..length]) {
                         let _ = socket.send_to(&reply, from);
@@ -133,6 +133,18 @@ pub(crate) fn endless(bytes: impl Into<Vec<u8>>) -> Peer {
 pub(crate) fn answers(reply: impl Into<Vec<u8>>) -> Peer {
     let reply = reply.into();
     Peer::tcp(move |mut stream| answer_once(&mut stream, &reply))
+}
+
+/// Says `greeting`, lets the client finish what it has to say, and says `reply`.
+pub(crate) fn says_and_answers(greeting: &'static [u8], reply: &'static [u8]) -> Peer {
+    Peer::tcp(move |mut stream| {
+        let _ = stream.write_all(greeting);
+        if stream.read(&mut [0; 4096]).is_ok_and(|length| length > 0) {
+            hear(&mut stream);
+            let _ = stream.write_all(reply);
+            drain(&mut stream);
+        }
+    })
 }
 
 /// Waits for the client's first bytes and closes without a word, as a parser that gives up.

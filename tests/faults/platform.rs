@@ -81,13 +81,12 @@ fn agents() -> Vec<Row> {
 
 fn brokers(certificates: &Certificates) -> Vec<Row> {
     let row = |fault: &str, peer| Row::new(fault, bbdo()).peer(peer);
-    let grpc = [services::HTTP2, GRPC_ANSWER].concat();
     vec![
         row("BBDO 2", servers::broker_of(2)).fails(&["bbdo-two"]),
         row("BBDO of another major version", servers::broker_of(4))
             .fails(&["bbdo-major"])
             .says("4."),
-        row("gRPC", peer::says(grpc)).warns(&["bbdo-grpc"]),
+        row("gRPC", peer::says_and_answers(services::HTTP2, GRPC_ANSWER)).warns(&["bbdo-grpc"]),
         row(
             "TLS from the first byte",
             peer::in_tls(certificates.good(), |stream| peer::drain(stream)),
@@ -131,15 +130,13 @@ fn windows(certificates: &Certificates) -> Vec<Row> {
             .peer(agent(|_| forbidden("403 You're not allowed")))
             .fails(&["nsclient-not-allowed"]),
         Row::new("403, wrong password", asked())
-            .peer(agent(|request| match request.starts_with("GET /core/isalive") {
-                true => alive(),
-                false => forbidden("403 Please login first"),
+            .peer(agent(|request| {
+                if is_alive_asked(request) { alive() } else { forbidden("403 Please login first") }
             }))
             .fails(&["nsclient-login"]),
         Row::new("403, one answer for both reasons", asked())
-            .peer(agent(|request| match request.starts_with("GET /core/isalive") {
-                true => alive(),
-                false => forbidden("403 You're not allowed"),
+            .peer(agent(|request| {
+                if is_alive_asked(request) { alive() } else { forbidden("403 You're not allowed") }
             }))
             .fails(&["nsclient-refused", "nsclient-not-allowed"])
             .because("these versions say the same to a wrong host and a wrong password"),
@@ -150,12 +147,14 @@ fn windows(certificates: &Certificates) -> Vec<Row> {
 
 /// An agent as it should be, but for the rows' own certificates.
 pub(crate) fn healthy_windows(certificates: &Certificates) -> Row {
-    let healthy = |request: &str| match request.starts_with("GET /core/isalive") {
-        true => alive(),
-        false => VERSION.to_owned(),
-    };
+    let healthy =
+        |request: &str| if is_alive_asked(request) { alive() } else { VERSION.to_owned() };
     Row::new("healthy", nsclient().with(&["--nsclient-password-file", "{lab}/password"]))
         .peer(peer::secure_web(certificates.good(), healthy))
+}
+
+fn is_alive_asked(request: &str) -> bool {
+    request.starts_with("GET /core/isalive")
 }
 
 fn alive() -> String {

@@ -1,6 +1,7 @@
 //! The namespaces in which the rows run: servers, addresses, rules; and `preflight`, run as nobody.
 
 use std::collections::BTreeMap;
+use std::fmt::Write;
 use std::fs;
 use std::net::SocketAddr;
 use std::process::Command;
@@ -143,16 +144,20 @@ fn break_all(lab: &Lab, spots: &[Spot<'_>]) {
                 How::Ip(node, lines) => add(*node, &spot.fill(lines)),
                 How::Rule(node, hook, rule) => {
                     let (_, text) = nft.entry(name(*node)).or_insert_with(|| (*node, table()));
-                    text.push_str(&format!("add rule inet lab {hook} {}\n", spot.fill(rule)));
+                    writeln!(text, "add rule inet lab {hook} {}", spot.fill(rule)).unwrap();
                 }
-                How::Hosts(lines) => hosts.push_str(&format!("{}\n", spot.fill(lines))),
+                How::Hosts(lines) => writeln!(hosts, "{}", spot.fill(lines)).unwrap(),
                 How::Resolver(text) => lab.etc(Node::Client, "resolv.conf", text),
             }
         }
     }
     lab.etc(Node::Client, "hosts", &hosts);
-    ip.values().for_each(|(node, lines)| lab.ip(*node, lines));
-    nft.values().for_each(|(node, rules)| lab.nft(*node, rules));
+    for (node, lines) in ip.values() {
+        lab.ip(*node, lines);
+    }
+    for (node, rules) in nft.values() {
+        lab.nft(*node, rules);
+    }
     lab.inside(Node::Server, || {
         for spot in spots {
             if let Some(peer) = &spot.row.peer {
@@ -206,7 +211,9 @@ impl<'a> Spot<'a> {
             Place::Near => Some("eth0"),
             Place::Far => Some("eth1"),
             Place::Near6 => {
-                add(Node::Server, &format!("address add {server}/64 dev eth0 nodad"));
+                // Not on the segment: some servers answer from any address that is.
+                add(Node::Server, &format!("address add {server}/128 dev lo nodad"));
+                add(Node::Router, &format!("route add {server} via fd00::3"));
                 add(Node::Client, &format!("address add {client}/64 dev eth0 nodad"));
                 let route = format!("route add {server} via fd00:2::1 src {client}");
                 return add(Node::Client, &route);
