@@ -21,10 +21,12 @@ use crate::cause::{Cause, Concern, Transport};
 use crate::evidence::Seen;
 use crate::net::tls::{Verify, secure_as};
 use crate::net::{Ask, FarStream, Peer};
+use crate::recognise::Spoken;
 use crate::wire;
 use crate::{Respond, Service};
 use exchange::{ALPN, Answer, Request, fetch};
 use portal::{Onward, portal};
+use proxy::proxy_error;
 
 pub use proxy::Proxy;
 
@@ -130,6 +132,14 @@ impl Probe {
             400 if answer.says(NO_CLIENT_CERTIFICATE) => {
                 let alert = format!("400 {NO_CLIENT_CERTIFICATE}");
                 Err(Cause::TlsClientCertificateWanted { alert })
+            }
+            // A proxy asked as if it were the server it should lead to.
+            400 if self.proxy.is_none() && proxy_error(answer).is_some() => {
+                Err(Cause::WrongService {
+                    expected: "a web server",
+                    spoken: Spoken::Proxy,
+                    head: answer.in_short(),
+                })
             }
             // No proxy of ours asked: one that is in the way of all.
             407 => Err(Cause::ProxyAuthentication { proxy: "on the way".to_owned(), given: false }),

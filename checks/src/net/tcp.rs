@@ -41,6 +41,10 @@ pub(crate) struct Stream {
 const CHUNK: usize = 4096;
 /// Bytes kept of the beginning of a conversation.
 const HEAD: usize = 64;
+/// A goodbye to a mail server, and nonsense to all others.
+const A_LINE: &[u8] = b"QUIT\r\n\r\n";
+/// Longest wait for what it draws out.
+const DRAWN_OUT: Duration = Duration::from_secs(1);
 /// Longest wait for the goodbye to leave.
 const GOODBYE: Duration = Duration::from_millis(500);
 
@@ -204,6 +208,21 @@ impl Stream {
     /// The first bytes the peer ever sent, at most 64: enough to recognise it by.
     pub(crate) fn head(&self) -> &[u8] {
         &self.head
+    }
+
+    /// After a silence in which the peer never said a byte: has it say what it is.
+    ///
+    /// A web server, a proxy or a TLS server waits for its client, as long as we
+    /// wait for it. What it answers to a line it does not understand is then in
+    /// [`Stream::head`]; the verdict stays with the caller.
+    pub(crate) async fn draw_out(&mut self, cause: &Cause) {
+        // Inside TLS, or to a stand-in, there is nobody else to be drawn out.
+        if matches!(cause, Cause::Silent { .. }) && self.head.is_empty() && self.socket.is_some() {
+            self.allow(DRAWN_OUT);
+            if self.send(A_LINE).await.is_ok() {
+                let _still_silent = self.fill(Phase::Greeting).await;
+            }
+        }
     }
 
     /// Says goodbye with a FIN; what the peer does about it no longer matters.

@@ -11,6 +11,7 @@ use tokio::time::{Instant, sleep_until};
 use super::tcp::{local, no_route};
 use super::{Ask, Deadline, icmp};
 use crate::cause::{Cause, Concern, LocalFirewallSign, Phase};
+use crate::wire;
 
 /// A UDP socket that hears one peer only and keeps the refusals of its packets.
 pub(crate) struct Udp {
@@ -85,6 +86,7 @@ impl Udp {
         let mut tries = 0;
         let mut sent = started;
         let mut datagram = vec![0; MAX_DATAGRAM];
+        let mut passed_over = None;
         loop {
             let due = next.unwrap_or_else(|| wait.at()).min(wait.at());
             tokio::select! {
@@ -95,14 +97,11 @@ impl Udp {
                     if let Some(reply) = accept(datagram.get(..length).unwrap_or_default()) {
                         return Ok(Answered { reply, tries, round_trip: sent.elapsed() });
                     }
+                    passed_over = datagram.get(..length).map(wire::head);
                 }
                 () = sleep_until(due) => {
                     if due >= wait.at() {
-                        return Err(Cause::NoAnswer {
-                            to: self.to,
-                            phase: Phase::Reply,
-                            waited: wait.waited(),
-                        });
+                        return Err(self.unanswered(passed_over, wait));
                     }
                     sent = Instant::now();
                     self.send(question, wait).await?;
@@ -122,6 +121,14 @@ impl Udp {
         match self.socket.send(datagram).await {
             Ok(_) => Ok(()),
             Err(error) => Err(self.refused(&error, wait)),
+        }
+    }
+
+    /// Silence is one thing, words that are no answer another.
+    fn unanswered(&self, passed_over: Option<String>, wait: Deadline) -> Cause {
+        match passed_over {
+            Some(got) => Cause::BadReply { expected: "an answer to our question", got },
+            None => Cause::NoAnswer { to: self.to, phase: Phase::Reply, waited: wait.waited() },
         }
     }
 
