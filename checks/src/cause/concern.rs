@@ -66,7 +66,7 @@ pub enum Concern {
         asked: usize,
     },
     /// Segments had to be sent again.
-    #[error("{segments} TCP segments had to be sent again: packets are lost")]
+    #[error("packets are lost: TCP had to send {segments} again")]
     TcpLosses {
         /// How many.
         segments: u32,

@@ -37,6 +37,8 @@ pub(crate) struct Stream {
     head: Vec<u8>,
 }
 
+/// The fact that the handshake needed more than one SYN.
+const SYN_AGAIN: &str = "syn_retransmissions";
 /// Bytes read at once.
 const CHUNK: usize = 4096;
 /// Bytes kept of the beginning of a conversation.
@@ -337,14 +339,24 @@ pub(super) fn black_hole(socket: &impl AsFd, to: SocketAddr, waited: Millis) -> 
 fn note_round_trip(socket: &impl AsFd, seen: &mut Seen) {
     if let Some(info) = sys::tcp_info(socket) {
         seen.evidence.set("rtt_ms", Millis(info.rtt));
+        if info.total_retrans > 0 {
+            seen.evidence.set(SYN_AGAIN, info.total_retrans);
+        }
     }
 }
 
 /// At the end of the conversation: what had to be sent again.
+///
+/// A repeated SYN is a loss: its timer is a whole second. A single segment may
+/// have been repeated too early by a busy machine, and loopback loses nothing.
 pub(crate) fn note_losses(ask: &mut Ask) {
     let segments = ask.losses.load(Ordering::Relaxed);
-    if segments > 0 {
-        ask.seen.evidence.set("retransmissions", segments);
+    if segments == 0 {
+        return;
+    }
+    ask.seen.evidence.set("retransmissions", segments);
+    let is_loss = segments > 1 || ask.seen.evidence.fact(SYN_AGAIN).is_some();
+    if is_loss && !ask.address().ip().is_loopback() {
         ask.seen.concerns.push(Concern::TcpLosses { segments });
     }
 }
