@@ -404,6 +404,7 @@ impl Planner<'_> {
             Probe::Http(probe) => Probe::Http(http::Probe {
                 url: http_url(way, place, port).unwrap_or(probe.url),
                 accept: if is_default { http::Accept::Below500 } else { http::Accept::Below400 },
+                is_public: place.url.is_some() && is_default,
                 proxy: proxy.cloned(),
             }),
             other => other,

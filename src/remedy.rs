@@ -219,6 +219,11 @@ fn in_tls(cause: &Cause, passage: &Passage<'_>) -> Option<String> {
         Cause::CertificateInvalid { .. } | Cause::TlsRefused { .. } | Cause::TlsClosed { .. } => {
             format!("a certificate and key that work there; see: {}", passage.openssl())
         }
+        Cause::TlsIntercepted { host, issuer } => format!(
+            "exempt {host} from TLS inspection for {}, or trust \"{issuer}\" on this host",
+            passage.from()
+        ),
+        Cause::TrustStoreEmpty => "install the package ca-certificates".to_owned(),
         Cause::TlsVersion { .. } => format!("TLS 1.2 or 1.3 there; see: {}", passage.openssl()),
         Cause::TlsUnexpected { .. } => {
             "use the TLS port or scheme for it (ldaps://, https://)".to_owned()

@@ -395,6 +395,17 @@ pub enum Cause {
         /// Whose certificate.
         subject: String,
     },
+    /// A public page shows a certificate of somebody this host does not trust.
+    #[error("TLS to {host} is intercepted: its certificate is issued by \"{issuer}\"")]
+    TlsIntercepted {
+        /// The public name.
+        host: String,
+        /// Who signed instead of a public authority.
+        issuer: String,
+    },
+    /// This host trusts no certificate authority at all.
+    #[error("this host trusts no certificate authority: its store is empty")]
+    TrustStoreEmpty,
     /// Signed by itself.
     #[error("certificate is self-signed (\"{subject}\")")]
     CertificateSelfSigned {

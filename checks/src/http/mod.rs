@@ -41,6 +41,9 @@ pub struct Probe {
     pub url: Url,
     /// Which answers pass.
     pub accept: Accept,
+    /// Is it a page whose certificate everybody trusts? Another issuer is then
+    /// somebody in between.
+    pub is_public: bool,
     /// The proxy to go through.
     pub proxy: Option<Proxy>,
 }
@@ -59,7 +62,7 @@ impl Probe {
     /// A probe for `url`, directly.
     #[must_use]
     pub fn new(url: Url) -> Self {
-        Self { url, accept: Accept::default(), proxy: None }
+        Self { url, accept: Accept::default(), is_public: false, proxy: None }
     }
 
     /// Which of the two services the URL's scheme asks for.
@@ -87,12 +90,26 @@ impl Probe {
             }
         };
         let stream = if is_tls(url) {
-            secure_as(stream, ask, &bare_host(url), Verify::Strictly, ALPN).await?
+            let secured = secure_as(stream, ask, &bare_host(url), Verify::Strictly, ALPN).await;
+            secured.map_err(|cause| self.intercepted(cause, url))?
         } else {
             stream
         };
         let (host, target) = (host_header(url), target(url));
         fetch(stream, &Request { host: &host, target: &target, credentials: None }).await
+    }
+
+    /// A public page with a certificate of somebody unknown is not that page.
+    fn intercepted(&self, cause: Cause, url: &Url) -> Cause {
+        match cause {
+            Cause::CertificateUnknownIssuer { issuer, .. }
+            | Cause::CertificateSelfSigned { subject: issuer }
+                if self.is_public =>
+            {
+                Cause::TlsIntercepted { host: bare_host(url), issuer }
+            }
+            other => other,
+        }
     }
 
     /// Decides from the answer alone; `at` is who gave it, if it was no proxy.

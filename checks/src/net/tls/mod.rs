@@ -88,7 +88,9 @@ pub(crate) async fn secure_as(
                 ask.seen.evidence.set("alpn", wire::clean(protocol, 32));
             }
             ask.seen.timings.tls = Some(wait.waited().0);
-            recorder.judge(host, verify, &mut ask.seen)?;
+            recorder
+                .judge(host, verify, &mut ask.seen)
+                .map_err(|cause| ask.trust.explain(cause))?;
             let mut stream = Stream::over(Box::new(tls), to, ask.deadline);
             if recorder.wants_ours() {
                 ask.seen.evidence.set("client_certificate", "asked for");
@@ -97,7 +99,9 @@ pub(crate) async fn secure_as(
             Ok(stream)
         }
         Err(error) => {
-            recorder.judge(host, verify, &mut ask.seen)?;
+            recorder
+                .judge(host, verify, &mut ask.seen)
+                .map_err(|cause| ask.trust.explain(cause))?;
             Err(handshake_failed(&error, to, &head.bytes()))
         }
     }
