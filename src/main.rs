@@ -11,6 +11,7 @@ mod remedy;
 mod report;
 mod responder;
 mod runner;
+mod settings;
 mod site;
 mod verdict;
 
@@ -20,8 +21,9 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use cli::{Job, Output, Refused, Request};
+use cli::Request;
 use report::{Canvas, Context, Format, Report};
+use settings::{Job, Output, Refused};
 
 fn main() -> ExitCode {
     panics::keep_quiet();
