@@ -57,6 +57,7 @@ pub(crate) const SERVICE: Service = Service {
     tls: false,
     budget: Duration::from_secs(10),
     question: None,
+    repeats: 0,
     probe: || crate::Probe::Mssql(Probe::default()),
     respond: Respond::Stream(|stream| Box::pin(respond(stream))),
 };
@@ -75,7 +76,10 @@ async fn respond(mut stream: FarStream) -> io::Result<()> {
 async fn read_reply(stream: &mut Stream) -> Result<Vec<u8>, Cause> {
     let header = match stream.exactly(Phase::Reply, HEADER).await {
         Ok(header) => header,
-        Err(cause) => return Err(other_service(stream.head()).unwrap_or(cause)),
+        Err(cause) => {
+            stream.draw_out(&cause).await;
+            return Err(other_service(stream.head()).unwrap_or(cause));
+        }
     };
     let mut reader = Reader::new(&header, EXPECTED);
     let (kind, status) = (reader.u8()?, reader.u8()?);

@@ -159,6 +159,11 @@ pub fn judge(trace: &Trace, silence: &Cause) -> Cause {
             _ => silence.clone(),
         },
         Cause::DnsTcpOnly { udp } => Cause::DnsTcpOnly { udp: Box::new(judge(trace, udp)) },
+        Cause::ProxyUnreachable { proxy, because, .. } => {
+            let because = judge(trace, because);
+            let (proxy, reason) = (proxy.clone(), because.to_string());
+            Cause::ProxyUnreachable { proxy, reason, because: Box::new(because) }
+        }
         other => other.clone(),
     }
 }
@@ -168,7 +173,9 @@ pub fn judge(trace: &Trace, silence: &Cause) -> Cause {
 pub fn is_silence(cause: &Cause) -> bool {
     match cause {
         Cause::NoAnswer { .. } | Cause::SnmpSilent { .. } => true,
-        Cause::DnsTcpOnly { udp } => is_silence(udp),
+        Cause::DnsTcpOnly { udp: because } | Cause::ProxyUnreachable { because, .. } => {
+            is_silence(because)
+        }
         _ => false,
     }
 }

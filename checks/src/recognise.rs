@@ -19,6 +19,9 @@ pub enum Spoken {
     /// `HTTP/1.1 …` or an HTML page.
     #[strum(serialize = "a web server (HTTP)")]
     Http,
+    /// A web page that a proxy signs as its own.
+    #[strum(serialize = "an HTTP proxy")]
+    Proxy,
     /// An HTTP/2 SETTINGS frame.
     #[strum(serialize = "an HTTP/2 server")]
     Http2,
@@ -68,6 +71,9 @@ pub enum Spoken {
 
 /// Names the protocol whose answer begins with `bytes`.
 pub(crate) fn recognise(bytes: &[u8]) -> Spoken {
+    if bytes.starts_with(b"HTTP/") && PROXIES.iter().any(|name| says(bytes, name)) {
+        return Spoken::Proxy;
+    }
     TEXTS
         .iter()
         .find_map(|(head, spoken)| bytes.starts_with(head).then_some(*spoken))
@@ -86,6 +92,9 @@ pub(crate) fn instead_of(expected: &'static str, own: Spoken, head: &[u8]) -> Op
         spoken => Some(Cause::WrongService { expected, spoken, head: wire::head(head) }),
     }
 }
+
+/// How proxies begin the value of `Server`.
+const PROXIES: [&[u8]; 2] = [b"SERVER: SQUID", b"SERVER: TINYPROXY"];
 
 const TEXTS: &[(&[u8], Spoken)] = &[
     (b"SSH-", Spoken::Ssh),
@@ -138,9 +147,13 @@ fn other(bytes: &[u8]) -> Option<Spoken> {
 }
 
 fn mail_or_ftp(greeting: &[u8]) -> Spoken {
-    let line: Vec<u8> = greeting.iter().take(256).map(u8::to_ascii_uppercase).collect();
-    let says = |word: &[u8]| line.windows(word.len()).any(|window| window == word);
-    if says(b"FTP") && !says(b"SMTP") { Spoken::Ftp } else { Spoken::Smtp }
+    if says(greeting, b"FTP") && !says(greeting, b"SMTP") { Spoken::Ftp } else { Spoken::Smtp }
+}
+
+/// Is `word`, in capitals, somewhere near the beginning?
+fn says(bytes: &[u8], word: &[u8]) -> bool {
+    let line: Vec<u8> = bytes.iter().take(256).map(u8::to_ascii_uppercase).collect();
+    line.windows(word.len()).any(|window| window == word)
 }
 
 #[cfg(test)]
@@ -155,6 +168,7 @@ mod tests {
         let cases: &[(&[u8], Spoken)] = &[
             (b"SSH-2.0-OpenSSH_9.2p1\r\n", Spoken::Ssh),
             (b"HTTP/1.1 400 Bad Request\r\n", Spoken::Http),
+            (b"HTTP/1.1 400 Bad Request\r\nServer: squid/5.7\r\n", Spoken::Proxy),
             (&[0x15, 3, 1, 0, 2, 2, 70], Spoken::Tls),
             (b"220 mx.example.org ESMTP Postfix\r\n", Spoken::Smtp),
             (b"554 5.7.1 go away\r\n", Spoken::Smtp),

@@ -60,6 +60,7 @@ pub(crate) const SERVICE: Service = Service {
     budget: Duration::from_secs(15),
     probe: || crate::Probe::Ssh(Probe::default()),
     question: None,
+    repeats: 0,
     respond: Respond::Stream(|stream| Box::pin(respond(stream))),
 };
 
@@ -75,13 +76,14 @@ async fn respond(mut stream: FarStream) -> io::Result<()> {
 async fn identify(stream: &mut Stream) -> Result<String, Cause> {
     let mut read = 0;
     for _ in 0..MAX_LINES {
-        let line = stream.line(Phase::Greeting, MAX_LINE).await.map_err(|cause| match cause {
-            // A peer that speaks another protocol may never send a line feed.
-            Cause::Incomplete { .. } | Cause::HungUp { .. } | Cause::Endless { .. } => {
-                instead_of("SSH", Spoken::Ssh, stream.head()).unwrap_or(cause)
+        let line = match stream.line(Phase::Greeting, MAX_LINE).await {
+            Ok(line) => line,
+            // A peer that speaks another protocol may wait for us, or never send a line feed.
+            Err(cause) => {
+                stream.draw_out(&cause).await;
+                return Err(instead_of("SSH", Spoken::Ssh, stream.head()).unwrap_or(cause));
             }
-            other => other,
-        })?;
+        };
         read += line.len();
         if line.starts_with(b"SSH-2.0-") || line.starts_with(b"SSH-1.99-") {
             return Ok(wire::clean(line.trim_ascii_end(), MAX_LINE));

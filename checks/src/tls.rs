@@ -45,6 +45,7 @@ pub(crate) const SERVICE: Service = Service {
     budget: Duration::from_secs(10),
     probe: || crate::Probe::Tls(Probe::default()),
     question: None,
+    repeats: 0,
     respond: Respond::Stream(|stream| Box::pin(respond(stream))),
 };
 

@@ -290,6 +290,8 @@ fn verdict(report: &Report) -> String {
     });
     match summary.failed {
         0 if of == 0 => "no required flow was checked".to_owned(),
+        0 if !reasons.is_empty() => format!("warnings fail this run: {reasons}"),
+        0 if works == of && of == 1 => "the one required flow works".to_owned(),
         0 if works == of => format!("all {of} required flows work"),
         0 => format!("no required flow fails, {works} of {of} work"),
         1 => format!("1 of {of} required flows fails: {reasons}"),

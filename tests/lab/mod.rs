@@ -32,13 +32,14 @@ pub(crate) const SERVER_V6: IpAddr = IpAddr::V6(Ipv6Addr::new(0xfd00, 0, 0, 0, 0
 /// The router, as the client sees it: what it says no with.
 pub(crate) const ROUTER: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 2, 0, 1));
 
-/// One of the three namespaces.
+/// One of the three namespaces, or the fourth of [`Lab::add_second_router`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, strum::Display)]
 #[strum(serialize_all = "lowercase")]
 pub(crate) enum Node {
     Client,
     Router,
     Server,
+    Second,
 }
 
 /// A port that a server is ready on.
@@ -121,6 +122,43 @@ impl Lab {
                  route add default via {gateway_v4}
                  route add default via {gateway_v6}"
             ),
+        );
+    }
+
+    /// Adds another way to the server, `10.1.0.0/16`, with a second router on it.
+    ///
+    /// ```text
+    /// client ── router 10.9.0.1 ── 10.9.0.2 second 10.1.0.1 ── 10.1.0.3 server
+    /// ```
+    pub(crate) fn add_second_router(&self) {
+        use Node::{Router, Second, Server};
+
+        let (second, server) = (self.namespace(Second), self.namespace(Server));
+        run(Command::new(find("ip")).args(["netns", "add", &second]));
+        self.sysctl(Second, "net/ipv4/ip_forward", "1");
+        self.ip(Router, &format!("link add second type veth peer name router netns {second}"));
+        self.ip(Second, &format!("link add server type veth peer name eth1 netns {server}"));
+        self.ip(
+            Router,
+            "address add 10.9.0.1/24 dev second
+             link set second up
+             route add 10.1.0.0/16 via 10.9.0.2",
+        );
+        self.ip(
+            Second,
+            "link set lo up
+             address add 10.9.0.2/24 dev router
+             address add 10.1.0.1/16 dev server
+             link set router up
+             link set server up
+             route add default via 10.9.0.1",
+        );
+        self.ip(
+            Server,
+            "address add 10.1.0.3/16 dev eth1
+             link set eth1 up
+             route add default via 10.1.0.1 table 9
+             rule add from 10.1.0.0/16 table 9",
         );
     }
 

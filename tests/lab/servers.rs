@@ -217,7 +217,7 @@ pub(crate) fn snmptrapd(lab: &Lab, node: Node) {
     lab.start(node, "snmptrapd", command.args(["udp:162", "udp6:162"]), &[Port::Udp(162)]);
 }
 
-fn net_snmp(lab: &Lab, node: Node, program: &str, configuration: &Path) -> Command {
+pub(crate) fn net_snmp(lab: &Lab, node: Node, program: &str, configuration: &Path) -> Command {
     let mut command = lab.command(node, program);
     command.env("SNMP_PERSISTENT_DIR", lab.folder(&format!("{program}-state")));
     command.args(["-f", "-Lo", "-C", "-c"]).arg(configuration);
@@ -333,7 +333,7 @@ fn as_postgres(lab: &Lab, program: &str) -> Command {
 }
 
 /// A program for which `setup` rearranges the file system, as nothing outside of it will see.
-fn privately(lab: &Lab, setup: &str, program: impl AsRef<Path>) -> Command {
+pub(crate) fn privately(lab: &Lab, setup: &str, program: impl AsRef<Path>) -> Command {
     // `ip netns exec` gives each command a mount namespace of its own.
     let mut command = lab.command(Node::Server, "sh");
     command.arg("-c").arg(format!("{setup} && exec \"$0\" \"$@\"")).arg(find(program));
@@ -341,7 +341,7 @@ fn privately(lab: &Lab, setup: &str, program: impl AsRef<Path>) -> Command {
 }
 
 /// A copy of a program: `AppArmor` confines this one, by its path, to folders that are not ours.
-fn unconfined(lab: &Lab, program: &str) -> PathBuf {
+pub(crate) fn unconfined(lab: &Lab, program: &str) -> PathBuf {
     let copy = lab.folder("bin").join(program);
     fs::copy(find(program), &copy).unwrap();
     copy
@@ -350,8 +350,8 @@ fn unconfined(lab: &Lab, program: &str) -> PathBuf {
 /// A certificate for all names and addresses of the server, and the authority that signed it.
 pub(crate) struct Certificate {
     pub(crate) ca: PathBuf,
-    chain: PathBuf,
-    key: PathBuf,
+    pub(crate) chain: PathBuf,
+    pub(crate) key: PathBuf,
 }
 
 impl Certificate {

@@ -126,6 +126,7 @@ pub(crate) const SERVICE: Service = Service {
     tls: false,
     budget: Duration::from_secs(30),
     question: None,
+    repeats: 0,
     probe: || crate::Probe::Bbdo(Probe::default()),
     respond: Respond::Stream(|stream| Box::pin(respond(stream))),
 };
@@ -163,8 +164,15 @@ async fn question(opening: Opening, limit: Duration, ask: &mut Ask) -> Result<An
     stream.allow(limit);
     let wait = ask.deadline.within(limit);
     let (coding, version) = opening;
-    let answer = match stream.send(&Welcome::of(version).encode(coding)).await {
-        Ok(()) => read_answer(&mut stream).await,
+    let ours = Welcome::of(version).encode(coding);
+    let answer = match stream.send(&ours).await {
+        Ok(()) => match read_answer(&mut stream).await {
+            // A broker names itself; an echo server names nobody.
+            Ok(_) if ours.get(..MAX_HEAD).unwrap_or(&ours) == stream.head() => {
+                Err(Cause::bad_reply("a broker's own welcome", stream.head()))
+            }
+            answer => answer,
+        },
         Err(cause) => Err(cause),
     };
     let waited = wait.waited().0;
@@ -196,6 +204,9 @@ async fn read_answer(stream: &mut Stream) -> Result<Answer, Cause> {
     let payload = stream.exactly(Phase::Reply, header.payload_len()?).await?;
     Welcome::decode(&header, &payload).map(Answer::Broker)
 }
+
+/// Bytes of a conversation's beginning that a stream keeps.
+const MAX_HEAD: usize = 64;
 
 /// Reads on until a SETTINGS frame is whole, as far as the head is kept.
 async fn complete_settings(stream: &mut Stream) {

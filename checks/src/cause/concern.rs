@@ -57,6 +57,20 @@ pub enum Concern {
         /// How often it was asked.
         tries: usize,
     },
+    /// Asked several times, it answered only some of them.
+    #[error("answered {answered} of {asked} questions: packets are lost or limited")]
+    AnswersMissing {
+        /// Answers that came.
+        answered: usize,
+        /// Questions that were asked.
+        asked: usize,
+    },
+    /// Segments had to be sent again.
+    #[error("packets are lost: TCP had to send {segments} again")]
+    TcpLosses {
+        /// How many.
+        segments: u32,
+    },
     /// The time server is far from a good clock.
     #[error("time source is weak: {reason}")]
     NtpWeakSource {

@@ -98,6 +98,7 @@ pub enum Cause {
         /// The address nobody answers for.
         to: IpAddr,
         /// How long the kernel asked.
+        #[serde(rename = "waited_ms")]
         waited: Millis,
     },
     /// A router says that it cannot reach the host.
@@ -154,6 +155,7 @@ pub enum Cause {
         /// What was being waited for.
         phase: Phase,
         /// How long.
+        #[serde(rename = "waited_ms")]
         waited: Millis,
     },
     /// A packet with a full hop limit ran out of it: routers pass it in circles.
@@ -186,6 +188,7 @@ pub enum Cause {
         /// How the host itself answers.
         alive: HostAnswer,
         /// How long the port was asked before.
+        #[serde(rename = "waited_ms")]
         waited: Millis,
     },
     /// No answer; the host itself answers, and the last device to name itself is known.
@@ -205,6 +208,7 @@ pub enum Cause {
         /// How the host itself answers.
         alive: HostAnswer,
         /// How long the port was asked before.
+        #[serde(rename = "waited_ms")]
         waited: Millis,
     },
     /// No answer; the host itself answers, and no device on the way names itself.
@@ -215,6 +219,7 @@ pub enum Cause {
         /// How the host itself answers.
         alive: HostAnswer,
         /// How long the port was asked before.
+        #[serde(rename = "waited_ms")]
         waited: Millis,
     },
     /// No answer; the host itself answers, and no router is in between.
@@ -225,6 +230,7 @@ pub enum Cause {
         /// How the host itself answers.
         alive: HostAnswer,
         /// How long the port was asked before.
+        #[serde(rename = "waited_ms")]
         waited: Millis,
     },
     /// No answer, nor from anything else of the host; the last device to name itself is known.
@@ -237,6 +243,7 @@ pub enum Cause {
         /// Its distance.
         hop: u8,
         /// How long the port was asked before.
+        #[serde(rename = "waited_ms")]
         waited: Millis,
     },
     /// No answer at first, and one when asked again a moment later.
@@ -247,6 +254,7 @@ pub enum Cause {
         /// The shortest distance it answered at.
         hop: u8,
         /// How long it had been asked in vain.
+        #[serde(rename = "waited_ms")]
         waited: Millis,
     },
     /// Connected, but what the peer sends arrives with a hole that is never filled.
@@ -260,6 +268,7 @@ pub enum Cause {
         /// Smaller segments that did arrive, behind the hole.
         segments: u32,
         /// How long.
+        #[serde(rename = "waited_ms")]
         waited: Millis,
     },
 
@@ -296,6 +305,7 @@ pub enum Cause {
         /// What was being waited for.
         phase: Phase,
         /// How long.
+        #[serde(rename = "waited_ms")]
         waited: Millis,
     },
     /// The peer accepted the connection and closed it before a whole answer.
@@ -328,6 +338,7 @@ pub enum Cause {
         /// Bytes that had arrived.
         received: usize,
         /// How long.
+        #[serde(rename = "waited_ms")]
         waited: Millis,
     },
     /// The answer does not end; reading stopped at the bound.
@@ -384,6 +395,17 @@ pub enum Cause {
         /// Whose certificate.
         subject: String,
     },
+    /// A public page shows a certificate of somebody this host does not trust.
+    #[error("TLS to {host} is intercepted: its certificate is issued by \"{issuer}\"")]
+    TlsIntercepted {
+        /// The public name.
+        host: String,
+        /// Who signed instead of a public authority.
+        issuer: String,
+    },
+    /// This host trusts no certificate authority at all.
+    #[error("this host trusts no certificate authority: its store is empty")]
+    TrustStoreEmpty,
     /// Signed by itself.
     #[error("certificate is self-signed (\"{subject}\")")]
     CertificateSelfSigned {
@@ -517,6 +539,7 @@ pub enum Cause {
         /// What was asked.
         question: String,
         /// How long.
+        #[serde(rename = "waited_ms")]
         waited: Millis,
     },
     /// The answer does not fit into a datagram, and TCP does not bring it.
@@ -693,6 +716,7 @@ pub enum Cause {
         /// Where we wanted to go.
         destination: String,
         /// How long.
+        #[serde(rename = "waited_ms")]
         waited: Millis,
     },
     /// The proxy itself could not be reached.
@@ -784,6 +808,7 @@ pub enum Cause {
         /// Who was asked.
         to: SocketAddr,
         /// How long.
+        #[serde(rename = "waited_ms")]
         waited: Millis,
     },
     /// The agent does not know this user.

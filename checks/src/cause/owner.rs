@@ -63,6 +63,7 @@ impl Cause {
             | Self::ListensOnLoopback { .. }
             | Self::ClockOffset { .. }
             | Self::CertificateUnknownIssuer { .. }
+            | Self::TrustStoreEmpty
             | Self::SnmpUnknownUser { .. }
             | Self::SnmpWrongDigest { .. }
             | Self::SnmpDecryption { .. }
@@ -86,6 +87,7 @@ impl Cause {
             | Self::MtuBlackHole { .. }
             | Self::SmtpInspected { .. }
             | Self::CaptivePortal { .. }
+            | Self::TlsIntercepted { .. }
             | Self::ProxyDenied { .. }
             | Self::ProxyCannotReach { .. }
             | Self::ProxySilent { .. }
@@ -130,6 +132,8 @@ impl Cause {
             Self::CertificateExpired { .. }
             | Self::CertificateNotYetValid { .. }
             | Self::CertificateUnknownIssuer { .. }
+            | Self::TrustStoreEmpty
+            | Self::TlsIntercepted { .. }
             | Self::CertificateSelfSigned { .. }
             | Self::CertificateIncompleteChain { .. }
             | Self::CertificateWrongName { .. }

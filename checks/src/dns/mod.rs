@@ -107,6 +107,7 @@ pub(crate) const SERVICE: Service = Service {
     // another way, and the other names after the first.
     budget: Duration::from_secs(20),
     question: Some(message::plain_question),
+    repeats: 2,
     probe: || crate::Probe::Dns(Probe::default()),
     respond: Respond::Both {
         datagram: message::respond,
@@ -319,9 +320,16 @@ impl Sockets {
             heard = &mut with => heard,
             Ok(heard) = without => match self.deadline.within(GRACE).bound(with).await {
                 Some(Ok(late)) => Ok(late),
-                _ => Ok(Heard { edns: Edns::Lost, ..heard }),
+                _ => Ok(self.once_more(&modern).await.unwrap_or(Heard { edns: Edns::Lost, ..heard })),
             },
         }
+    }
+
+    /// Asks with EDNS once more: on a path that loses packets, two in a row prove nothing.
+    async fn once_more(&self, modern: &Query) -> Option<Heard> {
+        let asking = exchange(&self.modern, modern, &ASK_ONCE);
+        let heard = self.deadline.within(ONCE_MORE).bound(asking).await?.ok()?;
+        Some(Heard { tries: ASK_AT.len() + heard.tries, ..heard })
     }
 }
 
@@ -370,6 +378,10 @@ const ASK_AT: [Duration; 2] = [Duration::ZERO, Duration::from_millis(1_500)];
 /// Without EDNS only after two questions with it were lost; early enough for
 /// its answer to come before [`LISTEN`] ends.
 const ASK_PLAIN_AT: [Duration; 1] = [Duration::from_millis(2_500)];
+/// When both were lost and plain DNS was answered: a third one decides.
+const ASK_ONCE: [Duration; 1] = [Duration::ZERO];
+/// The path is known to be quick by then.
+const ONCE_MORE: Duration = Duration::from_secs(1);
 /// Longer than the 3.07 s of a neighbour that does not answer.
 const LISTEN: Duration = Duration::from_secs(4);
 /// A resolver that was slow answers all forms of a question at the same time.

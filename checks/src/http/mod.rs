@@ -21,10 +21,12 @@ use crate::cause::{Cause, Concern, Transport};
 use crate::evidence::Seen;
 use crate::net::tls::{Verify, secure_as};
 use crate::net::{Ask, FarStream, Peer};
+use crate::recognise::Spoken;
 use crate::wire;
 use crate::{Respond, Service};
 use exchange::{ALPN, Answer, Request, fetch};
 use portal::{Onward, portal};
+use proxy::proxy_error;
 
 pub use proxy::Proxy;
 
@@ -39,6 +41,9 @@ pub struct Probe {
     pub url: Url,
     /// Which answers pass.
     pub accept: Accept,
+    /// Is it a page whose certificate everybody trusts? Another issuer is then
+    /// somebody in between.
+    pub is_public: bool,
     /// The proxy to go through.
     pub proxy: Option<Proxy>,
 }
@@ -57,7 +62,7 @@ impl Probe {
     /// A probe for `url`, directly.
     #[must_use]
     pub fn new(url: Url) -> Self {
-        Self { url, accept: Accept::default(), proxy: None }
+        Self { url, accept: Accept::default(), is_public: false, proxy: None }
     }
 
     /// Which of the two services the URL's scheme asks for.
@@ -85,12 +90,26 @@ impl Probe {
             }
         };
         let stream = if is_tls(url) {
-            secure_as(stream, ask, &bare_host(url), Verify::Strictly, ALPN).await?
+            let secured = secure_as(stream, ask, &bare_host(url), Verify::Strictly, ALPN).await;
+            secured.map_err(|cause| self.intercepted(cause, url))?
         } else {
             stream
         };
         let (host, target) = (host_header(url), target(url));
         fetch(stream, &Request { host: &host, target: &target, credentials: None }).await
+    }
+
+    /// A public page with a certificate of somebody unknown is not that page.
+    fn intercepted(&self, cause: Cause, url: &Url) -> Cause {
+        match cause {
+            Cause::CertificateUnknownIssuer { issuer, .. }
+            | Cause::CertificateSelfSigned { subject: issuer }
+                if self.is_public =>
+            {
+                Cause::TlsIntercepted { host: bare_host(url), issuer }
+            }
+            other => other,
+        }
     }
 
     /// Decides from the answer alone; `at` is who gave it, if it was no proxy.
@@ -130,6 +149,14 @@ impl Probe {
             400 if answer.says(NO_CLIENT_CERTIFICATE) => {
                 let alert = format!("400 {NO_CLIENT_CERTIFICATE}");
                 Err(Cause::TlsClientCertificateWanted { alert })
+            }
+            // A proxy asked as if it were the server it should lead to.
+            400 if self.proxy.is_none() && proxy_error(answer).is_some() => {
+                Err(Cause::WrongService {
+                    expected: "a web server",
+                    spoken: Spoken::Proxy,
+                    head: answer.in_short(),
+                })
             }
             // No proxy of ours asked: one that is in the way of all.
             407 => Err(Cause::ProxyAuthentication { proxy: "on the way".to_owned(), given: false }),
@@ -176,6 +203,7 @@ pub(crate) const SERVICE: Service = Service {
     tls: false,
     budget: Duration::from_secs(22),
     question: None,
+    repeats: 0,
     probe: || crate::Probe::Http(Probe::new(localhost("http"))),
     respond: Respond::Stream(|stream| Box::pin(respond(stream))),
 };
@@ -187,6 +215,7 @@ pub(crate) const SERVICE_TLS: Service = Service {
     tls: true,
     budget: Duration::from_secs(27),
     question: None,
+    repeats: 0,
     probe: || crate::Probe::Http(Probe::new(localhost("https"))),
     respond: Respond::Stream(|stream| Box::pin(respond(stream))),
 };

@@ -172,7 +172,7 @@ impl Proxy {
 /// The proxy's own error, where it signs it: `ERR_ACCESS_DENIED 0`.
 ///
 /// `Via` does not tell: a proxy adds it to the server's errors too.
-fn proxy_error(answer: &Answer) -> Option<String> {
+pub(super) fn proxy_error(answer: &Answer) -> Option<String> {
     let signed = answer.header("x-squid-error");
     // RFC 9209 §2.3.2.
     let status = || answer.header("proxy-status").filter(|status| status.contains("error="));

@@ -173,6 +173,7 @@ pub(crate) const SERVICE: Service = Service {
     // Two connections, a handshake and five answers.
     budget: Duration::from_secs(38),
     question: None,
+    repeats: 0,
     probe: || crate::Probe::Ldap(Probe::default()),
     respond: Respond::Stream(|stream| Box::pin(respond::plain(stream))),
 };
@@ -183,6 +184,7 @@ pub(crate) const SERVICE_TLS: Service = Service {
     tls: true,
     budget: Duration::from_secs(19),
     question: None,
+    repeats: 0,
     probe: || crate::Probe::Ldap(Probe { tls: Tls::FromStart, bind: None }),
     respond: Respond::Stream(|stream| Box::pin(respond::in_tls(stream))),
     ..SERVICE

@@ -88,6 +88,7 @@ pub(crate) const SERVICE: Service = Service {
     tls: false,
     budget: Duration::from_secs(18),
     question: None,
+    repeats: 0,
     probe: || crate::Probe::Mysql(Probe::default()),
     respond: Respond::Stream(|stream| Box::pin(respond(stream))),
 };
@@ -136,7 +137,10 @@ async fn read_packet(stream: &mut Stream, phase: Phase) -> Result<Packet, Cause>
         |head: &[u8]| other_service(head).unwrap_or_else(|| Cause::bad_reply(EXPECTED, head));
     let header = match stream.exactly(phase, HEADER).await {
         Ok(header) => header,
-        Err(cause) => return Err(other_service(stream.head()).unwrap_or(cause)),
+        Err(cause) => {
+            stream.draw_out(&cause).await;
+            return Err(other_service(stream.head()).unwrap_or(cause));
+        }
     };
     let mut reader = Reader::new(&header, EXPECTED);
     let [low, middle, high] = reader.array()?;
@@ -146,7 +150,9 @@ async fn read_packet(stream: &mut Stream, phase: Phase) -> Result<Packet, Cause>
     if !(1..=MAX_PACKET).contains(&length) || (is_first && number != 0) {
         return Err(unknown(stream.head()));
     }
-    let payload = stream.exactly(phase, length).await?;
+    let payload = stream.exactly(phase, length).await;
+    // The length may be another protocol's text or signature.
+    let payload = payload.map_err(|cause| other_service(stream.head()).unwrap_or(cause))?;
     if is_first && !matches!(payload.first(), Some(&(PROTOCOL_10 | ERROR))) {
         return Err(unknown(stream.head()));
     }

@@ -10,7 +10,8 @@ use tokio::time::{Instant, sleep_until};
 
 use super::tcp::{local, no_route};
 use super::{Ask, Deadline, icmp};
-use crate::cause::{Cause, LocalFirewallSign, Phase};
+use crate::cause::{Cause, Concern, LocalFirewallSign, Phase};
+use crate::wire;
 
 /// A UDP socket that hears one peer only and keeps the refusals of its packets.
 pub(crate) struct Udp {
@@ -85,6 +86,7 @@ impl Udp {
         let mut tries = 0;
         let mut sent = started;
         let mut datagram = vec![0; MAX_DATAGRAM];
+        let mut passed_over = None;
         loop {
             let due = next.unwrap_or_else(|| wait.at()).min(wait.at());
             tokio::select! {
@@ -95,14 +97,11 @@ impl Udp {
                     if let Some(reply) = accept(datagram.get(..length).unwrap_or_default()) {
                         return Ok(Answered { reply, tries, round_trip: sent.elapsed() });
                     }
+                    passed_over = datagram.get(..length).map(wire::head);
                 }
                 () = sleep_until(due) => {
                     if due >= wait.at() {
-                        return Err(Cause::NoAnswer {
-                            to: self.to,
-                            phase: Phase::Reply,
-                            waited: wait.waited(),
-                        });
+                        return Err(self.unanswered(passed_over, wait));
                     }
                     sent = Instant::now();
                     self.send(question, wait).await?;
@@ -125,6 +124,14 @@ impl Udp {
         }
     }
 
+    /// Silence is one thing, words that are no answer another.
+    fn unanswered(&self, passed_over: Option<String>, wait: Deadline) -> Cause {
+        match passed_over {
+            Some(got) => Cause::BadReply { expected: "an answer to our question", got },
+            None => Cause::NoAnswer { to: self.to, phase: Phase::Reply, waited: wait.waited() },
+        }
+    }
+
     fn refused(&self, error: &io::Error, wait: Deadline) -> Cause {
         if let Some(refusal) = icmp::next_refusal(&self.socket, self.to) {
             return refusal.cause(self.to, self.own, wait.waited(), true);
@@ -135,6 +142,29 @@ impl Udp {
             Some(libc::ECONNREFUSED) => Cause::PortClosed { to },
             _ => Cause::Unreachable { to, error: error.to_string() },
         }
+    }
+}
+
+/// Asks a harmless question `repeats` times more, and counts the answers.
+///
+/// A path that loses one packet in five passes one question easily: the count
+/// becomes evidence, and a missing answer a concern.
+pub(crate) async fn count_answers(ask: &mut Ask, question: fn() -> Vec<u8>, repeats: usize) {
+    const PATIENCE: Duration = Duration::from_secs(1);
+    if repeats == 0 {
+        return;
+    }
+    let mut answered = 1;
+    for _ in 0..repeats {
+        let Ok(socket) = Udp::connect(ask) else { break };
+        let once = [Duration::ZERO];
+        let reply = socket.exchange(&question(), &once, PATIENCE, |_| Some(())).await;
+        answered += usize::from(reply.is_ok());
+    }
+    let asked = repeats + 1;
+    ask.seen.evidence.set("answers", format!("{answered}/{asked}"));
+    if answered < asked {
+        ask.seen.concerns.push(Concern::AnswersMissing { answered, asked });
     }
 }
 

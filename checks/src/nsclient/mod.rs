@@ -130,6 +130,7 @@ pub(crate) const SERVICE: Service = Service {
     tls: true,
     budget: Duration::from_secs(45),
     question: None,
+    repeats: 0,
     probe: || crate::Probe::Nsclient(Probe::default()),
     respond: Respond::Stream(|stream| Box::pin(respond(stream))),
 };

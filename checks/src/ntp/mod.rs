@@ -96,6 +96,7 @@ pub(crate) const SERVICE: Service = Service {
     budget: Duration::from_secs(5),
     probe: || crate::Probe::Ntp(Probe::default()),
     question: Some(|| Packet::request(Timestamp(rand::random())).encode().to_vec()),
+    repeats: 0,
     respond: Respond::Datagram(|request| respond(request, Timestamp::now()).map(Vec::from)),
 };
 

@@ -130,6 +130,7 @@ pub(crate) const SERVICE: Service = Service {
     tls: false,
     budget: Duration::from_secs(20),
     question: None,
+    repeats: 0,
     probe: || crate::Probe::Postgresql(Probe::default()),
     respond: Respond::Stream(|stream| Box::pin(respond(stream))),
 };
@@ -171,7 +172,10 @@ enum Offer {
 async fn read_offer(stream: &mut Stream) -> Result<Offer, Cause> {
     let first = match stream.exactly(Phase::Reply, 1).await {
         Ok(first) => first,
-        Err(cause) => return Err(other_service(stream.head()).unwrap_or(cause)),
+        Err(cause) => {
+            stream.draw_out(&cause).await;
+            return Err(other_service(stream.head()).unwrap_or(cause));
+        }
     };
     // More than the one byte is somebody else, or somebody in between.
     match (first.first(), stream.unread()) {

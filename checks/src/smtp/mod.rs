@@ -148,6 +148,7 @@ pub(crate) const SERVICE: Service = Service {
     tls: false,
     budget: Duration::from_secs(45),
     question: None,
+    repeats: 0,
     probe: || crate::Probe::Smtp(Probe::default()),
     respond: Respond::Stream(|stream| {
         let offers_tls = stream.has_tls();
@@ -161,6 +162,7 @@ pub(crate) const SERVICE_TLS: Service = Service {
     tls: true,
     budget: Duration::from_secs(35),
     question: None,
+    repeats: 0,
     probe: || crate::Probe::Smtp(Probe { tls: Tls::FromStart, ..Probe::default() }),
     respond: Respond::Stream(|stream| Box::pin(respond(stream, false))),
     ..SERVICE

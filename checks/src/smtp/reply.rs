@@ -25,7 +25,13 @@ impl Reply {
         let mut reply = Self { code: 0, lines: Vec::new() };
         let mut length = 0;
         loop {
-            let line = stream.line(phase, MAX_LINE).await.map_err(|cause| named(cause, stream))?;
+            let line = match stream.line(phase, MAX_LINE).await {
+                Ok(line) => line,
+                Err(cause) => {
+                    stream.draw_out(&cause).await;
+                    return Err(named(cause, stream));
+                }
+            };
             length += line.len();
             if length > MAX_REPLY {
                 let head = wire::head(stream.head());
@@ -99,6 +105,7 @@ fn code(digits: &[u8]) -> Option<u16> {
 fn named(cause: Cause, stream: &Stream) -> Cause {
     match cause {
         Cause::BadReply { .. }
+        | Cause::Silent { .. }
         | Cause::Incomplete { .. }
         | Cause::HungUp { .. }
         | Cause::Endless { .. } => instead_of("SMTP", Spoken::Smtp, stream.head()).unwrap_or(cause),

@@ -77,6 +77,7 @@ pub(crate) const SERVICE: Service = Service {
     tls: false,
     budget: Duration::from_secs(10),
     question: None,
+    repeats: 0,
     probe: || crate::Probe::Zmq(Probe::default()),
     respond: Respond::Stream(|stream| Box::pin(respond(stream))),
 };
@@ -102,9 +103,14 @@ async fn respond(mut stream: FarStream) -> io::Result<()> {
 
 /// The peer's greeting; what old peers say instead becomes a cause.
 async fn read_greeting(stream: &mut Stream, seen: &mut Seen) -> Result<Greeting, Cause> {
-    let opening = stream.exactly(Phase::Greeting, OPENING_LEN).await;
-    // A peer that speaks another protocol may stop before eleven bytes.
-    let mut bytes = opening.map_err(|cause| other_service(stream.head()).unwrap_or(cause))?;
+    let mut bytes = match stream.exactly(Phase::Greeting, OPENING_LEN).await {
+        Ok(opening) => opening,
+        // A peer that speaks another protocol may stop before eleven bytes, or wait for a line.
+        Err(cause) => {
+            stream.draw_out(&cause).await;
+            return Err(other_service(stream.head()).unwrap_or(cause));
+        }
+    };
     let major =
         major_version(&bytes).map_err(|cause| other_service(stream.head()).unwrap_or(cause))?;
     if let Some(version) = old_version(major) {

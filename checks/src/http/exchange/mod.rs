@@ -148,6 +148,7 @@ fn why(error: &reqwest::Error, ended: Option<Cause>, head: &[u8]) -> Cause {
 fn not_http(head: &[u8]) -> Option<Cause> {
     match recognise(head) {
         Spoken::Tls => Some(Cause::TlsUnexpected { expected: "HTTP" }),
+        Spoken::Proxy => None,
         Spoken::Unknown if head.len() >= STATUS_LINE.len() => {
             Some(Cause::bad_reply(EXPECTED, head))
         }

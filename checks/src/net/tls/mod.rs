@@ -23,7 +23,7 @@ use tokio_rustls::TlsConnector;
 use super::tcp::{Stream, black_hole};
 use super::{Ask, Deadline};
 use crate::cause::{Cause, Phase};
-use crate::recognise::{Spoken, recognise};
+use crate::recognise::{Spoken, instead_of, recognise};
 use crate::wire;
 use tap::{Head, Tap};
 
@@ -60,6 +60,11 @@ pub(crate) async fn secure_as(
     verify: Verify,
     alpn: &[&[u8]],
 ) -> Result<Stream, Cause> {
+    // In TLS the client speaks first: whatever came before is not part of it.
+    if let early @ [_, ..] = stream.unread() {
+        return Err(instead_of("TLS", Spoken::Tls, early)
+            .unwrap_or_else(|| Cause::bad_reply("a TLS handshake", early)));
+    }
     let (config, recorder) = client_config(&ask.trust, verify, alpn);
     let wait = ask.deadline.within(HANDSHAKE);
     let to = ask.address();
@@ -83,13 +88,32 @@ pub(crate) async fn secure_as(
                 ask.seen.evidence.set("alpn", wire::clean(protocol, 32));
             }
             ask.seen.timings.tls = Some(wait.waited().0);
-            recorder.judge(host, verify, &mut ask.seen)?;
-            Ok(Stream::over(Box::new(tls), to, ask.deadline))
+            recorder
+                .judge(host, verify, &mut ask.seen)
+                .map_err(|cause| ask.trust.explain(cause))?;
+            let mut stream = Stream::over(Box::new(tls), to, ask.deadline);
+            if recorder.wants_ours() {
+                ask.seen.evidence.set("client_certificate", "asked for");
+                hear_refusal(&mut stream).await?;
+            }
+            Ok(stream)
         }
         Err(error) => {
-            recorder.judge(host, verify, &mut ask.seen)?;
+            recorder
+                .judge(host, verify, &mut ask.seen)
+                .map_err(|cause| ask.trust.explain(cause))?;
             Err(handshake_failed(&error, to, &head.bytes()))
         }
+    }
+}
+
+/// Waits a moment for the "no" to our missing certificate: in TLS 1.3 it comes
+/// only after the handshake, and a probe that says nothing would not hear it.
+async fn hear_refusal(stream: &mut Stream) -> Result<(), Cause> {
+    stream.allow(REFUSAL);
+    match stream.fill(Phase::Tls).await {
+        Ok(_) | Err(Cause::Silent { .. }) => Ok(()),
+        Err(cause) => Err(cause),
     }
 }
 
@@ -144,6 +168,10 @@ fn handshake_failed(error: &io::Error, to: SocketAddr, head: &[u8]) -> Cause {
         return cause;
     }
     match error.kind() {
+        // Without a byte, it is TLS that the peer does not want.
+        io::ErrorKind::ConnectionReset if !head.is_empty() => {
+            Cause::Reset { to, phase: Phase::Tls, received: head.len() }
+        }
         io::ErrorKind::UnexpectedEof
         | io::ErrorKind::ConnectionReset
         | io::ErrorKind::BrokenPipe => Cause::TlsClosed { to },
@@ -174,3 +202,5 @@ fn tls_failed(error: &Error) -> Option<Cause> {
 
 /// Longest wait for a TLS handshake.
 const HANDSHAKE: Duration = Duration::from_secs(5);
+/// Longest wait for the refusal that follows a handshake: a slow link's round trip.
+const REFUSAL: Duration = Duration::from_secs(1);

@@ -214,7 +214,7 @@ async fn a_certificate_that_ends_soon_is_a_concern() {
 }
 
 #[tokio::test]
-async fn a_server_that_wants_our_certificate_says_so_with_the_first_read() {
+async fn a_server_that_wants_our_certificate_is_heard_to_say_so() {
     let (ca, issuer) = authority();
     let mut clients = rustls::RootCertStore::empty();
     clients.add(ca.clone()).unwrap();
@@ -226,10 +226,10 @@ async fn a_server_that_wants_our_certificate_says_so_with_the_first_read() {
     let config = builder().with_client_cert_verifier(clients.build().unwrap());
     let config = Arc::new(config.with_single_cert(vec![shown], key).unwrap());
 
-    let (secured, _) = visit(config, &Trust::only([ca]), Verify::Strictly).await;
-    let cause = secured.unwrap().fill(Phase::Reply).await.unwrap_err();
+    let (secured, seen) = visit(config, &Trust::only([ca]), Verify::Strictly).await;
     let alert = "certificate_required".to_owned();
-    assert_eq!(cause, Cause::TlsClientCertificateWanted { alert });
+    assert_eq!(secured.unwrap_err(), Cause::TlsClientCertificateWanted { alert });
+    assert!(seen.evidence.fact("client_certificate").is_some());
 }
 
 #[tokio::test]

@@ -7,6 +7,8 @@ use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
+use crate::cause::Cause;
+
 /// Whom TLS trusts: the system's store and what `--ca` adds.
 ///
 /// Reading the system's store takes some milliseconds; it is read at the first
@@ -55,6 +57,21 @@ impl Trust {
     /// The certificates given besides the system's.
     pub(super) fn extra(&self) -> &[CertificateDer<'static>] {
         &self.0.extra
+    }
+
+    /// What `cause` really is on a machine without any authority in its store.
+    pub(super) fn explain(&self, cause: Cause) -> Cause {
+        let is_about_trust = matches!(
+            cause,
+            Cause::CertificateUnknownIssuer { .. }
+                | Cause::CertificateSelfSigned { .. }
+                | Cause::CertificateIncompleteChain { .. }
+        );
+        if is_about_trust && self.0.system && self.roots().is_empty() {
+            Cause::TrustStoreEmpty
+        } else {
+            cause
+        }
     }
 
     pub(super) fn roots(&self) -> Arc<RootCertStore> {

@@ -2,10 +2,11 @@
 
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
-use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{ResolvesClientCert, WebPkiServerVerifier};
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::sign::CertifiedKey;
 use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, SignatureScheme};
 
 use super::Trust;
@@ -46,7 +47,7 @@ pub(crate) fn client_config(
         .unwrap_or_else(|_| unreachable!("ring speaks TLS 1.2 and 1.3"))
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(verifier))
-        .with_no_client_auth();
+        .with_client_cert_resolver(Arc::new(recorder.clone()));
     config.alpn_protocols = alpn.iter().map(|protocol| protocol.to_vec()).collect();
     (config, recorder)
 }
@@ -57,6 +58,8 @@ pub(crate) struct Recorder(Arc<Mutex<Record>>);
 
 #[derive(Clone, Debug, Default)]
 struct Record {
+    /// Did the peer ask for a certificate of ours?
+    wants_ours: bool,
     chain: Vec<CertificateDer<'static>>,
     verdict: Option<Result<(), Error>>,
 }
@@ -64,6 +67,11 @@ struct Record {
 impl Recorder {
     fn record(&self) -> Record {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Did the peer ask for a certificate of ours? It may do without.
+    pub(crate) fn wants_ours(&self) -> bool {
+        self.record().wants_ours
     }
 
     /// Certificate facts as evidence.
@@ -98,6 +106,18 @@ impl Recorder {
                 Ok(())
             }
         }
+    }
+}
+
+/// We have none to show; that one was asked for is worth knowing.
+impl ResolvesClientCert for Recorder {
+    fn resolve(&self, _hints: &[&[u8]], _schemes: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).wants_ours = true;
+        None
+    }
+
+    fn has_certs(&self) -> bool {
+        false
     }
 }
 
@@ -153,7 +173,9 @@ impl ServerCertVerifier for Verifier {
     ) -> Result<ServerCertVerified, Error> {
         let verdict = self.verdict(leaf, intermediates, name, ocsp, now);
         let chain = std::iter::once(leaf).chain(intermediates);
-        *self.record.0.lock().unwrap_or_else(PoisonError::into_inner) = Record {
+        let mut record = self.record.0.lock().unwrap_or_else(PoisonError::into_inner);
+        *record = Record {
+            wants_ours: record.wants_ours,
             chain: chain.map(|der| der.clone().into_owned()).collect(),
             verdict: Some(verdict.clone()),
         };

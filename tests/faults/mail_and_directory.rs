@@ -1,0 +1,164 @@
+//! Faults of mail servers and directories.
+
+use std::time::Duration;
+
+use crate::certificates::Certificates;
+use crate::lab::servers::LDAP_USER;
+use crate::peer;
+use crate::row::{Flow, Row, ldap, ldaps, smtp};
+
+pub(crate) fn rows(certificates: &Certificates) -> Vec<Row> {
+    let mut rows = mail(certificates);
+    rows.extend(directory());
+    rows.extend(secure_directory(certificates));
+    rows
+}
+
+fn mail(_certificates: &Certificates) -> Vec<Row> {
+    const GOOD: &[(&str, &str)] = &[("EHLO", PLAIN_EHLO), ("QUIT", "221 bye\r\n")];
+    const PLAIN_EHLO: &str = "250-mail.example.test\r\n250 SIZE 1000000\r\n";
+    const TLS_EHLO: &str = "250-mail.example.test\r\n250 STARTTLS\r\n";
+    let row = |fault: &str, peer| Row::new(fault, smtp()).peer(peer);
+    let greets = |fault: &str, greeting| row(fault, peer::mail(greeting, GOOD));
+    let good = "220 mail.example.test ESMTP\r\n";
+    vec![
+        greets("421 too busy", "421 4.3.2 too many connections, try again later\r\n")
+            .fails(&["smtp-unavailable"])
+            .says("421"),
+        greets("554 refused", "554 5.7.1 your address is blocked\r\n")
+            .fails(&["smtp-refused"])
+            .says("blocked"),
+        greets("masked by asterisks", "220 ****************************\r\n")
+            .warns(&["smtp-masked", "smtp-inspected"]),
+        row(
+            "masked by asterisks, EHLO not known",
+            peer::mail("220 ****************\r\n", &[("XXXX", ""), ("HELO", "500 unknown\r\n")]),
+        )
+        .fails(&["smtp-inspected"]),
+        row("slow greeting", peer::mail_after(Duration::from_secs(7), good, GOOD))
+            .warns(&["smtp-slow-greeting"]),
+        row("greeting later than any wait", peer::mail_after(Duration::from_secs(40), good, GOOD))
+            .fails(&["silent"]),
+        greets("no STARTTLS", good).warns(&["smtp-no-starttls"]),
+        row(
+            "STARTTLS offered and refused",
+            peer::mail(
+                good,
+                &[("EHLO", TLS_EHLO), ("STARTTLS", "454 4.7.0 TLS not available\r\n")],
+            ),
+        )
+        .fails(&["smtp-starttls-refused"])
+        .says("454"),
+        row(
+            "STARTTLS accepted, then no TLS",
+            peer::mail(
+                good,
+                &[("EHLO", TLS_EHLO), ("STARTTLS", "220 2.0.0 ready\r\n500 what?\r\n")],
+            ),
+        )
+        .fails(&["wrong-service", "bad-reply", "smtp-starttls-refused"])
+        .because("what comes in the place of TLS is a mail server's words"),
+        row(
+            "STARTTLS accepted, then silence",
+            peer::mail(good, &[("EHLO", TLS_EHLO), ("STARTTLS", "220 2.0.0 ready\r\n")]),
+        )
+        .fails(&["silent"]),
+        row(
+            "EHLO and HELO refused",
+            peer::mail(
+                good,
+                &[("EHLO", "550 5.7.1 no\r\n"), ("HELO", "550 5.7.1 bad host name\r\n")],
+            ),
+        )
+        .fails(&["smtp-hello-refused"])
+        .says("550"),
+    ]
+}
+
+/// The bind as the site asks for it.
+fn bind() -> Flow {
+    ldap().with(&["--ldap-bind-dn", LDAP_USER, "--ldap-password-file", "{lab}/ldap-password"])
+}
+
+fn directory() -> Vec<Row> {
+    let mut rows: Vec<Row> = SUB_CODES
+        .iter()
+        .map(|(code, word)| {
+            let text: &'static str = Box::leak(
+                format!(
+                    "80090308: LdapErr: DSID-0C090439, comment: AcceptSecurityContext error, \
+                     data {code}, v4563"
+                )
+                .into_boxed_str(),
+            );
+            Row::new(format!("49, Active Directory {code}"), bind())
+                .peer(peer::directory(49, text))
+                .fails(&["ldap-bind-refused"])
+                .says(*word)
+        })
+        .collect();
+    let row = |fault: &str, code, text| Row::new(fault, bind()).peer(peer::directory(code, text));
+    rows.extend([
+        Row::new(
+            "49, wrong password, slapd",
+            ldap().with(&["--ldap-bind-dn", LDAP_USER, "--ldap-password-file", "{lab}/wrong"]),
+        )
+        .fails(&["ldap-bind-refused"]),
+        row("49, without a sub-code", 49, "").fails(&["ldap-bind-refused"]),
+        row(
+            "8, signing required",
+            8,
+            "00002028: LdapErr: DSID-0C090259, comment: The server requires binds to turn on \
+             integrity checking",
+        )
+        .fails(&["ldap-protection-required"])
+        .says("8"),
+        row("13, TLS required", 13, "TLS confidentiality required")
+            .fails(&["ldap-protection-required"])
+            .says("13"),
+        Row::new("13, TLS required, slapd", bind().on(3890)).fails(&["ldap-protection-required"]),
+        row("53, unwilling", 53, "unwilling to perform").fails(&["ldap-refused"]).says("53"),
+        Row::new("53, no simple bind, slapd", bind().on(3891)).fails(&["ldap-refused"]).says("53"),
+        row("51, busy", 51, "busy").fails(&["ldap-refused"]).says("busy"),
+    ]);
+    rows
+}
+
+/// Sub-codes of Active Directory, and a word of what each means.
+const SUB_CODES: [(&str, &str); 10] = [
+    ("525", "no such user"),
+    ("52e", "wrong password"),
+    ("530", "at this hour"),
+    ("531", "from this machine"),
+    ("532", "password has expired"),
+    ("533", "account is disabled"),
+    ("568", "too many groups"),
+    ("701", "account has expired"),
+    ("773", "must be changed"),
+    ("775", "locked out"),
+];
+
+fn secure_directory(certificates: &Certificates) -> Vec<Row> {
+    let row = |fault: &str, config| {
+        Row::new(fault, ldaps()).peer(peer::in_tls(config, |stream| peer::drain(stream)))
+    };
+    vec![
+        row("LDAPS, expired", certificates.expired()).fails(&["certificate-expired"]),
+        row("LDAPS, unknown authority", Certificates::unknown_issuer())
+            .fails(&["certificate-unknown-issuer"])
+            .says("Inspection of a proxy"),
+        row("LDAPS, self-signed", Certificates::self_signed()).fails(&["certificate-self-signed"]),
+        row("LDAPS, wrong name", certificates.wrong_name())
+            .fails(&["certificate-wrong-name"])
+            .says("another-host.example.test"),
+        Row::new("LDAPS, no certificate: closes when TLS begins", ldaps())
+            .peer(peer::hangs_up_on_garbage())
+            .fails(&["tls-closed"]),
+        Row::new("LDAPS asked of the plain port", ldaps().on(389))
+            .fails(&["tls-closed", "wrong-service", "hung-up"])
+            .because("slapd closes on what is no LDAP"),
+        Row::new("LDAP asked of the TLS port", ldap().on(636))
+            .fails(&["tls-unexpected", "hung-up"])
+            .because("slapd closes on what is no TLS, some libraries without an alert"),
+    ]
+}

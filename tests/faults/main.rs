@@ -1,0 +1,78 @@
+//! Faults, each made in network namespaces, and what `preflight` says about them: the one true
+//! cause, or that it cannot be told from here; never another fault, and never a pass.
+//!
+//! A row is a fault as one flow meets it; see `row.rs` for how to add one. The table goes to stdout
+//! (`--nocapture`), with `UPDATE_DOCS=1` also to `docs/accuracy.md`; `FAULTS=text` runs the rows
+//! that have the text in their name.
+
+// A broken lab must stop the test.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+#![allow(clippy::print_stdout)] // the table is for whoever runs this
+#![allow(unreachable_pub)] // the lab is shared with other test binaries
+
+#[path = "../lab/mod.rs"]
+mod lab;
+
+mod certificates;
+mod healthy;
+mod mail_and_directory;
+mod network;
+mod peer;
+mod platform;
+mod row;
+mod servers;
+mod services;
+mod site;
+mod table;
+mod time_and_names;
+mod web;
+
+use certificates::Certificates;
+use row::{Place, Row};
+use site::Site;
+use table::Table;
+
+#[test]
+fn every_fault_is_named_and_none_as_another() {
+    let certificates = Certificates::new();
+    let rows = selected(
+        [
+            network::rows(&certificates),
+            services::rows(&certificates),
+            time_and_names::rows(),
+            mail_and_directory::rows(&certificates),
+            web::rows(&certificates),
+            platform::rows(&certificates),
+            healthy::rows(&certificates),
+        ]
+        .concat(),
+    );
+    let results = run(&rows, &certificates);
+    let table = Table::new(&rows, &results);
+    table.print();
+    table.write_docs();
+    table.assert();
+}
+
+fn run(rows: &[Row], certificates: &Certificates) -> Vec<site::Got> {
+    let is_alone = |row: &&Row| row.place == Place::Alone;
+    let (alone, shared): (Vec<&Row>, Vec<&Row>) = rows.iter().partition(is_alone);
+    let shared: Vec<Row> = shared.into_iter().cloned().collect();
+    let site = Site::new(certificates);
+    let (mut of_shared, mut of_alone) = std::thread::scope(|scope| {
+        let alone = scope.spawn(|| {
+            site::side_by_side(alone.len(), 2, |index| site::run_alone(alone[index], certificates))
+        });
+        (site.run(&shared, 24).into_iter(), alone.join().unwrap().into_iter())
+    });
+    rows.iter()
+        .map(|row| if is_alone(&row) { of_alone.next() } else { of_shared.next() }.unwrap())
+        .collect()
+}
+
+fn selected(rows: Vec<Row>) -> Vec<Row> {
+    let wanted = std::env::var("FAULTS").unwrap_or_default();
+    rows.into_iter()
+        .filter(|row| format!("{} {}", row.fault, row.flow.name).contains(&wanted))
+        .collect()
+}

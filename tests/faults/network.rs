@@ -1,0 +1,294 @@
+//! Faults of the network: what drops, rejects, routes wrongly or is not there.
+
+use crate::certificates::Certificates;
+use crate::lab::Node::{Client, Router, Second, Server};
+use crate::peer;
+use crate::row::{Flow, Place, Row, bbdo, dns, http, https, ntp, smtp, snmp, ssh};
+
+/// Every fault of this file as each of the flows meets it.
+pub(crate) fn rows(certificates: &Certificates) -> Vec<Row> {
+    let mut rows = Vec::new();
+    for flow in [ssh(), bbdo(), https()] {
+        rows.extend(any(&flow));
+        rows.extend(resets(&flow));
+    }
+    for flow in [ntp(), snmp(), dns()] {
+        rows.extend(any(&flow));
+    }
+    for flow in [ssh(), bbdo(), smtp(), ntp(), snmp(), dns()] {
+        rows.extend(losses(&flow));
+    }
+    rows.extend(single());
+    rows.extend(others());
+    rows.push(mtu(certificates));
+    rows
+}
+
+/// TCP and UDP alike.
+#[expect(clippy::too_many_lines)] // a list of rows
+fn any(flow: &Flow) -> Vec<Row> {
+    let row = |fault: &str, place| Row::new(fault, flow.clone()).at(place);
+    let near = |fault: &str| row(fault, Place::Near);
+    let router = "10.2.0.1";
+    let mut rows = vec![
+        // Silence of one port.
+        near("dropped by the router")
+            .rule(Router, "forward", "{flow} drop")
+            .fails(SILENT)
+            .says(router),
+        near("dropped by the target")
+            .rule(Server, "input", "{flow} drop")
+            .fails(SILENT)
+            .says(router),
+        near("replies dropped by the router")
+            .rule(Router, "forward", "{replies} drop")
+            .fails(SILENT)
+            .says(router),
+        near("replies dropped by the target")
+            .rule(Server, "output", "{replies} drop")
+            .fails(SILENT)
+            .says(router),
+        near("replies dropped by this host")
+            .rule(Client, "input", "{replies} drop")
+            .fails(SILENT)
+            .because("a reply dropped here or on the last link looks the same without root"),
+        row("dropped by the first of two routers", Place::Far)
+            .rule(Router, "forward", "{flow} drop")
+            .fails(&["filtered-between"])
+            .says("no further than 10.2.0.1")
+            .says("10.9.0.2"),
+        row("dropped by the second of two routers", Place::Far)
+            .rule(Second, "forward", "{flow} drop")
+            .fails(SILENT)
+            .says("10.9.0.2 (hop 2)"),
+        // Silence of a host.
+        near("all to the host dropped by the router")
+            .rule(Router, "forward", "{host} drop")
+            .fails(&["host-silent-after"])
+            .says(router),
+        row("all to the host dropped by the second router", Place::Far)
+            .rule(Second, "forward", "{host} drop")
+            .fails(&["host-silent-after"])
+            .says("10.9.0.2"),
+        near("blackhole route on the router")
+            .ip(Router, "route add blackhole {server}")
+            .fails(&["no-answer"])
+            .because("such a router does not even tell that a packet's hops end there"),
+        // Words of a device.
+        near("unreachable route on the router")
+            .ip(Router, "route add unreachable {server}")
+            .fails(&["host-unreachable"])
+            .says(router),
+        near("prohibit route on the router")
+            .ip(Router, "route add prohibit {server}")
+            .fails(&["path-rejected"])
+            .says(router),
+        near("no route on the router")
+            .ip(Router, "route add throw {server}")
+            .fails(&["net-unreachable"])
+            .says(router),
+        row("routing loop", Place::Far)
+            .ip(Second, "route add {server} via 10.9.0.1")
+            .fails(&["hop-limit-exceeded"]),
+        row("host down behind the router", Place::Nobody).fails(&["host-unreachable"]).says(router),
+        row("host down on the own segment", Place::Segment).fails(&["no-neighbour"]),
+        // This host.
+        near("no local route").ip(Client, "route replace throw {server}").fails(&["no-route"]),
+        row("no default route", Place::Alone)
+            .ip(Client, "route del default")
+            .fails(&["no-route"])
+            .says("no default route"),
+        near("local prohibit route")
+            .ip(Client, "route replace prohibit {server}")
+            .fails(&["no-route"])
+            .says("prohibit"),
+        near("local blackhole route")
+            .ip(Client, "route replace blackhole {server}")
+            .fails(&["no-route"])
+            .says("blackhole"),
+        near("local unreachable route")
+            .ip(Client, "route replace unreachable {server}")
+            .fails(&["no-route"])
+            .says("unreachable"),
+        near("local OUTPUT drop").rule(Client, "output", "{flow} drop").fails(&["local-firewall"]),
+        near("local OUTPUT reject")
+            .rule(Client, "output", "{flow} reject")
+            .fails(&["local-firewall"]),
+        near("local OUTPUT reject, admin-prohibited")
+            .rule(Client, "output", "{flow} reject with icmp admin-prohibited")
+            .fails(&["local-firewall"]),
+        near("closed port").on_closed().fails(&["port-closed"]),
+        row("closed port, IPv6", Place::Near6).on_closed().fails(&["port-closed"]),
+        row("dropped by the router, IPv6", Place::Near6)
+            .rule(Router, "forward", "{flow} drop")
+            .fails(SILENT)
+            .says("fd00:2::1"),
+        row("admin-prohibited by the router, IPv6", Place::Near6)
+            .rule(Router, "forward", "{flow} reject with icmpv6 admin-prohibited")
+            .fails(&["path-rejected"])
+            .says("fd00:2::1"),
+        row("admin-prohibited by the target, IPv6", Place::Near6)
+            .rule(Server, "input", "{flow} reject with icmpv6 admin-prohibited")
+            .fails(&["target-rejected"]),
+        row("addr-unreachable by the router, IPv6", Place::Near6)
+            .rule(Router, "forward", "{flow} reject with icmpv6 addr-unreachable")
+            .fails(&["host-unreachable"])
+            .says("fd00:2::1"),
+        row("no-route by the router, IPv6", Place::Near6)
+            .rule(Router, "forward", "{flow} reject with icmpv6 no-route")
+            .fails(&["net-unreachable"])
+            .says("fd00:2::1"),
+    ];
+    for (word, at_router) in [
+        ("host-prohibited", "path-rejected"),
+        ("admin-prohibited", "path-rejected"),
+        ("net-prohibited", "path-rejected"),
+        ("host-unreachable", "host-unreachable"),
+        ("net-unreachable", "net-unreachable"),
+        ("port-unreachable", "path-rejected"),
+    ] {
+        let rule = format!("{{flow}} reject with icmp {word}");
+        let codes: &'static [&'static str] = match at_router {
+            "path-rejected" => &["path-rejected"],
+            "host-unreachable" => &["host-unreachable"],
+            _ => &["net-unreachable"],
+        };
+        let by_router = near(&format!("{word} by the router"));
+        rows.push(by_router.rule(Router, "forward", &rule).fails(codes).says(router));
+        let by_target = near(&format!("{word} by the target")).rule(Server, "input", &rule);
+        rows.push(match (word, flow.is_udp()) {
+            ("port-unreachable", true) => by_target
+                .fails(&["port-closed"])
+                .because("a UDP port that a rule rejects says what a closed one says"),
+            _ => by_target.fails(&["target-rejected"]),
+        });
+    }
+    rows
+}
+
+fn resets(flow: &Flow) -> Vec<Row> {
+    let near = |fault: &str| Row::new(fault, flow.clone()).at(Place::Near);
+    let same = "a RST says the same whether a rule or a kernel without a listener sent it";
+    vec![
+        near("RST by a rule of the router")
+            .rule(Router, "forward", "{flow} meta l4proto tcp reject with tcp reset")
+            .fails(&["port-closed"])
+            .because(same),
+        near("RST by a rule of the target")
+            .rule(Server, "input", "{flow} meta l4proto tcp reject with tcp reset")
+            .fails(&["port-closed"])
+            .because(same),
+        near("RST by a rule of this host")
+            .rule(Client, "output", "{flow} meta l4proto tcp reject with tcp reset")
+            .fails(&["local-firewall", "port-closed"])
+            .because(same),
+    ]
+}
+
+/// A fifth of the packets, in one direction; the same ones each time.
+fn losses(flow: &Flow) -> Vec<Row> {
+    let near = |fault: &str| Row::new(fault, flow.clone()).at(Place::Near);
+    vec![
+        near("every fifth packet is lost, the first one too")
+            .rule(Router, "forward", "{flow} numgen inc mod 5 0 drop")
+            .warns(&["packet-loss"]),
+        near("every fifth reply is lost, the first one too")
+            .rule(Router, "forward", "{replies} numgen inc mod 5 0 drop")
+            .warns(&["packet-loss"]),
+    ]
+}
+
+/// Faults that only some flows meet.
+fn single() -> Vec<Row> {
+    let two = "{server} two-addresses.example.test\n10.0.250.250 two-addresses.example.test";
+    let both = "{server} both-families.example.test\nfd00::dead both-families.example.test";
+    let refused = "{server} one-refused.example.test\n10.0.250.251 one-refused.example.test";
+    vec![
+        Row::new("two addresses, one dead", ssh().to("two-addresses.example.test"))
+            .at(Place::Near)
+            .hosts(two)
+            .warns(&["some-addresses-fail"])
+            .says("10.0.250.250"),
+        Row::new("two addresses, one rejected", ssh().to("one-refused.example.test"))
+            .at(Place::Near)
+            .hosts(refused)
+            .rule(Router, "forward", "ip daddr 10.0.250.251 reject with icmp admin-prohibited")
+            .warns(&["some-addresses-fail"])
+            .says("10.0.250.251"),
+        Row::new("IPv6 broken with IPv4 fine", ssh().to("both-families.example.test"))
+            .at(Place::Near)
+            .hosts(both)
+            .rule(Router, "forward", "ip6 daddr fd00::dead drop")
+            .warns(&["some-addresses-fail"])
+            .says("fd00::dead"),
+        Row::new("name that does not exist", ssh().to("nobody.example.test"))
+            .fails(&["name-not-found"]),
+        Row::new("name without an address", ssh().to("example.test"))
+            .fails(&["name-without-address"]),
+        Row::new("resolver unreachable", ssh().to("www.example.test"))
+            .at(Place::Alone)
+            .resolver("nameserver 10.0.0.77\noptions timeout:1 attempts:1\n")
+            .fails(&["resolver-failed"]),
+        Row::new("no resolver listens", ssh().to("www.example.test"))
+            .at(Place::Alone)
+            .resolver("nameserver 10.0.0.3\noptions timeout:1 attempts:1\n")
+            .fails(&["resolver-failed"]),
+        Row::new("resolver that refuses", ssh().to("www.example.test"))
+            .at(Place::Alone)
+            .peer(peer::names(5, true))
+            .resolver("nameserver 10.0.0.3\noptions timeout:1 attempts:1\n")
+            .fails(&["resolver-failed"]),
+    ]
+}
+
+fn mtu(certificates: &Certificates) -> Row {
+    Row::new("MTU black hole", https())
+        .at(Place::Near)
+        .peer(peer::secure_web(certificates.large(), |_| peer::OK.to_owned()))
+        // A row's own source address is the router's way to it.
+        .ip(Router, "route add {client} dev client mtu lock 1400")
+        // What a network card does, a pair of virtual ones leaves out: it cuts a flight into packets.
+        .ip(Server, "link set eth0 gso_max_segs 1")
+        .rule(Router, "output", "ip daddr {server} icmp type destination-unreachable drop")
+        .fails(&["mtu-black-hole"])
+}
+
+/// Other flows, to see that what holds for one holds for all.
+fn others() -> Vec<Row> {
+    [smtp(), http()]
+        .into_iter()
+        .flat_map(|flow| {
+            let near = |fault: &str| Row::new(fault, flow.clone()).at(Place::Near);
+            [
+                near("dropped by the router")
+                    .rule(Router, "forward", "{flow} drop")
+                    .fails(SILENT)
+                    .says("10.2.0.1"),
+                near("admin-prohibited by the router")
+                    .rule(Router, "forward", "{flow} reject with icmp admin-prohibited")
+                    .fails(&["path-rejected"])
+                    .says("10.2.0.1"),
+                near("closed port").on_closed().fails(&["port-closed"]),
+            ]
+        })
+        .collect()
+}
+
+/// Nothing answers, and the host is there: the last device that named itself is told.
+const SILENT: &[&str] = &["port-silent-after"];
+
+impl Row {
+    /// Asks on a port where nobody listens.
+    fn on_closed(mut self) -> Self {
+        self.flow.port = CLOSED;
+        self
+    }
+}
+
+impl Flow {
+    fn is_udp(&self) -> bool {
+        ["ntp", "snmp", "dns"].contains(&self.scheme)
+    }
+}
+
+const CLOSED: u16 = 9;

@@ -1,0 +1,197 @@
+//! A row of the suite: a fault, a flow it hits, and the one true thing to say about it.
+//!
+//! Texts may hold `{server}` and `{client}` (the row's own addresses), `{port}`, `{lab}` (the lab's
+//! folder) and, for rules, `{flow}` and `{replies}` (the packets of the flow, either way) and
+//! `{host}` (all packets to the row's server).
+
+use crate::lab::Node;
+use crate::peer::Peer;
+
+/// One fault as one flow meets it.
+#[derive(Clone)]
+pub(crate) struct Row {
+    pub(crate) fault: String,
+    pub(crate) flow: Flow,
+    pub(crate) place: Place,
+    pub(crate) how: Vec<How>,
+    pub(crate) peer: Option<Peer>,
+    pub(crate) expected: Expected,
+    /// What the one-line result must name besides: a device, a service, a number.
+    pub(crate) says: Vec<String>,
+    /// Why more than one code is equally true.
+    pub(crate) because: &'static str,
+}
+
+/// What is asked: a `--check` of a scheme and port, or a whole command line.
+#[derive(Clone, Debug)]
+pub(crate) struct Flow {
+    pub(crate) name: &'static str,
+    pub(crate) scheme: &'static str,
+    pub(crate) port: u16,
+    /// Instead of the row's address.
+    pub(crate) host: Option<&'static str>,
+    /// Further flags; with `--role` among them, there is no `--check`.
+    pub(crate) args: Vec<String>,
+}
+
+/// Where the row's server is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// The site's server itself: nothing is done to the network.
+    Site,
+    /// Behind the router, at an address of its own.
+    Near,
+    /// Behind two routers, at an address of its own.
+    Far,
+    /// Behind the router, at an IPv6 address of its own.
+    Near6,
+    /// An address behind the router that nobody has.
+    Nobody,
+    /// An address of the client's own segment that nobody has.
+    Segment,
+    /// In a lab of its own, whose only servers are the row's: what is done there hits everything.
+    Alone,
+}
+
+/// How the fault is made.
+#[derive(Clone, Debug)]
+pub(crate) enum How {
+    /// A rule at a hook: `input`, `forward` or `output`.
+    Rule(Node, &'static str, String),
+    /// Lines of `ip`.
+    Ip(Node, String),
+    /// Lines of the client's `/etc/hosts`.
+    Hosts(String),
+    /// The client's `/etc/resolv.conf`; for [`Place::Alone`].
+    Resolver(String),
+}
+
+/// What is true about it.
+#[derive(Clone, Debug)]
+pub(crate) enum Expected {
+    /// It fails for one of these causes.
+    Fails(&'static [&'static str]),
+    /// It cannot be told from here, or it fails for one of these causes.
+    Unknown(&'static [&'static str]),
+    /// It works, with one of these concerns.
+    Warns(&'static [&'static str]),
+    /// It works, and there is nothing to say.
+    Passes,
+}
+
+impl Row {
+    /// `fault` as it hits `flow`; nothing is wrong with it yet.
+    pub(crate) fn new(fault: impl Into<String>, flow: Flow) -> Self {
+        Self {
+            fault: fault.into(),
+            flow,
+            place: Place::Site,
+            how: Vec::new(),
+            peer: None,
+            expected: Expected::Passes,
+            says: Vec::new(),
+            because: "",
+        }
+    }
+
+    pub(crate) fn at(self, place: Place) -> Self {
+        Self { place, ..self }
+    }
+
+    pub(crate) fn rule(mut self, node: Node, hook: &'static str, rule: impl Into<String>) -> Self {
+        self.how.push(How::Rule(node, hook, rule.into()));
+        self
+    }
+
+    pub(crate) fn ip(mut self, node: Node, lines: impl Into<String>) -> Self {
+        self.how.push(How::Ip(node, lines.into()));
+        self
+    }
+
+    pub(crate) fn hosts(mut self, lines: impl Into<String>) -> Self {
+        self.how.push(How::Hosts(lines.into()));
+        self
+    }
+
+    pub(crate) fn resolver(mut self, text: impl Into<String>) -> Self {
+        self.how.push(How::Resolver(text.into()));
+        self
+    }
+
+    /// Lets `peer` answer, on a port of the row's own.
+    pub(crate) fn peer(self, peer: Peer) -> Self {
+        Self { peer: Some(peer), ..self }
+    }
+
+    pub(crate) fn fails(self, codes: &'static [&'static str]) -> Self {
+        Self { expected: Expected::Fails(codes), ..self }
+    }
+
+    pub(crate) fn unknown(self, codes: &'static [&'static str]) -> Self {
+        Self { expected: Expected::Unknown(codes), ..self }
+    }
+
+    pub(crate) fn warns(self, codes: &'static [&'static str]) -> Self {
+        Self { expected: Expected::Warns(codes), ..self }
+    }
+
+    pub(crate) fn says(mut self, text: impl Into<String>) -> Self {
+        self.says.push(text.into());
+        self
+    }
+
+    pub(crate) fn because(self, because: &'static str) -> Self {
+        Self { because, ..self }
+    }
+}
+
+impl Flow {
+    const fn of(name: &'static str, scheme: &'static str, port: u16) -> Self {
+        Self { name, scheme, port, host: None, args: Vec::new() }
+    }
+
+    pub(crate) fn on(self, port: u16) -> Self {
+        Self { port, ..self }
+    }
+
+    pub(crate) fn to(self, host: &'static str) -> Self {
+        Self { host: Some(host), ..self }
+    }
+
+    pub(crate) fn with(mut self, args: &[&str]) -> Self {
+        self.args.extend(args.iter().map(|&arg| arg.to_owned()));
+        self
+    }
+}
+
+macro_rules! flows {
+    ($($name:ident $scheme:literal $port:literal;)*) => {
+        $(pub(crate) fn $name() -> Flow {
+            Flow::of(stringify!($name), $scheme, $port)
+        })*
+    };
+}
+
+flows! {
+    ssh "ssh" 22;
+    smtp "smtp" 25;
+    http "http" 80;
+    https "https" 443;
+    tls "tls" 443;
+    ldap "ldap" 389;
+    ldaps "ldaps" 636;
+    bbdo "bbdo" 5669;
+    zmq "zmq" 5556;
+    nsclient "nsclient" 8443;
+    mysql "mysql" 3306;
+    postgresql "postgresql" 5432;
+    mssql "mssql" 1433;
+    ntp "ntp" 123;
+    dns "dns" 53;
+    bare_snmp "snmp" 161;
+}
+
+/// SNMP as the site is asked: with its community.
+pub(crate) fn snmp() -> Flow {
+    Flow { name: "snmp", ..bare_snmp() }.with(&["--snmp-community-file", "{lab}/community"])
+}

@@ -1,0 +1,246 @@
+//! Real servers that misbehave: configurations beyond those of a healthy site.
+
+use std::fs;
+
+use crate::lab::servers::{
+    self, Certificate, LDAP_PASSWORD, LDAP_USER, net_snmp, privately, unconfined,
+};
+use crate::lab::{Lab, Node, Port, SERVER, run};
+use crate::peer::{Io, Peer};
+
+/// What [`squid`] wants to hear from `monitoring` on port 3129.
+pub(crate) const PASSWORD: &str = "not-a-secret-proxy";
+
+/// The site's name server, and one on 5353 that serves its own zone only.
+pub(crate) fn named(lab: &Lab) {
+    servers::named(lab, "");
+    let folder = lab.folder("own-zones");
+    let configuration = lab.write(
+        "own-zones/named.conf",
+        "options {
+            recursion no; allow-query { any; }; listen-on port 5353 { any; };
+            listen-on-v6 { none; };
+            dnssec-validation no; pid-file none; session-keyfile none; notify no;
+        };
+        controls { };
+        zone \"example.test\" { type primary; file \"../named/example\"; };\n",
+    );
+    let mut command = lab.command(Node::Server, lab.path("bin/named"));
+    command.current_dir(folder).arg("-g").arg("-c").arg(configuration);
+    lab.start(Node::Server, "own-zones", &mut command, &[Port::Udp(5353), Port::Tcp(5353)]);
+    lab.eventually("own-zones", || lab.log("own-zones").contains("all zones loaded"));
+}
+
+/// The site's directory, and two that refuse: 3890 wants TLS before a password, 3891 wants none.
+pub(crate) fn slapd(lab: &Lab, tls: &Certificate) {
+    servers::slapd(lab, tls);
+    for (port, refusal) in [(3890, "security simple_bind=128"), (3891, "disallow bind_simple")] {
+        let name = format!("slapd-{port}");
+        let database = lab.folder(&format!("{name}-data"));
+        let text = format!(
+            "include /etc/ldap/schema/core.schema
+             modulepath /usr/lib/ldap
+             moduleload back_mdb
+             {refusal}
+             database mdb
+             suffix dc=example,dc=test
+             rootdn {LDAP_USER}
+             rootpw {LDAP_PASSWORD}
+             directory {}",
+            database.display()
+        );
+        let configuration = lab.write(&format!("{name}.conf"), &text);
+        let mut command = lab.command(Node::Server, "slapd");
+        let url = format!("ldap://:{port}/");
+        command.args(["-d", "0", "-h", &url, "-f"]).arg(configuration);
+        lab.start(Node::Server, &name, &mut command, &[Port::Tcp(port)]);
+    }
+}
+
+/// The site's web server on 80 and 443, and one bad answer a port beside it.
+pub(crate) fn nginx(lab: &Lab, tls: &Certificate) {
+    let folder = lab.folder("nginx");
+    let status = |status: u16| {
+        format!("server {{ listen {0}; listen [::]:{0}; return {status}; }}\n", 8000 + status)
+    };
+    let statuses = [401, 403, 404, 407, 429, 500, 503, 511].map(status).concat();
+    let configuration = lab.write(
+        "nginx/nginx.conf",
+        &format!(
+            "daemon off; user root; pid nginx.pid; error_log stderr;
+            events {{ }}
+            http {{
+                access_log off;
+                client_body_temp_path body; proxy_temp_path proxy; fastcgi_temp_path fastcgi;
+                uwsgi_temp_path uwsgi; scgi_temp_path scgi;
+                ssl_certificate {chain}; ssl_certificate_key {key};
+                server {{
+                    listen 80; listen [::]:80; listen 443 ssl; listen [::]:443 ssl;
+                    return 200 \"nginx of the lab\\n\";
+                }}
+                {statuses}
+                server {{ listen 8502; location / {{ proxy_pass http://127.0.0.1:1; }} }}
+                server {{ listen 8302; return 302 http://login.portal.test/login?to=$host; }}
+                server {{
+                    listen 8444 ssl; ssl_verify_client on; ssl_client_certificate {ca};
+                    return 200 \"known\\n\";
+                }}
+            }}\n",
+            chain = tls.chain.display(),
+            key = tls.key.display(),
+            ca = tls.ca.display(),
+        ),
+    );
+    let mut command = lab.command(Node::Server, "nginx");
+    command.arg("-p").arg(folder).args(["-e", "stderr", "-c"]).arg(configuration);
+    lab.start(Node::Server, "nginx", &mut command, &[Port::Tcp(80), Port::Tcp(443)]);
+}
+
+/// A proxy for everyone on 3128, with users on 3129, for nobody on 3130, to port 443 only on 3131.
+pub(crate) fn squid(lab: &Lab) {
+    let folder = lab.folder("squid");
+    run(lab.command(Node::Server, "chown").arg("proxy").arg(&folder));
+    let hash = run(lab.command(Node::Server, "openssl").args(["passwd", "-apr1", PASSWORD]));
+    let users = lab.write("squid/users", &format!("monitoring:{hash}"));
+    let configuration = lab.write(
+        "squid.conf",
+        &format!(
+            "http_port 3128
+             http_port 3129
+             http_port 3130
+             http_port 3131
+             auth_param basic program /usr/lib/squid/basic_ncsa_auth {users}
+             auth_param basic children 1 startup=1 idle=1
+             acl users proxy_auth REQUIRED
+             acl with_users localport 3129
+             acl for_nobody localport 3130
+             acl to_443 localport 3131
+             acl https port 443
+             acl tunnel method CONNECT
+             http_access deny for_nobody
+             http_access deny to_443 tunnel !https
+             http_access deny with_users !users
+             http_access allow all
+             cache deny all
+             connect_timeout 2 seconds
+             forward_timeout 3 seconds
+             visible_hostname proxy.example.test
+             dns_nameservers {SERVER}
+             pid_filename none
+             access_log none
+             cache_log {log}
+             netdb_filename none
+             pinger_enable off
+             shutdown_lifetime 0 seconds
+             coredump_dir none",
+            users = users.display(),
+            log = folder.join("cache.log").display(),
+        ),
+    );
+    let mut command = privately(lab, "mount -t tmpfs tmpfs /dev/shm", unconfined(lab, "squid"));
+    command.args(["-N", "-d", "1", "-f"]).arg(configuration);
+    let ports = [3128, 3129, 3130, 3131].map(Port::Tcp);
+    lab.start(Node::Server, "squid", &mut command, &ports);
+}
+
+/// The site's agent, which also has a user `weak` without privacy.
+pub(crate) fn snmpd(lab: &Lab) {
+    let (community, user) = (servers::SNMP_COMMUNITY, servers::SNMP_USER);
+    let (auth, privacy) = (servers::SNMP_AUTH_PASSWORD, servers::SNMP_PRIV_PASSWORD);
+    let configuration = lab.write(
+        "snmpd.conf",
+        &format!(
+            "rocommunity {community}
+             rocommunity6 {community}
+             rocommunity hidden default .1.3.6.1.2.1.99
+             createUser {user} SHA {auth} AES {privacy}
+             rouser {user} authPriv
+             createUser weak SHA {auth}
+             rouser weak authNoPriv
+             sysName switch.example.test
+             sysDescr switch of the lab"
+        ),
+    );
+    let mut command = net_snmp(lab, Node::Server, "snmpd", &configuration);
+    command.args(["-I", "-smux", "udp:161", "udp6:161"]);
+    lab.start(Node::Server, "snmpd", &mut command, &[Port::Udp(161)]);
+}
+
+/// libzmq sockets that are no Gorgone: CURVE on 5560, PUB on 5561, REP on 5562.
+pub(crate) fn other_zmq(lab: &Lab) {
+    let script = lab.path("others.py");
+    fs::write(
+        &script,
+        "import time, zmq
+context = zmq.Context()
+kept = []
+for kind, port in ((zmq.ROUTER, 5560), (zmq.PUB, 5561), (zmq.REP, 5562)):
+    socket = context.socket(kind)
+    if port == 5560:
+        socket.curve_server = True
+        socket.curve_secretkey = zmq.curve_keypair()[1]
+    socket.bind('tcp://*:%d' % port)
+    kept.append(socket)
+while True: time.sleep(60)
+",
+    )
+    .unwrap();
+    let mut command = lab.command(Node::Server, "/usr/bin/python3");
+    let ports = [5560, 5561, 5562].map(Port::Tcp);
+    lab.start(Node::Server, "other_zmq", command.arg(script), &ports);
+}
+
+/// A web server that knows no TLS newer than 1.1, on 8445.
+pub(crate) fn old_tls(lab: &Lab) {
+    let mut command = lab.command(Node::Server, "openssl");
+    command.args(["s_server", "-accept", "8445", "-www", "-quiet", "-tls1_1"]);
+    command.args(["-cipher", "ALL:@SECLEVEL=0"]);
+    command.arg("-cert").arg(lab.path("faults.pem")).arg("-key").arg(lab.path("faults.key"));
+    lab.start(Node::Server, "old_tls", &mut command, &[Port::Tcp(8445)]);
+}
+
+/// A broker, byte by byte as a real one of 3.1.0 answers; who speaks otherwise is cut off.
+pub(crate) fn broker() -> Peer {
+    Peer::tcp(|mut stream| {
+        let _ = stream.set_read_timeout(Some(std::time::Duration::from_secs(3)));
+        while let Some(event) = bbdo_event(&mut stream) {
+            let answer = if event == BBDO_WELCOME { WELCOME } else { VERSION_RESPONSE };
+            if std::io::Write::write_all(&mut stream, answer).is_err() {
+                return;
+            }
+        }
+    })
+}
+
+/// A broker that speaks `major` and closes on everything newer than a version response.
+pub(crate) fn broker_of(major: u8) -> Peer {
+    Peer::tcp(move |mut stream| {
+        if bbdo_event(&mut stream) == Some(BBDO_VERSION_RESPONSE) {
+            let answer = [b"\x57\xf6\0\x07\0\x02\0\x01\0\0\0\0\0\0\0\0\0".as_slice(), &[major]];
+            let rest: &[u8] = b"\0\0\0\0\0";
+            let _ = std::io::Write::write_all(&mut stream, &[&answer.concat(), rest].concat());
+            crate::peer::drain(&mut stream);
+        }
+    })
+}
+
+/// The number of the next event; `None` when it is none.
+fn bbdo_event(stream: &mut dyn Io) -> Option<u32> {
+    let mut header = [0; 16];
+    stream.read_exact(&mut header).ok()?;
+    let length = usize::from(u16::from_be_bytes([header[2], header[3]]));
+    let event = u32::from_be_bytes([header[4], header[5], header[6], header[7]]);
+    if ![BBDO_WELCOME, BBDO_VERSION_RESPONSE].contains(&event) {
+        return None;
+    }
+    stream.read_exact(&mut vec![0; length]).ok()?;
+    Some(event)
+}
+
+const BBDO_VERSION_RESPONSE: u32 = 0x0002_0001;
+const BBDO_WELCOME: u32 = 0x0002_0007;
+const VERSION_RESPONSE: &[u8] =
+    b"\x15\x7b\0\x12\0\x02\0\x01\0\0\0\x01\0\0\0\0\0\x03\0\x01\0\0COMPRESSION\0";
+const WELCOME: &[u8] = b"\x17\xdd\0\x37\0\x02\0\x07\0\0\0\x01\0\0\0\0\
+    \x0a\x04\x08\x03\x10\x01\x12\x0bCOMPRESSION\x18\x01\x22\x07Central\
+    \x2a\x15central-broker-master\x30\x01";

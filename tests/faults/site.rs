@@ -1,0 +1,316 @@
+//! The namespaces in which the rows run: servers, addresses, rules; and `preflight`, run as nobody.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::fs;
+use std::net::SocketAddr;
+use std::process::Command;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::certificates::Certificates;
+use crate::lab::servers::{self, Certificate};
+use crate::lab::{Lab, Node, SERVER};
+use crate::row::{How, Place, Row};
+use crate::servers as more;
+
+/// The lab that most rows share.
+pub(crate) struct Site {
+    pub(crate) lab: Lab,
+}
+
+/// What came of a row.
+#[derive(Clone, Debug)]
+pub(crate) struct Got {
+    pub(crate) outcome: String,
+    /// The cause's code, or the concerns'.
+    pub(crate) codes: Vec<String>,
+    pub(crate) result: String,
+    pub(crate) took: Duration,
+}
+
+/// A row's addresses and port, and where its texts find them.
+pub(crate) struct Spot<'a> {
+    lab: &'a Lab,
+    row: &'a Row,
+    server: String,
+    client: String,
+    port: u16,
+}
+
+impl Site {
+    /// The network alone.
+    pub(crate) fn new(certificates: &Certificates) -> Self {
+        let lab = Lab::new();
+        lab.add_second_router();
+        certificates.write(&lab);
+        Self { lab }
+    }
+
+    pub(crate) fn start_servers(&self) {
+        let lab = &self.lab;
+        let tls = Certificate::new(lab);
+        let both = ["ca.pem", "faults-ca.pem"].map(|ca| fs::read_to_string(lab.path(ca)).unwrap());
+        lab.write("trusted.pem", &both.concat());
+        secrets(lab);
+        lab.etc(Node::Client, "resolv.conf", &format!("nameserver {SERVER}\n"));
+        let starts: [&(dyn Fn() + Sync); 11] = [
+            &|| servers::chronyd(lab),
+            &|| more::named(lab),
+            &|| servers::postfix(lab, &tls),
+            &|| more::slapd(lab, &tls),
+            &|| more::nginx(lab, &tls),
+            &|| servers::sshd(lab),
+            &|| more::snmpd(lab),
+            &|| servers::zmq_router(lab, 5556),
+            &|| more::other_zmq(lab),
+            &|| more::squid(lab),
+            &|| more::old_tls(lab),
+        ];
+        thread::scope(|scope| {
+            for start in starts {
+                scope.spawn(start);
+            }
+        });
+        let broker: SocketAddr = "0.0.0.0:5669".parse().unwrap();
+        lab.inside(Node::Server, || more::broker().listen(broker));
+    }
+
+    /// Makes the faults of all `rows`, then asks for each, `width` at once.
+    pub(crate) fn run(&self, rows: &[Row], width: usize) -> Vec<Got> {
+        let spots: Vec<Spot<'_>> = rows
+            .iter()
+            .enumerate()
+            .map(|(number, row)| Spot::new(&self.lab, row, number))
+            .collect();
+        break_all(&self.lab, &spots);
+        // The servers look for new addresses by themselves only once in a while.
+        self.start_servers();
+        side_by_side(rows.len(), width, |number| spots[number].ask())
+    }
+}
+
+/// Runs a row in a lab of its own.
+pub(crate) fn run_alone(row: &Row, certificates: &Certificates) -> Got {
+    let lab = Lab::new();
+    certificates.write(&lab);
+    fs::copy(lab.path("faults-ca.pem"), lab.path("trusted.pem")).unwrap();
+    secrets(&lab);
+    let spot = Spot::new(&lab, row, 0);
+    break_all(&lab, std::slice::from_ref(&spot));
+    spot.ask()
+}
+
+/// Secrets are read from files; the program must be one that anybody may run.
+fn secrets(lab: &Lab) {
+    for (file, secret) in [
+        ("community", servers::SNMP_COMMUNITY),
+        ("snmp-auth", servers::SNMP_AUTH_PASSWORD),
+        ("snmp-priv", servers::SNMP_PRIV_PASSWORD),
+        ("ldap-password", servers::LDAP_PASSWORD),
+        ("wrong", "not-a-secret-but-wrong"),
+        ("password", more::PASSWORD),
+    ] {
+        lab.write(file, secret);
+    }
+    fs::copy(env!("CARGO_BIN_EXE_preflight"), lab.folder("bin").join("preflight")).unwrap();
+    lab.sysctl(Node::Client, "net/ipv4/ping_group_range", "0 2147483647");
+}
+
+/// All that the rows do to the network, with one call of each tool a node.
+fn break_all(lab: &Lab, spots: &[Spot<'_>]) {
+    let mut ip: BTreeMap<&str, (Node, String)> = BTreeMap::new();
+    let mut nft: BTreeMap<&str, (Node, String)> = BTreeMap::new();
+    let mut hosts = String::from("127.0.0.1 localhost\n::1 localhost\n");
+    let mut add = |node: Node, lines: &str| {
+        let (_, text) = ip.entry(name(node)).or_insert_with(|| (node, String::new()));
+        text.push_str(lines);
+        text.push('\n');
+    };
+    let all = spots.iter().any(|spot| !matches!(spot.row.place, Place::Site | Place::Alone));
+    if all {
+        add(Node::Router, "route add 10.0.0.0/16 dev server\nroute add 10.2.0.0/16 dev client");
+    }
+    for spot in spots {
+        spot.addresses(&mut add);
+    }
+    for spot in spots {
+        for how in &spot.row.how {
+            match how {
+                How::Ip(node, lines) => add(*node, &spot.fill(lines)),
+                How::Rule(node, hook, rule) => {
+                    let (_, text) = nft.entry(name(*node)).or_insert_with(|| (*node, table()));
+                    writeln!(text, "add rule inet lab {hook} {}", spot.fill(rule)).unwrap();
+                }
+                How::Hosts(lines) => writeln!(hosts, "{}", spot.fill(lines)).unwrap(),
+                How::Resolver(text) => lab.etc(Node::Client, "resolv.conf", text),
+            }
+        }
+    }
+    lab.etc(Node::Client, "hosts", &hosts);
+    for (node, lines) in ip.values() {
+        lab.ip(*node, lines);
+    }
+    for (node, rules) in nft.values() {
+        lab.nft(*node, rules);
+    }
+    lab.inside(Node::Server, || {
+        for spot in spots {
+            if let Some(peer) = &spot.row.peer {
+                peer.listen(SocketAddr::new(spot.server.parse().unwrap(), spot.port));
+            }
+        }
+    });
+}
+
+fn table() -> String {
+    let chain =
+        |hook| format!("add chain inet lab {hook} {{ type filter hook {hook} priority 0; }}\n");
+    format!("add table inet lab\n{}", ["input", "forward", "output"].map(chain).concat())
+}
+
+fn name(node: Node) -> &'static str {
+    match node {
+        Node::Client => "client",
+        Node::Router => "router",
+        Node::Server => "server",
+        Node::Second => "second",
+    }
+}
+
+impl<'a> Spot<'a> {
+    fn new(lab: &'a Lab, row: &'a Row, number: usize) -> Self {
+        let (high, low) = (1 + number / 200, 2 + number % 200);
+        let server = match row.place {
+            Place::Site | Place::Alone => SERVER.to_string(),
+            Place::Near | Place::Nobody => format!("10.0.{high}.{low}"),
+            Place::Far => format!("10.1.{high}.{low}"),
+            Place::Near6 => format!("fd00::{high}:{low}"),
+            Place::Segment => format!("10.2.0.{}", 20 + low % 200),
+        };
+        let client = match row.place {
+            Place::Near6 => format!("fd00:2::{high}:{low}"),
+            _ => format!("10.2.{high}.{low}"),
+        };
+        let port = match row.peer {
+            Some(_) => 20_000 + u16::try_from(number).unwrap(),
+            None => row.flow.port,
+        };
+        Self { lab, row, server, client, port }
+    }
+
+    /// Addresses of the row's own at both ends, so that no row takes part in another's rate limits.
+    fn addresses(&self, add: &mut impl FnMut(Node, &str)) {
+        let Self { server, client, .. } = self;
+        let far = match self.row.place {
+            Place::Site | Place::Segment | Place::Alone => return,
+            Place::Near => Some("eth0"),
+            Place::Far => Some("eth1"),
+            Place::Near6 => {
+                // Not on the segment: some servers answer from any address that is.
+                add(Node::Server, &format!("address add {server}/128 dev lo nodad"));
+                add(Node::Router, &format!("route add {server} via fd00::3"));
+                add(Node::Client, &format!("address add {client}/64 dev eth0 nodad"));
+                let route = format!("route add {server} via fd00:2::1 src {client}");
+                return add(Node::Client, &route);
+            }
+            Place::Nobody => None,
+        };
+        if let Some(device) = far {
+            add(Node::Server, &format!("address add {server}/32 dev {device}"));
+        }
+        add(Node::Client, &format!("address add {client}/32 dev eth0"));
+        add(Node::Client, &format!("route add {server} via 10.2.0.1 src {client}"));
+    }
+
+    fn fill(&self, text: &str) -> String {
+        let ip = if self.row.place == Place::Near6 { "ip6" } else { "ip" };
+        let Self { server, port, .. } = self;
+        text.replace(
+            "{flow}",
+            &format!("{ip} daddr {{server}} meta l4proto {{ tcp, udp }} th dport {port}"),
+        )
+        .replace(
+            "{replies}",
+            &format!("{ip} saddr {{server}} meta l4proto {{ tcp, udp }} th sport {port}"),
+        )
+        .replace("{host}", &format!("{ip} daddr {{server}}"))
+        .replace("{server}", server)
+        .replace("{client}", &self.client)
+        .replace("{port}", &port.to_string())
+        .replace("{lab}", &self.lab.path("").display().to_string())
+    }
+
+    /// Runs `preflight` as nobody would: without any privilege.
+    fn ask(&self) -> Got {
+        let flow = &self.row.flow;
+        let mut command = self.lab.in_client("setpriv");
+        command
+            .args(["--reuid=65534", "--regid=65534", "--clear-groups"])
+            .arg(self.lab.path("bin/preflight"))
+            .args(["--phase", "after", "--format", "json", "--ca"])
+            .arg(self.lab.path("trusted.pem"))
+            .args(flow.args.iter().map(|arg| self.fill(arg)));
+        if !flow.args.iter().any(|arg| arg == "--role") {
+            let host = flow.host.unwrap_or(&self.server);
+            let host = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
+            let check = format!("row={}://{host}:{}", flow.scheme, self.port);
+            command.args(["--role", "central", "--only", "custom.row", "--check", &check]);
+        }
+        read(&mut command)
+    }
+}
+
+/// Runs `command` and reads the one step that was asked.
+fn read(command: &mut Command) -> Got {
+    let started = Instant::now();
+    let output = command.output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    let report: Value = serde_json::from_str(&text).unwrap_or_else(|error| {
+        panic!("{command:?}: {error}:\n{text}{}", String::from_utf8_lossy(&output.stderr))
+    });
+    let steps = report["steps"].as_array().unwrap();
+    let mut asked = steps.iter().filter(|step| step["outcome"] != "skip");
+    let step = asked.next().unwrap_or_else(|| panic!("{command:?} asks nothing: {report:#}"));
+    assert!(asked.next().is_none(), "{command:?} asks more than one thing");
+    let concerns = step["concerns"].as_array().into_iter().flatten();
+    let codes = step["cause"]["code"].as_str().into_iter().chain(
+        concerns.filter_map(|concern| concern["code"].as_str()).filter(|_| step["cause"].is_null()),
+    );
+    Got {
+        outcome: step["outcome"].as_str().unwrap().to_owned(),
+        codes: codes.map(str::to_owned).collect(),
+        result: step["result"].as_str().unwrap_or_default().to_owned(),
+        took: started.elapsed(),
+    }
+}
+
+/// Side by side, at most `width` at once, in order.
+pub(crate) fn side_by_side<T: Send>(
+    count: usize,
+    width: usize,
+    work: impl Fn(usize) -> T + Sync,
+) -> Vec<T> {
+    let (next, done) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
+    thread::scope(|scope| {
+        for _ in 0..width {
+            scope.spawn(|| {
+                loop {
+                    let number = next.fetch_add(1, Ordering::Relaxed);
+                    if number >= count {
+                        return;
+                    }
+                    let result = work(number);
+                    done.lock().unwrap().push((number, result));
+                }
+            });
+        }
+    });
+    let mut done = done.into_inner().unwrap();
+    done.sort_by_key(|(number, _)| *number);
+    done.into_iter().map(|(_, result)| result).collect()
+}

@@ -1,0 +1,163 @@
+//! What came of the rows: a verdict each, the table, the accuracy.
+
+use std::collections::BTreeSet;
+use std::fmt::Write;
+use std::{env, fs};
+
+use crate::row::{Expected, Row};
+use crate::site::Got;
+
+/// How right `preflight` was about a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::Display)]
+#[strum(serialize_all = "lowercase")]
+pub(crate) enum Verdict {
+    /// The true cause, with what it must name; or the healthy pass.
+    Right,
+    /// "Cannot be told from here", where that is true.
+    #[strum(serialize = "cannot be told")]
+    Honest,
+    /// Another fault, a wrong device, or a shrug where more could be told.
+    Wrong,
+    /// The fault passed without a word.
+    #[strum(serialize = "FALSE PASS")]
+    FalsePass,
+}
+
+impl Verdict {
+    pub(crate) fn of(row: &Row, got: &Got) -> Self {
+        let has = |codes: &[&str]| got.codes.iter().any(|code| codes.contains(&code.as_str()));
+        // Another code that is equally true need not name the same.
+        let is_first =
+            |codes: &[&str]| got.codes.iter().any(|code| codes.first() == Some(&code.as_str()));
+        let says = |codes: &[&str]| {
+            !is_first(codes) || row.says.iter().all(|text| got.result.contains(text))
+        };
+        match (&row.expected, got.outcome.as_str()) {
+            (Expected::Passes, "pass") => Self::Right,
+            (_, "pass") => Self::FalsePass,
+            (Expected::Fails(codes) | Expected::Unknown(codes), "fail")
+                if has(codes) && says(codes) =>
+            {
+                Self::Right
+            }
+            (Expected::Unknown(_), "unknown") => Self::Honest,
+            (Expected::Warns(codes), "warn") if has(codes) && says(codes) => Self::Right,
+            _ => Self::Wrong,
+        }
+    }
+}
+
+/// Rows with what came of each.
+pub(crate) struct Table<'a> {
+    lines: Vec<(&'a Row, &'a Got, Verdict)>,
+}
+
+impl<'a> Table<'a> {
+    pub(crate) fn new(rows: &'a [Row], results: &'a [Got]) -> Self {
+        let judged = |(row, got)| (row, got, Verdict::of(row, got));
+        Self { lines: rows.iter().zip(results).map(judged).collect() }
+    }
+
+    /// To stdout: every row, then again those that are not right, with what was expected.
+    pub(crate) fn print(&self) {
+        for (row, got, verdict) in &self.lines {
+            let (fault, flow, took) = (&row.fault, row.flow.name, got.took.as_secs_f64());
+            let codes = got.codes.join(" ");
+            println!(
+                "{verdict:<14} {fault:<50} {flow:<10} {codes:<24} {took:>4.1} s  {}",
+                got.result
+            );
+        }
+        println!();
+        for (row, got, verdict) in &self.lines {
+            if matches!(verdict, Verdict::Wrong | Verdict::FalsePass) {
+                let Row { fault, flow, expected, says, .. } = row;
+                println!(
+                    "{verdict}: {fault}, {}: not {expected:?} {says:?}, but {got:?}",
+                    flow.name
+                );
+            }
+        }
+        println!("{}", self.summary());
+    }
+
+    /// Holds when no fault was reported as another one or passed, 95 % were told, and what is
+    /// healthy has no warning.
+    pub(crate) fn assert(&self) {
+        assert_eq!(self.count(Verdict::Wrong), 0, "faults reported as others, or false alarms");
+        assert_eq!(self.count(Verdict::FalsePass), 0, "faults that passed");
+        assert!(self.count(Verdict::Right) * 100 >= self.faults() * 95, "{}", self.summary());
+    }
+
+    /// Writes `docs/accuracy.md` anew between its marks, when `UPDATE_DOCS` is set.
+    pub(crate) fn write_docs(&self) {
+        if env::var_os("UPDATE_DOCS").is_some() {
+            let text = fs::read_to_string(DOCS).unwrap();
+            let (before, rest) = text.split_once(BEGIN).unwrap();
+            let (_, after) = rest.split_once(END).unwrap();
+            fs::write(DOCS, format!("{before}{BEGIN}\n{}\n{END}{after}", self.markdown())).unwrap();
+        }
+    }
+
+    fn markdown(&self) -> String {
+        let mut text = format!(
+            "{}.\n\n| fault | flow | verdict | says | \n| --- | --- | --- | --- |\n",
+            self.summary()
+        );
+        for (row, got, verdict) in &self.faulty() {
+            let said = got.result.replace('|', "\\|");
+            let codes = got.codes.iter().map(|code| format!("`{code}`"));
+            let codes = codes.collect::<Vec<_>>().join(" ");
+            let (fault, flow) = (&row.fault, row.flow.name);
+            let verdict = if *verdict == Verdict::Right { codes } else { verdict.to_string() };
+            writeln!(text, "| {fault} | {flow} | {verdict} | {said} |").unwrap();
+        }
+        let becauses: BTreeSet<String> = self
+            .faulty()
+            .iter()
+            .filter(|(row, ..)| !row.because.is_empty())
+            .map(|(row, ..)| format!("- {} ({}): {}.", row.fault, codes(row), row.because))
+            .collect();
+        text.push_str("\nWhere more than one verdict is equally true, and why:\n\n");
+        text.push_str(&becauses.into_iter().collect::<Vec<_>>().join("\n"));
+        text
+    }
+
+    fn summary(&self) -> String {
+        format!(
+            "{} faults: {} named, {} cannot be told from here, {} reported as another, {} passed",
+            self.faults(),
+            self.faulty().iter().filter(|(.., verdict)| *verdict == Verdict::Right).count(),
+            self.count(Verdict::Honest),
+            self.count(Verdict::Wrong),
+            self.count(Verdict::FalsePass),
+        )
+    }
+
+    fn faulty(&self) -> Vec<(&Row, &Got, Verdict)> {
+        let is_fault = |row: &Row| !matches!(row.expected, Expected::Passes);
+        self.lines.iter().filter(|(row, ..)| is_fault(row)).copied().collect()
+    }
+
+    fn faults(&self) -> usize {
+        self.faulty().len()
+    }
+
+    fn count(&self, wanted: Verdict) -> usize {
+        self.lines.iter().filter(|(.., verdict)| *verdict == wanted).count()
+    }
+}
+
+/// The codes that are equally true of a row.
+fn codes(row: &Row) -> String {
+    match row.expected {
+        Expected::Fails(codes) | Expected::Unknown(codes) | Expected::Warns(codes) => {
+            codes.iter().map(|code| format!("`{code}`")).collect::<Vec<_>>().join(", ")
+        }
+        Expected::Passes => String::new(),
+    }
+}
+
+const DOCS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/accuracy.md");
+const BEGIN: &str = "<!-- made by tests/faults: begin -->";
+const END: &str = "<!-- made by tests/faults: end -->";
