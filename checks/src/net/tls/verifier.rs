@@ -25,7 +25,7 @@ pub(crate) enum Verify {
 
 /// A client configuration and the recorder of what it will see.
 ///
-/// For [`secure`] and for crates that do their own handshake.
+/// For `secure` and for crates that do their own handshake.
 pub(crate) fn client_config(
     trust: &Trust,
     verify: Verify,
