@@ -6,6 +6,8 @@
 
 mod cause;
 mod evidence;
+#[cfg(test)]
+mod hostile;
 mod net;
 mod path;
 mod recognise;

@@ -254,7 +254,9 @@ const MAX_DESCRIPTORS: usize = 200_000;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::hostile::damaged;
     use crate::net::{Deadline, Peer, Trust};
+    use proptest::prelude::*;
     use std::net::{TcpListener, UdpSocket};
 
     /// As Linux prints them on a little-endian machine.
@@ -381,5 +383,12 @@ mod tests {
         let port = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let expected = Cause::NothingListens { transport: Transport::Udp, port };
         assert_eq!(here(Transport::Udp, port).await.0, Err(expected));
+    }
+
+    proptest! {
+        #[test]
+        fn no_row_breaks_the_table_reader(row in damaged(UDP.lines().nth(1).unwrap().as_bytes())) {
+            let _any_socket = Socket::parse(&String::from_utf8_lossy(&row));
+        }
     }
 }

@@ -22,12 +22,16 @@ pub struct Probe {}
 
 impl Probe {
     pub(crate) async fn run(&self, ask: &mut Ask) -> Result<(), Cause> {
-        let mut stream = ask.connect().await?;
+        let stream = ask.connect().await?;
+        self.converse(stream, &mut ask.seen).await
+    }
+
+    async fn converse(&self, mut stream: Stream, seen: &mut Seen) -> Result<(), Cause> {
         stream.allow(REPLY);
         stream.send(&packet(PRELOGIN, &Prelogin::ours().encode())).await?;
         let payload = read_reply(&mut stream).await?;
         stream.close().await;
-        self.judge(Prelogin::decode(&payload)?, &mut ask.seen)
+        self.judge(Prelogin::decode(&payload)?, seen)
     }
 
     /// Decides from the answer alone.
@@ -246,6 +250,7 @@ const END: u8 = 0xff;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::hostile::{damaged, ends};
     use proptest::prelude::*;
 
     fn verdict(reply: Prelogin) -> Seen {
@@ -320,8 +325,15 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_answer_can_break_the_decoder(bytes in proptest::collection::vec(any::<u8>(), 0..99)) {
-            let _any_verdict = Prelogin::decode(&bytes);
+        fn no_answer_breaks_reader_or_judge(
+            words in damaged(&packet(REPLY_PACKET, &Prelogin::example().encode())),
+            payload in damaged(&Prelogin::example().encode()),
+        ) {
+            let mut seen = Seen::default();
+            let probe = Probe::default();
+            let passed = ends(&words, async |stream| probe.converse(stream, &mut seen).await);
+            prop_assert!(passed.is_err() || !seen.headline.is_empty());
+            let _any_prelogin = Prelogin::decode(&payload);
         }
     }
 }

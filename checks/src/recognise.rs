@@ -159,6 +159,8 @@ fn says(bytes: &[u8], word: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::collection::vec;
+    use proptest::prelude::*;
 
     #[test]
     fn each_protocol_is_named_by_its_first_bytes() {
@@ -183,6 +185,14 @@ mod tests {
         ];
         for (bytes, spoken) in cases {
             assert_eq!(recognise(bytes), *spoken, "{bytes:02x?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_beginning_breaks_the_recogniser(bytes in vec(any::<u8>(), 0..64)) {
+            let cause = instead_of("SSH", Spoken::Ssh, &bytes);
+            prop_assert_eq!(cause.is_none(), matches!(recognise(&bytes), Spoken::Unknown | Spoken::Ssh));
         }
     }
 }

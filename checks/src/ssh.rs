@@ -22,10 +22,14 @@ pub struct Probe {}
 
 impl Probe {
     pub(crate) async fn run(&self, ask: &mut Ask) -> Result<(), Cause> {
-        let mut stream = ask.connect().await?;
+        let stream = ask.connect().await?;
+        self.converse(stream, &mut ask.seen).await
+    }
+
+    async fn converse(&self, mut stream: Stream, seen: &mut Seen) -> Result<(), Cause> {
         stream.allow(IDENTIFICATION);
         let identification = identify(&mut stream).await?;
-        ask.seen.evidence.set("identification", identification.as_str());
+        seen.evidence.set("identification", identification.as_str());
         stream.send(OURS).await?;
         stream.allow(KEXINIT);
         let packet = read_packet(&mut stream).await?;
@@ -33,7 +37,7 @@ impl Probe {
         // The connection ends either way; a failed goodbye changes no verdict.
         let _goodbye = stream.send(&encode_packet(&disconnect())).await;
         stream.close().await;
-        self.judge(&identification, &offer, &mut ask.seen)
+        self.judge(&identification, &offer, seen)
     }
 
     /// Decides from identification and proposals alone.
@@ -210,6 +214,20 @@ const BY_APPLICATION: u32 = 11;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::hostile::{damaged, ends, said};
+    use proptest::prelude::*;
+
+    const OPENSSH: &[u8] = b"SSH-2.0-OpenSSH_9.2p1 Debian-2+deb12u7\r\n";
+
+    /// The cause of a conversation in which the far side says `words`.
+    fn refused(words: &[u8]) -> Cause {
+        let converse = async |stream| Probe::default().converse(stream, &mut Seen::default()).await;
+        ends(words, converse).unwrap_err()
+    }
+
+    fn proposal() -> Vec<u8> {
+        encode_packet(&KexInit::example().encode())
+    }
 
     #[test]
     fn probe_reads_what_the_responder_offers() {
@@ -244,5 +262,81 @@ mod tests {
         Probe::default().judge(identification, &KexInit::example(), &mut seen).unwrap();
         assert_eq!(seen.headline, "OpenSSH_9.2p1 Debian-2+deb12u7");
         assert!(seen.evidence.fact("host_key_algorithms").is_some());
+    }
+
+    #[tokio::test]
+    async fn probe_and_responder_understand_each_other() {
+        let (near, far) = said(b"").await;
+        let far = FarStream::new(Box::new(far), None);
+        let (probe, mut seen) = (Probe::default(), Seen::default());
+        let (verdict, answered) = tokio::join!(probe.converse(near, &mut seen), respond(far));
+        assert_eq!(verdict, Ok(()));
+        answered.unwrap();
+        let kex = Value::from_iter(["curve25519-sha256"]);
+        assert_eq!(seen.evidence.fact("kex_algorithms"), Some(&kex));
+    }
+
+    #[tokio::test]
+    async fn lines_before_the_identification_are_passed_over() {
+        let words = [b"Authorised use only\r\n\r\n", OPENSSH, &proposal()].concat();
+        let (stream, _far) = said(&words).await;
+        let mut seen = Seen::default();
+        Probe::default().converse(stream, &mut seen).await.unwrap();
+        assert_eq!(seen.headline, "OpenSSH_9.2p1 Debian-2+deb12u7");
+    }
+
+    #[test]
+    fn a_server_that_turns_us_away_is_told_by_its_words() {
+        for text in ["Not allowed at this time", "Exceeded MaxStartups"] {
+            let cause = refused(format!("{text}\r\n").as_bytes());
+            assert_eq!(cause, Cause::SshRefused { text: text.to_owned() });
+        }
+    }
+
+    #[test]
+    fn another_service_is_named_with_and_without_a_line_feed() {
+        for words in [&b"220 mx.example.org ESMTP\r\n"[..], b"220 mx.example.org ESMTP"] {
+            let cause = refused(words);
+            let (expected, spoken) = ("SSH", Spoken::Smtp);
+            assert_eq!(cause, Cause::WrongService { expected, spoken, head: wire::head(words) });
+        }
+        assert_eq!(refused(&[0x15, 3, 1, 0, 2, 2, 70]), Cause::TlsUnexpected { expected: "SSH" });
+    }
+
+    #[test]
+    fn a_tarpit_is_read_to_a_bound() {
+        let (phase, lines) = (Phase::Greeting, b"wait\r\n".repeat(MAX_LINES + 9));
+        let (limit, head) = (6 * MAX_LINES, wire::head(&lines[..64]));
+        assert_eq!(refused(&lines), Cause::Endless { phase, limit, head });
+        let long = [&[b'x'; MAX_LINE - 1][..], b"\n"].concat().repeat(20);
+        let (limit, head) = (MAX_BEFORE + MAX_LINE, wire::head(&long[..64]));
+        assert_eq!(refused(&long), Cause::Endless { phase, limit, head });
+        let Cause::Endless { limit, .. } = refused(&[b'x'; 9_000]) else { panic!("no line ends") };
+        assert_eq!(limit, MAX_LINE);
+    }
+
+    #[test]
+    fn a_packet_that_cannot_be_one_is_a_bad_reply() {
+        // No payload at all, more padding than packet, longer than any.
+        for header in [[0, 0, 0, 0, 0], [0, 0, 0, 4, 4], [0, 0, 0x88, 0xb9, 4]] {
+            let cause = refused(&[OPENSSH, &header].concat());
+            assert_eq!(cause, Cause::bad_reply("an SSH packet", &header));
+        }
+        let payload = [MSG_DISCONNECT];
+        let cause = refused(&[OPENSSH, &encode_packet(&payload)].concat());
+        assert_eq!(cause, Cause::bad_reply("an SSH key exchange proposal", &payload));
+    }
+
+    proptest! {
+        #[test]
+        fn no_conversation_breaks_reader_or_judge(
+            words in damaged(&[OPENSSH, &proposal()].concat()),
+            payload in damaged(&KexInit::example().encode()),
+        ) {
+            let mut seen = Seen::default();
+            let probe = Probe::default();
+            let _any_verdict = ends(&words, async |stream| probe.converse(stream, &mut seen).await);
+            let _any_proposal = KexInit::decode(&payload);
+        }
     }
 }

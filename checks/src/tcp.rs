@@ -47,3 +47,15 @@ pub(crate) const SERVICE: Service = Service {
 async fn respond(mut stream: FarStream) -> io::Result<()> {
     stream.until_closed().await
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pass_claims_no_more_than_a_connection() {
+        let mut seen = Seen::default();
+        assert_eq!(Probe::default().judge(&mut seen), Ok(()));
+        assert_eq!(seen.headline, "accepts connections");
+    }
+}

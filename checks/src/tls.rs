@@ -58,3 +58,17 @@ async fn respond(mut stream: FarStream) -> io::Result<()> {
 fn day(moment: &str) -> &str {
     moment.split('T').next().unwrap_or(moment)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pass_shows_version_and_last_day() {
+        let mut seen = Seen::default();
+        seen.evidence.set("tls_version", "TLS 1.3");
+        seen.evidence.set("certificate_not_after", "2027-03-01T12:00:00Z");
+        assert_eq!(Probe::default().judge(&mut seen), Ok(()));
+        assert_eq!(seen.headline, "TLS 1.3, certificate until 2027-03-01");
+    }
+}

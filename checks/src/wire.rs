@@ -187,6 +187,8 @@ pub(crate) fn crc16_x25(bytes: &[u8]) -> u16 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::collection::vec;
+    use proptest::prelude::*;
 
     #[test]
     fn running_short_names_the_message_and_shows_its_head() {
@@ -240,5 +242,24 @@ mod tests {
         assert_eq!(head(b"SSH-2.0-x\r\n"), "11 bytes: \"SSH-2.0-x\\r\\n\"");
         assert_eq!(head(&[0xff, 0]), "2 bytes: ff 00");
         assert_eq!(head(b""), "nothing");
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_a_peer_says_reaches_a_terminal(bytes in vec(any::<u8>(), 0..300), max in 0..200_usize) {
+            for line in [clean(&bytes, max), head(&bytes)] {
+                prop_assert!(!line.chars().any(char::is_control), "{line:?}");
+                prop_assert_eq!(&printable(&line), &line);
+            }
+            // What begins within the bound is written whole: at most three bytes, escaped.
+            prop_assert!(clean(&bytes, max).len() <= max + 3 * "\\xff".len() + "…".len());
+        }
+
+        #[test]
+        fn text_is_printable_after_one_pass(text in ".*") {
+            let once = printable(&text);
+            prop_assert!(!once.chars().any(char::is_control));
+            prop_assert_eq!(&printable(&once), &once);
+        }
     }
 }

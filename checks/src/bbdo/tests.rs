@@ -1,9 +1,11 @@
 use std::sync::Arc;
 
+use proptest::prelude::*;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::*;
+use crate::hostile::{damaged, ends};
 use crate::net::{Deadline, Peer, Trust};
 use crate::wire;
 
@@ -448,4 +450,28 @@ async fn a_mute_port_is_asked_once_and_costs_eight_seconds() {
     assert_eq!(waited.0, ANSWER);
     assert_eq!(served, 1);
     assert!(seen.concerns.is_empty());
+}
+
+proptest! {
+    #[test]
+    fn no_answer_breaks_reader_or_judge(
+        words in prop_oneof![damaged(REAL_WELCOME), damaged(REAL_VERSION_RESPONSE), damaged(REAL_SETTINGS)],
+    ) {
+        let answer = ends(&words, async |mut stream| read_answer(&mut stream).await);
+        if let Ok(Answer::Broker(welcome)) = answer {
+            let mut seen = Seen::default();
+            let _any_verdict = Probe::default().judge(&welcome, &mut seen);
+        }
+    }
+
+    /// The header's checksum is right, so that what is behind it is read.
+    #[test]
+    fn no_payload_breaks_the_decoder(
+        welcome in damaged(&REAL_WELCOME[HEADER_LEN..]),
+        version in damaged(&REAL_VERSION_RESPONSE[HEADER_LEN..]),
+    ) {
+        for (event, payload) in [(0x0002_0007, welcome), (0x0002_0001, version)] {
+            let _any_answer = decode(&packet(event, u16::try_from(payload.len()).unwrap(), &payload));
+        }
+    }
 }

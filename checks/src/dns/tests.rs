@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use tokio::net::{TcpListener, UdpSocket};
 
 use super::*;
+use crate::hostile::{damaged, ends};
 use crate::net::{Peer, Trust};
 use crate::{Finding, examine};
 
@@ -252,19 +253,30 @@ fn every_truncation_of_an_answer_is_a_bad_reply() {
     }
 }
 
+/// An answer to another question of the same words.
+fn root_servers() -> Vec<u8> {
+    message::respond(&Question::root().query(How::Edns).unwrap().wire).unwrap()
+}
+
 proptest! {
     #[test]
-    fn no_message_can_break_the_decoder(
-        noise in proptest::collection::vec((any::<usize>(), any::<u8>()), 0..8),
+    fn no_message_breaks_decoder_judge_or_responder(
+        mut bytes in damaged(&root_servers()),
+        is_ours in any::<bool>(),
     ) {
-        let query = Question::root().query(How::Edns).unwrap();
-        let mut bytes = message::respond(&query.wire).unwrap();
-        for (at, byte) in noise {
-            let at = at % bytes.len();
-            bytes[at] = byte;
+        let question = Question::root();
+        let query = question.query(How::Edns).unwrap();
+        // Without the right id nothing behind it is looked at.
+        if let Some(id) = bytes.get_mut(..2).filter(|_| is_ours) {
+            id.copy_from_slice(&query.wire[..2]);
         }
-        let _any_verdict = query.accept(&bytes);
         let _any_answer = message::respond(&bytes);
+        if let Some(Ok(reply)) = query.accept(&bytes) {
+            let _any_verdict = verdict(&about_root(reply.clone()));
+            let _any_verdict = verdict(&about_name(reply));
+        }
+        let prefixed = message::prefixed(&bytes);
+        let _any_end = ends(&prefixed, async |mut stream| exchange_stream(&mut stream, &question).await);
     }
 }
 

@@ -155,6 +155,8 @@ const SINGLE_SIGN_ON: [&str; 4] = ["client_id=", "response_type=", "samlrequest=
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::hostile::damaged;
+    use proptest::prelude::*;
 
     const PUBLIC: [u8; 4] = [93, 184, 216, 34];
 
@@ -270,6 +272,24 @@ mod tests {
         let body = "<é><meta http-equiv='refresh' content='0;url=http://1.2.3.4/'>";
         for length in 0..body.len() {
             let _no_panic = refresh(&body.as_bytes()[..length]);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_page_breaks_the_search_for_a_portal(
+            body in damaged("<META http-equiv=refresh content=\"0; url=http://wlan.example.net/login\">é".as_bytes()),
+            location in ".{0,40}",
+        ) {
+            let asked = Url::parse("http://updates.example.org/").unwrap();
+            let mut answer = Answer { status: 200, body, ..Answer::default() };
+            let _any_place = Onward::of(&answer, &asked).map(|onward| onward.shown());
+            answer.status = 302;
+            if let Ok(location) = location.parse() {
+                answer.headers.insert("location", location);
+            }
+            let onward = Onward::of(&answer, &asked);
+            let _any_portal = portal(&answer, &asked, None, onward.as_ref());
         }
     }
 }

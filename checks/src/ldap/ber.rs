@@ -222,6 +222,9 @@ const MAX_LENGTH_BYTES: usize = 4;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::hostile::damaged;
+    use proptest::collection::vec;
+    use proptest::prelude::*;
 
     fn elements(bytes: &[u8]) -> Elements<'_> {
         Elements::new(bytes, "an element")
@@ -303,5 +306,26 @@ mod tests {
     fn numbers_without_or_with_too_many_bytes_are_malformed() {
         assert!(elements(&[2, 0]).integer().is_err());
         assert!(elements(&[2, 9, 0, 0, 0, 0, 0, 0, 0, 0, 1]).integer().is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn any_number_and_text_is_read_back(number in any::<i64>(), text in vec(any::<u8>(), 0..400)) {
+            let bytes = Writer::message(Tag::SEQUENCE, |message| {
+                message.integer(number).octets(&text);
+            });
+            let mut message = elements(&bytes).expect(Tag::SEQUENCE).unwrap();
+            prop_assert_eq!(message.integer().unwrap(), number);
+            prop_assert_eq!(message.octets().unwrap(), text);
+        }
+
+        #[test]
+        fn no_bytes_break_the_reader(bytes in damaged(&[0x30, 0x82, 0, 5, 2, 1, 7, 4, 0])) {
+            let mut left = elements(&bytes);
+            while let Ok((_, mut content)) = left.next() {
+                let _any_number = content.integer();
+                prop_assert!(content.bytes().len() < bytes.len());
+            }
+        }
     }
 }

@@ -35,7 +35,11 @@ pub struct Probe {}
 
 impl Probe {
     pub(crate) async fn run(&self, ask: &mut Ask) -> Result<(), Cause> {
-        let mut stream = ask.connect().await?;
+        let stream = ask.connect().await?;
+        self.converse(stream, &mut ask.seen).await
+    }
+
+    async fn converse(&self, mut stream: Stream, seen: &mut Seen) -> Result<(), Cause> {
         stream.allow(GREETING);
         let packet = read_packet(&mut stream, Phase::Greeting).await?;
         let greeting = Greeting::decode(&packet.payload)?;
@@ -45,7 +49,7 @@ impl Probe {
             Greeting::Refused(_) => None,
         };
         stream.close().await;
-        self.judge(&greeting, goodbye.as_ref(), &mut ask.seen)
+        self.judge(&greeting, goodbye.as_ref(), seen)
     }
 
     /// Decides from the greeting, and from the answer to our goodbye.

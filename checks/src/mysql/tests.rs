@@ -1,4 +1,5 @@
 use super::*;
+use crate::hostile::{damaged, ends};
 use proptest::prelude::*;
 
 /// What a MariaDB 10.11 of Debian 12 sends that has a certificate.
@@ -97,8 +98,15 @@ fn a_hostile_version_does_not_reach_the_terminal() {
 
 proptest! {
     #[test]
-    fn no_greeting_can_break_the_decoder(bytes in proptest::collection::vec(any::<u8>(), 0..99)) {
-        let _any_verdict = Hello::decode(&[&[PROTOCOL_10], &bytes[..]].concat());
-        let _any_verdict = Refusal::decode(&[&[ERROR], &bytes[..]].concat());
+    fn no_greeting_breaks_reader_or_judge(
+        words in damaged(&[packet(0, MARIADB), packet(2, &Refusal::example().encode())].concat()),
+        payload in damaged(MARIADB),
+    ) {
+        let mut seen = Seen::default();
+        let probe = Probe::default();
+        let passed = ends(&words, async |stream| probe.converse(stream, &mut seen).await);
+        prop_assert!(passed.is_err() || !seen.headline.is_empty());
+        let _any_greeting = Greeting::decode(&payload);
+        let _any_refusal = Refusal::decode(&payload);
     }
 }

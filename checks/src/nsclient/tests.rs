@@ -2,12 +2,14 @@
 
 use std::sync::{Arc, LazyLock, Mutex};
 
+use proptest::prelude::*;
 use rcgen::generate_simple_self_signed;
 use rustls::ServerConfig;
 use rustls::pki_types::PrivateKeyDer;
 use tokio::net::TcpListener;
 
 use super::*;
+use crate::hostile::damaged;
 use crate::net::{Deadline, Peer, Trust};
 use crate::{Finding, examine};
 
@@ -200,4 +202,16 @@ async fn without_a_password_there_is_one_question() {
     assert_eq!(heard.len(), 1);
     let concerns: Vec<_> = finding.seen.concerns.iter().map(Concern::code).collect();
     assert_eq!(concerns, ["certificate-unverified", "nsclient-not-read"]);
+}
+
+proptest! {
+    #[test]
+    fn no_page_breaks_the_readers(
+        body in damaged(br#"{"payload":[{"lines":[{"message":"0.5.2.35 2018-01-28"}]}]}"#),
+    ) {
+        if let Some(version) = version(&body) {
+            prop_assert!(version.len() < 40, "{}", version);
+        }
+        let _any_verdict = is_alive(&body);
+    }
 }

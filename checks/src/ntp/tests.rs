@@ -1,5 +1,7 @@
 use super::*;
+use crate::hostile::damaged;
 use crate::net::{Deadline, Peer, Trust};
+use proptest::prelude::*;
 use tokio::net::UdpSocket;
 
 const START: Timestamp = Timestamp(3_900_000_000 << 32);
@@ -126,6 +128,19 @@ async fn a_reply_to_somebody_else_is_ignored() {
     let (verdict, ()) = tokio::join!(probe.run(&mut ask), answer);
     assert_eq!(verdict, Ok(()));
     assert_eq!(ask.seen.evidence.fact("stratum"), Some(&1_u8.into()));
+}
+
+proptest! {
+    #[test]
+    fn no_packet_breaks_decoder_judge_or_responder(
+        bytes in damaged(&healthy(Duration::ZERO).encode()),
+    ) {
+        let _any_reply = respond(&bytes, START);
+        if let Ok(reply) = Packet::decode(&bytes) {
+            let (passed, seen) = verdict(&reply);
+            prop_assert!(passed.is_err() || seen.headline.starts_with("stratum "));
+        }
+    }
 }
 
 /// The same server seen through another implementation.

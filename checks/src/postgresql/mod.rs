@@ -94,9 +94,10 @@ impl Probe {
     /// Asks for a session of `user`, up to the question for its password.
     async fn open(&self, stream: &mut Stream, user: &str) -> Result<Session, Cause> {
         stream.send(&startup(user, self.database.as_deref())).await?;
-        let mut version = String::new();
+        let (mut version, mut read) = (String::new(), 0);
         for _ in 0..MAX_MESSAGES {
             let message = read_message(stream).await?;
+            read += HEADER + message.body.len();
             match message.kind {
                 ERROR => return Refusal::decode(&message.body).map(Session::Refused),
                 AUTHENTICATION => match Session::of_method(&message.body)? {
@@ -118,7 +119,7 @@ impl Probe {
             }
         }
         let (phase, head) = (Phase::Reply, wire::head(stream.head()));
-        Err(Cause::Endless { phase, limit: MAX_MESSAGES * MAX_MESSAGE, head })
+        Err(Cause::Endless { phase, limit: read, head })
     }
 }
 
@@ -212,7 +213,7 @@ struct Message {
 }
 
 async fn read_message(stream: &mut Stream) -> Result<Message, Cause> {
-    let header = stream.exactly(Phase::Reply, 5).await?;
+    let header = stream.exactly(Phase::Reply, HEADER).await?;
     let mut reader = Reader::new(&header, EXPECTED);
     let kind = reader.u8()?;
     let length = usize::try_from(reader.u32()?).unwrap_or(usize::MAX);
@@ -308,6 +309,8 @@ impl Refusal {
 
 const EXPECTED: &str = "an answer of PostgreSQL";
 const REPLY: Duration = Duration::from_secs(5);
+/// A letter and the length.
+const HEADER: usize = 5;
 /// Errors have some hundred bytes, parameters fewer.
 const MAX_MESSAGE: usize = 8 * 1024;
 /// A welcome has about 15.

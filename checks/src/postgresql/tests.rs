@@ -1,4 +1,5 @@
 use super::*;
+use crate::hostile::{damaged, ends, said};
 use crate::net::{Deadline, Peer, Trust};
 use crate::{Finding, examine};
 use proptest::prelude::*;
@@ -8,6 +9,10 @@ use tokio::net::TcpListener;
 const NO_ENTRY: &[u8] = b"SFATAL\0VFATAL\0C28000\0Mno pg_hba.conf entry for host \
     \"10.99.0.2\", user \"centreon\", database \"centreon\", no encryption\0Fauth.c\0L544\0\
     RClientAuthentication\0\0";
+
+/// No password wanted, one parameter, ready.
+const WELCOME: &[u8] =
+    b"R\0\0\0\x08\0\0\0\0S\0\0\0\x21server_version\x0015.0 (Debian)\0Z\0\0\0\x05I";
 
 fn verdict(offer: &Offer, session: Option<&Session>) -> (Result<(), Cause>, Seen) {
     let mut seen = Seen::default();
@@ -81,8 +86,19 @@ fn a_startup_message_is_the_one_of_the_specification() {
 
 proptest! {
     #[test]
-    fn no_error_can_break_the_decoder(bytes in proptest::collection::vec(any::<u8>(), 0..99)) {
-        let _any_verdict = Refusal::decode(&bytes);
+    fn no_answer_breaks_reader_or_judge(
+        offer in damaged(b"Ecould not fork new process for connection\n\0"),
+        session in damaged(WELCOME),
+        error in damaged(NO_ENTRY),
+    ) {
+        let offer = ends(&offer, async |mut stream| read_offer(&mut stream).await);
+        let session = ends(&session, async |mut stream| {
+            Probe::default().open(&mut stream, "centreon").await
+        });
+        if let (Ok(offer), Ok(session)) = (offer, session) {
+            let _any_verdict = verdict(&offer, Some(&session));
+        }
+        let _any_error = Refusal::decode(&error);
     }
 }
 
@@ -110,8 +126,7 @@ async fn against(first: &'static [u8], second: &'static [u8]) -> Finding {
 
 #[tokio::test]
 async fn a_trusting_server_tells_its_version() {
-    let welcome = b"R\0\0\0\x08\0\0\0\0S\0\0\0\x21server_version\x0015.0 (Debian)\0Z\0\0\0\x05I";
-    let finding = against(b"N", welcome).await;
+    let finding = against(b"N", WELCOME).await;
     assert_eq!(finding.verdict, Ok(()));
     assert_eq!(finding.seen.headline, "PostgreSQL 15.0, no password, no TLS");
 }
@@ -131,4 +146,14 @@ async fn an_error_of_either_format_is_read() {
 async fn more_than_the_one_byte_is_not_taken() {
     let finding = against(b"Nonsense", b"").await;
     assert_eq!(finding.verdict, Err(Cause::bad_reply(EXPECTED, b"Nonsense")));
+}
+
+#[tokio::test]
+async fn notices_without_an_end_are_read_to_a_bound() {
+    let notice = encode(b'N', b"SNOTICE\0\0");
+    let words = notice.repeat(MAX_MESSAGES + 1);
+    let (mut stream, _far) = said(&words).await;
+    let cause = Probe::default().open(&mut stream, "centreon").await.unwrap_err();
+    let (phase, head) = (Phase::Reply, wire::head(&words[..64]));
+    assert_eq!(cause, Cause::Endless { phase, limit: notice.len() * MAX_MESSAGES, head });
 }

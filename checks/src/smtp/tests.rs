@@ -1,9 +1,11 @@
 use std::net::SocketAddr;
 
+use proptest::prelude::*;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::*;
+use crate::hostile::{damaged, ends};
 use crate::net::{Deadline, Peer, Trust};
 
 fn reply(code: u16, lines: &[&str]) -> Reply {
@@ -296,4 +298,18 @@ async fn an_address_that_is_none_is_our_own_mistake() {
     // Known before a packet is sent: nothing listens there.
     let verdict = probe.run(&mut asking(([127, 0, 0, 1], 9).into())).await;
     assert_eq!(verdict.unwrap_err().code(), "local-error");
+}
+
+proptest! {
+    #[test]
+    fn no_dialogue_breaks_reader_or_judge(
+        words in damaged(b"220 mx.example.org ESMTP\r\n250-mx.example.org\r\n250-SIZE 1\r\n250 8BITMIME\r\n"),
+    ) {
+        let mut ask = asking(([192, 0, 2, 1], 25).into());
+        let heard = ends(&words, async |stream| named().converse(stream, &mut ask).await);
+        if let Ok((heard, _)) = heard {
+            let (passed, seen) = verdict(&heard);
+            prop_assert!(passed.is_err() || !seen.headline.is_empty());
+        }
+    }
 }

@@ -215,6 +215,8 @@ const ENGINE_ID: &[u8] = b"\x80\x00\x7e\xd9\x04preflight";
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::hostile::damaged;
+    use proptest::prelude::*;
 
     const UP: Duration = Duration::from_secs(7_230);
 
@@ -281,6 +283,20 @@ mod tests {
             (172_800, "up 2 d"),
         ] {
             assert_eq!(up(seconds), words);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_message_breaks_the_decoders(
+            question in damaged(&request(7).unwrap()),
+            answer in damaged(&respond(&request(7).unwrap(), UP).unwrap()),
+        ) {
+            for bytes in [question, answer] {
+                let _any_engine = report(&bytes).map(|(_, engine)| engine.words());
+                let _any_answer = respond(&bytes, UP);
+                let _any_answer = super::super::respond::respond(&bytes, UP);
+            }
         }
     }
 }

@@ -1,21 +1,16 @@
 use super::*;
-use crate::net::Deadline;
-use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+use crate::hostile::{damaged, ends, said};
+use proptest::prelude::*;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 /// As a real Gorgone sends it.
 const GORGONE_READY: &[u8] = b"\x04\x38\x05READY\
     \x0bSocket-Type\0\0\0\x06ROUTER\
     \x08Identity\0\0\0\x0frouter-external";
 
-fn pair() -> (Stream, DuplexStream) {
-    let (near, far) = duplex(64 * 1024);
-    let to = ([192, 0, 2, 1], 5556).into();
-    (Stream::over(Box::new(near), to, Deadline::after(Duration::from_secs(9))), far)
-}
-
 /// The verdict on a peer that says all of `bytes` and hangs up.
 async fn verdict(bytes: &[u8]) -> (Result<(), Cause>, Seen) {
-    let (near, mut far) = pair();
+    let (near, mut far) = said(b"").await;
     let mut seen = Seen::default();
     let speak = async {
         far.write_all(bytes).await.unwrap();
@@ -39,7 +34,7 @@ async fn after_greeting(frame: &[u8]) -> Cause {
 
 #[tokio::test]
 async fn probe_and_responder_understand_each_other() {
-    let (near, far) = pair();
+    let (near, far) = said(b"").await;
     let mut seen = Seen::default();
     let probe = Probe::default();
     let far = FarStream::new(Box::new(far), None);
@@ -53,7 +48,7 @@ async fn probe_and_responder_understand_each_other() {
 
 #[tokio::test]
 async fn we_send_a_greeting_and_nothing_else() {
-    let (near, mut far) = pair();
+    let (near, mut far) = said(b"").await;
     let bytes = [&greeting("NULL"), GORGONE_READY].concat();
     far.write_all(&bytes).await.unwrap();
     let mut seen = Seen::default();
@@ -67,7 +62,7 @@ async fn we_send_a_greeting_and_nothing_else() {
 
 #[tokio::test]
 async fn only_eleven_bytes_leave_before_the_mechanism_is_known() {
-    let (near, mut far) = pair();
+    let (near, mut far) = said(b"").await;
     far.write_all(&greeting("CURVE")).await.unwrap();
     let mut seen = Seen::default();
     let cause = Probe::default().converse(near, &mut seen).await.unwrap_err();
@@ -175,4 +170,17 @@ fn names_of_a_hostile_peer_are_bounded_and_escaped() {
     let ready = Ready::decode(&body).unwrap();
     assert!(ready.identity.len() < 2 * MAX_VALUE);
     assert!(ready.identity.starts_with("\\x1b[2J"), "{}", ready.identity);
+}
+
+proptest! {
+    #[test]
+    fn no_handshake_breaks_reader_or_judge(
+        words in damaged(&[&greeting("NULL"), GORGONE_READY].concat()),
+    ) {
+        let mut seen = Seen::default();
+        let probe = Probe::default();
+        let verdict = ends(&words, async |stream| probe.converse(stream, &mut seen).await);
+        prop_assert!(verdict.is_err() || seen.headline.starts_with("Gorgone, "));
+        let _any_ready = Ready::decode(&words);
+    }
 }

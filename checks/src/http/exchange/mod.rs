@@ -172,9 +172,11 @@ fn in_words(error: &reqwest::Error) -> String {
 /// As [`fetch`].
 pub(crate) async fn read_head(stream: &mut Stream) -> Result<Answer, Cause> {
     let line = read_line(stream).await?;
+    let mut read = line.len();
     let mut answer = status_line(&line)?;
     for _ in 0..MAX_HEADERS {
         let line = read_line(stream).await?;
+        read += line.len();
         let line = line.trim_ascii_end();
         if line.is_empty() {
             return Ok(answer);
@@ -182,7 +184,7 @@ pub(crate) async fn read_head(stream: &mut Stream) -> Result<Answer, Cause> {
         answer.headers.extend(header(line));
     }
     let head = wire::head(stream.head());
-    Err(Cause::Endless { phase: Phase::Reply, limit: MAX_HEADERS, head })
+    Err(Cause::Endless { phase: Phase::Reply, limit: read, head })
 }
 
 async fn read_line(stream: &mut Stream) -> Result<Vec<u8>, Cause> {

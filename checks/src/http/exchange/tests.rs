@@ -1,28 +1,13 @@
 //! One exchange each, with every way an answer can be cut, endless or foreign.
 
-use std::net::SocketAddr;
-
-use tokio::io::AsyncWriteExt;
+use proptest::prelude::*;
 
 use super::*;
-use crate::net::Deadline;
-
-fn peer() -> SocketAddr {
-    ([192, 0, 2, 1], 80).into()
-}
-
-/// A peer that has said `bytes` and hung up; what it hears is dropped.
-async fn said(bytes: &[u8]) -> Stream {
-    let (ours, mut theirs) = tokio::io::duplex(1 << 20);
-    theirs.write_all(bytes).await.unwrap();
-    theirs.shutdown().await.unwrap();
-    tokio::spawn(async move { tokio::io::copy(&mut theirs, &mut tokio::io::sink()).await });
-    Stream::over(Box::new(ours), peer(), Deadline::after(Duration::from_secs(5)))
-}
+use crate::hostile::{PEER, damaged, ends, last_words, said};
 
 async fn fetched(bytes: &[u8]) -> Result<Answer, Cause> {
     // Sent only once asked, as servers do.
-    let (ours, theirs) = tokio::io::duplex(1 << 20);
+    let (stream, theirs) = said(b"").await;
     let bytes = bytes.to_vec();
     tokio::spawn(async move {
         let mut far = crate::FarStream::new(Box::new(theirs), None);
@@ -30,7 +15,6 @@ async fn fetched(bytes: &[u8]) -> Result<Answer, Cause> {
         far.send(&bytes).await.unwrap();
         far.close().await.unwrap();
     });
-    let stream = Stream::over(Box::new(ours), peer(), Deadline::after(Duration::from_secs(5)));
     let request = Request { host: "web.example.org", target: "/x?y", credentials: None };
     fetch(stream, &request).await
 }
@@ -59,7 +43,7 @@ async fn every_truncation_of_a_page_is_a_hang_up() {
     let page = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nHello";
     for length in 0..page.len() {
         let cause = fetched(&page[..length]).await.unwrap_err();
-        let hung_up = Cause::HungUp { to: peer(), phase: Phase::Reply, received: length };
+        let hung_up = Cause::HungUp { to: PEER, phase: Phase::Reply, received: length };
         assert_eq!(cause, hung_up, "{length} bytes");
     }
 }
@@ -91,7 +75,7 @@ async fn what_is_no_http_is_named() {
 
 #[tokio::test]
 async fn a_head_read_by_hand_is_the_same() {
-    let mut stream = said(b"HTTP/1.0 407\r\nVia: x\r\nno header\r\n\r\nrest").await;
+    let mut stream = last_words(b"HTTP/1.0 407\r\nVia: x\r\nno header\r\n\r\nrest").await;
     let mut answer = read_head(&mut stream).await.unwrap();
     assert_eq!((answer.status, answer.version.as_str()), (407, "HTTP/1.0"));
     assert_eq!(answer.header("via").as_deref(), Some("x"));
@@ -103,8 +87,8 @@ async fn a_head_read_by_hand_is_the_same() {
 async fn every_truncation_of_a_head_is_a_hang_up() {
     let head = b"HTTP/1.1 200 OK\r\nVia: x\r\n\r\n";
     for length in 0..head.len() {
-        let cause = read_head(&mut said(&head[..length]).await).await.unwrap_err();
-        let hung_up = Cause::HungUp { to: peer(), phase: Phase::Reply, received: length };
+        let cause = read_head(&mut last_words(&head[..length]).await).await.unwrap_err();
+        let hung_up = Cause::HungUp { to: PEER, phase: Phase::Reply, received: length };
         assert_eq!(cause, hung_up, "{length} bytes");
     }
 }
@@ -112,15 +96,16 @@ async fn every_truncation_of_a_head_is_a_hang_up() {
 #[tokio::test]
 async fn a_head_without_end_ends_at_its_bound() {
     let endless = [&b"HTTP/1.1 200 OK\r\n"[..], &b"x: y\r\n".repeat(900)].concat();
-    let cause = read_head(&mut said(&endless).await).await.unwrap_err();
-    assert_eq!(cause.code(), "endless");
+    let cause = read_head(&mut last_words(&endless).await).await.unwrap_err();
+    let (phase, head) = (Phase::Reply, wire::head(&endless[..64]));
+    assert_eq!(cause, Cause::Endless { phase, limit: 17 + MAX_HEADERS * 6, head });
 }
 
 #[tokio::test]
 async fn a_status_line_is_three_digits_behind_a_version() {
     for line in ["HTTP/1.1 20 OK", "HTTP/1.1", "HTTP/1.1 2000", "HTTP/1.1 abc", "HTTP/2 200"] {
         let line = format!("{line}\r\n\r\n");
-        let cause = read_head(&mut said(line.as_bytes()).await).await.unwrap_err();
+        let cause = read_head(&mut last_words(line.as_bytes()).await).await.unwrap_err();
         assert_eq!(cause.code(), "bad-reply", "{line}");
     }
 }
@@ -131,4 +116,21 @@ fn credentials_are_not_shown() {
     assert_eq!(value, "Basic cHJvYmU6aHVudGVyMg==");
     let request = Request { host: "h", target: "/", credentials: Some((HOST, value)) };
     assert!(!format!("{request:?}").contains("cHJv"), "{request:?}");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn no_answer_breaks_the_readers(
+        words in damaged(b"HTTP/1.1 200 OK\r\nServer: nginx\r\nContent-Length: 5\r\n\r\nHello"),
+    ) {
+        let _any_answer = ends(&words, async |mut stream| {
+            let mut answer = read_head(&mut stream).await?;
+            read_body(&mut stream, &mut answer).await;
+            Ok::<_, Cause>(answer)
+        });
+        let request = Request { host: "web.example.org", target: "/", credentials: None };
+        let _any_answer = ends(&words, async |stream| fetch(stream, &request).await);
+    }
 }

@@ -2,19 +2,22 @@
 
 use std::time::SystemTime;
 
+use proptest::prelude::*;
 use rcgen::{
     BasicConstraints, CertificateParams, CustomExtension, DnType, IsCa, Issuer, KeyPair,
     date_time_ymd,
 };
 use rustls::ServerConfig;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
 use rustls::server::WebPkiClientVerifier;
 use tokio::io::{AsyncWriteExt, DuplexStream, duplex};
 use tokio_rustls::TlsAcceptor;
 
+use super::certificate::Certificate;
 use super::*;
 use crate::cause::Concern;
 use crate::evidence::Seen;
+use crate::hostile::damaged;
 use crate::net::Peer;
 
 const HOST: &str = "server.example.test";
@@ -255,4 +258,21 @@ async fn silence_and_half_a_handshake_are_two_things() {
     far.write_all(&[0x16, 3, 3, 1]).await.unwrap();
     let half = secure(stream, &mut ask, Verify::Strictly, &[]).await.unwrap_err();
     assert_eq!(half, Cause::Incomplete { to, phase, received: 4, waited });
+}
+
+/// As good as any: what is damaged is its form.
+fn certificate_of_ours() -> Vec<u8> {
+    server(&leaf(HOST), None).0.to_vec()
+}
+
+proptest! {
+    #[test]
+    fn no_certificate_breaks_the_reader(der in damaged(&certificate_of_ours())) {
+        let now = UnixTime::now();
+        if let Some(certificate) = Certificate::parse(&der) {
+            let mut seen = Seen::default();
+            certificate.note(&mut seen.evidence);
+            let _any_verdict = (certificate.in_time(now), certificate.ends_soon(now));
+        }
+    }
 }
