@@ -14,9 +14,9 @@ use secrecy::SecretString;
 use tokio::net::{TcpListener, UdpSocket};
 
 use crate::catalogue::{Catalogue, Flow, Party, Role, Way};
-use crate::cli::{Job, Output};
 use crate::plan::{self, Phase, Plan, Settings};
 use crate::responder::{Identity, Manner, Responder};
+use crate::settings::{Job, Output};
 use crate::site::{self, Origin, Place, Sourced, Target};
 
 /// The community the embedded agent answers to.
@@ -146,6 +146,7 @@ impl Site {
             site,
             settings: settings(),
             output: output.for_role(role),
+            unused: Vec::new(),
         }
     }
 

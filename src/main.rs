@@ -11,6 +11,7 @@ mod remedy;
 mod report;
 mod responder;
 mod runner;
+mod settings;
 mod site;
 mod verdict;
 
@@ -20,8 +21,9 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use cli::{Job, Output, Refused, Request};
+use cli::Request;
 use report::{Canvas, Context, Format, Report};
+use settings::{Job, Output, Refused};
 
 fn main() -> ExitCode {
     panics::keep_quiet();
@@ -36,6 +38,11 @@ fn main() -> ExitCode {
 }
 
 fn run(job: &Job) -> ExitCode {
+    for flag in &job.unused {
+        let role = job.site.role;
+        let _closed_pipe =
+            writeln!(io::stderr(), "preflight: note: no flow of role {role} asks {flag}");
+    }
     let plan = plan::plan(&job.catalogue, &job.site, &job.settings);
     with_runtime(async {
         let report = check(&plan, job).await;

@@ -267,7 +267,7 @@ impl Planner<'_> {
         }
         let step = |target| {
             let question = self.question(flow, target);
-            self.step(flow, Some(&question.target.clone()), Action::Ask(Box::new(question)))
+            self.step(flow, Some(&in_id(&target.place)), Action::Ask(Box::new(question)))
         };
         targets.iter().map(step).collect()
     }
@@ -353,7 +353,8 @@ impl Planner<'_> {
     fn asked(&self, flow: &Flow, way: &Way, target: &Target) -> Asked {
         let (port, port_origin) = self.port(flow, way, Some(target));
         let proxy = self.site.proxy.as_ref().filter(|_| goes_through_proxy(flow));
-        let is_default = target.origin == Origin::Profile;
+        // Addresses nobody chose for their page: any answer of theirs will do.
+        let is_default = target.origin == Origin::Profile || flow.to.0 == PROXY;
         let probe = self.probe(way, &target.place, port, is_default, proxy.map(|p| &p.value));
         let through = proxy.and_then(|proxy| {
             let port = proxy.value.url.port_or_known_default()?;
@@ -403,6 +404,7 @@ impl Planner<'_> {
             Probe::Http(probe) => Probe::Http(http::Probe {
                 url: http_url(way, place, port).unwrap_or(probe.url),
                 accept: if is_default { http::Accept::Below500 } else { http::Accept::Below400 },
+                is_public: place.url.is_some() && is_default,
                 proxy: proxy.cloned(),
             }),
             other => other,
@@ -427,7 +429,7 @@ impl Planner<'_> {
         let shown = custom.place.url.as_ref().map_or_else(|| custom.place.host.clone(), shown_url);
         let flow = format!("custom.{}", custom.name);
         Step {
-            id: format!("{flow}@{shown}"),
+            id: format!("{flow}@{}", in_id(&custom.place)),
             flow,
             from: Party(self.site.role.to_string()),
             to: Party(custom.scheme.clone()),
@@ -478,12 +480,24 @@ fn http_url(way: &Way, place: &Place, port: u16) -> Option<url::Url> {
     place.url.clone().or_else(made)
 }
 
+/// A target in a step's id: with its port when one was given, so that two ports
+/// of one host are two steps.
+fn in_id(place: &Place) -> String {
+    match (&place.url, place.port) {
+        (Some(url), _) => shown_url(url),
+        (None, Some(port)) if place.host.contains(':') => format!("[{}]:{port}", place.host),
+        (None, Some(port)) => format!("{}:{port}", place.host),
+        (None, None) => place.host.clone(),
+    }
+}
+
 /// A URL without what nobody needs to read.
 fn shown_url(url: &url::Url) -> String {
     url.as_str().trim_end_matches('/').to_owned()
 }
 
 const INTERNET: &str = "http";
+const PROXY: &str = "proxy";
 
 #[cfg(test)]
 mod tests {
@@ -585,7 +599,17 @@ mod tests {
             ["central.ldap@dc1: dc1 ldaps:636 (profile) ldap:389 (profile)"]
         );
         let one = site(Role::Central, &[("ldap", "dc1:389")]);
-        assert_eq!(lines_of(&one), ["central.ldap@dc1: dc1 ldap:389 (--test)"]);
+        assert_eq!(lines_of(&one), ["central.ldap@dc1:389: dc1 ldap:389 (--test)"]);
+    }
+
+    #[test]
+    fn two_ports_of_one_host_are_two_steps() {
+        let site = site(Role::Poller, &[("device", "10.1.1.1:161"), ("device", "10.1.1.1:1161")]);
+        let only = Settings { only: vec!["poller.snmp".to_owned()], ..settings() };
+        let catalogue = Catalogue::profile("i-vertix").unwrap();
+        let ids: Vec<String> =
+            plan(&catalogue, &site, &only).steps.into_iter().map(|step| step.id).collect();
+        assert_eq!(ids, ["poller.snmp@10.1.1.1:161", "poller.snmp@10.1.1.1:1161"]);
     }
 
     #[test]

@@ -219,6 +219,11 @@ fn in_tls(cause: &Cause, passage: &Passage<'_>) -> Option<String> {
         Cause::CertificateInvalid { .. } | Cause::TlsRefused { .. } | Cause::TlsClosed { .. } => {
             format!("a certificate and key that work there; see: {}", passage.openssl())
         }
+        Cause::TlsIntercepted { host, issuer } => format!(
+            "exempt {host} from TLS inspection for {}, or trust \"{issuer}\" on this host",
+            passage.from()
+        ),
+        Cause::TrustStoreEmpty => "install the package ca-certificates".to_owned(),
         Cause::TlsVersion { .. } => format!("TLS 1.2 or 1.3 there; see: {}", passage.openssl()),
         Cause::TlsUnexpected { .. } => {
             "use the TLS port or scheme for it (ldaps://, https://)".to_owned()
@@ -282,6 +287,10 @@ fn in_web_and_mail(cause: &Cause, passage: &Passage<'_>) -> Option<String> {
         }
         Cause::ProxyAuthentication { .. } => {
             "give --proxy-user and PREFLIGHT_PROXY_PASSWORD, and the same to dnf or apt".to_owned()
+        }
+        // What listens on a proxy is not the far side's service.
+        Cause::ProxyUnreachable { because, .. } => {
+            what(because, &Passage { look_at: "", ..passage.clone() })
         }
         Cause::ProxyDenied { destination, .. } => format!("allow {destination} on the proxy"),
         Cause::ProxyCannotReach { destination, .. } => {

@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 use futures_util::FutureExt;
 use futures_util::future::join_all;
 use preflight_checks::{
-    Cause, Deadline, Finding, Peer, Trace, Transport, Trust, examine, examine_path, is_silence,
-    judge, resolve,
+    Cause, Deadline, Finding, Layer, Peer, Trace, Transport, Trust, examine, examine_path,
+    is_silence, judge, resolve,
 };
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -27,11 +27,16 @@ const UDP_PER_HOST: usize = 2;
 /// Looks at the path at once: routers name themselves about six times in a
 /// burst and then once a second.
 const TRACES: usize = 4;
+/// Looks at paths to the targets of one service: more would say the same again.
+const TRACES_PER_SERVICE: usize = 3;
 /// Longest look at one path.
 const TRACE: Duration = Duration::from_millis(2_200);
 /// No look begins later than this after the first one: a run in which
 /// everything is silent must end, however many targets it has.
 const TRACING: Duration = Duration::from_secs(2);
+/// Longest question to a port that is only tried because another one failed:
+/// a silent host must not cost its connection time twice.
+const ELSEWHERE: Duration = Duration::from_secs(3);
 /// Longest wait for a name.
 const RESOLVE: Duration = Duration::from_secs(7);
 
@@ -91,8 +96,10 @@ pub(crate) async fn run(
         manner,
         width: Semaphore::new(WIDTH),
         udp: Mutex::default(),
+        refused: tokio::sync::Mutex::new(false),
         traces: Semaphore::new(TRACES),
         first_trace: OnceLock::new(),
+        looks: Mutex::default(),
     });
     let (begun, mut events) = tokio::sync::mpsc::unbounded_channel();
     let mut steps = JoinSet::new();
@@ -135,14 +142,21 @@ struct Shared {
     manner: Manner,
     width: Semaphore,
     udp: Mutex<HashMap<IpAddr, Arc<Semaphore>>>,
+    /// Did a peer refuse credentials in this run?
+    refused: tokio::sync::Mutex<bool>,
     traces: Semaphore,
     first_trace: OnceLock<Instant>,
+    /// Looks at the path by service.
+    looks: Mutex<HashMap<&'static str, usize>>,
 }
 
 impl Shared {
     /// Where does the silence begin? `None` when it is not to be looked at, or too late.
     async fn look_at_path(&self, finding: &Finding, asked: &Asked) -> Option<Trace> {
-        let _turn = if self.manner.trace { self.traces.acquire().await.ok() } else { None }?;
+        if !self.manner.trace || !self.is_worth_a_look(asked.protocol) {
+            return None;
+        }
+        let _turn = self.traces.acquire().await.ok()?;
         let last_start = TRACING.mul_f64(self.manner.scale);
         if self.first_trace.get_or_init(Instant::now).elapsed() > last_start {
             return None;
@@ -151,6 +165,14 @@ impl Shared {
         let deadline = Deadline::scaled(TRACE, self.manner.scale);
         let to = finding.peer.address;
         Some(examine_path(to, asked.transport, datagram.as_deref(), deadline).await)
+    }
+
+    /// Fifty silent devices of one flow do not take the looks of all others.
+    fn is_worth_a_look(&self, service: &'static str) -> bool {
+        let mut looks = self.looks.lock().unwrap_or_else(PoisonError::into_inner);
+        let looks = looks.entry(service).or_default();
+        *looks += 1;
+        *looks <= TRACES_PER_SERVICE
     }
 
     /// The right to ask one of `host`'s UDP ports.
@@ -179,44 +201,91 @@ async fn ask(question: &Question, shared: &Shared) -> Found {
         Ok(addresses) => addresses,
         Err(cause) => return Found { unresolved: Some(cause), ..Found::default() },
     };
-    let pairs = addresses.addresses.iter().flat_map(|&address| {
-        question.ways.iter().enumerate().map(move |(way, asked)| (address, way, asked))
-    });
-    let asking = pairs.map(|(address, way, asked)| attempt(question, address, way, asked, shared));
-    let mut attempts = join_all(asking).await;
-    if let Some(elsewhere) = &question.also_try
-        && attempts.iter().all(|attempt| attempt.finding.verdict.is_err())
-    {
+    let hosts = &addresses.addresses;
+    let attempts = if question.ways.iter().any(|way| way.probe.risks_lockout()) {
+        in_turn(question, hosts, shared).await
+    } else {
+        side_by_side(question, hosts, shared).await
+    };
+    let nothing_works = attempts.iter().all(|attempt| attempt.finding.verdict.is_err());
+    let elsewhere = question.also_try.as_ref().filter(|_| nothing_works);
+    let located = attempts.into_iter().map(|attempt| locate(attempt, question, shared));
+    let elsewhere = elsewhere.into_iter().flat_map(|asked| {
         let way = question.ways.len();
-        let again = addresses.addresses.iter();
-        let asking = again.map(|&address| attempt(question, address, way, elsewhere, shared));
-        attempts.extend(join_all(asking).await);
-    }
+        hosts.iter().map(move |&host| attempt(question, host, way, asked, ELSEWHERE, shared))
+    });
+    let (mut attempts, elsewhere) = tokio::join!(join_all(located), join_all(elsewhere));
+    attempts.extend(elsewhere);
     Found { resolve: addresses.took, attempts, ..Found::default() }
+}
+
+async fn side_by_side(question: &Question, hosts: &[IpAddr], shared: &Shared) -> Vec<Attempt> {
+    let pairs = hosts.iter().flat_map(|&host| {
+        question.ways.iter().enumerate().map(move |(way, asked)| (host, way, asked))
+    });
+    join_all(pairs.map(|(host, way, asked)| {
+        attempt(question, host, way, asked, asked.probe.service().budget, shared)
+    }))
+    .await
+}
+
+/// One after the other, so that an account's password is tried once: the next
+/// port only when the one before was not reached, and after a refusal nobody
+/// is asked with credentials any more.
+async fn in_turn(question: &Question, hosts: &[IpAddr], shared: &Shared) -> Vec<Attempt> {
+    let mut refused = shared.refused.lock().await;
+    let mut attempts = Vec::new();
+    for &host in hosts {
+        for (way, asked) in question.ways.iter().enumerate() {
+            let mut asked = asked.clone();
+            if *refused {
+                asked.probe = asked.probe.without_credentials();
+            }
+            let budget = asked.probe.service().budget;
+            let attempt = attempt(question, host, way, &asked, budget, shared).await;
+            let verdict = attempt.finding.verdict.clone();
+            attempts.push(attempt);
+            match verdict {
+                Err(cause) if cause.layer() < Layer::Protocol => {}
+                Err(cause) => {
+                    *refused |= cause.layer() == Layer::Authentication;
+                    break;
+                }
+                Ok(()) => break,
+            }
+        }
+    }
+    attempts
 }
 
 async fn attempt(
     question: &Question,
-    address: IpAddr,
+    host: IpAddr,
     way: usize,
     asked: &Asked,
+    budget: Duration,
     shared: &Shared,
 ) -> Attempt {
-    let turn = (asked.transport == Transport::Udp).then(|| shared.udp_turn(address));
-    let turn = match &turn {
+    let turn = (asked.transport == Transport::Udp).then(|| shared.udp_turn(host));
+    let _turn = match &turn {
         Some(turn) => turn.acquire().await.ok(),
         None => None,
     };
-    let peer = Peer { host: question.host.clone(), address: SocketAddr::new(address, asked.port) };
-    let deadline = Deadline::scaled(asked.probe.service().budget, shared.manner.scale);
-    let mut finding = Box::pin(examine(&asked.probe, peer, deadline, &shared.trust)).await;
-    drop(turn);
-    if let Err(cause) = &finding.verdict
-        && is_silence(cause)
-        && let Some(trace) = shared.look_at_path(&finding, asked).await
-    {
-        trace.note(&mut finding.seen.evidence);
-        finding.verdict = Err(judge(&trace, cause));
-    }
+    let peer = Peer { host: question.host.clone(), address: SocketAddr::new(host, asked.port) };
+    let deadline = Deadline::scaled(budget, shared.manner.scale);
+    let finding = Box::pin(examine(&asked.probe, peer, deadline, &shared.trust)).await;
     Attempt { way, finding }
+}
+
+/// After a silence: where on the way does it begin?
+async fn locate(mut attempt: Attempt, question: &Question, shared: &Shared) -> Attempt {
+    if let Err(cause) = &attempt.finding.verdict
+        && is_silence(cause)
+        && let Some(asked) = question.ways.get(attempt.way)
+        && let Some(trace) = shared.look_at_path(&attempt.finding, asked).await
+    {
+        trace.note(&mut attempt.finding.seen.evidence);
+        attempt.finding.verdict = Err(judge(&trace, cause));
+    }
+    attempt
 }

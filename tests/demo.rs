@@ -48,9 +48,7 @@ fn files_are_named_after_the_machine() {
 fn broken(kind: &str, flows: &[&str], code: &str) {
     let breaks: Vec<String> = flows.iter().map(|flow| format!("{flow}={kind}")).collect();
     let mut arguments = vec!["demo", "--format", "json"];
-    for each in &breaks {
-        arguments.extend(["--break", each]);
-    }
+    arguments.extend(breaks.iter().flat_map(|each| ["--break", each]));
     let reports = preflight(&arguments).quietly(1).reports();
     let mut failed: Vec<(String, String)> = reports
         .iter()

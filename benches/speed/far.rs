@@ -125,6 +125,12 @@ pub(crate) fn nowhere(role: &str) -> Vec<OsString> {
     role.into_iter().chain(targets.into_iter().flatten()).map(OsString::from).collect()
 }
 
+/// The flows that a machine of this role opens itself, as `--only` takes them.
+pub(crate) fn asked(role: &str) -> String {
+    let flows = FLOWS.iter().filter(|flow| flow.from == role);
+    flows.map(|flow| flow.id).collect::<Vec<_>>().join(",")
+}
+
 /// Of two protocols in one row, a URL pins the one that is served.
 fn is_url(flow: &Flow) -> bool {
     matches!(flow.service, "https" | "ldaps")

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
-use crate::cause::Concern;
+use crate::cause::{Concern, Millis};
 use crate::wire;
 
 /// Named facts in the order they were seen.
@@ -104,6 +104,12 @@ impl From<f64> for Value {
     }
 }
 
+impl From<Millis> for Value {
+    fn from(span: Millis) -> Self {
+        Self::Number(span.number())
+    }
+}
+
 impl<T: AsRef<str>> FromIterator<T> for Value {
     fn from_iter<I: IntoIterator<Item = T>>(texts: I) -> Self {
         let printable = |text: T| wire::printable(text.as_ref());
@@ -160,7 +166,7 @@ impl Serialize for Timings {
         let mut map = to.serialize_map(None)?;
         for (name, took) in phases {
             if let Some(took) = took {
-                map.serialize_entry(name, &crate::Millis(took))?;
+                map.serialize_entry(name, &Millis(took))?;
             }
         }
         map.end()

@@ -4,7 +4,6 @@
 //! seen on the way to it. A [`Cause`] says why a probe failed, who has to act,
 //! and carries the facts. Nothing here knows a flow, a role or a format.
 
-mod ber;
 mod cause;
 mod evidence;
 mod net;
@@ -97,7 +96,7 @@ impl Probe {
             Self::Dns(probe) => probe.run(ask).await,
             Self::Http(probe) => probe.run(ask).await,
             Self::Ldap(probe) => probe.run(ask).await,
-            Self::Listener(probe) => probe.run(ask),
+            Self::Listener(probe) => probe.run(ask).await,
             Self::Mssql(probe) => probe.run(ask).await,
             Self::Mysql(probe) => probe.run(ask).await,
             Self::Nsclient(probe) => probe.run(ask).await,
@@ -110,6 +109,21 @@ impl Probe {
             Self::Tls(probe) => probe.run(ask).await,
             Self::Trap(probe) => probe.run(ask).await,
             Self::Zmq(probe) => probe.run(ask).await,
+        }
+    }
+
+    /// Does it try a password that is locked after some refusals?
+    #[must_use]
+    pub fn risks_lockout(&self) -> bool {
+        matches!(self, Self::Ldap(ldap::Probe { bind: Some(_), .. }))
+    }
+
+    /// The same question, asked as nobody in particular.
+    #[must_use]
+    pub fn without_credentials(&self) -> Self {
+        match self {
+            Self::Ldap(probe) => Self::Ldap(ldap::Probe { bind: None, ..probe.clone() }),
+            other => other.clone(),
         }
     }
 
@@ -174,6 +188,9 @@ pub struct Service {
     pub tls: bool,
     /// The longest the whole question may take, all phases together.
     pub budget: Duration,
+    /// How often the question may be asked again after a pass, to count the
+    /// answers; 0 where servers limit the rate, and over TCP.
+    pub repeats: usize,
     /// The probe as it is without any option.
     pub probe: fn() -> Probe,
     /// A harmless first datagram of a UDP service, for [`examine_path`].
@@ -242,6 +259,11 @@ pub async fn examine(probe: &Probe, peer: Peer, deadline: Deadline, trust: &Trus
     let verdict = deadline.bound(run).await.unwrap_or_else(|| {
         Err(Cause::Silent { to, phase: Phase::Reply, waited: deadline.waited() })
     });
+    let service = probe.service();
+    if let (Ok(()), Some(question)) = (&verdict, service.question) {
+        net::udp::count_answers(&mut ask, question, service.repeats).await;
+    }
+    net::tcp::note_losses(&mut ask);
     let took = started.elapsed();
     let Ask { peer, mut seen, source, .. } = ask;
     let before = [seen.timings.connect, seen.timings.tls].into_iter().flatten().sum();

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use crate::cause::{Cause, Transport};
 use crate::evidence::{Seen, Value};
-use crate::net::Ask;
+use crate::net::{Ask, aside};
 use crate::wire;
 use crate::{Respond, Service};
 
@@ -33,14 +33,21 @@ impl Default for Probe {
 }
 
 impl Probe {
-    pub(crate) fn run(&self, ask: &mut Ask) -> Result<(), Cause> {
+    pub(crate) async fn run(&self, ask: &mut Ask) -> Result<(), Cause> {
+        let probe = self.clone();
+        // All open files of a busy machine: an NTP answer must not wait for them to be counted.
+        let (sockets, holder) = aside(move || probe.look()).await??;
+        self.judge(&sockets, &holder, &mut ask.seen)
+    }
+
+    fn look(&self) -> Result<(Vec<Socket>, Holder), Cause> {
         let unreadable = |error: io::Error| Cause::LocalError {
             action: "read /proc/net",
             error: error.to_string(),
         };
         let sockets = self.sockets().map_err(unreadable)?;
         let holder = holder(&sockets);
-        self.judge(&sockets, &holder, &mut ask.seen)
+        Ok((sockets, holder))
     }
 
     /// Decides from what listens alone.
@@ -103,6 +110,7 @@ pub(crate) const SERVICE: Service = Service {
     tls: false,
     budget: Duration::from_secs(2),
     question: None,
+    repeats: 0,
     probe: || crate::Probe::Listener(Probe::default()),
     respond: Respond::Datagram(|_| None),
 };

@@ -53,6 +53,7 @@ pub(crate) const SERVICE: Service = Service {
     tls: false,
     budget: Duration::from_secs(10),
     question: None,
+    repeats: 0,
     probe: || crate::Probe::Mssql(Probe::default()),
     respond: Respond::Stream(|stream| Box::pin(respond(stream))),
 };

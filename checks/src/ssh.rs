@@ -56,6 +56,7 @@ pub(crate) const SERVICE: Service = Service {
     budget: Duration::from_secs(15),
     probe: || crate::Probe::Ssh(Probe::default()),
     question: None,
+    repeats: 0,
     respond: Respond::Stream(|stream| Box::pin(respond(stream))),
 };
 

@@ -39,6 +39,7 @@ pub(crate) const SERVICE: Service = Service {
     budget: Duration::from_secs(6),
     probe: || crate::Probe::Tcp(Probe::default()),
     question: None,
+    repeats: 0,
     respond: Respond::Stream(|stream| Box::pin(respond(stream))),
 };
 

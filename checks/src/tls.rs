@@ -37,11 +37,6 @@ impl Probe {
     }
 }
 
-/// The date of an RFC 3339 moment.
-fn day(moment: &str) -> &str {
-    moment.split('T').next().unwrap_or(moment)
-}
-
 pub(crate) const SERVICE: Service = Service {
     name: "tls",
     port: 443,
@@ -50,10 +45,16 @@ pub(crate) const SERVICE: Service = Service {
     budget: Duration::from_secs(10),
     probe: || crate::Probe::Tls(Probe::default()),
     question: None,
+    repeats: 0,
     respond: Respond::Stream(|stream| Box::pin(respond(stream))),
 };
 
 /// The handshake is done; waits for the client to leave.
 async fn respond(mut stream: FarStream) -> io::Result<()> {
     stream.until_closed().await
+}
+
+/// The date of an RFC 3339 moment.
+fn day(moment: &str) -> &str {
+    moment.split('T').next().unwrap_or(moment)
 }

@@ -159,6 +159,22 @@ fn push_escaped(line: &mut String, character: char) {
     }
 }
 
+/// The first `most` characters of a text that is printable already.
+pub(crate) fn short(text: &str, most: usize) -> String {
+    match text.char_indices().nth(most) {
+        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
+        None => text.to_owned(),
+    }
+}
+
+/// A length as it is announced on the wire, the highest of at most eight bytes first.
+///
+/// As large as the peer likes: check it before use.
+pub(crate) fn length(bytes: &[u8]) -> usize {
+    let length = bytes.iter().fold(0, |sum: u64, &byte| (sum << 8) | u64::from(byte));
+    usize::try_from(length).unwrap_or(usize::MAX)
+}
+
 /// CRC-16/X-25, as in every BBDO header.
 pub(crate) fn crc16_x25(bytes: &[u8]) -> u16 {
     !bytes.iter().fold(0xffff, |crc, &byte| {
@@ -198,6 +214,20 @@ mod tests {
     fn printable_twice_is_printable_once() {
         let once = printable("x\u{1b}\\y\u{200b}");
         assert_eq!(printable(&once), once);
+    }
+
+    #[test]
+    fn short_counts_characters_and_shows_that_there_were_more() {
+        assert_eq!(short("wörter", 6), "wörter");
+        assert_eq!(short("wörter", 2), "wö…");
+        assert_eq!(short("", 0), "");
+    }
+
+    #[test]
+    fn a_length_is_big_endian_of_any_width() {
+        assert_eq!(length(&[]), 0);
+        assert_eq!(length(&[1, 2]), 258);
+        assert_eq!(length(&[0xff; 8]), usize::MAX);
     }
 
     #[test]

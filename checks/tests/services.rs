@@ -65,9 +65,13 @@ async fn silence_ends_at_the_deadline_with_its_own_cause() {
 
 #[tokio::test]
 async fn garbage_never_passes() {
-    for service in SERVICES.iter().filter(|service| service.name != "tcp") {
+    let talking = SERVICES.iter().filter(|service| service.name != "tcp");
+    let asked = talking.map(|service| async move {
         let far = bad_peer(service, Bad::Garbage).await;
-        let cause = ask(service, &far, Duration::from_millis(1_500)).await.verdict.unwrap_err();
+        (service, ask(service, &far, Duration::from_millis(1_500)).await)
+    });
+    for (service, finding) in futures_util::future::join_all(asked).await {
+        let cause = finding.verdict.unwrap_err();
         let expected = [
             "bad-reply",
             "wrong-service",

@@ -7,7 +7,7 @@ mod common;
 use std::time::Duration;
 
 use common::{Far, PKI, healthy_peer};
-use preflight_checks::{Cause, Deadline, Finding, Layer, Peer, Probe, SERVICES, Trust, examine};
+use preflight_checks::{Cause, Deadline, Finding, Peer, Probe, SERVICES, Trust, examine};
 use preflight_checks::{ldap, smtp};
 
 async fn far(service: &str) -> Far {
@@ -32,8 +32,11 @@ fn with_password() -> Probe {
     Probe::Ldap(ldap::Probe { bind: Some(bind), ..ldap::Probe::default() })
 }
 
-fn refused_by(finding: &Finding) -> Option<Layer> {
-    finding.verdict.as_ref().err().map(Cause::layer)
+fn unknown_issuer() -> Cause {
+    Cause::CertificateUnknownIssuer {
+        issuer: "CN=Authority of the tests".to_owned(),
+        subject: "CN=server of the tests".to_owned(),
+    }
 }
 
 fn concerns(finding: &Finding) -> Vec<&'static str> {
@@ -67,7 +70,7 @@ async fn a_directory_nobody_trusts_is_a_concern_without_a_password() {
 #[tokio::test]
 async fn a_password_is_not_sent_to_a_directory_nobody_trusts() {
     let finding = ask(with_password(), &far("ldap").await, nobody()).await;
-    assert_eq!(refused_by(&finding), Some(Layer::Tls));
+    assert_eq!(finding.verdict, Err(unknown_issuer()));
     assert_eq!(finding.seen.evidence.fact("bind"), None);
 }
 
@@ -83,7 +86,7 @@ async fn a_password_the_directory_does_not_know_is_refused_inside_tls() {
 async fn ldaps_is_strict_with_and_without_a_password() {
     let probe = ldap::Probe { tls: ldap::Tls::FromStart, bind: None };
     let finding = ask(Probe::Ldap(probe), &far("ldaps").await, nobody()).await;
-    assert_eq!(refused_by(&finding), Some(Layer::Tls));
+    assert_eq!(finding.verdict, Err(unknown_issuer()));
 }
 
 #[tokio::test]

@@ -153,7 +153,7 @@ http_access deny all
     let service = format!("preflight{}", std::process::id());
     command.args(["-N", "-d", "1", "-n", &service]);
     command.args(["-f", &home.write("squid.conf", &configuration)]);
-    home.start(command, "Accepting HTTP Socket connections")
+    home.start(command, "Accepting HTTP Socket connections").listening_on(SQUID)
 }
 
 fn url(scheme: &str, port: u16, path: &str) -> Url {
@@ -250,8 +250,10 @@ async fn squids_own_no_is_told_from_the_servers() {
         squid.ask(preflight_checks::Probe::Http(probe), SQUID, &nginx.trust).await
     };
     let tunnelled = through(None, "", url("https", GOOD, "/")).await;
+    assert_eq!(tunnelled.verdict, Ok(()));
     assert_eq!(tunnelled.seen.headline, "200, nginx, TLS 1.3, by proxy");
     let forwarded = through(None, "", url("http", PLAIN, "/")).await;
+    assert_eq!(forwarded.verdict, Ok(()));
     assert_eq!(forwarded.seen.headline, "200, nginx, by proxy");
     let nowhere = Url::parse("https://nowhere.invalid/").unwrap();
     let cases = [

@@ -152,6 +152,7 @@ pub(crate) const PARTIES: &[(&str, &str)] = &[
     ("nsclient", "Windows server"),
     ("vpn", "VPN gateway"),
     ("database", "database server"),
+    ("proxy", "HTTP proxy"),
 ];
 
 impl FromStr for Way {

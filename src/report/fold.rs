@@ -21,7 +21,7 @@ pub(super) fn fold(failed: &[Failed<'_>]) -> HashMap<usize, usize> {
     let mut folded = HashMap::new();
     let mut roots: HashMap<String, usize> = HashMap::new();
     for step in failed {
-        if let Some(root) = dead_resolver(step, failed) {
+        if let Some(root) = dead_resolver(step, failed).or_else(|| dead_proxy(step, failed)) {
             folded.insert(step.index, root);
             continue;
         }
@@ -48,6 +48,19 @@ fn dead_resolver(step: &Failed<'_>, failed: &[Failed<'_>]) -> Option<usize> {
             && other.asked.iter().any(|asked| servers.iter().any(|said| said.server == *asked))
     };
     failed.iter().find(is_to_blame).map(|root| root.index)
+}
+
+/// A proxy that cannot be reached, and fails as a step of its own.
+fn dead_proxy(step: &Failed<'_>, failed: &[Failed<'_>]) -> Option<usize> {
+    if !matches!(step.cause, Cause::ProxyUnreachable { .. }) {
+        return None;
+    }
+    let is_the_proxy = |other: &&Failed<'_>| {
+        other.index != step.index
+            && !matches!(other.cause, Cause::ProxyUnreachable { .. })
+            && other.asked == step.asked
+    };
+    failed.iter().find(is_the_proxy).map(|root| root.index)
 }
 
 /// Causes of one key are one fault.
@@ -114,6 +127,18 @@ mod tests {
         };
         let (one, two) = (rejected(25), rejected(5669));
         assert!(fold(&[failed(0, &one, None), failed(1, &two, None)]).is_empty());
+    }
+
+    #[test]
+    fn what_needs_a_dead_proxy_folds_under_it() {
+        let closed = Cause::PortClosed { to: ([10, 0, 0, 8], 3128).into() };
+        let behind = Cause::ProxyUnreachable {
+            proxy: "http://10.0.0.8:3128".to_owned(),
+            reason: closed.to_string(),
+            because: Box::new(closed.clone()),
+        };
+        let steps = [failed(0, &behind, [10, 0, 0, 8]), failed(1, &closed, [10, 0, 0, 8])];
+        assert_eq!(fold(&steps), HashMap::from([(0, 1)]));
     }
 
     #[test]

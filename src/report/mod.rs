@@ -272,16 +272,20 @@ impl Summary {
             1
         } else if has(Outcome::Unknown) {
             3
-        } else if steps.iter().all(|step| step.outcome == Outcome::Skip) {
+        } else if steps.iter().all(StepReport::says_nothing) {
             2
         } else {
             0
         };
         let failed = || required().filter(|step| step.outcome == Outcome::Fail);
+        let warned = required().filter(|step| strict && step.outcome == Outcome::Warn);
+        let warned =
+            warned.map(|step| format!("{} ({}, --strict)", step.flow, short(&step.result)));
         let reasons = failed()
             .filter(|step| step.because_of.is_none())
             .map(|step| reason(step, &failed().collect::<Vec<_>>()))
-            .collect();
+            .chain(warned);
+        let reasons = counted(reasons);
         let failed = failed().count();
         let open = steps.iter().filter(|step| step.is_only_open()).count();
         Self { exit_code, counts, required: asked, failed, open, reasons }
@@ -291,6 +295,22 @@ impl Summary {
     pub(crate) fn count(&self, outcome: Outcome) -> usize {
         self.counts.get(&outcome).copied().unwrap_or_default()
     }
+}
+
+/// Each reason once, with how often when that is more.
+fn counted(reasons: impl Iterator<Item = String>) -> Vec<String> {
+    let mut counted: Vec<(String, usize)> = Vec::new();
+    for reason in reasons {
+        match counted.iter_mut().find(|(known, _)| *known == reason) {
+            Some((_, times)) => *times += 1,
+            None => counted.push((reason, 1)),
+        }
+    }
+    let text = |(reason, times)| match times {
+        1 => reason,
+        _ => format!("{times} x {reason}"),
+    };
+    counted.into_iter().map(text).collect()
 }
 
 /// "poller.dns (no answer), and with it poller.http, poller.smtp"
@@ -318,6 +338,11 @@ fn short(sentence: &str) -> String {
 }
 
 impl StepReport {
+    /// Not asked, or only our own listener that decides nothing.
+    fn says_nothing(&self) -> bool {
+        self.outcome == Outcome::Skip || (self.direction == Direction::Inbound && !self.required)
+    }
+
     /// Does it pass only because nothing is installed yet?
     pub(crate) fn is_only_open(&self) -> bool {
         const OPEN: [&str; 2] = ["path-open", "nothing-listens-yet"];
@@ -410,7 +435,9 @@ fn target(
         (Some(way), Outcome::Pass | Outcome::Warn) => vec![way],
         _ => question.ways.iter().collect(),
     };
-    let ports: Vec<String> = shown.iter().map(|way| way.port.to_string()).collect();
+    let mut ports: Vec<String> = shown.iter().map(|way| way.port.to_string()).collect();
+    // One port given for several ways is one port.
+    ports.dedup();
     let transport = shown.first().map_or("", |way| way.transports());
     let host = match direction {
         Direction::Inbound => "*".to_owned(),

@@ -45,6 +45,15 @@ fn one_required_flow_that_fails_is_1() {
     assert!(ended.stdout.contains("1 of 2 required flows fails: poller.bbdo"), "{}", ended.stdout);
 }
 
+/// One port given for a flow that may use two is still one port.
+#[test]
+fn a_port_is_shown_once() {
+    let ldap = Closed::new();
+    let arguments = ["--role", "central", "--only", "central.ldap", "--phase", "after", "--ldap"];
+    let ended = preflight(&[&arguments[..], &[&ldap.at()]].concat()).quietly(1);
+    assert!(ended.stdout.contains(&format!("  {}/tcp  ", ldap.at())), "{}", ended.stdout);
+}
+
 #[test]
 fn nothing_asked_is_2() {
     let ended = preflight(&["--role", "poller", "--only", "poller.ntp"]).quietly(2);

@@ -51,9 +51,7 @@ fn nothing_a_peer_says_acts_on_the_terminal() {
             format!("n{index}={scheme}://{}", far[index].at())
         })
         .collect();
-    for check in &checks {
-        arguments.extend(["--check", check]);
-    }
+    arguments.extend(checks.iter().flat_map(|check| ["--check", check]));
     let folder = tempfile::tempdir().unwrap();
     let json = folder.path().join("report.json");
     let to_file = format!("json={}", json.display());

@@ -45,8 +45,10 @@ fn everything(given: Given, arguments: &[&str]) -> String {
         command.envs(SECRETS.iter().map(|(_, variable, secret)| (variable, secret)));
     }
     let Ended { stdout, stderr, .. } = finish(command);
-    assert_eq!(stderr, "");
-    format!("{stdout}{}", fs::read_to_string(&json).unwrap())
+    // Both roles get all targets, so some are given in vain, which is said.
+    let mut others = stderr.lines().filter(|line| !line.starts_with("preflight: note: "));
+    assert_eq!(others.next(), None);
+    format!("{stdout}{stderr}{}", fs::read_to_string(&json).unwrap())
 }
 
 #[track_caller]

@@ -84,3 +84,41 @@ fn times(line: &str) -> String {
     });
     settled.collect::<Vec<_>>().join(" ")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TABLE: &str = "    FLOW  TARGET  RESULT\n  ✓ a.b   漢字:1  fine\n";
+
+    #[test]
+    fn a_table_in_order_passes() {
+        fits(TABLE, 24);
+        is_aligned(TABLE);
+        is_inert(TABLE);
+    }
+
+    #[test]
+    #[should_panic(expected = "24 columns")]
+    fn a_line_too_wide_is_seen() {
+        fits(TABLE, 23);
+    }
+
+    #[test]
+    #[should_panic(expected = "column 18")]
+    fn a_wide_character_that_was_counted_once_is_seen() {
+        is_aligned(&TABLE.replace("漢字:1", "漢字字:1"));
+    }
+
+    #[test]
+    #[should_panic(expected = "\\u{1b}")]
+    fn a_colour_is_seen() {
+        is_inert("\u{1b}[31m");
+    }
+
+    #[test]
+    fn two_runs_settle_on_the_same_text() {
+        let line = "  127.0.0.1:40123/udp,tcp  stratum 1, offset -3.5 ms; up 7 s";
+        assert_eq!(settled(line), "  127.0.0.1:PPPPP/udp,tcp  stratum 1, offset T ms; up T s");
+    }
+}

@@ -18,11 +18,12 @@ mod tests;
 use std::io;
 use std::time::Duration;
 
-use crate::cause::{Cause, Concern, Phase, Transport};
+use crate::cause::{Cause, Concern, Millis, Phase, Transport};
 use crate::evidence::{Seen, Value};
 use crate::net::tls::{Verify, secure};
 use crate::net::{Ask, FarStream, Stream};
 use crate::recognise::{Spoken, instead_of, recognise};
+use crate::wire;
 use crate::{Respond, Service};
 use packet::{Coding, HEADER_LEN, Header, Version, Welcome};
 
@@ -89,7 +90,7 @@ impl Probe {
         }
         seen.headline = match welcome.poller_name.as_str() {
             "" => format!("BBDO {theirs}"),
-            name => format!("BBDO {theirs}, {}", name.chars().take(MAX_SHOWN).collect::<String>()),
+            name => format!("BBDO {theirs}, {}", wire::short(name, MAX_SHOWN)),
         };
         Ok(())
     }
@@ -125,6 +126,7 @@ pub(crate) const SERVICE: Service = Service {
     tls: false,
     budget: Duration::from_secs(30),
     question: None,
+    repeats: 0,
     probe: || crate::Probe::Bbdo(Probe::default()),
     respond: Respond::Stream(|stream| Box::pin(respond(stream))),
 };
@@ -162,12 +164,19 @@ async fn question(opening: Opening, limit: Duration, ask: &mut Ask) -> Result<An
     stream.allow(limit);
     let wait = ask.deadline.within(limit);
     let (coding, version) = opening;
-    let answer = match stream.send(&Welcome::of(version).encode(coding)).await {
-        Ok(()) => read_answer(&mut stream).await,
+    let ours = Welcome::of(version).encode(coding);
+    let answer = match stream.send(&ours).await {
+        Ok(()) => match read_answer(&mut stream).await {
+            // A broker names itself; an echo server names nobody.
+            Ok(_) if ours.get(..MAX_HEAD).unwrap_or(&ours) == stream.head() => {
+                Err(Cause::bad_reply("a broker's own welcome", stream.head()))
+            }
+            answer => answer,
+        },
         Err(cause) => Err(cause),
     };
     let waited = wait.waited().0;
-    ask.seen.evidence.set("answer_ms", tenths_ms(waited));
+    ask.seen.evidence.set("answer_ms", Millis(waited));
     stream.close().await;
     match answer {
         Err(cause) if waited <= SLOW && is_closed(&cause) => Ok(Answer::Closed(cause)),
@@ -195,6 +204,9 @@ async fn read_answer(stream: &mut Stream) -> Result<Answer, Cause> {
     let payload = stream.exactly(Phase::Reply, header.payload_len()?).await?;
     Welcome::decode(&header, &payload).map(Answer::Broker)
 }
+
+/// Bytes of a conversation's beginning that a stream keeps.
+const MAX_HEAD: usize = 64;
 
 /// Reads on until a SETTINGS frame is whole, as far as the head is kept.
 async fn complete_settings(stream: &mut Stream) {
@@ -264,10 +276,6 @@ fn judge_grpc(status: &str, seen: &mut Seen) {
     seen.evidence.set("grpc_status", status);
     seen.concerns.push(Concern::BbdoGrpc);
     "BBDO over gRPC".clone_into(&mut seen.headline);
-}
-
-fn tenths_ms(waited: Duration) -> f64 {
-    (waited.as_secs_f64() * 1e4).round() / 10.0
 }
 
 /// A broker serves one newcomer at a time: behind two silent ones it takes 6 s.

@@ -24,6 +24,7 @@ use hickory_proto::op::ResponseCode;
 use crate::cause::{Cause, Concern, Millis, Phase, Transport};
 use crate::evidence::{Seen, Value};
 use crate::net::{Ask, Deadline, FarStream, Stream, Udp};
+use crate::wire;
 use crate::{Respond, Service};
 use message::{Ask as How, Query, Question, Reply};
 
@@ -106,6 +107,7 @@ pub(crate) const SERVICE: Service = Service {
     // another way, and the other names after the first.
     budget: Duration::from_secs(20),
     question: Some(message::plain_question),
+    repeats: 2,
     probe: || crate::Probe::Dns(Probe::default()),
     respond: Respond::Both {
         datagram: message::respond,
@@ -116,8 +118,7 @@ pub(crate) const SERVICE: Service = Service {
 /// Answers each message of a connection, as [`message::respond`] does.
 async fn respond(mut stream: FarStream) -> io::Result<()> {
     while let Ok(prefix) = stream.exactly(2).await {
-        let length = prefix.iter().fold(0, |length, &byte| length << 8 | usize::from(byte));
-        let request = stream.exactly(length).await?;
+        let request = stream.exactly(wire::length(&prefix)).await?;
         let Some(reply) = message::respond(&request) else { break };
         stream.send(&message::prefixed(&reply)).await?;
     }
@@ -214,8 +215,7 @@ impl Asked {
         facts.set("authoritative", reply.authoritative);
         facts.set("edns", self.heard.edns == Edns::Answered);
         facts.set("truncated", self.heard.reply.truncated);
-        let micros = self.heard.round_trip.as_micros();
-        facts.set("round_trip_ms", f64::from(u32::try_from(micros).unwrap_or(u32::MAX)) / 1e3);
+        facts.set("round_trip_ms", Millis(self.heard.round_trip));
     }
 
     /// The answer that counts, when it resolves the question.
@@ -363,8 +363,7 @@ async fn exchange_stream(stream: &mut Stream, question: &Question) -> Result<Rep
     stream.send(&message::prefixed(&query.wire)).await?;
     let prefix = stream.exactly(Phase::Reply, 2).await?;
     // Two bytes bound it to 65,535.
-    let length = prefix.iter().fold(0, |length, &byte| length << 8 | usize::from(byte));
-    let reply = stream.exactly(Phase::Reply, length).await?;
+    let reply = stream.exactly(Phase::Reply, wire::length(&prefix)).await?;
     query.accept(&reply).unwrap_or_else(|| Err(Cause::bad_reply(message::EXPECTED, &reply)))
 }
 

@@ -8,6 +8,8 @@
 pub(crate) mod exchange;
 mod portal;
 mod proxy;
+#[cfg(test)]
+mod tests;
 
 use std::io;
 use std::net::IpAddr;
@@ -20,6 +22,7 @@ use crate::evidence::Seen;
 use crate::net::tls::{Verify, secure_as};
 use crate::net::{Ask, FarStream, Peer};
 use crate::recognise::Spoken;
+use crate::wire;
 use crate::{Respond, Service};
 use exchange::{ALPN, Answer, Request, fetch};
 use portal::{Onward, portal};
@@ -38,6 +41,9 @@ pub struct Probe {
     pub url: Url,
     /// Which answers pass.
     pub accept: Accept,
+    /// Is it a page whose certificate everybody trusts? Another issuer is then
+    /// somebody in between.
+    pub is_public: bool,
     /// The proxy to go through.
     pub proxy: Option<Proxy>,
 }
@@ -56,7 +62,7 @@ impl Probe {
     /// A probe for `url`, directly.
     #[must_use]
     pub fn new(url: Url) -> Self {
-        Self { url, accept: Accept::default(), proxy: None }
+        Self { url, accept: Accept::default(), is_public: false, proxy: None }
     }
 
     /// Which of the two services the URL's scheme asks for.
@@ -84,12 +90,26 @@ impl Probe {
             }
         };
         let stream = if is_tls(url) {
-            secure_as(stream, ask, &bare_host(url), Verify::Strictly, ALPN).await?
+            let secured = secure_as(stream, ask, &bare_host(url), Verify::Strictly, ALPN).await;
+            secured.map_err(|cause| self.intercepted(cause, url))?
         } else {
             stream
         };
         let (host, target) = (host_header(url), target(url));
         fetch(stream, &Request { host: &host, target: &target, credentials: None }).await
+    }
+
+    /// A public page with a certificate of somebody unknown is not that page.
+    fn intercepted(&self, cause: Cause, url: &Url) -> Cause {
+        match cause {
+            Cause::CertificateUnknownIssuer { issuer, .. }
+            | Cause::CertificateSelfSigned { subject: issuer }
+                if self.is_public =>
+            {
+                Cause::TlsIntercepted { host: bare_host(url), issuer }
+            }
+            other => other,
+        }
     }
 
     /// Decides from the answer alone; `at` is who gave it, if it was no proxy.
@@ -151,10 +171,10 @@ impl Probe {
     /// "200, nginx, TLS 1.3" or "301 -> https://…".
     fn headline(&self, answer: &Answer, onward: Option<&Onward>, seen: &Seen) -> String {
         if let Some(onward) = onward.filter(|_| answer.status >= 300) {
-            return short(&format!("{} -> {}", answer.status, onward.shown()), 45);
+            return wire::short(&format!("{} -> {}", answer.status, onward.shown()), 45);
         }
         let mut words = vec![answer.status.to_string()];
-        words.extend(answer.header("server").map(|server| short(&server, 18)));
+        words.extend(answer.header("server").map(|server| wire::short(&server, 18)));
         words.extend(seen.evidence.fact("tls_version").map(ToString::to_string));
         words.extend(self.proxy.is_some().then(|| "by proxy".to_owned()));
         words.join(", ")
@@ -176,12 +196,40 @@ impl Probe {
     }
 }
 
-/// The first `most` characters of what is printable already.
-fn short(text: &str, most: usize) -> String {
-    match text.char_indices().nth(most) {
-        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
-        None => text.to_owned(),
-    }
+pub(crate) const SERVICE: Service = Service {
+    name: "http",
+    port: 80,
+    transport: Transport::Tcp,
+    tls: false,
+    budget: Duration::from_secs(22),
+    question: None,
+    repeats: 0,
+    probe: || crate::Probe::Http(Probe::new(localhost("http"))),
+    respond: Respond::Stream(|stream| Box::pin(respond(stream))),
+};
+
+pub(crate) const SERVICE_TLS: Service = Service {
+    name: "https",
+    port: 443,
+    transport: Transport::Tcp,
+    tls: true,
+    budget: Duration::from_secs(27),
+    question: None,
+    repeats: 0,
+    probe: || crate::Probe::Http(Probe::new(localhost("https"))),
+    respond: Respond::Stream(|stream| Box::pin(respond(stream))),
+};
+
+/// Stands for a name that comes with the peer.
+fn localhost(scheme: &str) -> Url {
+    Url::parse(&format!("{scheme}://localhost/")).unwrap_or_else(|_| unreachable!("it parses"))
+}
+
+/// Answers any request with a small page, then waits for the client to leave.
+async fn respond(mut stream: FarStream) -> io::Result<()> {
+    exchange::read_request(&mut stream).await?;
+    stream.send(PAGE).await?;
+    stream.until_closed().await
 }
 
 fn note(answer: &Answer, seen: &mut Seen) {
@@ -231,41 +279,7 @@ fn shown(url: &Url) -> String {
 }
 
 fn shown_path(url: &Url) -> String {
-    crate::clean(url.path().as_bytes(), 100)
-}
-
-pub(crate) const SERVICE: Service = Service {
-    name: "http",
-    port: 80,
-    transport: Transport::Tcp,
-    tls: false,
-    budget: Duration::from_secs(22),
-    question: None,
-    probe: || crate::Probe::Http(Probe::new(localhost("http"))),
-    respond: Respond::Stream(|stream| Box::pin(respond(stream))),
-};
-
-pub(crate) const SERVICE_TLS: Service = Service {
-    name: "https",
-    port: 443,
-    transport: Transport::Tcp,
-    tls: true,
-    budget: Duration::from_secs(27),
-    question: None,
-    probe: || crate::Probe::Http(Probe::new(localhost("https"))),
-    respond: Respond::Stream(|stream| Box::pin(respond(stream))),
-};
-
-/// Stands for a name that comes with the peer.
-fn localhost(scheme: &str) -> Url {
-    Url::parse(&format!("{scheme}://localhost/")).unwrap_or_else(|_| unreachable!("it parses"))
-}
-
-/// Answers any request with a small page, then waits for the client to leave.
-async fn respond(mut stream: FarStream) -> io::Result<()> {
-    exchange::read_request(&mut stream).await?;
-    stream.send(PAGE).await?;
-    stream.until_closed().await
+    wire::clean(url.path().as_bytes(), 100)
 }
 
 const PAGE: &[u8] = b"HTTP/1.1 200 OK\r\nServer: preflight\r\nContent-Type: text/plain\r\n\
@@ -278,6 +292,3 @@ const PLAIN_ON_TLS: [&str; 3] = [
 ];
 /// nginx shakes hands first and refuses then.
 const NO_CLIENT_CERTIFICATE: &str = "No required SSL certificate was sent";
-
-#[cfg(test)]
-mod tests;

@@ -34,6 +34,25 @@ fn verdict(status: u16) -> Result<(), Cause> {
 }
 
 #[test]
+fn a_public_page_with_a_strangers_certificate_is_intercepted() {
+    let url: Url = "https://packages.example.com/".parse().unwrap();
+    let stranger = || Cause::CertificateUnknownIssuer {
+        issuer: "CN=Inspection of Example".to_owned(),
+        subject: "CN=packages.example.com".to_owned(),
+    };
+    let public = Probe { is_public: true, ..Probe::new(url.clone()) };
+    assert_eq!(
+        public.intercepted(stranger(), &url),
+        Cause::TlsIntercepted {
+            host: "packages.example.com".to_owned(),
+            issuer: "CN=Inspection of Example".to_owned(),
+        }
+    );
+    let private = Probe::new(url.clone());
+    assert_eq!(private.intercepted(stranger(), &url), stranger());
+}
+
+#[test]
 fn each_status_has_its_cause() {
     assert_eq!(verdict(200), Ok(()));
     assert_eq!(verdict(204), Ok(()));

@@ -15,8 +15,8 @@ use ldap3::{Ldap, LdapConnAsync, LdapConnSettings, LdapError, StdStream};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 
+use super::ber::{Header, Tag};
 use super::message::Question;
-use crate::ber::{Header, Tag};
 use crate::cause::{Cause, Phase};
 use crate::net::Stream;
 use crate::recognise::{Spoken, instead_of};

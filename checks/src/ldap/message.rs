@@ -3,7 +3,7 @@
 //! ldap3 panics on what it does not expect; what passes here, it reads.
 //! Reference: [RFC 4511 §4](https://www.rfc-editor.org/rfc/rfc4511#section-4).
 
-use crate::ber::{Elements, Tag, Writer};
+use super::ber::{Elements, Tag, Writer};
 use crate::cause::Cause;
 use crate::wire;
 
@@ -279,6 +279,7 @@ fn result_name(code: u32) -> &'static str {
 }
 
 pub(super) const STARTTLS: &str = "1.3.6.1.4.1.1466.20037";
+pub(super) const OPERATIONS_ERROR: u32 = 1;
 pub(super) const STRONGER_AUTH_REQUIRED: u32 = 8;
 pub(super) const CONFIDENTIALITY_REQUIRED: u32 = 13;
 pub(super) const INVALID_CREDENTIALS: u32 = 49;

@@ -7,6 +7,7 @@
 //! Reference: [RFC 4511](https://www.rfc-editor.org/rfc/rfc4511),
 //! [RFC 4512 §5.1](https://www.rfc-editor.org/rfc/rfc4512#section-5.1).
 
+mod ber;
 mod client;
 mod guard;
 mod message;
@@ -25,7 +26,9 @@ use crate::net::tls::{Verify, secure};
 use crate::net::{Ask, Stream};
 use crate::{Respond, Service};
 use client::RootDse;
-use message::{Answer, BUSY, CONFIDENTIALITY_REQUIRED, STRONGER_AUTH_REQUIRED, UNAVAILABLE};
+use message::{
+    Answer, BUSY, CONFIDENTIALITY_REQUIRED, OPERATIONS_ERROR, STRONGER_AUTH_REQUIRED, UNAVAILABLE,
+};
 
 /// Reads the root DSE and binds once.
 #[derive(Clone, Debug, Default)]
@@ -62,10 +65,8 @@ impl Probe {
             stream = secure(stream, ask, Verify::Strictly, &[]).await?;
         }
         // Boxed: two crates' conversations would make every probe's future large.
-        let (heard, mut stream) = Box::pin(self.converse(stream, ask)).await?;
-        // The connection ends either way; a failed goodbye changes no verdict.
-        let _goodbye = stream.send(&message::unbind()).await;
-        stream.close().await;
+        let (heard, stream) = Box::pin(self.converse(stream, ask)).await?;
+        leave(stream).await;
         self.judge(&heard, &mut ask.seen)
     }
 
@@ -74,7 +75,14 @@ impl Probe {
         let mut heard = Heard::new(dse, self.tls == Tls::FromStart);
         heard.dse.note(Timestamp::now(), &mut ask.seen.evidence);
         if heard.may_start_tls() {
-            let answer = client::start_tls(&mut stream).await?;
+            let mut answer = client::start_tls(&mut stream).await?;
+            // slapd answers a question before it has put it away, and refuses
+            // TLS while one is on: a new connection has none.
+            if answer.code == OPERATIONS_ERROR {
+                leave(stream).await;
+                stream = ask.connect().await?;
+                answer = client::start_tls(&mut stream).await?;
+            }
             if answer.code == 0 {
                 stream = secure(stream, ask, self.verify(), &[]).await?;
                 heard.in_tls = true;
@@ -157,6 +165,37 @@ impl Probe {
     }
 }
 
+pub(crate) const SERVICE: Service = Service {
+    name: "ldap",
+    port: 389,
+    transport: Transport::Tcp,
+    tls: false,
+    // Two connections, a handshake and five answers.
+    budget: Duration::from_secs(38),
+    question: None,
+    repeats: 0,
+    probe: || crate::Probe::Ldap(Probe::default()),
+    respond: Respond::Stream(|stream| Box::pin(respond::plain(stream))),
+};
+
+pub(crate) const SERVICE_TLS: Service = Service {
+    name: "ldaps",
+    port: 636,
+    tls: true,
+    budget: Duration::from_secs(19),
+    question: None,
+    repeats: 0,
+    probe: || crate::Probe::Ldap(Probe { tls: Tls::FromStart, bind: None }),
+    respond: Respond::Stream(|stream| Box::pin(respond::in_tls(stream))),
+    ..SERVICE
+};
+
+/// Says goodbye; the connection ends either way, whatever comes of it.
+async fn leave(mut stream: Stream) {
+    let _goodbye = stream.send(&message::unbind()).await;
+    stream.close().await;
+}
+
 /// What the server answered, question by question.
 #[derive(Clone, Debug)]
 struct Heard {
@@ -202,25 +241,3 @@ impl Answer {
         matches!(self.code, STRONGER_AUTH_REQUIRED | CONFIDENTIALITY_REQUIRED)
     }
 }
-
-pub(crate) const SERVICE: Service = Service {
-    name: "ldap",
-    port: 389,
-    transport: Transport::Tcp,
-    tls: false,
-    budget: Duration::from_secs(29),
-    question: None,
-    probe: || crate::Probe::Ldap(Probe::default()),
-    respond: Respond::Stream(|stream| Box::pin(respond::plain(stream))),
-};
-
-pub(crate) const SERVICE_TLS: Service = Service {
-    name: "ldaps",
-    port: 636,
-    tls: true,
-    budget: Duration::from_secs(19),
-    question: None,
-    probe: || crate::Probe::Ldap(Probe { tls: Tls::FromStart, bind: None }),
-    respond: Respond::Stream(|stream| Box::pin(respond::in_tls(stream))),
-    ..SERVICE
-};

@@ -2,11 +2,11 @@
 
 use std::io;
 
+use super::ber::{Elements, Header, Tag, Writer};
 use super::message::{
     Answer, BIND, BOUND, DONE, ENTRY, EXTENDED, EXTENDED_DONE, INVALID_CREDENTIALS, Message,
     SEARCH, STARTTLS, UNBIND,
 };
-use crate::ber::{Elements, Header, Tag, Writer};
 use crate::net::FarStream;
 
 /// Serves a connection on the plain port.
@@ -97,7 +97,7 @@ fn envelope(id: i64, tag: Tag, fill: impl FnOnce(&mut Writer)) -> Vec<u8> {
 }
 
 /// One whole request.
-async fn request(stream: &mut FarStream) -> io::Result<Vec<u8>> {
+pub(super) async fn request(stream: &mut FarStream) -> io::Result<Vec<u8>> {
     let mut bytes = stream.exactly(2).await?;
     loop {
         match Header::decode(&bytes) {

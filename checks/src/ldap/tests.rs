@@ -3,16 +3,17 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+use tokio::net::TcpListener;
 
+use super::ber::{Tag, Writer};
 use super::client::{bind, root_dse, start_tls};
 use super::message::{
     BIND, BOUND, DONE, EXTENDED_DONE, Message, Question, REFERENCE, SEARCH, STARTTLS, unbind,
 };
 use super::respond::{entry, result};
 use super::*;
-use crate::ber::{Tag, Writer};
 use crate::cause::Phase;
-use crate::net::Deadline;
+use crate::net::{Deadline, FarStream, Peer, Trust};
 use crate::recognise::Spoken;
 
 fn answer(code: u32, text: &str) -> Answer {
@@ -290,6 +291,34 @@ async fn one_stream_serves_one_question_after_the_other() {
     let length = far.read(&mut heard).await.unwrap();
     let binds = heard[..length].windows(6).filter(|bytes| bytes == b"secret").count();
     assert_eq!(binds, 1);
+}
+
+/// Answers the requests of one connection in turn, then waits for its end.
+async fn converse(listener: &TcpListener, answers: &[Vec<u8>]) {
+    let mut far = FarStream::new(Box::new(listener.accept().await.unwrap().0), None);
+    for answer in answers {
+        respond::request(&mut far).await.unwrap();
+        far.send(answer).await.unwrap();
+    }
+    far.until_closed().await.unwrap();
+}
+
+#[tokio::test]
+async fn tls_refused_for_a_question_still_on_is_asked_for_on_a_new_connection() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let peer = Peer::from(listener.local_addr().unwrap());
+    let mut ask = Ask::new(peer, Deadline::after(Duration::from_secs(9)), Trust::only([]));
+    let dse = entry(1, &[("supportedExtension", &[STARTTLS])]);
+    let dse = [dse, result(1, DONE, 0, "")].concat();
+    let outstanding = result(1, EXTENDED_DONE, 1, "operations are outstanding");
+    let far = async {
+        converse(&listener, &[dse, outstanding]).await;
+        converse(&listener, &[result(1, EXTENDED_DONE, 52, "no certificate")]).await;
+    };
+    let probe = anonymous();
+    let (verdict, ()) = tokio::join!(probe.run(&mut ask), far);
+    let text = "no certificate".to_owned();
+    assert_eq!(verdict, Err(Cause::LdapStarttlsRefused { result: 52, text }));
 }
 
 #[tokio::test]

@@ -9,6 +9,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::cause::{Cause, Millis};
 use crate::evidence::Seen;
 
+mod counted;
 pub(crate) mod far;
 pub(crate) mod icmp;
 pub(crate) mod knock;
@@ -25,6 +26,7 @@ pub use opinion::Opinion;
 pub use resolve::{Addresses, resolve};
 pub use tls::Trust;
 
+pub(crate) use counted::Losses;
 pub(crate) use relay::Relay;
 pub(crate) use tcp::Stream;
 pub(crate) use udp::Udp;
@@ -90,6 +92,24 @@ impl Deadline {
     }
 }
 
+/// Does `work`, which blocks, on a thread that no conversation depends on.
+///
+/// # Errors
+///
+/// [`Cause::LocalError`] when the program ends before it was begun.
+pub(crate) async fn aside<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Cause> {
+    let lost = match tokio::task::spawn_blocking(work).await {
+        Ok(done) => return Ok(done),
+        Err(lost) => lost,
+    };
+    match lost.try_into_panic() {
+        Ok(panic) => std::panic::resume_unwind(panic),
+        Err(lost) => Err(Cause::LocalError { action: "use a thread", error: lost.to_string() }),
+    }
+}
+
 /// Whom to ask: the name as configured, and one of its addresses.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Peer {
@@ -121,12 +141,21 @@ pub(crate) struct Ask {
     pub(crate) seen: Seen,
     /// The address we asked from, once a socket told.
     pub(crate) source: Option<IpAddr>,
+    /// TCP segments that had to be sent again.
+    pub(crate) losses: Losses,
 }
 
 impl Ask {
     /// A question to `peer` that ends at `deadline`.
     pub(crate) fn new(peer: Peer, deadline: Deadline, trust: Trust) -> Self {
-        Self { peer, deadline, trust, seen: Seen::default(), source: None }
+        Self {
+            peer,
+            deadline,
+            trust,
+            seen: Seen::default(),
+            source: None,
+            losses: Losses::default(),
+        }
     }
 
     /// Opens a TCP connection to the peer.

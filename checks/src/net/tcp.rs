@@ -3,15 +3,18 @@
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+use super::counted::Counted;
 use super::far::Io;
 use super::{Ask, CONNECT, Deadline, icmp, sys};
-use crate::cause::{Cause, LocalFirewallSign, LocalRoute, Millis, Phase};
+use crate::cause::{Cause, Concern, LocalFirewallSign, LocalRoute, Millis, Phase};
 use crate::evidence::Seen;
 
 /// A conversation over TCP, plain or inside TLS.
@@ -34,6 +37,8 @@ pub(crate) struct Stream {
     head: Vec<u8>,
 }
 
+/// The fact that the handshake needed more than one SYN.
+const SYN_AGAIN: &str = "syn_retransmissions";
 /// Bytes read at once.
 const CHUNK: usize = 4096;
 /// Bytes kept of the beginning of a conversation.
@@ -76,9 +81,10 @@ impl Stream {
         let _best_effort = icmp::keep_refusals(&stream, to, false);
         let _best_effort = stream.set_nodelay(true);
         ask.seen.timings.connect = Some(waited.0);
-        note_connection(&stream, &mut ask.seen);
+        note_round_trip(&stream, &mut ask.seen);
         let socket = stream.as_fd().try_clone_to_owned().ok();
-        Ok(Self { socket, ..Self::over(Box::new(stream), to, ask.deadline) })
+        let counted = Counted::new(stream, Arc::clone(&ask.losses));
+        Ok(Self { socket, ..Self::over(Box::new(counted), to, ask.deadline) })
     }
 
     /// A conversation over any transport, for TLS and for tests.
@@ -329,17 +335,29 @@ pub(super) fn black_hole(socket: &impl AsFd, to: SocketAddr, waited: Millis) -> 
     is_hole.then_some(Cause::MtuBlackHole { to, segments: info.out_of_order, waited })
 }
 
-fn note_connection(socket: &impl AsFd, seen: &mut Seen) {
-    let Some(info) = sys::tcp_info(socket) else {
+/// Right after the handshake: the round trip of the SYN.
+fn note_round_trip(socket: &impl AsFd, seen: &mut Seen) {
+    if let Some(info) = sys::tcp_info(socket) {
+        seen.evidence.set("rtt_ms", Millis(info.rtt));
+        if info.total_retrans > 0 {
+            seen.evidence.set(SYN_AGAIN, info.total_retrans);
+        }
+    }
+}
+
+/// At the end of the conversation: what had to be sent again.
+///
+/// A repeated SYN is a loss: its timer is a whole second. A single segment may
+/// have been repeated too early by a busy machine, and loopback loses nothing.
+pub(crate) fn note_losses(ask: &mut Ask) {
+    let segments = ask.losses.load(Ordering::Relaxed);
+    if segments == 0 {
         return;
-    };
-    let rtt_us = u32::try_from(info.rtt.as_micros()).unwrap_or(u32::MAX);
-    seen.evidence.set("rtt_ms", f64::from(rtt_us) / 1e3);
-    if info.total_retrans > 0 {
-        seen.evidence.set("retransmissions", info.total_retrans);
-        seen.concerns.push(crate::Concern::PacketLoss {
-            tries: usize::try_from(info.total_retrans).unwrap_or(usize::MAX).saturating_add(1),
-        });
+    }
+    ask.seen.evidence.set("retransmissions", segments);
+    let is_loss = segments > 1 || ask.seen.evidence.fact(SYN_AGAIN).is_some();
+    if is_loss && !ask.address().ip().is_loopback() {
+        ask.seen.concerns.push(Concern::TcpLosses { segments });
     }
 }
 

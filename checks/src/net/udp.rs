@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::tcp::{local, no_route};
 use super::{Ask, Deadline, icmp};
-use crate::cause::{Cause, LocalFirewallSign, Phase};
+use crate::cause::{Cause, Concern, LocalFirewallSign, Phase};
 use crate::wire;
 
 /// A UDP socket that hears one peer only and keeps the refusals of its packets.
@@ -142,6 +142,29 @@ impl Udp {
             Some(libc::ECONNREFUSED) => Cause::PortClosed { to },
             _ => Cause::Unreachable { to, error: error.to_string() },
         }
+    }
+}
+
+/// Asks a harmless question `repeats` times more, and counts the answers.
+///
+/// A path that loses one packet in five passes one question easily: the count
+/// becomes evidence, and a missing answer a concern.
+pub(crate) async fn count_answers(ask: &mut Ask, question: fn() -> Vec<u8>, repeats: usize) {
+    const PATIENCE: Duration = Duration::from_secs(1);
+    if repeats == 0 {
+        return;
+    }
+    let mut answered = 1;
+    for _ in 0..repeats {
+        let Ok(socket) = Udp::connect(ask) else { break };
+        let once = [Duration::ZERO];
+        let reply = socket.exchange(&question(), &once, PATIENCE, |_| Some(())).await;
+        answered += usize::from(reply.is_ok());
+    }
+    let asked = repeats + 1;
+    ask.seen.evidence.set("answers", format!("{answered}/{asked}"));
+    if answered < asked {
+        ask.seen.concerns.push(Concern::AnswersMissing { answered, asked });
     }
 }
 

@@ -7,6 +7,9 @@
 //!
 //! Reference: [NSClient++, WEBServer](https://nsclient.org/docs/reference/generic/WEBServer/).
 
+#[cfg(test)]
+mod tests;
+
 use std::io;
 use std::time::Duration;
 
@@ -120,6 +123,41 @@ impl Probe {
     }
 }
 
+pub(crate) const SERVICE: Service = Service {
+    name: "nsclient",
+    port: 8443,
+    transport: Transport::Tcp,
+    tls: true,
+    budget: Duration::from_secs(45),
+    question: None,
+    repeats: 0,
+    probe: || crate::Probe::Nsclient(Probe::default()),
+    respond: Respond::Stream(|stream| Box::pin(respond(stream))),
+};
+
+/// Is alive, knows one password, and refuses all else as 0.5.2 does.
+async fn respond(mut stream: FarStream) -> io::Result<()> {
+    let lines = exchange::read_request(&mut stream).await?;
+    let asked = lines.first().map(String::as_str).unwrap_or_default();
+    let field = |name: &str| {
+        lines.iter().find_map(|line| {
+            let (field, value) = line.split_once(':')?;
+            field.eq_ignore_ascii_case(name).then(|| value.trim())
+        })
+    };
+    let password = field("password");
+    let is_known = password == Some(RESPONDER_PASSWORD);
+    let (status, body) = match asked {
+        _ if asked.starts_with("GET /core/isalive ") => ("200", "{\"status\" : \"ok\"}"),
+        _ if is_known && asked.contains(QUERY) => ("200", EXAMPLE_VERSION),
+        _ if password.or(field("authorization")).is_some() => ("403", "403 You're not allowed"),
+        _ => ("403", "403 Please login first"),
+    };
+    let answer = format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+    stream.send(answer.as_bytes()).await?;
+    stream.close().await
+}
+
 /// One question on a connection of its own: old agents close after each answer.
 async fn get(
     ask: &mut Ask,
@@ -174,40 +212,6 @@ fn version(body: &[u8]) -> Option<String> {
     is_version.then(|| wire::clean(number.as_bytes(), 24))
 }
 
-pub(crate) const SERVICE: Service = Service {
-    name: "nsclient",
-    port: 8443,
-    transport: Transport::Tcp,
-    tls: true,
-    budget: Duration::from_secs(45),
-    question: None,
-    probe: || crate::Probe::Nsclient(Probe::default()),
-    respond: Respond::Stream(|stream| Box::pin(respond(stream))),
-};
-
-/// Is alive, knows one password, and refuses all else as 0.5.2 does.
-async fn respond(mut stream: FarStream) -> io::Result<()> {
-    let lines = exchange::read_request(&mut stream).await?;
-    let asked = lines.first().map(String::as_str).unwrap_or_default();
-    let field = |name: &str| {
-        lines.iter().find_map(|line| {
-            let (field, value) = line.split_once(':')?;
-            field.eq_ignore_ascii_case(name).then(|| value.trim())
-        })
-    };
-    let password = field("password");
-    let is_known = password == Some(RESPONDER_PASSWORD);
-    let (status, body) = match asked {
-        _ if asked.starts_with("GET /core/isalive ") => ("200", "{\"status\" : \"ok\"}"),
-        _ if is_known && asked.contains(QUERY) => ("200", EXAMPLE_VERSION),
-        _ if password.or(field("authorization")).is_some() => ("403", "403 You're not allowed"),
-        _ => ("403", "403 Please login first"),
-    };
-    let answer = format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\n\r\n{body}", body.len());
-    stream.send(answer.as_bytes()).await?;
-    stream.close().await
-}
-
 /// The one password the responder knows; it guards nothing.
 pub const RESPONDER_PASSWORD: &str = "preflight-demo";
 const EXAMPLE_VERSION: &str = r#"{"payload":[{"command":"check_version","lines":[{"message":"0.5.2.41 2018-04-26","perf":""}],"result":"OK"}]}"#;
@@ -218,6 +222,3 @@ const LEGACY_PASSWORD: HeaderName = HeaderName::from_static("password");
 const EXPECTED: &str = "NSClient++'s answer to check_version";
 /// More than enough for the answer to be recognised.
 const MAX_ALIVE: usize = 256;
-
-#[cfg(test)]
-mod tests;

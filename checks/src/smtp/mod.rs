@@ -15,12 +15,13 @@ use std::io;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use crate::cause::{Cause, Concern, Phase, Transport};
+use crate::cause::{Cause, Concern, Millis, Phase, Transport};
 use crate::evidence::{Seen, Value};
 use crate::net::tls::{Verify, secure};
 use crate::net::{Ask, FarStream, Stream};
 use crate::recognise::{Spoken, recognise};
-use crate::{Respond, Service, wire};
+use crate::wire;
+use crate::{Respond, Service};
 use reply::Reply;
 pub use test_mail::TestMail;
 
@@ -147,6 +148,7 @@ pub(crate) const SERVICE: Service = Service {
     tls: false,
     budget: Duration::from_secs(45),
     question: None,
+    repeats: 0,
     probe: || crate::Probe::Smtp(Probe::default()),
     respond: Respond::Stream(|stream| {
         let offers_tls = stream.has_tls();
@@ -160,6 +162,7 @@ pub(crate) const SERVICE_TLS: Service = Service {
     tls: true,
     budget: Duration::from_secs(35),
     question: None,
+    repeats: 0,
     probe: || crate::Probe::Smtp(Probe { tls: Tls::FromStart, ..Probe::default() }),
     respond: Respond::Stream(|stream| Box::pin(respond(stream, false))),
     ..SERVICE
@@ -221,8 +224,7 @@ impl Heard {
 
     fn note_greeting(&self, seen: &mut Seen) {
         seen.evidence.set("banner", self.greeting.text());
-        let ms = u64::try_from(self.greeted_after.as_millis()).unwrap_or(u64::MAX);
-        seen.evidence.set("greeting_ms", ms);
+        seen.evidence.set("greeting_ms", Millis(self.greeted_after));
     }
 
     fn note_hello(&self, seen: &mut Seen) {

@@ -65,12 +65,7 @@ impl Reply {
 
     /// All lines as one sentence.
     pub(super) fn text(&self) -> String {
-        let whole = self.lines.join(" ");
-        let mut short: String = whole.chars().take(MAX_TEXT).collect();
-        if short.len() < whole.len() {
-            short.push('…');
-        }
-        short
+        wire::short(&self.lines.join(" "), MAX_TEXT)
     }
 
     /// The first line's text: of a greeting, the banner.

@@ -18,7 +18,7 @@ use async_snmp::{
 use bytes::Bytes;
 
 use super::vendor;
-use crate::cause::{Cause, Concern};
+use crate::cause::{Cause, Concern, Millis};
 use crate::evidence::Seen;
 use crate::net::Udp;
 
@@ -72,7 +72,7 @@ pub(crate) async fn discover(
         Err(Cause::NoAnswer { .. }) => return Ok(Discovered::Nothing(stray)),
         other => other?,
     };
-    seen.evidence.set("round_trip_ms", tenths_ms(answered.round_trip));
+    seen.evidence.set("round_trip_ms", Millis(answered.round_trip));
     note_tries(answered.tries, seen);
     answered.reply.record(seen);
     Ok(Discovered::Engine(answered.reply))
@@ -204,11 +204,6 @@ pub(super) fn up(seconds: u64) -> String {
         _ => (seconds / 86_400, "d"),
     };
     format!("up {amount} {unit}")
-}
-
-#[allow(clippy::cast_precision_loss)] // A round trip of 2^53 µs does not happen.
-pub(super) fn tenths_ms(span: Duration) -> f64 {
-    (span.as_micros() as f64 / 100.0).round() / 10.0
 }
 
 /// Without the bit that says "a new-style id"; also the largest engine time.

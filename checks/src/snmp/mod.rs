@@ -192,6 +192,7 @@ pub(crate) const SERVICE: Service = Service {
     // A late discovery, a question, and the same with the agent's own clock.
     budget: Duration::from_secs(10),
     question: Some(discovery::question),
+    repeats: 2,
     probe: || crate::Probe::Snmp(Probe::default()),
     respond: Respond::Datagram(|request| respond::respond(request, respond::up())),
 };

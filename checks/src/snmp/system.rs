@@ -80,17 +80,10 @@ impl System {
     /// "sw-1, Cisco, up 41 d": what of it there is, short enough for a table.
     fn words(&self) -> String {
         let name = self.name.as_deref().filter(|name| !name.is_empty());
-        let name = name.or(self.descr.as_deref()).map(short);
+        let name = name.or(self.descr.as_deref()).map(|name| wire::short(name, MAX_NAME));
         let name = name.unwrap_or_else(|| "agent answers".to_owned());
         let words = [Some(name), self.vendor.clone(), self.up_s.map(discovery::up)];
         words.into_iter().flatten().collect::<Vec<_>>().join(", ")
-    }
-}
-
-fn short(text: &str) -> String {
-    match text.char_indices().nth(MAX_NAME) {
-        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or(text)),
-        None => text.to_owned(),
     }
 }
 

@@ -11,7 +11,7 @@ use std::time::Duration;
 use preflight_checks::{
     Deadline, FarStream, Finding, Peer, Respond, Service, Transport, Trust, examine,
 };
-use rcgen::{CertificateParams, Issuer, KeyPair};
+use rcgen::{CertificateParams, DnType, Issuer, KeyPair};
 use rustls::ServerConfig;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::io::AsyncWriteExt;
@@ -61,13 +61,16 @@ pub(crate) struct Pki {
 
 pub(crate) static PKI: LazyLock<Pki> = LazyLock::new(|| {
     let key = KeyPair::generate().unwrap();
-    let mut params = CertificateParams::new(Vec::<String>::new()).unwrap();
+    let mut params = CertificateParams::default();
     params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    params.distinguished_name.push(DnType::CommonName, "Authority of the tests");
     let ca = params.self_signed(&key).unwrap();
     let issuer = Issuer::new(params, key);
     let server_key = KeyPair::generate().unwrap();
     let names = vec!["localhost".to_owned(), "127.0.0.1".to_owned()];
-    let leaf = CertificateParams::new(names).unwrap().signed_by(&server_key, &issuer).unwrap();
+    let mut leaf = CertificateParams::new(names).unwrap();
+    leaf.distinguished_name.push(DnType::CommonName, "server of the tests");
+    let leaf = leaf.signed_by(&server_key, &issuer).unwrap();
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let server = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()

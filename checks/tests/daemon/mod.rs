@@ -8,7 +8,7 @@
 
 use std::fs;
 use std::io::{self, BufRead, BufReader, Read};
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
@@ -115,8 +115,9 @@ impl Home {
         drop(command);
         let (lines, stopped_by) = (follow(output), Signal::SIGTERM);
         let said = Vec::new();
-        let server = Server { child, lines, said, stopped_by, ended: false, home: self };
-        server.wait_until(ready);
+        let mut server = Server { child, lines, said, stopped_by, ended: false, home: self };
+        server.wait_for(ready);
+        server.said.clear();
         server
     }
 }
@@ -143,6 +144,16 @@ pub(crate) struct Server {
 }
 
 impl Server {
+    /// Returns once it listens on a TCP port, for servers that say so a moment too early.
+    pub(crate) fn listening_on(self, port: u16) -> Self {
+        let deadline = Instant::now() + READY_WITHIN;
+        while TcpStream::connect(self.home.at(port)).is_err() {
+            assert!(Instant::now() < deadline, "the server does not listen on port {port}");
+            thread::yield_now();
+        }
+        self
+    }
+
     /// Ends with `signal` instead of SIGTERM.
     pub(crate) fn stopped_by(mut self, signal: Signal) -> Self {
         self.stopped_by = signal;
@@ -156,21 +167,23 @@ impl Server {
         examine(&probe, peer, deadline, trust).await
     }
 
-    fn wait_until(&self, ready: &str) {
+    /// Returns once it has said a line with these `words`.
+    pub(crate) fn wait_for(&mut self, words: &str) {
         let deadline = Instant::now() + READY_WITHIN;
-        let mut said = Vec::new();
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
             let why = match self.lines.recv_timeout(left) {
-                Ok(line) if line.contains(ready) => return,
                 Ok(line) => {
-                    said.push(line);
+                    self.said.push(line);
+                    if self.said.last().is_some_and(|line| line.contains(words)) {
+                        return;
+                    }
                     continue;
                 }
-                Err(RecvTimeoutError::Timeout) => "it is not ready",
-                Err(RecvTimeoutError::Disconnected) => "it ended",
+                Err(RecvTimeoutError::Timeout) => "goes on without",
+                Err(RecvTimeoutError::Disconnected) => "ended without",
             };
-            panic!("{why}, having said:\n{}", said.join("\n"));
+            panic!("the server {why} \"{words}\":\n{}", self.said.join("\n"));
         }
     }
 
@@ -302,7 +315,7 @@ pub(crate) fn write_pair(home: &Home, name: &str, signed: &rcgen::Certificate, k
 /// What the servers are called; no resolver is asked for it.
 pub(crate) const NAME: &str = "server.example.test";
 /// Of what a network far away is given: some servers' answer is silence.
-const PATIENCE: f64 = 0.5;
+const PATIENCE: f64 = 0.3;
 /// Two busy cores and a cold disk; a healthy server needs a tenth of it.
 const READY_WITHIN: Duration = Duration::from_secs(30);
 /// Then it is killed.

@@ -1,12 +1,12 @@
-//! BER: the tag-length-value encoding that LDAP and SNMP share.
+//! BER: the tag-length-value encoding of LDAP.
 //!
-//! The subset both allow: tags of one byte, definite lengths of at most four
+//! The subset it allows: tags of one byte, definite lengths of at most four
 //! length bytes. Whatever else arrives is a [`Cause`], never a guess.
 //!
 //! Reference: ITU-T X.690 §8.1, [RFC 4511 §5.1](https://www.rfc-editor.org/rfc/rfc4511#section-5.1).
 
 use crate::Cause;
-use crate::wire::Reader;
+use crate::wire::{self, Reader};
 
 /// The identifier byte of an element: class, form and number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,8 +82,7 @@ impl Header {
         let Some(length) = rest.get(..bytes_of_length) else {
             return Ok(None);
         };
-        let content = length.iter().fold(0, |sum: usize, &byte| (sum << 8) | usize::from(byte));
-        Ok(Some(Self { tag, length: 2 + bytes_of_length, content }))
+        Ok(Some(Self { tag, length: 2 + bytes_of_length, content: wire::length(length) }))
     }
 }
 
@@ -125,7 +124,7 @@ impl<'a> Elements<'a> {
         self.number(Tag::INTEGER)
     }
 
-    /// A two's complement number under any `tag` (ENUMERATED, Counter32, …).
+    /// A two's complement number under any `tag` (ENUMERATED, …).
     pub(crate) fn number(&mut self, tag: Tag) -> Result<i64, Cause> {
         let bytes = self.expect(tag)?.bytes();
         let Some((&first, _)) = bytes.split_first().filter(|_| bytes.len() <= 8) else {

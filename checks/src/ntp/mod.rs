@@ -5,6 +5,9 @@
 //!
 //! Reference: [RFC 5905 §7.3](https://www.rfc-editor.org/rfc/rfc5905#section-7.3).
 
+#[cfg(test)]
+mod tests;
+
 use std::ops::RangeInclusive;
 use std::time::{Duration, SystemTime};
 
@@ -93,6 +96,7 @@ pub(crate) const SERVICE: Service = Service {
     budget: Duration::from_secs(5),
     probe: || crate::Probe::Ntp(Probe::default()),
     question: Some(|| Packet::request(Timestamp(rand::random())).encode().to_vec()),
+    repeats: 0,
     respond: Respond::Datagram(|request| respond(request, Timestamp::now()).map(Vec::from)),
 };
 
@@ -318,164 +322,3 @@ const DAY_MS: f64 = 86_400_000.0;
 const SECONDS_1900_TO_1970: u64 = 2_208_988_800;
 const FIXED_PER_SECOND: f64 = 4_294_967_296.0;
 const VERSION_4: u8 = 4 << 3;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::net::{Deadline, Peer, Trust};
-    use tokio::net::UdpSocket;
-
-    const START: Timestamp = Timestamp(3_900_000_000 << 32);
-
-    fn clocks() -> Clocks {
-        Clocks { sent: START, received: START.plus(Duration::from_millis(20)) }
-    }
-
-    /// A healthy reply, `ahead` of us, 10 ms from us each way.
-    fn healthy(ahead: Duration) -> Packet {
-        let now = START.plus(Duration::from_millis(10)).plus(ahead);
-        Packet::reply(&Packet::request(START), now)
-    }
-
-    fn verdict(reply: &Packet) -> (Result<(), Cause>, Seen) {
-        let mut seen = Seen::default();
-        (Probe::default().judge(reply, &clocks(), &mut seen), seen)
-    }
-
-    #[test]
-    fn responder_answers_what_the_probe_asks() {
-        let request = Packet::request(START);
-        let reply = respond(&request.encode(), START).unwrap();
-        let reply = Packet::decode(&reply).unwrap();
-        assert_eq!(reply, Packet::reply(&request, START));
-        assert!(reply.answers(START));
-        assert!(!reply.answers(Timestamp(1)));
-    }
-
-    #[test]
-    fn every_truncation_is_a_bad_reply() {
-        let reply = healthy(Duration::ZERO).encode();
-        for length in 0..PACKET_LEN {
-            let cause = Packet::decode(&reply[..length]).unwrap_err();
-            assert_eq!(cause.code(), "bad-reply", "{length} bytes");
-        }
-    }
-
-    #[test]
-    fn a_healthy_server_passes_with_offset_and_delay() {
-        let (verdict, seen) = verdict(&healthy(Duration::from_millis(3)));
-        assert_eq!(verdict, Ok(()));
-        assert_eq!(seen.headline, "stratum 1, offset +3 ms");
-        assert_eq!(seen.evidence.fact("delay_ms"), Some(&20.0.into()));
-        assert_eq!(seen.evidence.fact("refid"), Some(&"GPS".into()));
-        assert!(seen.concerns.is_empty());
-    }
-
-    #[test]
-    fn skew_is_reported_with_sign_and_limit() {
-        let behind = verdict(&healthy(Duration::from_secs(2))).0;
-        let expected = Cause::ClockOffset { offset_ms: 2_000, limit_ms: 500 };
-        assert_eq!(behind, Err(expected));
-        let mut reply = healthy(Duration::ZERO);
-        reply.receive = Timestamp(reply.receive.0 - (2 << 32));
-        reply.transmit = reply.receive;
-        let ahead = verdict(&reply).0;
-        let expected = Cause::ClockOffset { offset_ms: -2_000, limit_ms: 500 };
-        assert_eq!(ahead, Err(expected));
-    }
-
-    #[test]
-    fn an_unsynchronised_server_does_not_pass() {
-        let mut reply = healthy(Duration::ZERO);
-        reply.stratum = 16;
-        assert_eq!(
-            verdict(&reply).0.unwrap_err().to_string(),
-            "server is not synchronised (stratum 16, leap indicator 0)"
-        );
-        let mut reply = healthy(Duration::ZERO);
-        reply.leap = 3;
-        assert_eq!(verdict(&reply).0.unwrap_err().code(), "ntp-unsynchronised");
-    }
-
-    #[test]
-    fn an_unsynchronised_chronyd_is_no_kiss_of_death() {
-        let reply = Packet { leap: 3, stratum: 0, refid: [0; 4], ..healthy(Duration::ZERO) };
-        assert_eq!(verdict(&reply).0.unwrap_err().code(), "ntp-unsynchronised");
-    }
-
-    #[test]
-    fn kiss_codes_are_told_apart() {
-        for (refid, code) in [
-            (b"DENY", "ntp-denied"),
-            (b"RSTR", "ntp-denied"),
-            (b"RATE", "ntp-rate-limited"),
-            (b"INIT", "ntp-unsynchronised"),
-        ] {
-            let reply = Packet { leap: 3, stratum: 0, refid: *refid, ..healthy(Duration::ZERO) };
-            assert_eq!(verdict(&reply).0.unwrap_err().code(), code);
-        }
-    }
-
-    #[test]
-    fn a_weak_source_is_a_concern() {
-        let mut far = healthy(Duration::ZERO);
-        far.root_dispersion = Span(2 << 16);
-        let mut local = healthy(Duration::ZERO);
-        local.stratum = 10;
-        let mut stale = healthy(Duration::ZERO);
-        stale.reference = Timestamp(stale.transmit.0 - (90_000 << 32));
-        for reply in [far, local, stale] {
-            let (verdict, seen) = verdict(&reply);
-            assert_eq!(verdict, Ok(()));
-            assert_eq!(seen.concerns[0].code(), "ntp-weak-source");
-        }
-    }
-
-    #[tokio::test]
-    async fn a_reply_to_somebody_else_is_ignored() {
-        let server = UdpSocket::bind("127.0.0.1:0").await.unwrap();
-        let deadline = Deadline::after(Duration::from_secs(5));
-        let peer = Peer::from(server.local_addr().unwrap());
-        let mut ask = Ask::new(peer, deadline, Trust::only([]));
-        let answer = async {
-            let mut request = [0; PACKET_LEN];
-            let (_, client) = server.recv_from(&mut request).await.unwrap();
-            let stray = Packet { stratum: 7, ..healthy(Duration::ZERO) };
-            server.send_to(&stray.encode(), client).await.unwrap();
-            let reply = respond(&request, Timestamp::now()).unwrap();
-            server.send_to(&reply, client).await.unwrap();
-        };
-        let probe = Probe::default();
-        let (verdict, ()) = tokio::join!(probe.run(&mut ask), answer);
-        assert_eq!(verdict, Ok(()));
-        assert_eq!(ask.seen.evidence.fact("stratum"), Some(&1_u8.into()));
-    }
-
-    /// The same server seen through another implementation.
-    #[tokio::test]
-    async fn offset_and_delay_agree_with_rsntp() {
-        let server = UdpSocket::bind("127.0.0.1:0").await.unwrap();
-        let address = server.local_addr().unwrap();
-        let ahead = Duration::from_millis(120);
-        let answer = async {
-            for _ in 0..2 {
-                let mut request = [0; PACKET_LEN];
-                let (_, client) = server.recv_from(&mut request).await.unwrap();
-                let reply = respond(&request, Timestamp::now().plus(ahead)).unwrap();
-                server.send_to(&reply, client).await.unwrap();
-            }
-        };
-        let ask_twice = async {
-            let oracle = rsntp::AsyncSntpClient::new().synchronize(address).await.unwrap();
-            let deadline = Deadline::after(Duration::from_secs(5));
-            let mut ask = Ask::new(Peer::from(address), deadline, Trust::only([]));
-            Probe::default().run(&mut ask).await.unwrap();
-            let Some(crate::Value::Number(ours)) = ask.seen.evidence.fact("offset_ms") else {
-                panic!("an offset was seen")
-            };
-            (oracle.clock_offset().as_secs_f64() * 1e3, *ours)
-        };
-        let ((theirs, ours), ()) = tokio::join!(ask_twice, answer);
-        assert!((theirs - ours).abs() < 20.0, "rsntp {theirs} ms, we {ours} ms");
-    }
-}

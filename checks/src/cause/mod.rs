@@ -6,14 +6,23 @@
 //! the sentence is written once, in `Display`, and the facts behind it travel
 //! to JSON as they are.
 
+mod concern;
+mod facts;
+mod owner;
+#[cfg(test)]
+mod tests;
+
 use std::net::{IpAddr, SocketAddr};
-use std::time::Duration;
 
 use serde::Serialize;
 
 use crate::net::Opinion;
 use crate::net::icmp::Icmp;
 use crate::recognise::Spoken;
+
+pub use concern::{Concern, ConcernCode};
+pub use facts::{HostAnswer, LocalFirewallSign, LocalRoute, Millis, Phase, Transport};
+pub use owner::{Layer, Owner};
 
 /// The one reason a probe failed, with the facts an operator needs.
 ///
@@ -89,6 +98,7 @@ pub enum Cause {
         /// The address nobody answers for.
         to: IpAddr,
         /// How long the kernel asked.
+        #[serde(rename = "waited_ms")]
         waited: Millis,
     },
     /// A router says that it cannot reach the host.
@@ -145,6 +155,7 @@ pub enum Cause {
         /// What was being waited for.
         phase: Phase,
         /// How long.
+        #[serde(rename = "waited_ms")]
         waited: Millis,
     },
     /// A packet with a full hop limit ran out of it: routers pass it in circles.
@@ -177,6 +188,7 @@ pub enum Cause {
         /// How the host itself answers.
         alive: HostAnswer,
         /// How long the port was asked before.
+        #[serde(rename = "waited_ms")]
         waited: Millis,
     },
     /// No answer; the host itself answers, and the last device to name itself is known.
@@ -196,6 +208,7 @@ pub enum Cause {
         /// How the host itself answers.
         alive: HostAnswer,
         /// How long the port was asked before.
+        #[serde(rename = "waited_ms")]
         waited: Millis,
     },
     /// No answer; the host itself answers, and no device on the way names itself.
@@ -206,6 +219,7 @@ pub enum Cause {
         /// How the host itself answers.
         alive: HostAnswer,
         /// How long the port was asked before.
+        #[serde(rename = "waited_ms")]
         waited: Millis,
     },
     /// No answer; the host itself answers, and no router is in between.
@@ -216,6 +230,7 @@ pub enum Cause {
         /// How the host itself answers.
         alive: HostAnswer,
         /// How long the port was asked before.
+        #[serde(rename = "waited_ms")]
         waited: Millis,
     },
     /// No answer, nor from anything else of the host; the last device to name itself is known.
@@ -228,6 +243,7 @@ pub enum Cause {
         /// Its distance.
         hop: u8,
         /// How long the port was asked before.
+        #[serde(rename = "waited_ms")]
         waited: Millis,
     },
     /// No answer at first, and one when asked again a moment later.
@@ -238,6 +254,7 @@ pub enum Cause {
         /// The shortest distance it answered at.
         hop: u8,
         /// How long it had been asked in vain.
+        #[serde(rename = "waited_ms")]
         waited: Millis,
     },
     /// Connected, but what the peer sends arrives with a hole that is never filled.
@@ -251,6 +268,7 @@ pub enum Cause {
         /// Smaller segments that did arrive, behind the hole.
         segments: u32,
         /// How long.
+        #[serde(rename = "waited_ms")]
         waited: Millis,
     },
 
@@ -287,6 +305,7 @@ pub enum Cause {
         /// What was being waited for.
         phase: Phase,
         /// How long.
+        #[serde(rename = "waited_ms")]
         waited: Millis,
     },
     /// The peer accepted the connection and closed it before a whole answer.
@@ -319,6 +338,7 @@ pub enum Cause {
         /// Bytes that had arrived.
         received: usize,
         /// How long.
+        #[serde(rename = "waited_ms")]
         waited: Millis,
     },
     /// The answer does not end; reading stopped at the bound.
@@ -375,6 +395,17 @@ pub enum Cause {
         /// Whose certificate.
         subject: String,
     },
+    /// A public page shows a certificate of somebody this host does not trust.
+    #[error("TLS to {host} is intercepted: its certificate is issued by \"{issuer}\"")]
+    TlsIntercepted {
+        /// The public name.
+        host: String,
+        /// Who signed instead of a public authority.
+        issuer: String,
+    },
+    /// This host trusts no certificate authority at all.
+    #[error("this host trusts no certificate authority: its store is empty")]
+    TrustStoreEmpty,
     /// Signed by itself.
     #[error("certificate is self-signed (\"{subject}\")")]
     CertificateSelfSigned {
@@ -508,6 +539,7 @@ pub enum Cause {
         /// What was asked.
         question: String,
         /// How long.
+        #[serde(rename = "waited_ms")]
         waited: Millis,
     },
     /// The answer does not fit into a datagram, and TCP does not bring it.
@@ -684,6 +716,7 @@ pub enum Cause {
         /// Where we wanted to go.
         destination: String,
         /// How long.
+        #[serde(rename = "waited_ms")]
         waited: Millis,
     },
     /// The proxy itself could not be reached.
@@ -775,6 +808,7 @@ pub enum Cause {
         /// Who was asked.
         to: SocketAddr,
         /// How long.
+        #[serde(rename = "waited_ms")]
         waited: Millis,
     },
     /// The agent does not know this user.
@@ -881,448 +915,11 @@ pub enum Cause {
     Interrupted,
 }
 
-/// Something that passes today and will hurt.
-#[derive(Clone, Debug, PartialEq, Serialize, thiserror::Error, strum::EnumDiscriminants)]
-#[strum_discriminants(
-    name(ConcernCode),
-    derive(strum::EnumIter, strum::IntoStaticStr, strum::EnumString, Hash, PartialOrd, Ord),
-    strum(serialize_all = "kebab-case"),
-    doc = "Stable name of a [`Concern`]; see `docs/causes.md`."
-)]
-#[serde(tag = "code", rename_all = "kebab-case")]
-#[non_exhaustive]
-pub enum Concern {
-    /// The path is open and nothing listens yet, before installation.
-    #[error("path open; nothing listens yet")]
-    PathOpen {
-        /// What the step would be after installation.
-        #[serde(skip)]
-        cause: Box<Cause>,
-    },
-    /// Nothing of this host's own listens yet, before installation.
-    #[error("nothing listens here yet")]
-    NothingListensYet {
-        /// What the step would be after installation.
-        #[serde(skip)]
-        cause: Box<Cause>,
-    },
-    /// Some addresses of the name work and some do not.
-    #[error("{} of {of} addresses fail: {}", failed.len(), list(failed))]
-    SomeAddressesFail {
-        /// Each failing address with its sentence.
-        failed: Vec<String>,
-        /// How many addresses the name has.
-        of: usize,
-    },
-    /// The certificate ends soon.
-    #[error("certificate ends in {days} days ({not_after})")]
-    CertificateEndsSoon {
-        /// Whole days left.
-        days: i64,
-        /// Last moment of validity, RFC 3339.
-        not_after: String,
-    },
-    /// The certificate cannot be verified, and this flow's clients usually do not.
-    #[error("certificate not trusted: {reason}")]
-    CertificateUnverified {
-        /// The sentence of the cause it would be elsewhere.
-        reason: String,
-    },
-    /// The answer came only after asking again.
-    #[error("answered only at try {tries}: packets are lost or limited")]
-    PacketLoss {
-        /// How often it was asked.
-        tries: usize,
-    },
-    /// The time server is far from a good clock.
-    #[error("time source is weak: {reason}")]
-    NtpWeakSource {
-        /// In words, with the number.
-        reason: String,
-    },
-    /// DNS over TCP does not work.
-    #[error("TCP 53 does not answer ({reason}): large answers will fail")]
-    DnsUdpOnly {
-        /// The sentence of the cause behind it.
-        reason: String,
-    },
-    /// The server answers the names needed from its own zones.
-    #[error("answers from its own zones only (no recursion): other names will fail")]
-    DnsOwnZonesOnly,
-    /// Something on the way cannot carry EDNS.
-    #[error("answers only without EDNS: a device on the way drops the option")]
-    DnsWithoutEdns,
-    /// No STARTTLS.
-    #[error("no STARTTLS: mail travels in plain text")]
-    SmtpNoStarttls,
-    /// The greeting came late.
-    #[error("the mail server greets after {seconds:.1} s only")]
-    SmtpSlowGreeting {
-        /// Seconds until the whole greeting was there.
-        seconds: f64,
-    },
-    /// A device on the way rewrites the conversation, and lets it pass.
-    #[error("a device on the way masks the mail server's answers ({line})")]
-    SmtpMasked {
-        /// The masked line.
-        line: String,
-    },
-    /// Neither TLS nor StartTLS.
-    #[error("no StartTLS: passwords travel in plain text")]
-    LdapNoStarttls,
-    /// The directory answers everything but lets nobody look without a bind.
-    #[error("works, but without credentials nothing more could be tested")]
-    LdapNotBound,
-    /// The broker's gRPC transport.
-    #[error("the broker speaks gRPC here; the poller's output must too")]
-    BbdoGrpc,
-    /// The broker took long to answer.
-    #[error("the broker took {seconds:.1} s: something connects to it without speaking")]
-    BbdoSlow {
-        /// Seconds until its answer.
-        seconds: f64,
-    },
-    /// BBDO 2 still answers.
-    #[error("the broker is configured for BBDO {version}, deprecated since 25.10")]
-    BbdoOld {
-        /// Its version.
-        version: String,
-    },
-    /// The agent's view is small.
-    #[error("the agent's view lacks parts of the system group")]
-    SnmpSmallView,
-    /// Reachability was shown, the credentials were not tested.
-    #[error("agent reached; no community or user given, so reading was not tested")]
-    SnmpNotRead,
-    /// The web server is there, and its clients need another one too.
-    #[error("sends its clients on to another host, to be reached too: {location}")]
-    HttpSendsElsewhere {
-        /// Where to, without a query.
-        location: String,
-    },
-    /// NSClient++ was reached, its password was not tested.
-    #[error("NSClient++ wants a password for more; none given")]
-    NsclientNotRead,
-    /// The server asks for TLS and we did not get past its greeting.
-    #[error("the server accepts only encrypted connections")]
-    TlsRequired,
-}
-
-/// Who has to act. Decides whom the report tells the reader to call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Owner {
-    /// The administrator of the machine preflight runs on.
-    ThisHost,
-    /// The network team; the device, when it named itself.
-    Network {
-        /// The device that said no.
-        device: Option<IpAddr>,
-    },
-    /// The administrator of the peer.
-    FarSide,
-    /// Nobody: there is nothing to repair.
-    Nobody,
-}
-
-/// The layer a cause belongs to, lowest first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, strum::Display)]
-#[serde(rename_all = "kebab-case")]
-#[strum(serialize_all = "kebab-case")]
-pub enum Layer {
-    /// The probe or this host's resources.
-    Host,
-    /// Name resolution.
-    Name,
-    /// This host's routing table and firewall.
-    Route,
-    /// Devices between this host and the peer.
-    Path,
-    /// The peer's port.
-    Port,
-    /// TLS.
-    Tls,
-    /// The protocol.
-    Protocol,
-    /// Credentials and access lists.
-    Authentication,
-    /// The service behind the protocol.
-    Service,
-}
-
-/// What a step was waiting for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, strum::Display)]
-#[serde(rename_all = "kebab-case")]
-#[strum(serialize_all = "lowercase")]
-pub enum Phase {
-    /// The addresses of a name.
-    Resolve,
-    /// The TCP handshake.
-    Connect,
-    /// The TLS handshake.
-    Tls,
-    /// The peer's first words.
-    Greeting,
-    /// The answer to a question of ours.
-    Reply,
-}
-
-/// TCP or UDP.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, serde::Deserialize, strum::Display,
-)]
-#[serde(rename_all = "lowercase")]
-pub enum Transport {
-    /// TCP.
-    #[strum(serialize = "TCP")]
-    Tcp,
-    /// UDP.
-    #[strum(serialize = "UDP")]
-    Udp,
-}
-
-impl Transport {
-    /// `tcp` or `udp`, as in `10.0.0.5:53/udp`.
-    #[must_use]
-    pub fn lower(self) -> &'static str {
-        match self {
-            Self::Tcp => "tcp",
-            Self::Udp => "udp",
-        }
-    }
-}
-
-/// What our own routing table says about an address.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, strum::Display)]
-#[serde(rename_all = "kebab-case")]
-pub enum LocalRoute {
-    /// No entry, and no default route.
-    #[strum(serialize = "no entry and no default route")]
-    Missing,
-    /// An entry of type `unreachable`.
-    #[strum(serialize = "an \"unreachable\" entry")]
-    Unreachable,
-    /// An entry of type `prohibit`.
-    #[strum(serialize = "a \"prohibit\" entry")]
-    Prohibit,
-    /// An entry of type `blackhole`.
-    #[strum(serialize = "a \"blackhole\" entry")]
-    Blackhole,
-}
-
-/// What gave a local firewall away.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, strum::Display)]
-#[serde(rename_all = "kebab-case")]
-pub enum LocalFirewallSign {
-    /// The kernel refused to send.
-    #[strum(serialize = "sending is not permitted")]
-    NotPermitted,
-    /// A refusal came at once from our own address.
-    #[strum(serialize = "a REJECT rule of this host answered")]
-    OwnReject,
-    /// Every SYN was dropped before it left (`TCP_INFO`).
-    #[strum(serialize = "no packet left this host")]
-    OutputDrop,
-}
-
-/// How a host whose port stays silent shows that it is there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(tag = "answer", rename_all = "kebab-case")]
-pub enum HostAnswer {
-    /// Another port of it answers.
-    Open {
-        /// TCP or UDP.
-        transport: Transport,
-        /// Which.
-        port: u16,
-    },
-    /// Another port of it says that nothing listens there.
-    Closed {
-        /// TCP or UDP.
-        transport: Transport,
-        /// Which.
-        port: u16,
-    },
-    /// It rejects another port in its own name.
-    Rejected {
-        /// Its exact words.
-        icmp: Icmp,
-    },
-    /// It answers an ICMP echo request.
-    Ping,
-}
-
-impl std::fmt::Display for HostAnswer {
-    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Open { transport, port } => write!(out, "{transport} {port} is open"),
-            Self::Closed { transport, port } => write!(out, "{transport} {port} is closed"),
-            Self::Rejected { icmp } => write!(out, "it rejects: {icmp}"),
-            Self::Ping => out.write_str("it answers ping"),
-        }
-    }
-}
-
-/// A duration that prints as a human would say it and serialises in ms.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Millis(pub Duration);
-
-impl std::fmt::Display for Millis {
-    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let seconds = self.0.as_secs_f64();
-        if seconds >= 1.0 {
-            write!(out, "{seconds:.1} s")
-        } else if seconds >= 0.01 {
-            write!(out, "{:.0} ms", seconds * 1e3)
-        } else {
-            write!(out, "{:.1} ms", seconds * 1e3)
-        }
-    }
-}
-
-impl Serialize for Millis {
-    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        // Three decimals: a LAN answers in fractions of a millisecond.
-        to.serialize_f64((self.0.as_secs_f64() * 1e6).round() / 1e3)
-    }
-}
-
 impl Cause {
     /// Name used in reports and in `docs/causes.md`.
     #[must_use]
     pub fn code(&self) -> &'static str {
         Code::from(self).into()
-    }
-
-    /// Who has to act.
-    #[must_use]
-    pub fn owner(&self) -> Owner {
-        match self {
-            Self::NameNotFound { .. }
-            | Self::NameWithoutAddress { .. }
-            | Self::ResolverFailed { .. }
-            | Self::NoRoute { .. }
-            | Self::LocalFirewall { .. }
-            | Self::LocalError { .. }
-            | Self::NothingListens { .. }
-            | Self::ListensOnLoopback { .. }
-            | Self::ClockOffset { .. }
-            | Self::CertificateUnknownIssuer { .. }
-            | Self::SnmpUnknownUser { .. }
-            | Self::SnmpWrongDigest { .. }
-            | Self::SnmpDecryption { .. }
-            | Self::ProxyAuthentication { .. }
-            | Self::LdapBindRefused { .. }
-            | Self::NsclientLogin { .. }
-            | Self::GorgoneOnOtherPort { .. } => Owner::ThisHost,
-            Self::HostUnreachable { by, .. }
-            | Self::NetUnreachable { by, .. }
-            | Self::PathRejected { by, .. }
-            | Self::HopLimitExceeded { by, .. }
-            | Self::PortSilentAfter { by, .. }
-            | Self::HostSilentAfter { by, .. } => Owner::Network { device: Some(*by) },
-            Self::FilteredBetween { after, next, .. } => {
-                Owner::Network { device: Some(after.unwrap_or(*next)) }
-            }
-            Self::Unreachable { .. }
-            | Self::NoAnswer { .. }
-            | Self::PortSilent { .. }
-            | Self::Unsteady { .. }
-            | Self::MtuBlackHole { .. }
-            | Self::SmtpInspected { .. }
-            | Self::CaptivePortal { .. }
-            | Self::ProxyDenied { .. }
-            | Self::ProxyCannotReach { .. }
-            | Self::ProxySilent { .. }
-            | Self::SnmpSilent { .. } => Owner::Network { device: None },
-            Self::ProxyUnreachable { because, .. } => because.owner(),
-            Self::DnsTcpOnly { udp: because } | Self::DnsTruncated { tcp: because, .. } => {
-                because.owner()
-            }
-            Self::ProbePanicked { .. } | Self::Interrupted => Owner::Nobody,
-            _ => Owner::FarSide,
-        }
-    }
-
-    /// The layer this cause belongs to.
-    #[must_use]
-    pub fn layer(&self) -> Layer {
-        match self {
-            Self::ProbePanicked { .. } | Self::Interrupted | Self::LocalError { .. } => Layer::Host,
-            Self::NameNotFound { .. }
-            | Self::NameWithoutAddress { .. }
-            | Self::ResolverFailed { .. } => Layer::Name,
-            Self::NoRoute { .. } | Self::LocalFirewall { .. } => Layer::Route,
-            Self::NoNeighbour { .. }
-            | Self::HostUnreachable { .. }
-            | Self::NetUnreachable { .. }
-            | Self::PathRejected { .. }
-            | Self::TargetRejected { .. }
-            | Self::Unreachable { .. }
-            | Self::NoAnswer { .. }
-            | Self::HopLimitExceeded { .. }
-            | Self::FilteredBetween { .. }
-            | Self::PortSilentAfter { .. }
-            | Self::PortSilent { .. }
-            | Self::PortSilentOnSegment { .. }
-            | Self::HostSilentAfter { .. }
-            | Self::Unsteady { .. }
-            | Self::MtuBlackHole { .. }
-            | Self::SnmpSilent { .. } => Layer::Path,
-            Self::PortClosed { .. }
-            | Self::NothingListens { .. }
-            | Self::ListensOnLoopback { .. } => Layer::Port,
-            Self::CertificateExpired { .. }
-            | Self::CertificateNotYetValid { .. }
-            | Self::CertificateUnknownIssuer { .. }
-            | Self::CertificateSelfSigned { .. }
-            | Self::CertificateIncompleteChain { .. }
-            | Self::CertificateWrongName { .. }
-            | Self::CertificateInvalid { .. }
-            | Self::TlsVersion { .. }
-            | Self::TlsRefused { .. }
-            | Self::TlsClosed { .. }
-            | Self::TlsClientCertificateWanted { .. }
-            | Self::TlsUnexpected { .. }
-            | Self::BbdoTls { .. } => Layer::Tls,
-            Self::ProxyUnreachable { because, .. } => because.layer(),
-            Self::NtpDenied { .. }
-            | Self::DnsRefused { .. }
-            | Self::SmtpRefused { .. }
-            | Self::LdapBindRefused { .. }
-            | Self::LdapProtectionRequired { .. }
-            | Self::ProxyAuthentication { .. }
-            | Self::ProxyDenied { .. }
-            | Self::HttpForbidden { .. }
-            | Self::SnmpCommunity { .. }
-            | Self::SnmpUnknownUser { .. }
-            | Self::SnmpWrongDigest { .. }
-            | Self::SnmpSecurityLevel { .. }
-            | Self::SnmpDecryption { .. }
-            | Self::SnmpAuthorization { .. }
-            | Self::SnmpUserIgnored { .. }
-            | Self::NsclientNotAllowed { .. }
-            | Self::NsclientRefused { .. }
-            | Self::NsclientLogin { .. }
-            | Self::DatabaseHostRefused { .. } => Layer::Authentication,
-            Self::NtpUnsynchronised { .. }
-            | Self::ClockOffset { .. }
-            | Self::DnsServfail { .. }
-            | Self::DnsValidation { .. }
-            | Self::DnsNotRecursive { .. }
-            | Self::DnsNameNotFound { .. }
-            | Self::DnsNameWithoutAddress { .. }
-            | Self::DnsUnanswered { .. }
-            | Self::SmtpUnavailable { .. }
-            | Self::SmtpMailRefused { .. }
-            | Self::HttpNotFound { .. }
-            | Self::HttpServerError { .. }
-            | Self::ProxyCannotReach { .. }
-            | Self::ProxySilent { .. }
-            | Self::SnmpView
-            | Self::DatabaseError { .. } => Layer::Service,
-            _ => Layer::Protocol,
-        }
     }
 
     /// Cannot be told from this side: the outcome is `unknown`, not `fail`.
@@ -1342,14 +939,6 @@ impl Cause {
     /// `expected` was not in `bytes`; keeps the first 32 of them, escaped.
     pub(crate) fn bad_reply(expected: &'static str, bytes: &[u8]) -> Self {
         Self::BadReply { expected, got: crate::wire::head(bytes) }
-    }
-}
-
-impl Concern {
-    /// Name used in reports and in `docs/causes.md`.
-    #[must_use]
-    pub fn code(&self) -> &'static str {
-        ConcernCode::from(self).into()
     }
 }
 
@@ -1403,42 +992,5 @@ fn skew(offset_ms: i64) -> String {
         format!("{amount} ms {side}")
     } else {
         format!("{}.{} s {side}", amount / 1_000, amount % 1_000 / 100)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn skew_says_which_way_and_how_much() {
-        let ahead = Cause::ClockOffset { offset_ms: -612, limit_ms: 500 };
-        assert_eq!(ahead.to_string(), "this host's clock is 612 ms ahead (limit 500 ms)");
-        let behind = Cause::ClockOffset { offset_ms: 3_599_990, limit_ms: 500 };
-        assert_eq!(behind.to_string(), "this host's clock is 3599.9 s behind (limit 500 ms)");
-    }
-
-    #[test]
-    fn only_the_targets_own_no_counts_as_path_open() {
-        let to = ([192, 0, 2, 1], 5669).into();
-        let icmp = Icmp::V4 { kind: 3, code: 13 };
-        assert!(Cause::PortClosed { to }.is_path_open());
-        assert!(!Cause::TargetRejected { to, icmp }.is_path_open());
-        assert!(!Cause::PathRejected { to, by: [192, 0, 2, 9].into(), icmp }.is_path_open());
-    }
-
-    #[test]
-    fn the_device_that_said_no_is_the_networks() {
-        let by = IpAddr::from([10, 9, 0, 1]);
-        let cause = Cause::PathRejected {
-            to: ([192, 0, 2, 1], 5669).into(),
-            by,
-            icmp: Icmp::V4 { kind: 3, code: 13 },
-        };
-        assert_eq!(cause.owner(), Owner::Network { device: Some(by) });
-        assert_eq!(
-            cause.to_string(),
-            "rejected by 10.9.0.1 (ICMP 3/13, administratively prohibited)"
-        );
     }
 }

@@ -6,6 +6,9 @@
 //!
 //! Reference: [RFC 9112](https://www.rfc-editor.org/rfc/rfc9112).
 
+#[cfg(test)]
+mod tests;
+
 use std::io;
 use std::time::Duration;
 
@@ -20,21 +23,6 @@ use crate::net::tls::{Verify, client_config};
 use crate::net::{FarStream, Relay, Stream, Trust};
 use crate::recognise::{Spoken, instead_of, recognise};
 use crate::wire;
-
-/// Sent as `User-Agent`, so that the server's log says who came.
-pub(crate) const USER_AGENT: &str = concat!("preflight/", env!("CARGO_PKG_VERSION"));
-/// The only version offered inside TLS: TLS is finished before `reqwest` begins,
-/// and over HTTP/2 it would then name the wrong scheme.
-pub(crate) const ALPN: &[&[u8]] = &[b"http/1.1"];
-/// Longest wait for a whole answer.
-pub(crate) const REPLY: Duration = Duration::from_secs(8);
-/// As much of a page as anything here is decided from.
-const MAX_BODY: usize = 64 * 1024;
-/// All that may come: a page and its headers, and what one more read brings.
-const MAX_ANSWER: usize = 2 * MAX_BODY;
-const MAX_LINE: usize = 8 * 1024;
-const MAX_HEADERS: usize = 100;
-const SHOWN: usize = 200;
 
 /// A GET request.
 #[derive(Debug)]
@@ -275,8 +263,19 @@ pub(crate) fn authorization(
     (AUTHORIZATION, basic(user, password))
 }
 
+/// Sent as `User-Agent`, so that the server's log says who came.
+pub(crate) const USER_AGENT: &str = concat!("preflight/", env!("CARGO_PKG_VERSION"));
+/// The only version offered inside TLS: TLS is finished before `reqwest` begins,
+/// and over HTTP/2 it would then name the wrong scheme.
+pub(crate) const ALPN: &[&[u8]] = &[b"http/1.1"];
+/// Longest wait for a whole answer.
+pub(crate) const REPLY: Duration = Duration::from_secs(8);
+/// As much of a page as anything here is decided from.
+const MAX_BODY: usize = 64 * 1024;
+/// All that may come: a page and its headers, and what one more read brings.
+const MAX_ANSWER: usize = 2 * MAX_BODY;
+const MAX_LINE: usize = 8 * 1024;
+const MAX_HEADERS: usize = 100;
+const SHOWN: usize = 200;
 const EXPECTED: &str = "an HTTP answer";
 const STATUS_LINE: &[u8] = b"HTTP/1.";
-
-#[cfg(test)]
-mod tests;

@@ -1,0 +1,154 @@
+//! What passes today and will hurt.
+
+use serde::Serialize;
+
+use super::{Cause, list};
+
+/// Something that passes today and will hurt.
+#[derive(Clone, Debug, PartialEq, Serialize, thiserror::Error, strum::EnumDiscriminants)]
+#[strum_discriminants(
+    name(ConcernCode),
+    derive(strum::EnumIter, strum::IntoStaticStr, strum::EnumString, Hash, PartialOrd, Ord),
+    strum(serialize_all = "kebab-case"),
+    doc = "Stable name of a [`Concern`]; see `docs/causes.md`."
+)]
+#[serde(tag = "code", rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Concern {
+    /// The path is open and nothing listens yet, before installation.
+    #[error("path open; nothing listens yet")]
+    PathOpen {
+        /// What the step would be after installation.
+        #[serde(skip)]
+        cause: Box<Cause>,
+    },
+    /// Nothing of this host's own listens yet, before installation.
+    #[error("nothing listens here yet")]
+    NothingListensYet {
+        /// What the step would be after installation.
+        #[serde(skip)]
+        cause: Box<Cause>,
+    },
+    /// Some addresses of the name work and some do not.
+    #[error("{} of {of} addresses fail: {}", failed.len(), list(failed))]
+    SomeAddressesFail {
+        /// Each failing address with its sentence.
+        failed: Vec<String>,
+        /// How many addresses the name has.
+        of: usize,
+    },
+    /// The certificate ends soon.
+    #[error("certificate ends in {days} days ({not_after})")]
+    CertificateEndsSoon {
+        /// Whole days left.
+        days: i64,
+        /// Last moment of validity, RFC 3339.
+        not_after: String,
+    },
+    /// The certificate cannot be verified, and this flow's clients usually do not.
+    #[error("certificate not trusted: {reason}")]
+    CertificateUnverified {
+        /// The sentence of the cause it would be elsewhere.
+        reason: String,
+    },
+    /// The answer came only after asking again.
+    #[error("answered only at try {tries}: packets are lost or limited")]
+    PacketLoss {
+        /// How often it was asked.
+        tries: usize,
+    },
+    /// Asked several times, it answered only some of them.
+    #[error("answered {answered} of {asked} questions: packets are lost or limited")]
+    AnswersMissing {
+        /// Answers that came.
+        answered: usize,
+        /// Questions that were asked.
+        asked: usize,
+    },
+    /// Segments had to be sent again.
+    #[error("packets are lost: TCP had to send {segments} again")]
+    TcpLosses {
+        /// How many.
+        segments: u32,
+    },
+    /// The time server is far from a good clock.
+    #[error("time source is weak: {reason}")]
+    NtpWeakSource {
+        /// In words, with the number.
+        reason: String,
+    },
+    /// DNS over TCP does not work.
+    #[error("TCP 53 does not answer ({reason}): large answers will fail")]
+    DnsUdpOnly {
+        /// The sentence of the cause behind it.
+        reason: String,
+    },
+    /// The server answers the names needed from its own zones.
+    #[error("answers from its own zones only (no recursion): other names will fail")]
+    DnsOwnZonesOnly,
+    /// Something on the way cannot carry EDNS.
+    #[error("answers only without EDNS: a device on the way drops the option")]
+    DnsWithoutEdns,
+    /// No STARTTLS.
+    #[error("no STARTTLS: mail travels in plain text")]
+    SmtpNoStarttls,
+    /// The greeting came late.
+    #[error("the mail server greets after {seconds:.1} s only")]
+    SmtpSlowGreeting {
+        /// Seconds until the whole greeting was there.
+        seconds: f64,
+    },
+    /// A device on the way rewrites the conversation, and lets it pass.
+    #[error("a device on the way masks the mail server's answers ({line})")]
+    SmtpMasked {
+        /// The masked line.
+        line: String,
+    },
+    /// Neither TLS nor StartTLS.
+    #[error("no StartTLS: passwords travel in plain text")]
+    LdapNoStarttls,
+    /// The directory answers everything but lets nobody look without a bind.
+    #[error("works, but without credentials nothing more could be tested")]
+    LdapNotBound,
+    /// The broker's gRPC transport.
+    #[error("the broker speaks gRPC here; the poller's output must too")]
+    BbdoGrpc,
+    /// The broker took long to answer.
+    #[error("the broker took {seconds:.1} s: something connects to it without speaking")]
+    BbdoSlow {
+        /// Seconds until its answer.
+        seconds: f64,
+    },
+    /// BBDO 2 still answers.
+    #[error("the broker is configured for BBDO {version}, deprecated since 25.10")]
+    BbdoOld {
+        /// Its version.
+        version: String,
+    },
+    /// The agent's view is small.
+    #[error("the agent's view lacks parts of the system group")]
+    SnmpSmallView,
+    /// Reachability was shown, the credentials were not tested.
+    #[error("agent reached; no community or user given, so reading was not tested")]
+    SnmpNotRead,
+    /// The web server is there, and its clients need another one too.
+    #[error("sends its clients on to another host, to be reached too: {location}")]
+    HttpSendsElsewhere {
+        /// Where to, without a query.
+        location: String,
+    },
+    /// NSClient++ was reached, its password was not tested.
+    #[error("NSClient++ wants a password for more; none given")]
+    NsclientNotRead,
+    /// The server asks for TLS and we did not get past its greeting.
+    #[error("the server accepts only encrypted connections")]
+    TlsRequired,
+}
+
+impl Concern {
+    /// Name used in reports and in `docs/causes.md`.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        ConcernCode::from(self).into()
+    }
+}

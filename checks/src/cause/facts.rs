@@ -1,0 +1,150 @@
+//! The facts of a cause that are more than numbers and names.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::net::icmp::Icmp;
+
+/// What a step was waiting for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, strum::Display)]
+#[serde(rename_all = "kebab-case")]
+#[strum(serialize_all = "lowercase")]
+pub enum Phase {
+    /// The addresses of a name.
+    Resolve,
+    /// The TCP handshake.
+    Connect,
+    /// The TLS handshake.
+    Tls,
+    /// The peer's first words.
+    Greeting,
+    /// The answer to a question of ours.
+    Reply,
+}
+
+/// TCP or UDP.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, serde::Deserialize, strum::Display,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum Transport {
+    /// TCP.
+    #[strum(serialize = "TCP")]
+    Tcp,
+    /// UDP.
+    #[strum(serialize = "UDP")]
+    Udp,
+}
+
+impl Transport {
+    /// `tcp` or `udp`, as in `10.0.0.5:53/udp`.
+    #[must_use]
+    pub fn lower(self) -> &'static str {
+        match self {
+            Self::Tcp => "tcp",
+            Self::Udp => "udp",
+        }
+    }
+}
+
+/// What our own routing table says about an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, strum::Display)]
+#[serde(rename_all = "kebab-case")]
+pub enum LocalRoute {
+    /// No entry, and no default route.
+    #[strum(serialize = "no entry and no default route")]
+    Missing,
+    /// An entry of type `unreachable`.
+    #[strum(serialize = "an \"unreachable\" entry")]
+    Unreachable,
+    /// An entry of type `prohibit`.
+    #[strum(serialize = "a \"prohibit\" entry")]
+    Prohibit,
+    /// An entry of type `blackhole`.
+    #[strum(serialize = "a \"blackhole\" entry")]
+    Blackhole,
+}
+
+/// What gave a local firewall away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, strum::Display)]
+#[serde(rename_all = "kebab-case")]
+pub enum LocalFirewallSign {
+    /// The kernel refused to send.
+    #[strum(serialize = "sending is not permitted")]
+    NotPermitted,
+    /// A refusal came at once from our own address.
+    #[strum(serialize = "a REJECT rule of this host answered")]
+    OwnReject,
+    /// Every SYN was dropped before it left (`TCP_INFO`).
+    #[strum(serialize = "no packet left this host")]
+    OutputDrop,
+}
+
+/// How a host whose port stays silent shows that it is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "answer", rename_all = "kebab-case")]
+pub enum HostAnswer {
+    /// Another port of it answers.
+    Open {
+        /// TCP or UDP.
+        transport: Transport,
+        /// Which.
+        port: u16,
+    },
+    /// Another port of it says that nothing listens there.
+    Closed {
+        /// TCP or UDP.
+        transport: Transport,
+        /// Which.
+        port: u16,
+    },
+    /// It rejects another port in its own name.
+    Rejected {
+        /// Its exact words.
+        icmp: Icmp,
+    },
+    /// It answers an ICMP echo request.
+    Ping,
+}
+
+impl std::fmt::Display for HostAnswer {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Open { transport, port } => write!(out, "{transport} {port} is open"),
+            Self::Closed { transport, port } => write!(out, "{transport} {port} is closed"),
+            Self::Rejected { icmp } => write!(out, "it rejects: {icmp}"),
+            Self::Ping => out.write_str("it answers ping"),
+        }
+    }
+}
+
+/// A duration that prints as a human would say it and serialises in ms.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Millis(pub Duration);
+
+impl std::fmt::Display for Millis {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let seconds = self.0.as_secs_f64();
+        if seconds >= 1.0 {
+            write!(out, "{seconds:.1} s")
+        } else if seconds >= 0.01 {
+            write!(out, "{:.0} ms", seconds * 1e3)
+        } else {
+            write!(out, "{:.1} ms", seconds * 1e3)
+        }
+    }
+}
+
+impl Millis {
+    /// As a number with three decimals: a LAN answers in fractions of a millisecond.
+    pub(crate) fn number(self) -> f64 {
+        (self.0.as_secs_f64() * 1e6).round() / 1e3
+    }
+}
+
+impl Serialize for Millis {
+    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_f64(self.number())
+    }
+}

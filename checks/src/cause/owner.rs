@@ -1,0 +1,186 @@
+//! Who has to act on a cause, and at which layer it lies.
+
+use std::net::IpAddr;
+
+use serde::Serialize;
+
+use super::Cause;
+
+/// Who has to act. Decides whom the report tells the reader to call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Owner {
+    /// The administrator of the machine preflight runs on.
+    ThisHost,
+    /// The network team; the device, when it named itself.
+    Network {
+        /// The device that said no.
+        device: Option<IpAddr>,
+    },
+    /// The administrator of the peer.
+    FarSide,
+    /// Nobody: there is nothing to repair.
+    Nobody,
+}
+
+/// The layer a cause belongs to, lowest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, strum::Display)]
+#[serde(rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
+pub enum Layer {
+    /// The probe or this host's resources.
+    Host,
+    /// Name resolution.
+    Name,
+    /// This host's routing table and firewall.
+    Route,
+    /// Devices between this host and the peer.
+    Path,
+    /// The peer's port.
+    Port,
+    /// TLS.
+    Tls,
+    /// The protocol.
+    Protocol,
+    /// Credentials and access lists.
+    Authentication,
+    /// The service behind the protocol.
+    Service,
+}
+
+impl Cause {
+    /// Who has to act.
+    #[must_use]
+    pub fn owner(&self) -> Owner {
+        match self {
+            Self::NameNotFound { .. }
+            | Self::NameWithoutAddress { .. }
+            | Self::ResolverFailed { .. }
+            | Self::NoRoute { .. }
+            | Self::LocalFirewall { .. }
+            | Self::LocalError { .. }
+            | Self::NothingListens { .. }
+            | Self::ListensOnLoopback { .. }
+            | Self::ClockOffset { .. }
+            | Self::CertificateUnknownIssuer { .. }
+            | Self::TrustStoreEmpty
+            | Self::SnmpUnknownUser { .. }
+            | Self::SnmpWrongDigest { .. }
+            | Self::SnmpDecryption { .. }
+            | Self::ProxyAuthentication { .. }
+            | Self::LdapBindRefused { .. }
+            | Self::NsclientLogin { .. }
+            | Self::GorgoneOnOtherPort { .. } => Owner::ThisHost,
+            Self::HostUnreachable { by, .. }
+            | Self::NetUnreachable { by, .. }
+            | Self::PathRejected { by, .. }
+            | Self::HopLimitExceeded { by, .. }
+            | Self::PortSilentAfter { by, .. }
+            | Self::HostSilentAfter { by, .. } => Owner::Network { device: Some(*by) },
+            Self::FilteredBetween { after, next, .. } => {
+                Owner::Network { device: Some(after.unwrap_or(*next)) }
+            }
+            Self::Unreachable { .. }
+            | Self::NoAnswer { .. }
+            | Self::PortSilent { .. }
+            | Self::Unsteady { .. }
+            | Self::MtuBlackHole { .. }
+            | Self::SmtpInspected { .. }
+            | Self::CaptivePortal { .. }
+            | Self::TlsIntercepted { .. }
+            | Self::ProxyDenied { .. }
+            | Self::ProxyCannotReach { .. }
+            | Self::ProxySilent { .. }
+            | Self::SnmpSilent { .. } => Owner::Network { device: None },
+            Self::ProxyUnreachable { because, .. } => because.owner(),
+            Self::DnsTcpOnly { udp: because } | Self::DnsTruncated { tcp: because, .. } => {
+                because.owner()
+            }
+            Self::ProbePanicked { .. } | Self::Interrupted => Owner::Nobody,
+            _ => Owner::FarSide,
+        }
+    }
+
+    /// The layer this cause belongs to.
+    #[must_use]
+    pub fn layer(&self) -> Layer {
+        match self {
+            Self::ProbePanicked { .. } | Self::Interrupted | Self::LocalError { .. } => Layer::Host,
+            Self::NameNotFound { .. }
+            | Self::NameWithoutAddress { .. }
+            | Self::ResolverFailed { .. } => Layer::Name,
+            Self::NoRoute { .. } | Self::LocalFirewall { .. } => Layer::Route,
+            Self::NoNeighbour { .. }
+            | Self::HostUnreachable { .. }
+            | Self::NetUnreachable { .. }
+            | Self::PathRejected { .. }
+            | Self::TargetRejected { .. }
+            | Self::Unreachable { .. }
+            | Self::NoAnswer { .. }
+            | Self::HopLimitExceeded { .. }
+            | Self::FilteredBetween { .. }
+            | Self::PortSilentAfter { .. }
+            | Self::PortSilent { .. }
+            | Self::PortSilentOnSegment { .. }
+            | Self::HostSilentAfter { .. }
+            | Self::Unsteady { .. }
+            | Self::MtuBlackHole { .. }
+            | Self::SnmpSilent { .. } => Layer::Path,
+            Self::PortClosed { .. }
+            | Self::NothingListens { .. }
+            | Self::ListensOnLoopback { .. } => Layer::Port,
+            Self::CertificateExpired { .. }
+            | Self::CertificateNotYetValid { .. }
+            | Self::CertificateUnknownIssuer { .. }
+            | Self::TrustStoreEmpty
+            | Self::TlsIntercepted { .. }
+            | Self::CertificateSelfSigned { .. }
+            | Self::CertificateIncompleteChain { .. }
+            | Self::CertificateWrongName { .. }
+            | Self::CertificateInvalid { .. }
+            | Self::TlsVersion { .. }
+            | Self::TlsRefused { .. }
+            | Self::TlsClosed { .. }
+            | Self::TlsClientCertificateWanted { .. }
+            | Self::TlsUnexpected { .. }
+            | Self::BbdoTls { .. } => Layer::Tls,
+            Self::ProxyUnreachable { because, .. } => because.layer(),
+            Self::NtpDenied { .. }
+            | Self::DnsRefused { .. }
+            | Self::SmtpRefused { .. }
+            | Self::LdapBindRefused { .. }
+            | Self::LdapProtectionRequired { .. }
+            | Self::ProxyAuthentication { .. }
+            | Self::ProxyDenied { .. }
+            | Self::HttpForbidden { .. }
+            | Self::SnmpCommunity { .. }
+            | Self::SnmpUnknownUser { .. }
+            | Self::SnmpWrongDigest { .. }
+            | Self::SnmpSecurityLevel { .. }
+            | Self::SnmpDecryption { .. }
+            | Self::SnmpAuthorization { .. }
+            | Self::SnmpUserIgnored { .. }
+            | Self::NsclientNotAllowed { .. }
+            | Self::NsclientRefused { .. }
+            | Self::NsclientLogin { .. }
+            | Self::DatabaseHostRefused { .. } => Layer::Authentication,
+            Self::NtpUnsynchronised { .. }
+            | Self::ClockOffset { .. }
+            | Self::DnsServfail { .. }
+            | Self::DnsValidation { .. }
+            | Self::DnsNotRecursive { .. }
+            | Self::DnsNameNotFound { .. }
+            | Self::DnsNameWithoutAddress { .. }
+            | Self::DnsUnanswered { .. }
+            | Self::SmtpUnavailable { .. }
+            | Self::SmtpMailRefused { .. }
+            | Self::HttpNotFound { .. }
+            | Self::HttpServerError { .. }
+            | Self::ProxyCannotReach { .. }
+            | Self::ProxySilent { .. }
+            | Self::SnmpView
+            | Self::DatabaseError { .. } => Layer::Service,
+            _ => Layer::Protocol,
+        }
+    }
+}

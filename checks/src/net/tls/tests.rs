@@ -1,0 +1,258 @@
+//! Every verdict on a certificate and on a handshake, over a duplex pipe.
+
+use std::time::SystemTime;
+
+use rcgen::{
+    BasicConstraints, CertificateParams, CustomExtension, DnType, IsCa, Issuer, KeyPair,
+    date_time_ymd,
+};
+use rustls::ServerConfig;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::WebPkiClientVerifier;
+use tokio::io::{AsyncWriteExt, DuplexStream, duplex};
+use tokio_rustls::TlsAcceptor;
+
+use super::*;
+use crate::cause::Concern;
+use crate::evidence::Seen;
+use crate::net::Peer;
+
+const HOST: &str = "server.example.test";
+
+/// Who signs: its certificate, and what it signs with.
+fn authority() -> (CertificateDer<'static>, Issuer<'static, KeyPair>) {
+    authority_named("authority")
+}
+
+fn authority_named(name: &str) -> (CertificateDer<'static>, Issuer<'static, KeyPair>) {
+    let key = KeyPair::generate().unwrap();
+    let mut params = CertificateParams::default();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params.distinguished_name.push(DnType::CommonName, name);
+    let certificate = params.self_signed(&key).unwrap();
+    (certificate.der().clone(), Issuer::new(params, key))
+}
+
+fn leaf(name: &str) -> CertificateParams {
+    let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+    params.distinguished_name.push(DnType::CommonName, "leaf");
+    params
+}
+
+/// A server that shows `leaf`, signed by `issuer` or by itself.
+fn server(
+    leaf: &CertificateParams,
+    issuer: Option<&Issuer<'static, KeyPair>>,
+) -> (CertificateDer<'static>, Arc<ServerConfig>) {
+    let key = KeyPair::generate().unwrap();
+    let signed = match issuer {
+        Some(issuer) => leaf.signed_by(&key, issuer),
+        None => leaf.self_signed(&key),
+    };
+    let shown = signed.unwrap().der().clone();
+    let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+    let config = builder().with_no_client_auth().with_single_cert(vec![shown.clone()], key);
+    (shown, Arc::new(config.unwrap()))
+}
+
+fn builder() -> rustls::ConfigBuilder<ServerConfig, rustls::WantsVerifier> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap()
+}
+
+fn asking(trust: &Trust) -> (Stream, DuplexStream, Ask) {
+    let (near, far) = duplex(64 * 1024);
+    let deadline = Deadline::after(Duration::from_secs(9));
+    let address = ([192, 0, 2, 1], 443).into();
+    let peer = Peer { host: HOST.to_owned(), address };
+    (Stream::over(Box::new(near), address, deadline), far, Ask::new(peer, deadline, trust.clone()))
+}
+
+async fn visit(
+    config: Arc<ServerConfig>,
+    trust: &Trust,
+    verify: Verify,
+) -> (Result<Stream, Cause>, Seen) {
+    let (stream, far, mut ask) = asking(trust);
+    let accept = TlsAcceptor::from(config).accept(far);
+    let (secured, _theirs) = tokio::join!(secure(stream, &mut ask, verify, &[]), accept);
+    (secured, ask.seen)
+}
+
+/// The cause of a strict visit to `leaf`, signed by somebody trusted.
+async fn refused(leaf: &CertificateParams) -> Cause {
+    let (ca, issuer) = authority();
+    let (_, config) = server(leaf, Some(&issuer));
+    visit(config, &Trust::only([ca]), Verify::Strictly).await.0.unwrap_err()
+}
+
+/// The cause of a handshake that `words` answer.
+async fn answered(words: &[u8]) -> Cause {
+    let (stream, mut far, mut ask) = asking(&Trust::only([]));
+    far.write_all(words).await.unwrap();
+    far.shutdown().await.unwrap();
+    secure(stream, &mut ask, Verify::Strictly, &[]).await.unwrap_err()
+}
+
+#[tokio::test]
+async fn a_trusted_certificate_passes_with_its_facts() {
+    let (ca, issuer) = authority();
+    let (_, config) = server(&leaf(HOST), Some(&issuer));
+    let (secured, seen) = visit(config, &Trust::only([ca]), Verify::Strictly).await;
+    secured.unwrap();
+    assert_eq!(seen.concerns, []);
+    for (name, value) in [
+        ("certificate_subject", "CN=leaf"),
+        ("certificate_issuer", "CN=authority"),
+        ("certificate_names", HOST),
+        ("tls_version", "TLS 1.3"),
+    ] {
+        assert_eq!(seen.evidence.fact(name).map(ToString::to_string).as_deref(), Some(value));
+    }
+}
+
+#[tokio::test]
+async fn dates_and_names_have_causes_of_their_own() {
+    let subject = "CN=leaf".to_owned();
+    let mut expired = leaf(HOST);
+    expired.not_before = date_time_ymd(2020, 1, 1);
+    expired.not_after = date_time_ymd(2021, 1, 1);
+    let not_after = "2021-01-01T00:00:00Z".to_owned();
+    let cause = Cause::CertificateExpired { not_after, subject: subject.clone() };
+    assert_eq!(refused(&expired).await, cause);
+
+    let mut early = leaf(HOST);
+    early.not_before = date_time_ymd(3000, 1, 1);
+    let not_before = "3000-01-01T00:00:00Z".to_owned();
+    assert_eq!(refused(&early).await, Cause::CertificateNotYetValid { not_before, subject });
+
+    let wrong = |presented: &str| Cause::CertificateWrongName {
+        expected: HOST.to_owned(),
+        presented: vec![presented.to_owned()],
+    };
+    assert_eq!(refused(&leaf("other.example.test")).await, wrong("other.example.test"));
+    assert_eq!(refused(&leaf("192.0.2.1")).await, wrong("192.0.2.1"));
+    let mut nameless = leaf(HOST);
+    nameless.subject_alt_names.clear();
+    assert_eq!(refused(&nameless).await, wrong("no name at all (only CN=leaf)"));
+}
+
+#[tokio::test]
+async fn issuers_nobody_trusts_are_told_apart() {
+    let (_, issuer) = authority();
+    let trust = Trust::only([authority_named("another").0, authority_named("renewed").0]);
+    let refused = async |leaf: &CertificateParams, issuer| {
+        let (_, config) = server(leaf, issuer);
+        visit(config, &trust, Verify::Strictly).await.0.unwrap_err()
+    };
+    let (subject, by) = ("CN=leaf".to_owned(), "CN=authority".to_owned());
+    let unknown = Cause::CertificateUnknownIssuer { issuer: by.clone(), subject: subject.clone() };
+    assert_eq!(refused(&leaf(HOST), Some(&issuer)).await, unknown);
+
+    let own = Cause::CertificateSelfSigned { subject: subject.clone() };
+    assert_eq!(refused(&leaf(HOST), None).await, own);
+
+    let (_, namesake) = authority_named("renewed");
+    let reason = "it is not signed by the authority of that name that we trust".to_owned();
+    let forged = Cause::CertificateInvalid { reason, subject: subject.clone() };
+    assert_eq!(refused(&leaf(HOST), Some(&namesake)).await, forged);
+
+    // It says where its issuer can be found: a client that looks there would be content.
+    let mut leaf = leaf(HOST);
+    let authority_information_access = [1, 3, 6, 1, 5, 5, 7, 1, 1];
+    let nothing = vec![0x30, 0];
+    let extension = CustomExtension::from_oid_content(&authority_information_access, nothing);
+    leaf.custom_extensions.push(extension);
+    let incomplete = Cause::CertificateIncompleteChain { issuer: by, subject };
+    assert_eq!(refused(&leaf, Some(&issuer)).await, incomplete);
+}
+
+#[tokio::test]
+async fn a_certificate_given_to_us_needs_no_issuer_but_name_and_date() {
+    let pinned = async |leaf: &CertificateParams| {
+        let (shown, config) = server(leaf, None);
+        let (secured, seen) = visit(config, &Trust::only([shown]), Verify::Strictly).await;
+        secured
+            .map(drop)
+            .map_err(|cause| (cause.code(), seen.evidence.fact("tls_version").cloned()))
+    };
+    assert_eq!(pinned(&leaf(HOST)).await, Ok(()));
+    let other = leaf("other.example.test");
+    assert_eq!(pinned(&other).await, Err(("certificate-wrong-name", None)));
+    let mut expired = leaf(HOST);
+    expired.not_after = date_time_ymd(2021, 1, 1);
+    assert_eq!(pinned(&expired).await, Err(("certificate-expired", None)));
+    let mut early = leaf(HOST);
+    early.not_before = date_time_ymd(3000, 1, 1);
+    assert_eq!(pinned(&early).await, Err(("certificate-not-yet-valid", None)));
+}
+
+#[tokio::test]
+async fn where_nobody_verifies_a_bad_certificate_is_a_concern() {
+    let (_, config) = server(&leaf(HOST), None);
+    let (secured, seen) = visit(config, &Trust::only([]), Verify::AndReport).await;
+    secured.unwrap();
+    let reason = Cause::CertificateSelfSigned { subject: "CN=leaf".to_owned() }.to_string();
+    assert_eq!(seen.concerns, [Concern::CertificateUnverified { reason }]);
+}
+
+#[tokio::test]
+async fn a_certificate_that_ends_soon_is_a_concern() {
+    let (ca, issuer) = authority();
+    let mut leaf = leaf(HOST);
+    let nine_days_and_a_bit = Duration::from_secs(9 * 86_400 + 600);
+    leaf.not_after = (SystemTime::now() + nine_days_and_a_bit).into();
+    let (_, config) = server(&leaf, Some(&issuer));
+    let (secured, seen) = visit(config, &Trust::only([ca]), Verify::Strictly).await;
+    secured.unwrap();
+    let [Concern::CertificateEndsSoon { days: 9, .. }] = seen.concerns[..] else {
+        panic!("{:?}", seen.concerns)
+    };
+}
+
+#[tokio::test]
+async fn a_server_that_wants_our_certificate_is_heard_to_say_so() {
+    let (ca, issuer) = authority();
+    let mut clients = rustls::RootCertStore::empty();
+    clients.add(ca.clone()).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let clients = WebPkiClientVerifier::builder_with_provider(Arc::new(clients), provider);
+    let key = KeyPair::generate().unwrap();
+    let shown = leaf(HOST).signed_by(&key, &issuer).unwrap().der().clone();
+    let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+    let config = builder().with_client_cert_verifier(clients.build().unwrap());
+    let config = Arc::new(config.with_single_cert(vec![shown], key).unwrap());
+
+    let (secured, seen) = visit(config, &Trust::only([ca]), Verify::Strictly).await;
+    let alert = "certificate_required".to_owned();
+    assert_eq!(secured.unwrap_err(), Cause::TlsClientCertificateWanted { alert });
+    assert!(seen.evidence.fact("client_certificate").is_some());
+}
+
+#[tokio::test]
+async fn what_answers_instead_of_a_handshake_is_told() {
+    let fatal = |alert| [0x15, 3, 1, 0, 2, 2, alert];
+    let old = Cause::TlsVersion { peer: "alert protocol_version".to_owned() };
+    assert_eq!(answered(&fatal(70)).await, old);
+    let alert = "alert HandshakeFailure".to_owned();
+    assert_eq!(answered(&fatal(40)).await, Cause::TlsRefused { alert });
+    let words = b"220 mx.example.org ESMTP\r\n";
+    let mail =
+        Cause::WrongService { expected: "TLS", spoken: Spoken::Smtp, head: wire::head(words) };
+    assert_eq!(answered(words).await, mail);
+    assert_eq!(answered(b"").await, Cause::TlsClosed { to: ([192, 0, 2, 1], 443).into() });
+}
+
+#[tokio::test(start_paused = true)]
+async fn silence_and_half_a_handshake_are_two_things() {
+    let to = ([192, 0, 2, 1], 443).into();
+    let (phase, waited) = (Phase::Tls, crate::Millis(HANDSHAKE));
+    let (stream, _far, mut ask) = asking(&Trust::only([]));
+    let silent = secure(stream, &mut ask, Verify::Strictly, &[]).await.unwrap_err();
+    assert_eq!(silent, Cause::Silent { to, phase, waited });
+
+    let (stream, mut far, mut ask) = asking(&Trust::only([]));
+    far.write_all(&[0x16, 3, 3, 1]).await.unwrap();
+    let half = secure(stream, &mut ask, Verify::Strictly, &[]).await.unwrap_err();
+    assert_eq!(half, Cause::Incomplete { to, phase, received: 4, waited });
+}

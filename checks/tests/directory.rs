@@ -1,0 +1,132 @@
+//! The directory probe against Debian's slapd.
+
+#![allow(clippy::unwrap_used)]
+
+mod daemon;
+
+use preflight_checks::ldap::{self, Bind, Tls};
+use preflight_checks::{Cause, Concern, Finding, Layer, Probe, Trust};
+
+use daemon::{Authority, Home, NAME, Server, certificate_for, run};
+
+const LDAP: u16 = 1389;
+const LDAPS: u16 = 1636;
+const USER: &str = "cn=monitoring,dc=example,dc=test";
+const PASSWORD: &str = "not-a-secret";
+
+/// The directory of `dc=example,dc=test`; with TLS when there is somebody to sign for it.
+fn slapd(authority: Option<&Authority>) -> Server {
+    let home = Home::new();
+    let mut tls = String::new();
+    if let Some(authority) = authority {
+        authority.sign(&home, "server", &certificate_for(NAME));
+        let ca = home.write("authority.pem", &authority.pem());
+        let (certificate, key) = (home.path("server.pem"), home.path("server.key"));
+        tls = format!(
+            "TLSCACertificateFile {ca}\nTLSCertificateFile {certificate}\nTLSCertificateKeyFile {key}\n"
+        );
+    }
+    let settings = format!(
+        "include /etc/ldap/schema/core.schema
+modulepath /usr/lib/ldap
+moduleload back_mdb
+{tls}
+database mdb
+suffix dc=example,dc=test
+rootdn {USER}
+rootpw {PASSWORD}
+directory {}
+",
+        home.folder_of("root", "data"),
+    );
+    let entries = "dn: dc=example,dc=test\nobjectClass: dcObject\nobjectClass: organization\n\
+                   dc: example\no: example\n";
+    let (settings, entries) = (home.write("slapd.conf", &settings), home.write("ldif", entries));
+    run(home.command("slapadd").args(["-f", &settings, "-l", &entries]));
+    let mut listen = vec![format!("ldap://{}", home.at(LDAP))];
+    listen.extend(authority.map(|_| format!("ldaps://{}", home.at(LDAPS))));
+    let mut command = home.command("slapd");
+    command.args(["-d", "stats,conns", "-h", &listen.join(" "), "-f", &settings]);
+    // "Starting" comes before it listens; this is the first round behind it.
+    home.start(command, "active_threads=")
+}
+
+/// Asks, and binds when there is a password.
+async fn ask(server: &Server, tls: Tls, password: Option<&str>, trust: &Trust) -> Finding {
+    let bind = password.map(|it| Bind { dn: USER.to_owned(), password: it.into() });
+    let port = if tls == Tls::FromStart { LDAPS } else { LDAP };
+    server.ask(Probe::Ldap(ldap::Probe { tls, bind }), port, trust).await
+}
+
+fn fact(finding: &Finding, name: &str) -> String {
+    finding.seen.evidence.fact(name).map(ToString::to_string).unwrap_or_default()
+}
+
+fn concerns(finding: &Finding) -> Vec<&'static str> {
+    finding.seen.concerns.iter().map(Concern::code).collect()
+}
+
+#[tokio::test]
+async fn the_root_dse_is_read_inside_and_outside_tls() {
+    let authority = Authority::new();
+    let server = slapd(Some(&authority));
+    let trust = authority.trust();
+
+    let finding = ask(&server, Tls::IfOffered, None, &trust).await;
+    assert_eq!(finding.verdict, Ok(()));
+    assert_eq!(finding.seen.headline, "root DSE, StartTLS, dc=example,dc=test");
+    assert_eq!(fact(&finding, "software"), "OpenLDAP");
+    assert_eq!(fact(&finding, "naming_contexts"), "dc=example,dc=test");
+    assert_eq!(fact(&finding, "certificate_issuer"), "CN=Authority of the tests");
+    assert_eq!(finding.seen.concerns, []);
+
+    let finding = ask(&server, Tls::FromStart, None, &trust).await;
+    assert_eq!(finding.verdict, Ok(()));
+    assert_eq!(finding.seen.headline, "root DSE, dc=example,dc=test");
+    assert_eq!(fact(&finding, "tls_version"), "TLS 1.3");
+
+    let finding = ask(&server, Tls::IfOffered, None, &Trust::only([])).await;
+    assert_eq!(finding.verdict, Ok(()));
+    assert_eq!(concerns(&finding), ["certificate-unverified"]);
+}
+
+#[tokio::test]
+async fn a_directory_without_tls_is_a_concern() {
+    let finding = ask(&slapd(None), Tls::IfOffered, None, &Trust::only([])).await;
+    assert_eq!(finding.verdict, Ok(()));
+    assert_eq!(finding.seen.headline, "root DSE, dc=example,dc=test");
+    assert_eq!(concerns(&finding), ["ldap-no-starttls"]);
+}
+
+#[tokio::test]
+async fn a_bind_is_told_from_a_wrong_password() {
+    let authority = Authority::new();
+    let mut server = slapd(Some(&authority));
+    for tls in [Tls::IfOffered, Tls::FromStart] {
+        let bound = ask(&server, tls, Some(PASSWORD), &authority.trust()).await;
+        assert_eq!(bound.verdict, Ok(()));
+        assert_eq!(fact(&bound, "bind"), "0 success");
+
+        server.wait_for("UNBIND");
+
+        let refused = ask(&server, tls, Some("wrong"), &authority.trust()).await;
+        let reason = "wrong name or password".to_owned();
+        assert_eq!(refused.verdict, Err(Cause::LdapBindRefused { reason, sub_code: None }));
+        server.wait_for("UNBIND");
+    }
+    let log = server.end();
+    assert_eq!(log.matches("err=49").count(), 2, "one bind each, never a second try: {log}");
+}
+
+#[tokio::test]
+async fn no_password_leaves_for_a_directory_that_nobody_trusts() {
+    let authority = Authority::new();
+    let mut server = slapd(Some(&authority));
+    for tls in [Tls::IfOffered, Tls::FromStart] {
+        let finding = ask(&server, tls, Some(PASSWORD), &Trust::only([])).await;
+        assert_eq!(finding.verdict.unwrap_err().layer(), Layer::Tls);
+        server.wait_for("closed");
+    }
+    let log = server.end();
+    assert!(!log.contains(" BIND "), "{log}");
+}

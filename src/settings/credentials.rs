@@ -1,0 +1,142 @@
+//! Credentials: names from flags, secrets from files or the environment.
+
+use std::path::PathBuf;
+
+use preflight_checks::{http, ldap, nsclient, smtp, snmp};
+use secrecy::SecretString;
+
+use super::{Refused, bad, read};
+use crate::cli::{CredentialArgs, TargetArgs, TuningArgs};
+use crate::site::{Origin, Place, Sourced};
+
+/// A secret from its file, else from the environment.
+fn secret(
+    flag: &str,
+    file: Option<&PathBuf>,
+    variable: &str,
+) -> Result<Option<SecretString>, Refused> {
+    let text = match file {
+        Some(file) => Some(read(flag, file)?),
+        None => std::env::var(variable).ok(),
+    };
+    let text = text.map(|text| text.trim_end_matches(['\n', '\r']).to_owned());
+    if text.as_deref() == Some("") {
+        return Err(bad(flag, format!("the secret is empty (file or {variable})")));
+    }
+    Ok(text.map(SecretString::from))
+}
+
+pub(super) fn snmp_credentials(args: &CredentialArgs) -> Result<snmp::Credentials, Refused> {
+    let community = secret(
+        "--snmp-community-file",
+        args.snmp_community_file.as_ref(),
+        "PREFLIGHT_SNMP_COMMUNITY",
+    )?;
+    let version = args.snmp_version.as_deref();
+    match (version, community, &args.snmp_user) {
+        (Some("3") | None, _, Some(user)) => snmp_user(args, user),
+        (Some("3"), _, None) => Err(bad("--snmp-version 3", "needs --snmp-user")),
+        (Some("1"), Some(community), _) => {
+            Ok(snmp::Credentials::Community { version: snmp::CommunityVersion::V1, community })
+        }
+        (Some("2c") | None, Some(community), _) => {
+            Ok(snmp::Credentials::Community { version: snmp::CommunityVersion::V2c, community })
+        }
+        (Some("1" | "2c"), None, _) => Err(bad(
+            "--snmp-version",
+            "needs a community: --snmp-community-file or PREFLIGHT_SNMP_COMMUNITY",
+        )),
+        (None, None, None) => Ok(snmp::Credentials::None),
+        (Some(other), _, _) => {
+            Err(bad("--snmp-version", format!("unknown version `{other}`; known are 1, 2c, 3")))
+        }
+    }
+}
+
+fn snmp_user(args: &CredentialArgs, name: &str) -> Result<snmp::Credentials, Refused> {
+    let auth = secret("--snmp-auth-file", args.snmp_auth_file.as_ref(), "PREFLIGHT_SNMP_AUTH")?;
+    let privacy = secret("--snmp-priv-file", args.snmp_priv_file.as_ref(), "PREFLIGHT_SNMP_PRIV")?;
+    if privacy.is_some() && auth.is_none() {
+        return Err(bad("--snmp-priv-file", "privacy needs authentication too (--snmp-auth-file)"));
+    }
+    let auth_protocol = args.snmp_auth_protocol.parse().map_err(|_| {
+        unknown_of::<snmp::AuthProtocol>("--snmp-auth-protocol", &args.snmp_auth_protocol)
+    })?;
+    let priv_protocol = args.snmp_priv_protocol.parse().map_err(|_| {
+        unknown_of::<snmp::PrivProtocol>("--snmp-priv-protocol", &args.snmp_priv_protocol)
+    })?;
+    Ok(snmp::Credentials::User {
+        name: name.to_owned(),
+        auth: auth.map(|secret| (auth_protocol, secret)),
+        privacy: privacy.map(|secret| (priv_protocol, secret)),
+    })
+}
+
+/// A value that is none of the names there are.
+fn unknown_of<T: strum::IntoEnumIterator + ToString>(flag: &str, value: &str) -> Refused {
+    let known: Vec<String> = T::iter().map(|known| known.to_string()).collect();
+    bad(flag, format!("unknown protocol `{value}`; known are {}", known.join(", ")))
+}
+
+pub(super) fn ldap_bind(args: &CredentialArgs) -> Result<Option<ldap::Bind>, Refused> {
+    let password = secret(
+        "--ldap-password-file",
+        args.ldap_password_file.as_ref(),
+        "PREFLIGHT_LDAP_PASSWORD",
+    )?;
+    match (&args.ldap_bind_dn, password) {
+        (Some(dn), Some(password)) => Ok(Some(ldap::Bind { dn: dn.clone(), password })),
+        (Some(_), None) => Err(bad(
+            "--ldap-bind-dn",
+            "needs a password: --ldap-password-file or PREFLIGHT_LDAP_PASSWORD",
+        )),
+        (None, _) => Ok(None),
+    }
+}
+
+pub(super) fn nsclient_login(args: &CredentialArgs) -> Result<nsclient::Probe, Refused> {
+    let password = secret(
+        "--nsclient-password-file",
+        args.nsclient_password_file.as_ref(),
+        "PREFLIGHT_NSCLIENT_PASSWORD",
+    )?;
+    Ok(nsclient::Probe { user: args.nsclient_user.clone(), password })
+}
+
+pub(super) fn proxy(
+    targets: &TargetArgs,
+    args: &CredentialArgs,
+) -> Result<Option<Sourced<http::Proxy>>, Refused> {
+    let Some(text) = &targets.proxy else {
+        return Ok(None);
+    };
+    let text = if text.contains("://") { text.clone() } else { format!("http://{text}") };
+    // Parsed as any other target: no user, no password, no port 0.
+    let place: Place = text.parse().map_err(|reason: String| bad("--proxy", reason))?;
+    let url = place
+        .url
+        .filter(|url| url.scheme() == "http")
+        .ok_or_else(|| bad("--proxy", "only http:// proxies are known"))?;
+    let password = secret(
+        "--proxy-password-file",
+        args.proxy_password_file.as_ref(),
+        "PREFLIGHT_PROXY_PASSWORD",
+    )?;
+    let value = http::Proxy { url, user: args.proxy_user.clone(), password };
+    Ok(Some(Sourced { value, origin: Origin::Flag("--proxy") }))
+}
+
+pub(super) fn test_mail(args: &TuningArgs) -> Result<Option<smtp::TestMail>, Refused> {
+    let Some(to) = &args.smtp_test_mail else {
+        return Ok(None);
+    };
+    let from = args.smtp_from.clone().unwrap_or_else(|| to.clone());
+    for (flag, address) in [("--smtp-test-mail", to), ("--smtp-from", &from)] {
+        let parts =
+            address.split_once('@').filter(|(user, host)| !user.is_empty() && !host.is_empty());
+        if parts.is_none() {
+            return Err(bad(flag, format!("`{address}` is no mail address")));
+        }
+    }
+    Ok(Some(smtp::TestMail { to: to.clone(), from }))
+}

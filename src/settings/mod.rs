@@ -1,0 +1,335 @@
+//! Flags as typed become settings as used: every value parsed once, at the edge.
+
+mod credentials;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use preflight_checks::Trust;
+
+use crate::catalogue::{Broken, Catalogue, PARTIES, Party, Role, profile_names};
+use crate::cli::{OutputArgs, RunArgs, TargetArgs};
+use crate::plan::{Phase, Settings};
+use crate::report::Format;
+use crate::site::{Custom, Origin, Place, Site, Sourced, Target, local, parse_port};
+use credentials::{ldap_bind, nsclient_login, proxy, snmp_credentials, test_mail};
+
+/// One machine's run.
+#[derive(Debug)]
+pub(crate) struct Job {
+    /// The flow table.
+    pub(crate) catalogue: Catalogue,
+    /// What is known.
+    pub(crate) site: Site,
+    /// How it is done.
+    pub(crate) settings: Settings,
+    /// Where and how to report.
+    pub(crate) output: Output,
+    /// Targets that no flow of this role asks, each by its flag.
+    pub(crate) unused: Vec<String>,
+}
+
+/// Where and how to report.
+#[derive(Clone, Debug)]
+pub(crate) struct Output {
+    /// Each format, and its file; none: stdout.
+    pub(crate) formats: Vec<(Format, Option<PathBuf>)>,
+    /// Show origins, evidence and timings.
+    pub(crate) verbose: bool,
+}
+
+impl Output {
+    /// Does a table go to stdout?
+    pub(crate) fn shows_table(&self) -> bool {
+        self.formats.contains(&(Format::Table, None))
+    }
+
+    /// The same, with the role in each file's name: `report.poller.json`.
+    pub(crate) fn for_role(&self, role: Role) -> Self {
+        let named = |file: &PathBuf| match file.extension() {
+            Some(extension) => {
+                file.with_extension(format!("{role}.{}", extension.to_string_lossy()))
+            }
+            None => file.with_extension(role.to_string()),
+        };
+        let formats = self.formats.iter().map(|(format, file)| (*format, file.as_ref().map(named)));
+        Self { formats: formats.collect(), verbose: self.verbose }
+    }
+}
+
+/// Why nothing was done.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Refused {
+    /// clap's own words: help, version, or an error with its usage.
+    #[error(transparent)]
+    Usage(#[from] crate::cli::UsageError),
+    /// A file with a place.
+    #[error(transparent)]
+    File(#[from] Box<Broken>),
+    /// A flag's value.
+    #[error("{flag}: {reason}")]
+    Value {
+        /// The flag.
+        flag: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+}
+
+fn bad(flag: impl Into<String>, reason: impl Into<String>) -> Refused {
+    // A value can hold anything; what reaches the terminal is printable.
+    Refused::Value { flag: flag.into(), reason: preflight_checks::printable(&reason.into()) }
+}
+
+pub(crate) fn job(args: &RunArgs) -> Result<Job, Refused> {
+    let catalogue = catalogue(args)?;
+    let role = role(args.role.as_deref().unwrap_or_default(), &catalogue)?;
+    let mut site = Site::of(role, trust(&args.tuning.ca)?);
+    site.targets = targets(&args.targets, &catalogue)?;
+    site.ports =
+        args.targets.port.iter().map(|text| port(text, &catalogue)).collect::<Result<_, _>>()?;
+    site.custom = customs(&args.targets.check)?;
+    site.proxy = proxy(&args.targets, &args.credentials)?;
+    if let Some(text) = &args.targets.proxy {
+        add(&mut site.targets, "--proxy", Party("proxy".to_owned()), text)?;
+    }
+    site.snmp = snmp_credentials(&args.credentials)?;
+    site.ldap = ldap_bind(&args.credentials)?;
+    site.nsclient = nsclient_login(&args.credentials)?;
+    site.test_mail = test_mail(&args.tuning)?;
+    site.hosts_names = local::hosts_names();
+    let settings = settings(args, &catalogue, &site)?;
+    let unused = unused_targets(&catalogue, &site, &settings);
+    Ok(Job { unused, catalogue, site, settings, output: output(&args.output)? })
+}
+
+fn catalogue(args: &RunArgs) -> Result<Catalogue, Refused> {
+    match &args.catalogue {
+        Some(file) => {
+            let text = read("--catalogue", file)?;
+            Ok(Catalogue::parse(&file.display().to_string(), &text)?)
+        }
+        None => Catalogue::profile(&args.profile).ok_or_else(|| {
+            let known = profile_names().join(", ");
+            bad("--profile", format!("unknown profile `{}`; known are {known}", args.profile))
+        }),
+    }
+}
+
+fn role(name: &str, catalogue: &Catalogue) -> Result<Role, Refused> {
+    let known: Vec<String> = catalogue.roles.iter().map(ToString::to_string).collect();
+    let role: Option<Role> = name.parse().ok();
+    role.filter(|role| catalogue.roles.contains(role)).ok_or_else(|| {
+        let (profile, known) = (&catalogue.profile, known.join(", "));
+        bad("--role", format!("unknown role `{name}`; profile {profile} knows {known}"))
+    })
+}
+
+fn trust(files: &[PathBuf]) -> Result<Trust, Refused> {
+    let mut certificates = Vec::new();
+    for file in files {
+        let pem = read("--ca", file)?;
+        let of_file = Trust::certificates(pem.as_bytes())
+            .map_err(|error| bad("--ca", format!("{}: {error}", file.display())))?;
+        if of_file.is_empty() {
+            return Err(bad("--ca", format!("{}: no certificate in it", file.display())));
+        }
+        certificates.extend(of_file);
+    }
+    Ok(Trust::system(certificates))
+}
+
+type Targets = std::collections::BTreeMap<Party, Vec<Target>>;
+
+fn targets(args: &TargetArgs, catalogue: &Catalogue) -> Result<Targets, Refused> {
+    let flags: [(&'static str, &str, &[String]); 12] = [
+        ("--central", "central", &args.central),
+        ("--poller", "poller", &args.poller),
+        ("--remote", "remote", &args.remote),
+        ("--ntp", "ntp", &args.ntp),
+        ("--dns", "dns", &args.dns),
+        ("--smtp", "smtp", &args.smtp),
+        ("--ldap", "ldap", &args.ldap),
+        ("--http", "http", &args.http),
+        ("--device", "device", &args.device),
+        ("--nsclient", "nsclient", &args.nsclient),
+        ("--vpn", "vpn", &args.vpn),
+        ("--database", "database", &args.database),
+    ];
+    let mut targets = Targets::new();
+    for (flag, party, values) in flags {
+        for value in values {
+            add(&mut targets, flag, Party(party.to_owned()), value)?;
+        }
+    }
+    for text in &args.other {
+        let (party, value) = pair("--target", text)?;
+        if PARTIES.iter().any(|(id, _)| *id == party) {
+            return Err(bad("--target", format!("use --{party} {value}")));
+        }
+        if catalogue.flows.iter().all(|flow| flow.to.0 != party) {
+            let profile = &catalogue.profile;
+            return Err(bad("--target", format!("profile {profile} has no flow to `{party}`")));
+        }
+        add(&mut targets, "--target", Party(party), &value)?;
+    }
+    Ok(targets)
+}
+
+/// A target given in vain is worth a word: it may be meant for the other role.
+fn unused_targets(catalogue: &Catalogue, site: &Site, settings: &Settings) -> Vec<String> {
+    let asked = |party: &Party| {
+        catalogue.flows.iter().any(|flow| {
+            let on = flow.group.as_ref().is_none_or(|group| settings.groups.contains(group));
+            on && flow.from.is(site.role) && flow.to == *party
+        })
+    };
+    let given = site.targets.keys().filter(|party| !asked(party));
+    given.map(|party| party.flag().split(' ').next().unwrap_or_default().to_owned()).collect()
+}
+
+fn add(
+    targets: &mut Targets,
+    flag: &'static str,
+    party: Party,
+    value: &str,
+) -> Result<(), Refused> {
+    let place: Place = value.parse().map_err(|reason: String| bad(flag, reason))?;
+    let known = targets.entry(party).or_default();
+    // Given twice is asked once.
+    if known.iter().all(|target| target.place != place) {
+        known.push(Target { place, origin: Origin::Flag(flag) });
+    }
+    Ok(())
+}
+
+/// `LEFT=RIGHT`, neither empty.
+pub(crate) fn pair(flag: &str, text: &str) -> Result<(String, String), Refused> {
+    match text.split_once('=') {
+        Some((left, right)) if !left.is_empty() && !right.is_empty() => {
+            Ok((left.to_owned(), right.to_owned()))
+        }
+        _ => Err(bad(flag, format!("`{text}` is not of the form NAME=VALUE"))),
+    }
+}
+
+fn port(text: &str, catalogue: &Catalogue) -> Result<(String, Sourced<u16>), Refused> {
+    let (id, port) = pair("--port", text)?;
+    if !catalogue.flows.iter().any(|flow| *flow.id.get_ref() == id) {
+        return Err(bad("--port", format!("profile {} has no flow `{id}`", catalogue.profile)));
+    }
+    let value = parse_port(&port).map_err(|reason| bad("--port", reason))?;
+    Ok((id, Sourced { value, origin: Origin::Flag("--port") }))
+}
+
+fn customs(checks: &[String]) -> Result<Vec<Custom>, Refused> {
+    let mut customs: Vec<Custom> = Vec::new();
+    for text in checks {
+        let custom: Custom = text.parse().map_err(|reason: String| bad("--check", reason))?;
+        if customs.iter().any(|known| known.name == custom.name) {
+            return Err(bad("--check", format!("the name `{}` is used twice", custom.name)));
+        }
+        customs.push(custom);
+    }
+    Ok(customs)
+}
+
+fn settings(args: &RunArgs, catalogue: &Catalogue, site: &Site) -> Result<Settings, Refused> {
+    let tuning = &args.tuning;
+    let phase = match args.phase.as_str() {
+        "auto" if local::is_installed() => Phase::After,
+        "auto" => Phase::Before,
+        other => other.parse().map_err(|_| {
+            bad("--phase", format!("unknown phase `{other}`; known are before, after, auto"))
+        })?,
+    };
+    for group in &args.group {
+        if !catalogue.flows.iter().any(|flow| flow.group.as_ref() == Some(group)) {
+            return Err(bad(
+                "--group",
+                format!("profile {} has no group `{group}`", catalogue.profile),
+            ));
+        }
+    }
+    let skip: Vec<(String, Option<String>)> = tuning
+        .skip
+        .iter()
+        .map(|text| match text.split_once('=') {
+            Some((id, why)) => (id.to_owned(), Some(why.to_owned())),
+            None => (text.clone(), None),
+        })
+        .collect();
+    let globs = || {
+        tuning
+            .only
+            .iter()
+            .map(|glob| ("--only", glob))
+            .chain(skip.iter().map(|(glob, _)| ("--skip", glob)))
+    };
+    for (flag, glob) in globs() {
+        let known = catalogue.flows.iter().map(|flow| flow.id.get_ref().clone());
+        let custom = site.custom.iter().map(|custom| format!("custom.{}", custom.name));
+        if !known.chain(custom).any(|id| crate::plan::matches(glob, &id)) {
+            return Err(bad(flag, format!("no flow is called `{glob}`")));
+        }
+    }
+    Ok(Settings {
+        phase,
+        max_offset: duration("--max-offset", &tuning.max_offset)?,
+        only: tuning.only.clone(),
+        skip,
+        groups: args.group.clone(),
+        scale: factor(&tuning.timeout)?,
+        strict: tuning.strict,
+        trace: !tuning.no_trace,
+    })
+}
+
+/// `500ms`, `2s`.
+fn duration(flag: &str, text: &str) -> Result<Duration, Refused> {
+    let shape = || bad(flag, format!("`{text}` is no time; write 500ms or 2s"));
+    let (number, unit) = text
+        .split_at_checked(text.find(|c: char| c.is_ascii_alphabetic()).ok_or_else(shape)?)
+        .ok_or_else(shape)?;
+    let number: f64 = number.parse().map_err(|_| shape())?;
+    let seconds = match unit {
+        "ms" => number / 1e3,
+        "s" => number,
+        _ => return Err(shape()),
+    };
+    Duration::try_from_secs_f64(seconds).map_err(|_| shape())
+}
+
+fn factor(text: &str) -> Result<f64, Refused> {
+    let factor: Option<f64> = text.parse().ok();
+    factor
+        .filter(|factor| (0.1..=20.0).contains(factor))
+        .ok_or_else(|| bad("--timeout", format!("`{text}` is no factor from 0.1 to 20")))
+}
+
+pub(crate) fn output(args: &OutputArgs) -> Result<Output, Refused> {
+    let format = |text: &String| {
+        let (name, file) = match text.split_once('=') {
+            Some((_, "")) => return Err(bad("--format", format!("`{text}` names no file"))),
+            Some((name, file)) => (name, Some(PathBuf::from(file))),
+            None => (text.as_str(), None),
+        };
+        Format::named(name).map(|format| (format, file)).map_err(|reason| bad("--format", reason))
+    };
+    let formats: Vec<_> = args.format.iter().map(format).collect::<Result<_, _>>()?;
+    if formats.iter().filter(|(_, file)| file.is_none()).count() > 1 {
+        return Err(bad("--format", "only one format can go to stdout; give the others a FILE"));
+    }
+    Ok(Output { formats, verbose: args.verbose })
+}
+
+pub(crate) fn read(flag: &str, file: &Path) -> Result<String, Refused> {
+    // Enough for a store of several hundred certificates, or a report of thousands of steps.
+    const MOST: u64 = 64 << 20;
+    let failed = |error: std::io::Error| bad(flag, format!("{}: {error}", file.display()));
+    let mut text = String::new();
+    let opened = std::fs::File::open(file).map_err(failed)?;
+    std::io::Read::read_to_string(&mut std::io::Read::take(opened, MOST), &mut text)
+        .map_err(failed)?;
+    Ok(text)
+}
