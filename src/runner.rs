@@ -27,6 +27,8 @@ const UDP_PER_HOST: usize = 2;
 /// Looks at the path at once: routers name themselves about six times in a
 /// burst and then once a second.
 const TRACES: usize = 4;
+/// Looks at paths to the targets of one service: more would say the same again.
+const TRACES_PER_SERVICE: usize = 3;
 /// Longest look at one path.
 const TRACE: Duration = Duration::from_millis(2_200);
 /// No look begins later than this after the first one: a run in which
@@ -97,6 +99,7 @@ pub(crate) async fn run(
         refused: tokio::sync::Mutex::new(false),
         traces: Semaphore::new(TRACES),
         first_trace: OnceLock::new(),
+        looks: Mutex::default(),
     });
     let (begun, mut events) = tokio::sync::mpsc::unbounded_channel();
     let mut steps = JoinSet::new();
@@ -143,12 +146,17 @@ struct Shared {
     refused: tokio::sync::Mutex<bool>,
     traces: Semaphore,
     first_trace: OnceLock<Instant>,
+    /// Looks at the path by service.
+    looks: Mutex<HashMap<&'static str, usize>>,
 }
 
 impl Shared {
     /// Where does the silence begin? `None` when it is not to be looked at, or too late.
     async fn look_at_path(&self, finding: &Finding, asked: &Asked) -> Option<Trace> {
-        let _turn = if self.manner.trace { self.traces.acquire().await.ok() } else { None }?;
+        if !self.manner.trace || !self.is_worth_a_look(asked.protocol) {
+            return None;
+        }
+        let _turn = self.traces.acquire().await.ok()?;
         let last_start = TRACING.mul_f64(self.manner.scale);
         if self.first_trace.get_or_init(Instant::now).elapsed() > last_start {
             return None;
@@ -157,6 +165,14 @@ impl Shared {
         let deadline = Deadline::scaled(TRACE, self.manner.scale);
         let to = finding.peer.address;
         Some(examine_path(to, asked.transport, datagram.as_deref(), deadline).await)
+    }
+
+    /// Fifty silent devices of one flow do not take the looks of all others.
+    fn is_worth_a_look(&self, service: &'static str) -> bool {
+        let mut looks = self.looks.lock().unwrap_or_else(PoisonError::into_inner);
+        let looks = looks.entry(service).or_default();
+        *looks += 1;
+        *looks <= TRACES_PER_SERVICE
     }
 
     /// The right to ask one of `host`'s UDP ports.

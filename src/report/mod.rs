@@ -284,8 +284,8 @@ impl Summary {
         let reasons = failed()
             .filter(|step| step.because_of.is_none())
             .map(|step| reason(step, &failed().collect::<Vec<_>>()))
-            .chain(warned)
-            .collect();
+            .chain(warned);
+        let reasons = counted(reasons);
         let failed = failed().count();
         let open = steps.iter().filter(|step| step.is_only_open()).count();
         Self { exit_code, counts, required: asked, failed, open, reasons }
@@ -295,6 +295,22 @@ impl Summary {
     pub(crate) fn count(&self, outcome: Outcome) -> usize {
         self.counts.get(&outcome).copied().unwrap_or_default()
     }
+}
+
+/// Each reason once, with how often when that is more.
+fn counted(reasons: impl Iterator<Item = String>) -> Vec<String> {
+    let mut counted: Vec<(String, usize)> = Vec::new();
+    for reason in reasons {
+        match counted.iter_mut().find(|(known, _)| *known == reason) {
+            Some((_, times)) => *times += 1,
+            None => counted.push((reason, 1)),
+        }
+    }
+    let text = |(reason, times)| match times {
+        1 => reason,
+        _ => format!("{times} x {reason}"),
+    };
+    counted.into_iter().map(text).collect()
 }
 
 /// "poller.dns (no answer), and with it poller.http, poller.smtp"

@@ -25,7 +25,7 @@ pub(crate) fn write(report: &Report, canvas: Canvas, out: &mut dyn io::Write) ->
     writeln!(out)?;
     rows(report, canvas, out)?;
     for step in &report.steps {
-        explain(step, &consequences(report, step), canvas, out)?;
+        explain(report, step, canvas, out)?;
     }
     let mark = Style::new().bold();
     for line in wrap(&summary(report), canvas.width - 2) {
@@ -208,12 +208,15 @@ fn details(step: &StepReport) -> String {
 
 /// Under the table: why, what was seen, who acts, what to do.
 fn explain(
+    report: &Report,
     step: &StepReport,
-    consequences: &str,
     canvas: Canvas,
     out: &mut dyn io::Write,
 ) -> io::Result<()> {
-    let Some(cause) = step.cause.as_ref().filter(|_| step.because_of.is_none()) else {
+    let alike: Vec<&StepReport> =
+        report.steps.iter().filter(|other| is_alike(step, other)).collect();
+    let is_first = alike.first().is_some_and(|first| first.id == step.id);
+    let Some(cause) = step.cause.as_ref().filter(|_| step.because_of.is_none() && is_first) else {
         return Ok(());
     };
     let style = style(step.outcome);
@@ -226,23 +229,44 @@ fn explain(
         .target
         .as_ref()
         .map_or_else(String::new, |target| format!("{} ({}): ", target.shown, target.origin));
-    let seen = format!("{asked}{}", cause.message);
-    let more = format!("preflight explain {}", cause.code);
-    let mut lines = vec![("seen", seen.as_str())];
-    let others = others(step);
-    lines.extend(Some(("also", others.as_str())).filter(|_| !others.is_empty()));
-    lines.extend(Some(("fails too", consequences)).filter(|_| !consequences.is_empty()));
-    lines.push(("who acts", &cause.remedy.who));
     let label = if cause.owner == "this-host" { "do" } else { "ask for" };
-    lines.push((label, &cause.remedy.what));
-    lines.push(("more", &more));
-    for (label, text) in lines {
+    let lines = [
+        ("seen", format!("{asked}{}", cause.message)),
+        ("also", others(step)),
+        ("likewise", likewise(alike.get(1..).unwrap_or_default())),
+        ("fails too", consequences(report, step)),
+        ("who acts", cause.remedy.who.clone()),
+        (label, cause.remedy.what.clone()),
+        ("more", format!("preflight explain {}", cause.code)),
+    ];
+    for (label, text) in lines.iter().filter(|(_, text)| !text.is_empty()) {
         for (index, line) in wrap(text, canvas.width - 15).iter().enumerate() {
             let label = if index == 0 { label } else { "" };
             writeln!(out, "    {}  {line}", pad(label, 9))?;
         }
     }
     writeln!(out)
+}
+
+/// Two targets of one flow with one cause need one explanation.
+fn is_alike(one: &StepReport, other: &StepReport) -> bool {
+    let code = |step: &StepReport| {
+        step.cause.as_ref().map(|cause| (cause.code.clone(), cause.device.clone()))
+    };
+    one.flow == other.flow && code(one) == code(other) && other.because_of.is_none()
+}
+
+/// The other targets of which the same is true: some by name, then how many.
+fn likewise(steps: &[&StepReport]) -> String {
+    const SHOWN: usize = 8;
+    let names = steps.iter().filter_map(|step| step.target.as_ref());
+    let names: Vec<&str> = names.map(|target| target.shown.as_str()).collect();
+    match names.get(..SHOWN) {
+        Some(shown) if names.len() > SHOWN => {
+            format!("{} and {} more", shown.join(", "), names.len() - SHOWN)
+        }
+        _ => names.join(", "),
+    }
 }
 
 /// The steps that fail because this one does.

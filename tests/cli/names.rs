@@ -47,7 +47,6 @@ fn a_name_nobody_knows_is_named_and_costs_no_more_than_its_deadline() {
 const WITH_OWN_HOSTS: &str = r#"mount --bind "$1" /etc/hosts && shift && exec "$@""#;
 
 #[test]
-#[ignore = "needs root, or user namespaces: it mounts its own /etc/hosts"]
 fn one_of_two_addresses_that_fails_is_shown_with_the_one_that_works() {
     let ntp = healthy("ntp");
     let other = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2)), ntp.address.port());

@@ -17,6 +17,7 @@ mod certificates;
 mod healthy;
 mod mail_and_directory;
 mod network;
+mod others;
 mod peer;
 mod platform;
 mod row;
@@ -47,27 +48,32 @@ fn every_fault_is_named_and_none_as_another() {
         ]
         .concat(),
     );
-    let results = run(&rows, &certificates);
+    let (results, said) = run(&rows, &certificates);
     let table = Table::new(&rows, &results);
     table.print();
     table.write_docs();
+    others::write_docs(&said);
     table.assert();
 }
 
-fn run(rows: &[Row], certificates: &Certificates) -> Vec<site::Got> {
+/// What came of each row, and what other tools said about some.
+fn run(rows: &[Row], certificates: &Certificates) -> (Vec<site::Got>, Vec<others::Said>) {
     let is_alone = |row: &&Row| row.place == Place::Alone;
     let (alone, shared): (Vec<&Row>, Vec<&Row>) = rows.iter().partition(is_alone);
     let shared: Vec<Row> = shared.into_iter().cloned().collect();
     let site = Site::new(certificates);
-    let (mut of_shared, mut of_alone) = std::thread::scope(|scope| {
+    let (mut of_shared, mut of_alone, said) = std::thread::scope(|scope| {
         let alone = scope.spawn(|| {
             site::side_by_side(alone.len(), 2, |index| site::run_alone(alone[index], certificates))
         });
-        (site.run(&shared, 24).into_iter(), alone.join().unwrap().into_iter())
+        let (of_shared, said) = site.run(&shared, 24);
+        (of_shared.into_iter(), alone.join().unwrap().into_iter(), said)
     });
-    rows.iter()
+    let results = rows
+        .iter()
         .map(|row| if is_alone(&row) { of_alone.next() } else { of_shared.next() }.unwrap())
-        .collect()
+        .collect();
+    (results, said)
 }
 
 fn selected(rows: Vec<Row>) -> Vec<Row> {

@@ -191,12 +191,15 @@ fn losses(flow: &Flow) -> Vec<Row> {
     vec![
         near("every fifth packet is lost, the first one too")
             .rule(Router, "forward", "{flow} numgen inc mod 5 0 drop")
-            .warns(&["packet-loss"]),
+            .warns(LOST),
         near("every fifth reply is lost, the first one too")
             .rule(Router, "forward", "{replies} numgen inc mod 5 0 drop")
-            .warns(&["packet-loss"]),
+            .warns(LOST),
     ]
 }
+
+/// Loss shows itself by a late answer, a missing one, or a repeated segment.
+const LOST: &[&str] = &["packet-loss", "answers-missing", "tcp-losses"];
 
 /// Faults that only some flows meet.
 fn single() -> Vec<Row> {

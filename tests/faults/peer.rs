@@ -140,7 +140,7 @@ pub(crate) fn says_and_answers(greeting: &'static [u8], reply: &'static [u8]) ->
     Peer::tcp(move |mut stream| {
         let _ = stream.write_all(greeting);
         if stream.read(&mut [0; 4096]).is_ok_and(|length| length > 0) {
-            hear(&mut stream);
+            while hear(&mut stream) {}
             let _ = stream.write_all(reply);
             drain(&mut stream);
         }
@@ -334,11 +334,12 @@ fn dns_reply(question: &[u8], rcode: u8, recursive: bool) -> Option<Vec<u8>> {
     Some(reply)
 }
 
-/// What a client that speaks first says; of one that waits, nothing.
-fn hear(stream: &mut TcpStream) {
+/// Reads what a client that speaks first says; `false`: it says nothing (any more).
+fn hear(stream: &mut TcpStream) -> bool {
     let _ = stream.set_read_timeout(Some(Duration::from_millis(100)));
-    let _ = stream.read(&mut [0; 4096]);
+    let heard = stream.read(&mut [0; 4096]).is_ok_and(|length| length > 0);
     let _ = stream.set_read_timeout(Some(PATIENCE));
+    heard
 }
 
 /// Reads until the client leaves.

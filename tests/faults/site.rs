@@ -15,6 +15,7 @@ use serde_json::Value;
 use crate::certificates::Certificates;
 use crate::lab::servers::{self, Certificate};
 use crate::lab::{Lab, Node, SERVER};
+use crate::others::{self, Said};
 use crate::row::{How, Place, Row};
 use crate::servers as more;
 
@@ -35,11 +36,11 @@ pub(crate) struct Got {
 
 /// A row's addresses and port, and where its texts find them.
 pub(crate) struct Spot<'a> {
-    lab: &'a Lab,
-    row: &'a Row,
+    pub(crate) lab: &'a Lab,
+    pub(crate) row: &'a Row,
     server: String,
     client: String,
-    port: u16,
+    pub(crate) port: u16,
 }
 
 impl Site {
@@ -81,7 +82,7 @@ impl Site {
     }
 
     /// Makes the faults of all `rows`, then asks for each, `width` at once.
-    pub(crate) fn run(&self, rows: &[Row], width: usize) -> Vec<Got> {
+    pub(crate) fn run(&self, rows: &[Row], width: usize) -> (Vec<Got>, Vec<Said>) {
         let spots: Vec<Spot<'_>> = rows
             .iter()
             .enumerate()
@@ -90,7 +91,13 @@ impl Site {
         break_all(&self.lab, &spots);
         // The servers look for new addresses by themselves only once in a while.
         self.start_servers();
-        side_by_side(rows.len(), width, |number| spots[number].ask())
+        let got = side_by_side(rows.len(), width, |number| spots[number].ask());
+        let mut said = Vec::new();
+        if others::are_wanted() {
+            others::start(&self.lab);
+            said = side_by_side(rows.len(), width, |number| others::ask(&spots[number]));
+        }
+        (got, said.concat())
     }
 }
 
@@ -227,6 +234,11 @@ impl<'a> Spot<'a> {
         add(Node::Client, &format!("route add {server} via 10.2.0.1 src {client}"));
     }
 
+    /// The name or address that is asked.
+    pub(crate) fn host(&self) -> String {
+        self.row.flow.host.unwrap_or(&self.server).to_owned()
+    }
+
     fn fill(&self, text: &str) -> String {
         let ip = if self.row.place == Place::Near6 { "ip6" } else { "ip" };
         let Self { server, port, .. } = self;
@@ -256,8 +268,8 @@ impl<'a> Spot<'a> {
             .arg(self.lab.path("trusted.pem"))
             .args(flow.args.iter().map(|arg| self.fill(arg)));
         if !flow.args.iter().any(|arg| arg == "--role") {
-            let host = flow.host.unwrap_or(&self.server);
-            let host = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
+            let host = self.host();
+            let host = if host.contains(':') { format!("[{host}]") } else { host };
             let check = format!("row={}://{host}:{}", flow.scheme, self.port);
             command.args(["--role", "central", "--only", "custom.row", "--check", &check]);
         }

@@ -91,12 +91,7 @@ impl<'a> Table<'a> {
 
     /// Writes `docs/accuracy.md` anew between its marks, when `UPDATE_DOCS` is set.
     pub(crate) fn write_docs(&self) {
-        if env::var_os("UPDATE_DOCS").is_some() {
-            let text = fs::read_to_string(DOCS).unwrap();
-            let (before, rest) = text.split_once(BEGIN).unwrap();
-            let (_, after) = rest.split_once(END).unwrap();
-            fs::write(DOCS, format!("{before}{BEGIN}\n{}\n{END}{after}", self.markdown())).unwrap();
-        }
+        replace("table", &self.markdown());
     }
 
     fn markdown(&self) -> String {
@@ -158,6 +153,16 @@ fn codes(row: &Row) -> String {
     }
 }
 
+/// Puts `text` between the marks called `name` in `docs/accuracy.md`, when `UPDATE_DOCS` is set.
+pub(crate) fn replace(name: &str, text: &str) {
+    if env::var_os("UPDATE_DOCS").is_none() {
+        return;
+    }
+    let (begin, end) = (format!("<!-- {name}: begin -->"), format!("<!-- {name}: end -->"));
+    let whole = fs::read_to_string(DOCS).unwrap();
+    let (before, rest) = whole.split_once(&begin).unwrap();
+    let (_, after) = rest.split_once(&end).unwrap();
+    fs::write(DOCS, format!("{before}{begin}\n{}\n{end}{after}", text.trim_end())).unwrap();
+}
+
 const DOCS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/accuracy.md");
-const BEGIN: &str = "<!-- made by tests/faults: begin -->";
-const END: &str = "<!-- made by tests/faults: end -->";
