@@ -191,10 +191,10 @@ fn losses(flow: &Flow) -> Vec<Row> {
     vec![
         near("every fifth packet is lost, the first one too")
             .rule(Router, "forward", "{flow} numgen inc mod 5 0 drop")
-            .warns(&["packet-loss"]),
+            .warns(&["packet-loss", "tcp-losses"]),
         near("every fifth reply is lost, the first one too")
             .rule(Router, "forward", "{replies} numgen inc mod 5 0 drop")
-            .warns(&["packet-loss"]),
+            .warns(&["packet-loss", "tcp-losses"]),
     ]
 }
 
