@@ -80,6 +80,7 @@ fn a_central_of_a_healthy_site_passes() {
         ("central.dns", "pass", &[]),
         ("central.smtp", "pass", &["mail.example.test ESMTP Postfix", "Authority of the lab"]),
         ("central.ldap", "pass", &["dc=example,dc=test", "Authority of the lab"]),
+        ("central.proxy", "pass", &[]),
         ("central.http", "pass", &["nginx/", "proxy.example.test"]),
         ("central.zmq", "pass", &["ROUTER", "router-external"]),
         ("central.ssh", "pass", &["SSH-2.0-OpenSSH_", " lab\"", "ssh-ed25519"]),

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::fs;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::process::Command;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -124,7 +125,7 @@ fn secrets(lab: &Lab) {
     ] {
         lab.write(file, secret);
     }
-    fs::copy(env!("CARGO_BIN_EXE_preflight"), lab.folder("bin").join("preflight")).unwrap();
+    servers::copied(lab, Path::new(env!("CARGO_BIN_EXE_preflight")));
     lab.sysctl(Node::Client, "net/ipv4/ping_group_range", "0 2147483647");
 }
 

@@ -96,7 +96,7 @@ impl<'a> Table<'a> {
 
     fn markdown(&self) -> String {
         let mut text = format!(
-            "{}.\n\n| fault | flow | verdict | says | \n| --- | --- | --- | --- |\n",
+            "{}.\n\n| fault | flow | verdict | says |\n| --- | --- | --- | --- |\n",
             self.summary()
         );
         for (row, got, verdict) in &self.faulty() {

@@ -342,9 +342,15 @@ pub(crate) fn privately(lab: &Lab, setup: &str, program: impl AsRef<Path>) -> Co
 
 /// A copy of a program: `AppArmor` confines this one, by its path, to folders that are not ours.
 pub(crate) fn unconfined(lab: &Lab, program: &str) -> PathBuf {
-    let copy = lab.folder("bin").join(program);
-    fs::copy(find(program), &copy).unwrap();
-    copy
+    copied(lab, &find(program))
+}
+
+/// A copy of a program in the lab's folder, made by another process: one that this process has
+/// open for writing could not be run, and a child of another thread may have inherited it.
+pub(crate) fn copied(lab: &Lab, program: &Path) -> PathBuf {
+    let folder = lab.folder("bin");
+    run(Command::new("cp").arg(program).arg(&folder));
+    folder.join(program.file_name().unwrap())
 }
 
 /// A certificate for all names and addresses of the server, and the authority that signed it.

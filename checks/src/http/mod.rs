@@ -150,6 +150,9 @@ impl Probe {
                 let alert = format!("400 {NO_CLIENT_CERTIFICATE}");
                 Err(Cause::TlsClientCertificateWanted { alert })
             }
+            // No proxy of ours asked: one that is in the way of all.
+            407 => Err(Cause::ProxyAuthentication { proxy: "on the way".to_owned(), given: false }),
+            status if status < limit => Ok(()),
             // A proxy asked as if it were the server it should lead to.
             400 if self.proxy.is_none() && proxy_error(answer).is_some() => {
                 Err(Cause::WrongService {
@@ -158,9 +161,6 @@ impl Probe {
                     head: answer.in_short(),
                 })
             }
-            // No proxy of ours asked: one that is in the way of all.
-            407 => Err(Cause::ProxyAuthentication { proxy: "on the way".to_owned(), given: false }),
-            status if status < limit => Ok(()),
             status @ (401 | 403) => Err(Cause::HttpForbidden { status }),
             404 => Err(Cause::HttpNotFound { path: shown_path(url) }),
             status @ 500.. => Err(Cause::HttpServerError { status }),
