@@ -11,7 +11,7 @@ use futures_util::FutureExt;
 use futures_util::future::join_all;
 use preflight_checks::{
     Cause, Deadline, Finding, Layer, Peer, Trace, Transport, Trust, examine, examine_path,
-    is_silence, judge, resolve,
+    identify, is_silence, judge, resolve,
 };
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -29,6 +29,8 @@ const UDP_PER_HOST: usize = 2;
 const TRACES: usize = 4;
 /// Looks at paths to the targets of one service: more would say the same again.
 const TRACES_PER_SERVICE: usize = 3;
+/// Longest time to find out who answers without a word.
+const IDENTIFY: Duration = Duration::from_secs(3);
 /// Longest look at one path.
 const TRACE: Duration = Duration::from_millis(2_200);
 /// No look begins later than this after the first one: a run in which
@@ -273,7 +275,17 @@ async fn attempt(
     };
     let peer = Peer { host: question.host.clone(), address: SocketAddr::new(host, asked.port) };
     let deadline = Deadline::scaled(budget, shared.manner.scale);
-    let finding = Box::pin(examine(&asked.probe, peer, deadline, &shared.trust)).await;
+    let mut finding = Box::pin(examine(&asked.probe, peer, deadline, &shared.trust)).await;
+    if let Err(failure) = &finding.verdict
+        && shared.manner.trace
+        && asked.transport == Transport::Tcp
+    {
+        let deadline = Deadline::scaled(IDENTIFY, shared.manner.scale);
+        let service = asked.probe.service();
+        if let Some(named) = identify(service, &finding.peer, failure, deadline).await {
+            finding.verdict = Err(named);
+        }
+    }
     Attempt { way, finding }
 }
 

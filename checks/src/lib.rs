@@ -8,6 +8,7 @@ mod cause;
 mod evidence;
 #[cfg(test)]
 mod hostile;
+mod identify;
 mod net;
 mod path;
 mod recognise;
@@ -43,6 +44,7 @@ pub use cause::{
     Owner, Phase, Transport,
 };
 pub use evidence::{Evidence, Seen, Timings, Value};
+pub use identify::identify;
 pub use net::icmp::Icmp;
 pub use net::{Addresses, Deadline, FarStream, Io, Opinion, Peer, Trust, resolve};
 pub use path::{Beyond, Hop, HostSign, Refused, Trace, examine_path, is_silence, judge};

@@ -1,0 +1,221 @@
+//! Who hangs up or stays silent? Asked after a connection that ended without a word.
+//!
+//! Some servers wait for their client and drop what is not their protocol. Each
+//! of these is addressed once in its own first words, on a connection of its
+//! own; whoever answers is named. Nothing here changes a pass.
+
+use std::time::Duration;
+
+use crate::cause::{Cause, Phase};
+use crate::net::{Ask, Deadline, Peer, Trust};
+use crate::recognise::{Spoken, recognise};
+use crate::{Service, wire};
+
+/// What answers instead of `service`, when `failure` left that open.
+///
+/// `None` when the failure says enough, or nobody takes up our words.
+pub async fn identify(
+    service: &Service,
+    peer: &Peer,
+    failure: &Cause,
+    deadline: Deadline,
+) -> Option<Cause> {
+    // A mute broker may only be busy, and strangers' words would stall it.
+    let may_be_busy = service.name == "bbdo" && matches!(failure, Cause::Silent { .. });
+    if !is_wordless(failure) || may_be_busy {
+        return None;
+    }
+    for opener in OPENERS.iter().filter(|opener| !opener.services.contains(&service.name)) {
+        let mut ask = Ask::new(peer.clone(), deadline.within(ANSWER), Trust::only([]));
+        let head = first_words(&mut ask, opener).await.unwrap_or_default();
+        if recognise(&head) == opener.spoken {
+            let expected = title(service);
+            return Some(Cause::WrongService {
+                expected,
+                spoken: opener.spoken,
+                head: wire::head(&head),
+            });
+        }
+    }
+    None
+}
+
+/// Accepted, and then not a byte.
+fn is_wordless(failure: &Cause) -> bool {
+    matches!(
+        failure,
+        Cause::Silent { .. }
+            | Cause::HungUp { received: 0, .. }
+            | Cause::Reset { received: 0, .. }
+            | Cause::TlsClosed { .. }
+    )
+}
+
+async fn first_words(ask: &mut Ask, opener: &Opener) -> Result<Vec<u8>, Cause> {
+    let mut stream = ask.connect().await?;
+    stream.send(&(opener.words)()).await?;
+    stream.fill(Phase::Reply).await?;
+    let head = stream.head().to_vec();
+    if recognise(&head) == opener.spoken {
+        stream.send(opener.goodbye).await?;
+    }
+    stream.close().await;
+    Ok(head)
+}
+
+/// How a client of a protocol begins and leaves.
+struct Opener {
+    /// Its own services: they have asked that already.
+    services: &'static [&'static str],
+    spoken: Spoken,
+    words: fn() -> Vec<u8>,
+    goodbye: &'static [u8],
+}
+
+const OPENERS: [Opener; 3] = [
+    Opener {
+        services: &["ldap", "ldaps"],
+        spoken: Spoken::Ldap,
+        words: || ROOT_DSE.to_vec(),
+        goodbye: UNBIND,
+    },
+    Opener { services: &["bbdo"], spoken: Spoken::Bbdo, words: || WELCOME.to_vec(), goodbye: b"" },
+    Opener { services: &[], spoken: Spoken::Nrpe, words: nrpe_query, goodbye: b"" },
+];
+
+/// The name a reader expects on the port.
+fn title(service: &Service) -> &'static str {
+    match service.name {
+        "bbdo" => "BBDO",
+        "http" => "HTTP",
+        "https" | "tls" | "ldaps" | "smtps" => "TLS",
+        "ldap" => "LDAP",
+        "mssql" => "SQL Server",
+        "mysql" => "MySQL or MariaDB",
+        "nsclient" => "NSClient++",
+        "postgresql" => "PostgreSQL",
+        "smtp" => "SMTP",
+        "ssh" => "SSH",
+        "zmq" => "Gorgone (ZMTP)",
+        other => other,
+    }
+}
+
+/// `_NRPE_CHECK` in an unencrypted query of version 2: the daemon tells its version.
+///
+/// Layout: version, type, CRC-32, result, 1024 bytes of text, two of padding.
+fn nrpe_query() -> Vec<u8> {
+    let mut packet = vec![0, 2, 0, 1, 0, 0, 0, 0, 0, 0];
+    packet.extend_from_slice(b"_NRPE_CHECK");
+    packet.resize(NRPE_LEN, 0);
+    let crc = crc32(&packet).to_be_bytes();
+    for (slot, byte) in packet.iter_mut().skip(4).zip(crc) {
+        *slot = byte;
+    }
+    packet
+}
+
+/// CRC-32 of IEEE 802.3, as NRPE counts it.
+fn crc32(bytes: &[u8]) -> u32 {
+    !bytes.iter().fold(u32::MAX, |crc, &byte| {
+        (0..8).fold(crc ^ u32::from(byte), |crc, _| {
+            if crc & 1 == 1 { (crc >> 1) ^ 0xedb8_8320 } else { crc >> 1 }
+        })
+    })
+}
+
+/// A server answers its own first words at once.
+const ANSWER: Duration = Duration::from_secs(1);
+/// Search of the root DSE, for no attribute in particular (RFC 4511 §4.5).
+const ROOT_DSE: &[u8] = b"\x30\x25\x02\x01\x01\x63\x20\x04\x00\x0a\x01\x00\x0a\x01\x00\
+    \x02\x01\x01\x02\x01\x05\x01\x01\x00\x87\x0bobjectClass\x30\x00";
+/// Unbind (RFC 4511 §4.3).
+const UNBIND: &[u8] = b"\x30\x05\x02\x01\x02\x42\x00";
+/// A welcome of BBDO 3.0.1 that names nobody.
+const WELCOME: &[u8] = b"\xf6\x44\0\x06\0\x02\0\x07\0\0\0\0\0\0\0\0\x0a\x04\x08\x03\x18\x01";
+const NRPE_LEN: usize = 1036;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::SocketAddr;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    fn silent(to: SocketAddr) -> Cause {
+        let waited = crate::Millis(Duration::from_secs(2));
+        Cause::Silent { to, phase: Phase::Greeting, waited }
+    }
+
+    #[test]
+    fn crc_has_the_published_check_value() {
+        assert_eq!(crc32(b"123456789"), 0xcbf4_3926);
+    }
+
+    #[test]
+    fn our_words_are_recognised_as_what_they_are() {
+        assert_eq!(recognise(ROOT_DSE), Spoken::Ldap);
+        assert_eq!(recognise(WELCOME), Spoken::Bbdo);
+        assert_eq!(nrpe_query().len(), NRPE_LEN);
+    }
+
+    /// Serves the responder half of `service` and asks who it is, as if it were SSH.
+    async fn identified(service: &'static Service) -> Option<Cause> {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let to = listener.local_addr().unwrap();
+        let crate::Respond::Stream(serve) = service.respond else { panic!("a stream") };
+        tokio::spawn(async move {
+            while let Ok((connection, _)) = listener.accept().await {
+                let far = crate::FarStream::new(Box::new(connection), None);
+                tokio::spawn(serve(far));
+            }
+        });
+        let deadline = Deadline::after(Duration::from_secs(9));
+        identify(&crate::ssh::SERVICE, &Peer::from(to), &silent(to), deadline).await
+    }
+
+    #[tokio::test]
+    async fn a_directory_and_a_broker_are_named_by_their_answers() {
+        for (service, named) in
+            [(&crate::ldap::SERVICE, Spoken::Ldap), (&crate::bbdo::SERVICE, Spoken::Bbdo)]
+        {
+            let Some(Cause::WrongService { expected: "SSH", spoken, .. }) =
+                identified(service).await
+            else {
+                panic!("{} is not named", service.name)
+            };
+            assert_eq!(spoken, named);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_daemon_that_checks_the_sum_is_named() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let to = listener.local_addr().unwrap();
+        tokio::spawn(async move {
+            while let Ok((mut connection, _)) = listener.accept().await {
+                let mut query = vec![0; NRPE_LEN];
+                if connection.read_exact(&mut query).await.is_err() || query != nrpe_query() {
+                    continue;
+                }
+                let mut answer = query;
+                answer[3] = 2;
+                connection.write_all(&answer).await.unwrap();
+            }
+        });
+        let deadline = Deadline::after(Duration::from_secs(9));
+        let cause = identify(&crate::zmtp::SERVICE, &Peer::from(to), &silent(to), deadline).await;
+        let Some(Cause::WrongService { spoken: Spoken::Nrpe, .. }) = cause else {
+            panic!("{cause:?}")
+        };
+    }
+
+    #[tokio::test]
+    async fn a_failure_with_words_is_not_asked_about() {
+        let to = SocketAddr::from(([192, 0, 2, 1], 22));
+        let refused = Cause::PortClosed { to };
+        let deadline = Deadline::after(Duration::from_secs(9));
+        let cause = identify(&crate::ssh::SERVICE, &Peer::from(to), &refused, deadline).await;
+        assert_eq!(cause, None);
+    }
+}
