@@ -74,7 +74,7 @@ struct Opener {
 
 const OPENERS: [Opener; 3] = [
     Opener {
-        services: &["ldap", "ldaps"],
+        services: &["ldap"],
         spoken: Spoken::Ldap,
         words: || ROOT_DSE.to_vec(),
         goodbye: UNBIND,

@@ -154,6 +154,21 @@ pub(crate) fn hangs_up_on_garbage() -> Peer {
     })
 }
 
+/// NRPE in clear text: answers a query of version 2, and closes without a word on anything else.
+pub(crate) fn nrpe() -> Peer {
+    const LENGTH: usize = 1036;
+    const QUERY: [u8; 4] = [0, 2, 0, 1];
+    const RESPONSE: [u8; 4] = [0, 2, 0, 2];
+    Peer::tcp(|mut stream| {
+        let mut packet = [0; LENGTH];
+        let (head, rest) = packet.split_at_mut(QUERY.len());
+        if stream.read_exact(head).is_ok() && *head == QUERY && stream.read_exact(rest).is_ok() {
+            packet[..QUERY.len()].copy_from_slice(&RESPONSE);
+            let _ = stream.write_all(&packet);
+        }
+    })
+}
+
 /// A web server inside TLS; `answer` sees the head of the request.
 pub(crate) fn secure_web(
     config: Arc<ServerConfig>,
