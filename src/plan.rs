@@ -6,7 +6,9 @@
 use std::fmt;
 use std::time::Duration;
 
-use preflight_checks::{Probe, Respond, Transport, dns, http, ldap, listener, ntp, smtp, snmp};
+use preflight_checks::{
+    Probe, Respond, Transport, dns, http, ldap, listener, ntp, smtp, snmp, tls,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::catalogue::{Catalogue, Flow, Party, Role, Way, service};
@@ -314,7 +316,7 @@ impl Planner<'_> {
 
     fn step(&self, flow: &Flow, target: Option<&str>, action: Action) -> Step {
         let id = flow.id.get_ref();
-        let vpn = self.site.targets(&Party("vpn".to_owned())).first();
+        let vpn = self.site.targets(&Party(VPN.to_owned())).first();
         Step {
             id: target.map_or_else(|| id.clone(), |target| format!("{id}@{target}")),
             flow: id.clone(),
@@ -356,6 +358,11 @@ impl Planner<'_> {
         // Addresses nobody chose for their page: any answer of theirs will do.
         let is_default = target.origin == Origin::Profile || flow.to.0 == PROXY;
         let probe = self.probe(way, &target.place, port, is_default, proxy.map(|p| &p.value));
+        // A VPN's client brings its own trust in the gateway.
+        let probe = match probe {
+            Probe::Tls(_) if flow.to.0 == VPN => Probe::Tls(tls::Probe { only_report: true }),
+            other => other,
+        };
         let through = proxy.and_then(|proxy| {
             let port = proxy.value.url.port_or_known_default()?;
             Some((port, proxy.origin.clone()))
@@ -498,6 +505,7 @@ fn shown_url(url: &url::Url) -> String {
 
 const INTERNET: &str = "http";
 const PROXY: &str = "proxy";
+const VPN: &str = "vpn";
 
 #[cfg(test)]
 mod tests {
@@ -642,6 +650,9 @@ mod tests {
         );
         assert_eq!(step("poller.bbdo").through_vpn.as_deref(), Some("vpn.example"));
         assert_eq!(step("poller.http").through_vpn, None);
+        let Action::Ask(question) = &step("poller.vpn").action else { panic!("it is asked") };
+        let Probe::Tls(gateway) = &question.ways[0].probe else { panic!("by TLS") };
+        assert!(gateway.only_report);
     }
 
     #[test]
