@@ -161,6 +161,21 @@ pub(crate) fn keep_refusals(socket: &impl AsFd, of: SocketAddr, on: bool) -> nix
     }
 }
 
+/// Does TCP keep refusals on this kernel? It does since Linux 5.8.
+pub(crate) fn tcp_keeps_refusals() -> bool {
+    let uname = nix::sys::utsname::uname();
+    uname.map_or(true, |uname| is_at_least_5_8(&uname.release().to_string_lossy()))
+}
+
+/// `5.8`, `6.1.0-13-amd64`; a release that is no version is taken for a new one.
+fn is_at_least_5_8(release: &str) -> bool {
+    let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(str::parse::<u32>);
+    match (numbers.next(), numbers.next()) {
+        (Some(Ok(major)), Some(Ok(minor))) => (major, minor) >= (5, 8),
+        _ => true,
+    }
+}
+
 /// Takes the oldest refusal off the socket's error queue, if there is one.
 pub(crate) fn next_refusal(socket: &impl AsFd, of: SocketAddr) -> Option<Refusal> {
     const ENTRIES: usize = 16;
@@ -261,6 +276,15 @@ mod tests {
         let cause = refusal.cause(to, Some(OWN), Millis(Duration::ZERO), false);
         let icmp = refusal.icmp;
         assert_eq!(cause, Cause::HopLimitExceeded { to: to.ip(), by: ROUTER, icmp });
+    }
+
+    #[test]
+    fn the_kernels_of_el8_keep_no_refusals_of_tcp() {
+        assert!(!is_at_least_5_8("4.18.0-553.el8_10.x86_64"));
+        assert!(!is_at_least_5_8("5.7.19"));
+        assert!(is_at_least_5_8("5.8.0"));
+        assert!(is_at_least_5_8("5.14.0-427.el9.x86_64"));
+        assert!(is_at_least_5_8("6.1.0-13-amd64"));
     }
 
     #[test]

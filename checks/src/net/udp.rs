@@ -145,6 +145,19 @@ impl Udp {
     }
 }
 
+/// Who refuses packets to this port? A single empty datagram, for kernels whose
+/// TCP does not tell.
+///
+/// A port that the target itself calls closed says nothing about TCP: `None`.
+pub(crate) async fn refusal(ask: &mut Ask) -> Option<Cause> {
+    const PATIENCE: Duration = Duration::from_millis(500);
+    let socket = Udp::connect(ask).ok()?;
+    match socket.exchange(b"", &[Duration::ZERO], PATIENCE, |_| Some(())).await {
+        Ok(_) | Err(Cause::NoAnswer { .. } | Cause::PortClosed { .. }) => None,
+        Err(refused) => Some(refused),
+    }
+}
+
 /// Asks a harmless question `repeats` times more, and counts the answers.
 ///
 /// A path that loses one packet in five passes one question easily: the count
@@ -186,6 +199,14 @@ mod tests {
         let udp = ask(to).datagrams().unwrap();
         let refused = udp.exchange(b"?", &ASK_AT, LISTEN, |_| Some(())).await;
         assert_eq!(refused.unwrap_err(), Cause::PortClosed { to });
+    }
+
+    #[tokio::test]
+    async fn a_closed_udp_port_says_nothing_about_tcp() {
+        let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let to = socket.local_addr().unwrap();
+        drop(socket);
+        assert_eq!(refusal(&mut ask(to)).await, None);
     }
 
     #[tokio::test(start_paused = true)]

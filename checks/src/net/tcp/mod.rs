@@ -16,7 +16,7 @@ use tokio::net::TcpStream;
 
 use super::counted::Counted;
 use super::far::Io;
-use super::{Ask, CONNECT, Deadline, icmp, sys};
+use super::{Ask, CONNECT, Deadline, icmp, sys, udp};
 use crate::cause::{Cause, Concern, LocalFirewallSign, LocalRoute, Millis, Phase};
 use crate::evidence::Seen;
 
@@ -78,7 +78,12 @@ impl Stream {
             Some(Ok(())) => {}
         }
         if let Ok(Some(error)) | Err(error) = stream.take_error() {
-            return Err(refused(to, &error, waited));
+            let cause = refused(to, &error, waited);
+            let is_told = icmp::tcp_keeps_refusals() && !matches!(cause, Cause::Unreachable { .. });
+            return Err(match who_refuses(ask, is_told).await {
+                Some(named) => named,
+                None => cause,
+            });
         }
         // From here on a transient ICMP error must not end the connection.
         let _best_effort = icmp::keep_refusals(&stream, to, false);
@@ -313,6 +318,11 @@ fn refused(to: SocketAddr, error: &io::Error, waited: Millis) -> Cause {
         Some(libc::ETIMEDOUT) => Cause::NoAnswer { to, phase: Phase::Connect, waited },
         _ => Cause::Unreachable { to, error: error.to_string() },
     }
+}
+
+/// Where TCP keeps no refusals, a datagram to the same port may be refused by name.
+async fn who_refuses(ask: &mut Ask, is_told: bool) -> Option<Cause> {
+    if is_told { None } else { udp::refusal(ask).await }
 }
 
 /// No answer to any SYN: did they leave this host at all?
