@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 use futures_util::FutureExt;
 use futures_util::future::join_all;
 use preflight_checks::{
-    Cause, Deadline, Finding, Layer, Peer, Trace, Transport, Trust, examine, examine_path,
-    identify, is_silence, judge, resolve,
+    Addresses, Cause, Deadline, Finding, Layer, Peer, Trace, Transport, Trust, examine,
+    examine_path, identify, is_silence, judge, resolve,
 };
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -58,6 +58,8 @@ pub(crate) struct Found {
     pub(crate) unresolved: Option<Cause>,
     /// How long the resolver took, when it was asked.
     pub(crate) resolve: Option<Duration>,
+    /// The name that was really resolved, when it is another one.
+    pub(crate) canonical: Option<String>,
     /// Each address on each way.
     pub(crate) attempts: Vec<Attempt>,
     /// How long all of it took.
@@ -218,7 +220,8 @@ async fn ask(question: &Question, shared: &Shared) -> Found {
     });
     let (mut attempts, elsewhere) = tokio::join!(join_all(located), join_all(elsewhere));
     attempts.extend(elsewhere);
-    Found { resolve: addresses.took, attempts, ..Found::default() }
+    let Addresses { canonical, took: resolve, .. } = addresses;
+    Found { resolve, canonical, attempts, ..Found::default() }
 }
 
 async fn side_by_side(question: &Question, hosts: &[IpAddr], shared: &Shared) -> Vec<Attempt> {

@@ -382,6 +382,9 @@ fn judge(step: &Step, found: Option<&Found>, phase: Phase) -> Judged {
         .map(|cause| cause_report(cause, &passage(step, question, &conclusion, found)));
     report.concerns = conclusion.concerns.iter().map(concern_report).collect();
     report.evidence = object(&conclusion.evidence);
+    if let Some(name) = &found.canonical {
+        report.evidence.insert("resolved_as".to_owned(), Value::from(name.as_str()));
+    }
     report.attempts =
         found.attempts.iter().map(|attempt| attempt_report(question, attempt)).collect();
     report.timings = timings(&conclusion, found);

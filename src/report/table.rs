@@ -232,6 +232,7 @@ fn explain(
     let label = if cause.owner == "this-host" { "do" } else { "ask for" };
     let lines = [
         ("seen", format!("{asked}{}", cause.message)),
+        ("name", resolved_as(step)),
         ("also", others(step)),
         ("likewise", likewise(alike.get(1..).unwrap_or_default())),
         ("fails too", consequences(report, step)),
@@ -246,6 +247,12 @@ fn explain(
         }
     }
     writeln!(out)
+}
+
+/// The name that was really asked for, when a search domain or an alias changed it.
+fn resolved_as(step: &StepReport) -> String {
+    let name = step.evidence.get("resolved_as").and_then(|name| name.as_str());
+    name.map_or_else(String::new, |name| format!("resolved as {name}"))
 }
 
 /// Two targets of one flow with one cause need one explanation.

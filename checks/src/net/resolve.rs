@@ -14,12 +14,16 @@ use tokio::time::Instant;
 use super::Deadline;
 use super::opinion::{Opinion, opinions};
 use crate::cause::Cause;
+use crate::wire;
 
 /// The addresses of a name, in the order the system prefers them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Addresses {
     /// At least one.
     pub addresses: Vec<IpAddr>,
+    /// The name they belong to, when it is not the one asked for: a search
+    /// domain was appended, or an alias followed.
+    pub canonical: Option<String>,
     /// How long the resolver took; `None` for an address literal.
     pub took: Option<Duration>,
 }
@@ -41,7 +45,7 @@ static LOOKUPS: LazyLock<Semaphore> = LazyLock::new(|| Semaphore::new(32));
 /// [`Cause::NameNotFound`], [`Cause::NameWithoutAddress`] or [`Cause::ResolverFailed`].
 pub async fn resolve(host: &str, deadline: Deadline) -> Result<Addresses, Cause> {
     if let Ok(literal) = host.parse() {
-        return Ok(Addresses { addresses: vec![literal], took: None });
+        return Ok(Addresses { addresses: vec![literal], canonical: None, took: None });
     }
     let started = Instant::now();
     let wait = deadline.within(RESOLVE);
@@ -60,7 +64,10 @@ pub async fn resolve(host: &str, deadline: Deadline) -> Result<Addresses, Cause>
     };
     let cause = match found {
         Some(Ok(found)) => match judge(host, found) {
-            Ok(addresses) => return Ok(Addresses { addresses, took: Some(started.elapsed()) }),
+            Ok((addresses, canonical)) => {
+                let took = Some(started.elapsed());
+                return Ok(Addresses { addresses, canonical, took });
+            }
             Err(cause) => cause,
         },
         Some(Err(join)) => failed(host, join.to_string()),
@@ -83,21 +90,30 @@ fn with(said: Vec<Opinion>, cause: Cause) -> Cause {
     }
 }
 
-fn system_lookup(name: &str) -> Result<Vec<IpAddr>, LookupError> {
-    let hints = AddrInfoHints { socktype: SockType::Stream.into(), ..AddrInfoHints::default() };
-    let entries = getaddrinfo(Some(name), None, Some(hints))?;
-    Ok(entries.flatten().map(|entry| entry.sockaddr.ip()).collect())
+/// Addresses, and the name they belong to when it is another one.
+type Found = (Vec<IpAddr>, Option<String>);
+
+fn system_lookup(name: &str) -> Result<Found, LookupError> {
+    let hints = AddrInfoHints {
+        socktype: SockType::Stream.into(),
+        flags: libc::AI_CANONNAME,
+        ..AddrInfoHints::default()
+    };
+    let entries: Vec<_> = getaddrinfo(Some(name), None, Some(hints))?.flatten().collect();
+    let canonical = entries.iter().find_map(|entry| entry.canonname.clone());
+    let addresses = entries.iter().map(|entry| entry.sockaddr.ip()).collect();
+    Ok((addresses, canonical.filter(|canonical| !canonical.eq_ignore_ascii_case(name))))
 }
 
-fn judge(name: &str, found: Result<Vec<IpAddr>, LookupError>) -> Result<Vec<IpAddr>, Cause> {
+fn judge(name: &str, found: Result<Found, LookupError>) -> Result<Found, Cause> {
     match found {
-        Ok(mut addresses) => {
+        Ok((mut addresses, canonical)) => {
             let mut known = std::collections::HashSet::new();
             addresses.retain(|address| known.insert(*address));
             if addresses.is_empty() {
                 return Err(Cause::NameWithoutAddress { name: name.to_owned() });
             }
-            Ok(addresses)
+            Ok((addresses, canonical.map(|name| wire::printable(&name))))
         }
         Err(error) => Err(match error.kind() {
             LookupErrorKind::NoName => {
