@@ -51,6 +51,7 @@ pub enum Layer {
 impl Cause {
     /// Who has to act.
     #[must_use]
+    #[allow(clippy::too_many_lines)] // A new cause must be given its place: no wildcard.
     pub fn owner(&self) -> Owner {
         match self {
             Self::NameNotFound { .. }
@@ -97,12 +98,74 @@ impl Cause {
                 because.owner()
             }
             Self::ProbePanicked { .. } | Self::Interrupted => Owner::Nobody,
-            _ => Owner::FarSide,
+            Self::NoNeighbour { .. }
+            | Self::TargetRejected { .. }
+            | Self::PortSilentOnSegment { .. }
+            | Self::PortClosed { .. }
+            | Self::Silent { .. }
+            | Self::HungUp { .. }
+            | Self::Reset { .. }
+            | Self::Incomplete { .. }
+            | Self::Endless { .. }
+            | Self::WrongService { .. }
+            | Self::BadReply { .. }
+            | Self::CertificateExpired { .. }
+            | Self::CertificateNotYetValid { .. }
+            | Self::CertificateSelfSigned { .. }
+            | Self::CertificateIncompleteChain { .. }
+            | Self::CertificateWrongName { .. }
+            | Self::CertificateInvalid { .. }
+            | Self::TlsVersion { .. }
+            | Self::TlsRefused { .. }
+            | Self::TlsClosed { .. }
+            | Self::TlsClientCertificateWanted { .. }
+            | Self::TlsUnexpected { .. }
+            | Self::NtpUnsynchronised { .. }
+            | Self::NtpDenied { .. }
+            | Self::NtpRateLimited
+            | Self::DnsRefused { .. }
+            | Self::DnsServfail { .. }
+            | Self::DnsValidation { .. }
+            | Self::DnsNotRecursive { .. }
+            | Self::DnsNameNotFound { .. }
+            | Self::DnsNameWithoutAddress { .. }
+            | Self::DnsUnanswered { .. }
+            | Self::DnsFailed { .. }
+            | Self::SmtpRefused { .. }
+            | Self::SmtpUnavailable { .. }
+            | Self::SmtpHelloRefused { .. }
+            | Self::SmtpStarttlsRefused { .. }
+            | Self::SmtpMailRefused { .. }
+            | Self::LdapProtectionRequired { .. }
+            | Self::LdapRefused { .. }
+            | Self::LdapStarttlsRefused { .. }
+            | Self::HttpForbidden { .. }
+            | Self::HttpNotFound { .. }
+            | Self::HttpStatus { .. }
+            | Self::HttpServerError { .. }
+            | Self::ZmtpMechanism { .. }
+            | Self::ZmtpVersion { .. }
+            | Self::ZmtpOtherService { .. }
+            | Self::BbdoTwo { .. }
+            | Self::BbdoMajor { .. }
+            | Self::BbdoTls { .. }
+            | Self::SshRefused { .. }
+            | Self::SnmpCommunity { .. }
+            | Self::SnmpSecurityLevel { .. }
+            | Self::SnmpTimeWindow { .. }
+            | Self::SnmpAuthorization { .. }
+            | Self::SnmpUserIgnored { .. }
+            | Self::SnmpView
+            | Self::NsclientNotAllowed { .. }
+            | Self::NsclientRefused { .. }
+            | Self::DatabaseHostRefused { .. }
+            | Self::DatabaseError { .. } => Owner::FarSide,
         }
     }
 
     /// The layer this cause belongs to.
     #[must_use]
+    #[allow(clippy::too_many_lines)] // A new cause must be given its place: no wildcard.
     pub fn layer(&self) -> Layer {
         match self {
             Self::ProbePanicked { .. } | Self::Interrupted | Self::LocalError { .. } => Layer::Host,
@@ -180,7 +243,32 @@ impl Cause {
             | Self::ProxySilent { .. }
             | Self::SnmpView
             | Self::DatabaseError { .. } => Layer::Service,
-            _ => Layer::Protocol,
+            Self::Silent { .. }
+            | Self::HungUp { .. }
+            | Self::Reset { .. }
+            | Self::Incomplete { .. }
+            | Self::Endless { .. }
+            | Self::WrongService { .. }
+            | Self::BadReply { .. }
+            | Self::NtpRateLimited
+            | Self::DnsTruncated { .. }
+            | Self::DnsTcpOnly { .. }
+            | Self::DnsFailed { .. }
+            | Self::SmtpInspected { .. }
+            | Self::SmtpHelloRefused { .. }
+            | Self::SmtpStarttlsRefused { .. }
+            | Self::LdapRefused { .. }
+            | Self::LdapStarttlsRefused { .. }
+            | Self::HttpStatus { .. }
+            | Self::CaptivePortal { .. }
+            | Self::ZmtpMechanism { .. }
+            | Self::ZmtpVersion { .. }
+            | Self::ZmtpOtherService { .. }
+            | Self::GorgoneOnOtherPort { .. }
+            | Self::BbdoTwo { .. }
+            | Self::BbdoMajor { .. }
+            | Self::SshRefused { .. }
+            | Self::SnmpTimeWindow { .. } => Layer::Protocol,
         }
     }
 }
