@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::cause::{Cause, Phase};
 use crate::net::{Ask, Deadline, Peer, Trust};
 use crate::recognise::{Spoken, recognise};
-use crate::{Service, wire};
+use crate::{Service, bbdo, ldap, wire};
 
 /// What answers instead of `service`, when `failure` left that open.
 ///
@@ -57,7 +57,7 @@ async fn first_words(ask: &mut Ask, opener: &Opener) -> Result<Vec<u8>, Cause> {
     stream.fill(Phase::Reply).await?;
     let head = stream.head().to_vec();
     if recognise(&head) == opener.spoken {
-        stream.send(opener.goodbye).await?;
+        stream.send(&(opener.goodbye)()).await?;
     }
     stream.close().await;
     Ok(head)
@@ -69,7 +69,7 @@ struct Opener {
     services: &'static [&'static str],
     spoken: Spoken,
     words: fn() -> Vec<u8>,
-    goodbye: &'static [u8],
+    goodbye: fn() -> Vec<u8>,
 }
 
 const OPENERS: [Opener; 3] = [
@@ -77,10 +77,15 @@ const OPENERS: [Opener; 3] = [
         services: &["ldap"],
         spoken: Spoken::Ldap,
         words: || ROOT_DSE.to_vec(),
-        goodbye: UNBIND,
+        goodbye: ldap::goodbye,
     },
-    Opener { services: &["bbdo"], spoken: Spoken::Bbdo, words: || WELCOME.to_vec(), goodbye: b"" },
-    Opener { services: &[], spoken: Spoken::Nrpe, words: nrpe_query, goodbye: b"" },
+    Opener {
+        services: &["bbdo"],
+        spoken: Spoken::Bbdo,
+        words: bbdo::first_words,
+        goodbye: Vec::new,
+    },
+    Opener { services: &[], spoken: Spoken::Nrpe, words: nrpe_query, goodbye: Vec::new },
 ];
 
 /// The name a reader expects on the port.
@@ -129,10 +134,6 @@ const ANSWER: Duration = Duration::from_secs(1);
 /// Search of the root DSE, for no attribute in particular (RFC 4511 §4.5).
 const ROOT_DSE: &[u8] = b"\x30\x25\x02\x01\x01\x63\x20\x04\x00\x0a\x01\x00\x0a\x01\x00\
     \x02\x01\x01\x02\x01\x05\x01\x01\x00\x87\x0bobjectClass\x30\x00";
-/// Unbind (RFC 4511 §4.3).
-const UNBIND: &[u8] = b"\x30\x05\x02\x01\x02\x42\x00";
-/// A welcome of BBDO 3.0.1 that names nobody.
-const WELCOME: &[u8] = b"\xf6\x44\0\x06\0\x02\0\x07\0\0\0\0\0\0\0\0\x0a\x04\x08\x03\x18\x01";
 const NRPE_LEN: usize = 1036;
 
 #[cfg(test)]
@@ -155,7 +156,7 @@ mod tests {
     #[test]
     fn our_words_are_recognised_as_what_they_are() {
         assert_eq!(recognise(ROOT_DSE), Spoken::Ldap);
-        assert_eq!(recognise(WELCOME), Spoken::Bbdo);
+        assert_eq!(recognise(&bbdo::first_words()), Spoken::Bbdo);
         assert_eq!(nrpe_query().len(), NRPE_LEN);
     }
 

@@ -205,6 +205,12 @@ async fn read_answer(stream: &mut Stream) -> Result<Answer, Cause> {
     Welcome::decode(&header, &payload).map(Answer::Broker)
 }
 
+/// What a current poller says first, naming nobody.
+pub(crate) fn first_words() -> Vec<u8> {
+    let [(coding, version), ..] = *Generation::Three.openings();
+    Welcome::of(version).encode(coding)
+}
+
 /// Bytes of a conversation's beginning that a stream keeps.
 const MAX_HEAD: usize = 64;
 

@@ -165,6 +165,11 @@ impl Probe {
     }
 }
 
+/// What a client says last.
+pub(crate) fn goodbye() -> Vec<u8> {
+    message::unbind()
+}
+
 pub(crate) const SERVICE: Service = Service {
     name: "ldap",
     port: 389,
