@@ -12,7 +12,7 @@ use preflight_checks::{
 use serde::{Deserialize, Serialize};
 
 use crate::catalogue::{Catalogue, Flow, Party, Role, Way, service};
-use crate::site::{Custom, Origin, Place, Site, Target};
+use crate::site::{Custom, Origin, Place, Site, Sourced, Target};
 
 /// How a run is done, whatever the site.
 #[derive(Clone, Debug)]
@@ -341,20 +341,18 @@ impl Planner<'_> {
             asked.port = port;
             Some(asked)
         });
-        let proxied = self.site.proxy.as_ref().filter(|_| goes_through_proxy(flow));
-        let host = proxied.map_or_else(
+        let host = self.proxy(flow).map_or_else(
             || place.host.clone(),
             |proxy| {
                 proxy.value.url.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned()
             },
         );
-        let shown = place.url.as_ref().map_or_else(|| place.host.clone(), shown_url);
-        Question { host, target: shown, origin: target.origin.clone(), ways, also_try }
+        Question { host, target: shown(place), origin: target.origin.clone(), ways, also_try }
     }
 
     fn asked(&self, flow: &Flow, way: &Way, target: &Target) -> Asked {
         let (port, port_origin) = self.port(flow, way, Some(target));
-        let proxy = self.site.proxy.as_ref().filter(|_| goes_through_proxy(flow));
+        let proxy = self.proxy(flow);
         // Addresses nobody chose for their page: any answer of theirs will do.
         let is_default = target.origin == Origin::Profile || flow.to.0 == PROXY;
         let probe = self.probe(way, &target.place, port, is_default, proxy.map(|p| &p.value));
@@ -375,6 +373,12 @@ impl Planner<'_> {
             port_origin,
             probe,
         }
+    }
+
+    /// The proxy this flow goes through: only those to the Internet do, the
+    /// platform's daemons do not.
+    fn proxy(&self, flow: &Flow) -> Option<&Sourced<http::Proxy>> {
+        self.site.proxy.as_ref().filter(|_| flow.to.0 == INTERNET)
     }
 
     /// Flag, then the target's own port, then the profile's.
@@ -419,7 +423,7 @@ impl Planner<'_> {
     }
 
     fn custom(&self, custom: &Custom) -> Step {
-        let target = Target { place: custom.place.clone(), origin: Origin::Flag("--check") };
+        let origin = Origin::Flag("--check");
         // The scheme was checked when it was read.
         let service = service(&custom.scheme);
         let ways = service.map(|service| Way { service, port: service.port });
@@ -429,11 +433,10 @@ impl Planner<'_> {
                 protocol: way.service.name,
                 transport: way.service.transport,
                 port,
-                port_origin: Origin::Flag("--check"),
+                port_origin: origin.clone(),
                 probe: self.probe(&way, &custom.place, port, false, None),
             }
         });
-        let shown = custom.place.url.as_ref().map_or_else(|| custom.place.host.clone(), shown_url);
         let flow = format!("custom.{}", custom.name);
         Step {
             id: format!("{flow}@{}", in_id(&custom.place)),
@@ -447,8 +450,8 @@ impl Planner<'_> {
             through_vpn: None,
             action: Action::Ask(Box::new(Question {
                 host: custom.place.host.clone(),
-                target: shown,
-                origin: target.origin,
+                target: shown(&custom.place),
+                origin,
                 ways: asked.into_iter().collect(),
                 also_try: None,
             })),
@@ -472,11 +475,6 @@ fn ways(flow: &Flow, place: &Place) -> Vec<Way> {
     }
 }
 
-/// Only Internet flows go through a proxy: the platform's daemons do not.
-fn goes_through_proxy(flow: &Flow) -> bool {
-    flow.to.0 == INTERNET
-}
-
 /// The URL given, or the one that host and way amount to.
 fn http_url(way: &Way, place: &Place, port: u16) -> Option<url::Url> {
     let host = match place.host.parse::<std::net::Ipv6Addr>() {
@@ -498,6 +496,11 @@ fn in_id(place: &Place) -> String {
     }
 }
 
+/// A target as a reader knows it: its URL, or its host.
+fn shown(place: &Place) -> String {
+    place.url.as_ref().map_or_else(|| place.host.clone(), shown_url)
+}
+
 /// A URL without what nobody needs to read.
 fn shown_url(url: &url::Url) -> String {
     url.as_str().trim_end_matches('/').to_owned()
@@ -510,7 +513,6 @@ const VPN: &str = "vpn";
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::site::Sourced;
     use preflight_checks::Trust;
 
     fn settings() -> Settings {

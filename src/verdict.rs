@@ -65,7 +65,7 @@ pub(crate) fn conclude(
         return found_elsewhere(question, found, elsewhere, direction, phase);
     }
     match best.iter().find(passed) {
-        Some(&index) => works(found, index, &best, counted.len()),
+        Some(&index) => works(found, index, &best),
         None => nothing_works(found, &best, direction, phase),
     }
 }
@@ -120,8 +120,8 @@ fn best_of(group: &[(usize, &Attempt)]) -> Option<usize> {
     Some(best.0)
 }
 
-fn works(found: &Found, index: usize, best: &[usize], _counted: usize) -> Conclusion {
-    let Seen { headline, evidence, concerns, timings } =
+fn works(found: &Found, index: usize, best: &[usize]) -> Conclusion {
+    let Seen { headline, mut evidence, mut concerns, timings } =
         attempt(found, index).map(|attempt| attempt.finding.seen.clone()).unwrap_or_default();
     let failures: Vec<String> = best
         .iter()
@@ -131,11 +131,9 @@ fn works(found: &Found, index: usize, best: &[usize], _counted: usize) -> Conclu
             Some(format!("{}: {cause}", attempt.finding.peer.address.ip()))
         })
         .collect();
-    let mut concerns = concerns;
     if !failures.is_empty() {
         concerns.push(Concern::SomeAddressesFail { failed: failures, of: best.len() });
     }
-    let mut evidence = evidence;
     note_untried(found, &mut evidence);
     Conclusion {
         outcome: if concerns.is_empty() { Outcome::Pass } else { Outcome::Warn },
