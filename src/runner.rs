@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use futures_util::FutureExt;
 use futures_util::future::join_all;
 use preflight_checks::{
-    Addresses, Cause, Deadline, Finding, Layer, Peer, Trace, Transport, Trust, examine,
+    Addresses, Cause, Deadline, Finding, Layer, Peer, RESOLVE, Trace, Transport, Trust, examine,
     examine_path, identify, is_silence, judge, resolve,
 };
 use tokio::sync::Semaphore;
@@ -39,8 +39,6 @@ const TRACING: Duration = Duration::from_secs(2);
 /// Longest question to a port that is only tried because another one failed:
 /// a silent host must not cost its connection time twice.
 const ELSEWHERE: Duration = Duration::from_secs(3);
-/// Longest wait for a name.
-const RESOLVE: Duration = Duration::from_secs(7);
 
 /// How a run is done.
 #[derive(Clone, Copy, Debug)]

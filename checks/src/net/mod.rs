@@ -23,7 +23,7 @@ pub(crate) mod udp;
 
 pub use far::{FarStream, Io};
 pub use opinion::Opinion;
-pub use resolve::{Addresses, resolve};
+pub use resolve::{Addresses, RESOLVE, resolve};
 pub use tls::Trust;
 
 pub(crate) use counted::Losses;

@@ -30,7 +30,7 @@ pub struct Addresses {
 
 /// Longest wait for the system resolver: its own default is 5 s per server and
 /// try, so a dead first server costs 5 s before the second is asked.
-const RESOLVE: Duration = Duration::from_secs(7);
+pub const RESOLVE: Duration = Duration::from_secs(7);
 
 /// A healthy resolver has answered by now.
 const IN_TROUBLE: Duration = Duration::from_secs(3);
@@ -43,12 +43,11 @@ static LOOKUPS: LazyLock<Semaphore> = LazyLock::new(|| Semaphore::new(32));
 /// # Errors
 ///
 /// [`Cause::NameNotFound`], [`Cause::NameWithoutAddress`] or [`Cause::ResolverFailed`].
-pub async fn resolve(host: &str, deadline: Deadline) -> Result<Addresses, Cause> {
+pub async fn resolve(host: &str, wait: Deadline) -> Result<Addresses, Cause> {
     if let Ok(literal) = host.parse() {
         return Ok(Addresses { addresses: vec![literal], canonical: None, took: None });
     }
     let started = Instant::now();
-    let wait = deadline.within(RESOLVE);
     let name = host.to_owned();
     let lookup = async {
         let _slot = LOOKUPS.acquire().await;

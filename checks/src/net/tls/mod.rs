@@ -78,6 +78,8 @@ pub(crate) async fn secure_as(
         let hole = socket.and_then(|socket| black_hole(&socket, to, wait.waited()));
         return Err(hole.unwrap_or_else(|| late(wait, to, &head)));
     };
+    let judged =
+        recorder.judge(host, verify, &mut ask.seen).map_err(|cause| ask.trust.explain(cause));
     match done {
         Ok(tls) => {
             let session = tls.get_ref().1;
@@ -88,9 +90,7 @@ pub(crate) async fn secure_as(
                 ask.seen.evidence.set("alpn", wire::clean(protocol, 32));
             }
             ask.seen.timings.tls = Some(wait.waited().0);
-            recorder
-                .judge(host, verify, &mut ask.seen)
-                .map_err(|cause| ask.trust.explain(cause))?;
+            judged?;
             let mut stream = Stream::over(Box::new(tls), to, ask.deadline);
             if recorder.wants_ours() {
                 ask.seen.evidence.set("client_certificate", "asked for");
@@ -99,9 +99,7 @@ pub(crate) async fn secure_as(
             Ok(stream)
         }
         Err(error) => {
-            recorder
-                .judge(host, verify, &mut ask.seen)
-                .map_err(|cause| ask.trust.explain(cause))?;
+            judged?;
             Err(handshake_failed(&error, to, &head.bytes()))
         }
     }
