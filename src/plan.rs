@@ -84,6 +84,9 @@ pub(crate) struct Step {
     /// The VPN gateway this goes through.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) through_vpn: Option<String>,
+    /// The subnet a sampled device stands for: `10.20.30.0/24`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) group: Option<String>,
     /// What will be done.
     #[serde(flatten)]
     pub(crate) action: Action,
@@ -97,6 +100,8 @@ pub(crate) enum Direction {
     Outbound,
     /// Others open it: only our own listener can be looked at.
     Inbound,
+    /// Nothing crosses the network: a mistake in this machine's own files.
+    Local,
 }
 
 /// What will be done about a step.
@@ -327,6 +332,7 @@ impl Planner<'_> {
             why: flow.why.clone(),
             look_at: flow.look_at.clone(),
             through_vpn: vpn.filter(|_| flow.through_vpn).map(|gateway| gateway.place.host.clone()),
+            group: None,
             action,
         }
     }
@@ -448,6 +454,7 @@ impl Planner<'_> {
             why: "Asked for with --check.".to_owned(),
             look_at: String::new(),
             through_vpn: None,
+            group: None,
             action: Action::Ask(Box::new(Question {
                 host: custom.place.host.clone(),
                 target: shown(&custom.place),

@@ -206,7 +206,9 @@ fn failed(
     let outcome = if is_early {
         concerns.push(match direction {
             Direction::Outbound => Concern::PathOpen { cause: Box::new(cause.clone()) },
-            Direction::Inbound => Concern::NothingListensYet { cause: Box::new(cause.clone()) },
+            Direction::Inbound | Direction::Local => {
+                Concern::NothingListensYet { cause: Box::new(cause.clone()) }
+            }
         });
         Outcome::Warn
     } else if cause.is_inconclusive() {

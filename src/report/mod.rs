@@ -39,6 +39,9 @@ pub(crate) struct Report {
     pub(crate) started_at: String,
     /// How long it took, milliseconds.
     pub(crate) took_ms: f64,
+    /// The copy of another machine's files that the plan was made from, with `--root`.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(crate) root: Option<String>,
     /// What the machine is.
     pub(crate) role: Role,
     /// The catalogue's name.
@@ -49,6 +52,9 @@ pub(crate) struct Report {
     pub(crate) strict: bool,
     /// Was the run interrupted?
     pub(crate) interrupted: bool,
+    /// Files that could not be read, and what they would have told.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub(crate) notes: Vec<NoteReport>,
     /// One entry a step, in the plan's order.
     pub(crate) steps: Vec<StepReport>,
     /// What the exit code and the last line say.
@@ -62,6 +68,17 @@ pub(crate) struct Tool {
     pub(crate) name: String,
     /// Its version.
     pub(crate) version: String,
+}
+
+/// A file, or a line of it, that could not be read.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct NoteReport {
+    /// The file, and the line when one is at fault: `/etc/chrony.conf:7`.
+    pub(crate) place: String,
+    /// What is wrong with it.
+    pub(crate) reason: String,
+    /// What it would have told.
+    pub(crate) missing: String,
 }
 
 /// One step and what came of it.
@@ -84,6 +101,9 @@ pub(crate) struct StepReport {
     /// The VPN gateway it goes through.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) through_vpn: Option<String>,
+    /// The subnet a sampled device stands for: `10.20.30.0/24`.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(crate) group: Option<String>,
     /// Whom we asked, if anybody.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) target: Option<TargetReport>,
@@ -244,11 +264,13 @@ impl Report {
             host: context.host,
             started_at: context.started_at,
             took_ms: (context.took.as_secs_f64() * 1e4).round() / 10.0,
+            root: None,
             role: plan.role,
             profile: plan.profile.clone(),
             phase: plan.phase,
             strict: context.strict,
             interrupted: context.interrupted,
+            notes: Vec::new(),
             steps,
             summary,
         }
@@ -402,6 +424,7 @@ fn skipped(step: &Step, result: String) -> StepReport {
         required: step.required,
         why: step.why.clone(),
         through_vpn: step.through_vpn.clone(),
+        group: step.group.clone(),
         target: None,
         outcome: Outcome::Skip,
         result,
@@ -444,6 +467,7 @@ fn target(
     let transport = shown.first().map_or("", |way| way.transports());
     let host = match direction {
         Direction::Inbound => "*".to_owned(),
+        Direction::Local => String::new(),
         Direction::Outbound if question.target.contains("://") => String::new(),
         Direction::Outbound if question.target.contains(':') => format!("[{}]", question.target),
         Direction::Outbound => question.target.clone(),
