@@ -11,6 +11,8 @@ use url::Url;
 
 use crate::catalogue::{Party, Role};
 
+#[allow(dead_code, unused_imports, reason = "the sources follow")]
+pub(crate) mod discover;
 pub(crate) mod local;
 
 /// Everything the plan may use; nothing here was asked over the network.

@@ -1,0 +1,32 @@
+//! Discovery: what a machine's own files say of its role, its peers and their ports.
+//!
+//! One source a file, each text in, facts out. A source tolerates what it does
+//! not know and never fails the run: what it could not read becomes a [`Note`].
+
+pub(crate) mod facts;
+pub(crate) mod files;
+
+pub(crate) use facts::{At, Facts, Note};
+pub(crate) use files::{Files, Text, Unread};
+
+/// Looks at everything there is below the root of `files`.
+pub(crate) fn discover(files: &Files) -> Facts {
+    let _ = files;
+    Facts::default()
+}
+
+impl Facts {
+    /// Notes that `file` could not be read, unless there is none: most machines
+    /// lack most of the files looked for.
+    pub(crate) fn unread(&mut self, file: &str, why: &Unread, missing: &'static str) {
+        if *why != Unread::Missing {
+            self.note(At::file(file), why.to_string(), missing);
+        }
+    }
+
+    /// Notes that something could not be read.
+    pub(crate) fn note(&mut self, at: At, reason: impl Into<String>, missing: &'static str) {
+        let reason = preflight_checks::printable(&reason.into());
+        self.notes.push(Note { at, reason, missing });
+    }
+}
