@@ -102,7 +102,8 @@ const NONE: Target = Target { wall_ms: None, cpu_ms: None, peak_mib: None };
 fn cases(site: &Site, ca: &Path) -> Outcome<Vec<Case>> {
     let poller = site.arguments("poller")?;
     let central = site.arguments("central")?;
-    let checking = ["--phase", "after", "--format", "json", "--ca"].map(OsString::from);
+    let checking = ["--no-discovery", "--phase", "after", "--format", "json", "--ca"];
+    let checking = checking.map(OsString::from);
     let checking = [checking.as_slice(), &[ca.into()]].concat();
     let only = |flow: &str| ["--only", flow].map(OsString::from);
     let case = |name, parts: &[&[OsString]], reports, target| {
@@ -113,7 +114,12 @@ fn cases(site: &Site, ca: &Path) -> Outcome<Vec<Case>> {
     let asked = only(&far::asked("poller"));
     Ok(vec![
         case("--version", &[&["--version".into()]], false, NONE),
-        case("plan of a poller", &[&["plan".into()], &poller], false, PLAN),
+        case(
+            "plan of a poller",
+            &[&["plan".into(), "--no-discovery".into()], &poller],
+            false,
+            PLAN,
+        ),
         case("one flow: NTP", &[&poller, &checking, &ntp], true, NONE),
         case("one flow: HTTPS", &[&poller, &checking, &http], true, NONE),
         case("a poller, no listeners", &[&poller, &checking, &asked], true, NONE),
@@ -252,7 +258,8 @@ fn silence(site: &Site) -> Outcome<()> {
     let mut runs = Vec::new();
     for role in ["poller", "central"] {
         let command = |arguments: Vec<OsString>| {
-            let checking = ["--phase", "after", "--format", "json"].map(OsString::from);
+            let checking = ["--no-discovery", "--phase", "after", "--format", "json"];
+            let checking = checking.map(OsString::from);
             [&[OsString::from(PREFLIGHT)], arguments.as_slice(), &checking].concat()
         };
         runs.push((format!("{role}, accepted in silence"), command(site.arguments(role)?)));

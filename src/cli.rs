@@ -18,7 +18,6 @@ use crate::settings::{Job, Output, Refused, job, output, pair, read};
     name = "preflight",
     version,
     max_term_width = 100,
-    subcommand_negates_reqs = true,
     args_conflicts_with_subcommands = true,
     after_help = EXIT_CODES
 )]
@@ -81,12 +80,13 @@ pub(crate) struct DemoArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct RunArgs {
-    /// What this machine is, or is about to be: central, poller or remote
-    #[arg(long, value_name = "ROLE", required = true)]
+    /// What this machine is, or is about to be: central, poller or remote [default: what its
+    /// files say]
+    #[arg(long, value_name = "ROLE")]
     pub(crate) role: Option<String>,
-    /// The vendor's flow table: i-vertix or centreon
-    #[arg(long, value_name = "NAME", default_value = "i-vertix")]
-    pub(crate) profile: String,
+    /// The vendor's flow table: i-vertix or centreon [default: i-vertix, if it knows the role]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) profile: Option<String>,
     /// A flow table of your own, instead of a profile
     #[arg(long, value_name = "FILE", conflicts_with = "profile")]
     pub(crate) catalogue: Option<PathBuf>,
@@ -98,6 +98,8 @@ pub(crate) struct RunArgs {
     pub(crate) group: Vec<String>,
 
     #[command(flatten)]
+    pub(crate) known: KnownArgs,
+    #[command(flatten)]
     pub(crate) targets: TargetArgs,
     #[command(flatten)]
     pub(crate) credentials: CredentialArgs,
@@ -105,6 +107,17 @@ pub(crate) struct RunArgs {
     pub(crate) tuning: TuningArgs,
     #[command(flatten)]
     pub(crate) output: OutputArgs,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "What is known already")]
+pub(crate) struct KnownArgs {
+    /// Read the files in this copy of another machine's / instead of our own
+    #[arg(long, value_name = "DIR")]
+    pub(crate) root: Option<PathBuf>,
+    /// Read no file of this machine: only flags and the profile count
+    #[arg(long, conflicts_with = "root")]
+    pub(crate) no_discovery: bool,
 }
 
 #[derive(Debug, Args)]

@@ -20,7 +20,9 @@ use crate::catalogue::{Party, Role};
 use crate::plan::{Action, Direction, Phase, Plan, Question, Step};
 use crate::remedy::{Passage, Remedy, remedy};
 use crate::runner::{Attempt, Found};
+use crate::site::discover::Note;
 use crate::site::local::Host;
+use crate::site::mistake::Mistake;
 use crate::verdict::{Conclusion, Outcome, conclude};
 
 /// The version of the JSON's shape; raised when a reader could break.
@@ -264,13 +266,13 @@ impl Report {
             host: context.host,
             started_at: context.started_at,
             took_ms: (context.took.as_secs_f64() * 1e4).round() / 10.0,
-            root: None,
+            root: plan.root.clone(),
             role: plan.role,
             profile: plan.profile.clone(),
             phase: plan.phase,
             strict: context.strict,
             interrupted: context.interrupted,
-            notes: Vec::new(),
+            notes: plan.notes.iter().map(note_report).collect(),
             steps,
             summary,
         }
@@ -390,6 +392,9 @@ fn judge(step: &Step, found: Option<&Found>, phase: Phase) -> Judged {
             let report = skipped(step, reason.to_string());
             return Judged { report, cause: None, asked: Vec::new() };
         }
+        Action::Found(mistake) => {
+            return Judged { report: mistaken(step, mistake), cause: None, asked: Vec::new() };
+        }
         Action::Ask(question) => question,
     };
     let interrupted = Found { unresolved: Some(Cause::Interrupted), ..Found::default() };
@@ -435,6 +440,27 @@ fn skipped(step: &Step, result: String) -> StepReport {
         attempts: Vec::new(),
         timings: Map::new(),
     }
+}
+
+/// A mistake in this machine's files: nothing was asked, and it is known all the same.
+fn mistaken(step: &Step, mistake: &Mistake) -> StepReport {
+    let mut facts = object(mistake);
+    facts.remove("code");
+    let at = mistake.at().to_string();
+    let mut report = skipped(step, preflight_checks::printable(&mistake.to_string()));
+    report.outcome = if mistake.is_failure() { Outcome::Fail } else { Outcome::Warn };
+    report.target =
+        Some(TargetReport { host: at.clone(), shown: at.clone(), origin: at, ways: Vec::new() });
+    report.cause = Some(CauseReport {
+        code: mistake.code().to_owned(),
+        layer: "configuration".to_owned(),
+        owner: "this-host".to_owned(),
+        device: None,
+        message: report.result.clone(),
+        facts,
+        remedy: Remedy { who: "you, on this host".to_owned(), what: mistake.remedy() },
+    });
+    report
 }
 
 /// One line for the table: what was seen, and what will hurt.
@@ -533,6 +559,14 @@ fn cause_report(cause: &Cause, passage: &Passage<'_>) -> CauseReport {
         message: cause.to_string(),
         facts,
         remedy: remedy(cause, passage),
+    }
+}
+
+fn note_report(note: &Note) -> NoteReport {
+    NoteReport {
+        place: note.at.to_string(),
+        reason: note.reason.clone(),
+        missing: note.missing.to_owned(),
     }
 }
 

@@ -70,6 +70,7 @@ pub(crate) fn write_plan(plan: &Plan, canvas: Canvas, out: &mut dyn io::Write) -
 fn planned(step: &Step) -> [String; 3] {
     let (target, text) = match &step.action {
         Action::Skip(reason) => (String::new(), format!("not checked: {reason}")),
+        Action::Found(mistake) => (mistake.at().to_string(), mistake.to_string()),
         Action::Ask(question) => (question.target.clone(), doing(step.direction, question)),
     };
     let optional = if step.required { "" } else { "; optional" };

@@ -265,7 +265,7 @@ impl<'a> Spot<'a> {
         command
             .args(["--reuid=65534", "--regid=65534", "--clear-groups"])
             .arg(self.lab.path("bin/preflight"))
-            .args(["--phase", "after", "--format", "json", "--ca"])
+            .args(["--no-discovery", "--phase", "after", "--format", "json", "--ca"])
             .arg(self.lab.path("trusted.pem"))
             .args(flow.args.iter().map(|arg| self.fill(arg)));
         if !flow.args.iter().any(|arg| arg == "--role") {

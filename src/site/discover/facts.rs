@@ -10,6 +10,7 @@ use std::sync::Arc;
 use secrecy::SecretString;
 use url::Url;
 
+pub(crate) use crate::catalogue::Mode;
 use crate::catalogue::Role;
 use crate::site::Place;
 
@@ -26,6 +27,12 @@ impl At {
     /// A file as a whole.
     pub(crate) fn file(file: &str) -> Self {
         Self { file: Arc::from(file), line: None }
+    }
+}
+
+impl serde::Serialize for At {
+    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(self)
     }
 }
 
@@ -48,7 +55,7 @@ pub(crate) struct Read<T> {
 }
 
 /// Something that could not be read, and what it would have told.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub(crate) struct Note {
     /// The file, and the line when one is at fault.
     pub(crate) at: At,
@@ -91,6 +98,8 @@ pub(crate) struct Facts {
     pub(crate) directories: Vec<Directory>,
     /// Pollers and remote servers this central knows.
     pub(crate) machines: Vec<Machine>,
+    /// The proxy entered in the web interface, as it was entered.
+    pub(crate) web_proxy: Option<Read<String>>,
     /// What could not be read.
     pub(crate) notes: Vec<Note>,
 }
@@ -255,34 +264,6 @@ pub(crate) struct Pullwss {
     pub(crate) proxy: Option<Read<String>>,
     /// Where it was read.
     pub(crate) at: At,
-}
-
-/// How a central and a poller's Gorgone find each other.
-#[derive(
-    Clone,
-    Copy,
-    Debug,
-    PartialEq,
-    Eq,
-    serde::Serialize,
-    serde::Deserialize,
-    strum::Display,
-    strum::EnumString,
-    strum::VariantNames,
-)]
-#[serde(rename_all = "kebab-case")]
-#[strum(serialize_all = "kebab-case")]
-pub(crate) enum Mode {
-    /// The central connects by ZMQ.
-    Zmq,
-    /// The central connects by SSH.
-    Ssh,
-    /// The poller connects by ZMQ.
-    Pull,
-    /// The poller connects by WebSocket.
-    Pullwss,
-    /// The central never connects: a remote server in between does.
-    ThroughRemote,
 }
 
 /// A poller or remote server, as a central knows it.

@@ -11,6 +11,8 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
+use nix::fcntl::OFlag;
+
 use super::facts::At;
 
 /// Bytes of one file; ten thousand hosts of an engine are about four million.
@@ -112,7 +114,8 @@ impl Files {
             return Err(Unread::NotAFile);
         }
         // Should a pipe take the file's place meanwhile, opening it must not wait.
-        let opened = File::options().read(true).custom_flags(libc_nonblock()).open(&place)?;
+        let opened =
+            File::options().read(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(&place)?;
         let may = MOST.min(self.left.get());
         let mut bytes = Vec::new();
         opened.take(may + 1).read_to_end(&mut bytes)?;
@@ -181,10 +184,6 @@ impl Files {
         path.extend(inside);
         path
     }
-}
-
-fn libc_nonblock() -> i32 {
-    nix::fcntl::OFlag::O_NONBLOCK.bits()
 }
 
 #[cfg(test)]

@@ -1,0 +1,192 @@
+//! From what files say to what it means for a machine of this role.
+
+use crate::catalogue::{Mode, Party, Role};
+
+use super::discover::facts::{
+    At, Broker, Facts, Gorgone, Listen, Machine, Mail, MailTls, Read, Stream,
+};
+use super::{Find, Layer, Origin, Place, Sourced, Target};
+
+/// What `facts` mean for a machine of `role`.
+pub(crate) fn join(facts: &Facts, role: Role) -> Layer {
+    let mut layer =
+        Layer { has_engine: role == Role::Poller || !facts.devices.is_empty(), ..Layer::default() };
+    basics(facts, &mut layer);
+    let brokers: Vec<&Broker> =
+        facts.brokers.iter().filter(|broker| is_own(broker, facts)).collect();
+    if role != Role::Central {
+        towards_central(&brokers, facts.gorgone.as_ref(), &mut layer);
+    }
+    if role != Role::Poller {
+        towards_pollers(&brokers, facts, &mut layer);
+    }
+    listeners(&brokers, facts, &mut layer);
+    layer
+}
+
+/// Time, names, mail, databases and directories: the same for every role.
+fn basics(facts: &Facts, layer: &mut Layer) {
+    let has_better = facts.time.iter().any(|source| !source.is_fallback);
+    for source in facts.time.iter().filter(|source| !(has_better && source.is_fallback)) {
+        layer.add("ntp", read(&source.place, &source.at));
+    }
+    for server in &facts.names {
+        layer.add("dns", read(&server.value, &server.at));
+    }
+    if let Some(mail) = &facts.mail {
+        mail_relay(mail, layer);
+    }
+    for database in facts.databases.iter().filter(|database| !is_loopback(&database.value.host)) {
+        layer.add("database", read(&database.value, &database.at));
+    }
+    for directory in &facts.directories {
+        let speaks = if directory.ldaps { "ldaps" } else { "ldap" };
+        let target = read(&directory.place, &directory.at);
+        layer.add("ldap", Target { speaks: Some(speaks), ..target });
+    }
+}
+
+fn mail_relay(mail: &Mail, layer: &mut Layer) {
+    let Some(relay) = &mail.relay else {
+        let value = "each mail goes straight to its receiver's server: no relay is set".to_owned();
+        let reason = Sourced { value, origin: Origin::File(mail.at.clone()) };
+        layer.unneeded.insert(Party("smtp".to_owned()), reason);
+        return;
+    };
+    let find = if mail.by_mx { Find::Mx } else { Find::Host };
+    let speaks = (mail.tls == MailTls::FromStart).then_some("smtps");
+    layer.add("smtp", Target { find, speaks, ..read(relay, &mail.at) });
+}
+
+/// The central this machine sends to, and how its Gorgone is reached.
+fn towards_central(brokers: &[&Broker], gorgone: Option<&Gorgone>, layer: &mut Layer) {
+    let outputs = brokers.iter().flat_map(|broker| &broker.streams).filter(|one| one.is_output);
+    for output in outputs {
+        match output.host.as_deref() {
+            // Its own broker, or a mistake that is reported as such.
+            Some(host) if is_loopback(host) => {}
+            Some(host) => {
+                let mut target = named(host, &output.at);
+                port(&mut target, "bbdo", output.port, &output.at);
+                layer.add("central", target);
+                layer.modes.push(mode(Mode::Bbdo, &output.at));
+            }
+            None => layer.modes.push(mode(Mode::BbdoReversed, &output.at)),
+        }
+    }
+    let Some(gorgone) = gorgone else { return };
+    if let Some(wss) = &gorgone.pullwss {
+        let target = read(&wss.place, &wss.at);
+        let websocket = Some((wss.path.clone(), wss.tls));
+        let only_for = Some("pullwss".to_owned());
+        layer.add("central", Target { websocket, only_for, ..target });
+        layer.modes.push(mode(Mode::Pullwss, &wss.at));
+    } else if let Some(pull) = &gorgone.pull {
+        let target = read(&pull.value, &pull.at);
+        layer.add("central", Target { only_for: Some("zmq".to_owned()), ..target });
+        layer.modes.push(mode(Mode::Pull, &pull.at));
+    } else if let Some(listens) = &gorgone.listens {
+        layer.modes.push(mode(Mode::Zmq, &listens.at));
+    }
+}
+
+/// Pollers and remote servers this machine knows, and how each is reached.
+fn towards_pollers(brokers: &[&Broker], facts: &Facts, layer: &mut Layer) {
+    let nodes = facts.gorgone.iter().flat_map(|gorgone| &gorgone.nodes);
+    for machine in facts.machines.iter().chain(nodes) {
+        known_machine(machine, layer);
+    }
+    // A broker that connects to its poller: BBDO is reversed.
+    let inputs = brokers.iter().flat_map(|broker| &broker.streams).filter(|one| !one.is_output);
+    for input in inputs {
+        let host = input.host.as_deref().filter(|host| !is_loopback(host));
+        let Some(host) = host else { continue };
+        let mut target = named(host, &input.at);
+        if layer.at_host("poller", &target.place).is_none() {
+            layer.add("poller", target.clone());
+        }
+        let known = layer.at_host("poller", &target.place).unwrap_or(&mut target);
+        known.modes.push(mode(Mode::BbdoReversed, &input.at));
+        port(known, "bbdo", input.port, &input.at);
+    }
+    if let Some(api) = facts.gorgone.as_ref().and_then(|gorgone| gorgone.api.as_ref()) {
+        let mut target = named("127.0.0.1", &api.at);
+        target.place.port = Some(api.value.port);
+        layer.add("gorgone", target);
+    }
+}
+
+fn known_machine(machine: &Machine, layer: &mut Layer) {
+    let mut target = read(&machine.place, &machine.at);
+    // The port is Gorgone's or SSH's: other flows to this machine have their own.
+    if let Some(number) = target.place.port.take() {
+        let service = if machine.mode == Some(Mode::Ssh) { "ssh" } else { "zmq" };
+        port(&mut target, service, number, &machine.at);
+    }
+    target.modes.extend(machine.mode.map(|known| mode(known, &machine.at)));
+    layer.add(&machine.role.to_string(), target);
+}
+
+/// Where this machine's own daemons listen, which others connect to.
+fn listeners(brokers: &[&Broker], facts: &Facts, layer: &mut Layer) {
+    let waits = |stream: &&Stream| {
+        stream.host.is_none() && !stream.listens_on.as_deref().is_some_and(is_loopback)
+    };
+    let streams = || brokers.iter().flat_map(|broker| &broker.streams).filter(waits);
+    // What the platform sends to; a graph server's input is for this machine alone.
+    let broker = streams().find(|stream| !stream.is_output || stream.retention);
+    if let Some(stream) = broker {
+        listens(layer, "bbdo", stream.port, &stream.at);
+    }
+    let gorgone = facts.gorgone.as_ref();
+    let on = |layer: &mut Layer, service: &str, listen: Option<&Read<Listen>>| {
+        if let Some(listen) = listen {
+            listens(layer, service, listen.value.port, &listen.at);
+        }
+    };
+    on(layer, "zmq", gorgone.and_then(|gorgone| gorgone.listens.as_ref()));
+    on(layer, "pullwss", gorgone.and_then(|gorgone| gorgone.pullwss_server.as_ref()));
+    on(layer, "trap", facts.traps.as_ref().and_then(|traps| traps.listens.first()));
+}
+
+fn listens(layer: &mut Layer, service: &str, value: u16, at: &At) {
+    let origin = Origin::File(at.clone());
+    layer.listens.entry(service.to_owned()).or_insert(Sourced { value, origin });
+}
+
+/// Is it loaded or run here, rather than kept for another machine or left over?
+pub(super) fn is_own(broker: &Broker, facts: &Facts) -> bool {
+    const EXPORTED: &str = "/var/cache/centreon/";
+    if broker.at.file.starts_with(EXPORTED) {
+        return false;
+    }
+    let loaded = facts.engine.as_ref().map(|engine| &engine.broker_files);
+    let is_loaded = |files: &Vec<Read<String>>| {
+        files.is_empty() || files.iter().any(|file| file.value == *broker.at.file)
+    };
+    !broker.is_module || loaded.is_none_or(is_loaded)
+}
+
+/// This machine, by a name or address that never leaves it.
+pub(super) fn is_loopback(host: &str) -> bool {
+    let is_local = |address: std::net::IpAddr| address.is_loopback();
+    host.eq_ignore_ascii_case("localhost") || host.parse().is_ok_and(is_local)
+}
+
+fn read(place: &Place, at: &At) -> Target {
+    Target::new(place.clone(), Origin::File(at.clone()))
+}
+
+fn named(host: &str, at: &At) -> Target {
+    let place = Place { host: host.to_owned(), port: None, url: None };
+    Target::new(place, Origin::File(at.clone()))
+}
+
+fn port(target: &mut Target, service: &str, value: u16, at: &At) {
+    let origin = Origin::File(at.clone());
+    target.ports.entry(service.to_owned()).or_insert(Sourced { value, origin });
+}
+
+fn mode(value: Mode, at: &At) -> Sourced<Mode> {
+    Sourced { value, origin: Origin::File(at.clone()) }
+}
