@@ -9,7 +9,8 @@ use clap::{Args, Parser, Subcommand};
 /// What clap says of a command line: help, version, or an error with its usage.
 pub(crate) use clap::Error as UsageError;
 
-use crate::settings::{Job, Output, Refused, job, output, pair, read};
+use crate::inventory::Inventory;
+use crate::settings::{Job, Output, Refused, inventory, job, output, pair, read};
 
 /// Checks the network flows a Centreon or i-Vertix machine needs, each in its
 /// own protocol, and says why one fails, who has to act, and what to do.
@@ -45,6 +46,8 @@ A whole healthy site on this machine, to see what it looks like: preflight demo"
 enum Command {
     /// Print the plan: the same steps, and not one packet sent
     Plan(Box<RunArgs>),
+    /// Print what this machine's files say of its role and peers, each with file and line
+    Discover(DiscoverArgs),
     /// Check a whole healthy site on loopback: real probes, embedded servers
     Demo(DemoArgs),
     /// Explain a cause, or all that a saved run saw of one step
@@ -74,6 +77,15 @@ pub(crate) struct DemoArgs {
     /// Break one flow: closed, silent, wrong-service, expired-certificate, unsynchronised, wrong-community
     #[arg(long = "break", value_name = "FLOW=KIND")]
     pub(crate) breaks: Vec<String>,
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DiscoverArgs {
+    /// Read the files in this copy of another machine's / instead of our own
+    #[arg(long, value_name = "DIR")]
+    pub(crate) root: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) output: OutputArgs,
 }
@@ -256,6 +268,13 @@ pub(crate) enum Request {
     Run(Box<Job>),
     /// Print what would be checked.
     Plan(Box<Job>),
+    /// Print what this machine's files say.
+    Discover {
+        /// What they say.
+        inventory: Box<Inventory>,
+        /// Where and how to print it.
+        output: Output,
+    },
     /// A whole site on loopback.
     Demo {
         /// Flow and kind of each breakage.
@@ -284,6 +303,10 @@ pub(crate) fn request() -> Result<Request, Refused> {
     match cli.command {
         None => Ok(Request::Run(Box::new(job(&cli.run)?))),
         Some(Command::Plan(run)) => Ok(Request::Plan(Box::new(job(&run)?))),
+        Some(Command::Discover(args)) => {
+            let inventory = Box::new(inventory(args.root.as_deref()));
+            Ok(Request::Discover { inventory, output: output(&args.output)? })
+        }
         Some(Command::Explain { subject, step: None }) => Ok(Request::Explain(subject)),
         Some(Command::Explain { subject, step: Some(step) }) => {
             let report = read("explain", Path::new(&subject))?;

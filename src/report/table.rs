@@ -362,7 +362,7 @@ fn pad(text: &str, width: usize) -> String {
 }
 
 /// Breaks at spaces, and inside a word only when it is longer than a line.
-fn wrap(text: &str, width: usize) -> Vec<String> {
+pub(crate) fn wrap(text: &str, width: usize) -> Vec<String> {
     // The optimal fit would rather overflow a line by a little than leave a short one.
     let options = textwrap::Options::new(width)
         .wrap_algorithm(textwrap::WrapAlgorithm::FirstFit)

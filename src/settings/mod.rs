@@ -9,6 +9,7 @@ use preflight_checks::Trust;
 
 use crate::catalogue::{Broken, Catalogue, PARTIES, Party, Role, profile_names};
 use crate::cli::{KnownArgs, OutputArgs, RunArgs, TargetArgs};
+use crate::inventory::Inventory;
 use crate::plan::{Phase, Settings};
 use crate::report::Format;
 use crate::site::discover::{Facts, Files, discover};
@@ -115,6 +116,17 @@ pub(crate) fn job(args: &RunArgs) -> Result<Job, Refused> {
     site.notes = found.facts.notes;
     site.root = args.known.root.as_ref().map(|root| root.display().to_string());
     Ok(Job { unused, catalogue, site, settings, output: output(&args.output)? })
+}
+
+/// Everything a machine's files say: this machine's, or those of a copy.
+pub(crate) fn inventory(root: Option<&Path>) -> Inventory {
+    let files = root.map_or_else(Files::here, Files::below);
+    let facts = discover(&files);
+    // Without a role the mistakes of a poller are looked for: they are those of most machines.
+    let role = facts.roles.first().map_or(Role::Poller, |sign| sign.role);
+    let site = Site::of_layers(role, Trust::only([]), [join(&facts, role)]);
+    let mistakes = mistakes(&facts, &files, &site, false);
+    Inventory::of(&facts, mistakes, root.map(|root| root.display().to_string()))
 }
 
 /// What a machine's files say, and the files.

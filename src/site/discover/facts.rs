@@ -150,16 +150,20 @@ pub(crate) struct Mail {
 }
 
 /// When TLS begins with a mail relay.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, strum::Display)]
 pub(crate) enum MailTls {
     /// Never.
+    #[strum(serialize = "off")]
     No,
     /// If the server offers it.
     #[default]
+    #[strum(serialize = "if offered")]
     IfOffered,
     /// Always, by STARTTLS.
+    #[strum(serialize = "by STARTTLS")]
     StartTls,
     /// Always, from the first byte.
+    #[strum(serialize = "from the first byte")]
     FromStart,
 }
 
