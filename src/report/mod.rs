@@ -3,6 +3,7 @@
 //! A decided shape, not an internal struct that happens to serialise: what a
 //! field means and which ones are stable is in `docs/formats.md`.
 
+mod again;
 mod fold;
 pub(crate) mod json;
 pub(crate) mod table;
@@ -16,6 +17,7 @@ use preflight_checks::{Cause, Concern, Millis, Owner};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+pub(crate) use self::again::again;
 use crate::catalogue::{Party, Role};
 use crate::plan::{Action, Direction, Phase, Plan, Question, Step};
 use crate::remedy::{Passage, Remedy, remedy};
@@ -81,6 +83,9 @@ pub(crate) struct StepReport {
     pub(crate) required: bool,
     /// What breaks without it.
     pub(crate) why: String,
+    /// What to run on the far side when nothing listens there.
+    #[serde(skip_serializing_if = "String::is_empty", default)]
+    pub(crate) look_at: String,
     /// The VPN gateway it goes through.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) through_vpn: Option<String>,
@@ -114,6 +119,9 @@ pub(crate) struct StepReport {
 pub(crate) struct TargetReport {
     /// The target as configured.
     pub(crate) host: String,
+    /// The name or address asked, when the target is a URL: its host, or the proxy.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(crate) peer: Option<String>,
     /// `10.0.0.3:123/udp`
     pub(crate) shown: String,
     /// Where the target came from.
@@ -179,6 +187,12 @@ pub(crate) struct AttemptReport {
     /// Why it failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) cause: Option<Map<String, Value>>,
+    /// What passes today and will hurt.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub(crate) concerns: Vec<Map<String, Value>>,
+    /// What a pass shows: "stratum 2, offset -3 ms".
+    #[serde(skip_serializing_if = "String::is_empty", default)]
+    pub(crate) headline: String,
     /// What was seen.
     pub(crate) evidence: Map<String, Value>,
     /// Milliseconds by phase.
@@ -226,14 +240,7 @@ impl Report {
             .enumerate()
             .map(|(index, step)| judge(step, found.get(index).and_then(Option::as_ref), plan.phase))
             .collect();
-        let folded = fold::fold(&judged.iter().enumerate().filter_map(failed).collect::<Vec<_>>());
-        let ids: Vec<String> = judged.iter().map(|judged| judged.report.id.clone()).collect();
-        let mut steps: Vec<StepReport> = judged.into_iter().map(|judged| judged.report).collect();
-        for (index, root) in folded {
-            if let (Some(step), Some(id)) = (steps.get_mut(index), ids.get(root)) {
-                step.because_of = Some(id.clone());
-            }
-        }
+        let steps = folded(judged);
         let summary = Summary::of(&steps, context.strict, context.interrupted);
         Self {
             schema_version: SCHEMA_VERSION,
@@ -362,6 +369,19 @@ fn failed((index, judged): (usize, &Judged)) -> Option<fold::Failed<'_>> {
     Some(fold::Failed { index, cause, asked: judged.asked.clone() })
 }
 
+/// The steps' reports, each that follows from another's failure naming it.
+fn folded(judged: Vec<Judged>) -> Vec<StepReport> {
+    let folded = fold::fold(&judged.iter().enumerate().filter_map(failed).collect::<Vec<_>>());
+    let ids: Vec<String> = judged.iter().map(|judged| judged.report.id.clone()).collect();
+    let mut steps: Vec<StepReport> = judged.into_iter().map(|judged| judged.report).collect();
+    for (index, root) in folded {
+        if let (Some(step), Some(id)) = (steps.get_mut(index), ids.get(root)) {
+            step.because_of = Some(id.clone());
+        }
+    }
+    steps
+}
+
 fn judge(step: &Step, found: Option<&Found>, phase: Phase) -> Judged {
     let question = match &step.action {
         Action::Skip(reason) => {
@@ -401,6 +421,7 @@ fn skipped(step: &Step, result: String) -> StepReport {
         direction: step.direction,
         required: step.required,
         why: step.why.clone(),
+        look_at: step.look_at.clone(),
         through_vpn: step.through_vpn.clone(),
         target: None,
         outcome: Outcome::Skip,
@@ -455,6 +476,7 @@ fn target(
     };
     TargetReport {
         host: question.target.clone(),
+        peer: question.target.contains("://").then(|| question.host.clone()),
         shown,
         origin: question.origin.to_string(),
         ways: question
@@ -531,6 +553,8 @@ fn attempt_report(question: &Question, attempt: &Attempt) -> AttemptReport {
         source: finding.source.map(|source| source.to_string()),
         outcome,
         cause: finding.verdict.as_ref().err().map(object),
+        concerns: finding.seen.concerns.iter().map(object).collect(),
+        headline: preflight_checks::printable(&finding.seen.headline),
         evidence: object(&finding.seen.evidence),
         timings: object(&finding.seen.timings),
     }

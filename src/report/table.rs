@@ -355,13 +355,14 @@ fn style(outcome: Outcome) -> Style {
     colour.on_default().bold()
 }
 
-fn pad(text: &str, width: usize) -> String {
+/// With spaces behind it, up to `width` columns.
+pub(crate) fn pad(text: &str, width: usize) -> String {
     let missing = width.saturating_sub(text.width());
     format!("{text}{}", " ".repeat(missing))
 }
 
 /// Breaks at spaces, and inside a word only when it is longer than a line.
-fn wrap(text: &str, width: usize) -> Vec<String> {
+pub(crate) fn wrap(text: &str, width: usize) -> Vec<String> {
     // The optimal fit would rather overflow a line by a little than leave a short one.
     let options = textwrap::Options::new(width)
         .wrap_algorithm(textwrap::WrapAlgorithm::FirstFit)

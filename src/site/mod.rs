@@ -80,6 +80,8 @@ pub(crate) enum Origin {
     Flag(&'static str),
     /// The catalogue's profile.
     Profile,
+    /// What a saved report says it was.
+    Saved(String),
 }
 
 impl fmt::Display for Origin {
@@ -87,6 +89,7 @@ impl fmt::Display for Origin {
         match self {
             Self::Flag(flag) => out.write_str(flag),
             Self::Profile => out.write_str("profile"),
+            Self::Saved(origin) => out.write_str(origin),
         }
     }
 }
