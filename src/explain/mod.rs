@@ -123,4 +123,54 @@ mod tests {
             assert_eq!(read(json).unwrap_err(), reason, "{json}");
         }
     }
+
+    /// The value of each leaf, as JSON pointers.
+    fn leaves(value: &Value, at: &str) -> Vec<String> {
+        match value {
+            Value::Object(facts) => {
+                let inside = |(name, value): (&String, _)| {
+                    leaves(value, &format!("{at}/{}", name.replace('/', "~1")))
+                };
+                facts.iter().flat_map(inside).collect()
+            }
+            Value::Array(values) => {
+                let inside = |(index, value)| leaves(value, &format!("{at}/{index}"));
+                values.iter().enumerate().flat_map(inside).collect()
+            }
+            _ => vec![at.to_owned()],
+        }
+    }
+
+    #[test]
+    fn no_value_anywhere_in_a_report_breaks_its_reader() {
+        let first: Value =
+            serde_json::from_str(include_str!("../../tests/cli/reports/first.json")).unwrap();
+        let hostile = [
+            Value::Null,
+            Value::from(-1),
+            Value::from(1e308),
+            Value::from("\u{1b}[31m\u{202e}"),
+            Value::from(vec!["::1"; 3]),
+            serde_json::json!({ "code": "interrupted", "because": [] }),
+        ];
+        let (mut read_again, mut refused) = (0, 0);
+        for leaf in leaves(&first, "") {
+            for value in &hostile {
+                let mut changed = first.clone();
+                *changed.pointer_mut(&leaf).unwrap() = value.clone();
+                let Ok(report) = read(&changed.to_string()) else {
+                    refused += 1;
+                    continue;
+                };
+                let of = leaf.split('/').nth(2).and_then(|index| index.parse::<usize>().ok());
+                let mut page = Vec::new();
+                write(&report, &report.steps[of.unwrap_or(0)], 80, &mut page).unwrap();
+                let page = String::from_utf8(page).unwrap();
+                assert!(!page.contains(|c: char| c.is_control() && c != '\n'), "{leaf}: {page}");
+                assert!(page.contains("  then  "), "{leaf}: {page}");
+                read_again += 1;
+            }
+        }
+        assert!(read_again > 300 && refused > 300, "{read_again} {refused}");
+    }
 }
