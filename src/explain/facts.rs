@@ -28,7 +28,10 @@ pub(super) fn timings(timings: &Map<String, Value>) -> String {
 }
 
 fn words(name: &str) -> String {
-    name.replace('_', " ")
+    match name {
+        "head" => "first bytes".to_owned(),
+        name => name.replace('_', " "),
+    }
 }
 
 /// As a person says it; what is shorter than a millisecond stays exact, and a
@@ -111,6 +114,7 @@ mod tests {
             ("days", json!(9), "days", vec!["9"]),
             ("host_key_algorithms", json!(["a", "b"]), "host key algorithms", vec!["a, b"]),
             ("path", json!(["1 ::1 2 ms", "2 -"]), "path", vec!["1 ::1 2 ms", "2 -"]),
+            ("head", json!("3 bytes: 00 01 02"), "first bytes", vec!["3 bytes: 00 01 02"]),
             ("edns", json!(true), "edns", vec!["yes"]),
             ("user", json!(null), "user", vec!["none"]),
             ("icmp", icmp, "icmp", vec!["ICMP 3/13, administratively prohibited"]),

@@ -83,6 +83,7 @@ fn decided(
         _ if step.outcome == Outcome::Skip => page.row("then", &result(step)),
         Some(Ok(today)) if verdict(today) != verdict(step) => {
             decision("then", step, page)?;
+            page.blank()?;
             decision("today", today, page)
         }
         Some(Ok(_)) => {
