@@ -10,7 +10,7 @@ pub(crate) mod table;
 
 use std::collections::BTreeMap;
 use std::io;
-use std::net::IpAddr;
+use std::net::SocketAddr;
 use std::str::FromStr;
 
 use preflight_checks::{Cause, Concern, Millis, Owner};
@@ -361,7 +361,7 @@ impl StepReport {
 struct Judged {
     report: StepReport,
     cause: Option<Cause>,
-    asked: Vec<IpAddr>,
+    asked: Vec<SocketAddr>,
 }
 
 fn failed((index, judged): (usize, &Judged)) -> Option<fold::Failed<'_>> {
@@ -408,7 +408,7 @@ fn judge(step: &Step, found: Option<&Found>, phase: Phase) -> Judged {
     report.attempts =
         found.attempts.iter().map(|attempt| attempt_report(question, attempt)).collect();
     report.timings = timings(&conclusion, found);
-    let asked = found.attempts.iter().map(|attempt| attempt.finding.peer.address.ip()).collect();
+    let asked = found.attempts.iter().map(|attempt| attempt.finding.peer.address).collect();
     Judged { report, cause: conclusion.cause, asked }
 }
 
