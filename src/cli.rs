@@ -50,7 +50,7 @@ enum Command {
     Discover(DiscoverArgs),
     /// Check a whole healthy site on loopback: real probes, embedded servers
     Demo(DemoArgs),
-    /// Explain a cause, or all that a saved run saw of one step
+    /// Explain a cause, or judge one step of a saved run again
     Explain {
         /// The code a report names (path-rejected), or a JSON report
         #[arg(value_name = "CODE|REPORT.json")]

@@ -133,7 +133,8 @@ fn explain_step(report: &str, name: &str) -> ExitCode {
     match explain::step(&report, name) {
         Ok(step) => {
             let mut out = BufWriter::new(io::stdout().lock());
-            let written = explain::write(&report, step, &mut out).and_then(|()| out.flush());
+            let written = explain::write(&report, step, terminal_width(), &mut out);
+            let written = written.and_then(|()| out.flush());
             ended_well(written, "stdout")
         }
         Err(reason) => complain("explain", &reason),

@@ -356,7 +356,8 @@ fn style(outcome: Outcome) -> Style {
     colour.on_default().bold()
 }
 
-fn pad(text: &str, width: usize) -> String {
+/// With spaces behind it, up to `width` columns.
+pub(crate) fn pad(text: &str, width: usize) -> String {
     let missing = width.saturating_sub(text.width());
     format!("{text}{}", " ".repeat(missing))
 }

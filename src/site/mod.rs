@@ -115,6 +115,8 @@ pub(crate) enum Origin {
     File(At),
     /// The catalogue's profile.
     Profile,
+    /// What a saved report says it was.
+    Saved(String),
 }
 
 impl fmt::Display for Origin {
@@ -123,6 +125,7 @@ impl fmt::Display for Origin {
             Self::Flag(flag) => out.write_str(flag),
             Self::SiteFile(at) | Self::File(at) => write!(out, "{at}"),
             Self::Profile => out.write_str("profile"),
+            Self::Saved(origin) => out.write_str(origin),
         }
     }
 }

@@ -1,3 +1,4 @@
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use proptest::prelude::*;
@@ -183,7 +184,7 @@ fn split_long_and_other_packets_are_refused_by_their_header() {
         (0x0002_0003, 0, "event 0x00020003"),
     ] {
         let cause = decode(&packet(event, size, &[])).unwrap_err();
-        assert_eq!(cause, Cause::BadReply { expected, got: got.to_owned() });
+        assert_eq!(cause, Cause::BadReply { expected: expected.into(), got: got.to_owned() });
     }
 }
 
@@ -427,7 +428,7 @@ async fn settings_without_a_living_server_do_not_pass() {
         let _ = c.read(&mut [0; 999]).await;
     })
     .await;
-    let Err(Cause::BadReply { expected: "a gRPC status", .. }) = verdict else {
+    let Err(Cause::BadReply { expected: Cow::Borrowed("a gRPC status"), .. }) = verdict else {
         panic!("{verdict:?}")
     };
 }

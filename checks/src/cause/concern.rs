@@ -1,11 +1,13 @@
 //! What passes today and will hurt.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{Cause, list};
 
 /// Something that passes today and will hurt.
-#[derive(Clone, Debug, PartialEq, Serialize, thiserror::Error, strum::EnumDiscriminants)]
+#[derive(
+    Clone, Debug, PartialEq, Serialize, Deserialize, thiserror::Error, strum::EnumDiscriminants,
+)]
 #[strum_discriminants(
     name(ConcernCode),
     derive(strum::EnumIter, strum::IntoStaticStr, strum::EnumString, Hash, PartialOrd, Ord),
@@ -19,14 +21,12 @@ pub enum Concern {
     #[error("path open; nothing listens yet")]
     PathOpen {
         /// What the step would be after installation.
-        #[serde(skip)]
         cause: Box<Cause>,
     },
     /// Nothing of this host's own listens yet, before installation.
     #[error("nothing listens here yet")]
     NothingListensYet {
         /// What the step would be after installation.
-        #[serde(skip)]
         cause: Box<Cause>,
     },
     /// Some addresses of the name work and some do not.

@@ -106,7 +106,9 @@ pub(crate) async fn aside<T: Send + 'static>(
     };
     match lost.try_into_panic() {
         Ok(panic) => std::panic::resume_unwind(panic),
-        Err(lost) => Err(Cause::LocalError { action: "use a thread", error: lost.to_string() }),
+        Err(lost) => {
+            Err(Cause::LocalError { action: "use a thread".into(), error: lost.to_string() })
+        }
     }
 }
 
