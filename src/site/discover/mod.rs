@@ -9,6 +9,7 @@ mod lines;
 mod names;
 #[cfg(test)]
 mod testing;
+mod time;
 
 pub(crate) use facts::{At, Facts, Note};
 pub(crate) use files::{Files, Text, Unread};
@@ -19,6 +20,7 @@ const MOST_NOTES: usize = 512;
 /// Looks at everything there is below the root of `files`.
 pub(crate) fn discover(files: &Files) -> Facts {
     let mut facts = Facts::default();
+    time::read(files, &mut facts);
     names::read(files, &mut facts);
     facts
 }
