@@ -6,6 +6,7 @@
 pub(crate) mod facts;
 pub(crate) mod files;
 mod lines;
+mod mail;
 mod names;
 #[cfg(test)]
 mod testing;
@@ -22,6 +23,7 @@ pub(crate) fn discover(files: &Files) -> Facts {
     let mut facts = Facts::default();
     time::read(files, &mut facts);
     names::read(files, &mut facts);
+    mail::read(files, &mut facts);
     facts
 }
 
