@@ -3,16 +3,22 @@
 //! One source a file, each text in, facts out. A source tolerates what it does
 //! not know and never fails the run: what it could not read becomes a [`Note`].
 
+mod address;
 pub(crate) mod facts;
 pub(crate) mod files;
+mod gorgone;
+mod json;
+mod tree;
+mod yaml;
 
 pub(crate) use facts::{At, Facts, Note};
 pub(crate) use files::{Files, Text, Unread};
 
 /// Looks at everything there is below the root of `files`.
 pub(crate) fn discover(files: &Files) -> Facts {
-    let _ = files;
-    Facts::default()
+    let mut facts = Facts::default();
+    gorgone::read(files, &mut facts);
+    facts
 }
 
 impl Facts {
