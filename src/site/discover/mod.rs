@@ -4,11 +4,14 @@
 //! not know and never fails the run: what it could not read becomes a [`Note`].
 
 mod address;
+mod broker;
+mod engine;
 pub(crate) mod facts;
 pub(crate) mod files;
 mod gorgone;
 mod json;
 mod tree;
+mod watchdog;
 mod yaml;
 
 pub(crate) use facts::{At, Facts, Note};
@@ -17,6 +20,8 @@ pub(crate) use files::{Files, Text, Unread};
 /// Looks at everything there is below the root of `files`.
 pub(crate) fn discover(files: &Files) -> Facts {
     let mut facts = Facts::default();
+    engine::read(files, &mut facts);
+    broker::read(files, &mut facts);
     gorgone::read(files, &mut facts);
     facts
 }
