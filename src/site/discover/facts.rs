@@ -279,7 +279,8 @@ pub(crate) struct Machine {
     pub(crate) name: String,
     /// Poller or remote.
     pub(crate) role: Role,
-    /// Its address.
+    /// Its address; the host is empty where only its number is named: it connects
+    /// by itself, or is reached through a remote server.
     pub(crate) place: Place,
     /// How it is reached, when that is known; the port is in `place`.
     pub(crate) mode: Option<Mode>,

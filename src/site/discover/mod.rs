@@ -3,14 +3,22 @@
 //! One source a file, each text in, facts out. A source tolerates what it does
 //! not know and never fails the run: what it could not read becomes a [`Note`].
 
+mod address;
+mod broker;
+mod engine;
 pub(crate) mod facts;
 pub(crate) mod files;
+mod gorgone;
+mod json;
 mod lines;
 mod mail;
 mod names;
 #[cfg(test)]
 mod testing;
 mod time;
+mod tree;
+mod watchdog;
+mod yaml;
 
 pub(crate) use facts::{At, Facts, Note};
 pub(crate) use files::{Files, Text, Unread};
@@ -24,6 +32,9 @@ pub(crate) fn discover(files: &Files) -> Facts {
     time::read(files, &mut facts);
     names::read(files, &mut facts);
     mail::read(files, &mut facts);
+    engine::read(files, &mut facts);
+    broker::read(files, &mut facts);
+    gorgone::read(files, &mut facts);
     facts
 }
 
