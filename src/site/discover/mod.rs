@@ -5,14 +5,16 @@
 
 pub(crate) mod facts;
 pub(crate) mod files;
+mod objects;
 
 pub(crate) use facts::{At, Facts, Note};
 pub(crate) use files::{Files, Text, Unread};
 
 /// Looks at everything there is below the root of `files`.
 pub(crate) fn discover(files: &Files) -> Facts {
-    let _ = files;
-    Facts::default()
+    let mut facts = Facts::default();
+    objects::read(files, &mut facts);
+    facts
 }
 
 impl Facts {
