@@ -14,6 +14,8 @@ use crate::catalogue::{Party, Role};
 #[allow(dead_code, unused_imports, reason = "the sources follow")]
 pub(crate) mod discover;
 pub(crate) mod local;
+#[allow(dead_code, reason = "the plan follows")]
+pub(crate) mod sample;
 
 /// Everything the plan may use; nothing here was asked over the network.
 #[derive(Clone, Debug)]

@@ -78,7 +78,7 @@ fn device<'t>(
     interned: &mut Interned<'_, 't>,
     complaints: &mut Complaints,
 ) -> Option<Device> {
-    let name = host.host_name.as_deref().filter(|name| !name.starts_with(INVENTED))?;
+    let name = host.name.as_deref().filter(|name| !name.starts_with(INVENTED))?;
     let address = values.address.as_deref()?;
     if !is_host(address) {
         complaints

@@ -1,7 +1,7 @@
 //! `_SNMPEXTRAOPTIONS`: the options a plugin gets besides community and version.
 //!
 //! They stand in a command line, so they are split as a shell does, and read as
-//! Perl's Getopt::Long does: `--name=value` or `--name value`.
+//! Perl's `Getopt::Long` does: `--name=value` or `--name value`.
 //!
 //! Reference: centreon-plugins, `src/centreon/plugins/snmp.pm`.
 

@@ -17,9 +17,9 @@ pub(super) struct Host<'t> {
     /// Where it begins.
     pub(super) line: usize,
     /// What others that use it call it: it is a template.
-    pub(super) name: Option<Cow<'t, str>>,
+    pub(super) used_as: Option<Cow<'t, str>>,
     /// What the engine calls it: it is a host.
-    pub(super) host_name: Option<Cow<'t, str>>,
+    pub(super) name: Option<Cow<'t, str>>,
     /// `register 0`: a template only.
     pub(super) is_registered: bool,
     /// Its own values; its templates' come after them.
@@ -31,8 +31,8 @@ impl<'t> Host<'t> {
     fn at(line: usize) -> Self {
         Self {
             line,
+            used_as: None,
             name: None,
-            host_name: None,
             is_registered: true,
             values: Values::default(),
             uses: Cow::Borrowed(""),
@@ -44,14 +44,14 @@ impl<'t> Host<'t> {
         self.uses.split(',').map(str::trim).filter(|name| !name.is_empty())
     }
 
-    fn take(&mut self, line: &Cow<'t, str>) {
+    fn take(&mut self, line: Cow<'t, str>) {
         match line {
             Cow::Borrowed(line) => {
                 let (key, value) = key_and_value(line);
                 self.set(key, Cow::Borrowed(value));
             }
             Cow::Owned(line) => {
-                let (key, value) = key_and_value(line);
+                let (key, value) = key_and_value(&line);
                 self.set(key, Cow::Owned(value.to_owned()));
             }
         }
@@ -67,8 +67,8 @@ impl<'t> Host<'t> {
                 self.uses = value;
                 return;
             }
-            "name" => &mut self.name,
-            "host_name" => &mut self.host_name,
+            "name" => &mut self.used_as,
+            "host_name" => &mut self.name,
             "address" => &mut self.values.address,
             _ => return self.values.set_macro(key, value),
         };
@@ -101,7 +101,7 @@ pub(super) fn hosts<'t>(
             hosts.extend(open.take().and_then(|ended| ended.host));
         } else if let Some(definition) = &mut open {
             if let Some(host) = &mut definition.host {
-                host.take(&line);
+                host.take(line);
             }
         } else {
             bad(number, "this is in no definition");

@@ -132,7 +132,7 @@ impl<'h, 't> Templates<'h, 't> {
     pub(super) fn of(hosts: &'h [(&'t Text, Host<'t>)]) -> Self {
         let mut by_name = HashMap::new();
         for (index, (_, host)) in hosts.iter().enumerate() {
-            if let Some(name) = host.name.as_deref() {
+            if let Some(name) = host.used_as.as_deref() {
                 by_name.entry(name).or_insert(index);
             }
         }

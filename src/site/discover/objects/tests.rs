@@ -137,12 +137,10 @@ fn templates_that_use_each_other_end() {
 
 #[test]
 fn a_long_chain_of_templates_ends() {
-    let mut objects = "define host{\nhost_name x\naddress 10.0.0.1\nuse t0\n}\n".to_owned();
-    for number in 0..50_000 {
-        let next = number + 1;
-        objects += &format!("define host{{\nname t{number}\nuse t{next}\nregister 0\n}}\n");
-    }
-    assert_eq!(devices_of(&objects).len(), 1);
+    let template = |n| format!("define host{{\nname t{n}\nuse t{}\nregister 0\n}}\n", n + 1);
+    let mut objects: Vec<String> = (0..50_000).map(template).collect();
+    objects.push("define host{\nhost_name x\naddress 10.0.0.1\nuse t0\n}\n".to_owned());
+    assert_eq!(devices_of(&objects.concat()).len(), 1);
 }
 
 #[test]
@@ -340,7 +338,9 @@ fn tree(main: &str, others: &[(&str, &str)]) -> (tempfile::TempDir, Facts) {
         fs::write(path, text).unwrap();
     };
     write("centengine.cfg", main);
-    others.iter().for_each(|(name, text)| write(name, text));
+    for (name, text) in others {
+        write(name, text);
+    }
     let mut facts = Facts::default();
     read(&Files::below(dir.path()), &mut facts);
     (dir, facts)
@@ -385,8 +385,8 @@ fn a_missing_file_is_told_with_the_line_that_names_it() {
 
 #[test]
 fn more_files_than_an_engine_has_end_with_a_note() {
-    let main: String = (0..200).map(|number| format!("cfg_file=h{number}.cfg\n")).collect();
     let files: Vec<String> = (0..200).map(|number| format!("h{number}.cfg")).collect();
+    let main = format!("cfg_file={}\n", files.join("\ncfg_file="));
     let others: Vec<(&str, &str)> = files.iter().map(|name| (name.as_str(), A)).collect();
     let (_dir, facts) = tree(&main, &others);
     assert_eq!(facts.devices.len(), 64);
