@@ -130,6 +130,12 @@ pub(crate) struct KnownArgs {
     /// Read no file of this machine: only flags and the profile count
     #[arg(long, conflicts_with = "root")]
     pub(crate) no_discovery: bool,
+    /// Of the monitored hosts, ask this many of each subnet and template
+    #[arg(long, value_name = "N", default_value_t = crate::site::sample::PER_GROUP)]
+    pub(crate) sample: usize,
+    /// Ask every monitored host
+    #[arg(long, conflicts_with = "sample")]
+    pub(crate) all_devices: bool,
 }
 
 #[derive(Debug, Args)]

@@ -14,6 +14,7 @@ use crate::plan::{Phase, Settings};
 use crate::report::Format;
 use crate::site::discover::{Facts, Files, discover};
 use crate::site::mistake::mistakes;
+use crate::site::sample::PER_GROUP;
 use crate::site::{Custom, Layer, Origin, Place, Site, Sourced, Target, join, local, parse_port};
 use credentials::{ldap_bind, nsclient_login, proxy, snmp_credentials, test_mail};
 
@@ -108,12 +109,16 @@ pub(crate) fn job(args: &RunArgs) -> Result<Job, Refused> {
     let unused = |settings: &Settings| unused_targets(&catalogue, role, &flags, settings);
     let settings = settings(args, &catalogue, &flags, &found)?;
     let unused = unused(&settings);
-    let mut site =
-        Site::of_layers(role, trust(&args.tuning.ca)?, [flags, join(&found.facts, role)]);
+    let per_group = Some(args.known.sample).filter(|_| !args.known.all_devices);
+    let mut site = Site::of_layers(
+        role,
+        trust(&args.tuning.ca)?,
+        [flags, join(&found.facts, role, per_group)],
+    );
     site.test_mail = test_mail(&args.tuning)?;
     site.hosts_names = local::hosts_names(&found.files);
     site.mistakes = mistakes(&found.facts, &found.files, &site, args.role.is_some());
-    site.notes = found.facts.notes;
+    site.notes.extend(found.facts.notes);
     site.root = args.known.root.as_ref().map(|root| root.display().to_string());
     Ok(Job { unused, catalogue, site, settings, output: output(&args.output)? })
 }
@@ -124,7 +129,7 @@ pub(crate) fn inventory(root: Option<&Path>) -> Inventory {
     let facts = discover(&files);
     // Without a role the mistakes of a poller are looked for: they are those of most machines.
     let role = facts.roles.first().map_or(Role::Poller, |sign| sign.role);
-    let site = Site::of_layers(role, Trust::only([]), [join(&facts, role)]);
+    let site = Site::of_layers(role, Trust::only([]), [join(&facts, role, Some(PER_GROUP))]);
     let mistakes = mistakes(&facts, &files, &site, false);
     Inventory::of(&facts, mistakes, root.map(|root| root.display().to_string()))
 }

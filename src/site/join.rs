@@ -1,17 +1,22 @@
 //! From what files say to what it means for a machine of this role.
 
+use preflight_checks::snmp;
+
 use crate::catalogue::{Mode, Party, Role};
 
 use super::discover::facts::{
-    At, Broker, Facts, Gorgone, Listen, Machine, Mail, MailTls, Read, Stream,
+    At, Broker, Facts, Gorgone, Listen, Machine, Mail, MailTls, Note, Read, SnmpMacros, Stream,
 };
+use super::sample::{Sampled, Segment, sample};
 use super::{Find, Layer, Origin, Place, Sourced, Target};
 
-/// What `facts` mean for a machine of `role`.
-pub(crate) fn join(facts: &Facts, role: Role) -> Layer {
+/// What `facts` mean for a machine of `role`; of each group of its devices `per_group`
+/// are asked, without a number all.
+pub(crate) fn join(facts: &Facts, role: Role, per_group: Option<usize>) -> Layer {
     let mut layer =
         Layer { has_engine: role == Role::Poller || !facts.devices.is_empty(), ..Layer::default() };
     basics(facts, &mut layer);
+    devices(facts, per_group, &mut layer);
     let brokers: Vec<&Broker> =
         facts.brokers.iter().filter(|broker| is_own(broker, facts)).collect();
     if role != Role::Central {
@@ -56,6 +61,65 @@ fn mail_relay(mail: &Mail, layer: &mut Layer) {
     let find = if mail.by_mx { Find::Mx } else { Find::Host };
     let speaks = (mail.tls == MailTls::FromStart).then_some("smtps");
     layer.add("smtp", Target { find, speaks, ..read(relay, &mail.at) });
+}
+
+/// Devices the engine asks by SNMP, and servers it asks through `NSClient++`.
+fn devices(facts: &Facts, per_group: Option<usize>, layer: &mut Layer) {
+    let by_snmp = facts.devices.iter().filter(|device| device.snmp.is_some());
+    let by_nsclient = facts.devices.iter().filter(|device| device.nsclient);
+    let choices =
+        [("device", sample(by_snmp, per_group)), ("nsclient", sample(by_nsclient, per_group))];
+    for (party, sample) in choices {
+        if sample.groups_left_out > 0 {
+            let at = At::file("/etc/centreon-engine/hosts.cfg");
+            let reason = format!(
+                "{} of {} groups of devices are left out; --all-devices asks all {} addresses",
+                sample.groups_left_out, sample.groups, sample.addresses
+            );
+            layer.notes.push(Note { at, reason, missing: "whether their segments are open" });
+        }
+        for sampled in sample.devices {
+            layer.add(party, device(&sampled));
+        }
+    }
+}
+
+fn device(sampled: &Sampled<'_>) -> Target {
+    let device = sampled.device;
+    let mut target = named(&device.address, &device.at);
+    if let Some(macros) = &device.snmp {
+        target.snmp = credentials(macros);
+        if let Some(number) = macros.port {
+            port(&mut target, "snmp", number, &device.at);
+        }
+    }
+    // One device alone stands for itself.
+    let stands_for_others = sampled.of > 1 && sampled.group.segment != Segment::Names;
+    target.group = stands_for_others.then(|| sampled.group.to_string());
+    target
+}
+
+/// What the engine's plugins would ask with; without a version they speak SNMP v1
+/// (centreon-plugins, `src/centreon/plugins/snmp.pm`).
+fn credentials(macros: &SnmpMacros) -> Option<snmp::Credentials> {
+    let is_v3 = macros.version.as_deref() == Some("3");
+    if let Some(user) = macros.user.as_ref().filter(|_| is_v3 || macros.community.is_none()) {
+        let auth = user
+            .auth
+            .as_ref()
+            .and_then(|(protocol, secret)| Some((protocol.parse().ok()?, secret.clone())));
+        let privacy = user
+            .privacy
+            .as_ref()
+            .and_then(|(protocol, secret)| Some((protocol.parse().ok()?, secret.clone())));
+        return Some(snmp::Credentials::User { name: user.name.clone(), auth, privacy });
+    }
+    let version = match macros.version.as_deref() {
+        Some("2c" | "2") => snmp::CommunityVersion::V2c,
+        _ => snmp::CommunityVersion::V1,
+    };
+    let community = macros.community.clone()?;
+    Some(snmp::Credentials::Community { version, community })
 }
 
 /// The central this machine sends to, and how its Gorgone is reached.

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use preflight_checks::{Trust, http, ldap, nsclient, snmp};
 
+use super::discover::Note;
 use super::{Custom, Place, Site, Sourced, Target};
 use crate::catalogue::{Mode, Party, Role};
 
@@ -35,6 +36,8 @@ pub(crate) struct Layer {
     pub(crate) ldap: Option<ldap::Bind>,
     /// How to log in to `NSClient++`.
     pub(crate) nsclient: Option<nsclient::Probe>,
+    /// What is not known because of it.
+    pub(crate) notes: Vec<Note>,
 }
 
 impl Layer {
@@ -72,6 +75,7 @@ impl Site {
     /// Takes from `layer` what is not known yet.
     fn believe(&mut self, layer: Layer) {
         self.has_engine |= layer.has_engine;
+        self.notes.extend(layer.notes);
         for (party, reason) in layer.unneeded {
             if !self.targets.contains_key(&party) {
                 self.unneeded.entry(party).or_insert(reason);

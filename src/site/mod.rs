@@ -7,6 +7,7 @@ mod layer;
 pub(crate) mod local;
 pub(crate) mod mistake;
 mod place;
+pub(crate) mod sample;
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -356,6 +356,8 @@ pub(crate) struct Device {
     pub(crate) nsclient: bool,
     /// Where it was read.
     pub(crate) at: At,
+    /// Has it Centreon's own monitoring agent, which connects to the poller?
+    pub(crate) agent: bool,
 }
 
 /// What the engine would ask an agent with; own macros first, then the templates'.

@@ -139,6 +139,15 @@ impl Files {
         Ok(Text { file: Arc::from(path), text })
     }
 
+    /// How many bytes a file has.
+    ///
+    /// # Errors
+    ///
+    /// [`Unread`], which says why.
+    pub(crate) fn size(&self, path: &str) -> Result<u64, Unread> {
+        Ok(fs::symlink_metadata(self.resolve(path)?)?.len())
+    }
+
     /// The files of a folder whose names end in `suffix`, by their whole paths, sorted.
     ///
     /// # Errors

@@ -13,6 +13,7 @@ mod json;
 mod lines;
 mod mail;
 mod names;
+mod objects;
 #[cfg(test)]
 mod testing;
 mod time;
@@ -35,6 +36,7 @@ pub(crate) fn discover(files: &Files) -> Facts {
     engine::read(files, &mut facts);
     broker::read(files, &mut facts);
     gorgone::read(files, &mut facts);
+    objects::read(files, &mut facts);
     facts
 }
 
