@@ -324,6 +324,7 @@ impl Planner<'_> {
                 let own = target.snmp.as_ref().unwrap_or(&self.site.snmp);
                 Probe::Snmp(snmp::Probe { credentials: own.clone() })
             }
+            Probe::Bbdo(_) => Probe::Bbdo(target.bbdo.clone()),
             Probe::Nsclient(_) => Probe::Nsclient(self.site.nsclient.clone()),
             Probe::Http(probe) => Probe::Http(http::Probe {
                 url: http_url(way, place, port).unwrap_or(probe.url),

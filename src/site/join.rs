@@ -1,6 +1,6 @@
 //! From what files say to what it means for a machine of this role.
 
-use preflight_checks::snmp;
+use preflight_checks::{bbdo, snmp};
 
 use crate::catalogue::{Mode, Party, Role};
 
@@ -124,14 +124,18 @@ fn credentials(macros: &SnmpMacros) -> Option<snmp::Credentials> {
 
 /// The central this machine sends to, and how its Gorgone is reached.
 fn towards_central(brokers: &[&Broker], gorgone: Option<&Gorgone>, layer: &mut Layer) {
-    let outputs = brokers.iter().flat_map(|broker| &broker.streams).filter(|one| one.is_output);
-    for output in outputs {
+    let streams = brokers
+        .iter()
+        .flat_map(|broker| broker.streams.iter().map(|stream| (generation(broker), stream)));
+    for (speaks, output) in streams.filter(|(_, stream)| stream.is_output) {
         match output.host.as_deref() {
             // Its own broker, or a mistake that is reported as such.
             Some(host) if is_loopback(host) => {}
             Some(host) => {
                 let mut target = named(host, &output.at);
                 port(&mut target, "bbdo", output.port, &output.at);
+                let carrier = bbdo::Carrier { grpc: output.grpc, tls: output.tls };
+                target.bbdo = bbdo::Probe { speaks, transport: Some(carrier) };
                 layer.add("central", target);
                 layer.modes.push(mode(Mode::Bbdo, &output.at));
             }
@@ -151,6 +155,14 @@ fn towards_central(brokers: &[&Broker], gorgone: Option<&Gorgone>, layer: &mut L
         layer.modes.push(mode(Mode::Pull, &pull.at));
     } else if let Some(listens) = &gorgone.listens {
         layer.modes.push(mode(Mode::Zmq, &listens.at));
+    }
+}
+
+/// The generation of BBDO a broker speaks; without a setting, the oldest.
+fn generation(broker: &Broker) -> bbdo::Generation {
+    match &broker.bbdo_version {
+        Some(version) if !version.value.starts_with("2.") => bbdo::Generation::Three,
+        _ => bbdo::Generation::Two,
     }
 }
 

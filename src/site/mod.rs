@@ -12,7 +12,7 @@ pub(crate) mod sample;
 use std::collections::BTreeMap;
 use std::fmt;
 
-use preflight_checks::{Trust, http, ldap, nsclient, smtp, snmp};
+use preflight_checks::{Trust, bbdo, http, ldap, nsclient, smtp, snmp};
 use serde::{Serialize, Serializer};
 
 pub(crate) use custom::Custom;
@@ -156,6 +156,8 @@ pub(crate) struct Target {
     pub(crate) snmp: Option<snmp::Credentials>,
     /// The way to it: through its own proxy, or straight though there is one.
     pub(crate) route: Option<Sourced<Option<http::Proxy>>>,
+    /// What we speak to its broker, as our files say.
+    pub(crate) bbdo: bbdo::Probe,
     /// The path of its WebSocket, and whether it is spoken over TLS.
     pub(crate) websocket: Option<(String, bool)>,
     /// How its addresses are found.
@@ -189,6 +191,7 @@ impl Target {
             modes: Vec::new(),
             snmp: None,
             route: None,
+            bbdo: bbdo::Probe::default(),
             websocket: None,
             find: Find::Host,
             group: None,

@@ -113,6 +113,11 @@ pub enum Concern {
     /// The broker's gRPC transport.
     #[error("the broker speaks gRPC here; the poller's output must too")]
     BbdoGrpc,
+    /// The poller wants TLS, and the broker does not offer it: they go on without.
+    #[error(
+        "this poller is configured for TLS and the broker does not offer it: data travels in clear text"
+    )]
+    BbdoTlsNotOffered,
     /// The broker took long to answer.
     #[error("the broker took {seconds:.1} s: something connects to it without speaking")]
     BbdoSlow {

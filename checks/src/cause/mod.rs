@@ -786,6 +786,14 @@ pub enum Cause {
         /// Its version.
         theirs: String,
     },
+    /// The two ends are configured for different transports.
+    #[error("this poller is configured for {ours}, the broker speaks {theirs}")]
+    BbdoCarrier {
+        /// The poller's, as its files say.
+        ours: String,
+        /// The broker's.
+        theirs: String,
+    },
     /// TLS from the first byte, where BBDO negotiates it inside.
     #[error("a TLS listener answers{}; BBDO over TCP negotiates TLS inside", if *.grpc { " (HTTP/2: BBDO over gRPC with TLS)" } else { "" })]
     BbdoTls {
