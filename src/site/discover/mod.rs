@@ -8,6 +8,8 @@ pub(crate) mod files;
 mod lines;
 mod mail;
 mod names;
+mod proxies;
+pub(crate) mod route;
 #[cfg(test)]
 mod testing;
 mod time;
@@ -24,7 +26,14 @@ pub(crate) fn discover(files: &Files) -> Facts {
     time::read(files, &mut facts);
     names::read(files, &mut facts);
     mail::read(files, &mut facts);
+    proxies::read(files, environment(), &mut facts);
     facts
+}
+
+/// The variables of this process, of which proxies are a few.
+fn environment() -> impl Iterator<Item = (String, String)> {
+    let pairs = std::env::vars_os();
+    pairs.filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
 }
 
 impl Facts {
