@@ -9,6 +9,7 @@ mod lines;
 mod mail;
 mod names;
 mod proxies;
+mod repositories;
 pub(crate) mod route;
 #[cfg(test)]
 mod testing;
@@ -27,6 +28,7 @@ pub(crate) fn discover(files: &Files) -> Facts {
     names::read(files, &mut facts);
     mail::read(files, &mut facts);
     proxies::read(files, environment(), &mut facts);
+    repositories::read(files, &mut facts);
     facts
 }
 
