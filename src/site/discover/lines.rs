@@ -7,6 +7,8 @@ use crate::site::Place;
 
 /// Files one source reads: more, and they include each other without end.
 const MOST_FILES: usize = 64;
+/// Entries of one ini file: more, and it is none.
+const MOST_ENTRIES: usize = 65_536;
 /// Characters of a host in a file; a name has at most 253.
 const LONGEST_HOST: usize = 255;
 /// The kernel's longest path.
@@ -70,6 +72,9 @@ pub(super) fn ini(text: &Text, how: Continued) -> Vec<Entry<'_>> {
     let mut entries = Vec::new();
     let (mut section, mut key, mut open) = ("", "", false);
     for (line, raw) in text.lines() {
+        if entries.len() >= MOST_ENTRIES {
+            break;
+        }
         let content = raw.trim();
         if content.is_empty() || content.starts_with(['#', ';']) {
             continue;

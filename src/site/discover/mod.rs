@@ -14,6 +14,9 @@ mod lines;
 mod mail;
 mod names;
 mod objects;
+mod proxies;
+mod repositories;
+pub(crate) mod route;
 #[cfg(test)]
 mod testing;
 mod time;
@@ -37,7 +40,15 @@ pub(crate) fn discover(files: &Files) -> Facts {
     broker::read(files, &mut facts);
     gorgone::read(files, &mut facts);
     objects::read(files, &mut facts);
+    proxies::read(files, environment(), &mut facts);
+    repositories::read(files, &mut facts);
     facts
+}
+
+/// The variables of this process, of which proxies are a few.
+fn environment() -> impl Iterator<Item = (String, String)> {
+    let pairs = std::env::vars_os();
+    pairs.filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
 }
 
 impl Facts {

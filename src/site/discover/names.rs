@@ -16,6 +16,8 @@ const FILE: &str = "/etc/resolv.conf";
 const BEHIND_STUB: &str = "/run/systemd/resolve/resolv.conf";
 /// glibc's MAXNS.
 const MOST: usize = 3;
+/// Lines that name a server, or should.
+const MOST_LINES: usize = 64;
 /// systemd-resolved's own addresses.
 const STUBS: [&str; 2] = ["127.0.0.53", "127.0.0.54"];
 const MISSING: &str = "the DNS servers";
@@ -78,7 +80,7 @@ fn parse(text: &Text) -> Vec<(usize, Result<Place, &'static str>)> {
         left -= usize::from(some_left && server.is_ok());
         some_left
     });
-    asked.collect()
+    asked.take(MOST_LINES).collect()
 }
 
 /// An address; of IPv6 with its zone (`fe80::1%eth0`), which is part of it.

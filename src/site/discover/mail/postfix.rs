@@ -17,6 +17,8 @@ use super::{Found, MISSING};
 use crate::site::{Place, parse_port};
 
 const FILE: &str = "/etc/postfix/main.cf";
+/// postfix knows about a thousand.
+const MOST_SETTINGS: usize = 8_192;
 /// Settings that one value may draw in; twice as many would be no more readable.
 const MOST_EXPANSIONS: usize = 64;
 const LONGEST_VALUE: usize = 4_096;
@@ -37,6 +39,9 @@ fn parse(text: &Text) -> Settings<'_> {
     let mut by_name: BTreeMap<&str, (String, usize)> = BTreeMap::new();
     let mut name = None;
     for (line, content) in text.lines() {
+        if by_name.len() > MOST_SETTINGS {
+            break;
+        }
         let trimmed = content.trim();
         if trimmed.is_empty() || trimmed.starts_with('#') {
             continue;

@@ -8,7 +8,7 @@
 
 use super::super::lines::host;
 use super::super::{Facts, Files, Text};
-use super::{Directive, Line, Walk};
+use super::{Directive, Line, MOST_LINES, Walk};
 
 /// Red Hat's, then Debian's; whichever is there.
 const FILES: [&str; 2] = ["/etc/chrony.conf", "/etc/chrony/chrony.conf"];
@@ -36,7 +36,7 @@ fn parse(text: &Text) -> Vec<Line<'_>> {
         let counts = !is_sources || matches!(directive, Err(_) | Ok(Directive::Source { .. }));
         counts.then_some((line, directive))
     });
-    directives.collect()
+    directives.take(MOST_LINES).collect()
 }
 
 fn directive(content: &str) -> Option<Result<Directive<'_>, String>> {

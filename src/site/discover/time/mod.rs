@@ -16,6 +16,9 @@ const MISSING: &str = "the time servers";
 /// Servers of one daemon; chrony itself takes some more, nobody uses as many.
 const MOST: usize = 64;
 
+/// Lines of one file that name servers or files, or should.
+const MOST_LINES: usize = 1_024;
+
 const CHRONYD: &[&str] = &["/usr/sbin/chronyd", "/usr/bin/chronyd"];
 /// Of both ntp and ntpsec.
 const NTPD: &[&str] = &["/usr/sbin/ntpd", "/usr/bin/ntpd"];

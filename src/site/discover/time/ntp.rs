@@ -10,7 +10,7 @@ use std::net::Ipv4Addr;
 
 use super::super::lines::host;
 use super::super::{Facts, Files, Text};
-use super::{Directive, Line, Walk};
+use super::{Directive, Line, MOST_LINES, Walk};
 
 /// Debian's copy with the servers of DHCP, then the configuration itself.
 const NTP: [&str; 3] = ["/run/ntp.conf.dhcp", "/var/lib/ntp/ntp.conf.dhcp", "/etc/ntp.conf"];
@@ -31,7 +31,7 @@ fn one(files: &Files, facts: &mut Facts, daemon: &'static str, paths: &[&str], f
 
 fn parse(text: &Text) -> Vec<Line<'_>> {
     let lines = text.lines();
-    lines.filter_map(|(line, content)| Some((line, directive(content)?))).collect()
+    lines.filter_map(|(line, content)| Some((line, directive(content)?))).take(MOST_LINES).collect()
 }
 
 fn directive(content: &str) -> Option<Result<Directive<'_>, String>> {
