@@ -5,11 +5,14 @@
 
 mod address;
 mod broker;
+mod database;
+mod dsn;
 mod engine;
 pub(crate) mod facts;
 pub(crate) mod files;
 mod gorgone;
 mod json;
+mod role;
 mod tree;
 mod watchdog;
 mod yaml;
@@ -20,9 +23,11 @@ pub(crate) use files::{Files, Text, Unread};
 /// Looks at everything there is below the root of `files`.
 pub(crate) fn discover(files: &Files) -> Facts {
     let mut facts = Facts::default();
+    role::read(files, &mut facts);
     engine::read(files, &mut facts);
     broker::read(files, &mut facts);
     gorgone::read(files, &mut facts);
+    database::read(files, &mut facts);
     facts
 }
 

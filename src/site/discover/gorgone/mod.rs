@@ -8,7 +8,7 @@
 mod include;
 mod nodes;
 
-use super::address::{listen, of_dsn, on_one, place};
+use super::address::{listen, on_one, place};
 use super::facts::{Gorgone, Listen, Pullwss, Read, RoleSign};
 use super::tree::Node;
 use super::{At, Facts, Files};
@@ -22,7 +22,9 @@ const MISSING: &str = "how this machine's Gorgone is reached";
 pub(super) fn read(files: &Files, facts: &mut Facts) {
     let Some(tree) = include::load(files, MAIN, facts) else { return };
     let Some(root) = root(&tree) else { return };
-    databases(root, facts);
+    if let Some(database) = root.below(&["centreon", "database"]) {
+        facts.databases_of(database);
+    }
     if let Some((gorgone, registers)) = parse(root, facts) {
         facts.gorgone = Some(gorgone);
         for file in &registers {
@@ -194,18 +196,6 @@ fn role(gorgone: &Gorgone) -> Option<RoleSign> {
         // It hands on what it fetches: a rebound, not a poller.
         (None, Some(_)) => None,
         (None, None) => module(&["pull", "pullwss", "engine"]).map(|m| sign(Role::Poller, m)),
-    }
-}
-
-/// The databases that the web interface's own files name.
-fn databases(root: &Node, facts: &mut Facts) {
-    let Some(database) = root.below(&["centreon", "database"]) else { return };
-    for key in ["db_configuration", "db_realtime"] {
-        let Some(dsn) = database.of(key).and_then(|db| db.read("dsn")) else { continue };
-        match of_dsn(&dsn.value) {
-            Some(place) => facts.database(place, dsn.at),
-            None => facts.note(dsn.at, "its dsn names no database server", "the database"),
-        }
     }
 }
 

@@ -269,7 +269,6 @@ fn take_in(text: &str) {
     let Ok(tree) = yaml::parse(&text) else { return };
     let mut facts = Facts::default();
     if let Some(root) = root(&tree) {
-        databases(root, &mut facts);
         let _ = parse(root, &mut facts);
     }
 }
