@@ -13,6 +13,7 @@ pub(crate) mod files;
 mod gorgone;
 mod json;
 mod role;
+mod traps;
 mod tree;
 mod watchdog;
 mod yaml;
@@ -28,6 +29,7 @@ pub(crate) fn discover(files: &Files) -> Facts {
     broker::read(files, &mut facts);
     gorgone::read(files, &mut facts);
     database::read(files, &mut facts);
+    traps::read(files, &mut facts);
     facts
 }
 
