@@ -4,6 +4,7 @@
 //! not know and never fails the run: what it could not read becomes a [`Note`].
 
 mod address;
+mod agents;
 mod broker;
 mod database;
 mod dsn;
@@ -30,6 +31,7 @@ pub(crate) fn discover(files: &Files) -> Facts {
     gorgone::read(files, &mut facts);
     database::read(files, &mut facts);
     traps::read(files, &mut facts);
+    agents::read(files, &mut facts);
     facts
 }
 
