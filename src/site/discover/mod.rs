@@ -6,6 +6,7 @@
 mod address;
 mod agents;
 mod broker;
+mod clapi;
 mod database;
 mod dsn;
 mod engine;
