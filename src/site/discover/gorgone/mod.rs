@@ -21,22 +21,26 @@ const MISSING: &str = "how this machine's Gorgone is reached";
 
 pub(super) fn read(files: &Files, facts: &mut Facts) {
     let Some(tree) = include::load(files, MAIN, facts) else { return };
-    let Some(root) = root(&tree) else { return };
+    let root = root(&tree);
     if let Some(database) = root.below(&["centreon", "database"]) {
         facts.databases_of(database);
     }
-    if let Some((gorgone, registers)) = parse(root, facts) {
-        facts.gorgone = Some(gorgone);
-        for file in &registers {
-            nodes::read(files, file, facts);
-        }
+    let Some((gorgone, registers)) = parse(root, facts) else {
+        let reason = "neither this file nor those it includes configure gorgone";
+        return facts.note(At::file(MAIN), reason, MISSING);
+    };
+    facts.gorgone = Some(gorgone);
+    for file in &registers {
+        nodes::read(files, file, facts);
     }
 }
 
 /// The map that holds `gorgone` and `centreon`: below `configuration`, or the whole.
-fn root(tree: &Node) -> Option<&Node> {
-    let below = tree.of("configuration").filter(|below| below.of("gorgone").is_some());
-    below.or_else(|| tree.of("gorgone").map(|_| tree)).or_else(|| tree.of("configuration"))
+fn root(tree: &Node) -> &Node {
+    match tree.of("configuration") {
+        Some(below) if below.of("gorgone").is_some() || tree.of("gorgone").is_none() => below,
+        _ => tree,
+    }
 }
 
 /// What it says of Gorgone, and the files of module `register`.
