@@ -5,6 +5,10 @@ use std::net::IpAddr;
 use super::facts::Listen;
 use crate::site::{Place, parse_port};
 
+/// Characters of a host, name or path; what is longer is none of them, and stays
+/// out of facts and notes.
+pub(super) const MOST_TEXT: usize = 1_024;
+
 /// A peer whose port stands beside its host; a port of the host's own comes second.
 ///
 /// # Errors

@@ -6,7 +6,7 @@
 mod address;
 mod agents;
 mod broker;
-mod clapi;
+pub(crate) mod clapi;
 mod database;
 mod dsn;
 mod engine;

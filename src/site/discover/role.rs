@@ -4,6 +4,7 @@
 //! `www/install/var/configFilePmTemplate`); else the brokers that run here tell:
 //! cbd runs on a central and on a remote server, on a poller it does not.
 
+use super::address::MOST_TEXT;
 use super::facts::RoleSign;
 use super::{At, Facts, Files, Text, watchdog};
 use crate::catalogue::Role;
@@ -64,7 +65,7 @@ fn assigned<'a>(line: &'a str, name: &str, by: &str) -> Option<&'a str> {
     let rest = line.strip_prefix(name)?.trim_start_matches(['"', '\'']).trim_start();
     let value = rest.strip_prefix(by)?.trim_start();
     let quote = value.chars().next().filter(|quote| matches!(quote, '"' | '\''))?;
-    value.get(1..)?.split(quote).next()
+    value.get(1..)?.split(quote).next().filter(|value| value.len() <= MOST_TEXT)
 }
 
 fn by_daemons(daemons: &[watchdog::Daemon]) -> RoleSign {

@@ -5,7 +5,7 @@
 //! ADDRESSES" of snmpd(8)). The command line is the service's `ExecStart` where
 //! there is one, else the options that init scripts give.
 
-use super::address::listen;
+use super::address::{MOST_TEXT, listen};
 use super::facts::{Listen, Read, RoleSign, TrapReceiver};
 use super::{At, Facts, Files, Text};
 use crate::catalogue::Role;
@@ -48,6 +48,9 @@ fn parse(text: &Text) -> (Vec<Read<String>>, Option<Read<String>>) {
     let mut forwards = None;
     for (number, line) in text.lines() {
         let Some((token, rest)) = line.trim().split_once(char::is_whitespace) else { continue };
+        if rest.len() > MOST_TEXT {
+            continue;
+        }
         let read = |value: &str| Read { value: value.to_owned(), at: text.at(number) };
         if token.eq_ignore_ascii_case("snmptrapdaddr") {
             addresses.extend(rest.split(',').map(|address| read(address.trim())));
@@ -104,7 +107,7 @@ fn start(files: &Files) -> Option<Vec<Read<String>>> {
 
 fn words(line: &str, at: &At) -> Vec<Read<String>> {
     let words = line.split_ascii_whitespace().map(|word| word.trim_matches(['"', '\'']));
-    let words = words.filter(|word| !word.is_empty());
+    let words = words.filter(|word| (1..=MOST_TEXT).contains(&word.len()));
     words.map(|word| Read { value: word.to_owned(), at: at.clone() }).collect()
 }
 
