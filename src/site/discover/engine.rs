@@ -5,6 +5,7 @@
 //! (centreon-collect, `common/engine_conf/parser.cc`). The objects it names are
 //! another source's.
 
+use super::address::MOST_TEXT;
 use super::facts::{Engine, Read};
 use super::{At, Facts, Files, Text};
 
@@ -43,7 +44,7 @@ fn parse(text: &Text) -> Engine {
 fn key_value(line: &str) -> Option<(&str, &str)> {
     let line = line.trim();
     let (key, value) = line.split_once('=').filter(|_| !line.starts_with(['#', ';']))?;
-    Some((key.trim_end(), value.trim_start()))
+    Some((key.trim_end(), value.trim_start())).filter(|(_, value)| value.len() <= MOST_TEXT)
 }
 
 /// The file that the broker's module is given: the first word after its own path.

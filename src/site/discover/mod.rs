@@ -4,7 +4,11 @@
 //! not know and never fails the run: what it could not read becomes a [`Note`].
 
 mod address;
+mod agents;
 mod broker;
+pub(crate) mod clapi;
+mod database;
+mod dsn;
 mod engine;
 pub(crate) mod facts;
 pub(crate) mod files;
@@ -20,6 +24,8 @@ pub(crate) mod route;
 #[cfg(test)]
 mod testing;
 mod time;
+mod role;
+mod traps;
 mod tree;
 mod watchdog;
 mod yaml;
@@ -42,6 +48,13 @@ pub(crate) fn discover(files: &Files) -> Facts {
     objects::read(files, &mut facts);
     proxies::read(files, environment(), &mut facts);
     repositories::read(files, &mut facts);
+    role::read(files, &mut facts);
+    engine::read(files, &mut facts);
+    broker::read(files, &mut facts);
+    gorgone::read(files, &mut facts);
+    database::read(files, &mut facts);
+    traps::read(files, &mut facts);
+    agents::read(files, &mut facts);
     facts
 }
 

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use super::address::MOST_TEXT;
 use super::facts::Read;
 use super::{At, Text};
 
@@ -93,10 +94,13 @@ impl Node {
         Some(Read { value: node.scalar()?.to_owned(), at: node.at.clone() })
     }
 
-    /// Its own text, without spaces around it; none when it is empty or no text.
+    /// Its own text, without spaces around it; none when it is empty, no text, or
+    /// longer than any that is looked for.
     pub(super) fn scalar(&self) -> Option<&str> {
         match &self.value {
-            Value::Scalar(text) => Some(text.trim()).filter(|text| !text.is_empty()),
+            Value::Scalar(text) => {
+                Some(text.trim()).filter(|text| (1..=MOST_TEXT).contains(&text.len()))
+            }
             _ => None,
         }
     }

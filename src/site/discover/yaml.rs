@@ -169,11 +169,11 @@ mod tests {
 
     #[test]
     fn aliases_never_grow_into_copies() {
-        let mut bomb = "a: &a [x, x, x, x, x, x, x, x, x]\n".to_owned();
-        for (name, of) in ('b'..='z').zip('a'..) {
-            let many = format!("*{of}, ").repeat(9);
-            bomb += &format!("{name}: &{name} [{many}]\n");
-        }
+        let lines = ('b'..='z').zip('a'..).map(|(name, of)| {
+            let many = vec![format!("*{of}"); 9].join(", ");
+            format!("{name}: &{name} [{many}]\n")
+        });
+        let bomb = format!("a: &a [x, x, x]\n{}", lines.collect::<Vec<_>>().concat());
         let tree = tree(&bomb).unwrap();
         assert_eq!(tree.of("z").unwrap().items().len(), 9);
     }

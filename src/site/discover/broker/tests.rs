@@ -153,6 +153,17 @@ fn a_stream_that_cannot_work_is_noted_at_its_line() {
 }
 
 #[test]
+fn no_text_is_long_in_facts_or_notes() {
+    let long = "x".repeat(1 << 20);
+    let (broker, facts) = parsed(&format!(
+        r#"{{"centreonBroker": {{"broker_name": "{long}", "output": [
+            {{"type": "ipv4", "name": "{long}", "port": "{long}", "host": "{long}"}}]}}}}"#
+    ));
+    let seen = format!("{broker:?} {facts:?}");
+    assert!(seen.len() < 2_000, "{}", seen.len());
+}
+
+#[test]
 fn a_single_output_needs_no_list() {
     let text = r#"{"centreonBroker": {"input": {"type": "tcp", "port": "5669"}}}"#;
     assert_eq!(parsed(text).0.unwrap().streams.len(), 1);

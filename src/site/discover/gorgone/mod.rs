@@ -8,7 +8,7 @@
 mod include;
 mod nodes;
 
-use super::address::{listen, of_dsn, on_one, place};
+use super::address::{listen, on_one, place};
 use super::facts::{Gorgone, Listen, Pullwss, Read, RoleSign};
 use super::tree::Node;
 use super::{At, Facts, Files};
@@ -21,20 +21,26 @@ const MISSING: &str = "how this machine's Gorgone is reached";
 
 pub(super) fn read(files: &Files, facts: &mut Facts) {
     let Some(tree) = include::load(files, MAIN, facts) else { return };
-    let Some(root) = root(&tree) else { return };
-    databases(root, facts);
-    if let Some((gorgone, registers)) = parse(root, facts) {
-        facts.gorgone = Some(gorgone);
-        for file in &registers {
-            nodes::read(files, file, facts);
-        }
+    let root = root(&tree);
+    if let Some(database) = root.below(&["centreon", "database"]) {
+        facts.databases_of(database);
+    }
+    let Some((gorgone, registers)) = parse(root, facts) else {
+        let reason = "neither this file nor those it includes configure gorgone";
+        return facts.note(At::file(MAIN), reason, MISSING);
+    };
+    facts.gorgone = Some(gorgone);
+    for file in &registers {
+        nodes::read(files, file, facts);
     }
 }
 
 /// The map that holds `gorgone` and `centreon`: below `configuration`, or the whole.
-fn root(tree: &Node) -> Option<&Node> {
-    let below = tree.of("configuration").filter(|below| below.of("gorgone").is_some());
-    below.or_else(|| tree.of("gorgone").map(|_| tree)).or_else(|| tree.of("configuration"))
+fn root(tree: &Node) -> &Node {
+    match tree.of("configuration") {
+        Some(below) if below.of("gorgone").is_some() || tree.of("gorgone").is_none() => below,
+        _ => tree,
+    }
 }
 
 /// What it says of Gorgone, and the files of module `register`.
@@ -194,18 +200,6 @@ fn role(gorgone: &Gorgone) -> Option<RoleSign> {
         // It hands on what it fetches: a rebound, not a poller.
         (None, Some(_)) => None,
         (None, None) => module(&["pull", "pullwss", "engine"]).map(|m| sign(Role::Poller, m)),
-    }
-}
-
-/// The databases that the web interface's own files name.
-fn databases(root: &Node, facts: &mut Facts) {
-    let Some(database) = root.below(&["centreon", "database"]) else { return };
-    for key in ["db_configuration", "db_realtime"] {
-        let Some(dsn) = database.of(key).and_then(|db| db.read("dsn")) else { continue };
-        match of_dsn(&dsn.value) {
-            Some(place) => facts.database(place, dsn.at),
-            None => facts.note(dsn.at, "its dsn names no database server", "the database"),
-        }
     }
 }
 

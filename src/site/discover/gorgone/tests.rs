@@ -56,7 +56,7 @@ fn facts_of(text: &str) -> (Option<Gorgone>, Facts) {
     let text = Text { file: "/etc/g.yaml".into(), text: text.to_owned() };
     let mut facts = Facts::default();
     let tree = yaml::parse(&text).unwrap();
-    let gorgone = root(&tree).and_then(|root| parse(root, &mut facts)).map(|(gorgone, _)| gorgone);
+    let gorgone = parse(root(&tree), &mut facts).map(|(gorgone, _)| gorgone);
     (gorgone, facts)
 }
 
@@ -257,6 +257,19 @@ fn a_register_file_that_is_not_there_is_noted_where_it_is_named() {
 }
 
 #[test]
+fn files_that_configure_no_gorgone_are_noted() {
+    let root = tempfile::tempdir().unwrap();
+    let folder = root.path().join("etc/centreon-gorgone");
+    fs::create_dir_all(&folder).unwrap();
+    fs::write(folder.join("config.yaml"), "configuration: !include config.d/*.yaml\n").unwrap();
+    let mut facts = Facts::default();
+    read(&Files::below(root.path()), &mut facts);
+    assert_eq!(facts.notes[0].at.to_string(), "/etc/centreon-gorgone/config.yaml");
+    let reason = "neither this file nor those it includes configure gorgone";
+    assert_eq!(facts.notes[0].reason, reason);
+}
+
+#[test]
 fn a_machine_without_gorgone_has_no_notes() {
     let root = tempfile::tempdir().unwrap();
     let mut facts = Facts::default();
@@ -267,11 +280,7 @@ fn a_machine_without_gorgone_has_no_notes() {
 fn take_in(text: &str) {
     let text = Text { file: "/etc/g.yaml".into(), text: text.to_owned() };
     let Ok(tree) = yaml::parse(&text) else { return };
-    let mut facts = Facts::default();
-    if let Some(root) = root(&tree) {
-        databases(root, &mut facts);
-        let _ = parse(root, &mut facts);
-    }
+    let _ = parse(root(&tree), &mut Facts::default());
 }
 
 #[test]
