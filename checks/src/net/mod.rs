@@ -16,6 +16,7 @@ pub(crate) mod knock;
 mod opinion;
 pub(crate) mod relay;
 pub(crate) mod resolve;
+mod srv;
 mod sys;
 pub(crate) mod tcp;
 pub(crate) mod tls;
@@ -24,6 +25,7 @@ pub(crate) mod udp;
 pub use far::{FarStream, Io};
 pub use opinion::Opinion;
 pub use resolve::{Addresses, RESOLVE, resolve};
+pub use srv::{Offer, offers};
 pub use tls::Trust;
 
 pub(crate) use counted::Losses;
