@@ -76,7 +76,7 @@ impl Planner<'_> {
         }
         let step = |target: &Target| {
             let action = match self.fit(flow, &target.modes) {
-                Fit::Used => Action::Ask(Box::new(self.question(flow, target))),
+                Fit::Used => self.ask(flow, target),
                 Fit::Otherwise(reason) => Action::Skip(reason),
                 Fit::Unused => return None,
             };
@@ -85,6 +85,13 @@ impl Planner<'_> {
             Some(step)
         };
         targets.into_iter().filter_map(step).collect()
+    }
+
+    fn ask(&self, flow: &Flow, target: &Target) -> Action {
+        match &target.unaskable {
+            Some(reason) => Action::Skip(unneeded(reason)),
+            None => Action::Ask(Box::new(self.question(flow, target))),
+        }
     }
 
     /// The peers a row goes to: those that are for its service alone, else the others.
@@ -232,11 +239,10 @@ impl Planner<'_> {
         let (port, port_origin) = self.port(flow, way, Some(target));
         let proxy = self.proxy(flow, target);
         let probe = self.probe(flow, way, target, port, proxy);
-        let through = proxy.and_then(|proxy| proxy.url.port_or_known_default());
-        let (port, port_origin) = match through {
-            Some(port) => (port, self.proxy_origin(target)),
-            None => (port, port_origin),
-        };
+        let through = self.way(flow, target).and_then(|(proxy, origin)| {
+            Some((proxy?.url.port_or_known_default()?, origin.clone()))
+        });
+        let (port, port_origin) = through.unwrap_or((port, port_origin));
         Asked {
             protocol: way.service.name,
             transport: way.service.transport,
@@ -249,17 +255,19 @@ impl Planner<'_> {
     /// The proxy this goes through: the target's own, else for the Internet the
     /// site's; the platform's daemons use none.
     fn proxy<'t>(&'t self, flow: &Flow, target: &'t Target) -> Option<&'t http::Proxy> {
-        match &target.route {
-            Some(route) => route.value.as_ref(),
-            None if flow.to.0 == INTERNET => self.site.proxy.as_ref().map(|proxy| &proxy.value),
-            None => None,
-        }
+        self.way(flow, target)?.0
     }
 
-    fn proxy_origin(&self, target: &Target) -> Origin {
-        let own = target.route.as_ref().map(|route| &route.origin);
-        let origin = own.or(self.site.proxy.as_ref().map(|proxy| &proxy.origin));
-        origin.cloned().unwrap_or(Origin::Profile)
+    fn way<'t>(
+        &'t self,
+        flow: &Flow,
+        target: &'t Target,
+    ) -> Option<(Option<&'t http::Proxy>, &'t Origin)> {
+        let sites = self.site.proxy.as_ref().filter(|_| flow.to.0 == INTERNET);
+        let sites = sites.map(|proxy| (Some(&proxy.value), &proxy.origin));
+        let own = target.route.as_ref().map(|route| (route.value.as_ref(), &route.origin));
+        // What a person says now counts more than what a file says of this one address.
+        own.filter(|_| sites.is_none()).or(sites)
     }
 
     /// Flag or site file, then the target's own port, then what our files say of
@@ -394,6 +402,10 @@ impl Planner<'_> {
             action: Action::Found(Box::new(mistake.clone())),
         }
     }
+}
+
+fn unneeded(reason: &Sourced<String>) -> SkipReason {
+    SkipReason::Unneeded { why: reason.value.clone(), origin: reason.origin.clone() }
 }
 
 /// A URL pins the way; a port given picks the ways it may mean.

@@ -15,7 +15,9 @@ use crate::report::Format;
 use crate::site::discover::{Facts, Files, discover};
 use crate::site::mistake::mistakes;
 use crate::site::sample::PER_GROUP;
-use crate::site::{Custom, Layer, Origin, Place, Site, Sourced, Target, join, local, parse_port};
+use crate::site::{
+    Custom, Layer, Origin, Place, Site, Sourced, Target, View, join, local, parse_port,
+};
 use credentials::{ldap_bind, nsclient_login, proxy, snmp_credentials, test_mail};
 
 /// One machine's run.
@@ -110,11 +112,9 @@ pub(crate) fn job(args: &RunArgs) -> Result<Job, Refused> {
     let settings = settings(args, &catalogue, &flags, &found)?;
     let unused = unused(&settings);
     let per_group = Some(args.known.sample).filter(|_| !args.known.all_devices);
-    let mut site = Site::of_layers(
-        role,
-        trust(&args.tuning.ca)?,
-        [flags, join(&found.facts, role, per_group)],
-    );
+    let view = View { role, per_group, internet: &catalogue.internet };
+    let mut site =
+        Site::of_layers(role, trust(&args.tuning.ca)?, [flags, join(&found.facts, view)]);
     site.test_mail = test_mail(&args.tuning)?;
     site.hosts_names = local::hosts_names(&found.files);
     site.mistakes = mistakes(&found.facts, &found.files, &site, args.role.is_some());
@@ -129,7 +129,8 @@ pub(crate) fn inventory(root: Option<&Path>) -> Inventory {
     let facts = discover(&files);
     // Without a role the mistakes of a poller are looked for: they are those of most machines.
     let role = facts.roles.first().map_or(Role::Poller, |sign| sign.role);
-    let site = Site::of_layers(role, Trust::only([]), [join(&facts, role, Some(PER_GROUP))]);
+    let view = View { role, per_group: Some(PER_GROUP), internet: &[] };
+    let site = Site::of_layers(role, Trust::only([]), [join(&facts, view)]);
     let mistakes = mistakes(&facts, &files, &site, false);
     Inventory::of(&facts, mistakes, root.map(|root| root.display().to_string()))
 }

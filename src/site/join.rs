@@ -1,22 +1,37 @@
 //! From what files say to what it means for a machine of this role.
 
-use preflight_checks::{bbdo, snmp};
+use preflight_checks::{bbdo, http, snmp};
+use url::Url;
 
 use crate::catalogue::{Mode, Party, Role};
 
 use super::discover::facts::{
-    At, Broker, Facts, Gorgone, Listen, Machine, Mail, MailTls, Note, Read, SnmpMacros, Stream,
+    At, Broker, Facts, Gorgone, Listen, Machine, Mail, MailTls, Note, ProxySetting, Read, Route,
+    SnmpMacros, Stream,
 };
+use super::discover::route::route;
 use super::sample::{Sampled, Segment, sample};
 use super::{Find, Layer, Origin, Place, Sourced, Target};
 
-/// What `facts` mean for a machine of `role`; of each group of its devices `per_group`
-/// are asked, without a number all.
-pub(crate) fn join(facts: &Facts, role: Role, per_group: Option<usize>) -> Layer {
+/// With which eyes facts are looked at.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct View<'a> {
+    /// What the machine is.
+    pub(crate) role: Role,
+    /// Devices asked of each group; none: all.
+    pub(crate) per_group: Option<usize>,
+    /// What stands for the Internet, whatever the files say.
+    pub(crate) internet: &'a [Url],
+}
+
+/// What `facts` mean for a machine of that role.
+pub(crate) fn join(facts: &Facts, view: View<'_>) -> Layer {
+    let role = view.role;
     let mut layer =
         Layer { has_engine: role == Role::Poller || !facts.devices.is_empty(), ..Layer::default() };
     basics(facts, &mut layer);
-    devices(facts, per_group, &mut layer);
+    internet(facts, view.internet, &mut layer);
+    devices(facts, view.per_group, &mut layer);
     let brokers: Vec<&Broker> =
         facts.brokers.iter().filter(|broker| is_own(broker, facts)).collect();
     if role != Role::Central {
@@ -61,6 +76,60 @@ fn mail_relay(mail: &Mail, layer: &mut Layer) {
     let find = if mail.by_mx { Find::Mx } else { Find::Host };
     let speaks = (mail.tls == MailTls::FromStart).then_some("smtps");
     layer.add("smtp", Target { find, speaks, ..read(relay, &mail.at) });
+}
+
+/// Repositories and the profile's own addresses, each by the way its program takes.
+fn internet(facts: &Facts, addresses: &[Url], layer: &mut Layer) {
+    let usual: Vec<ProxySetting> =
+        facts.proxies.iter().filter(|setting| setting.program == "environment").cloned().collect();
+    if facts.repositories.is_empty() && usual.is_empty() {
+        return;
+    }
+    for url in addresses {
+        let Ok(place) = Place::from_url(url.as_str()) else { continue };
+        let target = Target::new(place, Origin::Profile);
+        layer.add("http", by_way(target, route(url, &usual)));
+    }
+    for repository in &facts.repositories {
+        let Ok(place) = Place::from_url(repository.url.as_str()) else { continue };
+        let way = repository.proxy.clone().or_else(|| route(&repository.url, &usual));
+        layer.add("http", by_way(read(&place, &repository.at), way));
+    }
+    let proxies: Vec<Target> = layer.targets(INTERNET).iter().filter_map(proxy_of).collect();
+    for proxy in proxies {
+        layer.add("proxy", proxy);
+    }
+}
+
+/// A target with the way to it.
+fn by_way(target: Target, way: Option<Route>) -> Target {
+    match way {
+        None => target,
+        Some(Route::Straight { at, .. }) => {
+            let route = Some(Sourced { value: None, origin: Origin::File(at) });
+            Target { route, ..target }
+        }
+        Some(Route::Proxy(setting)) if setting.url.scheme() == "http" => {
+            let ProxySetting { url, user, password, at, .. } = setting;
+            let value = Some(http::Proxy { url, user, password });
+            Target { route: Some(Sourced { value, origin: Origin::File(at) }), ..target }
+        }
+        Some(Route::Proxy(setting)) => {
+            let scheme = setting.url.scheme();
+            let value =
+                format!("goes through a proxy of kind {scheme}, which preflight does not speak");
+            let origin = Origin::File(setting.at);
+            Target { unaskable: Some(Sourced { value, origin }), ..target }
+        }
+    }
+}
+
+/// The proxy a target is reached through, as a target of its own.
+fn proxy_of(target: &Target) -> Option<Target> {
+    let route = target.route.as_ref()?;
+    let proxy = route.value.as_ref()?;
+    let place = Place::from_url(proxy.url.as_str()).ok()?;
+    Some(Target::new(place, route.origin.clone()))
 }
 
 /// Devices the engine asks by SNMP, and servers it asks through `NSClient++`.
@@ -248,6 +317,8 @@ pub(super) fn is_loopback(host: &str) -> bool {
     let is_local = |address: std::net::IpAddr| address.is_loopback();
     host.eq_ignore_ascii_case("localhost") || host.parse().is_ok_and(is_local)
 }
+
+const INTERNET: &str = "http";
 
 fn read(place: &Place, at: &At) -> Target {
     Target::new(place.clone(), Origin::File(at.clone()))

@@ -51,6 +51,11 @@ impl Layer {
         }
     }
 
+    /// The peers of that kind.
+    pub(crate) fn targets(&self, party: &str) -> &[Target] {
+        self.targets.get(&Party(party.to_owned())).map_or(&[], Vec::as_slice)
+    }
+
     /// The peer of that kind at that host, whatever its port.
     pub(crate) fn at_host(&mut self, party: &str, place: &Place) -> Option<&mut Target> {
         let known = self.targets.get_mut(&Party(party.to_owned()))?;

@@ -16,7 +16,7 @@ use preflight_checks::{Trust, bbdo, http, ldap, nsclient, smtp, snmp};
 use serde::{Serialize, Serializer};
 
 pub(crate) use custom::Custom;
-pub(crate) use join::join;
+pub(crate) use join::{View, join};
 pub(crate) use layer::Layer;
 pub(crate) use place::{Place, parse_port};
 
@@ -156,6 +156,8 @@ pub(crate) struct Target {
     pub(crate) snmp: Option<snmp::Credentials>,
     /// The way to it: through its own proxy, or straight though there is one.
     pub(crate) route: Option<Sourced<Option<http::Proxy>>>,
+    /// Why it cannot be asked from here.
+    pub(crate) unaskable: Option<Sourced<String>>,
     /// What we speak to its broker, as our files say.
     pub(crate) bbdo: bbdo::Probe,
     /// The path of its WebSocket, and whether it is spoken over TLS.
@@ -191,6 +193,7 @@ impl Target {
             modes: Vec::new(),
             snmp: None,
             route: None,
+            unaskable: None,
             bbdo: bbdo::Probe::default(),
             websocket: None,
             find: Find::Host,

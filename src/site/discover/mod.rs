@@ -20,11 +20,11 @@ mod names;
 mod objects;
 mod proxies;
 mod repositories;
+mod role;
 pub(crate) mod route;
 #[cfg(test)]
 mod testing;
 mod time;
-mod role;
 mod traps;
 mod tree;
 mod watchdog;
@@ -42,10 +42,6 @@ pub(crate) fn discover(files: &Files) -> Facts {
     time::read(files, &mut facts);
     names::read(files, &mut facts);
     mail::read(files, &mut facts);
-    engine::read(files, &mut facts);
-    broker::read(files, &mut facts);
-    gorgone::read(files, &mut facts);
-    objects::read(files, &mut facts);
     proxies::read(files, environment(), &mut facts);
     repositories::read(files, &mut facts);
     role::read(files, &mut facts);
@@ -55,6 +51,7 @@ pub(crate) fn discover(files: &Files) -> Facts {
     database::read(files, &mut facts);
     traps::read(files, &mut facts);
     agents::read(files, &mut facts);
+    objects::read(files, &mut facts);
     facts
 }
 

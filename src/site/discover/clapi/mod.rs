@@ -67,7 +67,7 @@ fn machine(row: &Row, between: &BTreeSet<&str>) -> Result<Machine, String> {
     // The port is the machine's own; where it is the one that connects, it has none.
     let port: &[&str] = match mode {
         Some(Mode::Zmq | Mode::Ssh) | None => &["gorgone port"],
-        Some(Mode::Pull | Mode::Pullwss | Mode::ThroughRemote) => &[],
+        Some(_) => &[],
     };
     let id = row.of(&["id"]);
     let is_between = id.is_some_and(|id| between.contains(id));
