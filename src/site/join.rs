@@ -262,6 +262,10 @@ fn towards_pollers(brokers: &[&Broker], facts: &Facts, layer: &mut Layer) {
 }
 
 fn known_machine(machine: &Machine, layer: &mut Layer) {
+    if machine.place.host.is_empty() {
+        // It connects by itself, or another machine does: nobody here knows its address.
+        return;
+    }
     let mut target = read(&machine.place, &machine.at);
     // The port is Gorgone's or SSH's: other flows to this machine have their own.
     if let Some(number) = target.place.port.take() {
@@ -301,8 +305,7 @@ fn listens(layer: &mut Layer, service: &str, value: u16, at: &At) {
 
 /// Is it loaded or run here, rather than kept for another machine or left over?
 pub(super) fn is_own(broker: &Broker, facts: &Facts) -> bool {
-    const EXPORTED: &str = "/var/cache/centreon/";
-    if broker.at.file.starts_with(EXPORTED) {
+    if broker.is_copy() {
         return false;
     }
     let loaded = facts.engine.as_ref().map(|engine| &engine.broker_files);
