@@ -11,6 +11,8 @@
 //!
 //! Reference: RFC 1812 §4.3.3 (time exceeded), RFC 4443 §3.3, `ip(7)` `IP_RECVERR`.
 
+pub(crate) mod reset;
+
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 

@@ -167,21 +167,60 @@ fn any(flow: &Flow) -> Vec<Row> {
 }
 
 fn resets(flow: &Flow) -> Vec<Row> {
-    let near = |fault: &str| Row::new(fault, flow.clone()).at(Place::Near);
-    let same = "a RST says the same whether a rule or a kernel without a listener sent it";
+    let row = |fault: &str, place| Row::new(fault, flow.clone()).at(place);
+    let near = |fault: &str| row(fault, Place::Near);
+    let reset = "{flow} meta l4proto tcp reject with tcp reset";
     vec![
         near("RST by a rule of the router")
-            .rule(Router, "forward", "{flow} meta l4proto tcp reject with tcp reset")
+            .rule(Router, "forward", reset)
+            .fails(&["path-reset"])
+            .says("10.2.0.1 (hop 1)"),
+        near("RST by a rule of the router, for all of TCP")
+            .rule(Router, "forward", "{host} meta l4proto tcp reject with tcp reset")
+            .fails(&["path-reset"])
+            .says("10.2.0.1 (hop 1)"),
+        near("RST by a rule of the router, for all of TCP, and no ping")
+            .rule(Router, "forward", "{host} meta l4proto tcp reject with tcp reset")
+            .rule(Router, "forward", "{host} meta l4proto icmp drop")
             .fails(&["port-closed"])
-            .because(same),
+            .because("nothing of the host itself answers that the RST could be compared with"),
+        row("RST by a rule of the router, IPv6", Place::Near6)
+            .rule(Router, "forward", reset)
+            .fails(&["path-reset"])
+            .says("fd00:2::1 (hop 1)"),
+        row("RST by a rule of the first of two routers", Place::Far)
+            .rule(Router, "forward", reset)
+            .fails(&["path-reset"])
+            .says("10.2.0.1 (hop 1)"),
+        row("RST by a rule of the first of two routers, for all of TCP", Place::Far)
+            .rule(Router, "forward", "{host} meta l4proto tcp reject with tcp reset")
+            .fails(&["path-reset"])
+            .says("10.2.0.1 (hop 1)"),
+        row("RST by a rule of the second of two routers", Place::Far)
+            .rule(Second, "forward", reset)
+            .fails(&["path-reset"])
+            .says("10.9.0.2 (hop 2)"),
+        near("RST by a rule of the router, before installation")
+            .before_installation()
+            .rule(Router, "forward", reset)
+            .fails(&["path-reset"])
+            .says("10.2.0.1 (hop 1)"),
         near("RST by a rule of the target")
-            .rule(Server, "input", "{flow} meta l4proto tcp reject with tcp reset")
+            .rule(Server, "input", reset)
             .fails(&["port-closed"])
-            .because(same),
-        near("RST by a rule of this host")
-            .rule(Client, "output", "{flow} meta l4proto tcp reject with tcp reset")
-            .fails(&["local-firewall", "port-closed"])
-            .because(same),
+            .because(
+                "a target's RST says the same whether a rule or a port without a listener made it",
+            ),
+        near("RST by a rule of this host").rule(Client, "output", reset).fails(&["local-firewall"]),
+        near("RST by a rule of this host for its network interface alone")
+            .rule(Client, "output", format!("oifname eth0 {reset}"))
+            .fails(&["path-reset"])
+            .says("before the first router"),
+        row("closed port behind two routers", Place::Far).on_closed().fails(&["port-closed"]),
+        row("closed port on the own segment", Place::Site)
+            .on_closed()
+            .to("10.2.0.1")
+            .fails(&["port-closed"]),
     ]
 }
 
@@ -281,6 +320,16 @@ fn others() -> Vec<Row> {
 const SILENT: &[&str] = &["port-silent-after"];
 
 impl Row {
+    fn before_installation(mut self) -> Self {
+        self.flow = self.flow.with(&["--phase", "before"]);
+        self
+    }
+
+    fn to(mut self, host: &'static str) -> Self {
+        self.flow = self.flow.to(host);
+        self
+    }
+
     /// Asks on a port where nobody listens.
     fn on_closed(mut self) -> Self {
         self.flow.port = CLOSED;

@@ -265,9 +265,12 @@ impl<'a> Spot<'a> {
         command
             .args(["--reuid=65534", "--regid=65534", "--clear-groups"])
             .arg(self.lab.path("bin/preflight"))
-            .args(["--phase", "after", "--format", "json", "--ca"])
+            .args(["--format", "json", "--ca"])
             .arg(self.lab.path("trusted.pem"))
             .args(flow.args.iter().map(|arg| self.fill(arg)));
+        if !flow.args.iter().any(|arg| arg == "--phase") {
+            command.args(["--phase", "after"]);
+        }
         if !flow.args.iter().any(|arg| arg == "--role") {
             let host = self.host();
             let host = if host.contains(':') { format!("[{host}]") } else { host };

@@ -14,7 +14,7 @@ const HOP_LIMIT: Icmp = Icmp::V4 { kind: 11, code: 0 };
 const NO_ANSWER: Cause = Cause::NoAnswer { to: TO, phase: Phase::Connect, waited: WAITED };
 
 fn heard(reply: Reply) -> Knocked {
-    Knocked { sent: true, heard: Some((reply, Duration::from_micros(100))) }
+    Knocked { sent: true, heard: Some((reply, Duration::from_micros(100))), left: None }
 }
 
 fn icmp(by: IpAddr, icmp: Icmp) -> Knocked {
@@ -22,7 +22,7 @@ fn icmp(by: IpAddr, icmp: Icmp) -> Knocked {
 }
 
 fn silent() -> Knocked {
-    Knocked { sent: true, heard: None }
+    Knocked { sent: true, ..Knocked::default() }
 }
 
 fn others() -> Vec<Question<'static>> {
