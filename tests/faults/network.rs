@@ -3,7 +3,7 @@
 use crate::certificates::Certificates;
 use crate::lab::Node::{Client, Router, Second, Server};
 use crate::peer;
-use crate::row::{Flow, Place, Row, bbdo, dns, http, https, ntp, smtp, snmp, ssh};
+use crate::row::{Flow, Place, Row, bbdo, dns, http, https, ntp, smtp, snmp, ssh, tls};
 
 /// Every fault of this file as each of the flows meets it.
 pub(crate) fn rows(certificates: &Certificates) -> Vec<Row> {
@@ -17,6 +17,9 @@ pub(crate) fn rows(certificates: &Certificates) -> Vec<Row> {
     }
     for flow in [ssh(), bbdo(), smtp(), ntp(), snmp(), dns()] {
         rows.extend(losses(&flow));
+    }
+    for flow in [ssh(), ntp(), snmp(), tls(), http()] {
+        rows.extend(unresolved(&flow));
     }
     rows.extend(single());
     rows.extend(others());
@@ -263,23 +266,28 @@ fn single() -> Vec<Row> {
             .rule(Router, "forward", "ip6 daddr fd00::dead drop")
             .warns(&["some-addresses-fail"])
             .says("fd00::dead"),
-        Row::new("name that does not exist", ssh().to("nobody.example.test"))
-            .fails(&["name-not-found"]),
-        Row::new("name without an address", ssh().to("example.test"))
-            .fails(&["name-without-address"]),
-        Row::new("resolver unreachable", ssh().to("www.example.test"))
+    ]
+}
+
+/// Names that cannot be resolved, whoever asks for them.
+fn unresolved(flow: &Flow) -> Vec<Row> {
+    let row = |fault: &str, host| Row::new(fault, flow.clone().to(host));
+    let by = |fault: &str, server: &str| {
+        row(fault, "www.example.test")
             .at(Place::Alone)
-            .resolver("nameserver 10.0.0.77\noptions timeout:1 attempts:1\n")
-            .fails(&["resolver-failed"]),
-        Row::new("no resolver listens", ssh().to("www.example.test"))
-            .at(Place::Alone)
-            .resolver("nameserver 10.0.0.3\noptions timeout:1 attempts:1\n")
-            .fails(&["resolver-failed"]),
-        Row::new("resolver that refuses", ssh().to("www.example.test"))
-            .at(Place::Alone)
-            .peer(peer::names(5, true))
-            .resolver("nameserver 10.0.0.3\noptions timeout:1 attempts:1\n")
-            .fails(&["resolver-failed"]),
+            .resolver(format!("nameserver {server}\noptions timeout:1 attempts:1\n"))
+            .fails(&["resolver-failed"])
+            .says(server)
+    };
+    vec![
+        row("name that does not exist", "nobody.example.test").fails(&["name-not-found"]),
+        row("name without an address", "example.test").fails(&["name-without-address"]),
+        by("resolver unreachable", "10.0.0.77").says("no answer"),
+        by("no resolver listens", "10.0.0.3").says("no answer"),
+        by("resolver that refuses", "10.0.0.3").beside(53, peer::names(5, true)).says("Refused"),
+        by("resolver that fails", "10.0.0.3")
+            .beside(53, peer::names(2, true))
+            .says("Server Failure"),
     ]
 }
 

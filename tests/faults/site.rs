@@ -9,7 +9,7 @@ use std::process::Command;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -32,7 +32,10 @@ pub(crate) struct Got {
     /// The cause's code, or the concerns'.
     pub(crate) codes: Vec<String>,
     pub(crate) result: String,
+    /// How long the step took.
     pub(crate) took: Duration,
+    /// The cause's code of the step that this one is folded under.
+    pub(crate) root: Option<String>,
 }
 
 /// A row's addresses and port, and where its texts find them.
@@ -156,6 +159,9 @@ fn break_all(lab: &Lab, spots: &[Spot<'_>]) {
                 }
                 How::Hosts(lines) => writeln!(hosts, "{}", spot.fill(lines)).unwrap(),
                 How::Resolver(text) => lab.etc(Node::Client, "resolv.conf", text),
+                How::Peer(port, peer) => {
+                    lab.inside(Node::Server, || peer.listen(SocketAddr::new(SERVER, *port)));
+                }
             }
         }
     }
@@ -277,32 +283,41 @@ impl<'a> Spot<'a> {
             let check = format!("row={}://{host}:{}", flow.scheme, self.port);
             command.args(["--role", "central", "--only", "custom.row", "--check", &check]);
         }
-        read(&mut command)
+        read(&mut command, self.row.root.map(|(flow, _)| flow))
     }
 }
 
-/// Runs `command` and reads the one step that was asked.
-fn read(command: &mut Command) -> Got {
-    let started = Instant::now();
-    let output = command.output().unwrap();
-    let text = String::from_utf8_lossy(&output.stdout);
-    let report: Value = serde_json::from_str(&text).unwrap_or_else(|error| {
-        panic!("{command:?}: {error}:\n{text}{}", String::from_utf8_lossy(&output.stderr))
-    });
-    let steps = report["steps"].as_array().unwrap();
-    let mut asked = steps.iter().filter(|step| step["outcome"] != "skip");
-    let step = asked.next().unwrap_or_else(|| panic!("{command:?} asks nothing: {report:#}"));
-    assert!(asked.next().is_none(), "{command:?} asks more than one thing");
+/// Runs `command` and reads the one step that was asked, beside that of the flow `root`.
+fn read(command: &mut Command, root: Option<&str>) -> Got {
+    let report = report(command);
+    let asked = report["steps"].as_array().unwrap().iter();
+    let asked = asked.filter(|step| step["outcome"] != "skip");
+    let (roots, steps): (Vec<&Value>, Vec<&Value>) =
+        asked.partition(|step| root.is_some_and(|root| step["flow"] == root));
+    let [step] = steps.as_slice() else { panic!("{command:?} asks one thing: {report:#}") };
+    assert_eq!(roots.len(), usize::from(root.is_some()), "{command:?}: {report:#}");
     let concerns = step["concerns"].as_array().into_iter().flatten();
     let codes = step["cause"]["code"].as_str().into_iter().chain(
         concerns.filter_map(|concern| concern["code"].as_str()).filter(|_| step["cause"].is_null()),
     );
+    let above = roots.iter().find(|root| root["id"] == step["because_of"]);
+    let milliseconds = step["timings"]["total_ms"].as_f64().unwrap();
     Got {
         outcome: step["outcome"].as_str().unwrap().to_owned(),
         codes: codes.map(str::to_owned).collect(),
         result: step["result"].as_str().unwrap_or_default().to_owned(),
-        took: started.elapsed(),
+        took: Duration::from_secs_f64(milliseconds / 1e3),
+        root: above.and_then(|root| Some(root["cause"]["code"].as_str()?.to_owned())),
     }
+}
+
+/// Runs `command` and returns its JSON.
+pub(crate) fn report(command: &mut Command) -> Value {
+    let output = command.output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    serde_json::from_str(&text).unwrap_or_else(|error| {
+        panic!("{command:?}: {error}:\n{text}{}", String::from_utf8_lossy(&output.stderr))
+    })
 }
 
 /// Side by side, at most `width` at once, in order.

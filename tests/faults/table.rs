@@ -32,6 +32,9 @@ impl Verdict {
         let says = |codes: &[&str]| {
             !is_first(codes) || row.says.iter().all(|text| got.result.contains(text))
         };
+        if got.root.as_deref() != row.root.map(|(_, code)| code) {
+            return Self::Wrong;
+        }
         match (&row.expected, got.outcome.as_str()) {
             (Expected::Passes, "pass") => Self::Right,
             (_, "pass") => Self::FalsePass,
