@@ -93,7 +93,10 @@ fn any(flow: &Flow) -> Vec<Row> {
         row("routing loop", Place::Far)
             .ip(Second, "route add {server} via 10.9.0.1")
             .fails(&["hop-limit-exceeded"]),
-        row("host down behind the router", Place::Nobody).fails(&["host-unreachable"]).says(router),
+        row("host down behind the router", Place::Nobody)
+            .fails(&["host-unreachable"])
+            .says(router)
+            .takes_time(),
         row("host down on the own segment", Place::Segment).fails(&["no-neighbour"]),
         // This host.
         near("no local route").ip(Client, "route replace throw {server}").fails(&["no-route"]),
@@ -113,7 +116,10 @@ fn any(flow: &Flow) -> Vec<Row> {
             .ip(Client, "route replace unreachable {server}")
             .fails(&["no-route"])
             .says("unreachable"),
-        near("local OUTPUT drop").rule(Client, "output", "{flow} drop").fails(&["local-firewall"]),
+        near("local OUTPUT drop")
+            .rule(Client, "output", "{flow} drop")
+            .fails(&["local-firewall"])
+            .takes_time(),
         near("local OUTPUT reject")
             .rule(Client, "output", "{flow} reject")
             .fails(&["local-firewall"]),

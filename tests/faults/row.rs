@@ -22,6 +22,8 @@ pub(crate) struct Row {
     pub(crate) because: &'static str,
     /// Another flow of the same run, whose step has this cause and explains the row's own.
     pub(crate) root: Option<(&'static str, &'static str)>,
+    /// Is a kernel's own patience part of it, however plain the refusal?
+    pub(crate) takes_time: bool,
 }
 
 /// What is asked: a `--check` of a scheme and port, or a whole command line.
@@ -96,6 +98,7 @@ impl Row {
             says: Vec::new(),
             because: "",
             root: None,
+            takes_time: false,
         }
     }
 
@@ -154,6 +157,10 @@ impl Row {
     /// The step of `flow` fails for `code`, and the row's own step is folded under it.
     pub(crate) fn under(self, flow: &'static str, code: &'static str) -> Self {
         Self { root: Some((flow, code)), ..self }
+    }
+
+    pub(crate) fn takes_time(self) -> Self {
+        Self { takes_time: true, ..self }
     }
 
     pub(crate) fn because(self, because: &'static str) -> Self {

@@ -19,6 +19,7 @@ use crate::lab::{Lab, Node, SERVER};
 use crate::others::{self, Said};
 use crate::row::{How, Place, Row};
 use crate::servers as more;
+use crate::speed;
 
 /// The lab that most rows share.
 pub(crate) struct Site {
@@ -95,7 +96,15 @@ impl Site {
         break_all(&self.lab, &spots);
         // The servers look for new addresses by themselves only once in a while.
         self.start_servers();
-        let got = side_by_side(rows.len(), width, |number| spots[number].ask());
+        // What is to be told at once is not asked while two dozen others want the same two cores.
+        let (swift, slow): (Vec<usize>, Vec<usize>) =
+            (0..rows.len()).partition(|&number| speed::is_told_at_once(&rows[number]));
+        let mut got = BTreeMap::new();
+        for (numbers, width) in [(swift, 2), (slow, width)] {
+            let these = side_by_side(numbers.len(), width, |at| spots[numbers[at]].ask());
+            got.extend(numbers.into_iter().zip(these));
+        }
+        let got = got.into_values().collect();
         let mut said = Vec::new();
         if others::are_wanted() {
             others::start(&self.lab);
@@ -117,7 +126,7 @@ pub(crate) fn run_alone(row: &Row, certificates: &Certificates) -> Got {
 }
 
 /// Secrets are read from files; the program must be one that anybody may run.
-fn secrets(lab: &Lab) {
+pub(crate) fn secrets(lab: &Lab) {
     for (file, secret) in [
         ("community", servers::SNMP_COMMUNITY),
         ("snmp-auth", servers::SNMP_AUTH_PASSWORD),

@@ -6,6 +6,7 @@ use std::{env, fs};
 
 use crate::row::{Expected, Row};
 use crate::site::Got;
+use crate::speed;
 
 /// How right `preflight` was about a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, strum::Display)]
@@ -82,6 +83,11 @@ impl<'a> Table<'a> {
             }
         }
         println!("{}", self.summary());
+        println!("{}", speed::summary(self.pairs()));
+    }
+
+    fn pairs(&self) -> impl Iterator<Item = (&'a Row, &'a Got)> {
+        self.lines.iter().map(|&(row, got, _)| (row, got))
     }
 
     /// Holds when no fault was reported as another one or passed, 95 % were told, and what is
@@ -89,6 +95,7 @@ impl<'a> Table<'a> {
     pub(crate) fn assert(&self) {
         assert_eq!(self.count(Verdict::Wrong), 0, "faults reported as others, or false alarms");
         assert_eq!(self.count(Verdict::FalsePass), 0, "faults that passed");
+        speed::assert(self.pairs());
         assert!(self.count(Verdict::Right) * 100 >= self.faults() * 95, "{}", self.summary());
     }
 

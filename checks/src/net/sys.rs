@@ -16,6 +16,9 @@ pub(crate) struct TcpInfo {
     pub(crate) retrans: u32,
     /// Segments retransmitted since the beginning.
     pub(crate) total_retrans: u32,
+    /// Segments that arrived twice, as the peer says: they were sent again without need
+    /// (RFC 2883); 0 also before Linux 5.4, which does not count them.
+    pub(crate) arrived_twice: u32,
     /// Segments of ours that the peer has not acknowledged.
     pub(crate) unacked: u32,
     /// Segments that arrived behind a hole; 0 also before Linux 5.4, which does not count them.
@@ -42,6 +45,7 @@ pub(crate) fn tcp_info(socket: &impl AsFd) -> Option<TcpInfo> {
         rtt: Duration::from_micros(info.tcpi_rtt.into()),
         retrans: info.tcpi_retrans,
         total_retrans: info.tcpi_total_retrans,
+        arrived_twice: info.tcpi_dsack_dups,
         unacked: info.tcpi_unacked,
         out_of_order: info.tcpi_rcv_ooopack,
     })

@@ -166,16 +166,13 @@ impl ResetTrace {
         }
         let Some(mark) = nearer_than(reached, &heard) else { return };
         let Some(other) = comparable(&others, &signs) else { return };
-        // One late answer must not make a forger: twice the same.
-        for _ in 0..2 {
-            if !self.comes_one_hop_farther(other, mark, deadline.within(wait)).await {
-                return;
-            }
+        if self.comes_one_hop_farther(other, mark, deadline.within(wait)).await {
+            self.sender = Some(self.before(reached, ResetSign::ShorterWay));
         }
-        self.sender = Some(self.before(reached, ResetSign::ShorterWay));
     }
 
-    /// Has an answer to `other` exactly one hop less left than `mark`?
+    /// Have answers to `other` exactly one hop less left than `mark`? Twice the same: one late
+    /// answer must not make a forger.
     async fn comes_one_hop_farther(
         &mut self,
         other: Question<'_>,
@@ -183,14 +180,15 @@ impl ResetTrace {
         wait: Deadline,
     ) -> bool {
         if other.knock == Knock::Echo {
-            let echoed = other.ask(Terms::default(), wait).await;
-            self.count([&echoed]);
-            return echoed.left == Some(mark - 1);
+            let echo = || other.ask(Terms::default(), wait);
+            let echoed = <[Knocked; 2]>::from(tokio::join!(echo(), echo()));
+            self.count(&echoed);
+            return echoed.iter().all(|knocked| knocked.left == Some(mark - 1));
         }
-        let heard = other.ask_marks(&[mark - 1, mark], wait).await;
+        // The one that must not be heard goes first: what comes later is no later answer.
+        let heard = other.ask_marks(&[mark, mark - 1, mark, mark - 1], wait).await;
         self.count(heard.iter().map(|(_, knocked)| knocked));
-        matches!(heard.as_slice(), [(_, far), (_, near)]
-            if far.heard.is_some() && near.heard.is_none())
+        heard.iter().all(|&(at, knocked)| knocked.heard.is_some() == (at < mark))
     }
 
     /// A device forwards, or refuses to, what has a hop left behind it.
@@ -288,7 +286,7 @@ fn comparable<'a>(others: &[Question<'a>], signs: &[Knocked]) -> Option<Question
 const NEAR: RangeInclusive<u8> = 1..=8;
 const FAR: RangeInclusive<u8> = 9..=14;
 /// Longest wait for what stays inside this host.
-const INSIDE: Duration = Duration::from_millis(10);
+const INSIDE: Duration = Duration::from_millis(5);
 /// Longest wait for what is near, beside two round trips: many of these
 /// questions are meant to stay unanswered, and a refusal is to be told at once.
 const GRACE: Duration = Duration::from_millis(20);
