@@ -23,8 +23,10 @@ use crate::plan::{Action, Asked, Plan, Question};
 /// the file descriptors of a locked-down machine.
 const WIDTH: usize = 128;
 /// Questions to one host's UDP ports at once: a host answers about six closed
-/// ports in a burst and then one a second, so more would look like silence.
-const UDP_PER_HOST: usize = 2;
+/// ports in a burst and then one a second, so more would look like silence;
+/// three, asked twice in their first second, are as many. Fewer would make a
+/// silent host that serves time, names and SNMP cost its deadline twice.
+const UDP_PER_HOST: usize = 3;
 /// Looks at the path at once: routers name themselves about six times in a
 /// burst and then once a second.
 const TRACES: usize = 4;
