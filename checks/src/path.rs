@@ -160,7 +160,11 @@ pub fn judge(trace: &Trace, silence: &Cause) -> Cause {
             | Cause::TargetRejected { .. }) => told,
             _ => silence.clone(),
         },
-        Cause::DnsTcpOnly { udp } => Cause::DnsTcpOnly { udp: Box::new(judge(trace, udp)) },
+        Cause::DnsTcpOnly { udp } => match judge(trace, udp) {
+            // It does answer over UDP: packets were lost.
+            unsteady @ Cause::Unsteady { .. } => unsteady,
+            udp => Cause::DnsTcpOnly { udp: Box::new(udp) },
+        },
         Cause::ProxyUnreachable { proxy, because, .. } => {
             let because = judge(trace, because);
             let (proxy, reason) = (proxy.clone(), because.to_string());

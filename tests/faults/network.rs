@@ -3,7 +3,7 @@
 use crate::certificates::Certificates;
 use crate::lab::Node::{Client, Router, Second, Server};
 use crate::peer;
-use crate::row::{Flow, Place, Row, bbdo, dns, http, https, ntp, smtp, snmp, ssh, tls};
+use crate::row::{Flow, Place, Row, bare_snmp, bbdo, dns, http, https, ntp, smtp, snmp, ssh, tls};
 
 /// Every fault of this file as each of the flows meets it.
 pub(crate) fn rows(certificates: &Certificates) -> Vec<Row> {
@@ -233,8 +233,14 @@ fn resets(flow: &Flow) -> Vec<Row> {
     ]
 }
 
-/// A fifth of the packets, in one direction; the same ones each time.
+/// A fifth of the packets, in one direction: the same ones each time, or any.
 fn losses(flow: &Flow) -> Vec<Row> {
+    let at_random = |fault: &str, which: &str| {
+        Row::new(fault, flow.clone().without_community())
+            .at(Place::Near)
+            .rule(Router, "forward", format!("{which} numgen random mod 5 0 drop"))
+            .left_to_chance(LOST)
+    };
     let near = |fault: &str| Row::new(fault, flow.clone()).at(Place::Near);
     vec![
         near("every fifth packet is lost, the first one too")
@@ -243,6 +249,8 @@ fn losses(flow: &Flow) -> Vec<Row> {
         near("every fifth reply is lost, the first one too")
             .rule(Router, "forward", "{replies} numgen inc mod 5 0 drop")
             .warns(LOST),
+        at_random("a fifth of the packets is lost at random", "{flow}"),
+        at_random("a fifth of the replies is lost at random", "{replies}"),
     ]
 }
 
@@ -352,6 +360,11 @@ impl Row {
 }
 
 impl Flow {
+    /// An agent that answers once and then three times not is said to ignore the community.
+    fn without_community(self) -> Self {
+        if self.scheme == "snmp" { bare_snmp() } else { self }
+    }
+
     fn is_udp(&self) -> bool {
         ["ntp", "snmp", "dns"].contains(&self.scheme)
     }

@@ -81,6 +81,8 @@ pub(crate) enum Expected {
     Unknown(&'static [&'static str]),
     /// It works, with one of these concerns.
     Warns(&'static [&'static str]),
+    /// It is left to chance: it works, with one of these concerns or none, or is met by silence.
+    Chance(&'static [&'static str]),
     /// It works, and there is nothing to say.
     Passes,
 }
@@ -147,6 +149,10 @@ impl Row {
 
     pub(crate) fn warns(self, codes: &'static [&'static str]) -> Self {
         Self { expected: Expected::Warns(codes), ..self }
+    }
+
+    pub(crate) fn left_to_chance(self, codes: &'static [&'static str]) -> Self {
+        Self { expected: Expected::Chance(codes), ..self }
     }
 
     pub(crate) fn says(mut self, text: impl Into<String>) -> Self {

@@ -138,6 +138,16 @@ fn a_port_that_answers_after_all_is_unsteady_or_closed() {
 }
 
 #[test]
+fn dns_over_udp_that_answers_when_asked_again_is_not_dns_over_tcp_only() {
+    let tcp_only = Cause::DnsTcpOnly { udp: Box::new(NO_ANSWER) };
+    let answers = [icmp(R1, HOP_LIMIT), heard(Reply::Answer)];
+    let cause = judge(&alive(&answers), &tcp_only);
+    assert_eq!(cause, Cause::Unsteady { to: TO, hop: 2, waited: WAITED });
+    let cause = judge(&trace(&two_hops()), &tcp_only);
+    assert_eq!(cause.code(), "dns-tcp-only");
+}
+
+#[test]
 fn a_refusal_met_on_the_way_is_the_cause() {
     let prohibited = Icmp::V4 { kind: 3, code: 13 };
     let cause = judge(&trace(&[icmp(R1, HOP_LIMIT), icmp(R2, prohibited)]), &NO_ANSWER);
