@@ -134,6 +134,13 @@ fn on_the_way(cause: &Cause, passage: &Passage<'_>) -> Option<String> {
         Cause::PathRejected { .. } | Cause::Unreachable { .. } => {
             format!("allow {}", passage.rule())
         }
+        Cause::PathReset { hop: 0, .. } => format!(
+            "allow {} in this host's own rules (nft list ruleset), or on a device of this segment",
+            passage.rule()
+        ),
+        Cause::PathReset { .. } => {
+            format!("allow {}; a device there answers with a RST", passage.rule())
+        }
         Cause::TargetRejected { .. } => format!(
             "allow {} in its own firewall: firewall-cmd --add-port={}/{} --permanent; firewall-cmd --reload",
             passage.rule(),

@@ -41,7 +41,7 @@ use tokio::time::Instant;
 
 pub use cause::{
     Cause, Code, Concern, ConcernCode, HostAnswer, Layer, LocalFirewallSign, LocalRoute, Millis,
-    Owner, Phase, Transport,
+    Owner, Phase, ResetSign, Transport,
 };
 pub use evidence::{Evidence, Seen, Timings, Value};
 pub use identify::identify;
@@ -49,6 +49,7 @@ pub use net::icmp::Icmp;
 pub use net::{
     Addresses, Deadline, FarStream, Io, Offer, Opinion, Peer, RESOLVE, Trust, offers, resolve,
 };
+pub use path::reset::{ResetTrace, examine_reset, is_reset, judge_reset};
 pub use path::{Beyond, Hop, HostSign, Refused, Trace, examine_path, is_silence, judge};
 pub use recognise::Spoken;
 pub use wire::{clean, printable};

@@ -24,6 +24,7 @@ mod row;
 mod servers;
 mod services;
 mod site;
+mod speed;
 mod table;
 mod time_and_names;
 mod web;
@@ -54,6 +55,11 @@ fn every_fault_is_named_and_none_as_another() {
     table.write_docs();
     others::write_docs(&said);
     table.assert();
+}
+
+#[test]
+fn a_run_in_which_all_is_silent_ends_in_time() {
+    speed::assert_silent_run();
 }
 
 /// What came of each row, and what other tools said about some.

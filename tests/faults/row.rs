@@ -20,6 +20,10 @@ pub(crate) struct Row {
     pub(crate) says: Vec<String>,
     /// Why more than one code is equally true.
     pub(crate) because: &'static str,
+    /// Another flow of the same run, whose step has this cause and explains the row's own.
+    pub(crate) root: Option<(&'static str, &'static str)>,
+    /// Is a kernel's own patience part of it, however plain the refusal?
+    pub(crate) takes_time: bool,
 }
 
 /// What is asked: a `--check` of a scheme and port, or a whole command line.
@@ -54,7 +58,7 @@ pub(crate) enum Place {
 }
 
 /// How the fault is made.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) enum How {
     /// A rule at a hook: `input`, `forward` or `output`.
     Rule(Node, &'static str, String),
@@ -64,6 +68,8 @@ pub(crate) enum How {
     Hosts(String),
     /// The client's `/etc/resolv.conf`; for [`Place::Alone`].
     Resolver(String),
+    /// One more peer, at the site's server; for [`Place::Alone`].
+    Peer(u16, Peer),
 }
 
 /// What is true about it.
@@ -75,6 +81,8 @@ pub(crate) enum Expected {
     Unknown(&'static [&'static str]),
     /// It works, with one of these concerns.
     Warns(&'static [&'static str]),
+    /// It is left to chance: it works, with one of these concerns or none, or is met by silence.
+    Chance(&'static [&'static str]),
     /// It works, and there is nothing to say.
     Passes,
 }
@@ -91,6 +99,8 @@ impl Row {
             expected: Expected::Passes,
             says: Vec::new(),
             because: "",
+            root: None,
+            takes_time: false,
         }
     }
 
@@ -118,6 +128,12 @@ impl Row {
         self
     }
 
+    /// Lets `peer` answer besides, on `port`.
+    pub(crate) fn beside(mut self, port: u16, peer: Peer) -> Self {
+        self.how.push(How::Peer(port, peer));
+        self
+    }
+
     /// Lets `peer` answer, on a port of the row's own.
     pub(crate) fn peer(self, peer: Peer) -> Self {
         Self { peer: Some(peer), ..self }
@@ -135,9 +151,22 @@ impl Row {
         Self { expected: Expected::Warns(codes), ..self }
     }
 
+    pub(crate) fn left_to_chance(self, codes: &'static [&'static str]) -> Self {
+        Self { expected: Expected::Chance(codes), ..self }
+    }
+
     pub(crate) fn says(mut self, text: impl Into<String>) -> Self {
         self.says.push(text.into());
         self
+    }
+
+    /// The step of `flow` fails for `code`, and the row's own step is folded under it.
+    pub(crate) fn under(self, flow: &'static str, code: &'static str) -> Self {
+        Self { root: Some((flow, code)), ..self }
+    }
+
+    pub(crate) fn takes_time(self) -> Self {
+        Self { takes_time: true, ..self }
     }
 
     pub(crate) fn because(self, because: &'static str) -> Self {

@@ -1,5 +1,7 @@
 //! What passes today and will hurt.
 
+use std::net::IpAddr;
+
 use serde::{Deserialize, Serialize};
 
 use super::{Cause, list};
@@ -56,6 +58,12 @@ pub enum Concern {
     PacketLoss {
         /// How often it was asked.
         tries: usize,
+    },
+    /// The answer came from another address than the one asked.
+    #[error("answers from {by}, not from the address asked: firewalls and NAT drop such answers")]
+    AnswersFromElsewhere {
+        /// The address that answered.
+        by: IpAddr,
     },
     /// Asked several times, it answered only some of them.
     #[error("answered {answered} of {asked} questions: packets are lost or limited")]

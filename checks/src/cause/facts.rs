@@ -74,9 +74,22 @@ pub enum LocalFirewallSign {
     /// A refusal came at once from our own address.
     #[strum(serialize = "a REJECT rule of this host answered")]
     OwnReject,
+    /// A packet that cannot leave this host was answered with a RST.
+    #[strum(serialize = "a rule of this host answered with a RST")]
+    OwnReset,
     /// Every SYN was dropped before it left (`TCP_INFO`).
     #[strum(serialize = "no packet left this host")]
     OutputDrop,
+}
+
+/// What shows that a RST is not the target's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ResetSign {
+    /// A packet with too few hops to reach the target drew it.
+    TooFewHops,
+    /// It came over one hop less than what the target itself answers.
+    ShorterWay,
 }
 
 /// How a host whose port stays silent shows that it is there.

@@ -25,7 +25,7 @@ use crate::net::icmp::Icmp;
 use crate::recognise::Spoken;
 
 pub use concern::{Concern, ConcernCode};
-pub use facts::{HostAnswer, LocalFirewallSign, LocalRoute, Millis, Phase, Transport};
+pub use facts::{HostAnswer, LocalFirewallSign, LocalRoute, Millis, Phase, ResetSign, Transport};
 pub use owner::{Layer, Owner};
 
 /// The one reason a probe failed, with the facts an operator needs.
@@ -137,6 +137,20 @@ pub enum Cause {
         by: IpAddr,
         /// Its exact words.
         icmp: Icmp,
+    },
+    /// A RST came in the target's name, and not from the target.
+    ///
+    /// Its sender is nearer than the target: at hop `hop` or between it and the next.
+    #[error("reset {}, not by the target", place_of_reset(*.hop, *.by))]
+    PathReset {
+        /// Where it was going.
+        to: SocketAddr,
+        /// The device at that hop, when it names itself.
+        by: Option<IpAddr>,
+        /// Its distance; 0 is this host: then the RST comes from before the first router.
+        hop: u8,
+        /// What gave it away.
+        sign: ResetSign,
     },
     /// The target's own firewall rejects the packet.
     #[error("rejected by the target's own firewall ({icmp})")]
@@ -991,6 +1005,15 @@ fn reading(user: Option<&str>, level: &str) -> String {
 /// "no further than 10.9.0.1", of [`Cause::FilteredBetween`].
 fn no_further_than(after: Option<IpAddr>) -> String {
     after.map_or_else(|| "to no router".to_owned(), |by| format!("no further than {by}"))
+}
+
+/// "by 10.9.0.1 (hop 2) or right behind it", of [`Cause::PathReset`].
+fn place_of_reset(hop: u8, by: Option<IpAddr>) -> String {
+    match (hop, by) {
+        (0, _) => "before the first router".to_owned(),
+        (hop, Some(by)) => format!("by {by} (hop {hop}) or right behind it"),
+        (hop, None) => format!("at hop {hop}, which names itself to nobody, or right behind it"),
+    }
 }
 
 /// "3599.9 s behind" or "12 ms ahead", from server minus this host.

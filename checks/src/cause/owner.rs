@@ -59,6 +59,8 @@ impl Cause {
             | Self::ResolverFailed { .. }
             | Self::NoRoute { .. }
             | Self::LocalFirewall { .. }
+            // Nothing but this host and its segment lies before the first router.
+            | Self::PathReset { hop: 0, .. }
             | Self::LocalError { .. }
             | Self::NothingListens { .. }
             | Self::ListensOnLoopback { .. }
@@ -78,6 +80,7 @@ impl Cause {
             | Self::HopLimitExceeded { by, .. }
             | Self::PortSilentAfter { by, .. }
             | Self::HostSilentAfter { by, .. } => Owner::Network { device: Some(*by) },
+            Self::PathReset { by, .. } => Owner::Network { device: *by },
             Self::FilteredBetween { after, next, .. } => {
                 Owner::Network { device: Some(after.unwrap_or(*next)) }
             }
@@ -178,6 +181,7 @@ impl Cause {
             | Self::HostUnreachable { .. }
             | Self::NetUnreachable { .. }
             | Self::PathRejected { .. }
+            | Self::PathReset { .. }
             | Self::TargetRejected { .. }
             | Self::Unreachable { .. }
             | Self::NoAnswer { .. }

@@ -16,6 +16,7 @@ fn values() -> Vec<Value> {
         json!("udp"),
         json!("blackhole"),
         json!("own-reject"),
+        json!("too-few-hops"),
         json!("ssh"),
         json!("some words"),
         json!(7),
