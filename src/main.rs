@@ -66,6 +66,7 @@ async fn check(plan: &plan::Plan, job: &Job) -> Report {
     progress.finish();
     let context = Context {
         host: site::local::host(),
+        catalogue: job.catalogue.identity.clone(),
         started_at,
         took: clock.elapsed(),
         strict: job.settings.strict,

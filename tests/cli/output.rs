@@ -271,6 +271,7 @@ fn settle(value: &mut Value) {
                     "host" if value.is_object() => *value = "HOST".into(),
                     "started_at" => *value = "TIME".into(),
                     "version" => *value = "VERSION".into(),
+                    "sha256" => *value = "DIGEST".into(),
                     "port" => *value = "PORT".into(),
                     name if name.ends_with("_ms") => *value = "T".into(),
                     _ => settle(value),
