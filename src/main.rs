@@ -21,8 +21,10 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use cli::Request;
-use output::{USAGE, complain, ended_well, graver, write_all};
+use output::{Live, USAGE, complain, complain_as_plugin, deliver, ended_well, graver, write_all};
+use report::ndjson::Run;
 use report::{Canvas, Context, Format, Report};
+use runner::Event;
 use settings::{Job, Output, Refused};
 
 fn main() -> ExitCode {
@@ -45,15 +47,21 @@ fn run(job: &Job) -> ExitCode {
     }
     let plan = plan::plan(&job.catalogue, &job.site, &job.settings);
     with_runtime(async {
-        let report = check(&plan, job).await;
-        deliver(&report, &job.output)
+        let (report, live) = check(&plan, job).await;
+        deliver(&report, live, &job.output)
     })
 }
 
-/// Asks everything in `plan`, with progress on stderr.
-async fn check(plan: &plan::Plan, job: &Job) -> Report {
+/// Asks everything in `plan`, with progress on stderr, and lines on stdout if they were asked for.
+async fn check(plan: &plan::Plan, job: &Job) -> (Report, Option<Live>) {
     let started_at = jiff::Timestamp::now().to_string();
     let clock = Instant::now();
+    let host = site::local::host();
+    let live = || {
+        let (host, started_at) = (host.name.clone(), started_at.clone());
+        Live::new(Run { host, role: plan.role, started_at }, plan.steps.len())
+    };
+    let mut live = job.output.is_live().then(live);
     let progress = progress::Progress::new(plan);
     let mut interrupted = false;
     let signalled = interrupt();
@@ -62,24 +70,32 @@ async fn check(plan: &plan::Plan, job: &Job) -> Report {
         interrupted = true;
     };
     let manner = runner::Manner { scale: job.settings.scale, trace: job.settings.trace };
-    let found = runner::run(plan, &job.site.trust, manner, stop, |event| progress.on(event)).await;
+    let notify = |event: Event<'_>| {
+        progress.on(event);
+        if let (Some(live), Event::Finished(index, found)) = (&mut live, event)
+            && let Some(step) = plan.steps.get(index)
+        {
+            live.tell(index, &report::step(step, found, plan.phase));
+        }
+    };
+    let found = runner::run(plan, &job.site.trust, manner, stop, notify).await;
     progress.finish();
     let context = Context {
-        host: site::local::host(),
+        host,
         catalogue: job.catalogue.identity.clone(),
         started_at,
         took: clock.elapsed(),
         strict: job.settings.strict,
         interrupted,
     };
-    Report::new(plan, &found, context)
+    (Report::new(plan, &found, context), live)
 }
 
 fn show_plan(job: &Job) -> ExitCode {
     let plan = plan::plan(&job.catalogue, &job.site, &job.settings);
     let write = |format: Format, canvas: Canvas, out: &mut dyn Write| match format {
-        Format::Table => report::table::write_plan(&plan, canvas, out),
         Format::Json => report::json::write(&plan, out),
+        _ => report::table::write_plan(&plan, canvas, out),
     };
     write_all(&job.output, write).map_or_else(|code| code, |()| ExitCode::SUCCESS)
 }
@@ -99,8 +115,8 @@ fn show_demo(breaks: &[(String, String)], output: &Output) -> ExitCode {
             if index > 0 && output.shows_table() {
                 let _closed_pipe = writeln!(io::stdout());
             }
-            let report = check(&demo::plan(job), job).await;
-            code = graver(code, deliver(&report, &job.output));
+            let (report, live) = check(&demo::plan(job), job).await;
+            code = graver(code, deliver(&report, live, &job.output), output);
             if report.interrupted {
                 break;
             }
@@ -136,18 +152,16 @@ fn explain_code(code: &str) -> ExitCode {
     ended_well(writeln!(out, "{section}"), "stdout")
 }
 
-/// The exit code is the report's, unless it could not be written.
-fn deliver(report: &Report, output: &Output) -> ExitCode {
-    let write =
-        |format: Format, canvas: Canvas, out: &mut dyn Write| format.write(report, canvas, out);
-    match write_all(output, write) {
-        Ok(()) => ExitCode::from(report.summary.exit_code),
-        Err(code) => code,
-    }
-}
-
 fn refuse(refused: &Refused) -> ExitCode {
     match refused {
+        Refused::Usage(error) if error.use_stderr() && cli::wants_plugin() => {
+            let text = error.to_string();
+            complain_as_plugin("usage", text.trim_start_matches("error: "))
+        }
+        Refused::File(broken) if cli::wants_plugin() => {
+            complain_as_plugin(broken.place(), &broken.to_string())
+        }
+        Refused::Value { flag, reason } if cli::wants_plugin() => complain_as_plugin(flag, reason),
         Refused::Usage(error) => {
             let _closed_pipe = error.print();
             ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(USAGE))

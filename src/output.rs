@@ -5,8 +5,80 @@ use std::io::{self, BufWriter, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
-use crate::report::{Canvas, Format};
+use crate::report::ndjson::Run;
+use crate::report::{Canvas, Format, PLUGIN_UNKNOWN, Report, StepReport};
 use crate::settings::Output;
+
+/// Writes a finished run; the exit code is the run's, unless something could not be written.
+///
+/// With a plugin's output on stdout it is the plugin's.
+pub(crate) fn deliver(report: &Report, live: Option<Live>, output: &Output) -> ExitCode {
+    let told = live.map_or(Ok(()), |live| live.finish(report));
+    let told = ended_well(told, "stdout");
+    let write =
+        |format: Format, canvas: Canvas, out: &mut dyn Write| format.write(report, canvas, out);
+    let written = write_all(&output.without_live(), write);
+    let is_written = told == ExitCode::SUCCESS && written.is_ok();
+    let (_, state) = report.ending().plugin();
+    ExitCode::from(match (output.is_plugin(), is_written) {
+        (true, true) => state,
+        (true, false) => PLUGIN_UNKNOWN,
+        (false, true) => report.summary.exit_code,
+        (false, false) => USAGE,
+    })
+}
+
+/// Lines on stdout while a run is on: each is out before the next step finishes.
+#[derive(Debug)]
+pub(crate) struct Live {
+    run: Run,
+    /// Which steps were told.
+    told: Vec<bool>,
+    /// How the lines so far went; after a failure there are no more.
+    so_far: io::Result<()>,
+}
+
+impl Live {
+    /// For a run of that many steps.
+    pub(crate) fn new(run: Run, steps: usize) -> Self {
+        Self { run, told: vec![false; steps], so_far: Ok(()) }
+    }
+
+    /// Tells a step that finished.
+    pub(crate) fn tell(&mut self, index: usize, step: &StepReport) {
+        if self.so_far.is_ok() {
+            let mut line = Vec::new();
+            let rendered = self.run.step(step, &mut line);
+            self.so_far = rendered.and_then(|()| to_stdout(&line));
+        }
+        if let Some(told) = self.told.get_mut(index) {
+            *told = true;
+        }
+    }
+
+    /// Tells the steps that never began or never ended, then the run.
+    ///
+    /// # Errors
+    ///
+    /// What the first line said that could not be written.
+    fn finish(mut self, report: &Report) -> io::Result<()> {
+        for (index, step) in report.steps.iter().enumerate() {
+            if self.told.get(index) == Some(&false) {
+                self.tell(index, step);
+            }
+        }
+        self.so_far?;
+        let mut line = Vec::new();
+        self.run.summary(report, &mut line)?;
+        to_stdout(&line)
+    }
+}
+
+fn to_stdout(bytes: &[u8]) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    out.write_all(bytes)?;
+    out.flush()
+}
 
 /// Writes every format; one that fails does not silence the others.
 ///
@@ -20,12 +92,13 @@ pub(crate) fn write_all(
     let mut result = Ok(());
     for (format, file) in &output.formats {
         let canvas = |width| Canvas { width, verbose: output.verbose };
-        let written = if let Some(file) = file {
-            to_file(file, |out| write(*format, canvas(FILE_WIDTH), out))
-        } else {
+        let written = guarded(|| {
+            if let Some(file) = file {
+                return to_file(file, |out| write(*format, canvas(FILE_WIDTH), out));
+            }
             let mut out = BufWriter::new(anstream::AutoStream::auto(io::stdout().lock()));
             write(*format, canvas(terminal_width()), &mut out).and_then(|()| out.flush())
-        };
+        });
         let name = file.as_ref().map_or("stdout".to_owned(), |file| file.display().to_string());
         if ended_well(written, &name) != ExitCode::SUCCESS {
             result = Err(ExitCode::from(USAGE));
@@ -34,28 +107,45 @@ pub(crate) fn write_all(
     result
 }
 
-/// Whole or not at all: written beside the target, then renamed over it.
+/// A panic while one format is written does not lose the others.
+fn guarded(write: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(write))
+        .unwrap_or_else(|_payload| Err(io::Error::other(crate::panics::last_place())))
+}
+
+/// Whole or not at all, also when the power fails: written beside the target, then renamed over it.
 fn to_file(file: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
-    if std::fs::metadata(file).is_ok_and(|there| !there.is_file()) {
+    let there = std::fs::metadata(file).ok();
+    if there.as_ref().is_some_and(|there| !there.is_file()) {
         // A pipe or a device is written to, never replaced: /dev/stdout, /dev/null.
-        return File::options().write(true).open(file).and_then(|there| write_to(there, write));
+        let device = File::options().write(true).open(file)?;
+        return write_to(device, write).map(drop);
     }
     // Through a symbolic link the file behind it is the target.
     let file = &std::fs::canonicalize(file).unwrap_or_else(|_| file.to_owned());
     let mut name = file.file_name().unwrap_or_default().to_owned();
     name.push(format!(".{}.part", std::process::id()));
     let part = file.with_file_name(name);
-    let written = File::create(&part).and_then(|created| write_to(created, write));
-    written.and_then(|()| std::fs::rename(&part, file)).inspect_err(|_| {
+    // In a folder that others may write to, the name may be a link of theirs: never opened.
+    let created = File::create_new(&part)?;
+    let finished = || {
+        if let Some(there) = &there {
+            created.set_permissions(there.permissions())?;
+        }
+        write_to(created, write)?.sync_all()?;
+        std::fs::rename(&part, file)
+    };
+    finished().inspect_err(|_| {
         let _best_effort = std::fs::remove_file(&part);
     })
 }
 
-fn write_to(file: File, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
-    // Files get no colours.
+/// Writes without colours; the file is whole when it comes back.
+fn write_to(file: File, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<File> {
     let mut out = BufWriter::new(anstream::StripStream::new(file));
     write(&mut out)?;
-    out.flush()
+    let stripped = out.into_inner().map_err(io::IntoInnerError::into_error)?;
+    Ok(stripped.into_inner())
 }
 
 /// A reader who has seen enough (`| head`) is no error.
@@ -73,6 +163,14 @@ pub(crate) fn complain(what: &str, reason: &str) -> ExitCode {
     ExitCode::from(USAGE)
 }
 
+/// The same to a monitoring system, which reads stdout alone: the state is unknown.
+pub(crate) fn complain_as_plugin(what: &str, reason: &str) -> ExitCode {
+    let line = preflight_checks::printable(reason.lines().next().unwrap_or_default());
+    let line = line.replace('|', "/");
+    let _closed_pipe = writeln!(io::stdout(), "UNKNOWN: preflight: {what}: {line}");
+    ExitCode::from(PLUGIN_UNKNOWN)
+}
+
 /// Wrong usage, an unreadable file: nothing was probed.
 pub(crate) const USAGE: u8 = 2;
 
@@ -84,8 +182,10 @@ fn terminal_width() -> usize {
     terminal_size::terminal_size().map_or(NO_TERMINAL, |(columns, _)| usize::from(columns.0))
 }
 
-/// Of two runs' exit codes the graver: interrupted, not written, failed, not to be told.
-pub(crate) fn graver(one: ExitCode, other: ExitCode) -> ExitCode {
-    let codes = [130, USAGE, 1, 3].map(ExitCode::from);
+/// Of two runs' exit codes the graver: interrupted, not written, failed, not to be told; of a
+/// plugin's states the critical one, then the unknown one.
+pub(crate) fn graver(one: ExitCode, other: ExitCode, output: &Output) -> ExitCode {
+    let order = if output.is_plugin() { [2, PLUGIN_UNKNOWN, 1, 0] } else { [130, USAGE, 1, 3] };
+    let codes = order.map(ExitCode::from);
     codes.into_iter().find(|code| [one, other].contains(code)).unwrap_or(ExitCode::SUCCESS)
 }

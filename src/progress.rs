@@ -37,11 +37,11 @@ impl Progress {
     }
 
     /// Shows what happened.
-    pub(crate) fn on(&self, event: Event) {
+    pub(crate) fn on(&self, event: Event<'_>) {
         let mut waiting = self.waiting.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         match event {
             Event::Started(index) => waiting.push(index),
-            Event::Finished(index) => {
+            Event::Finished(index, _) => {
                 waiting.retain(|&step| step != index);
                 self.bar.inc(1);
             }

@@ -1,6 +1,6 @@
 //! How did a run end? Every exit code is made here, and only here.
 
-use super::StepReport;
+use super::{Report, StepReport};
 use crate::verdict::Outcome;
 
 /// The end of a run, as its required steps decide it.
@@ -49,5 +49,25 @@ impl Ending {
             Self::Unknown => 3,
             Self::Interrupted => 130,
         }
+    }
+
+    /// The state of a monitoring plugin: the word of its status line, and its exit code.
+    pub(crate) fn plugin(self) -> (&'static str, u8) {
+        match self {
+            Self::Works => ("OK", 0),
+            Self::Warns => ("WARNING", 1),
+            Self::Fails => ("CRITICAL", 2),
+            Self::Unknown | Self::NothingAsked | Self::Interrupted => ("UNKNOWN", PLUGIN_UNKNOWN),
+        }
+    }
+}
+
+/// The exit code of a plugin that cannot tell.
+pub(crate) const PLUGIN_UNKNOWN: u8 = 3;
+
+impl Report {
+    /// How the run ended.
+    pub(crate) fn ending(&self) -> Ending {
+        Ending::of(&self.steps, self.strict, self.interrupted)
     }
 }

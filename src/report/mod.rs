@@ -3,11 +3,20 @@
 //! A decided shape, not an internal struct that happens to serialise: what a
 //! field means and which ones are stable is in `docs/formats.md`.
 
+mod centreon;
+mod csv;
 mod ending;
 mod fold;
+#[cfg(test)]
+pub(crate) mod golden;
 pub(crate) mod json;
+mod junit;
+mod markdown;
+pub(crate) mod ndjson;
+mod openmetrics;
 mod rows;
 pub(crate) mod table;
+mod wide;
 mod words;
 
 use std::collections::BTreeMap;
@@ -25,7 +34,7 @@ use crate::remedy::{Passage, Remedy, remedy};
 use crate::runner::{Attempt, Found};
 use crate::site::local::Host;
 use crate::verdict::{Conclusion, Outcome, conclude};
-use ending::Ending;
+pub(crate) use ending::{Ending, PLUGIN_UNKNOWN};
 
 /// The version of the JSON's shape; raised when a reader could break.
 pub(crate) const SCHEMA_VERSION: u32 = 1;
@@ -85,7 +94,7 @@ pub(crate) struct Tool {
 pub(crate) struct ClockReport {
     /// The server's time minus this machine's, milliseconds.
     pub(crate) offset_ms: f64,
-    /// The time server, as the table shows it.
+    /// The time server.
     pub(crate) against: String,
 }
 
@@ -338,8 +347,13 @@ fn clock(steps: &[StepReport]) -> Option<ClockReport> {
     let works = |step: &&StepReport| matches!(step.outcome, Outcome::Pass | Outcome::Warn);
     steps.iter().filter(works).find_map(|step| {
         let offset_ms = step.evidence.get("offset_ms")?.as_f64()?;
-        Some(ClockReport { offset_ms, against: step.target.as_ref()?.shown.clone() })
+        Some(ClockReport { offset_ms, against: step.target.as_ref()?.host.clone() })
     })
+}
+
+/// One step by itself: whether another explains its failure is not known yet.
+pub(crate) fn step(step: &Step, found: &Found, phase: Phase) -> StepReport {
+    judge(step, Some(found), phase).report
 }
 
 /// Each reason once, with how often when that is more.
@@ -602,13 +616,29 @@ fn object(value: &impl Serialize) -> Map<String, Value> {
 }
 
 /// How a report is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::EnumString, strum::VariantNames)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, strum::EnumString, strum::VariantNames, strum::VariantArray,
+)]
 #[strum(serialize_all = "lowercase")]
 pub(crate) enum Format {
     /// For a reader.
     Table,
+    /// For grep, a line a step.
+    Wide,
     /// For a program.
     Json,
+    /// For a program, a line a step while the run is on.
+    Ndjson,
+    /// For CI.
+    Junit,
+    /// For a ticket.
+    Markdown,
+    /// For a spreadsheet.
+    Csv,
+    /// For the textfile collector of `node_exporter`.
+    Openmetrics,
+    /// For Centreon itself, as a plugin.
+    Centreon,
 }
 
 /// What a format may know of where it is written to.
@@ -634,7 +664,14 @@ impl Format {
     ) -> io::Result<()> {
         match self {
             Self::Table => table::write(report, canvas, out),
+            Self::Wide => wide::write(report, out),
             Self::Json => json::write(report, out),
+            Self::Ndjson => ndjson::write(report, out),
+            Self::Junit => junit::write(report, out),
+            Self::Markdown => markdown::write(report, out),
+            Self::Csv => csv::write(report, out),
+            Self::Openmetrics => openmetrics::write(report, out),
+            Self::Centreon => centreon::write(report, out),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use preflight_checks::printable;
 
-use super::{Report, StepReport};
+use super::{Report, StepReport, words};
 use crate::plan::Direction;
 use crate::verdict::Outcome;
 
@@ -93,5 +93,10 @@ impl Row<'_> {
         let target = self.step.target.as_ref().map_or("", |target| target.host.as_str());
         let example = if is_alone { "" } else { ", for example" };
         format!("{first} ({target}{example})")
+    }
+
+    /// Steps of one subnet took as long as the slowest, milliseconds.
+    pub(super) fn took_ms(&self) -> Option<f64> {
+        self.steps.iter().filter_map(|step| words::total_ms(step)).reduce(f64::max)
     }
 }

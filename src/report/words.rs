@@ -3,7 +3,7 @@
 use preflight_checks::printable;
 use serde_json::Value;
 
-use super::{NoteReport, Report, StepReport};
+use super::{NoteReport, Report, StepReport, TargetReport};
 use crate::verdict::Outcome;
 
 /// The version block: what was run, then where and when; each a list of short parts.
@@ -19,12 +19,13 @@ pub(super) fn head(report: &Report) -> [Vec<String>; 2] {
     }
     let host = &report.host;
     let mut machine = vec![host.name.clone(), format!("{}, kernel {}", host.os, host.kernel)];
-    machine.push(host.privileges.clone());
+    // What it cannot see is in the JSON; here it would take a line.
+    machine.push(host.privileges.split(':').next().unwrap_or_default().to_owned());
     let sources = sources(report).join(", ");
     if !sources.is_empty() {
         machine.push(format!("from {sources}"));
     }
-    machine.push(format!("{}{}", at(report), clock(report)));
+    machine.extend([at(report), clock(report)]);
     [run, machine].map(|parts| {
         parts.iter().filter(|part| !part.is_empty()).map(|part| printable(part)).collect()
     })
@@ -60,15 +61,15 @@ fn at(report: &Report) -> String {
     format!("{} UTC", seconds.replacen('T', " ", 1))
 }
 
-/// `, clock 3 ms behind 10.0.0.3:123/udp`, when a time server told.
+/// `clock 3 ms behind 10.0.0.3`, when a time server told.
 fn clock(report: &Report) -> String {
     let Some(clock) = &report.clock else { return String::new() };
     let (whole, against) = (clock.offset_ms.round().abs(), &clock.against);
     let side = if clock.offset_ms < 0.0 { "ahead of" } else { "behind" };
     if whole < 1.0 {
-        format!(", clock as {against}")
+        format!("clock as {against}")
     } else {
-        format!(", clock {whole} ms {side} {against}")
+        format!("clock {whole} ms {side} {against}")
     }
 }
 
@@ -132,6 +133,26 @@ pub(super) fn fact(value: &Value) -> String {
     }
 }
 
+/// Whom the far side is, or this host: "network team, device 10.9.0.1".
+pub(super) fn owner(step: &StepReport) -> String {
+    let Some(cause) = &step.cause else { return String::new() };
+    match &cause.device {
+        Some(device) => printable(&format!("{} {device}", cause.owner)),
+        None => printable(&cause.owner),
+    }
+}
+
+/// The address that was asked from, by the attempt that is told first.
+pub(super) fn source(step: &StepReport) -> String {
+    let source = step.attempts.iter().find_map(|attempt| attempt.source.as_deref());
+    source.map(printable).unwrap_or_default()
+}
+
+/// How long a step took, milliseconds.
+pub(super) fn total_ms(step: &StepReport) -> Option<f64> {
+    step.timings.get("total_ms")?.as_f64()
+}
+
 /// The steps that fail because this one does.
 pub(super) fn consequences<'a>(report: &'a Report, step: &StepReport) -> Vec<&'a str> {
     let follow = report.steps.iter().filter(|other| other.because_of.as_ref() == Some(&step.id));
@@ -159,11 +180,15 @@ fn is_alike(one: &StepReport, other: &StepReport) -> bool {
     one.flow == other.flow && code(one) == code(other)
 }
 
-/// Targets of which the same is true: some by name, then how many.
+/// Targets, or their subnets, of which the same is true: some by name, then how many.
 pub(super) fn likewise(steps: &[&StepReport]) -> String {
     const SHOWN: usize = 8;
-    let names = steps.iter().filter_map(|step| step.target.as_ref());
-    let names: Vec<&str> = names.map(|target| target.shown.as_str()).collect();
+    let mut names: Vec<&str> = Vec::new();
+    for step in steps {
+        let target = step.target.as_ref().map(|target| target.shown.as_str());
+        let name = step.group.as_deref().or(target);
+        names.extend(name.filter(|name| !names.contains(name)));
+    }
     match names.get(..SHOWN) {
         Some(shown) if names.len() > SHOWN => {
             format!("{} and {} more", shown.join(", "), names.len() - SHOWN)
@@ -174,8 +199,12 @@ pub(super) fn likewise(steps: &[&StepReport]) -> String {
 
 /// What was seen: the target, where it came from, and the cause in one sentence.
 pub(super) fn seen(step: &StepReport) -> String {
-    let asked = |target: &super::TargetReport| format!("{} ({}): ", target.shown, target.origin);
-    let asked = step.target.as_ref().map(asked).unwrap_or_default();
+    let asked = step.target.as_ref().map(|TargetReport { shown, origin, .. }| match shown {
+        // A place in a file is where it came from.
+        shown if shown == origin => format!("{shown}: "),
+        shown => format!("{shown} ({origin}): "),
+    });
+    let asked = asked.unwrap_or_default();
     let message = step.cause.as_ref().map_or("", |cause| cause.message.as_str());
     format!("{asked}{message}")
 }

@@ -1,0 +1,95 @@
+//! One report in every format: `report.json` has each kind of step, and strings that attack each format.
+
+use std::io;
+
+use serde_json::Value;
+use strum::VariantArray as _;
+
+use super::{Canvas, Ending, Format, Report, Summary};
+
+/// The report that all formats are shown of.
+pub(crate) const REPORT: &str = include_str!("report.json");
+
+fn report() -> Report {
+    serde_json::from_str(REPORT).unwrap()
+}
+
+fn written(format: Format) -> String {
+    let canvas = Canvas { width: 80, verbose: false };
+    let mut out = anstream::StripStream::new(Vec::new());
+    format.write(&report(), canvas, &mut out).unwrap();
+    String::from_utf8(out.into_inner()).unwrap()
+}
+
+macro_rules! golden {
+    ($($name:ident: $format:ident),*) => {$(
+        #[test]
+        fn $name() {
+            insta::assert_snapshot!(written(Format::$format));
+        }
+    )*};
+}
+golden! {
+    the_table: Table,
+    wide: Wide,
+    ndjson: Ndjson,
+    junit: Junit,
+    markdown: Markdown,
+    csv: Csv,
+    openmetrics: Openmetrics,
+    centreon: Centreon
+}
+
+#[test]
+fn json_keeps_everything() {
+    let there: Value = serde_json::from_str(REPORT).unwrap();
+    let again: Value = serde_json::from_str(&written(Format::Json)).unwrap();
+    assert_eq!(again, there);
+}
+
+#[test]
+fn the_summary_is_the_one_of_these_steps() {
+    let report = report();
+    let summary = Summary::of(&report.steps, report.strict, report.interrupted);
+    let value = |summary: &Summary| serde_json::to_value(summary).unwrap();
+    assert_eq!(value(&summary), value(&report.summary));
+    assert_eq!(report.ending(), Ending::Fails);
+}
+
+/// Nothing a stranger said acts on a terminal, whichever format it is in.
+#[test]
+fn no_format_lets_a_control_character_through() {
+    for format in Format::VARIANTS {
+        let page = written(*format);
+        let acts = |c: &char| match c {
+            '\n' => false,
+            '\r' => *format != Format::Csv,
+            // A model that a run made has none of these; JSON keeps what it is given.
+            '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{feff}' => {
+                !matches!(format, Format::Json | Format::Ndjson)
+            }
+            '\u{fffe}' => *format == Format::Junit,
+            other => other.is_control(),
+        };
+        let found: Vec<char> = page.chars().filter(acts).collect();
+        assert!(found.is_empty(), "{format:?}: {found:?}");
+    }
+}
+
+#[test]
+fn a_writer_that_fails_fails_the_format() {
+    struct Full;
+    impl io::Write for Full {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(io::ErrorKind::StorageFull.into())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    let canvas = Canvas { width: 80, verbose: true };
+    for format in Format::VARIANTS {
+        let error = format.write(&report(), canvas, &mut Full).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::StorageFull, "{format:?}");
+    }
+}

@@ -1,0 +1,231 @@
+//! `OpenMetrics`: for the textfile collector of `node_exporter`, in a file that ends in `.prom`.
+//!
+//! Gauges only: the collector reads Prometheus' text format, which knows no
+//! other type that would fit.
+//!
+//! Reference: <https://prometheus.io/docs/specs/om/open_metrics_spec/>;
+//! `prometheus/node_exporter` `collector/textfile.go`.
+
+use std::collections::BTreeMap;
+use std::io;
+
+use preflight_checks::printable;
+use serde_json::Value;
+
+use super::{Report, StepReport};
+use crate::verdict::Outcome;
+
+/// Writes every family, and the mark of the end.
+///
+/// # Errors
+///
+/// What the writer says.
+pub(super) fn write(report: &Report, out: &mut dyn io::Write) -> io::Result<()> {
+    let mut families = Families::default();
+    run(report, &mut families);
+    for step in &report.steps {
+        of_step(step, &mut families);
+    }
+    families.write(out)?;
+    writeln!(out, "# EOF")
+}
+
+/// Families in the order they were begun; a series has one value.
+#[derive(Debug, Default)]
+struct Families(Vec<Family>);
+
+#[derive(Debug)]
+struct Family {
+    name: String,
+    help: String,
+    series: BTreeMap<String, f64>,
+}
+
+impl Families {
+    fn set(&mut self, name: &str, help: &str, labels: &[(&str, &str)], value: f64) {
+        let at = self.0.iter().position(|family| family.name == name);
+        let series = BTreeMap::from([(rendered(labels), value)]);
+        match at.and_then(|at| self.0.get_mut(at)) {
+            // A second value of a series would make the collector drop the whole file.
+            Some(family) => series.into_iter().for_each(|(labels, value)| {
+                family.series.entry(labels).or_insert(value);
+            }),
+            None => self.0.push(Family { name: name.to_owned(), help: help.to_owned(), series }),
+        }
+    }
+
+    fn write(&self, out: &mut dyn io::Write) -> io::Result<()> {
+        for Family { name, help, series } in &self.0 {
+            writeln!(out, "# HELP preflight_{name} {help}\n# TYPE preflight_{name} gauge")?;
+            for (labels, value) in series {
+                writeln!(out, "preflight_{name}{labels} {value}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn run(report: &Report, families: &mut Families) {
+    let (role, phase) = (report.role.to_string(), report.phase.to_string());
+    let catalogue = report.catalogue.as_ref().map_or("", |identity| identity.sha256.as_str());
+    let labels = [
+        ("version", report.tool.version.as_str()),
+        ("role", &role),
+        ("profile", &report.profile),
+        ("phase", &phase),
+        ("catalogue_sha256", catalogue),
+    ];
+    families.set("run_info", "What was run; always 1.", &labels, 1.0);
+    if let Ok(started) = report.started_at.parse::<jiff::Timestamp>() {
+        let seconds = (started.as_duration().as_secs_f64() * 1e3).round() / 1e3;
+        families.set("run_timestamp_seconds", "When the run began, Unix time.", &[], seconds);
+    }
+    families.set("run_duration_seconds", "How long it took.", &[], seconds(report.took_ms));
+    let code = f64::from(report.summary.exit_code);
+    families.set(
+        "run_exit_code",
+        "0 works, 1 fails, 2 nothing asked, 3 unknown, 130 interrupted.",
+        &[],
+        code,
+    );
+    families.set(
+        "required_steps",
+        "Required steps that were asked.",
+        &[],
+        count(report.summary.required),
+    );
+    families.set(
+        "required_steps_failed",
+        "Required steps that fail.",
+        &[],
+        count(report.summary.failed),
+    );
+    for outcome in OUTCOMES {
+        let labels = [("outcome", outcome.to_string())];
+        let labels = labels.each_ref().map(|(name, value)| (*name, value.as_str()));
+        families.set("steps", "Steps by outcome.", &labels, count(report.summary.count(outcome)));
+    }
+    if let Some(clock) = &report.clock {
+        let help = "Time server's clock minus this machine's.";
+        families.set(
+            "clock_offset_seconds",
+            help,
+            &[("against", &clock.against)],
+            seconds(clock.offset_ms),
+        );
+    }
+}
+
+const OUTCOMES: [Outcome; 5] =
+    [Outcome::Pass, Outcome::Warn, Outcome::Fail, Outcome::Unknown, Outcome::Skip];
+
+fn of_step(step: &StepReport, families: &mut Families) {
+    let target = step.target.as_ref().map_or("", |target| target.shown.as_str());
+    let labels = [("step", step.id.as_str()), ("flow", step.flow.as_str()), ("target", target)];
+    let with = |more: &[(&'static str, String)]| -> Vec<(&'static str, String)> {
+        let own = labels.iter().map(|(name, value)| (*name, (*value).to_owned()));
+        own.chain(more.iter().cloned()).collect()
+    };
+    let mut set = |name: &str, help: &str, more: &[(&'static str, String)], value: f64| {
+        let labels = with(more);
+        let labels: Vec<(&str, &str)> =
+            labels.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        families.set(name, help, &labels, value);
+    };
+    for outcome in OUTCOMES {
+        let is = f64::from(u8::from(step.outcome == outcome));
+        let label = [("outcome", outcome.to_string())];
+        set("step_outcome", "1 for the outcome of the step, 0 for the others.", &label, is);
+    }
+    set("step_required", "Does its failure fail the run?", &[], f64::from(u8::from(step.required)));
+    if let Some(cause) = &step.cause {
+        let device = cause.device.clone().unwrap_or_default();
+        let label =
+            [("code", cause.code.clone()), ("owner", cause.owner.clone()), ("device", device)];
+        set("step_cause", "Why the step fails; always 1.", &label, 1.0);
+    }
+    for concern in &step.concerns {
+        let label = [("code", concern.code.clone())];
+        set("step_concern", "What works and will hurt; always 1.", &label, 1.0);
+    }
+    for (phase, took) in &step.timings {
+        let (Some(took), Some(phase)) = (took.as_f64(), phase.strip_suffix("_ms")) else {
+            continue;
+        };
+        if phase == "total" {
+            set("step_duration_seconds", "How long the step took.", &[], seconds(took));
+        } else {
+            let label = [("phase", phase.to_owned())];
+            set("step_phase_seconds", "How long each phase took.", &label, seconds(took));
+        }
+    }
+    for (fact, value) in &step.evidence {
+        let Some(value) = number(value) else { continue };
+        let (name, value) = match fact.strip_suffix("_ms") {
+            Some(name) => (format!("{name}_seconds"), seconds(value)),
+            None => (fact.clone(), value),
+        };
+        let name = metric(&name);
+        set(&format!("evidence_{name}"), "A fact that steps saw.", &[], value);
+    }
+}
+
+/// Milliseconds as seconds, to the microsecond.
+fn seconds(millis: f64) -> f64 {
+    (millis * 1e3).round() / 1e6
+}
+
+/// A fact that can be drawn.
+fn number(value: &Value) -> Option<f64> {
+    value.as_f64().or_else(|| value.as_bool().map(|flag| f64::from(u8::from(flag))))
+}
+
+/// Only what a metric's name may hold.
+fn metric(name: &str) -> String {
+    name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect()
+}
+
+#[allow(clippy::cast_precision_loss)] // No run has 2^53 steps.
+fn count(number: usize) -> f64 {
+    number as f64
+}
+
+fn rendered(labels: &[(&str, &str)]) -> String {
+    if labels.is_empty() {
+        return String::new();
+    }
+    let pairs = labels.iter().map(|(name, value)| format!("{name}=\"{}\"", escaped(value)));
+    format!("{{{}}}", pairs.collect::<Vec<_>>().join(","))
+}
+
+/// Backslash, quote and line feed are all that may not stand in a label.
+fn escaped(value: &str) -> String {
+    printable(value).replace('\\', "\\\\").replace('"', "\\\"")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_label_cannot_end_early() {
+        let written = rendered(&[("x", "a\"} 1\n# EOF\\")]);
+        assert_eq!(written, "{x=\"a\\\"} 1\\\\n# EOF\\\\\"}");
+    }
+
+    #[test]
+    fn a_series_has_one_value() {
+        let mut families = Families::default();
+        families.set("x", "X.", &[("a", "b")], 1.0);
+        families.set("x", "X.", &[("a", "b")], 2.0);
+        let mut out = Vec::new();
+        families.write(&mut out).unwrap();
+        let wanted = "# HELP preflight_x X.\n# TYPE preflight_x gauge\npreflight_x{a=\"b\"} 1\n";
+        assert_eq!(String::from_utf8(out).unwrap(), wanted);
+    }
+
+    #[test]
+    fn a_fact_of_any_name_makes_a_metric() {
+        assert_eq!(metric("x-y z\"é"), "x_y_z__");
+    }
+}
