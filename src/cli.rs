@@ -48,6 +48,12 @@ A whole healthy site on this machine, to see what it looks like: preflight demo"
 enum Command {
     /// Print the plan: the same steps, and not one packet sent
     Plan(Box<RunArgs>),
+    /// Print a JSON Schema: of the report, and of the lines of ndjson
+    Schema {
+        /// What it is the schema of
+        #[arg(value_name = "OF")]
+        of: Schema,
+    },
     /// Check a whole healthy site on loopback: real probes, embedded servers
     Demo(DemoArgs),
     /// Explain a cause, or all that a saved run saw of one step
@@ -58,6 +64,21 @@ enum Command {
         /// A step of the report: poller.bbdo@10.0.0.5, or its flow
         step: Option<String>,
     },
+}
+
+/// What has a schema.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Schema {
+    /// The JSON report
+    Report,
+}
+
+impl Schema {
+    fn text(self) -> &'static str {
+        match self {
+            Self::Report => crate::report::SCHEMA,
+        }
+    }
 }
 
 #[derive(Debug, Args)]
@@ -261,6 +282,8 @@ pub(crate) enum Request {
         /// Where and how to report.
         output: Output,
     },
+    /// Print a JSON Schema.
+    Schema(&'static str),
     /// Explain a cause.
     Explain(String),
     /// Show all that a saved run saw of one step.
@@ -282,6 +305,7 @@ pub(crate) fn request() -> Result<Request, Refused> {
     match cli.command {
         None => Ok(Request::Run(Box::new(job(&cli.run)?))),
         Some(Command::Plan(run)) => Ok(Request::Plan(Box::new(job(&run)?.planned()?))),
+        Some(Command::Schema { of }) => Ok(Request::Schema(of.text())),
         Some(Command::Explain { subject, step: None }) => Ok(Request::Explain(subject)),
         Some(Command::Explain { subject, step: Some(step) }) => {
             let report = read("explain", Path::new(&subject))?;

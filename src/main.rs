@@ -33,6 +33,7 @@ fn main() -> ExitCode {
         Ok(Request::Run(job)) => run(&job),
         Ok(Request::Plan(job)) => show_plan(&job),
         Ok(Request::Demo { breaks, output }) => show_demo(&breaks, &output),
+        Ok(Request::Schema(schema)) => print(schema),
         Ok(Request::Explain(code)) => explain_code(&code),
         Ok(Request::ExplainStep { report, step }) => explain_step(&report, &step),
         Err(refused) => refuse(&refused),
@@ -148,8 +149,11 @@ fn explain_code(code: &str) -> ExitCode {
             &format!("no cause is called `{code}`; docs/causes.md lists them"),
         );
     };
-    let mut out = io::stdout().lock();
-    ended_well(writeln!(out, "{section}"), "stdout")
+    print(&format!("{section}\n"))
+}
+
+fn print(text: &str) -> ExitCode {
+    ended_well(io::stdout().lock().write_all(text.as_bytes()), "stdout")
 }
 
 fn refuse(refused: &Refused) -> ExitCode {

@@ -39,6 +39,9 @@ pub(crate) use ending::{Ending, PLUGIN_UNKNOWN};
 /// The version of the JSON's shape; raised when a reader could break.
 pub(crate) const SCHEMA_VERSION: u32 = 1;
 
+/// The JSON Schema of this shape, of the JSON and of the lines of ndjson.
+pub(crate) const SCHEMA: &str = include_str!("report.schema.json");
+
 /// One run on one machine.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Report {

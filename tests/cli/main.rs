@@ -10,5 +10,6 @@ mod hostile;
 mod names;
 mod output;
 mod plan;
+mod schema;
 mod secrets;
 mod usage;

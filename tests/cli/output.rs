@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::support::far::{Closed, Quiet, healthy};
 use crate::support::page::{fits, is_aligned, is_inert, settled};
 use crate::support::terminal::Terminal;
-use crate::support::{command, finish, preflight, start, step, wait};
+use crate::support::{command, finish, preflight, report_in, start, step, wait};
 
 #[test]
 fn a_table_fits_80_columns_whatever_the_names() {
@@ -157,7 +157,7 @@ fn a_file_is_written_whole_and_alone() {
         &to_file,
     ]);
     assert!(ended.quietly(0).stdout.contains("✓ poller.ntp"));
-    let report: Value = serde_json::from_str(&fs::read_to_string(&file).unwrap()).unwrap();
+    let report = report_in(&file);
     assert_eq!(step(&report, "poller.ntp")["outcome"], "pass");
     let left: Vec<_> = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     assert_eq!(left, [file]);
