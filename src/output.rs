@@ -91,14 +91,16 @@ pub(crate) fn write_all(
 ) -> Result<(), ExitCode> {
     let mut result = Ok(());
     for (format, file) in &output.formats {
-        let canvas = |width| Canvas { width, verbose: output.verbose };
-        let written = guarded(|| {
-            if let Some(file) = file {
-                return to_file(file, |out| write(*format, canvas(FILE_WIDTH), out));
-            }
+        let write = |width: usize, out: &mut dyn Write| {
+            let canvas = Canvas { width, verbose: output.verbose };
+            guarded(|| write(*format, canvas, out))
+        };
+        let written = if let Some(file) = file {
+            to_file(file, |out| write(FILE_WIDTH, out))
+        } else {
             let mut out = BufWriter::new(anstream::AutoStream::auto(io::stdout().lock()));
-            write(*format, canvas(terminal_width()), &mut out).and_then(|()| out.flush())
-        });
+            write(terminal_width(), &mut out).and_then(|()| out.flush())
+        };
         let name = file.as_ref().map_or("stdout".to_owned(), |file| file.display().to_string());
         if ended_well(written, &name) != ExitCode::SUCCESS {
             result = Err(ExitCode::from(USAGE));
@@ -188,4 +190,56 @@ pub(crate) fn graver(one: ExitCode, other: ExitCode, output: &Output) -> ExitCod
     let order = if output.is_plugin() { [2, PLUGIN_UNKNOWN, 1, 0] } else { [130, USAGE, 1, 3] };
     let codes = order.map(ExitCode::from);
     codes.into_iter().find(|code| [one, other].contains(code)).unwrap_or(ExitCode::SUCCESS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn output(folder: &Path) -> Output {
+        let to_file = |format, name| (format, Some(folder.join(name)));
+        let formats = vec![to_file(Format::Csv, "one"), to_file(Format::Json, "two")];
+        Output { formats, verbose: false }
+    }
+
+    #[test]
+    fn a_format_that_panics_does_not_lose_the_others() {
+        crate::panics::keep_quiet();
+        let folder = tempfile::tempdir().unwrap();
+        let written = write_all(&output(folder.path()), |format, _, out| {
+            assert_eq!(format, Format::Json, "a mistake in a format");
+            out.write_all(b"whole\n")
+        });
+        assert_eq!(written, Err(ExitCode::from(USAGE)));
+        let left: Vec<_> =
+            std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(left, ["two"]);
+    }
+
+    #[test]
+    fn half_a_document_replaces_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("report");
+        std::fs::write(&file, "the one before").unwrap();
+        let error = to_file(&file, |out| {
+            out.write_all(b"half of the next")?;
+            Err(io::ErrorKind::StorageFull.into())
+        });
+        assert_eq!(error.unwrap_err().kind(), io::ErrorKind::StorageFull);
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), "the one before");
+        assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 1);
+    }
+
+    /// In a folder for everybody, somebody may have guessed the name.
+    #[test]
+    fn a_link_in_the_place_of_the_part_is_not_followed() {
+        let folder = tempfile::tempdir().unwrap();
+        let precious = folder.path().join("precious");
+        std::fs::write(&precious, "kept").unwrap();
+        let part = folder.path().join(format!("report.{}.part", std::process::id()));
+        std::os::unix::fs::symlink(&precious, &part).unwrap();
+        let written = to_file(&folder.path().join("report"), |out| out.write_all(b"x"));
+        assert_eq!(written.unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+        assert_eq!(std::fs::read_to_string(&precious).unwrap(), "kept");
+    }
 }

@@ -6,6 +6,7 @@
 mod support;
 
 mod exit;
+mod formats;
 mod hostile;
 mod names;
 mod output;
