@@ -1,6 +1,6 @@
 //! JUnit: a test case a step, for CI.
 //!
-//! Red exactly when the exit code is 1 or 3: a required step that fails is a
+//! Red when the exit code is 1 or 3, or a step was cut off, and only then: a required step that fails is a
 //! failure, one that cannot be told an error; what is optional is skipped.
 //!
 //! Reference: the schema of Jenkins' xUnit plugin, `jenkinsci/xunit-plugin`

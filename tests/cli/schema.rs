@@ -55,3 +55,20 @@ fn a_value_that_is_none_is_seen() {
     report["steps"][0]["outcome"] = "perhaps".into();
     check(&report);
 }
+
+#[test]
+fn the_example_of_the_documentation_keeps_to_it() {
+    let page = include_str!("../../docs/formats.md");
+    let examples = page.split("```json\n").skip(1).map(|rest| rest.split("```").next().unwrap());
+    let reports: Vec<Value> = examples.map(|json| serde_json::from_str(json).unwrap()).collect();
+    assert!(!reports.is_empty());
+    reports.iter().for_each(check);
+}
+
+#[test]
+fn the_documentation_has_every_field() {
+    let page = include_str!("../../docs/formats.md");
+    let missing: Vec<String> =
+        fields().into_iter().filter(|name| !page.contains(&format!("`{name}`"))).collect();
+    assert!(missing.is_empty(), "not in docs/formats.md: {missing:?}");
+}

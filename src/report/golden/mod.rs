@@ -56,6 +56,25 @@ fn the_summary_is_the_one_of_these_steps() {
     assert_eq!(report.ending(), Ending::Fails);
 }
 
+/// CI and the exit code agree, whichever step is the only one.
+#[test]
+fn junit_is_red_when_the_exit_code_is_1_or_3() {
+    for (index, strict) in
+        (0..report().steps.len()).flat_map(|index| [(index, false), (index, true)])
+    {
+        let mut report = report();
+        report.strict = strict;
+        report.steps = vec![report.steps.swap_remove(index)];
+        report.summary = Summary::of(&report.steps, strict, false);
+        let mut out = Vec::new();
+        let canvas = Canvas { width: 80, verbose: false };
+        Format::Junit.write(&report, canvas, &mut out).unwrap();
+        let page = String::from_utf8(out).unwrap();
+        let is_red = page.contains("<failure ") || page.contains("<error ");
+        assert_eq!(is_red, [1, 3].contains(&report.summary.exit_code), "{strict} {page}");
+    }
+}
+
 /// Nothing a stranger said acts on a terminal, whichever format it is in.
 #[test]
 fn no_format_lets_a_control_character_through() {
