@@ -16,7 +16,7 @@ mod settings;
 mod site;
 mod verdict;
 
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter, IsTerminal as _, Write};
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -63,23 +63,28 @@ async fn check(plan: &plan::Plan, job: &Job) -> (Report, Option<Live>) {
         Live::new(Run { host, role: plan.role, started_at }, plan.steps.len())
     };
     let mut live = job.output.is_live().then(live);
-    let progress = progress::Progress::new(plan);
+    // Lines on a terminal are progress enough, and rows in between would tear them apart.
+    let is_told = live.is_some() && io::stdout().is_terminal();
+    let progress = progress::Progress::new(plan, is_told);
     let mut interrupted = false;
     let signalled = interrupt();
-    let stop = async {
+    let cut_off = async {
         signalled.await;
         interrupted = true;
     };
     let manner = runner::Manner { scale: job.settings.scale, trace: job.settings.trace };
-    let notify = |event: Event<'_>| {
-        progress.on(event);
-        if let (Some(live), Event::Finished(index, found)) = (&mut live, event)
-            && let Some(step) = plan.steps.get(index)
-        {
-            live.tell(index, &report::step(step, found, plan.phase));
+    let notify = |event: Event<'_>| match event {
+        Event::Started(index) => progress.started(index),
+        Event::Finished(index, found) => {
+            let Some(asked) = plan.steps.get(index) else { return };
+            let judged = report::step(asked, found, plan.phase);
+            progress.finished(index, &judged);
+            if let Some(live) = &mut live {
+                live.tell(index, &judged);
+            }
         }
     };
-    let found = runner::run(plan, &job.site.trust, manner, stop, notify).await;
+    let found = runner::run(plan, &job.site.trust, manner, cut_off, notify).await;
     progress.finish();
     let context = Context {
         host,

@@ -219,7 +219,8 @@ fn others(step: &StepReport) -> String {
     texts.collect::<Vec<String>>().join(", ")
 }
 
-fn symbol(outcome: Outcome) -> &'static str {
+/// The mark of an outcome.
+pub(crate) fn symbol(outcome: Outcome) -> &'static str {
     match outcome {
         Outcome::Pass => "✓",
         Outcome::Warn => "!",
@@ -229,7 +230,8 @@ fn symbol(outcome: Outcome) -> &'static str {
     }
 }
 
-fn style(outcome: Outcome) -> Style {
+/// Its colour.
+pub(crate) fn style(outcome: Outcome) -> Style {
     let colour = match outcome {
         Outcome::Pass => AnsiColor::Green,
         Outcome::Warn => AnsiColor::Yellow,

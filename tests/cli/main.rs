@@ -11,6 +11,7 @@ mod hostile;
 mod names;
 mod output;
 mod plan;
+mod progress;
 mod schema;
 mod secrets;
 mod usage;

@@ -5,7 +5,7 @@ use std::os::unix::fs::symlink;
 
 use serde_json::Value;
 
-use crate::support::far::{Closed, Quiet, healthy};
+use crate::support::far::{Closed, healthy};
 use crate::support::page::{fits, is_aligned, is_inert, settled};
 use crate::support::terminal::Terminal;
 use crate::support::{command, finish, preflight, report_in, start, step, wait};
@@ -88,33 +88,6 @@ fn a_table_is_as_wide_as_its_terminal() {
         fits(&seen, usize::from(columns));
         is_aligned(&seen);
     }
-}
-
-#[test]
-fn progress_goes_to_stderr_and_leaves_nothing_behind() {
-    let device = Quiet::new();
-    let terminal = Terminal::new(80);
-    let mut command = command(&[
-        "--role",
-        "poller",
-        "--only",
-        "poller.snmp",
-        "--device",
-        &device.at(),
-        "--timeout",
-        "0.2",
-    ]);
-    command.stderr(terminal.stdio()).env("TERM", "xterm");
-    let child = start(command);
-    let progress = terminal.screen().rest();
-    let ended = wait(child);
-    assert_eq!(ended.code, Some(3));
-    assert!(progress.contains("0/1"), "{progress:?}");
-    assert!(progress.contains("waiting for poller.snmp@127.0.0.1"), "{progress:?}");
-    // The last thing it does is to clear its line.
-    assert!(progress.ends_with("\u{1b}[2K"), "{progress:?}");
-    is_inert(&ended.stdout);
-    assert!(!ended.stdout.contains("waiting for"), "{}", ended.stdout);
 }
 
 /// `preflight … | head -1`, with a reader that is gone before the first byte.
