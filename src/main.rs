@@ -29,6 +29,13 @@ use settings::{Job, Output, Refused};
 
 fn main() -> ExitCode {
     panics::keep_quiet();
+    // A mistake of ours is said, and is no exit code that means something else.
+    std::panic::catch_unwind(act).unwrap_or_else(|_payload| {
+        give_up("a mistake in preflight, please report it", &panics::last_place())
+    })
+}
+
+fn act() -> ExitCode {
     match cli::request() {
         Ok(Request::Run(job)) => run(&job),
         Ok(Request::Plan(job)) => show_plan(&job),
@@ -164,20 +171,23 @@ fn print(text: &str) -> ExitCode {
 fn refuse(refused: &Refused) -> ExitCode {
     match refused {
         Refused::Usage(error) if error.use_stderr() && cli::wants_plugin() => {
-            let text = error.to_string();
-            complain_as_plugin("usage", text.trim_start_matches("error: "))
+            complain_as_plugin("usage", error.to_string().trim_start_matches("error: "))
         }
-        Refused::File(broken) if cli::wants_plugin() => {
-            complain_as_plugin(broken.place(), &broken.to_string())
-        }
-        Refused::Value { flag, reason } if cli::wants_plugin() => complain_as_plugin(flag, reason),
         Refused::Usage(error) => {
             let _closed_pipe = error.print();
             ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(USAGE))
         }
+        Refused::File(broken) if cli::wants_plugin() => {
+            complain_as_plugin(broken.place(), &broken.to_string())
+        }
         Refused::File(broken) => complain(broken.place(), &broken.explained()),
-        Refused::Value { flag, reason } => complain(flag, reason),
+        Refused::Value { flag, reason } => give_up(flag, reason),
     }
+}
+
+/// The end of a run that has no report.
+fn give_up(what: &str, reason: &str) -> ExitCode {
+    if cli::wants_plugin() { complain_as_plugin(what, reason) } else { complain(what, reason) }
 }
 
 /// Ready at the first SIGINT or SIGTERM from now on: the handlers are there
@@ -210,6 +220,6 @@ fn with_runtime(work: impl Future<Output = ExitCode>) -> ExitCode {
             runtime.shutdown_background();
             code
         }
-        Err(error) => complain("runtime", &error.to_string()),
+        Err(error) => give_up("runtime", &error.to_string()),
     }
 }

@@ -19,7 +19,15 @@ use crate::verdict::Outcome;
 pub(crate) struct Progress {
     bar: ProgressBar,
     coloured: bool,
-    rows: Mutex<Vec<Row>>,
+    rows: Mutex<Rows>,
+}
+
+/// The steps that are asked, in the plan's order.
+#[derive(Debug, Default)]
+struct Rows {
+    rows: Vec<Row>,
+    /// Places of those that are done, in the order in which they finished.
+    done: Vec<usize>,
 }
 
 /// One step that is asked.
@@ -36,8 +44,7 @@ enum State {
     /// Not begun yet: too many others are asked.
     Queued,
     Runs,
-    /// The number is the place in the order in which steps finished.
-    Done(usize, Outcome, String),
+    Done(Outcome, String),
 }
 
 /// How often the clock moves.
@@ -72,18 +79,18 @@ impl Progress {
         }
         let choice = anstream::AutoStream::choice(&io::stderr());
         let coloured = choice != anstream::ColorChoice::Never;
-        Self { bar, coloured, rows: Mutex::new(rows) }
+        Self { bar, coloured, rows: Mutex::new(Rows { rows, done: Vec::new() }) }
     }
 
     /// Shows that the step at `index` of the plan is being asked.
     pub(crate) fn started(&self, index: usize) {
-        self.change(index, |_| State::Runs);
+        self.change(index, State::Runs);
     }
 
     /// Shows what came of the step at `index` of the plan.
     pub(crate) fn finished(&self, index: usize, step: &StepReport) {
         self.bar.inc(1);
-        self.change(index, |done| State::Done(done, step.outcome, step.result.clone()));
+        self.change(index, State::Done(step.outcome, step.result.clone()));
     }
 
     /// Takes the rows away: the table follows.
@@ -91,18 +98,15 @@ impl Progress {
         self.bar.finish_and_clear();
     }
 
-    fn change(&self, index: usize, state: impl FnOnce(usize) -> State) {
+    fn change(&self, index: usize, state: State) {
         if self.bar.is_hidden() {
             return;
         }
         let mut rows = self.rows.lock().unwrap_or_else(PoisonError::into_inner);
-        let done = rows.iter().filter(|row| matches!(row.state, State::Done(..))).count();
-        if let Some(row) = rows.iter_mut().find(|row| row.step == index) {
-            row.state = state(done);
-        }
+        rows.change(index, state);
         let (columns, height) = size();
         // A line for the counts, and one for the cursor.
-        let lines = lines(&rows, columns, height.saturating_sub(2).min(MOST), self.coloured);
+        let lines = rows.lines(columns, height.saturating_sub(2).min(MOST), self.coloured);
         self.bar.set_message([vec![String::new()], lines].concat().join("\n"));
     }
 }
@@ -119,32 +123,43 @@ fn size() -> (usize, usize) {
         .map_or(UNKNOWN, |(columns, lines)| (columns.0.into(), lines.0.into()))
 }
 
-/// At most `most` lines of less than `columns`: what runs, then what finished last, in the
-/// plan's order, and how many are left out.
-fn lines(rows: &[Row], columns: usize, most: usize, coloured: bool) -> Vec<String> {
-    let mut shown: Vec<&Row> = rows.iter().filter(|row| row.state != State::Queued).collect();
-    let fits = shown.len() == rows.len() && rows.len() <= most;
-    let room = if fits { most } else { most.saturating_sub(1) };
-    shown.sort_by_key(|row| match row.state {
-        State::Done(place, ..) => (1, usize::MAX - place),
-        _ => (0, row.step),
-    });
-    shown.truncate(room);
-    shown.sort_by_key(|row| row.step);
-    let widest = shown.iter().map(|row| row.name.width()).max().unwrap_or(0).min(columns / 2);
-    let mut lines: Vec<String> =
-        shown.iter().map(|row| row.line(widest, columns, coloured)).collect();
-    let left = rows.len() - shown.len();
-    if left > 0 && most > 0 {
-        lines.push(format!("    and {left} more"));
+impl Rows {
+    fn change(&mut self, step: usize, state: State) {
+        let Some(at) = self.rows.iter().position(|row| row.step == step) else { return };
+        if matches!(state, State::Done(..)) {
+            self.done.push(at);
+        }
+        if let Some(row) = self.rows.get_mut(at) {
+            row.state = state;
+        }
     }
-    lines
+
+    /// At most `most` lines of less than `columns`: what runs, then what finished last, in the
+    /// plan's order, and how many are left out.
+    fn lines(&self, columns: usize, most: usize, coloured: bool) -> Vec<String> {
+        let rows = &self.rows;
+        let is_begun = rows.iter().all(|row| row.state != State::Queued);
+        let fits = is_begun && rows.len() <= most;
+        let room = if fits { most } else { most.saturating_sub(1) };
+        let runs = rows.iter().filter(|row| row.state == State::Runs);
+        let done = self.done.iter().rev().filter_map(|&at| rows.get(at));
+        let mut shown: Vec<&Row> = runs.chain(done).take(room).collect();
+        shown.sort_by_key(|row| row.step);
+        let widest = shown.iter().map(|row| row.name.width()).max().unwrap_or(0).min(columns / 2);
+        let mut lines: Vec<String> =
+            shown.iter().map(|row| row.line(widest, columns, coloured)).collect();
+        let left = rows.len() - shown.len();
+        if left > 0 && most > 0 {
+            lines.push(format!("    and {left} more"));
+        }
+        lines
+    }
 }
 
 impl Row {
     fn line(&self, widest: usize, columns: usize, coloured: bool) -> String {
         let (mark, text) = match &self.state {
-            State::Done(_, outcome, result) => {
+            State::Done(outcome, result) => {
                 let (mark, style) = (symbol(*outcome), style(*outcome));
                 let mark =
                     if coloured { format!("{style}{mark}{style:#}") } else { mark.to_owned() };
@@ -185,20 +200,25 @@ fn cut(text: &str, columns: usize) -> String {
 mod tests {
     use super::*;
 
-    fn row(step: usize, state: State) -> Row {
-        Row { step, name: format!("poller.snmp@10.0.0.{step}"), state }
+    fn rows(states: impl IntoIterator<Item = (usize, State)>) -> Rows {
+        let mut rows = Rows::default();
+        for (step, state) in states {
+            let name = format!("poller.snmp@10.0.0.{step}");
+            rows.rows.push(Row { step, name, state: State::Queued });
+            rows.change(step, state);
+        }
+        rows
     }
 
-    fn done(place: usize) -> State {
-        State::Done(place, Outcome::Pass, "net-snmp, up 9 d".to_owned())
+    fn done() -> State {
+        State::Done(Outcome::Pass, "net-snmp, up 9 d".to_owned())
     }
 
     #[test]
     fn a_few_steps_are_all_shown_with_their_mark() {
-        let failed = State::Done(0, Outcome::Fail, "nothing listens".to_owned());
-        let rows = [row(0, State::Runs), row(7, failed), row(8, done(1))];
+        let failed = State::Done(Outcome::Fail, "nothing listens".to_owned());
         assert_eq!(
-            lines(&rows, 80, 20, false),
+            rows([(0, State::Runs), (7, failed), (8, done())]).lines(80, 20, false),
             [
                 "  · poller.snmp@10.0.0.0  waiting",
                 "  ✗ poller.snmp@10.0.0.7  nothing listens",
@@ -212,37 +232,38 @@ mod tests {
         let state = |step| match step {
             199 => State::Queued,
             50 | 150 => State::Runs,
-            step => done(step),
+            _ => done(),
         };
-        let rows: Vec<Row> = (0..200).map(|step| row(step, state(step))).collect();
-        let lines = lines(&rows, 80, 5, false);
-        assert_eq!(lines.len(), 5);
-        let steps: Vec<bool> = [50, 150, 197, 198]
-            .iter()
-            .zip(&lines)
-            .map(|(n, l)| l.contains(&format!(".{n} ")))
-            .collect();
-        assert_eq!(steps, [true; 4], "{lines:#?}");
-        assert_eq!(lines[4], "    and 196 more");
+        let lines = rows((0..200).map(|step| (step, state(step)))).lines(80, 5, false);
+        assert_eq!(
+            lines,
+            [
+                "  · poller.snmp@10.0.0.50   waiting",
+                "  · poller.snmp@10.0.0.150  waiting",
+                "  ✓ poller.snmp@10.0.0.197  net-snmp, up 9 d",
+                "  ✓ poller.snmp@10.0.0.198  net-snmp, up 9 d",
+                "    and 196 more",
+            ]
+        );
     }
 
     #[test]
     fn no_line_reaches_the_last_column() {
-        let long = State::Done(0, Outcome::Warn, "漢字".repeat(99));
-        let mut rows = [row(0, long), row(1, State::Runs)];
-        rows[1].name = "a-very-long-name".repeat(9);
-        for columns in 0..100 {
-            for line in lines(&rows, columns, 20, false) {
-                assert!(line.width() < columns.max(16), "{columns}: {line}");
+        let long = State::Done(Outcome::Warn, "漢字".repeat(99));
+        let mut rows = rows([(0, long), (1, State::Runs)]);
+        rows.rows[1].name = "a-very-long-name".repeat(9);
+        for columns in 16..100 {
+            for line in rows.lines(columns, 20, false) {
+                assert!(line.width() < columns, "{columns}: {line}");
             }
         }
-        assert_eq!(lines(&rows, 80, 0, false), [""; 0]);
+        assert_eq!(rows.lines(80, 0, false), [""; 0]);
     }
 
     #[test]
     fn marks_are_coloured_only_when_asked() {
-        let rows = [row(0, done(0))];
-        assert!(lines(&rows, 80, 9, true)[0].contains("\u{1b}["));
-        assert!(!lines(&rows, 80, 9, false)[0].contains('\u{1b}'));
+        let rows = rows([(0, done())]);
+        assert!(rows.lines(80, 9, true)[0].contains("\u{1b}["));
+        assert!(!rows.lines(80, 9, false)[0].contains('\u{1b}'));
     }
 }

@@ -45,7 +45,9 @@ fn is_same_group(one: &StepReport, other: &StepReport) -> bool {
 
 impl Row<'_> {
     fn takes(&self, step: &StepReport) -> bool {
-        let code = |step: &StepReport| step.cause.as_ref().map(|cause| cause.code.clone());
+        fn code(step: &StepReport) -> Option<&str> {
+            step.cause.as_ref().map(|cause| cause.code.as_str())
+        }
         is_same_group(self.step, step)
             && self.step.outcome == step.outcome
             && code(self.step) == code(step)

@@ -174,9 +174,9 @@ pub(super) fn root_causes(report: &Report) -> Vec<(&StepReport, Vec<&StepReport>
 
 /// Two targets of one flow with one cause need one explanation.
 fn is_alike(one: &StepReport, other: &StepReport) -> bool {
-    let code = |step: &StepReport| {
-        step.cause.as_ref().map(|cause| (cause.code.clone(), cause.device.clone()))
-    };
+    fn code(step: &StepReport) -> Option<(&str, Option<&str>)> {
+        step.cause.as_ref().map(|cause| (cause.code.as_str(), cause.device.as_deref()))
+    }
     one.flow == other.flow && code(one) == code(other)
 }
 

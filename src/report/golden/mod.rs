@@ -56,6 +56,25 @@ fn the_summary_is_the_one_of_these_steps() {
     assert_eq!(report.ending(), Ending::Fails);
 }
 
+/// At 80 columns the version block leaves room for the table, also without root.
+#[test]
+fn the_head_of_a_table_has_three_lines() {
+    let mut report = Report { root: None, ..report() };
+    report.catalogue.as_mut().unwrap().file = None;
+    let mut out = anstream::StripStream::new(Vec::new());
+    Format::Table.write(&report, Canvas { width: 80, verbose: false }, &mut out).unwrap();
+    let page = String::from_utf8(out.into_inner()).unwrap();
+    let head: Vec<&str> = page.lines().take_while(|line| !line.is_empty()).collect();
+    assert_eq!(
+        head,
+        [
+            "preflight 0.1.0 · poller · profile i-vertix (d432357b) · after installation",
+            "poller-1 · Debian GNU/Linux 12 (bookworm), kernel 6.1.0-31-amd64 · not root ·",
+            "from 10.2.0.7 · 2026-11-23 13:37:12 UTC · clock 3 ms ahead of 10.0.0.3",
+        ]
+    );
+}
+
 /// CI and the exit code agree, whichever step is the only one.
 #[test]
 fn junit_is_red_when_the_exit_code_is_1_or_3() {
