@@ -76,97 +76,95 @@ fn run(report: &Report, families: &mut Families) {
         ("catalogue_sha256", catalogue),
     ];
     families.set("run_info", "What was run; always 1.", &labels, 1.0);
-    if let Ok(started) = report.started_at.parse::<jiff::Timestamp>() {
-        let seconds = (started.as_duration().as_secs_f64() * 1e3).round() / 1e3;
-        families.set("run_timestamp_seconds", "When the run began, Unix time.", &[], seconds);
-    }
-    families.set("run_duration_seconds", "How long it took.", &[], seconds(report.took_ms));
-    let code = f64::from(report.summary.exit_code);
-    families.set(
-        "run_exit_code",
-        "0 works, 1 fails, 2 nothing asked, 3 unknown, 130 interrupted.",
-        &[],
-        code,
-    );
-    families.set(
-        "required_steps",
-        "Required steps that were asked.",
-        &[],
-        count(report.summary.required),
-    );
-    families.set(
-        "required_steps_failed",
-        "Required steps that fail.",
-        &[],
-        count(report.summary.failed),
-    );
+    let summary = &report.summary;
+    let (of, failed) = (count(summary.required), count(summary.failed));
+    let took = seconds(report.took_ms);
+    families.set("run_duration_seconds", "How long the run took.", &[], took);
+    families.set("run_exit_code", EXIT_CODES, &[], f64::from(summary.exit_code));
+    families.set("required_steps", "Required steps that were asked.", &[], of);
+    families.set("required_steps_failed", "Required steps that fail.", &[], failed);
     for outcome in OUTCOMES {
-        let labels = [("outcome", outcome.to_string())];
-        let labels = labels.each_ref().map(|(name, value)| (*name, value.as_str()));
-        families.set("steps", "Steps by outcome.", &labels, count(report.summary.count(outcome)));
+        let (name, steps) = (outcome.to_string(), count(summary.count(outcome)));
+        families.set("steps", "Steps by outcome.", &[("outcome", &name)], steps);
     }
-    if let Some(clock) = &report.clock {
-        let help = "Time server's clock minus this machine's.";
-        families.set(
-            "clock_offset_seconds",
-            help,
-            &[("against", &clock.against)],
-            seconds(clock.offset_ms),
-        );
-    }
+    clocks(report, families);
 }
 
+const EXIT_CODES: &str = "0 works, 1 fails, 2 nothing asked, 3 unknown, 130 interrupted.";
 const OUTCOMES: [Outcome; 5] =
     [Outcome::Pass, Outcome::Warn, Outcome::Fail, Outcome::Unknown, Outcome::Skip];
 
-fn of_step(step: &StepReport, families: &mut Families) {
-    let target = step.target.as_ref().map_or("", |target| target.shown.as_str());
-    let labels = [("step", step.id.as_str()), ("flow", step.flow.as_str()), ("target", target)];
-    let with = |more: &[(&'static str, String)]| -> Vec<(&'static str, String)> {
-        let own = labels.iter().map(|(name, value)| (*name, (*value).to_owned()));
-        own.chain(more.iter().cloned()).collect()
-    };
-    let mut set = |name: &str, help: &str, more: &[(&'static str, String)], value: f64| {
-        let labels = with(more);
-        let labels: Vec<(&str, &str)> =
-            labels.iter().map(|(name, value)| (*name, value.as_str())).collect();
-        families.set(name, help, &labels, value);
-    };
-    for outcome in OUTCOMES {
-        let is = f64::from(u8::from(step.outcome == outcome));
-        let label = [("outcome", outcome.to_string())];
-        set("step_outcome", "1 for the outcome of the step, 0 for the others.", &label, is);
+fn clocks(report: &Report, families: &mut Families) {
+    if let Ok(started) = report.started_at.parse::<jiff::Timestamp>() {
+        let started = (started.as_duration().as_secs_f64() * 1e3).round() / 1e3;
+        families.set("run_timestamp_seconds", "When the run began, Unix time.", &[], started);
     }
-    set("step_required", "Does its failure fail the run?", &[], f64::from(u8::from(step.required)));
+    if let Some(clock) = &report.clock {
+        let help = "The time server's clock minus this machine's.";
+        let (against, offset) = ([("against", clock.against.as_str())], seconds(clock.offset_ms));
+        families.set("clock_offset_seconds", help, &against, offset);
+    }
+}
+
+fn of_step(step: &StepReport, families: &mut Families) {
+    let mut of = OfStep { step, families };
+    for outcome in OUTCOMES {
+        let (name, is) = (outcome.to_string(), flag(step.outcome == outcome));
+        let help = "1 for the outcome of the step, 0 for the others.";
+        of.set("step_outcome", help, &[("outcome", &name)], is);
+    }
+    of.set("step_required", "Does its failure fail the run?", &[], flag(step.required));
     if let Some(cause) = &step.cause {
-        let device = cause.device.clone().unwrap_or_default();
-        let label =
-            [("code", cause.code.clone()), ("owner", cause.owner.clone()), ("device", device)];
-        set("step_cause", "Why the step fails; always 1.", &label, 1.0);
+        let device = cause.device.as_deref().unwrap_or_default();
+        let labels = [("code", cause.code.as_str()), ("owner", &cause.owner), ("device", device)];
+        of.set("step_cause", "Why the step fails; always 1.", &labels, 1.0);
     }
     for concern in &step.concerns {
-        let label = [("code", concern.code.clone())];
-        set("step_concern", "What works and will hurt; always 1.", &label, 1.0);
+        let help = "What works and will hurt; always 1.";
+        of.set("step_concern", help, &[("code", &concern.code)], 1.0);
     }
-    for (phase, took) in &step.timings {
-        let (Some(took), Some(phase)) = (took.as_f64(), phase.strip_suffix("_ms")) else {
-            continue;
-        };
-        if phase == "total" {
-            set("step_duration_seconds", "How long the step took.", &[], seconds(took));
-        } else {
-            let label = [("phase", phase.to_owned())];
-            set("step_phase_seconds", "How long each phase took.", &label, seconds(took));
+    of.durations();
+    of.evidence();
+}
+
+/// One step's series: each has its labels.
+struct OfStep<'a> {
+    step: &'a StepReport,
+    families: &'a mut Families,
+}
+
+impl OfStep<'_> {
+    fn set(&mut self, name: &str, help: &str, more: &[(&str, &str)], value: f64) {
+        let target = self.step.target.as_ref().map_or("", |target| target.shown.as_str());
+        let own = [("step", self.step.id.as_str()), ("flow", &self.step.flow), ("target", target)];
+        self.families.set(name, help, &[&own, more].concat(), value);
+    }
+
+    fn durations(&mut self) {
+        for (phase, took) in &self.step.timings {
+            let (Some(took), Some(phase)) = (took.as_f64(), phase.strip_suffix("_ms")) else {
+                continue;
+            };
+            let took = seconds(took);
+            if phase == "total" {
+                self.set("step_duration_seconds", "How long the step took.", &[], took);
+            } else {
+                let help = "How long each phase took.";
+                self.set("step_phase_seconds", help, &[("phase", phase)], took);
+            }
         }
     }
-    for (fact, value) in &step.evidence {
-        let Some(value) = number(value) else { continue };
-        let (name, value) = match fact.strip_suffix("_ms") {
-            Some(name) => (format!("{name}_seconds"), seconds(value)),
-            None => (fact.clone(), value),
-        };
-        let name = metric(&name);
-        set(&format!("evidence_{name}"), "A fact that steps saw.", &[], value);
+
+    fn evidence(&mut self) {
+        for (fact, value) in &self.step.evidence {
+            let Some(value) = number(value) else { continue };
+            let (name, value) = match fact.strip_suffix("_ms") {
+                Some(name) => (format!("{name}_seconds"), seconds(value)),
+                None => (fact.clone(), value),
+            };
+            let name = metric(&name);
+            self.set(&format!("evidence_{name}"), "A fact that steps saw.", &[], value);
+        }
     }
 }
 
@@ -177,7 +175,11 @@ fn seconds(millis: f64) -> f64 {
 
 /// A fact that can be drawn.
 fn number(value: &Value) -> Option<f64> {
-    value.as_f64().or_else(|| value.as_bool().map(|flag| f64::from(u8::from(flag))))
+    value.as_f64().or_else(|| value.as_bool().map(flag))
+}
+
+fn flag(is: bool) -> f64 {
+    f64::from(u8::from(is))
 }
 
 /// Only what a metric's name may hold.
