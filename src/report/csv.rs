@@ -129,6 +129,42 @@ mod tests {
         }
     }
 
+    /// Every text of three characters that could end a cell or a line.
+    #[test]
+    fn what_is_written_is_read_back() {
+        let characters = [',', '"', '\r', '\n', '=', '\'', ' ', 'a'];
+        for one in characters {
+            for two in characters {
+                for three in characters {
+                    let text: String = [one, two, three].into_iter().collect();
+                    let mut out = Vec::new();
+                    line(&[text.clone(), "next".to_owned()], &mut out).unwrap();
+                    let read = cells_of(&String::from_utf8(out).unwrap());
+                    assert_eq!(read, [inert(&text), "next".to_owned()], "{text:?}");
+                }
+            }
+        }
+    }
+
+    /// One record, as RFC 4180 reads it.
+    fn cells_of(record: &str) -> Vec<String> {
+        let mut cells = vec![String::new()];
+        let mut is_quoted = false;
+        let mut rest = record.strip_suffix("\r\n").unwrap().chars().peekable();
+        while let Some(character) = rest.next() {
+            match character {
+                '"' if is_quoted && rest.peek() == Some(&'"') => {
+                    rest.next();
+                    cells.last_mut().unwrap().push('"');
+                }
+                '"' => is_quoted = !is_quoted,
+                ',' if !is_quoted => cells.push(String::new()),
+                other => cells.last_mut().unwrap().push(other),
+            }
+        }
+        cells
+    }
+
     #[test]
     fn a_line_feed_cannot_begin_a_record() {
         let mut out = Vec::new();

@@ -111,6 +111,29 @@ fn a_line_is_out_as_soon_as_its_step_is_done() {
     assert_eq!(step(&report_in(&json), "central.ntp")["outcome"], "pass");
 }
 
+#[test]
+fn an_interrupted_run_writes_every_format() {
+    let (ntp, ssh, folder) = (healthy("ntp"), Quiet::new(), tempfile::tempdir().unwrap());
+    let file = |name: &str| folder.path().join(name);
+    let to_files = FORMATS.map(|(name, _)| format!("{name}={}", file(name).display()));
+    let flags: Vec<&str> = to_files.iter().flat_map(|to_file| ["--format", to_file]).collect();
+    let flows = ["--role", "central", "--only", "central.ntp,central.ssh", "--format", "ndjson"];
+    let targets = ["--ntp", &ntp.at(), "--poller", &ssh.at()];
+    let mut child = start(command(&[&flows[..], &targets, &flags].concat()));
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    assert!(lines.next().unwrap().unwrap().contains("central.ntp"));
+    send(Signal::SIGINT, &child);
+    assert_eq!(lines.count(), 2);
+    assert_eq!(wait(child).code, Some(130));
+    for (name, begin) in FORMATS {
+        let page = fs::read_to_string(file(name)).unwrap();
+        let begin = if name == "centreon" { "UNKNOWN: interrupted" } else { begin };
+        assert!(page.starts_with(begin), "{name}: {page}");
+        assert!(page.contains("central.ssh"), "{name}: {page}");
+    }
+    assert_eq!(fs::read_dir(&folder).unwrap().count(), FORMATS.len());
+}
+
 /// `preflight --format ndjson | head -1`: the run goes on, and the other output is whole.
 #[test]
 fn a_reader_of_lines_may_leave_after_the_first() {
