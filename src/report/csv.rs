@@ -1,13 +1,10 @@
 //! CSV: a line a step, for a spreadsheet.
 //!
-//! Reference: [RFC 4180](https://www.rfc-editor.org/rfc/rfc4180). A cell that a
-//! spreadsheet would run as a formula begins with an apostrophe.
+//! Reference: [RFC 4180](https://www.rfc-editor.org/rfc/rfc4180).
 
 use std::io;
 
-use preflight_checks::printable;
-
-use super::{Report, StepReport, words};
+use super::{Report, StepReport, escape, words};
 
 /// The columns, in an order that only grows at its end.
 const COLUMNS: [&str; 24] = [
@@ -80,95 +77,6 @@ fn cells(report: &Report, step: &StepReport) -> [String; 24] {
 }
 
 fn line(cells: &[String], out: &mut dyn io::Write) -> io::Result<()> {
-    let cells: Vec<String> = cells.iter().map(|cell| quoted(&inert(cell))).collect();
+    let cells: Vec<String> = cells.iter().map(|cell| escape::csv(cell)).collect();
     write!(out, "{}\r\n", cells.join(","))
-}
-
-/// Without characters that act, and no formula.
-fn inert(cell: &str) -> String {
-    /// What begins a formula in a spreadsheet, in half and in full width.
-    const FORMULA: [char; 8] = ['=', '+', '-', '@', '＝', '＋', '－', '＠'];
-    let cell = printable(cell);
-    if cell.trim_start().starts_with(FORMULA) { format!("'{cell}") } else { cell }
-}
-
-fn quoted(cell: &str) -> String {
-    if cell.contains([',', '"', '\r', '\n']) || cell.trim() != cell {
-        format!("\"{}\"", cell.replace('"', "\"\""))
-    } else {
-        cell.to_owned()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_a_spreadsheet_would_run_is_text() {
-        for (cell, written) in [
-            ("=1+1", "'=1+1"),
-            ("+1", "'+1"),
-            ("-1", "'-1"),
-            ("@SUM(1)", "'@SUM(1)"),
-            (" =1", "' =1"),
-            ("\t=1", "\\t=1"),
-            ("＝1", "'＝1"),
-            ("a-b", "a-b"),
-        ] {
-            let mut out = Vec::new();
-            line(&[cell.to_owned()], &mut out).unwrap();
-            assert_eq!(String::from_utf8(out).unwrap(), format!("{written}\r\n"), "{cell}");
-        }
-    }
-
-    #[test]
-    fn a_comma_or_a_quote_needs_quotes() {
-        for (cell, written) in [("a,b", "\"a,b\""), ("a\"b", "\"a\"\"b\""), ("a b", "a b")] {
-            assert_eq!(quoted(cell), written);
-        }
-    }
-
-    /// Every text of three characters that could end a cell or a line.
-    #[test]
-    fn what_is_written_is_read_back() {
-        let characters = [',', '"', '\r', '\n', '=', '\'', ' ', 'a'];
-        for one in characters {
-            for two in characters {
-                for three in characters {
-                    let text: String = [one, two, three].into_iter().collect();
-                    let mut out = Vec::new();
-                    line(&[text.clone(), "next".to_owned()], &mut out).unwrap();
-                    let read = cells_of(&String::from_utf8(out).unwrap());
-                    assert_eq!(read, [inert(&text), "next".to_owned()], "{text:?}");
-                }
-            }
-        }
-    }
-
-    /// One record, as RFC 4180 reads it.
-    fn cells_of(record: &str) -> Vec<String> {
-        let mut cells = vec![String::new()];
-        let mut is_quoted = false;
-        let mut rest = record.strip_suffix("\r\n").unwrap().chars().peekable();
-        while let Some(character) = rest.next() {
-            match character {
-                '"' if is_quoted && rest.peek() == Some(&'"') => {
-                    rest.next();
-                    cells.last_mut().unwrap().push('"');
-                }
-                '"' => is_quoted = !is_quoted,
-                ',' if !is_quoted => cells.push(String::new()),
-                other => cells.last_mut().unwrap().push(other),
-            }
-        }
-        cells
-    }
-
-    #[test]
-    fn a_line_feed_cannot_begin_a_record() {
-        let mut out = Vec::new();
-        line(&["a\r\nb".to_owned(), "c".to_owned()], &mut out).unwrap();
-        assert_eq!(out, b"a\\r\\nb,c\r\n");
-    }
 }

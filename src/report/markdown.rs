@@ -8,6 +8,7 @@ use std::io;
 
 use preflight_checks::printable;
 
+use super::escape::markdown as text;
 use super::rows::{Row, rows};
 use super::{CauseReport, Report, StepReport, words};
 
@@ -67,26 +68,7 @@ fn section(
     Ok(())
 }
 
-/// Shown as it is: no emphasis, cell, link, HTML, mention or formula begins in it.
-fn text(value: &str) -> String {
-    let mut escaped = String::with_capacity(value.len());
-    for character in printable(value).chars() {
-        match character {
-            '\\' | '`' | '*' | '_' | '[' | ']' | '|' | '~' | '#' | '$' | '!' => {
-                escaped.extend(['\\', character]);
-            }
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '&' => escaped.push_str("&amp;"),
-            '@' => escaped.push_str("&#64;"),
-            other => escaped.push(other),
-        }
-    }
-    // A bare address would become a link.
-    escaped.replace("://", "&#58;//").replace("www.", "www&#46;")
-}
-
-/// The same as code, so that it can be copied; nothing in it is markup but its own end.
+/// Code, so that it can be copied; nothing in it is markup but its own end.
 fn code(value: &str) -> String {
     let value = printable(value);
     if value.is_empty() {
@@ -102,23 +84,6 @@ fn code(value: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn what_a_stranger_said_is_text() {
-        for (said, written) in [
-            ("a|b", "a\\|b"),
-            ("`x` *y* _z_ ~w~", "\\`x\\` \\*y\\* \\_z\\_ \\~w\\~"),
-            ("<img src=x>", "&lt;img src=x&gt;"),
-            ("&lt;", "&amp;lt;"),
-            ("[click](https://evil)", "\\[click\\](https&#58;//evil)"),
-            ("www.evil.example", "www&#46;evil.example"),
-            ("@all, see #1", "&#64;all, see \\#1"),
-            ("\\|", "\\\\\\|"),
-            ("a\n# b", "a\\\\n\\# b"),
-        ] {
-            assert_eq!(text(said), written, "{said}");
-        }
-    }
 
     #[test]
     fn code_holds_backticks_and_pipes() {

@@ -6,6 +6,7 @@
 mod centreon;
 mod csv;
 mod ending;
+pub(crate) mod escape;
 mod fold;
 #[cfg(test)]
 pub(crate) mod golden;

@@ -44,7 +44,7 @@ fn catalogue(report: &Report) -> String {
 }
 
 /// The addresses we really asked from, each once, at most three.
-fn sources(report: &Report) -> Vec<&str> {
+pub(super) fn sources(report: &Report) -> Vec<&str> {
     let mut sources: Vec<&str> = Vec::new();
     let attempts = report.steps.iter().flat_map(|step| &step.attempts);
     for source in attempts.filter_map(|attempt| attempt.source.as_deref()) {
