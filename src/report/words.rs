@@ -133,7 +133,7 @@ pub(super) fn fact(value: &Value) -> String {
     }
 }
 
-/// Whom the far side is, or this host: "network team, device 10.9.0.1".
+/// Who acts, in a word, and the device that is to be looked at: `network 10.9.0.1`.
 pub(super) fn owner(step: &StepReport) -> String {
     let Some(cause) = &step.cause else { return String::new() };
     match &cause.device {
