@@ -19,6 +19,7 @@ use crate::lab::servers::{self, Certificate};
 use crate::lab::{Lab, Node, SERVER};
 use crate::others::{self, Said};
 use crate::row::{How, Place, Row};
+use crate::schema::check;
 use crate::servers as more;
 use crate::speed;
 
@@ -300,6 +301,7 @@ impl<'a> Spot<'a> {
 /// Runs `command` and reads the one step that was asked, beside that of the flow `root`.
 fn read(command: &mut Command, root: Option<&str>) -> Got {
     let report = report(command);
+    check(&report);
     let asked = report["steps"].as_array().unwrap().iter();
     let asked = asked.filter(|step| step["outcome"] != "skip");
     let (roots, steps): (Vec<&Value>, Vec<&Value>) =

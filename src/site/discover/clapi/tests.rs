@@ -45,7 +45,7 @@ fn pollers(of: &str) -> (Vec<String>, Facts) {
     let shown = facts.machines.iter().map(|m| {
         let mode = m.mode.map_or("?".to_owned(), |mode| mode.to_string());
         let place = format!("{}:{}", m.place.host, m.place.port.unwrap_or(0));
-        format!("{} {} {} {mode} {place}", m.id.unwrap(), m.name, m.role)
+        format!("{} {} {} {mode} {place}", m.id.unwrap_or(0), m.name, m.role)
     });
     (shown.collect(), facts)
 }
