@@ -5,6 +5,7 @@
 
 pub(crate) mod facts;
 pub(crate) mod files;
+mod include;
 mod lines;
 mod mail;
 mod names;

@@ -7,6 +7,7 @@
 mod apt;
 mod apt_conf;
 mod dnf;
+mod variables;
 
 use url::Url;
 
