@@ -9,7 +9,8 @@ use clap::{Args, Parser, Subcommand};
 /// What clap says of a command line: help, version, or an error with its usage.
 pub(crate) use clap::Error as UsageError;
 
-use crate::settings::{Job, Output, Refused, job, output, pair, read};
+use crate::inventory::Inventory;
+use crate::settings::{Job, Output, Refused, inventory, job, output, pair, read};
 
 /// Checks the network flows a Centreon or i-Vertix machine needs, each in its
 /// own protocol, and says why one fails, who has to act, and what to do.
@@ -18,7 +19,6 @@ use crate::settings::{Job, Output, Refused, job, output, pair, read};
     name = "preflight",
     version,
     max_term_width = 100,
-    subcommand_negates_reqs = true,
     args_conflicts_with_subcommands = true,
     after_help = EXIT_CODES
 )]
@@ -46,9 +46,11 @@ A whole healthy site on this machine, to see what it looks like: preflight demo"
 enum Command {
     /// Print the plan: the same steps, and not one packet sent
     Plan(Box<RunArgs>),
+    /// Print what this machine's files say of its role and peers, each with file and line
+    Discover(DiscoverArgs),
     /// Check a whole healthy site on loopback: real probes, embedded servers
     Demo(DemoArgs),
-    /// Explain a cause, or all that a saved run saw of one step
+    /// Explain a cause, or judge one step of a saved run again
     Explain {
         /// The code a report names (path-rejected), or a JSON report
         #[arg(value_name = "CODE|REPORT.json")]
@@ -80,13 +82,23 @@ pub(crate) struct DemoArgs {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct DiscoverArgs {
+    /// Read the files in this copy of another machine's / instead of our own
+    #[arg(long, value_name = "DIR")]
+    pub(crate) root: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct RunArgs {
-    /// What this machine is, or is about to be: central, poller or remote
-    #[arg(long, value_name = "ROLE", required = true)]
+    /// What this machine is, or is about to be: central, poller or remote [default: what its
+    /// files say]
+    #[arg(long, value_name = "ROLE")]
     pub(crate) role: Option<String>,
-    /// The vendor's flow table: i-vertix or centreon
-    #[arg(long, value_name = "NAME", default_value = "i-vertix")]
-    pub(crate) profile: String,
+    /// The vendor's flow table: i-vertix or centreon [default: i-vertix, if it knows the role]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) profile: Option<String>,
     /// A flow table of your own, instead of a profile
     #[arg(long, value_name = "FILE", conflicts_with = "profile")]
     pub(crate) catalogue: Option<PathBuf>,
@@ -98,6 +110,8 @@ pub(crate) struct RunArgs {
     pub(crate) group: Vec<String>,
 
     #[command(flatten)]
+    pub(crate) known: KnownArgs,
+    #[command(flatten)]
     pub(crate) targets: TargetArgs,
     #[command(flatten)]
     pub(crate) credentials: CredentialArgs,
@@ -105,6 +119,23 @@ pub(crate) struct RunArgs {
     pub(crate) tuning: TuningArgs,
     #[command(flatten)]
     pub(crate) output: OutputArgs,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "What is known already")]
+pub(crate) struct KnownArgs {
+    /// Read the files in this copy of another machine's / instead of our own
+    #[arg(long, value_name = "DIR")]
+    pub(crate) root: Option<PathBuf>,
+    /// Read no file of this machine: only flags and the profile count
+    #[arg(long, conflicts_with = "root")]
+    pub(crate) no_discovery: bool,
+    /// Of the monitored hosts, ask this many of each subnet and template
+    #[arg(long, value_name = "N", default_value_t = crate::site::sample::PER_GROUP)]
+    pub(crate) sample: usize,
+    /// Ask every monitored host
+    #[arg(long, conflicts_with = "sample")]
+    pub(crate) all_devices: bool,
 }
 
 #[derive(Debug, Args)]
@@ -243,6 +274,13 @@ pub(crate) enum Request {
     Run(Box<Job>),
     /// Print what would be checked.
     Plan(Box<Job>),
+    /// Print what this machine's files say.
+    Discover {
+        /// What they say.
+        inventory: Box<Inventory>,
+        /// Where and how to print it.
+        output: Output,
+    },
     /// A whole site on loopback.
     Demo {
         /// Flow and kind of each breakage.
@@ -271,6 +309,10 @@ pub(crate) fn request() -> Result<Request, Refused> {
     match cli.command {
         None => Ok(Request::Run(Box::new(job(&cli.run)?))),
         Some(Command::Plan(run)) => Ok(Request::Plan(Box::new(job(&run)?))),
+        Some(Command::Discover(args)) => {
+            let inventory = Box::new(inventory(args.root.as_deref()));
+            Ok(Request::Discover { inventory, output: output(&args.output)? })
+        }
         Some(Command::Explain { subject, step: None }) => Ok(Request::Explain(subject)),
         Some(Command::Explain { subject, step: Some(step) }) => {
             let report = read("explain", Path::new(&subject))?;

@@ -4,6 +4,7 @@ mod catalogue;
 mod cli;
 mod demo;
 mod explain;
+mod inventory;
 mod panics;
 mod plan;
 mod progress;
@@ -22,6 +23,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use cli::Request;
+use inventory::Inventory;
 use report::{Canvas, Context, Format, Report};
 use settings::{Job, Output, Refused};
 
@@ -31,6 +33,7 @@ fn main() -> ExitCode {
         Ok(Request::Run(job)) => run(&job),
         Ok(Request::Plan(job)) => show_plan(&job),
         Ok(Request::Demo { breaks, output }) => show_demo(&breaks, &output),
+        Ok(Request::Discover { inventory, output }) => show_inventory(&inventory, &output),
         Ok(Request::Explain(code)) => explain_code(&code),
         Ok(Request::ExplainStep { report, step }) => explain_step(&report, &step),
         Err(refused) => refuse(&refused),
@@ -83,6 +86,14 @@ fn show_plan(job: &Job) -> ExitCode {
     write_all(&job.output, write).map_or_else(|code| code, |()| ExitCode::SUCCESS)
 }
 
+fn show_inventory(inventory: &Inventory, output: &Output) -> ExitCode {
+    let write = |format: Format, canvas: Canvas, out: &mut dyn Write| match format {
+        Format::Table => inventory::write(inventory, canvas, out),
+        Format::Json => report::json::write(inventory, out),
+    };
+    write_all(output, write).map_or_else(|code| code, |()| ExitCode::SUCCESS)
+}
+
 fn show_demo(breaks: &[(String, String)], output: &Output) -> ExitCode {
     let breaks = match demo::breakages(breaks) {
         Ok(breaks) => breaks,
@@ -122,7 +133,8 @@ fn explain_step(report: &str, name: &str) -> ExitCode {
     match explain::step(&report, name) {
         Ok(step) => {
             let mut out = BufWriter::new(io::stdout().lock());
-            let written = explain::write(&report, step, &mut out).and_then(|()| out.flush());
+            let written = explain::write(&report, step, terminal_width(), &mut out);
+            let written = written.and_then(|()| out.flush());
             ended_well(written, "stdout")
         }
         Err(reason) => complain("explain", &reason),

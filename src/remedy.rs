@@ -316,6 +316,9 @@ fn in_the_platform(cause: &Cause, passage: &Passage<'_>) -> Option<String> {
         Cause::BbdoTwo { .. } | Cause::BbdoMajor { .. } => {
             "the same BBDO version on every broker (Configuration > Pollers > Broker configuration), export, restart cbd and centengine".to_owned()
         }
+        Cause::BbdoCarrier { .. } => {
+            "the same transport and TLS in the poller's broker output and the central's input; export, restart cbd and centengine".to_owned()
+        }
         Cause::BbdoTls { grpc: true } => {
             "gRPC with encryption in the poller's broker output, or a plain TCP input on the central".to_owned()
         }

@@ -46,7 +46,9 @@ pub use cause::{
 pub use evidence::{Evidence, Seen, Timings, Value};
 pub use identify::identify;
 pub use net::icmp::Icmp;
-pub use net::{Addresses, Deadline, FarStream, Io, Opinion, Peer, RESOLVE, Trust, resolve};
+pub use net::{
+    Addresses, Deadline, FarStream, Io, Offer, Opinion, Peer, RESOLVE, Trust, offers, resolve,
+};
 pub use path::{Beyond, Hop, HostSign, Refused, Trace, examine_path, is_silence, judge};
 pub use recognise::Spoken;
 pub use wire::{clean, printable};

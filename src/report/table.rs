@@ -70,6 +70,7 @@ pub(crate) fn write_plan(plan: &Plan, canvas: Canvas, out: &mut dyn io::Write) -
 fn planned(step: &Step) -> [String; 3] {
     let (target, text) = match &step.action {
         Action::Skip(reason) => (String::new(), format!("not checked: {reason}")),
+        Action::Found(mistake) => (mistake.at().to_string(), mistake.to_string()),
         Action::Ask(question) => (question.target.clone(), doing(step.direction, question)),
     };
     let optional = if step.required { "" } else { "; optional" };
@@ -355,13 +356,14 @@ fn style(outcome: Outcome) -> Style {
     colour.on_default().bold()
 }
 
-fn pad(text: &str, width: usize) -> String {
+/// With spaces behind it, up to `width` columns.
+pub(crate) fn pad(text: &str, width: usize) -> String {
     let missing = width.saturating_sub(text.width());
     format!("{text}{}", " ".repeat(missing))
 }
 
 /// Breaks at spaces, and inside a word only when it is longer than a line.
-fn wrap(text: &str, width: usize) -> Vec<String> {
+pub(crate) fn wrap(text: &str, width: usize) -> Vec<String> {
     // The optimal fit would rather overflow a line by a little than leave a short one.
     let options = textwrap::Options::new(width)
         .wrap_algorithm(textwrap::WrapAlgorithm::FirstFit)

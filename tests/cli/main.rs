@@ -6,6 +6,7 @@
 mod support;
 
 mod exit;
+mod explain;
 mod hostile;
 mod names;
 mod output;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::fs;
+use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Command;
@@ -265,7 +266,7 @@ impl<'a> Spot<'a> {
         command
             .args(["--reuid=65534", "--regid=65534", "--clear-groups"])
             .arg(self.lab.path("bin/preflight"))
-            .args(["--phase", "after", "--format", "json", "--ca"])
+            .args(["--no-discovery", "--phase", "after", "--format", "json", "--ca"])
             .arg(self.lab.path("trusted.pem"))
             .args(flow.args.iter().map(|arg| self.fill(arg)));
         if !flow.args.iter().any(|arg| arg == "--role") {
@@ -282,6 +283,7 @@ impl<'a> Spot<'a> {
 fn read(command: &mut Command) -> Got {
     let started = Instant::now();
     let output = command.output().unwrap();
+    let took = started.elapsed();
     let text = String::from_utf8_lossy(&output.stdout);
     let report: Value = serde_json::from_str(&text).unwrap_or_else(|error| {
         panic!("{command:?}: {error}:\n{text}{}", String::from_utf8_lossy(&output.stderr))
@@ -290,6 +292,7 @@ fn read(command: &mut Command) -> Got {
     let mut asked = steps.iter().filter(|step| step["outcome"] != "skip");
     let step = asked.next().unwrap_or_else(|| panic!("{command:?} asks nothing: {report:#}"));
     assert!(asked.next().is_none(), "{command:?} asks more than one thing");
+    judge_again(&text, step["id"].as_str().unwrap());
     let concerns = step["concerns"].as_array().into_iter().flatten();
     let codes = step["cause"]["code"].as_str().into_iter().chain(
         concerns.filter_map(|concern| concern["code"].as_str()).filter(|_| step["cause"].is_null()),
@@ -298,8 +301,18 @@ fn read(command: &mut Command) -> Got {
         outcome: step["outcome"].as_str().unwrap().to_owned(),
         codes: codes.map(str::to_owned).collect(),
         result: step["result"].as_str().unwrap_or_default().to_owned(),
-        took: started.elapsed(),
+        took,
     }
+}
+
+/// What a run saw is enough to come to the same decision from its report.
+fn judge_again(report: &str, step: &str) {
+    let mut saved = tempfile::NamedTempFile::new().unwrap();
+    saved.write_all(report.as_bytes()).unwrap();
+    let mut explain = Command::new(env!("CARGO_BIN_EXE_preflight"));
+    let output = explain.arg("explain").arg(saved.path()).arg(step).output().unwrap();
+    let page = String::from_utf8_lossy(&output.stdout);
+    assert!(page.contains("Today's rules say the same."), "{page}\n{output:?}\n{report}");
 }
 
 /// Side by side, at most `width` at once, in order.

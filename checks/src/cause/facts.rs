@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::net::icmp::Icmp;
 
 /// What a step was waiting for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, strum::Display)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, strum::Display)]
 #[serde(rename_all = "kebab-case")]
 #[strum(serialize_all = "lowercase")]
 pub enum Phase {
@@ -24,9 +24,7 @@ pub enum Phase {
 }
 
 /// TCP or UDP.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, serde::Deserialize, strum::Display,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, strum::Display)]
 #[serde(rename_all = "lowercase")]
 pub enum Transport {
     /// TCP.
@@ -49,7 +47,7 @@ impl Transport {
 }
 
 /// What our own routing table says about an address.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, strum::Display)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, strum::Display)]
 #[serde(rename_all = "kebab-case")]
 pub enum LocalRoute {
     /// No entry, and no default route.
@@ -67,7 +65,7 @@ pub enum LocalRoute {
 }
 
 /// What gave a local firewall away.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, strum::Display)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, strum::Display)]
 #[serde(rename_all = "kebab-case")]
 pub enum LocalFirewallSign {
     /// The kernel refused to send.
@@ -82,7 +80,7 @@ pub enum LocalFirewallSign {
 }
 
 /// How a host whose port stays silent shows that it is there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "answer", rename_all = "kebab-case")]
 pub enum HostAnswer {
     /// Another port of it answers.
@@ -146,5 +144,12 @@ impl Millis {
 impl Serialize for Millis {
     fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         to.serialize_f64(self.number())
+    }
+}
+
+impl<'de> Deserialize<'de> for Millis {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let number = f64::deserialize(from)?;
+        Duration::try_from_secs_f64(number / 1e3).map(Self).map_err(serde::de::Error::custom)
     }
 }

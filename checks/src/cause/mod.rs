@@ -10,11 +10,15 @@ mod concern;
 mod facts;
 mod owner;
 #[cfg(test)]
+mod saved;
+#[cfg(test)]
 mod tests;
+mod within;
 
+use std::borrow::Cow;
 use std::net::{IpAddr, SocketAddr};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::net::Opinion;
 use crate::net::icmp::Icmp;
@@ -28,8 +32,11 @@ pub use owner::{Layer, Owner};
 ///
 /// The kebab-case code of a variant is part of the JSON and JUnit formats and
 /// the heading of its remedy in `docs/causes.md`; a released code never changes.
-/// Strings that came from a peer are already escaped and bounded.
-#[derive(Clone, Debug, PartialEq, Serialize, thiserror::Error, strum::EnumDiscriminants)]
+/// Strings that came from a peer are already escaped and bounded. What a cause
+/// serialises to is enough to have it back, so that a saved run can be judged again.
+#[derive(
+    Clone, Debug, PartialEq, Serialize, Deserialize, thiserror::Error, strum::EnumDiscriminants,
+)]
 #[strum_discriminants(
     name(Code),
     derive(strum::EnumIter, strum::IntoStaticStr, strum::EnumString, Hash, PartialOrd, Ord),
@@ -86,7 +93,7 @@ pub enum Cause {
     #[error("this host could not {action}: {error}")]
     LocalError {
         /// What was being done.
-        action: &'static str,
+        action: Cow<'static, str>,
         /// The operating system's words.
         error: String,
     },
@@ -355,7 +362,7 @@ pub enum Cause {
     #[error("{spoken} answers here, not {expected}")]
     WrongService {
         /// What should answer.
-        expected: &'static str,
+        expected: Cow<'static, str>,
         /// What does.
         spoken: Spoken,
         /// How its answer begins.
@@ -365,7 +372,7 @@ pub enum Cause {
     #[error("expected {expected}, got {got}")]
     BadReply {
         /// What would have passed, as a noun phrase.
-        expected: &'static str,
+        expected: Cow<'static, str>,
         /// What arrived instead; of raw bytes, at most 32.
         got: String,
     },
@@ -464,7 +471,7 @@ pub enum Cause {
     #[error("TLS is spoken here, {expected} in plain text was expected")]
     TlsUnexpected {
         /// What should answer.
-        expected: &'static str,
+        expected: Cow<'static, str>,
     },
 
     // ---- NTP ----
@@ -548,14 +555,14 @@ pub enum Cause {
         /// What was asked.
         question: String,
         /// How TCP failed; decides who has to act.
-        #[serde(serialize_with = "as_sentence")]
+        #[serde(flatten, serialize_with = "within::tcp", deserialize_with = "within::because")]
         tcp: Box<Cause>,
     },
     /// The server answers over TCP and not over UDP.
     #[error("the DNS server answers over TCP only; UDP: {udp}")]
     DnsTcpOnly {
         /// How UDP failed; decides who has to act.
-        #[serde(serialize_with = "as_sentence")]
+        #[serde(flatten, serialize_with = "within::udp", deserialize_with = "within::because")]
         udp: Box<Cause>,
     },
     /// Any other response code.
@@ -636,7 +643,7 @@ pub enum Cause {
         /// LDAP result code.
         result: u32,
         /// Its name in RFC 4511.
-        name: &'static str,
+        name: Cow<'static, str>,
         /// The server's words.
         text: String,
     },
@@ -727,7 +734,6 @@ pub enum Cause {
         /// Why not: the sentence of the cause behind it.
         reason: String,
         /// That cause.
-        #[serde(skip)]
         because: Box<Cause>,
     },
 
@@ -780,6 +786,14 @@ pub enum Cause {
         /// Its version.
         theirs: String,
     },
+    /// The two ends are configured for different transports.
+    #[error("this poller is configured for {ours}, the broker speaks {theirs}")]
+    BbdoCarrier {
+        /// The poller's, as its files say.
+        ours: String,
+        /// The broker's.
+        theirs: String,
+    },
     /// TLS from the first byte, where BBDO negotiates it inside.
     #[error("a TLS listener answers{}; BBDO over TCP negotiates TLS inside", if *.grpc { " (HTTP/2: BBDO over gRPC with TLS)" } else { "" })]
     BbdoTls {
@@ -800,7 +814,7 @@ pub enum Cause {
     #[error("the agent is there, but does not answer this community")]
     SnmpCommunity {
         /// `1` or `2c`.
-        version: &'static str,
+        version: Cow<'static, str>,
     },
     /// Neither discovery nor a question was answered, and no credentials were given.
     #[error("nothing answers; cannot be told from here")]
@@ -829,7 +843,7 @@ pub enum Cause {
         /// The user asked with.
         user: String,
         /// The level asked for.
-        level: &'static str,
+        level: Cow<'static, str>,
     },
     /// The agent's clock of boots and time disagrees with ours.
     #[error("the agent rejects our time window (boots {boots}, time {time})")]
@@ -851,7 +865,7 @@ pub enum Cause {
         /// The user asked with; none: a community.
         user: Option<String>,
         /// The level asked for.
-        level: &'static str,
+        level: Cow<'static, str>,
     },
     /// The agent answers discovery, and nothing asked by this user.
     #[error("the agent is there, but does not answer \"{user}\" at {level}")]
@@ -859,7 +873,7 @@ pub enum Cause {
         /// The user asked with.
         user: String,
         /// The level asked for.
-        level: &'static str,
+        level: Cow<'static, str>,
     },
     /// The agent answers, and shows nothing of the system group.
     #[error("the agent answers, but its view hides the system group")]
@@ -938,7 +952,7 @@ impl Cause {
 
     /// `expected` was not in `bytes`; keeps the first 32 of them, escaped.
     pub(crate) fn bad_reply(expected: &'static str, bytes: &[u8]) -> Self {
-        Self::BadReply { expected, got: crate::wire::head(bytes) }
+        Self::BadReply { expected: expected.into(), got: crate::wire::head(bytes) }
     }
 }
 
@@ -948,11 +962,6 @@ fn named(identity: &str) -> String {
         "" => "without a name".to_owned(),
         name => format!("named \"{name}\""),
     }
-}
-
-/// A cause within a cause, as the sentence it is.
-fn as_sentence<S: serde::Serializer>(because: &Cause, to: S) -> Result<S::Ok, S::Error> {
-    to.collect_str(because)
 }
 
 /// " (10.0.0.53: no answer)", or nothing when no server was asked.

@@ -148,6 +148,7 @@ impl Cause {
             | Self::ZmtpOtherService { .. }
             | Self::BbdoTwo { .. }
             | Self::BbdoMajor { .. }
+            | Self::BbdoCarrier { .. }
             | Self::BbdoTls { .. }
             | Self::SshRefused { .. }
             | Self::SnmpCommunity { .. }
@@ -267,6 +268,7 @@ impl Cause {
             | Self::GorgoneOnOtherPort { .. }
             | Self::BbdoTwo { .. }
             | Self::BbdoMajor { .. }
+            | Self::BbdoCarrier { .. }
             | Self::SshRefused { .. }
             | Self::SnmpTimeWindow { .. } => Layer::Protocol,
         }

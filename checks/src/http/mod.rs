@@ -144,7 +144,7 @@ impl Probe {
         };
         match answer.status {
             400 if PLAIN_ON_TLS.iter().any(|words| answer.says(words)) => {
-                Err(Cause::TlsUnexpected { expected: "HTTP" })
+                Err(Cause::TlsUnexpected { expected: "HTTP".into() })
             }
             400 if answer.says(NO_CLIENT_CERTIFICATE) => {
                 let alert = format!("400 {NO_CLIENT_CERTIFICATE}");
@@ -156,7 +156,7 @@ impl Probe {
             // A proxy asked as if it were the server it should lead to.
             400 if self.proxy.is_none() && proxy_error(answer).is_some() => {
                 Err(Cause::WrongService {
-                    expected: "a web server",
+                    expected: "a web server".into(),
                     spoken: Spoken::Proxy,
                     head: answer.in_short(),
                 })

@@ -16,6 +16,7 @@ pub(crate) mod knock;
 mod opinion;
 pub(crate) mod relay;
 pub(crate) mod resolve;
+mod srv;
 mod sys;
 pub(crate) mod tcp;
 pub(crate) mod tls;
@@ -24,6 +25,7 @@ pub(crate) mod udp;
 pub use far::{FarStream, Io};
 pub use opinion::Opinion;
 pub use resolve::{Addresses, RESOLVE, resolve};
+pub use srv::{Offer, offers};
 pub use tls::Trust;
 
 pub(crate) use counted::Losses;
@@ -106,7 +108,9 @@ pub(crate) async fn aside<T: Send + 'static>(
     };
     match lost.try_into_panic() {
         Ok(panic) => std::panic::resume_unwind(panic),
-        Err(lost) => Err(Cause::LocalError { action: "use a thread", error: lost.to_string() }),
+        Err(lost) => {
+            Err(Cause::LocalError { action: "use a thread".into(), error: lost.to_string() })
+        }
     }
 }
 

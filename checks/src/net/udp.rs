@@ -127,7 +127,7 @@ impl Udp {
     /// Silence is one thing, words that are no answer another.
     fn unanswered(&self, passed_over: Option<String>, wait: Deadline) -> Cause {
         match passed_over {
-            Some(got) => Cause::BadReply { expected: "an answer to our question", got },
+            Some(got) => Cause::BadReply { expected: "an answer to our question".into(), got },
             None => Cause::NoAnswer { to: self.to, phase: Phase::Reply, waited: wait.waited() },
         }
     }

@@ -192,7 +192,7 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 fn unencodable(what: &str) -> Cause {
-    Cause::LocalError { action: "encode an SNMP message", error: what.to_owned() }
+    Cause::LocalError { action: "encode an SNMP message".into(), error: what.to_owned() }
 }
 
 /// "up 3 d", in the largest unit of which there are at least two.

@@ -119,13 +119,14 @@ impl Probe {
 
     fn refused(&self, status: ErrorStatus) -> Cause {
         match status {
-            ErrorStatus::AuthorizationError => {
-                Cause::SnmpAuthorization { user: self.user(), level: self.credentials.level() }
-            }
+            ErrorStatus::AuthorizationError => Cause::SnmpAuthorization {
+                user: self.user(),
+                level: self.credentials.level().into(),
+            },
             // What v1 says of a view that hides it.
             ErrorStatus::NoSuchName | ErrorStatus::NoAccess => Cause::SnmpView,
             other => Cause::BadReply {
-                expected: "the system group",
+                expected: "the system group".into(),
                 got: format!("error status {other}"),
             },
         }
@@ -137,7 +138,7 @@ impl Probe {
             ReportStatus::UnknownUserName { .. } => Cause::SnmpUnknownUser { user },
             ReportStatus::WrongDigest { .. } => Cause::SnmpWrongDigest { user },
             ReportStatus::UnsupportedSecurityLevel { .. } => {
-                Cause::SnmpSecurityLevel { user, level }
+                Cause::SnmpSecurityLevel { user, level: level.into() }
             }
             ReportStatus::DecryptionError { .. } => Cause::SnmpDecryption { user },
             ReportStatus::NotInTimeWindow { .. } => {
@@ -145,7 +146,7 @@ impl Probe {
                 Cause::SnmpTimeWindow { boots, time }
             }
             other => Cause::BadReply {
-                expected: "the system group",
+                expected: "the system group".into(),
                 got: wire::printable(&format!("a Report: {other}")),
             },
         }
@@ -155,7 +156,7 @@ impl Probe {
     fn ignored(&self, authenticated: bool) -> Cause {
         match &self.credentials {
             Credentials::Community { .. } | Credentials::None => {
-                Cause::SnmpCommunity { version: self.credentials.version() }
+                Cause::SnmpCommunity { version: self.credentials.version().into() }
             }
             // The agent signed its clock, so the authentication is right; what
             // it then ignores is what it cannot decrypt.
@@ -164,7 +165,7 @@ impl Probe {
             }
             Credentials::User { name, .. } => Cause::SnmpUserIgnored {
                 user: wire::printable(name),
-                level: self.credentials.level(),
+                level: self.credentials.level().into(),
             },
         }
     }

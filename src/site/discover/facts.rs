@@ -10,6 +10,7 @@ use std::sync::Arc;
 use secrecy::SecretString;
 use url::Url;
 
+pub(crate) use crate::catalogue::Mode;
 use crate::catalogue::Role;
 use crate::site::Place;
 
@@ -26,6 +27,12 @@ impl At {
     /// A file as a whole.
     pub(crate) fn file(file: &str) -> Self {
         Self { file: Arc::from(file), line: None }
+    }
+}
+
+impl serde::Serialize for At {
+    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(self)
     }
 }
 
@@ -48,7 +55,7 @@ pub(crate) struct Read<T> {
 }
 
 /// Something that could not be read, and what it would have told.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub(crate) struct Note {
     /// The file, and the line when one is at fault.
     pub(crate) at: At,
@@ -91,6 +98,8 @@ pub(crate) struct Facts {
     pub(crate) directories: Vec<Directory>,
     /// Pollers and remote servers this central knows.
     pub(crate) machines: Vec<Machine>,
+    /// The proxy entered in the web interface, as it was entered.
+    pub(crate) web_proxy: Option<Read<String>>,
     /// What could not be read.
     pub(crate) notes: Vec<Note>,
 }
@@ -141,16 +150,20 @@ pub(crate) struct Mail {
 }
 
 /// When TLS begins with a mail relay.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, strum::Display)]
 pub(crate) enum MailTls {
     /// Never.
+    #[strum(serialize = "off")]
     No,
     /// If the server offers it.
     #[default]
+    #[strum(serialize = "if offered")]
     IfOffered,
     /// Always, by STARTTLS.
+    #[strum(serialize = "by STARTTLS")]
     StartTls,
     /// Always, from the first byte.
+    #[strum(serialize = "from the first byte")]
     FromStart,
 }
 
@@ -257,34 +270,6 @@ pub(crate) struct Pullwss {
     pub(crate) at: At,
 }
 
-/// How a central and a poller's Gorgone find each other.
-#[derive(
-    Clone,
-    Copy,
-    Debug,
-    PartialEq,
-    Eq,
-    serde::Serialize,
-    serde::Deserialize,
-    strum::Display,
-    strum::EnumString,
-    strum::VariantNames,
-)]
-#[serde(rename_all = "kebab-case")]
-#[strum(serialize_all = "kebab-case")]
-pub(crate) enum Mode {
-    /// The central connects by ZMQ.
-    Zmq,
-    /// The central connects by SSH.
-    Ssh,
-    /// The poller connects by ZMQ.
-    Pull,
-    /// The poller connects by WebSocket.
-    Pullwss,
-    /// The central never connects: a remote server in between does.
-    ThroughRemote,
-}
-
 /// A poller or remote server, as a central knows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Machine {
@@ -294,7 +279,8 @@ pub(crate) struct Machine {
     pub(crate) name: String,
     /// Poller or remote.
     pub(crate) role: Role,
-    /// Its address.
+    /// Its address; the host is empty where only its number is named: it connects
+    /// by itself, or is reached through a remote server.
     pub(crate) place: Place,
     /// How it is reached, when that is known; the port is in `place`.
     pub(crate) mode: Option<Mode>,
@@ -370,6 +356,8 @@ pub(crate) struct Device {
     pub(crate) nsclient: bool,
     /// Where it was read.
     pub(crate) at: At,
+    /// Has it Centreon's own monitoring agent, which connects to the poller?
+    pub(crate) agent: bool,
 }
 
 /// What the engine would ask an agent with; own macros first, then the templates'.

@@ -11,6 +11,8 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
+use nix::fcntl::OFlag;
+
 use super::facts::At;
 
 /// Bytes of one file; ten thousand hosts of an engine are about four million.
@@ -120,7 +122,8 @@ impl Files {
             return Err(Unread::NotAFile);
         }
         // Should a pipe take the file's place meanwhile, opening it must not wait.
-        let opened = File::options().read(true).custom_flags(libc_nonblock()).open(&place)?;
+        let opened =
+            File::options().read(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(&place)?;
         let may = MOST.min(self.left.get());
         let mut bytes = Vec::new();
         opened.take(may + 1).read_to_end(&mut bytes)?;
@@ -134,6 +137,15 @@ impl Files {
             Err(error) => String::from_utf8_lossy(error.as_bytes()).into_owned(),
         };
         Ok(Text { file: Arc::from(path), text })
+    }
+
+    /// How many bytes a file has.
+    ///
+    /// # Errors
+    ///
+    /// [`Unread`], which says why.
+    pub(crate) fn size(&self, path: &str) -> Result<u64, Unread> {
+        Ok(fs::symlink_metadata(self.resolve(path)?)?.len())
     }
 
     /// The files of a folder whose names end in `suffix`, by their whole paths, sorted.
@@ -189,10 +201,6 @@ impl Files {
         path.extend(inside);
         path
     }
-}
-
-fn libc_nonblock() -> i32 {
-    nix::fcntl::OFlag::O_NONBLOCK.bits()
 }
 
 #[cfg(test)]

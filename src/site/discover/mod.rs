@@ -3,18 +3,33 @@
 //! One source a file, each text in, facts out. A source tolerates what it does
 //! not know and never fails the run: what it could not read becomes a [`Note`].
 
+mod address;
+mod agents;
+mod broker;
+pub(crate) mod clapi;
+mod database;
+mod dsn;
+mod engine;
 pub(crate) mod facts;
 pub(crate) mod files;
+mod gorgone;
 mod include;
+mod json;
 mod lines;
 mod mail;
 mod names;
+mod objects;
 mod proxies;
 mod repositories;
+mod role;
 pub(crate) mod route;
 #[cfg(test)]
 mod testing;
 mod time;
+mod traps;
+mod tree;
+mod watchdog;
+mod yaml;
 
 pub(crate) use facts::{At, Facts, Note};
 pub(crate) use files::{Files, Text, Unread};
@@ -30,6 +45,14 @@ pub(crate) fn discover(files: &Files) -> Facts {
     mail::read(files, &mut facts);
     proxies::read(files, environment(), &mut facts);
     repositories::read(files, &mut facts);
+    role::read(files, &mut facts);
+    engine::read(files, &mut facts);
+    broker::read(files, &mut facts);
+    gorgone::read(files, &mut facts);
+    database::read(files, &mut facts);
+    traps::read(files, &mut facts);
+    agents::read(files, &mut facts);
+    objects::read(files, &mut facts);
     facts
 }
 

@@ -138,7 +138,7 @@ fn why(error: &reqwest::Error, ended: Option<Cause>, head: &[u8]) -> Cause {
     match ended {
         Some(cause) => cause,
         None if head.is_empty() => {
-            Cause::LocalError { action: "send the request", error: in_words(error) }
+            Cause::LocalError { action: "send the request".into(), error: in_words(error) }
         }
         None => Cause::bad_reply(EXPECTED, head),
     }
@@ -147,7 +147,7 @@ fn why(error: &reqwest::Error, ended: Option<Cause>, head: &[u8]) -> Cause {
 /// What answers instead of a web server, once enough of it came to tell.
 fn not_http(head: &[u8]) -> Option<Cause> {
     match recognise(head) {
-        Spoken::Tls => Some(Cause::TlsUnexpected { expected: "HTTP" }),
+        Spoken::Tls => Some(Cause::TlsUnexpected { expected: "HTTP".into() }),
         Spoken::Proxy => None,
         Spoken::Unknown if head.len() >= STATUS_LINE.len() => {
             Some(Cause::bad_reply(EXPECTED, head))
