@@ -107,12 +107,13 @@ impl<'a> Section<'a> {
             let token = if value.is_empty() { "proxy=" } else { value }.to_owned();
             return (self.name != "main").then_some(Route::Straight { token, at });
         }
-        let Some(address) = Address::parse(value) else {
+        let Some(mut address) = Address::parse(value) else {
             facts.note(at, "proxy is no address of a proxy (http://HOST:PORT)", MISSING_PROXY);
             return None;
         };
         if !address.names_port {
             facts.note(at.clone(), NO_PORT, MISSING_PROXY);
+            let _as_curl_does = address.url.set_port(Some(1_080));
         }
         let login = |key| self.value(key).or_else(|| general.value(key)).map(|(value, _)| value);
         let user = login("proxy_username").filter(|user| !user.is_empty());
@@ -236,6 +237,14 @@ mod tests {
             format!("{PATH}:6: it is enabled, and has neither baseurl nor a list of mirrors"),
         ];
         assert_eq!(notes, want);
+    }
+
+    #[test]
+    fn a_proxy_without_a_port_has_that_of_curl() {
+        let repo = "[a]\nbaseurl=http://a.example\nproxy=http://p\n";
+        let (repositories, notes) = found(&[(PATH, repo)]);
+        assert!(repositories[0].contains("through http://p:1080/"), "{repositories:?}");
+        assert_eq!(notes, [format!("{PATH}:3: {NO_PORT}")]);
     }
 
     #[test]
