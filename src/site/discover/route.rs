@@ -104,7 +104,7 @@ pub(super) struct Address {
 
 /// What is noted of an address without a port.
 pub(super) const NO_PORT: &str =
-    "the proxy has no port: curl, dnf and PHP take 1080, other programs 80; name it";
+    "the proxy has no port; curl, dnf and PHP take 1080, other programs 80";
 
 impl Address {
     /// Reads `http://user:password@proxy.example:3128`; without a scheme it is `http`.

@@ -195,7 +195,7 @@ mod tests {
         let (proxies, notes) =
             of_variables(&[("http_proxy", "http://[::1]/"), ("https_proxy", "http://proxy:80")]);
         assert_eq!(proxies.len(), 2);
-        let note = "the proxy has no port: curl, dnf and PHP take 1080, other programs 80; name it";
+        let note = "the proxy has no port; curl, dnf and PHP take 1080, other programs 80";
         assert_eq!(notes, [format!("$http_proxy: {note}")]);
     }
 
