@@ -13,6 +13,7 @@ mod engine;
 pub(crate) mod facts;
 pub(crate) mod files;
 mod gorgone;
+mod include;
 mod json;
 mod lines;
 mod mail;

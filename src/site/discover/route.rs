@@ -98,7 +98,13 @@ pub(super) struct Address {
     pub(super) url: Url,
     pub(super) user: Option<String>,
     pub(super) password: Option<SecretString>,
+    /// Does it name a port? Programs do not agree on what an `http` proxy has without.
+    pub(super) names_port: bool,
 }
+
+/// What is noted of an address without a port.
+pub(super) const NO_PORT: &str =
+    "the proxy has no port; curl, dnf and PHP take 1080, other programs 80";
 
 impl Address {
     /// Reads `http://user:password@proxy.example:3128`; without a scheme it is `http`.
@@ -122,7 +128,11 @@ impl Address {
         url.set_username("").ok()?;
         url.set_password(None).ok()?;
         url.set_path("");
-        Some(Self { url, user, password })
+        let authority = rest.split('/').next().unwrap_or_default();
+        let host = authority.rsplit('@').next().unwrap_or_default();
+        let after = host.rsplit_once(']').map_or(host, |(_, after)| after);
+        let names_port = url.scheme() != "http" || after.contains(':');
+        Some(Self { url, user, password, names_port })
     }
 
     /// The setting of a program that goes through it.
@@ -236,6 +246,7 @@ mod tests {
             assert_eq!(address.user.as_deref(), user);
             assert_eq!(address.password.as_ref().map(ExposeSecret::expose_secret), password);
             assert!(!format!("{address:?}").contains("a@b"));
+            assert_eq!(address.names_port, value != "http://u:a%40b%2fc%zz@proxy/", "{value}");
         }
     }
 

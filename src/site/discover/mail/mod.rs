@@ -8,7 +8,7 @@ mod msmtp;
 mod postfix;
 
 use super::facts::Mail;
-use super::lines::is_installed;
+use super::include::is_installed;
 use super::{At, Facts, Files};
 
 const MISSING: &str = "the mail relay";

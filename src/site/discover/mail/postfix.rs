@@ -99,7 +99,7 @@ impl Settings<'_> {
         for name in ["transport_maps", "sender_dependent_relayhost_maps"] {
             if !self.says(name).is_empty() {
                 let reason = format!("{name} names a table, which is not read");
-                facts.note(self.at(name), reason, "relays for some mail only");
+                facts.note(self.at(name), reason, "the relays of some mail");
             }
         }
     }

@@ -5,6 +5,7 @@
 //!
 //! Reference: `pam_env(8)`, bash(1).
 
+use super::super::include::list;
 use super::super::lines::words;
 use super::super::{Facts, Files, Text, Unread};
 use super::{MISSING, Variables};
@@ -14,10 +15,7 @@ const FOLDER: &str = "/etc/profile.d";
 
 pub(super) fn read(files: &Files, facts: &mut Facts) -> Variables {
     let mut variables = Variables::default();
-    let scripts = files.list(FOLDER, ".sh").unwrap_or_else(|why| {
-        facts.unread(FOLDER, &why, MISSING);
-        Vec::new()
-    });
+    let scripts = list(files, FOLDER, ".sh", facts, MISSING);
     let plain: (_, fn(&Text, &mut Variables, &mut Facts)) = (FILE.to_owned(), of_file);
     let scripts = scripts.into_iter().map(|path| (path, of_script as fn(&_, &mut _, &mut _)));
     for (path, parse) in [plain].into_iter().chain(scripts) {

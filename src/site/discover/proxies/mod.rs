@@ -13,10 +13,11 @@ mod services;
 use std::collections::BTreeMap;
 
 use super::facts::{At, ProxySetting};
-use super::route::{Address, exceptions};
+use super::route::{Address, NO_PORT, exceptions};
 use super::{Facts, Files};
 
 const MISSING: &str = "the proxy";
+const MISSING_PORT: &str = "the proxy's port";
 /// Variables and the scheme of the URLs each is for; none: all.
 const PROXIES: [(&str, Option<&str>); 3] =
     [("http_proxy", Some("http")), ("https_proxy", Some("https")), ("all_proxy", None)];
@@ -89,6 +90,9 @@ impl Variables {
             let Some((value, at)) = found else { continue };
             match Address::parse(value) {
                 Some(address) => {
+                    if !address.names_port {
+                        facts.note(at.clone(), NO_PORT, MISSING_PORT);
+                    }
                     let setting = address.setting(program, scheme, at.clone());
                     settings.push(ProxySetting { except: except.clone(), ..setting });
                 }
@@ -184,6 +188,15 @@ mod tests {
             notes,
             ["$https_proxy: https_proxy is no address of a proxy (http://HOST:PORT)"]
         );
+    }
+
+    #[test]
+    fn a_proxy_without_a_port_is_noted() {
+        let (proxies, notes) =
+            of_variables(&[("http_proxy", "http://[::1]/"), ("https_proxy", "http://proxy:80")]);
+        assert_eq!(proxies.len(), 2);
+        let note = "the proxy has no port; curl, dnf and PHP take 1080, other programs 80";
+        assert_eq!(notes, [format!("$http_proxy: {note}")]);
     }
 
     #[test]

@@ -6,7 +6,8 @@
 //!
 //! Reference: systemd.exec(5), systemd.unit(5), systemd-system.conf(5).
 
-use super::super::lines::{Continued, by_name, ini, words};
+use super::super::include::by_name;
+use super::super::lines::{Continued, ini, words};
 use super::super::{Facts, Files, Text, Unread};
 use super::{MISSING, Variables};
 
@@ -50,20 +51,22 @@ const MOST_FILES: usize = 8;
 
 pub(super) fn read(files: &Files, facts: &mut Facts) {
     let mut paths = vec![MANAGER.to_owned()];
-    paths.extend(by_name(files, &MANAGER_FOLDERS, ".conf"));
+    paths.extend(by_name(files, &MANAGER_FOLDERS, ".conf", facts, MISSING));
     one(files, facts, "systemd", &paths);
     for unit in UNITS {
-        one(files, facts, unit, &paths_of(files, unit));
+        let paths = paths_of(files, unit, facts);
+        one(files, facts, unit, &paths);
     }
 }
 
 /// The unit's file and its drop-ins, in the order they are read.
-fn paths_of(files: &Files, unit: &str) -> Vec<String> {
+fn paths_of(files: &Files, unit: &str, facts: &mut Facts) -> Vec<String> {
     let own = FOLDERS.map(|folder| format!("{folder}/{unit}.service"));
     let mut paths: Vec<String> =
         own.into_iter().find(|path| files.exists(path)).into_iter().collect();
     let folders = FOLDERS.map(|folder| format!("{folder}/{unit}.service.d"));
-    paths.extend(by_name(files, &folders.each_ref().map(String::as_str), ".conf"));
+    let folders = folders.each_ref().map(String::as_str);
+    paths.extend(by_name(files, &folders, ".conf", facts, MISSING));
     paths
 }
 

@@ -6,6 +6,7 @@
 //!
 //! Reference: sources.list(5).
 
+use super::super::include::list;
 use super::super::lines::words;
 use super::super::{Facts, Files, Text};
 use super::apt_conf::{self, Conf};
@@ -24,10 +25,7 @@ pub(super) fn read(files: &Files, facts: &mut Facts) {
         return;
     }
     let conf = apt_conf::read(files, facts);
-    let parts = files.list(FOLDER, "").unwrap_or_else(|why| {
-        facts.unread(FOLDER, &why, MISSING);
-        Vec::new()
-    });
+    let parts = list(files, FOLDER, "", facts, MISSING);
     let parts = parts.into_iter().filter(|path| is_read(path)).take(MOST_FILES);
     for path in [FILE.to_owned()].into_iter().chain(parts) {
         let stanzas = path.ends_with(".sources");

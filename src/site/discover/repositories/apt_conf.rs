@@ -12,6 +12,7 @@ use std::ops::ControlFlow;
 use url::Url;
 
 use super::super::facts::Route;
+use super::super::include::list;
 use super::super::route::Address;
 use super::super::{At, Facts, Files, Text};
 use super::MISSING_PROXY;
@@ -34,10 +35,7 @@ pub(super) struct Conf {
 }
 
 pub(super) fn read(files: &Files, facts: &mut Facts) -> Conf {
-    let parts = files.list(FOLDER, "").unwrap_or_else(|why| {
-        facts.unread(FOLDER, &why, MISSING_PROXY);
-        Vec::new()
-    });
+    let parts = list(files, FOLDER, "", facts, MISSING_PROXY);
     let parts = parts.into_iter().filter(|path| is_read(path)).take(MOST_FILES);
     let mut conf = Conf::default();
     for path in parts.chain([FILE.to_owned()]) {

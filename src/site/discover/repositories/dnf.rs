@@ -2,37 +2,32 @@
 //!
 //! Where there is a list of mirrors, it is what is fetched first; otherwise one of the
 //! addresses in `baseurl` suffices, and all of them are told under one name. A value
-//! goes on in indented lines. `$releasever` is what the system's release says, unless a
-//! file of variables says otherwise; the architecture is that of this program.
+//! goes on in indented lines.
 //!
-//! Reference: dnf.conf(5), os-release(5).
+//! Reference: dnf.conf(5).
 
 use std::collections::BTreeMap;
 
 use secrecy::SecretString;
 
 use super::super::facts::Route;
-use super::super::lines::{Continued, ini, words};
-use super::super::route::Address;
-use super::super::{At, Facts, Files, Text, Unread};
+use super::super::include::list;
+use super::super::lines::{Continued, ini};
+use super::super::route::{Address, NO_PORT};
+use super::super::{At, Facts, Files, Text};
+use super::variables::Variables;
 use super::{MISSING, MISSING_PROXY, Source};
 
 /// The first that is there; the second is often a link to it.
 const MAIN: [(&str, &str); 2] = [("dnf", "/etc/dnf/dnf.conf"), ("yum", "/etc/yum.conf")];
 const FOLDER: &str = "/etc/yum.repos.d";
-/// A later folder wins.
-const VARIABLES: [&str; 2] = ["/etc/dnf/vars", "/etc/yum/vars"];
-const RELEASES: [&str; 2] = ["/etc/os-release", "/usr/lib/os-release"];
 const MOST_FILES: usize = 256;
 
 pub(super) fn read(files: &Files, facts: &mut Facts) {
     let main = MAIN.iter().find(|(_, path)| files.exists(path));
     let (program, main) = main.map_or(("dnf", None), |(program, path)| (*program, Some(path)));
     let main = main.and_then(|path| text(files, facts, path));
-    let paths = files.list(FOLDER, ".repo").unwrap_or_else(|why| {
-        facts.unread(FOLDER, &why, MISSING);
-        Vec::new()
-    });
+    let paths = list(files, FOLDER, ".repo", facts, MISSING);
     let paths = paths.iter().take(MOST_FILES);
     let texts: Vec<Text> = paths.filter_map(|path| text(files, facts, path)).collect();
     if main.is_none() && texts.is_empty() {
@@ -41,7 +36,7 @@ pub(super) fn read(files: &Files, facts: &mut Facts) {
     let main_sections = main.as_ref().map(parse).unwrap_or_default();
     let general = main_sections.iter().find(|section| section.name == "main");
     let route = general.and_then(|general| general.route(program, general, facts));
-    let manager = Manager { program, variables: variables(files, facts), general, route };
+    let manager = Manager { program, variables: Variables::read(files, facts), general, route };
     let own = main_sections.iter().filter(|section| section.name != "main");
     let others: Vec<Section<'_>> = texts.iter().flat_map(parse).collect();
     for section in own.chain(&others).filter(|section| section.is_enabled()) {
@@ -112,10 +107,14 @@ impl<'a> Section<'a> {
             let token = if value.is_empty() { "proxy=" } else { value }.to_owned();
             return (self.name != "main").then_some(Route::Straight { token, at });
         }
-        let Some(address) = Address::parse(value) else {
+        let Some(mut address) = Address::parse(value) else {
             facts.note(at, "proxy is no address of a proxy (http://HOST:PORT)", MISSING_PROXY);
             return None;
         };
+        if !address.names_port {
+            facts.note(at.clone(), NO_PORT, MISSING_PROXY);
+            let _as_curl_does = address.url.set_port(Some(1_080));
+        }
         let login = |key| self.value(key).or_else(|| general.value(key)).map(|(value, _)| value);
         let user = login("proxy_username").filter(|user| !user.is_empty());
         let mut setting = address.setting(program, None, at);
@@ -130,7 +129,7 @@ impl<'a> Section<'a> {
 /// What all repositories share.
 struct Manager<'a> {
     program: &'static str,
-    variables: BTreeMap<String, String>,
+    variables: Variables,
     general: Option<&'a Section<'a>>,
     route: Option<Route>,
 }
@@ -149,103 +148,20 @@ impl Manager<'_> {
         let route = if own { route } else { self.route.clone() };
         for (address, line) in addresses {
             let at = section.text.at(line);
-            match self.expand(address) {
+            match self.variables.expand(address) {
                 Ok(address) => Source { name: section.name, address: &address, file, at }
                     .tell(facts, |_| route.clone()),
                 Err(reason) => facts.note(at, reason, MISSING),
             }
         }
     }
-
-    /// `$name` and `${name}` replaced.
-    fn expand(&self, address: &str) -> Result<String, String> {
-        let mut expanded = String::new();
-        let mut rest = address;
-        while let Some((before, after)) = rest.split_once('$') {
-            expanded.push_str(before);
-            let (name, after) = match after.strip_prefix('{').and_then(|a| a.split_once('}')) {
-                Some(braced) => braced,
-                None => after.split_at(after.find(ends_name).unwrap_or(after.len())),
-            };
-            let value = self.variables.get(name).ok_or_else(|| unknown(name))?;
-            expanded.push_str(value);
-            if expanded.len() > super::LONGEST {
-                break;
-            }
-            rest = after;
-        }
-        expanded.push_str(rest);
-        Ok(expanded)
-    }
-}
-
-fn ends_name(c: char) -> bool {
-    !(c.is_ascii_alphanumeric() || c == '_')
-}
-
-fn unknown(name: &str) -> String {
-    let name: String = name.chars().take(40).collect();
-    format!("its address has ${name}, and no file of /etc/dnf/vars says what that is")
-}
-
-/// The variables of the system, and of the files that set or replace some.
-fn variables(files: &Files, facts: &mut Facts) -> BTreeMap<String, String> {
-    let release = RELEASES.iter().find_map(|path| files.read(path).ok());
-    let mut variables = of_architecture(std::env::consts::ARCH);
-    if let Some(release) = release.as_ref().and_then(releasever) {
-        variables.insert("releasever".to_owned(), release);
-    }
-    for folder in VARIABLES {
-        for path in files.list(folder, "").unwrap_or_default().iter().take(MOST_FILES) {
-            let value = match files.read(path) {
-                Ok(text) => text.text.lines().next().unwrap_or_default().trim().to_owned(),
-                Err(Unread::NotAFile) => continue,
-                Err(why) => {
-                    facts.unread(path, &why, MISSING);
-                    continue;
-                }
-            };
-            let name = path.rsplit('/').next().unwrap_or_default();
-            if value.len() <= super::LONGEST {
-                variables.insert(name.to_owned(), value);
-            }
-        }
-    }
-    if let Some(release) = variables.get("releasever") {
-        let (major, minor) = release.split_once('.').unwrap_or((release, ""));
-        let parts = [("releasever_major", major), ("releasever_minor", minor)];
-        let parts = parts.map(|(name, part)| (name.to_owned(), part.to_owned()));
-        variables.extend(parts);
-    }
-    variables
-}
-
-fn of_architecture(rust: &str) -> BTreeMap<String, String> {
-    let (arch, base) = match rust {
-        "x86" => ("i686", "i386"),
-        "powerpc64" => ("ppc64le", "ppc64le"),
-        same => (same, same),
-    };
-    let names = [("arch", arch), ("basearch", base)];
-    names.map(|(name, value)| (name.to_owned(), value.to_owned())).into()
-}
-
-/// `9` of `platform:el9`; without a platform, the first number of the version.
-fn releasever(release: &Text) -> Option<String> {
-    let assignments: Vec<String> = release.lines().flat_map(|(_, line)| words(line)).collect();
-    let value =
-        |name: &str| assignments.iter().find_map(|word| word.strip_prefix(name)?.strip_prefix('='));
-    let platform =
-        value("PLATFORM_ID").map(|id| id.trim_start_matches(|c: char| !c.is_ascii_digit()));
-    let version = || value("VERSION_ID").and_then(|version| version.split('.').next());
-    platform.filter(|number| !number.is_empty()).or_else(version).map(str::to_owned)
 }
 
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::super::testing::{every_beginning, hostile, text};
+    use super::super::super::testing::{every_beginning, hostile};
     use super::super::tests::found;
     use super::*;
 
@@ -324,11 +240,11 @@ mod tests {
     }
 
     #[test]
-    fn the_release_of_fedora_and_of_centos_7_is_known_too() {
-        let of = |release: &str| releasever(&text("/etc/os-release", release)).unwrap();
-        assert_eq!(of("VERSION_ID=40\nPLATFORM_ID=\"platform:f40\"\n"), "40");
-        assert_eq!(of("VERSION_ID=\"7\"\n"), "7");
-        assert_eq!(of("PLATFORM_ID=\"\"\nVERSION_ID=\"2023\"\n"), "2023");
+    fn a_proxy_without_a_port_has_that_of_curl() {
+        let repo = "[a]\nbaseurl=http://a.example\nproxy=http://p\n";
+        let (repositories, notes) = found(&[(PATH, repo)]);
+        assert!(repositories[0].contains("through http://p:1080/"), "{repositories:?}");
+        assert_eq!(notes, [format!("{PATH}:3: {NO_PORT}")]);
     }
 
     #[test]
@@ -355,7 +271,7 @@ mod tests {
         fn no_text_is_too_strange(text in hostile(PATH, REPO)) {
             let manager = Manager {
                 program: "dnf",
-                variables: of_architecture("x86"),
+                variables: Variables::of_architecture("x86"),
                 general: None,
                 route: None,
             };

@@ -7,13 +7,15 @@
 mod apt;
 mod apt_conf;
 mod dnf;
+mod variables;
 
 use url::Url;
 
 use super::facts::{Repository, Route};
 use super::{At, Facts, Files};
 
-const MISSING: &str = "a package repository";
+const MISSING: &str = "the package repositories";
+const MISSING_LOGIN: &str = "whether its login is right";
 const MISSING_PROXY: &str = "the package manager's proxy";
 /// Enabled repositories of a machine; a few dozen are many.
 const MOST: usize = 256;
@@ -51,7 +53,7 @@ impl Source<'_> {
                 }
                 if login {
                     let reason = "its user and password are not used in the check";
-                    facts.note(self.at.clone(), reason, MISSING);
+                    facts.note(self.at.clone(), reason, MISSING_LOGIN);
                 }
                 let proxy = route(&url);
                 let name = self.name.to_owned();

@@ -8,7 +8,7 @@ mod ntp;
 mod timesyncd;
 
 use super::facts::TimeSource;
-use super::lines::{Included, by_name, glob, is_installed};
+use super::include::{Included, by_name, glob, is_installed};
 use super::{Facts, Files, Text};
 use crate::site::Place;
 
@@ -98,7 +98,7 @@ impl<'a> Walk<'a> {
     }
 
     fn include(&mut self, text: &Text, line: usize, pattern: &str) {
-        let paths = glob(self.files, pattern);
+        let paths = glob(self.files, pattern, self.facts, MISSING);
         if !paths.iter().any(|path| self.files.exists(path)) {
             self.facts.note(text.at(line), "the file to include does not exist", MISSING);
         }
@@ -108,7 +108,7 @@ impl<'a> Walk<'a> {
     }
 
     fn folders(&mut self, folders: &[&str], suffix: &str) {
-        for path in by_name(self.files, folders, suffix) {
+        for path in by_name(self.files, folders, suffix, self.facts, MISSING) {
             self.file(&path);
         }
     }

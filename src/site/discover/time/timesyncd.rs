@@ -7,7 +7,8 @@
 //! Reference: timesyncd.conf(5).
 
 use super::super::facts::{Read, TimeSource};
-use super::super::lines::{Continued, by_name, host, ini};
+use super::super::include::by_name;
+use super::super::lines::{Continued, host, ini};
 use super::super::{Facts, Files, Text, Unread};
 use super::{MISSING, MOST};
 
@@ -27,7 +28,8 @@ const FOLDERS: [&str; 4] = [
 pub(super) fn read(files: &Files, facts: &mut Facts) {
     let main = MAIN.iter().find(|path| files.exists(path)).map(|path| (*path).to_owned());
     let mut servers = Servers::default();
-    for path in main.into_iter().chain(by_name(files, &FOLDERS, ".conf")) {
+    let drop_ins = by_name(files, &FOLDERS, ".conf", facts, MISSING);
+    for path in main.into_iter().chain(drop_ins) {
         match files.read(&path) {
             Ok(text) => parse(&text, &mut servers),
             // A link to /dev/null is how a file is switched off.
