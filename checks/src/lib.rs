@@ -24,6 +24,7 @@ pub mod mysql;
 pub mod nsclient;
 pub mod ntp;
 pub mod postgresql;
+pub mod pullwss;
 pub mod smtp;
 pub mod snmp;
 pub mod ssh;
@@ -79,6 +80,8 @@ pub enum Probe {
     Ntp(ntp::Probe),
     /// Does PostgreSQL answer, and take this host?
     Postgresql(postgresql::Probe),
+    /// Does Gorgone's WebSocket let pollers fetch their orders?
+    Pullwss(pullwss::Probe),
     /// Does the mail relay greet us and take our EHLO?
     Smtp(smtp::Probe),
     /// Does the agent answer, and let us read?
@@ -108,6 +111,7 @@ impl Probe {
             Self::Nsclient(probe) => probe.run(ask).await,
             Self::Ntp(probe) => probe.run(ask).await,
             Self::Postgresql(probe) => probe.run(ask).await,
+            Self::Pullwss(probe) => probe.run(ask).await,
             Self::Smtp(probe) => probe.run(ask).await,
             Self::Snmp(probe) => probe.run(ask).await,
             Self::Ssh(probe) => probe.run(ask).await,
@@ -147,6 +151,7 @@ impl Probe {
             Self::Nsclient(_) => &nsclient::SERVICE,
             Self::Ntp(_) => &ntp::SERVICE,
             Self::Postgresql(_) => &postgresql::SERVICE,
+            Self::Pullwss(probe) => probe.service(),
             Self::Smtp(probe) => probe.service(),
             Self::Snmp(_) => &snmp::SERVICE,
             Self::Ssh(_) => &ssh::SERVICE,
@@ -171,6 +176,8 @@ pub const SERVICES: &[&Service] = &[
     &nsclient::SERVICE,
     &ntp::SERVICE,
     &postgresql::SERVICE,
+    &pullwss::SERVICE,
+    &pullwss::SERVICE_TLS,
     &smtp::SERVICE,
     &smtp::SERVICE_TLS,
     &snmp::SERVICE,

@@ -244,6 +244,8 @@ pub(crate) const CUSTOM_SCHEMES: &[&str] = &[
     "bbdo",
     "zmq",
     "nsclient",
+    "pullwss",
+    "pullwss-tls",
 ];
 
 impl FromStr for Custom {

@@ -765,6 +765,23 @@ pub enum Cause {
         because: String,
     },
 
+    /// A web server answers, and does not hand the path on to Gorgone.
+    #[error("a web server answers for {path} ({status}), not Gorgone's WebSocket")]
+    GorgoneWebsocketMissing {
+        /// The path asked for.
+        path: String,
+        /// HTTP status.
+        status: u16,
+    },
+    /// A web server hands the path on, and nothing behind it answers.
+    #[error("the web server hands {path} on, and Gorgone does not answer there ({status})")]
+    GorgoneWebsocketDown {
+        /// The path asked for.
+        path: String,
+        /// HTTP status.
+        status: u16,
+    },
+
     // ---- BBDO ----
     /// The broker speaks BBDO 2, and a poller of today speaks 3.
     #[error("the broker speaks BBDO {version}, a poller of today speaks 3")]

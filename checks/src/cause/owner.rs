@@ -156,6 +156,8 @@ impl Cause {
             | Self::SnmpAuthorization { .. }
             | Self::SnmpUserIgnored { .. }
             | Self::SnmpView
+            | Self::GorgoneWebsocketMissing { .. }
+            | Self::GorgoneWebsocketDown { .. }
             | Self::NsclientNotAllowed { .. }
             | Self::NsclientRefused { .. }
             | Self::DatabaseHostRefused { .. }
@@ -241,6 +243,8 @@ impl Cause {
             | Self::HttpServerError { .. }
             | Self::ProxyCannotReach { .. }
             | Self::ProxySilent { .. }
+            | Self::GorgoneWebsocketMissing { .. }
+            | Self::GorgoneWebsocketDown { .. }
             | Self::SnmpView
             | Self::DatabaseError { .. } => Layer::Service,
             Self::Silent { .. }
