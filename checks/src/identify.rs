@@ -92,7 +92,7 @@ const OPENERS: [Opener; 3] = [
 fn title(service: &Service) -> &'static str {
     match service.name {
         "bbdo" => "BBDO",
-        "http" | "pullwss" => "HTTP",
+        "gorgone-api" | "http" | "pullwss" => "HTTP",
         "https" | "tls" | "ldaps" | "pullwss-tls" | "smtps" => "TLS",
         "ldap" => "LDAP",
         "mssql" => "SQL Server",

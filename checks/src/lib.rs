@@ -16,6 +16,7 @@ mod wire;
 
 pub mod bbdo;
 pub mod dns;
+pub mod gorgone_api;
 pub mod http;
 pub mod ldap;
 pub mod listener;
@@ -42,7 +43,7 @@ use tokio::time::Instant;
 
 pub use cause::{
     Cause, Code, Concern, ConcernCode, HostAnswer, Layer, LocalFirewallSign, LocalRoute, Millis,
-    Owner, Phase, Transport,
+    Owner, Phase, QuietPoller, Transport,
 };
 pub use evidence::{Evidence, Seen, Timings, Value};
 pub use identify::identify;
@@ -64,6 +65,8 @@ pub enum Probe {
     Bbdo(bbdo::Probe),
     /// Does the server resolve for this host, over UDP and over TCP?
     Dns(dns::Probe),
+    /// Does Gorgone's API answer, and does each poller answer Gorgone?
+    GorgoneApi(gorgone_api::Probe),
     /// Does the web server asked answer, or who answers instead?
     Http(http::Probe),
     /// Does the directory answer, and does it take our bind?
@@ -103,6 +106,7 @@ impl Probe {
         match self {
             Self::Bbdo(probe) => probe.run(ask).await,
             Self::Dns(probe) => probe.run(ask).await,
+            Self::GorgoneApi(probe) => probe.run(ask).await,
             Self::Http(probe) => probe.run(ask).await,
             Self::Ldap(probe) => probe.run(ask).await,
             Self::Listener(probe) => probe.run(ask).await,
@@ -143,6 +147,7 @@ impl Probe {
         match self {
             Self::Bbdo(_) => &bbdo::SERVICE,
             Self::Dns(_) => &dns::SERVICE,
+            Self::GorgoneApi(_) => &gorgone_api::SERVICE,
             Self::Http(probe) => probe.service(),
             Self::Ldap(probe) => probe.service(),
             Self::Listener(_) => &listener::SERVICE,
@@ -167,6 +172,7 @@ impl Probe {
 pub const SERVICES: &[&Service] = &[
     &bbdo::SERVICE,
     &dns::SERVICE,
+    &gorgone_api::SERVICE,
     &http::SERVICE,
     &http::SERVICE_TLS,
     &ldap::SERVICE,

@@ -21,7 +21,8 @@ use crate::net::icmp::Icmp;
 use crate::recognise::Spoken;
 
 pub use concern::{Concern, ConcernCode};
-pub use facts::{HostAnswer, LocalFirewallSign, LocalRoute, Millis, Phase, Transport};
+pub(crate) use facts::span;
+pub use facts::{HostAnswer, LocalFirewallSign, LocalRoute, Millis, Phase, QuietPoller, Transport};
 pub use owner::{Layer, Owner};
 
 /// The one reason a probe failed, with the facts an operator needs.
@@ -780,6 +781,12 @@ pub enum Cause {
         path: String,
         /// HTTP status.
         status: u16,
+    },
+    /// Gorgone pings pollers and hears nothing from them, whatever their ports say.
+    #[error("Gorgone has had no pong {}", facts::quiet(pollers))]
+    NoPong {
+        /// Those pollers; at least one.
+        pollers: Vec<QuietPoller>,
     },
 
     // ---- BBDO ----

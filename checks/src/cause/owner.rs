@@ -71,7 +71,8 @@ impl Cause {
             | Self::ProxyAuthentication { .. }
             | Self::LdapBindRefused { .. }
             | Self::NsclientLogin { .. }
-            | Self::GorgoneOnOtherPort { .. } => Owner::ThisHost,
+            | Self::GorgoneOnOtherPort { .. }
+            | Self::NoPong { .. } => Owner::ThisHost,
             Self::HostUnreachable { by, .. }
             | Self::NetUnreachable { by, .. }
             | Self::PathRejected { by, .. }
@@ -245,6 +246,7 @@ impl Cause {
             | Self::ProxySilent { .. }
             | Self::GorgoneWebsocketMissing { .. }
             | Self::GorgoneWebsocketDown { .. }
+            | Self::NoPong { .. }
             | Self::SnmpView
             | Self::DatabaseError { .. } => Layer::Service,
             Self::Silent { .. }
