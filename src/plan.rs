@@ -7,7 +7,7 @@ use std::fmt;
 use std::time::Duration;
 
 use preflight_checks::{
-    Probe, Respond, Transport, dns, http, ldap, listener, ntp, smtp, snmp, tls,
+    Probe, Respond, Transport, dns, http, ldap, listener, ntp, pullwss, smtp, snmp, tls,
 };
 use serde::{Deserialize, Serialize};
 
@@ -418,6 +418,10 @@ impl Planner<'_> {
             }
             Probe::Snmp(_) => Probe::Snmp(snmp::Probe { credentials: self.site.snmp.clone() }),
             Probe::Nsclient(_) => Probe::Nsclient(self.site.nsclient.clone()),
+            Probe::Pullwss(probe) => Probe::Pullwss(pullwss::Probe {
+                path: url_path(place).unwrap_or(probe.path),
+                ..probe
+            }),
             Probe::Http(probe) => Probe::Http(http::Probe {
                 url: http_url(way, place, port).unwrap_or(probe.url),
                 accept: if is_default { http::Accept::Below500 } else { http::Accept::Below400 },
@@ -490,6 +494,11 @@ fn http_url(way: &Way, place: &Place, port: u16) -> Option<url::Url> {
     };
     let made = || format!("{}://{host}:{port}/", way.service.name).parse().ok();
     place.url.clone().or_else(made)
+}
+
+/// The path of a URL given, if it has one.
+fn url_path(place: &Place) -> Option<String> {
+    place.url.as_ref().map(|url| url.path().to_owned()).filter(|path| !path.is_empty())
 }
 
 /// A target in a step's id: with its port when one was given, so that two ports
@@ -716,5 +725,24 @@ mod tests {
         let plan = plan(&catalogue, &site, &settings());
         let texts = [serde_json::to_string(&plan).unwrap(), format!("{plan:?}")];
         assert!(texts.iter().all(|text| !text.contains("obviously-fake-secret")));
+    }
+
+    #[test]
+    fn a_websocket_is_asked_for_on_the_path_of_its_url() {
+        let path = |check: &str| {
+            let mut site = Site::of(Role::Poller, Trust::only([]));
+            site.custom.push(check.parse().unwrap());
+            let catalogue = Catalogue::profile("i-vertix").unwrap();
+            let plan = plan(&catalogue, &site, &settings());
+            let step = plan.steps.into_iter().find(|step| step.flow == "custom.x").unwrap();
+            let Action::Ask(question) = step.action else { panic!("it is asked") };
+            let Probe::Pullwss(probe) = question.ways[0].probe.clone() else { panic!("pullwss") };
+            (probe.path, probe.tls, question.ways[0].port)
+        };
+        assert_eq!(path("x=pullwss://central"), ("/".to_owned(), false, 8086));
+        assert_eq!(path("x=pullwss://central:81/a/b"), ("/a/b".to_owned(), false, 81));
+        let apache = "/centreon/gorgone/pullwss/websocket".to_owned();
+        assert_eq!(path("x=pullwss-tls://central"), (apache, true, 443));
+        assert_eq!(path("x=pullwss-tls://central/ws"), ("/ws".to_owned(), true, 443));
     }
 }

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod common;
 mod daemon;
 
 use std::fmt::Write as _;
@@ -10,10 +11,11 @@ use std::process::Command;
 
 use futures_util::future::join_all;
 use preflight_checks::http::{Accept, Probe, Proxy};
-use preflight_checks::{Cause, Concern, Finding, Trust, nsclient};
+use preflight_checks::{Cause, Concern, Finding, SERVICES, Trust, nsclient, pullwss};
 use rcgen::{KeyPair, date_time_ymd};
 use url::Url;
 
+use common::healthy_peer;
 use daemon::{Authority, Home, NAME, Server, certificate_for, find, run, write_pair};
 
 const PLAIN: u16 = 8001;
@@ -292,4 +294,48 @@ async fn squids_own_no_is_told_from_the_servers() {
         };
         assert_eq!(because.code(), expected);
     }
+}
+
+#[tokio::test]
+async fn a_web_server_in_front_of_gorgone_is_told_from_gorgone() {
+    let gorgone = SERVICES.iter().find(|service| service.name == "pullwss").unwrap();
+    let gorgone = healthy_peer(gorgone).await;
+    let home = Home::new();
+    let (at, to, closed) = (home.at(PLAIN), gorgone.address, home.at(CLOSED));
+    let upgrade = "proxy_http_version 1.1; proxy_set_header Upgrade $http_upgrade;
+        proxy_set_header Connection upgrade;";
+    let configuration = format!(
+        "daemon off; master_process off; pid pid; error_log stderr notice;
+        events {{ }}
+        http {{
+            access_log off; server_tokens off;
+            client_body_temp_path a; proxy_temp_path b; fastcgi_temp_path c; uwsgi_temp_path d;
+            scgi_temp_path e;
+            server {{
+                listen {at};
+                location / {{ return 200 'You need to enable JavaScript to run this app.'; }}
+                location = /websocket {{ proxy_pass http://{to}; {upgrade} }}
+                location = /down {{ proxy_pass http://{closed}; {upgrade} }}
+                location = /denied {{ return 403; }}
+            }}
+        }}"
+    );
+    let mut command = home.command("nginx");
+    command.args(["-p", &home.path(""), "-e", "stderr"]);
+    command.args(["-c", &home.write("nginx.conf", &configuration)]);
+    let server = home.start(command, "event method");
+    let ask = async |path: &str| {
+        let probe = pullwss::Probe { path: path.to_owned(), tls: false };
+        server.ask(preflight_checks::Probe::Pullwss(probe), PLAIN, &Trust::only([])).await
+    };
+
+    let passed = ask("/websocket").await;
+    assert_eq!(passed.verdict, Ok(()));
+    assert_eq!(passed.seen.headline, "WebSocket behind nginx");
+    let path = "/centreon/gorgone/pullwss/websocket".to_owned();
+    let missing = Cause::GorgoneWebsocketMissing { path: path.clone(), status: 200 };
+    assert_eq!(ask(&path).await.verdict, Err(missing));
+    let down = Cause::GorgoneWebsocketDown { path: "/down".to_owned(), status: 502 };
+    assert_eq!(ask("/down").await.verdict, Err(down));
+    assert_eq!(code(&ask("/denied").await), "http-forbidden");
 }

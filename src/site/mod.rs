@@ -266,7 +266,7 @@ impl FromStr for Custom {
             ));
         }
         let place = match scheme {
-            "http" | "https" => Place::from_url(url)?,
+            "http" | "https" | "pullwss" | "pullwss-tls" => Place::from_url(url)?,
             _ => rest.trim_end_matches('/').parse()?,
         };
         if matches!(scheme, "tcp" | "tls") && place.port.is_none() {
