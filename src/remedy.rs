@@ -320,6 +320,15 @@ fn in_the_platform(cause: &Cause, passage: &Passage<'_>) -> Option<String> {
             "use TCP {found} for this flow (--port {}={found}) and in the firewall rules; {asked} is NRPE's port elsewhere",
             passage.flow
         ),
+        Cause::GorgoneWebsocketMissing { .. } => {
+            "hand this path on to Gorgone on the central (Apache: ProxyPass), or correct port and path here".to_owned()
+        }
+        Cause::GorgoneWebsocketDown { .. } => {
+            "on the central: systemctl restart gorgoned; ss -ltnp | grep gorgone; /var/log/centreon-gorgone/gorgoned.log".to_owned()
+        }
+        Cause::NoPong { .. } => {
+            "systemctl restart gorgoned on that poller, then here; if it comes back, raise the firewall's idle timeout for its port".to_owned()
+        }
         Cause::BbdoTwo { .. } | Cause::BbdoMajor { .. } => {
             "the same BBDO version on every broker (Configuration > Pollers > Broker configuration), export, restart cbd and centengine".to_owned()
         }

@@ -16,6 +16,7 @@ mod wire;
 
 pub mod bbdo;
 pub mod dns;
+pub mod gorgone_api;
 pub mod http;
 pub mod ldap;
 pub mod listener;
@@ -24,6 +25,7 @@ pub mod mysql;
 pub mod nsclient;
 pub mod ntp;
 pub mod postgresql;
+pub mod pullwss;
 pub mod smtp;
 pub mod snmp;
 pub mod ssh;
@@ -41,7 +43,7 @@ use tokio::time::Instant;
 
 pub use cause::{
     Cause, Code, Concern, ConcernCode, HostAnswer, Layer, LocalFirewallSign, LocalRoute, Millis,
-    Owner, Phase, ResetSign, Transport,
+    Owner, Phase, QuietPoller, ResetSign, Transport,
 };
 pub use evidence::{Evidence, Seen, Timings, Value};
 pub use identify::identify;
@@ -64,6 +66,8 @@ pub enum Probe {
     Bbdo(bbdo::Probe),
     /// Does the server resolve for this host, over UDP and over TCP?
     Dns(dns::Probe),
+    /// Does Gorgone's API answer, and does each poller answer Gorgone?
+    GorgoneApi(gorgone_api::Probe),
     /// Does the web server asked answer, or who answers instead?
     Http(http::Probe),
     /// Does the directory answer, and does it take our bind?
@@ -80,6 +84,8 @@ pub enum Probe {
     Ntp(ntp::Probe),
     /// Does PostgreSQL answer, and take this host?
     Postgresql(postgresql::Probe),
+    /// Does Gorgone's WebSocket let pollers fetch their orders?
+    Pullwss(pullwss::Probe),
     /// Does the mail relay greet us and take our EHLO?
     Smtp(smtp::Probe),
     /// Does the agent answer, and let us read?
@@ -101,6 +107,7 @@ impl Probe {
         match self {
             Self::Bbdo(probe) => probe.run(ask).await,
             Self::Dns(probe) => probe.run(ask).await,
+            Self::GorgoneApi(probe) => probe.run(ask).await,
             Self::Http(probe) => probe.run(ask).await,
             Self::Ldap(probe) => probe.run(ask).await,
             Self::Listener(probe) => probe.run(ask).await,
@@ -109,6 +116,7 @@ impl Probe {
             Self::Nsclient(probe) => probe.run(ask).await,
             Self::Ntp(probe) => probe.run(ask).await,
             Self::Postgresql(probe) => probe.run(ask).await,
+            Self::Pullwss(probe) => probe.run(ask).await,
             Self::Smtp(probe) => probe.run(ask).await,
             Self::Snmp(probe) => probe.run(ask).await,
             Self::Ssh(probe) => probe.run(ask).await,
@@ -140,6 +148,7 @@ impl Probe {
         match self {
             Self::Bbdo(_) => &bbdo::SERVICE,
             Self::Dns(_) => &dns::SERVICE,
+            Self::GorgoneApi(_) => &gorgone_api::SERVICE,
             Self::Http(probe) => probe.service(),
             Self::Ldap(probe) => probe.service(),
             Self::Listener(_) => &listener::SERVICE,
@@ -148,6 +157,7 @@ impl Probe {
             Self::Nsclient(_) => &nsclient::SERVICE,
             Self::Ntp(_) => &ntp::SERVICE,
             Self::Postgresql(_) => &postgresql::SERVICE,
+            Self::Pullwss(probe) => probe.service(),
             Self::Smtp(probe) => probe.service(),
             Self::Snmp(_) => &snmp::SERVICE,
             Self::Ssh(_) => &ssh::SERVICE,
@@ -163,6 +173,7 @@ impl Probe {
 pub const SERVICES: &[&Service] = &[
     &bbdo::SERVICE,
     &dns::SERVICE,
+    &gorgone_api::SERVICE,
     &http::SERVICE,
     &http::SERVICE_TLS,
     &ldap::SERVICE,
@@ -172,6 +183,8 @@ pub const SERVICES: &[&Service] = &[
     &nsclient::SERVICE,
     &ntp::SERVICE,
     &postgresql::SERVICE,
+    &pullwss::SERVICE,
+    &pullwss::SERVICE_TLS,
     &smtp::SERVICE,
     &smtp::SERVICE_TLS,
     &snmp::SERVICE,

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::site::mistake::Mistake;
 use crate::site::{Custom, Find};
-use preflight_checks::{Probe, dns, http, ldap, listener, ntp, smtp, snmp, tcp, tls};
+use preflight_checks::{Probe, dns, http, ldap, listener, ntp, pullwss, smtp, snmp, tcp, tls};
 
 /// Names this machine will have to look up, at most three: a DNS server that
 /// knows the root and not these would still leave the platform blind.
@@ -333,6 +333,10 @@ impl Planner<'_> {
                 Probe::Snmp(snmp::Probe { credentials: own.clone() })
             }
             Probe::Bbdo(_) => Probe::Bbdo(target.bbdo.clone()),
+            Probe::Pullwss(probe) => {
+                let path = target.websocket.clone().or_else(|| url_path(place));
+                Probe::Pullwss(pullwss::Probe { path: path.unwrap_or(probe.path), ..probe })
+            }
             Probe::Nsclient(_) => Probe::Nsclient(self.site.nsclient.clone()),
             Probe::Http(probe) => Probe::Http(http::Probe {
                 url: http_url(way, place, port).unwrap_or(probe.url),
@@ -431,6 +435,11 @@ fn http_url(way: &Way, place: &Place, port: u16) -> Option<url::Url> {
     };
     let made = || format!("{}://{host}:{port}/", way.service.name).parse().ok();
     place.url.clone().or_else(made)
+}
+
+/// The path of a URL given, if it has one.
+fn url_path(place: &Place) -> Option<String> {
+    place.url.as_ref().map(|url| url.path().to_owned()).filter(|path| !path.is_empty())
 }
 
 /// A target in a step's id: with its port when one was given, so that two ports

@@ -214,9 +214,14 @@ fn towards_central(brokers: &[&Broker], gorgone: Option<&Gorgone>, layer: &mut L
     let Some(gorgone) = gorgone else { return };
     if let Some(wss) = &gorgone.pullwss {
         let target = read(&wss.place, &wss.at);
-        let websocket = Some((wss.path.clone(), wss.tls));
+        let websocket = Some(wss.path.clone());
         let only_for = Some("pullwss".to_owned());
-        layer.add("central", Target { websocket, only_for, ..target });
+        let speaks = Some(if wss.tls { "pullwss-tls" } else { "pullwss" });
+        let unaskable = wss.proxy.as_ref().map(|proxy| Sourced {
+            value: "goes through a proxy, which its WebSocket is not asked through".to_owned(),
+            origin: Origin::File(proxy.at.clone()),
+        });
+        layer.add("central", Target { websocket, only_for, speaks, unaskable, ..target });
         layer.modes.push(mode(Mode::Pullwss, &wss.at));
     } else if let Some(pull) = &gorgone.pull {
         let target = read(&pull.value, &pull.at);

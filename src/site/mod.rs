@@ -160,8 +160,8 @@ pub(crate) struct Target {
     pub(crate) unaskable: Option<Sourced<String>>,
     /// What we speak to its broker, as our files say.
     pub(crate) bbdo: bbdo::Probe,
-    /// The path of its WebSocket, and whether it is spoken over TLS.
-    pub(crate) websocket: Option<(String, bool)>,
+    /// The path of its WebSocket.
+    pub(crate) websocket: Option<String>,
     /// How its addresses are found.
     pub(crate) find: Find,
     /// The subnet a sampled device stands for: `10.20.30.0/24`.

@@ -25,7 +25,10 @@ use crate::net::icmp::Icmp;
 use crate::recognise::Spoken;
 
 pub use concern::{Concern, ConcernCode};
-pub use facts::{HostAnswer, LocalFirewallSign, LocalRoute, Millis, Phase, ResetSign, Transport};
+pub(crate) use facts::span;
+pub use facts::{
+    HostAnswer, LocalFirewallSign, LocalRoute, Millis, Phase, QuietPoller, ResetSign, Transport,
+};
 pub use owner::{Layer, Owner};
 
 /// The one reason a probe failed, with the facts an operator needs.
@@ -783,6 +786,29 @@ pub enum Cause {
         found: u16,
         /// How the port asked failed.
         because: String,
+    },
+
+    /// A web server answers, and does not hand the path on to Gorgone.
+    #[error("a web server answers for {path} ({status}), not Gorgone's WebSocket")]
+    GorgoneWebsocketMissing {
+        /// The path asked for.
+        path: String,
+        /// HTTP status.
+        status: u16,
+    },
+    /// A web server hands the path on, and nothing behind it answers.
+    #[error("the web server hands {path} on, and Gorgone does not answer there ({status})")]
+    GorgoneWebsocketDown {
+        /// The path asked for.
+        path: String,
+        /// HTTP status.
+        status: u16,
+    },
+    /// Gorgone pings pollers and hears nothing from them, whatever their ports say.
+    #[error("Gorgone has had no pong {}", facts::quiet(pollers))]
+    NoPong {
+        /// Those pollers; at least one.
+        pollers: Vec<QuietPoller>,
     },
 
     // ---- BBDO ----

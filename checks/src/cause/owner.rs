@@ -73,7 +73,8 @@ impl Cause {
             | Self::ProxyAuthentication { .. }
             | Self::LdapBindRefused { .. }
             | Self::NsclientLogin { .. }
-            | Self::GorgoneOnOtherPort { .. } => Owner::ThisHost,
+            | Self::GorgoneOnOtherPort { .. }
+            | Self::NoPong { .. } => Owner::ThisHost,
             Self::HostUnreachable { by, .. }
             | Self::NetUnreachable { by, .. }
             | Self::PathRejected { by, .. }
@@ -160,6 +161,8 @@ impl Cause {
             | Self::SnmpAuthorization { .. }
             | Self::SnmpUserIgnored { .. }
             | Self::SnmpView
+            | Self::GorgoneWebsocketMissing { .. }
+            | Self::GorgoneWebsocketDown { .. }
             | Self::NsclientNotAllowed { .. }
             | Self::NsclientRefused { .. }
             | Self::DatabaseHostRefused { .. }
@@ -246,6 +249,9 @@ impl Cause {
             | Self::HttpServerError { .. }
             | Self::ProxyCannotReach { .. }
             | Self::ProxySilent { .. }
+            | Self::GorgoneWebsocketMissing { .. }
+            | Self::GorgoneWebsocketDown { .. }
+            | Self::NoPong { .. }
             | Self::SnmpView
             | Self::DatabaseError { .. } => Layer::Service,
             Self::Silent { .. }

@@ -23,6 +23,7 @@ fn values() -> Vec<Value> {
         json!(true),
         json!(["one", "two"]),
         json!([{ "server": "10.0.0.53", "says": "no answer" }]),
+        json!([{ "id": "2", "seconds": 7 }]),
         // A cause, and how a host answers; no ICMP message, as its code is no number.
         json!({
             "code": "path-rejected", "to": "[::1]:1", "by": "::2", "icmp": icmp,

@@ -26,10 +26,12 @@ impl<'t> Resources<'t> {
             let name = name.trim_end().strip_prefix('$')?.strip_suffix('$')?;
             Some((name, value.trim_start()))
         });
+        let pairs = pairs.filter(|(_, value)| value.len() <= MOST_EXPANDED);
         Self(pairs.collect())
     }
 
-    /// `text` with each `$NAME$` that is known put in, once.
+    /// `text` with each `$NAME$` that is known put in, once; too long a text is
+    /// left unfinished, longer than [`MOST_EXPANDED`].
     ///
     /// # Errors
     ///
@@ -38,7 +40,9 @@ impl<'t> Resources<'t> {
     fn expand(&self, text: &str) -> Result<String, String> {
         let mut expanded = String::new();
         let mut rest = text;
-        while let Some((before, name, after)) = next_macro(rest) {
+        while let Some((before, name, after)) = next_macro(rest)
+            && expanded.len() <= MOST_EXPANDED
+        {
             let value = self.0.get(name);
             if value.is_none() && is_user(name) {
                 return Err(name.to_owned());
@@ -53,9 +57,6 @@ impl<'t> Resources<'t> {
             };
             expanded.push_str(value);
             rest = after;
-            if expanded.len() > MOST_EXPANDED {
-                break;
-            }
         }
         Ok(expanded + rest)
     }
@@ -154,7 +155,8 @@ impl<'r, 't> Interned<'r, 't> {
             "its SNMP macros are encrypted or in a vault".to_owned()
         } else {
             match self.resources.expand(text) {
-                Ok(value) => return Some(value),
+                Ok(value) if value.len() <= MOST_EXPANDED => return Some(value),
+                Ok(_) => "its SNMP macros are too long".to_owned(),
                 Err(name) => format!("no resource file has ${name}$, an SNMP macro of this host"),
             }
         };
@@ -180,6 +182,6 @@ fn version_of(text: &str) -> Option<String> {
 const PLAIN: &str = "raw::";
 /// Marks one that only the engine can read.
 const SEALED: [&str; 2] = ["encrypt::", "secret::"];
-/// A value with its macros put in; a command line has no more.
-const MOST_EXPANDED: usize = 64 << 10;
+/// Bytes of a value with its macros put in: ten thousand hosts may each have one.
+const MOST_EXPANDED: usize = 1_024;
 const MOST_REASONS: usize = 20;

@@ -133,10 +133,11 @@ fn lines(text: &str) -> impl Iterator<Item = (usize, Cow<'_, str>)> {
     std::iter::from_fn(move || {
         let (index, line) = numbered.find(|(_, line)| says_something(line))?;
         let mut line = Cow::Borrowed(line.trim());
-        while let Some(begun) = line.strip_suffix('\\') {
+        while line.ends_with('\\') {
+            let joined = line.to_mut();
+            joined.pop();
             let next = numbered.find(|(_, line)| says_something(line));
-            let next = next.map_or("", |(_, next)| next.trim());
-            line = Cow::Owned(format!("{begun}{next}"));
+            joined.push_str(next.map_or("", |(_, next)| next.trim()));
         }
         Some((index + 1, line))
     })

@@ -6,7 +6,7 @@
 //! had until then. Each template is worked out once.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::super::facts::At;
 use super::super::files::Text;
@@ -119,7 +119,7 @@ pub(super) struct Templates<'h, 't> {
     /// Worked out, or being so.
     known: HashMap<usize, Values<'t>>,
     /// Names nobody defines, and who uses each.
-    unknown: Vec<(&'h str, At)>,
+    unknown: BTreeMap<&'h str, At>,
 }
 
 /// Templates above one another; Centreon's own have five.
@@ -136,7 +136,7 @@ impl<'h, 't> Templates<'h, 't> {
                 by_name.entry(name).or_insert(index);
             }
         }
-        Self { hosts, by_name, known: HashMap::new(), unknown: Vec::new() }
+        Self { hosts, by_name, known: HashMap::new(), unknown: BTreeMap::new() }
     }
 
     /// The values of `host`, its own and its templates'.
@@ -145,7 +145,7 @@ impl<'h, 't> Templates<'h, 't> {
     }
 
     /// Names nobody defines, each with one who uses it.
-    pub(super) fn unknown(&self) -> &[(&'h str, At)] {
+    pub(super) fn unknown(&self) -> &BTreeMap<&'h str, At> {
         &self.unknown
     }
 
@@ -174,13 +174,10 @@ impl<'h, 't> Templates<'h, 't> {
         }
     }
 
-    fn find(&mut self, name: &'h str, user: impl Fn() -> At) -> Option<usize> {
+    fn find(&mut self, name: &'h str, user: impl FnOnce() -> At) -> Option<usize> {
         let found = self.by_name.get(name).copied();
-        if found.is_none()
-            && self.unknown.len() < MOST_UNKNOWN
-            && !self.unknown.iter().any(|(known, _)| *known == name)
-        {
-            self.unknown.push((name, user()));
+        if found.is_none() && self.unknown.len() < MOST_UNKNOWN {
+            self.unknown.entry(name).or_insert_with(user);
         }
         found
     }

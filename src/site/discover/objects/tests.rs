@@ -187,6 +187,13 @@ fn tabs_spaces_in_values_and_lines_that_go_on_are_read() {
 }
 
 #[test]
+fn a_line_that_goes_on_and_on_is_one_line() {
+    let long = "_SNMPCOMMUNITY \\\n".to_owned() + &"a\\\n".repeat(400_000) + "a";
+    assert!(snmp(&long).unwrap().community.is_none(), "a million characters are no community");
+    assert_eq!(community(&snmp("_SNMPCOMMUNITY a\\\n b\\\n\n c").unwrap()), Some("abc"));
+}
+
+#[test]
 fn macros_keep_their_meaning_in_any_case_and_a_port_has_several_names() {
     for name in ["_SNMPPORT", "_snmpPort", "_SNMP_UDP_PORT"] {
         assert_eq!(snmp(&format!("{name} 1161")).unwrap().port, Some(1161), "{name}");
@@ -251,6 +258,18 @@ fn a_user_macro_that_no_file_has_is_told_and_not_sent() {
     assert_eq!(community(devices[0].snmp.as_deref().unwrap()), None);
     let reason = "no resource file has $USER9$, an SNMP macro of this host";
     assert_eq!(told, [format!("/etc/hosts.cfg:1: {reason}")]);
+}
+
+#[test]
+fn macros_that_swell_stay_bounded() {
+    let community = "$USER1$".repeat(100_000);
+    let objects =
+        format!("define host {{\nhost_name a\naddress 10.0.0.1\n_SNMPCOMMUNITY {community}\n}}\n");
+    for value in [10, 1_000_000] {
+        let (devices, told) = read_with(&[&objects], &format!("$USER1$={}", "x".repeat(value)));
+        assert!(devices[0].snmp.as_deref().unwrap().community.is_none());
+        assert_eq!(told.len(), 1, "{told:?}");
+    }
 }
 
 #[test]
