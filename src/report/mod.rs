@@ -4,6 +4,7 @@
 //! field means and which ones are stable is in `docs/formats.md`.
 
 mod fold;
+pub(crate) mod html;
 pub(crate) mod json;
 pub(crate) mod table;
 
@@ -586,6 +587,8 @@ pub(crate) enum Format {
     Table,
     /// For a program.
     Json,
+    /// For a customer: one page.
+    Html,
 }
 
 /// What a format may know of where it is written to.
@@ -612,6 +615,7 @@ impl Format {
         match self {
             Self::Table => table::write(report, canvas, out),
             Self::Json => json::write(report, out),
+            Self::Html => html::write(report, out),
         }
     }
 
