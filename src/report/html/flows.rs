@@ -113,8 +113,8 @@ fn result(row: &Row<'_>, detail: &Markup, cell: &mut Markup) {
     if step.direction == Direction::Inbound && step.outcome == Outcome::Pass {
         said.push_str("; the way here is not tested");
     }
-    if row.place.is_some() && step.cause.is_none() {
-        said = format!("{} targets, for example: {said}", row.steps.len());
+    if row.place.is_some() {
+        said = row.said();
     }
     if detail.size() == 0 {
         cell.text(&said);

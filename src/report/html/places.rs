@@ -31,7 +31,7 @@ pub(super) fn places<'a>(steps: &[&'a StepReport], most: usize) -> Vec<Place<'a>
 }
 
 /// Lengths of the prefixes of a place, IPv4 and IPv6, finest first.
-const PREFIXES: [(u8, u8); 4] = [(24, 64), (16, 48), (8, 32), (0, 0)];
+const PREFIXES: [(u8, u8); 6] = [(24, 64), (20, 56), (16, 48), (12, 40), (8, 32), (0, 0)];
 /// Places there are at least: addresses of either family, and names.
 #[cfg(test)]
 const COARSEST: usize = 3;
@@ -106,8 +106,9 @@ mod tests {
     fn subnets_widen_until_they_are_few_enough() {
         let hosts =
             |many: u32| (0..many).map(|n| Ipv4Addr::from_bits(n << 8 | 10 << 24).to_string());
+        assert_eq!(names(hosts(60), 8).first().unwrap(), "10.0.0.0/20");
         assert_eq!(names(hosts(300), 8), ["10.0.0.0/16", "10.1.0.0/16"]);
-        assert_eq!(names(hosts(3_000), 8), ["10.0.0.0/8"]);
+        assert_eq!(names(hosts(50_000), 8), ["10.0.0.0/8"]);
         let far = (0..250_u32).map(|n| Ipv4Addr::from_bits(n << 24).to_string());
         assert_eq!(names(far, 8), ["other IPv4 addresses"]);
     }

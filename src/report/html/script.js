@@ -33,6 +33,7 @@
       const hits = members.filter((member) => words.every((word) => member.text.includes(word)));
       const some = hits.length > 0 ? new Set(hits) : null;
       for (const member of members) show(member.line, !some || some.has(member));
+      if (some && some.size <= 250 && words.length > 0) row.querySelector("details").open = true;
     }
     return shown;
   };

@@ -77,6 +77,14 @@ impl<'a> Row<'a> {
         Self { place: None, first: step, steps: vec![step] }
     }
 
+    /// What came of it, by the words of the first.
+    pub(super) fn said(&self) -> String {
+        match self.steps.len() {
+            1 => self.first.result.clone(),
+            many => format!("the first of {many}: {}", self.first.result),
+        }
+    }
+
     /// The place's name, or the one target.
     pub(super) fn target(&self) -> &str {
         let shown = self.first.target.as_ref().map_or("", |target| target.shown.as_str());

@@ -120,7 +120,7 @@ fn action(sheet: &Sheet<'_>, root: &Row<'_>, item: &mut Markup) {
             title.text(" ").leaf("small", &[], aside);
         }
     });
-    item.leaf("p", &[], &cut(&step.result, 400)).element("dl", &[], |list| {
+    item.leaf("p", &[], &cut(&root.said(), 400)).element("dl", &[], |list| {
         remedy(step, list);
         fails_too(sheet, step, list);
     });

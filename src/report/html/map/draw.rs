@@ -144,7 +144,9 @@ fn line(arrow: &Arrow<'_>, layout: Layout, y: i32, svg: &mut Markup) {
         let (from, to) = layout.ends(arrow);
         let is_through = arrow.end() == End::Nowhere;
         let head = if to > from { -9 } else { 9 };
-        stroke(svg, "line", from, if is_through { to + head } else { stop }, y);
+        // Of what others open only our own end was looked at.
+        let line = if arrow.is_inbound { "line untested" } else { "line" };
+        stroke(svg, line, from, if is_through { to + head } else { stop }, y);
         if !is_through {
             stroke(svg, "beyond", stop, to + head, y);
         }
@@ -245,24 +247,33 @@ fn badge(svg: &mut Markup, outcome: Outcome, x: i32, y: i32) {
 
 /// One line of each kind that is drawn, and what it means.
 fn legend(map: &Map<'_>, to: &mut Markup) {
-    let is_drawn = |outcome: &Outcome| {
-        map.peers.iter().any(|peer| peer.arrows.iter().any(|arrow| arrow.outcome() == *outcome))
-    };
+    let arrows = || map.peers.iter().flat_map(|peer| &peer.arrows);
     let all = [Outcome::Pass, Outcome::Warn, Outcome::Fail, Outcome::Unknown, Outcome::Skip];
     to.element("ul", &[("class", "legend")], |list| {
-        for outcome in all.iter().copied().filter(is_drawn) {
-            let class = outcome.to_string();
-            list.element("li", &[], |item| {
-                let attributes =
-                    [("class", class.as_str()), ("viewBox", "0 0 64 22"), ("aria-hidden", "true")];
-                item.element("svg", &attributes, |svg| {
+        for outcome in all {
+            if arrows().any(|arrow| arrow.outcome() == outcome) {
+                let words = format!("{outcome}: {}", words(outcome, false).0);
+                sample(&outcome.to_string(), &words, list, |svg| {
                     stroke(svg, "line", 0, 54, 11);
                     svg.empty("path", &[("class", "head"), ("d", "M63 11l-9 -5v10z")]);
                     badge(svg, outcome, 26, 11);
                 });
-                item.text(&format!(" {class}: {}", words(outcome, false).0));
+            }
+        }
+        if arrows().any(|arrow| arrow.is_inbound || arrow.end() != End::Nowhere) {
+            let words = "this part of the way was not reached, or not tested";
+            sample("untested", words, list, |svg| {
+                stroke(svg, "beyond", 0, 63, 11);
             });
         }
+    });
+}
+
+/// An entry of the legend: a small drawing and its meaning.
+fn sample(class: &str, words: &str, list: &mut Markup, draw: impl FnOnce(&mut Markup)) {
+    list.element("li", &[], |item| {
+        let attributes = [("class", class), ("viewBox", "0 0 64 22"), ("aria-hidden", "true")];
+        item.element("svg", &attributes, draw).text(" ").text(words);
     });
 }
 

@@ -103,7 +103,7 @@ impl<'a> Map<'a> {
 /// The arrows of one flow, with the peer each belongs to.
 fn arrows<'a>(flow: &'a str, steps: &[&'a StepReport]) -> Vec<(&'a Party, String, Arrow<'a>)> {
     let groups: Vec<(String, Vec<&'a StepReport>)> = if steps.len() > FEW {
-        places(steps, FEW).into_iter().map(|place| (place.name, place.steps)).collect()
+        places(steps, PLACES).into_iter().map(|place| (place.name, place.steps)).collect()
     } else {
         in_order(steps.iter().copied(), host)
     };
@@ -251,8 +251,10 @@ fn words(outcome: Outcome, is_inbound: bool) -> (&'static str, &'static str) {
     }
 }
 
-/// Targets of one flow that are drawn one by one; as many subnets, if there are more.
+/// Targets of one flow that are drawn one by one.
 const FEW: usize = 6;
+/// Subnets that are drawn, if there are more targets.
+const PLACES: usize = 12;
 /// Arrows on a map.
 const ARROWS: usize = 40;
 /// Hops on an arrow; a way is seldom longer.
