@@ -26,8 +26,10 @@ pub(crate) fn site() -> PathBuf {
             [("ntp", 123), ("smtp", 25), ("ssh", 22)].map(|(n, p)| far(n, p)).into();
         page("site", |format| {
             let mut run = lab.in_client(PROGRAM);
-            run.args(["--role", "poller", "--phase", "after", "--central", "10.0.0.3"]);
+            run.args(["--role", "poller", "--phase", "before", "--central", "10.0.0.3"]);
             run.args(["--ntp", "10.0.0.3", "--smtp", "10.0.0.3", "--device", "10.1.0.3"]);
+            // More than have a row each; nobody is at home there.
+            run.args((10..24).flat_map(|n| ["--device".to_owned(), format!("10.1.0.{n}")]));
             run.args(["--http", "https://www.example.test/", "--nsclient", "10.1.0.3"]);
             run.args(["--skip", "poller.dns=no server in this lab", "--format", format]);
             assert_eq!(finish(run).code, Some(1));

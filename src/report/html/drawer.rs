@@ -10,7 +10,7 @@ use crate::report::{AttemptReport, StepReport};
 pub(super) fn drawer(sheet: &Sheet<'_>, row: &Row<'_>, to: &mut Markup) {
     let step = row.first;
     to.element("dl", &[], |list| {
-        pair(list, "without it", &step.why);
+        pair(list, "why", &step.why);
         verdict(sheet, step, list);
         origin(row, list);
     });
@@ -85,7 +85,7 @@ fn link(sheet: &Sheet<'_>, id: &str, to: &mut Markup) {
 /// Where target and ports came from, and on what way it was asked.
 fn origin(row: &Row<'_>, list: &mut Markup) {
     let step = row.first;
-    pair(list, "opened by", &format!("{}, to {}", step.from, step.to));
+    pair(list, "way", &format!("from {} to {}", step.from.title(), step.to.title()));
     if let Some(target) = &step.target {
         if row.place.is_none() {
             pair_of(list, "target", |to| {
@@ -103,14 +103,14 @@ fn origin(row: &Row<'_>, list: &mut Markup) {
     if let Some(group) = step.group.as_ref().filter(|_| row.place.is_none()) {
         pair(list, "stands for", group);
     }
-    pair(list, "counts", if step.required { "required" } else { "optional" });
+    pair(list, "required", if step.required { "yes" } else { "no" });
 }
 
 fn attempts(attempts: &[AttemptReport], to: &mut Markup) {
     if attempts.is_empty() {
         return;
     }
-    to.leaf("h4", &[], "Attempts").element("ul", &[("class", "plain")], |list| {
+    to.leaf("h3", &[], "Attempts").element("ul", &[("class", "plain")], |list| {
         for attempt in attempts.iter().take(LISTED) {
             list.element("li", &[], |item| attempted(attempt, item));
         }
@@ -135,7 +135,7 @@ fn facts(title: &'static str, facts: &Map<String, Value>, of: fn(&str) -> bool, 
     if facts.is_empty() {
         return;
     }
-    to.leaf("h4", &[], title).element("dl", &[("class", "facts")], |list| {
+    to.leaf("h3", &[], title).element("dl", &[("class", "facts")], |list| {
         for (name, value) in facts.iter().take(LISTED) {
             pair(list, name, &shown(value));
         }

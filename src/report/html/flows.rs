@@ -157,7 +157,7 @@ impl Room {
 
     /// A line for each target of a row of many.
     fn members(&mut self, row: &Row<'_>, to: &mut Markup) {
-        to.leaf("h4", &[], "Targets").element("ul", &[("class", "members")], |list| {
+        to.leaf("h3", &[], "Targets").element("ul", &[("class", "members")], |list| {
             for step in &row.steps {
                 match self.used + list.size() {
                     used if used < DETAILED => member(step, true, list),

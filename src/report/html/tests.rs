@@ -158,9 +158,9 @@ fn is_well_formed(page: &str) {
 
 const OURS: &[&str] = &[
     "html", "head", "meta", "title", "style", "body", "main", "header", "section", "footer", "div",
-    "p", "h1", "h2", "h3", "h4", "ul", "ol", "li", "dl", "dt", "dd", "table", "thead", "tbody",
-    "tr", "th", "td", "details", "summary", "code", "strong", "small", "span", "a", "svg", "desc",
-    "g", "rect", "path", "circle", "text", "script",
+    "p", "h1", "h2", "h3", "ul", "ol", "li", "dl", "dt", "dd", "table", "thead", "tbody", "tr",
+    "th", "td", "details", "summary", "code", "strong", "small", "span", "a", "svg", "desc", "g",
+    "rect", "path", "circle", "text", "script",
 ];
 const KEYS: &[&str] = &[
     "class",
@@ -323,7 +323,7 @@ fn ten_thousand_devices_are_a_map_of_a_few_peers() {
     let peers = page.matches("class=\"peer\"").count();
     // Drawn twice: for a wide page, and for a narrow one.
     assert!((2..=2 * 12).contains(&peers), "{peers}");
-    assert!(page.contains("40 of 4000 fail"), "no count on the map");
+    assert!(page.contains("40 fail, 3960 pass"), "no count on the map");
 }
 
 #[test]
@@ -359,7 +359,7 @@ fn a_failure_says_who_acts_what_to_ask_and_what_follows() {
         assert!(page.contains(words), "{words}");
     }
     // The root is listed once, with what follows from it; that is no entry of its own.
-    assert_eq!(page.matches("<h3>").count(), 1);
+    assert_eq!(page.matches("<h3><span class=\"mark").count(), 1);
 }
 
 #[test]

@@ -5,7 +5,7 @@
 //!
 //! Reference: [SVG 2, section 5.8](https://www.w3.org/TR/SVG2/struct.html#DescriptionAndTitleElements).
 
-use super::{Arrow, End, Map, Peer, words};
+use super::{Arrow, End, Map, Peer, word};
 use crate::report::Report;
 use crate::report::html::markup::{Attribute, Markup};
 use crate::report::table::{sources, symbol};
@@ -70,7 +70,7 @@ fn description(map: &Map<'_>) -> String {
     for peer in &map.peers {
         for arrow in &peer.arrows {
             let (to, party) = (if arrow.is_inbound { "from" } else { "to" }, peer.party.title());
-            let (one, _) = words(arrow.outcome(), arrow.is_inbound);
+            let one = word(arrow.outcome(), arrow.is_inbound);
             let (flow, name, status) = (arrow.flow, &peer.name, arrow.status());
             let at = arrow.device().map_or_else(String::new, |device| format!(", at {device}"));
             let said = if status == one { String::new() } else { format!(" ({status})") };
@@ -252,7 +252,10 @@ fn legend(map: &Map<'_>, to: &mut Markup) {
     to.element("ul", &[("class", "legend")], |list| {
         for outcome in all {
             if arrows().any(|arrow| arrow.outcome() == outcome) {
-                let words = format!("{outcome}: {}", words(outcome, false).0);
+                let words = match outcome {
+                    Outcome::Unknown => "unknown: cannot be told from here".to_owned(),
+                    _ => outcome.to_string(),
+                };
                 sample(&outcome.to_string(), &words, list, |svg| {
                     stroke(svg, "line", 0, 54, 11);
                     svg.empty("path", &[("class", "head"), ("d", "M63 11l-9 -5v10z")]);

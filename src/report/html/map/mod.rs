@@ -181,16 +181,19 @@ impl Arrow<'_> {
         self.worst.outcome
     }
 
-    /// What came of it, in a few words: `path-rejected`, `3 of 250 fail`.
+    /// What came of it, in a few words: `path-rejected`, `3 fail, 247 pass`.
     fn status(&self) -> String {
-        let all = self.steps.len();
-        let outcome = self.outcome();
-        let alike = self.steps.iter().filter(|step| step.outcome == outcome).count();
-        let (one, many) = words(outcome, self.is_inbound);
-        match all {
-            1 => self.code().map_or_else(|| one.to_owned(), str::to_owned),
-            _ if alike == all => format!("all {all} {many}"),
-            _ => format!("{alike} of {all} {many}"),
+        if let [one] = self.steps.as_slice() {
+            let word = word(one.outcome, self.is_inbound);
+            return self.code().unwrap_or(word).to_owned();
+        }
+        let mut outcomes = in_order(self.steps.iter().copied(), |step| step.outcome);
+        outcomes.sort_by_key(|(_, steps)| steps.first().map_or(u8::MAX, |step| rank(step)));
+        let count = |(outcome, steps): &(Outcome, Vec<_>)| format!("{} {outcome}", steps.len());
+        match outcomes.as_slice() {
+            [all] => format!("all {}", count(all)),
+            // The two gravest; the table has the others.
+            several => several.iter().take(2).map(count).collect::<Vec<_>>().join(", "),
         }
     }
 
@@ -239,15 +242,15 @@ impl Arrow<'_> {
     }
 }
 
-/// What an outcome means for one flow, and for several.
-fn words(outcome: Outcome, is_inbound: bool) -> (&'static str, &'static str) {
+/// What an outcome means for a flow.
+fn word(outcome: Outcome, is_inbound: bool) -> &'static str {
     match outcome {
-        Outcome::Pass if is_inbound => ("listens; way not tested", "listen; way not tested"),
-        Outcome::Pass => ("works", "work"),
-        Outcome::Warn => ("works, and will hurt", "will hurt"),
-        Outcome::Fail => ("fails", "fail"),
-        Outcome::Unknown => ("cannot be told", "cannot be told"),
-        Outcome::Skip => ("not asked", "not asked"),
+        Outcome::Pass if is_inbound => "listens; way not tested",
+        Outcome::Pass => "works",
+        Outcome::Warn => "a warning",
+        Outcome::Fail => "fails",
+        Outcome::Unknown => "cannot be told from here",
+        Outcome::Skip => "not asked",
     }
 }
 
