@@ -122,8 +122,22 @@ fn action(sheet: &Sheet<'_>, root: &Row<'_>, item: &mut Markup) {
     });
     item.leaf("p", &[], &cut(&root.said(), 400)).element("dl", &[], |list| {
         remedy(step, list);
+        pair(list, "likewise", &likewise(root));
         fails_too(sheet, step, list);
     });
+}
+
+/// The other targets of which the same is asked: some by name, then how many.
+fn likewise(root: &Row<'_>) -> String {
+    const NAMED: usize = 6;
+    let others = root.steps.iter().skip(1).filter_map(|step| step.target.as_ref());
+    let names: Vec<&str> = others.map(|target| target.shown.as_str()).collect();
+    match names.get(..NAMED) {
+        Some(some) if names.len() > NAMED => {
+            format!("{} and {} more", some.join(", "), names.len() - NAMED)
+        }
+        _ => names.join(", "),
+    }
 }
 
 /// What keeps a step from failing the run.

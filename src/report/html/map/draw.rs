@@ -130,7 +130,7 @@ impl Layout {
 
     fn row(self, arrow: &Arrow<'_>) -> i32 {
         let labels = i32::from(self.is_narrow) + i32::from(!label(arrow, self).is_empty());
-        ABOVE + 14 + labels * 16
+        ABOVE + 18 + labels * 14
     }
 }
 
