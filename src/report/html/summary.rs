@@ -46,12 +46,12 @@ fn gravest(report: &Report) -> Outcome {
     let summary = &report.summary;
     let required = report.steps.iter().filter(|step| step.required);
     let all = required.filter(|step| step.outcome != Outcome::Skip);
-    match (summary.failed, all.map(rank).min()) {
-        (0, Some(2 | 3)) | (_, None) => Outcome::Unknown,
-        (0, _) if summary.exit_code == 1 => Outcome::Fail,
-        (0, Some(4)) => Outcome::Warn,
-        (0, _) => Outcome::Pass,
-        _ => Outcome::Fail,
+    match all.map(rank).min() {
+        // With --strict a warning fails the run.
+        _ if summary.failed > 0 || summary.exit_code == 1 => Outcome::Fail,
+        None | Some(2 | 3) => Outcome::Unknown,
+        Some(4) => Outcome::Warn,
+        Some(_) => Outcome::Pass,
     }
 }
 
