@@ -27,9 +27,10 @@ const VIEWS: [(u32, &str); 4] = [(1280, "light"), (1280, "dark"), (400, "light")
 
 #[test]
 fn it_reads_wide_and_narrow_light_and_dark() {
-    let mut browser = Browser::start();
+    let site = pages::site();
     for (width, scheme) in VIEWS {
-        let mut page = browser.open(&pages::site(), width, scheme);
+        let mut browser = Browser::start();
+        let mut page = browser.open(&site, width, scheme);
         let shown =
             page.value("[...document.querySelectorAll('.map svg')].map(e => e.clientWidth > 0)");
         assert_eq!(shown, json!([width == 1280, width == 400]));

@@ -398,3 +398,19 @@ fn what_the_plan_was_made_from_and_could_not_read_is_said() {
 fn an_empty_report_is_a_page_too() {
     assert!(page(&report(Vec::new())).contains("No required flow was checked"));
 }
+
+#[test]
+fn the_mark_on_top_is_the_verdict_not_the_worst_row() {
+    let asked = |outcome| StepReport { outcome, ..asked(step("poller.snmp"), "10.0.0.1", 161) };
+    let unknown = || report(vec![asked(Outcome::Unknown), asked(Outcome::Warn)]);
+    assert!(page(&unknown()).contains("<h1 class=\"unknown\">"));
+    let mut strict = unknown();
+    strict.summary.exit_code = 1;
+    assert!(page(&strict).contains("<h1 class=\"fail\">"));
+    let mut optional = rejected(asked(Outcome::Fail), "10.9.0.1");
+    optional.required = false;
+    let mut passing = report(vec![optional, asked(Outcome::Pass)]);
+    passing.summary.failed = 0;
+    passing.summary.exit_code = 0;
+    assert!(page(&passing).contains("<h1 class=\"pass\">"));
+}

@@ -27,7 +27,7 @@ struct Layout {
 const WIDE: Layout =
     Layout { class: "wide", width: 920, machine: (0, 170), lane: (170, 660), is_narrow: false };
 const NARROW: Layout =
-    Layout { class: "narrow", width: 360, machine: (0, 14), lane: (14, 206), is_narrow: true };
+    Layout { class: "narrow", width: 360, machine: (0, 14), lane: (14, 212), is_narrow: true };
 
 /// Appends both drawings and the legend.
 pub(super) fn draw(report: &Report, map: &Map<'_>, to: &mut Markup) {
@@ -97,9 +97,9 @@ fn machine(report: &Report, layout: Layout, top: i32, bottom: i32, svg: &mut Mar
     }
     let middle = i32::midpoint(top, bottom);
     text(svg, "name", (left + 14, middle - 12), &report.host.name, 17);
-    text(svg, "kind", (left + 14, middle + 8), &format!("this {}", report.role), 22);
+    text(svg, "kind", (left + 14, middle + 8), &format!("this {}", report.role), 19);
     for (index, source) in (0..3).zip(sources(report)) {
-        text(svg, "kind", (left + 14, middle + 28 + 18 * index), source, 22);
+        text(svg, "kind", (left + 14, middle + 28 + 18 * index), source, 19);
     }
 }
 
@@ -199,7 +199,7 @@ fn hops(arrow: &Arrow<'_>, layout: Layout, y: i32, svg: &mut Markup) {
         );
         let is_named = hops.len() <= 3 || *hop == device;
         if let Some(by) = hop.filter(|_| is_named && !layout.is_narrow) {
-            text(svg, "kind middle", (x, y + 25), by, 18);
+            text(svg, "kind middle", (x, y + 25), by, 16);
         }
     }
 }
