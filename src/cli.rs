@@ -86,7 +86,7 @@ impl Schema {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Output")]
 pub(crate) struct OutputArgs {
-    /// table, wide, json, ndjson, junit, markdown, csv, openmetrics or centreon;
+    /// table, wide, json, ndjson, html, junit, markdown, csv, openmetrics or centreon;
     /// repeatable, one of them to stdout, the others each to a file
     #[arg(long, value_name = "FORMAT[=FILE]", default_value = "table")]
     pub(crate) format: Vec<String>,

@@ -11,6 +11,7 @@ pub(crate) mod escape;
 mod fold;
 #[cfg(test)]
 pub(crate) mod golden;
+pub(crate) mod html;
 pub(crate) mod json;
 mod junit;
 mod markdown;
@@ -706,6 +707,8 @@ pub(crate) enum Format {
     Openmetrics,
     /// For Centreon itself, as a plugin.
     Centreon,
+    /// For a customer: one page.
+    Html,
 }
 
 /// What a format may know of where it is written to.
@@ -739,6 +742,7 @@ impl Format {
             Self::Csv => csv::write(report, out),
             Self::Openmetrics => openmetrics::write(report, out),
             Self::Centreon => centreon::write(report, out),
+            Self::Html => html::write(report, out),
         }
     }
 
