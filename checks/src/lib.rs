@@ -40,13 +40,16 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 pub use cause::{
-    Cause, Code, Concern, ConcernCode, HostAnswer, Layer, LocalFirewallSign, LocalRoute, Millis,
-    Owner, Phase, ResetSign, Transport,
+    Cause, Code, Concern, ConcernCode, DropSign, HostAnswer, Layer, LocalFirewallSign, LocalRoute,
+    Millis, Owner, Phase, ResetSign, Transport,
 };
 pub use evidence::{Evidence, Seen, Timings, Value};
 pub use identify::identify;
 pub use net::icmp::Icmp;
-pub use net::{Addresses, Deadline, FarStream, Io, Opinion, Peer, RESOLVE, Trust, resolve};
+pub use net::{
+    Addresses, Arrivals, Deadline, FarStream, Io, Opinion, Peer, RESOLVE, Trust, Unanswered,
+    examine_arrivals, resolve,
+};
 pub use path::reset::{ResetTrace, examine_reset, is_reset, judge_reset};
 pub use path::{Beyond, Hop, HostSign, Refused, Trace, examine_path, is_silence, judge};
 pub use recognise::Spoken;

@@ -166,6 +166,7 @@ fn break_all(lab: &Lab, spots: &[Spot<'_>]) {
                     let (_, text) = nft.entry(name(*node)).or_insert_with(|| (*node, table()));
                     writeln!(text, "add rule inet lab {hook} {}", spot.fill(rule)).unwrap();
                 }
+                How::Sysctl(node, key, value) => lab.sysctl(*node, key, value),
                 How::Hosts(lines) => writeln!(hosts, "{}", spot.fill(lines)).unwrap(),
                 How::Resolver(text) => lab.etc(Node::Client, "resolv.conf", text),
                 How::Peer(port, peer) => {
