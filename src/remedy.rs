@@ -4,7 +4,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use preflight_checks::{Cause, Owner, Transport};
+use preflight_checks::{Cause, DropSign, Owner, Transport};
 use serde::{Deserialize, Serialize};
 
 /// Where a failed question was going; what a request to another team must name.
@@ -112,6 +112,16 @@ fn here(cause: &Cause, passage: &Passage<'_>) -> Option<String> {
         Cause::LocalFirewall { .. } => format!(
             "allow {} in this host's own rules: nft list ruleset; firewall-cmd --list-all",
             passage.rule()
+        ),
+        Cause::ReplyDroppedHere { how: DropSign::Rule, to, .. } => format!(
+            "accept answers from {} port {} in this host's INPUT rules (\"ct state established accept\"): nft list ruleset",
+            to.ip(),
+            to.port()
+        ),
+        Cause::ReplyDroppedHere { how: DropSign::ReversePath, to, .. } => format!(
+            "route to {} by the interface its answers come in by (ip route get {}), or sysctl net.ipv4.conf.all.rp_filter=2",
+            to.ip(),
+            to.ip()
         ),
         Cause::LocalError { .. } => "look at this host's limits: ulimit -n; ss -s".to_owned(),
         Cause::ProbePanicked { .. } => {

@@ -1,5 +1,7 @@
 //! Runs a plan: side by side with a bound, one deadline a question, in plan order.
 
+mod arrivals;
+
 use std::collections::HashMap;
 use std::future::Future;
 use std::net::{IpAddr, SocketAddr};
@@ -122,7 +124,7 @@ pub(crate) async fn run(
     }
     let mut found = vec![None; plan.steps.len()];
     let mut stop = std::pin::pin!(stop);
-    loop {
+    let is_stopped = loop {
         tokio::select! {
             Some(index) = events.recv() => notify(Event::Started(index)),
             done = steps.join_next() => match done {
@@ -133,12 +135,20 @@ pub(crate) async fn run(
                     }
                 }
                 Some(Err(_cancelled)) => {}
-                None => break,
+                None => break false,
             },
-            () = &mut stop => break,
+            () = &mut stop => break true,
+        }
+    };
+    // Dropping the set ends every conversation that is still on.
+    drop(steps);
+    if !is_stopped && manner.trace {
+        // Only now is nothing else under way that the host's counters would show.
+        tokio::select! {
+            () = arrivals::look(plan, &mut found, manner.scale) => {}
+            () = &mut stop => {}
         }
     }
-    // Dropping the set ends every conversation that is still on.
     found
 }
 

@@ -42,14 +42,15 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 pub use cause::{
-    Cause, Code, Concern, ConcernCode, HostAnswer, Layer, LocalFirewallSign, LocalRoute, Millis,
-    Owner, Phase, QuietPoller, ResetSign, Transport,
+    Cause, Code, Concern, ConcernCode, DropSign, HostAnswer, Layer, LocalFirewallSign, LocalRoute,
+    Millis, Owner, Phase, QuietPoller, ResetSign, Transport,
 };
 pub use evidence::{Evidence, Seen, Timings, Value};
 pub use identify::identify;
 pub use net::icmp::Icmp;
 pub use net::{
-    Addresses, Deadline, FarStream, Io, Offer, Opinion, Peer, RESOLVE, Trust, offers, resolve,
+    Addresses, Arrivals, Deadline, FarStream, Io, Offer, Opinion, Peer, RESOLVE, Trust, Unanswered,
+    examine_arrivals, offers, resolve,
 };
 pub use path::reset::{ResetTrace, examine_reset, is_reset, judge_reset};
 pub use path::{Beyond, Hop, HostSign, Refused, Trace, examine_path, is_silence, judge};

@@ -2,7 +2,7 @@
 
 use crate::certificates::Certificates;
 use crate::lab::Node::{Client, Router, Second, Server};
-use crate::peer;
+use crate::peer::{self, Peer};
 use crate::row::{Flow, Place, Row, bare_snmp, bbdo, dns, http, https, ntp, smtp, snmp, ssh, tls};
 
 /// Every fault of this file as each of the flows meets it.
@@ -51,10 +51,31 @@ fn any(flow: &Flow) -> Vec<Row> {
             .rule(Server, "output", "{replies} drop")
             .fails(SILENT)
             .says(router),
-        near("replies dropped by this host")
+        row("replies dropped by this host", Place::Alone)
+            .peer(flow.answerer())
             .rule(Client, "input", "{replies} drop")
-            .fails(SILENT)
-            .because("a reply dropped here or on the last link looks the same without root"),
+            .fails(&["reply-dropped-here"])
+            .says("INPUT"),
+        row("all that comes in dropped by this host", Place::Alone)
+            .peer(flow.answerer())
+            .rule(Client, "input", "iifname eth0 drop")
+            .fails(&["reply-dropped-here"])
+            .says("INPUT"),
+        row("replies dropped by the reverse path filter", Place::Alone)
+            .peer(flow.answerer())
+            .sysctl(Client, "net/ipv4/conf/all/rp_filter", "1")
+            .ip(
+                Client,
+                "link add spare type veth peer name spare-end
+                 link set spare up
+                 link set spare-end up
+                 address add 10.7.0.7/24 dev spare
+                 route add 10.0.0.3/32 dev spare
+                 route add default via 10.2.0.1 src 10.2.0.7 table 9
+                 rule add uidrange 65534-65534 table 9",
+            )
+            .fails(&["reply-dropped-here"])
+            .says("reverse path filter"),
         row("dropped by the first of two routers", Place::Far)
             .rule(Router, "forward", "{flow} drop")
             .fails(&["filtered-between"])
@@ -360,6 +381,12 @@ impl Row {
 }
 
 impl Flow {
+    /// Answers anything: nobody is to hear it.
+    fn answerer(&self) -> Peer {
+        let says = Peer::udp(|_| Some(b"heard".to_vec()));
+        if self.is_udp() { says } else { peer::silent() }
+    }
+
     /// An agent that answers once and then three times not is said to ignore the community.
     fn without_community(self) -> Self {
         if self.scheme == "snmp" { bare_snmp() } else { self }

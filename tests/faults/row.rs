@@ -64,6 +64,8 @@ pub(crate) enum How {
     Rule(Node, &'static str, String),
     /// Lines of `ip`.
     Ip(Node, String),
+    /// A kernel parameter by its path below `/proc/sys`.
+    Sysctl(Node, &'static str, &'static str),
     /// Lines of the client's `/etc/hosts`.
     Hosts(String),
     /// The client's `/etc/resolv.conf`; for [`Place::Alone`].
@@ -115,6 +117,11 @@ impl Row {
 
     pub(crate) fn ip(mut self, node: Node, lines: impl Into<String>) -> Self {
         self.how.push(How::Ip(node, lines.into()));
+        self
+    }
+
+    pub(crate) fn sysctl(mut self, node: Node, key: &'static str, value: &'static str) -> Self {
+        self.how.push(How::Sysctl(node, key, value));
         self
     }
 

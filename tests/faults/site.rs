@@ -89,7 +89,15 @@ impl Site {
     }
 
     /// Makes the faults of all `rows`, then asks for each, `width` at once.
-    pub(crate) fn run(&self, rows: &[Row], width: usize) -> (Vec<Got>, Vec<Said>) {
+    ///
+    /// What is to be told at once is asked before, two at a time: two dozen that want the same two
+    /// cores would make it late. `swift_are_done` is called between.
+    pub(crate) fn run(
+        &self,
+        rows: &[Row],
+        width: usize,
+        swift_are_done: impl FnOnce(),
+    ) -> (Vec<Got>, Vec<Said>) {
         let spots: Vec<Spot<'_>> = rows
             .iter()
             .enumerate()
@@ -98,14 +106,15 @@ impl Site {
         break_all(&self.lab, &spots);
         // The servers look for new addresses by themselves only once in a while.
         self.start_servers();
-        // What is to be told at once is not asked while two dozen others want the same two cores.
         let (swift, slow): (Vec<usize>, Vec<usize>) =
             (0..rows.len()).partition(|&number| speed::is_told_at_once(&rows[number]));
-        let mut got = BTreeMap::new();
-        for (numbers, width) in [(swift, 2), (slow, width)] {
-            let these = side_by_side(numbers.len(), width, |at| spots[numbers[at]].ask());
-            got.extend(numbers.into_iter().zip(these));
-        }
+        let ask = |numbers: Vec<usize>, width| {
+            let got = side_by_side(numbers.len(), width, |at| spots[numbers[at]].ask());
+            numbers.into_iter().zip(got)
+        };
+        let mut got: BTreeMap<usize, Got> = ask(swift, 2).collect();
+        swift_are_done();
+        got.extend(ask(slow, width));
         let got = got.into_values().collect();
         let mut said = Vec::new();
         if others::are_wanted() {
@@ -168,6 +177,7 @@ fn break_all(lab: &Lab, spots: &[Spot<'_>]) {
                     let (_, text) = nft.entry(name(*node)).or_insert_with(|| (*node, table()));
                     writeln!(text, "add rule inet lab {hook} {}", spot.fill(rule)).unwrap();
                 }
+                How::Sysctl(node, key, value) => lab.sysctl(*node, key, value),
                 How::Hosts(lines) => writeln!(hosts, "{}", spot.fill(lines)).unwrap(),
                 How::Resolver(text) => lab.etc(Node::Client, "resolv.conf", text),
                 How::Peer(port, peer) => {

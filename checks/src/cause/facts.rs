@@ -82,6 +82,18 @@ pub enum LocalFirewallSign {
     OutputDrop,
 }
 
+/// What keeps an answer that has arrived from being heard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, strum::Display)]
+#[serde(rename_all = "kebab-case")]
+pub enum DropSign {
+    /// It was received and not delivered.
+    #[strum(serialize = "a rule of its own in the INPUT direction")]
+    Rule,
+    /// It came in by another interface than the way to its sender leads out by.
+    #[strum(serialize = "its reverse path filter: they come in by another interface")]
+    ReversePath,
+}
+
 /// What shows that a RST is not the target's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -27,7 +27,8 @@ use crate::recognise::Spoken;
 pub use concern::{Concern, ConcernCode};
 pub(crate) use facts::span;
 pub use facts::{
-    HostAnswer, LocalFirewallSign, LocalRoute, Millis, Phase, QuietPoller, ResetSign, Transport,
+    DropSign, HostAnswer, LocalFirewallSign, LocalRoute, Millis, Phase, QuietPoller, ResetSign,
+    Transport,
 };
 pub use owner::{Layer, Owner};
 
@@ -91,6 +92,17 @@ pub enum Cause {
         to: SocketAddr,
         /// What gave it away.
         how: LocalFirewallSign,
+    },
+    /// The answers reach this host, and it drops them itself.
+    #[error("answers arrive, and this host drops them ({how})")]
+    ReplyDroppedHere {
+        /// Who answers.
+        to: SocketAddr,
+        /// What drops them.
+        how: DropSign,
+        /// How long the answer was waited for.
+        #[serde(rename = "waited_ms")]
+        waited: Millis,
     },
     /// This host could not even try: descriptors, addresses, memory.
     #[error("this host could not {action}: {error}")]
@@ -988,6 +1000,42 @@ impl Cause {
     #[must_use]
     pub fn is_path_open(&self) -> bool {
         matches!(self, Self::PortClosed { .. } | Self::NothingListens { .. })
+    }
+
+    /// A silence that answers may have come to all the same: whom, and how long.
+    #[must_use]
+    pub fn unheard(&self) -> Option<(SocketAddr, Millis)> {
+        match self {
+            &Self::NoAnswer { to, waited, .. }
+            | &Self::SnmpSilent { to, waited }
+            | &Self::PortSilent { to, waited, .. }
+            | &Self::PortSilentAfter { to, waited, .. }
+            | &Self::PortSilentOnSegment { to, waited, .. }
+            | &Self::HostSilentAfter { to, waited, .. } => Some((to, waited)),
+            Self::DnsTcpOnly { udp: because } | Self::ProxyUnreachable { because, .. } => {
+                because.unheard()
+            }
+            _ => None,
+        }
+    }
+
+    /// The same silence, explained: the answers came, and this host drops them.
+    ///
+    /// Any other cause stays what it is.
+    #[must_use]
+    pub fn dropped_here(&self, how: DropSign) -> Self {
+        match (self, self.unheard()) {
+            (Self::DnsTcpOnly { udp }, Some(_)) => {
+                Self::DnsTcpOnly { udp: Box::new(udp.dropped_here(how)) }
+            }
+            (Self::ProxyUnreachable { proxy, because, .. }, Some(_)) => {
+                let because = because.dropped_here(how);
+                let (proxy, reason) = (proxy.clone(), because.to_string());
+                Self::ProxyUnreachable { proxy, reason, because: Box::new(because) }
+            }
+            (_, Some((to, waited))) => Self::ReplyDroppedHere { to, how, waited },
+            (other, None) => other.clone(),
+        }
     }
 
     /// `expected` was not in `bytes`; keeps the first 32 of them, escaped.

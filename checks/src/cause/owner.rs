@@ -59,6 +59,7 @@ impl Cause {
             | Self::ResolverFailed { .. }
             | Self::NoRoute { .. }
             | Self::LocalFirewall { .. }
+            | Self::ReplyDroppedHere { .. }
             // Nothing but this host and its segment lies before the first router.
             | Self::PathReset { hop: 0, .. }
             | Self::LocalError { .. }
@@ -179,7 +180,9 @@ impl Cause {
             Self::NameNotFound { .. }
             | Self::NameWithoutAddress { .. }
             | Self::ResolverFailed { .. } => Layer::Name,
-            Self::NoRoute { .. } | Self::LocalFirewall { .. } => Layer::Route,
+            Self::NoRoute { .. } | Self::LocalFirewall { .. } | Self::ReplyDroppedHere { .. } => {
+                Layer::Route
+            }
             Self::NoNeighbour { .. }
             | Self::HostUnreachable { .. }
             | Self::NetUnreachable { .. }

@@ -17,6 +17,7 @@ fn values() -> Vec<Value> {
         json!("blackhole"),
         json!("own-reject"),
         json!("too-few-hops"),
+        json!("reverse-path"),
         json!("ssh"),
         json!("some words"),
         json!(7),

@@ -87,7 +87,11 @@ pub(super) fn report(steps: Vec<StepReport>) -> Report {
         failed,
         open: 0,
         reasons: if failed > 0 { vec!["poller.snmp (rejected)".to_owned()] } else { Vec::new() },
-        text: if failed > 0 { "1 fails: poller.snmp (rejected)" } else { "all work" }.to_owned(),
+        text: match (steps.len(), failed) {
+            (0, _) => "no required flow was checked".to_owned(),
+            (_, 0) => "all work".to_owned(),
+            _ => format!("{failed} fail: poller.snmp (rejected)"),
+        },
         counts,
     };
     Report {
