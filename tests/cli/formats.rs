@@ -13,7 +13,7 @@ use crate::support::{command, preflight, report_in, send, start, step, wait};
 
 /// Each format, and how a document of it begins.
 const FORMATS: [(&str, &str); 10] = [
-    ("html", "<!doctype html>"),
+    ("html", "<!DOCTYPE html>"),
     ("table", "preflight "),
     ("wide", "preflight "),
     ("json", "{\n"),
