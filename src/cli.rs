@@ -157,6 +157,17 @@ pub(crate) struct KnownArgs {
     /// Of the monitored hosts, ask this many of each subnet and template
     #[arg(long, value_name = "N", default_value_t = crate::site::sample::PER_GROUP)]
     pub(crate) sample: usize,
+    /// Pollers of this central: a file with what `centreon -o INSTANCE -a show` prints, or a
+    /// saved export of the table nagios_server with its header
+    #[arg(long, value_name = "FILE")]
+    pub(crate) pollers_from: Option<PathBuf>,
+    /// Directories of the web interface: a file with what
+    /// `centreon -o LDAP -a showserver -v NAME` prints
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ldap_from: Option<PathBuf>,
+    /// Ask Centreon's own command line for both, as the user whose login is in ~/.centreonApi
+    #[arg(long, conflicts_with = "root")]
+    pub(crate) clapi: bool,
     /// Ask every monitored host
     #[arg(long, conflicts_with = "sample")]
     pub(crate) all_devices: bool,
@@ -186,6 +197,9 @@ pub(crate) struct TargetArgs {
     /// A directory server
     #[arg(long, value_name = "HOST")]
     pub(crate) ldap: Vec<String>,
+    /// The domain whose DNS names its directory servers (SRV)
+    #[arg(long, value_name = "DOMAIN")]
+    pub(crate) ldap_domain: Vec<String>,
     /// A web address on the Internet, instead of the profile's own
     #[arg(long, value_name = "URL")]
     pub(crate) http: Vec<String>,

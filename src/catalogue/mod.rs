@@ -90,6 +90,8 @@ pub(crate) struct Flow {
     pub(crate) through_vpn: bool,
     /// Used only when the two machines find each other in this way.
     pub(crate) mode: Option<Mode>,
+    /// The listener of this machine's files that serves it; without, that of the protocol's name.
+    pub(crate) listener: Option<String>,
     /// Of every machine whose own engine asks devices, whatever its role.
     #[serde(default)]
     pub(crate) by_engine: bool,

@@ -12,11 +12,12 @@ use crate::cli::{KnownArgs, OutputArgs, RunArgs, TargetArgs};
 use crate::inventory::Inventory;
 use crate::plan::{Phase, Settings};
 use crate::report::Format;
-use crate::site::discover::{Facts, Files, discover};
+use crate::site::clapi::ask_clapi;
+use crate::site::discover::{Facts, Files, Text, clapi, discover};
 use crate::site::mistake::mistakes;
 use crate::site::sample::PER_GROUP;
 use crate::site::{
-    Custom, Layer, Origin, Place, Site, Sourced, Target, View, join, local, parse_port,
+    Custom, Find, Layer, Origin, Place, Site, Sourced, Target, View, join, local, parse_port,
 };
 use credentials::{ldap_bind, nsclient_login, proxy, snmp_credentials, test_mail};
 
@@ -130,7 +131,7 @@ fn bad(flag: impl Into<String>, reason: impl Into<String>) -> Refused {
 }
 
 pub(crate) fn job(args: &RunArgs) -> Result<Job, Refused> {
-    let found = discovered(&args.known);
+    let found = discovered(&args.known)?;
     let (catalogue, role) = catalogue_and_role(args, &found)?;
     let mut flags = Layer {
         targets: targets(&args.targets, &catalogue)?,
@@ -183,10 +184,22 @@ struct Found {
     facts: Facts,
 }
 
-fn discovered(known: &KnownArgs) -> Found {
+fn discovered(known: &KnownArgs) -> Result<Found, Refused> {
     let files = known.root.as_deref().map_or_else(Files::here, Files::below);
-    let facts = if known.no_discovery { Facts::default() } else { discover(&files) };
-    Found { files, facts }
+    let mut facts = if known.no_discovery { Facts::default() } else { discover(&files) };
+    for (file, flag, list) in [
+        (&known.pollers_from, "--pollers-from", clapi::machines as fn(&Text, &mut Facts)),
+        (&known.ldap_from, "--ldap-from", clapi::directories),
+    ] {
+        if let Some(file) = file {
+            let text = read(flag, file)?;
+            list(&Text { file: file.display().to_string().into(), text }, &mut facts);
+        }
+    }
+    if known.clapi {
+        ask_clapi(&mut facts);
+    }
+    Ok(Found { files, facts })
 }
 
 /// The flow table, and the role this machine has in it.
@@ -277,6 +290,12 @@ fn targets(args: &TargetArgs, catalogue: &Catalogue) -> Result<Targets, Refused>
         for value in values {
             add(&mut targets, flag, Party(party.to_owned()), value)?;
         }
+    }
+    for domain in &args.ldap_domain {
+        add(&mut targets, "--ldap-domain", Party("ldap".to_owned()), domain)?;
+        let added = targets.values_mut().flatten();
+        let is_domain = |target: &&mut Target| target.origin == Origin::Flag("--ldap-domain");
+        added.filter(is_domain).for_each(|target| target.find = Find::Srv);
     }
     for text in &args.other {
         let (party, value) = pair("--target", text)?;
