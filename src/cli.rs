@@ -2,14 +2,14 @@
 //!
 //! The only file that imports clap; behind it there are only plain types.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
 /// What clap says of a command line: help, version, or an error with its usage.
 pub(crate) use clap::Error as UsageError;
 
-use crate::settings::{Job, Output, Refused, job, output, pair, read};
+use crate::settings::{Job, Output, Refused, job, output, pair};
 
 /// Checks the network flows a Centreon or i-Vertix machine needs, each in its
 /// own protocol, and says why one fails, who has to act, and what to do.
@@ -254,8 +254,8 @@ pub(crate) enum Request {
     Explain(String),
     /// Show all that a saved run saw of one step.
     ExplainStep {
-        /// The report's text.
-        report: String,
+        /// The report's file.
+        report: PathBuf,
         /// The step's id, or its flow.
         step: String,
     },
@@ -273,8 +273,7 @@ pub(crate) fn request() -> Result<Request, Refused> {
         Some(Command::Plan(run)) => Ok(Request::Plan(Box::new(job(&run)?))),
         Some(Command::Explain { subject, step: None }) => Ok(Request::Explain(subject)),
         Some(Command::Explain { subject, step: Some(step) }) => {
-            let report = read("explain", Path::new(&subject))?;
-            Ok(Request::ExplainStep { report, step })
+            Ok(Request::ExplainStep { report: subject.into(), step })
         }
         Some(Command::Demo(demo)) => {
             let breaks =

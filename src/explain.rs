@@ -4,7 +4,7 @@ use std::io;
 
 use serde_json::{Map, Value};
 
-use crate::report::{AttemptReport, Report, SCHEMA_VERSION, StepReport};
+use crate::report::{AttemptReport, Report, StepReport};
 
 /// Today's rules: the remedies of `docs/causes.md`, embedded.
 const CAUSES: &str = include_str!("../docs/causes.md");
@@ -16,26 +16,6 @@ pub(crate) fn section(code: &str) -> Option<String> {
     let body = lines.take_while(|line| !line.starts_with("### ") && !line.starts_with("## "));
     let text: Vec<&str> = std::iter::once(heading).chain(body).collect();
     Some(text.join("\n").trim_end().to_owned())
-}
-
-/// Reads a saved report.
-///
-/// # Errors
-///
-/// One sentence: no report at all, a truncated one, or one of a newer version.
-pub(crate) fn read(json: &str) -> Result<Report, String> {
-    let value: Value = serde_json::from_str(json).map_err(|error| match error.classify() {
-        serde_json::error::Category::Eof => "the report is cut off".to_owned(),
-        _ => format!("no JSON: {error}"),
-    })?;
-    let version = value.get("schema_version").and_then(Value::as_u64);
-    match version {
-        None => Err("no report of preflight: it has no schema_version".to_owned()),
-        Some(newer) if newer > u64::from(SCHEMA_VERSION) => Err(format!(
-            "the report has schema version {newer}; this preflight knows {SCHEMA_VERSION}"
-        )),
-        Some(_) => serde_json::from_value(value).map_err(|error| format!("no report: {error}")),
-    }
 }
 
 /// The step called `name`: an id, or a flow that has only one step.
@@ -156,22 +136,5 @@ mod tests {
     #[test]
     fn an_unknown_code_has_none() {
         assert_eq!(section("no-such-code"), None);
-    }
-
-    #[test]
-    fn what_is_no_report_says_why() {
-        for (json, reason) in [
-            ("", "the report is cut off"),
-            ("{\"schema_version\": 1, \"tool\":", "the report is cut off"),
-            ("hello", "no JSON: expected value at line 1 column 1"),
-            ("{}", "no report of preflight: it has no schema_version"),
-            (
-                "{\"schema_version\": 99}",
-                "the report has schema version 99; this preflight knows 1",
-            ),
-            ("{\"schema_version\": 1}", "no report: missing field `tool`"),
-        ] {
-            assert_eq!(read(json).unwrap_err(), reason, "{json}");
-        }
     }
 }

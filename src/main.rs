@@ -114,10 +114,10 @@ fn graver(one: ExitCode, other: ExitCode) -> ExitCode {
     codes.into_iter().find(|code| [one, other].contains(code)).unwrap_or(ExitCode::SUCCESS)
 }
 
-fn explain_step(report: &str, name: &str) -> ExitCode {
-    let report = match explain::read(report) {
+fn explain_step(file: &Path, name: &str) -> ExitCode {
+    let report = match report::saved::open(file) {
         Ok(report) => report,
-        Err(reason) => return complain("explain", &reason),
+        Err(unreadable) => return complain("explain", &unreadable.to_string()),
     };
     match explain::step(&report, name) {
         Ok(step) => {

@@ -5,6 +5,7 @@
 
 mod fold;
 pub(crate) mod json;
+pub(crate) mod saved;
 pub(crate) mod table;
 
 use std::collections::BTreeMap;
