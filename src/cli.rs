@@ -2,6 +2,8 @@
 //!
 //! The only file that imports clap; behind it there are only plain types.
 
+mod afterwards;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
@@ -9,6 +11,7 @@ use clap::{Args, Parser, Subcommand};
 /// What clap says of a command line: help, version, or an error with its usage.
 pub(crate) use clap::Error as UsageError;
 
+use crate::afterwards::Task;
 use crate::settings::{Job, Output, Refused, job, output, pair};
 
 /// Checks the network flows a Centreon or i-Vertix machine needs, each in its
@@ -56,6 +59,8 @@ enum Command {
         /// A step of the report: poller.bbdo@10.0.0.5, or its flow
         step: Option<String>,
     },
+    /// Compare two runs of one machine: what is broken, fixed, or has another cause
+    Diff(afterwards::DiffArgs),
 }
 
 #[derive(Debug, Args)]
@@ -259,6 +264,8 @@ pub(crate) enum Request {
         /// The step's id, or its flow.
         step: String,
     },
+    /// Work on saved reports.
+    Afterwards(Task),
 }
 
 /// Reads the command line and the files it names.
@@ -275,6 +282,7 @@ pub(crate) fn request() -> Result<Request, Refused> {
         Some(Command::Explain { subject, step: Some(step) }) => {
             Ok(Request::ExplainStep { report: subject.into(), step })
         }
+        Some(Command::Diff(diff)) => Ok(Request::Afterwards(diff.task()?)),
         Some(Command::Demo(demo)) => {
             let breaks =
                 demo.breaks.iter().map(|text| pair("--break", text)).collect::<Result<_, _>>()?;

@@ -1,8 +1,10 @@
 //! `preflight`: which network flows does this machine need, which work, and why not?
 
+mod afterwards;
 mod catalogue;
 mod cli;
 mod demo;
+mod diff;
 mod explain;
 mod panics;
 mod plan;
@@ -33,6 +35,7 @@ fn main() -> ExitCode {
         Ok(Request::Demo { breaks, output }) => show_demo(&breaks, &output),
         Ok(Request::Explain(code)) => explain_code(&code),
         Ok(Request::ExplainStep { report, step }) => explain_step(&report, &step),
+        Ok(Request::Afterwards(task)) => afterwards::perform(&task),
         Err(refused) => refuse(&refused),
     }
 }
@@ -152,9 +155,9 @@ fn deliver(report: &Report, output: &Output) -> ExitCode {
 }
 
 /// Writes every format; one that fails does not silence the others.
-fn write_all(
-    output: &Output,
-    write: impl Fn(Format, Canvas, &mut dyn Write) -> io::Result<()>,
+fn write_all<F: Copy>(
+    output: &Output<F>,
+    write: impl Fn(F, Canvas, &mut dyn Write) -> io::Result<()>,
 ) -> Result<(), ExitCode> {
     let mut result = Ok(());
     for (format, file) in &output.formats {

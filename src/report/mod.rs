@@ -3,8 +3,11 @@
 //! A decided shape, not an internal struct that happens to serialise: what a
 //! field means and which ones are stable is in `docs/formats.md`.
 
+pub(crate) mod escape;
 mod fold;
 pub(crate) mod json;
+#[cfg(test)]
+pub(crate) mod sample;
 pub(crate) mod saved;
 pub(crate) mod table;
 
@@ -615,16 +618,16 @@ impl Format {
             Self::Json => json::write(report, out),
         }
     }
+}
 
-    /// The format of that name.
-    ///
-    /// # Errors
-    ///
-    /// One sentence naming those there are.
-    pub(crate) fn named(name: &str) -> Result<Self, String> {
-        Self::from_str(name).map_err(|_| {
-            let known = <Self as strum::VariantNames>::VARIANTS.join(", ");
-            format!("unknown format `{name}`; known are {known}")
-        })
-    }
+/// The format of that name, among those a command has.
+///
+/// # Errors
+///
+/// One sentence naming those there are.
+pub(crate) fn format_named<F: FromStr + strum::VariantNames>(name: &str) -> Result<F, String> {
+    name.parse().map_err(|_| {
+        let known = F::VARIANTS.join(", ");
+        format!("unknown format `{name}`; known are {known}")
+    })
 }

@@ -10,7 +10,7 @@ use crate::plan::{Action, Asked, Direction, Plan, Question, Step};
 use crate::verdict::Outcome;
 
 /// Narrower than this nothing can be laid out sensibly.
-const MIN_WIDTH: usize = 60;
+pub(crate) const MIN_WIDTH: usize = 60;
 
 /// Writes the table, then what to do about each failure, then the summary.
 ///
@@ -334,7 +334,8 @@ fn required(report: &Report, is: impl Fn(&StepReport) -> bool) -> usize {
     report.steps.iter().filter(|step| step.required && is(step)).count()
 }
 
-fn symbol(outcome: Outcome) -> &'static str {
+/// The mark in front of a row.
+pub(crate) fn symbol(outcome: Outcome) -> &'static str {
     match outcome {
         Outcome::Pass => "✓",
         Outcome::Warn => "!",
@@ -344,7 +345,8 @@ fn symbol(outcome: Outcome) -> &'static str {
     }
 }
 
-fn style(outcome: Outcome) -> Style {
+/// The colour of that mark.
+pub(crate) fn style(outcome: Outcome) -> Style {
     let colour = match outcome {
         Outcome::Pass => AnsiColor::Green,
         Outcome::Warn => AnsiColor::Yellow,
@@ -355,13 +357,14 @@ fn style(outcome: Outcome) -> Style {
     colour.on_default().bold()
 }
 
-fn pad(text: &str, width: usize) -> String {
+/// `text` and spaces up to `width` columns.
+pub(crate) fn pad(text: &str, width: usize) -> String {
     let missing = width.saturating_sub(text.width());
     format!("{text}{}", " ".repeat(missing))
 }
 
 /// Breaks at spaces, and inside a word only when it is longer than a line.
-fn wrap(text: &str, width: usize) -> Vec<String> {
+pub(crate) fn wrap(text: &str, width: usize) -> Vec<String> {
     // The optimal fit would rather overflow a line by a little than leave a short one.
     let options = textwrap::Options::new(width)
         .wrap_algorithm(textwrap::WrapAlgorithm::FirstFit)

@@ -10,7 +10,7 @@ use preflight_checks::Trust;
 use crate::catalogue::{Broken, Catalogue, PARTIES, Party, Role, profile_names};
 use crate::cli::{OutputArgs, RunArgs, TargetArgs};
 use crate::plan::{Phase, Settings};
-use crate::report::Format;
+use crate::report::{Format, format_named};
 use crate::site::{Custom, Origin, Place, Site, Sourced, Target, local, parse_port};
 use credentials::{ldap_bind, nsclient_login, proxy, snmp_credentials, test_mail};
 
@@ -31,9 +31,9 @@ pub(crate) struct Job {
 
 /// Where and how to report.
 #[derive(Clone, Debug)]
-pub(crate) struct Output {
+pub(crate) struct Output<F = Format> {
     /// Each format, and its file; none: stdout.
-    pub(crate) formats: Vec<(Format, Option<PathBuf>)>,
+    pub(crate) formats: Vec<(F, Option<PathBuf>)>,
     /// Show origins, evidence and timings.
     pub(crate) verbose: bool,
 }
@@ -308,19 +308,31 @@ fn factor(text: &str) -> Result<f64, Refused> {
 }
 
 pub(crate) fn output(args: &OutputArgs) -> Result<Output, Refused> {
+    Ok(Output { verbose: args.verbose, ..formats(&args.format)? })
+}
+
+/// Where each `FORMAT[=FILE]` goes.
+///
+/// # Errors
+///
+/// A format there is not, a file without a name, two formats for stdout.
+pub(crate) fn formats<F>(texts: &[String]) -> Result<Output<F>, Refused>
+where
+    F: std::str::FromStr + strum::VariantNames,
+{
     let format = |text: &String| {
         let (name, file) = match text.split_once('=') {
             Some((_, "")) => return Err(bad("--format", format!("`{text}` names no file"))),
             Some((name, file)) => (name, Some(PathBuf::from(file))),
             None => (text.as_str(), None),
         };
-        Format::named(name).map(|format| (format, file)).map_err(|reason| bad("--format", reason))
+        format_named(name).map(|format| (format, file)).map_err(|reason| bad("--format", reason))
     };
-    let formats: Vec<_> = args.format.iter().map(format).collect::<Result<_, _>>()?;
+    let formats: Vec<_> = texts.iter().map(format).collect::<Result<_, _>>()?;
     if formats.iter().filter(|(_, file)| file.is_none()).count() > 1 {
         return Err(bad("--format", "only one format can go to stdout; give the others a FILE"));
     }
-    Ok(Output { formats, verbose: args.verbose })
+    Ok(Output { formats, verbose: false })
 }
 
 pub(crate) fn read(flag: &str, file: &Path) -> Result<String, Refused> {

@@ -1,0 +1,43 @@
+//! What is done with reports that were saved: nothing is asked any more.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use crate::report::saved::{self, Unreadable};
+use crate::settings::Output;
+use crate::{complain, diff, write_all};
+
+/// A command that works on saved reports.
+#[derive(Debug)]
+pub(crate) enum Task {
+    /// What differs between two runs?
+    Diff {
+        /// The first run.
+        old: PathBuf,
+        /// The second run.
+        new: PathBuf,
+        /// A new concern is worse too.
+        strict: bool,
+        /// Where and how to say it.
+        output: Output<diff::Format>,
+    },
+}
+
+/// Does it. Files that are no reports are named before anything is written.
+pub(crate) fn perform(task: &Task) -> ExitCode {
+    let done = match task {
+        Task::Diff { old, new, strict, output } => compare(old, new, *strict, output),
+    };
+    done.unwrap_or_else(|unreadable| complain(&unreadable.file, &unreadable.reason))
+}
+
+fn compare(
+    old: &Path,
+    new: &Path,
+    strict: bool,
+    output: &Output<diff::Format>,
+) -> Result<ExitCode, Unreadable> {
+    let diff = diff::diff(&saved::open(old)?, &saved::open(new)?, strict);
+    let written = write_all(output, |format, canvas, out| format.write(&diff, canvas, out));
+    Ok(written.map_or_else(|code| code, |()| ExitCode::from(u8::from(diff.worse))))
+}

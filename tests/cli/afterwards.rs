@@ -1,0 +1,108 @@
+//! Commands on saved reports: what is compared, and what is refused.
+
+use std::fs;
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use crate::support::far::{Closed, healthy};
+use crate::support::{Ended, preflight};
+
+/// Two runs of one machine: BBDO works in the first and is closed in the second.
+struct Runs {
+    folder: tempfile::TempDir,
+}
+
+impl Runs {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let (bbdo, closed) = (healthy("bbdo"), Closed::new());
+        let runs = Self { folder };
+        runs.save("works.json", &bbdo.at(), 0);
+        runs.save("broken.json", &closed.at(), 1);
+        // One id in both, whatever port the system gave.
+        for name in ["works.json", "broken.json"] {
+            runs.edit(name, |report| report["steps"][0]["id"] = json!("poller.bbdo@central"));
+        }
+        runs
+    }
+
+    fn save(&self, name: &str, central: &str, code: i32) {
+        let to_file = format!("json={}", self.path(name));
+        let run = ["--role", "poller", "--only", "poller.bbdo", "--phase", "after"];
+        preflight(&[&run[..], &["--central", central, "--format", &to_file]].concat())
+            .quietly(code);
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.folder.path().join(name).to_str().unwrap().to_owned()
+    }
+
+    fn edit(&self, name: &str, change: impl FnOnce(&mut Value)) {
+        let mut report: Value =
+            serde_json::from_slice(&fs::read(self.path(name)).unwrap()).unwrap();
+        change(&mut report);
+        fs::write(self.path(name), report.to_string()).unwrap();
+    }
+
+    fn diff(&self, old: &str, new: &str, more: &[&str]) -> Ended {
+        preflight(&[&["diff", &self.path(old), &self.path(new)], more].concat())
+    }
+}
+
+#[test]
+fn what_is_worse_is_1_and_what_is_fixed_is_0() {
+    let runs = Runs::new();
+    let worse = runs.diff("works.json", "broken.json", &[]).quietly(1);
+    assert!(worse.stdout.contains("NEWLY BROKEN (1)\n  ✗ poller.bbdo@central"), "{}", worse.stdout);
+    let fixed = runs.diff("broken.json", "works.json", &["--format", "json"]).quietly(0).report();
+    assert_eq!(fixed["changes"][0]["kind"], "fixed");
+    assert_eq!(fixed["changes"][0]["old"]["code"], "port-closed");
+    assert!(fixed["notes"][0].as_str().unwrap().contains("is the order right?"), "{fixed:#}");
+    let same = runs.diff("works.json", "works.json", &["--format", "markdown"]).quietly(0);
+    assert!(same.stdout.contains("nothing is worse · 1 the same"), "{}", same.stdout);
+}
+
+#[test]
+fn a_file_that_is_no_report_is_named_and_nothing_is_written() {
+    let runs = Runs::new();
+    let works = fs::read_to_string(runs.path("works.json")).unwrap();
+    fs::write(runs.path("cut.json"), &works[..works.len() / 2]).unwrap();
+    fs::write(runs.path("text.json"), "hello").unwrap();
+    fs::write(runs.path("other.json"), "{\"a\": 1}").unwrap();
+    fs::copy(runs.path("works.json"), runs.path("newer.json")).unwrap();
+    runs.edit("newer.json", |report| report["schema_version"] = json!(99));
+    let out = runs.path("out.json");
+    let to_file = format!("json={out}");
+    for (file, reason) in [
+        (runs.path("cut.json"), "the report is cut off"),
+        (runs.path("text.json"), "no JSON: expected value at line 1 column 1"),
+        (runs.path("other.json"), "no report of preflight: it has no schema_version"),
+        (runs.path("newer.json"), "the report has schema version 99; this preflight knows 1"),
+        (runs.path("missing.json"), "No such file or directory (os error 2)"),
+        (runs.path(""), "Is a directory (os error 21)"),
+        ("/dev/zero".to_owned(), "no report: it is larger than 64 MiB"),
+    ] {
+        let works = runs.path("works.json");
+        for files in [[&works, &file], [&file, &works]] {
+            let ended = preflight(&["diff", files[0], files[1], "--format", &to_file]);
+            assert_eq!((ended.code, ended.stdout.as_str()), (Some(2), ""), "{ended:#?}");
+            assert_eq!(ended.stderr, format!("preflight: {file}: {reason}\n"));
+            assert!(!Path::new(&out).exists());
+        }
+    }
+}
+
+#[test]
+fn a_saved_report_cannot_act_on_the_terminal() {
+    let runs = Runs::new();
+    runs.edit("broken.json", |report| {
+        report["steps"][0]["result"] = json!("\u{1b}[2J\u{202e}gone\nforged line");
+        report["host"]["name"] = json!("\u{1b}]0;title\u{7}");
+    });
+    let ended = runs.diff("works.json", "broken.json", &[]).quietly(1);
+    crate::support::page::is_inert(&ended.stdout);
+    assert!(ended.stdout.contains("\\x1b[2J\\u{202e}gone\\nforged line"), "{}", ended.stdout);
+    let explained = preflight(&["explain", &runs.path("broken.json"), "poller.bbdo"]).quietly(0);
+    crate::support::page::is_inert(&explained.stdout);
+}
