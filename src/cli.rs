@@ -61,6 +61,8 @@ enum Command {
     },
     /// Compare two runs of one machine: what is broken, fixed, or has another cause
     Diff(afterwards::DiffArgs),
+    /// One change request for the network team, from saved reports
+    Request(afterwards::RequestArgs),
 }
 
 #[derive(Debug, Args)]
@@ -283,6 +285,7 @@ pub(crate) fn request() -> Result<Request, Refused> {
             Ok(Request::ExplainStep { report: subject.into(), step })
         }
         Some(Command::Diff(diff)) => Ok(Request::Afterwards(diff.task()?)),
+        Some(Command::Request(request)) => Ok(Request::Afterwards(request.task()?)),
         Some(Command::Demo(demo)) => {
             let breaks =
                 demo.breaks.iter().map(|text| pair("--break", text)).collect::<Result<_, _>>()?;

@@ -2,6 +2,7 @@
 
 mod afterwards;
 mod catalogue;
+mod change_request;
 mod cli;
 mod demo;
 mod diff;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use crate::afterwards::Task;
-use crate::settings::{Refused, formats};
+use crate::settings::{Refused, formats, nat};
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -39,5 +39,40 @@ impl DiffArgs {
     pub(super) fn task(self) -> Result<Task, Refused> {
         let output = formats(&self.format)?;
         Ok(Task::Diff { old: self.old, new: self.new, strict: self.strict, output })
+    }
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Of two runs of one machine the newer one counts. nft and firewalld write commands for the machines'
+own firewalls, never for a device in the network.
+
+Exit codes: 0 the request is written, also when nothing has to be asked for
+            2 wrong usage, or a file that is no report")]
+pub(crate) struct RequestArgs {
+    /// JSON reports, of one machine or of many
+    #[arg(value_name = "REPORT.json", required = true)]
+    reports: Vec<PathBuf>,
+    /// Everything the roles need, not only what is blocked
+    #[arg(long)]
+    all: bool,
+    /// text, markdown, csv, nft or firewalld; repeatable, each to stdout or to a file
+    #[arg(long, value_name = "FORMAT[=FILE]", default_value = "text")]
+    format: Vec<String>,
+    /// A machine's address or name, and the address it is translated to on its way
+    #[arg(long, value_name = "FROM=ADDR")]
+    nat: Vec<String>,
+}
+
+impl RequestArgs {
+    /// What was typed, as something to do.
+    ///
+    /// # Errors
+    ///
+    /// A format there is not, a translation that is none.
+    pub(super) fn task(self) -> Result<Task, Refused> {
+        let output = formats(&self.format)?;
+        let nat = self.nat.iter().map(|text| nat(text)).collect::<Result<_, _>>()?;
+        Ok(Task::Request { reports: self.reports, all: self.all, nat, output })
     }
 }

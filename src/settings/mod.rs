@@ -213,6 +213,15 @@ pub(crate) fn pair(flag: &str, text: &str) -> Result<(String, String), Refused> 
     }
 }
 
+/// `FROM=ADDR`: who is translated to which address.
+pub(crate) fn nat(text: &str) -> Result<(String, std::net::IpAddr), Refused> {
+    let (from, address) = pair("--nat", text)?;
+    let address = address.parse();
+    address
+        .map(|address| (from, address))
+        .map_err(|_| bad("--nat", format!("`{text}` does not end in an address")))
+}
+
 fn port(text: &str, catalogue: &Catalogue) -> Result<(String, Sourced<u16>), Refused> {
     let (id, port) = pair("--port", text)?;
     if !catalogue.flows.iter().any(|flow| *flow.id.get_ref() == id) {

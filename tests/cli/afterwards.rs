@@ -106,3 +106,43 @@ fn a_saved_report_cannot_act_on_the_terminal() {
     let explained = preflight(&["explain", &runs.path("broken.json"), "poller.bbdo"]).quietly(0);
     crate::support::page::is_inert(&explained.stdout);
 }
+
+#[test]
+fn a_request_has_one_row_for_all_machines_that_are_rejected_alike() {
+    let runs = Runs::new();
+    for (name, host, source) in
+        [("one.json", "poller-1", "10.2.0.7"), ("two.json", "poller-2", "10.2.0.8")]
+    {
+        fs::copy(runs.path("broken.json"), runs.path(name)).unwrap();
+        runs.edit(name, |report| {
+            report["host"]["name"] = json!(host);
+            report["host"]["addresses"] = json!([source]);
+            let step = &mut report["steps"][0];
+            step["cause"]["code"] = json!("path-rejected");
+            step["cause"]["layer"] = json!("path");
+            step["cause"]["owner"] = json!("network");
+            step["cause"]["device"] = json!("10.9.0.1");
+            step["cause"]["message"] = json!("rejected by 10.9.0.1");
+            step["attempts"][0]["source"] = json!(source);
+            step["attempts"][0]["cause"] = json!({ "code": "path-rejected", "by": "10.9.0.1" });
+        });
+    }
+    let (one, two) = (runs.path("one.json"), runs.path("two.json"));
+    let nat = ["--nat", "10.2.0.8=198.51.100.8"];
+    let request = preflight(&[&["request", &one, &two], &nat[..]].concat()).quietly(0).stdout;
+    for line in [
+        "Device 10.9.0.1\n\n  1. allow TCP ",
+        "     from     10.2.0.7 (poller-1)\n",
+        "              10.2.0.8 (poller-2), translated to 198.51.100.8\n",
+        "     to       127.0.0.1\n",
+        "     seen     rejected by 10.9.0.1\n",
+    ] {
+        assert!(request.contains(line), "{line:?} in {request}");
+    }
+    assert!(!request.contains("  2. "), "{request}");
+    let works = preflight(&["request", &runs.path("works.json")]).quietly(0);
+    assert!(works.stdout.contains("No rule is asked for"), "{}", works.stdout);
+    let bad = preflight(&["request", &one, "--nat", "10.2.0.8=nowhere"]);
+    assert_eq!(bad.code, Some(2));
+    assert_eq!(bad.stderr, "preflight: --nat: `10.2.0.8=nowhere` does not end in an address\n");
+}
