@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use crate::change_request::{ChangeRequest, Nat, Wishes};
 use crate::report::saved::{self, Unreadable};
 use crate::settings::Output;
-use crate::{change_request, complain, diff, write_all};
+use crate::{change_request, complain, diff, matrix, write_all};
 
 /// A command that works on saved reports.
 #[derive(Debug)]
@@ -33,6 +33,13 @@ pub(crate) enum Task {
         /// Where and how to say it.
         output: Output<change_request::Format>,
     },
+    /// Who reaches whom?
+    Merge {
+        /// The runs.
+        reports: Vec<PathBuf>,
+        /// Where and how to say it.
+        output: Output<matrix::Format>,
+    },
 }
 
 /// Does it. Files that are no reports are named before anything is written.
@@ -40,6 +47,7 @@ pub(crate) fn perform(task: &Task) -> ExitCode {
     let done = match task {
         Task::Diff { old, new, strict, output } => compare(old, new, *strict, output),
         Task::Request { reports, all, nat, output } => ask_for(reports, *all, nat, output),
+        Task::Merge { reports, output } => merge(reports, output),
     };
     done.unwrap_or_else(|unreadable| complain(&unreadable.file, &unreadable.reason))
 }
@@ -65,4 +73,15 @@ fn ask_for(
     let request = ChangeRequest::new(wishes.collect::<Result<_, _>>()?, nat, all);
     let written = write_all(output, |format, canvas, out| format.write(&request, canvas, out));
     Ok(written.map_or_else(|code| code, |()| ExitCode::SUCCESS))
+}
+
+/// Reads one report after the other, and keeps little of each.
+fn merge(reports: &[PathBuf], output: &Output<matrix::Format>) -> Result<ExitCode, Unreadable> {
+    let mut site = matrix::Site::default();
+    for file in reports {
+        site.add(&saved::open(file)?);
+    }
+    let matrix = site.matrix();
+    let written = write_all(output, |format, canvas, out| format.write(&matrix, canvas, out));
+    Ok(written.map_or_else(|code| code, |()| ExitCode::from(matrix.exit_code)))
 }

@@ -61,6 +61,8 @@ enum Command {
     },
     /// Compare two runs of one machine: what is broken, fixed, or has another cause
     Diff(afterwards::DiffArgs),
+    /// Who reaches whom: the reports of many machines in one matrix
+    Merge(afterwards::MergeArgs),
     /// One change request for the network team, from saved reports
     Request(afterwards::RequestArgs),
 }
@@ -285,6 +287,7 @@ pub(crate) fn request() -> Result<Request, Refused> {
             Ok(Request::ExplainStep { report: subject.into(), step })
         }
         Some(Command::Diff(diff)) => Ok(Request::Afterwards(diff.task()?)),
+        Some(Command::Merge(merge)) => Ok(Request::Afterwards(merge.task()?)),
         Some(Command::Request(request)) => Ok(Request::Afterwards(request.task()?)),
         Some(Command::Demo(demo)) => {
             let breaks =

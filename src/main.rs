@@ -7,6 +7,7 @@ mod cli;
 mod demo;
 mod diff;
 mod explain;
+mod matrix;
 mod panics;
 mod plan;
 mod progress;

@@ -5,7 +5,7 @@ use std::io;
 use super::row::Row;
 use super::{ChangeRequest, Machine, Other};
 use crate::report::Canvas;
-use crate::report::table::{MIN_WIDTH, pad, wrap};
+use crate::report::table::{MIN_WIDTH, moment, pad, wrap};
 
 /// Writes who asks, the rows of each firewall, what else is asked for, and the notes.
 ///
@@ -20,7 +20,7 @@ pub(super) fn write(
     let width = canvas.width.max(MIN_WIDTH);
     writeln!(out, "Firewall change request")?;
     for Machine { name, role, asked_at, .. } in &request.machines {
-        item("for", &format!("{name}, {role}, as seen at {asked_at}"), width, out)?;
+        item("for", &format!("{name}, {role}, as seen at {}", moment(asked_at)), width, out)?;
     }
     if request.rows.is_empty() {
         writeln!(out, "\nNo rule is asked for: no flow is blocked on its way.")?;

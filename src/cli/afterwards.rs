@@ -76,3 +76,31 @@ impl RequestArgs {
         Ok(Task::Request { reports: self.reports, all: self.all, nat, output })
     }
 }
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Of two runs of one machine the newer one counts. A peer that one machine names by an address or a
+name is the machine whose report has it.
+
+Exit codes, as of the runs themselves: 1 a required flow fails somewhere, 3 one cannot be told,
+2 wrong usage, or a file that is no report; 0 otherwise")]
+pub(crate) struct MergeArgs {
+    /// JSON reports of the machines of one site
+    #[arg(value_name = "REPORT.json", required = true)]
+    reports: Vec<PathBuf>,
+    /// table, json, markdown or csv; repeatable, each to stdout or to a file
+    #[arg(long, value_name = "FORMAT[=FILE]", default_value = "table")]
+    format: Vec<String>,
+}
+
+impl MergeArgs {
+    /// What was typed, as something to do.
+    ///
+    /// # Errors
+    ///
+    /// A format there is not.
+    pub(super) fn task(self) -> Result<Task, Refused> {
+        let output = formats(&self.format)?;
+        Ok(Task::Merge { reports: self.reports, output })
+    }
+}

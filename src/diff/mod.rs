@@ -16,6 +16,7 @@ use serde::Serialize;
 
 use crate::report::{Canvas, Report, StepReport, json};
 use crate::verdict::Outcome;
+pub(crate) use notes::span;
 use standing::{Standing, is_unfinished, layer};
 
 /// Two runs side by side.

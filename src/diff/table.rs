@@ -6,7 +6,7 @@ use anstyle::Style;
 
 use super::{Change, Diff, Kind, Run, Seen};
 use crate::report::Canvas;
-use crate::report::table::{MIN_WIDTH, pad, style, symbol, wrap};
+use crate::report::table::{MIN_WIDTH, moment, pad, style, symbol, wrap};
 
 /// Writes the notes, the changes group by group, and one line that sums them up.
 ///
@@ -42,14 +42,6 @@ fn head(diff: &Diff) -> String {
     }
     let run = |run: &Run| format!("{}, {} at {}", run.host, run.role, moment(&run.started_at));
     format!("preflight diff · {} → {}", run(old), run(new))
-}
-
-/// A time without what nobody compares by eye: fractions of a second.
-fn moment(started_at: &str) -> String {
-    match started_at.split_once('.') {
-        Some((whole, _)) => format!("{whole}Z"),
-        None => started_at.to_owned(),
-    }
 }
 
 fn title(kind: Kind, group: &[Change], out: &mut dyn io::Write) -> io::Result<()> {

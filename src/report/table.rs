@@ -373,3 +373,11 @@ pub(crate) fn wrap(text: &str, width: usize) -> Vec<String> {
         .wrap_algorithm(textwrap::WrapAlgorithm::FirstFit);
     textwrap::wrap(text, options).into_iter().map(std::borrow::Cow::into_owned).collect()
 }
+
+/// A time without what nobody compares by eye: fractions of a second.
+pub(crate) fn moment(started_at: &str) -> String {
+    match started_at.split_once('.') {
+        Some((whole, _)) => format!("{whole}Z"),
+        None => started_at.to_owned(),
+    }
+}

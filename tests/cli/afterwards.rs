@@ -146,3 +146,38 @@ fn a_request_has_one_row_for_all_machines_that_are_rejected_alike() {
     assert_eq!(bad.code, Some(2));
     assert_eq!(bad.stderr, "preflight: --nat: `10.2.0.8=nowhere` does not end in an address\n");
 }
+
+#[test]
+fn a_site_is_merged_and_its_gravest_run_is_the_exit_code() {
+    let runs = Runs::new();
+    fs::copy(runs.path("broken.json"), runs.path("central.json")).unwrap();
+    runs.edit("central.json", |report| {
+        report["host"]["name"] = json!("central-1");
+        report["host"]["addresses"] = json!(["10.0.0.5"]);
+        report["role"] = json!("central");
+        report["steps"] = json!([]);
+        report["summary"]["exit_code"] = json!(0);
+    });
+    for name in ["works.json", "broken.json"] {
+        runs.edit(name, |report| report["steps"][0]["target"]["host"] = json!("10.0.0.5"));
+    }
+    let (works, broken) = (runs.path("works.json"), runs.path("broken.json"));
+    let central = runs.path("central.json");
+    let json = ["--format", "json"];
+    let good = preflight(&[&["merge", &works, &central], &json[..]].concat()).quietly(0).report();
+    assert_eq!(
+        (&good["cells"][0]["to"], &good["cells"][0]["worst"]),
+        (&"central-1".into(), &"pass".into())
+    );
+    let bad = preflight(&["merge", &broken, &central]).quietly(1).stdout;
+    assert!(bad.contains("CAUSES (1)\n  ✗ "), "{bad}");
+    let twice = preflight(&[&["merge", &broken, &works], &json[..]].concat());
+    let twice = twice.quietly(1).report();
+    assert!(twice["notes"][0].as_str().unwrap().contains("two runs are given"), "{twice:#}");
+    let out = runs.path("out.json");
+    let cut = runs.path("cut.json");
+    fs::write(&cut, "{").unwrap();
+    let ended = preflight(&["merge", &works, &cut, "--format", &format!("json={out}")]);
+    assert_eq!(ended.stderr, format!("preflight: {cut}: the report is cut off\n"));
+    assert_eq!((ended.code, Path::new(&out).exists()), (Some(2), false));
+}
