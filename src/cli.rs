@@ -11,6 +11,7 @@ use clap::{Args, Parser, Subcommand};
 /// What clap says of a command line: help, version, or an error with its usage.
 pub(crate) use clap::Error as UsageError;
 
+pub(crate) use self::afterwards::RedactArgs;
 use crate::afterwards::Task;
 use crate::settings::{Job, Output, Refused, job, output, pair};
 
@@ -61,6 +62,8 @@ enum Command {
     },
     /// Compare two runs of one machine: what is broken, fixed, or has another cause
     Diff(afterwards::DiffArgs),
+    /// A saved report with a stand-in for every address and name
+    Redact(afterwards::RedactSavedArgs),
     /// Who reaches whom: the reports of many machines in one matrix
     Merge(afterwards::MergeArgs),
     /// One change request for the network team, from saved reports
@@ -114,6 +117,8 @@ pub(crate) struct RunArgs {
     pub(crate) tuning: TuningArgs,
     #[command(flatten)]
     pub(crate) output: OutputArgs,
+    #[command(flatten)]
+    pub(crate) redact: RedactArgs,
 }
 
 #[derive(Debug, Args)]
@@ -269,7 +274,7 @@ pub(crate) enum Request {
         step: String,
     },
     /// Work on saved reports.
-    Afterwards(Task),
+    Afterwards(Box<Task>),
 }
 
 /// Reads the command line and the files it names.
@@ -286,9 +291,10 @@ pub(crate) fn request() -> Result<Request, Refused> {
         Some(Command::Explain { subject, step: Some(step) }) => {
             Ok(Request::ExplainStep { report: subject.into(), step })
         }
-        Some(Command::Diff(diff)) => Ok(Request::Afterwards(diff.task()?)),
-        Some(Command::Merge(merge)) => Ok(Request::Afterwards(merge.task()?)),
-        Some(Command::Request(request)) => Ok(Request::Afterwards(request.task()?)),
+        Some(Command::Diff(diff)) => Ok(Request::Afterwards(Box::new(diff.task()?))),
+        Some(Command::Redact(redact)) => Ok(Request::Afterwards(Box::new(redact.task()?))),
+        Some(Command::Merge(merge)) => Ok(Request::Afterwards(Box::new(merge.task()?))),
+        Some(Command::Request(request)) => Ok(Request::Afterwards(Box::new(request.task()?))),
         Some(Command::Demo(demo)) => {
             let breaks =
                 demo.breaks.iter().map(|text| pair("--break", text)).collect::<Result<_, _>>()?;

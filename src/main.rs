@@ -11,6 +11,7 @@ mod matrix;
 mod panics;
 mod plan;
 mod progress;
+mod redact;
 mod remedy;
 mod report;
 mod responder;
@@ -51,8 +52,19 @@ fn run(job: &Job) -> ExitCode {
     let plan = plan::plan(&job.catalogue, &job.site, &job.settings);
     with_runtime(async {
         let report = check(&plan, job).await;
-        deliver(&report, &job.output)
+        match shown(report, job.redact.as_ref()) {
+            Ok(report) => deliver(&report, &job.output),
+            Err(reason) => complain("--redact", &reason),
+        }
     })
+}
+
+/// The report as it may be shown.
+fn shown(report: Report, key: Option<&redact::Key>) -> Result<Report, String> {
+    match key {
+        Some(key) => redact::Redactor::new(key.clone()).report(&report),
+        None => Ok(report),
+    }
 }
 
 /// Asks everything in `plan`, with progress on stderr.
@@ -80,6 +92,9 @@ async fn check(plan: &plan::Plan, job: &Job) -> Report {
 }
 
 fn show_plan(job: &Job) -> ExitCode {
+    if job.redact.is_some() {
+        return complain("--redact", "a plan has no report that could be redacted");
+    }
     let plan = plan::plan(&job.catalogue, &job.site, &job.settings);
     let write = |format: Format, canvas: Canvas, out: &mut dyn Write| match format {
         Format::Table => report::table::write_plan(&plan, canvas, out),

@@ -5,7 +5,18 @@ use std::path::PathBuf;
 use clap::Args;
 
 use crate::afterwards::Task;
-use crate::settings::{Refused, formats, nat};
+use crate::settings::{Refused, formats, key, nat};
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Output")]
+pub(crate) struct RedactArgs {
+    /// Put a stand-in for every address and name; subnets stay subnets
+    #[arg(long)]
+    pub(crate) redact: bool,
+    /// Make the stand-ins with the key in this file, so that reports match; it is made if missing
+    #[arg(long, value_name = "FILE")]
+    pub(crate) redact_key: Option<PathBuf>,
+}
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -28,6 +39,8 @@ pub(crate) struct DiffArgs {
     /// A new concern of a required step is worse too
     #[arg(long)]
     strict: bool,
+    #[command(flatten)]
+    redact: RedactArgs,
 }
 
 impl DiffArgs {
@@ -38,7 +51,8 @@ impl DiffArgs {
     /// A format there is not.
     pub(super) fn task(self) -> Result<Task, Refused> {
         let output = formats(&self.format)?;
-        Ok(Task::Diff { old: self.old, new: self.new, strict: self.strict, output })
+        let redact = key(&self.redact)?;
+        Ok(Task::Diff { old: self.old, new: self.new, strict: self.strict, redact, output })
     }
 }
 
@@ -62,6 +76,8 @@ pub(crate) struct RequestArgs {
     /// A machine's address or name, and the address it is translated to on its way
     #[arg(long, value_name = "FROM=ADDR")]
     nat: Vec<String>,
+    #[command(flatten)]
+    redact: RedactArgs,
 }
 
 impl RequestArgs {
@@ -73,7 +89,8 @@ impl RequestArgs {
     pub(super) fn task(self) -> Result<Task, Refused> {
         let output = formats(&self.format)?;
         let nat = self.nat.iter().map(|text| nat(text)).collect::<Result<_, _>>()?;
-        Ok(Task::Request { reports: self.reports, all: self.all, nat, output })
+        let redact = key(&self.redact)?;
+        Ok(Task::Request { reports: self.reports, all: self.all, nat, redact, output })
     }
 }
 
@@ -91,6 +108,8 @@ pub(crate) struct MergeArgs {
     /// table, json, markdown or csv; repeatable, each to stdout or to a file
     #[arg(long, value_name = "FORMAT[=FILE]", default_value = "table")]
     format: Vec<String>,
+    #[command(flatten)]
+    redact: RedactArgs,
 }
 
 impl MergeArgs {
@@ -101,6 +120,41 @@ impl MergeArgs {
     /// A format there is not.
     pub(super) fn task(self) -> Result<Task, Refused> {
         let output = formats(&self.format)?;
-        Ok(Task::Merge { reports: self.reports, output })
+        let redact = key(&self.redact)?;
+        Ok(Task::Merge { reports: self.reports, redact, output })
+    }
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Addresses keep their subnets and their kind (private, link-local), names their domains. Loopback,
+words like `central` or `www` and the vendors' own public names stay.
+
+Exit codes: 0 written, 2 wrong usage, or a file that is no report")]
+pub(crate) struct RedactSavedArgs {
+    /// The JSON report
+    #[arg(value_name = "REPORT.json")]
+    report: PathBuf,
+    /// A format of a run; repeatable, each to stdout or to a file
+    #[arg(long, value_name = "FORMAT[=FILE]", default_value = "json")]
+    format: Vec<String>,
+    /// Make the stand-ins with the key in this file, so that reports match; it is made if missing
+    #[arg(long, value_name = "FILE")]
+    redact_key: Option<PathBuf>,
+    /// Do not show the report but, for its owner alone, what each stand-in stands for
+    #[arg(long, requires = "redact_key", conflicts_with = "format")]
+    names: bool,
+}
+
+impl RedactSavedArgs {
+    /// What was typed, as something to do.
+    ///
+    /// # Errors
+    ///
+    /// A format there is not, a file that is no key.
+    pub(super) fn task(self) -> Result<Task, Refused> {
+        let output = formats(&self.format)?;
+        let key = key(&RedactArgs { redact: true, redact_key: self.redact_key })?;
+        Ok(Task::Redact { report: self.report, key, names: self.names, output })
     }
 }

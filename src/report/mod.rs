@@ -56,6 +56,9 @@ pub(crate) struct Report {
     pub(crate) strict: bool,
     /// Was the run interrupted?
     pub(crate) interrupted: bool,
+    /// Do other addresses and names stand for the true ones?
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub(crate) redacted: bool,
     /// Files that could not be read, and what they would have told.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub(crate) notes: Vec<NoteReport>,
@@ -274,6 +277,7 @@ impl Report {
             phase: plan.phase,
             strict: context.strict,
             interrupted: context.interrupted,
+            redacted: false,
             notes: Vec::new(),
             steps,
             summary,

@@ -104,6 +104,7 @@ fn head(report: &Report) -> String {
     if !sources.is_empty() {
         parts.push(format!("from {}", sources.join(", ")));
     }
+    parts.extend(report.redacted.then(|| "redacted".to_owned()));
     parts.join(" · ")
 }
 

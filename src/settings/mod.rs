@@ -8,8 +8,9 @@ use std::time::Duration;
 use preflight_checks::Trust;
 
 use crate::catalogue::{Broken, Catalogue, PARTIES, Party, Role, profile_names};
-use crate::cli::{OutputArgs, RunArgs, TargetArgs};
+use crate::cli::{OutputArgs, RedactArgs, RunArgs, TargetArgs};
 use crate::plan::{Phase, Settings};
+use crate::redact::Key;
 use crate::report::{Format, format_named};
 use crate::site::{Custom, Origin, Place, Site, Sourced, Target, local, parse_port};
 use credentials::{ldap_bind, nsclient_login, proxy, snmp_credentials, test_mail};
@@ -25,6 +26,8 @@ pub(crate) struct Job {
     pub(crate) settings: Settings,
     /// Where and how to report.
     pub(crate) output: Output,
+    /// The key of the stand-ins, if addresses and names must not be shown.
+    pub(crate) redact: Option<Key>,
     /// Targets that no flow of this role asks, each by its flag.
     pub(crate) unused: Vec<String>,
 }
@@ -100,7 +103,8 @@ pub(crate) fn job(args: &RunArgs) -> Result<Job, Refused> {
     site.hosts_names = local::hosts_names();
     let settings = settings(args, &catalogue, &site)?;
     let unused = unused_targets(&catalogue, &site, &settings);
-    Ok(Job { unused, catalogue, site, settings, output: output(&args.output)? })
+    let (output, redact) = (output(&args.output)?, key(&args.redact)?);
+    Ok(Job { catalogue, site, settings, output, redact, unused })
 }
 
 fn catalogue(args: &RunArgs) -> Result<Catalogue, Refused> {
@@ -211,6 +215,20 @@ pub(crate) fn pair(flag: &str, text: &str) -> Result<(String, String), Refused> 
         }
         _ => Err(bad(flag, format!("`{text}` is not of the form NAME=VALUE"))),
     }
+}
+
+/// The key of `--redact`: that of the file, or one that nobody has had before.
+///
+/// # Errors
+///
+/// A file that is no key.
+pub(crate) fn key(args: &RedactArgs) -> Result<Option<Key>, Refused> {
+    let key = match &args.redact_key {
+        Some(file) => Key::of(file).map_err(|reason| format!("{}: {reason}", file.display())),
+        None if args.redact => Key::new(),
+        None => return Ok(None),
+    };
+    key.map(Some).map_err(|reason| bad("--redact-key", reason))
 }
 
 /// `FROM=ADDR`: who is translated to which address.

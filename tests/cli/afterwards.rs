@@ -181,3 +181,62 @@ fn a_site_is_merged_and_its_gravest_run_is_the_exit_code() {
     assert_eq!(ended.stderr, format!("preflight: {cut}: the report is cut off\n"));
     assert_eq!((ended.code, Path::new(&out).exists()), (Some(2), false));
 }
+
+#[test]
+fn nothing_of_a_redacted_run_shows_what_was_asked() {
+    let folder = tempfile::tempdir().unwrap();
+    let key = folder.path().join("key").to_str().unwrap().to_owned();
+    let run = ["--role", "poller", "--only", "poller.ntp,custom.*", "--timeout", "0.1"];
+    let asked =
+        ["--ntp", "time-paris.acme.invalid", "--check", "erp-paris=tcp://db.acme.invalid:1"];
+    let redact = ["--redact-key", &key];
+    let mut stand_ins = Vec::new();
+    for format in [["--format", "table"], ["--format", "json"]] {
+        for _again in 0..2 {
+            let ended = preflight(&[&run[..], &asked, &redact, &format, &["--verbose"]].concat());
+            assert_eq!((ended.code, ended.stderr.as_str()), (Some(1), ""), "{ended:#?}");
+            assert!(
+                !ended.stdout.contains("paris") && !ended.stdout.contains("acme"),
+                "{ended:#?}"
+            );
+            assert!(ended.stdout.contains("redacted"), "{ended:#?}");
+            let words = ended.stdout.split([' ', '"', '\n']);
+            let ids = words.filter_map(|word| word.strip_prefix("poller.ntp@"));
+            stand_ins.extend(ids.map(|id| id.trim_end_matches(':').to_owned()));
+        }
+    }
+    // One key, one stand-in, in every format.
+    assert!(stand_ins.len() > 3, "{stand_ins:?}");
+    assert!(stand_ins.iter().all(|one| *one == stand_ins[0]), "{stand_ins:?}");
+    let other = preflight(&[&run[..], &asked, &["--redact"]].concat());
+    assert!(!other.stdout.contains(&stand_ins[0]), "{other:#?}");
+}
+
+#[test]
+fn a_saved_report_is_redacted_and_its_owner_can_translate_it() {
+    let runs = Runs::new();
+    let (broken, key) = (runs.path("broken.json"), runs.path("key"));
+    runs.edit("broken.json", |report| report["host"]["name"] = json!("poller-paris"));
+    let redact = ["redact", &broken, "--redact-key", &key];
+    let redacted = preflight(&redact).quietly(0).report();
+    let stand_in = redacted["host"]["name"].as_str().unwrap();
+    assert!(stand_in != "poller-paris" && redacted["redacted"] == true, "{redacted:#}");
+    let names = preflight(&[&redact[..], &["--names"]].concat()).quietly(0).stdout;
+    assert!(names.contains(&format!("{stand_in}\tpoller-paris\n")), "{names}");
+    let merged = preflight(&["merge", &broken, "--redact-key", &key]).quietly(1).stdout;
+    assert!(merged.contains(stand_in) && !merged.contains("paris"), "{merged}");
+    let works = runs.path("works.json");
+    for arguments in
+        [vec!["diff", &works, &broken, "--redact"], vec!["request", &broken, "--redact"]]
+    {
+        let ended = preflight(&arguments);
+        assert!(!ended.stdout.contains("paris"), "{ended:#?}");
+    }
+    fs::write(&key, "nothing").unwrap();
+    let ended = preflight(&redact);
+    assert_eq!((ended.code, ended.stdout.as_str()), (Some(2), ""));
+    let reason = "no key: 64 hexadecimal digits are one";
+    assert_eq!(ended.stderr, format!("preflight: --redact-key: {key}: {reason}\n"));
+    let plan = preflight(&["plan", "--role", "poller", "--redact"]);
+    assert_eq!(plan.code, Some(2), "{plan:#?}");
+}
