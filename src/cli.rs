@@ -73,7 +73,7 @@ enum Command {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Output")]
 pub(crate) struct OutputArgs {
-    /// table or json; repeatable, each to stdout or to a file
+    /// table, json or html; repeatable, each to stdout or to a file
     #[arg(long, value_name = "FORMAT[=FILE]", default_value = "table")]
     pub(crate) format: Vec<String>,
     /// Show where each value came from, evidence and timings

@@ -99,6 +99,7 @@ fn show_plan(job: &Job) -> ExitCode {
     let write = |format: Format, canvas: Canvas, out: &mut dyn Write| match format {
         Format::Table => report::table::write_plan(&plan, canvas, out),
         Format::Json => report::json::write(&plan, out),
+        Format::Html => Err(io::Error::other("a plan is written as table or json")),
     };
     write_all(&job.output, write).map_or_else(|code| code, |()| ExitCode::SUCCESS)
 }

@@ -117,7 +117,6 @@ impl Party {
     }
 
     /// Its name for a reader: "NTP server".
-    #[cfg(test)]
     pub(crate) fn title(&self) -> &str {
         PARTIES.iter().find_map(|(id, title)| (*id == self.0).then_some(*title)).unwrap_or(&self.0)
     }

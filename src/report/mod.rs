@@ -5,6 +5,7 @@
 
 pub(crate) mod escape;
 mod fold;
+pub(crate) mod html;
 pub(crate) mod json;
 #[cfg(test)]
 pub(crate) mod sample;
@@ -594,6 +595,8 @@ pub(crate) enum Format {
     Table,
     /// For a program.
     Json,
+    /// For a customer: one page.
+    Html,
 }
 
 /// What a format may know of where it is written to.
@@ -620,6 +623,7 @@ impl Format {
         match self {
             Self::Table => table::write(report, canvas, out),
             Self::Json => json::write(report, out),
+            Self::Html => html::write(report, out),
         }
     }
 }

@@ -109,7 +109,7 @@ fn head(report: &Report) -> String {
 }
 
 /// The addresses we really asked from, each once.
-fn sources(report: &Report) -> Vec<&str> {
+pub(super) fn sources(report: &Report) -> Vec<&str> {
     let mut sources: Vec<&str> = Vec::new();
     let attempts = report.steps.iter().flat_map(|step| &step.attempts);
     for source in attempts.filter_map(|attempt| attempt.source.as_deref()) {
@@ -314,7 +314,7 @@ fn summary(report: &Report) -> String {
 }
 
 /// The required flows in one clause.
-fn verdict(report: &Report) -> String {
+pub(super) fn verdict(report: &Report) -> String {
     let summary = &report.summary;
     let (of, reasons) = (summary.required, summary.reasons.join(", "));
     let works = required(report, |step| {

@@ -107,12 +107,12 @@ fn pid(child: &Child) -> Pid {
 }
 
 /// Kills a run that does not end by itself, so that its test fails instead of hanging.
-struct Guard {
+pub(crate) struct Guard {
     _over: Sender<()>,
 }
 
 impl Guard {
-    fn on(child: &Child) -> Self {
+    pub(crate) fn on(child: &Child) -> Self {
         const LONGEST: Duration = Duration::from_secs(60);
         let (over, wait) = channel::<()>();
         let pid = pid(child);
