@@ -105,7 +105,7 @@ pub(crate) struct MergeArgs {
     /// JSON reports of the machines of one site
     #[arg(value_name = "REPORT.json", required = true)]
     reports: Vec<PathBuf>,
-    /// table, json, markdown or csv; repeatable, each to stdout or to a file
+    /// table, html, json, markdown or csv; repeatable, each to stdout or to a file
     #[arg(long, value_name = "FORMAT[=FILE]", default_value = "table")]
     format: Vec<String>,
     #[command(flatten)]

@@ -30,7 +30,8 @@ pub(super) struct Verdict {
 impl Grid {
     /// Everything that is not a machine of ours is one column a kind; so are the machines of one
     /// role, when there are too many of them to stand side by side.
-    pub(super) fn of(matrix: &Matrix) -> Self {
+    /// With more than `most_rows`, only rows with trouble are kept.
+    pub(super) fn of(matrix: &Matrix, most_rows: usize) -> Self {
         let one_by_one = matrix.machines.len() <= SIDE_BY_SIDE;
         let mut fields: BTreeMap<(&str, (bool, &str)), Verdict> = BTreeMap::new();
         for cell in &matrix.cells {
@@ -62,7 +63,7 @@ impl Grid {
             .collect();
         let total = all.len();
         let rows: Vec<_> =
-            all.into_iter().filter(|(_, row)| total <= MOST_ROWS || has_trouble(row)).collect();
+            all.into_iter().filter(|(_, row)| total <= most_rows || has_trouble(row)).collect();
         Self {
             columns: columns.iter().map(|(_, name)| (*name).to_owned()).collect(),
             left_out: total - rows.len(),
@@ -90,5 +91,5 @@ impl Verdict {
 /// More machines than this do not fit beside each other in a window.
 const SIDE_BY_SIDE: usize = 6;
 
-/// With more rows than this, only those with trouble are shown.
-const MOST_ROWS: usize = 40;
+/// Rows that a reader of text scrolls through.
+pub(super) const MOST_ROWS: usize = 40;

@@ -3,7 +3,7 @@
 use std::io;
 
 use super::Matrix;
-use super::grid::{Grid, Verdict};
+use super::grid::{Grid, MOST_ROWS, Verdict};
 use crate::report::escape::markdown;
 
 /// Writes notes, disagreements, one-sided pairs, clocks, causes, and the matrix.
@@ -34,7 +34,7 @@ pub(super) fn write(matrix: &Matrix, out: &mut dyn io::Write) -> io::Result<()> 
     section("Open in one direction only", one_sided, out)?;
     section("Clocks that differ from the others", clocks, out)?;
     section("Causes", causes, out)?;
-    grid(&Grid::of(matrix), out)
+    grid(&Grid::of(matrix, MOST_ROWS), out)
 }
 
 fn section(

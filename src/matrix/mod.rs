@@ -6,6 +6,7 @@ mod causes;
 mod clocks;
 mod csv;
 mod grid;
+mod html;
 mod markdown;
 mod places;
 mod quarrel;
@@ -300,6 +301,8 @@ pub(crate) enum Format {
     Markdown,
     /// For a spreadsheet.
     Csv,
+    /// One page to hand over.
+    Html,
 }
 
 impl Format {
@@ -319,6 +322,7 @@ impl Format {
             Self::Json => json::write(matrix, out),
             Self::Markdown => markdown::write(matrix, out),
             Self::Csv => csv::write(&matrix.cells, out),
+            Self::Html => html::write(matrix, out),
         }
     }
 }

@@ -5,7 +5,7 @@ use std::io;
 use anstyle::Style;
 use unicode_width::UnicodeWidthStr;
 
-use super::grid::{Grid, Verdict};
+use super::grid::{Grid, MOST_ROWS, Verdict};
 use super::{Matrix, SharedCause};
 use crate::report::Canvas;
 use crate::report::table::{MIN_WIDTH, moment, pad, style, symbol, wrap};
@@ -26,7 +26,7 @@ pub(super) fn write(matrix: &Matrix, canvas: Canvas, out: &mut dyn io::Write) ->
     one_sided(matrix, width, out)?;
     clocks(matrix, width, out)?;
     causes(&matrix.causes, width, out)?;
-    grid(&Grid::of(matrix), width, out)
+    grid(&Grid::of(matrix, MOST_ROWS), width, out)
 }
 
 fn head(matrix: &Matrix) -> String {

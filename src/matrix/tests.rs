@@ -231,6 +231,25 @@ fn a_large_site_is_told_by_its_troubles() {
 }
 
 #[test]
+fn the_page_holds_all_of_it_and_nothing_of_a_stranger_acts() {
+    let mut site = site();
+    site[1].host.name = "<script>alert(1)</script>".to_owned();
+    let page = written(&merged(&site), Format::Html, 80);
+    assert_eq!(page.matches("<script").count(), 1, "{page}");
+    for part in [
+        "<h2>Two machines disagree</h2>",
+        "<h2>Open in one direction only</h2>",
+        "<h2>Clocks that differ from the others</h2>",
+        "<h2>Causes</h2>",
+        "<tr data-outcome=\"fail\"><th scope=\"row\">&lt;script&gt;alert(1)&lt;/script&gt;</th>",
+        "<td class=\"fail\" aria-label=\"fail, 1 of 1\">✗ 1</td>",
+        "poller.bbdo: path-rejected",
+    ] {
+        assert!(page.contains(part), "{part}: {page}");
+    }
+}
+
+#[test]
 fn the_table_reads_like_this() {
     insta::assert_snapshot!(written(&merged(&site()), Format::Table, 80));
 }
