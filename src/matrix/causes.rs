@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use serde::Serialize;
 
+use super::quarrel::some;
 use super::{Linked, gravity};
 use crate::verdict::Outcome;
 
@@ -46,8 +47,9 @@ pub(super) fn causes(site: &Linked<'_>) -> Vec<SharedCause> {
             continue;
         };
         let target = Some(&flow.shown).filter(|_| trouble.device.is_none());
-        // A listener that is missing is each machine's own.
-        let own = if flow.inbound { *from + 1 } else { 0 };
+        // A listener that is missing, or a server on loopback, is each machine's own.
+        let is_own = flow.inbound || flow.addresses.iter().any(std::net::IpAddr::is_loopback);
+        let own = if is_own { *from + 1 } else { 0 };
         let place = trouble.device.as_ref().or(target).map_or("", String::as_str);
         let next = causes.len();
         let at = *known.entry((&trouble.code, place, own)).or_insert(next);
@@ -89,14 +91,11 @@ impl SharedCause {
 
     /// "2 of 10 machines: poller-1, poller-2"
     pub(super) fn seen_by(&self) -> String {
-        const NAMED: usize = 5;
         let count = self.machines.len();
         let of = self.asked_by.filter(|asked_by| *asked_by > count);
         let of = of.map_or_else(String::new, |of| format!(" of {of}"));
-        let names: Vec<&str> = self.machines.iter().take(NAMED).map(String::as_str).collect();
-        let more = count.saturating_sub(NAMED);
-        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        let names = some(self.machines.iter().map(String::as_str), count);
         let plural = if count == 1 && of.is_empty() { "" } else { "s" };
-        format!("{count}{of} machine{plural}: {}{more}", names.join(", "))
+        format!("{count}{of} machine{plural}: {names}")
     }
 }

@@ -28,9 +28,9 @@ fn body(matrix: &Matrix) -> Markup {
             item.text(note);
         });
         list("Two machines disagree", matrix.disagreements.iter(), main, |one, item| {
-            marked(Outcome::Fail, &format!("{} → {}, {}", one.from, one.to, one.flow), item);
-            for (name, text) in [(&one.from, &one.asked), (&one.to, &one.listener)] {
-                item.leaf("p", &[("class", "note")], &format!("{name}: {text}"));
+            marked(Outcome::Fail, &format!("{} → {}, {}", one.askers(), one.to, one.flow), item);
+            for (label, text) in [("asked", &one.asked), ("listener", &one.listener)] {
+                item.leaf("p", &[("class", "note")], &format!("{label}: {text}"));
             }
             item.leaf("p", &[], &one.so);
         });

@@ -16,8 +16,13 @@ pub(super) fn write(matrix: &Matrix, out: &mut dyn io::Write) -> io::Result<()> 
     writeln!(out, "{} machines", matrix.machines.len())?;
     let disagreements = matrix.disagreements.iter().map(|one| {
         format!(
-            "{} → {}, {}: {} says \"{}\", {} says \"{}\"; {}",
-            one.from, one.to, one.flow, one.from, one.asked, one.to, one.listener, one.so
+            "{} → {}, {}: asked \"{}\", listener \"{}\"; {}",
+            one.askers(),
+            one.to,
+            one.flow,
+            one.asked,
+            one.listener,
+            one.so
         )
     });
     let one_sided = matrix.one_sided.iter().map(|one| {

@@ -73,7 +73,7 @@ pub(crate) struct Cell {
     pub(crate) from: String,
     /// A machine's name, or the target as configured.
     pub(crate) to: String,
-    /// What the flows call it: `central`, `ntp`, `device`.
+    /// A machine's role, or what the flows call it: `central`, `ntp`, `device`.
     pub(crate) kind: String,
     /// Is it one of the machines?
     pub(crate) machine: bool,
@@ -208,6 +208,11 @@ impl<'a> Linked<'a> {
         self.machines.get(machine).map_or("", |machine| &machine.name)
     }
 
+    /// What a machine is first of all.
+    fn role(&self, machine: Option<usize>) -> Option<&'a str> {
+        self.machines.get(machine?)?.roles.first().map(String::as_str)
+    }
+
     /// What a machine opens to others.
     fn outbound(&self) -> impl Iterator<Item = (usize, &'a Flow, Option<usize>)> {
         self.flows.iter().copied().filter(|(_, flow, _)| !flow.inbound)
@@ -227,7 +232,7 @@ fn cells(site: &Linked<'_>) -> Vec<Cell> {
             cells.push(Cell {
                 from: site.name(from).to_owned(),
                 to: to.map_or_else(|| flow.host.clone(), |to| site.name(to).to_owned()),
-                kind: flow.to.clone(),
+                kind: site.role(to).unwrap_or(&flow.to).to_owned(),
                 machine: to.is_some(),
                 worst: flow.outcome,
                 counts: BTreeMap::new(),

@@ -13,11 +13,11 @@ use crate::verdict::Outcome;
 pub(crate) struct Disagreement {
     /// The flow's id.
     pub(crate) flow: String,
-    /// Who asks.
-    pub(crate) from: String,
+    /// Who ask, and see the same.
+    pub(crate) from: Vec<String>,
     /// Who listens, or does not.
     pub(crate) to: String,
-    /// What the one who asks saw.
+    /// What those who ask saw.
     pub(crate) asked: String,
     /// What the other says of its own listener.
     pub(crate) listener: String,
@@ -43,20 +43,44 @@ pub(super) fn disagreements(site: &Linked<'_>) -> Vec<Disagreement> {
     let inbound = site.flows.iter().filter(|(_, flow, _)| flow.inbound);
     let listeners: HashMap<(usize, &str), &Flow> =
         inbound.map(|(machine, flow, _)| ((*machine, flow.id.as_str()), *flow)).collect();
-    let both = site.outbound().filter_map(|(from, flow, to)| {
-        let to = to.filter(|to| *to != from)?;
-        let listener = listeners.get(&(to, flow.id.as_str()))?;
-        let so = contradiction(flow, listener)?;
-        Some(Disagreement {
+    let mut disagreements: Vec<Disagreement> = Vec::new();
+    let mut known: HashMap<(usize, &str, &str, &str), usize> = HashMap::new();
+    for (from, flow, to) in site.outbound() {
+        let Some(to) = to.filter(|to| *to != from) else { continue };
+        let Some(listener) = listeners.get(&(to, flow.id.as_str())) else { continue };
+        let Some(so) = contradiction(flow, listener) else { continue };
+        let next = disagreements.len();
+        let at = *known.entry((to, &flow.id, &flow.shown, &flow.result)).or_insert(next);
+        if let Some(same) = disagreements.get_mut(at) {
+            same.from.push(site.name(from).to_owned());
+            continue;
+        }
+        disagreements.push(Disagreement {
             flow: flow.id.clone(),
-            from: site.name(from).to_owned(),
+            from: vec![site.name(from).to_owned()],
             to: site.name(to).to_owned(),
             asked: format!("{}: {}", flow.shown, flow.result),
             listener: listener.result.clone(),
             so: so.to_owned(),
-        })
-    });
-    both.collect()
+        });
+    }
+    disagreements
+}
+
+impl Disagreement {
+    /// "poller-4, poller-8", or how many there are beyond a few.
+    pub(super) fn askers(&self) -> String {
+        some(self.from.iter().map(String::as_str), self.from.len())
+    }
+}
+
+/// The first few names, and how many more.
+pub(super) fn some<'a>(names: impl Iterator<Item = &'a str>, count: usize) -> String {
+    const NAMED: usize = 5;
+    let named: Vec<&str> = names.take(NAMED).collect();
+    let more = count.saturating_sub(NAMED);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    format!("{}{more}", named.join(", "))
 }
 
 /// What it means that one sees this and the other that.

@@ -53,18 +53,12 @@ fn disagreements(matrix: &Matrix, width: usize, out: &mut dyn io::Write) -> io::
     }
     title("TWO MACHINES DISAGREE", matrix.disagreements.len(), out)?;
     for one in matrix.disagreements.iter().take(MOST_LINES) {
-        let pair = format!("{} → {}, {}", one.from, one.to, one.flow);
+        let pair = format!("{} → {}, {}", one.askers(), one.to, one.flow);
         item("  ✗ ", "    ", &pair, width, out)?;
-        let names = one.from.width().max(one.to.width()).min(width / 4);
-        for (name, text) in [(&one.from, &one.asked), (&one.to, &one.listener)] {
-            let mut label = format!("      {}  ", pad(name, names));
-            if label.width() > names + 8 {
-                writeln!(out, "{}", label.trim_end())?;
-                label = pad("", names + 8);
-            }
-            item(&label, &pad("", names + 8), text, width, out)?;
+        for (label, text) in [("asked", &one.asked), ("listener", &one.listener), ("so", &one.so)] {
+            let label = format!("      {}  ", pad(label, 8));
+            item(&label, &pad("", label.len()), text, width, out)?;
         }
-        item(&format!("      {}  ", pad("so", names)), &pad("", names + 8), &one.so, width, out)?;
     }
     more(matrix.disagreements.len(), out)?;
     writeln!(out)
@@ -179,7 +173,9 @@ fn block(
     for (name, row) in &grid.rows {
         write!(out, "  {}", pad(&cut(name, first.max(9)), first.max(9)))?;
         for at in columns.clone() {
-            let width = widths.get(at).copied().unwrap_or(0);
+            // Nothing follows the last one: no blanks behind it.
+            let is_last = at + 1 == columns.end;
+            let width = if is_last { 0 } else { widths.get(at).copied().unwrap_or(0) };
             field(row.get(at).copied().flatten(), width, out)?;
         }
         writeln!(out)?;

@@ -140,7 +140,7 @@ fn two_ends_that_do_not_fit_are_named_with_what_that_means() {
             (Some(so), [one]) => {
                 assert!(one.so.contains(so), "{one:#?}");
                 assert_eq!(
-                    (one.from.as_str(), one.to.as_str()),
+                    (one.askers().as_str(), one.to.as_str()),
                     ("poller-1", "central.example.com")
                 );
             }
@@ -181,6 +181,25 @@ fn one_cause_seen_by_many_is_said_once() {
     );
     assert_eq!(silent.shown(), "10.0.0.3:123/udp: no answer");
     assert_eq!(silent.seen_by(), "1 of 2 machines: poller-10");
+}
+
+#[test]
+fn what_fails_on_loopback_is_each_machines_own() {
+    let silent = || cause("no-answer", "path", "network", None);
+    let own = || {
+        failing(step("poller", "ntp", "127.0.0.1", "ntp:123/udp", "fail"), "127.0.0.1", silent())
+    };
+    let matrix = merged(&[poller(1, &[own()]), poller(2, &[own()])]);
+    assert_eq!(matrix.causes.len(), 2, "{:#?}", matrix.causes);
+}
+
+#[test]
+fn those_who_disagree_alike_are_one() {
+    let asks = |number| poller(number, &[rejected(bbdo("10.0.0.5", "fail"))]);
+    let listens = central(&[listener(bbdo("", "pass"), None)]);
+    let matrix = merged(&[asks(1), asks(2), listens]);
+    let [one] = matrix.disagreements.as_slice() else { panic!("{matrix:#?}") };
+    assert_eq!(one.askers(), "poller-1, poller-2");
 }
 
 #[test]
