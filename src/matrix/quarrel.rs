@@ -77,10 +77,10 @@ impl Disagreement {
 /// The first few names, and how many more.
 pub(super) fn some<'a>(names: impl Iterator<Item = &'a str>, count: usize) -> String {
     const NAMED: usize = 5;
-    let named: Vec<&str> = names.take(NAMED).collect();
+    let first: Vec<&str> = names.take(NAMED).collect();
     let more = count.saturating_sub(NAMED);
     let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-    format!("{}{more}", named.join(", "))
+    format!("{}{more}", first.join(", "))
 }
 
 /// What it means that one sees this and the other that.

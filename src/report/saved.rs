@@ -159,6 +159,9 @@ mod tests {
         let missing = folder.path().join("missing.json");
         assert_eq!(reason(&missing), "No such file or directory (os error 2)");
         assert_eq!(reason(Path::new("/dev/zero")), "no report: it is larger than 64 MiB");
+        let large = folder.path().join("large.json");
+        std::fs::File::create(&large).unwrap().set_len(100 << 20).unwrap();
+        assert_eq!(reason(&large), "no report: it is larger than 64 MiB");
         let latin = folder.path().join("latin.json");
         std::fs::write(&latin, b"{\"\xe9\": 1}").unwrap();
         assert_eq!(reason(&latin), "no report: it is no UTF-8 text");
