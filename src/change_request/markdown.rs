@@ -6,6 +6,7 @@ use super::row::{Row, Source};
 use super::text::ANSWERS;
 use super::{ChangeRequest, Machine};
 use crate::report::escape::markdown;
+use crate::report::table::moment;
 
 /// Writes who asks, one table a firewall, what else is asked for, and the notes.
 ///
@@ -15,7 +16,12 @@ use crate::report::escape::markdown;
 pub(super) fn write(request: &ChangeRequest, out: &mut dyn io::Write) -> io::Result<()> {
     writeln!(out, "# Firewall change request\n")?;
     for Machine { name, role, asked_at, .. } in &request.machines {
-        writeln!(out, "- for {}, {role}, as seen at {}", markdown(name), markdown(asked_at))?;
+        writeln!(
+            out,
+            "- for {}, {role}, as seen at {}",
+            markdown(name),
+            markdown(&moment(asked_at))
+        )?;
     }
     if request.rows.is_empty() {
         writeln!(out, "\nNo rule is asked for: no flow is blocked on its way.")?;
