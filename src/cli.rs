@@ -39,6 +39,8 @@ Exit codes: 0 every required flow works (warnings allowed, unless --strict)
             2 wrong usage or an unreadable file; nothing was probed
             3 nothing fails, but a required flow cannot be told from here
             130 interrupted; what was finished is reported
+With --format centreon on stdout a plugin's: 0 OK, 1 WARNING (a required flow
+            warns), 2 CRITICAL (one fails), 3 UNKNOWN (anything else)
 
 Secrets are read from a file (--*-file) or from the environment:
 PREFLIGHT_SNMP_COMMUNITY, PREFLIGHT_SNMP_AUTH, PREFLIGHT_SNMP_PRIV,
@@ -50,6 +52,12 @@ A whole healthy site on this machine, to see what it looks like: preflight demo"
 enum Command {
     /// Print the plan: the same steps, and not one packet sent
     Plan(Box<RunArgs>),
+    /// Print a JSON Schema: of the report, and of the lines of ndjson
+    Schema {
+        /// What it is the schema of
+        #[arg(value_name = "OF")]
+        of: Schema,
+    },
     /// Check a whole healthy site on loopback: real probes, embedded servers
     Demo(DemoArgs),
     /// Explain a cause, or all that a saved run saw of one step
@@ -70,10 +78,26 @@ enum Command {
     Request(afterwards::RequestArgs),
 }
 
+/// What has a schema.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Schema {
+    /// The JSON report
+    Report,
+}
+
+impl Schema {
+    fn text(self) -> &'static str {
+        match self {
+            Self::Report => crate::report::SCHEMA,
+        }
+    }
+}
+
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Output")]
 pub(crate) struct OutputArgs {
-    /// table, json or html; repeatable, each to stdout or to a file
+    /// table, wide, html, json, ndjson, junit, markdown, csv, openmetrics or centreon;
+    /// repeatable, one of them to stdout, the others each to a file
     #[arg(long, value_name = "FORMAT[=FILE]", default_value = "table")]
     pub(crate) format: Vec<String>,
     /// Show where each value came from, evidence and timings
@@ -250,6 +274,14 @@ pub(crate) struct TuningArgs {
     pub(crate) smtp_from: Option<String>,
 }
 
+/// Is the command line a monitoring plugin's? Also when it is otherwise wrong: the
+/// monitoring system must not take wrong usage for a critical state.
+pub(crate) fn wants_plugin() -> bool {
+    let words: Vec<_> = std::env::args_os().collect();
+    let is_pair = |pair: &[std::ffi::OsString]| matches!(pair, [flag, name] if flag == "--format" && name == "centreon");
+    words.windows(2).any(is_pair) || words.iter().any(|word| word == "--format=centreon")
+}
+
 /// What the user asked for.
 #[derive(Debug)]
 pub(crate) enum Request {
@@ -264,6 +296,8 @@ pub(crate) enum Request {
         /// Where and how to report.
         output: Output,
     },
+    /// Print a JSON Schema.
+    Schema(&'static str),
     /// Explain a cause.
     Explain(String),
     /// Show all that a saved run saw of one step.
@@ -286,7 +320,8 @@ pub(crate) fn request() -> Result<Request, Refused> {
     let cli = Cli::try_parse()?;
     match cli.command {
         None => Ok(Request::Run(Box::new(job(&cli.run)?))),
-        Some(Command::Plan(run)) => Ok(Request::Plan(Box::new(job(&run)?))),
+        Some(Command::Plan(run)) => Ok(Request::Plan(Box::new(job(&run)?.planned()?))),
+        Some(Command::Schema { of }) => Ok(Request::Schema(of.text())),
         Some(Command::Explain { subject, step: None }) => Ok(Request::Explain(subject)),
         Some(Command::Explain { subject, step: Some(step) }) => {
             Ok(Request::ExplainStep { report: subject.into(), step })

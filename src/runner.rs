@@ -74,12 +74,12 @@ pub(crate) struct Attempt {
 }
 
 /// What happens during a run, for whoever shows progress.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Event {
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Event<'a> {
     /// The step at this index began.
     Started(usize),
-    /// The step at this index is done.
-    Finished(usize),
+    /// The step at this index is done, and this was found.
+    Finished(usize, &'a Found),
 }
 
 /// Runs every step of `plan` that asks; the result has one entry a step, in
@@ -91,7 +91,7 @@ pub(crate) async fn run(
     trust: &Trust,
     manner: Manner,
     stop: impl Future<Output = ()>,
-    mut notify: impl FnMut(Event),
+    mut notify: impl FnMut(Event<'_>),
 ) -> Vec<Option<Found>> {
     let shared = Arc::new(Shared {
         trust: trust.clone(),
@@ -111,8 +111,8 @@ pub(crate) async fn run(
             let begun = begun.clone();
             steps.spawn(async move {
                 let _slot = shared.width.acquire().await;
-                let _nobody_listens = begun.send(Event::Started(index));
-                (index, guarded(&question, &shared).await)
+                let _nobody_listens = begun.send(index);
+                (index, guarded(ask(&question, &shared)).await)
             });
         }
     }
@@ -120,13 +120,13 @@ pub(crate) async fn run(
     let mut stop = std::pin::pin!(stop);
     loop {
         tokio::select! {
-            Some(event) = events.recv() => notify(event),
+            Some(index) = events.recv() => notify(Event::Started(index)),
             done = steps.join_next() => match done {
                 Some(Ok((index, result))) => {
+                    notify(Event::Finished(index, &result));
                     if let Some(slot) = found.get_mut(index) {
                         *slot = Some(result);
                     }
-                    notify(Event::Finished(index));
                 }
                 Some(Err(_cancelled)) => {}
                 None => break,
@@ -186,9 +186,9 @@ impl Shared {
 }
 
 /// A panic in a probe becomes that step's outcome.
-async fn guarded(question: &Question, shared: &Shared) -> Found {
+async fn guarded(asking: impl Future<Output = Found>) -> Found {
     let started = Instant::now();
-    let asking = AssertUnwindSafe(ask(question, shared)).catch_unwind();
+    let asking = AssertUnwindSafe(asking).catch_unwind();
     let mut found = asking.await.unwrap_or_else(|_payload| Found {
         unresolved: Some(Cause::ProbePanicked { message: crate::panics::last_place() }),
         ..Found::default()
@@ -301,4 +301,19 @@ async fn locate(mut attempt: Attempt, question: &Question, shared: &Shared) -> A
         attempt.finding.verdict = Err(judge(&trace, cause));
     }
     attempt
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_probe_that_panics_is_a_step_that_says_so() {
+        crate::panics::keep_quiet();
+        let found = guarded(async { panic!("secret") }).await;
+        let Some(Cause::ProbePanicked { message }) = found.unresolved else {
+            panic!("{:?}", found.unresolved)
+        };
+        assert!(message.starts_with("panicked at runner.rs:"), "{message}");
+    }
 }

@@ -176,8 +176,9 @@ const NAMES: [&str; 10] = [
 ];
 
 /// Fields that hold words, numbers or times of ours, and nothing of a site.
-const OURS: [&str; 21] = [
+const OURS: [&str; 22] = [
     "tool",
+    "sha256",
     "os",
     "kernel",
     "started_at",

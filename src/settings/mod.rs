@@ -32,6 +32,21 @@ pub(crate) struct Job {
     pub(crate) unused: Vec<String>,
 }
 
+impl Job {
+    /// The same job, whose plan is only printed.
+    ///
+    /// # Errors
+    ///
+    /// [`Refused`] for a format that no plan has.
+    pub(crate) fn planned(self) -> Result<Self, Refused> {
+        let has_plan = |format: &Format| matches!(format, Format::Table | Format::Json);
+        if self.output.formats.iter().all(|(format, _)| has_plan(format)) {
+            return Ok(self);
+        }
+        Err(bad("--format", "a plan is written as table or json"))
+    }
+}
+
 /// Where and how to report.
 #[derive(Clone, Debug)]
 pub(crate) struct Output<F = Format> {
@@ -45,6 +60,23 @@ impl Output {
     /// Does a table go to stdout?
     pub(crate) fn shows_table(&self) -> bool {
         self.formats.contains(&(Format::Table, None))
+    }
+
+    /// Does a monitoring plugin's output go to stdout, and so its exit code too?
+    pub(crate) fn is_plugin(&self) -> bool {
+        self.formats.contains(&(Format::Centreon, None))
+    }
+
+    /// Do lines go to stdout while the run is on?
+    pub(crate) fn is_live(&self) -> bool {
+        self.formats.contains(&(Format::Ndjson, None))
+    }
+
+    /// What is left to write when the live lines are told.
+    pub(crate) fn without_live(&self) -> Self {
+        let mut rest = self.clone();
+        rest.formats.retain(|there| *there != (Format::Ndjson, None));
+        rest
     }
 
     /// The same, with the role in each file's name: `report.poller.json`.
@@ -358,6 +390,15 @@ where
     let formats: Vec<_> = texts.iter().map(format).collect::<Result<_, _>>()?;
     if formats.iter().filter(|(_, file)| file.is_none()).count() > 1 {
         return Err(bad("--format", "only one format can go to stdout; give the others a FILE"));
+    }
+    let files: Vec<&PathBuf> = formats.iter().filter_map(|(_, file)| file.as_ref()).collect();
+    for (index, file) in files.iter().enumerate() {
+        if files.iter().skip(index + 1).any(|other| other == file) {
+            return Err(bad(
+                "--format",
+                format!("two formats cannot both be in {}", file.display()),
+            ));
+        }
     }
     Ok(Output { formats, verbose: false })
 }

@@ -50,12 +50,18 @@ impl Runs {
     }
 }
 
+/// What a command other than a run writes as JSON; it keeps to no report's schema.
+#[track_caller]
+fn document(ended: Ended, code: i32) -> Value {
+    serde_json::from_str(&ended.quietly(code).stdout).unwrap()
+}
+
 #[test]
 fn what_is_worse_is_1_and_what_is_fixed_is_0() {
     let runs = Runs::new();
     let worse = runs.diff("works.json", "broken.json", &[]).quietly(1);
     assert!(worse.stdout.contains("NEWLY BROKEN (1)\n  ✗ poller.bbdo@central"), "{}", worse.stdout);
-    let fixed = runs.diff("broken.json", "works.json", &["--format", "json"]).quietly(0).report();
+    let fixed = document(runs.diff("broken.json", "works.json", &["--format", "json"]), 0);
     assert_eq!(fixed["changes"][0]["kind"], "fixed");
     assert_eq!(fixed["changes"][0]["old"]["code"], "port-closed");
     assert!(fixed["notes"][0].as_str().unwrap().contains("is the order right?"), "{fixed:#}");
@@ -164,7 +170,7 @@ fn a_site_is_merged_and_its_gravest_run_is_the_exit_code() {
     let (works, broken) = (runs.path("works.json"), runs.path("broken.json"));
     let central = runs.path("central.json");
     let json = ["--format", "json"];
-    let good = preflight(&[&["merge", &works, &central], &json[..]].concat()).quietly(0).report();
+    let good = document(preflight(&[&["merge", &works, &central], &json[..]].concat()), 0);
     assert_eq!(
         (&good["cells"][0]["to"], &good["cells"][0]["worst"]),
         (&"central-1".into(), &"pass".into())
@@ -172,7 +178,7 @@ fn a_site_is_merged_and_its_gravest_run_is_the_exit_code() {
     let bad = preflight(&["merge", &broken, &central]).quietly(1).stdout;
     assert!(bad.contains("CAUSES (1)\n  ✗ "), "{bad}");
     let twice = preflight(&[&["merge", &broken, &works], &json[..]].concat());
-    let twice = twice.quietly(1).report();
+    let twice = document(twice, 1);
     assert!(twice["notes"][0].as_str().unwrap().contains("two runs are given"), "{twice:#}");
     let out = runs.path("out.json");
     let cut = runs.path("cut.json");
@@ -239,4 +245,29 @@ fn a_saved_report_is_redacted_and_its_owner_can_translate_it() {
     assert_eq!(ended.stderr, format!("preflight: --redact-key: {key}: {reason}\n"));
     let plan = preflight(&["plan", "--role", "poller", "--redact"]);
     assert_eq!(plan.code, Some(2), "{plan:#?}");
+}
+
+#[test]
+fn no_format_of_a_redacted_run_shows_what_was_asked() {
+    let run = ["--role", "poller", "--only", "poller.ntp,custom.*", "--timeout", "0.1", "--redact"];
+    let asked =
+        ["--ntp", "time-paris.acme.invalid", "--check", "erp-paris=tcp://db.acme.invalid:1"];
+    for format in [
+        "table",
+        "wide",
+        "json",
+        "html",
+        "ndjson",
+        "junit",
+        "markdown",
+        "csv",
+        "openmetrics",
+        "centreon",
+    ] {
+        let ended = preflight(&[&run[..], &asked, &["--verbose", "--format", format]].concat());
+        assert!(ended.stdout.contains("poller.ntp"), "{format}: {ended:#?}");
+        for original in ["paris", "acme"] {
+            assert!(!ended.stdout.contains(original), "{format}: {ended:#?}");
+        }
+    }
 }

@@ -7,9 +7,12 @@ mod support;
 
 mod afterwards;
 mod exit;
+mod formats;
 mod hostile;
 mod names;
 mod output;
 mod plan;
+mod progress;
+mod schema;
 mod secrets;
 mod usage;

@@ -12,6 +12,9 @@
 
 #[path = "../lab/mod.rs"]
 mod lab;
+#[path = "../support/schema.rs"]
+#[allow(dead_code)] // The rest is for the tests of the command line.
+mod schema;
 
 mod certificates;
 mod healthy;

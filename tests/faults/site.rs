@@ -18,6 +18,7 @@ use crate::lab::servers::{self, Certificate};
 use crate::lab::{Lab, Node, SERVER};
 use crate::others::{self, Said};
 use crate::row::{How, Place, Row};
+use crate::schema::check;
 use crate::servers as more;
 
 /// The lab that most rows share.
@@ -286,6 +287,7 @@ fn read(command: &mut Command) -> Got {
     let report: Value = serde_json::from_str(&text).unwrap_or_else(|error| {
         panic!("{command:?}: {error}:\n{text}{}", String::from_utf8_lossy(&output.stderr))
     });
+    check(&report);
     let steps = report["steps"].as_array().unwrap();
     let mut asked = steps.iter().filter(|step| step["outcome"] != "skip");
     let step = asked.next().unwrap_or_else(|| panic!("{command:?} asks nothing: {report:#}"));

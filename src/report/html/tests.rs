@@ -86,6 +86,7 @@ pub(super) fn report(steps: Vec<StepReport>) -> Report {
         open: 0,
         reasons: if failed > 0 { vec!["poller.snmp (rejected)".to_owned()] } else { Vec::new() },
         counts,
+        text: String::new(),
     };
     Report {
         schema_version: 1,
@@ -100,6 +101,8 @@ pub(super) fn report(steps: Vec<StepReport>) -> Report {
         strict: false,
         interrupted: false,
         redacted: false,
+        catalogue: None,
+        clock: None,
         notes: Vec::new(),
         steps,
         summary,

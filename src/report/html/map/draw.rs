@@ -8,7 +8,8 @@
 use super::{Arrow, End, Map, Peer, word};
 use crate::report::Report;
 use crate::report::html::markup::{Attribute, Markup};
-use crate::report::table::{sources, symbol};
+use crate::report::table::symbol;
+use crate::report::words::sources;
 use crate::verdict::Outcome;
 
 /// Where things stand, in user units.
