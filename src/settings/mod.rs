@@ -8,10 +8,11 @@ use std::time::Duration;
 use preflight_checks::Trust;
 
 use crate::catalogue::{Broken, Catalogue, PARTIES, Party, Role, profile_names};
-use crate::cli::{KnownArgs, OutputArgs, RunArgs, TargetArgs};
+use crate::cli::{KnownArgs, OutputArgs, RedactArgs, RunArgs, TargetArgs};
 use crate::inventory::Inventory;
 use crate::plan::{Phase, Settings};
-use crate::report::Format;
+use crate::redact::Key;
+use crate::report::{Format, format_named};
 use crate::site::clapi::ask_clapi;
 use crate::site::discover::{Facts, Files, Text, clapi, discover};
 use crate::site::mistake::mistakes;
@@ -32,6 +33,8 @@ pub(crate) struct Job {
     pub(crate) settings: Settings,
     /// Where and how to report.
     pub(crate) output: Output,
+    /// The key of the stand-ins, if addresses and names must not be shown.
+    pub(crate) redact: Option<Key>,
     /// Targets that no flow of this role asks, each by its flag.
     pub(crate) unused: Vec<String>,
 }
@@ -50,9 +53,9 @@ impl Job {
 
 /// Where and how to report.
 #[derive(Clone, Debug)]
-pub(crate) struct Output {
+pub(crate) struct Output<F = Format> {
     /// Each format, and its file; none: stdout.
-    pub(crate) formats: Vec<(Format, Option<PathBuf>)>,
+    pub(crate) formats: Vec<(F, Option<PathBuf>)>,
     /// Show origins, evidence and timings.
     pub(crate) verbose: bool,
 }
@@ -163,7 +166,8 @@ pub(crate) fn job(args: &RunArgs) -> Result<Job, Refused> {
     site.mistakes = mistakes(&found.facts, &found.files, &site, args.role.is_some());
     site.notes.extend(found.facts.notes);
     site.root = args.known.root.as_ref().map(|root| root.display().to_string());
-    Ok(Job { unused, catalogue, site, settings, output: output(&args.output)? })
+    let (output, redact) = (output(&args.output)?, key(&args.redact)?);
+    Ok(Job { catalogue, site, settings, output, redact, unused })
 }
 
 /// Everything a machine's files say: this machine's, or those of a copy.
@@ -353,6 +357,29 @@ pub(crate) fn pair(flag: &str, text: &str) -> Result<(String, String), Refused> 
     }
 }
 
+/// The key of `--redact`: that of the file, or one that nobody has had before.
+///
+/// # Errors
+///
+/// A file that is no key.
+pub(crate) fn key(args: &RedactArgs) -> Result<Option<Key>, Refused> {
+    let key = match &args.redact_key {
+        Some(file) => Key::of(file).map_err(|reason| format!("{}: {reason}", file.display())),
+        None if args.redact => Key::new(),
+        None => return Ok(None),
+    };
+    key.map(Some).map_err(|reason| bad("--redact-key", reason))
+}
+
+/// `FROM=ADDR`: who is translated to which address.
+pub(crate) fn nat(text: &str) -> Result<(String, std::net::IpAddr), Refused> {
+    let (from, address) = pair("--nat", text)?;
+    let address = address.parse();
+    address
+        .map(|address| (from, address))
+        .map_err(|_| bad("--nat", format!("`{text}` does not end in an address")))
+}
+
 fn port(text: &str, catalogue: &Catalogue) -> Result<(String, Sourced<u16>), Refused> {
     let (id, port) = pair("--port", text)?;
     if !catalogue.flows.iter().any(|flow| *flow.id.get_ref() == id) {
@@ -453,15 +480,27 @@ fn factor(text: &str) -> Result<f64, Refused> {
 }
 
 pub(crate) fn output(args: &OutputArgs) -> Result<Output, Refused> {
+    Ok(Output { verbose: args.verbose, ..formats(&args.format)? })
+}
+
+/// Where each `FORMAT[=FILE]` goes.
+///
+/// # Errors
+///
+/// A format there is not, a file without a name, two formats for stdout.
+pub(crate) fn formats<F>(texts: &[String]) -> Result<Output<F>, Refused>
+where
+    F: std::str::FromStr + strum::VariantNames,
+{
     let format = |text: &String| {
         let (name, file) = match text.split_once('=') {
             Some((_, "")) => return Err(bad("--format", format!("`{text}` names no file"))),
             Some((name, file)) => (name, Some(PathBuf::from(file))),
             None => (text.as_str(), None),
         };
-        Format::named(name).map(|format| (format, file)).map_err(|reason| bad("--format", reason))
+        format_named(name).map(|format| (format, file)).map_err(|reason| bad("--format", reason))
     };
-    let formats: Vec<_> = args.format.iter().map(format).collect::<Result<_, _>>()?;
+    let formats: Vec<_> = texts.iter().map(format).collect::<Result<_, _>>()?;
     if formats.iter().filter(|(_, file)| file.is_none()).count() > 1 {
         return Err(bad("--format", "only one format can go to stdout; give the others a FILE"));
     }
@@ -474,7 +513,7 @@ pub(crate) fn output(args: &OutputArgs) -> Result<Output, Refused> {
             ));
         }
     }
-    Ok(Output { formats, verbose: args.verbose })
+    Ok(Output { formats, verbose: false })
 }
 
 pub(crate) fn read(flag: &str, file: &Path) -> Result<String, Refused> {
