@@ -71,6 +71,10 @@ fn why_not(json: &str, error: &serde_json::Error) -> String {
         Ok(head) => head.schema_version.as_ref().and_then(Value::as_u64),
         Err(error) => match error.classify() {
             Category::Eof => return "the report is cut off".to_owned(),
+            // Cut off within a number: what is left of it may be none.
+            Category::Syntax if is_at_end(json, &error) => {
+                return "the report is cut off".to_owned();
+            }
             Category::Syntax | Category::Io => return format!("no JSON: {error}"),
             Category::Data => None,
         },
@@ -80,6 +84,12 @@ fn why_not(json: &str, error: &serde_json::Error) -> String {
         Some(newer) if newer > u64::from(SCHEMA_VERSION) => too_new(newer),
         Some(_) => format!("no report: {error}"),
     }
+}
+
+/// Is it the last character that makes no sense?
+fn is_at_end(json: &str, error: &serde_json::Error) -> bool {
+    let last = json.lines().next_back().unwrap_or_default();
+    json.starts_with('{') && error.line() == json.lines().count() && error.column() >= last.len()
 }
 
 fn too_new(version: u64) -> String {

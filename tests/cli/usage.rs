@@ -156,7 +156,7 @@ fn formats_are_known_and_one_of_them_may_have_stdout() {
     refused_for(
         &["--format", "xml"],
         "--format",
-        "unknown format `xml`; known are table, wide, json, html, ndjson",
+        "unknown format `xml`; known are table, wide, json, ndjson",
     );
     refused_for(&["--format", "json="], "--format", "`json=` names no file");
     let both = ["--format", "json", "--format", "table"];
