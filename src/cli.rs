@@ -13,7 +13,8 @@ pub(crate) use clap::Error as UsageError;
 
 pub(crate) use self::afterwards::RedactArgs;
 use crate::afterwards::Task;
-use crate::settings::{Job, Output, Refused, job, output, pair};
+use crate::inventory::Inventory;
+use crate::settings::{Job, Output, Refused, inventory, job, output, pair};
 
 /// Checks the network flows a Centreon or i-Vertix machine needs, each in its
 /// own protocol, and says why one fails, who has to act, and what to do.
@@ -22,7 +23,6 @@ use crate::settings::{Job, Output, Refused, job, output, pair};
     name = "preflight",
     version,
     max_term_width = 100,
-    subcommand_negates_reqs = true,
     args_conflicts_with_subcommands = true,
     after_help = EXIT_CODES
 )]
@@ -52,6 +52,8 @@ A whole healthy site on this machine, to see what it looks like: preflight demo"
 enum Command {
     /// Print the plan: the same steps, and not one packet sent
     Plan(Box<RunArgs>),
+    /// Print what this machine's files say of its role and peers, each with file and line
+    Discover(DiscoverArgs),
     /// Print a JSON Schema: of the report, and of the lines of ndjson
     Schema {
         /// What it is the schema of
@@ -60,7 +62,7 @@ enum Command {
     },
     /// Check a whole healthy site on loopback: real probes, embedded servers
     Demo(DemoArgs),
-    /// Explain a cause, or all that a saved run saw of one step
+    /// Explain a cause, or judge one step of a saved run again
     Explain {
         /// The code a report names (path-rejected), or a JSON report
         #[arg(value_name = "CODE|REPORT.json")]
@@ -96,7 +98,7 @@ impl Schema {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Output")]
 pub(crate) struct OutputArgs {
-    /// table, wide, html, json, ndjson, junit, markdown, csv, openmetrics or centreon;
+    /// table, wide, json, ndjson, html, junit, markdown, csv, openmetrics or centreon;
     /// repeatable, one of them to stdout, the others each to a file
     #[arg(long, value_name = "FORMAT[=FILE]", default_value = "table")]
     pub(crate) format: Vec<String>,
@@ -116,13 +118,23 @@ pub(crate) struct DemoArgs {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct DiscoverArgs {
+    /// Read the files in this copy of another machine's / instead of our own
+    #[arg(long, value_name = "DIR")]
+    pub(crate) root: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct RunArgs {
-    /// What this machine is, or is about to be: central, poller or remote
-    #[arg(long, value_name = "ROLE", required = true)]
+    /// What this machine is, or is about to be: central, poller or remote [default: what its
+    /// files say]
+    #[arg(long, value_name = "ROLE")]
     pub(crate) role: Option<String>,
-    /// The vendor's flow table: i-vertix or centreon
-    #[arg(long, value_name = "NAME", default_value = "i-vertix")]
-    pub(crate) profile: String,
+    /// The vendor's flow table: i-vertix or centreon [default: i-vertix, if it knows the role]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) profile: Option<String>,
     /// A flow table of your own, instead of a profile
     #[arg(long, value_name = "FILE", conflicts_with = "profile")]
     pub(crate) catalogue: Option<PathBuf>,
@@ -134,6 +146,8 @@ pub(crate) struct RunArgs {
     pub(crate) group: Vec<String>,
 
     #[command(flatten)]
+    pub(crate) known: KnownArgs,
+    #[command(flatten)]
     pub(crate) targets: TargetArgs,
     #[command(flatten)]
     pub(crate) credentials: CredentialArgs,
@@ -143,6 +157,23 @@ pub(crate) struct RunArgs {
     pub(crate) output: OutputArgs,
     #[command(flatten)]
     pub(crate) redact: RedactArgs,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "What is known already")]
+pub(crate) struct KnownArgs {
+    /// Read the files in this copy of another machine's / instead of our own
+    #[arg(long, value_name = "DIR")]
+    pub(crate) root: Option<PathBuf>,
+    /// Read no file of this machine: only flags and the profile count
+    #[arg(long, conflicts_with = "root")]
+    pub(crate) no_discovery: bool,
+    /// Of the monitored hosts, ask this many of each subnet and template
+    #[arg(long, value_name = "N", default_value_t = crate::site::sample::PER_GROUP)]
+    pub(crate) sample: usize,
+    /// Ask every monitored host
+    #[arg(long, conflicts_with = "sample")]
+    pub(crate) all_devices: bool,
 }
 
 #[derive(Debug, Args)]
@@ -289,6 +320,13 @@ pub(crate) enum Request {
     Run(Box<Job>),
     /// Print what would be checked.
     Plan(Box<Job>),
+    /// Print what this machine's files say.
+    Discover {
+        /// What they say.
+        inventory: Box<Inventory>,
+        /// Where and how to print it.
+        output: Output,
+    },
     /// A whole site on loopback.
     Demo {
         /// Flow and kind of each breakage.
@@ -320,6 +358,11 @@ pub(crate) fn request() -> Result<Request, Refused> {
     let cli = Cli::try_parse()?;
     match cli.command {
         None => Ok(Request::Run(Box::new(job(&cli.run)?))),
+        Some(Command::Discover(args)) => {
+            let output = output(&args.output)?.plain("what files say")?;
+            let inventory = Box::new(inventory(args.root.as_deref()));
+            Ok(Request::Discover { inventory, output })
+        }
         Some(Command::Plan(run)) => Ok(Request::Plan(Box::new(job(&run)?.planned()?))),
         Some(Command::Schema { of }) => Ok(Request::Schema(of.text())),
         Some(Command::Explain { subject, step: None }) => Ok(Request::Explain(subject)),

@@ -166,7 +166,7 @@ impl Site {
         if let Ok(place) = place {
             let targets = site.targets.entry(flow.to.clone()).or_default();
             if targets.is_empty() {
-                targets.push(Target { place, origin: ORIGIN });
+                targets.push(Target::new(place, ORIGIN));
             }
             site.ports.insert(id.clone(), Sourced { value: far.address.port(), origin: ORIGIN });
         }

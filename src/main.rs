@@ -7,6 +7,7 @@ mod cli;
 mod demo;
 mod diff;
 mod explain;
+mod inventory;
 mod matrix;
 mod output;
 mod panics;
@@ -27,7 +28,11 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use cli::Request;
-use output::{Live, USAGE, complain, complain_as_plugin, deliver, ended_well, graver, write_all};
+use inventory::Inventory;
+use output::{
+    Live, USAGE, complain, complain_as_plugin, deliver, ended_well, graver, terminal_width,
+    write_all,
+};
 use report::ndjson::Run;
 use report::{Canvas, Context, Format, Report};
 use runner::Event;
@@ -46,6 +51,7 @@ fn act() -> ExitCode {
         Ok(Request::Run(job)) => run(&job),
         Ok(Request::Plan(job)) => show_plan(&job),
         Ok(Request::Demo { breaks, output }) => show_demo(&breaks, &output),
+        Ok(Request::Discover { inventory, output }) => show_inventory(&inventory, &output),
         Ok(Request::Schema(schema)) => print(schema),
         Ok(Request::Explain(code)) => explain_code(&code),
         Ok(Request::ExplainStep { report, step }) => explain_step(&report, &step),
@@ -135,6 +141,14 @@ fn show_plan(job: &Job) -> ExitCode {
     write_all(&job.output, write).map_or_else(|code| code, |()| ExitCode::SUCCESS)
 }
 
+fn show_inventory(inventory: &Inventory, output: &Output) -> ExitCode {
+    let write = |format: Format, canvas: Canvas, out: &mut dyn Write| match format {
+        Format::Json => report::json::write(inventory, out),
+        _ => inventory::write(inventory, canvas, out),
+    };
+    write_all(output, write).map_or_else(|code| code, |()| ExitCode::SUCCESS)
+}
+
 fn show_demo(breaks: &[(String, String)], output: &Output) -> ExitCode {
     let breaks = match demo::breakages(breaks) {
         Ok(breaks) => breaks,
@@ -168,7 +182,8 @@ fn explain_step(file: &Path, name: &str) -> ExitCode {
     match explain::step(&report, name) {
         Ok(step) => {
             let mut out = BufWriter::new(io::stdout().lock());
-            let written = explain::write(&report, step, &mut out).and_then(|()| out.flush());
+            let written = explain::write(&report, step, terminal_width(), &mut out);
+            let written = written.and_then(|()| out.flush());
             ended_well(written, "stdout")
         }
         Err(reason) => complain("explain", &reason),

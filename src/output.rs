@@ -180,7 +180,8 @@ pub(crate) const USAGE: u8 = 2;
 /// Columns of a table in a file.
 const FILE_WIDTH: usize = 120;
 
-fn terminal_width() -> usize {
+/// Columns of the terminal.
+pub(crate) fn terminal_width() -> usize {
     const NO_TERMINAL: usize = 80;
     terminal_size::terminal_size().map_or(NO_TERMINAL, |(columns, _)| usize::from(columns.0))
 }

@@ -1,5 +1,7 @@
 //! Runs a plan: side by side with a bound, one deadline a question, in plan order.
 
+mod arrivals;
+
 use std::collections::HashMap;
 use std::future::Future;
 use std::net::{IpAddr, SocketAddr};
@@ -10,8 +12,9 @@ use std::time::{Duration, Instant};
 use futures_util::FutureExt;
 use futures_util::future::join_all;
 use preflight_checks::{
-    Addresses, Cause, Deadline, Finding, Layer, Peer, RESOLVE, Trace, Transport, Trust, examine,
-    examine_path, identify, is_silence, judge, resolve,
+    Addresses, Cause, Deadline, Finding, Layer, Peer, RESOLVE, ResetTrace, Trace, Transport, Trust,
+    examine, examine_path, examine_reset, identify, is_reset, is_silence, judge, judge_reset,
+    resolve,
 };
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -22,8 +25,10 @@ use crate::plan::{Action, Asked, Plan, Question};
 /// the file descriptors of a locked-down machine.
 const WIDTH: usize = 128;
 /// Questions to one host's UDP ports at once: a host answers about six closed
-/// ports in a burst and then one a second, so more would look like silence.
-const UDP_PER_HOST: usize = 2;
+/// ports in a burst and then one a second, so more would look like silence;
+/// three, asked twice in their first second, are as many. Fewer would make a
+/// silent host that serves time, names and SNMP cost its deadline twice.
+const UDP_PER_HOST: usize = 3;
 /// Looks at the path at once: routers name themselves about six times in a
 /// burst and then once a second.
 const TRACES: usize = 4;
@@ -101,6 +106,7 @@ pub(crate) async fn run(
         refused: tokio::sync::Mutex::new(false),
         traces: Semaphore::new(TRACES),
         first_trace: OnceLock::new(),
+        first_reset: OnceLock::new(),
         looks: Mutex::default(),
     });
     let (begun, mut events) = tokio::sync::mpsc::unbounded_channel();
@@ -118,7 +124,7 @@ pub(crate) async fn run(
     }
     let mut found = vec![None; plan.steps.len()];
     let mut stop = std::pin::pin!(stop);
-    loop {
+    let is_stopped = loop {
         tokio::select! {
             Some(index) = events.recv() => notify(Event::Started(index)),
             done = steps.join_next() => match done {
@@ -129,12 +135,20 @@ pub(crate) async fn run(
                     }
                 }
                 Some(Err(_cancelled)) => {}
-                None => break,
+                None => break false,
             },
-            () = &mut stop => break,
+            () = &mut stop => break true,
+        }
+    };
+    // Dropping the set ends every conversation that is still on.
+    drop(steps);
+    if !is_stopped && manner.trace {
+        // Only now is nothing else under way that the host's counters would show.
+        tokio::select! {
+            () = arrivals::look(plan, &mut found, manner.scale) => {}
+            () = &mut stop => {}
         }
     }
-    // Dropping the set ends every conversation that is still on.
     found
 }
 
@@ -148,6 +162,7 @@ struct Shared {
     refused: tokio::sync::Mutex<bool>,
     traces: Semaphore,
     first_trace: OnceLock<Instant>,
+    first_reset: OnceLock<Instant>,
     /// Looks at the path by service.
     looks: Mutex<HashMap<&'static str, usize>>,
 }
@@ -167,6 +182,23 @@ impl Shared {
         let deadline = Deadline::scaled(TRACE, self.manner.scale);
         let to = finding.peer.address;
         Some(examine_path(to, asked.transport, datagram.as_deref(), deadline).await)
+    }
+
+    /// Who sent the RST? `None` when it is not to be looked at, or too late.
+    ///
+    /// Of each refusal, other than of a silence: a port that a device on the
+    /// way resets must not be taken for one that is only not listened to yet.
+    async fn look_for_sender(&self, finding: &Finding) -> Option<ResetTrace> {
+        if !self.manner.trace {
+            return None;
+        }
+        let _turn = self.traces.acquire().await.ok()?;
+        let last_start = TRACING.mul_f64(self.manner.scale);
+        if self.first_reset.get_or_init(Instant::now).elapsed() > last_start {
+            return None;
+        }
+        let deadline = Deadline::scaled(TRACE, self.manner.scale);
+        Some(examine_reset(finding.peer.address, finding.source, deadline).await)
     }
 
     /// Fifty silent devices of one flow do not take the looks of all others.
@@ -290,15 +322,22 @@ async fn attempt(
     Attempt { way, finding }
 }
 
-/// After a silence: where on the way does it begin?
+/// After a silence: where on the way does it begin? After a RST: who sent it?
 async fn locate(mut attempt: Attempt, question: &Question, shared: &Shared) -> Attempt {
-    if let Err(cause) = &attempt.finding.verdict
-        && is_silence(cause)
-        && let Some(asked) = question.ways.get(attempt.way)
-        && let Some(trace) = shared.look_at_path(&attempt.finding, asked).await
+    let finding = &mut attempt.finding;
+    let (Err(cause), Some(asked)) = (&finding.verdict, question.ways.get(attempt.way)) else {
+        return attempt;
+    };
+    if is_silence(cause) {
+        if let Some(trace) = shared.look_at_path(finding, asked).await {
+            trace.note(&mut finding.seen.evidence);
+            finding.verdict = Err(judge(&trace, cause));
+        }
+    } else if is_reset(cause, asked.transport)
+        && let Some(trace) = shared.look_for_sender(finding).await
     {
-        trace.note(&mut attempt.finding.seen.evidence);
-        attempt.finding.verdict = Err(judge(&trace, cause));
+        trace.note(&mut finding.seen.evidence);
+        finding.verdict = Err(judge_reset(&trace, cause));
     }
     attempt
 }

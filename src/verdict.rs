@@ -236,7 +236,7 @@ mod tests {
 
     use super::*;
     use crate::plan::Asked;
-    use crate::site::Origin;
+    use crate::site::{Find, Origin};
     use preflight_checks::{Finding, Icmp, Peer, Probe, Transport, tcp};
 
     fn question(ports: &[u16]) -> Question {
@@ -251,6 +251,7 @@ mod tests {
             host: "peer".to_owned(),
             target: "peer".to_owned(),
             origin: Origin::Profile,
+            find: Find::Host,
             ways: ports.iter().map(asked).collect(),
             also_try: None,
         }

@@ -31,7 +31,7 @@ pub async fn identify(
         if recognise(&head) == opener.spoken {
             let expected = title(service);
             return Some(Cause::WrongService {
-                expected,
+                expected: expected.into(),
                 spoken: opener.spoken,
                 head: wire::head(&head),
             });
@@ -92,8 +92,8 @@ const OPENERS: [Opener; 3] = [
 fn title(service: &Service) -> &'static str {
     match service.name {
         "bbdo" => "BBDO",
-        "http" => "HTTP",
-        "https" | "tls" | "ldaps" | "smtps" => "TLS",
+        "gorgone-api" | "http" | "pullwss" => "HTTP",
+        "https" | "tls" | "ldaps" | "pullwss-tls" | "smtps" => "TLS",
         "ldap" => "LDAP",
         "mssql" => "SQL Server",
         "mysql" => "MySQL or MariaDB",
@@ -138,6 +138,8 @@ const NRPE_LEN: usize = 1036;
 
 #[cfg(test)]
 mod tests {
+    use std::borrow::Cow;
+
     use super::*;
     use std::net::SocketAddr;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -180,7 +182,7 @@ mod tests {
         for (service, named) in
             [(&crate::ldap::SERVICE, Spoken::Ldap), (&crate::bbdo::SERVICE, Spoken::Bbdo)]
         {
-            let Some(Cause::WrongService { expected: "SSH", spoken, .. }) =
+            let Some(Cause::WrongService { expected: Cow::Borrowed("SSH"), spoken, .. }) =
                 identified(service).await
             else {
                 panic!("{} is not named", service.name)

@@ -42,7 +42,7 @@ impl Probe {
 
     fn look(&self) -> Result<(Vec<Socket>, Holder), Cause> {
         let unreadable = |error: io::Error| Cause::LocalError {
-            action: "read /proc/net",
+            action: "read /proc/net".into(),
             error: error.to_string(),
         };
         let sockets = self.sockets().map_err(unreadable)?;

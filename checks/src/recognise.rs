@@ -3,13 +3,13 @@
 //! Used only to say what was found instead of what was expected; a probe never
 //! passes because of it.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::Cause;
 use crate::wire::{self, crc16_x25};
 
 /// A protocol, recognised by how its answer begins.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, strum::Display)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, strum::Display)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Spoken {
@@ -88,8 +88,10 @@ pub(crate) fn instead_of(expected: &'static str, own: Spoken, head: &[u8]) -> Op
     match recognise(head) {
         Spoken::Unknown => None,
         spoken if spoken == own => None,
-        Spoken::Tls => Some(Cause::TlsUnexpected { expected }),
-        spoken => Some(Cause::WrongService { expected, spoken, head: wire::head(head) }),
+        Spoken::Tls => Some(Cause::TlsUnexpected { expected: expected.into() }),
+        spoken => {
+            Some(Cause::WrongService { expected: expected.into(), spoken, head: wire::head(head) })
+        }
     }
 }
 

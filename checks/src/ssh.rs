@@ -298,9 +298,15 @@ mod tests {
         for words in [&b"220 mx.example.org ESMTP\r\n"[..], b"220 mx.example.org ESMTP"] {
             let cause = refused(words);
             let (expected, spoken) = ("SSH", Spoken::Smtp);
-            assert_eq!(cause, Cause::WrongService { expected, spoken, head: wire::head(words) });
+            assert_eq!(
+                cause,
+                Cause::WrongService { expected: expected.into(), spoken, head: wire::head(words) }
+            );
         }
-        assert_eq!(refused(&[0x15, 3, 1, 0, 2, 2, 70]), Cause::TlsUnexpected { expected: "SSH" });
+        assert_eq!(
+            refused(&[0x15, 3, 1, 0, 2, 2, 70]),
+            Cause::TlsUnexpected { expected: "SSH".into() }
+        );
     }
 
     #[test]

@@ -9,7 +9,11 @@ const PAGE: &str = include_str!("../../docs/causes.md");
 
 /// The remedies: what stands under each `###` heading, in order.
 fn remedies() -> Vec<(&'static str, &'static str)> {
-    let layers = PAGE.split("\n## ").skip(1);
+    of_layers(|_| true)
+}
+
+fn of_layers(wanted: fn(&str) -> bool) -> Vec<(&'static str, &'static str)> {
+    let layers = PAGE.split("\n## ").skip(1).filter(|layer| wanted(layer));
     let entries = layers.flat_map(|layer| layer.split("\n### ").skip(1));
     entries.map(|entry| entry.split_once('\n').unwrap_or((entry, ""))).collect()
 }
@@ -21,7 +25,8 @@ fn codes() -> Vec<&'static str> {
 #[test]
 fn every_code_has_exactly_one_heading_and_every_heading_is_a_code() {
     let mut headings = BTreeMap::<&str, usize>::new();
-    for (heading, _) in remedies() {
+    // Mistakes in files are no question's causes; the program holds their section.
+    for (heading, _) in of_layers(|layer| !layer.starts_with("Configuration\n")) {
         *headings.entry(heading).or_default() += 1;
     }
     let codes: BTreeMap<&str, usize> = codes().into_iter().map(|code| (code, 1)).collect();

@@ -88,6 +88,11 @@ pub(crate) struct Flow {
     /// With a VPN it goes through the tunnel and needs no rule of its own.
     #[serde(default)]
     pub(crate) through_vpn: bool,
+    /// Used only when the two machines find each other in this way.
+    pub(crate) mode: Option<Mode>,
+    /// Of every machine whose own engine asks devices, whatever its role.
+    #[serde(default)]
+    pub(crate) by_engine: bool,
 }
 
 fn yes() -> bool {
@@ -101,6 +106,80 @@ pub(crate) struct Way {
     pub(crate) service: &'static Service,
     /// The port.
     pub(crate) port: u16,
+}
+
+/// Before installation a closed port is no failure: nothing listens yet.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, strum::Display, strum::EnumString,
+)]
+#[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
+pub(crate) enum Phase {
+    /// Nothing is installed yet.
+    Before,
+    /// The platform runs, or should.
+    After,
+}
+
+/// How two machines of the platform find each other; the configuration decides.
+///
+/// The first four and the fifth are about Gorgone's link, the last two about BBDO's
+/// (Centreon's `nagios_server.gorgone_communication_type`, and the broker's streams).
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    Serialize,
+    Deserialize,
+    strum::Display,
+    strum::EnumString,
+    strum::VariantNames,
+)]
+#[serde(rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
+pub(crate) enum Mode {
+    /// The central connects by ZMQ.
+    Zmq,
+    /// The central connects by SSH.
+    Ssh,
+    /// The poller connects by ZMQ.
+    Pull,
+    /// The poller connects by WebSocket.
+    Pullwss,
+    /// The central never connects: a remote server in between does.
+    ThroughRemote,
+    /// The poller connects to the broker.
+    Bbdo,
+    /// The broker connects to the poller.
+    BbdoReversed,
+}
+
+impl Mode {
+    /// Are both about the same link?
+    pub(crate) fn is_alternative_to(self, other: Self) -> bool {
+        let is_broker = |mode| matches!(mode, Self::Bbdo | Self::BbdoReversed);
+        is_broker(self) == is_broker(other)
+    }
+
+    /// Is it what to expect while no file says otherwise?
+    pub(crate) fn is_expected(self) -> bool {
+        matches!(self, Self::Zmq | Self::Ssh | Self::Bbdo)
+    }
+
+    /// Who connects to whom, as a clause.
+    pub(crate) fn clause(self) -> &'static str {
+        match self {
+            Self::Zmq => "the central connects by ZMQ",
+            Self::Ssh => "the central connects by SSH",
+            Self::Pull => "the poller connects by ZMQ (pull)",
+            Self::Pullwss => "the poller connects by WebSocket (pullwss)",
+            Self::ThroughRemote => "its remote server connects, not the central",
+            Self::Bbdo => "the poller connects to the broker",
+            Self::BbdoReversed => "the broker connects to the poller (reversed)",
+        }
+    }
 }
 
 /// What a machine of the platform is.

@@ -1,7 +1,7 @@
 //! One root cause, one explanation: what follows from a failed step is folded under it.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
+use std::net::SocketAddr;
 
 use preflight_checks::{Cause, LocalRoute};
 
@@ -12,8 +12,8 @@ pub(super) struct Failed<'a> {
     pub(super) index: usize,
     /// Why it failed.
     pub(super) cause: &'a Cause,
-    /// The addresses it asked.
-    pub(super) asked: Vec<IpAddr>,
+    /// The addresses and ports it asked.
+    pub(super) asked: Vec<SocketAddr>,
 }
 
 /// For each step whose failure follows from another's: the index of that other.
@@ -45,10 +45,13 @@ fn dead_resolver(step: &Failed<'_>, failed: &[Failed<'_>]) -> Option<usize> {
     };
     let is_to_blame = |other: &&Failed<'_>| {
         other.index != step.index
-            && other.asked.iter().any(|asked| servers.iter().any(|said| said.server == *asked))
+            && servers.iter().any(|said| other.asked.contains(&(said.server, DNS).into()))
     };
     failed.iter().find(is_to_blame).map(|root| root.index)
 }
+
+/// Where the servers of `/etc/resolv.conf` are asked.
+const DNS: u16 = 53;
 
 /// A proxy that cannot be reached, and fails as a step of its own.
 fn dead_proxy(step: &Failed<'_>, failed: &[Failed<'_>]) -> Option<usize> {
@@ -89,6 +92,7 @@ fn root_of(cause: &Cause) -> Option<String> {
 mod tests {
     use super::*;
     use preflight_checks::Opinion;
+    use std::net::IpAddr;
 
     fn unresolved(name: &str) -> Cause {
         let server = IpAddr::from([10, 0, 0, 53]);
@@ -99,22 +103,23 @@ mod tests {
         }
     }
 
-    fn failed(index: usize, cause: &Cause, asked: impl Into<Option<[u8; 4]>>) -> Failed<'_> {
-        Failed { index, cause, asked: asked.into().map(IpAddr::from).into_iter().collect() }
+    fn failed<'a>(index: usize, cause: &'a Cause, asked: &[([u8; 4], u16)]) -> Failed<'a> {
+        Failed { index, cause, asked: asked.iter().copied().map(SocketAddr::from).collect() }
     }
 
     #[test]
     fn names_fold_under_the_dead_dns_server_that_is_a_step_itself() {
         let (one, two) = (unresolved("a.example"), unresolved("b.example"));
         let dns = Cause::PortClosed { to: ([10, 0, 0, 53], 53).into() };
-        let steps = [failed(0, &one, None), failed(3, &dns, [10, 0, 0, 53]), failed(5, &two, None)];
+        let steps =
+            [failed(0, &one, &[]), failed(3, &dns, &[([10, 0, 0, 53], 53)]), failed(5, &two, &[])];
         assert_eq!(fold(&steps), HashMap::from([(0, 3), (5, 3)]));
     }
 
     #[test]
     fn without_such_a_step_the_first_name_stands_for_all() {
         let (one, two) = (unresolved("a.example"), unresolved("b.example"));
-        let steps = [failed(2, &one, None), failed(4, &two, None)];
+        let steps = [failed(2, &one, &[]), failed(4, &two, &[])];
         assert_eq!(fold(&steps), HashMap::from([(4, 2)]));
     }
 
@@ -126,7 +131,7 @@ mod tests {
             icmp: preflight_checks::Icmp::V4 { kind: 3, code: 13 },
         };
         let (one, two) = (rejected(25), rejected(5669));
-        assert!(fold(&[failed(0, &one, None), failed(1, &two, None)]).is_empty());
+        assert!(fold(&[failed(0, &one, &[]), failed(1, &two, &[])]).is_empty());
     }
 
     #[test]
@@ -137,7 +142,10 @@ mod tests {
             reason: closed.to_string(),
             because: Box::new(closed.clone()),
         };
-        let steps = [failed(0, &behind, [10, 0, 0, 8]), failed(1, &closed, [10, 0, 0, 8])];
+        let steps = [
+            failed(0, &behind, &[([10, 0, 0, 8], 3128)]),
+            failed(1, &closed, &[([10, 0, 0, 8], 3128)]),
+        ];
         assert_eq!(fold(&steps), HashMap::from([(0, 1)]));
     }
 
@@ -148,7 +156,26 @@ mod tests {
             route: LocalRoute::Missing,
         };
         let (one, two) = (missing(1), missing(2));
-        let steps = [failed(0, &one, None), failed(1, &two, None)];
+        let steps = [failed(0, &one, &[]), failed(1, &two, &[])];
         assert_eq!(fold(&steps), HashMap::from([(1, 0)]));
+    }
+
+    #[test]
+    fn another_service_on_the_same_host_is_not_to_blame() {
+        let ntp = Cause::PortClosed { to: ([10, 0, 0, 8], 123).into() };
+        let closed = Cause::PortClosed { to: ([10, 0, 0, 8], 3128).into() };
+        let behind = Cause::ProxyUnreachable {
+            proxy: "http://10.0.0.8:3128".to_owned(),
+            reason: closed.to_string(),
+            because: Box::new(closed.clone()),
+        };
+        let name = unresolved("a.example");
+        let steps = [
+            failed(0, &ntp, &[([10, 0, 0, 8], 123), ([10, 0, 0, 53], 123)]),
+            failed(1, &name, &[]),
+            failed(2, &behind, &[([10, 0, 0, 8], 3128)]),
+            failed(3, &closed, &[([10, 0, 0, 8], 3128)]),
+        ];
+        assert_eq!(fold(&steps), HashMap::from([(2, 3)]));
     }
 }

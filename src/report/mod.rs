@@ -3,6 +3,7 @@
 //! A decided shape, not an internal struct that happens to serialise: what a
 //! field means and which ones are stable is in `docs/formats.md`.
 
+mod again;
 mod centreon;
 mod csv;
 mod ending;
@@ -26,18 +27,21 @@ mod words;
 
 use std::collections::BTreeMap;
 use std::io;
-use std::net::IpAddr;
+use std::net::SocketAddr;
 use std::str::FromStr;
 
 use preflight_checks::{Cause, Concern, Millis, Owner};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+pub(crate) use self::again::again;
 use crate::catalogue::{Identity, Party, Role};
 use crate::plan::{Action, Direction, Phase, Plan, Question, Step};
 use crate::remedy::{Passage, Remedy, remedy};
 use crate::runner::{Attempt, Found};
+use crate::site::discover::Note;
 use crate::site::local::Host;
+use crate::site::mistake::Mistake;
 use crate::verdict::{Conclusion, Outcome, conclude};
 pub(crate) use ending::{Ending, PLUGIN_UNKNOWN};
 
@@ -137,6 +141,9 @@ pub(crate) struct StepReport {
     pub(crate) required: bool,
     /// What breaks without it.
     pub(crate) why: String,
+    /// What to run on the far side when nothing listens there.
+    #[serde(skip_serializing_if = "String::is_empty", default)]
+    pub(crate) look_at: String,
     /// The VPN gateway it goes through.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) through_vpn: Option<String>,
@@ -173,6 +180,9 @@ pub(crate) struct StepReport {
 pub(crate) struct TargetReport {
     /// The target as configured.
     pub(crate) host: String,
+    /// The name or address asked, when the target is a URL: its host, or the proxy.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(crate) peer: Option<String>,
     /// `10.0.0.3:123/udp`
     pub(crate) shown: String,
     /// Where the target came from.
@@ -238,6 +248,12 @@ pub(crate) struct AttemptReport {
     /// Why it failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) cause: Option<Map<String, Value>>,
+    /// What passes today and will hurt.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub(crate) concerns: Vec<Map<String, Value>>,
+    /// What a pass shows: "stratum 2, offset -3 ms".
+    #[serde(skip_serializing_if = "String::is_empty", default)]
+    pub(crate) headline: String,
     /// What was seen.
     pub(crate) evidence: Map<String, Value>,
     /// Milliseconds by phase.
@@ -290,14 +306,7 @@ impl Report {
             .enumerate()
             .map(|(index, step)| judge(step, found.get(index).and_then(Option::as_ref), plan.phase))
             .collect();
-        let folded = fold::fold(&judged.iter().enumerate().filter_map(failed).collect::<Vec<_>>());
-        let ids: Vec<String> = judged.iter().map(|judged| judged.report.id.clone()).collect();
-        let mut steps: Vec<StepReport> = judged.into_iter().map(|judged| judged.report).collect();
-        for (index, root) in folded {
-            if let (Some(step), Some(id)) = (steps.get_mut(index), ids.get(root)) {
-                step.because_of = Some(id.clone());
-            }
-        }
+        let steps = folded(judged);
         let summary = Summary::of(&steps, context.strict, context.interrupted);
         Self {
             schema_version: SCHEMA_VERSION,
@@ -308,7 +317,7 @@ impl Report {
             host: context.host,
             started_at: context.started_at,
             took_ms: (context.took.as_secs_f64() * 1e4).round() / 10.0,
-            root: None,
+            root: plan.root.clone(),
             role: plan.role,
             profile: plan.profile.clone(),
             catalogue: Some(context.catalogue),
@@ -317,7 +326,7 @@ impl Report {
             strict: context.strict,
             interrupted: context.interrupted,
             redacted: false,
-            notes: Vec::new(),
+            notes: plan.notes.iter().map(note_report).collect(),
             steps,
             summary,
         }
@@ -425,7 +434,7 @@ impl StepReport {
 struct Judged {
     report: StepReport,
     cause: Option<Cause>,
-    asked: Vec<IpAddr>,
+    asked: Vec<SocketAddr>,
 }
 
 fn failed((index, judged): (usize, &Judged)) -> Option<fold::Failed<'_>> {
@@ -433,11 +442,27 @@ fn failed((index, judged): (usize, &Judged)) -> Option<fold::Failed<'_>> {
     Some(fold::Failed { index, cause, asked: judged.asked.clone() })
 }
 
+/// The steps' reports, each that follows from another's failure naming it.
+fn folded(judged: Vec<Judged>) -> Vec<StepReport> {
+    let folded = fold::fold(&judged.iter().enumerate().filter_map(failed).collect::<Vec<_>>());
+    let ids: Vec<String> = judged.iter().map(|judged| judged.report.id.clone()).collect();
+    let mut steps: Vec<StepReport> = judged.into_iter().map(|judged| judged.report).collect();
+    for (index, root) in folded {
+        if let (Some(step), Some(id)) = (steps.get_mut(index), ids.get(root)) {
+            step.because_of = Some(id.clone());
+        }
+    }
+    steps
+}
+
 fn judge(step: &Step, found: Option<&Found>, phase: Phase) -> Judged {
     let question = match &step.action {
         Action::Skip(reason) => {
             let report = skipped(step, reason.to_string());
             return Judged { report, cause: None, asked: Vec::new() };
+        }
+        Action::Found(mistake) => {
+            return Judged { report: mistaken(step, mistake), cause: None, asked: Vec::new() };
         }
         Action::Ask(question) => question,
     };
@@ -459,7 +484,7 @@ fn judge(step: &Step, found: Option<&Found>, phase: Phase) -> Judged {
     report.attempts =
         found.attempts.iter().map(|attempt| attempt_report(question, attempt)).collect();
     report.timings = timings(&conclusion, found);
-    let asked = found.attempts.iter().map(|attempt| attempt.finding.peer.address.ip()).collect();
+    let asked = found.attempts.iter().map(|attempt| attempt.finding.peer.address).collect();
     Judged { report, cause: conclusion.cause, asked }
 }
 
@@ -472,6 +497,7 @@ fn skipped(step: &Step, result: String) -> StepReport {
         direction: step.direction,
         required: step.required,
         why: step.why.clone(),
+        look_at: step.look_at.clone(),
         through_vpn: step.through_vpn.clone(),
         group: step.group.clone(),
         target: None,
@@ -484,6 +510,32 @@ fn skipped(step: &Step, result: String) -> StepReport {
         attempts: Vec::new(),
         timings: Map::new(),
     }
+}
+
+/// A mistake in this machine's files: nothing was asked, and it is known all the same.
+fn mistaken(step: &Step, mistake: &Mistake) -> StepReport {
+    let mut facts = object(mistake);
+    facts.remove("code");
+    let at = mistake.at().to_string();
+    let mut report = skipped(step, preflight_checks::printable(&mistake.to_string()));
+    report.outcome = if mistake.is_failure() { Outcome::Fail } else { Outcome::Warn };
+    report.target = Some(TargetReport {
+        host: at.clone(),
+        peer: None,
+        shown: at.clone(),
+        origin: at,
+        ways: Vec::new(),
+    });
+    report.cause = Some(CauseReport {
+        code: mistake.code().to_owned(),
+        layer: "configuration".to_owned(),
+        owner: "this-host".to_owned(),
+        device: None,
+        message: report.result.clone(),
+        facts,
+        remedy: Remedy { who: "you, on this host".to_owned(), what: mistake.remedy() },
+    });
+    report
 }
 
 /// One line for the table: what was seen, and what will hurt.
@@ -528,6 +580,7 @@ fn target(
     };
     TargetReport {
         host: question.target.clone(),
+        peer: question.target.contains("://").then(|| question.host.clone()),
         shown,
         origin: question.origin.to_string(),
         ways: question
@@ -585,6 +638,14 @@ fn cause_report(cause: &Cause, passage: &Passage<'_>) -> CauseReport {
     }
 }
 
+fn note_report(note: &Note) -> NoteReport {
+    NoteReport {
+        place: note.at.to_string(),
+        reason: note.reason.clone(),
+        missing: note.missing.to_owned(),
+    }
+}
+
 fn concern_report(concern: &Concern) -> ConcernReport {
     ConcernReport { code: concern.code().to_owned(), message: concern.to_string() }
 }
@@ -604,6 +665,8 @@ fn attempt_report(question: &Question, attempt: &Attempt) -> AttemptReport {
         source: finding.source.map(|source| source.to_string()),
         outcome,
         cause: finding.verdict.as_ref().err().map(object),
+        concerns: finding.seen.concerns.iter().map(object).collect(),
+        headline: preflight_checks::printable(&finding.seen.headline),
         evidence: object(&finding.seen.evidence),
         timings: object(&finding.seen.timings),
     }
@@ -639,8 +702,6 @@ pub(crate) enum Format {
     Wide,
     /// For a program.
     Json,
-    /// For a customer: one page.
-    Html,
     /// For a program, a line a step while the run is on.
     Ndjson,
     /// For CI.
@@ -653,6 +714,8 @@ pub(crate) enum Format {
     Openmetrics,
     /// For Centreon itself, as a plugin.
     Centreon,
+    /// For a customer: one page.
+    Html,
 }
 
 /// What a format may know of where it is written to.
@@ -680,13 +743,13 @@ impl Format {
             Self::Table => table::write(report, canvas, out),
             Self::Wide => wide::write(report, out),
             Self::Json => json::write(report, out),
-            Self::Html => html::write(report, out),
             Self::Ndjson => ndjson::write(report, out),
             Self::Junit => junit::write(report, out),
             Self::Markdown => markdown::write(report, out),
             Self::Csv => csv::write(report, out),
             Self::Openmetrics => openmetrics::write(report, out),
             Self::Centreon => centreon::write(report, out),
+            Self::Html => html::write(report, out),
         }
     }
 }

@@ -8,7 +8,6 @@ use std::io::Read;
 use std::path::Path;
 
 use preflight_checks::printable;
-use serde::Deserialize;
 use serde_json::Value;
 use serde_json::error::Category;
 
@@ -63,19 +62,14 @@ pub(crate) fn parse(json: &str) -> Result<Report, String> {
 
 /// What is the matter with a text that is no report.
 fn why_not(json: &str, error: &serde_json::Error) -> String {
-    #[derive(Deserialize)]
-    struct Head {
-        schema_version: Option<Value>,
-    }
-    let version = match serde_json::from_str::<Head>(json) {
-        Ok(head) => head.schema_version.as_ref().and_then(Value::as_u64),
-        Err(error) => match error.classify() {
-            Category::Eof => return "the report is cut off".to_owned(),
-            Category::Syntax | Category::Io => return format!("no JSON: {error}"),
-            Category::Data => None,
-        },
+    let value: Value = match serde_json::from_str(json) {
+        Ok(value) => value,
+        Err(error) if error.classify() == Category::Eof => {
+            return "the report is cut off".to_owned();
+        }
+        Err(error) => return format!("no JSON: {error}"),
     };
-    match version {
+    match value.get("schema_version").and_then(Value::as_u64) {
         None => "no report of preflight: it has no schema_version".to_owned(),
         Some(newer) if newer > u64::from(SCHEMA_VERSION) => too_new(newer),
         Some(_) => format!("no report: {error}"),

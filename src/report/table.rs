@@ -75,6 +75,7 @@ pub(crate) fn write_plan(plan: &Plan, canvas: Canvas, out: &mut dyn io::Write) -
 fn planned(step: &Step) -> [String; 3] {
     let (target, text) = match &step.action {
         Action::Skip(reason) => (String::new(), format!("not checked: {reason}")),
+        Action::Found(mistake) => (mistake.at().to_string(), mistake.to_string()),
         Action::Ask(question) => (question.target.clone(), doing(step.direction, question)),
     };
     let optional = if step.required { "" } else { "; optional" };
@@ -242,7 +243,7 @@ pub(crate) fn style(outcome: Outcome) -> Style {
     colour.on_default().bold()
 }
 
-/// `text` and spaces up to `width` columns.
+/// With spaces behind it, up to `width` columns.
 pub(crate) fn pad(text: &str, width: usize) -> String {
     let missing = width.saturating_sub(text.width());
     format!("{text}{}", " ".repeat(missing))

@@ -8,11 +8,17 @@ use std::time::Duration;
 use preflight_checks::Trust;
 
 use crate::catalogue::{Broken, Catalogue, PARTIES, Party, Role, profile_names};
-use crate::cli::{OutputArgs, RedactArgs, RunArgs, TargetArgs};
+use crate::cli::{KnownArgs, OutputArgs, RedactArgs, RunArgs, TargetArgs};
+use crate::inventory::Inventory;
 use crate::plan::{Phase, Settings};
 use crate::redact::Key;
 use crate::report::{Format, format_named};
-use crate::site::{Custom, Origin, Place, Site, Sourced, Target, local, parse_port};
+use crate::site::discover::{Facts, Files, discover};
+use crate::site::mistake::mistakes;
+use crate::site::sample::PER_GROUP;
+use crate::site::{
+    Custom, Layer, Origin, Place, Site, Sourced, Target, View, join, local, parse_port,
+};
 use credentials::{ldap_bind, nsclient_login, proxy, snmp_credentials, test_mail};
 
 /// One machine's run.
@@ -39,11 +45,8 @@ impl Job {
     ///
     /// [`Refused`] for a format that no plan has.
     pub(crate) fn planned(self) -> Result<Self, Refused> {
-        let has_plan = |format: &Format| matches!(format, Format::Table | Format::Json);
-        if self.output.formats.iter().all(|(format, _)| has_plan(format)) {
-            return Ok(self);
-        }
-        Err(bad("--format", "a plan is written as table or json"))
+        let output = self.output.plain("a plan")?;
+        Ok(Self { output, ..self })
     }
 }
 
@@ -57,6 +60,19 @@ pub(crate) struct Output<F = Format> {
 }
 
 impl Output {
+    /// The same, for `what` is no report of a run: as table or JSON only.
+    ///
+    /// # Errors
+    ///
+    /// [`Refused`] for another format.
+    pub(crate) fn plain(self, what: &str) -> Result<Self, Refused> {
+        let is_plain = |format: &Format| matches!(format, Format::Table | Format::Json);
+        if self.formats.iter().all(|(format, _)| is_plain(format)) {
+            return Ok(self);
+        }
+        Err(bad("--format", format!("{what} is written as table or json")))
+    }
+
     /// Does a table go to stdout?
     pub(crate) fn shows_table(&self) -> bool {
         self.formats.contains(&(Format::Table, None))
@@ -117,48 +133,116 @@ fn bad(flag: impl Into<String>, reason: impl Into<String>) -> Refused {
 }
 
 pub(crate) fn job(args: &RunArgs) -> Result<Job, Refused> {
-    let catalogue = catalogue(args)?;
-    let role = role(args.role.as_deref().unwrap_or_default(), &catalogue)?;
-    let mut site = Site::of(role, trust(&args.tuning.ca)?);
-    site.targets = targets(&args.targets, &catalogue)?;
-    site.ports =
-        args.targets.port.iter().map(|text| port(text, &catalogue)).collect::<Result<_, _>>()?;
-    site.custom = customs(&args.targets.check)?;
-    site.proxy = proxy(&args.targets, &args.credentials)?;
+    let found = discovered(&args.known);
+    let (catalogue, role) = catalogue_and_role(args, &found)?;
+    let mut flags = Layer {
+        targets: targets(&args.targets, &catalogue)?,
+        custom: customs(&args.targets.check)?,
+        proxy: proxy(&args.targets, &args.credentials)?,
+        snmp: Some(snmp_credentials(&args.credentials)?),
+        ldap: ldap_bind(&args.credentials)?,
+        nsclient: Some(nsclient_login(&args.credentials)?),
+        ports: args
+            .targets
+            .port
+            .iter()
+            .map(|text| port(text, &catalogue))
+            .collect::<Result<_, _>>()?,
+        ..Layer::default()
+    };
     if let Some(text) = &args.targets.proxy {
-        add(&mut site.targets, "--proxy", Party("proxy".to_owned()), text)?;
+        add(&mut flags.targets, "--proxy", Party("proxy".to_owned()), text)?;
     }
-    site.snmp = snmp_credentials(&args.credentials)?;
-    site.ldap = ldap_bind(&args.credentials)?;
-    site.nsclient = nsclient_login(&args.credentials)?;
+    let unused = |settings: &Settings| unused_targets(&catalogue, role, &flags, settings);
+    let settings = settings(args, &catalogue, &flags, &found)?;
+    let unused = unused(&settings);
+    let per_group = Some(args.known.sample).filter(|_| !args.known.all_devices);
+    let view = View { role, per_group, internet: &catalogue.internet };
+    let mut site =
+        Site::of_layers(role, trust(&args.tuning.ca)?, [flags, join(&found.facts, view)]);
     site.test_mail = test_mail(&args.tuning)?;
-    site.hosts_names = local::hosts_names();
-    let settings = settings(args, &catalogue, &site)?;
-    let unused = unused_targets(&catalogue, &site, &settings);
+    site.hosts_names = local::hosts_names(&found.files);
+    site.mistakes = mistakes(&found.facts, &found.files, &site, args.role.is_some());
+    site.notes.extend(found.facts.notes);
+    site.root = args.known.root.as_ref().map(|root| root.display().to_string());
     let (output, redact) = (output(&args.output)?, key(&args.redact)?);
     Ok(Job { catalogue, site, settings, output, redact, unused })
 }
 
-fn catalogue(args: &RunArgs) -> Result<Catalogue, Refused> {
-    match &args.catalogue {
-        Some(file) => {
-            let text = read("--catalogue", file)?;
-            Ok(Catalogue::parse(&file.display().to_string(), &text)?)
-        }
-        None => Catalogue::profile(&args.profile).ok_or_else(|| {
-            let known = profile_names().join(", ");
-            bad("--profile", format!("unknown profile `{}`; known are {known}", args.profile))
-        }),
-    }
+/// Everything a machine's files say: this machine's, or those of a copy.
+pub(crate) fn inventory(root: Option<&Path>) -> Inventory {
+    let files = root.map_or_else(Files::here, Files::below);
+    let facts = discover(&files);
+    // Without a role the mistakes of a poller are looked for: they are those of most machines.
+    let role = facts.roles.first().map_or(Role::Poller, |sign| sign.role);
+    let view = View { role, per_group: Some(PER_GROUP), internet: &[] };
+    let site = Site::of_layers(role, Trust::only([]), [join(&facts, view)]);
+    let mistakes = mistakes(&facts, &files, &site, false);
+    Inventory::of(&facts, mistakes, root.map(|root| root.display().to_string()))
 }
 
-fn role(name: &str, catalogue: &Catalogue) -> Result<Role, Refused> {
+/// What a machine's files say, and the files.
+struct Found {
+    files: Files,
+    facts: Facts,
+}
+
+fn discovered(known: &KnownArgs) -> Found {
+    let files = known.root.as_deref().map_or_else(Files::here, Files::below);
+    let facts = if known.no_discovery { Facts::default() } else { discover(&files) };
+    Found { files, facts }
+}
+
+/// The flow table, and the role this machine has in it.
+fn catalogue_and_role(args: &RunArgs, found: &Found) -> Result<(Catalogue, Role), Refused> {
+    let role = match &args.role {
+        Some(name) => Err(name.as_str()),
+        None => Ok(found_role(found)?),
+    };
+    let catalogue = match (&args.catalogue, &args.profile) {
+        (Some(file), _) => {
+            Catalogue::parse(&file.display().to_string(), &read("--catalogue", file)?)?
+        }
+        (None, Some(profile)) => {
+            Catalogue::profile(profile).ok_or_else(|| unknown_profile(profile))?
+        }
+        (None, None) => usual_catalogue(role.or_else(|name| name.parse()).ok()),
+    };
     let known: Vec<String> = catalogue.roles.iter().map(ToString::to_string).collect();
-    let role: Option<Role> = name.parse().ok();
-    role.filter(|role| catalogue.roles.contains(role)).ok_or_else(|| {
+    let (name, role) = match role {
+        Ok(role) => (role.to_string(), Some(role)),
+        Err(name) => (name.to_owned(), name.parse().ok()),
+    };
+    let role = role.filter(|role| catalogue.roles.contains(role)).ok_or_else(|| {
         let (profile, known) = (&catalogue.profile, known.join(", "));
         bad("--role", format!("unknown role `{name}`; profile {profile} knows {known}"))
+    })?;
+    Ok((catalogue, role))
+}
+
+/// The role this machine's files speak of.
+fn found_role(found: &Found) -> Result<Role, Refused> {
+    let sign = found.facts.roles.first();
+    sign.map(|sign| sign.role).ok_or_else(|| {
+        let reason =
+            "what is this machine? Its files do not say; give --role central, poller or remote";
+        bad("--role", reason)
     })
+}
+
+/// The first embedded profile that knows the role.
+fn usual_catalogue(role: Option<Role>) -> Catalogue {
+    let mut profiles = profile_names().into_iter().filter_map(Catalogue::profile);
+    let first = || profile_names().into_iter().find_map(Catalogue::profile);
+    let knows = |catalogue: &Catalogue| role.is_none_or(|role| catalogue.roles.contains(&role));
+    let known = profiles.find(knows).or_else(first);
+    // They parse: a test holds every embedded profile to that.
+    known.unwrap_or_else(|| unreachable!("profiles are embedded"))
+}
+
+fn unknown_profile(name: &str) -> Refused {
+    let known = profile_names().join(", ");
+    bad("--profile", format!("unknown profile `{name}`; known are {known}"))
 }
 
 fn trust(files: &[PathBuf]) -> Result<Trust, Refused> {
@@ -213,14 +297,19 @@ fn targets(args: &TargetArgs, catalogue: &Catalogue) -> Result<Targets, Refused>
 }
 
 /// A target given in vain is worth a word: it may be meant for the other role.
-fn unused_targets(catalogue: &Catalogue, site: &Site, settings: &Settings) -> Vec<String> {
+fn unused_targets(
+    catalogue: &Catalogue,
+    role: Role,
+    flags: &Layer,
+    settings: &Settings,
+) -> Vec<String> {
     let asked = |party: &Party| {
         catalogue.flows.iter().any(|flow| {
             let on = flow.group.as_ref().is_none_or(|group| settings.groups.contains(group));
-            on && flow.from.is(site.role) && flow.to == *party
+            on && flow.from.is(role) && flow.to == *party
         })
     };
-    let given = site.targets.keys().filter(|party| !asked(party));
+    let given = flags.targets.keys().filter(|party| !asked(party));
     given.map(|party| party.flag().split(' ').next().unwrap_or_default().to_owned()).collect()
 }
 
@@ -234,7 +323,7 @@ fn add(
     let known = targets.entry(party).or_default();
     // Given twice is asked once.
     if known.iter().all(|target| target.place != place) {
-        known.push(Target { place, origin: Origin::Flag(flag) });
+        known.push(Target::new(place, Origin::Flag(flag)));
     }
     Ok(())
 }
@@ -293,10 +382,15 @@ fn customs(checks: &[String]) -> Result<Vec<Custom>, Refused> {
     Ok(customs)
 }
 
-fn settings(args: &RunArgs, catalogue: &Catalogue, site: &Site) -> Result<Settings, Refused> {
+fn settings(
+    args: &RunArgs,
+    catalogue: &Catalogue,
+    flags: &Layer,
+    found: &Found,
+) -> Result<Settings, Refused> {
     let tuning = &args.tuning;
     let phase = match args.phase.as_str() {
-        "auto" if local::is_installed() => Phase::After,
+        "auto" if local::is_installed(&found.files) => Phase::After,
         "auto" => Phase::Before,
         other => other.parse().map_err(|_| {
             bad("--phase", format!("unknown phase `{other}`; known are before, after, auto"))
@@ -327,7 +421,7 @@ fn settings(args: &RunArgs, catalogue: &Catalogue, site: &Site) -> Result<Settin
     };
     for (flag, glob) in globs() {
         let known = catalogue.flows.iter().map(|flow| flow.id.get_ref().clone());
-        let custom = site.custom.iter().map(|custom| format!("custom.{}", custom.name));
+        let custom = flags.custom.iter().map(|custom| format!("custom.{}", custom.name));
         if !known.chain(custom).any(|id| crate::plan::matches(glob, &id)) {
             return Err(bad(flag, format!("no flow is called `{glob}`")));
         }

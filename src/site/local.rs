@@ -2,9 +2,10 @@
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
-use std::path::Path;
 
 use serde::{Deserialize, Serialize};
+
+use super::discover::Files;
 
 /// Who is asking: on top of every report.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -87,20 +88,20 @@ fn addresses() -> Vec<IpAddr> {
     known.into_iter().collect()
 }
 
-/// Have Centreon's own files been installed here?
-pub(crate) fn is_installed() -> bool {
+/// Have Centreon's own files been installed?
+pub(crate) fn is_installed(files: &Files) -> bool {
     const CENTREON: [&str; 4] = [
         "/etc/centreon/conf.pm",
         "/etc/centreon-broker",
         "/etc/centreon-engine",
         "/etc/centreon-gorgone",
     ];
-    CENTREON.iter().any(|path| Path::new(path).exists())
+    CENTREON.iter().any(|path| files.exists(path))
 }
 
-/// Names that `/etc/hosts` answers on this machine.
-pub(crate) fn hosts_names() -> Vec<String> {
-    names_in_hosts(&std::fs::read_to_string("/etc/hosts").unwrap_or_default())
+/// Names that `/etc/hosts` answers.
+pub(crate) fn hosts_names(files: &Files) -> Vec<String> {
+    files.read("/etc/hosts").map(|hosts| names_in_hosts(&hosts.text)).unwrap_or_default()
 }
 
 fn names_in_hosts(hosts: &str) -> Vec<String> {

@@ -12,7 +12,8 @@ use crate::support::page::is_inert;
 use crate::support::{command, preflight, report_in, send, start, step, wait};
 
 /// Each format, and how a document of it begins.
-const FORMATS: [(&str, &str); 9] = [
+const FORMATS: [(&str, &str); 10] = [
+    ("html", "<!DOCTYPE html>"),
     ("table", "preflight "),
     ("wide", "preflight "),
     ("json", "{\n"),

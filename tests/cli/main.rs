@@ -7,6 +7,7 @@ mod support;
 
 mod afterwards;
 mod exit;
+mod explain;
 mod formats;
 mod hostile;
 mod names;

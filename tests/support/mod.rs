@@ -69,7 +69,8 @@ pub(crate) fn step<'a>(report: &'a Value, flow: &str) -> &'a Value {
     found.unwrap_or_else(|| panic!("no {flow} in {report:#}"))
 }
 
-/// The program with these arguments, and nothing of the environment the tests run in.
+/// The program with these arguments, and nothing of the environment and files of the
+/// machine the tests run on.
 pub(crate) fn command(arguments: &[&str]) -> Command {
     wrapped(Command::new(PROGRAM), arguments)
 }
@@ -77,6 +78,10 @@ pub(crate) fn command(arguments: &[&str]) -> Command {
 /// The same behind a wrapper that ends in our program.
 pub(crate) fn wrapped(mut command: Command, arguments: &[&str]) -> Command {
     command.args(arguments).env_clear();
+    let is_run = arguments.first().is_none_or(|first| first.starts_with('-') || *first == "plan");
+    if is_run && !arguments.contains(&"--root") {
+        command.arg("--no-discovery");
+    }
     // Only coverage is measured through the environment.
     command.envs(std::env::vars_os().filter(|(name, _)| name == "LLVM_PROFILE_FILE"));
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());

@@ -52,7 +52,7 @@ pub(super) async fn status(ask: &mut Ask) -> Result<String, Cause> {
 }
 
 fn bad(got: String) -> Cause {
-    Cause::BadReply { expected: "a gRPC status", got }
+    Cause::BadReply { expected: "a gRPC status".into(), got }
 }
 
 /// Connection and call take turns here: nothing runs on after the answer.

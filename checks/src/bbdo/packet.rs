@@ -87,7 +87,10 @@ impl Header {
         self.coding()?;
         let length = usize::from(self.size);
         if self.size == SPLIT || length > MAX_PAYLOAD {
-            return Err(Cause::BadReply { expected: A_WELCOME, got: format!("{length} bytes") });
+            return Err(Cause::BadReply {
+                expected: A_WELCOME.into(),
+                got: format!("{length} bytes"),
+            });
         }
         Ok(length)
     }
@@ -97,9 +100,10 @@ impl Header {
         match self.event {
             VERSION_RESPONSE => Ok(Coding::VersionResponse),
             WELCOME => Ok(Coding::Welcome),
-            other => {
-                Err(Cause::BadReply { expected: A_WELCOME, got: format!("event {other:#010x}") })
-            }
+            other => Err(Cause::BadReply {
+                expected: A_WELCOME.into(),
+                got: format!("event {other:#010x}"),
+            }),
         }
     }
 }

@@ -1,11 +1,15 @@
 //! What passes today and will hurt.
 
-use serde::Serialize;
+use std::net::IpAddr;
+
+use serde::{Deserialize, Serialize};
 
 use super::{Cause, list};
 
 /// Something that passes today and will hurt.
-#[derive(Clone, Debug, PartialEq, Serialize, thiserror::Error, strum::EnumDiscriminants)]
+#[derive(
+    Clone, Debug, PartialEq, Serialize, Deserialize, thiserror::Error, strum::EnumDiscriminants,
+)]
 #[strum_discriminants(
     name(ConcernCode),
     derive(strum::EnumIter, strum::IntoStaticStr, strum::EnumString, Hash, PartialOrd, Ord),
@@ -19,14 +23,12 @@ pub enum Concern {
     #[error("path open; nothing listens yet")]
     PathOpen {
         /// What the step would be after installation.
-        #[serde(skip)]
         cause: Box<Cause>,
     },
     /// Nothing of this host's own listens yet, before installation.
     #[error("nothing listens here yet")]
     NothingListensYet {
         /// What the step would be after installation.
-        #[serde(skip)]
         cause: Box<Cause>,
     },
     /// Some addresses of the name work and some do not.
@@ -56,6 +58,12 @@ pub enum Concern {
     PacketLoss {
         /// How often it was asked.
         tries: usize,
+    },
+    /// The answer came from another address than the one asked.
+    #[error("answers from {by}, not from the address asked: firewalls and NAT drop such answers")]
+    AnswersFromElsewhere {
+        /// The address that answered.
+        by: IpAddr,
     },
     /// Asked several times, it answered only some of them.
     #[error("answered {answered} of {asked} questions: packets are lost or limited")]
@@ -113,6 +121,11 @@ pub enum Concern {
     /// The broker's gRPC transport.
     #[error("the broker speaks gRPC here; the poller's output must too")]
     BbdoGrpc,
+    /// The poller wants TLS, and the broker does not offer it: they go on without.
+    #[error(
+        "this poller is configured for TLS and the broker does not offer it: data travels in clear text"
+    )]
+    BbdoTlsNotOffered,
     /// The broker took long to answer.
     #[error("the broker took {seconds:.1} s: something connects to it without speaking")]
     BbdoSlow {

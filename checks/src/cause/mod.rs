@@ -10,26 +10,37 @@ mod concern;
 mod facts;
 mod owner;
 #[cfg(test)]
+mod saved;
+#[cfg(test)]
 mod tests;
+mod within;
 
+use std::borrow::Cow;
 use std::net::{IpAddr, SocketAddr};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::net::Opinion;
 use crate::net::icmp::Icmp;
 use crate::recognise::Spoken;
 
 pub use concern::{Concern, ConcernCode};
-pub use facts::{HostAnswer, LocalFirewallSign, LocalRoute, Millis, Phase, Transport};
+pub(crate) use facts::span;
+pub use facts::{
+    DropSign, HostAnswer, LocalFirewallSign, LocalRoute, Millis, Phase, QuietPoller, ResetSign,
+    Transport,
+};
 pub use owner::{Layer, Owner};
 
 /// The one reason a probe failed, with the facts an operator needs.
 ///
 /// The kebab-case code of a variant is part of the JSON and JUnit formats and
 /// the heading of its remedy in `docs/causes.md`; a released code never changes.
-/// Strings that came from a peer are already escaped and bounded.
-#[derive(Clone, Debug, PartialEq, Serialize, thiserror::Error, strum::EnumDiscriminants)]
+/// Strings that came from a peer are already escaped and bounded. What a cause
+/// serialises to is enough to have it back, so that a saved run can be judged again.
+#[derive(
+    Clone, Debug, PartialEq, Serialize, Deserialize, thiserror::Error, strum::EnumDiscriminants,
+)]
 #[strum_discriminants(
     name(Code),
     derive(strum::EnumIter, strum::IntoStaticStr, strum::EnumString, Hash, PartialOrd, Ord),
@@ -82,11 +93,22 @@ pub enum Cause {
         /// What gave it away.
         how: LocalFirewallSign,
     },
+    /// The answers reach this host, and it drops them itself.
+    #[error("answers arrive, and this host drops them ({how})")]
+    ReplyDroppedHere {
+        /// Who answers.
+        to: SocketAddr,
+        /// What drops them.
+        how: DropSign,
+        /// How long the answer was waited for.
+        #[serde(rename = "waited_ms")]
+        waited: Millis,
+    },
     /// This host could not even try: descriptors, addresses, memory.
     #[error("this host could not {action}: {error}")]
     LocalError {
         /// What was being done.
-        action: &'static str,
+        action: Cow<'static, str>,
         /// The operating system's words.
         error: String,
     },
@@ -130,6 +152,20 @@ pub enum Cause {
         by: IpAddr,
         /// Its exact words.
         icmp: Icmp,
+    },
+    /// A RST came in the target's name, and not from the target.
+    ///
+    /// Its sender is nearer than the target: at hop `hop` or between it and the next.
+    #[error("reset {}, not by the target", place_of_reset(*.hop, *.by))]
+    PathReset {
+        /// Where it was going.
+        to: SocketAddr,
+        /// The device at that hop, when it names itself.
+        by: Option<IpAddr>,
+        /// Its distance; 0 is this host: then the RST comes from before the first router.
+        hop: u8,
+        /// What gave it away.
+        sign: ResetSign,
     },
     /// The target's own firewall rejects the packet.
     #[error("rejected by the target's own firewall ({icmp})")]
@@ -355,7 +391,7 @@ pub enum Cause {
     #[error("{spoken} answers here, not {expected}")]
     WrongService {
         /// What should answer.
-        expected: &'static str,
+        expected: Cow<'static, str>,
         /// What does.
         spoken: Spoken,
         /// How its answer begins.
@@ -365,7 +401,7 @@ pub enum Cause {
     #[error("expected {expected}, got {got}")]
     BadReply {
         /// What would have passed, as a noun phrase.
-        expected: &'static str,
+        expected: Cow<'static, str>,
         /// What arrived instead; of raw bytes, at most 32.
         got: String,
     },
@@ -464,7 +500,7 @@ pub enum Cause {
     #[error("TLS is spoken here, {expected} in plain text was expected")]
     TlsUnexpected {
         /// What should answer.
-        expected: &'static str,
+        expected: Cow<'static, str>,
     },
 
     // ---- NTP ----
@@ -548,14 +584,14 @@ pub enum Cause {
         /// What was asked.
         question: String,
         /// How TCP failed; decides who has to act.
-        #[serde(serialize_with = "as_sentence")]
+        #[serde(flatten, serialize_with = "within::tcp", deserialize_with = "within::because")]
         tcp: Box<Cause>,
     },
     /// The server answers over TCP and not over UDP.
     #[error("the DNS server answers over TCP only; UDP: {udp}")]
     DnsTcpOnly {
         /// How UDP failed; decides who has to act.
-        #[serde(serialize_with = "as_sentence")]
+        #[serde(flatten, serialize_with = "within::udp", deserialize_with = "within::because")]
         udp: Box<Cause>,
     },
     /// Any other response code.
@@ -636,7 +672,7 @@ pub enum Cause {
         /// LDAP result code.
         result: u32,
         /// Its name in RFC 4511.
-        name: &'static str,
+        name: Cow<'static, str>,
         /// The server's words.
         text: String,
     },
@@ -727,7 +763,6 @@ pub enum Cause {
         /// Why not: the sentence of the cause behind it.
         reason: String,
         /// That cause.
-        #[serde(skip)]
         because: Box<Cause>,
     },
 
@@ -765,6 +800,29 @@ pub enum Cause {
         because: String,
     },
 
+    /// A web server answers, and does not hand the path on to Gorgone.
+    #[error("a web server answers for {path} ({status}), not Gorgone's WebSocket")]
+    GorgoneWebsocketMissing {
+        /// The path asked for.
+        path: String,
+        /// HTTP status.
+        status: u16,
+    },
+    /// A web server hands the path on, and nothing behind it answers.
+    #[error("the web server hands {path} on, and Gorgone does not answer there ({status})")]
+    GorgoneWebsocketDown {
+        /// The path asked for.
+        path: String,
+        /// HTTP status.
+        status: u16,
+    },
+    /// Gorgone pings pollers and hears nothing from them, whatever their ports say.
+    #[error("Gorgone has had no pong {}", facts::quiet(pollers))]
+    NoPong {
+        /// Those pollers; at least one.
+        pollers: Vec<QuietPoller>,
+    },
+
     // ---- BBDO ----
     /// The broker speaks BBDO 2, and a poller of today speaks 3.
     #[error("the broker speaks BBDO {version}, a poller of today speaks 3")]
@@ -778,6 +836,14 @@ pub enum Cause {
         /// The version asked with.
         ours: String,
         /// Its version.
+        theirs: String,
+    },
+    /// The two ends are configured for different transports.
+    #[error("this poller is configured for {ours}, the broker speaks {theirs}")]
+    BbdoCarrier {
+        /// The poller's, as its files say.
+        ours: String,
+        /// The broker's.
         theirs: String,
     },
     /// TLS from the first byte, where BBDO negotiates it inside.
@@ -800,7 +866,7 @@ pub enum Cause {
     #[error("the agent is there, but does not answer this community")]
     SnmpCommunity {
         /// `1` or `2c`.
-        version: &'static str,
+        version: Cow<'static, str>,
     },
     /// Neither discovery nor a question was answered, and no credentials were given.
     #[error("nothing answers; cannot be told from here")]
@@ -829,7 +895,7 @@ pub enum Cause {
         /// The user asked with.
         user: String,
         /// The level asked for.
-        level: &'static str,
+        level: Cow<'static, str>,
     },
     /// The agent's clock of boots and time disagrees with ours.
     #[error("the agent rejects our time window (boots {boots}, time {time})")]
@@ -851,7 +917,7 @@ pub enum Cause {
         /// The user asked with; none: a community.
         user: Option<String>,
         /// The level asked for.
-        level: &'static str,
+        level: Cow<'static, str>,
     },
     /// The agent answers discovery, and nothing asked by this user.
     #[error("the agent is there, but does not answer \"{user}\" at {level}")]
@@ -859,7 +925,7 @@ pub enum Cause {
         /// The user asked with.
         user: String,
         /// The level asked for.
-        level: &'static str,
+        level: Cow<'static, str>,
     },
     /// The agent answers, and shows nothing of the system group.
     #[error("the agent answers, but its view hides the system group")]
@@ -936,9 +1002,45 @@ impl Cause {
         matches!(self, Self::PortClosed { .. } | Self::NothingListens { .. })
     }
 
+    /// A silence that answers may have come to all the same: whom, and how long.
+    #[must_use]
+    pub fn unheard(&self) -> Option<(SocketAddr, Millis)> {
+        match self {
+            &Self::NoAnswer { to, waited, .. }
+            | &Self::SnmpSilent { to, waited }
+            | &Self::PortSilent { to, waited, .. }
+            | &Self::PortSilentAfter { to, waited, .. }
+            | &Self::PortSilentOnSegment { to, waited, .. }
+            | &Self::HostSilentAfter { to, waited, .. } => Some((to, waited)),
+            Self::DnsTcpOnly { udp: because } | Self::ProxyUnreachable { because, .. } => {
+                because.unheard()
+            }
+            _ => None,
+        }
+    }
+
+    /// The same silence, explained: the answers came, and this host drops them.
+    ///
+    /// Any other cause stays what it is.
+    #[must_use]
+    pub fn dropped_here(&self, how: DropSign) -> Self {
+        match (self, self.unheard()) {
+            (Self::DnsTcpOnly { udp }, Some(_)) => {
+                Self::DnsTcpOnly { udp: Box::new(udp.dropped_here(how)) }
+            }
+            (Self::ProxyUnreachable { proxy, because, .. }, Some(_)) => {
+                let because = because.dropped_here(how);
+                let (proxy, reason) = (proxy.clone(), because.to_string());
+                Self::ProxyUnreachable { proxy, reason, because: Box::new(because) }
+            }
+            (_, Some((to, waited))) => Self::ReplyDroppedHere { to, how, waited },
+            (other, None) => other.clone(),
+        }
+    }
+
     /// `expected` was not in `bytes`; keeps the first 32 of them, escaped.
     pub(crate) fn bad_reply(expected: &'static str, bytes: &[u8]) -> Self {
-        Self::BadReply { expected, got: crate::wire::head(bytes) }
+        Self::BadReply { expected: expected.into(), got: crate::wire::head(bytes) }
     }
 }
 
@@ -948,11 +1050,6 @@ fn named(identity: &str) -> String {
         "" => "without a name".to_owned(),
         name => format!("named \"{name}\""),
     }
-}
-
-/// A cause within a cause, as the sentence it is.
-fn as_sentence<S: serde::Serializer>(because: &Cause, to: S) -> Result<S::Ok, S::Error> {
-    to.collect_str(because)
 }
 
 /// " (10.0.0.53: no answer)", or nothing when no server was asked.
@@ -982,6 +1079,15 @@ fn reading(user: Option<&str>, level: &str) -> String {
 /// "no further than 10.9.0.1", of [`Cause::FilteredBetween`].
 fn no_further_than(after: Option<IpAddr>) -> String {
     after.map_or_else(|| "to no router".to_owned(), |by| format!("no further than {by}"))
+}
+
+/// "by 10.9.0.1 (hop 2) or right behind it", of [`Cause::PathReset`].
+fn place_of_reset(hop: u8, by: Option<IpAddr>) -> String {
+    match (hop, by) {
+        (0, _) => "before the first router".to_owned(),
+        (hop, Some(by)) => format!("by {by} (hop {hop}) or right behind it"),
+        (hop, None) => format!("at hop {hop}, which names itself to nobody, or right behind it"),
+    }
 }
 
 /// "3599.9 s behind" or "12 ms ahead", from server minus this host.

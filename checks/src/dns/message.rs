@@ -38,7 +38,7 @@ impl Question {
     pub(super) fn address(name: &str) -> Result<Self, Cause> {
         // Not by way of IDNA, which refuses the underscore.
         let mut parsed = Name::from_ascii(name).map_err(|error| Cause::LocalError {
-            action: "ask for a name that cannot be one",
+            action: "ask for a name that cannot be one".into(),
             error: wire::printable(&format!("{name}: {error}")),
         })?;
         parsed.set_fqdn(true);
@@ -80,9 +80,10 @@ impl Question {
         }
         match message.to_vec() {
             Ok(wire) => Ok(Query { wire, message }),
-            Err(error) => {
-                Err(Cause::LocalError { action: "write a question", error: error.to_string() })
-            }
+            Err(error) => Err(Cause::LocalError {
+                action: "write a question".into(),
+                error: error.to_string(),
+            }),
         }
     }
 }

@@ -143,8 +143,8 @@ impl Probe {
             Accept::Below500 => 500,
         };
         match answer.status {
-            400 if PLAIN_ON_TLS.iter().any(|words| answer.says(words)) => {
-                Err(Cause::TlsUnexpected { expected: "HTTP" })
+            400 if exchange::wants_tls(answer) => {
+                Err(Cause::TlsUnexpected { expected: "HTTP".into() })
             }
             400 if answer.says(NO_CLIENT_CERTIFICATE) => {
                 let alert = format!("400 {NO_CLIENT_CERTIFICATE}");
@@ -156,7 +156,7 @@ impl Probe {
             // A proxy asked as if it were the server it should lead to.
             400 if self.proxy.is_none() && proxy_error(answer).is_some() => {
                 Err(Cause::WrongService {
-                    expected: "a web server",
+                    expected: "a web server".into(),
                     spoken: Spoken::Proxy,
                     head: answer.in_short(),
                 })
@@ -284,11 +284,5 @@ fn shown_path(url: &Url) -> String {
 
 const PAGE: &[u8] = b"HTTP/1.1 200 OK\r\nServer: preflight\r\nContent-Type: text/plain\r\n\
     Content-Length: 20\r\nConnection: close\r\n\r\npreflight responder\n";
-/// How web servers name a plain request on their TLS port: nginx, Apache, Go.
-const PLAIN_ON_TLS: [&str; 3] = [
-    "The plain HTTP request was sent to HTTPS port",
-    "speaking plain HTTP to an SSL-enabled server port",
-    "Client sent an HTTP request to an HTTPS server",
-];
 /// nginx shakes hands first and refuses then.
 const NO_CLIENT_CERTIFICATE: &str = "No required SSL certificate was sent";

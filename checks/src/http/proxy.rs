@@ -85,7 +85,7 @@ impl Proxy {
                 secured.map_err(|cause| self.unusable(cause))
             }
             other => Err(Cause::LocalError {
-                action: "use the proxy",
+                action: "use the proxy".into(),
                 error: format!("{other}:// proxies are not spoken, only http:// and https://"),
             }),
         }
@@ -131,7 +131,7 @@ impl Proxy {
             // A proxy knows the method; a web server refuses it, nginx with 400.
             400 | 405 | 501 if proxy_error(answer).is_none() => {
                 Err(self.unusable(Cause::WrongService {
-                    expected: "an HTTP proxy",
+                    expected: "an HTTP proxy".into(),
                     spoken: Spoken::Http,
                     head: answer.in_short(),
                 }))

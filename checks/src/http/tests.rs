@@ -113,7 +113,7 @@ fn a_captive_portal_is_not_the_host_asked() {
 fn a_plain_request_on_a_tls_port_is_named_as_web_servers_name_it() {
     let page = "<center>The plain HTTP request was sent to HTTPS port</center>";
     let (verdict, _) = judged(&probe("http://web.example.org/"), &answer(400, &[], page));
-    assert_eq!(verdict, Err(Cause::TlsUnexpected { expected: "HTTP" }));
+    assert_eq!(verdict, Err(Cause::TlsUnexpected { expected: "HTTP".into() }));
 }
 
 #[test]

@@ -37,7 +37,7 @@ where
     F: Future<Output = Result<T, LdapError>>,
 {
     let (ours, theirs) = pair().map_err(|error| Cause::LocalError {
-        action: "open a socket pair",
+        action: "open a socket pair".into(),
         error: error.to_string(),
     })?;
     let settings = LdapConnSettings::new().set_std_stream(StdStream::Unix(theirs));
@@ -103,7 +103,7 @@ fn announced(unread: &[u8]) -> Result<Option<Header>, Cause> {
     }
     match Header::decode(unread) {
         Ok(Some(Header { content, .. })) if content > MAX_MESSAGE => Err(Cause::BadReply {
-            expected: "an LDAP message of at most 256 kB",
+            expected: "an LDAP message of at most 256 kB".into(),
             got: format!("one of {content} bytes announced"),
         }),
         Ok(header) => Ok(header),
@@ -139,7 +139,7 @@ fn pair() -> io::Result<(UnixStream, StdUnixStream)> {
 
 fn unexpected(error: &LdapError) -> Cause {
     let got = wire::clean(error.to_string().as_bytes(), 200);
-    Cause::BadReply { expected: "an LDAP answer", got }
+    Cause::BadReply { expected: "an LDAP answer".into(), got }
 }
 
 fn words(panic: &(dyn Any + Send)) -> String {

@@ -144,7 +144,7 @@ impl Answer {
                 let reason = words.map_or_else(|| "wrong name or password".to_owned(), Into::into);
                 Cause::LdapBindRefused { reason, sub_code }
             }
-            _ => Cause::LdapRefused { result, name: result_name(result), text },
+            _ => Cause::LdapRefused { result, name: result_name(result).into(), text },
         }
     }
 }

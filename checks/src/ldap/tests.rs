@@ -1,3 +1,4 @@
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -84,8 +85,11 @@ fn each_refusal_of_a_bind_has_its_own_cause() {
         reason: reason.to_owned(),
         sub_code: code.map(str::to_owned),
     };
-    let other =
-        |result, name, text: &str| Cause::LdapRefused { result, name, text: text.to_owned() };
+    let other = |result, name: &'static str, text: &str| Cause::LdapRefused {
+        result,
+        name: name.into(),
+        text: text.to_owned(),
+    };
     for (code, text, cause) in [
         (49, String::new(), refused("wrong name or password", None)),
         (49, ad("525"), refused("no such user", Some("525"))),
@@ -153,7 +157,7 @@ fn a_directory_that_is_busy_or_wants_tls_fails_before_any_bind() {
     let wants_tls = Cause::LdapProtectionRequired { result: 13, text: String::new() };
     assert_eq!(verdict(&anonymous(), &heard(13)).0, Err(wants_tls));
     for (code, name) in [(51, "busy"), (52, "unavailable")] {
-        let cause = Cause::LdapRefused { result: code, name, text: String::new() };
+        let cause = Cause::LdapRefused { result: code, name: name.into(), text: String::new() };
         assert_eq!(verdict(&anonymous(), &heard(code)).0, Err(cause));
         assert!(!heard(code).may_start_tls());
     }
@@ -237,8 +241,11 @@ fn a_notice_of_disconnection_gives_its_own_reason() {
         });
         message.element(Tag::context(10), b"1.3.6.1.4.1.1466.20036");
     });
-    let cause =
-        Cause::LdapRefused { result: 52, name: "unavailable", text: "going down".to_owned() };
+    let cause = Cause::LdapRefused {
+        result: 52,
+        name: "unavailable".into(),
+        text: "going down".to_owned(),
+    };
     for notice in [proper, misplaced] {
         assert_eq!(question(BIND).accepts(&notice), Err(cause.clone()));
     }
@@ -261,7 +268,7 @@ async fn root_dse_after(words: &[u8]) -> Result<RootDse, Cause> {
 }
 
 fn bad_reply(expected: &'static str, got: &str) -> Cause {
-    Cause::BadReply { expected, got: got.to_owned() }
+    Cause::BadReply { expected: expected.into(), got: got.to_owned() }
 }
 
 #[tokio::test]
@@ -323,7 +330,8 @@ async fn forty_thousand_levels_do_not_reach_ldap3() {
         bomb.extend(length.to_be_bytes());
     }
     let cause = root_dse_after(&bomb).await.unwrap_err();
-    let Cause::BadReply { expected: "an LDAP message of few levels", .. } = cause else {
+    let Cause::BadReply { expected: Cow::Borrowed("an LDAP message of few levels"), .. } = cause
+    else {
         panic!("{cause}")
     };
 }
@@ -352,9 +360,9 @@ async fn a_bind_response_to_a_search_is_a_bad_reply() {
 async fn another_service_is_named() {
     let ssh = root_dse_after(b"SSH-2.0-OpenSSH_9.2p1\r\n").await.unwrap_err();
     let head = "23 bytes: \"SSH-2.0-OpenSSH_9.2p1\\r\\n\"".to_owned();
-    assert_eq!(ssh, Cause::WrongService { expected: "LDAP", spoken: Spoken::Ssh, head });
+    assert_eq!(ssh, Cause::WrongService { expected: "LDAP".into(), spoken: Spoken::Ssh, head });
     let tls = root_dse_after(&[0x15, 3, 3, 0, 2, 2, 70]).await.unwrap_err();
-    assert_eq!(tls, Cause::TlsUnexpected { expected: "LDAP" });
+    assert_eq!(tls, Cause::TlsUnexpected { expected: "LDAP".into() });
 }
 
 #[tokio::test]

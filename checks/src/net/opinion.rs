@@ -12,10 +12,10 @@ use hickory_resolver::config::{NameServerConfig, ResolveHosts, ResolverConfig};
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::net::{DnsError, NetError};
 use hickory_resolver::system_conf::read_system_conf;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// What one DNS server said about a name.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Opinion {
     /// The server.
     pub server: IpAddr,
@@ -70,7 +70,8 @@ async fn ask(config: ResolverConfig, name: &str) -> String {
     }
 }
 
-fn words(error: &NetError) -> String {
+/// How a server failed, in short.
+pub(super) fn words(error: &NetError) -> String {
     match error {
         NetError::Timeout => "no answer".to_owned(),
         NetError::Dns(DnsError::ResponseCode(code)) => code.to_string(),

@@ -68,7 +68,7 @@ impl Probe {
                 Err(Cause::NsclientNotAllowed { body: alive.words() })
             }
             _ => Err(Cause::WrongService {
-                expected: "NSClient++",
+                expected: "NSClient++".into(),
                 spoken: Spoken::Http,
                 head: alive.in_short(),
             }),
@@ -100,7 +100,7 @@ impl Probe {
                 }
                 _ => Cause::NsclientRefused { body },
             }),
-            _ => Err(Cause::BadReply { expected: EXPECTED, got: queried.in_short() }),
+            _ => Err(Cause::BadReply { expected: EXPECTED.into(), got: queried.in_short() }),
         }
     }
 

@@ -54,7 +54,7 @@ fn another_web_server_is_named() {
     assert_eq!(
         cause,
         Cause::WrongService {
-            expected: "NSClient++",
+            expected: "NSClient++".into(),
             spoken: Spoken::Http,
             head: "404 from nginx".to_owned(),
         }
@@ -85,7 +85,7 @@ fn a_current_agent_does_not_tell_and_neither_do_we() {
 #[test]
 fn any_other_answer_to_the_query_is_a_bad_reply() {
     let cause = query(&answer(404, "Document not found"), &answer(404, "")).unwrap_err();
-    assert_eq!(cause, Cause::BadReply { expected: EXPECTED, got: "404".to_owned() });
+    assert_eq!(cause, Cause::BadReply { expected: EXPECTED.into(), got: "404".to_owned() });
 }
 
 #[test]

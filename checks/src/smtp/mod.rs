@@ -251,7 +251,10 @@ impl Heard {
         match &self.greeting {
             greeting if greeting.is_permanent() => Cause::SmtpRefused { reply, text },
             greeting if greeting.is_transient() => Cause::SmtpUnavailable { reply, text },
-            _ => Cause::BadReply { expected: "an SMTP greeting", got: format!("{reply} {text}") },
+            _ => Cause::BadReply {
+                expected: "an SMTP greeting".into(),
+                got: format!("{reply} {text}"),
+            },
         }
     }
 
@@ -266,7 +269,7 @@ impl Heard {
             Cause::SmtpInspected { banner }
         } else if recognise(greeted.as_bytes()) == Spoken::Ftp {
             let head = wire::head(greeted.as_bytes());
-            Cause::WrongService { expected: "SMTP", spoken: Spoken::Ftp, head }
+            Cause::WrongService { expected: "SMTP".into(), spoken: Spoken::Ftp, head }
         } else {
             Cause::SmtpHelloRefused { reply, text }
         }

@@ -35,7 +35,8 @@ impl TestMail {
     ///
     /// [`Cause::LocalError`] when an address is none.
     pub(super) fn message(&self) -> Result<Message, Cause> {
-        let unwritable = |error: String| Cause::LocalError { action: "write the test mail", error };
+        let unwritable =
+            |error: String| Cause::LocalError { action: "write the test mail".into(), error };
         let mailbox = |address: &str| {
             let parsed = address.parse::<Mailbox>();
             parsed.map_err(|error| unwritable(format!("{}: {error}", wire::printable(address))))
@@ -91,7 +92,7 @@ fn refused(error: &lettre::transport::smtp::Error) -> Cause {
     match error.status() {
         Some(code) => Cause::SmtpMailRefused { text: format!("{code} {words}") },
         None if error.is_client() => Cause::SmtpMailRefused { text: words },
-        None => Cause::BadReply { expected: "an SMTP reply", got: text },
+        None => Cause::BadReply { expected: "an SMTP reply".into(), got: text },
     }
 }
 

@@ -53,7 +53,7 @@ fn a_greeting_that_turns_us_away_is_told_apart() {
         (550, "no", Cause::SmtpRefused { reply: 550, text: "no".into() }),
         (421, "4.3.2 busy", Cause::SmtpUnavailable { reply: 421, text: "4.3.2 busy".into() }),
         (450, "later", Cause::SmtpUnavailable { reply: 450, text: "later".into() }),
-        (250, "hm", Cause::BadReply { expected: "an SMTP greeting", got: "250 hm".into() }),
+        (250, "hm", Cause::BadReply { expected: "an SMTP greeting".into(), got: "250 hm".into() }),
     ] {
         assert_eq!(verdict(&greeting(code, text)).0, Err(cause));
     }
@@ -68,7 +68,7 @@ fn a_refused_hello_has_four_causes() {
         ..plain()
     };
     let ftp = Cause::WrongService {
-        expected: "SMTP",
+        expected: "SMTP".into(),
         spoken: Spoken::Ftp,
         head: "18 bytes: \"220 (vsFTPd 3.0.3)\"".to_owned(),
     };

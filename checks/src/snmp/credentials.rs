@@ -150,7 +150,10 @@ fn user(
 
 /// The credentials were refused before a packet was sent.
 pub(super) fn unusable(why: &str) -> Cause {
-    Cause::LocalError { action: "use the SNMP credentials", error: crate::wire::printable(why) }
+    Cause::LocalError {
+        action: "use the SNMP credentials".into(),
+        error: crate::wire::printable(why),
+    }
 }
 
 impl From<AuthProtocol> for async_snmp::AuthProtocol {

@@ -30,7 +30,7 @@ pub use credentials::{AuthProtocol, CommunityVersion, Credentials, PrivProtocol}
 
 use crate::cause::{Cause, Concern, Millis, Phase, Transport};
 use crate::evidence::Seen;
-use crate::net::Ask;
+use crate::net::{Ask, Udp};
 use crate::wire;
 use crate::{Respond, Service};
 use discovery::{Discovered, Engine, Schedule};
@@ -47,7 +47,7 @@ pub struct Probe {
 impl Probe {
     pub(crate) async fn run(&self, ask: &mut Ask) -> Result<(), Cause> {
         let auth = self.credentials.auth()?;
-        let socket = Arc::new(ask.datagrams()?);
+        let socket = Arc::new(Udp::connect_loosely(ask)?);
         let question =
             auth.map(|auth| Question::new(auth, Arc::clone(&socket), ask)).transpose()?;
         let schedule = self.schedule();
@@ -61,7 +61,10 @@ impl Probe {
             _ => None,
         };
         if let (Some(question), Some(Answer::System(_))) = (&question, &answer) {
-            discovery::note_tries(question.tries(), &mut ask.seen);
+            discovery::note_tries(question.tries(), &socket, &mut ask.seen);
+        }
+        if let Some(by) = socket.elsewhere() {
+            ask.seen.concerns.push(Concern::AnswersFromElsewhere { by });
         }
         let heard = Heard { discovered, answer, to: ask.address(), waited: ask.deadline.waited() };
         self.judge(heard, &mut ask.seen)
@@ -119,13 +122,14 @@ impl Probe {
 
     fn refused(&self, status: ErrorStatus) -> Cause {
         match status {
-            ErrorStatus::AuthorizationError => {
-                Cause::SnmpAuthorization { user: self.user(), level: self.credentials.level() }
-            }
+            ErrorStatus::AuthorizationError => Cause::SnmpAuthorization {
+                user: self.user(),
+                level: self.credentials.level().into(),
+            },
             // What v1 says of a view that hides it.
             ErrorStatus::NoSuchName | ErrorStatus::NoAccess => Cause::SnmpView,
             other => Cause::BadReply {
-                expected: "the system group",
+                expected: "the system group".into(),
                 got: format!("error status {other}"),
             },
         }
@@ -137,7 +141,7 @@ impl Probe {
             ReportStatus::UnknownUserName { .. } => Cause::SnmpUnknownUser { user },
             ReportStatus::WrongDigest { .. } => Cause::SnmpWrongDigest { user },
             ReportStatus::UnsupportedSecurityLevel { .. } => {
-                Cause::SnmpSecurityLevel { user, level }
+                Cause::SnmpSecurityLevel { user, level: level.into() }
             }
             ReportStatus::DecryptionError { .. } => Cause::SnmpDecryption { user },
             ReportStatus::NotInTimeWindow { .. } => {
@@ -145,7 +149,7 @@ impl Probe {
                 Cause::SnmpTimeWindow { boots, time }
             }
             other => Cause::BadReply {
-                expected: "the system group",
+                expected: "the system group".into(),
                 got: wire::printable(&format!("a Report: {other}")),
             },
         }
@@ -155,7 +159,7 @@ impl Probe {
     fn ignored(&self, authenticated: bool) -> Cause {
         match &self.credentials {
             Credentials::Community { .. } | Credentials::None => {
-                Cause::SnmpCommunity { version: self.credentials.version() }
+                Cause::SnmpCommunity { version: self.credentials.version().into() }
             }
             // The agent signed its clock, so the authentication is right; what
             // it then ignores is what it cannot decrypt.
@@ -164,7 +168,7 @@ impl Probe {
             }
             Credentials::User { name, .. } => Cause::SnmpUserIgnored {
                 user: wire::printable(name),
-                level: self.credentials.level(),
+                level: self.credentials.level().into(),
             },
         }
     }

@@ -112,7 +112,7 @@ impl Question {
             },
             Error::Timeout { .. } | Error::Auth { .. } => Ok(self.silence()),
             other => Err(Cause::BadReply {
-                expected: "an answer to an SNMP GET",
+                expected: "an answer to an SNMP GET".into(),
                 got: crate::wire::printable(&other.to_string()),
             }),
         }

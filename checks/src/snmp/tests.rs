@@ -87,7 +87,7 @@ fn silence_is_judged_by_what_was_asked() {
     assert_eq!(cause(&community(CommunityVersion::V2c), nothing(), silence()), no_answer);
     assert_eq!(cause(&user(true), nothing(), None), no_answer);
     for (version, name) in [(CommunityVersion::V1, "1"), (CommunityVersion::V2c, "2c")] {
-        let expected = Cause::SnmpCommunity { version: name };
+        let expected = Cause::SnmpCommunity { version: name.into() };
         assert_eq!(cause(&community(version), there(), silence()), expected);
     }
 }
@@ -97,7 +97,10 @@ fn a_signed_clock_and_then_silence_is_the_privacy_key() {
     let silence = |authenticated| Some(Answer::Silence { authenticated });
     let expected = Cause::SnmpDecryption { user: "mon".to_owned() };
     assert_eq!(cause(&user(true), there(), silence(true)), expected);
-    let ignored = |level| Cause::SnmpUserIgnored { user: "mon".to_owned(), level };
+    let ignored = |level: &'static str| Cause::SnmpUserIgnored {
+        user: "mon".to_owned(),
+        level: level.into(),
+    };
     assert_eq!(cause(&user(true), there(), silence(false)), ignored("authPriv"));
     assert_eq!(cause(&user(false), there(), silence(true)), ignored("authNoPriv"));
     assert_eq!(cause(&nobody(), there(), silence(false)), ignored("noAuthNoPriv"));
@@ -113,7 +116,7 @@ fn each_report_has_its_own_cause() {
         (ReportStatus::DecryptionError { counter }, Cause::SnmpDecryption { user: name() }),
         (
             ReportStatus::UnsupportedSecurityLevel { counter },
-            Cause::SnmpSecurityLevel { user: name(), level: "authPriv" },
+            Cause::SnmpSecurityLevel { user: name(), level: "authPriv".into() },
         ),
         (
             ReportStatus::NotInTimeWindow { counter },
@@ -122,7 +125,7 @@ fn each_report_has_its_own_cause() {
         (
             ReportStatus::UnknownEngineId { counter },
             Cause::BadReply {
-                expected: "the system group",
+                expected: "the system group".into(),
                 got: "a Report: unknown engine ID (counter 3)".to_owned(),
             },
         ),
@@ -144,7 +147,10 @@ fn a_refusal_names_user_and_level_but_no_community() {
     );
     assert_eq!(
         cause(&user(true), there(), Some(Answer::Status(ErrorStatus::GenErr))),
-        Cause::BadReply { expected: "the system group", got: "error status genErr".to_owned() }
+        Cause::BadReply {
+            expected: "the system group".into(),
+            got: "error status genErr".to_owned()
+        }
     );
 }
 
@@ -255,7 +261,7 @@ async fn a_wrong_community_is_sent_three_times_and_no_other() {
     let version = CommunityVersion::V2c;
     let probe = Probe { credentials: Credentials::Community { version, community } };
     let (verdict, seen, datagrams) = ask_briefly(&probe, healthy).await;
-    assert_eq!(verdict, Err(Cause::SnmpCommunity { version: "2c" }));
+    assert_eq!(verdict, Err(Cause::SnmpCommunity { version: "2c".into() }));
     assert!(seen.evidence.fact("engine_id").is_some());
     assert_eq!(datagrams, 1 + 3);
 }

@@ -228,7 +228,10 @@ impl Ready {
             b"ERROR" => {
                 let length = reader.u8()?;
                 let reason = wire::clean(reader.take(length.into())?, 80);
-                return Err(Cause::BadReply { expected: A_READY, got: format!("ERROR {reason}") });
+                return Err(Cause::BadReply {
+                    expected: A_READY.into(),
+                    got: format!("ERROR {reason}"),
+                });
             }
             _ => return Err(Cause::bad_reply(A_READY, body)),
         }

@@ -158,7 +158,7 @@ async fn a_message_or_an_error_is_no_ready() {
     assert_eq!(message, Cause::bad_reply(A_READY, &[0]));
     let error = after_greeting(b"\x04\x0a\x05ERROR\x03400").await;
     let got = "ERROR 400".to_owned();
-    assert_eq!(error, Cause::BadReply { expected: A_READY, got });
+    assert_eq!(error, Cause::BadReply { expected: A_READY.into(), got });
 }
 
 #[test]

@@ -4,7 +4,7 @@ use super::drawer::{cut, fails_too, pair, remedy};
 use super::markup::Markup;
 use super::sheet::{Row, Sheet, rank};
 use crate::report::table::symbol;
-use crate::report::words::{sources, verdict};
+use crate::report::words::sources;
 use crate::report::{Report, StepReport};
 use crate::verdict::Outcome;
 
@@ -34,11 +34,7 @@ pub(super) fn title(report: &Report) -> String {
 
 /// The verdict without its reasons, which have a list of their own.
 fn clause(report: &Report) -> String {
-    let verdict = verdict(
-        &report.steps,
-        (report.summary.required, report.summary.failed),
-        &report.summary.reasons,
-    );
+    let verdict = report.summary.text.clone();
     let reasons = format!(": {}", report.summary.reasons.join(", "));
     let mut clause = verdict.strip_suffix(&reasons).unwrap_or(&verdict).to_owned();
     if let Some(first) = clause.get_mut(..1) {

@@ -24,6 +24,7 @@ pub(super) fn step(flow: &str) -> StepReport {
         direction: Direction::Outbound,
         required: true,
         why: "without it nothing is graphed".to_owned(),
+        look_at: String::new(),
         through_vpn: None,
         group: None,
         target: None,
@@ -42,6 +43,7 @@ pub(super) fn step(flow: &str) -> StepReport {
 pub(super) fn asked(step: StepReport, host: &str, port: u16) -> StepReport {
     let target = TargetReport {
         host: host.to_owned(),
+        peer: None,
         shown: format!("{host}:{port}/udp"),
         origin: "--device".to_owned(),
         ways: vec![WayReport {
@@ -85,8 +87,12 @@ pub(super) fn report(steps: Vec<StepReport>) -> Report {
         failed,
         open: 0,
         reasons: if failed > 0 { vec!["poller.snmp (rejected)".to_owned()] } else { Vec::new() },
+        text: match (steps.len(), failed) {
+            (0, _) => "no required flow was checked".to_owned(),
+            (_, 0) => "all work".to_owned(),
+            _ => format!("{failed} fail: poller.snmp (rejected)"),
+        },
         counts,
-        text: String::new(),
     };
     Report {
         schema_version: 1,
@@ -97,12 +103,12 @@ pub(super) fn report(steps: Vec<StepReport>) -> Report {
         root: None,
         role: Role::Poller,
         profile: "i-vertix".to_owned(),
+        catalogue: None,
+        clock: None,
         phase: Phase::After,
         strict: false,
         interrupted: false,
         redacted: false,
-        catalogue: None,
-        clock: None,
         notes: Vec::new(),
         steps,
         summary,
@@ -230,6 +236,8 @@ fn spoken(said: &str) -> Report {
             protocol: said.clone(),
             source: Some(said.clone()),
             outcome: Outcome::Fail,
+            concerns: Vec::new(),
+            headline: said.clone(),
             cause: Some([("code".to_owned(), json!(said))].into_iter().collect()),
             evidence: object.clone(),
             timings: object.clone(),
@@ -372,6 +380,7 @@ fn a_mistake_in_a_file_has_a_line_and_no_arrow() {
     mistake.direction = Direction::Local;
     mistake.target = Some(TargetReport {
         host: String::new(),
+        peer: None,
         shown: "/etc/centreon-broker/poller.json:12".to_owned(),
         origin: "file".to_owned(),
         ways: Vec::new(),

@@ -138,7 +138,7 @@ fn why(error: &reqwest::Error, ended: Option<Cause>, head: &[u8]) -> Cause {
     match ended {
         Some(cause) => cause,
         None if head.is_empty() => {
-            Cause::LocalError { action: "send the request", error: in_words(error) }
+            Cause::LocalError { action: "send the request".into(), error: in_words(error) }
         }
         None => Cause::bad_reply(EXPECTED, head),
     }
@@ -147,7 +147,7 @@ fn why(error: &reqwest::Error, ended: Option<Cause>, head: &[u8]) -> Cause {
 /// What answers instead of a web server, once enough of it came to tell.
 fn not_http(head: &[u8]) -> Option<Cause> {
     match recognise(head) {
-        Spoken::Tls => Some(Cause::TlsUnexpected { expected: "HTTP" }),
+        Spoken::Tls => Some(Cause::TlsUnexpected { expected: "HTTP".into() }),
         Spoken::Proxy => None,
         Spoken::Unknown if head.len() >= STATUS_LINE.len() => {
             Some(Cause::bad_reply(EXPECTED, head))
@@ -225,6 +225,11 @@ pub(crate) async fn read_body(stream: &mut Stream, answer: &mut Answer) {
     answer.body.truncate(length);
 }
 
+/// Is it how a web server refuses a plain request on its TLS port?
+pub(crate) fn wants_tls(answer: &Answer) -> bool {
+    PLAIN_ON_TLS.iter().any(|words| answer.says(words))
+}
+
 /// The far side's half of [`fetch`]: the request's lines, without line ends.
 ///
 /// # Errors
@@ -279,5 +284,11 @@ const MAX_ANSWER: usize = 2 * MAX_BODY;
 const MAX_LINE: usize = 8 * 1024;
 const MAX_HEADERS: usize = 100;
 const SHOWN: usize = 200;
+/// In the words of nginx, Apache and Go.
+const PLAIN_ON_TLS: [&str; 3] = [
+    "The plain HTTP request was sent to HTTPS port",
+    "speaking plain HTTP to an SSL-enabled server port",
+    "Client sent an HTTP request to an HTTPS server",
+];
 const EXPECTED: &str = "an HTTP answer";
 const STATUS_LINE: &[u8] = b"HTTP/1.";

@@ -68,7 +68,7 @@ async fn what_is_no_http_is_named() {
     let ssh = fetched(b"SSH-2.0-OpenSSH_9.2p1\r\n").await.unwrap_err();
     assert_eq!(ssh.to_string(), "an SSH server answers here, not HTTP");
     let tls = fetched(&[0x15, 3, 1, 0, 2, 2, 70]).await.unwrap_err();
-    assert_eq!(tls, Cause::TlsUnexpected { expected: "HTTP" });
+    assert_eq!(tls, Cause::TlsUnexpected { expected: "HTTP".into() });
     let garbage = fetched(b"\x7fgarbage\0\xff\r\n").await.unwrap_err();
     assert_eq!(garbage, Cause::bad_reply(EXPECTED, b"\x7fgarbage\0\xff\r\n"));
 }

@@ -308,7 +308,7 @@ pub(super) fn no_route(to: SocketAddr, error: &io::Error) -> Cause {
 }
 
 pub(super) fn local(action: &'static str, error: &io::Error) -> Cause {
-    Cause::LocalError { action, error: error.to_string() }
+    Cause::LocalError { action: action.into(), error: error.to_string() }
 }
 
 /// The handshake failed and the error queue is empty: errno alone decides.

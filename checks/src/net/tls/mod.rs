@@ -160,7 +160,7 @@ fn late(wait: Deadline, to: SocketAddr, head: &Head) -> Cause {
 fn handshake_failed(error: &io::Error, to: SocketAddr, head: &[u8]) -> Cause {
     let spoken = recognise(head);
     if !head.is_empty() && spoken != Spoken::Tls {
-        return Cause::WrongService { expected: "TLS", spoken, head: wire::head(head) };
+        return Cause::WrongService { expected: "TLS".into(), spoken, head: wire::head(head) };
     }
     if let Some(cause) = cause_in(error) {
         return cause;

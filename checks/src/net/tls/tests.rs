@@ -240,8 +240,11 @@ async fn what_answers_instead_of_a_handshake_is_told() {
     let alert = "alert HandshakeFailure".to_owned();
     assert_eq!(answered(&fatal(40)).await, Cause::TlsRefused { alert });
     let words = b"220 mx.example.org ESMTP\r\n";
-    let mail =
-        Cause::WrongService { expected: "TLS", spoken: Spoken::Smtp, head: wire::head(words) };
+    let mail = Cause::WrongService {
+        expected: "TLS".into(),
+        spoken: Spoken::Smtp,
+        head: wire::head(words),
+    };
     assert_eq!(answered(words).await, mail);
     assert_eq!(answered(b"").await, Cause::TlsClosed { to: ([192, 0, 2, 1], 443).into() });
 }

@@ -1,0 +1,303 @@
+//! `preflight discover`: everything a machine's files say, each with its line.
+//!
+//! A stranger may read it over the administrator's shoulder: of a secret only
+//! that there is one is shown.
+
+use std::io;
+
+use serde::Serialize;
+use unicode_width::UnicodeWidthStr;
+
+use crate::report::Canvas;
+use crate::site::Place;
+use crate::site::discover::facts::{
+    Broker, Device, Facts, Gorgone, Listen, Machine, Mail, ProxySetting, Read, Repository, Route,
+    Stream,
+};
+use crate::site::discover::{At, Note};
+use crate::site::mistake::Mistake;
+
+/// Everything that was found.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Inventory {
+    /// The copy of another machine's files, when it is not this machine.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) root: Option<String>,
+    /// One entry a fact.
+    pub(crate) found: Vec<Entry>,
+    /// What contradicts itself.
+    pub(crate) mistakes: Vec<Mistake>,
+    /// What could not be read.
+    pub(crate) notes: Vec<Note>,
+}
+
+/// One fact.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct Entry {
+    /// What it is: `time server`.
+    pub(crate) what: &'static str,
+    /// Its value: `10.0.0.3`.
+    pub(crate) value: String,
+    /// More about it: `chrony, pool`.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub(crate) more: String,
+    /// Where it was read.
+    pub(crate) origin: At,
+}
+
+impl Inventory {
+    /// What `facts` say, in the order of the flow tables.
+    pub(crate) fn of(facts: &Facts, mistakes: Vec<Mistake>, root: Option<String>) -> Self {
+        let mut found = Vec::new();
+        found.extend(
+            facts
+                .roles
+                .iter()
+                .map(|sign| entry("role", sign.role.to_string(), sign.because.clone(), &sign.at)),
+        );
+        found.extend(basics(facts));
+        found.extend(facts.proxies.iter().map(|setting| proxy("proxy", setting)));
+        found.extend(facts.repositories.iter().map(repository));
+        found.extend(platform(facts));
+        found.extend(facts.devices.iter().map(device));
+        Self { root, found, mistakes, notes: facts.notes.clone() }
+    }
+}
+
+fn entry(what: &'static str, value: String, more: String, at: &At) -> Entry {
+    let (value, more) = (preflight_checks::printable(&value), preflight_checks::printable(&more));
+    Entry { what, value, more, origin: at.clone() }
+}
+
+/// Words that hold, with commas between.
+fn words<const N: usize>(words: [(bool, &str); N]) -> String {
+    let held: Vec<&str> = words.iter().filter(|(holds, _)| *holds).map(|(_, word)| *word).collect();
+    held.join(", ")
+}
+
+fn basics(facts: &Facts) -> Vec<Entry> {
+    let time = facts.time.iter().map(|source| {
+        let more = words([
+            (true, source.daemon),
+            (source.is_pool, "pool"),
+            (source.is_fallback, "only if no other is known"),
+        ]);
+        entry("time server", shown(&source.place), more, &source.at)
+    });
+    let names = facts
+        .names
+        .iter()
+        .map(|server| entry("name server", shown(&server.value), String::new(), &server.at));
+    time.chain(names).chain(facts.mail.as_ref().map(mail)).collect()
+}
+
+fn mail(mail: &Mail) -> Entry {
+    let value = mail
+        .relay
+        .as_ref()
+        .map_or("none: each mail goes to its receiver's server".to_owned(), shown);
+    let tls = format!("TLS {}", mail.tls);
+    let more = words([
+        (true, mail.program),
+        (mail.by_mx, "its mail servers (MX)"),
+        (true, tls.as_str()),
+        (mail.login, "with a login"),
+    ]);
+    entry("mail relay", value, more, &mail.at)
+}
+
+fn proxy(what: &'static str, setting: &ProxySetting) -> Entry {
+    let scheme = setting.scheme.as_ref().map(|scheme| format!("for {scheme}"));
+    let except: Vec<&str> = setting.except.iter().map(|token| token.value.as_str()).collect();
+    let except = format!("not for {}", except.join(" "));
+    let more = words([
+        (true, setting.program.as_str()),
+        (scheme.is_some(), scheme.as_deref().unwrap_or_default()),
+        (setting.user.is_some(), "with a login"),
+        (!setting.except.is_empty(), &except),
+    ]);
+    entry(what, setting.url.to_string(), more, &setting.at)
+}
+
+fn repository(repository: &Repository) -> Entry {
+    let way = match &repository.proxy {
+        Some(Route::Proxy(setting)) => format!(", through {}", setting.url),
+        Some(Route::Straight { token, .. }) => format!(", without a proxy ({token})"),
+        None => String::new(),
+    };
+    let more = format!("{}{way}", repository.name);
+    entry("repository", repository.url.to_string(), more, &repository.at)
+}
+
+fn platform(facts: &Facts) -> Vec<Entry> {
+    let mut found: Vec<Entry> = facts.brokers.iter().flat_map(broker).collect();
+    found.extend(facts.gorgone.iter().flat_map(gorgone));
+    found.extend(facts.machines.iter().map(machine));
+    for engine in &facts.engine {
+        found.extend(engine.broker_files.iter().map(|file| {
+            entry("broker file", file.value.clone(), "loaded by the engine".to_owned(), &file.at)
+        }));
+        found.extend(engine.notifies.iter().map(|notifies| {
+            let value =
+                if notifies.value { "sent by this engine" } else { "not sent by this engine" };
+            entry("notifications", value.to_owned(), String::new(), &notifies.at)
+        }));
+    }
+    for traps in &facts.traps {
+        let all = || entry("trap receiver", "*:162".to_owned(), String::new(), &traps.at);
+        let some = traps.listens.iter().map(|one| listener("trap receiver", one));
+        found.extend(some.chain(traps.listens.is_empty().then(all)));
+    }
+    for agents in &facts.agents {
+        found.extend(agents.listens.iter().map(|one| listener("agents connect to", one)));
+        found.extend(agents.reversed.iter().map(|agent| {
+            entry("agent", shown(&agent.value), "connected to".to_owned(), &agent.at)
+        }));
+    }
+    found.extend(
+        facts
+            .databases
+            .iter()
+            .map(|database| entry("database", shown(&database.value), String::new(), &database.at)),
+    );
+    found.extend(facts.directories.iter().map(|directory| {
+        let more = words([(directory.ldaps, "LDAPS"), (directory.start_tls, "StartTLS")]);
+        entry("directory", shown(&directory.place), more, &directory.at)
+    }));
+    found
+}
+
+fn broker(broker: &Broker) -> Vec<Entry> {
+    let version = broker.bbdo_version.as_ref();
+    let version = version.map(|version| {
+        entry("BBDO version", version.value.clone(), broker.name.clone(), &version.at)
+    });
+    version.into_iter().chain(broker.streams.iter().map(stream)).collect()
+}
+
+fn stream(stream: &Stream) -> Entry {
+    let what = if stream.is_output { "broker output" } else { "broker input" };
+    let value = match &stream.host {
+        Some(host) => format!("to {}", at_port(host, stream.port)),
+        None => format!(
+            "listens on {}",
+            at_port(stream.listens_on.as_deref().unwrap_or("*"), stream.port)
+        ),
+    };
+    let more = words([
+        (true, stream.name.as_str()),
+        (stream.grpc, "gRPC"),
+        (stream.tls == Some(true), "TLS"),
+        (stream.retention, "keeps its data for one peer"),
+    ]);
+    entry(what, value, more, &stream.at)
+}
+
+fn gorgone(gorgone: &Gorgone) -> Vec<Entry> {
+    let mut found = Vec::new();
+    found.extend(gorgone.listens.iter().map(|one| listener("Gorgone listens on", one)));
+    found.extend(gorgone.api.iter().map(|one| listener("Gorgone's interface", one)));
+    found.extend(gorgone.pullwss_server.iter().map(|one| listener("WebSocket pollers", one)));
+    found.extend(gorgone.pull.iter().map(|central| {
+        entry("Gorgone connects to", shown(&central.value), "pull".to_owned(), &central.at)
+    }));
+    found.extend(gorgone.pullwss.iter().map(|wss| {
+        let scheme = if wss.tls { "wss" } else { "ws" };
+        let value = format!("{scheme}://{}{}", shown(&wss.place), wss.path);
+        entry("Gorgone connects to", value, "pullwss".to_owned(), &wss.at)
+    }));
+    found.extend(gorgone.nodes.iter().map(machine));
+    let modules: Vec<&str> = gorgone.modules.iter().map(|module| module.value.as_str()).collect();
+    found.push(entry("Gorgone's modules", modules.join(" "), String::new(), &gorgone.at));
+    found
+}
+
+fn machine(machine: &Machine) -> Entry {
+    let id = machine.id.map(|id| format!("number {id}"));
+    let mode = machine.mode.map(|mode| mode.clause().to_owned());
+    let more = [Some(machine.name.clone()), id, mode].into_iter().flatten();
+    let what =
+        if machine.role == crate::catalogue::Role::Remote { "remote server" } else { "poller" };
+    entry(what, shown(&machine.place), more.collect::<Vec<_>>().join(", "), &machine.at)
+}
+
+fn listener(what: &'static str, listen: &Read<Listen>) -> Entry {
+    let value = at_port(listen.value.host.as_deref().unwrap_or("*"), listen.value.port);
+    let more = if listen.value.tls { "TLS" } else { "" };
+    entry(what, value, more.to_owned(), &listen.at)
+}
+
+fn device(device: &Device) -> Entry {
+    let snmp = device.snmp.as_ref().map(|snmp| match (&snmp.user, &snmp.community) {
+        (Some(_), _) => "SNMP v3 (a user)".to_owned(),
+        (None, community) => {
+            let version = snmp.version.as_deref().unwrap_or("1");
+            let secret = if community.is_some() { " (a community)" } else { "" };
+            format!("SNMP v{version}{secret}")
+        }
+    });
+    let nsclient = device.nsclient.then(|| "NSClient++".to_owned());
+    let template = device.template.as_ref().map(ToString::to_string);
+    let more = [Some(device.name.clone()), template, snmp, nsclient].into_iter().flatten();
+    entry("host", device.address.clone(), more.collect::<Vec<_>>().join(", "), &device.at)
+}
+
+fn shown(place: &Place) -> String {
+    match (&place.url, place.port) {
+        (Some(url), _) => url.to_string(),
+        (None, Some(port)) => at_port(&place.host, port),
+        (None, None) => place.host.clone(),
+    }
+}
+
+fn at_port(host: &str, port: u16) -> String {
+    if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
+}
+
+/// Writes it for a reader.
+///
+/// # Errors
+///
+/// What the writer says.
+pub(crate) fn write(
+    inventory: &Inventory,
+    canvas: Canvas,
+    out: &mut dyn io::Write,
+) -> io::Result<()> {
+    // Hosts by the thousand would bury the rest.
+    const HOSTS: usize = 20;
+    let whose = inventory.root.as_deref().unwrap_or("this machine");
+    writeln!(out, "discovered in the files of {whose}; nothing was sent\n")?;
+    let is_host = |entry: &&Entry| entry.what == "host";
+    let hosts = inventory.found.iter().filter(is_host).count();
+    let others = inventory.found.iter().filter(|entry| !is_host(entry));
+    let shown: Vec<&Entry> =
+        others.chain(inventory.found.iter().filter(is_host).take(HOSTS)).collect();
+    let widest = shown.iter().map(|entry| entry.what.width()).max().unwrap_or(0);
+    for entry in &shown {
+        let more = if entry.more.is_empty() { String::new() } else { format!(" ({})", entry.more) };
+        let text = format!("{}{more}", entry.value);
+        let missing = " ".repeat(widest - entry.what.width());
+        let lines =
+            crate::report::table::wrap(&text, canvas.width.saturating_sub(widest + 4).max(30));
+        for (index, line) in lines.iter().enumerate() {
+            let what =
+                if index == 0 { format!("{}{missing}", entry.what) } else { " ".repeat(widest) };
+            writeln!(out, "  {what}  {line}")?;
+        }
+        writeln!(out, "  {}  {}", " ".repeat(widest), entry.origin)?;
+    }
+    if hosts > HOSTS {
+        writeln!(out, "  and {} hosts more; --format json has them all", hosts - HOSTS)?;
+    }
+    if shown.is_empty() {
+        writeln!(out, "  nothing")?;
+    }
+    for mistake in &inventory.mistakes {
+        writeln!(out, "\n  ! {}: {mistake}\n    do: {}", mistake.at(), mistake.remedy())?;
+    }
+    for note in &inventory.notes {
+        writeln!(out, "\n  ? {}: {}; it would have told {}", note.at, note.reason, note.missing)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,258 @@
+//! The plan: every step of a run as a value, before a packet is sent.
+//!
+//! Pure: catalogue, site and settings in, steps out. Nothing is probed that is
+//! not in the plan, and `preflight plan` prints it.
+
+mod steps;
+
+use std::fmt;
+use std::time::Duration;
+
+use preflight_checks::{Probe, Respond, Transport};
+use serde::{Deserialize, Serialize};
+
+pub(crate) use crate::catalogue::Phase;
+use crate::catalogue::{Catalogue, Flow, Mode, Party, Role, Way, service};
+use crate::site::discover::Note;
+use crate::site::mistake::Mistake;
+use crate::site::{Find, Origin, Place, Site, Sourced, Target};
+use steps::{Planner, names_needed};
+
+/// How a run is done, whatever the site.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    /// Before or after installation.
+    pub(crate) phase: Phase,
+    /// Largest clock difference that passes.
+    pub(crate) max_offset: Duration,
+    /// Ids or globs: only these, when there are any.
+    pub(crate) only: Vec<String>,
+    /// Ids or globs not to check, each with its reason.
+    pub(crate) skip: Vec<(String, Option<String>)>,
+    /// Groups of the catalogue that are switched on.
+    pub(crate) groups: Vec<String>,
+    /// Every wait times this.
+    pub(crate) scale: f64,
+    /// Warnings fail the run too.
+    pub(crate) strict: bool,
+    /// After a silence, look where on the way it begins.
+    pub(crate) trace: bool,
+}
+
+/// All steps of a run.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Plan {
+    /// What this machine is.
+    pub(crate) role: Role,
+    /// The catalogue's name.
+    pub(crate) profile: String,
+    /// Before or after installation.
+    pub(crate) phase: Phase,
+    /// The copy of another machine's files that was looked at, instead of our own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) root: Option<String>,
+    /// Files that could not be read.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) notes: Vec<Note>,
+    /// In the order of the catalogue.
+    pub(crate) steps: Vec<Step>,
+}
+
+/// A flow with one target filled in, or the reason why it has none.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Step {
+    /// Unique in a run, stable between runs: `poller.bbdo@10.0.0.5`.
+    pub(crate) id: String,
+    /// The flow's id.
+    pub(crate) flow: String,
+    /// Who opens the connection.
+    pub(crate) from: Party,
+    /// To whom.
+    pub(crate) to: Party,
+    /// Seen from this machine.
+    pub(crate) direction: Direction,
+    /// Does its failure fail the run?
+    pub(crate) required: bool,
+    /// What breaks without it.
+    pub(crate) why: String,
+    /// What to run on the far side when nothing listens there.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub(crate) look_at: String,
+    /// The VPN gateway this goes through.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) through_vpn: Option<String>,
+    /// The subnet a sampled device stands for: `10.20.30.0/24`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) group: Option<String>,
+    /// What will be done.
+    #[serde(flatten)]
+    pub(crate) action: Action,
+}
+
+/// Seen from this machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, strum::Display)]
+#[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
+pub(crate) enum Direction {
+    /// We open the connection.
+    Outbound,
+    /// Others open it: only our own listener can be looked at.
+    Inbound,
+    /// Nothing crosses the network: a mistake in this machine's own files.
+    Local,
+}
+
+/// What will be done about a step.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Action {
+    /// Ask.
+    Ask(Box<Question>),
+    /// Leave it, and say why.
+    Skip(SkipReason),
+    /// Nothing to ask: the files say it already.
+    Found(Box<Mistake>),
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+fn is_host(find: &Find) -> bool {
+    *find == Find::Host
+}
+
+/// Whom to ask, and how.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Question {
+    /// The name or address to resolve.
+    pub(crate) host: String,
+    /// The target as a reader knows it: host, or a URL behind a proxy.
+    pub(crate) target: String,
+    /// Where the target came from.
+    pub(crate) origin: Origin,
+    /// How its addresses are found.
+    #[serde(skip_serializing_if = "is_host")]
+    pub(crate) find: Find,
+    /// One that works suffices.
+    pub(crate) ways: Vec<Asked>,
+    /// Asked once when all ways fail, because the port was only the profile's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) also_try: Option<Asked>,
+}
+
+/// One probe on one port.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Asked {
+    /// The service's name.
+    pub(crate) protocol: &'static str,
+    /// TCP or UDP.
+    pub(crate) transport: Transport,
+    /// The port.
+    pub(crate) port: u16,
+    /// Where the port came from.
+    pub(crate) port_origin: Origin,
+    /// The probe itself; it may hold secrets and is never printed.
+    #[serde(skip)]
+    pub(crate) probe: Probe,
+}
+
+/// Why a step is not asked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "reason", rename_all = "kebab-case")]
+pub(crate) enum SkipReason {
+    /// Nobody said where.
+    NoTarget {
+        /// The flag that would.
+        flag: String,
+    },
+    /// This machine does without.
+    Unneeded {
+        /// In words.
+        why: String,
+        /// Who says so.
+        origin: Origin,
+    },
+    /// The two machines find each other in another way.
+    OtherMode {
+        /// In which.
+        mode: Mode,
+        /// Who says so.
+        origin: Origin,
+    },
+    /// `--skip`, perhaps with a reason.
+    Asked {
+        /// The user's words.
+        why: Option<String>,
+    },
+}
+
+impl fmt::Display for SkipReason {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoTarget { flag } => write!(out, "no target; give {flag}"),
+            Self::Unneeded { why, origin } => write!(out, "{why} ({origin})"),
+            Self::OtherMode { mode, origin } => {
+                write!(out, "not in use: {} ({origin})", mode.clause())
+            }
+            Self::Asked { why: Some(why) } => write!(out, "skipped: {why}"),
+            Self::Asked { why: None } => out.write_str("skipped as asked"),
+        }
+    }
+}
+
+/// Works out all steps of a run.
+pub(crate) fn plan(catalogue: &Catalogue, site: &Site, settings: &Settings) -> Plan {
+    let planner = Planner { catalogue, site, settings, names: names_needed(site) };
+    let mut steps: Vec<Step> = Vec::new();
+    for flow in &catalogue.flows {
+        steps.extend(planner.flow(flow));
+    }
+    steps.extend(site.custom.iter().map(|custom| planner.custom(custom)));
+    steps.extend(site.mistakes.iter().map(|mistake| planner.mistake(mistake)));
+    steps.retain(|step| settings.wants(&step.flow));
+    for step in &mut steps {
+        if let Some(reason) = settings.skips(&step.flow) {
+            step.action = Action::Skip(reason);
+        }
+    }
+    Plan {
+        role: site.role,
+        profile: catalogue.profile.clone(),
+        phase: settings.phase,
+        root: site.root.clone(),
+        notes: site.notes.clone(),
+        steps,
+    }
+}
+
+impl Asked {
+    /// `tcp`, `udp`, or both for a service that is asked over both.
+    pub(crate) fn transports(&self) -> &'static str {
+        match self.probe.service().respond {
+            Respond::Both { .. } => "udp,tcp",
+            _ => self.transport.lower(),
+        }
+    }
+}
+
+impl Settings {
+    fn wants(&self, id: &str) -> bool {
+        self.only.is_empty() || self.only.iter().any(|glob| matches(glob, id))
+    }
+
+    fn skips(&self, id: &str) -> Option<SkipReason> {
+        let mut found = self.skip.iter().filter(|(glob, _)| matches(glob, id));
+        found.next().map(|(_, why)| SkipReason::Asked { why: why.clone() })
+    }
+}
+
+/// `*` stands for any text, anything else for itself.
+pub(crate) fn matches(glob: &str, id: &str) -> bool {
+    match glob.split_once('*') {
+        None => glob == id,
+        Some((head, tail)) => id.strip_prefix(head).is_some_and(|rest| {
+            (0..=rest.len()).filter_map(|at| rest.get(at..)).any(|rest| matches(tail, rest))
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,469 @@
+//! From a row of the catalogue to its steps on this machine.
+
+use super::{
+    Action, Asked, Catalogue, Direction, Flow, Mode, Origin, Party, Place, Question, Settings,
+    Site, SkipReason, Sourced, Step, Target, Way, service,
+};
+use crate::site::mistake::Mistake;
+use crate::site::{Custom, Find};
+use preflight_checks::{Probe, dns, http, ldap, listener, ntp, pullwss, smtp, snmp, tcp, tls};
+
+/// Names this machine will have to look up, at most three: a DNS server that
+/// knows the root and not these would still leave the platform blind.
+pub(super) fn names_needed(site: &Site) -> Vec<String> {
+    const ENOUGH: usize = 3;
+    let platform = ["central", "poller", "remote", "smtp", "ldap", "ntp", "database"];
+    let targets = platform.iter().flat_map(|party| site.targets(&Party((*party).to_owned())));
+    let mut names: Vec<String> = targets
+        // A domain of mail servers need not have an address of its own.
+        .filter(|target| target.find == Find::Host)
+        .filter(|target| target.place.is_name() && target.place.host.contains('.'))
+        .map(|target| target.place.host.to_ascii_lowercase())
+        .filter(|name| !site.hosts_names.contains(name))
+        .collect();
+    names.sort();
+    names.dedup();
+    names.truncate(ENOUGH);
+    names
+}
+
+/// Whether a row is used between two machines, as far as their files say.
+enum Fit {
+    /// It is.
+    Used,
+    /// They find each other in another way, and a reader would expect this one.
+    Otherwise(SkipReason),
+    /// They find each other in another way.
+    Unused,
+}
+
+pub(super) struct Planner<'a> {
+    pub(super) catalogue: &'a Catalogue,
+    pub(super) site: &'a Site,
+    pub(super) settings: &'a Settings,
+    pub(super) names: Vec<String>,
+}
+
+impl Planner<'_> {
+    /// The steps of one row: none when it is not this machine's.
+    pub(super) fn flow(&self, flow: &Flow) -> Vec<Step> {
+        let switched_on = match &flow.group {
+            Some(group) => self.settings.groups.contains(group),
+            None => true,
+        };
+        let as_engine = flow.by_engine && self.site.has_engine;
+        let is = |party: &Party| {
+            party.is(self.site.role) || (as_engine && party.is(crate::catalogue::Role::Poller))
+        };
+        if !switched_on {
+            Vec::new()
+        } else if is(&flow.from) {
+            self.outbound(flow)
+        } else if is(&flow.to) {
+            self.inbound(flow).into_iter().collect()
+        } else {
+            Vec::new()
+        }
+    }
+
+    fn outbound(&self, flow: &Flow) -> Vec<Step> {
+        let defaults = self.defaults(flow);
+        let targets = self.candidates(flow, &defaults);
+        if targets.is_empty() {
+            let shown = !flow.only_with_target && flow.mode.is_none_or(Mode::is_expected);
+            let step = || self.step(flow, None, Action::Skip(self.no_target(flow)));
+            return shown.then(step).into_iter().collect();
+        }
+        let step = |target: &Target| {
+            let action = match self.fit(flow, &target.modes) {
+                Fit::Used => self.ask(flow, target),
+                Fit::Otherwise(reason) => Action::Skip(reason),
+                Fit::Unused => return None,
+            };
+            let mut step = self.step(flow, Some(&in_id(&target.place)), action);
+            step.group.clone_from(&target.group);
+            Some(step)
+        };
+        targets.into_iter().filter_map(step).collect()
+    }
+
+    fn ask(&self, flow: &Flow, target: &Target) -> Action {
+        match &target.unaskable {
+            Some(reason) => Action::Skip(unneeded(reason)),
+            None => Action::Ask(Box::new(self.question(flow, target))),
+        }
+    }
+
+    /// The peers a row goes to: those that are for its service alone, else the others.
+    fn candidates<'t>(&'t self, flow: &Flow, defaults: &'t [Target]) -> Vec<&'t Target> {
+        let given = self.site.targets(&flow.to);
+        let all = if given.is_empty() { defaults } else { given };
+        let is_for_it = |target: &&Target| {
+            let only = target.only_for.as_deref();
+            only.is_some_and(|only| flow.ways.iter().any(|way| way.service.name == only))
+        };
+        let special: Vec<&Target> = all.iter().filter(is_for_it).collect();
+        if special.is_empty() {
+            all.iter().filter(|target| target.only_for.is_none()).collect()
+        } else {
+            special
+        }
+    }
+
+    fn no_target(&self, flow: &Flow) -> SkipReason {
+        match self.site.unneeded.get(&flow.to) {
+            Some(reason) => {
+                SkipReason::Unneeded { why: reason.value.clone(), origin: reason.origin.clone() }
+            }
+            None => SkipReason::NoTarget { flag: flow.to.flag() },
+        }
+    }
+
+    /// Do the files say that these two find each other in the row's way?
+    fn fit(&self, flow: &Flow, own: &[Sourced<Mode>]) -> Fit {
+        let Some(wanted) = flow.mode else { return Fit::Used };
+        let mut known = own
+            .iter()
+            .chain(&self.site.modes)
+            .filter(|known| known.value.is_alternative_to(wanted));
+        match known.next() {
+            None if wanted.is_expected() => Fit::Used,
+            Some(known) if known.value == wanted => Fit::Used,
+            Some(known) if wanted.is_expected() => Fit::Otherwise(SkipReason::OtherMode {
+                mode: known.value,
+                origin: known.origin.clone(),
+            }),
+            _ => Fit::Unused,
+        }
+    }
+
+    /// The Internet has no flag it could not do without: the profile knows URLs.
+    fn defaults(&self, flow: &Flow) -> Vec<Target> {
+        if flow.to.0 != INTERNET {
+            return Vec::new();
+        }
+        let target =
+            |url: &url::Url| Some(Target::new(url.as_str().parse().ok()?, Origin::Profile));
+        self.catalogue.internet.iter().filter_map(target).collect()
+    }
+
+    /// Others connect to us: look at our own listener, on each of the row's ports.
+    fn inbound(&self, flow: &Flow) -> Option<Step> {
+        let action = match self.fit_of_senders(flow) {
+            Fit::Used => Action::Ask(Box::new(self.listening(flow))),
+            Fit::Otherwise(reason) => Action::Skip(reason),
+            Fit::Unused => return None,
+        };
+        let mut step = self.step(flow, None, action);
+        step.direction = Direction::Inbound;
+        // Our listener is one end only: the sender's own run decides the flow.
+        step.required = step.required && flow.from.0 == DEVICE;
+        Some(step)
+    }
+
+    /// One sender that connects to us is enough; so is a listener of ours in a file.
+    fn fit_of_senders(&self, flow: &Flow) -> Fit {
+        let listens = |way: &Way| self.site.listens.contains_key(way.service.name);
+        let unexpected = flow.mode.is_some_and(|mode| !mode.is_expected());
+        if unexpected && flow.ways.iter().any(listens) {
+            return Fit::Used;
+        }
+        let senders = self.site.targets(&flow.from);
+        let mut fits: Vec<Fit> =
+            senders.iter().map(|sender| self.fit(flow, &sender.modes)).collect();
+        if fits.iter().any(|fit| matches!(fit, Fit::Used)) {
+            return Fit::Used;
+        }
+        fits.pop().unwrap_or_else(|| self.fit(flow, &[]))
+    }
+
+    fn listening(&self, flow: &Flow) -> Question {
+        let listens = |way: &Way| {
+            let (port, port_origin) = self.port(flow, way, None);
+            let transport = way.service.transport;
+            Asked {
+                protocol: way.service.name,
+                transport,
+                port,
+                port_origin,
+                probe: Probe::Listener(listener::Probe { transport, port }),
+            }
+        };
+        Question {
+            host: "0.0.0.0".to_owned(),
+            target: "this host".to_owned(),
+            origin: Origin::Profile,
+            find: Find::Host,
+            ways: flow.ways.iter().map(listens).collect(),
+            also_try: None,
+        }
+    }
+
+    fn step(&self, flow: &Flow, target: Option<&str>, action: Action) -> Step {
+        let id = flow.id.get_ref();
+        let vpn = self.site.targets(&Party(VPN.to_owned())).first();
+        Step {
+            id: target.map_or_else(|| id.clone(), |target| format!("{id}@{target}")),
+            flow: id.clone(),
+            from: flow.from.clone(),
+            to: flow.to.clone(),
+            direction: Direction::Outbound,
+            required: flow.required,
+            why: flow.why.clone(),
+            look_at: flow.look_at.clone(),
+            through_vpn: vpn.filter(|_| flow.through_vpn).map(|gateway| gateway.place.host.clone()),
+            group: None,
+            action,
+        }
+    }
+
+    fn question(&self, flow: &Flow, target: &Target) -> Question {
+        let place = &target.place;
+        let ways: Vec<Asked> =
+            ways(flow, target).iter().map(|way| self.asked(flow, way, target)).collect();
+        let only_profile = ways.iter().all(|asked| asked.port_origin == Origin::Profile);
+        let also_try = flow.also_try.filter(|_| only_profile).and_then(|port| {
+            let mut asked = ways.first()?.clone();
+            asked.port = port;
+            Some(asked)
+        });
+        let (host, find) = match self.proxy(flow, target) {
+            Some(proxy) => (host_of(&proxy.url), Find::Host),
+            None => (place.host.clone(), target.find),
+        };
+        let origin = target.origin.clone();
+        Question { host, target: shown(place), origin, find, ways, also_try }
+    }
+
+    fn asked(&self, flow: &Flow, way: &Way, target: &Target) -> Asked {
+        let (port, port_origin) = self.port(flow, way, Some(target));
+        let proxy = self.proxy(flow, target);
+        let probe = self.probe(flow, way, target, port, proxy);
+        let through = self.way(flow, target).and_then(|(proxy, origin)| {
+            Some((proxy?.url.port_or_known_default()?, origin.clone()))
+        });
+        let (port, port_origin) = through.unwrap_or((port, port_origin));
+        Asked {
+            protocol: way.service.name,
+            transport: way.service.transport,
+            port,
+            port_origin,
+            probe,
+        }
+    }
+
+    /// The proxy this goes through: the target's own, else for the Internet the
+    /// site's; the platform's daemons use none.
+    fn proxy<'t>(&'t self, flow: &Flow, target: &'t Target) -> Option<&'t http::Proxy> {
+        self.way(flow, target)?.0
+    }
+
+    fn way<'t>(
+        &'t self,
+        flow: &Flow,
+        target: &'t Target,
+    ) -> Option<(Option<&'t http::Proxy>, &'t Origin)> {
+        let sites = self.site.proxy.as_ref().filter(|_| flow.to.0 == INTERNET);
+        let sites = sites.map(|proxy| (Some(&proxy.value), &proxy.origin));
+        let own = target.route.as_ref().map(|route| (route.value.as_ref(), &route.origin));
+        // What a person says now counts more than what a file says of this one address.
+        own.filter(|_| sites.is_none()).or(sites)
+    }
+
+    /// Flag or site file, then the target's own port, then what our files say of
+    /// the service, then the profile's.
+    fn port(&self, flow: &Flow, way: &Way, target: Option<&Target>) -> (u16, Origin) {
+        let own = || {
+            let target = target?;
+            let known = target.ports.get(way.service.name);
+            let known = known.map(|port| (port.value, port.origin.clone()));
+            target.place.port.map(|port| (port, target.origin.clone())).or(known)
+        };
+        let listens = || {
+            let port = self.site.listens.get(way.service.name).filter(|_| target.is_none())?;
+            Some((port.value, port.origin.clone()))
+        };
+        let given = self.site.ports.get(flow.id.get_ref());
+        given
+            .map(|port| (port.value, port.origin.clone()))
+            .or_else(own)
+            .or_else(listens)
+            .unwrap_or((way.port, Origin::Profile))
+    }
+
+    /// The probe of a row's way, with what is special about the row.
+    fn probe(
+        &self,
+        flow: &Flow,
+        way: &Way,
+        target: &Target,
+        port: u16,
+        proxy: Option<&http::Proxy>,
+    ) -> Probe {
+        // A poller that waits for its broker would hand its data to whoever negotiates.
+        if flow.mode == Some(Mode::BbdoReversed) {
+            return Probe::Tcp(tcp::Probe {});
+        }
+        match self.ready(way, target, port, proxy) {
+            // A VPN's client brings its own trust in the gateway.
+            Probe::Tls(_) if flow.to.0 == VPN => Probe::Tls(tls::Probe { only_report: true }),
+            Probe::Http(probe) if flow.to.0 == PROXY => {
+                Probe::Http(http::Probe { accept: http::Accept::Below500, ..probe })
+            }
+            other => other,
+        }
+    }
+
+    /// The probe of a service with what this site knows of it.
+    fn ready(&self, way: &Way, target: &Target, port: u16, proxy: Option<&http::Proxy>) -> Probe {
+        let place = &target.place;
+        // Addresses nobody chose for their page: any answer of theirs will do.
+        let is_default = target.origin == Origin::Profile;
+        match (way.service.probe)() {
+            Probe::Ntp(_) => Probe::Ntp(ntp::Probe { max_offset: self.settings.max_offset }),
+            Probe::Dns(_) => Probe::Dns(dns::Probe { names: self.names.clone() }),
+            Probe::Smtp(probe) => {
+                Probe::Smtp(smtp::Probe { test_mail: self.site.test_mail.clone(), ..probe })
+            }
+            Probe::Ldap(probe) => {
+                Probe::Ldap(ldap::Probe { bind: self.site.ldap.clone(), ..probe })
+            }
+            Probe::Snmp(_) => {
+                let own = target.snmp.as_ref().unwrap_or(&self.site.snmp);
+                Probe::Snmp(snmp::Probe { credentials: own.clone() })
+            }
+            Probe::Bbdo(_) => Probe::Bbdo(target.bbdo.clone()),
+            Probe::Pullwss(probe) => {
+                let path = target.websocket.clone().or_else(|| url_path(place));
+                Probe::Pullwss(pullwss::Probe { path: path.unwrap_or(probe.path), ..probe })
+            }
+            Probe::Nsclient(_) => Probe::Nsclient(self.site.nsclient.clone()),
+            Probe::Http(probe) => Probe::Http(http::Probe {
+                url: http_url(way, place, port).unwrap_or(probe.url),
+                accept: if is_default { http::Accept::Below500 } else { http::Accept::Below400 },
+                is_public: place.url.is_some() && is_default,
+                proxy: proxy.cloned(),
+            }),
+            other => other,
+        }
+    }
+
+    /// A flow of the user's own.
+    pub(super) fn custom(&self, custom: &Custom) -> Step {
+        // The scheme was checked when it was read.
+        let service = service(&custom.scheme);
+        let target = Target::new(custom.place.clone(), custom.origin.clone());
+        let ways = service.map(|service| Way { service, port: service.port });
+        let asked = ways.map(|way| {
+            let port = custom.place.port.unwrap_or(way.port);
+            Asked {
+                protocol: way.service.name,
+                transport: way.service.transport,
+                port,
+                port_origin: custom.origin.clone(),
+                probe: self.ready(&way, &target, port, None),
+            }
+        });
+        let flow = format!("custom.{}", custom.name);
+        let question = Question {
+            host: custom.place.host.clone(),
+            target: shown(&custom.place),
+            origin: custom.origin.clone(),
+            find: Find::Host,
+            ways: asked.into_iter().collect(),
+            also_try: None,
+        };
+        Step {
+            id: format!("{flow}@{}", in_id(&custom.place)),
+            flow,
+            from: Party(self.site.role.to_string()),
+            to: Party(custom.scheme.clone()),
+            direction: Direction::Outbound,
+            required: custom.required,
+            why: custom.why.clone(),
+            look_at: String::new(),
+            through_vpn: None,
+            group: None,
+            action: Action::Ask(Box::new(question)),
+        }
+    }
+
+    /// A mistake that was found in this machine's files.
+    pub(super) fn mistake(&self, mistake: &Mistake) -> Step {
+        let role = Party(self.site.role.to_string());
+        let flow = format!("config.{}", mistake.code());
+        Step {
+            id: format!("{flow}@{}", mistake.at()),
+            flow,
+            from: role.clone(),
+            to: role,
+            direction: Direction::Local,
+            required: mistake.is_failure(),
+            why: mistake.why().to_owned(),
+            look_at: String::new(),
+            through_vpn: None,
+            group: None,
+            action: Action::Found(Box::new(mistake.clone())),
+        }
+    }
+}
+
+fn unneeded(reason: &Sourced<String>) -> SkipReason {
+    SkipReason::Unneeded { why: reason.value.clone(), origin: reason.origin.clone() }
+}
+
+/// A URL pins the way; a port given picks the ways it may mean.
+fn ways(flow: &Flow, target: &Target) -> Vec<Way> {
+    let pinned = target.place.url.as_ref().and_then(|url| service(url.scheme()));
+    if let Some(service) = pinned.or(target.speaks.and_then(service)) {
+        return vec![Way { service, port: service.port }];
+    }
+    let known = |way: &&Way| target.place.port == Some(way.port);
+    let known: Vec<Way> = flow.ways.iter().filter(known).copied().collect();
+    if known.is_empty() { flow.ways.clone() } else { known }
+}
+
+fn host_of(url: &url::Url) -> String {
+    url.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned()
+}
+
+/// The URL given, or the one that host and way amount to.
+fn http_url(way: &Way, place: &Place, port: u16) -> Option<url::Url> {
+    let host = match place.host.parse::<std::net::Ipv6Addr>() {
+        Ok(v6) => format!("[{v6}]"),
+        Err(_) => place.host.clone(),
+    };
+    let made = || format!("{}://{host}:{port}/", way.service.name).parse().ok();
+    place.url.clone().or_else(made)
+}
+
+/// The path of a URL given, if it has one.
+fn url_path(place: &Place) -> Option<String> {
+    place.url.as_ref().map(|url| url.path().to_owned()).filter(|path| !path.is_empty())
+}
+
+/// A target in a step's id: with its port when one was given, so that two ports
+/// of one host are two steps.
+fn in_id(place: &Place) -> String {
+    match (&place.url, place.port) {
+        (Some(url), _) => shown_url(url),
+        (None, Some(port)) if place.host.contains(':') => format!("[{}]:{port}", place.host),
+        (None, Some(port)) => format!("{}:{port}", place.host),
+        (None, None) => place.host.clone(),
+    }
+}
+
+/// A target as a reader knows it: its URL, or its host.
+fn shown(place: &Place) -> String {
+    place.url.as_ref().map_or_else(|| place.host.clone(), shown_url)
+}
+
+/// A URL without what nobody needs to read.
+fn shown_url(url: &url::Url) -> String {
+    url.as_str().trim_end_matches('/').to_owned()
+}
+
+const INTERNET: &str = "http";
+const PROXY: &str = "proxy";
+const VPN: &str = "vpn";
+const DEVICE: &str = "device";

@@ -1,0 +1,208 @@
+//! Whole plans, compared.
+
+use preflight_checks::{Trust, http, snmp};
+
+use super::*;
+
+fn settings() -> Settings {
+    Settings {
+        phase: Phase::Before,
+        max_offset: Duration::from_millis(500),
+        only: Vec::new(),
+        skip: Vec::new(),
+        groups: Vec::new(),
+        scale: 1.0,
+        strict: false,
+        trace: true,
+    }
+}
+
+fn site(role: Role, targets: &[(&str, &str)]) -> Site {
+    let mut site = Site::of(role, Trust::only([]));
+    for (party, text) in targets {
+        let target = Target::new(text.parse().unwrap(), Origin::Flag("--test"));
+        site.targets.entry(Party((*party).to_owned())).or_default().push(target);
+    }
+    site
+}
+
+/// Each step as "id: protocol host:port origin" or its skip.
+fn lines(site: &Site, settings: &Settings) -> Vec<String> {
+    let catalogue = Catalogue::profile("i-vertix").unwrap();
+    plan(&catalogue, site, settings).steps.iter().map(line).collect()
+}
+
+fn line(step: &Step) -> String {
+    match &step.action {
+        Action::Skip(reason) => format!("{}: {reason}", step.id),
+        Action::Found(mistake) => format!("{}: {mistake}", step.id),
+        Action::Ask(question) => {
+            let way = |asked: &Asked| {
+                format!("{}:{} ({})", asked.protocol, asked.port, asked.port_origin)
+            };
+            let ways: Vec<String> = question.ways.iter().map(way).collect();
+            let also = question.also_try.as_ref().map(|asked| format!(" else {}", asked.port));
+            format!("{}: {} {}{}", step.id, question.host, ways.join(" "), also.unwrap_or_default())
+        }
+    }
+}
+
+#[test]
+fn a_poller_without_targets_knows_only_the_internet_and_itself() {
+    let lines = lines(&site(Role::Poller, &[]), &settings());
+    assert_eq!(
+        lines,
+        [
+            "poller.ntp: no target; give --ntp HOST",
+            "poller.dns: no target; give --dns HOST",
+            "poller.smtp: no target; give --smtp HOST",
+            "poller.http@https://api.portal.i-vertix.cloud: api.portal.i-vertix.cloud https:443 (profile)",
+            "central.zmq: 0.0.0.0 zmq:5666 (profile)",
+            "central.ssh: 0.0.0.0 ssh:22 (profile)",
+            "poller.bbdo: no target; give --central HOST",
+            "poller.snmp: no target; give --device HOST",
+            "poller.trap: 0.0.0.0 trap:162 (profile)",
+            "poller.nsclient: no target; give --nsclient HOST",
+        ]
+    );
+}
+
+#[test]
+fn a_central_asks_its_poller_and_looks_at_its_own_broker() {
+    let site = site(Role::Central, &[("poller", "10.0.0.9"), ("ldap", "ldap://dc1")]);
+    let lines = lines(&site, &settings());
+    assert!(
+        lines.contains(&"central.zmq@10.0.0.9: 10.0.0.9 zmq:5666 (profile) else 5556".to_owned())
+    );
+    assert!(lines.contains(&"central.ssh@10.0.0.9: 10.0.0.9 ssh:22 (profile)".to_owned()));
+    assert!(lines.contains(&"central.ldap@ldap://dc1: dc1 ldap:389 (profile)".to_owned()));
+    assert!(lines.contains(&"poller.bbdo: 0.0.0.0 bbdo:5669 (profile)".to_owned()));
+}
+
+#[test]
+fn one_of_two_ports_suffices_until_the_target_names_one() {
+    let both = site(Role::Central, &[("ldap", "dc1")]);
+    let lines_of = |site: &Site| {
+        let only = Settings { only: vec!["central.ldap".to_owned()], ..settings() };
+        lines(site, &only)
+    };
+    assert_eq!(lines_of(&both), ["central.ldap@dc1: dc1 ldaps:636 (profile) ldap:389 (profile)"]);
+    let one = site(Role::Central, &[("ldap", "dc1:389")]);
+    assert_eq!(lines_of(&one), ["central.ldap@dc1:389: dc1 ldap:389 (--test)"]);
+}
+
+#[test]
+fn two_ports_of_one_host_are_two_steps() {
+    let site = site(Role::Poller, &[("device", "10.1.1.1:161"), ("device", "10.1.1.1:1161")]);
+    let only = Settings { only: vec!["poller.snmp".to_owned()], ..settings() };
+    let catalogue = Catalogue::profile("i-vertix").unwrap();
+    let ids: Vec<String> =
+        plan(&catalogue, &site, &only).steps.into_iter().map(|step| step.id).collect();
+    assert_eq!(ids, ["poller.snmp@10.1.1.1:161", "poller.snmp@10.1.1.1:1161"]);
+}
+
+#[test]
+fn a_port_that_was_given_is_not_guessed_around() {
+    let mut site = site(Role::Central, &[("poller", "10.0.0.9")]);
+    let port = Sourced { value: 5556, origin: Origin::Flag("--port") };
+    site.ports.insert("central.zmq".to_owned(), port);
+    let only = Settings { only: vec!["central.zmq".to_owned()], ..settings() };
+    assert_eq!(lines(&site, &only), ["central.zmq@10.0.0.9: 10.0.0.9 zmq:5556 (--port)"]);
+}
+
+#[test]
+fn a_skip_keeps_its_reason_and_its_row() {
+    let skip = vec![("poller.s*".to_owned(), Some("mail goes another way".to_owned()))];
+    let settings = Settings { skip, ..settings() };
+    let lines = lines(&site(Role::Poller, &[("smtp", "10.0.0.25")]), &settings);
+    let smtp = "poller.smtp@10.0.0.25: skipped: mail goes another way".to_owned();
+    assert!(lines.contains(&smtp), "{lines:#?}");
+}
+
+#[test]
+fn the_vpn_is_a_flow_of_its_own_and_carries_the_platform() {
+    let site = site(Role::Poller, &[("vpn", "vpn.example"), ("central", "10.8.0.1")]);
+    let catalogue = Catalogue::profile("i-vertix").unwrap();
+    let plan = plan(&catalogue, &site, &settings());
+    let step = |flow: &str| plan.steps.iter().find(|step| step.flow == flow).unwrap();
+    assert_eq!(line(step("poller.vpn")), "poller.vpn@vpn.example: vpn.example tls:443 (profile)");
+    assert_eq!(step("poller.bbdo").through_vpn.as_deref(), Some("vpn.example"));
+    assert_eq!(step("poller.http").through_vpn, None);
+    let Action::Ask(question) = &step("poller.vpn").action else { panic!("it is asked") };
+    let Probe::Tls(gateway) = &question.ways[0].probe else { panic!("by TLS") };
+    assert!(gateway.only_report);
+}
+
+#[test]
+fn only_names_that_dns_must_know_are_asked_of_it() {
+    let mut site = site(
+        Role::Poller,
+        &[
+            ("central", "central.corp.example"),
+            ("smtp", "10.0.0.25"),
+            ("ntp", "ntp"),
+            ("ldap", "DC1.corp.example"),
+        ],
+    );
+    site.hosts_names = vec!["dc1.corp.example".to_owned()];
+    assert_eq!(names_needed(&site), ["central.corp.example"]);
+}
+
+#[test]
+fn a_proxy_is_asked_instead_of_the_internet_and_of_nobody_else() {
+    let mut site = site(Role::Poller, &[("central", "10.0.0.5")]);
+    let url = "http://proxy.corp.example:3128".parse().unwrap();
+    let proxy = http::Proxy { url, user: None, password: None };
+    site.proxy = Some(Sourced { value: proxy, origin: Origin::Flag("--proxy") });
+    let lines = lines(&site, &settings());
+    let internet =
+        "poller.http@https://api.portal.i-vertix.cloud: proxy.corp.example https:3128 (--proxy)";
+    assert!(lines.contains(&internet.to_owned()), "{lines:#?}");
+    assert!(lines.contains(&"poller.bbdo@10.0.0.5: 10.0.0.5 bbdo:5669 (profile)".to_owned()));
+}
+
+#[test]
+fn globs_stand_for_any_text() {
+    for (glob, id, fits) in [
+        ("poller.*", "poller.ntp", true),
+        ("*.ntp", "poller.ntp", true),
+        ("p*r.*p", "poller.ntp", true),
+        ("poller.ntp", "poller.ntp", true),
+        ("poller", "poller.ntp", false),
+        ("*.dns", "poller.ntp", false),
+    ] {
+        assert_eq!(matches(glob, id), fits, "{glob} on {id}");
+    }
+}
+
+#[test]
+fn a_plan_shows_no_secret() {
+    let mut site = site(Role::Poller, &[("device", "10.1.1.1")]);
+    site.snmp = snmp::Credentials::Community {
+        version: snmp::CommunityVersion::V2c,
+        community: secrecy::SecretString::from("obviously-fake-secret"),
+    };
+    let catalogue = Catalogue::profile("i-vertix").unwrap();
+    let plan = plan(&catalogue, &site, &settings());
+    let texts = [serde_json::to_string(&plan).unwrap(), format!("{plan:?}")];
+    assert!(texts.iter().all(|text| !text.contains("obviously-fake-secret")));
+}
+
+#[test]
+fn a_websocket_is_asked_for_on_the_path_of_its_url() {
+    let path = |check: &str| {
+        let mut site = Site::of(Role::Poller, Trust::only([]));
+        site.custom.push(check.parse().unwrap());
+        let catalogue = Catalogue::profile("i-vertix").unwrap();
+        let plan = plan(&catalogue, &site, &settings());
+        let step = plan.steps.into_iter().find(|step| step.flow == "custom.x").unwrap();
+        let Action::Ask(question) = step.action else { panic!("it is asked") };
+        let Probe::Pullwss(probe) = question.ways[0].probe.clone() else { panic!("pullwss") };
+        (probe.path, probe.tls, question.ways[0].port)
+    };
+    assert_eq!(path("x=pullwss://central"), ("/".to_owned(), false, 8086));
+    assert_eq!(path("x=pullwss://central:81/a/b"), ("/a/b".to_owned(), false, 81));
+    let apache = "/centreon/gorgone/pullwss/websocket".to_owned();
+    assert_eq!(path("x=pullwss-tls://central"), (apache, true, 443));
+    assert_eq!(path("x=pullwss-tls://central/ws"), ("/ws".to_owned(), true, 443));
+}

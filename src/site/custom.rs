@@ -1,0 +1,97 @@
+//! Flows of the user's own.
+
+use std::str::FromStr;
+
+use super::{Origin, Place};
+
+/// A flow of the user's own: `NAME=SCHEME://HOST:PORT`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Custom {
+    /// The NAME: the flow becomes `custom.NAME`.
+    pub(crate) name: String,
+    /// The SCHEME: a service's name.
+    pub(crate) scheme: String,
+    /// Where.
+    pub(crate) place: Place,
+    /// Does its failure fail the run?
+    pub(crate) required: bool,
+    /// What breaks without it.
+    pub(crate) why: String,
+    /// Who asks for it.
+    pub(crate) origin: Origin,
+}
+
+/// Schemes a custom flow may have.
+pub(crate) const CUSTOM_SCHEMES: &[&str] = &[
+    "tcp",
+    "tls",
+    "http",
+    "https",
+    "trap",
+    "mysql",
+    "postgresql",
+    "mssql",
+    "ssh",
+    "smtp",
+    "ldap",
+    "ldaps",
+    "ntp",
+    "dns",
+    "snmp",
+    "bbdo",
+    "zmq",
+    "nsclient",
+    "pullwss",
+    "pullwss-tls",
+];
+
+impl FromStr for Custom {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let shape = || format!("`{text}` is not of the form NAME=SCHEME://HOST[:PORT]");
+        let (name, url) = text.split_once('=').ok_or_else(shape)?;
+        let (scheme, rest) = url.split_once("://").ok_or_else(shape)?;
+        let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+        if name.is_empty() || !name.chars().all(fits) {
+            return Err(format!("`{name}` is no name (letters, digits, - and _)"));
+        }
+        if !CUSTOM_SCHEMES.contains(&scheme) {
+            return Err(format!(
+                "unknown scheme `{scheme}`; known are {}",
+                CUSTOM_SCHEMES.join(", ")
+            ));
+        }
+        let place = match scheme {
+            "http" | "https" | "pullwss" | "pullwss-tls" => Place::from_url(url)?,
+            _ => rest.trim_end_matches('/').parse()?,
+        };
+        if matches!(scheme, "tcp" | "tls") && place.port.is_none() {
+            return Err(format!("{scheme}://{} needs a port", place.host));
+        }
+        Ok(Self {
+            name: name.to_owned(),
+            scheme: scheme.to_owned(),
+            place,
+            required: true,
+            why: "Asked for with --check.".to_owned(),
+            origin: Origin::Flag("--check"),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_custom_flow_has_name_scheme_host_and_port() {
+        let custom: Custom = "erp=postgresql://db.example:5433".parse().unwrap();
+        assert_eq!(custom.name, "erp");
+        assert_eq!(custom.scheme, "postgresql");
+        assert_eq!((custom.place.host.as_str(), custom.place.port), ("db.example", Some(5433)));
+        assert!("erp=gopher://x".parse::<Custom>().unwrap_err().contains("unknown scheme"));
+        assert!("erp=tcp://x".parse::<Custom>().unwrap_err().contains("needs a port"));
+        assert!("tcp://x:1".parse::<Custom>().unwrap_err().contains("NAME=SCHEME"));
+    }
+}

@@ -1,0 +1,347 @@
+//! From what files say to what it means for a machine of this role.
+
+use preflight_checks::{bbdo, http, snmp};
+use url::Url;
+
+use crate::catalogue::{Mode, Party, Role};
+
+use super::discover::facts::{
+    At, Broker, Facts, Gorgone, Listen, Machine, Mail, MailTls, Note, ProxySetting, Read, Route,
+    SnmpMacros, Stream,
+};
+use super::discover::route::route;
+use super::sample::{Sampled, Segment, sample};
+use super::{Find, Layer, Origin, Place, Sourced, Target};
+
+/// With which eyes facts are looked at.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct View<'a> {
+    /// What the machine is.
+    pub(crate) role: Role,
+    /// Devices asked of each group; none: all.
+    pub(crate) per_group: Option<usize>,
+    /// What stands for the Internet, whatever the files say.
+    pub(crate) internet: &'a [Url],
+}
+
+/// What `facts` mean for a machine of that role.
+pub(crate) fn join(facts: &Facts, view: View<'_>) -> Layer {
+    let role = view.role;
+    let mut layer =
+        Layer { has_engine: role == Role::Poller || !facts.devices.is_empty(), ..Layer::default() };
+    basics(facts, &mut layer);
+    internet(facts, view.internet, &mut layer);
+    devices(facts, view.per_group, &mut layer);
+    let brokers: Vec<&Broker> =
+        facts.brokers.iter().filter(|broker| is_own(broker, facts)).collect();
+    if role != Role::Central {
+        towards_central(&brokers, facts.gorgone.as_ref(), &mut layer);
+    }
+    if role != Role::Poller {
+        towards_pollers(&brokers, facts, &mut layer);
+    }
+    listeners(&brokers, facts, &mut layer);
+    layer
+}
+
+/// Time, names, mail, databases and directories: the same for every role.
+fn basics(facts: &Facts, layer: &mut Layer) {
+    let has_better = facts.time.iter().any(|source| !source.is_fallback);
+    for source in facts.time.iter().filter(|source| !(has_better && source.is_fallback)) {
+        layer.add("ntp", read(&source.place, &source.at));
+    }
+    for server in &facts.names {
+        layer.add("dns", read(&server.value, &server.at));
+    }
+    if let Some(mail) = &facts.mail {
+        mail_relay(mail, layer);
+    }
+    for database in facts.databases.iter().filter(|database| !is_loopback(&database.value.host)) {
+        layer.add("database", read(&database.value, &database.at));
+    }
+    for directory in &facts.directories {
+        let speaks = if directory.ldaps { "ldaps" } else { "ldap" };
+        let target = read(&directory.place, &directory.at);
+        layer.add("ldap", Target { speaks: Some(speaks), ..target });
+    }
+}
+
+fn mail_relay(mail: &Mail, layer: &mut Layer) {
+    let Some(relay) = &mail.relay else {
+        let value = "each mail goes straight to its receiver's server: no relay is set".to_owned();
+        let reason = Sourced { value, origin: Origin::File(mail.at.clone()) };
+        layer.unneeded.insert(Party("smtp".to_owned()), reason);
+        return;
+    };
+    let find = if mail.by_mx { Find::Mx } else { Find::Host };
+    let speaks = (mail.tls == MailTls::FromStart).then_some("smtps");
+    layer.add("smtp", Target { find, speaks, ..read(relay, &mail.at) });
+}
+
+/// Repositories and the profile's own addresses, each by the way its program takes.
+fn internet(facts: &Facts, addresses: &[Url], layer: &mut Layer) {
+    let usual: Vec<ProxySetting> =
+        facts.proxies.iter().filter(|setting| setting.program == "environment").cloned().collect();
+    if facts.repositories.is_empty() && usual.is_empty() {
+        return;
+    }
+    for url in addresses {
+        let Ok(place) = Place::from_url(url.as_str()) else { continue };
+        let target = Target::new(place, Origin::Profile);
+        layer.add("http", by_way(target, route(url, &usual)));
+    }
+    for repository in &facts.repositories {
+        let Ok(place) = Place::from_url(repository.url.as_str()) else { continue };
+        let way = repository.proxy.clone().or_else(|| route(&repository.url, &usual));
+        layer.add("http", by_way(read(&place, &repository.at), way));
+    }
+    let proxies: Vec<Target> = layer.targets(INTERNET).iter().filter_map(proxy_of).collect();
+    for proxy in proxies {
+        layer.add("proxy", proxy);
+    }
+}
+
+/// A target with the way to it.
+fn by_way(target: Target, way: Option<Route>) -> Target {
+    match way {
+        None => target,
+        Some(Route::Straight { at, .. }) => {
+            let route = Some(Sourced { value: None, origin: Origin::File(at) });
+            Target { route, ..target }
+        }
+        Some(Route::Proxy(setting)) if setting.url.scheme() == "http" => {
+            let ProxySetting { url, user, password, at, .. } = setting;
+            let value = Some(http::Proxy { url, user, password });
+            Target { route: Some(Sourced { value, origin: Origin::File(at) }), ..target }
+        }
+        Some(Route::Proxy(setting)) => {
+            let scheme = setting.url.scheme();
+            let value =
+                format!("goes through a proxy of kind {scheme}, which preflight does not speak");
+            let origin = Origin::File(setting.at);
+            Target { unaskable: Some(Sourced { value, origin }), ..target }
+        }
+    }
+}
+
+/// The proxy a target is reached through, as a target of its own.
+fn proxy_of(target: &Target) -> Option<Target> {
+    let route = target.route.as_ref()?;
+    let proxy = route.value.as_ref()?;
+    let place = Place::from_url(proxy.url.as_str()).ok()?;
+    Some(Target::new(place, route.origin.clone()))
+}
+
+/// Devices the engine asks by SNMP, and servers it asks through `NSClient++`.
+fn devices(facts: &Facts, per_group: Option<usize>, layer: &mut Layer) {
+    let by_snmp = facts.devices.iter().filter(|device| device.snmp.is_some());
+    let by_nsclient = facts.devices.iter().filter(|device| device.nsclient);
+    let choices =
+        [("device", sample(by_snmp, per_group)), ("nsclient", sample(by_nsclient, per_group))];
+    for (party, sample) in choices {
+        if sample.groups_left_out > 0 {
+            let at = At::file("/etc/centreon-engine/hosts.cfg");
+            let reason = format!(
+                "{} of {} groups of devices are left out; --all-devices asks all {} addresses",
+                sample.groups_left_out, sample.groups, sample.addresses
+            );
+            layer.notes.push(Note { at, reason, missing: "whether their segments are open" });
+        }
+        for sampled in sample.devices {
+            layer.add(party, device(&sampled));
+        }
+    }
+}
+
+fn device(sampled: &Sampled<'_>) -> Target {
+    let device = sampled.device;
+    let mut target = named(&device.address, &device.at);
+    if let Some(macros) = &device.snmp {
+        target.snmp = credentials(macros);
+        if let Some(number) = macros.port {
+            port(&mut target, "snmp", number, &device.at);
+        }
+    }
+    // One device alone stands for itself.
+    let stands_for_others = sampled.of > 1 && sampled.group.segment != Segment::Names;
+    target.group = stands_for_others.then(|| sampled.group.to_string());
+    target
+}
+
+/// What the engine's plugins would ask with; without a version they speak SNMP v1
+/// (centreon-plugins, `src/centreon/plugins/snmp.pm`).
+fn credentials(macros: &SnmpMacros) -> Option<snmp::Credentials> {
+    let is_v3 = macros.version.as_deref() == Some("3");
+    if let Some(user) = macros.user.as_ref().filter(|_| is_v3 || macros.community.is_none()) {
+        let auth = user
+            .auth
+            .as_ref()
+            .and_then(|(protocol, secret)| Some((protocol.parse().ok()?, secret.clone())));
+        let privacy = user
+            .privacy
+            .as_ref()
+            .and_then(|(protocol, secret)| Some((protocol.parse().ok()?, secret.clone())));
+        return Some(snmp::Credentials::User { name: user.name.clone(), auth, privacy });
+    }
+    let version = match macros.version.as_deref() {
+        Some("2c" | "2") => snmp::CommunityVersion::V2c,
+        _ => snmp::CommunityVersion::V1,
+    };
+    let community = macros.community.clone()?;
+    Some(snmp::Credentials::Community { version, community })
+}
+
+/// The central this machine sends to, and how its Gorgone is reached.
+fn towards_central(brokers: &[&Broker], gorgone: Option<&Gorgone>, layer: &mut Layer) {
+    let streams = brokers
+        .iter()
+        .flat_map(|broker| broker.streams.iter().map(|stream| (generation(broker), stream)));
+    for (speaks, output) in streams.filter(|(_, stream)| stream.is_output) {
+        match output.host.as_deref() {
+            // Its own broker, or a mistake that is reported as such.
+            Some(host) if is_loopback(host) => {}
+            Some(host) => {
+                let mut target = named(host, &output.at);
+                port(&mut target, "bbdo", output.port, &output.at);
+                let carrier = bbdo::Carrier { grpc: output.grpc, tls: output.tls };
+                target.bbdo = bbdo::Probe { speaks, transport: Some(carrier) };
+                layer.add("central", target);
+                layer.modes.push(mode(Mode::Bbdo, &output.at));
+            }
+            None => layer.modes.push(mode(Mode::BbdoReversed, &output.at)),
+        }
+    }
+    let Some(gorgone) = gorgone else { return };
+    if let Some(wss) = &gorgone.pullwss {
+        let target = read(&wss.place, &wss.at);
+        let websocket = Some(wss.path.clone());
+        let only_for = Some("pullwss".to_owned());
+        let speaks = Some(if wss.tls { "pullwss-tls" } else { "pullwss" });
+        let unaskable = wss.proxy.as_ref().map(|proxy| Sourced {
+            value: "goes through a proxy, which its WebSocket is not asked through".to_owned(),
+            origin: Origin::File(proxy.at.clone()),
+        });
+        layer.add("central", Target { websocket, only_for, speaks, unaskable, ..target });
+        layer.modes.push(mode(Mode::Pullwss, &wss.at));
+    } else if let Some(pull) = &gorgone.pull {
+        let target = read(&pull.value, &pull.at);
+        layer.add("central", Target { only_for: Some("zmq".to_owned()), ..target });
+        layer.modes.push(mode(Mode::Pull, &pull.at));
+    } else if let Some(listens) = &gorgone.listens {
+        layer.modes.push(mode(Mode::Zmq, &listens.at));
+    }
+}
+
+/// The generation of BBDO a broker speaks; without a setting, the oldest.
+fn generation(broker: &Broker) -> bbdo::Generation {
+    match &broker.bbdo_version {
+        Some(version) if !version.value.starts_with("2.") => bbdo::Generation::Three,
+        _ => bbdo::Generation::Two,
+    }
+}
+
+/// Pollers and remote servers this machine knows, and how each is reached.
+fn towards_pollers(brokers: &[&Broker], facts: &Facts, layer: &mut Layer) {
+    let nodes = facts.gorgone.iter().flat_map(|gorgone| &gorgone.nodes);
+    for machine in facts.machines.iter().chain(nodes) {
+        known_machine(machine, layer);
+    }
+    // A broker that connects to its poller: BBDO is reversed.
+    let inputs = brokers.iter().flat_map(|broker| &broker.streams).filter(|one| !one.is_output);
+    for input in inputs {
+        let host = input.host.as_deref().filter(|host| !is_loopback(host));
+        let Some(host) = host else { continue };
+        let mut target = named(host, &input.at);
+        if layer.at_host("poller", &target.place).is_none() {
+            layer.add("poller", target.clone());
+        }
+        let known = layer.at_host("poller", &target.place).unwrap_or(&mut target);
+        known.modes.push(mode(Mode::BbdoReversed, &input.at));
+        port(known, "bbdo", input.port, &input.at);
+    }
+    if let Some(api) = facts.gorgone.as_ref().and_then(|gorgone| gorgone.api.as_ref()) {
+        let mut target = named("127.0.0.1", &api.at);
+        target.place.port = Some(api.value.port);
+        layer.add("gorgone", target);
+    }
+}
+
+fn known_machine(machine: &Machine, layer: &mut Layer) {
+    if machine.place.host.is_empty() {
+        // It connects by itself, or another machine does: nobody here knows its address.
+        return;
+    }
+    let mut target = read(&machine.place, &machine.at);
+    // The port is Gorgone's or SSH's: other flows to this machine have their own.
+    if let Some(number) = target.place.port.take() {
+        let service = if machine.mode == Some(Mode::Ssh) { "ssh" } else { "zmq" };
+        port(&mut target, service, number, &machine.at);
+    }
+    target.modes.extend(machine.mode.map(|known| mode(known, &machine.at)));
+    layer.add(&machine.role.to_string(), target);
+}
+
+/// Where this machine's own daemons listen, which others connect to.
+fn listeners(brokers: &[&Broker], facts: &Facts, layer: &mut Layer) {
+    let waits = |stream: &&Stream| {
+        stream.host.is_none() && !stream.listens_on.as_deref().is_some_and(is_loopback)
+    };
+    let streams = || brokers.iter().flat_map(|broker| &broker.streams).filter(waits);
+    // What the platform sends to; a graph server's input is for this machine alone.
+    let broker = streams().find(|stream| !stream.is_output || stream.retention);
+    if let Some(stream) = broker {
+        listens(layer, "bbdo", stream.port, &stream.at);
+    }
+    let gorgone = facts.gorgone.as_ref();
+    let on = |layer: &mut Layer, service: &str, listen: Option<&Read<Listen>>| {
+        if let Some(listen) = listen {
+            listens(layer, service, listen.value.port, &listen.at);
+        }
+    };
+    on(layer, "zmq", gorgone.and_then(|gorgone| gorgone.listens.as_ref()));
+    on(layer, "pullwss", gorgone.and_then(|gorgone| gorgone.pullwss_server.as_ref()));
+    on(layer, "trap", facts.traps.as_ref().and_then(|traps| traps.listens.first()));
+}
+
+fn listens(layer: &mut Layer, service: &str, value: u16, at: &At) {
+    let origin = Origin::File(at.clone());
+    layer.listens.entry(service.to_owned()).or_insert(Sourced { value, origin });
+}
+
+/// Is it loaded or run here, rather than kept for another machine or left over?
+pub(super) fn is_own(broker: &Broker, facts: &Facts) -> bool {
+    if broker.is_copy() {
+        return false;
+    }
+    let loaded = facts.engine.as_ref().map(|engine| &engine.broker_files);
+    let is_loaded = |files: &Vec<Read<String>>| {
+        files.is_empty() || files.iter().any(|file| file.value == *broker.at.file)
+    };
+    !broker.is_module || loaded.is_none_or(is_loaded)
+}
+
+/// This machine, by a name or address that never leaves it.
+pub(super) fn is_loopback(host: &str) -> bool {
+    let is_local = |address: std::net::IpAddr| address.is_loopback();
+    host.eq_ignore_ascii_case("localhost") || host.parse().is_ok_and(is_local)
+}
+
+const INTERNET: &str = "http";
+
+fn read(place: &Place, at: &At) -> Target {
+    Target::new(place.clone(), Origin::File(at.clone()))
+}
+
+fn named(host: &str, at: &At) -> Target {
+    let place = Place { host: host.to_owned(), port: None, url: None };
+    Target::new(place, Origin::File(at.clone()))
+}
+
+fn port(target: &mut Target, service: &str, value: u16, at: &At) {
+    let origin = Origin::File(at.clone());
+    target.ports.entry(service.to_owned()).or_insert(Sourced { value, origin });
+}
+
+fn mode(value: Mode, at: &At) -> Sourced<Mode> {
+    Sourced { value, origin: Origin::File(at.clone()) }
+}

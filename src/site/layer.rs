@@ -1,0 +1,119 @@
+//! What one source of knowledge says; the first that says something is believed.
+//!
+//! The order of trust: flags, the site file, this machine's own files. What none
+//! of them says, the profile knows or nobody.
+
+use std::collections::BTreeMap;
+
+use preflight_checks::{Trust, http, ldap, nsclient, snmp};
+
+use super::discover::Note;
+use super::{Custom, Place, Site, Sourced, Target};
+use crate::catalogue::{Mode, Party, Role};
+
+/// What one source of knowledge says of this installation.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Layer {
+    /// Does an engine of this machine ask devices?
+    pub(crate) has_engine: bool,
+    /// Peers by kind.
+    pub(crate) targets: BTreeMap<Party, Vec<Target>>,
+    /// Kinds of peers this machine does without, and why.
+    pub(crate) unneeded: BTreeMap<Party, Sourced<String>>,
+    /// How this machine and its central find each other.
+    pub(crate) modes: Vec<Sourced<Mode>>,
+    /// Ports by flow id.
+    pub(crate) ports: BTreeMap<String, Sourced<u16>>,
+    /// Ports this machine listens on, by service.
+    pub(crate) listens: BTreeMap<String, Sourced<u16>>,
+    /// Flows of the user's own.
+    pub(crate) custom: Vec<Custom>,
+    /// The proxy for Internet flows.
+    pub(crate) proxy: Option<Sourced<http::Proxy>>,
+    /// How to read from devices.
+    pub(crate) snmp: Option<snmp::Credentials>,
+    /// How to bind to the directory.
+    pub(crate) ldap: Option<ldap::Bind>,
+    /// How to log in to `NSClient++`.
+    pub(crate) nsclient: Option<nsclient::Probe>,
+    /// What is not known because of it.
+    pub(crate) notes: Vec<Note>,
+}
+
+impl Layer {
+    /// Adds a peer, unless its place is known already.
+    pub(crate) fn add(&mut self, party: &str, target: Target) {
+        let known = self.targets.entry(Party(party.to_owned())).or_default();
+        let is_same =
+            |other: &Target| other.place == target.place && other.only_for == target.only_for;
+        if !known.iter().any(is_same) {
+            known.push(target);
+        }
+    }
+
+    /// The peers of that kind.
+    pub(crate) fn targets(&self, party: &str) -> &[Target] {
+        self.targets.get(&Party(party.to_owned())).map_or(&[], Vec::as_slice)
+    }
+
+    /// The peer of that kind at that host, whatever its port.
+    pub(crate) fn at_host(&mut self, party: &str, place: &Place) -> Option<&mut Target> {
+        let known = self.targets.get_mut(&Party(party.to_owned()))?;
+        known.iter_mut().find(|target| target.place.host == place.host)
+    }
+}
+
+impl Site {
+    /// Everything that `layers` say, the first one first.
+    pub(crate) fn of_layers(
+        role: Role,
+        trust: Trust,
+        layers: impl IntoIterator<Item = Layer>,
+    ) -> Self {
+        let mut site = Self::of(role, trust);
+        for layer in layers {
+            site.believe(layer);
+        }
+        site
+    }
+
+    /// Takes from `layer` what is not known yet.
+    fn believe(&mut self, layer: Layer) {
+        self.has_engine |= layer.has_engine;
+        self.notes.extend(layer.notes);
+        for (party, reason) in layer.unneeded {
+            if !self.targets.contains_key(&party) {
+                self.unneeded.entry(party).or_insert(reason);
+            }
+        }
+        for (party, targets) in layer.targets {
+            if !self.unneeded.contains_key(&party) {
+                self.targets.entry(party).or_insert(targets);
+            }
+        }
+        for mode in layer.modes {
+            if !self.modes.iter().any(|known| known.value.is_alternative_to(mode.value)) {
+                self.modes.push(mode);
+            }
+        }
+        for (flow, port) in layer.ports {
+            self.ports.entry(flow).or_insert(port);
+        }
+        for (service, port) in layer.listens {
+            self.listens.entry(service).or_insert(port);
+        }
+        for custom in layer.custom {
+            if !self.custom.iter().any(|known| known.name == custom.name) {
+                self.custom.push(custom);
+            }
+        }
+        self.proxy = self.proxy.take().or(layer.proxy);
+        if matches!(self.snmp, snmp::Credentials::None) {
+            self.snmp = layer.snmp.unwrap_or_default();
+        }
+        self.ldap = self.ldap.take().or(layer.ldap);
+        if self.nsclient.password.is_none() {
+            self.nsclient = layer.nsclient.unwrap_or_default();
+        }
+    }
+}

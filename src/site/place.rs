@@ -1,0 +1,148 @@
+//! Where a peer stands, as people write it.
+
+use std::net::IpAddr;
+use std::str::FromStr;
+
+use url::Url;
+
+/// `HOST`, `HOST:PORT`, `[IPv6]:PORT` or a URL.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    /// Name or address, without brackets.
+    pub(crate) host: String,
+    /// The port, when one was given.
+    pub(crate) port: Option<u16>,
+    /// The URL, when one was given; it pins protocol, port and path.
+    pub(crate) url: Option<Url>,
+}
+
+impl Place {
+    /// Is it a name, which DNS may have to answer?
+    pub(crate) fn is_name(&self) -> bool {
+        self.host.parse::<IpAddr>().is_err()
+    }
+
+    pub(super) fn from_url(text: &str) -> Result<Self, String> {
+        // Not repeated: a mistyped one may still hold a password.
+        let url = Url::parse(text).map_err(|error| format!("this is no URL: {error}"))?;
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err("a URL here carries no user or password".to_owned());
+        }
+        let host = url.host_str().ok_or_else(|| format!("`{text}` names no host"))?;
+        let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
+        let port = port_of(&url)?;
+        check_host(&host)?;
+        Ok(Self { host, port, url: Some(url) })
+    }
+}
+
+/// An explicit port; 0 is none.
+fn port_of(url: &Url) -> Result<Option<u16>, String> {
+    match url.port() {
+        Some(0) => Err("port 0 is no port (1 to 65535)".to_owned()),
+        port => Ok(port),
+    }
+}
+
+impl FromStr for Place {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text.contains("://") {
+            return Self::from_url(text);
+        }
+        if text.contains('@') {
+            return Err("a target carries no user or password".to_owned());
+        }
+        let bare = |host: &str, port| {
+            check_host(host)?;
+            Ok(Self { host: host.to_owned(), port, url: None })
+        };
+        if let Some(rest) = text.strip_prefix('[') {
+            let (host, after) =
+                rest.split_once(']').ok_or_else(|| format!("`{text}` has no closing bracket"))?;
+            if host.parse::<std::net::Ipv6Addr>().is_err() {
+                return Err(format!("`{host}` is no IPv6 address"));
+            }
+            return match after.strip_prefix(':') {
+                Some(port) => bare(host, Some(parse_port(port)?)),
+                None if after.is_empty() => bare(host, None),
+                None => Err(format!("`{after}` after the bracket is no :PORT")),
+            };
+        }
+        if text.parse::<std::net::Ipv6Addr>().is_ok() {
+            return bare(text, None);
+        }
+        match text.split_once(':') {
+            Some((host, port)) => bare(host, Some(parse_port(port)?)),
+            None => bare(text, None),
+        }
+    }
+}
+
+/// A port from 1 to 65535.
+pub(crate) fn parse_port(text: &str) -> Result<u16, String> {
+    match text.parse() {
+        Ok(0) => Err("port 0 is no port (1 to 65535)".to_owned()),
+        Ok(port) => Ok(port),
+        Err(_) => Err(format!("`{text}` is no port (1 to 65535)")),
+    }
+}
+
+/// What getaddrinfo would take: letters, digits, `-`, `_`, `.`, or an address.
+fn check_host(host: &str) -> Result<(), String> {
+    if host.is_empty() {
+        return Err("the host is missing".to_owned());
+    }
+    if host.parse::<IpAddr>().is_ok() {
+        return Ok(());
+    }
+    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    match host.chars().find(|&c| !fits(c)) {
+        Some(c) => Err(format!("`{}` has no place in a host name", c.escape_default())),
+        None if host.len() > 253 => Err("a host name has at most 253 characters".to_owned()),
+        None if host.chars().all(|c| c.is_ascii_digit() || c == '.') => {
+            Err(format!("`{host}` is no IPv4 address"))
+        }
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn place(text: &str) -> (String, Option<u16>) {
+        let place: Place = text.parse().unwrap();
+        (place.host, place.port)
+    }
+
+    #[test]
+    fn hosts_come_in_four_forms() {
+        assert_eq!(place("central"), ("central".into(), None));
+        assert_eq!(place("10.0.0.5:5669"), ("10.0.0.5".into(), Some(5669)));
+        assert_eq!(place("2001:db8::1"), ("2001:db8::1".into(), None));
+        assert_eq!(place("[2001:db8::1]:53"), ("2001:db8::1".into(), Some(53)));
+        assert_eq!(place("https://[2001:db8::1]/x"), ("2001:db8::1".into(), None));
+        assert_eq!(place("ldap://dc1.corp.example:3389"), ("dc1.corp.example".into(), Some(3389)));
+    }
+
+    #[test]
+    fn what_is_no_host_says_why() {
+        for (text, reason) in [
+            ("", "the host is missing"),
+            ("host:0", "port 0 is no port (1 to 65535)"),
+            ("host:99999", "`99999` is no port (1 to 65535)"),
+            ("ho st", "` ` has no place in a host name"),
+            ("10.0.0.256", "`10.0.0.256` is no IPv4 address"),
+            ("[::1", "`[::1` has no closing bracket"),
+            ("[host]:1", "`host` is no IPv6 address"),
+            ("a\u{1b}b", "`\\u{1b}` has no place in a host name"),
+            ("u:p@host", "a target carries no user or password"),
+            ("https://u:p@host/", "a URL here carries no user or password"),
+            ("https://u:p@host:99999/", "this is no URL: invalid port number"),
+        ] {
+            assert_eq!(text.parse::<Place>().unwrap_err(), reason, "{text}");
+        }
+    }
+}
