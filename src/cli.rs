@@ -172,7 +172,7 @@ pub(crate) struct KnownArgs {
     #[arg(long, value_name = "N", default_value_t = crate::site::sample::PER_GROUP)]
     pub(crate) sample: usize,
     /// Pollers of this central: a file with what `centreon -o INSTANCE -a show` prints, or a
-    /// saved export of the table nagios_server with its header
+    /// saved export of the table `nagios_server` with its header
     #[arg(long, value_name = "FILE")]
     pub(crate) pollers_from: Option<PathBuf>,
     /// Directories of the web interface: a file with what

@@ -163,7 +163,7 @@ pub(crate) fn job(args: &RunArgs) -> Result<Job, Refused> {
         Site::of_layers(role, trust(&args.tuning.ca)?, [flags, join(&found.facts, view)]);
     site.test_mail = test_mail(&args.tuning)?;
     site.hosts_names = local::hosts_names(&found.files);
-    site.mistakes = mistakes(&found.facts, &found.files, &site, args.role.is_some());
+    site.mistakes = mistakes(&found.facts, &found.files, &site, &catalogue, args.role.is_some());
     site.notes.extend(found.facts.notes);
     site.root = args.known.root.as_ref().map(|root| root.display().to_string());
     let (output, redact) = (output(&args.output)?, key(&args.redact)?);
@@ -178,7 +178,7 @@ pub(crate) fn inventory(root: Option<&Path>) -> Inventory {
     let role = facts.roles.first().map_or(Role::Poller, |sign| sign.role);
     let view = View { role, per_group: Some(PER_GROUP), internet: &[] };
     let site = Site::of_layers(role, Trust::only([]), [join(&facts, view)]);
-    let mistakes = mistakes(&facts, &files, &site, false);
+    let mistakes = mistakes(&facts, &files, &site, &usual_catalogue(Some(role)), false);
     Inventory::of(&facts, mistakes, root.map(|root| root.display().to_string()))
 }
 
@@ -208,29 +208,33 @@ fn discovered(known: &KnownArgs) -> Result<Found, Refused> {
 
 /// The flow table, and the role this machine has in it.
 fn catalogue_and_role(args: &RunArgs, found: &Found) -> Result<(Catalogue, Role), Refused> {
-    let role = match &args.role {
-        Some(name) => Err(name.as_str()),
-        None => Ok(found_role(found)?),
-    };
-    let catalogue = match (&args.catalogue, &args.profile) {
-        (Some(file), _) => {
-            Catalogue::parse(&file.display().to_string(), &read("--catalogue", file)?)?
+    let (name, role) = match &args.role {
+        Some(name) => (name.clone(), name.parse().ok()),
+        None => {
+            let role = found_role(found)?;
+            (role.to_string(), Some(role))
         }
-        (None, Some(profile)) => {
-            Catalogue::profile(profile).ok_or_else(|| unknown_profile(profile))?
-        }
-        (None, None) => usual_catalogue(role.or_else(|name| name.parse()).ok()),
     };
-    let known: Vec<String> = catalogue.roles.iter().map(ToString::to_string).collect();
-    let (name, role) = match role {
-        Ok(role) => (role.to_string(), Some(role)),
-        Err(name) => (name.to_owned(), name.parse().ok()),
-    };
+    let catalogue = catalogue(args, role)?;
     let role = role.filter(|role| catalogue.roles.contains(role)).ok_or_else(|| {
-        let (profile, known) = (&catalogue.profile, known.join(", "));
-        bad("--role", format!("unknown role `{name}`; profile {profile} knows {known}"))
+        let all: Vec<String> = catalogue.roles.iter().map(ToString::to_string).collect();
+        let (profile, all) = (&catalogue.profile, all.join(", "));
+        bad("--role", format!("unknown role `{name}`; profile {profile} knows {all}"))
     })?;
     Ok((catalogue, role))
+}
+
+fn catalogue(args: &RunArgs, role: Option<Role>) -> Result<Catalogue, Refused> {
+    match (&args.catalogue, &args.profile) {
+        (Some(file), _) => {
+            let text = read("--catalogue", file)?;
+            Ok(Catalogue::parse(&file.display().to_string(), &text)?)
+        }
+        (None, Some(profile)) => {
+            Catalogue::profile(profile).ok_or_else(|| unknown_profile(profile))
+        }
+        (None, None) => Ok(usual_catalogue(role)),
+    }
 }
 
 /// The role this machine's files speak of.
@@ -248,9 +252,9 @@ fn usual_catalogue(role: Option<Role>) -> Catalogue {
     let mut profiles = profile_names().into_iter().filter_map(Catalogue::profile);
     let first = || profile_names().into_iter().find_map(Catalogue::profile);
     let knows = |catalogue: &Catalogue| role.is_none_or(|role| catalogue.roles.contains(&role));
-    let known = profiles.find(knows).or_else(first);
+    let found = profiles.find(knows).or_else(first);
     // They parse: a test holds every embedded profile to that.
-    known.unwrap_or_else(|| unreachable!("profiles are embedded"))
+    found.unwrap_or_else(|| unreachable!("profiles are embedded"))
 }
 
 fn unknown_profile(name: &str) -> Refused {
