@@ -208,12 +208,11 @@ fn discovered(known: &KnownArgs) -> Result<Found, Refused> {
 
 /// The flow table, and the role this machine has in it.
 fn catalogue_and_role(args: &RunArgs, found: &Found) -> Result<(Catalogue, Role), Refused> {
-    let (name, role) = match &args.role {
-        Some(name) => (name.clone(), name.parse().ok()),
-        None => {
-            let role = found_role(found)?;
-            (role.to_string(), Some(role))
-        }
+    let (name, role) = if let Some(name) = &args.role {
+        (name.clone(), name.parse().ok())
+    } else {
+        let role = found_role(found)?;
+        (role.to_string(), Some(role))
     };
     let catalogue = catalogue(args, role)?;
     let role = role.filter(|role| catalogue.roles.contains(role)).ok_or_else(|| {
