@@ -25,6 +25,13 @@ impl Tree {
         names
     }
 
+    /// The machines without a mistake, and the distributions under them.
+    pub(crate) fn healthy() -> Vec<String> {
+        let mut names = Self::names("");
+        names.retain(|name| !["broken", "exported-objects"].contains(&name.as_str()));
+        names
+    }
+
     /// Where it lies.
     pub(crate) fn path(&self) -> &Path {
         self.folder.path()
