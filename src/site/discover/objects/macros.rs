@@ -15,18 +15,23 @@ use super::templates::{SnmpTexts, Values};
 use crate::site::parse_port;
 
 /// `$USER1$=…` of the resource files; passwords among them, so there is no `Debug`.
-pub(super) struct Resources<'t>(HashMap<&'t str, &'t str>);
+pub(super) struct Resources<'t> {
+    values: HashMap<&'t str, &'t str>,
+    /// Was every file of them read?
+    are_all: bool,
+}
 
 impl<'t> Resources<'t> {
-    /// The macros of all resource files; the last of a name counts.
-    pub(super) fn of(texts: &'t [Text]) -> Self {
+    /// The macros of all resource files; the last of a name counts. `are_all` says
+    /// whether each file could be read.
+    pub(super) fn of(texts: &'t [Text], are_all: bool) -> Self {
         let lines = texts.iter().flat_map(|text| text.text.lines());
         let pairs = lines.filter_map(|line| {
             let (name, value) = line.trim().split_once('=')?;
             let name = name.trim_end().strip_prefix('$')?.strip_suffix('$')?;
             Some((name, value.trim_start()))
         });
-        Self(pairs.collect())
+        Self { values: pairs.collect(), are_all }
     }
 
     /// `text` with each `$NAME$` that is known put in, once.
@@ -39,7 +44,7 @@ impl<'t> Resources<'t> {
         let mut expanded = String::new();
         let mut rest = text;
         while let Some((before, name, after)) = next_macro(rest) {
-            let value = self.0.get(name);
+            let value = self.values.get(name);
             if value.is_none() && is_user(name) {
                 return Err(name.to_owned());
             }
@@ -155,6 +160,8 @@ impl<'r, 't> Interned<'r, 't> {
         } else {
             match self.resources.expand(text) {
                 Ok(value) => return Some(value),
+                // That a file cannot be read has been said.
+                Err(_) if !self.resources.are_all => return None,
                 Err(name) => format!("no resource file has ${name}$, an SNMP macro of this host"),
             }
         };

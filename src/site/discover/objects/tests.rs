@@ -61,10 +61,15 @@ fn text(file: &str, text: &str) -> Text {
 
 /// The devices in `objects`, and what was complained about.
 fn read_with(objects: &[&str], resource: &str) -> (Vec<Device>, Vec<String>) {
+    read_lacking(objects, resource, false)
+}
+
+/// The same; `lacks` says that there is a resource file more, which cannot be read.
+fn read_lacking(objects: &[&str], resource: &str, lacks: bool) -> (Vec<Device>, Vec<String>) {
     let texts: Vec<Text> = objects.iter().map(|objects| text("/etc/hosts.cfg", objects)).collect();
     let resources = [text("/etc/resource.cfg", resource)];
     let mut complaints = Complaints::default();
-    let devices = devices(&texts, &Resources::of(&resources), &mut complaints);
+    let devices = devices(&texts, &Resources::of(&resources, !lacks), &mut complaints);
     let mut facts = Facts::default();
     complaints.tell(&mut facts);
     let told = facts.notes.iter().map(|note| format!("{}: {}", note.at, note.reason)).collect();
@@ -251,6 +256,14 @@ fn a_user_macro_that_no_file_has_is_told_and_not_sent() {
     assert_eq!(community(devices[0].snmp.as_deref().unwrap()), None);
     let reason = "no resource file has $USER9$, an SNMP macro of this host";
     assert_eq!(told, [format!("/etc/hosts.cfg:1: {reason}")]);
+}
+
+#[test]
+fn a_user_macro_may_be_in_a_file_that_cannot_be_read() {
+    let objects = "define host {\nhost_name a\naddress 10.0.0.1\n_SNMPCOMMUNITY $USER9$\n}\n";
+    let (devices, told) = read_lacking(&[objects], "", true);
+    assert_eq!(community(devices[0].snmp.as_deref().unwrap()), None);
+    assert_eq!(told, [""; 0]);
 }
 
 #[test]
