@@ -96,7 +96,7 @@ fn each_broken_machine_has_the_mistake_it_is_named_after() {
         match name.as_str() {
             "broker-file-cut-off" => noted(&notes, "/etc/centreon-broker/poller1-module.json:"),
             "gorgone-file-is-no-yaml" => {
-                noted(&notes, "/etc/centreon-gorgone/config.d/40-gorgoned.yaml:")
+                noted(&notes, "/etc/centreon-gorgone/config.d/40-gorgoned.yaml:");
             }
             "chrony-without-a-host" => noted(&notes, "/etc/chrony.conf:1"),
             mistake => assert_eq!(codes, [mistake], "{text}"),

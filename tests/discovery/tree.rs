@@ -43,14 +43,16 @@ impl Tree {
             let text = fs::read_to_string(of.join(file)).unwrap_or_default();
             text.lines().map(str::to_owned).collect()
         };
-        words("layers").iter().for_each(|layer| self.lay(layer));
+        for layer in words("layers") {
+            self.lay(&layer);
+        }
         copy(&of, self.path());
         for gone in words("without") {
             let gone = self.path().join(gone);
             if gone.is_dir() {
-                fs::remove_dir_all(gone).unwrap()
+                fs::remove_dir_all(gone).unwrap();
             } else {
-                fs::remove_file(gone).unwrap()
+                fs::remove_file(gone).unwrap();
             }
         }
     }
