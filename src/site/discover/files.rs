@@ -98,9 +98,11 @@ impl Files {
         self.root == Path::new("/")
     }
 
-    /// Is there anything of that name?
+    /// Is there anything of that name, as far as this user can tell? What lies in a
+    /// folder closed to us is not missing.
     pub(crate) fn exists(&self, path: &str) -> bool {
-        self.resolve(path).is_ok_and(|path| fs::symlink_metadata(path).is_ok())
+        let found = self.resolve(path).and_then(|place| Ok(fs::symlink_metadata(place)?));
+        !matches!(found, Err(Unread::Missing))
     }
 
     /// The name behind every link of `path`: `/usr/sbin/sendmail.postfix`; without a
@@ -237,6 +239,24 @@ mod tests {
         }
         assert!(matches!(files.read("/etc/loop"), Err(Unread::Failed(_))));
         assert_eq!(files.read("/etc/elsewhere").unwrap_err(), Unread::Missing);
+    }
+
+    #[test]
+    fn only_what_is_known_to_be_missing_does_not_exist() {
+        let (dir, files) = tree();
+        symlink("loop", dir.path().join("etc/loop")).unwrap();
+        symlink("none", dir.path().join("etc/nowhere")).unwrap();
+        // Longer than any name: the kernel cannot say whether it is there.
+        let long = format!("/etc/{}", "x".repeat(300));
+        for (name, exists) in [
+            ("/etc/chrony", true),
+            ("/etc/loop", true),
+            (&long, true),
+            ("/etc/nowhere", false),
+            ("/etc/chrony/chrony.conf/x", false),
+        ] {
+            assert_eq!(files.exists(name), exists, "{name}");
+        }
     }
 
     #[test]
