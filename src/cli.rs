@@ -374,7 +374,7 @@ pub(crate) fn request() -> Result<Request, Refused> {
         None => Ok(Request::Run(Box::new(job(&cli.run)?))),
         Some(Command::Discover(args)) => {
             let output = output(&args.output)?.plain("what files say")?;
-            let inventory = Box::new(inventory(args.root.as_deref()));
+            let inventory = Box::new(inventory(args.root.as_deref())?);
             Ok(Request::Discover { inventory, output })
         }
         Some(Command::Plan(run)) => Ok(Request::Plan(Box::new(job(&run)?.planned()?))),

@@ -171,15 +171,28 @@ pub(crate) fn job(args: &RunArgs) -> Result<Job, Refused> {
 }
 
 /// Everything a machine's files say: this machine's, or those of a copy.
-pub(crate) fn inventory(root: Option<&Path>) -> Inventory {
-    let files = root.map_or_else(Files::here, Files::below);
+///
+/// # Errors
+///
+/// [`Refused`] when there is no such folder.
+pub(crate) fn inventory(root: Option<&Path>) -> Result<Inventory, Refused> {
+    let files = files(root)?;
     let facts = discover(&files);
     // Without a role the mistakes of a poller are looked for: they are those of most machines.
     let role = facts.roles.first().map_or(Role::Poller, |sign| sign.role);
     let view = View { role, per_group: Some(PER_GROUP), internet: &[] };
     let site = Site::of_layers(role, Trust::only([]), [join(&facts, view)]);
     let mistakes = mistakes(&facts, &files, &site, &usual_catalogue(Some(role)), false);
-    Inventory::of(&facts, mistakes, root.map(shown))
+    Ok(Inventory::of(&facts, mistakes, root.map(shown)))
+}
+
+/// The files of this machine, or of the copy in `root`.
+fn files(root: Option<&Path>) -> Result<Files, Refused> {
+    let Some(root) = root else { return Ok(Files::here()) };
+    match std::fs::read_dir(root) {
+        Ok(_) => Ok(Files::below(root)),
+        Err(error) => Err(bad("--root", format!("{}: {error}", root.display()))),
+    }
 }
 
 /// A folder as it may be printed.
@@ -194,7 +207,7 @@ struct Found {
 }
 
 fn discovered(known: &KnownArgs) -> Result<Found, Refused> {
-    let files = known.root.as_deref().map_or_else(Files::here, Files::below);
+    let files = files(known.root.as_deref())?;
     let mut facts = if known.no_discovery { Facts::default() } else { discover(&files) };
     for (file, flag, list) in [
         (&known.pollers_from, "--pollers-from", clapi::machines as fn(&Text, &mut Facts)),

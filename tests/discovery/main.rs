@@ -152,6 +152,17 @@ fn a_role_that_files_contradict_is_a_concern() {
 }
 
 #[test]
+fn a_root_that_is_no_folder_is_refused() {
+    for command in ["plan", "discover"] {
+        let mut run = Command::new(env!("CARGO_BIN_EXE_preflight"));
+        let output = run.env_clear().args([command, "--root", "/nonexistent"]).output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0), "{said}");
+        assert!(said.starts_with("preflight: --root: /nonexistent: No such file"), "{said}");
+    }
+}
+
+#[test]
 fn a_flag_is_believed_before_a_file() {
     let tree = Tree::of("poller-zmq");
     let (_, text) = run(&tree, &["plan", "--ntp", "10.0.0.99", "--only", "poller.ntp,poller.bbdo"]);
