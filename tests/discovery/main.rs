@@ -7,7 +7,11 @@
 
 // A fixture that cannot be read must stop the test.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(dead_code)] // the page is shared with other test binaries
 
+mod hostile;
+#[path = "../support/page.rs"]
+mod page;
 mod tree;
 
 use std::process::Command;

@@ -16,6 +16,17 @@ impl Tree {
         tree
     }
 
+    /// A tree of these files alone.
+    pub(crate) fn with(files: &[(&str, &str)]) -> Self {
+        let tree = Self { folder: tempfile::tempdir().unwrap() };
+        for (path, text) in files {
+            let path = tree.path().join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        }
+        tree
+    }
+
     /// The fixtures in a folder of them.
     pub(crate) fn names(folder: &str) -> Vec<String> {
         let entries = fs::read_dir(fixtures().join(folder)).unwrap();
@@ -35,6 +46,20 @@ impl Tree {
     /// Where it lies.
     pub(crate) fn path(&self) -> &Path {
         self.folder.path()
+    }
+
+    /// Every file of it, by its place on this disk, sorted.
+    pub(crate) fn files(&self) -> Vec<PathBuf> {
+        let mut files = Vec::new();
+        let mut folders = vec![self.path().to_owned()];
+        while let Some(folder) = folders.pop() {
+            for entry in fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() { folders.push(path) } else { files.push(path) }
+            }
+        }
+        files.sort();
+        files
     }
 
     fn lay(&self, name: &str) {
