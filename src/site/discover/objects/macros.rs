@@ -87,6 +87,8 @@ pub(super) struct Interned<'r, 't> {
     none: Arc<SnmpMacros>,
     /// Why a value is not known, each reason once, with one place.
     unreadable: BTreeMap<String, At>,
+    /// Bytes that values may still have in all.
+    left: usize,
 }
 
 impl<'r, 't> Interned<'r, 't> {
@@ -97,6 +99,7 @@ impl<'r, 't> Interned<'r, 't> {
             sets: HashMap::new(),
             none: Arc::default(),
             unreadable: BTreeMap::new(),
+            left: MOST_VALUES,
         }
     }
 
@@ -155,11 +158,22 @@ impl<'r, 't> Interned<'r, 't> {
         if text.is_empty() {
             return None;
         }
+        // That there is too much has been said.
+        if self.left == 0 {
+            return None;
+        }
         let reason = if SEALED.iter().any(|mark| text.starts_with(mark)) {
             "its SNMP macros are encrypted or in a vault".to_owned()
         } else {
             match self.resources.expand(text) {
-                Ok(value) => return Some(value),
+                Ok(value) if value.len() <= self.left => {
+                    self.left -= value.len();
+                    return Some(value);
+                }
+                Ok(_) => {
+                    self.left = 0;
+                    "from here on the SNMP macros are longer than any can be".to_owned()
+                }
                 // That a file cannot be read has been said.
                 Err(_) if !self.resources.are_all => return None,
                 Err(name) => format!("no resource file has ${name}$, an SNMP macro of this host"),
@@ -189,4 +203,6 @@ const PLAIN: &str = "raw::";
 const SEALED: [&str; 2] = ["encrypt::", "secret::"];
 /// A value with its macros put in; a command line has no more.
 const MOST_EXPANDED: usize = 64 << 10;
+/// The values of all hosts that differ; a hundred thousand communities have less.
+const MOST_VALUES: usize = 16 << 20;
 const MOST_REASONS: usize = 20;

@@ -266,6 +266,23 @@ fn a_user_macro_may_be_in_a_file_that_cannot_be_read() {
     assert_eq!(told, [""; 0]);
 }
 
+/// A long macro that every host puts in once more would fill the memory.
+#[test]
+fn all_values_together_have_a_bound() {
+    let resource = format!("$LONG$={}\n", "x".repeat(60_000));
+    let host = |n| {
+        format!("define host {{\nhost_name h{n}\naddress 10.0.0.1\n_SNMPCOMMUNITY {n}$LONG$\n}}\n")
+    };
+    let objects: String = (0..1_000).map(host).collect();
+    let (devices, told) = read_with(&[&objects], &resource);
+    let kept: usize =
+        devices.iter().filter_map(|device| community(device.snmp.as_deref()?)).map(str::len).sum();
+    assert!((10 << 20..=16 << 20).contains(&kept), "{kept}");
+    assert_eq!(devices.len(), 1_000);
+    assert_eq!(told.len(), 1);
+    assert!(told[0].ends_with("the SNMP macros are longer than any can be"), "{told:?}");
+}
+
 #[test]
 fn encrypted_values_are_not_sent_as_they_stand() {
     let objects = "define host {\nhost_name a\naddress 10.0.0.1\n_SNMPCOMMUNITY encrypt::UHc=\n}\n";
