@@ -75,7 +75,7 @@ impl Sources {
             if is_left_out(files, &path) {
                 continue;
             }
-            match files.read(&path) {
+            match files.read_objects(&path) {
                 Ok(text) => sources.objects.push(text),
                 Err(Unread::Missing) => {
                     complaints.add(at, DEVICES, || format!("there is no {path}"))
