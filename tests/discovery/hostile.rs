@@ -10,6 +10,9 @@ use std::time::{Duration, Instant};
 
 use nix::sys::stat::Mode;
 use nix::unistd::{geteuid, mkfifo};
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::{Index, select};
 use serde_json::Value;
 
 use crate::page::is_inert;
@@ -283,6 +286,88 @@ fn random_bytes_wherever_a_source_looks() {
         }
         look(files.path());
         look(folders.path());
+    }
+}
+
+/// What a crash, a broken disk, a careless hand or a stranger makes of a file.
+#[derive(Clone, Debug)]
+enum Damage {
+    /// Cut off there, in thousandths of its length.
+    Cut(usize),
+    /// One bit of each of these bytes is another.
+    Flipped(Vec<(usize, u8)>),
+    /// The terminal is spoken to after each n-th of these characters.
+    Nasty(char, usize),
+    /// The same in JSON's own spelling.
+    NastyJson(usize),
+    /// Lines from there on stand before the others.
+    Turned(usize),
+}
+
+impl Damage {
+    fn any() -> impl Strategy<Value = Self> {
+        prop_oneof![
+            (0..1_000_usize).prop_map(Self::Cut),
+            vec((0..1_000_usize, 0..8_u8), 1..6).prop_map(Self::Flipped),
+            (select(vec!['"', '=', ':', ' ', '\n', '/', 'a', '1']), 1..4_usize)
+                .prop_map(|(after, each)| Self::Nasty(after, each)),
+            (1..6_usize).prop_map(Self::NastyJson),
+            (0..1_000_usize).prop_map(Self::Turned),
+        ]
+    }
+
+    fn done_to(&self, text: &[u8]) -> Vec<u8> {
+        let place = |thousandths: usize| text.len() * thousandths / 1_000;
+        match self {
+            Self::Cut(at) => text[..place(*at)].to_vec(),
+            Self::Flipped(bits) => {
+                let mut bytes = text.to_vec();
+                for (at, bit) in bits {
+                    bytes[place(*at)] ^= 1 << bit;
+                }
+                bytes
+            }
+            Self::Nasty(after, each) => inserted(text, *after, *each, NASTY),
+            Self::NastyJson(each) => inserted(text, '"', *each, r"a\u001b[31m\u202eb"),
+            Self::Turned(at) => {
+                let lines: Vec<&[u8]> = text.split_inclusive(|byte| *byte == b'\n').collect();
+                let (head, tail) = lines.split_at(lines.len() * at / 1_000);
+                [tail.concat(), head.concat()].concat()
+            }
+        }
+    }
+}
+
+/// `text` with `piece` behind each `each`-th `after`.
+fn inserted(text: &[u8], after: char, each: usize, piece: &str) -> Vec<u8> {
+    let text = std::str::from_utf8(text).unwrap();
+    let mut seen = 0;
+    let pieces = text.split_inclusive(after).map(|part| {
+        seen += 1;
+        if seen % each == 0 { format!("{part}{piece}") } else { part.to_owned() }
+    });
+    pieces.collect::<String>().into_bytes()
+}
+
+proptest! {
+    // Each case starts the program.
+    #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..Default::default() })]
+
+    #[test]
+    fn a_damaged_file_costs_what_it_says_and_no_more(
+        machine in select(vec!["central-22.10", "central-24.10", "central-26.10", "poller-grpc", "poller-pullwss", "poller-zmq"]),
+        file in any::<Index>(),
+        damage in Damage::any(),
+        look in select(vec![&["plan"][..], &["plan", "--verbose"], &["discover"], &["discover", "--format", "json"]]),
+    ) {
+        let tree = Tree::of(machine);
+        let files = tree.files();
+        let file = file.get(&files);
+        let text = fs::read(file).unwrap();
+        if !text.is_empty() {
+            fs::write(file, damage.done_to(&text)).unwrap();
+            bounded(tree.path(), look);
+        }
     }
 }
 

@@ -6,7 +6,7 @@
 //! below `broken/` have one mistake each, and are named after it.
 
 // A fixture that cannot be read must stop the test.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 #![allow(dead_code)] // the page is shared with other test binaries
 
 mod hostile;
