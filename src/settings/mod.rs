@@ -14,7 +14,7 @@ use crate::plan::{Phase, Settings};
 use crate::redact::Key;
 use crate::report::{Format, format_named};
 use crate::site::clapi::ask_clapi;
-use crate::site::discover::{Facts, Files, Text, clapi, discover};
+use crate::site::discover::{Facts, Files, Note, Text, clapi, discover};
 use crate::site::mistake::mistakes;
 use crate::site::sample::PER_GROUP;
 use crate::site::{
@@ -165,6 +165,7 @@ pub(crate) fn job(args: &RunArgs) -> Result<Job, Refused> {
     site.hosts_names = local::hosts_names(&found.files);
     site.mistakes = mistakes(&found.facts, &found.files, &site, &catalogue, args.role.is_some());
     site.notes.extend(found.facts.notes);
+    site.notes.extend(without_flow(&catalogue, &site));
     site.root = args.known.root.as_deref().map(shown);
     let (output, redact) = (output(&args.output)?, key(&args.redact)?);
     Ok(Job { catalogue, site, settings, output, redact, unused })
@@ -334,6 +335,20 @@ fn targets(args: &TargetArgs, catalogue: &Catalogue) -> Result<Targets, Refused>
         add(&mut targets, "--target", Party(party), &value)?;
     }
     Ok(targets)
+}
+
+/// Machines of the platform that the flow table does not know: another one may.
+fn without_flow(catalogue: &Catalogue, site: &Site) -> Vec<Note> {
+    let is_role = |party: &Party| party.0.parse::<Role>().is_ok();
+    let is_known = |party: &Party| catalogue.flows.iter().any(|flow| flow.to == *party);
+    let unknown = site.targets.iter().filter(|(party, _)| is_role(party) && !is_known(party));
+    let note = |target: &Target| {
+        let Origin::File(at) = &target.origin else { return None };
+        let (host, profile) = (&target.place.host, &catalogue.profile);
+        let reason = format!("profile {profile} has no flow to {host}; --profile may name another");
+        Some(Note { at: at.clone(), reason, missing: "whether this machine can be reached" })
+    };
+    unknown.flat_map(|(_, targets)| targets).filter_map(note).collect()
 }
 
 /// A target given in vain is worth a word: it may be meant for the other role.

@@ -125,7 +125,7 @@ fn a_file_of_a_hundred_megabytes_is_noted() {
 fn a_file_this_user_may_not_read_is_noted() {
     each_becomes(|path| {
         fs::write(path, "").unwrap();
-        fs::set_permissions(path, fs::Permissions::from_mode(0)).unwrap();
+        fs::set_permissions(path, fs::Permissions::from_mode(0o000)).unwrap();
     });
 }
 

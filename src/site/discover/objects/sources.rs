@@ -78,7 +78,7 @@ impl Sources {
             match files.read_objects(&path) {
                 Ok(text) => sources.objects.push(text),
                 Err(Unread::Missing) => {
-                    complaints.add(at, DEVICES, || format!("there is no {path}"))
+                    complaints.add(at, DEVICES, || format!("there is no {path}"));
                 }
                 Err(why) => facts.unread(&path, &why, DEVICES),
             }
