@@ -177,6 +177,8 @@ pub(crate) enum SkipReason {
         /// Who says so.
         origin: Origin,
     },
+    /// Another machine's listener: its files were copied, its ports were not.
+    NotThisMachine,
     /// `--skip`, perhaps with a reason.
     Asked {
         /// The user's words.
@@ -191,6 +193,9 @@ impl fmt::Display for SkipReason {
             Self::Unneeded { why, origin } => write!(out, "{why} ({origin})"),
             Self::OtherMode { mode, origin } => {
                 write!(out, "not in use: {} ({origin})", mode.clause())
+            }
+            Self::NotThisMachine => {
+                out.write_str("only that machine itself can look who listens on it")
             }
             Self::Asked { why: Some(why) } => write!(out, "skipped: {why}"),
             Self::Asked { why: None } => out.write_str("skipped as asked"),
