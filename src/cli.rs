@@ -10,7 +10,7 @@ use clap::{Args, Parser, Subcommand};
 pub(crate) use clap::Error as UsageError;
 
 use crate::inventory::Inventory;
-use crate::settings::{Job, Output, Refused, inventory, job, output, pair, read};
+use crate::settings::{Job, Output, Purpose, Refused, inventory, job, jobs, output, pair, read};
 
 /// Checks the network flows a Centreon or i-Vertix machine needs, each in its
 /// own protocol, and says why one fails, who has to act, and what to do.
@@ -45,7 +45,7 @@ A whole healthy site on this machine, to see what it looks like: preflight demo"
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Print the plan: the same steps, and not one packet sent
-    Plan(Box<RunArgs>),
+    Plan(Box<PlanArgs>),
     /// Print what this machine's files say of its role and peers, each with file and line
     Discover(DiscoverArgs),
     /// Check a whole healthy site on loopback: real probes, embedded servers
@@ -91,6 +91,15 @@ pub(crate) struct DiscoverArgs {
 }
 
 #[derive(Debug, Args)]
+struct PlanArgs {
+    /// The plan of every machine of the site file, one after the other
+    #[arg(long, requires = "site", conflicts_with_all = ["machine", "role", "root"])]
+    all: bool,
+    #[command(flatten)]
+    run: RunArgs,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct RunArgs {
     /// What this machine is, or is about to be: central, poller or remote [default: what its
     /// files say]
@@ -102,9 +111,9 @@ pub(crate) struct RunArgs {
     /// A flow table of your own, instead of a profile
     #[arg(long, value_name = "FILE", conflicts_with = "profile")]
     pub(crate) catalogue: Option<PathBuf>,
-    /// Before or after installation; auto: after, if Centreon's files exist here
-    #[arg(long, value_name = "before|after|auto", default_value = "auto")]
-    pub(crate) phase: String,
+    /// Before or after installation; auto: after, if Centreon's files exist here [default: auto]
+    #[arg(long, value_name = "before|after|auto")]
+    pub(crate) phase: Option<String>,
     /// Switch on a group of the profile: map, mbi, ha, cma, vmware, cloud
     #[arg(long, value_name = "NAME")]
     pub(crate) group: Vec<String>,
@@ -124,6 +133,13 @@ pub(crate) struct RunArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "What is known already")]
 pub(crate) struct KnownArgs {
+    /// A site file: the machines of the platform, their servers, where secrets live
+    #[arg(long, value_name = "FILE")]
+    pub(crate) site: Option<PathBuf>,
+    /// Which machine of the site file this is [default: the one with an address or the name of
+    /// this host]
+    #[arg(long = "as", value_name = "NAME", requires = "site")]
+    pub(crate) machine: Option<String>,
     /// Read the files in this copy of another machine's / instead of our own
     #[arg(long, value_name = "DIR")]
     pub(crate) root: Option<PathBuf>,
@@ -241,12 +257,12 @@ pub(crate) struct TuningArgs {
     /// Trust the certificates in this PEM file too
     #[arg(long, value_name = "FILE")]
     pub(crate) ca: Vec<PathBuf>,
-    /// Largest clock difference that passes: 500ms, 2s
-    #[arg(long, value_name = "TIME", default_value = "500ms")]
-    pub(crate) max_offset: String,
-    /// Every wait times this factor
-    #[arg(long, value_name = "FACTOR", default_value = "1")]
-    pub(crate) timeout: String,
+    /// Largest clock difference that passes: 500ms, 2s [default: 500ms]
+    #[arg(long, value_name = "TIME")]
+    pub(crate) max_offset: Option<String>,
+    /// Every wait times this factor [default: 1]
+    #[arg(long, value_name = "FACTOR")]
+    pub(crate) timeout: Option<String>,
     /// Warnings fail the run too
     #[arg(long)]
     pub(crate) strict: bool,
@@ -268,6 +284,8 @@ pub(crate) enum Request {
     Run(Box<Job>),
     /// Print what would be checked.
     Plan(Box<Job>),
+    /// Print what would be checked on each machine of a site file.
+    PlanAll(Vec<Job>),
     /// Print what this machine's files say.
     Discover {
         /// What they say.
@@ -301,8 +319,9 @@ pub(crate) enum Request {
 pub(crate) fn request() -> Result<Request, Refused> {
     let cli = Cli::try_parse()?;
     match cli.command {
-        None => Ok(Request::Run(Box::new(job(&cli.run)?))),
-        Some(Command::Plan(run)) => Ok(Request::Plan(Box::new(job(&run)?))),
+        None => Ok(Request::Run(Box::new(job(&cli.run, Purpose::Run)?))),
+        Some(Command::Plan(plan)) if plan.all => Ok(Request::PlanAll(jobs(&plan.run)?)),
+        Some(Command::Plan(plan)) => Ok(Request::Plan(Box::new(job(&plan.run, Purpose::Plan)?))),
         Some(Command::Discover(args)) => {
             let inventory = Box::new(inventory(args.root.as_deref()));
             Ok(Request::Discover { inventory, output: output(&args.output)? })

@@ -32,6 +32,7 @@ fn main() -> ExitCode {
     match cli::request() {
         Ok(Request::Run(job)) => run(&job),
         Ok(Request::Plan(job)) => show_plan(&job),
+        Ok(Request::PlanAll(jobs)) => show_plans(&jobs),
         Ok(Request::Demo { breaks, output }) => show_demo(&breaks, &output),
         Ok(Request::Discover { inventory, output }) => show_inventory(&inventory, &output),
         Ok(Request::Explain(code)) => explain_code(&code),
@@ -41,6 +42,7 @@ fn main() -> ExitCode {
 }
 
 fn run(job: &Job) -> ExitCode {
+    say_taken_as(job);
     for flag in &job.unused {
         let role = job.site.role;
         let _closed_pipe =
@@ -77,13 +79,33 @@ async fn check(plan: &plan::Plan, job: &Job) -> Report {
     Report::new(plan, &found, context)
 }
 
+/// A machine that nobody named is guessed: a wrong guess must be seen.
+fn say_taken_as(job: &Job) {
+    if let Some(taken_as) = &job.taken_as {
+        let _closed_pipe = writeln!(io::stderr(), "preflight: note: {taken_as}");
+    }
+}
+
 fn show_plan(job: &Job) -> ExitCode {
+    say_taken_as(job);
     let plan = plan::plan(&job.catalogue, &job.site, &job.settings);
     let write = |format: Format, canvas: Canvas, out: &mut dyn Write| match format {
         Format::Table => report::table::write_plan(&plan, canvas, out),
         Format::Json => report::json::write(&plan, out),
     };
     write_all(&job.output, write).map_or_else(|code| code, |()| ExitCode::SUCCESS)
+}
+
+/// The plans of several machines: in a table one after the other, for programs in one list.
+fn show_plans(jobs: &[Job]) -> ExitCode {
+    let Some(first) = jobs.first() else { return ExitCode::SUCCESS };
+    let plans: Vec<plan::Plan> =
+        jobs.iter().map(|job| plan::plan(&job.catalogue, &job.site, &job.settings)).collect();
+    let write = |format: Format, canvas: Canvas, out: &mut dyn Write| match format {
+        Format::Table => report::table::write_plans(&plans, canvas, out),
+        Format::Json => report::json::write(&plans, out),
+    };
+    write_all(&first.output, write).map_or_else(|code| code, |()| ExitCode::SUCCESS)
 }
 
 fn show_inventory(inventory: &Inventory, output: &Output) -> ExitCode {

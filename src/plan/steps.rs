@@ -186,6 +186,7 @@ impl Planner<'_> {
             host: "0.0.0.0".to_owned(),
             target: "this host".to_owned(),
             origin: Origin::Profile,
+            seen_as: None,
             find: Find::Host,
             ways: flow.ways.iter().map(listens).collect(),
             also_try: None,
@@ -225,7 +226,15 @@ impl Planner<'_> {
             None => (place.host.clone(), target.find),
         };
         let origin = target.origin.clone();
-        Question { host, target: shown(place), origin, find, ways, also_try }
+        Question {
+            host,
+            target: shown(place),
+            origin,
+            seen_as: self.site.nat,
+            find,
+            ways,
+            also_try,
+        }
     }
 
     fn asked(&self, flow: &Flow, way: &Way, target: &Target) -> Asked {
@@ -356,6 +365,7 @@ impl Planner<'_> {
             host: custom.place.host.clone(),
             target: shown(&custom.place),
             origin: custom.origin.clone(),
+            seen_as: self.site.nat,
             find: Find::Host,
             ways: asked.into_iter().collect(),
             also_try: None,

@@ -1,6 +1,7 @@
 //! Flags as typed become settings as used: every value parsed once, at the edge.
 
 mod credentials;
+mod site_file;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -8,14 +9,17 @@ use std::time::Duration;
 use preflight_checks::Trust;
 
 use crate::catalogue::{Broken, Catalogue, PARTIES, Party, Role, profile_names};
-use crate::cli::{KnownArgs, OutputArgs, RunArgs, TargetArgs};
+use crate::cli::{KnownArgs, OutputArgs, RunArgs, TargetArgs, TuningArgs};
 use crate::inventory::Inventory;
 use crate::plan::{Phase, Settings};
 use crate::report::Format;
+use crate::site::amount::{check_factor, parse_duration};
 use crate::site::discover::{Facts, Files, discover};
+use crate::site::file::Platform;
 use crate::site::mistake::mistakes;
 use crate::site::{Custom, Layer, Origin, Place, Site, Sourced, Target, join, local, parse_port};
 use credentials::{ldap_bind, nsclient_login, proxy, snmp_credentials, test_mail};
+use site_file::Part;
 
 /// One machine's run.
 #[derive(Debug)]
@@ -30,6 +34,17 @@ pub(crate) struct Job {
     pub(crate) output: Output,
     /// Targets that no flow of this role asks, each by its flag.
     pub(crate) unused: Vec<String>,
+    /// Which machine of the site file this was taken as, when nobody said.
+    pub(crate) taken_as: Option<String>,
+}
+
+/// What settings are for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// A run: the site file's secrets are fetched.
+    Run,
+    /// A plan, which needs none: it may be made on any machine.
+    Plan,
 }
 
 /// Where and how to report.
@@ -84,9 +99,35 @@ fn bad(flag: impl Into<String>, reason: impl Into<String>) -> Refused {
     Refused::Value { flag: flag.into(), reason: preflight_checks::printable(&reason.into()) }
 }
 
-pub(crate) fn job(args: &RunArgs) -> Result<Job, Refused> {
+/// This machine's run, or the plan of it.
+pub(crate) fn job(args: &RunArgs, purpose: Purpose) -> Result<Job, Refused> {
     let found = discovered(&args.known);
-    let (catalogue, role) = catalogue_and_role(args, &found)?;
+    let part = site_file::part(&args.known, &found)?;
+    let (catalogue, role) = catalogue_and_role(args, &found, part.as_ref())?;
+    job_of(args, found, (catalogue, role), part, purpose)
+}
+
+/// The run of each machine of the site file, as far as it can be known elsewhere.
+pub(crate) fn jobs(args: &RunArgs) -> Result<Vec<Job>, Refused> {
+    let parts = site_file::parts(&args.known)?;
+    let table =
+        parts.first().map(|first| catalogue_and_role(args, &Found::elsewhere(), Some(first)));
+    let Some((catalogue, _)) = table.transpose()? else { return Ok(Vec::new()) };
+    let job = |part: Part| {
+        let role = part.machine.role();
+        let table = (catalogue.clone(), role);
+        job_of(args, Found::elsewhere(), table, Some(part), Purpose::Plan)
+    };
+    parts.into_iter().map(job).collect()
+}
+
+fn job_of(
+    args: &RunArgs,
+    found: Found,
+    (catalogue, role): (Catalogue, Role),
+    part: Option<Part>,
+    purpose: Purpose,
+) -> Result<Job, Refused> {
     let mut flags = Layer {
         targets: targets(&args.targets, &catalogue)?,
         custom: customs(&args.targets.check)?,
@@ -106,16 +147,26 @@ pub(crate) fn job(args: &RunArgs) -> Result<Job, Refused> {
         add(&mut flags.targets, "--proxy", Party("proxy".to_owned()), text)?;
     }
     let unused = |settings: &Settings| unused_targets(&catalogue, role, &flags, settings);
-    let settings = settings(args, &catalogue, &flags, &found)?;
+    let own = join(&found.facts, role);
+    let of_file = part.as_ref().map(|part| part.layer(&[&flags, &own], &found, args, purpose));
+    let of_file = of_file.transpose()?.unwrap_or_default();
+    let customs: Vec<&Custom> = flags.custom.iter().chain(&of_file.custom).collect();
+    let settings = settings(args, &catalogue, &customs, &found, part.as_ref())?;
     let unused = unused(&settings);
-    let mut site =
-        Site::of_layers(role, trust(&args.tuning.ca)?, [flags, join(&found.facts, role)]);
+    let mut site = Site::of_layers(role, trust(&args.tuning.ca)?, [flags, of_file, own]);
     site.test_mail = test_mail(&args.tuning)?;
     site.hosts_names = local::hosts_names(&found.files);
-    site.mistakes = mistakes(&found.facts, &found.files, &site, args.role.is_some());
+    let is_told = args.role.is_some() || part.is_some();
+    site.mistakes = mistakes(&found.facts, &found.files, &site, is_told);
     site.notes = found.facts.notes;
     site.root = args.known.root.as_ref().map(|root| root.display().to_string());
-    Ok(Job { unused, catalogue, site, settings, output: output(&args.output)? })
+    if let Some(part) = &part {
+        site.platform.clone_from(&part.file.platform.name);
+        site.machine = Some(part.machine.name().to_owned());
+        site.nat = part.machine.nat();
+    }
+    let taken_as = part.and_then(|part| part.taken_as);
+    Ok(Job { unused, taken_as, catalogue, site, settings, output: output(&args.output)? })
 }
 
 /// Everything a machine's files say: this machine's, or those of a copy.
@@ -133,19 +184,32 @@ pub(crate) fn inventory(root: Option<&Path>) -> Inventory {
 struct Found {
     files: Files,
     facts: Facts,
+    /// The machine is neither this one nor here as a copy: nothing was read.
+    is_elsewhere: bool,
+}
+
+impl Found {
+    fn elsewhere() -> Self {
+        Self { files: Files::here(), facts: Facts::default(), is_elsewhere: true }
+    }
 }
 
 fn discovered(known: &KnownArgs) -> Found {
     let files = known.root.as_deref().map_or_else(Files::here, Files::below);
     let facts = if known.no_discovery { Facts::default() } else { discover(&files) };
-    Found { files, facts }
+    Found { files, facts, is_elsewhere: false }
 }
 
 /// The flow table, and the role this machine has in it.
-fn catalogue_and_role(args: &RunArgs, found: &Found) -> Result<(Catalogue, Role), Refused> {
-    let role = match &args.role {
-        Some(name) => Err(name.as_str()),
-        None => Ok(found_role(found)?),
+fn catalogue_and_role(
+    args: &RunArgs,
+    found: &Found,
+    part: Option<&Part>,
+) -> Result<(Catalogue, Role), Refused> {
+    let role = match (&args.role, part) {
+        (name, Some(part)) => Ok(part.role(name.as_deref())?),
+        (Some(name), None) => Err(name.as_str()),
+        (None, None) => Ok(found_role(found)?),
     };
     let catalogue = match (&args.catalogue, &args.profile) {
         (Some(file), _) => {
@@ -154,8 +218,17 @@ fn catalogue_and_role(args: &RunArgs, found: &Found) -> Result<(Catalogue, Role)
         (None, Some(profile)) => {
             Catalogue::profile(profile).ok_or_else(|| unknown_profile(profile))?
         }
-        (None, None) => usual_catalogue(role.or_else(|name| name.parse()).ok()),
+        (None, None) => match part {
+            Some(part) => part.catalogue()?,
+            None => {
+                let role: Option<Role> = role.or_else(str::parse).ok();
+                usual_catalogue(role.as_slice())
+            }
+        },
     };
+    if let Some(part) = part {
+        part.file.check(&catalogue)?;
+    }
     let known: Vec<String> = catalogue.roles.iter().map(ToString::to_string).collect();
     let (name, role) = match role {
         Ok(role) => (role.to_string(), Some(role)),
@@ -178,14 +251,14 @@ fn found_role(found: &Found) -> Result<Role, Refused> {
     })
 }
 
-/// The first embedded profile that knows the role.
-fn usual_catalogue(role: Option<Role>) -> Catalogue {
+/// The first embedded profile that knows all these roles.
+fn usual_catalogue(roles: &[Role]) -> Catalogue {
     let mut profiles = profile_names().into_iter().filter_map(Catalogue::profile);
     let first = || profile_names().into_iter().find_map(Catalogue::profile);
-    let knows = |catalogue: &Catalogue| role.is_none_or(|role| catalogue.roles.contains(&role));
-    let known = profiles.find(knows).or_else(first);
+    let knows = |catalogue: &Catalogue| roles.iter().all(|role| catalogue.roles.contains(role));
+    let found = profiles.find(knows).or_else(first);
     // They parse: a test holds every embedded profile to that.
-    known.unwrap_or_else(|| unreachable!("profiles are embedded"))
+    found.unwrap_or_else(|| unreachable!("profiles are embedded"))
 }
 
 fn unknown_profile(name: &str) -> Refused {
@@ -310,12 +383,15 @@ fn customs(checks: &[String]) -> Result<Vec<Custom>, Refused> {
 fn settings(
     args: &RunArgs,
     catalogue: &Catalogue,
-    flags: &Layer,
+    customs: &[&Custom],
     found: &Found,
+    part: Option<&Part>,
 ) -> Result<Settings, Refused> {
     let tuning = &args.tuning;
-    let phase = match args.phase.as_str() {
-        "auto" if local::is_installed(&found.files) => Phase::After,
+    let platform = part.map(|part| &part.file.platform);
+    let said = platform.and_then(|platform| platform.phase);
+    let phase = match args.phase.as_deref().or(said).unwrap_or("auto") {
+        "auto" if !found.is_elsewhere && local::is_installed(&found.files) => Phase::After,
         "auto" => Phase::Before,
         other => other.parse().map_err(|_| {
             bad("--phase", format!("unknown phase `{other}`; known are before, after, auto"))
@@ -346,43 +422,43 @@ fn settings(
     };
     for (flag, glob) in globs() {
         let known = catalogue.flows.iter().map(|flow| flow.id.get_ref().clone());
-        let custom = flags.custom.iter().map(|custom| format!("custom.{}", custom.name));
+        let custom = customs.iter().map(|custom| format!("custom.{}", custom.name));
         if !known.chain(custom).any(|id| crate::plan::matches(glob, &id)) {
             return Err(bad(flag, format!("no flow is called `{glob}`")));
         }
     }
+    let of_file = |part: &Part| part.machine.skip().collect::<Vec<_>>();
+    let said = part.map(|part| part.file.groups().collect::<Vec<_>>());
+    let groups = args.group.iter().cloned().chain(said.unwrap_or_default()).collect();
     Ok(Settings {
         phase,
-        max_offset: duration("--max-offset", &tuning.max_offset)?,
+        max_offset: max_offset(tuning, platform)?,
         only: tuning.only.clone(),
-        skip,
-        groups: args.group.clone(),
-        scale: factor(&tuning.timeout)?,
+        skip: skip.into_iter().chain(part.map(of_file).unwrap_or_default()).collect(),
+        groups,
+        scale: scale(tuning, platform)?,
         strict: tuning.strict,
         trace: !tuning.no_trace,
     })
 }
 
-/// `500ms`, `2s`.
-fn duration(flag: &str, text: &str) -> Result<Duration, Refused> {
-    let shape = || bad(flag, format!("`{text}` is no time; write 500ms or 2s"));
-    let (number, unit) = text
-        .split_at_checked(text.find(|c: char| c.is_ascii_alphabetic()).ok_or_else(shape)?)
-        .ok_or_else(shape)?;
-    let number: f64 = number.parse().map_err(|_| shape())?;
-    let seconds = match unit {
-        "ms" => number / 1e3,
-        "s" => number,
-        _ => return Err(shape()),
-    };
-    Duration::try_from_secs_f64(seconds).map_err(|_| shape())
+fn max_offset(tuning: &TuningArgs, platform: Option<&Platform>) -> Result<Duration, Refused> {
+    const USUAL: Duration = Duration::from_millis(500);
+    let said = platform.and_then(|platform| platform.max_offset);
+    match &tuning.max_offset {
+        Some(text) => parse_duration(text).map_err(|reason| bad("--max-offset", reason)),
+        None => Ok(said.unwrap_or(USUAL)),
+    }
+}
+
+fn scale(tuning: &TuningArgs, platform: Option<&Platform>) -> Result<f64, Refused> {
+    let said = platform.and_then(|platform| platform.timeout);
+    tuning.timeout.as_deref().map_or(Ok(said.unwrap_or(1.0)), factor)
 }
 
 fn factor(text: &str) -> Result<f64, Refused> {
-    let factor: Option<f64> = text.parse().ok();
-    factor
-        .filter(|factor| (0.1..=20.0).contains(factor))
-        .ok_or_else(|| bad("--timeout", format!("`{text}` is no factor from 0.1 to 20")))
+    let factor = text.parse().ok().and_then(|factor| check_factor(factor).ok());
+    factor.ok_or_else(|| bad("--timeout", format!("`{text}` is no factor from 0.1 to 20")))
 }
 
 pub(crate) fn output(args: &OutputArgs) -> Result<Output, Refused> {

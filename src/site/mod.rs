@@ -1,7 +1,9 @@
 //! What is known of this installation: peers and their addresses, each with its origin.
 
+pub(crate) mod amount;
 mod custom;
 pub(crate) mod discover;
+pub(crate) mod file;
 mod join;
 mod layer;
 pub(crate) mod local;
@@ -10,6 +12,7 @@ mod place;
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::net::IpAddr;
 
 use preflight_checks::{Trust, http, ldap, nsclient, smtp, snmp};
 use serde::{Serialize, Serializer};
@@ -17,7 +20,7 @@ use serde::{Serialize, Serializer};
 pub(crate) use custom::Custom;
 pub(crate) use join::join;
 pub(crate) use layer::Layer;
-pub(crate) use place::{Place, parse_port};
+pub(crate) use place::{Place, parse_port, parse_proxy};
 
 use crate::catalogue::{Mode, Party, Role};
 use discover::{At, Note};
@@ -62,6 +65,12 @@ pub(crate) struct Site {
     pub(crate) notes: Vec<Note>,
     /// The copy of another machine's files that was looked at instead of our own.
     pub(crate) root: Option<String>,
+    /// What the site file calls the platform.
+    pub(crate) platform: Option<String>,
+    /// What the site file calls this machine.
+    pub(crate) machine: Option<String>,
+    /// This machine's address as the network sees it, behind address translation.
+    pub(crate) nat: Option<IpAddr>,
 }
 
 impl Site {
@@ -86,6 +95,9 @@ impl Site {
             mistakes: Vec::new(),
             notes: Vec::new(),
             root: None,
+            platform: None,
+            machine: None,
+            nat: None,
         }
     }
 

@@ -12,4 +12,5 @@ mod names;
 mod output;
 mod plan;
 mod secrets;
+mod site_file;
 mod usage;
