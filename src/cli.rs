@@ -10,7 +10,9 @@ use clap::{Args, Parser, Subcommand};
 pub(crate) use clap::Error as UsageError;
 
 use crate::inventory::Inventory;
-use crate::settings::{Job, Output, Purpose, Refused, inventory, job, jobs, output, pair, read};
+use crate::settings::{
+    Job, Output, Purpose, Refused, init, inventory, job, jobs, output, pair, read,
+};
 
 /// Checks the network flows a Centreon or i-Vertix machine needs, each in its
 /// own protocol, and says why one fails, who has to act, and what to do.
@@ -48,6 +50,8 @@ enum Command {
     Plan(Box<PlanArgs>),
     /// Print what this machine's files say of its role and peers, each with file and line
     Discover(DiscoverArgs),
+    /// Write a site file made from what this machine's files say, each value with its line
+    Init(InitArgs),
     /// Check a whole healthy site on loopback: real probes, embedded servers
     Demo(DemoArgs),
     /// Explain a cause, or judge one step of a saved run again
@@ -88,6 +92,25 @@ pub(crate) struct DiscoverArgs {
     pub(crate) root: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) output: OutputArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct InitArgs {
+    /// Read the files in this copy of another machine's / instead of our own
+    #[arg(long, value_name = "DIR")]
+    pub(crate) root: Option<PathBuf>,
+    /// The file to write [default: stdout]
+    #[arg(long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// Replace the file if it exists
+    #[arg(long, requires = "output")]
+    force: bool,
+    /// What the machine is, or is about to be [default: what its files say]
+    #[arg(long, value_name = "ROLE")]
+    pub(crate) role: Option<String>,
+    /// The vendor's flow table: i-vertix or centreon [default: i-vertix, if it knows the role]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) profile: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -293,6 +316,15 @@ pub(crate) enum Request {
         /// Where and how to print it.
         output: Output,
     },
+    /// Write a site file.
+    Init {
+        /// The file's text.
+        text: String,
+        /// The file; none: stdout.
+        output: Option<PathBuf>,
+        /// Replace it if it exists?
+        force: bool,
+    },
     /// A whole site on loopback.
     Demo {
         /// Flow and kind of each breakage.
@@ -322,6 +354,9 @@ pub(crate) fn request() -> Result<Request, Refused> {
         None => Ok(Request::Run(Box::new(job(&cli.run, Purpose::Run)?))),
         Some(Command::Plan(plan)) if plan.all => Ok(Request::PlanAll(jobs(&plan.run)?)),
         Some(Command::Plan(plan)) => Ok(Request::Plan(Box::new(job(&plan.run, Purpose::Plan)?))),
+        Some(Command::Init(args)) => {
+            Ok(Request::Init { text: init(&args)?, output: args.output, force: args.force })
+        }
         Some(Command::Discover(args)) => {
             let inventory = Box::new(inventory(args.root.as_deref()));
             Ok(Request::Discover { inventory, output: output(&args.output)? })

@@ -34,6 +34,9 @@ fn main() -> ExitCode {
         Ok(Request::Plan(job)) => show_plan(&job),
         Ok(Request::PlanAll(jobs)) => show_plans(&jobs),
         Ok(Request::Demo { breaks, output }) => show_demo(&breaks, &output),
+        Ok(Request::Init { text, output, force }) => {
+            write_site_file(&text, output.as_deref(), force)
+        }
         Ok(Request::Discover { inventory, output }) => show_inventory(&inventory, &output),
         Ok(Request::Explain(code)) => explain_code(&code),
         Ok(Request::ExplainStep { report, step }) => explain_step(&report, &step),
@@ -114,6 +117,24 @@ fn show_inventory(inventory: &Inventory, output: &Output) -> ExitCode {
         Format::Json => report::json::write(inventory, out),
     };
     write_all(output, write).map_or_else(|code| code, |()| ExitCode::SUCCESS)
+}
+
+fn write_site_file(text: &str, output: Option<&Path>, force: bool) -> ExitCode {
+    let Some(file) = output else {
+        return ended_well(write!(io::stdout().lock(), "{text}"), "stdout");
+    };
+    let name = preflight_checks::printable(&file.display().to_string());
+    let written = match File::create_new(file) {
+        Ok(created) => write_to(created, |out| out.write_all(text.as_bytes())),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && force => {
+            to_file(file, |out| out.write_all(text.as_bytes()))
+        }
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            return complain("--output", &format!("{name} exists; --force replaces it"));
+        }
+        Err(error) => Err(error),
+    };
+    ended_well(written, &name)
 }
 
 fn show_demo(breaks: &[(String, String)], output: &Output) -> ExitCode {

@@ -20,6 +20,7 @@ use crate::site::mistake::mistakes;
 use crate::site::{Custom, Layer, Origin, Place, Site, Sourced, Target, join, local, parse_port};
 use credentials::{ldap_bind, nsclient_login, proxy, snmp_credentials, test_mail};
 use site_file::Part;
+pub(crate) use site_file::init;
 
 /// One machine's run.
 #[derive(Debug)]

@@ -1,14 +1,18 @@
 //! The site file of a run: which machine of it this is, and what it says of it.
 
 use std::io::Read as _;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::{Found, Purpose, Refused, bad, usual_catalogue};
+use strum::VariantNames as _;
+
+use super::{Found, Purpose, Refused, bad, found_role, unknown_profile, usual_catalogue};
 use crate::catalogue::{Catalogue, Party, Role, profile_names};
-use crate::cli::{KnownArgs, RunArgs};
-use crate::site::file::{MOST, Machine, SiteFile, Vault};
-use crate::site::{Layer, local};
+use crate::cli::{InitArgs, KnownArgs, RunArgs};
+use crate::site::discover::{Files, discover};
+use crate::site::file::{MOST, Machine, SiteFile, Subject, Vault, write};
+use crate::site::{Layer, join, local};
 
 /// One machine of a site file.
 #[derive(Debug)]
@@ -30,6 +34,34 @@ pub(super) fn part(args: &KnownArgs, found: &Found) -> Result<Option<Part>, Refu
         None => here(&file, found)?,
     };
     Ok(Some(Part { machine, taken_as, folder: folder(path), file: Arc::new(file) }))
+}
+
+/// `preflight init`: a site file made from what a machine's files say.
+pub(crate) fn init(args: &InitArgs) -> Result<String, Refused> {
+    let files = args.root.as_deref().map_or_else(Files::here, Files::below);
+    let found = Found { facts: discover(&files), files, is_elsewhere: false };
+    let role = match &args.role {
+        Some(name) => name.parse().map_err(|_| {
+            let known = Role::VARIANTS.join(", ");
+            bad("--role", format!("unknown role `{name}`; known are {known}"))
+        })?,
+        None => found_role(&found)?,
+    };
+    let catalogue = match &args.profile {
+        Some(name) => Catalogue::profile(name).ok_or_else(|| unknown_profile(name))?,
+        None => usual_catalogue(&[role]),
+    };
+    let Found { files, facts, .. } = &found;
+    let (name, addresses) = identity(files);
+    let name = name.split('.').next().unwrap_or_default().to_ascii_lowercase();
+    let subject = Subject {
+        name: if name.is_empty() { role.to_string() } else { name },
+        role,
+        addresses,
+        catalogue: &catalogue,
+        whose: args.root.as_ref().map_or("this machine".to_owned(), |it| it.display().to_string()),
+    };
+    Ok(write(facts, &join(facts, role), &subject))
 }
 
 /// The part of every machine.
@@ -77,13 +109,7 @@ fn named(file: &SiteFile, name: &str) -> Result<Machine, Refused> {
 
 /// The one machine of the file that this is, by its addresses or its name.
 fn here(file: &SiteFile, found: &Found) -> Result<(Machine, Option<String>), Refused> {
-    let (name, addresses) = if found.files.is_here() {
-        let host = local::host();
-        (host.name, host.addresses)
-    } else {
-        let name = found.files.read("/etc/hostname").map(|text| text.text).unwrap_or_default();
-        (name.trim().to_owned(), Vec::new())
-    };
+    let (name, addresses) = identity(&found.files);
     let fits = file.machines().iter().filter(|machine| machine.is_at(&addresses, &name));
     let fits: Vec<Machine> = fits.cloned().collect();
     match fits.as_slice() {
@@ -97,6 +123,17 @@ fn here(file: &SiteFile, found: &Found) -> Result<(Machine, Option<String>), Ref
         [] => Err(which(file, file.machines())),
         several => Err(which(file, several)),
     }
+}
+
+/// A machine's host name; its addresses too, if it is this one.
+fn identity(files: &Files) -> (String, Vec<IpAddr>) {
+    if files.is_here() {
+        let host = local::host();
+        return (host.name, host.addresses);
+    }
+    let name = files.read("/etc/hostname").map(|text| text.text).unwrap_or_default();
+    let name = name.lines().next().unwrap_or_default().trim();
+    (name.chars().filter(|c| !c.is_control()).collect(), Vec::new())
 }
 
 fn which(file: &SiteFile, machines: &[Machine]) -> Refused {

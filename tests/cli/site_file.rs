@@ -208,7 +208,7 @@ fn the_plans_of_all_machines_come_one_after_the_other() {
     let names = ["central", "remote1", "poller1", "poller2", "poller3"];
     assert_eq!(heads.len(), names.len(), "{table}");
     for (head, name) in heads.iter().zip(names) {
-        assert!(head.starts_with(&format!("plan · {name} · ")), "{head}");
+        assert!(head.starts_with(&format!("plan · Corp · {name} · ")), "{head}");
     }
     fits(&table, 80);
     is_inert(&table);
@@ -263,3 +263,45 @@ fn a_run_asks_what_the_file_says_with_the_secret_it_refers_to() {
 
 /// What the embedded agent answers to.
 const COMMUNITY: &str = "preflight-demo";
+
+#[test]
+fn a_site_file_is_made_from_a_copy_and_replaces_no_other_unasked() {
+    let copy = tempfile::tempdir().unwrap();
+    fs::create_dir(copy.path().join("etc")).unwrap();
+    fs::write(copy.path().join("etc/hostname"), "Poller7.corp.example\n").unwrap();
+    let root = copy.path().to_str().unwrap();
+    let made = preflight(&["init", "--role", "poller", "--root", root]).quietly(0).stdout;
+    assert!(made.contains("[machine.poller7]\nrole = \"poller\"\n"), "{made}");
+
+    let (_folder, path) = site("mine\n");
+    let init = ["init", "--role", "poller", "--root", root, "--output", &path];
+    let Ended { code, stderr, .. } = preflight(&init);
+    let reason = format!("preflight: --output: {path} exists; --force replaces it\n");
+    assert_eq!(
+        (code, stderr, fs::read_to_string(&path).unwrap()),
+        (Some(2), reason, "mine\n".to_owned())
+    );
+    preflight(&[init.as_slice(), &["--force"]].concat()).quietly(0);
+    assert_eq!(fs::read_to_string(&path).unwrap(), made);
+    let new = format!("{path}.new");
+    let init = ["init", "--role", "poller", "--root", root, "--output", &new];
+    assert_eq!(preflight(&init).quietly(0).stdout, "");
+    assert_eq!(fs::read_to_string(&new).unwrap(), made);
+
+    let plan = preflight(&["plan", "--site", &path, "--as", "poller7"]).quietly(0).stdout;
+    assert!(plan.starts_with("plan · poller7 · poller · profile i-vertix"), "{plan}");
+}
+
+#[test]
+fn a_machine_that_says_nothing_of_its_role_needs_to_be_told() {
+    let copy = tempfile::tempdir().unwrap();
+    let root = copy.path().to_str().unwrap();
+    for (arguments, reason) in [
+        (&["init", "--root", root][..], "what is this machine? Its files do not say; give --role"),
+        (&["init", "--root", root, "--role", "boss"], "unknown role `boss`; known are central"),
+    ] {
+        let Ended { code, stdout, stderr } = preflight(arguments);
+        assert_eq!((code, stdout.as_str()), (Some(2), ""), "{stderr}");
+        assert!(stderr.starts_with(&format!("preflight: --role: {reason}")), "{stderr}");
+    }
+}

@@ -23,7 +23,7 @@ impl SiteFile {
             self.peers_exist(machine)?;
             self.way_fits(machine)?;
             self.services_exist(&machine.services, catalogue)?;
-            self.credentials_exist(&machine.devices)?;
+            self.credentials_exist(machine.devices.as_deref().unwrap_or_default())?;
             self.flows_exist(machine, catalogue)?;
         }
         let names = self.names(|_| true);

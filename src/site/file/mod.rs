@@ -1,6 +1,6 @@
 //! The site file: one TOML file for the machines of a whole platform.
 //!
-//! Described in `docs/site-file.md`. What a
+//! Written by hand or by `preflight init`, described in `docs/site-file.md`. What a
 //! machine's part of it means for a run is a [`super::Layer`], made in `peers`.
 
 mod check;
@@ -9,6 +9,7 @@ mod peers;
 mod read;
 mod secret;
 mod walk;
+mod write;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -18,13 +19,14 @@ use toml::Spanned;
 use toml::de::DeTable;
 
 use super::discover::At;
-use super::{Custom, Place};
+use super::{Custom, Find, Place};
 use crate::catalogue::{Broken, Mode, Role};
 use secret::{Login, Snmp};
 use walk::Source;
 
 pub(crate) use secret::Vault;
 pub(crate) use walk::unknown;
+pub(crate) use write::{Subject, write};
 
 /// Bytes of a site file: some ten thousand devices.
 pub(crate) const MOST: u64 = 4 << 20;
@@ -68,8 +70,8 @@ struct Server {
     place: Spanned<Place>,
     /// The service it is asked by, whatever the catalogue's row says.
     protocol: Option<&'static str>,
-    /// It is a domain, whose mail servers are asked.
-    mx: bool,
+    /// How its addresses are found.
+    find: Find,
     /// Its own way: through this proxy, or straight.
     proxy: Option<Spanned<Option<url::Url>>>,
     /// The name of the credentials it is read with.
@@ -97,7 +99,8 @@ pub(crate) struct Machine {
     /// Ports its own daemons listen on, by service.
     listens: BTreeMap<String, Spanned<u16>>,
     services: Services,
-    devices: Vec<Server>,
+    /// Some: an engine of this machine asks devices, perhaps none of them named.
+    devices: Option<Vec<Server>>,
     nsclient: Vec<Server>,
     /// Flows not to check, and why.
     skip: Vec<(Spanned<String>, String)>,

@@ -7,7 +7,7 @@ use toml::Spanned;
 
 use super::{Machine, Server, Services, SiteFile, Vault};
 use crate::catalogue::{Broken, Mode, Party, Role};
-use crate::site::{Find, Layer, Origin, Place, Sourced, Target};
+use crate::site::{Layer, Origin, Place, Sourced, Target};
 
 impl SiteFile {
     /// What `machine` has to know. Secrets are fetched for what `others` or the file
@@ -23,7 +23,7 @@ impl SiteFile {
         vault: Option<&Vault<'_>>,
     ) -> Result<Layer, Box<Broken>> {
         let mut layer = Layer {
-            has_engine: machine.role() == Role::Poller || !machine.devices.is_empty(),
+            has_engine: machine.role() == Role::Poller || machine.devices.is_some(),
             modes: self.modes(machine),
             listens: self.listens(machine),
             custom: self.customs(machine),
@@ -84,7 +84,7 @@ impl SiteFile {
         };
         Target {
             speaks: server.protocol,
-            find: if server.mx { Find::Mx } else { Find::Host },
+            find: server.find,
             route: server.proxy.as_ref().map(straight_or_not),
             ..Target::new(server.place.get_ref().clone(), self.origin(&server.place))
         }
@@ -97,7 +97,8 @@ impl SiteFile {
         vault: Option<&Vault<'_>>,
         layer: &mut Layer,
     ) -> Result<(), Box<Broken>> {
-        let named = machine.devices.iter().filter_map(|device| device.snmp.as_ref());
+        let devices = machine.devices.as_deref().unwrap_or_default();
+        let named = devices.iter().filter_map(|device| device.snmp.as_ref());
         let named: BTreeSet<&String> = named.map(Spanned::get_ref).collect();
         let mut credentials = BTreeMap::new();
         for (name, vault) in named.into_iter().zip(vault.into_iter().cycle()) {
@@ -108,7 +109,7 @@ impl SiteFile {
             let snmp = name.and_then(|name| credentials.get(name)).cloned();
             Target { snmp, ..self.target(device) }
         };
-        let devices = distinct(&machine.devices).map(device).collect();
+        let devices = distinct(devices).map(device).collect();
         let nsclient = self.targets(&machine.nsclient);
         let lists: [(&str, Vec<Target>); 2] = [("device", devices), ("nsclient", nsclient)];
         for (party, targets) in lists {

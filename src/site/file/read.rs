@@ -13,7 +13,7 @@ use crate::catalogue::{Broken, Mode, Role, service};
 use crate::site::amount::{check_factor, parse_duration};
 use crate::site::discover::At;
 use crate::site::place::parse_proxy;
-use crate::site::{Custom, Origin, Place};
+use crate::site::{Custom, Find, Origin, Place};
 
 type Result<T> = std::result::Result<T, Box<Broken>>;
 
@@ -40,7 +40,7 @@ pub(super) const MACHINE: [&str; 14] = [
     "skip",
 ];
 /// Keys of a server that is a table.
-pub(super) const SERVER: [&str; 6] = ["host", "port", "url", "protocol", "mx", "proxy"];
+pub(super) const SERVER: [&str; 6] = ["host", "port", "url", "protocol", "find", "proxy"];
 /// Keys of a device that is a table.
 pub(super) const DEVICE: [&str; 3] = ["host", "port", "snmp"];
 /// Keys of `[[check]]`.
@@ -52,8 +52,15 @@ pub(super) const LINKS: [&str; 4] = ["zmq", "ssh", "bbdo", "pullwss"];
 /// Services a machine's own daemons may listen for on another port.
 pub(super) const LISTENERS: [&str; 5] = ["zmq", "ssh", "bbdo", "pullwss", "trap"];
 /// How a poller and its central find each other.
-pub(super) const MODES: [(&str, Mode); 4] =
-    [("zmq", Mode::Zmq), ("ssh", Mode::Ssh), ("pull", Mode::Pull), ("pullwss", Mode::Pullwss)];
+pub(super) const MODES: [(&str, Mode); 5] = [
+    ("zmq", Mode::Zmq),
+    ("ssh", Mode::Ssh),
+    ("pull", Mode::Pull),
+    ("pullwss", Mode::Pullwss),
+    ("through-remote", Mode::ThroughRemote),
+];
+/// What the name of a server is, when it is a domain.
+pub(super) const FINDS: [(&str, Find); 2] = [("mx", Find::Mx), ("srv", Find::Srv)];
 /// Which of poller and broker connects.
 pub(super) const BBDO: [(&str, Mode); 2] =
     [("forward", Mode::Bbdo), ("reversed", Mode::BbdoReversed)];
@@ -130,7 +137,9 @@ fn server(value: Value<'_>) -> Result<Server> {
     };
     Ok(Server {
         protocol: table.map("protocol", protocol)?,
-        mx: table.map("mx", |value| value.boolean())?.unwrap_or_default(),
+        find: table
+            .map("find", |value| value.one_of(&FINDS))?
+            .map_or(Find::Host, Spanned::into_inner),
         proxy: table.map("proxy", way)?,
         ..plain(place(&table)?)
     })
@@ -141,7 +150,7 @@ fn protocols() -> Vec<&'static str> {
 }
 
 fn plain(place: Spanned<Place>) -> Server {
-    Server { place, protocol: None, mx: false, proxy: None, snmp: None }
+    Server { place, protocol: None, find: Find::Host, proxy: None, snmp: None }
 }
 
 /// `host` with or without `port`, or `url`.
@@ -223,7 +232,7 @@ fn machine(table: &Table<'_>, name: Spanned<String>) -> Result<Machine> {
             .unwrap_or_default(),
         services: nested("services")?.as_ref().map(services).transpose()?.unwrap_or_default(),
         devices: each(table, "devices", device)?,
-        nsclient: each(table, "nsclient", device_without_snmp)?,
+        nsclient: each(table, "nsclient", device_without_snmp)?.unwrap_or_default(),
         skip: nested("skip")?.as_ref().map(skip).transpose()?.unwrap_or_default(),
         name,
     })
@@ -233,9 +242,8 @@ fn each(
     table: &Table<'_>,
     key: &str,
     read: impl Fn(Value<'_>) -> Result<Server>,
-) -> Result<Vec<Server>> {
-    let values = table.value(key).map(|value| value.list()).unwrap_or_default();
-    values.into_iter().map(read).collect()
+) -> Result<Option<Vec<Server>>> {
+    table.map(key, |value| value.list().into_iter().map(read).collect())
 }
 
 /// A name or address; the ports are those of the services.

@@ -146,6 +146,13 @@ impl FromStr for Config {
     }
 }
 
+impl Config {
+    /// Does it lead to that host of that file?
+    pub(super) fn is_of(&self, file: &str, host: &str) -> bool {
+        self.file == file && self.host.as_deref() == Some(host)
+    }
+}
+
 impl std::fmt::Display for Config {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match &self.host {

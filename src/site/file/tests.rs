@@ -117,8 +117,8 @@ fn a_value_of_the_wrong_type_says_which_would_be_right() {
         ),
         ("[services]\nntp = [\"10.0.0.3\", 4]", ":2:20: `ntp` takes a string, not a number"),
         (
-            "[services]\nsmtp = { host = \"x\", mx = 1 }",
-            ":2:27: `mx` takes true or false, not a number",
+            "[services]\nsmtp = { host = \"x\", find = 1 }",
+            ":2:29: `find` takes a string, not a number",
         ),
         ("[check]\nname = \"x\"", ":1:1: a flow of your own begins with [[check]]"),
     ] {
