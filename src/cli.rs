@@ -52,6 +52,12 @@ enum Command {
     Discover(DiscoverArgs),
     /// Write a site file made from what this machine's files say, each value with its line
     Init(InitArgs),
+    /// Print a JSON Schema: of the site file
+    Schema {
+        /// What it is the schema of
+        #[arg(value_name = "OF")]
+        of: Schema,
+    },
     /// Check a whole healthy site on loopback: real probes, embedded servers
     Demo(DemoArgs),
     /// Explain a cause, or judge one step of a saved run again
@@ -62,6 +68,21 @@ enum Command {
         /// A step of the report: poller.bbdo@10.0.0.5, or its flow
         step: Option<String>,
     },
+}
+
+/// What has a schema.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Schema {
+    /// The site file
+    Site,
+}
+
+impl Schema {
+    fn text(self) -> &'static str {
+        match self {
+            Self::Site => crate::site::file::SCHEMA,
+        }
+    }
 }
 
 #[derive(Debug, Args)]
@@ -332,6 +353,8 @@ pub(crate) enum Request {
         /// Where and how to report.
         output: Output,
     },
+    /// Print a JSON Schema.
+    Schema(&'static str),
     /// Explain a cause.
     Explain(String),
     /// Show all that a saved run saw of one step.
@@ -361,6 +384,7 @@ pub(crate) fn request() -> Result<Request, Refused> {
             let inventory = Box::new(inventory(args.root.as_deref()));
             Ok(Request::Discover { inventory, output: output(&args.output)? })
         }
+        Some(Command::Schema { of }) => Ok(Request::Schema(of.text())),
         Some(Command::Explain { subject, step: None }) => Ok(Request::Explain(subject)),
         Some(Command::Explain { subject, step: Some(step) }) => {
             let report = read("explain", Path::new(&subject))?;

@@ -38,6 +38,7 @@ fn main() -> ExitCode {
             write_site_file(&text, output.as_deref(), force)
         }
         Ok(Request::Discover { inventory, output }) => show_inventory(&inventory, &output),
+        Ok(Request::Schema(schema)) => print(schema),
         Ok(Request::Explain(code)) => explain_code(&code),
         Ok(Request::ExplainStep { report, step }) => explain_step(&report, &step),
         Err(refused) => refuse(&refused),
@@ -120,9 +121,7 @@ fn show_inventory(inventory: &Inventory, output: &Output) -> ExitCode {
 }
 
 fn write_site_file(text: &str, output: Option<&Path>, force: bool) -> ExitCode {
-    let Some(file) = output else {
-        return ended_well(write!(io::stdout().lock(), "{text}"), "stdout");
-    };
+    let Some(file) = output else { return print(text) };
     let name = preflight_checks::printable(&file.display().to_string());
     let written = match File::create_new(file) {
         Ok(created) => write_to(created, |out| out.write_all(text.as_bytes())),
@@ -182,6 +181,10 @@ fn explain_step(report: &str, name: &str) -> ExitCode {
         }
         Err(reason) => complain("explain", &reason),
     }
+}
+
+fn print(text: &str) -> ExitCode {
+    ended_well(io::stdout().lock().write_all(text.as_bytes()), "stdout")
 }
 
 fn explain_code(code: &str) -> ExitCode {

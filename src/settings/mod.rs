@@ -219,13 +219,10 @@ fn catalogue_and_role(
         (None, Some(profile)) => {
             Catalogue::profile(profile).ok_or_else(|| unknown_profile(profile))?
         }
-        (None, None) => match part {
-            Some(part) => part.catalogue()?,
-            None => {
-                let role: Option<Role> = role.or_else(str::parse).ok();
-                usual_catalogue(role.as_slice())
-            }
-        },
+        (None, None) => {
+            let usual = || usual_catalogue(role.or_else(str::parse).ok().as_slice());
+            part.map_or_else(|| Ok(usual()), Part::catalogue)?
+        }
     };
     if let Some(part) = part {
         part.file.check(&catalogue)?;

@@ -305,3 +305,10 @@ fn a_machine_that_says_nothing_of_its_role_needs_to_be_told() {
         assert!(stderr.starts_with(&format!("preflight: --role: {reason}")), "{stderr}");
     }
 }
+
+#[test]
+fn the_schema_of_a_site_file_is_printed_for_an_editor() {
+    let schema = preflight(&["schema", "site"]).quietly(0).report();
+    assert_eq!(schema["$schema"], "https://json-schema.org/draft/2020-12/schema");
+    assert!(schema["properties"]["machine"].is_object(), "{schema:#}");
+}

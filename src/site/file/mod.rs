@@ -8,6 +8,7 @@ mod mask;
 mod peers;
 mod read;
 mod secret;
+mod vault;
 mod walk;
 mod write;
 
@@ -24,9 +25,12 @@ use crate::catalogue::{Broken, Mode, Role};
 use secret::{Login, Snmp};
 use walk::Source;
 
-pub(crate) use secret::Vault;
+pub(crate) use vault::Vault;
 pub(crate) use walk::unknown;
 pub(crate) use write::{Subject, write};
+
+/// The JSON Schema of a site file: what an editor knows of its keys.
+pub(crate) const SCHEMA: &str = include_str!("site.schema.json");
 
 /// Bytes of a site file: some ten thousand devices.
 pub(crate) const MOST: u64 = 4 << 20;

@@ -11,6 +11,7 @@ use crate::site::discover::facts::{
     At, Broker, Device, Gorgone, Listen, Machine, Mail, MailTls, Read, RoleSign, SnmpMacros,
     Stream, TimeSource,
 };
+use crate::site::file::tests::schema::fits;
 use crate::site::file::{SiteFile, Vault};
 use crate::site::{Site, join};
 
@@ -167,6 +168,7 @@ fn again(facts: &Facts, layer: &Layer, role: Role) -> (String, Layer) {
     let file = SiteFile::parse("site.toml", &text)
         .unwrap_or_else(|broken| panic!("{}\n{text}", broken.explained()));
     file.check(&catalogue).unwrap_or_else(|broken| panic!("{}\n{text}", broken.explained()));
+    fits(&text);
     let machine = file.machine("here").unwrap();
     let vault = Vault { folder: std::path::Path::new(""), facts: Some(facts) };
     let layer = file.layer(machine, |_| false, Some(&vault));
