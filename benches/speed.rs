@@ -11,6 +11,8 @@
 mod far;
 #[path = "speed/hole.rs"]
 mod hole;
+#[path = "speed/hosts.rs"]
+mod hosts;
 #[path = "speed/measure.rs"]
 mod measure;
 // The program's own far side, of which healthy and silent are used here.
@@ -70,7 +72,13 @@ fn bench() -> Outcome<()> {
     let healthy = runtime.block_on(Site::start(Manner::Healthy, &identity))?;
     let silent = runtime.block_on(Site::start(Manner::Silent, &identity))?;
     println!("{}\n", machine());
-    let cases = cases(&healthy, &ca)?;
+    let mut cases = cases(&healthy, &ca)?;
+    hosts::write(folder.path())?;
+    for (name, words) in hosts::commands(PREFLIGHT, folder.path())? {
+        let command = std::iter::once(PREFLIGHT.to_owned()).chain(words);
+        let command = command.map(OsString::from).collect();
+        cases.push(Case { name, command, reports: false, target: TEN_THOUSAND_HOSTS });
+    }
     report(&cases, &repeat(&cases)?);
     silence(&silent)?;
     println!("\nall of it: {:.0} s", started.elapsed().as_secs_f64());
@@ -96,6 +104,8 @@ struct Target {
 
 const ALL_FLOWS: Target = Target { wall_ms: Some(80.0), cpu_ms: Some(60.0), peak_mib: Some(30.0) };
 const PLAN: Target = Target { wall_ms: Some(15.0), cpu_ms: None, peak_mib: None };
+const TEN_THOUSAND_HOSTS: Target =
+    Target { wall_ms: Some(300.0), cpu_ms: None, peak_mib: Some(60.0) };
 const NONE: Target = Target { wall_ms: None, cpu_ms: None, peak_mib: None };
 
 /// The first is the unit of the ratios: what starting any program of this size costs.

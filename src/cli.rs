@@ -37,6 +37,8 @@ Exit codes: 0 every required flow works (warnings allowed, unless --strict)
             2 wrong usage or an unreadable file; nothing was probed
             3 nothing fails, but a required flow cannot be told from here
             130 interrupted; what was finished is reported
+With --format centreon on stdout a plugin's: 0 OK, 1 WARNING (a required flow
+            warns), 2 CRITICAL (one fails), 3 UNKNOWN (anything else)
 
 Secrets are read from a file (--*-file) or from the environment:
 PREFLIGHT_SNMP_COMMUNITY, PREFLIGHT_SNMP_AUTH, PREFLIGHT_SNMP_PRIV,
@@ -52,7 +54,7 @@ enum Command {
     Discover(DiscoverArgs),
     /// Write a site file made from what this machine's files say, each value with its line
     Init(InitArgs),
-    /// Print a JSON Schema: of the site file
+    /// Print a JSON Schema: of the site file, of the report and the lines of ndjson
     Schema {
         /// What it is the schema of
         #[arg(value_name = "OF")]
@@ -75,12 +77,15 @@ enum Command {
 enum Schema {
     /// The site file
     Site,
+    /// The JSON report
+    Report,
 }
 
 impl Schema {
     fn text(self) -> &'static str {
         match self {
             Self::Site => crate::site::file::SCHEMA,
+            Self::Report => crate::report::SCHEMA,
         }
     }
 }
@@ -88,7 +93,8 @@ impl Schema {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Output")]
 pub(crate) struct OutputArgs {
-    /// table or json; repeatable, each to stdout or to a file
+    /// table, wide, json, ndjson, html, junit, markdown, csv, openmetrics or centreon;
+    /// repeatable, one of them to stdout, the others each to a file
     #[arg(long, value_name = "FORMAT[=FILE]", default_value = "table")]
     pub(crate) format: Vec<String>,
     /// Show where each value came from, evidence and timings
@@ -190,6 +196,23 @@ pub(crate) struct KnownArgs {
     /// Read no file of this machine: only flags and the profile count
     #[arg(long, conflicts_with = "root")]
     pub(crate) no_discovery: bool,
+    /// Of the monitored hosts, ask this many of each subnet and template
+    #[arg(long, value_name = "N", default_value_t = crate::site::sample::PER_GROUP)]
+    pub(crate) sample: usize,
+    /// Pollers of this central: a file with what `centreon -o INSTANCE -a show` prints, or a
+    /// saved export of the table nagios_server with its header
+    #[arg(long, value_name = "FILE")]
+    pub(crate) pollers_from: Option<PathBuf>,
+    /// Directories of the web interface: a file with what
+    /// `centreon -o LDAP -a showserver -v NAME` prints
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ldap_from: Option<PathBuf>,
+    /// Ask Centreon's own command line for both, as the user whose login is in ~/.centreonApi
+    #[arg(long, conflicts_with = "root")]
+    pub(crate) clapi: bool,
+    /// Ask every monitored host
+    #[arg(long, conflicts_with = "sample")]
+    pub(crate) all_devices: bool,
 }
 
 #[derive(Debug, Args)]
@@ -216,6 +239,9 @@ pub(crate) struct TargetArgs {
     /// A directory server
     #[arg(long, value_name = "HOST")]
     pub(crate) ldap: Vec<String>,
+    /// The domain whose DNS names its directory servers (SRV)
+    #[arg(long, value_name = "DOMAIN")]
+    pub(crate) ldap_domain: Vec<String>,
     /// A web address on the Internet, instead of the profile's own
     #[arg(long, value_name = "URL")]
     pub(crate) http: Vec<String>,
@@ -321,6 +347,14 @@ pub(crate) struct TuningArgs {
     pub(crate) smtp_from: Option<String>,
 }
 
+/// Is the command line a monitoring plugin's? Also when it is otherwise wrong: the
+/// monitoring system must not take wrong usage for a critical state.
+pub(crate) fn wants_plugin() -> bool {
+    let words: Vec<_> = std::env::args_os().collect();
+    let is_pair = |pair: &[std::ffi::OsString]| matches!(pair, [flag, name] if flag == "--format" && name == "centreon");
+    words.windows(2).any(is_pair) || words.iter().any(|word| word == "--format=centreon")
+}
+
 /// What the user asked for.
 #[derive(Debug)]
 pub(crate) enum Request {
@@ -376,13 +410,16 @@ pub(crate) fn request() -> Result<Request, Refused> {
     match cli.command {
         None => Ok(Request::Run(Box::new(job(&cli.run, Purpose::Run)?))),
         Some(Command::Plan(plan)) if plan.all => Ok(Request::PlanAll(jobs(&plan.run)?)),
-        Some(Command::Plan(plan)) => Ok(Request::Plan(Box::new(job(&plan.run, Purpose::Plan)?))),
+        Some(Command::Plan(plan)) => {
+            Ok(Request::Plan(Box::new(job(&plan.run, Purpose::Plan)?.planned()?)))
+        }
         Some(Command::Init(args)) => {
             Ok(Request::Init { text: init(&args)?, output: args.output, force: args.force })
         }
         Some(Command::Discover(args)) => {
+            let output = output(&args.output)?.plain("what files say")?;
             let inventory = Box::new(inventory(args.root.as_deref()));
-            Ok(Request::Discover { inventory, output: output(&args.output)? })
+            Ok(Request::Discover { inventory, output })
         }
         Some(Command::Schema { of }) => Ok(Request::Schema(of.text())),
         Some(Command::Explain { subject, step: None }) => Ok(Request::Explain(subject)),

@@ -5,6 +5,7 @@ mod cli;
 mod demo;
 mod explain;
 mod inventory;
+mod output;
 mod panics;
 mod plan;
 mod progress;
@@ -16,19 +17,31 @@ mod settings;
 mod site;
 mod verdict;
 
-use std::fs::File;
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter, IsTerminal as _, Write};
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Instant;
 
 use cli::Request;
 use inventory::Inventory;
+use output::{
+    Live, USAGE, complain, complain_as_plugin, deliver, ended_well, graver, terminal_width,
+    write_all,
+};
+use report::ndjson::Run;
 use report::{Canvas, Context, Format, Report};
+use runner::Event;
 use settings::{Job, Output, Refused};
 
 fn main() -> ExitCode {
     panics::keep_quiet();
+    // A mistake of ours is said, and is no exit code that means something else.
+    std::panic::catch_unwind(act).unwrap_or_else(|_payload| {
+        give_up("a mistake in preflight, please report it", &panics::last_place())
+    })
+}
+
+fn act() -> ExitCode {
     match cli::request() {
         Ok(Request::Run(job)) => run(&job),
         Ok(Request::Plan(job)) => show_plan(&job),
@@ -54,33 +67,53 @@ fn run(job: &Job) -> ExitCode {
     }
     let plan = plan::plan(&job.catalogue, &job.site, &job.settings);
     with_runtime(async {
-        let report = check(&plan, job).await;
-        deliver(&report, &job.output)
+        let (report, live) = check(&plan, job).await;
+        deliver(&report, live, &job.output)
     })
 }
 
-/// Asks everything in `plan`, with progress on stderr.
-async fn check(plan: &plan::Plan, job: &Job) -> Report {
+/// Asks everything in `plan`, with progress on stderr, and lines on stdout if they were asked for.
+async fn check(plan: &plan::Plan, job: &Job) -> (Report, Option<Live>) {
     let started_at = jiff::Timestamp::now().to_string();
     let clock = Instant::now();
-    let progress = progress::Progress::new(plan);
+    let host = site::local::host();
+    let live = || {
+        let (host, started_at) = (host.name.clone(), started_at.clone());
+        Live::new(Run { host, role: plan.role, started_at }, plan.steps.len())
+    };
+    let mut live = job.output.is_live().then(live);
+    // Lines on a terminal are progress enough, and rows in between would tear them apart.
+    let is_told = live.is_some() && io::stdout().is_terminal();
+    let progress = progress::Progress::new(plan, is_told);
     let mut interrupted = false;
     let signalled = interrupt();
-    let stop = async {
+    let cut_off = async {
         signalled.await;
         interrupted = true;
     };
     let manner = runner::Manner { scale: job.settings.scale, trace: job.settings.trace };
-    let found = runner::run(plan, &job.site.trust, manner, stop, |event| progress.on(event)).await;
+    let notify = |event: Event<'_>| match event {
+        Event::Started(index) => progress.started(index),
+        Event::Finished(index, found) => {
+            let Some(asked) = plan.steps.get(index) else { return };
+            let judged = report::step(asked, found, plan.phase);
+            progress.finished(index, &judged);
+            if let Some(live) = &mut live {
+                live.tell(index, &judged);
+            }
+        }
+    };
+    let found = runner::run(plan, &job.site.trust, manner, cut_off, notify).await;
     progress.finish();
     let context = Context {
-        host: site::local::host(),
+        host,
+        catalogue: job.catalogue.identity.clone(),
         started_at,
         took: clock.elapsed(),
         strict: job.settings.strict,
         interrupted,
     };
-    Report::new(plan, &found, context)
+    (Report::new(plan, &found, context), live)
 }
 
 /// A machine that nobody named is guessed: a wrong guess must be seen.
@@ -94,8 +127,8 @@ fn show_plan(job: &Job) -> ExitCode {
     say_taken_as(job);
     let plan = plan::plan(&job.catalogue, &job.site, &job.settings);
     let write = |format: Format, canvas: Canvas, out: &mut dyn Write| match format {
-        Format::Table => report::table::write_plan(&plan, canvas, out),
         Format::Json => report::json::write(&plan, out),
+        _ => report::table::write_plan(&plan, canvas, out),
     };
     write_all(&job.output, write).map_or_else(|code| code, |()| ExitCode::SUCCESS)
 }
@@ -106,16 +139,16 @@ fn show_plans(jobs: &[Job]) -> ExitCode {
     let plans: Vec<plan::Plan> =
         jobs.iter().map(|job| plan::plan(&job.catalogue, &job.site, &job.settings)).collect();
     let write = |format: Format, canvas: Canvas, out: &mut dyn Write| match format {
-        Format::Table => report::table::write_plans(&plans, canvas, out),
         Format::Json => report::json::write(&plans, out),
+        _ => report::table::write_plans(&plans, canvas, out),
     };
     write_all(&first.output, write).map_or_else(|code| code, |()| ExitCode::SUCCESS)
 }
 
 fn show_inventory(inventory: &Inventory, output: &Output) -> ExitCode {
     let write = |format: Format, canvas: Canvas, out: &mut dyn Write| match format {
-        Format::Table => inventory::write(inventory, canvas, out),
         Format::Json => report::json::write(inventory, out),
+        _ => inventory::write(inventory, canvas, out),
     };
     write_all(output, write).map_or_else(|code| code, |()| ExitCode::SUCCESS)
 }
@@ -123,16 +156,10 @@ fn show_inventory(inventory: &Inventory, output: &Output) -> ExitCode {
 fn write_site_file(text: &str, output: Option<&Path>, force: bool) -> ExitCode {
     let Some(file) = output else { return print(text) };
     let name = preflight_checks::printable(&file.display().to_string());
-    let written = match File::create_new(file) {
-        Ok(created) => write_to(created, |out| out.write_all(text.as_bytes())),
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && force => {
-            to_file(file, |out| out.write_all(text.as_bytes()))
-        }
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            return complain("--output", &format!("{name} exists; --force replaces it"));
-        }
-        Err(error) => Err(error),
-    };
+    if !force && std::fs::symlink_metadata(file).is_ok() {
+        return complain("--output", &format!("{name} exists; --force replaces it"));
+    }
+    let written = output::to_file(file, |out| out.write_all(text.as_bytes()));
     ended_well(written, &name)
 }
 
@@ -151,20 +178,14 @@ fn show_demo(breaks: &[(String, String)], output: &Output) -> ExitCode {
             if index > 0 && output.shows_table() {
                 let _closed_pipe = writeln!(io::stdout());
             }
-            let report = check(&demo::plan(job), job).await;
-            code = graver(code, deliver(&report, &job.output));
+            let (report, live) = check(&demo::plan(job), job).await;
+            code = graver(code, deliver(&report, live, &job.output), output);
             if report.interrupted {
                 break;
             }
         }
         code
     })
-}
-
-/// Of two runs' exit codes the graver: interrupted, not written, failed, not to be told.
-fn graver(one: ExitCode, other: ExitCode) -> ExitCode {
-    let codes = [130, USAGE, 1, 3].map(ExitCode::from);
-    codes.into_iter().find(|code| [one, other].contains(code)).unwrap_or(ExitCode::SUCCESS)
 }
 
 fn explain_step(report: &str, name: &str) -> ExitCode {
@@ -195,100 +216,29 @@ fn explain_code(code: &str) -> ExitCode {
             &format!("no cause is called `{code}`; docs/causes.md lists them"),
         );
     };
-    let mut out = io::stdout().lock();
-    ended_well(writeln!(out, "{section}"), "stdout")
-}
-
-/// The exit code is the report's, unless it could not be written.
-fn deliver(report: &Report, output: &Output) -> ExitCode {
-    let write =
-        |format: Format, canvas: Canvas, out: &mut dyn Write| format.write(report, canvas, out);
-    match write_all(output, write) {
-        Ok(()) => ExitCode::from(report.summary.exit_code),
-        Err(code) => code,
-    }
-}
-
-/// Writes every format; one that fails does not silence the others.
-fn write_all(
-    output: &Output,
-    write: impl Fn(Format, Canvas, &mut dyn Write) -> io::Result<()>,
-) -> Result<(), ExitCode> {
-    let mut result = Ok(());
-    for (format, file) in &output.formats {
-        let canvas = |width| Canvas { width, verbose: output.verbose };
-        let written = if let Some(file) = file {
-            to_file(file, |out| write(*format, canvas(FILE_WIDTH), out))
-        } else {
-            let mut out = BufWriter::new(anstream::AutoStream::auto(io::stdout().lock()));
-            write(*format, canvas(terminal_width()), &mut out).and_then(|()| out.flush())
-        };
-        let name = file.as_ref().map_or("stdout".to_owned(), |file| file.display().to_string());
-        if ended_well(written, &name) != ExitCode::SUCCESS {
-            result = Err(ExitCode::from(USAGE));
-        }
-    }
-    result
-}
-
-/// Whole or not at all: written beside the target, then renamed over it.
-fn to_file(file: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
-    if std::fs::metadata(file).is_ok_and(|there| !there.is_file()) {
-        // A pipe or a device is written to, never replaced: /dev/stdout, /dev/null.
-        return File::options().write(true).open(file).and_then(|there| write_to(there, write));
-    }
-    // Through a symbolic link the file behind it is the target.
-    let file = &std::fs::canonicalize(file).unwrap_or_else(|_| file.to_owned());
-    let mut name = file.file_name().unwrap_or_default().to_owned();
-    name.push(format!(".{}.part", std::process::id()));
-    let part = file.with_file_name(name);
-    let written = File::create(&part).and_then(|created| write_to(created, write));
-    written.and_then(|()| std::fs::rename(&part, file)).inspect_err(|_| {
-        let _best_effort = std::fs::remove_file(&part);
-    })
-}
-
-fn write_to(file: File, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
-    // Files get no colours.
-    let mut out = BufWriter::new(anstream::StripStream::new(file));
-    write(&mut out)?;
-    out.flush()
-}
-
-/// A reader who has seen enough (`| head`) is no error.
-fn ended_well(written: io::Result<()>, name: &str) -> ExitCode {
-    match written {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
-        Err(error) => complain(name, &error.to_string()),
-    }
+    print(&format!("{section}\n"))
 }
 
 fn refuse(refused: &Refused) -> ExitCode {
     match refused {
+        Refused::Usage(error) if error.use_stderr() && cli::wants_plugin() => {
+            complain_as_plugin("usage", error.to_string().trim_start_matches("error: "))
+        }
         Refused::Usage(error) => {
             let _closed_pipe = error.print();
             ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(USAGE))
         }
+        Refused::File(broken) if cli::wants_plugin() => {
+            complain_as_plugin(broken.place(), &broken.to_string())
+        }
         Refused::File(broken) => complain(broken.place(), &broken.explained()),
-        Refused::Value { flag, reason } => complain(flag, reason),
+        Refused::Value { flag, reason } => give_up(flag, reason),
     }
 }
 
-fn complain(what: &str, reason: &str) -> ExitCode {
-    let _closed_pipe = writeln!(io::stderr(), "preflight: {what}: {reason}");
-    ExitCode::from(USAGE)
-}
-
-/// Wrong usage, an unreadable file: nothing was probed.
-const USAGE: u8 = 2;
-
-/// Columns of a table in a file.
-const FILE_WIDTH: usize = 120;
-
-fn terminal_width() -> usize {
-    const NO_TERMINAL: usize = 80;
-    terminal_size::terminal_size().map_or(NO_TERMINAL, |(columns, _)| usize::from(columns.0))
+/// The end of a run that has no report.
+fn give_up(what: &str, reason: &str) -> ExitCode {
+    if cli::wants_plugin() { complain_as_plugin(what, reason) } else { complain(what, reason) }
 }
 
 /// Ready at the first SIGINT or SIGTERM from now on: the handlers are there
@@ -321,6 +271,6 @@ fn with_runtime(work: impl Future<Output = ExitCode>) -> ExitCode {
             runtime.shutdown_background();
             code
         }
-        Err(error) => complain("runtime", &error.to_string()),
+        Err(error) => give_up("runtime", &error.to_string()),
     }
 }

@@ -4,7 +4,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use preflight_checks::{Cause, Owner, Transport};
+use preflight_checks::{Cause, DropSign, Owner, Transport};
 use serde::{Deserialize, Serialize};
 
 /// Where a failed question was going; what a request to another team must name.
@@ -116,6 +116,16 @@ fn here(cause: &Cause, passage: &Passage<'_>) -> Option<String> {
             "allow {} in this host's own rules: nft list ruleset; firewall-cmd --list-all",
             passage.rule()
         ),
+        Cause::ReplyDroppedHere { how: DropSign::Rule, to, .. } => format!(
+            "accept answers from {} port {} in this host's INPUT rules (\"ct state established accept\"): nft list ruleset",
+            to.ip(),
+            to.port()
+        ),
+        Cause::ReplyDroppedHere { how: DropSign::ReversePath, to, .. } => format!(
+            "route to {} by the interface its answers come in by (ip route get {}), or sysctl net.ipv4.conf.all.rp_filter=2",
+            to.ip(),
+            to.ip()
+        ),
         Cause::LocalError { .. } => "look at this host's limits: ulimit -n; ss -s".to_owned(),
         Cause::ProbePanicked { .. } => {
             "run again with --only for this flow, and send the JSON report".to_owned()
@@ -136,6 +146,13 @@ fn on_the_way(cause: &Cause, passage: &Passage<'_>) -> Option<String> {
         Cause::NetUnreachable { to, .. } => format!("a route to {to} on this device, and back"),
         Cause::PathRejected { .. } | Cause::Unreachable { .. } => {
             format!("allow {}", passage.rule())
+        }
+        Cause::PathReset { hop: 0, .. } => format!(
+            "allow {} in this host's own rules (nft list ruleset), or on a device of this segment",
+            passage.rule()
+        ),
+        Cause::PathReset { .. } => {
+            format!("allow {}; a device there answers with a RST", passage.rule())
         }
         Cause::TargetRejected { .. } => format!(
             "allow {} in its own firewall: firewall-cmd --add-port={}/{} --permanent; firewall-cmd --reload",
@@ -316,8 +333,20 @@ fn in_the_platform(cause: &Cause, passage: &Passage<'_>) -> Option<String> {
             "use TCP {found} for this flow (--port {}={found}) and in the firewall rules; {asked} is NRPE's port elsewhere",
             passage.flow
         ),
+        Cause::GorgoneWebsocketMissing { .. } => {
+            "hand this path on to Gorgone on the central (Apache: ProxyPass), or correct port and path here".to_owned()
+        }
+        Cause::GorgoneWebsocketDown { .. } => {
+            "on the central: systemctl restart gorgoned; ss -ltnp | grep gorgone; /var/log/centreon-gorgone/gorgoned.log".to_owned()
+        }
+        Cause::NoPong { .. } => {
+            "systemctl restart gorgoned on that poller, then here; if it comes back, raise the firewall's idle timeout for its port".to_owned()
+        }
         Cause::BbdoTwo { .. } | Cause::BbdoMajor { .. } => {
             "the same BBDO version on every broker (Configuration > Pollers > Broker configuration), export, restart cbd and centengine".to_owned()
+        }
+        Cause::BbdoCarrier { .. } => {
+            "the same transport and TLS in the poller's broker output and the central's input; export, restart cbd and centengine".to_owned()
         }
         Cause::BbdoTls { grpc: true } => {
             "gRPC with encryption in the poller's broker output, or a plain TCP input on the central".to_owned()

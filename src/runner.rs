@@ -1,5 +1,7 @@
 //! Runs a plan: side by side with a bound, one deadline a question, in plan order.
 
+mod arrivals;
+
 use std::collections::HashMap;
 use std::future::Future;
 use std::net::{IpAddr, SocketAddr};
@@ -10,20 +12,24 @@ use std::time::{Duration, Instant};
 use futures_util::FutureExt;
 use futures_util::future::join_all;
 use preflight_checks::{
-    Addresses, Cause, Deadline, Finding, Layer, Peer, RESOLVE, Trace, Transport, Trust, examine,
-    examine_path, identify, is_silence, judge, resolve,
+    Addresses, Cause, Deadline, Finding, Layer, Peer, RESOLVE, ResetTrace, Trace, Transport, Trust,
+    examine, examine_path, examine_reset, identify, is_reset, is_silence, judge, judge_reset,
+    mail_servers, offers, resolve,
 };
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use crate::plan::{Action, Asked, Plan, Question};
+use crate::site::Find;
 
 /// Steps under way at once: enough for every flow of a site, few enough for
 /// the file descriptors of a locked-down machine.
 const WIDTH: usize = 128;
 /// Questions to one host's UDP ports at once: a host answers about six closed
-/// ports in a burst and then one a second, so more would look like silence.
-const UDP_PER_HOST: usize = 2;
+/// ports in a burst and then one a second, so more would look like silence;
+/// three, asked twice in their first second, are as many. Fewer would make a
+/// silent host that serves time, names and SNMP cost its deadline twice.
+const UDP_PER_HOST: usize = 3;
 /// Looks at the path at once: routers name themselves about six times in a
 /// burst and then once a second.
 const TRACES: usize = 4;
@@ -39,6 +45,11 @@ const TRACING: Duration = Duration::from_secs(2);
 /// Longest question to a port that is only tried because another one failed:
 /// a silent host must not cost its connection time twice.
 const ELSEWHERE: Duration = Duration::from_secs(3);
+
+/// Hosts asked of a domain that has several.
+const HOSTS: usize = 4;
+/// The service whose SRV records name a domain's directories (RFC 2782).
+const DIRECTORY: &str = "_ldap._tcp";
 
 /// How a run is done.
 #[derive(Clone, Copy, Debug)]
@@ -74,12 +85,12 @@ pub(crate) struct Attempt {
 }
 
 /// What happens during a run, for whoever shows progress.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Event {
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Event<'a> {
     /// The step at this index began.
     Started(usize),
-    /// The step at this index is done.
-    Finished(usize),
+    /// The step at this index is done, and this was found.
+    Finished(usize, &'a Found),
 }
 
 /// Runs every step of `plan` that asks; the result has one entry a step, in
@@ -91,7 +102,7 @@ pub(crate) async fn run(
     trust: &Trust,
     manner: Manner,
     stop: impl Future<Output = ()>,
-    mut notify: impl FnMut(Event),
+    mut notify: impl FnMut(Event<'_>),
 ) -> Vec<Option<Found>> {
     let shared = Arc::new(Shared {
         trust: trust.clone(),
@@ -101,6 +112,7 @@ pub(crate) async fn run(
         refused: tokio::sync::Mutex::new(false),
         traces: Semaphore::new(TRACES),
         first_trace: OnceLock::new(),
+        first_reset: OnceLock::new(),
         looks: Mutex::default(),
     });
     let (begun, mut events) = tokio::sync::mpsc::unbounded_channel();
@@ -111,30 +123,38 @@ pub(crate) async fn run(
             let begun = begun.clone();
             steps.spawn(async move {
                 let _slot = shared.width.acquire().await;
-                let _nobody_listens = begun.send(Event::Started(index));
-                (index, guarded(&question, &shared).await)
+                let _nobody_listens = begun.send(index);
+                (index, guarded(ask(&question, &shared)).await)
             });
         }
     }
     let mut found = vec![None; plan.steps.len()];
     let mut stop = std::pin::pin!(stop);
-    loop {
+    let is_stopped = loop {
         tokio::select! {
-            Some(event) = events.recv() => notify(event),
+            Some(index) = events.recv() => notify(Event::Started(index)),
             done = steps.join_next() => match done {
                 Some(Ok((index, result))) => {
+                    notify(Event::Finished(index, &result));
                     if let Some(slot) = found.get_mut(index) {
                         *slot = Some(result);
                     }
-                    notify(Event::Finished(index));
                 }
                 Some(Err(_cancelled)) => {}
-                None => break,
+                None => break false,
             },
-            () = &mut stop => break,
+            () = &mut stop => break true,
+        }
+    };
+    // Dropping the set ends every conversation that is still on.
+    drop(steps);
+    if !is_stopped && manner.trace {
+        // Only now is nothing else under way that the host's counters would show.
+        tokio::select! {
+            () = arrivals::look(plan, &mut found, manner.scale) => {}
+            () = &mut stop => {}
         }
     }
-    // Dropping the set ends every conversation that is still on.
     found
 }
 
@@ -148,6 +168,7 @@ struct Shared {
     refused: tokio::sync::Mutex<bool>,
     traces: Semaphore,
     first_trace: OnceLock<Instant>,
+    first_reset: OnceLock<Instant>,
     /// Looks at the path by service.
     looks: Mutex<HashMap<&'static str, usize>>,
 }
@@ -169,6 +190,23 @@ impl Shared {
         Some(examine_path(to, asked.transport, datagram.as_deref(), deadline).await)
     }
 
+    /// Who sent the RST? `None` when it is not to be looked at, or too late.
+    ///
+    /// Of each refusal, other than of a silence: a port that a device on the
+    /// way resets must not be taken for one that is only not listened to yet.
+    async fn look_for_sender(&self, finding: &Finding) -> Option<ResetTrace> {
+        if !self.manner.trace {
+            return None;
+        }
+        let _turn = self.traces.acquire().await.ok()?;
+        let last_start = TRACING.mul_f64(self.manner.scale);
+        if self.first_reset.get_or_init(Instant::now).elapsed() > last_start {
+            return None;
+        }
+        let deadline = Deadline::scaled(TRACE, self.manner.scale);
+        Some(examine_reset(finding.peer.address, finding.source, deadline).await)
+    }
+
     /// Fifty silent devices of one flow do not take the looks of all others.
     fn is_worth_a_look(&self, service: &'static str) -> bool {
         let mut looks = self.looks.lock().unwrap_or_else(PoisonError::into_inner);
@@ -186,9 +224,9 @@ impl Shared {
 }
 
 /// A panic in a probe becomes that step's outcome.
-async fn guarded(question: &Question, shared: &Shared) -> Found {
+async fn guarded(asking: impl Future<Output = Found>) -> Found {
     let started = Instant::now();
-    let asking = AssertUnwindSafe(ask(question, shared)).catch_unwind();
+    let asking = AssertUnwindSafe(asking).catch_unwind();
     let mut found = asking.await.unwrap_or_else(|_payload| Found {
         unresolved: Some(Cause::ProbePanicked { message: crate::panics::last_place() }),
         ..Found::default()
@@ -199,35 +237,88 @@ async fn guarded(question: &Question, shared: &Shared) -> Found {
 
 async fn ask(question: &Question, shared: &Shared) -> Found {
     let deadline = Deadline::scaled(RESOLVE, shared.manner.scale);
-    let addresses = match resolve(&question.host, deadline).await {
+    let standing = match find(question, deadline).await {
         Ok(addresses) => addresses,
         Err(cause) => return Found { unresolved: Some(cause), ..Found::default() },
     };
-    let hosts = &addresses.addresses;
+    let places = &standing.places;
     let attempts = if question.ways.iter().any(|way| way.probe.risks_lockout()) {
-        in_turn(question, hosts, shared).await
+        in_turn(question, places, shared).await
     } else {
-        side_by_side(question, hosts, shared).await
+        side_by_side(question, places, shared).await
     };
     let nothing_works = attempts.iter().all(|attempt| attempt.finding.verdict.is_err());
     let elsewhere = question.also_try.as_ref().filter(|_| nothing_works);
     let located = attempts.into_iter().map(|attempt| locate(attempt, question, shared));
     let elsewhere = elsewhere.into_iter().flat_map(|asked| {
         let way = question.ways.len();
-        hosts.iter().map(move |&host| attempt(question, host, way, asked, ELSEWHERE, shared))
+        places.iter().map(move |place| attempt(place, way, asked, ELSEWHERE, shared))
     });
     let (mut attempts, elsewhere) = tokio::join!(join_all(located), join_all(elsewhere));
     attempts.extend(elsewhere);
-    let Addresses { canonical, took: resolve, .. } = addresses;
+    let Standing { canonical, took: resolve, .. } = standing;
     Found { resolve, canonical, attempts, ..Found::default() }
 }
 
-async fn side_by_side(question: &Question, hosts: &[IpAddr], shared: &Shared) -> Vec<Attempt> {
-    let pairs = hosts.iter().flat_map(|&host| {
-        question.ways.iter().enumerate().map(move |(way, asked)| (host, way, asked))
+/// Where a question is put.
+struct Standing {
+    /// At least one.
+    places: Vec<Standpoint>,
+    /// The name that was really resolved, when it is another one.
+    canonical: Option<String>,
+    /// How long finding them took; `None` for an address.
+    took: Option<Duration>,
+}
+
+/// One address of a host.
+struct Standpoint {
+    host: String,
+    address: IpAddr,
+    /// The port that the DNS names for this host.
+    port: Option<u16>,
+}
+
+/// The addresses behind the question's name, or those of the hosts that stand for its domain.
+async fn find(question: &Question, deadline: Deadline) -> Result<Standing, Cause> {
+    let domain = &question.host;
+    let hosts = match question.find {
+        Find::Host => return standing(domain, None, deadline).await,
+        Find::Mx => {
+            let servers = mail_servers(domain, &[], deadline).await?;
+            servers.into_iter().map(|host| (host, None)).collect()
+        }
+        Find::Srv => {
+            let offers = offers(DIRECTORY, domain, &[], deadline).await?;
+            offers.into_iter().map(|offer| (offer.host, Some(offer.port))).collect::<Vec<_>>()
+        }
+    };
+    let hosts = hosts.get(..HOSTS).unwrap_or(&hosts);
+    let found = join_all(hosts.iter().map(|(host, port)| standing(host, *port, deadline))).await;
+    let (known, unknown): (Vec<_>, Vec<_>) = found.into_iter().partition(Result::is_ok);
+    let known: Vec<Standing> = known.into_iter().flatten().collect();
+    match unknown.into_iter().find_map(Result::err) {
+        Some(cause) if known.is_empty() => Err(cause),
+        _ => Ok(Standing {
+            canonical: hosts.first().map(|(host, _)| host.clone()),
+            took: known.iter().filter_map(|standing| standing.took).max(),
+            places: known.into_iter().flat_map(|standing| standing.places).collect(),
+        }),
+    }
+}
+
+async fn standing(host: &str, port: Option<u16>, deadline: Deadline) -> Result<Standing, Cause> {
+    let Addresses { addresses, canonical, took } = resolve(host, deadline).await?;
+    let places = addresses.into_iter();
+    let places = places.map(|address| Standpoint { host: host.to_owned(), address, port });
+    Ok(Standing { places: places.collect(), canonical, took })
+}
+
+async fn side_by_side(question: &Question, places: &[Standpoint], shared: &Shared) -> Vec<Attempt> {
+    let pairs = places.iter().flat_map(|place| {
+        question.ways.iter().enumerate().map(move |(way, asked)| (place, way, asked))
     });
-    join_all(pairs.map(|(host, way, asked)| {
-        attempt(question, host, way, asked, asked.probe.service().budget, shared)
+    join_all(pairs.map(|(place, way, asked)| {
+        attempt(place, way, asked, asked.probe.service().budget, shared)
     }))
     .await
 }
@@ -235,17 +326,17 @@ async fn side_by_side(question: &Question, hosts: &[IpAddr], shared: &Shared) ->
 /// One after the other, so that an account's password is tried once: the next
 /// port only when the one before was not reached, and after a refusal nobody
 /// is asked with credentials any more.
-async fn in_turn(question: &Question, hosts: &[IpAddr], shared: &Shared) -> Vec<Attempt> {
+async fn in_turn(question: &Question, places: &[Standpoint], shared: &Shared) -> Vec<Attempt> {
     let mut refused = shared.refused.lock().await;
     let mut attempts = Vec::new();
-    for &host in hosts {
+    for place in places {
         for (way, asked) in question.ways.iter().enumerate() {
             let mut asked = asked.clone();
             if *refused {
                 asked.probe = asked.probe.without_credentials();
             }
             let budget = asked.probe.service().budget;
-            let attempt = attempt(question, host, way, &asked, budget, shared).await;
+            let attempt = attempt(place, way, &asked, budget, shared).await;
             let verdict = attempt.finding.verdict.clone();
             attempts.push(attempt);
             match verdict {
@@ -262,19 +353,20 @@ async fn in_turn(question: &Question, hosts: &[IpAddr], shared: &Shared) -> Vec<
 }
 
 async fn attempt(
-    question: &Question,
-    host: IpAddr,
+    place: &Standpoint,
     way: usize,
     asked: &Asked,
     budget: Duration,
     shared: &Shared,
 ) -> Attempt {
-    let turn = (asked.transport == Transport::Udp).then(|| shared.udp_turn(host));
+    let turn = (asked.transport == Transport::Udp).then(|| shared.udp_turn(place.address));
     let _turn = match &turn {
         Some(turn) => turn.acquire().await.ok(),
         None => None,
     };
-    let peer = Peer { host: question.host.clone(), address: SocketAddr::new(host, asked.port) };
+    let port = place.port.unwrap_or(asked.port);
+    let address = SocketAddr::new(place.address, port);
+    let peer = Peer { host: place.host.clone(), address };
     let deadline = Deadline::scaled(budget, shared.manner.scale);
     let mut finding = Box::pin(examine(&asked.probe, peer, deadline, &shared.trust)).await;
     if let Err(failure) = &finding.verdict
@@ -290,15 +382,37 @@ async fn attempt(
     Attempt { way, finding }
 }
 
-/// After a silence: where on the way does it begin?
+/// After a silence: where on the way does it begin? After a RST: who sent it?
 async fn locate(mut attempt: Attempt, question: &Question, shared: &Shared) -> Attempt {
-    if let Err(cause) = &attempt.finding.verdict
-        && is_silence(cause)
-        && let Some(asked) = question.ways.get(attempt.way)
-        && let Some(trace) = shared.look_at_path(&attempt.finding, asked).await
+    let finding = &mut attempt.finding;
+    let (Err(cause), Some(asked)) = (&finding.verdict, question.ways.get(attempt.way)) else {
+        return attempt;
+    };
+    if is_silence(cause) {
+        if let Some(trace) = shared.look_at_path(finding, asked).await {
+            trace.note(&mut finding.seen.evidence);
+            finding.verdict = Err(judge(&trace, cause));
+        }
+    } else if is_reset(cause, asked.transport)
+        && let Some(trace) = shared.look_for_sender(finding).await
     {
-        trace.note(&mut attempt.finding.seen.evidence);
-        attempt.finding.verdict = Err(judge(&trace, cause));
+        trace.note(&mut finding.seen.evidence);
+        finding.verdict = Err(judge_reset(&trace, cause));
     }
     attempt
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_probe_that_panics_is_a_step_that_says_so() {
+        crate::panics::keep_quiet();
+        let found = guarded(async { panic!("secret") }).await;
+        let Some(Cause::ProbePanicked { message }) = found.unresolved else {
+            panic!("{:?}", found.unresolved)
+        };
+        assert!(message.starts_with("panicked at runner.rs:"), "{message}");
+    }
 }

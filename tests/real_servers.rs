@@ -5,6 +5,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod lab;
+#[path = "support/schema.rs"]
+#[allow(dead_code)] // The rest is for the tests of the command line.
+mod schema;
 
 use std::process::Command;
 use std::{fs, thread};
@@ -213,6 +216,7 @@ fn preflight(command: &mut Command) -> Report {
     let report = Report(serde_json::from_str(&text).unwrap_or_else(|error| {
         panic!("{error}:\n{text}{}", String::from_utf8_lossy(&output.stderr))
     }));
+    schema::check(&report.0);
     assert_eq!(report.0["summary"]["exit_code"], output.status.code().unwrap());
     report
 }

@@ -92,8 +92,8 @@ const OPENERS: [Opener; 3] = [
 fn title(service: &Service) -> &'static str {
     match service.name {
         "bbdo" => "BBDO",
-        "http" => "HTTP",
-        "https" | "tls" | "ldaps" | "smtps" => "TLS",
+        "gorgone-api" | "http" | "pullwss" => "HTTP",
+        "https" | "tls" | "ldaps" | "pullwss-tls" | "smtps" => "TLS",
         "ldap" => "LDAP",
         "mssql" => "SQL Server",
         "mysql" => "MySQL or MariaDB",

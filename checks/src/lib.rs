@@ -16,6 +16,7 @@ mod wire;
 
 pub mod bbdo;
 pub mod dns;
+pub mod gorgone_api;
 pub mod http;
 pub mod ldap;
 pub mod listener;
@@ -24,6 +25,7 @@ pub mod mysql;
 pub mod nsclient;
 pub mod ntp;
 pub mod postgresql;
+pub mod pullwss;
 pub mod smtp;
 pub mod snmp;
 pub mod ssh;
@@ -40,13 +42,17 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 pub use cause::{
-    Cause, Code, Concern, ConcernCode, HostAnswer, Layer, LocalFirewallSign, LocalRoute, Millis,
-    Owner, Phase, Transport,
+    Cause, Code, Concern, ConcernCode, DropSign, HostAnswer, Layer, LocalFirewallSign, LocalRoute,
+    Millis, Owner, Phase, QuietPoller, ResetSign, Transport,
 };
 pub use evidence::{Evidence, Seen, Timings, Value};
 pub use identify::identify;
 pub use net::icmp::Icmp;
-pub use net::{Addresses, Deadline, FarStream, Io, Opinion, Peer, RESOLVE, Trust, resolve};
+pub use net::{
+    Addresses, Arrivals, Deadline, FarStream, Io, Offer, Opinion, Peer, RESOLVE, Trust, Unanswered,
+    examine_arrivals, mail_servers, offers, resolve,
+};
+pub use path::reset::{ResetTrace, examine_reset, is_reset, judge_reset};
 pub use path::{Beyond, Hop, HostSign, Refused, Trace, examine_path, is_silence, judge};
 pub use recognise::Spoken;
 pub use wire::{clean, printable};
@@ -61,6 +67,8 @@ pub enum Probe {
     Bbdo(bbdo::Probe),
     /// Does the server resolve for this host, over UDP and over TCP?
     Dns(dns::Probe),
+    /// Does Gorgone's API answer, and does each poller answer Gorgone?
+    GorgoneApi(gorgone_api::Probe),
     /// Does the web server asked answer, or who answers instead?
     Http(http::Probe),
     /// Does the directory answer, and does it take our bind?
@@ -77,6 +85,8 @@ pub enum Probe {
     Ntp(ntp::Probe),
     /// Does PostgreSQL answer, and take this host?
     Postgresql(postgresql::Probe),
+    /// Does Gorgone's WebSocket let pollers fetch their orders?
+    Pullwss(pullwss::Probe),
     /// Does the mail relay greet us and take our EHLO?
     Smtp(smtp::Probe),
     /// Does the agent answer, and let us read?
@@ -98,6 +108,7 @@ impl Probe {
         match self {
             Self::Bbdo(probe) => probe.run(ask).await,
             Self::Dns(probe) => probe.run(ask).await,
+            Self::GorgoneApi(probe) => probe.run(ask).await,
             Self::Http(probe) => probe.run(ask).await,
             Self::Ldap(probe) => probe.run(ask).await,
             Self::Listener(probe) => probe.run(ask).await,
@@ -106,6 +117,7 @@ impl Probe {
             Self::Nsclient(probe) => probe.run(ask).await,
             Self::Ntp(probe) => probe.run(ask).await,
             Self::Postgresql(probe) => probe.run(ask).await,
+            Self::Pullwss(probe) => probe.run(ask).await,
             Self::Smtp(probe) => probe.run(ask).await,
             Self::Snmp(probe) => probe.run(ask).await,
             Self::Ssh(probe) => probe.run(ask).await,
@@ -137,6 +149,7 @@ impl Probe {
         match self {
             Self::Bbdo(_) => &bbdo::SERVICE,
             Self::Dns(_) => &dns::SERVICE,
+            Self::GorgoneApi(_) => &gorgone_api::SERVICE,
             Self::Http(probe) => probe.service(),
             Self::Ldap(probe) => probe.service(),
             Self::Listener(_) => &listener::SERVICE,
@@ -145,6 +158,7 @@ impl Probe {
             Self::Nsclient(_) => &nsclient::SERVICE,
             Self::Ntp(_) => &ntp::SERVICE,
             Self::Postgresql(_) => &postgresql::SERVICE,
+            Self::Pullwss(probe) => probe.service(),
             Self::Smtp(probe) => probe.service(),
             Self::Snmp(_) => &snmp::SERVICE,
             Self::Ssh(_) => &ssh::SERVICE,
@@ -160,6 +174,7 @@ impl Probe {
 pub const SERVICES: &[&Service] = &[
     &bbdo::SERVICE,
     &dns::SERVICE,
+    &gorgone_api::SERVICE,
     &http::SERVICE,
     &http::SERVICE_TLS,
     &ldap::SERVICE,
@@ -169,6 +184,8 @@ pub const SERVICES: &[&Service] = &[
     &nsclient::SERVICE,
     &ntp::SERVICE,
     &postgresql::SERVICE,
+    &pullwss::SERVICE,
+    &pullwss::SERVICE_TLS,
     &smtp::SERVICE,
     &smtp::SERVICE_TLS,
     &snmp::SERVICE,

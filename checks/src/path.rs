@@ -11,6 +11,8 @@
 //!
 //! Reference: RFC 1812 §4.3.3 (time exceeded), RFC 4443 §3.3, `ip(7)` `IP_RECVERR`.
 
+pub(crate) mod reset;
+
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
@@ -158,7 +160,11 @@ pub fn judge(trace: &Trace, silence: &Cause) -> Cause {
             | Cause::TargetRejected { .. }) => told,
             _ => silence.clone(),
         },
-        Cause::DnsTcpOnly { udp } => Cause::DnsTcpOnly { udp: Box::new(judge(trace, udp)) },
+        Cause::DnsTcpOnly { udp } => match judge(trace, udp) {
+            // It does answer over UDP: packets were lost.
+            unsteady @ Cause::Unsteady { .. } => unsteady,
+            udp => Cause::DnsTcpOnly { udp: Box::new(udp) },
+        },
         Cause::ProxyUnreachable { proxy, because, .. } => {
             let because = judge(trace, because);
             let (proxy, reason) = (proxy.clone(), because.to_string());

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod common;
 mod daemon;
 
 use std::fmt::Write as _;
@@ -10,10 +11,11 @@ use std::process::Command;
 
 use futures_util::future::join_all;
 use preflight_checks::http::{Accept, Probe, Proxy};
-use preflight_checks::{Cause, Concern, Finding, Trust, nsclient};
+use preflight_checks::{Cause, Concern, Finding, SERVICES, Trust, nsclient, pullwss};
 use rcgen::{KeyPair, date_time_ymd};
 use url::Url;
 
+use common::healthy_peer;
 use daemon::{Authority, Home, NAME, Server, certificate_for, find, run, write_pair};
 
 const PLAIN: u16 = 8001;
@@ -69,6 +71,11 @@ fn nginx() -> Nginx {
         };
         writeln!(servers, "server {{ {tls} {settings} }}").unwrap();
     }
+    Nginx { server: serve(home, &servers), trust: authority.trust() }
+}
+
+/// nginx with these `server` blocks.
+fn serve(home: Home, servers: &str) -> Server {
     let configuration = format!(
         "daemon off; master_process off; pid pid; error_log stderr notice;
         events {{ }}
@@ -83,7 +90,7 @@ fn nginx() -> Nginx {
     command.args(["-p", &home.path(""), "-e", "stderr"]);
     command.args(["-c", &home.write("nginx.conf", &configuration)]);
     // It says so behind binding its ports.
-    Nginx { server: home.start(command, "event method"), trust: authority.trust() }
+    home.start(command, "event method")
 }
 
 /// Certificates by name: `good`, `expired`, `other` (wrong name), `own` (self-signed), `legacy`.
@@ -292,4 +299,48 @@ async fn squids_own_no_is_told_from_the_servers() {
         };
         assert_eq!(because.code(), expected);
     }
+}
+
+#[tokio::test]
+async fn a_web_server_in_front_of_gorgone_is_told_from_gorgone() {
+    let gorgone = SERVICES.iter().find(|service| service.name == "pullwss").unwrap();
+    let gorgone = healthy_peer(gorgone).await;
+    let home = Home::new();
+    let _signs_nothing_here = certificates(&home);
+    let (at, to, closed) = (home.at(PLAIN), gorgone.address, home.at(CLOSED));
+    let tls = home.at(OWN);
+    let upgrade = "proxy_http_version 1.1; proxy_set_header Upgrade $http_upgrade;
+        proxy_set_header Connection upgrade;";
+    let servers = format!(
+        "server {{
+            listen {at}; listen {tls} ssl; ssl_certificate own.pem; ssl_certificate_key own.key;
+            location / {{ return 200 'You need to enable JavaScript to run this app.'; }}
+            location = /websocket {{ proxy_pass http://{to}; {upgrade} }}
+            location = /down {{ proxy_pass http://{closed}; {upgrade} }}
+            location = /denied {{ return 403; }}
+        }}"
+    );
+    let server = serve(home, &servers);
+    let at = async |path: &str, port: u16, tls: bool| {
+        let probe = pullwss::Probe { path: path.to_owned(), tls };
+        server.ask(preflight_checks::Probe::Pullwss(probe), port, &Trust::only([])).await
+    };
+    let ask = async |path: &str| at(path, PLAIN, false).await;
+
+    let passed = ask("/websocket").await;
+    assert_eq!(passed.verdict, Ok(()));
+    assert_eq!(passed.seen.headline, "WebSocket behind nginx");
+    let path = "/centreon/gorgone/pullwss/websocket".to_owned();
+    let missing = Cause::GorgoneWebsocketMissing { path: path.clone(), status: 200 };
+    assert_eq!(ask(&path).await.verdict, Err(missing));
+    let down = Cause::GorgoneWebsocketDown { path: "/down".to_owned(), status: 502 };
+    assert_eq!(ask("/down").await.verdict, Err(down));
+    assert_eq!(code(&ask("/denied").await), "http-forbidden");
+
+    let unverified = at("/websocket", OWN, true).await;
+    assert_eq!(unverified.verdict, Ok(()), "its pollers do not verify it either");
+    assert_eq!(unverified.seen.headline, "WebSocket behind nginx, TLS 1.3");
+    let concerns: Vec<_> = unverified.seen.concerns.iter().map(Concern::code).collect();
+    assert_eq!(concerns, ["certificate-unverified"]);
+    assert_eq!(code(&at("/websocket", OWN, false).await), "tls-unexpected");
 }

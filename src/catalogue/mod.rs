@@ -3,7 +3,7 @@
 //! A catalogue is TOML, embedded or given with `--catalogue`; a broken one is
 //! refused with file, line, column and what is wrong, before anything is probed.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::ops::Range;
 use std::str::FromStr;
 
@@ -32,6 +32,30 @@ pub(crate) struct Catalogue {
     /// The rows.
     #[serde(rename = "flow")]
     pub(crate) flows: Vec<Flow>,
+    /// Which table it is; no key of the file.
+    #[serde(skip)]
+    pub(crate) identity: Identity,
+}
+
+/// Which flow table a run was made with: two runs of one digest asked by the same rows.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Identity {
+    /// The file of `--catalogue`; none: it is built in.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(crate) file: Option<String>,
+    /// SHA-256 of the table's text, as `sha256sum` prints it.
+    pub(crate) sha256: String,
+}
+
+impl Identity {
+    fn of(file: &str, text: &str) -> Self {
+        let digest = ring::digest::digest(&ring::digest::SHA256, text.as_bytes());
+        let mut sha256 = String::new();
+        for byte in digest.as_ref() {
+            let _infallible = write!(sha256, "{byte:02x}");
+        }
+        Self { file: Some(preflight_checks::printable(file)), sha256 }
+    }
 }
 
 /// One row: who opens a connection to whom, and what breaks without it.
@@ -66,6 +90,8 @@ pub(crate) struct Flow {
     pub(crate) through_vpn: bool,
     /// Used only when the two machines find each other in this way.
     pub(crate) mode: Option<Mode>,
+    /// The listener of this machine's files that serves it; without, that of the protocol's name.
+    pub(crate) listener: Option<String>,
     /// Of every machine whose own engine asks devices, whatever its role.
     #[serde(default)]
     pub(crate) by_engine: bool,
@@ -196,7 +222,6 @@ impl Party {
     }
 
     /// Its name for a reader: "NTP server".
-    #[cfg(test)]
     pub(crate) fn title(&self) -> &str {
         PARTIES.iter().find_map(|(id, title)| (*id == self.0).then_some(*title)).unwrap_or(&self.0)
     }
@@ -277,7 +302,9 @@ impl Catalogue {
     pub(crate) fn profile(name: &str) -> Option<Self> {
         let text = PROFILES.iter().find_map(|(known, text)| (*known == name).then_some(*text))?;
         // It parses: a test holds every embedded profile to that.
-        Self::parse(&format!("{name}.toml"), text).ok()
+        let mut profile = Self::parse(&format!("{name}.toml"), text).ok()?;
+        profile.identity.file = None;
+        Some(profile)
     }
 
     /// Reads a catalogue; `file` is named in errors.
@@ -289,7 +316,7 @@ impl Catalogue {
         let broken = |message: String, at: Option<Range<usize>>| {
             Box::new(Broken::new(file, text, message, at))
         };
-        let catalogue: Self =
+        let mut catalogue: Self =
             toml::from_str(text).map_err(|e| broken(e.message().to_owned(), e.span()))?;
         let mut known = std::collections::HashSet::new();
         for flow in &catalogue.flows {
@@ -301,6 +328,7 @@ impl Catalogue {
                 return Err(broken(format!("`{}` has no way", flow.id.get_ref()), at));
             }
         }
+        catalogue.identity = Identity::of(file, text);
         Ok(catalogue)
     }
 }

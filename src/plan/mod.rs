@@ -97,8 +97,9 @@ pub(crate) struct Step {
 }
 
 /// Seen from this machine.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, strum::Display)]
 #[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
 pub(crate) enum Direction {
     /// We open the connection.
     Outbound,

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::site::mistake::Mistake;
 use crate::site::{Custom, Find};
-use preflight_checks::{Probe, dns, http, ldap, listener, ntp, smtp, snmp, tcp, tls};
+use preflight_checks::{Probe, dns, http, ldap, listener, ntp, pullwss, smtp, snmp, tcp, tls};
 
 /// Names this machine will have to look up, at most three: a DNS server that
 /// knows the root and not these would still leave the platform blind.
@@ -48,7 +48,7 @@ impl Planner<'_> {
     /// The steps of one row: none when it is not this machine's.
     pub(super) fn flow(&self, flow: &Flow) -> Vec<Step> {
         let switched_on = match &flow.group {
-            Some(group) => self.settings.groups.contains(group),
+            Some(group) => self.settings.groups.contains(group) || self.site.groups.contains(group),
             None => true,
         };
         let as_engine = flow.by_engine && self.site.has_engine;
@@ -76,7 +76,7 @@ impl Planner<'_> {
         }
         let step = |target: &Target| {
             let action = match self.fit(flow, &target.modes) {
-                Fit::Used => Action::Ask(Box::new(self.question(flow, target))),
+                Fit::Used => self.ask(flow, target),
                 Fit::Otherwise(reason) => Action::Skip(reason),
                 Fit::Unused => return None,
             };
@@ -85,6 +85,13 @@ impl Planner<'_> {
             Some(step)
         };
         targets.into_iter().filter_map(step).collect()
+    }
+
+    fn ask(&self, flow: &Flow, target: &Target) -> Action {
+        match &target.unaskable {
+            Some(reason) => Action::Skip(unneeded(reason)),
+            None => Action::Ask(Box::new(self.question(flow, target))),
+        }
     }
 
     /// The peers a row goes to: those that are for its service alone, else the others.
@@ -241,11 +248,10 @@ impl Planner<'_> {
         let (port, port_origin) = self.port(flow, way, Some(target));
         let proxy = self.proxy(flow, target);
         let probe = self.probe(flow, way, target, port, proxy);
-        let through = proxy.and_then(|proxy| proxy.url.port_or_known_default());
-        let (port, port_origin) = match through {
-            Some(port) => (port, self.proxy_origin(target)),
-            None => (port, port_origin),
-        };
+        let through = self.way(flow, target).and_then(|(proxy, origin)| {
+            Some((proxy?.url.port_or_known_default()?, origin.clone()))
+        });
+        let (port, port_origin) = through.unwrap_or((port, port_origin));
         Asked {
             protocol: way.service.name,
             transport: way.service.transport,
@@ -258,17 +264,25 @@ impl Planner<'_> {
     /// The proxy this goes through: the target's own, else for the Internet the
     /// site's; the platform's daemons use none.
     fn proxy<'t>(&'t self, flow: &Flow, target: &'t Target) -> Option<&'t http::Proxy> {
-        match &target.route {
-            Some(route) => route.value.as_ref(),
-            None if flow.to.0 == INTERNET => self.site.proxy.as_ref().map(|proxy| &proxy.value),
-            None => None,
-        }
+        self.way(flow, target)?.0
     }
 
-    fn proxy_origin(&self, target: &Target) -> Origin {
-        let own = target.route.as_ref().map(|route| &route.origin);
-        let origin = own.or(self.site.proxy.as_ref().map(|proxy| &proxy.origin));
-        origin.cloned().unwrap_or(Origin::Profile)
+    fn way<'t>(
+        &'t self,
+        flow: &Flow,
+        target: &'t Target,
+    ) -> Option<(Option<&'t http::Proxy>, &'t Origin)> {
+        let sites = self.site.proxy.as_ref().filter(|_| flow.to.0 == INTERNET);
+        let sites = sites.map(|proxy| (Some(&proxy.value), &proxy.origin));
+        let own = target.route.as_ref().map(|route| (route.value.as_ref(), &route.origin));
+        // What a person says counts more than what a machine's file says of this one
+        // address; of what one site file says, what it says of the address.
+        let counts = |own: &Origin| match &sites {
+            None => true,
+            Some((_, Origin::SiteFile(_))) => matches!(own, Origin::SiteFile(_)),
+            Some(_) => false,
+        };
+        own.filter(|(_, origin)| counts(origin)).or(sites)
     }
 
     /// Flag or site file, then the target's own port, then what our files say of
@@ -281,7 +295,8 @@ impl Planner<'_> {
             target.place.port.map(|port| (port, target.origin.clone())).or(known)
         };
         let listens = || {
-            let port = self.site.listens.get(way.service.name).filter(|_| target.is_none())?;
+            let listener = flow.listener.as_deref().unwrap_or(way.service.name);
+            let port = self.site.listens.get(listener).filter(|_| target.is_none())?;
             Some((port.value, port.origin.clone()))
         };
         let given = self.site.ports.get(flow.id.get_ref());
@@ -319,7 +334,8 @@ impl Planner<'_> {
     fn ready(&self, way: &Way, target: &Target, port: u16, proxy: Option<&http::Proxy>) -> Probe {
         let place = &target.place;
         // Addresses nobody chose for their page: any answer of theirs will do.
-        let is_default = target.origin == Origin::Profile;
+        let is_default = target.origin == Origin::Profile
+            || place.url.as_ref().is_some_and(|url| self.catalogue.internet.contains(url));
         match (way.service.probe)() {
             Probe::Ntp(_) => Probe::Ntp(ntp::Probe { max_offset: self.settings.max_offset }),
             Probe::Dns(_) => Probe::Dns(dns::Probe { names: self.names.clone() }),
@@ -332,6 +348,11 @@ impl Planner<'_> {
             Probe::Snmp(_) => {
                 let own = target.snmp.as_ref().unwrap_or(&self.site.snmp);
                 Probe::Snmp(snmp::Probe { credentials: own.clone() })
+            }
+            Probe::Bbdo(_) => Probe::Bbdo(target.bbdo.clone()),
+            Probe::Pullwss(probe) => {
+                let path = target.websocket.clone().or_else(|| url_path(place));
+                Probe::Pullwss(pullwss::Probe { path: path.unwrap_or(probe.path), ..probe })
             }
             Probe::Nsclient(_) => Probe::Nsclient(self.site.nsclient.clone()),
             Probe::Http(probe) => Probe::Http(http::Probe {
@@ -405,6 +426,10 @@ impl Planner<'_> {
     }
 }
 
+fn unneeded(reason: &Sourced<String>) -> SkipReason {
+    SkipReason::Unneeded { why: reason.value.clone(), origin: reason.origin.clone() }
+}
+
 /// A URL pins the way; a port given picks the ways it may mean.
 fn ways(flow: &Flow, target: &Target) -> Vec<Way> {
     let pinned = target.place.url.as_ref().and_then(|url| service(url.scheme()));
@@ -428,6 +453,11 @@ fn http_url(way: &Way, place: &Place, port: u16) -> Option<url::Url> {
     };
     let made = || format!("{}://{host}:{port}/", way.service.name).parse().ok();
     place.url.clone().or_else(made)
+}
+
+/// The path of a URL given, if it has one.
+fn url_path(place: &Place) -> Option<String> {
+    place.url.as_ref().map(|url| url.path().to_owned()).filter(|path| !path.is_empty())
 }
 
 /// A target in a step's id: with its port when one was given, so that two ports

@@ -187,3 +187,22 @@ fn a_plan_shows_no_secret() {
     let texts = [serde_json::to_string(&plan).unwrap(), format!("{plan:?}")];
     assert!(texts.iter().all(|text| !text.contains("obviously-fake-secret")));
 }
+
+#[test]
+fn a_websocket_is_asked_for_on_the_path_of_its_url() {
+    let path = |check: &str| {
+        let mut site = Site::of(Role::Poller, Trust::only([]));
+        site.custom.push(check.parse().unwrap());
+        let catalogue = Catalogue::profile("i-vertix").unwrap();
+        let plan = plan(&catalogue, &site, &settings());
+        let step = plan.steps.into_iter().find(|step| step.flow == "custom.x").unwrap();
+        let Action::Ask(question) = step.action else { panic!("it is asked") };
+        let Probe::Pullwss(probe) = question.ways[0].probe.clone() else { panic!("pullwss") };
+        (probe.path, probe.tls, question.ways[0].port)
+    };
+    assert_eq!(path("x=pullwss://central"), ("/".to_owned(), false, 8086));
+    assert_eq!(path("x=pullwss://central:81/a/b"), ("/a/b".to_owned(), false, 81));
+    let apache = "/centreon/gorgone/pullwss/websocket".to_owned();
+    assert_eq!(path("x=pullwss-tls://central"), (apache, true, 443));
+    assert_eq!(path("x=pullwss-tls://central/ws"), ("/ws".to_owned(), true, 443));
+}

@@ -4,9 +4,23 @@
 //! field means and which ones are stable is in `docs/formats.md`.
 
 mod again;
+mod centreon;
+mod csv;
+mod ending;
+pub(crate) mod escape;
 mod fold;
+#[cfg(test)]
+pub(crate) mod golden;
+pub(crate) mod html;
 pub(crate) mod json;
+mod junit;
+mod markdown;
+pub(crate) mod ndjson;
+mod openmetrics;
+mod rows;
 pub(crate) mod table;
+mod wide;
+mod words;
 
 use std::collections::BTreeMap;
 use std::io;
@@ -18,7 +32,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 pub(crate) use self::again::again;
-use crate::catalogue::{Party, Role};
+use crate::catalogue::{Identity, Party, Role};
 use crate::plan::{Action, Direction, Phase, Plan, Question, Step};
 use crate::remedy::{Passage, Remedy, remedy};
 use crate::runner::{Attempt, Found};
@@ -26,9 +40,13 @@ use crate::site::discover::Note;
 use crate::site::local::Host;
 use crate::site::mistake::Mistake;
 use crate::verdict::{Conclusion, Outcome, conclude};
+pub(crate) use ending::{Ending, PLUGIN_UNKNOWN};
 
 /// The version of the JSON's shape; raised when a reader could break.
 pub(crate) const SCHEMA_VERSION: u32 = 1;
+
+/// The JSON Schema of this shape, of the JSON and of the lines of ndjson.
+pub(crate) const SCHEMA: &str = include_str!("report.schema.json");
 
 /// One run on one machine.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -50,6 +68,12 @@ pub(crate) struct Report {
     pub(crate) role: Role,
     /// The catalogue's name.
     pub(crate) profile: String,
+    /// Which text of the catalogue it was.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(crate) catalogue: Option<Identity>,
+    /// This machine's clock against a time server, when one was asked and is good.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(crate) clock: Option<ClockReport>,
     /// Before or after installation.
     pub(crate) phase: Phase,
     /// Do warnings fail the run?
@@ -72,6 +96,15 @@ pub(crate) struct Tool {
     pub(crate) name: String,
     /// Its version.
     pub(crate) version: String,
+}
+
+/// This machine's clock against a time server's.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct ClockReport {
+    /// The server's time minus this machine's, milliseconds.
+    pub(crate) offset_ms: f64,
+    /// The time server.
+    pub(crate) against: String,
 }
 
 /// A file, or a line of it, that could not be read.
@@ -239,6 +272,9 @@ pub(crate) struct Summary {
     pub(crate) open: usize,
     /// Each root cause among the required steps, with the flows it fails.
     pub(crate) reasons: Vec<String>,
+    /// The required flows in one clause, reasons included.
+    #[serde(default)]
+    pub(crate) text: String,
 }
 
 /// What the report is made from besides plan and findings.
@@ -246,6 +282,8 @@ pub(crate) struct Summary {
 pub(crate) struct Context {
     /// The machine.
     pub(crate) host: Host,
+    /// Which catalogue the plan was made from.
+    pub(crate) catalogue: Identity,
     /// When the run began, RFC 3339.
     pub(crate) started_at: String,
     /// How long it took.
@@ -279,6 +317,8 @@ impl Report {
             root: plan.root.clone(),
             role: plan.role,
             profile: plan.profile.clone(),
+            catalogue: Some(context.catalogue),
+            clock: clock(&steps),
             phase: plan.phase,
             strict: context.strict,
             interrupted: context.interrupted,
@@ -290,27 +330,14 @@ impl Report {
 }
 
 impl Summary {
-    /// 0 all required steps pass, 1 one fails, 3 none fails but one is unknown,
-    /// 2 nothing was asked at all, 130 interrupted.
     fn of(steps: &[StepReport], strict: bool, interrupted: bool) -> Self {
         let mut counts = BTreeMap::new();
         for step in steps {
             *counts.entry(step.outcome).or_insert(0) += 1;
         }
         let required = || steps.iter().filter(|step| step.required);
-        let has = |outcome| required().any(|step| step.outcome == outcome);
         let asked = required().filter(|step| step.outcome != Outcome::Skip).count();
-        let exit_code = if interrupted {
-            130
-        } else if has(Outcome::Fail) || (strict && has(Outcome::Warn)) {
-            1
-        } else if has(Outcome::Unknown) {
-            3
-        } else if steps.iter().all(StepReport::says_nothing) {
-            2
-        } else {
-            0
-        };
+        let exit_code = Ending::of(steps, strict, interrupted).exit_code();
         let failed = || required().filter(|step| step.outcome == Outcome::Fail);
         let warned = required().filter(|step| strict && step.outcome == Outcome::Warn);
         let warned =
@@ -322,13 +349,28 @@ impl Summary {
         let reasons = counted(reasons);
         let failed = failed().count();
         let open = steps.iter().filter(|step| step.is_only_open()).count();
-        Self { exit_code, counts, required: asked, failed, open, reasons }
+        let text = words::verdict(steps, (asked, failed), &reasons);
+        Self { exit_code, counts, required: asked, failed, open, reasons, text }
     }
 
     /// How many steps have that outcome.
     pub(crate) fn count(&self, outcome: Outcome) -> usize {
         self.counts.get(&outcome).copied().unwrap_or_default()
     }
+}
+
+/// The offset of the first step that measured one and works.
+fn clock(steps: &[StepReport]) -> Option<ClockReport> {
+    let works = |step: &&StepReport| matches!(step.outcome, Outcome::Pass | Outcome::Warn);
+    steps.iter().filter(works).find_map(|step| {
+        let offset_ms = step.evidence.get("offset_ms")?.as_f64()?;
+        Some(ClockReport { offset_ms, against: step.target.as_ref()?.host.clone() })
+    })
+}
+
+/// One step by itself: whether another explains its failure is not known yet.
+pub(crate) fn step(step: &Step, found: &Found, phase: Phase) -> StepReport {
+    judge(step, Some(found), phase).report
 }
 
 /// Each reason once, with how often when that is more.
@@ -648,13 +690,31 @@ fn object(value: &impl Serialize) -> Map<String, Value> {
 }
 
 /// How a report is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::EnumString, strum::VariantNames)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, strum::EnumString, strum::VariantNames, strum::VariantArray,
+)]
 #[strum(serialize_all = "lowercase")]
 pub(crate) enum Format {
     /// For a reader.
     Table,
+    /// For grep, a line a step.
+    Wide,
     /// For a program.
     Json,
+    /// For a program, a line a step while the run is on.
+    Ndjson,
+    /// For CI.
+    Junit,
+    /// For a ticket.
+    Markdown,
+    /// For a spreadsheet.
+    Csv,
+    /// For the textfile collector of `node_exporter`.
+    Openmetrics,
+    /// For Centreon itself, as a plugin.
+    Centreon,
+    /// For a customer: one page.
+    Html,
 }
 
 /// What a format may know of where it is written to.
@@ -680,7 +740,15 @@ impl Format {
     ) -> io::Result<()> {
         match self {
             Self::Table => table::write(report, canvas, out),
+            Self::Wide => wide::write(report, out),
             Self::Json => json::write(report, out),
+            Self::Ndjson => ndjson::write(report, out),
+            Self::Junit => junit::write(report, out),
+            Self::Markdown => markdown::write(report, out),
+            Self::Csv => csv::write(report, out),
+            Self::Openmetrics => openmetrics::write(report, out),
+            Self::Centreon => centreon::write(report, out),
+            Self::Html => html::write(report, out),
         }
     }
 

@@ -3,9 +3,11 @@
 use std::io;
 
 use anstyle::{AnsiColor, Style};
+use preflight_checks::printable;
 use unicode_width::UnicodeWidthStr;
 
-use super::{Canvas, Report, StepReport};
+use super::rows::{self, Row};
+use super::{Canvas, Report, StepReport, words};
 use crate::plan::{Action, Asked, Direction, Plan, Question, Step};
 use crate::verdict::Outcome;
 
@@ -19,16 +21,19 @@ const MIN_WIDTH: usize = 60;
 /// What the writer says.
 pub(crate) fn write(report: &Report, canvas: Canvas, out: &mut dyn io::Write) -> io::Result<()> {
     let canvas = Canvas { width: canvas.width.max(MIN_WIDTH), ..canvas };
-    for line in wrap(&head(report), canvas.width) {
-        writeln!(out, "{line}")?;
+    for parts in words::head(report) {
+        for line in wrap(&in_one(&parts), canvas.width) {
+            writeln!(out, "{line}")?;
+        }
     }
     writeln!(out)?;
     rows(report, canvas, out)?;
-    for step in &report.steps {
-        explain(report, step, canvas, out)?;
+    notes(report, canvas, out)?;
+    for (step, alike) in words::root_causes(report) {
+        explain(report, step, &alike, canvas, out)?;
     }
     let mark = Style::new().bold();
-    for line in wrap(&summary(report), canvas.width - 2) {
+    for line in wrap(&in_one(&words::summary(report)), canvas.width - 2) {
         writeln!(out, "  {mark}{line}{mark:#}")?;
     }
     Ok(())
@@ -118,58 +123,46 @@ fn doing(direction: Direction, question: &Question) -> String {
     format!("{asked}{also}; target from {}, port from {port_origin}", question.origin)
 }
 
-fn head(report: &Report) -> String {
-    let mut parts = vec![
-        format!("{} {}", report.tool.name, report.tool.version),
-        report.role.to_string(),
-        format!("profile {}", report.profile),
-        format!("{} installation", report.phase),
-    ];
-    let sources: Vec<&str> = sources(report);
-    if !sources.is_empty() {
-        parts.push(format!("from {}", sources.join(", ")));
-    }
-    parts.join(" · ")
-}
-
-/// The addresses we really asked from, each once.
-fn sources(report: &Report) -> Vec<&str> {
-    let mut sources: Vec<&str> = Vec::new();
-    let attempts = report.steps.iter().flat_map(|step| &step.attempts);
-    for source in attempts.filter_map(|attempt| attempt.source.as_deref()) {
-        if !sources.contains(&source) && sources.len() < 3 {
-            sources.push(source);
-        }
-    }
-    sources
-}
-
 /// Symbol, flow, target, result; the result wraps.
 fn rows(report: &Report, canvas: Canvas, out: &mut dyn io::Write) -> io::Result<()> {
-    let widest = |text: fn(&StepReport) -> String, floor: usize, most: usize| {
-        let widths = report.steps.iter().map(|step| text(step).width());
-        widths.max().unwrap_or(0).clamp(floor, most)
+    let rows = if canvas.verbose { rows::single_rows(report) } else { rows::rows(report) };
+    let texts: Vec<[String; 3]> = rows.iter().map(|row| texts(row, canvas)).collect();
+    let widest = |column: usize, floor: usize, most: usize| {
+        let cells = texts.iter().filter_map(|texts| texts.get(column));
+        cells.map(|cell| cell.width()).max().unwrap_or(0).clamp(floor, most)
     };
-    let flow = widest(flow_text, 4, canvas.width / 4);
-    let target = widest(target_text, 6, (canvas.width - flow) * 2 / 5);
+    let flow = widest(0, 4, canvas.width / 4);
+    let target = widest(1, 6, (canvas.width - flow) * 2 / 5);
     let result = canvas.width.saturating_sub(4 + flow + 2 + target + 2).max(20);
     let bold = Style::new().bold();
     let titles = format!("    {}  {}  RESULT", pad("FLOW", flow), pad("TARGET", target));
     writeln!(out, "{bold}{titles}{bold:#}")?;
-    for step in &report.steps {
-        let style = style(step.outcome);
-        let cells = [
-            wrap(&flow_text(step), flow),
-            wrap(&target_text(step), target),
-            wrap(&result_text(step, canvas), result),
-        ];
+    for (row, [flow_text, target_text, result_text]) in rows.iter().zip(&texts) {
+        let style = style(row.step.outcome);
+        let cells = [wrap(flow_text, flow), wrap(target_text, target), wrap(result_text, result)];
         let mark = |line: usize| {
-            let mark = if line == 0 { symbol(step.outcome) } else { " " };
+            let mark = if line == 0 { symbol(row.step.outcome) } else { " " };
             format!("  {style}{mark}{style:#} ")
         };
         write_cells(&cells, [flow, target], mark, out)?;
     }
     writeln!(out)
+}
+
+/// Flow, target, result.
+fn texts(row: &Row<'_>, canvas: Canvas) -> [String; 3] {
+    let details = if canvas.verbose { details(row.step) } else { String::new() };
+    [printable(&row.step.flow), row.target(), format!("{}{details}", row.result())]
+}
+
+/// Files that could not be read, a line each as far as they fit.
+fn notes(report: &Report, canvas: Canvas, out: &mut dyn io::Write) -> io::Result<()> {
+    for note in &report.notes {
+        for (index, line) in wrap(&words::note(note), canvas.width - 10).iter().enumerate() {
+            writeln!(out, "    {}  {line}", if index == 0 { "note" } else { "    " })?;
+        }
+    }
+    if report.notes.is_empty() { Ok(()) } else { writeln!(out) }
 }
 
 /// Three cells side by side, each already broken into lines.
@@ -191,42 +184,11 @@ fn write_cells(
     Ok(())
 }
 
-fn flow_text(step: &StepReport) -> String {
-    step.flow.clone()
-}
-
-fn target_text(step: &StepReport) -> String {
-    step.target.as_ref().map_or_else(String::new, |target| target.shown.clone())
-}
-
-fn result_text(step: &StepReport, canvas: Canvas) -> String {
-    let mut text = step.result.clone();
-    if step.direction == Direction::Inbound && step.outcome == Outcome::Pass {
-        text.push_str("; the way here is not tested");
-    }
-    if !step.required && step.outcome == Outcome::Fail {
-        text.push_str(" [optional]");
-    }
-    if let Some(gateway) = &step.through_vpn {
-        text.extend([" [through the VPN ", gateway, "]"]);
-    }
-    if canvas.verbose {
-        text.push_str(&details(step));
-    }
-    text
-}
-
 /// Origin, evidence and timings, for --verbose.
 fn details(step: &StepReport) -> String {
     let origin = step.target.iter().map(|target| format!("origin={}", target.origin));
-    let evidence = step.evidence.iter().chain(&step.timings).map(|(name, value)| match value {
-        serde_json::Value::String(text) => format!("{name}={text}"),
-        serde_json::Value::Array(items) => {
-            let items: Vec<&str> = items.iter().filter_map(|item| item.as_str()).collect();
-            format!("{name}={}", items.join(","))
-        }
-        other => format!("{name}={other}"),
-    });
+    let facts = step.evidence.iter().chain(&step.timings);
+    let evidence = facts.map(|(name, value)| format!("{name}={}", words::fact(value)));
     let facts: Vec<String> = origin.chain(evidence).collect();
     if facts.is_empty() { String::new() } else { format!(" | {}", facts.join(" ")) }
 }
@@ -235,32 +197,24 @@ fn details(step: &StepReport) -> String {
 fn explain(
     report: &Report,
     step: &StepReport,
+    alike: &[&StepReport],
     canvas: Canvas,
     out: &mut dyn io::Write,
 ) -> io::Result<()> {
-    let alike: Vec<&StepReport> =
-        report.steps.iter().filter(|other| is_alike(step, other)).collect();
-    let is_first = alike.first().is_some_and(|first| first.id == step.id);
-    let Some(cause) = step.cause.as_ref().filter(|_| step.because_of.is_none() && is_first) else {
-        return Ok(());
-    };
+    let Some(cause) = &step.cause else { return Ok(()) };
     let style = style(step.outcome);
     let title = format!("{}: {}", step.id, step.why);
     for (index, line) in wrap(&title, canvas.width - 4).iter().enumerate() {
         let mark = if index == 0 { symbol(step.outcome) } else { " " };
         writeln!(out, "  {style}{mark}{style:#} {line}")?;
     }
-    let asked = step
-        .target
-        .as_ref()
-        .map_or_else(String::new, |target| format!("{} ({}): ", target.shown, target.origin));
     let label = if cause.owner == "this-host" { "do" } else { "ask for" };
     let lines = [
-        ("seen", format!("{asked}{}", cause.message)),
+        ("seen", words::seen(step)),
         ("name", resolved_as(step)),
         ("also", others(step)),
-        ("likewise", likewise(alike.get(1..).unwrap_or_default())),
-        ("fails too", consequences(report, step)),
+        ("likewise", words::likewise(alike)),
+        ("fails too", words::consequences(report, step).join(", ")),
         ("who acts", cause.remedy.who.clone()),
         (label, cause.remedy.what.clone()),
         ("more", format!("preflight explain {}", cause.code)),
@@ -280,33 +234,6 @@ fn resolved_as(step: &StepReport) -> String {
     name.map_or_else(String::new, |name| format!("resolved as {name}"))
 }
 
-/// Two targets of one flow with one cause need one explanation.
-fn is_alike(one: &StepReport, other: &StepReport) -> bool {
-    let code = |step: &StepReport| {
-        step.cause.as_ref().map(|cause| (cause.code.clone(), cause.device.clone()))
-    };
-    one.flow == other.flow && code(one) == code(other) && other.because_of.is_none()
-}
-
-/// The other targets of which the same is true: some by name, then how many.
-fn likewise(steps: &[&StepReport]) -> String {
-    const SHOWN: usize = 8;
-    let names = steps.iter().filter_map(|step| step.target.as_ref());
-    let names: Vec<&str> = names.map(|target| target.shown.as_str()).collect();
-    match names.get(..SHOWN) {
-        Some(shown) if names.len() > SHOWN => {
-            format!("{} and {} more", shown.join(", "), names.len() - SHOWN)
-        }
-        _ => names.join(", "),
-    }
-}
-
-/// The steps that fail because this one does.
-fn consequences(report: &Report, step: &StepReport) -> String {
-    let follow = report.steps.iter().filter(|other| other.because_of.as_ref() == Some(&step.id));
-    follow.map(|other| other.id.as_str()).collect::<Vec<_>>().join(", ")
-}
-
 /// The other addresses and ports that failed, when there are any.
 fn others(step: &StepReport) -> String {
     let message = step.cause.as_ref().map(|cause| cause.code.as_str());
@@ -317,49 +244,8 @@ fn others(step: &StepReport) -> String {
     texts.collect::<Vec<String>>().join(", ")
 }
 
-fn summary(report: &Report) -> String {
-    let summary = &report.summary;
-    let mut parts = Vec::new();
-    if report.interrupted {
-        parts.push("interrupted; what was finished is above".to_owned());
-    }
-    parts.push(verdict(report));
-    let optional = summary.count(Outcome::Fail).saturating_sub(summary.failed);
-    let counted = [
-        (summary.open, "open, nothing listens there yet"),
-        (optional, "optional fails"),
-        (summary.count(Outcome::Warn).saturating_sub(summary.open), "with a warning"),
-        (summary.count(Outcome::Unknown), "cannot be told from here"),
-        (summary.count(Outcome::Skip), "not checked"),
-    ];
-    parts.extend(counted.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")));
-    parts.push(format!("{:.2} s", report.took_ms / 1e3));
-    parts.join(" · ")
-}
-
-/// The required flows in one clause.
-fn verdict(report: &Report) -> String {
-    let summary = &report.summary;
-    let (of, reasons) = (summary.required, summary.reasons.join(", "));
-    let works = required(report, |step| {
-        matches!(step.outcome, Outcome::Pass | Outcome::Warn) && !step.is_only_open()
-    });
-    match summary.failed {
-        0 if of == 0 => "no required flow was checked".to_owned(),
-        0 if !reasons.is_empty() => format!("warnings fail this run: {reasons}"),
-        0 if works == of && of == 1 => "the one required flow works".to_owned(),
-        0 if works == of => format!("all {of} required flows work"),
-        0 => format!("no required flow fails, {works} of {of} work"),
-        1 => format!("1 of {of} required flows fails: {reasons}"),
-        failed => format!("{failed} of {of} required flows fail: {reasons}"),
-    }
-}
-
-fn required(report: &Report, is: impl Fn(&StepReport) -> bool) -> usize {
-    report.steps.iter().filter(|step| step.required && is(step)).count()
-}
-
-fn symbol(outcome: Outcome) -> &'static str {
+/// The mark of an outcome.
+pub(crate) fn symbol(outcome: Outcome) -> &'static str {
     match outcome {
         Outcome::Pass => "✓",
         Outcome::Warn => "!",
@@ -369,7 +255,8 @@ fn symbol(outcome: Outcome) -> &'static str {
     }
 }
 
-fn style(outcome: Outcome) -> Style {
+/// Its colour.
+pub(crate) fn style(outcome: Outcome) -> Style {
     let colour = match outcome {
         Outcome::Pass => AnsiColor::Green,
         Outcome::Warn => AnsiColor::Yellow,
@@ -386,6 +273,19 @@ pub(crate) fn pad(text: &str, width: usize) -> String {
     format!("{text}{}", " ".repeat(missing))
 }
 
+/// Parts of one line; a short one is not broken in two.
+fn in_one(parts: &[String]) -> String {
+    const SHORT: usize = 50;
+    let joined = parts.iter().map(|part| match part.width() {
+        0..=SHORT => part.replace(' ', UNBROKEN),
+        _ => part.clone(),
+    });
+    joined.collect::<Vec<_>>().join(&format!("{UNBROKEN}· "))
+}
+
+/// A space at which no line is broken.
+const UNBROKEN: &str = "\u{a0}";
+
 /// Breaks at spaces, and inside a word only when it is longer than a line.
 pub(crate) fn wrap(text: &str, width: usize) -> Vec<String> {
     // The optimal fit would rather overflow a line by a little than leave a short one.
@@ -394,5 +294,7 @@ pub(crate) fn wrap(text: &str, width: usize) -> Vec<String> {
         .word_separator(textwrap::WordSeparator::AsciiSpace)
         .word_splitter(textwrap::WordSplitter::NoHyphenation)
         .wrap_algorithm(textwrap::WrapAlgorithm::FirstFit);
-    textwrap::wrap(text, options).into_iter().map(std::borrow::Cow::into_owned).collect()
+    let text = printable(text);
+    let lines = textwrap::wrap(&text, options);
+    lines.iter().map(|line| line.replace(UNBROKEN, " ")).collect()
 }

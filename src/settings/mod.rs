@@ -14,10 +14,14 @@ use crate::inventory::Inventory;
 use crate::plan::{Phase, Settings};
 use crate::report::Format;
 use crate::site::amount::{check_factor, parse_duration};
-use crate::site::discover::{Facts, Files, discover};
+use crate::site::clapi::ask_clapi;
+use crate::site::discover::{Facts, Files, Text, clapi, discover};
 use crate::site::file::Platform;
 use crate::site::mistake::mistakes;
-use crate::site::{Custom, Layer, Origin, Place, Site, Sourced, Target, join, local, parse_port};
+use crate::site::sample::PER_GROUP;
+use crate::site::{
+    Custom, Find, Layer, Origin, Place, Site, Sourced, Target, View, join, local, parse_port,
+};
 use credentials::{ldap_bind, nsclient_login, proxy, snmp_credentials, test_mail};
 use site_file::Part;
 pub(crate) use site_file::init;
@@ -48,6 +52,18 @@ pub(crate) enum Purpose {
     Plan,
 }
 
+impl Job {
+    /// The same job, whose plan is only printed.
+    ///
+    /// # Errors
+    ///
+    /// [`Refused`] for a format that no plan has.
+    pub(crate) fn planned(self) -> Result<Self, Refused> {
+        let output = self.output.plain("a plan")?;
+        Ok(Self { output, ..self })
+    }
+}
+
 /// Where and how to report.
 #[derive(Clone, Debug)]
 pub(crate) struct Output {
@@ -58,9 +74,39 @@ pub(crate) struct Output {
 }
 
 impl Output {
+    /// The same, for `what` is no report of a run: as table or JSON only.
+    ///
+    /// # Errors
+    ///
+    /// [`Refused`] for another format.
+    pub(crate) fn plain(self, what: &str) -> Result<Self, Refused> {
+        let is_plain = |format: &Format| matches!(format, Format::Table | Format::Json);
+        if self.formats.iter().all(|(format, _)| is_plain(format)) {
+            return Ok(self);
+        }
+        Err(bad("--format", format!("{what} is written as table or json")))
+    }
+
     /// Does a table go to stdout?
     pub(crate) fn shows_table(&self) -> bool {
         self.formats.contains(&(Format::Table, None))
+    }
+
+    /// Does a monitoring plugin's output go to stdout, and so its exit code too?
+    pub(crate) fn is_plugin(&self) -> bool {
+        self.formats.contains(&(Format::Centreon, None))
+    }
+
+    /// Do lines go to stdout while the run is on?
+    pub(crate) fn is_live(&self) -> bool {
+        self.formats.contains(&(Format::Ndjson, None))
+    }
+
+    /// What is left to write when the live lines are told.
+    pub(crate) fn without_live(&self) -> Self {
+        let mut rest = self.clone();
+        rest.formats.retain(|there| *there != (Format::Ndjson, None));
+        rest
     }
 
     /// The same, with the role in each file's name: `report.poller.json`.
@@ -102,7 +148,7 @@ fn bad(flag: impl Into<String>, reason: impl Into<String>) -> Refused {
 
 /// This machine's run, or the plan of it.
 pub(crate) fn job(args: &RunArgs, purpose: Purpose) -> Result<Job, Refused> {
-    let found = discovered(&args.known);
+    let found = discovered(&args.known)?;
     let part = site_file::part(&args.known, &found)?;
     let (catalogue, role) = catalogue_and_role(args, &found, part.as_ref())?;
     job_of(args, found, (catalogue, role), part, purpose)
@@ -117,7 +163,7 @@ pub(crate) fn jobs(args: &RunArgs) -> Result<Vec<Job>, Refused> {
     let job = |part: Part| {
         let role = part.machine.role();
         let table = (catalogue.clone(), role);
-        job_of(args, Found::elsewhere(), table, Some(part), Purpose::Plan)
+        job_of(args, Found::elsewhere(), table, Some(part), Purpose::Plan)?.planned()
     };
     parts.into_iter().map(job).collect()
 }
@@ -148,9 +194,11 @@ fn job_of(
         add(&mut flags.targets, "--proxy", Party("proxy".to_owned()), text)?;
     }
     let unused = |settings: &Settings| unused_targets(&catalogue, role, &flags, settings);
-    let own = join(&found.facts, role);
+    let per_group = Some(args.known.sample).filter(|_| !args.known.all_devices);
+    let own = join(&found.facts, View { role, per_group, internet: &catalogue.internet });
     let of_file = part.as_ref().map(|part| part.layer(&[&flags, &own], &found, args, purpose));
-    let of_file = of_file.transpose()?.unwrap_or_default();
+    let mut of_file = of_file.transpose()?.unwrap_or_default();
+    of_file.complete(&own);
     let customs: Vec<&Custom> = flags.custom.iter().chain(&of_file.custom).collect();
     let settings = settings(args, &catalogue, &customs, &found, part.as_ref())?;
     let unused = unused(&settings);
@@ -159,7 +207,7 @@ fn job_of(
     site.hosts_names = local::hosts_names(&found.files);
     let is_told = args.role.is_some() || part.is_some();
     site.mistakes = mistakes(&found.facts, &found.files, &site, is_told);
-    site.notes = found.facts.notes;
+    site.notes.extend(found.facts.notes);
     site.root = args.known.root.as_ref().map(|root| root.display().to_string());
     if let Some(part) = &part {
         site.platform.clone_from(&part.file.platform.name);
@@ -176,7 +224,8 @@ pub(crate) fn inventory(root: Option<&Path>) -> Inventory {
     let facts = discover(&files);
     // Without a role the mistakes of a poller are looked for: they are those of most machines.
     let role = facts.roles.first().map_or(Role::Poller, |sign| sign.role);
-    let site = Site::of_layers(role, Trust::only([]), [join(&facts, role)]);
+    let view = View { role, per_group: Some(PER_GROUP), internet: &[] };
+    let site = Site::of_layers(role, Trust::only([]), [join(&facts, view)]);
     let mistakes = mistakes(&facts, &files, &site, false);
     Inventory::of(&facts, mistakes, root.map(|root| root.display().to_string()))
 }
@@ -195,10 +244,22 @@ impl Found {
     }
 }
 
-fn discovered(known: &KnownArgs) -> Found {
+fn discovered(known: &KnownArgs) -> Result<Found, Refused> {
     let files = known.root.as_deref().map_or_else(Files::here, Files::below);
-    let facts = if known.no_discovery { Facts::default() } else { discover(&files) };
-    Found { files, facts, is_elsewhere: false }
+    let mut facts = if known.no_discovery { Facts::default() } else { discover(&files) };
+    for (file, flag, list) in [
+        (&known.pollers_from, "--pollers-from", clapi::machines as fn(&Text, &mut Facts)),
+        (&known.ldap_from, "--ldap-from", clapi::directories),
+    ] {
+        if let Some(file) = file {
+            let text = read(flag, file)?;
+            list(&Text { file: file.display().to_string().into(), text }, &mut facts);
+        }
+    }
+    if known.clapi {
+        ask_clapi(&mut facts);
+    }
+    Ok(Found { files, facts, is_elsewhere: false })
 }
 
 /// The flow table, and the role this machine has in it.
@@ -300,6 +361,12 @@ fn targets(args: &TargetArgs, catalogue: &Catalogue) -> Result<Targets, Refused>
         for value in values {
             add(&mut targets, flag, Party(party.to_owned()), value)?;
         }
+    }
+    for domain in &args.ldap_domain {
+        add(&mut targets, "--ldap-domain", Party("ldap".to_owned()), domain)?;
+        let added = targets.values_mut().flatten();
+        let is_domain = |target: &&mut Target| target.origin == Origin::Flag("--ldap-domain");
+        added.filter(is_domain).for_each(|target| target.find = Find::Srv);
     }
     for text in &args.other {
         let (party, value) = pair("--target", text)?;
@@ -471,6 +538,15 @@ pub(crate) fn output(args: &OutputArgs) -> Result<Output, Refused> {
     let formats: Vec<_> = args.format.iter().map(format).collect::<Result<_, _>>()?;
     if formats.iter().filter(|(_, file)| file.is_none()).count() > 1 {
         return Err(bad("--format", "only one format can go to stdout; give the others a FILE"));
+    }
+    let files: Vec<&PathBuf> = formats.iter().filter_map(|(_, file)| file.as_ref()).collect();
+    for (index, file) in files.iter().enumerate() {
+        if files.iter().skip(index + 1).any(|other| other == file) {
+            return Err(bad(
+                "--format",
+                format!("two formats cannot both be in {}", file.display()),
+            ));
+        }
     }
     Ok(Output { formats, verbose: args.verbose })
 }

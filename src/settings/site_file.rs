@@ -12,7 +12,8 @@ use crate::catalogue::{Catalogue, Party, Role, profile_names};
 use crate::cli::{InitArgs, KnownArgs, RunArgs};
 use crate::site::discover::{Files, discover};
 use crate::site::file::{MOST, Machine, SiteFile, Subject, Vault, write};
-use crate::site::{Layer, join, local};
+use crate::site::sample::PER_GROUP;
+use crate::site::{Layer, View, join, local};
 
 /// One machine of a site file.
 #[derive(Debug)]
@@ -61,7 +62,8 @@ pub(crate) fn init(args: &InitArgs) -> Result<String, Refused> {
         catalogue: &catalogue,
         whose: args.root.as_ref().map_or("this machine".to_owned(), |it| it.display().to_string()),
     };
-    Ok(write(facts, &join(facts, role), &subject))
+    let view = View { role, per_group: Some(PER_GROUP), internet: &catalogue.internet };
+    Ok(write(facts, &join(facts, view), &subject))
 }
 
 /// The part of every machine.

@@ -41,6 +41,8 @@ pub(crate) const CUSTOM_SCHEMES: &[&str] = &[
     "bbdo",
     "zmq",
     "nsclient",
+    "pullwss",
+    "pullwss-tls",
 ];
 
 impl Custom {
@@ -57,7 +59,7 @@ impl Custom {
             ));
         }
         let place = match scheme {
-            "http" | "https" => Place::from_url(url)?,
+            "http" | "https" | "pullwss" | "pullwss-tls" => Place::from_url(url)?,
             _ => rest.trim_end_matches('/').parse()?,
         };
         if matches!(scheme, "tcp" | "tls") && place.port.is_none() {

@@ -1,17 +1,37 @@
 //! From what files say to what it means for a machine of this role.
 
+use preflight_checks::{bbdo, http, snmp};
+use url::Url;
+
 use crate::catalogue::{Mode, Party, Role};
 
 use super::discover::facts::{
-    At, Broker, Facts, Gorgone, Listen, Machine, Mail, MailTls, Read, Stream,
+    At, Broker, Facts, Gorgone, Listen, Machine, Mail, MailTls, Note, ProxySetting, Read, Route,
+    SnmpMacros, Stream,
 };
+use super::discover::route::route;
+use super::sample::{Sampled, Segment, sample};
 use super::{Find, Layer, Origin, Place, Sourced, Target};
 
-/// What `facts` mean for a machine of `role`.
-pub(crate) fn join(facts: &Facts, role: Role) -> Layer {
+/// With which eyes facts are looked at.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct View<'a> {
+    /// What the machine is.
+    pub(crate) role: Role,
+    /// Devices asked of each group; none: all.
+    pub(crate) per_group: Option<usize>,
+    /// What stands for the Internet, whatever the files say.
+    pub(crate) internet: &'a [Url],
+}
+
+/// What `facts` mean for a machine of that role.
+pub(crate) fn join(facts: &Facts, view: View<'_>) -> Layer {
+    let role = view.role;
     let mut layer =
         Layer { has_engine: role == Role::Poller || !facts.devices.is_empty(), ..Layer::default() };
     basics(facts, &mut layer);
+    internet(facts, view.internet, &mut layer);
+    devices(facts, view.per_group, &mut layer);
     let brokers: Vec<&Broker> =
         facts.brokers.iter().filter(|broker| is_own(broker, facts)).collect();
     if role != Role::Central {
@@ -20,6 +40,7 @@ pub(crate) fn join(facts: &Facts, role: Role) -> Layer {
     if role != Role::Poller {
         towards_pollers(&brokers, facts, &mut layer);
     }
+    agents(facts, &mut layer);
     listeners(&brokers, facts, &mut layer);
     layer
 }
@@ -58,16 +79,133 @@ fn mail_relay(mail: &Mail, layer: &mut Layer) {
     layer.add("smtp", Target { find, speaks, ..read(relay, &mail.at) });
 }
 
+/// Repositories and the profile's own addresses, each by the way its program takes.
+fn internet(facts: &Facts, addresses: &[Url], layer: &mut Layer) {
+    let usual: Vec<ProxySetting> =
+        facts.proxies.iter().filter(|setting| setting.program == "environment").cloned().collect();
+    if facts.repositories.is_empty() && usual.is_empty() {
+        return;
+    }
+    for url in addresses {
+        let Ok(place) = Place::from_url(url.as_str()) else { continue };
+        let target = Target::new(place, Origin::Profile);
+        layer.add("http", by_way(target, route(url, &usual)));
+    }
+    for repository in &facts.repositories {
+        let Ok(place) = Place::from_url(repository.url.as_str()) else { continue };
+        let way = repository.proxy.clone().or_else(|| route(&repository.url, &usual));
+        layer.add("http", by_way(read(&place, &repository.at), way));
+    }
+    let proxies: Vec<Target> = layer.targets(INTERNET).iter().filter_map(proxy_of).collect();
+    for proxy in proxies {
+        layer.add("proxy", proxy);
+    }
+}
+
+/// A target with the way to it.
+fn by_way(target: Target, way: Option<Route>) -> Target {
+    match way {
+        None => target,
+        Some(Route::Straight { at, .. }) => {
+            let route = Some(Sourced { value: None, origin: Origin::File(at) });
+            Target { route, ..target }
+        }
+        Some(Route::Proxy(setting)) if setting.url.scheme() == "http" => {
+            let ProxySetting { url, user, password, at, .. } = setting;
+            let value = Some(http::Proxy { url, user, password });
+            Target { route: Some(Sourced { value, origin: Origin::File(at) }), ..target }
+        }
+        Some(Route::Proxy(setting)) => {
+            let scheme = setting.url.scheme();
+            let value =
+                format!("goes through a proxy of kind {scheme}, which preflight does not speak");
+            let origin = Origin::File(setting.at);
+            Target { unaskable: Some(Sourced { value, origin }), ..target }
+        }
+    }
+}
+
+/// The proxy a target is reached through, as a target of its own.
+fn proxy_of(target: &Target) -> Option<Target> {
+    let route = target.route.as_ref()?;
+    let proxy = route.value.as_ref()?;
+    let place = Place::from_url(proxy.url.as_str()).ok()?;
+    Some(Target::new(place, route.origin.clone()))
+}
+
+/// Devices the engine asks by SNMP, and servers it asks through `NSClient++`.
+fn devices(facts: &Facts, per_group: Option<usize>, layer: &mut Layer) {
+    let by_snmp = facts.devices.iter().filter(|device| device.snmp.is_some());
+    let by_nsclient = facts.devices.iter().filter(|device| device.nsclient);
+    let choices =
+        [("device", sample(by_snmp, per_group)), ("nsclient", sample(by_nsclient, per_group))];
+    for (party, sample) in choices {
+        if sample.groups_left_out > 0 {
+            let at = At::file("/etc/centreon-engine/hosts.cfg");
+            let reason = format!(
+                "{} of {} groups of devices are left out; --all-devices asks all {} addresses",
+                sample.groups_left_out, sample.groups, sample.addresses
+            );
+            layer.notes.push(Note { at, reason, missing: "whether their segments are open" });
+        }
+        for sampled in sample.devices {
+            layer.add(party, device(&sampled));
+        }
+    }
+}
+
+fn device(sampled: &Sampled<'_>) -> Target {
+    let device = sampled.device;
+    let mut target = named(&device.address, &device.at);
+    if let Some(macros) = &device.snmp {
+        target.snmp = credentials(macros);
+        if let Some(number) = macros.port {
+            port(&mut target, "snmp", number, &device.at);
+        }
+    }
+    // One device alone stands for itself.
+    let stands_for_others = sampled.of > 1 && sampled.group.segment != Segment::Names;
+    target.group = stands_for_others.then(|| sampled.group.to_string());
+    target
+}
+
+/// What the engine's plugins would ask with; without a version they speak SNMP v1
+/// (centreon-plugins, `src/centreon/plugins/snmp.pm`).
+fn credentials(macros: &SnmpMacros) -> Option<snmp::Credentials> {
+    let is_v3 = macros.version.as_deref() == Some("3");
+    if let Some(user) = macros.user.as_ref().filter(|_| is_v3 || macros.community.is_none()) {
+        let auth = user
+            .auth
+            .as_ref()
+            .and_then(|(protocol, secret)| Some((protocol.parse().ok()?, secret.clone())));
+        let privacy = user
+            .privacy
+            .as_ref()
+            .and_then(|(protocol, secret)| Some((protocol.parse().ok()?, secret.clone())));
+        return Some(snmp::Credentials::User { name: user.name.clone(), auth, privacy });
+    }
+    let version = match macros.version.as_deref() {
+        Some("2c" | "2") => snmp::CommunityVersion::V2c,
+        _ => snmp::CommunityVersion::V1,
+    };
+    let community = macros.community.clone()?;
+    Some(snmp::Credentials::Community { version, community })
+}
+
 /// The central this machine sends to, and how its Gorgone is reached.
 fn towards_central(brokers: &[&Broker], gorgone: Option<&Gorgone>, layer: &mut Layer) {
-    let outputs = brokers.iter().flat_map(|broker| &broker.streams).filter(|one| one.is_output);
-    for output in outputs {
+    let streams = brokers
+        .iter()
+        .flat_map(|broker| broker.streams.iter().map(|stream| (generation(broker), stream)));
+    for (speaks, output) in streams.filter(|(_, stream)| stream.is_output) {
         match output.host.as_deref() {
             // Its own broker, or a mistake that is reported as such.
             Some(host) if is_loopback(host) => {}
             Some(host) => {
                 let mut target = named(host, &output.at);
                 port(&mut target, "bbdo", output.port, &output.at);
+                let carrier = bbdo::Carrier { grpc: output.grpc, tls: output.tls };
+                target.bbdo = bbdo::Probe { speaks, transport: Some(carrier) };
                 layer.add("central", target);
                 layer.modes.push(mode(Mode::Bbdo, &output.at));
             }
@@ -77,9 +215,14 @@ fn towards_central(brokers: &[&Broker], gorgone: Option<&Gorgone>, layer: &mut L
     let Some(gorgone) = gorgone else { return };
     if let Some(wss) = &gorgone.pullwss {
         let target = read(&wss.place, &wss.at);
-        let websocket = Some((wss.path.clone(), wss.tls));
+        let websocket = Some(wss.path.clone());
         let only_for = Some("pullwss".to_owned());
-        layer.add("central", Target { websocket, only_for, ..target });
+        let speaks = Some(if wss.tls { "pullwss-tls" } else { "pullwss" });
+        let unaskable = wss.proxy.as_ref().map(|proxy| Sourced {
+            value: "goes through a proxy, which its WebSocket is not asked through".to_owned(),
+            origin: Origin::File(proxy.at.clone()),
+        });
+        layer.add("central", Target { websocket, only_for, speaks, unaskable, ..target });
         layer.modes.push(mode(Mode::Pullwss, &wss.at));
     } else if let Some(pull) = &gorgone.pull {
         let target = read(&pull.value, &pull.at);
@@ -87,6 +230,14 @@ fn towards_central(brokers: &[&Broker], gorgone: Option<&Gorgone>, layer: &mut L
         layer.modes.push(mode(Mode::Pull, &pull.at));
     } else if let Some(listens) = &gorgone.listens {
         layer.modes.push(mode(Mode::Zmq, &listens.at));
+    }
+}
+
+/// The generation of BBDO a broker speaks; without a setting, the oldest.
+fn generation(broker: &Broker) -> bbdo::Generation {
+    match &broker.bbdo_version {
+        Some(version) if !version.value.starts_with("2.") => bbdo::Generation::Three,
+        _ => bbdo::Generation::Two,
     }
 }
 
@@ -117,6 +268,10 @@ fn towards_pollers(brokers: &[&Broker], facts: &Facts, layer: &mut Layer) {
 }
 
 fn known_machine(machine: &Machine, layer: &mut Layer) {
+    if machine.place.host.is_empty() {
+        // It connects by itself, or another machine does: nobody here knows its address.
+        return;
+    }
     let mut target = read(&machine.place, &machine.at);
     // The port is Gorgone's or SSH's: other flows to this machine have their own.
     if let Some(number) = target.place.port.take() {
@@ -145,8 +300,24 @@ fn listeners(brokers: &[&Broker], facts: &Facts, layer: &mut Layer) {
         }
     };
     on(layer, "zmq", gorgone.and_then(|gorgone| gorgone.listens.as_ref()));
-    on(layer, "pullwss", gorgone.and_then(|gorgone| gorgone.pullwss_server.as_ref()));
     on(layer, "trap", facts.traps.as_ref().and_then(|traps| traps.listens.first()));
+    on(layer, "agents", facts.agents.as_ref().and_then(|agents| agents.listens.as_ref()));
+    match gorgone.and_then(|gorgone| gorgone.pullwss_server.as_ref()) {
+        // The web server stands before it, and hands over what comes to its own port.
+        Some(server) if server.value.host.as_deref().is_some_and(is_loopback) => {
+            listens(layer, "pullwss-tls", HTTPS, &server.at);
+        }
+        server => on(layer, "pullwss", server),
+    }
+}
+
+/// Agents connect to this machine's engine, or are connected to.
+fn agents(facts: &Facts, layer: &mut Layer) {
+    let Some(agents) = &facts.agents else { return };
+    layer.groups.push("cma".to_owned());
+    for agent in &agents.reversed {
+        layer.add("agent", read(&agent.value, &agent.at));
+    }
 }
 
 fn listens(layer: &mut Layer, service: &str, value: u16, at: &At) {
@@ -156,8 +327,7 @@ fn listens(layer: &mut Layer, service: &str, value: u16, at: &At) {
 
 /// Is it loaded or run here, rather than kept for another machine or left over?
 pub(super) fn is_own(broker: &Broker, facts: &Facts) -> bool {
-    const EXPORTED: &str = "/var/cache/centreon/";
-    if broker.at.file.starts_with(EXPORTED) {
+    if broker.is_copy() {
         return false;
     }
     let loaded = facts.engine.as_ref().map(|engine| &engine.broker_files);
@@ -172,6 +342,10 @@ pub(super) fn is_loopback(host: &str) -> bool {
     let is_local = |address: std::net::IpAddr| address.is_loopback();
     host.eq_ignore_ascii_case("localhost") || host.parse().is_ok_and(is_local)
 }
+
+/// Where Apache serves the WebSocket of Gorgone.
+const HTTPS: u16 = 443;
+const INTERNET: &str = "http";
 
 fn read(place: &Place, at: &At) -> Target {
     Target::new(place.clone(), Origin::File(at.clone()))

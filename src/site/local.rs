@@ -18,6 +18,9 @@ pub(crate) struct Host {
     pub(crate) kernel: String,
     /// Does preflight run as root?
     pub(crate) root: bool,
+    /// What it may do here, in words: "root", or what it cannot see.
+    #[serde(default)]
+    pub(crate) privileges: String,
     /// Its addresses, without loopback and link-local ones.
     pub(crate) addresses: Vec<IpAddr>,
 }
@@ -34,6 +37,7 @@ pub(crate) fn host() -> Host {
         os: pretty_name(&release).unwrap_or_else(|| text(nix::sys::utsname::UtsName::sysname)),
         kernel: text(nix::sys::utsname::UtsName::release),
         root: nix::unistd::geteuid().is_root(),
+        privileges: privileges(nix::unistd::geteuid().is_root(), &process_status()),
         addresses: addresses(),
     }
 }
@@ -42,6 +46,30 @@ pub(crate) fn host() -> Host {
 fn pretty_name(release: &str) -> Option<String> {
     let line = release.lines().find_map(|line| line.strip_prefix("PRETTY_NAME="))?;
     Some(preflight_checks::printable(line.trim_matches('"')))
+}
+
+fn process_status() -> String {
+    std::fs::read_to_string("/proc/self/status").unwrap_or_default()
+}
+
+/// What the process may do, from its effective capabilities, capabilities(7).
+fn privileges(root: bool, status: &str) -> String {
+    /// The bits that suffice, the name, and what it is needed for.
+    const MATTERS: [(u64, &str, &str); 2] = [
+        (1 << 19, "CAP_SYS_PTRACE", "whose process listens"),
+        (1 << 2 | 1 << 1, "CAP_DAC_READ_SEARCH", "files that others keep closed"),
+    ];
+    let line = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
+    let effective = line.and_then(|set| u64::from_str_radix(set.trim(), 16).ok()).unwrap_or(0);
+    let missing: Vec<_> = MATTERS.iter().filter(|(bits, ..)| effective & bits == 0).collect();
+    let names: Vec<&str> = missing.iter().map(|(_, name, _)| *name).collect();
+    let unseen: Vec<&str> = missing.iter().map(|(.., unseen)| *unseen).collect();
+    match (root, missing.is_empty()) {
+        (true, true) => "root".to_owned(),
+        (false, true) => "not root, may see all it needs".to_owned(),
+        (true, false) => format!("root without {}", names.join(" and ")),
+        (false, false) => format!("not root: cannot see {}", unseen.join(" or ")),
+    }
 }
 
 fn addresses() -> Vec<IpAddr> {
@@ -89,6 +117,24 @@ mod tests {
     fn hosts_file_names_are_all_of_a_line_but_the_first_word() {
         let hosts = "127.0.0.1 localhost\n10.0.0.5\tCentral.Corp central # main\n# 1.2.3.4 x\n";
         assert_eq!(names_in_hosts(hosts), ["localhost", "central.corp", "central"]);
+    }
+
+    #[test]
+    fn privileges_are_told_by_what_cannot_be_seen() {
+        let with = |set| format!("Name:\tpreflight\nCapEff:\t{set}\nCapBnd:\t0\n");
+        for (root, set, words) in [
+            (true, "000001ffffffffff", "root"),
+            (true, "00000000a80425fb", "root without CAP_SYS_PTRACE"),
+            (
+                false,
+                "0000000000000000",
+                "not root: cannot see whose process listens or files that others keep closed",
+            ),
+            (false, "0000000000000004", "not root: cannot see whose process listens"),
+            (false, "0000000000080004", "not root, may see all it needs"),
+        ] {
+            assert_eq!(privileges(root, &with(set)), words, "{set}");
+        }
     }
 
     #[test]

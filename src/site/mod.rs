@@ -1,6 +1,7 @@
 //! What is known of this installation: peers and their addresses, each with its origin.
 
 pub(crate) mod amount;
+pub(crate) mod clapi;
 mod custom;
 pub(crate) mod discover;
 pub(crate) mod file;
@@ -9,16 +10,17 @@ mod layer;
 pub(crate) mod local;
 pub(crate) mod mistake;
 mod place;
+pub(crate) mod sample;
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
 
-use preflight_checks::{Trust, http, ldap, nsclient, smtp, snmp};
+use preflight_checks::{Trust, bbdo, http, ldap, nsclient, smtp, snmp};
 use serde::{Serialize, Serializer};
 
 pub(crate) use custom::Custom;
-pub(crate) use join::join;
+pub(crate) use join::{View, join};
 pub(crate) use layer::Layer;
 pub(crate) use place::{Place, parse_port, parse_proxy};
 
@@ -33,6 +35,8 @@ pub(crate) struct Site {
     pub(crate) role: Role,
     /// Does an engine of this machine ask devices, whatever its role?
     pub(crate) has_engine: bool,
+    /// Groups of the catalogue that the files switch on.
+    pub(crate) groups: Vec<String>,
     /// Peers by kind, in the order they were given.
     pub(crate) targets: BTreeMap<Party, Vec<Target>>,
     /// Kinds of peers that this machine does without, and why.
@@ -79,6 +83,7 @@ impl Site {
         Self {
             role,
             has_engine: false,
+            groups: Vec::new(),
             targets: BTreeMap::new(),
             unneeded: BTreeMap::new(),
             modes: Vec::new(),
@@ -167,8 +172,12 @@ pub(crate) struct Target {
     pub(crate) snmp: Option<snmp::Credentials>,
     /// The way to it: through its own proxy, or straight though there is one.
     pub(crate) route: Option<Sourced<Option<http::Proxy>>>,
-    /// The path of its WebSocket, and whether it is spoken over TLS.
-    pub(crate) websocket: Option<(String, bool)>,
+    /// Why it cannot be asked from here.
+    pub(crate) unaskable: Option<Sourced<String>>,
+    /// What we speak to its broker, as our files say.
+    pub(crate) bbdo: bbdo::Probe,
+    /// The path of its WebSocket.
+    pub(crate) websocket: Option<String>,
     /// How its addresses are found.
     pub(crate) find: Find,
     /// The subnet a sampled device stands for: `10.20.30.0/24`.
@@ -200,6 +209,8 @@ impl Target {
             modes: Vec::new(),
             snmp: None,
             route: None,
+            unaskable: None,
+            bbdo: bbdo::Probe::default(),
             websocket: None,
             find: Find::Host,
             group: None,

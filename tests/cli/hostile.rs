@@ -2,7 +2,7 @@
 
 use crate::support::far::says;
 use crate::support::page::{fits, is_aligned, is_inert};
-use crate::support::preflight;
+use crate::support::{preflight, report_in};
 
 /// Colours, a window title, a cleared screen, a reversed reading order, a hidden
 /// and a wide character, NUL, and C1 controls both as UTF-8 and as a bare byte.
@@ -53,17 +53,17 @@ fn nothing_a_peer_says_acts_on_the_terminal() {
         .collect();
     arguments.extend(checks.iter().flat_map(|check| ["--check", check]));
     let folder = tempfile::tempdir().unwrap();
-    let json = folder.path().join("report.json");
-    let to_file = format!("json={}", json.display());
+    let file = folder.path().join("report.json");
+    let to_file = format!("json={}", file.display());
     arguments.extend(["--timeout", "0.1", "--format", "table", "--format", &to_file]);
     for more in [&[][..], &["--verbose"]] {
         let ended = preflight(&[&arguments, more].concat()).quietly(1);
         is_inert(&ended.stdout);
         is_aligned(&ended.stdout);
         fits(&ended.stdout, 80);
-        let json = std::fs::read_to_string(&json).unwrap();
+        let json = std::fs::read_to_string(&file).unwrap();
         is_inert(&json);
-        let report: serde_json::Value = serde_json::from_str(&json).unwrap();
+        let report = report_in(&file);
         assert_eq!(report["steps"].as_array().unwrap().len(), checks.len());
         // A megabyte of banner is no megabyte of report.
         assert!(json.len() < 100_000 && ended.stdout.len() < 50_000, "{}", json.len());

@@ -7,10 +7,13 @@ mod support;
 
 mod exit;
 mod explain;
+mod formats;
 mod hostile;
 mod names;
 mod output;
 mod plan;
+mod progress;
+mod schema;
 mod secrets;
 mod site_file;
 mod usage;

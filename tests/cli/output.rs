@@ -5,10 +5,10 @@ use std::os::unix::fs::symlink;
 
 use serde_json::Value;
 
-use crate::support::far::{Closed, Quiet, healthy};
+use crate::support::far::{Closed, healthy};
 use crate::support::page::{fits, is_aligned, is_inert, settled};
 use crate::support::terminal::Terminal;
-use crate::support::{command, finish, preflight, start, step, wait};
+use crate::support::{command, finish, preflight, report_in, start, step, wait};
 
 #[test]
 fn a_table_fits_80_columns_whatever_the_names() {
@@ -90,33 +90,6 @@ fn a_table_is_as_wide_as_its_terminal() {
     }
 }
 
-#[test]
-fn progress_goes_to_stderr_and_leaves_nothing_behind() {
-    let device = Quiet::new();
-    let terminal = Terminal::new(80);
-    let mut command = command(&[
-        "--role",
-        "poller",
-        "--only",
-        "poller.snmp",
-        "--device",
-        &device.at(),
-        "--timeout",
-        "0.2",
-    ]);
-    command.stderr(terminal.stdio()).env("TERM", "xterm");
-    let child = start(command);
-    let progress = terminal.screen().rest();
-    let ended = wait(child);
-    assert_eq!(ended.code, Some(3));
-    assert!(progress.contains("0/1"), "{progress:?}");
-    assert!(progress.contains("waiting for poller.snmp@127.0.0.1"), "{progress:?}");
-    // The last thing it does is to clear its line.
-    assert!(progress.ends_with("\u{1b}[2K"), "{progress:?}");
-    is_inert(&ended.stdout);
-    assert!(!ended.stdout.contains("waiting for"), "{}", ended.stdout);
-}
-
 /// `preflight … | head -1`, with a reader that is gone before the first byte.
 #[test]
 fn a_reader_who_leaves_is_no_error() {
@@ -157,7 +130,7 @@ fn a_file_is_written_whole_and_alone() {
         &to_file,
     ]);
     assert!(ended.quietly(0).stdout.contains("✓ poller.ntp"));
-    let report: Value = serde_json::from_str(&fs::read_to_string(&file).unwrap()).unwrap();
+    let report = report_in(&file);
     assert_eq!(step(&report, "poller.ntp")["outcome"], "pass");
     let left: Vec<_> = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     assert_eq!(left, [file]);
@@ -271,6 +244,7 @@ fn settle(value: &mut Value) {
                     "host" if value.is_object() => *value = "HOST".into(),
                     "started_at" => *value = "TIME".into(),
                     "version" => *value = "VERSION".into(),
+                    "sha256" => *value = "DIGEST".into(),
                     "port" => *value = "PORT".into(),
                     name if name.ends_with("_ms") => *value = "T".into(),
                     _ => settle(value),

@@ -64,3 +64,14 @@ fn a_plan_for_programs_has_origins_and_ports() {
     let smtp = &step(&plan, "poller.smtp")["skip"];
     assert_eq!((&smtp["reason"], &smtp["why"]), (&"asked".into(), &"mail goes another way".into()));
 }
+
+#[test]
+fn a_plan_is_no_page() {
+    let folder = tempfile::tempdir().unwrap();
+    let page = folder.path().join("plan.html");
+    let to_file = format!("html={}", page.display());
+    let ended = preflight(&["plan", "--role", "poller", "--format", &to_file]);
+    assert_eq!((ended.code, ended.stdout.as_str()), (Some(2), ""));
+    assert!(ended.stderr.contains("a plan is written as table or json"), "{}", ended.stderr);
+    assert!(!page.exists());
+}

@@ -216,7 +216,7 @@ fn the_plans_of_all_machines_come_one_after_the_other() {
         is_aligned(plan);
     }
     let json = preflight(&["plan", "--site", &path, "--all", "--format", "json"]).quietly(0);
-    let plans = json.report();
+    let plans: Value = serde_json::from_str(&json.stdout).unwrap();
     let machines: Vec<&Value> =
         plans.as_array().unwrap().iter().map(|plan| &plan["machine"]).collect();
     assert_eq!(machines, names);
@@ -308,7 +308,8 @@ fn a_machine_that_says_nothing_of_its_role_needs_to_be_told() {
 
 #[test]
 fn the_schema_of_a_site_file_is_printed_for_an_editor() {
-    let schema = preflight(&["schema", "site"]).quietly(0).report();
+    let printed = preflight(&["schema", "site"]).quietly(0).stdout;
+    let schema: Value = serde_json::from_str(&printed).unwrap();
     assert_eq!(schema["$schema"], "https://json-schema.org/draft/2020-12/schema");
     assert!(schema["properties"]["machine"].is_object(), "{schema:#}");
 }

@@ -153,7 +153,11 @@ fn numbers_have_a_unit_and_a_range() {
 
 #[test]
 fn formats_are_known_and_one_of_them_may_have_stdout() {
-    refused_for(&["--format", "xml"], "--format", "unknown format `xml`; known are table, json");
+    refused_for(
+        &["--format", "xml"],
+        "--format",
+        "unknown format `xml`; known are table, wide, json, ndjson",
+    );
     refused_for(&["--format", "json="], "--format", "`json=` names no file");
     let both = ["--format", "json", "--format", "table"];
     refused_for(&both, "--format", "only one format can go to stdout");

@@ -12,6 +12,9 @@
 
 #[path = "../lab/mod.rs"]
 mod lab;
+#[path = "../support/schema.rs"]
+#[allow(dead_code)] // The rest is for the tests of the command line.
+mod schema;
 
 mod certificates;
 mod healthy;
@@ -24,17 +27,24 @@ mod row;
 mod servers;
 mod services;
 mod site;
+mod speed;
 mod table;
 mod time_and_names;
 mod web;
+
+use std::sync::{Mutex, PoisonError, mpsc};
 
 use certificates::Certificates;
 use row::{Place, Row};
 use site::Site;
 use table::Table;
 
+/// Held by whoever measures how long something takes.
+static ALONE: Mutex<()> = Mutex::new(());
+
 #[test]
 fn every_fault_is_named_and_none_as_another() {
+    let _measuring = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let certificates = Certificates::new();
     let rows = selected(
         [
@@ -56,17 +66,25 @@ fn every_fault_is_named_and_none_as_another() {
     table.assert();
 }
 
+#[test]
+fn a_run_in_which_all_is_silent_ends_in_time() {
+    let _measuring = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    speed::assert_silent_run();
+}
+
 /// What came of each row, and what other tools said about some.
 fn run(rows: &[Row], certificates: &Certificates) -> (Vec<site::Got>, Vec<others::Said>) {
     let is_alone = |row: &&Row| row.place == Place::Alone;
     let (alone, shared): (Vec<&Row>, Vec<&Row>) = rows.iter().partition(is_alone);
     let shared: Vec<Row> = shared.into_iter().cloned().collect();
     let site = Site::new(certificates);
+    let (swift_are_done, wait) = mpsc::channel::<()>();
     let (mut of_shared, mut of_alone, said) = std::thread::scope(|scope| {
-        let alone = scope.spawn(|| {
+        let alone = scope.spawn(move || {
+            let _hung_up_when_done = wait.recv();
             site::side_by_side(alone.len(), 2, |index| site::run_alone(alone[index], certificates))
         });
-        let (of_shared, said) = site.run(&shared, 24);
+        let (of_shared, said) = site.run(&shared, 24, || drop(swift_are_done));
         (of_shared.into_iter(), alone.join().unwrap().into_iter(), said)
     });
     let results = rows

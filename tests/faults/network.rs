@@ -2,8 +2,8 @@
 
 use crate::certificates::Certificates;
 use crate::lab::Node::{Client, Router, Second, Server};
-use crate::peer;
-use crate::row::{Flow, Place, Row, bbdo, dns, http, https, ntp, smtp, snmp, ssh};
+use crate::peer::{self, Peer};
+use crate::row::{Flow, Place, Row, bare_snmp, bbdo, dns, http, https, ntp, smtp, snmp, ssh, tls};
 
 /// Every fault of this file as each of the flows meets it.
 pub(crate) fn rows(certificates: &Certificates) -> Vec<Row> {
@@ -17,6 +17,9 @@ pub(crate) fn rows(certificates: &Certificates) -> Vec<Row> {
     }
     for flow in [ssh(), bbdo(), smtp(), ntp(), snmp(), dns()] {
         rows.extend(losses(&flow));
+    }
+    for flow in [ssh(), ntp(), snmp(), tls(), http()] {
+        rows.extend(unresolved(&flow));
     }
     rows.extend(single());
     rows.extend(others());
@@ -48,10 +51,31 @@ fn any(flow: &Flow) -> Vec<Row> {
             .rule(Server, "output", "{replies} drop")
             .fails(SILENT)
             .says(router),
-        near("replies dropped by this host")
+        row("replies dropped by this host", Place::Alone)
+            .peer(flow.answerer())
             .rule(Client, "input", "{replies} drop")
-            .fails(SILENT)
-            .because("a reply dropped here or on the last link looks the same without root"),
+            .fails(&["reply-dropped-here"])
+            .says("INPUT"),
+        row("all that comes in dropped by this host", Place::Alone)
+            .peer(flow.answerer())
+            .rule(Client, "input", "iifname eth0 drop")
+            .fails(&["reply-dropped-here"])
+            .says("INPUT"),
+        row("replies dropped by the reverse path filter", Place::Alone)
+            .peer(flow.answerer())
+            .sysctl(Client, "net/ipv4/conf/all/rp_filter", "1")
+            .ip(
+                Client,
+                "link add spare type veth peer name spare-end
+                 link set spare up
+                 link set spare-end up
+                 address add 10.7.0.7/24 dev spare
+                 route add 10.0.0.3/32 dev spare
+                 route add default via 10.2.0.1 src 10.2.0.7 table 9
+                 rule add uidrange 65534-65534 table 9",
+            )
+            .fails(&["reply-dropped-here"])
+            .says("reverse path filter"),
         row("dropped by the first of two routers", Place::Far)
             .rule(Router, "forward", "{flow} drop")
             .fails(&["filtered-between"])
@@ -90,7 +114,10 @@ fn any(flow: &Flow) -> Vec<Row> {
         row("routing loop", Place::Far)
             .ip(Second, "route add {server} via 10.9.0.1")
             .fails(&["hop-limit-exceeded"]),
-        row("host down behind the router", Place::Nobody).fails(&["host-unreachable"]).says(router),
+        row("host down behind the router", Place::Nobody)
+            .fails(&["host-unreachable"])
+            .says(router)
+            .takes_time(),
         row("host down on the own segment", Place::Segment).fails(&["no-neighbour"]),
         // This host.
         near("no local route").ip(Client, "route replace throw {server}").fails(&["no-route"]),
@@ -110,7 +137,10 @@ fn any(flow: &Flow) -> Vec<Row> {
             .ip(Client, "route replace unreachable {server}")
             .fails(&["no-route"])
             .says("unreachable"),
-        near("local OUTPUT drop").rule(Client, "output", "{flow} drop").fails(&["local-firewall"]),
+        near("local OUTPUT drop")
+            .rule(Client, "output", "{flow} drop")
+            .fails(&["local-firewall"])
+            .takes_time(),
         near("local OUTPUT reject")
             .rule(Client, "output", "{flow} reject")
             .fails(&["local-firewall"]),
@@ -167,26 +197,71 @@ fn any(flow: &Flow) -> Vec<Row> {
 }
 
 fn resets(flow: &Flow) -> Vec<Row> {
-    let near = |fault: &str| Row::new(fault, flow.clone()).at(Place::Near);
-    let same = "a RST says the same whether a rule or a kernel without a listener sent it";
+    let row = |fault: &str, place| Row::new(fault, flow.clone()).at(place);
+    let near = |fault: &str| row(fault, Place::Near);
+    let reset = "{flow} meta l4proto tcp reject with tcp reset";
     vec![
         near("RST by a rule of the router")
-            .rule(Router, "forward", "{flow} meta l4proto tcp reject with tcp reset")
+            .rule(Router, "forward", reset)
+            .fails(&["path-reset"])
+            .says("10.2.0.1 (hop 1)"),
+        near("RST by a rule of the router, for all of TCP")
+            .rule(Router, "forward", "{host} meta l4proto tcp reject with tcp reset")
+            .fails(&["path-reset"])
+            .says("10.2.0.1 (hop 1)"),
+        near("RST by a rule of the router, for all of TCP, and no ping")
+            .rule(Router, "forward", "{host} meta l4proto tcp reject with tcp reset")
+            .rule(Router, "forward", "{host} meta l4proto icmp drop")
             .fails(&["port-closed"])
-            .because(same),
+            .because("nothing of the host itself answers that the RST could be compared with"),
+        row("RST by a rule of the router, IPv6", Place::Near6)
+            .rule(Router, "forward", reset)
+            .fails(&["path-reset"])
+            .says("fd00:2::1 (hop 1)"),
+        row("RST by a rule of the first of two routers", Place::Far)
+            .rule(Router, "forward", reset)
+            .fails(&["path-reset"])
+            .says("10.2.0.1 (hop 1)"),
+        row("RST by a rule of the first of two routers, for all of TCP", Place::Far)
+            .rule(Router, "forward", "{host} meta l4proto tcp reject with tcp reset")
+            .fails(&["path-reset"])
+            .says("10.2.0.1 (hop 1)"),
+        row("RST by a rule of the second of two routers", Place::Far)
+            .rule(Second, "forward", reset)
+            .fails(&["path-reset"])
+            .says("10.9.0.2 (hop 2)"),
+        near("RST by a rule of the router, before installation")
+            .before_installation()
+            .rule(Router, "forward", reset)
+            .fails(&["path-reset"])
+            .says("10.2.0.1 (hop 1)"),
         near("RST by a rule of the target")
-            .rule(Server, "input", "{flow} meta l4proto tcp reject with tcp reset")
+            .rule(Server, "input", reset)
             .fails(&["port-closed"])
-            .because(same),
-        near("RST by a rule of this host")
-            .rule(Client, "output", "{flow} meta l4proto tcp reject with tcp reset")
-            .fails(&["local-firewall", "port-closed"])
-            .because(same),
+            .because(
+                "a target's RST says the same whether a rule or a port without a listener made it",
+            ),
+        near("RST by a rule of this host").rule(Client, "output", reset).fails(&["local-firewall"]),
+        near("RST by a rule of this host for its network interface alone")
+            .rule(Client, "output", format!("oifname eth0 {reset}"))
+            .fails(&["path-reset"])
+            .says("before the first router"),
+        row("closed port behind two routers", Place::Far).on_closed().fails(&["port-closed"]),
+        row("closed port on the own segment", Place::Site)
+            .on_closed()
+            .to("10.2.0.1")
+            .fails(&["port-closed"]),
     ]
 }
 
-/// A fifth of the packets, in one direction; the same ones each time.
+/// A fifth of the packets, in one direction: the same ones each time, or any.
 fn losses(flow: &Flow) -> Vec<Row> {
+    let at_random = |fault: &str, which: &str| {
+        Row::new(fault, flow.clone().without_community())
+            .at(Place::Near)
+            .rule(Router, "forward", format!("{which} numgen random mod 5 0 drop"))
+            .left_to_chance(LOST)
+    };
     let near = |fault: &str| Row::new(fault, flow.clone()).at(Place::Near);
     vec![
         near("every fifth packet is lost, the first one too")
@@ -195,6 +270,8 @@ fn losses(flow: &Flow) -> Vec<Row> {
         near("every fifth reply is lost, the first one too")
             .rule(Router, "forward", "{replies} numgen inc mod 5 0 drop")
             .warns(LOST),
+        at_random("a fifth of the packets is lost at random", "{flow}"),
+        at_random("a fifth of the replies is lost at random", "{replies}"),
     ]
 }
 
@@ -224,23 +301,28 @@ fn single() -> Vec<Row> {
             .rule(Router, "forward", "ip6 daddr fd00::dead drop")
             .warns(&["some-addresses-fail"])
             .says("fd00::dead"),
-        Row::new("name that does not exist", ssh().to("nobody.example.test"))
-            .fails(&["name-not-found"]),
-        Row::new("name without an address", ssh().to("example.test"))
-            .fails(&["name-without-address"]),
-        Row::new("resolver unreachable", ssh().to("www.example.test"))
+    ]
+}
+
+/// Names that cannot be resolved, whoever asks for them.
+fn unresolved(flow: &Flow) -> Vec<Row> {
+    let row = |fault: &str, host| Row::new(fault, flow.clone().to(host));
+    let by = |fault: &str, server: &str| {
+        row(fault, "www.example.test")
             .at(Place::Alone)
-            .resolver("nameserver 10.0.0.77\noptions timeout:1 attempts:1\n")
-            .fails(&["resolver-failed"]),
-        Row::new("no resolver listens", ssh().to("www.example.test"))
-            .at(Place::Alone)
-            .resolver("nameserver 10.0.0.3\noptions timeout:1 attempts:1\n")
-            .fails(&["resolver-failed"]),
-        Row::new("resolver that refuses", ssh().to("www.example.test"))
-            .at(Place::Alone)
-            .peer(peer::names(5, true))
-            .resolver("nameserver 10.0.0.3\noptions timeout:1 attempts:1\n")
-            .fails(&["resolver-failed"]),
+            .resolver(format!("nameserver {server}\noptions timeout:1 attempts:1\n"))
+            .fails(&["resolver-failed"])
+            .says(server)
+    };
+    vec![
+        row("name that does not exist", "nobody.example.test").fails(&["name-not-found"]),
+        row("name without an address", "example.test").fails(&["name-without-address"]),
+        by("resolver unreachable", "10.0.0.77").says("no answer"),
+        by("no resolver listens", "10.0.0.3").says("no answer"),
+        by("resolver that refuses", "10.0.0.3").beside(53, peer::names(5, true)).says("Refused"),
+        by("resolver that fails", "10.0.0.3")
+            .beside(53, peer::names(2, true))
+            .says("Server Failure"),
     ]
 }
 
@@ -281,6 +363,16 @@ fn others() -> Vec<Row> {
 const SILENT: &[&str] = &["port-silent-after"];
 
 impl Row {
+    fn before_installation(mut self) -> Self {
+        self.flow = self.flow.with(&["--phase", "before"]);
+        self
+    }
+
+    fn to(mut self, host: &'static str) -> Self {
+        self.flow = self.flow.to(host);
+        self
+    }
+
     /// Asks on a port where nobody listens.
     fn on_closed(mut self) -> Self {
         self.flow.port = CLOSED;
@@ -289,6 +381,17 @@ impl Row {
 }
 
 impl Flow {
+    /// Answers anything: nobody is to hear it.
+    fn answerer(&self) -> Peer {
+        let says = Peer::udp(|_| Some(b"heard".to_vec()));
+        if self.is_udp() { says } else { peer::silent() }
+    }
+
+    /// An agent that answers once and then three times not is said to ignore the community.
+    fn without_community(self) -> Self {
+        if self.scheme == "snmp" { bare_snmp() } else { self }
+    }
+
     fn is_udp(&self) -> bool {
         ["ntp", "snmp", "dns"].contains(&self.scheme)
     }

@@ -15,6 +15,9 @@ pub(crate) fn rows(certificates: &Certificates) -> Vec<Row> {
     rows
 }
 
+/// What an agent with several addresses does that does not look at the one it is asked on.
+const ELSEWHERE: &str = "{replies} ip saddr set 10.0.0.3";
+
 fn agents() -> Vec<Row> {
     let user = |fault: &str, args: &[&str]| {
         Row::new(fault, Flow { name: "snmp v3", ..bare_snmp() }.with(args))
@@ -39,6 +42,20 @@ fn agents() -> Vec<Row> {
         near("silent: dropped by the target", bare())
             .rule(Server, "input", "{flow} drop")
             .unknown(&["port-silent-after"]),
+        near("answers from another address", snmp())
+            .rule(Server, "output", ELSEWHERE)
+            .warns(&["answers-from-elsewhere"])
+            .says("10.0.0.3"),
+        near("answers from another address", bare())
+            .rule(Server, "output", ELSEWHERE)
+            .warns(&["answers-from-elsewhere"]),
+        near(
+            "v3: answers from another address",
+            bare_snmp().with(&[&of(SNMP_USER)[..], &auth, &privacy].concat()),
+        )
+        .rule(Server, "output", ELSEWHERE)
+        .warns(&["answers-from-elsewhere"])
+        .says("10.0.0.3"),
         Row::new("silent agent", snmp()).peer(Peer::udp(|_| None)).unknown(&["port-silent-after"]),
         user("v3: unknown user", &[&of("nobody")[..], &auth, &privacy].concat())
             .fails(&["snmp-unknown-user"])

@@ -20,6 +20,10 @@ pub(crate) struct Row {
     pub(crate) says: Vec<String>,
     /// Why more than one code is equally true.
     pub(crate) because: &'static str,
+    /// Another flow of the same run, whose step has this cause and explains the row's own.
+    pub(crate) root: Option<(&'static str, &'static str)>,
+    /// Is a kernel's own patience part of it, however plain the refusal?
+    pub(crate) takes_time: bool,
 }
 
 /// What is asked: a `--check` of a scheme and port, or a whole command line.
@@ -54,16 +58,20 @@ pub(crate) enum Place {
 }
 
 /// How the fault is made.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) enum How {
     /// A rule at a hook: `input`, `forward` or `output`.
     Rule(Node, &'static str, String),
     /// Lines of `ip`.
     Ip(Node, String),
+    /// A kernel parameter by its path below `/proc/sys`.
+    Sysctl(Node, &'static str, &'static str),
     /// Lines of the client's `/etc/hosts`.
     Hosts(String),
     /// The client's `/etc/resolv.conf`; for [`Place::Alone`].
     Resolver(String),
+    /// One more peer, at the site's server; for [`Place::Alone`].
+    Peer(u16, Peer),
 }
 
 /// What is true about it.
@@ -75,6 +83,8 @@ pub(crate) enum Expected {
     Unknown(&'static [&'static str]),
     /// It works, with one of these concerns.
     Warns(&'static [&'static str]),
+    /// It is left to chance: it works, with one of these concerns or none, or is met by silence.
+    Chance(&'static [&'static str]),
     /// It works, and there is nothing to say.
     Passes,
 }
@@ -91,6 +101,8 @@ impl Row {
             expected: Expected::Passes,
             says: Vec::new(),
             because: "",
+            root: None,
+            takes_time: false,
         }
     }
 
@@ -108,6 +120,11 @@ impl Row {
         self
     }
 
+    pub(crate) fn sysctl(mut self, node: Node, key: &'static str, value: &'static str) -> Self {
+        self.how.push(How::Sysctl(node, key, value));
+        self
+    }
+
     pub(crate) fn hosts(mut self, lines: impl Into<String>) -> Self {
         self.how.push(How::Hosts(lines.into()));
         self
@@ -115,6 +132,12 @@ impl Row {
 
     pub(crate) fn resolver(mut self, text: impl Into<String>) -> Self {
         self.how.push(How::Resolver(text.into()));
+        self
+    }
+
+    /// Lets `peer` answer besides, on `port`.
+    pub(crate) fn beside(mut self, port: u16, peer: Peer) -> Self {
+        self.how.push(How::Peer(port, peer));
         self
     }
 
@@ -135,9 +158,22 @@ impl Row {
         Self { expected: Expected::Warns(codes), ..self }
     }
 
+    pub(crate) fn left_to_chance(self, codes: &'static [&'static str]) -> Self {
+        Self { expected: Expected::Chance(codes), ..self }
+    }
+
     pub(crate) fn says(mut self, text: impl Into<String>) -> Self {
         self.says.push(text.into());
         self
+    }
+
+    /// The step of `flow` fails for `code`, and the row's own step is folded under it.
+    pub(crate) fn under(self, flow: &'static str, code: &'static str) -> Self {
+        Self { root: Some((flow, code)), ..self }
+    }
+
+    pub(crate) fn takes_time(self) -> Self {
+        Self { takes_time: true, ..self }
     }
 
     pub(crate) fn because(self, because: &'static str) -> Self {

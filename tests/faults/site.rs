@@ -10,7 +10,7 @@ use std::process::Command;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -19,7 +19,9 @@ use crate::lab::servers::{self, Certificate};
 use crate::lab::{Lab, Node, SERVER};
 use crate::others::{self, Said};
 use crate::row::{How, Place, Row};
+use crate::schema::check;
 use crate::servers as more;
+use crate::speed;
 
 /// The lab that most rows share.
 pub(crate) struct Site {
@@ -33,7 +35,10 @@ pub(crate) struct Got {
     /// The cause's code, or the concerns'.
     pub(crate) codes: Vec<String>,
     pub(crate) result: String,
+    /// How long the step took.
     pub(crate) took: Duration,
+    /// The cause's code of the step that this one is folded under.
+    pub(crate) root: Option<String>,
 }
 
 /// A row's addresses and port, and where its texts find them.
@@ -84,7 +89,15 @@ impl Site {
     }
 
     /// Makes the faults of all `rows`, then asks for each, `width` at once.
-    pub(crate) fn run(&self, rows: &[Row], width: usize) -> (Vec<Got>, Vec<Said>) {
+    ///
+    /// What is to be told at once is asked before, two at a time: two dozen that want the same two
+    /// cores would make it late. `swift_are_done` is called between.
+    pub(crate) fn run(
+        &self,
+        rows: &[Row],
+        width: usize,
+        swift_are_done: impl FnOnce(),
+    ) -> (Vec<Got>, Vec<Said>) {
         let spots: Vec<Spot<'_>> = rows
             .iter()
             .enumerate()
@@ -93,7 +106,16 @@ impl Site {
         break_all(&self.lab, &spots);
         // The servers look for new addresses by themselves only once in a while.
         self.start_servers();
-        let got = side_by_side(rows.len(), width, |number| spots[number].ask());
+        let (swift, slow): (Vec<usize>, Vec<usize>) =
+            (0..rows.len()).partition(|&number| speed::is_told_at_once(&rows[number]));
+        let ask = |numbers: Vec<usize>, width| {
+            let got = side_by_side(numbers.len(), width, |at| spots[numbers[at]].ask());
+            numbers.into_iter().zip(got)
+        };
+        let mut got: BTreeMap<usize, Got> = ask(swift, 2).collect();
+        swift_are_done();
+        got.extend(ask(slow, width));
+        let got = got.into_values().collect();
         let mut said = Vec::new();
         if others::are_wanted() {
             others::start(&self.lab);
@@ -115,7 +137,7 @@ pub(crate) fn run_alone(row: &Row, certificates: &Certificates) -> Got {
 }
 
 /// Secrets are read from files; the program must be one that anybody may run.
-fn secrets(lab: &Lab) {
+pub(crate) fn secrets(lab: &Lab) {
     for (file, secret) in [
         ("community", servers::SNMP_COMMUNITY),
         ("snmp-auth", servers::SNMP_AUTH_PASSWORD),
@@ -155,8 +177,12 @@ fn break_all(lab: &Lab, spots: &[Spot<'_>]) {
                     let (_, text) = nft.entry(name(*node)).or_insert_with(|| (*node, table()));
                     writeln!(text, "add rule inet lab {hook} {}", spot.fill(rule)).unwrap();
                 }
+                How::Sysctl(node, key, value) => lab.sysctl(*node, key, value),
                 How::Hosts(lines) => writeln!(hosts, "{}", spot.fill(lines)).unwrap(),
                 How::Resolver(text) => lab.etc(Node::Client, "resolv.conf", text),
+                How::Peer(port, peer) => {
+                    lab.inside(Node::Server, || peer.listen(SocketAddr::new(SERVER, *port)));
+                }
             }
         }
     }
@@ -266,53 +292,66 @@ impl<'a> Spot<'a> {
         command
             .args(["--reuid=65534", "--regid=65534", "--clear-groups"])
             .arg(self.lab.path("bin/preflight"))
-            .args(["--no-discovery", "--phase", "after", "--format", "json", "--ca"])
+            .args(["--no-discovery", "--format", "json", "--ca"])
             .arg(self.lab.path("trusted.pem"))
             .args(flow.args.iter().map(|arg| self.fill(arg)));
+        if !flow.args.iter().any(|arg| arg == "--phase") {
+            command.args(["--phase", "after"]);
+        }
         if !flow.args.iter().any(|arg| arg == "--role") {
             let host = self.host();
             let host = if host.contains(':') { format!("[{host}]") } else { host };
             let check = format!("row={}://{host}:{}", flow.scheme, self.port);
             command.args(["--role", "central", "--only", "custom.row", "--check", &check]);
         }
-        read(&mut command)
+        read(&mut command, self.row.root.map(|(flow, _)| flow))
     }
 }
 
-/// Runs `command` and reads the one step that was asked.
-fn read(command: &mut Command) -> Got {
-    let started = Instant::now();
-    let output = command.output().unwrap();
-    let took = started.elapsed();
-    let text = String::from_utf8_lossy(&output.stdout);
-    let report: Value = serde_json::from_str(&text).unwrap_or_else(|error| {
-        panic!("{command:?}: {error}:\n{text}{}", String::from_utf8_lossy(&output.stderr))
-    });
-    let steps = report["steps"].as_array().unwrap();
-    let mut asked = steps.iter().filter(|step| step["outcome"] != "skip");
-    let step = asked.next().unwrap_or_else(|| panic!("{command:?} asks nothing: {report:#}"));
-    assert!(asked.next().is_none(), "{command:?} asks more than one thing");
-    judge_again(&text, step["id"].as_str().unwrap());
+/// Runs `command` and reads the one step that was asked, beside that of the flow `root`.
+fn read(command: &mut Command, root: Option<&str>) -> Got {
+    let report = report(command);
+    check(&report);
+    let asked = report["steps"].as_array().unwrap().iter();
+    let asked = asked.filter(|step| step["outcome"] != "skip");
+    let (roots, steps): (Vec<&Value>, Vec<&Value>) =
+        asked.partition(|step| root.is_some_and(|root| step["flow"] == root));
+    let [step] = steps.as_slice() else { panic!("{command:?} asks one thing: {report:#}") };
+    assert_eq!(roots.len(), usize::from(root.is_some()), "{command:?}: {report:#}");
+    judge_again(&report, step["id"].as_str().unwrap());
     let concerns = step["concerns"].as_array().into_iter().flatten();
     let codes = step["cause"]["code"].as_str().into_iter().chain(
         concerns.filter_map(|concern| concern["code"].as_str()).filter(|_| step["cause"].is_null()),
     );
+    let above = roots.iter().find(|root| root["id"] == step["because_of"]);
+    let milliseconds = step["timings"]["total_ms"].as_f64().unwrap();
     Got {
         outcome: step["outcome"].as_str().unwrap().to_owned(),
         codes: codes.map(str::to_owned).collect(),
         result: step["result"].as_str().unwrap_or_default().to_owned(),
-        took,
+        took: Duration::from_secs_f64(milliseconds / 1e3),
+        root: above.and_then(|root| Some(root["cause"]["code"].as_str()?.to_owned())),
     }
 }
 
 /// What a run saw is enough to come to the same decision from its report.
-fn judge_again(report: &str, step: &str) {
+fn judge_again(report: &Value, step: &str) {
+    let report = report.to_string();
     let mut saved = tempfile::NamedTempFile::new().unwrap();
     saved.write_all(report.as_bytes()).unwrap();
     let mut explain = Command::new(env!("CARGO_BIN_EXE_preflight"));
     let output = explain.arg("explain").arg(saved.path()).arg(step).output().unwrap();
     let page = String::from_utf8_lossy(&output.stdout);
     assert!(page.contains("Today's rules say the same."), "{page}\n{output:?}\n{report}");
+}
+
+/// Runs `command` and returns its JSON.
+pub(crate) fn report(command: &mut Command) -> Value {
+    let output = command.output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    serde_json::from_str(&text).unwrap_or_else(|error| {
+        panic!("{command:?}: {error}:\n{text}{}", String::from_utf8_lossy(&output.stderr))
+    })
 }
 
 /// Side by side, at most `width` at once, in order.

@@ -94,6 +94,11 @@ fn pages() -> Vec<Row> {
 fn proxies(certificates: &Certificates) -> Vec<Row> {
     let by =
         |fault: &str, proxy: &str| Row::new(fault, through(proxy, "https://www.example.test/"));
+    let dead = |fault: &str, proxy: &str| {
+        let mut row = by(fault, proxy).fails(PROXY_DOWN);
+        row.flow = row.flow.with(&["--only", "poller.proxy"]);
+        row
+    };
     let (open, users) = ("http://10.0.0.3:3128", "http://10.0.0.3:3129");
     let intercepting = intercepting(Certificates::unknown_issuer());
     let _ = certificates;
@@ -114,6 +119,19 @@ fn proxies(certificates: &Certificates) -> Vec<Row> {
             .rule(Server, "input", "{host} tcp dport 3128 reject with icmp admin-prohibited")
             .fails(PROXY_DOWN)
             .says("firewall"),
+        dead("proxy dead: closed port", "http://10.0.0.3:9").under("poller.proxy", "port-closed"),
+        dead("proxy dead: dropped by the router", "http://{server}:3128")
+            .at(Place::Near)
+            .rule(Router, "forward", "{host} tcp dport 3128 drop")
+            .under("poller.proxy", "port-silent-after"),
+        dead("proxy dead: rejected by the router", "http://{server}:3128")
+            .at(Place::Near)
+            .rule(Router, "forward", "{host} tcp dport 3128 reject with icmp admin-prohibited")
+            .under("poller.proxy", "path-rejected"),
+        dead("proxy dead: reset by the router", "http://{server}:3128")
+            .at(Place::Near)
+            .rule(Router, "forward", "{host} tcp dport 3128 reject with tcp reset")
+            .under("poller.proxy", "path-reset"),
         by("proxy: name that does not exist", "http://nobody.example.test:3128")
             .fails(&["name-not-found", "proxy-unreachable"])
             .because("the name is the proxy's"),

@@ -4,8 +4,10 @@
 
 pub(crate) mod far;
 pub(crate) mod page;
+pub(crate) mod schema;
 pub(crate) mod terminal;
 
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Sender, channel};
 use std::time::Duration;
@@ -32,10 +34,15 @@ impl Ended {
         }
     }
 
-    /// Every JSON document on stdout.
+    /// Every JSON document on stdout, or line of ndjson; each keeps to the schema.
+    #[track_caller]
     pub(crate) fn reports(&self) -> Vec<Value> {
         let documents = serde_json::Deserializer::from_str(&self.stdout).into_iter();
-        documents.map(|document| document.unwrap_or_else(|e| panic!("{e}: {self:#?}"))).collect()
+        let documents: Vec<Value> = documents
+            .map(|document| document.unwrap_or_else(|e| panic!("{e}: {self:#?}")))
+            .collect();
+        documents.iter().for_each(schema::check);
+        documents
     }
 
     /// Holds for runs that end without a word on stderr.
@@ -44,6 +51,14 @@ impl Ended {
         assert_eq!((self.code, self.stderr.as_str()), (Some(code), ""), "{}", self.stdout);
         self
     }
+}
+
+/// The report in a file; it keeps to the schema.
+#[track_caller]
+pub(crate) fn report_in(file: &Path) -> Value {
+    let report = serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
+    schema::check(&report);
+    report
 }
 
 /// The step of `flow` in a report or a plan.
@@ -112,12 +127,12 @@ fn pid(child: &Child) -> Pid {
 }
 
 /// Kills a run that does not end by itself, so that its test fails instead of hanging.
-struct Guard {
+pub(crate) struct Guard {
     _over: Sender<()>,
 }
 
 impl Guard {
-    fn on(child: &Child) -> Self {
+    pub(crate) fn on(child: &Child) -> Self {
         const LONGEST: Duration = Duration::from_secs(60);
         let (over, wait) = channel::<()>();
         let pid = pid(child);

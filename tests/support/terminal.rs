@@ -60,3 +60,63 @@ impl Screen {
         String::from_utf8_lossy(&chunk[..length]).into_owned()
     }
 }
+
+/// What a terminal of so many columns shows after `written`.
+pub(crate) fn shown(written: &str, columns: usize) -> Vec<String> {
+    let rows = replay(written, columns);
+    let rows = rows.iter().map(|row| row.iter().collect::<String>().trim_end().to_owned());
+    let mut rows: Vec<String> = rows.collect();
+    while rows.last().is_some_and(String::is_empty) {
+        rows.pop();
+    }
+    rows
+}
+
+/// How many lines of the terminal were ever used.
+pub(crate) fn height(written: &str, columns: usize) -> usize {
+    replay(written, columns).len()
+}
+
+/// The lines of a terminal without a lower edge: enough of ECMA-48 for progress and tables.
+fn replay(written: &str, columns: usize) -> Vec<Vec<char>> {
+    let mut rows = vec![Vec::new()];
+    let (mut row, mut column) = (0, 0);
+    let mut characters = written.chars();
+    while let Some(character) = characters.next() {
+        match character {
+            '\r' => column = 0,
+            '\n' => row += 1,
+            '\u{1b}' => {
+                assert_eq!(characters.next(), Some('['), "{written:?}");
+                let mut number = String::new();
+                let command = characters.by_ref().find(|c| {
+                    number.push(*c);
+                    c.is_ascii_alphabetic()
+                });
+                number.pop();
+                let count: usize = number.parse().unwrap_or(1);
+                match command.unwrap() {
+                    'A' => row -= count.min(row),
+                    'B' => row += count,
+                    'K' if number == "2" => rows[row].clear(),
+                    'K' => rows[row].truncate(column),
+                    'J' => rows[row + 1..].iter_mut().for_each(Vec::clear),
+                    'm' | 'h' | 'l' => {}
+                    other => panic!("unknown command {other} in {written:?}"),
+                }
+            }
+            other => {
+                if column == columns {
+                    (row, column) = (row + 1, 0);
+                    rows.resize_with(rows.len().max(row + 1), Vec::new);
+                }
+                let line: &mut Vec<char> = &mut rows[row];
+                line.resize(line.len().max(column + 1), ' ');
+                line[column] = other;
+                column += 1;
+            }
+        }
+        rows.resize_with(rows.len().max(row + 1), Vec::new);
+    }
+    rows
+}

@@ -32,6 +32,25 @@ use packet::{Coding, HEADER_LEN, Header, Version, Welcome};
 pub struct Probe {
     /// The generation this poller is configured for.
     pub speaks: Generation,
+    /// The transport it is configured for, when its files say.
+    pub transport: Option<Carrier>,
+}
+
+/// What carries BBDO: both ends have to be configured for the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Carrier {
+    /// gRPC, rather than plain TCP.
+    pub grpc: bool,
+    /// With TLS: negotiated inside over TCP, from the first byte with gRPC. `None`: as the
+    /// peer wants.
+    pub tls: Option<bool>,
+}
+
+impl std::fmt::Display for Carrier {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str(if self.grpc { "gRPC" } else { "plain TCP" })?;
+        out.write_str(if self.tls == Some(true) { " with TLS" } else { "" })
+    }
 }
 
 /// The major versions of BBDO in use; peers of different ones do not talk.
@@ -50,13 +69,56 @@ impl Probe {
             Answer::Broker(welcome) => self.judge(&welcome, &mut ask.seen),
             Answer::Http2 => {
                 ask.seen.evidence.set("transport", "gRPC");
+                self.judge_carrier(Carrier { grpc: true, tls: Some(false) })?;
                 let status = grpc::status(ask).await?;
-                judge_grpc(&status, &mut ask.seen);
+                self.judge_grpc(&status, &mut ask.seen);
                 Ok(())
             }
-            Answer::Tls => Err(behind_tls(ask).await.unwrap_or(Cause::BbdoTls { grpc: false })),
-            Answer::Closed(cause) => Err(behind_tls(ask).await.unwrap_or(cause)),
+            Answer::Tls => {
+                let found = behind_tls(ask).await.unwrap_or(Cause::BbdoTls { grpc: false });
+                self.judge_tls(found, &mut ask.seen)
+            }
+            Answer::Closed(cause) => {
+                let found = behind_tls(ask).await.unwrap_or(cause);
+                self.judge_tls(found, &mut ask.seen)
+            }
         }
+    }
+
+    /// Does the broker's transport fit the one this poller is configured for?
+    fn judge_carrier(&self, theirs: Carrier) -> Result<(), Cause> {
+        let fits = |ours: &Carrier| {
+            ours.grpc == theirs.grpc && ours.tls.is_none_or(|tls| theirs.tls == Some(tls))
+        };
+        match self.transport {
+            Some(ours) if !fits(&ours) => {
+                Err(Cause::BbdoCarrier { ours: ours.to_string(), theirs: theirs.to_string() })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// A TLS listener that agrees on HTTP/2 is what a poller with gRPC and TLS needs;
+    /// behind it only that poller's own certificate and token lead on.
+    fn judge_tls(&self, found: Cause, seen: &mut Seen) -> Result<(), Cause> {
+        let wanted = self.transport.is_some_and(|ours| ours.grpc && ours.tls != Some(false));
+        match found {
+            Cause::BbdoTls { grpc: true } if wanted => {
+                seen.evidence.set("transport", "gRPC with TLS");
+                "BBDO over gRPC with TLS".clone_into(&mut seen.headline);
+                Ok(())
+            }
+            other => Err(other),
+        }
+    }
+
+    /// Any status is an answer of gRPC; 12, "unimplemented", is the usual one.
+    fn judge_grpc(&self, status: &str, seen: &mut Seen) {
+        seen.evidence.set("grpc_status", status);
+        if self.transport.is_none() {
+            seen.concerns.push(Concern::BbdoGrpc);
+        }
+        "BBDO over gRPC".clone_into(&mut seen.headline);
     }
 
     /// The answer to our opening, or to the first of the others that is not
@@ -79,6 +141,12 @@ impl Probe {
     /// Decides from the broker's welcome: only the major version must match.
     fn judge(&self, welcome: &Welcome, seen: &mut Seen) -> Result<(), Cause> {
         note(welcome, seen);
+        // TLS is an extension here, and the rest of it is negotiated inside.
+        self.judge_carrier(Carrier { grpc: false, tls: self.transport.and_then(|ours| ours.tls) })?;
+        let offers_tls = welcome.extensions.split_whitespace().any(|name| name == "TLS");
+        if self.transport.is_some_and(|ours| ours.tls == Some(true)) && !offers_tls {
+            seen.concerns.push(Concern::BbdoTlsNotOffered);
+        }
         let theirs = welcome.version.to_string();
         match (self.speaks, welcome.version.major) {
             (Generation::Two, 2) => {
@@ -275,13 +343,6 @@ fn note(welcome: &Welcome, seen: &mut Seen) {
     for (name, value) in named.into_iter().filter(|(_, value)| !value.is_empty()) {
         evidence.set(name, value);
     }
-}
-
-/// Any status is an answer of gRPC; 12, "unimplemented", is the usual one.
-fn judge_grpc(status: &str, seen: &mut Seen) {
-    seen.evidence.set("grpc_status", status);
-    seen.concerns.push(Concern::BbdoGrpc);
-    "BBDO over gRPC".clone_into(&mut seen.headline);
 }
 
 /// A broker serves one newcomer at a time: behind two silent ones it takes 6 s.

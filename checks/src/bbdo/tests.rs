@@ -59,7 +59,7 @@ fn judged(speaks: Generation, version: (u16, u16, u16)) -> (Result<(), Cause>, S
     let (major, minor, patch) = version;
     let welcome = Welcome { version: Version { major, minor, patch }, ..central() };
     let mut seen = Seen::default();
-    (Probe { speaks }.judge(&welcome, &mut seen), seen)
+    (Probe { speaks, transport: None }.judge(&welcome, &mut seen), seen)
 }
 
 // ---- bytes ----
@@ -249,9 +249,69 @@ fn a_matching_generation_two_passes_with_a_concern() {
 #[test]
 fn a_grpc_status_passes_with_a_concern() {
     let mut seen = Seen::default();
-    judge_grpc("12", &mut seen);
+    Probe::default().judge_grpc("12", &mut seen);
     assert_eq!(seen.headline, "BBDO over gRPC");
     assert_eq!(seen.concerns, [Concern::BbdoGrpc]);
+}
+
+/// A poller whose files say what carries its BBDO.
+fn configured(grpc: bool, tls: Option<bool>) -> Probe {
+    Probe { speaks: Generation::Three, transport: Some(Carrier { grpc, tls }) }
+}
+
+fn carriers_differ(ours: &str, theirs: &str) -> Result<(), Cause> {
+    Err(Cause::BbdoCarrier { ours: ours.to_owned(), theirs: theirs.to_owned() })
+}
+
+#[test]
+fn a_poller_configured_for_grpc_has_no_concern_about_it() {
+    let mut seen = Seen::default();
+    let plain = Carrier { grpc: true, tls: Some(false) };
+    let probe = configured(true, Some(false));
+    assert_eq!(probe.judge_carrier(plain), Ok(()));
+    probe.judge_grpc("12", &mut seen);
+    assert_eq!(seen.concerns, []);
+}
+
+#[test]
+fn two_transports_do_not_meet() {
+    let mut seen = Seen::default();
+    let broker = configured(true, None).judge(&central(), &mut seen);
+    assert_eq!(broker, carriers_differ("gRPC", "plain TCP"));
+    let grpc = Carrier { grpc: true, tls: Some(false) };
+    let verdict = configured(false, None).judge_carrier(grpc);
+    assert_eq!(verdict, carriers_differ("plain TCP", "gRPC"));
+    let verdict = configured(true, Some(true)).judge_carrier(grpc);
+    assert_eq!(verdict, carriers_differ("gRPC with TLS", "gRPC"));
+}
+
+#[test]
+fn grpc_with_tls_passes_for_who_is_configured_so() {
+    let found = |grpc| Cause::BbdoTls { grpc };
+    let mut seen = Seen::default();
+    assert_eq!(configured(true, Some(true)).judge_tls(found(true), &mut seen), Ok(()));
+    assert_eq!(seen.headline, "BBDO over gRPC with TLS");
+    for (probe, grpc) in [
+        (configured(true, Some(false)), true),
+        (configured(false, Some(true)), true),
+        (configured(true, Some(true)), false),
+        (Probe::default(), true),
+    ] {
+        let verdict = probe.judge_tls(found(grpc), &mut Seen::default());
+        assert_eq!(verdict, Err(found(grpc)), "{probe:?}");
+    }
+}
+
+#[test]
+fn tls_that_only_we_have_is_a_concern() {
+    let concerns = |extensions: &str| {
+        let mut seen = Seen::default();
+        let welcome = Welcome { extensions: extensions.to_owned(), ..central() };
+        assert_eq!(configured(false, Some(true)).judge(&welcome, &mut seen), Ok(()));
+        seen.concerns
+    };
+    assert_eq!(concerns("COMPRESSION"), [Concern::BbdoTlsNotOffered]);
+    assert_eq!(concerns("COMPRESSION TLS"), []);
 }
 
 // ---- conversations ----
@@ -290,7 +350,7 @@ async fn ask_a<F: Future<Output = ()>>(
             far(connection).await;
         }
     };
-    let probe = Probe { speaks };
+    let probe = Probe { speaks, transport: None };
     let verdict = tokio::select! {
         verdict = probe.run(&mut ask) => verdict,
         () = serve => unreachable!("a listener does not end"),

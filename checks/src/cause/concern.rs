@@ -1,5 +1,7 @@
 //! What passes today and will hurt.
 
+use std::net::IpAddr;
+
 use serde::{Deserialize, Serialize};
 
 use super::{Cause, list};
@@ -57,6 +59,12 @@ pub enum Concern {
         /// How often it was asked.
         tries: usize,
     },
+    /// The answer came from another address than the one asked.
+    #[error("answers from {by}, not from the address asked: firewalls and NAT drop such answers")]
+    AnswersFromElsewhere {
+        /// The address that answered.
+        by: IpAddr,
+    },
     /// Asked several times, it answered only some of them.
     #[error("answered {answered} of {asked} questions: packets are lost or limited")]
     AnswersMissing {
@@ -113,6 +121,11 @@ pub enum Concern {
     /// The broker's gRPC transport.
     #[error("the broker speaks gRPC here; the poller's output must too")]
     BbdoGrpc,
+    /// The poller wants TLS, and the broker does not offer it: they go on without.
+    #[error(
+        "this poller is configured for TLS and the broker does not offer it: data travels in clear text"
+    )]
+    BbdoTlsNotOffered,
     /// The broker took long to answer.
     #[error("the broker took {seconds:.1} s: something connects to it without speaking")]
     BbdoSlow {

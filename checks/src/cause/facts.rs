@@ -74,9 +74,34 @@ pub enum LocalFirewallSign {
     /// A refusal came at once from our own address.
     #[strum(serialize = "a REJECT rule of this host answered")]
     OwnReject,
+    /// A packet that cannot leave this host was answered with a RST.
+    #[strum(serialize = "a rule of this host answered with a RST")]
+    OwnReset,
     /// Every SYN was dropped before it left (`TCP_INFO`).
     #[strum(serialize = "no packet left this host")]
     OutputDrop,
+}
+
+/// What keeps an answer that has arrived from being heard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, strum::Display)]
+#[serde(rename_all = "kebab-case")]
+pub enum DropSign {
+    /// It was received and not delivered.
+    #[strum(serialize = "a rule of its own in the INPUT direction")]
+    Rule,
+    /// It came in by another interface than the way to its sender leads out by.
+    #[strum(serialize = "its reverse path filter: they come in by another interface")]
+    ReversePath,
+}
+
+/// What shows that a RST is not the target's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ResetSign {
+    /// A packet with too few hops to reach the target drew it.
+    TooFewHops,
+    /// It came over one hop less than what the target itself answers.
+    ShorterWay,
 }
 
 /// How a host whose port stays silent shows that it is there.
@@ -151,5 +176,39 @@ impl<'de> Deserialize<'de> for Millis {
     fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         let number = f64::deserialize(from)?;
         Duration::try_from_secs_f64(number / 1e3).map(Self).map_err(serde::de::Error::custom)
+    }
+}
+
+/// A poller that Gorgone pings and that has not answered for too long.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QuietPoller {
+    /// Its number in the platform.
+    pub id: String,
+    /// Seconds since its last pong; none: there was none since Gorgone started.
+    pub seconds: Option<u64>,
+}
+
+/// "from poller 2 for 3 h, from poller 5 since it started"; at most four, then how many more.
+pub(super) fn quiet(pollers: &[QuietPoller]) -> String {
+    const SHOWN: usize = 4;
+    let since = |poller: &QuietPoller| {
+        let since = poller.seconds.map(|seconds| format!("for {}", span(seconds)));
+        format!("from poller {} {}", poller.id, since.as_deref().unwrap_or("since it started"))
+    };
+    let shown: Vec<String> = pollers.iter().take(SHOWN).map(since).collect();
+    let shown = shown.join(", ");
+    match pollers.len().saturating_sub(SHOWN) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
+    }
+}
+
+/// "12 s", "4 min", "3 h" or "9 days": as exact as one needs it.
+pub(crate) fn span(seconds: u64) -> String {
+    match seconds {
+        0..120 => format!("{seconds} s"),
+        120..7_200 => format!("{} min", seconds / 60),
+        7_200..172_800 => format!("{} h", seconds / 3_600),
+        _ => format!("{} days", seconds / 86_400),
     }
 }

@@ -25,7 +25,11 @@ use crate::net::icmp::Icmp;
 use crate::recognise::Spoken;
 
 pub use concern::{Concern, ConcernCode};
-pub use facts::{HostAnswer, LocalFirewallSign, LocalRoute, Millis, Phase, Transport};
+pub(crate) use facts::span;
+pub use facts::{
+    DropSign, HostAnswer, LocalFirewallSign, LocalRoute, Millis, Phase, QuietPoller, ResetSign,
+    Transport,
+};
 pub use owner::{Layer, Owner};
 
 /// The one reason a probe failed, with the facts an operator needs.
@@ -89,6 +93,17 @@ pub enum Cause {
         /// What gave it away.
         how: LocalFirewallSign,
     },
+    /// The answers reach this host, and it drops them itself.
+    #[error("answers arrive, and this host drops them ({how})")]
+    ReplyDroppedHere {
+        /// Who answers.
+        to: SocketAddr,
+        /// What drops them.
+        how: DropSign,
+        /// How long the answer was waited for.
+        #[serde(rename = "waited_ms")]
+        waited: Millis,
+    },
     /// This host could not even try: descriptors, addresses, memory.
     #[error("this host could not {action}: {error}")]
     LocalError {
@@ -137,6 +152,20 @@ pub enum Cause {
         by: IpAddr,
         /// Its exact words.
         icmp: Icmp,
+    },
+    /// A RST came in the target's name, and not from the target.
+    ///
+    /// Its sender is nearer than the target: at hop `hop` or between it and the next.
+    #[error("reset {}, not by the target", place_of_reset(*.hop, *.by))]
+    PathReset {
+        /// Where it was going.
+        to: SocketAddr,
+        /// The device at that hop, when it names itself.
+        by: Option<IpAddr>,
+        /// Its distance; 0 is this host: then the RST comes from before the first router.
+        hop: u8,
+        /// What gave it away.
+        sign: ResetSign,
     },
     /// The target's own firewall rejects the packet.
     #[error("rejected by the target's own firewall ({icmp})")]
@@ -771,6 +800,29 @@ pub enum Cause {
         because: String,
     },
 
+    /// A web server answers, and does not hand the path on to Gorgone.
+    #[error("a web server answers for {path} ({status}), not Gorgone's WebSocket")]
+    GorgoneWebsocketMissing {
+        /// The path asked for.
+        path: String,
+        /// HTTP status.
+        status: u16,
+    },
+    /// A web server hands the path on, and nothing behind it answers.
+    #[error("the web server hands {path} on, and Gorgone does not answer there ({status})")]
+    GorgoneWebsocketDown {
+        /// The path asked for.
+        path: String,
+        /// HTTP status.
+        status: u16,
+    },
+    /// Gorgone pings pollers and hears nothing from them, whatever their ports say.
+    #[error("Gorgone has had no pong {}", facts::quiet(pollers))]
+    NoPong {
+        /// Those pollers; at least one.
+        pollers: Vec<QuietPoller>,
+    },
+
     // ---- BBDO ----
     /// The broker speaks BBDO 2, and a poller of today speaks 3.
     #[error("the broker speaks BBDO {version}, a poller of today speaks 3")]
@@ -784,6 +836,14 @@ pub enum Cause {
         /// The version asked with.
         ours: String,
         /// Its version.
+        theirs: String,
+    },
+    /// The two ends are configured for different transports.
+    #[error("this poller is configured for {ours}, the broker speaks {theirs}")]
+    BbdoCarrier {
+        /// The poller's, as its files say.
+        ours: String,
+        /// The broker's.
         theirs: String,
     },
     /// TLS from the first byte, where BBDO negotiates it inside.
@@ -942,6 +1002,42 @@ impl Cause {
         matches!(self, Self::PortClosed { .. } | Self::NothingListens { .. })
     }
 
+    /// A silence that answers may have come to all the same: whom, and how long.
+    #[must_use]
+    pub fn unheard(&self) -> Option<(SocketAddr, Millis)> {
+        match self {
+            &Self::NoAnswer { to, waited, .. }
+            | &Self::SnmpSilent { to, waited }
+            | &Self::PortSilent { to, waited, .. }
+            | &Self::PortSilentAfter { to, waited, .. }
+            | &Self::PortSilentOnSegment { to, waited, .. }
+            | &Self::HostSilentAfter { to, waited, .. } => Some((to, waited)),
+            Self::DnsTcpOnly { udp: because } | Self::ProxyUnreachable { because, .. } => {
+                because.unheard()
+            }
+            _ => None,
+        }
+    }
+
+    /// The same silence, explained: the answers came, and this host drops them.
+    ///
+    /// Any other cause stays what it is.
+    #[must_use]
+    pub fn dropped_here(&self, how: DropSign) -> Self {
+        match (self, self.unheard()) {
+            (Self::DnsTcpOnly { udp }, Some(_)) => {
+                Self::DnsTcpOnly { udp: Box::new(udp.dropped_here(how)) }
+            }
+            (Self::ProxyUnreachable { proxy, because, .. }, Some(_)) => {
+                let because = because.dropped_here(how);
+                let (proxy, reason) = (proxy.clone(), because.to_string());
+                Self::ProxyUnreachable { proxy, reason, because: Box::new(because) }
+            }
+            (_, Some((to, waited))) => Self::ReplyDroppedHere { to, how, waited },
+            (other, None) => other.clone(),
+        }
+    }
+
     /// `expected` was not in `bytes`; keeps the first 32 of them, escaped.
     pub(crate) fn bad_reply(expected: &'static str, bytes: &[u8]) -> Self {
         Self::BadReply { expected: expected.into(), got: crate::wire::head(bytes) }
@@ -983,6 +1079,15 @@ fn reading(user: Option<&str>, level: &str) -> String {
 /// "no further than 10.9.0.1", of [`Cause::FilteredBetween`].
 fn no_further_than(after: Option<IpAddr>) -> String {
     after.map_or_else(|| "to no router".to_owned(), |by| format!("no further than {by}"))
+}
+
+/// "by 10.9.0.1 (hop 2) or right behind it", of [`Cause::PathReset`].
+fn place_of_reset(hop: u8, by: Option<IpAddr>) -> String {
+    match (hop, by) {
+        (0, _) => "before the first router".to_owned(),
+        (hop, Some(by)) => format!("by {by} (hop {hop}) or right behind it"),
+        (hop, None) => format!("at hop {hop}, which names itself to nobody, or right behind it"),
+    }
 }
 
 /// "3599.9 s behind" or "12 ms ahead", from server minus this host.

@@ -59,6 +59,9 @@ impl Cause {
             | Self::ResolverFailed { .. }
             | Self::NoRoute { .. }
             | Self::LocalFirewall { .. }
+            | Self::ReplyDroppedHere { .. }
+            // Nothing but this host and its segment lies before the first router.
+            | Self::PathReset { hop: 0, .. }
             | Self::LocalError { .. }
             | Self::NothingListens { .. }
             | Self::ListensOnLoopback { .. }
@@ -71,13 +74,15 @@ impl Cause {
             | Self::ProxyAuthentication { .. }
             | Self::LdapBindRefused { .. }
             | Self::NsclientLogin { .. }
-            | Self::GorgoneOnOtherPort { .. } => Owner::ThisHost,
+            | Self::GorgoneOnOtherPort { .. }
+            | Self::NoPong { .. } => Owner::ThisHost,
             Self::HostUnreachable { by, .. }
             | Self::NetUnreachable { by, .. }
             | Self::PathRejected { by, .. }
             | Self::HopLimitExceeded { by, .. }
             | Self::PortSilentAfter { by, .. }
             | Self::HostSilentAfter { by, .. } => Owner::Network { device: Some(*by) },
+            Self::PathReset { by, .. } => Owner::Network { device: *by },
             Self::FilteredBetween { after, next, .. } => {
                 Owner::Network { device: Some(after.unwrap_or(*next)) }
             }
@@ -148,6 +153,7 @@ impl Cause {
             | Self::ZmtpOtherService { .. }
             | Self::BbdoTwo { .. }
             | Self::BbdoMajor { .. }
+            | Self::BbdoCarrier { .. }
             | Self::BbdoTls { .. }
             | Self::SshRefused { .. }
             | Self::SnmpCommunity { .. }
@@ -156,6 +162,8 @@ impl Cause {
             | Self::SnmpAuthorization { .. }
             | Self::SnmpUserIgnored { .. }
             | Self::SnmpView
+            | Self::GorgoneWebsocketMissing { .. }
+            | Self::GorgoneWebsocketDown { .. }
             | Self::NsclientNotAllowed { .. }
             | Self::NsclientRefused { .. }
             | Self::DatabaseHostRefused { .. }
@@ -172,11 +180,14 @@ impl Cause {
             Self::NameNotFound { .. }
             | Self::NameWithoutAddress { .. }
             | Self::ResolverFailed { .. } => Layer::Name,
-            Self::NoRoute { .. } | Self::LocalFirewall { .. } => Layer::Route,
+            Self::NoRoute { .. } | Self::LocalFirewall { .. } | Self::ReplyDroppedHere { .. } => {
+                Layer::Route
+            }
             Self::NoNeighbour { .. }
             | Self::HostUnreachable { .. }
             | Self::NetUnreachable { .. }
             | Self::PathRejected { .. }
+            | Self::PathReset { .. }
             | Self::TargetRejected { .. }
             | Self::Unreachable { .. }
             | Self::NoAnswer { .. }
@@ -241,6 +252,9 @@ impl Cause {
             | Self::HttpServerError { .. }
             | Self::ProxyCannotReach { .. }
             | Self::ProxySilent { .. }
+            | Self::GorgoneWebsocketMissing { .. }
+            | Self::GorgoneWebsocketDown { .. }
+            | Self::NoPong { .. }
             | Self::SnmpView
             | Self::DatabaseError { .. } => Layer::Service,
             Self::Silent { .. }
@@ -267,6 +281,7 @@ impl Cause {
             | Self::GorgoneOnOtherPort { .. }
             | Self::BbdoTwo { .. }
             | Self::BbdoMajor { .. }
+            | Self::BbdoCarrier { .. }
             | Self::SshRefused { .. }
             | Self::SnmpTimeWindow { .. } => Layer::Protocol,
         }

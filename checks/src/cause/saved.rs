@@ -16,12 +16,15 @@ fn values() -> Vec<Value> {
         json!("udp"),
         json!("blackhole"),
         json!("own-reject"),
+        json!("too-few-hops"),
+        json!("reverse-path"),
         json!("ssh"),
         json!("some words"),
         json!(7),
         json!(true),
         json!(["one", "two"]),
-        json!([{ "server": "10.0.0.53", "says": "no answer" }]),
+        // What a server says, and a poller that is quiet.
+        json!([{ "server": "10.0.0.53", "says": "no answer", "id": "2", "seconds": 7 }]),
         // A cause, and how a host answers; no ICMP message, as its code is no number.
         json!({
             "code": "path-rejected", "to": "[::1]:1", "by": "::2", "icmp": icmp,

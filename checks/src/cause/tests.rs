@@ -18,6 +18,25 @@ fn only_the_targets_own_no_counts_as_path_open() {
 }
 
 #[test]
+fn a_silence_is_explained_by_what_this_host_drops_and_nothing_else_is() {
+    let (to, waited) = (([192, 0, 2, 1], 3128).into(), Millis(std::time::Duration::from_secs(4)));
+    let silence = Cause::NoAnswer { to, phase: Phase::Connect, waited };
+    let how = DropSign::Rule;
+    let dropped = Cause::ReplyDroppedHere { to, how, waited };
+    assert_eq!(silence.dropped_here(how), dropped);
+    assert_eq!(dropped.owner(), Owner::ThisHost);
+    let proxy = "http://192.0.2.1:3128".to_owned();
+    let because = Box::new(silence.clone());
+    let behind = Cause::ProxyUnreachable { proxy, reason: silence.to_string(), because };
+    let Cause::ProxyUnreachable { reason, because, .. } = behind.dropped_here(how) else {
+        panic!("it stays the proxy's")
+    };
+    assert_eq!((reason, *because), (dropped.to_string(), dropped));
+    let closed = Cause::PortClosed { to };
+    assert_eq!(closed.dropped_here(how), closed);
+}
+
+#[test]
 fn the_device_that_said_no_is_the_networks() {
     let by = IpAddr::from([10, 9, 0, 1]);
     let cause = Cause::PathRejected {

@@ -143,7 +143,7 @@ impl Probe {
             Accept::Below500 => 500,
         };
         match answer.status {
-            400 if PLAIN_ON_TLS.iter().any(|words| answer.says(words)) => {
+            400 if exchange::wants_tls(answer) => {
                 Err(Cause::TlsUnexpected { expected: "HTTP".into() })
             }
             400 if answer.says(NO_CLIENT_CERTIFICATE) => {
@@ -284,11 +284,5 @@ fn shown_path(url: &Url) -> String {
 
 const PAGE: &[u8] = b"HTTP/1.1 200 OK\r\nServer: preflight\r\nContent-Type: text/plain\r\n\
     Content-Length: 20\r\nConnection: close\r\n\r\npreflight responder\n";
-/// How web servers name a plain request on their TLS port: nginx, Apache, Go.
-const PLAIN_ON_TLS: [&str; 3] = [
-    "The plain HTTP request was sent to HTTPS port",
-    "speaking plain HTTP to an SSL-enabled server port",
-    "Client sent an HTTP request to an HTTPS server",
-];
 /// nginx shakes hands first and refuses then.
 const NO_CLIENT_CERTIFICATE: &str = "No required SSL certificate was sent";

@@ -196,7 +196,8 @@ pub(crate) fn next_refusal(socket: &impl AsFd, of: SocketAddr) -> Option<Refusal
 fn entry_v4(socket: &impl AsFd) -> nix::Result<Option<Refusal>> {
     let mut payload = [0; 512];
     let mut slices = [IoSliceMut::new(&mut payload)];
-    let mut space = nix::cmsg_space!(libc::sock_extended_err, libc::sockaddr_in);
+    // Where a socket asks for the hops that are left, these come before the error.
+    let mut space = nix::cmsg_space!(libc::c_int, ExtendedError<libc::sockaddr_in>);
     let flags = MsgFlags::MSG_ERRQUEUE | MsgFlags::MSG_DONTWAIT;
     let fd = socket.as_fd().as_raw_fd();
     let message = recvmsg::<SockaddrIn>(fd, &mut slices, Some(&mut space), flags)?;
@@ -215,7 +216,7 @@ fn entry_v4(socket: &impl AsFd) -> nix::Result<Option<Refusal>> {
 fn entry_v6(socket: &impl AsFd) -> nix::Result<Option<Refusal>> {
     let mut payload = [0; 512];
     let mut slices = [IoSliceMut::new(&mut payload)];
-    let mut space = nix::cmsg_space!(libc::sock_extended_err, libc::sockaddr_in6);
+    let mut space = nix::cmsg_space!(libc::c_int, ExtendedError<libc::sockaddr_in6>);
     let flags = MsgFlags::MSG_ERRQUEUE | MsgFlags::MSG_DONTWAIT;
     let fd = socket.as_fd().as_raw_fd();
     let message = recvmsg::<SockaddrIn6>(fd, &mut slices, Some(&mut space), flags)?;
@@ -230,6 +231,9 @@ fn entry_v6(socket: &impl AsFd) -> nix::Result<Option<Refusal>> {
         _ => None,
     }))
 }
+
+/// What the kernel puts into one control message.
+type ExtendedError<Address> = (libc::sock_extended_err, Address);
 
 const ORIGIN_ICMP: u8 = 2;
 const ORIGIN_ICMPV6: u8 = 3;

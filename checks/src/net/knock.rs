@@ -4,18 +4,26 @@
 //! or an ICMP message to it: what was not caused by this packet is not heard.
 //! No privileges are needed.
 
-use std::net::SocketAddr;
+use std::io::{self, IoSliceMut};
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::{AsFd, AsRawFd};
 use std::time::Duration;
 
+use nix::sys::socket::{ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg};
+use nix::sys::socket::{setsockopt, sockopt};
 use socket2::{Domain, Protocol, Socket, Type};
+use tokio::io::Interest;
 use tokio::net::{TcpStream, UdpSocket};
 use tokio::time::{Instant, timeout_at};
 
-use super::Deadline;
 use super::icmp::{self, Refusal};
+use super::{Deadline, sys};
 
 /// The kernel repeats a SYN after one second; its socket is closed before.
 const BEFORE_RESEND: Duration = Duration::from_millis(900);
+
+/// The name of the loopback interface on every Linux.
+const LOOPBACK: &[u8] = b"lo";
 
 /// What to send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,6 +54,21 @@ pub(crate) struct Knocked {
     pub(crate) sent: bool,
     /// What came back, and after how long.
     pub(crate) heard: Option<(Reply, Duration)>,
+    /// Hops that an echo reply had left when it arrived.
+    pub(crate) left: Option<u8>,
+}
+
+/// How the packet travels, and which answers are heard.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Terms {
+    /// Hops the packet may travel.
+    pub(crate) hops: Option<u8>,
+    /// Hops that an answer over TCP must have left when it arrives: what came
+    /// a longer way the kernel drops. ICMP messages are not heard then.
+    pub(crate) left: Option<u8>,
+    /// Begins at this address of our own and ends on the loopback interface,
+    /// so that whoever answers is this host. Needs Linux 5.7 without root.
+    pub(crate) inside_from: Option<IpAddr>,
 }
 
 impl Knock<'_> {
@@ -54,19 +77,25 @@ impl Knock<'_> {
     /// A SYN is listened to for 0.9 s at most, however the deadline is scaled;
     /// a connection that comes about is ended at once with a FIN.
     pub(crate) async fn send(self, to: SocketAddr, hops: Option<u8>, wait: Deadline) -> Knocked {
-        let Ok(socket) = self.socket(to, hops) else {
+        self.send_on(Terms { hops, ..Terms::default() }, to, wait).await
+    }
+
+    /// The same on other terms.
+    pub(crate) async fn send_on(self, terms: Terms, to: SocketAddr, wait: Deadline) -> Knocked {
+        let Ok(socket) = self.socket(to, terms) else {
             return Knocked::default();
         };
         let started = Instant::now();
+        let mut left = None;
         let (sent, reply) = match self {
             Self::Syn => shake(socket, to, wait.at().min(started + BEFORE_RESEND)).await,
-            Self::Datagram(bytes) => ask(socket, to, bytes, wait.at()).await,
-            Self::Echo => ask(socket, to, &echo(to), wait.at()).await,
+            Self::Datagram(bytes) => ask(socket, to, bytes, wait.at(), &mut left).await,
+            Self::Echo => ask(socket, to, &echo(to), wait.at(), &mut left).await,
         };
-        Knocked { sent, heard: reply.map(|reply| (reply, started.elapsed())) }
+        Knocked { sent, heard: reply.map(|reply| (reply, started.elapsed())), left }
     }
 
-    fn socket(self, to: SocketAddr, hops: Option<u8>) -> std::io::Result<Socket> {
+    fn socket(self, to: SocketAddr, terms: Terms) -> io::Result<Socket> {
         let (kind, protocol) = match (self, to) {
             (Self::Syn, _) => (Type::STREAM, Protocol::TCP),
             (Self::Datagram(_), _) => (Type::DGRAM, Protocol::UDP),
@@ -76,10 +105,24 @@ impl Knock<'_> {
         let socket = Socket::new(Domain::for_address(to), kind, Some(protocol))?;
         socket.set_nonblocking(true)?;
         icmp::keep_refusals(&socket, to, true)?;
-        match (hops, to) {
+        if self == Knock::Echo {
+            // Best effort: without it the answer counts all the same.
+            let _untold = match to {
+                SocketAddr::V4(_) => setsockopt(&socket, sockopt::Ipv4RecvTtl, &true),
+                SocketAddr::V6(_) => setsockopt(&socket, sockopt::Ipv6RecvHopLimit, &true),
+            };
+        }
+        match (terms.hops, to) {
             (None, _) => {}
             (Some(hops), SocketAddr::V4(_)) => socket.set_ttl_v4(hops.into())?,
             (Some(hops), SocketAddr::V6(_)) => socket.set_unicast_hops_v6(hops.into())?,
+        }
+        if let Some(left) = terms.left {
+            sys::hear_only_from_near(&socket, to, left)?;
+        }
+        if let Some(own) = terms.inside_from {
+            socket.bind_device(Some(LOOPBACK))?;
+            socket.bind(&SocketAddr::new(own, 0).into())?;
         }
         Ok(socket)
     }
@@ -116,6 +159,7 @@ async fn ask(
     to: SocketAddr,
     question: &[u8],
     until: Instant,
+    left: &mut Option<u8>,
 ) -> (bool, Option<Reply>) {
     let connected = socket.connect(&to.into());
     let Ok(socket) = connected.and_then(|()| UdpSocket::from_std(socket.into())) else {
@@ -125,12 +169,33 @@ async fn ask(
     if socket.send(question).await.is_err() {
         return (false, None);
     }
-    let reply = match timeout_at(until, socket.recv(&mut [0; 1])).await {
-        Ok(Ok(_)) => Some(Reply::Answer),
+    let arrived = socket.async_io(Interest::READABLE | Interest::ERROR, || hops_left(&socket));
+    let reply = match timeout_at(until, arrived).await {
+        Ok(Ok(hops)) => {
+            *left = hops;
+            Some(Reply::Answer)
+        }
         Ok(Err(_)) => icmp::next_refusal(&socket, to).and_then(|no| from_outside(no, own, to)),
         Err(_) => None,
     };
     (true, reply)
+}
+
+/// Takes a datagram off the socket; the hops it had left, where the socket was asked for them.
+fn hops_left(socket: &UdpSocket) -> io::Result<Option<u8>> {
+    let mut byte = [0];
+    let mut slices = [IoSliceMut::new(&mut byte)];
+    let mut space = nix::cmsg_space!(libc::c_int);
+    let fd = socket.as_fd().as_raw_fd();
+    let flags = MsgFlags::MSG_DONTWAIT;
+    let message = recvmsg::<SockaddrStorage>(fd, &mut slices, Some(&mut space), flags)?;
+    let mut controls = message.cmsgs().into_iter().flatten();
+    Ok(controls.find_map(|control| match control {
+        ControlMessageOwned::Ipv4Ttl(hops) | ControlMessageOwned::Ipv6HopLimit(hops) => {
+            u8::try_from(hops).ok()
+        }
+        _ => None,
+    }))
 }
 
 /// What this host says to itself (a REJECT rule, a neighbour not found) is no answer.
@@ -176,6 +241,20 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn an_answer_with_too_few_hops_left_is_not_heard() {
+        for local in ["127.0.0.1:0", "[::1]:0"] {
+            let listener = TcpListener::bind(local).await.unwrap();
+            let to = listener.local_addr().unwrap();
+            drop(listener);
+            let left = |left| Terms { left: Some(left), ..Terms::default() };
+            let heard = Knock::Syn.send_on(left(64), to, soon()).await;
+            assert_eq!(reply(heard), Some(Reply::Reset), "{to}");
+            let heard = Knock::Syn.send_on(left(65), to, soon()).await;
+            assert_eq!(reply(heard), None, "{to}");
+        }
+    }
+
+    #[tokio::test]
     async fn a_closed_udp_port_names_its_host_on_both_families() {
         for local in ["127.0.0.1:0", "[::1]:0"] {
             let socket = UdpSocket::bind(local).await.unwrap();
@@ -193,7 +272,7 @@ mod tests {
         let started = Instant::now();
         let to = silent.local_addr().unwrap();
         let heard = Knock::Datagram(b"?").send(to, None, soon()).await;
-        assert_eq!(heard, Knocked { sent: true, heard: None });
+        assert_eq!(heard, Knocked { sent: true, ..Knocked::default() });
         assert_eq!(started.elapsed(), Duration::from_millis(300));
     }
 

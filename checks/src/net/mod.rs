@@ -9,21 +9,27 @@ use tokio::time::{Instant, timeout_at};
 use crate::cause::{Cause, Millis};
 use crate::evidence::Seen;
 
+mod arrivals;
 mod counted;
 pub(crate) mod far;
 pub(crate) mod icmp;
 pub(crate) mod knock;
+mod mx;
 mod opinion;
 pub(crate) mod relay;
 pub(crate) mod resolve;
+mod srv;
 mod sys;
 pub(crate) mod tcp;
 pub(crate) mod tls;
 pub(crate) mod udp;
 
+pub use arrivals::{Arrivals, Unanswered, examine_arrivals};
 pub use far::{FarStream, Io};
+pub use mx::mail_servers;
 pub use opinion::Opinion;
 pub use resolve::{Addresses, RESOLVE, resolve};
+pub use srv::{Offer, offers};
 pub use tls::Trust;
 
 pub(crate) use counted::Losses;
@@ -76,6 +82,12 @@ impl Deadline {
         self.at.saturating_duration_since(Instant::now())
     }
 
+    /// Is there no time left?
+    #[must_use]
+    pub fn is_over(self) -> bool {
+        self.left().is_zero()
+    }
+
     /// The moment itself, for a wait of several kinds at once.
     pub(crate) fn at(self) -> Instant {
         self.at
@@ -84,6 +96,11 @@ impl Deadline {
     /// `wait` as this run scales it.
     pub(crate) fn scale(self, wait: Duration) -> Duration {
         wait.mul_f64(self.scale)
+    }
+
+    /// Lets the time pass.
+    pub(crate) async fn pass(self) {
+        tokio::time::sleep_until(self.at).await;
     }
 
     /// Awaits `step`; `None` when the deadline comes first.

@@ -70,7 +70,8 @@ async fn ask(config: ResolverConfig, name: &str) -> String {
     }
 }
 
-fn words(error: &NetError) -> String {
+/// How a server failed, in short.
+pub(super) fn words(error: &NetError) -> String {
     match error {
         NetError::Timeout => "no answer".to_owned(),
         NetError::Dns(DnsError::ResponseCode(code)) => code.to_string(),

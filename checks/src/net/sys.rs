@@ -1,7 +1,9 @@
-//! The one kernel call no safe crate offers.
+//! The kernel calls no safe crate offers.
 
 #![allow(unsafe_code)]
 
+use std::io;
+use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd};
 use std::time::Duration;
 
@@ -14,6 +16,9 @@ pub(crate) struct TcpInfo {
     pub(crate) retrans: u32,
     /// Segments retransmitted since the beginning.
     pub(crate) total_retrans: u32,
+    /// Segments that arrived twice, as the peer says: they were sent again without need
+    /// (RFC 2883); 0 also before Linux 5.4, which does not count them.
+    pub(crate) arrived_twice: u32,
     /// Segments of ours that the peer has not acknowledged.
     pub(crate) unacked: u32,
     /// Segments that arrived behind a hole; 0 also before Linux 5.4, which does not count them.
@@ -40,7 +45,33 @@ pub(crate) fn tcp_info(socket: &impl AsFd) -> Option<TcpInfo> {
         rtt: Duration::from_micros(info.tcpi_rtt.into()),
         retrans: info.tcpi_retrans,
         total_retrans: info.tcpi_total_retrans,
+        arrived_twice: info.tcpi_dsack_dups,
         unacked: info.tcpi_unacked,
         out_of_order: info.tcpi_rcv_ooopack,
     })
+}
+
+/// Has the kernel drop what arrives on this TCP socket with fewer than `left` hops left.
+///
+/// Needs no privilege; meant for peers that are known to be near (RFC 5082, `ip(7)` and
+/// `ipv6(7)`: `IP_MINTTL`, `IPV6_MINHOPCOUNT`).
+pub(crate) fn hear_only_from_near(socket: &impl AsFd, of: SocketAddr, left: u8) -> io::Result<()> {
+    let (level, option) = match of {
+        SocketAddr::V4(_) => (libc::IPPROTO_IP, libc::IP_MINTTL),
+        SocketAddr::V6(_) => (libc::IPPROTO_IPV6, libc::IPV6_MINHOPCOUNT),
+    };
+    let left = libc::c_int::from(left);
+    let length = libc::socklen_t::try_from(size_of_val(&left)).map_err(io::Error::other)?;
+    // SAFETY: the descriptor is open for the borrow's time; pointer and length
+    // describe `left`, which the kernel only reads.
+    let status = unsafe {
+        libc::setsockopt(
+            socket.as_fd().as_raw_fd(),
+            level,
+            option,
+            std::ptr::from_ref(&left).cast(),
+            length,
+        )
+    };
+    if status == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }

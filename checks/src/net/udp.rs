@@ -1,7 +1,8 @@
 //! UDP: a question asked again on a schedule, and refusals with their sender.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use socket2::{Domain, Protocol, Socket, Type};
@@ -16,8 +17,12 @@ use crate::wire;
 /// A UDP socket that hears one peer only and keeps the refusals of its packets.
 pub(crate) struct Udp {
     socket: UdpSocket,
+    /// What is asked again goes through this one, which hears everybody.
+    open: Option<UdpSocket>,
+    /// The other address of the peer that answered.
+    elsewhere: OnceLock<IpAddr>,
     to: SocketAddr,
-    own: Option<std::net::IpAddr>,
+    own: Option<IpAddr>,
     deadline: Deadline,
 }
 
@@ -50,17 +55,35 @@ impl Udp {
     /// [`Cause::NoRoute`] from our own routing table, [`Cause::LocalError`].
     pub(crate) fn connect(ask: &mut Ask) -> Result<Self, Cause> {
         let to = ask.address();
-        let open = || {
-            let socket = Socket::new(Domain::for_address(to), Type::DGRAM, Some(Protocol::UDP))?;
-            socket.set_nonblocking(true)?;
-            Ok(socket)
-        };
-        let socket = open().map_err(|error| local("open a socket", &error))?;
-        icmp::keep_refusals(&socket, to, true).map_err(|e| local("read refusals", &e.into()))?;
+        let socket = socket(to)?;
         socket.connect(&to.into()).map_err(|error| no_route(to, &error))?;
         let socket = UdpSocket::from_std(socket.into()).map_err(|e| local("open a socket", &e))?;
         ask.source = socket.local_addr().ok().map(|own| own.ip());
-        Ok(Self { socket, to, own: ask.source, deadline: ask.deadline })
+        let (own, deadline) = (ask.source, ask.deadline);
+        Ok(Self { socket, open: None, elsewhere: OnceLock::new(), to, own, deadline })
+    }
+
+    /// The same, and what is asked again may be answered from another address.
+    ///
+    /// An agent with several addresses may answer from one that was not asked,
+    /// and most clients take that: only whoever hears everybody notices. The
+    /// caller must know an answer by more than its sender.
+    ///
+    /// # Errors
+    ///
+    /// As [`Udp::connect`].
+    pub(crate) fn connect_loosely(ask: &mut Ask) -> Result<Self, Cause> {
+        let connected = Self::connect(ask)?;
+        let Some(own) = connected.own else { return Ok(connected) };
+        let open = socket(connected.to)?;
+        open.bind(&SocketAddr::new(own, 0).into()).map_err(|e| local("open a socket", &e))?;
+        let open = UdpSocket::from_std(open.into()).map_err(|e| local("open a socket", &e))?;
+        Ok(Self { open: Some(open), ..connected })
+    }
+
+    /// The address that answered instead of the one that was asked.
+    pub(crate) fn elsewhere(&self) -> Option<IpAddr> {
+        self.elsewhere.get().copied()
     }
 
     /// Asks at each moment of `schedule` until `accept` takes an answer, at
@@ -86,6 +109,7 @@ impl Udp {
         let mut tries = 0;
         let mut sent = started;
         let mut datagram = vec![0; MAX_DATAGRAM];
+        let mut from_anywhere = vec![0; MAX_DATAGRAM];
         let mut passed_over = None;
         loop {
             let due = next.unwrap_or_else(|| wait.at()).min(wait.at());
@@ -93,34 +117,36 @@ impl Udp {
                 // Answers first: a late resend must not overtake one.
                 biased;
                 arrived = self.socket.recv(&mut datagram) => {
-                    let length = arrived.map_err(|error| self.refused(&error, wait))?;
+                    let length = arrived.map_err(|e| self.refused(&self.socket, &e, wait))?;
                     if let Some(reply) = accept(datagram.get(..length).unwrap_or_default()) {
                         return Ok(Answered { reply, tries, round_trip: sent.elapsed() });
                     }
                     passed_over = datagram.get(..length).map(wire::head);
+                }
+                (open, arrived) = hear_anybody(self.open.as_ref(), &mut from_anywhere) => {
+                    let (length, from) = arrived.map_err(|e| self.refused(open, &e, wait))?;
+                    // Strangers' words are passed over without a trace.
+                    if let Some(reply) = accept(from_anywhere.get(..length).unwrap_or_default()) {
+                        if from.ip() != self.to.ip() {
+                            self.elsewhere.get_or_init(|| from.ip());
+                        }
+                        return Ok(Answered { reply, tries, round_trip: sent.elapsed() });
+                    }
                 }
                 () = sleep_until(due) => {
                     if due >= wait.at() {
                         return Err(self.unanswered(passed_over, wait));
                     }
                     sent = Instant::now();
-                    self.send(question, wait).await?;
+                    match self.open.as_ref().filter(|_| tries > 0 || self.elsewhere().is_some()) {
+                        Some(open) => open.send_to(question, self.to).await.map(drop),
+                        None => self.socket.send(question).await.map(drop),
+                    }
+                    .map_err(|error| self.refused(&self.socket, &error, wait))?;
                     tries += 1;
                     next = times.next();
                 }
             }
-        }
-    }
-
-    /// Sends one datagram, for a crate that keeps its own schedule.
-    ///
-    /// # Errors
-    ///
-    /// As [`Udp::exchange`], but [`Cause::NoAnswer`].
-    pub(crate) async fn send(&self, datagram: &[u8], wait: Deadline) -> Result<(), Cause> {
-        match self.socket.send(datagram).await {
-            Ok(_) => Ok(()),
-            Err(error) => Err(self.refused(&error, wait)),
         }
     }
 
@@ -132,8 +158,8 @@ impl Udp {
         }
     }
 
-    fn refused(&self, error: &io::Error, wait: Deadline) -> Cause {
-        if let Some(refusal) = icmp::next_refusal(&self.socket, self.to) {
+    fn refused(&self, on: &UdpSocket, error: &io::Error, wait: Deadline) -> Cause {
+        if let Some(refusal) = icmp::next_refusal(on, self.to) {
             return refusal.cause(self.to, self.own, wait.waited(), true);
         }
         let to = self.to;
@@ -142,6 +168,29 @@ impl Udp {
             Some(libc::ECONNREFUSED) => Cause::PortClosed { to },
             _ => Cause::Unreachable { to, error: error.to_string() },
         }
+    }
+}
+
+/// A socket towards `to` that keeps refusals, not yet connected.
+fn socket(to: SocketAddr) -> Result<Socket, Cause> {
+    let open = || {
+        let socket = Socket::new(Domain::for_address(to), Type::DGRAM, Some(Protocol::UDP))?;
+        socket.set_nonblocking(true)?;
+        Ok(socket)
+    };
+    let socket = open().map_err(|error| local("open a socket", &error))?;
+    icmp::keep_refusals(&socket, to, true).map_err(|e| local("read refusals", &e.into()))?;
+    Ok(socket)
+}
+
+/// The next datagram from anybody, and the socket it came to; never, without such a socket.
+async fn hear_anybody<'a>(
+    open: Option<&'a UdpSocket>,
+    datagram: &mut [u8],
+) -> (&'a UdpSocket, io::Result<(usize, SocketAddr)>) {
+    match open {
+        Some(open) => (open, open.recv_from(datagram).await),
+        None => std::future::pending().await,
     }
 }
 
@@ -164,7 +213,8 @@ pub(crate) async fn refusal(ask: &mut Ask) -> Option<Cause> {
 /// becomes evidence, and a missing answer a concern.
 pub(crate) async fn count_answers(ask: &mut Ask, question: fn() -> Vec<u8>, repeats: usize) {
     const PATIENCE: Duration = Duration::from_secs(1);
-    if repeats == 0 {
+    let is_elsewhere = |concern: &Concern| matches!(concern, Concern::AnswersFromElsewhere { .. });
+    if repeats == 0 || ask.seen.concerns.iter().any(is_elsewhere) {
         return;
     }
     let mut answered = 1;
@@ -185,6 +235,9 @@ pub(crate) async fn count_answers(ask: &mut Ask, question: fn() -> Vec<u8>, repe
 mod tests {
     use super::*;
     use crate::net::{Peer, Trust};
+
+    /// Asked twice at once: the second time is the one that matters.
+    const SOON: [Duration; 2] = [Duration::ZERO, Duration::from_millis(20)];
 
     fn ask(to: SocketAddr) -> Ask {
         let deadline = Deadline::after(Duration::from_secs(9));
@@ -224,6 +277,59 @@ mod tests {
             heard += 1;
         }
         assert_eq!(heard, 3);
+    }
+
+    /// Answers the second time, from `address` instead of the one asked.
+    async fn answer_from(server: &UdpSocket, address: &str) {
+        let mut question = [0; 9];
+        server.recv_from(&mut question).await.unwrap();
+        let (_, client) = server.recv_from(&mut question).await.unwrap();
+        let other = UdpSocket::bind((address, 0)).await.unwrap();
+        other.send_to(b"mine", client).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_peer_may_answer_from_another_address_when_asked_again() {
+        let server = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let udp = Udp::connect_loosely(&mut ask(server.local_addr().unwrap())).unwrap();
+        let exchange = udp.exchange(b"?", &SOON, LISTEN, |bytes| (bytes == b"mine").then_some(()));
+        let (answered, ()) = tokio::join!(exchange, answer_from(&server, "127.0.0.2"));
+        assert_eq!(answered.unwrap().tries, 2);
+        assert_eq!(udp.elsewhere(), Some([127, 0, 0, 2].into()));
+    }
+
+    #[tokio::test]
+    async fn an_answer_from_the_address_asked_is_not_from_elsewhere() {
+        let server = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let udp = Udp::connect_loosely(&mut ask(server.local_addr().unwrap())).unwrap();
+        let exchange = udp.exchange(b"?", &SOON, LISTEN, |bytes| (bytes == b"mine").then_some(()));
+        let (answered, ()) = tokio::join!(exchange, answer_from(&server, "127.0.0.1"));
+        answered.unwrap();
+        assert_eq!(udp.elsewhere(), None);
+    }
+
+    #[tokio::test]
+    async fn an_answer_from_elsewhere_is_not_heard_by_who_wants_none() {
+        let server = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let udp = ask(server.local_addr().unwrap()).datagrams().unwrap();
+        let patience = Duration::from_millis(100);
+        let exchange = udp.exchange(b"?", &SOON, patience, |_| Some(()));
+        let (answered, ()) = tokio::join!(exchange, answer_from(&server, "127.0.0.2"));
+        assert_eq!(answered.unwrap_err().code(), "no-answer");
+    }
+
+    #[tokio::test]
+    async fn a_port_that_closes_before_it_is_asked_again_names_itself() {
+        let server = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let to = server.local_addr().unwrap();
+        let udp = Udp::connect_loosely(&mut ask(to)).unwrap();
+        let closes = async {
+            server.recv_from(&mut [0; 9]).await.unwrap();
+            drop(server);
+        };
+        let exchange = udp.exchange(b"?", &SOON, LISTEN, |_| Some(()));
+        let (refused, ()) = tokio::join!(exchange, closes);
+        assert_eq!(refused.unwrap_err(), Cause::PortClosed { to });
     }
 
     #[tokio::test]

@@ -14,7 +14,7 @@ const HOP_LIMIT: Icmp = Icmp::V4 { kind: 11, code: 0 };
 const NO_ANSWER: Cause = Cause::NoAnswer { to: TO, phase: Phase::Connect, waited: WAITED };
 
 fn heard(reply: Reply) -> Knocked {
-    Knocked { sent: true, heard: Some((reply, Duration::from_micros(100))) }
+    Knocked { sent: true, heard: Some((reply, Duration::from_micros(100))), left: None }
 }
 
 fn icmp(by: IpAddr, icmp: Icmp) -> Knocked {
@@ -22,7 +22,7 @@ fn icmp(by: IpAddr, icmp: Icmp) -> Knocked {
 }
 
 fn silent() -> Knocked {
-    Knocked { sent: true, heard: None }
+    Knocked { sent: true, ..Knocked::default() }
 }
 
 fn others() -> Vec<Question<'static>> {
@@ -135,6 +135,16 @@ fn a_port_that_answers_after_all_is_unsteady_or_closed() {
     assert_eq!(cause, Cause::Unsteady { to: TO, hop: 2, waited: WAITED });
     let resets = [icmp(R1, HOP_LIMIT), heard(Reply::Reset)];
     assert_eq!(judge(&alive(&resets), &NO_ANSWER), Cause::PortClosed { to: TO });
+}
+
+#[test]
+fn dns_over_udp_that_answers_when_asked_again_is_not_dns_over_tcp_only() {
+    let tcp_only = Cause::DnsTcpOnly { udp: Box::new(NO_ANSWER) };
+    let answers = [icmp(R1, HOP_LIMIT), heard(Reply::Answer)];
+    let cause = judge(&alive(&answers), &tcp_only);
+    assert_eq!(cause, Cause::Unsteady { to: TO, hop: 2, waited: WAITED });
+    let cause = judge(&trace(&two_hops()), &tcp_only);
+    assert_eq!(cause.code(), "dns-tcp-only");
 }
 
 #[test]

@@ -73,15 +73,16 @@ pub(crate) async fn discover(
         other => other?,
     };
     seen.evidence.set("round_trip_ms", Millis(answered.round_trip));
-    note_tries(answered.tries, seen);
+    note_tries(answered.tries, socket, seen);
     answered.reply.record(seen);
     Ok(Discovered::Engine(answered.reply))
 }
 
-/// An answer that came only when asked again is worth a word, once.
-pub(super) fn note_tries(tries: usize, seen: &mut Seen) {
+/// An answer that came only when asked again is worth a word, once; unless the
+/// first time was not heard because it came from elsewhere.
+pub(super) fn note_tries(tries: usize, socket: &Udp, seen: &mut Seen) {
     let noted = seen.concerns.iter().any(|c| matches!(c, Concern::PacketLoss { .. }));
-    if tries > 1 && !noted {
+    if tries > 1 && !noted && socket.elsewhere().is_none() {
         seen.concerns.push(Concern::PacketLoss { tries });
     }
 }

@@ -30,7 +30,7 @@ pub use credentials::{AuthProtocol, CommunityVersion, Credentials, PrivProtocol}
 
 use crate::cause::{Cause, Concern, Millis, Phase, Transport};
 use crate::evidence::Seen;
-use crate::net::Ask;
+use crate::net::{Ask, Udp};
 use crate::wire;
 use crate::{Respond, Service};
 use discovery::{Discovered, Engine, Schedule};
@@ -47,7 +47,7 @@ pub struct Probe {
 impl Probe {
     pub(crate) async fn run(&self, ask: &mut Ask) -> Result<(), Cause> {
         let auth = self.credentials.auth()?;
-        let socket = Arc::new(ask.datagrams()?);
+        let socket = Arc::new(Udp::connect_loosely(ask)?);
         let question =
             auth.map(|auth| Question::new(auth, Arc::clone(&socket), ask)).transpose()?;
         let schedule = self.schedule();
@@ -61,7 +61,10 @@ impl Probe {
             _ => None,
         };
         if let (Some(question), Some(Answer::System(_))) = (&question, &answer) {
-            discovery::note_tries(question.tries(), &mut ask.seen);
+            discovery::note_tries(question.tries(), &socket, &mut ask.seen);
+        }
+        if let Some(by) = socket.elsewhere() {
+            ask.seen.concerns.push(Concern::AnswersFromElsewhere { by });
         }
         let heard = Heard { discovered, answer, to: ask.address(), waited: ask.deadline.waited() };
         self.judge(heard, &mut ask.seen)

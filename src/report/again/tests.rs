@@ -118,6 +118,7 @@ fn saved(phase: Phase) -> Value {
     let found: Vec<Option<Found>> = plan.steps.iter().map(found_of).collect();
     let context = Context {
         host: local::host(),
+        catalogue: Catalogue::profile("i-vertix").unwrap().identity,
         started_at: "2026-11-23T13:37:12Z".to_owned(),
         took: Duration::ZERO,
         strict: false,

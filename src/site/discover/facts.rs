@@ -279,7 +279,8 @@ pub(crate) struct Machine {
     pub(crate) name: String,
     /// Poller or remote.
     pub(crate) role: Role,
-    /// Its address.
+    /// Its address; the host is empty where only its number is named: it connects
+    /// by itself, or is reached through a remote server.
     pub(crate) place: Place,
     /// How it is reached, when that is known; the port is in `place`.
     pub(crate) mode: Option<Mode>,
@@ -355,6 +356,8 @@ pub(crate) struct Device {
     pub(crate) nsclient: bool,
     /// Where it was read.
     pub(crate) at: At,
+    /// Has it Centreon's own monitoring agent, which connects to the poller?
+    pub(crate) agent: bool,
 }
 
 /// What the engine would ask an agent with; own macros first, then the templates'.

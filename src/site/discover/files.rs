@@ -103,6 +103,14 @@ impl Files {
         self.resolve(path).is_ok_and(|path| fs::symlink_metadata(path).is_ok())
     }
 
+    /// The name behind every link of `path`: `/usr/sbin/sendmail.postfix`; without a
+    /// link the path itself.
+    pub(crate) fn follow(&self, path: &str) -> String {
+        let resolved = self.resolve(path).ok();
+        let inside = resolved.as_deref().and_then(|place| place.strip_prefix(&self.root).ok());
+        inside.map_or_else(|| path.to_owned(), |inside| format!("/{}", inside.display()))
+    }
+
     /// The text of a file.
     ///
     /// # Errors
@@ -129,6 +137,15 @@ impl Files {
             Err(error) => String::from_utf8_lossy(error.as_bytes()).into_owned(),
         };
         Ok(Text { file: Arc::from(path), text })
+    }
+
+    /// How many bytes a file has.
+    ///
+    /// # Errors
+    ///
+    /// [`Unread`], which says why.
+    pub(crate) fn size(&self, path: &str) -> Result<u64, Unread> {
+        Ok(fs::symlink_metadata(self.resolve(path)?)?.len())
     }
 
     /// The files of a folder whose names end in `suffix`, by their whole paths, sorted.
@@ -220,6 +237,16 @@ mod tests {
         }
         assert!(matches!(files.read("/etc/loop"), Err(Unread::Failed(_))));
         assert_eq!(files.read("/etc/elsewhere").unwrap_err(), Unread::Missing);
+    }
+
+    #[test]
+    fn a_link_is_followed_to_the_name_the_machine_has_for_its_end() {
+        let (dir, files) = tree();
+        symlink("/etc/alternatives/mta", dir.path().join("etc/sendmail")).unwrap();
+        fs::create_dir(dir.path().join("etc/alternatives")).unwrap();
+        symlink("../chrony/none", dir.path().join("etc/alternatives/mta")).unwrap();
+        assert_eq!(files.follow("/etc/sendmail"), "/etc/chrony/none");
+        assert_eq!(files.follow("/etc/none"), "/etc/none");
     }
 
     #[test]

@@ -3,16 +3,63 @@
 //! One source a file, each text in, facts out. A source tolerates what it does
 //! not know and never fails the run: what it could not read becomes a [`Note`].
 
+mod address;
+mod agents;
+mod broker;
+pub(crate) mod clapi;
+mod database;
+mod dsn;
+mod engine;
 pub(crate) mod facts;
 pub(crate) mod files;
+mod gorgone;
+mod include;
+mod json;
+mod lines;
+mod mail;
+mod names;
+mod objects;
+mod proxies;
+mod repositories;
+mod role;
+pub(crate) mod route;
+#[cfg(test)]
+mod testing;
+mod time;
+mod traps;
+mod tree;
+mod watchdog;
+mod yaml;
 
 pub(crate) use facts::{At, Facts, Note};
 pub(crate) use files::{Files, Text, Unread};
 
+/// Notes that are kept: a file of garbage has a bad line for each of its lines.
+const MOST_NOTES: usize = 512;
+
 /// Looks at everything there is below the root of `files`.
 pub(crate) fn discover(files: &Files) -> Facts {
-    let _ = files;
-    Facts::default()
+    let mut facts = Facts::default();
+    time::read(files, &mut facts);
+    names::read(files, &mut facts);
+    mail::read(files, &mut facts);
+    proxies::read(files, environment(), &mut facts);
+    repositories::read(files, &mut facts);
+    role::read(files, &mut facts);
+    engine::read(files, &mut facts);
+    broker::read(files, &mut facts);
+    gorgone::read(files, &mut facts);
+    database::read(files, &mut facts);
+    traps::read(files, &mut facts);
+    agents::read(files, &mut facts);
+    objects::read(files, &mut facts);
+    facts
+}
+
+/// The variables of this process, of which proxies are a few.
+fn environment() -> impl Iterator<Item = (String, String)> {
+    let pairs = std::env::vars_os();
+    pairs.filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
 }
 
 impl Facts {
@@ -26,7 +73,9 @@ impl Facts {
 
     /// Notes that something could not be read.
     pub(crate) fn note(&mut self, at: At, reason: impl Into<String>, missing: &'static str) {
-        let reason = preflight_checks::printable(&reason.into());
-        self.notes.push(Note { at, reason, missing });
+        if self.notes.len() < MOST_NOTES {
+            let reason = preflight_checks::printable(&reason.into());
+            self.notes.push(Note { at, reason, missing });
+        }
     }
 }

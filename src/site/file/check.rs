@@ -6,7 +6,7 @@ use toml::Spanned;
 
 use super::walk::unknown;
 use super::{Machine, Server, Services, SiteFile};
-use crate::catalogue::{Broken, Catalogue, Role};
+use crate::catalogue::{Broken, Catalogue, Mode, Role};
 
 type Result = std::result::Result<(), Box<Broken>>;
 
@@ -125,25 +125,33 @@ impl SiteFile {
             machine.remote.as_ref().map(Spanned::span),
             machine.mode.as_ref().map(Spanned::span),
             machine.bbdo.as_ref().map(Spanned::span),
-            machine.websocket.as_ref().map(Spanned::span),
+            machine.connects_to.as_ref().map(Spanned::span),
             machine.ports.values().next().map(Spanned::span),
         ];
         let upward = upwards.into_iter().flatten().next();
-        match (machine.role(), &machine.remote, &machine.websocket, upward) {
-            (Role::Central, _, _, Some(span)) => {
+        match (machine.role(), &machine.remote, upward) {
+            (Role::Central, _, Some(span)) => {
                 broken(span, "a central has none above it; this belongs to its pollers")
             }
-            (Role::Remote, Some(remote), _, _) => {
+            (Role::Remote, Some(remote), _) => {
                 broken(remote.span(), "a remote server stands behind no other")
             }
-            (_, _, Some(url), _)
-                if machine.mode.as_ref().map(|mode| *mode.get_ref())
-                    != Some(crate::catalogue::Mode::Pullwss) =>
-            {
-                broken(url.span(), "`websocket` is used with mode = \"pullwss\" only")
-            }
-            _ => Ok(()),
+            _ => self.connection_fits(machine),
         }
+    }
+
+    fn connection_fits(&self, machine: &Machine) -> Result {
+        let Some(place) = &machine.connects_to else { return Ok(()) };
+        let scheme = place.get_ref().url.as_ref().map(url::Url::scheme);
+        let message = match (machine.mode.as_ref().map(|mode| *mode.get_ref()), scheme) {
+            (Some(Mode::Pull), None) | (Some(Mode::Pullwss), Some("ws" | "wss")) => return Ok(()),
+            (Some(Mode::Pull), _) => "with mode = \"pull\" this is HOST or HOST:PORT",
+            (Some(Mode::Pullwss), _) => {
+                "with mode = \"pullwss\" this is ws://HOST:PORT/PATH or wss://…"
+            }
+            _ => "`connects_to` is used with mode = \"pull\" or \"pullwss\" only",
+        };
+        Err(self.source.broken(Some(place.span()), message))
     }
 
     fn credentials_exist(&self, devices: &[Server]) -> Result {

@@ -96,8 +96,8 @@ pub(crate) struct Machine {
     /// How it and its central find each other.
     mode: Option<Spanned<Mode>>,
     bbdo: Option<Spanned<Mode>>,
-    /// Where its Gorgone connects to by WebSocket.
-    websocket: Option<Spanned<url::Url>>,
+    /// Where its Gorgone connects to, in the modes in which it does.
+    connects_to: Option<Spanned<Place>>,
     /// Ports between it and its central, by service.
     ports: BTreeMap<String, Spanned<u16>>,
     /// Ports its own daemons listen on, by service.

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use preflight_checks::http;
 use toml::Spanned;
 
+use super::read::of_proxy;
 use super::{Machine, Server, Services, SiteFile, Vault};
 use crate::catalogue::{Broken, Mode, Party, Role};
 use crate::site::{Layer, Origin, Place, Sourced, Target};
@@ -70,6 +71,27 @@ impl SiteFile {
             } else {
                 layer.targets.insert(party, self.targets(servers.get_ref()));
             }
+        }
+        Self::proxies_of_servers(layer);
+    }
+
+    /// The proxies of single servers are asked too, unless the platform has one.
+    fn proxies_of_servers(layer: &mut Layer) {
+        let party = Party("proxy".to_owned());
+        if layer.targets.contains_key(&party) {
+            return;
+        }
+        let mut proxies: Vec<Target> = Vec::new();
+        for target in layer.targets.values().flatten() {
+            let Some(route) = &target.route else { continue };
+            let Some(proxy) = &route.value else { continue };
+            let place = of_proxy(&proxy.url);
+            if proxies.iter().all(|known| known.place != place) {
+                proxies.push(Target::new(place, route.origin.clone()));
+            }
+        }
+        if !proxies.is_empty() {
+            layer.targets.insert(party, proxies);
         }
     }
 
@@ -138,22 +160,26 @@ impl SiteFile {
             return;
         }
         let mut targets: Vec<Target> = self.machine_target(central, machine).into_iter().collect();
-        if let Some(url) = &machine.websocket {
-            targets.push(self.websocket(url));
-        }
+        targets.extend(machine.connects_to.as_ref().map(|place| self.gorgone(place)));
         if !targets.is_empty() {
             layer.targets.insert(party(Role::Central), targets);
         }
     }
 
-    fn websocket(&self, url: &Spanned<url::Url>) -> Target {
-        let origin = self.origin(url);
-        let url = url.get_ref();
-        let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned();
+    /// Where a machine's own Gorgone connects to.
+    fn gorgone(&self, place: &Spanned<Place>) -> Target {
+        let origin = self.origin(place);
+        let Place { host, port, url } = place.get_ref().clone();
+        let only_for = |service: &str| Some(service.to_owned());
+        let Some(url) = url else {
+            let place = Place { host, port, url: None };
+            return Target { only_for: only_for("zmq"), ..Target::new(place, origin) };
+        };
         let place = Place { host, port: url.port_or_known_default(), url: None };
         Target {
-            websocket: Some((url.path().to_owned(), url.scheme() == "wss")),
-            only_for: Some("pullwss".to_owned()),
+            websocket: Some(url.path().to_owned()),
+            speaks: Some(if url.scheme() == "wss" { "pullwss-tls" } else { "pullwss" }),
+            only_for: only_for("pullwss"),
             ..Target::new(place, origin)
         }
     }

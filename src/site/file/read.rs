@@ -31,7 +31,7 @@ pub(super) const MACHINE: [&str; 14] = [
     "remote",
     "mode",
     "bbdo",
-    "websocket",
+    "connects_to",
     "ports",
     "listens",
     "services",
@@ -50,7 +50,7 @@ pub(super) const CREDENTIALS: [&str; 4] = ["snmp", "ldap", "nsclient", "proxy"];
 /// Services whose port between two machines may be another.
 pub(super) const LINKS: [&str; 4] = ["zmq", "ssh", "bbdo", "pullwss"];
 /// Services a machine's own daemons may listen for on another port.
-pub(super) const LISTENERS: [&str; 5] = ["zmq", "ssh", "bbdo", "pullwss", "trap"];
+pub(super) const LISTENERS: [&str; 6] = ["zmq", "ssh", "bbdo", "pullwss", "pullwss-tls", "trap"];
 /// How a poller and its central find each other.
 pub(super) const MODES: [(&str, Mode); 5] = [
     ("zmq", Mode::Zmq),
@@ -189,12 +189,13 @@ fn way(value: Value<'_>) -> Result<Spanned<Option<url::Url>>> {
 /// The proxy on the way to the Internet.
 fn proxy_server(value: Value<'_>) -> Result<Server> {
     let url = parse_proxy(value.text()?).map_err(|reason| value.refuse(reason))?;
-    let place = Place {
-        host: url.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned(),
-        port: url.port(),
-        url: Some(url),
-    };
-    Ok(plain(Spanned::new(value.span(), place)))
+    Ok(plain(Spanned::new(value.span(), of_proxy(&url))))
+}
+
+/// Where a proxy stands.
+pub(super) fn of_proxy(url: &url::Url) -> Place {
+    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned();
+    Place { host, port: url.port(), url: Some(url.clone()) }
 }
 
 fn machines(table: &Table<'_>) -> Result<Vec<Machine>> {
@@ -224,7 +225,7 @@ fn machine(table: &Table<'_>, name: Spanned<String>) -> Result<Machine> {
         remote: table.map("remote", |value| value.placed_text())?,
         mode: table.map("mode", |value| value.one_of(&MODES))?,
         bbdo: table.map("bbdo", |value| value.one_of(&BBDO))?,
-        websocket: table.map("websocket", websocket)?,
+        connects_to: table.map("connects_to", |value| value.parsed())?,
         ports: nested("ports")?.map(|table| ports(&table, &LINKS)).transpose()?.unwrap_or_default(),
         listens: nested("listens")?
             .map(|table| ports(&table, &LISTENERS))
@@ -259,14 +260,6 @@ fn outside(value: Value<'_>) -> Result<Spanned<IpAddr>> {
     let text = value.text()?;
     let address = text.parse().map_err(|_| value.refuse(format!("`{text}` is no IP address")))?;
     Ok(Spanned::new(value.span(), address))
-}
-
-fn websocket(value: Value<'_>) -> Result<Spanned<url::Url>> {
-    let place: Spanned<Place> = value.parsed()?;
-    let url = place.into_inner().url.filter(|url| matches!(url.scheme(), "ws" | "wss"));
-    let url =
-        url.ok_or_else(|| value.refuse("`websocket` takes ws://HOST:PORT/PATH or wss://…"))?;
-    Ok(Spanned::new(value.span(), url))
 }
 
 fn ports(table: &Table<'_>, known: &[&str]) -> Result<BTreeMap<String, Spanned<u16>>> {

@@ -225,6 +225,11 @@ pub(crate) async fn read_body(stream: &mut Stream, answer: &mut Answer) {
     answer.body.truncate(length);
 }
 
+/// Is it how a web server refuses a plain request on its TLS port?
+pub(crate) fn wants_tls(answer: &Answer) -> bool {
+    PLAIN_ON_TLS.iter().any(|words| answer.says(words))
+}
+
 /// The far side's half of [`fetch`]: the request's lines, without line ends.
 ///
 /// # Errors
@@ -279,5 +284,11 @@ const MAX_ANSWER: usize = 2 * MAX_BODY;
 const MAX_LINE: usize = 8 * 1024;
 const MAX_HEADERS: usize = 100;
 const SHOWN: usize = 200;
+/// In the words of nginx, Apache and Go.
+const PLAIN_ON_TLS: [&str; 3] = [
+    "The plain HTTP request was sent to HTTPS port",
+    "speaking plain HTTP to an SSL-enabled server port",
+    "Client sent an HTTP request to an HTTPS server",
+];
 const EXPECTED: &str = "an HTTP answer";
 const STATUS_LINE: &[u8] = b"HTTP/1.";

@@ -168,12 +168,12 @@ fn hosts_and_urls_say_what_is_wrong_with_them() {
             ":7:12: a monitored host is a name or address, no URL",
         ),
         (
-            &poller("websocket = \"https://x\""),
-            ":7:13: `websocket` takes ws://HOST:PORT/PATH or wss://…",
+            &poller("connects_to = \"https://x\"\nmode = \"pullwss\""),
+            ":7:15: with mode = \"pullwss\" this is ws://HOST:PORT/PATH or wss://…",
         ),
         (
-            "[[check]]\nname = \"a\"\nurl = \"gopher://x\"",
-            ":3:7: unknown scheme `gopher`; known are tcp, tls, http, https, trap, mysql, postgresql, mssql, ssh, smtp, ldap, ldaps, ntp, dns, snmp, bbdo, zmq, nsclient",
+            &poller("connects_to = \"wss://x\"\nmode = \"pull\""),
+            ":7:15: with mode = \"pull\" this is HOST or HOST:PORT",
         ),
         ("[[check]]\nname = \"a\"\nurl = \"tcp://x\"", ":3:7: tcp://x needs a port"),
         (
@@ -183,6 +183,12 @@ fn hosts_and_urls_say_what_is_wrong_with_them() {
     ] {
         refused(text, expected);
     }
+}
+
+#[test]
+fn a_flow_of_ones_own_has_a_scheme_that_is_known() {
+    let (message, _) = refusal("[[check]]\nname = \"a\"\nurl = \"gopher://x\"");
+    assert!(message.starts_with(":3:7: unknown scheme `gopher`; known are tcp, tls,"), "{message}");
 }
 
 #[test]
@@ -257,8 +263,8 @@ fn what_belongs_to_the_lower_machine_is_refused_at_the_upper_one() {
         ":4:8: a central has none above it; this belongs to its pollers",
     );
     refused(
-        &poller("websocket = \"wss://x\""),
-        ":7:13: `websocket` is used with mode = \"pullwss\" only",
+        &poller("connects_to = \"wss://x\""),
+        ":7:15: `connects_to` is used with mode = \"pull\" or \"pullwss\" only",
     );
 }
 

@@ -144,3 +144,25 @@ fn a_machines_own_servers_replace_those_of_the_platform() {
     let without: Vec<&str> = layer.unneeded.keys().map(|party| party.0.as_str()).collect();
     assert_eq!(without, ["smtp"]);
 }
+
+#[test]
+fn what_the_file_does_not_say_of_a_peer_its_own_files_may() {
+    let file = parsed(PLATFORM);
+    let mut layer = file.layer(file.machine("poller1").unwrap(), |_| false, None).unwrap();
+    let mut own = crate::site::Layer::default();
+    let at = crate::site::discover::At::file("/etc/x");
+    let origin = crate::site::Origin::File(at);
+    for host in ["10.0.0.5", "10.9.9.9"] {
+        let mut target = crate::site::Target::new(host.parse().unwrap(), origin.clone());
+        for (service, value) in [("bbdo", 1), ("ssh", 2)] {
+            let port = crate::site::Sourced { value, origin: origin.clone() };
+            target.ports.insert(service.to_owned(), port);
+        }
+        own.add("central", target);
+    }
+    layer.complete(&own);
+    let targets = layer.targets.get(&crate::catalogue::Party("central".to_owned())).unwrap();
+    let [central] = targets.as_slice() else { panic!("one central") };
+    let ports = central.ports.iter().map(|(name, port)| format!("{name} {}", port.value));
+    assert_eq!(ports.collect::<Vec<_>>(), ["bbdo 5670", "ssh 2", "zmq 5557"]);
+}

@@ -19,6 +19,7 @@ fn device(name: &str, line: u32, macros: SnmpMacros) -> Device {
         template: None,
         snmp: Some(Arc::new(macros)),
         nsclient: false,
+        agent: false,
         at: At { file: Arc::from("/etc/centreon-engine/hosts.cfg"), line: Some(line) },
     }
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::super::read::{LISTENERS, MODES};
 use super::credentials::Known;
 use super::page::{Page, key, origin, quoted};
-use super::{Layer, Sourced, Subject, Target, line_of, placed, ports};
+use super::{Layer, Sourced, Subject, Target, line_of, own_services, placed, ports};
 use crate::catalogue::{Mode, Party, Role};
 use crate::site::discover::Facts;
 
@@ -37,6 +37,7 @@ pub(super) fn own(
     for (service, port) in left.iter().filter(|(name, _)| LISTENERS.contains(&name.as_str())) {
         page.value(&format!("listens.{service}"), &port.value.to_string(), &origin(&port.origin));
     }
+    own_services(page, layer, subject);
     monitored(page, facts, layer, known);
     page.example("skip", "{ \"*.http\" = \"updates come from a mirror\" }", "");
 }
@@ -54,16 +55,9 @@ fn link(page: &mut Page, layer: &Layer, left: &mut BTreeMap<String, Sourced<u16>
         let word = if is_reversed { "reversed" } else { "forward" };
         page.value("bbdo", &quoted(word), &origin(&mode.origin));
     }
-    let centrals = centrals(layer);
     let mut known: BTreeMap<&str, Sourced<u16>> = BTreeMap::new();
-    for target in &centrals {
+    for target in centrals(layer) {
         known.extend(target.ports.iter().map(|(name, port)| (name.as_str(), port.clone())));
-        let pulled = target.only_for.as_deref().filter(|only| *only == "zmq");
-        known.extend(
-            pulled
-                .zip(target.place.port)
-                .map(|(_, value)| ("zmq", Sourced { value, origin: target.origin.clone() })),
-        );
     }
     let is_pull = gorgone.is_some_and(|mode| mode.value == Mode::Pull);
     for (service, listens) in [("zmq", !is_pull), ("bbdo", is_reversed)] {
@@ -72,14 +66,19 @@ fn link(page: &mut Page, layer: &Layer, left: &mut BTreeMap<String, Sourced<u16>
         }
     }
     ports(page, known.iter().map(|(service, port)| (*service, port)));
-    if let Some(target) = all_centrals(layer).find(|target| target.websocket.is_some()) {
-        page.value("websocket", &quoted(&websocket(target)), &origin(&target.origin));
+    if let Some(target) = all_centrals(layer).find(|target| target.only_for.is_some()) {
+        let place = if target.websocket.is_some() {
+            quoted(&websocket(target))
+        } else {
+            placed(&target.place, target.place.port, Vec::new())
+        };
+        page.value("connects_to", &place, &origin(&target.origin));
     }
 }
 
 fn websocket(target: &Target) -> String {
-    let (path, tls) = target.websocket.clone().unwrap_or_default();
-    let scheme = if tls { "wss" } else { "ws" };
+    let path = target.websocket.as_deref().unwrap_or_default();
+    let scheme = if target.speaks == Some("pullwss-tls") { "wss" } else { "ws" };
     let host = if target.place.is_name() || !target.place.host.contains(':') {
         target.place.host.clone()
     } else {
@@ -93,9 +92,9 @@ fn all_centrals(layer: &Layer) -> impl Iterator<Item = &Target> {
     layer.targets.get(&Party("central".to_owned())).into_iter().flatten()
 }
 
-/// The central's targets, without its WebSocket: that is a URL of its own.
+/// The central's targets, without what its Gorgone alone connects to.
 fn centrals(layer: &Layer) -> Vec<&Target> {
-    all_centrals(layer).filter(|target| target.websocket.is_none()).collect()
+    all_centrals(layer).filter(|target| target.only_for.is_none()).collect()
 }
 
 /// Devices and servers that this machine's engine asks.

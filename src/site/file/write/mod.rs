@@ -36,7 +36,7 @@ pub(crate) fn write(facts: &Facts, layer: &Layer, subject: &Subject<'_>) -> Stri
     let mut page = Page::default();
     let mut known = Known::new(facts);
     let (layer, left_out) = sound(layer);
-    head(&mut page, subject);
+    head(&mut page, &layer, subject);
     services(&mut page, &layer, subject);
     machines::own(&mut page, facts, &layer, subject, &mut known);
     machines::others(&mut page, facts, &layer, subject);
@@ -76,7 +76,7 @@ fn is_sound(target: &Target) -> bool {
     host.is_empty() || host.parse().is_ok_and(is_host)
 }
 
-fn head(page: &mut Page, subject: &Subject<'_>) {
+fn head(page: &mut Page, layer: &Layer, subject: &Subject<'_>) {
     page.prose(&format!("A site file for preflight, made from the files of {}.", subject.whose));
     page.prose(
         "Behind each value stands where it was read; a line that begins with # and no space",
@@ -85,6 +85,14 @@ fn head(page: &mut Page, subject: &Subject<'_>) {
     page.section("platform");
     page.example("name", "\"Corp\"", "");
     page.value("profile", &quoted(&subject.catalogue.profile), "");
+    let has_flow = |group: &&String| {
+        subject.catalogue.flows.iter().any(|flow| flow.group.as_ref() == Some(*group))
+    };
+    let groups: Vec<String> =
+        layer.groups.iter().filter(has_flow).map(|group| quoted(group)).collect();
+    if !groups.is_empty() {
+        page.value("groups", &format!("[{}]", groups.join(", ")), "");
+    }
     page.example("phase", "\"before\"", "before or after installation; auto: as it looks");
     page.example("timeout", "1.5", "every wait times this");
     page.example("max_offset", "\"500ms\"", "largest clock difference that passes");
@@ -105,34 +113,45 @@ fn services(page: &mut Page, layer: &Layer, subject: &Subject<'_>) {
     page.section("services");
     let has_flow = |kind: &str| subject.catalogue.flows.iter().any(|flow| flow.to.0 == kind);
     for (kind, example) in USUAL.iter().filter(|(kind, _)| has_flow(kind)) {
-        if !service(page, layer, kind) {
+        if !service(page, layer, kind, kind) {
             page.example(kind, example, "");
         }
     }
-    let others = layer.targets.keys().chain(layer.unneeded.keys()).map(|party| party.0.as_str());
-    let own = ["central", "poller", "remote", "device", "nsclient"];
-    let is_other =
-        |kind: &&str| !own.contains(kind) && USUAL.iter().all(|(usual, _)| usual != kind);
-    for kind in others.filter(is_other).filter(|kind| has_flow(kind)) {
-        service(page, layer, kind);
+}
+
+/// What only this machine has: its own interfaces, agents it connects to.
+fn own_services(page: &mut Page, layer: &Layer, subject: &Subject<'_>) {
+    const PEERS: [&str; 5] = ["central", "poller", "remote", "device", "nsclient"];
+    let kinds = layer.targets.keys().chain(layer.unneeded.keys()).map(|party| party.0.as_str());
+    let is_other = |kind: &&str| {
+        !PEERS.contains(kind)
+            && USUAL.iter().all(|(usual, _)| usual != kind)
+            && subject.catalogue.flows.iter().any(|flow| flow.to.0 == **kind)
+    };
+    for kind in kinds.filter(is_other) {
+        service(page, layer, kind, &format!("services.{kind}"));
     }
 }
 
 /// `false`: nobody says anything of this kind.
-fn service(page: &mut Page, layer: &Layer, kind: &str) -> bool {
-    if let Some(proxy) = layer.proxy.as_ref().filter(|_| kind == "proxy") {
-        page.value(kind, &quoted(proxy.value.url.as_str()), &origin(&proxy.origin));
-        return true;
+fn service(page: &mut Page, layer: &Layer, kind: &str, key: &str) -> bool {
+    if kind == "proxy" {
+        // Otherwise each server that is reached through one says so itself.
+        let proxy = layer.proxy.as_ref();
+        proxy.iter().for_each(|proxy| {
+            page.value(key, &quoted(proxy.value.url.as_str()), &origin(&proxy.origin));
+        });
+        return proxy.is_some();
     }
     let party = Party(kind.to_owned());
     if let Some(reason) = layer.unneeded.get(&party) {
-        page.value(kind, "[]", &format!("{} ({})", reason.value, origin(&reason.origin)));
+        page.value(key, "[]", &format!("{} ({})", reason.value, origin(&reason.origin)));
         return true;
     }
     let targets = layer.targets.get(&party).map(Vec::as_slice).unwrap_or_default();
     let entries: Vec<(String, String)> =
         targets.iter().map(|target| (server(target), origin(&target.origin))).collect();
-    page.list(kind, &entries);
+    page.list(key, &entries);
     !entries.is_empty()
 }
 

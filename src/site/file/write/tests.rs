@@ -13,7 +13,7 @@ use crate::site::discover::facts::{
 };
 use crate::site::file::tests::schema::fits;
 use crate::site::file::{SiteFile, Vault};
-use crate::site::{Site, join};
+use crate::site::{Site, View};
 
 fn at(file: &str, line: u32) -> At {
     At { file: Arc::from(file), line: Some(line) }
@@ -74,6 +74,11 @@ fn gorgone() -> Gorgone {
         nodes: Vec::new(),
         modules: Vec::new(),
     }
+}
+
+/// What `facts` mean for that role, without the Internet's usual address.
+fn join(facts: &Facts, role: Role) -> Layer {
+    crate::site::join(facts, View { role, per_group: Some(2), internet: &[] })
 }
 
 /// What every machine says: time, mail, its role.
@@ -270,6 +275,7 @@ fn device(name: &str, address: &str, line: u32, community: &str) -> (Device, Tar
         template: None,
         snmp: Some(Arc::new(macros)),
         nsclient: false,
+        agent: false,
         at: file.clone(),
     };
     let bare = Place { host: address.to_owned(), port: None, url: None };

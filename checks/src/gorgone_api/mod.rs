@@ -1,0 +1,114 @@
+//! Gorgone's API on the central: when did each poller last answer Gorgone itself?
+//!
+//! HTTP, TCP 8085 on 127.0.0.1 by default. `GET /api/internal/constatus` wants
+//! no login and changes nothing. A port may be open and its connection dead: a
+//! firewall has forgotten it, and only Gorgone, who pings each poller every
+//! minute, knows.
+//!
+//! Reference: centreon-collect, `gorgone/docs/api.md`.
+
+mod status;
+#[cfg(test)]
+mod tests;
+
+use std::io;
+use std::time::{Duration, SystemTime};
+
+use crate::cause::{Cause, Transport};
+use crate::evidence::Seen;
+use crate::http::exchange::{self, ALPN, Answer, Request, fetch};
+use crate::net::tls::{Verify, secure};
+use crate::net::{Ask, FarStream};
+use crate::recognise::Spoken;
+use crate::{Respond, Service};
+use status::Status;
+
+/// Asks Gorgone for the state of its connections.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Probe {
+    /// Inside TLS, when its HTTP server is set up so; nobody verifies that certificate.
+    pub tls: bool,
+}
+
+impl Probe {
+    pub(crate) async fn run(&self, ask: &mut Ask) -> Result<(), Cause> {
+        let mut stream = ask.connect().await?;
+        if self.tls {
+            stream = secure(stream, ask, Verify::AndReport, ALPN).await?;
+        }
+        let host = format!("{}:{}", ask.peer.host, ask.peer.address.port());
+        let request = Request { host: &host, target: STATUS, credentials: None };
+        let answer = fetch(stream, &request).await?;
+        self.judge(&answer, now(), &mut ask.seen)
+    }
+
+    /// Decides from the answer and the clock, in seconds since 1970.
+    #[allow(clippy::unused_self)] // The same shape as its siblings.
+    fn judge(&self, answer: &Answer, now: u64, seen: &mut Seen) -> Result<(), Cause> {
+        seen.evidence.set("status", answer.status);
+        match answer.status {
+            200 => {}
+            status @ (401 | 403) => return Err(Cause::HttpForbidden { status }),
+            _ if answer.says("endpoint_unknown") => {
+                return Err(Cause::HttpNotFound { path: STATUS.to_owned() });
+            }
+            _ => return Err(another(answer)),
+        }
+        let status = match Status::decode(&answer.body) {
+            Ok(status) => status,
+            Err(Some(got)) => return Err(Cause::BadReply { expected: EXPECTED.into(), got }),
+            Err(None) => return Err(another(answer)),
+        };
+        status.note(now, seen);
+        let pollers = status.quiet(now);
+        if !pollers.is_empty() {
+            return Err(Cause::NoPong { pollers });
+        }
+        seen.headline = status.headline(now);
+        Ok(())
+    }
+}
+
+pub(crate) const SERVICE: Service = Service {
+    name: "gorgone-api",
+    port: 8085,
+    transport: Transport::Tcp,
+    tls: false,
+    budget: Duration::from_secs(22),
+    question: None,
+    repeats: 0,
+    probe: || crate::Probe::GorgoneApi(Probe::default()),
+    respond: Respond::Stream(|stream| Box::pin(respond(stream))),
+};
+
+/// One poller, which has just answered.
+async fn respond(mut stream: FarStream) -> io::Result<()> {
+    let lines = exchange::read_request(&mut stream).await?;
+    let is_asked = lines.first().is_some_and(|asked| asked.starts_with("GET /api/internal/const"));
+    let (status, body) = if is_asked {
+        ("200 OK", status::example(now()))
+    } else {
+        ("404 Not Found", UNKNOWN.to_owned())
+    };
+    let answer = format!(
+        "HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    stream.send(answer.as_bytes()).await?;
+    stream.until_closed().await
+}
+
+/// A web server that is not Gorgone's API.
+fn another(answer: &Answer) -> Cause {
+    let head = answer.in_short();
+    Cause::WrongService { expected: "Gorgone's API".into(), spoken: Spoken::Http, head }
+}
+
+/// Seconds since 1970.
+fn now() -> u64 {
+    SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default().as_secs()
+}
+
+const STATUS: &str = "/api/internal/constatus";
+const EXPECTED: &str = "the state of Gorgone's connections";
+const UNKNOWN: &str = r#"{"error":"endpoint_unknown","message":"endpoint not implemented"}"#;

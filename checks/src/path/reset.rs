@@ -1,0 +1,299 @@
+//! Reset: who sent the RST that refused a connection, the target or somebody in its name?
+//!
+//! Asked after [`Cause::PortClosed`] over TCP. A RST carries the target's address
+//! whoever makes it, so three things are compared that a forger does not
+//! control: a SYN that cannot leave this host and draws a RST all the same; a
+//! SYN with too few hops to reach the target; and how many hops the RST has left
+//! when it arrives, beside those of another answer of the target.
+//!
+//! At most 30 packets; no longer than two round trips and a few hundredths of a
+//! second where everybody is near. What cannot be told stays a closed port.
+//!
+//! Reference: RFC 5082 (hops left on arrival), RFC 1812 §4.3.3 (time exceeded),
+//! `socket(7)` `SO_BINDTODEVICE`.
+
+use std::net::{IpAddr, SocketAddr};
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+
+use super::{Hop, LISTEN, Question, TOTAL};
+use crate::cause::{Cause, LocalFirewallSign, Millis, ResetSign, Transport};
+use crate::evidence::{Evidence, Value};
+use crate::net::Deadline;
+use crate::net::icmp::{Meaning, Refusal};
+use crate::net::knock::{Knock, Knocked, Reply, Terms};
+
+/// What was found out about the sender of a RST.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ResetTrace {
+    /// The port that was refused.
+    pub to: SocketAddr,
+    /// One entry for each distance at which the RST did not come yet, nearest first.
+    pub hops: Vec<Hop>,
+    /// Who sent it; `None`: nothing speaks against the target.
+    pub sender: Option<Sender>,
+    /// Packets sent.
+    pub packets: usize,
+}
+
+/// Somebody who sent a RST in the target's name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sender {
+    /// This host itself.
+    ThisHost,
+    /// A device nearer than the target: at this hop, or between it and the next.
+    Before {
+        /// The device, when it names itself.
+        by: Option<IpAddr>,
+        /// Its distance; 0: before the first router.
+        hop: u8,
+        /// What gave it away.
+        sign: ResetSign,
+    },
+}
+
+/// Is this a refusal whose sender [`examine_reset`] may find?
+#[must_use]
+pub fn is_reset(cause: &Cause, transport: Transport) -> bool {
+    match cause {
+        Cause::PortClosed { to } => transport == Transport::Tcp && !to.ip().is_loopback(),
+        Cause::ProxyUnreachable { because, .. } => is_reset(because, transport),
+        _ => false,
+    }
+}
+
+/// The cause that `trace` makes of a refusal; any other cause stays what it is.
+#[must_use]
+pub fn judge_reset(trace: &ResetTrace, refusal: &Cause) -> Cause {
+    match (refusal, trace.sender) {
+        (Cause::ProxyUnreachable { proxy, because, .. }, Some(_)) => {
+            let because = judge_reset(trace, because);
+            let (proxy, reason) = (proxy.clone(), because.to_string());
+            Cause::ProxyUnreachable { proxy, reason, because: Box::new(because) }
+        }
+        (&Cause::PortClosed { to }, Some(Sender::ThisHost)) => {
+            Cause::LocalFirewall { to, how: LocalFirewallSign::OwnReset }
+        }
+        (&Cause::PortClosed { to }, Some(Sender::Before { by, hop, sign })) => {
+            Cause::PathReset { to, by, hop, sign }
+        }
+        (other, _) => other.clone(),
+    }
+}
+
+/// Looks for the sender of the RSTs that refuse connections `from` this host to a port.
+///
+/// Ends after two seconds or at `deadline`.
+pub async fn examine_reset(to: SocketAddr, from: Option<IpAddr>, deadline: Deadline) -> ResetTrace {
+    let mut trace = ResetTrace { to, hops: Vec::new(), sender: None, packets: 0 };
+    trace.examine(from, deadline.within(TOTAL)).await;
+    trace
+}
+
+impl ResetTrace {
+    /// The trail as named facts, for a report.
+    pub fn note(&self, evidence: &mut Evidence) {
+        let known = self.hops.iter().rposition(|hop| hop.by.is_some()).map_or(0, |at| at + 1);
+        if known > 0 {
+            let trail: Value = self.hops.iter().take(known).map(Hop::to_string).collect();
+            evidence.set("path", trail);
+        }
+        evidence.set("path_packets", self.packets);
+    }
+
+    async fn examine(&mut self, from: Option<IpAddr>, deadline: Deadline) {
+        let port = Question { to: self.to, knock: Knock::Syn };
+        let inside = async {
+            let terms = Terms { inside_from: Some(from?), ..Terms::default() };
+            Some(port.ask(terms, deadline.within(INSIDE)).await)
+        };
+        let (plain, inside) = tokio::join!(port.ask(Terms::default(), deadline), inside);
+        self.count([&plain].into_iter().chain(&inside));
+        if inside.is_some_and(is_reset_by) {
+            self.sender = Some(Sender::ThisHost);
+            return;
+        }
+        let Some((Reply::Reset, round_trip)) = plain.heard else { return };
+        let wait = GRACE + 2 * round_trip;
+        let mut reached = self.add(port.sweep(NEAR, deadline.within(wait)).await);
+        if reached.is_none() {
+            reached = self.add(port.sweep(FAR, deadline.within(wait)).await);
+        }
+        if let Some(reached) = reached {
+            self.compare(port, reached, wait, deadline).await;
+        }
+    }
+
+    /// What came back from one sweep; the distance of the first RST.
+    fn add(&mut self, sweep: Vec<(u8, Knocked)>) -> Option<u8> {
+        self.count(sweep.iter().map(|(_, knocked)| knocked));
+        for (ttl, knocked) in sweep {
+            let (by, rtt) = match knocked.heard {
+                Some((Reply::Reset, _)) => return Some(ttl),
+                Some((Reply::Icmp(refusal), after)) if is_hop(refusal) => {
+                    (Some(refusal.by), Some(Millis(after)))
+                }
+                _ => (None, None),
+            };
+            self.hops.push(Hop { ttl, by, rtt });
+        }
+        None
+    }
+
+    /// Does the target answer other questions from the same distance, over the same way?
+    async fn compare(
+        &mut self,
+        port: Question<'_>,
+        reached: u8,
+        wait: Duration,
+        deadline: Deadline,
+    ) {
+        let others = Question::others(self.to, Transport::Tcp);
+        let marks = marks(reached);
+        let soon = deadline.within(wait);
+        let at_reach = Terms { hops: Some(reached), ..Terms::default() };
+        let (signs, heard) = tokio::join!(
+            join_all(others.iter().map(|other| other.ask(at_reach, soon))),
+            port.ask_marks(&marks, soon)
+        );
+        self.count(&signs);
+        self.count(heard.iter().map(|(_, knocked)| knocked));
+        if fall_short(&others, &signs, self.to.ip()) {
+            self.sender = Some(self.before(reached, ResetSign::TooFewHops));
+            return;
+        }
+        let Some(mark) = nearer_than(reached, &heard) else { return };
+        let Some(other) = comparable(&others, &signs) else { return };
+        if self.comes_one_hop_farther(other, mark, deadline.within(wait)).await {
+            self.sender = Some(self.before(reached, ResetSign::ShorterWay));
+        }
+    }
+
+    /// Have answers to `other` exactly one hop less left than `mark`? Twice the same: one late
+    /// answer must not make a forger.
+    async fn comes_one_hop_farther(
+        &mut self,
+        other: Question<'_>,
+        mark: u8,
+        wait: Deadline,
+    ) -> bool {
+        if other.knock == Knock::Echo {
+            let echo = || other.ask(Terms::default(), wait);
+            let echoed = <[Knocked; 2]>::from(tokio::join!(echo(), echo()));
+            self.count(&echoed);
+            return echoed.iter().all(|knocked| knocked.left == Some(mark - 1));
+        }
+        // The one that must not be heard goes first: what comes later is no later answer.
+        let heard = other.ask_marks(&[mark, mark - 1, mark, mark - 1], wait).await;
+        self.count(heard.iter().map(|(_, knocked)| knocked));
+        heard.iter().all(|&(at, knocked)| knocked.heard.is_some() == (at < mark))
+    }
+
+    /// A device forwards, or refuses to, what has a hop left behind it.
+    fn before(&self, reached: u8, sign: ResetSign) -> Sender {
+        let hop = reached.saturating_sub(1);
+        let by = self.hops.iter().find(|known| known.ttl == hop).and_then(|known| known.by);
+        Sender::Before { by, hop, sign }
+    }
+
+    fn count<'a>(&mut self, knocked: impl IntoIterator<Item = &'a Knocked>) {
+        self.packets += knocked.into_iter().filter(|knocked| knocked.sent).count();
+    }
+}
+
+impl Question<'_> {
+    async fn ask(self, terms: Terms, wait: Deadline) -> Knocked {
+        self.knock.send_on(terms, self.to, wait.within(LISTEN)).await
+    }
+
+    /// The same question once for each mark: is an answer heard that has so many hops left?
+    async fn ask_marks(self, marks: &[u8], wait: Deadline) -> Vec<(u8, Knocked)> {
+        join_all(marks.iter().map(|&mark| async move {
+            let terms = Terms { left: Some(mark), ..Terms::default() };
+            (mark, self.ask(terms, wait).await)
+        }))
+        .await
+    }
+}
+
+fn is_reset_by(knocked: Knocked) -> bool {
+    matches!(knocked.heard, Some((Reply::Reset, _)))
+}
+
+fn is_hop(refusal: Refusal) -> bool {
+    refusal.icmp.meaning() == Meaning::HopLimit
+}
+
+/// Do other packets for the same host end on the way, at the distance from which the RST comes?
+///
+/// Not when anything but a RST comes from the host itself, nor when a RST does
+/// and only TCP falls short: behind an address translation some ports are
+/// farther away than the host.
+fn fall_short(others: &[Question<'_>], signs: &[Knocked], host: IpAddr) -> bool {
+    let (mut short, mut short_of_all, mut reset) = (false, false, false);
+    for (other, knocked) in others.iter().zip(signs) {
+        match knocked.heard {
+            Some((Reply::Icmp(refusal), _)) if is_hop(refusal) && refusal.by != host => {
+                short = true;
+                short_of_all |= other.knock != Knock::Syn;
+            }
+            Some((Reply::Reset, _)) => reset = true,
+            Some(_) => return false,
+            None => {}
+        }
+    }
+    short && (short_of_all || !reset)
+}
+
+/// Hops left that tell whether a RST began one hop nearer than its SYN needed: one mark for
+/// each number that systems begin with, and those that tell which number it was.
+fn marks(reached: u8) -> Vec<u8> {
+    let Some(nearer) = reached.checked_sub(2) else { return Vec::new() };
+    vec![LOW - nearer, LOW + 1, MIDDLE - nearer, MIDDLE + 1, HIGH - nearer]
+}
+
+/// The mark that shows the RST to have begun one hop nearer than its SYN needed.
+fn nearer_than(reached: u8, heard: &[(u8, Knocked)]) -> Option<u8> {
+    let came = |mark: u8| heard.iter().any(|&(at, knocked)| at == mark && is_reset_by(knocked));
+    let beginning = match (came(LOW + 1), came(MIDDLE + 1)) {
+        (_, true) => HIGH,
+        (true, false) => MIDDLE,
+        (false, false) => LOW,
+    };
+    let mark = beginning - reached.checked_sub(2)?;
+    came(mark).then_some(mark)
+}
+
+/// Another question that is answered from the distance of the RST: best by an open port, and
+/// by a RST only where nothing else is: it may be of the same sender.
+fn comparable<'a>(others: &[Question<'a>], signs: &[Knocked]) -> Option<Question<'a>> {
+    let answered = |is_echo: bool, wanted: Reply| {
+        let both = others.iter().zip(signs).filter(|(other, knocked)| match other.knock {
+            Knock::Syn => !is_echo && knocked.heard.is_some_and(|(reply, _)| reply == wanted),
+            Knock::Echo => is_echo && knocked.left.is_some(),
+            Knock::Datagram(_) => false,
+        });
+        both.map(|(other, _)| *other).next()
+    };
+    answered(false, Reply::Answer)
+        .or_else(|| answered(true, Reply::Answer))
+        .or_else(|| answered(false, Reply::Reset))
+}
+
+/// Distances tried at once, and those tried when the RST comes from none of them.
+const NEAR: RangeInclusive<u8> = 1..=8;
+const FAR: RangeInclusive<u8> = 9..=14;
+/// Longest wait for what stays inside this host.
+const INSIDE: Duration = Duration::from_millis(5);
+/// Longest wait for what is near, beside two round trips: many of these
+/// questions are meant to stay unanswered, and a refusal is to be told at once.
+const GRACE: Duration = Duration::from_millis(20);
+/// Hops that systems give a packet: Linux and BSD, Windows, routers.
+const LOW: u8 = 64;
+const MIDDLE: u8 = 128;
+const HIGH: u8 = 255;
+
+#[cfg(test)]
+mod tests;

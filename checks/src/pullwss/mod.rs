@@ -1,0 +1,238 @@
+//! Gorgone's WebSocket: does the central let pollers fetch their orders here?
+//!
+//! TCP 8086 by default, where Gorgone itself listens; 443 where Apache hands a
+//! path on to it. One upgrade request without a token: Gorgone looks at the
+//! token of a message, not of the request, and we send no message. Its pollers
+//! do not verify the certificate, so a bad one is a concern.
+//!
+//! Reference: [RFC 6455](https://www.rfc-editor.org/rfc/rfc6455); centreon-collect,
+//! `gorgone/gorgone/modules/core/pullwss/class.pm`.
+
+#[cfg(test)]
+mod tests;
+
+use std::io;
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use ring::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
+
+use crate::cause::{Cause, Transport};
+use crate::evidence::Seen;
+use crate::http::exchange::{self, ALPN, Answer, REPLY, USER_AGENT, read_body, read_head};
+use crate::net::tls::{Verify, secure};
+use crate::net::{Ask, FarStream, Stream};
+use crate::wire;
+use crate::{Respond, Service};
+
+/// Asks for a WebSocket, and leaves it at once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Probe {
+    /// Where Gorgone is asked: `/` on its own port, a path of Apache's else.
+    pub path: String,
+    /// Inside TLS?
+    pub tls: bool,
+}
+
+/// As Gorgone has it without Apache.
+impl Default for Probe {
+    fn default() -> Self {
+        Self { path: OWN_PATH.to_owned(), tls: false }
+    }
+}
+
+impl Probe {
+    /// Which of the two services is asked.
+    pub(crate) fn service(&self) -> &'static Service {
+        if self.tls { &SERVICE_TLS } else { &SERVICE }
+    }
+
+    pub(crate) async fn run(&self, ask: &mut Ask) -> Result<(), Cause> {
+        let mut stream = ask.connect().await?;
+        if self.tls {
+            stream = secure(stream, ask, Verify::AndReport, ALPN).await?;
+        }
+        let host = host_header(&ask.peer.host, ask.peer.address.port());
+        self.converse(stream, &host, &Key::random(), &mut ask.seen).await
+    }
+
+    async fn converse(
+        &self,
+        mut stream: Stream,
+        host: &str,
+        key: &Key,
+        seen: &mut Seen,
+    ) -> Result<(), Cause> {
+        stream.allow(REPLY);
+        stream.send(self.request(host, key).as_bytes()).await?;
+        let mut answer = read_head(&mut stream).await?;
+        if answer.status == SWITCHING {
+            // It may have hung up already; its answer is what counts.
+            let _gone = stream.send(&goodbye()).await;
+        } else {
+            read_body(&mut stream, &mut answer).await;
+        }
+        stream.close().await;
+        self.judge(&answer, key, seen)
+    }
+
+    fn request(&self, host: &str, key: &Key) -> String {
+        let (path, key) = (self.target(), &key.0);
+        format!(
+            "GET {path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: {USER_AGENT}\r\n\
+             Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+             Sec-WebSocket-Key: {key}\r\n\r\n"
+        )
+    }
+
+    /// The path as a request line can carry it.
+    fn target(&self) -> String {
+        let visible = self.path.bytes().filter(u8::is_ascii_graphic).map(char::from);
+        let path: String = visible.collect();
+        if path.starts_with('/') { path } else { format!("/{path}") }
+    }
+
+    /// Decides from status and headers alone.
+    fn judge(&self, answer: &Answer, key: &Key, seen: &mut Seen) -> Result<(), Cause> {
+        seen.evidence.set("path", wire::clean(self.path.as_bytes(), SHOWN));
+        seen.evidence.set("status", answer.status);
+        if let Some(server) = answer.header("server") {
+            seen.evidence.set("server", server);
+        }
+        self.judge_status(answer)?;
+        if answer.header("sec-websocket-accept").as_deref() != Some(key.accepted().as_str()) {
+            return Err(Cause::BadReply {
+                expected: "the WebSocket handshake for our key".into(),
+                got: format!("{} with another key's", answer.in_short()),
+            });
+        }
+        seen.headline = headline(answer, seen);
+        Ok(())
+    }
+
+    fn judge_status(&self, answer: &Answer) -> Result<(), Cause> {
+        let path = wire::clean(self.path.as_bytes(), SHOWN);
+        match answer.status {
+            SWITCHING => Ok(()),
+            400 if exchange::wants_tls(answer) => {
+                Err(Cause::TlsUnexpected { expected: "HTTP".into() })
+            }
+            // No proxy of ours asked: one that is in the way of all.
+            407 => Err(Cause::ProxyAuthentication { proxy: "on the way".to_owned(), given: false }),
+            status @ (401 | 403) => Err(Cause::HttpForbidden { status }),
+            404 if is_gorgone(answer) => Err(Cause::HttpNotFound { path }),
+            // A page of Apache's own, or of the web interface: nobody told it of Gorgone.
+            status @ (200..=399 | 404 | 405) => {
+                Err(Cause::GorgoneWebsocketMissing { path, status })
+            }
+            status @ 502..=504 => Err(Cause::GorgoneWebsocketDown { path, status }),
+            status @ 500.. => Err(Cause::HttpServerError { status }),
+            status => Err(Cause::HttpStatus { status }),
+        }
+    }
+}
+
+pub(crate) const SERVICE: Service = Service {
+    name: "pullwss",
+    port: 8086,
+    transport: Transport::Tcp,
+    tls: false,
+    budget: Duration::from_secs(22),
+    question: None,
+    repeats: 0,
+    probe: || crate::Probe::Pullwss(Probe::default()),
+    respond: Respond::Stream(|stream| Box::pin(respond(stream))),
+};
+
+pub(crate) const SERVICE_TLS: Service = Service {
+    name: "pullwss-tls",
+    port: 443,
+    transport: Transport::Tcp,
+    tls: true,
+    budget: Duration::from_secs(27),
+    question: None,
+    repeats: 0,
+    probe: || crate::Probe::Pullwss(Probe { path: APACHE_PATH.to_owned(), tls: true }),
+    respond: Respond::Stream(|stream| Box::pin(respond(stream))),
+};
+
+/// Becomes a WebSocket on any path, as Gorgone does without a token, and hears
+/// nothing that is said on it.
+async fn respond(mut stream: FarStream) -> io::Result<()> {
+    let lines = exchange::read_request(&mut stream).await?;
+    let field = |name: &str| {
+        lines.iter().find_map(|line| {
+            let (field, value) = line.split_once(':')?;
+            field.eq_ignore_ascii_case(name).then(|| value.trim().to_owned())
+        })
+    };
+    let Some(key) = field("sec-websocket-key").map(Key) else {
+        stream.send(NO_WEBSOCKET).await?;
+        return stream.close().await;
+    };
+    let answer = format!(
+        "HTTP/1.1 101 Switching Protocols\r\nServer: {MOJOLICIOUS} (Perl)\r\n\
+         Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {}\r\n\r\n",
+        key.accepted()
+    );
+    stream.send(answer.as_bytes()).await?;
+    stream.until_closed().await
+}
+
+/// What ties the answer to our request (RFC 6455 §4.1).
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Key(String);
+
+impl Key {
+    fn random() -> Self {
+        Self(STANDARD.encode(rand::random::<[u8; 16]>()))
+    }
+
+    /// What a server that knows WebSocket makes of it (RFC 6455 §4.2.2).
+    fn accepted(&self) -> String {
+        let told = format!("{}258EAFA5-E914-47DA-95CA-C5AB0DC85B11", self.0);
+        STANDARD.encode(digest(&SHA1_FOR_LEGACY_USE_ONLY, told.as_bytes()))
+    }
+}
+
+/// A close frame with status 1000, masked as a client's must be (RFC 6455 §5.5.1).
+fn goodbye() -> Vec<u8> {
+    let mask = rand::random::<[u8; 4]>();
+    let [high, low] = 1000_u16.to_be_bytes();
+    let [first, second, ..] = mask;
+    [&[0x88, 0x82], mask.as_slice(), &[high ^ first, low ^ second]].concat()
+}
+
+/// "WebSocket of Gorgone, TLS 1.3"; behind Apache the name may be Apache's.
+fn headline(answer: &Answer, seen: &Seen) -> String {
+    let server = match answer.header("server") {
+        _ if is_gorgone(answer) => " of Gorgone".to_owned(),
+        Some(server) => format!(" behind {}", wire::short(&server, 18)),
+        None => String::new(),
+    };
+    let tls = seen.evidence.fact("tls_version").map(|version| format!(", {version}"));
+    format!("WebSocket{server}{}", tls.unwrap_or_default())
+}
+
+/// Gorgone's web server is Mojolicious.
+fn is_gorgone(answer: &Answer) -> bool {
+    answer.header("server").is_some_and(|server| server.starts_with(MOJOLICIOUS))
+}
+
+/// The port only when it is none of the two that go without.
+fn host_header(host: &str, port: u16) -> String {
+    let host = host.split('%').next().unwrap_or_default();
+    let host = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
+    if matches!(port, 80 | 443) { host } else { format!("{host}:{port}") }
+}
+
+/// The path on Gorgone's own port.
+const OWN_PATH: &str = "/";
+/// The path that Apache hands on, as the central's package sets it up.
+const APACHE_PATH: &str = "/centreon/gorgone/pullwss/websocket";
+const SWITCHING: u16 = 101;
+const MOJOLICIOUS: &str = "Mojolicious";
+const NO_WEBSOCKET: &[u8] =
+    b"HTTP/1.1 404 Not Found\r\nServer: Mojolicious (Perl)\r\nContent-Length: 0\r\n\r\n";
+const SHOWN: usize = 100;

@@ -1,0 +1,187 @@
+//! The sheet: which steps share a row, and how do they refer to each other?
+
+use std::collections::HashMap;
+
+use super::places::places;
+use crate::plan::Direction;
+use crate::report::{Report, StepReport};
+use crate::verdict::Outcome;
+
+/// A report, arranged for a page.
+#[derive(Debug)]
+pub(super) struct Sheet<'a> {
+    /// What it is made from.
+    pub(super) report: &'a Report,
+    /// The rows of the flow table, in the order of the report.
+    pub(super) rows: Vec<Row<'a>>,
+    /// The row of a step, by its id.
+    at: HashMap<&'a str, usize>,
+    /// The steps that fail because a step does, by the id of that step.
+    followers: HashMap<&'a str, Vec<&'a StepReport>>,
+}
+
+/// One row: a step, or several of one flow with one thing to say of them.
+#[derive(Clone, Debug)]
+pub(super) struct Row<'a> {
+    /// What stands for several targets: `10.20.30.0/24`; `None` for one step.
+    pub(super) place: Option<String>,
+    /// The first of its steps, which speaks for them.
+    pub(super) first: &'a StepReport,
+    /// All of its steps.
+    pub(super) steps: Vec<&'a StepReport>,
+}
+
+impl<'a> Sheet<'a> {
+    /// Arranges `report`.
+    pub(super) fn new(report: &'a Report) -> Self {
+        let crossing = report.steps.iter().filter(|step| step.direction != Direction::Local);
+        let local = report.steps.iter().filter(|step| step.direction == Direction::Local);
+        let flows = in_order(crossing, |step| step.flow.as_str());
+        let rows: Vec<Row<'a>> = flows.iter().flat_map(|(_, steps)| rows_of(steps)).collect();
+        let rows: Vec<Row<'a>> = rows.into_iter().chain(local.map(Row::single)).collect();
+        let at = rows.iter().enumerate();
+        let at =
+            at.flat_map(|(index, row)| row.steps.iter().map(move |step| (step.id.as_str(), index)));
+        let at = at.collect();
+        let mut followers: HashMap<&str, Vec<&StepReport>> = HashMap::new();
+        for step in &report.steps {
+            if let Some(root) = &step.because_of {
+                followers.entry(root.as_str()).or_default().push(step);
+            }
+        }
+        Self { report, rows, at, followers }
+    }
+
+    /// The anchor of the row that holds the step of that id.
+    pub(super) fn anchor(&self, id: &str) -> Option<String> {
+        self.at.get(id).map(|index| format!("r{index}"))
+    }
+
+    /// What fails because `step` does.
+    pub(super) fn followers(&self, step: &StepReport) -> &[&'a StepReport] {
+        self.followers.get(step.id.as_str()).map_or(&[], Vec::as_slice)
+    }
+
+    /// The rows with a cause of their own, the gravest first: what there is to do.
+    pub(super) fn roots(&self) -> Vec<&Row<'a>> {
+        let is_root = |row: &&Row<'_>| row.first.cause.is_some() && row.first.because_of.is_none();
+        let mut roots: Vec<&Row<'a>> = self.rows.iter().filter(is_root).collect();
+        roots.sort_by_key(|row| rank(row.first));
+        roots
+    }
+}
+
+impl<'a> Row<'a> {
+    /// A row of one step.
+    pub(super) fn single(step: &'a StepReport) -> Self {
+        Self { place: None, first: step, steps: vec![step] }
+    }
+
+    /// What came of it, by the words of the first.
+    pub(super) fn said(&self) -> String {
+        match self.steps.len() {
+            1 => self.first.result.clone(),
+            many => format!("the first of {many}: {}", self.first.result),
+        }
+    }
+
+    /// The place's name, or the one target.
+    pub(super) fn target(&self) -> &str {
+        let shown = self.first.target.as_ref().map_or("", |target| target.shown.as_str());
+        self.place.as_deref().unwrap_or(shown)
+    }
+}
+
+/// How grave: failures of required flows first.
+pub(super) fn rank(step: &StepReport) -> u8 {
+    match (step.outcome, step.required) {
+        (Outcome::Fail, true) => 0,
+        (Outcome::Fail, false) => 1,
+        (Outcome::Unknown, true) => 2,
+        (Outcome::Unknown, false) => 3,
+        (Outcome::Warn, _) => 4,
+        (Outcome::Pass, _) => 5,
+        (Outcome::Skip, _) => 6,
+    }
+}
+
+/// `items` by key, keys in the order they first came.
+pub(super) fn in_order<T: Copy, K: std::hash::Hash + Eq + Clone>(
+    items: impl IntoIterator<Item = T>,
+    key: impl Fn(T) -> K,
+) -> Vec<(K, Vec<T>)> {
+    let mut groups: Vec<(K, Vec<T>)> = Vec::new();
+    let mut known: HashMap<K, usize> = HashMap::new();
+    for item in items {
+        let key = key(item);
+        let at = *known.entry(key.clone()).or_insert(groups.len());
+        match groups.get_mut(at) {
+            Some((_, group)) => group.push(item),
+            None => groups.push((key, vec![item])),
+        }
+    }
+    groups
+}
+
+/// A few steps have a row each; many of one flow share those of their kind.
+fn rows_of<'a>(steps: &[&'a StepReport]) -> Vec<Row<'a>> {
+    if steps.len() <= FEW {
+        return steps.iter().copied().map(Row::single).collect();
+    }
+    let mut kinds = in_order(steps.iter().copied(), kind);
+    if kinds.len() > KINDS {
+        // A thousand devices that say no are a thousand kinds: the outcome must do.
+        kinds = in_order(steps.iter().copied(), |step| Kind { outcome: step.outcome, ..NO_KIND });
+    }
+    kinds.sort_by_key(|(_, steps)| steps.first().map_or(u8::MAX, |step| rank(step)));
+    kinds.iter().flat_map(|(kind, steps)| rows_of_kind(kind, steps)).collect()
+}
+
+/// What a row can say once for all of its steps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Kind<'a> {
+    outcome: Outcome,
+    code: &'a str,
+    device: &'a str,
+    because_of: &'a str,
+}
+
+const NO_KIND: Kind<'_> = Kind { outcome: Outcome::Skip, code: "", device: "", because_of: "" };
+
+fn kind(step: &StepReport) -> Kind<'_> {
+    let concern = step.concerns.first().map(|concern| concern.code.as_str());
+    let cause = step.cause.as_ref();
+    Kind {
+        outcome: step.outcome,
+        code: cause.map(|cause| cause.code.as_str()).or(concern).unwrap_or_default(),
+        device: cause.and_then(|cause| cause.device.as_deref()).unwrap_or_default(),
+        because_of: step.because_of.as_deref().unwrap_or_default(),
+    }
+}
+
+/// One row for what fails in one way, wherever; one for each place where it works.
+fn rows_of_kind<'a>(kind: &Kind<'_>, steps: &[&'a StepReport]) -> Vec<Row<'a>> {
+    let is_explained = matches!(kind.outcome, Outcome::Fail | Outcome::Unknown);
+    let found = places(steps, if is_explained { NAMED } else { PLACES });
+    let row = |name: String, steps: Vec<&'a StepReport>| {
+        let first = *steps.first()?;
+        Some(match steps.len() {
+            1 => Row::single(first),
+            many => Row { place: Some(format!("{many} in {name}")), first, steps },
+        })
+    };
+    if is_explained {
+        let names = found.iter().map(|place| place.name.as_str()).collect::<Vec<_>>().join(", ");
+        return row(names, steps.to_vec()).into_iter().collect();
+    }
+    found.into_iter().filter_map(|place| row(place.name, place.steps)).collect()
+}
+
+/// Steps of one flow that have a row each.
+const FEW: usize = 12;
+/// Kinds of one flow that have rows of their own.
+const KINDS: usize = 24;
+/// Places of one kind that have rows of their own: 10,000 devices in subnets of 254.
+const PLACES: usize = 40;
+/// Places that are named in one row.
+const NAMED: usize = 4;

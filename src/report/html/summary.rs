@@ -1,0 +1,214 @@
+//! The top of the page: does it work, why not, who acts, and where was it asked from?
+
+use super::drawer::{cut, fails_too, pair, remedy};
+use super::markup::Markup;
+use super::sheet::{Row, Sheet, rank};
+use crate::report::table::symbol;
+use crate::report::words::sources;
+use crate::report::{Report, StepReport};
+use crate::verdict::Outcome;
+
+/// Appends the verdict in one line, and the counts.
+pub(super) fn header(report: &Report, to: &mut Markup) {
+    let outcome = gravest(report);
+    to.element("header", &[], |header| {
+        let machine = format!("{} {}", report.role, report.host.name);
+        header.element("p", &[("class", "machine-name")], |line| {
+            line.text("preflight · ").leaf("strong", &[], &machine);
+        });
+        header.element("h1", &[("class", &outcome.to_string())], |title| {
+            mark(outcome, title);
+            title.text(&clause(report));
+        });
+        if report.interrupted {
+            header.leaf("p", &[], "The run was interrupted; what was finished is below.");
+        }
+        header.element("ul", &[("class", "counts")], |list| counts(report, list));
+    });
+}
+
+/// The title of the page.
+pub(super) fn title(report: &Report) -> String {
+    format!("{} {}: {}", report.role, report.host.name, clause(report))
+}
+
+/// The verdict without its reasons, which have a list of their own.
+fn clause(report: &Report) -> String {
+    let verdict = report.summary.text.clone();
+    let reasons = format!(": {}", report.summary.reasons.join(", "));
+    let mut clause = verdict.strip_suffix(&reasons).unwrap_or(&verdict).to_owned();
+    if let Some(first) = clause.get_mut(..1) {
+        first.make_ascii_uppercase();
+    }
+    clause
+}
+
+fn gravest(report: &Report) -> Outcome {
+    let summary = &report.summary;
+    let required = report.steps.iter().filter(|step| step.required);
+    let all = required.filter(|step| step.outcome != Outcome::Skip);
+    match all.map(rank).min() {
+        // With --strict a warning fails the run.
+        _ if summary.failed > 0 || summary.exit_code == 1 => Outcome::Fail,
+        None | Some(2 | 3) => Outcome::Unknown,
+        Some(4) => Outcome::Warn,
+        Some(_) => Outcome::Pass,
+    }
+}
+
+fn counts(report: &Report, list: &mut Markup) {
+    let words = [
+        (Outcome::Pass, "pass"),
+        (Outcome::Warn, "pass with a warning"),
+        (Outcome::Fail, "fail"),
+        (Outcome::Unknown, "cannot be told from here"),
+        (Outcome::Skip, "not checked"),
+    ];
+    let counted = words.map(|(outcome, words)| (outcome, report.summary.count(outcome), words));
+    for (outcome, count, words) in counted.iter().filter(|(_, count, _)| *count > 0) {
+        list.element("li", &[("class", &outcome.to_string())], |item| {
+            mark(*outcome, item);
+            item.text(&format!("{count} {words}"));
+        });
+    }
+}
+
+/// An outcome's symbol, for the eye; a word says it beside.
+pub(super) fn mark(outcome: Outcome, to: &mut Markup) {
+    let class = format!("mark {outcome}");
+    to.leaf("span", &[("class", &class), ("aria-hidden", "true")], symbol(outcome)).text(" ");
+}
+
+/// Appends each root cause: who acts, what is asked of them, what follows from it.
+pub(super) fn actions(sheet: &Sheet<'_>, to: &mut Markup) {
+    let roots = sheet.roots();
+    let reasons = &sheet.report.summary.reasons;
+    if roots.is_empty() && reasons.is_empty() {
+        return;
+    }
+    to.element("section", &[("aria-labelledby", "actions"), ("class", "actions")], |section| {
+        section.leaf("h2", &[("id", "actions")], "Why, and who acts");
+        if sheet.report.summary.failed == 0 {
+            // With --strict it is a warning that fails the run, and that has no remedy.
+            section.element("ul", &[], |list| {
+                for reason in reasons.iter().take(LISTED) {
+                    list.leaf("li", &[], reason);
+                }
+            });
+        }
+        section.element("ol", &[], |list| {
+            for root in roots.iter().take(LISTED) {
+                list.element("li", &[("class", &root.first.outcome.to_string())], |item| {
+                    action(sheet, root, item);
+                });
+            }
+        });
+        if roots.len() > LISTED {
+            let rest = format!("{} more are in the table of flows.", roots.len() - LISTED);
+            section.leaf("p", &[("class", "note")], &rest);
+        }
+    });
+}
+
+fn action(sheet: &Sheet<'_>, root: &Row<'_>, item: &mut Markup) {
+    let step = root.first;
+    let anchor = sheet.anchor(&step.id).unwrap_or_default();
+    item.element("h3", &[], |title| {
+        mark(step.outcome, title);
+        title.leaf("a", &[("href", &format!("#{anchor}"))], &step.flow).text(" ");
+        title.leaf("code", &[], root.target());
+        if let Some(aside) = aside(step) {
+            title.text(" ").leaf("small", &[], aside);
+        }
+    });
+    item.leaf("p", &[], &cut(&root.said(), 400)).element("dl", &[], |list| {
+        remedy(step, list);
+        pair(list, "likewise", &likewise(root));
+        fails_too(sheet, step, list);
+    });
+}
+
+/// The other targets of which the same is asked: some by name, then how many.
+fn likewise(root: &Row<'_>) -> String {
+    const NAMED: usize = 6;
+    let others = root.steps.iter().skip(1).filter_map(|step| step.target.as_ref());
+    let names: Vec<&str> = others.map(|target| target.shown.as_str()).collect();
+    match names.get(..NAMED) {
+        Some(some) if names.len() > NAMED => {
+            format!("{} and {} more", some.join(", "), names.len() - NAMED)
+        }
+        _ => names.join(", "),
+    }
+}
+
+/// What keeps a step from failing the run.
+fn aside(step: &StepReport) -> Option<&'static str> {
+    match step.outcome {
+        Outcome::Unknown => Some("unknown"),
+        Outcome::Fail if !step.required => Some("optional"),
+        _ => None,
+    }
+}
+
+/// Appends the block that says which program saw this, where and when.
+pub(super) fn about(report: &Report, to: &mut Markup) {
+    to.element("section", &[("aria-labelledby", "about"), ("class", "about")], |section| {
+        section.leaf("h2", &[("id", "about")], "This run").element("dl", &[], |list| {
+            let host = &report.host;
+            let addresses: Vec<String> =
+                host.addresses.iter().take(LISTED).map(ToString::to_string).collect();
+            let user = if host.root { "root" } else { "not root" };
+            pair(list, "began", &began(&report.started_at));
+            pair(list, "took", &format!("{:.2} s", report.took_ms / 1e3));
+            pair(list, "machine", &host.name);
+            pair(list, "asked from", &sources(report).join(", "));
+            pair(list, "addresses", &addresses.join(", "));
+            pair(list, "system", &host.os);
+            pair(list, "kernel", &host.kernel);
+            pair(list, "ran as", user);
+            pair(list, "role", &report.role.to_string());
+            pair(list, "profile", &report.profile);
+            pair(list, "phase", &format!("{} installation", report.phase));
+            pair(list, "plan from", report.root.as_deref().unwrap_or_default());
+            pair(
+                list,
+                "warnings",
+                if report.strict { "fail the run (--strict)" } else { "allowed" },
+            );
+            pair(list, "tool", &format!("{} {}", report.tool.name, report.tool.version));
+        });
+    });
+}
+
+/// Appends what could not be read, and what it would have told.
+pub(super) fn notes(report: &Report, to: &mut Markup) {
+    if let Some(root) = &report.root {
+        let said = "The plan was made from a copy of another machine's files, ";
+        to.element("p", &[("class", "note")], |note| {
+            note.text(said).leaf("code", &[], root).text("; the flows were asked from here.");
+        });
+    }
+    if report.notes.is_empty() {
+        return;
+    }
+    to.element("section", &[("aria-labelledby", "notes")], |section| {
+        section.leaf("h2", &[("id", "notes")], "Files that could not be read");
+        section.element("ul", &[], |list| {
+            for note in report.notes.iter().take(LISTED) {
+                list.element("li", &[], |item| {
+                    item.leaf("code", &[], &note.place).text(": ").text(&note.reason);
+                    item.text("; missing: ").text(&note.missing);
+                });
+            }
+        });
+    });
+}
+
+/// RFC 3339 to the second, for a reader.
+fn began(started_at: &str) -> String {
+    let seconds = started_at.split(['.', 'Z']).next().unwrap_or_default();
+    format!("{} UTC", seconds.replace('T', " "))
+}
+
+/// Entries of one list: a page somebody works off, not a log.
+const LISTED: usize = 50;

@@ -1,0 +1,94 @@
+//! Markdown: for a ticket. Head, table, and a section for each root cause.
+//!
+//! GitHub's flavour; what a stranger said is text in it, never markup, link or mention.
+//!
+//! Reference: [GitHub Flavored Markdown](https://github.github.com/gfm/).
+
+use std::io;
+
+use preflight_checks::printable;
+
+use super::escape::markdown as text;
+use super::rows::{Row, rows};
+use super::{CauseReport, Report, StepReport, words};
+
+/// Writes the report as one document.
+///
+/// # Errors
+///
+/// What the writer says.
+pub(super) fn write(report: &Report, out: &mut dyn io::Write) -> io::Result<()> {
+    writeln!(out, "# Preflight of {}\n", text(&report.host.name))?;
+    for parts in words::head(report) {
+        writeln!(out, "- {}", text(&parts.join(" · ")))?;
+    }
+    writeln!(out, "\n**{}**\n", text(&words::summary(report).join(" · ")))?;
+    writeln!(out, "| outcome | flow | target | result |\n| --- | --- | --- | --- |")?;
+    for row in rows(report) {
+        writeln!(out, "| {} |", cells(&row).join(" | "))?;
+    }
+    if !report.notes.is_empty() {
+        writeln!(out, "\n## Files that could not be read\n")?;
+    }
+    for note in &report.notes {
+        writeln!(out, "- {}", text(&words::note(note)))?;
+    }
+    for (step, alike) in words::root_causes(report) {
+        if let Some(cause) = &step.cause {
+            section(report, step, cause, &alike, out)?;
+        }
+    }
+    Ok(())
+}
+
+fn cells(row: &Row<'_>) -> [String; 4] {
+    let outcome = row.step.outcome.to_string();
+    [outcome, text(&row.step.flow), code(&row.target()), text(&row.result())]
+}
+
+fn section(
+    report: &Report,
+    step: &StepReport,
+    cause: &CauseReport,
+    alike: &[&StepReport],
+    out: &mut dyn io::Write,
+) -> io::Result<()> {
+    writeln!(out, "\n## {}: {}\n\n{}\n", text(&step.id), text(&cause.code), text(&step.why))?;
+    let lines = [
+        ("Seen", text(&words::seen(step))),
+        ("Likewise", text(&words::likewise(alike))),
+        ("Fails too", text(&words::consequences(report, step).join(", "))),
+        ("Who acts", text(&cause.remedy.who)),
+        ("Ask for", text(&cause.remedy.what)),
+        ("More", code(&format!("preflight explain {}", cause.code))),
+    ];
+    for (label, line) in lines.iter().filter(|(_, line)| !line.is_empty()) {
+        writeln!(out, "- {label}: {line}")?;
+    }
+    Ok(())
+}
+
+/// Code, so that it can be copied; nothing in it is markup but its own end.
+fn code(value: &str) -> String {
+    let value = printable(value);
+    if value.is_empty() {
+        return value;
+    }
+    let longest = value.split(|c| c != '`').map(str::len).max().unwrap_or(0);
+    let fence = "`".repeat(longest + 1);
+    let space = if longest > 0 { " " } else { "" };
+    // A pipe ends a cell even in code.
+    format!("{fence}{space}{}{space}{fence}", value.replace('|', "\\|"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn code_holds_backticks_and_pipes() {
+        assert_eq!(code("a|b"), "`a\\|b`");
+        assert_eq!(code("a``b"), "``` a``b ```");
+        assert_eq!(code(""), "");
+    }
+}

@@ -1,0 +1,105 @@
+//! NDJSON: a line a step, live as steps finish, then a line with the run.
+//!
+//! Each line says of which run it is, so that lines of many machines may be
+//! mixed. A step's line says what was known when it finished; which failure
+//! follows from another is known at the end, and stands in the last line.
+//!
+//! Reference: [ndjson-spec](https://github.com/ndjson/ndjson-spec).
+
+use std::collections::BTreeMap;
+use std::io;
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::{Report, SCHEMA_VERSION, StepReport};
+use crate::catalogue::Role;
+
+/// Of which run a line is.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Run {
+    /// The machine's name.
+    pub(crate) host: String,
+    /// What it is.
+    pub(crate) role: Role,
+    /// When the run began, RFC 3339.
+    pub(crate) started_at: String,
+}
+
+#[derive(Serialize)]
+struct Line<'a> {
+    schema_version: u32,
+    #[serde(flatten)]
+    run: &'a Run,
+    #[serde(flatten)]
+    content: Content<'a>,
+}
+
+#[derive(Serialize)]
+#[serde(tag = "kind", rename_all = "lowercase")]
+enum Content<'a> {
+    Step { step: Value },
+    Summary { because_of: BTreeMap<&'a str, &'a str>, run: Value },
+}
+
+impl Run {
+    /// The run of `report`.
+    pub(crate) fn of(report: &Report) -> Self {
+        Self {
+            host: report.host.name.clone(),
+            role: report.role,
+            started_at: report.started_at.clone(),
+        }
+    }
+
+    /// The line of a step that finished.
+    ///
+    /// # Errors
+    ///
+    /// What the writer says.
+    pub(crate) fn step(&self, step: &StepReport, out: &mut dyn io::Write) -> io::Result<()> {
+        let content = Content::Step { step: without(step, "because_of") };
+        self.line(content, out)
+    }
+
+    /// The last line: all of the report but its steps.
+    ///
+    /// # Errors
+    ///
+    /// What the writer says.
+    pub(crate) fn summary(&self, report: &Report, out: &mut dyn io::Write) -> io::Result<()> {
+        let root = |step: &'_ StepReport| step.because_of.is_some();
+        let folded = report.steps.iter().filter(|step| root(step));
+        let because_of = folded
+            .filter_map(|step| Some((step.id.as_str(), step.because_of.as_deref()?)))
+            .collect();
+        self.line(Content::Summary { because_of, run: without(report, "steps") }, out)
+    }
+
+    fn line(&self, content: Content<'_>, out: &mut dyn io::Write) -> io::Result<()> {
+        serde_json::to_writer(
+            &mut *out,
+            &Line { schema_version: SCHEMA_VERSION, run: self, content },
+        )?;
+        writeln!(out)
+    }
+}
+
+/// Writes all lines of a report that is finished.
+///
+/// # Errors
+///
+/// What the writer says.
+pub(super) fn write(report: &Report, out: &mut dyn io::Write) -> io::Result<()> {
+    let run = Run::of(report);
+    report.steps.iter().try_for_each(|step| run.step(step, out))?;
+    run.summary(report, out)
+}
+
+fn without(model: &impl Serialize, field: &str) -> Value {
+    let mut value = serde_json::to_value(model).unwrap_or_default();
+    if let Value::Object(fields) = &mut value {
+        fields.shift_remove(field);
+    }
+    value
+}

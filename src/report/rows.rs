@@ -1,0 +1,104 @@
+//! The rows of a table: a step each, or one for the sampled devices of a subnet that ended alike.
+
+use preflight_checks::printable;
+
+use super::{Report, StepReport, words};
+use crate::plan::Direction;
+use crate::verdict::Outcome;
+
+/// One row: at least one step.
+#[derive(Debug)]
+pub(super) struct Row<'a> {
+    /// The first, or only, step.
+    pub(super) step: &'a StepReport,
+    /// All of them.
+    steps: Vec<&'a StepReport>,
+    /// How many of the flow's steps are of the same subnet.
+    of: usize,
+}
+
+/// One row a step, in the plan's order; steps of one flow, `group`, outcome and code share one.
+pub(super) fn rows(report: &Report) -> Vec<Row<'_>> {
+    let mut rows: Vec<Row<'_>> = Vec::new();
+    for step in &report.steps {
+        match rows.iter_mut().find(|row| row.takes(step)) {
+            Some(row) => row.steps.push(step),
+            None => rows.push(Row { step, steps: vec![step], of: group_size(report, step) }),
+        }
+    }
+    rows
+}
+
+/// One row a step, whatever it shares with others.
+pub(super) fn single_rows(report: &Report) -> Vec<Row<'_>> {
+    report.steps.iter().map(|step| Row { step, steps: vec![step], of: 1 }).collect()
+}
+
+fn group_size(report: &Report, step: &StepReport) -> usize {
+    let same = |other: &&StepReport| is_same_group(step, other);
+    if step.group.is_none() { 1 } else { report.steps.iter().filter(same).count() }
+}
+
+fn is_same_group(one: &StepReport, other: &StepReport) -> bool {
+    one.group.is_some() && one.group == other.group && one.flow == other.flow
+}
+
+impl Row<'_> {
+    fn takes(&self, step: &StepReport) -> bool {
+        fn code(step: &StepReport) -> Option<&str> {
+            step.cause.as_ref().map(|cause| cause.code.as_str())
+        }
+        is_same_group(self.step, step)
+            && self.step.outcome == step.outcome
+            && code(self.step) == code(step)
+    }
+
+    /// The target, or the subnet.
+    pub(super) fn target(&self) -> String {
+        let group = self.step.group.as_ref().filter(|_| self.of > 1);
+        let target = self.step.target.as_ref().map(|target| &target.shown);
+        group.or(target).map(|text| printable(text)).unwrap_or_default()
+    }
+
+    /// What was seen, the cause, or why it was skipped.
+    pub(super) fn result(&self) -> String {
+        let mut text = if self.of > 1 { self.of_group() } else { self.step.result.clone() };
+        if self.step.direction == Direction::Inbound && self.step.outcome == Outcome::Pass {
+            text.push_str("; the way here is not tested");
+        }
+        if !self.step.required && self.step.outcome == Outcome::Fail {
+            text.push_str(" [optional]");
+        }
+        if let Some(gateway) = &self.step.through_vpn {
+            text.extend([" [through the VPN ", gateway, "]"]);
+        }
+        printable(&text)
+    }
+
+    /// "2 of 3 answer", "3 of 3: nothing answers"
+    fn of_group(&self) -> String {
+        let count = format!("{} of {}", self.steps.len(), self.of);
+        match self.step.outcome {
+            Outcome::Pass => format!("{count} answer"),
+            Outcome::Warn => format!("{count} answer; {}", self.alike()),
+            _ => format!("{count}: {}", self.alike()),
+        }
+    }
+
+    /// What all of them say, or else one of them with its name.
+    fn alike(&self) -> String {
+        let is_alone = self.steps.len() == 1;
+        let first = &self.step.result;
+        if !is_alone && self.steps.iter().all(|step| step.result == *first) {
+            return first.clone();
+        }
+        let target = self.step.target.as_ref().map_or("", |target| target.host.as_str());
+        let example = if is_alone { "" } else { ", for example" };
+        format!("{first} ({target}{example})")
+    }
+
+    /// Steps of one subnet took as long as the slowest, milliseconds.
+    pub(super) fn took_ms(&self) -> Option<f64> {
+        self.steps.iter().filter_map(|step| words::total_ms(step)).reduce(f64::max)
+    }
+}

@@ -1,0 +1,210 @@
+//! What several formats say in the same words: who asked, how it ended, what a fact is.
+
+use preflight_checks::printable;
+use serde_json::Value;
+
+use super::{NoteReport, Report, StepReport, TargetReport};
+use crate::verdict::Outcome;
+
+/// The version block: what was run, then where and when; each a list of short parts.
+pub(super) fn head(report: &Report) -> [Vec<String>; 2] {
+    let mut run = vec![
+        format!("{} {}", report.tool.name, report.tool.version),
+        report.role.to_string(),
+        catalogue(report),
+        format!("{} installation", report.phase),
+    ];
+    if let Some(root) = &report.root {
+        run.push(format!("plan from {root}; checked from this machine"));
+    }
+    let host = &report.host;
+    let mut machine = vec![host.name.clone(), format!("{}, kernel {}", host.os, host.kernel)];
+    // What it cannot see is in the JSON; here it would take a line.
+    machine.push(host.privileges.split(':').next().unwrap_or_default().to_owned());
+    let sources = sources(report).join(", ");
+    if !sources.is_empty() {
+        machine.push(format!("from {sources}"));
+    }
+    machine.extend([at(report), clock(report)]);
+    [run, machine].map(|parts| {
+        parts.iter().filter(|part| !part.is_empty()).map(|part| printable(part)).collect()
+    })
+}
+
+/// `profile i-vertix (4f2a9c01)`: the name, and the first digits of the table's SHA-256.
+fn catalogue(report: &Report) -> String {
+    const DIGITS: usize = 8;
+    let name = format!("profile {}", report.profile);
+    let Some(identity) = &report.catalogue else { return name };
+    let digest: String = identity.sha256.chars().take(DIGITS).collect();
+    match &identity.file {
+        Some(file) => format!("{name} ({digest}, {file})"),
+        None => format!("{name} ({digest})"),
+    }
+}
+
+/// The addresses we really asked from, each once, at most three.
+pub(super) fn sources(report: &Report) -> Vec<&str> {
+    let mut sources: Vec<&str> = Vec::new();
+    let attempts = report.steps.iter().flat_map(|step| &step.attempts);
+    for source in attempts.filter_map(|attempt| attempt.source.as_deref()) {
+        if !sources.contains(&source) && sources.len() < 3 {
+            sources.push(source);
+        }
+    }
+    sources
+}
+
+/// `2026-11-23 13:37:12 UTC`
+fn at(report: &Report) -> String {
+    let seconds = report.started_at.split(['.', 'Z']).next().unwrap_or_default();
+    format!("{} UTC", seconds.replacen('T', " ", 1))
+}
+
+/// `clock 3 ms behind 10.0.0.3`, when a time server told.
+fn clock(report: &Report) -> String {
+    let Some(clock) = &report.clock else { return String::new() };
+    let (whole, against) = (clock.offset_ms.round().abs(), &clock.against);
+    let side = if clock.offset_ms < 0.0 { "ahead of" } else { "behind" };
+    if whole < 1.0 {
+        format!("clock as {against}")
+    } else {
+        format!("clock {whole} ms {side} {against}")
+    }
+}
+
+/// The last line: how the required flows are, what else there is, how long it took.
+pub(super) fn summary(report: &Report) -> Vec<String> {
+    let summary = &report.summary;
+    let mut parts = Vec::new();
+    if report.interrupted {
+        parts.push("interrupted; what was finished is above".to_owned());
+    }
+    let required = (summary.required, summary.failed);
+    parts.push(printable(&verdict(&report.steps, required, &summary.reasons)));
+    let optional = summary.count(Outcome::Fail).saturating_sub(summary.failed);
+    let counted = [
+        (summary.open, "open, nothing listens there yet"),
+        (optional, "optional fails"),
+        (summary.count(Outcome::Warn).saturating_sub(summary.open), "with a warning"),
+        (summary.count(Outcome::Unknown), "cannot be told from here"),
+        (summary.count(Outcome::Skip), "not checked"),
+    ];
+    parts.extend(counted.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")));
+    parts.push(format!("{:.2} s", report.took_ms / 1e3));
+    parts
+}
+
+/// The required flows in one clause; `required` are how many were asked, and how many failed.
+pub(super) fn verdict(
+    steps: &[StepReport],
+    required: (usize, usize),
+    reasons: &[String],
+) -> String {
+    let ((of, failed), reasons) = (required, reasons.join(", "));
+    let works = |step: &&StepReport| {
+        step.required
+            && matches!(step.outcome, Outcome::Pass | Outcome::Warn)
+            && !step.is_only_open()
+    };
+    let works = steps.iter().filter(works).count();
+    match failed {
+        0 if of == 0 => "no required flow was checked".to_owned(),
+        0 if !reasons.is_empty() => format!("warnings fail this run: {reasons}"),
+        0 if works == of && of == 1 => "the one required flow works".to_owned(),
+        0 if works == of => format!("all {of} required flows work"),
+        0 => format!("no required flow fails, {works} of {of} work"),
+        1 => format!("1 of {of} required flows fails: {reasons}"),
+        failed => format!("{failed} of {of} required flows fail: {reasons}"),
+    }
+}
+
+/// A file that could not be read, and what that leaves open.
+pub(super) fn note(note: &NoteReport) -> String {
+    printable(&format!("{}: {}; it would have told {}", note.place, note.reason, note.missing))
+}
+
+/// A fact as a person reads it.
+pub(super) fn fact(value: &Value) -> String {
+    match value {
+        Value::String(text) => printable(text),
+        Value::Array(items) => items.iter().map(fact).collect::<Vec<_>>().join(","),
+        other => other.to_string(),
+    }
+}
+
+/// Who acts, in a word, and the device that is to be looked at: `network 10.9.0.1`.
+pub(super) fn owner(step: &StepReport) -> String {
+    let Some(cause) = &step.cause else { return String::new() };
+    match &cause.device {
+        Some(device) => printable(&format!("{} {device}", cause.owner)),
+        None => printable(&cause.owner),
+    }
+}
+
+/// The address that was asked from, by the attempt that is told first.
+pub(super) fn source(step: &StepReport) -> String {
+    let source = step.attempts.iter().find_map(|attempt| attempt.source.as_deref());
+    source.map(printable).unwrap_or_default()
+}
+
+/// How long a step took, milliseconds.
+pub(super) fn total_ms(step: &StepReport) -> Option<f64> {
+    step.timings.get("total_ms")?.as_f64()
+}
+
+/// The steps that fail because this one does.
+pub(super) fn consequences<'a>(report: &'a Report, step: &StepReport) -> Vec<&'a str> {
+    let follow = report.steps.iter().filter(|other| other.because_of.as_ref() == Some(&step.id));
+    follow.map(|other| other.id.as_str()).collect()
+}
+
+/// Each fault once: the step that is explained, and those of which the same is true.
+pub(super) fn root_causes(report: &Report) -> Vec<(&StepReport, Vec<&StepReport>)> {
+    let roots = |step: &&StepReport| step.cause.is_some() && step.because_of.is_none();
+    let mut faults: Vec<(&StepReport, Vec<&StepReport>)> = Vec::new();
+    for step in report.steps.iter().filter(roots) {
+        match faults.iter_mut().find(|(first, _)| is_alike(first, step)) {
+            Some((_, alike)) => alike.push(step),
+            None => faults.push((step, Vec::new())),
+        }
+    }
+    faults
+}
+
+/// Two targets of one flow with one cause need one explanation.
+fn is_alike(one: &StepReport, other: &StepReport) -> bool {
+    fn code(step: &StepReport) -> Option<(&str, Option<&str>)> {
+        step.cause.as_ref().map(|cause| (cause.code.as_str(), cause.device.as_deref()))
+    }
+    one.flow == other.flow && code(one) == code(other)
+}
+
+/// Targets, or their subnets, of which the same is true: some by name, then how many.
+pub(super) fn likewise(steps: &[&StepReport]) -> String {
+    const SHOWN: usize = 8;
+    let mut names: Vec<&str> = Vec::new();
+    for step in steps {
+        let target = step.target.as_ref().map(|target| target.shown.as_str());
+        let name = step.group.as_deref().or(target);
+        names.extend(name.filter(|name| !names.contains(name)));
+    }
+    match names.get(..SHOWN) {
+        Some(shown) if names.len() > SHOWN => {
+            format!("{} and {} more", shown.join(", "), names.len() - SHOWN)
+        }
+        _ => names.join(", "),
+    }
+}
+
+/// What was seen: the target, where it came from, and the cause in one sentence.
+pub(super) fn seen(step: &StepReport) -> String {
+    let asked = step.target.as_ref().map(|TargetReport { shown, origin, .. }| match shown {
+        // A place in a file is where it came from.
+        shown if shown == origin => format!("{shown}: "),
+        shown => format!("{shown} ({origin}): "),
+    });
+    let asked = asked.unwrap_or_default();
+    let message = step.cause.as_ref().map_or("", |cause| cause.message.as_str());
+    format!("{asked}{message}")
+}

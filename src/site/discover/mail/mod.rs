@@ -1,0 +1,127 @@
+//! Mail: which program sends it, and to whom does it hand it?
+//!
+//! Notifications go through `sendmail`, whoever provides it: where that is a link,
+//! its end is the real client. Otherwise it is postfix, exim or msmtp, in this order.
+
+mod exim;
+mod msmtp;
+mod postfix;
+
+use super::facts::Mail;
+use super::include::is_installed;
+use super::{At, Facts, Files};
+
+const MISSING: &str = "the mail relay";
+const SENDMAIL: &str = "/usr/sbin/sendmail";
+
+/// A mail program, its binaries, and how its configuration is read.
+struct Program {
+    name: &'static str,
+    binaries: &'static [&'static str],
+    read: fn(&Files, &mut Facts) -> Found,
+}
+
+/// What a program's configuration said.
+enum Found {
+    /// There is none.
+    Nothing,
+    /// Mail leaves this machine, or not.
+    Said(Option<Mail>),
+}
+
+const PROGRAMS: [Program; 3] = [
+    Program { name: "postfix", binaries: &["/usr/sbin/postfix"], read: postfix::read },
+    Program { name: "exim", binaries: &["/usr/sbin/exim4", "/usr/sbin/exim"], read: exim::read },
+    Program { name: "msmtp", binaries: &["/usr/bin/msmtp"], read: msmtp::read },
+];
+
+/// Finds how mail leaves this machine: by the first program that has a word on it.
+pub(super) fn read(files: &Files, facts: &mut Facts) {
+    let behind = files.follow(SENDMAIL);
+    let client = PROGRAMS.iter().find(|program| behind.contains(program.name));
+    if client.is_none() && !behind.ends_with("/sendmail") {
+        let reason = format!("it is {behind}, whose configuration is not read");
+        facts.note(At::file(SENDMAIL), reason, MISSING);
+    }
+    let binaries = PROGRAMS.map(|program| program.binaries);
+    let others = PROGRAMS.iter().filter(|program| is_installed(files, program.binaries, &binaries));
+    for program in client.into_iter().chain(others) {
+        if let Found::Said(mail) = (program.read)(files, facts) {
+            facts.mail = mail;
+            return;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::super::facts::MailTls;
+    use super::super::testing::tree;
+    use super::*;
+
+    /// The mail as one line, and each note.
+    pub(super) fn found(contents: &[(&str, &str)]) -> (String, Vec<String>) {
+        let (_dir, files) = tree(contents);
+        told(&files)
+    }
+
+    fn told(files: &Files) -> (String, Vec<String>) {
+        let mut facts = Facts::default();
+        read(files, &mut facts);
+        let notes = facts.notes.iter().map(|note| format!("{}: {}", note.at, note.reason));
+        (facts.mail.as_ref().map_or("none".to_owned(), one), notes.collect())
+    }
+
+    fn one(mail: &Mail) -> String {
+        let relay = mail.relay.as_ref().map_or("direct".to_owned(), |place| {
+            let port = place.port.map(|port| format!(":{port}")).unwrap_or_default();
+            format!("{}{port}", place.host)
+        });
+        let mx = if mail.by_mx { " by MX" } else { "" };
+        let login = if mail.login { " login" } else { "" };
+        let tls = match mail.tls {
+            MailTls::No => "no TLS",
+            MailTls::IfOffered => "TLS if offered",
+            MailTls::StartTls => "STARTTLS",
+            MailTls::FromStart => "TLS from start",
+        };
+        format!("{} {relay}{mx}, {tls}{login}, {}", mail.program, mail.at)
+    }
+
+    const POSTFIX: (&str, &str) = ("/etc/postfix/main.cf", "relayhost = [10.0.0.25]\n");
+    const MSMTP: (&str, &str) = ("/etc/msmtprc", "account default\nhost 10.0.0.26\n");
+
+    #[test]
+    fn the_program_behind_sendmail_is_the_client() {
+        let (dir, files) =
+            tree(&[POSTFIX, MSMTP, ("/usr/sbin/postfix", ""), ("/usr/bin/msmtp", "")]);
+        assert_eq!(told(&files).0, "postfix 10.0.0.25, no TLS, /etc/postfix/main.cf:1");
+        symlink("../bin/msmtp", dir.path().join("usr/sbin/sendmail")).unwrap();
+        assert_eq!(told(&files).0, "msmtp 10.0.0.26, no TLS, /etc/msmtprc:2");
+    }
+
+    #[test]
+    fn an_alternative_of_red_hat_names_the_program() {
+        let exim = ("/etc/exim/exim.conf", "driver = dnslookup\n");
+        let (dir, files) = tree(&[POSTFIX, exim, ("/etc/alternatives/x", ""), ("/usr/sbin/x", "")]);
+        symlink("/etc/alternatives/mta", dir.path().join("usr/sbin/sendmail")).unwrap();
+        symlink("/usr/sbin/sendmail.exim", dir.path().join("etc/alternatives/mta")).unwrap();
+        assert_eq!(told(&files).0, "exim direct, TLS if offered, /etc/exim/exim.conf:1");
+    }
+
+    #[test]
+    fn the_file_of_a_program_that_is_not_installed_does_not_count() {
+        let (mail, _) = found(&[POSTFIX, MSMTP, ("/usr/bin/msmtp", "")]);
+        assert_eq!(mail, "msmtp 10.0.0.26, no TLS, /etc/msmtprc:2");
+    }
+
+    #[test]
+    fn another_program_is_noted() {
+        let (dir, files) = tree(&[("/usr/sbin/ssmtp", "")]);
+        symlink("ssmtp", dir.path().join("usr/sbin/sendmail")).unwrap();
+        let note = "it is /usr/sbin/ssmtp, whose configuration is not read";
+        assert_eq!(told(&files), ("none".to_owned(), vec![format!("/usr/sbin/sendmail: {note}")]));
+    }
+}

@@ -1,0 +1,208 @@
+//! The variables of services: `Environment=` of units and their drop-ins, and
+//! `DefaultEnvironment=` of systemd itself.
+//!
+//! Settings add up, an empty one forgets those before, a percent sign is written twice; a file that is named with
+//! `EnvironmentFile=` comes after them.
+//!
+//! Reference: systemd.exec(5), systemd.unit(5), systemd-system.conf(5).
+
+use super::super::include::by_name;
+use super::super::lines::{Continued, ini, words};
+use super::super::{Facts, Files, Text, Unread};
+use super::{MISSING, Variables};
+
+/// The platform's services, its web server, and those that fetch packages by themselves.
+const UNITS: [&str; 17] = [
+    "gorgoned",
+    "centengine",
+    "cbd",
+    "centreontrapd",
+    "centreon",
+    "httpd",
+    "httpd24-httpd",
+    "apache2",
+    "nginx",
+    "php-fpm",
+    "php8.0-fpm",
+    "php8.1-fpm",
+    "php8.2-fpm",
+    "php8.3-fpm",
+    "php8.4-fpm",
+    "dnf-makecache",
+    "apt-daily",
+];
+/// systemd's folders; the first that has a file of a name is the one.
+const FOLDERS: [&str; 5] = [
+    "/etc/systemd/system",
+    "/run/systemd/system",
+    "/usr/local/lib/systemd/system",
+    "/usr/lib/systemd/system",
+    "/lib/systemd/system",
+];
+const MANAGER: &str = "/etc/systemd/system.conf";
+const MANAGER_FOLDERS: [&str; 4] = [
+    "/etc/systemd/system.conf.d",
+    "/run/systemd/system.conf.d",
+    "/usr/local/lib/systemd/system.conf.d",
+    "/usr/lib/systemd/system.conf.d",
+];
+/// Files that one unit names.
+const MOST_FILES: usize = 8;
+
+pub(super) fn read(files: &Files, facts: &mut Facts) {
+    let mut paths = vec![MANAGER.to_owned()];
+    paths.extend(by_name(files, &MANAGER_FOLDERS, ".conf", facts, MISSING));
+    one(files, facts, "systemd", &paths);
+    for unit in UNITS {
+        let paths = paths_of(files, unit, facts);
+        one(files, facts, unit, &paths);
+    }
+}
+
+/// The unit's file and its drop-ins, in the order they are read.
+fn paths_of(files: &Files, unit: &str, facts: &mut Facts) -> Vec<String> {
+    let own = FOLDERS.map(|folder| format!("{folder}/{unit}.service"));
+    let mut paths: Vec<String> =
+        own.into_iter().find(|path| files.exists(path)).into_iter().collect();
+    let folders = FOLDERS.map(|folder| format!("{folder}/{unit}.service.d"));
+    let folders = folders.each_ref().map(String::as_str);
+    paths.extend(by_name(files, &folders, ".conf", facts, MISSING));
+    paths
+}
+
+fn one(files: &Files, facts: &mut Facts, program: &str, paths: &[String]) {
+    let mut found = Found::default();
+    for path in paths {
+        if let Some(text) = text(files, facts, path) {
+            parse(&text, &mut found);
+        }
+    }
+    for path in &found.files {
+        if let Some(text) = text(files, facts, path) {
+            for (line, content) in text.lines() {
+                // No percent signs here: the file is not a unit's.
+                set(&words(content), &text, line, &mut found.variables);
+            }
+        }
+    }
+    let settings = found.variables.settings(program, facts);
+    facts.proxies.extend(settings);
+}
+
+fn text(files: &Files, facts: &mut Facts, path: &str) -> Option<Text> {
+    match files.read(path) {
+        Ok(text) => Some(text),
+        // A link to /dev/null is how a file is switched off.
+        Err(Unread::NotAFile) => None,
+        Err(why) => {
+            facts.unread(path, &why, MISSING);
+            None
+        }
+    }
+}
+
+/// What units say so far.
+#[derive(Default)]
+struct Found {
+    variables: Variables,
+    files: Vec<String>,
+}
+
+fn parse(text: &Text, found: &mut Found) {
+    for entry in ini(text, Continued::ByBackslash) {
+        let is_empty = entry.value.is_empty() && !entry.continues;
+        match (entry.section, entry.key) {
+            ("Service", "Environment") | ("Manager", "DefaultEnvironment") => {
+                if is_empty {
+                    found.variables = Variables::default();
+                }
+                let unescaped = words(&entry.value.replace("%%", "%"));
+                set(&unescaped, text, entry.line, &mut found.variables);
+            }
+            ("Service", "EnvironmentFile") if is_empty => found.files.clear(),
+            ("Service", "EnvironmentFile") if found.files.len() < MOST_FILES => {
+                found.files.push(entry.value.trim_start_matches('-').to_owned());
+            }
+            _ => {}
+        }
+    }
+}
+
+fn set(assignments: &[String], text: &Text, line: usize, variables: &mut Variables) {
+    for word in assignments {
+        if let Some((name, value)) = word.split_once('=') {
+            variables.set(name, value.to_owned(), text.at(line));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::super::testing::{every_beginning, hostile};
+    use super::super::tests::found;
+    use super::*;
+
+    const DROP_IN: &str = "[Service]\n# the site's proxy\n\
+        Environment=\"https_proxy=http://u:p%%40s@proxy:3128\" no_proxy=localhost,.corp.example\n\
+        Environment='http_proxy=http://proxy:3128' \\\n  all_proxy=socks5://proxy:1080\n\
+        EnvironmentFile=-/etc/sysconfig/gorgoned\n[Unit]\nEnvironment=http_proxy=x:1\n";
+
+    #[test]
+    fn a_drop_in_tells_the_proxy_of_its_service() {
+        let path = "/etc/systemd/system/gorgoned.service.d/proxy.conf";
+        let (proxies, notes) = found(&[(path, DROP_IN)]);
+        let except = "[localhost .corp.example]";
+        let want = [
+            format!("gorgoned http http://proxy:3128/ {except} {path}:4"),
+            format!("gorgoned https http://proxy:3128/ u:p@s {except} {path}:3"),
+            format!("gorgoned all socks5://proxy:1080 {except} {path}:5"),
+        ];
+        assert_eq!((proxies, notes), (want.to_vec(), vec![]));
+    }
+
+    #[test]
+    fn a_named_file_comes_after_the_unit() {
+        let (proxies, _) = found(&[
+            ("/etc/systemd/system/gorgoned.service.d/proxy.conf", DROP_IN),
+            ("/etc/sysconfig/gorgoned", "# x\nOPTIONS=\"--severity=error\"\nhttps_proxy='b:2'\n"),
+        ]);
+        let at = "/etc/sysconfig/gorgoned:3";
+        assert_eq!(
+            proxies[1],
+            format!("gorgoned https http://b:2/ [localhost .corp.example] {at}")
+        );
+    }
+
+    #[test]
+    fn an_empty_setting_forgets_those_before() {
+        let (proxies, _) = found(&[
+            ("/usr/lib/systemd/system/cbd.service", "[Service]\nEnvironment=http_proxy=a:1\n"),
+            ("/etc/systemd/system/cbd.service.d/z.conf", "[Service]\nEnvironment=\n"),
+            (
+                "/etc/systemd/system.conf.d/p.conf",
+                "[Manager]\nDefaultEnvironment=https_proxy=m:1\n",
+            ),
+        ]);
+        assert_eq!(proxies, ["systemd https http://m:1/ [] /etc/systemd/system.conf.d/p.conf:2"]);
+    }
+
+    fn read_text(text: &Text) -> usize {
+        let (mut found, mut facts) = (Found::default(), Facts::default());
+        parse(text, &mut found);
+        found.variables.settings("gorgoned", &mut facts).len()
+    }
+
+    #[test]
+    fn every_beginning_is_read() {
+        every_beginning("/etc/x.conf", DROP_IN, |text| assert!(read_text(text) <= 3));
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_is_too_strange(text in hostile("/etc/x.conf", DROP_IN)) {
+            prop_assert!(read_text(&text) <= 3);
+        }
+    }
+}

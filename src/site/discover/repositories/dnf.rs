@@ -1,0 +1,284 @@
+//! The repositories of dnf and yum.
+//!
+//! Where there is a list of mirrors, it is what is fetched first; otherwise one of the
+//! addresses in `baseurl` suffices, and all of them are told under one name. A value
+//! goes on in indented lines.
+//!
+//! Reference: dnf.conf(5).
+
+use std::collections::BTreeMap;
+
+use secrecy::SecretString;
+
+use super::super::facts::Route;
+use super::super::include::list;
+use super::super::lines::{Continued, ini};
+use super::super::route::{Address, NO_PORT};
+use super::super::{At, Facts, Files, Text};
+use super::variables::Variables;
+use super::{MISSING, MISSING_PROXY, Source};
+
+/// The first that is there; the second is often a link to it.
+const MAIN: [(&str, &str); 2] = [("dnf", "/etc/dnf/dnf.conf"), ("yum", "/etc/yum.conf")];
+const FOLDER: &str = "/etc/yum.repos.d";
+const MOST_FILES: usize = 256;
+
+pub(super) fn read(files: &Files, facts: &mut Facts) {
+    let main = MAIN.iter().find(|(_, path)| files.exists(path));
+    let (program, main) = main.map_or(("dnf", None), |(program, path)| (*program, Some(path)));
+    let main = main.and_then(|path| text(files, facts, path));
+    let paths = list(files, FOLDER, ".repo", facts, MISSING);
+    let paths = paths.iter().take(MOST_FILES);
+    let texts: Vec<Text> = paths.filter_map(|path| text(files, facts, path)).collect();
+    if main.is_none() && texts.is_empty() {
+        return;
+    }
+    let main_sections = main.as_ref().map(parse).unwrap_or_default();
+    let general = main_sections.iter().find(|section| section.name == "main");
+    let route = general.and_then(|general| general.route(program, general, facts));
+    let manager = Manager { program, variables: Variables::read(files, facts), general, route };
+    let own = main_sections.iter().filter(|section| section.name != "main");
+    let others: Vec<Section<'_>> = texts.iter().flat_map(parse).collect();
+    for section in own.chain(&others).filter(|section| section.is_enabled()) {
+        manager.tell(section, facts);
+    }
+}
+
+fn text(files: &Files, facts: &mut Facts, path: &str) -> Option<Text> {
+    files.read(path).map_err(|why| facts.unread(path, &why, MISSING)).ok()
+}
+
+/// A section of an ini file: `main`, or a repository.
+struct Section<'a> {
+    text: &'a Text,
+    name: &'a str,
+    keys: BTreeMap<&'a str, Vec<(&'a str, usize)>>,
+}
+
+fn parse(text: &Text) -> Vec<Section<'_>> {
+    let mut sections: Vec<Section<'_>> = Vec::new();
+    for entry in ini(text, Continued::ByIndent) {
+        if sections.last().is_none_or(|section| section.name != entry.section) {
+            sections.push(Section { text, name: entry.section, keys: BTreeMap::new() });
+        }
+        let Some(section) = sections.last_mut() else { continue };
+        let lines = section.keys.entry(entry.key).or_default();
+        if !entry.continues {
+            lines.clear();
+        }
+        lines.push((entry.value, entry.line));
+    }
+    sections
+}
+
+impl<'a> Section<'a> {
+    /// The first line of a value.
+    fn value(&self, key: &str) -> Option<(&'a str, At)> {
+        let (value, line) = *self.keys.get(key)?.first()?;
+        Some((value, self.text.at(line)))
+    }
+
+    fn is_enabled(&self) -> bool {
+        let off = |value: &str| ["0", "no", "false", "off"].contains(&value);
+        self.value("enabled").is_none_or(|(value, _)| !off(&value.to_ascii_lowercase()))
+    }
+
+    /// The lists of mirrors, or else the addresses, each with its line.
+    fn addresses(&self) -> (Vec<(&'a str, usize)>, Option<&'static str>) {
+        for key in ["metalink", "mirrorlist"] {
+            if let Some(&(list, line)) = self.keys.get(key).and_then(|lines| lines.first())
+                && !list.is_empty()
+            {
+                return (vec![(list, line)], None);
+            }
+        }
+        let lines = self.keys.get("baseurl").map_or(&[][..], Vec::as_slice);
+        let split = |&(value, line): &(&'a str, usize)| {
+            let parts = value.split(|c: char| c == ',' || c.is_whitespace());
+            parts.filter(|part| !part.is_empty()).map(move |part| (part, line))
+        };
+        (lines.iter().flat_map(split).collect(), Some("repodata/repomd.xml"))
+    }
+
+    /// Its proxy, with the login of `general` when it has none of its own.
+    fn route(&self, program: &str, general: &Section<'_>, facts: &mut Facts) -> Option<Route> {
+        let (value, at) = self.value("proxy")?;
+        if value.is_empty() || value.eq_ignore_ascii_case("_none_") {
+            let token = if value.is_empty() { "proxy=" } else { value }.to_owned();
+            return (self.name != "main").then_some(Route::Straight { token, at });
+        }
+        let Some(mut address) = Address::parse(value) else {
+            facts.note(at, "proxy is no address of a proxy (http://HOST:PORT)", MISSING_PROXY);
+            return None;
+        };
+        if !address.names_port {
+            facts.note(at.clone(), NO_PORT, MISSING_PROXY);
+            let _as_curl_does = address.url.set_port(Some(1_080));
+        }
+        let login = |key| self.value(key).or_else(|| general.value(key)).map(|(value, _)| value);
+        let user = login("proxy_username").filter(|user| !user.is_empty());
+        let mut setting = address.setting(program, None, at);
+        if let Some(user) = user {
+            setting.user = Some(user.to_owned());
+            setting.password = login("proxy_password").map(SecretString::from);
+        }
+        Some(Route::Proxy(setting))
+    }
+}
+
+/// What all repositories share.
+struct Manager<'a> {
+    program: &'static str,
+    variables: Variables,
+    general: Option<&'a Section<'a>>,
+    route: Option<Route>,
+}
+
+impl Manager<'_> {
+    fn tell(&self, section: &Section<'_>, facts: &mut Facts) {
+        let (addresses, file) = section.addresses();
+        if addresses.is_empty() {
+            let reason = "it is enabled, and has neither baseurl nor a list of mirrors";
+            let line = section.keys.values().flatten().map(|(_, line)| *line).min();
+            facts.note(section.text.at(line.unwrap_or(1)), reason, MISSING);
+        }
+        let general = self.general.unwrap_or(section);
+        let own = section.value("proxy").is_some();
+        let route = own.then(|| section.route(self.program, general, facts)).flatten();
+        let route = if own { route } else { self.route.clone() };
+        for (address, line) in addresses {
+            let at = section.text.at(line);
+            match self.variables.expand(address) {
+                Ok(address) => Source { name: section.name, address: &address, file, at }
+                    .tell(facts, |_| route.clone()),
+                Err(reason) => facts.note(at, reason, MISSING),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::super::testing::{every_beginning, hostile};
+    use super::super::tests::found;
+    use super::*;
+
+    /// As `AlmaLinux` 9 and Centreon's packages ship them.
+    const REPO: &str = "[baseos]\nname=AlmaLinux $releasever - BaseOS\n\
+        mirrorlist=https://mirrors.almalinux.org/mirrorlist/$releasever/baseos\n\
+        # baseurl=https://repo.almalinux.org/almalinux/$releasever/BaseOS/$basearch/os/\n\
+        enabled=1\ngpgcheck=1\ngpgkey=file:///etc/pki/rpm-gpg/RPM-GPG-KEY-AlmaLinux-9\n\n\
+        [centreon-25.10-stable]\nname=Centreon open source software repository.\n\
+        baseurl=https://packages.centreon.com/rpm-standard-25.10/el${releasever}/stable/noarch/\n\
+        enabled=1\n\n[debug]\nbaseurl=https://debug.example/\nenabled=0\n\n\
+        [media]\nbaseurl=file:///media/BaseOS\n      https://b.example/os/,http://c.example/os\n\
+        proxy=_none_\n";
+    const RELEASE: (&str, &str) = (
+        "/etc/os-release",
+        "NAME=\"AlmaLinux\"\nVERSION_ID=\"9.4\"\nPLATFORM_ID=\"platform:el9\"\nID=\"almalinux\"\n",
+    );
+    const PATH: &str = "/etc/yum.repos.d/site.repo";
+
+    #[test]
+    fn lists_of_mirrors_come_before_addresses() {
+        let (repositories, notes) = found(&[(PATH, REPO), RELEASE]);
+        let want = [
+            format!("baseos https://mirrors.almalinux.org/mirrorlist/9/baseos {PATH}:3"),
+            format!(
+                "centreon-25.10-stable https://packages.centreon.com/rpm-standard-25.10/el9/\
+                 stable/noarch/repodata/repomd.xml {PATH}:11"
+            ),
+            format!(
+                "media https://b.example/os/repodata/repomd.xml {PATH}:20 straight, _none_ ({PATH}:21)"
+            ),
+            format!(
+                "media http://c.example/os/repodata/repomd.xml {PATH}:20 straight, _none_ ({PATH}:21)"
+            ),
+        ];
+        assert_eq!((repositories, notes), (want.to_vec(), vec![]));
+    }
+
+    #[test]
+    fn the_proxy_of_the_main_file_is_for_all_without_one() {
+        let repo = "[a]\nbaseurl=http://a.example\n[b]\nbaseurl=http://b.example\n\
+                    proxy=http://own:1\nproxy_username=u2\n[c]\nbaseurl=http://c.example\nproxy=\n";
+        let main = "[main]\ngpgcheck=1\nproxy=http://proxy.corp.example:3128\n\
+                    proxy_username=u1\nproxy_password=hunter2\n";
+        let (repositories, _) = found(&[(PATH, repo), ("/etc/dnf/dnf.conf", main)]);
+        let proxies: Vec<_> =
+            repositories.iter().map(|one| one.split_once(PATH).unwrap().1).collect();
+        let want = [
+            ":2 through http://proxy.corp.example:3128/ as u1 (/etc/dnf/dnf.conf:3)",
+            ":4 through http://own:1/ as u2 (/etc/yum.repos.d/site.repo:5)",
+            ":8 straight, proxy= (/etc/yum.repos.d/site.repo:9)",
+        ];
+        assert_eq!(proxies, want);
+    }
+
+    #[test]
+    fn variables_come_from_files_and_from_the_release() {
+        let repo = "[a]\nmetalink=https://m.example/?repo=baseos-$stream&arch=$basearch&v=$releasever_major\n\
+                    [b]\nbaseurl=http://b.example/$contentdir/x\n[c]\nname=nothing\n";
+        let (repositories, notes) = found(&[
+            (PATH, repo),
+            ("/etc/dnf/vars/stream", "9-stream\n"),
+            ("/usr/lib/os-release", "VERSION_ID=\"7.9\"\n"),
+            ("/etc/yum/vars/releasever", "8.10\n"),
+        ]);
+        let arch = std::env::consts::ARCH;
+        let url = format!("https://m.example/?repo=baseos-9-stream&arch={arch}&v=8");
+        assert_eq!(repositories, [format!("a {url} {PATH}:2")]);
+        let want = [
+            format!(
+                "{PATH}:4: its address has $contentdir, and no file of /etc/dnf/vars says what that is"
+            ),
+            format!("{PATH}:6: it is enabled, and has neither baseurl nor a list of mirrors"),
+        ];
+        assert_eq!(notes, want);
+    }
+
+    #[test]
+    fn a_proxy_without_a_port_has_that_of_curl() {
+        let repo = "[a]\nbaseurl=http://a.example\nproxy=http://p\n";
+        let (repositories, notes) = found(&[(PATH, repo)]);
+        assert!(repositories[0].contains("through http://p:1080/"), "{repositories:?}");
+        assert_eq!(notes, [format!("{PATH}:3: {NO_PORT}")]);
+    }
+
+    #[test]
+    fn neither_a_login_nor_a_broken_proxy_is_repeated() {
+        let repo = "[a]\nbaseurl=https://u:hunter2@a.example/x/\nproxy=http://u:hunter#2@p:1\n\
+                    [b]\nbaseurl=https://u:hunter2@:99999/\n";
+        let (repositories, notes) = found(&[(PATH, repo)]);
+        assert_eq!(repositories, [format!("a https://a.example/x/repodata/repomd.xml {PATH}:2")]);
+        let all = notes.join("\n");
+        assert!(notes.len() == 3 && !all.contains("hunter"), "{all}");
+    }
+
+    #[test]
+    fn every_beginning_is_read() {
+        every_beginning(PATH, REPO, |text| {
+            assert!(
+                parse(text).iter().map(|section| section.addresses().0.len()).sum::<usize>() <= 6
+            );
+        });
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_is_too_strange(text in hostile(PATH, REPO)) {
+            let manager = Manager {
+                program: "dnf",
+                variables: Variables::of_architecture("x86"),
+                general: None,
+                route: None,
+            };
+            let mut facts = Facts::default();
+            for section in parse(&text) {
+                manager.tell(&section, &mut facts);
+            }
+        }
+    }
+}

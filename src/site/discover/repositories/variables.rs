@@ -1,0 +1,169 @@
+//! What `$releasever` and its like stand for in addresses of dnf and yum.
+//!
+//! `$releasever` is what the system's release says, unless a file of variables says
+//! otherwise; the architecture is that of this program.
+//!
+//! Reference: dnf.conf(5), variables; os-release(5).
+
+use std::collections::BTreeMap;
+
+use super::super::include::list;
+use super::super::lines::words;
+use super::super::{Facts, Files, Text, Unread};
+use super::{LONGEST, MISSING};
+
+/// A later folder wins.
+const FOLDERS: [&str; 2] = ["/etc/dnf/vars", "/etc/yum/vars"];
+const RELEASES: [&str; 2] = ["/etc/os-release", "/usr/lib/os-release"];
+const MOST_FILES: usize = 256;
+
+/// Variables by name, without the dollar sign.
+pub(super) struct Variables {
+    by_name: BTreeMap<String, String>,
+}
+
+impl Variables {
+    /// Those of the system, and those of files that set or replace some.
+    pub(super) fn read(files: &Files, facts: &mut Facts) -> Self {
+        let mut variables = Self::of_architecture(std::env::consts::ARCH);
+        let release = RELEASES.iter().find_map(|path| files.read(path).ok());
+        if let Some(release) = release.as_ref().and_then(releasever) {
+            variables.set("releasever", &release);
+        }
+        for folder in FOLDERS {
+            for path in list(files, folder, "", facts, MISSING).iter().take(MOST_FILES) {
+                variables.add(path, files, facts);
+            }
+        }
+        if let Some(release) = variables.by_name.get("releasever").cloned() {
+            let (major, minor) = release.split_once('.').unwrap_or((&release, ""));
+            variables.set("releasever_major", major);
+            variables.set("releasever_minor", minor);
+        }
+        variables
+    }
+
+    /// Those every system has, by the name Rust has for its architecture.
+    pub(super) fn of_architecture(rust: &str) -> Self {
+        let (arch, base) = match rust {
+            "x86" => ("i686", "i386"),
+            "powerpc64" => ("ppc64le", "ppc64le"),
+            same => (same, same),
+        };
+        let mut variables = Self { by_name: BTreeMap::new() };
+        variables.set("arch", arch);
+        variables.set("basearch", base);
+        variables
+    }
+
+    /// The file's first line, under the file's name.
+    fn add(&mut self, path: &str, files: &Files, facts: &mut Facts) {
+        let name = path.rsplit('/').next().unwrap_or_default();
+        match files.read(path) {
+            Ok(text) => self.set(name, text.text.lines().next().unwrap_or_default().trim()),
+            Err(Unread::NotAFile) => {}
+            Err(why) => facts.unread(path, &why, MISSING),
+        }
+    }
+
+    fn set(&mut self, name: &str, value: &str) {
+        if value.len() <= LONGEST {
+            self.by_name.insert(name.to_owned(), value.to_owned());
+        }
+    }
+
+    /// `$name` and `${name}` replaced.
+    ///
+    /// # Errors
+    ///
+    /// The name of one that nobody sets, in a clause.
+    pub(super) fn expand(&self, address: &str) -> Result<String, String> {
+        let mut expanded = String::new();
+        let mut rest = address;
+        while let Some((before, after)) = rest.split_once('$') {
+            expanded.push_str(before);
+            let (name, after) = match after.strip_prefix('{').and_then(|a| a.split_once('}')) {
+                Some(braced) => braced,
+                None => after.split_at(after.find(ends_name).unwrap_or(after.len())),
+            };
+            expanded.push_str(self.by_name.get(name).ok_or_else(|| unknown(name))?);
+            rest = after;
+            // Longer than any address already; who takes it will say so.
+            if expanded.len() > LONGEST {
+                break;
+            }
+        }
+        expanded.push_str(rest);
+        Ok(expanded)
+    }
+}
+
+fn ends_name(c: char) -> bool {
+    !(c.is_ascii_alphanumeric() || c == '_')
+}
+
+fn unknown(name: &str) -> String {
+    let name: String = name.chars().take(40).collect();
+    format!("its address has ${name}, and no file of /etc/dnf/vars says what that is")
+}
+
+/// `9` of `platform:el9`; without a platform, the first number of the version.
+fn releasever(release: &Text) -> Option<String> {
+    let assignments: Vec<String> = release.lines().flat_map(|(_, line)| words(line)).collect();
+    let value =
+        |name: &str| assignments.iter().find_map(|word| word.strip_prefix(name)?.strip_prefix('='));
+    let platform = value("PLATFORM_ID");
+    let platform = platform.map(|id| id.trim_start_matches(|c: char| !c.is_ascii_digit()));
+    let version = || value("VERSION_ID").and_then(|version| version.split('.').next());
+    let number = platform.filter(|number| !number.is_empty()).or_else(version)?;
+    Some(number.to_owned()).filter(|number| !number.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::super::testing::{every_beginning, hostile, text};
+    use super::*;
+
+    const RELEASE: &str = "NAME=\"AlmaLinux\"\nVERSION=\"9.4 (Seafoam Ocelot)\"\nID=\"almalinux\"\n\
+        ID_LIKE=\"rhel centos fedora\"\nVERSION_ID=\"9.4\"\nPLATFORM_ID=\"platform:el9\"\n";
+
+    #[test]
+    fn the_release_is_a_platforms_number_or_a_versions_first() {
+        let of = |release: &str| releasever(&text("/etc/os-release", release));
+        assert_eq!(of(RELEASE).unwrap(), "9");
+        assert_eq!(of("VERSION_ID=40\nPLATFORM_ID=\"platform:f40\"\n").unwrap(), "40");
+        assert_eq!(of("VERSION_ID=\"7\"\n").unwrap(), "7");
+        assert_eq!(of("PLATFORM_ID=\"\"\nVERSION_ID=\"2023.5\"\n").unwrap(), "2023");
+        assert_eq!(of("ID=arch\n"), None);
+    }
+
+    #[test]
+    fn a_name_may_stand_in_braces() {
+        let variables = Variables::of_architecture("x86");
+        assert_eq!(variables.expand("a/$basearch/${arch}x").unwrap(), "a/i386/i686x");
+        let unknown = "its address has $x, and no file of /etc/dnf/vars says what that is";
+        assert_eq!(variables.expand("${x}").unwrap_err(), unknown);
+        assert!(variables.expand("${").is_err());
+        assert!(variables.expand("$").is_err());
+    }
+
+    #[test]
+    fn every_beginning_is_read() {
+        every_beginning("/etc/os-release", RELEASE, |text| {
+            assert!(releasever(text).is_none_or(|release| release.len() == 1));
+        });
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_is_too_strange(
+            text in hostile("/etc/os-release", RELEASE),
+            address in "[${}a-z]{0,30}",
+        ) {
+            drop(releasever(&text));
+            drop(Variables::of_architecture("x86").expand(&address));
+        }
+    }
+}

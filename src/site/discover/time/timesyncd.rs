@@ -1,0 +1,153 @@
+//! systemd-timesyncd's servers.
+//!
+//! `NTP=` adds up over lines and files, and an empty one forgets those before; files
+//! in the folders `timesyncd.conf.d` come after the main file, by name, and of equal
+//! names that in `/etc` counts.
+//!
+//! Reference: timesyncd.conf(5).
+
+use super::super::facts::{Read, TimeSource};
+use super::super::include::by_name;
+use super::super::lines::{Continued, host, ini};
+use super::super::{Facts, Files, Text, Unread};
+use super::{MISSING, MOST};
+
+const MAIN: [&str; 4] = [
+    "/etc/systemd/timesyncd.conf",
+    "/run/systemd/timesyncd.conf",
+    "/usr/local/lib/systemd/timesyncd.conf",
+    "/usr/lib/systemd/timesyncd.conf",
+];
+const FOLDERS: [&str; 4] = [
+    "/etc/systemd/timesyncd.conf.d",
+    "/run/systemd/timesyncd.conf.d",
+    "/usr/local/lib/systemd/timesyncd.conf.d",
+    "/usr/lib/systemd/timesyncd.conf.d",
+];
+
+pub(super) fn read(files: &Files, facts: &mut Facts) {
+    let main = MAIN.iter().find(|path| files.exists(path)).map(|path| (*path).to_owned());
+    let mut servers = Servers::default();
+    let drop_ins = by_name(files, &FOLDERS, ".conf", facts, MISSING);
+    for path in main.into_iter().chain(drop_ins) {
+        match files.read(&path) {
+            Ok(text) => parse(&text, &mut servers),
+            // A link to /dev/null is how a file is switched off.
+            Err(Unread::NotAFile) => {}
+            Err(why) => facts.unread(&path, &why, MISSING),
+        }
+    }
+    servers.tell(facts);
+}
+
+/// Hosts as written, so far.
+#[derive(Debug, Default)]
+struct Servers {
+    named: Vec<Read<String>>,
+    fallback: Vec<Read<String>>,
+}
+
+impl Servers {
+    fn tell(self, facts: &mut Facts) {
+        let named = self.named.into_iter().map(|server| (server, false));
+        for (server, is_fallback) in named.chain(self.fallback.into_iter().map(|s| (s, true))) {
+            let (daemon, at) = ("timesyncd", server.at);
+            match host(&server.value, None) {
+                Ok(place) => {
+                    facts.time.push(TimeSource { place, at, daemon, is_pool: false, is_fallback });
+                }
+                Err(reason) => facts.note(at, reason, MISSING),
+            }
+        }
+    }
+}
+
+fn parse(text: &Text, servers: &mut Servers) {
+    for entry in ini(text, Continued::ByBackslash) {
+        let list = match (entry.section, entry.key) {
+            ("Time", "NTP") => &mut servers.named,
+            ("Time", "FallbackNTP") => &mut servers.fallback,
+            _ => continue,
+        };
+        if entry.value.is_empty() && !entry.continues {
+            list.clear();
+        }
+        let room = MOST.saturating_sub(list.len());
+        let hosts = entry.value.split_whitespace().take(room);
+        list.extend(hosts.map(|host| Read { value: host.to_owned(), at: text.at(entry.line) }));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::super::testing::{every_beginning, hostile};
+    use super::super::tests::found;
+    use super::*;
+
+    const SAMPLE: &str = "# Entries in this file show the compile time defaults.\n[Time]\n\
+        NTP=10.0.0.3 ntp2.corp.example \\\n    2001:db8::3\nFallbackNTP=ntp.corp.example\n\
+        #RootDistanceMaxSec=5\nPollIntervalMinSec=32\n";
+
+    #[test]
+    fn servers_and_fallbacks_keep_their_lines() {
+        let (servers, notes) = found(&[("/etc/systemd/timesyncd.conf", SAMPLE)]);
+        let want = [
+            "timesyncd 10.0.0.3 /etc/systemd/timesyncd.conf:3",
+            "timesyncd ntp2.corp.example /etc/systemd/timesyncd.conf:3",
+            "timesyncd 2001:db8::3 /etc/systemd/timesyncd.conf:4",
+            "timesyncd ntp.corp.example fallback /etc/systemd/timesyncd.conf:5",
+        ];
+        assert_eq!(servers, want);
+        assert!(notes.is_empty(), "{notes:?}");
+    }
+
+    #[test]
+    fn the_defaults_of_a_distribution_are_comments() {
+        let conf = "[Time]\n#NTP=\n#FallbackNTP=0.debian.pool.ntp.org 1.debian.pool.ntp.org\n";
+        assert_eq!(found(&[("/etc/systemd/timesyncd.conf", conf)]), (vec![], vec![]));
+    }
+
+    #[test]
+    fn an_empty_setting_forgets_those_before() {
+        let (servers, _) = found(&[
+            ("/etc/systemd/timesyncd.conf", SAMPLE),
+            ("/usr/lib/systemd/timesyncd.conf.d/10.conf", "[Time]\nNTP=10.0.0.4\n"),
+            ("/etc/systemd/timesyncd.conf.d/20.conf", "[Time]\nNTP=\nNTP=10.0.0.5\n"),
+            ("/run/systemd/timesyncd.conf.d/30.conf", "[Time]\nNTP=10.0.0.6\nFallbackNTP=\n"),
+            ("/usr/lib/systemd/timesyncd.conf.d/30.conf", "[Time]\nNTP=10.0.0.9\n"),
+        ]);
+        let want = [
+            "timesyncd 10.0.0.5 /etc/systemd/timesyncd.conf.d/20.conf:3",
+            "timesyncd 10.0.0.6 /run/systemd/timesyncd.conf.d/30.conf:2",
+        ];
+        assert_eq!(servers, want);
+    }
+
+    #[test]
+    fn another_section_is_another_matter() {
+        let conf = "NTP=10.0.0.8\n[Network]\nNTP=10.0.0.9\n[Time]\nNTP=10.0.0.3/24\n";
+        let (servers, notes) = found(&[("/etc/systemd/timesyncd.conf", conf)]);
+        assert!(servers.is_empty());
+        assert_eq!(notes, ["/etc/systemd/timesyncd.conf:5: `/` has no place in a host name"]);
+    }
+
+    #[test]
+    fn every_beginning_is_read() {
+        every_beginning("/etc/systemd/timesyncd.conf", SAMPLE, |text| {
+            let mut servers = Servers::default();
+            parse(text, &mut servers);
+            assert!(servers.named.len() <= 3 && servers.fallback.len() <= 1);
+        });
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_is_too_strange(text in hostile("/etc/systemd/timesyncd.conf", SAMPLE)) {
+            let mut servers = Servers::default();
+            parse(&text, &mut servers);
+            prop_assert!(servers.named.len() <= MOST);
+        }
+    }
+}
