@@ -61,6 +61,7 @@ impl Identity {
 /// One row: who opens a connection to whom, and what breaks without it.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[expect(clippy::struct_excessive_bools, reason = "a row of a table, as it is written")]
 pub(crate) struct Flow {
     /// Stable name: `poller.bbdo`.
     pub(crate) id: Spanned<String>,

@@ -12,7 +12,7 @@ use crate::plan::{Action, Asked, Direction, Plan, Question, Step};
 use crate::verdict::Outcome;
 
 /// Narrower than this nothing can be laid out sensibly.
-const MIN_WIDTH: usize = 60;
+pub(crate) const MIN_WIDTH: usize = 60;
 
 /// Writes the table, then what to do about each failure, then the summary.
 ///
@@ -297,4 +297,12 @@ pub(crate) fn wrap(text: &str, width: usize) -> Vec<String> {
     let text = printable(text);
     let lines = textwrap::wrap(&text, options);
     lines.iter().map(|line| line.replace(UNBROKEN, " ")).collect()
+}
+
+/// A time without what nobody compares by eye: fractions of a second.
+pub(crate) fn moment(started_at: &str) -> String {
+    match started_at.split_once('.') {
+        Some((whole, _)) => format!("{whole}Z"),
+        None => started_at.to_owned(),
+    }
 }

@@ -9,10 +9,11 @@ use std::time::Duration;
 use preflight_checks::Trust;
 
 use crate::catalogue::{Broken, Catalogue, PARTIES, Party, Role, profile_names};
-use crate::cli::{KnownArgs, OutputArgs, RunArgs, TargetArgs, TuningArgs};
+use crate::cli::{KnownArgs, OutputArgs, RedactArgs, RunArgs, TargetArgs, TuningArgs};
 use crate::inventory::Inventory;
 use crate::plan::{Phase, Settings};
-use crate::report::Format;
+use crate::redact::Key;
+use crate::report::{Format, format_named};
 use crate::site::amount::{check_factor, parse_duration};
 use crate::site::clapi::ask_clapi;
 use crate::site::discover::{Facts, Files, Text, clapi, discover};
@@ -37,6 +38,8 @@ pub(crate) struct Job {
     pub(crate) settings: Settings,
     /// Where and how to report.
     pub(crate) output: Output,
+    /// The key of the stand-ins, if addresses and names must not be shown.
+    pub(crate) redact: Option<Key>,
     /// Targets that no flow of this role asks, each by its flag.
     pub(crate) unused: Vec<String>,
     /// Which machine of the site file this was taken as, when nobody said.
@@ -66,9 +69,9 @@ impl Job {
 
 /// Where and how to report.
 #[derive(Clone, Debug)]
-pub(crate) struct Output {
+pub(crate) struct Output<F = Format> {
     /// Each format, and its file; none: stdout.
-    pub(crate) formats: Vec<(Format, Option<PathBuf>)>,
+    pub(crate) formats: Vec<(F, Option<PathBuf>)>,
     /// Show origins, evidence and timings.
     pub(crate) verbose: bool,
 }
@@ -206,28 +209,47 @@ fn job_of(
     site.test_mail = test_mail(&args.tuning)?;
     site.hosts_names = local::hosts_names(&found.files);
     let is_told = args.role.is_some() || part.is_some();
-    site.mistakes = mistakes(&found.facts, &found.files, &site, is_told);
+    site.mistakes = mistakes(&found.facts, &found.files, &site, &catalogue, is_told);
     site.notes.extend(found.facts.notes);
-    site.root = args.known.root.as_ref().map(|root| root.display().to_string());
+    site.root = args.known.root.as_deref().map(shown);
     if let Some(part) = &part {
         site.platform.clone_from(&part.file.platform.name);
         site.machine = Some(part.machine.name().to_owned());
         site.nat = part.machine.nat();
     }
     let taken_as = part.and_then(|part| part.taken_as);
-    Ok(Job { unused, taken_as, catalogue, site, settings, output: output(&args.output)? })
+    let (output, redact) = (output(&args.output)?, key(&args.redact)?);
+    Ok(Job { catalogue, site, settings, output, redact, unused, taken_as })
 }
 
 /// Everything a machine's files say: this machine's, or those of a copy.
-pub(crate) fn inventory(root: Option<&Path>) -> Inventory {
-    let files = root.map_or_else(Files::here, Files::below);
+///
+/// # Errors
+///
+/// [`Refused`] when there is no such folder.
+pub(crate) fn inventory(root: Option<&Path>) -> Result<Inventory, Refused> {
+    let files = files(root)?;
     let facts = discover(&files);
     // Without a role the mistakes of a poller are looked for: they are those of most machines.
     let role = facts.roles.first().map_or(Role::Poller, |sign| sign.role);
     let view = View { role, per_group: Some(PER_GROUP), internet: &[] };
     let site = Site::of_layers(role, Trust::only([]), [join(&facts, view)]);
-    let mistakes = mistakes(&facts, &files, &site, false);
-    Inventory::of(&facts, mistakes, root.map(|root| root.display().to_string()))
+    let mistakes = mistakes(&facts, &files, &site, &usual_catalogue(&[role]), false);
+    Ok(Inventory::of(&facts, mistakes, root.map(shown)))
+}
+
+/// The files of this machine, or of the copy in `root`.
+fn files(root: Option<&Path>) -> Result<Files, Refused> {
+    let Some(root) = root else { return Ok(Files::here()) };
+    match std::fs::read_dir(root) {
+        Ok(_) => Ok(Files::below(root)),
+        Err(error) => Err(bad("--root", format!("{}: {error}", root.display()))),
+    }
+}
+
+/// A folder as it may be printed.
+fn shown(folder: &Path) -> String {
+    preflight_checks::printable(&folder.display().to_string())
 }
 
 /// What a machine's files say, and the files.
@@ -245,7 +267,7 @@ impl Found {
 }
 
 fn discovered(known: &KnownArgs) -> Result<Found, Refused> {
-    let files = known.root.as_deref().map_or_else(Files::here, Files::below);
+    let files = files(known.root.as_deref())?;
     let mut facts = if known.no_discovery { Facts::default() } else { discover(&files) };
     for (file, flag, list) in [
         (&known.pollers_from, "--pollers-from", clapi::machines as fn(&Text, &mut Facts)),
@@ -268,36 +290,41 @@ fn catalogue_and_role(
     found: &Found,
     part: Option<&Part>,
 ) -> Result<(Catalogue, Role), Refused> {
-    let role = match (&args.role, part) {
-        (name, Some(part)) => Ok(part.role(name.as_deref())?),
-        (Some(name), None) => Err(name.as_str()),
-        (None, None) => Ok(found_role(found)?),
-    };
-    let catalogue = match (&args.catalogue, &args.profile) {
-        (Some(file), _) => {
-            Catalogue::parse(&file.display().to_string(), &read("--catalogue", file)?)?
-        }
-        (None, Some(profile)) => {
-            Catalogue::profile(profile).ok_or_else(|| unknown_profile(profile))?
-        }
-        (None, None) => {
-            let usual = || usual_catalogue(role.or_else(str::parse).ok().as_slice());
-            part.map_or_else(|| Ok(usual()), Part::catalogue)?
-        }
-    };
     if let Some(part) = part {
+        let role = part.role(args.role.as_deref())?;
+        let catalogue = catalogue(args, || part.catalogue())?;
         part.file.check(&catalogue)?;
+        return Ok((catalogue, role));
     }
-    let known: Vec<String> = catalogue.roles.iter().map(ToString::to_string).collect();
-    let (name, role) = match role {
-        Ok(role) => (role.to_string(), Some(role)),
-        Err(name) => (name.to_owned(), name.parse().ok()),
+    let (name, role) = if let Some(name) = &args.role {
+        (name.clone(), name.parse().ok())
+    } else {
+        let role = found_role(found)?;
+        (role.to_string(), Some(role))
     };
+    let catalogue = catalogue(args, || Ok(usual_catalogue(role.as_slice())))?;
     let role = role.filter(|role| catalogue.roles.contains(role)).ok_or_else(|| {
-        let (profile, known) = (&catalogue.profile, known.join(", "));
-        bad("--role", format!("unknown role `{name}`; profile {profile} knows {known}"))
+        let all: Vec<String> = catalogue.roles.iter().map(ToString::to_string).collect();
+        let (profile, all) = (&catalogue.profile, all.join(", "));
+        bad("--role", format!("unknown role `{name}`; profile {profile} knows {all}"))
     })?;
     Ok((catalogue, role))
+}
+
+fn catalogue(
+    args: &RunArgs,
+    usual: impl FnOnce() -> Result<Catalogue, Refused>,
+) -> Result<Catalogue, Refused> {
+    match (&args.catalogue, &args.profile) {
+        (Some(file), _) => {
+            let text = read("--catalogue", file)?;
+            Ok(Catalogue::parse(&file.display().to_string(), &text)?)
+        }
+        (None, Some(profile)) => {
+            Catalogue::profile(profile).ok_or_else(|| unknown_profile(profile))
+        }
+        (None, None) => usual(),
+    }
 }
 
 /// The role this machine's files speak of.
@@ -424,6 +451,29 @@ pub(crate) fn pair(flag: &str, text: &str) -> Result<(String, String), Refused> 
     }
 }
 
+/// The key of `--redact`: that of the file, or one that nobody has had before.
+///
+/// # Errors
+///
+/// A file that is no key.
+pub(crate) fn key(args: &RedactArgs) -> Result<Option<Key>, Refused> {
+    let key = match &args.redact_key {
+        Some(file) => Key::of(file).map_err(|reason| format!("{}: {reason}", file.display())),
+        None if args.redact => Key::new(),
+        None => return Ok(None),
+    };
+    key.map(Some).map_err(|reason| bad("--redact-key", reason))
+}
+
+/// `FROM=ADDR`: who is translated to which address.
+pub(crate) fn nat(text: &str) -> Result<(String, std::net::IpAddr), Refused> {
+    let (from, address) = pair("--nat", text)?;
+    let address = address.parse();
+    address
+        .map(|address| (from, address))
+        .map_err(|_| bad("--nat", format!("`{text}` does not end in an address")))
+}
+
 fn port(text: &str, catalogue: &Catalogue) -> Result<(String, Sourced<u16>), Refused> {
     let (id, port) = pair("--port", text)?;
     if !catalogue.flows.iter().any(|flow| *flow.id.get_ref() == id) {
@@ -527,15 +577,27 @@ fn factor(text: &str) -> Result<f64, Refused> {
 }
 
 pub(crate) fn output(args: &OutputArgs) -> Result<Output, Refused> {
+    Ok(Output { verbose: args.verbose, ..formats(&args.format)? })
+}
+
+/// Where each `FORMAT[=FILE]` goes.
+///
+/// # Errors
+///
+/// A format there is not, a file without a name, two formats for stdout.
+pub(crate) fn formats<F>(texts: &[String]) -> Result<Output<F>, Refused>
+where
+    F: std::str::FromStr + strum::VariantNames,
+{
     let format = |text: &String| {
         let (name, file) = match text.split_once('=') {
             Some((_, "")) => return Err(bad("--format", format!("`{text}` names no file"))),
             Some((name, file)) => (name, Some(PathBuf::from(file))),
             None => (text.as_str(), None),
         };
-        Format::named(name).map(|format| (format, file)).map_err(|reason| bad("--format", reason))
+        format_named(name).map(|format| (format, file)).map_err(|reason| bad("--format", reason))
     };
-    let formats: Vec<_> = args.format.iter().map(format).collect::<Result<_, _>>()?;
+    let formats: Vec<_> = texts.iter().map(format).collect::<Result<_, _>>()?;
     if formats.iter().filter(|(_, file)| file.is_none()).count() > 1 {
         return Err(bad("--format", "only one format can go to stdout; give the others a FILE"));
     }
@@ -548,7 +610,7 @@ pub(crate) fn output(args: &OutputArgs) -> Result<Output, Refused> {
             ));
         }
     }
-    Ok(Output { formats, verbose: args.verbose })
+    Ok(Output { formats, verbose: false })
 }
 
 pub(crate) fn read(flag: &str, file: &Path) -> Result<String, Refused> {

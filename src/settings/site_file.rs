@@ -7,7 +7,9 @@ use std::sync::Arc;
 
 use strum::VariantNames as _;
 
-use super::{Found, Purpose, Refused, bad, found_role, unknown_profile, usual_catalogue};
+use super::{
+    Found, Purpose, Refused, bad, files, found_role, shown, unknown_profile, usual_catalogue,
+};
 use crate::catalogue::{Catalogue, Party, Role, profile_names};
 use crate::cli::{InitArgs, KnownArgs, RunArgs};
 use crate::site::discover::{Files, discover};
@@ -39,7 +41,7 @@ pub(super) fn part(args: &KnownArgs, found: &Found) -> Result<Option<Part>, Refu
 
 /// `preflight init`: a site file made from what a machine's files say.
 pub(crate) fn init(args: &InitArgs) -> Result<String, Refused> {
-    let files = args.root.as_deref().map_or_else(Files::here, Files::below);
+    let files = files(args.root.as_deref())?;
     let found = Found { facts: discover(&files), files, is_elsewhere: false };
     let role = match &args.role {
         Some(name) => name.parse().map_err(|_| {
@@ -60,7 +62,7 @@ pub(crate) fn init(args: &InitArgs) -> Result<String, Refused> {
         role,
         addresses,
         catalogue: &catalogue,
-        whose: args.root.as_ref().map_or("this machine".to_owned(), |it| it.display().to_string()),
+        whose: args.root.as_deref().map_or("this machine".to_owned(), shown),
     };
     let view = View { role, per_group: Some(PER_GROUP), internet: &catalogue.internet };
     Ok(write(facts, &join(facts, view), &subject))

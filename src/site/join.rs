@@ -76,7 +76,7 @@ fn mail_relay(mail: &Mail, layer: &mut Layer) {
     };
     let find = if mail.by_mx { Find::Mx } else { Find::Host };
     let speaks = (mail.tls == MailTls::FromStart).then_some("smtps");
-    layer.add("smtp", Target { find, speaks, ..read(relay, &mail.at) });
+    layer.add("smtp", Target { speaks, find, ..read(relay, &mail.at) });
 }
 
 /// Repositories and the profile's own addresses, each by the way its program takes.
@@ -222,7 +222,7 @@ fn towards_central(brokers: &[&Broker], gorgone: Option<&Gorgone>, layer: &mut L
             value: "goes through a proxy, which its WebSocket is not asked through".to_owned(),
             origin: Origin::File(proxy.at.clone()),
         });
-        layer.add("central", Target { websocket, only_for, speaks, unaskable, ..target });
+        layer.add("central", Target { only_for, speaks, unaskable, websocket, ..target });
         layer.modes.push(mode(Mode::Pullwss, &wss.at));
     } else if let Some(pull) = &gorgone.pull {
         let target = read(&pull.value, &pull.at);

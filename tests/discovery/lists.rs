@@ -61,14 +61,14 @@ impl Desk {
 /// The lines of each step as JSON has them: id, and how it is asked or why not.
 fn steps(plan: &str) -> Vec<String> {
     let plan: serde_json::Value = serde_json::from_str(plan).unwrap();
-    let steps = plan["steps"].as_array().unwrap().iter();
+    let steps = plan.pointer("/steps").unwrap().as_array().unwrap().iter();
     let line = |step: &serde_json::Value| {
-        let way = &step["ask"]["ways"][0];
-        let what = match step["skip"]["mode"].as_str() {
+        let text = |at: &str| step.pointer(at).map(ToString::to_string).unwrap_or_default();
+        let what = match step.pointer("/skip/mode") {
             Some(mode) => format!("not in use: {mode}"),
-            None => format!("{} {}", way["protocol"], way["port"]),
+            None => format!("{} {}", text("/ask/ways/0/protocol"), text("/ask/ways/0/port")),
         };
-        format!("{} {}", step["id"].as_str().unwrap(), what.replace('"', ""))
+        format!("{} {what}", text("/id")).replace('"', "")
     };
     steps.map(line).collect()
 }

@@ -32,8 +32,8 @@ fn steps(plan: &str) -> Vec<Vec<String>> {
 #[test]
 fn what_init_writes_of_a_machine_plans_the_same_targets() {
     for name in Tree::names("") {
-        // A machine with nothing on it knows no role; what is below `broken` has mistakes.
-        if ["broken", "bare-debian-12", "bare-el9", "debian-12", "el9"].contains(&name.as_str()) {
+        // The others are parts of machines, or say nothing of their role.
+        if !["central-", "poller-", "i-vertix-"].iter().any(|start| name.starts_with(start)) {
             continue;
         }
         let tree = Tree::of(&name);
