@@ -242,7 +242,8 @@ fn a_plan_of_all_machines_needs_a_file_and_no_machine() {
 fn a_run_asks_what_the_file_says_with_the_secret_it_refers_to() {
     let (ntp, agent) = (healthy("ntp"), healthy("snmp"));
     let text = format!(
-        "[services]\nntp = \"{}\"\n[machine.poller1]\nrole = \"poller\"\ndevices = \"{}\"\n\
+        "[services]\nntp = \"{}\"\n[machine.poller1]\nrole = \"poller\"\nnat = \"198.51.100.7\"\n\
+         devices = \"{}\"\n\
          skip = {{ \"poller.dns\" = \"asked elsewhere\" }}\n\
          [credentials.snmp.default]\ncommunity = {{ file = \"community\" }}\n",
         ntp.at(),
@@ -254,6 +255,8 @@ fn a_run_asks_what_the_file_says_with_the_secret_it_refers_to() {
     let only = ["--only", "poller.ntp,poller.snmp,poller.dns"];
     let Ended { stdout, stderr, .. } = finish(command(&[json.as_slice(), &only].concat()));
     let report: Value = serde_json::from_str(&stdout).unwrap_or_else(|e| panic!("{e}: {stderr}"));
+    crate::support::schema::check(&report);
+    assert_eq!(step(&report, "poller.ntp")["target"]["seen_as"], "198.51.100.7");
     assert_eq!(step(&report, "poller.ntp")["outcome"], "pass", "{stdout}");
     assert_eq!(step(&report, "poller.dns")["result"], "skipped: asked elsewhere");
     // Only to its own community this agent tells its name.

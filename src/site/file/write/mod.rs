@@ -137,11 +137,10 @@ fn own_services(page: &mut Page, layer: &Layer, subject: &Subject<'_>) {
 fn service(page: &mut Page, layer: &Layer, kind: &str, key: &str) -> bool {
     if kind == "proxy" {
         // Otherwise each server that is reached through one says so itself.
-        let proxy = layer.proxy.as_ref();
-        proxy.iter().for_each(|proxy| {
+        if let Some(proxy) = &layer.proxy {
             page.value(key, &quoted(proxy.value.url.as_str()), &origin(&proxy.origin));
-        });
-        return proxy.is_some();
+        }
+        return layer.proxy.is_some();
     }
     let party = Party(kind.to_owned());
     if let Some(reason) = layer.unneeded.get(&party) {
