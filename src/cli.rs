@@ -14,7 +14,7 @@ pub(crate) use clap::Error as UsageError;
 pub(crate) use self::afterwards::RedactArgs;
 use crate::afterwards::Task;
 use crate::inventory::Inventory;
-use crate::settings::{Job, Output, Refused, inventory, job, output, pair};
+use crate::settings::{Job, Output, Purpose, Refused, init, inventory, job, jobs, output, pair};
 
 /// Checks the network flows a Centreon or i-Vertix machine needs, each in its
 /// own protocol, and says why one fails, who has to act, and what to do.
@@ -51,10 +51,12 @@ A whole healthy site on this machine, to see what it looks like: preflight demo"
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Print the plan: the same steps, and not one packet sent
-    Plan(Box<RunArgs>),
+    Plan(Box<PlanArgs>),
     /// Print what this machine's files say of its role and peers, each with file and line
     Discover(DiscoverArgs),
-    /// Print a JSON Schema: of the report, and of the lines of ndjson
+    /// Write a site file made from what this machine's files say, each value with its line
+    Init(InitArgs),
+    /// Print a JSON Schema: of the site file, of the report and the lines of ndjson
     Schema {
         /// What it is the schema of
         #[arg(value_name = "OF")]
@@ -83,6 +85,8 @@ enum Command {
 /// What has a schema.
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
 enum Schema {
+    /// The site file
+    Site,
     /// The JSON report
     Report,
 }
@@ -90,6 +94,7 @@ enum Schema {
 impl Schema {
     fn text(self) -> &'static str {
         match self {
+            Self::Site => crate::site::file::SCHEMA,
             Self::Report => crate::report::SCHEMA,
         }
     }
@@ -127,6 +132,34 @@ pub(crate) struct DiscoverArgs {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct InitArgs {
+    /// Read the files in this copy of another machine's / instead of our own
+    #[arg(long, value_name = "DIR")]
+    pub(crate) root: Option<PathBuf>,
+    /// The file to write [default: stdout]
+    #[arg(long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// Replace the file if it exists
+    #[arg(long, requires = "output")]
+    force: bool,
+    /// What the machine is, or is about to be [default: what its files say]
+    #[arg(long, value_name = "ROLE")]
+    pub(crate) role: Option<String>,
+    /// The vendor's flow table: i-vertix or centreon [default: i-vertix, if it knows the role]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) profile: Option<String>,
+}
+
+#[derive(Debug, Args)]
+struct PlanArgs {
+    /// The plan of every machine of the site file, one after the other
+    #[arg(long, requires = "site", conflicts_with_all = ["machine", "role", "root"])]
+    all: bool,
+    #[command(flatten)]
+    run: RunArgs,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct RunArgs {
     /// What this machine is, or is about to be: central, poller or remote [default: what its
     /// files say]
@@ -138,9 +171,9 @@ pub(crate) struct RunArgs {
     /// A flow table of your own, instead of a profile
     #[arg(long, value_name = "FILE", conflicts_with = "profile")]
     pub(crate) catalogue: Option<PathBuf>,
-    /// Before or after installation; auto: after, if Centreon's files exist here
-    #[arg(long, value_name = "before|after|auto", default_value = "auto")]
-    pub(crate) phase: String,
+    /// Before or after installation; auto: after, if Centreon's files exist here [default: auto]
+    #[arg(long, value_name = "before|after|auto")]
+    pub(crate) phase: Option<String>,
     /// Switch on a group of the profile: map, mbi, ha, cma, vmware, cloud
     #[arg(long, value_name = "NAME")]
     pub(crate) group: Vec<String>,
@@ -162,6 +195,13 @@ pub(crate) struct RunArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "What is known already")]
 pub(crate) struct KnownArgs {
+    /// A site file: the machines of the platform, their servers, where secrets live
+    #[arg(long, value_name = "FILE")]
+    pub(crate) site: Option<PathBuf>,
+    /// Which machine of the site file this is [default: the one with an address or the name of
+    /// this host]
+    #[arg(long = "as", value_name = "NAME", requires = "site")]
+    pub(crate) machine: Option<String>,
     /// Read the files in this copy of another machine's / instead of our own
     #[arg(long, value_name = "DIR")]
     pub(crate) root: Option<PathBuf>,
@@ -299,12 +339,12 @@ pub(crate) struct TuningArgs {
     /// Trust the certificates in this PEM file too
     #[arg(long, value_name = "FILE")]
     pub(crate) ca: Vec<PathBuf>,
-    /// Largest clock difference that passes: 500ms, 2s
-    #[arg(long, value_name = "TIME", default_value = "500ms")]
-    pub(crate) max_offset: String,
-    /// Every wait times this factor
-    #[arg(long, value_name = "FACTOR", default_value = "1")]
-    pub(crate) timeout: String,
+    /// Largest clock difference that passes: 500ms, 2s [default: 500ms]
+    #[arg(long, value_name = "TIME")]
+    pub(crate) max_offset: Option<String>,
+    /// Every wait times this factor [default: 1]
+    #[arg(long, value_name = "FACTOR")]
+    pub(crate) timeout: Option<String>,
     /// Warnings fail the run too
     #[arg(long)]
     pub(crate) strict: bool,
@@ -334,12 +374,23 @@ pub(crate) enum Request {
     Run(Box<Job>),
     /// Print what would be checked.
     Plan(Box<Job>),
+    /// Print what would be checked on each machine of a site file.
+    PlanAll(Vec<Job>),
     /// Print what this machine's files say.
     Discover {
         /// What they say.
         inventory: Box<Inventory>,
         /// Where and how to print it.
         output: Output,
+    },
+    /// Write a site file.
+    Init {
+        /// The file's text.
+        text: String,
+        /// The file; none: stdout.
+        output: Option<PathBuf>,
+        /// Replace it if it exists?
+        force: bool,
     },
     /// A whole site on loopback.
     Demo {
@@ -371,13 +422,19 @@ pub(crate) enum Request {
 pub(crate) fn request() -> Result<Request, Refused> {
     let cli = Cli::try_parse()?;
     match cli.command {
-        None => Ok(Request::Run(Box::new(job(&cli.run)?))),
+        None => Ok(Request::Run(Box::new(job(&cli.run, Purpose::Run)?))),
+        Some(Command::Plan(plan)) if plan.all => Ok(Request::PlanAll(jobs(&plan.run)?)),
+        Some(Command::Plan(plan)) => {
+            Ok(Request::Plan(Box::new(job(&plan.run, Purpose::Plan)?.planned()?)))
+        }
+        Some(Command::Init(args)) => {
+            Ok(Request::Init { text: init(&args)?, output: args.output, force: args.force })
+        }
         Some(Command::Discover(args)) => {
             let output = output(&args.output)?.plain("what files say")?;
             let inventory = Box::new(inventory(args.root.as_deref())?);
             Ok(Request::Discover { inventory, output })
         }
-        Some(Command::Plan(run)) => Ok(Request::Plan(Box::new(job(&run)?.planned()?))),
         Some(Command::Schema { of }) => Ok(Request::Schema(of.text())),
         Some(Command::Explain { subject, step: None }) => Ok(Request::Explain(subject)),
         Some(Command::Explain { subject, step: Some(step) }) => {

@@ -142,6 +142,7 @@ impl Site {
             self.fill(&mut site, flow);
         }
         Job {
+            taken_as: None,
             catalogue: self.catalogue.clone(),
             site,
             settings: settings(),

@@ -50,7 +50,11 @@ fn act() -> ExitCode {
     match cli::request() {
         Ok(Request::Run(job)) => run(&job),
         Ok(Request::Plan(job)) => show_plan(&job),
+        Ok(Request::PlanAll(jobs)) => show_plans(&jobs),
         Ok(Request::Demo { breaks, output }) => show_demo(&breaks, &output),
+        Ok(Request::Init { text, output, force }) => {
+            write_site_file(&text, output.as_deref(), force)
+        }
         Ok(Request::Discover { inventory, output }) => show_inventory(&inventory, &output),
         Ok(Request::Schema(schema)) => print(schema),
         Ok(Request::Explain(code)) => explain_code(&code),
@@ -61,6 +65,7 @@ fn act() -> ExitCode {
 }
 
 fn run(job: &Job) -> ExitCode {
+    say_taken_as(job);
     for flag in &job.unused {
         let role = job.site.role;
         let _closed_pipe =
@@ -129,10 +134,18 @@ async fn check(plan: &plan::Plan, job: &Job) -> (Report, Option<Live>) {
     (Report::new(plan, &found, context), live)
 }
 
+/// A machine that nobody named is guessed: a wrong guess must be seen.
+fn say_taken_as(job: &Job) {
+    if let Some(taken_as) = &job.taken_as {
+        let _closed_pipe = writeln!(io::stderr(), "preflight: note: {taken_as}");
+    }
+}
+
 fn show_plan(job: &Job) -> ExitCode {
     if job.redact.is_some() {
-        return complain("--redact", "a plan has no report that could be redacted");
+        return complain("--redact", NO_REPORT);
     }
+    say_taken_as(job);
     let plan = plan::plan(&job.catalogue, &job.site, &job.settings);
     let write = |format: Format, canvas: Canvas, out: &mut dyn Write| match format {
         Format::Json => report::json::write(&plan, out),
@@ -141,12 +154,37 @@ fn show_plan(job: &Job) -> ExitCode {
     write_all(&job.output, write).map_or_else(|code| code, |()| ExitCode::SUCCESS)
 }
 
+/// The plans of several machines: in a table one after the other, for programs in one list.
+fn show_plans(jobs: &[Job]) -> ExitCode {
+    let Some(first) = jobs.first() else { return ExitCode::SUCCESS };
+    if first.redact.is_some() {
+        return complain("--redact", NO_REPORT);
+    }
+    let plans: Vec<plan::Plan> =
+        jobs.iter().map(|job| plan::plan(&job.catalogue, &job.site, &job.settings)).collect();
+    let write = |format: Format, canvas: Canvas, out: &mut dyn Write| match format {
+        Format::Json => report::json::write(&plans, out),
+        _ => report::table::write_plans(&plans, canvas, out),
+    };
+    write_all(&first.output, write).map_or_else(|code| code, |()| ExitCode::SUCCESS)
+}
+
 fn show_inventory(inventory: &Inventory, output: &Output) -> ExitCode {
     let write = |format: Format, canvas: Canvas, out: &mut dyn Write| match format {
         Format::Json => report::json::write(inventory, out),
         _ => inventory::write(inventory, canvas, out),
     };
     write_all(output, write).map_or_else(|code| code, |()| ExitCode::SUCCESS)
+}
+
+fn write_site_file(text: &str, output: Option<&Path>, force: bool) -> ExitCode {
+    let Some(file) = output else { return print(text) };
+    let name = preflight_checks::printable(&file.display().to_string());
+    if !force && std::fs::symlink_metadata(file).is_ok() {
+        return complain("--output", &format!("{name} exists; --force replaces it"));
+    }
+    let written = output::to_file(file, |out| out.write_all(text.as_bytes()));
+    ended_well(written, &name)
 }
 
 fn show_demo(breaks: &[(String, String)], output: &Output) -> ExitCode {
@@ -190,6 +228,10 @@ fn explain_step(file: &Path, name: &str) -> ExitCode {
     }
 }
 
+fn print(text: &str) -> ExitCode {
+    ended_well(io::stdout().lock().write_all(text.as_bytes()), "stdout")
+}
+
 fn explain_code(code: &str) -> ExitCode {
     let Some(section) = explain::section(code) else {
         let code = preflight_checks::printable(code);
@@ -199,10 +241,6 @@ fn explain_code(code: &str) -> ExitCode {
         );
     };
     print(&format!("{section}\n"))
-}
-
-fn print(text: &str) -> ExitCode {
-    ended_well(io::stdout().lock().write_all(text.as_bytes()), "stdout")
 }
 
 fn refuse(refused: &Refused) -> ExitCode {
@@ -260,3 +298,6 @@ fn with_runtime(work: impl Future<Output = ExitCode>) -> ExitCode {
         Err(error) => give_up("runtime", &error.to_string()),
     }
 }
+
+/// Why a plan is not redacted.
+const NO_REPORT: &str = "a plan has no report that could be redacted";

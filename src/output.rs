@@ -117,7 +117,10 @@ fn guarded(write: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
 }
 
 /// Whole or not at all, also when the power fails: written beside the target, then renamed over it.
-fn to_file(file: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
+pub(crate) fn to_file(
+    file: &Path,
+    write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> io::Result<()> {
     let there = std::fs::metadata(file).ok();
     if there.as_ref().is_some_and(|there| !there.is_file()) {
         // A pipe or a device is written to, never replaced: /dev/stdout, /dev/null.

@@ -12,6 +12,8 @@ use serde::{Deserialize, Serialize};
 pub(crate) struct Passage<'a> {
     /// The address we ask from, when a socket told.
     pub(crate) from: Option<IpAddr>,
+    /// The same behind address translation, when that is known.
+    pub(crate) seen_as: Option<IpAddr>,
     /// Address and port, when the name could be resolved.
     pub(crate) to: Option<SocketAddr>,
     /// The target as configured.
@@ -55,11 +57,12 @@ fn who(cause: &Cause, passage: &Passage<'_>) -> String {
 }
 
 impl Passage<'_> {
-    /// "TCP 5669 from 10.2.0.7 to 10.0.0.5"
+    /// "TCP 5669 from 10.2.0.7 to 10.0.0.5"; on the way the rule may have to name
+    /// either address of ours.
     fn rule(&self) -> String {
         let to = self.to.map_or_else(|| self.target.to_owned(), |to| to.ip().to_string());
-        let from = self.from.map_or_else(|| "this host".to_owned(), |from| from.to_string());
-        format!("{} {} from {from} to {to}", self.transport, self.port)
+        let seen = self.seen_as.map(|seen| format!(" (seen as {seen})")).unwrap_or_default();
+        format!("{} {} from {}{seen} to {to}", self.transport, self.port, self.from())
     }
 
     fn from(&self) -> String {
@@ -382,4 +385,28 @@ fn in_monitoring(cause: &Cause, passage: &Passage<'_>) -> Option<String> {
         }
         _ => return None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_names_both_addresses_of_a_host_behind_address_translation() {
+        let passage = |seen_as| Passage {
+            from: Some([10, 2, 0, 7].into()),
+            seen_as,
+            to: Some(([10, 0, 0, 5], 5669).into()),
+            target: "central",
+            flow: "poller.bbdo",
+            protocol: "bbdo",
+            transport: Transport::Tcp,
+            port: 5669,
+            look_at: "",
+            origin: "--central".to_owned(),
+        };
+        assert_eq!(passage(None).rule(), "TCP 5669 from 10.2.0.7 to 10.0.0.5");
+        let seen = passage(Some([198, 51, 100, 7].into())).rule();
+        assert_eq!(seen, "TCP 5669 from 10.2.0.7 (seen as 198.51.100.7) to 10.0.0.5");
+    }
 }

@@ -251,6 +251,7 @@ mod tests {
             host: "peer".to_owned(),
             target: "peer".to_owned(),
             origin: Origin::Profile,
+            seen_as: None,
             find: Find::Host,
             ways: ports.iter().map(asked).collect(),
             also_try: None,

@@ -350,7 +350,8 @@ pub(crate) struct Broken {
 }
 
 impl Broken {
-    fn new(file: &str, text: &str, message: String, at: Option<Range<usize>>) -> Self {
+    /// `at`: the bytes of `text` that are to blame.
+    pub(crate) fn new(file: &str, text: &str, message: String, at: Option<Range<usize>>) -> Self {
         let place = match &at {
             Some(span) => {
                 let (line, column) = position(text, span.start);
@@ -364,6 +365,16 @@ impl Broken {
             source_code: Some(NamedSource::new(file, text.to_owned())),
             at: at.map(SourceSpan::from),
         }
+    }
+
+    /// The same, with another text of the same length above the caret; none: no text.
+    pub(crate) fn showing(mut self, text: Option<String>) -> Self {
+        self.source_code = text.and_then(|text| {
+            let file = self.source_code.take()?;
+            Some(NamedSource::new(file.name(), text))
+        });
+        self.at = self.at.filter(|_| self.source_code.is_some());
+        self
     }
 
     /// File, line and column.

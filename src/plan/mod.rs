@@ -6,6 +6,7 @@
 mod steps;
 
 use std::fmt;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use preflight_checks::{Probe, Respond, Transport};
@@ -42,6 +43,12 @@ pub(crate) struct Settings {
 /// All steps of a run.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Plan {
+    /// What the site file calls the platform.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) platform: Option<String>,
+    /// What the site file calls this machine.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) machine: Option<String>,
     /// What this machine is.
     pub(crate) role: Role,
     /// The catalogue's name.
@@ -128,6 +135,9 @@ pub(crate) struct Question {
     pub(crate) target: String,
     /// Where the target came from.
     pub(crate) origin: Origin,
+    /// Our address as the network sees it, behind address translation.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) seen_as: Option<IpAddr>,
     /// How its addresses are found.
     #[serde(skip_serializing_if = "is_host")]
     pub(crate) find: Find,
@@ -219,6 +229,8 @@ pub(crate) fn plan(catalogue: &Catalogue, site: &Site, settings: &Settings) -> P
         }
     }
     Plan {
+        platform: site.platform.clone(),
+        machine: site.machine.clone(),
         role: site.role,
         profile: catalogue.profile.clone(),
         phase: settings.phase,

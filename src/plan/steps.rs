@@ -194,6 +194,7 @@ impl Planner<'_> {
             host: "0.0.0.0".to_owned(),
             target: "this host".to_owned(),
             origin: Origin::Profile,
+            seen_as: None,
             find: Find::Host,
             ways: flow.ways.iter().map(listens).collect(),
             also_try: None,
@@ -233,7 +234,15 @@ impl Planner<'_> {
             None => (place.host.clone(), target.find),
         };
         let origin = target.origin.clone();
-        Question { host, target: shown(place), origin, find, ways, also_try }
+        Question {
+            host,
+            target: shown(place),
+            origin,
+            seen_as: self.site.nat,
+            find,
+            ways,
+            also_try,
+        }
     }
 
     fn asked(&self, flow: &Flow, way: &Way, target: &Target) -> Asked {
@@ -267,8 +276,14 @@ impl Planner<'_> {
         let sites = self.site.proxy.as_ref().filter(|_| flow.to.0 == INTERNET);
         let sites = sites.map(|proxy| (Some(&proxy.value), &proxy.origin));
         let own = target.route.as_ref().map(|route| (route.value.as_ref(), &route.origin));
-        // What a person says now counts more than what a file says of this one address.
-        own.filter(|_| sites.is_none()).or(sites)
+        // What a person says counts more than what a machine's file says of this one
+        // address; of what one site file says, what it says of the address.
+        let counts = |own: &Origin| match &sites {
+            None => true,
+            Some((_, Origin::SiteFile(_))) => matches!(own, Origin::SiteFile(_)),
+            Some(_) => false,
+        };
+        own.filter(|(_, origin)| counts(origin)).or(sites)
     }
 
     /// Flag or site file, then the target's own port, then what our files say of
@@ -320,7 +335,8 @@ impl Planner<'_> {
     fn ready(&self, way: &Way, target: &Target, port: u16, proxy: Option<&http::Proxy>) -> Probe {
         let place = &target.place;
         // Addresses nobody chose for their page: any answer of theirs will do.
-        let is_default = target.origin == Origin::Profile;
+        let is_default = target.origin == Origin::Profile
+            || place.url.as_ref().is_some_and(|url| self.catalogue.internet.contains(url));
         match (way.service.probe)() {
             Probe::Ntp(_) => Probe::Ntp(ntp::Probe { max_offset: self.settings.max_offset }),
             Probe::Dns(_) => Probe::Dns(dns::Probe { names: self.names.clone() }),
@@ -371,6 +387,7 @@ impl Planner<'_> {
             host: custom.place.host.clone(),
             target: shown(&custom.place),
             origin: custom.origin.clone(),
+            seen_as: self.site.nat,
             find: Find::Host,
             ways: asked.into_iter().collect(),
             also_try: None,

@@ -27,7 +27,7 @@ mod words;
 
 use std::collections::BTreeMap;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 
 use preflight_checks::{Cause, Concern, Millis, Owner};
@@ -187,6 +187,9 @@ pub(crate) struct TargetReport {
     pub(crate) shown: String,
     /// Where the target came from.
     pub(crate) origin: String,
+    /// Our address as the network sees it, behind address translation.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(crate) seen_as: Option<IpAddr>,
     /// Protocols and ports asked.
     pub(crate) ways: Vec<WayReport>,
 }
@@ -524,6 +527,7 @@ fn mistaken(step: &Step, mistake: &Mistake) -> StepReport {
         peer: None,
         shown: at.clone(),
         origin: at,
+        seen_as: None,
         ways: Vec::new(),
     });
     report.cause = Some(CauseReport {
@@ -583,6 +587,7 @@ fn target(
         peer: question.target.contains("://").then(|| question.host.clone()),
         shown,
         origin: question.origin.to_string(),
+        seen_as: question.seen_as,
         ways: question
             .ways
             .iter()
@@ -607,6 +612,7 @@ fn passage<'a>(
     let way = attempt.and_then(|attempt| question.ways.get(attempt.way)).or(first);
     Passage {
         from: attempt.and_then(|attempt| attempt.finding.source),
+        seen_as: question.seen_as,
         to: attempt.map(|attempt| attempt.finding.peer.address),
         target: if step.direction == Direction::Inbound { "this host" } else { &question.host },
         flow: &step.flow,

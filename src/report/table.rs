@@ -54,9 +54,14 @@ pub(crate) fn write_plan(plan: &Plan, canvas: Canvas, out: &mut dyn io::Write) -
     };
     let flow = widest(0, width / 4);
     let target = widest(1, (width - flow) * 2 / 5);
+    let names = plan.platform.iter().chain(&plan.machine);
+    let names = names.map(|name| format!("{} · ", preflight_checks::printable(name)));
     let head = format!(
-        "plan · {} · profile {} · {} installation; nothing was sent",
-        plan.role, plan.profile, plan.phase
+        "plan · {}{} · profile {} · {} installation; nothing was sent",
+        names.collect::<String>(),
+        plan.role,
+        plan.profile,
+        plan.phase
     );
     for line in wrap(&head, width) {
         writeln!(out, "{line}")?;
@@ -67,6 +72,25 @@ pub(crate) fn write_plan(plan: &Plan, canvas: Canvas, out: &mut dyn io::Write) -
         let rest = width.saturating_sub(flow + target + 6).max(20);
         let cells = [wrap(id, flow), wrap(at, target), wrap(text, rest)];
         write_cells(&cells, [flow, target], |_| "  ".to_owned(), out)?;
+    }
+    Ok(())
+}
+
+/// Plans of several machines, with a line between two.
+///
+/// # Errors
+///
+/// What the writer says.
+pub(crate) fn write_plans(
+    plans: &[Plan],
+    canvas: Canvas,
+    out: &mut dyn io::Write,
+) -> io::Result<()> {
+    for (index, plan) in plans.iter().enumerate() {
+        if index > 0 {
+            writeln!(out)?;
+        }
+        write_plan(plan, canvas, out)?;
     }
     Ok(())
 }

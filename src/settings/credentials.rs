@@ -7,7 +7,7 @@ use secrecy::SecretString;
 
 use super::{Refused, bad, read};
 use crate::cli::{CredentialArgs, TargetArgs, TuningArgs};
-use crate::site::{Origin, Place, Sourced};
+use crate::site::{Origin, Sourced, parse_proxy};
 
 /// A secret from its file, else from the environment.
 fn secret(
@@ -110,13 +110,7 @@ pub(super) fn proxy(
     let Some(text) = &targets.proxy else {
         return Ok(None);
     };
-    let text = if text.contains("://") { text.clone() } else { format!("http://{text}") };
-    // Parsed as any other target: no user, no password, no port 0.
-    let place: Place = text.parse().map_err(|reason: String| bad("--proxy", reason))?;
-    let url = place
-        .url
-        .filter(|url| url.scheme() == "http")
-        .ok_or_else(|| bad("--proxy", "only http:// proxies are known"))?;
+    let url = parse_proxy(text).map_err(|reason| bad("--proxy", reason))?;
     let password = secret(
         "--proxy-password-file",
         args.proxy_password_file.as_ref(),

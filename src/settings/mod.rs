@@ -1,6 +1,7 @@
 //! Flags as typed become settings as used: every value parsed once, at the edge.
 
 mod credentials;
+mod site_file;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -8,19 +9,23 @@ use std::time::Duration;
 use preflight_checks::Trust;
 
 use crate::catalogue::{Broken, Catalogue, PARTIES, Party, Role, profile_names};
-use crate::cli::{KnownArgs, OutputArgs, RedactArgs, RunArgs, TargetArgs};
+use crate::cli::{KnownArgs, OutputArgs, RedactArgs, RunArgs, TargetArgs, TuningArgs};
 use crate::inventory::Inventory;
 use crate::plan::{Phase, Settings};
 use crate::redact::Key;
 use crate::report::{Format, format_named};
+use crate::site::amount::{check_factor, parse_duration};
 use crate::site::clapi::ask_clapi;
 use crate::site::discover::{Facts, Files, Note, Text, clapi, discover};
+use crate::site::file::Platform;
 use crate::site::mistake::mistakes;
 use crate::site::sample::PER_GROUP;
 use crate::site::{
     Custom, Find, Layer, Origin, Place, Site, Sourced, Target, View, join, local, parse_port,
 };
 use credentials::{ldap_bind, nsclient_login, proxy, snmp_credentials, test_mail};
+use site_file::Part;
+pub(crate) use site_file::init;
 
 /// One machine's run.
 #[derive(Debug)]
@@ -37,6 +42,17 @@ pub(crate) struct Job {
     pub(crate) redact: Option<Key>,
     /// Targets that no flow of this role asks, each by its flag.
     pub(crate) unused: Vec<String>,
+    /// Which machine of the site file this was taken as, when nobody said.
+    pub(crate) taken_as: Option<String>,
+}
+
+/// What settings are for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// A run: the site file's secrets are fetched.
+    Run,
+    /// A plan, which needs none: it may be made on any machine.
+    Plan,
 }
 
 impl Job {
@@ -133,9 +149,35 @@ fn bad(flag: impl Into<String>, reason: impl Into<String>) -> Refused {
     Refused::Value { flag: flag.into(), reason: preflight_checks::printable(&reason.into()) }
 }
 
-pub(crate) fn job(args: &RunArgs) -> Result<Job, Refused> {
+/// This machine's run, or the plan of it.
+pub(crate) fn job(args: &RunArgs, purpose: Purpose) -> Result<Job, Refused> {
     let found = discovered(&args.known)?;
-    let (catalogue, role) = catalogue_and_role(args, &found)?;
+    let part = site_file::part(&args.known, &found)?;
+    let (catalogue, role) = catalogue_and_role(args, &found, part.as_ref())?;
+    job_of(args, found, (catalogue, role), part, purpose)
+}
+
+/// The run of each machine of the site file, as far as it can be known elsewhere.
+pub(crate) fn jobs(args: &RunArgs) -> Result<Vec<Job>, Refused> {
+    let parts = site_file::parts(&args.known)?;
+    let table =
+        parts.first().map(|first| catalogue_and_role(args, &Found::elsewhere(), Some(first)));
+    let Some((catalogue, _)) = table.transpose()? else { return Ok(Vec::new()) };
+    let job = |part: Part| {
+        let role = part.machine.role();
+        let table = (catalogue.clone(), role);
+        job_of(args, Found::elsewhere(), table, Some(part), Purpose::Plan)?.planned()
+    };
+    parts.into_iter().map(job).collect()
+}
+
+fn job_of(
+    args: &RunArgs,
+    found: Found,
+    (catalogue, role): (Catalogue, Role),
+    part: Option<Part>,
+    purpose: Purpose,
+) -> Result<Job, Refused> {
     let mut flags = Layer {
         targets: targets(&args.targets, &catalogue)?,
         custom: customs(&args.targets.check)?,
@@ -155,20 +197,30 @@ pub(crate) fn job(args: &RunArgs) -> Result<Job, Refused> {
         add(&mut flags.targets, "--proxy", Party("proxy".to_owned()), text)?;
     }
     let unused = |settings: &Settings| unused_targets(&catalogue, role, &flags, settings);
-    let settings = settings(args, &catalogue, &flags, &found)?;
-    let unused = unused(&settings);
     let per_group = Some(args.known.sample).filter(|_| !args.known.all_devices);
-    let view = View { role, per_group, internet: &catalogue.internet };
-    let mut site =
-        Site::of_layers(role, trust(&args.tuning.ca)?, [flags, join(&found.facts, view)]);
+    let own = join(&found.facts, View { role, per_group, internet: &catalogue.internet });
+    let of_file = part.as_ref().map(|part| part.layer(&[&flags, &own], &found, args, purpose));
+    let mut of_file = of_file.transpose()?.unwrap_or_default();
+    of_file.complete(&own);
+    let customs: Vec<&Custom> = flags.custom.iter().chain(&of_file.custom).collect();
+    let settings = settings(args, &catalogue, &customs, &found, part.as_ref())?;
+    let unused = unused(&settings);
+    let mut site = Site::of_layers(role, trust(&args.tuning.ca)?, [flags, of_file, own]);
     site.test_mail = test_mail(&args.tuning)?;
     site.hosts_names = local::hosts_names(&found.files);
-    site.mistakes = mistakes(&found.facts, &found.files, &site, &catalogue, args.role.is_some());
+    let is_told = args.role.is_some() || part.is_some();
+    site.mistakes = mistakes(&found.facts, &found.files, &site, &catalogue, is_told);
     site.notes.extend(found.facts.notes);
     site.notes.extend(without_flow(&catalogue, &site));
     site.root = args.known.root.as_deref().map(shown);
+    if let Some(part) = &part {
+        site.platform.clone_from(&part.file.platform.name);
+        site.machine = Some(part.machine.name().to_owned());
+        site.nat = part.machine.nat();
+    }
+    let taken_as = part.and_then(|part| part.taken_as);
     let (output, redact) = (output(&args.output)?, key(&args.redact)?);
-    Ok(Job { catalogue, site, settings, output, redact, unused })
+    Ok(Job { catalogue, site, settings, output, redact, unused, taken_as })
 }
 
 /// Everything a machine's files say: this machine's, or those of a copy.
@@ -183,7 +235,7 @@ pub(crate) fn inventory(root: Option<&Path>) -> Result<Inventory, Refused> {
     let role = facts.roles.first().map_or(Role::Poller, |sign| sign.role);
     let view = View { role, per_group: Some(PER_GROUP), internet: &[] };
     let site = Site::of_layers(role, Trust::only([]), [join(&facts, view)]);
-    let mistakes = mistakes(&facts, &files, &site, &usual_catalogue(Some(role)), false);
+    let mistakes = mistakes(&facts, &files, &site, &usual_catalogue(&[role]), false);
     Ok(Inventory::of(&facts, mistakes, root.map(shown)))
 }
 
@@ -205,6 +257,14 @@ fn shown(folder: &Path) -> String {
 struct Found {
     files: Files,
     facts: Facts,
+    /// The machine is neither this one nor here as a copy: nothing was read.
+    is_elsewhere: bool,
+}
+
+impl Found {
+    fn elsewhere() -> Self {
+        Self { files: Files::here(), facts: Facts::default(), is_elsewhere: true }
+    }
 }
 
 fn discovered(known: &KnownArgs) -> Result<Found, Refused> {
@@ -222,18 +282,28 @@ fn discovered(known: &KnownArgs) -> Result<Found, Refused> {
     if known.clapi {
         ask_clapi(&mut facts);
     }
-    Ok(Found { files, facts })
+    Ok(Found { files, facts, is_elsewhere: false })
 }
 
 /// The flow table, and the role this machine has in it.
-fn catalogue_and_role(args: &RunArgs, found: &Found) -> Result<(Catalogue, Role), Refused> {
+fn catalogue_and_role(
+    args: &RunArgs,
+    found: &Found,
+    part: Option<&Part>,
+) -> Result<(Catalogue, Role), Refused> {
+    if let Some(part) = part {
+        let role = part.role(args.role.as_deref())?;
+        let catalogue = catalogue(args, || part.catalogue())?;
+        part.file.check(&catalogue)?;
+        return Ok((catalogue, role));
+    }
     let (name, role) = if let Some(name) = &args.role {
         (name.clone(), name.parse().ok())
     } else {
         let role = found_role(found)?;
         (role.to_string(), Some(role))
     };
-    let catalogue = catalogue(args, role)?;
+    let catalogue = catalogue(args, || Ok(usual_catalogue(role.as_slice())))?;
     let role = role.filter(|role| catalogue.roles.contains(role)).ok_or_else(|| {
         let all: Vec<String> = catalogue.roles.iter().map(ToString::to_string).collect();
         let (profile, all) = (&catalogue.profile, all.join(", "));
@@ -242,7 +312,10 @@ fn catalogue_and_role(args: &RunArgs, found: &Found) -> Result<(Catalogue, Role)
     Ok((catalogue, role))
 }
 
-fn catalogue(args: &RunArgs, role: Option<Role>) -> Result<Catalogue, Refused> {
+fn catalogue(
+    args: &RunArgs,
+    usual: impl FnOnce() -> Result<Catalogue, Refused>,
+) -> Result<Catalogue, Refused> {
     match (&args.catalogue, &args.profile) {
         (Some(file), _) => {
             let text = read("--catalogue", file)?;
@@ -251,7 +324,7 @@ fn catalogue(args: &RunArgs, role: Option<Role>) -> Result<Catalogue, Refused> {
         (None, Some(profile)) => {
             Catalogue::profile(profile).ok_or_else(|| unknown_profile(profile))
         }
-        (None, None) => Ok(usual_catalogue(role)),
+        (None, None) => usual(),
     }
 }
 
@@ -265,11 +338,11 @@ fn found_role(found: &Found) -> Result<Role, Refused> {
     })
 }
 
-/// The first embedded profile that knows the role.
-fn usual_catalogue(role: Option<Role>) -> Catalogue {
+/// The first embedded profile that knows all these roles.
+fn usual_catalogue(roles: &[Role]) -> Catalogue {
     let mut profiles = profile_names().into_iter().filter_map(Catalogue::profile);
     let first = || profile_names().into_iter().find_map(Catalogue::profile);
-    let knows = |catalogue: &Catalogue| role.is_none_or(|role| catalogue.roles.contains(&role));
+    let knows = |catalogue: &Catalogue| roles.iter().all(|role| catalogue.roles.contains(role));
     let found = profiles.find(knows).or_else(first);
     // They parse: a test holds every embedded profile to that.
     found.unwrap_or_else(|| unreachable!("profiles are embedded"))
@@ -440,12 +513,15 @@ fn customs(checks: &[String]) -> Result<Vec<Custom>, Refused> {
 fn settings(
     args: &RunArgs,
     catalogue: &Catalogue,
-    flags: &Layer,
+    customs: &[&Custom],
     found: &Found,
+    part: Option<&Part>,
 ) -> Result<Settings, Refused> {
     let tuning = &args.tuning;
-    let phase = match args.phase.as_str() {
-        "auto" if local::is_installed(&found.files) => Phase::After,
+    let platform = part.map(|part| &part.file.platform);
+    let said = platform.and_then(|platform| platform.phase);
+    let phase = match args.phase.as_deref().or(said).unwrap_or("auto") {
+        "auto" if !found.is_elsewhere && local::is_installed(&found.files) => Phase::After,
         "auto" => Phase::Before,
         other => other.parse().map_err(|_| {
             bad("--phase", format!("unknown phase `{other}`; known are before, after, auto"))
@@ -476,43 +552,43 @@ fn settings(
     };
     for (flag, glob) in globs() {
         let known = catalogue.flows.iter().map(|flow| flow.id.get_ref().clone());
-        let custom = flags.custom.iter().map(|custom| format!("custom.{}", custom.name));
+        let custom = customs.iter().map(|custom| format!("custom.{}", custom.name));
         if !known.chain(custom).any(|id| crate::plan::matches(glob, &id)) {
             return Err(bad(flag, format!("no flow is called `{glob}`")));
         }
     }
+    let of_file = |part: &Part| part.machine.skip().collect::<Vec<_>>();
+    let said = part.map(|part| part.file.groups().collect::<Vec<_>>());
+    let groups = args.group.iter().cloned().chain(said.unwrap_or_default()).collect();
     Ok(Settings {
         phase,
-        max_offset: duration("--max-offset", &tuning.max_offset)?,
+        max_offset: max_offset(tuning, platform)?,
         only: tuning.only.clone(),
-        skip,
-        groups: args.group.clone(),
-        scale: factor(&tuning.timeout)?,
+        skip: skip.into_iter().chain(part.map(of_file).unwrap_or_default()).collect(),
+        groups,
+        scale: scale(tuning, platform)?,
         strict: tuning.strict,
         trace: !tuning.no_trace,
     })
 }
 
-/// `500ms`, `2s`.
-fn duration(flag: &str, text: &str) -> Result<Duration, Refused> {
-    let shape = || bad(flag, format!("`{text}` is no time; write 500ms or 2s"));
-    let (number, unit) = text
-        .split_at_checked(text.find(|c: char| c.is_ascii_alphabetic()).ok_or_else(shape)?)
-        .ok_or_else(shape)?;
-    let number: f64 = number.parse().map_err(|_| shape())?;
-    let seconds = match unit {
-        "ms" => number / 1e3,
-        "s" => number,
-        _ => return Err(shape()),
-    };
-    Duration::try_from_secs_f64(seconds).map_err(|_| shape())
+fn max_offset(tuning: &TuningArgs, platform: Option<&Platform>) -> Result<Duration, Refused> {
+    const USUAL: Duration = Duration::from_millis(500);
+    let said = platform.and_then(|platform| platform.max_offset);
+    match &tuning.max_offset {
+        Some(text) => parse_duration(text).map_err(|reason| bad("--max-offset", reason)),
+        None => Ok(said.unwrap_or(USUAL)),
+    }
+}
+
+fn scale(tuning: &TuningArgs, platform: Option<&Platform>) -> Result<f64, Refused> {
+    let said = platform.and_then(|platform| platform.timeout);
+    tuning.timeout.as_deref().map_or(Ok(said.unwrap_or(1.0)), factor)
 }
 
 fn factor(text: &str) -> Result<f64, Refused> {
-    let factor: Option<f64> = text.parse().ok();
-    factor
-        .filter(|factor| (0.1..=20.0).contains(factor))
-        .ok_or_else(|| bad("--timeout", format!("`{text}` is no factor from 0.1 to 20")))
+    let factor = text.parse().ok().and_then(|factor| check_factor(factor).ok());
+    factor.ok_or_else(|| bad("--timeout", format!("`{text}` is no factor from 0.1 to 20")))
 }
 
 pub(crate) fn output(args: &OutputArgs) -> Result<Output, Refused> {

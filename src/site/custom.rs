@@ -45,17 +45,13 @@ pub(crate) const CUSTOM_SCHEMES: &[&str] = &[
     "pullwss-tls",
 ];
 
-impl FromStr for Custom {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let shape = || format!("`{text}` is not of the form NAME=SCHEME://HOST[:PORT]");
-        let (name, url) = text.split_once('=').ok_or_else(shape)?;
-        let (scheme, rest) = url.split_once("://").ok_or_else(shape)?;
-        let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
-        if name.is_empty() || !name.chars().all(fits) {
-            return Err(format!("`{name}` is no name (letters, digits, - and _)"));
-        }
+impl Custom {
+    /// # Errors
+    ///
+    /// When `url` is not `SCHEME://HOST[:PORT]` with a scheme that is known.
+    pub(crate) fn new(name: &str, url: &str, origin: Origin) -> Result<Self, String> {
+        // Not repeated: it may hold a password.
+        let (scheme, rest) = url.split_once("://").ok_or("this is no URL: SCHEME://HOST[:PORT]")?;
         if !CUSTOM_SCHEMES.contains(&scheme) {
             return Err(format!(
                 "unknown scheme `{scheme}`; known are {}",
@@ -75,8 +71,33 @@ impl FromStr for Custom {
             place,
             required: true,
             why: "Asked for with --check.".to_owned(),
-            origin: Origin::Flag("--check"),
+            origin,
         })
+    }
+
+    /// # Errors
+    ///
+    /// When `name` cannot be part of a flow's id.
+    pub(crate) fn check_name(name: &str) -> Result<(), String> {
+        let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+        if name.is_empty() || !name.chars().all(fits) {
+            return Err(format!("`{name}` is no name (letters, digits, - and _)"));
+        }
+        Ok(())
+    }
+}
+
+impl FromStr for Custom {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let shape = || format!("`{text}` is not of the form NAME=SCHEME://HOST[:PORT]");
+        let (name, url) = text.split_once('=').ok_or_else(shape)?;
+        if !url.contains("://") {
+            return Err(shape());
+        }
+        Self::check_name(name)?;
+        Self::new(name, url, Origin::Flag("--check"))
     }
 }
 

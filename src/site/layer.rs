@@ -3,9 +3,9 @@
 //! The order of trust: flags, the site file, this machine's own files. What none
 //! of them says, the profile knows or nobody.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
-use preflight_checks::{Trust, http, ldap, nsclient, snmp};
+use preflight_checks::{Trust, bbdo, http, ldap, nsclient, snmp};
 
 use super::discover::Note;
 use super::{Custom, Place, Site, Sourced, Target};
@@ -62,6 +62,51 @@ impl Layer {
     pub(crate) fn at_host(&mut self, party: &str, place: &Place) -> Option<&mut Target> {
         let known = self.targets.get_mut(&Party(party.to_owned()))?;
         known.iter_mut().find(|target| target.place.host == place.host)
+    }
+}
+
+impl Layer {
+    /// Takes from `other` what it knows of the same peers and this layer does not say.
+    pub(crate) fn complete(&mut self, other: &Self) {
+        let says_proxy =
+            self.proxy.is_some() || self.unneeded.contains_key(&Party("proxy".to_owned()));
+        for (party, targets) in &mut self.targets {
+            let known = other.targets.get(party).map(Vec::as_slice).unwrap_or_default();
+            let known: HashMap<_, _> = known.iter().map(|target| (target.peer(), target)).collect();
+            for target in targets {
+                if let Some(same) = known.get(&target.peer()) {
+                    target.complete(same, says_proxy);
+                }
+            }
+        }
+    }
+}
+
+impl Target {
+    fn peer(&self) -> (String, Option<String>) {
+        (self.place.host.to_ascii_lowercase(), self.only_for.clone())
+    }
+
+    fn complete(&mut self, same: &Self, says_proxy: bool) {
+        if self.bbdo == bbdo::Probe::default() {
+            self.bbdo = same.bbdo.clone();
+        }
+        if self.modes.is_empty() {
+            self.modes.clone_from(&same.modes);
+        }
+        for (service, port) in &same.ports {
+            self.ports.entry(service.clone()).or_insert_with(|| port.clone());
+        }
+        self.snmp = self.snmp.take().or_else(|| same.snmp.clone());
+        self.unaskable = self.unaskable.take().or_else(|| same.unaskable.clone());
+        let url = |of: &Self| Some(of.route.as_ref()?.value.as_ref()?.url.clone());
+        // The same proxy; its login stands in the file that was discovered.
+        let is_same_proxy = url(self).is_some() && url(self) == url(same);
+        if let (Some(own), Some(found), true) = (&mut self.route, &same.route, is_same_proxy) {
+            own.value.clone_from(&found.value);
+        } else if self.route.is_none() && !says_proxy {
+            self.route.clone_from(&same.route);
+        }
     }
 }
 

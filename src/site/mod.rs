@@ -1,8 +1,10 @@
 //! What is known of this installation: peers and their addresses, each with its origin.
 
+pub(crate) mod amount;
 pub(crate) mod clapi;
 mod custom;
 pub(crate) mod discover;
+pub(crate) mod file;
 mod join;
 mod layer;
 pub(crate) mod local;
@@ -12,6 +14,7 @@ pub(crate) mod sample;
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::net::IpAddr;
 
 use preflight_checks::{Trust, bbdo, http, ldap, nsclient, smtp, snmp};
 use serde::{Serialize, Serializer};
@@ -19,7 +22,7 @@ use serde::{Serialize, Serializer};
 pub(crate) use custom::Custom;
 pub(crate) use join::{View, join};
 pub(crate) use layer::Layer;
-pub(crate) use place::{Place, parse_port};
+pub(crate) use place::{Place, parse_port, parse_proxy};
 
 use crate::catalogue::{Mode, Party, Role};
 use discover::{At, Note};
@@ -66,6 +69,12 @@ pub(crate) struct Site {
     pub(crate) notes: Vec<Note>,
     /// The copy of another machine's files that was looked at instead of our own.
     pub(crate) root: Option<String>,
+    /// What the site file calls the platform.
+    pub(crate) platform: Option<String>,
+    /// What the site file calls this machine.
+    pub(crate) machine: Option<String>,
+    /// This machine's address as the network sees it, behind address translation.
+    pub(crate) nat: Option<IpAddr>,
 }
 
 impl Site {
@@ -91,6 +100,9 @@ impl Site {
             mistakes: Vec::new(),
             notes: Vec::new(),
             root: None,
+            platform: None,
+            machine: None,
+            nat: None,
         }
     }
 

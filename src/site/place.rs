@@ -80,6 +80,19 @@ impl FromStr for Place {
     }
 }
 
+/// The URL of a proxy; without a scheme it is an `http://` one.
+///
+/// # Errors
+///
+/// One sentence; a password that was in it is not repeated.
+pub(crate) fn parse_proxy(text: &str) -> Result<Url, String> {
+    let text = if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
+    // Parsed as any other target: no user, no password, no port 0.
+    let place: Place = text.parse()?;
+    let url = place.url.filter(|url| url.scheme() == "http");
+    url.ok_or_else(|| "only http:// proxies are known".to_owned())
+}
+
 /// A port from 1 to 65535.
 pub(crate) fn parse_port(text: &str) -> Result<u16, String> {
     match text.parse() {

@@ -16,4 +16,5 @@ mod plan;
 mod progress;
 mod schema;
 mod secrets;
+mod site_file;
 mod usage;

@@ -13,6 +13,7 @@ mod hostile;
 mod lists;
 #[path = "../support/page.rs"]
 mod page;
+mod site_file;
 mod tree;
 
 use std::process::Command;

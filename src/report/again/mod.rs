@@ -112,6 +112,7 @@ fn question(saved: &StepReport, target: &TargetReport) -> Result<Question, Strin
         host: peer(target),
         target: target.host.clone(),
         origin: Origin::Saved(target.origin.clone()),
+        seen_as: target.seen_as,
         find: Find::Host,
         ways,
         also_try: also_try.transpose()?,

@@ -42,6 +42,7 @@ pub(super) fn step(flow: &str) -> StepReport {
 /// The same, with somebody asked.
 pub(super) fn asked(step: StepReport, host: &str, port: u16) -> StepReport {
     let target = TargetReport {
+        seen_as: None,
         host: host.to_owned(),
         peer: None,
         shown: format!("{host}:{port}/udp"),
@@ -379,6 +380,7 @@ fn a_mistake_in_a_file_has_a_line_and_no_arrow() {
     let mut mistake = step("poller.bbdo");
     mistake.direction = Direction::Local;
     mistake.target = Some(TargetReport {
+        seen_as: None,
         host: String::new(),
         peer: None,
         shown: "/etc/centreon-broker/poller.json:12".to_owned(),

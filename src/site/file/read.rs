@@ -1,0 +1,355 @@
+//! From tables to sections: each value parsed where it stands.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+use toml::Spanned;
+use toml::de::DeTable;
+
+use super::secret::{Login, login, snmp};
+use super::walk::{Source, Table, Value, unknown};
+use super::{Check, Credentials, Machine, Platform, Server, Services, SiteFile};
+use crate::catalogue::{Broken, Mode, Role, service};
+use crate::site::amount::{check_factor, parse_duration};
+use crate::site::discover::At;
+use crate::site::place::parse_proxy;
+use crate::site::{Custom, Find, Origin, Place};
+
+type Result<T> = std::result::Result<T, Box<Broken>>;
+
+/// Sections of the file.
+pub(super) const SECTIONS: [&str; 5] = ["platform", "services", "machine", "credentials", "check"];
+/// Keys of `[platform]`.
+pub(super) const PLATFORM: [&str; 6] =
+    ["name", "profile", "phase", "timeout", "max_offset", "groups"];
+/// Keys of `[machine.NAME]`.
+pub(super) const MACHINE: [&str; 14] = [
+    "role",
+    "address",
+    "nat",
+    "central",
+    "remote",
+    "mode",
+    "bbdo",
+    "connects_to",
+    "ports",
+    "listens",
+    "services",
+    "devices",
+    "nsclient",
+    "skip",
+];
+/// Keys of a server that is a table.
+pub(super) const SERVER: [&str; 6] = ["host", "port", "url", "protocol", "find", "proxy"];
+/// Keys of a device that is a table.
+pub(super) const DEVICE: [&str; 3] = ["host", "port", "snmp"];
+/// Keys of `[[check]]`.
+pub(super) const CHECK: [&str; 5] = ["name", "url", "from", "required", "why"];
+/// Keys of `[credentials]`.
+pub(super) const CREDENTIALS: [&str; 4] = ["snmp", "ldap", "nsclient", "proxy"];
+/// Services whose port between two machines may be another.
+pub(super) const LINKS: [&str; 4] = ["zmq", "ssh", "bbdo", "pullwss"];
+/// Services a machine's own daemons may listen for on another port.
+pub(super) const LISTENERS: [&str; 6] = ["zmq", "ssh", "bbdo", "pullwss", "pullwss-tls", "trap"];
+/// How a poller and its central find each other.
+pub(super) const MODES: [(&str, Mode); 5] = [
+    ("zmq", Mode::Zmq),
+    ("ssh", Mode::Ssh),
+    ("pull", Mode::Pull),
+    ("pullwss", Mode::Pullwss),
+    ("through-remote", Mode::ThroughRemote),
+];
+/// What the name of a server is, when it is a domain.
+pub(super) const FINDS: [(&str, Find); 2] = [("mx", Find::Mx), ("srv", Find::Srv)];
+/// Which of poller and broker connects.
+pub(super) const BBDO: [(&str, Mode); 2] =
+    [("forward", Mode::Bbdo), ("reversed", Mode::BbdoReversed)];
+/// When a closed port is no failure.
+pub(super) const PHASES: [(&str, &str); 3] =
+    [("before", "before"), ("after", "after"), ("auto", "auto")];
+/// What a machine is.
+pub(super) const ROLES: [(&str, Role); 3] =
+    [("central", Role::Central), ("poller", Role::Poller), ("remote", Role::Remote)];
+
+pub(super) fn file(source: Source, tree: &DeTable<'_>) -> Result<SiteFile> {
+    let whole = Table::whole(&source, tree);
+    whole.only(&SECTIONS)?;
+    let platform = whole.table("platform")?.as_ref().map(platform).transpose()?;
+    let services_of = |table: &Table<'_>| services(table);
+    let servers = whole.table("services")?.as_ref().map(services_of).transpose()?;
+    let machines = whole.table("machine")?.as_ref().map(machines).transpose()?;
+    let credentials = whole.table("credentials")?.as_ref().map(credentials).transpose()?;
+    let checks = whole.map("check", checks)?;
+    Ok(SiteFile {
+        platform: platform.unwrap_or_default(),
+        services: servers.unwrap_or_default(),
+        machines: machines.unwrap_or_default(),
+        credentials: credentials.unwrap_or_default(),
+        checks: checks.unwrap_or_default(),
+        source,
+    })
+}
+
+fn platform(table: &Table<'_>) -> Result<Platform> {
+    table.only(&PLATFORM)?;
+    let factor = |value: Value<'_>| check_factor(value.number()?).map_err(|e| value.refuse(e));
+    let time = |value: Value<'_>| parse_duration(value.text()?).map_err(|e| value.refuse(e));
+    let phase = table.map("phase", |value| value.one_of(&PHASES))?;
+    Ok(Platform {
+        name: table.map("name", |value| value.text().map(str::to_owned))?,
+        profile: table.map("profile", |value| value.placed_text())?,
+        phase: phase.map(Spanned::into_inner),
+        timeout: table.map("timeout", factor)?,
+        max_offset: table.map("max_offset", time)?,
+        groups: table.map("groups", names)?.unwrap_or_default(),
+    })
+}
+
+/// One name, or a list of them.
+fn names(value: Value<'_>) -> Result<Vec<Spanned<String>>> {
+    value.list().into_iter().map(|name| name.placed_text()).collect()
+}
+
+fn services(table: &Table<'_>) -> Result<Services> {
+    let list = |(kind, value): (Spanned<String>, Value<'_>)| {
+        let read = if kind.get_ref() == "proxy" { proxy_server } else { server };
+        let all = value.list();
+        if kind.get_ref() == "proxy" && all.len() > 1 {
+            return Err(value.refuse("there is one proxy on the way to the Internet"));
+        }
+        let servers: Vec<Server> = all.into_iter().map(read).collect::<Result<_>>()?;
+        Ok((kind, Spanned::new(value.span(), servers)))
+    };
+    table.entries().into_iter().map(list).collect()
+}
+
+/// `HOST`, `HOST:PORT`, a URL, or a table with more.
+fn server(value: Value<'_>) -> Result<Server> {
+    if !value.is_table() {
+        return Ok(plain(value.parsed()?));
+    }
+    let table = value.table(format!("a server of `{}`", value.key))?;
+    table.only(&SERVER)?;
+    let protocol = |value: Value<'_>| {
+        let name = value.text()?;
+        let known = service(name).map(|service| service.name);
+        known.ok_or_else(|| value.refuse(unknown("protocol", name, &protocols())))
+    };
+    Ok(Server {
+        protocol: table.map("protocol", protocol)?,
+        find: table
+            .map("find", |value| value.one_of(&FINDS))?
+            .map_or(Find::Host, Spanned::into_inner),
+        proxy: table.map("proxy", way)?,
+        ..plain(place(&table)?)
+    })
+}
+
+fn protocols() -> Vec<&'static str> {
+    preflight_checks::SERVICES.iter().map(|service| service.name).collect()
+}
+
+fn plain(place: Spanned<Place>) -> Server {
+    Server { place, protocol: None, find: Find::Host, proxy: None, snmp: None }
+}
+
+/// `host` with or without `port`, or `url`.
+fn place(table: &Table<'_>) -> Result<Spanned<Place>> {
+    if let Some(url) = table.value("url") {
+        if let Some(host) = table.value("host").or_else(|| table.value("port")) {
+            return Err(host.refuse(format!("`url` has its `{}` in it", host.key)));
+        }
+        let place: Spanned<Place> = url.parsed()?;
+        let is_url = place.get_ref().url.is_some();
+        return is_url.then_some(place).ok_or_else(|| url.refuse("this is no URL: SCHEME://HOST"));
+    }
+    let host = table.need("host")?;
+    let mut place: Spanned<Place> = host.parsed()?;
+    if let Some(port) = table.map("port", |value| value.port())? {
+        if place.get_ref().port.is_some() || place.get_ref().url.is_some() {
+            return Err(host.refuse("`host` with a port of its own, and `port` beside it"));
+        }
+        place.get_mut().port = Some(port.into_inner());
+    }
+    Ok(place)
+}
+
+/// The proxy of one server: a URL, or `false` for the straight way.
+fn way(value: Value<'_>) -> Result<Spanned<Option<url::Url>>> {
+    if value.is_text() {
+        let url = parse_proxy(value.text()?).map_err(|reason| value.refuse(reason))?;
+        return Ok(Spanned::new(value.span(), Some(url)));
+    }
+    match value.boolean() {
+        Ok(false) => Ok(Spanned::new(value.span(), None)),
+        _ => Err(value.refuse("`proxy` takes a URL, or false for the straight way")),
+    }
+}
+
+/// The proxy on the way to the Internet.
+fn proxy_server(value: Value<'_>) -> Result<Server> {
+    let url = parse_proxy(value.text()?).map_err(|reason| value.refuse(reason))?;
+    Ok(plain(Spanned::new(value.span(), of_proxy(&url))))
+}
+
+/// Where a proxy stands.
+pub(super) fn of_proxy(url: &url::Url) -> Place {
+    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned();
+    Place { host, port: url.port(), url: Some(url.clone()) }
+}
+
+fn machines(table: &Table<'_>) -> Result<Vec<Machine>> {
+    let machine = |(name, value): (Spanned<String>, Value<'_>)| {
+        let is_name = |name: &str| !name.trim().is_empty() && !name.chars().any(char::is_control);
+        if !is_name(name.get_ref()) {
+            return Err(table.source.broken(Some(name.span()), "this is no name for a machine"));
+        }
+        let table = value.table(format!("[machine.{}]", name.get_ref()))?;
+        machine(&table, name)
+    };
+    table.entries().into_iter().map(machine).collect()
+}
+
+fn machine(table: &Table<'_>, name: Spanned<String>) -> Result<Machine> {
+    table.only(&MACHINE)?;
+    let role = table.value("role").ok_or_else(|| {
+        let message = format!("{} has no role; give role = \"poller\" or \"central\"", table.name);
+        table.source.broken(Some(name.span()), message)
+    })?;
+    let nested = |key: &str| table.table(key);
+    Ok(Machine {
+        role: role.one_of(&ROLES)?,
+        address: table.map("address", address)?,
+        nat: table.map("nat", outside)?,
+        central: table.map("central", |value| value.placed_text())?,
+        remote: table.map("remote", |value| value.placed_text())?,
+        mode: table.map("mode", |value| value.one_of(&MODES))?,
+        bbdo: table.map("bbdo", |value| value.one_of(&BBDO))?,
+        connects_to: table.map("connects_to", |value| value.parsed())?,
+        ports: nested("ports")?.map(|table| ports(&table, &LINKS)).transpose()?.unwrap_or_default(),
+        listens: nested("listens")?
+            .map(|table| ports(&table, &LISTENERS))
+            .transpose()?
+            .unwrap_or_default(),
+        services: nested("services")?.as_ref().map(services).transpose()?.unwrap_or_default(),
+        devices: each(table, "devices", device)?,
+        nsclient: each(table, "nsclient", device_without_snmp)?.unwrap_or_default(),
+        skip: nested("skip")?.as_ref().map(skip).transpose()?.unwrap_or_default(),
+        name,
+    })
+}
+
+fn each(
+    table: &Table<'_>,
+    key: &str,
+    read: impl Fn(Value<'_>) -> Result<Server>,
+) -> Result<Option<Vec<Server>>> {
+    table.map(key, |value| value.list().into_iter().map(read).collect())
+}
+
+/// A name or address; the ports are those of the services.
+fn address(value: Value<'_>) -> Result<Spanned<Place>> {
+    let place: Spanned<Place> = value.parsed()?;
+    if place.get_ref().port.is_some() || place.get_ref().url.is_some() {
+        return Err(value.refuse("a machine's address has no port; its services have"));
+    }
+    Ok(place)
+}
+
+fn outside(value: Value<'_>) -> Result<Spanned<IpAddr>> {
+    let text = value.text()?;
+    let address = text.parse().map_err(|_| value.refuse(format!("`{text}` is no IP address")))?;
+    Ok(Spanned::new(value.span(), address))
+}
+
+fn ports(table: &Table<'_>, known: &[&str]) -> Result<BTreeMap<String, Spanned<u16>>> {
+    table.only(known)?;
+    let port = |(name, value): (Spanned<String>, Value<'_>)| Ok((name.into_inner(), value.port()?));
+    table.entries().into_iter().map(port).collect()
+}
+
+fn device(value: Value<'_>) -> Result<Server> {
+    monitored(value, &DEVICE)
+}
+
+fn device_without_snmp(value: Value<'_>) -> Result<Server> {
+    let (_, known) = DEVICE.split_last().unwrap_or((&"", &[]));
+    monitored(value, known)
+}
+
+fn monitored(value: Value<'_>, known: &[&str]) -> Result<Server> {
+    let server = if value.is_table() {
+        let table = value.table(format!("a host of `{}`", value.key))?;
+        table.only(known)?;
+        let snmp = table.map("snmp", |value| value.placed_text())?;
+        Server { snmp, ..plain(place(&table)?) }
+    } else {
+        plain(value.parsed()?)
+    };
+    if server.place.get_ref().url.is_some() {
+        return Err(value.refuse("a monitored host is a name or address, no URL"));
+    }
+    Ok(server)
+}
+
+fn skip(table: &Table<'_>) -> Result<Vec<(Spanned<String>, String)>> {
+    let entry = |(flow, value): (Spanned<String>, Value<'_>)| Ok((flow, value.text()?.to_owned()));
+    table.entries().into_iter().map(entry).collect()
+}
+
+fn credentials(table: &Table<'_>) -> Result<Credentials> {
+    table.only(&CREDENTIALS)?;
+    let mut known = BTreeMap::new();
+    if let Some(all) = table.table("snmp")? {
+        for (name, value) in all.entries() {
+            let one = value.table(format!("[credentials.snmp.{}]", name.get_ref()))?;
+            known.insert(name.into_inner(), snmp(&one)?);
+        }
+    }
+    let needed = |key: &str, user: &str, needs: &[&str]| -> Result<Option<Login>> {
+        let Some(table) = table.table(key)? else { return Ok(None) };
+        let login = login(&table, user)?;
+        needs.iter().try_for_each(|key| table.need(key).map(|_| ()))?;
+        Ok(Some(login))
+    };
+    Ok(Credentials {
+        snmp: known,
+        ldap: needed("ldap", "bind_dn", &["bind_dn", "password"])?,
+        nsclient: needed("nsclient", "user", &["password"])?,
+        proxy: needed("proxy", "user", &["user"])?,
+    })
+}
+
+fn checks(value: Value<'_>) -> Result<Vec<Check>> {
+    if !value.is_list() {
+        return Err(value.refuse("a flow of your own begins with [[check]]"));
+    }
+    let mut known = BTreeSet::new();
+    let mut checks = Vec::new();
+    for item in value.list() {
+        let check = check(&item.table("[[check]]")?)?;
+        if !known.insert(check.name.get_ref().clone()) {
+            let message = format!("the name `{}` is used twice", check.name.get_ref());
+            return Err(value.source.broken(Some(check.name.span()), message));
+        }
+        checks.push(check);
+    }
+    Ok(checks)
+}
+
+fn check(table: &Table<'_>) -> Result<Check> {
+    table.only(&CHECK)?;
+    let (name, url) = (table.need("name")?, table.need("url")?);
+    let placed = name.placed_text()?;
+    Custom::check_name(placed.get_ref()).map_err(|reason| name.refuse(reason))?;
+    let at: At = table.source.at(&url.span());
+    let custom = Custom {
+        required: table.map("required", |value| value.boolean())?.unwrap_or(true),
+        why: table
+            .map("why", |value| value.text().map(str::to_owned))?
+            .unwrap_or_else(|| "Asked for in the site file.".to_owned()),
+        ..Custom::new(placed.get_ref(), url.text()?, Origin::SiteFile(at))
+            .map_err(|reason| url.refuse(reason))?
+    };
+    Ok(Check { name: placed, custom, from: table.map("from", names)?.unwrap_or_default() })
+}

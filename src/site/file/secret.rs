@@ -1,0 +1,235 @@
+//! Secrets of the site file: references to where each really lives.
+//!
+//! `{ env = "NAME" }` a variable of the environment, `{ file = "PATH" }` a file of its
+//! own, `{ config = "FILE:KEY" }` or `{ config = "FILE:HOST:KEY" }` the configuration
+//! of the platform it already stands in.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use preflight_checks::snmp;
+use strum::IntoEnumIterator;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::mask::{REFERENCES, is_secret};
+use super::walk::{Source, Table, Value, unknown};
+use crate::catalogue::Broken;
+
+/// Where a secret lives.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Secret {
+    /// A variable of the environment.
+    Env(String),
+    /// A file with nothing else in it.
+    File(PathBuf),
+    /// A value in a file that discovery reads.
+    Config(Config),
+}
+
+/// `FILE:KEY` or `FILE:HOST:KEY`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Config {
+    pub(super) file: String,
+    pub(super) host: Option<String>,
+    pub(super) key: String,
+}
+
+/// A user or DN, and the password.
+#[derive(Clone, Debug)]
+pub(super) struct Login {
+    pub(super) user: Option<String>,
+    pub(super) password: Option<Spanned<Secret>>,
+}
+
+/// How devices are read.
+#[derive(Clone, Debug)]
+pub(super) enum Snmp {
+    Community {
+        version: snmp::CommunityVersion,
+        community: Spanned<Secret>,
+    },
+    User {
+        name: String,
+        auth: Option<(snmp::AuthProtocol, Spanned<Secret>)>,
+        privacy: Option<(snmp::PrivProtocol, Spanned<Secret>)>,
+    },
+}
+
+/// Keys of `[credentials.snmp.NAME]`.
+pub(super) const SNMP: [&str; 7] =
+    ["version", "community", "user", "auth_protocol", "auth", "priv_protocol", "priv"];
+
+/// Keys of discovered secrets, as the platform's own files call them.
+pub(super) const COMMUNITY: &str = "_SNMPCOMMUNITY";
+/// The option of that name in `_SNMPEXTRAOPTIONS`.
+pub(super) const AUTH: &str = "authpassphrase";
+/// The option of that name in `_SNMPEXTRAOPTIONS`.
+pub(super) const PRIVACY: &str = "privpassphrase";
+/// The password of a proxy, in whichever file sets it.
+pub(super) const PROXY: &str = "proxy_password";
+
+/// # Errors
+///
+/// When a value stands where only a reference to it may; it is not in the error.
+pub(super) fn none_literal(source: &Source, table: &DeTable<'_>) -> Result<(), Box<Broken>> {
+    for (key, value) in table {
+        match value.get_ref() {
+            // Its keys are flows, and a flow may be called anything.
+            DeValue::Table(_) if key.get_ref() == "skip" => {}
+            DeValue::Table(inner) => none_literal(source, inner)?,
+            DeValue::Array(items) => {
+                let tables = items.iter().filter_map(|item| item.get_ref().as_table());
+                tables.into_iter().try_for_each(|inner| none_literal(source, inner))?;
+            }
+            _ => {}
+        }
+        if is_secret(key.get_ref()) && !value.get_ref().is_table() {
+            let message = format!(
+                "a secret does not belong in this file; write `{key} = {{ env = \"NAME\" }}` or \
+                 `{key} = {{ file = \"PATH\" }}`",
+                key = key.get_ref()
+            );
+            return Err(source.broken(Some(value.span()), message));
+        }
+    }
+    Ok(())
+}
+
+/// A reference to a secret.
+pub(super) fn reference(value: Value<'_>) -> Result<Spanned<Secret>, Box<Broken>> {
+    let table = value.table(format!("`{}`", value.key))?;
+    table.only(&REFERENCES)?;
+    let given: Vec<Value<'_>> = REFERENCES.iter().filter_map(|key| table.value(key)).collect();
+    let [one] = given.as_slice() else {
+        let message = format!("`{}` takes one of {}", value.key, REFERENCES.join(", "));
+        return Err(value.refuse(message));
+    };
+    let text = one.text()?;
+    let secret = match one.key {
+        "env" => Secret::Env(variable(*one, text)?),
+        "file" => Secret::File(PathBuf::from(text)),
+        _ => Secret::Config(text.parse().map_err(|reason: String| one.refuse(reason))?),
+    };
+    Ok(Spanned::new(value.span(), secret))
+}
+
+/// A name a shell can give a variable; what is none may be the secret itself.
+fn variable(value: Value<'_>, text: &str) -> Result<String, Box<Broken>> {
+    let fits = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    if text.chars().all(fits) && !text.starts_with(|c: char| c.is_ascii_digit()) {
+        Ok(text.to_owned())
+    } else {
+        Err(value.refuse("`env` takes the name of a variable: letters, digits and _"))
+    }
+}
+
+impl FromStr for Config {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let shape =
+            || "`config` takes FILE:KEY or FILE:HOST:KEY, the file with its whole path".to_owned();
+        let (file, rest) = text.split_once(':').ok_or_else(shape)?;
+        let (host, key) = match rest.rsplit_once(':') {
+            Some((host, key)) => (Some(host.to_owned()), key),
+            None => (None, rest),
+        };
+        if !file.starts_with('/') || host.as_deref() == Some("") {
+            return Err(shape());
+        }
+        let known = [COMMUNITY, AUTH, PRIVACY, PROXY];
+        if !known.contains(&key) {
+            return Err(unknown("key of a configuration", key, &known));
+        }
+        Ok(Self { file: file.to_owned(), host, key: key.to_owned() })
+    }
+}
+
+impl Config {
+    /// Does it lead to that host of that file?
+    pub(super) fn is_of(&self, file: &str, host: &str) -> bool {
+        self.file == file && self.host.as_deref() == Some(host)
+    }
+}
+
+impl std::fmt::Display for Config {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.host {
+            Some(host) => write!(out, "{}:{host}:{}", self.file, self.key),
+            None => write!(out, "{}:{}", self.file, self.key),
+        }
+    }
+}
+
+/// `[credentials.ldap]` and its like; `user`: the key of the name.
+pub(super) fn login(table: &Table<'_>, user: &str) -> Result<Login, Box<Broken>> {
+    table.only(&[user, "password"])?;
+    let name = table.map(user, |value| value.text().map(str::to_owned))?;
+    let password = table.map("password", reference)?;
+    Ok(Login { user: name, password })
+}
+
+/// `[credentials.snmp.NAME]`.
+pub(super) fn snmp(table: &Table<'_>) -> Result<Snmp, Box<Broken>> {
+    table.only(&SNMP)?;
+    let version = table.map("version", |value| value.one_of(&VERSIONS))?;
+    match version.map_or(USUAL, Spanned::into_inner) {
+        Version::Community(version) => {
+            let community = reference(table.need("community")?)?;
+            let of_user = SNMP.iter().skip(2).find_map(|key| table.value(key));
+            match of_user {
+                Some(value) => Err(value.refuse(format!("`{}` needs version = \"3\"", value.key))),
+                None => Ok(Snmp::Community { version, community }),
+            }
+        }
+        Version::User => user(table),
+    }
+}
+
+/// `version`, as SNMP counts them.
+#[derive(Clone, Copy)]
+enum Version {
+    Community(snmp::CommunityVersion),
+    User,
+}
+
+const USUAL: Version = Version::Community(snmp::CommunityVersion::V2c);
+const VERSIONS: [(&str, Version); 3] = [
+    ("1", Version::Community(snmp::CommunityVersion::V1)),
+    ("2c", Version::Community(snmp::CommunityVersion::V2c)),
+    ("3", Version::User),
+];
+
+fn user(table: &Table<'_>) -> Result<Snmp, Box<Broken>> {
+    if let Some(value) = table.value("community") {
+        return Err(value.refuse("version 3 has no community; give user, auth and priv"));
+    }
+    let name = table.need("user")?.text()?.to_owned();
+    let auth = protocol(table, "auth", "auth_protocol", snmp::AuthProtocol::Sha)?;
+    let privacy = protocol(table, "priv", "priv_protocol", snmp::PrivProtocol::Aes)?;
+    match (&auth, &privacy) {
+        (None, Some((_, secret))) => {
+            let message = "privacy needs authentication too (auth)";
+            Err(table.source.broken(Some(secret.span()), message))
+        }
+        _ => Ok(Snmp::User { name, auth, privacy }),
+    }
+}
+
+/// A secret and the protocol it is used with.
+fn protocol<P: FromStr + IntoEnumIterator + ToString>(
+    table: &Table<'_>,
+    secret: &str,
+    key: &str,
+    usual: P,
+) -> Result<Option<(P, Spanned<Secret>)>, Box<Broken>> {
+    let given = table.map(key, |value| {
+        let known: Vec<String> = P::iter().map(|protocol| protocol.to_string()).collect();
+        let known: Vec<&str> = known.iter().map(String::as_str).collect();
+        let text = value.text()?;
+        text.parse().map_err(|_| value.refuse(unknown("protocol", text, &known)))
+    })?;
+    let secret = table.map(secret, reference)?;
+    Ok(secret.map(|secret| (given.unwrap_or(usual), secret)))
+}
