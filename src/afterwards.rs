@@ -8,8 +8,9 @@ use crate::change_request::{ChangeRequest, Nat, Wishes};
 use crate::redact::{Key, Redactor};
 use crate::report::saved::{self, Unreadable};
 use crate::report::{Format, Report};
-use crate::settings::Output;
-use crate::{change_request, complain, diff, ended_well, matrix, write_all};
+use crate::settings::{Job, Output};
+use crate::site::local::Host;
+use crate::{change_request, complain, diff, ended_well, matrix, plan, write_all};
 
 /// A command that works on saved reports.
 #[derive(Debug)]
@@ -31,6 +32,8 @@ pub(crate) enum Task {
     Request {
         /// The runs.
         reports: Vec<PathBuf>,
+        /// Or the machines of a site file, of which nothing was asked yet.
+        planned: Vec<Job>,
         /// What works already too.
         all: bool,
         /// Who is translated to which address.
@@ -68,8 +71,8 @@ pub(crate) fn perform(task: &Task) -> ExitCode {
         Task::Diff { old, new, strict, redact, output } => {
             compare([old, new], *strict, redact.as_ref(), output)
         }
-        Task::Request { reports, all, nat, redact, output } => {
-            ask_for(reports, *all, nat, redact.as_ref(), output)
+        Task::Request { reports, planned, all, nat, redact, output } => {
+            ask_for(reports, planned, *all, nat, redact.as_ref(), output)
         }
         Task::Merge { reports, redact, output } => merge(reports, redact.as_ref(), output),
         Task::Redact { report, key, names, output } => {
@@ -90,10 +93,15 @@ impl Reader {
     }
 
     fn open(&mut self, file: &Path) -> Result<Report, Unreadable> {
-        let report = saved::open(file)?;
+        let named = preflight_checks::printable(&file.display().to_string());
+        self.shown(saved::open(file)?).map_err(|failed| Unreadable { file: named, ..failed })
+    }
+
+    /// The report as it may be shown.
+    fn shown(&mut self, report: Report) -> Result<Report, Unreadable> {
         let Some(redactor) = &mut self.redactor else { return Ok(report) };
         redactor.report(&report).map_err(|reason| Unreadable {
-            file: preflight_checks::printable(&file.display().to_string()),
+            file: report.host.name.clone(),
             reason: format!("cannot be redacted: {}", preflight_checks::printable(&reason)),
         })
     }
@@ -123,6 +131,7 @@ fn compare(
 
 fn ask_for(
     reports: &[PathBuf],
+    planned: &[Job],
     all: bool,
     nat: &Nat,
     redact: Option<&Key>,
@@ -130,10 +139,25 @@ fn ask_for(
 ) -> Result<ExitCode, Unreadable> {
     let mut reader = Reader::new(redact);
     let wishes = reports.iter().map(|file| Ok(Wishes::of(&reader.open(file)?, all)));
-    let wishes = wishes.collect::<Result<_, _>>()?;
-    let request = ChangeRequest::new(wishes, &reader.nat(nat), all);
+    let mut wishes = wishes.collect::<Result<Vec<_>, _>>()?;
+    let mut nat = nat.clone();
+    for job in planned {
+        let report = reader.shown(unasked(job))?;
+        nat.extend(job.site.nat.map(|seen_as| (report.host.name.clone(), seen_as)));
+        wishes.push(Wishes::planned(&report));
+    }
+    let request = ChangeRequest::new(wishes, &reader.nat(&nat), all);
     let written = write_all(output, |format, canvas, out| format.write(&request, canvas, out));
     Ok(written.map_or_else(|code| code, |()| ExitCode::SUCCESS))
+}
+
+/// What a machine of a site file would ask, under its own name and address.
+fn unasked(job: &Job) -> Report {
+    let plan = plan::plan(&job.catalogue, &job.site, &job.settings);
+    let name = job.site.machine.clone().unwrap_or_default();
+    let addresses = job.site.address.into_iter().collect();
+    let host = Host { name, addresses, ..Host::default() };
+    Report::unasked(&plan, job.catalogue.identity.clone(), host)
 }
 
 /// Reads one report after the other, and keeps little of each.

@@ -4,7 +4,8 @@
 
 mod afterwards;
 
-use std::path::PathBuf;
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand};
 
@@ -412,6 +413,16 @@ pub(crate) enum Request {
     },
     /// Work on saved reports.
     Afterwards(Box<Task>),
+}
+
+/// The run of each machine of a site file, as `plan --site FILE --all` has them.
+fn planned(file: &Path) -> Result<Vec<Job>, Refused> {
+    let plan = ["preflight", "plan", "--all", "--site"].map(OsStr::new);
+    let cli = Cli::try_parse_from(plan.into_iter().chain([file.as_os_str()]))?;
+    match cli.command {
+        Some(Command::Plan(plan)) => jobs(&plan.run),
+        _ => Ok(Vec::new()),
+    }
 }
 
 /// Reads the command line and the files it names.

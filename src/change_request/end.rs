@@ -55,7 +55,7 @@ impl Firewall {
             Self::OnTheWay => "No device named itself".to_owned(),
             Self::Target(end) => format!("Firewall of the destination {} itself", end.shown()),
             Self::Source(end) => format!("Firewall of the source {} itself", end.shown()),
-            Self::Open => "Needed, and not blocked when it was last looked at".to_owned(),
+            Self::Open => "Needed, and not known to be blocked".to_owned(),
         }
     }
 }

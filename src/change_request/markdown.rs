@@ -2,11 +2,10 @@
 
 use std::io;
 
+use super::ChangeRequest;
 use super::row::{Row, Source};
 use super::text::ANSWERS;
-use super::{ChangeRequest, Machine};
 use crate::report::escape::markdown;
-use crate::report::table::moment;
 
 /// Writes who asks, one table a firewall, what else is asked for, and the notes.
 ///
@@ -15,13 +14,8 @@ use crate::report::table::moment;
 /// What the writer says.
 pub(super) fn write(request: &ChangeRequest, out: &mut dyn io::Write) -> io::Result<()> {
     writeln!(out, "# Firewall change request\n")?;
-    for Machine { name, role, asked_at, .. } in &request.machines {
-        writeln!(
-            out,
-            "- for {}, {role}, as seen at {}",
-            markdown(name),
-            markdown(&moment(asked_at))
-        )?;
+    for machine in &request.machines {
+        writeln!(out, "- for {}", machine.as_seen().map(|part| markdown(&part)).join(", "))?;
     }
     if request.rows.is_empty() {
         writeln!(out, "\nNo rule is asked for: no flow is blocked on its way.")?;

@@ -19,6 +19,7 @@ use std::io;
 use std::net::IpAddr;
 
 use crate::report::Canvas;
+use crate::report::table::moment;
 use end::{End, Firewall};
 use row::{Row, rows};
 use rule::Rule;
@@ -49,8 +50,17 @@ pub(crate) struct Machine {
     pub(crate) role: String,
     /// Its addresses.
     pub(crate) addresses: Vec<IpAddr>,
-    /// When it was asked, RFC 3339.
-    pub(crate) asked_at: String,
+    /// When it was asked, RFC 3339; none: it is planned, and was not asked yet.
+    pub(crate) asked_at: Option<String>,
+}
+
+impl Machine {
+    /// "central, poller, as seen at …"
+    fn as_seen(&self) -> [String; 3] {
+        let when = self.asked_at.as_ref().map(|at| format!("as seen at {}", moment(at)));
+        let when = when.unwrap_or_else(|| "as its site file plans it".to_owned());
+        [self.name.clone(), self.role.clone(), when]
+    }
 }
 
 /// From which address or machine, and what it becomes.
@@ -105,12 +115,15 @@ fn newest(wishes: Vec<Wishes>) -> (Vec<Wishes>, Vec<String>) {
             kept.push(next);
             continue;
         };
-        let at = |of: &Wishes| of.machine.asked_at.parse::<jiff::Timestamp>().ok();
+        let said = |of: &Wishes| of.machine.asked_at.clone().unwrap_or_default();
+        let at = |of: &Wishes| said(of).parse::<jiff::Timestamp>().ok();
         let (older, newer) =
             if at(&next) >= at(known) { (known.clone(), next) } else { (next, known.clone()) };
         notes.push(format!(
             "{}: two runs are given; that of {} counts, that of {} does not",
-            newer.machine.name, newer.machine.asked_at, older.machine.asked_at
+            newer.machine.name,
+            said(&newer),
+            said(&older)
         ));
         *known = newer;
     }

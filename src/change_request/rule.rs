@@ -239,7 +239,8 @@ fn needed(report: &Report, step: &StepReport) -> Vec<Rule> {
         add(&mut rules, rule(way, Some(to.ip()), to.port(), source));
     }
     if rules.is_empty() {
-        let address: Option<IpAddr> = target.host.parse().ok();
+        let host = target.peer.as_ref().unwrap_or(&target.host);
+        let address: Option<IpAddr> = host.parse().ok();
         for way in &target.ways {
             let source = match address {
                 Some(address) => source(report, None, address),
@@ -303,7 +304,9 @@ fn here(report: &Report) -> End {
 
 /// The target's name, unless it was given as an address.
 fn name(step: &StepReport) -> Option<String> {
-    let host = &step.target.as_ref()?.host;
+    let target = step.target.as_ref()?;
+    // Behind a proxy it is the proxy that is connected to.
+    let host = target.peer.as_ref().unwrap_or(&target.host);
     let host = match url::Url::parse(host) {
         Ok(url) if host.contains("://") => url.host_str()?.to_owned(),
         _ => host.clone(),

@@ -3,9 +3,9 @@
 use std::io;
 
 use super::row::Row;
-use super::{ChangeRequest, Machine, Other};
+use super::{ChangeRequest, Other};
 use crate::report::Canvas;
-use crate::report::table::{MIN_WIDTH, moment, pad, wrap};
+use crate::report::table::{MIN_WIDTH, pad, wrap};
 
 /// Writes who asks, the rows of each firewall, what else is asked for, and the notes.
 ///
@@ -19,8 +19,8 @@ pub(super) fn write(
 ) -> io::Result<()> {
     let width = canvas.width.max(MIN_WIDTH);
     writeln!(out, "Firewall change request")?;
-    for Machine { name, role, asked_at, .. } in &request.machines {
-        item("for", &format!("{name}, {role}, as seen at {}", moment(asked_at)), width, out)?;
+    for machine in &request.machines {
+        item("for", &machine.as_seen().join(", "), width, out)?;
     }
     if request.rows.is_empty() {
         writeln!(out, "\nNo rule is asked for: no flow is blocked on its way.")?;

@@ -32,6 +32,13 @@ pub(crate) struct Other {
 }
 
 impl Wishes {
+    /// What a machine will ask, of which nothing is known yet.
+    pub(crate) fn planned(report: &Report) -> Self {
+        let mut wishes = Self::of(report, true);
+        wishes.machine.asked_at = None;
+        wishes
+    }
+
     /// What the machine of this report asks for; with `all`, what works already too.
     pub(crate) fn of(report: &Report, all: bool) -> Self {
         Self {
@@ -39,7 +46,7 @@ impl Wishes {
                 name: report.host.name.clone(),
                 role: report.role.to_string(),
                 addresses: report.host.addresses.clone(),
-                asked_at: report.started_at.clone(),
+                asked_at: Some(report.started_at.clone()),
             },
             rules: report.steps.iter().flat_map(|step| rules(report, step, all)).collect(),
             others: others(report),

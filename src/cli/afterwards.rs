@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::planned;
 use crate::afterwards::Task;
 use crate::settings::{Refused, formats, key, nat};
 
@@ -65,8 +66,11 @@ Exit codes: 0 the request is written, also when nothing has to be asked for
             2 wrong usage, or a file that is no report")]
 pub(crate) struct RequestArgs {
     /// JSON reports, of one machine or of many
-    #[arg(value_name = "REPORT.json", required = true)]
+    #[arg(value_name = "REPORT.json", required_unless_present = "site")]
     reports: Vec<PathBuf>,
+    /// Everything the machines of this site file need; nothing was asked yet
+    #[arg(long, value_name = "FILE", conflicts_with = "reports")]
+    site: Option<PathBuf>,
     /// Everything the roles need, not only what is blocked
     #[arg(long)]
     all: bool,
@@ -90,7 +94,9 @@ impl RequestArgs {
         let output = formats(&self.format)?;
         let nat = self.nat.iter().map(|text| nat(text)).collect::<Result<_, _>>()?;
         let redact = key(&self.redact)?;
-        Ok(Task::Request { reports: self.reports, all: self.all, nat, redact, output })
+        let planned = self.site.as_deref().map(planned).transpose()?.unwrap_or_default();
+        let all = self.all || self.site.is_some();
+        Ok(Task::Request { reports: self.reports, planned, all, nat, redact, output })
     }
 }
 

@@ -301,6 +301,16 @@ pub(crate) struct Context {
 }
 
 impl Report {
+    /// What would be asked by the machine of that name, as a report of which nothing is known yet.
+    pub(crate) fn unasked(plan: &Plan, catalogue: Identity, host: Host) -> Self {
+        let nothing = vec![None; plan.steps.len()];
+        let started_at = jiff::Timestamp::now().to_string();
+        let took = std::time::Duration::ZERO;
+        let context =
+            Context { host, catalogue, started_at, took, strict: false, interrupted: false };
+        Self::new(plan, &nothing, context)
+    }
+
     /// Judges everything that was found.
     pub(crate) fn new(plan: &Plan, found: &[Option<Found>], context: Context) -> Self {
         let judged: Vec<Judged> = plan

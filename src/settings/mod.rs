@@ -217,6 +217,7 @@ fn job_of(
         site.platform.clone_from(&part.file.platform.name);
         site.machine = Some(part.machine.name().to_owned());
         site.nat = part.machine.nat();
+        site.address = part.machine.address();
     }
     let taken_as = part.and_then(|part| part.taken_as);
     let (output, redact) = (output(&args.output)?, key(&args.redact)?);

@@ -61,6 +61,8 @@ pub(crate) struct Site {
     pub(crate) test_mail: Option<smtp::TestMail>,
     /// Whom TLS trusts.
     pub(crate) trust: Trust,
+    /// The address the site file gives this machine.
+    pub(crate) address: Option<IpAddr>,
     /// Names that `/etc/hosts` answers: no DNS server has to know them.
     pub(crate) hosts_names: Vec<String>,
     /// Mistakes in this machine's files that no packet shows.
@@ -96,6 +98,7 @@ impl Site {
             nsclient: nsclient::Probe::default(),
             test_mail: None,
             trust,
+            address: None,
             hosts_names: Vec::new(),
             mistakes: Vec::new(),
             notes: Vec::new(),

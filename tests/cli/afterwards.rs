@@ -271,3 +271,30 @@ fn no_format_of_a_redacted_run_shows_what_was_asked() {
         }
     }
 }
+
+#[test]
+fn a_site_file_is_enough_for_the_request_of_a_whole_platform() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("site.toml");
+    std::fs::write(
+        &file,
+        "[services]\nntp = [\"10.0.0.3\"]\nproxy = \"http://10.0.0.8:3128\"\n\
+         [machine.central]\nrole = \"central\"\naddress = \"10.0.0.5\"\n\
+         [machine.poller1]\nrole = \"poller\"\naddress = \"10.2.0.7\"\nnat = \"198.51.100.7\"\n",
+    )
+    .unwrap();
+    let file = file.to_str().unwrap();
+    let ended = preflight(&["request", "--site", file, "--format", "csv"]).quietly(0);
+    let row = |words: &[&str]| {
+        let has = |line: &&str| words.iter().all(|word| line.contains(word));
+        assert!(ended.stdout.lines().any(|line| has(&line)), "{words:?}: {}", ended.stdout);
+    };
+    row(&["10.2.0.7", "198.51.100.7", "10.0.0.5", "5669"]);
+    row(&["10.0.0.5", "10.2.0.7", "10.0.0.3", "123"]);
+    // Behind a proxy it is the proxy that has to be reached.
+    row(&["10.0.0.8", "3128"]);
+    let text = preflight(&["request", "--site", file]).quietly(0).stdout;
+    assert!(text.contains("poller1, poller, as its site file plans it"), "{text}");
+    let both = preflight(&["request", "--site", file, "report.json"]);
+    assert_eq!((both.code, both.stdout.as_str()), (Some(2), ""));
+}

@@ -193,6 +193,11 @@ impl Machine {
         self.nat.as_ref().map(|nat| *nat.get_ref())
     }
 
+    /// Its address, when it is not given by name.
+    pub(crate) fn address(&self) -> Option<IpAddr> {
+        self.address.as_ref()?.get_ref().host.parse().ok()
+    }
+
     /// Flows not to check, and why.
     pub(crate) fn skip(&self) -> impl Iterator<Item = (String, Option<String>)> + '_ {
         self.skip.iter().map(|(flow, why)| (flow.get_ref().clone(), Some(why.clone())))
