@@ -114,7 +114,7 @@ fn show_plan(job: &Job) -> ExitCode {
     let plan = plan::plan(&job.catalogue, &job.site, &job.settings);
     let write = |format: Format, canvas: Canvas, out: &mut dyn Write| match format {
         Format::Json => report::json::write(&plan, out),
-        _ => report::table::write_plan(&plan, canvas, out),
+        _ => report::planned::write(&plan, canvas, out),
     };
     write_all(&job.output, write).map_or_else(|code| code, |()| ExitCode::SUCCESS)
 }

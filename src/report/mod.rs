@@ -11,12 +11,15 @@ pub(crate) mod escape;
 mod fold;
 #[cfg(test)]
 pub(crate) mod golden;
+pub(crate) mod groups;
 pub(crate) mod html;
 pub(crate) mod json;
 mod junit;
 mod markdown;
 pub(crate) mod ndjson;
 mod openmetrics;
+pub(crate) mod own_files;
+pub(crate) mod planned;
 mod rows;
 pub(crate) mod table;
 mod wide;
@@ -319,7 +322,7 @@ impl Report {
             phase: plan.phase,
             strict: context.strict,
             interrupted: context.interrupted,
-            notes: plan.notes.iter().map(note_report).collect(),
+            notes: plan.notes.iter().map(NoteReport::from).collect(),
             steps,
             summary,
         }
@@ -414,6 +417,11 @@ impl StepReport {
     /// Not asked, or only our own listener that decides nothing.
     fn says_nothing(&self) -> bool {
         self.outcome == Outcome::Skip || (self.direction == Direction::Inbound && !self.required)
+    }
+
+    /// Whom it would have gone to, when it was not asked.
+    fn target_in_id(&self) -> Option<&str> {
+        self.id.strip_prefix(&self.flow)?.strip_prefix('@')
     }
 
     /// Does it pass only because nothing is installed yet?
@@ -631,11 +639,13 @@ fn cause_report(cause: &Cause, passage: &Passage<'_>) -> CauseReport {
     }
 }
 
-fn note_report(note: &Note) -> NoteReport {
-    NoteReport {
-        place: note.at.to_string(),
-        reason: note.reason.clone(),
-        missing: note.missing.to_owned(),
+impl From<&Note> for NoteReport {
+    fn from(note: &Note) -> Self {
+        Self {
+            place: note.at.to_string(),
+            reason: note.reason.clone(),
+            missing: note.missing.to_owned(),
+        }
     }
 }
 

@@ -57,7 +57,8 @@ impl Row<'_> {
     pub(super) fn target(&self) -> String {
         let group = self.step.group.as_ref().filter(|_| self.of > 1);
         let target = self.step.target.as_ref().map(|target| &target.shown);
-        group.or(target).map(|text| printable(text)).unwrap_or_default()
+        let shown = group.or(target).map(String::as_str);
+        shown.or(self.step.target_in_id()).map(printable).unwrap_or_default()
     }
 
     /// What was seen, the cause, or why it was skipped.
