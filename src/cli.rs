@@ -2,15 +2,19 @@
 //!
 //! The only file that imports clap; behind it there are only plain types.
 
-use std::path::{Path, PathBuf};
+mod afterwards;
+
+use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
 /// What clap says of a command line: help, version, or an error with its usage.
 pub(crate) use clap::Error as UsageError;
 
+pub(crate) use self::afterwards::RedactArgs;
+use crate::afterwards::Task;
 use crate::inventory::Inventory;
-use crate::settings::{Job, Output, Refused, inventory, job, output, pair, read};
+use crate::settings::{Job, Output, Refused, inventory, job, output, pair};
 
 /// Checks the network flows a Centreon or i-Vertix machine needs, each in its
 /// own protocol, and says why one fails, who has to act, and what to do.
@@ -66,6 +70,14 @@ enum Command {
         /// A step of the report: poller.bbdo@10.0.0.5, or its flow
         step: Option<String>,
     },
+    /// Compare two runs of one machine: what is broken, fixed, or has another cause
+    Diff(afterwards::DiffArgs),
+    /// A saved report with a stand-in for every address and name
+    Redact(afterwards::RedactSavedArgs),
+    /// Who reaches whom: the reports of many machines in one matrix
+    Merge(afterwards::MergeArgs),
+    /// One change request for the network team, from saved reports
+    Request(afterwards::RequestArgs),
 }
 
 /// What has a schema.
@@ -86,7 +98,7 @@ impl Schema {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Output")]
 pub(crate) struct OutputArgs {
-    /// table, wide, json, ndjson, html, junit, markdown, csv, openmetrics or centreon;
+    /// table, wide, html, json, ndjson, junit, markdown, csv, openmetrics or centreon;
     /// repeatable, one of them to stdout, the others each to a file
     #[arg(long, value_name = "FORMAT[=FILE]", default_value = "table")]
     pub(crate) format: Vec<String>,
@@ -143,6 +155,8 @@ pub(crate) struct RunArgs {
     pub(crate) tuning: TuningArgs,
     #[command(flatten)]
     pub(crate) output: OutputArgs,
+    #[command(flatten)]
+    pub(crate) redact: RedactArgs,
 }
 
 #[derive(Debug, Args)]
@@ -157,6 +171,17 @@ pub(crate) struct KnownArgs {
     /// Of the monitored hosts, ask this many of each subnet and template
     #[arg(long, value_name = "N", default_value_t = crate::site::sample::PER_GROUP)]
     pub(crate) sample: usize,
+    /// Pollers of this central: a file with what `centreon -o INSTANCE -a show` prints, or a
+    /// saved export of the table `nagios_server` with its header
+    #[arg(long, value_name = "FILE")]
+    pub(crate) pollers_from: Option<PathBuf>,
+    /// Directories of the web interface: a file with what
+    /// `centreon -o LDAP -a showserver -v NAME` prints
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ldap_from: Option<PathBuf>,
+    /// Ask Centreon's own command line for both, as the user whose login is in ~/.centreonApi
+    #[arg(long, conflicts_with = "root")]
+    pub(crate) clapi: bool,
     /// Ask every monitored host
     #[arg(long, conflicts_with = "sample")]
     pub(crate) all_devices: bool,
@@ -186,6 +211,9 @@ pub(crate) struct TargetArgs {
     /// A directory server
     #[arg(long, value_name = "HOST")]
     pub(crate) ldap: Vec<String>,
+    /// The domain whose DNS names its directory servers (SRV)
+    #[arg(long, value_name = "DOMAIN")]
+    pub(crate) ldap_domain: Vec<String>,
     /// A web address on the Internet, instead of the profile's own
     #[arg(long, value_name = "URL")]
     pub(crate) http: Vec<String>,
@@ -326,11 +354,13 @@ pub(crate) enum Request {
     Explain(String),
     /// Show all that a saved run saw of one step.
     ExplainStep {
-        /// The report's text.
-        report: String,
+        /// The report's file.
+        report: PathBuf,
         /// The step's id, or its flow.
         step: String,
     },
+    /// Work on saved reports.
+    Afterwards(Box<Task>),
 }
 
 /// Reads the command line and the files it names.
@@ -351,9 +381,12 @@ pub(crate) fn request() -> Result<Request, Refused> {
         Some(Command::Schema { of }) => Ok(Request::Schema(of.text())),
         Some(Command::Explain { subject, step: None }) => Ok(Request::Explain(subject)),
         Some(Command::Explain { subject, step: Some(step) }) => {
-            let report = read("explain", Path::new(&subject))?;
-            Ok(Request::ExplainStep { report, step })
+            Ok(Request::ExplainStep { report: subject.into(), step })
         }
+        Some(Command::Diff(diff)) => Ok(Request::Afterwards(Box::new(diff.task()?))),
+        Some(Command::Redact(redact)) => Ok(Request::Afterwards(Box::new(redact.task()?))),
+        Some(Command::Merge(merge)) => Ok(Request::Afterwards(Box::new(merge.task()?))),
+        Some(Command::Request(request)) => Ok(Request::Afterwards(Box::new(request.task()?))),
         Some(Command::Demo(demo)) => {
             let breaks =
                 demo.breaks.iter().map(|text| pair("--break", text)).collect::<Result<_, _>>()?;

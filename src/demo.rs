@@ -146,6 +146,7 @@ impl Site {
             site,
             settings: settings(),
             output: output.for_role(role),
+            redact: None,
             unused: Vec::new(),
         }
     }

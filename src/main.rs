@@ -1,14 +1,19 @@
 //! `preflight`: which network flows does this machine need, which work, and why not?
 
+mod afterwards;
 mod catalogue;
+mod change_request;
 mod cli;
 mod demo;
+mod diff;
 mod explain;
 mod inventory;
+mod matrix;
 mod output;
 mod panics;
 mod plan;
 mod progress;
+mod redact;
 mod remedy;
 mod report;
 mod responder;
@@ -18,6 +23,7 @@ mod site;
 mod verdict;
 
 use std::io::{self, BufWriter, IsTerminal as _, Write};
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -49,6 +55,7 @@ fn act() -> ExitCode {
         Ok(Request::Schema(schema)) => print(schema),
         Ok(Request::Explain(code)) => explain_code(&code),
         Ok(Request::ExplainStep { report, step }) => explain_step(&report, &step),
+        Ok(Request::Afterwards(task)) => afterwards::perform(&task),
         Err(refused) => refuse(&refused),
     }
 }
@@ -62,8 +69,19 @@ fn run(job: &Job) -> ExitCode {
     let plan = plan::plan(&job.catalogue, &job.site, &job.settings);
     with_runtime(async {
         let (report, live) = check(&plan, job).await;
-        deliver(&report, live, &job.output)
+        match shown(report, job.redact.as_ref()) {
+            Ok(report) => deliver(&report, live, &job.output),
+            Err(reason) => complain("--redact", &reason),
+        }
     })
+}
+
+/// The report as it may be shown.
+fn shown(report: Report, key: Option<&redact::Key>) -> Result<Report, String> {
+    match key {
+        Some(key) => redact::Redactor::new(key.clone()).report(&report),
+        None => Ok(report),
+    }
 }
 
 /// Asks everything in `plan`, with progress on stderr, and lines on stdout if they were asked for.
@@ -75,7 +93,8 @@ async fn check(plan: &plan::Plan, job: &Job) -> (Report, Option<Live>) {
         let (host, started_at) = (host.name.clone(), started_at.clone());
         Live::new(Run { host, role: plan.role, started_at }, plan.steps.len())
     };
-    let mut live = job.output.is_live().then(live);
+    // What may not be shown as it is waits for the whole report.
+    let mut live = (job.output.is_live() && job.redact.is_none()).then(live);
     // Lines on a terminal are progress enough, and rows in between would tear them apart.
     let is_told = live.is_some() && io::stdout().is_terminal();
     let progress = progress::Progress::new(plan, is_told);
@@ -111,6 +130,9 @@ async fn check(plan: &plan::Plan, job: &Job) -> (Report, Option<Live>) {
 }
 
 fn show_plan(job: &Job) -> ExitCode {
+    if job.redact.is_some() {
+        return complain("--redact", "a plan has no report that could be redacted");
+    }
     let plan = plan::plan(&job.catalogue, &job.site, &job.settings);
     let write = |format: Format, canvas: Canvas, out: &mut dyn Write| match format {
         Format::Json => report::json::write(&plan, out),
@@ -152,10 +174,10 @@ fn show_demo(breaks: &[(String, String)], output: &Output) -> ExitCode {
     })
 }
 
-fn explain_step(report: &str, name: &str) -> ExitCode {
-    let report = match explain::read(report) {
+fn explain_step(file: &Path, name: &str) -> ExitCode {
+    let report = match report::saved::open(file) {
         Ok(report) => report,
-        Err(reason) => return complain("explain", &reason),
+        Err(unreadable) => return complain("explain", &unreadable.to_string()),
     };
     match explain::step(&report, name) {
         Ok(step) => {

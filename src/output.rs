@@ -13,11 +13,12 @@ use crate::settings::Output;
 ///
 /// With a plugin's output on stdout it is the plugin's.
 pub(crate) fn deliver(report: &Report, live: Option<Live>, output: &Output) -> ExitCode {
+    let rest = if live.is_some() { output.without_live() } else { output.clone() };
     let told = live.map_or(Ok(()), |live| live.finish(report));
     let told = ended_well(told, "stdout");
     let write =
         |format: Format, canvas: Canvas, out: &mut dyn Write| format.write(report, canvas, out);
-    let written = write_all(&output.without_live(), write);
+    let written = write_all(&rest, write);
     let is_written = told == ExitCode::SUCCESS && written.is_ok();
     let (_, state) = report.ending().plugin();
     ExitCode::from(match (output.is_plugin(), is_written) {
@@ -85,9 +86,9 @@ fn to_stdout(bytes: &[u8]) -> io::Result<()> {
 /// # Errors
 ///
 /// The exit code, when one could not be written; the reason is on stderr.
-pub(crate) fn write_all(
-    output: &Output,
-    write: impl Fn(Format, Canvas, &mut dyn Write) -> io::Result<()>,
+pub(crate) fn write_all<F: Copy>(
+    output: &Output<F>,
+    write: impl Fn(F, Canvas, &mut dyn Write) -> io::Result<()>,
 ) -> Result<(), ExitCode> {
     let mut result = Ok(());
     for (format, file) in &output.formats {

@@ -126,6 +126,11 @@ fn size() -> (usize, usize) {
 impl Rows {
     fn change(&mut self, step: usize, state: State) {
         let Some(at) = self.rows.iter().position(|row| row.step == step) else { return };
+        // That a quick step began may be heard after it has finished.
+        let is_done = |row: &Row| matches!(row.state, State::Done(..));
+        if self.rows.get(at).is_some_and(is_done) {
+            return;
+        }
         if matches!(state, State::Done(..)) {
             self.done.push(at);
         }
@@ -224,6 +229,16 @@ mod tests {
                 "  ✗ poller.snmp@10.0.0.7  nothing listens",
                 "  ✓ poller.snmp@10.0.0.8  net-snmp, up 9 d",
             ]
+        );
+    }
+
+    #[test]
+    fn a_step_that_is_heard_to_begin_after_its_end_stays_done() {
+        let mut rows = rows([(0, done()), (1, State::Runs)]);
+        rows.change(0, State::Runs);
+        assert_eq!(
+            rows.lines(80, 20, false),
+            ["  ✓ poller.snmp@10.0.0.0  net-snmp, up 9 d", "  · poller.snmp@10.0.0.1  waiting",]
         );
     }
 

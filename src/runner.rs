@@ -14,12 +14,13 @@ use futures_util::future::join_all;
 use preflight_checks::{
     Addresses, Cause, Deadline, Finding, Layer, Peer, RESOLVE, ResetTrace, Trace, Transport, Trust,
     examine, examine_path, examine_reset, identify, is_reset, is_silence, judge, judge_reset,
-    resolve,
+    mail_servers, offers, resolve,
 };
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use crate::plan::{Action, Asked, Plan, Question};
+use crate::site::Find;
 
 /// Steps under way at once: enough for every flow of a site, few enough for
 /// the file descriptors of a locked-down machine.
@@ -44,6 +45,11 @@ const TRACING: Duration = Duration::from_secs(2);
 /// Longest question to a port that is only tried because another one failed:
 /// a silent host must not cost its connection time twice.
 const ELSEWHERE: Duration = Duration::from_secs(3);
+
+/// Hosts asked of a domain that has several.
+const HOSTS: usize = 4;
+/// The service whose SRV records name a domain's directories (RFC 2782).
+const DIRECTORY: &str = "_ldap._tcp";
 
 /// How a run is done.
 #[derive(Clone, Copy, Debug)]
@@ -231,35 +237,88 @@ async fn guarded(asking: impl Future<Output = Found>) -> Found {
 
 async fn ask(question: &Question, shared: &Shared) -> Found {
     let deadline = Deadline::scaled(RESOLVE, shared.manner.scale);
-    let addresses = match resolve(&question.host, deadline).await {
+    let standing = match find(question, deadline).await {
         Ok(addresses) => addresses,
         Err(cause) => return Found { unresolved: Some(cause), ..Found::default() },
     };
-    let hosts = &addresses.addresses;
+    let places = &standing.places;
     let attempts = if question.ways.iter().any(|way| way.probe.risks_lockout()) {
-        in_turn(question, hosts, shared).await
+        in_turn(question, places, shared).await
     } else {
-        side_by_side(question, hosts, shared).await
+        side_by_side(question, places, shared).await
     };
     let nothing_works = attempts.iter().all(|attempt| attempt.finding.verdict.is_err());
     let elsewhere = question.also_try.as_ref().filter(|_| nothing_works);
     let located = attempts.into_iter().map(|attempt| locate(attempt, question, shared));
     let elsewhere = elsewhere.into_iter().flat_map(|asked| {
         let way = question.ways.len();
-        hosts.iter().map(move |&host| attempt(question, host, way, asked, ELSEWHERE, shared))
+        places.iter().map(move |place| attempt(place, way, asked, ELSEWHERE, shared))
     });
     let (mut attempts, elsewhere) = tokio::join!(join_all(located), join_all(elsewhere));
     attempts.extend(elsewhere);
-    let Addresses { canonical, took: resolve, .. } = addresses;
+    let Standing { canonical, took: resolve, .. } = standing;
     Found { resolve, canonical, attempts, ..Found::default() }
 }
 
-async fn side_by_side(question: &Question, hosts: &[IpAddr], shared: &Shared) -> Vec<Attempt> {
-    let pairs = hosts.iter().flat_map(|&host| {
-        question.ways.iter().enumerate().map(move |(way, asked)| (host, way, asked))
+/// Where a question is put.
+struct Standing {
+    /// At least one.
+    places: Vec<Standpoint>,
+    /// The name that was really resolved, when it is another one.
+    canonical: Option<String>,
+    /// How long finding them took; `None` for an address.
+    took: Option<Duration>,
+}
+
+/// One address of a host.
+struct Standpoint {
+    host: String,
+    address: IpAddr,
+    /// The port that the DNS names for this host.
+    port: Option<u16>,
+}
+
+/// The addresses behind the question's name, or those of the hosts that stand for its domain.
+async fn find(question: &Question, deadline: Deadline) -> Result<Standing, Cause> {
+    let domain = &question.host;
+    let hosts = match question.find {
+        Find::Host => return standing(domain, None, deadline).await,
+        Find::Mx => {
+            let servers = mail_servers(domain, &[], deadline).await?;
+            servers.into_iter().map(|host| (host, None)).collect()
+        }
+        Find::Srv => {
+            let offers = offers(DIRECTORY, domain, &[], deadline).await?;
+            offers.into_iter().map(|offer| (offer.host, Some(offer.port))).collect::<Vec<_>>()
+        }
+    };
+    let hosts = hosts.get(..HOSTS).unwrap_or(&hosts);
+    let found = join_all(hosts.iter().map(|(host, port)| standing(host, *port, deadline))).await;
+    let (known, unknown): (Vec<_>, Vec<_>) = found.into_iter().partition(Result::is_ok);
+    let known: Vec<Standing> = known.into_iter().flatten().collect();
+    match unknown.into_iter().find_map(Result::err) {
+        Some(cause) if known.is_empty() => Err(cause),
+        _ => Ok(Standing {
+            canonical: hosts.first().map(|(host, _)| host.clone()),
+            took: known.iter().filter_map(|standing| standing.took).max(),
+            places: known.into_iter().flat_map(|standing| standing.places).collect(),
+        }),
+    }
+}
+
+async fn standing(host: &str, port: Option<u16>, deadline: Deadline) -> Result<Standing, Cause> {
+    let Addresses { addresses, canonical, took } = resolve(host, deadline).await?;
+    let places = addresses.into_iter();
+    let places = places.map(|address| Standpoint { host: host.to_owned(), address, port });
+    Ok(Standing { places: places.collect(), canonical, took })
+}
+
+async fn side_by_side(question: &Question, places: &[Standpoint], shared: &Shared) -> Vec<Attempt> {
+    let pairs = places.iter().flat_map(|place| {
+        question.ways.iter().enumerate().map(move |(way, asked)| (place, way, asked))
     });
-    join_all(pairs.map(|(host, way, asked)| {
-        attempt(question, host, way, asked, asked.probe.service().budget, shared)
+    join_all(pairs.map(|(place, way, asked)| {
+        attempt(place, way, asked, asked.probe.service().budget, shared)
     }))
     .await
 }
@@ -267,17 +326,17 @@ async fn side_by_side(question: &Question, hosts: &[IpAddr], shared: &Shared) ->
 /// One after the other, so that an account's password is tried once: the next
 /// port only when the one before was not reached, and after a refusal nobody
 /// is asked with credentials any more.
-async fn in_turn(question: &Question, hosts: &[IpAddr], shared: &Shared) -> Vec<Attempt> {
+async fn in_turn(question: &Question, places: &[Standpoint], shared: &Shared) -> Vec<Attempt> {
     let mut refused = shared.refused.lock().await;
     let mut attempts = Vec::new();
-    for &host in hosts {
+    for place in places {
         for (way, asked) in question.ways.iter().enumerate() {
             let mut asked = asked.clone();
             if *refused {
                 asked.probe = asked.probe.without_credentials();
             }
             let budget = asked.probe.service().budget;
-            let attempt = attempt(question, host, way, &asked, budget, shared).await;
+            let attempt = attempt(place, way, &asked, budget, shared).await;
             let verdict = attempt.finding.verdict.clone();
             attempts.push(attempt);
             match verdict {
@@ -294,19 +353,20 @@ async fn in_turn(question: &Question, hosts: &[IpAddr], shared: &Shared) -> Vec<
 }
 
 async fn attempt(
-    question: &Question,
-    host: IpAddr,
+    place: &Standpoint,
     way: usize,
     asked: &Asked,
     budget: Duration,
     shared: &Shared,
 ) -> Attempt {
-    let turn = (asked.transport == Transport::Udp).then(|| shared.udp_turn(host));
+    let turn = (asked.transport == Transport::Udp).then(|| shared.udp_turn(place.address));
     let _turn = match &turn {
         Some(turn) => turn.acquire().await.ok(),
         None => None,
     };
-    let peer = Peer { host: question.host.clone(), address: SocketAddr::new(host, asked.port) };
+    let port = place.port.unwrap_or(asked.port);
+    let address = SocketAddr::new(place.address, port);
+    let peer = Peer { host: place.host.clone(), address };
     let deadline = Deadline::scaled(budget, shared.manner.scale);
     let mut finding = Box::pin(examine(&asked.probe, peer, deadline, &shared.trust)).await;
     if let Err(failure) = &finding.verdict

@@ -15,7 +15,8 @@ fn every_flag_command_and_variable_in_the_documentation_is_in_the_help() {
     for page in Page::all() {
         for words in page.invocations() {
             let first = words.split_whitespace().next().unwrap_or_default();
-            if first.chars().all(|c| c.is_ascii_lowercase()) && !help.commands.contains(first) {
+            let is_command = !first.is_empty() && first.chars().all(|c| c.is_ascii_lowercase());
+            if is_command && !help.commands.contains(first) {
                 unknown.push(format!("{}: preflight {first}", page.name()));
             }
             let named = words.split_whitespace().map(|word| word.split('=').next().unwrap());

@@ -50,7 +50,7 @@ pub use identify::identify;
 pub use net::icmp::Icmp;
 pub use net::{
     Addresses, Arrivals, Deadline, FarStream, Io, Offer, Opinion, Peer, RESOLVE, Trust, Unanswered,
-    examine_arrivals, offers, resolve,
+    examine_arrivals, mail_servers, offers, resolve,
 };
 pub use path::reset::{ResetTrace, examine_reset, is_reset, judge_reset};
 pub use path::{Beyond, Hop, HostSign, Refused, Trace, examine_path, is_silence, judge};

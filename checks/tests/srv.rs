@@ -1,4 +1,4 @@
-//! SRV records against Debian's bind9.
+//! SRV and MX records against Debian's bind9.
 
 #![allow(clippy::unwrap_used)]
 
@@ -7,7 +7,7 @@ mod daemon;
 use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 
-use preflight_checks::{Cause, Deadline, Offer, offers};
+use preflight_checks::{Cause, Deadline, Offer, mail_servers, offers};
 
 use daemon::{Home, Server};
 
@@ -20,6 +20,9 @@ _ldap._tcp SRV 10 70 389 dc1
 _ldap._tcp SRV 20 0 3389 far.elsewhere.test.
 _ldap._tcp.none SRV 0 0 0 .
 _ldap._tcp.empty TXT nothing
+@ MX 20 mx2
+@ MX 10 MX1
+nomail MX 0 .
 ";
 
 /// Answers for `corp.test`: five directories, more than UDP carries in `many.corp.test`.
@@ -87,4 +90,20 @@ async fn a_domain_without_directories_says_how_it_has_none() {
 
     let refused = ask(server, "other.test").await.unwrap_err();
     assert_eq!(refused.code(), "resolver-failed", "{refused}");
+}
+
+#[tokio::test]
+async fn the_mail_servers_of_a_domain_come_in_their_order() {
+    let (_running, server) = named();
+    let ask = async |domain: &str| {
+        mail_servers(domain, &[server], Deadline::after(Duration::from_secs(10))).await
+    };
+    let servers = ["mx1.corp.test", "mx2.corp.test"].map(str::to_owned);
+    assert_eq!(ask("corp.test").await, Ok(servers.to_vec()));
+    assert_eq!(ask("ns.corp.test").await, Ok(vec!["ns.corp.test".to_owned()]), "itself");
+    let none = ask("nomail.corp.test").await.unwrap_err().to_string();
+    assert!(none.ends_with("the domain says that it takes no mail"), "{none}");
+    let name = "gone.corp.test".to_owned();
+    let gone = ask("gone.corp.test").await.unwrap_err();
+    assert_eq!(gone, Cause::NameNotFound { name, servers: Vec::new() });
 }

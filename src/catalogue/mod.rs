@@ -61,6 +61,7 @@ impl Identity {
 /// One row: who opens a connection to whom, and what breaks without it.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[expect(clippy::struct_excessive_bools, reason = "a row of a table, as it is written")]
 pub(crate) struct Flow {
     /// Stable name: `poller.bbdo`.
     pub(crate) id: Spanned<String>,
@@ -90,6 +91,8 @@ pub(crate) struct Flow {
     pub(crate) through_vpn: bool,
     /// Used only when the two machines find each other in this way.
     pub(crate) mode: Option<Mode>,
+    /// The listener of this machine's files that serves it; without, that of the protocol's name.
+    pub(crate) listener: Option<String>,
     /// Of every machine whose own engine asks devices, whatever its role.
     #[serde(default)]
     pub(crate) by_engine: bool,

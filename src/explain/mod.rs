@@ -4,11 +4,10 @@ mod facts;
 mod step;
 
 use preflight_checks::printable;
-use serde_json::Value;
 
 pub(crate) use step::write;
 
-use crate::report::{Report, SCHEMA_VERSION, StepReport};
+use crate::report::{Report, StepReport};
 
 /// Today's rules: the remedies of `docs/causes.md`, embedded.
 const CAUSES: &str = include_str!("../../docs/causes.md");
@@ -20,43 +19,6 @@ pub(crate) fn section(code: &str) -> Option<String> {
     let body = lines.take_while(|line| !line.starts_with("### ") && !line.starts_with("## "));
     let text: Vec<&str> = std::iter::once(heading).chain(body).collect();
     Some(text.join("\n").trim_end().to_owned())
-}
-
-/// Reads a saved report; whatever could act on a terminal is escaped in it.
-///
-/// # Errors
-///
-/// One sentence: no report at all, a truncated one, or one of a newer version.
-pub(crate) fn read(json: &str) -> Result<Report, String> {
-    let mut value: Value = serde_json::from_str(json).map_err(|error| match error.classify() {
-        serde_json::error::Category::Eof => "the report is cut off".to_owned(),
-        _ => format!("no JSON: {error}"),
-    })?;
-    escape(&mut value);
-    let version = value.get("schema_version").and_then(Value::as_u64);
-    match version {
-        None => Err("no report of preflight: it has no schema_version".to_owned()),
-        Some(newer) if newer > u64::from(SCHEMA_VERSION) => Err(format!(
-            "the report has schema version {newer}; this preflight knows {SCHEMA_VERSION}"
-        )),
-        Some(_) => serde_json::from_value(value).map_err(|error| format!("no report: {error}")),
-    }
-}
-
-/// A file is as hostile as a peer.
-fn escape(value: &mut Value) {
-    match value {
-        Value::String(text) => *text = printable(text),
-        Value::Array(values) => values.iter_mut().for_each(escape),
-        Value::Object(facts) => {
-            let escaped = std::mem::take(facts).into_iter().map(|(name, mut value)| {
-                escape(&mut value);
-                (printable(&name), value)
-            });
-            facts.extend(escaped);
-        }
-        Value::Null | Value::Bool(_) | Value::Number(_) => {}
-    }
 }
 
 /// The step called `name`: an id, or a flow that has only one step.
@@ -92,7 +54,10 @@ fn ids(steps: &[&StepReport]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::Value;
+
     use super::*;
+    use crate::report::saved;
 
     #[test]
     fn a_section_ends_where_the_next_begins() {
@@ -105,23 +70,6 @@ mod tests {
     #[test]
     fn an_unknown_code_has_none() {
         assert_eq!(section("no-such-code"), None);
-    }
-
-    #[test]
-    fn what_is_no_report_says_why() {
-        for (json, reason) in [
-            ("", "the report is cut off"),
-            ("{\"schema_version\": 1, \"tool\":", "the report is cut off"),
-            ("hello", "no JSON: expected value at line 1 column 1"),
-            ("{}", "no report of preflight: it has no schema_version"),
-            (
-                "{\"schema_version\": 99}",
-                "the report has schema version 99; this preflight knows 1",
-            ),
-            ("{\"schema_version\": 1}", "no report: missing field `tool`"),
-        ] {
-            assert_eq!(read(json).unwrap_err(), reason, "{json}");
-        }
     }
 
     /// The value of each leaf, as JSON pointers.
@@ -158,7 +106,7 @@ mod tests {
             for value in &hostile {
                 let mut changed = first.clone();
                 *changed.pointer_mut(&leaf).unwrap() = value.clone();
-                let Ok(report) = read(&changed.to_string()) else {
+                let Ok(report) = saved::parse(&changed.to_string()) else {
                     refused += 1;
                     continue;
                 };

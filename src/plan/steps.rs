@@ -48,7 +48,7 @@ impl Planner<'_> {
     /// The steps of one row: none when it is not this machine's.
     pub(super) fn flow(&self, flow: &Flow) -> Vec<Step> {
         let switched_on = match &flow.group {
-            Some(group) => self.settings.groups.contains(group),
+            Some(group) => self.settings.groups.contains(group) || self.site.groups.contains(group),
             None => true,
         };
         let as_engine = flow.by_engine && self.site.has_engine;
@@ -280,7 +280,8 @@ impl Planner<'_> {
             target.place.port.map(|port| (port, target.origin.clone())).or(known)
         };
         let listens = || {
-            let port = self.site.listens.get(way.service.name).filter(|_| target.is_none())?;
+            let listener = flow.listener.as_deref().unwrap_or(way.service.name);
+            let port = self.site.listens.get(listener).filter(|_| target.is_none())?;
             Some((port.value, port.origin.clone()))
         };
         let given = self.site.ports.get(flow.id.get_ref());

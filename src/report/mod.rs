@@ -21,6 +21,9 @@ mod openmetrics;
 pub(crate) mod own_files;
 pub(crate) mod planned;
 mod rows;
+#[cfg(test)]
+pub(crate) mod sample;
+pub(crate) mod saved;
 pub(crate) mod table;
 mod wide;
 mod words;
@@ -83,6 +86,9 @@ pub(crate) struct Report {
     pub(crate) strict: bool,
     /// Was the run interrupted?
     pub(crate) interrupted: bool,
+    /// Do other addresses and names stand for the true ones?
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub(crate) redacted: bool,
     /// Files that could not be read, and what they would have told.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub(crate) notes: Vec<NoteReport>,
@@ -322,6 +328,7 @@ impl Report {
             phase: plan.phase,
             strict: context.strict,
             interrupted: context.interrupted,
+            redacted: false,
             notes: plan.notes.iter().map(NoteReport::from).collect(),
             steps,
             summary,
@@ -755,16 +762,16 @@ impl Format {
             Self::Html => html::write(report, out),
         }
     }
+}
 
-    /// The format of that name.
-    ///
-    /// # Errors
-    ///
-    /// One sentence naming those there are.
-    pub(crate) fn named(name: &str) -> Result<Self, String> {
-        Self::from_str(name).map_err(|_| {
-            let known = <Self as strum::VariantNames>::VARIANTS.join(", ");
-            format!("unknown format `{name}`; known are {known}")
-        })
-    }
+/// The format of that name, among those a command has.
+///
+/// # Errors
+///
+/// One sentence naming those there are.
+pub(crate) fn format_named<F: FromStr + strum::VariantNames>(name: &str) -> Result<F, String> {
+    name.parse().map_err(|_| {
+        let known = F::VARIANTS.join(", ");
+        format!("unknown format `{name}`; known are {known}")
+    })
 }

@@ -252,3 +252,11 @@ pub(crate) fn at_slashes(text: &str, width: usize) -> Vec<String> {
     }
     lines.iter().flat_map(|line| wrap(line, width)).collect()
 }
+
+/// A time without what nobody compares by eye: fractions of a second.
+pub(crate) fn moment(started_at: &str) -> String {
+    match started_at.split_once('.') {
+        Some((whole, _)) => format!("{whole}Z"),
+        None => started_at.to_owned(),
+    }
+}

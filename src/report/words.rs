@@ -17,6 +17,7 @@ pub(super) fn head(report: &Report) -> [Vec<String>; 2] {
     if let Some(root) = &report.root {
         run.push(format!("plan from {root}; checked from this machine"));
     }
+    run.extend(report.redacted.then(|| "redacted".to_owned()));
     let host = &report.host;
     let mut machine = vec![host.name.clone(), format!("{}, kernel {}", host.os, host.kernel)];
     // What it cannot see is in the JSON; here it would take a line.

@@ -8,15 +8,17 @@ use std::time::Duration;
 use preflight_checks::Trust;
 
 use crate::catalogue::{Broken, Catalogue, PARTIES, Party, Role, profile_names};
-use crate::cli::{KnownArgs, OutputArgs, RunArgs, TargetArgs};
+use crate::cli::{KnownArgs, OutputArgs, RedactArgs, RunArgs, TargetArgs};
 use crate::inventory::Inventory;
 use crate::plan::{Phase, Settings};
-use crate::report::Format;
-use crate::site::discover::{Facts, Files, discover};
+use crate::redact::Key;
+use crate::report::{Format, format_named};
+use crate::site::clapi::ask_clapi;
+use crate::site::discover::{Facts, Files, Text, clapi, discover};
 use crate::site::mistake::mistakes;
 use crate::site::sample::PER_GROUP;
 use crate::site::{
-    Custom, Layer, Origin, Place, Site, Sourced, Target, View, join, local, parse_port,
+    Custom, Find, Layer, Origin, Place, Site, Sourced, Target, View, join, local, parse_port,
 };
 use credentials::{ldap_bind, nsclient_login, proxy, snmp_credentials, test_mail};
 
@@ -31,6 +33,8 @@ pub(crate) struct Job {
     pub(crate) settings: Settings,
     /// Where and how to report.
     pub(crate) output: Output,
+    /// The key of the stand-ins, if addresses and names must not be shown.
+    pub(crate) redact: Option<Key>,
     /// Targets that no flow of this role asks, each by its flag.
     pub(crate) unused: Vec<String>,
 }
@@ -49,9 +53,9 @@ impl Job {
 
 /// Where and how to report.
 #[derive(Clone, Debug)]
-pub(crate) struct Output {
+pub(crate) struct Output<F = Format> {
     /// Each format, and its file; none: stdout.
-    pub(crate) formats: Vec<(Format, Option<PathBuf>)>,
+    pub(crate) formats: Vec<(F, Option<PathBuf>)>,
     /// Show origins, evidence and timings.
     pub(crate) verbose: bool,
 }
@@ -130,7 +134,7 @@ fn bad(flag: impl Into<String>, reason: impl Into<String>) -> Refused {
 }
 
 pub(crate) fn job(args: &RunArgs) -> Result<Job, Refused> {
-    let found = discovered(&args.known);
+    let found = discovered(&args.known)?;
     let (catalogue, role) = catalogue_and_role(args, &found)?;
     let mut flags = Layer {
         targets: targets(&args.targets, &catalogue)?,
@@ -159,10 +163,11 @@ pub(crate) fn job(args: &RunArgs) -> Result<Job, Refused> {
         Site::of_layers(role, trust(&args.tuning.ca)?, [flags, join(&found.facts, view)]);
     site.test_mail = test_mail(&args.tuning)?;
     site.hosts_names = local::hosts_names(&found.files);
-    site.mistakes = mistakes(&found.facts, &found.files, &site, args.role.is_some());
+    site.mistakes = mistakes(&found.facts, &found.files, &site, &catalogue, args.role.is_some());
     site.notes.extend(found.facts.notes);
     site.root = args.known.root.as_ref().map(|root| root.display().to_string());
-    Ok(Job { unused, catalogue, site, settings, output: output(&args.output)? })
+    let (output, redact) = (output(&args.output)?, key(&args.redact)?);
+    Ok(Job { catalogue, site, settings, output, redact, unused })
 }
 
 /// Everything a machine's files say: this machine's, or those of a copy.
@@ -173,7 +178,7 @@ pub(crate) fn inventory(root: Option<&Path>) -> Inventory {
     let role = facts.roles.first().map_or(Role::Poller, |sign| sign.role);
     let view = View { role, per_group: Some(PER_GROUP), internet: &[] };
     let site = Site::of_layers(role, Trust::only([]), [join(&facts, view)]);
-    let mistakes = mistakes(&facts, &files, &site, false);
+    let mistakes = mistakes(&facts, &files, &site, &usual_catalogue(Some(role)), false);
     Inventory::of(&facts, mistakes, root.map(|root| root.display().to_string()))
 }
 
@@ -183,37 +188,52 @@ struct Found {
     facts: Facts,
 }
 
-fn discovered(known: &KnownArgs) -> Found {
+fn discovered(known: &KnownArgs) -> Result<Found, Refused> {
     let files = known.root.as_deref().map_or_else(Files::here, Files::below);
-    let facts = if known.no_discovery { Facts::default() } else { discover(&files) };
-    Found { files, facts }
+    let mut facts = if known.no_discovery { Facts::default() } else { discover(&files) };
+    for (file, flag, list) in [
+        (&known.pollers_from, "--pollers-from", clapi::machines as fn(&Text, &mut Facts)),
+        (&known.ldap_from, "--ldap-from", clapi::directories),
+    ] {
+        if let Some(file) = file {
+            let text = read(flag, file)?;
+            list(&Text { file: file.display().to_string().into(), text }, &mut facts);
+        }
+    }
+    if known.clapi {
+        ask_clapi(&mut facts);
+    }
+    Ok(Found { files, facts })
 }
 
 /// The flow table, and the role this machine has in it.
 fn catalogue_and_role(args: &RunArgs, found: &Found) -> Result<(Catalogue, Role), Refused> {
-    let role = match &args.role {
-        Some(name) => Err(name.as_str()),
-        None => Ok(found_role(found)?),
+    let (name, role) = if let Some(name) = &args.role {
+        (name.clone(), name.parse().ok())
+    } else {
+        let role = found_role(found)?;
+        (role.to_string(), Some(role))
     };
-    let catalogue = match (&args.catalogue, &args.profile) {
-        (Some(file), _) => {
-            Catalogue::parse(&file.display().to_string(), &read("--catalogue", file)?)?
-        }
-        (None, Some(profile)) => {
-            Catalogue::profile(profile).ok_or_else(|| unknown_profile(profile))?
-        }
-        (None, None) => usual_catalogue(role.or_else(|name| name.parse()).ok()),
-    };
-    let known: Vec<String> = catalogue.roles.iter().map(ToString::to_string).collect();
-    let (name, role) = match role {
-        Ok(role) => (role.to_string(), Some(role)),
-        Err(name) => (name.to_owned(), name.parse().ok()),
-    };
+    let catalogue = catalogue(args, role)?;
     let role = role.filter(|role| catalogue.roles.contains(role)).ok_or_else(|| {
-        let (profile, known) = (&catalogue.profile, known.join(", "));
-        bad("--role", format!("unknown role `{name}`; profile {profile} knows {known}"))
+        let all: Vec<String> = catalogue.roles.iter().map(ToString::to_string).collect();
+        let (profile, all) = (&catalogue.profile, all.join(", "));
+        bad("--role", format!("unknown role `{name}`; profile {profile} knows {all}"))
     })?;
     Ok((catalogue, role))
+}
+
+fn catalogue(args: &RunArgs, role: Option<Role>) -> Result<Catalogue, Refused> {
+    match (&args.catalogue, &args.profile) {
+        (Some(file), _) => {
+            let text = read("--catalogue", file)?;
+            Ok(Catalogue::parse(&file.display().to_string(), &text)?)
+        }
+        (None, Some(profile)) => {
+            Catalogue::profile(profile).ok_or_else(|| unknown_profile(profile))
+        }
+        (None, None) => Ok(usual_catalogue(role)),
+    }
 }
 
 /// The role this machine's files speak of.
@@ -231,9 +251,9 @@ fn usual_catalogue(role: Option<Role>) -> Catalogue {
     let mut profiles = profile_names().into_iter().filter_map(Catalogue::profile);
     let first = || profile_names().into_iter().find_map(Catalogue::profile);
     let knows = |catalogue: &Catalogue| role.is_none_or(|role| catalogue.roles.contains(&role));
-    let known = profiles.find(knows).or_else(first);
+    let found = profiles.find(knows).or_else(first);
     // They parse: a test holds every embedded profile to that.
-    known.unwrap_or_else(|| unreachable!("profiles are embedded"))
+    found.unwrap_or_else(|| unreachable!("profiles are embedded"))
 }
 
 fn unknown_profile(name: &str) -> Refused {
@@ -277,6 +297,12 @@ fn targets(args: &TargetArgs, catalogue: &Catalogue) -> Result<Targets, Refused>
         for value in values {
             add(&mut targets, flag, Party(party.to_owned()), value)?;
         }
+    }
+    for domain in &args.ldap_domain {
+        add(&mut targets, "--ldap-domain", Party("ldap".to_owned()), domain)?;
+        let added = targets.values_mut().flatten();
+        let is_domain = |target: &&mut Target| target.origin == Origin::Flag("--ldap-domain");
+        added.filter(is_domain).for_each(|target| target.find = Find::Srv);
     }
     for text in &args.other {
         let (party, value) = pair("--target", text)?;
@@ -332,6 +358,29 @@ pub(crate) fn pair(flag: &str, text: &str) -> Result<(String, String), Refused> 
         }
         _ => Err(bad(flag, format!("`{text}` is not of the form NAME=VALUE"))),
     }
+}
+
+/// The key of `--redact`: that of the file, or one that nobody has had before.
+///
+/// # Errors
+///
+/// A file that is no key.
+pub(crate) fn key(args: &RedactArgs) -> Result<Option<Key>, Refused> {
+    let key = match &args.redact_key {
+        Some(file) => Key::of(file).map_err(|reason| format!("{}: {reason}", file.display())),
+        None if args.redact => Key::new(),
+        None => return Ok(None),
+    };
+    key.map(Some).map_err(|reason| bad("--redact-key", reason))
+}
+
+/// `FROM=ADDR`: who is translated to which address.
+pub(crate) fn nat(text: &str) -> Result<(String, std::net::IpAddr), Refused> {
+    let (from, address) = pair("--nat", text)?;
+    let address = address.parse();
+    address
+        .map(|address| (from, address))
+        .map_err(|_| bad("--nat", format!("`{text}` does not end in an address")))
 }
 
 fn port(text: &str, catalogue: &Catalogue) -> Result<(String, Sourced<u16>), Refused> {
@@ -434,15 +483,27 @@ fn factor(text: &str) -> Result<f64, Refused> {
 }
 
 pub(crate) fn output(args: &OutputArgs) -> Result<Output, Refused> {
+    Ok(Output { verbose: args.verbose, ..formats(&args.format)? })
+}
+
+/// Where each `FORMAT[=FILE]` goes.
+///
+/// # Errors
+///
+/// A format there is not, a file without a name, two formats for stdout.
+pub(crate) fn formats<F>(texts: &[String]) -> Result<Output<F>, Refused>
+where
+    F: std::str::FromStr + strum::VariantNames,
+{
     let format = |text: &String| {
         let (name, file) = match text.split_once('=') {
             Some((_, "")) => return Err(bad("--format", format!("`{text}` names no file"))),
             Some((name, file)) => (name, Some(PathBuf::from(file))),
             None => (text.as_str(), None),
         };
-        Format::named(name).map(|format| (format, file)).map_err(|reason| bad("--format", reason))
+        format_named(name).map(|format| (format, file)).map_err(|reason| bad("--format", reason))
     };
-    let formats: Vec<_> = args.format.iter().map(format).collect::<Result<_, _>>()?;
+    let formats: Vec<_> = texts.iter().map(format).collect::<Result<_, _>>()?;
     if formats.iter().filter(|(_, file)| file.is_none()).count() > 1 {
         return Err(bad("--format", "only one format can go to stdout; give the others a FILE"));
     }
@@ -455,7 +516,7 @@ pub(crate) fn output(args: &OutputArgs) -> Result<Output, Refused> {
             ));
         }
     }
-    Ok(Output { formats, verbose: args.verbose })
+    Ok(Output { formats, verbose: false })
 }
 
 pub(crate) fn read(flag: &str, file: &Path) -> Result<String, Refused> {

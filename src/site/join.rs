@@ -40,6 +40,7 @@ pub(crate) fn join(facts: &Facts, view: View<'_>) -> Layer {
     if role != Role::Poller {
         towards_pollers(&brokers, facts, &mut layer);
     }
+    agents(facts, &mut layer);
     listeners(&brokers, facts, &mut layer);
     layer
 }
@@ -75,7 +76,7 @@ fn mail_relay(mail: &Mail, layer: &mut Layer) {
     };
     let find = if mail.by_mx { Find::Mx } else { Find::Host };
     let speaks = (mail.tls == MailTls::FromStart).then_some("smtps");
-    layer.add("smtp", Target { find, speaks, ..read(relay, &mail.at) });
+    layer.add("smtp", Target { speaks, find, ..read(relay, &mail.at) });
 }
 
 /// Repositories and the profile's own addresses, each by the way its program takes.
@@ -221,7 +222,7 @@ fn towards_central(brokers: &[&Broker], gorgone: Option<&Gorgone>, layer: &mut L
             value: "goes through a proxy, which its WebSocket is not asked through".to_owned(),
             origin: Origin::File(proxy.at.clone()),
         });
-        layer.add("central", Target { websocket, only_for, speaks, unaskable, ..target });
+        layer.add("central", Target { only_for, speaks, unaskable, websocket, ..target });
         layer.modes.push(mode(Mode::Pullwss, &wss.at));
     } else if let Some(pull) = &gorgone.pull {
         let target = read(&pull.value, &pull.at);
@@ -299,8 +300,24 @@ fn listeners(brokers: &[&Broker], facts: &Facts, layer: &mut Layer) {
         }
     };
     on(layer, "zmq", gorgone.and_then(|gorgone| gorgone.listens.as_ref()));
-    on(layer, "pullwss", gorgone.and_then(|gorgone| gorgone.pullwss_server.as_ref()));
     on(layer, "trap", facts.traps.as_ref().and_then(|traps| traps.listens.first()));
+    on(layer, "agents", facts.agents.as_ref().and_then(|agents| agents.listens.as_ref()));
+    match gorgone.and_then(|gorgone| gorgone.pullwss_server.as_ref()) {
+        // The web server stands before it, and hands over what comes to its own port.
+        Some(server) if server.value.host.as_deref().is_some_and(is_loopback) => {
+            listens(layer, "pullwss-tls", HTTPS, &server.at);
+        }
+        server => on(layer, "pullwss", server),
+    }
+}
+
+/// Agents connect to this machine's engine, or are connected to.
+fn agents(facts: &Facts, layer: &mut Layer) {
+    let Some(agents) = &facts.agents else { return };
+    layer.groups.push("cma".to_owned());
+    for agent in &agents.reversed {
+        layer.add("agent", read(&agent.value, &agent.at));
+    }
 }
 
 fn listens(layer: &mut Layer, service: &str, value: u16, at: &At) {
@@ -326,6 +343,8 @@ pub(super) fn is_loopback(host: &str) -> bool {
     host.eq_ignore_ascii_case("localhost") || host.parse().is_ok_and(is_local)
 }
 
+/// Where Apache serves the WebSocket of Gorgone.
+const HTTPS: u16 = 443;
 const INTERNET: &str = "http";
 
 fn read(place: &Place, at: &At) -> Target {

@@ -16,6 +16,8 @@ use crate::catalogue::{Mode, Party, Role};
 pub(crate) struct Layer {
     /// Does an engine of this machine ask devices?
     pub(crate) has_engine: bool,
+    /// Groups of the catalogue that are in use.
+    pub(crate) groups: Vec<String>,
     /// Peers by kind.
     pub(crate) targets: BTreeMap<Party, Vec<Target>>,
     /// Kinds of peers this machine does without, and why.
@@ -81,6 +83,7 @@ impl Site {
     fn believe(&mut self, layer: Layer) {
         self.has_engine |= layer.has_engine;
         self.notes.extend(layer.notes);
+        self.groups.extend(layer.groups);
         for (party, reason) in layer.unneeded {
             if !self.targets.contains_key(&party) {
                 self.unneeded.entry(party).or_insert(reason);

@@ -1,5 +1,6 @@
 //! What is known of this installation: peers and their addresses, each with its origin.
 
+pub(crate) mod clapi;
 mod custom;
 pub(crate) mod discover;
 mod join;
@@ -31,6 +32,8 @@ pub(crate) struct Site {
     pub(crate) role: Role,
     /// Does an engine of this machine ask devices, whatever its role?
     pub(crate) has_engine: bool,
+    /// Groups of the catalogue that the files switch on.
+    pub(crate) groups: Vec<String>,
     /// Peers by kind, in the order they were given.
     pub(crate) targets: BTreeMap<Party, Vec<Target>>,
     /// Kinds of peers that this machine does without, and why.
@@ -71,6 +74,7 @@ impl Site {
         Self {
             role,
             has_engine: false,
+            groups: Vec::new(),
             targets: BTreeMap::new(),
             unneeded: BTreeMap::new(),
             modes: Vec::new(),

@@ -5,6 +5,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod afterwards;
 mod exit;
 mod explain;
 mod formats;

@@ -31,7 +31,8 @@ fn a_report_with_every_kind_of_step_keeps_to_it() {
 
 #[test]
 fn no_field_of_the_schema_is_invented() {
-    let lines = ["kind", "step", "run"];
+    // Lines of ndjson have the first three, a report that may be shown to strangers the last.
+    let lines = ["kind", "step", "run", "redacted"];
     let invented: Vec<String> = fields()
         .into_iter()
         .filter(|name| !lines.contains(&name.as_str()))

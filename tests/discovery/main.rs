@@ -7,6 +7,7 @@
 // A fixture that cannot be read must stop the test.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod lists;
 mod tree;
 
 use std::process::Command;

@@ -14,6 +14,7 @@ mod counted;
 pub(crate) mod far;
 pub(crate) mod icmp;
 pub(crate) mod knock;
+mod mx;
 mod opinion;
 pub(crate) mod relay;
 pub(crate) mod resolve;
@@ -25,6 +26,7 @@ pub(crate) mod udp;
 
 pub use arrivals::{Arrivals, Unanswered, examine_arrivals};
 pub use far::{FarStream, Io};
+pub use mx::mail_servers;
 pub use opinion::Opinion;
 pub use resolve::{Addresses, RESOLVE, resolve};
 pub use srv::{Offer, offers};

@@ -10,7 +10,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use hickory_proto::rr::rdata::SRV;
-use hickory_proto::rr::{Name, RData};
+use hickory_proto::rr::{Name, RData, RecordType};
 use hickory_resolver::Resolver;
 use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolveHosts, ResolverConfig};
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
@@ -53,17 +53,46 @@ pub async fn offers(
         return Err(failed(NO_DOMAIN.to_owned()));
     }
     let name = format!("{service}.{domain}.");
-    let config = config(servers).map_err(|error| failed(words(&error)))?;
-    match wait.bound(ask(config, &name)).await {
-        None => Err(failed(format!("no answer within {}", wait.waited()))),
+    match records(&name, RecordType::SRV, servers, wait).await {
+        Err(Missing::Name) => Err(Cause::NameNotFound { name: shown, servers: Vec::new() }),
+        Err(Missing::Record) => Err(failed(NO_RECORD.to_owned())),
+        Err(Missing::Failed(why)) => Err(failed(why)),
+        Ok(found) => {
+            let records = found.into_iter().filter_map(|record| match record {
+                RData::SRV(offer) => Some(offer),
+                _ => None,
+            });
+            judge(records.collect()).map_err(|why| failed(why.to_owned()))
+        }
+    }
+}
+
+/// Why there are no records.
+pub(super) enum Missing {
+    /// There is no such name.
+    Name,
+    /// The name has none of that type.
+    Record,
+    /// In words.
+    Failed(String),
+}
+
+/// The records of one type that `servers`, or the system's, have for `name`.
+pub(super) async fn records(
+    name: &str,
+    kind: RecordType,
+    servers: &[SocketAddr],
+    wait: Deadline,
+) -> Result<Vec<RData>, Missing> {
+    let config = config(servers).map_err(|error| Missing::Failed(words(&error)))?;
+    match wait.bound(ask(config, name, kind)).await {
+        None => Err(Missing::Failed(format!("no answer within {}", wait.waited()))),
         Some(Err(error)) => Err(match response_code(&error) {
-            Some(ResponseCode::NXDomain) => {
-                Cause::NameNotFound { name: shown, servers: Vec::new() }
-            }
-            Some(ResponseCode::NoError) => failed(NO_RECORD.to_owned()),
-            _ => failed(words(&error)),
+            Some(ResponseCode::NXDomain) => Missing::Name,
+            Some(ResponseCode::NoError) => Missing::Record,
+            _ => Missing::Failed(words(&error)),
         }),
-        Some(Ok(records)) => judge(records).map_err(|why| failed(why.to_owned())),
+        Some(Ok(records)) => Ok(records),
     }
 }
 
@@ -81,18 +110,14 @@ fn config(servers: &[SocketAddr]) -> Result<ResolverConfig, NetError> {
     Ok(ResolverConfig::from_name_servers(servers.iter().map(server).collect()))
 }
 
-async fn ask(config: ResolverConfig, name: &str) -> Result<Vec<SRV>, NetError> {
+async fn ask(config: ResolverConfig, name: &str, kind: RecordType) -> Result<Vec<RData>, NetError> {
     let mut builder = Resolver::builder_with_config(config, TokioRuntimeProvider::default());
     let options = builder.options_mut();
     options.timeout = PATIENCE;
     options.attempts = TRIES;
     options.use_hosts_file = ResolveHosts::Never;
-    let found = builder.build()?.srv_lookup(name).await?;
-    let records = found.answers().iter().filter_map(|record| match &record.data {
-        RData::SRV(offer) => Some(offer.clone()),
-        _ => None,
-    });
-    Ok(records.collect())
+    let found = builder.build()?.lookup(name, kind).await?;
+    Ok(found.answers().iter().map(|record| record.data.clone()).collect())
 }
 
 /// What the server says when it has no such record.
@@ -131,12 +156,12 @@ fn offer(record: &SRV) -> Option<Offer> {
     (record.port != 0 && is_host(&host)).then_some(Offer { host, port: record.port })
 }
 
-fn text(name: &Name) -> String {
+pub(super) fn text(name: &Name) -> String {
     name.to_ascii().trim_end_matches('.').to_ascii_lowercase()
 }
 
 /// What getaddrinfo takes as a host's name.
-fn is_host(name: &str) -> bool {
+pub(super) fn is_host(name: &str) -> bool {
     let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     let fits_label = |label: &str| (1..=63).contains(&label.len());
     name.len() <= 253 && name.chars().all(fits) && name.split('.').all(fits_label)
@@ -150,7 +175,7 @@ const TRIES: usize = 2;
 const MOST: usize = 16;
 /// A name has at most 253 characters.
 const MAX_SHOWN: usize = 253;
-const NO_DOMAIN: &str = "this is no name of a domain";
+pub(super) const NO_DOMAIN: &str = "this is no name of a domain";
 const NO_RECORD: &str = "it has no SRV record";
 const NOT_OFFERED: &str = "the domain says that it does not offer this service";
 const NO_HOST: &str = "none of its SRV records names a host and a port";

@@ -108,6 +108,7 @@ pub(super) fn report(steps: Vec<StepReport>) -> Report {
         phase: Phase::After,
         strict: false,
         interrupted: false,
+        redacted: false,
         notes: Vec::new(),
         steps,
         summary,

@@ -7,7 +7,7 @@ use super::super::discover::facts::{At, Broker, Facts, Machine, Stream, TimeSour
 use super::super::join::{is_loopback, is_own};
 use super::super::{Origin, Site};
 use super::Mistake;
-use crate::catalogue::{Mode, Role};
+use crate::catalogue::{Catalogue, Mode, Role};
 
 /// The port of NRPE, which is taken for Gorgone's now and then.
 const NRPE: u16 = 5666;
@@ -22,6 +22,7 @@ pub(crate) fn mistakes(
     facts: &Facts,
     files: &Files,
     site: &Site,
+    catalogue: &Catalogue,
     role_given: bool,
 ) -> Vec<Mistake> {
     let own: Vec<&Broker> = facts.brokers.iter().filter(|broker| is_own(broker, facts)).collect();
@@ -32,7 +33,7 @@ pub(crate) fn mistakes(
         found.extend(gorgone_unreachable(facts));
         found.extend(no_mail_relay(facts));
     }
-    found.extend(gorgone_ports(facts, site));
+    found.extend(gorgone_ports(facts, site, catalogue));
     found.extend(bbdo_versions(facts, &own));
     found.extend(tls_on_one_side(facts, &own));
     found.extend(missing_certificates(&own, files));
@@ -76,7 +77,7 @@ fn gorgone_unreachable(facts: &Facts) -> Option<Mistake> {
 }
 
 /// Ports that are another service's, and ports about which two places disagree.
-fn gorgone_ports(facts: &Facts, site: &Site) -> Vec<Mistake> {
+fn gorgone_ports(facts: &Facts, site: &Site, catalogue: &Catalogue) -> Vec<Mistake> {
     let nodes = facts.gorgone.iter().flat_map(|gorgone| &gorgone.nodes);
     let machines = facts.machines.iter().chain(nodes);
     let mut found: Vec<Mistake> = machines
@@ -96,7 +97,11 @@ fn gorgone_ports(facts: &Facts, site: &Site) -> Vec<Mistake> {
         found
             .push(Mistake::GorgonePortIsSsh { machine: "this machine".to_owned(), at: at.clone() });
     }
-    let said = site.ports.iter().filter(|(flow, _)| flow.ends_with(".zmq"));
+    let is_zmq = |flow: &str| {
+        let mut rows = catalogue.flows.iter().filter(|row| row.id.get_ref() == flow);
+        rows.any(|row| row.mode == Some(Mode::Zmq))
+    };
+    let said = site.ports.iter().filter(|(flow, _)| is_zmq(flow));
     let differs =
         said.filter(|(_, said)| said.value != port && !matches!(said.origin, Origin::File(_)));
     found.extend(differs.map(|(_, said)| Mistake::GorgonePortsDiffer {

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::address::{MOST_TEXT, place};
-use super::facts::{Directory, Machine, Mode};
+use super::facts::{Directory, Machine, Mode, Read};
 use super::{At, Facts, Text};
 use crate::catalogue::Role;
 use crate::site::{Place, parse_port};
@@ -46,6 +46,25 @@ pub(crate) fn directories(text: &Text, facts: &mut Facts) {
                 at: row.at,
             }),
             Err(wrong) => note(row.at, wrong, DIRECTORIES, &mut left, facts),
+        }
+    }
+}
+
+/// The names of the directories that `centreon -o LDAP -a show` lists.
+pub(crate) fn directory_names(text: &Text) -> Vec<String> {
+    let rows = rows(text, &["id", "name"], DIRECTORIES, &mut Facts::default());
+    rows.iter().filter_map(|row| row.of(&["name"])).map(str::to_owned).collect()
+}
+
+/// Of `centreon -o SETTINGS -a show` (`parameter;value`) the proxy of the web interface.
+pub(crate) fn settings(text: &Text, facts: &mut Facts) {
+    for (number, line) in text.lines() {
+        match line.split_once(';') {
+            Some(("proxy_url", value)) if !value.trim().is_empty() => {
+                let value = value.trim().chars().take(MOST_TEXT).collect();
+                facts.web_proxy = Some(Read { value, at: text.at(number) });
+            }
+            _ => {}
         }
     }
 }

@@ -51,6 +51,23 @@ fn pollers(of: &str) -> (Vec<String>, Facts) {
 }
 
 #[test]
+fn directories_are_listed_by_name() {
+    let listed = "id;name;description;status\n1;corp;the directory;1\n2;branch office;;0\n";
+    assert_eq!(directory_names(&text(listed)), ["corp", "branch office"]);
+}
+
+#[test]
+fn of_the_settings_only_the_proxy_is_kept_as_it_was_entered() {
+    let mut facts = Facts::default();
+    let shown = "parameter;value\nproxy_password;obviously-fake-secret\nproxy_url;http://proxy.corp.example\n";
+    settings(&text(shown), &mut facts);
+    let proxy = facts.web_proxy.unwrap();
+    assert_eq!(proxy.value, "http://proxy.corp.example");
+    assert_eq!(proxy.at.to_string(), "pollers.txt:3");
+    settings(&text("parameter;value\nproxy_url;\n"), &mut Facts::default());
+}
+
+#[test]
 fn the_command_line_lists_pollers_with_protocol_and_port() {
     let (all, facts) = pollers(INSTANCES);
     let expected = ["2 paris poller zmq 10.1.0.2:5556", "3 rome poller ssh rome.example:22"];

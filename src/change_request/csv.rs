@@ -1,0 +1,63 @@
+//! The request for a spreadsheet: one line a row, several values in a field apart by a space.
+//!
+//! Reference: [RFC 4180](https://www.rfc-editor.org/rfc/rfc4180).
+
+use std::io;
+use std::net::IpAddr;
+
+use super::end::{End, Firewall};
+use super::row::Row;
+use crate::report::escape::csv;
+
+/// Writes a header and the rows.
+///
+/// # Errors
+///
+/// What the writer says.
+pub(super) fn write(rows: &[Row], out: &mut dyn io::Write) -> io::Result<()> {
+    write!(out, "{HEADER}\r\n")?;
+    for (index, row) in rows.iter().enumerate() {
+        let fields = fields(index + 1, row).map(|field| csv(&field));
+        write!(out, "{}\r\n", fields.join(","))?;
+    }
+    Ok(())
+}
+
+const HEADER: &str = "number,firewall,source,source_nat,source_name,destination,destination_name,\
+                      transport,port,direction,service,purpose,evidence,flow";
+
+fn fields(number: usize, row: &Row) -> [String; 14] {
+    let sources = || row.sources.iter();
+    let address = |end: &End| end.address.map_or_else(|| "-".to_owned(), |own| own.to_string());
+    let nat = |nat: Option<IpAddr>| nat.map_or_else(|| "-".to_owned(), |nat| nat.to_string());
+    let has_nat = sources().any(|source| source.nat.is_some());
+    let transports: Vec<&str> = row.transports.iter().map(|transport| transport.lower()).collect();
+    let ports: Vec<String> = row.ports.iter().map(ToString::to_string).collect();
+    let firewall = match &row.at {
+        Firewall::Device(device) => device.to_string(),
+        Firewall::OnTheWay => "unknown".to_owned(),
+        Firewall::Target(_) => "destination".to_owned(),
+        Firewall::Source(_) => "source".to_owned(),
+        Firewall::Open => "not blocked".to_owned(),
+    };
+    [
+        number.to_string(),
+        firewall,
+        joined(sources().map(|source| address(&source.end))),
+        if has_nat { joined(sources().map(|source| nat(source.nat))) } else { String::new() },
+        joined(sources().filter_map(|source| source.end.name.clone())),
+        row.destination.address.map_or_else(String::new, |address| address.to_string()),
+        row.destination.name.clone().unwrap_or_default(),
+        transports.join(" "),
+        ports.join(" "),
+        "source opens it".to_owned(),
+        row.protocols.join(" "),
+        row.purposes.join(" "),
+        row.evidence.join("; "),
+        row.flows.join(" "),
+    ]
+}
+
+fn joined(values: impl Iterator<Item = String>) -> String {
+    values.collect::<Vec<_>>().join(" ")
+}

@@ -1,0 +1,101 @@
+//! The request for a mail: nothing but text, as wide as the reader's window.
+
+use std::io;
+
+use super::row::Row;
+use super::{ChangeRequest, Machine, Other};
+use crate::report::Canvas;
+use crate::report::table::{MIN_WIDTH, moment, pad, wrap};
+
+/// Writes who asks, the rows of each firewall, what else is asked for, and the notes.
+///
+/// # Errors
+///
+/// What the writer says.
+pub(super) fn write(
+    request: &ChangeRequest,
+    canvas: Canvas,
+    out: &mut dyn io::Write,
+) -> io::Result<()> {
+    let width = canvas.width.max(MIN_WIDTH);
+    writeln!(out, "Firewall change request")?;
+    for Machine { name, role, asked_at, .. } in &request.machines {
+        item("for", &format!("{name}, {role}, as seen at {}", moment(asked_at)), width, out)?;
+    }
+    if request.rows.is_empty() {
+        writeln!(out, "\nNo rule is asked for: no flow is blocked on its way.")?;
+    } else {
+        writeln!(out)?;
+        for line in wrap(ANSWERS, width) {
+            writeln!(out, "{line}")?;
+        }
+    }
+    let mut number = 0;
+    for (firewall, rows) in request.groups() {
+        writeln!(out)?;
+        for line in wrap(&firewall.title(), width) {
+            writeln!(out, "{line}")?;
+        }
+        for row in rows {
+            number += 1;
+            write_row(number, row, width, out)?;
+        }
+    }
+    write_others(&request.others, width, out)?;
+    write_notes(&request.notes, width, out)
+}
+
+/// What every row means, so that nobody has to ask.
+pub(super) const ANSWERS: &str = "Every connection is opened by the source, from any port of its \
+                                  own; answers must pass back.";
+
+fn write_row(number: usize, row: &Row, width: usize, out: &mut dyn io::Write) -> io::Result<()> {
+    writeln!(out, "\n  {number}. allow {}", row.service())?;
+    let mut label = "from";
+    for source in &row.sources {
+        item(label, &source.shown(), width, out)?;
+        label = "";
+    }
+    item("to", &row.destination.shown(), width, out)?;
+    if row.one_suffices {
+        item("ports", "one of them suffices, the first is preferred", width, out)?;
+    }
+    item("service", &row.protocols.join(", ").to_uppercase(), width, out)?;
+    item("why", &row.purposes.join(" "), width, out)?;
+    item("seen", &row.evidence.join("; "), width, out)
+}
+
+fn write_others(others: &[Other], width: usize, out: &mut dyn io::Write) -> io::Result<()> {
+    if !others.is_empty() {
+        writeln!(out, "\nNo rule, but for the network team too")?;
+    }
+    for other in others {
+        let device =
+            other.device.as_deref().map_or_else(String::new, |by| format!("device {by}: "));
+        writeln!(out)?;
+        item("ask for", &format!("{device}{}", other.what), width, out)?;
+        item("seen", &other.seen, width, out)?;
+        item("flows", &other.flows.join(", "), width, out)?;
+    }
+    Ok(())
+}
+
+fn write_notes(notes: &[String], width: usize, out: &mut dyn io::Write) -> io::Result<()> {
+    if !notes.is_empty() {
+        writeln!(out, "\nNotes")?;
+    }
+    notes.iter().try_for_each(|note| item("-", note, width, out))
+}
+
+/// A label and its text, which wraps beside it.
+fn item(label: &str, text: &str, width: usize, out: &mut dyn io::Write) -> io::Result<()> {
+    if text.is_empty() {
+        return Ok(());
+    }
+    let mut label = label;
+    for line in wrap(text, width.saturating_sub(14)) {
+        writeln!(out, "     {} {line}", pad(label, 8))?;
+        label = "";
+    }
+    Ok(())
+}

@@ -1,0 +1,160 @@
+//! The commands that work on saved reports, as typed.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::afterwards::Task;
+use crate::settings::{Refused, formats, key, nat};
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Output")]
+pub(crate) struct RedactArgs {
+    /// Put a stand-in for every address and name; subnets stay subnets
+    #[arg(long)]
+    pub(crate) redact: bool,
+    /// Make the stand-ins with the key in this file, so that reports match; it is made if missing
+    #[arg(long, value_name = "FILE")]
+    pub(crate) redact_key: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Worse is, of the required steps: one that works no more, fails earlier than before (the path
+instead of the port), or is new and fails; with --strict one with a new concern too.
+
+Exit codes: 0 nothing is worse
+            1 something is worse
+            2 wrong usage, or a file that is no report")]
+pub(crate) struct DiffArgs {
+    /// The JSON report of the first run
+    #[arg(value_name = "OLD.json")]
+    old: PathBuf,
+    /// The JSON report of the second run
+    #[arg(value_name = "NEW.json")]
+    new: PathBuf,
+    /// table, json or markdown; repeatable, each to stdout or to a file
+    #[arg(long, value_name = "FORMAT[=FILE]", default_value = "table")]
+    format: Vec<String>,
+    /// A new concern of a required step is worse too
+    #[arg(long)]
+    strict: bool,
+    #[command(flatten)]
+    redact: RedactArgs,
+}
+
+impl DiffArgs {
+    /// What was typed, as something to do.
+    ///
+    /// # Errors
+    ///
+    /// A format there is not.
+    pub(super) fn task(self) -> Result<Task, Refused> {
+        let output = formats(&self.format)?;
+        let redact = key(&self.redact)?;
+        Ok(Task::Diff { old: self.old, new: self.new, strict: self.strict, redact, output })
+    }
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Of two runs of one machine the newer one counts. nft and firewalld write commands for the machines'
+own firewalls, never for a device in the network.
+
+Exit codes: 0 the request is written, also when nothing has to be asked for
+            2 wrong usage, or a file that is no report")]
+pub(crate) struct RequestArgs {
+    /// JSON reports, of one machine or of many
+    #[arg(value_name = "REPORT.json", required = true)]
+    reports: Vec<PathBuf>,
+    /// Everything the roles need, not only what is blocked
+    #[arg(long)]
+    all: bool,
+    /// text, markdown, csv, nft or firewalld; repeatable, each to stdout or to a file
+    #[arg(long, value_name = "FORMAT[=FILE]", default_value = "text")]
+    format: Vec<String>,
+    /// A machine's address or name, and the address it is translated to on its way
+    #[arg(long, value_name = "FROM=ADDR")]
+    nat: Vec<String>,
+    #[command(flatten)]
+    redact: RedactArgs,
+}
+
+impl RequestArgs {
+    /// What was typed, as something to do.
+    ///
+    /// # Errors
+    ///
+    /// A format there is not, a translation that is none.
+    pub(super) fn task(self) -> Result<Task, Refused> {
+        let output = formats(&self.format)?;
+        let nat = self.nat.iter().map(|text| nat(text)).collect::<Result<_, _>>()?;
+        let redact = key(&self.redact)?;
+        Ok(Task::Request { reports: self.reports, all: self.all, nat, redact, output })
+    }
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Of two runs of one machine the newer one counts. A peer that one machine names by an address or a
+name is the machine whose report has it.
+
+Exit codes, as of the runs themselves: 1 a required flow fails somewhere, 3 one cannot be told,
+2 wrong usage, or a file that is no report; 0 otherwise")]
+pub(crate) struct MergeArgs {
+    /// JSON reports of the machines of one site
+    #[arg(value_name = "REPORT.json", required = true)]
+    reports: Vec<PathBuf>,
+    /// table, html, json, markdown or csv; repeatable, each to stdout or to a file
+    #[arg(long, value_name = "FORMAT[=FILE]", default_value = "table")]
+    format: Vec<String>,
+    #[command(flatten)]
+    redact: RedactArgs,
+}
+
+impl MergeArgs {
+    /// What was typed, as something to do.
+    ///
+    /// # Errors
+    ///
+    /// A format there is not.
+    pub(super) fn task(self) -> Result<Task, Refused> {
+        let output = formats(&self.format)?;
+        let redact = key(&self.redact)?;
+        Ok(Task::Merge { reports: self.reports, redact, output })
+    }
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Addresses keep their subnets and their kind (private, link-local), names their domains. Loopback,
+words like `central` or `www` and the vendors' own public names stay.
+
+Exit codes: 0 written, 2 wrong usage, or a file that is no report")]
+pub(crate) struct RedactSavedArgs {
+    /// The JSON report
+    #[arg(value_name = "REPORT.json")]
+    report: PathBuf,
+    /// A format of a run; repeatable, each to stdout or to a file
+    #[arg(long, value_name = "FORMAT[=FILE]", default_value = "json")]
+    format: Vec<String>,
+    /// Make the stand-ins with the key in this file, so that reports match; it is made if missing
+    #[arg(long, value_name = "FILE")]
+    redact_key: Option<PathBuf>,
+    /// Do not show the report but, for its owner alone, what each stand-in stands for
+    #[arg(long, requires = "redact_key", conflicts_with = "format")]
+    names: bool,
+}
+
+impl RedactSavedArgs {
+    /// What was typed, as something to do.
+    ///
+    /// # Errors
+    ///
+    /// A format there is not, a file that is no key.
+    pub(super) fn task(self) -> Result<Task, Refused> {
+        let output = formats(&self.format)?;
+        let key = key(&RedactArgs { redact: true, redact_key: self.redact_key })?;
+        Ok(Task::Redact { report: self.report, key, names: self.names, output })
+    }
+}

@@ -1,0 +1,86 @@
+//! The comparison for a person in front of a terminal of 80 columns.
+
+use std::io;
+
+use anstyle::Style;
+
+use super::{Change, Diff, Kind, Run, Seen};
+use crate::report::Canvas;
+use crate::report::table::{MIN_WIDTH, moment, pad, style, symbol, wrap};
+
+/// Writes the notes, the changes group by group, and one line that sums them up.
+///
+/// # Errors
+///
+/// What the writer says.
+pub(super) fn write(diff: &Diff, canvas: Canvas, out: &mut dyn io::Write) -> io::Result<()> {
+    let width = canvas.width.max(MIN_WIDTH);
+    indented(&head(diff), "", "", width, out)?;
+    for note in &diff.notes {
+        indented(note, "  note  ", "        ", width, out)?;
+    }
+    writeln!(out)?;
+    for (kind, group) in diff.groups() {
+        title(kind, group, out)?;
+        for change in group {
+            write_change(change, width, out)?;
+        }
+        writeln!(out)?;
+    }
+    let bold = Style::new().bold();
+    for line in wrap(&diff.summary(), width - 2) {
+        writeln!(out, "  {bold}{line}{bold:#}")?;
+    }
+    Ok(())
+}
+
+fn head(diff: &Diff) -> String {
+    let (old, new) = (&diff.old, &diff.new);
+    if (&old.host, &old.role) == (&new.host, &new.role) {
+        let (before, now) = (moment(&old.started_at), moment(&new.started_at));
+        return format!("preflight diff · {}, {} · {before} → {now}", old.host, old.role);
+    }
+    let run = |run: &Run| format!("{}, {} at {}", run.host, run.role, moment(&run.started_at));
+    format!("preflight diff · {} → {}", run(old), run(new))
+}
+
+fn title(kind: Kind, group: &[Change], out: &mut dyn io::Write) -> io::Result<()> {
+    let bold = Style::new().bold();
+    writeln!(out, "  {bold}{}{bold:#} ({})", kind.to_string().to_uppercase(), group.len())
+}
+
+fn write_change(change: &Change, width: usize, out: &mut dyn io::Write) -> io::Result<()> {
+    let Some(seen) = change.new.as_ref().or(change.old.as_ref()) else { return Ok(()) };
+    let style = style(seen.outcome);
+    let optional = if change.required { "" } else { " [optional]" };
+    let mut mark = symbol(seen.outcome);
+    for line in wrap(&format!("{}{optional}", change.id), width - 4) {
+        writeln!(out, "  {style}{mark}{style:#} {line}")?;
+        mark = " ";
+    }
+    for (label, seen) in [("was", &change.old), ("now", &change.new)] {
+        let text = seen.as_ref().map_or_else(|| "not asked".to_owned(), said);
+        indented(&text, &format!("      {label}  "), &pad("", 11), width, out)?;
+    }
+    Ok(())
+}
+
+/// "fail: rejected by 10.9.0.1"
+fn said(seen: &Seen) -> String {
+    format!("{}: {}", seen.outcome, seen.result)
+}
+
+fn indented(
+    text: &str,
+    first: &str,
+    others: &str,
+    width: usize,
+    out: &mut dyn io::Write,
+) -> io::Result<()> {
+    let mut before = first;
+    for line in wrap(text, width.saturating_sub(first.len())) {
+        writeln!(out, "{before}{line}")?;
+        before = others;
+    }
+    Ok(())
+}

@@ -1,0 +1,231 @@
+//! The matrix for a person in front of a terminal: what is wrong first, then who reaches whom.
+
+use std::io;
+
+use anstyle::Style;
+use unicode_width::UnicodeWidthStr;
+
+use super::grid::{Grid, MOST_ROWS, Verdict};
+use super::{Matrix, SharedCause};
+use crate::report::Canvas;
+use crate::report::table::{MIN_WIDTH, moment, pad, style, symbol, wrap};
+
+/// Writes notes, disagreements, one-sided pairs, clocks, causes, and the matrix.
+///
+/// # Errors
+///
+/// What the writer says.
+pub(super) fn write(matrix: &Matrix, canvas: Canvas, out: &mut dyn io::Write) -> io::Result<()> {
+    let width = canvas.width.max(MIN_WIDTH);
+    item("", "", &head(matrix), width, out)?;
+    for note in &matrix.notes {
+        item("  note  ", "        ", note, width, out)?;
+    }
+    writeln!(out)?;
+    disagreements(matrix, width, out)?;
+    one_sided(matrix, width, out)?;
+    clocks(matrix, width, out)?;
+    causes(&matrix.causes, width, out)?;
+    grid(&Grid::of(matrix, MOST_ROWS), width, out)
+}
+
+fn head(matrix: &Matrix) -> String {
+    let machines = matrix.machines.len();
+    let flows: usize = matrix.cells.iter().map(|cell| cell.flows.len()).sum();
+    let times = || matrix.machines.iter().map(|machine| machine.started_at.as_str());
+    let (first, last) = (times().min().unwrap_or_default(), times().max().unwrap_or_default());
+    let plural = if machines == 1 { "" } else { "s" };
+    format!(
+        "preflight merge · {machines} machine{plural} · {flows} flows · {} to {}",
+        moment(first),
+        moment(last)
+    )
+}
+
+fn title(text: &str, count: usize, out: &mut dyn io::Write) -> io::Result<()> {
+    let bold = Style::new().bold();
+    writeln!(out, "  {bold}{text}{bold:#} ({count})")
+}
+
+fn disagreements(matrix: &Matrix, width: usize, out: &mut dyn io::Write) -> io::Result<()> {
+    if matrix.disagreements.is_empty() {
+        return Ok(());
+    }
+    title("TWO MACHINES DISAGREE", matrix.disagreements.len(), out)?;
+    for one in matrix.disagreements.iter().take(MOST_LINES) {
+        let pair = format!("{} → {}, {}", one.askers(), one.to, one.flow);
+        item("  ✗ ", "    ", &pair, width, out)?;
+        for (label, text) in [("asked", &one.asked), ("listener", &one.listener), ("so", &one.so)] {
+            let label = format!("      {}  ", pad(label, 8));
+            item(&label, &pad("", label.len()), text, width, out)?;
+        }
+    }
+    more(matrix.disagreements.len(), out)?;
+    writeln!(out)
+}
+
+fn one_sided(matrix: &Matrix, width: usize, out: &mut dyn io::Write) -> io::Result<()> {
+    if matrix.one_sided.is_empty() {
+        return Ok(());
+    }
+    title("OPEN IN ONE DIRECTION ONLY", matrix.one_sided.len(), out)?;
+    for one in matrix.one_sided.iter().take(MOST_LINES) {
+        let works = format!("{} → {}: {}", one.from, one.to, one.works.join(", "));
+        let blocked = format!("{} → {}: {}", one.to, one.from, one.blocked.join(", "));
+        item("  ✓ ", "    ", &works, width, out)?;
+        item("  ✗ ", "    ", &blocked, width, out)?;
+    }
+    more(matrix.one_sided.len(), out)?;
+    writeln!(out)
+}
+
+fn clocks(matrix: &Matrix, width: usize, out: &mut dyn io::Write) -> io::Result<()> {
+    if matrix.clocks.is_empty() {
+        return Ok(());
+    }
+    title("CLOCKS THAT DIFFER FROM THE OTHERS", matrix.clocks.len(), out)?;
+    for clock in matrix.clocks.iter().take(MOST_LINES) {
+        item("  ! ", "    ", &format!("{}: {}", clock.machine, clock.shown()), width, out)?;
+    }
+    more(matrix.clocks.len(), out)?;
+    writeln!(out)
+}
+
+fn causes(causes: &[SharedCause], width: usize, out: &mut dyn io::Write) -> io::Result<()> {
+    if causes.is_empty() {
+        return Ok(());
+    }
+    title("CAUSES", causes.len(), out)?;
+    for cause in causes.iter().take(MOST_LINES) {
+        let (style, mark) = (style(cause.outcome), symbol(cause.outcome));
+        let mut before = format!("  {style}{mark}{style:#} ");
+        for line in wrap(&cause.shown(), width - 4) {
+            writeln!(out, "{before}{line}")?;
+            "    ".clone_into(&mut before);
+        }
+        let flows: Vec<&str> = cause.flows.iter().map(String::as_str).collect();
+        item(
+            "      ",
+            "      ",
+            &format!("{}; {}", cause.seen_by(), flows.join(", ")),
+            width,
+            out,
+        )?;
+    }
+    more(causes.len(), out)?;
+    writeln!(out)
+}
+
+fn more(count: usize, out: &mut dyn io::Write) -> io::Result<()> {
+    match count.saturating_sub(MOST_LINES) {
+        0 => Ok(()),
+        more => writeln!(out, "    and {more} more; --format json has all of them"),
+    }
+}
+
+/// As many columns side by side as fit, then the rest below.
+fn grid(grid: &Grid, width: usize, out: &mut dyn io::Write) -> io::Result<()> {
+    let names = grid.rows.iter().map(|(name, _)| name.width()).max().unwrap_or(0);
+    let first = names.clamp(4, width / 3);
+    let widths: Vec<usize> = (0..grid.columns.len()).map(|at| column_width(grid, at)).collect();
+    let mut start = 0;
+    while start < widths.len() {
+        let mut used = 2 + first;
+        let mut end = start;
+        while let Some(next) = widths.get(end) {
+            if end > start && used + 2 + next > width {
+                break;
+            }
+            used += 2 + next;
+            end += 1;
+        }
+        block(grid, start..end, first, &widths, out)?;
+        start = end;
+    }
+    match grid.left_out {
+        0 => Ok(()),
+        more => writeln!(out, "  and {more} machines from which everything works"),
+    }
+}
+
+fn column_width(grid: &Grid, at: usize) -> usize {
+    let cells = grid.rows.iter().filter_map(|(_, row)| row.get(at).copied().flatten());
+    let widest = cells.map(|verdict| verdict.shown().width()).max().unwrap_or(0);
+    let name = grid.columns.get(at).map_or(0, |name| name.width());
+    widest.max(name).min(WIDEST_COLUMN)
+}
+
+fn block(
+    grid: &Grid,
+    columns: std::ops::Range<usize>,
+    first: usize,
+    widths: &[usize],
+    out: &mut dyn io::Write,
+) -> io::Result<()> {
+    let bold = Style::new().bold();
+    let mut line = format!("  {}", pad("FROM \\ TO", first.max(9)));
+    for at in columns.clone() {
+        let (name, width) = (grid.columns.get(at), widths.get(at).copied().unwrap_or(0));
+        line.push_str("  ");
+        line.push_str(&pad(&cut(name.map_or("", String::as_str), width), width));
+    }
+    writeln!(out, "{bold}{}{bold:#}", line.trim_end())?;
+    for (name, row) in &grid.rows {
+        write!(out, "  {}", pad(&cut(name, first.max(9)), first.max(9)))?;
+        for at in columns.clone() {
+            // Nothing follows the last one: no blanks behind it.
+            let is_last = at + 1 == columns.end;
+            let width = if is_last { 0 } else { widths.get(at).copied().unwrap_or(0) };
+            field(row.get(at).copied().flatten(), width, out)?;
+        }
+        writeln!(out)?;
+    }
+    writeln!(out)
+}
+
+fn field(verdict: Option<Verdict>, width: usize, out: &mut dyn io::Write) -> io::Result<()> {
+    match verdict {
+        None => write!(out, "  {}", pad("·", width)),
+        Some(verdict) => {
+            let style = style(verdict.worst);
+            write!(out, "  {style}{}{style:#}", pad(&verdict.shown(), width))
+        }
+    }
+}
+
+/// A name that is too long ends in an ellipsis.
+fn cut(name: &str, width: usize) -> String {
+    if name.width() <= width {
+        return name.to_owned();
+    }
+    let mut cut = String::new();
+    for letter in name.chars() {
+        if cut.width() + 2 > width {
+            break;
+        }
+        cut.push(letter);
+    }
+    cut.push('…');
+    cut
+}
+
+fn item(
+    first: &str,
+    others: &str,
+    text: &str,
+    width: usize,
+    out: &mut dyn io::Write,
+) -> io::Result<()> {
+    let mut before = first;
+    for line in wrap(text, width.saturating_sub(first.width())) {
+        writeln!(out, "{before}{line}")?;
+        before = others;
+    }
+    Ok(())
+}
+
+/// Of each list; a reader who wants more wants a program.
+const MOST_LINES: usize = 30;
+
+/// A longer name is cut.
+const WIDEST_COLUMN: usize = 20;

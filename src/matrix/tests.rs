@@ -1,0 +1,289 @@
+use serde_json::{Value, json};
+
+use super::*;
+use crate::report::sample::{cause, failing, later, report, step};
+
+fn bbdo(host: &str, outcome: &str) -> Value {
+    step("poller", "central", host, "bbdo:5669/tcp", outcome)
+}
+
+fn zmq(host: &str, outcome: &str) -> Value {
+    step("central", "poller", host, "zmq:5556/tcp", outcome)
+}
+
+fn rejected(step: Value) -> Value {
+    failing(step, "10.2.0.7", cause("path-rejected", "path", "network", Some("10.9.0.1")))
+}
+
+/// What a machine says of its own listener for the flow of `step`.
+fn listener(mut step: Value, cause: Option<Value>) -> Value {
+    step["direction"] = json!("inbound");
+    step["id"] = step["flow"].clone();
+    step["target"]["host"] = json!("this host");
+    step["result"] = json!("cbd on 0.0.0.0:5669");
+    if let Some(cause) = cause {
+        step["outcome"] = json!("fail");
+        step["result"] = cause["message"].clone();
+        step["cause"] = cause;
+    }
+    step
+}
+
+fn ntp(role: &str, offset_ms: f64) -> Value {
+    let mut step = step(role, "ntp", "10.0.0.3", "ntp:123/udp", "pass");
+    step["evidence"] = json!({ "offset_ms": offset_ms });
+    step
+}
+
+fn central(steps: &[Value]) -> Report {
+    report("central.example.com", "central", "10.0.0.5", steps)
+}
+
+fn poller(number: u8, steps: &[Value]) -> Report {
+    report(&format!("poller-{number}"), "poller", &format!("10.2.0.{number}"), steps)
+}
+
+fn merged(reports: &[Report]) -> Matrix {
+    let mut site = Site::default();
+    for report in reports {
+        site.add(report);
+    }
+    site.matrix()
+}
+
+fn written(matrix: &Matrix, format: Format, width: usize) -> String {
+    let mut out = Vec::new();
+    format.write(matrix, Canvas { width, verbose: false }, &mut out).unwrap();
+    anstream::adapter::strip_str(&String::from_utf8(out).unwrap()).to_string()
+}
+
+/// A central and two pollers, with something of everything.
+fn site() -> Vec<Report> {
+    let listens = listener(bbdo("", "pass"), None);
+    vec![
+        central(&[ntp("central", 3.0), zmq("10.2.0.1", "pass"), zmq("poller-2", "pass"), listens]),
+        poller(1, &[ntp("poller", -2400.0), rejected(bbdo("10.0.0.5", "fail"))]),
+        poller(2, &[ntp("poller", 1.0), bbdo("central", "pass")]),
+    ]
+}
+
+#[test]
+fn a_peer_is_found_by_address_name_and_first_label() {
+    for host in ["10.0.0.5", "central.example.com", "CENTRAL.example.com", "central", "central.lan"]
+    {
+        let matrix = merged(&[central(&[]), poller(1, &[bbdo(host, "pass")])]);
+        let cell = &matrix.cells[0];
+        assert_eq!((cell.to.as_str(), cell.machine), ("central.example.com", true), "{host}");
+    }
+    for host in ["10.0.0.6", "other.example.com"] {
+        let matrix = merged(&[central(&[]), poller(1, &[bbdo(host, "pass")])]);
+        let cell = &matrix.cells[0];
+        assert_eq!((cell.to.as_str(), cell.machine, cell.kind.as_str()), (host, false, "central"));
+    }
+}
+
+#[test]
+fn an_address_or_name_that_several_have_names_none_of_them() {
+    let bridge = |number: u8| {
+        let mut poller = poller(number, &[]);
+        poller.host.name = "localhost".to_owned();
+        poller.host.addresses.push([172, 17, 0, 1].into());
+        poller
+    };
+    let asks =
+        central(&[zmq("172.17.0.1", "pass"), zmq("localhost", "pass"), zmq("10.2.0.2", "pass")]);
+    let matrix = merged(&[bridge(1), bridge(2), asks]);
+    let ours: Vec<(&str, bool)> =
+        matrix.cells.iter().map(|cell| (cell.to.as_str(), cell.machine)).collect();
+    assert_eq!(ours, [("172.17.0.1", false), ("localhost", false), ("localhost (10.2.0.2)", true)]);
+}
+
+#[test]
+fn loopback_is_the_machine_itself() {
+    let matrix = merged(&[poller(1, &[bbdo("127.0.0.1", "pass")]), poller(2, &[])]);
+    assert_eq!(matrix.cells[0].to, "poller-1");
+}
+
+#[test]
+fn a_cell_has_the_worst_of_its_flows_and_how_many() {
+    let ssh = step("central", "poller", "poller-1", "ssh:22/tcp", "warn");
+    let steps = [zmq("10.2.0.1", "pass"), ssh, rejected(zmq("poller-1", "fail"))];
+    let matrix = merged(&[central(&steps), poller(1, &[])]);
+    let [cell] = matrix.cells.as_slice() else { panic!("{matrix:#?}") };
+    assert_eq!(cell.worst, Outcome::Fail);
+    assert_eq!(cell.counts, [(Outcome::Pass, 1), (Outcome::Warn, 1), (Outcome::Fail, 1)].into());
+    assert!(written(&matrix, Format::Table, 80).contains("✗ 1/3"));
+}
+
+#[test]
+fn two_ends_that_do_not_fit_are_named_with_what_that_means() {
+    let closed = || {
+        failing(
+            bbdo("10.0.0.5", "fail"),
+            "10.2.0.1",
+            cause("port-closed", "port", "far-side", None),
+        )
+    };
+    let nothing = || Some(cause("nothing-listens", "port", "this-host", None));
+    for (asked, listens, so) in [
+        (rejected(bbdo("10.0.0.5", "fail")), None, Some("what stops the flow is in between")),
+        (closed(), None, Some("the one that answers is not this machine")),
+        (bbdo("10.0.0.5", "pass"), nothing(), Some("another machine answers for this address")),
+        (closed(), nothing(), None),
+        (bbdo("10.0.0.5", "pass"), None, None),
+        (rejected(bbdo("10.0.0.5", "fail")), nothing(), None),
+    ] {
+        let matrix =
+            merged(&[poller(1, &[asked]), central(&[listener(bbdo("", "pass"), listens)])]);
+        match (so, matrix.disagreements.as_slice()) {
+            (None, []) => {}
+            (Some(so), [one]) => {
+                assert!(one.so.contains(so), "{one:#?}");
+                assert_eq!(
+                    (one.askers().as_str(), one.to.as_str()),
+                    ("poller-1", "central.example.com")
+                );
+            }
+            (so, other) => panic!("{so:?}: {other:#?}"),
+        }
+    }
+}
+
+#[test]
+fn a_pair_that_is_open_in_one_direction_only_is_named() {
+    let matrix = merged(&site());
+    let [one] = matrix.one_sided.as_slice() else { panic!("{matrix:#?}") };
+    assert_eq!((one.from.as_str(), one.to.as_str()), ("central.example.com", "poller-1"));
+    assert_eq!((one.works.as_slice(), one.blocked.len()), (&["central.zmq".to_owned()][..], 1));
+}
+
+#[test]
+fn a_clock_that_differs_from_the_others_is_named() {
+    let matrix = merged(&site());
+    let [clock] = matrix.clocks.as_slice() else { panic!("{matrix:#?}") };
+    assert_eq!((clock.machine.as_str(), clock.shown().as_str()), ("poller-1", "2.4 s ahead"));
+}
+
+#[test]
+fn one_cause_seen_by_many_is_said_once() {
+    let pollers: Vec<Report> =
+        (1..=9).map(|number| poller(number, &[rejected(bbdo("10.0.0.5", "fail"))])).collect();
+    let silent = cause("no-answer", "path", "network", None);
+    let alone =
+        failing(step("poller", "ntp", "10.0.0.3", "ntp:123/udp", "fail"), "10.2.0.1", silent);
+    let more = [poller(10, &[alone]), poller(11, &[ntp("poller", 0.0)])];
+    let matrix = merged(&[pollers.as_slice(), &more].concat());
+    let [rejected, silent] = matrix.causes.as_slice() else { panic!("{:#?}", matrix.causes) };
+    assert_eq!((rejected.code.as_str(), rejected.steps), ("path-rejected", 9));
+    assert_eq!(
+        rejected.seen_by(),
+        "9 machines: poller-1, poller-2, poller-3, poller-4, poller-5 and 4 more"
+    );
+    assert_eq!(silent.shown(), "10.0.0.3:123/udp: no answer");
+    assert_eq!(silent.seen_by(), "1 of 2 machines: poller-10");
+}
+
+#[test]
+fn what_fails_on_loopback_is_each_machines_own() {
+    let silent = || cause("no-answer", "path", "network", None);
+    let own = || {
+        failing(step("poller", "ntp", "127.0.0.1", "ntp:123/udp", "fail"), "127.0.0.1", silent())
+    };
+    let matrix = merged(&[poller(1, &[own()]), poller(2, &[own()])]);
+    assert_eq!(matrix.causes.len(), 2, "{:#?}", matrix.causes);
+}
+
+#[test]
+fn those_who_disagree_alike_are_one() {
+    let asks = |number| poller(number, &[rejected(bbdo("10.0.0.5", "fail"))]);
+    let listens = central(&[listener(bbdo("", "pass"), None)]);
+    let matrix = merged(&[asks(1), asks(2), listens]);
+    let [one] = matrix.disagreements.as_slice() else { panic!("{matrix:#?}") };
+    assert_eq!(one.askers(), "poller-1, poller-2");
+}
+
+#[test]
+fn of_two_runs_of_one_machine_the_newer_counts_in_any_order() {
+    let old = poller(1, &[rejected(bbdo("10.0.0.5", "fail"))]);
+    let new = later(&poller(1, &[bbdo("10.0.0.5", "pass")]), 25 * 60);
+    for runs in [[old.clone(), new.clone()], [new, old]] {
+        let matrix = merged(&runs);
+        assert_eq!((matrix.machines.len(), matrix.cells[0].worst), (1, Outcome::Pass));
+        assert_eq!(matrix.notes.len(), 1, "{:#?}", matrix.notes);
+        assert!(matrix.notes[0].contains("that of 2026-11-24T14:37:12Z counts"));
+    }
+}
+
+#[test]
+fn runs_far_apart_and_interrupted_ones_are_said() {
+    let interrupted = Report { interrupted: true, ..later(&poller(2, &[]), 21 * 24 * 60) };
+    let matrix = merged(&[poller(1, &[]), interrupted]);
+    assert_eq!(
+        matrix.notes,
+        [
+            "the oldest and the newest run are 21 days apart",
+            "poller-2: its run was interrupted; what was not finished is unknown",
+        ]
+    );
+}
+
+#[test]
+fn a_machine_of_two_roles_is_one() {
+    let mut as_central = report("all-in-one", "central", "10.0.0.5", &[]);
+    as_central.summary.exit_code = 3;
+    let as_poller = report("all-in-one", "poller", "10.0.0.5", &[bbdo("10.0.0.5", "pass")]);
+    let matrix = merged(&[as_central, as_poller]);
+    assert_eq!(matrix.machines.len(), 1);
+    assert_eq!((matrix.cells[0].to.as_str(), matrix.exit_code), ("all-in-one", 3));
+}
+
+#[test]
+fn a_large_site_is_told_by_its_troubles() {
+    let mut site: Vec<Report> =
+        (1..=200).map(|number| poller(number, &[bbdo("10.0.0.5", "pass")])).collect();
+    site.push(poller(201, &[rejected(bbdo("10.0.0.5", "fail"))]));
+    site.push(central(&[]));
+    let table = written(&merged(&site), Format::Table, 80);
+    assert!(table.contains("poller-201  ✗ 1"), "{table}");
+    assert!(table.contains("and 201 machines from which everything works"), "{table}");
+    assert!(table.lines().count() < 20, "{table}");
+}
+
+#[test]
+fn the_page_holds_all_of_it_and_nothing_of_a_stranger_acts() {
+    let mut site = site();
+    site[1].host.name = "<script>alert(1)</script>".to_owned();
+    let page = written(&merged(&site), Format::Html, 80);
+    assert_eq!(page.matches("<script").count(), 1, "{page}");
+    for part in [
+        "<h2>Two machines disagree</h2>",
+        "<h2>Open in one direction only</h2>",
+        "<h2>Clocks that differ from the others</h2>",
+        "<h2>Causes</h2>",
+        "<tr data-outcome=\"fail\"><th scope=\"row\">&lt;script&gt;alert(1)&lt;/script&gt;</th>",
+        "<td class=\"fail\" aria-label=\"fail, 1 of 1\">✗ 1</td>",
+        "poller.bbdo: path-rejected",
+    ] {
+        assert!(page.contains(part), "{part}: {page}");
+    }
+}
+
+#[test]
+fn the_table_reads_like_this() {
+    insta::assert_snapshot!(written(&merged(&site()), Format::Table, 80));
+}
+
+#[test]
+fn the_markdown_reads_like_this() {
+    insta::assert_snapshot!(written(&merged(&site()), Format::Markdown, 80));
+}
+
+#[test]
+fn the_csv_reads_like_this() {
+    insta::assert_snapshot!(written(&merged(&site()), Format::Csv, 80));
+}
+
+#[test]
+fn the_json_has_this_shape() {
+    insta::assert_snapshot!(written(&merged(&site()), Format::Json, 80));
+}

@@ -1,0 +1,202 @@
+//! `--redact`: a report that can be shown to strangers, with a stand-in for every address and name.
+//!
+//! The report is changed, not a format: so all of them have it. Every text is looked at, but those
+//! that hold nothing but words of ours ([`OURS`]); a field that is new is looked at too. The same
+//! host has the same stand-in everywhere, as far as the key is the same.
+
+mod address;
+mod key;
+mod names;
+#[cfg(test)]
+mod tests;
+mod text;
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::IpAddr;
+
+use serde_json::{Map, Value};
+
+use crate::report::Report;
+pub(crate) use key::Key;
+use names::Names;
+
+/// Makes stand-ins with one key, and remembers them.
+#[derive(Debug)]
+pub(crate) struct Redactor {
+    key: Key,
+    names: Names,
+    addresses: HashMap<IpAddr, IpAddr>,
+}
+
+impl Redactor {
+    /// One that makes its stand-ins with `key`.
+    pub(crate) fn new(key: Key) -> Self {
+        Self { key, names: Names::new(), addresses: HashMap::new() }
+    }
+
+    /// The same report with a stand-in for every address and name.
+    ///
+    /// # Errors
+    ///
+    /// The report cannot be read again afterwards; nothing of it may be shown then.
+    pub(crate) fn report(&mut self, report: &Report) -> Result<Report, String> {
+        let mut value = serde_json::to_value(report).map_err(|error| error.to_string())?;
+        self.learn(&value);
+        self.walk("", &mut value);
+        let report: Report = serde_json::from_value(value).map_err(|error| error.to_string())?;
+        Ok(Report { redacted: true, ..report })
+    }
+
+    /// The stand-in of one address or name that somebody typed.
+    pub(crate) fn typed(&mut self, text: &str) -> String {
+        self.names.learn(text);
+        self.text(text)
+    }
+
+    /// What each stand-in made so far stands for.
+    pub(crate) fn made(&self) -> BTreeMap<String, String> {
+        let addresses = self.addresses.iter().filter(|(original, made)| original != made);
+        let addresses = addresses.map(|(original, made)| (made.to_string(), original.to_string()));
+        self.names.made().clone().into_iter().chain(addresses).collect()
+    }
+
+    fn address(&mut self, address: IpAddr) -> IpAddr {
+        let key = &self.key;
+        *self.addresses.entry(address).or_insert_with(|| address::stand_in(key, address))
+    }
+
+    /// Names of one word are known only from the fields that hold names.
+    fn learn(&mut self, value: &Value) {
+        match value {
+            Value::Object(map) => {
+                for (field, value) in map {
+                    self.learn_field(field, value);
+                    self.learn(value);
+                }
+            }
+            Value::Array(items) => items.iter().for_each(|item| self.learn(item)),
+            _ => {}
+        }
+    }
+
+    fn learn_field(&mut self, field: &str, value: &Value) {
+        let texts = match value {
+            Value::String(text) => vec![text.as_str()],
+            Value::Array(items) => items.iter().filter_map(Value::as_str).collect(),
+            // The machine itself; in a target `host` is a text.
+            Value::Object(host) if field == "host" => {
+                host.get("name").and_then(Value::as_str).into_iter().collect()
+            }
+            _ => return,
+        };
+        for text in texts {
+            match field {
+                // `custom.NAME`: the name is the user's own, and a party too.
+                "flow" if !self.names.is_flow(text) => {
+                    self.names.learn(text.split_once('.').map_or(text, |(_, name)| name));
+                }
+                "sys_descr" => self.learn_uname(text),
+                // "250 relay.example.com": the name is the second word.
+                "hello_reply" => {
+                    self.names.learn(text.split_once(' ').map_or("", |(_, name)| name));
+                }
+                // "relay ESMTP Postfix": the name is the first word of a mail server's greeting.
+                "banner" if text.to_ascii_uppercase().contains("SMTP") => self.names.learn(text),
+                "question" => self.names.learn(text),
+                // What has a space in it is a sentence.
+                _ if text.contains(' ') => {}
+                _ if NAMES.contains(&field) || field == "host" => self.names.learn(text),
+                _ => {}
+            }
+        }
+    }
+
+    /// "Linux poller-1 6.1.0 …": what net-snmp says of its machine.
+    fn learn_uname(&mut self, text: &str) {
+        let mut words = text.split(' ');
+        if let (Some("Linux" | "FreeBSD" | "SunOS" | "AIX" | "HP-UX"), Some(name)) =
+            (words.next(), words.next())
+        {
+            self.names.learn(name);
+        }
+    }
+
+    fn walk(&mut self, field: &str, value: &mut Value) {
+        match value {
+            Value::String(text) => *text = self.field(field, text),
+            Value::Array(items) => items.iter_mut().for_each(|item| self.walk(field, item)),
+            Value::Object(map) => self.walk_object(map),
+            Value::Null | Value::Bool(_) | Value::Number(_) => {}
+        }
+    }
+
+    fn walk_object(&mut self, map: &mut Map<String, Value>) {
+        for (field, value) in map.iter_mut() {
+            if !OURS.contains(&field.as_str()) {
+                self.walk(field, value);
+            }
+        }
+    }
+
+    fn field(&mut self, field: &str, text: &str) -> String {
+        match field {
+            // An agent makes its id from an address of its own.
+            "engine_id" | "identity" => self.names.stand_in(&self.key, text),
+            "flow" => self.flow(text),
+            "id" | "because_of" => match text.split_once('@') {
+                Some((flow, target)) => format!("{}@{}", self.flow(flow), self.text(target)),
+                None => self.flow(text),
+            },
+            _ => self.text(text),
+        }
+    }
+
+    /// A flow of one's own may be called after a customer.
+    fn flow(&mut self, flow: &str) -> String {
+        if self.names.is_flow(flow) {
+            flow.to_owned()
+        } else {
+            self.names.stand_in(&self.key, flow)
+        }
+    }
+}
+
+/// Fields that hold a host's name, alone or in front.
+const NAMES: [&str; 10] = [
+    "sys_name",
+    "resolved_as",
+    "through_vpn",
+    "certificate_names",
+    "presented",
+    "expected",
+    "proxy",
+    "destination",
+    "name",
+    "location",
+];
+
+/// Fields that hold words, numbers or times of ours, and nothing of a site.
+const OURS: [&str; 22] = [
+    "tool",
+    "sha256",
+    "os",
+    "kernel",
+    "started_at",
+    "role",
+    "phase",
+    "direction",
+    "outcome",
+    "code",
+    "layer",
+    "owner",
+    "protocol",
+    "transport",
+    "icmp",
+    "counts",
+    "timings",
+    "kex_algorithms",
+    "host_key_algorithms",
+    "alpn",
+    "tls_version",
+    "rcode",
+];

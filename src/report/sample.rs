@@ -1,0 +1,90 @@
+//! Reports for tests, made as a reader gets them: from JSON.
+
+use serde_json::{Value, json};
+
+use super::{Report, saved};
+
+/// A run of `role` on the machine `name`, which has `address`.
+pub(crate) fn report(name: &str, role: &str, address: &str, steps: &[Value]) -> Report {
+    let report = json!({
+        "schema_version": 1,
+        "tool": { "name": "preflight", "version": "0.1.0" },
+        "host": {
+            "name": name, "os": "Debian GNU/Linux 12 (bookworm)", "kernel": "6.1.0",
+            "root": false, "addresses": [address],
+        },
+        "started_at": "2026-11-23T13:37:12Z",
+        "took_ms": 412.5,
+        "role": role,
+        "profile": "i-vertix",
+        "phase": "after",
+        "strict": false,
+        "interrupted": false,
+        "steps": steps,
+        "summary": {
+            "exit_code": 0, "counts": {}, "required": 0, "failed": 0, "open": 0, "reasons": [],
+        },
+    });
+    saved::parse(&report.to_string()).unwrap()
+}
+
+/// A step from `from` to `to`, which is at `host`: `bbdo:5669/tcp`.
+pub(crate) fn step(from: &str, to: &str, host: &str, way: &str, outcome: &str) -> Value {
+    let (protocol, rest) = way.split_once(':').unwrap();
+    let (port, transport) = rest.split_once('/').unwrap();
+    json!({
+        "id": format!("{from}.{protocol}@{host}"),
+        "flow": format!("{from}.{protocol}"),
+        "from": from,
+        "to": to,
+        "direction": "outbound",
+        "required": true,
+        "why": "Something breaks without it.",
+        "target": {
+            "host": host, "shown": format!("{host}:{port}/{transport}"), "origin": format!("--{to}"),
+            "ways": [{
+                "protocol": protocol, "transport": transport,
+                "port": port.parse::<u16>().unwrap(), "origin": "profile",
+            }],
+        },
+        "outcome": outcome,
+        "result": if outcome == "pass" { "works" } else { "does not work" },
+        "evidence": {},
+        "timings": { "total_ms": 2.5 },
+    })
+}
+
+/// The same step, failing from the address `source` with this cause.
+pub(crate) fn failing(mut step: Value, source: &str, cause: Value) -> Value {
+    let host = step["target"]["host"].as_str().unwrap().to_owned();
+    let way = step["target"]["ways"][0].clone();
+    step["result"] = cause["message"].clone();
+    step["attempts"] = json!([{
+        "address": format!("{host}:{}", way["port"]), "protocol": way["protocol"],
+        "source": source, "outcome": step["outcome"],
+        "cause": { "code": cause["code"] }, "evidence": {}, "timings": {},
+    }]);
+    step["cause"] = cause;
+    step
+}
+
+/// A cause: `path-rejected`, its layer, whose it is, and the device that says so.
+pub(crate) fn cause(code: &str, layer: &str, owner: &str, device: Option<&str>) -> Value {
+    let by = device.map_or_else(String::new, |device| format!(" by {device}"));
+    let mut cause = json!({
+        "code": code, "layer": layer, "owner": owner,
+        "message": format!("{}{by}", code.replace('-', " ")),
+        "facts": {}, "remedy": { "who": owner, "what": "allow it" },
+    });
+    if let Some(device) = device {
+        cause["device"] = json!(device);
+    }
+    cause
+}
+
+/// The same report, later by so many minutes.
+pub(crate) fn later(report: &Report, minutes: i64) -> Report {
+    let at: jiff::Timestamp = report.started_at.parse().unwrap();
+    let at = at + jiff::SignedDuration::from_mins(minutes);
+    Report { started_at: at.to_string(), ..report.clone() }
+}

@@ -1,0 +1,188 @@
+//! A saved report: is this file one of ours, whole, and of a version we know?
+//!
+//! It may come from another machine, by mail, from anybody: what is read is bounded, and every
+//! text in it is made printable before anything else sees it.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use preflight_checks::printable;
+use serde::Deserialize;
+use serde_json::Value;
+use serde_json::error::Category;
+
+use super::{Report, SCHEMA_VERSION};
+
+/// A file that is no report we can use; its text names the file and the reason.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{file}: {reason}")]
+pub(crate) struct Unreadable {
+    /// The file, as it was given.
+    pub(crate) file: String,
+    /// Why it is no use.
+    pub(crate) reason: String,
+}
+
+/// Reads the report in `file`, which may be a pipe.
+///
+/// # Errors
+///
+/// [`Unreadable`]: not there, too large, cut off, of a newer version, or no report at all.
+pub(crate) fn open(file: &Path) -> Result<Report, Unreadable> {
+    text(file).and_then(|json| parse(&json)).map_err(|reason| Unreadable {
+        file: printable(&file.display().to_string()),
+        reason: printable(&reason),
+    })
+}
+
+/// All that `file` holds, up to [`LARGEST`].
+fn text(file: &Path) -> Result<String, String> {
+    let opened = File::open(file).map_err(|error| error.to_string())?;
+    let mut bytes = Vec::new();
+    opened.take(LARGEST + 1).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
+    if u64::try_from(bytes.len()).is_ok_and(|length| length > LARGEST) {
+        return Err(format!("no report: it is larger than {} MiB", LARGEST >> 20));
+    }
+    String::from_utf8(bytes).map_err(|_| "no report: it is no UTF-8 text".to_owned())
+}
+
+/// Reads a report from its text.
+///
+/// # Errors
+///
+/// One sentence: no report at all, a truncated one, or one of a newer version.
+pub(crate) fn parse(json: &str) -> Result<Report, String> {
+    match serde_json::from_str::<Report>(json) {
+        Ok(report) if report.schema_version <= SCHEMA_VERSION && is_inert(json) => Ok(report),
+        Ok(report) if report.schema_version <= SCHEMA_VERSION => inert(&report),
+        Ok(newer) => Err(too_new(u64::from(newer.schema_version))),
+        Err(error) => Err(why_not(json, &error)),
+    }
+}
+
+/// What is the matter with a text that is no report.
+fn why_not(json: &str, error: &serde_json::Error) -> String {
+    #[derive(Deserialize)]
+    struct Head {
+        schema_version: Option<Value>,
+    }
+    let version = match serde_json::from_str::<Head>(json) {
+        Ok(head) => head.schema_version.as_ref().and_then(Value::as_u64),
+        Err(error) => match error.classify() {
+            Category::Eof => return "the report is cut off".to_owned(),
+            // Cut off within a number: what is left of it may be none.
+            Category::Syntax if is_at_end(json, &error) => {
+                return "the report is cut off".to_owned();
+            }
+            Category::Syntax | Category::Io => return format!("no JSON: {error}"),
+            Category::Data => None,
+        },
+    };
+    match version {
+        None => "no report of preflight: it has no schema_version".to_owned(),
+        Some(newer) if newer > u64::from(SCHEMA_VERSION) => too_new(newer),
+        Some(_) => format!("no report: {error}"),
+    }
+}
+
+/// Is it the last character that makes no sense?
+fn is_at_end(json: &str, error: &serde_json::Error) -> bool {
+    let last = json.lines().next_back().unwrap_or_default();
+    json.starts_with('{') && error.line() == json.lines().count() && error.column() >= last.len()
+}
+
+fn too_new(version: u64) -> String {
+    format!("the report has schema version {version}; this preflight knows {SCHEMA_VERSION}")
+}
+
+/// Can no text in this JSON act on a terminal? True of every report we wrote.
+fn is_inert(json: &str) -> bool {
+    let without_lines = json.bytes().all(|byte| byte == b'\n' || !byte.is_ascii_control());
+    // Behind a backslash only another one or a quote stands for itself.
+    let mut escaped = false;
+    let unescaped = json.bytes().all(|byte| {
+        let is_harmless = !escaped || matches!(byte, b'\\' | b'"' | b'/');
+        escaped = byte == b'\\' && !escaped;
+        is_harmless
+    });
+    without_lines && unescaped && (json.is_ascii() || is_printable(json))
+}
+
+fn is_printable(json: &str) -> bool {
+    json.lines().all(|line| printable(line) == line)
+}
+
+/// The same report, every text in it printable.
+fn inert(report: &Report) -> Result<Report, String> {
+    let mut value = serde_json::to_value(report).map_err(|error| error.to_string())?;
+    each_text(&mut value, &|text| *text = printable(text));
+    serde_json::from_value(value).map_err(|error| format!("no report: {error}"))
+}
+
+fn each_text(value: &mut Value, change: &impl Fn(&mut String)) {
+    match value {
+        Value::String(text) => change(text),
+        Value::Array(items) => items.iter_mut().for_each(|item| each_text(item, change)),
+        Value::Object(map) => {
+            let fields = std::mem::take(map).into_iter();
+            map.extend(fields.map(|(mut name, mut value)| {
+                change(&mut name);
+                each_text(&mut value, change);
+                (name, value)
+            }));
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
+/// Enough for a report of tens of thousands of steps, bytes.
+const LARGEST: u64 = 64 << 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_report_says_why() {
+        for (json, reason) in [
+            ("", "the report is cut off"),
+            ("{\"schema_version\": 1, \"tool\":", "the report is cut off"),
+            ("hello", "no JSON: expected value at line 1 column 1"),
+            ("[]", "no report of preflight: it has no schema_version"),
+            ("{}", "no report of preflight: it has no schema_version"),
+            (
+                "{\"schema_version\": 99}",
+                "the report has schema version 99; this preflight knows 1",
+            ),
+            ("{\"schema_version\": 1}", "no report: missing field `tool` at line 1 column 21"),
+        ] {
+            assert_eq!(parse(json).unwrap_err(), reason, "{json}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_file_says_why() {
+        let folder = tempfile::tempdir().unwrap();
+        let reason = |path: &Path| open(path).unwrap_err().reason;
+        assert_eq!(reason(folder.path()), "Is a directory (os error 21)");
+        let missing = folder.path().join("missing.json");
+        assert_eq!(reason(&missing), "No such file or directory (os error 2)");
+        assert_eq!(reason(Path::new("/dev/zero")), "no report: it is larger than 64 MiB");
+        let large = folder.path().join("large.json");
+        std::fs::File::create(&large).unwrap().set_len(100 << 20).unwrap();
+        assert_eq!(reason(&large), "no report: it is larger than 64 MiB");
+        let latin = folder.path().join("latin.json");
+        std::fs::write(&latin, b"{\"\xe9\": 1}").unwrap();
+        assert_eq!(reason(&latin), "no report: it is no UTF-8 text");
+    }
+
+    #[test]
+    fn escapes_are_told_from_escaped_backslashes() {
+        assert!(is_inert("{\n  \"a\": \"\\\\x1b \\\"quoted\\\" \\\\n\"\n}"));
+        assert!(is_inert("{\"a\": \"Zürich\"}"));
+        for acting in ["\"\\u001b[31m\"", "\"\\n\"", "\"\\\\\\n\"", "\"\u{202e}\"", "\"\t\""] {
+            assert!(!is_inert(acting), "{acting}");
+        }
+    }
+}

@@ -1,0 +1,273 @@
+//! Commands on saved reports: what is compared, and what is refused.
+
+use std::fs;
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use crate::support::far::{Closed, healthy};
+use crate::support::{Ended, preflight};
+
+/// Two runs of one machine: BBDO works in the first and is closed in the second.
+struct Runs {
+    folder: tempfile::TempDir,
+}
+
+impl Runs {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let (bbdo, closed) = (healthy("bbdo"), Closed::new());
+        let runs = Self { folder };
+        runs.save("works.json", &bbdo.at(), 0);
+        runs.save("broken.json", &closed.at(), 1);
+        // One id in both, whatever port the system gave.
+        for name in ["works.json", "broken.json"] {
+            runs.edit(name, |report| report["steps"][0]["id"] = json!("poller.bbdo@central"));
+        }
+        runs
+    }
+
+    fn save(&self, name: &str, central: &str, code: i32) {
+        let to_file = format!("json={}", self.path(name));
+        let run = ["--role", "poller", "--only", "poller.bbdo", "--phase", "after"];
+        preflight(&[&run[..], &["--central", central, "--format", &to_file]].concat())
+            .quietly(code);
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.folder.path().join(name).to_str().unwrap().to_owned()
+    }
+
+    fn edit(&self, name: &str, change: impl FnOnce(&mut Value)) {
+        let mut report: Value =
+            serde_json::from_slice(&fs::read(self.path(name)).unwrap()).unwrap();
+        change(&mut report);
+        fs::write(self.path(name), report.to_string()).unwrap();
+    }
+
+    fn diff(&self, old: &str, new: &str, more: &[&str]) -> Ended {
+        preflight(&[&["diff", &self.path(old), &self.path(new)], more].concat())
+    }
+}
+
+/// What a command other than a run writes as JSON; it keeps to no report's schema.
+#[track_caller]
+fn document(ended: Ended, code: i32) -> Value {
+    serde_json::from_str(&ended.quietly(code).stdout).unwrap()
+}
+
+#[test]
+fn what_is_worse_is_1_and_what_is_fixed_is_0() {
+    let runs = Runs::new();
+    let worse = runs.diff("works.json", "broken.json", &[]).quietly(1);
+    assert!(worse.stdout.contains("NEWLY BROKEN (1)\n  ✗ poller.bbdo@central"), "{}", worse.stdout);
+    let fixed = document(runs.diff("broken.json", "works.json", &["--format", "json"]), 0);
+    assert_eq!(fixed["changes"][0]["kind"], "fixed");
+    assert_eq!(fixed["changes"][0]["old"]["code"], "port-closed");
+    assert!(fixed["notes"][0].as_str().unwrap().contains("is the order right?"), "{fixed:#}");
+    let same = runs.diff("works.json", "works.json", &["--format", "markdown"]).quietly(0);
+    assert!(same.stdout.contains("nothing is worse · 1 the same"), "{}", same.stdout);
+}
+
+#[test]
+fn a_file_that_is_no_report_is_named_and_nothing_is_written() {
+    let runs = Runs::new();
+    let works = fs::read_to_string(runs.path("works.json")).unwrap();
+    fs::write(runs.path("cut.json"), &works[..works.len() / 2]).unwrap();
+    fs::write(runs.path("text.json"), "hello").unwrap();
+    fs::write(runs.path("other.json"), "{\"a\": 1}").unwrap();
+    fs::copy(runs.path("works.json"), runs.path("newer.json")).unwrap();
+    runs.edit("newer.json", |report| report["schema_version"] = json!(99));
+    let out = runs.path("out.json");
+    let to_file = format!("json={out}");
+    for (file, reason) in [
+        (runs.path("cut.json"), "the report is cut off"),
+        (runs.path("text.json"), "no JSON: expected value at line 1 column 1"),
+        (runs.path("other.json"), "no report of preflight: it has no schema_version"),
+        (runs.path("newer.json"), "the report has schema version 99; this preflight knows 1"),
+        (runs.path("missing.json"), "No such file or directory (os error 2)"),
+        (runs.path(""), "Is a directory (os error 21)"),
+        ("/dev/zero".to_owned(), "no report: it is larger than 64 MiB"),
+    ] {
+        let works = runs.path("works.json");
+        for files in [[&works, &file], [&file, &works]] {
+            let ended = preflight(&["diff", files[0], files[1], "--format", &to_file]);
+            assert_eq!((ended.code, ended.stdout.as_str()), (Some(2), ""), "{ended:#?}");
+            assert_eq!(ended.stderr, format!("preflight: {file}: {reason}\n"));
+            assert!(!Path::new(&out).exists());
+        }
+    }
+}
+
+#[test]
+fn a_saved_report_cannot_act_on_the_terminal() {
+    let runs = Runs::new();
+    runs.edit("broken.json", |report| {
+        report["steps"][0]["result"] = json!("\u{1b}[2J\u{202e}gone\nforged line");
+        report["host"]["name"] = json!("\u{1b}]0;title\u{7}");
+    });
+    let ended = runs.diff("works.json", "broken.json", &[]).quietly(1);
+    crate::support::page::is_inert(&ended.stdout);
+    assert!(ended.stdout.contains("\\x1b[2J\\u{202e}gone\\nforged line"), "{}", ended.stdout);
+    let explained = preflight(&["explain", &runs.path("broken.json"), "poller.bbdo"]).quietly(0);
+    crate::support::page::is_inert(&explained.stdout);
+}
+
+#[test]
+fn a_request_has_one_row_for_all_machines_that_are_rejected_alike() {
+    let runs = Runs::new();
+    for (name, host, source) in
+        [("one.json", "poller-1", "10.2.0.7"), ("two.json", "poller-2", "10.2.0.8")]
+    {
+        fs::copy(runs.path("broken.json"), runs.path(name)).unwrap();
+        runs.edit(name, |report| {
+            report["host"]["name"] = json!(host);
+            report["host"]["addresses"] = json!([source]);
+            let step = &mut report["steps"][0];
+            step["cause"]["code"] = json!("path-rejected");
+            step["cause"]["layer"] = json!("path");
+            step["cause"]["owner"] = json!("network");
+            step["cause"]["device"] = json!("10.9.0.1");
+            step["cause"]["message"] = json!("rejected by 10.9.0.1");
+            step["attempts"][0]["source"] = json!(source);
+            step["attempts"][0]["cause"] = json!({ "code": "path-rejected", "by": "10.9.0.1" });
+        });
+    }
+    let (one, two) = (runs.path("one.json"), runs.path("two.json"));
+    let nat = ["--nat", "10.2.0.8=198.51.100.8"];
+    let request = preflight(&[&["request", &one, &two], &nat[..]].concat()).quietly(0).stdout;
+    for line in [
+        "Device 10.9.0.1\n\n  1. allow TCP ",
+        "     from     10.2.0.7 (poller-1)\n",
+        "              10.2.0.8 (poller-2), translated to 198.51.100.8\n",
+        "     to       127.0.0.1\n",
+        "     seen     rejected by 10.9.0.1\n",
+    ] {
+        assert!(request.contains(line), "{line:?} in {request}");
+    }
+    assert!(!request.contains("  2. "), "{request}");
+    let works = preflight(&["request", &runs.path("works.json")]).quietly(0);
+    assert!(works.stdout.contains("No rule is asked for"), "{}", works.stdout);
+    let bad = preflight(&["request", &one, "--nat", "10.2.0.8=nowhere"]);
+    assert_eq!(bad.code, Some(2));
+    assert_eq!(bad.stderr, "preflight: --nat: `10.2.0.8=nowhere` does not end in an address\n");
+}
+
+#[test]
+fn a_site_is_merged_and_its_gravest_run_is_the_exit_code() {
+    let runs = Runs::new();
+    fs::copy(runs.path("broken.json"), runs.path("central.json")).unwrap();
+    runs.edit("central.json", |report| {
+        report["host"]["name"] = json!("central-1");
+        report["host"]["addresses"] = json!(["10.0.0.5"]);
+        report["role"] = json!("central");
+        report["steps"] = json!([]);
+        report["summary"]["exit_code"] = json!(0);
+    });
+    for name in ["works.json", "broken.json"] {
+        runs.edit(name, |report| report["steps"][0]["target"]["host"] = json!("10.0.0.5"));
+    }
+    let (works, broken) = (runs.path("works.json"), runs.path("broken.json"));
+    let central = runs.path("central.json");
+    let json = ["--format", "json"];
+    let good = document(preflight(&[&["merge", &works, &central], &json[..]].concat()), 0);
+    assert_eq!(
+        (&good["cells"][0]["to"], &good["cells"][0]["worst"]),
+        (&"central-1".into(), &"pass".into())
+    );
+    let bad = preflight(&["merge", &broken, &central]).quietly(1).stdout;
+    assert!(bad.contains("CAUSES (1)\n  ✗ "), "{bad}");
+    let twice = preflight(&[&["merge", &broken, &works], &json[..]].concat());
+    let twice = document(twice, 1);
+    assert!(twice["notes"][0].as_str().unwrap().contains("two runs are given"), "{twice:#}");
+    let out = runs.path("out.json");
+    let cut = runs.path("cut.json");
+    fs::write(&cut, "{").unwrap();
+    let ended = preflight(&["merge", &works, &cut, "--format", &format!("json={out}")]);
+    assert_eq!(ended.stderr, format!("preflight: {cut}: the report is cut off\n"));
+    assert_eq!((ended.code, Path::new(&out).exists()), (Some(2), false));
+}
+
+#[test]
+fn nothing_of_a_redacted_run_shows_what_was_asked() {
+    let folder = tempfile::tempdir().unwrap();
+    let key = folder.path().join("key").to_str().unwrap().to_owned();
+    let run = ["--role", "poller", "--only", "poller.ntp,custom.*", "--timeout", "0.1"];
+    let asked =
+        ["--ntp", "time-paris.acme.invalid", "--check", "erp-paris=tcp://db.acme.invalid:1"];
+    let redact = ["--redact-key", &key];
+    let mut stand_ins = Vec::new();
+    for format in [["--format", "table"], ["--format", "json"]] {
+        for _again in 0..2 {
+            let ended = preflight(&[&run[..], &asked, &redact, &format, &["--verbose"]].concat());
+            assert_eq!((ended.code, ended.stderr.as_str()), (Some(1), ""), "{ended:#?}");
+            assert!(
+                !ended.stdout.contains("paris") && !ended.stdout.contains("acme"),
+                "{ended:#?}"
+            );
+            assert!(ended.stdout.contains("redacted"), "{ended:#?}");
+            let words = ended.stdout.split([' ', '"', '\n']);
+            let ids = words.filter_map(|word| word.strip_prefix("poller.ntp@"));
+            stand_ins.extend(ids.map(|id| id.trim_end_matches(':').to_owned()));
+        }
+    }
+    // One key, one stand-in, in every format.
+    assert!(stand_ins.len() > 3, "{stand_ins:?}");
+    assert!(stand_ins.iter().all(|one| *one == stand_ins[0]), "{stand_ins:?}");
+    let other = preflight(&[&run[..], &asked, &["--redact"]].concat());
+    assert!(!other.stdout.contains(&stand_ins[0]), "{other:#?}");
+}
+
+#[test]
+fn a_saved_report_is_redacted_and_its_owner_can_translate_it() {
+    let runs = Runs::new();
+    let (broken, key) = (runs.path("broken.json"), runs.path("key"));
+    runs.edit("broken.json", |report| report["host"]["name"] = json!("poller-paris"));
+    let redact = ["redact", &broken, "--redact-key", &key];
+    let redacted = preflight(&redact).quietly(0).report();
+    let stand_in = redacted["host"]["name"].as_str().unwrap();
+    assert!(stand_in != "poller-paris" && redacted["redacted"] == true, "{redacted:#}");
+    let names = preflight(&[&redact[..], &["--names"]].concat()).quietly(0).stdout;
+    assert!(names.contains(&format!("{stand_in}\tpoller-paris\n")), "{names}");
+    let merged = preflight(&["merge", &broken, "--redact-key", &key]).quietly(1).stdout;
+    assert!(merged.contains(stand_in) && !merged.contains("paris"), "{merged}");
+    let works = runs.path("works.json");
+    for arguments in
+        [vec!["diff", &works, &broken, "--redact"], vec!["request", &broken, "--redact"]]
+    {
+        let ended = preflight(&arguments);
+        assert!(!ended.stdout.contains("paris"), "{ended:#?}");
+    }
+    fs::write(&key, "nothing").unwrap();
+    let ended = preflight(&redact);
+    assert_eq!((ended.code, ended.stdout.as_str()), (Some(2), ""));
+    let reason = "no key: 64 hexadecimal digits are one";
+    assert_eq!(ended.stderr, format!("preflight: --redact-key: {key}: {reason}\n"));
+    let plan = preflight(&["plan", "--role", "poller", "--redact"]);
+    assert_eq!(plan.code, Some(2), "{plan:#?}");
+}
+
+#[test]
+fn no_format_of_a_redacted_run_shows_what_was_asked() {
+    let run = ["--role", "poller", "--only", "poller.ntp,custom.*", "--timeout", "0.1", "--redact"];
+    let asked =
+        ["--ntp", "time-paris.acme.invalid", "--check", "erp-paris=tcp://db.acme.invalid:1"];
+    for format in [
+        "table",
+        "wide",
+        "json",
+        "html",
+        "ndjson",
+        "junit",
+        "markdown",
+        "csv",
+        "openmetrics",
+        "centreon",
+    ] {
+        let ended = preflight(&[&run[..], &asked, &["--verbose", "--format", format]].concat());
+        assert!(ended.stdout.contains("poller.ntp"), "{format}: {ended:#?}");
+        for original in ["paris", "acme"] {
+            assert!(!ended.stdout.contains(original), "{format}: {ended:#?}");
+        }
+    }
+}
