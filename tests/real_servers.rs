@@ -61,7 +61,7 @@ fn a_central_of_a_healthy_site_passes() {
         &|| servers::nginx(&lab, &tls),
         &|| servers::squid(&lab),
         &|| servers::slapd(&lab, &tls),
-        &|| servers::zmq_router(&lab, 5556),
+        &|| servers::zmq_router(&lab, Node::Server, 5556),
         &|| servers::sshd(&lab),
     ]);
     let password = lab.write("password", servers::LDAP_PASSWORD);
@@ -156,7 +156,7 @@ fn a_server_without_the_time_does_not_pass() {
 #[test]
 fn a_gorgone_on_another_port_than_the_tables_is_found() {
     let lab = Lab::new();
-    servers::zmq_router(&lab, 5556);
+    servers::zmq_router(&lab, Node::Server, 5556);
 
     let report = preflight(lab.in_client(PREFLIGHT).args([
         "--role",
@@ -173,7 +173,7 @@ fn a_gorgone_on_another_port_than_the_tables_is_found() {
 #[test]
 fn a_lab_leaves_nothing_behind() {
     let lab = Lab::new();
-    servers::zmq_router(&lab, 5556);
+    servers::zmq_router(&lab, Node::Server, 5556);
     let folder = lab.path("");
     let name = folder.file_name().unwrap().to_string_lossy().split_once('.').unwrap().0.to_owned();
     let namespaces = || ["/run/netns", "/etc/netns"].map(|all| entries_of(all, &name));

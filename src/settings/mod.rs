@@ -165,7 +165,7 @@ pub(crate) fn job(args: &RunArgs) -> Result<Job, Refused> {
     site.hosts_names = local::hosts_names(&found.files);
     site.mistakes = mistakes(&found.facts, &found.files, &site, &catalogue, args.role.is_some());
     site.notes.extend(found.facts.notes);
-    site.root = args.known.root.as_ref().map(|root| root.display().to_string());
+    site.root = args.known.root.as_deref().map(shown);
     let (output, redact) = (output(&args.output)?, key(&args.redact)?);
     Ok(Job { catalogue, site, settings, output, redact, unused })
 }
@@ -179,7 +179,12 @@ pub(crate) fn inventory(root: Option<&Path>) -> Inventory {
     let view = View { role, per_group: Some(PER_GROUP), internet: &[] };
     let site = Site::of_layers(role, Trust::only([]), [join(&facts, view)]);
     let mistakes = mistakes(&facts, &files, &site, &usual_catalogue(Some(role)), false);
-    Inventory::of(&facts, mistakes, root.map(|root| root.display().to_string()))
+    Inventory::of(&facts, mistakes, root.map(shown))
+}
+
+/// A folder as it may be printed.
+fn shown(folder: &Path) -> String {
+    preflight_checks::printable(&folder.display().to_string())
 }
 
 /// What a machine's files say, and the files.

@@ -74,7 +74,7 @@ impl Site {
             &|| more::nginx(lab, &tls),
             &|| servers::sshd(lab),
             &|| more::snmpd(lab),
-            &|| servers::zmq_router(lab, 5556),
+            &|| servers::zmq_router(lab, Node::Server, 5556),
             &|| more::other_zmq(lab),
             &|| more::squid(lab),
             &|| more::old_tls(lab),

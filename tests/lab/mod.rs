@@ -53,7 +53,7 @@ pub(crate) enum Port {
 pub(crate) struct Lab {
     name: String,
     folder: TempDir,
-    children: Mutex<Vec<Child>>,
+    children: Mutex<Vec<(String, Child)>>,
 }
 
 impl Lab {
@@ -251,10 +251,19 @@ impl Lab {
             ended = child.try_wait().unwrap();
             ended.is_some() || self.inside(node, || ports.iter().all(|port| port.is_bound()))
         });
-        self.children.lock().unwrap().push(child);
+        self.children.lock().unwrap().push((name.to_owned(), child));
         if let Some(status) = ended {
             panic!("{name} ended at once, {status}:\n{}", self.log(name));
         }
+    }
+
+    /// Ends what was started by that name, and returns when it has ended.
+    pub(crate) fn stop(&self, name: &str) {
+        let mut children = self.children.lock().unwrap();
+        let index = children.iter().position(|(started, _)| started == name).unwrap();
+        let (_, mut child) = children.swap_remove(index);
+        child.kill().unwrap();
+        child.wait().unwrap();
     }
 
     /// Waits until `ready` holds; `name` is the server whose log explains why it never did.
@@ -280,7 +289,7 @@ impl Drop for Lab {
     fn drop(&mut self) {
         // No unwrap here: a panic during a panic aborts, and then nothing is removed.
         let _ = Command::new(SWEEP).arg(&self.name).status();
-        for child in self.children.get_mut().into_iter().flatten() {
+        for (_, child) in self.children.get_mut().into_iter().flatten() {
             let _ = child.wait();
         }
     }

@@ -225,7 +225,7 @@ pub(crate) fn net_snmp(lab: &Lab, node: Node, program: &str, configuration: &Pat
 }
 
 /// A libzmq ROUTER with the identity of Gorgone's external socket; it answers no message.
-pub(crate) fn zmq_router(lab: &Lab, port: u16) {
+pub(crate) fn zmq_router(lab: &Lab, node: Node, port: u16) {
     let script = lab.write(
         "router.py",
         &format!(
@@ -239,8 +239,8 @@ pub(crate) fn zmq_router(lab: &Lab, port: u16) {
         ),
     );
     // Debian's own: it is the one python3-zmq belongs to.
-    let mut command = lab.command(Node::Server, "/usr/bin/python3");
-    lab.start(Node::Server, "zmq_router", command.arg(script), &[Port::Tcp(port)]);
+    let mut command = lab.command(node, "/usr/bin/python3");
+    lab.start(node, "zmq_router", command.arg(script), &[Port::Tcp(port)]);
 }
 
 /// A proxy that calls itself `proxy.example.test`, resolves with [`named`] and lets everyone through.
@@ -372,7 +372,7 @@ impl Certificate {
         let key = KeyPair::generate().unwrap();
         let mut names: Vec<String> =
             NAMES.iter().map(|name| format!("{name}.example.test")).collect();
-        names.extend([SERVER.to_string(), SERVER_V6.to_string()]);
+        names.extend([SERVER.to_string(), SERVER_V6.to_string(), INTERNET.to_owned()]);
         let mut leaf = CertificateParams::new(names).unwrap();
         leaf.distinguished_name.push(DnType::CommonName, "server of the lab");
         let leaf = leaf.signed_by(&key, &Issuer::new(ca, ca_key)).unwrap();
@@ -391,6 +391,8 @@ impl Certificate {
 const NAMES: [&str; 10] =
     ["ns", "central", "poller", "time", "mail", "ldap", "www", "proxy", "switch", "database"];
 
+/// What profile i-vertix asks for in the Internet.
+pub(crate) const INTERNET: &str = "api.portal.i-vertix.cloud";
 pub(crate) const LDAP_USER: &str = "cn=monitoring,dc=example,dc=test";
 pub(crate) const LDAP_PASSWORD: &str = "not-a-secret-ldap";
 pub(crate) const DATABASE_USER: &str = "monitoring";

@@ -11,6 +11,8 @@ use super::{At, Facts, Files, Text};
 
 const MAIN: &str = "/etc/centreon-engine/centengine.cfg";
 const MISSING: &str = "which broker configuration the engine loads";
+/// Broker configurations of one engine; it has one, or two.
+const MOST_BROKERS: usize = 64;
 
 pub(super) fn read(files: &Files, facts: &mut Facts) {
     match files.read(MAIN) {
@@ -27,7 +29,9 @@ fn parse(text: &Text) -> Engine {
         let Some((key, value)) = key_value(line) else { continue };
         let read = |value: &str| Read { value: value.to_owned(), at: text.at(number) };
         match key {
-            "broker_module" => engine.broker_files.extend(loaded(value).map(read)),
+            "broker_module" if engine.broker_files.len() < MOST_BROKERS => {
+                engine.broker_files.extend(loaded(value).map(read));
+            }
             "broker_module_cfg_file" if !value.is_empty() => named = Some(read(value)),
             "enable_notifications" => {
                 engine.notifies = Some(Read { value: value != "0", at: text.at(number) });
@@ -94,6 +98,13 @@ enable_notifications=1
         let text =
             "broker_module_cfg_file = /etc/b/x.json\nbroker_module=/x/cbmod.so /etc/b/y.json\n";
         assert_eq!(files(&engine(text)), ["1 /etc/b/x.json"]);
+    }
+
+    #[test]
+    fn no_engine_loads_brokers_by_the_thousand() {
+        let line = |n| format!("broker_module=/x/cbmod.so /etc/b/{n}.json\n");
+        let text: String = (0..1_000).map(line).collect();
+        assert_eq!(engine(&text).broker_files.len(), MOST_BROKERS);
     }
 
     #[test]

@@ -38,9 +38,11 @@ impl serde::Serialize for At {
 
 impl fmt::Display for At {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Whoever can make a file there chose its name.
+        let file = preflight_checks::printable(&self.file);
         match self.line {
-            Some(line) => write!(out, "{}:{line}", self.file),
-            None => out.write_str(&self.file),
+            Some(line) => write!(out, "{file}:{line}"),
+            None => out.write_str(&file),
         }
     }
 }

@@ -1,8 +1,8 @@
 //! A machine's files, read below a root: this machine's own, or a copy of another's.
 //!
 //! Every file is hostile: only regular ones are opened, at most [`MOST`] bytes of
-//! one and [`MOST_OF_ALL`] of all are read, and a symbolic link of a copied tree
-//! never leads out of it.
+//! one ([`MOST_OBJECTS`] of the engine's) and [`MOST_OF_ALL`] of all are read, and a
+//! symbolic link of a copied tree never leads out of it.
 
 use std::cell::Cell;
 use std::fs::{self, File};
@@ -15,8 +15,11 @@ use nix::fcntl::OFlag;
 
 use super::facts::At;
 
-/// Bytes of one file; ten thousand hosts of an engine are about four million.
-pub(crate) const MOST: u64 = 24 << 20;
+/// Bytes of one file; what people write has a thousandth of it, and what reads it
+/// may look at each line more than once.
+const MOST: u64 = 1 << 20;
+/// Bytes of one file of an engine's objects; ten thousand hosts are about four million.
+const MOST_OBJECTS: u64 = 24 << 20;
 /// Bytes of all files together.
 const MOST_OF_ALL: u64 = 64 << 20;
 /// Entries of one folder.
@@ -98,9 +101,11 @@ impl Files {
         self.root == Path::new("/")
     }
 
-    /// Is there anything of that name?
+    /// Is there anything of that name, as far as this user can tell? What lies in a
+    /// folder closed to us is not missing.
     pub(crate) fn exists(&self, path: &str) -> bool {
-        self.resolve(path).is_ok_and(|path| fs::symlink_metadata(path).is_ok())
+        let found = self.resolve(path).and_then(|place| Ok(fs::symlink_metadata(place)?));
+        !matches!(found, Err(Unread::Missing))
     }
 
     /// The name behind every link of `path`: `/usr/sbin/sendmail.postfix`; without a
@@ -117,6 +122,19 @@ impl Files {
     ///
     /// [`Unread`], which says why.
     pub(crate) fn read(&self, path: &str) -> Result<Text, Unread> {
+        self.read_most(path, MOST)
+    }
+
+    /// The text of a file with objects of the engine, which may be larger than others.
+    ///
+    /// # Errors
+    ///
+    /// [`Unread`], which says why.
+    pub(crate) fn read_objects(&self, path: &str) -> Result<Text, Unread> {
+        self.read_most(path, MOST_OBJECTS)
+    }
+
+    fn read_most(&self, path: &str, most: u64) -> Result<Text, Unread> {
         let place = self.resolve(path)?;
         if !fs::symlink_metadata(&place)?.is_file() {
             return Err(Unread::NotAFile);
@@ -124,7 +142,7 @@ impl Files {
         // Should a pipe take the file's place meanwhile, opening it must not wait.
         let opened =
             File::options().read(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(&place)?;
-        let may = MOST.min(self.left.get());
+        let may = most.min(self.left.get());
         let mut bytes = Vec::new();
         opened.take(may + 1).read_to_end(&mut bytes)?;
         let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
@@ -240,6 +258,24 @@ mod tests {
     }
 
     #[test]
+    fn only_what_is_known_to_be_missing_does_not_exist() {
+        let (dir, files) = tree();
+        symlink("loop", dir.path().join("etc/loop")).unwrap();
+        symlink("none", dir.path().join("etc/nowhere")).unwrap();
+        // Longer than any name: the kernel cannot say whether it is there.
+        let long = format!("/etc/{}", "x".repeat(300));
+        for (name, exists) in [
+            ("/etc/chrony", true),
+            ("/etc/loop", true),
+            (&long, true),
+            ("/etc/nowhere", false),
+            ("/etc/chrony/chrony.conf/x", false),
+        ] {
+            assert_eq!(files.exists(name), exists, "{name}");
+        }
+    }
+
+    #[test]
     fn a_link_is_followed_to_the_name_the_machine_has_for_its_end() {
         let (dir, files) = tree();
         symlink("/etc/alternatives/mta", dir.path().join("etc/sendmail")).unwrap();
@@ -264,8 +300,9 @@ mod tests {
     fn all_files_together_have_a_bound_too() {
         let (dir, files) = tree();
         let large = File::create(dir.path().join("etc/large")).unwrap();
-        large.set_len(MOST).unwrap();
-        let read = (0..4).map(|_| files.read("/etc/large").is_ok());
+        large.set_len(MOST_OBJECTS).unwrap();
+        assert_eq!(files.read("/etc/large").unwrap_err(), Unread::TooLarge);
+        let read = (0..4).map(|_| files.read_objects("/etc/large").is_ok());
         assert_eq!(read.collect::<Vec<_>>(), [true, true, false, false]);
     }
 

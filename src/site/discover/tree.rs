@@ -11,7 +11,7 @@ use super::facts::Read;
 use super::{At, Text};
 
 /// Bytes of a file that is read as a tree; a broker's is a few thousand.
-pub(super) const MOST_BYTES: usize = 4 << 20;
+pub(super) const MOST_BYTES: usize = 1 << 20;
 /// Values of one file.
 pub(super) const MOST_VALUES: usize = 20_000;
 /// Values within values; what lies deeper is left out or refused.

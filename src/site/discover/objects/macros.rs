@@ -15,19 +15,23 @@ use super::templates::{SnmpTexts, Values};
 use crate::site::parse_port;
 
 /// `$USER1$=…` of the resource files; passwords among them, so there is no `Debug`.
-pub(super) struct Resources<'t>(HashMap<&'t str, &'t str>);
+pub(super) struct Resources<'t> {
+    values: HashMap<&'t str, &'t str>,
+    /// Was every file of them read?
+    are_all: bool,
+}
 
 impl<'t> Resources<'t> {
-    /// The macros of all resource files; the last of a name counts.
-    pub(super) fn of(texts: &'t [Text]) -> Self {
+    /// The macros of all resource files; the last of a name counts. `are_all` says
+    /// whether each file could be read.
+    pub(super) fn of(texts: &'t [Text], are_all: bool) -> Self {
         let lines = texts.iter().flat_map(|text| text.text.lines());
         let pairs = lines.filter_map(|line| {
             let (name, value) = line.trim().split_once('=')?;
             let name = name.trim_end().strip_prefix('$')?.strip_suffix('$')?;
             Some((name, value.trim_start()))
         });
-        let pairs = pairs.filter(|(_, value)| value.len() <= MOST_EXPANDED);
-        Self(pairs.collect())
+        Self { values: pairs.collect(), are_all }
     }
 
     /// `text` with each `$NAME$` that is known put in, once; too long a text is
@@ -43,7 +47,7 @@ impl<'t> Resources<'t> {
         while let Some((before, name, after)) = next_macro(rest)
             && expanded.len() <= MOST_EXPANDED
         {
-            let value = self.0.get(name);
+            let value = self.values.get(name);
             if value.is_none() && is_user(name) {
                 return Err(name.to_owned());
             }
@@ -83,6 +87,8 @@ pub(super) struct Interned<'r, 't> {
     none: Arc<SnmpMacros>,
     /// Why a value is not known, each reason once, with one place.
     unreadable: BTreeMap<String, At>,
+    /// Bytes that values may still have in all.
+    left: usize,
 }
 
 impl<'r, 't> Interned<'r, 't> {
@@ -93,6 +99,7 @@ impl<'r, 't> Interned<'r, 't> {
             sets: HashMap::new(),
             none: Arc::default(),
             unreadable: BTreeMap::new(),
+            left: MOST_VALUES,
         }
     }
 
@@ -151,12 +158,27 @@ impl<'r, 't> Interned<'r, 't> {
         if text.is_empty() {
             return None;
         }
+        // That there is too much has been said.
+        if self.left == 0 {
+            return None;
+        }
         let reason = if SEALED.iter().any(|mark| text.starts_with(mark)) {
             "its SNMP macros are encrypted or in a vault".to_owned()
         } else {
             match self.resources.expand(text) {
-                Ok(value) if value.len() <= MOST_EXPANDED => return Some(value),
-                Ok(_) => "its SNMP macros are too long".to_owned(),
+                Ok(value) if value.len() > MOST_EXPANDED => {
+                    "its SNMP macros are too long".to_owned()
+                }
+                Ok(value) if value.len() <= self.left => {
+                    self.left -= value.len();
+                    return Some(value);
+                }
+                Ok(_) => {
+                    self.left = 0;
+                    "from here on the SNMP macros are longer than any can be".to_owned()
+                }
+                // That a file cannot be read has been said.
+                Err(_) if !self.resources.are_all => return None,
                 Err(name) => format!("no resource file has ${name}$, an SNMP macro of this host"),
             }
         };
@@ -182,6 +204,8 @@ fn version_of(text: &str) -> Option<String> {
 const PLAIN: &str = "raw::";
 /// Marks one that only the engine can read.
 const SEALED: [&str; 2] = ["encrypt::", "secret::"];
-/// Bytes of a value with its macros put in: ten thousand hosts may each have one.
-const MOST_EXPANDED: usize = 1_024;
+/// A value with its macros put in; a command line has no more.
+const MOST_EXPANDED: usize = 64 << 10;
+/// The values of all hosts that differ; a hundred thousand communities have less.
+const MOST_VALUES: usize = 16 << 20;
 const MOST_REASONS: usize = 20;

@@ -16,7 +16,7 @@ mod templates;
 #[cfg(test)]
 mod tests;
 
-use super::facts::{At, Device, Facts};
+use super::facts::{At, Device, Facts, Note};
 use super::files::{Files, Text};
 use crate::site::Place;
 use macros::{Interned, Resources};
@@ -26,6 +26,8 @@ use templates::{Templates, Values};
 
 /// What is missing when one of these files cannot be read.
 const DEVICES: &str = "the monitored hosts";
+/// What is missing when a macro of theirs cannot be put in.
+const MACROS: &str = "SNMP communities of hosts";
 /// Hosts and templates of one engine; the largest sites have a tenth of it.
 const MOST_HOSTS: usize = 100_000;
 /// Complaints about one engine; the rest is counted.
@@ -37,7 +39,7 @@ const INVENTED: &str = "_Module_";
 pub(super) fn read(files: &Files, facts: &mut Facts) {
     let mut complaints = Complaints::default();
     let Some(sources) = Sources::read(files, facts, &mut complaints) else { return };
-    let resources = Resources::of(&sources.resources);
+    let resources = Resources::of(&sources.resources, !sources.lacks_resources);
     facts.devices.extend(devices(&sources.objects, &resources, &mut complaints));
     complaints.tell(facts);
 }
@@ -52,10 +54,10 @@ fn devices(texts: &[Text], resources: &Resources<'_>, complaints: &mut Complaint
         .filter_map(|host| device(host, &templates.resolve(host), &mut interned, complaints))
         .collect();
     for (name, user) in templates.unknown() {
-        complaints.add(user.clone(), || format!("the template `{name}` is not defined"));
+        complaints.add(user.clone(), DEVICES, || format!("the template `{name}` is not defined"));
     }
     for (reason, at) in interned.unreadable() {
-        complaints.add(at, || reason);
+        complaints.add(at, MACROS, || reason);
     }
     found
 }
@@ -64,7 +66,7 @@ fn devices(texts: &[Text], resources: &Resources<'_>, complaints: &mut Complaint
 fn hosts<'t>(texts: &'t [Text], complaints: &mut Complaints) -> Vec<(&'t Text, Host<'t>)> {
     let mut hosts = Vec::new();
     for text in texts {
-        let bad = |line, reason: &str| complaints.add(text.at(line), || reason.to_owned());
+        let bad = |line, reason: &str| complaints.add(text.at(line), DEVICES, || reason.to_owned());
         let found = syntax::hosts(&text.text, MOST_HOSTS.saturating_sub(hosts.len()), bad);
         hosts.extend(found.into_iter().map(|host| (text, host)));
     }
@@ -81,8 +83,9 @@ fn device<'t>(
     let name = host.name.as_deref().filter(|name| !name.starts_with(INVENTED))?;
     let address = values.address.as_deref()?;
     if !is_host(address) {
-        complaints
-            .add(text.at(host.line), || "its address is no name and no IP address".to_owned());
+        complaints.add(text.at(host.line), DEVICES, || {
+            "its address is no name and no IP address".to_owned()
+        });
         return None;
     }
     Some(Device {
@@ -105,24 +108,24 @@ fn is_host(address: &str) -> bool {
 /// What is wrong with the files: the first few are told, all are counted.
 #[derive(Debug, Default)]
 struct Complaints {
-    first: Vec<(At, String)>,
+    first: Vec<Note>,
     more: usize,
 }
 
 impl Complaints {
     /// `reason` is made only when it will be told.
-    fn add(&mut self, at: At, reason: impl FnOnce() -> String) {
+    fn add(&mut self, at: At, missing: &'static str, reason: impl FnOnce() -> String) {
         if self.first.len() < MOST_NOTES {
-            self.first.push((at, reason()));
+            self.first.push(Note { at, reason: reason(), missing });
         } else {
             self.more += 1;
         }
     }
 
     fn tell(self, facts: &mut Facts) {
-        let last = self.first.last().map(|(at, _)| At::file(&at.file));
-        for (at, reason) in self.first {
-            facts.note(at, reason, DEVICES);
+        let last = self.first.last().map(|note| At::file(&note.at.file));
+        for Note { at, reason, missing } in self.first {
+            facts.note(at, reason, missing);
         }
         if let Some(at) = last.filter(|_| self.more > 0) {
             facts.note(at, format!("{} more of these", self.more), DEVICES);

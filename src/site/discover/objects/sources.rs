@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::super::facts::{At, Facts};
 use super::super::files::{Files, Text, Unread};
-use super::{Complaints, DEVICES};
+use super::{Complaints, DEVICES, MACROS};
 
 /// The texts to read hosts and macros from.
 pub(super) struct Sources {
@@ -12,6 +12,8 @@ pub(super) struct Sources {
     pub(super) objects: Vec<Text>,
     /// Resource files.
     pub(super) resources: Vec<Text>,
+    /// Is there one more that could not be read?
+    pub(super) lacks_resources: bool,
 }
 
 /// The engine's main file.
@@ -37,8 +39,6 @@ const OTHERS: [&str; 10] = [
 ];
 /// Bytes above which a file is left out for its name.
 const LARGE: u64 = 64 << 10;
-/// What is missing without a resource file.
-const MACROS: &str = "SNMP communities of hosts";
 
 impl Sources {
     /// Reads all of them; none: there is no engine here.
@@ -55,24 +55,31 @@ impl Sources {
             }
         };
         let named = Named::of(&main);
-        let mut sources = Self { objects: Vec::new(), resources: Vec::new() };
+        let mut sources =
+            Self { objects: Vec::new(), resources: Vec::new(), lacks_resources: false };
         for (path, _) in &named.resources {
             match files.read(path) {
                 Ok(text) => sources.resources.push(text),
-                Err(why) => facts.unread(path, &why, MACROS),
+                Err(why) => {
+                    sources.lacks_resources |= why != Unread::Missing;
+                    facts.unread(path, &why, MACROS);
+                }
             }
         }
         for (path, at) in named.objects(files, facts) {
             if sources.objects.len() >= MOST_FILES {
-                complaints.add(at, || format!("more than {MOST_FILES} files with objects"));
+                complaints
+                    .add(at, DEVICES, || format!("more than {MOST_FILES} files with objects"));
                 break;
             }
             if is_left_out(files, &path) {
                 continue;
             }
-            match files.read(&path) {
+            match files.read_objects(&path) {
                 Ok(text) => sources.objects.push(text),
-                Err(Unread::Missing) => complaints.add(at, || format!("there is no {path}")),
+                Err(Unread::Missing) => {
+                    complaints.add(at, DEVICES, || format!("there is no {path}"))
+                }
                 Err(why) => facts.unread(&path, &why, DEVICES),
             }
         }

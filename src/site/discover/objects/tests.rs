@@ -61,10 +61,15 @@ fn text(file: &str, text: &str) -> Text {
 
 /// The devices in `objects`, and what was complained about.
 fn read_with(objects: &[&str], resource: &str) -> (Vec<Device>, Vec<String>) {
+    read_lacking(objects, resource, false)
+}
+
+/// The same; `lacks` says that there is a resource file more, which cannot be read.
+fn read_lacking(objects: &[&str], resource: &str, lacks: bool) -> (Vec<Device>, Vec<String>) {
     let texts: Vec<Text> = objects.iter().map(|objects| text("/etc/hosts.cfg", objects)).collect();
     let resources = [text("/etc/resource.cfg", resource)];
     let mut complaints = Complaints::default();
-    let devices = devices(&texts, &Resources::of(&resources), &mut complaints);
+    let devices = devices(&texts, &Resources::of(&resources, !lacks), &mut complaints);
     let mut facts = Facts::default();
     complaints.tell(&mut facts);
     let told = facts.notes.iter().map(|note| format!("{}: {}", note.at, note.reason)).collect();
@@ -270,6 +275,31 @@ fn macros_that_swell_stay_bounded() {
         assert!(devices[0].snmp.as_deref().unwrap().community.is_none());
         assert_eq!(told.len(), 1, "{told:?}");
     }
+}
+
+#[test]
+fn a_user_macro_may_be_in_a_file_that_cannot_be_read() {
+    let objects = "define host {\nhost_name a\naddress 10.0.0.1\n_SNMPCOMMUNITY $USER9$\n}\n";
+    let (devices, told) = read_lacking(&[objects], "", true);
+    assert_eq!(community(devices[0].snmp.as_deref().unwrap()), None);
+    assert_eq!(told, [""; 0]);
+}
+
+/// A long macro that every host puts in once more would fill the memory.
+#[test]
+fn all_values_together_have_a_bound() {
+    let resource = format!("$LONG$={}\n", "x".repeat(60_000));
+    let host = |n| {
+        format!("define host {{\nhost_name h{n}\naddress 10.0.0.1\n_SNMPCOMMUNITY {n}$LONG$\n}}\n")
+    };
+    let objects: String = (0..1_000).map(host).collect();
+    let (devices, told) = read_with(&[&objects], &resource);
+    let kept: usize =
+        devices.iter().filter_map(|device| community(device.snmp.as_deref()?)).map(str::len).sum();
+    assert!((10 << 20..=16 << 20).contains(&kept), "{kept}");
+    assert_eq!(devices.len(), 1_000);
+    assert_eq!(told.len(), 1);
+    assert!(told[0].ends_with("the SNMP macros are longer than any can be"), "{told:?}");
 }
 
 #[test]

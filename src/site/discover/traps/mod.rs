@@ -25,6 +25,8 @@ const DROP_INS: &str = "/etc/systemd/system/snmptrapd.service.d";
 const CENTREON: &str = "/etc/centreon/centreontrapd.pm";
 const FORWARDER: &str = "centreontrapdforward";
 const TRAP_PORT: u16 = 162;
+/// Addresses that are looked at; a machine has a handful.
+const MOST_ADDRESSES: usize = 64;
 const MISSING: &str = "where traps are received";
 
 pub(super) fn read(files: &Files, facts: &mut Facts) {
@@ -152,7 +154,7 @@ fn is_address(word: &str) -> bool {
 /// The sockets for traps by UDP; that there are others is noted.
 fn sockets(specs: Vec<Read<String>>, facts: &mut Facts) -> Vec<Read<Listen>> {
     let mut sockets: Vec<Read<Listen>> = Vec::new();
-    for spec in specs {
+    for spec in specs.into_iter().take(MOST_ADDRESSES) {
         let (transport, rest) = split(&spec.value);
         match (transport, socket(rest)) {
             (Some(transport), _) if !transport.starts_with("udp") => {

@@ -56,6 +56,13 @@ fn centreons_file_hands_traps_on_and_listens_everywhere() {
 }
 
 #[test]
+fn no_receiver_listens_on_thousands_of_addresses() {
+    let line = |n| format!("snmpTrapdAddr udp:10.0.{}.{}:162\n", n / 200, n % 200 + 1);
+    let text: String = (0..10_000).map(line).collect();
+    assert_eq!(listens(&facts(&[(CONF, &text)])).len(), MOST_ADDRESSES);
+}
+
+#[test]
 fn an_example_file_hands_nothing_on() {
     let example = "#traphandle default /usr/share/centreon/bin/centreontrapdforward\n\
                    traphandle default /usr/bin/traptoemail -s smtp.example.org foobar@example.org\n";
