@@ -270,17 +270,21 @@ fn table(lines: &[Line], width: usize, out: &mut dyn io::Write) -> io::Result<()
     lines.iter().try_for_each(|line| row(line, columns, out))
 }
 
-/// A target too long for its column has the rest of its line.
+/// A target too long for its column goes on in the next, and the plan behind it.
 fn row(line: &Line, columns: Columns, out: &mut dyn io::Write) -> io::Result<()> {
     let widths = [columns.flow, columns.target];
+    let room = columns.width.saturating_sub(columns.second());
     let flow = wrap(&line.flow, columns.flow);
     let what = wrap(&line.what, columns.what());
     let margin = |_| "  ".to_owned();
     if printable(&line.target).width() <= columns.target {
         let cells = [flow, wrap(&line.target, columns.target), what];
         write_cells(&cells, widths, margin, out)?;
+    } else if printable(&line.target).width() + 2 + line.what.width() <= room {
+        let both = format!("{}  {}", printable(&line.target), printable(&line.what));
+        write_cells(&[flow, vec![both], Vec::new()], widths, margin, out)?;
     } else {
-        let target = at_slashes(&line.target, columns.width.saturating_sub(columns.second()));
+        let target = at_slashes(&line.target, room);
         write_cells(&[flow, target, Vec::new()], widths, margin, out)?;
         write_cells(&[Vec::new(), Vec::new(), what], widths, margin, out)?;
     }
