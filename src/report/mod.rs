@@ -8,6 +8,7 @@ mod centreon;
 mod csv;
 mod ending;
 pub(crate) mod escape;
+mod faults;
 mod fold;
 #[cfg(test)]
 pub(crate) mod golden;
@@ -26,6 +27,8 @@ mod rows;
 #[cfg(test)]
 pub(crate) mod sample;
 pub(crate) mod saved;
+#[cfg(test)]
+mod scale;
 mod summary;
 pub(crate) mod table;
 mod wide;

@@ -6,6 +6,7 @@ use anstyle::{AnsiColor, Style};
 use preflight_checks::printable;
 use unicode_width::UnicodeWidthStr;
 
+use super::faults::{Fault, Followers};
 use super::rows::{self, Row};
 use super::{Canvas, Report, StepReport, own_files, words};
 use crate::plan::Direction;
@@ -29,8 +30,9 @@ pub(crate) fn write(report: &Report, canvas: Canvas, out: &mut dyn io::Write) ->
     writeln!(out)?;
     rows(report, canvas, out)?;
     notes(report, canvas, out)?;
-    for (step, alike) in words::root_causes(report) {
-        explain(report, step, &alike, canvas, out)?;
+    let followers = Followers::of(&report.steps);
+    for fault in words::root_causes(report) {
+        explain(&fault, &followers, canvas, out)?;
     }
     let mark = Style::new().bold();
     for line in wrap(&in_one(&words::summary(report)), canvas.width - 2) {
@@ -136,12 +138,12 @@ fn details(step: &StepReport) -> String {
 
 /// Under the table: why, what was seen, who acts, what to do.
 fn explain(
-    report: &Report,
-    step: &StepReport,
-    alike: &[&StepReport],
+    fault: &Fault<'_>,
+    followers: &Followers<'_>,
     canvas: Canvas,
     out: &mut dyn io::Write,
 ) -> io::Result<()> {
+    let step = fault.first;
     let Some(cause) = &step.cause else { return Ok(()) };
     let style = style(step.outcome);
     let is_local = step.direction == Direction::Local;
@@ -155,8 +157,8 @@ fn explain(
         ("seen", words::seen(step)),
         ("name", resolved_as(step)),
         ("also", others(step)),
-        ("likewise", words::likewise(alike)),
-        ("fails too", words::consequences(report, step).join(", ")),
+        ("likewise", words::likewise(&fault.alike)),
+        ("fails too", words::consequences(followers, step)),
         ("who acts", cause.remedy.who.clone()),
         (label, cause.remedy.what.clone()),
         ("more", format!("preflight explain {}", cause.code)),
