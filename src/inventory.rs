@@ -3,12 +3,10 @@
 //! A stranger may read it over the administrator's shoulder: of a secret only
 //! that there is one is shown.
 
-use std::io;
+mod page;
 
 use serde::Serialize;
-use unicode_width::UnicodeWidthStr;
 
-use crate::report::Canvas;
 use crate::site::Place;
 use crate::site::discover::facts::{
     Broker, Device, Facts, Gorgone, Listen, Machine, Mail, ProxySetting, Read, Repository, Route,
@@ -16,6 +14,7 @@ use crate::site::discover::facts::{
 };
 use crate::site::discover::{At, Note};
 use crate::site::mistake::Mistake;
+pub(crate) use page::write;
 
 /// Everything that was found.
 #[derive(Clone, Debug, Serialize)]
@@ -133,7 +132,7 @@ fn platform(facts: &Facts) -> Vec<Entry> {
     let mut found: Vec<Entry> = facts.brokers.iter().flat_map(broker).collect();
     found.extend(facts.gorgone.iter().flat_map(gorgone));
     found.extend(facts.machines.iter().map(machine));
-    for engine in &facts.engine {
+    if let Some(engine) = &facts.engine {
         found.extend(engine.broker_files.iter().map(|file| {
             entry("broker file", file.value.clone(), "loaded by the engine".to_owned(), &file.at)
         }));
@@ -143,12 +142,12 @@ fn platform(facts: &Facts) -> Vec<Entry> {
             entry("notifications", value.to_owned(), String::new(), &notifies.at)
         }));
     }
-    for traps in &facts.traps {
+    if let Some(traps) = &facts.traps {
         let all = || entry("trap receiver", "*:162".to_owned(), String::new(), &traps.at);
         let some = traps.listens.iter().map(|one| listener("trap receiver", one));
         found.extend(some.chain(traps.listens.is_empty().then(all)));
     }
-    for agents in &facts.agents {
+    if let Some(agents) = &facts.agents {
         found.extend(agents.listens.iter().map(|one| listener("agents connect to", one)));
         found.extend(agents.reversed.iter().map(|agent| {
             entry("agent", shown(&agent.value), "connected to".to_owned(), &agent.at)
@@ -213,9 +212,10 @@ fn gorgone(gorgone: &Gorgone) -> Vec<Entry> {
 }
 
 fn machine(machine: &Machine) -> Entry {
-    let id = machine.id.map(|id| format!("number {id}"));
-    let mode = machine.mode.map(|mode| mode.clause().to_owned());
-    let more = [Some(machine.name.clone()), id, mode].into_iter().flatten();
+    let named = |id: &u64| !machine.name.ends_with(&id.to_string());
+    let id = machine.id.filter(named).map(|id| format!("number {id}"));
+    let way = machine.mode.map(|mode| mode.clause().to_owned());
+    let more = [Some(machine.name.clone()), id, way].into_iter().flatten();
     let what =
         if machine.role == crate::catalogue::Role::Remote { "remote server" } else { "poller" };
     entry(what, shown(&machine.place), more.collect::<Vec<_>>().join(", "), &machine.at)
@@ -252,52 +252,4 @@ fn shown(place: &Place) -> String {
 
 fn at_port(host: &str, port: u16) -> String {
     if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
-}
-
-/// Writes it for a reader.
-///
-/// # Errors
-///
-/// What the writer says.
-pub(crate) fn write(
-    inventory: &Inventory,
-    canvas: Canvas,
-    out: &mut dyn io::Write,
-) -> io::Result<()> {
-    // Hosts by the thousand would bury the rest.
-    const HOSTS: usize = 20;
-    let whose = inventory.root.as_deref().unwrap_or("this machine");
-    writeln!(out, "discovered in the files of {whose}; nothing was sent\n")?;
-    let is_host = |entry: &&Entry| entry.what == "host";
-    let hosts = inventory.found.iter().filter(is_host).count();
-    let others = inventory.found.iter().filter(|entry| !is_host(entry));
-    let shown: Vec<&Entry> =
-        others.chain(inventory.found.iter().filter(is_host).take(HOSTS)).collect();
-    let widest = shown.iter().map(|entry| entry.what.width()).max().unwrap_or(0);
-    for entry in &shown {
-        let more = if entry.more.is_empty() { String::new() } else { format!(" ({})", entry.more) };
-        let text = format!("{}{more}", entry.value);
-        let missing = " ".repeat(widest - entry.what.width());
-        let lines =
-            crate::report::table::wrap(&text, canvas.width.saturating_sub(widest + 4).max(30));
-        for (index, line) in lines.iter().enumerate() {
-            let what =
-                if index == 0 { format!("{}{missing}", entry.what) } else { " ".repeat(widest) };
-            writeln!(out, "  {what}  {line}")?;
-        }
-        writeln!(out, "  {}  {}", " ".repeat(widest), entry.origin)?;
-    }
-    if hosts > HOSTS {
-        writeln!(out, "  and {} hosts more; --format json has them all", hosts - HOSTS)?;
-    }
-    if shown.is_empty() {
-        writeln!(out, "  nothing")?;
-    }
-    for mistake in &inventory.mistakes {
-        writeln!(out, "\n  ! {}: {mistake}\n    do: {}", mistake.at(), mistake.remedy())?;
-    }
-    for note in &inventory.notes {
-        writeln!(out, "\n  ? {}: {}; it would have told {}", note.at, note.reason, note.missing)?;
-    }
-    Ok(())
 }

@@ -149,7 +149,7 @@ fn show_plan(job: &Job) -> ExitCode {
     let plan = plan::plan(&job.catalogue, &job.site, &job.settings);
     let write = |format: Format, canvas: Canvas, out: &mut dyn Write| match format {
         Format::Json => report::json::write(&plan, out),
-        _ => report::table::write_plan(&plan, canvas, out),
+        _ => report::planned::write(&plan, canvas, out),
     };
     write_all(&job.output, write).map_or_else(|code| code, |()| ExitCode::SUCCESS)
 }
@@ -164,7 +164,7 @@ fn show_plans(jobs: &[Job]) -> ExitCode {
         jobs.iter().map(|job| plan::plan(&job.catalogue, &job.site, &job.settings)).collect();
     let write = |format: Format, canvas: Canvas, out: &mut dyn Write| match format {
         Format::Json => report::json::write(&plans, out),
-        _ => report::table::write_plans(&plans, canvas, out),
+        _ => report::planned::write_all(&plans, canvas, out),
     };
     write_all(&first.output, write).map_or_else(|code| code, |()| ExitCode::SUCCESS)
 }

@@ -111,11 +111,11 @@ impl Planner<'_> {
     }
 
     fn no_target(&self, flow: &Flow) -> SkipReason {
-        match self.site.unneeded.get(&flow.to) {
-            Some(reason) => {
-                SkipReason::Unneeded { why: reason.value.clone(), origin: reason.origin.clone() }
-            }
-            None => SkipReason::NoTarget { flag: flow.to.flag() },
+        match (self.fit(flow, &[]), self.site.unneeded.get(&flow.to)) {
+            // A flag would not help.
+            (Fit::Otherwise(reason), _) => reason,
+            (_, Some(reason)) => unneeded(reason),
+            (_, None) => SkipReason::NoTarget { flag: flow.to.flag() },
         }
     }
 

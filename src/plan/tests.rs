@@ -206,3 +206,15 @@ fn a_websocket_is_asked_for_on_the_path_of_its_url() {
     assert_eq!(path("x=pullwss-tls://central"), (apache, true, 443));
     assert_eq!(path("x=pullwss-tls://central/ws"), ("/ws".to_owned(), true, 443));
 }
+
+#[test]
+fn a_poller_that_waits_for_its_broker_needs_no_central_to_connect_to() {
+    let mut site = site(Role::Poller, &[]);
+    let origin = Origin::Flag("--test");
+    site.modes.push(Sourced { value: Mode::BbdoReversed, origin });
+    let only = Settings { only: vec!["poller.bbdo".to_owned()], ..settings() };
+    assert_eq!(
+        lines(&site, &only),
+        ["poller.bbdo: not in use: the broker connects to the poller (reversed) (--test)"]
+    );
+}

@@ -18,10 +18,11 @@ pub(super) struct Failed<'a> {
 
 /// For each step whose failure follows from another's: the index of that other.
 pub(super) fn fold(failed: &[Failed<'_>]) -> HashMap<usize, usize> {
+    let asked = Asked::of(failed);
     let mut folded = HashMap::new();
     let mut roots: HashMap<String, usize> = HashMap::new();
     for step in failed {
-        if let Some(root) = dead_resolver(step, failed).or_else(|| dead_proxy(step, failed)) {
+        if let Some(root) = asked.dead_resolver(step).or_else(|| asked.dead_proxy(step)) {
             folded.insert(step.index, root);
             continue;
         }
@@ -38,33 +39,51 @@ pub(super) fn fold(failed: &[Failed<'_>]) -> HashMap<usize, usize> {
     folded
 }
 
-/// A name that could not be resolved, because of a server that fails as a step of its own.
-fn dead_resolver(step: &Failed<'_>, failed: &[Failed<'_>]) -> Option<usize> {
-    let Cause::ResolverFailed { servers, .. } = step.cause else {
-        return None;
-    };
-    let is_to_blame = |other: &&Failed<'_>| {
-        other.index != step.index
-            && servers.iter().any(|said| other.asked.contains(&(said.server, DNS).into()))
-    };
-    failed.iter().find(is_to_blame).map(|root| root.index)
+/// Who failed at which addresses, so that nobody looks through all steps for each.
+struct Asked<'a> {
+    /// The first two steps at an address: one of them is another than the one that asks.
+    at: HashMap<SocketAddr, Vec<usize>>,
+    /// The first step that failed at exactly these, by itself.
+    at_all: HashMap<&'a [SocketAddr], usize>,
+}
+
+impl<'a> Asked<'a> {
+    fn of(failed: &'a [Failed<'_>]) -> Self {
+        let mut asked = Self { at: HashMap::new(), at_all: HashMap::new() };
+        for step in failed {
+            for &address in &step.asked {
+                let first = asked.at.entry(address).or_default();
+                if first.len() < 2 && first.last() != Some(&step.index) {
+                    first.push(step.index);
+                }
+            }
+            if !matches!(step.cause, Cause::ProxyUnreachable { .. }) {
+                asked.at_all.entry(&step.asked).or_insert(step.index);
+            }
+        }
+        asked
+    }
+
+    /// A name that could not be resolved, because of a server that fails as a step of its own.
+    fn dead_resolver(&self, step: &Failed<'_>) -> Option<usize> {
+        let Cause::ResolverFailed { servers, .. } = step.cause else {
+            return None;
+        };
+        let at_server = servers.iter().filter_map(|said| self.at.get(&(said.server, DNS).into()));
+        at_server.flatten().copied().filter(|&index| index != step.index).min()
+    }
+
+    /// A proxy that cannot be reached, and fails as a step of its own.
+    fn dead_proxy(&self, step: &Failed<'_>) -> Option<usize> {
+        match step.cause {
+            Cause::ProxyUnreachable { .. } => self.at_all.get(step.asked.as_slice()).copied(),
+            _ => None,
+        }
+    }
 }
 
 /// Where the servers of `/etc/resolv.conf` are asked.
 const DNS: u16 = 53;
-
-/// A proxy that cannot be reached, and fails as a step of its own.
-fn dead_proxy(step: &Failed<'_>, failed: &[Failed<'_>]) -> Option<usize> {
-    if !matches!(step.cause, Cause::ProxyUnreachable { .. }) {
-        return None;
-    }
-    let is_the_proxy = |other: &&Failed<'_>| {
-        other.index != step.index
-            && !matches!(other.cause, Cause::ProxyUnreachable { .. })
-            && other.asked == step.asked
-    };
-    failed.iter().find(is_the_proxy).map(|root| root.index)
-}
 
 /// Causes of one key are one fault.
 fn root_of(cause: &Cause) -> Option<String> {

@@ -11,6 +11,7 @@ use std::io;
 
 use preflight_checks::printable;
 
+use super::faults::Followers;
 use super::{Report, StepReport, words};
 use crate::verdict::Outcome;
 
@@ -41,8 +42,9 @@ pub(super) fn write(report: &Report, out: &mut dyn io::Write) -> io::Result<()> 
         writeln!(out, r#"      <property name="{name}" value="{}"/>"#, attribute(&value))?;
     }
     writeln!(out, "    </properties>")?;
+    let followers = Followers::of(&report.steps);
     for (step, shown) in report.steps.iter().zip(shown) {
-        case(report, step, shown, &name, out)?;
+        case(&followers, step, shown, &name, out)?;
     }
     let mut last: Vec<String> = report.notes.iter().map(words::note).collect();
     last.push(words::summary(report).join(" · "));
@@ -83,7 +85,7 @@ fn properties(report: &Report) -> Vec<(&'static str, String)> {
 }
 
 fn case(
-    report: &Report,
+    followers: &Followers<'_>,
     step: &StepReport,
     shown: Shown,
     class: &str,
@@ -103,7 +105,7 @@ fn case(
         }
         Shown::Failure | Shown::Error => {
             let element = if shown == Shown::Error { "error" } else { "failure" };
-            let (code, body) = (attribute(code(step)), text(&explanation(report, step)));
+            let (code, body) = (attribute(code(step)), text(&explanation(followers, step)));
             let head = format!(r#"<{element} message="{message}" type="{code}">"#);
             writeln!(out, "      {head}{body}</{element}>")?;
         }
@@ -122,12 +124,12 @@ fn code(step: &StepReport) -> &str {
 }
 
 /// Why, what was seen, who acts and what to do, a line each.
-fn explanation(report: &Report, step: &StepReport) -> String {
+fn explanation(followers: &Followers<'_>, step: &StepReport) -> String {
     let mut lines = vec![step.why.clone()];
     if let Some(root) = &step.because_of {
         lines.push(format!("because of: {root}"));
     }
-    let follow = words::consequences(report, step).join(", ");
+    let follow = words::consequences(followers, step);
     if !follow.is_empty() {
         lines.push(format!("fails too: {follow}"));
     }

@@ -9,8 +9,9 @@ use std::io;
 use preflight_checks::printable;
 
 use super::escape::markdown as text;
+use super::faults::{Fault, Followers};
 use super::rows::{Row, rows};
-use super::{CauseReport, Report, StepReport, words};
+use super::{CauseReport, Report, words};
 
 /// Writes the report as one document.
 ///
@@ -33,9 +34,10 @@ pub(super) fn write(report: &Report, out: &mut dyn io::Write) -> io::Result<()> 
     for note in &report.notes {
         writeln!(out, "- {}", text(&words::note(note)))?;
     }
-    for (step, alike) in words::root_causes(report) {
-        if let Some(cause) = &step.cause {
-            section(report, step, cause, &alike, out)?;
+    let followers = Followers::of(&report.steps);
+    for fault in words::root_causes(report) {
+        if let Some(cause) = &fault.first.cause {
+            section(&fault, cause, &followers, out)?;
         }
     }
     Ok(())
@@ -47,17 +49,17 @@ fn cells(row: &Row<'_>) -> [String; 4] {
 }
 
 fn section(
-    report: &Report,
-    step: &StepReport,
+    fault: &Fault<'_>,
     cause: &CauseReport,
-    alike: &[&StepReport],
+    followers: &Followers<'_>,
     out: &mut dyn io::Write,
 ) -> io::Result<()> {
+    let step = fault.first;
     writeln!(out, "\n## {}: {}\n\n{}\n", text(&step.id), text(&cause.code), text(&step.why))?;
     let lines = [
         ("Seen", text(&words::seen(step))),
-        ("Likewise", text(&words::likewise(alike))),
-        ("Fails too", text(&words::consequences(report, step).join(", "))),
+        ("Likewise", text(&words::likewise(&fault.alike))),
+        ("Fails too", text(&words::consequences(followers, step))),
         ("Who acts", text(&cause.remedy.who)),
         ("Ask for", text(&cause.remedy.what)),
         ("More", code(&format!("preflight explain {}", cause.code))),

@@ -1,7 +1,10 @@
 //! The rows of a table: a step each, or one for the sampled devices of a subnet that ended alike.
 
+use std::collections::HashMap;
+
 use preflight_checks::printable;
 
+use super::groups::in_order;
 use super::{Report, StepReport, words};
 use crate::plan::Direction;
 use crate::verdict::Outcome;
@@ -19,14 +22,36 @@ pub(super) struct Row<'a> {
 
 /// One row a step, in the plan's order; steps of one flow, `group`, outcome and code share one.
 pub(super) fn rows(report: &Report) -> Vec<Row<'_>> {
-    let mut rows: Vec<Row<'_>> = Vec::new();
-    for step in &report.steps {
-        match rows.iter_mut().find(|row| row.takes(step)) {
-            Some(row) => row.steps.push(step),
-            None => rows.push(Row { step, steps: vec![step], of: group_size(report, step) }),
-        }
+    let subnets = in_order(&report.steps, subnet);
+    let sizes: Sizes<'_> =
+        subnets.into_iter().map(|(subnet, steps)| (subnet, steps.len())).collect();
+    let rows = in_order(report.steps.iter().enumerate(), |(index, step)| Place::of(index, step));
+    let steps = rows.into_iter().map(|(_, steps)| steps.into_iter().map(|(_, step)| step));
+    let row = |steps: Vec<_>| Row::of(steps, &sizes);
+    steps.filter_map(|steps| row(steps.collect())).collect()
+}
+
+/// How many steps a subnet has, by flow.
+type Sizes<'a> = HashMap<Option<(&'a str, &'a str)>, usize>;
+
+/// Flow and subnet of a sampled device.
+fn subnet(step: &StepReport) -> Option<(&str, &str)> {
+    Some((&step.flow, step.group.as_deref()?))
+}
+
+/// Which row a step is in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Place<'a> {
+    Alone(usize),
+    Among { subnet: (&'a str, &'a str), outcome: Outcome, code: Option<&'a str> },
+}
+
+impl<'a> Place<'a> {
+    fn of(index: usize, step: &'a StepReport) -> Self {
+        let code = step.cause.as_ref().map(|cause| cause.code.as_str());
+        let among = |subnet| Self::Among { subnet, outcome: step.outcome, code };
+        subnet(step).map_or(Self::Alone(index), among)
     }
-    rows
 }
 
 /// One row a step, whatever it shares with others.
@@ -34,30 +59,19 @@ pub(super) fn single_rows(report: &Report) -> Vec<Row<'_>> {
     report.steps.iter().map(|step| Row { step, steps: vec![step], of: 1 }).collect()
 }
 
-fn group_size(report: &Report, step: &StepReport) -> usize {
-    let same = |other: &&StepReport| is_same_group(step, other);
-    if step.group.is_none() { 1 } else { report.steps.iter().filter(same).count() }
-}
-
-fn is_same_group(one: &StepReport, other: &StepReport) -> bool {
-    one.group.is_some() && one.group == other.group && one.flow == other.flow
-}
-
-impl Row<'_> {
-    fn takes(&self, step: &StepReport) -> bool {
-        fn code(step: &StepReport) -> Option<&str> {
-            step.cause.as_ref().map(|cause| cause.code.as_str())
-        }
-        is_same_group(self.step, step)
-            && self.step.outcome == step.outcome
-            && code(self.step) == code(step)
+impl<'a> Row<'a> {
+    fn of(steps: Vec<&'a StepReport>, sizes: &Sizes<'_>) -> Option<Self> {
+        let step = *steps.first()?;
+        let of = subnet(step).and(sizes.get(&subnet(step)).copied()).unwrap_or(1);
+        Some(Self { step, steps, of })
     }
 
     /// The target, or the subnet.
     pub(super) fn target(&self) -> String {
         let group = self.step.group.as_ref().filter(|_| self.of > 1);
         let target = self.step.target.as_ref().map(|target| &target.shown);
-        group.or(target).map(|text| printable(text)).unwrap_or_default()
+        let shown = group.or(target).map(String::as_str);
+        shown.or(self.step.target_in_id()).map(printable).unwrap_or_default()
     }
 
     /// What was seen, the cause, or why it was skipped.

@@ -6,9 +6,10 @@ use anstyle::{AnsiColor, Style};
 use preflight_checks::printable;
 use unicode_width::UnicodeWidthStr;
 
+use super::faults::{Fault, Followers};
 use super::rows::{self, Row};
-use super::{Canvas, Report, StepReport, words};
-use crate::plan::{Action, Asked, Direction, Plan, Question, Step};
+use super::{Canvas, Report, StepReport, own_files, words};
+use crate::plan::Direction;
 use crate::verdict::Outcome;
 
 /// Narrower than this nothing can be laid out sensibly.
@@ -29,8 +30,9 @@ pub(crate) fn write(report: &Report, canvas: Canvas, out: &mut dyn io::Write) ->
     writeln!(out)?;
     rows(report, canvas, out)?;
     notes(report, canvas, out)?;
-    for (step, alike) in words::root_causes(report) {
-        explain(report, step, &alike, canvas, out)?;
+    let followers = Followers::of(&report.steps);
+    for fault in words::root_causes(report) {
+        explain(&fault, &followers, canvas, out)?;
     }
     let mark = Style::new().bold();
     for line in wrap(&in_one(&words::summary(report)), canvas.width - 2) {
@@ -39,93 +41,22 @@ pub(crate) fn write(report: &Report, canvas: Canvas, out: &mut dyn io::Write) ->
     Ok(())
 }
 
-/// Writes a plan: what would be asked, and where each value came from.
-///
-/// # Errors
-///
-/// What the writer says.
-pub(crate) fn write_plan(plan: &Plan, canvas: Canvas, out: &mut dyn io::Write) -> io::Result<()> {
-    let width = canvas.width.max(MIN_WIDTH);
-    let titles = ["FLOW", "TARGET", "PLAN"].map(str::to_owned);
-    let lines: Vec<[String; 3]> = plan.steps.iter().map(planned).collect();
-    let widest = |column: usize, most: usize| {
-        let cells = lines.iter().chain([&titles]).filter_map(|line| line.get(column));
-        cells.map(|cell| cell.width()).max().unwrap_or(0).min(most)
-    };
-    let flow = widest(0, width / 4);
-    let target = widest(1, (width - flow) * 2 / 5);
-    let names = plan.platform.iter().chain(&plan.machine);
-    let names = names.map(|name| format!("{} · ", preflight_checks::printable(name)));
-    let head = format!(
-        "plan · {}{} · profile {} · {} installation; nothing was sent",
-        names.collect::<String>(),
-        plan.role,
-        plan.profile,
-        plan.phase
-    );
-    for line in wrap(&head, width) {
-        writeln!(out, "{line}")?;
-    }
-    writeln!(out)?;
-    for line in [&titles].into_iter().chain(&lines) {
-        let [id, at, text] = line;
-        let rest = width.saturating_sub(flow + target + 6).max(20);
-        let cells = [wrap(id, flow), wrap(at, target), wrap(text, rest)];
-        write_cells(&cells, [flow, target], |_| "  ".to_owned(), out)?;
-    }
-    Ok(())
-}
-
-/// Plans of several machines, with a line between two.
-///
-/// # Errors
-///
-/// What the writer says.
-pub(crate) fn write_plans(
-    plans: &[Plan],
-    canvas: Canvas,
-    out: &mut dyn io::Write,
-) -> io::Result<()> {
-    for (index, plan) in plans.iter().enumerate() {
-        if index > 0 {
-            writeln!(out)?;
-        }
-        write_plan(plan, canvas, out)?;
-    }
-    Ok(())
-}
-
-/// Flow, target and what would be done.
-fn planned(step: &Step) -> [String; 3] {
-    let (target, text) = match &step.action {
-        Action::Skip(reason) => (String::new(), format!("not checked: {reason}")),
-        Action::Found(mistake) => (mistake.at().to_string(), mistake.to_string()),
-        Action::Ask(question) => (question.target.clone(), doing(step.direction, question)),
-    };
-    let optional = if step.required { "" } else { "; optional" };
-    [step.flow.clone(), target, format!("{text}{optional}")]
-}
-
-fn doing(direction: Direction, question: &Question) -> String {
-    let port = |asked: &Asked| format!("{}/{}", asked.port, asked.transports());
-    let ways = |with: fn(&Asked) -> String| {
-        question.ways.iter().map(with).collect::<Vec<_>>().join(" or ")
-    };
-    if direction == Direction::Inbound {
-        let ports: Vec<String> = question.ways.iter().map(port).collect();
-        return format!("look who listens here on {}", ports.join(" or "));
-    }
-    let asked = ways(|asked| format!("{} {}/{}", asked.protocol, asked.port, asked.transports()));
-    let also = question.also_try.as_ref();
-    let also = also.map_or_else(String::new, |asked| format!(", else once {}", asked.port));
-    let port_origin =
-        question.ways.first().map_or_else(String::new, |way| way.port_origin.to_string());
-    format!("{asked}{also}; target from {}, port from {port_origin}", question.origin)
-}
-
 /// Symbol, flow, target, result; the result wraps.
 fn rows(report: &Report, canvas: Canvas, out: &mut dyn io::Write) -> io::Result<()> {
     let rows = if canvas.verbose { rows::single_rows(report) } else { rows::rows(report) };
+    let (local, rows): (Vec<_>, Vec<_>) =
+        rows.into_iter().partition(|row| row.step.direction == Direction::Local);
+    if !rows.is_empty() {
+        crossing(&rows, canvas, out)?;
+    }
+    if !local.is_empty() {
+        in_files(&local, canvas, out)?;
+    }
+    Ok(())
+}
+
+/// Flow, target, result side by side.
+fn crossing(rows: &[Row<'_>], canvas: Canvas, out: &mut dyn io::Write) -> io::Result<()> {
     let texts: Vec<[String; 3]> = rows.iter().map(|row| texts(row, canvas)).collect();
     let widest = |column: usize, floor: usize, most: usize| {
         let cells = texts.iter().filter_map(|texts| texts.get(column));
@@ -149,24 +80,36 @@ fn rows(report: &Report, canvas: Canvas, out: &mut dyn io::Write) -> io::Result<
     writeln!(out)
 }
 
+/// Mistakes in files have no target but a place, too long for a column.
+fn in_files(rows: &[Row<'_>], canvas: Canvas, out: &mut dyn io::Write) -> io::Result<()> {
+    let bold = Style::new().bold();
+    writeln!(out, "    {bold}{}{bold:#}", own_files::HEADING)?;
+    for row in rows {
+        let style = style(row.step.outcome);
+        let [flow, place, result] = texts(row, canvas);
+        let place = if place.is_empty() { flow } else { place };
+        writeln!(out, "  {style}{}{style:#} {place}", symbol(row.step.outcome))?;
+        for line in wrap(&result, canvas.width - 4) {
+            writeln!(out, "    {line}")?;
+        }
+    }
+    writeln!(out)
+}
+
 /// Flow, target, result.
 fn texts(row: &Row<'_>, canvas: Canvas) -> [String; 3] {
     let details = if canvas.verbose { details(row.step) } else { String::new() };
     [printable(&row.step.flow), row.target(), format!("{}{details}", row.result())]
 }
 
-/// Files that could not be read, a line each as far as they fit.
+/// Files that could not be read.
 fn notes(report: &Report, canvas: Canvas, out: &mut dyn io::Write) -> io::Result<()> {
-    for note in &report.notes {
-        for (index, line) in wrap(&words::note(note), canvas.width - 10).iter().enumerate() {
-            writeln!(out, "    {}  {line}", if index == 0 { "note" } else { "    " })?;
-        }
-    }
+    own_files::notes(report.notes.iter().cloned(), canvas.width, out)?;
     if report.notes.is_empty() { Ok(()) } else { writeln!(out) }
 }
 
 /// Three cells side by side, each already broken into lines.
-fn write_cells(
+pub(super) fn write_cells(
     cells: &[Vec<String>; 3],
     widths: [usize; 2],
     mark: impl Fn(usize) -> String,
@@ -195,15 +138,16 @@ fn details(step: &StepReport) -> String {
 
 /// Under the table: why, what was seen, who acts, what to do.
 fn explain(
-    report: &Report,
-    step: &StepReport,
-    alike: &[&StepReport],
+    fault: &Fault<'_>,
+    followers: &Followers<'_>,
     canvas: Canvas,
     out: &mut dyn io::Write,
 ) -> io::Result<()> {
+    let step = fault.first;
     let Some(cause) = &step.cause else { return Ok(()) };
     let style = style(step.outcome);
-    let title = format!("{}: {}", step.id, step.why);
+    let is_local = step.direction == Direction::Local;
+    let title = format!("{}: {}", if is_local { &step.flow } else { &step.id }, step.why);
     for (index, line) in wrap(&title, canvas.width - 4).iter().enumerate() {
         let mark = if index == 0 { symbol(step.outcome) } else { " " };
         writeln!(out, "  {style}{mark}{style:#} {line}")?;
@@ -213,8 +157,8 @@ fn explain(
         ("seen", words::seen(step)),
         ("name", resolved_as(step)),
         ("also", others(step)),
-        ("likewise", words::likewise(alike)),
-        ("fails too", words::consequences(report, step).join(", ")),
+        ("likewise", words::likewise(&fault.alike)),
+        ("fails too", words::consequences(followers, step)),
         ("who acts", cause.remedy.who.clone()),
         (label, cause.remedy.what.clone()),
         ("more", format!("preflight explain {}", cause.code)),
@@ -274,7 +218,7 @@ pub(crate) fn pad(text: &str, width: usize) -> String {
 }
 
 /// Parts of one line; a short one is not broken in two.
-fn in_one(parts: &[String]) -> String {
+pub(super) fn in_one(parts: &[String]) -> String {
     const SHORT: usize = 50;
     let joined = parts.iter().map(|part| match part.width() {
         0..=SHORT => part.replace(' ', UNBROKEN),
@@ -297,6 +241,18 @@ pub(crate) fn wrap(text: &str, width: usize) -> Vec<String> {
     let text = printable(text);
     let lines = textwrap::wrap(&text, options);
     lines.iter().map(|line| line.replace(UNBROKEN, " ")).collect()
+}
+
+/// A URL or a path, broken behind a slash where it must be broken.
+pub(crate) fn at_slashes(text: &str, width: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for part in printable(text).split_inclusive('/') {
+        match lines.last_mut() {
+            Some(line) if line.width() + part.width() <= width => line.push_str(part),
+            _ => lines.push(part.to_owned()),
+        }
+    }
+    lines.iter().flat_map(|line| wrap(line, width)).collect()
 }
 
 /// A time without what nobody compares by eye: fractions of a second.

@@ -3,6 +3,8 @@
 use preflight_checks::printable;
 use serde_json::Value;
 
+use super::faults::{Fault, Followers, faults};
+use super::groups::{first_of, in_order};
 use super::{NoteReport, Report, StepReport, TargetReport};
 use crate::verdict::Outcome;
 
@@ -102,7 +104,7 @@ pub(super) fn verdict(
     required: (usize, usize),
     reasons: &[String],
 ) -> String {
-    let ((of, failed), reasons) = (required, reasons.join(", "));
+    let ((of, failed), reasons) = (required, why(reasons));
     let works = |step: &&StepReport| {
         step.required
             && matches!(step.outcome, Outcome::Pass | Outcome::Warn)
@@ -119,6 +121,14 @@ pub(super) fn verdict(
         failed => format!("{failed} of {of} required flows fail: {reasons}"),
     }
 }
+
+/// The reasons as the last line has them: some of them, then how many more.
+pub(super) fn why(reasons: &[String]) -> String {
+    first_of(reasons, REASONS)
+}
+
+/// Reasons of the last line.
+pub(super) const REASONS: usize = 4;
 
 /// A file that could not be read, and what that leaves open.
 pub(super) fn note(note: &NoteReport) -> String {
@@ -154,48 +164,30 @@ pub(super) fn total_ms(step: &StepReport) -> Option<f64> {
     step.timings.get("total_ms")?.as_f64()
 }
 
-/// The steps that fail because this one does.
-pub(super) fn consequences<'a>(report: &'a Report, step: &StepReport) -> Vec<&'a str> {
-    let follow = report.steps.iter().filter(|other| other.because_of.as_ref() == Some(&step.id));
-    follow.map(|other| other.id.as_str()).collect()
+/// The steps that fail because this one does: some by id, then how many.
+pub(super) fn consequences(followers: &Followers<'_>, root: &StepReport) -> String {
+    const SHOWN: usize = 20;
+    let ids: Vec<&str> = followers.of_root(root).iter().map(|step| step.id.as_str()).collect();
+    first_of(&ids, SHOWN)
 }
 
-/// Each fault once: the step that is explained, and those of which the same is true.
-pub(super) fn root_causes(report: &Report) -> Vec<(&StepReport, Vec<&StepReport>)> {
-    let roots = |step: &&StepReport| step.cause.is_some() && step.because_of.is_none();
-    let mut faults: Vec<(&StepReport, Vec<&StepReport>)> = Vec::new();
-    for step in report.steps.iter().filter(roots) {
-        match faults.iter_mut().find(|(first, _)| is_alike(first, step)) {
-            Some((_, alike)) => alike.push(step),
-            None => faults.push((step, Vec::new())),
-        }
-    }
-    faults
-}
-
-/// Two targets of one flow with one cause need one explanation.
-fn is_alike(one: &StepReport, other: &StepReport) -> bool {
-    fn code(step: &StepReport) -> Option<(&str, Option<&str>)> {
-        step.cause.as_ref().map(|cause| (cause.code.as_str(), cause.device.as_deref()))
-    }
-    one.flow == other.flow && code(one) == code(other)
+/// Each fault once.
+pub(super) fn root_causes(report: &Report) -> Vec<Fault<'_>> {
+    let is_root = |step: &&StepReport| step.cause.is_some() && step.because_of.is_none();
+    faults(report.steps.iter().filter(is_root))
 }
 
 /// Targets, or their subnets, of which the same is true: some by name, then how many.
 pub(super) fn likewise(steps: &[&StepReport]) -> String {
     const SHOWN: usize = 8;
-    let mut names: Vec<&str> = Vec::new();
-    for step in steps {
-        let target = step.target.as_ref().map(|target| target.shown.as_str());
-        let name = step.group.as_deref().or(target);
-        names.extend(name.filter(|name| !names.contains(name)));
-    }
-    match names.get(..SHOWN) {
-        Some(shown) if names.len() > SHOWN => {
-            format!("{} and {} more", shown.join(", "), names.len() - SHOWN)
-        }
-        _ => names.join(", "),
-    }
+    let names = in_order(steps.iter().filter_map(|step| place(step)), |name| name);
+    let names: Vec<&str> = names.into_iter().map(|(name, _)| name).collect();
+    first_of(&names, SHOWN)
+}
+
+fn place(step: &StepReport) -> Option<&str> {
+    let target = step.target.as_ref().map(|target| target.shown.as_str());
+    step.group.as_deref().or(target)
 }
 
 /// What was seen: the target, where it came from, and the cause in one sentence.

@@ -71,6 +71,13 @@ fn a_bare_machine_knows_half_of_its_targets() {
 }
 
 #[test]
+fn a_mistake_in_a_file_stands_under_a_heading_of_its_own() {
+    for name in ["broker-sends-to-itself", "certificate-file-missing", "chrony-without-a-host"] {
+        insta::assert_snapshot!(format!("plan of broken {name}"), plan(&format!("broken/{name}")));
+    }
+}
+
+#[test]
 fn what_files_say_is_listed_with_its_lines() {
     for name in ["central-24.10", "poller-zmq"] {
         let (code, text) = run(&Tree::of(name), &["discover"]);

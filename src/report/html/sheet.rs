@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use super::places::places;
 use crate::plan::Direction;
+use crate::report::groups::in_order;
 use crate::report::{Report, StepReport};
 use crate::verdict::Outcome;
 
@@ -103,24 +104,6 @@ pub(super) fn rank(step: &StepReport) -> u8 {
         (Outcome::Pass, _) => 5,
         (Outcome::Skip, _) => 6,
     }
-}
-
-/// `items` by key, keys in the order they first came.
-pub(super) fn in_order<T: Copy, K: std::hash::Hash + Eq + Clone>(
-    items: impl IntoIterator<Item = T>,
-    key: impl Fn(T) -> K,
-) -> Vec<(K, Vec<T>)> {
-    let mut groups: Vec<(K, Vec<T>)> = Vec::new();
-    let mut known: HashMap<K, usize> = HashMap::new();
-    for item in items {
-        let key = key(item);
-        let at = *known.entry(key.clone()).or_insert(groups.len());
-        match groups.get_mut(at) {
-            Some((_, group)) => group.push(item),
-            None => groups.push((key, vec![item])),
-        }
-    }
-    groups
 }
 
 /// A few steps have a row each; many of one flow share those of their kind.

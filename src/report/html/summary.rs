@@ -4,7 +4,7 @@ use super::drawer::{cut, fails_too, pair, remedy};
 use super::markup::Markup;
 use super::sheet::{Row, Sheet, rank};
 use crate::report::table::symbol;
-use crate::report::words::sources;
+use crate::report::words::{sources, why};
 use crate::report::{Report, StepReport};
 use crate::verdict::Outcome;
 
@@ -35,7 +35,7 @@ pub(super) fn title(report: &Report) -> String {
 /// The verdict without its reasons, which have a list of their own.
 fn clause(report: &Report) -> String {
     let verdict = report.summary.text.clone();
-    let reasons = format!(": {}", report.summary.reasons.join(", "));
+    let reasons = format!(": {}", why(&report.summary.reasons));
     let mut clause = verdict.strip_suffix(&reasons).unwrap_or(&verdict).to_owned();
     if let Some(first) = clause.get_mut(..1) {
         first.make_ascii_uppercase();

@@ -7,9 +7,10 @@ use serde_json::{Map, Value, json};
 use crate::catalogue::{Party, Role};
 use crate::plan::{Direction, Phase};
 use crate::remedy::Remedy;
+use crate::report::model::ConcernReport;
 use crate::report::{
-    AttemptReport, CauseReport, ConcernReport, NoteReport, Report, StepReport, Summary,
-    TargetReport, Tool, WayReport,
+    AttemptReport, CauseReport, NoteReport, Report, StepReport, Summary, TargetReport, Tool,
+    WayReport,
 };
 use crate::site::local::Host;
 use crate::verdict::Outcome;

@@ -8,9 +8,10 @@ mod draw;
 use std::collections::HashMap;
 
 use super::places::places;
-use super::sheet::{in_order, rank};
+use super::sheet::rank;
 use crate::catalogue::Party;
 use crate::plan::Direction;
+use crate::report::groups::in_order;
 use crate::report::html::markup::Markup;
 use crate::report::{Report, StepReport};
 use crate::verdict::Outcome;

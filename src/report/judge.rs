@@ -1,0 +1,280 @@
+//! What came of a step: its outcome, its cause and whose turn it is.
+
+use std::net::SocketAddr;
+
+use preflight_checks::{Cause, Concern, Millis, Owner};
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use super::fold;
+use super::model::{
+    AttemptReport, CauseReport, ConcernReport, StepReport, TargetReport, WayReport,
+};
+use crate::plan::{Action, Direction, Phase, Question, Step};
+use crate::remedy::{Passage, Remedy, remedy};
+use crate::runner::{Attempt, Found};
+use crate::site::mistake::Mistake;
+use crate::verdict::{Conclusion, Outcome, conclude};
+
+/// One step by itself: whether another explains its failure is not known yet.
+pub(crate) fn step(step: &Step, found: &Found, phase: Phase) -> StepReport {
+    judge(step, Some(found), phase).report
+}
+
+/// A step's report, and what folding needs besides.
+pub(super) struct Judged {
+    /// What is known of it so far.
+    pub(super) report: StepReport,
+    /// Why it failed.
+    pub(super) cause: Option<Cause>,
+    /// The addresses and ports it asked.
+    pub(super) asked: Vec<SocketAddr>,
+}
+
+fn failed((index, judged): (usize, &Judged)) -> Option<fold::Failed<'_>> {
+    let cause = judged.cause.as_ref()?;
+    Some(fold::Failed { index, cause, asked: judged.asked.clone() })
+}
+
+/// The steps' reports, each that follows from another's failure naming it.
+pub(super) fn folded(judged: Vec<Judged>) -> Vec<StepReport> {
+    let folded = fold::fold(&judged.iter().enumerate().filter_map(failed).collect::<Vec<_>>());
+    let ids: Vec<String> = judged.iter().map(|judged| judged.report.id.clone()).collect();
+    let mut steps: Vec<StepReport> = judged.into_iter().map(|judged| judged.report).collect();
+    for (index, root) in folded {
+        if let (Some(step), Some(id)) = (steps.get_mut(index), ids.get(root)) {
+            step.because_of = Some(id.clone());
+        }
+    }
+    steps
+}
+
+pub(super) fn judge(step: &Step, found: Option<&Found>, phase: Phase) -> Judged {
+    let question = match &step.action {
+        Action::Skip(reason) => {
+            let report = skipped(step, reason.to_string());
+            return Judged { report, cause: None, asked: Vec::new() };
+        }
+        Action::Found(mistake) => {
+            return Judged { report: mistaken(step, mistake), cause: None, asked: Vec::new() };
+        }
+        Action::Ask(question) => question,
+    };
+    let interrupted = Found { unresolved: Some(Cause::Interrupted), ..Found::default() };
+    let found = found.unwrap_or(&interrupted);
+    let conclusion = conclude(question, step.direction, found, phase);
+    let mut report = skipped(step, result(&conclusion));
+    report.outcome = conclusion.outcome;
+    report.target = Some(target(question, step.direction, &conclusion, found));
+    report.cause = conclusion
+        .cause
+        .as_ref()
+        .map(|cause| cause_report(cause, &passage(step, question, &conclusion, found)));
+    report.concerns = conclusion.concerns.iter().map(concern_report).collect();
+    report.evidence = object(&conclusion.evidence);
+    if let Some(name) = &found.canonical {
+        report.evidence.insert("resolved_as".to_owned(), Value::from(name.as_str()));
+    }
+    report.attempts =
+        found.attempts.iter().map(|attempt| attempt_report(question, attempt)).collect();
+    report.timings = timings(&conclusion, found);
+    let asked = found.attempts.iter().map(|attempt| attempt.finding.peer.address).collect();
+    Judged { report, cause: conclusion.cause, asked }
+}
+
+fn skipped(step: &Step, result: String) -> StepReport {
+    StepReport {
+        id: step.id.clone(),
+        flow: step.flow.clone(),
+        from: step.from.clone(),
+        to: step.to.clone(),
+        direction: step.direction,
+        required: step.required,
+        why: step.why.clone(),
+        look_at: step.look_at.clone(),
+        through_vpn: step.through_vpn.clone(),
+        group: step.group.clone(),
+        target: None,
+        outcome: Outcome::Skip,
+        result,
+        cause: None,
+        because_of: None,
+        concerns: Vec::new(),
+        evidence: Map::new(),
+        attempts: Vec::new(),
+        timings: Map::new(),
+    }
+}
+
+/// A mistake in this machine's files: nothing was asked, and it is known all the same.
+fn mistaken(step: &Step, mistake: &Mistake) -> StepReport {
+    let mut facts = object(mistake);
+    facts.remove("code");
+    let at = mistake.at().to_string();
+    let mut report = skipped(step, preflight_checks::printable(&mistake.to_string()));
+    report.outcome = if mistake.is_failure() { Outcome::Fail } else { Outcome::Warn };
+    report.target = Some(TargetReport {
+        host: at.clone(),
+        peer: None,
+        shown: at.clone(),
+        origin: at,
+        seen_as: None,
+        ways: Vec::new(),
+    });
+    report.cause = Some(CauseReport {
+        code: mistake.code().to_owned(),
+        layer: "configuration".to_owned(),
+        owner: "this-host".to_owned(),
+        device: None,
+        message: report.result.clone(),
+        facts,
+        remedy: Remedy { who: "you, on this host".to_owned(), what: mistake.remedy() },
+    });
+    report
+}
+
+/// One line for the table: what was seen, and what will hurt.
+fn result(conclusion: &Conclusion) -> String {
+    let mut parts: Vec<String> = Vec::new();
+    parts.extend(Some(conclusion.headline.clone()).filter(|headline| !headline.is_empty()));
+    match &conclusion.cause {
+        Some(cause) => parts.push(cause.to_string()),
+        None => parts.extend(conclusion.concerns.iter().map(ToString::to_string)),
+    }
+    preflight_checks::printable(&parts.join("; "))
+}
+
+fn target(
+    question: &Question,
+    direction: Direction,
+    conclusion: &Conclusion,
+    found: &Found,
+) -> TargetReport {
+    let decided = conclusion.decided_by.and_then(|index| found.attempts.get(index));
+    let way = decided.and_then(|attempt| question.ways.get(attempt.way));
+    let shown = match (way, conclusion.outcome) {
+        // Of several ways only the one that works matters.
+        (Some(way), Outcome::Pass | Outcome::Warn) => vec![way],
+        _ => question.ways.iter().collect(),
+    };
+    let mut ports: Vec<String> = shown.iter().map(|way| way.port.to_string()).collect();
+    // One port given for several ways is one port.
+    ports.dedup();
+    let transport = shown.first().map_or("", |way| way.transports());
+    let host = match direction {
+        Direction::Inbound => "*".to_owned(),
+        Direction::Local => String::new(),
+        Direction::Outbound if question.target.contains("://") => String::new(),
+        Direction::Outbound if question.target.contains(':') => format!("[{}]", question.target),
+        Direction::Outbound => question.target.clone(),
+    };
+    let shown = if host.is_empty() {
+        question.target.clone()
+    } else {
+        format!("{host}:{}/{transport}", ports.join(","))
+    };
+    TargetReport {
+        host: question.target.clone(),
+        peer: question.target.contains("://").then(|| question.host.clone()),
+        shown,
+        origin: question.origin.to_string(),
+        seen_as: question.seen_as,
+        ways: question
+            .ways
+            .iter()
+            .map(|way| WayReport {
+                protocol: way.protocol.to_owned(),
+                transport: way.transport.lower().to_owned(),
+                port: way.port,
+                origin: way.port_origin.to_string(),
+            })
+            .collect(),
+    }
+}
+
+fn passage<'a>(
+    step: &'a Step,
+    question: &'a Question,
+    conclusion: &Conclusion,
+    found: &Found,
+) -> Passage<'a> {
+    let attempt = conclusion.decided_by.and_then(|index| found.attempts.get(index));
+    let first = question.ways.first();
+    let way = attempt.and_then(|attempt| question.ways.get(attempt.way)).or(first);
+    Passage {
+        from: attempt.and_then(|attempt| attempt.finding.source),
+        seen_as: question.seen_as,
+        to: attempt.map(|attempt| attempt.finding.peer.address),
+        target: if step.direction == Direction::Inbound { "this host" } else { &question.host },
+        flow: &step.flow,
+        protocol: way.map_or("", |way| way.protocol),
+        transport: way.map_or(preflight_checks::Transport::Tcp, |way| way.transport),
+        port: way.map_or(0, |way| way.port),
+        look_at: &step.look_at,
+        origin: question.origin.to_string(),
+    }
+}
+
+fn cause_report(cause: &Cause, passage: &Passage<'_>) -> CauseReport {
+    let mut facts = object(cause);
+    facts.remove("code");
+    let (owner, device) = match cause.owner() {
+        Owner::ThisHost => ("this-host", None),
+        Owner::Network { device } => ("network", device.map(|device| device.to_string())),
+        Owner::FarSide => ("far-side", None),
+        Owner::Nobody => ("nobody", None),
+    };
+    CauseReport {
+        code: cause.code().to_owned(),
+        layer: cause.layer().to_string(),
+        owner: owner.to_owned(),
+        device,
+        message: cause.to_string(),
+        facts,
+        remedy: remedy(cause, passage),
+    }
+}
+
+fn concern_report(concern: &Concern) -> ConcernReport {
+    ConcernReport { code: concern.code().to_owned(), message: concern.to_string() }
+}
+
+fn attempt_report(question: &Question, attempt: &Attempt) -> AttemptReport {
+    let finding = &attempt.finding;
+    let way = question.ways.get(attempt.way).or(question.also_try.as_ref());
+    let outcome = match &finding.verdict {
+        Ok(()) if finding.seen.concerns.is_empty() => Outcome::Pass,
+        Ok(()) => Outcome::Warn,
+        Err(cause) if cause.is_inconclusive() => Outcome::Unknown,
+        Err(_) => Outcome::Fail,
+    };
+    AttemptReport {
+        address: finding.peer.address.to_string(),
+        protocol: way.map_or("", |way| way.protocol).to_owned(),
+        source: finding.source.map(|source| source.to_string()),
+        outcome,
+        cause: finding.verdict.as_ref().err().map(object),
+        concerns: finding.seen.concerns.iter().map(object).collect(),
+        headline: preflight_checks::printable(&finding.seen.headline),
+        evidence: object(&finding.seen.evidence),
+        timings: object(&finding.seen.timings),
+    }
+}
+
+fn timings(conclusion: &Conclusion, found: &Found) -> Map<String, Value> {
+    let mut timings = object(&conclusion.timings);
+    let of = |took| serde_json::to_value(Millis(took)).unwrap_or_default();
+    if let Some(took) = found.resolve {
+        timings.insert("resolve_ms".to_owned(), of(took));
+    }
+    timings.insert("total_ms".to_owned(), of(found.took));
+    timings
+}
+
+/// Anything that serialises to an object, as one.
+fn object(value: &impl Serialize) -> Map<String, Value> {
+    match serde_json::to_value(value) {
+        Ok(Value::Object(map)) => map,
+        _ => Map::new(),
+    }
+}

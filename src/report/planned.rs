@@ -1,0 +1,337 @@
+//! The plan on paper: what would be asked of whom, and who says so?
+//!
+//! A line a step. Where its values came from stands under it, over the width of
+//! the page: paths are long, and broken ones cannot be copied.
+
+use std::io;
+
+use anstyle::Style;
+use preflight_checks::printable;
+use unicode_width::UnicodeWidthStr;
+
+use super::groups::{first_of, in_order};
+use super::table::{MIN_WIDTH, at_slashes, in_one, pad, wrap, write_cells};
+use super::{Canvas, NoteReport, own_files};
+use crate::plan::{Action, Asked, Direction, Plan, Question, SkipReason, Step};
+use crate::site::{Find, Origin};
+
+/// Writes a plan: what would be asked, and where each value came from.
+///
+/// # Errors
+///
+/// What the writer says.
+pub(crate) fn write(plan: &Plan, canvas: Canvas, out: &mut dyn io::Write) -> io::Result<()> {
+    let width = canvas.width.max(MIN_WIDTH);
+    for line in wrap(&in_one(&head(plan)), width) {
+        writeln!(out, "{line}")?;
+    }
+    writeln!(out)?;
+    let crossing = plan.steps.iter().filter(|step| mistake(step).is_none());
+    let lines: Vec<Line> = in_order(crossing, row_of).iter().map(Line::of).collect();
+    table(&lines, width, out)?;
+    own_files::mistakes(plan.steps.iter().filter_map(mistake), width, out)?;
+    if !plan.notes.is_empty() {
+        writeln!(out)?;
+    }
+    own_files::notes(plan.notes.iter().map(NoteReport::from), width, out)
+}
+
+/// Plans of several machines, with a line between two.
+///
+/// # Errors
+///
+/// What the writer says.
+pub(crate) fn write_all(plans: &[Plan], canvas: Canvas, out: &mut dyn io::Write) -> io::Result<()> {
+    for (index, plan) in plans.iter().enumerate() {
+        if index > 0 {
+            writeln!(out)?;
+        }
+        write(plan, canvas, out)?;
+    }
+    Ok(())
+}
+
+fn head(plan: &Plan) -> Vec<String> {
+    let from = plan.root.as_ref().map(|root| format!("plan from {}", printable(root)));
+    vec![
+        from.unwrap_or_else(|| "plan".to_owned()),
+        plan.platform.as_deref().map(printable).unwrap_or_default(),
+        plan.machine.as_deref().map(printable).unwrap_or_default(),
+        plan.role.to_string(),
+        format!("profile {}", printable(&plan.profile)),
+        format!("{} installation", plan.phase),
+        "nothing was sent".to_owned(),
+    ]
+    .into_iter()
+    .filter(|part| !part.is_empty())
+    .collect()
+}
+
+fn mistake(step: &Step) -> Option<&crate::site::mistake::Mistake> {
+    match &step.action {
+        Action::Found(mistake) => Some(mistake),
+        Action::Ask(_) | Action::Skip(_) => None,
+    }
+}
+
+/// One line of the table, and what stands under it.
+#[derive(Debug)]
+struct Line {
+    flow: String,
+    target: String,
+    what: String,
+    /// Clauses, each on one line if it fits: `from /etc/chrony.conf:2`.
+    said_by: Vec<String>,
+}
+
+/// Sampled devices of one subnet that are asked alike share a row.
+fn row_of(step: &Step) -> (&str, String) {
+    match &step.group {
+        Some(group) => (&step.flow, format!("{group} {}", what(step))),
+        None => (&step.id, String::new()),
+    }
+}
+
+impl Line {
+    fn of((_, steps): &((&str, String), Vec<&Step>)) -> Self {
+        let first = steps.first();
+        let mut line = Self {
+            flow: first.map_or_else(String::new, |step| step.flow.clone()),
+            target: first.map_or_else(String::new, |step| target(step)),
+            what: first.map_or_else(String::new, |step| what(step)),
+            said_by: Vec::new(),
+        };
+        if let (Some(group), 2..) = (first.and_then(|step| step.group.as_ref()), steps.len()) {
+            let devices: Vec<String> = steps.iter().map(|step| target(step)).collect();
+            line.target.clone_from(group);
+            line.said_by = vec![format!("{} devices ({})", steps.len(), first_of(&devices, NAMED))];
+        }
+        line.said_by.extend(said_by(steps.get(..NAMED).unwrap_or(steps)));
+        line
+    }
+}
+
+/// Devices of one subnet that are named, each with its line.
+const NAMED: usize = 4;
+
+/// Whom it goes to, also when it is not asked.
+fn target(step: &Step) -> String {
+    let in_id = || step.id.strip_prefix(&step.flow)?.strip_prefix('@');
+    match &step.action {
+        Action::Ask(question) => question.target.clone(),
+        Action::Skip(_) | Action::Found(_) => in_id().unwrap_or_default().to_owned(),
+    }
+}
+
+/// What would be done about it.
+fn what(step: &Step) -> String {
+    let mut text = match &step.action {
+        Action::Ask(question) if step.direction == Direction::Inbound => looking(question),
+        Action::Ask(question) => asking(question),
+        Action::Skip(reason) => not_asking(reason),
+        Action::Found(_) => String::new(),
+    };
+    if let Some(gateway) = &step.through_vpn {
+        text.extend([" [through the VPN ", gateway, "]"]);
+    }
+    if !step.required {
+        text.push_str(" [optional]");
+    }
+    text
+}
+
+fn looking(question: &Question) -> String {
+    let ports = question.ways.iter().map(|asked| format!("{}/{}", asked.port, asked.transports()));
+    format!("look who listens here on {}", ports.collect::<Vec<_>>().join(" or "))
+}
+
+fn asking(question: &Question) -> String {
+    let is_through_proxy = through_proxy(question);
+    let way = |asked: &Asked| {
+        if is_through_proxy {
+            format!("{} through {}:{}", asked.protocol, question.host, asked.port)
+        } else {
+            format!("{} {}/{}", asked.protocol, asked.port, asked.transports())
+        }
+    };
+    let ways: Vec<String> = question.ways.iter().map(way).collect();
+    let servers = match question.find {
+        Find::Host => "",
+        Find::Mx => " of its mail servers (MX)",
+        Find::Srv => " of its directory servers (SRV)",
+    };
+    let also = question.also_try.as_ref();
+    let also = also.map_or_else(String::new, |asked| format!(", else once {}", asked.port));
+    format!("{}{servers}{also}", ways.join(" or "))
+}
+
+/// Is somebody else asked for the URL than its own host?
+fn through_proxy(question: &Question) -> bool {
+    let url = url::Url::parse(&question.target).ok();
+    let host = url.as_ref().and_then(url::Url::host_str);
+    host.is_some_and(|host| host.trim_matches(['[', ']']) != question.host)
+}
+
+fn not_asking(reason: &SkipReason) -> String {
+    let why = match reason {
+        SkipReason::Unneeded { why, .. } | SkipReason::Asked { why: Some(why) } => why.clone(),
+        SkipReason::OtherMode { mode, .. } => mode.clause().to_owned(),
+        SkipReason::NoTarget { .. }
+        | SkipReason::NotThisMachine
+        | SkipReason::Asked { why: None } => reason.to_string(),
+    };
+    format!("not checked: {why}")
+}
+
+/// Who says so of the target and of the port, in as few words as will do.
+fn said_by(steps: &[&Step]) -> Vec<String> {
+    let targets = origins(steps.iter().filter_map(|step| target_origin(step)));
+    let ports = origins(steps.iter().flat_map(|step| port_origins(step)));
+    let is_known = ports.iter().all(|port| targets.contains(port));
+    let port = if steps.iter().any(|step| has_proxy(step)) { "proxy" } else { "port" };
+    match (targets.as_slice(), is_known) {
+        ([], true) => Vec::new(),
+        (_, true) => vec![format!("from {}", places(&targets))],
+        ([], false) => vec![format!("{port} from {}", places(&ports))],
+        (_, false) => vec![
+            format!("target from {}", places(&targets)),
+            format!("{port} from {}", places(&ports)),
+        ],
+    }
+}
+
+fn has_proxy(step: &Step) -> bool {
+    matches!(&step.action, Action::Ask(question) if through_proxy(question))
+}
+
+fn target_origin(step: &Step) -> Option<&Origin> {
+    match &step.action {
+        Action::Ask(question) => Some(&question.origin),
+        Action::Skip(
+            SkipReason::Unneeded { origin, .. } | SkipReason::OtherMode { origin, .. },
+        ) => Some(origin),
+        Action::Skip(_) | Action::Found(_) => None,
+    }
+}
+
+fn port_origins(step: &Step) -> impl Iterator<Item = &Origin> {
+    let ways = match &step.action {
+        Action::Ask(question) => question.ways.as_slice(),
+        Action::Skip(_) | Action::Found(_) => &[],
+    };
+    ways.iter().map(|way| &way.port_origin)
+}
+
+/// Each once; the profile's own values need no words.
+fn origins<'a>(all: impl Iterator<Item = &'a Origin>) -> Vec<&'a Origin> {
+    let mut distinct: Vec<&Origin> = Vec::new();
+    for origin in all.filter(|origin| **origin != Origin::Profile) {
+        if !distinct.contains(&origin) {
+            distinct.push(origin);
+        }
+    }
+    distinct
+}
+
+/// `/etc/centreon-engine/hosts.cfg:1, 9`: a file once, with its lines.
+fn places(origins: &[&Origin]) -> String {
+    let file = |origin: &Origin| match origin {
+        Origin::File(at) | Origin::SiteFile(at) => at.file.to_string(),
+        other => other.to_string(),
+    };
+    let files = in_order(origins.iter().copied(), file);
+    let with_lines = |(file, origins): &(String, Vec<&Origin>)| {
+        let lines = origins.iter().filter_map(|origin| match origin {
+            Origin::File(at) | Origin::SiteFile(at) => at.line,
+            _ => None,
+        });
+        let lines: Vec<String> = lines.map(|line| line.to_string()).collect();
+        if lines.is_empty() { file.clone() } else { format!("{file}:{}", lines.join(", ")) }
+    };
+    files.iter().map(with_lines).collect::<Vec<_>>().join(" and ")
+}
+
+/// Widths of the first two columns; what is left is the third's.
+#[derive(Clone, Copy, Debug)]
+struct Columns {
+    width: usize,
+    flow: usize,
+    target: usize,
+}
+
+impl Columns {
+    fn of(lines: &[Line], width: usize) -> Self {
+        let widest = |cell: fn(&Line) -> &str, floor: usize, most: usize| {
+            let widths = lines.iter().map(|line| cell(line).width());
+            widths.filter(|width| *width <= most).max().unwrap_or(0).max(floor)
+        };
+        let flow = widest(|line| &line.flow, 4, width / 4);
+        let room = width.saturating_sub(flow + width / 3 + 6);
+        let target = widest(|line| &line.target, 6, room.min(FAR));
+        Self { width, flow, target }
+    }
+
+    /// Where the target begins.
+    fn second(self) -> usize {
+        2 + self.flow + 2
+    }
+
+    fn what(self) -> usize {
+        self.width.saturating_sub(self.second() + self.target + 2)
+    }
+}
+
+/// Further to the right the eye loses the line: a few long URLs shall not move all plans there.
+const FAR: usize = 60;
+
+fn table(lines: &[Line], width: usize, out: &mut dyn io::Write) -> io::Result<()> {
+    let columns = Columns::of(lines, width);
+    let bold = Style::new().bold();
+    let (flow, target) = (pad("FLOW", columns.flow), pad("TARGET", columns.target));
+    writeln!(out, "  {bold}{flow}  {target}  PLAN{bold:#}")?;
+    lines.iter().try_for_each(|line| row(line, columns, out))
+}
+
+/// A target too long for its column goes on in the next, and the plan behind it.
+fn row(line: &Line, columns: Columns, out: &mut dyn io::Write) -> io::Result<()> {
+    let widths = [columns.flow, columns.target];
+    let room = columns.width.saturating_sub(columns.second());
+    let flow = wrap(&line.flow, columns.flow);
+    let what = wrap(&line.what, columns.what());
+    let margin = |_| "  ".to_owned();
+    if printable(&line.target).width() <= columns.target {
+        let cells = [flow, wrap(&line.target, columns.target), what];
+        write_cells(&cells, widths, margin, out)?;
+    } else if printable(&line.target).width() + 2 + line.what.width() <= room {
+        let both = format!("{}  {}", printable(&line.target), printable(&line.what));
+        write_cells(&[flow, vec![both], Vec::new()], widths, margin, out)?;
+    } else {
+        let target = at_slashes(&line.target, room);
+        write_cells(&[flow, target, Vec::new()], widths, margin, out)?;
+        write_cells(&[Vec::new(), Vec::new(), what], widths, margin, out)?;
+    }
+    origin(&line.said_by, columns, out)
+}
+
+/// Under the target if each clause fits there, else from the margin: a path is
+/// not broken if it fits a line of its own.
+fn origin(clauses: &[String], columns: Columns, out: &mut dyn io::Write) -> io::Result<()> {
+    const MARGIN: usize = 4;
+    let words = || clauses.iter().flat_map(|clause| clause.split(' '));
+    let longest = words().map(UnicodeWidthStr::width).max().unwrap_or(0) + 1;
+    let room = columns.width.saturating_sub(columns.second());
+    let indent = if longest <= room { columns.second() } else { MARGIN };
+    let room = columns.width.saturating_sub(indent);
+    let joined = clauses.join(", ");
+    let lines = match joined.width() {
+        width if width <= room => vec![joined],
+        _ => clauses.to_vec(),
+    };
+    for line in lines.iter().filter(|line| !line.is_empty()).flat_map(|line| wrap(line, room)) {
+        writeln!(out, "{}{line}", " ".repeat(indent))?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,170 @@
+//! Ten thousand devices that fail: does every format stay linear, and the page readable?
+
+use std::fmt::Write as _;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use nix::time::ClockId;
+use preflight_checks::{
+    Cause, Finding, Icmp, LocalRoute, Opinion, Peer, Probe, Seen, Transport, tcp,
+};
+use strum::VariantArray as _;
+
+use super::*;
+use crate::catalogue::{Party, Phase, Role};
+use crate::plan::{Action, Asked, Direction, Question, Step};
+use crate::runner::Attempt;
+use crate::site::discover::At;
+use crate::site::{Find, Origin};
+
+/// Each device fails in one of the ways that could be compared with all others.
+fn cause(number: usize, to: SocketAddr) -> Cause {
+    let proxy = "http://10.0.0.8:3128".to_owned();
+    match number % 6 {
+        0 => Cause::PortClosed { to },
+        1 => Cause::PathRejected { to, by: to.ip(), icmp: Icmp::V4 { kind: 3, code: 13 } },
+        2 => Cause::ResolverFailed {
+            name: format!("srv-{number}.corp.example"),
+            error: "no answer".to_owned(),
+            servers: vec![Opinion { server: [10, 0, 0, 53].into(), says: "no answer".to_owned() }],
+        },
+        3 => Cause::NoRoute { to: to.ip(), route: LocalRoute::Missing },
+        4 => Cause::NetUnreachable {
+            to: to.ip(),
+            by: [10, 9, 0, 1].into(),
+            icmp: Icmp::V4 { kind: 3, code: 0 },
+        },
+        _ => {
+            let because = Cause::PortClosed { to };
+            Cause::ProxyUnreachable { proxy, reason: because.to_string(), because: because.into() }
+        }
+    }
+}
+
+fn address(number: usize) -> SocketAddr {
+    let number = u32::try_from(number).unwrap();
+    (IpAddr::V4(Ipv4Addr::from_bits(0x0a14_0000 + number)), 161).into()
+}
+
+fn step(number: usize) -> Step {
+    let host = address(number).ip().to_string();
+    let asked = Asked {
+        protocol: "tcp",
+        transport: Transport::Tcp,
+        port: 161,
+        port_origin: Origin::Profile,
+        probe: Probe::Tcp(tcp::Probe {}),
+    };
+    let line = u32::try_from(number).ok();
+    let question = Question {
+        host: host.clone(),
+        target: host.clone(),
+        origin: Origin::File(At { line, ..At::file("/etc/centreon-engine/hosts.cfg") }),
+        find: Find::Host,
+        seen_as: None,
+        ways: vec![asked],
+        also_try: None,
+    };
+    Step {
+        id: format!("poller.snmp@{host}"),
+        flow: "poller.snmp".to_owned(),
+        from: Party("poller".to_owned()),
+        to: Party("device".to_owned()),
+        direction: Direction::Outbound,
+        required: true,
+        why: "Devices are asked this way.".to_owned(),
+        look_at: String::new(),
+        through_vpn: None,
+        group: (number % 2 == 0).then(|| format!("10.20.{}.0/24", number / 256)),
+        action: Action::Ask(Box::new(question)),
+    }
+}
+
+fn found(number: usize) -> Found {
+    let peer = Peer::from(address(number));
+    let (verdict, seen) = (Err(cause(number, peer.address)), Seen::default());
+    let took = Duration::from_millis(1);
+    let finding = Finding { peer, source: Some([10, 2, 0, 7].into()), verdict, seen, took };
+    Found { attempts: vec![Attempt { way: 0, finding }], ..Found::default() }
+}
+
+/// A run of so many devices: before it, and what was found.
+fn run(devices: usize) -> (Plan, Vec<Option<Found>>) {
+    let plan = Plan {
+        platform: None,
+        machine: None,
+        role: Role::Poller,
+        profile: "i-vertix".to_owned(),
+        phase: Phase::After,
+        root: None,
+        notes: Vec::new(),
+        steps: (1..=devices).map(step).collect(),
+    };
+    (plan, (1..=devices).map(|number| Some(found(number))).collect())
+}
+
+fn judged((plan, found): &(Plan, Vec<Option<Found>>)) -> Report {
+    let context = Context {
+        host: crate::site::local::host(),
+        catalogue: Identity { file: None, sha256: "0123456789abcdef".to_owned() },
+        started_at: "2026-11-23T13:37:12Z".to_owned(),
+        took: Duration::from_secs(9),
+        strict: false,
+        interrupted: false,
+    };
+    Report::new(plan, found, context)
+}
+
+const CANVAS: Canvas = Canvas { width: 80, verbose: false };
+
+fn written(format: Format, report: &Report) -> String {
+    let mut out = anstream::StripStream::new(Vec::new());
+    format.write(report, CANVAS, &mut out).unwrap();
+    String::from_utf8(out.into_inner()).unwrap()
+}
+
+/// Processor time of this thread: what else the machine does is no part of it.
+fn time_of(work: &dyn Fn()) -> Duration {
+    let now = || Duration::from(ClockId::CLOCK_THREAD_CPUTIME_ID.now().unwrap());
+    let before = now();
+    work();
+    now() - before
+}
+
+/// Ten times the steps take about ten times as long; comparing each with each takes a hundred.
+#[test]
+fn everything_takes_time_linear_in_the_number_of_steps() {
+    let few = run(1_000);
+    let many = run(10_000);
+    let (few_judged, many_judged) = (judged(&few), judged(&many));
+    let mut slow = String::new();
+    let mut compare = |what: &str, few: &dyn Fn(), many: &dyn Fn()| {
+        let (few, many) = (time_of(few).min(time_of(few)), time_of(many));
+        if many > few * 25 {
+            writeln!(slow, "{what}: {few:?}, then {many:?}").unwrap();
+        }
+    };
+    compare("judging", &|| drop(judged(&few)), &|| drop(judged(&many)));
+    // JSON is the same steps as ndjson, and serde's work alone.
+    for &format in Format::VARIANTS.iter().filter(|format| **format != Format::Json) {
+        let write = |report: &Report| assert!(!written(format, report).is_empty());
+        compare(&format!("{format:?}"), &|| write(&few_judged), &|| write(&many_judged));
+    }
+    let plan = |plan: &Plan| planned::write(plan, CANVAS, &mut io::sink()).unwrap();
+    compare("the plan", &|| plan(&few.0), &|| plan(&many.0));
+    assert_eq!(slow, "");
+}
+
+#[test]
+fn ten_thousand_failures_have_few_reasons_and_a_short_last_line() {
+    let report = judged(&run(10_000));
+    let summary = &report.summary;
+    assert_eq!((summary.required, summary.failed), (10_000, 10_000));
+    assert!(summary.reasons.len() <= 16, "{:#?}", summary.reasons);
+    assert!(summary.text.len() <= 450, "{}", summary.text);
+    let count = "1666 x poller.snmp (port closed)";
+    assert!(summary.reasons.iter().any(|reason| reason == count), "{:#?}", summary.reasons);
+    let table = written(Format::Table, &report);
+    assert!(table.matches("preflight explain").count() <= 16, "{table}");
+    assert!(table.lines().all(|line| line.len() < 200));
+}

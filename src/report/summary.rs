@@ -1,0 +1,100 @@
+//! The summary: which required flows fail, why, and what that makes the exit code.
+
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+
+use super::faults::{Fault, Followers, faults};
+use super::groups::{first_of, in_order};
+use super::model::{StepReport, Summary};
+use super::{Ending, words};
+use crate::verdict::Outcome;
+
+impl Summary {
+    pub(super) fn of(steps: &[StepReport], strict: bool, interrupted: bool) -> Self {
+        let mut counts = BTreeMap::new();
+        for step in steps {
+            *counts.entry(step.outcome).or_insert(0) += 1;
+        }
+        let required = || steps.iter().filter(|step| step.required);
+        let asked = required().filter(|step| step.outcome != Outcome::Skip).count();
+        let exit_code = Ending::of(steps, strict, interrupted).exit_code();
+        let failed: Vec<&StepReport> =
+            required().filter(|step| step.outcome == Outcome::Fail).collect();
+        let followers = Followers::of(failed.iter().copied());
+        let roots = failed.iter().copied().filter(|step| step.because_of.is_none());
+        let warned = required().filter(|step| strict && step.outcome == Outcome::Warn);
+        let mut roots = faults(roots);
+        if roots.len() > words::REASONS {
+            roots.sort_by_key(|fault| Reverse(weight(fault, &followers)));
+        }
+        let reasons = roots.into_iter().map(|fault| reason(&fault, &followers));
+        let warnings = faults(warned).into_iter().map(|fault| warning(&fault));
+        let reasons: Vec<String> = reasons.chain(warnings).collect();
+        let failed = failed.len();
+        let open = steps.iter().filter(|step| step.is_only_open()).count();
+        let text = words::verdict(steps, (asked, failed), &reasons);
+        Self { exit_code, counts, required: asked, failed, open, reasons, text }
+    }
+
+    /// How many steps have that outcome.
+    pub(crate) fn count(&self, outcome: Outcome) -> usize {
+        self.counts.get(&outcome).copied().unwrap_or_default()
+    }
+}
+
+/// How many steps fail because of it.
+fn weight(fault: &Fault<'_>, followers: &Followers<'_>) -> usize {
+    fault.steps().map(|step| 1 + followers.of_root(step).len()).sum()
+}
+
+/// "poller.dns (no answer), and with it poller.http, 3 x poller.snmp"
+fn reason(fault: &Fault<'_>, followers: &Followers<'_>) -> String {
+    let with_it = fault.steps().flat_map(|step| followers.of_root(step));
+    let flows = in_order(with_it, |step| step.flow.as_str());
+    let flows: Vec<String> = flows.iter().map(|(flow, all)| times(all.len(), flow)).collect();
+    let and = if flows.is_empty() { "" } else { ", and with it " };
+    let (of, why, flows) = (counted(fault), why(fault), first_of(&flows, LISTED));
+    format!("{of} ({why}){and}{flows}")
+}
+
+/// Flows of one reason that are named.
+const LISTED: usize = 8;
+
+/// "poller.http (the certificate ends in 9 days, --strict)"
+fn warning(fault: &Fault<'_>) -> String {
+    format!("{} ({}, --strict)", counted(fault), why(fault))
+}
+
+/// "3 x poller.snmp"
+fn counted(fault: &Fault<'_>) -> String {
+    times(1 + fault.alike.len(), &fault.first.flow)
+}
+
+fn times(number: usize, what: &str) -> String {
+    if number == 1 { what.to_owned() } else { format!("{number} x {what}") }
+}
+
+/// What all of them say, or else what they have in common.
+fn why(fault: &Fault<'_>) -> String {
+    let said = short(&fault.first.result);
+    if fault.alike.iter().all(|step| short(&step.result) == said) {
+        return said;
+    }
+    let words = fault.code().replace('-', " ");
+    match fault.device() {
+        Some(device) => format!("{words}, says {device}"),
+        None => words,
+    }
+}
+
+/// A sentence without what stands in parentheses.
+fn short(sentence: &str) -> String {
+    let mut rest = sentence;
+    let mut short = String::new();
+    while let Some((before, after)) = rest.split_once(" (") {
+        short.push_str(before);
+        rest = after.split_once(')').map_or("", |(_, behind)| behind);
+    }
+    short.push_str(rest);
+    short
+}
