@@ -238,7 +238,8 @@ fn device(device: &Device) -> Entry {
     });
     let nsclient = device.nsclient.then(|| "NSClient++".to_owned());
     let template = device.template.as_ref().map(ToString::to_string);
-    let more = [Some(device.name.clone()), template, snmp, nsclient].into_iter().flatten();
+    let agent = device.agent.then(|| "monitoring agent".to_owned());
+    let more = [Some(device.name.clone()), template, snmp, nsclient, agent].into_iter().flatten();
     entry("host", device.address.clone(), more.collect::<Vec<_>>().join(", "), &device.at)
 }
 

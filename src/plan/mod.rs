@@ -165,7 +165,7 @@ pub(crate) struct Asked {
 }
 
 /// Why a step is not asked.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 #[serde(tag = "reason", rename_all = "kebab-case")]
 pub(crate) enum SkipReason {
     /// Nobody said where.
@@ -188,7 +188,10 @@ pub(crate) enum SkipReason {
         origin: Origin,
     },
     /// Another machine's listener: its files were copied, its ports were not.
-    NotThisMachine,
+    NotThisMachine {
+        /// Where it listens, as its files say.
+        ways: Vec<Asked>,
+    },
     /// `--skip`, perhaps with a reason.
     Asked {
         /// The user's words.
@@ -204,8 +207,10 @@ impl fmt::Display for SkipReason {
             Self::OtherMode { mode, origin } => {
                 write!(out, "not in use: {} ({origin})", mode.clause())
             }
-            Self::NotThisMachine => {
-                out.write_str("only that machine itself can look who listens on it")
+            Self::NotThisMachine { ways } => {
+                let ports = ways.iter().map(|way| format!("{}/{}", way.port, way.transports()));
+                let ports = ports.collect::<Vec<_>>().join(" or ");
+                write!(out, "only that machine itself can look who listens on {ports}")
             }
             Self::Asked { why: Some(why) } => write!(out, "skipped: {why}"),
             Self::Asked { why: None } => out.write_str("skipped as asked"),

@@ -150,7 +150,9 @@ impl Planner<'_> {
     /// Others connect to us: look at our own listener, on each of the row's ports.
     fn inbound(&self, flow: &Flow) -> Option<Step> {
         let action = match self.fit_of_senders(flow) {
-            Fit::Used if self.site.root.is_some() => Action::Skip(SkipReason::NotThisMachine),
+            Fit::Used if self.site.root.is_some() => {
+                Action::Skip(SkipReason::NotThisMachine { ways: self.listening(flow).ways })
+            }
             Fit::Used => Action::Ask(Box::new(self.listening(flow))),
             Fit::Otherwise(reason) => Action::Skip(reason),
             Fit::Unused => return None,

@@ -177,7 +177,7 @@ fn not_asking(reason: &SkipReason) -> String {
         SkipReason::Unneeded { why, .. } | SkipReason::Asked { why: Some(why) } => why.clone(),
         SkipReason::OtherMode { mode, .. } => mode.clause().to_owned(),
         SkipReason::NoTarget { .. }
-        | SkipReason::NotThisMachine
+        | SkipReason::NotThisMachine { .. }
         | SkipReason::Asked { why: None } => reason.to_string(),
     };
     format!("not checked: {why}")
@@ -217,6 +217,7 @@ fn target_origin(step: &Step) -> Option<&Origin> {
 fn port_origins(step: &Step) -> impl Iterator<Item = &Origin> {
     let ways = match &step.action {
         Action::Ask(question) => question.ways.as_slice(),
+        Action::Skip(SkipReason::NotThisMachine { ways }) => ways,
         Action::Skip(_) | Action::Found(_) => &[],
     };
     ways.iter().map(|way| &way.port_origin)

@@ -20,7 +20,10 @@ fn run(tree: &Tree, arguments: &[&str]) -> String {
 fn steps(plan: &str) -> Vec<Vec<String>> {
     let plan: Value = serde_json::from_str(plan).unwrap();
     let step = |step: &Value| {
-        let ask = &step["ask"];
+        // A copied machine's own listeners are not looked at, and known all the same.
+        let here =
+            Value::from_iter([("host", "0.0.0.0".into()), ("ways", step["skip"]["ways"].clone())]);
+        let ask = if step["skip"]["ways"].is_array() { &here } else { &step["ask"] };
         let way = |way: &Value| format!("{}:{}", way["protocol"].as_str().unwrap(), way["port"]);
         let ways = ask["ways"].as_array().into_iter().flatten().map(way).collect::<Vec<_>>();
         let words = [&step["flow"], &ask["host"], &ask["find"], &step["found"]["code"]];

@@ -22,6 +22,7 @@ pub(super) fn is_installed(files: &Files, own: &[&str], programs: &[&[&str]]) ->
 #[derive(Debug, Default)]
 pub(super) struct Included {
     seen: BTreeSet<String>,
+    is_full: bool,
 }
 
 impl Included {
@@ -37,7 +38,10 @@ impl Included {
             return None;
         }
         if self.seen.len() >= MOST_FILES {
-            facts.note(At::file(path), "more files than this are not read", missing);
+            // Said once: thousands of such notes would leave no room for others.
+            if !std::mem::replace(&mut self.is_full, true) {
+                facts.note(At::file(path), "from here on no more files are read", missing);
+            }
             return None;
         }
         self.seen.insert(path.to_owned());
