@@ -7,6 +7,8 @@
 // What it is asked for is a table on stdout.
 #![allow(clippy::print_stdout)]
 
+#[path = "speed/failing.rs"]
+mod failing;
 #[path = "speed/far.rs"]
 mod far;
 #[path = "speed/hole.rs"]
@@ -80,6 +82,7 @@ fn bench() -> Outcome<()> {
         cases.push(Case { name, command, reports: false, target: TEN_THOUSAND_HOSTS });
     }
     report(&cases, &repeat(&cases)?);
+    failing::failing()?;
     silence(&silent)?;
     println!("\nall of it: {:.0} s", started.elapsed().as_secs_f64());
     Ok(())

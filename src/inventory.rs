@@ -63,8 +63,8 @@ impl Inventory {
     }
 }
 
-fn entry(what: &'static str, value: String, more: String, at: &At) -> Entry {
-    let (value, more) = (preflight_checks::printable(&value), preflight_checks::printable(&more));
+fn entry(what: &'static str, value: impl AsRef<str>, more: impl AsRef<str>, at: &At) -> Entry {
+    let [value, more] = [value.as_ref(), more.as_ref()].map(preflight_checks::printable);
     Entry { what, value, more, origin: at.clone() }
 }
 
@@ -83,10 +83,8 @@ fn basics(facts: &Facts) -> Vec<Entry> {
         ]);
         entry("time server", shown(&source.place), more, &source.at)
     });
-    let names = facts
-        .names
-        .iter()
-        .map(|server| entry("name server", shown(&server.value), String::new(), &server.at));
+    let names =
+        facts.names.iter().map(|server| entry("name server", shown(&server.value), "", &server.at));
     time.chain(names).chain(facts.mail.as_ref().map(mail)).collect()
 }
 
@@ -115,7 +113,7 @@ fn proxy(what: &'static str, setting: &ProxySetting) -> Entry {
         (setting.user.is_some(), "with a login"),
         (!setting.except.is_empty(), &except),
     ]);
-    entry(what, setting.url.to_string(), more, &setting.at)
+    entry(what, setting.url.as_str(), more, &setting.at)
 }
 
 fn repository(repository: &Repository) -> Entry {
@@ -125,7 +123,7 @@ fn repository(repository: &Repository) -> Entry {
         None => String::new(),
     };
     let more = format!("{}{way}", repository.name);
-    entry("repository", repository.url.to_string(), more, &repository.at)
+    entry("repository", repository.url.as_str(), more, &repository.at)
 }
 
 fn platform(facts: &Facts) -> Vec<Entry> {
@@ -134,30 +132,33 @@ fn platform(facts: &Facts) -> Vec<Entry> {
     found.extend(facts.machines.iter().map(machine));
     if let Some(engine) = &facts.engine {
         found.extend(engine.broker_files.iter().map(|file| {
-            entry("broker file", file.value.clone(), "loaded by the engine".to_owned(), &file.at)
+            entry("broker file", file.value.clone(), "loaded by the engine", &file.at)
         }));
         found.extend(engine.notifies.iter().map(|notifies| {
             let value =
                 if notifies.value { "sent by this engine" } else { "not sent by this engine" };
-            entry("notifications", value.to_owned(), String::new(), &notifies.at)
+            entry("notifications", value, "", &notifies.at)
         }));
     }
     if let Some(traps) = &facts.traps {
-        let all = || entry("trap receiver", "*:162".to_owned(), String::new(), &traps.at);
+        let all = || entry("trap receiver", "*:162", "", &traps.at);
         let some = traps.listens.iter().map(|one| listener("trap receiver", one));
         found.extend(some.chain(traps.listens.is_empty().then(all)));
     }
     if let Some(agents) = &facts.agents {
         found.extend(agents.listens.iter().map(|one| listener("agents connect to", one)));
-        found.extend(agents.reversed.iter().map(|agent| {
-            entry("agent", shown(&agent.value), "connected to".to_owned(), &agent.at)
-        }));
+        found.extend(
+            agents
+                .reversed
+                .iter()
+                .map(|agent| entry("agent", shown(&agent.value), "connected to", &agent.at)),
+        );
     }
     found.extend(
         facts
             .databases
             .iter()
-            .map(|database| entry("database", shown(&database.value), String::new(), &database.at)),
+            .map(|database| entry("database", shown(&database.value), "", &database.at)),
     );
     found.extend(facts.directories.iter().map(|directory| {
         let more = words([(directory.ldaps, "LDAPS"), (directory.start_tls, "StartTLS")]);
@@ -197,17 +198,19 @@ fn gorgone(gorgone: &Gorgone) -> Vec<Entry> {
     found.extend(gorgone.listens.iter().map(|one| listener("Gorgone listens on", one)));
     found.extend(gorgone.api.iter().map(|one| listener("Gorgone's interface", one)));
     found.extend(gorgone.pullwss_server.iter().map(|one| listener("WebSocket pollers", one)));
-    found.extend(gorgone.pull.iter().map(|central| {
-        entry("Gorgone connects to", shown(&central.value), "pull".to_owned(), &central.at)
-    }));
+    found.extend(
+        gorgone.pull.iter().map(|central| {
+            entry("Gorgone connects to", shown(&central.value), "pull", &central.at)
+        }),
+    );
     found.extend(gorgone.pullwss.iter().map(|wss| {
         let scheme = if wss.tls { "wss" } else { "ws" };
         let value = format!("{scheme}://{}{}", shown(&wss.place), wss.path);
-        entry("Gorgone connects to", value, "pullwss".to_owned(), &wss.at)
+        entry("Gorgone connects to", value, "pullwss", &wss.at)
     }));
     found.extend(gorgone.nodes.iter().map(machine));
     let modules: Vec<&str> = gorgone.modules.iter().map(|module| module.value.as_str()).collect();
-    found.push(entry("Gorgone's modules", modules.join(" "), String::new(), &gorgone.at));
+    found.push(entry("Gorgone's modules", modules.join(" "), "", &gorgone.at));
     found
 }
 
@@ -224,7 +227,7 @@ fn machine(machine: &Machine) -> Entry {
 fn listener(what: &'static str, listen: &Read<Listen>) -> Entry {
     let value = at_port(listen.value.host.as_deref().unwrap_or("*"), listen.value.port);
     let more = if listen.value.tls { "TLS" } else { "" };
-    entry(what, value, more.to_owned(), &listen.at)
+    entry(what, value, more, &listen.at)
 }
 
 fn device(device: &Device) -> Entry {

@@ -75,7 +75,7 @@ fn step(number: usize) -> Step {
         why: "Devices are asked this way.".to_owned(),
         look_at: String::new(),
         through_vpn: None,
-        group: (number % 2 == 0).then(|| format!("10.20.{}.0/24", number / 256)),
+        group: number.is_multiple_of(2).then(|| format!("10.20.{}.0/24", number / 256)),
         action: Action::Ask(Box::new(question)),
     }
 }
@@ -128,7 +128,7 @@ fn time_of(work: &dyn Fn()) -> Duration {
     let now = || Duration::from(ClockId::CLOCK_THREAD_CPUTIME_ID.now().unwrap());
     let before = now();
     work();
-    now() - before
+    now().saturating_sub(before)
 }
 
 /// Ten times the steps take about ten times as long; comparing each with each takes a hundred.
