@@ -167,7 +167,7 @@ impl Blocked<'_> {
             one_suffices: false,
             protocols: vec![self.way.protocol.clone()],
             inbound: false,
-            subnet: self.step.group.clone(),
+            subnet: subnet(self.report, self.step),
             flow: self.step.flow.clone(),
             purpose: purpose(self.step),
             evidence: self.evidence(device),
@@ -237,7 +237,7 @@ fn needed(report: &Report, step: &StepReport) -> Vec<Rule> {
         one_suffices: false,
         protocols: vec![way.protocol.clone()],
         inbound: false,
-        subnet: step.group.clone(),
+        subnet: subnet(report, step),
         flow: step.flow.clone(),
         purpose: purpose(step),
         evidence: String::new(),
@@ -283,6 +283,14 @@ fn inbound(report: &Report, step: &StepReport) -> Vec<Rule> {
         add(&mut rules, rule);
     }
     rules
+}
+
+/// The subnet that the step stands for, unless its other samples ended otherwise.
+fn subnet(report: &Report, step: &StepReport) -> Option<String> {
+    let of_group = |other: &&StepReport| other.flow == step.flow && other.group == step.group;
+    let mut samples = report.steps.iter().filter(of_group);
+    let is_alike = |other: &StepReport| other.cause.is_some() == step.cause.is_some();
+    samples.all(is_alike).then(|| step.group.clone()).flatten()
 }
 
 fn purpose(step: &StepReport) -> String {

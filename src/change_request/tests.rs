@@ -101,7 +101,11 @@ fn the_last_device_that_answers_did_not_say_no() {
     let silent = cause("host-silent-after", "path", "network", Some("10.9.0.2"));
     let mut device = step("poller", "device", "10.1.12.1", "snmp:161/udp", "fail");
     device["group"] = json!("10.1.12.0/24");
+    let mut healthy = step("poller", "device", "10.1.12.2", "snmp:161/udp", "pass");
+    healthy["group"] = json!("10.1.12.0/24");
     let device = blocked_at(device, "10.2.0.7", "10.1.12.1:161", &silent);
+    let both = request(&[poller("poller-1", "10.2.0.7", &[device.clone(), healthy])], false);
+    assert_eq!(both.rows[0].also_needed_by(), "");
     let request = request(&[poller("poller-1", "10.2.0.7", &[device])], false);
     let row = &request.rows[0];
     assert_eq!(row.at.title(), "At 10.9.0.2, the last device that answers, or behind it");

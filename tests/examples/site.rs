@@ -83,6 +83,8 @@ impl Site {
             "http://proxy.example.test:3128",
             "--check",
             "inventory=postgresql://db.example.test",
+            "--check",
+            "ups=snmp://ups.example.test",
             "--skip",
             "poller.trap=traps go to poller2",
         ];
@@ -189,14 +191,15 @@ fn block(lab: &Lab) {
     let reject = "ip saddr 10.2.0.7 tcp dport 5669 reject with icmpx type admin-prohibited";
     lab.rule(Node::Router, "forward", reject);
     lab.rule(Node::Second, "forward", "ip daddr 10.1.0.0/16 drop");
-    lab.rule(Node::Server, "input", "ip daddr 10.0.13.2 udp dport 161 drop");
+    // With the plant's two the third silence of SNMP: a run looks at the path of three.
+    lab.rule(Node::Server, "input", "ip daddr 10.0.13.9 udp dport 161 drop");
     lab.rule(Node::Server, "input", "ip saddr 10.2.0.7 tcp dport 53 drop");
 }
 
 fn serve(lab: &Lab) {
     let tls = Certificate::new(lab);
     let records = "central1 A 10.3.0.7\npoller1 A 10.2.0.7\npoller2 A 10.4.0.7\n\
-                   win1 A 10.0.21.1\nwin2 A 10.1.12.21\ndb A 10.1.12.30\n";
+                   win1 A 10.0.21.1\nwin2 A 10.1.12.21\ndb A 10.1.12.30\nups A 10.0.13.9\n";
     for node in [Node::Client, Node::Central, Node::Other, Node::Server] {
         lab.etc(node, "resolv.conf", "nameserver 10.0.0.3\n");
     }
