@@ -71,7 +71,7 @@ fn concerned(request: &ChangeRequest, row: &Row) -> Option<(String, Way)> {
     }
 }
 
-/// "poller-1 (10.2.0.7, fd00:2::7)"
+/// `poller-1 (10.2.0.7, fd00:2::7)`
 fn title(machine: &Machine) -> String {
     const SHOWN: usize = 3;
     let addresses: Vec<String> =

@@ -140,12 +140,15 @@ fn grid(grid: &Grid, width: usize, out: &mut dyn io::Write) -> io::Result<()> {
             used += 2 + next;
             end += 1;
         }
+        if start > 0 {
+            writeln!(out)?;
+        }
         block(grid, start..end, first, &widths, out)?;
         start = end;
     }
     match grid.left_out {
         0 => Ok(()),
-        more => writeln!(out, "  and {more} machines from which everything works"),
+        more => writeln!(out, "\n  and {more} machines from which everything works"),
     }
 }
 
@@ -181,7 +184,7 @@ fn block(
         }
         writeln!(out)?;
     }
-    writeln!(out)
+    Ok(())
 }
 
 fn field(verdict: Option<Verdict>, width: usize, out: &mut dyn io::Write) -> io::Result<()> {
