@@ -10,7 +10,7 @@ use crate::report::saved::{self, Unreadable};
 use crate::report::{Format, Report};
 use crate::settings::{Job, Output};
 use crate::site::local::Host;
-use crate::{change_request, complain, diff, ended_well, matrix, plan, write_all};
+use crate::{change_request, deliver, diff, ended_well, give_up, matrix, plan, write_all};
 
 /// A command that works on saved reports.
 #[derive(Debug)]
@@ -52,6 +52,15 @@ pub(crate) enum Task {
         /// Where and how to say it.
         output: Output<matrix::Format>,
     },
+    /// What would the run have written in another format?
+    Show {
+        /// The run.
+        report: PathBuf,
+        /// The key of the stand-ins, if addresses and names must not be shown.
+        redact: Option<Key>,
+        /// Where and how to write it.
+        output: Output<Format>,
+    },
     /// The same report, with stand-ins.
     Redact {
         /// The run.
@@ -75,11 +84,12 @@ pub(crate) fn perform(task: &Task) -> ExitCode {
             ask_for(reports, planned, *all, nat, redact.as_ref(), output)
         }
         Task::Merge { reports, redact, output } => merge(reports, redact.as_ref(), output),
+        Task::Show { report, redact, output } => show(report, redact.as_ref(), output),
         Task::Redact { report, key, names, output } => {
             redacted(report, key.as_ref(), *names, output)
         }
     };
-    done.unwrap_or_else(|unreadable| complain(&unreadable.file, &unreadable.reason))
+    done.unwrap_or_else(|unreadable| give_up(&unreadable.file, &unreadable.reason))
 }
 
 /// Saved reports, each as it may be shown.
@@ -174,6 +184,15 @@ fn merge(
     let matrix = site.matrix();
     let written = write_all(output, |format, canvas, out| format.write(&matrix, canvas, out));
     Ok(written.map_or_else(|code| code, |()| ExitCode::from(matrix.exit_code)))
+}
+
+/// Writes the report again, and ends as its run did.
+fn show(
+    file: &Path,
+    redact: Option<&Key>,
+    output: &Output<Format>,
+) -> Result<ExitCode, Unreadable> {
+    Ok(deliver(&Reader::new(redact).open(file)?, None, output))
 }
 
 fn redacted(

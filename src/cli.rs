@@ -73,6 +73,8 @@ enum Command {
         /// A step of the report: poller.bbdo@10.0.0.5, or its flow
         step: Option<String>,
     },
+    /// A saved report in any format, as its run would have written it
+    Show(afterwards::ShowArgs),
     /// Compare two runs of one machine: what is broken, fixed, or has another cause
     Diff(afterwards::DiffArgs),
     /// A saved report with a stand-in for every address and name
@@ -451,6 +453,7 @@ pub(crate) fn request() -> Result<Request, Refused> {
         Some(Command::Explain { subject, step: Some(step) }) => {
             Ok(Request::ExplainStep { report: subject.into(), step })
         }
+        Some(Command::Show(show)) => Ok(Request::Afterwards(Box::new(show.task()?))),
         Some(Command::Diff(diff)) => Ok(Request::Afterwards(Box::new(diff.task()?))),
         Some(Command::Redact(redact)) => Ok(Request::Afterwards(Box::new(redact.task()?))),
         Some(Command::Merge(merge)) => Ok(Request::Afterwards(Box::new(merge.task()?))),

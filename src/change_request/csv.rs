@@ -24,9 +24,9 @@ pub(super) fn write(rows: &[Row], out: &mut dyn io::Write) -> io::Result<()> {
 }
 
 const HEADER: &str = "number,firewall,source,source_nat,source_name,destination,destination_name,\
-                      transport,port,direction,service,purpose,evidence,flow";
+                      transport,port,direction,service,purpose,evidence,flow,also_needed_by";
 
-fn fields(number: usize, row: &Row) -> [String; 14] {
+fn fields(number: usize, row: &Row) -> [String; 15] {
     let sources = || row.sources.iter();
     let address = |end: &End| end.address.map_or_else(|| "-".to_owned(), |own| own.to_string());
     let nat = |nat: Option<IpAddr>| nat.map_or_else(|| "-".to_owned(), |nat| nat.to_string());
@@ -35,6 +35,7 @@ fn fields(number: usize, row: &Row) -> [String; 14] {
     let ports: Vec<String> = row.ports.iter().map(ToString::to_string).collect();
     let firewall = match &row.at {
         Firewall::Device(device) => device.to_string(),
+        Firewall::Behind(last) => format!("{last} or behind it"),
         Firewall::OnTheWay => "unknown".to_owned(),
         Firewall::Target(_) => "destination".to_owned(),
         Firewall::Source(_) => "source".to_owned(),
@@ -55,6 +56,7 @@ fn fields(number: usize, row: &Row) -> [String; 14] {
         row.purposes.join(" "),
         row.evidence.join("; "),
         row.flows.join(" "),
+        row.subnets.join(" "),
     ]
 }
 

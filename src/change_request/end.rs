@@ -18,8 +18,10 @@ pub(crate) struct End {
 /// Whose firewall a rule belongs to, in the order of the request.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Firewall {
-    /// The device in the network that says no, or that the trail ends at.
+    /// The device in the network that says no.
     Device(IpAddr),
+    /// The last device that answers: it drops without a word, or another behind it does.
+    Behind(IpAddr),
     /// Somewhere on the way; no device named itself.
     OnTheWay,
     /// The machine that the connection goes to.
@@ -52,6 +54,7 @@ impl Firewall {
     pub(super) fn title(&self) -> String {
         match self {
             Self::Device(device) => format!("Device {device}"),
+            Self::Behind(last) => format!("At {last}, the last device that answers, or behind it"),
             Self::OnTheWay => "No device named itself".to_owned(),
             Self::Target(end) => format!("Firewall of the destination {} itself", end.shown()),
             Self::Source(end) => format!("Firewall of the source {} itself", end.shown()),

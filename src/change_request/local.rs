@@ -11,9 +11,9 @@ use std::net::IpAddr;
 
 use preflight_checks::{Transport, printable};
 
-use super::ChangeRequest;
 use super::end::{End, Firewall};
 use super::row::{Row, Source};
+use super::{ChangeRequest, Machine};
 
 /// Whose commands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,7 +41,7 @@ pub(super) fn write(
     tool: Tool,
     out: &mut dyn io::Write,
 ) -> io::Result<()> {
-    let mut machines: BTreeMap<End, Vec<(Way, &Row)>> = BTreeMap::new();
+    let mut machines: BTreeMap<String, Vec<(Way, &Row)>> = BTreeMap::new();
     for row in &request.rows {
         if let Some((machine, way)) = concerned(request, row) {
             machines.entry(machine).or_default().push((way, row));
@@ -59,24 +59,36 @@ pub(super) fn write(
     Ok(())
 }
 
-/// The machine whose own firewall the row is about.
-fn concerned(request: &ChangeRequest, row: &Row) -> Option<(End, Way)> {
-    let own = request.own(&row.destination);
+/// The machine whose own firewall the row is about: one of ours whatever the row calls it.
+fn concerned(request: &ChangeRequest, row: &Row) -> Option<(String, Way)> {
+    let called = |end: &End| request.own(end).map_or_else(|| end.shown(), title);
     match &row.at {
-        Firewall::Source(machine) => Some((machine.clone(), Way::Out)),
-        Firewall::Target(_) => Some((own.unwrap_or_else(|| row.destination.clone()), Way::In)),
+        Firewall::Source(machine) => Some((called(machine), Way::Out)),
+        Firewall::Target(_) => Some((called(&row.destination), Way::In)),
         // Blocked elsewhere or not at all: with everything, what our own machines listen on.
-        _ => own.filter(|_| request.all).map(|own| (own, Way::In)),
+        _ if request.all => request.own(&row.destination).map(|own| (title(own), Way::In)),
+        _ => None,
+    }
+}
+
+/// `poller-1 (10.2.0.7, fd00:2::7)`
+fn title(machine: &Machine) -> String {
+    const SHOWN: usize = 3;
+    let addresses: Vec<String> =
+        machine.addresses.iter().take(SHOWN).map(ToString::to_string).collect();
+    match addresses.as_slice() {
+        [] => machine.name.clone(),
+        some => format!("{} ({})", machine.name, some.join(", ")),
     }
 }
 
 fn write_machine(
-    machine: &End,
+    machine: &str,
     rows: &[(Way, &Row)],
     tool: Tool,
     out: &mut dyn io::Write,
 ) -> io::Result<()> {
-    writeln!(out, "# On {}, as root.", printable(&machine.shown()))?;
+    writeln!(out, "# On {}, as root.", printable(machine))?;
     let leaves = rows.iter().any(|(way, _)| *way == Way::Out);
     match tool {
         Tool::Nft => writeln!(out, "{NFT}")?,

@@ -51,13 +51,18 @@ pub(super) fn write(request: &ChangeRequest, out: &mut dyn io::Write) -> io::Res
 
 fn cells(row: &Row) -> [String; 6] {
     let lines = |lines: Vec<String>| {
-        lines.iter().map(|line| markdown(line)).collect::<Vec<_>>().join("<br>")
+        lines
+            .iter()
+            .filter(|line| !line.is_empty())
+            .map(|line| markdown(line))
+            .collect::<Vec<_>>()
+            .join("<br>")
     };
     [
         lines(row.sources.iter().map(Source::shown).collect()),
-        markdown(&row.destination.shown()),
+        lines(vec![row.destination.shown(), row.also_needed_by()]),
         markdown(&row.service()),
-        markdown(&row.protocols.join(", ").to_uppercase()),
+        markdown(&row.spoken()),
         lines(row.purposes.clone()),
         lines(row.evidence.clone()),
     ]

@@ -87,13 +87,12 @@ impl ChangeRequest {
         Self { all, machines, rows, others, notes }
     }
 
-    /// The machine that asks and is meant by `end`, under its own name.
-    fn own(&self, end: &End) -> Option<End> {
-        let own = self.machines.iter().find(|machine| match end.address {
+    /// The machine that asks and is meant by `end`.
+    fn own(&self, end: &End) -> Option<&Machine> {
+        self.machines.iter().find(|machine| match end.address {
             Some(address) => machine.addresses.contains(&address),
             None => end.name.as_ref() == Some(&machine.name),
-        });
-        own.map(|machine| End { name: Some(machine.name.clone()), ..end.clone() })
+        })
     }
 
     /// The rows of each firewall, in order.

@@ -26,6 +26,8 @@ pub(crate) struct Row {
     pub(crate) one_suffices: bool,
     /// What is spoken there.
     pub(crate) protocols: Vec<String>,
+    /// The subnets whose other devices need the same: the destination is a sample of them.
+    pub(crate) subnets: Vec<String>,
     /// The flows' ids.
     pub(crate) flows: Vec<String>,
     /// What breaks without it.
@@ -90,6 +92,7 @@ fn add(rows: &mut BTreeMap<Place, Row>, rule: Rule, nat: &Nat) {
         ports: rule.ports,
         one_suffices: rule.one_suffices,
         protocols: Vec::new(),
+        subnets: Vec::new(),
         flows: Vec::new(),
         purposes: Vec::new(),
         evidence: Vec::new(),
@@ -97,6 +100,7 @@ fn add(rows: &mut BTreeMap<Place, Row>, rule: Rule, nat: &Nat) {
     row.destination.name = row.destination.name.take().or(rule.destination.name);
     add_new(&mut row.sources, vec![source]);
     add_new(&mut row.protocols, rule.protocols);
+    add_new(&mut row.subnets, rule.subnet.into_iter().collect());
     add_new(&mut row.flows, vec![rule.flow]);
     add_new(&mut row.purposes, vec![rule.purpose]);
     let evidence = Some(rule.evidence).filter(|evidence| !evidence.is_empty());
@@ -124,6 +128,20 @@ impl Source {
 }
 
 impl Row {
+    /// "the other monitored devices of 10.20.30.0/24"; empty, if the destination is no sample.
+    pub(super) fn also_needed_by(&self) -> String {
+        match self.subnets.as_slice() {
+            [] => String::new(),
+            subnets => format!("the other monitored devices of {}", subnets.join(", ")),
+        }
+    }
+
+    /// What is spoken there, as people write it.
+    pub(super) fn spoken(&self) -> String {
+        let names: Vec<String> = self.protocols.iter().map(|name| written(name)).collect();
+        names.join(", ")
+    }
+
     /// "TCP 636 or 389", "UDP and TCP 53"
     pub(super) fn service(&self) -> String {
         let transports: Vec<String> = self.transports.iter().map(ToString::to_string).collect();
@@ -131,4 +149,20 @@ impl Row {
         let between = if self.one_suffices { " or " } else { ", " };
         format!("{} {}", transports.join(" and "), ports.join(between))
     }
+}
+
+/// A protocol's name, as its own makers write it; most are abbreviations.
+fn written(protocol: &str) -> String {
+    let name = match protocol {
+        "nsclient" => "NSClient++",
+        "trap" => "SNMP trap",
+        "mysql" => "MySQL",
+        "postgresql" => "PostgreSQL",
+        "mssql" => "SQL Server",
+        "gorgone-api" => "Gorgone's HTTP",
+        "pullwss" => "WebSocket",
+        "pullwss-tls" => "WebSocket with TLS",
+        other => return other.to_uppercase(),
+    };
+    name.to_owned()
 }

@@ -34,6 +34,8 @@ pub(crate) struct Rule {
     pub(crate) protocols: Vec<String>,
     /// Is it only what a machine expects from others, whose addresses it does not know?
     pub(crate) inbound: bool,
+    /// The subnet whose devices the destination was asked for, if it is a sample.
+    pub(crate) subnet: Option<String>,
     /// The flow's id.
     pub(crate) flow: String,
     /// What breaks without it.
@@ -41,6 +43,9 @@ pub(crate) struct Rule {
     /// What was seen; empty if it was not blocked.
     pub(crate) evidence: String,
 }
+
+/// Causes whose device did not say no: it is the last of which anything was heard.
+const IN_SILENCE: [&str; 3] = ["filtered-between", "port-silent-after", "host-silent-after"];
 
 /// What no rule helps against, though it lies on the path.
 const NO_RULE: [&str; 6] = [
@@ -98,7 +103,7 @@ fn blocked(report: &Report, step: &StepReport) -> Vec<Rule> {
     }
     if rules.is_empty() {
         rules.extend(needed(report, step).into_iter().map(|rule| Rule {
-            at: firewall(cause, device(cause), &rule.source, &rule.destination),
+            at: firewall(cause, &cause.code, device(cause), &rule.source, &rule.destination),
             evidence: cause.message.clone(),
             ..rule
         }));
@@ -148,12 +153,13 @@ impl Blocked<'_> {
         let destination = End { address: Some(self.to.ip()), name: name(self.step) };
         let facts = self.attempt.cause.as_ref();
         let device = facts.and_then(named_device);
+        let own_code = code(self.attempt).unwrap_or(&self.cause.code);
         let transports = match only_one_transport(&self.cause.code) {
             Some(blocked) => vec![blocked],
             None => transports(self.step, self.way),
         };
         Rule {
-            at: firewall(self.cause, device, &source, &destination),
+            at: firewall(self.cause, own_code, device, &source, &destination),
             source,
             destination,
             transports,
@@ -161,6 +167,7 @@ impl Blocked<'_> {
             one_suffices: false,
             protocols: vec![self.way.protocol.clone()],
             inbound: false,
+            subnet: subnet(self.report, self.step),
             flow: self.step.flow.clone(),
             purpose: purpose(self.step),
             evidence: self.evidence(device),
@@ -204,6 +211,7 @@ fn device(cause: &CauseReport) -> Option<IpAddr> {
 
 fn firewall(
     cause: &CauseReport,
+    code: &str,
     device: Option<IpAddr>,
     source: &End,
     destination: &End,
@@ -211,6 +219,7 @@ fn firewall(
     match (cause.owner.as_str(), device) {
         ("this-host", _) => Firewall::Source(source.clone()),
         ("far-side", _) => Firewall::Target(destination.clone()),
+        (_, Some(last)) if IN_SILENCE.contains(&code) => Firewall::Behind(last),
         (_, Some(device)) => Firewall::Device(device),
         (_, None) => Firewall::OnTheWay,
     }
@@ -228,6 +237,7 @@ fn needed(report: &Report, step: &StepReport) -> Vec<Rule> {
         one_suffices: false,
         protocols: vec![way.protocol.clone()],
         inbound: false,
+        subnet: subnet(report, step),
         flow: step.flow.clone(),
         purpose: purpose(step),
         evidence: String::new(),
@@ -266,6 +276,7 @@ fn inbound(report: &Report, step: &StepReport) -> Vec<Rule> {
             one_suffices: false,
             protocols: vec![way.protocol.clone()],
             inbound: true,
+            subnet: None,
             flow: step.flow.clone(),
             purpose: purpose(step),
             evidence: String::new(),
@@ -273,6 +284,14 @@ fn inbound(report: &Report, step: &StepReport) -> Vec<Rule> {
         add(&mut rules, rule);
     }
     rules
+}
+
+/// The subnet that the step stands for, unless its other samples ended otherwise.
+fn subnet(report: &Report, step: &StepReport) -> Option<String> {
+    let of_group = |other: &&StepReport| other.flow == step.flow && other.group == step.group;
+    let mut samples = report.steps.iter().filter(of_group);
+    let is_alike = |other: &StepReport| other.cause.is_some() == step.cause.is_some();
+    samples.all(is_alike).then(|| step.group.clone()).flatten()
 }
 
 fn purpose(step: &StepReport) -> String {
@@ -348,7 +367,12 @@ mod tests {
 
     #[test]
     fn every_code_named_here_is_a_code() {
-        for code in PATH_CODES.iter().chain(&NO_RULE).chain(&["dns-tcp-only", "dns-truncated"]) {
+        for code in PATH_CODES
+            .iter()
+            .chain(&NO_RULE)
+            .chain(&IN_SILENCE)
+            .chain(&["dns-tcp-only", "dns-truncated"])
+        {
             assert!(Code::from_str(code).is_ok(), "{code}");
         }
     }

@@ -97,6 +97,36 @@ fn sources_to_one_destination_are_one_row_of_the_device_that_blocks() {
 }
 
 #[test]
+fn the_last_device_that_answers_did_not_say_no() {
+    let silent = cause("host-silent-after", "path", "network", Some("10.9.0.2"));
+    let mut device = step("poller", "device", "10.1.12.1", "snmp:161/udp", "fail");
+    device["group"] = json!("10.1.12.0/24");
+    let mut healthy = step("poller", "device", "10.1.12.2", "snmp:161/udp", "pass");
+    healthy["group"] = json!("10.1.12.0/24");
+    let device = blocked_at(device, "10.2.0.7", "10.1.12.1:161", &silent);
+    let both = request(&[poller("poller-1", "10.2.0.7", &[device.clone(), healthy])], false);
+    assert_eq!(both.rows[0].also_needed_by(), "");
+    let request = request(&[poller("poller-1", "10.2.0.7", &[device])], false);
+    let row = &request.rows[0];
+    assert_eq!(row.at.title(), "At 10.9.0.2, the last device that answers, or behind it");
+    // Of a subnet only a few were asked; the others would stay blocked.
+    assert_eq!(row.also_needed_by(), "the other monitored devices of 10.1.12.0/24");
+}
+
+#[test]
+fn a_machine_is_one_whatever_each_row_calls_it() {
+    let mut listener = step("poller", "central", "this host", "bbdo:5669/tcp", "pass");
+    listener["direction"] = json!("inbound");
+    let mut central = report("central-1", "central", "10.0.0.5", &[listener]);
+    central.host.addresses.push("fd00::5".parse().unwrap());
+    let ssh = step("poller", "central", "10.0.0.5", "ssh:22/tcp", "pass");
+    let request = request(&[central, poller("poller-1", "10.2.0.7", &[ssh])], true);
+    let commands = written(&request, Format::Nft);
+    assert_eq!(commands.matches("# On central-1 (10.0.0.5, fd00::5)").count(), 1, "{commands}");
+    assert_eq!(commands.matches("# On ").count(), 1, "{commands}");
+}
+
+#[test]
 fn only_what_a_rule_helps_against_is_asked_for() {
     for (code, layer, owner, asked) in [
         ("path-rejected", "path", "network", true),

@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::planned;
+use super::{OutputArgs, planned};
 use crate::afterwards::Task;
-use crate::settings::{Refused, formats, key, nat};
+use crate::settings::{Refused, formats, key, nat, output};
 
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Output")]
@@ -128,6 +128,33 @@ impl MergeArgs {
         let output = formats(&self.format)?;
         let redact = key(&self.redact)?;
         Ok(Task::Merge { reports: self.reports, redact, output })
+    }
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Each format is written as the run itself would have written it. The exit code is that of the run;
+with --format centreon on stdout a plugin's. 2: wrong usage, or a file that is no report.")]
+pub(crate) struct ShowArgs {
+    /// The JSON report
+    #[arg(value_name = "REPORT.json")]
+    report: PathBuf,
+    #[command(flatten)]
+    output: OutputArgs,
+    #[command(flatten)]
+    redact: RedactArgs,
+}
+
+impl ShowArgs {
+    /// What was typed, as something to do.
+    ///
+    /// # Errors
+    ///
+    /// A format there is not, a file that is no key.
+    pub(super) fn task(self) -> Result<Task, Refused> {
+        let output = output(&self.output)?;
+        let redact = key(&self.redact)?;
+        Ok(Task::Show { report: self.report, redact, output })
     }
 }
 

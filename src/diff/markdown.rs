@@ -4,6 +4,7 @@ use std::io;
 
 use super::{Diff, Run, Seen};
 use crate::report::escape::markdown;
+use crate::report::table::moment;
 
 /// Writes the notes, one table a group, and the sum.
 ///
@@ -12,7 +13,7 @@ use crate::report::escape::markdown;
 /// What the writer says.
 pub(super) fn write(diff: &Diff, out: &mut dyn io::Write) -> io::Result<()> {
     writeln!(out, "# preflight diff\n")?;
-    let run = |run: &Run| format!("{}, {}, {}", run.host, run.role, run.started_at);
+    let run = |run: &Run| format!("{}, {}, {}", run.host, run.role, moment(&run.started_at));
     writeln!(out, "- first run: {}", markdown(&run(&diff.old)))?;
     writeln!(out, "- second run: {}", markdown(&run(&diff.new)))?;
     for note in &diff.notes {

@@ -6,7 +6,7 @@ use anstyle::Style;
 
 use super::{Change, Diff, Kind, Run, Seen};
 use crate::report::Canvas;
-use crate::report::table::{MIN_WIDTH, moment, pad, style, symbol, wrap};
+use crate::report::table::{MIN_WIDTH, in_one, moment, pad, style, symbol, wrap};
 
 /// Writes the notes, the changes group by group, and one line that sums them up.
 ///
@@ -38,7 +38,8 @@ fn head(diff: &Diff) -> String {
     let (old, new) = (&diff.old, &diff.new);
     if (&old.host, &old.role) == (&new.host, &new.role) {
         let (before, now) = (moment(&old.started_at), moment(&new.started_at));
-        return format!("preflight diff · {}, {} · {before} → {now}", old.host, old.role);
+        let machine = format!("{}, {}", old.host, old.role);
+        return in_one(&["preflight diff".to_owned(), machine, format!("{before} → {now}")]);
     }
     let run = |run: &Run| format!("{}, {} at {}", run.host, run.role, moment(&run.started_at));
     format!("preflight diff · {} → {}", run(old), run(new))

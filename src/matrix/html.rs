@@ -126,7 +126,8 @@ fn grid(grid: &Grid, main: &mut Markup) {
         section.leaf("h2", &[("id", "matrix")], "From, and to");
         // Shown by the script: without it there is nothing to filter with.
         section.element("div", &[("id", "filter"), ("hidden", "")], |_| ());
-        section.element("div", &[("class", "matrix")], |frame| {
+        // It scrolls sideways on a phone, by the keyboard too.
+        section.element("div", &[("class", "matrix"), ("tabindex", "0")], |frame| {
             frame.element("table", &[], |table| {
                 table.element("thead", &[], |head| {
                     head.element("tr", &[], |row| {

@@ -8,7 +8,7 @@ use unicode_width::UnicodeWidthStr;
 use super::grid::{Grid, MOST_ROWS, Verdict};
 use super::{Matrix, SharedCause};
 use crate::report::Canvas;
-use crate::report::table::{MIN_WIDTH, moment, pad, style, symbol, wrap};
+use crate::report::table::{MIN_WIDTH, in_one, moment, pad, style, symbol, wrap};
 
 /// Writes notes, disagreements, one-sided pairs, clocks, causes, and the matrix.
 ///
@@ -35,11 +35,12 @@ fn head(matrix: &Matrix) -> String {
     let times = || matrix.machines.iter().map(|machine| machine.started_at.as_str());
     let (first, last) = (times().min().unwrap_or_default(), times().max().unwrap_or_default());
     let plural = if machines == 1 { "" } else { "s" };
-    format!(
-        "preflight merge · {machines} machine{plural} · {flows} flows · {} to {}",
-        moment(first),
-        moment(last)
-    )
+    in_one(&[
+        "preflight merge".to_owned(),
+        format!("{machines} machine{plural}"),
+        format!("{flows} flows"),
+        format!("{} to {}", moment(first), moment(last)),
+    ])
 }
 
 fn title(text: &str, count: usize, out: &mut dyn io::Write) -> io::Result<()> {
@@ -139,12 +140,15 @@ fn grid(grid: &Grid, width: usize, out: &mut dyn io::Write) -> io::Result<()> {
             used += 2 + next;
             end += 1;
         }
+        if start > 0 {
+            writeln!(out)?;
+        }
         block(grid, start..end, first, &widths, out)?;
         start = end;
     }
     match grid.left_out {
         0 => Ok(()),
-        more => writeln!(out, "  and {more} machines from which everything works"),
+        more => writeln!(out, "\n  and {more} machines from which everything works"),
     }
 }
 
@@ -180,7 +184,7 @@ fn block(
         }
         writeln!(out)?;
     }
-    writeln!(out)
+    Ok(())
 }
 
 fn field(verdict: Option<Verdict>, width: usize, out: &mut dyn io::Write) -> io::Result<()> {

@@ -3,8 +3,9 @@
 //! It may come from another machine, by mail, from anybody: what is read is bounded, and every
 //! text in it is made printable before anything else sees it.
 
-use std::fs::File;
-use std::io::Read;
+mod pipe;
+
+use std::io::Read as _;
 use std::path::Path;
 
 use preflight_checks::printable;
@@ -38,7 +39,7 @@ pub(crate) fn open(file: &Path) -> Result<Report, Unreadable> {
 
 /// All that `file` holds, up to [`LARGEST`].
 fn text(file: &Path) -> Result<String, String> {
-    let opened = File::open(file).map_err(|error| error.to_string())?;
+    let opened = pipe::open(file)?;
     let mut bytes = Vec::new();
     opened.take(LARGEST + 1).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
     if u64::try_from(bytes.len()).is_ok_and(|length| length > LARGEST) {

@@ -12,6 +12,8 @@ use super::{Canvas, Report, StepReport, own_files, words};
 use crate::plan::Direction;
 use crate::verdict::Outcome;
 
+pub(crate) use super::words::moment;
+
 /// Narrower than this nothing can be laid out sensibly.
 pub(crate) const MIN_WIDTH: usize = 60;
 
@@ -70,7 +72,8 @@ fn crossing(rows: &[Row<'_>], canvas: Canvas, out: &mut dyn io::Write) -> io::Re
     writeln!(out, "{bold}{titles}{bold:#}")?;
     for (row, [flow_text, target_text, result_text]) in rows.iter().zip(&texts) {
         let style = style(row.step.outcome);
-        let cells = [wrap(flow_text, flow), wrap(target_text, target), wrap(result_text, result)];
+        let cells =
+            [wrap(flow_text, flow), whole_port(target_text, target), wrap(result_text, result)];
         let mark = |line: usize| {
             let mark = if line == 0 { symbol(row.step.outcome) } else { " " };
             format!("  {style}{mark}{style:#} ")
@@ -218,13 +221,28 @@ pub(crate) fn pad(text: &str, width: usize) -> String {
 }
 
 /// Parts of one line; a short one is not broken in two.
-pub(super) fn in_one(parts: &[String]) -> String {
+pub(crate) fn in_one(parts: &[String]) -> String {
     const SHORT: usize = 50;
     let joined = parts.iter().map(|part| match part.width() {
         0..=SHORT => part.replace(' ', UNBROKEN),
         _ => part.clone(),
     });
     joined.collect::<Vec<_>>().join(&format!("{UNBROKEN}· "))
+}
+
+/// A target that is longer than a line is broken before its port, so that the port stays whole.
+fn whole_port(target: &str, width: usize) -> Vec<String> {
+    let lines = wrap(target, width);
+    let is_port = |port: &str| port.starts_with(|first: char| first.is_ascii_digit());
+    let end = target.rsplit_once(':').filter(|(_, port)| lines.len() > 1 && is_port(port));
+    let Some((host, port)) = end else { return lines };
+    let mut broken = wrap(host, width);
+    let port = format!(":{port}");
+    match broken.last_mut() {
+        Some(last) if last.width() + port.width() <= width => last.push_str(&port),
+        _ => broken.extend(wrap(&port, width)),
+    }
+    broken
 }
 
 /// A space at which no line is broken.
@@ -255,10 +273,27 @@ pub(crate) fn at_slashes(text: &str, width: usize) -> Vec<String> {
     lines.iter().flat_map(|line| wrap(line, width)).collect()
 }
 
-/// A time without what nobody compares by eye: fractions of a second.
-pub(crate) fn moment(started_at: &str) -> String {
-    match started_at.split_once('.') {
-        Some((whole, _)) => format!("{whole}Z"),
-        None => started_at.to_owned(),
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_port_is_never_broken_in_two() {
+        for (target, lines) in [
+            ("10.0.0.5:22/tcp", &["10.0.0.5:22/tcp"][..]),
+            ("central.example.test:5669/tcp", &["central.example.test", ":5669/tcp"]),
+            (
+                "a.very.long.name.of.a.host.example.test:22",
+                &["a.very.long.name.of.a.hos", "t.example.test:22"],
+            ),
+            (
+                "[2001:db8:1111:2222:3333:4444:5555:6666]:53/udp",
+                &["[2001:db8:1111:2222:3333:", "4444:5555:6666]:53/udp"],
+            ),
+            ("https://packages.example.com/", &["https://packages.example.", "com/"]),
+            ("", &[""]),
+        ] {
+            assert_eq!(whole_port(target, 25), lines, "{target}");
+        }
     }
 }

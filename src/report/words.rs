@@ -28,7 +28,7 @@ pub(super) fn head(report: &Report) -> [Vec<String>; 2] {
     if !sources.is_empty() {
         machine.push(format!("from {sources}"));
     }
-    machine.extend([at(report), clock(report)]);
+    machine.extend([moment(&report.started_at), clock(report)]);
     [run, machine].map(|parts| {
         parts.iter().filter(|part| !part.is_empty()).map(|part| printable(part)).collect()
     })
@@ -58,9 +58,9 @@ pub(super) fn sources(report: &Report) -> Vec<&str> {
     sources
 }
 
-/// `2026-11-23 13:37:12 UTC`
-fn at(report: &Report) -> String {
-    let seconds = report.started_at.split(['.', 'Z']).next().unwrap_or_default();
+/// An RFC 3339 time for a reader: `2026-11-23 13:37:12 UTC`.
+pub(crate) fn moment(started_at: &str) -> String {
+    let seconds = started_at.split(['.', 'Z']).next().unwrap_or_default();
     format!("{} UTC", seconds.replacen('T', " ", 1))
 }
 

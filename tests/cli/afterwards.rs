@@ -1,12 +1,26 @@
 //! Commands on saved reports: what is compared, and what is refused.
 
-use std::fs;
+use std::fs::{self, File};
 use std::path::Path;
 
 use serde_json::{Value, json};
 
 use crate::support::far::{Closed, healthy};
 use crate::support::{Ended, preflight};
+
+/// Every format of a run.
+const FORMATS: [&str; 10] = [
+    "table",
+    "wide",
+    "json",
+    "html",
+    "ndjson",
+    "junit",
+    "markdown",
+    "csv",
+    "openmetrics",
+    "centreon",
+];
 
 /// Two runs of one machine: BBDO works in the first and is closed in the second.
 struct Runs {
@@ -70,16 +84,60 @@ fn what_is_worse_is_1_and_what_is_fixed_is_0() {
 }
 
 #[test]
+fn a_saved_report_is_shown_as_its_run_wrote_it() {
+    let (runs, far) = (Runs::new(), healthy("ntp"));
+    let folder = runs.folder.path();
+    let file = |name: &str| folder.join(name).to_str().unwrap().to_owned();
+    let flags = |when: &str| {
+        let formats =
+            FORMATS.map(|name| format!("--format={name}={}", file(&format!("{when}.{name}"))));
+        [formats.to_vec(), vec!["--verbose".to_owned()]].concat()
+    };
+    let ran = flags("ran");
+    let run = ["--role", "poller", "--only", "poller.ntp,poller.bbdo", "--ntp", &far.at()];
+    let ran: Vec<&str> = run.into_iter().chain(ran.iter().map(String::as_str)).collect();
+    let code = preflight(&ran).code.unwrap();
+    let shown = flags("shown");
+    let saved = file("ran.json");
+    let shown: Vec<&str> =
+        ["show", &saved].into_iter().chain(shown.iter().map(String::as_str)).collect();
+    assert_eq!(preflight(&shown).quietly(code).stdout, "");
+    for name in FORMATS {
+        let [ran, shown] = ["ran", "shown"]
+            .map(|when| fs::read_to_string(file(&format!("{when}.{name}"))).unwrap());
+        assert_eq!(ran, shown, "{name}");
+    }
+}
+
+#[test]
+fn a_shown_report_ends_as_its_run_did() {
+    let runs = Runs::new();
+    let (works, broken) = (runs.path("works.json"), runs.path("broken.json"));
+    let table = preflight(&["show", &works]).quietly(0).stdout;
+    assert!(table.starts_with("preflight ") && table.contains("poller.bbdo"), "{table}");
+    preflight(&["show", &broken]).quietly(1);
+    let plugin = ["--format", "centreon"];
+    let critical = preflight(&[&["show", &broken], &plugin[..]].concat()).quietly(2).stdout;
+    assert!(critical.starts_with("CRITICAL: "), "{critical}");
+    // A monitoring system reads stdout alone.
+    let unknown = preflight(&[&["show", "/nowhere.json"], &plugin[..]].concat()).quietly(3).stdout;
+    let reason = "UNKNOWN: preflight: /nowhere.json: No such file or directory (os error 2)\n";
+    assert_eq!(unknown, reason);
+}
+
+#[test]
 fn a_file_that_is_no_report_is_named_and_nothing_is_written() {
     let runs = Runs::new();
     let works = fs::read_to_string(runs.path("works.json")).unwrap();
     fs::write(runs.path("cut.json"), &works[..works.len() / 2]).unwrap();
     fs::write(runs.path("text.json"), "hello").unwrap();
     fs::write(runs.path("other.json"), "{\"a\": 1}").unwrap();
+    File::create(runs.path("large.json")).unwrap().set_len(100 << 20).unwrap();
     fs::copy(runs.path("works.json"), runs.path("newer.json")).unwrap();
     runs.edit("newer.json", |report| report["schema_version"] = json!(99));
-    let out = runs.path("out.json");
-    let to_file = format!("json={out}");
+    let there = || fs::read_dir(runs.folder.path()).unwrap().count();
+    let before = there();
+    let to_file = format!("json={}", runs.path("out.json"));
     for (file, reason) in [
         (runs.path("cut.json"), "the report is cut off"),
         (runs.path("text.json"), "no JSON: expected value at line 1 column 1"),
@@ -87,16 +145,64 @@ fn a_file_that_is_no_report_is_named_and_nothing_is_written() {
         (runs.path("newer.json"), "the report has schema version 99; this preflight knows 1"),
         (runs.path("missing.json"), "No such file or directory (os error 2)"),
         (runs.path(""), "Is a directory (os error 21)"),
+        (runs.path("large.json"), "no report: it is larger than 64 MiB"),
         ("/dev/zero".to_owned(), "no report: it is larger than 64 MiB"),
+        ("/dev/null".to_owned(), "the report is cut off"),
+        // Nobody may read it, not even root.
+        ("/proc/self/mem".to_owned(), "Input/output error (os error 5)"),
     ] {
         let works = runs.path("works.json");
-        for files in [[&works, &file], [&file, &works]] {
-            let ended = preflight(&["diff", files[0], files[1], "--format", &to_file]);
-            assert_eq!((ended.code, ended.stdout.as_str()), (Some(2), ""), "{ended:#?}");
-            assert_eq!(ended.stderr, format!("preflight: {file}: {reason}\n"));
-            assert!(!Path::new(&out).exists());
+        for command in [
+            &["diff", &works, &file][..],
+            &["diff", &file, &works],
+            &["merge", &works, &file],
+            &["redact", &file],
+            &["show", &file],
+        ] {
+            let ended = preflight(&[command, &["--format", &to_file]].concat());
+            refused(&ended, &file, reason);
         }
+        let to_file = format!("csv={}", runs.path("out.csv"));
+        let ended = preflight(&["request", &works, &file, "--format", &to_file]);
+        refused(&ended, &file, reason);
+        refused(&preflight(&["explain", &file, "poller.bbdo"]), "explain", reason);
+        assert_eq!(there(), before, "{file}");
     }
+}
+
+#[track_caller]
+fn refused(ended: &Ended, what: &str, reason: &str) {
+    assert_eq!((ended.code, ended.stdout.as_str()), (Some(2), ""), "{ended:#?}");
+    let begins = ended.stderr.starts_with(&format!("preflight: {what}: "));
+    assert!(begins && ended.stderr.ends_with(&format!("{reason}\n")), "{ended:#?}");
+    assert_eq!(ended.stderr.lines().count(), 1, "{ended:#?}");
+}
+
+#[test]
+fn a_pipe_is_read_and_one_that_nobody_writes_to_does_not_hang() {
+    let runs = Runs::new();
+    let pipe = runs.path("pipe");
+    nix::unistd::mkfifo(Path::new(&pipe), nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let works = fs::read(runs.path("works.json")).unwrap();
+    std::thread::scope(|scope| {
+        // Opening waits for the reader.
+        scope.spawn(|| fs::write(&pipe, &works).unwrap());
+        preflight(&["show", &pipe]).quietly(0);
+    });
+    refused(&preflight(&["show", &pipe]), &pipe, "nobody writes to this pipe");
+}
+
+#[test]
+fn runs_weeks_apart_are_compared_with_a_note() {
+    let runs = Runs::new();
+    runs.edit("works.json", |report| report["started_at"] = json!("2026-01-05T08:00:00Z"));
+    runs.edit("broken.json", |report| report["started_at"] = json!("2026-02-16T08:00:00Z"));
+    let diff = document(runs.diff("works.json", "broken.json", &["--format", "json"]), 1);
+    assert_eq!(diff["notes"], json!(["the runs are 42 days apart"]));
+    let (works, broken) = (runs.path("works.json"), runs.path("broken.json"));
+    runs.edit("broken.json", |report| report["host"]["name"] = json!("another"));
+    let merged = document(preflight(&["merge", &works, &broken, "--format", "json"]), 1);
+    assert!(merged["notes"].to_string().contains("42 days"), "{merged:#}");
 }
 
 #[test]
@@ -252,18 +358,7 @@ fn no_format_of_a_redacted_run_shows_what_was_asked() {
     let run = ["--role", "poller", "--only", "poller.ntp,custom.*", "--timeout", "0.1", "--redact"];
     let asked =
         ["--ntp", "time-paris.acme.invalid", "--check", "erp-paris=tcp://db.acme.invalid:1"];
-    for format in [
-        "table",
-        "wide",
-        "json",
-        "html",
-        "ndjson",
-        "junit",
-        "markdown",
-        "csv",
-        "openmetrics",
-        "centreon",
-    ] {
+    for format in FORMATS {
         let ended = preflight(&[&run[..], &asked, &["--verbose", "--format", format]].concat());
         assert!(ended.stdout.contains("poller.ntp"), "{format}: {ended:#?}");
         for original in ["paris", "acme"] {

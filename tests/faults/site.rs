@@ -214,6 +214,8 @@ fn name(node: Node) -> &'static str {
         Node::Router => "router",
         Node::Server => "server",
         Node::Second => "second",
+        Node::Central => "central",
+        Node::Other => "other",
     }
 }
 

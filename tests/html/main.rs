@@ -45,6 +45,22 @@ fn it_reads_wide_and_narrow_light_and_dark() {
     }
 }
 
+#[test]
+fn the_matrix_of_a_site_scrolls_where_it_is_too_wide() {
+    let site = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/examples/merge.html");
+    for (width, scheme) in VIEWS {
+        let mut browser = Browser::start();
+        let mut page = browser.open(&site, width, scheme);
+        let overflow = page.value("document.documentElement.scrollWidth > innerWidth");
+        assert_eq!(overflow, false, "{width} {scheme}");
+        // A name in a column of one letter is as high as it is long.
+        let lines = page.value("document.querySelector('.matrix tbody th').clientHeight / 40");
+        assert!(lines.as_f64().unwrap() < 1.5, "{width} {scheme}: {lines}");
+        assert_eq!(accessibility(&mut page), Vec::<String>::new(), "{width} {scheme}");
+        assert_eq!(page.complaints(), Vec::<String>::new());
+    }
+}
+
 /// What axe finds: the rule, and the elements that break it.
 fn accessibility(page: &mut Page<'_>) -> Vec<String> {
     let axe =

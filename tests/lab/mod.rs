@@ -32,7 +32,8 @@ pub(crate) const SERVER_V6: IpAddr = IpAddr::V6(Ipv6Addr::new(0xfd00, 0, 0, 0, 0
 /// The router, as the client sees it: what it says no with.
 pub(crate) const ROUTER: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 2, 0, 1));
 
-/// One of the three namespaces, or the fourth of [`Lab::add_second_router`].
+/// One of the three namespaces, or one that is added: by [`Lab::add_second_router`], by
+/// [`Lab::add_machine`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, strum::Display)]
 #[strum(serialize_all = "lowercase")]
 pub(crate) enum Node {
@@ -40,6 +41,8 @@ pub(crate) enum Node {
     Router,
     Server,
     Second,
+    Central,
+    Other,
 }
 
 /// A port that a server is ready on.
@@ -160,6 +163,26 @@ impl Lab {
              route add default via 10.1.0.1 table 9
              rule add from 10.1.0.0/16 table 9",
         );
+    }
+
+    /// Adds a machine behind the router, as the client is: `10.NUMBER.0.7`, `fd00:NUMBER::7`.
+    pub(crate) fn add_machine(&self, node: Node, number: u8) {
+        let namespace = self.namespace(node);
+        run(Command::new(find("ip")).args(["netns", "add", &namespace]));
+        self.sysctl(node, "net/ipv6/conf/default/accept_dad", "0");
+        let link = format!("link add {node} type veth peer name eth0 netns {namespace}");
+        self.ip(Node::Router, &link);
+        let [v4, v6] = [format!("10.{number}.0"), format!("fd00:{number}:")];
+        self.ip(
+            Node::Router,
+            &format!(
+                "address add {v4}.1/24 dev {node}
+                 address add {v6}:1/64 dev {node}
+                 link set {node} up"
+            ),
+        );
+        let [address_v4, address_v6] = [format!("{v4}.7/24"), format!("{v6}:7/64")];
+        self.host(node, &address_v4, &address_v6, &format!("{v4}.1"), &format!("{v6}:1"));
     }
 
     /// A command in the client's namespace, as [`Lab::command`] makes it.

@@ -63,13 +63,24 @@ impl<'a> Sheet<'a> {
         self.followers.get(step.id.as_str()).map_or(&[], Vec::as_slice)
     }
 
-    /// The rows with a cause of their own, the gravest first: what there is to do.
-    pub(super) fn roots(&self) -> Vec<&Row<'a>> {
+    /// What there is to do, the gravest first: the rows with a cause of their own, those of one
+    /// flow that fail alike as one.
+    pub(super) fn roots(&self) -> Vec<Row<'a>> {
         let is_root = |row: &&Row<'_>| row.first.cause.is_some() && row.first.because_of.is_none();
-        let mut roots: Vec<&Row<'a>> = self.rows.iter().filter(is_root).collect();
+        let own = self.rows.iter().filter(is_root);
+        let alike = in_order(own, |row| (row.first.flow.as_str(), kind(row.first)));
+        let mut roots: Vec<Row<'a>> =
+            alike.into_iter().filter_map(|(_, rows)| one(&rows)).collect();
         roots.sort_by_key(|row| rank(row.first));
         roots
     }
+}
+
+/// Several rows as one; the first speaks for them.
+fn one<'a>(rows: &[&Row<'a>]) -> Option<Row<'a>> {
+    let first = *rows.first()?;
+    let steps = rows.iter().flat_map(|row| row.steps.iter().copied()).collect();
+    Some(Row { steps, ..first.clone() })
 }
 
 impl<'a> Row<'a> {

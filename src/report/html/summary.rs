@@ -4,7 +4,7 @@ use super::drawer::{cut, fails_too, pair, remedy};
 use super::markup::Markup;
 use super::sheet::{Row, Sheet, rank};
 use crate::report::table::symbol;
-use crate::report::words::{sources, why};
+use crate::report::words::{moment, sources, why};
 use crate::report::{Report, StepReport};
 use crate::verdict::Outcome;
 
@@ -158,7 +158,7 @@ pub(super) fn about(report: &Report, to: &mut Markup) {
             let addresses: Vec<String> =
                 host.addresses.iter().take(LISTED).map(ToString::to_string).collect();
             let user = if host.root { "root" } else { "not root" };
-            pair(list, "began", &began(&report.started_at));
+            pair(list, "began", &moment(&report.started_at));
             pair(list, "took", &format!("{:.2} s", report.took_ms / 1e3));
             pair(list, "machine", &host.name);
             pair(list, "asked from", &sources(report).join(", "));
@@ -202,12 +202,6 @@ pub(super) fn notes(report: &Report, to: &mut Markup) {
             }
         });
     });
-}
-
-/// RFC 3339 to the second, for a reader.
-fn began(started_at: &str) -> String {
-    let seconds = started_at.split(['.', 'Z']).next().unwrap_or_default();
-    format!("{} UTC", seconds.replace('T', " "))
 }
 
 /// Entries of one list: a page somebody works off, not a log.

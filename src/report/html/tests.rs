@@ -316,6 +316,20 @@ fn large() -> Report {
 }
 
 #[test]
+fn what_fails_alike_is_one_entry_of_who_acts() {
+    let device = |n: u8| {
+        let host = format!("10.1.12.{n}");
+        rejected(asked(step("poller.snmp"), &host, 161), "10.9.0.1")
+    };
+    let other = rejected(asked(step("poller.bbdo"), "10.0.0.5", 5669), "10.9.0.1");
+    let page = page(&report(vec![device(1), device(2), other]));
+    let actions = page.split("Why, and who acts").nth(1).unwrap();
+    let actions = actions.split("</section>").next().unwrap();
+    assert_eq!(actions.matches("<h3>").count(), 2, "{actions}");
+    assert!(actions.contains("<dt>likewise</dt><dd>10.1.12.2"), "{actions}");
+}
+
+#[test]
 fn ten_thousand_devices_are_a_page_of_a_few_rows() {
     let page = page(&large());
     assert!(page.len() < 5_000_000, "{} bytes", page.len());
