@@ -1,7 +1,7 @@
 //! What files say: the facts every source hands on, each with the line it was read from.
 //!
 //! Plain values, no judgement: what follows from them for a role is decided in
-//! [`super::super::join`], and what contradicts itself in [`super::super::mistake`].
+//! [`mod@super::super::join`], and what contradicts itself in [`super::super::mistake`].
 
 use std::fmt;
 use std::num::NonZeroU64;
