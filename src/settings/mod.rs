@@ -1,30 +1,29 @@
 //! Flags as typed become settings as used: every value parsed once, at the edge.
 
 mod credentials;
+mod known;
 mod site_file;
+mod targets;
+mod tuning;
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use preflight_checks::Trust;
 
-use crate::catalogue::{Broken, Catalogue, PARTIES, Party, Role, profile_names};
-use crate::cli::{KnownArgs, OutputArgs, RedactArgs, RunArgs, TargetArgs, TuningArgs};
-use crate::inventory::Inventory;
-use crate::plan::{Phase, Settings};
+use crate::catalogue::{Broken, Catalogue, Party, Role};
+use crate::cli::{OutputArgs, RedactArgs, RunArgs};
+use crate::plan::Settings;
 use crate::redact::Key;
 use crate::report::{Format, format_named};
-use crate::site::amount::{check_factor, parse_duration};
-use crate::site::clapi::ask_clapi;
-use crate::site::discover::{Facts, Files, Note, Text, clapi, discover};
-use crate::site::file::Platform;
 use crate::site::mistake::mistakes;
-use crate::site::sample::PER_GROUP;
-use crate::site::{
-    Custom, Find, Layer, Origin, Place, Site, Sourced, Target, View, join, local, parse_port,
-};
+use crate::site::{Custom, Layer, Site, View, join, local};
 use credentials::{ldap_bind, nsclient_login, proxy, snmp_credentials, test_mail};
+use known::{Found, catalogue_and_role, discovered, shown};
 use site_file::Part;
+use targets::{add, customs, port, targets, unused_targets, without_flow};
+use tuning::settings;
+
+pub(crate) use known::inventory;
 pub(crate) use site_file::init;
 
 /// One machine's run.
@@ -224,136 +223,6 @@ fn job_of(
     Ok(Job { catalogue, site, settings, output, redact, unused, taken_as })
 }
 
-/// Everything a machine's files say: this machine's, or those of a copy.
-///
-/// # Errors
-///
-/// [`Refused`] when there is no such folder.
-pub(crate) fn inventory(root: Option<&Path>) -> Result<Inventory, Refused> {
-    let files = files(root)?;
-    let facts = discover(&files);
-    // Without a role the mistakes of a poller are looked for: they are those of most machines.
-    let role = facts.roles.first().map_or(Role::Poller, |sign| sign.role);
-    let view = View { role, per_group: Some(PER_GROUP), internet: &[] };
-    let site = Site::of_layers(role, Trust::only([]), [join(&facts, view)]);
-    let mistakes = mistakes(&facts, &files, &site, &usual_catalogue(&[role]), false);
-    Ok(Inventory::of(&facts, mistakes, root.map(shown)))
-}
-
-/// The files of this machine, or of the copy in `root`.
-fn files(root: Option<&Path>) -> Result<Files, Refused> {
-    let Some(root) = root else { return Ok(Files::here()) };
-    match std::fs::read_dir(root) {
-        Ok(_) => Ok(Files::below(root)),
-        Err(error) => Err(bad("--root", format!("{}: {error}", root.display()))),
-    }
-}
-
-/// A folder as it may be printed.
-fn shown(folder: &Path) -> String {
-    preflight_checks::printable(&folder.display().to_string())
-}
-
-/// What a machine's files say, and the files.
-struct Found {
-    files: Files,
-    facts: Facts,
-    /// The machine is neither this one nor here as a copy: nothing was read.
-    is_elsewhere: bool,
-}
-
-impl Found {
-    fn elsewhere() -> Self {
-        Self { files: Files::here(), facts: Facts::default(), is_elsewhere: true }
-    }
-}
-
-fn discovered(known: &KnownArgs) -> Result<Found, Refused> {
-    let files = files(known.root.as_deref())?;
-    let mut facts = if known.no_discovery { Facts::default() } else { discover(&files) };
-    for (file, flag, list) in [
-        (&known.pollers_from, "--pollers-from", clapi::machines as fn(&Text, &mut Facts)),
-        (&known.ldap_from, "--ldap-from", clapi::directories),
-    ] {
-        if let Some(file) = file {
-            let text = read(flag, file)?;
-            list(&Text { file: file.display().to_string().into(), text }, &mut facts);
-        }
-    }
-    if known.clapi {
-        ask_clapi(&mut facts);
-    }
-    Ok(Found { files, facts, is_elsewhere: false })
-}
-
-/// The flow table, and the role this machine has in it.
-fn catalogue_and_role(
-    args: &RunArgs,
-    found: &Found,
-    part: Option<&Part>,
-) -> Result<(Catalogue, Role), Refused> {
-    if let Some(part) = part {
-        let role = part.role(args.role.as_deref())?;
-        let catalogue = catalogue(args, || part.catalogue())?;
-        part.file.check(&catalogue)?;
-        return Ok((catalogue, role));
-    }
-    let (name, role) = if let Some(name) = &args.role {
-        (name.clone(), name.parse().ok())
-    } else {
-        let role = found_role(found)?;
-        (role.to_string(), Some(role))
-    };
-    let catalogue = catalogue(args, || Ok(usual_catalogue(role.as_slice())))?;
-    let role = role.filter(|role| catalogue.roles.contains(role)).ok_or_else(|| {
-        let all: Vec<String> = catalogue.roles.iter().map(ToString::to_string).collect();
-        let (profile, all) = (&catalogue.profile, all.join(", "));
-        bad("--role", format!("unknown role `{name}`; profile {profile} knows {all}"))
-    })?;
-    Ok((catalogue, role))
-}
-
-fn catalogue(
-    args: &RunArgs,
-    usual: impl FnOnce() -> Result<Catalogue, Refused>,
-) -> Result<Catalogue, Refused> {
-    match (&args.catalogue, &args.profile) {
-        (Some(file), _) => {
-            let text = read("--catalogue", file)?;
-            Ok(Catalogue::parse(&file.display().to_string(), &text)?)
-        }
-        (None, Some(profile)) => {
-            Catalogue::profile(profile).ok_or_else(|| unknown_profile(profile))
-        }
-        (None, None) => usual(),
-    }
-}
-
-/// The role this machine's files speak of.
-fn found_role(found: &Found) -> Result<Role, Refused> {
-    let sign = found.facts.roles.first();
-    sign.map(|sign| sign.role).ok_or_else(|| {
-        let reason =
-            "what is this machine? Its files do not say; give --role central, poller or remote";
-        bad("--role", reason)
-    })
-}
-
-/// The first embedded profile that knows all these roles.
-fn usual_catalogue(roles: &[Role]) -> Catalogue {
-    let mut profiles = profile_names().into_iter().filter_map(Catalogue::profile);
-    let first = || profile_names().into_iter().find_map(Catalogue::profile);
-    let knows = |catalogue: &Catalogue| roles.iter().all(|role| catalogue.roles.contains(role));
-    let found = profiles.find(knows).or_else(first);
-    // They parse: a test holds every embedded profile to that.
-    found.unwrap_or_else(|| unreachable!("profiles are embedded"))
-}
-
-fn unknown_profile(name: &str) -> Refused {
-    let known = profile_names().join(", ");
-    bad("--profile", format!("unknown profile `{name}`; known are {known}"))
-}
-
 fn trust(files: &[PathBuf]) -> Result<Trust, Refused> {
     let mut certificates = Vec::new();
     for file in files {
@@ -366,95 +235,6 @@ fn trust(files: &[PathBuf]) -> Result<Trust, Refused> {
         certificates.extend(of_file);
     }
     Ok(Trust::system(certificates))
-}
-
-type Targets = std::collections::BTreeMap<Party, Vec<Target>>;
-
-fn targets(args: &TargetArgs, catalogue: &Catalogue) -> Result<Targets, Refused> {
-    let flags: [(&'static str, &str, &[String]); 12] = [
-        ("--central", "central", &args.central),
-        ("--poller", "poller", &args.poller),
-        ("--remote", "remote", &args.remote),
-        ("--ntp", "ntp", &args.ntp),
-        ("--dns", "dns", &args.dns),
-        ("--smtp", "smtp", &args.smtp),
-        ("--ldap", "ldap", &args.ldap),
-        ("--http", "http", &args.http),
-        ("--device", "device", &args.device),
-        ("--nsclient", "nsclient", &args.nsclient),
-        ("--vpn", "vpn", &args.vpn),
-        ("--database", "database", &args.database),
-    ];
-    let mut targets = Targets::new();
-    for (flag, party, values) in flags {
-        for value in values {
-            add(&mut targets, flag, Party(party.to_owned()), value)?;
-        }
-    }
-    for domain in &args.ldap_domain {
-        add(&mut targets, "--ldap-domain", Party("ldap".to_owned()), domain)?;
-        let added = targets.values_mut().flatten();
-        let is_domain = |target: &&mut Target| target.origin == Origin::Flag("--ldap-domain");
-        added.filter(is_domain).for_each(|target| target.find = Find::Srv);
-    }
-    for text in &args.other {
-        let (party, value) = pair("--target", text)?;
-        if PARTIES.iter().any(|(id, _)| *id == party) {
-            return Err(bad("--target", format!("use --{party} {value}")));
-        }
-        if catalogue.flows.iter().all(|flow| flow.to.0 != party) {
-            let profile = &catalogue.profile;
-            return Err(bad("--target", format!("profile {profile} has no flow to `{party}`")));
-        }
-        add(&mut targets, "--target", Party(party), &value)?;
-    }
-    Ok(targets)
-}
-
-/// Machines of the platform that the flow table does not know: another one may.
-fn without_flow(catalogue: &Catalogue, site: &Site) -> Vec<Note> {
-    let is_role = |party: &Party| party.0.parse::<Role>().is_ok();
-    let is_known = |party: &Party| catalogue.flows.iter().any(|flow| flow.to == *party);
-    let unknown = site.targets.iter().filter(|(party, _)| is_role(party) && !is_known(party));
-    let note = |target: &Target| {
-        let Origin::File(at) = &target.origin else { return None };
-        let (host, profile) = (&target.place.host, &catalogue.profile);
-        let reason = format!("profile {profile} has no flow to {host}; --profile may name another");
-        Some(Note { at: at.clone(), reason, missing: "whether this machine can be reached" })
-    };
-    unknown.flat_map(|(_, targets)| targets).filter_map(note).collect()
-}
-
-/// A target given in vain is worth a word: it may be meant for the other role.
-fn unused_targets(
-    catalogue: &Catalogue,
-    role: Role,
-    flags: &Layer,
-    settings: &Settings,
-) -> Vec<String> {
-    let asked = |party: &Party| {
-        catalogue.flows.iter().any(|flow| {
-            let on = flow.group.as_ref().is_none_or(|group| settings.groups.contains(group));
-            on && flow.from.is(role) && flow.to == *party
-        })
-    };
-    let given = flags.targets.keys().filter(|party| !asked(party));
-    given.map(|party| party.flag().split(' ').next().unwrap_or_default().to_owned()).collect()
-}
-
-fn add(
-    targets: &mut Targets,
-    flag: &'static str,
-    party: Party,
-    value: &str,
-) -> Result<(), Refused> {
-    let place: Place = value.parse().map_err(|reason: String| bad(flag, reason))?;
-    let known = targets.entry(party).or_default();
-    // Given twice is asked once.
-    if known.iter().all(|target| target.place != place) {
-        known.push(Target::new(place, Origin::Flag(flag)));
-    }
-    Ok(())
 }
 
 /// `LEFT=RIGHT`, neither empty.
@@ -488,108 +268,6 @@ pub(crate) fn nat(text: &str) -> Result<(String, std::net::IpAddr), Refused> {
     address
         .map(|address| (from, address))
         .map_err(|_| bad("--nat", format!("`{text}` does not end in an address")))
-}
-
-fn port(text: &str, catalogue: &Catalogue) -> Result<(String, Sourced<u16>), Refused> {
-    let (id, port) = pair("--port", text)?;
-    if !catalogue.flows.iter().any(|flow| *flow.id.get_ref() == id) {
-        return Err(bad("--port", format!("profile {} has no flow `{id}`", catalogue.profile)));
-    }
-    let value = parse_port(&port).map_err(|reason| bad("--port", reason))?;
-    Ok((id, Sourced { value, origin: Origin::Flag("--port") }))
-}
-
-fn customs(checks: &[String]) -> Result<Vec<Custom>, Refused> {
-    let mut customs: Vec<Custom> = Vec::new();
-    for text in checks {
-        let custom: Custom = text.parse().map_err(|reason: String| bad("--check", reason))?;
-        if customs.iter().any(|known| known.name == custom.name) {
-            return Err(bad("--check", format!("the name `{}` is used twice", custom.name)));
-        }
-        customs.push(custom);
-    }
-    Ok(customs)
-}
-
-fn settings(
-    args: &RunArgs,
-    catalogue: &Catalogue,
-    customs: &[&Custom],
-    found: &Found,
-    part: Option<&Part>,
-) -> Result<Settings, Refused> {
-    let tuning = &args.tuning;
-    let platform = part.map(|part| &part.file.platform);
-    let said = platform.and_then(|platform| platform.phase);
-    let phase = match args.phase.as_deref().or(said).unwrap_or("auto") {
-        "auto" if !found.is_elsewhere && local::is_installed(&found.files) => Phase::After,
-        "auto" => Phase::Before,
-        other => other.parse().map_err(|_| {
-            bad("--phase", format!("unknown phase `{other}`; known are before, after, auto"))
-        })?,
-    };
-    for group in &args.group {
-        if !catalogue.flows.iter().any(|flow| flow.group.as_ref() == Some(group)) {
-            return Err(bad(
-                "--group",
-                format!("profile {} has no group `{group}`", catalogue.profile),
-            ));
-        }
-    }
-    let skip: Vec<(String, Option<String>)> = tuning
-        .skip
-        .iter()
-        .map(|text| match text.split_once('=') {
-            Some((id, why)) => (id.to_owned(), Some(why.to_owned())),
-            None => (text.clone(), None),
-        })
-        .collect();
-    let globs = || {
-        tuning
-            .only
-            .iter()
-            .map(|glob| ("--only", glob))
-            .chain(skip.iter().map(|(glob, _)| ("--skip", glob)))
-    };
-    for (flag, glob) in globs() {
-        let known = catalogue.flows.iter().map(|flow| flow.id.get_ref().clone());
-        let custom = customs.iter().map(|custom| format!("custom.{}", custom.name));
-        if !known.chain(custom).any(|id| crate::plan::matches(glob, &id)) {
-            return Err(bad(flag, format!("no flow is called `{glob}`")));
-        }
-    }
-    let of_file = |part: &Part| part.machine.skip().collect::<Vec<_>>();
-    let said = part.map(|part| part.file.groups().collect::<Vec<_>>());
-    let groups = args.group.iter().cloned().chain(said.unwrap_or_default()).collect();
-    Ok(Settings {
-        phase,
-        max_offset: max_offset(tuning, platform)?,
-        only: tuning.only.clone(),
-        skip: skip.into_iter().chain(part.map(of_file).unwrap_or_default()).collect(),
-        groups,
-        scale: scale(tuning, platform)?,
-        strict: tuning.strict,
-        trace: !tuning.no_trace,
-    })
-}
-
-fn max_offset(tuning: &TuningArgs, platform: Option<&Platform>) -> Result<Duration, Refused> {
-    const USUAL: Duration = Duration::from_millis(500);
-    let said = platform.and_then(|platform| platform.max_offset);
-    match &tuning.max_offset {
-        Some(text) => parse_duration(text).map_err(|reason| bad("--max-offset", reason)),
-        None => Ok(said.unwrap_or(USUAL)),
-    }
-}
-
-fn scale(tuning: &TuningArgs, platform: Option<&Platform>) -> Result<f64, Refused> {
-    let said = platform.and_then(|platform| platform.timeout);
-    tuning.timeout.as_deref().map_or(Ok(said.unwrap_or(1.0)), factor)
-}
-
-fn factor(text: &str) -> Result<f64, Refused> {
-    let factor = text.parse().ok().and_then(|factor| check_factor(factor).ok());
-    factor.ok_or_else(|| bad("--timeout", format!("`{text}` is no factor from 0.1 to 20")))
 }
 
 pub(crate) fn output(args: &OutputArgs) -> Result<Output, Refused> {

@@ -7,9 +7,8 @@ use std::sync::Arc;
 
 use strum::VariantNames as _;
 
-use super::{
-    Found, Purpose, Refused, bad, files, found_role, shown, unknown_profile, usual_catalogue,
-};
+use super::known::{Found, files, found_role, shown, unknown_profile, usual_catalogue};
+use super::{Purpose, Refused, bad};
 use crate::catalogue::{Catalogue, Party, Role, profile_names};
 use crate::cli::{InitArgs, KnownArgs, RunArgs};
 use crate::site::discover::{Files, discover};

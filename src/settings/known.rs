@@ -1,0 +1,146 @@
+//! What the machine's files say, and which flow table and role follow from it.
+
+use std::path::Path;
+
+use preflight_checks::Trust;
+
+use super::site_file::Part;
+use super::{Refused, bad, read};
+use crate::catalogue::{Catalogue, Role, profile_names};
+use crate::cli::{KnownArgs, RunArgs};
+use crate::inventory::Inventory;
+use crate::site::clapi::ask_clapi;
+use crate::site::discover::{Facts, Files, Text, clapi, discover};
+use crate::site::mistake::mistakes;
+use crate::site::sample::PER_GROUP;
+use crate::site::{Site, View, join};
+
+/// Everything a machine's files say: this machine's, or those of a copy.
+///
+/// # Errors
+///
+/// [`Refused`] when there is no such folder.
+pub(crate) fn inventory(root: Option<&Path>) -> Result<Inventory, Refused> {
+    let files = files(root)?;
+    let facts = discover(&files);
+    // Without a role the mistakes of a poller are looked for: they are those of most machines.
+    let role = facts.roles.first().map_or(Role::Poller, |sign| sign.role);
+    let view = View { role, per_group: Some(PER_GROUP), internet: &[] };
+    let site = Site::of_layers(role, Trust::only([]), [join(&facts, view)]);
+    let mistakes = mistakes(&facts, &files, &site, &usual_catalogue(&[role]), false);
+    Ok(Inventory::of(&facts, mistakes, root.map(shown)))
+}
+
+/// The files of this machine, or of the copy in `root`.
+pub(super) fn files(root: Option<&Path>) -> Result<Files, Refused> {
+    let Some(root) = root else { return Ok(Files::here()) };
+    match std::fs::read_dir(root) {
+        Ok(_) => Ok(Files::below(root)),
+        Err(error) => Err(bad("--root", format!("{}: {error}", root.display()))),
+    }
+}
+
+/// A folder as it may be printed.
+pub(super) fn shown(folder: &Path) -> String {
+    preflight_checks::printable(&folder.display().to_string())
+}
+
+/// What a machine's files say, and the files.
+pub(super) struct Found {
+    pub(super) files: Files,
+    pub(super) facts: Facts,
+    /// The machine is neither this one nor here as a copy: nothing was read.
+    pub(super) is_elsewhere: bool,
+}
+
+impl Found {
+    pub(super) fn elsewhere() -> Self {
+        Self { files: Files::here(), facts: Facts::default(), is_elsewhere: true }
+    }
+}
+
+pub(super) fn discovered(known: &KnownArgs) -> Result<Found, Refused> {
+    let files = files(known.root.as_deref())?;
+    let mut facts = if known.no_discovery { Facts::default() } else { discover(&files) };
+    for (file, flag, list) in [
+        (&known.pollers_from, "--pollers-from", clapi::machines as fn(&Text, &mut Facts)),
+        (&known.ldap_from, "--ldap-from", clapi::directories),
+    ] {
+        if let Some(file) = file {
+            let text = read(flag, file)?;
+            list(&Text { file: file.display().to_string().into(), text }, &mut facts);
+        }
+    }
+    if known.clapi {
+        ask_clapi(&mut facts);
+    }
+    Ok(Found { files, facts, is_elsewhere: false })
+}
+
+/// The flow table, and the role this machine has in it.
+pub(super) fn catalogue_and_role(
+    args: &RunArgs,
+    found: &Found,
+    part: Option<&Part>,
+) -> Result<(Catalogue, Role), Refused> {
+    if let Some(part) = part {
+        let role = part.role(args.role.as_deref())?;
+        let catalogue = catalogue(args, || part.catalogue())?;
+        part.file.check(&catalogue)?;
+        return Ok((catalogue, role));
+    }
+    let (name, role) = if let Some(name) = &args.role {
+        (name.clone(), name.parse().ok())
+    } else {
+        let role = found_role(found)?;
+        (role.to_string(), Some(role))
+    };
+    let catalogue = catalogue(args, || Ok(usual_catalogue(role.as_slice())))?;
+    let role = role.filter(|role| catalogue.roles.contains(role)).ok_or_else(|| {
+        let all: Vec<String> = catalogue.roles.iter().map(ToString::to_string).collect();
+        let (profile, all) = (&catalogue.profile, all.join(", "));
+        bad("--role", format!("unknown role `{name}`; profile {profile} knows {all}"))
+    })?;
+    Ok((catalogue, role))
+}
+
+pub(super) fn catalogue(
+    args: &RunArgs,
+    usual: impl FnOnce() -> Result<Catalogue, Refused>,
+) -> Result<Catalogue, Refused> {
+    match (&args.catalogue, &args.profile) {
+        (Some(file), _) => {
+            let text = read("--catalogue", file)?;
+            Ok(Catalogue::parse(&file.display().to_string(), &text)?)
+        }
+        (None, Some(profile)) => {
+            Catalogue::profile(profile).ok_or_else(|| unknown_profile(profile))
+        }
+        (None, None) => usual(),
+    }
+}
+
+/// The role this machine's files speak of.
+pub(super) fn found_role(found: &Found) -> Result<Role, Refused> {
+    let sign = found.facts.roles.first();
+    sign.map(|sign| sign.role).ok_or_else(|| {
+        let reason =
+            "what is this machine? Its files do not say; give --role central, poller or remote";
+        bad("--role", reason)
+    })
+}
+
+/// The first embedded profile that knows all these roles.
+pub(super) fn usual_catalogue(roles: &[Role]) -> Catalogue {
+    let mut profiles = profile_names().into_iter().filter_map(Catalogue::profile);
+    let first = || profile_names().into_iter().find_map(Catalogue::profile);
+    let knows = |catalogue: &Catalogue| roles.iter().all(|role| catalogue.roles.contains(role));
+    let found = profiles.find(knows).or_else(first);
+    // They parse: a test holds every embedded profile to that.
+    found.unwrap_or_else(|| unreachable!("profiles are embedded"))
+}
+
+pub(super) fn unknown_profile(name: &str) -> Refused {
+    let known = profile_names().join(", ");
+    bad("--profile", format!("unknown profile `{name}`; known are {known}"))
+}

@@ -1,0 +1,118 @@
+//! Targets of the command line, and which of them the flow table has a use for.
+
+use super::{Refused, bad, pair};
+use crate::catalogue::{Catalogue, PARTIES, Party, Role};
+use crate::cli::TargetArgs;
+use crate::plan::Settings;
+use crate::site::discover::Note;
+use crate::site::{Custom, Find, Layer, Origin, Place, Site, Sourced, Target, parse_port};
+
+pub(super) type Targets = std::collections::BTreeMap<Party, Vec<Target>>;
+
+pub(super) fn targets(args: &TargetArgs, catalogue: &Catalogue) -> Result<Targets, Refused> {
+    let flags: [(&'static str, &str, &[String]); 12] = [
+        ("--central", "central", &args.central),
+        ("--poller", "poller", &args.poller),
+        ("--remote", "remote", &args.remote),
+        ("--ntp", "ntp", &args.ntp),
+        ("--dns", "dns", &args.dns),
+        ("--smtp", "smtp", &args.smtp),
+        ("--ldap", "ldap", &args.ldap),
+        ("--http", "http", &args.http),
+        ("--device", "device", &args.device),
+        ("--nsclient", "nsclient", &args.nsclient),
+        ("--vpn", "vpn", &args.vpn),
+        ("--database", "database", &args.database),
+    ];
+    let mut targets = Targets::new();
+    for (flag, party, values) in flags {
+        for value in values {
+            add(&mut targets, flag, Party(party.to_owned()), value)?;
+        }
+    }
+    for domain in &args.ldap_domain {
+        add(&mut targets, "--ldap-domain", Party("ldap".to_owned()), domain)?;
+        let added = targets.values_mut().flatten();
+        let is_domain = |target: &&mut Target| target.origin == Origin::Flag("--ldap-domain");
+        added.filter(is_domain).for_each(|target| target.find = Find::Srv);
+    }
+    for text in &args.other {
+        let (party, value) = pair("--target", text)?;
+        if PARTIES.iter().any(|(id, _)| *id == party) {
+            return Err(bad("--target", format!("use --{party} {value}")));
+        }
+        if catalogue.flows.iter().all(|flow| flow.to.0 != party) {
+            let profile = &catalogue.profile;
+            return Err(bad("--target", format!("profile {profile} has no flow to `{party}`")));
+        }
+        add(&mut targets, "--target", Party(party), &value)?;
+    }
+    Ok(targets)
+}
+
+/// Machines of the platform that the flow table does not know: another one may.
+pub(super) fn without_flow(catalogue: &Catalogue, site: &Site) -> Vec<Note> {
+    let is_role = |party: &Party| party.0.parse::<Role>().is_ok();
+    let is_known = |party: &Party| catalogue.flows.iter().any(|flow| flow.to == *party);
+    let unknown = site.targets.iter().filter(|(party, _)| is_role(party) && !is_known(party));
+    let note = |target: &Target| {
+        let Origin::File(at) = &target.origin else { return None };
+        let (host, profile) = (&target.place.host, &catalogue.profile);
+        let reason = format!("profile {profile} has no flow to {host}; --profile may name another");
+        Some(Note { at: at.clone(), reason, missing: "whether this machine can be reached" })
+    };
+    unknown.flat_map(|(_, targets)| targets).filter_map(note).collect()
+}
+
+/// A target given in vain is worth a word: it may be meant for the other role.
+pub(super) fn unused_targets(
+    catalogue: &Catalogue,
+    role: Role,
+    flags: &Layer,
+    settings: &Settings,
+) -> Vec<String> {
+    let asked = |party: &Party| {
+        catalogue.flows.iter().any(|flow| {
+            let on = flow.group.as_ref().is_none_or(|group| settings.groups.contains(group));
+            on && flow.from.is(role) && flow.to == *party
+        })
+    };
+    let given = flags.targets.keys().filter(|party| !asked(party));
+    given.map(|party| party.flag().split(' ').next().unwrap_or_default().to_owned()).collect()
+}
+
+pub(super) fn add(
+    targets: &mut Targets,
+    flag: &'static str,
+    party: Party,
+    value: &str,
+) -> Result<(), Refused> {
+    let place: Place = value.parse().map_err(|reason: String| bad(flag, reason))?;
+    let known = targets.entry(party).or_default();
+    // Given twice is asked once.
+    if known.iter().all(|target| target.place != place) {
+        known.push(Target::new(place, Origin::Flag(flag)));
+    }
+    Ok(())
+}
+
+pub(super) fn port(text: &str, catalogue: &Catalogue) -> Result<(String, Sourced<u16>), Refused> {
+    let (id, port) = pair("--port", text)?;
+    if !catalogue.flows.iter().any(|flow| *flow.id.get_ref() == id) {
+        return Err(bad("--port", format!("profile {} has no flow `{id}`", catalogue.profile)));
+    }
+    let value = parse_port(&port).map_err(|reason| bad("--port", reason))?;
+    Ok((id, Sourced { value, origin: Origin::Flag("--port") }))
+}
+
+pub(super) fn customs(checks: &[String]) -> Result<Vec<Custom>, Refused> {
+    let mut customs: Vec<Custom> = Vec::new();
+    for text in checks {
+        let custom: Custom = text.parse().map_err(|reason: String| bad("--check", reason))?;
+        if customs.iter().any(|known| known.name == custom.name) {
+            return Err(bad("--check", format!("the name `{}` is used twice", custom.name)));
+        }
+        customs.push(custom);
+    }
+    Ok(customs)
+}

@@ -1,0 +1,97 @@
+//! How a run is done: phase, waits, choice of flows.
+
+use std::time::Duration;
+
+use super::known::Found;
+use super::site_file::Part;
+use super::{Refused, bad};
+use crate::catalogue::Catalogue;
+use crate::cli::{RunArgs, TuningArgs};
+use crate::plan::{Phase, Settings};
+use crate::site::amount::{check_factor, parse_duration};
+use crate::site::file::Platform;
+use crate::site::{Custom, local};
+
+pub(super) fn settings(
+    args: &RunArgs,
+    catalogue: &Catalogue,
+    customs: &[&Custom],
+    found: &Found,
+    part: Option<&Part>,
+) -> Result<Settings, Refused> {
+    let tuning = &args.tuning;
+    let platform = part.map(|part| &part.file.platform);
+    let said = platform.and_then(|platform| platform.phase);
+    let phase = match args.phase.as_deref().or(said).unwrap_or("auto") {
+        "auto" if !found.is_elsewhere && local::is_installed(&found.files) => Phase::After,
+        "auto" => Phase::Before,
+        other => other.parse().map_err(|_| {
+            bad("--phase", format!("unknown phase `{other}`; known are before, after, auto"))
+        })?,
+    };
+    for group in &args.group {
+        if !catalogue.flows.iter().any(|flow| flow.group.as_ref() == Some(group)) {
+            return Err(bad(
+                "--group",
+                format!("profile {} has no group `{group}`", catalogue.profile),
+            ));
+        }
+    }
+    let skip: Vec<(String, Option<String>)> = tuning
+        .skip
+        .iter()
+        .map(|text| match text.split_once('=') {
+            Some((id, why)) => (id.to_owned(), Some(why.to_owned())),
+            None => (text.clone(), None),
+        })
+        .collect();
+    let globs = || {
+        tuning
+            .only
+            .iter()
+            .map(|glob| ("--only", glob))
+            .chain(skip.iter().map(|(glob, _)| ("--skip", glob)))
+    };
+    for (flag, glob) in globs() {
+        let known = catalogue.flows.iter().map(|flow| flow.id.get_ref().clone());
+        let custom = customs.iter().map(|custom| format!("custom.{}", custom.name));
+        if !known.chain(custom).any(|id| crate::plan::matches(glob, &id)) {
+            return Err(bad(flag, format!("no flow is called `{glob}`")));
+        }
+    }
+    let of_file = |part: &Part| part.machine.skip().collect::<Vec<_>>();
+    let said = part.map(|part| part.file.groups().collect::<Vec<_>>());
+    let groups = args.group.iter().cloned().chain(said.unwrap_or_default()).collect();
+    Ok(Settings {
+        phase,
+        max_offset: max_offset(tuning, platform)?,
+        only: tuning.only.clone(),
+        skip: skip.into_iter().chain(part.map(of_file).unwrap_or_default()).collect(),
+        groups,
+        scale: scale(tuning, platform)?,
+        strict: tuning.strict,
+        trace: !tuning.no_trace,
+    })
+}
+
+pub(super) fn max_offset(
+    tuning: &TuningArgs,
+    platform: Option<&Platform>,
+) -> Result<Duration, Refused> {
+    const USUAL: Duration = Duration::from_millis(500);
+    let said = platform.and_then(|platform| platform.max_offset);
+    match &tuning.max_offset {
+        Some(text) => parse_duration(text).map_err(|reason| bad("--max-offset", reason)),
+        None => Ok(said.unwrap_or(USUAL)),
+    }
+}
+
+pub(super) fn scale(tuning: &TuningArgs, platform: Option<&Platform>) -> Result<f64, Refused> {
+    let said = platform.and_then(|platform| platform.timeout);
+    tuning.timeout.as_deref().map_or(Ok(said.unwrap_or(1.0)), factor)
+}
+
+pub(super) fn factor(text: &str) -> Result<f64, Refused> {
+    let factor = text.parse().ok().and_then(|factor| check_factor(factor).ok());
+    factor.ok_or_else(|| bad("--timeout", format!("`{text}` is no factor from 0.1 to 20")))
+}
