@@ -252,6 +252,7 @@ mod tests {
             target: "peer".to_owned(),
             origin: Origin::Profile,
             seen_as: None,
+            exempt: None,
             find: Find::Host,
             ways: ports.iter().map(asked).collect(),
             also_try: None,

@@ -16,7 +16,7 @@ pub(crate) use crate::catalogue::Phase;
 use crate::catalogue::{Catalogue, Flow, Mode, Party, Role, Way, service};
 use crate::site::discover::Note;
 use crate::site::mistake::Mistake;
-use crate::site::{Find, Origin, Place, Site, Sourced, Target};
+use crate::site::{Exempt, Find, Origin, Place, Site, Sourced, Target};
 use steps::{Planner, names_needed};
 
 /// How a run is done, whatever the site.
@@ -138,6 +138,9 @@ pub(crate) struct Question {
     /// Our address as the network sees it, behind address translation.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) seen_as: Option<IpAddr>,
+    /// Why no proxy is asked for it, though there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) exempt: Option<Exempt>,
     /// How its addresses are found.
     #[serde(skip_serializing_if = "is_host")]
     pub(crate) find: Find,

@@ -13,7 +13,7 @@ use super::groups::{first_of, in_order};
 use super::table::{MIN_WIDTH, at_slashes, in_one, pad, wrap, write_cells};
 use super::{Canvas, NoteReport, own_files};
 use crate::plan::{Action, Asked, Direction, Plan, Question, SkipReason, Step};
-use crate::site::{Find, Origin};
+use crate::site::{Exempt, Find, Origin};
 
 /// Writes a plan: what would be asked, and where each value came from.
 ///
@@ -189,7 +189,8 @@ fn said_by(steps: &[&Step]) -> Vec<String> {
     let ports = origins(steps.iter().flat_map(|step| port_origins(step)));
     let is_known = ports.iter().all(|port| targets.contains(port));
     let port = if steps.iter().any(|step| has_proxy(step)) { "proxy" } else { "port" };
-    match (targets.as_slice(), is_known) {
+    let exempt = steps.iter().filter_map(|step| exempt(step)).next();
+    let mut said = match (targets.as_slice(), is_known) {
         ([], true) => Vec::new(),
         (_, true) => vec![format!("from {}", places(&targets))],
         ([], false) => vec![format!("{port} from {}", places(&ports))],
@@ -197,7 +198,9 @@ fn said_by(steps: &[&Step]) -> Vec<String> {
             format!("target from {}", places(&targets)),
             format!("{port} from {}", places(&ports)),
         ],
-    }
+    };
+    said.extend(exempt.map(|it| format!("no proxy: {} in {}", printable(&it.word), it.origin)));
+    said
 }
 
 fn has_proxy(step: &Step) -> bool {
@@ -210,6 +213,14 @@ fn target_origin(step: &Step) -> Option<&Origin> {
         Action::Skip(
             SkipReason::Unneeded { origin, .. } | SkipReason::OtherMode { origin, .. },
         ) => Some(origin),
+        Action::Skip(_) | Action::Found(_) => None,
+    }
+}
+
+/// The word that takes this step past the proxy.
+fn exempt(step: &Step) -> Option<&Exempt> {
+    match &step.action {
+        Action::Ask(question) => question.exempt.as_ref(),
         Action::Skip(_) | Action::Found(_) => None,
     }
 }

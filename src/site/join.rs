@@ -11,7 +11,7 @@ use super::discover::facts::{
 };
 use super::discover::route::route;
 use super::sample::{Sampled, Segment, sample};
-use super::{Find, Layer, Origin, Place, Sourced, Target};
+use super::{Exempt, Find, Layer, Origin, Place, Sourced, Target};
 
 /// With which eyes facts are looked at.
 #[derive(Clone, Copy, Debug)]
@@ -106,9 +106,10 @@ fn internet(facts: &Facts, addresses: &[Url], layer: &mut Layer) {
 fn by_way(target: Target, way: Option<Route>) -> Target {
     match way {
         None => target,
-        Some(Route::Straight { at, .. }) => {
-            let route = Some(Sourced { value: None, origin: Origin::File(at) });
-            Target { route, ..target }
+        Some(Route::Straight { token, at }) => {
+            let origin = Origin::File(at);
+            let exempt = Some(Exempt { word: token, origin: origin.clone() });
+            Target { route: Some(Sourced { value: None, origin }), exempt, ..target }
         }
         Some(Route::Proxy(setting)) if setting.url.scheme() == "http" => {
             let ProxySetting { url, user, password, at, .. } = setting;

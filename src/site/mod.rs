@@ -175,6 +175,8 @@ pub(crate) struct Target {
     pub(crate) snmp: Option<snmp::Credentials>,
     /// The way to it: through its own proxy, or straight though there is one.
     pub(crate) route: Option<Sourced<Option<http::Proxy>>>,
+    /// The word that takes it past the proxy.
+    pub(crate) exempt: Option<Exempt>,
     /// Why it cannot be asked from here.
     pub(crate) unaskable: Option<Sourced<String>>,
     /// What we speak to its broker, as our files say.
@@ -185,6 +187,15 @@ pub(crate) struct Target {
     pub(crate) find: Find,
     /// The subnet a sampled device stands for: `10.20.30.0/24`.
     pub(crate) group: Option<String>,
+}
+
+/// A word that takes a URL past the proxy.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct Exempt {
+    /// The word of `no_proxy`, or `DIRECT`, or `_none_`.
+    pub(crate) word: String,
+    /// Who says so.
+    pub(crate) origin: Origin,
 }
 
 /// How the addresses of a target are found.
@@ -212,6 +223,7 @@ impl Target {
             modes: Vec::new(),
             snmp: None,
             route: None,
+            exempt: None,
             unaskable: None,
             bbdo: bbdo::Probe::default(),
             websocket: None,

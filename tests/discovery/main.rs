@@ -171,6 +171,21 @@ fn a_root_that_is_no_folder_is_refused() {
 }
 
 #[test]
+fn the_word_that_takes_a_repository_past_the_proxy_is_shown() {
+    let tree = Tree::of("poller-zmq");
+    let variables = "https_proxy=http://proxy.corp.example:3128\nno_proxy=.almalinux.example\n";
+    std::fs::write(tree.path().join("etc/environment"), variables).unwrap();
+    let (_, text) = run(&tree, &["plan", "--only", "poller.http,poller.proxy"]);
+    for part in [
+        "no proxy: .almalinux.example in /etc/environment:2",
+        "proxy from /etc/environment:1",
+        "poller.proxy",
+    ] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+}
+
+#[test]
 fn a_flag_is_believed_before_a_file() {
     let tree = Tree::of("poller-zmq");
     let (_, text) = run(&tree, &["plan", "--ntp", "10.0.0.99", "--only", "poller.ntp,poller.bbdo"]);

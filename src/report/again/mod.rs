@@ -113,6 +113,7 @@ fn question(saved: &StepReport, target: &TargetReport) -> Result<Question, Strin
         target: target.host.clone(),
         origin: Origin::Saved(target.origin.clone()),
         seen_as: target.seen_as,
+        exempt: None,
         find: Find::Host,
         ways,
         also_try: also_try.transpose()?,
