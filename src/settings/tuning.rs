@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use strum::IntoEnumIterator as _;
+
 use super::known::Found;
 use super::site_file::Part;
 use super::{Refused, bad};
@@ -10,6 +12,7 @@ use crate::cli::{RunArgs, TuningArgs};
 use crate::plan::{Phase, Settings};
 use crate::site::amount::{check_factor, parse_duration};
 use crate::site::file::Platform;
+use crate::site::mistake::MistakeCode;
 use crate::site::{Custom, local};
 
 pub(super) fn settings(
@@ -55,7 +58,8 @@ pub(super) fn settings(
     for (flag, glob) in globs() {
         let known = catalogue.flows.iter().map(|flow| flow.id.get_ref().clone());
         let custom = customs.iter().map(|custom| format!("custom.{}", custom.name));
-        if !known.chain(custom).any(|id| crate::plan::matches(glob, &id)) {
+        let mistakes = MistakeCode::iter().map(|code| format!("config.{}", <&str>::from(code)));
+        if !known.chain(custom).chain(mistakes).any(|id| crate::plan::matches(glob, &id)) {
             return Err(bad(flag, format!("no flow is called `{glob}`")));
         }
     }

@@ -69,7 +69,7 @@ fn basics(facts: &Facts, layer: &mut Layer) {
 
 fn mail_relay(mail: &Mail, layer: &mut Layer) {
     let Some(relay) = &mail.relay else {
-        let value = "each mail goes straight to its receiver's server: no relay is set".to_owned();
+        let value = "mail goes straight to each receiver's server, as no relay is set".to_owned();
         let reason = Sourced { value, origin: Origin::File(mail.at.clone()) };
         layer.unneeded.insert(Party("smtp".to_owned()), reason);
         return;

@@ -186,6 +186,20 @@ fn the_word_that_takes_a_repository_past_the_proxy_is_shown() {
 }
 
 #[test]
+fn a_mistake_can_be_left_out_as_any_flow() {
+    let tree = Tree::of("broken/broker-sends-to-itself");
+    let mistake = "config.broker-sends-to-itself";
+    let (_, with) = run(&tree, &["plan"]);
+    assert!(with.contains(mistake), "{with}");
+    let (code, without) = run(&tree, &["plan", "--only", "poller.*"]);
+    assert_eq!(code, Some(0), "{without}");
+    assert!(!without.contains(mistake), "{without}");
+    let (code, skipped) = run(&tree, &["plan", "--skip", "config.*=known", "--format", "json"]);
+    assert_eq!(code, Some(0), "{skipped}");
+    assert!(skipped.contains(mistake) && skipped.contains("\"why\": \"known\""), "{skipped}");
+}
+
+#[test]
 fn a_flag_is_believed_before_a_file() {
     let tree = Tree::of("poller-zmq");
     let (_, text) = run(&tree, &["plan", "--ntp", "10.0.0.99", "--only", "poller.ntp,poller.bbdo"]);
