@@ -99,8 +99,12 @@ fn a_central_is_checked_from_its_own_files() {
         Row::fails("poller.bbdo").port(&broker("central-broker-master-input")),
         Row::passes("central.bbdo@10.0.0.5").target(&node("6")).port(&reversed),
     ]);
+    // Its interface is for this machine alone, and gorgoned is in no package of Debian's either.
+    let api = central.line("centreon-gorgone/config.d/40-gorgoned.yaml", "8085");
+    rows.push(Row::fails("central.gorgone-api@127.0.0.1:8085").target(&api).port(&api));
     rows.extend(monitored(&central));
-    report(central.preflight(User::Root)).is("central", 0).notes(&[]).has(&rows);
+    let remote = (&*node("4"), "profile i-vertix has no flow to 10.4.0.7");
+    report(central.preflight(User::Root)).is("central", 0).notes(&[remote]).has(&rows);
 }
 
 /// What a machine of either kind needs, each with the line that says so.

@@ -205,7 +205,7 @@ fn what_is_written_plans_what_was_found() {
     }
     let text = plans_the_same(&central(), Role::Central);
     for line in [
-        "smtp = [] # each mail goes straight to its receiver's server: no relay is set (/etc/postfix/main.cf:5)",
+        "smtp = [] # mail goes straight to each receiver's server, as no relay is set (/etc/postfix/main.cf:5)",
         "[machine.\"Poller Süd\"]",
         "[machine.\"Poller Süd-2\"]",
         "mode = \"through-remote\" # /var/lib/pollers:3",
