@@ -189,7 +189,7 @@ fn said_by(steps: &[&Step]) -> Vec<String> {
     let ports = origins(steps.iter().flat_map(|step| port_origins(step)));
     let is_known = ports.iter().all(|port| targets.contains(port));
     let port = if steps.iter().any(|step| has_proxy(step)) { "proxy" } else { "port" };
-    let exempt = steps.iter().filter_map(|step| exempt(step)).next();
+    let exempt = steps.iter().find_map(|step| exempt(step));
     let mut said = match (targets.as_slice(), is_known) {
         ([], true) => Vec::new(),
         (_, true) => vec![format!("from {}", places(&targets))],
