@@ -153,7 +153,8 @@ fn ask_for(
     let mut nat = nat.clone();
     for job in planned {
         let report = reader.shown(unasked(job))?;
-        nat.extend(job.site.nat.map(|seen_as| (report.host.name.clone(), seen_as)));
+        // Under its own name: what is typed and what is planned are redacted together below.
+        nat.extend(job.site.machine.clone().zip(job.site.nat));
         wishes.push(Wishes::planned(&report));
     }
     let request = ChangeRequest::new(wishes, &reader.nat(&nat), all);

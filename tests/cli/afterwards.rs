@@ -390,6 +390,11 @@ fn a_site_file_is_enough_for_the_request_of_a_whole_platform() {
     row(&["10.0.0.8", "3128"]);
     let text = preflight(&["request", "--site", file]).quietly(0).stdout;
     assert!(text.contains("poller1, poller, as its site file plans it"), "{text}");
+    let redacted = preflight(&["request", "--site", file, "--redact"]).quietly(0).stdout;
+    for (known, is_there) in [("translated to", true), ("poller1", false), ("198.51.100.7", false)]
+    {
+        assert_eq!(redacted.contains(known), is_there, "{known}: {redacted}");
+    }
     let both = preflight(&["request", "--site", file, "report.json"]);
     assert_eq!((both.code, both.stdout.as_str()), (Some(2), ""));
 }
