@@ -166,7 +166,7 @@ impl Planner<'_> {
 
     /// One sender that connects to us is enough; so is a listener of ours in a file.
     fn fit_of_senders(&self, flow: &Flow) -> Fit {
-        let listens = |way: &Way| self.site.listens.contains_key(way.service.name);
+        let listens = |way: &Way| self.listener(flow, way).is_some();
         let unexpected = flow.mode.is_some_and(|mode| !mode.is_expected());
         if unexpected && flow.ways.iter().any(listens) {
             return Fit::Used;
@@ -178,6 +178,11 @@ impl Planner<'_> {
             return Fit::Used;
         }
         fits.pop().unwrap_or_else(|| self.fit(flow, &[]))
+    }
+
+    /// Where this machine's files say that it listens for a row's way.
+    fn listener(&self, flow: &Flow, way: &Way) -> Option<&Sourced<u16>> {
+        self.site.listens.get(flow.listener.as_deref().unwrap_or(way.service.name))
     }
 
     fn listening(&self, flow: &Flow) -> Question {
@@ -232,9 +237,9 @@ impl Planner<'_> {
             asked.port = port;
             Some(asked)
         });
-        let (host, find) = match self.proxy(flow, target) {
-            Some(proxy) => (host_of(&proxy.url), Find::Host),
-            None => (place.host.clone(), target.find),
+        let (host, find) = match self.route(flow, target) {
+            Some((Some(proxy), _)) => (host_of(&proxy.url), Find::Host),
+            _ => (place.host.clone(), target.find),
         };
         let origin = target.origin.clone();
         Question {
@@ -251,11 +256,12 @@ impl Planner<'_> {
 
     fn asked(&self, flow: &Flow, way: &Way, target: &Target) -> Asked {
         let (port, port_origin) = self.port(flow, way, Some(target));
-        let proxy = self.proxy(flow, target);
+        let (proxy, says_so) = self.route(flow, target).unzip();
+        let proxy = proxy.flatten();
         let probe = self.probe(flow, way, target, port, proxy);
-        let through = self.way(flow, target).and_then(|(proxy, origin)| {
-            Some((proxy?.url.port_or_known_default()?, origin.clone()))
-        });
+        let through = proxy
+            .and_then(|proxy| proxy.url.port_or_known_default())
+            .and_then(|port| Some((port, says_so?.clone())));
         let (port, port_origin) = through.unwrap_or((port, port_origin));
         Asked {
             protocol: way.service.name,
@@ -266,13 +272,9 @@ impl Planner<'_> {
         }
     }
 
-    /// The proxy this goes through: the target's own, else for the Internet the
-    /// site's; the platform's daemons use none.
-    fn proxy<'t>(&'t self, flow: &Flow, target: &'t Target) -> Option<&'t http::Proxy> {
-        self.way(flow, target)?.0
-    }
-
-    fn way<'t>(
+    /// Through which proxy this goes, or through none, and who says so: the target's own
+    /// word, else for the Internet the site's; the platform's daemons use none.
+    fn route<'t>(
         &'t self,
         flow: &Flow,
         target: &'t Target,
@@ -300,8 +302,7 @@ impl Planner<'_> {
             target.place.port.map(|port| (port, target.origin.clone())).or(known)
         };
         let listens = || {
-            let listener = flow.listener.as_deref().unwrap_or(way.service.name);
-            let port = self.site.listens.get(listener).filter(|_| target.is_none())?;
+            let port = self.listener(flow, way).filter(|_| target.is_none())?;
             Some((port.value, port.origin.clone()))
         };
         let given = self.site.ports.get(flow.id.get_ref());
