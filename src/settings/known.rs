@@ -104,7 +104,7 @@ pub(super) fn catalogue_and_role(
     Ok((catalogue, role))
 }
 
-pub(super) fn catalogue(
+fn catalogue(
     args: &RunArgs,
     usual: impl FnOnce() -> Result<Catalogue, Refused>,
 ) -> Result<Catalogue, Refused> {

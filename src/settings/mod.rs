@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use preflight_checks::Trust;
 
-use crate::catalogue::{Broken, Catalogue, Party, Role};
+use crate::catalogue::{Broken, Catalogue, Role};
 use crate::cli::{OutputArgs, RedactArgs, RunArgs};
 use crate::plan::Settings;
 use crate::redact::Key;
@@ -20,7 +20,7 @@ use crate::site::{Custom, Layer, Site, View, join, local};
 use credentials::{ldap_bind, nsclient_login, proxy, snmp_credentials, test_mail};
 use known::{Found, catalogue_and_role, discovered, shown};
 use site_file::Part;
-use targets::{add, customs, port, targets, unused_targets, without_flow};
+use targets::{customs, port, target, targets, unused_targets, without_flow};
 use tuning::settings;
 
 pub(crate) use known::inventory;
@@ -177,8 +177,9 @@ fn job_of(
     part: Option<Part>,
     purpose: Purpose,
 ) -> Result<Job, Refused> {
-    let mut flags = Layer {
-        targets: targets(&args.targets, &catalogue)?,
+    let mut flags = Layer::default();
+    targets(&args.targets, &catalogue, &mut flags)?;
+    flags = Layer {
         custom: customs(&args.targets.check)?,
         proxy: proxy(&args.targets, &args.credentials)?,
         snmp: Some(snmp_credentials(&args.credentials)?),
@@ -190,10 +191,10 @@ fn job_of(
             .iter()
             .map(|text| port(text, &catalogue))
             .collect::<Result<_, _>>()?,
-        ..Layer::default()
+        ..flags
     };
     if let Some(text) = &args.targets.proxy {
-        add(&mut flags.targets, "--proxy", Party("proxy".to_owned()), text)?;
+        flags.add("proxy", target("--proxy", text)?);
     }
     let unused = |settings: &Settings| unused_targets(&catalogue, role, &flags, settings);
     let per_group = Some(args.known.sample).filter(|_| !args.known.all_devices);

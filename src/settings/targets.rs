@@ -5,12 +5,15 @@ use crate::catalogue::{Catalogue, PARTIES, Party, Role};
 use crate::cli::TargetArgs;
 use crate::plan::Settings;
 use crate::site::discover::Note;
-use crate::site::{Custom, Find, Layer, Origin, Place, Site, Sourced, Target, parse_port};
+use crate::site::{Custom, Find, Layer, Origin, Site, Sourced, Target, parse_port};
 
-pub(super) type Targets = std::collections::BTreeMap<Party, Vec<Target>>;
-
-pub(super) fn targets(args: &TargetArgs, catalogue: &Catalogue) -> Result<Targets, Refused> {
-    let flags: [(&'static str, &str, &[String]); 12] = [
+/// Adds the targets of the command line to `flags`.
+pub(super) fn targets(
+    args: &TargetArgs,
+    catalogue: &Catalogue,
+    flags: &mut Layer,
+) -> Result<(), Refused> {
+    let parties: [(&'static str, &str, &[String]); 12] = [
         ("--central", "central", &args.central),
         ("--poller", "poller", &args.poller),
         ("--remote", "remote", &args.remote),
@@ -24,17 +27,13 @@ pub(super) fn targets(args: &TargetArgs, catalogue: &Catalogue) -> Result<Target
         ("--vpn", "vpn", &args.vpn),
         ("--database", "database", &args.database),
     ];
-    let mut targets = Targets::new();
-    for (flag, party, values) in flags {
+    for (flag, party, values) in parties {
         for value in values {
-            add(&mut targets, flag, Party(party.to_owned()), value)?;
+            flags.add(party, target(flag, value)?);
         }
     }
     for domain in &args.ldap_domain {
-        add(&mut targets, "--ldap-domain", Party("ldap".to_owned()), domain)?;
-        let added = targets.values_mut().flatten();
-        let is_domain = |target: &&mut Target| target.origin == Origin::Flag("--ldap-domain");
-        added.filter(is_domain).for_each(|target| target.find = Find::Srv);
+        flags.add("ldap", Target { find: Find::Srv, ..target("--ldap-domain", domain)? });
     }
     for text in &args.other {
         let (party, value) = pair("--target", text)?;
@@ -45,9 +44,9 @@ pub(super) fn targets(args: &TargetArgs, catalogue: &Catalogue) -> Result<Target
             let profile = &catalogue.profile;
             return Err(bad("--target", format!("profile {profile} has no flow to `{party}`")));
         }
-        add(&mut targets, "--target", Party(party), &value)?;
+        flags.add(&party, target("--target", &value)?);
     }
-    Ok(targets)
+    Ok(())
 }
 
 /// Machines of the platform that the flow table does not know: another one may.
@@ -81,19 +80,10 @@ pub(super) fn unused_targets(
     given.map(|party| party.flag().split(' ').next().unwrap_or_default().to_owned()).collect()
 }
 
-pub(super) fn add(
-    targets: &mut Targets,
-    flag: &'static str,
-    party: Party,
-    value: &str,
-) -> Result<(), Refused> {
-    let place: Place = value.parse().map_err(|reason: String| bad(flag, reason))?;
-    let known = targets.entry(party).or_default();
-    // Given twice is asked once.
-    if known.iter().all(|target| target.place != place) {
-        known.push(Target::new(place, Origin::Flag(flag)));
-    }
-    Ok(())
+/// A target as a flag gives it.
+pub(super) fn target(flag: &'static str, value: &str) -> Result<Target, Refused> {
+    let place = value.parse().map_err(|reason: String| bad(flag, reason))?;
+    Ok(Target::new(place, Origin::Flag(flag)))
 }
 
 pub(super) fn port(text: &str, catalogue: &Catalogue) -> Result<(String, Sourced<u16>), Refused> {

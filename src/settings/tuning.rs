@@ -78,10 +78,7 @@ pub(super) fn settings(
     })
 }
 
-pub(super) fn max_offset(
-    tuning: &TuningArgs,
-    platform: Option<&Platform>,
-) -> Result<Duration, Refused> {
+fn max_offset(tuning: &TuningArgs, platform: Option<&Platform>) -> Result<Duration, Refused> {
     const USUAL: Duration = Duration::from_millis(500);
     let said = platform.and_then(|platform| platform.max_offset);
     match &tuning.max_offset {
@@ -90,12 +87,12 @@ pub(super) fn max_offset(
     }
 }
 
-pub(super) fn scale(tuning: &TuningArgs, platform: Option<&Platform>) -> Result<f64, Refused> {
+fn scale(tuning: &TuningArgs, platform: Option<&Platform>) -> Result<f64, Refused> {
     let said = platform.and_then(|platform| platform.timeout);
     tuning.timeout.as_deref().map_or(Ok(said.unwrap_or(1.0)), factor)
 }
 
-pub(super) fn factor(text: &str) -> Result<f64, Refused> {
+fn factor(text: &str) -> Result<f64, Refused> {
     let factor = text.parse().ok().and_then(|factor| check_factor(factor).ok());
     factor.ok_or_else(|| bad("--timeout", format!("`{text}` is no factor from 0.1 to 20")))
 }
