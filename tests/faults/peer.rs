@@ -103,6 +103,7 @@ pub(crate) fn says_and_resets(bytes: impl Into<Vec<u8>>) -> Peer {
     Peer::tcp(move |mut stream| {
         hear(&mut stream);
         let _ = stream.write_all(&bytes);
+        // Right behind them the RST would take the bytes away again.
         thread::sleep(Duration::from_millis(100));
         reset(&stream);
     })

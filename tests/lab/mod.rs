@@ -294,6 +294,7 @@ impl Lab {
         let deadline = Instant::now() + READY_WITHIN;
         while !ready() {
             assert!(Instant::now() < deadline, "{name} is not ready:\n{}", self.log(name));
+            // A daemon tells nobody when it is ready.
             thread::sleep(Duration::from_millis(10));
         }
     }
