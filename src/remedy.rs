@@ -4,7 +4,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use preflight_checks::{Cause, DropSign, Owner, Transport};
+use preflight_checks::{Cause, DropSign, Owner, Transport, Whereabouts};
 use serde::{Deserialize, Serialize};
 
 /// Where a failed question was going; what a request to another team must name.
@@ -49,8 +49,12 @@ pub(crate) fn remedy(cause: &Cause, passage: &Passage<'_>) -> Remedy {
 fn who(cause: &Cause, passage: &Passage<'_>) -> String {
     match cause.owner() {
         Owner::ThisHost => "you, on this host".to_owned(),
-        Owner::Network { device: Some(device) } => format!("network team, device {device}"),
-        Owner::Network { device: None } => "network team".to_owned(),
+        Owner::Network(at) => match at {
+            Whereabouts::At(device) => format!("network team, device {device}"),
+            Whereabouts::AtOrBehind(last) => format!("network team, at {last} or behind it"),
+            Whereabouts::AtOrBefore(first) => format!("network team, at {first} or before it"),
+            Whereabouts::Unknown => "network team".to_owned(),
+        },
         Owner::FarSide => format!("whoever runs {}", passage.target),
         Owner::Nobody => "nobody; please report it to preflight's developers".to_owned(),
     }

@@ -41,9 +41,11 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+#[cfg(feature = "samples")]
+pub use cause::samples;
 pub use cause::{
     Cause, Code, Concern, ConcernCode, DropSign, HostAnswer, Layer, LocalFirewallSign, LocalRoute,
-    Millis, Owner, Phase, QuietPoller, ResetSign, Transport,
+    Millis, Owner, Phase, Plea, QuietPoller, ResetSign, Transport, Whereabouts,
 };
 pub use evidence::{Evidence, Seen, Timings, Value};
 pub use identify::identify;

@@ -220,7 +220,7 @@ fn cause_report(cause: &Cause, passage: &Passage<'_>) -> CauseReport {
     facts.remove("code");
     let (owner, device) = match cause.owner() {
         Owner::ThisHost => ("this-host", None),
-        Owner::Network { device } => ("network", device.map(|device| device.to_string())),
+        Owner::Network(at) => ("network", at.device().map(|device| device.to_string())),
         Owner::FarSide => ("far-side", None),
         Owner::Nobody => ("nobody", None),
     };

@@ -6,9 +6,11 @@
 //! the sentence is written once, in `Display`, and the facts behind it travel
 //! to JSON as they are.
 
+mod about;
 mod concern;
 mod facts;
-mod owner;
+#[cfg(any(test, feature = "samples"))]
+pub mod samples;
 #[cfg(test)]
 mod saved;
 #[cfg(test)]
@@ -24,13 +26,13 @@ use crate::net::Opinion;
 use crate::net::icmp::Icmp;
 use crate::recognise::Spoken;
 
+pub use about::{Layer, Owner, Plea, Whereabouts};
 pub use concern::{Concern, ConcernCode};
 pub(crate) use facts::span;
 pub use facts::{
     DropSign, HostAnswer, LocalFirewallSign, LocalRoute, Millis, Phase, QuietPoller, ResetSign,
     Transport,
 };
-pub use owner::{Layer, Owner};
 
 /// The one reason a probe failed, with the facts an operator needs.
 ///

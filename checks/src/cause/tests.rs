@@ -44,6 +44,31 @@ fn the_device_that_said_no_is_the_networks() {
         by,
         icmp: Icmp::V4 { kind: 3, code: 13 },
     };
-    assert_eq!(cause.owner(), Owner::Network { device: Some(by) });
+    assert_eq!(cause.owner(), Owner::Network(Whereabouts::At(by)));
     assert_eq!(cause.to_string(), "rejected by 10.9.0.1 (ICMP 3/13, administratively prohibited)");
+}
+
+#[test]
+fn the_network_is_asked_for_something_against_every_cause_of_its_own() {
+    for cause in samples::causes() {
+        let is_asked = cause.plea() != Plea::Nothing;
+        let is_theirs = matches!(cause.owner(), Owner::Network(_));
+        let is_a_firewalls = matches!(cause.plea(), Plea::Allow { .. });
+        assert!(is_asked == (is_theirs || is_a_firewalls), "{}", cause.code());
+    }
+}
+
+#[test]
+fn a_rule_of_a_cause_within_a_cause_is_for_the_transport_that_fails() {
+    let to = ([10, 0, 0, 53], 53).into();
+    let rejected = || {
+        let (by, icmp) = ([10, 9, 0, 1].into(), Icmp::V4 { kind: 3, code: 13 });
+        Box::new(Cause::PathRejected { to, by, icmp })
+    };
+    let udp = Cause::DnsTcpOnly { udp: rejected() };
+    assert_eq!(udp.plea(), Plea::Allow { over: Some(Transport::Udp) });
+    let tcp = Cause::DnsTruncated { question: "a.example".to_owned(), tcp: rejected() };
+    assert_eq!(tcp.plea(), Plea::Allow { over: Some(Transport::Tcp) });
+    let closed = Cause::DnsTcpOnly { udp: Box::new(Cause::PortClosed { to }) };
+    assert_eq!((closed.plea(), closed.owner()), (Plea::Nothing, Owner::FarSide));
 }

@@ -1,7 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 use super::*;
-use crate::cause::{Owner, Phase};
+use crate::cause::{Owner, Phase, Whereabouts};
 use std::net::{Ipv4Addr, UdpSocket};
 
 const R1: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 2, 0, 1));
@@ -65,7 +65,7 @@ fn a_port_that_is_filtered_behind_the_last_hop_names_it() {
         let cause = judge(&beyond(&two_hops(), &behind), &NO_ANSWER);
         let expected = Cause::PortSilentAfter { to, by, hop, next_is_host, alive, waited };
         assert_eq!(cause, expected);
-        assert_eq!(cause.owner(), Owner::Network { device: Some(R2) });
+        assert_eq!(cause.owner(), Owner::Network(Whereabouts::AtOrBehind(R2)));
     }
 }
 
@@ -75,7 +75,7 @@ fn a_port_whose_packets_stop_where_others_pass_is_filtered_between() {
     let cause = judge(&trace, &NO_ANSWER);
     let (to, after, next, alive, waited) = (TO, Some(R1), R2, CLOSED, WAITED);
     assert_eq!(cause, Cause::FilteredBetween { to, after, hop: 1, next, alive, waited });
-    assert_eq!(cause.owner(), Owner::Network { device: Some(R1) });
+    assert_eq!(cause.owner(), Owner::Network(Whereabouts::AtOrBehind(R1)));
     assert_eq!(
         cause.to_string(),
         "no answer; packets for this port get no further than 10.2.0.1, \
@@ -88,7 +88,7 @@ fn a_port_whose_packets_do_not_even_reach_the_first_hop_blames_that_hop() {
     let cause = judge(&beyond(&[], &[icmp(R1, HOP_LIMIT), silent()]), &NO_ANSWER);
     let (to, next, alive, waited) = (TO, R1, CLOSED, WAITED);
     assert_eq!(cause, Cause::FilteredBetween { to, after: None, hop: 0, next, alive, waited });
-    assert_eq!(cause.owner(), Owner::Network { device: Some(R1) });
+    assert_eq!(cause.owner(), Owner::Network(Whereabouts::AtOrBefore(R1)));
 }
 
 #[test]
@@ -103,7 +103,7 @@ fn a_silent_port_behind_nameless_routers_blames_nobody_by_name() {
     for behind in [[silent(), silent()], [silent(), heard(Reply::Reset)]] {
         let cause = judge(&beyond(&[], &behind), &NO_ANSWER);
         assert_eq!(cause, Cause::PortSilent { to: TO, alive: CLOSED, waited: WAITED });
-        assert_eq!(cause.owner(), Owner::Network { device: None });
+        assert_eq!(cause.owner(), Owner::Network(Whereabouts::Unknown));
     }
 }
 

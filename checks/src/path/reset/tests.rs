@@ -1,7 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 use super::*;
-use crate::cause::{Owner, Phase};
+use crate::cause::{Owner, Phase, Whereabouts};
 use crate::net::icmp::Icmp;
 use std::net::{Ipv4Addr, TcpListener};
 
@@ -122,12 +122,12 @@ fn the_sender_makes_the_cause_and_its_owner() {
         (
             before(Some(GATEWAY), 1),
             "reset by 10.2.0.1 (hop 1) or right behind it, not by the target",
-            Owner::Network { device: Some(GATEWAY) },
+            Owner::Network(Whereabouts::AtOrBehind(GATEWAY)),
         ),
         (
             before(None, 3),
             "reset at hop 3, which names itself to nobody, or right behind it, not by the target",
-            Owner::Network { device: None },
+            Owner::Network(Whereabouts::Unknown),
         ),
         (before(None, 0), "reset before the first router, not by the target", Owner::ThisHost),
         (
