@@ -4,7 +4,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use preflight_checks::{Cause, DropSign, Owner, Transport, Whereabouts};
+use preflight_checks::{Cause, DropSign, Owner, SshPart, Transport, Whereabouts};
 use serde::{Deserialize, Serialize};
 
 /// Where a failed question was going; what a request to another team must name.
@@ -345,6 +345,16 @@ fn in_the_platform(cause: &Cause, passage: &Passage<'_>) -> Option<String> {
         }
         Cause::NoPong { .. } => {
             "systemctl restart gorgoned on that poller, then here; if it comes back, raise the firewall's idle timeout for its port".to_owned()
+        }
+        Cause::SshNothingInCommon { part, ours, .. } => {
+            let line = match part {
+                SshPart::KeyExchange => "KexAlgorithms",
+                SshPart::HostKey => "HostKeyAlgorithms, HostKey",
+                SshPart::Cipher => "Ciphers",
+                SshPart::Mac => "MACs",
+            };
+            let few = ours.get(..3).unwrap_or(ours).join(", ");
+            format!("let its SSH server offer one of {few} … (sshd_config: {line}), or update it")
         }
         Cause::BbdoTwo { .. } | Cause::BbdoMajor { .. } => {
             "the same BBDO version on every broker (Configuration > Pollers > Broker configuration), export, restart cbd and centengine".to_owned()

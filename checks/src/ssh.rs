@@ -1,10 +1,12 @@
-//! SSH: does a server identify itself and offer host keys?
+//! SSH: does a server identify itself, and offer what this machine's client takes?
 //!
 //! Listens first, TCP 22 by default; then identification, KEXINIT, and a
 //! disconnect message with our name, so that the server's log says who came.
 //! One connection, no retry: servers penalise repeated half-open visits.
 //!
 //! Reference: [RFC 4253 §4.2, §7.1, §11.1](https://www.rfc-editor.org/rfc/rfc4253).
+
+mod client;
 
 use std::io;
 use std::time::Duration;
@@ -15,6 +17,7 @@ use crate::net::{Ask, FarStream, Stream};
 use crate::recognise::{Spoken, instead_of};
 use crate::wire::{self, Reader};
 use crate::{Respond, Service};
+use client::Offer;
 
 /// Asks for identification and key exchange proposals; logs nobody in.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -22,11 +25,18 @@ pub struct Probe {}
 
 impl Probe {
     pub(crate) async fn run(&self, ask: &mut Ask) -> Result<(), Cause> {
+        // Before the connection: a server counts the time in which nobody speaks.
+        let ours = Offer::to(&ask.peer.host).await?;
         let stream = ask.connect().await?;
-        self.converse(stream, &mut ask.seen).await
+        self.converse(stream, &ours, &mut ask.seen).await
     }
 
-    async fn converse(&self, mut stream: Stream, seen: &mut Seen) -> Result<(), Cause> {
+    async fn converse(
+        &self,
+        mut stream: Stream,
+        ours: &Offer,
+        seen: &mut Seen,
+    ) -> Result<(), Cause> {
         stream.allow(IDENTIFICATION);
         let identification = identify(&mut stream).await?;
         seen.evidence.set("identification", identification.as_str());
@@ -37,16 +47,29 @@ impl Probe {
         // The connection ends either way; a failed goodbye changes no verdict.
         let _goodbye = stream.send(&encode_packet(&disconnect())).await;
         stream.close().await;
-        self.judge(&identification, &offer, seen)
+        self.judge(&identification, &offer, ours, seen)
     }
 
     /// Decides from identification and proposals alone.
-    #[allow(clippy::unused_self, clippy::unnecessary_wraps)] // The same shape as its siblings.
-    fn judge(&self, identification: &str, offer: &KexInit, seen: &mut Seen) -> Result<(), Cause> {
+    #[allow(clippy::unused_self)] // The same shape as its siblings.
+    fn judge(
+        &self,
+        identification: &str,
+        theirs: &KexInit,
+        ours: &Offer,
+        seen: &mut Seen,
+    ) -> Result<(), Cause> {
         let software = software(identification);
+        let mut list = |name: &'static str, names: &[String]| {
+            seen.evidence.set(name, names.iter().collect::<Value>());
+        };
+        list("host_key_algorithms", &theirs.host_keys);
+        list("kex_algorithms", &theirs.kex);
+        list("ciphers", &theirs.ciphers_in);
+        list("macs", &theirs.macs_in);
         seen.evidence.set("software", software);
-        seen.evidence.set("host_key_algorithms", offer.host_keys.iter().collect::<Value>());
-        seen.evidence.set("kex_algorithms", offer.kex.iter().collect::<Value>());
+        seen.evidence.set("compared_with", ours.of);
+        ours.agrees(theirs)?;
         software.clone_into(&mut seen.headline);
         Ok(())
     }
@@ -153,6 +176,11 @@ fn software(identification: &str) -> &str {
 struct KexInit {
     kex: Vec<String>,
     host_keys: Vec<String>,
+    /// From the client to the server, as the next is the other way.
+    ciphers_out: Vec<String>,
+    ciphers_in: Vec<String>,
+    macs_out: Vec<String>,
+    macs_in: Vec<String>,
 }
 
 impl KexInit {
@@ -162,17 +190,30 @@ impl KexInit {
             return Err(Cause::bad_reply("an SSH key exchange proposal", payload));
         }
         let _cookie: [u8; 16] = reader.array()?;
-        Ok(Self { kex: names(&mut reader)?, host_keys: names(&mut reader)? })
+        Ok(Self {
+            kex: names(&mut reader)?,
+            host_keys: names(&mut reader)?,
+            ciphers_out: names(&mut reader)?,
+            ciphers_in: names(&mut reader)?,
+            macs_out: names(&mut reader)?,
+            macs_in: names(&mut reader)?,
+        })
     }
 
     fn encode(&self) -> Vec<u8> {
         let mut payload = vec![MSG_KEXINIT];
         payload.extend([0x5a; 16]);
-        let ciphers = ["aes256-ctr".to_owned()];
-        let macs = ["hmac-sha2-256".to_owned()];
         let none = ["none".to_owned()];
-        let lists: [&[String]; 8] =
-            [&self.kex, &self.host_keys, &ciphers, &ciphers, &macs, &macs, &none, &none];
+        let lists: [&[String]; 8] = [
+            &self.kex,
+            &self.host_keys,
+            &self.ciphers_out,
+            &self.ciphers_in,
+            &self.macs_out,
+            &self.macs_in,
+            &none,
+            &none,
+        ];
         for list in lists {
             push_string(&mut payload, list.join(",").as_bytes());
         }
@@ -182,9 +223,14 @@ impl KexInit {
     }
 
     fn example() -> Self {
+        let list = |names: &[&str]| names.iter().map(ToString::to_string).collect::<Vec<_>>();
         Self {
-            kex: vec!["curve25519-sha256".to_owned()],
-            host_keys: vec!["ssh-ed25519".to_owned(), "rsa-sha2-512".to_owned()],
+            kex: list(&["curve25519-sha256"]),
+            host_keys: list(&["ssh-ed25519", "rsa-sha2-512"]),
+            ciphers_out: list(&["aes256-ctr"]),
+            ciphers_in: list(&["aes256-ctr"]),
+            macs_out: list(&["hmac-sha2-256"]),
+            macs_in: list(&["hmac-sha2-256"]),
         }
     }
 }
@@ -192,7 +238,7 @@ impl KexInit {
 /// One comma-separated name-list.
 fn names(reader: &mut Reader<'_>) -> Result<Vec<String>, Cause> {
     let length = usize::try_from(reader.u32()?).unwrap_or(usize::MAX);
-    let list = wire::clean(reader.take(length)?, 2 * MAX_LINE);
+    let list = wire::clean(reader.take(length)?, MAX_NAMES);
     Ok(list.split(',').filter(|name| !name.is_empty()).map(str::to_owned).collect())
 }
 
@@ -205,6 +251,8 @@ const MAX_LINE: usize = 1024;
 const MAX_LINES: usize = 50;
 /// A tarpit sends lines for ever: this much before the identification is enough.
 const MAX_BEFORE: usize = 8 * 1024;
+/// Of one list; the longest known have 1,200 letters.
+const MAX_NAMES: usize = 4 * 1024;
 /// RFC 4253 §6.1: every implementation takes packets of 35,000 bytes.
 const MAX_PACKET: usize = 35_000;
 const MSG_DISCONNECT: u8 = 1;
@@ -221,7 +269,9 @@ mod tests {
 
     /// The cause of a conversation in which the far side says `words`.
     fn refused(words: &[u8]) -> Cause {
-        let converse = async |stream| Probe::default().converse(stream, &mut Seen::default()).await;
+        let ours = Offer::of_openssh();
+        let converse =
+            async |stream| Probe::default().converse(stream, &ours, &mut Seen::default()).await;
         ends(words, converse).unwrap_err()
     }
 
@@ -238,7 +288,7 @@ mod tests {
     #[test]
     fn every_truncation_of_a_proposal_is_a_bad_reply() {
         let whole = KexInit::example().encode();
-        let named = 1 + 16 + 4 + 17 + 4 + 24;
+        let named = 1 + 16 + [17, 24, 10, 10, 13, 13].map(|list| 4 + list).iter().sum::<usize>();
         for length in 0..named {
             let cause = KexInit::decode(&whole[..length]).unwrap_err();
             assert_eq!(cause.code(), "bad-reply", "{length} bytes");
@@ -259,9 +309,23 @@ mod tests {
     fn the_software_is_the_headline() {
         let mut seen = Seen::default();
         let identification = "SSH-2.0-OpenSSH_9.2p1 Debian-2+deb12u7";
-        Probe::default().judge(identification, &KexInit::example(), &mut seen).unwrap();
+        let (theirs, ours) = (KexInit::example(), Offer::of_openssh());
+        Probe::default().judge(identification, &theirs, &ours, &mut seen).unwrap();
         assert_eq!(seen.headline, "OpenSSH_9.2p1 Debian-2+deb12u7");
         assert!(seen.evidence.fact("host_key_algorithms").is_some());
+    }
+
+    #[test]
+    fn a_server_with_nothing_in_common_fails_and_its_lists_are_kept() {
+        let mut seen = Seen::default();
+        let old = vec!["diffie-hellman-group1-sha1".to_owned()];
+        let theirs = KexInit { kex: old.clone(), ..KexInit::example() };
+        let ours = Offer::of_openssh();
+        let cause = Probe::default().judge("SSH-2.0-old", &theirs, &ours, &mut seen).unwrap_err();
+        let part = crate::cause::SshPart::KeyExchange;
+        assert_eq!(cause, Cause::SshNothingInCommon { part, theirs: old, ours: ours.kex });
+        assert_eq!(seen.evidence.fact("compared_with"), Some(&"OpenSSH 8.0 and later".into()));
+        assert!(seen.evidence.fact("macs").is_some());
     }
 
     #[tokio::test]
@@ -269,7 +333,9 @@ mod tests {
         let (near, far) = said(b"").await;
         let far = FarStream::new(Box::new(far), None);
         let (probe, mut seen) = (Probe::default(), Seen::default());
-        let (verdict, answered) = tokio::join!(probe.converse(near, &mut seen), respond(far));
+        let ours = Offer::of_openssh();
+        let (verdict, answered) =
+            tokio::join!(probe.converse(near, &ours, &mut seen), respond(far));
         assert_eq!(verdict, Ok(()));
         answered.unwrap();
         let kex = Value::from_iter(["curve25519-sha256"]);
@@ -281,7 +347,7 @@ mod tests {
         let words = [b"Authorised use only\r\n\r\n", OPENSSH, &proposal()].concat();
         let (stream, _far) = said(&words).await;
         let mut seen = Seen::default();
-        Probe::default().converse(stream, &mut seen).await.unwrap();
+        Probe::default().converse(stream, &Offer::of_openssh(), &mut seen).await.unwrap();
         assert_eq!(seen.headline, "OpenSSH_9.2p1 Debian-2+deb12u7");
     }
 
@@ -341,7 +407,9 @@ mod tests {
         ) {
             let mut seen = Seen::default();
             let probe = Probe::default();
-            let _any_verdict = ends(&words, async |stream| probe.converse(stream, &mut seen).await);
+            let ours = Offer::of_openssh();
+            let _any_verdict =
+                ends(&words, async |stream| probe.converse(stream, &ours, &mut seen).await);
             let _any_proposal = KexInit::decode(&payload);
         }
     }

@@ -4,7 +4,7 @@ use crate::certificates::Certificates;
 use crate::lab::Node::{Router, Server};
 use crate::lab::servers::SNMP_USER;
 use crate::peer::{self, Peer};
-use crate::row::{Flow, Place, Row, bare_snmp, bbdo, nsclient, snmp, zmq};
+use crate::row::{Flow, Place, Row, bare_snmp, bbdo, nsclient, snmp, ssh, zmq};
 use crate::{servers, services};
 
 pub(crate) fn rows(certificates: &Certificates) -> Vec<Row> {
@@ -12,6 +12,7 @@ pub(crate) fn rows(certificates: &Certificates) -> Vec<Row> {
     rows.extend(brokers(certificates));
     rows.extend(gorgones());
     rows.extend(windows(certificates));
+    rows.extend(pollers());
     rows
 }
 
@@ -136,6 +137,20 @@ fn gorgones() -> Vec<Row> {
         )
         .fails(&["gorgone-on-other-port"])
         .says("5556"),
+    ]
+}
+
+/// SSH servers that the client's own `ssh` has nothing in common with, or just enough.
+fn pollers() -> Vec<Row> {
+    let row = |fault: &str, port: u16| Row::new(fault, ssh().on(port));
+    vec![
+        row("no key exchange in common", 2201)
+            .fails(&["ssh-nothing-in-common"])
+            .says("diffie-hellman-group1-sha1"),
+        row("no cipher in common", 2202).fails(&["ssh-nothing-in-common"]).says("3des-cbc"),
+        row("no MAC in common", 2203).fails(&["ssh-nothing-in-common"]).says("hmac-md5"),
+        row("healthy, no MAC in common and none needed", 2204),
+        row("healthy, one algorithm of each in common", 2205),
     ]
 }
 

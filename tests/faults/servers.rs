@@ -143,6 +143,31 @@ pub(crate) fn squid(lab: &Lab) {
     lab.start(Node::Server, "squid", &mut command, &ports);
 }
 
+/// The site's SSH server on 22, and one beside it on each port of [`ODD_SSHD`].
+pub(crate) fn sshd(lab: &Lab) {
+    servers::sshd(lab);
+    for (port, lines) in ODD_SSHD {
+        let name = format!("sshd-{port}");
+        let key = lab.path("ssh_host_key");
+        let configuration = lab.write(
+            &format!("{name}.conf"),
+            &format!("HostKey {}\nPort {port}\nPidFile none\nUsePAM no\n{lines}\n", key.display()),
+        );
+        let mut command = privately(lab, "mount -t tmpfs tmpfs /run && mkdir /run/sshd", "sshd");
+        command.args(["-D", "-e", "-f"]).arg(configuration);
+        lab.start(Node::Server, &name, &mut command, &[Port::Tcp(port)]);
+    }
+}
+
+/// The port, and what is unusual about the server there.
+const ODD_SSHD: [(u16, &str); 5] = [
+    (2201, "KexAlgorithms diffie-hellman-group1-sha1"),
+    (2202, "Ciphers aes128-cbc,3des-cbc"),
+    (2203, "MACs hmac-md5\nCiphers aes128-ctr"),
+    (2204, "MACs hmac-md5\nCiphers chacha20-poly1305@openssh.com"),
+    (2205, "KexAlgorithms diffie-hellman-group18-sha512\nHostKeyAlgorithms ssh-ed25519"),
+];
+
 /// The site's agent, which also has a user `weak` without privacy.
 pub(crate) fn snmpd(lab: &Lab) {
     let (community, user) = (servers::SNMP_COMMUNITY, servers::SNMP_USER);

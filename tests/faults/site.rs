@@ -72,7 +72,7 @@ impl Site {
             &|| servers::postfix(lab, &tls),
             &|| more::slapd(lab, &tls),
             &|| more::nginx(lab, &tls),
-            &|| servers::sshd(lab),
+            &|| more::sshd(lab),
             &|| more::snmpd(lab),
             &|| servers::zmq_router(lab, Node::Server, 5556),
             &|| more::other_zmq(lab),

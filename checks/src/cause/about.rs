@@ -255,7 +255,9 @@ impl Cause {
             Self::BbdoTls { .. } => (Tls, FarSide, Nothing),
 
             // ---- SSH ----
-            Self::SshRefused { .. } => (Protocol, FarSide, Nothing),
+            Self::SshRefused { .. } | Self::SshNothingInCommon { .. } => {
+                (Protocol, FarSide, Nothing)
+            }
 
             // ---- SNMP ----
             Self::SnmpUnknownUser { .. }

@@ -104,6 +104,24 @@ pub enum ResetSign {
     ShorterWay,
 }
 
+/// What an SSH client and a server must each have one algorithm for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, strum::Display)]
+#[serde(rename_all = "kebab-case")]
+pub enum SshPart {
+    /// How the two come to a key.
+    #[strum(serialize = "key exchange")]
+    KeyExchange,
+    /// How the server proves who it is.
+    #[strum(serialize = "host key algorithm")]
+    HostKey,
+    /// How they encrypt.
+    #[strum(serialize = "cipher")]
+    Cipher,
+    /// How they keep messages from being changed.
+    #[strum(serialize = "MAC")]
+    Mac,
+}
+
 /// How a host whose port stays silent shows that it is there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "answer", rename_all = "kebab-case")]

@@ -31,7 +31,7 @@ pub use concern::{Concern, ConcernCode};
 pub(crate) use facts::span;
 pub use facts::{
     DropSign, HostAnswer, LocalFirewallSign, LocalRoute, Millis, Phase, QuietPoller, ResetSign,
-    Transport,
+    SshPart, Transport,
 };
 
 /// The one reason a probe failed, with the facts an operator needs.
@@ -862,6 +862,16 @@ pub enum Cause {
         /// Its words.
         text: String,
     },
+    /// The SSH server and this machine's own client have no algorithm in common.
+    #[error("no {part} in common with this host's SSH client: it offers {}", algorithms(theirs))]
+    SshNothingInCommon {
+        /// What both sides need one for.
+        part: SshPart,
+        /// What the server offers.
+        theirs: Vec<String>,
+        /// What the client of this machine offers.
+        ours: Vec<String>,
+    },
 
     // ---- SNMP ----
     /// The agent is there and does not answer this community.
@@ -1071,6 +1081,13 @@ fn list(names: &[String]) -> String {
             format!("{} and {} more", shown.join(", "), n - SHOWN)
         }
     }
+}
+
+/// SSH's algorithms in a sentence, without the extensions that stand among them.
+fn algorithms(names: &[String]) -> String {
+    let is_extension =
+        |name: &&String| name.starts_with("ext-info-") || name.starts_with("kex-strict-");
+    list(&names.iter().filter(|name| !is_extension(name)).cloned().collect::<Vec<_>>())
 }
 
 /// Who was not let in; a community is a secret and stays unnamed.

@@ -82,6 +82,7 @@ fn values() -> Vec<Value> {
         json!("own-reject"),
         json!("too-few-hops"),
         json!("reverse-path"),
+        json!("key-exchange"),
         json!("ssh"),
         json!("some words"),
         json!(7),
