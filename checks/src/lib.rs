@@ -136,6 +136,12 @@ impl Probe {
         matches!(self, Self::Ldap(ldap::Probe { bind: Some(_), .. }))
     }
 
+    /// Does it ask for a path, as a URL names one?
+    #[must_use]
+    pub fn takes_path(&self) -> bool {
+        matches!(self, Self::Http(_) | Self::Pullwss(_))
+    }
+
     /// The same question, asked as nobody in particular.
     #[must_use]
     pub fn without_credentials(&self) -> Self {

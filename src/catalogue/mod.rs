@@ -290,7 +290,8 @@ pub(crate) fn service(name: &str) -> Option<&'static Service> {
     SERVICES.iter().copied().find(|service| service.name == name)
 }
 
-fn service_names() -> Vec<&'static str> {
+/// What services are called in ways and in URLs.
+pub(crate) fn service_names() -> Vec<&'static str> {
     SERVICES.iter().map(|service| service.name).collect()
 }
 

@@ -1,6 +1,6 @@
 //! Whole plans, compared.
 
-use preflight_checks::{Trust, http, snmp};
+use preflight_checks::{SERVICES, Trust, http, snmp};
 
 use super::*;
 
@@ -205,6 +205,24 @@ fn a_websocket_is_asked_for_on_the_path_of_its_url() {
     let apache = "/centreon/gorgone/pullwss/websocket".to_owned();
     assert_eq!(path("x=pullwss-tls://central"), (apache, true, 443));
     assert_eq!(path("x=pullwss-tls://central/ws"), ("/ws".to_owned(), true, 443));
+}
+
+#[test]
+fn every_service_can_be_asked_for_by_its_name() {
+    let catalogue = Catalogue::profile("i-vertix").unwrap();
+    for service in SERVICES {
+        let mut site = Site::of(Role::Poller, Trust::only([]));
+        let check = format!("x={}://host.example:4711", service.name);
+        site.custom.push(check.parse().unwrap_or_else(|reason| panic!("{check}: {reason}")));
+        let only = Settings { only: vec!["custom.x".to_owned()], ..settings() };
+        let steps = plan(&catalogue, &site, &only).steps;
+        let [Step { action: Action::Ask(question), .. }] = steps.as_slice() else {
+            panic!("{check}: {steps:#?}")
+        };
+        let [asked] = question.ways.as_slice() else { panic!("{check}: {question:#?}") };
+        let service_asked = asked.probe.service().name;
+        assert_eq!((service_asked, asked.protocol, asked.port), (service.name, service.name, 4711));
+    }
 }
 
 #[test]

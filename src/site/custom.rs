@@ -3,6 +3,7 @@
 use std::str::FromStr;
 
 use super::{Origin, Place};
+use crate::catalogue::{service, service_names};
 
 /// A flow of the user's own: `NAME=SCHEME://HOST:PORT`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,30 +22,6 @@ pub(crate) struct Custom {
     pub(crate) origin: Origin,
 }
 
-/// Schemes a custom flow may have.
-pub(crate) const CUSTOM_SCHEMES: &[&str] = &[
-    "tcp",
-    "tls",
-    "http",
-    "https",
-    "trap",
-    "mysql",
-    "postgresql",
-    "mssql",
-    "ssh",
-    "smtp",
-    "ldap",
-    "ldaps",
-    "ntp",
-    "dns",
-    "snmp",
-    "bbdo",
-    "zmq",
-    "nsclient",
-    "pullwss",
-    "pullwss-tls",
-];
-
 impl Custom {
     /// # Errors
     ///
@@ -52,15 +29,13 @@ impl Custom {
     pub(crate) fn new(name: &str, url: &str, origin: Origin) -> Result<Self, String> {
         // Not repeated: it may hold a password.
         let (scheme, rest) = url.split_once("://").ok_or("this is no URL: SCHEME://HOST[:PORT]")?;
-        if !CUSTOM_SCHEMES.contains(&scheme) {
-            return Err(format!(
-                "unknown scheme `{scheme}`; known are {}",
-                CUSTOM_SCHEMES.join(", ")
-            ));
-        }
-        let place = match scheme {
-            "http" | "https" | "pullwss" | "pullwss-tls" => Place::from_url(url)?,
-            _ => rest.trim_end_matches('/').parse()?,
+        let service = service(scheme).ok_or_else(|| {
+            format!("unknown scheme `{scheme}`; known are {}", service_names().join(", "))
+        })?;
+        let place = if (service.probe)().takes_path() {
+            Place::from_url(url)?
+        } else {
+            rest.trim_end_matches('/').parse()?
         };
         if matches!(scheme, "tcp" | "tls") && place.port.is_none() {
             return Err(format!("{scheme}://{} needs a port", place.host));

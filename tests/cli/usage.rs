@@ -124,7 +124,7 @@ fn custom_flows_have_a_known_scheme_a_port_and_a_name_of_their_own() {
     refused_for(
         &["--check", "a=gopher://x:70"],
         "--check",
-        "unknown scheme `gopher`; known are tcp",
+        "unknown scheme `gopher`; known are bbdo, dns",
     );
     refused_for(&["--check", "a=tcp://x"], "--check", "needs a port");
     refused_for(&["--check", "tcp://x:1"], "--check", "NAME=SCHEME://HOST[:PORT]");

@@ -9,7 +9,7 @@ use toml::de::DeTable;
 use super::secret::{Login, login, snmp};
 use super::walk::{Source, Table, Value, unknown};
 use super::{Check, Credentials, Machine, Platform, Server, Services, SiteFile};
-use crate::catalogue::{Broken, Mode, Role, service};
+use crate::catalogue::{Broken, Mode, Role, service, service_names};
 use crate::site::amount::{check_factor, parse_duration};
 use crate::site::discover::At;
 use crate::site::place::parse_proxy;
@@ -133,7 +133,7 @@ fn server(value: Value<'_>) -> Result<Server> {
     let protocol = |value: Value<'_>| {
         let name = value.text()?;
         let known = service(name).map(|service| service.name);
-        known.ok_or_else(|| value.refuse(unknown("protocol", name, &protocols())))
+        known.ok_or_else(|| value.refuse(unknown("protocol", name, &service_names())))
     };
     Ok(Server {
         protocol: table.map("protocol", protocol)?,
@@ -143,10 +143,6 @@ fn server(value: Value<'_>) -> Result<Server> {
         proxy: table.map("proxy", way)?,
         ..plain(place(&table)?)
     })
-}
-
-fn protocols() -> Vec<&'static str> {
-    preflight_checks::SERVICES.iter().map(|service| service.name).collect()
 }
 
 fn plain(place: Spanned<Place>) -> Server {

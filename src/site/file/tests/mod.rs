@@ -188,7 +188,10 @@ fn hosts_and_urls_say_what_is_wrong_with_them() {
 #[test]
 fn a_flow_of_ones_own_has_a_scheme_that_is_known() {
     let (message, _) = refusal("[[check]]\nname = \"a\"\nurl = \"gopher://x\"");
-    assert!(message.starts_with(":3:7: unknown scheme `gopher`; known are tcp, tls,"), "{message}");
+    assert!(
+        message.starts_with(":3:7: unknown scheme `gopher`; known are bbdo, dns,"),
+        "{message}"
+    );
 }
 
 #[test]
