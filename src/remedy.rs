@@ -205,6 +205,13 @@ fn at_the_port(cause: &Cause, passage: &Passage<'_>) -> Option<String> {
         Cause::ListensOnLoopback { .. } => {
             format!("let it listen on the address others use, not on 127.0.0.1: {}", passage.look())
         }
+        Cause::FoundOnOtherPort { found, why, .. } => {
+            let why = why.as_ref().map(|why| format!("; {why}")).unwrap_or_default();
+            format!(
+                "use {} {found} for this flow (--port {}={found}) and in the firewall rules{why}",
+                passage.transport, passage.flow
+            )
+        }
         Cause::Silent { .. }
         | Cause::HungUp { .. }
         | Cause::Reset { .. }
@@ -332,10 +339,6 @@ fn in_the_platform(cause: &Cause, passage: &Passage<'_>) -> Option<String> {
         Cause::ZmtpMechanism { .. } | Cause::ZmtpOtherService { .. } => format!(
             "is this the poller's Gorgone? there: {}; grep external_com /etc/centreon-gorgone/config.d/*.yaml",
             passage.look()
-        ),
-        Cause::GorgoneOnOtherPort { found, asked, .. } => format!(
-            "use TCP {found} for this flow (--port {}={found}) and in the firewall rules; {asked} is NRPE's port elsewhere",
-            passage.flow
         ),
         Cause::GorgoneWebsocketMissing { .. } => {
             "hand this path on to Gorgone on the central (Apache: ProxyPass), or correct port and path here".to_owned()

@@ -186,7 +186,8 @@ fn found_elsewhere(
         .iter()
         .find_map(|attempt| attempt.finding.verdict.as_ref().err())
         .map_or_else(String::new, ToString::to_string);
-    let cause = Cause::GorgoneOnOtherPort { asked, found: port, because };
+    let cause =
+        Cause::FoundOnOtherPort { asked, found: port, why: question.also_why.clone(), because };
     failed(cause, Some(elsewhere), found, direction, phase)
 }
 
@@ -256,6 +257,7 @@ mod tests {
             find: Find::Host,
             ways: ports.iter().map(asked).collect(),
             also_try: None,
+            also_why: None,
         }
     }
 
@@ -355,20 +357,22 @@ mod tests {
     }
 
     #[test]
-    fn gorgone_on_its_own_port_is_named_with_both() {
-        let mut question = question(&[5666]);
+    fn a_service_on_the_other_port_of_its_row_is_named_with_both_and_the_rows_words() {
+        let mut question = question(&[10_389]);
+        question.also_why = Some("10389 is the test directory's".to_owned());
         question.also_try = question.ways.first().cloned().map(|mut asked| {
-            asked.port = 5556;
+            asked.port = 10_390;
             asked
         });
         let closed = Cause::PortClosed { to: ONE.into() };
         let attempts = vec![attempt(0, ONE.into(), Err(closed)), attempt(1, ONE.into(), Ok(()))];
         let conclusion = conclude(&question, Direction::Outbound, &found(attempts), Phase::Before);
         assert_eq!(conclusion.outcome, Outcome::Fail);
-        let Some(Cause::GorgoneOnOtherPort { asked: 5666, found: 5556, .. }) = conclusion.cause
-        else {
-            panic!("{:?}", conclusion.cause)
-        };
+        let cause = conclusion.cause.unwrap();
+        assert_eq!(cause.to_string(), "port 10390 answers, port 10389 does not");
+        let Cause::FoundOnOtherPort { why, because, .. } = cause else { panic!("{cause:?}") };
+        assert_eq!(why, question.also_why);
+        assert_eq!(because, "nothing listens on 192.0.2.1:636");
     }
 
     #[test]

@@ -167,7 +167,7 @@ fn a_gorgone_on_another_port_than_the_tables_is_found() {
         "10.0.0.3",
     ]));
 
-    report.says(&[("central.zmq", "fail", &["gorgone-on-other-port", "router-external"])]);
+    report.says(&[("central.zmq", "fail", &["found-on-other-port", "router-external"])]);
 }
 
 #[test]

@@ -73,6 +73,8 @@ pub(crate) struct Flow {
     pub(crate) ways: Vec<Way>,
     /// A port asked once when the profile's own port fails.
     pub(crate) also_try: Option<u16>,
+    /// What a reader should know of that port, once the service is found there.
+    pub(crate) also_why: Option<String>,
     /// Does its failure fail the run?
     #[serde(default = "yes")]
     pub(crate) required: bool,

@@ -149,6 +149,9 @@ pub(crate) struct Question {
     /// Asked once when all ways fail, because the port was only the profile's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) also_try: Option<Asked>,
+    /// What the flow table says of the two ports.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) also_why: Option<String>,
 }
 
 /// One probe on one port.

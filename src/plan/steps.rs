@@ -206,6 +206,7 @@ impl Planner<'_> {
             find: Find::Host,
             ways: flow.ways.iter().map(listens).collect(),
             also_try: None,
+            also_why: None,
         }
     }
 
@@ -250,6 +251,7 @@ impl Planner<'_> {
             exempt: target.exempt.clone(),
             find,
             ways,
+            also_why: flow.also_why.clone().filter(|_| also_try.is_some()),
             also_try,
         }
     }
@@ -397,6 +399,7 @@ impl Planner<'_> {
             find: Find::Host,
             ways: asked.into_iter().collect(),
             also_try: None,
+            also_why: None,
         };
         Step {
             id: format!("{flow}@{}", in_id(&custom.place)),

@@ -65,6 +65,7 @@ fn step(number: usize) -> Step {
         exempt: None,
         ways: vec![asked],
         also_try: None,
+        also_why: None,
     };
     Step {
         id: format!("poller.snmp@{host}"),

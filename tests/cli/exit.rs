@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 
-use crate::support::far::{Closed, Quiet, healthy, healthy_at, without_tls};
+use crate::support::far::{Closed, Quiet, file, healthy, healthy_at, without_tls};
 use crate::support::terminal::Terminal;
 use crate::support::{command, preflight, report_in, send, start, step, wait};
 
@@ -171,8 +171,41 @@ fn gorgone_on_its_own_port_is_found_and_named() {
     ]);
     let report = ended.quietly(1).report();
     let cause = &step(&report, "central.zmq")["cause"];
-    assert_eq!(cause["code"], "gorgone-on-other-port", "{cause:#}");
+    assert_eq!(cause["code"], "found-on-other-port", "{cause:#}");
     assert_eq!((&cause["facts"]["asked"], &cause["facts"]["found"]), (&5666.into(), &5556.into()));
+    let ask = "use TCP 5556 for this flow (--port central.zmq=5556) and in the firewall rules; \
+               5556 is Gorgone's own port, 5666 is NRPE's elsewhere";
+    assert_eq!(cause["remedy"]["what"], ask, "{cause:#}");
+}
+
+/// What is said of the other port stands in the row, which may be of any protocol.
+#[test]
+fn another_port_of_ones_own_table_is_not_taken_for_gorgones() {
+    let (closed, directory) = (Closed::new(), healthy("ldap"));
+    let closed = closed.at().parse::<SocketAddr>().unwrap().port();
+    let table = file(&format!(
+        r#"
+        profile = "mine"
+        title = "Mine"
+        roles = ["central"]
+        [[flow]]
+        id = "central.test-directory"
+        from = "central"
+        to = "ldap"
+        ways = ["ldap:{closed}"]
+        also_try = {}
+        why = "Testers log in."
+        "#,
+        directory.address.port(),
+    ));
+    let table = table.path().to_str().unwrap();
+    let ended =
+        preflight(&["--role", "central", "--catalogue", table, "--ldap", "127.0.0.1"]).quietly(1);
+    assert!(ended.stdout.contains("central.test-directory@127.0.0.1"), "{}", ended.stdout);
+    assert!(ended.stdout.contains("explain found-on-other-port"), "{}", ended.stdout);
+    for word in ["Gorgone", "NRPE", "ZMQ"] {
+        assert!(!ended.stdout.contains(word), "{word}: {}", ended.stdout);
+    }
 }
 
 #[test]

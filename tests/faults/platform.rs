@@ -135,7 +135,7 @@ fn gorgones() -> Vec<Row> {
                 "10.0.0.3",
             ]),
         )
-        .fails(&["gorgone-on-other-port"])
+        .fails(&["found-on-other-port"])
         .says("5556"),
     ]
 }

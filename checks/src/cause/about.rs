@@ -159,9 +159,9 @@ impl Cause {
 
             // ---- port ----
             Self::PortClosed { .. } => (Port, FarSide, Nothing),
-            Self::NothingListens { .. } | Self::ListensOnLoopback { .. } => {
-                (Port, ThisHost, Nothing)
-            }
+            Self::NothingListens { .. }
+            | Self::ListensOnLoopback { .. }
+            | Self::FoundOnOtherPort { .. } => (Port, ThisHost, Nothing),
 
             // ---- conversation ----
             Self::Silent { .. }
@@ -242,7 +242,6 @@ impl Cause {
             Self::ZmtpMechanism { .. }
             | Self::ZmtpVersion { .. }
             | Self::ZmtpOtherService { .. } => (Protocol, FarSide, Nothing),
-            Self::GorgoneOnOtherPort { .. } => (Protocol, ThisHost, Nothing),
             Self::GorgoneWebsocketMissing { .. } | Self::GorgoneWebsocketDown { .. } => {
                 (Service, FarSide, Nothing)
             }

@@ -333,6 +333,18 @@ pub enum Cause {
         /// Who listens, as far as this user may see.
         process: String,
     },
+    /// The service answers on the other port that the flow table names, not on its own.
+    #[error("port {found} answers, port {asked} does not")]
+    FoundOnOtherPort {
+        /// The port asked.
+        asked: u16,
+        /// The port it was found on.
+        found: u16,
+        /// What the flow table says of the two ports.
+        why: Option<String>,
+        /// How the port asked failed.
+        because: String,
+    },
 
     // ---- conversation ----
     /// The peer accepted the connection and said nothing.
@@ -790,16 +802,6 @@ pub enum Cause {
         socket_type: String,
         /// Its identity; empty when it has none.
         identity: String,
-    },
-    /// Gorgone answers on its own default port, not on the one asked.
-    #[error("Gorgone answers on port {found}, not on {asked}")]
-    GorgoneOnOtherPort {
-        /// The port asked.
-        asked: u16,
-        /// The port it was found on.
-        found: u16,
-        /// How the port asked failed.
-        because: String,
     },
 
     /// A web server answers, and does not hand the path on to Gorgone.

@@ -13,7 +13,7 @@ use preflight_checks::{Cause, Code, Concern, Finding, Peer, Probe, Seen, Transpo
 use serde_json::{Map, Value};
 
 use super::{AttemptReport, Judged, Report, StepReport, TargetReport, WayReport, folded, judge};
-use crate::catalogue::{Catalogue, service};
+use crate::catalogue::{Catalogue, Flow, service};
 use crate::plan::{Action, Asked, Direction, Question, Step};
 use crate::runner::{Attempt, Found};
 use crate::site::{Find, Origin, Place};
@@ -68,7 +68,9 @@ fn rebuild(
     let Some(target) = saved.target.as_ref().filter(|_| was_asked) else {
         return Ok(None);
     };
-    let question = question(saved, target)?;
+    let row = row(saved, profile);
+    let also_why = row.and_then(|row| row.also_why.clone());
+    let question = question(saved, target, also_why)?;
     let found = found(saved, &question)?;
     let step = Step {
         id: saved.id.clone(),
@@ -78,7 +80,7 @@ fn rebuild(
         direction: saved.direction,
         required: saved.required,
         why: saved.why.clone(),
-        look_at: look_at(saved, profile),
+        look_at: look_at(saved, row),
         through_vpn: saved.through_vpn.clone(),
         group: saved.group.clone(),
         action: Action::Ask(Box::new(question)),
@@ -86,17 +88,24 @@ fn rebuild(
     Ok(Some((step, found)))
 }
 
+/// The row of the profile that the step was made from.
+fn row<'p>(saved: &StepReport, profile: Option<&'p Catalogue>) -> Option<&'p Flow> {
+    profile?.flows.iter().find(|row| *row.id.get_ref() == saved.flow)
+}
+
 /// Reports of the first version did not keep it; its profile still knows.
-fn look_at(saved: &StepReport, profile: Option<&Catalogue>) -> String {
-    let rows = profile.iter().flat_map(|profile| &profile.flows);
-    let mut rows = rows.filter(|row| *row.id.get_ref() == saved.flow);
+fn look_at(saved: &StepReport, row: Option<&Flow>) -> String {
     match saved.look_at.as_str() {
-        "" => rows.next().map_or_else(String::new, |row| row.look_at.clone()),
+        "" => row.map_or_else(String::new, |row| row.look_at.clone()),
         look_at => look_at.to_owned(),
     }
 }
 
-fn question(saved: &StepReport, target: &TargetReport) -> Result<Question, String> {
+fn question(
+    saved: &StepReport,
+    target: &TargetReport,
+    also_why: Option<String>,
+) -> Result<Question, String> {
     let ways = target.ways.iter().map(|way| {
         let port_origin = Origin::Saved(way.origin.clone());
         asked(saved.direction, &way.protocol, transport(way)?, way.port, port_origin)
@@ -117,6 +126,7 @@ fn question(saved: &StepReport, target: &TargetReport) -> Result<Question, Strin
         find: Find::Host,
         ways,
         also_try: also_try.transpose()?,
+        also_why,
     })
 }
 

@@ -173,7 +173,7 @@ fn that_run_has_every_way_of_deciding_a_step() {
             ("central.ldap", "ldap-no-starttls", false),
             ("central.proxy", "path-open", false),
             ("central.http", "proxy-unreachable", false),
-            ("central.zmq", "gorgone-on-other-port", false),
+            ("central.zmq", "found-on-other-port", false),
             ("central.ssh", "resolver-failed", true),
             ("poller.bbdo", "", false),
         ]
