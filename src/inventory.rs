@@ -9,8 +9,8 @@ use serde::Serialize;
 
 use crate::site::Place;
 use crate::site::discover::facts::{
-    Broker, Device, Facts, Gorgone, Listen, Machine, Mail, ProxySetting, Read, Repository, Route,
-    Stream,
+    Broker, Device, Facts, Gorgone, Listen, Machine, Mail, MailTo, ProxySetting, Read, Repository,
+    Route, Share, Stream,
 };
 use crate::site::discover::{At, Note};
 use crate::site::mistake::Mistake;
@@ -85,19 +85,28 @@ fn basics(facts: &Facts) -> Vec<Entry> {
     });
     let names =
         facts.names.iter().map(|server| entry("name server", shown(&server.value), "", &server.at));
-    time.chain(names).chain(facts.mail.as_ref().map(mail)).collect()
+    time.chain(names).chain(facts.mail.iter().map(mail)).collect()
 }
 
 fn mail(mail: &Mail) -> Entry {
-    let value = mail
-        .relay
-        .as_ref()
-        .map_or("none: each mail goes to its receiver's server".to_owned(), shown);
+    let value = match &mail.to {
+        MailTo::Relay { place, .. } => shown(place),
+        MailTo::Receivers => "none: each mail goes to its receiver's server".to_owned(),
+        MailTo::Nobody(_) => "none: no mail leaves this machine".to_owned(),
+    };
+    let share = match &mail.share {
+        Share::Rest => String::new(),
+        Share::Some(which) => format!("mail {which}"),
+        Share::Fallback => "if the one before cannot be reached".to_owned(),
+    };
+    let why = if let MailTo::Nobody(reason) = &mail.to { reason.as_str() } else { "" };
     let tls = format!("TLS {}", mail.tls);
     let more = words([
         (true, mail.program),
-        (mail.by_mx, "its mail servers (MX)"),
-        (true, tls.as_str()),
+        (!share.is_empty(), &share),
+        (!why.is_empty(), why),
+        (matches!(mail.to, MailTo::Relay { by_mx: true, .. }), "its mail servers (MX)"),
+        (why.is_empty(), &tls),
         (mail.login, "with a login"),
     ]);
     entry("mail relay", value, more, &mail.at)

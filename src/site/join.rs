@@ -6,8 +6,8 @@ use url::Url;
 use crate::catalogue::{Mode, Party, Role};
 
 use super::discover::facts::{
-    At, Broker, Facts, Gorgone, Listen, Machine, Mail, MailTls, Note, ProxySetting, Read, Route,
-    SnmpMacros, Stream,
+    At, Broker, Facts, Gorgone, Listen, Machine, Mail, MailTls, MailTo, Note, ProxySetting, Read,
+    Route, Share, SnmpMacros, Stream,
 };
 use super::discover::route::route;
 use super::sample::{Sampled, Segment, sample};
@@ -54,9 +54,7 @@ fn basics(facts: &Facts, layer: &mut Layer) {
     for server in &facts.names {
         layer.add("dns", read(&server.value, &server.at));
     }
-    if let Some(mail) = &facts.mail {
-        mail_relay(mail, layer);
-    }
+    mail(&facts.mail, layer);
     for database in facts.databases.iter().filter(|database| !is_loopback(&database.value.host)) {
         layer.add("database", read(&database.value, &database.at));
     }
@@ -67,16 +65,30 @@ fn basics(facts: &Facts, layer: &mut Layer) {
     }
 }
 
-fn mail_relay(mail: &Mail, layer: &mut Layer) {
-    let Some(relay) = &mail.relay else {
-        let value = "mail goes straight to each receiver's server, as no relay is set".to_owned();
-        let reason = Sourced { value, origin: Origin::File(mail.at.clone()) };
-        layer.unneeded.insert(Party("smtp".to_owned()), reason);
-        return;
-    };
-    let find = if mail.by_mx { Find::Mx } else { Find::Host };
-    let speaks = (mail.tls == MailTls::FromStart).then_some("smtps");
-    layer.add("smtp", Target { speaks, find, ..read(relay, &mail.at) });
+/// Relays; and when there are none, why.
+fn mail(ways: &[Mail], layer: &mut Layer) {
+    for mail in ways {
+        if let MailTo::Relay { place, by_mx } = &mail.to {
+            let find = if *by_mx { Find::Mx } else { Find::Host };
+            let speaks = (mail.tls == MailTls::FromStart).then_some("smtps");
+            layer.add("smtp", Target { speaks, find, ..read(place, &mail.at) });
+        }
+    }
+    let without = |mail: &&Mail| mail.relay().is_none() && mail.share == Share::Rest;
+    for mail in ways.iter().filter(without) {
+        let value = match &mail.to {
+            MailTo::Nobody(reason) => format!("no mail leaves this machine: {reason}"),
+            _ => "mail goes straight to each receiver's server, as no relay is set".to_owned(),
+        };
+        if layer.targets(SMTP).is_empty() {
+            let origin = Origin::File(mail.at.clone());
+            layer.unneeded.insert(Party(SMTP.to_owned()), Sourced { value, origin });
+        } else {
+            // The relays of some mail are asked; of the rest, that is all there is to say.
+            let reason = format!("of mail that no table sends to a relay: {value}");
+            layer.notes.push(Note { at: mail.at.clone(), reason, missing: "its servers" });
+        }
+    }
 }
 
 /// Repositories and the profile's own addresses, each by the way its program takes.
@@ -347,6 +359,7 @@ pub(super) fn is_loopback(host: &str) -> bool {
 /// Where Apache serves the WebSocket of Gorgone.
 const HTTPS: u16 = 443;
 const INTERNET: &str = "http";
+const SMTP: &str = "smtp";
 
 fn read(place: &Place, at: &At) -> Target {
     Target::new(place.clone(), Origin::File(at.clone()))

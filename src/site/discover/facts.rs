@@ -76,8 +76,10 @@ pub(crate) struct Facts {
     pub(crate) time: Vec<TimeSource>,
     /// Name servers, as programs of this machine use them.
     pub(crate) names: Vec<Read<Place>>,
-    /// How mail leaves this machine.
-    pub(crate) mail: Option<Mail>,
+    /// How mail leaves this machine, in the order it is tried.
+    pub(crate) mail: Vec<Mail>,
+    /// Lines that their programs refuse.
+    pub(crate) refused: Vec<Refused>,
     /// Enabled package repositories.
     pub(crate) repositories: Vec<Repository>,
     /// Proxies that programs of this machine are told to use.
@@ -134,21 +136,76 @@ pub(crate) struct TimeSource {
     pub(crate) is_fallback: bool,
 }
 
-/// How mail leaves this machine.
+/// A way mail leaves this machine, and which mail takes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Mail {
     /// The mail program: `postfix`, `exim`, `msmtp`.
     pub(crate) program: &'static str,
-    /// The relay; none: each mail goes straight to its receiver's own server (port 25).
-    pub(crate) relay: Option<Place>,
-    /// The relay is a domain whose mail servers (MX) are asked, not a host.
-    pub(crate) by_mx: bool,
+    /// To whom it is handed.
+    pub(crate) to: MailTo,
+    /// Which mail.
+    pub(crate) share: Share,
     /// When TLS begins.
     pub(crate) tls: MailTls,
     /// Does it log in there?
     pub(crate) login: bool,
     /// Where it was read.
     pub(crate) at: At,
+}
+
+/// To whom mail is handed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum MailTo {
+    /// A relay.
+    Relay {
+        /// Where it stands.
+        place: Place,
+        /// It is a domain whose mail servers (MX) are asked, not a host.
+        by_mx: bool,
+    },
+    /// Each receiver's own server, on port 25.
+    Receivers,
+    /// Nobody, and why: "its transport is `error`".
+    Nobody(String),
+}
+
+/// Which mail goes a way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Share {
+    /// All that no other way takes.
+    Rest,
+    /// Some of it: "to corp.example", "from alerts@corp.example".
+    Some(String),
+    /// What the way before it could not take.
+    Fallback,
+}
+
+impl Mail {
+    /// The relay, if mail goes to one.
+    pub(crate) fn relay(&self) -> Option<&Place> {
+        match &self.to {
+            MailTo::Relay { place, .. } => Some(place),
+            MailTo::Receivers | MailTo::Nobody(_) => None,
+        }
+    }
+}
+
+/// A line for which its program does not start, or stops.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Refused {
+    /// The program: `chronyd`, `postfix`.
+    pub(crate) program: &'static str,
+    /// Why, as a clause: "a comment needs a line of its own".
+    pub(crate) reason: String,
+    /// The line.
+    pub(crate) at: At,
+}
+
+impl Refused {
+    /// The line that `program` refuses, whose value is the reason.
+    pub(crate) fn of(program: &'static str, reason: Read<String>) -> Self {
+        Self { program, reason: reason.value, at: reason.at }
+    }
 }
 
 /// When TLS begins with a mail relay.

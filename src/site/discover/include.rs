@@ -83,7 +83,7 @@ pub(super) fn glob(
 }
 
 /// Is `name` of the shape of `pattern`? At worst the product of both lengths.
-fn fits(pattern: &str, name: &str) -> bool {
+pub(super) fn fits(pattern: &str, name: &str) -> bool {
     let (mut pattern, mut name) = (pattern.chars(), name.chars());
     let mut star = None;
     loop {

@@ -7,6 +7,7 @@ mod address;
 mod agents;
 mod broker;
 pub(crate) mod clapi;
+mod constructs;
 mod database;
 mod dsn;
 mod engine;
@@ -33,6 +34,10 @@ mod yaml;
 
 pub(crate) use facts::{At, Facts, Note};
 pub(crate) use files::{Files, Text, Unread};
+
+/// Of which language what is understood, and what is only noted: a row each in `docs/discovery.md`.
+#[cfg(test)]
+const CONSTRUCTS: &[&constructs::Constructs] = &[&mail::postfix::CONSTRUCTS];
 
 /// Notes that are kept: a file of garbage has a bad line for each of its lines.
 const MOST_NOTES: usize = 512;

@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 
 use super::super::discover::Files;
-use super::super::discover::facts::{At, Broker, Facts, Machine, Stream, TimeSource};
+use super::super::discover::facts::{
+    At, Broker, Facts, Machine, MailTo, Share, Stream, TimeSource,
+};
 use super::super::join::{is_loopback, is_own};
 use super::super::{Origin, Site};
 use super::Mistake;
@@ -40,6 +42,11 @@ pub(crate) fn mistakes(
     found.extend(proxy_with_scheme(facts));
     found.extend(deaf_trap_receiver(facts));
     found.extend(time_servers_differ(&facts.time));
+    found.extend(facts.refused.iter().map(|line| Mistake::LineRefused {
+        program: line.program.to_owned(),
+        reason: line.reason.clone(),
+        at: line.at.clone(),
+    }));
     found
 }
 
@@ -175,7 +182,8 @@ fn proxy_with_scheme(facts: &Facts) -> Option<Mistake> {
 
 fn no_mail_relay(facts: &Facts) -> Option<Mistake> {
     let notifies = facts.engine.as_ref()?.notifies.as_ref()?.value;
-    let mail = facts.mail.as_ref().filter(|mail| mail.relay.is_none())?;
+    let rest = facts.mail.iter().find(|mail| mail.share == Share::Rest)?;
+    let mail = Some(rest).filter(|mail| mail.to == MailTo::Receivers)?;
     notifies.then(|| Mistake::NoMailRelay { program: mail.program.to_owned(), at: mail.at.clone() })
 }
 

@@ -138,6 +138,16 @@ pub(crate) enum Mistake {
         /// Where its first server stands.
         other_at: At,
     },
+    /// A program does not start, or ends, because of this line.
+    #[error("{program} refuses this line: {reason}")]
+    LineRefused {
+        /// The program.
+        program: String,
+        /// Why.
+        reason: String,
+        /// Where.
+        at: At,
+    },
     /// The files speak of another role than the one given.
     #[error("--role says {given}, and {because} says {found}")]
     RoleContradicted {
@@ -171,6 +181,7 @@ impl Mistake {
             | Self::TlsOnOneSide { .. }
             | Self::CertificateFileMissing { .. }
             | Self::ProxyWithScheme { .. }
+            | Self::LineRefused { .. }
             | Self::TrapReceiverOnLoopback { .. } => true,
             Self::BbdoVersionsDiffer { one, other, .. } => major(one) != major(other),
             Self::GorgonePortIsNrpe { .. }
@@ -196,6 +207,7 @@ impl Mistake {
             | Self::NoMailRelay { at, .. }
             | Self::TrapReceiverOnLoopback { at, .. }
             | Self::TimeServersDiffer { at, .. }
+            | Self::LineRefused { at, .. }
             | Self::RoleContradicted { at, .. } => at,
         }
     }
@@ -222,6 +234,9 @@ impl Mistake {
             }
             Self::TrapReceiverOnLoopback { .. } => "Traps of devices are lost without a word.",
             Self::TimeServersDiffer { .. } => "It depends on which one runs what time it is.",
+            Self::LineRefused { .. } => {
+                "The program ends at its next start, and nothing it does is done."
+            }
             Self::RoleContradicted { .. } => "The flows of another role may have been checked.",
         }
     }
@@ -254,6 +269,12 @@ impl Mistake {
             Self::TimeServersDiffer { one, other, .. } => {
                 format!("keep one of them: systemctl disable --now {other}, or give {one} the same servers")
             }
+            Self::LineRefused { program, at, .. } => match program.as_str() {
+                "chronyd" => format!("correct the line, then: chronyd -p -f {}; systemctl restart chronyd", at.file),
+                "postfix" => "correct the line, then: postfix check && systemctl restart postfix".to_owned(),
+                "exim" => "correct the line, then: exim -bV && systemctl restart exim4".to_owned(),
+                program => format!("correct the line, then restart {program} and look at its log"),
+            },
             Self::RoleContradicted { found, .. } => {
                 format!("run it with --role {found}, or without --role")
             }

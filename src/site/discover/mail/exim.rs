@@ -8,7 +8,7 @@
 
 use std::net::IpAddr;
 
-use super::super::facts::{Mail, MailTls};
+use super::super::facts::{Mail, MailTls, MailTo, Share};
 use super::super::lines::{host, words};
 use super::super::{At, Facts, Files, Text};
 use super::{Found, MISSING};
@@ -28,15 +28,15 @@ pub(super) fn read(files: &Files, facts: &mut Facts) -> Found {
         Ok(text) => text,
         Err(why) => {
             facts.unread(path, &why, MISSING);
-            return Found::Said(None);
+            return Found::Said(Vec::new());
         }
     };
     let mail = if path == ANSWERS { answers(files, facts, &text) } else { whole(&text) };
     match mail {
-        Ok(mail) => Found::Said(Some(mail)),
+        Ok(mail) => Found::Said(vec![mail]),
         Err((at, reason)) => {
             facts.note(at, reason, MISSING);
-            Found::Said(None)
+            Found::Said(Vec::new())
         }
     }
 }
@@ -44,7 +44,7 @@ pub(super) fn read(files: &Files, facts: &mut Facts) -> Found {
 /// Debian's file, with the macros and passwords it draws in.
 fn answers(files: &Files, facts: &mut Facts, text: &Text) -> Result<Mail, (At, String)> {
     let mut mail = from_answers(text)?;
-    if mail.relay.is_some() {
+    if let MailTo::Relay { place, .. } = &mut mail.to {
         let mut read = |path| {
             let text = files.read(path);
             let missing = "whether mail needs TLS or a login";
@@ -52,7 +52,7 @@ fn answers(files: &Files, facts: &mut Facts, text: &Text) -> Result<Mail, (At, S
         };
         mail.tls = read(MACROS).map_or(MailTls::IfOffered, |text| tls(&text));
         mail.login = read(PASSWORDS).is_some_and(|text| has_entry(&text));
-        mail.relay = mail.relay.map(|relay| with_port(relay, mail.tls));
+        *place = with_port(place.clone(), mail.tls);
     }
     Ok(mail)
 }
@@ -70,9 +70,9 @@ fn from_answers(text: &Text) -> Result<Mail, (At, String)> {
     }
     let at = text.at(smarthost.1);
     match kind.0.as_str() {
-        "internet" => Ok(mail(None, text.at(kind.1))),
+        "internet" => Ok(mail(MailTo::Receivers, text.at(kind.1))),
         "smarthost" | "satellite" => match relay(&smarthost.0) {
-            Ok((place, by_mx)) => Ok(Mail { by_mx, ..mail(Some(place), at) }),
+            Ok((place, by_mx)) => Ok(mail(MailTo::Relay { place, by_mx }, at)),
             Err(reason) => Err((at, reason)),
         },
         "local" | "none" => {
@@ -93,19 +93,20 @@ fn whole(text: &Text) -> Result<Mail, (At, String)> {
                 let (place, by_mx) = of_route(route).map_err(|reason| (text.at(line), reason))?;
                 let tls = tls(text);
                 let login = sets(text, &["hosts_require_auth", "hosts_try_auth"]).is_some();
-                let relay = Some(with_port(place, tls));
-                return Ok(Mail { by_mx, tls, login, ..mail(relay, text.at(line)) });
+                let to = MailTo::Relay { place: with_port(place, tls), by_mx };
+                return Ok(Mail { tls, login, ..mail(to, text.at(line)) });
             }
             _ => {}
         }
     }
     let none = || (At::file(&text.file), "it names neither a relay nor a look-up".to_owned());
-    direct.map(|line| mail(None, text.at(line))).ok_or_else(none)
+    direct.map(|line| mail(MailTo::Receivers, text.at(line))).ok_or_else(none)
 }
 
 /// By default exim takes TLS when it is offered.
-fn mail(relay: Option<Place>, at: At) -> Mail {
-    Mail { program: "exim", relay, by_mx: false, tls: MailTls::IfOffered, login: false, at }
+fn mail(to: MailTo, at: At) -> Mail {
+    let (share, tls) = (Share::Rest, MailTls::IfOffered);
+    Mail { program: "exim", to, share, tls, login: false, at }
 }
 
 /// `*  smtp.example::587  byname`: domains, hosts, options.

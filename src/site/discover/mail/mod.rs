@@ -5,7 +5,7 @@
 
 mod exim;
 mod msmtp;
-mod postfix;
+pub(super) mod postfix;
 
 use super::facts::Mail;
 use super::include::is_installed;
@@ -25,8 +25,8 @@ struct Program {
 enum Found {
     /// There is none.
     Nothing,
-    /// Mail leaves this machine, or not.
-    Said(Option<Mail>),
+    /// The ways mail leaves this machine; none: that cannot be told, and is noted.
+    Said(Vec<Mail>),
 }
 
 const PROGRAMS: [Program; 3] = [
@@ -57,7 +57,7 @@ pub(super) fn read(files: &Files, facts: &mut Facts) {
 mod tests {
     use std::os::unix::fs::symlink;
 
-    use super::super::facts::MailTls;
+    use super::super::facts::{MailTls, MailTo, Share};
     use super::super::testing::tree;
     use super::*;
 
@@ -71,15 +71,25 @@ mod tests {
         let mut facts = Facts::default();
         read(files, &mut facts);
         let notes = facts.notes.iter().map(|note| format!("{}: {}", note.at, note.reason));
-        (facts.mail.as_ref().map_or("none".to_owned(), one), notes.collect())
+        let ways: Vec<String> = facts.mail.iter().map(one).collect();
+        let ways = if ways.is_empty() { "none".to_owned() } else { ways.join("; ") };
+        (ways, notes.collect())
     }
 
     fn one(mail: &Mail) -> String {
-        let relay = mail.relay.as_ref().map_or("direct".to_owned(), |place| {
-            let port = place.port.map(|port| format!(":{port}")).unwrap_or_default();
-            format!("{}{port}", place.host)
-        });
-        let mx = if mail.by_mx { " by MX" } else { "" };
+        let to = match &mail.to {
+            MailTo::Relay { place, by_mx } => {
+                let port = place.port.map(|port| format!(":{port}")).unwrap_or_default();
+                format!("{}{port}{}", place.host, if *by_mx { " by MX" } else { "" })
+            }
+            MailTo::Receivers => "direct".to_owned(),
+            MailTo::Nobody(reason) => format!("nobody ({reason})"),
+        };
+        let share = match &mail.share {
+            Share::Rest => String::new(),
+            Share::Some(which) => format!(" {which}"),
+            Share::Fallback => " as fallback".to_owned(),
+        };
         let login = if mail.login { " login" } else { "" };
         let tls = match mail.tls {
             MailTls::No => "no TLS",
@@ -87,7 +97,7 @@ mod tests {
             MailTls::StartTls => "STARTTLS",
             MailTls::FromStart => "TLS from start",
         };
-        format!("{} {relay}{mx}, {tls}{login}, {}", mail.program, mail.at)
+        format!("{} {to}{share}, {tls}{login}, {}", mail.program, mail.at)
     }
 
     const POSTFIX: (&str, &str) = ("/etc/postfix/main.cf", "relayhost = [10.0.0.25]\n");

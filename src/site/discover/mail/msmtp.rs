@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 
-use super::super::facts::{Mail, MailTls, Read};
+use super::super::facts::{Mail, MailTls, MailTo, Read, Share};
 use super::super::lines::host;
 use super::super::{At, Facts, Files, Text};
 use super::{Found, MISSING};
@@ -25,10 +25,10 @@ pub(super) fn read(files: &Files, facts: &mut Facts) -> Found {
         }
     };
     match mail(&text) {
-        Ok(mail) => Found::Said(Some(mail)),
+        Ok(mail) => Found::Said(vec![mail]),
         Err((at, reason)) => {
             facts.note(at, reason, MISSING);
-            Found::Said(None)
+            Found::Said(Vec::new())
         }
     }
 }
@@ -42,7 +42,8 @@ fn mail(text: &Text) -> Result<Mail, (At, String)> {
     let at = name.at.clone();
     let relay = account.place(&name.value).map_err(|reason| (at.clone(), reason))?;
     let (tls, login) = (account.when_tls(), account.login);
-    Ok(Mail { program: "msmtp", relay: Some(relay), by_mx: false, tls, login, at })
+    let to = MailTo::Relay { place: relay, by_mx: false };
+    Ok(Mail { program: "msmtp", to, share: Share::Rest, tls, login, at })
 }
 
 #[derive(Clone, Debug)]

@@ -8,8 +8,8 @@ use super::*;
 use crate::catalogue::Mode;
 use crate::plan::{Action, Phase, Settings, plan};
 use crate::site::discover::facts::{
-    At, Broker, Device, Gorgone, Listen, Machine, Mail, MailTls, Read, RoleSign, SnmpMacros,
-    Stream, TimeSource,
+    At, Broker, Device, Gorgone, Listen, Machine, Mail, MailTls, MailTo, Read, RoleSign, Share,
+    SnmpMacros, Stream, TimeSource,
 };
 use crate::site::file::tests::schema::fits;
 use crate::site::file::{SiteFile, Vault};
@@ -99,14 +99,14 @@ fn basics(role: Role) -> Facts {
         }],
         time: vec![time("10.0.0.3", 3), time("[2001:db8::1]:1123", 4)],
         names: vec![Read { value: place("10.0.0.53"), at: at("/etc/resolv.conf", 1) }],
-        mail: Some(Mail {
+        mail: vec![Mail {
             program: "postfix",
-            relay: Some(place("corp.example:465")),
-            by_mx: true,
+            to: MailTo::Relay { place: place("corp.example:465"), by_mx: true },
+            share: Share::Rest,
             tls: MailTls::FromStart,
             login: false,
             at: at("/etc/postfix/main.cf", 5),
-        }),
+        }],
         ..Facts::default()
     }
 }
@@ -124,7 +124,9 @@ fn central() -> Facts {
     let mut facts = basics(Role::Central);
     with_broker(&mut facts, stream(None, 5671, false));
     with_broker(&mut facts, stream(Some("10.3.0.7"), 5672, false));
-    facts.mail = facts.mail.map(|mail| Mail { relay: None, ..mail });
+    for mail in &mut facts.mail {
+        mail.to = MailTo::Receivers;
+    }
     let machine = |name: &str, host: &str, mode, line| Machine {
         id: Some(2),
         name: name.to_owned(),

@@ -1,0 +1,366 @@
+//! postfix: which transport takes mail, and who is the next hop.
+//!
+//! The next hop of mail for other machines is, in this order, what a transport table says of
+//! its receiver, the table of transports by sender, `default_transport`, the table of relays
+//! by sender, `relayhost`, and at last the receiver's own domain. Brackets around a next hop
+//! say that it is a host; without them it is a domain whose mail servers (MX) are asked,
+//! unless it is an address. Several are tried one after the other.
+//!
+//! Reference: postconf(5), of it `default_transport`; transport(5); postfix's `TLS_README`.
+
+mod constructs;
+mod master;
+mod settings;
+mod tables;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+use super::super::constructs::Reading;
+use super::super::facts::{Mail, MailTls, MailTo, Read, Refused, Share};
+use super::super::lines::host;
+use super::super::{At, Facts, Files};
+use super::{Found, MISSING};
+use crate::site::{Place, parse_port};
+pub(in crate::site::discover) use constructs::CONSTRUCTS;
+use master::{Carrier, Services};
+use settings::Settings;
+use tables::entries;
+
+const MAIN: &str = "/etc/postfix/main.cf";
+const MASTER: &str = "/etc/postfix/master.cf";
+/// Ways mail leaves; a table may hold thousands, and a few of them tell whether relays are open.
+const MOST_WAYS: usize = 32;
+/// Settings that stand in many files and say what is so without them.
+const IS_USUAL: [(&str, &str); 3] = [
+    ("authorized_submit_users", "static:anyone"),
+    ("inet_protocols", "all"),
+    ("smtp_host_lookup", "dns"),
+];
+/// What a table that cannot be read would have told.
+const SOME_RELAYS: &str = "the relays of some mail";
+
+pub(super) fn read(files: &Files, facts: &mut Facts) -> Found {
+    let text = match files.read(MAIN) {
+        Ok(text) => text,
+        Err(why) => {
+            facts.unread(MAIN, &why, MISSING);
+            return Found::Nothing;
+        }
+    };
+    let (main, refused) = Settings::parse(&text, host_name(files));
+    facts.refused.extend(refused.map(|line| Refused::of("postfix", line)));
+    let services = match files.read(MASTER) {
+        Ok(text) => {
+            let (services, refused) = Services::parse(&text);
+            facts.refused.extend(refused.map(|line| Refused::of("postfix", line)));
+            services
+        }
+        Err(why) => {
+            facts.unread(MASTER, &why, MISSING);
+            Services::usual()
+        }
+    };
+    note(&main, &services, facts);
+    let rewrite = services.of("rewrite").map(|service| service.overrides.as_slice());
+    let rewrite = main.with(rewrite.unwrap_or_default());
+    let mut postfix = Postfix { files, facts, main, rewrite, services, ways: Vec::new() };
+    postfix.tables();
+    postfix.rest();
+    Found::Said(postfix.ways)
+}
+
+/// Notes what is set and not understood; an empty value switches a setting off.
+fn note(main: &Settings, services: &Services, facts: &mut Facts) {
+    let set = main.all().chain(services.overrides().map(|(name, value)| (name.as_str(), value)));
+    let words =
+        set.flat_map(|(_, set)| set.value.split(|c: char| !c.is_ascii_alphanumeric() && c != '_'));
+    // Whoever invents a setting uses it elsewhere: by `$name`, or as a class of restrictions.
+    let used: BTreeSet<&str> = words.collect();
+    let own = main.all().chain(services.on_the_way().map(|(name, value)| (name.as_str(), value)));
+    let set: Vec<(&str, &Read<String>)> = own.filter(|(_, set)| !set.value.is_empty()).collect();
+    for (name, set) in set {
+        let is_own = used.contains(name) && CONSTRUCTS.reading(name) == Reading::Unknown;
+        if !is_own && !IS_USUAL.contains(&(name, set.value.as_str())) {
+            CONSTRUCTS.meet(name, set.at.clone(), facts);
+        }
+        if let Some(server) = server_in(&set.value) {
+            let reason = format!("`{name}` asks {server}, which is not read");
+            facts.note(set.at.clone(), reason, "who else is asked about mail");
+        }
+    }
+}
+
+/// A table or filter that lies on another machine: `ldap:/etc/postfix/people.cf`, `inet:filter:10025`.
+fn server_in(value: &str) -> Option<&str> {
+    const ON_SERVERS: [&str; 6] = ["ldap:", "mysql:", "pgsql:", "memcache:", "tcp:", "socketmap:"];
+    let mut words = value.split([' ', '\t', ',', '{', '}']);
+    words.find(|word| {
+        let table = word.strip_prefix("proxy:").unwrap_or(word);
+        let is_filter = table.strip_prefix("inet:").is_some_and(|address| {
+            let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
+            let host = host.trim_matches(['[', ']']);
+            host != "localhost" && !host.parse().is_ok_and(|address: IpAddr| address.is_loopback())
+        });
+        is_filter || ON_SERVERS.iter().any(|kind| table.starts_with(kind))
+    })
+}
+
+/// What the kernel of that machine calls itself.
+fn host_name(files: &Files) -> Option<String> {
+    let text = files.read("/etc/hostname").ok()?;
+    text.lines().map(|(_, line)| line.trim()).find(|line| !line.is_empty()).map(str::to_owned)
+}
+
+/// Follows mail on its way out.
+struct Postfix<'a> {
+    files: &'a Files,
+    facts: &'a mut Facts,
+    /// As every process has them.
+    main: Settings,
+    /// As the process has them that looks for the next hop.
+    rewrite: Settings,
+    services: Services,
+    ways: Vec<Mail>,
+}
+
+impl Postfix<'_> {
+    /// Mail of some receivers and senders, by the tables that can be read.
+    fn tables(&mut self) {
+        for entry in self.entries("transport_maps") {
+            let is_all = entry.key == "*";
+            let some = || Share::Some(format!("to {}", entry.key));
+            self.transport(&entry.value, if is_all { Share::Rest } else { some() });
+        }
+        for entry in self.entries("sender_dependent_default_transport_maps") {
+            self.transport(&entry.value, Share::Some(format!("from {}", entry.key)));
+        }
+        if let Some((transport, nexthop)) = self.parts("default_transport")
+            && nexthop.value.is_empty()
+        {
+            let relays = self.entries("sender_dependent_relayhost_maps");
+            let named = |entry: &tables::Entry| !entry.value.value.eq_ignore_ascii_case("dunno");
+            for entry in relays.into_iter().filter(named) {
+                self.carry(&transport, &entry.value, Share::Some(format!("from {}", entry.key)));
+            }
+        }
+        // Domains this machine takes mail for have a transport of their own.
+        if let Some((transport, nexthop)) = self.parts("relay_transport")
+            && !nexthop.value.is_empty()
+            && self.read("relay_domains").is_some_and(|domains| !domains.value.is_empty())
+        {
+            self.carry(&transport, &nexthop, Share::Some("to relay_domains".to_owned()));
+        }
+    }
+
+    fn entries(&mut self, setting: &str) -> Vec<tables::Entry> {
+        let Some(tables) = self.read(setting) else { return Vec::new() };
+        let default_type = self.main.says("default_database_type");
+        entries(self.files, self.facts, &tables, &default_type, SOME_RELAYS)
+    }
+
+    /// All mail that no table sent elsewhere.
+    fn rest(&mut self) {
+        if self.ways.iter().any(|way| way.share == Share::Rest) {
+            return;
+        }
+        let Some((transport, own)) = self.parts("default_transport") else { return };
+        let nexthop = if own.value.is_empty() { self.read("relayhost") } else { Some(own) };
+        if let Some(nexthop) = nexthop {
+            self.carry(&transport, &nexthop, Share::Rest);
+        }
+    }
+
+    /// The transport and the next hop that a setting names.
+    fn parts(&mut self, setting: &str) -> Option<(String, Read<String>)> {
+        let value = self.read(setting)?;
+        let (transport, nexthop) = split(&value);
+        Some((transport.to_owned(), nexthop))
+    }
+
+    /// A setting's value; what makes it unreadable is noted.
+    fn read(&mut self, name: &str) -> Option<Read<String>> {
+        let at = self.rewrite.at(name);
+        match self.rewrite.value(name) {
+            Ok(value) => Some(Read { value, at }),
+            Err(reason) => {
+                self.facts.note(at, reason, MISSING);
+                None
+            }
+        }
+    }
+
+    /// `transport:nexthop` of a table: without a transport the usual one, without a next hop
+    /// the receiver's own domain, without either as if it stood in no table.
+    fn transport(&mut self, entry: &Read<String>, share: Share) {
+        let (transport, nexthop) = split(entry);
+        if !transport.is_empty() {
+            self.carry(transport, &nexthop, share);
+        } else if !nexthop.value.is_empty()
+            && let Some((usual, _)) = self.parts("default_transport")
+        {
+            self.carry(&usual, &nexthop, share);
+        }
+    }
+
+    /// What a transport does with mail for that next hop.
+    fn carry(&mut self, transport: &str, nexthop: &Read<String>, share: Share) {
+        let deferred = self.main.says("defer_transports");
+        let is_deferred = words(&deferred).any(|word| word == transport.to_ascii_lowercase());
+        let carrier = self.services.carrier(transport);
+        let nowhere = match carrier {
+            _ if is_deferred => Some(format!("defer_transports keeps all mail of `{transport}`")),
+            Carrier::Nowhere => Some(format!("its transport is `{transport}`")),
+            Carrier::Here => Some(format!("its transport is `{transport}`, which delivers here")),
+            Carrier::Missing => Some(format!("master.cf has no transport `{transport}`")),
+            Carrier::Smtp | Carrier::Lmtp | Carrier::Program => None,
+        };
+        if let Some(reason) = nowhere {
+            // Mail of some receivers that goes nowhere needs nobody.
+            if share == Share::Rest {
+                let to = MailTo::Nobody(reason);
+                self.push(mail(&self.main, to, share, nexthop.at.clone()));
+            }
+            return;
+        }
+        match carrier {
+            Carrier::Smtp => self.smtp(transport, nexthop, share),
+            Carrier::Lmtp => {
+                let reason = format!("mail goes to {} by LMTP, which is not asked", nexthop.value);
+                self.facts.note(nexthop.at.clone(), reason, MISSING);
+            }
+            _ => {
+                let reason =
+                    format!("the program of transport `{transport}` takes it, which is not read");
+                self.facts.note(nexthop.at.clone(), reason, MISSING);
+            }
+        }
+    }
+
+    fn smtp(&mut self, transport: &str, nexthop: &Read<String>, share: Share) {
+        let own = self.services.of(transport).map(|service| service.overrides.as_slice());
+        let settings = self.main.with(own.unwrap_or_default());
+        let at = &nexthop.at;
+        let mut share = share;
+        if nexthop.value.is_empty() {
+            self.push(mail(&settings, MailTo::Receivers, share, at.clone()));
+        } else {
+            for hop in words(&nexthop.value) {
+                let this = std::mem::replace(&mut share, Share::Fallback);
+                match relay(hop, &settings) {
+                    Ok(to) => self.push(mail(&settings, to, this, at.clone())),
+                    Err(reason) => self.facts.note(at.clone(), reason, MISSING),
+                }
+            }
+        }
+        let fallback = settings.value("smtp_fallback_relay");
+        let at = ["smtp_fallback_relay", "fallback_relay"].map(|name| settings.at(name));
+        let at = at.into_iter().max_by_key(|at| at.line.is_some());
+        match (fallback, at) {
+            (Ok(hops), Some(at)) => {
+                for hop in words(&hops) {
+                    match relay(hop, &settings) {
+                        Ok(to) => self.push(mail(&settings, to, Share::Fallback, at.clone())),
+                        Err(reason) => self.facts.note(at.clone(), reason, SOME_RELAYS),
+                    }
+                }
+            }
+            (Err(reason), Some(at)) => self.facts.note(at, reason, SOME_RELAYS),
+            (_, None) => {}
+        }
+    }
+
+    /// Adds a way, unless mail goes it already.
+    fn push(&mut self, mail: Mail) {
+        let is_same = |known: &Mail| known.to == mail.to && known.tls == mail.tls;
+        if mail.share != Share::Rest && self.ways.iter().any(is_same) {
+            return;
+        }
+        if self.ways.len() >= MOST_WAYS && mail.share != Share::Rest {
+            if self.ways.len() == MOST_WAYS {
+                let reason = "from here on no more relays of tables are read";
+                self.facts.note(mail.at.clone(), reason, SOME_RELAYS);
+            }
+            return;
+        }
+        self.ways.push(mail);
+    }
+}
+
+fn mail(settings: &Settings, to: MailTo, share: Share, at: At) -> Mail {
+    let login = settings.is_yes("smtp_sasl_auth_enable");
+    Mail { program: "postfix", to, share, tls: tls(settings), login, at }
+}
+
+/// `transport:nexthop`, of which the second may be missing.
+fn split(value: &Read<String>) -> (&str, Read<String>) {
+    let (transport, nexthop) = value.value.split_once(':').unwrap_or((&value.value, ""));
+    (transport.trim(), Read { value: nexthop.trim().to_owned(), at: value.at.clone() })
+}
+
+fn words(list: &str) -> impl Iterator<Item = &str> {
+    list.split([',', ' ', '\t']).filter(|word| !word.is_empty())
+}
+
+/// `dane` demands TLS only of servers whose DNS announces it, which is for the probe
+/// to see; every other level above `may` demands it of all.
+fn tls(settings: &Settings) -> MailTls {
+    if settings.is_yes("smtp_tls_wrappermode") {
+        return MailTls::FromStart;
+    }
+    match settings.says("smtp_tls_security_level").as_str() {
+        "none" => MailTls::No,
+        "may" | "dane" => MailTls::IfOffered,
+        "encrypt" | "dane-only" | "fingerprint" | "verify" | "secure" => MailTls::StartTls,
+        _ if settings.is_yes("smtp_enforce_tls") => MailTls::StartTls,
+        _ if settings.is_yes("smtp_use_tls") => MailTls::IfOffered,
+        _ => MailTls::No,
+    }
+}
+
+/// A next hop, as postfix's SMTP client finds it.
+fn relay(hop: &str, settings: &Settings) -> Result<MailTo, String> {
+    let asks_dns = match settings.says("smtp_dns_support_level").as_str() {
+        "" => !settings.is_yes("disable_dns_lookups"),
+        level => level != "disabled",
+    };
+    let (name, port, by_mx) = match hop.strip_prefix('[') {
+        Some(rest) => {
+            let (name, port) = rest.split_once(']').ok_or("its bracket is not closed")?;
+            (without_ipv6(name), port.strip_prefix(':'), false)
+        }
+        None if hop.parse::<IpAddr>().is_ok() => (hop, None, false),
+        None => {
+            let (name, port) = hop.split_once(':').map_or((hop, None), |(n, p)| (n, Some(p)));
+            (name, port, asks_dns && name.parse::<IpAddr>().is_err())
+        }
+    };
+    let usual = settings.value("smtp_tcp_port")?;
+    let port = match port {
+        Some(port) => Some(service(port)?),
+        None if usual == "smtp" => None,
+        None => Some(service(&usual)?),
+    };
+    let place: Place = host(name, port)?;
+    Ok(MailTo::Relay { place, by_mx })
+}
+
+/// postfix takes an IPv6 address with this word before it, too.
+fn without_ipv6(name: &str) -> &str {
+    match name.split_at_checked(5) {
+        Some((word, address)) if word.eq_ignore_ascii_case("ipv6:") => address,
+        _ => name,
+    }
+}
+
+/// A port by number, or by its name in `/etc/services`.
+fn service(name: &str) -> Result<u16, String> {
+    match name {
+        "smtp" | "mail" => Ok(25),
+        "submission" | "msa" => Ok(587),
+        "submissions" | "smtps" | "ssmtp" | "urd" => Ok(465),
+        number => parse_port(number),
+    }
+}
