@@ -47,6 +47,9 @@ pub(crate) fn remedy(cause: &Cause, passage: &Passage<'_>) -> Remedy {
 }
 
 fn who(cause: &Cause, passage: &Passage<'_>) -> String {
+    if let (Cause::NameServerUnreachable { server, .. }, Owner::FarSide) = (cause, cause.owner()) {
+        return format!("whoever runs the name server {server}");
+    }
     match cause.owner() {
         Owner::ThisHost => "you, on this host".to_owned(),
         Owner::Network(at) => match at {
@@ -60,7 +63,7 @@ fn who(cause: &Cause, passage: &Passage<'_>) -> String {
     }
 }
 
-impl Passage<'_> {
+impl<'a> Passage<'a> {
     /// "TCP 5669 from 10.2.0.7 to 10.0.0.5"; on the way the rule may have to name
     /// either address of ours.
     fn rule(&self) -> String {
@@ -71,6 +74,13 @@ impl Passage<'_> {
 
     fn from(&self) -> String {
         self.from.map_or_else(|| "this host".to_owned(), |from| from.to_string())
+    }
+
+    /// The passage of a question to a name server of this host.
+    fn to_name_server(&self, server: IpAddr) -> Passage<'a> {
+        let (transport, port, look_at) = (Transport::Udp, 53, "");
+        let to = Some(SocketAddr::new(server, port));
+        Passage { to, protocol: "dns", transport, port, look_at, ..self.clone() }
     }
 
     /// What to run over there, or a general look at the port.
@@ -115,7 +125,19 @@ fn here(cause: &Cause, passage: &Passage<'_>) -> Option<String> {
         Cause::ResolverFailed { name, .. } => {
             format!("cat /etc/resolv.conf; then ask each name server: dig @SERVER {name}")
         }
+        Cause::NameServerUnreachable { server, because, .. } => {
+            what(because, &passage.to_name_server(*server))
+        }
         Cause::NoRoute { to, .. } => format!("ip route get {to}; add the route or the gateway"),
+        Cause::GatewaySilent { gateway, entry, .. } => format!(
+            "is {gateway} this network's gateway, and is it up? ip neigh show {gateway}; else: ip route replace {} via GATEWAY dev {}",
+            entry.destination(),
+            entry.interface
+        ),
+        Cause::RouteOnLink { to, entry, .. } => format!(
+            "give the route its gateway, unless {to} is on this segment: ip route replace {} via GATEWAY",
+            entry.destination()
+        ),
         Cause::LocalFirewall { .. } => format!(
             "allow {} in this host's own rules: nft list ruleset; firewall-cmd --list-all",
             passage.rule()

@@ -191,7 +191,7 @@ fn located(trace: &Trace, to: SocketAddr, waited: Millis, silence: &Cause) -> Ca
         Some(Refused::Reset) => return Cause::PortClosed { to },
         Some(Refused::Icmp { by, icmp }) => {
             let is_udp = trace.transport == Transport::Udp;
-            return Refusal { icmp, by }.cause(to, None, waited, is_udp);
+            return Refusal { icmp, by }.cause(to, None, None, waited, is_udp);
         }
         None => {}
     }

@@ -66,7 +66,9 @@ impl<'a> Asked<'a> {
 
     /// A name that could not be resolved, because of a server that fails as a step of its own.
     fn dead_resolver(&self, step: &Failed<'_>) -> Option<usize> {
-        let Cause::ResolverFailed { servers, .. } = step.cause else {
+        let (Cause::ResolverFailed { servers, .. } | Cause::NameServerUnreachable { servers, .. }) =
+            step.cause
+        else {
             return None;
         };
         let at_server = servers.iter().filter_map(|said| self.at.get(&(said.server, DNS).into()));
@@ -89,6 +91,11 @@ const DNS: u16 = 53;
 fn root_of(cause: &Cause) -> Option<String> {
     Some(match cause {
         Cause::ResolverFailed { .. } => "resolver".to_owned(),
+        Cause::NameServerUnreachable { because, .. } => {
+            root_of(because).unwrap_or_else(|| "resolver".to_owned())
+        }
+        Cause::GatewaySilent { gateway, .. } => format!("gateway {gateway}"),
+        Cause::RouteOnLink { entry, .. } => format!("route {entry}"),
         Cause::NameNotFound { name, .. } | Cause::NameWithoutAddress { name } => {
             format!("name {name}")
         }
@@ -110,7 +117,7 @@ fn root_of(cause: &Cause) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use preflight_checks::Opinion;
+    use preflight_checks::{Millis, Opinion, RouteEntry};
     use std::net::IpAddr;
 
     fn unresolved(name: &str) -> Cause {
@@ -133,6 +140,21 @@ mod tests {
         let steps =
             [failed(0, &one, &[]), failed(3, &dns, &[([10, 0, 0, 53], 53)]), failed(5, &two, &[])];
         assert_eq!(fold(&steps), HashMap::from([(0, 3), (5, 3)]));
+    }
+
+    #[test]
+    fn whatever_is_behind_a_silent_gateway_folds_under_the_first_of_it() {
+        let [gateway, network] = [[10, 2, 0, 99], [0; 4]].map(IpAddr::from);
+        let interface = "eth0".to_owned();
+        let entry = RouteEntry { network, length: 0, via: Some(gateway), interface, is_own: false };
+        let waited = Millis(std::time::Duration::from_secs(3));
+        let behind = |last: u8| {
+            let (to, entry) = (IpAddr::from([10, 0, 0, last]), entry.clone());
+            Cause::GatewaySilent { to, gateway, entry, waited }
+        };
+        let (one, two) = (behind(3), behind(4));
+        let steps = [failed(0, &one, &[([10, 0, 0, 3], 22)]), failed(1, &two, &[])];
+        assert_eq!(fold(&steps), HashMap::from([(1, 0)]));
     }
 
     #[test]

@@ -118,7 +118,30 @@ fn any(flow: &Flow) -> Vec<Row> {
             .fails(&["host-unreachable"])
             .says(router)
             .takes_time(),
-        row("host down on the own segment", Place::Segment).fails(&["no-neighbour"]),
+        row("host down on the own segment", Place::Segment)
+            .fails(&["no-neighbour"])
+            .says("10.2.0.0/24 dev eth0"),
+        near("gateway that nobody has")
+            .ip(Client, "route replace {server} via 10.2.0.250 src {client}")
+            .fails(&["gateway-silent"])
+            .says("10.2.0.250"),
+        row("default gateway that nobody has, IPv6", Place::Alone)
+            .to("fd00::3")
+            .ip(Client, "route replace default via fd00:2::99")
+            .fails(&["gateway-silent"])
+            .says("fd00:2::99"),
+        row("default gateway that nobody has", Place::Alone)
+            .ip(Client, "route replace default via 10.2.0.99")
+            .fails(&["gateway-silent"])
+            .says("default via 10.2.0.99 dev eth0"),
+        near("route that takes the target for a neighbour")
+            .ip(Client, "route replace {server} dev eth0 src {client}")
+            .fails(&["route-on-link"])
+            .says("32 dev eth0"),
+        row("route that takes the target for a neighbour, IPv6", Place::Near6)
+            .ip(Client, "route replace {server} dev eth0 src {client}")
+            .fails(&["route-on-link"])
+            .says("128 dev eth0"),
         // This host.
         near("no local route").ip(Client, "route replace throw {server}").fails(&["no-route"]),
         row("no default route", Place::Alone)
@@ -311,16 +334,31 @@ fn unresolved(flow: &Flow) -> Vec<Row> {
         row(fault, "www.example.test")
             .at(Place::Alone)
             .resolver(format!("nameserver {server}\noptions timeout:1 attempts:1\n"))
-            .fails(&["resolver-failed"])
             .says(server)
     };
+    let refused = |fault: &str, server: &str| by(fault, server).fails(&["name-server-unreachable"]);
+    let failed = |fault: &str, server: &str| by(fault, server).fails(&["resolver-failed"]);
     vec![
         row("name that does not exist", "nobody.example.test").fails(&["name-not-found"]),
         row("name without an address", "example.test").fails(&["name-without-address"]),
-        by("resolver unreachable", "10.0.0.77").says("no answer"),
-        by("no resolver listens", "10.0.0.3").says("no answer"),
-        by("resolver that refuses", "10.0.0.3").beside(53, peer::names(5, true)).says("Refused"),
-        by("resolver that fails", "10.0.0.3")
+        refused("resolver is down", "10.0.0.77").says("10.2.0.1 says the host"),
+        refused("no resolver listens", "10.0.0.3").says("nothing listens"),
+        refused("no route to the resolver", "10.0.0.53")
+            .ip(Client, "route del default")
+            .says("no route to the name server 10.0.0.53"),
+        refused("resolver behind a gateway that nobody has", "10.0.0.3")
+            .ip(Client, "route replace default via 10.2.0.99")
+            .says("the gateway 10.2.0.99 does not answer"),
+        refused("resolver rejected by the router", "10.0.0.3")
+            .rule(Router, "forward", "udp dport 53 reject with icmp admin-prohibited")
+            .says("rejected by 10.2.0.1"),
+        failed("resolver dropped by the router", "10.0.0.3")
+            .rule(Router, "forward", "udp dport 53 drop")
+            .says("no answer"),
+        failed("resolver that refuses", "10.0.0.3")
+            .beside(53, peer::names(5, true))
+            .says("Refused"),
+        failed("resolver that fails", "10.0.0.3")
             .beside(53, peer::names(2, true))
             .says("Server Failure"),
     ]

@@ -126,9 +126,17 @@ impl Cause {
             Self::NameNotFound { .. }
             | Self::NameWithoutAddress { .. }
             | Self::ResolverFailed { .. } => (Name, ThisHost, Nothing),
+            // What stands between is not on the way of this flow: its own request would not help.
+            Self::NameServerUnreachable { because, .. } => match because.owner() {
+                Owner::Network(at) => (Name, network(at), Repair),
+                other => (Name, other, Nothing),
+            },
 
             // ---- route: this host ----
-            Self::NoRoute { .. } | Self::ReplyDroppedHere { .. } => (Route, ThisHost, Nothing),
+            Self::NoRoute { .. }
+            | Self::GatewaySilent { .. }
+            | Self::RouteOnLink { .. }
+            | Self::ReplyDroppedHere { .. } => (Route, ThisHost, Nothing),
             Self::LocalFirewall { .. } => (Route, ThisHost, ALLOW),
             Self::LocalError { .. } => (Host, ThisHost, Nothing),
 

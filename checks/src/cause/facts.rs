@@ -1,5 +1,6 @@
 //! The facts of a cause that are more than numbers and names.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -62,6 +63,43 @@ pub enum LocalRoute {
     /// An entry of type `blackhole`.
     #[strum(serialize = "a \"blackhole\" entry")]
     Blackhole,
+}
+
+/// The entry of this host's routing table by which a packet leaves.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RouteEntry {
+    /// The network it is for.
+    pub network: IpAddr,
+    /// How many bits of that count; 0 is the default route.
+    pub length: u8,
+    /// The router that it leads to; none: the address is taken for a neighbour's.
+    pub via: Option<IpAddr>,
+    /// The interface that it leads out by.
+    pub interface: String,
+    /// Was it made for a network that one of this host's own addresses lies in?
+    pub is_own: bool,
+}
+
+impl RouteEntry {
+    /// "198.18.0.0/15", or "default".
+    #[must_use]
+    pub fn destination(&self) -> String {
+        match self.length {
+            0 => "default".to_owned(),
+            length => format!("{}/{length}", self.network),
+        }
+    }
+}
+
+/// As `ip route` writes it: "default via 10.2.0.1 dev eth0".
+impl std::fmt::Display for RouteEntry {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str(&self.destination())?;
+        if let Some(via) = self.via {
+            write!(out, " via {via}")?;
+        }
+        write!(out, " dev {}", self.interface)
+    }
 }
 
 /// What gave a local firewall away.

@@ -31,7 +31,7 @@ pub use concern::{Concern, ConcernCode};
 pub(crate) use facts::span;
 pub use facts::{
     DropSign, HostAnswer, LocalFirewallSign, LocalRoute, Millis, Phase, QuietPoller, ResetSign,
-    SshPart, Transport,
+    RouteEntry, SshPart, Transport,
 };
 
 /// The one reason a probe failed, with the facts an operator needs.
@@ -78,6 +78,19 @@ pub enum Cause {
         servers: Vec<Opinion>,
     },
 
+    /// Not one name server of this host could be reached, so no name can be resolved.
+    #[error("{name} cannot be resolved: {}", out_of_reach(*.server, because))]
+    NameServerUnreachable {
+        /// The name asked for.
+        name: String,
+        /// The first name server.
+        server: IpAddr,
+        /// How a question to it failed.
+        because: Box<Cause>,
+        /// What each configured DNS server says by itself.
+        servers: Vec<Opinion>,
+    },
+
     // ---- route: this host ----
     /// Our own routing table has no usable route to the peer.
     #[error("this host has no route to {to} ({route})")]
@@ -86,6 +99,30 @@ pub enum Cause {
         to: IpAddr,
         /// What the routing table says.
         route: LocalRoute,
+    },
+    /// The router that our route leads to is not on the segment, or not up.
+    #[error("the gateway {gateway} does not answer ({entry})")]
+    GatewaySilent {
+        /// The address that was to be reached through it.
+        to: IpAddr,
+        /// The router.
+        gateway: IpAddr,
+        /// The entry that leads to it.
+        entry: RouteEntry,
+        /// How long the kernel asked.
+        #[serde(rename = "waited_ms")]
+        waited: Millis,
+    },
+    /// A route looks for the peer on a segment of ours, and nobody there answers for its address.
+    #[error("nobody answers for {to} on {}, where the route \"{entry}\" looks for it", entry.interface)]
+    RouteOnLink {
+        /// The address nobody answers for.
+        to: IpAddr,
+        /// The entry, which names no router.
+        entry: RouteEntry,
+        /// How long the kernel asked.
+        #[serde(rename = "waited_ms")]
+        waited: Millis,
     },
     /// A firewall rule of this host keeps the packet from leaving.
     #[error("this host's own firewall stops it ({how})")]
@@ -117,10 +154,13 @@ pub enum Cause {
 
     // ---- path ----
     /// The peer is on our own segment and nobody answers for its address.
-    #[error("{to} does not answer on this host's own network segment")]
+    #[error("{to} does not answer on this host's own network segment{}", in_brackets(entry.as_ref()))]
     NoNeighbour {
         /// The address nobody answers for.
         to: IpAddr,
+        /// The entry that makes it a neighbour, where the kernel told.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        entry: Option<RouteEntry>,
         /// How long the kernel asked.
         #[serde(rename = "waited_ms")]
         waited: Millis,
@@ -1070,6 +1110,19 @@ fn named(identity: &str) -> String {
 fn said_by(servers: &[Opinion]) -> String {
     let said: Vec<String> = servers.iter().map(ToString::to_string).collect();
     if said.is_empty() { String::new() } else { format!(" ({})", said.join(", ")) }
+}
+
+/// Why a name server cannot be asked.
+fn out_of_reach(server: IpAddr, because: &Cause) -> String {
+    match because {
+        Cause::NoRoute { route, .. } => format!("no route to the name server {server} ({route})"),
+        other => format!("the name server {server} is out of reach: {other}"),
+    }
+}
+
+/// " (10.0.0.0/8 dev eth0)", or nothing.
+fn in_brackets(entry: Option<&RouteEntry>) -> String {
+    entry.map(|entry| format!(" ({entry})")).unwrap_or_default()
 }
 
 /// Names in a sentence: at most four, then how many more.

@@ -90,10 +90,12 @@ fn values() -> Vec<Value> {
         json!(["one", "two"]),
         // What a server says, and a poller that is quiet.
         json!([{ "server": "10.0.0.53", "says": "no answer", "id": "2", "seconds": 7 }]),
-        // A cause, and how a host answers; no ICMP message, as its code is not a number.
+        // A cause, how a host answers, and an entry of the routing table; no ICMP message, as its
+        // code is not a number.
         json!({
             "code": "path-rejected", "to": "[::1]:1", "by": "::2", "icmp": icmp,
             "answer": "rejected", "version": "6", "kind": 1,
+            "network": "10.0.0.0", "length": 8, "interface": "eth0", "is_own": true,
         }),
         icmp,
     ]

@@ -12,7 +12,8 @@ use nix::sys::socket::{ControlMessageOwned, MsgFlags, SockaddrIn, SockaddrIn6, r
 use nix::sys::socket::{setsockopt, sockopt};
 use serde::{Deserialize, Serialize};
 
-use crate::cause::{Cause, LocalFirewallSign, Millis};
+use super::route;
+use crate::cause::{Cause, LocalFirewallSign, Millis, RouteEntry};
 
 /// An ICMP message, as the kernel passed it on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -124,19 +125,20 @@ pub(crate) struct Refusal {
 impl Refusal {
     /// The verdict table of refusals: who said no decides what it means.
     ///
-    /// `own` is the address we send from; `waited` tells a refused neighbour
-    /// look-up (three seconds, from our own address) from a REJECT rule (at once).
+    /// `own` is the address we send from, and `entry` the one of the routing table that the packet
+    /// left by: a look-up of the next hop that comes to nothing is reported from our own address.
     pub(crate) fn cause(
         self,
         to: SocketAddr,
         own: Option<IpAddr>,
+        entry: Option<RouteEntry>,
         waited: Millis,
         is_udp: bool,
     ) -> Cause {
         let Self { icmp, by } = self;
         if Some(by) == own && by != to.ip() {
             return match icmp.meaning() {
-                Meaning::HostDown => Cause::NoNeighbour { to: to.ip(), waited },
+                Meaning::HostDown => route::nobody_answers(to.ip(), entry, waited),
                 _ => Cause::LocalFirewall { to, how: LocalFirewallSign::OwnReject },
             };
         }
@@ -250,7 +252,8 @@ mod tests {
     fn verdict(by: IpAddr, kind: u8, code: u8, is_udp: bool) -> Code {
         let to = ([10, 0, 0, 5], 161).into();
         let refusal = Refusal { icmp: Icmp::V4 { kind, code }, by };
-        Code::from(&refusal.cause(to, Some(OWN), Millis(Duration::from_secs(3)), is_udp))
+        let waited = Millis(Duration::from_secs(3));
+        Code::from(&refusal.cause(to, Some(OWN), None, waited, is_udp))
     }
 
     #[test]
@@ -277,7 +280,7 @@ mod tests {
     fn a_packet_that_goes_in_circles_is_not_rejected() {
         let refusal = Refusal { icmp: Icmp::V4 { kind: 11, code: 0 }, by: ROUTER };
         let to = SocketAddr::from(([10, 0, 0, 5], 5669));
-        let cause = refusal.cause(to, Some(OWN), Millis(Duration::ZERO), false);
+        let cause = refusal.cause(to, Some(OWN), None, Millis(Duration::ZERO), false);
         let icmp = refusal.icmp;
         assert_eq!(cause, Cause::HopLimitExceeded { to: to.ip(), by: ROUTER, icmp });
     }
@@ -295,7 +298,7 @@ mod tests {
     fn on_loopback_target_and_own_address_are_the_same_host() {
         let local = SocketAddr::from(([127, 0, 0, 1], 9));
         let refusal = Refusal { icmp: Icmp::V4 { kind: 3, code: 3 }, by: local.ip() };
-        let cause = refusal.cause(local, Some(local.ip()), Millis(Duration::ZERO), true);
+        let cause = refusal.cause(local, Some(local.ip()), None, Millis(Duration::ZERO), true);
         assert_eq!(cause, Cause::PortClosed { to: local });
     }
 }

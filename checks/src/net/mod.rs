@@ -18,6 +18,7 @@ mod mx;
 mod opinion;
 pub(crate) mod relay;
 pub(crate) mod resolve;
+mod route;
 mod srv;
 mod sys;
 pub(crate) mod tcp;

@@ -12,7 +12,7 @@ use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use super::Deadline;
-use super::opinion::{Opinion, opinions};
+use super::opinion::{Said, opinions};
 use crate::cause::Cause;
 use crate::wire;
 
@@ -42,7 +42,8 @@ static LOOKUPS: LazyLock<Semaphore> = LazyLock::new(|| Semaphore::new(32));
 ///
 /// # Errors
 ///
-/// [`Cause::NameNotFound`], [`Cause::NameWithoutAddress`] or [`Cause::ResolverFailed`].
+/// [`Cause::NameNotFound`], [`Cause::NameWithoutAddress`], [`Cause::NameServerUnreachable`] or
+/// [`Cause::ResolverFailed`].
 pub async fn resolve(host: &str, wait: Deadline) -> Result<Addresses, Cause> {
     if let Ok(literal) = host.parse() {
         return Ok(Addresses { addresses: vec![literal], canonical: None, took: None });
@@ -56,10 +57,10 @@ pub async fn resolve(host: &str, wait: Deadline) -> Result<Addresses, Cause> {
     let mut lookup = std::pin::pin!(lookup);
     // A resolver that takes this long is in trouble: what do its servers say?
     let in_time = wait.within(IN_TROUBLE).bound(&mut lookup).await;
-    let (found, mut servers) = if in_time.is_some() {
+    let (found, mut said) = if in_time.is_some() {
         (in_time, Vec::new())
     } else {
-        tokio::join!(wait.bound(&mut lookup), opinions(host))
+        tokio::join!(wait.bound(&mut lookup), opinions(host, wait))
     };
     let cause = match found {
         Some(Ok(found)) => match judge(host, found) {
@@ -72,20 +73,28 @@ pub async fn resolve(host: &str, wait: Deadline) -> Result<Addresses, Cause> {
         Some(Err(join)) => failed(host, join.to_string()),
         None => failed(host, format!("no answer from the resolver within {}", wait.waited())),
     };
-    if servers.is_empty() {
-        servers = wait.bound(opinions(host)).await.unwrap_or_default();
+    if said.is_empty() {
+        said = wait.bound(opinions(host, wait)).await.unwrap_or_default();
     }
-    Err(with(servers, cause))
+    Err(with(said, cause))
 }
 
-/// The cause, and what each server said.
-fn with(said: Vec<Opinion>, cause: Cause) -> Cause {
-    match cause {
-        Cause::NameNotFound { name, .. } => Cause::NameNotFound { name, servers: said },
-        Cause::ResolverFailed { name, error, .. } => {
-            Cause::ResolverFailed { name, error, servers: said }
+/// The cause, and what each server said; or that not one of them was reached.
+fn with(said: Vec<Said>, cause: Cause) -> Cause {
+    let is_out_of_reach = said.iter().all(|said| said.out_of_reach.is_some());
+    let first = said.iter().find_map(|Said { opinion, out_of_reach }| {
+        Some((opinion.server, out_of_reach.clone()?)).filter(|_| is_out_of_reach)
+    });
+    let servers = said.into_iter().map(|said| said.opinion).collect();
+    match (cause, first) {
+        (Cause::NameNotFound { name, .. }, _) => Cause::NameNotFound { name, servers },
+        (Cause::ResolverFailed { name, .. }, Some((server, because))) => {
+            Cause::NameServerUnreachable { name, server, because: Box::new(because), servers }
         }
-        other => other,
+        (Cause::ResolverFailed { name, error, .. }, None) => {
+            Cause::ResolverFailed { name, error, servers }
+        }
+        (other, _) => other,
     }
 }
 
@@ -135,6 +144,7 @@ fn in_short(error: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::opinion::Opinion;
     use super::*;
 
     #[tokio::test]
@@ -143,6 +153,31 @@ mod tests {
         let found = resolve("2001:db8::1", deadline).await.unwrap();
         assert_eq!(found.addresses, ["2001:db8::1".parse::<IpAddr>().unwrap()]);
         assert_eq!(found.took, None);
+    }
+
+    fn said(last: u8, out_of_reach: Option<Cause>) -> Said {
+        let server = IpAddr::from([10, 0, 0, last]);
+        Said { opinion: Opinion { server, says: String::new() }, out_of_reach }
+    }
+
+    #[test]
+    fn a_name_server_that_is_out_of_reach_is_the_cause_unless_another_one_was_reached() {
+        let to = IpAddr::from([10, 0, 0, 53]);
+        let no_route = Cause::NoRoute { to, route: crate::LocalRoute::Missing };
+        let failure = || failed("central", "Temporary failure in name resolution".to_owned());
+        let cause = with(vec![said(53, Some(no_route.clone()))], failure());
+        let Cause::NameServerUnreachable { server, ref because, .. } = cause else {
+            panic!("{cause:?}")
+        };
+        assert_eq!((server, &**because), (to, &no_route));
+        assert_eq!(
+            cause.to_string(),
+            "central cannot be resolved: no route to the name server 10.0.0.53 \
+             (no entry and no default route)"
+        );
+        for reached in [vec![], vec![said(53, Some(no_route)), said(54, None)]] {
+            assert_eq!(with(reached, failure()).code(), "resolver-failed");
+        }
     }
 
     #[tokio::test]

@@ -10,8 +10,8 @@ use tokio::net::UdpSocket;
 use tokio::time::{Instant, sleep_until};
 
 use super::tcp::{local, no_route};
-use super::{Ask, Deadline, icmp};
-use crate::cause::{Cause, Concern, LocalFirewallSign, Phase};
+use super::{Ask, Deadline, icmp, route};
+use crate::cause::{Cause, Concern, LocalFirewallSign, Phase, RouteEntry};
 use crate::wire;
 
 /// A UDP socket that hears one peer only and keeps the refusals of its packets.
@@ -23,6 +23,8 @@ pub(crate) struct Udp {
     elsewhere: OnceLock<IpAddr>,
     to: SocketAddr,
     own: Option<IpAddr>,
+    /// The entry of our routing table, as it was before a router did not answer.
+    entry: Option<RouteEntry>,
     deadline: Deadline,
 }
 
@@ -59,8 +61,15 @@ impl Udp {
         socket.connect(&to.into()).map_err(|error| no_route(to, &error))?;
         let socket = UdpSocket::from_std(socket.into()).map_err(|e| local("open a socket", &e))?;
         ask.source = socket.local_addr().ok().map(|own| own.ip());
-        let (own, deadline) = (ask.source, ask.deadline);
-        Ok(Self { socket, open: None, elsewhere: OnceLock::new(), to, own, deadline })
+        Ok(Self {
+            socket,
+            open: None,
+            elsewhere: OnceLock::new(),
+            to,
+            own: ask.source,
+            entry: route::entry_for(to.ip()),
+            deadline: ask.deadline,
+        })
     }
 
     /// The same, and what is asked again may be answered from another address.
@@ -160,7 +169,7 @@ impl Udp {
 
     fn refused(&self, on: &UdpSocket, error: &io::Error, wait: Deadline) -> Cause {
         if let Some(refusal) = icmp::next_refusal(on, self.to) {
-            return refusal.cause(self.to, self.own, wait.waited(), true);
+            return refusal.cause(self.to, self.own, self.entry.clone(), wait.waited(), true);
         }
         let to = self.to;
         match error.raw_os_error() {
@@ -194,17 +203,15 @@ async fn hear_anybody<'a>(
     }
 }
 
-/// Who refuses packets to this port? A single empty datagram, for kernels whose
-/// TCP does not tell.
+/// Who refuses packets to this port? A single empty datagram, which no service answers.
 ///
-/// A port that the target itself calls closed says nothing about TCP: `None`.
-pub(crate) async fn refusal(ask: &mut Ask) -> Option<Cause> {
-    const PATIENCE: Duration = Duration::from_millis(500);
-    let socket = Udp::connect(ask).ok()?;
-    match socket.exchange(b"", &[Duration::ZERO], PATIENCE, |_| Some(())).await {
-        Ok(_) | Err(Cause::NoAnswer { .. } | Cause::PortClosed { .. }) => None,
-        Err(refused) => Some(refused),
-    }
+/// Silence is no refusal: `None`.
+pub(crate) async fn refusal(ask: &mut Ask, patience: Duration) -> Option<Cause> {
+    let asked = match Udp::connect(ask) {
+        Ok(socket) => socket.exchange(b"", &[Duration::ZERO], patience, |_| Some(())).await.err(),
+        Err(cause) => Some(cause),
+    };
+    asked.filter(|cause| !matches!(cause, Cause::NoAnswer { .. }))
 }
 
 /// Asks a harmless question `repeats` times more, and counts the answers.
@@ -255,11 +262,12 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_closed_udp_port_says_nothing_about_tcp() {
+    async fn an_empty_datagram_draws_a_refusal_and_no_answer() {
         let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
         let to = socket.local_addr().unwrap();
+        assert_eq!(refusal(&mut ask(to), Duration::from_millis(20)).await, None);
         drop(socket);
-        assert_eq!(refusal(&mut ask(to)).await, None);
+        assert_eq!(refusal(&mut ask(to), LISTEN).await, Some(Cause::PortClosed { to }));
     }
 
     #[tokio::test(start_paused = true)]

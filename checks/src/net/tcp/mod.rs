@@ -16,7 +16,7 @@ use tokio::net::TcpStream;
 
 use super::counted::Counted;
 use super::far::Io;
-use super::{Ask, CONNECT, Deadline, icmp, sys, udp};
+use super::{Ask, CONNECT, Deadline, icmp, route, sys, udp};
 use crate::cause::{Cause, Concern, LocalFirewallSign, LocalRoute, Millis, Phase};
 use crate::evidence::Seen;
 
@@ -63,6 +63,8 @@ impl Stream {
     pub(crate) async fn connect(ask: &mut Ask) -> Result<Self, Cause> {
         let wait = ask.deadline.within(CONNECT);
         let to = ask.address();
+        // Afterwards the kernel may already avoid a router that does not answer.
+        let entry = route::entry_for(to.ip());
         let socket = start(to)?;
         // The error queue is the socket's: read it before the socket is gone.
         let stream = TcpStream::from_std(socket.into()).map_err(|e| local("open a socket", &e))?;
@@ -70,7 +72,7 @@ impl Stream {
         let connected = wait.bound(stream.writable()).await;
         let waited = wait.waited();
         if let Some(refusal) = icmp::next_refusal(&stream, to) {
-            return Err(refusal.cause(to, ask.source, waited, false));
+            return Err(refusal.cause(to, ask.source, entry, waited, false));
         }
         match connected {
             None => return Err(silence(&stream, to, waited)),
@@ -321,8 +323,12 @@ fn refused(to: SocketAddr, error: &io::Error, waited: Millis) -> Cause {
 }
 
 /// Where TCP keeps no refusals, a datagram to the same port may be refused by name.
+///
+/// A UDP port that the target itself calls closed says nothing about TCP.
 async fn who_refuses(ask: &mut Ask, is_told: bool) -> Option<Cause> {
-    if is_told { None } else { udp::refusal(ask).await }
+    const PATIENCE: Duration = Duration::from_millis(500);
+    let refusal = if is_told { None } else { udp::refusal(ask, PATIENCE).await };
+    refusal.filter(|cause| !matches!(cause, Cause::PortClosed { .. }))
 }
 
 /// No answer to any SYN: did they leave this host at all?

@@ -1,0 +1,257 @@
+//! Route: by which entry of this host's routing table does a packet to an address leave?
+//!
+//! Asked of the kernel over netlink, which needs no privilege and sends nothing: once for the next
+//! hop, once for the entry itself. An old kernel that does not tell the entry tells the next hop.
+//!
+//! Reference: `rtnetlink(7)`, `RTM_GETROUTE`; `RTM_F_FIB_MATCH` since Linux 4.13.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::os::fd::AsRawFd;
+
+use nix::net::if_::if_indextoname;
+use nix::sys::socket::{
+    AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, recv, sendto, socket,
+};
+
+use crate::cause::{Cause, Millis, RouteEntry};
+
+/// The entry by which a packet to `to` leaves; `None` when there is none, or the kernel does not tell.
+pub(crate) fn entry_for(to: IpAddr) -> Option<RouteEntry> {
+    let next = Found::read(&ask(to, 0)?)?;
+    // A route of several next hops names them all there: only the first answer tells which is taken.
+    let entry = ask(to, FIB_MATCH).and_then(|answer| Found::read(&answer));
+    let (network, length, is_own) = match entry {
+        Some(Found { network, length, is_own, .. }) => (network, length, is_own),
+        None => (Some(to), if to.is_ipv4() { 32 } else { 128 }, false),
+    };
+    Some(RouteEntry {
+        network: network.unwrap_or(unspecified(to)),
+        length,
+        via: next.via,
+        interface: if_indextoname(next.interface?).ok()?.into_string().ok()?,
+        is_own,
+    })
+}
+
+/// What a look-up of the neighbour that came to nothing means: who should have answered?
+pub(crate) fn nobody_answers(to: IpAddr, entry: Option<RouteEntry>, waited: Millis) -> Cause {
+    match entry {
+        Some(entry) => match entry.via {
+            Some(gateway) => Cause::GatewaySilent { to, gateway, entry, waited },
+            None if entry.is_own => Cause::NoNeighbour { to, entry: Some(entry), waited },
+            None => Cause::RouteOnLink { to, entry, waited },
+        },
+        None => Cause::NoNeighbour { to, entry: None, waited },
+    }
+}
+
+/// One question, one answer; the kernel has it ready when the question is sent.
+fn ask(to: IpAddr, flags: u32) -> Option<Vec<u8>> {
+    let close = SockFlag::SOCK_CLOEXEC;
+    let kind = SockType::Raw;
+    let kernel = NetlinkAddr::new(0, 0);
+    let route = SockProtocol::NetlinkRoute;
+    let socket = socket(AddressFamily::Netlink, kind, close, route).ok()?;
+    let descriptor = socket.as_raw_fd();
+    sendto(descriptor, &question(to, flags), &kernel, MsgFlags::empty()).ok()?;
+    let mut answer = vec![0; MAX_ANSWER];
+    let length = recv(descriptor, &mut answer, MsgFlags::MSG_DONTWAIT).ok()?;
+    answer.truncate(length);
+    Some(answer)
+}
+
+/// `nlmsghdr`, `rtmsg`, and the address as an attribute.
+fn question(to: IpAddr, flags: u32) -> Vec<u8> {
+    let (family, address) = match to {
+        IpAddr::V4(to) => (libc::AF_INET, to.octets().to_vec()),
+        IpAddr::V6(to) => (libc::AF_INET6, to.octets().to_vec()),
+    };
+    let byte = |number: usize| u8::try_from(number).unwrap_or(u8::MAX);
+    let bits = byte(address.len() * 8);
+    let family = u8::try_from(family).unwrap_or_default();
+    let length = HEADERS + ATTRIBUTE + address.len();
+    let mut bytes = Vec::with_capacity(length);
+    bytes.extend(u32::from(byte(length)).to_ne_bytes());
+    bytes.extend(libc::RTM_GETROUTE.to_ne_bytes());
+    bytes.extend(REQUEST.to_ne_bytes());
+    // Sequence and port: there is one question a socket.
+    bytes.extend([0; 8]);
+    // Source length, type of service, table, protocol, scope and type are left open.
+    bytes.extend([family, bits, 0, 0, 0, 0, 0, 0]);
+    bytes.extend(flags.to_ne_bytes());
+    bytes.extend(u16::from(byte(ATTRIBUTE + address.len())).to_ne_bytes());
+    bytes.extend(libc::RTA_DST.to_ne_bytes());
+    bytes.extend(address);
+    bytes
+}
+
+/// What one answer says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Found {
+    network: Option<IpAddr>,
+    length: u8,
+    via: Option<IpAddr>,
+    interface: Option<u32>,
+    is_own: bool,
+}
+
+impl Found {
+    /// `None` for an error, or for a route that leads nowhere.
+    fn read(answer: &[u8]) -> Option<Self> {
+        let kind = u16::from_ne_bytes(*answer.get(4..)?.first_chunk()?);
+        let [family, length, _, _, _, protocol, _, route_type] =
+            *answer.get(HEADER..)?.first_chunk()?;
+        if kind != libc::RTM_NEWROUTE || route_type != libc::RTN_UNICAST {
+            return None;
+        }
+        let mut found = Self {
+            network: None,
+            length,
+            via: None,
+            interface: None,
+            is_own: [libc::RTPROT_KERNEL, RTPROT_RA].contains(&protocol),
+        };
+        let is_v4 = i32::from(family) == libc::AF_INET;
+        for (kind, value) in attributes(answer.get(HEADERS..)?) {
+            match kind {
+                libc::RTA_DST => found.network = address(is_v4, value),
+                libc::RTA_GATEWAY => found.via = address(is_v4, value),
+                RTA_VIA => found.via = address(value.len() == 2 + 4, value.get(2..)?),
+                libc::RTA_OIF => {
+                    found.interface = value.first_chunk().map(|index| u32::from_ne_bytes(*index));
+                }
+                _ => {}
+            }
+        }
+        Some(found)
+    }
+}
+
+/// Type and value of each attribute; each begins at a multiple of four.
+fn attributes(mut rest: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
+    std::iter::from_fn(move || {
+        let length = usize::from(u16::from_ne_bytes(*rest.first_chunk()?));
+        let kind = u16::from_ne_bytes(*rest.get(2..)?.first_chunk()?);
+        let value = rest.get(ATTRIBUTE..length)?;
+        rest = rest.get(length.next_multiple_of(4)..).unwrap_or_default();
+        Some((kind, value))
+    })
+}
+
+fn address(is_v4: bool, bytes: &[u8]) -> Option<IpAddr> {
+    if is_v4 {
+        bytes.first_chunk::<4>().map(|octets| IpAddr::from(*octets))
+    } else {
+        bytes.first_chunk::<16>().map(|octets| IpAddr::from(*octets))
+    }
+}
+
+fn unspecified(like: IpAddr) -> IpAddr {
+    match like {
+        IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+        IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+    }
+}
+
+/// Bytes of `nlmsghdr`, of that and `rtmsg`, and of an attribute before its value.
+const HEADER: usize = 16;
+const HEADERS: usize = HEADER + 12;
+const ATTRIBUTE: usize = 4;
+/// A route of a hundred next hops fits.
+const MAX_ANSWER: usize = 8 * 1024;
+/// `NLM_F_REQUEST`
+const REQUEST: u16 = 1;
+/// `RTM_F_FIB_MATCH`: the entry rather than the route made from it.
+const FIB_MATCH: u32 = 0x2000;
+/// `RTA_VIA`: a router of the other family, its number before its address.
+const RTA_VIA: u16 = 18;
+/// `RTPROT_RA`: from a router's advertisement, which also tells which network is on the segment.
+const RTPROT_RA: u8 = 9;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    const WAITED: Millis = Millis(Duration::from_secs(3));
+
+    fn entry(via: Option<IpAddr>, is_own: bool) -> RouteEntry {
+        let (network, interface) = (IpAddr::from([198, 18, 0, 0]), "eth0".to_owned());
+        RouteEntry { network, length: 15, via, interface, is_own }
+    }
+
+    #[test]
+    fn whoever_should_have_answered_is_named() {
+        let (to, gateway) = (IpAddr::from([198, 18, 0, 9]), IpAddr::from([10, 2, 0, 99]));
+        let behind = entry(Some(gateway), false);
+        assert_eq!(
+            nobody_answers(to, Some(behind.clone()), WAITED),
+            Cause::GatewaySilent { to, gateway, entry: behind, waited: WAITED }
+        );
+        let own = entry(None, true);
+        assert_eq!(
+            nobody_answers(to, Some(own.clone()), WAITED),
+            Cause::NoNeighbour { to, entry: Some(own), waited: WAITED }
+        );
+        let written = entry(None, false);
+        assert_eq!(
+            nobody_answers(to, Some(written.clone()), WAITED),
+            Cause::RouteOnLink { to, entry: written, waited: WAITED }
+        );
+        assert_eq!(
+            nobody_answers(to, None, WAITED),
+            Cause::NoNeighbour { to, entry: None, waited: WAITED }
+        );
+    }
+
+    #[test]
+    fn an_entry_reads_as_ip_route_writes_it() {
+        assert_eq!(entry(None, false).to_string(), "198.18.0.0/15 dev eth0");
+        let default = RouteEntry {
+            network: Ipv6Addr::UNSPECIFIED.into(),
+            length: 0,
+            via: Some("fd00:2::99".parse().unwrap()),
+            ..entry(None, false)
+        };
+        assert_eq!(default.to_string(), "default via fd00:2::99 dev eth0");
+    }
+
+    #[test]
+    fn an_answer_with_two_families_and_strange_attributes_is_read() {
+        let mut answer = vec![0; HEADERS];
+        answer[4..6].copy_from_slice(&libc::RTM_NEWROUTE.to_ne_bytes());
+        answer[HEADER..HEADER + 8].copy_from_slice(&[2, 15, 0, 0, 254, 3, 0, libc::RTN_UNICAST]);
+        let mut add = |kind: u16, value: &[u8]| {
+            let length = u16::try_from(ATTRIBUTE + value.len()).unwrap();
+            answer.extend(length.to_ne_bytes());
+            answer.extend(kind.to_ne_bytes());
+            answer.extend(value);
+            answer.resize(answer.len().next_multiple_of(4), 0);
+        };
+        add(99, b"odd");
+        add(libc::RTA_DST, &[198, 18, 0, 0]);
+        let router = "fe80::1".parse::<Ipv6Addr>().unwrap();
+        add(RTA_VIA, &[&10_u16.to_ne_bytes()[..], &router.octets()].concat());
+        add(libc::RTA_OIF, &7_u32.to_ne_bytes());
+        let expected = Found {
+            network: Some([198, 18, 0, 0].into()),
+            length: 15,
+            via: Some(router.into()),
+            interface: Some(7),
+            is_own: false,
+        };
+        assert_eq!(Found::read(&answer), Some(expected));
+        for length in 0..answer.len() {
+            let _no_panic = Found::read(&answer[..length]);
+        }
+        answer[HEADER + 7] = libc::RTN_BLACKHOLE;
+        assert_eq!(Found::read(&answer), None);
+    }
+
+    #[test]
+    fn what_goes_nowhere_near_a_network_has_no_entry() {
+        // Loopback is of type `local`: nobody has to be found for it.
+        assert_eq!(entry_for([127, 0, 0, 1].into()), None);
+        assert_eq!(entry_for(Ipv6Addr::LOCALHOST.into()), None);
+    }
+}
