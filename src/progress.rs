@@ -2,13 +2,16 @@
 //!
 //! The rows go away at the end, and the table on stdout takes their place.
 
-use std::io;
+mod screen;
+
+use std::io::{self, IsTerminal};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
+use self::screen::Screen;
 use crate::plan::{Action, Plan};
 use crate::report::StepReport;
 use crate::report::table::{style, symbol};
@@ -49,6 +52,8 @@ enum State {
 
 /// How often the clock moves.
 const TICK: Duration = Duration::from_millis(120);
+/// How often the rows are drawn at most, times a second.
+const MOST_DRAWN: u8 = 20;
 /// Rows that are shown at most, however high the terminal is.
 const MOST: usize = 20;
 
@@ -64,10 +69,10 @@ impl Progress {
             state: State::Queued,
         };
         let rows: Vec<Row> = asked.map(row).collect();
-        let target = if told || is_dumb() {
+        let target = if told || is_dumb() || !io::stderr().is_terminal() {
             ProgressDrawTarget::hidden()
         } else {
-            ProgressDrawTarget::stderr()
+            ProgressDrawTarget::term_like_with_hz(Box::<Screen>::default(), MOST_DRAWN)
         };
         let total = u64::try_from(rows.len()).unwrap_or(u64::MAX);
         let bar = ProgressBar::with_draw_target(Some(total), target);
@@ -104,7 +109,7 @@ impl Progress {
         }
         let mut rows = self.rows.lock().unwrap_or_else(PoisonError::into_inner);
         rows.change(index, state);
-        let (columns, height) = size();
+        let (columns, height) = screen::size();
         // A line for the counts, and one for the cursor.
         let lines = rows.lines(columns, height.saturating_sub(2).min(MOST), self.coloured);
         self.bar.set_message([vec![String::new()], lines].concat().join("\n"));
@@ -114,13 +119,6 @@ impl Progress {
 /// A terminal that cannot move its cursor, or does not say what it is.
 fn is_dumb() -> bool {
     std::env::var("TERM").map_or(true, |term| term.is_empty() || term == "dumb")
-}
-
-/// Columns and lines of the terminal behind stderr.
-fn size() -> (usize, usize) {
-    const UNKNOWN: (usize, usize) = (80, 24);
-    terminal_size::terminal_size_of(io::stderr())
-        .map_or(UNKNOWN, |(columns, lines)| (columns.0.into(), lines.0.into()))
 }
 
 impl Rows {

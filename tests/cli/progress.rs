@@ -1,9 +1,11 @@
 //! What a person sees while a run is on, and what is left of it.
 
+use std::process::Command;
+
 use crate::support::far::{Quiet, healthy};
 use crate::support::page::{fits, is_aligned, is_inert};
 use crate::support::terminal::{Terminal, height, shown};
-use crate::support::{Ended, command, start, wait};
+use crate::support::{Ended, PROGRAM, command, start, wait};
 
 const COLUMNS: u16 = 80;
 
@@ -54,6 +56,33 @@ fn the_table_takes_the_place_of_the_rows() {
     let page = screen.join("\n");
     is_aligned(&page);
     fits(&page, COLUMNS.into());
+}
+
+/// The terminal itself writes `^C` where its cursor stands.
+#[test]
+fn control_c_leaves_no_row_above_the_table() {
+    let (ntp, device) = (healthy("ntp"), Quiet::new());
+    let mut arguments = vec!["--ctty".to_owned(), PROGRAM.to_owned(), "--no-discovery".to_owned()];
+    let run = ["--role", "poller", "--only", "poller.ntp,poller.bbdo", "--ntp", &ntp.at()];
+    let silent = ["--central", &device.at()];
+    arguments.extend([&run[..], &silent].concat().into_iter().map(str::to_owned));
+    for presses in 1..=5 {
+        let terminal = Terminal::new(COLUMNS);
+        // With this terminal as the one it is controlled from, as in a session of its own.
+        let mut command = Command::new("setsid");
+        command.args(&arguments).env_clear().env("TERM", "xterm").env("PATH", "/usr/bin:/bin");
+        command.stdin(terminal.stdio()).stdout(terminal.stdio()).stderr(terminal.stdio());
+        let child = start(command);
+        let mut screen = terminal.screen();
+        let mut written = screen.until("1/2");
+        screen.press(&"\u{3}".repeat(presses));
+        written.push_str(&screen.rest());
+        assert_eq!(wait(child).code, Some(130), "{written:?}");
+        let shown = shown(&written, COLUMNS.into());
+        // The echo may come when the table has begun.
+        assert!(shown[0].trim_start_matches("^C").starts_with("preflight "), "{shown:#?}");
+        assert!(shown.iter().any(|line| line.contains("interrupted")), "{shown:#?}");
+    }
 }
 
 #[test]

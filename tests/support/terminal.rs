@@ -1,7 +1,7 @@
 //! A terminal of our own, to see what a person would.
 
 use std::fs::File;
-use std::io::Read as _;
+use std::io::{Read as _, Write as _};
 use std::os::fd::OwnedFd;
 use std::process::Stdio;
 
@@ -14,7 +14,11 @@ pub(crate) struct Terminal {
 }
 
 /// What appears on a terminal once nobody but the program holds the other side.
-pub(crate) struct Screen(File);
+pub(crate) struct Screen {
+    terminal: File,
+    /// The first bytes of a character whose others have not come yet.
+    begun: Vec<u8>,
+}
 
 impl Terminal {
     pub(crate) fn new(columns: u16) -> Self {
@@ -30,7 +34,7 @@ impl Terminal {
 
     /// Our side, after the program was started.
     pub(crate) fn screen(self) -> Screen {
-        Screen(self.ours)
+        Screen { terminal: self.ours, begun: Vec::new() }
     }
 }
 
@@ -53,11 +57,27 @@ impl Screen {
         chunks.collect()
     }
 
+    /// Presses keys.
+    pub(crate) fn press(&mut self, keys: &str) {
+        self.terminal.write_all(keys.as_bytes()).unwrap();
+    }
+
+    /// Some whole characters; none at the end.
     fn chunk(&mut self) -> String {
         let mut chunk = [0; 4096];
-        // The end of a terminal is an error: nobody holds the other side any more.
-        let length = self.0.read(&mut chunk).unwrap_or(0);
-        String::from_utf8_lossy(&chunk[..length]).into_owned()
+        loop {
+            // The end of a terminal is an error: nobody holds the other side any more.
+            let length = self.terminal.read(&mut chunk).unwrap_or(0);
+            self.begun.extend_from_slice(&chunk[..length]);
+            let whole = match str::from_utf8(&self.begun) {
+                Ok(text) => text.len(),
+                Err(error) => error.valid_up_to(),
+            };
+            if whole > 0 || length == 0 {
+                let rest = self.begun.split_off(whole);
+                return String::from_utf8(std::mem::replace(&mut self.begun, rest)).unwrap();
+            }
+        }
     }
 }
 
@@ -100,7 +120,10 @@ fn replay(written: &str, columns: usize) -> Vec<Vec<char>> {
                     'B' => row += count,
                     'K' if number == "2" => rows[row].clear(),
                     'K' => rows[row].truncate(column),
-                    'J' => rows[row + 1..].iter_mut().for_each(Vec::clear),
+                    'J' => {
+                        rows[row].truncate(column);
+                        rows[row + 1..].iter_mut().for_each(Vec::clear);
+                    }
                     'm' | 'h' | 'l' => {}
                     other => panic!("unknown command {other} in {written:?}"),
                 }
