@@ -405,11 +405,12 @@ async fn locate(mut attempt: Attempt, question: &Question, shared: &Shared) -> A
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::panics::testing::quietly;
 
-    #[tokio::test]
-    async fn a_probe_that_panics_is_a_step_that_says_so() {
-        crate::panics::keep_quiet();
-        let found = guarded(async { panic!("secret") }).await;
+    #[test]
+    fn a_probe_that_panics_is_a_step_that_says_so() {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let found = quietly(|| runtime.block_on(guarded(async { panic!("secret") })));
         let Some(Cause::ProbePanicked { message }) = found.unresolved else {
             panic!("{:?}", found.unresolved)
         };
