@@ -113,6 +113,17 @@ pub(crate) struct OutputArgs {
     /// Show where each value came from, evidence and timings
     #[arg(long, short)]
     pub(crate) verbose: bool,
+    #[command(flatten)]
+    pub(crate) files: FilesArgs,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Output")]
+pub(crate) struct FilesArgs {
+    /// Permissions of the files that are written, in octal [default: those of your own file that
+    /// is replaced, else 600]
+    #[arg(long, value_name = "MODE")]
+    pub(crate) mode: Option<String>,
 }
 
 #[derive(Debug, Args)]

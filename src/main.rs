@@ -7,6 +7,7 @@ mod cli;
 mod demo;
 mod diff;
 mod explain;
+mod interrupt;
 mod inventory;
 mod matrix;
 mod output;
@@ -28,9 +29,10 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use cli::Request;
+use interrupt::{Held, Interruption};
 use inventory::Inventory;
 use output::{
-    Live, USAGE, complain, complain_as_plugin, deliver, ended_well, graver, terminal_width,
+    Live, USAGE, complain, complain_as_plugin, deliver, ended_well, file, graver, terminal_width,
     write_all,
 };
 use report::ndjson::Run;
@@ -91,6 +93,8 @@ fn shown(report: Report, key: Option<&redact::Key>) -> Result<Report, String> {
 
 /// Asks everything in `plan`, with progress on stderr, and lines on stdout if they were asked for.
 async fn check(plan: &plan::Plan, job: &Job) -> (Report, Option<Live>) {
+    // Before any thread is started, so that no signal ends the run without a report.
+    let mut interruption = Interruption::new();
     let started_at = jiff::Timestamp::now().to_string();
     let clock = Instant::now();
     let host = site::local::host();
@@ -104,9 +108,8 @@ async fn check(plan: &plan::Plan, job: &Job) -> (Report, Option<Live>) {
     let is_told = live.is_some() && io::stdout().is_terminal();
     let progress = progress::Progress::new(plan, is_told);
     let mut interrupted = false;
-    let signalled = interrupt();
     let cut_off = async {
-        signalled.await;
+        interruption.heard().await;
         interrupted = true;
     };
     let manner = runner::Manner { scale: job.settings.scale, trace: job.settings.trace };
@@ -180,11 +183,14 @@ fn show_inventory(inventory: &Inventory, output: &Output) -> ExitCode {
 fn write_site_file(text: &str, output: Option<&Path>, force: bool) -> ExitCode {
     let Some(file) = output else { return print(text) };
     let name = preflight_checks::printable(&file.display().to_string());
-    if !force && std::fs::symlink_metadata(file).is_ok() {
-        return complain("--output", &format!("{name} exists; --force replaces it"));
+    let write = |out: &mut dyn Write| out.write_all(text.as_bytes());
+    let written = if force { file::replace(file, None, write) } else { file::create(file, write) };
+    match written {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            complain("--output", &format!("{name} exists; --force replaces it"))
+        }
+        written => ended_well(written, &name),
     }
-    let written = output::to_file(file, |out| out.write_all(text.as_bytes()));
-    ended_well(written, &name)
 }
 
 fn show_demo(breaks: &[(String, String)], output: &Output) -> ExitCode {
@@ -265,31 +271,14 @@ fn give_up(what: &str, reason: &str) -> ExitCode {
     if cli::wants_plugin() { complain_as_plugin(what, reason) } else { complain(what, reason) }
 }
 
-/// Ready at the first SIGINT or SIGTERM from now on: the handlers are there
-/// before anything is asked, so that no signal ends the run without a report.
-fn interrupt() -> impl Future<Output = ()> {
-    use tokio::signal::unix::{Signal, SignalKind, signal};
-    async fn next(signal: io::Result<Signal>) {
-        match signal {
-            Ok(mut signal) => {
-                signal.recv().await;
-            }
-            Err(_) => std::future::pending().await,
-        }
-    }
-    let (interrupted, terminated) =
-        (signal(SignalKind::interrupt()), signal(SignalKind::terminate()));
-    async {
-        tokio::select! {
-            () = next(interrupted) => {}
-            () = next(terminated) => {}
-        }
-    }
-}
-
 /// A runtime built by hand: a getaddrinfo that hangs must not hold the exit.
 fn with_runtime(work: impl Future<Output = ExitCode>) -> ExitCode {
-    match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    // Its threads never take a signal from the one that waits for it.
+    let held = Held::stops();
+    let built = runtime.worker_threads(2).enable_all().build();
+    drop(held);
+    match built {
         Ok(runtime) => {
             let code = runtime.block_on(work);
             runtime.shutdown_background();

@@ -1,9 +1,14 @@
 //! Output: where does each format go, and what when it cannot be written?
 
-use std::fs::File;
+pub(crate) mod file;
+mod pipe;
+mod walk;
+
 use std::io::{self, BufWriter, Write};
-use std::path::Path;
+use std::os::fd::AsFd;
 use std::process::ExitCode;
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use crate::report::ndjson::Run;
 use crate::report::{Canvas, Format, PLUGIN_UNKNOWN, Report, StepReport};
@@ -29,12 +34,14 @@ pub(crate) fn deliver(report: &Report, live: Option<Live>, output: &Output) -> E
     })
 }
 
-/// Lines on stdout while a run is on: each is out before the next step finishes.
+/// Lines on stdout while a run is on: each is out before the next step finishes, if its reader is not slower.
 #[derive(Debug)]
 pub(crate) struct Live {
     run: Run,
     /// Which steps were told.
     told: Vec<bool>,
+    /// What the reader has had no room for yet.
+    waiting: Vec<u8>,
     /// How the lines so far went; after a failure there are no more.
     so_far: io::Result<()>,
 }
@@ -42,15 +49,14 @@ pub(crate) struct Live {
 impl Live {
     /// For a run of that many steps.
     pub(crate) fn new(run: Run, steps: usize) -> Self {
-        Self { run, told: vec![false; steps], so_far: Ok(()) }
+        Self { run, told: vec![false; steps], waiting: Vec::new(), so_far: Ok(()) }
     }
 
-    /// Tells a step that finished.
+    /// Tells a step that finished; a reader who stands still does not hold the run.
     pub(crate) fn tell(&mut self, index: usize, step: &StepReport) {
         if self.so_far.is_ok() {
-            let mut line = Vec::new();
-            let rendered = self.run.step(step, &mut line);
-            self.so_far = rendered.and_then(|()| to_stdout(&line));
+            let rendered = self.run.step(step, &mut self.waiting);
+            self.so_far = rendered.and_then(|()| push(&mut self.waiting));
         }
         if let Some(told) = self.told.get_mut(index) {
             *told = true;
@@ -69,19 +75,33 @@ impl Live {
             }
         }
         self.so_far?;
-        let mut line = Vec::new();
-        self.run.summary(report, &mut line)?;
-        to_stdout(&line)
+        self.run.summary(report, &mut self.waiting)?;
+        let mut out = io::stdout().lock();
+        out.write_all(&self.waiting)?;
+        out.flush()
     }
 }
 
-fn to_stdout(bytes: &[u8]) -> io::Result<()> {
-    let mut out = io::stdout().lock();
-    out.write_all(bytes)?;
-    out.flush()
+/// Writes to stdout what it takes without waiting.
+fn push(waiting: &mut Vec<u8>) -> io::Result<()> {
+    let out = io::stdout();
+    while !waiting.is_empty() {
+        let mut room = [PollFd::new(out.as_fd(), PollFlags::POLLOUT)];
+        if poll(&mut room, PollTimeout::ZERO)? == 0 {
+            break;
+        }
+        let some = waiting.get(..ROOM).unwrap_or(waiting);
+        let written = nix::unistd::write(&out, some)?;
+        waiting.drain(..written);
+    }
+    Ok(())
 }
 
-/// Writes every format; one that fails does not silence the others.
+/// What a pipe that has room takes at once (`PIPE_BUF`), bytes.
+const ROOM: usize = 4096;
+
+/// Writes every format; one that fails does not silence the others, and one that waits for its
+/// reader comes last.
 ///
 /// # Errors
 ///
@@ -91,13 +111,17 @@ pub(crate) fn write_all<F: Copy>(
     write: impl Fn(F, Canvas, &mut dyn Write) -> io::Result<()>,
 ) -> Result<(), ExitCode> {
     let mut result = Ok(());
-    for (format, file) in &output.formats {
+    let mut formats: Vec<_> = output.formats.iter().collect();
+    formats.sort_by_key(|(_, file)| {
+        file.as_ref().map(|file| file.metadata().is_ok_and(|there| !there.is_file()))
+    });
+    for (format, file) in formats {
         let write = |width: usize, out: &mut dyn Write| {
             let canvas = Canvas { width, verbose: output.verbose };
             guarded(|| write(*format, canvas, out))
         };
         let written = if let Some(file) = file {
-            to_file(file, |out| write(FILE_WIDTH, out))
+            file::replace(file, output.mode, |out| write(FILE_WIDTH, out))
         } else {
             let mut out = BufWriter::new(anstream::AutoStream::auto(io::stdout().lock()));
             write(terminal_width(), &mut out).and_then(|()| out.flush())
@@ -114,44 +138,6 @@ pub(crate) fn write_all<F: Copy>(
 fn guarded(write: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
     std::panic::catch_unwind(std::panic::AssertUnwindSafe(write))
         .unwrap_or_else(|_payload| Err(io::Error::other(crate::panics::last_place())))
-}
-
-/// Whole or not at all, also when the power fails: written beside the target, then renamed over it.
-pub(crate) fn to_file(
-    file: &Path,
-    write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
-) -> io::Result<()> {
-    let there = std::fs::metadata(file).ok();
-    if there.as_ref().is_some_and(|there| !there.is_file()) {
-        // A pipe or a device is written to, never replaced: /dev/stdout, /dev/null.
-        let device = File::options().write(true).open(file)?;
-        return write_to(device, write).map(drop);
-    }
-    // Through a symbolic link the file behind it is the target.
-    let file = &std::fs::canonicalize(file).unwrap_or_else(|_| file.to_owned());
-    let mut name = file.file_name().unwrap_or_default().to_owned();
-    name.push(format!(".{}.part", std::process::id()));
-    let part = file.with_file_name(name);
-    // In a folder that others may write to, the name may be a link of theirs: never opened.
-    let created = File::create_new(&part)?;
-    let finished = || {
-        if let Some(there) = &there {
-            created.set_permissions(there.permissions())?;
-        }
-        write_to(created, write)?.sync_all()?;
-        std::fs::rename(&part, file)
-    };
-    finished().inspect_err(|_| {
-        let _best_effort = std::fs::remove_file(&part);
-    })
-}
-
-/// Writes without colours; the file is whole when it comes back.
-fn write_to(file: File, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<File> {
-    let mut out = BufWriter::new(anstream::StripStream::new(file));
-    write(&mut out)?;
-    let stripped = out.into_inner().map_err(io::IntoInnerError::into_error)?;
-    Ok(stripped.into_inner())
 }
 
 /// A reader who has seen enough (`| head`) is no error.
@@ -199,52 +185,28 @@ pub(crate) fn graver(one: ExitCode, other: ExitCode, output: &Output) -> ExitCod
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
+    use crate::panics::testing::quietly;
 
     fn output(folder: &Path) -> Output {
         let to_file = |format, name| (format, Some(folder.join(name)));
         let formats = vec![to_file(Format::Csv, "one"), to_file(Format::Json, "two")];
-        Output { formats, verbose: false }
+        Output { formats, verbose: false, mode: None }
     }
 
     #[test]
     fn a_format_that_panics_does_not_lose_the_others() {
-        crate::panics::keep_quiet();
         let folder = tempfile::tempdir().unwrap();
-        let written = write_all(&output(folder.path()), |format, _, out| {
+        let write = |format, _: Canvas, out: &mut dyn Write| {
             assert_eq!(format, Format::Json, "a mistake in a format");
             out.write_all(b"whole\n")
-        });
+        };
+        let written = quietly(|| write_all(&output(folder.path()), write));
         assert_eq!(written, Err(ExitCode::from(USAGE)));
         let left: Vec<_> =
             std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
         assert_eq!(left, ["two"]);
-    }
-
-    #[test]
-    fn half_a_document_replaces_nothing() {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("report");
-        std::fs::write(&file, "the one before").unwrap();
-        let error = to_file(&file, |out| {
-            out.write_all(b"half of the next")?;
-            Err(io::ErrorKind::StorageFull.into())
-        });
-        assert_eq!(error.unwrap_err().kind(), io::ErrorKind::StorageFull);
-        assert_eq!(std::fs::read_to_string(&file).unwrap(), "the one before");
-        assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 1);
-    }
-
-    /// In a folder for everybody, somebody may have guessed the name.
-    #[test]
-    fn a_link_in_the_place_of_the_part_is_not_followed() {
-        let folder = tempfile::tempdir().unwrap();
-        let precious = folder.path().join("precious");
-        std::fs::write(&precious, "kept").unwrap();
-        let part = folder.path().join(format!("report.{}.part", std::process::id()));
-        std::os::unix::fs::symlink(&precious, &part).unwrap();
-        let written = to_file(&folder.path().join("report"), |out| out.write_all(b"x"));
-        assert_eq!(written.unwrap_err().kind(), io::ErrorKind::AlreadyExists);
-        assert_eq!(std::fs::read_to_string(&precious).unwrap(), "kept");
     }
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{OutputArgs, planned};
+use super::{FilesArgs, OutputArgs, planned};
 use crate::afterwards::Task;
 use crate::settings::{Refused, formats, key, nat, output};
 
@@ -37,6 +37,8 @@ pub(crate) struct DiffArgs {
     /// table, json or markdown; repeatable, each to stdout or to a file
     #[arg(long, value_name = "FORMAT[=FILE]", default_value = "table")]
     format: Vec<String>,
+    #[command(flatten)]
+    files: FilesArgs,
     /// A new concern of a required step is worse too
     #[arg(long)]
     strict: bool,
@@ -51,7 +53,7 @@ impl DiffArgs {
     ///
     /// A format there is not.
     pub(super) fn task(self) -> Result<Task, Refused> {
-        let output = formats(&self.format)?;
+        let output = formats(&self.format, &self.files)?;
         let redact = key(&self.redact)?;
         Ok(Task::Diff { old: self.old, new: self.new, strict: self.strict, redact, output })
     }
@@ -77,6 +79,8 @@ pub(crate) struct RequestArgs {
     /// text, markdown, csv, nft or firewalld; repeatable, each to stdout or to a file
     #[arg(long, value_name = "FORMAT[=FILE]", default_value = "text")]
     format: Vec<String>,
+    #[command(flatten)]
+    files: FilesArgs,
     /// A machine's address or name, and the address it is translated to on its way
     #[arg(long, value_name = "FROM=ADDR")]
     nat: Vec<String>,
@@ -91,7 +95,7 @@ impl RequestArgs {
     ///
     /// A format there is not, a translation that is none.
     pub(super) fn task(self) -> Result<Task, Refused> {
-        let output = formats(&self.format)?;
+        let output = formats(&self.format, &self.files)?;
         let nat = self.nat.iter().map(|text| nat(text)).collect::<Result<_, _>>()?;
         let redact = key(&self.redact)?;
         let planned = self.site.as_deref().map(planned).transpose()?.unwrap_or_default();
@@ -115,6 +119,8 @@ pub(crate) struct MergeArgs {
     #[arg(long, value_name = "FORMAT[=FILE]", default_value = "table")]
     format: Vec<String>,
     #[command(flatten)]
+    files: FilesArgs,
+    #[command(flatten)]
     redact: RedactArgs,
 }
 
@@ -125,7 +131,7 @@ impl MergeArgs {
     ///
     /// A format there is not.
     pub(super) fn task(self) -> Result<Task, Refused> {
-        let output = formats(&self.format)?;
+        let output = formats(&self.format, &self.files)?;
         let redact = key(&self.redact)?;
         Ok(Task::Merge { reports: self.reports, redact, output })
     }
@@ -171,6 +177,8 @@ pub(crate) struct RedactSavedArgs {
     /// A format of a run; repeatable, each to stdout or to a file
     #[arg(long, value_name = "FORMAT[=FILE]", default_value = "json")]
     format: Vec<String>,
+    #[command(flatten)]
+    files: FilesArgs,
     /// Make the stand-ins with the key in this file, so that reports match; it is made if missing
     #[arg(long, value_name = "FILE")]
     redact_key: Option<PathBuf>,
@@ -186,7 +194,7 @@ impl RedactSavedArgs {
     ///
     /// A format there is not, a file that is no key.
     pub(super) fn task(self) -> Result<Task, Refused> {
-        let output = formats(&self.format)?;
+        let output = formats(&self.format, &self.files)?;
         let key = key(&RedactArgs { redact: true, redact_key: self.redact_key })?;
         Ok(Task::Redact { report: self.report, key, names: self.names, output })
     }

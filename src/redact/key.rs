@@ -4,13 +4,15 @@
 //! the reports of several machines match; it is made if it is not there, for its owner alone.
 
 use std::fmt::Write as _;
-use std::fs::OpenOptions;
-use std::io::{Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::io::Read;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
+use nix::unistd::geteuid;
 use ring::hmac;
 use ring::rand::{SecureRandom, SystemRandom};
+
+use crate::output::file;
 
 /// A key of 256 bits.
 #[derive(Clone)]
@@ -46,6 +48,12 @@ impl Key {
     pub(crate) fn of(file: &Path) -> Result<Self, String> {
         match std::fs::File::open(file) {
             Ok(there) => {
+                let owner = there.metadata().map_err(|error| error.to_string())?.uid();
+                if ![0, geteuid().as_raw()].contains(&owner) {
+                    return Err(format!(
+                        "another user (uid {owner}) owns this key, and could undo every stand-in"
+                    ));
+                }
                 let mut text = String::new();
                 there.take(LONGEST).read_to_string(&mut text).map_err(|error| error.to_string())?;
                 parse(text.trim_end())
@@ -96,13 +104,12 @@ fn parse(text: &str) -> Option<[u8; 32]> {
 
 /// For its owner alone, and never over a file that is there.
 fn make(file: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let mut made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(file)?;
     let mut line = String::new();
     for byte in bytes {
         let _infallible = write!(line, "{byte:02x}");
     }
     line.push('\n');
-    made.write_all(line.as_bytes())
+    file::create(file, |out| out.write_all(line.as_bytes()))
 }
 
 /// A key and the end of its line, and a little more so that a longer file is noticed.
@@ -124,6 +131,19 @@ mod tests {
         let read = Key::of(&file).unwrap();
         assert_eq!(made.hash("x", &[b"y"]), read.hash("x", &[b"y"]));
         assert_ne!(made.hash("x", &[b"y"]), Key::new().unwrap().hash("x", &[b"y"]));
+    }
+
+    #[test]
+    fn the_key_of_another_user_is_refused() {
+        assert!(geteuid().is_root(), "a file can be given away by root alone");
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("key");
+        Key::of(&file).unwrap();
+        std::os::unix::fs::chown(&file, Some(65534), None).unwrap();
+        assert_eq!(
+            Key::of(&file).unwrap_err(),
+            "another user (uid 65534) owns this key, and could undo every stand-in"
+        );
     }
 
     #[test]

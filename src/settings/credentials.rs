@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use preflight_checks::{http, ldap, nsclient, smtp, snmp};
 use secrecy::SecretString;
 
-use super::{Refused, bad, read};
+use super::{Refused, bad, is_stdin, read};
 use crate::cli::{CredentialArgs, TargetArgs, TuningArgs};
 use crate::site::{Origin, Sourced, parse_proxy};
 
@@ -21,7 +21,14 @@ fn secret(
     };
     let text = text.map(|text| text.trim_end_matches(['\n', '\r']).to_owned());
     if text.as_deref() == Some("") {
-        return Err(bad(flag, format!("the secret is empty (file or {variable})")));
+        let reason = match file {
+            Some(file) if is_stdin(file) => {
+                "nothing is left on standard input, which holds one secret".to_owned()
+            }
+            Some(file) => format!("{}: the secret is empty", file.display()),
+            None => format!("the secret in {variable} is empty"),
+        };
+        return Err(bad(flag, reason));
     }
     Ok(text.map(SecretString::from))
 }

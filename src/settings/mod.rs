@@ -6,12 +6,14 @@ mod site_file;
 mod targets;
 mod tuning;
 
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use nix::sys::stat::Mode;
 use preflight_checks::Trust;
 
 use crate::catalogue::{Broken, Catalogue, Role};
-use crate::cli::{OutputArgs, RedactArgs, RunArgs};
+use crate::cli::{FilesArgs, OutputArgs, RedactArgs, RunArgs};
 use crate::plan::Settings;
 use crate::redact::Key;
 use crate::report::{Format, format_named};
@@ -73,6 +75,8 @@ pub(crate) struct Output<F = Format> {
     pub(crate) formats: Vec<(F, Option<PathBuf>)>,
     /// Show origins, evidence and timings.
     pub(crate) verbose: bool,
+    /// Permissions of the files; none: as [`crate::output::file::replace`] does.
+    pub(crate) mode: Option<Mode>,
 }
 
 impl Output {
@@ -120,7 +124,7 @@ impl Output {
             None => file.with_extension(role.to_string()),
         };
         let formats = self.formats.iter().map(|(format, file)| (*format, file.as_ref().map(named)));
-        Self { formats: formats.collect(), verbose: self.verbose }
+        Self { formats: formats.collect(), ..*self }
     }
 }
 
@@ -272,15 +276,15 @@ pub(crate) fn nat(text: &str) -> Result<(String, std::net::IpAddr), Refused> {
 }
 
 pub(crate) fn output(args: &OutputArgs) -> Result<Output, Refused> {
-    Ok(Output { verbose: args.verbose, ..formats(&args.format)? })
+    Ok(Output { verbose: args.verbose, ..formats(&args.format, &args.files)? })
 }
 
 /// Where each `FORMAT[=FILE]` goes.
 ///
 /// # Errors
 ///
-/// A format there is not, a file without a name, two formats for stdout.
-pub(crate) fn formats<F>(texts: &[String]) -> Result<Output<F>, Refused>
+/// A format there is not, a file without a name, two formats for stdout, permissions that are none.
+pub(crate) fn formats<F>(texts: &[String], args: &FilesArgs) -> Result<Output<F>, Refused>
 where
     F: std::str::FromStr + strum::VariantNames,
 {
@@ -305,16 +309,36 @@ where
             ));
         }
     }
-    Ok(Output { formats, verbose: false })
+    let mode = args.mode.as_deref().map(mode).transpose()?;
+    Ok(Output { formats, verbose: false, mode })
+}
+
+/// `640`: who may read and write a file.
+fn mode(text: &str) -> Result<Mode, Refused> {
+    let is_octal =
+        (3..=4).contains(&text.len()) && text.bytes().all(|digit| digit.is_ascii_digit());
+    let bits = if is_octal { u32::from_str_radix(text, 8).ok() } else { None };
+    bits.filter(|bits| *bits <= 0o777).map(Mode::from_bits_truncate).ok_or_else(|| {
+        bad("--mode", format!("`{text}` is not a file's permissions in octal, as 640 or 0644 are"))
+    })
 }
 
 pub(crate) fn read(flag: &str, file: &Path) -> Result<String, Refused> {
     // Enough for a store of several hundred certificates, or a report of thousands of steps.
     const MOST: u64 = 64 << 20;
     let failed = |error: std::io::Error| bad(flag, format!("{}: {error}", file.display()));
+    let mut opened: Box<dyn Read> = if is_stdin(file) {
+        Box::new(std::io::stdin())
+    } else {
+        Box::new(std::fs::File::open(file).map_err(failed)?)
+    };
     let mut text = String::new();
-    let opened = std::fs::File::open(file).map_err(failed)?;
-    std::io::Read::read_to_string(&mut std::io::Read::take(opened, MOST), &mut text)
-        .map_err(failed)?;
+    opened.by_ref().take(MOST).read_to_string(&mut text).map_err(failed)?;
     Ok(text)
+}
+
+/// A name of what this program is given on its standard input, which may be a socket and cannot be
+/// opened by name then.
+fn is_stdin(file: &Path) -> bool {
+    ["-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"].iter().any(|name| file == Path::new(name))
 }

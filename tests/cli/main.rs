@@ -8,6 +8,7 @@ mod support;
 mod afterwards;
 mod exit;
 mod explain;
+mod files;
 mod formats;
 mod hostile;
 mod names;
