@@ -14,6 +14,7 @@ mod lists;
 #[path = "../support/page.rs"]
 mod page;
 mod site_file;
+mod sources;
 mod tree;
 
 use std::process::Command;

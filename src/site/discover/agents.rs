@@ -7,7 +7,7 @@
 use super::address::{on_one, place};
 use super::facts::{AgentReceiver, Listen, Read};
 use super::tree::Node;
-use super::{At, Facts, Files, Text, json};
+use super::{At, Facts, Files, Text};
 use crate::site::{Place, parse_port};
 
 const FILE: &str = "/etc/centreon-engine/otl_server.json";
@@ -21,10 +21,7 @@ pub(super) fn read(files: &Files, facts: &mut Facts) {
 }
 
 fn parse(text: &Text, facts: &mut Facts) {
-    let tree = match json::parse(text) {
-        Ok(tree) => tree,
-        Err(wrong) => return facts.note(wrong.at, wrong.reason, MISSING),
-    };
+    let Some(tree) = facts.json(text, MISSING) else { return };
     let listens = tree.of("otel_server").and_then(|server| listens(server, facts));
     let peers = tree.below(&["centreon_agent", "reverse_connections"]).map_or(&[][..], Node::items);
     let reversed = peers.iter().filter_map(|peer| reversed(peer, facts)).collect();

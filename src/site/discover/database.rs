@@ -4,7 +4,7 @@
 //! password beside the DSN is never kept (centreon,
 //! `www/install/var/databaseTemplate.yaml`).
 
-use super::{Facts, Files, Text, yaml};
+use super::{Facts, Files, Text};
 
 const FILE: &str = "/etc/centreon/config.d/10-database.yaml";
 const MISSING: &str = "the database";
@@ -21,9 +21,8 @@ pub(super) fn read(files: &Files, facts: &mut Facts) {
 }
 
 fn parse(text: &Text, facts: &mut Facts) {
-    match yaml::parse(text) {
-        Ok(tree) => facts.databases_of(tree.of("database").unwrap_or(&tree)),
-        Err(wrong) => facts.note(wrong.at, wrong.reason, MISSING),
+    if let Some(tree) = facts.yaml(text, MISSING) {
+        facts.databases_of(tree.of("database").unwrap_or(&tree));
     }
 }
 

@@ -301,6 +301,8 @@ pub(crate) struct Gorgone {
     pub(crate) nodes: Vec<Machine>,
     /// Modules that are switched on: `action`, `nodes`, `engine`, …
     pub(crate) modules: Vec<Read<String>>,
+    /// Where a part of its configuration could not be read: what is not above may be there.
+    pub(crate) unknown: Option<At>,
 }
 
 /// Where something listens.

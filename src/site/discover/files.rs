@@ -172,10 +172,21 @@ impl Files {
     ///
     /// [`Unread`], which says why.
     pub(crate) fn list(&self, folder: &str, suffix: &str) -> Result<Vec<String>, Unread> {
+        let mut paths = self.list_all(folder)?;
+        let is_hidden = |path: &String| path.rsplit('/').next().is_some_and(|n| n.starts_with('.'));
+        paths.retain(|path| path.ends_with(suffix) && !is_hidden(path));
+        Ok(paths)
+    }
+
+    /// All files of a folder, hidden ones too, by their whole paths, sorted.
+    ///
+    /// # Errors
+    ///
+    /// [`Unread`], which says why.
+    pub(crate) fn list_all(&self, folder: &str) -> Result<Vec<String>, Unread> {
         let names = fs::read_dir(self.resolve(folder)?)?
             .take(MOST_ENTRIES)
-            .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
-            .filter(|name| name.ends_with(suffix) && !name.starts_with('.'));
+            .filter_map(|entry| entry.ok()?.file_name().into_string().ok());
         let mut paths: Vec<String> =
             names.map(|name| format!("{}/{name}", folder.trim_end_matches('/'))).collect();
         paths.sort();

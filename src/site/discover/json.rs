@@ -24,7 +24,7 @@ pub(super) fn parse(text: &Text) -> Result<Node, Broken> {
         let line = error.line();
         let what = error.to_string();
         let what = what.split(" at line ").next().unwrap_or_default();
-        Broken { at: text.at(line), reason: format!("this is no JSON: {what}") }
+        Broken::refused(text.at(line), format!("this is no JSON: {what}"))
     })?;
     Reader::new(text).node(whole, 0).ok_or_else(|| Broken::too_many(text))
 }
@@ -46,7 +46,7 @@ impl<'a> Reader<'a> {
     fn node(&mut self, raw: &RawValue, depth: usize) -> Option<Node> {
         self.left = self.left.checked_sub(1)?;
         let value = match raw.get().as_bytes().first() {
-            _ if depth > MOST_DEPTH => Value::Nothing,
+            _ if depth > MOST_DEPTH => Value::Unknown("it lies too deep in the file".to_owned()),
             Some(b'{') => self.map(raw, depth)?,
             Some(b'[') => self.list(raw, depth)?,
             // Half a surrogate pair is JSON, but no text.

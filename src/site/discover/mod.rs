@@ -76,6 +76,44 @@ impl Facts {
         }
     }
 
+    /// Notes what of `tree` cannot be told.
+    fn note_unknown(&mut self, tree: &tree::Node, missing: &'static str) {
+        for (at, reason) in tree.unknown() {
+            self.note(at.clone(), reason, missing);
+        }
+    }
+
+    /// The value of a YAML file; what is doubtful in it is noted, as is why it has none.
+    fn yaml(&mut self, text: &Text, missing: &'static str) -> Option<tree::Node> {
+        match yaml::parse(text) {
+            Ok(document) => {
+                for doubt in document.doubts {
+                    self.note(doubt.at, doubt.reason, missing);
+                }
+                self.note_unknown(&document.root, missing);
+                Some(document.root)
+            }
+            Err(wrong) => {
+                self.note(wrong.at, wrong.reason, missing);
+                None
+            }
+        }
+    }
+
+    /// The value of a JSON file; why it has none is noted.
+    fn json(&mut self, text: &Text, missing: &'static str) -> Option<tree::Node> {
+        match json::parse(text) {
+            Ok(tree) => {
+                self.note_unknown(&tree, missing);
+                Some(tree)
+            }
+            Err(wrong) => {
+                self.note(wrong.at, wrong.reason, missing);
+                None
+            }
+        }
+    }
+
     /// Notes that something could not be read.
     pub(crate) fn note(&mut self, at: At, reason: impl Into<String>, missing: &'static str) {
         if self.notes.len() < MOST_NOTES {

@@ -18,6 +18,7 @@ pub(super) const MOST_VALUES: usize = 20_000;
 pub(super) const MOST_DEPTH: usize = 24;
 
 /// A value and where it was read.
+#[derive(Clone)]
 pub(super) struct Node {
     /// Where it begins.
     pub(super) at: At,
@@ -33,8 +34,9 @@ impl fmt::Debug for Node {
 }
 
 /// A value.
+#[derive(Clone)]
 pub(super) enum Value {
-    /// `null`, `~`, an alias, or nothing at all.
+    /// `null`, `~`, or nothing at all.
     Nothing,
     /// Text, a number, `true` or `false`, as written.
     Scalar(String),
@@ -44,6 +46,8 @@ pub(super) enum Value {
     Map(BTreeMap<String, Node>),
     /// `!include`: the files that stand here.
     Include(String),
+    /// There is a value, and what it is cannot be told: why, as a clause.
+    Unknown(String),
 }
 
 /// Why a file is no tree.
@@ -53,19 +57,35 @@ pub(super) struct Broken {
     pub(super) at: At,
     /// What is wrong: "this is no JSON: trailing comma".
     pub(super) reason: String,
+    /// The file's own program refuses it too; else a bound of ours did, and what
+    /// stands in the file is not known.
+    pub(super) is_refused: bool,
 }
 
 impl Broken {
+    /// The file's own program refuses it as well.
+    pub(super) fn refused(at: At, reason: impl Into<String>) -> Self {
+        Self { at, reason: reason.into(), is_refused: true }
+    }
+
     pub(super) fn too_large(text: &Text) -> Self {
-        Self::whole(text, "it is too large to be a configuration file")
+        Self::bound(At::file(&text.file), "it is too large to be a configuration file")
     }
 
     pub(super) fn too_many(text: &Text) -> Self {
-        Self::whole(text, "it holds too many values to be a configuration file")
+        Self::bound(At::file(&text.file), "it holds too many values to be a configuration file")
     }
 
-    fn whole(text: &Text, reason: &str) -> Self {
-        Self { at: At::file(&text.file), reason: reason.to_owned() }
+    pub(super) fn too_deep(at: At) -> Self {
+        Self::bound(at, "its values are nested too deeply")
+    }
+
+    pub(super) fn strange(text: &Text) -> Self {
+        Self::bound(At::file(&text.file), "it is too strange to be read here")
+    }
+
+    fn bound(at: At, reason: &str) -> Self {
+        Self { at, reason: reason.to_owned(), is_refused: false }
     }
 }
 
@@ -92,6 +112,38 @@ impl Node {
     pub(super) fn read(&self, key: &str) -> Option<Read<String>> {
         let node = self.of(key)?;
         Some(Read { value: node.scalar()?.to_owned(), at: node.at.clone() })
+    }
+
+    /// The text of the value below `key` as it stands there, empty or with spaces.
+    pub(super) fn exact(&self, key: &str) -> Option<&str> {
+        match &self.of(key)?.value {
+            Value::Scalar(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// Each value in it that cannot be told: where, and why.
+    pub(super) fn unknown(&self) -> Vec<(&At, &str)> {
+        match &self.value {
+            Value::Unknown(reason) => vec![(&self.at, reason)],
+            Value::List(items) => items.iter().flat_map(Self::unknown).collect(),
+            Value::Map(map) => map.values().flat_map(Self::unknown).collect(),
+            Value::Nothing | Value::Scalar(_) | Value::Include(_) => Vec::new(),
+        }
+    }
+
+    /// How many values it consists of, and how deep they lie.
+    pub(super) fn extent(&self) -> (usize, usize) {
+        let sum = |items: &mut dyn Iterator<Item = &Self>| {
+            items.map(Self::extent).fold((1, 1), |(size, deepest), (more, depth)| {
+                (size + more, deepest.max(depth + 1))
+            })
+        };
+        match &self.value {
+            Value::List(items) => sum(&mut items.iter()),
+            Value::Map(map) => sum(&mut map.values()),
+            Value::Nothing | Value::Scalar(_) | Value::Include(_) | Value::Unknown(_) => (1, 0),
+        }
     }
 
     /// Its own text, without spaces around it; none when it is empty, no text, or

@@ -80,7 +80,8 @@ fn streams<'a>(brokers: &'a [&'a Broker]) -> impl Iterator<Item = &'a Stream> {
 fn gorgone_unreachable(facts: &Facts) -> Option<Mistake> {
     let gorgone = facts.gorgone.as_ref()?;
     let is_mute = gorgone.listens.is_none() && gorgone.pull.is_none() && gorgone.pullwss.is_none();
-    is_mute.then(|| Mistake::GorgoneUnreachable { at: gorgone.at.clone() })
+    (is_mute && gorgone.unknown.is_none())
+        .then(|| Mistake::GorgoneUnreachable { at: gorgone.at.clone() })
 }
 
 /// Ports that are another service's, and ports about which two places disagree.

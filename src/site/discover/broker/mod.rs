@@ -146,8 +146,7 @@ fn listed(files: &Files, folder: &str, facts: &mut Facts) -> Vec<String> {
 }
 
 fn parse(text: &Text, is_module: bool, facts: &mut Facts) -> Option<Broker> {
-    let tree =
-        json::parse(text).map_err(|wrong| facts.note(wrong.at, wrong.reason, MISSING)).ok()?;
+    let tree = facts.json(text, MISSING)?;
     let Some(node) = tree.of("centreonBroker") else {
         facts.note(tree.at, "there is no centreonBroker in it", MISSING);
         return None;

@@ -1,12 +1,16 @@
 //! Which files make up Gorgone's configuration? The main file, and what `!include` puts into it.
 //!
-//! As Gorgone itself does it (centreon-collect, `gorgone/gorgone/class/script.pm`):
-//! a list with commas, `*` for any characters of the last part, folders relative
-//! to the including file, files in the order of their names. Lists are joined;
-//! of two values the later one counts.
+//! As gorgoned itself does it (centreon-collect, `gorgone/gorgone/class/script.pm`): a
+//! list with commas, `*` for any characters of the last part, folders relative to the
+//! including file, files in the order of their names. What is neither below
+//! `configuration`, nor there below `gorgone` or `centreon`, is dropped unread. Of two
+//! maps the keys are joined, lists are joined, else the later value counts (Perl's
+//! Hash::Merge, RIGHT_PRECEDENT).
+
+use std::collections::BTreeMap;
 
 use crate::site::discover::tree::{Node, Value};
-use crate::site::discover::{At, Facts, Files, yaml};
+use crate::site::discover::{At, Facts, Files, Unread, yaml};
 
 use super::MISSING;
 
@@ -15,10 +19,44 @@ const MOST_FILES: usize = 64;
 /// Files within files.
 const MOST_NESTED: usize = 8;
 
+/// A whole configuration.
+pub(super) struct Loaded {
+    /// The value of the main file, everything it includes in its place.
+    pub(super) root: Node,
+    /// Where a part of it begins that could not be read, and Gorgone may.
+    pub(super) unknown: Option<At>,
+}
+
 /// The whole configuration below one file; none when that file cannot be read.
-pub(super) fn load(files: &Files, main: &str, facts: &mut Facts) -> Option<Node> {
-    let mut loader = Loader { files, facts, open: Vec::new(), left: MOST_FILES };
-    loader.load(main)
+pub(super) fn load(files: &Files, main: &str, facts: &mut Facts) -> Option<Loaded> {
+    let mut loader = Loader { files, facts, open: Vec::new(), left: MOST_FILES, unknown: None };
+    let root = loader.load(main, Scope::File)?;
+    if root.of("configuration").is_none()
+        && let Some(astray) = ["gorgone", "centreon"].iter().find_map(|key| root.of(key))
+    {
+        let reason = "gorgoned reads only what stands below `configuration`";
+        loader.facts.note(astray.at.clone(), reason, MISSING);
+    }
+    Some(Loaded { root, unknown: loader.unknown })
+}
+
+/// How far in the configuration a value stands; outermost, most is dropped.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Scope {
+    File,
+    Configuration,
+    Inside,
+}
+
+impl Scope {
+    /// The scope of what stands below `key`; none: it is dropped.
+    fn below(self, key: &str) -> Option<Self> {
+        match (self, key) {
+            (Self::File, "configuration") => Some(Self::Configuration),
+            (Self::Configuration, "gorgone" | "centreon") | (Self::Inside, _) => Some(Self::Inside),
+            _ => None,
+        }
+    }
 }
 
 struct Loader<'a> {
@@ -27,50 +65,103 @@ struct Loader<'a> {
     /// The files that are being read, each included by the one before.
     open: Vec<String>,
     left: usize,
+    unknown: Option<At>,
 }
 
 impl Loader<'_> {
-    fn load(&mut self, path: &str) -> Option<Node> {
+    fn load(&mut self, path: &str, scope: Scope) -> Option<Node> {
         let node = self.parse(path)?;
         self.open.push(path.to_owned());
         let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
-        let node = self.filled(node, folder);
+        let node = self.filled(node, folder, scope);
         self.open.pop();
         Some(node)
     }
 
     fn parse(&mut self, path: &str) -> Option<Node> {
-        let text = self.files.read(path).map_err(|why| self.facts.unread(path, &why, MISSING));
-        yaml::parse(&text.ok()?)
-            .map_err(|wrong| self.facts.note(wrong.at, wrong.reason, MISSING))
-            .ok()
+        let text = match self.files.read(path) {
+            Ok(text) => text,
+            Err(Unread::Missing) => return None,
+            // gorgoned passes over what is none, unless it is its main file.
+            Err(Unread::NotAFile) if !self.open.is_empty() => return None,
+            Err(why) => {
+                self.unknown_at(At::file(path), why.to_string());
+                return None;
+            }
+        };
+        match yaml::parse(&text) {
+            Ok(document) => {
+                for doubt in document.doubts {
+                    self.facts.note(doubt.at, doubt.reason, MISSING);
+                }
+                Some(document.root)
+            }
+            // gorgoned logs it and goes on without the file.
+            Err(wrong) if wrong.is_refused => {
+                self.facts.note(wrong.at, wrong.reason, MISSING);
+                None
+            }
+            Err(wrong) => {
+                self.unknown_at(wrong.at, wrong.reason);
+                None
+            }
+        }
+    }
+
+    /// Notes a part that is there and not known.
+    fn unknown_at(&mut self, at: At, reason: impl Into<String>) {
+        if !self.facts.notes.iter().any(|note| note.at == at) {
+            self.facts.note(at.clone(), reason, MISSING);
+        }
+        self.unknown.get_or_insert(at);
     }
 
     /// The same value, with the files in the place of each `!include`.
-    fn filled(&mut self, node: Node, folder: &str) -> Node {
+    fn filled(&mut self, node: Node, folder: &str, scope: Scope) -> Node {
         let Node { at, value } = node;
         let value = match value {
-            Value::Include(pattern) => self.included(&pattern, folder, &at),
-            Value::List(items) => {
-                Value::List(items.into_iter().map(|item| self.filled(item, folder)).collect())
-            }
+            Value::Include(patterns) => self.included(&patterns, folder, &at, scope),
             Value::Map(map) => {
-                let filled = map.into_iter().map(|(key, item)| (key, self.filled(item, folder)));
-                Value::Map(filled.collect())
+                let mut filled = BTreeMap::new();
+                for (key, item) in map {
+                    if let Some(below) = scope.below(&key) {
+                        filled.insert(key, self.filled(item, folder, below));
+                    } else if scope == Scope::File {
+                        // Kept for the word that it is in the wrong place.
+                        filled.insert(key, Node { at: item.at, value: Value::Nothing });
+                    }
+                }
+                Value::Map(filled)
             }
-            other => other,
+            Value::List(_) if scope != Scope::Inside => Value::Nothing,
+            Value::List(items) => {
+                let filled = items.into_iter().map(|item| self.filled(item, folder, scope));
+                Value::List(filled.collect())
+            }
+            Value::Unknown(reason) => {
+                self.unknown_at(at.clone(), reason.clone());
+                Value::Unknown(reason)
+            }
+            other @ (Value::Nothing | Value::Scalar(_)) => other,
         };
         Node { at, value }
     }
 
-    fn included(&mut self, patterns: &str, folder: &str, at: &At) -> Value {
+    fn included(&mut self, patterns: &str, folder: &str, at: &At, scope: Scope) -> Value {
         let mut whole = Value::Nothing;
-        let paths: Vec<String> =
-            patterns.split(',').flat_map(|pattern| self.expand(pattern.trim(), folder)).collect();
-        for path in paths {
-            if let Some(part) = self.may_read(&path, at).then(|| self.load(&path)).flatten() {
-                whole = merged(whole, part.value);
-            }
+        for path in self.expand(patterns, folder, at) {
+            let part = self.may_read(&path, at).then(|| self.load(&path, scope)).flatten();
+            whole = match (whole, part.map(|part| part.value)) {
+                (whole, None | Some(Value::Nothing | Value::Unknown(_) | Value::Include(_))) => {
+                    whole
+                }
+                (Value::List(mut all), Some(Value::List(more))) => {
+                    all.extend(more);
+                    Value::List(all)
+                }
+                (Value::Map(all), Some(Value::Map(more))) => Value::Map(merged(all, more)),
+                (_, Some(later @ (Value::List(_) | Value::Map(_) | Value::Scalar(_)))) => later,
+            };
         }
         whole
     }
@@ -87,30 +178,57 @@ impl Loader<'_> {
             self.left -= 1;
             return true;
         };
-        if !self.facts.notes.iter().any(|note| note.at == *at) {
-            self.facts.note(at.clone(), refused, MISSING);
-        }
+        self.unknown_at(at.clone(), refused);
         false
     }
 
-    /// The files that a pattern stands for, sorted.
-    fn expand(&mut self, pattern: &str, folder: &str) -> Vec<String> {
-        let (below, name) = pattern.rsplit_once('/').unwrap_or(("", pattern));
-        let below = match (pattern.starts_with('/'), below.trim_start_matches("./")) {
-            (true, _) => below.to_owned(),
-            (false, "" | ".") => folder.to_owned(),
-            (false, below) => format!("{folder}/{below}"),
-        };
-        if name.is_empty() {
-            return Vec::new();
+    /// The files that patterns stand for; those of each sorted.
+    fn expand(&mut self, patterns: &str, folder: &str, at: &At) -> Vec<String> {
+        let mut all = Vec::new();
+        for pattern in patterns.split(',').filter(|pattern| !pattern.is_empty()) {
+            let (below, name) = pattern.rsplit_once('/').unwrap_or((".", pattern));
+            let below = match (pattern.starts_with('/'), below.trim_start_matches("./")) {
+                (true, _) => below.to_owned(),
+                (false, "" | ".") => folder.to_owned(),
+                (false, below) => format!("{folder}/{below}"),
+            };
+            match self.files.list_all(&below) {
+                Ok(paths) => all.extend(
+                    paths
+                        .into_iter()
+                        .filter(|path| fits(path.rsplit('/').next().unwrap_or_default(), name)),
+                ),
+                // gorgoned gives up the other patterns, too.
+                Err(Unread::Missing) => {
+                    let reason = format!("there is no folder {below}: nothing is included here");
+                    self.facts.note(at.clone(), reason, MISSING);
+                    return Vec::new();
+                }
+                Err(why) => self.unknown_at(At::file(&below), why.to_string()),
+            }
         }
-        let found = self.files.list(&below, "").unwrap_or_else(|why| {
-            self.facts.unread(&below, &why, MISSING);
-            Vec::new()
-        });
-        let is_meant = |path: &String| fits(path.rsplit('/').next().unwrap_or_default(), name);
-        found.into_iter().filter(is_meant).collect()
+        all
     }
+}
+
+/// Both maps in one, as Hash::Merge joins them when the right side has precedence.
+fn merged(mut all: BTreeMap<String, Node>, more: BTreeMap<String, Node>) -> BTreeMap<String, Node> {
+    for (key, Node { at, value: later }) in more {
+        let value = match (all.remove(&key).map(|known| known.value), later) {
+            (Some(Value::Map(all)), Value::Map(more)) => Value::Map(merged(all, more)),
+            (Some(earlier), Value::List(more)) => {
+                let before = match earlier {
+                    Value::List(items) => items,
+                    Value::Map(map) => map.into_values().collect(),
+                    single => vec![Node { at: at.clone(), value: single }],
+                };
+                Value::List(before.into_iter().chain(more).collect())
+            }
+            (_, later) => later,
+        };
+        all.insert(key, Node { at, value });
+    }
+    all
 }
 
 /// Does `name` fit `pattern`, in which `*` stands for any characters?
@@ -125,49 +243,24 @@ fn fits(name: &str, pattern: &str) -> bool {
     left.ends_with(tail)
 }
 
-/// Lists are joined, maps key by key; else the later value counts.
-fn merged(earlier: Value, later: Value) -> Value {
-    match (earlier, later) {
-        (Value::List(mut all), Value::List(more)) => {
-            all.extend(more);
-            Value::List(all)
-        }
-        (Value::Map(mut all), Value::Map(more)) => {
-            for (key, Node { at, value }) in more {
-                let value = match all.remove(&key) {
-                    Some(known) => merged(known.value, value),
-                    None => value,
-                };
-                all.insert(key, Node { at, value });
-            }
-            Value::Map(all)
-        }
-        (earlier, Value::Nothing) => earlier,
-        (_, later) => later,
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use std::fs;
-
+    use super::super::super::testing::tree;
     use super::*;
 
-    fn tree(files: &[(&str, &str)]) -> (tempfile::TempDir, Files) {
-        let root = tempfile::tempdir().unwrap();
-        for (path, text) in files {
-            let path = root.path().join(path);
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(path, text).unwrap();
-        }
-        let files = Files::below(root.path());
-        (root, files)
+    /// What stands below `configuration` of `/etc/g/config.yaml`, and the notes.
+    fn loaded(contents: &[(&str, &str)]) -> (Node, Option<At>, Vec<String>) {
+        let (_root, files) = tree(contents);
+        let mut facts = Facts::default();
+        let Loaded { root, unknown } = load(&files, "/etc/g/config.yaml", &mut facts).unwrap();
+        let notes = facts.notes.iter().map(|note| format!("{}: {}", note.at, note.reason));
+        (root.of("configuration").unwrap().clone(), unknown, notes.collect())
     }
 
     #[test]
     fn included_files_are_relative_sorted_and_merged() {
-        let (_root, files) = tree(&[
-            ("etc/g/config.yaml", "configuration: !include config.d/*.yaml\n"),
+        let (whole, unknown, notes) = loaded(&[
+            ("etc/g/config.yaml", "name: x\nconfiguration: !include config.d/*.yaml\n"),
             ("etc/g/config.d/10.yaml", "gorgone:\n  core: {id: 1, key: a}\n  modules: [one]\n"),
             (
                 "etc/g/config.d/20.yaml",
@@ -176,52 +269,92 @@ mod tests {
             ("etc/g/config.d/more/x.yaml", "- two\n"),
             ("etc/g/config.d/30.yml", "gorgone: {core: {id: 3}}\n"),
         ]);
-        let mut facts = Facts::default();
-        let whole = load(&files, "/etc/g/config.yaml", &mut facts).unwrap();
-        let gorgone = whole.below(&["configuration", "gorgone"]).unwrap();
+        let gorgone = whole.of("gorgone").unwrap();
         assert_eq!(gorgone.of("core").unwrap().text("id"), Some("2"));
         assert_eq!(gorgone.of("core").unwrap().text("key"), Some("a"));
         let modules = gorgone.of("modules").unwrap().items();
         let seen: Vec<_> =
             modules.iter().map(|m| format!("{} {}", m.at, m.scalar().unwrap())).collect();
         assert_eq!(seen, ["/etc/g/config.d/10.yaml:3 one", "/etc/g/config.d/more/x.yaml:1 two"]);
-        assert_eq!(facts.notes, []);
+        assert_eq!((unknown, notes), (None, vec![]));
     }
 
     #[test]
-    fn a_file_that_includes_itself_ends() {
-        let (_root, files) = tree(&[("etc/g/config.yaml", "a: 1\nb: !include ./*.yaml\n")]);
-        let mut facts = Facts::default();
-        let whole = load(&files, "/etc/g/config.yaml", &mut facts).unwrap();
-        assert_eq!(whole.text("a"), Some("1"));
-        assert_eq!(facts.notes[0].at.to_string(), "/etc/g/config.yaml:2");
-        assert_eq!(facts.notes[0].reason, "a file includes itself here");
+    fn only_gorgone_and_centreon_are_kept_but_an_alias_reaches_the_rest() {
+        let (whole, _, notes) = loaded(&[(
+            "etc/g/config.yaml",
+            "configuration:\n  x-listen: &l {a: 1}\n  y: !include none/*\n  gorgone: {core: *l}\n",
+        )]);
+        assert!(whole.of("x-listen").is_none() && whole.of("y").is_none());
+        let core = whole.below(&["gorgone", "core"]).unwrap();
+        assert_eq!((core.text("a"), core.at("a").line), (Some("1"), Some(2)));
+        assert_eq!(notes, [""; 0]);
+    }
+
+    #[test]
+    fn a_file_that_includes_itself_ends_and_leaves_something_unknown() {
+        let (whole, unknown, notes) = loaded(&[(
+            "etc/g/config.yaml",
+            "configuration:\n  gorgone: {a: 1, b: !include ./*.yaml}\n",
+        )]);
+        assert_eq!(whole.of("gorgone").unwrap().text("a"), Some("1"));
+        assert_eq!(unknown.unwrap().to_string(), "/etc/g/config.yaml:2");
+        assert_eq!(notes, ["/etc/g/config.yaml:2: a file includes itself here"]);
     }
 
     #[test]
     fn the_number_of_files_is_bounded_though_each_includes_all() {
-        let paths: Vec<String> = (0..20).map(|n| format!("etc/g/{n}.yaml")).collect();
-        let each: Vec<(&str, &str)> =
-            paths.iter().map(|path| (path.as_str(), "a: !include /etc/g/*.yaml\n")).collect();
-        let (_root, files) = tree(&each);
-        let mut facts = Facts::default();
-        assert!(load(&files, "/etc/g/0.yaml", &mut facts).is_some());
-        assert!(facts.notes.len() <= MOST_FILES + 1, "{}", facts.notes.len());
+        let paths: Vec<String> = (0..20).map(|n| format!("etc/g/x/{n}.yaml")).collect();
+        let mut all: Vec<(&str, &str)> = paths
+            .iter()
+            .map(|path| (path.as_str(), "gorgone: !include /etc/g/x/*.yaml\n"))
+            .collect();
+        all.push(("etc/g/config.yaml", "configuration: !include x/*.yaml\n"));
+        let (_, unknown, notes) = loaded(&all);
+        assert!(unknown.is_some() && notes.len() <= MOST_FILES + 1, "{}", notes.len());
     }
 
     #[test]
-    fn one_broken_file_costs_only_itself() {
-        let (_root, files) = tree(&[
-            ("etc/g/config.yaml", "a: !include d/*.yaml\n"),
-            ("etc/g/d/1.yaml", "x: 1\n"),
+    fn one_broken_file_costs_only_itself_and_nothing_is_unknown() {
+        let (whole, unknown, notes) = loaded(&[
+            ("etc/g/config.yaml", "configuration: !include d/*.yaml\n"),
+            ("etc/g/d/1.yaml", "gorgone: {x: 1}\n"),
             ("etc/g/d/2.yaml", "x: [\n"),
-            ("etc/g/d/3.yaml", "y: 2\n"),
+            ("etc/g/d/3.yaml", "gorgone: {y: 2}\n"),
         ]);
-        let mut facts = Facts::default();
-        let whole = load(&files, "/etc/g/config.yaml", &mut facts).unwrap();
-        let part = whole.of("a").unwrap();
-        assert_eq!((part.text("x"), part.text("y")), (Some("1"), Some("2")));
-        assert_eq!(&*facts.notes[0].at.file, "/etc/g/d/2.yaml");
+        let part = whole.of("gorgone").unwrap();
+        assert_eq!((part.text("x"), part.text("y"), unknown), (Some("1"), Some("2"), None));
+        assert!(notes[0].starts_with("/etc/g/d/2.yaml:2: this is no YAML: "), "{notes:?}");
+    }
+
+    #[test]
+    fn what_a_bound_stops_is_unknown() {
+        let many = format!("gorgone: [{}]\n", "x, ".repeat(30_000));
+        let deep = format!("gorgone: {}\n", "[".repeat(30));
+        let own = "gorgone: &g {a: *g}\n";
+        for (text, line) in [(many.as_str(), None), (&deep, Some(1)), (own, Some(1))] {
+            let (_, unknown, notes) = loaded(&[
+                ("etc/g/config.yaml", "configuration: !include d/*.yaml\n"),
+                ("etc/g/d/1.yaml", text),
+            ]);
+            let at = unknown.unwrap();
+            assert_eq!(
+                (&*at.file, at.line, notes.len()),
+                ("/etc/g/d/1.yaml", line, 1),
+                "{notes:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_folder_that_is_not_there_costs_the_whole_include() {
+        let (whole, _, notes) = loaded(&[
+            ("etc/g/config.yaml", "configuration: !include ./a.yaml,no/*.yaml\n"),
+            ("etc/g/a.yaml", "gorgone: {a: 1}\n"),
+        ]);
+        assert!(whole.of("gorgone").is_none());
+        let reason = "there is no folder /etc/g/no: nothing is included here";
+        assert_eq!(notes, [format!("/etc/g/config.yaml:1: {reason}")]);
     }
 
     #[test]

@@ -4,13 +4,16 @@
 //! what gorgoned itself makes of it (centreon-collect, `gorgone/gorgone/class/core.pm`
 //! and `gorgone/gorgone/modules/core/`): a module runs when `enable` is set to
 //! anything but `false`, its package names it, and only `true` switches TLS on.
+//! Numbers, `yes` and `no` are texts to it.
 
 mod include;
 mod nodes;
 
+use std::collections::BTreeSet;
+
 use super::address::{listen, on_one, place};
 use super::facts::{Gorgone, Listen, Pullwss, Read, RoleSign};
-use super::tree::Node;
+use super::tree::{Node, Value};
 use super::{At, Facts, Files};
 use crate::catalogue::Role;
 use crate::site::parse_port;
@@ -20,14 +23,22 @@ const MAIN: &str = "/etc/centreon-gorgone/config.yaml";
 const MISSING: &str = "how this machine's Gorgone is reached";
 
 pub(super) fn read(files: &Files, facts: &mut Facts) {
-    let Some(tree) = include::load(files, MAIN, facts) else { return };
-    let root = root(&tree);
-    if let Some(database) = root.below(&["centreon", "database"]) {
-        facts.databases_of(database);
-    }
-    let Some((gorgone, registers)) = parse(root, facts) else {
+    let Some(include::Loaded { root, unknown }) = include::load(files, MAIN, facts) else {
+        return;
+    };
+    let Some(configuration) = root.of("configuration") else {
         let reason = "neither this file nor those it includes configure gorgone";
         return facts.note(At::file(MAIN), reason, MISSING);
+    };
+    if let Some(database) = configuration.below(&["centreon", "database"]) {
+        facts.databases_of(database);
+    }
+    let Some((gorgone, registers)) = parse(configuration, unknown.clone(), facts) else {
+        if unknown.is_none() {
+            let reason = "neither this file nor those it includes configure gorgone";
+            facts.note(At::file(MAIN), reason, MISSING);
+        }
+        return;
     };
     facts.gorgone = Some(gorgone);
     for file in &registers {
@@ -35,17 +46,13 @@ pub(super) fn read(files: &Files, facts: &mut Facts) {
     }
 }
 
-/// The map that holds `gorgone` and `centreon`: below `configuration`, or the whole.
-fn root(tree: &Node) -> &Node {
-    match tree.of("configuration") {
-        Some(below) if below.of("gorgone").is_some() || tree.of("gorgone").is_none() => below,
-        _ => tree,
-    }
-}
-
 /// What it says of Gorgone, and the files of module `register`.
-fn parse(root: &Node, facts: &mut Facts) -> Option<(Gorgone, Vec<Read<String>>)> {
-    let node = root.of("gorgone")?;
+fn parse(
+    configuration: &Node,
+    unknown: Option<At>,
+    facts: &mut Facts,
+) -> Option<(Gorgone, Vec<Read<String>>)> {
+    let node = configuration.of("gorgone")?;
     let mut gorgone = Gorgone {
         at: At::file(MAIN),
         listens: node.of("gorgonecore").and_then(|core| external(core, facts)),
@@ -55,9 +62,10 @@ fn parse(root: &Node, facts: &mut Facts) -> Option<(Gorgone, Vec<Read<String>>)>
         pullwss_server: None,
         nodes: Vec::new(),
         modules: Vec::new(),
+        unknown,
     };
     let mut registers = Vec::new();
-    for (module, node) in modules(node) {
+    for (module, node) in modules(node, facts) {
         match module.value.as_str() {
             "httpserver" | "httpserverng" => gorgone.api = Some(api(node)),
             "pull" => gorgone.pull = pull(node, facts),
@@ -72,41 +80,79 @@ fn parse(root: &Node, facts: &mut Facts) -> Option<(Gorgone, Vec<Read<String>>)>
     Some((gorgone, registers))
 }
 
-/// The modules that are switched on.
-fn modules(gorgone: &Node) -> impl Iterator<Item = (Read<String>, &Node)> {
-    let all = gorgone.of("modules").map_or(&[][..], Node::items);
-    let on = all.iter().filter(|node| node.text("enable").is_some_and(|enable| enable != "false"));
-    on.filter_map(|node| {
-        // `gorgone::modules::core::pull::hooks`
-        let package = node.text("package").and_then(|package| package.rsplit("::").nth(1));
-        let value = package.or(node.text("name"))?.to_owned();
-        Some((Read { value, at: node.at.clone() }, node))
-    })
+/// The modules that gorgoned loads: of one package the first that is switched on.
+fn modules<'a>(gorgone: &'a Node, facts: &mut Facts) -> Vec<(Read<String>, &'a Node)> {
+    let all = match gorgone.of("modules") {
+        Some(Node { value: Value::List(all), .. }) => all.as_slice(),
+        None | Some(Node { value: Value::Nothing | Value::Unknown(_), .. }) => &[],
+        Some(node) => {
+            facts.note(node.at.clone(), "modules is no list: gorgoned ends here", MISSING);
+            &[]
+        }
+    };
+    let mut loaded = BTreeSet::new();
+    let mut modules = Vec::new();
+    for node in all.iter().filter(|node| is_on(node)) {
+        let word = |key| node.exact(key).filter(|word| !word.is_empty());
+        let (Some(_), Some(package)) = (word("name"), word("package")) else {
+            let reason = "gorgoned loads no module without a name and a package";
+            facts.note(node.at.clone(), reason, MISSING);
+            continue;
+        };
+        if loaded.insert(package) {
+            // `gorgone::modules::core::pull::hooks`
+            let value = package.rsplit("::").nth(1).unwrap_or(package).to_owned();
+            modules.push((Read { value, at: node.at.clone() }, node));
+        }
+    }
+    modules
+}
+
+/// Anything but `false` switches a module on, as long as there is something.
+fn is_on(module: &Node) -> bool {
+    match module.of("enable").map(|enable| &enable.value) {
+        None | Some(Value::Nothing | Value::Unknown(_)) => false,
+        Some(Value::Scalar(word)) => word != "false",
+        Some(Value::List(_) | Value::Map(_) | Value::Include(_)) => true,
+    }
 }
 
 /// The socket for other Gorgones: there is none without `external_com_type`.
 fn external(core: &Node, facts: &mut Facts) -> Option<Read<Listen>> {
-    let path = core.read("external_com_path");
-    match (core.text("external_com_type"), path) {
-        (Some("tcp"), Some(path)) => match listen(&path.value) {
+    let word = |key| {
+        let node = core.of(key).filter(|node| !matches!(node.value, Value::Nothing));
+        node.filter(|_| core.exact(key) != Some(""))
+    };
+    let (kind, path) = (word("external_com_type"), word("external_com_path"));
+    let unknown = |node: Option<&Node>| node.is_some_and(|n| matches!(n.value, Value::Unknown(_)));
+    if unknown(kind) || unknown(path) {
+        return None;
+    }
+    match (kind.and_then(Node::scalar), kind.or(path), core.read("external_com_path")) {
+        (_, None, _) => None,
+        (Some("tcp"), _, Some(path)) => match listen(&path.value) {
             Ok(value) => Some(Read { value, at: path.at }),
             Err(wrong) => {
                 facts.note(path.at, format!("external_com_path: {wrong}"), MISSING);
                 None
             }
         },
-        (Some("tcp"), None) => {
-            let at = core.at("external_com_type");
-            facts.note(at, "external_com_type stands without external_com_path", MISSING);
+        (Some("tcp"), Some(kind), None) => {
+            let reason = "external_com_type stands without external_com_path";
+            facts.note(kind.at.clone(), reason, MISSING);
             None
         }
-        (None, Some(path)) => {
+        (None, Some(path), _) => {
             let reason = "external_com_path is set, but external_com_type is not: \
                           Gorgone does not listen there";
-            facts.note(path.at, reason, MISSING);
+            facts.note(path.at.clone(), reason, MISSING);
             None
         }
-        _ => None,
+        (Some(_), Some(kind), _) => {
+            let reason = "external_com_type is not tcp: other machines cannot connect";
+            facts.note(kind.at.clone(), reason, MISSING);
+            None
+        }
     }
 }
 
@@ -159,7 +205,7 @@ fn port(module: &Node, facts: &mut Facts) -> Option<u16> {
 }
 
 fn is_true(node: &Node, key: &str) -> bool {
-    node.text(key) == Some("true")
+    node.exact(key) == Some("true")
 }
 
 /// The path of a URL, or of what is a path already.

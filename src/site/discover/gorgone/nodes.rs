@@ -7,7 +7,7 @@ use crate::catalogue::Role;
 use crate::site::discover::address::place;
 use crate::site::discover::facts::{Machine, Mode, Read};
 use crate::site::discover::tree::Node;
-use crate::site::discover::{Facts, Files, Unread, yaml};
+use crate::site::discover::{Facts, Files, Unread};
 use crate::site::{Place, parse_port};
 
 use super::FOLDER;
@@ -27,14 +27,10 @@ pub(super) fn read(files: &Files, register: &Read<String>, facts: &mut Facts) {
         }
         Err(why) => return facts.unread(&path, &why, MISSING),
     };
-    match yaml::parse(&text) {
-        Ok(tree) => {
-            let machines = parse(&tree, facts);
-            if let Some(gorgone) = &mut facts.gorgone {
-                gorgone.nodes.extend(machines);
-            }
-        }
-        Err(wrong) => facts.note(wrong.at, wrong.reason, MISSING),
+    let Some(tree) = facts.yaml(&text, MISSING) else { return };
+    let machines = parse(&tree, facts);
+    if let Some(gorgone) = &mut facts.gorgone {
+        gorgone.nodes.extend(machines);
     }
 }
 
@@ -104,7 +100,7 @@ mod tests {
     fn machines(text: &str) -> (Vec<String>, Facts) {
         let text = Text { file: "/etc/n.yml".into(), text: text.to_owned() };
         let mut facts = Facts::default();
-        let all = parse(&yaml::parse(&text).unwrap(), &mut facts);
+        let all = parse(&facts.yaml(&text, MISSING).unwrap(), &mut facts);
         let shown = all.iter().map(|m| {
             let mode = m.mode.map_or("?".to_owned(), |mode| mode.to_string());
             let port = m.place.port.unwrap_or(0);

@@ -3,7 +3,7 @@ use std::fs;
 use proptest::prelude::*;
 
 use super::*;
-use crate::site::discover::{Text, yaml};
+use crate::site::discover::Text;
 
 /// As the web interface writes it for a poller.
 const POLLER: &str = r#"name:  gorgoned-poller1
@@ -55,8 +55,8 @@ const CENTRAL: &str = r#"gorgone:
 fn facts_of(text: &str) -> (Option<Gorgone>, Facts) {
     let text = Text { file: "/etc/g.yaml".into(), text: text.to_owned() };
     let mut facts = Facts::default();
-    let tree = yaml::parse(&text).unwrap();
-    let gorgone = parse(root(&tree), &mut facts).map(|(gorgone, _)| gorgone);
+    let tree = facts.yaml(&text, MISSING).unwrap();
+    let gorgone = parse(&tree, None, &mut facts).map(|(gorgone, _)| gorgone);
     (gorgone, facts)
 }
 
@@ -66,7 +66,10 @@ fn gorgone(text: &str) -> Gorgone {
 
 /// The text of one enabled module.
 fn module(name: &str, more: &str) -> String {
-    format!("gorgone:\n  modules:\n    - {{name: {name}, enable: true, {more}}}\n")
+    let package = format!("gorgone::modules::core::{name}::hooks");
+    format!(
+        "gorgone:\n  modules:\n    - {{name: {name}, package: '{package}', enable: true, {more}}}\n"
+    )
 }
 
 #[test]
@@ -97,10 +100,16 @@ fn a_central_listens_for_nobody_but_its_own_interface_and_websockets() {
 }
 
 #[test]
-fn both_nestings_are_read() {
-    let deeper = format!("configuration:\n  {}\n", POLLER.trim_end().replace('\n', "\n  "));
-    assert!(gorgone(&deeper).listens.is_some());
-    assert!(facts_of("name: config.yaml\n").0.is_none());
+fn what_does_not_stand_below_configuration_is_not_read_as_by_gorgoned() {
+    let root = tempfile::tempdir().unwrap();
+    let folder = root.path().join("etc/centreon-gorgone");
+    fs::create_dir_all(&folder).unwrap();
+    fs::write(folder.join("config.yaml"), POLLER).unwrap();
+    let mut facts = Facts::default();
+    read(&Files::below(root.path()), &mut facts);
+    assert!(facts.gorgone.is_none());
+    assert_eq!(facts.notes[0].at.line, Some(4));
+    assert_eq!(facts.notes[0].reason, "gorgoned reads only what stands below `configuration`");
 }
 
 #[test]
@@ -113,7 +122,9 @@ fn without_external_com_type_nothing_listens() {
         assert!(facts.notes[0].reason.contains("external_com_type is not"), "{with}");
     }
     let (gorgone, facts) = facts_of("gorgone: {gorgonecore: {external_com_type: ipc}}");
-    assert_eq!((gorgone.unwrap().listens, facts.notes.len()), (None, 0));
+    assert_eq!(gorgone.unwrap().listens, None);
+    let reason = "external_com_type is not tcp: other machines cannot connect";
+    assert_eq!(facts.notes[0].reason, reason);
 }
 
 #[test]
@@ -143,16 +154,40 @@ fn only_false_or_nothing_switches_a_module_off() {
         ("\"false\"", false),
         ("~", false),
     ] {
-        let text = format!("gorgone: {{modules: [{{name: action, enable: {enable}}}]}}");
+        let text = format!("gorgone: {{modules: [{{name: a, package: b, enable: {enable}}}]}}");
         assert_eq!(gorgone(&text).modules.len(), usize::from(is_on), "{enable}");
     }
-    assert!(gorgone("gorgone: {modules: [{name: action}]}").modules.is_empty());
+    assert!(gorgone("gorgone: {modules: [{name: a, package: b}]}").modules.is_empty());
+}
+
+#[test]
+fn of_one_package_the_first_module_is_loaded_and_none_without_a_package() {
+    let (gorgone, facts) = facts_of(
+        "gorgone:\n  modules:\n\
+         \x20   - &pull {name: a, package: x::pull::hooks, enable: true, target_path: 'c:1'}\n\
+         \x20   - {name: b, package: x::pull::hooks, enable: true, target_path: 'd:2'}\n\
+         \x20   - *pull\n\
+         \x20   - {name: engine, enable: true}\n\
+         \x20   - {name: off}\n",
+    );
+    let gorgone = gorgone.unwrap();
+    assert_eq!(gorgone.modules.len(), 1);
+    assert_eq!(gorgone.pull.unwrap().value.host, "c");
+    let notes: Vec<_> = facts.notes.iter().map(|note| (note.at.line, &*note.reason)).collect();
+    assert_eq!(notes, [(Some(6), "gorgoned loads no module without a name and a package")]);
+}
+
+#[test]
+fn modules_that_are_no_list_are_noted() {
+    let (gorgone, facts) = facts_of("gorgone:\n  modules: {name: a, package: b, enable: true}\n");
+    assert!(gorgone.unwrap().modules.is_empty());
+    assert_eq!(facts.notes[0].reason, "modules is no list: gorgoned ends here");
 }
 
 #[test]
 fn the_package_names_a_module_whatever_its_name() {
-    let text = module("api", "package: 'gorgone::modules::core::httpserver::hooks', port: 8085");
-    let gorgone = gorgone(&text);
+    let gorgone =
+        gorgone(&module("httpserver", "port: 8085").replace("name: httpserver", "name: api"));
     assert_eq!(gorgone.modules[0].value, "httpserver");
     assert_eq!(gorgone.api.unwrap().value.port, 8085);
 }
@@ -200,8 +235,9 @@ fn a_path_is_found_in_a_url_too() {
 fn a_remote_server_knows_nodes_and_has_no_interface() {
     let (_, facts) = facts_of(&module("nodes", ""));
     assert_eq!(facts.roles[0].role, Role::Remote);
-    let rebound = "gorgone: {modules: [{name: pull, enable: true}, {name: proxy, enable: true}]}";
-    assert!(facts_of(rebound).1.roles.is_empty());
+    let rebound =
+        module("pull", "") + module("proxy", "").trim_start_matches("gorgone:\n  modules:\n");
+    assert!(facts_of(&rebound).1.roles.is_empty());
 }
 
 #[test]
@@ -248,10 +284,12 @@ fn a_register_file_that_is_not_there_is_noted_where_it_is_named() {
     let root = tempfile::tempdir().unwrap();
     let folder = root.path().join("etc/centreon-gorgone");
     fs::create_dir_all(&folder).unwrap();
-    fs::write(folder.join("config.yaml"), module("register", "config_file: nodes.yml")).unwrap();
+    let text = module("register", "config_file: nodes.yml")
+        .replace("gorgone:", "configuration:\n gorgone:");
+    fs::write(folder.join("config.yaml"), text).unwrap();
     let mut facts = Facts::default();
     read(&Files::below(root.path()), &mut facts);
-    assert_eq!(facts.notes[0].at.to_string(), "/etc/centreon-gorgone/config.yaml:3");
+    assert_eq!(facts.notes[0].at.to_string(), "/etc/centreon-gorgone/config.yaml:5");
     let reason = "there is no /etc/centreon-gorgone/nodes.yml, which config_file names";
     assert_eq!(facts.notes[0].reason, reason);
 }
@@ -260,7 +298,7 @@ fn a_register_file_that_is_not_there_is_noted_where_it_is_named() {
 fn files_that_configure_no_gorgone_are_noted() {
     let root = tempfile::tempdir().unwrap();
     let folder = root.path().join("etc/centreon-gorgone");
-    fs::create_dir_all(&folder).unwrap();
+    fs::create_dir_all(folder.join("config.d")).unwrap();
     fs::write(folder.join("config.yaml"), "configuration: !include config.d/*.yaml\n").unwrap();
     let mut facts = Facts::default();
     read(&Files::below(root.path()), &mut facts);
@@ -279,8 +317,9 @@ fn a_machine_without_gorgone_has_no_notes() {
 
 fn take_in(text: &str) {
     let text = Text { file: "/etc/g.yaml".into(), text: text.to_owned() };
-    let Ok(tree) = yaml::parse(&text) else { return };
-    let _ = parse(root(&tree), &mut Facts::default());
+    let mut facts = Facts::default();
+    let Some(tree) = facts.yaml(&text, MISSING) else { return };
+    let _ = parse(&tree, None, &mut facts);
 }
 
 #[test]

@@ -72,6 +72,7 @@ fn gorgone() -> Gorgone {
         pullwss: None,
         pullwss_server: None,
         nodes: Vec::new(),
+        unknown: None,
         modules: Vec::new(),
     }
 }
