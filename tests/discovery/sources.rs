@@ -60,9 +60,9 @@ fn gorgones_aliases_are_what_they_name() {
 
 #[test]
 fn a_gorgone_that_is_only_partly_read_is_not_called_unreachable() {
-    let part = "gorgone:\n  gorgonecore: &g {external_com: *g}\n  modules:\n    \
+    let part = "gorgone:\n  gorgonecore: &g {id: *g}\n  modules:\n    \
         - {name: engine, package: gorgone::modules::centreon::engine::hooks, enable: true}\n";
-    let whole = part.replace("&g {external_com: *g}", "{id: 2}");
+    let whole = part.replace("&g {id: *g}", "{id: 2}");
     for (yaml, mistakes, notes) in
         [(part, &[][..], 1), (whole.as_str(), &["gorgone-unreachable"][..], 0)]
     {

@@ -37,7 +37,7 @@ pub(crate) use files::{Files, Text, Unread};
 
 /// Of which language what is understood, and what is only noted: a row each in `docs/discovery.md`.
 #[cfg(test)]
-const CONSTRUCTS: &[&constructs::Constructs] = &[&mail::postfix::CONSTRUCTS];
+const CONSTRUCTS: &[&constructs::Constructs] = &[&mail::postfix::CONSTRUCTS, &gorgone::CONSTRUCTS];
 
 /// Notes that are kept: a file of garbage has a bad line for each of its lines.
 const MOST_NOTES: usize = 512;

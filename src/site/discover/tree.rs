@@ -103,6 +103,15 @@ impl Node {
         keys.iter().try_fold(self, |node, key| node.of(key))
     }
 
+    /// What a map holds: each key with its value.
+    pub(super) fn entries(&self) -> impl Iterator<Item = (&str, &Self)> {
+        let map = match &self.value {
+            Value::Map(map) => Some(map),
+            _ => None,
+        };
+        map.into_iter().flatten().map(|(key, node)| (key.as_str(), node))
+    }
+
     /// The text of the value below `key`; none when it is empty or no text.
     pub(super) fn text(&self, key: &str) -> Option<&str> {
         self.of(key)?.scalar()

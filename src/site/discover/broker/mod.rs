@@ -13,7 +13,7 @@ use std::num::NonZeroU64;
 use super::facts::{Broker, Read};
 use super::tree::Node;
 use super::watchdog::{self, tidy};
-use super::{Facts, Files, Text, Unread, json};
+use super::{Facts, Files, Text, Unread};
 
 const FOLDER: &str = "/etc/centreon-broker";
 /// A folder for each poller, named by its number.

@@ -11,24 +11,84 @@ mod nodes;
 
 use std::collections::BTreeSet;
 
+use url::Url;
+
 use super::address::{listen, on_one, place};
+use super::constructs::Constructs;
 use super::facts::{Gorgone, Listen, Pullwss, Read, RoleSign};
+use super::lines::words;
 use super::tree::{Node, Value};
 use super::{At, Facts, Files};
 use crate::catalogue::Role;
 use crate::site::parse_port;
 
+/// What gorgoned's configuration can say of its peers; modules by the name in their package.
+pub(super) const CONSTRUCTS: Constructs = Constructs {
+    program: "gorgoned",
+    files: "config.yaml and what it includes",
+    missing: MISSING,
+    understood: &[
+        "gorgonecore",
+        "gorgonecore.external_com_path",
+        "gorgonecore.external_com_type",
+        "gorgonecore.gorgone_db_host",
+        "modules",
+        "modules.engine",
+        "modules.httpserver",
+        "modules.httpserverng",
+        "modules.nodes",
+        "modules.proxy",
+        "modules.pull",
+        "modules.pullwss",
+        "modules.register",
+        "tpapi",
+    ],
+    noted: &[
+        ("modules.anomalydetection", "asks Centreon's cloud"),
+        ("modules.etl", "fills the database of the reporting server"),
+        ("modules.etlworkers", "fills the database of the reporting server"),
+        ("modules.newtest", "asks NewTest servers"),
+        ("modules.scom", "asks SCOM servers"),
+    ],
+    aside: &[
+        "gorgonecore.authorized_clients",
+        "gorgonecore.external_com_*",
+        "gorgonecore.fingerprint_*",
+        "gorgonecore.gorgone_db_*",
+        "gorgonecore.hostname",
+        "gorgonecore.id",
+        "gorgonecore.internal_com_*",
+        "gorgonecore.ipv6",
+        "gorgonecore.privkey",
+        "gorgonecore.proxy_name",
+        "gorgonecore.pubkey",
+        "gorgonecore.timeout",
+        "modules.action",
+        "modules.audit",
+        "modules.autodiscovery",
+        "modules.cron",
+        "modules.dbcleaner",
+        "modules.judge",
+        "modules.legacycmd",
+        "modules.pipeline",
+        "modules.statistics",
+    ],
+};
+
+/// Where its unit finds the words of its command line.
+const OPTIONS: [&str; 2] = ["/etc/default/gorgoned", "/etc/sysconfig/gorgoned"];
 const FOLDER: &str = "/etc/centreon-gorgone";
 const MAIN: &str = "/etc/centreon-gorgone/config.yaml";
 const MISSING: &str = "how this machine's Gorgone is reached";
 
 pub(super) fn read(files: &Files, facts: &mut Facts) {
-    let Some(include::Loaded { root, unknown }) = include::load(files, MAIN, facts) else {
+    let main = main_file(files);
+    let Some(include::Loaded { root, unknown }) = include::load(files, &main, facts) else {
         return;
     };
     let Some(configuration) = root.of("configuration") else {
         let reason = "neither this file nor those it includes configure gorgone";
-        return facts.note(At::file(MAIN), reason, MISSING);
+        return facts.note(At::file(&main), reason, MISSING);
     };
     if let Some(database) = configuration.below(&["centreon", "database"]) {
         facts.databases_of(database);
@@ -36,14 +96,30 @@ pub(super) fn read(files: &Files, facts: &mut Facts) {
     let Some((gorgone, registers)) = parse(configuration, unknown.clone(), facts) else {
         if unknown.is_none() {
             let reason = "neither this file nor those it includes configure gorgone";
-            facts.note(At::file(MAIN), reason, MISSING);
+            facts.note(At::file(&main), reason, MISSING);
         }
         return;
     };
-    facts.gorgone = Some(gorgone);
+    facts.gorgone = Some(Gorgone { at: At::file(&main), ..gorgone });
     for file in &registers {
         nodes::read(files, file, facts);
     }
+}
+
+/// The file that gorgoned is started with.
+fn main_file(files: &Files) -> String {
+    let texts = OPTIONS.iter().filter_map(|path| files.read(path).ok());
+    let assignments = texts.flat_map(|text| {
+        let lines = text.lines().flat_map(|(_, line)| words(line));
+        lines.filter_map(|word| Some(word.strip_prefix("OPTIONS=")?.to_owned())).collect::<Vec<_>>()
+    });
+    let options = assignments.last().unwrap_or_default();
+    let mut options = options.split_ascii_whitespace();
+    let named = options.find_map(|word| match word.trim_start_matches('-').split_once('=') {
+        Some(("config", path)) => Some(path.to_owned()),
+        _ => None,
+    });
+    named.filter(|path| path.starts_with('/')).unwrap_or_else(|| MAIN.to_owned())
 }
 
 /// What it says of Gorgone, and the files of module `register`.
@@ -53,6 +129,7 @@ fn parse(
     facts: &mut Facts,
 ) -> Option<(Gorgone, Vec<Read<String>>)> {
     let node = configuration.of("gorgone")?;
+    meet(node, facts);
     let mut gorgone = Gorgone {
         at: At::file(MAIN),
         listens: node.of("gorgonecore").and_then(|core| external(core, facts)),
@@ -80,6 +157,40 @@ fn parse(
     Some((gorgone, registers))
 }
 
+/// Notes what is set in it and not understood.
+fn meet(gorgone: &Node, facts: &mut Facts) {
+    let mut keys = |node: &Node, prefix: &str| {
+        for (key, value) in node.entries() {
+            CONSTRUCTS.meet(&format!("{prefix}{key}"), value.at.clone(), facts);
+        }
+    };
+    keys(gorgone, "");
+    let Some(core) = gorgone.of("gorgonecore") else { return };
+    keys(core, "gorgonecore.");
+    // Without a host it is a file of this machine.
+    if let Some(host) = core.read("gorgone_db_host").filter(|host| !is_here(&host.value)) {
+        let reason = "Gorgone keeps its history in this database, which is not asked";
+        facts.note(host.at, reason, MISSING);
+    }
+    for api in gorgone.of("tpapi").map_or(&[][..], Node::items) {
+        let url = api.read("base_url");
+        let is_elsewhere = |url: &Read<String>| {
+            let parsed = Url::parse(&url.value).ok();
+            !parsed.is_some_and(|parsed| parsed.host_str().is_some_and(is_here))
+        };
+        if let Some(url) = url.filter(is_elsewhere) {
+            let reason = "Gorgone asks this interface of the platform, which is not asked here";
+            facts.note(url.at, reason, MISSING);
+        }
+    }
+}
+
+/// Is it this machine, by a name or address that never leaves it?
+fn is_here(host: &str) -> bool {
+    let is_local = |address: std::net::IpAddr| address.is_loopback();
+    host.eq_ignore_ascii_case("localhost") || host.parse().is_ok_and(is_local)
+}
+
 /// The modules that gorgoned loads: of one package the first that is switched on.
 fn modules<'a>(gorgone: &'a Node, facts: &mut Facts) -> Vec<(Read<String>, &'a Node)> {
     let all = match gorgone.of("modules") {
@@ -102,6 +213,7 @@ fn modules<'a>(gorgone: &'a Node, facts: &mut Facts) -> Vec<(Read<String>, &'a N
         if loaded.insert(package) {
             // `gorgone::modules::core::pull::hooks`
             let value = package.rsplit("::").nth(1).unwrap_or(package).to_owned();
+            CONSTRUCTS.meet(&format!("modules.{value}"), node.at.clone(), facts);
             modules.push((Read { value, at: node.at.clone() }, node));
         }
     }

@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::site::discover::Text;
+use crate::site::discover::testing::tree;
 
 /// As the web interface writes it for a poller.
 const POLLER: &str = r#"name:  gorgoned-poller1
@@ -292,6 +293,45 @@ fn a_register_file_that_is_not_there_is_noted_where_it_is_named() {
     assert_eq!(facts.notes[0].at.to_string(), "/etc/centreon-gorgone/config.yaml:5");
     let reason = "there is no /etc/centreon-gorgone/nodes.yml, which config_file names";
     assert_eq!(facts.notes[0].reason, reason);
+}
+
+#[test]
+fn what_may_name_a_peer_and_is_not_understood_is_noted() {
+    let (_, facts) = facts_of(
+        "gorgone:\n  gorgonecore:\n    gorgone_db_host: 10.0.0.8\n    relay_to: x\n  tpapi:\n    \
+         - {name: centreonv2, base_url: 'http://10.0.0.9/centreon/api/latest/'}\n    \
+         - {name: centreonv2, base_url: 'http://127.0.0.1/centreon/api/latest/'}\n  modules:\n    \
+         - {name: a, package: gorgone::modules::plugins::scom::hooks, enable: true}\n    \
+         - {name: b, package: site::own::hooks, enable: true}\n  mesh: {}\n",
+    );
+    let mut notes: Vec<_> = facts.notes.iter().map(|note| (note.at.line, &*note.reason)).collect();
+    notes.sort();
+    let unknown =
+        |name| format!("`{name}` is nothing of gorgoned that preflight knows; it may move a peer");
+    let [relay, own, mesh] = ["gorgonecore.relay_to", "modules.own", "mesh"].map(unknown);
+    let want = [
+        (Some(3), "Gorgone keeps its history in this database, which is not asked"),
+        (Some(4), &relay),
+        (Some(6), "Gorgone asks this interface of the platform, which is not asked here"),
+        (Some(9), "`modules.scom` asks SCOM servers, which is not read"),
+        (Some(10), &own),
+        (Some(11), &mesh),
+    ];
+    assert_eq!(notes, want);
+}
+
+#[test]
+fn the_file_that_gorgoned_is_started_with_counts() {
+    let options = "OPTIONS=\"--config=/etc/own/g.yaml --severity=error\"\n";
+    let (_root, files) = tree(&[
+        ("/etc/default/gorgoned", options),
+        ("/etc/own/g.yaml", "configuration:\n  gorgone: {gorgonecore: {id: 1}}\n"),
+        (MAIN, "configuration: {gorgone: {gorgonecore: {id: 2}}}\n"),
+    ]);
+    let mut facts = Facts::default();
+    read(&files, &mut facts);
+    assert_eq!(facts.gorgone.unwrap().at.to_string(), "/etc/own/g.yaml");
+    assert_eq!(main_file(&tree(&[]).1), MAIN);
 }
 
 #[test]
