@@ -6,6 +6,7 @@
 mod support;
 
 mod afterwards;
+mod ansible;
 mod exit;
 mod explain;
 mod files;

@@ -1,11 +1,14 @@
 //! Secrets: used, and never shown.
 
 use std::fs;
+use std::io::Write;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
 
 use preflight_checks::nsclient::RESPONDER_PASSWORD;
 
 use crate::support::far::{Closed, Quiet, ca_file, echo, file, healthy, says};
-use crate::support::{Ended, command, finish};
+use crate::support::{Ended, command, finish, start, step, wait};
 
 /// What is given, and every form in which it would travel.
 const SECRETS: [(&str, &str, &str); 6] = [
@@ -153,4 +156,40 @@ fn a_peer_that_takes_the_secret_shows_none() {
         let shown = finish(command).quietly(0).stdout;
         assert!(!shown.contains(community) && !shown.contains(password), "{shown}");
     }
+}
+
+/// As a pipe and as a socket, which cannot be opened by its name.
+#[test]
+fn a_secret_may_come_on_standard_input() {
+    let device = healthy("snmp");
+    let run = |name: &str, socket: bool, flags: &[&str]| {
+        let community = ["--snmp-community-file", name];
+        let run = ["--role", "poller", "--only", "poller.snmp", "--format", "json"];
+        let mut command =
+            command(&[&run[..], &["--device", &device.at()], &community, flags].concat());
+        let mut ours: Box<dyn Write> = if socket {
+            let (ours, theirs) = UnixStream::pair().unwrap();
+            command.stdin(OwnedFd::from(theirs));
+            Box::new(ours)
+        } else {
+            let (theirs, ours) = std::io::pipe().unwrap();
+            command.stdin(theirs);
+            Box::new(ours)
+        };
+        let child = start(command);
+        ours.write_all(b"preflight-demo\n").unwrap();
+        drop(ours);
+        wait(child)
+    };
+    for name in ["-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"] {
+        for socket in [false, true] {
+            let report = run(name, socket, &[]).quietly(0).report();
+            let step = step(&report, "poller.snmp");
+            assert_eq!(step["evidence"]["snmp_version"], "2c", "{name}: {step:#}");
+        }
+    }
+    let second = ["--ldap-bind-dn", "cn=x", "--ldap-password-file", "-"];
+    let ended = run("-", false, &second);
+    let reason = "preflight: --ldap-password-file: nothing is left on standard input, which holds one secret\n";
+    assert_eq!((ended.code, ended.stderr.as_str()), (Some(2), reason));
 }
