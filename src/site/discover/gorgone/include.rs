@@ -5,7 +5,7 @@
 //! including file, files in the order of their names. What is neither below
 //! `configuration`, nor there below `gorgone` or `centreon`, is dropped unread. Of two
 //! maps the keys are joined, lists are joined, else the later value counts (Perl's
-//! Hash::Merge, RIGHT_PRECEDENT).
+//! `Hash::Merge`, `RIGHT_PRECEDENT`).
 
 use std::collections::BTreeMap;
 
@@ -211,7 +211,7 @@ impl Loader<'_> {
     }
 }
 
-/// Both maps in one, as Hash::Merge joins them when the right side has precedence.
+/// Both maps in one, as `Hash::Merge` joins them when the right side has precedence.
 fn merged(mut all: BTreeMap<String, Node>, more: BTreeMap<String, Node>) -> BTreeMap<String, Node> {
     for (key, Node { at, value: later }) in more {
         let value = match (all.remove(&key).map(|known| known.value), later) {

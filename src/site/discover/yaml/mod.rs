@@ -1,7 +1,7 @@
-//! YAML with lines, as Perl's YAML::XS reads it: a file's text in, a tree out.
+//! YAML with lines, as Perl's `YAML::XS` reads it: a file's text in, a tree out.
 //!
-//! gorgoned has its files from YAML::XS, which has them from libyaml; the parser here
-//! is libyaml in Rust. What YAML::XS makes of its events is not what YAML 1.2 says:
+//! gorgoned has its files from `YAML::XS`, which has them from libyaml; the parser here
+//! is libyaml in Rust. What `YAML::XS` makes of its events is not what YAML 1.2 says:
 //!
 //! - of several documents the last counts, and of two values of one key the later;
 //! - `<<` is a key as any other, nothing is merged;
@@ -35,7 +35,7 @@ pub(super) struct Document {
     pub(super) doubts: Vec<Doubt>,
 }
 
-/// Something that YAML::XS reads otherwise than people do.
+/// Something that `YAML::XS` reads otherwise than people do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Doubt {
     /// Where.
@@ -118,8 +118,17 @@ struct Open {
 
 enum Items {
     List(Vec<Node>),
-    /// A key that waits for its value; none inside: it cannot be named.
-    Map(BTreeMap<String, Node>, Option<Option<String>>),
+    Map(BTreeMap<String, Node>, Awaited),
+}
+
+/// What the next node of a map is.
+enum Awaited {
+    /// A key.
+    Key,
+    /// The value of this key.
+    ValueOf(String),
+    /// The value of a key that cannot be named: it is dropped.
+    ValueOfNone,
 }
 
 /// What a name stands for.
@@ -159,7 +168,7 @@ impl Builder<'_> {
             }
             EventData::MappingStart { anchor, tag, .. } => {
                 let foreign = foreign(tag.as_deref(), "map", "perl/hash:", &at)?;
-                let items = Items::Map(BTreeMap::new(), None);
+                let items = Items::Map(BTreeMap::new(), Awaited::Key);
                 self.begin(Open { at, anchor, foreign, items })?;
             }
             EventData::SequenceEnd | EventData::MappingEnd => self.end()?,
@@ -238,10 +247,13 @@ impl Builder<'_> {
         let mut doubt = None;
         match &mut open.items {
             Items::List(items) => items.push(node),
-            Items::Map(map, waiting) => match waiting.take() {
-                None => *waiting = Some(key(&node.value, is_plain)),
-                Some(None) => {}
-                Some(Some(key)) => {
+            Items::Map(map, awaited) => match std::mem::replace(awaited, Awaited::Key) {
+                Awaited::Key => {
+                    *awaited =
+                        key(&node.value, is_plain).map_or(Awaited::ValueOfNone, Awaited::ValueOf);
+                }
+                Awaited::ValueOfNone => {}
+                Awaited::ValueOf(key) => {
                     let is_merge = key == "<<" && matches!(node.value, Value::Map(_));
                     let at = node.at.clone();
                     let is_double = map.insert(key, node).is_some();

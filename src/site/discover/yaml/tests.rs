@@ -31,7 +31,7 @@ fn canonical(node: &Node) -> Json {
     }
 }
 
-/// What Perl's YAML::XS makes of each text, as gorgoned sets it up; null where it dies.
+/// What Perl's `YAML::XS` makes of each text, as gorgoned sets it up; null where it dies.
 /// Values that gorgoned could do nothing with are `!unknown`, and so is what holds itself.
 const JUDGE: &str = r#"
 use strict; use warnings; no warnings 'recursion';
@@ -246,16 +246,18 @@ fn hostile() -> impl Strategy<Value = String> {
     ];
     let pieces = vec(proptest::sample::select(&PIECES[..]), 1..14).prop_map(|some| some.concat());
     let changes = vec((0..ANSIBLE.len(), 0..6usize, proptest::sample::select(&PIECES[..])), 1..4);
-    let changed = changes.prop_map(|changes| {
+    let altered = changes.prop_map(|changes| {
         let mut text = ANSIBLE.to_owned();
         for (at, gone, piece) in changes {
-            let at = (0..=at.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap();
-            let end = (at + gone..).find(|end| *end >= text.len() || text.is_char_boundary(*end));
-            text.replace_range(at..end.unwrap().min(text.len()), piece);
+            let start =
+                (0..=at.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap();
+            let end = (start + gone).min(text.len());
+            let end = (end..=text.len()).find(|at| text.is_char_boundary(*at)).unwrap();
+            text.replace_range(start..end, piece);
         }
         text
     });
-    prop_oneof![pieces, changed]
+    prop_oneof![pieces, altered]
 }
 
 #[test]
