@@ -8,7 +8,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::lab::{Lab, Node, run, servers};
+use crate::lab::{Lab, Node, find, run, servers};
 
 /// What runs on the client's node of a lab sees its `/etc` in the place of the real one.
 pub(crate) struct Machine<'l> {
@@ -30,8 +30,11 @@ impl<'l> Machine<'l> {
         let machine = Self { lab, etc: lab.folder("machine/etc") };
         let mut copy = Command::new("cp");
         run(copy.current_dir("/etc").args(["-a", "--parents"]).args(KEPT).arg(&machine.etc));
-        for (path, package) in TEMPLATES {
-            machine.write(path, &fs::read_to_string(package).unwrap());
+        for (path, program, template) in TEMPLATES {
+            // tests/run may have unpacked the package elsewhere than below `/usr`.
+            let installed = find(program);
+            let usr = installed.ancestors().nth(2).unwrap();
+            machine.write(path, &fs::read_to_string(usr.join(template)).unwrap());
         }
         // Anybody may run it, wherever it was built.
         servers::copied(lab, Path::new(env!("CARGO_BIN_EXE_preflight")));
@@ -118,8 +121,9 @@ impl<'l> Machine<'l> {
 /// What every program needs, and what the packages have put there and nobody edits.
 const KEPT: [&str; 7] =
     ["alternatives", "default", "group", "nsswitch.conf", "os-release", "passwd", "ssl/certs"];
-/// Files that a package makes from a template when it is installed.
-const TEMPLATES: [(&str, &str); 2] = [
-    ("chrony/chrony.conf", "/usr/share/chrony/chrony.conf"),
-    ("postfix/main.cf", "/usr/share/postfix/main.cf.debian"),
+/// Files that a package makes from a template when it is installed: each with a program of the
+/// package, and where the template is beside it.
+const TEMPLATES: [(&str, &str, &str); 2] = [
+    ("chrony/chrony.conf", "chronyd", "share/chrony/chrony.conf"),
+    ("postfix/main.cf", "postfix", "share/postfix/main.cf.debian"),
 ];

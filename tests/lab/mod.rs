@@ -368,7 +368,7 @@ fn feed(command: &mut Command, input: &str) {
 }
 
 /// The program's path; also in the folders that an ordinary user's PATH lacks.
-fn find(program: impl AsRef<Path>) -> PathBuf {
+pub(crate) fn find(program: impl AsRef<Path>) -> PathBuf {
     let program = program.as_ref();
     let search = std::env::var("PATH").unwrap_or_default() + ":/usr/sbin:/sbin";
     std::env::split_paths(&search)
