@@ -292,6 +292,10 @@ pub(crate) struct TargetArgs {
     /// Another port for a flow of the catalogue
     #[arg(long, value_name = "ID=PORT")]
     pub(crate) port: Vec<String>,
+    /// The address of this host to ask from, or its interface; for one flow with its id before:
+    /// poller.bbdo=eth1 [default: as this host's routes choose]
+    #[arg(long, value_name = "[ID=]ADDRESS|INTERFACE")]
+    pub(crate) from: Vec<String>,
     /// A flow of your own: erp=postgresql://db.example:5432
     #[arg(long, value_name = "NAME=SCHEME://HOST:PORT")]
     pub(crate) check: Vec<String>,

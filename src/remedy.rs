@@ -152,6 +152,12 @@ fn here(cause: &Cause, passage: &Passage<'_>) -> Option<String> {
             to.ip(),
             to.ip()
         ),
+        Cause::SourceUnusable { from, .. } => {
+            format!(
+                "ip -brief address; is {from} the address that {} is to be asked from?",
+                passage.target
+            )
+        }
         Cause::LocalError { .. } => "look at this host's limits: ulimit -n; ss -s".to_owned(),
         Cause::ProbePanicked { .. } => {
             "run again with --only for this flow, and send the JSON report".to_owned()

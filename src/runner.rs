@@ -4,7 +4,7 @@ mod arrivals;
 
 use std::collections::HashMap;
 use std::future::Future;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, SocketAddr, SocketAddrV6};
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
@@ -20,7 +20,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use crate::plan::{Action, Asked, Plan, Question};
-use crate::site::Find;
+use crate::site::{Find, Sourced};
 
 /// Steps under way at once: enough for every flow of a site, few enough for
 /// the file descriptors of a locked-down machine.
@@ -187,7 +187,7 @@ impl Shared {
         let datagram = asked.probe.service().question.map(|question| question());
         let deadline = Deadline::scaled(TRACE, self.manner.scale);
         let to = finding.peer.address;
-        Some(examine_path(to, asked.transport, datagram.as_deref(), deadline).await)
+        Some(examine_path(to, finding.source, asked.transport, datagram.as_deref(), deadline).await)
     }
 
     /// Who sent the RST? `None` when it is not to be looked at, or too late.
@@ -237,10 +237,11 @@ async fn guarded(asking: impl Future<Output = Found>) -> Found {
 
 async fn ask(question: &Question, shared: &Shared) -> Found {
     let deadline = Deadline::scaled(RESOLVE, shared.manner.scale);
-    let standing = match find(question, deadline).await {
-        Ok(addresses) => addresses,
+    let mut standing = match find(question, deadline).await {
+        Ok(standing) => standing,
         Err(cause) => return Found { unresolved: Some(cause), ..Found::default() },
     };
+    standing.keep_within_reach(question);
     let places = &standing.places;
     let attempts = if question.ways.iter().any(|way| way.probe.risks_lockout()) {
         in_turn(question, places, shared).await
@@ -252,7 +253,9 @@ async fn ask(question: &Question, shared: &Shared) -> Found {
     let located = attempts.into_iter().map(|attempt| locate(attempt, question, shared));
     let elsewhere = elsewhere.into_iter().flat_map(|asked| {
         let way = question.ways.len();
-        places.iter().map(move |place| attempt(place, way, asked, ELSEWHERE, shared))
+        places.iter().map(move |place| {
+            attempt(place, question.source.as_ref(), way, asked, ELSEWHERE, shared)
+        })
     });
     let (mut attempts, elsewhere) = tokio::join!(join_all(located), join_all(elsewhere));
     attempts.extend(elsewhere);
@@ -270,10 +273,25 @@ struct Standing {
     took: Option<Duration>,
 }
 
+impl Standing {
+    /// From an address of one family nobody of the other is asked, unless there is nobody else.
+    fn keep_within_reach(&mut self, question: &Question) {
+        let Some(source) = &question.source else { return };
+        let is_in_reach = |place: &Standpoint| {
+            source.value.iter().any(|own| own.is_ipv4() == place.address.is_ipv4())
+        };
+        if self.places.iter().any(is_in_reach) {
+            self.places.retain(is_in_reach);
+        }
+    }
+}
+
 /// One address of a host.
 struct Standpoint {
     host: String,
     address: IpAddr,
+    /// The interface whose link it is of, by its number; 0: of none.
+    scope: u32,
     /// The port that the DNS names for this host.
     port: Option<u16>,
 }
@@ -307,9 +325,11 @@ async fn find(question: &Question, deadline: Deadline) -> Result<Standing, Cause
 }
 
 async fn standing(host: &str, port: Option<u16>, deadline: Deadline) -> Result<Standing, Cause> {
-    let Addresses { addresses, canonical, took } = resolve(host, deadline).await?;
+    let Addresses { addresses, scope, canonical, took } = resolve(host, deadline).await?;
+    // To the peer itself its link has no name.
+    let host = host.split_once('%').map_or(host, |(address, _)| address);
     let places = addresses.into_iter();
-    let places = places.map(|address| Standpoint { host: host.to_owned(), address, port });
+    let places = places.map(|address| Standpoint { host: host.to_owned(), address, scope, port });
     Ok(Standing { places: places.collect(), canonical, took })
 }
 
@@ -318,7 +338,7 @@ async fn side_by_side(question: &Question, places: &[Standpoint], shared: &Share
         question.ways.iter().enumerate().map(move |(way, asked)| (place, way, asked))
     });
     join_all(pairs.map(|(place, way, asked)| {
-        attempt(place, way, asked, asked.probe.service().budget, shared)
+        attempt(place, question.source.as_ref(), way, asked, asked.probe.service().budget, shared)
     }))
     .await
 }
@@ -336,7 +356,8 @@ async fn in_turn(question: &Question, places: &[Standpoint], shared: &Shared) ->
                 asked.probe = asked.probe.without_credentials();
             }
             let budget = asked.probe.service().budget;
-            let attempt = attempt(place, way, &asked, budget, shared).await;
+            let attempt =
+                attempt(place, question.source.as_ref(), way, &asked, budget, shared).await;
             let verdict = attempt.finding.verdict.clone();
             attempts.push(attempt);
             match verdict {
@@ -352,8 +373,21 @@ async fn in_turn(question: &Question, places: &[Standpoint], shared: &Shared) ->
     attempts
 }
 
+/// Which of our addresses reaches a peer: one of its family, and of a link only where it is too.
+/// Without one the first, which will say why it cannot.
+fn own_for(peer: SocketAddr, own: &[IpAddr]) -> Option<IpAddr> {
+    let is_of_link = |address: IpAddr| match address {
+        IpAddr::V4(address) => address.is_link_local(),
+        IpAddr::V6(address) => address.is_unicast_link_local(),
+    };
+    let mut of_family = own.iter().filter(|own| own.is_ipv4() == peer.is_ipv4());
+    let likeliest = of_family.clone().find(|own| is_of_link(**own) == is_of_link(peer.ip()));
+    likeliest.or_else(|| of_family.next()).or(own.first()).copied()
+}
+
 async fn attempt(
     place: &Standpoint,
+    source: Option<&Sourced<Vec<IpAddr>>>,
     way: usize,
     asked: &Asked,
     budget: Duration,
@@ -365,8 +399,12 @@ async fn attempt(
         None => None,
     };
     let port = place.port.unwrap_or(asked.port);
-    let address = SocketAddr::new(place.address, port);
-    let peer = Peer { host: place.host.clone(), address };
+    let address = match place.address {
+        IpAddr::V6(address) => SocketAddrV6::new(address, port, 0, place.scope).into(),
+        IpAddr::V4(_) => SocketAddr::new(place.address, port),
+    };
+    let from = source.and_then(|source| own_for(address, &source.value));
+    let peer = Peer { host: place.host.clone(), address, from };
     let deadline = Deadline::scaled(budget, shared.manner.scale);
     let mut finding = Box::pin(examine(&asked.probe, peer, deadline, &shared.trust)).await;
     if let Err(failure) = &finding.verdict

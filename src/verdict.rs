@@ -253,6 +253,7 @@ mod tests {
             target: "peer".to_owned(),
             origin: Origin::Profile,
             seen_as: None,
+            source: None,
             exempt: None,
             find: Find::Host,
             ways: ports.iter().map(asked).collect(),

@@ -192,6 +192,54 @@ fn entries_of(folder: &str, name: &str) -> usize {
 }
 
 /// A lab whose client resolves names with a server that knows them.
+/// Of two addresses of the poller the router lets one through: questions, looks at the path and
+/// the request all have to go by the one that was asked for.
+#[test]
+fn a_machine_with_two_addresses_is_checked_from_the_one_given() {
+    const OTHER: &str = "10.2.0.8";
+    let lab = Lab::new();
+    lab.ip(Node::Client, &format!("address add {OTHER}/24 dev eth0"));
+    servers::zmq_router(&lab, Node::Server, 5556);
+    lab.rule(Node::Router, "forward", &format!("ip saddr {OTHER} tcp dport 5556 drop"));
+    let run = |more: &[&str]| {
+        let mut command = lab.in_client(PREFLIGHT);
+        command.args(["--role", "central", "--poller", "10.0.0.3:5556", "--only", "central.zmq"]);
+        command.args(["--phase", "after"]).args(more);
+        preflight(&mut command).0["steps"][0].take()
+    };
+    let usual = run(&[]);
+    assert_eq!(
+        (&usual["outcome"], &usual["attempts"][0]["source"]),
+        (&"pass".into(), &"10.2.0.7".into()),
+        "{usual:#}"
+    );
+    let other = run(&["--from", OTHER]);
+    assert_eq!(other["attempts"][0]["source"], OTHER, "{other:#}");
+    // A look at the path from the usual address would have reached the port.
+    assert_eq!(other["cause"]["code"], "port-silent-after", "{other:#}");
+    assert_eq!(other["cause"]["device"], "10.2.0.1", "{other:#}");
+    assert!(other["cause"]["remedy"]["what"].as_str().unwrap().contains(OTHER), "{other:#}");
+}
+
+/// An address of a link says nothing without its interface.
+#[test]
+fn a_peer_on_the_segment_is_asked_by_its_address_of_the_link() {
+    let lab = Lab::new();
+    servers::zmq_router(&lab, Node::Router, 5556);
+    lab.ip(Node::Router, "address add fe80::99/64 dev client");
+    let report = preflight(lab.in_client(PREFLIGHT).args([
+        "--role",
+        "central",
+        "--poller",
+        "[fe80::99%eth0]:5556",
+        "--only",
+        "central.zmq",
+    ]));
+    let step = &report.0["steps"][0];
+    assert_eq!(step["outcome"], "pass", "{step:#}");
+    assert_eq!(step["target"]["host"], "fe80::99%eth0");
+}
+
 fn site() -> (Lab, Certificate) {
     let lab = Lab::new();
     lab.etc(Node::Client, "resolv.conf", &format!("nameserver {}\n", lab::SERVER));

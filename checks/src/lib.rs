@@ -45,8 +45,8 @@ use tokio::time::Instant;
 pub use cause::samples;
 pub use cause::{
     Cause, Code, Concern, ConcernCode, DropSign, HostAnswer, Layer, LocalFirewallSign, LocalRoute,
-    Millis, Owner, Phase, Plea, QuietPoller, ResetSign, RouteEntry, SshPart, Transport,
-    Whereabouts,
+    Millis, Owner, Phase, Plea, QuietPoller, ResetSign, RouteEntry, SourceFault, SshPart,
+    Transport, Whereabouts,
 };
 pub use evidence::{Evidence, Seen, Timings, Value};
 pub use identify::identify;

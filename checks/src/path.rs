@@ -24,7 +24,7 @@ use crate::cause::{Cause, HostAnswer, Millis, Transport};
 use crate::evidence::{Evidence, Value};
 use crate::net::Deadline;
 use crate::net::icmp::{Icmp, Meaning, Refusal};
-use crate::net::knock::{Knock, Knocked, Reply};
+use crate::net::knock::{Knock, Knocked, Reply, Terms};
 
 /// What was found on the way to a port that does not answer.
 #[derive(Clone, Debug, PartialEq)]
@@ -108,12 +108,13 @@ pub enum Beyond {
     },
 }
 
-/// Looks where the packets to a port end that gave no answer.
+/// Looks where the packets to a port end that gave no answer, `from` that address of ours.
 ///
 /// `datagram` is what the flow itself would ask over UDP; it may reach the
 /// service and be answered. Ends after two seconds or at `deadline`.
 pub async fn examine_path(
     to: SocketAddr,
+    from: Option<IpAddr>,
     transport: Transport,
     datagram: Option<&[u8]>,
     deadline: Deadline,
@@ -124,9 +125,9 @@ pub async fn examine_path(
         Transport::Tcp => Knock::Syn,
         Transport::Udp => Knock::Datagram(datagram.unwrap_or_default()),
     };
-    let port = Question { to, knock };
+    let port = Question { to, from, knock };
     let mut trace = Trace::new(to, transport);
-    let others = Question::others(to, transport);
+    let others = Question::others(to, from, transport);
     let (near, signs) = tokio::join!(port.sweep(1..=WAVE, deadline), ask_all(&others, deadline));
     trace.add(near);
     let mut alive = trace.hear_host(&others, &signs);
@@ -352,6 +353,7 @@ impl std::fmt::Display for Hop {
 #[derive(Clone, Copy, Debug)]
 struct Question<'a> {
     to: SocketAddr,
+    from: Option<IpAddr>,
     knock: Knock<'a>,
 }
 
@@ -359,11 +361,11 @@ impl Question<'_> {
     /// Other questions to the same host; the first that is answered is used again.
     ///
     /// UDP comes last: its refusals are the ones that are rate-limited.
-    fn others(to: SocketAddr, transport: Transport) -> Vec<Self> {
+    fn others(to: SocketAddr, from: Option<IpAddr>, transport: Transport) -> Vec<Self> {
         let port = |port, knock| {
             let mut to = to;
             to.set_port(port);
-            Self { to, knock }
+            Self { to, from, knock }
         };
         let is_same = |other: Transport, port| other == transport && port == to.port();
         let tcp = ALIVE_TCP.iter().filter(|&&other| !is_same(Transport::Tcp, other));
@@ -382,9 +384,16 @@ impl Question<'_> {
         deadline: Deadline,
     ) -> Vec<(u8, Knocked)> {
         let wait = deadline.within(LISTEN);
-        let each =
-            ttls.map(|ttl| async move { (ttl, self.knock.send(self.to, Some(ttl), wait).await) });
+        let each = ttls.map(|ttl| async move {
+            let terms = Terms { hops: Some(ttl), ..self.terms() };
+            (ttl, self.knock.send(terms, self.to, wait).await)
+        });
         join_all(each).await
+    }
+
+    /// How it travels when nothing special is asked of it.
+    fn terms(self) -> Terms {
+        Terms { from: self.from, ..Terms::default() }
     }
 
     /// What `reply` says about the host itself, if anything.
@@ -412,7 +421,7 @@ impl Question<'_> {
 /// Each question once, all at once, with as many hops as it takes.
 async fn ask_all(questions: &[Question<'_>], deadline: Deadline) -> Vec<Knocked> {
     let wait = deadline.within(LISTEN);
-    join_all(questions.iter().map(|other| other.knock.send(other.to, None, wait))).await
+    join_all(questions.iter().map(|other| other.knock.send(other.terms(), other.to, wait))).await
 }
 
 /// The longest examination: three waves and a look beyond.

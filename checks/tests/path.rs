@@ -328,7 +328,7 @@ impl Lab {
         let trace = self.inside(Node::Client, || {
             unprivileged(async {
                 let deadline = Deadline::after(Duration::from_secs(9));
-                examine_path(to, transport, Some(&question), deadline).await
+                examine_path(to, None, transport, Some(&question), deadline).await
             })
         });
         let sent = self.sent();

@@ -13,6 +13,7 @@ use serde_json::{Map, Value};
 use super::end::{End, Firewall};
 use crate::plan::Direction;
 use crate::report::{AttemptReport, CauseReport, Report, StepReport, WayReport};
+use crate::site::address_of;
 use crate::verdict::Outcome;
 
 /// One machine to one place, through one firewall.
@@ -149,7 +150,7 @@ struct Blocked<'a> {
 
 impl Blocked<'_> {
     fn rule(&self) -> Rule {
-        let source = source(self.report, self.attempt.source.as_deref(), self.to.ip());
+        let source = source(self.report, self.step, self.attempt.source.as_deref(), self.to.ip());
         let destination = End { address: Some(self.to.ip()), name: name(self.step) };
         let facts = self.attempt.cause.as_ref();
         let device = facts.and_then(named_device);
@@ -245,7 +246,7 @@ fn needed(report: &Report, step: &StepReport) -> Vec<Rule> {
     let mut rules: Vec<Rule> = Vec::new();
     for (attempt, way, to) in asked(step).filter(|(attempt, ..)| code(attempt) != Some("no-route"))
     {
-        let source = source(report, attempt.source.as_deref(), to.ip());
+        let source = source(report, step, attempt.source.as_deref(), to.ip());
         add(&mut rules, rule(way, Some(to.ip()), to.port(), source));
     }
     if rules.is_empty() {
@@ -253,8 +254,11 @@ fn needed(report: &Report, step: &StepReport) -> Vec<Rule> {
         let address: Option<IpAddr> = host.parse().ok();
         for way in &target.ways {
             let source = match address {
-                Some(address) => source(report, None, address),
-                None => here(report),
+                Some(address) => source(report, step, None, address),
+                None => match target.source.as_slice() {
+                    [own, ..] => source(report, step, None, *own),
+                    [] => here(report),
+                },
             };
             add(&mut rules, rule(way, address, way.port, source));
         }
@@ -301,14 +305,17 @@ fn purpose(step: &StepReport) -> String {
     }
 }
 
-/// The machine of the report: the address it asked from, else its only one of that family.
-fn source(report: &Report, asked_from: Option<&str>, to: IpAddr) -> End {
-    let of_family = report.host.addresses.iter().filter(|own| own.is_ipv4() == to.is_ipv4());
-    let only = match of_family.collect::<Vec<_>>().as_slice() {
-        [only] => Some(**only),
-        _ => None,
-    };
-    let address = asked_from.and_then(|address| address.parse().ok()).or(only);
+/// The machine of the report: the address it asked from, or was to, else its only one of
+/// that family.
+fn source(report: &Report, step: &StepReport, asked_from: Option<&str>, to: IpAddr) -> End {
+    let is_of_family = |own: &&IpAddr| own.is_ipv4() == to.is_ipv4();
+    let only =
+        match report.host.addresses.iter().filter(is_of_family).collect::<Vec<_>>().as_slice() {
+            [only] => Some(**only),
+            _ => None,
+        };
+    let said = step.target.iter().flat_map(|target| &target.source).find(is_of_family).copied();
+    let address = asked_from.and_then(|address| address.parse().ok()).or(said).or(only);
     End { address, name: Some(report.host.name.clone()) }
 }
 
@@ -330,7 +337,7 @@ fn name(step: &StepReport) -> Option<String> {
         Ok(url) if host.contains("://") => url.host_str()?.to_owned(),
         _ => host.clone(),
     };
-    let is_address = host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok();
+    let is_address = address_of(host.trim_matches(['[', ']'])).is_some();
     (!is_address && !host.is_empty()).then_some(host)
 }
 

@@ -138,6 +138,10 @@ pub(crate) struct Question {
     /// Our address as the network sees it, behind address translation.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) seen_as: Option<IpAddr>,
+    /// The addresses of ours it is asked from: of each family the first counts. None: as this
+    /// host's routes choose.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) source: Option<Sourced<Vec<IpAddr>>>,
     /// Why no proxy is asked for it, though there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) exempt: Option<Exempt>,

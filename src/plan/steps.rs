@@ -1,8 +1,10 @@
 //! From a row of the catalogue to its steps on this machine.
 
+use std::net::IpAddr;
+
 use super::{
     Action, Asked, Catalogue, Direction, Flow, Mode, Origin, Party, Place, Question, Settings,
-    Site, SkipReason, Sourced, Step, Target, Way, service,
+    Site, SkipReason, Sourced, Step, Target, Way, matches, service,
 };
 use crate::site::mistake::Mistake;
 use crate::site::{Custom, Find};
@@ -202,6 +204,7 @@ impl Planner<'_> {
             target: "this host".to_owned(),
             origin: Origin::Profile,
             seen_as: None,
+            source: None,
             exempt: None,
             find: Find::Host,
             ways: flow.ways.iter().map(listens).collect(),
@@ -248,12 +251,19 @@ impl Planner<'_> {
             target: shown(place),
             origin,
             seen_as: self.site.nat,
+            source: self.departure(flow.id.get_ref(), target),
             exempt: target.exempt.clone(),
             find,
             ways,
             also_why: flow.also_why.clone().filter(|_| also_try.is_some()),
             also_try,
         }
+    }
+
+    /// The address a flow leaves from: flags and site file, then the daemon's own setting.
+    fn departure(&self, flow: &str, target: &Target) -> Option<Sourced<Vec<IpAddr>>> {
+        let said = self.site.from.iter().find(|(glob, _)| matches(glob, flow));
+        said.map(|(_, from)| from.clone()).or_else(|| target.from.clone())
     }
 
     fn asked(&self, flow: &Flow, way: &Way, target: &Target) -> Asked {
@@ -395,6 +405,7 @@ impl Planner<'_> {
             target: shown(&custom.place),
             origin: custom.origin.clone(),
             seen_as: self.site.nat,
+            source: self.departure(&flow, &target),
             exempt: None,
             find: Find::Host,
             ways: asked.into_iter().collect(),

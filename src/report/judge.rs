@@ -119,6 +119,7 @@ fn mistaken(step: &Step, mistake: &Mistake) -> StepReport {
         shown: at.clone(),
         origin: at,
         seen_as: None,
+        source: Vec::new(),
         ways: Vec::new(),
     });
     report.cause = Some(CauseReport {
@@ -179,6 +180,7 @@ fn target(
         shown,
         origin: question.origin.to_string(),
         seen_as: question.seen_as,
+        source: question.source.as_ref().map(|source| source.value.clone()).unwrap_or_default(),
         ways: question
             .ways
             .iter()
@@ -202,7 +204,9 @@ fn passage<'a>(
     let first = question.ways.first();
     let way = attempt.and_then(|attempt| question.ways.get(attempt.way)).or(first);
     Passage {
-        from: attempt.and_then(|attempt| attempt.finding.source),
+        from: attempt
+            .and_then(|attempt| attempt.finding.source)
+            .or_else(|| question.source.as_ref().and_then(|source| source.value.first().copied())),
         seen_as: question.seen_as,
         to: attempt.map(|attempt| attempt.finding.peer.address),
         target: if step.direction == Direction::Inbound { "this host" } else { &question.host },

@@ -152,6 +152,9 @@ pub(crate) struct TargetReport {
     /// Our address as the network sees it, behind address translation.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub(crate) seen_as: Option<IpAddr>,
+    /// The addresses of ours it is asked from, of each family the first; none: as routes choose.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub(crate) source: Vec<IpAddr>,
     /// Protocols and ports asked.
     pub(crate) ways: Vec<WayReport>,
 }

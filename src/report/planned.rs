@@ -4,6 +4,7 @@
 //! the page: paths are long, and broken ones cannot be copied.
 
 use std::io;
+use std::net::IpAddr;
 
 use anstyle::Style;
 use preflight_checks::printable;
@@ -162,7 +163,10 @@ fn asking(question: &Question) -> String {
     };
     let also = question.also_try.as_ref();
     let also = also.map_or_else(String::new, |asked| format!(", else once {}", asked.port));
-    format!("{}{servers}{also}", ways.join(" or "))
+    let own = question.source.iter().flat_map(|source| &source.value).map(IpAddr::to_string);
+    let own: Vec<String> = own.collect();
+    let own = if own.is_empty() { String::new() } else { format!(" from {}", own.join(", ")) };
+    format!("{}{servers}{also}{own}", ways.join(" or "))
 }
 
 /// Is somebody else asked for the URL than its own host?

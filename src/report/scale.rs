@@ -62,6 +62,7 @@ fn step(number: usize) -> Step {
         origin: Origin::File(At { line, ..At::file("/etc/centreon-engine/hosts.cfg") }),
         find: Find::Host,
         seen_as: None,
+        source: None,
         exempt: None,
         ways: vec![asked],
         also_try: None,

@@ -66,7 +66,8 @@ fn silences(plan: &Plan, found: &[Option<Found>]) -> Vec<Silence> {
             };
             if silences.len() < QUESTIONS && !to.ip().is_loopback() {
                 let datagram = asked.probe.service().question.map(|ask| ask()).unwrap_or_default();
-                let question = Unanswered { to, transport: asked.transport, datagram };
+                let from = attempt.finding.peer.from;
+                let question = Unanswered { to, from, transport: asked.transport, datagram };
                 silences.push(Silence { step, attempt: index, question });
             }
         }

@@ -22,7 +22,7 @@ use crate::site::{Custom, Layer, Site, View, join, local};
 use credentials::{ldap_bind, nsclient_login, proxy, snmp_credentials, test_mail};
 use known::{Found, catalogue_and_role, discovered, shown};
 use site_file::Part;
-use targets::{customs, port, target, targets, unused_targets, without_flow};
+use targets::{customs, departures, port, target, targets, unused_targets, without_flow};
 use tuning::settings;
 
 pub(crate) use known::inventory;
@@ -195,6 +195,7 @@ fn job_of(
             .iter()
             .map(|text| port(text, &catalogue))
             .collect::<Result<_, _>>()?,
+        from: departures(&args.targets.from, &catalogue)?,
         ..flags
     };
     if let Some(text) = &args.targets.proxy {

@@ -1,11 +1,15 @@
 //! Targets of the command line, and which of them the flow table has a use for.
 
+use std::net::IpAddr;
+
 use super::{Refused, bad, pair};
 use crate::catalogue::{Catalogue, PARTIES, Party, Role};
 use crate::cli::TargetArgs;
 use crate::plan::Settings;
 use crate::site::discover::Note;
-use crate::site::{Custom, Find, Layer, Origin, Site, Sourced, Target, parse_port};
+use crate::site::{
+    Custom, Find, Layer, Origin, Site, Sourced, Target, address_of, local, parse_port,
+};
 
 /// Adds the targets of the command line to `flags`.
 pub(super) fn targets(
@@ -93,6 +97,40 @@ pub(super) fn port(text: &str, catalogue: &Catalogue) -> Result<(String, Sourced
     }
     let value = parse_port(&port).map_err(|reason| bad("--port", reason))?;
     Ok((id, Sourced { value, origin: Origin::Flag("--port") }))
+}
+
+/// `ADDRESS`, `INTERFACE`, or one of them for a flow: `poller.bbdo=10.1.0.7`.
+pub(super) fn departure(
+    text: &str,
+    catalogue: &Catalogue,
+) -> Result<(String, Sourced<Vec<IpAddr>>), Refused> {
+    const FLAG: &str = "--from";
+    let (glob, from) = text.split_once('=').unwrap_or(("*", text));
+    let mut ids = catalogue.flows.iter().map(|flow| flow.id.get_ref());
+    let is_own = glob.starts_with("custom.");
+    if !is_own && !ids.any(|id| crate::plan::matches(glob, id)) {
+        return Err(bad(FLAG, format!("profile {} has no flow `{glob}`", catalogue.profile)));
+    }
+    let value = match address_of(from) {
+        Some(address) => vec![address],
+        None => local::addresses_of(from),
+    };
+    if value.is_empty() {
+        let reason = format!("`{from}` is neither an address nor an interface with one here");
+        return Err(bad(FLAG, reason));
+    }
+    Ok((glob.to_owned(), Sourced { value, origin: Origin::Flag(FLAG) }))
+}
+
+/// What is said of one flow goes before what is said of all.
+pub(super) fn departures(
+    texts: &[String],
+    catalogue: &Catalogue,
+) -> Result<Vec<(String, Sourced<Vec<IpAddr>>)>, Refused> {
+    let mut known: Vec<_> =
+        texts.iter().map(|text| departure(text, catalogue)).collect::<Result<_, _>>()?;
+    known.sort_by_key(|(glob, _)| std::cmp::Reverse(glob.len()));
+    Ok(known)
 }
 
 pub(super) fn customs(checks: &[String]) -> Result<Vec<Custom>, Refused> {

@@ -4,6 +4,7 @@
 //! of them says, the profile knows or nobody.
 
 use std::collections::{BTreeMap, HashMap};
+use std::net::IpAddr;
 
 use preflight_checks::{Trust, bbdo, http, ldap, nsclient, snmp};
 
@@ -26,6 +27,8 @@ pub(crate) struct Layer {
     pub(crate) modes: Vec<Sourced<Mode>>,
     /// Ports by flow id.
     pub(crate) ports: BTreeMap<String, Sourced<u16>>,
+    /// Flows, by id or glob, and the addresses of ours that they leave from.
+    pub(crate) from: Vec<(String, Sourced<Vec<IpAddr>>)>,
     /// Ports this machine listens on, by service.
     pub(crate) listens: BTreeMap<String, Sourced<u16>>,
     /// Flows of the user's own.
@@ -98,6 +101,7 @@ impl Target {
             self.ports.entry(service.clone()).or_insert_with(|| port.clone());
         }
         self.snmp = self.snmp.take().or_else(|| same.snmp.clone());
+        self.from = self.from.take().or_else(|| same.from.clone());
         self.unaskable = self.unaskable.take().or_else(|| same.unaskable.clone());
         let url = |of: &Self| Some(of.route.as_ref()?.value.as_ref()?.url.clone());
         // The same proxy; its login stands in the file that was discovered.
@@ -129,6 +133,7 @@ impl Site {
         self.has_engine |= layer.has_engine;
         self.notes.extend(layer.notes);
         self.groups.extend(layer.groups);
+        self.from.extend(layer.from);
         for (party, reason) in layer.unneeded {
             if !self.targets.contains_key(&party) {
                 self.unneeded.entry(party).or_insert(reason);

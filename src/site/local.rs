@@ -73,19 +73,36 @@ fn privileges(root: bool, status: &str) -> String {
 }
 
 fn addresses() -> Vec<IpAddr> {
-    let interfaces = nix::ifaddrs::getifaddrs().into_iter().flatten();
-    let addresses = interfaces.filter_map(|interface| {
-        let address = interface.address?;
-        let v4 = address.as_sockaddr_in().map(|v4| IpAddr::from(v4.ip()));
-        v4.or_else(|| address.as_sockaddr_in6().map(|v6| IpAddr::from(v6.ip())))
-    });
-    let is_link_local = |address: &IpAddr| match address {
-        IpAddr::V4(v4) => v4.is_link_local(),
-        IpAddr::V6(v6) => v6.is_unicast_link_local(),
-    };
+    let addresses = interfaces().map(|(_, address)| address);
     let known: BTreeSet<IpAddr> =
         addresses.filter(|address| !address.is_loopback() && !is_link_local(address)).collect();
     known.into_iter().collect()
+}
+
+/// The addresses of an interface of this machine, those of its link alone at last.
+pub(crate) fn addresses_of(interface: &str) -> Vec<IpAddr> {
+    let own = interfaces().filter(|(name, _)| name == interface).map(|(_, address)| address);
+    let (of_link, others): (Vec<_>, Vec<_>) = own.partition(is_link_local);
+    [others, of_link].concat()
+}
+
+/// Each address of this machine, and its interface.
+fn interfaces() -> impl Iterator<Item = (String, IpAddr)> {
+    let interfaces = nix::ifaddrs::getifaddrs().into_iter().flatten();
+    interfaces.filter_map(|interface| {
+        let address = interface.address?;
+        let v4 = address.as_sockaddr_in().map(|v4| IpAddr::from(v4.ip()));
+        let address = v4.or_else(|| address.as_sockaddr_in6().map(|v6| IpAddr::from(v6.ip())))?;
+        Some((interface.interface_name, address))
+    })
+}
+
+/// Does it mean something on one link alone?
+fn is_link_local(address: &IpAddr) -> bool {
+    match address {
+        IpAddr::V4(v4) => v4.is_link_local(),
+        IpAddr::V6(v6) => v6.is_unicast_link_local(),
+    }
 }
 
 /// Have Centreon's own files been installed?

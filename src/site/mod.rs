@@ -22,7 +22,7 @@ use serde::{Serialize, Serializer};
 pub(crate) use custom::Custom;
 pub(crate) use join::{View, join};
 pub(crate) use layer::Layer;
-pub(crate) use place::{Place, parse_port, parse_proxy};
+pub(crate) use place::{Place, address_of, parse_port, parse_proxy};
 
 use crate::catalogue::{Mode, Party, Role};
 use discover::{At, Note};
@@ -61,6 +61,8 @@ pub(crate) struct Site {
     pub(crate) test_mail: Option<smtp::TestMail>,
     /// Whom TLS trusts.
     pub(crate) trust: Trust,
+    /// Flows, by id or glob, and the addresses of ours that they leave from; the first counts.
+    pub(crate) from: Vec<(String, Sourced<Vec<IpAddr>>)>,
     /// The address the site file gives this machine.
     pub(crate) address: Option<IpAddr>,
     /// Names that `/etc/hosts` answers: no DNS server has to know them.
@@ -98,6 +100,7 @@ impl Site {
             nsclient: nsclient::Probe::default(),
             test_mail: None,
             trust,
+            from: Vec::new(),
             address: None,
             hosts_names: Vec::new(),
             mistakes: Vec::new(),
@@ -116,7 +119,7 @@ impl Site {
 }
 
 /// A value and where it came from.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
 pub(crate) struct Sourced<T> {
     /// The value.
     pub(crate) value: T,
@@ -185,6 +188,8 @@ pub(crate) struct Target {
     pub(crate) websocket: Option<String>,
     /// How its addresses are found.
     pub(crate) find: Find,
+    /// The address of ours that its daemon asks it from.
+    pub(crate) from: Option<Sourced<Vec<IpAddr>>>,
     /// The subnet a sampled device stands for: `10.20.30.0/24`.
     pub(crate) group: Option<String>,
 }
@@ -228,6 +233,7 @@ impl Target {
             bbdo: bbdo::Probe::default(),
             websocket: None,
             find: Find::Host,
+            from: None,
             group: None,
         }
     }

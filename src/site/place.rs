@@ -1,6 +1,6 @@
 //! Where a peer stands, as people write it.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::str::FromStr;
 
 use url::Url;
@@ -19,7 +19,7 @@ pub(crate) struct Place {
 impl Place {
     /// Is it a name, which DNS may have to answer?
     pub(crate) fn is_name(&self) -> bool {
-        self.host.parse::<IpAddr>().is_err()
+        address_of(&self.host).is_none()
     }
 
     pub(super) fn from_url(text: &str) -> Result<Self, String> {
@@ -34,6 +34,15 @@ impl Place {
         check_host(&host)?;
         Ok(Self { host, port, url: Some(url) })
     }
+}
+
+/// The address that `host` is, if it is one; that of a link names its interface (`fe80::1%eth0`).
+pub(crate) fn address_of(host: &str) -> Option<IpAddr> {
+    let Some((address, interface)) = host.split_once('%') else { return host.parse().ok() };
+    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '@');
+    let is_named = !interface.is_empty() && interface.len() <= 15 && interface.chars().all(fits);
+    let address: Ipv6Addr = address.parse().ok()?;
+    (is_named && address.is_unicast_link_local()).then_some(address.into())
 }
 
 /// An explicit port; 0 is none.
@@ -61,7 +70,7 @@ impl FromStr for Place {
         if let Some(rest) = text.strip_prefix('[') {
             let (host, after) =
                 rest.split_once(']').ok_or_else(|| format!("`{text}` has no closing bracket"))?;
-            if host.parse::<std::net::Ipv6Addr>().is_err() {
+            if !address_of(host).is_some_and(|address| address.is_ipv6()) {
                 return Err(format!("`{host}` is no IPv6 address"));
             }
             return match after.strip_prefix(':') {
@@ -70,7 +79,7 @@ impl FromStr for Place {
                 None => Err(format!("`{after}` after the bracket is no :PORT")),
             };
         }
-        if text.parse::<std::net::Ipv6Addr>().is_ok() {
+        if address_of(text).is_some_and(|address| address.is_ipv6()) {
             return bare(text, None);
         }
         match text.split_once(':') {
@@ -107,7 +116,7 @@ fn check_host(host: &str) -> Result<(), String> {
     if host.is_empty() {
         return Err("the host is missing".to_owned());
     }
-    if host.parse::<IpAddr>().is_ok() {
+    if address_of(host).is_some() {
         return Ok(());
     }
     let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
@@ -136,6 +145,8 @@ mod tests {
         assert_eq!(place("10.0.0.5:5669"), ("10.0.0.5".into(), Some(5669)));
         assert_eq!(place("2001:db8::1"), ("2001:db8::1".into(), None));
         assert_eq!(place("[2001:db8::1]:53"), ("2001:db8::1".into(), Some(53)));
+        assert_eq!(place("fe80::1%eth0"), ("fe80::1%eth0".into(), None));
+        assert_eq!(place("[fe80::1%eth0.7]:53"), ("fe80::1%eth0.7".into(), Some(53)));
         assert_eq!(place("https://[2001:db8::1]/x"), ("2001:db8::1".into(), None));
         assert_eq!(place("ldap://dc1.corp.example:3389"), ("dc1.corp.example".into(), Some(3389)));
     }
@@ -149,6 +160,8 @@ mod tests {
             ("ho st", "` ` has no place in a host name"),
             ("10.0.0.256", "`10.0.0.256` is no IPv4 address"),
             ("[::1", "`[::1` has no closing bracket"),
+            ("[2001:db8::1%eth0]:1", "`2001:db8::1%eth0` is no IPv6 address"),
+            ("10.0.0.1%eth0", "`%` has no place in a host name"),
             ("[host]:1", "`host` is no IPv6 address"),
             ("a\u{1b}b", "`\\u{1b}` has no place in a host name"),
             ("u:p@host", "a target carries no user or password"),

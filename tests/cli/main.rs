@@ -19,4 +19,5 @@ mod progress;
 mod schema;
 mod secrets;
 mod site_file;
+mod source;
 mod usage;

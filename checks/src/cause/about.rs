@@ -138,7 +138,7 @@ impl Cause {
             | Self::RouteOnLink { .. }
             | Self::ReplyDroppedHere { .. } => (Route, ThisHost, Nothing),
             Self::LocalFirewall { .. } => (Route, ThisHost, ALLOW),
-            Self::LocalError { .. } => (Host, ThisHost, Nothing),
+            Self::SourceUnusable { .. } | Self::LocalError { .. } => (Host, ThisHost, Nothing),
 
             // ---- path ----
             Self::NoNeighbour { .. } => (Path, FarSide, Nothing),

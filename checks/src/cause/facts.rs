@@ -63,6 +63,21 @@ pub enum LocalRoute {
     /// An entry of type `blackhole`.
     #[strum(serialize = "a \"blackhole\" entry")]
     Blackhole,
+    /// The address is one of a link (`fe80::1%eth1`) that this host does not have.
+    #[strum(serialize = "no interface of that name")]
+    NoInterface,
+}
+
+/// Why a question cannot leave from an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, strum::Display)]
+#[serde(rename_all = "kebab-case")]
+pub enum SourceFault {
+    /// No interface has it.
+    #[strum(serialize = "no interface of this host has that address")]
+    NotOurs,
+    /// One is IPv4, the other IPv6.
+    #[strum(serialize = "one is IPv4, the other IPv6")]
+    OtherFamily,
 }
 
 /// The entry of this host's routing table by which a packet leaves.

@@ -31,7 +31,7 @@ pub use concern::{Concern, ConcernCode};
 pub(crate) use facts::span;
 pub use facts::{
     DropSign, HostAnswer, LocalFirewallSign, LocalRoute, Millis, Phase, QuietPoller, ResetSign,
-    RouteEntry, SshPart, Transport,
+    RouteEntry, SourceFault, SshPart, Transport,
 };
 
 /// The one reason a probe failed, with the facts an operator needs.
@@ -142,6 +142,16 @@ pub enum Cause {
         /// How long the answer was waited for.
         #[serde(rename = "waited_ms")]
         waited: Millis,
+    },
+    /// The address that the question was to leave from cannot be used.
+    #[error("{to} cannot be asked from {from}: {how}")]
+    SourceUnusable {
+        /// The address of ours that was asked for.
+        from: IpAddr,
+        /// Whom.
+        to: IpAddr,
+        /// Why.
+        how: SourceFault,
     },
     /// This host could not even try: descriptors, addresses, memory.
     #[error("this host could not {action}: {error}")]

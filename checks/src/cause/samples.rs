@@ -80,6 +80,7 @@ fn values() -> Vec<Value> {
         json!("udp"),
         json!("blackhole"),
         json!("own-reject"),
+        json!("not-ours"),
         json!("too-few-hops"),
         json!("reverse-path"),
         json!("key-exchange"),

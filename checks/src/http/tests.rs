@@ -137,6 +137,7 @@ fn asked_directly_name_and_port_are_the_peers() {
     let peer = |host: &str, port| Peer {
         host: host.to_owned(),
         address: (std::net::Ipv4Addr::LOCALHOST, port).into(),
+        from: None,
     };
     let asked = |host, port| probe("https://localhost/x").asked(&peer(host, port));
     assert_eq!(asked("web.example.org", 443).as_str(), "https://web.example.org/x");

@@ -8,13 +8,13 @@
 //! Reference: RFC 4293 (`ipIfStatsInReceives`, `InDelivers`), `proc(5)`
 //! `/proc/net/snmp`, Linux `Documentation/networking/snmp_counter.rst`.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use futures_util::future::join_all;
 
 use super::Deadline;
-use super::knock::Knock;
+use super::knock::{Knock, Terms};
 use crate::cause::{DropSign, Transport};
 
 /// A question that nobody answered.
@@ -24,6 +24,8 @@ pub struct Unanswered {
     pub to: SocketAddr,
     /// TCP or UDP.
     pub transport: Transport,
+    /// The address of ours it is asked from.
+    pub from: Option<IpAddr>,
     /// What the service is asked over UDP.
     pub datagram: Vec<u8>,
 }
@@ -72,7 +74,8 @@ impl Unanswered {
             Transport::Tcp => Knock::Syn,
             Transport::Udp => Knock::Datagram(&self.datagram),
         };
-        let _whatever_comes = knock.send(self.to, None, wait).await;
+        let _whatever_comes =
+            knock.send(Terms { from: self.from, ..Terms::default() }, self.to, wait).await;
     }
 }
 

@@ -17,6 +17,7 @@ use tokio::net::{TcpStream, UdpSocket};
 use tokio::time::{Instant, timeout_at};
 
 use super::icmp::{self, Refusal};
+use super::source::leave_from;
 use super::{Deadline, sys};
 
 /// The kernel repeats a SYN after one second; its socket is closed before.
@@ -66,22 +67,19 @@ pub(crate) struct Terms {
     /// Hops that an answer over TCP must have left when it arrives: what came
     /// a longer way the kernel drops. ICMP messages are not heard then.
     pub(crate) left: Option<u8>,
+    /// The address of ours it leaves from; else the one this host's routes choose.
+    pub(crate) from: Option<IpAddr>,
     /// Begins at this address of our own and ends on the loopback interface,
     /// so that whoever answers is this host. Needs Linux 5.7 without root.
     pub(crate) inside_from: Option<IpAddr>,
 }
 
 impl Knock<'_> {
-    /// Sends one packet that may travel `hops` hops, and listens until `wait`.
+    /// Sends one packet on these terms, and listens until `wait`.
     ///
     /// A SYN is listened to for 0.9 s at most, however the deadline is scaled;
     /// a connection that comes about is ended at once with a FIN.
-    pub(crate) async fn send(self, to: SocketAddr, hops: Option<u8>, wait: Deadline) -> Knocked {
-        self.send_on(Terms { hops, ..Terms::default() }, to, wait).await
-    }
-
-    /// The same on other terms.
-    pub(crate) async fn send_on(self, terms: Terms, to: SocketAddr, wait: Deadline) -> Knocked {
+    pub(crate) async fn send(self, terms: Terms, to: SocketAddr, wait: Deadline) -> Knocked {
         let Ok(socket) = self.socket(to, terms) else {
             return Knocked::default();
         };
@@ -123,6 +121,8 @@ impl Knock<'_> {
         if let Some(own) = terms.inside_from {
             socket.bind_device(Some(LOOPBACK))?;
             socket.bind(&SocketAddr::new(own, 0).into())?;
+        } else {
+            leave_from(&socket, terms.from, to).map_err(io::Error::other)?;
         }
         Ok(socket)
     }
@@ -224,6 +224,10 @@ mod tests {
         Deadline::after(Duration::from_millis(300))
     }
 
+    fn hops(hops: u8) -> Terms {
+        Terms { hops: Some(hops), ..Terms::default() }
+    }
+
     fn reply(knocked: Knocked) -> Option<Reply> {
         assert!(knocked.sent);
         knocked.heard.map(|(reply, _)| reply)
@@ -233,10 +237,10 @@ mod tests {
     async fn a_listening_port_answers_and_a_closed_one_resets() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let to = listener.local_addr().unwrap();
-        let heard = Knock::Syn.send(to, Some(1), soon()).await;
+        let heard = Knock::Syn.send(hops(1), to, soon()).await;
         assert_eq!(reply(heard), Some(Reply::Answer));
         drop(listener);
-        let heard = Knock::Syn.send(to, Some(1), soon()).await;
+        let heard = Knock::Syn.send(hops(1), to, soon()).await;
         assert_eq!(reply(heard), Some(Reply::Reset));
     }
 
@@ -247,9 +251,9 @@ mod tests {
             let to = listener.local_addr().unwrap();
             drop(listener);
             let left = |left| Terms { left: Some(left), ..Terms::default() };
-            let heard = Knock::Syn.send_on(left(64), to, soon()).await;
+            let heard = Knock::Syn.send(left(64), to, soon()).await;
             assert_eq!(reply(heard), Some(Reply::Reset), "{to}");
-            let heard = Knock::Syn.send_on(left(65), to, soon()).await;
+            let heard = Knock::Syn.send(left(65), to, soon()).await;
             assert_eq!(reply(heard), None, "{to}");
         }
     }
@@ -260,7 +264,7 @@ mod tests {
             let socket = UdpSocket::bind(local).await.unwrap();
             let to = socket.local_addr().unwrap();
             drop(socket);
-            let heard = Knock::Datagram(b"?").send(to, None, soon()).await;
+            let heard = Knock::Datagram(b"?").send(Terms::default(), to, soon()).await;
             let Some(Reply::Icmp(refusal)) = reply(heard) else { panic!("{heard:?}") };
             assert_eq!(refusal.by, to.ip());
         }
@@ -271,7 +275,7 @@ mod tests {
         let silent = UdpSocket::bind("127.0.0.1:0").await.unwrap();
         let started = Instant::now();
         let to = silent.local_addr().unwrap();
-        let heard = Knock::Datagram(b"?").send(to, None, soon()).await;
+        let heard = Knock::Datagram(b"?").send(Terms::default(), to, soon()).await;
         assert_eq!(heard, Knocked { sent: true, ..Knocked::default() });
         assert_eq!(started.elapsed(), Duration::from_millis(300));
     }

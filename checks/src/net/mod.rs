@@ -19,6 +19,7 @@ mod opinion;
 pub(crate) mod relay;
 pub(crate) mod resolve;
 mod route;
+mod source;
 mod srv;
 mod sys;
 pub(crate) mod tcp;
@@ -137,11 +138,13 @@ pub struct Peer {
     pub host: String,
     /// One address of it, and the port.
     pub address: SocketAddr,
+    /// The address of ours it is asked from; `None`: the one this host's routes choose.
+    pub from: Option<IpAddr>,
 }
 
 impl From<SocketAddr> for Peer {
     fn from(address: SocketAddr) -> Self {
-        Self { host: address.ip().to_string(), address }
+        Self { host: address.ip().to_string(), address, from: None }
     }
 }
 

@@ -3,17 +3,18 @@
 //! `/etc/hosts`, `nsswitch.conf` and search domains count as they do for every
 //! daemon; hickory is the second opinion, never the first.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::LazyLock;
 use std::time::Duration;
 
 use dns_lookup::{AddrInfoHints, LookupError, LookupErrorKind, SockType, getaddrinfo};
+use nix::net::if_::if_nametoindex;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use super::Deadline;
 use super::opinion::{Said, opinions};
-use crate::cause::Cause;
+use crate::cause::{Cause, LocalRoute};
 use crate::wire;
 
 /// The addresses of a name, in the order the system prefers them.
@@ -24,6 +25,8 @@ pub struct Addresses {
     /// The name they belong to, when it is not the one asked for: a search
     /// domain was appended, or an alias followed.
     pub canonical: Option<String>,
+    /// The interface whose link they are of (`fe80::1%eth0`), by its number; 0: of none.
+    pub scope: u32,
     /// How long the resolver took; `None` for an address literal.
     pub took: Option<Duration>,
 }
@@ -46,7 +49,10 @@ static LOOKUPS: LazyLock<Semaphore> = LazyLock::new(|| Semaphore::new(32));
 /// [`Cause::ResolverFailed`].
 pub async fn resolve(host: &str, wait: Deadline) -> Result<Addresses, Cause> {
     if let Ok(literal) = host.parse() {
-        return Ok(Addresses { addresses: vec![literal], canonical: None, took: None });
+        return Ok(Addresses { addresses: vec![literal], scope: 0, canonical: None, took: None });
+    }
+    if let Some(on_link) = on_link(host) {
+        return on_link;
     }
     let started = Instant::now();
     let name = host.to_owned();
@@ -66,7 +72,7 @@ pub async fn resolve(host: &str, wait: Deadline) -> Result<Addresses, Cause> {
         Some(Ok(found)) => match judge(host, found) {
             Ok((addresses, canonical)) => {
                 let took = Some(started.elapsed());
-                return Ok(Addresses { addresses, canonical, took });
+                return Ok(Addresses { addresses, scope: 0, canonical, took });
             }
             Err(cause) => cause,
         },
@@ -77,6 +83,22 @@ pub async fn resolve(host: &str, wait: Deadline) -> Result<Addresses, Cause> {
         said = wait.bound(opinions(host, wait)).await.unwrap_or_default();
     }
     Err(with(said, cause))
+}
+
+/// An address and the interface whose link it is of: `fe80::1%eth0`, `fe80::1%2`.
+fn on_link(host: &str) -> Option<Result<Addresses, Cause>> {
+    let (address, interface) = host.split_once('%')?;
+    let address: Ipv6Addr = address.parse().ok()?;
+    let numbered = interface.parse().ok().filter(|&number: &u32| number > 0);
+    let scope = numbered.or_else(|| if_nametoindex(interface).ok());
+    let missing = || Cause::NoRoute { to: address.into(), route: LocalRoute::NoInterface };
+    let addresses = vec![address.into()];
+    Some(scope.ok_or_else(missing).map(|scope| Addresses {
+        addresses,
+        scope,
+        canonical: None,
+        took: None,
+    }))
 }
 
 /// The cause, and what each server said; or that not one of them was reached.
@@ -153,6 +175,21 @@ mod tests {
         let found = resolve("2001:db8::1", deadline).await.unwrap();
         assert_eq!(found.addresses, ["2001:db8::1".parse::<IpAddr>().unwrap()]);
         assert_eq!(found.took, None);
+    }
+
+    #[tokio::test]
+    async fn an_address_of_a_link_keeps_its_interface() {
+        let deadline = Deadline::after(Duration::from_secs(1));
+        let found = resolve("fe80::1%lo", deadline).await.unwrap();
+        let addresses = vec!["fe80::1".parse().unwrap()];
+        let loopback = Addresses { addresses, scope: 1, canonical: None, took: None };
+        assert_eq!(found, loopback);
+        assert_eq!(resolve("fe80::1%1", deadline).await.unwrap(), loopback);
+        let missing = resolve("fe80::1%no-such0", deadline).await.unwrap_err();
+        assert_eq!(
+            missing.to_string(),
+            "this host has no route to fe80::1 (no interface of that name)"
+        );
     }
 
     fn said(last: u8, out_of_reach: Option<Cause>) -> Said {

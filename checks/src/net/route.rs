@@ -15,11 +15,11 @@ use nix::sys::socket::{
 
 use crate::cause::{Cause, Millis, RouteEntry};
 
-/// The entry by which a packet to `to` leaves; `None` when there is none, or the kernel does not tell.
-pub(crate) fn entry_for(to: IpAddr) -> Option<RouteEntry> {
-    let next = Found::read(&ask(to, 0)?)?;
+/// The entry by which a packet to `to` leaves, `from` that address of ours; `None` when there is none, or the kernel does not tell.
+pub(crate) fn entry_for(to: IpAddr, from: Option<IpAddr>) -> Option<RouteEntry> {
+    let next = Found::read(&ask(to, from, 0)?)?;
     // A route of several next hops names them all there: only the first answer tells which is taken.
-    let entry = ask(to, FIB_MATCH).and_then(|answer| Found::read(&answer));
+    let entry = ask(to, from, FIB_MATCH).and_then(|answer| Found::read(&answer));
     let (network, length, is_own) = match entry {
         Some(Found { network, length, is_own, .. }) => (network, length, is_own),
         None => (Some(to), if to.is_ipv4() { 32 } else { 128 }, false),
@@ -46,42 +46,49 @@ pub(crate) fn nobody_answers(to: IpAddr, entry: Option<RouteEntry>, waited: Mill
 }
 
 /// One question, one answer; the kernel has it ready when the question is sent.
-fn ask(to: IpAddr, flags: u32) -> Option<Vec<u8>> {
+fn ask(to: IpAddr, from: Option<IpAddr>, flags: u32) -> Option<Vec<u8>> {
     let close = SockFlag::SOCK_CLOEXEC;
     let kind = SockType::Raw;
     let kernel = NetlinkAddr::new(0, 0);
     let route = SockProtocol::NetlinkRoute;
     let socket = socket(AddressFamily::Netlink, kind, close, route).ok()?;
     let descriptor = socket.as_raw_fd();
-    sendto(descriptor, &question(to, flags), &kernel, MsgFlags::empty()).ok()?;
+    sendto(descriptor, &question(to, from, flags), &kernel, MsgFlags::empty()).ok()?;
     let mut answer = vec![0; MAX_ANSWER];
     let length = recv(descriptor, &mut answer, MsgFlags::MSG_DONTWAIT).ok()?;
     answer.truncate(length);
     Some(answer)
 }
 
-/// `nlmsghdr`, `rtmsg`, and the address as an attribute.
-fn question(to: IpAddr, flags: u32) -> Vec<u8> {
-    let (family, address) = match to {
-        IpAddr::V4(to) => (libc::AF_INET, to.octets().to_vec()),
-        IpAddr::V6(to) => (libc::AF_INET6, to.octets().to_vec()),
+/// `nlmsghdr`, `rtmsg`, and the addresses as attributes.
+fn question(to: IpAddr, from: Option<IpAddr>, flags: u32) -> Vec<u8> {
+    let octets = |address: IpAddr| match address {
+        IpAddr::V4(address) => address.octets().to_vec(),
+        IpAddr::V6(address) => address.octets().to_vec(),
     };
+    let family = if to.is_ipv4() { libc::AF_INET } else { libc::AF_INET6 };
+    let mut addresses = vec![(libc::RTA_DST, octets(to))];
+    addresses.extend(from.map(|from| (libc::RTA_SRC, octets(from))));
     let byte = |number: usize| u8::try_from(number).unwrap_or(u8::MAX);
-    let bits = byte(address.len() * 8);
+    let bits = byte(octets(to).len() * 8);
+    let of_source = if from.is_some() { bits } else { 0 };
     let family = u8::try_from(family).unwrap_or_default();
-    let length = HEADERS + ATTRIBUTE + address.len();
+    let length = addresses.iter().map(|(_, octets)| ATTRIBUTE + octets.len()).sum::<usize>();
+    let length = HEADERS + length;
     let mut bytes = Vec::with_capacity(length);
     bytes.extend(u32::from(byte(length)).to_ne_bytes());
     bytes.extend(libc::RTM_GETROUTE.to_ne_bytes());
     bytes.extend(REQUEST.to_ne_bytes());
     // Sequence and port: there is one question a socket.
     bytes.extend([0; 8]);
-    // Source length, type of service, table, protocol, scope and type are left open.
-    bytes.extend([family, bits, 0, 0, 0, 0, 0, 0]);
+    // Type of service, table, protocol, scope and type are left open.
+    bytes.extend([family, bits, of_source, 0, 0, 0, 0, 0]);
     bytes.extend(flags.to_ne_bytes());
-    bytes.extend(u16::from(byte(ATTRIBUTE + address.len())).to_ne_bytes());
-    bytes.extend(libc::RTA_DST.to_ne_bytes());
-    bytes.extend(address);
+    for (kind, octets) in addresses {
+        bytes.extend(u16::from(byte(ATTRIBUTE + octets.len())).to_ne_bytes());
+        bytes.extend(kind.to_ne_bytes());
+        bytes.extend(octets);
+    }
     bytes
 }
 
@@ -251,7 +258,7 @@ mod tests {
     #[test]
     fn what_goes_nowhere_near_a_network_has_no_entry() {
         // Loopback is of type `local`: nobody has to be found for it.
-        assert_eq!(entry_for([127, 0, 0, 1].into()), None);
-        assert_eq!(entry_for(Ipv6Addr::LOCALHOST.into()), None);
+        assert_eq!(entry_for([127, 0, 0, 1].into(), None), None);
+        assert_eq!(entry_for(Ipv6Addr::LOCALHOST.into(), None), None);
     }
 }

@@ -9,6 +9,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::UdpSocket;
 use tokio::time::{Instant, sleep_until};
 
+use super::source::leave_from;
 use super::tcp::{local, no_route};
 use super::{Ask, Deadline, icmp, route};
 use crate::cause::{Cause, Concern, LocalFirewallSign, Phase, RouteEntry};
@@ -58,6 +59,7 @@ impl Udp {
     pub(crate) fn connect(ask: &mut Ask) -> Result<Self, Cause> {
         let to = ask.address();
         let socket = socket(to)?;
+        leave_from(&socket, ask.peer.from, to)?;
         socket.connect(&to.into()).map_err(|error| no_route(to, &error))?;
         let socket = UdpSocket::from_std(socket.into()).map_err(|e| local("open a socket", &e))?;
         ask.source = socket.local_addr().ok().map(|own| own.ip());
@@ -67,7 +69,7 @@ impl Udp {
             elsewhere: OnceLock::new(),
             to,
             own: ask.source,
-            entry: route::entry_for(to.ip()),
+            entry: route::entry_for(to.ip(), ask.peer.from),
             deadline: ask.deadline,
         })
     }
@@ -85,7 +87,7 @@ impl Udp {
         let connected = Self::connect(ask)?;
         let Some(own) = connected.own else { return Ok(connected) };
         let open = socket(connected.to)?;
-        open.bind(&SocketAddr::new(own, 0).into()).map_err(|e| local("open a socket", &e))?;
+        leave_from(&open, Some(own), connected.to)?;
         let open = UdpSocket::from_std(open.into()).map_err(|e| local("open a socket", &e))?;
         Ok(Self { open: Some(open), ..connected })
     }

@@ -104,12 +104,12 @@ impl ResetTrace {
     }
 
     async fn examine(&mut self, from: Option<IpAddr>, deadline: Deadline) {
-        let port = Question { to: self.to, knock: Knock::Syn };
+        let port = Question { to: self.to, from, knock: Knock::Syn };
         let inside = async {
             let terms = Terms { inside_from: Some(from?), ..Terms::default() };
             Some(port.ask(terms, deadline.within(INSIDE)).await)
         };
-        let (plain, inside) = tokio::join!(port.ask(Terms::default(), deadline), inside);
+        let (plain, inside) = tokio::join!(port.ask(port.terms(), deadline), inside);
         self.count([&plain].into_iter().chain(&inside));
         if inside.is_some_and(is_reset_by) {
             self.sender = Some(Sender::ThisHost);
@@ -150,10 +150,10 @@ impl ResetTrace {
         wait: Duration,
         deadline: Deadline,
     ) {
-        let others = Question::others(self.to, Transport::Tcp);
+        let others = Question::others(self.to, port.from, Transport::Tcp);
         let marks = marks(reached);
         let soon = deadline.within(wait);
-        let at_reach = Terms { hops: Some(reached), ..Terms::default() };
+        let at_reach = Terms { hops: Some(reached), ..port.terms() };
         let (signs, heard) = tokio::join!(
             join_all(others.iter().map(|other| other.ask(at_reach, soon))),
             port.ask_marks(&marks, soon)
@@ -180,7 +180,7 @@ impl ResetTrace {
         wait: Deadline,
     ) -> bool {
         if other.knock == Knock::Echo {
-            let echo = || other.ask(Terms::default(), wait);
+            let echo = || other.ask(other.terms(), wait);
             let echoed = <[Knocked; 2]>::from(tokio::join!(echo(), echo()));
             self.count(&echoed);
             return echoed.iter().all(|knocked| knocked.left == Some(mark - 1));
@@ -205,13 +205,13 @@ impl ResetTrace {
 
 impl Question<'_> {
     async fn ask(self, terms: Terms, wait: Deadline) -> Knocked {
-        self.knock.send_on(terms, self.to, wait.within(LISTEN)).await
+        self.knock.send(terms, self.to, wait.within(LISTEN)).await
     }
 
     /// The same question once for each mark: is an answer heard that has so many hops left?
     async fn ask_marks(self, marks: &[u8], wait: Deadline) -> Vec<(u8, Knocked)> {
         join_all(marks.iter().map(|&mark| async move {
-            let terms = Terms { left: Some(mark), ..Terms::default() };
+            let terms = Terms { left: Some(mark), ..self.terms() };
             (mark, self.ask(terms, wait).await)
         }))
         .await

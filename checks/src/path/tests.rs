@@ -26,7 +26,7 @@ fn silent() -> Knocked {
 }
 
 fn others() -> Vec<Question<'static>> {
-    Question::others(TO, Transport::Tcp)
+    Question::others(TO, None, Transport::Tcp)
 }
 
 /// A trace whose first wave begins with `near` and is silent after it.
@@ -186,7 +186,7 @@ fn only_the_hosts_own_address_is_a_sign_of_life() {
 #[test]
 fn the_port_in_question_is_not_asked_as_another() {
     let ports = |to: SocketAddr, transport| -> Vec<u16> {
-        Question::others(to, transport).iter().map(|other| other.to.port()).collect()
+        Question::others(to, None, transport).iter().map(|other| other.to.port()).collect()
     };
     assert_eq!(ports((HOST, 443).into(), Transport::Tcp), [80, 22, 0, ALIVE_UDP]);
     assert_eq!(ports((HOST, 443).into(), Transport::Udp), [443, 80, 22, 0, ALIVE_UDP]);
@@ -231,7 +231,7 @@ async fn a_service_that_answers_after_all_ends_the_examination_at_once() {
         length
     });
     let deadline = Deadline::after(Duration::from_secs(9));
-    let trace = examine_path(to, Transport::Udp, Some(b"?"), deadline).await;
+    let trace = examine_path(to, None, Transport::Udp, Some(b"?"), deadline).await;
     assert_eq!(answer.await.unwrap(), 1);
     assert!(trace.reached_port.is_some(), "{trace:?}");
     assert!(trace.packets <= 13, "{trace:?}");

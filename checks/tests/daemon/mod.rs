@@ -163,7 +163,7 @@ impl Server {
     /// Asks it, under the name of its certificate.
     pub(crate) async fn ask(&self, probe: Probe, port: u16, trust: &Trust) -> Finding {
         let deadline = Deadline::scaled(probe.service().budget, PATIENCE);
-        let peer = Peer { host: NAME.to_owned(), address: self.home.at(port) };
+        let peer = Peer { host: NAME.to_owned(), address: self.home.at(port), from: None };
         examine(&probe, peer, deadline, trust).await
     }
 

@@ -122,6 +122,7 @@ fn question(
         target: target.host.clone(),
         origin: Origin::Saved(target.origin.clone()),
         seen_as: target.seen_as,
+        source: None,
         exempt: None,
         find: Find::Host,
         ways,
@@ -192,7 +193,7 @@ fn attempt(saved: &AttemptReport, question: &Question) -> Result<Attempt, String
         _ => return Err(format!("the outcome of {address} and its cause do not fit")),
     };
     let seen = Seen { headline: saved.headline.clone(), concerns, ..Seen::default() };
-    let peer = Peer { host: question.host.clone(), address };
+    let peer = Peer { host: question.host.clone(), address, from: None };
     let way = way_of(saved, &question.ways).unwrap_or(question.ways.len());
     Ok(Attempt { way, finding: Finding { peer, source, verdict, seen, took: Duration::ZERO } })
 }

@@ -100,7 +100,8 @@ fn found_of(step: &Step) -> Option<Found> {
         return Some(Found { unresolved, ..Found::default() });
     }
     let attempt = |(way, address, verdict): (usize, &str, Result<Vec<Concern>, Cause>)| {
-        let peer = Peer { host: question.host.clone(), address: address.parse().unwrap() };
+        let peer =
+            Peer { host: question.host.clone(), address: address.parse().unwrap(), from: None };
         let concerns = verdict.clone().unwrap_or_default();
         let seen = Seen { headline: format!("way {way}"), concerns, ..Seen::default() };
         let source = Some(IpAddr::from([10, 2, 0, 7]));

@@ -44,6 +44,7 @@ pub(super) fn step(flow: &str) -> StepReport {
 pub(super) fn asked(step: StepReport, host: &str, port: u16) -> StepReport {
     let target = TargetReport {
         seen_as: None,
+        source: Vec::new(),
         host: host.to_owned(),
         peer: None,
         shown: format!("{host}:{port}/udp"),
@@ -396,6 +397,7 @@ fn a_mistake_in_a_file_has_a_line_and_no_arrow() {
     mistake.direction = Direction::Local;
     mistake.target = Some(TargetReport {
         seen_as: None,
+        source: Vec::new(),
         host: String::new(),
         peer: None,
         shown: "/etc/centreon-broker/poller.json:12".to_owned(),

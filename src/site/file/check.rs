@@ -165,7 +165,8 @@ impl SiteFile {
         let own = self.checks.iter().map(|check| format!("custom.{}", check.custom.name));
         let known: Vec<String> = of_table.chain(own).collect();
         let known: Vec<&str> = known.iter().map(String::as_str).collect();
-        for (glob, _) in &machine.skip {
+        let skipped = machine.skip.iter().map(|(glob, _)| glob);
+        for glob in skipped.chain(machine.from.iter().map(|(glob, _)| glob)) {
             if !known.iter().any(|id| crate::plan::matches(glob.get_ref(), id)) {
                 self.known("flow", glob, &known)?;
             }

@@ -108,6 +108,8 @@ pub(crate) struct Machine {
     nsclient: Vec<Server>,
     /// Flows not to check, and why.
     skip: Vec<(Spanned<String>, String)>,
+    /// Flows, and the address of its own that each leaves from.
+    from: Vec<(Spanned<String>, Spanned<IpAddr>)>,
 }
 
 /// `[credentials]`: names and references, never a secret.

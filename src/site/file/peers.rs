@@ -1,6 +1,7 @@
 //! What the file means for one of its machines: the others are its peers.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::net::IpAddr;
 
 use preflight_checks::http;
 use toml::Spanned;
@@ -28,6 +29,7 @@ impl SiteFile {
             modes: self.modes(machine),
             listens: self.listens(machine),
             custom: self.customs(machine),
+            from: self.departures(machine),
             ..Layer::default()
         };
         self.servers(machine, &mut layer);
@@ -49,6 +51,15 @@ impl SiteFile {
             layer.nsclient = self.nsclient(vault)?;
         }
         Ok(layer)
+    }
+
+    /// The addresses it asks from.
+    fn departures(&self, machine: &Machine) -> Vec<(String, Sourced<Vec<IpAddr>>)> {
+        let each = machine.from.iter().map(|(flow, own)| {
+            let Sourced { value, origin } = self.sourced(own);
+            (flow.get_ref().clone(), Sourced { value: vec![value], origin })
+        });
+        each.collect()
     }
 
     fn origin<T>(&self, value: &Spanned<T>) -> Origin {

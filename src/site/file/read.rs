@@ -23,10 +23,11 @@ pub(super) const SECTIONS: [&str; 5] = ["platform", "services", "machine", "cred
 pub(super) const PLATFORM: [&str; 6] =
     ["name", "profile", "phase", "timeout", "max_offset", "groups"];
 /// Keys of `[machine.NAME]`.
-pub(super) const MACHINE: [&str; 14] = [
+pub(super) const MACHINE: [&str; 15] = [
     "role",
     "address",
     "nat",
+    "from",
     "central",
     "remote",
     "mode",
@@ -230,6 +231,7 @@ fn machine(table: &Table<'_>, name: Spanned<String>) -> Result<Machine> {
         services: nested("services")?.as_ref().map(services).transpose()?.unwrap_or_default(),
         devices: each(table, "devices", device)?,
         nsclient: each(table, "nsclient", device_without_snmp)?.unwrap_or_default(),
+        from: table.map("from", departures)?.unwrap_or_default(),
         skip: nested("skip")?.as_ref().map(skip).transpose()?.unwrap_or_default(),
         name,
     })
@@ -256,6 +258,19 @@ fn outside(value: Value<'_>) -> Result<Spanned<IpAddr>> {
     let text = value.text()?;
     let address = text.parse().map_err(|_| value.refuse(format!("`{text}` is no IP address")))?;
     Ok(Spanned::new(value.span(), address))
+}
+
+/// One address for every flow, or a table with one for each.
+fn departures(value: Value<'_>) -> Result<Vec<(Spanned<String>, Spanned<IpAddr>)>> {
+    if !value.is_table() {
+        return Ok(vec![(Spanned::new(value.span(), "*".to_owned()), outside(value)?)]);
+    }
+    let table = value.table("`from` of a machine")?;
+    let entry = |(flow, value): (Spanned<String>, Value<'_>)| Ok((flow, outside(value)?));
+    let mut known: Vec<_> = table.entries().into_iter().map(entry).collect::<Result<_>>()?;
+    // What is said of one flow goes before what is said of all.
+    known.sort_by_key(|(flow, _)| std::cmp::Reverse(flow.get_ref().len()));
+    Ok(known)
 }
 
 fn ports(table: &Table<'_>, known: &[&str]) -> Result<BTreeMap<String, Spanned<u16>>> {

@@ -4,7 +4,7 @@
 mod tests;
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -16,6 +16,7 @@ use tokio::net::TcpStream;
 
 use super::counted::Counted;
 use super::far::Io;
+use super::source::leave_from;
 use super::{Ask, CONNECT, Deadline, icmp, route, sys, udp};
 use crate::cause::{Cause, Concern, LocalFirewallSign, LocalRoute, Millis, Phase};
 use crate::evidence::Seen;
@@ -64,8 +65,8 @@ impl Stream {
         let wait = ask.deadline.within(CONNECT);
         let to = ask.address();
         // Afterwards the kernel may already avoid a router that does not answer.
-        let entry = route::entry_for(to.ip());
-        let socket = start(to)?;
+        let entry = route::entry_for(to.ip(), ask.peer.from);
+        let socket = start(to, ask.peer.from)?;
         // The error queue is the socket's: read it before the socket is gone.
         let stream = TcpStream::from_std(socket.into()).map_err(|e| local("open a socket", &e))?;
         ask.source = stream.local_addr().ok().map(|own| own.ip());
@@ -276,7 +277,7 @@ impl std::fmt::Debug for Stream {
 }
 
 /// A socket whose handshake with `to` has begun.
-fn start(to: SocketAddr) -> Result<Socket, Cause> {
+fn start(to: SocketAddr, from: Option<IpAddr>) -> Result<Socket, Cause> {
     let open = || {
         let socket = Socket::new(Domain::for_address(to), Type::STREAM, Some(Protocol::TCP))?;
         socket.set_nonblocking(true)?;
@@ -285,6 +286,7 @@ fn start(to: SocketAddr) -> Result<Socket, Cause> {
     let socket = open().map_err(|error| local("open a socket", &error))?;
     // Before Linux 5.8 TCP has no such queue; then errno alone must do.
     let _best_effort = icmp::keep_refusals(&socket, to, true);
+    leave_from(&socket, from, to)?;
     match socket.connect(&to.into()) {
         Ok(()) => Ok(socket),
         Err(error) if error.raw_os_error() == Some(libc::EINPROGRESS) => Ok(socket),

@@ -67,7 +67,7 @@ fn asking(trust: &Trust) -> (Stream, DuplexStream, Ask) {
     let (near, far) = duplex(64 * 1024);
     let deadline = Deadline::after(Duration::from_secs(9));
     let address = ([192, 0, 2, 1], 443).into();
-    let peer = Peer { host: HOST.to_owned(), address };
+    let peer = Peer { host: HOST.to_owned(), address, from: None };
     (Stream::over(Box::new(near), address, deadline), far, Ask::new(peer, deadline, trust.clone()))
 }
 
