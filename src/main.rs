@@ -22,6 +22,7 @@ mod runner;
 mod settings;
 mod site;
 mod verdict;
+mod wish;
 
 use std::io::{self, BufWriter, IsTerminal as _, Write};
 use std::path::Path;

@@ -4,8 +4,10 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use preflight_checks::{Cause, DropSign, Owner, SshPart, Transport, Whereabouts};
+use preflight_checks::{Cause, DropSign, Owner, SshPart, Transport};
 use serde::{Deserialize, Serialize};
+
+use crate::wish::{Barrier, Opening, Wish};
 
 /// Where a failed question was going; what a request to another team must name.
 #[derive(Clone, Debug)]
@@ -30,6 +32,8 @@ pub(crate) struct Passage<'a> {
     pub(crate) look_at: &'a str,
     /// Where the target came from.
     pub(crate) origin: String,
+    /// What the whole step asks for.
+    pub(crate) asked_for: &'a [Wish],
 }
 
 /// Who acts, and what to ask of them.
@@ -51,22 +55,28 @@ fn who(cause: &Cause, passage: &Passage<'_>) -> String {
         return format!("whoever runs the name server {server}");
     }
     match cause.owner() {
-        Owner::ThisHost => "you, on this host".to_owned(),
-        Owner::Network(at) => match at {
-            Whereabouts::At(device) => format!("network team, device {device}"),
-            Whereabouts::AtOrBehind(last) => format!("network team, at {last} or behind it"),
-            Whereabouts::AtOrBefore(first) => format!("network team, at {first} or before it"),
-            Whereabouts::Unknown => "network team".to_owned(),
-        },
-        Owner::FarSide => format!("whoever runs {}", passage.target),
         Owner::Nobody => "nobody; please report it to preflight's developers".to_owned(),
+        owner => Barrier::of(owner).who(passage.target),
     }
 }
 
 impl<'a> Passage<'a> {
-    /// "TCP 5669 from 10.2.0.7 to 10.0.0.5"; on the way the rule may have to name
-    /// either address of ours.
-    fn rule(&self) -> String {
+    /// What has to be opened where `cause` lies: "TCP 5669 from 10.2.0.7 to 10.0.0.5".
+    fn rule(&self, cause: &Cause) -> String {
+        let rules: Vec<String> = self.rules(cause).map(ToString::to_string).collect();
+        if rules.is_empty() { self.own_rule() } else { rules.join(" and ") }
+    }
+
+    fn rules(&self, cause: &Cause) -> impl Iterator<Item = &Opening> {
+        let at = Barrier::of(cause.owner());
+        self.asked_for
+            .iter()
+            .filter(move |wish| wish.at == at)
+            .filter_map(|wish| wish.rule.as_ref())
+    }
+
+    /// What lets this one question pass, for a cause that is no firewall's.
+    fn own_rule(&self) -> String {
         let to = self.to.map_or_else(|| self.target.to_owned(), |to| to.ip().to_string());
         let seen = self.seen_as.map(|seen| format!(" (seen as {seen})")).unwrap_or_default();
         format!("{} {} from {}{seen} to {to}", self.transport, self.port, self.from())
@@ -81,6 +91,19 @@ impl<'a> Passage<'a> {
         let (transport, port, look_at) = (Transport::Udp, 53, "");
         let to = Some(SocketAddr::new(server, port));
         Passage { to, protocol: "dns", transport, port, look_at, ..self.clone() }
+    }
+
+    /// The commands for firewalld on the machine that is asked, each for our address alone.
+    fn rich_rules(&self, cause: &Cause) -> String {
+        let rules: Vec<String> = self.rules(cause).flat_map(Opening::rich_rules).collect();
+        let commands =
+            rules.iter().map(|rule| format!("firewall-cmd --permanent --add-rich-rule='{rule}'; "));
+        match rules.as_slice() {
+            [] => String::new(),
+            _ => {
+                format!(" (firewalld there: {}firewall-cmd --reload)", commands.collect::<String>())
+            }
+        }
     }
 
     /// What to run over there, or a general look at the port.
@@ -140,7 +163,7 @@ fn here(cause: &Cause, passage: &Passage<'_>) -> Option<String> {
         ),
         Cause::LocalFirewall { .. } => format!(
             "allow {} in this host's own rules: nft list ruleset; firewall-cmd --list-all",
-            passage.rule()
+            passage.rule(cause)
         ),
         Cause::ReplyDroppedHere { how: DropSign::Rule, to, .. } => format!(
             "accept answers from {} port {} in this host's INPUT rules (\"ct state established accept\"): nft list ruleset",
@@ -177,34 +200,38 @@ fn on_the_way(cause: &Cause, passage: &Passage<'_>) -> Option<String> {
         }
         Cause::NetUnreachable { to, .. } => format!("a route to {to} on this device, and back"),
         Cause::PathRejected { .. } | Cause::Unreachable { .. } => {
-            format!("allow {}", passage.rule())
+            format!("allow {}", passage.rule(cause))
         }
         Cause::PathReset { hop: 0, .. } => format!(
             "allow {} in this host's own rules (nft list ruleset), or on a device of this segment",
-            passage.rule()
+            passage.rule(cause)
         ),
         Cause::PathReset { .. } => {
-            format!("allow {}; a device there answers with a RST", passage.rule())
+            format!("allow {}; a device there answers with a RST", passage.rule(cause))
         }
         Cause::TargetRejected { .. } => format!(
-            "allow {} in its own firewall: firewall-cmd --add-port={}/{} --permanent; firewall-cmd --reload",
-            passage.rule(),
-            passage.port,
-            passage.transport.lower()
+            "allow {} in its own firewall{}",
+            passage.rule(cause),
+            passage.rich_rules(cause)
         ),
         Cause::FilteredBetween { .. } | Cause::PortSilent { .. } => {
-            format!("allow {}, and its answers", passage.rule())
+            format!("allow {}, and its answers", passage.rule(cause))
         }
         Cause::PortSilentAfter { .. } => format!(
-            "does this device drop {}, or the host itself? There: tcpdump -ni any port {}",
-            passage.rule(),
+            "allow {}, there or in the host's own firewall; who drops it, there: tcpdump -ni any port {}",
+            passage.rule(cause),
             passage.port
         ),
         Cause::PortSilentOnSegment { .. } => {
-            format!("allow {} in the host's own firewall", passage.rule())
+            format!(
+                "allow {} in its own firewall{}",
+                passage.rule(cause),
+                passage.rich_rules(cause)
+            )
         }
         Cause::HostSilentAfter { to, .. } => format!(
-            "is {} up? Where does this device send packets for it, and does it drop them?",
+            "allow {}; if it is allowed: is {} up, and where does this device send packets for it?",
+            passage.rule(cause),
             to.ip()
         ),
         Cause::Unsteady { to, .. } => {
@@ -219,7 +246,10 @@ fn on_the_way(cause: &Cause, passage: &Passage<'_>) -> Option<String> {
             "a routing loop: which route is missing there?".to_owned()
         }
         Cause::NoAnswer { .. } => {
-            format!("allow {}, and its answers; if it is allowed, is the host up?", passage.rule())
+            format!(
+                "allow {}, and its answers; if it is allowed, is the host up?",
+                passage.rule(cause)
+            )
         }
         _ => return None,
     })
@@ -322,7 +352,8 @@ fn in_basic_services(cause: &Cause, passage: &Passage<'_>) -> Option<String> {
         Cause::DnsNameNotFound { name } => {
             format!("add {name} to the zone, or correct the name; dig @{} {name}", passage.target)
         }
-        Cause::DnsTcpOnly { .. } => format!("allow {}; TCP works", passage.rule()),
+        Cause::DnsTcpOnly { udp } => what(udp, passage),
+        Cause::DnsTruncated { tcp, .. } => what(tcp, passage),
         Cause::LdapBindRefused { .. } => {
             "check bind DN and password; do not try often, attempts count towards a lock-out"
                 .to_owned()
@@ -356,7 +387,7 @@ fn in_web_and_mail(cause: &Cause, passage: &Passage<'_>) -> Option<String> {
             format!("let the proxy itself reach {destination}")
         }
         Cause::CaptivePortal { .. } => {
-            format!("allow {} without the portal's login", passage.rule())
+            format!("allow {} without the portal's login", passage.own_rule())
         }
         _ => return None,
     })
@@ -404,7 +435,7 @@ fn in_monitoring(cause: &Cause, passage: &Passage<'_>) -> Option<String> {
     Some(match cause {
         Cause::SnmpSilent { .. } => format!(
             "allow {}; on the device: is the agent on, may {} ask it, which version and community?",
-            passage.rule(),
+            passage.rule(cause),
             passage.from()
         ),
         Cause::SnmpCommunity { .. } => format!(
@@ -449,9 +480,10 @@ mod tests {
             port: 5669,
             look_at: "",
             origin: "--central".to_owned(),
+            asked_for: &[],
         };
-        assert_eq!(passage(None).rule(), "TCP 5669 from 10.2.0.7 to 10.0.0.5");
-        let seen = passage(Some([198, 51, 100, 7].into())).rule();
+        assert_eq!(passage(None).own_rule(), "TCP 5669 from 10.2.0.7 to 10.0.0.5");
+        let seen = passage(Some([198, 51, 100, 7].into())).own_rule();
         assert_eq!(seen, "TCP 5669 from 10.2.0.7 (seen as 198.51.100.7) to 10.0.0.5");
     }
 }

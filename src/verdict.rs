@@ -121,7 +121,7 @@ fn best_of(group: &[(usize, &Attempt)]) -> Option<usize> {
 }
 
 fn works(found: &Found, index: usize, best: &[usize]) -> Conclusion {
-    let Seen { headline, mut evidence, mut concerns, timings } =
+    let Seen { headline, mut evidence, mut concerns, timings, .. } =
         attempt(found, index).map(|attempt| attempt.finding.seen.clone()).unwrap_or_default();
     let failures: Vec<String> = best
         .iter()

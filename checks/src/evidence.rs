@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
-use crate::cause::{Concern, Millis};
+use crate::cause::{Cause, Concern, Millis};
 use crate::wire;
 
 /// Named facts in the order they were seen.
@@ -140,6 +140,8 @@ pub struct Seen {
     pub concerns: Vec<Concern>,
     /// How long each phase took.
     pub timings: Timings,
+    /// Why a service that is asked over both transports does not answer over its second one.
+    pub other_transport: Option<Box<Cause>>,
 }
 
 /// How long each phase took; `None` for a phase that did not happen.

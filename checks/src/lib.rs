@@ -229,6 +229,18 @@ pub struct Service {
     pub respond: Respond,
 }
 
+impl Service {
+    /// The transports it is asked over; the first decides.
+    #[must_use]
+    pub fn transports(&self) -> &'static [Transport] {
+        match (&self.respond, self.transport) {
+            (Respond::Both { .. }, _) => &[Transport::Udp, Transport::Tcp],
+            (_, Transport::Udp) => &[Transport::Udp],
+            (_, Transport::Tcp) => &[Transport::Tcp],
+        }
+    }
+}
+
 /// What a healthy far side does with a connection or a datagram.
 #[derive(Clone, Copy)]
 pub enum Respond {

@@ -36,6 +36,7 @@ fn fields(number: usize, row: &Row) -> [String; 15] {
     let firewall = match &row.at {
         Firewall::Device(device) => device.to_string(),
         Firewall::Behind(last) => format!("{last} or behind it"),
+        Firewall::Before(first) => format!("{first} or before it"),
         Firewall::OnTheWay => "unknown".to_owned(),
         Firewall::Target(_) => "destination".to_owned(),
         Firewall::Source(_) => "source".to_owned(),

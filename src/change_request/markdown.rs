@@ -61,7 +61,7 @@ fn cells(row: &Row) -> [String; 6] {
     [
         lines(row.sources.iter().map(Source::shown).collect()),
         lines(vec![row.destination.shown(), row.also_needed_by()]),
-        markdown(&row.service()),
+        lines(vec![row.service(), row.about_ports().to_owned()]),
         markdown(&row.spoken()),
         lines(row.purposes.clone()),
         lines(row.evidence.clone()),

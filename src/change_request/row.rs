@@ -6,8 +6,9 @@ use std::net::IpAddr;
 use preflight_checks::Transport;
 
 use super::end::{End, Firewall};
-use super::rule::{Rule, add_new};
+use super::rule::Rule;
 use super::{Machine, Nat};
+use crate::wish::{Choice, add_new, service};
 
 /// One line of the request: the sources to one destination.
 #[derive(Clone, Debug)]
@@ -22,8 +23,8 @@ pub(crate) struct Row {
     pub(crate) transports: Vec<Transport>,
     /// The ports.
     pub(crate) ports: Vec<u16>,
-    /// Does one of several ports suffice?
-    pub(crate) one_suffices: bool,
+    /// How several ports belong together.
+    pub(crate) choice: Choice,
     /// What is spoken there.
     pub(crate) protocols: Vec<String>,
     /// The subnets whose other devices need the same: the destination is a sample of them.
@@ -41,7 +42,7 @@ pub(crate) struct Row {
 pub(crate) struct Source {
     /// The machine.
     pub(crate) end: End,
-    /// Its address behind a translation, if it was given.
+    /// Its address behind a translation, as it was given for the request or for the run.
     pub(crate) nat: Option<IpAddr>,
 }
 
@@ -57,8 +58,10 @@ pub(crate) fn rows(rules: Vec<Rule>, machines: &[Machine], nat: &Nat) -> Vec<Row
         add(&mut rows, rule, nat);
     }
     // What a machine expects from others is needed only where no other machine says it itself.
-    let said: Vec<(End, Vec<u16>)> =
-        rows.values().map(|row| (row.destination.clone(), row.ports.clone())).collect();
+    let said: Vec<(End, Vec<u16>, Vec<Source>)> = rows
+        .values()
+        .map(|row| (row.destination.clone(), row.ports.clone(), row.sources.clone()))
+        .collect();
     for rule in of_others {
         let own =
             machines.iter().find(|machine| rule.destination.name.as_ref() == Some(&machine.name));
@@ -66,7 +69,12 @@ pub(crate) fn rows(rules: Vec<Rule>, machines: &[Machine], nat: &Nat) -> Vec<Row
             (Some(address), Some(own)) => own.addresses.contains(&address),
             _ => end == &rule.destination,
         };
-        if !said.iter().any(|(end, ports)| is_here(end) && *ports == rule.ports) {
+        let is_known = |sources: &[Source]| {
+            let is_unknown = rule.source.address.is_none();
+            is_unknown || sources.iter().any(|known| known.end.is_same(&rule.source))
+        };
+        let mut said = said.iter();
+        if !said.any(|(end, ports, from)| is_here(end) && *ports == rule.ports && is_known(from)) {
             add(&mut rows, rule, nat);
         }
     }
@@ -83,14 +91,14 @@ fn add(rows: &mut BTreeMap<Place, Row>, rule: Rule, nat: &Nat) {
         other => other.clone(),
     };
     let place = (at.clone(), address, called, transports, rule.ports.clone());
-    let source = Source::new(rule.source, nat);
+    let source = Source::new(rule.source, rule.seen_as, nat);
     let row = rows.entry(place).or_insert_with(|| Row {
         at,
         sources: Vec::new(),
         destination: rule.destination.clone(),
         transports: rule.transports,
         ports: rule.ports,
-        one_suffices: rule.one_suffices,
+        choice: rule.choice,
         protocols: Vec::new(),
         subnets: Vec::new(),
         flows: Vec::new(),
@@ -103,14 +111,13 @@ fn add(rows: &mut BTreeMap<Place, Row>, rule: Rule, nat: &Nat) {
     add_new(&mut row.subnets, rule.subnet.into_iter().collect());
     add_new(&mut row.flows, vec![rule.flow]);
     add_new(&mut row.purposes, vec![rule.purpose]);
-    let evidence = Some(rule.evidence).filter(|evidence| !evidence.is_empty());
-    add_new(&mut row.evidence, evidence.into_iter().collect());
+    add_new(&mut row.evidence, rule.evidence);
 }
 
 impl Source {
-    fn new(end: End, nat: &Nat) -> Self {
+    fn new(end: End, seen_as: Option<IpAddr>, nat: &Nat) -> Self {
         let known = nat.iter().find(|(from, _)| end.is(from));
-        Self { nat: known.map(|(_, address)| *address), end }
+        Self { nat: known.map(|(_, address)| *address).or(seen_as), end }
     }
 
     /// The address a firewall behind a translation sees.
@@ -144,10 +151,18 @@ impl Row {
 
     /// "TCP 636 or 389", "UDP and TCP 53"
     pub(super) fn service(&self) -> String {
-        let transports: Vec<String> = self.transports.iter().map(ToString::to_string).collect();
-        let ports: Vec<String> = self.ports.iter().map(ToString::to_string).collect();
-        let between = if self.one_suffices { " or " } else { ", " };
-        format!("{} {}", transports.join(" and "), ports.join(between))
+        service(&self.transports, &self.ports, self.choice)
+    }
+
+    /// How several ports belong together, in words; empty for those that are all needed.
+    pub(super) fn about_ports(&self) -> &'static str {
+        match self.choice {
+            Choice::All => "",
+            Choice::OneSuffices => "one of them suffices, the first is preferred",
+            Choice::OneOfThem => {
+                "the service listens on one of them, and which one is not known: allow both until it is"
+            }
+        }
     }
 }
 

@@ -58,9 +58,7 @@ fn write_row(number: usize, row: &Row, width: usize, out: &mut dyn io::Write) ->
     }
     item("to", &row.destination.shown(), width, out)?;
     item("and", &row.also_needed_by(), width, out)?;
-    if row.one_suffices {
-        item("ports", "one of them suffices, the first is preferred", width, out)?;
-    }
+    item("ports", row.about_ports(), width, out)?;
     item("service", &row.spoken(), width, out)?;
     item("why", &row.purposes.join(" "), width, out)?;
     item("seen", &row.evidence.join("; "), width, out)

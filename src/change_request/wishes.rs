@@ -1,9 +1,10 @@
 //! What one machine asks for: its rules, what else the network has to repair, what is missing.
 
 use super::Machine;
-use super::rule::{Rule, add_new, is_blocked, rules};
-use crate::report::Report;
+use super::rule::{Rule, rules};
+use crate::report::{Report, StepReport, again};
 use crate::verdict::Outcome;
+use crate::wish::add_new;
 
 /// What one machine asks for.
 #[derive(Clone, Debug)]
@@ -39,8 +40,20 @@ impl Wishes {
         wishes
     }
 
-    /// What the machine of this report asks for; with `all`, what works already too.
+    /// What the machine of this report asks for by today's rules; with `all`, what works already too.
     pub(crate) fn of(report: &Report, all: bool) -> Self {
+        let mut missing = Vec::new();
+        let today = again(report).into_iter().zip(&report.steps).map(|(today, saved)| {
+            today.unwrap_or_else(|reason| {
+                if saved.cause.is_some() {
+                    let (machine, id) = (&report.host.name, &saved.id);
+                    missing.push(format!("{machine}: {id} stands as its report has it: {reason}"));
+                }
+                saved.clone()
+            })
+        });
+        let report = Report { steps: today.collect(), ..report.clone() };
+        missing.extend(self::missing(&report, all));
         Self {
             machine: Machine {
                 name: report.host.name.clone(),
@@ -48,9 +61,9 @@ impl Wishes {
                 addresses: report.host.addresses.clone(),
                 asked_at: Some(report.started_at.clone()),
             },
-            rules: report.steps.iter().flat_map(|step| rules(report, step, all)).collect(),
-            others: others(report),
-            missing: missing(report, all),
+            rules: report.steps.iter().flat_map(|step| rules(&report, step, all)).collect(),
+            others: others(&report),
+            missing,
         }
     }
 }
@@ -59,19 +72,38 @@ impl Wishes {
 fn others(report: &Report) -> Vec<Other> {
     let mut others: Vec<Other> = Vec::new();
     for step in &report.steps {
-        let Some(cause) = &step.cause else { continue };
-        if cause.owner != "network" || is_blocked(cause) {
+        // A name that follows from a dead name server is the server's repair.
+        let is_named = step.cause.as_ref().is_some_and(|cause| cause.layer == "name");
+        if step.because_of.is_some() && is_named {
             continue;
         }
-        let other = Other {
-            device: cause.device.clone(),
-            seen: cause.message.clone(),
-            what: cause.remedy.what.clone(),
-            flows: vec![step.flow.clone()],
-        };
-        merge_other(&mut others, other);
+        let repairs =
+            step.asked_for.iter().filter(|wish| wish.rule.is_none() && wish.at.is_networks());
+        for wish in repairs {
+            let other = Other {
+                device: wish.at.device().map(|device| device.to_string()),
+                seen: wish.seen.join("; "),
+                what: wish.what.clone(),
+                flows: vec![step.flow.clone()],
+            };
+            merge_other(&mut others, other);
+        }
+        if let Some(other) = unread(step) {
+            merge_other(&mut others, other);
+        }
     }
     others
+}
+
+/// What a newer version's report asks of the network in words alone.
+fn unread(step: &StepReport) -> Option<Other> {
+    let cause = step.cause.as_ref().filter(|cause| cause.owner == "network")?;
+    step.asked_for.is_empty().then(|| Other {
+        device: cause.device.clone(),
+        seen: cause.message.clone(),
+        what: cause.remedy.what.clone(),
+        flows: vec![step.flow.clone()],
+    })
 }
 
 /// One more of them, with those of the same device and words as one.

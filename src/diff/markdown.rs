@@ -3,6 +3,7 @@
 use std::io;
 
 use super::{Diff, Run, Seen};
+use crate::report::capitalised;
 use crate::report::escape::markdown;
 use crate::report::table::moment;
 
@@ -35,9 +36,4 @@ pub(super) fn write(diff: &Diff, out: &mut dyn io::Write) -> io::Result<()> {
 
 fn said(seen: Option<&Seen>) -> String {
     seen.map_or_else(|| "not asked".to_owned(), |seen| format!("{}: {}", seen.outcome, seen.result))
-}
-
-fn capitalised(text: &str) -> String {
-    let mut letters = text.chars();
-    letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
 }

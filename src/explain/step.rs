@@ -6,7 +6,7 @@ use unicode_width::UnicodeWidthStr;
 
 use super::{facts, section};
 use crate::report::table::{pad, wrap};
-use crate::report::{AttemptReport, CauseReport, Report, StepReport, again};
+use crate::report::{AttemptReport, CauseReport, Report, StepReport, again, asked_too};
 use crate::verdict::Outcome;
 
 /// Writes everything that was seen for `step`, and judges it again.
@@ -116,8 +116,8 @@ fn decision(when: &str, step: &StepReport, page: &mut Page<'_>) -> io::Result<()
         Some(cause) => {
             page.row(when, &format!("{}, {}: {}", step.outcome, cause.code, cause.message))?;
             page.row("who acts", &cause.remedy.who)?;
-            let label = if cause.owner == "this-host" { "do" } else { "ask for" };
-            page.row(label, &cause.remedy.what)?;
+            page.row(cause.turn(), &cause.remedy.what)?;
+            page.row("ask too", &asked_too(step))?;
         }
     }
     for concern in &step.concerns {

@@ -9,7 +9,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use preflight_checks::{Probe, Respond, Transport};
+use preflight_checks::{Probe, Transport};
 use serde::{Deserialize, Serialize};
 
 pub(crate) use crate::catalogue::Phase;
@@ -257,11 +257,12 @@ pub(crate) fn plan(catalogue: &Catalogue, site: &Site, settings: &Settings) -> P
 
 impl Asked {
     /// `tcp`, `udp`, or both for a service that is asked over both.
-    pub(crate) fn transports(&self) -> &'static str {
-        match self.probe.service().respond {
-            Respond::Both { .. } => "udp,tcp",
-            _ => self.transport.lower(),
-        }
+    pub(crate) fn transports(&self) -> String {
+        let both = self.probe.service().transports();
+        // The listener that stands for a service is looked at over that service's own.
+        let own = both.contains(&self.transport).then_some(both);
+        let shown = own.unwrap_or(std::slice::from_ref(&self.transport)).iter();
+        shown.map(|transport| transport.lower()).collect::<Vec<_>>().join(",")
     }
 }
 

@@ -1,9 +1,10 @@
 //! What is one fault, however many targets show it?
 //!
 //! Ten thousand devices behind one closed port are one thing to repair, and one
-//! line of a summary. Everything here takes time linear in the number of steps.
+//! line of a summary. Every format that puts steps together takes them from here.
+//! Everything here takes time linear in the number of steps.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 
 use super::StepReport;
 use super::groups::in_order;
@@ -18,7 +19,24 @@ pub(super) struct Fault<'a> {
     pub(super) alike: Vec<&'a StepReport>,
 }
 
+/// Who says no to the targets of a fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Said<'a> {
+    /// Nobody who names itself.
+    Unnamed,
+    /// One device to all of them.
+    By(&'a str),
+    /// So many devices, each to targets of its own.
+    Each(usize),
+}
+
 impl<'a> Fault<'a> {
+    /// `steps` as one; `None` for no step at all.
+    pub(super) fn of(steps: impl IntoIterator<Item = &'a StepReport>) -> Option<Self> {
+        let mut steps = steps.into_iter();
+        Some(Self { first: steps.next()?, alike: steps.collect() })
+    }
+
     /// All of them.
     pub(super) fn steps(&self) -> impl Iterator<Item = &'a StepReport> {
         std::iter::once(self.first).chain(self.alike.iter().copied())
@@ -29,10 +47,13 @@ impl<'a> Fault<'a> {
         code(self.first)
     }
 
-    /// The device that said no to all of them.
-    pub(super) fn device(&self) -> Option<&'a str> {
-        let said = device(self.first);
-        said.filter(|said| self.alike.iter().all(|step| device(step) == Some(said)))
+    /// Who says no to them.
+    pub(super) fn said(&self) -> Said<'a> {
+        match in_order(self.steps(), device).as_slice() {
+            [(None, _)] => Said::Unnamed,
+            [(Some(only), _)] => Said::By(only),
+            several => Said::Each(several.len()),
+        }
     }
 }
 
@@ -46,50 +67,52 @@ fn device(step: &StepReport) -> Option<&str> {
 }
 
 /// Targets of one flow with one cause, and one device that said so, are one fault.
+///
+/// Where each of many targets is refused by a device of its own, these are one fault too: a
+/// thousand of them are not a thousand things to read. Such a fault is [`Said::Each`].
 pub(super) fn faults<'a>(steps: impl IntoIterator<Item = &'a StepReport>) -> Vec<Fault<'a>> {
-    let mut known = Devices::default();
-    let steps: Vec<(&StepReport, Kind<'a>)> =
-        steps.into_iter().map(|step| (step, known.kind(step))).collect();
-    let groups = in_order(steps.iter(), |(_, kind)| *kind);
-    let fault = |(_, steps): (Kind<'_>, Vec<&(&'a StepReport, Kind<'a>)>)| {
-        let mut steps = steps.into_iter().map(|(step, _)| *step);
-        Some(Fault { first: steps.next()?, alike: steps.collect() })
+    let steps: Vec<&StepReport> = steps.into_iter().collect();
+    let apart = told_apart(&steps);
+    let key = |step: &'a StepReport| {
+        let (kind, said) = (kind(step), said_by(step));
+        let is_apart = apart.get(&kind).is_some_and(|apart| apart.contains(&said));
+        (kind, is_apart.then_some(said))
     };
-    groups.into_iter().filter_map(fault).collect()
+    in_order(steps, key).into_iter().filter_map(|(_, steps)| Fault::of(steps)).collect()
 }
 
-/// What makes two failures one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-struct Kind<'a> {
-    flow: &'a str,
-    code: &'a str,
-    device: &'a str,
+/// Flow and code.
+type Kind<'a> = (&'a str, &'a str);
+
+fn kind(step: &StepReport) -> Kind<'_> {
+    (&step.flow, code(step))
 }
 
-/// Who says no, by flow and code.
-#[derive(Debug, Default)]
-struct Devices<'a>(HashMap<(&'a str, &'a str), BTreeSet<&'a str>>);
-
-/// Devices of one flow and code that are told apart: a thousand hosts that each
-/// refuse for themselves are not a thousand things to read.
-const TOLD_APART: usize = 8;
-
-impl<'a> Devices<'a> {
-    fn kind(&mut self, step: &'a StepReport) -> Kind<'a> {
-        let (flow, code) = (step.flow.as_str(), code(step));
-        let device = match step.direction {
-            // What is to be done about a file names that file.
-            Direction::Local => step.id.as_str(),
-            _ => device(step).unwrap_or_default(),
-        };
-        let told_apart = self.0.entry((flow, code)).or_default();
-        if told_apart.len() < TOLD_APART {
-            told_apart.insert(device);
-        }
-        let device = if told_apart.contains(device) { device } else { "" };
-        Kind { flow, code, device }
+/// Who says no; what is to be done about a file names that file.
+fn said_by(step: &StepReport) -> &str {
+    match step.direction {
+        Direction::Local => &step.id,
+        _ => device(step).unwrap_or_default(),
     }
 }
+
+/// Of each kind, those who say no that have a fault of their own: all when they are few, else
+/// those who say it most often.
+fn told_apart<'a>(steps: &[&'a StepReport]) -> HashMap<Kind<'a>, Vec<&'a str>> {
+    let each = |(kind, steps): (Kind<'a>, Vec<&'a StepReport>)| {
+        let mut said = in_order(steps, said_by);
+        if said.len() > TOLD_APART {
+            said.sort_by_key(|(_, steps)| std::cmp::Reverse(steps.len()));
+            said.truncate(TOLD_APART);
+            said.retain(|(_, steps)| steps.len() > 1);
+        }
+        (kind, said.into_iter().map(|(said, _)| said).collect())
+    };
+    in_order(steps.iter().copied(), kind).into_iter().map(each).collect()
+}
+
+/// Devices of one flow and code that are told apart.
+const TOLD_APART: usize = 8;
 
 /// The steps that fail because another does, by the id of that other.
 #[derive(Debug)]
@@ -117,7 +140,7 @@ impl<'a> Followers<'a> {
 mod tests {
     use super::*;
     use crate::report::sample::{cause, failing, report, step};
-    use crate::report::{Report, Summary};
+    use crate::report::{Canvas, Format, Report, Summary};
 
     /// Devices that fail with this code, each said so by one of `by`.
     fn devices(code: &str, by: &[Option<&str>]) -> Report {
@@ -147,20 +170,65 @@ mod tests {
         assert_eq!(
             reasons(&report),
             [
-                "2 x poller.snmp (path rejected, says 10.9.0.1)",
+                "2 x poller.snmp (path rejected, at 10.9.0.1)",
                 "poller.snmp (path-rejected at 10.1.0.2)"
             ]
         );
     }
 
     #[test]
-    fn of_a_thousand_devices_that_each_say_no_the_first_are_told_apart() {
+    fn a_thousand_devices_that_each_say_no_for_themselves_are_one_reason_and_none_is_named() {
         let names: Vec<String> = (0..1_000).map(|number| format!("fd00::{number:x}")).collect();
         let names: Vec<Option<&str>> = names.iter().map(|name| Some(name.as_str())).collect();
         let report = devices("path-rejected", &names);
         let reasons = reasons(&report);
-        assert_eq!(reasons.len(), TOLD_APART + 1, "{reasons:#?}");
-        assert_eq!(reasons[0], "992 x poller.snmp (path rejected)");
+        assert_eq!(reasons, ["1000 x poller.snmp (path rejected, at 1000 devices)"]);
+    }
+
+    #[test]
+    fn a_device_that_says_no_to_many_is_told_apart_from_those_that_say_it_once() {
+        let names: Vec<String> = (0..12).map(|number| format!("10.9.{number}.1")).collect();
+        let mut by: Vec<Option<&str>> = names.iter().map(|name| Some(name.as_str())).collect();
+        by.extend([Some("10.9.5.1"); 3]);
+        let report = devices("path-rejected", &by);
+        assert_eq!(
+            reasons(&report),
+            [
+                "11 x poller.snmp (path rejected, at 11 devices)",
+                "4 x poller.snmp (path rejected, at 10.9.5.1)",
+            ]
+        );
+    }
+
+    #[test]
+    fn each_step_is_in_one_fault_and_each_fault_names_only_who_said_it() {
+        let names: Vec<String> = (0..40).map(|number| format!("10.9.0.{}", number % 13)).collect();
+        let by: Vec<Option<&str>> = names.iter().map(|name| Some(name.as_str())).collect();
+        let report = devices("path-rejected", &by);
+        let faults = faults(&report.steps);
+        assert_eq!(faults.iter().map(|fault| fault.steps().count()).sum::<usize>(), 40);
+        for fault in faults {
+            if let Said::By(named) = fault.said() {
+                assert!(fault.steps().all(|step| device(step) == Some(named)));
+            }
+        }
+    }
+
+    #[test]
+    fn no_format_names_a_device_for_what_another_did() {
+        let names: Vec<String> = (0..12).map(|number| format!("10.9.{number}.1")).collect();
+        let by: Vec<Option<&str>> = names.iter().map(|name| Some(name.as_str())).collect();
+        let report = devices("path-rejected", &by);
+        for format in [Format::Table, Format::Markdown, Format::Html] {
+            let mut out = Vec::new();
+            format.write(&report, Canvas { width: 80, verbose: false }, &mut out).unwrap();
+            let said = String::from_utf8(out).unwrap();
+            assert!(said.contains("network team, 12 devices"), "{format:?}: {said}");
+            assert!(!said.contains("network team, device"), "{format:?}: {said}");
+            let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
+            assert!(said.contains("10.1.0.5:161/udp (device 10.9.4.1)"), "{format:?}: {said}");
+            assert!(said.contains("and 3 more"), "{format:?}: {said}");
+        }
     }
 
     #[test]

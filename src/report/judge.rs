@@ -10,11 +10,12 @@ use super::fold;
 use super::model::{
     AttemptReport, CauseReport, ConcernReport, StepReport, TargetReport, WayReport,
 };
-use crate::plan::{Action, Direction, Phase, Question, Step};
+use crate::plan::{Action, Asked, Direction, Phase, Question, Step};
 use crate::remedy::{Passage, Remedy, remedy};
 use crate::runner::{Attempt, Found};
 use crate::site::mistake::Mistake;
 use crate::verdict::{Conclusion, Outcome, conclude};
+use crate::wish::{Wish, wishes};
 
 /// One step by itself: whether another explains its failure is not known yet.
 pub(crate) fn step(step: &Step, found: &Found, phase: Phase) -> StepReport {
@@ -66,10 +67,14 @@ pub(super) fn judge(step: &Step, found: Option<&Found>, phase: Phase) -> Judged 
     let mut report = skipped(step, result(&conclusion));
     report.outcome = conclusion.outcome;
     report.target = Some(target(question, step.direction, &conclusion, found));
-    report.cause = conclusion
-        .cause
-        .as_ref()
-        .map(|cause| cause_report(cause, &passage(step, question, &conclusion, found)));
+    if step.direction == Direction::Outbound {
+        report.asked_for = wishes(question, found, |attempt, cause| {
+            remedy(cause, &passage(step, question, attempt, &[])).what
+        });
+    }
+    let decided = conclusion.decided_by.and_then(|index| found.attempts.get(index));
+    let passage = passage(step, question, decided, &report.asked_for);
+    report.cause = conclusion.cause.as_ref().map(|cause| cause_report(cause, &passage));
     report.concerns = conclusion.concerns.iter().map(concern_report).collect();
     report.evidence = object(&conclusion.evidence);
     if let Some(name) = &found.canonical {
@@ -99,6 +104,7 @@ fn skipped(step: &Step, result: String) -> StepReport {
         result,
         cause: None,
         because_of: None,
+        asked_for: Vec::new(),
         concerns: Vec::new(),
         evidence: Map::new(),
         attempts: Vec::new(),
@@ -121,6 +127,7 @@ fn mistaken(step: &Step, mistake: &Mistake) -> StepReport {
         seen_as: None,
         source: Vec::new(),
         ways: Vec::new(),
+        also_try: None,
     });
     report.cause = Some(CauseReport {
         code: mistake.code().to_owned(),
@@ -161,7 +168,7 @@ fn target(
     let mut ports: Vec<String> = shown.iter().map(|way| way.port.to_string()).collect();
     // One port given for several ways is one port.
     ports.dedup();
-    let transport = shown.first().map_or("", |way| way.transports());
+    let transport = shown.first().map(|way| way.transports()).unwrap_or_default();
     let host = match direction {
         Direction::Inbound => "*".to_owned(),
         Direction::Local => String::new(),
@@ -181,28 +188,28 @@ fn target(
         origin: question.origin.to_string(),
         seen_as: question.seen_as,
         source: question.source.as_ref().map(|source| source.value.clone()).unwrap_or_default(),
-        ways: question
-            .ways
-            .iter()
-            .map(|way| WayReport {
-                protocol: way.protocol.to_owned(),
-                transport: way.transport.lower().to_owned(),
-                port: way.port,
-                origin: way.port_origin.to_string(),
-            })
-            .collect(),
+        ways: question.ways.iter().map(way_report).collect(),
+        also_try: question.also_try.as_ref().map(way_report),
+    }
+}
+
+fn way_report(asked: &Asked) -> WayReport {
+    WayReport {
+        protocol: asked.protocol.to_owned(),
+        transport: asked.transport.lower().to_owned(),
+        port: asked.port,
+        origin: asked.port_origin.to_string(),
     }
 }
 
 fn passage<'a>(
     step: &'a Step,
     question: &'a Question,
-    conclusion: &Conclusion,
-    found: &Found,
+    attempt: Option<&Attempt>,
+    asked_for: &'a [Wish],
 ) -> Passage<'a> {
-    let attempt = conclusion.decided_by.and_then(|index| found.attempts.get(index));
-    let first = question.ways.first();
-    let way = attempt.and_then(|attempt| question.ways.get(attempt.way)).or(first);
+    let way = attempt.and_then(|attempt| question.ways.get(attempt.way));
+    let way = way.or(question.ways.first());
     Passage {
         from: attempt
             .and_then(|attempt| attempt.finding.source)
@@ -216,6 +223,7 @@ fn passage<'a>(
         port: way.map_or(0, |way| way.port),
         look_at: &step.look_at,
         origin: question.origin.to_string(),
+        asked_for,
     }
 }
 
@@ -258,6 +266,7 @@ fn attempt_report(question: &Question, attempt: &Attempt) -> AttemptReport {
         source: finding.source.map(|source| source.to_string()),
         outcome,
         cause: finding.verdict.as_ref().err().map(object),
+        other_transport: finding.seen.other_transport.as_deref().map(object),
         concerns: finding.seen.concerns.iter().map(object).collect(),
         headline: preflight_checks::printable(&finding.seen.headline),
         evidence: object(&finding.seen.evidence),

@@ -11,7 +11,7 @@ use std::io;
 
 use preflight_checks::printable;
 
-use super::faults::Followers;
+use super::faults::{Fault, Followers};
 use super::{Report, StepReport, words};
 use crate::verdict::Outcome;
 
@@ -125,21 +125,11 @@ fn code(step: &StepReport) -> &str {
 
 /// Why, what was seen, who acts and what to do, a line each.
 fn explanation(followers: &Followers<'_>, step: &StepReport) -> String {
-    let mut lines = vec![step.why.clone()];
-    if let Some(root) = &step.because_of {
-        lines.push(format!("because of: {root}"));
-    }
-    let follow = words::consequences(followers, step);
-    if !follow.is_empty() {
-        lines.push(format!("fails too: {follow}"));
-    }
-    if let Some(cause) = &step.cause {
-        lines.push(format!("seen: {}", words::seen(step)));
-        lines.push(format!("who acts: {}", cause.remedy.who));
-        lines.push(format!("ask for: {}", cause.remedy.what));
-        lines.push(format!("more: preflight explain {}", cause.code));
-    }
-    lines.iter().map(|line| printable(line)).collect::<Vec<_>>().join("\n")
+    let fault = Fault::of([step]);
+    let said = fault.map(|fault| words::explanation(&fault, followers)).unwrap_or_default();
+    let said = said.into_iter().map(|(label, text)| format!("{label}: {text}"));
+    let lines = std::iter::once(step.why.clone()).chain(said);
+    lines.map(|line| printable(&line)).collect::<Vec<_>>().join("\n")
 }
 
 fn lines(texts: &[String]) -> String {

@@ -56,16 +56,9 @@ fn section(
 ) -> io::Result<()> {
     let step = fault.first;
     writeln!(out, "\n## {}: {}\n\n{}\n", text(&step.id), text(&cause.code), text(&step.why))?;
-    let lines = [
-        ("Seen", text(&words::seen(step))),
-        ("Likewise", text(&words::likewise(&fault.alike))),
-        ("Fails too", text(&words::consequences(followers, step))),
-        ("Who acts", text(&cause.remedy.who)),
-        ("Ask for", text(&cause.remedy.what)),
-        ("More", code(&format!("preflight explain {}", cause.code))),
-    ];
-    for (label, line) in lines.iter().filter(|(_, line)| !line.is_empty()) {
-        writeln!(out, "- {label}: {line}")?;
+    for (label, line) in words::explanation(fault, followers) {
+        let line = if label == "more" { code(&line) } else { text(&line) };
+        writeln!(out, "- {}: {line}", words::capitalised(label))?;
     }
     Ok(())
 }

@@ -51,6 +51,8 @@ pub(crate) use model::{
     Tool, WayReport,
 };
 
+pub(crate) use words::{asked_too, capitalised};
+
 /// The version of the JSON's shape; raised when a reader could break.
 pub(crate) const SCHEMA_VERSION: u32 = 1;
 

@@ -12,6 +12,7 @@ use crate::remedy::Remedy;
 use crate::site::discover::Note;
 use crate::site::local::Host;
 use crate::verdict::Outcome;
+use crate::wish::Wish;
 
 /// One run on one machine.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -125,6 +126,9 @@ pub(crate) struct StepReport {
     /// The step whose failure explains this one; its explanation holds here too.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub(crate) because_of: Option<String>,
+    /// What is asked for against it: rules and repairs, wherever they are due.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub(crate) asked_for: Vec<Wish>,
     /// What passes today and will hurt.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub(crate) concerns: Vec<ConcernReport>,
@@ -157,6 +161,9 @@ pub(crate) struct TargetReport {
     pub(crate) source: Vec<IpAddr>,
     /// Protocols and ports asked.
     pub(crate) ways: Vec<WayReport>,
+    /// Asked too when all of these fail.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(crate) also_try: Option<WayReport>,
 }
 
 /// One protocol on one port.
@@ -216,6 +223,9 @@ pub(crate) struct AttemptReport {
     /// Why it failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) cause: Option<Map<String, Value>>,
+    /// Why it does not answer over the service's second transport.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(crate) other_transport: Option<Map<String, Value>>,
     /// What passes today and will hurt.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub(crate) concerns: Vec<Map<String, Value>>,
@@ -246,6 +256,13 @@ pub(crate) struct Summary {
     /// The required flows in one clause, reasons included.
     #[serde(default)]
     pub(crate) text: String,
+}
+
+impl CauseReport {
+    /// What its remedy is to the reader: something to do, or something to ask for.
+    pub(crate) fn turn(&self) -> &'static str {
+        if self.owner == "this-host" { "do" } else { "ask for" }
+    }
 }
 
 impl StepReport {

@@ -1,5 +1,6 @@
 //! Reports for tests, made as a reader gets them: from JSON.
 
+use preflight_checks::Cause;
 use serde_json::{Value, json};
 
 use super::{Report, saved};
@@ -65,6 +66,23 @@ pub(crate) fn failing(mut step: Value, source: &str, cause: Value) -> Value {
         "cause": { "code": cause["code"] }, "evidence": {}, "timings": {},
     }]);
     step["cause"] = cause;
+    step
+}
+
+/// The same step, failing from `source` at the address `to`, with all that a run keeps of that.
+pub(crate) fn failing_at(mut step: Value, source: &str, to: &str, why: &Cause) -> Value {
+    step["result"] = json!(why.to_string());
+    let mut attempt = json!({
+        "address": to, "protocol": step["target"]["ways"][0]["protocol"], "source": source,
+        "outcome": if why.is_inconclusive() { "unknown" } else { "fail" },
+        "cause": why, "evidence": {}, "timings": {},
+    });
+    // One more address, or the first.
+    match step["attempts"].as_array_mut() {
+        Some(attempts) => attempts.push(attempt.take()),
+        None => step["attempts"] = json!([attempt]),
+    }
+    step["cause"] = cause(why.code(), &why.layer().to_string(), "nobody", None);
     step
 }
 

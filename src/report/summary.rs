@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-use super::faults::{Fault, Followers, faults};
+use super::faults::{Fault, Followers, Said, faults};
 use super::groups::{first_of, in_order};
 use super::model::{StepReport, Summary};
 use super::{Ending, words};
@@ -81,9 +81,10 @@ fn why(fault: &Fault<'_>) -> String {
         return said;
     }
     let words = fault.code().replace('-', " ");
-    match fault.device() {
-        Some(device) => format!("{words}, says {device}"),
-        None => words,
+    match fault.said() {
+        Said::By(device) => format!("{words}, at {device}"),
+        Said::Each(devices) => format!("{words}, at {devices} devices"),
+        Said::Unnamed => words,
     }
 }
 

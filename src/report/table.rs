@@ -147,7 +147,6 @@ fn explain(
     out: &mut dyn io::Write,
 ) -> io::Result<()> {
     let step = fault.first;
-    let Some(cause) = &step.cause else { return Ok(()) };
     let style = style(step.outcome);
     let is_local = step.direction == Direction::Local;
     let title = format!("{}: {}", if is_local { &step.flow } else { &step.id }, step.why);
@@ -155,40 +154,13 @@ fn explain(
         let mark = if index == 0 { symbol(step.outcome) } else { " " };
         writeln!(out, "  {style}{mark}{style:#} {line}")?;
     }
-    let label = if cause.owner == "this-host" { "do" } else { "ask for" };
-    let lines = [
-        ("seen", words::seen(step)),
-        ("name", resolved_as(step)),
-        ("also", others(step)),
-        ("likewise", words::likewise(&fault.alike)),
-        ("fails too", words::consequences(followers, step)),
-        ("who acts", cause.remedy.who.clone()),
-        (label, cause.remedy.what.clone()),
-        ("more", format!("preflight explain {}", cause.code)),
-    ];
-    for (label, text) in lines.iter().filter(|(_, text)| !text.is_empty()) {
-        for (index, line) in wrap(text, canvas.width - 15).iter().enumerate() {
+    for (label, text) in words::explanation(fault, followers) {
+        for (index, line) in wrap(&text, canvas.width - 15).iter().enumerate() {
             let label = if index == 0 { label } else { "" };
             writeln!(out, "    {}  {line}", pad(label, 9))?;
         }
     }
     writeln!(out)
-}
-
-/// The name that was really asked for, when a search domain or an alias changed it.
-fn resolved_as(step: &StepReport) -> String {
-    let name = step.evidence.get("resolved_as").and_then(|name| name.as_str());
-    name.map_or_else(String::new, |name| format!("resolved as {name}"))
-}
-
-/// The other addresses and ports that failed, when there are any.
-fn others(step: &StepReport) -> String {
-    let message = step.cause.as_ref().map(|cause| cause.code.as_str());
-    let texts = step.attempts.iter().filter_map(|attempt| {
-        let code = attempt.cause.as_ref()?.get("code")?.as_str()?;
-        (Some(code) != message).then(|| format!("{}: {code}", attempt.address))
-    });
-    texts.collect::<Vec<String>>().join(", ")
 }
 
 /// The mark of an outcome.

@@ -3,10 +3,11 @@
 use preflight_checks::printable;
 use serde_json::Value;
 
-use super::faults::{Fault, Followers, faults};
+use super::faults::{Fault, Followers, Said, faults};
 use super::groups::{first_of, in_order};
 use super::{NoteReport, Report, StepReport, TargetReport};
 use crate::verdict::Outcome;
+use crate::wish::Wish;
 
 /// The version block: what was run, then where and when; each a list of short parts.
 pub(super) fn head(report: &Report) -> [Vec<String>; 2] {
@@ -164,23 +165,106 @@ pub(super) fn total_ms(step: &StepReport) -> Option<f64> {
     step.timings.get("total_ms")?.as_f64()
 }
 
-/// The steps that fail because this one does: some by id, then how many.
-pub(super) fn consequences(followers: &Followers<'_>, root: &StepReport) -> String {
-    const SHOWN: usize = 20;
-    let ids: Vec<&str> = followers.of_root(root).iter().map(|step| step.id.as_str()).collect();
-    first_of(&ids, SHOWN)
-}
-
 /// Each fault once.
 pub(super) fn root_causes(report: &Report) -> Vec<Fault<'_>> {
     let is_root = |step: &&StepReport| step.cause.is_some() && step.because_of.is_none();
     faults(report.steps.iter().filter(is_root))
 }
 
-/// Targets, or their subnets, of which the same is true: some by name, then how many.
-pub(super) fn likewise(steps: &[&StepReport]) -> String {
+/// What is said of a fault, label and text, in the words and the order of every format; what
+/// there is nothing to say of is left out.
+pub(super) fn explanation(
+    fault: &Fault<'_>,
+    followers: &Followers<'_>,
+) -> Vec<(&'static str, String)> {
+    let step = fault.first;
+    let Some(cause) = &step.cause else { return Vec::new() };
+    let because = step.because_of.clone().unwrap_or_default();
+    let lines = vec![
+        ("seen", seen(step)),
+        ("name", resolved_as(step)),
+        ("also", others(step)),
+        ("because of", because),
+        ("likewise", likewise(fault)),
+        ("fails too", consequences(followers, fault)),
+        ("who acts", who_acts(fault)),
+        (cause.turn(), cause.remedy.what.clone()),
+        ("ask too", asked_too(step)),
+        ("more", format!("preflight explain {}", cause.code)),
+    ];
+    lines.into_iter().filter(|(_, text)| !text.is_empty()).collect()
+}
+
+/// With a capital letter in front.
+pub(crate) fn capitalised(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
+}
+
+/// Whose turn it is; of many devices none by name.
+fn who_acts(fault: &Fault<'_>) -> String {
+    match (fault.said(), &fault.first.cause) {
+        (Said::Each(devices), _) => format!("network team, {devices} devices"),
+        (_, Some(cause)) => cause.remedy.who.clone(),
+        (_, None) => String::new(),
+    }
+}
+
+/// What else the step asks for, of whom, beside what its remedy says.
+pub(crate) fn asked_too(step: &StepReport) -> String {
+    let Some(cause) = &step.cause else { return String::new() };
+    let remedy_asks = |wish: &Wish| {
+        // A remedy has all the rules of the place that its cause lies at.
+        let is_rule = |wish: &Wish| wish.rule.is_some();
+        let own = step.asked_for.iter().find(|own| own.seen.contains(&cause.message));
+        own.is_some_and(|own| own.at == wish.at && is_rule(own) && is_rule(wish))
+            || cause.remedy.what == wish.what
+    };
+    let target = step.target.as_ref().map_or("", |target| target.host.as_str());
+    let too = step.asked_for.iter().filter(|wish| !remedy_asks(wish));
+    let too: Vec<String> =
+        too.map(|wish| format!("{}: {}", wish.at.who(target), wish.request())).collect();
+    too.join("; ")
+}
+
+/// The name that was really asked for, when a search domain or an alias changed it.
+fn resolved_as(step: &StepReport) -> String {
+    let name = step.evidence.get("resolved_as").and_then(|name| name.as_str());
+    name.map_or_else(String::new, |name| format!("resolved as {name}"))
+}
+
+/// The other addresses and ports that failed, when there are any.
+fn others(step: &StepReport) -> String {
+    let own = step.cause.as_ref().map(|cause| cause.code.as_str());
+    let texts = step.attempts.iter().filter_map(|attempt| {
+        let code = attempt.cause.as_ref()?.get("code")?.as_str()?;
+        (Some(code) != own).then(|| format!("{}: {code}", attempt.address))
+    });
+    texts.collect::<Vec<String>>().join(", ")
+}
+
+/// The steps that fail because those of a fault do: some by id, then how many.
+fn consequences(followers: &Followers<'_>, fault: &Fault<'_>) -> String {
+    const SHOWN: usize = 20;
+    let followers = fault.steps().flat_map(|root| followers.of_root(root));
+    let ids: Vec<&str> = followers.map(|step| step.id.as_str()).collect();
+    first_of(&ids, SHOWN)
+}
+
+/// Targets, or their subnets, of which the same is true, with the device of each where they have
+/// several: some by name, then how many.
+fn likewise(fault: &Fault<'_>) -> String {
     const SHOWN: usize = 8;
-    let names = in_order(steps.iter().filter_map(|step| place(step)), |name| name);
+    let is_each = matches!(fault.said(), Said::Each(_));
+    let name = |step: &StepReport| {
+        let device = step.cause.as_ref().and_then(|cause| cause.device.as_deref());
+        match (place(step)?, device.filter(|_| is_each)) {
+            (place, Some(device)) => Some(format!("{place} (device {device})")),
+            (place, None) => Some(place.to_owned()),
+        }
+    };
+    let names: Vec<String> = fault.alike.iter().filter_map(|step| name(step)).collect();
+    let names = in_order(names.iter(), |name| name.as_str());
     let names: Vec<&str> = names.into_iter().map(|(name, _)| name).collect();
     first_of(&names, SHOWN)
 }
@@ -191,7 +275,7 @@ fn place(step: &StepReport) -> Option<&str> {
 }
 
 /// What was seen: the target, where it came from, and the cause in one sentence.
-pub(super) fn seen(step: &StepReport) -> String {
+fn seen(step: &StepReport) -> String {
     let asked = step.target.as_ref().map(|TargetReport { shown, origin, .. }| match shown {
         // A place in a file is where it came from.
         shown if shown == origin => format!("{shown}: "),

@@ -236,7 +236,10 @@ fn a_request_has_one_row_for_all_machines_that_are_rejected_alike() {
             step["cause"]["device"] = json!("10.9.0.1");
             step["cause"]["message"] = json!("rejected by 10.9.0.1");
             step["attempts"][0]["source"] = json!(source);
-            step["attempts"][0]["cause"] = json!({ "code": "path-rejected", "by": "10.9.0.1" });
+            step["attempts"][0]["cause"] = json!({
+                "code": "path-rejected", "by": "10.9.0.1", "to": step["attempts"][0]["address"],
+                "icmp": { "version": "4", "kind": 3, "code": 13 },
+            });
         });
     }
     let (one, two) = (runs.path("one.json"), runs.path("two.json"));
@@ -247,7 +250,7 @@ fn a_request_has_one_row_for_all_machines_that_are_rejected_alike() {
         "     from     10.2.0.7 (poller-1)\n",
         "              10.2.0.8 (poller-2), translated to 198.51.100.8\n",
         "     to       127.0.0.1\n",
-        "     seen     rejected by 10.9.0.1\n",
+        "     seen     rejected by 10.9.0.1 (ICMP 3/13, administratively prohibited)\n",
     ] {
         assert!(request.contains(line), "{line:?} in {request}");
     }

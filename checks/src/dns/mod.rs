@@ -140,6 +140,7 @@ impl Round {
         seen.evidence.set("tcp", self.tcp.is_ok());
         if let Err(cause) = &self.tcp {
             seen.evidence.set("tcp_error", cause.to_string());
+            seen.other_transport = Some(Box::new(cause.clone()));
         }
     }
 

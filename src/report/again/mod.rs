@@ -54,6 +54,7 @@ fn beside(saved: &StepReport, today: StepReport, unread: &HashSet<&str>) -> Step
         result,
         cause: today.cause,
         because_of: today.because_of.or(root),
+        asked_for: today.asked_for,
         concerns: today.concerns,
         ..saved.clone()
     }
@@ -111,12 +112,13 @@ fn question(
         asked(saved.direction, &way.protocol, transport(way)?, way.port, port_origin)
     });
     let ways: Vec<Asked> = ways.collect::<Result<_, String>>()?;
-    let elsewhere = saved.attempts.iter().find(|attempt| way_of(attempt, &ways).is_none());
-    let also_try = elsewhere.map(|attempt| {
-        let transport = ways.first().map_or(Transport::Tcp, |way| way.transport);
-        let port = address(attempt)?.port();
-        asked(saved.direction, &attempt.protocol, transport, port, Origin::Profile)
-    });
+    let also_try = match &target.also_try {
+        Some(way) => {
+            let port_origin = Origin::Saved(way.origin.clone());
+            Some(asked(saved.direction, &way.protocol, transport(way)?, way.port, port_origin)?)
+        }
+        None => tried_elsewhere(saved, &ways)?,
+    };
     Ok(Question {
         host: peer(target),
         target: target.host.clone(),
@@ -126,9 +128,20 @@ fn question(
         exempt: None,
         find: Find::Host,
         ways,
-        also_try: also_try.transpose()?,
+        also_try,
         also_why,
     })
+}
+
+/// Reports of the first version kept it only as an attempt on a port that is no way's.
+fn tried_elsewhere(saved: &StepReport, ways: &[Asked]) -> Result<Option<Asked>, String> {
+    let elsewhere = saved.attempts.iter().find(|attempt| way_of(attempt, ways).is_none());
+    let also_try = elsewhere.map(|attempt| {
+        let transport = ways.first().map_or(Transport::Tcp, |way| way.transport);
+        let port = address(attempt)?.port();
+        asked(saved.direction, &attempt.protocol, transport, port, Origin::Profile)
+    });
+    also_try.transpose()
 }
 
 /// Whom the target stands for; reports of the first version kept no more than the URL.
@@ -192,7 +205,15 @@ fn attempt(saved: &AttemptReport, question: &Question) -> Result<Attempt, String
         }
         _ => return Err(format!("the outcome of {address} and its cause do not fit")),
     };
-    let seen = Seen { headline: saved.headline.clone(), concerns, ..Seen::default() };
+    let other_transport = match &saved.other_transport {
+        Some(saved) => {
+            let code = saved.get("code").and_then(Value::as_str).unwrap_or_default();
+            Some(Box::new(cause(code, saved.clone())?))
+        }
+        None => None,
+    };
+    let headline = saved.headline.clone();
+    let seen = Seen { headline, concerns, other_transport, ..Seen::default() };
     let peer = Peer { host: question.host.clone(), address, from: None };
     let way = way_of(saved, &question.ways).unwrap_or(question.ways.len());
     Ok(Attempt { way, finding: Finding { peer, source, verdict, seen, took: Duration::ZERO } })

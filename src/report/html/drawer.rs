@@ -4,14 +4,17 @@ use serde_json::{Map, Value};
 
 use super::markup::Markup;
 use super::sheet::{Row, Sheet};
-use crate::report::{AttemptReport, StepReport};
+use crate::report::AttemptReport;
+use crate::report::faults::Fault;
+use crate::report::groups::in_order;
+use crate::report::words::explanation;
 
 /// Appends what there is to know of the steps of `row`.
 pub(super) fn drawer(sheet: &Sheet<'_>, row: &Row<'_>, to: &mut Markup) {
     let step = row.first;
     to.element("dl", &[], |list| {
         pair(list, "why", &step.why);
-        verdict(sheet, step, list);
+        verdict(sheet, row, list);
         origin(row, list);
     });
     if row.place.is_none() {
@@ -23,52 +26,68 @@ pub(super) fn drawer(sheet: &Sheet<'_>, row: &Row<'_>, to: &mut Markup) {
 }
 
 /// Why it failed, who acts, what will hurt, and what else fails with it.
-pub(super) fn verdict(sheet: &Sheet<'_>, step: &StepReport, list: &mut Markup) {
+fn verdict(sheet: &Sheet<'_>, row: &Row<'_>, list: &mut Markup) {
+    let step = row.first;
     if let Some(cause) = &step.cause {
-        pair(list, "seen", &cause.message);
         pair_of(list, "cause", |to| {
             to.leaf("code", &[], &cause.code).text(" (").text(&cause.layer).text(")");
         });
-        remedy(step, list);
-        explain(list, &cause.code);
+    }
+    if let Some(fault) = Fault::of(row.steps.iter().copied()) {
+        explained(sheet, &fault, |_| true, list);
     }
     for concern in &step.concerns {
         pair(list, "will hurt", &concern.message);
-        explain(list, &concern.code);
-    }
-    if let Some(root) = &step.because_of {
-        pair_of(list, "because of", |to| link(sheet, root, to));
-    }
-    fails_too(sheet, step, list);
-}
-
-/// Who acts, and what is asked of them.
-pub(super) fn remedy(step: &StepReport, list: &mut Markup) {
-    if let Some(cause) = &step.cause {
-        let label = if cause.owner == "this-host" { "do" } else { "ask for" };
-        pair(list, "who acts", &cause.remedy.who);
-        pair_of(list, label, |to| {
-            to.leaf("strong", &[], &cause.remedy.what);
-        });
+        more_about(list, &concern.code);
     }
 }
 
-/// The steps that fail because `step` does.
-pub(super) fn fails_too(sheet: &Sheet<'_>, step: &StepReport, list: &mut Markup) {
-    let followers = sheet.followers(step);
-    if followers.is_empty() {
-        return;
-    }
-    pair_of(list, "fails too", |to| {
-        for (index, follower) in followers.iter().take(LISTED).enumerate() {
-            to.text(if index == 0 { "" } else { ", " });
-            link(sheet, &follower.id, to);
+/// What is said of a fault, as far as `wanted` names it.
+pub(super) fn explained(
+    sheet: &Sheet<'_>,
+    fault: &Fault<'_>,
+    wanted: fn(&str) -> bool,
+    list: &mut Markup,
+) {
+    let said = explanation(fault, &sheet.followers).into_iter();
+    for (label, text) in said.filter(|(label, _)| wanted(label)) {
+        match label {
+            "because of" => pair_of(list, label, |to| because_of(sheet, fault, to)),
+            "fails too" => pair_of(list, label, |to| followers(sheet, fault, to)),
+            "do" | "ask for" => pair_of(list, label, |to| {
+                to.leaf("strong", &[], &text);
+            }),
+            "more" => pair_of(list, label, |to| {
+                to.leaf("code", &[], &text);
+            }),
+            _ => pair(list, label, &text),
         }
-        more(followers.len(), LISTED, to);
-    });
+    }
 }
 
-fn explain(list: &mut Markup, code: &str) {
+/// The steps whose failure explains those of the fault.
+fn because_of(sheet: &Sheet<'_>, fault: &Fault<'_>, to: &mut Markup) {
+    let roots = in_order(fault.steps(), |step| step.because_of.as_deref());
+    let roots: Vec<&str> = roots.into_iter().filter_map(|(root, _)| root).collect();
+    links(sheet, &roots, to);
+}
+
+/// The steps that fail because those of the fault do.
+fn followers(sheet: &Sheet<'_>, fault: &Fault<'_>, to: &mut Markup) {
+    let followers = fault.steps().flat_map(|root| sheet.followers.of_root(root));
+    let ids: Vec<&str> = followers.map(|step| step.id.as_str()).collect();
+    links(sheet, &ids, to);
+}
+
+fn links(sheet: &Sheet<'_>, ids: &[&str], to: &mut Markup) {
+    for (index, id) in ids.iter().take(LISTED).enumerate() {
+        to.text(if index == 0 { "" } else { ", " });
+        link(sheet, id, to);
+    }
+    more(ids.len(), LISTED, to);
+}
+
+fn more_about(list: &mut Markup, code: &str) {
     pair_of(list, "more", |to| {
         to.leaf("code", &[], &format!("preflight explain {code}"));
     });

@@ -4,7 +4,9 @@ use std::collections::HashMap;
 
 use super::places::places;
 use crate::plan::Direction;
+use crate::report::faults::{Fault, Followers, faults};
 use crate::report::groups::in_order;
+use crate::report::words::root_causes;
 use crate::report::{Report, StepReport};
 use crate::verdict::Outcome;
 
@@ -17,8 +19,8 @@ pub(super) struct Sheet<'a> {
     pub(super) rows: Vec<Row<'a>>,
     /// The row of a step, by its id.
     at: HashMap<&'a str, usize>,
-    /// The steps that fail because a step does, by the id of that step.
-    followers: HashMap<&'a str, Vec<&'a StepReport>>,
+    /// The steps that fail because others do.
+    pub(super) followers: Followers<'a>,
 }
 
 /// One row: a step, or several of one flow with one thing to say of them.
@@ -44,13 +46,7 @@ impl<'a> Sheet<'a> {
         let at =
             at.flat_map(|(index, row)| row.steps.iter().map(move |step| (step.id.as_str(), index)));
         let at = at.collect();
-        let mut followers: HashMap<&str, Vec<&StepReport>> = HashMap::new();
-        for step in &report.steps {
-            if let Some(root) = &step.because_of {
-                followers.entry(root.as_str()).or_default().push(step);
-            }
-        }
-        Self { report, rows, at, followers }
+        Self { report, rows, at, followers: Followers::of(&report.steps) }
     }
 
     /// The anchor of the row that holds the step of that id.
@@ -58,29 +54,17 @@ impl<'a> Sheet<'a> {
         self.at.get(id).map(|index| format!("r{index}"))
     }
 
-    /// What fails because `step` does.
-    pub(super) fn followers(&self, step: &StepReport) -> &[&'a StepReport] {
-        self.followers.get(step.id.as_str()).map_or(&[], Vec::as_slice)
+    /// The row that holds that step.
+    pub(super) fn row(&self, step: &StepReport) -> Option<&Row<'a>> {
+        self.rows.get(*self.at.get(step.id.as_str())?)
     }
 
-    /// What there is to do, the gravest first: the rows with a cause of their own, those of one
-    /// flow that fail alike as one.
-    pub(super) fn roots(&self) -> Vec<Row<'a>> {
-        let is_root = |row: &&Row<'_>| row.first.cause.is_some() && row.first.because_of.is_none();
-        let own = self.rows.iter().filter(is_root);
-        let alike = in_order(own, |row| (row.first.flow.as_str(), kind(row.first)));
-        let mut roots: Vec<Row<'a>> =
-            alike.into_iter().filter_map(|(_, rows)| one(&rows)).collect();
-        roots.sort_by_key(|row| rank(row.first));
+    /// What there is to do, the gravest first.
+    pub(super) fn roots(&self) -> Vec<Fault<'a>> {
+        let mut roots = root_causes(self.report);
+        roots.sort_by_key(|fault| rank(fault.first));
         roots
     }
-}
-
-/// Several rows as one; the first speaks for them.
-fn one<'a>(rows: &[&Row<'a>]) -> Option<Row<'a>> {
-    let first = *rows.first()?;
-    let steps = rows.iter().flat_map(|row| row.steps.iter().copied()).collect();
-    Some(Row { steps, ..first.clone() })
 }
 
 impl<'a> Row<'a> {
@@ -117,45 +101,53 @@ pub(super) fn rank(step: &StepReport) -> u8 {
     }
 }
 
-/// A few steps have a row each; many of one flow share those of their kind.
+/// A few steps have a row each; many of one flow share those of their fault or kind.
 fn rows_of<'a>(steps: &[&'a StepReport]) -> Vec<Row<'a>> {
     if steps.len() <= FEW {
         return steps.iter().copied().map(Row::single).collect();
     }
-    let mut kinds = in_order(steps.iter().copied(), kind);
-    if kinds.len() > KINDS {
-        // A thousand devices that say no are a thousand kinds: the outcome must do.
-        kinds = in_order(steps.iter().copied(), |step| Kind { outcome: step.outcome, ..NO_KIND });
-    }
-    kinds.sort_by_key(|(_, steps)| steps.first().map_or(u8::MAX, |step| rank(step)));
-    kinds.iter().flat_map(|(kind, steps)| rows_of_kind(kind, steps)).collect()
+    let (roots, others): (Vec<&StepReport>, Vec<&StepReport>) =
+        steps.iter().partition(|step| step.cause.is_some() && step.because_of.is_none());
+    let roots = faults(roots).into_iter().map(|fault| (true, fault.steps().collect::<Vec<_>>()));
+    let kinds = in_order(others.iter().copied(), |step| Kind::of(step, true));
+    let kinds = if kinds.len() > KINDS {
+        // What follows from a thousand steps is of a thousand kinds: the outcome must do.
+        in_order(others.iter().copied(), |step| Kind::of(step, false))
+    } else {
+        kinds
+    };
+    let kinds = kinds.into_iter().map(|(kind, steps)| (kind.is_explained(), steps));
+    let mut groups: Vec<(bool, Vec<&StepReport>)> = roots.chain(kinds).collect();
+    groups.sort_by_key(|(_, steps)| steps.first().map_or(u8::MAX, |step| rank(step)));
+    groups.iter().flat_map(|(is_explained, steps)| rows_of_group(*is_explained, steps)).collect()
 }
 
-/// What a row can say once for all of its steps.
+/// What a row can say once for steps that are not a fault of their own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Kind<'a> {
     outcome: Outcome,
-    code: &'a str,
-    device: &'a str,
+    concern: &'a str,
     because_of: &'a str,
 }
 
-const NO_KIND: Kind<'_> = Kind { outcome: Outcome::Skip, code: "", device: "", because_of: "" };
+impl<'a> Kind<'a> {
+    fn of(step: &'a StepReport, by_reason: bool) -> Self {
+        let concern = step.concerns.first().map(|concern| concern.code.as_str());
+        let because_of = step.because_of.as_deref();
+        Self {
+            outcome: step.outcome,
+            concern: concern.filter(|_| by_reason).unwrap_or_default(),
+            because_of: because_of.filter(|_| by_reason).unwrap_or_default(),
+        }
+    }
 
-fn kind(step: &StepReport) -> Kind<'_> {
-    let concern = step.concerns.first().map(|concern| concern.code.as_str());
-    let cause = step.cause.as_ref();
-    Kind {
-        outcome: step.outcome,
-        code: cause.map(|cause| cause.code.as_str()).or(concern).unwrap_or_default(),
-        device: cause.and_then(|cause| cause.device.as_deref()).unwrap_or_default(),
-        because_of: step.because_of.as_deref().unwrap_or_default(),
+    fn is_explained(&self) -> bool {
+        matches!(self.outcome, Outcome::Fail | Outcome::Unknown)
     }
 }
 
 /// One row for what fails in one way, wherever; one for each place where it works.
-fn rows_of_kind<'a>(kind: &Kind<'_>, steps: &[&'a StepReport]) -> Vec<Row<'a>> {
-    let is_explained = matches!(kind.outcome, Outcome::Fail | Outcome::Unknown);
+fn rows_of_group<'a>(is_explained: bool, steps: &[&'a StepReport]) -> Vec<Row<'a>> {
     let found = places(steps, if is_explained { NAMED } else { PLACES });
     let row = |name: String, steps: Vec<&'a StepReport>| {
         let first = *steps.first()?;
@@ -173,7 +165,7 @@ fn rows_of_kind<'a>(kind: &Kind<'_>, steps: &[&'a StepReport]) -> Vec<Row<'a>> {
 
 /// Steps of one flow that have a row each.
 const FEW: usize = 12;
-/// Kinds of one flow that have rows of their own.
+/// Kinds of one flow, besides its faults, that have rows of their own.
 const KINDS: usize = 24;
 /// Places of one kind that have rows of their own: 10,000 devices in subnets of 254.
 const PLACES: usize = 40;

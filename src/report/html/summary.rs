@@ -1,8 +1,9 @@
 //! The top of the page: does it work, why not, who acts, and where was it asked from?
 
-use super::drawer::{cut, fails_too, pair, remedy};
+use super::drawer::{cut, explained, pair};
 use super::markup::Markup;
 use super::sheet::{Row, Sheet, rank};
+use crate::report::faults::Fault;
 use crate::report::table::symbol;
 use crate::report::words::{moment, sources, why};
 use crate::report::{Report, StepReport};
@@ -110,35 +111,25 @@ pub(super) fn actions(sheet: &Sheet<'_>, to: &mut Markup) {
     });
 }
 
-fn action(sheet: &Sheet<'_>, root: &Row<'_>, item: &mut Markup) {
+fn action(sheet: &Sheet<'_>, root: &Fault<'_>, item: &mut Markup) {
     let step = root.first;
     let anchor = sheet.anchor(&step.id).unwrap_or_default();
     item.element("h3", &[], |title| {
         mark(step.outcome, title);
         title.leaf("a", &[("href", &format!("#{anchor}"))], &step.flow).text(" ");
-        title.leaf("code", &[], root.target());
+        title.leaf("code", &[], sheet.row(step).map_or("", Row::target));
         if let Some(aside) = aside(step) {
             title.text(" ").leaf("small", &[], aside);
         }
     });
-    item.leaf("p", &[], &cut(&root.said(), 400)).element("dl", &[], |list| {
-        remedy(step, list);
-        pair(list, "likewise", &likewise(root));
-        fails_too(sheet, step, list);
+    let said = match root.alike.len() {
+        0 => step.result.clone(),
+        others => format!("the first of {}: {}", others + 1, step.result),
+    };
+    item.leaf("p", &[], &cut(&said, 400)).element("dl", &[], |list| {
+        // The result and the way to the row stand above.
+        explained(sheet, root, |label| !matches!(label, "seen" | "name" | "also" | "more"), list);
     });
-}
-
-/// The other targets of which the same is asked: some by name, then how many.
-fn likewise(root: &Row<'_>) -> String {
-    const NAMED: usize = 6;
-    let others = root.steps.iter().skip(1).filter_map(|step| step.target.as_ref());
-    let names: Vec<&str> = others.map(|target| target.shown.as_str()).collect();
-    match names.get(..NAMED) {
-        Some(some) if names.len() > NAMED => {
-            format!("{} and {} more", some.join(", "), names.len() - NAMED)
-        }
-        _ => names.join(", "),
-    }
 }
 
 /// What keeps a step from failing the run.

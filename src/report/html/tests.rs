@@ -33,6 +33,7 @@ pub(super) fn step(flow: &str) -> StepReport {
         result: "it works".to_owned(),
         cause: None,
         because_of: None,
+        asked_for: Vec::new(),
         concerns: Vec::new(),
         evidence: Map::new(),
         attempts: Vec::new(),
@@ -49,6 +50,7 @@ pub(super) fn asked(step: StepReport, host: &str, port: u16) -> StepReport {
         peer: None,
         shown: format!("{host}:{port}/udp"),
         origin: "--device".to_owned(),
+        also_try: None,
         ways: vec![WayReport {
             protocol: "snmp".to_owned(),
             transport: "udp".to_owned(),
@@ -239,6 +241,7 @@ fn spoken(said: &str) -> Report {
             protocol: said.clone(),
             source: Some(said.clone()),
             outcome: Outcome::Fail,
+            other_transport: None,
             concerns: Vec::new(),
             headline: said.clone(),
             cause: Some([("code".to_owned(), json!(said))].into_iter().collect()),
@@ -403,6 +406,7 @@ fn a_mistake_in_a_file_has_a_line_and_no_arrow() {
         shown: "/etc/centreon-broker/poller.json:12".to_owned(),
         origin: "file".to_owned(),
         ways: Vec::new(),
+        also_try: None,
     });
     let page = page(&report(vec![mistake]));
     assert!(page.contains("In this machine&#39;s own configuration"));
