@@ -4,6 +4,8 @@
 // A broken lab must stop the test.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+#[path = "real_servers/firewalls.rs"]
+mod firewalls;
 mod lab;
 #[path = "support/schema.rs"]
 #[allow(dead_code)] // The rest is for the tests of the command line.
