@@ -121,7 +121,9 @@ pub(crate) fn wishes(
             }
         };
         for (cause, over) in stopped(asked, attempt, own) {
-            wish(cause, &over).into_iter().for_each(|wish| add(&mut wishes, wish));
+            if let Some(wish) = wish(cause, &over) {
+                add(&mut wishes, wish);
+            }
         }
     }
     wishes

@@ -311,6 +311,6 @@ fn name(step: &StepReport) -> Option<String> {
 /// The way's transport; both for a service that is asked over both.
 fn transports(way: &WayReport) -> Vec<Transport> {
     let own = if way.transport == "udp" { Transport::Udp } else { Transport::Tcp };
-    let both = service(&way.protocol).map(|service| service.transports());
+    let both = service(&way.protocol).map(preflight_checks::Service::transports);
     both.filter(|both| both.contains(&own)).map_or_else(|| vec![own], <[Transport]>::to_vec)
 }

@@ -264,7 +264,7 @@ fn likewise(fault: &Fault<'_>) -> String {
         }
     };
     let names: Vec<String> = fault.alike.iter().filter_map(|step| name(step)).collect();
-    let names = in_order(names.iter(), |name| name.as_str());
+    let names = in_order(names.iter(), String::as_str);
     let names: Vec<&str> = names.into_iter().map(|(name, _)| name).collect();
     first_of(&names, SHOWN)
 }

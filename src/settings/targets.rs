@@ -99,11 +99,11 @@ pub(super) fn port(text: &str, catalogue: &Catalogue) -> Result<(String, Sourced
     Ok((id, Sourced { value, origin: Origin::Flag("--port") }))
 }
 
+/// The flows that a glob names, and the addresses they leave from.
+type Departure = (String, Sourced<Vec<IpAddr>>);
+
 /// `ADDRESS`, `INTERFACE`, or one of them for a flow: `poller.bbdo=10.1.0.7`.
-pub(super) fn departure(
-    text: &str,
-    catalogue: &Catalogue,
-) -> Result<(String, Sourced<Vec<IpAddr>>), Refused> {
+pub(super) fn departure(text: &str, catalogue: &Catalogue) -> Result<Departure, Refused> {
     const FLAG: &str = "--from";
     let (glob, from) = text.split_once('=').unwrap_or(("*", text));
     let mut ids = catalogue.flows.iter().map(|flow| flow.id.get_ref());
@@ -126,7 +126,7 @@ pub(super) fn departure(
 pub(super) fn departures(
     texts: &[String],
     catalogue: &Catalogue,
-) -> Result<Vec<(String, Sourced<Vec<IpAddr>>)>, Refused> {
+) -> Result<Vec<Departure>, Refused> {
     let mut known: Vec<_> =
         texts.iter().map(|text| departure(text, catalogue)).collect::<Result<_, _>>()?;
     known.sort_by_key(|(glob, _)| std::cmp::Reverse(glob.len()));

@@ -20,12 +20,13 @@ pub(super) fn leave_from(
     let Some(from) = from else { return Ok(()) };
     let unusable = |how| Cause::SourceUnusable { from, to: to.ip(), how };
     let own = match (from, to) {
-        (IpAddr::V4(_), SocketAddr::V4(_)) => SocketAddr::new(from, 0),
         // An address of one link says nothing without the link, which is the peer's too.
         (IpAddr::V6(own), SocketAddr::V6(peer)) if own.is_unicast_link_local() => {
             SocketAddrV6::new(own, 0, 0, peer.scope_id()).into()
         }
-        (IpAddr::V6(_), SocketAddr::V6(_)) => SocketAddr::new(from, 0),
+        (IpAddr::V4(_), SocketAddr::V4(_)) | (IpAddr::V6(_), SocketAddr::V6(_)) => {
+            SocketAddr::new(from, 0)
+        }
         _ => return Err(unusable(SourceFault::OtherFamily)),
     };
     socket.bind(&own.into()).map_err(|error| match error.raw_os_error() {
