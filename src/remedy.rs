@@ -145,6 +145,10 @@ fn here(cause: &Cause, passage: &Passage<'_>) -> Option<String> {
             "check the spelling ({}), then: getent ahosts {name}; add it to DNS or /etc/hosts",
             passage.origin
         ),
+        Cause::NameNotAskedFor { name, at, .. } => format!(
+            "let the line `hosts:` ask dns for {name} ({at}), or add it to /etc/hosts; then: \
+             getent ahosts {name}"
+        ),
         Cause::ResolverFailed { name, .. } => {
             format!("cat /etc/resolv.conf; then ask each name server: dig @SERVER {name}")
         }

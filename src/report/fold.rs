@@ -99,6 +99,8 @@ fn root_of(cause: &Cause) -> Option<String> {
         Cause::NameNotFound { name, .. } | Cause::NameWithoutAddress { name } => {
             format!("name {name}")
         }
+        // One line is the cause of all names it hides.
+        Cause::NameNotAskedFor { at, .. } => format!("look-up {at}"),
         Cause::NoRoute { to, route: LocalRoute::Missing } => {
             format!("no route, IPv{}", if to.is_ipv4() { 4 } else { 6 })
         }

@@ -124,6 +124,7 @@ impl Cause {
         match self {
             // ---- name ----
             Self::NameNotFound { .. }
+            | Self::NameNotAskedFor { .. }
             | Self::NameWithoutAddress { .. }
             | Self::ResolverFailed { .. } => (Name, ThisHost, Nothing),
             // What stands between is not on the way of this flow: its own request would not help.

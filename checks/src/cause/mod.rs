@@ -61,6 +61,21 @@ pub enum Cause {
         /// What each configured DNS server says by itself.
         servers: Vec<Opinion>,
     },
+    /// DNS knows the name, and `/etc/nsswitch.conf` keeps this host from asking it.
+    #[error(
+        "this host does not ask DNS for {name} ({at} says `{services}`), which knows it{}",
+        said_by(servers)
+    )]
+    NameNotAskedFor {
+        /// The name asked for.
+        name: String,
+        /// File and line.
+        at: String,
+        /// What stands there.
+        services: String,
+        /// What each configured DNS server says by itself.
+        servers: Vec<Opinion>,
+    },
     /// The name exists and has no address.
     #[error("the name {name} has no address")]
     NameWithoutAddress {

@@ -12,8 +12,8 @@ use nix::net::if_::if_nametoindex;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
-use super::Deadline;
-use super::opinion::{Said, opinions};
+use super::opinion::{Opinion, Said, opinions};
+use super::{Deadline, nsswitch};
 use crate::cause::{Cause, LocalRoute};
 use crate::wire;
 
@@ -45,8 +45,8 @@ static LOOKUPS: LazyLock<Semaphore> = LazyLock::new(|| Semaphore::new(32));
 ///
 /// # Errors
 ///
-/// [`Cause::NameNotFound`], [`Cause::NameWithoutAddress`], [`Cause::NameServerUnreachable`] or
-/// [`Cause::ResolverFailed`].
+/// [`Cause::NameNotFound`], [`Cause::NameNotAskedFor`], [`Cause::NameWithoutAddress`],
+/// [`Cause::NameServerUnreachable`] or [`Cause::ResolverFailed`].
 pub async fn resolve(host: &str, wait: Deadline) -> Result<Addresses, Cause> {
     if let Ok(literal) = host.parse() {
         return Ok(Addresses { addresses: vec![literal], scope: 0, canonical: None, took: None });
@@ -82,7 +82,22 @@ pub async fn resolve(host: &str, wait: Deadline) -> Result<Addresses, Cause> {
     if said.is_empty() {
         said = wait.bound(opinions(host, wait)).await.unwrap_or_default();
     }
-    Err(with(said, cause))
+    Err(hidden(with(said, cause), nsswitch::barrier(host)))
+}
+
+/// A name that DNS knows and this host's look-up does not ask DNS for is not missing.
+fn hidden(cause: Cause, barrier: Option<(String, String)>) -> Cause {
+    match (cause, barrier) {
+        (Cause::NameNotFound { name, servers }, Some((at, services))) if knows(&servers) => {
+            Cause::NameNotAskedFor { name, at, services, servers }
+        }
+        (cause, _) => cause,
+    }
+}
+
+/// Does a server have an address for it?
+fn knows(servers: &[Opinion]) -> bool {
+    servers.iter().any(|opinion| opinion.says.parse::<IpAddr>().is_ok())
 }
 
 /// An address and the interface whose link it is of: `fe80::1%eth0`, `fe80::1%2`.
@@ -166,7 +181,6 @@ fn in_short(error: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::opinion::Opinion;
     use super::*;
 
     #[tokio::test]
@@ -215,6 +229,25 @@ mod tests {
         for reached in [vec![], vec![said(53, Some(no_route)), said(54, None)]] {
             assert_eq!(with(reached, failure()).code(), "resolver-failed");
         }
+    }
+
+    #[test]
+    fn a_name_that_dns_knows_is_hidden_only_where_nsswitch_says_so() {
+        let cause = |says: &str| {
+            let server = IpAddr::from([10, 0, 0, 53]);
+            let servers = vec![Opinion { server, says: says.to_owned() }];
+            Cause::NameNotFound { name: "central.local".to_owned(), servers }
+        };
+        let line = || Some(("/etc/nsswitch.conf:12".to_owned(), "hosts: files".to_owned()));
+        let found = hidden(cause("10.0.0.5"), line());
+        assert_eq!(found.code(), "name-not-asked-for");
+        assert_eq!(
+            found.to_string(),
+            "this host does not ask DNS for central.local (/etc/nsswitch.conf:12 says \
+             `hosts: files`), which knows it (10.0.0.53: 10.0.0.5)"
+        );
+        assert_eq!(hidden(cause("10.0.0.5"), None).code(), "name-not-found");
+        assert_eq!(hidden(cause("Non-Existent Domain"), line()).code(), "name-not-found");
     }
 
     #[tokio::test]

@@ -1,0 +1,113 @@
+//! Does this host's own look-up get as far as DNS for a name?
+//!
+//! glibc asks the services of `hosts:` in `/etc/nsswitch.conf` in their order, and a service
+//! that does not know a name ends the look-up where `[NOTFOUND=return]` follows it.
+//!
+//! Reference: nsswitch.conf(5); the README of nss-mdns for `.local`.
+
+use std::fs::File;
+use std::io::Read;
+
+use crate::wire;
+
+const FILE: &str = "/etc/nsswitch.conf";
+/// Bytes of it; it has a few hundred.
+const MOST: u64 = 1 << 16;
+
+/// The line that keeps a look-up of `name` from DNS: where, and what it says.
+pub(super) fn barrier(name: &str) -> Option<(String, String)> {
+    let mut text = String::new();
+    File::open(FILE).ok()?.take(MOST).read_to_string(&mut text).ok()?;
+    let (line, services) = judge(&text, name)?;
+    Some((format!("{FILE}:{line}"), wire::printable(&services)))
+}
+
+/// The same for a text; none: DNS is asked, or nothing says otherwise.
+fn judge(text: &str, name: &str) -> Option<(usize, String)> {
+    let lines = text.lines().enumerate().map(|(index, line)| (index + 1, line));
+    let of_hosts = lines.filter_map(|(number, line)| {
+        Some((number, line.split('#').next()?.trim().strip_prefix("hosts:")?.trim()))
+    });
+    // glibc takes the last of several.
+    let (number, services) = of_hosts.last()?;
+    let words = services.replace('[', " [").replace(']', "] ");
+    let mut words = split(&words).into_iter().peekable();
+    while let Some(service) = words.next() {
+        let action = words.next_if(|word| word.starts_with('['));
+        match service.as_str() {
+            "dns" | "resolve" => return None,
+            // It knows names that end so, and passes over all others.
+            mdns if mdns.starts_with("mdns") && !is_local(name) => {}
+            _ if action.is_some_and(|action| returns_when_not_found(&action)) => break,
+            _ => {}
+        }
+    }
+    Some((number, format!("hosts: {services}")))
+}
+
+/// Services and actions in brackets, which may hold spaces.
+fn split(services: &str) -> Vec<String> {
+    let mut words: Vec<String> = Vec::new();
+    let mut is_open = false;
+    for word in services.split_whitespace() {
+        match words.last_mut().filter(|_| is_open) {
+            Some(last) => {
+                last.push(' ');
+                last.push_str(word);
+            }
+            None => words.push(word.to_owned()),
+        }
+        is_open = (is_open || word.starts_with('[')) && !word.ends_with(']');
+    }
+    words
+}
+
+/// `[NOTFOUND=return]`, or `[!UNAVAIL=return]`, which means every other status.
+fn returns_when_not_found(action: &str) -> bool {
+    let pairs = action.trim_matches(['[', ']']).split_whitespace();
+    let mut pairs = pairs.filter_map(|pair| pair.split_once('='));
+    pairs.any(|(status, does)| {
+        let status = status.to_ascii_lowercase();
+        does.eq_ignore_ascii_case("return")
+            && match status.strip_prefix('!') {
+                Some(other) => other != "notfound",
+                None => status == "notfound",
+            }
+    })
+}
+
+fn is_local(name: &str) -> bool {
+    name.trim_end_matches('.').to_ascii_lowercase().ends_with(".local")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_look_up_reaches_dns_or_stops_before_it() {
+        for (line, name, reaches) in [
+            ("hosts: files dns", "central.corp.example", true),
+            ("hosts:\tfiles", "central.corp.example", false),
+            ("hosts: files # dns", "central.corp.example", false),
+            ("hosts: files resolve [!UNAVAIL=return] dns", "central.local", true),
+            ("hosts: mymachines resolve [!UNAVAIL=return] files myhostname dns", "x.y", true),
+            ("hosts: files mdns4_minimal [NOTFOUND=return] dns", "central.local", false),
+            ("hosts: files mdns4_minimal [NOTFOUND=return] dns", "central.LOCAL.", false),
+            ("hosts: files mdns4_minimal [NOTFOUND=return] dns", "central.corp.example", true),
+            ("hosts: files mdns4_minimal dns", "central.local", true),
+            ("hosts: files [NOTFOUND=return] dns", "central", false),
+            ("hosts: files [ SUCCESS=return NOTFOUND=return ] dns", "central", false),
+            ("hosts: files[NOTFOUND=return]dns", "central", false),
+            ("hosts: files [!SUCCESS=return] dns", "central", false),
+            ("hosts: files [UNAVAIL=return] dns", "central", true),
+            ("hosts: files\nhosts: dns", "central", true),
+            ("passwd: files", "central", true),
+            ("", "central", true),
+        ] {
+            assert_eq!(judge(line, name).is_none(), reaches, "{line} {name}");
+        }
+        let found = judge("# x\nhosts:   files   myhostname\n", "central").unwrap();
+        assert_eq!(found, (2, "hosts: files   myhostname".to_owned()));
+    }
+}
