@@ -131,7 +131,9 @@ fn repository(repository: &Repository) -> Entry {
         Some(Route::Straight { token, .. }) => format!(", without a proxy ({token})"),
         None => String::new(),
     };
-    let more = format!("{}{way}", repository.name);
+    let certificate = repository.certificate.as_ref();
+    let certificate = certificate.map(|file| format!(", for who has {}", file.value));
+    let more = format!("{}{way}{}", repository.name, certificate.unwrap_or_default());
     entry("repository", repository.url.as_str(), more, &repository.at)
 }
 
@@ -153,6 +155,10 @@ fn platform(facts: &Facts) -> Vec<Entry> {
         let all = || entry("trap receiver", "*:162", "", &traps.at);
         let some = traps.listens.iter().map(|one| listener("trap receiver", one));
         found.extend(some.chain(traps.listens.is_empty().then(all)));
+        found.extend(traps.redirects.iter().map(|rule| {
+            let value = format!("port {}", rule.value.from);
+            entry("traps arrive at", value, format!("handed on to {}", rule.value.to), &rule.at)
+        }));
     }
     if let Some(agents) = &facts.agents {
         found.extend(agents.listens.iter().map(|one| listener("agents connect to", one)));

@@ -202,6 +202,8 @@ pub(crate) enum SkipReason {
         /// Where it listens, as its files say.
         ways: Vec<Asked>,
     },
+    /// It leads to the machine whose files were copied: from here, it would be us.
+    OwnOfThatMachine,
     /// `--skip`, perhaps with a reason.
     Asked {
         /// The user's words.
@@ -221,6 +223,9 @@ impl fmt::Display for SkipReason {
                 let ports = ways.iter().map(|way| format!("{}/{}", way.port, way.transports()));
                 let ports = ports.collect::<Vec<_>>().join(" or ");
                 write!(out, "only that machine itself can look who listens on {ports}")
+            }
+            Self::OwnOfThatMachine => {
+                out.write_str("leads to that machine itself, which alone can ask there")
             }
             Self::Asked { why: Some(why) } => write!(out, "skipped: {why}"),
             Self::Asked { why: None } => out.write_str("skipped as asked"),

@@ -7,7 +7,7 @@ use super::{
     Site, SkipReason, Sourced, Step, Target, Way, matches, service,
 };
 use crate::site::mistake::Mistake;
-use crate::site::{Custom, Find};
+use crate::site::{Custom, Find, local};
 use preflight_checks::{Probe, dns, http, ldap, listener, ntp, pullwss, smtp, snmp, tcp, tls};
 
 /// Names this machine will have to look up, at most three: a DNS server that
@@ -90,10 +90,21 @@ impl Planner<'_> {
     }
 
     fn ask(&self, flow: &Flow, target: &Target) -> Action {
-        match &target.unaskable {
-            Some(reason) => Action::Skip(unneeded(reason)),
-            None => Action::Ask(Box::new(self.question(flow, target))),
+        if let Some(reason) = &target.unaskable {
+            return Action::Skip(unneeded(reason));
         }
+        let mut question = self.question(flow, target);
+        if let Some(elsewhere) = &self.site.elsewhere {
+            match elsewhere.reading(&question.host) {
+                local::Reading::Own => return Action::Skip(SkipReason::OwnOfThatMachine),
+                local::Reading::Unresolved { why, at } => {
+                    return Action::Skip(SkipReason::Unneeded { why, origin: Origin::File(at) });
+                }
+                local::Reading::Address(address) => question.host = address.to_string(),
+                local::Reading::Same => {}
+            }
+        }
+        Action::Ask(Box::new(question))
     }
 
     /// The peers a row goes to: those that are for its service alone, else the others.
@@ -191,13 +202,13 @@ impl Planner<'_> {
         let listens = |way: &Way| {
             let (port, port_origin) = self.port(flow, way, None);
             let transport = way.service.transport;
-            Asked {
-                protocol: way.service.name,
-                transport,
-                port,
-                port_origin,
-                probe: Probe::Listener(listener::Probe { transport, port }),
-            }
+            let probe = Probe::Listener(listener::Probe { transport, port });
+            // What others send to may be another port, which a rule hands on to this one.
+            let service = flow.listener.as_deref().unwrap_or(way.service.name);
+            let arrives = self.site.arrives.get(service).filter(|_| port_origin != Origin::Profile);
+            let (port, port_origin) = arrives
+                .map_or((port, port_origin), |arrives| (arrives.value, arrives.origin.clone()));
+            Asked { protocol: way.service.name, transport, port, port_origin, probe }
         };
         Question {
             host: "0.0.0.0".to_owned(),

@@ -182,6 +182,7 @@ fn not_asking(reason: &SkipReason) -> String {
         SkipReason::OtherMode { mode, .. } => mode.clause().to_owned(),
         SkipReason::NoTarget { .. }
         | SkipReason::NotThisMachine { .. }
+        | SkipReason::OwnOfThatMachine
         | SkipReason::Asked { why: None } => reason.to_string(),
     };
     format!("not checked: {why}")

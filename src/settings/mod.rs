@@ -218,6 +218,7 @@ fn job_of(
     site.notes.extend(found.facts.notes);
     site.notes.extend(without_flow(&catalogue, &site));
     site.root = args.known.root.as_deref().map(shown);
+    site.elsewhere = site.root.as_ref().map(|_| local::Elsewhere::read(&found.files));
     if let Some(part) = &part {
         site.platform.clone_from(&part.file.platform.name);
         site.machine = Some(part.machine.name().to_owned());

@@ -95,23 +95,62 @@ fn mail(ways: &[Mail], layer: &mut Layer) {
 fn internet(facts: &Facts, addresses: &[Url], layer: &mut Layer) {
     let usual: Vec<ProxySetting> =
         facts.proxies.iter().filter(|setting| setting.program == "environment").cloned().collect();
+    let mut socks = Vec::new();
     if facts.repositories.is_empty() && usual.is_empty() {
-        return;
+        return proxies_of_services(facts, layer);
     }
     for url in addresses {
         let Ok(place) = Place::from_url(url.as_str()) else { continue };
         let target = Target::new(place, Origin::Profile);
-        layer.add("http", by_way(target, route(url, &usual)));
+        let way = route(url, &usual);
+        socks.extend(socks_of(way.as_ref()));
+        layer.add("http", by_way(target, way));
     }
     for repository in &facts.repositories {
         let Ok(place) = Place::from_url(repository.url.as_str()) else { continue };
         let way = repository.proxy.clone().or_else(|| route(&repository.url, &usual));
-        layer.add("http", by_way(read(&place, &repository.at), way));
+        socks.extend(socks_of(way.as_ref()));
+        let target = by_way(read(&place, &repository.at), way);
+        layer.add(
+            "http",
+            match &repository.certificate {
+                Some(certificate) => by_port(target, certificate),
+                None => target,
+            },
+        );
     }
     let proxies: Vec<Target> = layer.targets(INTERNET).iter().filter_map(proxy_of).collect();
-    for proxy in proxies {
+    for proxy in proxies.into_iter().chain(socks) {
         layer.add("proxy", proxy);
     }
+    proxies_of_services(facts, layer);
+}
+
+/// Services go through proxies of their own; wget, curl and users are no service.
+fn proxies_of_services(facts: &Facts, layer: &mut Layer) {
+    const OTHERS: [&str; 4] = ["environment", "services of users", "wget", "curl"];
+    let of_services = |setting: &&ProxySetting| !OTHERS.contains(&setting.program.as_str());
+    for setting in facts.proxies.iter().filter(of_services) {
+        let place = Place::from_url(setting.url.as_str()).ok();
+        let spoken = place.filter(|_| setting.url.scheme() == "http");
+        let target = match spoken {
+            Some(place) => Some(read(&place, &setting.at)),
+            None => socks_of(Some(&Route::Proxy(setting.clone()))),
+        };
+        if let Some(target) = target {
+            layer.add("proxy", target);
+        }
+    }
+}
+
+/// A proxy that preflight does not speak to: its port is asked.
+fn socks_of(way: Option<&Route>) -> Option<Target> {
+    let Some(Route::Proxy(setting)) = way else { return None };
+    let is_spoken = setting.url.scheme() == "http";
+    let host = setting.url.host_str().filter(|_| !is_spoken)?.trim_matches(['[', ']']);
+    let port = setting.url.port_or_known_default().or(Some(SOCKS));
+    let place = Place { host: host.to_owned(), port, url: None };
+    Some(Target { speaks: Some("tcp"), ..read(&place, &setting.at) })
 }
 
 /// A target with the way to it.
@@ -136,6 +175,20 @@ fn by_way(target: Target, way: Option<Route>) -> Target {
             Target { unaskable: Some(Sourced { value, origin }), ..target }
         }
     }
+}
+
+/// A target that nobody gets a file from without a certificate: its port is asked, unless
+/// a proxy stands before it.
+fn by_port(target: Target, certificate: &Read<String>) -> Target {
+    if target.route.as_ref().is_some_and(|route| route.value.is_some()) {
+        let file = &certificate.value;
+        let value = format!("answers only who has {file}; its proxy is asked by itself");
+        let origin = Origin::File(certificate.at.clone());
+        return Target { unaskable: Some(Sourced { value, origin }), ..target };
+    }
+    let port = target.place.url.as_ref().and_then(Url::port_or_known_default);
+    let place = Place { port, url: None, ..target.place };
+    Target { place, speaks: Some("tcp"), ..target }
 }
 
 /// The proxy a target is reached through, as a target of its own.
@@ -314,6 +367,11 @@ fn listeners(brokers: &[&Broker], facts: &Facts, layer: &mut Layer) {
     };
     on(layer, "zmq", gorgone.and_then(|gorgone| gorgone.listens.as_ref()));
     on(layer, "trap", facts.traps.as_ref().and_then(|traps| traps.listens.first()));
+    if let Some(rule) = facts.traps.as_ref().and_then(|traps| traps.redirects.first()) {
+        let origin = Origin::File(rule.at.clone());
+        let arrives = Sourced { value: rule.value.from, origin };
+        layer.arrives.insert("trap".to_owned(), arrives);
+    }
     on(layer, "agents", facts.agents.as_ref().and_then(|agents| agents.listens.as_ref()));
     match gorgone.and_then(|gorgone| gorgone.pullwss_server.as_ref()) {
         // The web server stands before it, and hands over what comes to its own port.
@@ -359,6 +417,8 @@ pub(super) fn is_loopback(host: &str) -> bool {
 /// Where Apache serves the WebSocket of Gorgone.
 const HTTPS: u16 = 443;
 const INTERNET: &str = "http";
+/// The port of a SOCKS proxy that names none.
+const SOCKS: u16 = 1_080;
 const SMTP: &str = "smtp";
 
 fn read(place: &Place, at: &At) -> Target {

@@ -31,6 +31,8 @@ pub(crate) struct Layer {
     pub(crate) from: Vec<(String, Sourced<Vec<IpAddr>>)>,
     /// Ports this machine listens on, by service.
     pub(crate) listens: BTreeMap<String, Sourced<u16>>,
+    /// Ports others send to, by service, where a rule of this machine hands on to another.
+    pub(crate) arrives: BTreeMap<String, Sourced<u16>>,
     /// Flows of the user's own.
     pub(crate) custom: Vec<Custom>,
     /// The proxy for Internet flows.
@@ -154,6 +156,9 @@ impl Site {
         }
         for (service, port) in layer.listens {
             self.listens.entry(service).or_insert(port);
+        }
+        for (service, port) in layer.arrives {
+            self.arrives.entry(service).or_insert(port);
         }
         for custom in layer.custom {
             if !self.custom.iter().any(|known| known.name == custom.name) {

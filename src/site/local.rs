@@ -1,11 +1,11 @@
 //! This machine: its name, kernel, addresses, and whether Centreon is installed.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
-use super::discover::Files;
+use super::discover::{At, Files};
 
 /// Who is asking: on top of every report.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -126,9 +126,117 @@ fn names_in_hosts(hosts: &str) -> Vec<String> {
     lines.flat_map(|line| line.split_whitespace().skip(1)).map(str::to_ascii_lowercase).collect()
 }
 
+/// What names and addresses mean on a machine whose files were copied.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Elsewhere {
+    /// Its `/etc/hosts`: the first address of each name, IPv4 before IPv6.
+    hosts: BTreeMap<String, IpAddr>,
+    /// The line of `nsswitch.conf`, when it asks no name server.
+    without_dns: Option<(String, At)>,
+}
+
+/// What a host is on that machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Reading {
+    /// That machine itself.
+    Own,
+    /// This address, which its `/etc/hosts` has.
+    Address(IpAddr),
+    /// Nobody: why, and where that stands.
+    Unresolved {
+        /// As a clause.
+        why: String,
+        /// The line.
+        at: At,
+    },
+    /// The same as here.
+    Same,
+}
+
+impl Elsewhere {
+    /// Reads its hosts file and the order of its look-ups.
+    pub(crate) fn read(files: &Files) -> Self {
+        let mut hosts: BTreeMap<String, IpAddr> = BTreeMap::new();
+        let text = files.read("/etc/hosts").map(|text| text.text).unwrap_or_default();
+        for line in text.lines() {
+            let mut words = line.split('#').next().unwrap_or_default().split_whitespace();
+            let Some(address) = words.next().and_then(|word| word.parse::<IpAddr>().ok()) else {
+                continue;
+            };
+            for name in words {
+                let known = hosts.entry(name.to_ascii_lowercase()).or_insert(address);
+                if known.is_ipv6() && address.is_ipv4() {
+                    *known = address;
+                }
+            }
+        }
+        let without_dns = files.read("/etc/nsswitch.conf").ok().and_then(|text| {
+            let mut lines = text.lines();
+            let (number, line) = lines.find(|(_, line)| line.trim().starts_with("hosts:"))?;
+            let services = line.split('#').next().unwrap_or_default().trim().to_owned();
+            let asks = services.split_whitespace().any(|word| matches!(word, "dns" | "resolve"));
+            (!asks).then(|| (services, text.at(number)))
+        });
+        Self { hosts, without_dns }
+    }
+
+    /// What `host` is there.
+    pub(crate) fn reading(&self, host: &str) -> Reading {
+        if let Ok(address) = host.parse::<IpAddr>() {
+            let is_own = address.is_loopback() || address.is_unspecified();
+            return if is_own { Reading::Own } else { Reading::Same };
+        }
+        let name = host.trim_end_matches('.').to_ascii_lowercase();
+        match (self.hosts.get(&name), &self.without_dns) {
+            (Some(address), _) if address.is_loopback() => Reading::Own,
+            (Some(address), _) => Reading::Address(*address),
+            (None, _) if name == "localhost" || name.ends_with(".localhost") => Reading::Own,
+            (None, Some((services, at))) => Reading::Unresolved {
+                why: format!("not in that machine's /etc/hosts, and `{services}` asks no DNS"),
+                at: at.clone(),
+            },
+            (None, None) => Reading::Same,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_name_means_what_it_means_on_that_machine() {
+        let root = tempfile::tempdir().unwrap();
+        std::fs::create_dir(root.path().join("etc")).unwrap();
+        let write = |name: &str, text: &str| {
+            std::fs::write(root.path().join("etc").join(name), text).unwrap();
+        };
+        write(
+            "hosts",
+            "127.0.0.1 localhost\n127.0.1.1 poller1.corp poller1 # us\n\
+            2001:db8::5 central\n10.0.0.5 Central\n",
+        );
+        let elsewhere = Elsewhere::read(&Files::below(root.path()));
+        let address = |text: &str| Reading::Address(text.parse().unwrap());
+        for (host, reading) in [
+            ("127.0.0.53", Reading::Own),
+            ("::1", Reading::Own),
+            ("0.0.0.0", Reading::Own),
+            ("localhost", Reading::Own),
+            ("POLLER1", Reading::Own),
+            ("central", address("10.0.0.5")),
+            ("10.0.0.5", Reading::Same),
+            ("ntp.example", Reading::Same),
+        ] {
+            assert_eq!(elsewhere.reading(host), reading, "{host}");
+        }
+        write("nsswitch.conf", "# x\npasswd: files\nhosts:  files myhostname\n");
+        let elsewhere = Elsewhere::read(&Files::below(root.path()));
+        let Reading::Unresolved { why, at } = elsewhere.reading("ntp.example") else { panic!() };
+        let want = "not in that machine's /etc/hosts, and `hosts:  files myhostname` asks no DNS";
+        assert_eq!((why.as_str(), at.to_string().as_str()), (want, "/etc/nsswitch.conf:3"));
+        assert_eq!(elsewhere.reading("central"), address("10.0.0.5"));
+    }
 
     #[test]
     fn hosts_file_names_are_all_of_a_line_but_the_first_word() {

@@ -22,7 +22,7 @@ use serde::{Serialize, Serializer};
 pub(crate) use custom::Custom;
 pub(crate) use join::{View, join};
 pub(crate) use layer::Layer;
-pub(crate) use place::{Place, address_of, parse_port, parse_proxy};
+pub(crate) use place::{Place, address_of, numeric_v4, parse_port, parse_proxy};
 
 use crate::catalogue::{Mode, Party, Role};
 use discover::{At, Note};
@@ -47,6 +47,8 @@ pub(crate) struct Site {
     pub(crate) ports: BTreeMap<String, Sourced<u16>>,
     /// Ports this machine listens on, by service.
     pub(crate) listens: BTreeMap<String, Sourced<u16>>,
+    /// Ports others send to, by service, where a rule of this machine hands on to another.
+    pub(crate) arrives: BTreeMap<String, Sourced<u16>>,
     /// Flows of the user's own.
     pub(crate) custom: Vec<Custom>,
     /// The proxy for Internet flows.
@@ -73,6 +75,8 @@ pub(crate) struct Site {
     pub(crate) notes: Vec<Note>,
     /// The copy of another machine's files that was looked at instead of our own.
     pub(crate) root: Option<String>,
+    /// What names mean on that other machine.
+    pub(crate) elsewhere: Option<local::Elsewhere>,
     /// What the site file calls the platform.
     pub(crate) platform: Option<String>,
     /// What the site file calls this machine.
@@ -93,6 +97,7 @@ impl Site {
             modes: Vec::new(),
             ports: BTreeMap::new(),
             listens: BTreeMap::new(),
+            arrives: BTreeMap::new(),
             custom: Vec::new(),
             proxy: None,
             snmp: snmp::Credentials::None,
@@ -106,6 +111,7 @@ impl Site {
             mistakes: Vec::new(),
             notes: Vec::new(),
             root: None,
+            elsewhere: None,
             platform: None,
             machine: None,
             nat: None,

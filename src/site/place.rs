@@ -1,6 +1,6 @@
 //! Where a peer stands, as people write it.
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
 use url::Url;
@@ -65,7 +65,8 @@ impl FromStr for Place {
         }
         let bare = |host: &str, port| {
             check_host(host)?;
-            Ok(Self { host: host.to_owned(), port, url: None })
+            let numeric = numeric_v4(host).map(|address| address.to_string());
+            Ok(Self { host: numeric.unwrap_or_else(|| host.to_owned()), port, url: None })
         };
         if let Some(rest) = text.strip_prefix('[') {
             let (host, after) =
@@ -111,12 +112,35 @@ pub(crate) fn parse_port(text: &str) -> Result<u16, String> {
     }
 }
 
+/// An IPv4 address in any form that glibc takes for one, as `inet_aton` does: one to four
+/// numbers, each decimal, octal (`010`) or hexadecimal (`0x0a`), the last of which fills all
+/// bytes that are left. `10.1` is 10.0.0.1, `010.0.0.1` is 8.0.0.1.
+pub(crate) fn numeric_v4(text: &str) -> Option<Ipv4Addr> {
+    let number = |part: &str| {
+        let (digits, radix) = match part.strip_prefix("0x").or(part.strip_prefix("0X")) {
+            Some(hexadecimal) => (hexadecimal, 16),
+            None if part.len() > 1 && part.starts_with('0') => (part, 8),
+            None => (part, 10),
+        };
+        let all = digits.chars().all(|c| c.is_digit(radix));
+        u32::from_str_radix(digits, radix).ok().filter(|_| all)
+    };
+    let numbers: Vec<u32> = text.split('.').map(number).collect::<Option<_>>()?;
+    let (last, bytes) = numbers.split_last().filter(|(_, bytes)| bytes.len() < 4)?;
+    let mut address = 0_u32;
+    for (byte, shift) in bytes.iter().zip([24, 16, 8]) {
+        address |= u32::from(u8::try_from(*byte).ok()?) << shift;
+    }
+    let room = u32::MAX.checked_shr(8 * u32::try_from(bytes.len()).ok()?).unwrap_or(0);
+    (*last <= room).then(|| Ipv4Addr::from(address | last))
+}
+
 /// What getaddrinfo would take: letters, digits, `-`, `_`, `.`, or an address.
 fn check_host(host: &str) -> Result<(), String> {
     if host.is_empty() {
         return Err("the host is missing".to_owned());
     }
-    if address_of(host).is_some() {
+    if address_of(host).is_some() || numeric_v4(host).is_some() {
         return Ok(());
     }
     let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
@@ -149,6 +173,57 @@ mod tests {
         assert_eq!(place("[fe80::1%eth0.7]:53"), ("fe80::1%eth0.7".into(), Some(53)));
         assert_eq!(place("https://[2001:db8::1]/x"), ("2001:db8::1".into(), None));
         assert_eq!(place("ldap://dc1.corp.example:3389"), ("dc1.corp.example".into(), Some(3389)));
+    }
+
+    /// `getent` takes what glibc takes; in a namespace with one address of no network, and
+    /// without DNS.
+    #[test]
+    fn an_address_has_the_forms_that_glibc_knows() {
+        let long = "0".repeat(40) + "1";
+        for text in [
+            "10.0.0.1",
+            "10.1",
+            "10.0.1",
+            "10.0.0x10",
+            "0x7f.1",
+            "0X7F000001",
+            "2130706433",
+            "010.0.0.1",
+            "08.0.0.1",
+            "0",
+            "0.0",
+            "4294967295",
+            "4294967296",
+            "1.16777215",
+            "1.16777216",
+            "1.2.65535",
+            "1.2.65536",
+            "1.2.3.256",
+            "256.1",
+            "1.2.3.4.5",
+            "1.2.3.",
+            ".1",
+            "1..2",
+            "0x",
+            "0x.1",
+            "+1",
+            "-1",
+            "1.2.3.4x",
+            "0x1g",
+            "1 ",
+            &long,
+        ] {
+            let script = "ip link set lo up && ip address add 192.0.2.1/32 dev lo && \
+                exec getent -s hosts:files ahostsv4 \"$1\"";
+            let output = std::process::Command::new("unshare")
+                .args(["-n", "sh", "-c", script, "sh", text])
+                .output()
+                .expect("unshare, as root");
+            let told = String::from_utf8(output.stdout).unwrap();
+            let theirs = told.split_ascii_whitespace().next().map(str::to_owned);
+            assert_eq!(numeric_v4(text).map(|ours| ours.to_string()), theirs, "{text}");
+        }
+        assert_eq!(place("10.1:53"), ("10.0.0.1".into(), Some(53)));
     }
 
     #[test]

@@ -232,14 +232,14 @@ fn thousands_of_small_files_are_read_as_far_as_is_sane() {
     assert!(look(tree.path()).contains("/etc/centreon-gorgone/config.d/0.yaml"));
 }
 
-/// Line ends of another system change nothing.
+/// Line ends of another system change nothing, but for glibc, to which they are no address.
 #[test]
 fn lines_may_end_as_windows_ends_them() {
     for name in ["poller-zmq", "central-22.10", "central-24.10", "poller-pullwss"] {
         let tree = Tree::of(name);
         let before = bounded(tree.path(), &["plan", "--format", "json"]);
         assert_eq!(before.code, Some(0), "{}", before.stdout);
-        for file in tree.files() {
+        for file in tree.files().into_iter().filter(|file| !file.ends_with("resolv.conf")) {
             let text = fs::read_to_string(&file).unwrap().replace('\n', "\r\n");
             fs::write(file, text).unwrap();
         }

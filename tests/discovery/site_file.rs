@@ -23,7 +23,12 @@ fn steps(plan: &str) -> Vec<Vec<String>> {
         // A copied machine's own listeners are not looked at, and known all the same.
         let here =
             Value::from_iter([("host", "0.0.0.0".into()), ("ways", step["skip"]["ways"].clone())]);
-        let ask = if step["skip"]["ways"].is_array() { &here } else { &step["ask"] };
+        let own = serde_json::json!({ "host": "127.0.0.1" });
+        let ask = match step["skip"]["reason"].as_str() {
+            Some("not-this-machine") => &here,
+            Some("own-of-that-machine") => &own,
+            _ => &step["ask"],
+        };
         let way = |way: &Value| format!("{}:{}", way["protocol"].as_str().unwrap(), way["port"]);
         let ways = ask["ways"].as_array().into_iter().flatten().map(way).collect::<Vec<_>>();
         let words = [&step["flow"], &ask["host"], &ask["find"], &step["found"]["code"]];
@@ -58,10 +63,12 @@ fn what_init_writes_of_a_machine_plans_the_same_targets() {
             .output()
             .unwrap();
         let alone = steps(&String::from_utf8(alone.stdout).unwrap());
-        let is_step = |step: &&Vec<String>| step[3] == "-";
+        // From a copy that machine's own loopback is not asked, from the file it is.
+        let is_step =
+            |step: &&Vec<String>| step[3] == "-" && !step.iter().any(|w| w.contains("127.0.0.1"));
         assert_eq!(
-            alone,
-            found.iter().filter(is_step).cloned().collect::<Vec<_>>(),
+            alone.iter().filter(is_step).collect::<Vec<_>>(),
+            found.iter().filter(is_step).collect::<Vec<_>>(),
             "{name}: {text}"
         );
     }

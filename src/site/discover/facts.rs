@@ -238,6 +238,8 @@ pub(crate) struct Repository {
     pub(crate) at: At,
     /// The proxy its own configuration names; none: as for every other program.
     pub(crate) proxy: Option<Route>,
+    /// The certificate that its server asks a client for: nothing is fetched without it.
+    pub(crate) certificate: Option<Read<String>>,
 }
 
 /// Through which proxy something goes, or why through none.
@@ -452,8 +454,19 @@ pub(crate) struct TrapReceiver {
     pub(crate) listens: Vec<Read<Listen>>,
     /// Are traps handed on to Centreon (`traphandle … centreontrapdforward`)?
     pub(crate) forwards: Option<Read<String>>,
+    /// Rules that hand on what devices send to a port it listens on.
+    pub(crate) redirects: Vec<Read<Redirect>>,
     /// Where it was read.
     pub(crate) at: At,
+}
+
+/// What comes to one port is handed on to another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Redirect {
+    /// The port others send to.
+    pub(crate) from: u16,
+    /// The port something listens on.
+    pub(crate) to: u16,
 }
 
 /// `otl_server.json`: agents connect here, or are connected to.

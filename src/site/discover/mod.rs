@@ -37,7 +37,18 @@ pub(crate) use files::{Files, Text, Unread};
 
 /// Of which language what is understood, and what is only noted: a row each in `docs/discovery.md`.
 #[cfg(test)]
-const CONSTRUCTS: &[&constructs::Constructs] = &[&mail::postfix::CONSTRUCTS, &gorgone::CONSTRUCTS];
+const CONSTRUCTS: &[&constructs::Constructs] = &[
+    &names::CONSTRUCTS,
+    &names::forwarders::CONSTRUCTS,
+    &mail::postfix::CONSTRUCTS,
+    &gorgone::CONSTRUCTS,
+    &repositories::apt::CONSTRUCTS,
+    &repositories::dnf::CONSTRUCTS,
+    &repositories::rhsm::CONSTRUCTS,
+    &proxies::services::CONSTRUCTS,
+    &proxies::tools::WGET_CONSTRUCTS,
+    &proxies::tools::CURL_CONSTRUCTS,
+];
 
 /// Notes that are kept: a file of garbage has a bad line for each of its lines.
 const MOST_NOTES: usize = 512;

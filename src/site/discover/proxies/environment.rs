@@ -1,31 +1,97 @@
-//! The variables of a user's shell: `/etc/environment` and `/etc/profile.d/*.sh`.
+//! The variables of a user's shell: `pam_env.conf`, `/etc/environment`, `/etc/profile` and
+//! `/etc/profile.d/*.sh`; and those of a user's services, `environment.d`.
 //!
 //! Of a script only plain assignments that are not indented: what stands in a function
-//! or below a condition may never run. A later file wins.
+//! or below a condition may never run, and is noted. A later file wins.
 //!
-//! Reference: `pam_env(8)`, bash(1).
+//! Reference: `pam_env(8)`, `pam_env.conf(5)`, environment.d(5), bash(1).
 
-use super::super::include::list;
+use super::super::include::{by_name, list};
 use super::super::lines::words;
 use super::super::{Facts, Files, Text, Unread};
 use super::{MISSING, Variables};
 
+const PAM: &str = "/etc/security/pam_env.conf";
 const FILE: &str = "/etc/environment";
+const PROFILE: &str = "/etc/profile";
 const FOLDER: &str = "/etc/profile.d";
+/// The first that has a file of a name is the one; all in the order of their names.
+const USERS: [&str; 4] = [
+    "/etc/environment.d",
+    "/run/environment.d",
+    "/usr/local/lib/environment.d",
+    "/usr/lib/environment.d",
+];
 
 pub(super) fn read(files: &Files, facts: &mut Facts) -> Variables {
     let mut variables = Variables::default();
-    let scripts = list(files, FOLDER, ".sh", facts, MISSING);
-    let plain: (_, fn(&Text, &mut Variables, &mut Facts)) = (FILE.to_owned(), of_file);
-    let scripts = scripts.into_iter().map(|path| (path, of_script as fn(&_, &mut _, &mut _)));
-    for (path, parse) in [plain].into_iter().chain(scripts) {
-        match files.read(&path) {
-            Ok(text) => parse(&text, &mut variables, facts),
-            Err(Unread::NotAFile) => {}
-            Err(why) => facts.unread(&path, &why, MISSING),
+    let mut scripts = vec![PROFILE.to_owned()];
+    scripts.extend(list(files, FOLDER, ".sh", facts, MISSING));
+    type Parse = fn(&Text, &mut Variables, &mut Facts);
+    let plain: [(String, Parse); 2] = [(PAM.to_owned(), of_pam), (FILE.to_owned(), of_file)];
+    let scripts = scripts.into_iter().map(|path| (path, of_script as Parse));
+    for (path, parse) in plain.into_iter().chain(scripts) {
+        if let Some(text) = text(files, &path, facts) {
+            parse(&text, &mut variables, facts);
         }
     }
     variables
+}
+
+/// The variables of services that a user has, as `environment.d` sets them.
+pub(super) fn of_users(files: &Files, facts: &mut Facts) -> Variables {
+    let mut variables = Variables::default();
+    for path in by_name(files, &USERS, ".conf", facts, MISSING) {
+        let Some(text) = text(files, &path, facts) else { continue };
+        for (line, content) in text.lines().filter(|(_, line)| !line.starts_with('#')) {
+            let Some((name, value)) = content.split_once('=') else { continue };
+            let value = words(value).join(" ");
+            assign(name.trim(), &value, (&text, line), &mut variables, facts);
+        }
+    }
+    variables
+}
+
+fn text(files: &Files, path: &str, facts: &mut Facts) -> Option<Text> {
+    match files.read(path) {
+        Ok(text) => Some(text),
+        Err(Unread::NotAFile) => None,
+        Err(why) => {
+            facts.unread(path, &why, MISSING);
+            None
+        }
+    }
+}
+
+/// Sets a variable whose value may be another's; what nobody can tell without running it is noted.
+fn assign(
+    name: &str,
+    value: &str,
+    (text, line): (&Text, usize),
+    variables: &mut Variables,
+    facts: &mut Facts,
+) {
+    match resolved(value, variables) {
+        Some(value) => variables.set(name, value, text.at(line)),
+        None if Variables::knows(name) => {
+            let reason = format!("{name} is computed from other variables, which are not known");
+            facts.note(text.at(line), reason, MISSING);
+        }
+        None => {}
+    }
+}
+
+/// `NAME DEFAULT=value OVERRIDE=value`: what stands behind OVERRIDE counts, if it is anything.
+fn of_pam(text: &Text, variables: &mut Variables, facts: &mut Facts) {
+    for (line, content) in text.lines() {
+        let words = words(content);
+        let Some((name, settings)) = words.split_first() else { continue };
+        let of = |key: &str| settings.iter().find_map(|word| word.strip_prefix(key));
+        let value = of("OVERRIDE=").filter(|value| !value.is_empty()).or_else(|| of("DEFAULT="));
+        if let Some(value) = value {
+            assign(name, value, (text, line), variables, facts);
+        }
+    }
 }
 
 /// As `pam_env` reads it: `NAME=value`, perhaps after `export`; no shell, so no escapes.
@@ -41,8 +107,16 @@ fn of_file(text: &Text, variables: &mut Variables, _: &mut Facts) {
 }
 
 fn of_script(text: &Text, variables: &mut Variables, facts: &mut Facts) {
-    for (line, content) in text.lines().filter(|(_, line)| !line.starts_with([' ', '\t'])) {
+    for (line, content) in text.lines() {
         let words = words(content);
+        if content.starts_with([' ', '\t']) {
+            let mut names = words.iter().filter_map(|word| Some(word.split_once('=')?.0));
+            if let Some(name) = names.find(|name| Variables::knows(name)) {
+                let reason = format!("the script sets {name} under a condition, which is not run");
+                facts.note(text.at(line), reason, MISSING);
+            }
+            continue;
+        }
         let mut words = words.iter().map(|word| word.trim_end_matches(';')).peekable();
         if words.next_if_eq(&"unset").is_some() {
             for name in words {
@@ -98,7 +172,28 @@ mod tests {
             format!("environment http http://proxy:3128/ u:p@ss {except} {at}:2"),
             format!("environment https http://proxy:3128/ u:p@ss {except} {at}:3"),
         ];
-        assert_eq!((proxies, notes), (want.to_vec(), vec![]));
+        let note = "the script sets http_proxy under a condition, which is not run";
+        assert_eq!((proxies, notes), (want.to_vec(), vec![format!("{at}:7: {note}")]));
+    }
+
+    #[test]
+    fn pam_comes_before_the_environment_file_and_users_services_have_their_own() {
+        let pam = "# x\nhttp_proxy\tDEFAULT=http://192.0.2.81:3128\n\
+            https_proxy DEFAULT=http://a:1 OVERRIDE=http://b:2\nno_proxy DEFAULT=${HOST}\n";
+        let (proxies, notes) = found(&[
+            (PAM, pam),
+            (FILE, "http_proxy=http://c:3\n"),
+            ("/etc/environment.d/10-p.conf", "# x\nhttps_proxy=\"http://d:4\"\nA=$https_proxy\n"),
+            ("/usr/lib/environment.d/10-p.conf", "https_proxy=http://never:4\n"),
+        ]);
+        let want = [
+            "environment http http://c:3/ [] /etc/environment:1".to_owned(),
+            format!("environment https http://b:2/ [] {PAM}:3"),
+            "services of users https http://d:4/ [] /etc/environment.d/10-p.conf:2".to_owned(),
+        ];
+        assert_eq!(proxies, want);
+        let note = "no_proxy is computed from other variables, which are not known";
+        assert_eq!(notes, [format!("{PAM}:4: {note}")]);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Proxies: what are programs of this machine told to use?
 //!
-//! Four variables, in a shell's environment and in that of services. As for curl, dnf
+//! Four variables, in a shell's environment and in that of services; wget and curl have
+//! files of their own. As for curl, dnf
 //! and apt, `HTTP_PROXY` in capitals is none: a web server sets it from a header of its
 //! client. The others count in capitals when there is no small one. An empty variable
 //! is as good as none.
@@ -8,7 +9,8 @@
 //! Reference: curl(1), environment; `pam_env(8)`; systemd.exec(5).
 
 mod environment;
-mod services;
+pub(super) mod services;
+pub(super) mod tools;
 
 use std::collections::BTreeMap;
 
@@ -43,7 +45,10 @@ pub(super) fn read(
     let own: Vec<ProxySetting> = own.collect();
     facts.proxies.extend(own);
     facts.proxies.extend(of_files);
+    let of_users = environment::of_users(files, facts).settings("services of users", facts);
+    facts.proxies.extend(of_users);
     services::read(files, facts);
+    tools::read(files, facts);
 }
 
 fn is_same(one: &ProxySetting, other: &ProxySetting) -> bool {

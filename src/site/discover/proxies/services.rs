@@ -1,15 +1,17 @@
-//! The variables of services: `Environment=` of units and their drop-ins, and
-//! `DefaultEnvironment=` of systemd itself.
+//! The variables of services: `Environment=` of units, their drop-ins and those for every
+//! service (`service.d`), and `DefaultEnvironment=` of systemd itself.
 //!
 //! Settings add up, an empty one forgets those before, a percent sign is written twice; a file that is named with
 //! `EnvironmentFile=` comes after them.
 //!
 //! Reference: systemd.exec(5), systemd.unit(5), systemd-system.conf(5).
 
+use super::super::constructs::{Constructs, Reading};
+use super::super::facts::ProxySetting;
 use super::super::include::by_name;
 use super::super::lines::{Continued, ini, words};
 use super::super::{Facts, Files, Text, Unread};
-use super::{MISSING, Variables};
+use super::{MISSING, Variables, is_same};
 
 /// The platform's services, its web server, and those that fetch packages by themselves.
 const UNITS: [&str; 17] = [
@@ -49,32 +51,70 @@ const MANAGER_FOLDERS: [&str; 4] = [
 /// Files that one unit names.
 const MOST_FILES: usize = 8;
 
+/// What of a unit sets its variables.
+pub(in crate::site::discover) const CONSTRUCTS: Constructs = Constructs {
+    program: "systemd",
+    files: "system.conf, units and drop-ins: variables",
+    missing: MISSING,
+    understood: &["DefaultEnvironment", "Environment", "EnvironmentFile"],
+    noted: &[
+        ("ManagerEnvironment", "sets variables of systemd itself"),
+        ("PAMName", "sets variables by PAM"),
+        ("PassEnvironment", "hands on variables of systemd itself"),
+        ("UnsetEnvironment", "takes variables away"),
+    ],
+    aside: &[],
+};
+
 pub(super) fn read(files: &Files, facts: &mut Facts) {
     let mut paths = vec![MANAGER.to_owned()];
     paths.extend(by_name(files, &MANAGER_FOLDERS, ".conf", facts, MISSING));
-    one(files, facts, "systemd", &paths);
+    one(files, facts, "systemd", &paths, &[]);
+    // Drop-ins for every service there is, ours and those that nobody listed here.
+    let of_all = folders_of("service.d");
+    let paths = by_name(files, &of_all.each_ref().map(String::as_str), ".conf", facts, MISSING);
+    let before = facts.proxies.len();
+    one(files, facts, "all services", &paths, &[]);
+    let general: Vec<ProxySetting> = facts.proxies.get(before..).unwrap_or_default().to_vec();
     for unit in UNITS {
         let paths = paths_of(files, unit, facts);
-        one(files, facts, unit, &paths);
+        one(files, facts, unit, &paths, &general);
     }
 }
 
-/// The unit's file and its drop-ins, in the order they are read.
+fn folders_of(name: &str) -> [String; 5] {
+    FOLDERS.map(|folder| format!("{folder}/{name}"))
+}
+
+/// The unit's file and its drop-ins, in the order they are read: by name, and of equal
+/// names the unit's own.
 fn paths_of(files: &Files, unit: &str, facts: &mut Facts) -> Vec<String> {
-    let own = FOLDERS.map(|folder| format!("{folder}/{unit}.service"));
+    let own = folders_of(&format!("{unit}.service"));
     let mut paths: Vec<String> =
         own.into_iter().find(|path| files.exists(path)).into_iter().collect();
-    let folders = FOLDERS.map(|folder| format!("{folder}/{unit}.service.d"));
-    let folders = folders.each_ref().map(String::as_str);
+    let folders = [folders_of(&format!("{unit}.service.d")), folders_of("service.d")];
+    let folders: Vec<&str> = folders.iter().flatten().map(String::as_str).collect();
     paths.extend(by_name(files, &folders, ".conf", facts, MISSING));
     paths
 }
 
-fn one(files: &Files, facts: &mut Facts, program: &str, paths: &[String]) {
+/// What `paths` set, unless `general` says it already.
+fn one(
+    files: &Files,
+    facts: &mut Facts,
+    program: &str,
+    paths: &[String],
+    general: &[ProxySetting],
+) {
     let mut found = Found::default();
     for path in paths {
         if let Some(text) = text(files, facts, path) {
             parse(&text, &mut found);
+            for entry in ini(&text, Continued::ByBackslash) {
+                if matches!(CONSTRUCTS.reading(entry.key), Reading::Noted(_)) {
+                    CONSTRUCTS.meet(entry.key, text.at(entry.line), facts);
+                }
+            }
         }
     }
     for path in &found.files {
@@ -85,7 +125,8 @@ fn one(files: &Files, facts: &mut Facts, program: &str, paths: &[String]) {
             }
         }
     }
-    let settings = found.variables.settings(program, facts);
+    let mut settings = found.variables.settings(program, facts);
+    settings.retain(|own| !general.iter().any(|all| all.at == own.at && is_same(all, own)));
     facts.proxies.extend(settings);
 }
 
@@ -173,6 +214,24 @@ mod tests {
             proxies[1],
             format!("gorgoned https http://b:2/ [localhost .corp.example] {at}")
         );
+    }
+
+    #[test]
+    fn a_drop_in_for_every_service_is_said_once_and_lost_against_a_units_own() {
+        let general = "/etc/systemd/system/service.d/proxy.conf";
+        let own = "/etc/systemd/system/cbd.service.d/z.conf";
+        let (proxies, notes) = found(&[
+            (general, "[Service]\nEnvironment=\"https_proxy=http://a:1\"\n"),
+            ("/usr/lib/systemd/system/gorgoned.service", "[Service]\nPAMName=login\n"),
+            (own, "[Service]\nEnvironment=https_proxy=http://b:2\n"),
+        ]);
+        let want = [
+            format!("all services https http://a:1/ [] {general}:2"),
+            format!("cbd https http://b:2/ [] {own}:2"),
+        ];
+        assert_eq!(proxies, want);
+        let note = "`PAMName` sets variables by PAM, which is not read";
+        assert_eq!(notes, [format!("/usr/lib/systemd/system/gorgoned.service:2: {note}")]);
     }
 
     #[test]

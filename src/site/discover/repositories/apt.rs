@@ -1,16 +1,48 @@
 //! The repositories of apt, in both formats of its lists.
 //!
-//! A line `deb [options] URI suite components`, or a stanza of fields (deb822) that
-//! means each of its URIs with each of its suites. A suite that ends in `/` is a folder
-//! of its own, without `dists`.
+//! A line `deb [options] URI suite components`, or a stanza of fields (deb822) that means
+//! each of its URIs with each of its suites; `deb-src` is fetched as `deb` is. A suite that
+//! ends in `/` is a folder of its own, without `dists` and without components. One entry that
+//! is malformed, and apt reads no list at all. A list of mirrors is a file of this machine,
+//! whose lines are what is fetched, or is fetched itself.
 //!
-//! Reference: sources.list(5).
+//! Reference: sources.list(5), apt-transport-mirror(1).
 
+use std::collections::BTreeSet;
+
+use super::super::constructs::Constructs;
+use super::super::facts::Refused;
 use super::super::include::list;
 use super::super::lines::words;
 use super::super::{Facts, Files, Text};
 use super::apt_conf::{self, Conf};
 use super::{LONGEST, MISSING, Source};
+
+/// How apt fetches: what stands before the first colon of a URI.
+pub(in crate::site::discover) const CONSTRUCTS: Constructs = Constructs {
+    program: "apt",
+    files: "sources.list, *.list, *.sources: the scheme of a URI",
+    missing: MISSING,
+    understood: &[
+        "http",
+        "https",
+        "mirror",
+        "mirror+copy",
+        "mirror+file",
+        "mirror+http",
+        "mirror+https",
+    ],
+    noted: &[
+        ("tor+*", "goes through Tor, a proxy of its own"),
+        ("tor", "goes through Tor, a proxy of its own"),
+        ("ftp", "is a way that apt has switched off"),
+        ("ssh", "runs a program for it"),
+        ("rsh", "runs a program for it"),
+        ("s3", "is a method that another package brings"),
+    ],
+    // Of this machine alone.
+    aside: &["cdrom", "copy", "file", "store"],
+};
 
 const FILE: &str = "/etc/apt/sources.list";
 const FOLDER: &str = "/etc/apt/sources.list.d";
@@ -19,6 +51,10 @@ const MOST_FILES: usize = 256;
 const MOST_LINES: usize = 1_024;
 /// URIs and suites of one stanza.
 const MOST_WORDS: usize = 64;
+/// Mirrors of one list.
+const MOST_MIRRORS: usize = 64;
+/// The words that switch a stanza off, in any case of letters (apt, `StringToBool`).
+const OFF: [&str; 5] = ["no", "false", "without", "off", "disable"];
 
 pub(super) fn read(files: &Files, facts: &mut Facts) {
     if !files.exists("/etc/apt") {
@@ -28,12 +64,15 @@ pub(super) fn read(files: &Files, facts: &mut Facts) {
     let parts = list(files, FOLDER, "", facts, MISSING);
     let parts = parts.into_iter().filter(|path| is_read(path)).take(MOST_FILES);
     for path in [FILE.to_owned()].into_iter().chain(parts) {
-        let stanzas = path.ends_with(".sources");
-        match files.read(&path) {
-            Ok(text) if stanzas => tell(&text, of_stanzas(&text), &conf, facts),
-            Ok(text) => tell(&text, of_lines(&text), &conf, facts),
-            Err(why) => facts.unread(&path, &why, MISSING),
-        }
+        let text = match files.read(&path) {
+            Ok(text) => text,
+            Err(why) => {
+                facts.unread(&path, &why, MISSING);
+                continue;
+            }
+        };
+        let entries = if path.ends_with(".sources") { of_stanzas(&text) } else { of_lines(&text) };
+        Apt { files, conf: &conf, facts: &mut *facts, met: BTreeSet::new() }.tell(&text, entries);
     }
 }
 
@@ -47,37 +86,91 @@ fn is_read(path: &str) -> bool {
 
 /// A URI, a suite, and the line of the URI.
 type Pair = (String, String, usize);
+/// A pair, or the line for which apt refuses all of its lists, and why.
+type Entry = Result<Pair, (usize, &'static str)>;
 
-fn tell(text: &Text, found: Vec<Result<Pair, (usize, &str)>>, conf: &Conf, facts: &mut Facts) {
-    for pair in found {
-        match pair {
-            Ok((uri, suite, line)) => one(text, &uri, &suite, line, conf, facts),
-            Err((line, reason)) => facts.note(text.at(line), reason, MISSING),
-        }
-    }
+struct Apt<'a> {
+    files: &'a Files,
+    conf: &'a Conf,
+    facts: &'a mut Facts,
+    /// URIs whose scheme was noted.
+    met: BTreeSet<String>,
 }
 
-fn one(text: &Text, uri: &str, suite: &str, line: usize, conf: &Conf, facts: &mut Facts) {
-    let at = text.at(line);
-    if suite.len() > LONGEST {
-        return facts.note(at, "its suite is longer than an address can be", MISSING);
+impl Apt<'_> {
+    fn tell(&mut self, text: &Text, entries: Vec<Entry>) {
+        for entry in entries {
+            match entry {
+                Ok((uri, suite, line)) => self.one(text, &uri, &suite, line),
+                Err((line, reason)) => self.facts.refused.push(Refused {
+                    program: "apt",
+                    reason: reason.to_owned(),
+                    at: text.at(line),
+                }),
+            }
+        }
     }
-    let suite = suite.replace("$(ARCH)", architecture(std::env::consts::ARCH));
-    let flat = suite.ends_with('/');
-    let file = match suite.as_str() {
-        "/" => "InRelease".to_owned(),
-        folder if flat => format!("{folder}InRelease"),
-        suite => format!("dists/{suite}/InRelease"),
-    };
-    // A list of mirrors is fetched as it is.
-    let list = uri.strip_prefix("mirror+").map(str::to_owned);
-    let list = list.or_else(|| Some(format!("http:{}", uri.strip_prefix("mirror:")?)));
-    let (address, file) = match &list {
-        Some(list) => (list.as_str(), None),
-        None => (uri, Some(file.as_str())),
-    };
-    let name = if flat { without_login(address) } else { suite.as_str() };
-    Source { name, address, file, at }.tell(facts, |url| conf.route(url));
+
+    fn one(&mut self, text: &Text, uri: &str, suite: &str, line: usize) {
+        let at = text.at(line);
+        if suite.len() > LONGEST {
+            return self.facts.note(at, "its suite is longer than an address can be", MISSING);
+        }
+        let architecture = architecture(std::env::consts::ARCH);
+        let uri = uri.replacen("$(ARCH)", architecture, 8);
+        let flat = suite.ends_with('/');
+        let suite = if flat { suite.replace("$(ARCH)", architecture) } else { suite.to_owned() };
+        let file = match suite.as_str() {
+            "/" => "InRelease".to_owned(),
+            folder if flat => format!("{folder}InRelease"),
+            suite => format!("dists/{suite}/InRelease"),
+        };
+        let (scheme, rest) = uri.split_once(':').unwrap_or_default();
+        if self.met.insert(uri.clone()) {
+            CONSTRUCTS.meet(scheme, at.clone(), self.facts);
+        }
+        let conf = self.conf;
+        let mut add = |address: &str, file: Option<&str>, at| {
+            let name = if flat { without_login(address) } else { suite.as_str() };
+            Source { name, address, file, at, certificate: None }
+                .tell(self.facts, |url| conf.route(url));
+        };
+        match scheme {
+            "http" | "https" => add(&uri, Some(&file), at),
+            // A list of mirrors is fetched as it is.
+            "mirror" => add(&format!("http:{rest}"), None, at),
+            "mirror+http" | "mirror+https" => {
+                add(uri.trim_start_matches("mirror+"), None, at);
+            }
+            "mirror+file" | "mirror+copy" => {
+                let path = format!("/{}", rest.trim_start_matches('/'));
+                match self.files.read(&path) {
+                    Ok(mirrors) => self.mirrors(&mirrors, &file, &suite),
+                    Err(why) => {
+                        let reason = format!("{path}, its list of mirrors: {why}");
+                        self.facts.note(at, reason, MISSING);
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Each line is a mirror; what stands behind a tab limits what is fetched from it.
+    fn mirrors(&mut self, list: &Text, file: &str, suite: &str) {
+        let lines = list.lines().map(|(line, content)| (line, content.trim()));
+        let lines = lines.filter(|(_, content)| !content.is_empty() && !content.starts_with('#'));
+        for (line, content) in lines.take(MOST_MIRRORS) {
+            let address = content.split('\t').next().unwrap_or_default().trim();
+            let scheme = address.split_once(':').map_or("", |(scheme, _)| scheme);
+            if self.met.insert(address.to_owned()) {
+                CONSTRUCTS.meet(scheme, list.at(line), self.facts);
+            }
+            let conf = self.conf;
+            Source { name: suite, address, file: Some(file), at: list.at(line), certificate: None }
+                .tell(self.facts, |url| conf.route(url));
+        }
+    }
 }
 
 /// `apt.corp.example/site`: what a folder without a suite's name is called.
@@ -98,25 +191,55 @@ fn architecture(rust: &'static str) -> &'static str {
     }
 }
 
+/// Why apt refuses an entry with this URI, suite and so many components.
+fn refusal(uri: &str, suite: &str, components: usize) -> Option<&'static str> {
+    let is_folder = suite.ends_with('/');
+    if uri.split_once(':').is_none_or(|(scheme, _)| scheme.is_empty()) {
+        Some("its URI has no scheme")
+    } else if is_folder && components > 0 {
+        Some("a suite that ends in `/` has no components")
+    } else if !is_folder && components == 0 {
+        Some("it names no component")
+    } else {
+        None
+    }
+}
+
 /// One repository a line; `#` begins a comment anywhere.
-fn of_lines(text: &Text) -> Vec<Result<Pair, (usize, &'static str)>> {
+fn of_lines(text: &Text) -> Vec<Entry> {
     let lines = text.lines().filter_map(|(line, content)| {
-        let content = content.split('#').next()?.trim_start();
-        let rest = content.strip_prefix("deb")?.strip_prefix([' ', '\t'])?.trim_start();
-        let rest = match rest.strip_prefix('[').map(|options| options.split_once(']')) {
-            None => rest,
-            Some(Some((_, after))) => after,
-            Some(None) => return Some(Err((line, "the bracket of its options is not closed"))),
+        let content = content.split('#').next().unwrap_or_default().trim();
+        let (kind, rest) = content.split_once([' ', '\t']).unwrap_or((content, ""));
+        match kind {
+            "" => return None,
+            "deb" | "deb-src" => {}
+            _ => return Some(Err((line, "apt knows `deb` and `deb-src`, and no other word here"))),
+        }
+        let mut rest = rest.trim_start();
+        while let Some(options) = rest.strip_prefix('[') {
+            let Some((options, after)) = options.split_once(']') else {
+                return Some(Err((line, "the bracket of its options is not closed")));
+            };
+            if options.split_whitespace().any(|option| !option.contains('=')) {
+                return Some(Err((line, "an option in its brackets is no NAME=VALUE")));
+            }
+            rest = after;
+        }
+        let words = words(rest);
+        let entry = match words.as_slice() {
+            [uri, suite, components @ ..] => match refusal(uri, suite, components.len()) {
+                Some(reason) => Err((line, reason)),
+                None => Ok((uri.clone(), suite.clone(), line)),
+            },
+            _ => Err((line, "it has no URI, or no suite")),
         };
-        let mut words = words(rest).into_iter();
-        let pair = words.next().zip(words.next()).map(|(uri, suite)| (uri, suite, line));
-        Some(pair.ok_or((line, "it has no URI, or no suite")))
+        Some(entry)
     });
     lines.take(MOST_LINES).collect()
 }
 
 /// Stanzas of fields, parted by empty lines.
-fn of_stanzas(text: &Text) -> Vec<Result<Pair, (usize, &'static str)>> {
+fn of_stanzas(text: &Text) -> Vec<Entry> {
     let mut pairs = Vec::new();
     let mut stanza = Stanza::default();
     for (line, content) in text.lines().filter(|(_, content)| !content.starts_with('#')) {
@@ -130,7 +253,7 @@ fn of_stanzas(text: &Text) -> Vec<Result<Pair, (usize, &'static str)>> {
     pairs
 }
 
-/// The fields that matter here.
+/// The fields that matter here; of one given twice the later counts.
 #[derive(Default)]
 struct Stanza<'a> {
     begins: usize,
@@ -138,7 +261,10 @@ struct Stanza<'a> {
     types: Vec<(&'a str, usize)>,
     uris: Vec<(&'a str, usize)>,
     suites: Vec<(&'a str, usize)>,
+    components: Vec<(&'a str, usize)>,
     is_off: bool,
+    /// A line that is no field.
+    garbage: Option<usize>,
 }
 
 impl<'a> Stanza<'a> {
@@ -147,40 +273,62 @@ impl<'a> Stanza<'a> {
             self.begins = line;
         }
         let mut value = content;
-        if !content.starts_with([' ', '\t']) {
-            let (field, rest) = content.split_once(':').unwrap_or((content, ""));
+        let begins_field = !content.starts_with([' ', '\t']);
+        if begins_field {
+            let Some((field, rest)) = content.split_once(':') else {
+                self.garbage.get_or_insert(line);
+                return;
+            };
             (self.field, value) = (field.trim().to_ascii_lowercase(), rest);
         }
         let list = match self.field.as_str() {
             "types" => &mut self.types,
             "uris" => &mut self.uris,
             "suites" => &mut self.suites,
+            "components" => &mut self.components,
             "enabled" => {
                 let value = value.trim().to_ascii_lowercase();
-                self.is_off |=
-                    ["no", "false", "0", "off", "without", "disable"].contains(&value.as_str());
+                self.is_off = OFF.contains(&value.as_str()) || value.parse() == Ok(0);
                 return;
             }
             _ => return,
         };
+        if begins_field {
+            list.clear();
+        }
         let room = MOST_WORDS.saturating_sub(list.len());
         list.extend(value.split_whitespace().take(room).map(|word| (word, line)));
     }
 
     /// Adds each URI with each suite.
-    fn tell(self, pairs: &mut Vec<Result<Pair, (usize, &'static str)>>) {
-        let wanted = self.types.iter().any(|(kind, _)| *kind == "deb");
-        if self.is_off || !wanted || pairs.len() > super::MOST {
+    fn tell(self, pairs: &mut Vec<Entry>) {
+        if let Some(line) = self.garbage {
+            return pairs.push(Err((line, "this is no field of a stanza")));
+        }
+        if self.begins == 0 || pairs.len() > super::MOST {
             return;
         }
+        let known = |(kind, _): &(&str, usize)| matches!(*kind, "deb" | "deb-src");
+        if self.types.is_empty() {
+            return pairs.push(Err((self.begins, "its stanza has no Types")));
+        }
+        if self.is_off {
+            return;
+        }
+        if let Some((_, line)) = self.types.iter().find(|kind| !known(kind)) {
+            let reason = "apt knows `deb` and `deb-src`, and no other word here";
+            return pairs.push(Err((*line, reason)));
+        }
         if self.uris.is_empty() || self.suites.is_empty() {
-            pairs.push(Err((self.begins, "it has no URIs, or no Suites")));
+            return pairs.push(Err((self.begins, "it has no URIs, or no Suites")));
         }
         for (uri, line) in &self.uris {
-            let suites = self.suites.iter();
-            pairs.extend(
-                suites.map(|(suite, _)| Ok(((*uri).to_owned(), (*suite).to_owned(), *line))),
-            );
+            for (suite, _) in &self.suites {
+                pairs.push(match refusal(uri, suite, self.components.len()) {
+                    Some(reason) => Err((*line, reason)),
+                    None => Ok(((*uri).to_owned(), (*suite).to_owned(), *line)),
+                });
+            }
         }
     }
 }
@@ -253,7 +401,7 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_that_is_none_is_noted() {
+    fn an_entry_that_is_none_is_refused_with_its_line() {
         let (repositories, notes) = found(&[
             (FILE, "deb http://a.example\ndeb [arch=amd64 http://a.example x main\n"),
             ("/etc/apt/sources.list.d/x.sources", "\nTypes: deb\nSuites: x\n"),
@@ -261,12 +409,154 @@ mod tests {
             ("/etc/apt/sources.list.d/x.list.save", "deb http://skipped.example x y\n"),
         ]);
         let want = [
-            "/etc/apt/sources.list:1: it has no URI, or no suite",
-            "/etc/apt/sources.list:2: the bracket of its options is not closed",
-            "/etc/apt/sources.list.d/x.sources:2: it has no URIs, or no Suites",
+            "/etc/apt/sources.list:1: apt: it has no URI, or no suite",
+            "/etc/apt/sources.list:2: apt: the bracket of its options is not closed",
+            "/etc/apt/sources.list.d/x.sources:2: apt: it has no URIs, or no Suites",
         ];
         assert_eq!(notes, want);
         assert!(repositories.is_empty(), "{repositories:?}");
+    }
+
+    #[test]
+    fn the_mirrors_of_a_list_on_this_machine_are_what_is_fetched() {
+        let (repositories, notes) = found(&[
+            (
+                "/etc/apt/sources.list.d/debian.sources",
+                "Types: deb deb-src\nURIs: mirror+file:///etc/apt/mirrors/debian.list\n\
+                 Suites: bookworm\nComponents: main\n",
+            ),
+            (
+                "/etc/apt/mirrors/debian.list",
+                "# ours\nhttps://deb.example.com/debian\tpriority:1 arch:amd64\n\n\
+                 http://b.example/debian/\nfile:/srv/x\ntor+http://c.example/\n",
+            ),
+            (FILE, "deb mirror+file:/etc/apt/none bookworm main\n"),
+        ]);
+        let list = "/etc/apt/mirrors/debian.list";
+        let want = [
+            format!("bookworm https://deb.example.com/debian/dists/bookworm/InRelease {list}:2"),
+            format!("bookworm http://b.example/debian/dists/bookworm/InRelease {list}:4"),
+        ];
+        assert_eq!(repositories, want);
+        let want = [
+            format!("{FILE}:1: /etc/apt/none, its list of mirrors: there is no such file"),
+            format!("{list}:6: `tor+http` goes through Tor, a proxy of its own, which is not read"),
+        ];
+        assert_eq!(notes, want);
+    }
+
+    #[test]
+    fn a_way_that_is_not_spoken_is_noted() {
+        let (repositories, notes) = found(&[(
+            FILE,
+            "deb tor+https://onion.example/debian bookworm main\n\
+             deb ar+https://x.example/y bookworm main\ndeb copy:/srv/x ./\n",
+        )]);
+        assert!(repositories.is_empty());
+        let want = [
+            format!(
+                "{FILE}:1: `tor+https` goes through Tor, a proxy of its own, which is not read"
+            ),
+            format!(
+                "{FILE}:2: `ar+https` is nothing of apt that preflight knows; it may move a peer"
+            ),
+        ];
+        assert_eq!(notes, want);
+    }
+
+    /// Every list alone, as apt itself reads it: the files it would get, or none as it refuses it.
+    #[test]
+    fn a_list_is_read_as_apt_reads_it() {
+        let lines = [
+            "deb http://a.example/x bookworm main # c",
+            "  deb http://a.example b main",
+            "deb-src http://s.example bookworm main",
+            "deb [ arch=amd64 trusted=yes ] http://a.example b main contrib",
+            "deb [lang=none][x=y] http://a.example b main",
+            "deb [ arch = amd64 ] http://a.example b main",
+            "deb [arch=amd64 http://a.example b main",
+            "deb http://b.example/$(ARCH)/ bookworm/$(ARCH) main",
+            "deb http://a.example/x bookworm/",
+            "deb http://a.example ./",
+            "deb http://a.example /",
+            "deb http://a.example b/$(ARCH)/",
+            "deb http://a.example bookworm/ main",
+            "deb http://a.example bookworm",
+            "deb http://a.example",
+            "deb",
+            "rpm http://a.example b main",
+            "debx http://a.example b main",
+            "deb x.example b main",
+            "deb file:/srv b main\ndeb http://a.example:8080/ b main",
+            "# deb http://a.example b main",
+        ];
+        let stanzas = [
+            "Types: deb\nURIs: http://x.example\nSuites: b\nComponents: main",
+            "Types: deb\nURIs: http://x.example\nSuites: b",
+            "Types: deb\nURIs: http://x.example\nSuites: b/",
+            "Types: deb\nURIs: http://x.example\nSuites: ./\nComponents: main",
+            "Types: foo\nURIs: http://x.example\nSuites: b\nComponents: m",
+            "Types: deb foo\nURIs: http://x.example\nSuites: b\nComponents: m",
+            "URIs: http://x.example\nSuites: b\nComponents: m",
+            "Types: deb\nSuites: b\nComponents: m",
+            "Types: deb\nURI: http://x.example\nSuites: b\nComponents: m",
+            "Types: deb\nURIs: x.example\nSuites: b\nComponents: m",
+            "Types: deb deb-src\nURIs:\n http://x.example\n http://y.example\nSuites: b c\nComponents: m",
+            "# c\nTypes: deb\nURIs: http://x.example\n# c2\nSuites: b\n#Suites: c\nComponents: m",
+            "Types: deb\nURIs: http://x.example\nSuites: $(ARCH)/",
+            "Types: deb\nURIs: http://x.example\nURIs: http://y.example\nSuites: b\nComponents: m",
+            "garbage",
+            "Types: deb\nURIs: http://x.example\nSuites: b\nComponents: m\ngarbage",
+        ];
+        let switches = ["no", "No", "FALSE", "off", "0", "00", "disable", "without"]
+            .into_iter()
+            .chain(["disabled", "n", "never", "yes", "1", "", "no\nEnabled: yes"]);
+        let stanza = |word| format!("{}\nEnabled: {word}", stanzas[0]);
+        let switched: Vec<String> = switches.map(stanza).collect();
+        let of_lines = lines.iter().map(|line| (FILE, *line));
+        let sources = "/etc/apt/sources.list.d/x.sources";
+        let of_stanzas = stanzas.iter().copied().chain(switched.iter().map(String::as_str));
+        for (path, content) in of_lines.chain(of_stanzas.map(|stanza| (sources, stanza))) {
+            let (dir, files) =
+                super::super::super::testing::tree(&[(path, &format!("{content}\n"))]);
+            let mut facts = Facts::default();
+            read(&files, &mut facts);
+            let ours: BTreeSet<String> =
+                facts.repositories.iter().map(|one| one.url.to_string()).collect();
+            let theirs = gotten(dir.path());
+            let theirs = theirs.map(|urls| {
+                urls.iter().map(|url| url::Url::parse(url).unwrap().to_string()).collect()
+            });
+            assert_eq!(facts.refused.is_empty().then_some(ours), theirs, "{content:?}");
+        }
+    }
+
+    /// What apt would get with this tree's configuration; none: it refuses its lists.
+    fn gotten(root: &std::path::Path) -> Option<BTreeSet<String>> {
+        for folder in ["var/lib/apt/lists/partial", "var/lib/dpkg", "etc/apt/apt.conf.d"] {
+            std::fs::create_dir_all(root.join(folder)).unwrap();
+        }
+        std::fs::write(root.join("var/lib/dpkg/status"), "").unwrap();
+        let (at, arch) = (root.display(), architecture(std::env::consts::ARCH));
+        let conf = format!(
+            "Dir \"{at}\"; Dir::Etc \"{at}/etc/apt/\"; Dir::State \"{at}/var/lib/apt\"; \
+             Dir::Cache \"{at}/var/cache/apt\"; Dir::State::status \"{at}/var/lib/dpkg/status\"; \
+             APT::Architecture \"{arch}\"; APT::Architectures {{ \"{arch}\"; }};"
+        );
+        std::fs::write(root.join("apt.conf"), conf).unwrap();
+        let output = std::process::Command::new("apt-get")
+            .args(["update", "--print-uris"])
+            .env("APT_CONFIG", root.join("apt.conf"))
+            .env("LC_ALL", "C")
+            .output()
+            .expect("apt-get");
+        if String::from_utf8_lossy(&output.stderr).contains("could not be read") {
+            return None;
+        }
+        let listed = String::from_utf8(output.stdout).unwrap();
+        let quoted = listed.lines().filter_map(|line| line.strip_prefix('\'')?.split('\'').next());
+        let fetched = quoted.filter(|url| url.starts_with("http") && url.ends_with("InRelease"));
+        Some(fetched.map(str::to_owned).collect())
     }
 
     #[test]
@@ -283,8 +573,8 @@ mod tests {
 
     #[test]
     fn every_beginning_is_read() {
-        every_beginning(FILE, LIST, |text| assert!(of_lines(text).len() <= 8));
-        every_beginning("/x.sources", SOURCES, |text| assert!(of_stanzas(text).len() <= 7));
+        every_beginning(FILE, LIST, |text| assert!(of_lines(text).len() <= 9));
+        every_beginning("/x.sources", SOURCES, |text| assert!(of_stanzas(text).len() <= 10));
     }
 
     proptest! {
@@ -294,8 +584,12 @@ mod tests {
             sources in hostile("/x.sources", SOURCES),
         ) {
             let mut facts = Facts::default();
-            tell(&list, of_lines(&list), &Conf::default(), &mut facts);
-            tell(&sources, of_stanzas(&sources), &Conf::default(), &mut facts);
+            let files = Files::below(std::path::Path::new("/nonexistent"));
+            for (text, entries) in [(&list, of_lines(&list)), (&sources, of_stanzas(&sources))] {
+                let met = BTreeSet::new();
+                Apt { files: &files, conf: &Conf::default(), facts: &mut facts, met }
+                    .tell(text, entries);
+            }
             prop_assert!(facts.repositories.len() <= super::super::MOST);
         }
     }

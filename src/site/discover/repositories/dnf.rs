@@ -10,7 +10,8 @@ use std::collections::BTreeMap;
 
 use secrecy::SecretString;
 
-use super::super::facts::Route;
+use super::super::constructs::Constructs;
+use super::super::facts::{Read, Route};
 use super::super::include::list;
 use super::super::lines::{Continued, ini};
 use super::super::route::{Address, NO_PORT};
@@ -20,27 +21,181 @@ use super::{MISSING, MISSING_PROXY, Source};
 
 /// The first that is there; the second is often a link to it.
 const MAIN: [(&str, &str); 2] = [("dnf", "/etc/dnf/dnf.conf"), ("yum", "/etc/yum.conf")];
-const FOLDER: &str = "/etc/yum.repos.d";
+/// Where dnf looks when `reposdir` does not say.
+const FOLDERS: [&str; 3] = ["/etc/yum.repos.d", "/etc/yum/repos.d", "/etc/distro.repos.d"];
+const ZYPPER: &str = "/etc/zypp/repos.d";
 const MOST_FILES: usize = 256;
+
+/// What moves a repository, of `[main]` and of its own section.
+pub(in crate::site::discover) const CONSTRUCTS: Constructs = Constructs {
+    program: "dnf",
+    files: "dnf.conf, *.repo, also zypper's",
+    missing: MISSING,
+    understood: &[
+        "baseurl",
+        "enabled",
+        "metalink",
+        "mirrorlist",
+        "proxy",
+        "proxy_password",
+        "proxy_username",
+        "reposdir",
+        "sslcacert",
+        "sslclientcert",
+    ],
+    noted: &[
+        ("ip_resolve", "asks servers by one version of IP only"),
+        ("pluginconfpath", "sets up plugins that may add repositories"),
+        ("proxy_sslcacert", "trusts the proxy by an authority of its own"),
+        ("proxy_sslclientcert", "logs in to the proxy with a certificate"),
+        ("varsdir", "sets variables in another folder"),
+    ],
+    aside: &[
+        "allow_vendor_change",
+        "arch",
+        "assumeyes",
+        "assumeno",
+        "autocheck_running_kernel",
+        "bandwidth",
+        "best",
+        "bugtracker_url",
+        "cachedir",
+        "check_config_file_age",
+        "clean_*",
+        "color",
+        "color_*",
+        "cost",
+        "countme",
+        "debug_solver",
+        "debuglevel",
+        "defaultyes",
+        "deltarpm",
+        "deltarpm_percentage",
+        "diskspacecheck",
+        "distroverpkg",
+        "enable_group_conditionals",
+        "enabled_metadata",
+        "errorlevel",
+        "exclude",
+        "exclude_from_weak*",
+        "excludeenvs",
+        "excludegroups",
+        "excludepkgs",
+        "exactarch",
+        "failovermethod",
+        "fastestmirror",
+        "forcearch",
+        "gpgcakey",
+        "gpgcheck",
+        "gpgkey",
+        "gpgkey_dns_verification",
+        "group_package_types",
+        "history_*",
+        "ignorearch",
+        "includepkgs",
+        "install_weak_deps",
+        "installonly*",
+        "installonly_limit",
+        "keepcache",
+        "localpkg_gpgcheck",
+        "log_*",
+        "logdir",
+        "logfile",
+        "max_parallel_downloads",
+        "mdpolicy",
+        "metadata_expire",
+        "metadata_timer_sync",
+        "minrate",
+        "mirrorlist_expire",
+        "module_*",
+        "multilib_policy",
+        "name",
+        "obsoletes",
+        "optional_metadata_types",
+        "password",
+        "persistdir",
+        "plugins",
+        "pluginpath",
+        "priority",
+        "protected_*",
+        "proxy_auth_method",
+        "proxy_ssl*",
+        "recent",
+        "releasever*",
+        "repo_gpgcheck",
+        "reset_nice",
+        "retries",
+        "rpmverbosity",
+        "skip_broken",
+        "skip_if_unavailable",
+        "sslclientkey",
+        "sslverify",
+        "sslverifystatus",
+        "strict",
+        "system_cachedir",
+        "throttle",
+        "timeout",
+        "tolerant",
+        "tsflags",
+        "type",
+        "ui_*",
+        "ui_repoid_vars",
+        "upgrade_group_objects_upgrade",
+        "user_agent",
+        "username",
+        "zchunk",
+        "autorefresh",
+        "pkg_gpgcheck",
+        "service",
+        "keeppackages",
+        "mediaid",
+        "path",
+    ],
+};
 
 pub(super) fn read(files: &Files, facts: &mut Facts) {
     let main = MAIN.iter().find(|(_, path)| files.exists(path));
     let (program, main) = main.map_or(("dnf", None), |(program, path)| (*program, Some(path)));
     let main = main.and_then(|path| text(files, facts, path));
-    let paths = list(files, FOLDER, ".repo", facts, MISSING);
+    let main_sections = main.as_ref().map(parse).unwrap_or_default();
+    let general = main_sections.iter().find(|section| section.name == "main");
+    let folders = general.map(|general| general.words("reposdir")).unwrap_or_default();
+    let folders = if folders.is_empty() { FOLDERS.to_vec() } else { folders };
+    let mut paths = Vec::new();
+    for folder in folders.into_iter().filter(|folder| folder.starts_with('/')) {
+        paths.extend(list(files, folder, ".repo", facts, MISSING));
+    }
     let paths = paths.iter().take(MOST_FILES);
     let texts: Vec<Text> = paths.filter_map(|path| text(files, facts, path)).collect();
     if main.is_none() && texts.is_empty() {
         return;
     }
-    let main_sections = main.as_ref().map(parse).unwrap_or_default();
-    let general = main_sections.iter().find(|section| section.name == "main");
+    if let Some(general) = general {
+        general.meet(facts);
+    }
     let route = general.and_then(|general| general.route(program, general, facts));
     let manager = Manager { program, variables: Variables::read(files, facts), general, route };
     let own = main_sections.iter().filter(|section| section.name != "main");
     let others: Vec<Section<'_>> = texts.iter().flat_map(parse).collect();
     for section in own.chain(&others).filter(|section| section.is_enabled()) {
+        section.meet(facts);
         manager.tell(section, facts);
+    }
+}
+
+/// zypper's repositories are written as dnf's are; it has no file of its own for a proxy.
+pub(super) fn read_zypper(files: &Files, facts: &mut Facts) {
+    let paths = list(files, ZYPPER, ".repo", facts, MISSING);
+    let paths = paths.iter().take(MOST_FILES);
+    let texts: Vec<Text> = paths.filter_map(|path| text(files, facts, path)).collect();
+    if texts.is_empty() {
+        return;
+    }
+    let variables = Variables::read(files, facts);
+    let manager = Manager { program: "zypper", variables, general: None, route: None };
+    for section in texts.iter().flat_map(parse).filter(|section| section.is_enabled()) {
+        section.meet(facts);
+        manager.tell(&section, facts);
     }
 }
 
@@ -76,6 +231,30 @@ impl<'a> Section<'a> {
     fn value(&self, key: &str) -> Option<(&'a str, At)> {
         let (value, line) = *self.keys.get(key)?.first()?;
         Some((value, self.text.at(line)))
+    }
+
+    /// All words of a value, parted by commas and white space.
+    fn words(&self, key: &str) -> Vec<&'a str> {
+        let lines = self.keys.get(key).map_or(&[][..], Vec::as_slice);
+        let split =
+            |(value, _): &(&'a str, usize)| value.split(|c: char| c == ',' || c.is_whitespace());
+        lines.iter().flat_map(split).filter(|word| !word.is_empty()).collect()
+    }
+
+    /// Notes what is set in it and not understood.
+    fn meet(&self, facts: &mut Facts) {
+        for (key, lines) in &self.keys {
+            if let Some((_, line)) = lines.first() {
+                CONSTRUCTS.meet(key, self.text.at(*line), facts);
+            }
+        }
+    }
+
+    /// What its server asks of a client, or the authority that alone vouches for it.
+    fn certificate(&self) -> Option<Read<String>> {
+        let named = ["sslclientcert", "sslcacert"].iter().find_map(|key| self.value(key));
+        let (value, at) = named.filter(|(value, _)| !value.is_empty())?;
+        Some(Read { value: value.to_owned(), at })
     }
 
     fn is_enabled(&self) -> bool {
@@ -149,8 +328,11 @@ impl Manager<'_> {
         for (address, line) in addresses {
             let at = section.text.at(line);
             match self.variables.expand(address) {
-                Ok(address) => Source { name: section.name, address: &address, file, at }
-                    .tell(facts, |_| route.clone()),
+                Ok(address) => {
+                    let certificate = section.certificate();
+                    Source { name: section.name, address: &address, file, at, certificate }
+                        .tell(facts, |_| route.clone());
+                }
                 Err(reason) => facts.note(at, reason, MISSING),
             }
         }
@@ -237,6 +419,45 @@ mod tests {
             format!("{PATH}:6: it is enabled, and has neither baseurl nor a list of mirrors"),
         ];
         assert_eq!(notes, want);
+    }
+
+    #[test]
+    fn a_repository_with_a_client_certificate_is_one_whose_port_is_asked() {
+        let repo = "[rhel-9-baseos]\nbaseurl = https://cdn.example.com/x/$releasever/os\n\
+            sslverify = 1\nsslcacert = /etc/rhsm/ca/site-uep.pem\n\
+            sslclientkey = /etc/pki/entitlement/1-key.pem\n\
+            sslclientcert = /etc/pki/entitlement/1.pem\nthis_is = new\n";
+        let (repositories, notes) = found(&[(PATH, repo), RELEASE]);
+        let url = "https://cdn.example.com/x/9/os/repodata/repomd.xml";
+        let want = format!("rhel-9-baseos {url} {PATH}:2 with /etc/pki/entitlement/1.pem");
+        assert_eq!(repositories, [want]);
+        let reason = "`this_is` is nothing of dnf that preflight knows; it may move a peer";
+        assert_eq!(notes, [format!("{PATH}:7: {reason}")]);
+    }
+
+    #[test]
+    fn zypper_has_its_own_folder() {
+        let path = "/etc/zypp/repos.d/site.repo";
+        let repo = "[oss]\nenabled=1\nautorefresh=1\nbaseurl=http://z.example/$releasever/oss/\n\
+            [dvd]\nbaseurl=dir:///media\n";
+        let (repositories, notes) = found(&[(path, repo), RELEASE]);
+        let want = format!("oss http://z.example/9/oss/repodata/repomd.xml {path}:4");
+        assert_eq!((repositories, notes), (vec![want], vec![]));
+    }
+
+    #[test]
+    fn reposdir_takes_the_place_of_the_usual_folders() {
+        let repo = "[a]\nbaseurl=http://a.example\n";
+        let other = "/etc/distro.repos.d/b.repo";
+        let (usual, _) = found(&[(PATH, repo), (other, "[b]\nbaseurl=http://b.example\n")]);
+        assert_eq!(usual.len(), 2);
+        let main = "[main]\nreposdir=/etc/own /etc/none\n";
+        let (own, _) = found(&[
+            (PATH, repo),
+            ("/etc/dnf/dnf.conf", main),
+            ("/etc/own/c.repo", "[c]\nbaseurl=http://c.example\n"),
+        ]);
+        assert_eq!(own, ["c http://c.example/repodata/repomd.xml /etc/own/c.repo:2"]);
     }
 
     #[test]

@@ -4,14 +4,15 @@
 //! the package manager's own configuration says; without a word there, it is that of
 //! every other program.
 
-mod apt;
+pub(super) mod apt;
 mod apt_conf;
-mod dnf;
+pub(super) mod dnf;
+pub(super) mod rhsm;
 mod variables;
 
 use url::Url;
 
-use super::facts::{Repository, Route};
+use super::facts::{Read, Repository, Route};
 use super::{At, Facts, Files};
 
 const MISSING: &str = "the package repositories";
@@ -25,6 +26,8 @@ const LONGEST: usize = 4_096;
 /// Finds the enabled repositories that are fetched over a network.
 pub(super) fn read(files: &Files, facts: &mut Facts) {
     dnf::read(files, facts);
+    dnf::read_zypper(files, facts);
+    rhsm::read(files, facts);
     apt::read(files, facts);
 }
 
@@ -36,6 +39,8 @@ struct Source<'a> {
     /// The file below it that must be there; none: the address itself, a list of mirrors.
     file: Option<&'a str>,
     at: At,
+    /// The certificate that its server asks a client for.
+    certificate: Option<Read<String>>,
 }
 
 impl Source<'_> {
@@ -57,7 +62,8 @@ impl Source<'_> {
                 }
                 let proxy = route(&url);
                 let name = self.name.to_owned();
-                facts.repositories.push(Repository { name, url, at: self.at, proxy });
+                let certificate = self.certificate;
+                facts.repositories.push(Repository { name, url, at: self.at, proxy, certificate });
             }
         }
     }
@@ -109,11 +115,15 @@ mod tests {
                 }
                 Route::Straight { token, at } => format!(" straight, {token} ({at})"),
             });
-            let Repository { name, url, at, .. } = repository;
-            format!("{name} {url} {at}{}", route.unwrap_or_default())
+            let Repository { name, url, at, certificate, .. } = repository;
+            let certificate = certificate.as_ref().map(|it| format!(" with {}", it.value));
+            let (route, certificate) = (route.unwrap_or_default(), certificate.unwrap_or_default());
+            format!("{name} {url} {at}{route}{certificate}")
         };
+        let refused =
+            facts.refused.iter().map(|r| format!("{}: {}: {}", r.at, r.program, r.reason));
         let notes = facts.notes.iter().map(|note| format!("{}: {}", note.at, note.reason));
-        (facts.repositories.iter().map(one).collect(), notes.collect())
+        (facts.repositories.iter().map(one).collect(), refused.chain(notes).collect())
     }
 
     #[test]
@@ -121,7 +131,7 @@ mod tests {
         let many = |word: &str| (0..60).map(|n| word.replace('0', &n.to_string())).collect();
         let (uris, suites): (Vec<_>, Vec<_>) = (many("http://x0.example"), many("s0"));
         let (uris, suites) = (uris.join(" "), suites.join(" "));
-        let sources = format!("Types: deb\nURIs: {uris}\nSuites: {suites}\n");
+        let sources = format!("Types: deb\nURIs: {uris}\nSuites: {suites}\nComponents: main\n");
         let (repositories, _) = found(&[("/etc/apt/sources.list.d/x.sources", &sources)]);
         assert_eq!(repositories.len(), MOST);
     }

@@ -13,7 +13,7 @@ use super::super::{Facts, Files, Text, Unread};
 use super::{LONGEST, MISSING};
 
 /// A later folder wins.
-const FOLDERS: [&str; 2] = ["/etc/dnf/vars", "/etc/yum/vars"];
+const FOLDERS: [&str; 3] = ["/etc/zypp/vars.d", "/etc/dnf/vars", "/etc/yum/vars"];
 const RELEASES: [&str; 2] = ["/etc/os-release", "/usr/lib/os-release"];
 const MOST_FILES: usize = 256;
 

@@ -5,6 +5,8 @@
 //! ADDRESSES" of snmpd(8)). The command line is the service's `ExecStart` where
 //! there is one, else the options that init scripts give.
 
+mod redirect;
+
 use super::address::{MOST_TEXT, listen};
 use super::facts::{Listen, Read, RoleSign, TrapReceiver};
 use super::{At, Facts, Files, Text};
@@ -41,7 +43,19 @@ pub(super) fn read(files: &Files, facts: &mut Facts) {
     let given = addresses(command_line(files));
     let specs = if given.is_empty() { configured } else { given };
     let listens = sockets(specs, facts);
-    facts.traps = Some(TrapReceiver { listens, forwards, at: At::file(CONF) });
+    let mut redirects = redirect::read(files, facts);
+    redirects.retain(|rule| listens.iter().any(|one| one.value.port == rule.value.to));
+    if let Some(one) = listens.first()
+        && redirects.is_empty()
+        && listens.iter().all(|one| one.value.port != TRAP_PORT)
+    {
+        let reason = format!(
+            "devices send traps to port {TRAP_PORT}, and no rule in the files hands them on to {}",
+            one.value.port
+        );
+        facts.note(one.at.clone(), reason, MISSING);
+    }
+    facts.traps = Some(TrapReceiver { listens, forwards, redirects, at: At::file(CONF) });
 }
 
 /// The addresses it is told to listen on, and the program that gets the traps.

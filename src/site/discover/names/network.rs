@@ -1,0 +1,321 @@
+//! Name servers in the files of what manages the network: it writes `resolv.conf`, or hands
+//! them to systemd-resolved.
+//!
+//! `resolved.conf` and its drop-ins, systemd-networkd, netplan, NetworkManager, the network
+//! scripts of EL and ifupdown. All that is there is read: more than one may be in use, each
+//! for its interfaces. Servers that DHCP names stand in no file, which is noted.
+//!
+//! Reference: resolved.conf(5), systemd.network(5), netplan(5), nm-settings-keyfile(5),
+//! interfaces(5) with resolvconf(8).
+
+use super::super::facts::Read;
+use super::super::include::{by_name, list};
+use super::super::lines::{Continued, ini, words};
+use super::super::tree::Node;
+use super::super::{At, Facts, Files, Text, Unread};
+use super::{MISSING, address};
+use crate::site::{Place, parse_port};
+
+const RESOLVED: &str = "/etc/systemd/resolved.conf";
+const RESOLVED_PARTS: [&str; 4] = [
+    "/etc/systemd/resolved.conf.d",
+    "/run/systemd/resolved.conf.d",
+    "/usr/local/lib/systemd/resolved.conf.d",
+    "/usr/lib/systemd/resolved.conf.d",
+];
+const NETWORKD: [&str; 3] =
+    ["/etc/systemd/network", "/run/systemd/network", "/usr/lib/systemd/network"];
+const NETPLAN: [&str; 3] = ["/run/netplan", "/etc/netplan", "/lib/netplan"];
+const NETWORK_MANAGER: [&str; 2] =
+    ["/etc/NetworkManager/system-connections", "/run/NetworkManager/system-connections"];
+const NETWORK_MANAGER_CONF: &str = "/etc/NetworkManager/NetworkManager.conf";
+const NETWORK_MANAGER_PARTS: &str = "/etc/NetworkManager/conf.d";
+const SCRIPTS: &str = "/etc/sysconfig/network-scripts";
+const INTERFACES: &str = "/etc/network/interfaces";
+const INTERFACES_PARTS: &str = "/etc/network/interfaces.d";
+/// Servers of one machine.
+const MOST: usize = 64;
+
+/// The servers, those for every interface first.
+pub(super) fn read(files: &Files, facts: &mut Facts) -> Vec<Read<Place>> {
+    let mut found = Found { servers: Vec::new(), fallback: Vec::new(), dhcp: None };
+    let parts = by_name(files, &RESOLVED_PARTS, ".conf", facts, MISSING);
+    for text in texts([RESOLVED.to_owned()].into_iter().chain(parts), files, facts) {
+        found.of_resolved(&text, facts);
+    }
+    let conf = list(files, NETWORK_MANAGER_PARTS, ".conf", facts, MISSING);
+    let conf = [NETWORK_MANAGER_CONF.to_owned()].into_iter().chain(conf);
+    for text in texts(conf, files, facts) {
+        found.of_ini(
+            &text,
+            |section, key| section.starts_with("global-dns-domain") && key == "servers",
+            facts,
+        );
+    }
+    for text in texts(by_name(files, &NETWORKD, ".network", facts, MISSING), files, facts) {
+        found.of_ini(&text, |section, key| section == "Network" && key == "DNS", facts);
+        found.asks_dhcp(&text, "Network", "DHCP", &["yes", "ipv4", "ipv6", "true"]);
+    }
+    for text in texts(by_name(files, &NETPLAN, ".yaml", facts, MISSING), files, facts) {
+        if let Some(tree) = facts.yaml(&text, MISSING) {
+            found.of_netplan(&tree, facts);
+        }
+    }
+    for text in
+        texts(by_name(files, &NETWORK_MANAGER, ".nmconnection", facts, MISSING), files, facts)
+    {
+        found.of_ini(
+            &text,
+            |section, key| matches!(section, "ipv4" | "ipv6") && key == "dns",
+            facts,
+        );
+        found.asks_dhcp(&text, "ipv4", "method", &["auto"]);
+    }
+    let mut scripts = list(files, SCRIPTS, "", facts, MISSING);
+    scripts.retain(|path| path.rsplit('/').next().is_some_and(|name| name.starts_with("ifcfg-")));
+    for text in texts(scripts, files, facts) {
+        found.of_script(&text, facts);
+    }
+    let parts = list(files, INTERFACES_PARTS, "", facts, MISSING);
+    for text in texts([INTERFACES.to_owned()].into_iter().chain(parts), files, facts) {
+        found.of_interfaces(&text, facts);
+    }
+    if let Some(at) = found.dhcp.take().filter(|_| found.servers.is_empty()) {
+        facts.note(at, "DHCP names the servers here, and no file has its answer", MISSING);
+    }
+    if found.servers.is_empty() { found.fallback } else { found.servers }
+}
+
+fn texts(paths: impl IntoIterator<Item = String>, files: &Files, facts: &mut Facts) -> Vec<Text> {
+    let read = |path: String| match files.read(&path) {
+        Ok(text) => Some(text),
+        Err(Unread::NotAFile) => None,
+        Err(why) => {
+            facts.unread(&path, &why, MISSING);
+            None
+        }
+    };
+    paths.into_iter().filter_map(read).collect()
+}
+
+struct Found {
+    servers: Vec<Read<Place>>,
+    /// Asked when nobody names another.
+    fallback: Vec<Read<Place>>,
+    /// Where an interface leaves it to DHCP.
+    dhcp: Option<At>,
+}
+
+impl Found {
+    fn of_resolved(&mut self, text: &Text, facts: &mut Facts) {
+        for entry in ini(text, Continued::ByBackslash) {
+            let servers = match (entry.section, entry.key) {
+                ("Resolve", "DNS") => &mut self.servers,
+                ("Resolve", "FallbackDNS") => &mut self.fallback,
+                _ => continue,
+            };
+            if entry.value.is_empty() && !entry.continues {
+                servers.clear();
+            }
+            for word in entry.value.split_whitespace() {
+                add(servers, word, text.at(entry.line), facts);
+            }
+        }
+    }
+
+    /// Lists parted by semicolons, commas or spaces, of the keys that are `meant`.
+    fn of_ini(&mut self, text: &Text, meant: impl Fn(&str, &str) -> bool, facts: &mut Facts) {
+        for entry in ini(text, Continued::ByBackslash) {
+            if meant(entry.section, entry.key) {
+                let words =
+                    entry.value.split(|c: char| matches!(c, ';' | ',') || c.is_whitespace());
+                for word in words.filter(|word| !word.is_empty()) {
+                    add(&mut self.servers, word, text.at(entry.line), facts);
+                }
+            }
+        }
+    }
+
+    fn asks_dhcp(&mut self, text: &Text, section: &str, key: &str, values: &[&str]) {
+        let entries = ini(text, Continued::ByBackslash);
+        let mut own = entries.iter().filter(|entry| (entry.section, entry.key) == (section, key));
+        if let Some(entry) = own.find(|entry| values.contains(&entry.value)) {
+            self.dhcp.get_or_insert(text.at(entry.line));
+        }
+    }
+
+    /// Of every kind of interface and every interface: `nameservers.addresses`.
+    fn of_netplan(&mut self, tree: &Node, facts: &mut Facts) {
+        let Some(network) = tree.of("network") else { return };
+        let interfaces = network.entries().flat_map(|(_, kind)| kind.entries());
+        for (_, interface) in interfaces {
+            let addresses = interface.below(&["nameservers", "addresses"]);
+            for server in addresses.map_or(&[][..], Node::items) {
+                if let Some(word) = server.scalar() {
+                    add(&mut self.servers, word, server.at.clone(), facts);
+                }
+            }
+            if let Some(dhcp) = interface.of("dhcp4").or(interface.of("dhcp6"))
+                && dhcp.scalar().is_some_and(|word| matches!(word, "true" | "yes" | "on" | "y"))
+            {
+                self.dhcp.get_or_insert(dhcp.at.clone());
+            }
+        }
+    }
+
+    /// `DNS1=10.0.0.53`
+    fn of_script(&mut self, text: &Text, facts: &mut Facts) {
+        for (line, content) in text.lines() {
+            for word in words(content) {
+                let Some((name, value)) = word.split_once('=') else { continue };
+                let number = name.strip_prefix("DNS").filter(|rest| !rest.is_empty());
+                if number.is_some_and(|rest| rest.chars().all(|c| c.is_ascii_digit())) {
+                    add(&mut self.servers, value, text.at(line), facts);
+                } else if name == "BOOTPROTO" && value.eq_ignore_ascii_case("dhcp") {
+                    self.dhcp.get_or_insert(text.at(line));
+                }
+            }
+        }
+    }
+
+    /// `dns-nameservers 10.0.0.53 10.0.0.54`
+    fn of_interfaces(&mut self, text: &Text, facts: &mut Facts) {
+        for (line, content) in text.lines() {
+            let mut words = content.split_whitespace();
+            match words.next() {
+                Some("dns-nameservers" | "dns-nameserver") => {
+                    for word in words {
+                        add(&mut self.servers, word, text.at(line), facts);
+                    }
+                }
+                Some("iface") if words.any(|word| word == "dhcp") => {
+                    self.dhcp.get_or_insert(text.at(line));
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+/// `10.0.0.53`, `10.0.0.53:5353`, `[2001:db8::53]:53`, perhaps with `#name` of its
+/// certificate behind it.
+fn add(servers: &mut Vec<Read<Place>>, word: &str, at: At, facts: &mut Facts) {
+    let bare = word.split('#').next().unwrap_or_default();
+    let place = match address(bare) {
+        Some(place) => Some(place),
+        None => bare.rsplit_once(':').and_then(|(host, port)| {
+            let host = host.trim_start_matches('[').trim_end_matches(']');
+            Some(Place { port: Some(parse_port(port).ok()?), ..address(host)? })
+        }),
+    };
+    match place {
+        Some(value) if servers.len() < MOST => servers.push(Read { value, at }),
+        Some(_) => {}
+        None => facts.note(at, "this is no address of a name server", MISSING),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::super::testing::{hostile, tree};
+    use super::*;
+
+    fn found(contents: &[(&str, &str)]) -> (Vec<String>, Vec<String>) {
+        let (_dir, files) = tree(contents);
+        let mut facts = Facts::default();
+        let servers = read(&files, &mut facts);
+        let shown = |server: &Read<Place>| {
+            let port = server.value.port.map(|port| format!(":{port}")).unwrap_or_default();
+            format!("{}{port} {}", server.value.host, server.at)
+        };
+        let notes = facts.notes.iter().map(|note| format!("{}: {}", note.at, note.reason));
+        (servers.iter().map(shown).collect(), notes.collect())
+    }
+
+    #[test]
+    fn each_manager_has_its_own_file() {
+        for (path, text, want) in [
+            (
+                RESOLVED,
+                "[Resolve]\n#DNS=9.9.9.9\nDNS=10.0.0.1 10.0.0.2:5353#dns.example\nDNS=[2001:db8::1]:54\n",
+                &["10.0.0.1 3", "10.0.0.2:5353 3", "2001:db8::1:54 4"][..],
+            ),
+            (
+                "/etc/systemd/network/a.network",
+                "[Network]\nDNS=10.0.0.1\nDNS=10.0.0.2\n",
+                &["10.0.0.1 2", "10.0.0.2 3"],
+            ),
+            (
+                "/etc/netplan/a.yaml",
+                "network:\n  version: 2\n  renderer: networkd\n  bonds:\n    b0:\n      nameservers:\n        addresses:\n          - 10.0.0.1\n          - \"2001:db8::1\"\n",
+                &["10.0.0.1 8", "2001:db8::1 9"],
+            ),
+            (
+                "/etc/NetworkManager/system-connections/e.nmconnection",
+                "[connection]\nid=e\n[ipv4]\ndns=10.0.0.1;10.0.0.2;\n[ipv6]\ndns=2001:db8::1;\n",
+                &["10.0.0.1 4", "10.0.0.2 4", "2001:db8::1 6"],
+            ),
+            (
+                NETWORK_MANAGER_CONF,
+                "[global-dns-domain-*]\nservers=10.0.0.1,10.0.0.2\n",
+                &["10.0.0.1 2", "10.0.0.2 2"],
+            ),
+            (
+                "/etc/sysconfig/network-scripts/ifcfg-eth0",
+                "BOOTPROTO=none\nDNS1=\"10.0.0.1\"\nDNS2=10.0.0.2\n",
+                &["10.0.0.1 2", "10.0.0.2 3"],
+            ),
+            (
+                INTERFACES,
+                "iface eth0 inet static\n  dns-nameservers 10.0.0.1 10.0.0.2\n",
+                &["10.0.0.1 2", "10.0.0.2 2"],
+            ),
+        ] {
+            let (servers, notes) = found(&[(path, text)]);
+            let want: Vec<_> = want
+                .iter()
+                .map(|one| one.rsplit_once(' ').unwrap())
+                .map(|(server, line)| format!("{server} {path}:{line}"))
+                .collect();
+            assert_eq!((servers, notes), (want, vec![]), "{path}");
+        }
+    }
+
+    #[test]
+    fn a_drop_in_may_start_anew_and_fallbacks_are_for_nobody_else() {
+        let part = "/etc/systemd/resolved.conf.d/a.conf";
+        let (servers, _) = found(&[
+            (RESOLVED, "[Resolve]\nDNS=10.0.0.1\nFallbackDNS=9.9.9.9\n"),
+            (part, "[Resolve]\nDNS=\nDNS=10.0.0.2\n"),
+        ]);
+        assert_eq!(servers, [format!("10.0.0.2 {part}:3")]);
+        let (servers, _) = found(&[(RESOLVED, "[Resolve]\nFallbackDNS=9.9.9.9\n")]);
+        assert_eq!(servers, [format!("9.9.9.9 {RESOLVED}:2")]);
+    }
+
+    #[test]
+    fn what_dhcp_names_stands_in_no_file() {
+        let text = "network:\n  ethernets:\n    eth0:\n      dhcp4: true\n";
+        let (servers, notes) = found(&[("/etc/netplan/a.yaml", text)]);
+        assert_eq!(servers, [""; 0]);
+        let reason = "DHCP names the servers here, and no file has its answer";
+        assert_eq!(notes, [format!("/etc/netplan/a.yaml:4: {reason}")]);
+        let (_, notes) =
+            found(&[(INTERFACES, "iface e inet static\ndns-nameservers dns.example\n")]);
+        assert_eq!(notes, [format!("{INTERFACES}:2: this is no address of a name server")]);
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_is_too_strange(text in hostile("/x", "[Resolve]\nDNS=10.0.0.1:53 [::1]:53#x\niface e inet dhcp\ndns-nameservers a 10.1\n")) {
+            let mut facts = Facts::default();
+            let mut found = Found { servers: Vec::new(), fallback: Vec::new(), dhcp: None };
+            found.of_resolved(&text, &mut facts);
+            found.of_script(&text, &mut facts);
+            found.of_interfaces(&text, &mut facts);
+            prop_assert!(found.servers.len() <= MOST);
+        }
+    }
+}

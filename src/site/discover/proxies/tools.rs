@@ -1,0 +1,213 @@
+//! The proxies of wget and curl, which have files of their own: scripts and plugins use both.
+//!
+//! Their own files go before the variables of the environment, and root's before wget's for
+//! everybody; `use_proxy = off` and `proxy = ""` take both away.
+//!
+//! Reference: wget(1), "Wgetrc Commands"; curl(1), `-K`.
+
+use super::super::constructs::Constructs;
+use super::super::facts::ProxySetting;
+use super::super::lines::words;
+use super::super::route::{Address, exceptions};
+use super::super::{At, Facts, Files, Text, Unread};
+use super::{MISSING, Variables};
+
+const WGET: [&str; 2] = ["/etc/wgetrc", "/root/.wgetrc"];
+/// The first that is there.
+const CURL: [&str; 2] = ["/root/.config/curlrc", "/root/.curlrc"];
+
+/// What of wget's commands names a proxy.
+pub(in crate::site::discover) const WGET_CONSTRUCTS: Constructs = Constructs {
+    program: "wget",
+    files: "/etc/wgetrc, /root/.wgetrc",
+    missing: MISSING,
+    understood: &["httpproxy", "httpsproxy", "noproxy", "useproxy"],
+    noted: &[
+        ("bindaddress", "asks from this address"),
+        ("dnsservers", "asks other name servers"),
+        ("ftpproxy", "names a proxy for FTP"),
+        ("input", "reads addresses from a file"),
+    ],
+    aside: &[],
+};
+
+/// What of curl's options names a proxy or goes around one.
+pub(in crate::site::discover) const CURL_CONSTRUCTS: Constructs = Constructs {
+    program: "curl",
+    files: "/root/.curlrc",
+    missing: MISSING,
+    understood: &[
+        "noproxy",
+        "proxy",
+        "proxy-user",
+        "socks4",
+        "socks4a",
+        "socks5",
+        "socks5-hostname",
+    ],
+    noted: &[
+        ("config", "reads another file"),
+        ("connect-to", "connects to another host"),
+        ("dns-servers", "asks other name servers"),
+        ("doh-url", "asks for names over HTTPS"),
+        ("interface", "asks from this interface"),
+        ("preproxy", "goes through one more proxy"),
+        ("proxy1.0", "names a proxy that speaks HTTP/1.0"),
+        ("resolve", "has its own address for a name"),
+        ("unix-socket", "connects to a socket of this machine"),
+    ],
+    aside: &[],
+};
+
+pub(super) fn read(files: &Files, facts: &mut Facts) {
+    let mut variables = Variables::default();
+    let mut is_off = false;
+    for path in WGET {
+        if let Some(text) = text(files, path, facts) {
+            is_off = of_wget(&text, &mut variables, facts).unwrap_or(is_off);
+        }
+    }
+    if !is_off {
+        let settings = variables.settings("wget", facts);
+        facts.proxies.extend(settings);
+    }
+    let curl = CURL.iter().find_map(|path| text(files, path, facts));
+    let setting = curl.and_then(|text| of_curl(&text, facts));
+    facts.proxies.extend(setting);
+}
+
+fn text(files: &Files, path: &str, facts: &mut Facts) -> Option<Text> {
+    match files.read(path) {
+        Ok(text) => Some(text),
+        Err(Unread::NotAFile) => None,
+        Err(why) => {
+            facts.unread(path, &why, MISSING);
+            None
+        }
+    }
+}
+
+/// `name = value`; in a name neither case nor dashes nor underscores count. Says whether the
+/// proxy is switched off, where that is said.
+fn of_wget(text: &Text, variables: &mut Variables, facts: &mut Facts) -> Option<bool> {
+    let mut is_off = None;
+    for (line, content) in text.lines().filter(|(_, line)| !line.trim_start().starts_with('#')) {
+        let Some((name, value)) = content.split_once('=') else { continue };
+        let value = value.trim();
+        let plain: String =
+            name.trim().to_ascii_lowercase().chars().filter(|c| !matches!(c, '-' | '_')).collect();
+        match plain.as_str() {
+            "httpproxy" => variables.set("http_proxy", value.to_owned(), text.at(line)),
+            "httpsproxy" => variables.set("https_proxy", value.to_owned(), text.at(line)),
+            "noproxy" => variables.set("no_proxy", value.to_owned(), text.at(line)),
+            "useproxy" => is_off = Some(matches!(value, "off" | "no" | "0")),
+            other if WGET_CONSTRUCTS.noted.iter().any(|(known, _)| *known == other) => {
+                WGET_CONSTRUCTS.meet(other, text.at(line), facts);
+            }
+            _ => {}
+        }
+    }
+    is_off
+}
+
+/// `--option value`, `option = value`, `option: value` or `-x value`; of a line the first.
+fn of_curl(text: &Text, facts: &mut Facts) -> Option<ProxySetting> {
+    let mut proxy: Option<(String, At)> = None;
+    let mut user = None;
+    let mut except = Vec::new();
+    for (line, content) in text.lines().filter(|(_, line)| !line.trim_start().starts_with('#')) {
+        let content = content.trim();
+        let end = content.find(|c: char| c.is_whitespace() || matches!(c, '=' | ':'));
+        let (option, rest) = content.split_at(end.unwrap_or(content.len()));
+        let rest = rest.trim_start_matches(|c: char| c.is_whitespace() || matches!(c, '=' | ':'));
+        let value = words(rest).into_iter().next().unwrap_or_default();
+        let at = text.at(line);
+        let name = match option {
+            "-x" => "proxy",
+            "-U" => "proxy-user",
+            "-K" => "config",
+            option => option.trim_start_matches('-'),
+        };
+        match name {
+            "proxy" => proxy = Some((value, at)),
+            "socks4" | "socks4a" | "socks5" => proxy = Some((format!("{name}://{value}"), at)),
+            "socks5-hostname" => proxy = Some((format!("socks5h://{value}"), at)),
+            "proxy-user" => user = Some(value),
+            "noproxy" => except = exceptions(&value, &at),
+            other if CURL_CONSTRUCTS.noted.iter().any(|(known, _)| *known == other) => {
+                CURL_CONSTRUCTS.meet(other, at, facts);
+            }
+            _ => {}
+        }
+    }
+    let (value, at) = proxy.filter(|(value, _)| !value.is_empty())?;
+    let Some(address) = Address::parse(&value) else {
+        facts.note(at, "proxy is no address of a proxy (http://HOST:PORT)", MISSING);
+        return None;
+    };
+    let mut setting = ProxySetting { except, ..address.setting("curl", None, at) };
+    if let Some((name, password)) = user.as_deref().and_then(|user| user.split_once(':')) {
+        setting.user = Some(name.to_owned());
+        setting.password = Some(secrecy::SecretString::from(password.to_owned()));
+    }
+    Some(setting)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::super::testing::{every_beginning, hostile};
+    use super::super::tests::found;
+    use super::*;
+
+    const WGETRC: &str = "# http_proxy = http://never:1\nhttps_proxy = http://192.0.2.83:3128\n\
+        HTTP-Proxy=http://a:1\nno_proxy = .corp.example\nbind_address = 10.0.0.7\n";
+    const CURLRC: &str = "# x\nproxy = \"http://192.0.2.84:3128\"\nproxy-user = u:hunter2\n\
+        --noproxy localhost,.corp.example\nconnect-to = ::b:443\nsilent\n";
+
+    #[test]
+    fn wget_and_curl_have_their_own() {
+        let (proxies, notes) = found(&[(WGET[0], WGETRC), (CURL[1], CURLRC)]);
+        let want = [
+            "wget http http://a:1/ [.corp.example] /etc/wgetrc:3",
+            "wget https http://192.0.2.83:3128/ [.corp.example] /etc/wgetrc:2",
+            "curl all http://192.0.2.84:3128/ u:hunter2 [localhost .corp.example] /root/.curlrc:2",
+        ];
+        assert_eq!(proxies, want);
+        let want = [
+            "/etc/wgetrc:5: `bindaddress` asks from this address, which is not read",
+            "/root/.curlrc:5: `connect-to` connects to another host, which is not read",
+        ];
+        assert_eq!(notes, want);
+    }
+
+    #[test]
+    fn a_switch_takes_them_away() {
+        let off = "use_proxy = off\n";
+        assert_eq!(found(&[(WGET[0], WGETRC), (WGET[1], off)]).0, [""; 0]);
+        let empty = format!("{CURLRC}-x \"\"\n");
+        assert_eq!(found(&[(CURL[1], &empty)]).0, [""; 0]);
+        let socks = found(&[(CURL[1], "socks5-hostname=p:1080\n")]).0;
+        assert_eq!(socks, ["curl all socks5h://p:1080 [] /root/.curlrc:1"]);
+    }
+
+    fn read_both(text: &Text) {
+        let (mut variables, mut facts) = (Variables::default(), Facts::default());
+        of_wget(text, &mut variables, &mut facts);
+        of_curl(text, &mut facts);
+    }
+
+    #[test]
+    fn every_beginning_is_read() {
+        every_beginning(WGET[0], WGETRC, read_both);
+        every_beginning(CURL[1], CURLRC, read_both);
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_is_too_strange(text in hostile("/root/.curlrc", CURLRC)) {
+            read_both(&text);
+        }
+    }
+}
