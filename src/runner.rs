@@ -13,8 +13,8 @@ use futures_util::FutureExt;
 use futures_util::future::join_all;
 use preflight_checks::{
     Addresses, Cause, Deadline, Finding, Layer, Peer, RESOLVE, ResetTrace, Trace, Transport, Trust,
-    examine, examine_path, examine_reset, identify, is_reset, is_silence, judge, judge_reset,
-    mail_servers, offers, resolve,
+    examine, examine_path, examine_reset, examine_segment, identify, is_reset, is_silence, judge,
+    judge_reset, mail_servers, offers, resolve,
 };
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -176,18 +176,22 @@ struct Shared {
 impl Shared {
     /// Where does the silence begin? `None` when it is not to be looked at, or too late.
     async fn look_at_path(&self, finding: &Finding, asked: &Asked) -> Option<Trace> {
-        if !self.manner.trace || !self.is_worth_a_look(asked.protocol) {
+        if !self.manner.trace {
             return None;
+        }
+        let (to, over) = (finding.peer.address, asked.transport);
+        let deadline = || Deadline::scaled(TRACE, self.manner.scale);
+        // What sends nothing is looked at for everybody.
+        if !self.is_worth_a_look(asked.protocol) {
+            return Some(examine_segment(to, over, deadline()).await);
         }
         let _turn = self.traces.acquire().await.ok()?;
         let last_start = TRACING.mul_f64(self.manner.scale);
         if self.first_trace.get_or_init(Instant::now).elapsed() > last_start {
-            return None;
+            return Some(examine_segment(to, over, deadline()).await);
         }
         let datagram = asked.probe.service().question.map(|question| question());
-        let deadline = Deadline::scaled(TRACE, self.manner.scale);
-        let to = finding.peer.address;
-        Some(examine_path(to, finding.source, asked.transport, datagram.as_deref(), deadline).await)
+        Some(examine_path(to, finding.source, over, datagram.as_deref(), deadline()).await)
     }
 
     /// Who sent the RST? `None` when it is not to be looked at, or too late.

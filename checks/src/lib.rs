@@ -56,7 +56,9 @@ pub use net::{
     examine_arrivals, mail_servers, offers, resolve,
 };
 pub use path::reset::{ResetTrace, examine_reset, is_reset, judge_reset};
-pub use path::{Beyond, Hop, HostSign, Refused, Trace, examine_path, is_silence, judge};
+pub use path::{
+    Beyond, Hop, HostSign, Refused, Trace, examine_path, examine_segment, is_silence, judge,
+};
 pub use recognise::Spoken;
 pub use wire::{clean, printable};
 

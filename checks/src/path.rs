@@ -22,9 +22,9 @@ use tokio::time::Instant;
 
 use crate::cause::{Cause, HostAnswer, Millis, Transport};
 use crate::evidence::{Evidence, Value};
-use crate::net::Deadline;
 use crate::net::icmp::{Icmp, Meaning, Refusal};
 use crate::net::knock::{Knock, Knocked, Reply, Terms};
+use crate::net::{Deadline, neighbour};
 
 /// What was found on the way to a port that does not answer.
 #[derive(Clone, Debug, PartialEq)]
@@ -143,6 +143,15 @@ pub async fn examine_path(
             break;
         }
     }
+    trace.hear_neighbour(deadline).await;
+    Trace { took: started.elapsed(), ..trace }
+}
+
+/// The look that sends nothing: does the host answer for its address on our own segment?
+pub async fn examine_segment(to: SocketAddr, transport: Transport, deadline: Deadline) -> Trace {
+    let started = Instant::now();
+    let mut trace = Trace::new(to, transport);
+    trace.hear_neighbour(deadline.within(TOTAL)).await;
     Trace { took: started.elapsed(), ..trace }
 }
 
@@ -224,6 +233,9 @@ fn port_silent(
             Cause::PortSilentAfter { to, by, hop, next_is_host, alive, waited }
         }
         (None, Some(Beyond::Host { hop: 1 })) => Cause::PortSilentOnSegment { to, alive, waited },
+        (None, _) if alive == HostAnswer::Neighbour => {
+            Cause::PortSilentOnSegment { to, alive, waited }
+        }
         (None, _) => Cause::PortSilent { to, alive, waited },
     }
 }
@@ -254,7 +266,9 @@ impl Trace {
         if let HostSign::Alive { how } = self.host {
             evidence.set("host_answers", how.to_string());
         }
-        evidence.set("path_packets", self.packets);
+        if self.packets > 0 {
+            evidence.set("path_packets", self.packets);
+        }
     }
 
     /// What came back from one sweep of the port itself.
@@ -307,6 +321,14 @@ impl Trace {
         let (other, how) = heard?;
         self.host = HostSign::Alive { how };
         Some(other)
+    }
+
+    /// A host that drops everything still answers for its address, and so does no host that is off.
+    async fn hear_neighbour(&mut self, deadline: Deadline) {
+        let is_open = self.host == HostSign::Silent && self.last.is_none() && !self.is_clear();
+        if is_open && neighbour::answers_for_itself(self.to.ip(), deadline).await {
+            self.host = HostSign::Alive { how: HostAnswer::Neighbour };
+        }
     }
 
     /// The nearest answer to another question behind the last hop.

@@ -23,7 +23,7 @@ use std::time::Duration;
 use nix::sched::{CloneFlags, setns};
 use preflight_checks::{
     Cause, Deadline, HostAnswer, Icmp, Millis, Peer, Phase, Probe, SERVICES, Trace, Transport,
-    Trust, examine, examine_path, judge, tcp, tls,
+    Trust, examine, examine_path, examine_segment, judge, tcp, tls,
 };
 
 const PORT: u16 = 5669;
@@ -249,6 +249,40 @@ fn a_service_that_hangs_before_tls_is_no_black_hole() {
     drop(listener);
 }
 
+#[test]
+fn a_host_of_the_own_segment_that_drops_everything_is_there() {
+    for family in [V4, V6] {
+        let lab = Lab::new();
+        let to = lab.silent_neighbour(family);
+        let (trace, cause) = lab.trace(to, Transport::Tcp);
+        let (alive, waited) = (HostAnswer::Neighbour, WAITED);
+        assert_eq!(cause, Cause::PortSilentOnSegment { to, alive, waited }, "{trace:?}");
+        // It is still there when it has to be asked for its address once more.
+        let link = "dev right nud stale";
+        lab.ip(Node::Client, &format!("neighbour change {} {link}", to.ip()));
+        let kind = if to.is_ipv4() { "ipv4" } else { "ipv6" };
+        lab.inside(Node::Client, || {
+            let path = format!("/proc/sys/net/{kind}/neigh/right/delay_first_probe_time");
+            fs::write(path, "1").unwrap();
+        });
+        let cause = lab.examine_segment(to);
+        assert_eq!(cause, no_answer(to), "nothing has been sent to it yet");
+        let (trace, cause) = lab.trace_again(to);
+        assert_eq!(cause, Cause::PortSilentOnSegment { to, alive, waited }, "{trace:?}");
+    }
+}
+
+#[test]
+fn a_router_that_answers_for_the_address_of_another_does_not_prove_it() {
+    let lab = Lab::new();
+    let to = SocketAddr::from((V4.address(1, 77), PORT));
+    lab.ip(Node::R1, &format!("route add {} via {}", to.ip(), V4.r2()));
+    lab.inside(Node::R1, || fs::write("/proc/sys/net/ipv4/conf/left/proxy_arp", "1").unwrap());
+    lab.drop_at(Node::R1, "prerouting", "meta l4proto { tcp, udp, icmp }");
+    let (trace, cause) = lab.trace(to, Transport::Tcp);
+    assert_eq!(cause, no_answer(to), "{trace:?}");
+}
+
 fn no_answer(to: SocketAddr) -> Cause {
     Cause::NoAnswer { to, phase: Phase::Connect, waited: WAITED }
 }
@@ -338,6 +372,39 @@ impl Lab {
         let cause = judge(&trace, &no_answer(to));
         println!("{to}/{transport}: {} packets, {:.1?}: {cause}", trace.packets, trace.took);
         (trace, cause)
+    }
+
+    /// The same once more; the packets of both are counted together.
+    fn trace_again(&self, to: SocketAddr) -> (Trace, Cause) {
+        self.nft(Node::Client, "reset counter inet count sent");
+        self.trace(to, Transport::Tcp)
+    }
+
+    /// Looks without sending anything.
+    fn examine_segment(&self, to: SocketAddr) -> Cause {
+        let trace = self.inside(Node::Client, || {
+            unprivileged(examine_segment(
+                to,
+                Transport::Tcp,
+                Deadline::after(Duration::from_secs(1)),
+            ))
+        });
+        assert_eq!(trace.packets, 0);
+        judge(&trace, &no_answer(to))
+    }
+
+    /// A host on the client's own segment, beside the router, that drops whatever reaches it.
+    fn silent_neighbour(&self, family: Family) -> SocketAddr {
+        let (address, prefix) = (family.address(1, 9), family.prefix());
+        let host = self.namespace(Node::Server);
+        let link = format!("link add link left name beside netns {host} type macvlan mode bridge");
+        self.ip(Node::R1, &link);
+        self.ip(Node::Server, &format!("address add {address}/{prefix} dev beside"));
+        self.ip(Node::Server, "link set beside up");
+        let all = "iifname beside meta l4proto { tcp, udp, icmp }";
+        self.drop_at(Node::Server, "input", all);
+        self.drop_at(Node::Server, "input", "iifname beside icmpv6 type echo-request");
+        (address, PORT).into()
     }
 
     /// Asks a question that fails.

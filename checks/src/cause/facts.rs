@@ -200,6 +200,8 @@ pub enum HostAnswer {
     },
     /// It answers an ICMP echo request.
     Ping,
+    /// It answers for its address on this host's own segment: ARP, or neighbour discovery.
+    Neighbour,
 }
 
 impl std::fmt::Display for HostAnswer {
@@ -209,6 +211,7 @@ impl std::fmt::Display for HostAnswer {
             Self::Closed { transport, port } => write!(out, "{transport} {port} is closed"),
             Self::Rejected { icmp } => write!(out, "it rejects: {icmp}"),
             Self::Ping => out.write_str("it answers ping"),
+            Self::Neighbour => out.write_str("it answers for its address on this segment"),
         }
     }
 }

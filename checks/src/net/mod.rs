@@ -15,6 +15,7 @@ pub(crate) mod far;
 pub(crate) mod icmp;
 pub(crate) mod knock;
 mod mx;
+pub(crate) mod neighbour;
 mod nsswitch;
 mod opinion;
 pub(crate) mod relay;

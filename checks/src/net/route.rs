@@ -45,6 +45,15 @@ pub(crate) fn nobody_answers(to: IpAddr, entry: Option<RouteEntry>, waited: Mill
     }
 }
 
+/// The router that an address of the family of `like` is reached by when nothing else is known.
+pub(super) fn gateway_like(like: IpAddr) -> Option<IpAddr> {
+    let anywhere = match like {
+        IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)),
+        IpAddr::V6(_) => IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1)),
+    };
+    entry_for(anywhere, None)?.via
+}
+
 /// One question, one answer; the kernel has it ready when the question is sent.
 fn ask(to: IpAddr, from: Option<IpAddr>, flags: u32) -> Option<Vec<u8>> {
     let close = SockFlag::SOCK_CLOEXEC;
@@ -135,7 +144,7 @@ impl Found {
 }
 
 /// Type and value of each attribute; each begins at a multiple of four.
-fn attributes(mut rest: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
+pub(super) fn attributes(mut rest: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
     std::iter::from_fn(move || {
         let length = usize::from(u16::from_ne_bytes(*rest.first_chunk()?));
         let kind = u16::from_ne_bytes(*rest.get(2..)?.first_chunk()?);
@@ -145,7 +154,7 @@ fn attributes(mut rest: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
     })
 }
 
-fn address(is_v4: bool, bytes: &[u8]) -> Option<IpAddr> {
+pub(super) fn address(is_v4: bool, bytes: &[u8]) -> Option<IpAddr> {
     if is_v4 {
         bytes.first_chunk::<4>().map(|octets| IpAddr::from(*octets))
     } else {
@@ -161,13 +170,13 @@ fn unspecified(like: IpAddr) -> IpAddr {
 }
 
 /// Bytes of `nlmsghdr`, of that and `rtmsg`, and of an attribute before its value.
-const HEADER: usize = 16;
+pub(super) const HEADER: usize = 16;
 const HEADERS: usize = HEADER + 12;
 const ATTRIBUTE: usize = 4;
 /// A route of a hundred next hops fits.
 const MAX_ANSWER: usize = 8 * 1024;
 /// `NLM_F_REQUEST`
-const REQUEST: u16 = 1;
+pub(super) const REQUEST: u16 = 1;
 /// `RTM_F_FIB_MATCH`: the entry rather than the route made from it.
 const FIB_MATCH: u32 = 0x2000;
 /// `RTA_VIA`: a router of the other family, its number before its address.

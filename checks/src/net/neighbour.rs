@@ -1,0 +1,206 @@
+//! Neighbour: does a host of this host's own segment answer for its address, whatever its ports do?
+//!
+//! Whoever speaks to it first has the kernel ask for its link address (ARP, or IPv6 neighbour
+//! discovery), which no packet filter for IP drops. The kernel keeps the answer in a table that
+//! everybody may read over netlink; nothing is sent for that.
+//!
+//! Reference: `rtnetlink(7)`, `RTM_GETNEIGH`; RFC 4861 §7.3.2 for the states.
+
+use std::net::IpAddr;
+use std::os::fd::AsRawFd;
+use std::time::Duration;
+
+use nix::sys::socket::{
+    AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, recv, sendto, socket,
+};
+
+use super::Deadline;
+use super::route::{HEADER, REQUEST, address, attributes, gateway_like};
+
+/// Has the host itself answered for its address lately? Not where another may do so for it, nor
+/// where that cannot be told until `deadline`.
+pub(crate) async fn answers_for_itself(to: IpAddr, deadline: Deadline) -> bool {
+    loop {
+        let table = table(to).unwrap_or_default();
+        let Some(own) = table.iter().find(|entry| entry.of == to) else { return false };
+        match own.state {
+            State::Reachable => return is_no_router(own, &table),
+            State::BeingAsked if !deadline.is_over() => deadline.within(PAUSE).pass().await,
+            State::BeingAsked | State::Other => return false,
+        }
+    }
+}
+
+/// A router that answers for others (proxy ARP) has one link address for all of them; its own is
+/// known wherever anything is routed.
+fn is_no_router(own: &Entry, table: &[Entry]) -> bool {
+    match gateway_like(own.of) {
+        None => true,
+        Some(gateway) if gateway == own.of => true,
+        Some(gateway) => {
+            let gateway = table.iter().find(|entry| entry.of == gateway);
+            gateway.is_some_and(|gateway| !gateway.link.is_empty() && gateway.link != own.link)
+        }
+    }
+}
+
+/// One neighbour.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Entry {
+    of: IpAddr,
+    state: State,
+    /// Its link address; empty while nobody has told.
+    link: Vec<u8>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// It has answered lately.
+    Reachable,
+    /// It answered long ago, and the kernel asks it again, or is about to.
+    BeingAsked,
+    /// It does not answer, or nobody has asked: also an entry that somebody wrote by hand.
+    Other,
+}
+
+/// All neighbours of the family of `like`; `None` when the kernel does not tell.
+fn table(like: IpAddr) -> Option<Vec<Entry>> {
+    let close = SockFlag::SOCK_CLOEXEC;
+    let route = SockProtocol::NetlinkRoute;
+    let socket = socket(AddressFamily::Netlink, SockType::Raw, close, route).ok()?;
+    let (descriptor, kernel) = (socket.as_raw_fd(), NetlinkAddr::new(0, 0));
+    sendto(descriptor, &question(like), &kernel, MsgFlags::empty()).ok()?;
+    let mut entries = Vec::new();
+    let mut part = vec![0; PART];
+    for _ in 0..PARTS {
+        let length = recv(descriptor, &mut part, MsgFlags::MSG_DONTWAIT).ok()?;
+        let is_end = read(part.get(..length)?, &mut entries);
+        if is_end {
+            return Some(entries);
+        }
+    }
+    // More neighbours than any segment has: whether ours is among them is not known.
+    None
+}
+
+/// `nlmsghdr` and `ndmsg`.
+fn question(like: IpAddr) -> Vec<u8> {
+    let family = if like.is_ipv4() { libc::AF_INET } else { libc::AF_INET6 };
+    let mut bytes = Vec::with_capacity(HEADERS);
+    bytes.extend(u32::try_from(HEADERS).unwrap_or_default().to_ne_bytes());
+    bytes.extend(libc::RTM_GETNEIGH.to_ne_bytes());
+    bytes.extend((REQUEST | DUMP).to_ne_bytes());
+    // Sequence and port: there is one question a socket.
+    bytes.extend([0; 8]);
+    bytes.push(u8::try_from(family).unwrap_or_default());
+    bytes.resize(HEADERS, 0);
+    bytes
+}
+
+/// Takes the entries of one part; is it the last?
+fn read(mut part: &[u8], entries: &mut Vec<Entry>) -> bool {
+    while let Some(length) = part.first_chunk().map(|length| u32::from_ne_bytes(*length)) {
+        let length = usize::try_from(length).unwrap_or(usize::MAX);
+        let Some(message) = part.get(..length).filter(|message| message.len() >= HEADER) else {
+            return true;
+        };
+        let kind = message.get(4..).and_then(|rest| rest.first_chunk());
+        match kind.map(|kind| u16::from_ne_bytes(*kind)) {
+            Some(libc::RTM_NEWNEIGH) => entries.extend(entry(message)),
+            _ => return true,
+        }
+        part = part.get(length.next_multiple_of(4)..).unwrap_or_default();
+    }
+    false
+}
+
+/// `None` for an entry without an address.
+fn entry(message: &[u8]) -> Option<Entry> {
+    let family: [u8; 1] = *message.get(HEADER..)?.first_chunk()?;
+    let state = u16::from_ne_bytes(*message.get(HEADER + 8..)?.first_chunk()?);
+    let is_v4 = i32::from(family[0]) == libc::AF_INET;
+    let state = match state {
+        libc::NUD_REACHABLE => State::Reachable,
+        libc::NUD_DELAY | libc::NUD_PROBE => State::BeingAsked,
+        _ => State::Other,
+    };
+    let (mut of, mut link) = (None, Vec::new());
+    for (kind, value) in attributes(message.get(HEADERS..)?) {
+        match kind {
+            libc::NDA_DST => of = address(is_v4, value),
+            libc::NDA_LLADDR => link = value.to_vec(),
+            _ => {}
+        }
+    }
+    Some(Entry { of: of?, state, link })
+}
+
+/// Bytes of `nlmsghdr` and `ndmsg`.
+const HEADERS: usize = HEADER + 12;
+/// `NLM_F_DUMP`
+const DUMP: u16 = 0x300;
+/// As much as the kernel writes at once, and how often it is read: 16 MB are 100,000 neighbours.
+const PART: usize = 32 * 1024;
+const PARTS: usize = 512;
+/// How often the table is looked at while the kernel asks.
+const PAUSE: Duration = Duration::from_millis(50);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TO: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 2, 0, 9));
+
+    fn message(kind: u16, state: u16, of: [u8; 4]) -> Vec<u8> {
+        let mut bytes = vec![0; HEADERS];
+        bytes[4..6].copy_from_slice(&kind.to_ne_bytes());
+        bytes[HEADER] = u8::try_from(libc::AF_INET).unwrap();
+        bytes[HEADER + 8..HEADER + 10].copy_from_slice(&state.to_ne_bytes());
+        let mut add = |kind: u16, value: &[u8]| {
+            bytes.extend(u16::try_from(4 + value.len()).unwrap().to_ne_bytes());
+            bytes.extend(kind.to_ne_bytes());
+            bytes.extend(value);
+            bytes.resize(bytes.len().next_multiple_of(4), 0);
+        };
+        add(99, b"odd");
+        add(libc::NDA_DST, &of);
+        add(libc::NDA_LLADDR, &[2, 0, 0, 0, 0, 9]);
+        let length = u32::try_from(bytes.len()).unwrap();
+        bytes[..4].copy_from_slice(&length.to_ne_bytes());
+        bytes
+    }
+
+    #[test]
+    fn a_table_of_two_neighbours_is_read() {
+        let part = [
+            message(libc::RTM_NEWNEIGH, libc::NUD_REACHABLE, [10, 2, 0, 9]),
+            message(libc::RTM_NEWNEIGH, libc::NUD_DELAY, [10, 2, 0, 10]),
+        ]
+        .concat();
+        let mut entries = Vec::new();
+        assert!(!read(&part, &mut entries));
+        let first = Entry { of: TO, state: State::Reachable, link: vec![2, 0, 0, 0, 0, 9] };
+        assert_eq!((&entries[0], entries[1].state), (&first, State::BeingAsked));
+        let done = message(u16::try_from(libc::NLMSG_DONE).unwrap(), 0, [0; 4]);
+        assert!(read(&done, &mut entries));
+        for length in 0..part.len() {
+            let _no_panic = read(&part[..length], &mut entries);
+        }
+    }
+
+    #[test]
+    fn the_kernels_own_table_is_read_to_its_end() {
+        assert!(table(TO).is_some());
+        assert!(table(std::net::Ipv6Addr::LOCALHOST.into()).is_some());
+    }
+
+    #[test]
+    fn an_entry_that_is_not_an_answer_proves_nothing() {
+        let state =
+            |state| entry(&message(libc::RTM_NEWNEIGH, state, [10, 2, 0, 9])).unwrap().state;
+        for other in [libc::NUD_INCOMPLETE, libc::NUD_STALE, libc::NUD_FAILED, libc::NUD_PERMANENT]
+        {
+            assert_eq!(state(other), State::Other, "{other}");
+        }
+    }
+}
