@@ -354,6 +354,12 @@ pub(crate) struct TuningArgs {
     /// Not these flows, with a reason for the report
     #[arg(long, value_name = "ID[=REASON]")]
     pub(crate) skip: Vec<String>,
+    /// The failure of these flows fails no run: ids or globs
+    #[arg(long, value_name = "ID", value_delimiter = ',')]
+    pub(crate) optional: Vec<String>,
+    /// Before installation closed ports of these flows wait for it, rather than fail
+    #[arg(long, value_name = "ID", value_delimiter = ',')]
+    pub(crate) until_installed: Vec<String>,
     /// Trust the certificates in this PEM file too
     #[arg(long, value_name = "FILE")]
     pub(crate) ca: Vec<PathBuf>,

@@ -13,7 +13,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use secrecy::SecretString;
 use tokio::net::{TcpListener, UdpSocket};
 
-use crate::catalogue::{Catalogue, Flow, Party, Role, Way};
+use crate::catalogue::{Catalogue, Flow, Mode, Party, Role, Way};
 use crate::plan::{self, Phase, Plan, Settings};
 use crate::responder::{Identity, Manner, Responder};
 use crate::settings::{Job, Output};
@@ -133,6 +133,8 @@ impl Site {
             version: snmp::CommunityVersion::V2c,
             community: SecretString::from(community),
         };
+        let set_up = [Mode::Zmq, Mode::Bbdo].map(|value| Sourced { value, origin: ORIGIN });
+        site.modes.extend(set_up);
         site.nsclient.password = Some(SecretString::from(nsclient::RESPONDER_PASSWORD));
         for (id, port, _) in &self.own {
             site.ports.insert(id.clone(), Sourced { value: *port, origin: ORIGIN });
@@ -191,6 +193,8 @@ fn settings() -> Settings {
         only: Vec::new(),
         skip: Vec::new(),
         groups: Vec::new(),
+        optional: Vec::new(),
+        until_installed: Vec::new(),
         scale: 1.0,
         strict: false,
         trace: true,

@@ -3,7 +3,7 @@
 use preflight_checks::{Cause, Concern, Evidence, LocalRoute, Seen, Timings, Value};
 use serde::{Deserialize, Serialize};
 
-use crate::plan::{Direction, Phase, Question};
+use crate::plan::{Direction, Question};
 use crate::runner::{Attempt, Found};
 
 /// The outcome of a step.
@@ -44,15 +44,15 @@ pub(crate) struct Conclusion {
     pub(crate) decided_by: Option<usize>,
 }
 
-/// Judges one step.
+/// Judges one step; `may_wait`: a closed port is what to expect, as nothing is installed yet.
 pub(crate) fn conclude(
     question: &Question,
     direction: Direction,
     found: &Found,
-    phase: Phase,
+    may_wait: bool,
 ) -> Conclusion {
     if let Some(cause) = &found.unresolved {
-        return failed(cause.clone(), None, found, direction, phase);
+        return failed(cause.clone(), None, found, direction, may_wait);
     }
     let counted = routable(&found.attempts);
     let groups = by_address(&counted);
@@ -62,11 +62,11 @@ pub(crate) fn conclude(
     if let Some(&elsewhere) = best.iter().find(|&&index| {
         attempt(found, index).is_some_and(|attempt| attempt.way >= asked && passes(attempt))
     }) {
-        return found_elsewhere(question, found, elsewhere, direction, phase);
+        return found_elsewhere(question, found, elsewhere, direction, may_wait);
     }
     match best.iter().find(passed) {
         Some(&index) => works(found, index, &best),
-        None => nothing_works(found, &best, direction, phase),
+        None => nothing_works(found, &best, direction, may_wait),
     }
 }
 
@@ -161,14 +161,19 @@ fn note_untried(found: &Found, evidence: &mut Evidence) {
     }
 }
 
-fn nothing_works(found: &Found, best: &[usize], direction: Direction, phase: Phase) -> Conclusion {
+fn nothing_works(
+    found: &Found,
+    best: &[usize],
+    direction: Direction,
+    may_wait: bool,
+) -> Conclusion {
     let candidates: Vec<(usize, &Attempt)> =
         best.iter().filter_map(|&index| Some((index, attempt(found, index)?))).collect();
     let index = best_of(&candidates);
     let cause = index
         .and_then(|index| attempt(found, index)?.finding.verdict.clone().err())
         .unwrap_or(Cause::Interrupted);
-    failed(cause, index, found, direction, phase)
+    failed(cause, index, found, direction, may_wait)
 }
 
 /// The port was only the profile's, and the service answers on its own default.
@@ -177,7 +182,7 @@ fn found_elsewhere(
     found: &Found,
     elsewhere: usize,
     direction: Direction,
-    phase: Phase,
+    may_wait: bool,
 ) -> Conclusion {
     let asked = question.ways.first().map_or(0, |asked| asked.port);
     let port = question.also_try.as_ref().map_or(0, |asked| asked.port);
@@ -188,7 +193,7 @@ fn found_elsewhere(
         .map_or_else(String::new, ToString::to_string);
     let cause =
         Cause::FoundOnOtherPort { asked, found: port, why: question.also_why.clone(), because };
-    failed(cause, Some(elsewhere), found, direction, phase)
+    failed(cause, Some(elsewhere), found, direction, may_wait)
 }
 
 fn failed(
@@ -196,13 +201,13 @@ fn failed(
     decided_by: Option<usize>,
     found: &Found,
     direction: Direction,
-    phase: Phase,
+    may_wait: bool,
 ) -> Conclusion {
     let seen = decided_by
         .and_then(|index| attempt(found, index))
         .map(|attempt| attempt.finding.seen.clone())
         .unwrap_or_default();
-    let is_early = phase == Phase::Before && cause.is_path_open();
+    let is_early = may_wait && cause.is_path_open();
     let mut concerns = seen.concerns;
     let outcome = if is_early {
         concerns.push(match direction {
@@ -273,8 +278,8 @@ mod tests {
         Found { attempts, ..Found::default() }
     }
 
-    fn judged(ports: &[u16], attempts: Vec<Attempt>, phase: Phase) -> Conclusion {
-        conclude(&question(ports), Direction::Outbound, &found(attempts), phase)
+    fn judged(ports: &[u16], attempts: Vec<Attempt>, may_wait: bool) -> Conclusion {
+        conclude(&question(ports), Direction::Outbound, &found(attempts), may_wait)
     }
 
     const ONE: ([u8; 4], u16) = ([192, 0, 2, 1], 636);
@@ -292,7 +297,7 @@ mod tests {
     fn one_way_that_works_suffices() {
         let closed = Cause::PortClosed { to: ONE.into() };
         let attempts = vec![attempt(0, ONE.into(), Err(closed)), attempt(1, ONE.into(), Ok(()))];
-        let conclusion = judged(&[636, 389], attempts, Phase::After);
+        let conclusion = judged(&[636, 389], attempts, false);
         assert_eq!(conclusion.outcome, Outcome::Pass);
         assert_eq!(conclusion.headline, "way 1");
     }
@@ -302,7 +307,7 @@ mod tests {
         let mut plain = attempt(1, ONE.into(), Ok(()));
         plain.finding.seen.concerns.push(Concern::LdapNoStarttls);
         let attempts = vec![attempt(0, ONE.into(), Ok(())), plain];
-        let conclusion = judged(&[636, 389], attempts, Phase::After);
+        let conclusion = judged(&[636, 389], attempts, false);
         assert_eq!((conclusion.outcome, conclusion.decided_by), (Outcome::Pass, Some(0)));
     }
 
@@ -312,7 +317,7 @@ mod tests {
         let busy = Cause::SmtpUnavailable { reply: 421, text: "busy".to_owned() };
         let attempts =
             vec![attempt(0, ONE.into(), Err(closed)), attempt(1, ONE.into(), Err(busy.clone()))];
-        let conclusion = judged(&[636, 389], attempts, Phase::After);
+        let conclusion = judged(&[636, 389], attempts, false);
         assert_eq!(conclusion.cause, Some(busy));
     }
 
@@ -320,7 +325,7 @@ mod tests {
     fn one_of_two_addresses_that_fails_is_a_concern_with_the_address() {
         let attempts =
             vec![attempt(0, ONE.into(), Ok(())), attempt(0, TWO.into(), Err(rejected(TWO.into())))];
-        let conclusion = judged(&[636], attempts, Phase::After);
+        let conclusion = judged(&[636], attempts, false);
         assert_eq!(conclusion.outcome, Outcome::Warn);
         assert_eq!(
             conclusion.concerns[0].to_string(),
@@ -333,28 +338,28 @@ mod tests {
         let v6: SocketAddr = "[2001:db8::1]:636".parse().unwrap();
         let missing = Cause::NoRoute { to: v6.ip(), route: LocalRoute::Missing };
         let attempts = vec![attempt(0, v6, Err(missing.clone())), attempt(0, ONE.into(), Ok(()))];
-        let conclusion = judged(&[636], attempts, Phase::After);
+        let conclusion = judged(&[636], attempts, false);
         assert_eq!(conclusion.outcome, Outcome::Pass);
         assert_eq!(
             conclusion.evidence.fact("no_route_here_to"),
             Some(&["2001:db8::1"].iter().collect())
         );
-        let alone = judged(&[636], vec![attempt(0, v6, Err(missing.clone()))], Phase::After);
+        let alone = judged(&[636], vec![attempt(0, v6, Err(missing.clone()))], false);
         assert_eq!(alone.cause, Some(missing));
     }
 
     #[test]
-    fn a_closed_port_is_no_failure_before_installation() {
+    fn a_closed_port_is_no_failure_where_nothing_is_to_be_expected_yet() {
         let closed = Cause::PortClosed { to: ONE.into() };
         let attempts = || vec![attempt(0, ONE.into(), Err(closed.clone()))];
-        let before = judged(&[636], attempts(), Phase::Before);
+        let before = judged(&[636], attempts(), true);
         assert_eq!((before.outcome, before.cause), (Outcome::Warn, None));
         assert_eq!(before.concerns[0].code(), "path-open");
-        let after = judged(&[636], attempts(), Phase::After);
+        let after = judged(&[636], attempts(), false);
         assert_eq!((after.outcome, after.cause), (Outcome::Fail, Some(closed.clone())));
         // A device on the way that rejects is a failure in both.
         let blocked = vec![attempt(0, ONE.into(), Err(rejected(ONE.into())))];
-        assert_eq!(judged(&[636], blocked, Phase::Before).outcome, Outcome::Fail);
+        assert_eq!(judged(&[636], blocked, true).outcome, Outcome::Fail);
     }
 
     #[test]
@@ -367,7 +372,7 @@ mod tests {
         });
         let closed = Cause::PortClosed { to: ONE.into() };
         let attempts = vec![attempt(0, ONE.into(), Err(closed)), attempt(1, ONE.into(), Ok(()))];
-        let conclusion = conclude(&question, Direction::Outbound, &found(attempts), Phase::Before);
+        let conclusion = conclude(&question, Direction::Outbound, &found(attempts), true);
         assert_eq!(conclusion.outcome, Outcome::Fail);
         let cause = conclusion.cause.unwrap();
         assert_eq!(cause.to_string(), "port 10390 answers, port 10389 does not");
@@ -380,7 +385,7 @@ mod tests {
     fn what_cannot_be_told_is_neither_pass_nor_failure() {
         let waited = preflight_checks::Millis(Duration::from_secs(4));
         let silent = Cause::SnmpSilent { to: ONE.into(), waited };
-        let conclusion = judged(&[161], vec![attempt(0, ONE.into(), Err(silent))], Phase::After);
+        let conclusion = judged(&[161], vec![attempt(0, ONE.into(), Err(silent))], false);
         assert_eq!(conclusion.outcome, Outcome::Unknown);
     }
 }

@@ -127,7 +127,7 @@ fn a_broken_flow_is_explained_within_80_columns() {
     fits(&ended.stdout, 80);
     is_aligned(&ended.stdout);
     assert!(ended.stdout.contains("preflight explain wrong-service"), "{}", ended.stdout);
-    assert!(ended.stdout.contains("1 of 8 required flows fails: poller.bbdo"), "{}", ended.stdout);
+    assert!(ended.stdout.contains("1 of 10 required flows fails: poller.bbdo"), "{}", ended.stdout);
 }
 
 #[test]

@@ -98,6 +98,8 @@ pub(crate) struct Flow {
     /// Of every machine whose own engine asks devices, whatever its role.
     #[serde(default)]
     pub(crate) by_engine: bool,
+    /// Until then a closed port is no failure.
+    pub(crate) until: Option<Until>,
 }
 
 fn yes() -> bool {
@@ -113,7 +115,18 @@ pub(crate) struct Way {
     pub(crate) port: u16,
 }
 
-/// Before installation a closed port is no failure: nothing listens yet.
+/// Until when a closed port only waits.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, strum::Display, strum::VariantArray,
+)]
+#[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
+pub(crate) enum Until {
+    /// The far side, or what listens on this machine, comes with the installation.
+    Installed,
+}
+
+/// Before installation the ports of what it brings may be closed; see [`Until`].
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, strum::Display, strum::EnumString,
 )]
@@ -525,8 +538,8 @@ why = "Time."
             page.extend([format!("\n## Profile `{name}`: {}\n\n", catalogue.title)]);
             page.extend([format!("Roles: {}. ", roles.join(", "))]);
             page.extend([format!("\"Internet\" without `--http`: {}\n\n", internet.join(", "))]);
-            page.push_str("| flow | from → to | asked | required | why |\n");
-            page.push_str("| --- | --- | --- | --- | --- |\n");
+            page.push_str("| flow | from → to | asked | required | may be closed | why |\n");
+            page.push_str("| --- | --- | --- | --- | --- | --- |\n");
             for flow in &catalogue.flows {
                 page.push_str(&row(flow));
             }
@@ -544,8 +557,9 @@ why = "Time."
         let mut notes = vec![if flow.required { "yes".to_owned() } else { "no".to_owned() }];
         notes.extend(flow.group.as_ref().map(|group| format!("`--group {group}`")));
         notes.extend(flow.only_with_target.then(|| format!("only with `{}`", flow.to.flag())));
+        let until = flow.until.map_or("never".to_owned(), |until| format!("until {until}"));
         format!(
-            "| `{}` | {} → {} | {} | {} | {} |\n",
+            "| `{}` | {} → {} | {} | {} | {until} | {} |\n",
             flow.id.get_ref(),
             flow.from.title(),
             flow.to.title(),
@@ -565,6 +579,10 @@ filled in, and sends nothing. `--catalogue FILE` takes a table of your own in
 the same form.
 
 Of several ways in one row, one that works suffices; a URL as target pins one.
+\"May be closed until installed\": what listens there is part of the platform, so before
+installation a closed port waits for it and fails nothing. Every other row fails in every phase.
+In a table of your own that is `until = \"installed\"`; `--until-installed ID` says it of any flow.
+
 A row whose connection is opened by others (a device's traps, the central's ZMQ
 on a poller) is shown on the receiving machine too: there preflight looks at
 what listens, on which address, and says that the way to it is not tested.

@@ -13,7 +13,7 @@ use preflight_checks::{Probe, Transport};
 use serde::{Deserialize, Serialize};
 
 pub(crate) use crate::catalogue::Phase;
-use crate::catalogue::{Catalogue, Flow, Mode, Party, Role, Way, service};
+use crate::catalogue::{Catalogue, Flow, Mode, Party, Role, Until, Way, service};
 use crate::site::discover::Note;
 use crate::site::mistake::Mistake;
 use crate::site::{Exempt, Find, Origin, Place, Site, Sourced, Target};
@@ -32,6 +32,10 @@ pub(crate) struct Settings {
     pub(crate) skip: Vec<(String, Option<String>)>,
     /// Groups of the catalogue that are switched on.
     pub(crate) groups: Vec<String>,
+    /// Ids or globs: the failure of these fails no run.
+    pub(crate) optional: Vec<String>,
+    /// Ids or globs: before installation closed ports of these wait too.
+    pub(crate) until_installed: Vec<String>,
     /// Every wait times this.
     pub(crate) scale: f64,
     /// Warnings fail the run too.
@@ -80,6 +84,9 @@ pub(crate) struct Step {
     pub(crate) direction: Direction,
     /// Does its failure fail the run?
     pub(crate) required: bool,
+    /// Until then a closed port only waits.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) until: Option<Until>,
     /// What breaks without it.
     pub(crate) why: String,
     /// What to run on the far side when nothing listens there.
@@ -244,6 +251,10 @@ pub(crate) fn plan(catalogue: &Catalogue, site: &Site, settings: &Settings) -> P
     steps.extend(site.mistakes.iter().map(|mistake| planner.mistake(mistake)));
     steps.retain(|step| settings.wants(&step.flow));
     for step in &mut steps {
+        step.required &= !any_matches(&settings.optional, &step.flow);
+        if any_matches(&settings.until_installed, &step.flow) {
+            step.until = Some(Until::Installed);
+        }
         if let Some(reason) = settings.skips(&step.flow) {
             step.action = Action::Skip(reason);
         }
@@ -260,6 +271,13 @@ pub(crate) fn plan(catalogue: &Catalogue, site: &Site, settings: &Settings) -> P
     }
 }
 
+impl Step {
+    /// May a closed port be closed in this phase, since what listens there is still to come?
+    pub(crate) fn may_wait(&self, phase: Phase) -> bool {
+        phase == Phase::Before && self.until.is_some()
+    }
+}
+
 impl Asked {
     /// `tcp`, `udp`, or both for a service that is asked over both.
     pub(crate) fn transports(&self) -> String {
@@ -273,13 +291,17 @@ impl Asked {
 
 impl Settings {
     fn wants(&self, id: &str) -> bool {
-        self.only.is_empty() || self.only.iter().any(|glob| matches(glob, id))
+        self.only.is_empty() || any_matches(&self.only, id)
     }
 
     fn skips(&self, id: &str) -> Option<SkipReason> {
         let mut found = self.skip.iter().filter(|(glob, _)| matches(glob, id));
         found.next().map(|(_, why)| SkipReason::Asked { why: why.clone() })
     }
+}
+
+fn any_matches(globs: &[String], id: &str) -> bool {
+    globs.iter().any(|glob| matches(glob, id))
 }
 
 /// `*` stands for any text, anything else for itself.

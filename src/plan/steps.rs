@@ -3,8 +3,8 @@
 use std::net::IpAddr;
 
 use super::{
-    Action, Asked, Catalogue, Direction, Flow, Mode, Origin, Party, Place, Question, Settings,
-    Site, SkipReason, Sourced, Step, Target, Way, matches, service,
+    Action, Asked, Catalogue, Direction, Flow, Mode, Origin, Party, Phase, Place, Question,
+    Settings, Site, SkipReason, Sourced, Step, Target, Way, matches, service,
 };
 use crate::site::mistake::Mistake;
 use crate::site::{Custom, Find, local};
@@ -172,9 +172,23 @@ impl Planner<'_> {
         };
         let mut step = self.step(flow, None, action);
         step.direction = Direction::Inbound;
-        // Our listener is one end only: the sender's own run decides the flow.
-        step.required = step.required && flow.from.0 == DEVICE;
+        // Before installation it is still to come, and says nothing about the network.
+        step.required &= self.settings.phase == Phase::After && self.is_set_up(flow);
         Some(step)
+    }
+
+    /// Is it known that this machine has to listen for the row, rather than only usual?
+    fn is_set_up(&self, flow: &Flow) -> bool {
+        let says_where = || flow.ways.iter().any(|way| self.listener(flow, way).is_some());
+        let senders = || self.site.targets(&flow.from).iter().flat_map(|sender| &sender.modes);
+        match (flow.mode, &flow.group) {
+            (Some(mode), _) => {
+                says_where() || senders().chain(&self.site.modes).any(|known| known.value == mode)
+            }
+            // Files that switch a group on may mean another row of it.
+            (None, Some(group)) => self.settings.groups.contains(group) || says_where(),
+            (None, None) => true,
+        }
     }
 
     /// One sender that connects to us is enough; so is a listener of ours in a file.
@@ -234,6 +248,7 @@ impl Planner<'_> {
             to: flow.to.clone(),
             direction: Direction::Outbound,
             required: flow.required,
+            until: flow.until,
             why: flow.why.clone(),
             look_at: flow.look_at.clone(),
             through_vpn: vpn.filter(|_| flow.through_vpn).map(|gateway| gateway.place.host.clone()),
@@ -430,6 +445,7 @@ impl Planner<'_> {
             to: Party(custom.scheme.clone()),
             direction: Direction::Outbound,
             required: custom.required,
+            until: custom.until,
             why: custom.why.clone(),
             look_at: String::new(),
             through_vpn: None,
@@ -449,6 +465,7 @@ impl Planner<'_> {
             to: role,
             direction: Direction::Local,
             required: mistake.is_failure(),
+            until: None,
             why: mistake.why().to_owned(),
             look_at: String::new(),
             through_vpn: None,
@@ -516,4 +533,3 @@ fn shown_url(url: &url::Url) -> String {
 const INTERNET: &str = "http";
 const PROXY: &str = "proxy";
 const VPN: &str = "vpn";
-const DEVICE: &str = "device";

@@ -11,6 +11,8 @@ fn settings() -> Settings {
         only: Vec::new(),
         skip: Vec::new(),
         groups: Vec::new(),
+        optional: Vec::new(),
+        until_installed: Vec::new(),
         scale: 1.0,
         strict: false,
         trace: true,
@@ -205,6 +207,101 @@ fn a_websocket_is_asked_for_on_the_path_of_its_url() {
     let apache = "/centreon/gorgone/pullwss/websocket".to_owned();
     assert_eq!(path("x=pullwss-tls://central"), (apache, true, 443));
     assert_eq!(path("x=pullwss-tls://central/ws"), ("/ws".to_owned(), true, 443));
+}
+
+/// The steps of a run that are required, by id.
+fn required(profile: &str, site: &Site, settings: &Settings) -> Vec<String> {
+    let steps = plan(&Catalogue::profile(profile).unwrap(), site, settings).steps.into_iter();
+    steps.filter(|step| step.required).map(|step| step.id).collect()
+}
+
+#[test]
+fn what_this_machine_listens_on_counts_once_it_is_installed_and_set_up_so() {
+    let own = ["central.zmq", "central.ssh", "poller.trap"].map(str::to_owned);
+    let of = |site: &Site, phase| {
+        let only = own.to_vec();
+        required("i-vertix", site, &Settings { phase, only, ..settings() })
+    };
+    let mut site = site(Role::Poller, &[]);
+    assert_eq!(of(&site, Phase::Before), [""; 0]);
+    assert_eq!(of(&site, Phase::After), own[1..], "nothing says that the central connects");
+    let at = |value| Sourced { value, origin: Origin::Flag("--test") };
+    site.modes.push(at(Mode::Zmq));
+    assert_eq!(of(&site, Phase::After), own);
+    assert_eq!(of(&site, Phase::Before), [""; 0]);
+}
+
+#[test]
+fn a_group_that_is_switched_on_counts_unless_the_user_says_otherwise() {
+    let site = site(Role::Poller, &[("cloud-gorgone", "a.example"), ("cloud-broker", "b.example")]);
+    let only = vec!["poller.cloud-*".to_owned()];
+    let groups = vec!["cloud".to_owned()];
+    let mut settings = Settings { only, groups, ..settings() };
+    let both = ["poller.cloud-gorgone@a.example", "poller.cloud-broker@b.example"];
+    assert_eq!(required("centreon", &site, &settings), both);
+    settings.optional = vec!["*-broker".to_owned()];
+    assert_eq!(required("centreon", &site, &settings), both[..1]);
+}
+
+/// A configuration with agents that are connected to need not listen for any.
+#[test]
+fn a_group_that_files_switch_on_counts_where_they_say_that_it_listens() {
+    let mut site = site(Role::Poller, &[]);
+    site.groups.push("cma".to_owned());
+    let only = vec!["poller.cma".to_owned()];
+    let settings = Settings { phase: Phase::After, only, ..settings() };
+    assert_eq!(required("centreon", &site, &settings), [""; 0]);
+    let origin = Origin::Flag("--test");
+    site.listens.insert("agents".to_owned(), Sourced { value: 4317, origin });
+    assert_eq!(required("centreon", &site, &settings), ["poller.cma"]);
+}
+
+#[test]
+fn only_what_the_installation_brings_may_be_closed_before_it() {
+    let waits = |profile: &str| -> Vec<String> {
+        let flows = Catalogue::profile(profile).unwrap().flows;
+        let waits = flows.into_iter().filter(|flow| flow.until.is_some());
+        waits.map(|flow| flow.id.into_inner()).collect()
+    };
+    let i_vertix = [
+        "central.zmq",
+        "central.ssh",
+        "poller.bbdo",
+        "poller.pull",
+        "poller.pullwss",
+        "central.bbdo",
+        "central.gorgone-api",
+        "poller.trap",
+    ];
+    assert_eq!(waits("i-vertix"), i_vertix);
+    // Centreon's own servers and its extensions besides; nobody's time, names, mail, directory,
+    // database, web, proxy, device, agent or cloud.
+    let flows = Catalogue::profile("centreon").unwrap().flows;
+    for flow in flows {
+        let is_of_the_platform = ["zmq", "ssh", "bbdo", "pullwss", "gorgone-api", "trap"]
+            .contains(&flow.ways.last().unwrap().service.name)
+            || flow.id.get_ref().ends_with("register")
+            || ["mbi", "qdevice", "vmware-connector"].contains(&flow.to.0.as_str())
+            || flow.id.get_ref() == "poller.cma";
+        assert_eq!(flow.until.is_some(), is_of_the_platform, "{}", flow.id.get_ref());
+    }
+}
+
+#[test]
+fn any_flow_may_be_told_to_wait() {
+    let mut site = site(Role::Poller, &[("ntp", "10.0.0.3")]);
+    site.custom.push("app=tcp://10.0.0.9:8080".parse().unwrap());
+    let waits = |settings: &Settings| -> Vec<String> {
+        let steps = plan(&Catalogue::profile("i-vertix").unwrap(), &site, settings).steps;
+        steps.into_iter().filter(|step| step.may_wait(settings.phase)).map(|s| s.flow).collect()
+    };
+    let only = ["poller.ntp", "custom.app"].map(str::to_owned).to_vec();
+    let mut settings = Settings { only, ..settings() };
+    assert_eq!(waits(&settings), [""; 0]);
+    settings.until_installed = vec!["custom.*".to_owned()];
+    assert_eq!(waits(&settings), ["custom.app"]);
+    settings.phase = Phase::After;
+    assert_eq!(waits(&settings), [""; 0]);
 }
 
 #[test]

@@ -16,6 +16,8 @@ pub(crate) enum Ending {
     Unknown,
     /// No step was asked that could say anything.
     NothingAsked,
+    /// None fails, and not one was seen to work.
+    NothingWorks,
     /// A signal ended the run.
     Interrupted,
 }
@@ -27,12 +29,14 @@ impl Ending {
         let has = |outcome| required().any(|step| step.outcome == outcome);
         if interrupted {
             Self::Interrupted
-        } else if has(Outcome::Fail) || (strict && has(Outcome::Warn)) {
+        } else if has(Outcome::Fail) || (strict && required().any(StepReport::warns)) {
             Self::Fails
         } else if has(Outcome::Unknown) {
             Self::Unknown
         } else if steps.iter().all(StepReport::says_nothing) {
             Self::NothingAsked
+        } else if !required().any(StepReport::works) {
+            Self::NothingWorks
         } else if has(Outcome::Warn) {
             Self::Warns
         } else {
@@ -46,7 +50,7 @@ impl Ending {
             Self::Works | Self::Warns => 0,
             Self::Fails => 1,
             Self::NothingAsked => 2,
-            Self::Unknown => 3,
+            Self::Unknown | Self::NothingWorks => 3,
             Self::Interrupted => 130,
         }
     }
@@ -57,7 +61,9 @@ impl Ending {
             Self::Works => ("OK", 0),
             Self::Warns => ("WARNING", 1),
             Self::Fails => ("CRITICAL", 2),
-            Self::Unknown | Self::NothingAsked | Self::Interrupted => ("UNKNOWN", PLUGIN_UNKNOWN),
+            Self::Unknown | Self::NothingAsked | Self::NothingWorks | Self::Interrupted => {
+                ("UNKNOWN", PLUGIN_UNKNOWN)
+            }
         }
     }
 }

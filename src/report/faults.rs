@@ -154,7 +154,7 @@ mod tests {
     }
 
     fn reasons(report: &Report) -> Vec<String> {
-        Summary::of(&report.steps, false, false).reasons
+        Summary::of(&report.steps, report.phase, false, false).reasons
     }
 
     #[test]

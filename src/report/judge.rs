@@ -63,7 +63,7 @@ pub(super) fn judge(step: &Step, found: Option<&Found>, phase: Phase) -> Judged 
     };
     let interrupted = Found { unresolved: Some(Cause::Interrupted), ..Found::default() };
     let found = found.unwrap_or(&interrupted);
-    let conclusion = conclude(question, step.direction, found, phase);
+    let conclusion = conclude(question, step.direction, found, step.may_wait(phase));
     let mut report = skipped(step, result(&conclusion));
     report.outcome = conclusion.outcome;
     report.target = Some(target(question, step.direction, &conclusion, found));
@@ -95,6 +95,7 @@ fn skipped(step: &Step, result: String) -> StepReport {
         to: step.to.clone(),
         direction: step.direction,
         required: step.required,
+        until: step.until,
         why: step.why.clone(),
         look_at: step.look_at.clone(),
         through_vpn: step.through_vpn.clone(),

@@ -12,7 +12,7 @@ use std::io;
 use preflight_checks::printable;
 
 use super::faults::{Fault, Followers};
-use super::{Report, StepReport, words};
+use super::{Ending, Report, StepReport, words};
 use crate::verdict::Outcome;
 
 /// Writes one suite: the run.
@@ -23,11 +23,13 @@ use crate::verdict::Outcome;
 pub(super) fn write(report: &Report, out: &mut dyn io::Write) -> io::Result<()> {
     let shown: Vec<Shown> = report.steps.iter().map(|step| Shown::of(report, step)).collect();
     let count = |is: Shown| shown.iter().filter(|shown| **shown == is).count();
+    // No step says that not one was seen to work.
+    let lacks = usize::from(report.ending() == Ending::NothingWorks);
     let counts = format!(
         r#"tests="{}" failures="{}" errors="{}" skipped="{}" time="{}""#,
-        shown.len(),
+        shown.len() + lacks,
         count(Shown::Failure),
-        count(Shown::Error),
+        count(Shown::Error) + lacks,
         count(Shown::Skipped),
         seconds(report.took_ms),
     );
@@ -45,6 +47,12 @@ pub(super) fn write(report: &Report, out: &mut dyn io::Write) -> io::Result<()> 
     let followers = Followers::of(&report.steps);
     for (step, shown) in report.steps.iter().zip(shown) {
         case(&followers, step, shown, &name, out)?;
+    }
+    if lacks > 0 {
+        let why = attribute(&words::summary(report).join(" · "));
+        writeln!(out, r#"    <testcase classname="{name}" name="ready" time="0.000">"#)?;
+        writeln!(out, r#"      <error message="{why}" type="nothing-works"/>"#)?;
+        writeln!(out, "    </testcase>")?;
     }
     let mut last: Vec<String> = report.notes.iter().map(words::note).collect();
     last.push(words::summary(report).join(" · "));
@@ -65,7 +73,7 @@ impl Shown {
     fn of(report: &Report, step: &StepReport) -> Self {
         match step.outcome {
             Outcome::Fail if step.required => Self::Failure,
-            Outcome::Warn if step.required && report.strict => Self::Failure,
+            Outcome::Warn if step.required && report.strict && step.warns() => Self::Failure,
             Outcome::Unknown if step.required => Self::Error,
             Outcome::Fail | Outcome::Unknown | Outcome::Skip => Self::Skipped,
             Outcome::Pass | Outcome::Warn => Self::Passed,

@@ -96,7 +96,7 @@ impl Report {
             .map(|(index, step)| judge(step, found.get(index).and_then(Option::as_ref), plan.phase))
             .collect();
         let steps = folded(judged);
-        let summary = Summary::of(&steps, context.strict, context.interrupted);
+        let summary = Summary::of(&steps, plan.phase, context.strict, context.interrupted);
         Self {
             schema_version: SCHEMA_VERSION,
             tool: Tool {

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::catalogue::{Identity, Party, Role};
+use crate::catalogue::{Identity, Party, Role, Until};
 use crate::plan::{Direction, Phase};
 use crate::remedy::Remedy;
 use crate::site::discover::Note;
@@ -102,6 +102,9 @@ pub(crate) struct StepReport {
     pub(crate) direction: Direction,
     /// Does its failure fail the run?
     pub(crate) required: bool,
+    /// Until then a closed port only waits.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(crate) until: Option<Until>,
     /// What breaks without it.
     pub(crate) why: String,
     /// What to run on the far side when nothing listens there.
@@ -243,12 +246,27 @@ pub(crate) struct AttemptReport {
 pub(crate) struct Summary {
     /// The process's exit code.
     pub(crate) exit_code: u8,
+    /// May this machine be installed, or, once it is, is it healthy? Only with exit code 0.
+    #[serde(default)]
+    pub(crate) ready: bool,
     /// Steps by outcome.
     pub(crate) counts: BTreeMap<Outcome, usize>,
     /// Required steps that were asked.
     pub(crate) required: usize,
+    /// Required steps that work.
+    #[serde(default)]
+    pub(crate) works: usize,
+    /// Required steps that wait for the installation.
+    #[serde(default)]
+    pub(crate) waiting: usize,
     /// Required steps that failed.
     pub(crate) failed: usize,
+    /// Required steps that cannot be told from here.
+    #[serde(default)]
+    pub(crate) unknown: usize,
+    /// The same of the steps that are not required.
+    #[serde(default)]
+    pub(crate) optional: Tally,
     /// Steps whose path is open, and where nothing listens yet.
     pub(crate) open: usize,
     /// Each root cause among the required steps, with the flows it fails.
@@ -265,7 +283,51 @@ impl CauseReport {
     }
 }
 
+/// How many of the steps that were asked ended how.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Tally {
+    /// They work.
+    pub(crate) works: usize,
+    /// They wait for the installation.
+    pub(crate) waiting: usize,
+    /// They failed.
+    pub(crate) failed: usize,
+    /// They cannot be told from here.
+    pub(crate) unknown: usize,
+}
+
+impl Tally {
+    pub(super) fn of<'a>(steps: impl IntoIterator<Item = &'a StepReport>) -> Self {
+        let mut tally = Self::default();
+        for step in steps {
+            match step.outcome {
+                _ if step.works() => tally.works += 1,
+                Outcome::Pass | Outcome::Warn => tally.waiting += 1,
+                Outcome::Fail => tally.failed += 1,
+                Outcome::Unknown => tally.unknown += 1,
+                Outcome::Skip => {}
+            }
+        }
+        tally
+    }
+
+    /// All of them.
+    pub(super) fn asked(self) -> usize {
+        self.works + self.waiting + self.failed + self.unknown
+    }
+}
+
 impl StepReport {
+    /// Does it work, rather than only wait for what the installation brings?
+    pub(super) fn works(&self) -> bool {
+        matches!(self.outcome, Outcome::Pass | Outcome::Warn) && !self.is_only_open()
+    }
+
+    /// Does it work, and something about it will hurt? What only waits is no such warning.
+    pub(super) fn warns(&self) -> bool {
+        self.outcome == Outcome::Warn && self.works()
+    }
+
     /// Not asked, or only our own listener that decides nothing.
     pub(super) fn says_nothing(&self) -> bool {
         self.outcome == Outcome::Skip || (self.direction == Direction::Inbound && !self.required)

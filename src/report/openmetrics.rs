@@ -81,6 +81,7 @@ fn run(report: &Report, families: &mut Families) {
     let took = seconds(report.took_ms);
     families.set("run_duration_seconds", "How long the run took.", &[], took);
     families.set("run_exit_code", EXIT_CODES, &[], f64::from(summary.exit_code));
+    families.set("run_ready", "1 when the exit code is 0.", &[], flag(summary.ready));
     families.set("required_steps", "Required steps that were asked.", &[], of);
     families.set("required_steps_failed", "Required steps that fail.", &[], failed);
     for outcome in OUTCOMES {
@@ -90,7 +91,8 @@ fn run(report: &Report, families: &mut Families) {
     clocks(report, families);
 }
 
-const EXIT_CODES: &str = "0 works, 1 fails, 2 nothing asked, 3 unknown, 130 interrupted.";
+const EXIT_CODES: &str =
+    "0 ready, 1 fails, 2 nothing asked, 3 unknown or nothing seen to work, 130 interrupted.";
 const OUTCOMES: [Outcome; 5] =
     [Outcome::Pass, Outcome::Warn, Outcome::Fail, Outcome::Unknown, Outcome::Skip];
 

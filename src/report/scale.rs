@@ -75,6 +75,7 @@ fn step(number: usize) -> Step {
         to: Party("device".to_owned()),
         direction: Direction::Outbound,
         required: true,
+        until: None,
         why: "Devices are asked this way.".to_owned(),
         look_at: String::new(),
         through_vpn: None,

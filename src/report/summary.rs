@@ -5,24 +5,25 @@ use std::collections::BTreeMap;
 
 use super::faults::{Fault, Followers, Said, faults};
 use super::groups::{first_of, in_order};
-use super::model::{StepReport, Summary};
+use super::model::{StepReport, Summary, Tally};
 use super::{Ending, words};
+use crate::plan::Phase;
 use crate::verdict::Outcome;
 
 impl Summary {
-    pub(super) fn of(steps: &[StepReport], strict: bool, interrupted: bool) -> Self {
+    pub(super) fn of(steps: &[StepReport], phase: Phase, strict: bool, interrupted: bool) -> Self {
         let mut counts = BTreeMap::new();
         for step in steps {
             *counts.entry(step.outcome).or_insert(0) += 1;
         }
         let required = || steps.iter().filter(|step| step.required);
-        let asked = required().filter(|step| step.outcome != Outcome::Skip).count();
-        let exit_code = Ending::of(steps, strict, interrupted).exit_code();
+        let tally = Tally::of(required());
+        let ending = Ending::of(steps, strict, interrupted);
         let failed: Vec<&StepReport> =
             required().filter(|step| step.outcome == Outcome::Fail).collect();
         let followers = Followers::of(failed.iter().copied());
         let roots = failed.iter().copied().filter(|step| step.because_of.is_none());
-        let warned = required().filter(|step| strict && step.outcome == Outcome::Warn);
+        let warned = required().filter(|step| strict && step.warns());
         let mut roots = faults(roots);
         if roots.len() > words::REASONS {
             roots.sort_by_key(|fault| Reverse(weight(fault, &followers)));
@@ -30,10 +31,20 @@ impl Summary {
         let reasons = roots.into_iter().map(|fault| reason(&fault, &followers));
         let warnings = faults(warned).into_iter().map(|fault| warning(&fault));
         let reasons: Vec<String> = reasons.chain(warnings).collect();
-        let failed = failed.len();
-        let open = steps.iter().filter(|step| step.is_only_open()).count();
-        let text = words::verdict(steps, (asked, failed), &reasons);
-        Self { exit_code, counts, required: asked, failed, open, reasons, text }
+        Self {
+            exit_code: ending.exit_code(),
+            ready: ending.exit_code() == 0,
+            counts,
+            required: tally.asked(),
+            works: tally.works,
+            waiting: tally.waiting,
+            failed: tally.failed,
+            unknown: tally.unknown,
+            optional: Tally::of(steps.iter().filter(|step| !step.required)),
+            open: steps.iter().filter(|step| step.is_only_open()).count(),
+            text: words::verdict(tally, ending, phase, &reasons),
+            reasons,
+        }
     }
 
     /// How many steps have that outcome.

@@ -5,7 +5,9 @@ use serde_json::Value;
 
 use super::faults::{Fault, Followers, Said, faults};
 use super::groups::{first_of, in_order};
-use super::{NoteReport, Report, StepReport, TargetReport};
+use super::model::Tally;
+use super::{Ending, NoteReport, Report, StepReport, TargetReport};
+use crate::plan::Phase;
 use crate::verdict::Outcome;
 use crate::wish::Wish;
 
@@ -78,48 +80,73 @@ fn clock(report: &Report) -> String {
 }
 
 /// The last line: how the required flows are, what else there is, how long it took.
+///
+/// Its numbers add up: each step that was asked is in one of them.
 pub(super) fn summary(report: &Report) -> Vec<String> {
-    let summary = &report.summary;
+    let ending = report.ending();
+    let of = |required: bool| report.steps.iter().filter(move |step| step.required == required);
+    let (required, optional) = (Tally::of(of(true)), Tally::of(of(false)));
     let mut parts = Vec::new();
     if report.interrupted {
         parts.push("interrupted; what was finished is above".to_owned());
     }
-    let required = (summary.required, summary.failed);
-    parts.push(printable(&verdict(&report.steps, required, &summary.reasons)));
-    let optional = summary.count(Outcome::Fail).saturating_sub(summary.failed);
-    let counted = [
-        (summary.open, "open, nothing listens there yet"),
-        (optional, "optional fails"),
-        (summary.count(Outcome::Warn).saturating_sub(summary.open), "with a warning"),
-        (summary.count(Outcome::Unknown), "cannot be told from here"),
-        (summary.count(Outcome::Skip), "not checked"),
+    let verdict = verdict(required, ending, report.phase, &report.summary.reasons);
+    parts.push(printable(&verdict));
+    if !matches!(ending, Ending::Works | Ending::Warns) {
+        let Tally { works, waiting, unknown, .. } = required;
+        // What cannot be told is the verdict itself when nothing fails.
+        let unknown = if ending == Ending::Unknown { 0 } else { unknown };
+        parts.extend(counted(Tally { works, waiting, unknown, failed: 0 }, ""));
+    }
+    parts.extend(counted(optional, "optional "));
+    let others = [
+        (report.steps.iter().filter(|step| step.warns()).count(), "with a warning"),
+        (report.summary.count(Outcome::Skip), "not checked"),
     ];
-    parts.extend(counted.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")));
+    parts.extend(others.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")));
     parts.push(format!("{:.2} s", report.took_ms / 1e3));
     parts
 }
 
-/// The required flows in one clause; `required` are how many were asked, and how many failed.
-pub(super) fn verdict(
-    steps: &[StepReport],
-    required: (usize, usize),
-    reasons: &[String],
-) -> String {
-    let ((of, failed), reasons) = (required, why(reasons));
-    let works = |step: &&StepReport| {
-        step.required
-            && matches!(step.outcome, Outcome::Pass | Outcome::Warn)
-            && !step.is_only_open()
-    };
-    let works = steps.iter().filter(works).count();
-    match failed {
-        0 if of == 0 => "no required flow was checked".to_owned(),
-        0 if !reasons.is_empty() => format!("warnings fail this run: {reasons}"),
-        0 if works == of && of == 1 => "the one required flow works".to_owned(),
-        0 if works == of => format!("all {of} required flows work"),
-        0 => format!("no required flow fails, {works} of {of} work"),
-        1 => format!("1 of {of} required flows fails: {reasons}"),
-        failed => format!("{failed} of {of} required flows fail: {reasons}"),
+/// "7 work", "3 wait for the installation"; `kind` stands before the verb.
+fn counted(tally: Tally, kind: &str) -> Vec<String> {
+    let counts = [
+        (tally.works, "works", "work"),
+        (tally.waiting, "waits for the installation", "wait for the installation"),
+        (tally.failed, "fails", "fail"),
+        (tally.unknown, "cannot be told from here", "cannot be told from here"),
+    ];
+    let some = counts.iter().filter(|(number, ..)| *number > 0);
+    some.map(|(number, one, many)| {
+        format!("{number} {kind}{}", if *number == 1 { one } else { many })
+    })
+    .collect()
+}
+
+/// The required flows in one clause.
+pub(super) fn verdict(required: Tally, ending: Ending, phase: Phase, reasons: &[String]) -> String {
+    let (of, reasons) = (required.asked(), why(reasons));
+    match required {
+        Tally { failed: 1, .. } => format!("1 of {of} required flows fails: {reasons}"),
+        Tally { failed: 2.., .. } => {
+            format!("{} of {of} required flows fail: {reasons}", required.failed)
+        }
+        _ if !reasons.is_empty() => format!("warnings fail this run: {reasons}"),
+        _ if of == 0 => "no required flow was checked".to_owned(),
+        Tally { unknown: 1.., .. } => {
+            format!("{} of {of} required flows cannot be told from here", required.unknown)
+        }
+        _ if ending == Ending::NothingWorks => "no required flow was seen to work".to_owned(),
+        Tally { waiting: 1.., .. } => {
+            format!("ready to install: {}", counted(required, "").join(", "))
+        }
+        _ => {
+            let all = match of {
+                1 => "the one required flow works".to_owned(),
+                of => format!("all {of} required flows work"),
+            };
+            if phase == Phase::Before { format!("ready to install: {all}") } else { all }
+        }
     }
 }
 
@@ -284,4 +311,112 @@ fn seen(step: &StepReport) -> String {
     let asked = asked.unwrap_or_default();
     let message = step.cause.as_ref().map_or("", |cause| cause.message.as_str());
     format!("{asked}{message}")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::report::Summary;
+    use crate::report::sample::{cause, failing, report, step};
+
+    /// The last line of a run: `w` works, `o` waits, `f` fails, `?` cannot be told, `!` warns, and
+    /// a capital (`W`, `O`, `F`, `U`) is optional.
+    fn last_line(steps: &str, phase: Phase, strict: bool) -> (String, u8) {
+        let step = |kind: char| -> Value {
+            let outcome = match kind.to_ascii_lowercase() {
+                'w' => "pass",
+                'o' | '!' => "warn",
+                'f' => "fail",
+                _ => "unknown",
+            };
+            let mut step = step("poller", "central", "10.0.0.5", "bbdo:5669/tcp", outcome);
+            step["required"] = json!(!kind.is_uppercase());
+            let concern = |code| json!([{ "code": code, "message": "as it says" }]);
+            match kind.to_ascii_lowercase() {
+                'o' => step["concerns"] = concern("path-open"),
+                '!' => step["concerns"] = concern("packet-loss"),
+                'f' | '?' | 'u' => {
+                    let silent = cause("no-answer", "path", "network", None);
+                    step = Value::clone(&failing(step, "10.2.0.7", silent));
+                }
+                _ => {}
+            }
+            step
+        };
+        let steps: Vec<Value> = steps.chars().map(step).collect();
+        let mut report = report("poller-1", "poller", "10.2.0.7", &steps);
+        (report.phase, report.strict, report.took_ms) = (phase, strict, 400.0);
+        report.summary = Summary::of(&report.steps, phase, strict, false);
+        assert_eq!(report.summary.ready, report.summary.exit_code == 0);
+        (summary(&report).join(" · "), report.summary.exit_code)
+    }
+
+    #[test]
+    fn the_last_line_before_installation_adds_up() {
+        for (steps, line, code) in [
+            ("wwwwwwwooo", "ready to install: 7 work, 3 wait for the installation · 0.40 s", 0),
+            (
+                "woO",
+                "ready to install: 1 works, 1 waits for the installation · 1 optional waits for the installation · 0.40 s",
+                0,
+            ),
+            ("ww", "ready to install: all 2 required flows work · 0.40 s", 0),
+            (
+                "wOOF",
+                "ready to install: the one required flow works · 2 optional wait for the installation · 1 optional fails · 0.40 s",
+                0,
+            ),
+            (
+                "w!o",
+                "ready to install: 2 work, 1 waits for the installation · 1 with a warning · 0.40 s",
+                0,
+            ),
+            (
+                "wwofW",
+                "1 of 4 required flows fails: poller.bbdo (no answer) · 2 work · 1 waits for the installation · 1 optional works · 0.40 s",
+                1,
+            ),
+            (
+                "wff?",
+                "2 of 4 required flows fail: 2 x poller.bbdo (no answer) · 1 works · 1 cannot be told from here · 0.40 s",
+                1,
+            ),
+            (
+                "wo?U",
+                "1 of 3 required flows cannot be told from here · 1 works · 1 waits for the installation · 1 optional cannot be told from here · 0.40 s",
+                3,
+            ),
+            ("oo", "no required flow was seen to work · 2 wait for the installation · 0.40 s", 3),
+            ("W", "no required flow was checked · 1 optional works · 0.40 s", 3),
+        ] {
+            assert_eq!(last_line(steps, Phase::Before, false), (line.to_owned(), code), "{steps}");
+        }
+    }
+
+    #[test]
+    fn the_last_line_after_installation_adds_up() {
+        for (steps, line, code) in [
+            ("ww", "all 2 required flows work · 0.40 s", 0),
+            (
+                "wFW",
+                "the one required flow works · 1 optional works · 1 optional fails · 0.40 s",
+                0,
+            ),
+            ("wf", "1 of 2 required flows fails: poller.bbdo (no answer) · 1 works · 0.40 s", 1),
+            ("F", "no required flow was checked · 1 optional fails · 0.40 s", 3),
+        ] {
+            assert_eq!(last_line(steps, Phase::After, false), (line.to_owned(), code), "{steps}");
+        }
+    }
+
+    #[test]
+    fn what_waits_is_no_warning_that_strict_could_mean() {
+        let ready = "ready to install: 1 works, 1 waits for the installation · 0.40 s";
+        assert_eq!(last_line("wo", Phase::Before, true), (ready.to_owned(), 0));
+        let warned = "warnings fail this run: poller.bbdo (does not work, --strict) · 2 work · \
+                      1 waits for the installation · 1 with a warning · 0.40 s";
+        assert_eq!(last_line("w!o", Phase::Before, true), (warned.to_owned(), 1));
+    }
 }

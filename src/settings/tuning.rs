@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use strum::IntoEnumIterator as _;
+use toml::Spanned;
 
 use super::known::Found;
 use super::site_file::Part;
@@ -48,14 +49,11 @@ pub(super) fn settings(
             None => (text.clone(), None),
         })
         .collect();
-    let globs = || {
-        tuning
-            .only
-            .iter()
-            .map(|glob| ("--only", glob))
-            .chain(skip.iter().map(|(glob, _)| ("--skip", glob)))
-    };
-    for (flag, glob) in globs() {
+    let skipped = skip.iter().map(|(glob, _)| ("--skip", glob));
+    let globs = tuning.only.iter().map(|glob| ("--only", glob)).chain(skipped);
+    let globs = globs.chain(tuning.optional.iter().map(|glob| ("--optional", glob)));
+    let until = tuning.until_installed.iter().map(|glob| ("--until-installed", glob));
+    for (flag, glob) in globs.chain(until) {
         let known = catalogue.flows.iter().map(|flow| flow.id.get_ref().clone());
         let custom = customs.iter().map(|custom| format!("custom.{}", custom.name));
         let mistakes = MistakeCode::iter().map(|code| format!("config.{}", <&str>::from(code)));
@@ -66,12 +64,18 @@ pub(super) fn settings(
     let of_file = |part: &Part| part.machine.skip().collect::<Vec<_>>();
     let said = part.map(|part| part.file.groups().collect::<Vec<_>>());
     let groups = args.group.iter().cloned().chain(said.unwrap_or_default()).collect();
+    let with_files = |flags: &[String], of_file: fn(&Platform) -> &[Spanned<String>]| {
+        let of_file = platform.map(of_file).unwrap_or_default();
+        flags.iter().chain(of_file.iter().map(Spanned::get_ref)).cloned().collect()
+    };
     Ok(Settings {
         phase,
         max_offset: max_offset(tuning, platform)?,
         only: tuning.only.clone(),
         skip: skip.into_iter().chain(part.map(of_file).unwrap_or_default()).collect(),
         groups,
+        optional: with_files(&tuning.optional, |platform| &platform.optional),
+        until_installed: with_files(&tuning.until_installed, |platform| &platform.until_installed),
         scale: scale(tuning, platform)?,
         strict: tuning.strict,
         trace: !tuning.no_trace,

@@ -3,7 +3,7 @@
 use std::str::FromStr;
 
 use super::{Origin, Place};
-use crate::catalogue::{service, service_names};
+use crate::catalogue::{Until, service, service_names};
 
 /// A flow of the user's own: `NAME=SCHEME://HOST:PORT`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,6 +16,8 @@ pub(crate) struct Custom {
     pub(crate) place: Place,
     /// Does its failure fail the run?
     pub(crate) required: bool,
+    /// Until then a closed port only waits.
+    pub(crate) until: Option<Until>,
     /// What breaks without it.
     pub(crate) why: String,
     /// Who asks for it.
@@ -45,6 +47,7 @@ impl Custom {
             scheme: scheme.to_owned(),
             place,
             required: true,
+            until: None,
             why: "Asked for with --check.".to_owned(),
             origin,
         })

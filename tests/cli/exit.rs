@@ -54,6 +54,85 @@ fn a_port_is_shown_once() {
     assert!(ended.stdout.contains(&format!("  {}/tcp  ", ldap.at())), "{}", ended.stdout);
 }
 
+/// The targets of a machine of this role, all of them at `at`.
+fn everything_at<'a>(role: &'a str, at: &'a str) -> Vec<&'a str> {
+    let flags: &[&str] = match role {
+        "central" => &["--ntp", "--dns", "--smtp", "--ldap", "--http"],
+        _ => &["--ntp", "--dns", "--smtp", "--http", "--device", "--nsclient"],
+    };
+    let mut arguments = vec!["--role", role, "--phase", "before", "--timeout", "0.5"];
+    arguments.extend(flags.iter().flat_map(|flag| [*flag, at]));
+    arguments
+}
+
+/// What is not there before the installation is not brought by it: time, names, mail, directory,
+/// web, devices, Windows servers.
+#[test]
+fn a_machine_whose_targets_are_all_closed_is_not_ready() {
+    let closed = Closed::new();
+    let at = closed.at();
+    for (role, failing) in [("poller", 6), ("central", 5)] {
+        let ended = preflight(&[everything_at(role, &at), vec!["--format", "json"]].concat());
+        let report = ended.quietly(1).report();
+        assert_eq!(report["summary"]["failed"], failing, "{report:#}");
+        assert_eq!(report["summary"]["ready"], false);
+        let steps = report["steps"].as_array().unwrap().iter();
+        let asked =
+            steps.filter(|step| step["outcome"] != "skip" && step["direction"] != "inbound");
+        for step in asked {
+            assert_eq!(step["cause"]["code"], "port-closed", "{step:#}");
+        }
+    }
+}
+
+#[test]
+fn what_the_installation_brings_may_wait_and_the_last_line_says_so() {
+    let (ntp, central) = (healthy("ntp"), Closed::new());
+    let (ntp, central) = (ntp.at(), central.at());
+    let poller = ["--role", "poller", "--phase", "before", "--only", "poller.ntp,poller.bbdo"];
+    let both = [&poller[..], &["--ntp", &ntp, "--central", &central]].concat();
+    let ended = preflight(&both).quietly(0);
+    let last = "ready to install: 1 works, 1 waits for the installation · ";
+    assert!(ended.stdout.contains(last), "{}", ended.stdout);
+    let report = preflight(&[&both[..], &["--format", "json"]].concat()).quietly(0).report();
+    let summary = &report["summary"];
+    assert_eq!((&summary["ready"], &summary["waiting"]), (&true.into(), &1.into()), "{summary:#}");
+    assert_eq!(step(&report, "poller.bbdo")["until"], "installed");
+}
+
+#[test]
+fn a_run_that_saw_nothing_work_is_3() {
+    let central = Closed::new();
+    let central = central.at();
+    let run = ["--role", "poller", "--phase", "before", "--only", "poller.bbdo", "--central"];
+    let ended = preflight(&[&run[..], &[&central]].concat()).quietly(3);
+    let last = "no required flow was seen to work · 1 waits for the installation · ";
+    assert!(ended.stdout.contains(last), "{}", ended.stdout);
+    let plugin = [&run[..], &[&central, "--format", "centreon"]].concat();
+    assert!(preflight(&plugin).quietly(3).stdout.starts_with("UNKNOWN: no required flow was seen"));
+    let page = preflight(&[&run[..], &[&central, "--format", "junit"]].concat()).quietly(3).stdout;
+    assert!(page.contains(r#"errors="1""#) && page.contains(r#"name="ready""#), "{page}");
+}
+
+#[test]
+fn a_check_of_ones_own_waits_only_when_it_is_told_to() {
+    let (ntp, closed) = (healthy("ntp"), Closed::new());
+    let (ntp, check) = (ntp.at(), format!("app=tcp://{}", closed.at()));
+    let run = ["--role", "poller", "--phase", "before", "--only", "poller.ntp,custom.app"];
+    let run = [&run[..], &["--ntp", &ntp, "--check", &check]].concat();
+    let ended = preflight(&run).quietly(1);
+    assert!(ended.stdout.contains("1 of 2 required flows fails: custom.app"), "{}", ended.stdout);
+    let later = [&run[..], &["--until-installed", "custom.app"]].concat();
+    let ended = preflight(&later).quietly(0);
+    assert!(ended.stdout.contains("1 waits for the installation"), "{}", ended.stdout);
+    let optional = [&run[..], &["--optional", "custom.*"]].concat();
+    let ended = preflight(&optional).quietly(0);
+    assert!(ended.stdout.contains("1 optional fails"), "{}", ended.stdout);
+    let after: Vec<&str> =
+        later.iter().map(|word| if *word == "before" { "after" } else { word }).collect();
+    preflight(&after).quietly(1);
+}
+
 #[test]
 fn nothing_asked_is_2() {
     let ended = preflight(&["--role", "poller", "--only", "poller.ntp"]).quietly(2);
@@ -139,7 +218,7 @@ fn a_closed_port_is_an_open_path_before_installation_and_a_failure_after() {
         ]);
         step(&ended.quietly(code).report(), "poller.bbdo").clone()
     };
-    let before = run("before", 0);
+    let before = run("before", 3);
     assert_eq!(
         (&before["outcome"], &before["concerns"][0]["code"]),
         (&"warn".into(), &"path-open".into())

@@ -83,7 +83,7 @@ fn a_plan_says_once_where_its_values_came_from() {
       poller.smtp               not checked: no target; give --smtp HOST
       poller.bbdo  10.0.0.5     bbdo 5670/tcp
                    target from --central, port from --port
-      poller.trap  this host    look who listens here on 162/udp
+      poller.trap  this host    look who listens here on 162/udp [optional]
     ");
 }
 

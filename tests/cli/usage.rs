@@ -137,6 +137,8 @@ fn filters_name_flows_there_are() {
     refused_for(&["--only", "poller.nope"], "--only", "no flow is called `poller.nope`");
     refused_for(&["--only", "poller.ntp,nope.*"], "--only", "no flow is called `nope.*`");
     refused_for(&["--skip", "poller.nope=because"], "--skip", "no flow is called `poller.nope`");
+    refused_for(&["--optional", "nope.*"], "--optional", "no flow is called `nope.*`");
+    refused_for(&["--until-installed", "x"], "--until-installed", "no flow is called `x`");
 }
 
 #[test]

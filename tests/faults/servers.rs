@@ -137,7 +137,8 @@ pub(crate) fn squid(lab: &Lab) {
             log = folder.join("cache.log").display(),
         ),
     );
-    let mut command = privately(lab, "mount -t tmpfs tmpfs /dev/shm", unconfined(lab, "squid"));
+    let mut command =
+        privately(lab, Node::Server, "mount -t tmpfs tmpfs /dev/shm", unconfined(lab, "squid"));
     command.args(["-N", "-d", "1", "-f"]).arg(configuration);
     let ports = [3128, 3129, 3130, 3131].map(Port::Tcp);
     lab.start(Node::Server, "squid", &mut command, &ports);
@@ -153,7 +154,8 @@ pub(crate) fn sshd(lab: &Lab) {
             &format!("{name}.conf"),
             &format!("HostKey {}\nPort {port}\nPidFile none\nUsePAM no\n{lines}\n", key.display()),
         );
-        let mut command = privately(lab, "mount -t tmpfs tmpfs /run && mkdir /run/sshd", "sshd");
+        let mut command =
+            privately(lab, Node::Server, "mount -t tmpfs tmpfs /run && mkdir /run/sshd", "sshd");
         command.args(["-D", "-e", "-f"]).arg(configuration);
         lab.start(Node::Server, &name, &mut command, &[Port::Tcp(port)]);
     }

@@ -37,12 +37,17 @@ impl Site {
         ];
         thread::scope(|scope| starts.iter().for_each(|start| drop(scope.spawn(start))));
         servers::snmptrapd(&lab, Node::Client);
-        let far = |service, port: u16| {
-            lab.inside(Node::Server, || {
+        let far = |node, service, port: u16| {
+            lab.inside(node, || {
                 healthy_at(service, SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)))
             })
         };
-        let others = vec![far("bbdo", 5669), far("nsclient", 8443)];
+        let others = vec![
+            far(Node::Server, "bbdo", 5669),
+            far(Node::Server, "nsclient", 8443),
+            // The central's own, when the machine is one.
+            far(Node::Client, "bbdo", 5669),
+        ];
         Self { lab, tls, _others: others }
     }
 
@@ -55,6 +60,7 @@ impl Site {
         machine.edit(module, &[("10.0.0.5", "10.0.0.3")]);
         hosts(&machine);
         servers::zmq_router(&self.lab, Node::Client, 5556);
+        servers::sshd_on(&self.lab, Node::Client);
         machine
     }
 

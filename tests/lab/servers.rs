@@ -176,19 +176,21 @@ pub(crate) fn nginx(lab: &Lab, tls: &Certificate) {
 
 /// A host that adds `lab` to its identification, and lets nobody in.
 pub(crate) fn sshd(lab: &Lab) {
-    let key = lab.path("ssh_host_key");
-    run(lab
-        .command(Node::Server, "ssh-keygen")
-        .args(["-q", "-t", "ed25519", "-N", "", "-f"])
-        .arg(&key));
+    sshd_on(lab, Node::Server);
+}
+
+/// The same, in another place.
+pub(crate) fn sshd_on(lab: &Lab, node: Node) {
+    let key = lab.path(&format!("ssh_host_key_{node}"));
+    run(lab.command(node, "ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-f"]).arg(&key));
     let configuration = lab.write(
-        "sshd_config",
+        &format!("sshd_config_{node}"),
         &format!("HostKey {}\nVersionAddendum lab\nPidFile none\nUsePAM no\n", key.display()),
     );
     // It insists on this folder, which only exists where the service has run.
-    let mut command = privately(lab, "mount -t tmpfs tmpfs /run && mkdir /run/sshd", "sshd");
+    let mut command = privately(lab, node, "mount -t tmpfs tmpfs /run && mkdir /run/sshd", "sshd");
     command.args(["-D", "-e", "-f"]).arg(configuration);
-    lab.start(Node::Server, "sshd", &mut command, &[Port::Tcp(22)]);
+    lab.start(node, "sshd", &mut command, &[Port::Tcp(22)]);
 }
 
 /// The agent of `switch.example.test`: [`SNMP_COMMUNITY`] for v1 and v2c, [`SNMP_USER`] for v3.
@@ -266,7 +268,8 @@ pub(crate) fn squid(lab: &Lab) {
         ),
     );
     // The names of its shared memory are the same for all squids of a machine.
-    let mut command = privately(lab, "mount -t tmpfs tmpfs /dev/shm", unconfined(lab, "squid"));
+    let mut command =
+        privately(lab, Node::Server, "mount -t tmpfs tmpfs /dev/shm", unconfined(lab, "squid"));
     command.args(["-N", "-d", "1", "-f"]).arg(configuration);
     lab.start(Node::Server, "squid", &mut command, &[Port::Tcp(3128)]);
 }
@@ -333,9 +336,9 @@ fn as_postgres(lab: &Lab, program: &str) -> Command {
 }
 
 /// A program for which `setup` rearranges the file system, as nothing outside of it will see.
-pub(crate) fn privately(lab: &Lab, setup: &str, program: impl AsRef<Path>) -> Command {
+pub(crate) fn privately(lab: &Lab, node: Node, setup: &str, program: impl AsRef<Path>) -> Command {
     // `ip netns exec` gives each command a mount namespace of its own.
-    let mut command = lab.command(Node::Server, "sh");
+    let mut command = lab.command(node, "sh");
     command.arg("-c").arg(format!("{setup} && exec \"$0\" \"$@\"")).arg(find(program));
     command
 }

@@ -80,6 +80,7 @@ fn rebuild(
         to: saved.to.clone(),
         direction: saved.direction,
         required: saved.required,
+        until: saved.until.or(row.and_then(|row| row.until)),
         why: saved.why.clone(),
         look_at: look_at(saved, row),
         through_vpn: saved.through_vpn.clone(),

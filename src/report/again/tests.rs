@@ -18,6 +18,7 @@ fn a_plan(phase: Phase) -> Plan {
         ("ldap", "dc1.example"),
         ("poller", "poller.example"),
         ("proxy", "http://10.0.0.8:3128"),
+        ("gorgone", "10.0.0.5:8085"),
     ] {
         let target = Target::new(text.parse().unwrap(), Origin::Flag("--test"));
         site.targets.entry(Party(party.to_owned())).or_default().push(target);
@@ -31,6 +32,8 @@ fn a_plan(phase: Phase) -> Plan {
         only: Vec::new(),
         skip: vec![("poller.bbdo".to_owned(), Some("because".to_owned()))],
         groups: Vec::new(),
+        optional: Vec::new(),
+        until_installed: Vec::new(),
         scale: 1.0,
         strict: false,
         trace: true,
@@ -83,6 +86,7 @@ fn seen(flow: &str) -> Findings {
         ],
         "central.proxy" => vec![(0, "10.0.0.8:3128", Err(behind))],
         "central.http" => vec![(0, "10.0.0.8:3128", Err(proxy))],
+        "central.gorgone-api" => vec![(0, "10.0.0.5:8085", Err(closed("10.0.0.5:8085")))],
         "poller.bbdo" => Vec::new(),
         other => panic!("nothing was seen of {other}"),
     }
@@ -172,18 +176,16 @@ fn that_run_has_every_way_of_deciding_a_step() {
             ("central.dns", "dns-tcp-only", false),
             ("central.smtp", "smtp-slow-greeting", false),
             ("central.ldap", "ldap-no-starttls", false),
-            ("central.proxy", "path-open", false),
-            ("central.http", "proxy-unreachable", false),
+            ("central.proxy", "port-closed", false),
+            ("central.http", "proxy-unreachable", true),
             ("central.zmq", "found-on-other-port", false),
             ("central.ssh", "resolver-failed", true),
             ("poller.bbdo", "", false),
+            ("central.gorgone-api", "path-open", false),
         ]
     );
     let after = saved(Phase::After);
-    assert_eq!(
-        codes(&after)[4..6],
-        [("central.proxy", "port-closed", false), ("central.http", "proxy-unreachable", true),]
-    );
+    assert_eq!(codes(&after).last(), Some(&("central.gorgone-api", "port-closed", false)));
 }
 
 /// An older version may have decided otherwise; what it saw is what counts.

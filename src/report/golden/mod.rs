@@ -50,7 +50,7 @@ fn json_keeps_everything() {
 #[test]
 fn the_summary_is_the_one_of_these_steps() {
     let report = report();
-    let summary = Summary::of(&report.steps, report.strict, report.interrupted);
+    let summary = Summary::of(&report.steps, report.phase, report.strict, report.interrupted);
     let value = |summary: &Summary| serde_json::to_value(summary).unwrap();
     assert_eq!(value(&summary), value(&report.summary));
     assert_eq!(report.ending(), Ending::Fails);
@@ -84,7 +84,7 @@ fn junit_is_red_when_the_exit_code_is_1_or_3() {
         let mut report = report();
         report.strict = strict;
         report.steps = vec![report.steps.swap_remove(index)];
-        report.summary = Summary::of(&report.steps, strict, false);
+        report.summary = Summary::of(&report.steps, report.phase, strict, false);
         let mut out = Vec::new();
         let canvas = Canvas { width: 80, verbose: false };
         Format::Junit.write(&report, canvas, &mut out).unwrap();

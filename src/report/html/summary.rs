@@ -6,7 +6,7 @@ use super::sheet::{Row, Sheet, rank};
 use crate::report::faults::Fault;
 use crate::report::table::symbol;
 use crate::report::words::{moment, sources, why};
-use crate::report::{Report, StepReport};
+use crate::report::{Ending, Report, StepReport};
 use crate::verdict::Outcome;
 
 /// Appends the verdict in one line, and the counts.
@@ -51,6 +51,7 @@ fn gravest(report: &Report) -> Outcome {
     match all.map(rank).min() {
         // With --strict a warning fails the run.
         _ if summary.failed > 0 || summary.exit_code == 1 => Outcome::Fail,
+        _ if report.ending() == Ending::NothingWorks => Outcome::Unknown,
         None | Some(2 | 3) => Outcome::Unknown,
         Some(4) => Outcome::Warn,
         Some(_) => Outcome::Pass,

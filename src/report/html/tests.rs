@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use crate::catalogue::{Party, Role};
 use crate::plan::{Direction, Phase};
 use crate::remedy::Remedy;
-use crate::report::model::ConcernReport;
+use crate::report::model::{ConcernReport, Tally};
 use crate::report::{
     AttemptReport, CauseReport, NoteReport, Report, StepReport, Summary, TargetReport, Tool,
     WayReport,
@@ -24,6 +24,7 @@ pub(super) fn step(flow: &str) -> StepReport {
         to: Party("device".to_owned()),
         direction: Direction::Outbound,
         required: true,
+        until: None,
         why: "without it nothing is graphed".to_owned(),
         look_at: String::new(),
         through_vpn: None,
@@ -88,8 +89,13 @@ pub(super) fn report(steps: Vec<StepReport>) -> Report {
     let failed = counts.get(&Outcome::Fail).copied().unwrap_or_default();
     let summary = Summary {
         exit_code: u8::from(failed > 0),
+        ready: failed == 0,
         required: steps.len(),
+        works: steps.len() - failed,
+        waiting: 0,
         failed,
+        unknown: 0,
+        optional: Tally::default(),
         open: 0,
         reasons: if failed > 0 { vec!["poller.snmp (rejected)".to_owned()] } else { Vec::new() },
         text: match (steps.len(), failed) {

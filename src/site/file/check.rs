@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use toml::Spanned;
 
 use super::walk::unknown;
-use super::{Machine, Server, Services, SiteFile};
+use super::{Machine, Platform, Server, Services, SiteFile};
 use crate::catalogue::{Broken, Catalogue, Mode, Role};
 
 type Result = std::result::Result<(), Box<Broken>>;
@@ -17,6 +17,8 @@ impl SiteFile {
     pub(crate) fn check(&self, catalogue: &Catalogue) -> Result {
         self.groups_exist(catalogue)?;
         self.services_exist(&self.services, catalogue)?;
+        let Platform { optional, until_installed, .. } = &self.platform;
+        self.flows_exist(optional.iter().chain(until_installed), catalogue)?;
         self.addresses_differ()?;
         for machine in &self.machines {
             self.role_exists(machine, catalogue)?;
@@ -24,7 +26,8 @@ impl SiteFile {
             self.way_fits(machine)?;
             self.services_exist(&machine.services, catalogue)?;
             self.credentials_exist(machine.devices.as_deref().unwrap_or_default())?;
-            self.flows_exist(machine, catalogue)?;
+            let named = machine.skip.iter().map(|(glob, _)| glob);
+            self.flows_exist(named.chain(machine.from.iter().map(|(glob, _)| glob)), catalogue)?;
         }
         let names = self.names(|_| true);
         let mut from = self.checks.iter().flat_map(|check| &check.from);
@@ -160,13 +163,16 @@ impl SiteFile {
         named.try_for_each(|name| self.known("SNMP credentials", name, &known))
     }
 
-    fn flows_exist(&self, machine: &Machine, catalogue: &Catalogue) -> Result {
+    fn flows_exist<'f>(
+        &self,
+        globs: impl IntoIterator<Item = &'f Spanned<String>>,
+        catalogue: &Catalogue,
+    ) -> Result {
         let of_table = catalogue.flows.iter().map(|flow| flow.id.get_ref().clone());
         let own = self.checks.iter().map(|check| format!("custom.{}", check.custom.name));
         let known: Vec<String> = of_table.chain(own).collect();
         let known: Vec<&str> = known.iter().map(String::as_str).collect();
-        let skipped = machine.skip.iter().map(|(glob, _)| glob);
-        for glob in skipped.chain(machine.from.iter().map(|(glob, _)| glob)) {
+        for glob in globs {
             if !known.iter().any(|id| crate::plan::matches(glob.get_ref(), id)) {
                 self.known("flow", glob, &known)?;
             }

@@ -63,6 +63,10 @@ pub(crate) struct Platform {
     pub(crate) max_offset: Option<Duration>,
     /// Groups of the profile that are switched on.
     groups: Vec<Spanned<String>>,
+    /// Flows, or globs, whose failure fails no run.
+    pub(crate) optional: Vec<Spanned<String>>,
+    /// Flows, or globs, whose closed ports wait for the installation.
+    pub(crate) until_installed: Vec<Spanned<String>>,
 }
 
 /// Servers by kind; an empty list: there is none, and none is needed.

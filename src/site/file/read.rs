@@ -9,7 +9,7 @@ use toml::de::DeTable;
 use super::secret::{Login, login, snmp};
 use super::walk::{Source, Table, Value, unknown};
 use super::{Check, Credentials, Machine, Platform, Server, Services, SiteFile};
-use crate::catalogue::{Broken, Mode, Role, service, service_names};
+use crate::catalogue::{Broken, Mode, Role, Until, service, service_names};
 use crate::site::amount::{check_factor, parse_duration};
 use crate::site::discover::At;
 use crate::site::place::parse_proxy;
@@ -20,8 +20,8 @@ type Result<T> = std::result::Result<T, Box<Broken>>;
 /// Sections of the file.
 pub(super) const SECTIONS: [&str; 5] = ["platform", "services", "machine", "credentials", "check"];
 /// Keys of `[platform]`.
-pub(super) const PLATFORM: [&str; 6] =
-    ["name", "profile", "phase", "timeout", "max_offset", "groups"];
+pub(super) const PLATFORM: [&str; 8] =
+    ["name", "profile", "phase", "timeout", "max_offset", "groups", "optional", "until_installed"];
 /// Keys of `[machine.NAME]`.
 pub(super) const MACHINE: [&str; 15] = [
     "role",
@@ -45,7 +45,7 @@ pub(super) const SERVER: [&str; 6] = ["host", "port", "url", "protocol", "find",
 /// Keys of a device that is a table.
 pub(super) const DEVICE: [&str; 3] = ["host", "port", "snmp"];
 /// Keys of `[[check]]`.
-pub(super) const CHECK: [&str; 5] = ["name", "url", "from", "required", "why"];
+pub(super) const CHECK: [&str; 6] = ["name", "url", "from", "required", "until", "why"];
 /// Keys of `[credentials]`.
 pub(super) const CREDENTIALS: [&str; 4] = ["snmp", "ldap", "nsclient", "proxy"];
 /// Services whose port between two machines may be another.
@@ -68,6 +68,8 @@ pub(super) const BBDO: [(&str, Mode); 2] =
 /// When a closed port is no failure.
 pub(super) const PHASES: [(&str, &str); 3] =
     [("before", "before"), ("after", "after"), ("auto", "auto")];
+/// Until when a closed port only waits.
+pub(super) const UNTIL: [(&str, Until); 1] = [("installed", Until::Installed)];
 /// What a machine is.
 pub(super) const ROLES: [(&str, Role); 3] =
     [("central", Role::Central), ("poller", Role::Poller), ("remote", Role::Remote)];
@@ -103,6 +105,8 @@ fn platform(table: &Table<'_>) -> Result<Platform> {
         timeout: table.map("timeout", factor)?,
         max_offset: table.map("max_offset", time)?,
         groups: table.map("groups", names)?.unwrap_or_default(),
+        optional: table.map("optional", names)?.unwrap_or_default(),
+        until_installed: table.map("until_installed", names)?.unwrap_or_default(),
     })
 }
 
@@ -356,6 +360,7 @@ fn check(table: &Table<'_>) -> Result<Check> {
     let at: At = table.source.at(&url.span());
     let custom = Custom {
         required: table.map("required", |value| value.boolean())?.unwrap_or(true),
+        until: table.map("until", |value| value.one_of(&UNTIL))?.map(Spanned::into_inner),
         why: table
             .map("why", |value| value.text().map(str::to_owned))?
             .unwrap_or_else(|| "Asked for in the site file.".to_owned()),

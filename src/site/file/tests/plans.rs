@@ -21,6 +21,8 @@ fn planned(text: &str, name: &str) -> Vec<String> {
         only: ["zmq", "ssh", "bbdo", "pull", "remote*"].map(|tail| format!("*.{tail}")).to_vec(),
         skip: Vec::new(),
         groups: Vec::new(),
+        optional: Vec::new(),
+        until_installed: Vec::new(),
         scale: 1.0,
         strict: false,
         trace: false,

@@ -152,6 +152,8 @@ fn steps(role: Role, layers: impl IntoIterator<Item = Layer>) -> Vec<String> {
         only: Vec::new(),
         skip: Vec::new(),
         groups: Vec::new(),
+        optional: Vec::new(),
+        until_installed: Vec::new(),
         scale: 1.0,
         strict: false,
         trace: false,
