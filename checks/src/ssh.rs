@@ -17,7 +17,7 @@ use crate::net::{Ask, FarStream, Stream};
 use crate::recognise::{Spoken, instead_of};
 use crate::wire::{self, Reader};
 use crate::{Respond, Service};
-use client::Offer;
+use client::Algorithms;
 
 /// Asks for identification and key exchange proposals; logs nobody in.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -26,7 +26,7 @@ pub struct Probe {}
 impl Probe {
     pub(crate) async fn run(&self, ask: &mut Ask) -> Result<(), Cause> {
         // Before the connection: a server counts the time in which nobody speaks.
-        let ours = Offer::to(&ask.peer.host).await?;
+        let ours = Algorithms::to(&ask.peer.host).await?;
         let stream = ask.connect().await?;
         self.converse(stream, &ours, &mut ask.seen).await
     }
@@ -34,7 +34,7 @@ impl Probe {
     async fn converse(
         &self,
         mut stream: Stream,
-        ours: &Offer,
+        ours: &Algorithms,
         seen: &mut Seen,
     ) -> Result<(), Cause> {
         stream.allow(IDENTIFICATION);
@@ -56,7 +56,7 @@ impl Probe {
         &self,
         identification: &str,
         theirs: &KexInit,
-        ours: &Offer,
+        ours: &Algorithms,
         seen: &mut Seen,
     ) -> Result<(), Cause> {
         let software = software(identification);
@@ -269,7 +269,7 @@ mod tests {
 
     /// The cause of a conversation in which the far side says `words`.
     fn refused(words: &[u8]) -> Cause {
-        let ours = Offer::of_openssh();
+        let ours = Algorithms::of_openssh();
         let converse =
             async |stream| Probe::default().converse(stream, &ours, &mut Seen::default()).await;
         ends(words, converse).unwrap_err()
@@ -309,7 +309,7 @@ mod tests {
     fn the_software_is_the_headline() {
         let mut seen = Seen::default();
         let identification = "SSH-2.0-OpenSSH_9.2p1 Debian-2+deb12u7";
-        let (theirs, ours) = (KexInit::example(), Offer::of_openssh());
+        let (theirs, ours) = (KexInit::example(), Algorithms::of_openssh());
         Probe::default().judge(identification, &theirs, &ours, &mut seen).unwrap();
         assert_eq!(seen.headline, "OpenSSH_9.2p1 Debian-2+deb12u7");
         assert!(seen.evidence.fact("host_key_algorithms").is_some());
@@ -320,7 +320,7 @@ mod tests {
         let mut seen = Seen::default();
         let old = vec!["diffie-hellman-group1-sha1".to_owned()];
         let theirs = KexInit { kex: old.clone(), ..KexInit::example() };
-        let ours = Offer::of_openssh();
+        let ours = Algorithms::of_openssh();
         let cause = Probe::default().judge("SSH-2.0-old", &theirs, &ours, &mut seen).unwrap_err();
         let part = crate::cause::SshPart::KeyExchange;
         assert_eq!(cause, Cause::SshNothingInCommon { part, theirs: old, ours: ours.kex });
@@ -333,7 +333,7 @@ mod tests {
         let (near, far) = said(b"").await;
         let far = FarStream::new(Box::new(far), None);
         let (probe, mut seen) = (Probe::default(), Seen::default());
-        let ours = Offer::of_openssh();
+        let ours = Algorithms::of_openssh();
         let (verdict, answered) =
             tokio::join!(probe.converse(near, &ours, &mut seen), respond(far));
         assert_eq!(verdict, Ok(()));
@@ -347,7 +347,7 @@ mod tests {
         let words = [b"Authorised use only\r\n\r\n", OPENSSH, &proposal()].concat();
         let (stream, _far) = said(&words).await;
         let mut seen = Seen::default();
-        Probe::default().converse(stream, &Offer::of_openssh(), &mut seen).await.unwrap();
+        Probe::default().converse(stream, &Algorithms::of_openssh(), &mut seen).await.unwrap();
         assert_eq!(seen.headline, "OpenSSH_9.2p1 Debian-2+deb12u7");
     }
 
@@ -407,7 +407,7 @@ mod tests {
         ) {
             let mut seen = Seen::default();
             let probe = Probe::default();
-            let ours = Offer::of_openssh();
+            let ours = Algorithms::of_openssh();
             let _any_verdict =
                 ends(&words, async |stream| probe.converse(stream, &ours, &mut seen).await);
             let _any_proposal = KexInit::decode(&payload);

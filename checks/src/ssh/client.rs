@@ -14,7 +14,7 @@ use crate::net::aside;
 
 /// The algorithms of a client, in the order it prefers them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Offer {
+pub(super) struct Algorithms {
     /// Whose they are, for the report.
     pub(super) of: &'static str,
     pub(super) kex: Vec<String>,
@@ -23,7 +23,7 @@ pub(super) struct Offer {
     pub(super) macs: Vec<String>,
 }
 
-impl Offer {
+impl Algorithms {
     /// What `ssh HOST` offers on this machine; without an `ssh`, what any OpenSSH would.
     pub(super) async fn to(host: &str) -> Result<Self, Cause> {
         let host = host.to_owned();
@@ -91,7 +91,7 @@ fn brings_its_own_mac(cipher: &str) -> bool {
 }
 
 /// Asks the client what it would offer to `host`; `None`: there is none that says.
-fn configured(file: &str, host: &str) -> Option<Offer> {
+fn configured(file: &str, host: &str) -> Option<Algorithms> {
     let mut run = Command::new("timeout")
         .args([PATIENCE, "ssh", "-G", "-F", file, "--", host])
         .env_clear()
@@ -105,7 +105,7 @@ fn configured(file: &str, host: &str) -> Option<Offer> {
     let read = run.stdout.take()?.take(MOST).read_to_end(&mut printed);
     let ended = run.wait();
     read.ok().filter(|_| ended.is_ok_and(|status| status.success()))?;
-    Offer::read(&String::from_utf8_lossy(&printed))
+    Algorithms::read(&String::from_utf8_lossy(&printed))
 }
 
 /// The system's own rules; none where there is no such file.
@@ -180,7 +180,7 @@ mod tests {
     }
 
     fn missing(server: &KexInit) -> Option<(SshPart, Vec<String>)> {
-        match Offer::of_openssh().agrees(server) {
+        match Algorithms::of_openssh().agrees(server) {
             Err(Cause::SshNothingInCommon { part, theirs, .. }) => Some((part, theirs)),
             other => {
                 other.unwrap();
@@ -192,12 +192,12 @@ mod tests {
     #[test]
     fn what_the_client_prints_is_read() {
         let text = "user root\nkexalgorithms a,b\nhostkeyalgorithms c\nciphers d\nmacs e,f\n";
-        let offer = Offer::read(text).unwrap();
+        let offer = Algorithms::read(text).unwrap();
         assert_eq!(
             (offer.kex.as_slice(), offer.macs.len()),
             (&["a", "b"].map(str::to_owned)[..], 2)
         );
-        assert_eq!(Offer::read("kexalgorithms a\nciphers b\n"), None);
+        assert_eq!(Algorithms::read("kexalgorithms a\nciphers b\n"), None);
     }
 
     #[test]
