@@ -4,7 +4,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use preflight_checks::{Cause, DropSign, Owner, SshPart, Transport};
+use preflight_checks::{Cause, ChainLink, DropSign, Owner, SshPart, Transport};
 use serde::{Deserialize, Serialize};
 
 use crate::wish::{Barrier, Opening, Wish};
@@ -294,11 +294,53 @@ fn at_the_port(cause: &Cause, passage: &Passage<'_>) -> Option<String> {
 
 fn in_tls(cause: &Cause, passage: &Passage<'_>) -> Option<String> {
     Some(match cause {
-        Cause::CertificateExpired { .. } | Cause::CertificateIncompleteChain { .. } => {
-            format!("renew it with its whole chain, then check: {}", passage.openssl())
+        Cause::CertificateExpired { link: ChainLink::Root, subject, .. }
+        | Cause::CertificateNotYetValid { link: ChainLink::Root, subject, .. }
+        | Cause::CertificateWeakKey { link: ChainLink::Root, subject, .. }
+        | Cause::CertificateWeakSignature { link: ChainLink::Root, subject, .. } => format!(
+            "replace \"{subject}\" in this host's store by the authority's present certificate (update-ca-trust, update-ca-certificates)"
+        ),
+        Cause::CertificateIncompleteChain { issuer, .. } => format!(
+            "let the server send the certificate of \"{issuer}\" behind its own; see: {}",
+            passage.openssl()
+        ),
+        Cause::CertificateExpired { .. } => {
+            format!("renew it, and send its whole chain; then check: {}", passage.openssl())
         }
         Cause::CertificateNotYetValid { .. } => {
             "check this host's clock first: chronyc tracking; timedatectl".to_owned()
+        }
+        Cause::CertificateWeakKey { least, .. } => {
+            format!(
+                "a certificate with a longer key ({least} bits) there; see: {}",
+                passage.openssl()
+            )
+        }
+        Cause::CertificateWeakSignature { .. } => {
+            format!("a certificate signed with SHA-256 there; see: {}", passage.openssl())
+        }
+        Cause::CertificateWrongPurpose { .. } | Cause::CertificateNameForbidden { .. } => format!(
+            "a certificate for servers (serverAuth), by an authority that may sign for {}; see: {}",
+            passage.target,
+            passage.openssl()
+        ),
+        Cause::CertificateUnchecked { .. } => {
+            format!("see what this host's OpenSSL says: {} -verify_return_error", passage.openssl())
+        }
+        Cause::TlsRefused { .. } if passage.target.parse::<IpAddr>().is_ok() => format!(
+            "give the server's name instead of its address, if it has one (SNI); else its log says why: {}",
+            passage.openssl()
+        ),
+        Cause::TlsNothingInCommon { .. } => format!(
+            "TLS 1.2 or 1.3 with ECDHE and AES-GCM there (ssl_ciphers, SSLCipherSuite); see: {}",
+            passage.openssl()
+        ),
+        Cause::TlsNameUnknown { by_name: false, .. } => format!(
+            "give the server's name instead of its address ({}), everywhere it is configured",
+            passage.origin
+        ),
+        Cause::TlsNameUnknown { name, .. } => {
+            format!("serve {name} there with a certificate, or use a name that it serves")
         }
         Cause::CertificateUnknownIssuer { .. } | Cause::CertificateSelfSigned { .. } => format!(
             "if it is the right one, trust it: preflight --ca FILE, and for the platform the system's store (update-ca-trust, update-ca-certificates); {}",
@@ -314,6 +356,10 @@ fn in_tls(cause: &Cause, passage: &Passage<'_>) -> Option<String> {
         }
         Cause::TlsIntercepted { host, issuer } => format!(
             "exempt {host} from TLS inspection for {}, or trust \"{issuer}\" on this host",
+            passage.from()
+        ),
+        Cause::CertificateOfDevice { host, .. } => format!(
+            "let {} reach {host} itself; do not trust that certificate: it is a block or log-in page's",
             passage.from()
         ),
         Cause::TrustStoreEmpty => "install the package ca-certificates".to_owned(),
@@ -381,6 +427,18 @@ fn in_web_and_mail(cause: &Cause, passage: &Passage<'_>) -> Option<String> {
         }
         Cause::ProxyAuthentication { .. } => {
             "give --proxy-user and PREFLIGHT_PROXY_PASSWORD, and the same to dnf or apt".to_owned()
+        }
+        Cause::ProxyScheme { .. } => format!(
+            "let {} through without a log-in, or with Basic: neither dnf and apt as they come nor the platform speak the others",
+            passage.from()
+        ),
+        Cause::PageInstead { host, .. } => {
+            format!("let {} reach {host} without that page", passage.from())
+        }
+        Cause::RedirectLoop { location } => {
+            format!(
+                "what sends {location} back to itself there? curl -sSIL --max-redirs 5 {location}"
+            )
         }
         // What listens on a proxy is not the far side's service.
         Cause::ProxyUnreachable { because, .. } => {

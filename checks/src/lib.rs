@@ -44,9 +44,9 @@ use tokio::time::Instant;
 #[cfg(feature = "samples")]
 pub use cause::samples;
 pub use cause::{
-    Cause, Code, Concern, ConcernCode, DropSign, HostAnswer, Layer, LocalFirewallSign, LocalRoute,
-    Millis, Owner, Phase, Plea, QuietPoller, ResetSign, RouteEntry, SourceFault, SshPart,
-    Transport, Whereabouts,
+    Cause, ChainLink, Code, Concern, ConcernCode, DropSign, HostAnswer, Layer, LocalFirewallSign,
+    LocalRoute, Millis, Owner, Phase, Plea, QuietPoller, ResetSign, RouteEntry, SourceFault,
+    SshPart, Transport, Whereabouts,
 };
 pub use evidence::{Evidence, Seen, Timings, Value};
 pub use identify::identify;
@@ -63,6 +63,8 @@ pub use recognise::Spoken;
 pub use wire::{clean, printable};
 
 use net::Ask;
+use net::tls::Look;
+use net::tls::hello::Repertoire;
 
 /// One question in one protocol; to whom is said when it is asked.
 #[derive(Clone, Debug)]
@@ -290,6 +292,28 @@ pub struct Finding {
     pub took: Duration,
 }
 
+/// After a handshake that failed with `cause`: does the server only take what this tool does not offer?
+async fn as_openssl(probe: &Probe, ask: &mut Ask, cause: Cause) -> Result<(), Cause> {
+    let mut looks = Vec::new();
+    for from in [Repertoire::Openssl, Repertoire::Everything] {
+        let mut again = Ask::new(ask.peer.clone(), ask.deadline, ask.trust.clone());
+        again.look = Look::With(from);
+        // It ends with the first message of TLS, and what came of that is in `again`.
+        let _always_fails = ask.deadline.bound(Box::pin(probe.run(&mut again))).await;
+        looks.push(again.look);
+        if let Some(Look::Agreed { .. }) = looks.last() {
+            break;
+        }
+    }
+    let Seen { headline, evidence, concerns, .. } = net::tls::instead(cause, looks)?;
+    for (name, value) in evidence.facts() {
+        ask.seen.evidence.set(name.to_owned(), value.clone());
+    }
+    ask.seen.headline = headline;
+    ask.seen.concerns.extend(concerns);
+    Ok(())
+}
+
 /// Asks `peer` one question; ends at `deadline` at the latest.
 ///
 /// Dropping the future ends the conversation.
@@ -300,9 +324,17 @@ pub async fn examine(probe: &Probe, peer: Peer, deadline: Deadline, trust: &Trus
     // Boxed: a caller that asks many at once need not hold room for the largest.
     let run = Box::pin(probe.run(&mut ask));
     // Each wait inside is bounded; this bound is for the crates inside.
-    let verdict = deadline.bound(run).await.unwrap_or_else(|| {
+    let mut verdict = deadline.bound(run).await.unwrap_or_else(|| {
         Err(Cause::Silent { to, phase: Phase::Reply, waited: deadline.waited() })
     });
+    // A cause of another kind has made something else of the handshake.
+    if let Err(
+        cause @ (Cause::TlsVersion { .. } | Cause::TlsRefused { .. } | Cause::TlsClosed { .. }),
+    ) = &verdict
+        && matches!(ask.look, Look::Wanted)
+    {
+        verdict = as_openssl(probe, &mut ask, cause.clone()).await;
+    }
     let service = probe.service();
     if let (Ok(()), Some(question)) = (&verdict, service.question) {
         net::udp::count_answers(&mut ask, question, service.repeats).await;

@@ -323,6 +323,7 @@ async fn behind_tls(ask: &mut Ask) -> Option<Cause> {
         }
         Err(
             Cause::TlsRefused { .. }
+            | Cause::TlsNameUnknown { .. }
             | Cause::TlsVersion { .. }
             | Cause::TlsClientCertificateWanted { .. },
         ) => Some(Cause::BbdoTls { grpc: false }),

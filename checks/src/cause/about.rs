@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use serde::Serialize;
 
 use super::Cause;
-use super::facts::Transport;
+use super::facts::{ChainLink, Transport};
 
 /// Who has to act. Decides whom the report tells the reader to call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -182,16 +182,31 @@ impl Cause {
             | Self::BadReply { .. } => (Protocol, FarSide, Nothing),
 
             // ---- TLS ----
-            Self::CertificateUnknownIssuer { .. } | Self::TrustStoreEmpty => {
-                (Tls, ThisHost, Nothing)
+            Self::CertificateUnknownIssuer { .. }
+            | Self::TrustStoreEmpty
+            | Self::CertificateUnchecked { .. }
+            // It lies in this host's store.
+            | Self::CertificateExpired { link: ChainLink::Root, .. }
+            | Self::CertificateNotYetValid { link: ChainLink::Root, .. }
+            | Self::CertificateWeakKey { link: ChainLink::Root, .. }
+            | Self::CertificateWeakSignature { link: ChainLink::Root, .. }
+            // It was given as an address here.
+            | Self::TlsNameUnknown { by_name: false, .. } => (Tls, ThisHost, Nothing),
+            Self::TlsIntercepted { .. } | Self::CertificateOfDevice { .. } => {
+                (Tls, network(Unknown), Repair)
             }
-            Self::TlsIntercepted { .. } => (Tls, network(Unknown), Repair),
             Self::CertificateExpired { .. }
             | Self::CertificateNotYetValid { .. }
             | Self::CertificateSelfSigned { .. }
             | Self::CertificateIncompleteChain { .. }
             | Self::CertificateWrongName { .. }
+            | Self::CertificateWeakKey { .. }
+            | Self::CertificateWeakSignature { .. }
+            | Self::CertificateWrongPurpose { .. }
+            | Self::CertificateNameForbidden { .. }
             | Self::CertificateInvalid { .. }
+            | Self::TlsNothingInCommon { .. }
+            | Self::TlsNameUnknown { .. }
             | Self::TlsVersion { .. }
             | Self::TlsRefused { .. }
             | Self::TlsClosed { .. }
@@ -239,7 +254,11 @@ impl Cause {
             Self::HttpForbidden { .. } => (Authentication, FarSide, Nothing),
             Self::HttpStatus { .. } => (Protocol, FarSide, Nothing),
             Self::HttpNotFound { .. } | Self::HttpServerError { .. } => (Service, FarSide, Nothing),
-            Self::CaptivePortal { .. } => (Protocol, network(Unknown), Repair),
+            Self::CaptivePortal { .. } | Self::PageInstead { .. } => {
+                (Protocol, network(Unknown), Repair)
+            }
+            Self::RedirectLoop { .. } => (Service, FarSide, Nothing),
+            Self::ProxyScheme { .. } => (Authentication, network(Unknown), Repair),
             Self::ProxyAuthentication { .. } => (Authentication, ThisHost, Nothing),
             Self::ProxyDenied { .. } => (Authentication, network(Unknown), Repair),
             Self::ProxyCannotReach { .. } | Self::ProxySilent { .. } => {

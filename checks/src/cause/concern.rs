@@ -53,6 +53,25 @@ pub enum Concern {
         /// The sentence of the cause it would be elsewhere.
         reason: String,
     },
+    /// The certificate names its host in the common name alone.
+    #[error(
+        "certificate has {name} as its common name only: OpenSSL's clients accept that, others refuse it"
+    )]
+    CertificateCommonNameOnly {
+        /// The common name.
+        name: String,
+    },
+    /// OpenSSL's clients agree with the server on TLS that this tool does not speak.
+    #[error(
+        "OpenSSL's clients agree on {agreed}; preflight does not speak it and asked nothing {}",
+        if *.shows_certificate { "behind it" } else { "behind it, nor for the certificate" }
+    )]
+    TlsNotSpoken {
+        /// Version, cipher suite and group.
+        agreed: String,
+        /// Was the certificate shown in clear text, and good?
+        shows_certificate: bool,
+    },
     /// The answer came only after asking again.
     #[error("answered only at try {tries}: packets are lost or limited")]
     PacketLoss {

@@ -157,6 +157,22 @@ pub enum ResetSign {
     ShorterWay,
 }
 
+/// What a certificate is in the chain that leads to somebody trusted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, strum::Display)]
+#[serde(rename_all = "kebab-case")]
+pub enum ChainLink {
+    /// The server's own.
+    #[default]
+    #[strum(serialize = "certificate")]
+    Server,
+    /// One that the server sends between its own and a trusted one.
+    #[strum(serialize = "intermediate certificate")]
+    Intermediate,
+    /// One of this host's own store.
+    #[strum(serialize = "certificate in this host's store")]
+    Root,
+}
+
 /// What an SSH client and a server must each have one algorithm for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, strum::Display)]
 #[serde(rename_all = "kebab-case")]

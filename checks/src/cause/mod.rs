@@ -30,8 +30,8 @@ pub use about::{Layer, Owner, Plea, Whereabouts};
 pub use concern::{Concern, ConcernCode};
 pub(crate) use facts::span;
 pub use facts::{
-    DropSign, HostAnswer, LocalFirewallSign, LocalRoute, Millis, Phase, QuietPoller, ResetSign,
-    RouteEntry, SourceFault, SshPart, Transport,
+    ChainLink, DropSign, HostAnswer, LocalFirewallSign, LocalRoute, Millis, Phase, QuietPoller,
+    ResetSign, RouteEntry, SourceFault, SshPart, Transport,
 };
 
 /// The one reason a probe failed, with the facts an operator needs.
@@ -487,20 +487,26 @@ pub enum Cause {
 
     // ---- TLS ----
     /// The certificate's last day has passed.
-    #[error("certificate expired on {not_after}")]
+    #[error("{} expired on {not_after}", one_of_chain(*.link, subject))]
     CertificateExpired {
         /// Last moment of validity, RFC 3339.
         not_after: String,
         /// Whose certificate.
         subject: String,
+        /// Which of the chain.
+        #[serde(default)]
+        link: ChainLink,
     },
     /// The certificate's first day is still to come (or our clock is wrong).
-    #[error("certificate is not valid before {not_before}")]
+    #[error("{} is not valid before {not_before}", one_of_chain(*.link, subject))]
     CertificateNotYetValid {
         /// First moment of validity, RFC 3339.
         not_before: String,
         /// Whose certificate.
         subject: String,
+        /// Which of the chain.
+        #[serde(default)]
+        link: ChainLink,
     },
     /// Signed by nobody this host trusts.
     #[error("certificate issued by \"{issuer}\", whom this host does not trust")]
@@ -510,13 +516,22 @@ pub enum Cause {
         /// Whose certificate.
         subject: String,
     },
-    /// A public page shows a certificate of somebody this host does not trust.
+    /// Somebody this host does not trust signs in the server's name: the page is public, it comes
+    /// through a proxy, or the issuer says of itself that it inspects TLS.
     #[error("TLS to {host} is intercepted: its certificate is issued by \"{issuer}\"")]
     TlsIntercepted {
-        /// The public name.
+        /// The name asked for.
         host: String,
         /// Who signed instead of a public authority.
         issuer: String,
+    },
+    /// A device that inspects TLS shows its own certificate instead of one for the host asked.
+    #[error("not {host} answers but a device in between: its certificate is \"{subject}\"")]
+    CertificateOfDevice {
+        /// The name asked for.
+        host: String,
+        /// Whose certificate.
+        subject: String,
     },
     /// This host trusts no certificate authority at all.
     #[error("this host trusts no certificate authority: its store is empty")]
@@ -543,6 +558,58 @@ pub enum Cause {
         /// The names it has.
         presented: Vec<String>,
     },
+    /// A key is too short for OpenSSL's clients.
+    #[error("{} has a key of {bits} bits ({algorithm}); OpenSSL's clients want {least}", one_of_chain(*.link, subject))]
+    CertificateWeakKey {
+        /// The kind of key.
+        algorithm: Cow<'static, str>,
+        /// Its length.
+        bits: usize,
+        /// The least that OpenSSL's clients take.
+        least: usize,
+        /// Whose certificate.
+        subject: String,
+        /// Which of the chain.
+        link: ChainLink,
+    },
+    /// The signature uses a digest that OpenSSL's clients no longer take.
+    #[error("{} is signed with {digest}, which OpenSSL's clients refuse", one_of_chain(*.link, subject))]
+    CertificateWeakSignature {
+        /// The digest.
+        digest: Cow<'static, str>,
+        /// Whose certificate.
+        subject: String,
+        /// Which of the chain.
+        link: ChainLink,
+    },
+    /// The certificate is for something else than servers.
+    #[error("{} is not for a server but for {}", one_of_chain(*.link, subject), list(purposes))]
+    CertificateWrongPurpose {
+        /// What it is for.
+        purposes: Vec<String>,
+        /// Whose certificate.
+        subject: String,
+        /// Which of the chain.
+        link: ChainLink,
+    },
+    /// An authority of the chain may not sign for this name.
+    #[error("the authority \"{authority}\" may not sign for {name}")]
+    CertificateNameForbidden {
+        /// The name outside of what it may sign for.
+        name: String,
+        /// Whose certificate says so.
+        authority: String,
+    },
+    /// The signature is of a kind that this tool cannot check, and OpenSSL's clients perhaps can.
+    #[error("{} is signed with {algorithm}, which preflight cannot check", one_of_chain(*.link, subject))]
+    CertificateUnchecked {
+        /// How it is signed.
+        algorithm: String,
+        /// Whose certificate.
+        subject: String,
+        /// Which of the chain.
+        link: ChainLink,
+    },
     /// The certificate was refused for another reason.
     #[error("certificate refused: {reason}")]
     CertificateInvalid {
@@ -562,6 +629,20 @@ pub enum Cause {
     TlsRefused {
         /// The peer's alert.
         alert: String,
+    },
+    /// The server takes no cipher suite or group that OpenSSL's clients still offer.
+    #[error("no TLS cipher suite or group in common: the server takes {server}")]
+    TlsNothingInCommon {
+        /// What it chose when all there ever was was offered.
+        server: String,
+    },
+    /// The server has no certificate for the name it was asked by, or was asked by none.
+    #[error("the server refuses TLS for {}", if *.by_name { format!("the name {name}") } else { format!("{name}: it wants to be asked by a name, not by an address") })]
+    TlsNameUnknown {
+        /// The name or address asked for.
+        name: String,
+        /// Was it a name?
+        by_name: bool,
     },
     /// The peer closes when a TLS handshake begins.
     #[error("port open, but closed by the peer when TLS begins")]
@@ -794,6 +875,28 @@ pub enum Cause {
     CaptivePortal {
         /// Where it redirects to.
         location: String,
+    },
+    /// A page that somebody in between wrote comes with a good status.
+    #[error("another page answers instead of {host}: \"{title}\"")]
+    PageInstead {
+        /// The host asked.
+        host: String,
+        /// What the page calls itself.
+        title: String,
+    },
+    /// Who follows the redirects comes back to where he was.
+    #[error("the web server redirects in a circle, to {location}")]
+    RedirectLoop {
+        /// The address that comes again.
+        location: String,
+    },
+    /// 407: the proxy wants to know its users in ways this tool does not speak.
+    #[error("the proxy wants {}, which preflight does not speak", list(schemes))]
+    ProxyScheme {
+        /// The proxy, without credentials.
+        proxy: String,
+        /// Its schemes.
+        schemes: Vec<String>,
     },
     /// 407: the proxy wants credentials, or refuses those given.
     #[error("the proxy wants authentication (407){}", if *.given { ", and refuses the credentials given" } else { "" })]
@@ -1070,7 +1173,13 @@ impl Cause {
     /// Cannot be told from this side: the outcome is `unknown`, not `fail`.
     #[must_use]
     pub fn is_inconclusive(&self) -> bool {
-        matches!(self, Self::SnmpSilent { .. } | Self::ProbePanicked { .. } | Self::Interrupted)
+        matches!(
+            self,
+            Self::SnmpSilent { .. }
+                | Self::CertificateUnchecked { .. }
+                | Self::ProbePanicked { .. }
+                | Self::Interrupted
+        )
     }
 
     /// The target itself says that nothing listens: the path to it is open.
@@ -1148,6 +1257,14 @@ fn out_of_reach(server: IpAddr, because: &Cause) -> String {
 /// " (10.0.0.0/8 dev eth0)", or nothing.
 fn in_brackets(entry: Option<&RouteEntry>) -> String {
     entry.map(|entry| format!(" ({entry})")).unwrap_or_default()
+}
+
+/// "intermediate certificate \"CN=…\""; the server's own needs no name.
+fn one_of_chain(link: ChainLink, subject: &str) -> String {
+    match link {
+        ChainLink::Server => link.to_string(),
+        ChainLink::Intermediate | ChainLink::Root => format!("{link} \"{subject}\""),
+    }
 }
 
 /// Names in a sentence: at most four, then how many more.

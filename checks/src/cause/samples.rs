@@ -84,6 +84,7 @@ fn values() -> Vec<Value> {
         json!("too-few-hops"),
         json!("reverse-path"),
         json!("key-exchange"),
+        json!("intermediate"),
         json!("ssh"),
         json!("some words"),
         json!(7),

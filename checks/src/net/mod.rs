@@ -168,6 +168,8 @@ pub(crate) struct Ask {
     pub(crate) source: Option<IpAddr>,
     /// TCP segments that had to be sent again.
     pub(crate) losses: Losses,
+    /// Is TLS spoken, or only its first message?
+    pub(crate) look: tls::Look,
 }
 
 impl Ask {
@@ -180,6 +182,7 @@ impl Ask {
             seen: Seen::default(),
             source: None,
             losses: Losses::default(),
+            look: tls::Look::default(),
         }
     }
 

@@ -95,7 +95,7 @@ pub(crate) async fn fetch(mut stream: Stream, request: &Request<'_>) -> Result<A
 fn client(path: &str) -> reqwest::Result<Client> {
     // Never used, TLS being done: but building without a configuration panics
     // when no process-wide crypto provider is installed.
-    let (unused, _) = client_config(&Trust::only([]), Verify::Strictly, &[]);
+    let (unused, _) = client_config("", &Trust::only([]), Verify::Strictly, &[]);
     Client::builder()
         .tls_backend_preconfigured(unused)
         .unix_socket(path)
@@ -181,7 +181,9 @@ pub(crate) async fn read_head(stream: &mut Stream) -> Result<Answer, Cause> {
         if line.is_empty() {
             return Ok(answer);
         }
-        answer.headers.extend(header(line));
+        if let Some((name, value)) = header(line) {
+            answer.headers.append(name, value);
+        }
     }
     let head = wire::head(stream.head());
     Err(Cause::Endless { phase: Phase::Reply, limit: read, head })
@@ -284,11 +286,12 @@ const MAX_ANSWER: usize = 2 * MAX_BODY;
 const MAX_LINE: usize = 8 * 1024;
 const MAX_HEADERS: usize = 100;
 const SHOWN: usize = 200;
-/// In the words of nginx, Apache and Go.
-const PLAIN_ON_TLS: [&str; 3] = [
+/// In the words of nginx, Apache, Go and Tomcat.
+const PLAIN_ON_TLS: [&str; 4] = [
     "The plain HTTP request was sent to HTTPS port",
     "speaking plain HTTP to an SSL-enabled server port",
     "Client sent an HTTP request to an HTTPS server",
+    "This combination of host and port requires TLS",
 ];
 const EXPECTED: &str = "an HTTP answer";
 const STATUS_LINE: &[u8] = b"HTTP/1.";

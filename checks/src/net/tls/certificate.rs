@@ -1,7 +1,6 @@
-//! A certificate's facts, and why it was refused.
+//! A certificate's facts.
 
 use rustls::pki_types::UnixTime;
-use rustls::{CertificateError, Error};
 use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 
 use crate::cause::{Cause, Concern};
@@ -16,7 +15,6 @@ pub(super) struct Certificate {
     names: Vec<String>,
     not_before: i64,
     not_after: i64,
-    has_issuer_url: bool,
 }
 
 impl Certificate {
@@ -40,9 +38,6 @@ impl Certificate {
             names: names.filter_map(comparable).take(NAMES).collect(),
             not_before: parsed.validity().not_before.timestamp(),
             not_after: parsed.validity().not_after.timestamp(),
-            has_issuer_url: parsed.iter_extensions().any(|extension| {
-                extension.oid == x509_parser::oid_registry::OID_PKIX_AUTHORITY_INFO_ACCESS
-            }),
         })
     }
 
@@ -62,41 +57,19 @@ impl Certificate {
             .then(|| Concern::CertificateEndsSoon { days, not_after: date(self.not_after) })
     }
 
-    /// Is it valid at `now`? For a certificate that nobody had to sign.
-    pub(super) fn in_time(&self, now: UnixTime) -> Result<(), CertificateError> {
-        match seconds(now) {
-            now if now > self.not_after => Err(CertificateError::Expired),
-            now if now < self.not_before => Err(CertificateError::NotValidYet),
-            _ => Ok(()),
-        }
+    /// Whose it is, as it says.
+    pub(super) fn subject(&self) -> &str {
+        &self.subject
     }
 
-    /// Why the verifier refused it for `host`, `sent` certificates in all.
-    pub(super) fn refused(&self, error: &Error, sent: usize, host: &str) -> Cause {
-        use CertificateError as E;
-        let (subject, issuer) = (self.subject.clone(), self.issuer.clone());
-        let Error::InvalidCertificate(reason) = error else {
-            return Cause::CertificateInvalid { reason: error.to_string(), subject };
-        };
-        match reason {
-            E::Expired | E::ExpiredContext { .. } => {
-                Cause::CertificateExpired { not_after: date(self.not_after), subject }
-            }
-            E::NotValidYet | E::NotValidYetContext { .. } => {
-                Cause::CertificateNotYetValid { not_before: date(self.not_before), subject }
-            }
-            E::NotValidForName | E::NotValidForNameContext { .. } => {
-                let presented = self.presented();
-                Cause::CertificateWrongName { expected: host.to_owned(), presented }
-            }
-            _ if self.subject == self.issuer => Cause::CertificateSelfSigned { subject },
-            E::UnknownIssuer if sent == 1 && self.has_issuer_url => {
-                Cause::CertificateIncompleteChain { issuer, subject }
-            }
-            E::UnknownIssuer => Cause::CertificateUnknownIssuer { issuer, subject },
-            E::BadSignature => Cause::CertificateInvalid { reason: NAMESAKE.to_owned(), subject },
-            other => Cause::CertificateInvalid { reason: other.to_string(), subject },
-        }
+    /// Who signed it, as it says.
+    pub(super) fn issuer(&self) -> &str {
+        &self.issuer
+    }
+
+    /// The cause when `host` is none of its names.
+    pub(super) fn for_others_than(&self, host: &str) -> Cause {
+        Cause::CertificateWrongName { expected: host.to_owned(), presented: self.presented() }
     }
 
     /// The names a client compares; a common name alone does not count.
@@ -109,18 +82,16 @@ impl Certificate {
     }
 }
 
-fn seconds(moment: UnixTime) -> i64 {
+pub(super) fn seconds(moment: UnixTime) -> i64 {
     i64::try_from(moment.as_secs()).unwrap_or(i64::MAX)
 }
 
 /// RFC 3339, UTC.
-fn date(unix_seconds: i64) -> String {
+pub(super) fn date(unix_seconds: i64) -> String {
     jiff::Timestamp::from_second(unix_seconds)
         .map_or_else(|_| unix_seconds.to_string(), |moment| moment.to_string())
 }
 
-/// What a bad signature is, when the issuer was found by its name.
-const NAMESAKE: &str = "it is not signed by the authority of that name that we trust";
 /// A certificate that ends within this many days is a concern.
 const SOON_DAYS: i64 = 30;
 const SECONDS_A_DAY: i64 = 86_400;

@@ -1,10 +1,18 @@
 //! TLS: one client for every probe, and a recorder of the certificate it saw.
 //!
-//! The verdict of the verifier is kept beside the chain, so that *why* a
-//! certificate is refused is a cause with names, issuer and dates.
-//! Reference: RFC 8446, RFC 5280, RFC 6125 (names are in SAN, never in CN).
+//! The verdict on the certificate is kept, so that *why* it is refused is a cause with
+//! names, issuer and dates. The measure is OpenSSL, with which the platform's own clients
+//! are made: where this client offers less, what OpenSSL's would agree on is looked up.
+//! Reference: RFC 8446, RFC 5280, RFC 6125.
 
+mod algorithms;
 mod certificate;
+mod chain;
+pub(crate) mod hello;
+pub(crate) mod interception;
+mod judgement;
+mod name;
+mod suites;
 mod tap;
 #[cfg(test)]
 mod tests;
@@ -16,19 +24,42 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustls::pki_types::ServerName;
+use rustls::pki_types::{ServerName, UnixTime};
 use rustls::{AlertDescription, Error, PeerIncompatible, ProtocolVersion};
 use tokio_rustls::TlsConnector;
 
 use super::tcp::{Stream, black_hole};
 use super::{Ask, Deadline};
-use crate::cause::{Cause, Phase};
+use crate::cause::{Cause, Concern, Phase};
+use crate::evidence::Seen;
 use crate::recognise::{Spoken, instead_of, recognise};
 use crate::wire;
+use certificate::Certificate;
+use hello::{Agreement, FirstAnswer, Repertoire};
+use judgement::Judgement;
 use tap::{Head, Tap};
 
 pub use trust::Trust;
 pub(crate) use verifier::{Verify, client_config};
+
+/// Whether a handshake is made in full, or only its beginning is looked at.
+#[derive(Debug, Default)]
+pub(crate) enum Look {
+    /// In full.
+    #[default]
+    Off,
+    /// It failed in a way in which OpenSSL's clients might not have.
+    Wanted,
+    /// Only the first message, with this in it.
+    With(Repertoire),
+    /// The server chose something.
+    Agreed {
+        /// What.
+        agreement: Agreement,
+        /// The verdict on the certificate, when that was shown in clear text, with its facts.
+        shown: Result<Seen, Cause>,
+    },
+}
 
 /// Goes on inside TLS with the peer of `ask`.
 ///
@@ -65,7 +96,10 @@ pub(crate) async fn secure_as(
         return Err(instead_of("TLS", Spoken::Tls, early)
             .unwrap_or_else(|| Cause::bad_reply("a TLS handshake", early)));
     }
-    let (config, recorder) = client_config(&ask.trust, verify, alpn);
+    if let Look::With(from) = ask.look {
+        return Err(look(stream, ask, host, verify, from).await);
+    }
+    let (config, recorder) = client_config(host, &ask.trust, verify, alpn);
     let wait = ask.deadline.within(HANDSHAKE);
     let to = ask.address();
     let head = Head::default();
@@ -78,8 +112,7 @@ pub(crate) async fn secure_as(
         let hole = socket.and_then(|socket| black_hole(&socket, to, wait.waited()));
         return Err(hole.unwrap_or_else(|| late(wait, to, &head)));
     };
-    let judged =
-        recorder.judge(host, verify, &mut ask.seen).map_err(|cause| ask.trust.explain(cause));
+    let judged = recorder.judge(verify, &mut ask.seen);
     match done {
         Ok(tls) => {
             let session = tls.get_ref().1;
@@ -100,8 +133,66 @@ pub(crate) async fn secure_as(
         }
         Err(error) => {
             judged?;
-            Err(handshake_failed(&error, to, &head.bytes()))
+            if recorder.wants_ours() {
+                let alert = alert_in(&error).map_or("closed without an alert".to_owned(), told);
+                return Err(Cause::TlsClientCertificateWanted { alert });
+            }
+            let cause = handshake_failed(&error, to, &head.bytes(), host);
+            if may_be_ours(&cause, alert_in(&error)) {
+                ask.look = Look::Wanted;
+            }
+            Err(cause)
         }
+    }
+}
+
+/// Offers all of `from`, and keeps what the server answers; the handshake ends there.
+async fn look(
+    stream: Stream,
+    ask: &mut Ask,
+    host: &str,
+    verify: Verify,
+    from: Repertoire,
+) -> Cause {
+    let to = ask.address();
+    let mut stream = stream;
+    stream.allow(HANDSHAKE);
+    match hello::ask(stream, host, from).await {
+        Err(cause) => cause,
+        Ok(FirstAnswer::Alert(alert)) => Cause::TlsRefused { alert: told(alert) },
+        Ok(FirstAnswer::Agreed(agreement)) => {
+            let mut seen = Seen::default();
+            let verdict = agreement.chain.first().map_or(Ok(()), |leaf| {
+                if let Some(facts) = Certificate::parse(leaf) {
+                    facts.note(&mut seen.evidence);
+                }
+                let now = UnixTime::now();
+                let judgement = Judgement::of(&agreement.chain, host, &ask.trust, now);
+                judgement.weigh(verify, &mut seen)
+            });
+            ask.look = Look::Agreed { agreement, shown: verdict.map(|()| seen) };
+            Cause::TlsClosed { to }
+        }
+    }
+}
+
+/// Could it be that this client offers too little?
+fn may_be_ours(cause: &Cause, alert: Option<AlertDescription>) -> bool {
+    use AlertDescription as Alert;
+
+    match cause {
+        Cause::TlsVersion { .. } | Cause::TlsClosed { .. } => true,
+        Cause::TlsRefused { .. } => alert.is_none_or(|alert| {
+            matches!(
+                alert,
+                Alert::HandshakeFailure
+                    | Alert::InsufficientSecurity
+                    | Alert::IllegalParameter
+                    | Alert::DecodeError
+                    | Alert::InternalError
+            )
+        }),
+        _ => false,
     }
 }
 
@@ -111,6 +202,12 @@ async fn hear_refusal(stream: &mut Stream) -> Result<(), Cause> {
     stream.allow(REFUSAL);
     match stream.fill(Phase::Tls).await {
         Ok(_) | Err(Cause::Silent { .. }) => Ok(()),
+        Err(Cause::HungUp { .. } | Cause::Reset { .. }) => {
+            let alert = "closed without an alert".to_owned();
+            Err(Cause::TlsClientCertificateWanted { alert })
+        }
+        // It speaks as soon as it has asked for a certificate: any alert is about that.
+        Err(Cause::TlsRefused { alert }) => Err(Cause::TlsClientCertificateWanted { alert }),
         Err(cause) => Err(cause),
     }
 }
@@ -120,17 +217,51 @@ async fn hear_refusal(stream: &mut Stream) -> Result<(), Cause> {
 /// In TLS 1.3 a server's "no" to our missing certificate arrives only after the
 /// handshake, at the first read.
 pub(crate) fn cause_in(error: &io::Error) -> Option<Cause> {
-    let mut source = error.get_ref().map(|inner| inner as &dyn std::error::Error);
+    error_in(error).and_then(tls_failed)
+}
+
+/// The error of TLS inside an I/O error.
+fn error_in(error: &io::Error) -> Option<&Error> {
+    let mut source = error.get_ref().map(|inner| inner as &(dyn std::error::Error + 'static));
     while let Some(inner) = source {
         if let Some(tls) = inner.downcast_ref::<Error>() {
-            return tls_failed(tls);
+            return Some(tls);
         }
         source = match inner.downcast_ref::<io::Error>() {
-            Some(nested) => nested.get_ref().map(|deep| deep as &dyn std::error::Error),
+            Some(nested) => nested.get_ref().map(|deep| deep as &(dyn std::error::Error + 'static)),
             None => inner.source(),
         };
     }
     None
+}
+
+/// The alert that the peer sent.
+fn alert_in(error: &io::Error) -> Option<AlertDescription> {
+    match error_in(error)? {
+        Error::AlertReceived(alert) => Some(*alert),
+        _ => None,
+    }
+}
+
+/// An alert as the standard calls it: `handshake_failure (40)`.
+fn told(alert: AlertDescription) -> String {
+    let mut name = String::new();
+    for letter in format!("{alert:?}").chars() {
+        if letter.is_ascii_uppercase() && !name.is_empty() {
+            name.push('_');
+        }
+        name.push(letter.to_ascii_lowercase());
+    }
+    match alert {
+        AlertDescription::Unknown(number) => format!("alert {number}"),
+        // The one whose name has three capitals in a row.
+        AlertDescription::UnknownCA => "alert unknown_ca (48)".to_owned(),
+        AlertDescription::UnknownPSKIdentity => "alert unknown_psk_identity (115)".to_owned(),
+        AlertDescription::BadCertificateStatusResponse => {
+            "alert bad_certificate_status_response (113)".to_owned()
+        }
+        known => format!("alert {name} ({})", u8::from(known)),
+    }
 }
 
 fn version_name(version: ProtocolVersion) -> &'static str {
@@ -157,10 +288,14 @@ fn late(wait: Deadline, to: SocketAddr, head: &Head) -> Cause {
     }
 }
 
-fn handshake_failed(error: &io::Error, to: SocketAddr, head: &[u8]) -> Cause {
+fn handshake_failed(error: &io::Error, to: SocketAddr, head: &[u8], host: &str) -> Cause {
     let spoken = recognise(head);
     if !head.is_empty() && spoken != Spoken::Tls {
         return Cause::WrongService { expected: "TLS".into(), spoken, head: wire::head(head) };
+    }
+    if alert_in(error) == Some(AlertDescription::UnrecognisedName) {
+        let by_name = name::address(host).is_none();
+        return Cause::TlsNameUnknown { name: host.to_owned(), by_name };
     }
     if let Some(cause) = cause_in(error) {
         return cause;
@@ -180,22 +315,42 @@ fn handshake_failed(error: &io::Error, to: SocketAddr, head: &[u8]) -> Cause {
 fn tls_failed(error: &Error) -> Option<Cause> {
     Some(match error {
         Error::AlertReceived(alert) => match alert {
-            AlertDescription::ProtocolVersion => {
-                Cause::TlsVersion { peer: "alert protocol_version".to_owned() }
-            }
+            AlertDescription::ProtocolVersion => Cause::TlsVersion { peer: told(*alert) },
             AlertDescription::CertificateRequired => {
-                Cause::TlsClientCertificateWanted { alert: "certificate_required".to_owned() }
+                Cause::TlsClientCertificateWanted { alert: told(*alert) }
             }
-            other => Cause::TlsRefused { alert: format!("alert {other:?}") },
+            other => Cause::TlsRefused { alert: told(*other) },
         },
         Error::PeerIncompatible(PeerIncompatible::ServerDoesNotSupportTls12Or13) => {
             Cause::TlsVersion { peer: "chose an older version".to_owned() }
         }
-        Error::PeerIncompatible(why) => {
-            Cause::TlsRefused { alert: format!("nothing in common ({why:?})") }
+        Error::PeerIncompatible(_) => {
+            Cause::TlsRefused { alert: "it chose what was not offered".to_owned() }
         }
         _ => return None,
     })
+}
+
+/// After a handshake that failed with `cause`: what OpenSSL's clients would make of the server.
+///
+/// `looks` is what came of OpenSSL's offer, and after a refusal of one with everything.
+pub(crate) fn instead(cause: Cause, looks: Vec<Look>) -> Result<Seen, Cause> {
+    let nothing = |agreement: &Agreement| match agreement.too_old() {
+        Some(version) => Cause::TlsVersion { peer: format!("{version} at most") },
+        None => Cause::TlsNothingInCommon { server: agreement.to_string() },
+    };
+    match looks.into_iter().last() {
+        Some(Look::Agreed { agreement, shown }) if agreement.is_enough_for_openssl() => {
+            let mut seen = shown?;
+            let agreed = agreement.to_string();
+            let shows_certificate = !agreement.chain.is_empty();
+            seen.headline.clone_from(&agreed);
+            seen.concerns.push(Concern::TlsNotSpoken { agreed, shows_certificate });
+            Ok(seen)
+        }
+        Some(Look::Agreed { agreement, .. }) => Err(nothing(&agreement)),
+        _ => Err(cause),
+    }
 }
 
 /// Longest wait for a TLS handshake.

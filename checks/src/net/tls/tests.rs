@@ -15,7 +15,7 @@ use tokio_rustls::TlsAcceptor;
 
 use super::certificate::Certificate;
 use super::*;
-use crate::cause::Concern;
+use crate::cause::{ChainLink, Concern};
 use crate::evidence::Seen;
 use crate::hostile::damaged;
 use crate::net::Peer;
@@ -121,13 +121,14 @@ async fn dates_and_names_have_causes_of_their_own() {
     expired.not_before = date_time_ymd(2020, 1, 1);
     expired.not_after = date_time_ymd(2021, 1, 1);
     let not_after = "2021-01-01T00:00:00Z".to_owned();
-    let cause = Cause::CertificateExpired { not_after, subject: subject.clone() };
+    let link = ChainLink::Server;
+    let cause = Cause::CertificateExpired { not_after, subject: subject.clone(), link };
     assert_eq!(refused(&expired).await, cause);
 
     let mut early = leaf(HOST);
     early.not_before = date_time_ymd(3000, 1, 1);
     let not_before = "3000-01-01T00:00:00Z".to_owned();
-    assert_eq!(refused(&early).await, Cause::CertificateNotYetValid { not_before, subject });
+    assert_eq!(refused(&early).await, Cause::CertificateNotYetValid { not_before, subject, link });
 
     let wrong = |presented: &str| Cause::CertificateWrongName {
         expected: HOST.to_owned(),
@@ -163,8 +164,9 @@ async fn issuers_nobody_trusts_are_told_apart() {
     // It says where its issuer can be found: a client that looks there would be content.
     let mut leaf = leaf(HOST);
     let authority_information_access = [1, 3, 6, 1, 5, 5, 7, 1, 1];
-    let nothing = vec![0x30, 0];
-    let extension = CustomExtension::from_oid_content(&authority_information_access, nothing);
+    let place =
+        b"\x30\x1c\x30\x1a\x06\x08\x2b\x06\x01\x05\x05\x07\x30\x02\x86\x0ehttp://a.test/i".to_vec();
+    let extension = CustomExtension::from_oid_content(&authority_information_access, place);
     leaf.custom_extensions.push(extension);
     let incomplete = Cause::CertificateIncompleteChain { issuer: by, subject };
     assert_eq!(refused(&leaf, Some(&issuer)).await, incomplete);
@@ -227,7 +229,7 @@ async fn a_server_that_wants_our_certificate_is_heard_to_say_so() {
     let config = Arc::new(config.with_single_cert(vec![shown], key).unwrap());
 
     let (secured, seen) = visit(config, &Trust::only([ca]), Verify::Strictly).await;
-    let alert = "certificate_required".to_owned();
+    let alert = "alert certificate_required (116)".to_owned();
     assert_eq!(secured.unwrap_err(), Cause::TlsClientCertificateWanted { alert });
     assert!(seen.evidence.fact("client_certificate").is_some());
 }
@@ -235,9 +237,9 @@ async fn a_server_that_wants_our_certificate_is_heard_to_say_so() {
 #[tokio::test]
 async fn what_answers_instead_of_a_handshake_is_told() {
     let fatal = |alert| [0x15, 3, 1, 0, 2, 2, alert];
-    let old = Cause::TlsVersion { peer: "alert protocol_version".to_owned() };
+    let old = Cause::TlsVersion { peer: "alert protocol_version (70)".to_owned() };
     assert_eq!(answered(&fatal(70)).await, old);
-    let alert = "alert HandshakeFailure".to_owned();
+    let alert = "alert handshake_failure (40)".to_owned();
     assert_eq!(answered(&fatal(40)).await, Cause::TlsRefused { alert });
     let words = b"220 mx.example.org ESMTP\r\n";
     let mail = Cause::WrongService {
@@ -275,7 +277,47 @@ proptest! {
         if let Some(certificate) = Certificate::parse(&der) {
             let mut seen = Seen::default();
             certificate.note(&mut seen.evidence);
-            let _any_verdict = (certificate.in_time(now), certificate.ends_soon(now));
+            let _any_concern = certificate.ends_soon(now);
         }
+        let der = CertificateDer::from(der);
+        let chain = [der.clone(), der.clone()];
+        let _any_verdict = Judgement::of(&chain, HOST, &Trust::only([der]), now);
     }
+}
+
+#[test]
+fn alerts_are_called_as_the_standard_calls_them() {
+    for (number, name) in [
+        (40, "alert handshake_failure (40)"),
+        (48, "alert unknown_ca (48)"),
+        (70, "alert protocol_version (70)"),
+        (112, "alert unrecognised_name (112)"),
+        (116, "alert certificate_required (116)"),
+        (250, "alert 250"),
+    ] {
+        assert_eq!(told(AlertDescription::from(number)), name);
+    }
+}
+
+#[tokio::test]
+async fn a_name_the_server_does_not_know_is_told_from_an_address() {
+    let refusal = [0x15, 3, 1, 0, 2, 2, 112];
+    let cause = Cause::TlsNameUnknown { name: HOST.to_owned(), by_name: true };
+    assert_eq!(answered(&refusal).await, cause);
+    assert_eq!(cause.to_string(), format!("the server refuses TLS for the name {HOST}"));
+}
+
+#[tokio::test]
+async fn an_issuer_that_says_what_it_is_signs_on_the_way() {
+    let (_, issuer) = authority_named("Zscaler Root CA");
+    let (_, config) = server(&leaf(HOST), Some(&issuer));
+    let cause = visit(config, &Trust::only([]), Verify::Strictly).await.0.unwrap_err();
+    let issuer = "CN=Zscaler Root CA".to_owned();
+    assert_eq!(cause, Cause::TlsIntercepted { host: HOST.to_owned(), issuer });
+    // The device's own page, in its own name.
+    let (_, issuer) = authority_named("Fortinet");
+    let (_, config) = server(&leaf("fortigate.example.test"), Some(&issuer));
+    let cause = visit(config, &Trust::only([]), Verify::Strictly).await.0.unwrap_err();
+    let subject = "CN=leaf".to_owned();
+    assert_eq!(cause, Cause::CertificateOfDevice { host: HOST.to_owned(), subject });
 }

@@ -1,12 +1,16 @@
 //! Whom TLS trusts.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
-use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
+use x509_parser::oid_registry::OID_DOMAIN_COMPONENT;
+use x509_parser::prelude::{FromDer, X509Certificate};
+use x509_parser::x509::X509Name;
 
+use super::name::canonical;
 use crate::cause::Cause;
 
 /// Whom TLS trusts: the system's store and what `--ca` adds.
@@ -19,7 +23,7 @@ pub struct Trust(Arc<Anchors>);
 struct Anchors {
     system: bool,
     extra: Vec<CertificateDer<'static>>,
-    roots: OnceLock<Arc<RootCertStore>>,
+    store: OnceLock<Store>,
 }
 
 impl Trust {
@@ -50,13 +54,8 @@ impl Trust {
         Self(Arc::new(Anchors {
             system,
             extra: extra.into_iter().collect(),
-            roots: OnceLock::new(),
+            store: OnceLock::new(),
         }))
-    }
-
-    /// The certificates given besides the system's.
-    pub(super) fn extra(&self) -> &[CertificateDer<'static>] {
-        &self.0.extra
     }
 
     /// What `cause` really is on a machine without any authority in its store.
@@ -67,24 +66,23 @@ impl Trust {
                 | Cause::CertificateSelfSigned { .. }
                 | Cause::CertificateIncompleteChain { .. }
         );
-        if is_about_trust && self.0.system && self.roots().is_empty() {
+        if is_about_trust && self.0.system && self.store().all.is_empty() {
             Cause::TrustStoreEmpty
         } else {
             cause
         }
     }
 
-    pub(super) fn roots(&self) -> Arc<RootCertStore> {
-        let load = || {
-            let mut roots = RootCertStore::empty();
+    /// All certificates that are trusted.
+    pub(super) fn store(&self) -> &Store {
+        self.0.store.get_or_init(|| {
+            let mut all = self.0.extra.clone();
             if self.0.system {
                 // A broken file in the store is passed over, as OpenSSL does.
-                roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+                all.extend(rustls_native_certs::load_native_certs().certs);
             }
-            roots.add_parsable_certificates(self.0.extra.iter().cloned());
-            Arc::new(roots)
-        };
-        Arc::clone(self.0.roots.get_or_init(load))
+            Store::of(all)
+        })
     }
 }
 
@@ -93,4 +91,54 @@ impl fmt::Debug for Trust {
         let Anchors { system, extra, .. } = &*self.0;
         write!(out, "Trust {{ system: {system}, extra: {} }}", extra.len())
     }
+}
+
+/// Trusted certificates, by the name of their subject.
+#[derive(Debug, Default)]
+pub(super) struct Store {
+    all: Vec<CertificateDer<'static>>,
+    by_subject: HashMap<Vec<u8>, Vec<usize>>,
+    /// Organisations and domains of their subjects.
+    families: Vec<String>,
+}
+
+impl Store {
+    fn of(all: Vec<CertificateDer<'static>>) -> Self {
+        let mut store = Self::default();
+        for certificate in all {
+            // What cannot be read signs nobody.
+            let Ok((_, read)) = X509Certificate::from_der(&certificate) else { continue };
+            let subject = canonical(read.subject());
+            store.families.extend(family(read.subject()));
+            store.by_subject.entry(subject).or_default().push(store.all.len());
+            store.all.push(certificate.clone());
+        }
+        store
+    }
+
+    /// Is exactly this certificate among them?
+    pub(super) fn has(&self, der: &[u8]) -> bool {
+        self.all.iter().any(|trusted| trusted.as_ref() == der)
+    }
+
+    /// Those of that subject, in canonical form.
+    pub(super) fn named(&self, subject: &[u8]) -> impl Iterator<Item = &CertificateDer<'static>> {
+        let numbers = self.by_subject.get(subject).map(Vec::as_slice).unwrap_or_default();
+        numbers.iter().filter_map(|&number| self.all.get(number))
+    }
+
+    /// Is somebody trusted who belongs to the same owner as the issuer of `certificate`?
+    pub(super) fn has_family_of(&self, certificate: &X509Certificate<'_>) -> bool {
+        family(certificate.issuer()).is_some_and(|family| self.families.contains(&family))
+    }
+}
+
+/// The organisation of a name, or its domain.
+fn family(name: &X509Name<'_>) -> Option<String> {
+    let text = |part: &x509_parser::x509::AttributeTypeAndValue<'_>| {
+        part.as_str().ok().map(str::to_lowercase).filter(|text| !text.is_empty())
+    };
+    let domain: Vec<String> = name.iter_by_oid(&OID_DOMAIN_COMPONENT).filter_map(text).collect();
+    let domain = (!domain.is_empty()).then(|| domain.join("."));
+    name.iter_organization().find_map(text).or(domain)
 }

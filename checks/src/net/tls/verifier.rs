@@ -1,17 +1,21 @@
 //! The verifier of certificates, and the record of what it saw.
 
-use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
+use rustls::client::ResolvesClientCert;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::client::{ResolvesClientCert, WebPkiServerVerifier};
-use rustls::crypto::CryptoProvider;
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::pki_types::{CertificateDer, ServerName, SignatureVerificationAlgorithm, UnixTime};
 use rustls::sign::CertifiedKey;
-use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, SignatureScheme};
+use rustls::{
+    CertificateError, ClientConfig, DigitallySignedStruct, Error, PeerMisbehaved, SignatureScheme,
+};
 
 use super::Trust;
+use super::algorithms::{PROVIDER, signatures};
 use super::certificate::Certificate;
-use crate::cause::{Cause, Concern};
+use super::chain::is_signed_with;
+use super::judgement::Judgement;
+use crate::cause::Cause;
 use crate::evidence::Seen;
 
 /// How strictly a certificate is taken.
@@ -23,25 +27,18 @@ pub(crate) enum Verify {
     AndReport,
 }
 
-/// A client configuration and the recorder of what it will see.
+/// A client configuration and the recorder of what it will see of `host`.
 ///
 /// For `secure` and for crates that do their own handshake.
 pub(crate) fn client_config(
+    host: &str,
     trust: &Trust,
     verify: Verify,
     alpn: &[&[u8]],
 ) -> (ClientConfig, Recorder) {
     let recorder = Recorder::default();
-    let roots = trust.roots();
-    let verifier = Verifier {
-        // `None` when there is no anchor at all: then nobody is trusted.
-        inner: WebPkiServerVerifier::builder_with_provider(roots, Arc::clone(&PROVIDER))
-            .build()
-            .ok(),
-        pinned: trust.extra().to_vec(),
-        record: recorder.clone(),
-        verify,
-    };
+    let verifier =
+        Verifier { host: host.to_owned(), trust: trust.clone(), record: recorder.clone(), verify };
     let mut config = ClientConfig::builder_with_provider(Arc::clone(&PROVIDER))
         .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
         .unwrap_or_else(|_| unreachable!("ring speaks TLS 1.2 and 1.3"))
@@ -60,8 +57,8 @@ pub(crate) struct Recorder(Arc<Mutex<Record>>);
 struct Record {
     /// Did the peer ask for a certificate of ours?
     wants_ours: bool,
-    chain: Vec<CertificateDer<'static>>,
-    verdict: Option<Result<(), Error>>,
+    leaf: Option<CertificateDer<'static>>,
+    judgement: Option<Judgement>,
 }
 
 impl Recorder {
@@ -76,11 +73,9 @@ impl Recorder {
 
     /// Certificate facts as evidence.
     pub(crate) fn note(&self, seen: &mut Seen) {
-        let record = self.record();
-        let Some(leaf) = record.chain.first().and_then(|der| Certificate::parse(der)) else {
-            return;
-        };
-        leaf.note(&mut seen.evidence);
+        if let Some(leaf) = self.record().leaf.and_then(|der| Certificate::parse(&der)) {
+            leaf.note(&mut seen.evidence);
+        }
     }
 
     /// The verdict on the certificate the peer showed; none shown, none given.
@@ -88,23 +83,11 @@ impl Recorder {
     /// # Errors
     ///
     /// One of the `Certificate…` causes, unless `verify` only reports.
-    pub(crate) fn judge(&self, host: &str, verify: Verify, seen: &mut Seen) -> Result<(), Cause> {
+    pub(crate) fn judge(&self, verify: Verify, seen: &mut Seen) -> Result<(), Cause> {
         let record = self.record();
-        let Some(leaf) = record.chain.first().and_then(|der| Certificate::parse(der)) else {
-            return Ok(());
-        };
-        let Some(Err(error)) = record.verdict else {
-            seen.concerns.extend(leaf.ends_soon(UnixTime::now()));
-            return Ok(());
-        };
-        let cause = leaf.refused(&error, record.chain.len(), host);
-        match verify {
-            Verify::Strictly => Err(cause),
-            Verify::AndReport => {
-                let reason = cause.to_string();
-                seen.concerns.push(Concern::CertificateUnverified { reason });
-                Ok(())
-            }
+        match record.judgement {
+            None => Ok(()),
+            Some(judgement) => judgement.weigh(verify, seen),
         }
     }
 }
@@ -123,43 +106,42 @@ impl ResolvesClientCert for Recorder {
 
 #[derive(Debug)]
 struct Verifier {
-    inner: Option<Arc<WebPkiServerVerifier>>,
-    /// Certificates given with `--ca`: one that the server itself shows is
-    /// trusted as it is, also when it is a self-signed CA certificate.
-    pinned: Vec<CertificateDer<'static>>,
+    host: String,
+    trust: Trust,
     record: Recorder,
     verify: Verify,
 }
 
 impl Verifier {
-    fn verdict(
-        &self,
-        leaf: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        name: &ServerName<'_>,
-        ocsp: &[u8],
-        now: UnixTime,
-    ) -> Result<(), Error> {
-        if self.pinned.iter().any(|pinned| pinned == leaf) {
-            return pinned_verdict(leaf, name, now);
-        }
-        let unknown = || Error::InvalidCertificate(CertificateError::UnknownIssuer);
-        let inner = self.inner.as_ref().ok_or_else(unknown)?;
-        inner.verify_server_cert(leaf, intermediates, name, ocsp, now).map(|_| ())
+    /// Is the server believed to be who it says, so that its signature means something?
+    fn is_believed(&self) -> bool {
+        self.record.record().judgement.is_some_and(|judgement| judgement.verdict.is_ok())
     }
-}
 
-/// A certificate the user gave us needs no issuer, but the right name and date.
-fn pinned_verdict(
-    leaf: &CertificateDer<'_>,
-    name: &ServerName<'_>,
-    now: UnixTime,
-) -> Result<(), Error> {
-    let parsed = rustls::server::ParsedCertificate::try_from(leaf)?;
-    rustls::client::verify_server_name(&parsed, name)?;
-    let unreadable = Error::InvalidCertificate(CertificateError::BadEncoding);
-    let facts = Certificate::parse(leaf).ok_or(unreadable)?;
-    Ok(facts.in_time(now)?)
+    /// Did the holder of `leaf` sign `message`?
+    ///
+    /// A signature in the name of somebody not believed proves nothing; it may be of a kind
+    /// that cannot be checked, and the conversation shall go on.
+    fn check(
+        &self,
+        message: &[u8],
+        leaf: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+        fitting: impl FnOnce(&[&'static dyn SignatureVerificationAlgorithm]) -> usize,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        if self.verify == Verify::AndReport && !self.is_believed() {
+            return Ok(HandshakeSignatureValid::assertion());
+        }
+        let known = signatures().mapping;
+        let known = known.iter().find(|(scheme, _)| *scheme == signed.scheme);
+        let (_, algorithms) =
+            known.ok_or(PeerMisbehaved::SignedHandshakeWithUnadvertisedSigScheme)?;
+        let algorithms = algorithms.get(..fitting(algorithms)).unwrap_or(algorithms);
+        let is_signed = is_signed_with(leaf, algorithms, message, signed.signature());
+        is_signed
+            .then(HandshakeSignatureValid::assertion)
+            .ok_or(Error::InvalidCertificate(CertificateError::BadSignature))
+    }
 }
 
 impl ServerCertVerifier for Verifier {
@@ -167,21 +149,20 @@ impl ServerCertVerifier for Verifier {
         &self,
         leaf: &CertificateDer<'_>,
         intermediates: &[CertificateDer<'_>],
-        name: &ServerName<'_>,
-        ocsp: &[u8],
+        _name: &ServerName<'_>,
+        _ocsp: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        let verdict = self.verdict(leaf, intermediates, name, ocsp, now);
-        let chain = std::iter::once(leaf).chain(intermediates);
+        let chain: Vec<CertificateDer<'_>> =
+            std::iter::once(leaf).chain(intermediates).cloned().collect();
+        let judgement = Judgement::of(&chain, &self.host, &self.trust, now);
+        let verdict = judgement.verdict.clone();
         let mut record = self.record.0.lock().unwrap_or_else(PoisonError::into_inner);
-        *record = Record {
-            wants_ours: record.wants_ours,
-            chain: chain.map(|der| der.clone().into_owned()).collect(),
-            verdict: Some(verdict.clone()),
-        };
-        match self.verify {
-            Verify::AndReport => Ok(ServerCertVerified::assertion()),
-            Verify::Strictly => verdict.map(|()| ServerCertVerified::assertion()),
+        record.leaf = Some(leaf.clone().into_owned());
+        record.judgement = Some(judgement);
+        match (self.verify, verdict) {
+            (Verify::Strictly, Err(cause)) => Err(Error::InvalidCertificate(alert_for(&cause))),
+            _ => Ok(ServerCertVerified::assertion()),
         }
     }
 
@@ -191,8 +172,7 @@ impl ServerCertVerifier for Verifier {
         leaf: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        let algorithms = &PROVIDER.signature_verification_algorithms;
-        rustls::crypto::verify_tls12_signature(message, leaf, signed, algorithms)
+        self.check(message, leaf, signed, <[_]>::len)
     }
 
     fn verify_tls13_signature(
@@ -201,15 +181,32 @@ impl ServerCertVerifier for Verifier {
         leaf: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        let algorithms = &PROVIDER.signature_verification_algorithms;
-        rustls::crypto::verify_tls13_signature(message, leaf, signed, algorithms)
+        // RFC 8446 §4.2.3: PKCS #1 is for certificates only, and each curve has its one digest.
+        let is_allowed = !matches!(
+            signed.scheme,
+            SignatureScheme::RSA_PKCS1_SHA256
+                | SignatureScheme::RSA_PKCS1_SHA384
+                | SignatureScheme::RSA_PKCS1_SHA512
+        );
+        self.check(message, leaf, signed, |_| usize::from(is_allowed))
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        PROVIDER.signature_verification_algorithms.supported_schemes()
+        signatures().supported_schemes()
     }
 }
 
-/// The one crypto provider of the program.
-static PROVIDER: LazyLock<Arc<CryptoProvider>> =
-    LazyLock::new(|| Arc::new(rustls::crypto::ring::default_provider()));
+/// What the server's log is to say about us.
+fn alert_for(cause: &Cause) -> CertificateError {
+    match cause {
+        Cause::CertificateExpired { .. } => CertificateError::Expired,
+        Cause::CertificateNotYetValid { .. } => CertificateError::NotValidYet,
+        Cause::CertificateWrongName { .. } => CertificateError::NotValidForName,
+        Cause::CertificateUnknownIssuer { .. }
+        | Cause::CertificateSelfSigned { .. }
+        | Cause::CertificateIncompleteChain { .. }
+        | Cause::TlsIntercepted { .. }
+        | Cause::TrustStoreEmpty => CertificateError::UnknownIssuer,
+        _ => CertificateError::BadEncoding,
+    }
+}

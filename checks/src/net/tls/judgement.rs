@@ -1,0 +1,88 @@
+//! What is thought of the certificates that a server shows for a host.
+
+use rustls::pki_types::{CertificateDer, UnixTime};
+use x509_parser::prelude::{FromDer, X509Certificate};
+
+use super::certificate::Certificate;
+use super::interception::is_inspection;
+use super::name::{Named, address};
+use super::{Trust, Verify, chain};
+use crate::cause::{Cause, Concern};
+use crate::evidence::Seen;
+
+/// The verdict on a chain and a name, and what will hurt though it passes.
+#[derive(Clone, Debug)]
+pub(super) struct Judgement {
+    pub(super) verdict: Result<(), Cause>,
+    concerns: Vec<Concern>,
+}
+
+impl Judgement {
+    /// Of `shown`, the server's own certificate first, at `now`.
+    pub(super) fn of(
+        shown: &[CertificateDer<'_>],
+        host: &str,
+        trust: &Trust,
+        now: UnixTime,
+    ) -> Self {
+        let mut concerns = Vec::new();
+        let leaf = shown.first().map(AsRef::as_ref).unwrap_or_default();
+        let named = X509Certificate::from_der(leaf)
+            .map_or(Named::No, |(_, certificate)| Named::of(&certificate, host));
+        let facts = Certificate::parse(leaf);
+        let verdict = chain::judge(shown, trust.store(), now)
+            .map_err(|cause| by_a_device(cause, &named, leaf, host))
+            .map_err(|cause| trust.explain(cause))
+            .and_then(|()| match (named, &facts) {
+                (Named::Alternative, _) | (_, None) => Ok(()),
+                (Named::Common(name), _) => {
+                    concerns.push(Concern::CertificateCommonNameOnly { name });
+                    Ok(())
+                }
+                (Named::No, Some(facts)) => Err(facts.for_others_than(host)),
+            });
+        concerns.extend(facts.and_then(|facts| facts.ends_soon(now)));
+        Self { verdict, concerns }
+    }
+
+    /// Fails, or is a concern where the flow's own clients do not verify.
+    pub(super) fn weigh(self, verify: Verify, seen: &mut Seen) -> Result<(), Cause> {
+        match (self.verdict, verify) {
+            (Ok(()), _) => {
+                seen.concerns.extend(self.concerns);
+                Ok(())
+            }
+            (Err(cause), Verify::Strictly) => Err(cause),
+            (Err(cause), Verify::AndReport) => {
+                let reason = cause.to_string();
+                seen.concerns.push(Concern::CertificateUnverified { reason });
+                Ok(())
+            }
+        }
+    }
+}
+
+/// What `cause` is when who signed says that he inspects TLS: for the host asked, on the way; and
+/// shown to somebody who asked for another name, a device's own page.
+fn by_a_device(cause: Cause, named: &Named, leaf: &[u8], host: &str) -> Cause {
+    let Some(facts) = Certificate::parse(leaf) else { return cause };
+    let issuer = match &cause {
+        Cause::CertificateUnknownIssuer { issuer, .. }
+        | Cause::CertificateIncompleteChain { issuer, .. } => issuer.as_str(),
+        Cause::CertificateSelfSigned { subject } => subject.as_str(),
+        _ => return cause,
+    };
+    let inspector = [issuer, facts.issuer()].into_iter().find(|issuer| is_inspection(issuer));
+    let is_a_name = address(host).is_none();
+    let is_self_signed = matches!(cause, Cause::CertificateSelfSigned { .. });
+    let host = host.to_owned();
+    match (inspector.map(str::to_owned), named) {
+        (Some(issuer), Named::Alternative | Named::Common(_)) if !is_self_signed => {
+            Cause::TlsIntercepted { host, issuer }
+        }
+        (Some(_), Named::No) if is_a_name => {
+            Cause::CertificateOfDevice { host, subject: facts.subject().to_owned() }
+        }
+        _ => cause,
+    }
+}
