@@ -1,7 +1,7 @@
 //! HTTP and HTTPS: does the web server asked answer, or who answers instead?
 //!
-//! One GET, TCP 80 or 443 by default, directly or through a proxy; redirects
-//! are shown and not followed.
+//! One GET, TCP 80 or 443 by default, directly or through a proxy. Redirects are
+//! shown; within the host they are followed, to see whether they end.
 //!
 //! Reference: [RFC 9110](https://www.rfc-editor.org/rfc/rfc9110).
 
@@ -15,6 +15,7 @@ use std::io;
 use std::net::IpAddr;
 use std::time::Duration;
 
+use reqwest::header::SET_COOKIE;
 use url::{Host, Url};
 
 use crate::cause::{Cause, Concern, Transport};
@@ -25,8 +26,8 @@ use crate::recognise::Spoken;
 use crate::wire;
 use crate::{Respond, Service};
 use exchange::{ALPN, Answer, Request, fetch};
-use portal::{Onward, portal};
-use proxy::proxy_error;
+use portal::{Onward, page_instead, portal};
+use proxy::{proxy_error, refusal};
 
 pub use proxy::Proxy;
 
@@ -75,7 +76,28 @@ impl Probe {
         ask.seen.evidence.set("url", shown(&url));
         let at = self.proxy.is_none().then_some(ask.peer.address.ip());
         let answer = self.answer(ask, &url).await?;
-        self.judge(&answer, &url, at, &mut ask.seen)
+        self.judge(&answer, &url, at, &mut ask.seen)?;
+        self.follow(ask, &answer, &url).await
+    }
+
+    /// Follows redirects within the host, over the same scheme: do they come back to where they were?
+    ///
+    /// Nothing else is decided from them; a page that is not there is not missed.
+    async fn follow(&self, ask: &mut Ask, first: &Answer, url: &Url) -> Result<(), Cause> {
+        let mut been = vec![url.clone()];
+        let mut next = within(first, url);
+        while let Some(onward) = next.filter(|_| been.len() <= MOST_REDIRECTS) {
+            if been.contains(&onward.url) {
+                return Err(Cause::RedirectLoop { location: onward.shown() });
+            }
+            let mut again = Ask::new(ask.peer.clone(), ask.deadline, ask.trust.clone());
+            let Ok(answer) = Box::pin(self.answer(&mut again, &onward.url)).await else {
+                return Ok(());
+            };
+            next = within(&answer, &onward.url);
+            been.push(onward.url);
+        }
+        Ok(())
     }
 
     async fn answer(&self, ask: &mut Ask, url: &Url) -> Result<Answer, Cause> {
@@ -99,14 +121,18 @@ impl Probe {
         fetch(stream, &Request { host: &host, target: &target, credentials: None }).await
     }
 
-    /// A public page with a certificate of somebody unknown is not that page.
+    /// A public page with a certificate of somebody unknown is not that page; and who signs in the
+    /// name of a host behind a proxy is the proxy.
     fn intercepted(&self, cause: Cause, url: &Url) -> Cause {
+        let host = bare_host(url);
         match cause {
             Cause::CertificateUnknownIssuer { issuer, .. }
-            | Cause::CertificateSelfSigned { subject: issuer }
-                if self.is_public =>
+                if self.is_public || self.proxy.is_some() =>
             {
-                Cause::TlsIntercepted { host: bare_host(url), issuer }
+                Cause::TlsIntercepted { host, issuer }
+            }
+            Cause::CertificateSelfSigned { subject: issuer } if self.is_public => {
+                Cause::TlsIntercepted { host, issuer }
             }
             other => other,
         }
@@ -124,6 +150,12 @@ impl Probe {
         let onward = Onward::of(answer, url);
         if let Some(location) = portal(answer, url, at, onward.as_ref()) {
             return Err(Cause::CaptivePortal { location });
+        }
+        if let Some(title) = page_instead(answer) {
+            return Err(Cause::PageInstead { host: bare_host(url), title });
+        }
+        if let Some(onward) = within(answer, url).filter(|onward| onward.url == *url) {
+            return Err(Cause::RedirectLoop { location: onward.shown() });
         }
         if let Some(onward) = &onward {
             seen.evidence.set("redirect", onward.shown());
@@ -151,8 +183,7 @@ impl Probe {
                 Err(Cause::TlsClientCertificateWanted { alert })
             }
             // No proxy of ours asked: one that is in the way of all.
-            407 => Err(Cause::ProxyAuthentication { proxy: "on the way".to_owned(), given: false }),
-            status if status < limit => Ok(()),
+            407 => Err(refusal(ON_THE_WAY, false, answer, &destination(url))),
             // A proxy asked as if it were the server it should lead to.
             400 if self.proxy.is_none() && proxy_error(answer).is_some() => {
                 Err(Cause::WrongService {
@@ -161,6 +192,11 @@ impl Probe {
                     head: answer.in_short(),
                 })
             }
+            // Nobody was to be in between, and somebody signs.
+            401.. if self.proxy.is_none() && proxy_error(answer).is_some() => {
+                Err(refusal(ON_THE_WAY, false, answer, &destination(url)))
+            }
+            status if status < limit => Ok(()),
             status @ (401 | 403) => Err(Cause::HttpForbidden { status }),
             404 => Err(Cause::HttpNotFound { path: shown_path(url) }),
             status @ 500.. => Err(Cause::HttpServerError { status }),
@@ -242,6 +278,16 @@ fn note(answer: &Answer, seen: &mut Seen) {
     }
 }
 
+/// The redirect of `answer`, when it stays with the same server.
+///
+/// One that sets a cookie may lead elsewhere with it, and is not followed.
+fn within(answer: &Answer, url: &Url) -> Option<Onward> {
+    let is_redirect = (300..400).contains(&answer.status);
+    let sets_cookie = answer.headers.contains_key(SET_COOKIE);
+    let onward = Onward::of(answer, url).filter(|_| is_redirect && !sets_cookie)?;
+    (onward.url.origin() == url.origin()).then_some(onward)
+}
+
 fn is_tls(url: &Url) -> bool {
     url.scheme() == "https"
 }
@@ -284,5 +330,9 @@ fn shown_path(url: &Url) -> String {
 
 const PAGE: &[u8] = b"HTTP/1.1 200 OK\r\nServer: preflight\r\nContent-Type: text/plain\r\n\
     Content-Length: 20\r\nConnection: close\r\n\r\npreflight responder\n";
+/// A proxy that nobody named.
+const ON_THE_WAY: &str = "on the way";
+/// Redirects that are followed to see whether they end; browsers follow twenty.
+const MOST_REDIRECTS: usize = 5;
 /// nginx shakes hands first and refuses then.
 const NO_CLIENT_CERTIFICATE: &str = "No required SSL certificate was sent";

@@ -11,6 +11,7 @@ use std::net::IpAddr;
 use url::{Host, Url};
 
 use super::exchange::Answer;
+use crate::net::tls::interception::is_inspection;
 use crate::wire;
 
 /// Where an answer sends us on to.
@@ -52,7 +53,8 @@ impl Onward {
         // Asked by address, the name a server gives itself tells nothing.
         let named = matches!(asked.host(), Some(Host::Domain(_)));
         let inwards = at.is_some_and(|at| !is_private(at)) && leads_inside(&self.url);
-        named && self.elsewhere && (inwards || self.by_page || self.is_login())
+        let device = self.url.host_str().is_some_and(is_inspection);
+        named && self.elsewhere && (inwards || self.by_page || self.is_login() || device)
     }
 
     fn is_login(&self) -> bool {
@@ -75,6 +77,33 @@ pub(super) fn portal(
     }
     let suspect = onward.filter(|_| asked.scheme() == "http")?;
     suspect.is_portal(asked, at).then_some(shown).flatten()
+}
+
+/// The title of a page that somebody in between put in the place of the one asked for.
+///
+/// It comes with a good status; what it calls itself gives it away. A log-in of the site's own, and a
+/// page that only mentions such words, are none.
+pub(super) fn page_instead(answer: &Answer) -> Option<String> {
+    if !(200..300).contains(&answer.status) {
+        return None;
+    }
+    let title = title(&answer.body)?;
+    let lower = title.to_lowercase();
+    let says = |words: &[&str]| words.iter().any(|word| lower.contains(word));
+    (says(&BLOCKED) || says(&NETWORK_LOGIN) || says(&DEVICES)).then_some(title)
+}
+
+/// What a page calls itself, printable and bounded.
+fn title(page: &[u8]) -> Option<String> {
+    let page = String::from_utf8_lossy(page);
+    // ASCII letters change their case in place: positions stay the same.
+    let lower = page.to_ascii_lowercase();
+    let tag = lower.find("<title")?;
+    let start = tag + lower.get(tag..)?.find('>')? + 1;
+    let end = start + lower.get(start..)?.find("</title")?;
+    let words: Vec<&str> = page.get(start..end)?.split_whitespace().collect();
+    let title = wire::clean(words.join(" ").as_bytes(), 60);
+    (!title.is_empty()).then_some(title)
 }
 
 /// The target of `<meta http-equiv="refresh" content="0; url=…">`.
@@ -146,6 +175,48 @@ fn is_private(address: IpAddr) -> bool {
 }
 
 const NETWORK_AUTHENTICATION_REQUIRED: u16 = 511;
+/// How pages call themselves that say no.
+const BLOCKED: [&str; 14] = [
+    "page blocked",
+    "site blocked",
+    "access blocked",
+    "request blocked",
+    "blocked request",
+    "blocked by",
+    "website blocked",
+    "url blocked",
+    "access denied",
+    "web filter",
+    "content filter",
+    "policy violation",
+    "zugriff verweigert",
+    "acc\u{e8}s refus\u{e9}",
+];
+/// How pages of devices call themselves, whatever they say.
+const DEVICES: [&str; 5] = [
+    "internet security by zscaler",
+    "fortiguard",
+    "mcafee web gateway",
+    "cisco umbrella",
+    "opendns",
+];
+/// How pages call themselves that let somebody into a network.
+const NETWORK_LOGIN: [&str; 14] = [
+    "captive portal",
+    "hotspot",
+    "wi-fi login",
+    "wifi login",
+    "wlan login",
+    "guest access",
+    "guest network",
+    "guest login",
+    "network login",
+    "network authentication",
+    "web authentication",
+    "firewall authentication",
+    "firewall login",
+    "internet access",
+];
 /// What login pages of networks are called.
 const LOGIN: [&str; 9] =
     ["login", "logon", "portal", "captive", "hotspot", "guest", "wlan", "wifi", "fgtauth"];
@@ -268,6 +339,42 @@ mod tests {
     }
 
     #[test]
+    fn a_page_in_the_place_of_another_is_known_by_its_title() {
+        for (body, known) in [
+            ("<html><head><title>\n Web Page  Blocked!\n</title>", "Web Page Blocked!"),
+            (
+                "<TITLE id=x>FortiGuard Intrusion Prevention - Access Blocked</TITLE>",
+                "FortiGuard Intrusion Prevention - Access Blocked",
+            ),
+            ("<title>Internet Security by Zscaler</title>", "Internet Security by Zscaler"),
+            ("<title>Firewall Authentication</title>", "Firewall Authentication"),
+        ] {
+            assert_eq!(page_instead(&page(body)).as_deref(), Some(known));
+        }
+        for own in [
+            "<title>Centreon - IT &amp; Network Monitoring</title>",
+            "<title>Login</title>",
+            "<title>Sophos: Cybersecurity as a Service</title>",
+            "<title></title>",
+            "<title>unfinished: access denied",
+            "<p>access denied</p>",
+        ] {
+            assert_eq!(page_instead(&page(own)), None, "{own}");
+        }
+        let refused = Answer { status: 403, ..page("<title>Access Denied</title>") };
+        assert_eq!(page_instead(&refused), None, "its status says so already");
+    }
+
+    #[test]
+    fn a_device_that_sends_us_to_itself_is_a_portal() {
+        let answer = redirect("https://gateway.zscaler.net/auD?origurl=http%3A%2F%2Fexample.org");
+        assert_eq!(
+            seen(&answer, "http://example.org/").unwrap(),
+            "https://gateway.zscaler.net/auD"
+        );
+    }
+
+    #[test]
     fn every_truncation_of_a_refreshing_page_is_taken() {
         let body = "<é><meta http-equiv='refresh' content='0;url=http://1.2.3.4/'>";
         for length in 0..body.len() {
@@ -283,6 +390,7 @@ mod tests {
         ) {
             let asked = Url::parse("http://updates.example.org/").unwrap();
             let mut answer = Answer { status: 200, body, ..Answer::default() };
+            let _any_title = page_instead(&answer);
             let _any_place = Onward::of(&answer, &asked).map(|onward| onward.shown());
             answer.status = 302;
             if let Ok(location) = location.parse() {

@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use reqwest::header::PROXY_AUTHENTICATE;
 use secrecy::SecretString;
 use url::Url;
 
@@ -12,6 +13,7 @@ use crate::cause::Cause;
 use crate::net::tls::{Verify, secure_as};
 use crate::net::{Ask, Stream};
 use crate::recognise::{Spoken, instead_of};
+use crate::wire;
 
 /// An HTTP proxy, and what it wants to know of us.
 #[derive(Clone)]
@@ -81,7 +83,10 @@ impl Proxy {
             "http" => Ok(stream),
             "https" => {
                 let host = super::bare_host(&self.url);
+                // A look is at the TLS behind the proxy, never at its own.
+                let look = std::mem::take(&mut ask.look);
                 let secured = secure_as(stream, ask, &host, Verify::Strictly, &[]).await;
+                ask.look = look;
                 secured.map_err(|cause| self.unusable(cause))
             }
             other => Err(Cause::LocalError {
@@ -136,28 +141,26 @@ impl Proxy {
                     head: answer.in_short(),
                 }))
             }
-            status => Err(self.refusal(status, destination)),
+            _ => Err(self.refusal(answer, destination)),
         }
     }
 
     /// An answer to GET is the server's, unless it shows that the proxy made it.
     fn judge_forwarded(&self, answer: &Answer, destination: &str) -> Result<(), Cause> {
         match answer.status {
-            407 => Err(self.refusal(407, destination)),
-            status @ 400.. if proxy_error(answer).is_some() => {
-                Err(self.refusal(status, destination))
+            407 => Err(self.refusal(answer, destination)),
+            400.. if proxy_error(answer).is_some() => Err(self.refusal(answer, destination)),
+            // RFC 9110 §7.6.3: whoever passes an answer on says so in `Via`. What nobody passed on
+            // and no server signs is the proxy's own.
+            502..=504 if answer.header("via").is_none() && answer.header("server").is_none() => {
+                Err(self.refusal(answer, destination))
             }
             _ => Ok(()),
         }
     }
 
-    fn refusal(&self, status: u16, destination: &str) -> Cause {
-        let (proxy, destination) = (self.shown(), destination.to_owned());
-        match status {
-            407 => Cause::ProxyAuthentication { proxy, given: self.user.is_some() },
-            500.. => Cause::ProxyCannotReach { proxy, destination, status },
-            _ => Cause::ProxyDenied { proxy, destination, status },
-        }
+    fn refusal(&self, answer: &Answer, destination: &str) -> Cause {
+        refusal(&self.shown(), self.user.is_some(), answer, destination)
     }
 
     fn unusable(&self, cause: Cause) -> Cause {
@@ -169,23 +172,79 @@ impl Proxy {
     }
 }
 
+/// What a proxy's own `answer` about `destination` means; were credentials `given`?
+pub(super) fn refusal(proxy: &str, given: bool, answer: &Answer, destination: &str) -> Cause {
+    let (proxy, destination, status) = (proxy.to_owned(), destination.to_owned(), answer.status);
+    let schemes = schemes(answer);
+    let speaks_basic = schemes.iter().any(|scheme| scheme.eq_ignore_ascii_case("basic"));
+    match status {
+        407 if !schemes.is_empty() && !speaks_basic => Cause::ProxyScheme { proxy, schemes },
+        407 => Cause::ProxyAuthentication { proxy, given },
+        500.. => Cause::ProxyCannotReach { proxy, destination, status },
+        _ => Cause::ProxyDenied { proxy, destination, status },
+    }
+}
+
+/// The schemes of `Proxy-Authenticate`: a line each, or several behind commas.
+fn schemes(answer: &Answer) -> Vec<String> {
+    let mut schemes: Vec<String> = Vec::new();
+    for line in answer.headers.get_all(PROXY_AUTHENTICATE).iter().take(MOST_SCHEMES) {
+        let line = wire::clean(line.as_bytes(), MOST_LINE);
+        // A parameter has an equals sign in its first word, or in the one behind it.
+        let words = line.split(',').filter_map(|part| part.split_whitespace().next());
+        let names = words.filter(|word| !word.contains('=')).map(str::to_owned);
+        for name in names {
+            if !schemes.contains(&name) {
+                schemes.push(name);
+            }
+        }
+    }
+    schemes
+}
+
 /// The proxy's own error, where it signs it: `ERR_ACCESS_DENIED 0`.
 ///
 /// `Via` does not tell: a proxy adds it to the server's errors too.
 pub(super) fn proxy_error(answer: &Answer) -> Option<String> {
-    let signed = answer.header("x-squid-error");
+    signed(answer).filter(|_| answer.status >= 400)
+}
+
+/// A proxy's signature under an answer that it wrote itself.
+pub(super) fn signed(answer: &Answer) -> Option<String> {
+    let own = answer.header("x-squid-error");
     // RFC 9209 §2.3.2.
     let status = || answer.header("proxy-status").filter(|status| status.contains("error="));
     let server = || {
         let server = answer.header("server")?;
         let name = server.to_ascii_lowercase();
-        PROXIES.iter().any(|proxy| name.starts_with(proxy)).then_some(server)
+        PROXIES.iter().any(|proxy| name.contains(proxy)).then_some(server)
     };
-    signed.or_else(status).or_else(server).filter(|_| answer.status >= 400)
+    own.or_else(status).or_else(server)
 }
 
 /// How proxies sign the pages they make themselves, in `Server`.
-const PROXIES: [&str; 6] = ["squid", "tinyproxy", "zscaler", "bluecoat", "forcepoint", "mwg"];
+const PROXIES: [&str; 17] = [
+    "squid",
+    "tinyproxy",
+    "privoxy",
+    "zscaler",
+    "bluecoat",
+    "blue coat",
+    "proxysg",
+    "forcepoint",
+    "websense",
+    "mwg",
+    "mcafee web gateway",
+    "skyhigh",
+    "ironport",
+    "cisco-wsa",
+    "fortiproxy",
+    "fortigate",
+    "http proxy",
+];
+/// Lines of `Proxy-Authenticate`, and letters of each, that are looked at.
+const MOST_SCHEMES: usize = 8;
+const MOST_LINE: usize = 400;
 /// A proxy asks DNS and dials before it answers; some dial twice.
 const PROXY_REPLY: Duration = Duration::from_secs(10);
 
@@ -261,6 +320,32 @@ mod tests {
     }
 
     #[test]
+    fn a_proxy_that_wants_what_we_do_not_speak_is_not_asked_for_with_a_password() {
+        let wants = |lines: &[&'static str]| {
+            let lines =
+                lines.iter().map(|line| (PROXY_AUTHENTICATE, HeaderValue::from_static(line)));
+            let mut answer = answer(407, None);
+            for (name, value) in lines {
+                answer.headers.append(name, value);
+            }
+            proxy(None).judge_tunnel(&answer, TO).unwrap_err()
+        };
+        let (shown, schemes) = (SHOWN.to_owned(), vec!["Negotiate".to_owned(), "NTLM".to_owned()]);
+        let unspoken = Cause::ProxyScheme { proxy: shown, schemes };
+        assert_eq!(wants(&["Negotiate", "NTLM"]), unspoken);
+        assert_eq!(wants(&["Negotiate, NTLM"]), unspoken);
+        assert_eq!(
+            unspoken.to_string(),
+            "the proxy wants Negotiate, NTLM, which preflight does not speak"
+        );
+        for known in
+            [&["NTLM", "Basic realm=\"proxy\""][..], &["Digest realm=\"a, b\", BASIC realm=c"]]
+        {
+            assert_eq!(wants(known).code(), "proxy-authentication", "{known:?}");
+        }
+    }
+
+    #[test]
     fn only_a_page_the_proxy_signed_is_the_proxys() {
         let judge = |status, header| {
             proxy(None).judge_forwarded(&answer(status, header), TO).map_err(|cause| cause.code())
@@ -273,6 +358,9 @@ mod tests {
             Err("proxy-cannot-reach")
         );
         assert_eq!(judge(502, Some(("server", "nginx"))), Ok(()));
+        assert_eq!(judge(502, Some(("via", "1.1 proxy"))), Ok(()));
+        assert_eq!(judge(504, None), Err("proxy-cannot-reach"));
+        assert_eq!(judge(403, Some(("server", "Zscaler/6.2"))), Err("proxy-denied"));
         assert_eq!(judge(407, None), Err("proxy-authentication"));
         assert_eq!(judge(200, Some(("server", "squid/5.7"))), Ok(()));
     }

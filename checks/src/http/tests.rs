@@ -50,6 +50,9 @@ fn a_public_page_with_a_strangers_certificate_is_intercepted() {
     );
     let private = Probe::new(url.clone());
     assert_eq!(private.intercepted(stranger(), &url), stranger());
+    let proxy = Proxy { url: localhost("http"), user: None, password: None };
+    let behind = Probe { proxy: Some(proxy), ..private };
+    assert_eq!(behind.intercepted(stranger(), &url).code(), "tls-intercepted");
 }
 
 #[test]
@@ -122,6 +125,45 @@ fn a_certificate_of_ours_that_is_missed_is_named() {
     let (verdict, _) = judged(&probe("https://web.example.org/"), &answer(400, &[], page));
     let alert = "400 No required SSL certificate was sent".to_owned();
     assert_eq!(verdict, Err(Cause::TlsClientCertificateWanted { alert }));
+}
+
+#[test]
+fn what_a_proxy_on_the_way_signs_is_not_the_web_servers() {
+    for (status, code) in
+        [(403, "proxy-denied"), (503, "proxy-cannot-reach"), (504, "proxy-cannot-reach")]
+    {
+        let signed = answer(status, &[("x-squid-error", "ERR_DNS_FAIL 0")], "");
+        let cause = judged(&probe("http://web.example.org/"), &signed).0.unwrap_err();
+        assert_eq!(cause.code(), code);
+        assert!(cause.to_string().starts_with("the proxy on the way "), "{cause}");
+        // Where reaching the server counts, it was not reached.
+        let lenient = Probe { accept: Accept::Below500, ..probe("http://web.example.org/") };
+        assert_eq!(judged(&lenient, &signed).0.unwrap_err().code(), code);
+    }
+    let ntlm = answer(407, &[("proxy-authenticate", "NTLM")], "");
+    let cause = judged(&probe("http://web.example.org/"), &ntlm).0.unwrap_err();
+    assert_eq!(cause.code(), "proxy-scheme");
+}
+
+#[test]
+fn a_block_page_with_a_good_status_is_no_pass() {
+    let blocked = answer(200, &[], "<title>Web Page Blocked</title>");
+    let cause = judged(&probe("https://web.example.org/"), &blocked).0.unwrap_err();
+    let (host, title) = ("web.example.org".to_owned(), "Web Page Blocked".to_owned());
+    assert_eq!(cause, Cause::PageInstead { host, title });
+}
+
+#[test]
+fn a_redirect_to_where_we_are_is_a_circle() {
+    let moved = answer(301, &[("location", "https://web.example.org/?a=1")], "");
+    let cause = judged(&probe("https://web.example.org/?a=1"), &moved).0.unwrap_err();
+    let location = "https://web.example.org/".to_owned();
+    assert_eq!(cause, Cause::RedirectLoop { location });
+    assert_eq!(judged(&probe("https://web.example.org/?a=2"), &moved).0, Ok(()));
+    // With the cookie the next answer may be another.
+    let location = ("location", "https://web.example.org/?a=1");
+    let with_cookie = answer(301, &[location, ("set-cookie", "a=b")], "");
+    assert_eq!(judged(&probe("https://web.example.org/?a=1"), &with_cookie).0, Ok(()));
 }
 
 #[test]
