@@ -2,11 +2,13 @@
 //!
 //! Some servers wait for their client and drop what is not their protocol. Each
 //! of these is addressed once in its own first words, on a connection of its
-//! own; whoever answers is named. Nothing here changes a pass.
+//! own; whoever answers is named. A web server that refuses what it hears may want
+//! TLS, and is offered it. Nothing here changes a pass.
 
 use std::time::Duration;
 
 use crate::cause::{Cause, Phase};
+use crate::net::tls::hello::{self, FirstAnswer, Repertoire};
 use crate::net::{Ask, Deadline, Peer, Trust};
 use crate::recognise::{Spoken, recognise};
 use crate::{Service, bbdo, ldap, wire};
@@ -20,24 +22,76 @@ pub async fn identify(
     failure: &Cause,
     deadline: Deadline,
 ) -> Option<Cause> {
+    if let Cause::ProxyUnreachable { proxy, because, .. } = failure {
+        let no_proxy = instead_of_proxy(peer, because, deadline).await?;
+        let (proxy, reason) = (proxy.clone(), no_proxy.to_string());
+        return Some(Cause::ProxyUnreachable { proxy, reason, because: Box::new(no_proxy) });
+    }
     // A mute broker may only be busy, and strangers' words would stall it.
     let may_be_busy = service.name == "bbdo" && matches!(failure, Cause::Silent { .. });
-    if !is_wordless(failure) || may_be_busy {
+    let is_wordless = is_wordless(failure) && !may_be_busy;
+    if !service.tls && (is_wordless || may_want_tls(failure)) {
+        let found = in_tls(peer, title(service), deadline).await;
+        if found.is_some() {
+            return found;
+        }
+    }
+    if !is_wordless {
         return None;
     }
-    for opener in OPENERS.iter().filter(|opener| !opener.services.contains(&service.name)) {
-        let mut ask = Ask::new(peer.clone(), deadline.within(ANSWER), Trust::only([]));
-        let head = first_words(&mut ask, opener).await.unwrap_or_default();
-        if recognise(&head) == opener.spoken {
-            let expected = title(service);
-            return Some(Cause::WrongService {
-                expected: expected.into(),
-                spoken: opener.spoken,
-                head: wire::head(&head),
-            });
+    let others = OPENERS.iter().filter(|opener| !opener.services.contains(&service.name));
+    for opener in others {
+        let found = answers(opener, peer, title(service), deadline).await;
+        if found.is_some() {
+            return found;
         }
     }
     None
+}
+
+/// What listens where a proxy should, when it does not speak HTTP in plain text.
+async fn instead_of_proxy(peer: &Peer, failure: &Cause, deadline: Deadline) -> Option<Cause> {
+    if !is_wordless(failure) {
+        return None;
+    }
+    match answers(&SOCKS, peer, PROXY, deadline).await {
+        Some(found) => Some(found),
+        None => in_tls(peer, PROXY, deadline).await,
+    }
+}
+
+/// The cause when a server answers `opener` as its protocol does.
+async fn answers(
+    opener: &Opener,
+    peer: &Peer,
+    expected: &'static str,
+    deadline: Deadline,
+) -> Option<Cause> {
+    let mut ask = Ask::new(peer.clone(), deadline.within(ANSWER), Trust::only([]));
+    let head = first_words(&mut ask, opener).await.unwrap_or_default();
+    (recognise(&head) == opener.spoken).then(|| Cause::WrongService {
+        expected: expected.into(),
+        spoken: opener.spoken,
+        head: wire::head(&head),
+    })
+}
+
+/// The cause when a server answers the first message of TLS, with whatever suite.
+///
+/// One without any certificate is NRPE as distributions ship it.
+async fn in_tls(peer: &Peer, expected: &'static str, deadline: Deadline) -> Option<Cause> {
+    let mut ask = Ask::new(peer.clone(), deadline.within(ANSWER), Trust::only([]));
+    let stream = ask.connect().await.ok()?;
+    match hello::ask(stream, &peer.host, Repertoire::Everything).await.ok()? {
+        FirstAnswer::Agreed(agreement) if agreement.is_anonymous() => Some(Cause::WrongService {
+            expected: expected.into(),
+            spoken: Spoken::Nrpe,
+            head: agreement.to_string(),
+        }),
+        FirstAnswer::Agreed(_) | FirstAnswer::Alert(_) => {
+            Some(Cause::TlsUnexpected { expected: expected.into() })
+        }
+    }
 }
 
 /// Accepted, and then not a byte.
@@ -48,6 +102,14 @@ fn is_wordless(failure: &Cause) -> bool {
             | Cause::HungUp { received: 0, .. }
             | Cause::Reset { received: 0, .. }
             | Cause::TlsClosed { .. }
+    )
+}
+
+/// A web server's refusal of what it did not understand: nginx says so in HTTP on its TLS port.
+fn may_want_tls(failure: &Cause) -> bool {
+    matches!(
+        failure,
+        Cause::WrongService { spoken: Spoken::Http, .. } | Cause::HttpStatus { status: 400 }
     )
 }
 
@@ -87,6 +149,11 @@ const OPENERS: [Opener; 3] = [
     },
     Opener { services: &[], spoken: Spoken::Nrpe, words: nrpe_query, goodbye: Vec::new },
 ];
+
+/// RFC 1928 §3: version 5, one method, no authentication.
+const SOCKS: Opener =
+    Opener { services: &[], spoken: Spoken::Socks, words: || vec![5, 1, 0], goodbye: Vec::new };
+const PROXY: &str = "an HTTP proxy";
 
 /// The name a reader expects on the port.
 fn title(service: &Service) -> &'static str {
@@ -211,6 +278,61 @@ mod tests {
         let Some(Cause::WrongService { spoken: Spoken::Nrpe, .. }) = cause else {
             panic!("{cause:?}")
         };
+    }
+
+    /// Answers every connection with `words`, once it has heard something.
+    async fn speaker(words: &'static [u8]) -> SocketAddr {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let to = listener.local_addr().unwrap();
+        tokio::spawn(async move {
+            while let Ok((mut connection, _)) = listener.accept().await {
+                let _heard = connection.read(&mut [0; 4096]).await;
+                let _gone = connection.write_all(words).await;
+            }
+        });
+        to
+    }
+
+    #[tokio::test]
+    async fn tls_is_named_where_plain_text_failed_without_a_word_or_with_a_web_servers() {
+        let to = speaker(&[0x15, 3, 1, 0, 2, 2, 70]).await;
+        let deadline = Deadline::after(Duration::from_secs(9));
+        let refusal = Cause::WrongService {
+            expected: "BBDO".into(),
+            spoken: Spoken::Http,
+            head: "HTTP/1.1 400".to_owned(),
+        };
+        for (service, failure) in
+            [(&crate::ssh::SERVICE, silent(to)), (&crate::bbdo::SERVICE, refusal)]
+        {
+            let cause = identify(service, &Peer::from(to), &failure, deadline).await;
+            assert_eq!(cause, Some(Cause::TlsUnexpected { expected: title(service).into() }));
+        }
+        // A broker that is mute is left in peace, and inside TLS nothing more is asked.
+        for (service, failure) in [
+            (&crate::bbdo::SERVICE, silent(to)),
+            (&crate::tls::SERVICE, Cause::HttpStatus { status: 400 }),
+        ] {
+            assert_eq!(identify(service, &Peer::from(to), &failure, deadline).await, None);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_socks_server_in_the_place_of_a_proxy_is_named() {
+        let to = speaker(&[5, 0]).await;
+        let closed = Cause::HungUp { to, phase: Phase::Reply, received: 0 };
+        let failure = Cause::ProxyUnreachable {
+            proxy: "http://proxy.example.org:1080".to_owned(),
+            reason: closed.to_string(),
+            because: Box::new(closed),
+        };
+        let deadline = Deadline::after(Duration::from_secs(9));
+        let found = identify(&crate::http::SERVICE, &Peer::from(to), &failure, deadline).await;
+        let Some(Cause::ProxyUnreachable { reason, because, .. }) = found else {
+            panic!("{found:?}")
+        };
+        assert_eq!(reason, "a SOCKS proxy answers here, not an HTTP proxy");
+        assert_eq!(because.code(), "wrong-service");
     }
 
     #[tokio::test]

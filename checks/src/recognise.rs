@@ -58,6 +58,9 @@ pub enum Spoken {
     /// A PostgreSQL error or authentication message.
     #[strum(serialize = "a PostgreSQL server")]
     Postgresql,
+    /// The choice of a method of SOCKS 5.
+    #[strum(serialize = "a SOCKS proxy")]
+    Socks,
     /// A VNC greeting.
     #[strum(serialize = "a VNC server")]
     Vnc,
@@ -141,6 +144,8 @@ fn other(bytes: &[u8]) -> Option<Spoken> {
         | [0x30, 0x81, _, 2, 1..=4, ..]
         | [0x30, 0x82, _, _, 2, 1..=4, ..]
         | [0x30, 0x84, _, _, _, _, 2, 1..=4, ..] => Some(Spoken::Ldap),
+        // Version 5; no authentication, GSSAPI, a password, or none of those offered.
+        [5, 0..=2 | 0xff] => Some(Spoken::Socks),
         // Version 2 to 4, response.
         [0, 2..=4, 0, 2, ..] => Some(Spoken::Nrpe),
         [b'E' | b'R', 0, 0, _, _, ..] => Some(Spoken::Postgresql),
@@ -182,6 +187,7 @@ mod tests {
             (&[0x45, 0, 0, 0, 0xff, 0x6a, 4], Spoken::Mysql),
             (&[0x30, 0x0c, 2, 1, 1, 0x61, 7], Spoken::Ldap),
             (&[0, 2, 0, 2, 1, 2, 3, 4], Spoken::Nrpe),
+            (&[5, 0xff], Spoken::Socks),
             (b"hello", Spoken::Unknown),
             (b"", Spoken::Unknown),
         ];

@@ -49,6 +49,9 @@ impl Probe {
         match answer.status {
             200 => {}
             status @ (401 | 403) => return Err(Cause::HttpForbidden { status }),
+            _ if exchange::wants_tls(answer) => {
+                return Err(Cause::TlsUnexpected { expected: "HTTP".into() });
+            }
             _ if answer.says("endpoint_unknown") => {
                 return Err(Cause::HttpNotFound { path: STATUS.to_owned() });
             }
