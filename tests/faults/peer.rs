@@ -228,6 +228,39 @@ pub(crate) fn mail_after(
     })
 }
 
+/// The same in clear text until STARTTLS, and a mail server inside TLS behind it.
+pub(crate) fn mail_in_tls(
+    greeting: &'static str,
+    replies: &'static [(&'static str, &'static str)],
+    config: Arc<ServerConfig>,
+) -> Peer {
+    Peer::tcp(move |mut stream| {
+        if stream.write_all(greeting.as_bytes()).is_err() {
+            return;
+        }
+        while let Some(line) = line(&mut stream) {
+            let known = replies.iter().find(|(command, _)| line.starts_with(command));
+            let Some((command, reply)) = known else { return };
+            if stream.write_all(reply.as_bytes()).is_err() {
+                return;
+            }
+            if *command == "STARTTLS" {
+                return tls_on(stream, &config, &|stream: &mut dyn Io| {
+                    let replies = |line: &str| match line {
+                        line if line.starts_with("EHLO") => "250 mail.example.test\r\n",
+                        _ => "221 2.0.0 bye\r\n",
+                    };
+                    while let Some(line) = self::line(stream) {
+                        if stream.write_all(replies(&line).as_bytes()).is_err() {
+                            return;
+                        }
+                    }
+                });
+            }
+        }
+    })
+}
+
 /// A directory whose binds end with `code` and `text`; searches find a root DSE.
 pub(crate) fn directory(code: u8, text: &'static str) -> Peer {
     Peer::tcp(move |mut stream| {

@@ -211,6 +211,7 @@ macro_rules! flows {
 flows! {
     ssh "ssh" 22;
     smtp "smtp" 25;
+    smtps "smtps" 465;
     http "http" 80;
     https "https" 443;
     tls "tls" 443;
@@ -219,6 +220,9 @@ flows! {
     bbdo "bbdo" 5669;
     zmq "zmq" 5556;
     nsclient "nsclient" 8443;
+    pullwss_tls "pullwss-tls" 443;
+    pullwss "pullwss" 8086;
+    gorgone_api "gorgone-api" 8085;
     mysql "mysql" 3306;
     postgresql "postgresql" 5432;
     mssql "mssql" 1433;

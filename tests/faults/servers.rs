@@ -80,6 +80,12 @@ pub(crate) fn nginx(lab: &Lab, tls: &Certificate) {
                 }}
                 {statuses}
                 server {{ listen 8502; location / {{ proxy_pass http://127.0.0.1:1; }} }}
+                {instead}
+                server {{ listen 8609 ssl default_server; ssl_reject_handshake on; }}
+                server {{
+                    listen 8609 ssl; server_name site.example.test; return 200;
+                    ssl_certificate {faults}.pem; ssl_certificate_key {faults}.key;
+                }}
                 server {{ listen 8302; return 302 http://login.portal.test/login?to=$host; }}
                 server {{
                     listen 8444 ssl; ssl_verify_client on; ssl_client_certificate {ca};
@@ -89,12 +95,27 @@ pub(crate) fn nginx(lab: &Lab, tls: &Certificate) {
             chain = tls.chain.display(),
             key = tls.key.display(),
             ca = tls.ca.display(),
+            instead = PAGES_INSTEAD,
+            faults = lab.path("faults").display(),
         ),
     );
     let mut command = lab.command(Node::Server, "nginx");
     command.arg("-p").arg(folder).args(["-e", "stderr", "-c"]).arg(configuration);
     lab.start(Node::Server, "nginx", &mut command, &[Port::Tcp(80), Port::Tcp(443)]);
 }
+
+/// Pages that are not the ones asked for, and redirects without an end.
+const PAGES_INSTEAD: &str = "
+    server { listen 8600; listen 8606 ssl; default_type text/html;
+        return 200 '<html><head><title>Web Page Blocked</title></head></html>'; }
+    server { listen 8601; default_type text/html;
+        return 200 '<html><head><title>Guest Network Login</title></head></html>'; }
+    server { listen 8602; listen 8607 ssl; return 301 $request_uri; }
+    server { listen 8603; location /a { return 302 /b; } location / { return 302 /a; } }
+    server { listen 8604; location = / { return 302 /login; } location / { return 200 'in'; } }
+    server { listen 8608; default_type text/html;
+        return 200 '<html><head><title>Login</title></head><body>Access denied? Log in.</body></html>'; }
+";
 
 /// A proxy for everyone on 3128, with users on 3129, for nobody on 3130, to port 443 only on 3131.
 pub(crate) fn squid(lab: &Lab) {
@@ -142,6 +163,73 @@ pub(crate) fn squid(lab: &Lab) {
     command.args(["-N", "-d", "1", "-f"]).arg(configuration);
     let ports = [3128, 3129, 3130, 3131].map(Port::Tcp);
     lab.start(Node::Server, "squid", &mut command, &ports);
+}
+
+/// A proxy that wants NTLM and nothing else on 3140; as one in the way of all, it reaches nobody on
+/// 3142 and denies everything on 3143.
+pub(crate) fn other_squid(lab: &Lab) {
+    let folder = lab.folder("other-squid");
+    run(lab.command(Node::Server, "chown").arg("proxy").arg(&folder));
+    let configuration = lab.write(
+        "other-squid.conf",
+        &format!(
+            "http_port 3140
+             http_port 3142 accel vhost vport=9 allow-direct
+             http_port 3143 accel vhost vport=80 allow-direct
+             auth_param ntlm program /bin/cat
+             auth_param ntlm children 1 startup=1 idle=1
+             acl users proxy_auth REQUIRED
+             acl with_users localport 3140
+             acl for_nobody localport 3143
+             http_access deny for_nobody
+             http_access deny with_users !users
+             http_access allow all
+             cache deny all
+             connect_timeout 2 seconds
+             forward_timeout 3 seconds
+             visible_hostname filter.example.test
+             dns_nameservers {SERVER}
+             pid_filename none
+             access_log none
+             cache_log {log}
+             netdb_filename none
+             pinger_enable off
+             shutdown_lifetime 0 seconds
+             coredump_dir none",
+            log = folder.join("cache.log").display(),
+        ),
+    );
+    let mut command =
+        privately(lab, Node::Server, "mount -t tmpfs tmpfs /dev/shm", unconfined(lab, "squid"));
+    command.args(["-N", "-d", "1", "-f"]).arg(configuration);
+    let ports = [3140, 3142, 3143].map(Port::Tcp);
+    lab.start(Node::Server, "other-squid", &mut command, &ports);
+}
+
+/// A SOCKS server on 1080.
+pub(crate) fn socks(lab: &Lab) {
+    let mut command = lab.command(Node::Server, "microsocks");
+    lab.start(Node::Server, "socks", command.args(["-p", "1080"]), &[Port::Tcp(1080)]);
+}
+
+/// NRPE as Debian ships it, on 5666: TLS without any certificate.
+pub(crate) fn nrpe(lab: &Lab) {
+    let folder = lab.folder("nrpe");
+    let configuration = lab.write(
+        "nrpe.cfg",
+        &format!(
+            "pid_file={folder}/pid
+             log_file={folder}/log
+             server_port=5666
+             nrpe_user=nobody
+             nrpe_group=nogroup
+             allowed_hosts=10.2.0.0/16",
+            folder = folder.display(),
+        ),
+    );
+    let mut command = lab.command(Node::Server, "nrpe");
+    command.arg("-c").arg(configuration).arg("-f");
+    lab.start(Node::Server, "nrpe", &mut command, &[Port::Tcp(5666)]);
 }
 
 /// The site's SSH server on 22, and one beside it on each port of [`ODD_SSHD`].
@@ -217,14 +305,60 @@ while True: time.sleep(60)
     lab.start(Node::Server, "other_zmq", command.arg(script), &ports);
 }
 
-/// A web server that knows no TLS newer than 1.1, on 8445.
-pub(crate) fn old_tls(lab: &Lab) {
-    let mut command = lab.command(Node::Server, "openssl");
-    command.args(["s_server", "-accept", "8445", "-www", "-quiet", "-tls1_1"]);
-    command.args(["-cipher", "ALL:@SECLEVEL=0"]);
-    command.arg("-cert").arg(lab.path("faults.pem")).arg("-key").arg(lab.path("faults.key"));
-    lab.start(Node::Server, "old_tls", &mut command, &[Port::Tcp(8445)]);
+/// Web servers with TLS of all kinds: 1.1 only on 8445, and those of [`ODD_TLS`].
+pub(crate) fn odd_tls(lab: &Lab) {
+    let serve = |port: u16, options: &str| {
+        let mut command = lab.command(Node::Server, "openssl");
+        command.args(["s_server", "-accept", &port.to_string(), "-www", "-quiet"]);
+        command.args(options.split_whitespace());
+        if !options.contains("-cert") {
+            command.args(["-cert", "faults.pem", "-key", "faults.key"]);
+        }
+        lab.start(Node::Server, &format!("tls-{port}"), &mut command, &[Port::Tcp(port)]);
+    };
+    let openssl = |args: &str| {
+        run(lab.command(Node::Server, "openssl").args(args.split_whitespace()));
+    };
+    lab.write("alternative", &format!("subjectAltName=IP:{SERVER}\n"));
+    lab.write("common", "basicConstraints=CA:FALSE\n");
+    for (name, key, signed) in [
+        ("rsa", "rsa:2048", "-sha256 -extfile alternative"),
+        ("short", "rsa:1024", "-sha256 -extfile alternative"),
+        ("sha1", "rsa:2048", "-sha1 -extfile alternative"),
+        ("p521", "ec:p521", "-sha256 -extfile alternative"),
+        ("common", "rsa:2048", "-sha256 -extfile common"),
+    ] {
+        openssl(&format!("ecparam -name secp521r1 -out ec-{name}"));
+        let key = key.replace("ec:p521", &format!("ec:ec-{name}"));
+        openssl(&format!(
+            "req -new -newkey {key} -nodes -subj /CN={SERVER} -keyout {name}.key -out {name}.csr"
+        ));
+        openssl(&format!(
+            "x509 -req -days 99 -in {name}.csr -CA faults-ca.pem -CAkey faults-ca.key -CAcreateserial \
+             {signed} -out {name}.pem"
+        ));
+    }
+    serve(8445, "-tls1_1 -cipher ALL:@SECLEVEL=0");
+    for (port, options) in ODD_TLS {
+        serve(port, options);
+    }
 }
+
+/// The port, and the options of OpenSSL's own server there.
+const ODD_TLS: [(u16, &str); 12] = [
+    (8450, "-cert rsa.pem -key rsa.key -tls1_2 -cipher AES128-SHA"),
+    (8451, "-cert rsa.pem -key rsa.key -tls1_2 -cipher ECDHE-RSA-AES128-SHA"),
+    (8452, "-cert rsa.pem -key rsa.key -tls1_2 -cipher DHE-RSA-AES128-GCM-SHA256"),
+    (8453, "-groups X448"),
+    (8454, "-cert rsa.pem -key rsa.key -tls1_2 -cipher NULL-SHA256:@SECLEVEL=0"),
+    (8455, "-nocert -tls1_2 -cipher ADH-AES128-SHA256:@SECLEVEL=0"),
+    (8456, "-cert short.pem -key short.key -cipher ALL:@SECLEVEL=0"),
+    (8457, "-cert sha1.pem -key sha1.key -cipher ALL:@SECLEVEL=0"),
+    (8458, "-cert p521.pem -key p521.key"),
+    (8459, "-groups P-521"),
+    (8460, "-cert common.pem -key common.key"),
+    (8461, "-tls1_2 -CAfile faults-ca.pem -Verify 1 -verify_return_error"),
+];
 
 /// A broker, byte by byte as a real one of 3.1.0 answers; who speaks otherwise is cut off.
 pub(crate) fn broker() -> Peer {

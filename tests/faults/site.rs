@@ -66,7 +66,7 @@ impl Site {
         lab.write("trusted.pem", &both.concat());
         secrets(lab);
         lab.etc(Node::Client, "resolv.conf", &format!("nameserver {SERVER}\n"));
-        let starts: [&(dyn Fn() + Sync); 11] = [
+        let starts: [&(dyn Fn() + Sync); 14] = [
             &|| servers::chronyd(lab),
             &|| more::named(lab),
             &|| servers::postfix(lab, &tls),
@@ -77,7 +77,10 @@ impl Site {
             &|| servers::zmq_router(lab, Node::Server, 5556),
             &|| more::other_zmq(lab),
             &|| more::squid(lab),
-            &|| more::old_tls(lab),
+            &|| more::odd_tls(lab),
+            &|| more::other_squid(lab),
+            &|| more::socks(lab),
+            &|| more::nrpe(lab),
         ];
         thread::scope(|scope| {
             for start in starts {

@@ -2,15 +2,27 @@
 
 use std::sync::Arc;
 
+use rcgen::{
+    CertificateParams, CustomExtension, ExtendedKeyUsagePurpose, GeneralSubtree, NameConstraints,
+    SanType, date_time_ymd,
+};
 use rustls::ServerConfig;
 
 use crate::certificates::Certificates;
 use crate::lab::Node::{Router, Server};
 use crate::peer::{self, Io, Peer};
-use crate::row::{Flow, Place, Row, http, https, tls};
+use crate::row::{
+    Flow, Place, Row, bbdo, gorgone_api, http, https, ldap, ldaps, nsclient, pullwss, pullwss_tls,
+    smtp, smtps, ssh, tls, zmq,
+};
 
 pub(crate) fn rows(certificates: &Certificates) -> Vec<Row> {
     let mut rows = secure(certificates);
+    rows.extend(chains(certificates));
+    rows.extend(suites());
+    rows.extend(clients(certificates));
+    rows.extend(pages_instead());
+    rows.extend(in_plain_text());
     rows.extend(pages());
     rows.extend(proxies(certificates));
     rows
@@ -68,6 +80,167 @@ fn secure(certificates: &Certificates) -> Vec<Row> {
     rows
 }
 
+/// Faults of the chain and of keys, and chains that are unusual and good.
+fn chains(certificates: &Certificates) -> Vec<Row> {
+    let mut rows = Vec::new();
+    for flow in [https(), tls(), ldaps()] {
+        let shows = |fault: &str, config: Arc<ServerConfig>| {
+            Row::new(fault, flow.clone()).peer(peer::secure_web(config, |_| peer::OK.to_owned()))
+        };
+        let at = |fault: &str, port: u16| Row::new(fault, flow.clone().on(port));
+        let old = |params: &mut CertificateParams| {
+            (params.not_before, params.not_after) =
+                (date_time_ymd(2004, 1, 1), date_time_ymd(2024, 1, 1));
+        };
+        let strange = |params: &mut CertificateParams| {
+            let mut extension = CustomExtension::from_oid_content(&[1, 2, 3, 4], vec![5, 0]);
+            extension.set_criticality(true);
+            params.custom_extensions.push(extension);
+        };
+        rows.extend([
+            shows("expired intermediate", certificates.below(old))
+                .fails(&["certificate-expired"])
+                .says("intermediate certificate \"CN=Intermediate of the faults, O=Faults\" expired on 2024"),
+            shows(
+                "intermediate not yet valid",
+                certificates.below(|it| it.not_before = date_time_ymd(2090, 1, 1)),
+            )
+            .fails(&["certificate-not-yet-valid"])
+            .says("Intermediate of the faults"),
+            shows("expired root in the store", certificates.by_an_expired_root())
+                .fails(&["certificate-expired"])
+                .says("this host's store \"CN=Old authority of the faults, O=Faults\""),
+            shows(
+                "certificate for clients",
+                certificates.unusual(|it| {
+                    it.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+                }),
+            )
+            .fails(&["certificate-wrong-purpose"])
+            .says("clientAuth"),
+            shows("unknown critical extension", certificates.unusual(strange))
+                .fails(&["certificate-invalid"])
+                .says("1.2.3.4"),
+            shows(
+                "name constraint",
+                certificates.below(|it| {
+                    it.name_constraints = Some(NameConstraints {
+                        permitted_subtrees: vec![GeneralSubtree::DnsName("example.org".to_owned())],
+                        excluded_subtrees: Vec::new(),
+                    });
+                }),
+            )
+            .fails(&["certificate-name-forbidden"])
+            .says("site.example.test"),
+            shows(
+                "inspected on the way",
+                Certificates::inspected("Zscaler Intermediate Root CA (zscaler.net)"),
+            )
+            .fails(&["tls-intercepted"])
+            .says("Zscaler"),
+            at("1,024-bit key", 8456).fails(&["certificate-weak-key"]).says("1024 bits"),
+            at("signed with SHA-1", 8457).fails(&["certificate-weak-signature"]).says("SHA-1"),
+        ]);
+    }
+    for flow in [https(), tls()] {
+        let shows = |fault: &str, config: Arc<ServerConfig>| {
+            Row::new(fault, flow.clone()).peer(peer::secure_web(config, |_| peer::OK.to_owned()))
+        };
+        let at = |fault: &str, port: u16| Row::new(fault, flow.clone().on(port));
+        rows.extend([
+            shows("healthy, a self-signed authority that is trusted", certificates.own()),
+            shows("healthy, cross-signed", certificates.cross_signed()),
+            shows("healthy, with an intermediate", certificates.below(|_| {})),
+            shows("healthy, TLS 1.3 only", certificates.newest_only()),
+            at("healthy, P-521 certificate", 8458),
+            at("healthy, P-521 key exchange only", 8459),
+            at("common name only", 8460).warns(&["certificate-common-name-only"]),
+        ]);
+    }
+    let wildcard = |it: &mut CertificateParams| {
+        let name = "*.example.test".try_into().unwrap();
+        it.subject_alt_names = vec![SanType::DnsName(name)];
+    };
+    rows.push(
+        Row::new("healthy, wildcard", https().to("wild.example.test"))
+            .peer(peer::secure_web(certificates.unusual(wildcard), |_| peer::OK.to_owned()))
+            .hosts("{server} wild.example.test"),
+    );
+    rows
+}
+
+/// Servers that take less than OpenSSL's clients offer, or nothing of it.
+fn suites() -> Vec<Row> {
+    let mut rows = Vec::new();
+    for flow in [https(), tls(), ldaps(), nsclient()] {
+        let at = |fault: &str, port: u16| Row::new(fault, flow.clone().on(port));
+        rows.extend([
+            at("RSA key exchange only", 8450).warns(&["tls-not-spoken"]).says("AES128-SHA"),
+            at("CBC only", 8451).warns(&["tls-not-spoken"]).says("CBC"),
+            at("Diffie-Hellman over a finite field only", 8452)
+                .warns(&["tls-not-spoken"])
+                .says("finite field"),
+            at("X448 only", 8453).warns(&["tls-not-spoken"]).says("X448"),
+            at("no encryption", 8454).fails(&["tls-nothing-in-common"]).says("NULL-SHA256"),
+            at("no certificate", 8455).fails(&["tls-nothing-in-common"]).says("ADH-AES128-SHA256"),
+        ]);
+    }
+    rows
+}
+
+/// Servers that want to know their client: by a certificate, or by the name it asks for.
+fn clients(certificates: &Certificates) -> Vec<Row> {
+    const GREETING: &str = "220 mail.example.test ESMTP\r\n";
+    let mut rows = Vec::new();
+    for flow in [ldaps(), nsclient(), smtps(), pullwss_tls()] {
+        let shows = |fault: &str, config: Arc<ServerConfig>| {
+            Row::new(fault, flow.clone()).peer(peer::secure_web(config, |_| peer::OK.to_owned()))
+        };
+        rows.extend([
+            shows("client certificate wanted", certificates.wants_client_certificate())
+                .fails(&["tls-client-certificate-wanted"]),
+            Row::new("client certificate wanted, TLS 1.2", flow.clone().on(8461))
+                .fails(&["tls-client-certificate-wanted"]),
+            Row::new("asked by address, names wanted", flow.clone().on(8609))
+                .fails(&["tls-name-unknown"])
+                .says("not by an address"),
+        ]);
+    }
+    let after = |greeting: &'static str, fault: &str, config: Arc<ServerConfig>| {
+        let replies: &'static [(&str, &str)] = &[
+            ("EHLO", "250-mail.example.test\r\n250 STARTTLS\r\n"),
+            ("STARTTLS", "220 2.0.0 ready\r\n"),
+        ];
+        Row::new(fault, smtp()).peer(peer::mail_in_tls(greeting, replies, config))
+    };
+    let after_starttls = |fault: &str, config| after(GREETING, fault, config);
+    rows.extend([
+        after_starttls(
+            "STARTTLS, client certificate wanted",
+            certificates.wants_client_certificate(),
+        )
+        .fails(&["tls-client-certificate-wanted"]),
+        after(
+            "220-mail.example.test ESMTP\r\n220-Nobody sends advertising here.\r\n220 ready\r\n",
+            "healthy, greeting of several lines",
+            certificates.good(),
+        ),
+        after_starttls(
+            "STARTTLS, inspected on the way",
+            Certificates::inspected("Fortinet_CA_SSL"),
+        )
+        .warns(&["certificate-unverified"])
+        .says("intercepted"),
+        Row::new("a name the server does not know", https().on(8609).to("stray.example.test"))
+            .hosts("{server} stray.example.test")
+            .fails(&["tls-name-unknown"])
+            .says("stray.example.test"),
+        Row::new("healthy, asked by the name it knows", tls().on(8609).to("site.example.test"))
+            .hosts("{server} site.example.test"),
+    ]);
+    rows
+}
+
 fn pages() -> Vec<Row> {
     let status = |code: u16| Row::new(format!("HTTP {code}"), http().on(8000 + code));
     vec![
@@ -89,6 +262,71 @@ fn pages() -> Vec<Row> {
             .fails(&["captive-portal"])
             .says("login.portal.test"),
     ]
+}
+
+/// Pages of somebody in between, a device's own, and redirects that end nowhere.
+fn pages_instead() -> Vec<Row> {
+    let mut rows = vec![
+        Row::new("block page with status 200", http().on(8600))
+            .fails(&["page-instead"])
+            .says("Web Page Blocked"),
+        Row::new("block page with status 200", https().on(8606))
+            .fails(&["page-instead"])
+            .says("Web Page Blocked"),
+        Row::new(
+            "proxy: block page with status 200",
+            through("http://10.0.0.3:3128", "http://www.example.test:8600/"),
+        )
+        .fails(&["page-instead"])
+        .says("Web Page Blocked"),
+        Row::new("log-in page with status 200", http().on(8601))
+            .fails(&["page-instead"])
+            .says("Guest Network Login"),
+        Row::new("redirects to itself", http().on(8602)).fails(&["redirect-loop"]),
+        Row::new("redirects to itself", https().on(8607)).fails(&["redirect-loop"]),
+        Row::new("redirects in a circle", http().on(8603)).fails(&["redirect-loop"]).says("/a"),
+        Row::new("healthy, redirects within", http().on(8604)),
+        Row::new("healthy, a log-in of its own", http().on(8608)),
+        Row::new("a proxy on the way reaches nobody", http().on(3142))
+            .fails(&["proxy-cannot-reach"])
+            .says("on the way"),
+        Row::new("a proxy on the way denies", http().on(3143))
+            .fails(&["proxy-denied"])
+            .says("on the way"),
+    ];
+    for flow in [https(), tls()] {
+        rows.push(
+            Row::new("a firewall's own page", flow.to("blocked.example.test"))
+                .peer(peer::secure_web(Certificates::of_a_device(), |_| peer::OK.to_owned()))
+                .hosts("{server} blocked.example.test")
+                .fails(&["certificate-of-device"])
+                .says("Fortinet"),
+        );
+    }
+    rows
+}
+
+/// A port inside TLS asked in plain text, and NRPE, which is one without a certificate.
+fn in_plain_text() -> Vec<Row> {
+    let mut rows = Vec::new();
+    for flow in [bbdo(), zmq(), ssh(), ldap(), gorgone_api(), pullwss()] {
+        let at = |fault: &str, port: u16| Row::new(fault, flow.clone().on(port));
+        // A broker's port has a cause of its own for it.
+        let (in_tls, nrpe): (&'static [&str], &'static [&str]) = match flow.name {
+            "bbdo" => (&["bbdo-tls", "tls-unexpected"], &["bbdo-tls", "wrong-service"]),
+            _ => (&["tls-unexpected"], &["wrong-service"]),
+        };
+        let mut shipped = at("NRPE as Debian ships it instead", 5666).fails(nrpe);
+        if flow.name != "bbdo" {
+            shipped = shipped.says("NRPE");
+        }
+        rows.extend([
+            at("in plain text to nginx's TLS port", 443).fails(in_tls),
+            at("in plain text to a directory's TLS port", 636).fails(in_tls),
+            shipped,
+        ]);
+    }
+    rows
 }
 
 fn proxies(certificates: &Certificates) -> Vec<Row> {
@@ -143,6 +381,14 @@ fn proxies(certificates: &Certificates) -> Vec<Row> {
             .with_login("{lab}/wrong")
             .fails(&["proxy-authentication"])
             .says("refuses the credentials"),
+        by("proxy: wants NTLM", "http://10.0.0.3:3140").fails(&["proxy-scheme"]).says("NTLM"),
+        Row::new("proxy: plain HTTP, wants NTLM", through("http://10.0.0.3:3140", PLAIN))
+            .fails(&["proxy-scheme"])
+            .says("NTLM"),
+        by("proxy: a SOCKS server", "http://10.0.0.3:1080").fails(PROXY_DOWN).says("SOCKS"),
+        Row::new("proxy: plain HTTP, a SOCKS server", through("http://10.0.0.3:1080", PLAIN))
+            .fails(PROXY_DOWN)
+            .says("SOCKS"),
         by("proxy: denied by policy", "http://10.0.0.3:3130").fails(&["proxy-denied"]).says("403"),
         Row::new("proxy: plain HTTP denied by policy", through("http://10.0.0.3:3130", PLAIN))
             .fails(&["proxy-denied"]),
@@ -165,7 +411,7 @@ fn proxies(certificates: &Certificates) -> Vec<Row> {
             .says("403"),
         by("proxy: intercepts TLS", "http://{server}:{port}")
             .peer(intercepting)
-            .fails(&["certificate-unknown-issuer"])
+            .fails(&["tls-intercepted"])
             .says("Inspection of a proxy"),
         by("proxy: with the right credentials", users).with_login("{lab}/password"),
         by("proxy: healthy", open),
