@@ -63,8 +63,8 @@ pub enum Concern {
     },
     /// OpenSSL's clients agree with the server on TLS that this tool does not speak.
     #[error(
-        "OpenSSL's clients agree on {agreed}; preflight does not speak it and asked nothing {}",
-        if *.shows_certificate { "behind it" } else { "behind it, nor for the certificate" }
+        "OpenSSL's clients speak this, preflight does not: nothing behind TLS was asked{}",
+        if *.shows_certificate { "" } else { ", nor the certificate seen" }
     )]
     TlsNotSpoken {
         /// Version, cipher suite and group.
