@@ -169,6 +169,19 @@ fn platform(facts: &Facts) -> Vec<Entry> {
                 .map(|agent| entry("agent", shown(&agent.value), "connected to", &agent.at)),
         );
     }
+    found.extend(facts.own_agent.iter().map(|agent| {
+        let more = words([(agent.waits, "waits for its poller"), (agent.tls, "TLS")]);
+        entry("own agent", shown(&agent.endpoint.value), more, &agent.endpoint.at)
+    }));
+    if let Some(server) = &facts.nsclient {
+        found.extend(server.listens.iter().map(|(module, one)| {
+            let value = at_port(one.value.host.as_deref().unwrap_or("*"), one.value.port);
+            let more = words([(true, *module), (one.value.tls, "TLS")]);
+            entry("NSClient++ listens on", value, more, &one.at)
+        }));
+        let allowed = server.allowed.iter();
+        found.extend(allowed.map(|host| entry("NSClient++ lets in", &host.value, "", &host.at)));
+    }
     found.extend(
         facts
             .databases

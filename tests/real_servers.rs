@@ -242,6 +242,36 @@ fn a_peer_on_the_segment_is_asked_by_its_address_of_the_link() {
     assert_eq!(step["target"]["host"], "fe80::99%eth0");
 }
 
+/// What keeps this host's look-up from DNS is the cause, as `getent` finds nothing either; DNS is asked
+/// where nothing does.
+#[test]
+fn a_name_that_nsswitch_keeps_from_dns_is_not_called_missing() {
+    let (lab, _) = site();
+    let name = "mail.example.test";
+    for (hosts, code) in [
+        ("files", Some("name-not-asked-for")),
+        ("files [NOTFOUND=return] dns", Some("name-not-asked-for")),
+        ("files dns", None),
+    ] {
+        lab.etc(Node::Client, "nsswitch.conf", &format!("# the site's\nhosts: {hosts}\n"));
+        let getent = lab.in_client("getent").args(["ahosts", name]).status().unwrap();
+        assert_eq!(getent.success(), code.is_none(), "{hosts}");
+        let report = preflight(
+            lab.in_client(PREFLIGHT)
+                .args(["--role", "poller", "--only", "poller.bbdo", "--no-trace"])
+                .args(["--central", name]),
+        );
+        let step = format!("{:#}", report.0["steps"]);
+        match code {
+            Some(code) => {
+                assert!(step.contains(code), "{hosts}: {step}");
+                assert!(step.contains("/etc/nsswitch.conf:2"), "{hosts}: {step}");
+            }
+            None => assert!(!step.contains("\"name-"), "{hosts}: {step}"),
+        }
+    }
+}
+
 fn site() -> (Lab, Certificate) {
     let lab = Lab::new();
     lab.etc(Node::Client, "resolv.conf", &format!("nameserver {}\n", lab::SERVER));

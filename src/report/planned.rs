@@ -7,7 +7,7 @@ use std::io;
 use std::net::IpAddr;
 
 use anstyle::Style;
-use preflight_checks::printable;
+use preflight_checks::{Probe, printable};
 use unicode_width::UnicodeWidthStr;
 
 use super::groups::{first_of, in_order};
@@ -171,9 +171,9 @@ fn asking(question: &Question) -> String {
 
 /// Is somebody else asked for the URL than its own host?
 fn through_proxy(question: &Question) -> bool {
-    let url = url::Url::parse(&question.target).ok();
-    let host = url.as_ref().and_then(url::Url::host_str);
-    host.is_some_and(|host| host.trim_matches(['[', ']']) != question.host)
+    let has_proxy =
+        |asked: &Asked| matches!(&asked.probe, Probe::Http(http) if http.proxy.is_some());
+    question.ways.iter().any(has_proxy)
 }
 
 fn not_asking(reason: &SkipReason) -> String {

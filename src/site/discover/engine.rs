@@ -22,7 +22,12 @@ pub(super) fn read(files: &Files, facts: &mut Facts) {
 }
 
 fn parse(text: &Text) -> Engine {
-    let mut engine = Engine { at: At::file(&text.file), broker_files: Vec::new(), notifies: None };
+    let mut engine = Engine {
+        at: At::file(&text.file),
+        broker_files: Vec::new(),
+        notifies: None,
+        agents_file: None,
+    };
     // It takes the place of what `broker_module` says.
     let mut named = None;
     for (number, line) in text.lines() {
@@ -30,7 +35,9 @@ fn parse(text: &Text) -> Engine {
         let read = |value: &str| Read { value: value.to_owned(), at: text.at(number) };
         match key {
             "broker_module" if engine.broker_files.len() < MOST_BROKERS => {
-                engine.broker_files.extend(loaded(value).map(read));
+                engine.broker_files.extend(loaded(value, "cbmod.so").map(read));
+                let agents_file = loaded(value, "libopentelemetry.so").map(read);
+                engine.agents_file = agents_file.or(engine.agents_file);
             }
             "broker_module_cfg_file" if !value.is_empty() => named = Some(read(value)),
             "enable_notifications" => {
@@ -51,10 +58,10 @@ fn key_value(line: &str) -> Option<(&str, &str)> {
     Some((key.trim_end(), value.trim_start())).filter(|(_, value)| value.len() <= MOST_TEXT)
 }
 
-/// The file that the broker's module is given: the first word after its own path.
-fn loaded(module: &str) -> Option<&str> {
-    let mut words = module.split_ascii_whitespace();
-    words.next().filter(|path| path.contains("cbmod.so")).and_then(|_| words.next())
+/// The file that a module is given: the first word after its own path.
+fn loaded<'a>(line: &'a str, module: &str) -> Option<&'a str> {
+    let mut words = line.split_ascii_whitespace();
+    words.next().filter(|path| path.contains(module)).and_then(|_| words.next())
 }
 
 #[cfg(test)]

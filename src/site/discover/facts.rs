@@ -96,6 +96,10 @@ pub(crate) struct Facts {
     pub(crate) traps: Option<TrapReceiver>,
     /// Monitoring agents (OpenTelemetry).
     pub(crate) agents: Option<AgentReceiver>,
+    /// The monitoring agent of this machine itself.
+    pub(crate) own_agent: Option<OwnAgent>,
+    /// `NSClient++` of this machine itself.
+    pub(crate) nsclient: Option<NsclientServer>,
     /// Databases of the platform, wherever they are.
     pub(crate) databases: Vec<Read<Place>>,
     /// Directories users log in with.
@@ -402,6 +406,8 @@ pub(crate) struct Engine {
     pub(crate) broker_files: Vec<Read<String>>,
     /// Does it send notifications itself (`enable_notifications`)?
     pub(crate) notifies: Option<Read<bool>>,
+    /// The file of its OpenTelemetry module, if it loads one.
+    pub(crate) agents_file: Option<Read<String>>,
 }
 
 /// A monitored host.
@@ -478,6 +484,26 @@ pub(crate) struct AgentReceiver {
     pub(crate) reversed: Vec<Read<Place>>,
     /// Where it was read.
     pub(crate) at: At,
+}
+
+/// `centagent.json`: the monitoring agent of this machine itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct OwnAgent {
+    /// The poller, or where the agent waits for it.
+    pub(crate) endpoint: Read<Place>,
+    /// Does the poller connect to it?
+    pub(crate) waits: bool,
+    /// With TLS?
+    pub(crate) tls: bool,
+}
+
+/// `nsclient.ini`: who may ask this machine, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct NsclientServer {
+    /// Each server that is switched on, by its module: `WEBServer`.
+    pub(crate) listens: Vec<(&'static str, Read<Listen>)>,
+    /// Hosts that are let in.
+    pub(crate) allowed: Vec<Read<String>>,
 }
 
 /// A directory users log in with.

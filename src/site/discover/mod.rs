@@ -19,6 +19,7 @@ mod json;
 mod lines;
 mod mail;
 mod names;
+mod nsclient;
 mod objects;
 mod proxies;
 mod repositories;
@@ -42,6 +43,8 @@ const CONSTRUCTS: &[&constructs::Constructs] = &[
     &names::forwarders::CONSTRUCTS,
     &mail::postfix::CONSTRUCTS,
     &gorgone::CONSTRUCTS,
+    &agents::CONSTRUCTS,
+    &nsclient::CONSTRUCTS,
     &repositories::apt::CONSTRUCTS,
     &repositories::dnf::CONSTRUCTS,
     &repositories::rhsm::CONSTRUCTS,
@@ -68,6 +71,7 @@ pub(crate) fn discover(files: &Files) -> Facts {
     database::read(files, &mut facts);
     traps::read(files, &mut facts);
     agents::read(files, &mut facts);
+    nsclient::read(files, &mut facts);
     objects::read(files, &mut facts);
     facts
 }

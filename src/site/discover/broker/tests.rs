@@ -63,6 +63,7 @@ fn loading(path: &str) -> Facts {
         at: at.clone(),
         broker_files: vec![Read { value: path.to_owned(), at }],
         notifies: None,
+        agents_file: None,
     };
     Facts { engine: Some(engine), ..Facts::default() }
 }
