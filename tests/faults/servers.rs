@@ -165,7 +165,7 @@ pub(crate) fn squid(lab: &Lab) {
     lab.start(Node::Server, "squid", &mut command, &ports);
 }
 
-/// A proxy that wants NTLM and nothing else on 3140; as one in the way of all, it reaches nobody on
+/// Beside [`squid`], whose copy of the program it runs: a proxy that wants NTLM and nothing else on 3140; as one in the way of all, it reaches nobody on
 /// 3142 and denies everything on 3143.
 pub(crate) fn other_squid(lab: &Lab) {
     let folder = lab.folder("other-squid");
@@ -200,7 +200,7 @@ pub(crate) fn other_squid(lab: &Lab) {
         ),
     );
     let mut command =
-        privately(lab, Node::Server, "mount -t tmpfs tmpfs /dev/shm", unconfined(lab, "squid"));
+        privately(lab, Node::Server, "mount -t tmpfs tmpfs /dev/shm", lab.path("bin/squid"));
     command.args(["-N", "-d", "1", "-f"]).arg(configuration);
     let ports = [3140, 3142, 3143].map(Port::Tcp);
     lab.start(Node::Server, "other-squid", &mut command, &ports);
@@ -235,9 +235,13 @@ pub(crate) fn nrpe(lab: &Lab) {
 /// The site's SSH server on 22, and one beside it on each port of [`ODD_SSHD`].
 pub(crate) fn sshd(lab: &Lab) {
     servers::sshd(lab);
+    let key = lab.path("odd_ssh_host_key");
+    run(lab
+        .command(Node::Server, "ssh-keygen")
+        .args(["-q", "-t", "ed25519", "-N", "", "-f"])
+        .arg(&key));
     for (port, lines) in ODD_SSHD {
         let name = format!("sshd-{port}");
-        let key = lab.path("ssh_host_key");
         let configuration = lab.write(
             &format!("{name}.conf"),
             &format!("HostKey {}\nPort {port}\nPidFile none\nUsePAM no\n{lines}\n", key.display()),

@@ -66,7 +66,7 @@ impl Site {
         lab.write("trusted.pem", &both.concat());
         secrets(lab);
         lab.etc(Node::Client, "resolv.conf", &format!("nameserver {SERVER}\n"));
-        let starts: [&(dyn Fn() + Sync); 14] = [
+        let starts: [&(dyn Fn() + Sync); 13] = [
             &|| servers::chronyd(lab),
             &|| more::named(lab),
             &|| servers::postfix(lab, &tls),
@@ -76,9 +76,12 @@ impl Site {
             &|| more::snmpd(lab),
             &|| servers::zmq_router(lab, Node::Server, 5556),
             &|| more::other_zmq(lab),
-            &|| more::squid(lab),
+            // The two share a copy of the program.
+            &|| {
+                more::squid(lab);
+                more::other_squid(lab);
+            },
             &|| more::odd_tls(lab),
-            &|| more::other_squid(lab),
             &|| more::socks(lab),
             &|| more::nrpe(lab),
         ];
