@@ -408,7 +408,24 @@ fn in_basic_services(cause: &Cause, passage: &Passage<'_>) -> Option<String> {
             "check bind DN and password; do not try often, attempts count towards a lock-out"
                 .to_owned()
         }
-        Cause::LdapProtectionRequired { .. } => "use ldaps:// (636), or StartTLS on 389".to_owned(),
+        Cause::LdapProtectionRequired { .. } => {
+            "in Centreon's LDAP settings tick SSL (636) or TLS (389); here: --ldap ldaps://NAME"
+                .to_owned()
+        }
+        Cause::LdapStarttlsRefused { .. } => {
+            "a certificate for the directory; until then --ldap-plain sends the password in plain text"
+                .to_owned()
+        }
+        Cause::LdapReferral { .. } => format!(
+            "in Centreon's LDAP settings name that directory, or a bind DN that {} holds",
+            passage.target
+        ),
+        Cause::LdapLimit { .. } => {
+            "the limits for this bind DN there, and its log (slapd: limits, timelimit)".to_owned()
+        }
+        Cause::LdapBindUnanswered { .. } => {
+            "what checks the password there: a directory behind it, Kerberos, RADIUS? Its log, at the time of this run".to_owned()
+        }
         _ => return None,
     })
 }
@@ -421,6 +438,15 @@ fn in_web_and_mail(cause: &Cause, passage: &Passage<'_>) -> Option<String> {
             "let {} relay there (postfix: mynetworks), or use the relay meant for it",
             passage.from()
         ),
+        Cause::NotMetadata { secure: false, .. } => format!(
+            "allow {} for {} on the web filter or proxy; see: curl -s {} | head",
+            passage.target,
+            passage.from(),
+            passage.target
+        ),
+        Cause::NotMetadata { secure: true, .. } => {
+            format!("is this still a repository? curl -s {} | head", passage.target)
+        }
         Cause::SmtpInspected { .. } => {
             "switch SMTP inspection off on the firewall in between (ASA: no inspect esmtp)"
                 .to_owned()
@@ -466,6 +492,16 @@ fn in_the_platform(cause: &Cause, passage: &Passage<'_>) -> Option<String> {
         }
         Cause::GorgoneWebsocketDown { .. } => {
             "on the central: systemctl restart gorgoned; ss -ltnp | grep gorgone; /var/log/centreon-gorgone/gorgoned.log".to_owned()
+        }
+        Cause::GorgoneTokenRefused { .. } => {
+            "the same token in module pullwss here and in module proxy on the central (/etc/centreon-gorgone/config.d), then restart gorgoned".to_owned()
+        }
+        Cause::GorgoneApiRefused { .. } => format!(
+            "module httpserver in /etc/centreon-gorgone/config.d: is {} in allowed_hosts, and is its auth right?",
+            passage.from()
+        ),
+        Cause::GorgoneNoStatus => {
+            "why is module proxy not loaded? grep -iE 'proxy|cannot' /var/log/centreon-gorgone/gorgoned.log".to_owned()
         }
         Cause::NoPong { .. } => {
             "systemctl restart gorgoned on that poller, then here; if it comes back, raise the firewall's idle timeout for its port".to_owned()
@@ -517,6 +553,10 @@ fn in_monitoring(cause: &Cause, passage: &Passage<'_>) -> Option<String> {
         Cause::NsclientNotAllowed { .. } | Cause::NsclientRefused { .. } => format!(
             "add {} to `allowed hosts` in nsclient.ini, then restart the service nscp",
             passage.from()
+        ),
+        Cause::DatabaseUserUntold { .. } => format!(
+            "name the user: --check NAME=postgresql://USER@{}/DATABASE; no password is needed",
+            passage.target
         ),
         Cause::DatabaseHostRefused { .. } => {
             format!("let {} connect (GRANT, pg_hba.conf)", passage.from())

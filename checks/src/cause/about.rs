@@ -244,8 +244,12 @@ impl Cause {
             }
 
             // ---- LDAP ----
-            Self::LdapBindRefused { .. } => (Authentication, ThisHost, Nothing),
-            Self::LdapProtectionRequired { .. } => (Authentication, FarSide, Nothing),
+            // The protection, and the name of the directory, are the platform's own settings.
+            Self::LdapBindRefused { .. } | Self::LdapProtectionRequired { .. } => {
+                (Authentication, ThisHost, Nothing)
+            }
+            Self::LdapReferral { .. } => (Service, ThisHost, Nothing),
+            Self::LdapLimit { .. } | Self::LdapBindUnanswered { .. } => (Service, FarSide, Nothing),
             Self::LdapRefused { .. } | Self::LdapStarttlsRefused { .. } => {
                 (Protocol, FarSide, Nothing)
             }
@@ -254,9 +258,10 @@ impl Cause {
             Self::HttpForbidden { .. } => (Authentication, FarSide, Nothing),
             Self::HttpStatus { .. } => (Protocol, FarSide, Nothing),
             Self::HttpNotFound { .. } | Self::HttpServerError { .. } => (Service, FarSide, Nothing),
-            Self::CaptivePortal { .. } | Self::PageInstead { .. } => {
-                (Protocol, network(Unknown), Repair)
-            }
+            Self::CaptivePortal { .. }
+            | Self::PageInstead { .. }
+            | Self::NotMetadata { secure: false, .. } => (Protocol, network(Unknown), Repair),
+            Self::NotMetadata { secure: true, .. } => (Protocol, FarSide, Nothing),
             Self::RedirectLoop { .. } => (Service, FarSide, Nothing),
             Self::ProxyScheme { .. } => (Authentication, network(Unknown), Repair),
             Self::ProxyAuthentication { .. } => (Authentication, ThisHost, Nothing),
@@ -273,7 +278,10 @@ impl Cause {
             Self::GorgoneWebsocketMissing { .. } | Self::GorgoneWebsocketDown { .. } => {
                 (Service, FarSide, Nothing)
             }
-            Self::NoPong { .. } => (Service, ThisHost, Nothing),
+            Self::GorgoneTokenRefused { .. } | Self::GorgoneApiRefused { .. } => {
+                (Authentication, ThisHost, Nothing)
+            }
+            Self::GorgoneNoStatus | Self::NoPong { .. } => (Service, ThisHost, Nothing),
 
             // ---- BBDO ----
             Self::BbdoTwo { .. } | Self::BbdoMajor { .. } | Self::BbdoCarrier { .. } => {
@@ -305,6 +313,7 @@ impl Cause {
 
             // ---- databases ----
             Self::DatabaseHostRefused { .. } => (Authentication, FarSide, Nothing),
+            Self::DatabaseUserUntold { .. } => (Authentication, ThisHost, Nothing),
             Self::DatabaseError { .. } => (Service, FarSide, Nothing),
 
             // ---- ourselves ----

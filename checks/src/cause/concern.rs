@@ -134,6 +134,12 @@ pub enum Concern {
     /// Neither TLS nor StartTLS.
     #[error("no StartTLS: passwords travel in plain text")]
     LdapNoStarttls,
+    /// No TLS there, so that the password stayed here.
+    #[error("no TLS there: the password was not sent, the bind not tested")]
+    LdapPasswordKept,
+    /// Another directory has refused the password; it is not tried twice.
+    #[error("the bind was not tried: another directory refused the password")]
+    LdapBindWithheld,
     /// The directory answers everything but lets nobody look without a bind.
     #[error("works, but without credentials nothing more could be tested")]
     LdapNotBound,
@@ -172,6 +178,9 @@ pub enum Concern {
     /// NSClient++ was reached, its password was not tested.
     #[error("NSClient++ wants a password for more; none given")]
     NsclientNotRead,
+    /// NSClient++ was reached, and its certificate is not one to send a password to.
+    #[error("the password was not sent there, nor reading tested")]
+    NsclientPasswordKept,
     /// The server asks for TLS and we did not get past its greeting.
     #[error("the server accepts only encrypted connections")]
     TlsRequired,

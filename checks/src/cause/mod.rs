@@ -836,6 +836,29 @@ pub enum Cause {
         /// The server's words.
         text: String,
     },
+    /// The directory sends whoever binds to another one (result 10).
+    #[error("the directory does not hold this bind DN and refers to {}", list(to))]
+    LdapReferral {
+        /// The servers it names, as URLs.
+        to: Vec<String>,
+    },
+    /// The directory gives up at a limit of its own (results 3, 4, 11).
+    #[error("the directory gives up at a limit of its own: {result} ({name}) {text}")]
+    LdapLimit {
+        /// LDAP result code.
+        result: u32,
+        /// Its name in RFC 4511.
+        name: Cow<'static, str>,
+        /// The server's words.
+        text: String,
+    },
+    /// The directory answers questions, and not the bind.
+    #[error("the directory answers, but not the bind ({waited})")]
+    LdapBindUnanswered {
+        /// How long the answer was waited for.
+        #[serde(rename = "waited_ms")]
+        waited: Millis,
+    },
     /// StartTLS is offered and does not work.
     #[error("StartTLS is offered but refused: result {result} {text}")]
     LdapStarttlsRefused {
@@ -897,6 +920,16 @@ pub enum Cause {
         proxy: String,
         /// Its schemes.
         schemes: Vec<String>,
+    },
+    /// Something else comes in the place of a package repository's metadata.
+    #[error("expected {expected}, got {got}")]
+    NotMetadata {
+        /// The file that was asked for, as a noun phrase.
+        expected: Cow<'static, str>,
+        /// A page's title, or how the answer begins.
+        got: String,
+        /// Inside TLS with a trusted certificate: then it is the server's own answer.
+        secure: bool,
     },
     /// 407: the proxy wants credentials, or refuses those given.
     #[error("the proxy wants authentication (407){}", if *.given { ", and refuses the credentials given" } else { "" })]
@@ -988,6 +1021,23 @@ pub enum Cause {
         /// HTTP status.
         status: u16,
     },
+    /// The WebSocket opens, and Gorgone does not take this poller's token.
+    #[error("Gorgone refuses this poller's token: {text}")]
+    GorgoneTokenRefused {
+        /// Its words.
+        text: String,
+    },
+    /// Gorgone's API refuses whoever asks: its list of hosts, or its login.
+    #[error("Gorgone's API refuses {} ({status})", if *.given { "this host, or the login of its own file" } else { "this host, or wants a login" })]
+    GorgoneApiRefused {
+        /// HTTP status.
+        status: u16,
+        /// Was a login sent?
+        given: bool,
+    },
+    /// Gorgone's API answers, and knows nothing of pollers: its module proxy is not loaded.
+    #[error("Gorgone answers, and knows no pollers: its module proxy is not loaded")]
+    GorgoneNoStatus,
     /// Gorgone pings pollers and hears nothing from them, whatever their ports say.
     #[error("Gorgone has had no pong {}", facts::quiet(pollers))]
     NoPong {
@@ -1142,6 +1192,16 @@ pub enum Cause {
         /// Its words.
         text: String,
     },
+    /// The database refuses a user who stands for nobody; what it would say to the real one is open.
+    #[error(
+        "whether the database takes this host cannot be told: user \"{user}\" is refused ({text})"
+    )]
+    DatabaseUserUntold {
+        /// The user asked with.
+        user: String,
+        /// Its words.
+        text: String,
+    },
     /// The database greets with an error.
     #[error("the database answers with an error: {error_code} {text}")]
     DatabaseError {
@@ -1177,6 +1237,7 @@ impl Cause {
             self,
             Self::SnmpSilent { .. }
                 | Self::CertificateUnchecked { .. }
+                | Self::DatabaseUserUntold { .. }
                 | Self::ProbePanicked { .. }
                 | Self::Interrupted
         )
