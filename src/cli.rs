@@ -331,12 +331,18 @@ pub(crate) struct CredentialArgs {
     /// File with the bind password
     #[arg(long, value_name = "FILE")]
     pub(crate) ldap_password_file: Option<PathBuf>,
+    /// Send the bind password in plain text too, where the directory has no TLS
+    #[arg(long)]
+    pub(crate) ldap_plain: bool,
     /// User of the NSClient++ API
     #[arg(long, value_name = "NAME")]
     pub(crate) nsclient_user: Option<String>,
     /// File with the NSClient++ password
     #[arg(long, value_name = "FILE")]
     pub(crate) nsclient_password_file: Option<PathBuf>,
+    /// Send the NSClient++ password also to an agent whose certificate is not trusted
+    #[arg(long)]
+    pub(crate) nsclient_insecure: bool,
     /// User of the proxy
     #[arg(long, value_name = "NAME")]
     pub(crate) proxy_user: Option<String>,

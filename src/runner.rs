@@ -20,7 +20,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use crate::plan::{Action, Asked, Plan, Question};
-use crate::site::{Find, Sourced};
+use crate::site::{Find, Origin, Sourced};
 
 /// Steps under way at once: enough for every flow of a site, few enough for
 /// the file descriptors of a locked-down machine.
@@ -50,6 +50,8 @@ const ELSEWHERE: Duration = Duration::from_secs(3);
 const HOSTS: usize = 4;
 /// The service whose SRV records name a domain's directories (RFC 2782).
 const DIRECTORY: &str = "_ldap._tcp";
+/// The protocol whose port they name.
+const DIRECTORY_PROTOCOL: &str = "ldap";
 
 /// How a run is done.
 #[derive(Clone, Copy, Debug)]
@@ -296,7 +298,7 @@ struct Standpoint {
     address: IpAddr,
     /// The interface whose link it is of, by its number; 0: of none.
     scope: u32,
-    /// The port that the DNS names for this host.
+    /// The port that the DNS names for this host, for LDAP without TLS.
     port: Option<u16>,
 }
 
@@ -367,7 +369,7 @@ async fn in_turn(question: &Question, places: &[Standpoint], shared: &Shared) ->
             match verdict {
                 Err(cause) if cause.layer() < Layer::Protocol => {}
                 Err(cause) => {
-                    *refused |= cause.layer() == Layer::Authentication;
+                    *refused |= matches!(cause, Cause::LdapBindRefused { .. });
                     break;
                 }
                 Ok(()) => break,
@@ -402,7 +404,11 @@ async fn attempt(
         Some(turn) => turn.acquire().await.ok(),
         None => None,
     };
-    let port = place.port.unwrap_or(asked.port);
+    // LDAPS keeps its own port, and a port that somebody gave counts more.
+    let named = place
+        .port
+        .filter(|_| asked.protocol == DIRECTORY_PROTOCOL && asked.port_origin == Origin::Profile);
+    let port = named.unwrap_or(asked.port);
     let address = match place.address {
         IpAddr::V6(address) => SocketAddrV6::new(address, port, 0, place.scope).into(),
         IpAddr::V4(_) => SocketAddr::new(place.address, port),

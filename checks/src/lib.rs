@@ -138,7 +138,7 @@ impl Probe {
     /// Does it try a password that is locked after some refusals?
     #[must_use]
     pub fn risks_lockout(&self) -> bool {
-        matches!(self, Self::Ldap(ldap::Probe { bind: Some(_), .. }))
+        matches!(self, Self::Ldap(ldap::Probe { login: ldap::Login::As(_), .. }))
     }
 
     /// Does it ask for a path, as a URL names one?
@@ -147,11 +147,14 @@ impl Probe {
         matches!(self, Self::Http(_) | Self::Pullwss(_))
     }
 
-    /// The same question, asked as nobody in particular.
+    /// The same question, asked as nobody in particular, since another peer has
+    /// refused the password.
     #[must_use]
     pub fn without_credentials(&self) -> Self {
         match self {
-            Self::Ldap(probe) => Self::Ldap(ldap::Probe { bind: None, ..probe.clone() }),
+            Self::Ldap(probe) => {
+                Self::Ldap(ldap::Probe { login: ldap::Login::Withheld, ..probe.clone() })
+            }
             other => other.clone(),
         }
     }

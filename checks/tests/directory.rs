@@ -4,7 +4,7 @@
 
 mod daemon;
 
-use preflight_checks::ldap::{self, Bind, Tls};
+use preflight_checks::ldap::{self, Bind, Login, Tls};
 use preflight_checks::{Cause, Concern, Finding, Layer, Probe, Trust};
 
 use daemon::{Authority, Home, NAME, Server, certificate_for, run};
@@ -16,6 +16,11 @@ const PASSWORD: &str = "not-a-secret";
 
 /// The directory of `dc=example,dc=test`; with TLS when there is somebody to sign for it.
 fn slapd(authority: Option<&Authority>) -> Server {
+    slapd_with(authority, "", "")
+}
+
+/// The same with settings of the whole, and behind those of its database.
+fn slapd_with(authority: Option<&Authority>, whole: &str, behind: &str) -> Server {
     let home = Home::new();
     let mut tls = String::new();
     if let Some(authority) = authority {
@@ -30,19 +35,22 @@ fn slapd(authority: Option<&Authority>) -> Server {
         "include /etc/ldap/schema/core.schema
 modulepath /usr/lib/ldap
 moduleload back_mdb
-{tls}
+moduleload back_ldap
+{tls}{whole}
 database mdb
 suffix dc=example,dc=test
 rootdn {USER}
 rootpw {PASSWORD}
 directory {}
+{behind}
 ",
         home.folder_of("root", "data"),
     );
     let entries = "dn: dc=example,dc=test\nobjectClass: dcObject\nobjectClass: organization\n\
                    dc: example\no: example\n";
     let (settings, entries) = (home.write("slapd.conf", &settings), home.write("ldif", entries));
-    run(home.command("slapadd").args(["-f", &settings, "-l", &entries]));
+    let suffix = ["-b", "dc=example,dc=test"];
+    run(home.command("slapadd").args(["-f", &settings, "-l", &entries]).args(suffix));
     let mut listen = vec![format!("ldap://{}", home.at(LDAP))];
     listen.extend(authority.map(|_| format!("ldaps://{}", home.at(LDAPS))));
     let mut command = home.command("slapd");
@@ -53,9 +61,13 @@ directory {}
 
 /// Asks, and binds when there is a password.
 async fn ask(server: &Server, tls: Tls, password: Option<&str>, trust: &Trust) -> Finding {
-    let bind = password.map(|it| Bind { dn: USER.to_owned(), password: it.into() });
+    let login = password.map_or(Login::Anonymous, |it| Login::As(as_user(it)));
     let port = if tls == Tls::FromStart { LDAPS } else { LDAP };
-    server.ask(Probe::Ldap(ldap::Probe { tls, bind }), port, trust).await
+    server.ask(Probe::Ldap(ldap::Probe { tls, login }), port, trust).await
+}
+
+fn as_user(password: &str) -> Bind {
+    Bind { dn: USER.to_owned(), password: password.into(), plain: false }
 }
 
 fn fact(finding: &Finding, name: &str) -> String {
@@ -96,6 +108,62 @@ async fn a_directory_without_tls_is_a_concern() {
     assert_eq!(finding.verdict, Ok(()));
     assert_eq!(finding.seen.headline, "root DSE, dc=example,dc=test");
     assert_eq!(concerns(&finding), ["ldap-no-starttls"]);
+}
+
+/// As Samba does: TLS is there, and the root DSE does not say so.
+const UNLISTED: &str = "access to dn.base=\"\" attrs=supportedExtension by * none\n\
+                        access to * by * read\n";
+
+#[tokio::test]
+async fn starttls_that_is_not_listed_is_used_all_the_same() {
+    let authority = Authority::new();
+    let mut server = slapd_with(Some(&authority), UNLISTED, "");
+    for (password, headline) in [
+        (None, "root DSE, StartTLS, dc=example,dc=test"),
+        (Some(PASSWORD), "bound, StartTLS, dc=example,dc=test"),
+    ] {
+        let finding = ask(&server, Tls::IfOffered, password, &authority.trust()).await;
+        assert_eq!((finding.verdict.clone(), finding.seen.headline.as_str()), (Ok(()), headline));
+        assert_eq!(fact(&finding, "starttls"), "no");
+        assert_eq!(finding.seen.concerns, []);
+        server.wait_for("UNBIND");
+    }
+    let log = server.end();
+    let (tls, bind) = (log.rfind("TLS established").unwrap(), log.rfind(" BIND dn=").unwrap());
+    assert!(tls < bind, "{log}");
+}
+
+#[tokio::test]
+async fn without_tls_a_password_stays_here_unless_it_is_allowed_to_leave() {
+    let mut server = slapd(None);
+    let kept = ask(&server, Tls::IfOffered, Some(PASSWORD), &Trust::only([])).await;
+    assert_eq!(kept.verdict, Ok(()));
+    assert_eq!(kept.seen.headline, "root DSE, dc=example,dc=test");
+    assert_eq!(concerns(&kept), ["ldap-password-kept"]);
+    server.wait_for("UNBIND");
+    let login = Login::As(Bind { plain: true, ..as_user(PASSWORD) });
+    let probe = Probe::Ldap(ldap::Probe { tls: Tls::IfOffered, login });
+    let bound = server.ask(probe, LDAP, &Trust::only([])).await;
+    assert_eq!(bound.verdict, Ok(()));
+    assert_eq!(concerns(&bound), ["ldap-no-starttls"]);
+    server.wait_for("UNBIND");
+    let log = server.end();
+    assert_eq!(log.matches(" BIND dn=\"cn=monitoring").count(), 2, "one bind, logged twice: {log}");
+}
+
+#[tokio::test]
+async fn a_bind_that_the_directory_hands_to_a_mute_one_is_told_apart() {
+    let authority = Authority::new();
+    let mute = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let far = format!(
+        "database ldap\nsuffix dc=far,dc=test\nuri ldap://{}\n",
+        mute.local_addr().unwrap()
+    );
+    let server = slapd_with(Some(&authority), "", &far);
+    let bind = Bind { dn: "cn=probe,dc=far,dc=test".to_owned(), ..as_user(PASSWORD) };
+    let probe = Probe::Ldap(ldap::Probe { tls: Tls::IfOffered, login: Login::As(bind) });
+    let cause = server.ask(probe, LDAP, &authority.trust()).await.verdict.unwrap_err();
+    assert_eq!(cause.code(), "ldap-bind-unanswered", "{cause}");
 }
 
 #[tokio::test]

@@ -387,7 +387,9 @@ impl Planner<'_> {
                 Probe::Smtp(smtp::Probe { test_mail: self.site.test_mail.clone(), ..probe })
             }
             Probe::Ldap(probe) => {
-                Probe::Ldap(ldap::Probe { bind: self.site.ldap.clone(), ..probe })
+                let bind = self.site.ldap.clone();
+                let login = bind.map_or(ldap::Login::Anonymous, ldap::Login::As);
+                Probe::Ldap(ldap::Probe { login, ..probe })
             }
             Probe::Snmp(_) => {
                 let own = target.snmp.as_ref().unwrap_or(&self.site.snmp);

@@ -92,7 +92,9 @@ pub(super) fn ldap_bind(args: &CredentialArgs) -> Result<Option<ldap::Bind>, Ref
         "PREFLIGHT_LDAP_PASSWORD",
     )?;
     match (&args.ldap_bind_dn, password) {
-        (Some(dn), Some(password)) => Ok(Some(ldap::Bind { dn: dn.clone(), password })),
+        (Some(dn), Some(password)) => {
+            Ok(Some(ldap::Bind { dn: dn.clone(), password, plain: args.ldap_plain }))
+        }
         (Some(_), None) => Err(bad(
             "--ldap-bind-dn",
             "needs a password: --ldap-password-file or PREFLIGHT_LDAP_PASSWORD",
@@ -107,7 +109,8 @@ pub(super) fn nsclient_login(args: &CredentialArgs) -> Result<nsclient::Probe, R
         args.nsclient_password_file.as_ref(),
         "PREFLIGHT_NSCLIENT_PASSWORD",
     )?;
-    Ok(nsclient::Probe { user: args.nsclient_user.clone(), password })
+    let (user, insecure) = (args.nsclient_user.clone(), args.nsclient_insecure);
+    Ok(nsclient::Probe { user, password, insecure })
 }
 
 pub(super) fn proxy(

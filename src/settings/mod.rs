@@ -13,7 +13,7 @@ use nix::sys::stat::Mode;
 use preflight_checks::Trust;
 
 use crate::catalogue::{Broken, Catalogue, Role};
-use crate::cli::{FilesArgs, OutputArgs, RedactArgs, RunArgs};
+use crate::cli::{CredentialArgs, FilesArgs, OutputArgs, RedactArgs, RunArgs};
 use crate::plan::Settings;
 use crate::redact::Key;
 use crate::report::{Format, format_named};
@@ -211,6 +211,7 @@ fn job_of(
     let settings = settings(args, &catalogue, &customs, &found, part.as_ref())?;
     let unused = unused(&settings);
     let mut site = Site::of_layers(role, trust(&args.tuning.ca)?, [flags, of_file, own]);
+    allow(&args.credentials, &mut site);
     site.test_mail = test_mail(&args.tuning)?;
     site.hosts_names = local::hosts_names(&found.files);
     let is_told = args.role.is_some() || part.is_some();
@@ -228,6 +229,14 @@ fn job_of(
     let taken_as = part.and_then(|part| part.taken_as);
     let (output, redact) = (output(&args.output)?, key(&args.redact)?);
     Ok(Job { catalogue, site, settings, output, redact, unused, taken_as })
+}
+
+/// A flag that lets a password go counts for one that the site file names, too.
+fn allow(args: &CredentialArgs, site: &mut Site) {
+    site.nsclient.insecure |= args.nsclient_insecure;
+    if let Some(bind) = &mut site.ldap {
+        bind.plain |= args.ldap_plain;
+    }
 }
 
 fn trust(files: &[PathBuf]) -> Result<Trust, Refused> {

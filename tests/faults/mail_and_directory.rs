@@ -77,7 +77,13 @@ fn mail(_certificates: &Certificates) -> Vec<Row> {
 
 /// The bind as the site asks for it.
 fn bind() -> Flow {
-    ldap().with(&["--ldap-bind-dn", LDAP_USER, "--ldap-password-file", "{lab}/ldap-password"])
+    ldap().with(&[
+        "--ldap-bind-dn",
+        LDAP_USER,
+        "--ldap-password-file",
+        "{lab}/ldap-password",
+        "--ldap-plain",
+    ])
 }
 
 fn directory() -> Vec<Row> {
@@ -127,7 +133,7 @@ fn directory() -> Vec<Row> {
 /// Sub-codes of Active Directory, and a word of what each means.
 const SUB_CODES: [(&str, &str); 10] = [
     ("525", "no such user"),
-    ("52e", "wrong password"),
+    ("52e", "wrong user name or password"),
     ("530", "at this hour"),
     ("531", "from this machine"),
     ("532", "password has expired"),

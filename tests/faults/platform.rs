@@ -156,7 +156,8 @@ fn pollers() -> Vec<Row> {
 
 fn windows(certificates: &Certificates) -> Vec<Row> {
     let agent = |answer: fn(&str) -> String| peer::secure_web(certificates.good(), answer);
-    let asked = || nsclient().with(&["--nsclient-password-file", "{lab}/wrong"]);
+    let asked =
+        || nsclient().with(&["--nsclient-password-file", "{lab}/wrong", "--nsclient-insecure"]);
     vec![
         Row::new("403, not an allowed host", asked())
             .peer(agent(|_| forbidden("403 You're not allowed")))

@@ -40,7 +40,8 @@ pub(super) async fn bind(stream: &mut Stream, dn: &str, password: &str) -> Resul
     stream.allow(ANSWER);
     let bound = guarded(stream, |mut ldap| async move {
         let result = ldap.simple_bind(dn, password).await?;
-        Ok::<_, LdapError>(Answer::new(result.rc, &result.text))
+        let answer = Answer::new(result.rc, &result.text);
+        Ok::<_, LdapError>(answer.referring_to(result.refs.iter().map(String::as_str)))
     });
     bound.await
 }

@@ -88,7 +88,7 @@ impl Question {
         }
         match message.tag {
             ENTRY => entry(message.operation)?,
-            REFERENCE => texts(message.operation)?,
+            REFERENCE => drop(texts(message.operation)?),
             _ => drop(Answer::decode(message.operation)?),
         }
         Ok(is_last)
@@ -101,11 +101,20 @@ pub(super) struct Answer {
     pub(super) code: u32,
     /// The server's words, printable.
     pub(super) text: String,
+    /// The servers it refers to, printable.
+    pub(super) referrals: Vec<String>,
 }
 
 impl Answer {
     pub(super) fn new(code: u32, text: &str) -> Self {
-        Self { code, text: wire::clean(text.trim_end_matches('\0').as_bytes(), MAX_TEXT) }
+        let text = wire::clean(text.trim_end_matches('\0').as_bytes(), MAX_TEXT);
+        Self { code, text, referrals: Vec::new() }
+    }
+
+    /// The same, with the servers it refers to: the first few of them.
+    pub(super) fn referring_to<'a>(self, servers: impl Iterator<Item = &'a str>) -> Self {
+        let shown = servers.take(MAX_REFERRALS).map(|url| wire::clean(url.as_bytes(), MAX_TEXT));
+        Self { referrals: shown.collect(), ..self }
     }
 
     /// Reads the components of an `LDAPResult` and what may follow them.
@@ -114,16 +123,17 @@ impl Answer {
         let code = u32::try_from(code).map_err(|_| result.malformed())?;
         let _matched = text(&mut result)?;
         let words = text(&mut result)?;
-        if let Some(referrals) = result.optional(Tag::context_constructed(3))? {
-            texts(referrals)?;
-        }
+        let referrals = match result.optional(Tag::context_constructed(3))? {
+            Some(referrals) => texts(referrals)?,
+            None => Vec::new(),
+        };
         result.optional(Tag::context(7))?;
         if let Some(name) = result.optional(Tag::context(10))? {
             utf8(&name)?;
         }
         result.optional(Tag::context(11))?;
         result.end()?;
-        Ok(Self::new(code, words))
+        Ok(Self::new(code, words).referring_to(referrals.into_iter()))
     }
 
     /// `49 invalidCredentials`.
@@ -143,6 +153,10 @@ impl Answer {
                 let words = sub_code.as_deref().and_then(sub_code_words);
                 let reason = words.map_or_else(|| "wrong name or password".to_owned(), Into::into);
                 Cause::LdapBindRefused { reason, sub_code }
+            }
+            REFERRAL => Cause::LdapReferral { to: self.referrals.clone() },
+            TIME_LIMIT_EXCEEDED | SIZE_LIMIT_EXCEEDED | ADMIN_LIMIT_EXCEEDED => {
+                Cause::LdapLimit { result, name: result_name(result).into(), text }
             }
             _ => Cause::LdapRefused { result, name: result_name(result).into(), text },
         }
@@ -209,11 +223,12 @@ fn controls(mut list: Elements<'_>) -> Result<(), Cause> {
     Ok(())
 }
 
-fn texts(mut list: Elements<'_>) -> Result<(), Cause> {
+fn texts(mut list: Elements<'_>) -> Result<Vec<&str>, Cause> {
+    let mut texts = Vec::new();
     while !list.is_empty() {
-        text(&mut list)?;
+        texts.push(text(&mut list)?);
     }
-    Ok(())
+    Ok(texts)
 }
 
 /// An `LDAPString`, which must be UTF-8 (RFC 4511 §4.1.2).
@@ -235,7 +250,8 @@ fn sub_code(text: &str) -> Option<String> {
 fn sub_code_words(code: &str) -> Option<&'static str> {
     Some(match code {
         "525" => "no such user",
-        "52e" => "wrong password",
+        // Also for a user that does not exist, unless the domain is told otherwise.
+        "52e" => "wrong user name or password",
         "530" => "not allowed to log on at this hour",
         "531" => "not allowed to log on from this machine",
         "532" => "the password has expired",
@@ -280,7 +296,11 @@ fn result_name(code: u32) -> &'static str {
 
 pub(super) const STARTTLS: &str = "1.3.6.1.4.1.1466.20037";
 pub(super) const OPERATIONS_ERROR: u32 = 1;
+const TIME_LIMIT_EXCEEDED: u32 = 3;
+const SIZE_LIMIT_EXCEEDED: u32 = 4;
 pub(super) const STRONGER_AUTH_REQUIRED: u32 = 8;
+const REFERRAL: u32 = 10;
+const ADMIN_LIMIT_EXCEEDED: u32 = 11;
 pub(super) const CONFIDENTIALITY_REQUIRED: u32 = 13;
 pub(super) const INVALID_CREDENTIALS: u32 = 49;
 pub(super) const BUSY: u32 = 51;
@@ -296,5 +316,7 @@ const UNSOLICITED: i64 = 0;
 const STARTTLS_ID: i64 = 1;
 const UNBIND_ID: i64 = 2;
 const MAX_TEXT: usize = 200;
+/// Referrals shown.
+const MAX_REFERRALS: usize = 4;
 const CLASS: u8 = 0xc0;
 const APPLICATION: u8 = 0x40;

@@ -1,8 +1,10 @@
 //! LDAP and LDAPS: does the directory answer, and does it take our bind?
 //!
-//! TCP 389 and 636 by default. The root DSE without a bind, StartTLS when it is
-//! offered, then one bind, anonymous or with the credentials given: never a
-//! second one, since refused binds lock accounts. Ends with an unbind.
+//! TCP 389 and 636 by default. The root DSE without a bind, then StartTLS, also
+//! when the directory does not list it (Samba never does), then one bind,
+//! anonymous or with the credentials given: never a second one, since refused
+//! binds lock accounts. A password leaves only inside TLS that is trusted,
+//! unless the user allows it in plain text. Ends with an unbind.
 //!
 //! Reference: [RFC 4511](https://www.rfc-editor.org/rfc/rfc4511),
 //! [RFC 4512 §5.1](https://www.rfc-editor.org/rfc/rfc4512#section-5.1).
@@ -35,14 +37,27 @@ use message::{
 pub struct Probe {
     /// TLS from the first byte, or by StartTLS.
     pub tls: Tls,
-    /// Whom to bind as; anonymous without.
-    pub bind: Option<Bind>,
+    /// Whom to bind as.
+    pub login: Login,
+}
+
+/// Whom to bind as.
+#[derive(Clone, Debug, Default)]
+pub enum Login {
+    /// Nobody.
+    #[default]
+    Anonymous,
+    /// Somebody, with a password that is sent once.
+    As(Bind),
+    /// Nobody, though there is a password: another directory has refused it, and
+    /// a second refusal could lock the account.
+    Withheld,
 }
 
 /// When TLS begins.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Tls {
-    /// With StartTLS, if the server offers it.
+    /// With StartTLS, if the server takes it.
     #[default]
     IfOffered,
     /// With the first byte: LDAPS.
@@ -56,6 +71,8 @@ pub struct Bind {
     pub dn: String,
     /// Its password.
     pub password: SecretString,
+    /// May the password travel in plain text, where the directory has no TLS?
+    pub plain: bool,
 }
 
 impl Probe {
@@ -74,36 +91,77 @@ impl Probe {
         let dse = client::root_dse(&mut stream).await?;
         let mut heard = Heard::new(dse, self.tls == Tls::FromStart);
         heard.dse.note(Timestamp::now(), &mut ask.seen.evidence);
-        if heard.may_start_tls() {
-            let mut answer = client::start_tls(&mut stream).await?;
-            // slapd answers a question before it has put it away, and refuses
-            // TLS while one is on: a new connection has none.
-            if answer.code == OPERATIONS_ERROR {
-                leave(stream).await;
-                stream = ask.connect().await?;
-                answer = client::start_tls(&mut stream).await?;
-            }
-            if answer.code == 0 {
-                stream = secure(stream, ask, self.verify(), &[]).await?;
-                heard.in_tls = true;
-            }
-            heard.starttls = Some(answer);
+        if !heard.in_tls && !heard.dse.answer.is_busy() {
+            stream = self.start_tls(stream, &mut heard, ask).await?;
         }
         if heard.in_tls && !heard.dse.is_read() && self.tls == Tls::IfOffered {
             heard.dse = client::root_dse(&mut stream).await?;
             heard.dse.note(Timestamp::now(), &mut ask.seen.evidence);
         }
-        if let Some((dn, password)) = self.credentials().filter(|_| heard.obstacle().is_ok()) {
-            heard.bind = Some(client::bind(&mut stream, dn, password).await?);
+        if let Some((dn, password)) = self.credentials(&heard).filter(|_| self.may_bind(&heard)) {
+            let bound = client::bind(&mut stream, dn, password).await;
+            heard.bind = Some(bound.map_err(|cause| match cause {
+                // Everything before was answered.
+                Cause::Silent { waited, .. } => Cause::LdapBindUnanswered { waited },
+                other => other,
+            })?);
         }
         Ok((heard, stream))
+    }
+
+    /// Tries StartTLS; the connection to go on with comes back.
+    async fn start_tls(
+        &self,
+        mut stream: Stream,
+        heard: &mut Heard,
+        ask: &mut Ask,
+    ) -> Result<Stream, Cause> {
+        let mut tried = client::start_tls(&mut stream).await;
+        // slapd answers a question before it has put it away, and refuses
+        // TLS while one is on: a new connection has none.
+        if tried.as_ref().is_ok_and(|answer| answer.code == OPERATIONS_ERROR) {
+            leave(stream).await;
+            stream = ask.connect().await?;
+            tried = client::start_tls(&mut stream).await;
+        }
+        let answer = match tried {
+            Ok(answer) => answer,
+            // It never said that it could: it goes on without, over a new connection.
+            Err(cause) if !heard.dse.offers_starttls() => {
+                ask.seen.evidence.set("starttls_answer", cause.to_string());
+                leave(stream).await;
+                return ask.connect().await;
+            }
+            Err(cause) => return Err(cause),
+        };
+        ask.seen.evidence.set("starttls_answer", answer.name());
+        if answer.code == 0 {
+            stream = secure(stream, ask, self.verify(), &[]).await?;
+            heard.in_tls = true;
+        }
+        heard.starttls = Some(answer);
+        Ok(stream)
+    }
+
+    fn may_bind(&self, heard: &Heard) -> bool {
+        heard.obstacle().is_ok() && self.refused_tls(heard).is_none()
+    }
+
+    /// A directory that offers TLS for the password and then refuses it.
+    fn refused_tls(&self, heard: &Heard) -> Option<Cause> {
+        let refused = heard.starttls.as_ref().filter(|answer| answer.code != 0)?;
+        let Login::As(Bind { plain: false, .. }) = &self.login else { return None };
+        heard.dse.offers_starttls().then(|| Cause::LdapStarttlsRefused {
+            result: refused.code,
+            text: refused.text.clone(),
+        })
     }
 
     /// Decides from the answers alone.
     fn judge(&self, heard: &Heard, seen: &mut Seen) -> Result<(), Cause> {
         heard.obstacle()?;
-        if !heard.in_tls {
-            seen.concerns.push(Concern::LdapNoStarttls);
+        if let Some(cause) = self.refused_tls(heard) {
+            return Err(cause);
         }
         self.judge_bind(heard, seen)?;
         seen.headline = self.headline(heard);
@@ -111,28 +169,44 @@ impl Probe {
     }
 
     fn judge_bind(&self, heard: &Heard, seen: &mut Seen) -> Result<(), Cause> {
-        if self.bind.is_some() {
-            let Some(answer) = &heard.bind else {
+        match (&self.login, &heard.bind) {
+            (Login::As(bind), None) if bind.password.expose_secret().is_empty() => {
                 let reason = "the password given is empty".to_owned();
                 return Err(Cause::LdapBindRefused { reason, sub_code: None });
-            };
-            seen.evidence.set("bind", answer.name());
-            return if answer.code == 0 { Ok(()) } else { Err(answer.cause()) };
+            }
+            (Login::As(_), None) => {
+                seen.concerns.push(Concern::LdapPasswordKept);
+                return Ok(());
+            }
+            (Login::As(_), Some(answer)) => {
+                seen.evidence.set("bind", answer.name());
+                if answer.code != 0 {
+                    return Err(answer.cause());
+                }
+            }
+            (Login::Anonymous | Login::Withheld, answer) => {
+                if let Some(answer) = answer {
+                    seen.evidence.set("anonymous_bind", answer.name());
+                }
+                if matches!(self.login, Login::Withheld) {
+                    seen.concerns.push(Concern::LdapBindWithheld);
+                } else if !heard.dse.is_read() {
+                    seen.concerns.push(Concern::LdapNotBound);
+                }
+            }
         }
-        if let Some(answer) = &heard.bind {
-            seen.evidence.set("anonymous_bind", answer.name());
-        }
-        if !heard.dse.is_read() {
-            seen.concerns.push(Concern::LdapNotBound);
+        if !heard.in_tls {
+            seen.concerns.push(Concern::LdapNoStarttls);
         }
         Ok(())
     }
 
     fn headline(&self, heard: &Heard) -> String {
-        let first = match (&self.bind, heard.dse.is_read()) {
-            (Some(_), _) => "bound".to_owned(),
-            (None, true) => "root DSE".to_owned(),
-            (None, false) => format!("answers ({})", heard.dse.answer.name()),
+        let is_bound = matches!(self.login, Login::As(_)) && heard.bind.is_some();
+        let first = match (is_bound, heard.dse.is_read()) {
+            (true, _) => "bound".to_owned(),
+            (false, true) => "root DSE".to_owned(),
+            (false, false) => format!("answers ({})", heard.dse.answer.name()),
         };
         let tls = match self.tls {
             Tls::IfOffered if heard.in_tls => Some("StartTLS".to_owned()),
@@ -146,15 +220,17 @@ impl Probe {
     /// A password never travels to a server we cannot trust; without one, the
     /// certificate of an optional StartTLS is a concern only.
     fn verify(&self) -> Verify {
-        if self.bind.is_some() { Verify::Strictly } else { Verify::AndReport }
+        if matches!(self.login, Login::As(_)) { Verify::Strictly } else { Verify::AndReport }
     }
 
-    /// Name and password to bind with. An empty password is none: servers take
-    /// it for an anonymous bind and say yes to any name (RFC 4513 §5.1.2).
-    fn credentials(&self) -> Option<(&str, &str)> {
-        let Some(bind) = &self.bind else { return Some(("", "")) };
+    /// Name and password to bind with, if they may be sent the way it is now. An empty
+    /// password is none: servers take it for an anonymous bind and say yes to any name
+    /// (RFC 4513 §5.1.2).
+    fn credentials(&self, heard: &Heard) -> Option<(&str, &str)> {
+        let Login::As(bind) = &self.login else { return Some(("", "")) };
         let password = bind.password.expose_secret();
-        (!password.is_empty()).then_some((bind.dn.as_str(), password))
+        let may_travel = heard.in_tls || bind.plain;
+        (may_travel && !password.is_empty()).then_some((bind.dn.as_str(), password))
     }
 
     pub(crate) fn service(&self) -> &'static Service {
@@ -190,7 +266,7 @@ pub(crate) const SERVICE_TLS: Service = Service {
     budget: Duration::from_secs(19),
     question: None,
     repeats: 0,
-    probe: || crate::Probe::Ldap(Probe { tls: Tls::FromStart, bind: None }),
+    probe: || crate::Probe::Ldap(Probe { tls: Tls::FromStart, login: Login::Anonymous }),
     respond: Respond::Stream(|stream| Box::pin(respond::in_tls(stream))),
     ..SERVICE
 };
@@ -215,25 +291,13 @@ impl Heard {
         Self { dse, starttls: None, in_tls, bind: None }
     }
 
-    /// StartTLS is offered, or a root DSE we may not read yet could offer it.
-    fn may_start_tls(&self) -> bool {
-        let is_hidden = !self.dse.is_read() && !self.dse.answer.is_busy();
-        !self.in_tls && (self.dse.offers_starttls() || is_hidden)
-    }
-
     /// What keeps the directory from being used, whoever binds.
     fn obstacle(&self) -> Result<(), Cause> {
         let answer = &self.dse.answer;
         if answer.is_busy() || (answer.wants_protection() && !self.in_tls) {
             return Err(answer.cause());
         }
-        match &self.starttls {
-            Some(refused) if refused.code != 0 && self.dse.offers_starttls() => {
-                let (result, text) = (refused.code, refused.text.clone());
-                Err(Cause::LdapStarttlsRefused { result, text })
-            }
-            _ => Ok(()),
-        }
+        Ok(())
     }
 }
 

@@ -85,7 +85,7 @@ pub(super) fn entry(id: i64, attributes: &[(&str, &[&str])]) -> Vec<u8> {
 /// An answer that is nothing but a result.
 pub(super) fn result(id: i64, tag: Tag, code: u32, text: &str) -> Vec<u8> {
     envelope(id, tag, |result| {
-        let Answer { code, text } = Answer::new(code, text);
+        let Answer { code, text, .. } = Answer::new(code, text);
         result.number(Tag::ENUMERATED, i64::from(code)).octets(b"").octets(text.as_bytes());
     })
 }

@@ -39,8 +39,15 @@ fn anonymous() -> Probe {
 }
 
 fn with_password(password: &str) -> Probe {
-    let bind = Bind { dn: "cn=probe,dc=example,dc=org".to_owned(), password: password.into() };
-    Probe { bind: Some(bind), ..Probe::default() }
+    let dn = "cn=probe,dc=example,dc=org".to_owned();
+    let bind = Bind { dn, password: password.into(), plain: false };
+    Probe { login: Login::As(bind), ..Probe::default() }
+}
+
+/// The same, allowed in plain text.
+fn in_plain(password: &str) -> Probe {
+    let Login::As(bind) = with_password(password).login else { panic!("a password") };
+    Probe { login: Login::As(Bind { plain: true, ..bind }), ..Probe::default() }
 }
 
 fn verdict(probe: &Probe, heard: &Heard) -> (Result<(), Cause>, Seen) {
@@ -90,10 +97,15 @@ fn each_refusal_of_a_bind_has_its_own_cause() {
         name: name.into(),
         text: text.to_owned(),
     };
+    let limit = |result, name: &'static str, text: &str| Cause::LdapLimit {
+        result,
+        name: name.into(),
+        text: text.to_owned(),
+    };
     for (code, text, cause) in [
         (49, String::new(), refused("wrong name or password", None)),
         (49, ad("525"), refused("no such user", Some("525"))),
-        (49, ad("52e"), refused("wrong password", Some("52e"))),
+        (49, ad("52e"), refused("wrong user name or password", Some("52e"))),
         (49, ad("530"), refused("not allowed to log on at this hour", Some("530"))),
         (49, ad("531"), refused("not allowed to log on from this machine", Some("531"))),
         (49, ad("532"), refused("the password has expired", Some("532"))),
@@ -109,6 +121,9 @@ fn each_refusal_of_a_bind_has_its_own_cause() {
         (51, "later".into(), other(51, "busy", "later")),
         (52, "later".into(), other(52, "unavailable", "later")),
         (4711, "?".into(), other(4711, "unknown result", "?")),
+        (3, "slow".into(), limit(3, "timeLimitExceeded", "slow")),
+        (4, String::new(), limit(4, "sizeLimitExceeded", "")),
+        (11, String::new(), limit(11, "adminLimitExceeded", "")),
     ] {
         let heard = Heard { bind: Some(answer(code, &text)), ..healthy() };
         assert_eq!(verdict(&with_password("x"), &heard).0, Err(cause), "{code} {text}");
@@ -118,25 +133,96 @@ fn each_refusal_of_a_bind_has_its_own_cause() {
 #[test]
 fn an_empty_password_is_never_sent_and_never_passes() {
     let probe = with_password("");
-    assert_eq!(probe.credentials(), None);
+    assert_eq!(probe.credentials(&healthy()), None);
     let cause = verdict(&probe, &Heard { bind: None, ..healthy() }).0.unwrap_err();
     assert_eq!(cause.to_string(), "the directory refuses the bind: the password given is empty");
 }
 
 #[test]
-fn a_refused_starttls_is_a_failure_when_it_was_offered() {
+fn a_refused_starttls_is_a_failure_for_a_password_when_it_was_offered() {
     let heard =
         Heard { starttls: Some(answer(52, "no TLS")), in_tls: false, bind: None, ..healthy() };
     let cause = Cause::LdapStarttlsRefused { result: 52, text: "no TLS".to_owned() };
-    assert_eq!(verdict(&anonymous(), &heard).0, Err(cause));
+    assert_eq!(verdict(&with_password("x"), &heard).0, Err(cause));
+    // A domain controller without a certificate offers it all the same.
+    for probe in [anonymous(), in_plain("x")] {
+        let bind = Some(answer(0, ""));
+        let (passed, seen) = verdict(&probe, &Heard { bind, ..heard.clone() });
+        assert_eq!((passed, seen.concerns), (Ok(()), vec![Concern::LdapNoStarttls]));
+    }
 }
 
 #[test]
-fn a_directory_without_starttls_is_a_concern() {
-    let heard =
-        Heard { starttls: None, in_tls: false, dse: dse(0, &[("vendorname", "x")]), ..healthy() };
+fn without_tls_a_password_stays_here_unless_it_is_allowed_to_leave() {
+    let dse = dse(0, &[("vendorname", "x")]);
+    let heard = Heard { starttls: Some(answer(2, "")), in_tls: false, dse, bind: None };
+    assert_eq!(with_password("x").credentials(&heard), None);
     let (passed, seen) = verdict(&with_password("x"), &heard);
+    assert_eq!((passed, seen.concerns), (Ok(()), vec![Concern::LdapPasswordKept]));
+    assert_eq!(seen.headline, "root DSE");
+
+    assert_eq!(in_plain("x").credentials(&heard).unwrap().1, "x");
+    let heard = Heard { bind: Some(answer(0, "")), ..heard };
+    let (passed, seen) = verdict(&in_plain("x"), &heard);
     assert_eq!((passed, seen.concerns), (Ok(()), vec![Concern::LdapNoStarttls]));
+    assert_eq!(seen.headline, "bound");
+}
+
+#[test]
+fn a_bind_that_was_not_tried_after_a_refusal_elsewhere_says_so() {
+    let probe = crate::Probe::Ldap(with_password("x"));
+    assert!(probe.risks_lockout());
+    let crate::Probe::Ldap(spared) = probe.without_credentials() else { panic!("LDAP") };
+    let (passed, seen) = verdict(&spared, &healthy());
+    assert_eq!((passed, seen.concerns), (Ok(()), vec![Concern::LdapBindWithheld]));
+    assert_eq!(seen.headline, "root DSE, StartTLS, dc=example,dc=org");
+}
+
+#[test]
+fn a_referral_names_the_directory_that_holds_the_name() {
+    let to = ["ldap://other.example.org/dc=example".to_owned(), "ldaps://x\u{1b}/".to_owned()];
+    let refers = answer(10, "").referring_to(to.iter().map(String::as_str));
+    let cause = verdict(&with_password("x"), &Heard { bind: Some(refers), ..healthy() }).0;
+    assert_eq!(
+        cause.unwrap_err().to_string(),
+        "the directory does not hold this bind DN and refers to \
+         ldap://other.example.org/dc=example, ldaps://x\\x1b/"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_bind_that_nobody_answers_is_told_from_a_directory_that_says_nothing() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let peer = Peer::from(listener.local_addr().unwrap());
+    let mut ask = Ask::new(peer, Deadline::after(Duration::from_secs(30)), Trust::only([]));
+    let probe = in_plain("x");
+    let asking = probe.run(&mut ask);
+    let no = result(1, EXTENDED_DONE, 2, "unsupported extended operation");
+    let answers = [root_dse_reply(), no];
+    let far = converse(&listener, &answers);
+    let (verdict, ()) = tokio::join!(asking, far);
+    let Err(Cause::LdapBindUnanswered { waited }) = verdict else { panic!("{verdict:?}") };
+    assert_eq!(waited.to_string(), "5.0 s");
+}
+
+#[tokio::test]
+async fn a_directory_that_hangs_up_on_starttls_it_never_offered_is_asked_without() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let peer = Peer::from(listener.local_addr().unwrap());
+    let mut ask = Ask::new(peer, Deadline::after(Duration::from_secs(9)), Trust::only([]));
+    let far = async {
+        let mut far = FarStream::new(Box::new(listener.accept().await.unwrap().0), None);
+        respond::request(&mut far).await.unwrap();
+        far.send(&root_dse_reply()).await.unwrap();
+        respond::request(&mut far).await.unwrap();
+        far.close().await.unwrap();
+        converse(&listener, &[result(1, BOUND, 0, "")]).await;
+    };
+    let probe = anonymous();
+    let (verdict, ()) = tokio::join!(probe.run(&mut ask), far);
+    assert_eq!((verdict, ask.seen.concerns), (Ok(()), vec![Concern::LdapNoStarttls]));
+    let told = ask.seen.evidence.fact("starttls_answer").unwrap().to_string();
+    assert!(told.contains("closed"), "{told}");
 }
 
 #[test]
@@ -144,11 +230,10 @@ fn a_hidden_root_dse_still_proves_the_server() {
     let refused = Some(answer(53, "authentication required"));
     let heard =
         Heard { dse: dse(53, &[]), starttls: refused, in_tls: false, bind: Some(answer(48, "")) };
-    assert!(heard.may_start_tls());
     let (passed, seen) = verdict(&anonymous(), &heard);
     assert_eq!(passed, Ok(()));
     assert_eq!(seen.headline, "answers (53 unwillingToPerform)");
-    assert_eq!(seen.concerns, [Concern::LdapNoStarttls, Concern::LdapNotBound]);
+    assert_eq!(seen.concerns, [Concern::LdapNotBound, Concern::LdapNoStarttls]);
 }
 
 #[test]
@@ -159,7 +244,6 @@ fn a_directory_that_is_busy_or_wants_tls_fails_before_any_bind() {
     for (code, name) in [(51, "busy"), (52, "unavailable")] {
         let cause = Cause::LdapRefused { result: code, name: name.into(), text: String::new() };
         assert_eq!(verdict(&anonymous(), &heard(code)).0, Err(cause));
-        assert!(!heard(code).may_start_tls());
     }
 }
 
@@ -315,7 +399,7 @@ async fn tls_refused_for_a_question_still_on_is_asked_for_on_a_new_connection() 
         converse(&listener, &[dse, outstanding]).await;
         converse(&listener, &[result(1, EXTENDED_DONE, 52, "no certificate")]).await;
     };
-    let probe = anonymous();
+    let probe = with_password("x");
     let (verdict, ()) = tokio::join!(probe.run(&mut ask), far);
     let text = "no certificate".to_owned();
     assert_eq!(verdict, Err(Cause::LdapStarttlsRefused { result: 52, text }));

@@ -1,9 +1,9 @@
 //! The far side's end of a conversation, for the responders.
 
-use std::io;
+use std::io::{self, Cursor};
 use std::sync::Arc;
 
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, join, split};
 use tokio_rustls::TlsAcceptor;
 
 /// Any transport a conversation can run over.
@@ -47,7 +47,10 @@ impl FarStream {
     pub async fn secure(self) -> io::Result<Self> {
         let config =
             self.tls.clone().ok_or_else(|| io::Error::other("no certificate to present"))?;
-        let io = TlsAcceptor::from(config).accept(self.io).await?;
+        // A client that needs no answer before may have begun already.
+        let (reads, writes) = split(self.io);
+        let io = join(Cursor::new(self.unread).chain(reads), writes);
+        let io = TlsAcceptor::from(config).accept(io).await?;
         Ok(Self::new(Box::new(io), self.tls))
     }
 

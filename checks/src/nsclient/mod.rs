@@ -3,7 +3,9 @@
 //! HTTPS, TCP 8443 by default. `GET /core/isalive` wants no login and leaves no
 //! line in the agent's log. Only with a password, and only once that showed who
 //! answers, one query the way Centreon's plugin sends it. Certificates of these
-//! agents are self-signed as a rule: a concern, as its clients do not verify.
+//! agents are self-signed as a rule: a concern, as its clients do not verify. But
+//! the password is sent to an agent that is trusted only, unless the user says
+//! otherwise.
 //!
 //! Reference: [NSClient++, WEBServer](https://nsclient.org/docs/reference/generic/WEBServer/).
 
@@ -33,25 +35,36 @@ pub struct Probe {
     pub user: Option<String>,
     /// The password; without one nobody is logged in.
     pub password: Option<SecretString>,
+    /// May the password go to an agent whose certificate is not trusted?
+    pub insecure: bool,
 }
 
 impl Probe {
     pub(crate) async fn run(&self, ask: &mut Ask) -> Result<(), Cause> {
-        let alive = get(ask, ALIVE, None).await?;
+        let alive = get(ask, ALIVE, Verify::AndReport, None).await?;
         self.judge_alive(&alive, &mut ask.seen)?;
-        let Some(password) = &self.password else {
+        let Some(password) = self.password.as_ref().filter(|_| self.trusts(&ask.seen)) else {
             self.sum_up(&mut ask.seen);
             return Ok(());
         };
-        let queried = get(ask, QUERY, Some(self.credentials(password))).await?;
+        // Another connection may be to somebody else.
+        let verify = if self.insecure { Verify::AndReport } else { Verify::Strictly };
+        let queried = get(ask, QUERY, verify, Some(self.credentials(password))).await?;
         // Refused: without credentials, older agents say which of the two it is.
         let anonymous = match queried.status {
-            401 | 403 => Some(get(ask, QUERY, None).await?),
+            401 | 403 => Some(get(ask, QUERY, Verify::AndReport, None).await?),
             _ => None,
         };
         self.judge_query(&queried, anonymous.as_ref(), &mut ask.seen)?;
         self.sum_up(&mut ask.seen);
         Ok(())
+    }
+
+    /// May the password be sent to whoever showed the certificate just seen?
+    fn trusts(&self, seen: &Seen) -> bool {
+        let is_about_it =
+            |concern: &Concern| matches!(concern, Concern::CertificateUnverified { .. });
+        self.insecure || !seen.concerns.iter().any(is_about_it)
     }
 
     /// Is it the agent that answered?
@@ -112,6 +125,8 @@ impl Probe {
         seen.headline = words.join(", ");
         if self.password.is_none() {
             seen.concerns.push(Concern::NsclientNotRead);
+        } else if !self.trusts(seen) {
+            seen.concerns.push(Concern::NsclientPasswordKept);
         }
     }
 
@@ -162,11 +177,12 @@ async fn respond(mut stream: FarStream) -> io::Result<()> {
 async fn get(
     ask: &mut Ask,
     target: &str,
+    verify: Verify,
     credentials: Option<(HeaderName, HeaderValue)>,
 ) -> Result<Answer, Cause> {
     let stream = ask.connect().await?;
     let concerns = ask.seen.concerns.len();
-    let stream = secure(stream, ask, Verify::AndReport, ALPN).await?;
+    let stream = secure(stream, ask, verify, ALPN).await?;
     if target != ALIVE {
         // The certificate's concern is there already.
         ask.seen.concerns.truncate(concerns);

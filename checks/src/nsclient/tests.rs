@@ -92,7 +92,7 @@ fn any_other_answer_to_the_query_is_a_bad_reply() {
 fn the_version_is_read_from_the_query() {
     let body = r#"{"payload":[{"command":"check_version","lines":[{"message":"0.5.2.35 2018-01-28","perf":""}],"result":"OK"}]}"#;
     let mut seen = Seen::default();
-    let probe = Probe { user: None, password: Some("secret".into()) };
+    let probe = Probe { user: None, password: Some("secret".into()), insecure: false };
     probe.judge_query(&answer(200, body), None, &mut seen).unwrap();
     probe.sum_up(&mut seen);
     assert_eq!(seen.headline, "alive, version 0.5.2.35");
@@ -120,10 +120,11 @@ fn without_a_password_that_is_said() {
 #[test]
 fn the_password_goes_the_way_the_plugin_sends_it_and_is_not_shown() {
     let password = SecretString::from("hunter2");
-    let legacy = Probe { user: None, password: Some(password.clone()) };
+    let legacy = Probe { user: None, password: Some(password.clone()), insecure: false };
     assert_eq!(legacy.credentials(&password).0, "password");
     assert_eq!(legacy.credentials(&password).1, "hunter2");
-    let basic = Probe { user: Some("admin".to_owned()), password: Some(password.clone()) };
+    let basic =
+        Probe { user: Some("admin".to_owned()), password: Some(password.clone()), insecure: false };
     assert_eq!(basic.credentials(&password).0, "authorization");
     assert!(!format!("{basic:?} {:?}", legacy.credentials(&password)).contains("hunter2"));
 }
@@ -175,7 +176,18 @@ async fn visit(probe: Probe, is_agent: bool) -> (Finding, Vec<String>) {
 }
 
 fn with_password() -> Probe {
-    Probe { user: None, password: Some("hunter2".into()) }
+    Probe { user: None, password: Some("hunter2".into()), insecure: true }
+}
+
+#[tokio::test]
+async fn an_agent_whose_certificate_is_not_trusted_does_not_hear_the_password() {
+    let probe = Probe { insecure: false, ..with_password() };
+    let (finding, heard) = visit(probe, true).await;
+    assert_eq!(finding.verdict, Ok(()));
+    let concerns: Vec<_> = finding.seen.concerns.iter().map(Concern::code).collect();
+    assert_eq!(concerns, ["certificate-unverified", "nsclient-password-kept"]);
+    assert_eq!(heard.len(), 1);
+    assert!(!heard[0].contains("hunter2"), "{heard:?}");
 }
 
 #[tokio::test]

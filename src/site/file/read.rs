@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use toml::Spanned;
 use toml::de::DeTable;
 
-use super::secret::{Login, login, snmp};
+use super::secret::{LDAP, Login, LoginKeys, NSCLIENT, PROXY_LOGIN, snmp};
 use super::walk::{Source, Table, Value, unknown};
 use super::{Check, Credentials, Machine, Platform, Server, Services, SiteFile};
 use crate::catalogue::{Broken, Mode, Role, Until, service, service_names};
@@ -321,17 +321,17 @@ fn credentials(table: &Table<'_>) -> Result<Credentials> {
             known.insert(name.into_inner(), snmp(&one)?);
         }
     }
-    let needed = |key: &str, user: &str, needs: &[&str]| -> Result<Option<Login>> {
+    let needed = |key: &str, keys: &LoginKeys, needs: &[&str]| -> Result<Option<Login>> {
         let Some(table) = table.table(key)? else { return Ok(None) };
-        let login = login(&table, user)?;
+        let login = keys.login(&table)?;
         needs.iter().try_for_each(|key| table.need(key).map(|_| ()))?;
         Ok(Some(login))
     };
     Ok(Credentials {
         snmp: known,
-        ldap: needed("ldap", "bind_dn", &["bind_dn", "password"])?,
-        nsclient: needed("nsclient", "user", &["password"])?,
-        proxy: needed("proxy", "user", &["user"])?,
+        ldap: needed("ldap", &LDAP, &["bind_dn", "password"])?,
+        nsclient: needed("nsclient", &NSCLIENT, &["password"])?,
+        proxy: needed("proxy", &PROXY_LOGIN, &["user"])?,
     })
 }
 

@@ -40,6 +40,8 @@ pub(super) struct Config {
 pub(super) struct Login {
     pub(super) user: Option<String>,
     pub(super) password: Option<Spanned<Secret>>,
+    /// May the password go where it is not safe, as the section's own key says?
+    pub(super) unguarded: bool,
 }
 
 /// How devices are read.
@@ -66,6 +68,8 @@ pub(super) const COMMUNITY: &str = "_SNMPCOMMUNITY";
 pub(super) const AUTH: &str = "authpassphrase";
 /// The option of that name in `_SNMPEXTRAOPTIONS`.
 pub(super) const PRIVACY: &str = "privpassphrase";
+/// The secret of a login.
+const PASSWORD: &str = "password";
 /// The password of a proxy, in whichever file sets it.
 pub(super) const PROXY: &str = "proxy_password";
 
@@ -162,12 +166,37 @@ impl std::fmt::Display for Config {
     }
 }
 
-/// `[credentials.ldap]` and its like; `user`: the key of the name.
-pub(super) fn login(table: &Table<'_>, user: &str) -> Result<Login, Box<Broken>> {
-    table.only(&[user, "password"])?;
-    let name = table.map(user, |value| value.text().map(str::to_owned))?;
-    let password = table.map("password", reference)?;
-    Ok(Login { user: name, password })
+/// Keys of a section with one login, beside `password`.
+pub(super) struct LoginKeys {
+    /// Who logs in.
+    user: &'static str,
+    /// The switch that lets the password go where it is not safe.
+    unguarded: Option<&'static str>,
+}
+
+/// `[credentials.ldap]`
+pub(super) const LDAP: LoginKeys = LoginKeys { user: "bind_dn", unguarded: Some("plain") };
+/// `[credentials.nsclient]`
+pub(super) const NSCLIENT: LoginKeys = LoginKeys { user: "user", unguarded: Some("insecure") };
+/// `[credentials.proxy]`
+pub(super) const PROXY_LOGIN: LoginKeys = LoginKeys { user: "user", unguarded: None };
+
+impl LoginKeys {
+    /// All keys of the section.
+    pub(super) fn all(&self) -> Vec<&'static str> {
+        [Some(self.user), Some(PASSWORD), self.unguarded].into_iter().flatten().collect()
+    }
+
+    /// Reads the section.
+    pub(super) fn login(&self, table: &Table<'_>) -> Result<Login, Box<Broken>> {
+        table.only(&self.all())?;
+        let unguarded = self.unguarded.map(|key| table.map(key, |value| value.boolean()));
+        Ok(Login {
+            user: table.map(self.user, |value| value.text().map(str::to_owned))?,
+            password: table.map(PASSWORD, reference)?,
+            unguarded: unguarded.transpose()?.flatten().unwrap_or_default(),
+        })
+    }
 }
 
 /// `[credentials.snmp.NAME]`.

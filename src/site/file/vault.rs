@@ -130,11 +130,13 @@ impl SiteFile {
     }
 
     pub(super) fn ldap(&self, vault: &Vault<'_>) -> Result<Option<ldap::Bind>, Box<Broken>> {
-        let Some(Login { user: Some(dn), password: Some(password) }) = &self.credentials.ldap
+        let Some(Login { user: Some(dn), password: Some(password), unguarded }) =
+            &self.credentials.ldap
         else {
             return Ok(None);
         };
-        Ok(Some(ldap::Bind { dn: dn.clone(), password: self.open(password, vault)? }))
+        let (dn, password) = (dn.clone(), self.open(password, vault)?);
+        Ok(Some(ldap::Bind { dn, password, plain: *unguarded }))
     }
 
     pub(super) fn nsclient(
@@ -143,7 +145,7 @@ impl SiteFile {
     ) -> Result<Option<nsclient::Probe>, Box<Broken>> {
         let Some(login) = &self.credentials.nsclient else { return Ok(None) };
         let (user, password) = self.login(Some(login), vault)?;
-        Ok(Some(nsclient::Probe { user, password }))
+        Ok(Some(nsclient::Probe { user, password, insecure: login.unguarded }))
     }
 
     /// User and password of the proxy.

@@ -82,6 +82,9 @@ fn the_schema_has_the_keys_the_program_knows_and_no_other() {
         ("/$defs/device/anyOf/1", &read::DEVICE),
         ("/$defs/check", &read::CHECK),
         ("/$defs/snmp", &super::super::secret::SNMP),
+        ("/properties/credentials/properties/ldap", &super::super::secret::LDAP.all()),
+        ("/properties/credentials/properties/nsclient", &super::super::secret::NSCLIENT.all()),
+        ("/properties/credentials/properties/proxy", &super::super::secret::PROXY_LOGIN.all()),
         ("/$defs/secret", &super::super::mask::REFERENCES),
     ] {
         let known: BTreeSet<String> = known.iter().map(ToString::to_string).collect();

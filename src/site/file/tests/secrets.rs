@@ -106,3 +106,23 @@ fn what_has_no_target_is_not_looked_up() {
     }
     assert!(refusal("[machine.a]").0.contains("has no role"));
 }
+
+#[test]
+fn a_password_goes_where_it_is_not_safe_only_if_the_file_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("p"), "fake\n").unwrap();
+    for (ldap, nsclient) in [(false, false), (true, false), (false, true)] {
+        let switch =
+            |key: &str, is_on: bool| if is_on { format!("{key} = true\n") } else { String::new() };
+        let file = parsed(&format!(
+            "[machine.a]\nrole = \"central\"\n\
+             [credentials.ldap]\nbind_dn = \"cn=x\"\npassword = {{ file = \"p\" }}\n{}\
+             [credentials.nsclient]\npassword = {{ file = \"p\" }}\n{}",
+            switch("plain", ldap),
+            switch("insecure", nsclient),
+        ));
+        let vault = Vault { folder: folder.path(), facts: None };
+        let layer = file.layer(file.machine("a").unwrap(), |_| true, Some(&vault)).unwrap();
+        assert_eq!((layer.ldap.unwrap().plain, layer.nsclient.unwrap().insecure), (ldap, nsclient));
+    }
+}
