@@ -111,7 +111,7 @@ fn flows_of_ones_own_pass() {
         lab.in_client(PREFLIGHT)
             .args(["--role", "central", "--only", "custom.*"])
             .args(["--check", "mariadb=mysql://10.0.0.3"])
-            .args(["--check", "postgresql=postgresql://database.example.test"])
+            .args(["--check", &format!("postgresql={POSTGRESQL}")])
             .args(["--check", "tcp=tcp://[fd00::3]:80"])
             .args(["--check", "tls=tls://www.example.test:443"])
             .args(["--check", "http=http://www.example.test/"])
@@ -128,7 +128,7 @@ fn flows_of_ones_own_pass() {
 
     report.says(&[
         ("custom.mariadb", "pass", &["-MariaDB"]),
-        ("custom.postgresql", "pass", &["Authority of the lab"]),
+        ("custom.postgresql", "pass", &["Authority of the lab", "asks for a password (SCRAM)"]),
         ("custom.tcp", "pass", &["[fd00::3]:80"]),
         ("custom.tls", "pass", &["Authority of the lab", "switch.example.test"]),
         ("custom.http", "pass", &["nginx/"]),
@@ -170,6 +170,32 @@ fn a_gorgone_on_another_port_than_the_tables_is_found() {
     ]));
 
     report.says(&[("central.zmq", "fail", &["found-on-other-port", "router-external"])]);
+}
+
+#[test]
+fn a_directory_that_its_domain_names_is_asked_on_the_ports_of_both_ways() {
+    let lab = Lab::new();
+    lab.etc(Node::Client, "resolv.conf", &format!("nameserver {}\n", lab::SERVER));
+    servers::named(&lab, "_ldap._tcp SRV 0 100 389 ldap");
+    let tls = Certificate::new(&lab);
+    servers::slapd(&lab, &tls);
+    let password = lab.write("password", servers::LDAP_PASSWORD);
+    let ask = |credentials: &[&str]| {
+        preflight(
+            lab.in_client(PREFLIGHT)
+                .args(["--role", "central", "--only", "central.ldap"])
+                .args(["--ldap-domain", "example.test"])
+                .args(credentials)
+                .arg("--ca")
+                .arg(&tls.ca),
+        )
+    };
+
+    let bare = ask(&[]);
+    bare.says(&[("central.ldap", "pass", &["10.0.0.3:636", "10.0.0.3:389", "root DSE"])]);
+    let file = password.to_str().unwrap();
+    let bound = ask(&["--ldap-bind-dn", servers::LDAP_USER, "--ldap-password-file", file]);
+    bound.says(&[("central.ldap", "pass", &["10.0.0.3:636", "\"bound, dc=example,dc=test\""])]);
 }
 
 #[test]
@@ -323,4 +349,5 @@ impl Report {
     }
 }
 
+const POSTGRESQL: &str = "postgresql://monitoring@database.example.test/postgres";
 const PREFLIGHT: &str = env!("CARGO_BIN_EXE_preflight");

@@ -18,7 +18,9 @@ const POSTGRESQL: u16 = 5432;
 /// A MariaDB whose users come from `host`, and from nowhere else.
 fn mariadb(home: Home, host: &str, settings: &[String]) -> Server {
     let data = format!("--datadir={}", home.path("data"));
-    let small = ["--innodb-log-file-size=4M", "--innodb-buffer-pool-size=16M"];
+    // In the usual place each that starts removes the tables of the others.
+    let own = format!("--tmpdir={}", home.folder_of("root", "tmp"));
+    let small = [&own, "--innodb-log-file-size=4M", "--innodb-buffer-pool-size=16M"];
     // It wants to be told to stay root.
     let user = geteuid().is_root().then_some("--user=root");
     let mut install = home.command("mariadb-install-db");
@@ -42,8 +44,8 @@ async fn ask_mariadb(server: &Server) -> Finding {
     server.ask(Probe::Mysql(mysql::Probe::default()), MYSQL, &Trust::only([])).await
 }
 
-/// A PostgreSQL with TLS that takes `open` as it comes, and `centreon` with a password.
-fn postgresql(authority: &Authority) -> Server {
+/// A PostgreSQL with TLS, and these rules in `pg_hba.conf`; its superuser is `open`.
+fn postgresql(authority: &Authority, rules: &str) -> Server {
     let home = Home::new();
     authority.sign(&home, "server", &certificate_for(NAME));
     let key = home.path("server.key");
@@ -51,7 +53,6 @@ fn postgresql(authority: &Authority) -> Server {
     let data = home.folder_of("postgres", "data");
     let mut install = home.command_as("postgres", &program("initdb"));
     run(install.args(["--no-sync", "--auth=trust", "--username=open", &data]));
-    let rules = "host all open 127.0.0.0/8 trust\nhost all centreon 127.0.0.0/8 scram-sha-256\n";
     home.write("data/pg_hba.conf", rules);
     let mut command = home.command_as("postgres", &program("postgres"));
     command.args(["-D", &data]);
@@ -78,10 +79,27 @@ fn program(name: &str) -> String {
 }
 
 async fn ask_postgresql(server: &Server, user: Option<&str>, trust: &Trust) -> Finding {
-    let database = user.map(|_| "postgres".to_owned());
-    let probe = postgresql::Probe { user: user.map(str::to_owned), database };
+    ask_for(server, user, user.map(|_| "postgres"), trust).await
+}
+
+async fn ask_for(
+    server: &Server,
+    user: Option<&str>,
+    database: Option<&str>,
+    trust: &Trust,
+) -> Finding {
+    let (user, database) = (user.map(str::to_owned), database.map(str::to_owned));
+    let probe = postgresql::Probe { user, database };
     server.ask(Probe::Postgresql(probe), POSTGRESQL, trust).await
 }
+
+/// Takes `open` as it comes, and `centreon` with a password; nobody else from anywhere.
+const RULES: &str = "host all open 127.0.0.0/8 trust
+host all centreon 127.0.0.0/8 scram-sha-256
+host all banned 127.0.0.0/8 reject
+hostssl all careful 127.0.0.0/8 scram-sha-256
+hostnossl all careless 127.0.0.0/8 scram-sha-256
+";
 
 fn fact(finding: &Finding, name: &str) -> String {
     finding.seen.evidence.fact(name).map(ToString::to_string).unwrap_or_default()
@@ -129,9 +147,28 @@ async fn mariadb_that_does_not_take_this_host_says_so() {
 }
 
 #[tokio::test]
+async fn mariadb_that_wants_tls_shows_it_to_its_users_only() {
+    let home = Home::new();
+    Authority::new().sign(&home, "server", &certificate_for(NAME));
+    let settings = [
+        format!("--ssl-cert={}", home.path("server.pem")),
+        format!("--ssl-key={}", home.path("server.key")),
+        "--require-secure-transport=ON".to_owned(),
+    ];
+    let server = mariadb(home, "127.%", &settings);
+    let finding = ask_mariadb(&server).await;
+    assert_eq!(finding.verdict, Ok(()));
+    let version = version_of("mariadbd");
+    let version = version.split('-').next().unwrap();
+    let headline = format!("MariaDB {version}, TLS offered, log-in not tested");
+    assert_eq!(finding.seen.headline, headline);
+    assert_eq!(server.end().matches("Access denied for user 'preflight'").count(), 1);
+}
+
+#[tokio::test]
 async fn postgresql_tells_whom_it_takes_and_its_version_to_those() {
     let authority = Authority::new();
-    let server = postgresql(&authority);
+    let server = postgresql(&authority, RULES);
     let trust = authority.trust();
 
     let open = ask_postgresql(&server, Some("open"), &trust).await;
@@ -143,27 +180,75 @@ async fn postgresql_tells_whom_it_takes_and_its_version_to_those() {
     assert_eq!(fact(&open, "certificate_issuer"), "CN=Authority of the tests");
     assert_eq!(open.seen.concerns, []);
 
-    let known = ask_postgresql(&server, Some("centreon"), &trust).await;
-    assert_eq!(known.verdict, Ok(()));
-    assert_eq!(known.seen.headline, "takes this host (SCRAM), TLS offered");
+    for (user, headline) in [
+        ("centreon", "asks for a password (SCRAM), TLS offered"),
+        ("careful", "asks for a password (SCRAM), TLS offered"),
+        ("careless", "asks for a password (SCRAM), without TLS only"),
+    ] {
+        let known = ask_postgresql(&server, Some(user), &trust).await;
+        assert_eq!((known.verdict, known.seen.headline.as_str()), (Ok(()), headline), "{user}");
+    }
 
-    let stranger = ask_postgresql(&server, Some("stranger"), &trust).await;
-    assert_eq!(stranger.verdict.unwrap_err().code(), "database-host-refused");
-
-    let unverified = ask_postgresql(&server, None, &Trust::only([])).await;
+    let unverified = ask_postgresql(&server, Some("centreon"), &Trust::only([])).await;
     assert_eq!(unverified.verdict, Ok(()));
     let concerns: Vec<_> = unverified.seen.concerns.iter().map(Concern::code).collect();
     assert_eq!(concerns, ["certificate-unverified"]);
 }
 
 #[tokio::test]
-async fn postgresql_logs_nothing_of_a_visit_without_a_stranger() {
+async fn postgresql_tells_whom_it_does_not_take_and_why() {
     let authority = Authority::new();
-    let server = postgresql(&authority);
-    for user in [None, Some("centreon"), Some("open")] {
-        assert_eq!(ask_postgresql(&server, user, &authority.trust()).await.verdict, Ok(()));
+    let server = postgresql(&authority, RULES);
+    let trust = authority.trust();
+    for (user, words) in [
+        ("stranger", "no pg_hba.conf entry for host \"127."),
+        ("banned", "pg_hba.conf rejects connection for host \"127."),
+    ] {
+        let cause = ask_postgresql(&server, Some(user), &trust).await.verdict.unwrap_err();
+        assert_eq!(cause.code(), "database-host-refused");
+        assert!(cause.to_string().contains(words), "{cause}");
     }
+    let missing = ask_for(&server, Some("open"), Some("nowhere"), &trust).await.verdict;
+    let text = "database \"nowhere\" does not exist".to_owned();
+    assert_eq!(missing, Err(Cause::DatabaseError { error_code: "3D000".to_owned(), text }));
+    // Nobody was named: what the file says of `preflight` says nothing about anybody.
+    let untold = ask_postgresql(&server, None, &trust).await.verdict.unwrap_err();
+    assert_eq!(untold.code(), "database-user-untold");
+    assert!(untold.is_inconclusive(), "{untold}");
+}
+
+#[tokio::test]
+async fn postgresql_that_takes_everybody_from_here_passes_without_a_user() {
+    let authority = Authority::new();
+    for (method, headline) in [
+        ("trust", "lets this host log in, TLS offered"),
+        ("scram-sha-256", "asks for a password (SCRAM), TLS offered"),
+    ] {
+        let server = postgresql(&authority, &format!("host all all 127.0.0.0/8 {method}\n"));
+        let finding = ask_postgresql(&server, None, &authority.trust()).await;
+        assert_eq!((finding.verdict, finding.seen.headline.as_str()), (Ok(()), headline));
+    }
+}
+
+/// Lines that visits leave, between its start and its end.
+fn log_of_visits(server: Server) -> usize {
     let log = server.end();
     let visits = log.split("received fast shutdown request").next().unwrap();
-    assert_eq!(visits.lines().count(), 1, "{log}");
+    visits.lines().count() - 1
+}
+
+#[tokio::test]
+async fn a_visit_leaves_no_line_in_postgresqls_log_and_a_refusal_one() {
+    let authority = Authority::new();
+    let trust = authority.trust();
+    let server = postgresql(&authority, RULES);
+    for user in ["centreon", "open"] {
+        assert_eq!(ask_postgresql(&server, Some(user), &trust).await.verdict, Ok(()));
+    }
+    assert_eq!(log_of_visits(server), 0);
+    let server = postgresql(&authority, "hostssl all all 127.0.0.0/8 reject\n");
+    let refused = ask_postgresql(&server, None, &trust).await.verdict.unwrap_err();
+    assert_eq!(refused.code(), "database-user-untold");
+    // Inside TLS, and without, as libpq asks.
+    assert_eq!(log_of_visits(server), 2);
 }

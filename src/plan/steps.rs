@@ -424,7 +424,10 @@ impl Planner<'_> {
                 transport: way.service.transport,
                 port,
                 port_origin: custom.origin.clone(),
-                probe: self.ready(&way, &target, port, None),
+                probe: match self.ready(&way, &target, port, None) {
+                    Probe::Postgresql(_) => Probe::Postgresql(custom.session.clone()),
+                    other => other,
+                },
             }
         });
         let flow = format!("custom.{}", custom.name);

@@ -2,7 +2,9 @@
 
 use std::str::FromStr;
 
-use super::{Origin, Place};
+use preflight_checks::{Probe, postgresql};
+
+use super::{Origin, Place, decoded};
 use crate::catalogue::{Until, service, service_names};
 
 /// A flow of the user's own: `NAME=SCHEME://HOST:PORT`.
@@ -14,6 +16,8 @@ pub(crate) struct Custom {
     pub(crate) scheme: String,
     /// Where.
     pub(crate) place: Place,
+    /// Of a database that looks at them before it asks for a password: user and database.
+    pub(crate) session: postgresql::Probe,
     /// Does its failure fail the run?
     pub(crate) required: bool,
     /// Until then a closed port only waits.
@@ -34,10 +38,10 @@ impl Custom {
         let service = service(scheme).ok_or_else(|| {
             format!("unknown scheme `{scheme}`; known are {}", service_names().join(", "))
         })?;
-        let place = if (service.probe)().takes_path() {
-            Place::from_url(url)?
-        } else {
-            rest.trim_end_matches('/').parse()?
+        let (place, session) = match (service.probe)() {
+            Probe::Postgresql(_) => of_database(rest)?,
+            probe if probe.takes_path() => (Place::from_url(url)?, postgresql::Probe::default()),
+            _ => (rest.trim_end_matches('/').parse()?, postgresql::Probe::default()),
         };
         if matches!(scheme, "tcp" | "tls") && place.port.is_none() {
             return Err(format!("{scheme}://{} needs a port", place.host));
@@ -46,6 +50,7 @@ impl Custom {
             name: name.to_owned(),
             scheme: scheme.to_owned(),
             place,
+            session,
             required: true,
             until: None,
             why: "Asked for with --check.".to_owned(),
@@ -63,6 +68,29 @@ impl Custom {
         }
         Ok(())
     }
+}
+
+/// `[USER@]HOST[:PORT][/DATABASE]`, as PostgreSQL's own clients write it.
+fn of_database(rest: &str) -> Result<(Place, postgresql::Probe), String> {
+    let (user, rest) = match rest.rsplit_once('@') {
+        Some((user, _)) if user.contains(':') => {
+            return Err("a URL here carries no password".to_owned());
+        }
+        Some((user, rest)) => (Some(user), rest),
+        None => (None, rest),
+    };
+    let (place, database) = match rest.split_once('/') {
+        Some((place, database)) => (place, Some(database)),
+        None => (rest, None),
+    };
+    let name = |name: Option<&str>| {
+        let name = name.filter(|name| !name.is_empty()).map(decoded);
+        if name.as_ref().is_some_and(|name| name.contains(|c: char| c.is_control() || c == '?')) {
+            return Err("user and database of a URL are names, without options behind them");
+        }
+        Ok(name)
+    };
+    Ok((place.parse()?, postgresql::Probe { user: name(user)?, database: name(database)? }))
 }
 
 impl FromStr for Custom {
@@ -89,8 +117,28 @@ mod tests {
         assert_eq!(custom.name, "erp");
         assert_eq!(custom.scheme, "postgresql");
         assert_eq!((custom.place.host.as_str(), custom.place.port), ("db.example", Some(5433)));
+        assert_eq!(custom.session, postgresql::Probe::default());
         assert!("erp=gopher://x".parse::<Custom>().unwrap_err().contains("unknown scheme"));
         assert!("erp=tcp://x".parse::<Custom>().unwrap_err().contains("needs a port"));
         assert!("tcp://x:1".parse::<Custom>().unwrap_err().contains("NAME=SCHEME"));
+    }
+
+    #[test]
+    fn a_database_may_be_given_with_user_and_name_and_never_with_a_password() {
+        let session = |text: &str| {
+            let custom: Custom = format!("erp=postgresql://{text}").parse().unwrap();
+            let Custom { place, session, .. } = custom;
+            (place.host, place.port, session.user, session.database)
+        };
+        let some = |text: &str| Some(text.to_owned());
+        let db = || "db.example".to_owned();
+        assert_eq!(session("centreon@db.example/"), (db(), None, some("centreon"), None));
+        let whole = session("me%40corp@db.example:5433/erp");
+        assert_eq!(whole, (db(), Some(5433), some("me@corp"), some("erp")));
+        assert_eq!(session("[2001:db8::1]/erp"), ("2001:db8::1".into(), None, None, some("erp")));
+        for wrong in ["me:hunter2@db.example", "me@db.example/erp?sslmode=require", "m%00e@db"] {
+            let refused = format!("erp=postgresql://{wrong}").parse::<Custom>().unwrap_err();
+            assert!(!refused.contains("hunter2") && !refused.is_empty(), "{refused}");
+        }
     }
 }

@@ -22,7 +22,7 @@ use serde::{Serialize, Serializer};
 pub(crate) use custom::Custom;
 pub(crate) use join::{View, join};
 pub(crate) use layer::Layer;
-pub(crate) use place::{Place, address_of, numeric_v4, parse_port, parse_proxy};
+pub(crate) use place::{Place, address_of, decoded, numeric_v4, parse_port, parse_proxy};
 
 use crate::catalogue::{Mode, Party, Role};
 use discover::{At, Note};

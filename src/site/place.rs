@@ -135,6 +135,25 @@ pub(crate) fn numeric_v4(text: &str) -> Option<Ipv4Addr> {
     (*last <= room).then(|| Ipv4Addr::from(address | last))
 }
 
+/// Percent signs undone; what they make of bytes that are no UTF-8 is replaced.
+pub(crate) fn decoded(text: &str) -> String {
+    let mut pieces = text.split('%');
+    let mut bytes = pieces.next().unwrap_or_default().as_bytes().to_vec();
+    for piece in pieces {
+        let (byte, rest) = escaped(piece).unwrap_or((b'%', piece));
+        bytes.push(byte);
+        bytes.extend_from_slice(rest.as_bytes());
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// The byte of the two hexadecimal digits `piece` begins with, and the rest.
+fn escaped(piece: &str) -> Option<(u8, &str)> {
+    let (digits, rest) = piece.split_at_checked(2)?;
+    let all = digits.bytes().all(|digit| digit.is_ascii_hexdigit());
+    Some((u8::from_str_radix(digits, 16).ok().filter(|_| all)?, rest))
+}
+
 /// What getaddrinfo would take: letters, digits, `-`, `_`, `.`, or an address.
 fn check_host(host: &str) -> Result<(), String> {
     if host.is_empty() {

@@ -303,7 +303,11 @@ pub(crate) fn postgresql(lab: &Lab, tls: &Certificate) {
     run(as_postgres(lab, "initdb").args(["--no-sync", "--auth=trust"]).arg(&data));
     run(lab.command(Node::Server, "sh").args([
         "-c",
-        &format!("echo 'host all {DATABASE_USER} 10.2.0.0/24 scram-sha-256' >>\"$0\""),
+        &format!(
+            "for net in 10.2.0.0/24 fd00:2::/64; do
+                 echo \"host all {DATABASE_USER} $net scram-sha-256\" >>\"$0\"
+             done"
+        ),
         &data.join("pg_hba.conf").display().to_string(),
     ]));
     let mut command = as_postgres(lab, "postgres");

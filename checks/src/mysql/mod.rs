@@ -12,6 +12,11 @@
 //! MariaDB 10.11: 20 refused log-ins, no connection error; 5 greetings with a
 //! limit of 5, blocked).
 //!
+//! A server that wants TLS says so to MySQL's clients, and is then asked once more
+//! inside TLS. MariaDB with `require_secure_transport` refuses everybody outside TLS
+//! in the words it has for a stranger: only somebody with an account could tell, so
+//! a pass says that no log-in was tested.
+//!
 //! Reference: [client/server protocol, connection
 //! phase](https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_connection_phase.html),
 //! [MariaDB: connection](https://mariadb.com/kb/en/connection/).
@@ -24,6 +29,7 @@ use std::time::Duration;
 
 use crate::cause::{Cause, Concern, Phase, Transport};
 use crate::evidence::Seen;
+use crate::net::tls::{Verify, secure};
 use crate::net::{Ask, FarStream, Stream};
 use crate::recognise::{self, Spoken};
 use crate::wire::{self, Reader};
@@ -36,28 +42,58 @@ pub struct Probe {}
 impl Probe {
     pub(crate) async fn run(&self, ask: &mut Ask) -> Result<(), Cause> {
         let stream = ask.connect().await?;
-        self.converse(stream, &mut ask.seen).await
+        let (greeting, goodbye) = self.converse(stream).await?;
+        let secured = match (&greeting, &goodbye) {
+            (Greeting::Hello(hello), Some(refusal))
+                if refusal.number == TLS_REQUIRED && hello.offers(SSL) =>
+            {
+                self.inside_tls(ask).await?
+            }
+            _ => None,
+        };
+        self.judge(&greeting, goodbye.as_ref(), secured.as_ref(), &mut ask.seen)
     }
 
-    async fn converse(&self, mut stream: Stream, seen: &mut Seen) -> Result<(), Cause> {
+    /// The greeting, and the answer to our goodbye.
+    #[allow(clippy::unused_self)] // The same shape as its siblings.
+    async fn converse(&self, mut stream: Stream) -> Result<(Greeting, Option<Refusal>), Cause> {
         stream.allow(GREETING);
         let packet = read_packet(&mut stream, Phase::Greeting).await?;
         let greeting = Greeting::decode(&packet.payload)?;
         // The greeting decides; whatever becomes of the goodbye changes little.
         let goodbye = match &greeting {
-            Greeting::Hello(hello) => take_leave(&mut stream, hello).await.ok().flatten(),
+            Greeting::Hello(hello) => take_leave(&mut stream, hello, 1).await.ok().flatten(),
             Greeting::Refused(_) => None,
         };
         stream.close().await;
-        self.judge(&greeting, goodbye.as_ref(), seen)
+        Ok((greeting, goodbye))
     }
 
-    /// Decides from the greeting, and from the answer to our goodbye.
+    /// The same log-in inside TLS, for a server that takes no other.
+    #[allow(clippy::unused_self)] // The same shape as its siblings.
+    async fn inside_tls(&self, ask: &mut Ask) -> Result<Option<Refusal>, Cause> {
+        let mut stream = ask.connect().await?;
+        stream.allow(GREETING);
+        let packet = read_packet(&mut stream, Phase::Greeting).await?;
+        let hello = match Greeting::decode(&packet.payload)? {
+            Greeting::Hello(hello) => hello,
+            Greeting::Refused(refusal) => return Ok(Some(refusal)),
+        };
+        stream.send(&packet_of(1, &hello.wish_for_tls())).await?;
+        // As its clients do unless told otherwise: encrypted, not verified.
+        let mut stream = secure(stream, ask, Verify::AndReport, &[]).await?;
+        let goodbye = take_leave(&mut stream, &hello, 2).await?;
+        stream.close().await;
+        Ok(goodbye)
+    }
+
+    /// Decides from the greeting, from the answer to our goodbye, and from the one inside TLS.
     #[allow(clippy::unused_self)] // The same shape as its siblings.
     fn judge(
         &self,
         greeting: &Greeting,
         goodbye: Option<&Refusal>,
+        secured: Option<&Refusal>,
         seen: &mut Seen,
     ) -> Result<(), Cause> {
         let hello = match greeting {
@@ -69,14 +105,19 @@ impl Probe {
         seen.evidence.set("version", hello.version());
         seen.evidence.set("tls_offered", tls);
         seen.evidence.set("auth_plugin", hello.plugin.as_str());
-        if goodbye.is_some_and(|refusal| refusal.number == TLS_REQUIRED) {
+        if let Some(refusal) = goodbye.filter(|refusal| refusal.number == TLS_REQUIRED) {
+            if !tls {
+                return Err(refusal.cause());
+            }
             seen.concerns.push(Concern::TlsRequired);
         }
-        if let Some(refusal) = goodbye.filter(|refusal| refusal.is_about_this_host()) {
+        let mut refusals = [goodbye, secured].into_iter().flatten();
+        if let Some(refusal) = refusals.find(|refusal| refusal.is_about_this_host()) {
             return Err(refusal.cause());
         }
         let tls = if tls { "TLS offered" } else { "no TLS" };
-        seen.headline = format!("{} {}, {tls}", hello.product(), hello.short_version());
+        let (product, version) = (hello.product(), hello.short_version());
+        seen.headline = format!("{product} {version}, {tls}, log-in not tested");
         Ok(())
     }
 }
@@ -95,33 +136,39 @@ pub(crate) const SERVICE: Service = Service {
 
 /// Greets, and refuses the log-in, as a server does that does not know the user.
 async fn respond(mut stream: FarStream) -> io::Result<()> {
-    stream.send(&packet(0, &Hello::example().encode())).await?;
+    stream.send(&packet_of(0, &Hello::example().encode())).await?;
     let header = stream.exactly(HEADER).await?;
     let [low, middle, high, ..] = header[..] else { return Ok(()) };
     let length = usize::from(low) | usize::from(middle) << 8 | usize::from(high) << 16;
     if length <= MAX_PACKET {
         stream.exactly(length).await?;
-        stream.send(&packet(2, &Refusal::example().encode())).await?;
+        stream.send(&packet_of(2, &Refusal::example().encode())).await?;
     }
     stream.close().await
 }
 
 /// Logs in as nobody and takes the refusal; `None`: the server let us in.
-async fn take_leave(stream: &mut Stream, hello: &Hello) -> Result<Option<Refusal>, Cause> {
+///
+/// `number` is that of the packet: inside TLS another one came before.
+async fn take_leave(
+    stream: &mut Stream,
+    hello: &Hello,
+    number: u8,
+) -> Result<Option<Refusal>, Cause> {
     // What the client cannot do without, for 15 years now.
     if !hello.offers(PROTOCOL_41 | SECURE_CONNECTION) {
         return Ok(None);
     }
     stream.allow(GOODBYE);
-    stream.send(&packet(1, &hello.log_in())).await?;
+    stream.send(&packet_of(number, &hello.log_in())).await?;
     let mut answer = read_packet(stream, Phase::Reply).await?;
     if answer.payload.first() == Some(&SWITCH_PLUGIN) {
         // No password is no password, whatever the plugin.
-        stream.send(&packet(answer.number.wrapping_add(1), b"")).await?;
+        stream.send(&packet_of(answer.number.wrapping_add(1), b"")).await?;
         answer = read_packet(stream, Phase::Reply).await?;
     }
     if answer.payload.first() == Some(&OK) {
-        stream.send(&packet(0, &[QUIT])).await?;
+        stream.send(&packet_of(0, &[QUIT])).await?;
     }
     Ok(Refusal::decode(&answer.payload).ok())
 }
@@ -163,7 +210,7 @@ fn other_service(head: &[u8]) -> Option<Cause> {
     recognise::instead_of("MySQL or MariaDB", Spoken::Mysql, head)
 }
 
-fn packet(number: u8, payload: &[u8]) -> Vec<u8> {
+fn packet_of(number: u8, payload: &[u8]) -> Vec<u8> {
     let [low, middle, high, _] = u32::try_from(payload.len()).unwrap_or(u32::MAX).to_le_bytes();
     [&[low, middle, high, number], payload].concat()
 }
@@ -228,18 +275,27 @@ impl Hello {
         payload
     }
 
-    /// A log-in of the user `preflight` without a password.
-    fn log_in(&self) -> Vec<u8> {
-        let ours = LONG_PASSWORD | PROTOCOL_41 | SECURE_CONNECTION | PLUGIN_AUTH;
-        let capabilities = ours & self.capabilities;
-        let mut payload = capabilities.to_le_bytes().to_vec();
+    /// What a client begins TLS with, and every log-in with.
+    fn beginning(&self, more: u32) -> Vec<u8> {
+        let ours = LONG_PASSWORD | PROTOCOL_41 | SECURE_CONNECTION | PLUGIN_AUTH | more;
+        let mut payload = (ours & self.capabilities).to_le_bytes().to_vec();
         payload.extend(MAX_ANSWER.to_le_bytes());
         payload.push(UTF8);
         payload.extend([0; 23]);
+        payload
+    }
+
+    fn wish_for_tls(&self) -> Vec<u8> {
+        self.beginning(SSL)
+    }
+
+    /// A log-in of the user `preflight` without a password.
+    fn log_in(&self) -> Vec<u8> {
+        let mut payload = self.beginning(0);
         payload.extend(b"preflight\0");
         // The length of the password.
         payload.push(0);
-        if capabilities & PLUGIN_AUTH != 0 {
+        if self.offers(PLUGIN_AUTH) {
             payload.extend(self.plugin.bytes());
             payload.push(0);
         }

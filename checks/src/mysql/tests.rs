@@ -1,6 +1,12 @@
+use std::sync::Arc;
+
 use super::*;
+use crate::examine;
 use crate::hostile::{damaged, ends};
+use crate::net::{Deadline, Peer, Trust};
 use proptest::prelude::*;
+use rustls::ServerConfig;
+use tokio::net::TcpListener;
 
 /// What a MariaDB 10.11 of Debian 12 sends that has a certificate.
 const MARIADB: &[u8] = b"\n5.5.5-10.11.19-MariaDB-0+deb12u1\0\x13\0\0\0G&'/UA%6\0\
@@ -9,7 +15,7 @@ const MARIADB: &[u8] = b"\n5.5.5-10.11.19-MariaDB-0+deb12u1\0\x13\0\0\0G&'/UA%6\
 fn verdict(payload: &[u8], goodbye: Option<&Refusal>) -> (Result<(), Cause>, Seen) {
     let mut seen = Seen::default();
     let greeting = Greeting::decode(payload).unwrap();
-    (Probe::default().judge(&greeting, goodbye, &mut seen), seen)
+    (Probe::default().judge(&greeting, goodbye, None, &mut seen), seen)
 }
 
 fn refusal(number: u16, text: &str) -> Refusal {
@@ -20,7 +26,7 @@ fn refusal(number: u16, text: &str) -> Refusal {
 fn a_greeting_passes_with_its_version() {
     let (verdict, seen) = verdict(MARIADB, Some(&Refusal::example()));
     assert_eq!(verdict, Ok(()));
-    assert_eq!(seen.headline, "MariaDB 10.11.19, TLS offered");
+    assert_eq!(seen.headline, "MariaDB 10.11.19, TLS offered, log-in not tested");
     let version = seen.evidence.fact("version");
     assert_eq!(version, Some(&"10.11.19-MariaDB-0+deb12u1".into()));
     assert_eq!(seen.evidence.fact("auth_plugin"), Some(&"mysql_native_password".into()));
@@ -59,6 +65,67 @@ fn the_answer_to_our_goodbye_may_tell_more() {
 }
 
 #[test]
+fn what_a_server_that_wants_tls_says_inside_it_counts_too() {
+    let greeting = Greeting::decode(MARIADB).unwrap();
+    let wants_tls = refusal(TLS_REQUIRED, "insecure transport");
+    let judge = |greeting: &Greeting, secured: &Refusal| {
+        let mut seen = Seen::default();
+        Probe::default().judge(greeting, Some(&wants_tls), Some(secured), &mut seen)
+    };
+    assert_eq!(judge(&greeting, &Refusal::example()), Ok(()));
+    let not_allowed = refusal(HOST_NOT_ALLOWED, "Host 'x' is not allowed");
+    assert_eq!(judge(&greeting, &not_allowed).unwrap_err().code(), "database-host-refused");
+    let Greeting::Hello(hello) = greeting else { panic!("a greeting") };
+    let without = Greeting::Hello(Hello { capabilities: hello.capabilities & !SSL, ..hello });
+    assert_eq!(judge(&without, &Refusal::example()).unwrap_err().code(), "database-error");
+}
+
+/// A server as MySQL 8 with `require_secure_transport`: refuses outside TLS, and inside.
+async fn wants_tls(listener: TcpListener, config: Arc<ServerConfig>) {
+    let hello = Hello { capabilities: u32::MAX, ..Hello::example() };
+    for is_second in [false, true] {
+        let (accepted, _) = listener.accept().await.unwrap();
+        let mut far = FarStream::new(Box::new(accepted), Some(config.clone()));
+        far.send(&packet_of(0, &hello.encode())).await.unwrap();
+        let mut number = 2;
+        if is_second {
+            let wish = packet_of(1, &hello.wish_for_tls());
+            assert_eq!(far.exactly(wish.len()).await.unwrap(), wish);
+            far = far.secure().await.unwrap();
+            number = 3;
+        }
+        let log_in = packet_of(number - 1, &hello.log_in());
+        assert_eq!(far.exactly(log_in.len()).await.unwrap(), log_in);
+        let refusal =
+            if is_second { Refusal::example() } else { refusal(TLS_REQUIRED, "insecure") };
+        far.send(&packet_of(number, &refusal.encode())).await.unwrap();
+        far.close().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_wants_tls_is_asked_again_inside_it() {
+    let own = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+    let key = rustls::pki_types::PrivateKeyDer::try_from(own.signing_key.serialize_der()).unwrap();
+    let config =
+        ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![own.cert.der().clone()], key)
+            .unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let peer = Peer::from(listener.local_addr().unwrap());
+    let probe = crate::Probe::Mysql(Probe::default());
+    let (deadline, trust) = (Deadline::after(Duration::from_secs(9)), Trust::only([]));
+    let asking = Box::pin(examine(&probe, peer, deadline, &trust));
+    let (finding, ()) = tokio::join!(asking, wants_tls(listener, Arc::new(config)));
+    assert_eq!(finding.verdict, Ok(()));
+    let concerns: Vec<_> = finding.seen.concerns.iter().map(Concern::code).collect();
+    assert_eq!(concerns, ["certificate-unverified", "tls-required"]);
+}
+
+#[test]
 fn probe_reads_what_the_responder_says() {
     let hello = Hello::example();
     assert_eq!(Greeting::decode(&hello.encode()).unwrap(), Greeting::Hello(hello));
@@ -93,19 +160,21 @@ fn every_truncation_of_a_greeting_is_a_bad_reply() {
 fn a_hostile_version_does_not_reach_the_terminal() {
     let hostile = Hello { server: "8.0\u{1b}[2J".into(), ..Hello::example() };
     let (_, seen) = verdict(&hostile.encode(), None);
-    assert_eq!(seen.headline, "MySQL 8.0\\x1b[2J, no TLS");
+    assert_eq!(seen.headline, "MySQL 8.0\\x1b[2J, no TLS, log-in not tested");
 }
 
 proptest! {
     #[test]
     fn no_greeting_breaks_reader_or_judge(
-        words in damaged(&[packet(0, MARIADB), packet(2, &Refusal::example().encode())].concat()),
+        words in damaged(&[packet_of(0, MARIADB), packet_of(2, &Refusal::example().encode())].concat()),
         payload in damaged(MARIADB),
     ) {
         let mut seen = Seen::default();
         let probe = Probe::default();
-        let passed = ends(&words, async |stream| probe.converse(stream, &mut seen).await);
-        prop_assert!(passed.is_err() || !seen.headline.is_empty());
+        if let Ok((greeting, goodbye)) = ends(&words, async |stream| probe.converse(stream).await) {
+            let passed = probe.judge(&greeting, goodbye.as_ref(), goodbye.as_ref(), &mut seen);
+            prop_assert!(passed.is_err() || !seen.headline.is_empty());
+        }
         let _any_greeting = Greeting::decode(&payload);
         let _any_refusal = Refusal::decode(&payload);
     }

@@ -5,10 +5,11 @@
 //! logs nothing of it, while it logs a line for a client that asks for TLS and
 //! leaves without a handshake.
 //!
-//! Whether `pg_hba.conf` takes this host depends on user and database, so it is
-//! asked only when a user is given: for a made-up one the answer would be about
-//! nobody, and "no entry" costs a line in the server's log. The question ends
-//! where the server asks for the password, which is not logged either.
+//! Then a session is asked for, up to the question for its password: what
+//! `pg_hba.conf` says comes before it. No password is sent, and a visit that ends
+//! there is not logged either. The file decides by user and database too: for the
+//! user `preflight`, who stands for nobody, a refusal says nothing about the real
+//! one, and is not taken for more. A refusal costs one line in the server's log.
 //!
 //! Reference: [Message Flow](https://www.postgresql.org/docs/current/protocol-flow.html),
 //! [Message Formats](https://www.postgresql.org/docs/current/protocol-message-formats.html).
@@ -27,10 +28,10 @@ use crate::recognise::{self, Spoken};
 use crate::wire::{self, Reader};
 use crate::{Respond, Service};
 
-/// Asks for TLS, and for a session when a user is given; sends no password.
+/// Asks for TLS and for a session; sends no password.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Probe {
-    /// Whose session to ask for; none: whether this host is let in stays open.
+    /// Whose session to ask for; none: that of `preflight`, who stands for nobody.
     pub user: Option<String>,
     /// Its database; none: the one named as the user.
     pub database: Option<String>,
@@ -43,56 +44,88 @@ impl Probe {
         stream.send(&SSL_REQUEST).await?;
         let offer = read_offer(&mut stream).await?;
         ask.seen.evidence.set("tls_offered", offer == Offer::Tls);
-        let mut session = None;
-        if let Offer::Refused(_) = offer {
-            stream.close().await;
-        } else {
-            if offer == Offer::Tls {
-                // As libpq does unless told otherwise: encrypted, not verified.
-                stream = secure(stream, ask, Verify::AndReport, &[]).await?;
+        let offers_tls = match offer {
+            Offer::Tls => true,
+            Offer::Plain => false,
+            Offer::Refused(refusal) => {
+                stream.close().await;
+                return Err(refusal.cause());
             }
-            if let Some(user) = &self.user {
-                stream.allow(REPLY);
-                session = Some(self.open(&mut stream, user).await?);
-            }
-            stream.close().await;
+        };
+        if offers_tls {
+            // As libpq does unless told otherwise: encrypted, not verified.
+            stream = secure(stream, ask, Verify::AndReport, &[]).await?;
         }
-        self.judge(&offer, session.as_ref(), &mut ask.seen)
+        let session = self.open(&mut stream).await?;
+        stream.close().await;
+        let in_plain = match &session {
+            Session::Refused(refusal) if offers_tls && refusal.is_by_rule() => {
+                Some(self.in_plain(ask).await?)
+            }
+            _ => None,
+        };
+        self.judge(offers_tls, &session, in_plain.as_ref(), &mut ask.seen)
     }
 
-    /// Decides from the answers to both questions.
-    #[allow(clippy::unused_self)] // The same shape as its siblings.
+    /// The second try of libpq: a rule may be for connections without TLS only.
+    async fn in_plain(&self, ask: &mut Ask) -> Result<Session, Cause> {
+        let mut stream = ask.connect().await?;
+        let session = self.open(&mut stream).await;
+        stream.close().await;
+        session
+    }
+
+    /// Decides from the answers; `in_plain` is the one without TLS, after a refusal inside.
     fn judge(
         &self,
-        offer: &Offer,
-        session: Option<&Session>,
+        offers_tls: bool,
+        session: &Session,
+        in_plain: Option<&Session>,
         seen: &mut Seen,
     ) -> Result<(), Cause> {
-        let tls = match offer {
-            Offer::Refused(refusal) => return Err(refusal.cause()),
-            Offer::Tls => "TLS offered",
-            Offer::Plain => "no TLS",
+        let (session, tls) = match in_plain {
+            Some(open) if !matches!(open, Session::Refused(_)) => (open, "without TLS only"),
+            _ if offers_tls => (session, "TLS offered"),
+            _ => (session, "no TLS"),
         };
-        match session {
-            None => seen.headline = format!("PostgreSQL answers, {tls}"),
-            Some(Session::Refused(refusal)) => return Err(refusal.cause()),
-            Some(Session::Wants(method)) => {
+        seen.headline = match session {
+            Session::Refused(refusal) => self.let_in(refusal, tls, seen)?,
+            Session::Wants(method) => {
                 seen.evidence.set("authentication", *method);
-                seen.headline = format!("takes this host ({method}), {tls}");
+                format!("asks for a password ({method}), {tls}")
             }
-            Some(Session::Open { version }) => {
+            Session::Open { version } => {
                 seen.evidence.set("authentication", "none");
                 seen.evidence.set("version", version.as_str());
                 // Packagers add their own version behind a space.
                 let short = version.split(' ').next().unwrap_or_default();
-                seen.headline = format!("PostgreSQL {short}, no password, {tls}");
+                format!("PostgreSQL {short}, no password, {tls}")
             }
-        }
+        };
         Ok(())
     }
 
-    /// Asks for a session of `user`, up to the question for its password.
-    async fn open(&self, stream: &mut Stream, user: &str) -> Result<Session, Cause> {
+    /// What a refusal shows of a host that was let in all the same: that of a user who stands
+    /// for nobody, and whom the server looked up.
+    fn let_in(&self, refusal: &Refusal, tls: &str, seen: &mut Seen) -> Result<String, Cause> {
+        let is_about_nobody = self.user.is_none();
+        match refusal.state.as_str() {
+            NOT_AUTHORISED if is_about_nobody && refusal.is_by_rule() => {
+                let (user, text) = (NOBODY.to_owned(), refusal.text.clone());
+                Err(Cause::DatabaseUserUntold { user, text })
+            }
+            NOT_AUTHORISED | WRONG_PASSWORD | NO_DATABASE if is_about_nobody => {
+                seen.evidence.set("refusal", refusal.text.as_str());
+                Ok(format!("lets this host log in, {tls}"))
+            }
+            _ => Err(refusal.cause()),
+        }
+    }
+
+    /// Asks for a session, up to the question for its password.
+    async fn open(&self, stream: &mut Stream) -> Result<Session, Cause> {
+        stream.allow(REPLY);
+        let user = self.user.as_deref().unwrap_or(NOBODY);
         stream.send(&startup(user, self.database.as_deref())).await?;
         let (mut version, mut read) = (String::new(), 0);
         for _ in 0..MAX_MESSAGES {
@@ -232,7 +265,7 @@ fn encode(kind: u8, body: &[u8]) -> Vec<u8> {
 /// `StartupMessage` of protocol 3.0: pairs of texts, without a letter in front.
 fn startup(user: &str, database: Option<&str>) -> Vec<u8> {
     let database = database.unwrap_or(user);
-    let pairs = [("user", user), ("database", database), ("application_name", "preflight")];
+    let pairs = [("user", user), ("database", database), ("application_name", NOBODY)];
     let mut body = vec![0, 3, 0, 0];
     for text in pairs.into_iter().flat_map(|(name, value)| [name, value]) {
         body.extend(text.bytes().filter(|&byte| byte != 0));
@@ -295,11 +328,15 @@ impl Refusal {
         }
     }
 
+    /// Is it a rule of `pg_hba.conf`, or the lack of one? The same state says that a role does
+    /// not exist; the file is named in every language.
+    fn is_by_rule(&self) -> bool {
+        self.state == NOT_AUTHORISED && self.text.contains("pg_hba.conf")
+    }
+
     fn cause(&self) -> Cause {
         let (error_code, text) = (self.state.clone(), self.text.clone());
-        // The same state says that a role does not exist; the file is named in
-        // every language.
-        if self.state == NOT_AUTHORISED && self.text.contains("pg_hba.conf") {
+        if self.is_by_rule() {
             Cause::DatabaseHostRefused { error_code, text }
         } else {
             Cause::DatabaseError { error_code, text }
@@ -327,3 +364,9 @@ const READY: u8 = b'Z';
 const TERMINATE: u8 = b'X';
 /// `invalid_authorization_specification`
 const NOT_AUTHORISED: &str = "28000";
+/// `invalid_password`
+const WRONG_PASSWORD: &str = "28P01";
+/// `invalid_catalog_name`
+const NO_DATABASE: &str = "3D000";
+/// Asked for when nobody is named; also what the server's log then says.
+const NOBODY: &str = "preflight";

@@ -14,33 +14,33 @@ const NO_ENTRY: &[u8] = b"SFATAL\0VFATAL\0C28000\0Mno pg_hba.conf entry for host
 const WELCOME: &[u8] =
     b"R\0\0\0\x08\0\0\0\0S\0\0\0\x21server_version\x0015.0 (Debian)\0Z\0\0\0\x05I";
 
-fn verdict(offer: &Offer, session: Option<&Session>) -> (Result<(), Cause>, Seen) {
+/// The verdict on a user who is named.
+fn verdict(session: &Session, in_plain: Option<&Session>) -> (Result<(), Cause>, Seen) {
     let mut seen = Seen::default();
-    (Probe::default().judge(offer, session, &mut seen), seen)
+    (named().judge(true, session, in_plain, &mut seen), seen)
 }
 
-fn refusal(state: &str, text: &str) -> Refusal {
-    Refusal { state: state.to_owned(), text: text.to_owned() }
+/// The verdict on the user who stands for nobody.
+fn of_nobody(session: &Session) -> (Result<(), Cause>, Seen) {
+    let mut seen = Seen::default();
+    (Probe::default().judge(false, session, None, &mut seen), seen)
 }
 
-#[test]
-fn an_answer_passes_and_says_whether_tls_is_offered() {
-    for (offer, headline) in [
-        (Offer::Tls, "PostgreSQL answers, TLS offered"),
-        (Offer::Plain, "PostgreSQL answers, no TLS"),
-    ] {
-        let (verdict, seen) = verdict(&offer, None);
-        assert_eq!(verdict, Ok(()));
-        assert_eq!(seen.headline, headline);
-    }
+fn named() -> Probe {
+    Probe { user: Some("centreon".to_owned()), database: None }
+}
+
+fn refused(state: &str, text: &str) -> Session {
+    Session::Refused(Refusal { state: state.to_owned(), text: text.to_owned() })
 }
 
 #[test]
 fn a_question_for_the_password_is_enough() {
     for (method, name) in [(3, "plain-text password"), (5, "MD5 password"), (10, "SCRAM")] {
-        let session = Session::of_method(&[0, 0, 0, method]).unwrap();
-        let (verdict, seen) = verdict(&Offer::Tls, session.as_ref());
+        let session = Session::of_method(&[0, 0, 0, method]).unwrap().unwrap();
+        let (verdict, seen) = verdict(&session, None);
         assert_eq!(verdict, Ok(()));
+        assert_eq!(seen.headline, format!("asks for a password ({name}), TLS offered"));
         assert_eq!(seen.evidence.fact("authentication"), Some(&name.into()));
     }
     assert_eq!(Session::of_method(&[0; 4]).unwrap(), None);
@@ -54,7 +54,7 @@ fn a_host_without_an_entry_is_told_from_every_other_error() {
                 database \"centreon\", no encryption";
     let error_code = "28000".to_owned();
     let cause = Cause::DatabaseHostRefused { error_code, text: text.to_owned() };
-    assert_eq!(verdict(&Offer::Plain, Some(&no_entry)).0, Err(cause));
+    assert_eq!(verdict(&no_entry, Some(&no_entry)).0, Err(cause));
     for (state, text) in [
         ("28000", "role \"centreon\" does not exist"),
         ("3D000", "database \"centreon\" does not exist"),
@@ -62,11 +62,34 @@ fn a_host_without_an_entry_is_told_from_every_other_error() {
         ("57P03", "the database system is starting up"),
     ] {
         let cause = Cause::DatabaseError { error_code: state.into(), text: text.into() };
-        let session = Session::Refused(refusal(state, text));
-        assert_eq!(verdict(&Offer::Plain, Some(&session)).0, Err(cause.clone()));
-        let early = Offer::Refused(refusal(state, text));
-        assert_eq!(verdict(&early, None).0, Err(cause));
+        assert_eq!(verdict(&refused(state, text), None).0, Err(cause));
     }
+}
+
+#[test]
+fn a_refusal_of_nobody_says_nothing_about_others_and_a_look_up_lets_this_host_in() {
+    let no_entry = of_nobody(&Session::Refused(Refusal::decode(NO_ENTRY).unwrap())).0.unwrap_err();
+    assert_eq!(no_entry.code(), "database-user-untold");
+    assert!(no_entry.is_inconclusive());
+    for (state, text) in [
+        ("28000", "role \"preflight\" does not exist"),
+        ("3D000", "database \"preflight\" does not exist"),
+    ] {
+        let (verdict, seen) = of_nobody(&refused(state, text));
+        assert_eq!(verdict, Ok(()));
+        assert_eq!(seen.headline, "lets this host log in, no TLS");
+        assert_eq!(seen.evidence.fact("refusal"), Some(&text.into()));
+    }
+    let full = of_nobody(&refused("53300", "sorry, too many clients already")).0;
+    assert_eq!(full.unwrap_err().code(), "database-error");
+}
+
+#[test]
+fn an_entry_for_connections_without_tls_lets_this_host_in() {
+    let refusal = Session::Refused(Refusal::decode(NO_ENTRY).unwrap());
+    let (verdict, seen) = verdict(&refusal, Some(&Session::Wants("SCRAM")));
+    assert_eq!(verdict, Ok(()));
+    assert_eq!(seen.headline, "asks for a password (SCRAM), without TLS only");
 }
 
 #[test]
@@ -92,11 +115,10 @@ proptest! {
         error in damaged(NO_ENTRY),
     ) {
         let offer = ends(&offer, async |mut stream| read_offer(&mut stream).await);
-        let session = ends(&session, async |mut stream| {
-            Probe::default().open(&mut stream, "centreon").await
-        });
-        if let (Ok(offer), Ok(session)) = (offer, session) {
-            let _any_verdict = verdict(&offer, Some(&session));
+        let session = ends(&session, async |mut stream| named().open(&mut stream).await);
+        if let (Ok(_), Ok(session)) = (offer, session) {
+            let _any_verdict = verdict(&session, Some(&session));
+            let _any_verdict = of_nobody(&session);
         }
         let _any_error = Refusal::decode(&error);
     }
@@ -106,8 +128,7 @@ proptest! {
 async fn against(first: &'static [u8], second: &'static [u8]) -> Finding {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let peer = Peer::from(listener.local_addr().unwrap());
-    let user = Some("centreon".to_owned());
-    let probe = crate::Probe::Postgresql(Probe { user, database: None });
+    let probe = crate::Probe::Postgresql(named());
     let deadline = Deadline::after(Duration::from_secs(5));
     let trust = Trust::only([]);
     let far = async {
@@ -153,7 +174,7 @@ async fn notices_without_an_end_are_read_to_a_bound() {
     let notice = encode(b'N', b"SNOTICE\0\0");
     let words = notice.repeat(MAX_MESSAGES + 1);
     let (mut stream, _far) = said(&words).await;
-    let cause = Probe::default().open(&mut stream, "centreon").await.unwrap_err();
+    let cause = named().open(&mut stream).await.unwrap_err();
     let (phase, head) = (Phase::Reply, wire::head(&words[..64]));
     assert_eq!(cause, Cause::Endless { phase, limit: notice.len() * MAX_MESSAGES, head });
 }
