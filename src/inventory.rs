@@ -224,7 +224,7 @@ fn stream(stream: &Stream) -> Entry {
 fn gorgone(gorgone: &Gorgone) -> Vec<Entry> {
     let mut found = Vec::new();
     found.extend(gorgone.listens.iter().map(|one| listener("Gorgone listens on", one)));
-    found.extend(gorgone.api.iter().map(|one| listener("Gorgone's interface", one)));
+    found.extend(gorgone.api.iter().map(|one| listener("Gorgone's interface", &one.listens)));
     found.extend(gorgone.pullwss_server.iter().map(|one| listener("WebSocket pollers", one)));
     found.extend(
         gorgone.pull.iter().map(|central| {

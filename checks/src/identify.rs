@@ -160,7 +160,7 @@ fn title(service: &Service) -> &'static str {
     match service.name {
         "bbdo" => "BBDO",
         "gorgone-api" | "http" | "pullwss" => "HTTP",
-        "https" | "tls" | "ldaps" | "pullwss-tls" | "smtps" => "TLS",
+        "gorgone-api-tls" | "https" | "tls" | "ldaps" | "pullwss-tls" | "smtps" => "TLS",
         "ldap" => "LDAP",
         "mssql" => "SQL Server",
         "mysql" => "MySQL or MariaDB",

@@ -165,7 +165,7 @@ impl Probe {
         match self {
             Self::Bbdo(_) => &bbdo::SERVICE,
             Self::Dns(_) => &dns::SERVICE,
-            Self::GorgoneApi(_) => &gorgone_api::SERVICE,
+            Self::GorgoneApi(probe) => probe.service(),
             Self::Http(probe) => probe.service(),
             Self::Ldap(probe) => probe.service(),
             Self::Listener(_) => &listener::SERVICE,
@@ -191,6 +191,7 @@ pub const SERVICES: &[&Service] = &[
     &bbdo::SERVICE,
     &dns::SERVICE,
     &gorgone_api::SERVICE,
+    &gorgone_api::SERVICE_TLS,
     &http::SERVICE,
     &http::SERVICE_TLS,
     &ldap::SERVICE,

@@ -175,6 +175,7 @@ fn written(protocol: &str) -> String {
         "postgresql" => "PostgreSQL",
         "mssql" => "SQL Server",
         "gorgone-api" => "Gorgone's HTTP",
+        "gorgone-api-tls" => "Gorgone's HTTPS",
         "pullwss" => "WebSocket",
         "pullwss-tls" => "WebSocket with TLS",
         other => return other.to_uppercase(),

@@ -1,7 +1,8 @@
 //! Gorgone's API on the central: when did each poller last answer Gorgone itself?
 //!
-//! HTTP, TCP 8085 on 127.0.0.1 by default. `GET /api/internal/constatus` wants
-//! no login and changes nothing. A port may be open and its connection dead: a
+//! HTTP, TCP 8085 on 127.0.0.1 by default. `GET /api/internal/constatus` changes
+//! nothing; where its configuration wants a login, that is used, and never leaves
+//! this machine. A port may be open and its connection dead: a
 //! firewall has forgotten it, and only Gorgone, who pings each poller every
 //! minute, knows.
 //!
@@ -14,6 +15,8 @@ mod tests;
 use std::io;
 use std::time::{Duration, SystemTime};
 
+use secrecy::SecretString;
+
 use crate::cause::{Cause, Transport};
 use crate::evidence::Seen;
 use crate::http::exchange::{self, ALPN, Answer, Request, fetch};
@@ -21,46 +24,74 @@ use crate::net::tls::{Verify, secure};
 use crate::net::{Ask, FarStream};
 use crate::recognise::Spoken;
 use crate::{Respond, Service};
-use status::Status;
+use status::{NoStatus, Status};
 
 /// Asks Gorgone for the state of its connections.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct Probe {
     /// Inside TLS, when its HTTP server is set up so; nobody verifies that certificate.
     pub tls: bool,
+    /// What its configuration wants of a caller.
+    pub login: Option<Login>,
+}
+
+/// A user of the API.
+#[derive(Clone, Debug)]
+pub struct Login {
+    /// The user.
+    pub user: String,
+    /// Its password.
+    pub password: SecretString,
 }
 
 impl Probe {
     pub(crate) async fn run(&self, ask: &mut Ask) -> Result<(), Cause> {
         let mut stream = ask.connect().await?;
         if self.tls {
-            stream = secure(stream, ask, Verify::AndReport, ALPN).await?;
+            stream = secure(stream, ask, Verify::Never, ALPN).await?;
         }
         let host = format!("{}:{}", ask.peer.host, ask.peer.address.port());
-        let request = Request { host: &host, target: STATUS, credentials: None };
+        // To an address of this machine itself the connection comes from that address.
+        let is_here = ask.source == Some(ask.peer.address.ip());
+        let login = self.login.as_ref().filter(|_| is_here);
+        let credentials =
+            login.map(|login| exchange::authorization(&login.user, Some(&login.password)));
+        let given = credentials.is_some();
+        let request = Request { host: &host, target: STATUS, credentials };
         let answer = fetch(stream, &request).await?;
-        self.judge(&answer, now(), &mut ask.seen)
+        self.judge(&answer, given, now(), &mut ask.seen)
     }
 
-    /// Decides from the answer and the clock, in seconds since 1970.
+    pub(crate) fn service(&self) -> &'static Service {
+        if self.tls { &SERVICE_TLS } else { &SERVICE }
+    }
+
+    /// Decides from the answer and the clock, in seconds since 1970; `given`: was a login sent?
     #[allow(clippy::unused_self)] // The same shape as its siblings.
-    fn judge(&self, answer: &Answer, now: u64, seen: &mut Seen) -> Result<(), Cause> {
+    fn judge(&self, answer: &Answer, given: bool, now: u64, seen: &mut Seen) -> Result<(), Cause> {
         seen.evidence.set("status", answer.status);
         match answer.status {
-            200 => {}
+            // Gorgone's own errors come with 400 since 25.
+            200 | 400 if !exchange::wants_tls(answer) => {}
+            status @ (401 | 403) if answer.says("http_error_") => {
+                return Err(Cause::GorgoneApiRefused { status, given });
+            }
             status @ (401 | 403) => return Err(Cause::HttpForbidden { status }),
             _ if exchange::wants_tls(answer) => {
                 return Err(Cause::TlsUnexpected { expected: "HTTP".into() });
             }
-            _ if answer.says("endpoint_unknown") => {
+            _ if UNKNOWN_METHOD.iter().any(|words| answer.says(words)) => {
                 return Err(Cause::HttpNotFound { path: STATUS.to_owned() });
             }
             _ => return Err(another(answer)),
         }
         let status = match Status::decode(&answer.body) {
             Ok(status) => status,
-            Err(Some(got)) => return Err(Cause::BadReply { expected: EXPECTED.into(), got }),
-            Err(None) => return Err(another(answer)),
+            Err(NoStatus::Module) => return Err(Cause::GorgoneNoStatus),
+            Err(NoStatus::Error(got)) => {
+                return Err(Cause::BadReply { expected: EXPECTED.into(), got });
+            }
+            Err(NoStatus::Another) => return Err(another(answer)),
         };
         status.note(now, seen);
         let pollers = status.quiet(now);
@@ -82,6 +113,14 @@ pub(crate) const SERVICE: Service = Service {
     repeats: 0,
     probe: || crate::Probe::GorgoneApi(Probe::default()),
     respond: Respond::Stream(|stream| Box::pin(respond(stream))),
+};
+
+pub(crate) const SERVICE_TLS: Service = Service {
+    name: "gorgone-api-tls",
+    tls: true,
+    budget: Duration::from_secs(27),
+    probe: || crate::Probe::GorgoneApi(Probe { tls: true, login: None }),
+    ..SERVICE
 };
 
 /// One poller, which has just answered.
@@ -114,4 +153,6 @@ fn now() -> u64 {
 
 const STATUS: &str = "/api/internal/constatus";
 const EXPECTED: &str = "the state of Gorgone's connections";
+/// What Gorgone calls a method that it does not know, before 25 and since.
+const UNKNOWN_METHOD: [&str; 2] = ["endpoint_unknown", "method_unknown"];
 const UNKNOWN: &str = r#"{"error":"endpoint_unknown","message":"endpoint not implemented"}"#;

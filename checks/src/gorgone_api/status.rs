@@ -13,6 +13,17 @@ use crate::wire;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Status(Vec<Connection>);
 
+/// Why an answer has no state in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum NoStatus {
+    /// No module is loaded that would know.
+    Module,
+    /// Gorgone says that it cannot tell, in its own words.
+    Error(String),
+    /// This is not Gorgone's.
+    Another,
+}
+
 /// One poller.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Connection {
@@ -31,22 +42,24 @@ impl Status {
     ///
     /// # Errors
     ///
-    /// Gorgone's own words when it says that it cannot tell; nothing when this
-    /// is not Gorgone's.
-    pub(super) fn decode(body: &[u8]) -> Result<Self, Option<String>> {
+    /// Why there is no state in it.
+    pub(super) fn decode(body: &[u8]) -> Result<Self, NoStatus> {
         let Ok(Value::Object(answer)) = serde_json::from_slice::<Value>(body) else {
-            return Err(None);
+            return Err(NoStatus::Another);
         };
         if let Some(error) = answer.get("error").and_then(Value::as_str) {
             let message = answer.get("message").and_then(Value::as_str).unwrap_or_default();
             let words = format!("{error}: {message}");
-            return Err(Some(wire::clean(words.as_bytes(), SHOWN)));
+            return Err(NoStatus::Error(wire::clean(words.as_bytes(), SHOWN)));
         }
         match answer.get("data") {
+            None if answer.get("message").and_then(Value::as_str) == Some(NO_MODULE) => {
+                Err(NoStatus::Module)
+            }
             Some(Value::Object(pollers)) => Ok(Self::of(pollers)),
             // An empty hash of Perl's may come as nothing at all.
             Some(Value::Null) => Ok(Self::default()),
-            _ => Err(None),
+            _ => Err(NoStatus::Another),
         }
     }
 
@@ -128,6 +141,8 @@ pub(super) fn example(now: u64) -> String {
     )
 }
 
+/// What Gorgone says of a state that no module of it keeps.
+const NO_MODULE: &str = "cannot get value";
 /// Gorgone itself gives a pong up after this many seconds; it asks every 60.
 const TOO_LONG: u64 = 300;
 /// Pollers taken; the largest platforms have some hundreds.

@@ -11,7 +11,7 @@ const NOW: u64 = 1_700_000_000;
 fn judge_answer(status: u16, body: &str) -> (Result<(), Cause>, Seen) {
     let mut seen = Seen::default();
     let answer = Answer { status, body: body.into(), ..Answer::default() };
-    (Probe::default().judge(&answer, NOW, &mut seen), seen)
+    (Probe::default().judge(&answer, false, NOW, &mut seen), seen)
 }
 
 /// Pollers `(id, last ping, last pong)` before now, 0 for never.
@@ -103,15 +103,24 @@ fn many_quiet_pollers_are_four_and_a_number() {
 #[test]
 fn what_gorgone_refuses_is_told_from_what_is_not_gorgone() {
     let code = |status, body: &str| judge_answer(status, body).0.unwrap_err().code();
-    assert_eq!(code(401, r#"{"error":"http_error_401"}"#), "http-forbidden");
-    assert_eq!(code(403, r#"{"error":"http_error_403"}"#), "http-forbidden");
+    let refused = r#"{"error":"http_error_401","message":"unauthorized"}"#;
+    assert_eq!(code(401, refused), "gorgone-api-refused");
+    assert_eq!(code(403, r#"{"error":"http_error_403"}"#), "gorgone-api-refused");
+    assert_eq!(code(401, "<html>Unauthorized"), "http-forbidden");
     assert_eq!(code(404, UNKNOWN), "http-not-found");
+    assert_eq!(code(404, r#"{"error":"method_unknown","message":"x"}"#), "http-not-found");
     assert_eq!(code(404, "<html>Not Found"), "wrong-service");
+    assert_eq!(code(400, "The plain HTTP request was sent to HTTPS port"), "tls-unexpected");
     assert_eq!(code(200, "<html>It works"), "wrong-service");
     assert_eq!(code(200, r#"{"status":"ok"}"#), "wrong-service");
     let got = "no_result: No result found for action constatus".to_owned();
     let body = r#"{"error":"no_result","message":"No result found for action constatus"}"#;
-    assert_eq!(judge_answer(200, body).0, Err(Cause::BadReply { expected: EXPECTED.into(), got }));
+    for status in [200, 400] {
+        let cause = Cause::BadReply { expected: EXPECTED.into(), got: got.clone() };
+        assert_eq!(judge_answer(status, body).0, Err(cause));
+    }
+    let no_proxy = r#"{"action":"constatus","message":"cannot get value"}"#;
+    assert_eq!(judge_answer(200, no_proxy).0, Err(Cause::GorgoneNoStatus));
 }
 
 #[test]
@@ -133,7 +142,7 @@ proptest! {
     fn no_answer_breaks_the_reader(body in damaged(status::example(NOW).as_bytes()), now: u64) {
         let answer = Answer { status: 200, body, ..Answer::default() };
         let mut seen = Seen::default();
-        if Probe::default().judge(&answer, now, &mut seen).is_ok() {
+        if Probe::default().judge(&answer, false, now, &mut seen).is_ok() {
             prop_assert_ne!(seen.headline, "");
         }
     }

@@ -1,13 +1,15 @@
 //! Gorgone's WebSocket: does the central let pollers fetch their orders here?
 //!
 //! TCP 8086 by default, where Gorgone itself listens; 443 where Apache hands a
-//! path on to it. One upgrade request without a token: Gorgone looks at the
-//! token of a message, not of the request, and we send no message. Its pollers
-//! do not verify the certificate, so a bad one is a concern.
+//! path on to it. One upgrade request, with the poller's token when its file has
+//! one. Gorgone looks at the token when the first message comes, so one is sent
+//! that registers nobody: the answer asks for a registration, or refuses the
+//! token. Its pollers never verify the certificate, so a bad one is a fact only.
 //!
 //! Reference: [RFC 6455](https://www.rfc-editor.org/rfc/rfc6455); centreon-collect,
 //! `gorgone/gorgone/modules/core/pullwss/class.pm`.
 
+mod frame;
 #[cfg(test)]
 mod tests;
 
@@ -17,6 +19,8 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use ring::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::Value;
 
 use crate::cause::{Cause, Transport};
 use crate::evidence::Seen;
@@ -26,19 +30,21 @@ use crate::net::{Ask, FarStream, Stream};
 use crate::wire;
 use crate::{Respond, Service};
 
-/// Asks for a WebSocket, and leaves it at once.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Asks for a WebSocket, has the token looked at, and leaves.
+#[derive(Clone, Debug)]
 pub struct Probe {
     /// Where Gorgone is asked: `/` on its own port, a path of Apache's else.
     pub path: String,
     /// Inside TLS?
     pub tls: bool,
+    /// The poller's token; none: it is not tested.
+    pub token: Option<SecretString>,
 }
 
 /// As Gorgone has it without Apache.
 impl Default for Probe {
     fn default() -> Self {
-        Self { path: OWN_PATH.to_owned(), tls: false }
+        Self { path: OWN_PATH.to_owned(), tls: false, token: None }
     }
 }
 
@@ -51,7 +57,7 @@ impl Probe {
     pub(crate) async fn run(&self, ask: &mut Ask) -> Result<(), Cause> {
         let mut stream = ask.connect().await?;
         if self.tls {
-            stream = secure(stream, ask, Verify::AndReport, ALPN).await?;
+            stream = secure(stream, ask, Verify::Never, ALPN).await?;
         }
         let host = host_header(&ask.peer.host, ask.peer.address.port());
         self.converse(stream, &host, &Key::random(), &mut ask.seen).await
@@ -67,14 +73,19 @@ impl Probe {
         stream.allow(REPLY);
         stream.send(self.request(host, key).as_bytes()).await?;
         let mut answer = read_head(&mut stream).await?;
+        let mut verdict = None;
         if answer.status == SWITCHING {
+            if self.token.is_some() && key.is_accepted(&answer) {
+                stream.send(&frame::text(NOTHING)).await?;
+                verdict = frame::read_text(&mut stream).await?;
+            }
             // It may have hung up already; its answer is what counts.
-            let _gone = stream.send(&goodbye()).await;
+            let _gone = stream.send(&frame::goodbye()).await;
         } else {
             read_body(&mut stream, &mut answer).await;
         }
         stream.close().await;
-        self.judge(&answer, key, seen)
+        self.judge(&answer, key, verdict.as_deref(), seen)
     }
 
     fn request(&self, host: &str, key: &Key) -> String {
@@ -82,8 +93,16 @@ impl Probe {
         format!(
             "GET {path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: {USER_AGENT}\r\n\
              Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
-             Sec-WebSocket-Key: {key}\r\n\r\n"
+             Sec-WebSocket-Key: {key}\r\n{}\r\n",
+            self.authorization()
         )
+    }
+
+    /// The header with the token, as Gorgone's own client writes it.
+    fn authorization(&self) -> String {
+        let Some(token) = &self.token else { return String::new() };
+        let visible = token.expose_secret().chars().filter(|c| !c.is_control());
+        format!("Authorization: Bearer {}\r\n", visible.collect::<String>())
     }
 
     /// The path as a request line can carry it.
@@ -93,22 +112,49 @@ impl Probe {
         if path.starts_with('/') { path } else { format!("/{path}") }
     }
 
-    /// Decides from status and headers alone.
-    fn judge(&self, answer: &Answer, key: &Key, seen: &mut Seen) -> Result<(), Cause> {
+    /// Decides from status, headers, and what Gorgone says to the message that the token is for.
+    fn judge(
+        &self,
+        answer: &Answer,
+        key: &Key,
+        verdict: Option<&str>,
+        seen: &mut Seen,
+    ) -> Result<(), Cause> {
         seen.evidence.set("path", wire::clean(self.path.as_bytes(), SHOWN));
         seen.evidence.set("status", answer.status);
         if let Some(server) = answer.header("server") {
             seen.evidence.set("server", server);
         }
         self.judge_status(answer)?;
-        if answer.header("sec-websocket-accept").as_deref() != Some(key.accepted().as_str()) {
+        if !key.is_accepted(answer) {
             return Err(Cause::BadReply {
                 expected: "the WebSocket handshake for our key".into(),
                 got: format!("{} with another key's", answer.in_short()),
             });
         }
-        seen.headline = headline(answer, seen);
+        self.judge_token(verdict)?;
+        let token = if self.token.is_some() { "token taken" } else { "token not tested" };
+        seen.headline = format!("{}, {token}", headline(answer, seen));
         Ok(())
+    }
+
+    /// `{"code":500,"message":"please registernodes"}` comes after a token that is taken.
+    fn judge_token(&self, verdict: Option<&str>) -> Result<(), Cause> {
+        if self.token.is_none() {
+            return Ok(());
+        }
+        let said = verdict.and_then(|said| serde_json::from_str::<Value>(said).ok());
+        let message = said.as_ref().and_then(|said| said.get("message")?.as_str());
+        match message {
+            Some(WANTS_REGISTRATION) => Ok(()),
+            Some(text) if text.starts_with(TOKEN_REFUSED) => {
+                Err(Cause::GorgoneTokenRefused { text: wire::clean(text.as_bytes(), SHOWN) })
+            }
+            _ => Err(Cause::BadReply {
+                expected: "Gorgone's answer to a token".into(),
+                got: verdict.map_or_else(|| "none".to_owned(), str::to_owned),
+            }),
+        }
     }
 
     fn judge_status(&self, answer: &Answer) -> Result<(), Cause> {
@@ -153,12 +199,12 @@ pub(crate) const SERVICE_TLS: Service = Service {
     budget: Duration::from_secs(27),
     question: None,
     repeats: 0,
-    probe: || crate::Probe::Pullwss(Probe { path: APACHE_PATH.to_owned(), tls: true }),
+    probe: || crate::Probe::Pullwss(Probe { path: APACHE_PATH.to_owned(), tls: true, token: None }),
     respond: Respond::Stream(|stream| Box::pin(respond(stream))),
 };
 
-/// Becomes a WebSocket on any path, as Gorgone does without a token, and hears
-/// nothing that is said on it.
+/// Becomes a WebSocket on any path, as Gorgone does without a token, and looks at
+/// the token when something is said on it.
 async fn respond(mut stream: FarStream) -> io::Result<()> {
     let lines = exchange::read_request(&mut stream).await?;
     let field = |name: &str| {
@@ -177,7 +223,16 @@ async fn respond(mut stream: FarStream) -> io::Result<()> {
         key.accepted()
     );
     stream.send(answer.as_bytes()).await?;
-    stream.until_closed().await
+    if let Ok((frame::TEXT, _)) = frame::read_ours(&mut stream).await {
+        let token = field("authorization");
+        let is_known = token.as_deref().and_then(|it| it.strip_prefix("Bearer "));
+        let message = match is_known {
+            Some(RESPONDER_TOKEN) => WANTS_REGISTRATION,
+            _ => TOKEN_REFUSED,
+        };
+        stream.send(&frame::said(&format!(r#"{{"code":500,"message":"{message}"}}"#))).await?;
+    }
+    stream.close().await
 }
 
 /// What ties the answer to our request (RFC 6455 §4.1).
@@ -189,19 +244,16 @@ impl Key {
         Self(STANDARD.encode(rand::random::<[u8; 16]>()))
     }
 
+    /// Does the answer take up this key?
+    fn is_accepted(&self, answer: &Answer) -> bool {
+        answer.header("sec-websocket-accept").as_deref() == Some(self.accepted().as_str())
+    }
+
     /// What a server that knows WebSocket makes of it (RFC 6455 §4.2.2).
     fn accepted(&self) -> String {
         let told = format!("{}258EAFA5-E914-47DA-95CA-C5AB0DC85B11", self.0);
         STANDARD.encode(digest(&SHA1_FOR_LEGACY_USE_ONLY, told.as_bytes()))
     }
-}
-
-/// A close frame with status 1000, masked as a client's must be (RFC 6455 §5.5.1).
-fn goodbye() -> Vec<u8> {
-    let mask = rand::random::<[u8; 4]>();
-    let [high, low] = 1000_u16.to_be_bytes();
-    let [first, second, ..] = mask;
-    [&[0x88, 0x82], mask.as_slice(), &[high ^ first, low ^ second]].concat()
 }
 
 /// "WebSocket of Gorgone, TLS 1.3"; behind Apache the name may be Apache's.
@@ -236,3 +288,9 @@ const MOJOLICIOUS: &str = "Mojolicious";
 const NO_WEBSOCKET: &[u8] =
     b"HTTP/1.1 404 Not Found\r\nServer: Mojolicious (Perl)\r\nContent-Length: 0\r\n\r\n";
 const SHOWN: usize = 100;
+/// A message that is none of Gorgone's: it registers nobody and changes nothing.
+const NOTHING: &str = "preflight";
+const WANTS_REGISTRATION: &str = "please registernodes";
+const TOKEN_REFUSED: &str = "token authorization unallowed";
+/// The one token the responder knows; it guards nothing.
+const RESPONDER_TOKEN: &str = "preflight-demo";

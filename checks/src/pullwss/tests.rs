@@ -27,7 +27,7 @@ fn answer(status: u16, headers: &[(&'static str, &str)]) -> Answer {
 
 fn judge(answer: &Answer) -> (Result<(), Cause>, String) {
     let mut seen = Seen::default();
-    let verdict = Probe::default().judge(answer, &key(), &mut seen);
+    let verdict = Probe::default().judge(answer, &key(), None, &mut seen);
     (verdict, seen.headline)
 }
 
@@ -44,9 +44,9 @@ fn the_key_is_answered_as_the_rfc_says() {
 fn gorgone_that_switches_passes_and_is_named() {
     let accept = ("sec-websocket-accept", ACCEPTED);
     let (verdict, headline) = judge(&answer(101, &[("server", "Mojolicious (Perl)"), accept]));
-    assert_eq!((verdict, headline.as_str()), (Ok(()), "WebSocket of Gorgone"));
+    assert_eq!((verdict, headline.as_str()), (Ok(()), "WebSocket of Gorgone, token not tested"));
     let (verdict, headline) = judge(&answer(101, &[("server", "Apache"), accept]));
-    assert_eq!((verdict, headline.as_str()), (Ok(()), "WebSocket behind Apache"));
+    assert_eq!((verdict, headline.as_str()), (Ok(()), "WebSocket behind Apache, token not tested"));
 }
 
 #[test]
@@ -90,7 +90,8 @@ fn a_port_that_wants_tls_says_so() {
 
 #[test]
 fn a_path_with_a_line_end_adds_no_header() {
-    let probe = Probe { path: "a\r\nAuthorization: x /\u{fc}".to_owned(), tls: false };
+    let path = "a\r\nAuthorization: x /\u{fc}".to_owned();
+    let probe = Probe { path, ..Probe::default() };
     let request = probe.request("central", &key());
     assert!(request.starts_with("GET /aAuthorization:x/ HTTP/1.1\r\n"), "{request}");
     assert_eq!(request.lines().filter(|line| !line.is_empty()).count(), 7);
@@ -104,9 +105,56 @@ fn the_host_carries_its_port_and_its_brackets() {
 }
 
 #[test]
-fn no_token_is_sent() {
+fn only_a_token_of_the_pollers_own_is_sent_and_none_is_shown() {
     let request = Probe::default().request("central", &Key::random()).to_ascii_lowercase();
     assert!(!request.contains("authorization"), "{request}");
+    let probe = with_token("not\r\na-secret");
+    let request = probe.request("central", &Key::random());
+    assert!(request.contains("\r\nAuthorization: Bearer nota-secret\r\n\r\n"), "{request}");
+    assert!(!format!("{probe:?}").contains("secret-"), "{probe:?}");
+}
+
+fn with_token(token: &str) -> Probe {
+    Probe { token: Some(token.into()), ..Probe::default() }
+}
+
+/// The verdict on a WebSocket that opened, and on what came on it.
+fn judge_token(said: Option<&str>) -> Result<(), Cause> {
+    let accept = ("sec-websocket-accept", ACCEPTED);
+    let answer = answer(101, &[("server", "Mojolicious (Perl)"), accept]);
+    with_token("x").judge(&answer, &key(), said, &mut Seen::default())
+}
+
+#[test]
+fn a_token_that_is_refused_is_told_from_one_that_is_taken() {
+    assert_eq!(judge_token(Some(r#"{"code":500,"message":"please registernodes"}"#)), Ok(()));
+    let refused = judge_token(Some(r#"{"message":"token authorization unallowed","code":500}"#));
+    let text = "token authorization unallowed".to_owned();
+    assert_eq!(refused, Err(Cause::GorgoneTokenRefused { text }));
+    for other in [None, Some("hello"), Some("{}"), Some(r#"{"message":7}"#)] {
+        assert_eq!(judge_token(other).unwrap_err().code(), "bad-reply", "{other:?}");
+    }
+}
+
+/// A whole visit to our own far side.
+async fn visit(probe: &Probe) -> (Result<(), Cause>, String) {
+    let (near, far) = tokio::io::duplex(4096);
+    let deadline = Deadline::after(Duration::from_secs(9));
+    let stream = Stream::over(Box::new(near), PEER, deadline);
+    let mut seen = Seen::default();
+    let key = key();
+    let asking = Box::pin(probe.converse(stream, "central", &key, &mut seen));
+    let (verdict, served) = tokio::join!(asking, respond(FarStream::new(Box::new(far), None)));
+    served.unwrap();
+    (verdict, seen.headline)
+}
+
+#[tokio::test]
+async fn the_far_side_looks_at_the_token_as_gorgone_does() {
+    let (verdict, headline) = visit(&with_token(RESPONDER_TOKEN)).await;
+    assert_eq!((verdict, headline.as_str()), (Ok(()), "WebSocket of Gorgone, token taken"));
+    let (verdict, _) = visit(&with_token("another")).await;
+    assert_eq!(verdict.unwrap_err().code(), "gorgone-token-refused");
 }
 
 #[tokio::test]
@@ -135,7 +183,7 @@ async fn the_responder_answers_what_the_probe_asks_and_hears_its_goodbye() {
     };
     let (verdict, rest) = tokio::join!(probe.converse(stream, "central", &key, &mut seen), heard);
     assert_eq!(verdict, Ok(()));
-    assert_eq!(seen.headline, "WebSocket of Gorgone");
+    assert_eq!(seen.headline, "WebSocket of Gorgone, token not tested");
     let [0x88, 0x82, a, b, _, _, high, low] = rest[..] else { panic!("{rest:02x?}") };
     assert_eq!(u16::from_be_bytes([high ^ a, low ^ b]), 1000);
 }
@@ -161,10 +209,36 @@ async fn every_truncation_of_the_answer_fails() {
     }
 }
 
+#[tokio::test]
+async fn frames_that_are_too_long_masked_or_unknown_are_refused_and_pings_passed_over() {
+    let read = async |frames: &[u8]| {
+        let (mut stream, mut far) = said(frames).await;
+        far.shutdown().await.unwrap();
+        frame::read_text(&mut stream).await
+    };
+    let pinged = [&[0x89, 2, 7, 7][..], &frame::said("hello")].concat();
+    assert_eq!(read(&pinged).await, Ok(Some("hello".to_owned())));
+    assert_eq!(read(&[0x81, 126, 0, 2, b'h', b'i']).await, Ok(Some("hi".to_owned())));
+    assert_eq!(read(&[0x88, 2, 3, 0xe8]).await, Ok(None));
+    for wrong in [&[0x81, 0x82, 0, 0, 0, 0, 7, 7][..], &[0x81, 127], &[0x81, 126, 0xff, 0xff]] {
+        assert_eq!(read(wrong).await.unwrap_err().code(), "bad-reply", "{wrong:02x?}");
+    }
+    assert_eq!(read(&[0x83, 0]).await.unwrap_err().code(), "bad-reply");
+    assert_eq!(read(&[0x8a, 0].repeat(9)).await.unwrap_err().code(), "bad-reply");
+}
+
 proptest! {
     #[test]
-    fn no_answer_breaks_the_probe(bytes in damaged(&switching())) {
+    fn no_answer_breaks_the_probe(
+        bytes in damaged(&[switching(), frame::said("{}")].concat()),
+        has_token: bool,
+    ) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let _any_verdict = runtime.block_on(hear(&bytes));
+        let probe = if has_token { with_token("x") } else { Probe::default() };
+        let _any_verdict = runtime.block_on(async {
+            let (stream, mut far) = said(&bytes).await;
+            far.shutdown().await.unwrap();
+            probe.converse(stream, "central", &key(), &mut Seen::default()).await
+        });
     }
 }

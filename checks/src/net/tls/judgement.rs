@@ -58,6 +58,10 @@ impl Judgement {
                 seen.concerns.push(Concern::CertificateUnverified { reason });
                 Ok(())
             }
+            (Err(cause), Verify::Never) => {
+                seen.evidence.set("certificate_verdict", cause.to_string());
+                Ok(())
+            }
         }
     }
 }

@@ -11,11 +11,12 @@ mod nodes;
 
 use std::collections::BTreeSet;
 
+use secrecy::SecretString;
 use url::Url;
 
 use super::address::{listen, on_one, place};
 use super::constructs::Constructs;
-use super::facts::{Gorgone, Listen, Pullwss, Read, RoleSign};
+use super::facts::{Api, Gorgone, Listen, Pullwss, Read, RoleSign};
 use super::lines::words;
 use super::tree::{Node, Value};
 use super::{At, Facts, Files};
@@ -269,10 +270,16 @@ fn external(core: &Node, facts: &mut Facts) -> Option<Read<Listen>> {
 }
 
 /// The HTTP interface; its defaults are the module's own.
-fn api(module: &Node) -> Read<Listen> {
+fn api(module: &Node) -> Api {
     let port = module.text("port").and_then(|port| parse_port(port).ok()).unwrap_or(8080);
     let host = module.text("address").and_then(on_one);
-    Read { value: Listen { host, port, tls: is_true(module, "ssl") }, at: module.at("port") }
+    let value = Listen { host, port, tls: is_true(module, "ssl") };
+    let auth = module.of("auth").filter(|auth| is_true(auth, "enabled"));
+    let login = auth.and_then(|auth| {
+        let password = auth.text("password")?;
+        Some((auth.text("user")?.to_owned(), SecretString::from(password)))
+    });
+    Api { listens: Read { value, at: module.at("port") }, login }
 }
 
 fn pull(module: &Node, facts: &mut Facts) -> Option<Read<crate::site::Place>> {
@@ -297,6 +304,7 @@ fn pullwss(module: &Node, facts: &mut Facts) -> Option<Pullwss> {
         tls: is_true(module, "ssl"),
         path: module.text("central_uri").map_or_else(|| "/".to_owned(), path_of),
         proxy: module.read("proxy").map(without_user),
+        token: module.text("token").map(SecretString::from),
         at: address.at,
     })
 }

@@ -1,6 +1,7 @@
 use std::fs;
 
 use proptest::prelude::*;
+use secrecy::ExposeSecret;
 
 use super::*;
 use crate::site::discover::Text;
@@ -92,12 +93,31 @@ fn a_central_listens_for_nobody_but_its_own_interface_and_websockets() {
     let gorgone = gorgone.unwrap();
     assert_eq!(gorgone.listens, None);
     let api = gorgone.api.unwrap();
-    assert_eq!(api.value, Listen { host: Some("127.0.0.1".into()), port: 8085, tls: false });
+    assert_eq!(
+        api.listens.value,
+        Listen { host: Some("127.0.0.1".into()), port: 8085, tls: false }
+    );
     let server = gorgone.pullwss_server.unwrap();
     assert_eq!(server.value, Listen { host: None, port: 8086, tls: true });
     assert_eq!(server.at.line, Some(22));
     assert_eq!(facts.roles[0].role, Role::Central);
     assert!(!format!("{facts:?}").contains("s3cret"));
+}
+
+#[test]
+fn tls_login_and_token_are_read_and_no_secret_is_shown() {
+    let server = "port: 8085, ssl: true, auth: {enabled: true, user: api, password: not-a-secret}";
+    let api = gorgone(&module("httpserver", server)).api.unwrap();
+    assert!(api.listens.value.tls);
+    let (user, password) = api.login.clone().unwrap();
+    assert_eq!((user.as_str(), password.expose_secret()), ("api", "not-a-secret"));
+    let off = gorgone(&module("httpserver", &server.replace("enabled: true", "enabled: false")));
+    assert!(off.api.unwrap().login.is_none());
+
+    let client = "address: 192.0.2.1, port: 8086, token: not-a-secret";
+    let wss = gorgone(&module("pullwss", client)).pullwss.unwrap();
+    assert_eq!(wss.token.as_ref().unwrap().expose_secret(), "not-a-secret");
+    assert!(!format!("{api:?} {wss:?}").contains("not-a"), "{api:?} {wss:?}");
 }
 
 #[test]
@@ -190,7 +210,7 @@ fn the_package_names_a_module_whatever_its_name() {
     let gorgone =
         gorgone(&module("httpserver", "port: 8085").replace("name: httpserver", "name: api"));
     assert_eq!(gorgone.modules[0].value, "httpserver");
-    assert_eq!(gorgone.api.unwrap().value.port, 8085);
+    assert_eq!(gorgone.api.unwrap().listens.value.port, 8085);
 }
 
 #[test]
