@@ -227,7 +227,7 @@ async fn an_agent_behind_a_self_signed_certificate_is_read_right() {
     let nginx = nginx();
     let ask = async |port: u16, password: Option<&str>| {
         let password = password.map(Into::into);
-        let probe = nsclient::Probe { user: None, password };
+        let probe = nsclient::Probe { user: None, password, insecure: true };
         nginx.ask(port, preflight_checks::Probe::Nsclient(probe)).await
     };
     let alive = ask(AGENT, None).await;
@@ -243,6 +243,56 @@ async fn an_agent_behind_a_self_signed_certificate_is_read_right() {
     assert_eq!(code(&ask(GOOD, Some("s3cret")).await), "wrong-service");
     assert_eq!(code(&ask(PLAIN, Some("s3cret")).await), "wrong-service");
     assert_eq!(code(&ask(OLD_TLS, None).await), "tls-version");
+
+    let careful = async |port: u16, trust: &Trust| {
+        let password = Some("s3cret".into());
+        let probe = nsclient::Probe { user: None, password, insecure: false };
+        nginx.server.ask(preflight_checks::Probe::Nsclient(probe), port, trust).await
+    };
+    let kept = careful(AGENT, &nginx.trust).await;
+    assert_eq!((kept.verdict, kept.seen.headline.as_str()), (Ok(()), "alive, TLS 1.3"));
+    let concerns: Vec<_> = kept.seen.concerns.iter().map(Concern::code).collect();
+    assert_eq!(concerns, ["certificate-unverified", "nsclient-password-kept"]);
+    // With the agent's own certificate at hand it is trusted, and asked.
+    let pem = std::fs::read(nginx.server.home.path("own.pem")).unwrap();
+    let own = Trust::only(Trust::certificates(&pem).unwrap());
+    let queried = careful(AGENT, &own).await;
+    assert_eq!(queried.verdict, Ok(()));
+    assert_eq!(queried.seen.headline, "alive, version 0.5.2.41, TLS 1.3");
+    assert_eq!(queried.seen.concerns, []);
+}
+
+#[tokio::test]
+async fn a_block_page_in_the_place_of_a_repositorys_index_is_no_pass() {
+    let home = Home::new();
+    let folder = home.folder_of("root", "www");
+    for (name, text) in [
+        ("repodata/repomd.xml", "<?xml version=\"1.0\"?>\n<repomd xmlns=\"x\"></repomd>\n"),
+        ("dists/bookworm/InRelease", "-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA256\n"),
+        ("dists/flat/Release", "Origin: Debian\nSuite: stable\n"),
+    ] {
+        let path = std::path::Path::new(&folder).join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+    let page = "<html><head><title>The intranet</title></head></html>";
+    let servers = format!(
+        "server {{ listen {}; root {folder}; location /blocked/ {{ return 200 '{page}'; }} }}",
+        home.at(PLAIN)
+    );
+    let server = serve(home, &servers);
+    let ask = async |path: &str| {
+        let probe = Probe::new(url("http", PLAIN, path));
+        server.ask(preflight_checks::Probe::Http(probe), PLAIN, &Trust::only([])).await
+    };
+    for file in ["repodata/repomd.xml", "dists/bookworm/InRelease", "dists/flat/Release"] {
+        assert_eq!(ask(&format!("/{file}")).await.verdict, Ok(()), "{file}");
+        let blocked = ask(&format!("/blocked/{file}")).await.verdict.unwrap_err();
+        assert_eq!(blocked.code(), "not-metadata");
+        assert!(blocked.to_string().ends_with("title \"The intranet\""), "{blocked}");
+    }
+    // Of any other page nobody knows what should be in it.
+    assert_eq!(ask("/blocked/").await.verdict, Ok(()));
 }
 
 #[tokio::test]
@@ -321,15 +371,21 @@ async fn a_web_server_in_front_of_gorgone_is_told_from_gorgone() {
         }}"
     );
     let server = serve(home, &servers);
-    let at = async |path: &str, port: u16, tls: bool| {
-        let probe = pullwss::Probe { path: path.to_owned(), tls };
+    let at = async |path: &str, port: u16, tls: bool, token: Option<&str>| {
+        let token = token.map(Into::into);
+        let probe = pullwss::Probe { path: path.to_owned(), tls, token };
         server.ask(preflight_checks::Probe::Pullwss(probe), port, &Trust::only([])).await
     };
-    let ask = async |path: &str| at(path, PLAIN, false).await;
+    let ask = async |path: &str| at(path, PLAIN, false, None).await;
 
     let passed = ask("/websocket").await;
     assert_eq!(passed.verdict, Ok(()));
-    assert_eq!(passed.seen.headline, "WebSocket behind nginx");
+    assert_eq!(passed.seen.headline, "WebSocket behind nginx, token not tested");
+    let known = at("/websocket", PLAIN, false, Some("preflight-demo")).await;
+    assert_eq!(known.verdict, Ok(()));
+    assert_eq!(known.seen.headline, "WebSocket behind nginx, token taken");
+    let refused = at("/websocket", PLAIN, false, Some("another")).await;
+    assert_eq!(code(&refused), "gorgone-token-refused");
     let path = "/centreon/gorgone/pullwss/websocket".to_owned();
     let missing = Cause::GorgoneWebsocketMissing { path: path.clone(), status: 200 };
     assert_eq!(ask(&path).await.verdict, Err(missing));
@@ -337,10 +393,11 @@ async fn a_web_server_in_front_of_gorgone_is_told_from_gorgone() {
     assert_eq!(ask("/down").await.verdict, Err(down));
     assert_eq!(code(&ask("/denied").await), "http-forbidden");
 
-    let unverified = at("/websocket", OWN, true).await;
-    assert_eq!(unverified.verdict, Ok(()), "its pollers do not verify it either");
-    assert_eq!(unverified.seen.headline, "WebSocket behind nginx, TLS 1.3");
-    let concerns: Vec<_> = unverified.seen.concerns.iter().map(Concern::code).collect();
-    assert_eq!(concerns, ["certificate-unverified"]);
-    assert_eq!(code(&at("/websocket", OWN, false).await), "tls-unexpected");
+    let unverified = at("/websocket", OWN, true, None).await;
+    assert_eq!(unverified.verdict, Ok(()), "its pollers cannot be told to verify it");
+    let headline = "WebSocket behind nginx, TLS 1.3, token not tested";
+    assert_eq!((unverified.seen.headline.as_str(), unverified.seen.concerns.len()), (headline, 0));
+    let told = unverified.seen.evidence.fact("certificate_verdict").unwrap().to_string();
+    assert!(told.contains("self-signed"), "{told}");
+    assert_eq!(code(&at("/websocket", OWN, false, None).await), "tls-unexpected");
 }

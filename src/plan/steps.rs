@@ -8,7 +8,9 @@ use super::{
 };
 use crate::site::mistake::Mistake;
 use crate::site::{Custom, Find, local};
-use preflight_checks::{Probe, dns, http, ldap, listener, ntp, pullwss, smtp, snmp, tcp, tls};
+use preflight_checks::{
+    Probe, dns, gorgone_api, http, ldap, listener, ntp, pullwss, smtp, snmp, tcp, tls,
+};
 
 /// Names this machine will have to look up, at most three: a DNS server that
 /// knows the root and not these would still leave the platform blind.
@@ -398,15 +400,27 @@ impl Planner<'_> {
             Probe::Bbdo(_) => Probe::Bbdo(target.bbdo.clone()),
             Probe::Pullwss(probe) => {
                 let path = target.websocket.clone().or_else(|| url_path(place));
-                Probe::Pullwss(pullwss::Probe { path: path.unwrap_or(probe.path), ..probe })
+                let (path, token) = (path.unwrap_or(probe.path), target.token.clone());
+                Probe::Pullwss(pullwss::Probe { path, token, ..probe })
+            }
+            Probe::GorgoneApi(probe) => {
+                Probe::GorgoneApi(gorgone_api::Probe { login: target.api.clone(), ..probe })
             }
             Probe::Nsclient(_) => Probe::Nsclient(self.site.nsclient.clone()),
-            Probe::Http(probe) => Probe::Http(http::Probe {
-                url: http_url(way, place, port).unwrap_or(probe.url),
-                accept: if is_default { http::Accept::Below500 } else { http::Accept::Below400 },
-                is_public: place.url.is_some() && is_default,
-                proxy: proxy.cloned(),
-            }),
+            Probe::Http(probe) => {
+                let probe = http::Probe::new(http_url(way, place, port).unwrap_or(probe.url));
+                Probe::Http(http::Probe {
+                    accept: if is_default {
+                        http::Accept::Below500
+                    } else {
+                        http::Accept::Below400
+                    },
+                    content: target.content.unwrap_or(probe.content),
+                    is_public: place.url.is_some() && is_default,
+                    proxy: proxy.cloned(),
+                    ..probe
+                })
+            }
             other => other,
         }
     }

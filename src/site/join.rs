@@ -1,6 +1,6 @@
 //! From what files say to what it means for a machine of this role.
 
-use preflight_checks::{bbdo, http, snmp};
+use preflight_checks::{bbdo, gorgone_api, http, snmp};
 use url::Url;
 
 use crate::catalogue::{Mode, Party, Role};
@@ -110,7 +110,8 @@ fn internet(facts: &Facts, addresses: &[Url], layer: &mut Layer) {
         let Ok(place) = Place::from_url(repository.url.as_str()) else { continue };
         let way = repository.proxy.clone().or_else(|| route(&repository.url, &usual));
         socks.extend(socks_of(way.as_ref()));
-        let target = by_way(read(&place, &repository.at), way);
+        let content = repository.is_mirror_list.then_some(http::Content::Mirrors);
+        let target = by_way(Target { content, ..read(&place, &repository.at) }, way);
         layer.add(
             "http",
             match &repository.certificate {
@@ -288,7 +289,8 @@ fn towards_central(brokers: &[&Broker], gorgone: Option<&Gorgone>, layer: &mut L
             value: "goes through a proxy, which its WebSocket is not asked through".to_owned(),
             origin: Origin::File(proxy.at.clone()),
         });
-        layer.add("central", Target { only_for, speaks, unaskable, websocket, ..target });
+        let token = wss.token.clone();
+        layer.add("central", Target { only_for, speaks, unaskable, websocket, token, ..target });
         layer.modes.push(mode(Mode::Pullwss, &wss.at));
     } else if let Some(pull) = &gorgone.pull {
         let target = read(&pull.value, &pull.at);
@@ -327,8 +329,12 @@ fn towards_pollers(brokers: &[&Broker], facts: &Facts, layer: &mut Layer) {
         port(known, "bbdo", input.port, &input.at);
     }
     if let Some(api) = facts.gorgone.as_ref().and_then(|gorgone| gorgone.api.as_ref()) {
-        let mut target = named("127.0.0.1", &api.at);
-        target.place.port = Some(api.value.port);
+        let Listen { host, port, tls } = &api.listens.value;
+        let mut target = named(host.as_deref().unwrap_or("127.0.0.1"), &api.listens.at);
+        target.place.port = Some(*port);
+        target.speaks = tls.then_some("gorgone-api-tls");
+        target.api =
+            api.login.clone().map(|(user, password)| gorgone_api::Login { user, password });
         layer.add("gorgone", target);
     }
 }

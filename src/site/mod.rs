@@ -16,7 +16,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
 
-use preflight_checks::{Trust, bbdo, http, ldap, nsclient, smtp, snmp};
+use preflight_checks::{Trust, bbdo, gorgone_api, http, ldap, nsclient, smtp, snmp};
+use secrecy::SecretString;
 use serde::{Serialize, Serializer};
 
 pub(crate) use custom::Custom;
@@ -192,6 +193,12 @@ pub(crate) struct Target {
     pub(crate) bbdo: bbdo::Probe,
     /// The path of its WebSocket.
     pub(crate) websocket: Option<String>,
+    /// What this machine proves itself with there.
+    pub(crate) token: Option<SecretString>,
+    /// The login of its Gorgone's API.
+    pub(crate) api: Option<gorgone_api::Login>,
+    /// What its page has in it, where its address does not say.
+    pub(crate) content: Option<http::Content>,
     /// How its addresses are found.
     pub(crate) find: Find,
     /// The address of ours that its daemon asks it from.
@@ -238,6 +245,9 @@ impl Target {
             unaskable: None,
             bbdo: bbdo::Probe::default(),
             websocket: None,
+            token: None,
+            api: None,
+            content: None,
             find: Find::Host,
             from: None,
             group: None,

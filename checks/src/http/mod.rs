@@ -5,6 +5,7 @@
 //!
 //! Reference: [RFC 9110](https://www.rfc-editor.org/rfc/rfc9110).
 
+mod content;
 pub(crate) mod exchange;
 mod portal;
 mod proxy;
@@ -29,6 +30,7 @@ use exchange::{ALPN, Answer, Request, fetch};
 use portal::{Onward, page_instead, portal};
 use proxy::{proxy_error, refusal};
 
+pub use content::Content;
 pub use proxy::Proxy;
 
 /// Asks for one page.
@@ -42,6 +44,8 @@ pub struct Probe {
     pub url: Url,
     /// Which answers pass.
     pub accept: Accept,
+    /// What a page that passes has in it.
+    pub content: Content,
     /// Is it a page whose certificate everybody trusts? Another issuer is then
     /// somebody in between.
     pub is_public: bool,
@@ -63,7 +67,8 @@ impl Probe {
     /// A probe for `url`, directly.
     #[must_use]
     pub fn new(url: Url) -> Self {
-        Self { url, accept: Accept::default(), is_public: false, proxy: None }
+        let content = Content::of(&url);
+        Self { url, accept: Accept::default(), content, is_public: false, proxy: None }
     }
 
     /// Which of the two services the URL's scheme asks for.
@@ -161,6 +166,7 @@ impl Probe {
             seen.evidence.set("redirect", onward.shown());
         }
         self.judge_status(answer, url)?;
+        self.content.judge(answer, is_tls(url))?;
         seen.headline = self.headline(answer, onward.as_ref(), seen);
         if let Some(onward) = onward.filter(|onward| onward.elsewhere) {
             let location = onward.shown();

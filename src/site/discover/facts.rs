@@ -238,6 +238,8 @@ pub(crate) struct Repository {
     /// A small file in it that must be there: `…/repodata/repomd.xml`, `…/InRelease`,
     /// or the mirror list itself.
     pub(crate) url: Url,
+    /// Is it a list of mirrors?
+    pub(crate) is_mirror_list: bool,
     /// Where it was read.
     pub(crate) at: At,
     /// The proxy its own configuration names; none: as for every other program.
@@ -296,7 +298,7 @@ pub(crate) struct Gorgone {
     /// Where it listens for other Gorgones (`external_com_path`); none: nowhere.
     pub(crate) listens: Option<Read<Listen>>,
     /// Its HTTP interface, for this machine only (`httpserver`).
-    pub(crate) api: Option<Read<Listen>>,
+    pub(crate) api: Option<Api>,
     /// The central it fetches its orders from (module `pull`).
     pub(crate) pull: Option<Read<Place>>,
     /// The same by WebSocket (module `pullwss`).
@@ -311,6 +313,23 @@ pub(crate) struct Gorgone {
     pub(crate) unknown: Option<At>,
 }
 
+/// Gorgone's HTTP interface.
+#[derive(Clone, Debug)]
+pub(crate) struct Api {
+    /// Where it listens.
+    pub(crate) listens: Read<Listen>,
+    /// User and password, when a caller needs them.
+    pub(crate) login: Option<(String, SecretString)>,
+}
+
+impl PartialEq for Api {
+    fn eq(&self, other: &Self) -> bool {
+        self.listens == other.listens
+    }
+}
+
+impl Eq for Api {}
+
 /// Where something listens.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Listen {
@@ -323,7 +342,7 @@ pub(crate) struct Listen {
 }
 
 /// Module `pullwss`: the central fetched from by WebSocket.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(crate) struct Pullwss {
     /// The central.
     pub(crate) place: Place,
@@ -333,9 +352,20 @@ pub(crate) struct Pullwss {
     pub(crate) path: String,
     /// The proxy, when one is set; its scheme is kept as written.
     pub(crate) proxy: Option<Read<String>>,
+    /// What it proves itself with.
+    pub(crate) token: Option<SecretString>,
     /// Where it was read.
     pub(crate) at: At,
 }
+
+impl PartialEq for Pullwss {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.place, self.tls, &self.path, &self.proxy, &self.at)
+            == (&other.place, other.tls, &other.path, &other.proxy, &other.at)
+    }
+}
+
+impl Eq for Pullwss {}
 
 /// A poller or remote server, as a central knows it.
 #[derive(Clone, Debug, PartialEq, Eq)]

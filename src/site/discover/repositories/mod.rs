@@ -61,9 +61,10 @@ impl Source<'_> {
                     facts.note(self.at.clone(), reason, MISSING_LOGIN);
                 }
                 let proxy = route(&url);
-                let name = self.name.to_owned();
-                let certificate = self.certificate;
-                facts.repositories.push(Repository { name, url, at: self.at, proxy, certificate });
+                let (name, at, certificate) = (self.name.to_owned(), self.at, self.certificate);
+                let is_mirror_list = self.file.is_none();
+                let repository = Repository { name, url, is_mirror_list, at, proxy, certificate };
+                facts.repositories.push(repository);
             }
         }
     }
