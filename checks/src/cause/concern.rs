@@ -111,7 +111,7 @@ pub enum Concern {
         reason: String,
     },
     /// The server answers the names needed from its own zones.
-    #[error("answers from its own zones only (no recursion): other names will fail")]
+    #[error("answers from its own zones only; names beyond them will fail")]
     DnsOwnZonesOnly,
     /// Something on the way cannot carry EDNS.
     #[error("answers only without EDNS: a device on the way drops the option")]

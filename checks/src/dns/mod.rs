@@ -48,11 +48,18 @@ impl Probe {
             Ok((stream, reply)) => (Some(stream), Ok(reply)),
             Err(cause) => (None, Err(cause)),
         };
-        let mut round = Round { questions: vec![first], udp: vec![udp], tcp };
+        let is_root = first.needed().is_none();
+        let mut round = Round { questions: vec![first], udp: vec![udp], tcp, beyond: None };
         // Silence is said once, not once a name.
         if round.udp.iter().all(Result::is_ok) {
-            round.udp.extend(resolve_all(ask, &rest).await?);
-            round.questions.extend(rest);
+            // That names of the site are known says nothing of others: the root knows nothing of us.
+            let all = if is_root { rest } else { [rest, vec![Question::root()]].concat() };
+            round.udp.extend(resolve_all(ask, &all).await?);
+            round.questions.extend(all);
+            if !is_root {
+                round.questions.pop();
+                round.beyond = round.udp.pop();
+            }
         }
         for asked in round.udp.iter_mut().flatten().filter(|asked| asked.heard.reply.truncated) {
             asked.whole = Some(match (&mut stream, &round.tcp) {
@@ -133,6 +140,8 @@ struct Round {
     udp: Vec<Result<Asked, Cause>>,
     /// The first question over TCP.
     tcp: Result<Reply, Cause>,
+    /// The root, asked beside the names needed.
+    beyond: Option<Result<Asked, Cause>>,
 }
 
 impl Round {
@@ -164,8 +173,24 @@ impl Round {
         self.udp.iter().flatten()
     }
 
+    /// Was it seen to resolve what is nobody's own zone here?
+    fn is_recursive(&self) -> bool {
+        let says_so = self.answers().all(|asked| asked.best().recursive);
+        let root_is_known = match &self.beyond {
+            Some(Ok(asked)) => asked.best().rcode == ResponseCode::NoError,
+            Some(Err(_)) => false,
+            // It was the question itself, and judged as such.
+            None => true,
+        };
+        says_so && root_is_known
+    }
+
     fn weakness(&self, seen: &mut Seen) {
-        if self.answers().any(|asked| !asked.best().recursive) {
+        if let Some(beyond) = &self.beyond {
+            let said = beyond.as_ref().map(|asked| message::rcode(asked.best().rcode));
+            seen.evidence.set("root", said.unwrap_or_else(|cause| cause.to_string()));
+        }
+        if !self.is_recursive() {
             seen.concerns.push(Concern::DnsOwnZonesOnly);
         }
         if self.answers().any(|asked| asked.heard.edns == Edns::Lost) {
@@ -179,8 +204,7 @@ impl Round {
 
     /// "recursive, UDP and TCP, 2 ms"
     fn headline(&self) -> String {
-        let recursive = self.answers().all(|asked| asked.best().recursive);
-        let kind = if recursive { "recursive" } else { "own zones only" };
+        let kind = if self.is_recursive() { "recursive" } else { "own zones only" };
         let over = if self.tcp.is_ok() { "UDP and TCP" } else { "UDP only" };
         let slowest = self.answers().map(|asked| asked.heard.round_trip).max();
         format!("{kind}, {over}, {}", Millis(slowest.unwrap_or_default()))

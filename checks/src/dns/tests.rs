@@ -31,7 +31,7 @@ fn asked(question: Question, reply: Reply) -> Asked {
 
 fn round(udp: Result<Asked, Cause>, tcp: Result<Reply, Cause>) -> Round {
     let question = udp.as_ref().map_or_else(|_| Question::root(), |asked| asked.question.clone());
-    Round { questions: vec![question], udp: vec![udp], tcp }
+    Round { questions: vec![question], udp: vec![udp], tcp, beyond: None }
 }
 
 fn about_root(reply: Reply) -> Round {
@@ -132,6 +132,25 @@ fn a_server_whose_own_zone_has_the_name_passes_with_a_concern() {
     assert_eq!(verdict, Ok(()));
     assert_eq!(seen.concerns, [Concern::DnsOwnZonesOnly]);
     assert_eq!(seen.headline, "own zones only, UDP and TCP, 2.4 ms");
+}
+
+#[test]
+fn one_name_that_is_known_does_not_make_a_resolver() {
+    let (root, refused) = (Question::root(), reply(ResponseCode::Refused));
+    for (beyond, headline) in [
+        (None, "recursive, UDP and TCP, 2.4 ms"),
+        (
+            Some(Ok(asked(root.clone(), reply(ResponseCode::NoError)))),
+            "recursive, UDP and TCP, 2.4 ms",
+        ),
+        (Some(Ok(asked(root.clone(), refused))), "own zones only, UDP and TCP, 2.4 ms"),
+        (Some(Err(closed())), "own zones only, UDP and TCP, 2.4 ms"),
+    ] {
+        let is_recursive = headline.starts_with("recursive");
+        let (verdict, seen) = verdict(&Round { beyond, ..about_name(resolved()) });
+        assert_eq!((verdict, seen.headline.as_str()), (Ok(()), headline));
+        assert_eq!(seen.concerns.is_empty(), is_recursive, "{headline}");
+    }
 }
 
 #[test]
@@ -365,6 +384,20 @@ async fn a_server_older_than_edns_is_asked_without() {
     assert_eq!(finding.verdict, Ok(()));
     assert_eq!(finding.seen.concerns, []);
     assert_eq!(finding.seen.evidence.fact("edns"), Some(&false.into()));
+}
+
+#[tokio::test]
+async fn a_server_that_refuses_the_root_is_not_called_recursive() {
+    let site_only = |question: &Message, _| {
+        let is_root = question.queries[0].name().is_root();
+        Some(if is_root { with_rcode(question, ResponseCode::Refused) } else { healthy(question) })
+    };
+    let finding = against(site_only, &[NAME]).await;
+    assert_eq!(finding.verdict, Ok(()), "{:?}", finding.seen);
+    assert_eq!(finding.seen.concerns, [Concern::DnsOwnZonesOnly]);
+    assert_eq!(finding.seen.evidence.fact("root"), Some(&"REFUSED".into()));
+    let finding = against(|question, _| Some(healthy(question)), &[NAME]).await;
+    assert_eq!((finding.verdict, finding.seen.concerns), (Ok(()), vec![]));
 }
 
 #[tokio::test]
