@@ -93,7 +93,7 @@ fn parse(text: &Text, facts: &mut Facts) -> NsclientServer {
             None => facts.note(at, "this is no port", MISSING),
         }
         let allowed = value(section, "allowed hosts").or(value(DEFAULT, "allowed hosts"));
-        for entry in allowed {
+        if let Some(entry) = allowed {
             let hosts = entry.value.split(',').map(str::trim).filter(|host| !host.is_empty());
             for host in hosts.take(MOST) {
                 let read = Read { value: host.to_owned(), at: text.at(entry.line) };

@@ -325,7 +325,7 @@ mod tests {
     }
 
     /// Prints the servers that glibc takes from its file, each on a line.
-    const JUDGE: &str = r#"
+    const JUDGE: &str = r"
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <resolv.h>
@@ -343,7 +343,7 @@ int main(void) {
     }
     return 0;
 }
-"#;
+";
 
     /// Each text in the place of `/etc/resolv.conf`, in a namespace of its own.
     #[test]

@@ -1,7 +1,7 @@
 //! Name servers in the files of what manages the network: it writes `resolv.conf`, or hands
 //! them to systemd-resolved.
 //!
-//! `resolved.conf` and its drop-ins, systemd-networkd, netplan, NetworkManager, the network
+//! `resolved.conf` and its drop-ins, systemd-networkd, netplan, `NetworkManager`, the network
 //! scripts of EL and ifupdown. All that is there is read: more than one may be in use, each
 //! for its interfaces. Servers that DHCP names stand in no file, which is noted.
 //!

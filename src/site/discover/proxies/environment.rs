@@ -23,11 +23,13 @@ const USERS: [&str; 4] = [
     "/usr/lib/environment.d",
 ];
 
+/// What a file of one form adds to the variables.
+type Parse = fn(&Text, &mut Variables, &mut Facts);
+
 pub(super) fn read(files: &Files, facts: &mut Facts) -> Variables {
     let mut variables = Variables::default();
     let mut scripts = vec![PROFILE.to_owned()];
     scripts.extend(list(files, FOLDER, ".sh", facts, MISSING));
-    type Parse = fn(&Text, &mut Variables, &mut Facts);
     let plain: [(String, Parse); 2] = [(PAM.to_owned(), of_pam), (FILE.to_owned(), of_file)];
     let scripts = scripts.into_iter().map(|path| (path, of_script as Parse));
     for (path, parse) in plain.into_iter().chain(scripts) {

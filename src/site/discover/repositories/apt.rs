@@ -512,10 +512,10 @@ mod tests {
             .into_iter()
             .chain(["disabled", "n", "never", "yes", "1", "", "no\nEnabled: yes"]);
         let stanza = |word| format!("{}\nEnabled: {word}", stanzas[0]);
-        let switched: Vec<String> = switches.map(stanza).collect();
+        let with_switches: Vec<String> = switches.map(stanza).collect();
         let of_lines = lines.iter().map(|line| (FILE, *line));
         let sources = "/etc/apt/sources.list.d/x.sources";
-        let of_stanzas = stanzas.iter().copied().chain(switched.iter().map(String::as_str));
+        let of_stanzas = stanzas.iter().copied().chain(with_switches.iter().map(String::as_str));
         for (path, content) in of_lines.chain(of_stanzas.map(|stanza| (sources, stanza))) {
             let (dir, files) =
                 super::super::super::testing::tree(&[(path, &format!("{content}\n"))]);

@@ -193,7 +193,7 @@ pub(super) fn read_zypper(files: &Files, facts: &mut Facts) {
     }
     let variables = Variables::read(files, facts);
     let manager = Manager { program: "zypper", variables, general: None, route: None };
-    for section in texts.iter().flat_map(parse).filter(|section| section.is_enabled()) {
+    for section in texts.iter().flat_map(parse).filter(Section::is_enabled) {
         section.meet(facts);
         manager.tell(&section, facts);
     }
