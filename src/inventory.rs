@@ -76,16 +76,26 @@ fn words<const N: usize>(words: [(bool, &str); N]) -> String {
 
 fn basics(facts: &Facts) -> Vec<Entry> {
     let time = facts.time.iter().map(|source| {
+        let keys = source.nts.map(|port| format!("keys by NTS from {port}/tcp"));
+        let from = source.from.map(|own| format!("from {own}"));
         let more = words([
             (true, source.daemon),
             (source.is_pool, "pool"),
+            (source.is_once, "at the start only"),
+            (keys.is_some(), keys.as_deref().unwrap_or_default()),
+            (from.is_some(), from.as_deref().unwrap_or_default()),
             (source.is_fallback, "only if no other is known"),
         ]);
         entry("time server", shown(&source.place), more, &source.at)
     });
     let names =
         facts.names.iter().map(|server| entry("name server", shown(&server.value), "", &server.at));
-    time.chain(names).chain(facts.mail.iter().map(mail)).collect()
+    let clocks =
+        facts.clocks.iter().map(|clock| entry("reference clock", &clock.value, "", &clock.at));
+    let bounds = facts.time_bounds.iter().map(|bound| {
+        entry("time server", shown(&bound.value), "asked for the time of day", &bound.at)
+    });
+    time.chain(bounds).chain(clocks).chain(names).chain(facts.mail.iter().map(mail)).collect()
 }
 
 fn mail(mail: &Mail) -> Entry {

@@ -274,6 +274,10 @@ fn at_the_port(cause: &Cause, passage: &Passage<'_>) -> Option<String> {
                 passage.transport, passage.flow
             )
         }
+        Cause::SmtpGreetingLate { .. } => format!(
+            "the server's own log: does it look up {} in DNS, or delay strangers? Wait longer: --timeout 10",
+            passage.from()
+        ),
         Cause::Silent { .. }
         | Cause::HungUp { .. }
         | Cause::Reset { .. }
@@ -375,6 +379,10 @@ fn in_basic_services(cause: &Cause, passage: &Passage<'_>) -> Option<String> {
     Some(match cause {
         Cause::ClockOffset { .. } => {
             "systemctl enable --now chronyd; chronyc makestep; chronyc tracking".to_owned()
+        }
+        Cause::NtpTooFar { .. } => {
+            "a time server that is nearer to a good clock; on this one: chronyc sources -v"
+                .to_owned()
         }
         Cause::NtpUnsynchronised { .. } => {
             "a time server that is synchronised, or use another one; on it: chronyc sources"

@@ -99,6 +99,7 @@ fn is_wordless(failure: &Cause) -> bool {
     matches!(
         failure,
         Cause::Silent { .. }
+            | Cause::SmtpGreetingLate { .. }
             | Cause::HungUp { received: 0, .. }
             | Cause::Reset { received: 0, .. }
             | Cause::TlsClosed { .. }

@@ -6,6 +6,7 @@ use super::{
     Action, Asked, Catalogue, Direction, Flow, Mode, Origin, Party, Phase, Place, Question,
     Settings, Site, SkipReason, Sourced, Step, Target, Way, matches, service,
 };
+use crate::site::discover::facts::TimeClient;
 use crate::site::mistake::Mistake;
 use crate::site::{Custom, Find, local};
 use preflight_checks::{
@@ -383,7 +384,10 @@ impl Planner<'_> {
         let is_default = target.origin == Origin::Profile
             || place.url.as_ref().is_some_and(|url| self.catalogue.internet.contains(url));
         match (way.service.probe)() {
-            Probe::Ntp(_) => Probe::Ntp(ntp::Probe { max_offset: self.settings.max_offset }),
+            Probe::Ntp(_) => Probe::Ntp(ntp::Probe {
+                max_offset: self.settings.max_offset,
+                clients: self.site.time_clients.iter().map(client).collect(),
+            }),
             Probe::Dns(_) => Probe::Dns(dns::Probe { names: self.names.clone() }),
             Probe::Smtp(probe) => {
                 Probe::Smtp(smtp::Probe { test_mail: self.site.test_mail.clone(), ..probe })
@@ -494,6 +498,10 @@ impl Planner<'_> {
     }
 }
 
+fn client(client: &TimeClient) -> ntp::Client {
+    ntp::Client { name: client.name, max_distance: client.max_distance }
+}
+
 fn unneeded(reason: &Sourced<String>) -> SkipReason {
     SkipReason::Unneeded { why: reason.value.clone(), origin: reason.origin.clone() }
 }
@@ -506,7 +514,16 @@ fn ways(flow: &Flow, target: &Target) -> Vec<Way> {
     }
     let known = |way: &&Way| target.place.port == Some(way.port);
     let known: Vec<Way> = flow.ways.iter().filter(known).copied().collect();
-    if known.is_empty() { flow.ways.clone() } else { known }
+    if !known.is_empty() {
+        return known;
+    }
+    // Port 465 of a mail relay is TLS from the first byte, whoever forgot to say so.
+    let with_tls = flow.ways.iter().filter_map(|way| {
+        let service = service(&format!("{}s", way.service.name)).filter(|service| service.tls)?;
+        Some(Way { service, port: service.port })
+    });
+    let by_port: Vec<Way> = with_tls.filter(|way| target.place.port == Some(way.port)).collect();
+    if by_port.is_empty() { flow.ways.clone() } else { by_port }
 }
 
 fn host_of(url: &url::Url) -> String {

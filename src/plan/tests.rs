@@ -70,6 +70,19 @@ fn a_poller_without_targets_knows_only_the_internet_and_itself() {
 }
 
 #[test]
+fn a_port_of_tls_is_asked_with_tls() {
+    let targets =
+        [("smtp", "10.0.0.25:465"), ("smtp", "10.0.0.26:587"), ("smtp", "smtp://10.0.0.27:465")];
+    let only = Settings { only: vec!["poller.smtp".to_owned()], ..settings() };
+    let want = [
+        "poller.smtp@10.0.0.25:465: 10.0.0.25 smtps:465 (--test)",
+        "poller.smtp@10.0.0.26:587: 10.0.0.26 smtp:587 (--test)",
+        "poller.smtp@smtp://10.0.0.27:465: 10.0.0.27 smtp:465 (--test)",
+    ];
+    assert_eq!(lines(&site(Role::Poller, &targets), &only), want);
+}
+
+#[test]
 fn a_central_asks_its_poller_and_looks_at_its_own_broker() {
     let site = site(Role::Central, &[("poller", "10.0.0.9"), ("ldap", "ldap://dc1")]);
     let lines = lines(&site, &settings());

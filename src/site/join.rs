@@ -7,7 +7,7 @@ use crate::catalogue::{Mode, Party, Role};
 
 use super::discover::facts::{
     At, Broker, Facts, Gorgone, Listen, Machine, Mail, MailTls, MailTo, Note, ProxySetting, Read,
-    Route, Share, SnmpMacros, Stream,
+    Route, Share, SnmpMacros, Stream, TimeSource,
 };
 use super::discover::route::route;
 use super::sample::{Sampled, Segment, sample};
@@ -49,8 +49,17 @@ pub(crate) fn join(facts: &Facts, view: View<'_>) -> Layer {
 fn basics(facts: &Facts, layer: &mut Layer) {
     let has_better = facts.time.iter().any(|source| !source.is_fallback);
     for source in facts.time.iter().filter(|source| !(has_better && source.is_fallback)) {
-        layer.add("ntp", read(&source.place, &source.at));
+        time_source(source, layer);
     }
+    for bound in &facts.time_bounds {
+        layer.add(NTP, read(&bound.value, &bound.at));
+    }
+    if let (Some(clock), []) = (facts.clocks.first(), layer.targets(NTP)) {
+        let value = format!("the clock follows {}, no server", clock.value);
+        let reason = Sourced { value, origin: Origin::File(clock.at.clone()) };
+        layer.unneeded.insert(Party(NTP.to_owned()), reason);
+    }
+    layer.time_clients.clone_from(&facts.time_clients);
     for server in &facts.names {
         layer.add("dns", read(&server.value, &server.at));
     }
@@ -65,13 +74,26 @@ fn basics(facts: &Facts, layer: &mut Layer) {
     }
 }
 
+/// A time server, and where its keys come from.
+fn time_source(source: &TimeSource, layer: &mut Layer) {
+    let origin = || Origin::File(source.at.clone());
+    let from = source.from.map(|own| Sourced { value: vec![own], origin: origin() });
+    let target = Target { from, ..read(&source.place, &source.at) };
+    if let Some(port) = source.nts {
+        let place = Place { port: Some(port), ..source.place.clone() };
+        layer.add(NTP, Target { place, speaks: Some("tls"), ..target.clone() });
+    }
+    layer.add(NTP, target);
+}
+
 /// Relays; and when there are none, why.
 fn mail(ways: &[Mail], layer: &mut Layer) {
     for mail in ways {
         if let MailTo::Relay { place, by_mx } = &mail.to {
             let find = if *by_mx { Find::Mx } else { Find::Host };
-            let speaks = (mail.tls == MailTls::FromStart).then_some("smtps");
-            layer.add("smtp", Target { speaks, find, ..read(place, &mail.at) });
+            // As its program speaks, whatever the port.
+            let speaks = Some(if mail.tls == MailTls::FromStart { "smtps" } else { "smtp" });
+            layer.add(SMTP, Target { speaks, find, ..read(place, &mail.at) });
         }
     }
     let without = |mail: &&Mail| mail.relay().is_none() && mail.share == Share::Rest;
@@ -426,6 +448,7 @@ const INTERNET: &str = "http";
 /// The port of a SOCKS proxy that names none.
 const SOCKS: u16 = 1_080;
 const SMTP: &str = "smtp";
+const NTP: &str = "ntp";
 
 fn read(place: &Place, at: &At) -> Target {
     Target::new(place.clone(), Origin::File(at.clone()))

@@ -9,6 +9,7 @@ use std::net::IpAddr;
 use preflight_checks::{Trust, bbdo, http, ldap, nsclient, snmp};
 
 use super::discover::Note;
+use super::discover::facts::TimeClient;
 use super::{Custom, Place, Site, Sourced, Target};
 use crate::catalogue::{Mode, Party, Role};
 
@@ -43,6 +44,8 @@ pub(crate) struct Layer {
     pub(crate) ldap: Option<ldap::Bind>,
     /// How to log in to `NSClient++`.
     pub(crate) nsclient: Option<nsclient::Probe>,
+    /// The programs that may set this machine's clock.
+    pub(crate) time_clients: Vec<TimeClient>,
     /// What is not known because of it.
     pub(crate) notes: Vec<Note>,
 }
@@ -136,6 +139,7 @@ impl Site {
         self.notes.extend(layer.notes);
         self.groups.extend(layer.groups);
         self.from.extend(layer.from);
+        self.time_clients.extend(layer.time_clients);
         for (party, reason) in layer.unneeded {
             if !self.targets.contains_key(&party) {
                 self.unneeded.entry(party).or_insert(reason);

@@ -26,6 +26,7 @@ pub(crate) use layer::Layer;
 pub(crate) use place::{Place, address_of, decoded, numeric_v4, parse_port, parse_proxy};
 
 use crate::catalogue::{Mode, Party, Role};
+use discover::facts::TimeClient;
 use discover::{At, Note};
 use mistake::Mistake;
 
@@ -52,6 +53,8 @@ pub(crate) struct Site {
     pub(crate) arrives: BTreeMap<String, Sourced<u16>>,
     /// Flows of the user's own.
     pub(crate) custom: Vec<Custom>,
+    /// The programs that may set this machine's clock.
+    pub(crate) time_clients: Vec<TimeClient>,
     /// The proxy for Internet flows.
     pub(crate) proxy: Option<Sourced<http::Proxy>>,
     /// How to read from devices.
@@ -100,6 +103,7 @@ impl Site {
             listens: BTreeMap::new(),
             arrives: BTreeMap::new(),
             custom: Vec::new(),
+            time_clients: Vec::new(),
             proxy: None,
             snmp: snmp::Credentials::None,
             ldap: None,

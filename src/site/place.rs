@@ -22,7 +22,7 @@ impl Place {
         address_of(&self.host).is_none()
     }
 
-    pub(super) fn from_url(text: &str) -> Result<Self, String> {
+    pub(crate) fn from_url(text: &str) -> Result<Self, String> {
         // Not repeated: a mistyped one may still hold a password.
         let url = Url::parse(text).map_err(|error| format!("this is no URL: {error}"))?;
         if !url.username().is_empty() || url.password().is_some() {

@@ -11,6 +11,7 @@
 
 mod hostile;
 mod lists;
+mod meaning;
 #[path = "../support/page.rs"]
 mod page;
 mod site_file;
@@ -112,7 +113,7 @@ fn each_broken_machine_has_the_mistake_it_is_named_after() {
             "gorgone-file-is-no-yaml" => {
                 noted(&notes, "/etc/centreon-gorgone/config.d/40-gorgoned.yaml:");
             }
-            "chrony-without-a-host" => noted(&notes, "/etc/chrony.conf:1"),
+            "chrony-without-a-host" => assert_eq!(codes, ["line-refused"], "{text}"),
             mistake => assert_eq!(codes, [mistake], "{text}"),
         }
     }

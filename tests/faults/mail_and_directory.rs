@@ -38,7 +38,7 @@ fn mail(_certificates: &Certificates) -> Vec<Row> {
         row("slow greeting", peer::mail_after(Duration::from_secs(7), good, GOOD))
             .warns(&["smtp-slow-greeting"]),
         row("greeting later than any wait", peer::mail_after(Duration::from_secs(40), good, GOOD))
-            .fails(&["silent"]),
+            .unknown(&["smtp-greeting-late"]),
         greets("no STARTTLS", good).warns(&["smtp-no-starttls"]),
         row(
             "STARTTLS offered and refused",

@@ -172,7 +172,8 @@ fn codes(row: &Row) -> String {
 /// Of a healthy agent asked without credentials, of a mail server asked by its address.
 const ALWAYS_SAID: &[&str] = &["certificate-unverified", "snmp-not-read"];
 /// Nothing came in time: with bad luck each packet of a try may be lost.
-const SILENCE: &[&str] = &["incomplete", "no-answer", "silent", "snmp-silent", "unsteady"];
+const SILENCE: &[&str] =
+    &["incomplete", "no-answer", "silent", "smtp-greeting-late", "snmp-silent", "unsteady"];
 
 /// Puts `text` between the marks called `name` in `docs/accuracy.md`, when `UPDATE_DOCS` is set.
 pub(crate) fn replace(name: &str, text: &str) {

@@ -174,6 +174,7 @@ impl Cause {
 
             // ---- conversation ----
             Self::Silent { .. }
+            | Self::SmtpGreetingLate { .. }
             | Self::HungUp { .. }
             | Self::Reset { .. }
             | Self::Incomplete { .. }
@@ -214,7 +215,7 @@ impl Cause {
             | Self::TlsUnexpected { .. } => (Tls, FarSide, Nothing),
 
             // ---- NTP ----
-            Self::NtpUnsynchronised { .. } => (Service, FarSide, Nothing),
+            Self::NtpUnsynchronised { .. } | Self::NtpTooFar { .. } => (Service, FarSide, Nothing),
             Self::NtpDenied { .. } => (Authentication, FarSide, Nothing),
             Self::NtpRateLimited => (Protocol, FarSide, Nothing),
             Self::ClockOffset { .. } => (Service, ThisHost, Nothing),

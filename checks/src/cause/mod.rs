@@ -683,6 +683,18 @@ pub enum Cause {
     /// The server asks us to come less often (kiss-o'-death RATE).
     #[error("server limits our rate (kiss-o'-death RATE)")]
     NtpRateLimited,
+    /// The server is too far from a good clock for the program that sets this host's.
+    #[error("{client} will not use it: root distance {distance}, at most {limit}")]
+    NtpTooFar {
+        /// How far it is, at least.
+        #[serde(rename = "distance_ms")]
+        distance: Millis,
+        /// How far it may be.
+        #[serde(rename = "limit_ms")]
+        limit: Millis,
+        /// The program.
+        client: String,
+    },
     /// Our clock and the server's differ too much.
     #[error("this host's clock is {} (limit {limit_ms} ms)", skew(*.offset_ms))]
     ClockOffset {
@@ -764,6 +776,15 @@ pub enum Cause {
     },
 
     // ---- SMTP ----
+    /// The mail server accepted and did not greet while we waited; mailers wait longer.
+    #[error("accepts and does not greet within {waited}; mailers wait five minutes")]
+    SmtpGreetingLate {
+        /// Who was asked.
+        to: SocketAddr,
+        /// How long.
+        #[serde(rename = "waited_ms")]
+        waited: Millis,
+    },
     /// The server greets with a permanent refusal.
     #[error("the mail server refuses this host: {reply} {text}")]
     SmtpRefused {
@@ -1238,6 +1259,7 @@ impl Cause {
             Self::SnmpSilent { .. }
                 | Self::CertificateUnchecked { .. }
                 | Self::DatabaseUserUntold { .. }
+                | Self::SmtpGreetingLate { .. }
                 | Self::ProbePanicked { .. }
                 | Self::Interrupted
         )

@@ -11,7 +11,7 @@ mod tests;
 use std::ops::RangeInclusive;
 use std::time::{Duration, SystemTime};
 
-use crate::cause::{Cause, Concern, Transport};
+use crate::cause::{Cause, Concern, Millis, Transport};
 use crate::evidence::Seen;
 use crate::net::Ask;
 use crate::wire::{self, Reader};
@@ -22,11 +22,30 @@ use crate::{Respond, Service};
 pub struct Probe {
     /// Largest clock difference that passes, either way.
     pub max_offset: Duration,
+    /// The programs that set this host's clock; none known: each of [`CLIENTS`] may.
+    pub clients: Vec<Client>,
 }
+
+/// A program that sets the clock, and which servers it takes for good enough.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Client {
+    /// Its name.
+    pub name: &'static str,
+    /// The farthest from a good clock that a server may be (root distance).
+    pub max_distance: Duration,
+}
+
+/// The usual programs, as they are without a setting: chrony's `maxdistance`, `RootDistanceMaxSec`
+/// of systemd-timesyncd, `tos maxdist` of ntp and ntpsec.
+pub const CLIENTS: [Client; 3] = [
+    Client { name: "timesyncd", max_distance: Duration::from_secs(5) },
+    Client { name: "chrony", max_distance: Duration::from_secs(3) },
+    Client { name: "ntpd", max_distance: Duration::from_millis(1_500) },
+];
 
 impl Default for Probe {
     fn default() -> Self {
-        Self { max_offset: Duration::from_millis(500) }
+        Self { max_offset: Duration::from_millis(500), clients: Vec::new() }
     }
 }
 
@@ -53,6 +72,31 @@ impl Probe {
         self.judge(&reply, &Clocks { sent, received }, &mut ask.seen)
     }
 
+    /// Which programs would not take the server: an error when it is all that are known to be here.
+    fn too_far(&self, distance_ms: f64) -> Result<Option<Concern>, Cause> {
+        let is_known = !self.clients.is_empty();
+        let clients = if is_known { self.clients.as_slice() } else { &CLIENTS };
+        let refuses = |client: &&Client| distance_ms > client.max_distance.as_secs_f64() * 1e3;
+        let refusing: Vec<&Client> = clients.iter().filter(refuses).collect();
+        let distance = Millis(Duration::from_secs_f64((distance_ms / 1e3).max(0.0)));
+        match refusing.as_slice() {
+            [] => Ok(None),
+            [client, ..] if is_known && refusing.len() == clients.len() => Err(Cause::NtpTooFar {
+                distance,
+                limit: Millis(client.max_distance),
+                client: client.name.to_owned(),
+            }),
+            refusing => {
+                let named = refusing.iter().map(|client| {
+                    format!("{} ({} s)", client.name, client.max_distance.as_secs_f64())
+                });
+                let named = named.collect::<Vec<_>>().join(", ");
+                let reason = format!("root distance {distance}, too far for {named}");
+                Ok(Some(Concern::NtpWeakSource { reason }))
+            }
+        }
+    }
+
     /// Decides from the reply alone; no I/O, so every verdict has a unit test.
     fn judge(&self, reply: &Packet, ours: &Clocks, seen: &mut Seen) -> Result<(), Cause> {
         let refid = reply.refid();
@@ -77,7 +121,7 @@ impl Probe {
         // Adding zero turns "-0" into "0".
         let whole_ms = offset_ms.round() + 0.0;
         seen.headline = format!("stratum {}, offset {whole_ms:+.0} ms", reply.stratum);
-        seen.concerns.extend(reply.weakness(distance_ms));
+        seen.concerns.extend(self.too_far(distance_ms)?.or_else(|| reply.weakness()));
         let limit_ms = i64::try_from(self.max_offset.as_millis()).unwrap_or(i64::MAX);
         #[allow(clippy::cast_possible_truncation)] // Saturates, which is what is wanted.
         let whole_ms = offset_ms.round() as i64;
@@ -281,10 +325,8 @@ impl Packet {
         self.root_delay.ms() / 2.0 + self.root_dispersion.ms()
     }
 
-    fn weakness(&self, distance_ms: f64) -> Option<Concern> {
-        let reason = if distance_ms > MAX_DISTANCE_MS {
-            format!("root distance {:.1} s", distance_ms / 1e3)
-        } else if self.stratum >= WEAK_STRATUM {
+    fn weakness(&self) -> Option<Concern> {
+        let reason = if self.stratum >= WEAK_STRATUM {
             format!("stratum {} (its own clock?)", self.stratum)
         } else if self.transmit.ms_since(self.reference) > DAY_MS {
             "it was last set more than a day ago".to_owned()
@@ -316,8 +358,6 @@ const SYNCHRONISED: RangeInclusive<u8> = 1..=15;
 const LEAP_ALARM: u8 = 3;
 /// Local clocks are configured at stratum 10 and beyond.
 const WEAK_STRATUM: u8 = 10;
-/// MAXDIST of RFC 5905 §7.2.
-const MAX_DISTANCE_MS: f64 = 1_500.0;
 const DAY_MS: f64 = 86_400_000.0;
 const SECONDS_1900_TO_1970: u64 = 2_208_988_800;
 const FIXED_PER_SECOND: f64 = 4_294_967_296.0;

@@ -97,16 +97,49 @@ fn kiss_codes_are_told_apart() {
 
 #[test]
 fn a_weak_source_is_a_concern() {
-    let mut far = healthy(Duration::ZERO);
-    far.root_dispersion = Span(2 << 16);
     let mut local = healthy(Duration::ZERO);
     local.stratum = 10;
     let mut stale = healthy(Duration::ZERO);
     stale.reference = Timestamp(stale.transmit.0 - (90_000 << 32));
-    for reply in [far, local, stale] {
+    for reply in [local, stale] {
         let (verdict, seen) = verdict(&reply);
         assert_eq!(verdict, Ok(()));
         assert_eq!(seen.concerns[0].code(), "ntp-weak-source");
+    }
+}
+
+#[test]
+fn how_far_a_server_may_be_is_what_the_programs_here_accept() {
+    let [timesyncd, chrony, ntpd] = CLIENTS;
+    let patient = Client { max_distance: Duration::from_secs(16), ..chrony };
+    for (clients, halves, expected) in [
+        (vec![], 2, ""),
+        (vec![], 4, "time source is weak: root distance 2.0 s, too far for ntpd (1.5 s)"),
+        (
+            vec![],
+            12,
+            "time source is weak: root distance 6.0 s, too far for timesyncd (5 s), chrony (3 s), ntpd (1.5 s)",
+        ),
+        (vec![chrony], 5, ""),
+        (vec![chrony], 8, "chrony will not use it: root distance 4.0 s, at most 3.0 s"),
+        (vec![timesyncd], 8, ""),
+        (vec![ntpd], 4, "ntpd will not use it: root distance 2.0 s, at most 1.5 s"),
+        (vec![patient], 8, ""),
+        (
+            vec![timesyncd, chrony],
+            8,
+            "time source is weak: root distance 4.0 s, too far for chrony (3 s)",
+        ),
+    ] {
+        let mut reply = healthy(Duration::ZERO);
+        (reply.root_delay, reply.root_dispersion) = (Span(0), Span(halves << 15));
+        let probe = Probe { clients: clients.clone(), ..Probe::default() };
+        let mut seen = Seen::default();
+        let said = match probe.judge(&reply, &clocks(), &mut seen) {
+            Err(cause) => cause.to_string(),
+            Ok(()) => seen.concerns.first().map(ToString::to_string).unwrap_or_default(),
+        };
+        assert_eq!(said, expected, "{clients:?} {halves}");
     }
 }
 

@@ -71,7 +71,7 @@ impl Probe {
         let name = self.name(ask);
         stream.allow(GREETING);
         let wait = ask.deadline.within(GREETING);
-        let greeting = Reply::read(&mut stream, Phase::Greeting).await?;
+        let greeting = Reply::read(&mut stream, Phase::Greeting).await.map_err(late)?;
         let mut heard = Heard::new(greeting, wait.waited().0);
         heard.note_greeting(&mut ask.seen);
         if heard.greeting.code == READY {
@@ -311,6 +311,17 @@ fn headline(heard: &Heard, hello: &Reply, seen: &Seen) -> String {
         (Some(_), true) => format!("{server}, STARTTLS"),
         (None, false) => format!("{server}, {version}"),
         (None, true) => server,
+    }
+}
+
+/// A server that greets slowly on purpose is not a silent one: whether this is one, only a
+/// longer wait would tell.
+fn late(cause: Cause) -> Cause {
+    match cause {
+        Cause::Silent { to, phase: Phase::Greeting, waited } => {
+            Cause::SmtpGreetingLate { to, waited }
+        }
+        other => other,
     }
 }
 

@@ -4,8 +4,10 @@
 //! [`mod@super::super::join`], and what contradicts itself in [`super::super::mistake`].
 
 use std::fmt;
+use std::net::IpAddr;
 use std::num::NonZeroU64;
 use std::sync::Arc;
+use std::time::Duration;
 
 use secrecy::SecretString;
 use url::Url;
@@ -74,6 +76,12 @@ pub(crate) struct Facts {
     pub(crate) roles: Vec<RoleSign>,
     /// Time servers.
     pub(crate) time: Vec<TimeSource>,
+    /// Clocks that are attached to this machine: `PHC /dev/ptp0`.
+    pub(crate) clocks: Vec<Read<String>>,
+    /// Web servers that are asked for the time of day, as a bound for what time servers say.
+    pub(crate) time_bounds: Vec<Read<Place>>,
+    /// The programs that may set this machine's clock.
+    pub(crate) time_clients: Vec<TimeClient>,
     /// Name servers, as programs of this machine use them.
     pub(crate) names: Vec<Read<Place>>,
     /// How mail leaves this machine, in the order it is tried.
@@ -138,6 +146,37 @@ pub(crate) struct TimeSource {
     pub(crate) is_pool: bool,
     /// Only asked when no other is known: `FallbackNTP=`.
     pub(crate) is_fallback: bool,
+    /// Asked at the start only: `initstepslew`.
+    pub(crate) is_once: bool,
+    /// Its keys come by NTS, over TCP from this port.
+    pub(crate) nts: Option<u16>,
+    /// The address of ours it is asked from.
+    pub(crate) from: Option<IpAddr>,
+}
+
+impl TimeSource {
+    /// A server of which nothing else is said.
+    pub(crate) fn of(place: Place, daemon: &'static str, at: At) -> Self {
+        Self {
+            place,
+            at,
+            daemon,
+            is_pool: false,
+            is_fallback: false,
+            is_once: false,
+            nts: None,
+            from: None,
+        }
+    }
+}
+
+/// A program that may set this machine's clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct TimeClient {
+    /// Its name.
+    pub(crate) name: &'static str,
+    /// How far from a good clock a server may be for it (root distance).
+    pub(crate) max_distance: Duration,
 }
 
 /// A way mail leaves this machine, and which mail takes it.

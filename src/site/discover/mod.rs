@@ -41,6 +41,10 @@ pub(crate) use files::{Files, Text, Unread};
 const CONSTRUCTS: &[&constructs::Constructs] = &[
     &names::CONSTRUCTS,
     &names::forwarders::CONSTRUCTS,
+    &time::chrony::CONSTRUCTS,
+    &time::ntp::CONSTRUCTS,
+    &time::openntpd::CONSTRUCTS,
+    &time::timesyncd::CONSTRUCTS,
     &mail::postfix::CONSTRUCTS,
     &gorgone::CONSTRUCTS,
     &agents::CONSTRUCTS,

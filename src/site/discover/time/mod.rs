@@ -3,11 +3,16 @@
 //! A daemon's file tells only when the daemon may be there: packages leave
 //! their files behind, and one that nothing reads would name the wrong servers.
 
-mod chrony;
-mod ntp;
-mod timesyncd;
+pub(super) mod chrony;
+pub(super) mod ntp;
+pub(super) mod openntpd;
+pub(super) mod timesyncd;
 
-use super::facts::TimeSource;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use super::constructs::Constructs;
+use super::facts::{Read, Refused, TimeClient, TimeSource};
 use super::include::{Included, by_name, glob, is_installed};
 use super::{Facts, Files, Text};
 use crate::site::Place;
@@ -22,16 +27,22 @@ const MOST_LINES: usize = 1_024;
 const CHRONYD: &[&str] = &["/usr/sbin/chronyd", "/usr/bin/chronyd"];
 /// Of both ntp and ntpsec.
 const NTPD: &[&str] = &["/usr/sbin/ntpd", "/usr/bin/ntpd"];
+/// Debian's package has it under this name, beside that of ntpd.
+const OPENNTPD: &[&str] = &["/usr/sbin/openntpd"];
 const TIMESYNCD: &[&str] =
     &["/usr/lib/systemd/systemd-timesyncd", "/lib/systemd/systemd-timesyncd"];
-const DAEMONS: [&[&str]; 3] = [CHRONYD, NTPD, TIMESYNCD];
+const DAEMONS: [&[&str]; 4] = [CHRONYD, NTPD, OPENNTPD, TIMESYNCD];
 
 /// Finds the servers of every time daemon that may be installed.
 pub(super) fn read(files: &Files, facts: &mut Facts) {
     if is_installed(files, CHRONYD, &DAEMONS) {
         chrony::read(files, facts);
     }
-    if is_installed(files, NTPD, &DAEMONS) {
+    if is_installed(files, OPENNTPD, &DAEMONS) {
+        openntpd::read(files, facts);
+    }
+    // OpenNTPD brings an ntpd too, which reads nothing of the other's.
+    if is_installed(files, NTPD, &DAEMONS) && !files.exists("/usr/sbin/openntpd") {
         ntp::read(files, facts);
     }
     if is_installed(files, TIMESYNCD, &DAEMONS) {
@@ -39,62 +50,107 @@ pub(super) fn read(files: &Files, facts: &mut Facts) {
     }
 }
 
-/// What a line of chrony's or ntp's configuration tells.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Directive<'a> {
+/// What one line of a daemon's configuration says.
+#[derive(Clone, Debug, PartialEq)]
+enum Said<'a> {
     /// A server, a peer or a pool of them.
-    Source { place: Place, is_pool: bool },
+    Source(Source),
     /// The files of this name, or of this pattern.
     Include(&'a str),
     /// The files of these folders that end so.
     Folders(Vec<&'a str>, &'static str),
+    /// A clock that is attached to this machine.
+    Clock(String),
+    /// Sources that are farther from a good clock than this are not used.
+    MaxDistance(Duration),
+    /// The address of ours that all sources are asked from.
+    From(IpAddr),
+    /// A construct of the language, by its name: its list says what is made of it.
+    Met(String),
+    /// What is wrong with it; the daemon goes on without.
+    Odd(String),
+    /// Why the daemon refuses it, and ends.
+    Refused(String),
 }
 
-/// A directive, or why it is none, with its line.
-type Line<'a> = (usize, Result<Directive<'a>, String>);
+/// A server as one line names it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Source {
+    place: Place,
+    is_pool: bool,
+    /// Its keys come by NTS, over TCP from this port.
+    nts: Option<u16>,
+    /// Asked at the start only.
+    is_once: bool,
+}
+
+impl Source {
+    fn of(place: Place) -> Self {
+        Self { place, is_pool: false, nts: None, is_once: false }
+    }
+}
+
+/// A line's number, and what it says.
+type Line<'a> = (usize, Said<'a>);
+
+/// A daemon whose configuration is made of lines.
+struct Daemon {
+    /// As reports name it: `chrony`.
+    name: &'static str,
+    /// As the process is called, which a refused line ends: `chronyd`.
+    process: &'static str,
+    /// How far a source may be from a good clock, unless a line says otherwise.
+    max_distance: Option<Duration>,
+    parse: fn(&Text) -> Vec<Line<'_>>,
+    constructs: &'static Constructs,
+}
 
 /// Follows a configuration through the files it includes.
 struct Walk<'a> {
     files: &'a Files,
     facts: &'a mut Facts,
-    daemon: &'static str,
-    parse: fn(&Text) -> Vec<Line<'_>>,
+    daemon: &'static Daemon,
     included: Included,
-    left: usize,
+    sources: Vec<TimeSource>,
+    from: Option<IpAddr>,
+    max_distance: Option<Duration>,
 }
 
 impl<'a> Walk<'a> {
-    fn new(
-        files: &'a Files,
-        facts: &'a mut Facts,
-        daemon: &'static str,
-        parse: fn(&Text) -> Vec<Line<'_>>,
-    ) -> Self {
-        Self { files, facts, daemon, parse, included: Included::default(), left: MOST }
+    fn new(files: &'a Files, facts: &'a mut Facts, daemon: &'static Daemon) -> Self {
+        let (included, sources) = (Included::default(), Vec::new());
+        let max_distance = daemon.max_distance;
+        Self { files, facts, daemon, included, sources, from: None, max_distance }
     }
 
     /// Reads a file and what it includes; deep nesting ends with the number of files.
     fn file(&mut self, path: &str) {
         let Some(text) = self.included.open(self.files, path, self.facts, MISSING) else { return };
-        for (line, directive) in (self.parse)(&text) {
-            match directive {
-                Ok(Directive::Source { place, is_pool }) => {
-                    self.source(&text, line, place, is_pool);
+        for (line, said) in (self.daemon.parse)(&text) {
+            let at = text.at(line);
+            match said {
+                Said::Source(source) => self.source(source, at),
+                Said::Include(pattern) => self.include(&text, line, pattern),
+                Said::Folders(folders, suffix) => self.folders(&folders, suffix),
+                Said::Clock(value) => self.facts.clocks.push(Read { value, at }),
+                Said::MaxDistance(distance) => self.max_distance = Some(distance),
+                Said::From(address) => self.from = Some(address),
+                Said::Met(name) => self.daemon.constructs.meet(&name, at, self.facts),
+                Said::Odd(reason) => self.facts.note(at, reason, MISSING),
+                Said::Refused(value) => {
+                    let refused = Refused::of(self.daemon.process, Read { value, at });
+                    self.facts.refused.push(refused);
                 }
-                Ok(Directive::Include(pattern)) => self.include(&text, line, pattern),
-                Ok(Directive::Folders(folders, suffix)) => self.folders(&folders, suffix),
-                Err(reason) => self.facts.note(text.at(line), reason, MISSING),
             }
         }
     }
 
-    fn source(&mut self, text: &Text, line: usize, place: Place, is_pool: bool) {
-        if self.left == 0 {
-            return;
+    fn source(&mut self, source: Source, at: super::At) {
+        if self.sources.len() < MOST {
+            let Source { place, is_pool, nts, is_once } = source;
+            let known = TimeSource::of(place, self.daemon.name, at);
+            self.sources.push(TimeSource { is_pool, nts, is_once, ..known });
         }
-        self.left -= 1;
-        let (at, daemon) = (text.at(line), self.daemon);
-        self.facts.time.push(TimeSource { place, at, daemon, is_pool, is_fallback: false });
     }
 
     fn include(&mut self, text: &Text, line: usize, pattern: &str) {
@@ -112,6 +168,17 @@ impl<'a> Walk<'a> {
             self.file(&path);
         }
     }
+
+    /// Hands on what was found; `is_there`: the daemon's program is.
+    fn tell(self, is_there: bool) {
+        let Self { facts, daemon, sources, from, max_distance, .. } = self;
+        if is_there || !sources.is_empty() {
+            facts.time_clients.extend(
+                max_distance.map(|max_distance| TimeClient { name: daemon.name, max_distance }),
+            );
+        }
+        facts.time.extend(sources.into_iter().map(|source| TimeSource { from, ..source }));
+    }
 }
 
 #[cfg(test)]
@@ -126,13 +193,21 @@ mod tests {
         read(&files, &mut facts);
         let one = |source: &TimeSource| {
             let port = source.place.port.map(|port| format!(":{port}")).unwrap_or_default();
-            let pool = if source.is_pool { " pool" } else { "" };
-            let fallback = if source.is_fallback { " fallback" } else { "" };
+            let words = [
+                (source.is_pool, " pool".to_owned()),
+                (source.is_fallback, " fallback".to_owned()),
+                (source.is_once, " once".to_owned()),
+                (source.nts.is_some(), format!(" nts:{}", source.nts.unwrap_or_default())),
+                (source.from.is_some(), format!(" from {:?}", source.from)),
+            ];
+            let words = words.into_iter().filter(|(holds, _)| *holds).map(|(_, word)| word);
             let (host, at) = (&source.place.host, &source.at);
-            format!("{} {host}{port}{pool}{fallback} {at}", source.daemon)
+            format!("{} {host}{port}{} {at}", source.daemon, words.collect::<String>())
         };
         let notes = facts.notes.iter().map(|note| format!("{}: {}", note.at, note.reason));
-        (facts.time.iter().map(one).collect(), notes.collect())
+        let refused =
+            facts.refused.iter().map(|line| format!("{}: refused: {}", line.at, line.reason));
+        (facts.time.iter().map(one).collect(), notes.chain(refused).collect())
     }
 
     #[test]

@@ -3,30 +3,120 @@
 //! `server`, `pool` or `peer`, an optional `-4` or `-6`, the host, options; `#`
 //! begins a comment anywhere. An address 127.127.T.U is a clock on this machine.
 //! What a DHCP client was given stands in a copy of the file, which is read instead.
+//! A line that makes no sense is passed over by the daemon too.
 //!
-//! Reference: ntp.conf(5); ntpsec's adds `includefile` and the folder `ntp.d`.
+//! Reference: ntp.conf(5); ntpsec's adds `includefile`, `refclock`, `nts` and the folder `ntp.d`.
 
 use std::net::Ipv4Addr;
+use std::time::Duration;
 
+use super::super::constructs::Constructs;
 use super::super::lines::host;
 use super::super::{Facts, Files, Text};
-use super::{Directive, Line, MOST_LINES, Walk};
+use super::{Daemon, Line, MISSING, MOST_LINES, NTPD, Said, Source, Walk};
 
 /// Debian's copy with the servers of DHCP, then the configuration itself.
 const NTP: [&str; 3] = ["/run/ntp.conf.dhcp", "/var/lib/ntp/ntp.conf.dhcp", "/etc/ntp.conf"];
 const NTPSEC: [&str; 2] = ["/run/ntpsec/ntp.conf.dhcp", "/etc/ntpsec/ntp.conf"];
+/// Where keys are exchanged (RFC 8915).
+const NTS_KE: u16 = 4460;
+/// `MAXDIST`, unless `tos maxdist` says otherwise.
+const MAX_DISTANCE: Duration = Duration::from_millis(1_500);
+
+static OF_NTP: Daemon = Daemon {
+    name: "ntp",
+    process: "ntpd",
+    max_distance: Some(MAX_DISTANCE),
+    parse,
+    constructs: &CONSTRUCTS,
+};
+static OF_NTPSEC: Daemon = Daemon {
+    name: "ntpsec",
+    process: "ntpd",
+    max_distance: Some(MAX_DISTANCE),
+    parse,
+    constructs: &CONSTRUCTS,
+};
+
+pub(in crate::site::discover) const CONSTRUCTS: Constructs = Constructs {
+    program: "ntp, ntpsec",
+    files: "ntp.conf, ntp.d",
+    missing: MISSING,
+    understood: &["fudge", "includefile", "nts", "peer", "pool", "refclock", "server", "tos"],
+    noted: &[
+        ("broadcast", "sends the time to a whole network"),
+        ("broadcastclient", "listens for time that is sent to a whole network"),
+        ("manycastclient", "looks for servers by multicast"),
+        ("multicastclient", "listens for time that is sent by multicast"),
+        ("interface", "says by which interfaces questions leave"),
+        ("nic", "says by which interfaces questions leave"),
+        ("unpeer", "takes a server away again"),
+    ],
+    aside: &[
+        "authdelay",
+        "automax",
+        "broadcastdelay",
+        "calldelay",
+        "clockstats",
+        "controlkey",
+        "crypto",
+        "disable",
+        "discard",
+        "driftfile",
+        "dscp",
+        "enable",
+        "end",
+        "extra",
+        "filegen",
+        "ident",
+        "keys",
+        "keysdir",
+        "leap*",
+        "limit",
+        "link",
+        "logconfig",
+        "logfile",
+        "manycastserver",
+        "mdnstries",
+        "mru",
+        "ntpsigndsocket",
+        "peerstats",
+        "phone",
+        "pidfile",
+        "qos",
+        "requestkey",
+        "reset",
+        "restrict",
+        "revoke",
+        "rlimit",
+        "saveconfigdir",
+        "setvar",
+        "simulate",
+        "statistics",
+        "statsdir",
+        "tinker",
+        "trap",
+        "trustedkey",
+        "ttl",
+        "unconfig",
+        "unrestrict",
+    ],
+};
 
 pub(super) fn read(files: &Files, facts: &mut Facts) {
-    one(files, facts, "ntp", &NTP, "/etc/ntp.d");
-    one(files, facts, "ntpsec", &NTPSEC, "/etc/ntpsec/ntp.d");
+    one(files, facts, &OF_NTP, &NTP, "/etc/ntp.d");
+    one(files, facts, &OF_NTPSEC, &NTPSEC, "/etc/ntpsec/ntp.d");
 }
 
-fn one(files: &Files, facts: &mut Facts, daemon: &'static str, paths: &[&str], folder: &str) {
-    let mut walk = Walk::new(files, facts, daemon, parse);
-    if let Some(path) = paths.iter().find(|path| files.exists(path)) {
+fn one(files: &Files, facts: &mut Facts, daemon: &'static Daemon, paths: &[&str], folder: &str) {
+    let configured = paths.iter().find(|path| files.exists(path));
+    let is_there = configured.is_some() && NTPD.iter().any(|path| files.exists(path));
+    let mut walk = Walk::new(files, facts, daemon);
+    if let Some(path) = configured {
         walk.file(path);
     }
     walk.folders(&[folder], ".conf");
+    walk.tell(is_there);
 }
 
 fn parse(text: &Text) -> Vec<Line<'_>> {
@@ -34,35 +124,51 @@ fn parse(text: &Text) -> Vec<Line<'_>> {
     lines.filter_map(|(line, content)| Some((line, directive(content)?))).take(MOST_LINES).collect()
 }
 
-fn directive(content: &str) -> Option<Result<Directive<'_>, String>> {
+fn directive(content: &str) -> Option<Said<'_>> {
     let mut words = content.split('#').next()?.split_whitespace();
     let keyword = words.next()?;
-    match keyword {
-        "server" | "peer" | "pool" => source(keyword, words).transpose(),
-        "includefile" => {
-            let path = words.next().map(|path| Directive::Include(path.trim_matches('"')));
-            Some(path.ok_or_else(|| "`includefile` names no file".to_owned()))
-        }
-        _ => None,
+    Some(match keyword {
+        "server" | "peer" | "pool" => source(keyword, words),
+        "includefile" => match words.next() {
+            Some(path) => Said::Include(path.trim_matches('"')),
+            None => Said::Odd("`includefile` names no file".to_owned()),
+        },
+        "refclock" => Said::Clock(words.take(3).collect::<Vec<_>>().join(" ")),
+        "tos" => distance(words),
+        _ => Said::Met(keyword.to_ascii_lowercase()),
+    })
+}
+
+/// `tos minsane 2 maxdist 2.5`; the last of a line counts.
+fn distance<'a>(words: impl Iterator<Item = &'a str>) -> Said<'a> {
+    let words: Vec<&str> = words.collect();
+    let after = words.iter().rposition(|word| *word == "maxdist").map(|at| at + 1);
+    let seconds = after.and_then(|at| words.get(at)?.parse().ok());
+    match seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()) {
+        Some(distance) => Said::MaxDistance(distance),
+        None => Said::Met("tos".to_owned()),
     }
 }
 
-/// None: a clock on this machine.
-fn source<'a>(
-    keyword: &str,
-    words: impl Iterator<Item = &'a str>,
-) -> Result<Option<Directive<'a>>, String> {
+fn source<'a>(keyword: &str, words: impl Iterator<Item = &'a str>) -> Said<'a> {
     let mut words = words.skip_while(|word| matches!(*word, "-4" | "-6"));
-    let name = words.next().ok_or_else(|| format!("no host follows `{keyword}`"))?;
+    let Some(name) = words.next() else {
+        return Said::Odd(format!("no host follows `{keyword}`"));
+    };
     if name.parse().is_ok_and(|address: Ipv4Addr| address.octets().starts_with(&[127, 127])) {
-        return Ok(None);
+        return Said::Clock(name.to_owned());
     }
-    let mut place = host(name, None)?;
+    let mut place = match host(name, None) {
+        Ok(place) => place,
+        Err(reason) => return Said::Odd(reason),
+    };
     // A port here is that of the key exchange, over TCP; time itself stays on 123.
-    if words.any(|word| word == "nts") {
-        place.port = None;
+    let key_port = place.port.take();
+    let nts = words.any(|word| word == "nts").then(|| key_port.unwrap_or(NTS_KE));
+    if nts.is_none() {
+        place.port = key_port;
     }
-    Ok(Some(Directive::Source { place, is_pool: keyword == "pool" }))
+    Said::Source(Source { is_pool: keyword == "pool", nts, ..Source::of(place) })
 }
 
 #[cfg(test)]
@@ -88,7 +194,7 @@ mod tests {
             "ntpsec 10.0.0.3 /etc/ntpsec/ntp.conf:4",
             "ntpsec 2001:db8::7 /etc/ntpsec/ntp.conf:5",
             "ntpsec 0.debian.pool.ntp.org pool /etc/ntpsec/ntp.conf:6",
-            "ntpsec nts.corp.example /etc/ntpsec/ntp.conf:7",
+            "ntpsec nts.corp.example nts:4460 /etc/ntpsec/ntp.conf:7",
         ];
         assert_eq!(servers, want);
         assert_eq!(notes, ["/etc/ntpsec/ntp.conf:12: the file to include does not exist"]);
@@ -117,7 +223,7 @@ mod tests {
 
     #[test]
     fn every_beginning_is_read() {
-        every_beginning("/etc/ntp.conf", SAMPLE, |text| assert!(parse(text).len() <= 6));
+        every_beginning("/etc/ntp.conf", SAMPLE, |text| assert!(parse(text).len() <= 12));
     }
 
     proptest! {

@@ -6,11 +6,14 @@
 //!
 //! Reference: timesyncd.conf(5).
 
-use super::super::facts::{Read, TimeSource};
+use std::time::Duration;
+
+use super::super::constructs::Constructs;
+use super::super::facts::{Read, TimeClient, TimeSource};
 use super::super::include::by_name;
 use super::super::lines::{Continued, host, ini};
 use super::super::{Facts, Files, Text, Unread};
-use super::{MISSING, MOST};
+use super::{MISSING, MOST, TIMESYNCD};
 
 const MAIN: [&str; 4] = [
     "/etc/systemd/timesyncd.conf",
@@ -25,17 +28,34 @@ const FOLDERS: [&str; 4] = [
     "/usr/lib/systemd/timesyncd.conf.d",
 ];
 
+pub(in crate::site::discover) const CONSTRUCTS: Constructs = Constructs {
+    program: "systemd-timesyncd",
+    files: "timesyncd.conf and its drop-ins, [Time]",
+    missing: MISSING,
+    understood: &["FallbackNTP", "NTP", "RootDistanceMaxSec"],
+    noted: &[],
+    aside: &["ConnectionRetrySec", "PollIntervalMaxSec", "PollIntervalMinSec", "SaveIntervalSec"],
+};
+
+/// `RootDistanceMaxSec=` when nobody sets it.
+const MAX_DISTANCE: Duration = Duration::from_secs(5);
+
 pub(super) fn read(files: &Files, facts: &mut Facts) {
     let main = MAIN.iter().find(|path| files.exists(path)).map(|path| (*path).to_owned());
     let mut servers = Servers::default();
     let drop_ins = by_name(files, &FOLDERS, ".conf", facts, MISSING);
     for path in main.into_iter().chain(drop_ins) {
         match files.read(&path) {
-            Ok(text) => parse(&text, &mut servers),
+            Ok(text) => parse(&text, &mut servers, facts),
             // A link to /dev/null is how a file is switched off.
             Err(Unread::NotAFile) => {}
             Err(why) => facts.unread(&path, &why, MISSING),
         }
+    }
+    let is_there = TIMESYNCD.iter().any(|path| files.exists(path));
+    if is_there || !servers.named.is_empty() {
+        let max_distance = servers.max_distance.unwrap_or(MAX_DISTANCE);
+        facts.time_clients.push(TimeClient { name: "timesyncd", max_distance });
     }
     servers.tell(facts);
 }
@@ -45,28 +65,40 @@ pub(super) fn read(files: &Files, facts: &mut Facts) {
 struct Servers {
     named: Vec<Read<String>>,
     fallback: Vec<Read<String>>,
+    max_distance: Option<Duration>,
 }
 
 impl Servers {
     fn tell(self, facts: &mut Facts) {
         let named = self.named.into_iter().map(|server| (server, false));
         for (server, is_fallback) in named.chain(self.fallback.into_iter().map(|s| (s, true))) {
-            let (daemon, at) = ("timesyncd", server.at);
             match host(&server.value, None) {
-                Ok(place) => {
-                    facts.time.push(TimeSource { place, at, daemon, is_pool: false, is_fallback });
-                }
-                Err(reason) => facts.note(at, reason, MISSING),
+                Ok(place) => facts.time.push(TimeSource {
+                    is_fallback,
+                    ..TimeSource::of(place, "timesyncd", server.at)
+                }),
+                Err(reason) => facts.note(server.at, reason, MISSING),
             }
         }
     }
 }
 
-fn parse(text: &Text, servers: &mut Servers) {
+fn parse(text: &Text, servers: &mut Servers, facts: &mut Facts) {
     for entry in ini(text, Continued::ByBackslash) {
         let list = match (entry.section, entry.key) {
             ("Time", "NTP") => &mut servers.named,
             ("Time", "FallbackNTP") => &mut servers.fallback,
+            ("Time", "RootDistanceMaxSec") => {
+                // systemd has more ways to write a time; what is none of these is its default.
+                let seconds = entry.value.trim_end_matches('s').parse().ok();
+                let seconds = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+                servers.max_distance = seconds;
+                continue;
+            }
+            ("Time", key) if !entry.continues => {
+                CONSTRUCTS.meet(key, text.at(entry.line), facts);
+                continue;
+            }
             _ => continue,
         };
         if entry.value.is_empty() && !entry.continues {
@@ -137,7 +169,7 @@ mod tests {
     fn every_beginning_is_read() {
         every_beginning("/etc/systemd/timesyncd.conf", SAMPLE, |text| {
             let mut servers = Servers::default();
-            parse(text, &mut servers);
+            parse(text, &mut servers, &mut Facts::default());
             assert!(servers.named.len() <= 3 && servers.fallback.len() <= 1);
         });
     }
@@ -146,7 +178,7 @@ mod tests {
         #[test]
         fn no_text_is_too_strange(text in hostile("/etc/systemd/timesyncd.conf", SAMPLE)) {
             let mut servers = Servers::default();
-            parse(&text, &mut servers);
+            parse(&text, &mut servers, &mut Facts::default());
             prop_assert!(servers.named.len() <= MOST);
         }
     }

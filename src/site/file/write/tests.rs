@@ -84,13 +84,8 @@ fn join(facts: &Facts, role: Role) -> Layer {
 
 /// What every machine says: time, mail, its role.
 fn basics(role: Role) -> Facts {
-    let time = |host: &str, line| TimeSource {
-        place: place(host),
-        at: at("/etc/chrony.conf", line),
-        daemon: "chrony",
-        is_pool: false,
-        is_fallback: false,
-    };
+    let time =
+        |host: &str, line| TimeSource::of(place(host), "chrony", at("/etc/chrony.conf", line));
     Facts {
         roles: vec![RoleSign {
             role,
