@@ -188,7 +188,7 @@ impl Round {
     fn weakness(&self, seen: &mut Seen) {
         if let Some(beyond) = &self.beyond {
             let said = beyond.as_ref().map(|asked| message::rcode(asked.best().rcode));
-            seen.evidence.set("root", said.unwrap_or_else(|cause| cause.to_string()));
+            seen.evidence.set("root", said.unwrap_or_else(ToString::to_string));
         }
         if !self.is_recursive() {
             seen.concerns.push(Concern::DnsOwnZonesOnly);
