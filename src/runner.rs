@@ -35,8 +35,8 @@ const UDP_PER_HOST: usize = 3;
 const TRACES: usize = 4;
 /// Looks at paths to the targets of one service: more would say the same again.
 const TRACES_PER_SERVICE: usize = 3;
-/// Longest time to find out who answers without a word.
-const IDENTIFY: Duration = Duration::from_secs(3);
+/// Longest time to find out who answers without a word: a second for each of four protocols.
+const IDENTIFY: Duration = Duration::from_secs(4);
 /// Longest look at one path.
 const TRACE: Duration = Duration::from_millis(2_200);
 /// No look begins later than this after the first one: a run in which

@@ -618,6 +618,53 @@ async fn servers_that_take_less_are_told_from_broken_ones() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+#[tokio::test]
+async fn a_server_that_openssl_3_leaves_for_its_renegotiation_is_a_warning() {
+    let shop = Workshop::new();
+    shop.make(Wanted { name: "root", by: None, ..CA });
+    shop.make(leaf("good", "root"));
+    let trust = Trust::only(Trust::certificates(shop.together(&["root"]).as_bytes()).unwrap());
+    for (priority, expected) in [
+        ("NORMAL:-VERS-TLS1.3:%DISABLE_SAFE_RENEGOTIATION", "tls-old-renegotiation"),
+        ("NORMAL:-VERS-TLS1.3", ""),
+        ("NORMAL", ""),
+    ] {
+        let home = Home::new();
+        let mut command = home.command("gnutls-serv");
+        // It listens on all addresses: the port is one of this test's own.
+        let port = free_port();
+        command.args(["--http", "--port", &port.to_string(), "--priority", priority]);
+        command.args(["--x509certfile", &shop.0.path("good.pem")]);
+        command.args(["--x509keyfile", &shop.0.path("good.key")]);
+        let server = home.start(command, "listening on IPv4").listening_on(port);
+        let mut curl = Command::new(find("curl"));
+        curl.args([
+            "-sS",
+            "--noproxy",
+            "*",
+            "--cacert",
+            &shop.0.path("root.pem"),
+            "-o",
+            "/dev/null",
+        ]);
+        curl.args([
+            "--connect-to",
+            &format!("::{}", server.home.at(port)),
+            &format!("https://{NAME}/"),
+        ]);
+        assert_eq!(curl.output().unwrap().status.success(), expected.is_empty(), "{priority}");
+        let peer = Peer { host: NAME.to_owned(), ..Peer::from(server.home.at(port)) };
+        let deadline = Deadline::after(std::time::Duration::from_secs(9));
+        let probe = Probe::Tls(tls::Probe::default());
+        assert_eq!(code(&examine(&probe, peer, deadline, &trust).await), expected, "{priority}");
+    }
+}
+
+/// A port that nobody uses, for a server that cannot be given an address.
+fn free_port() -> u16 {
+    std::net::TcpListener::bind("0.0.0.0:0").unwrap().local_addr().unwrap().port()
+}
+
 /// 1,024 bits: makes none of them a secret.
 const SHORT_DH: &str = "-----BEGIN DH PARAMETERS-----
 MIGHAoGBANACYrKj48uMxH/G3O3ZohDfxNyrhSSc6+n+mTyD4G3aRUKba6qLU/ZJ

@@ -165,8 +165,8 @@ pub(crate) fn squid(lab: &Lab) {
     lab.start(Node::Server, "squid", &mut command, &ports);
 }
 
-/// Beside [`squid`], whose copy of the program it runs: a proxy that wants NTLM and nothing else on 3140; as one in the way of all, it reaches nobody on
-/// 3142 and denies everything on 3143.
+/// Beside [`squid`], whose copy of the program it runs: a proxy that wants NTLM and nothing else on
+/// 3140; as one in the way of all, it reaches nobody on 3142 and denies everything on 3143.
 pub(crate) fn other_squid(lab: &Lab) {
     let folder = lab.folder("other-squid");
     run(lab.command(Node::Server, "chown").arg("proxy").arg(&folder));

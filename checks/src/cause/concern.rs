@@ -72,6 +72,11 @@ pub enum Concern {
         /// Was the certificate shown in clear text, and good?
         shows_certificate: bool,
     },
+    /// The server does not know secure renegotiation.
+    #[error(
+        "no secure renegotiation (RFC 5746): clients of OpenSSL 3 refuse it, those of OpenSSL 1 connect"
+    )]
+    TlsOldRenegotiation,
     /// The answer came only after asking again.
     #[error("answered only at try {tries}: packets are lost or limited")]
     PacketLoss {

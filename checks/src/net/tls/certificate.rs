@@ -3,7 +3,7 @@
 use rustls::pki_types::UnixTime;
 use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 
-use crate::cause::{Cause, Concern};
+use crate::cause::Concern;
 use crate::evidence::{Evidence, Value};
 use crate::wire;
 
@@ -67,13 +67,8 @@ impl Certificate {
         &self.issuer
     }
 
-    /// The cause when `host` is none of its names.
-    pub(super) fn for_others_than(&self, host: &str) -> Cause {
-        Cause::CertificateWrongName { expected: host.to_owned(), presented: self.presented() }
-    }
-
     /// The names a client compares; a common name alone does not count.
-    fn presented(&self) -> Vec<String> {
+    pub(super) fn presented(&self) -> Vec<String> {
         if self.names.is_empty() {
             vec![format!("no name at all (only {})", self.subject)]
         } else {

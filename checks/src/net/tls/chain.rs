@@ -6,7 +6,7 @@
 //! with any certificate of the store as an end of the chain, as curl sets it.
 //!
 //! Reference: [RFC 5280 §6](https://www.rfc-editor.org/rfc/rfc5280#section-6),
-//! [openssl-verification-options(1)](https://docs.openssl.org/3.0/man1/openssl-verification-options/).
+//! openssl-verification-options(1).
 
 use std::borrow::Cow;
 
@@ -312,7 +312,9 @@ fn has_purpose(at: usize, link: &Link<'_>) -> Result<(), Cause> {
     Ok(())
 }
 
-/// Security level 2: 112 bits, so RSA with 2,048 bits and no SHA-1; of the last nobody checks the signature.
+/// Security level 2: 112 bits, so RSA with 2,048 bits and no SHA-1.
+///
+/// Nobody checks the signature of the last.
 fn is_strong(chain: &[Link<'_>], at: usize, link: &Link<'_>) -> Result<(), Cause> {
     let key = &link.is.public_key();
     let (algorithm, bits, least) = match key.parsed() {

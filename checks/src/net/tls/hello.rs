@@ -1,9 +1,10 @@
 //! The beginning of a handshake, by hand: what would OpenSSL's clients agree on with this server?
 //!
 //! rustls offers less than OpenSSL: no CBC, no Diffie-Hellman over a finite field, no RSA key
-//! exchange. A server that takes only these is not broken. So after a refusal the same question is put with
-//! OpenSSL's offer, and then with all there ever was; the answer to a first message is in clear text,
-//! the certificate too before TLS 1.3. No key is agreed on, and nothing else is said.
+//! exchange. A server that takes only these is not broken. So after a refusal the same
+//! question is put with OpenSSL's offer, and then with all there ever was; the answer to a
+//! first message is in clear text, the certificate too before TLS 1.3. No key is agreed on,
+//! and nothing else is said.
 //!
 //! Reference: [RFC 8446 §4.1](https://www.rfc-editor.org/rfc/rfc8446#section-4.1),
 //! [RFC 5246 §7.4](https://www.rfc-editor.org/rfc/rfc5246#section-7.4).
@@ -43,6 +44,8 @@ pub(crate) struct Agreement {
     group: Option<u16>,
     /// Bits of the prime, for Diffie-Hellman over a finite field.
     prime: Option<usize>,
+    /// Does it answer our word about secure renegotiation?
+    renegotiates_safely: bool,
     /// Its own first; empty in TLS 1.3, and without any in an anonymous suite.
     pub(super) chain: Vec<CertificateDer<'static>>,
 }
@@ -145,7 +148,7 @@ fn extensions(host: &str, from: Repertoire) -> Vec<u8> {
     // Extended master secret, encrypt then MAC, secure renegotiation: nothing is in them.
     add(23, &[]);
     add(22, &[]);
-    add(0xff01, &[0]);
+    add(RENEGOTIATION, &[0]);
     add(POINT_FORMATS, &short(&[0, 1, 2]));
     add(GROUPS, &numbers(suites::groups(from)));
     add(SIGNATURES, &numbers(suites::signatures(from)));
@@ -214,6 +217,17 @@ fn hear(kind: u8, body: &[u8], chosen: &mut Option<Agreement>) -> Result<bool, C
     Ok(false)
 }
 
+/// Does a server of TLS 1.2 that begins with `head` know secure renegotiation (RFC 5746)?
+///
+/// `None`: it is of another version, or its choice is not whole there. OpenSSL 3's clients leave a
+/// server that does not.
+pub(super) fn renegotiates_safely(head: &[u8]) -> Option<bool> {
+    let (&[HANDSHAKE, 3, _, _, _], content) = head.split_first_chunk()? else { return None };
+    let (SERVER_HELLO, body, _) = message(content)? else { return None };
+    let agreement = server_hello(body).ok()?;
+    (agreement.version == TLS_1_2).then_some(agreement.renegotiates_safely)
+}
+
 /// The first handshake message, and what is behind it.
 fn message(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
     let (&[kind, a, b, c], rest) = bytes.split_first_chunk()?;
@@ -230,7 +244,7 @@ fn server_hello(body: &[u8]) -> Result<Agreement, Cause> {
     reader.take(session.into())?;
     let suite = reader.u16()?;
     let _compression = reader.u8()?;
-    let mut group = None;
+    let (mut group, mut renegotiates_safely) = (None, false);
     // Before TLS 1.3 there may be none.
     let length = reader.u16().unwrap_or_default();
     let mut extensions = Reader::new(reader.take(length.into())?, EXPECTED);
@@ -240,10 +254,11 @@ fn server_hello(body: &[u8]) -> Result<Agreement, Cause> {
         match kind {
             VERSIONS => version = content.u16()?,
             KEY_SHARE => group = Some(content.u16()?),
+            RENEGOTIATION => renegotiates_safely = true,
             _ => {}
         }
     }
-    Ok(Agreement { version, suite, group, ..Agreement::default() })
+    Ok(Agreement { version, suite, group, renegotiates_safely, ..Agreement::default() })
 }
 
 fn certificates(body: &[u8]) -> Result<Vec<CertificateDer<'static>>, Cause> {
@@ -304,6 +319,7 @@ const POINT_FORMATS: u16 = 11;
 const SIGNATURES: u16 = 13;
 const VERSIONS: u16 = 43;
 const KEY_SHARE: u16 = 51;
+const RENEGOTIATION: u16 = 0xff01;
 const X25519: u16 = 0x001d;
 /// RFC 8422 §5.4: the curve goes by its number.
 const NAMED_CURVE: u8 = 3;
@@ -393,6 +409,19 @@ mod tests {
     }
 
     #[test]
+    fn a_server_that_cannot_renegotiate_safely_is_known_by_its_choice() {
+        let safe = [0xff, 1, 0, 1, 0];
+        assert_eq!(renegotiates_safely(&chooses(0xc02f, &safe)), Some(true));
+        assert_eq!(renegotiates_safely(&chooses(0xc02f, &[])), Some(false));
+        let new = [0, 43, 0, 2, 3, 4];
+        assert_eq!(renegotiates_safely(&chooses(0x1301, &new)), None, "TLS 1.3 has none at all");
+        let whole = chooses(0xc02f, &safe);
+        for length in 0..whole.len() {
+            assert_eq!(renegotiates_safely(&whole[..length]), None, "{length} bytes");
+        }
+    }
+
+    #[test]
     fn an_alert_is_an_answer_and_a_warning_is_none() {
         let warning = [ALERT, 3, 3, 0, 2, 1, 112];
         let fatal = [ALERT, 3, 3, 0, 2, 2, 40];
@@ -429,7 +458,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_answer_breaks_the_reader(words in damaged(&old_server())) {
-            let _any_answer = answer(&words);
+            let _any_answer = (renegotiates_safely(&words), answer(&words));
         }
     }
 }

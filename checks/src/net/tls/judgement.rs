@@ -33,13 +33,16 @@ impl Judgement {
         let verdict = chain::judge(shown, trust.store(), now)
             .map_err(|cause| by_a_device(cause, &named, leaf, host))
             .map_err(|cause| trust.explain(cause))
-            .and_then(|()| match (named, &facts) {
-                (Named::Alternative, _) | (_, None) => Ok(()),
-                (Named::Common(name), _) => {
+            .and_then(|()| match named {
+                Named::Alternative => Ok(()),
+                Named::Common(name) => {
                     concerns.push(Concern::CertificateCommonNameOnly { name });
                     Ok(())
                 }
-                (Named::No, Some(facts)) => Err(facts.for_others_than(host)),
+                Named::No => {
+                    let presented = facts.as_ref().map(Certificate::presented).unwrap_or_default();
+                    Err(Cause::CertificateWrongName { expected: host.to_owned(), presented })
+                }
             });
         concerns.extend(facts.and_then(|facts| facts.ends_soon(now)));
         Self { verdict, concerns }

@@ -124,6 +124,9 @@ pub(crate) async fn secure_as(
             }
             ask.seen.timings.tls = Some(wait.waited().0);
             judged?;
+            if hello::renegotiates_safely(&head.bytes()) == Some(false) {
+                ask.seen.concerns.push(Concern::TlsOldRenegotiation);
+            }
             let mut stream = Stream::over(Box::new(tls), to, ask.deadline);
             if recorder.wants_ours() {
                 ask.seen.evidence.set("client_certificate", "asked for");

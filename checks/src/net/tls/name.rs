@@ -1,4 +1,4 @@
-//! Names in certificates: are two the same, is the host among them, and may an authority sign for it?
+//! Names in certificates: are two the same, is the host among them, may an authority sign?
 //!
 //! Reference: [RFC 6125 §6.4](https://www.rfc-editor.org/rfc/rfc6125#section-6.4),
 //! [RFC 5280 §4.2.1.10](https://www.rfc-editor.org/rfc/rfc5280#section-4.2.1.10).
@@ -76,7 +76,9 @@ fn matches(pattern: &str, host: &str) -> bool {
         .is_some_and(|(label, rest)| !label.is_empty() && rest.eq_ignore_ascii_case(behind))
 }
 
-/// A name in the form in which two of them are compared: case, blanks and the kind of text do not count.
+/// A name in the form in which two of them are compared.
+///
+/// Case, blanks and the kind of text do not count.
 pub(super) fn canonical(name: &X509Name<'_>) -> Vec<u8> {
     let mut form = Vec::new();
     for part in name.iter_rdn() {

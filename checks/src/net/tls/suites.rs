@@ -3,7 +3,7 @@
 //! The names are OpenSSL's, as in the configuration of servers; its offer is what
 //! `openssl ciphers -s -V` prints at the usual security level.
 //!
-//! Reference: [IANA, TLS parameters](https://www.iana.org/assignments/tls-parameters/tls-parameters.xhtml).
+//! Reference: IANA's registry "TLS parameters", [RFC 8446 §B.4](https://www.rfc-editor.org/rfc/rfc8446#appendix-B.4).
 
 use super::hello::Repertoire;
 

@@ -14,7 +14,8 @@ use crate::net::Io;
 pub(super) struct Head(Arc<Mutex<Vec<u8>>>);
 
 impl Head {
-    const KEPT: usize = 64;
+    /// Enough to recognise a protocol by, and for the message in which a server chooses.
+    const KEPT: usize = 512;
 
     pub(super) fn bytes(&self) -> Vec<u8> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
