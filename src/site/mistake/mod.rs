@@ -234,6 +234,9 @@ impl Mistake {
             }
             Self::TrapReceiverOnLoopback { .. } => "Traps of devices are lost without a word.",
             Self::TimeServersDiffer { .. } => "It depends on which one runs what time it is.",
+            Self::LineRefused { program, .. } if program == "dnf" || program == "yum" => {
+                "The whole file is passed over, and its repositories are gone."
+            }
             Self::LineRefused { program, .. } if program == "apt" => {
                 "apt reads none of its lists, and this machine gets no updates."
             }
@@ -276,6 +279,7 @@ impl Mistake {
                 "chronyd" => format!("correct the line, then: chronyd -p -f {}; systemctl restart chronyd", at.file),
                 "postfix" => "correct the line, then: postfix check && systemctl restart postfix".to_owned(),
                 "exim" => "correct the line, then: exim -bV && systemctl restart exim4".to_owned(),
+                "dnf" | "yum" => format!("correct the line, then: {program} repolist"),
                 "apt" => "correct the line, then: apt-get update".to_owned(),
                 program => format!("correct the line, then restart {program} and look at its log"),
             },

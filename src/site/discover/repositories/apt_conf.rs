@@ -263,6 +263,50 @@ mod tests {
         assert_eq!(told(&conf, "ftp://a.example/"), "unsaid");
     }
 
+    /// The proxies that `apt-config dump` has of this text.
+    fn dumped(content: &str) -> BTreeMap<String, String> {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        // The machine's own configuration is none of ours.
+        std::fs::write(file.path(), format!("Dir \"/nonexistent\";\n{content}")).unwrap();
+        let output = std::process::Command::new("apt-config")
+            .arg("dump")
+            .env("APT_CONFIG", file.path())
+            .output()
+            .expect("apt-config");
+        let told = String::from_utf8(output.stdout).unwrap();
+        let options = told.lines().filter_map(|line| {
+            let (name, value) = line.strip_suffix("\";")?.split_once(" \"")?;
+            Some((name.to_ascii_lowercase(), value.to_owned()))
+        });
+        let ours = ["acquire::http::proxy", "acquire::https::proxy", "acquire::ftp::proxy"];
+        let is_ours = |name: &str| ours.iter().any(|prefix| name.starts_with(prefix));
+        options.filter(|(name, value)| is_ours(name) && !value.is_empty()).collect()
+    }
+
+    #[test]
+    fn a_file_is_read_as_apt_config_reads_it() {
+        for content in [
+            SAMPLE,
+            "Acquire::http::Proxy \"http://a:1\";Acquire::https::Proxy \"\";",
+            "acquire::HTTP::proxy \"http://a:1\";\nAcquire::http::Proxy \"http://b:2\";\n",
+            "Acquire::http::Proxy \"http://a:1\";\n#clear Acquire::http;\n",
+            "Acquire { http { Proxy \"http://a:1\"; Proxy { b.example \"DIRECT\"; }; }; };\n",
+            "Acquire::http { Proxy\n\"http://a:1\";\n};\n// Acquire::https::Proxy \"x\";\n",
+            "Acquire::http::Proxy::deb2.example.com \"DIRECT\"; # c\nAcquire::http::Proxy \"http://a:1\";\n",
+            "Acquire::http::Proxy \"socks5h://192.0.2.80:1080\";\n",
+            "Acquire::http::Proxy-Auto-Detect \"/usr/bin/x\";\n",
+            "/* a\n Acquire::http::Proxy \"http://a:1\"; */ Acquire::https::Proxy \"http://b:2\";\n",
+        ] {
+            let ours: BTreeMap<String, String> = conf(content)
+                .options
+                .into_iter()
+                .map(|(name, (value, _))| (name, value))
+                .filter(|(_, value)| !value.is_empty())
+                .collect();
+            assert_eq!(ours, dumped(content), "{content}");
+        }
+    }
+
     #[test]
     fn https_falls_back_to_the_setting_for_http() {
         let conf = conf("Acquire::http::Proxy \"http://a:1\";Acquire::https::Proxy \"\";");

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use secrecy::SecretString;
 
 use super::super::constructs::Constructs;
-use super::super::facts::{Read, Route};
+use super::super::facts::{Read, Refused, Route};
 use super::super::include::list;
 use super::super::lines::{Continued, ini};
 use super::super::route::{Address, NO_PORT};
@@ -176,11 +176,51 @@ pub(super) fn read(files: &Files, facts: &mut Facts) {
     let route = general.and_then(|general| general.route(program, general, facts));
     let manager = Manager { program, variables: Variables::read(files, facts), general, route };
     let own = main_sections.iter().filter(|section| section.name != "main");
-    let others: Vec<Section<'_>> = texts.iter().flat_map(parse).collect();
+    let others: Vec<Section<'_>> = readable(&texts, program, facts).flat_map(parse).collect();
     for section in own.chain(&others).filter(|section| section.is_enabled()) {
-        section.meet(facts);
-        manager.tell(section, facts);
+        section.tell(&manager, facts);
     }
+}
+
+/// The texts that dnf reads: one line that is none of an ini file costs the whole file.
+fn readable<'a>(
+    texts: &'a [Text],
+    program: &'static str,
+    facts: &mut Facts,
+) -> impl Iterator<Item = &'a Text> {
+    let mut kept = Vec::new();
+    for text in texts {
+        match stray(text) {
+            Some((line, reason)) => facts.refused.push(Refused {
+                program,
+                reason: reason.to_owned(),
+                at: text.at(line),
+            }),
+            None => kept.push(text),
+        }
+    }
+    kept.into_iter()
+}
+
+fn stray(text: &Text) -> Option<(usize, &'static str)> {
+    let (mut is_in_section, mut has_key) = (false, false);
+    for (line, raw) in text.lines() {
+        let content = raw.trim();
+        let is_indented = raw.starts_with([' ', '\t']);
+        if content.is_empty() || content.starts_with(['#', ';']) || (is_indented && has_key) {
+            continue;
+        }
+        if content.starts_with('[') {
+            (is_in_section, has_key) = (true, false);
+        } else if !content.contains('=') {
+            return Some((line, "this is no NAME=VALUE, and costs the whole file"));
+        } else if is_in_section {
+            has_key = true;
+        } else {
+            return Some((line, "it stands before any [name], and costs the whole file"));
+        }
+    }
+    None
 }
 
 /// zypper's repositories are written as dnf's are; it has no file of its own for a proxy.
@@ -194,8 +234,7 @@ pub(super) fn read_zypper(files: &Files, facts: &mut Facts) {
     let variables = Variables::read(files, facts);
     let manager = Manager { program: "zypper", variables, general: None, route: None };
     for section in texts.iter().flat_map(parse).filter(Section::is_enabled) {
-        section.meet(facts);
-        manager.tell(&section, facts);
+        section.tell(&manager, facts);
     }
 }
 
@@ -221,9 +260,15 @@ fn parse(text: &Text) -> Vec<Section<'_>> {
         if !entry.continues {
             lines.clear();
         }
-        lines.push((entry.value, entry.line));
+        lines.push((unquoted(entry.value), entry.line));
     }
     sections
+}
+
+/// A value without the quotes around it.
+fn unquoted(value: &str) -> &str {
+    let inside = |quote: char| value.strip_prefix(quote)?.strip_suffix(quote);
+    inside('"').or_else(|| inside('\'')).unwrap_or(value)
 }
 
 impl<'a> Section<'a> {
@@ -231,6 +276,18 @@ impl<'a> Section<'a> {
     fn value(&self, key: &str) -> Option<(&'a str, At)> {
         let (value, line) = *self.keys.get(key)?.first()?;
         Some((value, self.text.at(line)))
+    }
+
+    /// Hands its repository on, unless its name is none that dnf takes.
+    fn tell(&self, manager: &Manager<'_>, facts: &mut Facts) {
+        let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | ':');
+        if self.name.is_empty() || !self.name.chars().all(fits) {
+            let line = self.keys.values().flatten().map(|(_, line)| *line).min();
+            let reason = "dnf takes no repository with such a name in brackets";
+            return facts.note(self.text.at(line.unwrap_or(1)), reason, MISSING);
+        }
+        self.meet(facts);
+        manager.tell(self, facts);
     }
 
     /// All words of a value, parted by commas and white space.
@@ -282,7 +339,8 @@ impl<'a> Section<'a> {
     /// Its proxy, with the login of `general` when it has none of its own.
     fn route(&self, program: &str, general: &Section<'_>, facts: &mut Facts) -> Option<Route> {
         let (value, at) = self.value("proxy")?;
-        if value.is_empty() || value.eq_ignore_ascii_case("_none_") {
+        let is_none = ["", "none", "_none_"].iter().any(|none| value.eq_ignore_ascii_case(none));
+        if is_none {
             let token = if value.is_empty() { "proxy=" } else { value }.to_owned();
             return (self.name != "main").then_some(Route::Straight { token, at });
         }
@@ -433,6 +491,77 @@ mod tests {
         assert_eq!(repositories, [want]);
         let reason = "`this_is` is nothing of dnf that preflight knows; it may move a peer";
         assert_eq!(notes, [format!("{PATH}:7: {reason}")]);
+    }
+
+    /// Each file alone, as dnf's own library reads it: its repositories with the addresses of each
+    /// and its proxy.
+    const JUDGE: &str = r#"
+import dnf, os, sys
+base = dnf.Base()
+root = sys.argv[1]
+main = root + '/etc/dnf/dnf.conf'
+if os.path.exists(main): base.conf.read(main)
+base.conf.substitutions.update({'releasever': '9', 'basearch': sys.argv[2], 'arch': sys.argv[2]})
+base.conf.reposdir = [root + '/etc/yum.repos.d']
+base.read_all_repos()
+for repo in base.repos.iter_enabled():
+    lists = [one for one in [repo.metalink, repo.mirrorlist] if one][:1]
+    for url in lists or [url for url in repo.baseurl if url.startswith('http')]:
+        file = '' if lists else '/repodata/repomd.xml'
+        print(repo.id, url.rstrip('/') + file if file else url, repo.proxy or '-')
+"#;
+
+    #[test]
+    fn a_file_is_read_as_dnf_reads_it() {
+        let main = "[main]\nproxy=http://proxy:3128\n";
+        for content in [
+            "[a]\nbaseurl=http://a.example/$releasever/${basearch}/x\n",
+            "[a]\nbaseurl = http://b1.example/ , http://b2.example/\n  http://b3.example/\n",
+            "[a]\nbaseurl=http://a.example/\nenabled=No\n[b]\nbaseurl=http://b.example/\nenabled= yes\n",
+            "[a]\nbaseurl=http://a.example/\nenabled=0\n[b]\nbaseurl=http://b.example/\nenabled=2\n",
+            "[a]\nbaseurl=http://a.example/\nenabled=False\n[b]\nbaseurl=http://b.example/\nenabled=1 # c\n",
+            "[a]\nmirrorlist=http://m.example/?r=$releasever\nbaseurl=http://d.example/\n",
+            "[a]\nmetalink=http://meta.example/x\nmirrorlist=http://m2.example/\nproxy=_none_\n",
+            "[a]\nmetalink=\nmirrorlist=\nbaseurl=http://aa.example\nproxy=\n",
+            "[a]\nbaseurl=http://a.example/\nproxy=None\n",
+            "[a]\nbaseurl=http://a.example/\nproxy=http://own:1\n",
+            "[a]\nbaseurl: http://k.example/\n",
+            "[a]\nBaseURL=http://l.example/\n",
+            "[a]\nbaseurl=http://a.example/\n; c\n# d\n\n[b]\nbaseurl=\n http://p.example/\n",
+            "[a]\nbaseurl=http://a.example/\nenabled\n",
+            "[a]\nbaseurl=http://a.example/\nnonsense line\n[b]\nbaseurl=http://b.example/\n",
+            "baseurl=http://s.example/\n",
+            "[v x]\nbaseurl=http://v.example/\n[b]\nbaseurl=http://b.example/\n",
+            "[a]\nbaseurl = \"http://ab.example/\"\n",
+            "[a]\nbaseurl=http://a1.example/\n[a]\nbaseurl=http://a2.example/\n",
+            "[a]\nbaseurl=http://a1.example/\nbaseurl=http://a2.example/\n",
+        ] {
+            let (dir, files) =
+                super::super::super::testing::tree(&[(PATH, content), (MAIN[0].1, main), RELEASE]);
+            let mut facts = Facts::default();
+            read(&files, &mut facts);
+            let proxy = |route: &Option<Route>| match route {
+                Some(Route::Proxy(setting)) => {
+                    setting.url.as_str().trim_end_matches('/').to_owned()
+                }
+                _ => "-".to_owned(),
+            };
+            let mut ours: Vec<String> = facts
+                .repositories
+                .iter()
+                .map(|one| format!("{} {} {}", one.name, one.url, proxy(&one.proxy)))
+                .collect();
+            let output = std::process::Command::new("/usr/bin/python3")
+                .args(["-c", JUDGE, dir.path().to_str().unwrap(), std::env::consts::ARCH])
+                .output()
+                .expect("python3, with Debian's dnf");
+            assert!(output.status.success(), "{output:?}");
+            let told = String::from_utf8(output.stdout).unwrap();
+            let mut theirs: Vec<String> = told.lines().map(str::to_owned).collect();
+            ours.sort();
+            theirs.sort();
+            assert_eq!(ours, theirs, "{content:?}");
+        }
     }
 
     #[test]
