@@ -213,6 +213,13 @@ fn on_the_way(cause: &Cause, passage: &Passage<'_>) -> Option<String> {
         Cause::PathReset { .. } => {
             format!("allow {}; a device there answers with a RST", passage.rule(cause))
         }
+        Cause::CutOff { .. } | Cause::RejectedInItsName { .. } => {
+            format!("allow {}; a device there answers in the target's name", passage.rule(cause))
+        }
+        Cause::Unacknowledged { .. } | Cause::AnswersLost { .. } => format!(
+            "allow {} with all that follows its handshake: a firewall that looks inside drops it, or a link loses it",
+            passage.rule(cause)
+        ),
         Cause::TargetRejected { .. } => format!(
             "allow {} in its own firewall{}",
             passage.rule(cause),
@@ -278,7 +285,19 @@ fn at_the_port(cause: &Cause, passage: &Passage<'_>) -> Option<String> {
             "the server's own log: does it look up {} in DNS, or delay strangers? Wait longer: --timeout 10",
             passage.from()
         ),
+        Cause::AnsweredFromElsewhere { to, by } => format!(
+            "have it answer from {} port {} (bind it to that address, or route {} back that way); no NAT of {} on the way",
+            to.ip(),
+            to.port(),
+            passage.from(),
+            by.ip()
+        ),
+        Cause::WindowClosed { .. } => format!(
+            "is the service stuck? Its log, and bytes it has not read (Recv-Q): ss -tnp 'sport = :{}'",
+            passage.port
+        ),
         Cause::Silent { .. }
+        | Cause::SilentAfter { .. }
         | Cause::HungUp { .. }
         | Cause::Reset { .. }
         | Cause::Incomplete { .. } => format!(

@@ -12,9 +12,9 @@ use std::time::{Duration, Instant};
 use futures_util::FutureExt;
 use futures_util::future::join_all;
 use preflight_checks::{
-    Addresses, Cause, Deadline, Finding, Layer, Peer, RESOLVE, ResetTrace, Trace, Transport, Trust,
-    examine, examine_path, examine_reset, examine_segment, identify, is_reset, is_silence, judge,
-    judge_reset, mail_servers, offers, resolve,
+    Addresses, Cause, CutTrace, Deadline, Finding, Layer, Peer, RESOLVE, ResetTrace, Trace,
+    Transport, Trust, examine, examine_cut, examine_path, examine_reset, examine_segment, identify,
+    is_cut, is_reset, is_silence, judge, judge_cut, judge_reset, mail_servers, offers, resolve,
 };
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -211,6 +211,16 @@ impl Shared {
         }
         let deadline = Deadline::scaled(TRACE, self.manner.scale);
         Some(examine_reset(finding.peer.address, finding.source, deadline).await)
+    }
+
+    /// Who reset a connection that was open, or rejected a packet in the target's name?
+    async fn look_who_cuts(&self, finding: &Finding, asked: &Asked) -> Option<CutTrace> {
+        if !self.manner.trace || !self.is_worth_a_look(asked.protocol) {
+            return None;
+        }
+        let _turn = self.traces.acquire().await.ok()?;
+        let deadline = Deadline::scaled(TRACE, self.manner.scale);
+        examine_cut(&asked.probe, finding, &self.trust, deadline).await
     }
 
     /// Fifty silent devices of one flow do not take the looks of all others.
@@ -446,6 +456,11 @@ async fn locate(mut attempt: Attempt, question: &Question, shared: &Shared) -> A
     {
         trace.note(&mut finding.seen.evidence);
         finding.verdict = Err(judge_reset(&trace, cause));
+    } else if is_cut(cause, asked.transport)
+        && let Some(trace) = shared.look_who_cuts(finding, asked).await
+    {
+        trace.note(&mut finding.seen.evidence);
+        finding.verdict = Err(judge_cut(&trace, cause));
     }
     attempt
 }

@@ -55,6 +55,7 @@ pub use net::{
     Addresses, Arrivals, Deadline, FarStream, Io, Offer, Opinion, Peer, RESOLVE, Trust, Unanswered,
     examine_arrivals, mail_servers, offers, resolve,
 };
+pub use path::cut::{CutTrace, examine_cut, is_cut, judge_cut};
 pub use path::reset::{ResetTrace, examine_reset, is_reset, judge_reset};
 pub use path::{
     Beyond, Hop, HostSign, Refused, Trace, examine_path, examine_segment, is_silence, judge,
@@ -338,6 +339,13 @@ pub async fn examine(probe: &Probe, peer: Peer, deadline: Deadline, trust: &Trus
         && matches!(ask.look, Look::Wanted)
     {
         verdict = as_openssl(probe, &mut ask, cause.clone()).await;
+    }
+    verdict = match verdict {
+        Ok(()) => net::tcp::doubt(&ask).map_or(Ok(()), Err),
+        Err(cause) => Err(net::tcp::explain(&ask, cause).await),
+    };
+    if let (Err(_), Some(left)) = (&verdict, ask.ledger.hops_left()) {
+        ask.seen.evidence.set(net::HOPS_LEFT, left);
     }
     let service = probe.service();
     if let (Ok(()), Some(question)) = (&verdict, service.question) {

@@ -28,6 +28,7 @@ impl Probe {
 
     async fn converse(&self, mut stream: Stream, seen: &mut Seen) -> Result<(), Cause> {
         stream.allow(REPLY);
+        stream.asks("a PRELOGIN");
         stream.send(&packet(PRELOGIN, &Prelogin::ours().encode())).await?;
         let payload = read_reply(&mut stream).await?;
         stream.close().await;

@@ -11,6 +11,8 @@
 //!
 //! Reference: RFC 1812 §4.3.3 (time exceeded), RFC 4443 §3.3, `ip(7)` `IP_RECVERR`.
 
+pub(crate) mod cut;
+mod distance;
 pub(crate) mod reset;
 
 use std::net::{IpAddr, SocketAddr};
@@ -201,7 +203,7 @@ fn located(trace: &Trace, to: SocketAddr, waited: Millis, silence: &Cause) -> Ca
         Some(Refused::Reset) => return Cause::PortClosed { to },
         Some(Refused::Icmp { by, icmp }) => {
             let is_udp = trace.transport == Transport::Udp;
-            return Refusal { icmp, by }.cause(to, None, None, waited, is_udp);
+            return Refusal { icmp, by, left: None }.cause(to, None, None, waited, is_udp);
         }
         None => {}
     }
@@ -293,7 +295,7 @@ impl Trace {
                 self.refused.get_or_insert(Refused::Reset);
                 Some(self.to.ip())
             }
-            Reply::Icmp(Refusal { icmp, by }) => match icmp.meaning() {
+            Reply::Icmp(Refusal { icmp, by, .. }) => match icmp.meaning() {
                 Meaning::HopLimit => {
                     self.last = Some((ttl, by));
                     Some(by)
@@ -336,7 +338,7 @@ impl Trace {
         self.packets += sweep.iter().filter(|(_, knocked)| knocked.sent).count();
         let known = self.last.map(|(_, by)| by);
         self.beyond = sweep.into_iter().find_map(|(hop, knocked)| match knocked.heard?.0 {
-            Reply::Icmp(Refusal { icmp, by }) if icmp.meaning() == Meaning::HopLimit => {
+            Reply::Icmp(Refusal { icmp, by, .. }) if icmp.meaning() == Meaning::HopLimit => {
                 (Some(by) != known).then_some(Beyond::Device { hop, by })
             }
             reply => other.sign_of_life(reply).map(|_| Beyond::Host { hop }),

@@ -40,6 +40,8 @@ impl Probe {
         stream.allow(IDENTIFICATION);
         let identification = identify(&mut stream).await?;
         seen.evidence.set("identification", identification.as_str());
+        stream.came("its identification");
+        stream.asks("ours");
         stream.send(OURS).await?;
         stream.allow(KEXINIT);
         let packet = read_packet(&mut stream).await?;

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use crate::cause::{Cause, Millis, Transport};
 use crate::evidence::Seen;
-use crate::net::Ask;
+use crate::net::{Ask, Udp};
 use crate::snmp::discovery::{self, Discovered};
 use crate::{Respond, Service, snmp};
 
@@ -21,8 +21,10 @@ pub struct Probe {}
 
 impl Probe {
     pub(crate) async fn run(&self, ask: &mut Ask) -> Result<(), Cause> {
-        let socket = ask.datagrams()?;
+        // Whoever sends a trap waits for no answer, from wherever.
+        let socket = Udp::connect_loosely(ask)?;
         let found = discovery::discover(&socket, snmp::ALONE, &mut ask.seen).await?;
+        ask.seen.concerns.extend(socket.elsewhere());
         self.judge(found, ask.address(), ask.deadline.waited(), &mut ask.seen)
     }
 

@@ -62,7 +62,7 @@ fn mail(_certificates: &Certificates) -> Vec<Row> {
             "STARTTLS accepted, then silence",
             peer::mail(good, &[("EHLO", TLS_EHLO), ("STARTTLS", "220 2.0.0 ready\r\n")]),
         )
-        .fails(&["silent"]),
+        .fails(&["silent-after"]),
         row(
             "EHLO and HELO refused",
             peer::mail(

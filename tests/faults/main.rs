@@ -17,6 +17,7 @@ mod lab;
 mod schema;
 
 mod certificates;
+mod conversation;
 mod healthy;
 mod mail_and_directory;
 mod network;
@@ -50,6 +51,7 @@ fn every_fault_is_named_and_none_as_another() {
         [
             network::rows(&certificates),
             services::rows(&certificates),
+            conversation::rows(&certificates),
             time_and_names::rows(),
             mail_and_directory::rows(&certificates),
             web::rows(&certificates),

@@ -76,7 +76,9 @@ pub(crate) fn silent() -> Peer {
 /// Accepts and closes at once, politely: what the client sent is read first.
 pub(crate) fn closes() -> Peer {
     Peer::tcp(|mut stream| {
-        hear(&mut stream);
+        // What is not read when it closes is answered with a RST.
+        let _ = stream.set_read_timeout(Some(Duration::from_millis(500)));
+        let _ = stream.read(&mut [0; 4096]);
     })
 }
 
@@ -86,6 +88,11 @@ pub(crate) fn resets() -> Peer {
         hear(&mut stream);
         reset(&stream);
     })
+}
+
+/// Accepts and resets, whatever the client is doing.
+pub(crate) fn resets_at_once() -> Peer {
+    Peer::tcp(|stream| reset(&stream))
 }
 
 /// Says `bytes`, then listens until the client leaves.
@@ -274,6 +281,24 @@ pub(crate) fn directory(code: u8, text: &'static str) -> Peer {
                 0x60 => ldap_result(id, 0x61, code, text),
                 0x63 => [root_dse(id), ldap_result(id, 0x65, 0, "")].concat(),
                 0x77 => ldap_result(id, 0x78, 2, "unsupported extended operation"),
+                _ => return,
+            };
+            if stream.write_all(&reply).is_err() {
+                return;
+            }
+        }
+    })
+}
+
+/// A directory that searches and never answers a bind.
+pub(crate) fn directory_that_never_binds() -> Peer {
+    Peer::tcp(move |mut stream| {
+        while let Some(request) = ber(&mut stream) {
+            let Some([2, 1, id, operation, ..]) = request.get(2..) else { return };
+            let reply = match *operation {
+                0x60 => return drain(&mut stream),
+                0x63 => [root_dse(*id), ldap_result(*id, 0x65, 0, "")].concat(),
+                0x77 => ldap_result(*id, 0x78, 2, "unsupported extended operation"),
                 _ => return,
             };
             if stream.write_all(&reply).is_err() {

@@ -1,8 +1,8 @@
 //! A row of the suite: a fault, a flow it hits, and the one true thing to say about it.
 //!
 //! Texts may hold `{server}` and `{client}` (the row's own addresses), `{port}`, `{lab}` (the lab's
-//! folder) and, for rules, `{flow}` and `{replies}` (the packets of the flow, either way) and
-//! `{host}` (all packets to the row's server).
+//! folder) and, for rules, `{flow}` and `{replies}` (the packets of the flow, either way),
+//! `{tcp flow}` and `{tcp replies}` (where a rule looks into TCP) and `{host}` (all packets to the row's server).
 
 use crate::lab::Node;
 use crate::peer::Peer;

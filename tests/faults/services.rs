@@ -99,16 +99,11 @@ fn bad_manners(flow: &Flow) -> Vec<Row> {
     let row = |fault: &str, peer| Row::new(fault, flow.clone()).peer(peer);
     let in_tls = ["ldaps", "https", "tls", "nsclient"].contains(&flow.name);
     let closed: &'static [&'static str] = if in_tls { &["tls-closed"] } else { &["hung-up"] };
-    let reset: &'static [&'static str] = if in_tls { &["tls-closed", "reset"] } else { &["reset"] };
     let head = greeting(flow);
     vec![
         row("accepts and stays silent", peer::silent()).fails(&["silent"]),
         row("accepts and closes", peer::closes()).fails(closed),
-        row("accepts and resets", peer::resets()).fails(reset).because(if in_tls {
-            "a server without a certificate is known to reset when TLS begins, as others close"
-        } else {
-            ""
-        }),
+        row("accepts and resets", peer::resets()).fails(&["reset"]),
         row("resets in the middle of its answer", peer::says_and_resets(&head[..head.len() / 2]))
             .fails(&["reset"]),
         row("one byte a second", peer::drips(head)).fails(&["incomplete"]),

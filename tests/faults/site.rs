@@ -175,6 +175,7 @@ fn break_all(lab: &Lab, spots: &[Spot<'_>]) {
     for spot in spots {
         spot.addresses(&mut add);
     }
+    let mut parameters = Vec::new();
     for spot in spots {
         for how in &spot.row.how {
             match how {
@@ -183,7 +184,7 @@ fn break_all(lab: &Lab, spots: &[Spot<'_>]) {
                     let (_, text) = nft.entry(name(*node)).or_insert_with(|| (*node, table()));
                     writeln!(text, "add rule inet lab {hook} {}", spot.fill(rule)).unwrap();
                 }
-                How::Sysctl(node, key, value) => lab.sysctl(*node, key, value),
+                How::Sysctl(node, key, value) => parameters.push((*node, *key, *value)),
                 How::Hosts(lines) => writeln!(hosts, "{}", spot.fill(lines)).unwrap(),
                 How::Resolver(text) => lab.etc(Node::Client, "resolv.conf", text),
                 How::Peer(port, peer) => {
@@ -198,6 +199,10 @@ fn break_all(lab: &Lab, spots: &[Spot<'_>]) {
     }
     for (node, rules) in nft.values() {
         lab.nft(*node, rules);
+    }
+    // Those of the connection tracking exist only once a rule has asked for it.
+    for (node, key, value) in parameters {
+        lab.sysctl(node, key, value);
     }
     lab.inside(Node::Server, || {
         for spot in spots {
@@ -286,6 +291,8 @@ impl<'a> Spot<'a> {
             "{replies}",
             &format!("{ip} saddr {{server}} meta l4proto {{ tcp, udp }} th sport {port}"),
         )
+        .replace("{tcp flow}", &format!("{ip} daddr {{server}} tcp dport {port}"))
+        .replace("{tcp replies}", &format!("{ip} saddr {{server}} tcp sport {port}"))
         .replace("{host}", &format!("{ip} daddr {{server}}"))
         .replace("{server}", server)
         .replace("{client}", &self.client)

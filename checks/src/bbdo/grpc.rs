@@ -43,6 +43,7 @@ fn settings(head: &[u8]) -> Option<(usize, &[u8])> {
 pub(super) async fn status(ask: &mut Ask) -> Result<String, Cause> {
     let to = ask.address();
     let stream = ask.connect().await?;
+    stream.asks("a gRPC call");
     let wait = ask.deadline.within(CALL);
     match wait.bound(call(stream, to.to_string())).await {
         None => Err(Cause::Silent { to, phase: Phase::Reply, waited: wait.waited() }),

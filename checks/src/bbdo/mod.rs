@@ -233,6 +233,7 @@ async fn question(opening: Opening, limit: Duration, ask: &mut Ask) -> Result<An
     let wait = ask.deadline.within(limit);
     let (coding, version) = opening;
     let ours = Welcome::of(version).encode(coding);
+    stream.asks("our welcome");
     let answer = match stream.send(&ours).await {
         Ok(()) => match read_answer(&mut stream).await {
             // A broker names itself; an echo server names nobody.

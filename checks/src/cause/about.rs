@@ -150,6 +150,13 @@ impl Cause {
             // Nothing but this host and its segment lies before the first router.
             Self::PathReset { hop: 0, .. } => (Path, ThisHost, ALLOW),
             Self::PathReset { by, .. } => (Path, network(by.map_or(Unknown, AtOrBehind)), ALLOW),
+            Self::CutOff { by, .. } | Self::RejectedInItsName { by, .. } => {
+                (Path, network((*by).into()), ALLOW)
+            }
+            // Whoever lets a handshake pass and not what follows has a rule about that.
+            Self::Unacknowledged { .. } | Self::AnswersLost { .. } => {
+                (Path, network(Unknown), ALLOW)
+            }
             Self::TargetRejected { .. } | Self::PortSilentOnSegment { .. } => {
                 (Path, FarSide, ALLOW)
             }
@@ -175,6 +182,9 @@ impl Cause {
             // ---- conversation ----
             Self::Silent { .. }
             | Self::SmtpGreetingLate { .. }
+            | Self::SilentAfter { .. }
+            | Self::AnsweredFromElsewhere { .. }
+            | Self::WindowClosed { .. }
             | Self::HungUp { .. }
             | Self::Reset { .. }
             | Self::Incomplete { .. }

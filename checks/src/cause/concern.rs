@@ -84,10 +84,13 @@ pub enum Concern {
         tries: usize,
     },
     /// The answer came from another address than the one asked.
-    #[error("answers from {by}, not from the address asked: firewalls and NAT drop such answers")]
+    #[error("answers from {}, not from where it was asked: firewalls and NAT drop such answers", elsewhere(*.by, *.port))]
     AnswersFromElsewhere {
         /// The address that answered.
         by: IpAddr,
+        /// Its port, if that is not the one asked.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        port: Option<u16>,
     },
     /// Asked several times, it answered only some of them.
     #[error("answered {answered} of {asked} questions: packets are lost or limited")]
@@ -189,6 +192,11 @@ pub enum Concern {
     /// The server asks for TLS and we did not get past its greeting.
     #[error("the server accepts only encrypted connections")]
     TlsRequired,
+}
+
+/// "10.0.0.4" or "10.0.0.4 port 1124".
+fn elsewhere(by: IpAddr, port: Option<u16>) -> String {
+    port.map_or_else(|| by.to_string(), |port| format!("{by} port {port}"))
 }
 
 impl Concern {

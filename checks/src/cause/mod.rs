@@ -234,6 +234,30 @@ pub enum Cause {
         /// What gave it away.
         sign: ResetSign,
     },
+    /// A connection that was open was reset in the target's name, and not by the target.
+    #[error("connected, then reset by {}, not by the target (after {received} bytes)", device_at(*.hop, *.by))]
+    CutOff {
+        /// Who was asked.
+        to: SocketAddr,
+        /// The device at that hop, when it names itself.
+        by: Option<IpAddr>,
+        /// Its distance.
+        hop: u8,
+        /// Bytes that had arrived.
+        received: usize,
+    },
+    /// A packet was rejected in the target's name, and not by the target.
+    #[error("rejected in the target's name by {}{}", device_at(*.hop, *.by), said_so(*.icmp))]
+    RejectedInItsName {
+        /// Where it was going.
+        to: SocketAddr,
+        /// The device at that hop, when it names itself.
+        by: Option<IpAddr>,
+        /// Its distance.
+        hop: u8,
+        /// Its exact words; none: that nothing listens there.
+        icmp: Option<Icmp>,
+    },
     /// The target's own firewall rejects the packet.
     #[error("rejected by the target's own firewall ({icmp})")]
     TargetRejected {
@@ -360,6 +384,35 @@ pub enum Cause {
         #[serde(rename = "waited_ms")]
         waited: Millis,
     },
+    /// Connected, but what we say is never acknowledged, however often it is repeated.
+    ///
+    /// Not a matter of the service: the peer's kernel acknowledges whatever arrives.
+    #[error("connected, but {} never acknowledged: lost on the way ({repeats} repeats, {waited})", our_bytes(*.missing, *.sent))]
+    Unacknowledged {
+        /// Who was asked.
+        to: SocketAddr,
+        /// Bytes that were never acknowledged.
+        missing: u64,
+        /// All that were sent.
+        sent: u64,
+        /// How often the first of them were repeated.
+        repeats: u32,
+        /// How long.
+        #[serde(rename = "waited_ms")]
+        waited: Millis,
+    },
+    /// Connected, but what the peer says never arrives, though it says something.
+    #[error("connected, but the peer's {} on the way ({waited})", lost(asked.as_deref()))]
+    AnswersLost {
+        /// Who was asked.
+        to: SocketAddr,
+        /// What it was asked last; none: it speaks first.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        asked: Option<Cow<'static, str>>,
+        /// How long.
+        #[serde(rename = "waited_ms")]
+        waited: Millis,
+    },
     /// Connected, but what the peer sends arrives with a hole that is never filled.
     ///
     /// Full-size packets are too large for a link on the way, and the ICMP
@@ -423,6 +476,31 @@ pub enum Cause {
         #[serde(rename = "waited_ms")]
         waited: Millis,
     },
+    /// The conversation began, and then the peer said no more.
+    #[error("after {came}, {} ({waited})", missing(asked.as_deref()))]
+    SilentAfter {
+        /// Who was asked.
+        to: SocketAddr,
+        /// The last that it said or did: "its greeting".
+        came: Cow<'static, str>,
+        /// What it was asked last: "EHLO".
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        asked: Option<Cow<'static, str>>,
+        /// How long.
+        #[serde(rename = "waited_ms")]
+        waited: Millis,
+    },
+    /// The peer accepted the connection and takes nothing of what we say.
+    #[error("connected, but it takes no data: its receive window stays closed ({waited})")]
+    WindowClosed {
+        /// Who was asked.
+        to: SocketAddr,
+        /// Bytes of ours that it has not taken.
+        missing: u64,
+        /// How long.
+        #[serde(rename = "waited_ms")]
+        waited: Millis,
+    },
     /// The peer accepted the connection and closed it before a whole answer.
     #[error("connected, then closed by the peer after {received} bytes")]
     HungUp {
@@ -442,6 +520,14 @@ pub enum Cause {
         phase: Phase,
         /// Bytes that had arrived.
         received: usize,
+    },
+    /// The answer came from another address or port than was asked, over UDP.
+    #[error("the answer comes from {by}, not from where it was asked: clients drop such answers")]
+    AnsweredFromElsewhere {
+        /// Who was asked.
+        to: SocketAddr,
+        /// Who answered.
+        by: SocketAddr,
     },
     /// The answer began and was not complete in time.
     #[error("the answer was still incomplete after {waited} ({received} bytes)")]
@@ -1387,6 +1473,41 @@ fn place_of_reset(hop: u8, by: Option<IpAddr>) -> String {
         (hop, Some(by)) => format!("by {by} (hop {hop}) or right behind it"),
         (hop, None) => format!("at hop {hop}, which names itself to nobody, or right behind it"),
     }
+}
+
+/// "10.9.0.1 (hop 2)", of [`Cause::CutOff`].
+fn device_at(hop: u8, by: Option<IpAddr>) -> String {
+    by.map_or_else(
+        || format!("a device at hop {hop}, which names itself to nobody"),
+        |by| format!("{by} (hop {hop})"),
+    )
+}
+
+/// " (ICMP 3/10, …)"; without: what a closed UDP port says.
+fn said_so(icmp: Option<Icmp>) -> String {
+    icmp.map_or_else(|| " (nothing listens there, it says)".to_owned(), |icmp| format!(" ({icmp})"))
+}
+
+/// "none of our 8 bytes was" or "1400 of our 1421 bytes were".
+fn our_bytes(missing: u64, sent: u64) -> String {
+    if missing >= sent {
+        format!("none of our {sent} bytes was")
+    } else {
+        format!("{missing} of our {sent} bytes were")
+    }
+}
+
+/// "greeting is lost" or "answers to EHLO are lost".
+fn lost(asked: Option<&str>) -> String {
+    asked.map_or_else(
+        || "first words are lost".to_owned(),
+        |asked| format!("answers to {asked} are lost"),
+    )
+}
+
+/// "no answer to EHLO" or "nothing more".
+fn missing(asked: Option<&str>) -> String {
+    asked.map_or_else(|| "nothing more".to_owned(), |asked| format!("no answer to {asked}"))
 }
 
 /// "3599.9 s behind" or "12 ms ahead", from server minus this host.

@@ -155,6 +155,9 @@ impl Round {
 
     /// Why UDP failed, in the light of TCP and of the other answers.
     fn unanswered(&self, question: &Question, udp: &Cause) -> Cause {
+        if matches!(udp, Cause::AnsweredFromElsewhere { .. }) {
+            return udp.clone();
+        }
         let still_looking = match &self.tcp {
             _ if self.answers().next().is_some() => true,
             Ok(_) => return Cause::DnsTcpOnly { udp: Box::new(udp.clone()) },

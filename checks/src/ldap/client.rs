@@ -18,26 +18,32 @@ use crate::wire;
 /// Reads the root DSE without a bind.
 pub(super) async fn root_dse(stream: &mut Stream) -> Result<RootDse, Cause> {
     stream.allow(ANSWER);
-    guarded(stream, |mut ldap| async move {
+    stream.asks("a search of its root DSE");
+    let read = guarded(stream, |mut ldap| async move {
         let found = ldap.search("", Scope::Base, "(objectClass=*)", ATTRIBUTES).await?;
         Ok(RootDse::from(found))
-    })
-    .await
+    });
+    let read = read.await?;
+    stream.came("its root DSE");
+    Ok(read)
 }
 
 /// Asks for TLS; on success the next byte is the handshake's.
 pub(super) async fn start_tls(stream: &mut Stream) -> Result<Answer, Cause> {
     stream.allow(ANSWER);
+    stream.asks("StartTLS");
     let request = start_tls_request();
     stream.send(&request).await?;
     let reply = message(stream).await?;
     Question::of(&request)?.accepts(&reply)?;
+    stream.came("its answer to StartTLS");
     Answer::decode(Message::decode(&reply)?.operation)
 }
 
 /// Binds once; empty strings are the anonymous bind.
 pub(super) async fn bind(stream: &mut Stream, dn: &str, password: &str) -> Result<Answer, Cause> {
     stream.allow(ANSWER);
+    stream.asks("the bind");
     let bound = guarded(stream, |mut ldap| async move {
         let result = ldap.simple_bind(dn, password).await?;
         let answer = Answer::new(result.rc, &result.text);

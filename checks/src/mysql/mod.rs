@@ -60,9 +60,20 @@ impl Probe {
         stream.allow(GREETING);
         let packet = read_packet(&mut stream, Phase::Greeting).await?;
         let greeting = Greeting::decode(&packet.payload)?;
-        // The greeting decides; whatever becomes of the goodbye changes little.
+        stream.came("its greeting");
+        stream.asks("a log-in");
+        // The greeting decides; how the server ends the goodbye changes little.
         let goodbye = match &greeting {
-            Greeting::Hello(hello) => take_leave(&mut stream, hello, 1).await.ok().flatten(),
+            Greeting::Hello(hello) => match take_leave(&mut stream, hello, 1).await {
+                // Who greets and then says no more serves nobody.
+                Err(
+                    cause @ (Cause::Silent { .. } | Cause::Incomplete { .. } | Cause::Reset { .. }),
+                ) => {
+                    return Err(cause);
+                }
+
+                left => left.ok().flatten(),
+            },
             Greeting::Refused(_) => None,
         };
         stream.close().await;
@@ -379,7 +390,8 @@ impl Refusal {
 const EXPECTED: &str = "a greeting of MySQL or MariaDB";
 /// The server looks our name up before it greets, unless `skip_name_resolve` is set.
 const GREETING: Duration = Duration::from_secs(10);
-const GOODBYE: Duration = Duration::from_secs(2);
+/// A log-in may have to wait for a server that is busy.
+const GOODBYE: Duration = Duration::from_secs(5);
 const HEADER: usize = 4;
 /// Greetings have about 100 bytes, errors at most 512.
 const MAX_PACKET: usize = 4 * 1024;

@@ -120,6 +120,8 @@ pub(crate) struct Refusal {
     pub(crate) icmp: Icmp,
     /// The device.
     pub(crate) by: IpAddr,
+    /// Hops that were left when it arrived, where the socket was asked to tell.
+    pub(crate) left: Option<u8>,
 }
 
 impl Refusal {
@@ -135,7 +137,7 @@ impl Refusal {
         waited: Millis,
         is_udp: bool,
     ) -> Cause {
-        let Self { icmp, by } = self;
+        let Self { icmp, by, .. } = self;
         if Some(by) == own && by != to.ip() {
             return match icmp.meaning() {
                 Meaning::HostDown => route::nobody_answers(to.ip(), entry, waited),
@@ -160,6 +162,14 @@ pub(crate) fn keep_refusals(socket: &impl AsFd, of: SocketAddr, on: bool) -> nix
     match of {
         SocketAddr::V4(_) => setsockopt(socket, sockopt::Ipv4RecvErr, &on),
         SocketAddr::V6(_) => setsockopt(socket, sockopt::Ipv6RecvErr, &on),
+    }
+}
+
+/// Asks the kernel to tell with each refusal how many hops it had left, and with each datagram too.
+pub(crate) fn tell_hops_left(socket: &impl AsFd, of: SocketAddr) -> nix::Result<()> {
+    match of {
+        SocketAddr::V4(_) => setsockopt(socket, sockopt::Ipv4RecvTtl, &true),
+        SocketAddr::V6(_) => setsockopt(socket, sockopt::Ipv6RecvHopLimit, &true),
     }
 }
 
@@ -198,21 +208,23 @@ pub(crate) fn next_refusal(socket: &impl AsFd, of: SocketAddr) -> Option<Refusal
 fn entry_v4(socket: &impl AsFd) -> nix::Result<Option<Refusal>> {
     let mut payload = [0; 512];
     let mut slices = [IoSliceMut::new(&mut payload)];
-    // Where a socket asks for the hops that are left, these come before the error.
+    // Where a socket asks for the hops that are left, these come with the error.
     let mut space = nix::cmsg_space!(libc::c_int, ExtendedError<libc::sockaddr_in>);
     let flags = MsgFlags::MSG_ERRQUEUE | MsgFlags::MSG_DONTWAIT;
     let fd = socket.as_fd().as_raw_fd();
     let message = recvmsg::<SockaddrIn>(fd, &mut slices, Some(&mut space), flags)?;
-    let mut controls = message.cmsgs().into_iter().flatten();
-    Ok(controls.find_map(|control| match control {
-        ControlMessageOwned::Ipv4RecvErr(error, Some(by)) if error.ee_origin == ORIGIN_ICMP => {
-            Some(Refusal {
-                icmp: Icmp::V4 { kind: error.ee_type, code: error.ee_code },
-                by: SockaddrIn::from(by).ip().into(),
-            })
+    let (mut left, mut refusal) = (None, None);
+    for control in message.cmsgs().into_iter().flatten() {
+        match control {
+            ControlMessageOwned::Ipv4Ttl(hops) => left = u8::try_from(hops).ok(),
+            ControlMessageOwned::Ipv4RecvErr(error, Some(by)) if error.ee_origin == ORIGIN_ICMP => {
+                let icmp = Icmp::V4 { kind: error.ee_type, code: error.ee_code };
+                refusal = Some((icmp, SockaddrIn::from(by).ip().into()));
+            }
+            _ => {}
         }
-        _ => None,
-    }))
+    }
+    Ok(refusal.map(|(icmp, by)| Refusal { icmp, by, left }))
 }
 
 fn entry_v6(socket: &impl AsFd) -> nix::Result<Option<Refusal>> {
@@ -222,16 +234,20 @@ fn entry_v6(socket: &impl AsFd) -> nix::Result<Option<Refusal>> {
     let flags = MsgFlags::MSG_ERRQUEUE | MsgFlags::MSG_DONTWAIT;
     let fd = socket.as_fd().as_raw_fd();
     let message = recvmsg::<SockaddrIn6>(fd, &mut slices, Some(&mut space), flags)?;
-    let mut controls = message.cmsgs().into_iter().flatten();
-    Ok(controls.find_map(|control| match control {
-        ControlMessageOwned::Ipv6RecvErr(error, Some(by)) if error.ee_origin == ORIGIN_ICMPV6 => {
-            Some(Refusal {
-                icmp: Icmp::V6 { kind: error.ee_type, code: error.ee_code },
-                by: SockaddrIn6::from(by).ip().into(),
-            })
+    let (mut left, mut refusal) = (None, None);
+    for control in message.cmsgs().into_iter().flatten() {
+        match control {
+            ControlMessageOwned::Ipv6HopLimit(hops) => left = u8::try_from(hops).ok(),
+            ControlMessageOwned::Ipv6RecvErr(error, Some(by))
+                if error.ee_origin == ORIGIN_ICMPV6 =>
+            {
+                let icmp = Icmp::V6 { kind: error.ee_type, code: error.ee_code };
+                refusal = Some((icmp, SockaddrIn6::from(by).ip().into()));
+            }
+            _ => {}
         }
-        _ => None,
-    }))
+    }
+    Ok(refusal.map(|(icmp, by)| Refusal { icmp, by, left }))
 }
 
 /// What the kernel puts into one control message.
@@ -251,7 +267,7 @@ mod tests {
 
     fn verdict(by: IpAddr, kind: u8, code: u8, is_udp: bool) -> Code {
         let to = ([10, 0, 0, 5], 161).into();
-        let refusal = Refusal { icmp: Icmp::V4 { kind, code }, by };
+        let refusal = Refusal { icmp: Icmp::V4 { kind, code }, by, left: None };
         let waited = Millis(Duration::from_secs(3));
         Code::from(&refusal.cause(to, Some(OWN), None, waited, is_udp))
     }
@@ -278,7 +294,7 @@ mod tests {
 
     #[test]
     fn a_packet_that_goes_in_circles_is_not_rejected() {
-        let refusal = Refusal { icmp: Icmp::V4 { kind: 11, code: 0 }, by: ROUTER };
+        let refusal = Refusal { icmp: Icmp::V4 { kind: 11, code: 0 }, by: ROUTER, left: None };
         let to = SocketAddr::from(([10, 0, 0, 5], 5669));
         let cause = refusal.cause(to, Some(OWN), None, Millis(Duration::ZERO), false);
         let icmp = refusal.icmp;
@@ -297,7 +313,7 @@ mod tests {
     #[test]
     fn on_loopback_target_and_own_address_are_the_same_host() {
         let local = SocketAddr::from(([127, 0, 0, 1], 9));
-        let refusal = Refusal { icmp: Icmp::V4 { kind: 3, code: 3 }, by: local.ip() };
+        let refusal = Refusal { icmp: Icmp::V4 { kind: 3, code: 3 }, by: local.ip(), left: None };
         let cause = refusal.cause(local, Some(local.ip()), None, Millis(Duration::ZERO), true);
         assert_eq!(cause, Cause::PortClosed { to: local });
     }

@@ -10,7 +10,6 @@ use std::os::fd::{AsFd, AsRawFd};
 use std::time::Duration;
 
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg};
-use nix::sys::socket::{setsockopt, sockopt};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::io::Interest;
 use tokio::net::{TcpStream, UdpSocket};
@@ -55,7 +54,7 @@ pub(crate) struct Knocked {
     pub(crate) sent: bool,
     /// What came back, and after how long.
     pub(crate) heard: Option<(Reply, Duration)>,
-    /// Hops that an echo reply had left when it arrived.
+    /// Hops that an answer over UDP, an echo reply or a refusal had left when it arrived.
     pub(crate) left: Option<u8>,
 }
 
@@ -103,12 +102,9 @@ impl Knock<'_> {
         let socket = Socket::new(Domain::for_address(to), kind, Some(protocol))?;
         socket.set_nonblocking(true)?;
         icmp::keep_refusals(&socket, to, true)?;
-        if self == Knock::Echo {
+        if self != Knock::Syn {
             // Best effort: without it the answer counts all the same.
-            let _untold = match to {
-                SocketAddr::V4(_) => setsockopt(&socket, sockopt::Ipv4RecvTtl, &true),
-                SocketAddr::V6(_) => setsockopt(&socket, sockopt::Ipv6RecvHopLimit, &true),
-            };
+            let _untold = icmp::tell_hops_left(&socket, to);
         }
         match (terms.hops, to) {
             (None, _) => {}
@@ -175,7 +171,10 @@ async fn ask(
             *left = hops;
             Some(Reply::Answer)
         }
-        Ok(Err(_)) => icmp::next_refusal(&socket, to).and_then(|no| from_outside(no, own, to)),
+        Ok(Err(_)) => icmp::next_refusal(&socket, to).and_then(|no| {
+            *left = no.left;
+            from_outside(no, own, to)
+        }),
         Err(_) => None,
     };
     (true, reply)
@@ -283,8 +282,11 @@ mod tests {
     #[test]
     fn what_this_host_says_to_itself_is_no_answer() {
         let (own, to) = (([10, 2, 0, 7], 4000).into(), ([10, 0, 0, 5], 9).into());
-        let from =
-            |by: [u8; 4]| Refusal { icmp: icmp::Icmp::V4 { kind: 3, code: 1 }, by: by.into() };
+        let from = |by: [u8; 4]| Refusal {
+            icmp: icmp::Icmp::V4 { kind: 3, code: 1 },
+            by: by.into(),
+            left: None,
+        };
         assert_eq!(from_outside(from([10, 2, 0, 7]), Some(own), to), None);
         let router = from([10, 2, 0, 1]);
         assert_eq!(from_outside(router, Some(own), to), Some(Reply::Icmp(router)));

@@ -10,10 +10,10 @@ use crate::cause::{Cause, Millis};
 use crate::evidence::Seen;
 
 mod arrivals;
-mod counted;
 pub(crate) mod far;
 pub(crate) mod icmp;
 pub(crate) mod knock;
+mod ledger;
 mod mx;
 pub(crate) mod neighbour;
 mod nsswitch;
@@ -36,7 +36,7 @@ pub use resolve::{Addresses, RESOLVE, resolve};
 pub use srv::{Offer, offers};
 pub use tls::Trust;
 
-pub(crate) use counted::Losses;
+pub(crate) use ledger::Ledger;
 pub(crate) use relay::Relay;
 pub(crate) use tcp::Stream;
 pub(crate) use udp::Udp;
@@ -44,6 +44,9 @@ pub(crate) use udp::Udp;
 /// Longest wait for a TCP handshake: three SYNs on every kernel, and longer than
 /// the 3.07 s after which the kernel gives up on a neighbour that is not there.
 pub(crate) const CONNECT: Duration = Duration::from_secs(4);
+
+/// The fact that tells how many hops a refusal had left when it arrived.
+pub(crate) const HOPS_LEFT: &str = "refusal_hops_left";
 
 /// The moment a step gives up, made once by the runner and passed down.
 ///
@@ -68,6 +71,11 @@ impl Deadline {
     pub fn scaled(budget: Duration, scale: f64) -> Self {
         let started = Instant::now();
         Self { started, at: started + budget.mul_f64(scale), scale }
+    }
+
+    /// A deadline for something beside the step: `limit` from now, whatever is left of it.
+    pub(crate) fn renewed(self, limit: Duration) -> Self {
+        Self::scaled(limit, self.scale)
     }
 
     /// A deadline for a part of the step: `limit` from now, never later than the whole.
@@ -166,8 +174,8 @@ pub(crate) struct Ask {
     pub(crate) seen: Seen,
     /// The address we asked from, once a socket told.
     pub(crate) source: Option<IpAddr>,
-    /// TCP segments that had to be sent again.
-    pub(crate) losses: Losses,
+    /// What was sent and what came over TCP.
+    pub(crate) ledger: Ledger,
     /// Is TLS spoken, or only its first message?
     pub(crate) look: tls::Look,
 }
@@ -181,7 +189,7 @@ impl Ask {
             trust,
             seen: Seen::default(),
             source: None,
-            losses: Losses::default(),
+            ledger: Ledger::default(),
             look: tls::Look::default(),
         }
     }

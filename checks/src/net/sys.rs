@@ -8,7 +8,7 @@ use std::os::fd::{AsFd, AsRawFd};
 use std::time::Duration;
 
 /// What the kernel knows of a TCP connection (`tcp(7)`, `TCP_INFO`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct TcpInfo {
     /// Smoothed round trip; right after the handshake that of the SYN.
     pub(crate) rtt: Duration,
@@ -19,8 +19,14 @@ pub(crate) struct TcpInfo {
     /// Segments that arrived twice, as the peer says: they were sent again without need
     /// (RFC 2883); 0 also before Linux 5.4, which does not count them.
     pub(crate) arrived_twice: u32,
-    /// Segments of ours that the peer has not acknowledged.
-    pub(crate) unacked: u32,
+    /// Bytes of ours that the peer has acknowledged, and one for the SYN.
+    pub(crate) bytes_acked: u64,
+    /// How often in a row what is not acknowledged was sent again.
+    pub(crate) timeouts: u8,
+    /// Bytes the peer takes at present; `None` before Linux 5.4, which does not tell.
+    pub(crate) window: Option<u32>,
+    /// Is our end acknowledged, and theirs still to come?
+    pub(crate) is_half_closed: bool,
     /// Segments that arrived behind a hole; 0 also before Linux 5.4, which does not count them.
     pub(crate) out_of_order: u32,
 }
@@ -46,10 +52,19 @@ pub(crate) fn tcp_info(socket: &impl AsFd) -> Option<TcpInfo> {
         retrans: info.tcpi_retrans,
         total_retrans: info.tcpi_total_retrans,
         arrived_twice: info.tcpi_dsack_dups,
-        unacked: info.tcpi_unacked,
+        bytes_acked: info.tcpi_bytes_acked,
+        timeouts: info.tcpi_retransmits,
+        window: (usize::try_from(length).is_ok_and(|length| length >= WINDOW_TOLD))
+            .then_some(info.tcpi_snd_wnd),
+        is_half_closed: info.tcpi_state == FIN_WAIT_2,
         out_of_order: info.tcpi_rcv_ooopack,
     })
 }
+
+/// Bytes of `tcp_info` of a kernel that tells the peer's window.
+const WINDOW_TOLD: usize = std::mem::offset_of!(libc::tcp_info, tcpi_snd_wnd) + size_of::<u32>();
+/// `TCP_FIN_WAIT2`
+const FIN_WAIT_2: u8 = 5;
 
 /// Has the kernel drop what arrives on this TCP socket with fewer than `left` hops left.
 ///

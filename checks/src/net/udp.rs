@@ -11,21 +11,25 @@ use tokio::time::{Instant, sleep_until};
 
 use super::source::leave_from;
 use super::tcp::{local, no_route};
-use super::{Ask, Deadline, icmp, route};
+use super::{Ask, Deadline, Ledger, icmp, route};
 use crate::cause::{Cause, Concern, LocalFirewallSign, Phase, RouteEntry};
 use crate::wire;
 
-/// A UDP socket that hears one peer only and keeps the refusals of its packets.
+/// A UDP socket that keeps the refusals of its packets.
 pub(crate) struct Udp {
+    /// Hears the peer only.
     socket: UdpSocket,
     /// What is asked again goes through this one, which hears everybody.
     open: Option<UdpSocket>,
-    /// The other address of the peer that answered.
-    elsewhere: OnceLock<IpAddr>,
+    /// Does an answer from elsewhere count?
+    is_loose: bool,
+    /// From where else an answer came.
+    elsewhere: OnceLock<SocketAddr>,
     to: SocketAddr,
     own: Option<IpAddr>,
     /// The entry of our routing table, as it was before a router did not answer.
     entry: Option<RouteEntry>,
+    ledger: Ledger,
     deadline: Deadline,
 }
 
@@ -53,6 +57,10 @@ pub(crate) struct Answered<T> {
 impl Udp {
     /// Opens a socket towards the peer of `ask`; no packet is sent.
     ///
+    /// What is asked again may be answered from another address or port, which most clients drop
+    /// unseen: that is heard, and is a failure. The caller must know an answer by more than its
+    /// sender.
+    ///
     /// # Errors
     ///
     /// [`Cause::NoRoute`] from our own routing table, [`Cause::LocalError`].
@@ -64,37 +72,32 @@ impl Udp {
         let socket = UdpSocket::from_std(socket.into()).map_err(|e| local("open a socket", &e))?;
         ask.source = socket.local_addr().ok().map(|own| own.ip());
         Ok(Self {
+            open: ask.source.and_then(|own| open(own, to).ok()),
             socket,
-            open: None,
+            is_loose: false,
             elsewhere: OnceLock::new(),
             to,
             own: ask.source,
             entry: route::entry_for(to.ip(), ask.peer.from),
+            ledger: ask.ledger.clone(),
             deadline: ask.deadline,
         })
     }
 
-    /// The same, and what is asked again may be answered from another address.
-    ///
-    /// An agent with several addresses may answer from one that was not asked,
-    /// and most clients take that: only whoever hears everybody notices. The
-    /// caller must know an answer by more than its sender.
+    /// The same, for a service whose clients take an answer from elsewhere.
     ///
     /// # Errors
     ///
     /// As [`Udp::connect`].
     pub(crate) fn connect_loosely(ask: &mut Ask) -> Result<Self, Cause> {
-        let connected = Self::connect(ask)?;
-        let Some(own) = connected.own else { return Ok(connected) };
-        let open = socket(connected.to)?;
-        leave_from(&open, Some(own), connected.to)?;
-        let open = UdpSocket::from_std(open.into()).map_err(|e| local("open a socket", &e))?;
-        Ok(Self { open: Some(open), ..connected })
+        Ok(Self { is_loose: true, ..Self::connect(ask)? })
     }
 
-    /// The address that answered instead of the one that was asked.
-    pub(crate) fn elsewhere(&self) -> Option<IpAddr> {
-        self.elsewhere.get().copied()
+    /// What passes today, when an answer came from elsewhere than it was asked.
+    pub(crate) fn elsewhere(&self) -> Option<Concern> {
+        let by = self.elsewhere.get()?;
+        let port = Some(by.port()).filter(|&port| port != self.to.port());
+        Some(Concern::AnswersFromElsewhere { by: by.ip(), port })
     }
 
     /// Asks at each moment of `schedule` until `accept` takes an answer, at
@@ -105,7 +108,7 @@ impl Udp {
     ///
     /// # Errors
     ///
-    /// What refused the datagram, or [`Cause::NoAnswer`].
+    /// What refused the datagram, [`Cause::AnsweredFromElsewhere`], or [`Cause::NoAnswer`].
     pub(crate) async fn exchange<T>(
         &self,
         question: &[u8],
@@ -138,10 +141,13 @@ impl Udp {
                     let (length, from) = arrived.map_err(|e| self.refused(open, &e, wait))?;
                     // Strangers' words are passed over without a trace.
                     if let Some(reply) = accept(from_anywhere.get(..length).unwrap_or_default()) {
-                        if from.ip() != self.to.ip() {
-                            self.elsewhere.get_or_init(|| from.ip());
+                        let is_elsewhere = (from.ip(), from.port()) != (self.to.ip(), self.to.port());
+                        if is_elsewhere {
+                            self.elsewhere.get_or_init(|| from);
                         }
-                        return Ok(Answered { reply, tries, round_trip: sent.elapsed() });
+                        if self.is_loose || !is_elsewhere {
+                            return Ok(Answered { reply, tries, round_trip: sent.elapsed() });
+                        }
                     }
                 }
                 () = sleep_until(due) => {
@@ -163,6 +169,9 @@ impl Udp {
 
     /// Silence is one thing, words that are no answer another.
     fn unanswered(&self, passed_over: Option<String>, wait: Deadline) -> Cause {
+        if let Some(&by) = self.elsewhere.get() {
+            return Cause::AnsweredFromElsewhere { to: self.to, by };
+        }
         match passed_over {
             Some(got) => Cause::BadReply { expected: "an answer to our question".into(), got },
             None => Cause::NoAnswer { to: self.to, phase: Phase::Reply, waited: wait.waited() },
@@ -171,6 +180,7 @@ impl Udp {
 
     fn refused(&self, on: &UdpSocket, error: &io::Error, wait: Deadline) -> Cause {
         if let Some(refusal) = icmp::next_refusal(on, self.to) {
+            self.ledger.refused(refusal.left);
             return refusal.cause(self.to, self.own, self.entry.clone(), wait.waited(), true);
         }
         let to = self.to;
@@ -182,6 +192,13 @@ impl Udp {
     }
 }
 
+/// A socket of ours that hears everybody.
+fn open(own: IpAddr, to: SocketAddr) -> Result<UdpSocket, Cause> {
+    let socket = socket(to)?;
+    leave_from(&socket, Some(own), to)?;
+    UdpSocket::from_std(socket.into()).map_err(|error| local("open a socket", &error))
+}
+
 /// A socket towards `to` that keeps refusals, not yet connected.
 fn socket(to: SocketAddr) -> Result<Socket, Cause> {
     let open = || {
@@ -191,6 +208,7 @@ fn socket(to: SocketAddr) -> Result<Socket, Cause> {
     };
     let socket = open().map_err(|error| local("open a socket", &error))?;
     icmp::keep_refusals(&socket, to, true).map_err(|e| local("read refusals", &e.into()))?;
+    let _best_effort = icmp::tell_hops_left(&socket, to);
     Ok(socket)
 }
 
@@ -305,27 +323,41 @@ mod tests {
         let exchange = udp.exchange(b"?", &SOON, LISTEN, |bytes| (bytes == b"mine").then_some(()));
         let (answered, ()) = tokio::join!(exchange, answer_from(&server, "127.0.0.2"));
         assert_eq!(answered.unwrap().tries, 2);
-        assert_eq!(udp.elsewhere(), Some([127, 0, 0, 2].into()));
+        let Some(Concern::AnswersFromElsewhere { by, .. }) = udp.elsewhere() else {
+            panic!("it came from elsewhere")
+        };
+        assert_eq!(by, IpAddr::from([127, 0, 0, 2]));
     }
 
     #[tokio::test]
-    async fn an_answer_from_the_address_asked_is_not_from_elsewhere() {
+    async fn another_port_of_the_peer_is_elsewhere_too() {
         let server = UdpSocket::bind("127.0.0.1:0").await.unwrap();
-        let udp = Udp::connect_loosely(&mut ask(server.local_addr().unwrap())).unwrap();
+        let to = server.local_addr().unwrap();
+        let udp = Udp::connect_loosely(&mut ask(to)).unwrap();
         let exchange = udp.exchange(b"?", &SOON, LISTEN, |bytes| (bytes == b"mine").then_some(()));
         let (answered, ()) = tokio::join!(exchange, answer_from(&server, "127.0.0.1"));
         answered.unwrap();
-        assert_eq!(udp.elsewhere(), None);
+        let Some(Concern::AnswersFromElsewhere { by, port: Some(port) }) = udp.elsewhere() else {
+            panic!("it came from another port")
+        };
+        assert_eq!(by, to.ip());
+        assert_ne!(port, to.port());
     }
 
     #[tokio::test]
-    async fn an_answer_from_elsewhere_is_not_heard_by_who_wants_none() {
-        let server = UdpSocket::bind("127.0.0.1:0").await.unwrap();
-        let udp = ask(server.local_addr().unwrap()).datagrams().unwrap();
-        let patience = Duration::from_millis(100);
-        let exchange = udp.exchange(b"?", &SOON, patience, |_| Some(()));
-        let (answered, ()) = tokio::join!(exchange, answer_from(&server, "127.0.0.2"));
-        assert_eq!(answered.unwrap_err().code(), "no-answer");
+    async fn an_answer_from_elsewhere_fails_where_clients_drop_it() {
+        for address in ["127.0.0.2", "127.0.0.1"] {
+            let server = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+            let to = server.local_addr().unwrap();
+            let udp = ask(to).datagrams().unwrap();
+            let patience = Duration::from_millis(200);
+            let exchange = udp.exchange(b"?", &SOON, patience, |_| Some(()));
+            let (answered, ()) = tokio::join!(exchange, answer_from(&server, address));
+            let Cause::AnsweredFromElsewhere { by, .. } = answered.unwrap_err() else {
+                panic!("{address} answered")
+            };
+            assert_eq!(by.ip(), address.parse::<IpAddr>().unwrap());
+        }
     }
 
     #[tokio::test]

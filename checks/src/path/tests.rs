@@ -18,7 +18,7 @@ fn heard(reply: Reply) -> Knocked {
 }
 
 fn icmp(by: IpAddr, icmp: Icmp) -> Knocked {
-    heard(Reply::Icmp(Refusal { icmp, by }))
+    heard(Reply::Icmp(Refusal { icmp, by, left: None }))
 }
 
 fn silent() -> Knocked {

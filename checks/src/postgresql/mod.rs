@@ -41,8 +41,10 @@ impl Probe {
     pub(crate) async fn run(&self, ask: &mut Ask) -> Result<(), Cause> {
         let mut stream = ask.connect().await?;
         stream.allow(REPLY);
+        stream.asks("a request for TLS");
         stream.send(&SSL_REQUEST).await?;
         let offer = read_offer(&mut stream).await?;
+        stream.came("its answer to a request for TLS");
         ask.seen.evidence.set("tls_offered", offer == Offer::Tls);
         let offers_tls = match offer {
             Offer::Tls => true,
@@ -124,6 +126,7 @@ impl Probe {
 
     /// Asks for a session, up to the question for its password.
     async fn open(&self, stream: &mut Stream) -> Result<Session, Cause> {
+        stream.asks("a session");
         stream.allow(REPLY);
         let user = self.user.as_deref().unwrap_or(NOBODY);
         stream.send(&startup(user, self.database.as_deref())).await?;

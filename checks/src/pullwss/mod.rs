@@ -71,6 +71,7 @@ impl Probe {
         seen: &mut Seen,
     ) -> Result<(), Cause> {
         stream.allow(REPLY);
+        stream.asks("the request");
         stream.send(self.request(host, key).as_bytes()).await?;
         let mut answer = read_head(&mut stream).await?;
         let mut verdict = None;

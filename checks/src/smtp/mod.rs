@@ -72,6 +72,7 @@ impl Probe {
         stream.allow(GREETING);
         let wait = ask.deadline.within(GREETING);
         let greeting = Reply::read(&mut stream, Phase::Greeting).await.map_err(late)?;
+        stream.came("its greeting");
         let mut heard = Heard::new(greeting, wait.waited().0);
         heard.note_greeting(&mut ask.seen);
         if heard.greeting.code == READY {
@@ -79,7 +80,9 @@ impl Probe {
             heard.note_hello(&mut ask.seen);
         }
         if self.tls == Tls::IfOffered && heard.offers_starttls() {
+            stream.asks("STARTTLS");
             let ready = command(&mut stream, "STARTTLS").await?;
+            stream.came("its answer to STARTTLS");
             let is_ready = ready.code == READY;
             heard.starttls = Some(ready);
             if is_ready {
@@ -213,11 +216,14 @@ impl Heard {
 
     /// EHLO; when the server does not know that word, HELO.
     async fn hello(&mut self, stream: &mut Stream, name: &str) -> Result<(), Cause> {
+        stream.asks("EHLO");
         let mut hello = command(stream, &format!("EHLO {name}")).await?;
         if matches!(hello.code, UNKNOWN_COMMAND | NOT_IMPLEMENTED) {
             self.is_helo = true;
+            stream.asks("HELO");
             hello = command(stream, &format!("HELO {name}")).await?;
         }
+        stream.came("its answer to EHLO");
         self.hello = Some(hello);
         Ok(())
     }

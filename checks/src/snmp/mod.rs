@@ -63,9 +63,7 @@ impl Probe {
         if let (Some(question), Some(Answer::System(_))) = (&question, &answer) {
             discovery::note_tries(question.tries(), &socket, &mut ask.seen);
         }
-        if let Some(by) = socket.elsewhere() {
-            ask.seen.concerns.push(Concern::AnswersFromElsewhere { by });
-        }
+        ask.seen.concerns.extend(socket.elsewhere());
         let heard = Heard { discovered, answer, to: ask.address(), waited: ask.deadline.waited() };
         self.judge(heard, &mut ask.seen)
     }

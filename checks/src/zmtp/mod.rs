@@ -37,6 +37,8 @@ impl Probe {
         stream.send(opening).await?;
         let greeting = read_greeting(&mut stream, seen).await?;
         self.judge_greeting(&greeting, seen)?;
+        stream.came("its greeting");
+        stream.asks("the rest of ours");
         stream.allow(READY);
         stream.send(rest).await?;
         let ready = read_ready(&mut stream).await?;

@@ -79,6 +79,7 @@ impl Answer {
 /// or [`Cause::BadReply`] when it is no HTTP.
 pub(crate) async fn fetch(mut stream: Stream, request: &Request<'_>) -> Result<Answer, Cause> {
     stream.allow(REPLY);
+    stream.asks("the request");
     let mut relay = Relay::open(stream, MAX_ANSWER)?;
     let client = client(relay.path());
     let answered = match client {

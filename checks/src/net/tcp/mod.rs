@@ -1,25 +1,28 @@
 //! TCP: a connection that knows why it failed, and reads that cannot run away.
 
+mod again;
+mod silence;
 #[cfg(test)]
 mod tests;
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::os::fd::{AsFd, OwnedFd};
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::os::fd::AsFd;
 use std::time::Duration;
 
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use super::counted::Counted;
 use super::far::Io;
+use super::ledger::Ledger;
 use super::source::leave_from;
 use super::{Ask, CONNECT, Deadline, icmp, route, sys, udp};
 use crate::cause::{Cause, Concern, LocalFirewallSign, LocalRoute, Millis, Phase};
 use crate::evidence::Seen;
+
+pub(crate) use again::is_reset_from_near;
+pub(crate) use silence::{doubt, explain};
 
 /// A conversation over TCP, plain or inside TLS.
 ///
@@ -27,8 +30,10 @@ use crate::evidence::Seen;
 /// What was read and not yet taken stays in the buffer.
 pub(crate) struct Stream {
     io: Box<dyn Io>,
-    /// The TCP socket below, for what the kernel knows of it.
-    socket: Option<OwnedFd>,
+    /// Where it is written what came and what was asked; also when this is inside TLS.
+    ledger: Ledger,
+    /// Nothing between this and the TCP connection?
+    is_bare: bool,
     peer: SocketAddr,
     /// Of the whole step.
     deadline: Deadline,
@@ -73,6 +78,7 @@ impl Stream {
         let connected = wait.bound(stream.writable()).await;
         let waited = wait.waited();
         if let Some(refusal) = icmp::next_refusal(&stream, to) {
+            ask.ledger.refused(refusal.left);
             return Err(refusal.cause(to, ask.source, entry, waited, false));
         }
         match connected {
@@ -93,16 +99,23 @@ impl Stream {
         let _best_effort = stream.set_nodelay(true);
         ask.seen.timings.connect = Some(waited.0);
         note_round_trip(&stream, &mut ask.seen);
-        let socket = stream.as_fd().try_clone_to_owned().ok();
-        let counted = Counted::new(stream, Arc::clone(&ask.losses));
-        Ok(Self { socket, ..Self::over(Box::new(counted), to, ask.deadline) })
+        let counted = ask.ledger.open(stream);
+        let bare = Self::over(Box::new(counted), to, ask.deadline);
+        Ok(Self { ledger: ask.ledger.clone(), is_bare: true, ..bare })
     }
 
-    /// A conversation over any transport, for TLS and for tests.
+    /// A conversation of `ask` inside something that is spoken over its last connection.
+    pub(crate) fn inside(io: Box<dyn Io>, ask: &Ask) -> Self {
+        let ledger = ask.ledger.clone();
+        Self { ledger, ..Self::over(io, ask.address(), ask.deadline) }
+    }
+
+    /// A conversation over any transport, for tests.
     pub(crate) fn over(io: Box<dyn Io>, peer: SocketAddr, deadline: Deadline) -> Self {
         Self {
             io,
-            socket: None,
+            ledger: Ledger::default(),
+            is_bare: false,
             peer,
             deadline,
             wait: deadline,
@@ -119,9 +132,14 @@ impl Stream {
         self.io
     }
 
-    /// The TCP socket below the conversation, to be asked for [`black_hole`].
-    pub(crate) fn take_socket(&mut self) -> Option<OwnedFd> {
-        self.socket.take()
+    /// The peer has said or done `what`, as a reader calls it: "its greeting".
+    pub(crate) fn came(&self, what: &'static str) {
+        self.ledger.came(what);
+    }
+
+    /// The peer is about to be asked `what`: "EHLO".
+    pub(crate) fn asks(&self, what: &'static str) {
+        self.ledger.asks(what);
     }
 
     /// From now on, waits at most `limit` for what comes next.
@@ -230,7 +248,7 @@ impl Stream {
     /// [`Stream::head`]; the verdict stays with the caller.
     pub(crate) async fn draw_out(&mut self, cause: &Cause) {
         // Inside TLS, or to a stand-in, there is nobody else to be drawn out.
-        if matches!(cause, Cause::Silent { .. }) && self.head.is_empty() && self.socket.is_some() {
+        if matches!(cause, Cause::Silent { .. }) && self.head.is_empty() && self.is_bare {
             self.allow(DRAWN_OUT);
             if self.send(A_LINE).await.is_ok() {
                 let _still_silent = self.fill(Phase::Greeting).await;
@@ -286,6 +304,7 @@ fn start(to: SocketAddr, from: Option<IpAddr>) -> Result<Socket, Cause> {
     let socket = open().map_err(|error| local("open a socket", &error))?;
     // Before Linux 5.8 TCP has no such queue; then errno alone must do.
     let _best_effort = icmp::keep_refusals(&socket, to, true);
+    let _best_effort = icmp::tell_hops_left(&socket, to);
     leave_from(&socket, from, to)?;
     match socket.connect(&to.into()) {
         Ok(()) => Ok(socket),
@@ -319,6 +338,10 @@ pub(super) fn local(action: &'static str, error: &io::Error) -> Cause {
 fn refused(to: SocketAddr, error: &io::Error, waited: Millis) -> Cause {
     match error.raw_os_error() {
         Some(libc::ECONNREFUSED) => Cause::PortClosed { to },
+        // It was accepted, and reset before we looked.
+        Some(libc::ECONNRESET | libc::EPIPE) => {
+            Cause::Reset { to, phase: Phase::Greeting, received: 0 }
+        }
         Some(libc::ETIMEDOUT) => Cause::NoAnswer { to, phase: Phase::Connect, waited },
         _ => Cause::Unreachable { to, error: error.to_string() },
     }
@@ -346,16 +369,6 @@ fn silence(socket: &impl AsFd, to: SocketAddr, waited: Millis) -> Cause {
     }
 }
 
-/// The peer got all we sent, and what it answers arrives with a hole in it.
-///
-/// Segments behind the hole are small enough for the path; the full-size one
-/// before them never comes, however often the peer repeats it.
-pub(super) fn black_hole(socket: &impl AsFd, to: SocketAddr, waited: Millis) -> Option<Cause> {
-    let info = sys::tcp_info(socket)?;
-    let is_hole = info.unacked == 0 && info.out_of_order > 0;
-    is_hole.then_some(Cause::MtuBlackHole { to, segments: info.out_of_order, waited })
-}
-
 /// Right after the handshake: the round trip of the SYN.
 fn note_round_trip(socket: &impl AsFd, seen: &mut Seen) {
     if let Some(info) = sys::tcp_info(socket) {
@@ -371,7 +384,7 @@ fn note_round_trip(socket: &impl AsFd, seen: &mut Seen) {
 /// A repeated SYN is a loss: its timer is a whole second. A single segment may
 /// have been repeated too early by a busy machine, and loopback loses nothing.
 pub(crate) fn note_losses(ask: &mut Ask) {
-    let segments = ask.losses.load(Ordering::Relaxed);
+    let segments = ask.ledger.losses();
     if segments == 0 {
         return;
     }

@@ -28,7 +28,7 @@ use rustls::pki_types::{ServerName, UnixTime};
 use rustls::{AlertDescription, Error, PeerIncompatible, ProtocolVersion};
 use tokio_rustls::TlsConnector;
 
-use super::tcp::{Stream, black_hole};
+use super::tcp::Stream;
 use super::{Ask, Deadline};
 use crate::cause::{Cause, Concern, Phase};
 use crate::evidence::Seen;
@@ -68,7 +68,7 @@ pub(crate) enum Look {
 /// # Errors
 ///
 /// The causes of layer TLS, [`Cause::WrongService`] when plain text answers,
-/// [`Cause::MtuBlackHole`], [`Cause::Silent`] and its siblings.
+/// [`Cause::Silent`] and its siblings.
 pub(crate) async fn secure(
     stream: Stream,
     ask: &mut Ask,
@@ -85,7 +85,7 @@ pub(crate) async fn secure(
 ///
 /// As [`secure`].
 pub(crate) async fn secure_as(
-    mut stream: Stream,
+    stream: Stream,
     ask: &mut Ask,
     host: &str,
     verify: Verify,
@@ -103,15 +103,12 @@ pub(crate) async fn secure_as(
     let wait = ask.deadline.within(HANDSHAKE);
     let to = ask.address();
     let head = Head::default();
-    let socket = stream.take_socket();
+    stream.asks("a TLS handshake");
     let tap = Tap { io: stream.into_io(), head: head.clone() };
     let connector = TlsConnector::from(Arc::new(config));
     let done = wait.bound(connector.connect(server_name(host), tap)).await;
     recorder.note(&mut ask.seen);
-    let Some(done) = done else {
-        let hole = socket.and_then(|socket| black_hole(&socket, to, wait.waited()));
-        return Err(hole.unwrap_or_else(|| late(wait, to, &head)));
-    };
+    let Some(done) = done else { return Err(late(wait, to, &head)) };
     let judged = recorder.judge(verify, &mut ask.seen);
     match done {
         Ok(tls) => {
@@ -127,7 +124,8 @@ pub(crate) async fn secure_as(
             if hello::renegotiates_safely(&head.bytes()) == Some(false) {
                 ask.seen.concerns.push(Concern::TlsOldRenegotiation);
             }
-            let mut stream = Stream::over(Box::new(tls), to, ask.deadline);
+            let mut stream = Stream::inside(Box::new(tls), ask);
+            stream.came("the TLS handshake");
             if recorder.wants_ours() {
                 ask.seen.evidence.set("client_certificate", "asked for");
                 hear_refusal(&mut stream).await?;
@@ -304,13 +302,11 @@ fn handshake_failed(error: &io::Error, to: SocketAddr, head: &[u8], host: &str) 
         return cause;
     }
     match error.kind() {
-        // Without a byte, it is TLS that the peer does not want.
-        io::ErrorKind::ConnectionReset if !head.is_empty() => {
+        io::ErrorKind::ConnectionReset => {
             Cause::Reset { to, phase: Phase::Tls, received: head.len() }
         }
-        io::ErrorKind::UnexpectedEof
-        | io::ErrorKind::ConnectionReset
-        | io::ErrorKind::BrokenPipe => Cause::TlsClosed { to },
+        // Closed in order: it is TLS that the peer does not want.
+        io::ErrorKind::UnexpectedEof | io::ErrorKind::BrokenPipe => Cause::TlsClosed { to },
         _ => Cause::TlsRefused { alert: wire::printable(&error.to_string()) },
     }
 }

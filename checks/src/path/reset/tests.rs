@@ -22,7 +22,7 @@ const fn echoed(left: u8) -> Knocked {
 }
 
 const fn ended_at(by: IpAddr) -> Knocked {
-    heard(Reply::Icmp(Refusal { icmp: Icmp::V4 { kind: 11, code: 0 }, by }))
+    heard(Reply::Icmp(Refusal { icmp: Icmp::V4 { kind: 11, code: 0 }, by, left: None }))
 }
 
 /// TCP 443, 80 and 22, ping, a closed UDP port.

@@ -1,0 +1,137 @@
+//! Silence on a connection that was accepted: what does the kernel know of it?
+//!
+//! Whatever a peer does, its kernel acknowledges what arrives: bytes of ours that nobody ever
+//! acknowledged were lost on the way. That answers are lost shows itself by the end of a connection:
+//! its last packet carries no data, passes where data does not, and arrives behind a hole. So
+//! after a silence from the first byte on, the first words are said once more, with the end of
+//! what we have to say right behind them.
+//!
+//! Reference: `tcp(7)` `TCP_INFO`, RFC 9293 §3.4 (sequence numbers), RFC 4898 (what is counted).
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use super::again::are_answers_lost;
+use crate::cause::{Cause, Millis};
+use crate::net::Ask;
+use crate::net::ledger::Account;
+
+/// The cause that the kernel's knowledge makes of `cause`, if it was a silence or a connection
+/// that ended without a word; any other stays.
+pub(crate) async fn explain(ask: &Ask, cause: Cause) -> Cause {
+    let waited = match &cause {
+        Cause::Silent { waited, .. } | Cause::Incomplete { waited, .. } => *waited,
+        // Who hears nothing of us gives up before we do.
+        Cause::HungUp { .. } | Cause::Reset { .. } => ask.deadline.waited(),
+        _ => return cause,
+    };
+    let to = ask.address();
+    let Some(account) = ask.ledger.account() else { return cause };
+    if let Some(told) = judge(&account, to, waited) {
+        return told;
+    }
+    let asked = account.asked.map(Into::into);
+    let is_begun = matches!(cause, Cause::Incomplete { .. });
+    let is_silent = matches!(cause, Cause::Silent { .. });
+    if is_begun || (is_silent && account.received == 0) {
+        let words = ask.ledger.first_words().unwrap_or_default();
+        if are_answers_lost(&ask.peer, &words, ask.deadline.renewed(AGAIN)).await {
+            return Cause::AnswersLost { to, asked, waited };
+        }
+    }
+    match came(&account).filter(|_| is_silent) {
+        Some(came) => Cause::SilentAfter { to, came: came.into(), asked, waited },
+        None => cause,
+    }
+}
+
+/// A pass that rests on nothing: what was said last was never acknowledged, however often it was repeated.
+pub(crate) fn doubt(ask: &Ask) -> Option<Cause> {
+    let account = ask.ledger.account()?;
+    let waited = ask.deadline.waited();
+    judge(&account, ask.address(), waited).filter(|_| account.info.timeouts >= DOUBTED)
+}
+
+/// Decides from what the kernel knows alone.
+fn judge(account: &Account, to: SocketAddr, waited: Millis) -> Option<Cause> {
+    let Account { sent, info, .. } = account;
+    // The kernel counts the SYN as a byte.
+    let missing = sent.saturating_sub(info.bytes_acked.saturating_sub(1));
+    let sent = *sent;
+    if missing > 0 && info.window == Some(0) {
+        return Some(Cause::WindowClosed { to, missing, waited });
+    }
+    if missing > 0 && info.timeouts > 0 {
+        let repeats = info.timeouts.into();
+        return Some(Cause::Unacknowledged { to, missing, sent, repeats, waited });
+    }
+    // What is too large for the path never comes, however often it is repeated; smaller segments do.
+    let is_hole = missing == 0 && info.out_of_order > 0;
+    is_hole.then_some(Cause::MtuBlackHole { to, segments: info.out_of_order, waited })
+}
+
+/// The last that came, in a word.
+fn came(account: &Account) -> Option<&'static str> {
+    account.came.or((account.received > 0).then_some("its first bytes"))
+}
+
+/// Repetitions of our last words after which a pass is doubted: three take 1.4 s on a local network.
+const DOUBTED: u8 = 3;
+/// Longest second visit.
+const AGAIN: Duration = Duration::from_secs(3);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::net::sys::TcpInfo;
+
+    const WAITED: Millis = Millis(Duration::from_secs(5));
+
+    fn account(sent: u64, info: TcpInfo) -> Account {
+        Account { sent, received: 0, came: None, asked: None, info }
+    }
+
+    fn verdict(sent: u64, info: TcpInfo) -> Option<Cause> {
+        judge(&account(sent, info), ([192, 0, 2, 1], 5432).into(), WAITED)
+    }
+
+    #[test]
+    fn what_was_repeated_and_never_acknowledged_was_lost() {
+        let to = ([192, 0, 2, 1], 5432).into();
+        let info = TcpInfo { bytes_acked: 1, timeouts: 4, ..TcpInfo::default() };
+        let lost = Cause::Unacknowledged { to, missing: 8, sent: 8, repeats: 4, waited: WAITED };
+        assert_eq!(verdict(8, info), Some(lost));
+        // The first words arrived, the last did not.
+        let info = TcpInfo { bytes_acked: 22, ..info };
+        let Some(Cause::Unacknowledged { missing: 1_400, sent: 1_421, .. }) = verdict(1_421, info)
+        else {
+            panic!("1,400 bytes are missing")
+        };
+    }
+
+    #[test]
+    fn a_process_that_is_stopped_acknowledges_all() {
+        let info = TcpInfo { bytes_acked: 9, ..TcpInfo::default() };
+        assert_eq!(verdict(8, info), None);
+        // What is on its way has not been repeated yet.
+        let info = TcpInfo { bytes_acked: 1, ..TcpInfo::default() };
+        assert_eq!(verdict(8, info), None);
+    }
+
+    #[test]
+    fn a_window_of_nothing_is_the_peers_own_word() {
+        let info = TcpInfo { bytes_acked: 1, window: Some(0), ..TcpInfo::default() };
+        let to = ([192, 0, 2, 1], 5432).into();
+        let closed = Cause::WindowClosed { to, missing: 8, waited: WAITED };
+        assert_eq!(verdict(8, info), Some(closed));
+        // Before Linux 5.4 nobody tells the window.
+        assert_eq!(verdict(8, TcpInfo { window: None, ..info }), None);
+    }
+
+    #[test]
+    fn smaller_segments_behind_a_hole_name_the_path() {
+        let info = TcpInfo { bytes_acked: 9, out_of_order: 2, ..TcpInfo::default() };
+        let to = ([192, 0, 2, 1], 5432).into();
+        assert_eq!(verdict(8, info), Some(Cause::MtuBlackHole { to, segments: 2, waited: WAITED }));
+    }
+}
