@@ -20,12 +20,12 @@ const ENDS: [Signal; 3] = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP];
 /// Until this is dropped, signals wait: those to this thread, and to threads that it starts meanwhile.
 #[derive(Debug)]
 #[must_use = "dropped, it holds nothing back"]
-pub(crate) struct Held {
+pub(crate) struct HeldSignals {
     /// The mask to go back to; `None` when it could not be changed.
     before: Option<SigSet>,
 }
 
-impl Held {
+impl HeldSignals {
     /// Holds back what asks a run to stop.
     pub(crate) fn stops() -> Self {
         Self::back(STOPS)
@@ -42,7 +42,7 @@ impl Held {
     }
 }
 
-impl Drop for Held {
+impl Drop for HeldSignals {
     fn drop(&mut self) {
         let _best_effort = self.before.map(|before| before.thread_set_mask());
     }
@@ -63,7 +63,7 @@ struct Watch {
     /// Closed, it ends the thread.
     wanted: PipeWriter,
     thread: JoinHandle<()>,
-    held: Held,
+    held: HeldSignals,
 }
 
 impl Interruption {
@@ -85,7 +85,7 @@ impl Interruption {
 
 impl Watch {
     fn start() -> io::Result<Self> {
-        let held = Held::stops();
+        let held = HeldSignals::stops();
         let flags = SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC;
         let signals = Arc::new(SignalFd::with_flags(&STOPS.into_iter().collect(), flags)?);
         let (unwanted, wanted) = io::pipe()?;

@@ -30,7 +30,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use cli::Request;
-use interrupt::{Held, Interruption};
+use interrupt::{HeldSignals, Interruption};
 use inventory::Inventory;
 use output::{
     Live, USAGE, complain, complain_as_plugin, deliver, ended_well, file, graver, terminal_width,
@@ -125,7 +125,8 @@ async fn check(plan: &plan::Plan, job: &Job) -> (Report, Option<Live>) {
             }
         }
     };
-    let found = runner::run(plan, &job.site.trust, manner, cut_off, notify).await;
+    let names = job.site.names.clone().unwrap_or_else(preflight_checks::Naming::here);
+    let found = runner::run(plan, &job.site.trust, &names, manner, cut_off, notify).await;
     progress.finish();
     let context = Context {
         host,
@@ -276,7 +277,7 @@ fn give_up(what: &str, reason: &str) -> ExitCode {
 fn with_runtime(work: impl Future<Output = ExitCode>) -> ExitCode {
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
     // Its threads never take a signal from the one that waits for it.
-    let held = Held::stops();
+    let held = HeldSignals::stops();
     let built = runtime.worker_threads(2).enable_all().build();
     drop(held);
     match built {

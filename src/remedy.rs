@@ -138,6 +138,21 @@ fn what(cause: &Cause, passage: &Passage<'_>) -> String {
         .unwrap_or_else(|| format!("look at the service and its log: {}", passage.look()))
 }
 
+/// What a site without Internet names does about one.
+fn no_internet(name: &str, passage: &Passage<'_>) -> String {
+    let origin = &passage.origin;
+    match passage.protocol {
+        "ntp" => format!(
+            "{name} is a default of the distribution: name your own time server in {origin}"
+        ),
+        "http" | "https" => format!(
+            "the way to the Internet is a proxy here? --proxy URL; none at all: --skip {}=REASON",
+            passage.flow
+        ),
+        _ => format!("{name} is on the Internet: name a server of your own ({origin})"),
+    }
+}
+
 /// Host, name and route: this machine's own.
 fn here(cause: &Cause, passage: &Passage<'_>) -> Option<String> {
     Some(match cause {
@@ -149,6 +164,20 @@ fn here(cause: &Cause, passage: &Passage<'_>) -> Option<String> {
             "let the line `hosts:` ask dns for {name} ({at}), or add it to /etc/hosts; then: \
              getent ahosts {name}"
         ),
+        Cause::AliasBroken { name, target, .. } => format!(
+            "ask the DNS team: {name} is an alias of {target}; correct the alias, or add {target} (dig {name} CNAME)"
+        ),
+        Cause::NameIsLoopback { name, origin, .. } if origin == "DNS" => {
+            format!("ask the DNS team for the address of {name}; until then: /etc/hosts")
+        }
+        Cause::NameIsLoopback { name, origin, .. } => {
+            format!("give {name} its own address in {origin}, or take it out there")
+        }
+        Cause::NoNameServer { .. } => {
+            "name your DNS server in /etc/resolv.conf (`nameserver ADDRESS`), by whatever writes that file; or give --dns ADDRESS".to_owned()
+        }
+        Cause::NoInternetNames { name, .. } => no_internet(name, passage),
+        Cause::NameServerElsewhere { .. } => "run preflight on that machine itself".to_owned(),
         Cause::ResolverFailed { name, .. } => {
             format!("cat /etc/resolv.conf; then ask each name server: dig @SERVER {name}")
         }
@@ -412,6 +441,9 @@ fn in_basic_services(cause: &Cause, passage: &Passage<'_>) -> Option<String> {
         }
         Cause::NtpRateLimited => {
             "wait some minutes and run again; is something else asking it often?".to_owned()
+        }
+        Cause::DnsNoNameAsked => {
+            "give a target by its name, as --central central.example.com: then the server is asked for that".to_owned()
         }
         Cause::DnsRefused { .. } | Cause::DnsNotRecursive { .. } => format!(
             "allow recursion for {} on {}, or use another name server",

@@ -12,9 +12,10 @@ use std::time::{Duration, Instant};
 use futures_util::FutureExt;
 use futures_util::future::join_all;
 use preflight_checks::{
-    Addresses, Cause, CutTrace, Deadline, Finding, Layer, Peer, RESOLVE, ResetTrace, Trace,
-    Transport, Trust, examine, examine_cut, examine_path, examine_reset, examine_segment, identify,
-    is_cut, is_reset, is_silence, judge, judge_cut, judge_reset, mail_servers, offers, resolve,
+    Addresses, Cause, Concern, CutTrace, Deadline, Finding, Layer, NameSource, Naming, Peer,
+    RESOLVE, ResetTrace, Trace, Transport, Trust, examine, examine_cut, examine_path,
+    examine_reset, examine_segment, identify, is_cut, is_reset, is_silence, judge, judge_cut,
+    judge_reset, mail_servers, offers, resolve,
 };
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -71,6 +72,8 @@ pub(crate) struct Found {
     pub(crate) resolve: Option<Duration>,
     /// The name that was really resolved, when it is another one.
     pub(crate) canonical: Option<String>,
+    /// Where its addresses came from; `None` for an address.
+    pub(crate) named_by: Option<NameSource>,
     /// Each address on each way.
     pub(crate) attempts: Vec<Attempt>,
     /// How long all of it took.
@@ -102,12 +105,14 @@ pub(crate) enum Event<'a> {
 pub(crate) async fn run(
     plan: &Plan,
     trust: &Trust,
+    names: &Naming,
     manner: Manner,
     stop: impl Future<Output = ()>,
     mut notify: impl FnMut(Event<'_>),
 ) -> Vec<Option<Found>> {
     let shared = Arc::new(Shared {
         trust: trust.clone(),
+        names: names.clone(),
         manner,
         width: Semaphore::new(WIDTH),
         udp: Mutex::default(),
@@ -163,6 +168,8 @@ pub(crate) async fn run(
 /// What all steps of a run share.
 struct Shared {
     trust: Trust,
+    /// What names are found with.
+    names: Naming,
     manner: Manner,
     width: Semaphore,
     udp: Mutex<HashMap<IpAddr, Arc<Semaphore>>>,
@@ -253,7 +260,7 @@ async fn guarded(asking: impl Future<Output = Found>) -> Found {
 
 async fn ask(question: &Question, shared: &Shared) -> Found {
     let deadline = Deadline::scaled(RESOLVE, shared.manner.scale);
-    let mut standing = match find(question, deadline).await {
+    let mut standing = match find(question, &shared.names, deadline).await {
         Ok(standing) => standing,
         Err(cause) => return Found { unresolved: Some(cause), ..Found::default() },
     };
@@ -264,6 +271,8 @@ async fn ask(question: &Question, shared: &Shared) -> Found {
     } else {
         side_by_side(question, places, shared).await
     };
+    let attempts: Vec<Attempt> =
+        attempts.into_iter().map(|attempt| standing.judge(attempt)).collect();
     let nothing_works = attempts.iter().all(|attempt| attempt.finding.verdict.is_err());
     let elsewhere = question.also_try.as_ref().filter(|_| nothing_works);
     let located = attempts.into_iter().map(|attempt| locate(attempt, question, shared));
@@ -274,9 +283,9 @@ async fn ask(question: &Question, shared: &Shared) -> Found {
         })
     });
     let (mut attempts, elsewhere) = tokio::join!(join_all(located), join_all(elsewhere));
-    attempts.extend(elsewhere);
-    let Standing { canonical, took: resolve, .. } = standing;
-    Found { resolve, canonical, attempts, ..Found::default() }
+    attempts.extend(elsewhere.into_iter().map(|attempt| standing.judge(attempt)));
+    let Standing { canonical, took: resolve, named_by, .. } = standing;
+    Found { resolve, canonical, named_by, attempts, ..Found::default() }
 }
 
 /// Where a question is put.
@@ -287,6 +296,30 @@ struct Standing {
     canonical: Option<String>,
     /// How long finding them took; `None` for an address.
     took: Option<Duration>,
+    /// Where they came from; `None` for an address.
+    named_by: Option<NameSource>,
+    /// What will hurt about the name.
+    concern: Option<Concern>,
+    /// The name is a peer's, and leads back to this machine.
+    loops: Option<Cause>,
+}
+
+impl Standing {
+    /// What was found at one of these places, in the light of how its name was resolved.
+    fn judge(&self, mut attempt: Attempt) -> Attempt {
+        let finding = &mut attempt.finding;
+        finding.seen.concerns.extend(self.concern.clone());
+        match (&self.loops, &finding.verdict) {
+            // Nobody else was asked, so whatever is wrong here is not the peer's.
+            (Some(cause), Err(_)) => finding.verdict = Err(cause.clone()),
+            (Some(Cause::NameIsLoopback { name, address, origin }), Ok(())) => {
+                let (name, address, origin) = (name.clone(), *address, origin.clone());
+                finding.seen.concerns.push(Concern::PeerIsLoopback { name, address, origin });
+            }
+            _ => {}
+        }
+        attempt
+    }
 }
 
 impl Standing {
@@ -313,21 +346,24 @@ struct Standpoint {
 }
 
 /// The addresses behind the question's name, or those of the hosts that stand for its domain.
-async fn find(question: &Question, deadline: Deadline) -> Result<Standing, Cause> {
+async fn find(question: &Question, names: &Naming, deadline: Deadline) -> Result<Standing, Cause> {
     let domain = &question.host;
     let hosts = match question.find {
-        Find::Host => return standing(domain, None, deadline).await,
+        Find::Host => return standing(domain, None, names, deadline).await,
         Find::Mx => {
-            let servers = mail_servers(domain, &[], deadline).await?;
+            let servers = names.dns_servers(domain)?;
+            let servers = mail_servers(domain, &servers, deadline).await?;
             servers.into_iter().map(|host| (host, None)).collect()
         }
         Find::Srv => {
-            let offers = offers(DIRECTORY, domain, &[], deadline).await?;
+            let servers = names.dns_servers(domain)?;
+            let offers = offers(DIRECTORY, domain, &servers, deadline).await?;
             offers.into_iter().map(|offer| (offer.host, Some(offer.port))).collect::<Vec<_>>()
         }
     };
     let hosts = hosts.get(..HOSTS).unwrap_or(&hosts);
-    let found = join_all(hosts.iter().map(|(host, port)| standing(host, *port, deadline))).await;
+    let standings = hosts.iter().map(|(host, port)| standing(host, *port, names, deadline));
+    let found = join_all(standings).await;
     let (known, unknown): (Vec<_>, Vec<_>) = found.into_iter().partition(Result::is_ok);
     let known: Vec<Standing> = known.into_iter().flatten().collect();
     match unknown.into_iter().find_map(Result::err) {
@@ -335,18 +371,33 @@ async fn find(question: &Question, deadline: Deadline) -> Result<Standing, Cause
         _ => Ok(Standing {
             canonical: hosts.first().map(|(host, _)| host.clone()),
             took: known.iter().filter_map(|standing| standing.took).max(),
+            named_by: known.iter().find_map(|standing| standing.named_by),
+            concern: known.iter().find_map(|standing| standing.concern.clone()),
+            loops: None,
             places: known.into_iter().flat_map(|standing| standing.places).collect(),
         }),
     }
 }
 
-async fn standing(host: &str, port: Option<u16>, deadline: Deadline) -> Result<Standing, Cause> {
-    let Addresses { addresses, scope, canonical, took } = resolve(host, deadline).await?;
+async fn standing(
+    host: &str,
+    port: Option<u16>,
+    names: &Naming,
+    deadline: Deadline,
+) -> Result<Standing, Cause> {
+    let Addresses { addresses, scope, canonical, source: named_by, took, concern } =
+        resolve(host, names, deadline).await?;
+    let loops = named_by.and_then(|source| {
+        let address = *addresses.first()?;
+        let is_elsewhere = names.is_own(host) || !addresses.iter().all(IpAddr::is_loopback);
+        let (name, origin) = (host.to_owned(), source.to_string());
+        (!is_elsewhere).then_some(Cause::NameIsLoopback { name, address, origin })
+    });
     // To the peer itself its link has no name.
     let host = host.split_once('%').map_or(host, |(address, _)| address);
     let places = addresses.into_iter();
     let places = places.map(|address| Standpoint { host: host.to_owned(), address, scope, port });
-    Ok(Standing { places: places.collect(), canonical, took })
+    Ok(Standing { places: places.collect(), canonical, took, named_by, concern, loops })
 }
 
 async fn side_by_side(question: &Question, places: &[Standpoint], shared: &Shared) -> Vec<Attempt> {

@@ -52,8 +52,9 @@ pub use evidence::{Evidence, Seen, Timings, Value};
 pub use identify::identify;
 pub use net::icmp::Icmp;
 pub use net::{
-    Addresses, Arrivals, Deadline, FarStream, Io, Offer, Opinion, Peer, RESOLVE, Trust, Unanswered,
-    examine_arrivals, mail_servers, offers, resolve,
+    Addresses, AliasEnd, Arrivals, Deadline, FarStream, Io, NameFiles, NameSource, Naming, Offer,
+    Opinion, Peer, RESOLVE, Trust, Unanswered, examine_arrivals, mail_servers, offers,
+    public_domain, resolve,
 };
 pub use path::cut::{CutTrace, examine_cut, is_cut, judge_cut};
 pub use path::reset::{ResetTrace, examine_reset, is_reset, judge_reset};

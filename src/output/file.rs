@@ -18,7 +18,7 @@ use ring::rand::{SecureRandom, SystemRandom};
 
 use super::pipe;
 use super::walk::{End, Place, is_own, kind, walk};
-use crate::interrupt::Held;
+use crate::interrupt::HeldSignals;
 
 /// Why nothing is written to what a path names.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -121,7 +121,7 @@ fn make(
     write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
 ) -> io::Result<()> {
     // From here on there is something to take away again.
-    let _held = Held::ends();
+    let _held = HeldSignals::ends();
     let part = part_name()?;
     let flags =
         OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;

@@ -10,7 +10,8 @@ use crate::site::discover::facts::TimeClient;
 use crate::site::mistake::Mistake;
 use crate::site::{Custom, Find, local};
 use preflight_checks::{
-    Probe, dns, gorgone_api, http, ldap, listener, ntp, pullwss, smtp, snmp, tcp, tls,
+    Probe, dns, gorgone_api, http, ldap, listener, ntp, public_domain, pullwss, smtp, snmp, tcp,
+    tls,
 };
 
 /// Names this machine will have to look up, at most three: a DNS server that
@@ -25,6 +26,8 @@ pub(super) fn names_needed(site: &Site) -> Vec<String> {
         .filter(|target| target.place.is_name() && target.place.host.contains('.'))
         .map(|target| target.place.host.to_ascii_lowercase())
         .filter(|name| !site.hosts_names.contains(name))
+        // What a distribution ships is no name that this site's own server has to know.
+        .filter(|name| public_domain(name).is_none())
         .collect();
     names.sort();
     names.dedup();

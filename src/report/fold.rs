@@ -96,7 +96,12 @@ fn root_of(cause: &Cause) -> Option<String> {
         }
         Cause::GatewaySilent { gateway, .. } => format!("gateway {gateway}"),
         Cause::RouteOnLink { entry, .. } => format!("route {entry}"),
-        Cause::NameNotFound { name, .. } | Cause::NameWithoutAddress { name } => {
+        Cause::NoNameServer { .. } => "no name server".to_owned(),
+        Cause::NoInternetNames { .. } => "no Internet names".to_owned(),
+        Cause::NameNotFound { name, .. }
+        | Cause::NameWithoutAddress { name }
+        | Cause::AliasBroken { name, .. }
+        | Cause::NameIsLoopback { name, .. } => {
             format!("name {name}")
         }
         // One line is the cause of all names it hides.

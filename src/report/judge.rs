@@ -10,7 +10,7 @@ use super::fold;
 use super::model::{
     AttemptReport, CauseReport, ConcernReport, StepReport, TargetReport, WayReport,
 };
-use crate::plan::{Action, Asked, Direction, Phase, Question, Step};
+use crate::plan::{Action, Asked, Direction, Phase, Question, SkipReason, Step};
 use crate::remedy::{Passage, Remedy, remedy};
 use crate::runner::{Attempt, Found};
 use crate::site::mistake::Mistake;
@@ -30,6 +30,8 @@ pub(super) struct Judged {
     pub(super) cause: Option<Cause>,
     /// The addresses and ports it asked.
     pub(super) asked: Vec<SocketAddr>,
+    /// Is it the row of the name servers, and had nobody to ask?
+    pub(super) lacks_name_server: bool,
 }
 
 fn failed((index, judged): (usize, &Judged)) -> Option<fold::Failed<'_>> {
@@ -38,8 +40,12 @@ fn failed((index, judged): (usize, &Judged)) -> Option<fold::Failed<'_>> {
 }
 
 /// The steps' reports, each that follows from another's failure naming it.
-pub(super) fn folded(judged: Vec<Judged>) -> Vec<StepReport> {
-    let folded = fold::fold(&judged.iter().enumerate().filter_map(failed).collect::<Vec<_>>());
+pub(super) fn folded(mut judged: Vec<Judged>) -> Vec<StepReport> {
+    let row = blame_row_of_name_servers(&mut judged);
+    let mut all: Vec<_> = judged.iter().enumerate().filter_map(failed).collect();
+    // It explains the others, wherever it stands.
+    all.sort_by_key(|failed| Some(failed.index) != row);
+    let folded = fold::fold(&all);
     let ids: Vec<String> = judged.iter().map(|judged| judged.report.id.clone()).collect();
     let mut steps: Vec<StepReport> = judged.into_iter().map(|judged| judged.report).collect();
     for (index, root) in folded {
@@ -50,14 +56,34 @@ pub(super) fn folded(judged: Vec<Judged>) -> Vec<StepReport> {
     steps
 }
 
+/// Without a name server it is their row that fails, which had nobody to ask.
+fn blame_row_of_name_servers(judged: &mut [Judged]) -> Option<usize> {
+    let cause = judged.iter().find_map(|judged| {
+        let cause = judged.cause.as_ref()?;
+        let is_it = matches!(cause, Cause::NoNameServer { .. });
+        Some((cause.clone(), judged.report.cause.clone()?)).filter(|_| is_it)
+    });
+    let (cause, told) = cause?;
+    let index = judged.iter().position(|judged| judged.lacks_name_server)?;
+    let row = judged.get_mut(index)?;
+    row.report.outcome = Outcome::Fail;
+    row.report.result = cause.to_string();
+    row.report.cause = Some(told);
+    row.cause = Some(cause);
+    Some(index)
+}
+
 pub(super) fn judge(step: &Step, found: Option<&Found>, phase: Phase) -> Judged {
     let question = match &step.action {
         Action::Skip(reason) => {
             let report = skipped(step, reason.to_string());
-            return Judged { report, cause: None, asked: Vec::new() };
+            let lacks_name_server =
+                matches!(reason, SkipReason::NoTarget { .. }) && step.to.0 == NAME_SERVERS;
+            return Judged { report, cause: None, asked: Vec::new(), lacks_name_server };
         }
         Action::Found(mistake) => {
-            return Judged { report: mistaken(step, mistake), cause: None, asked: Vec::new() };
+            let report = mistaken(step, mistake);
+            return Judged { report, cause: None, asked: Vec::new(), lacks_name_server: false };
         }
         Action::Ask(question) => question,
     };
@@ -80,11 +106,14 @@ pub(super) fn judge(step: &Step, found: Option<&Found>, phase: Phase) -> Judged 
     if let Some(name) = &found.canonical {
         report.evidence.insert("resolved_as".to_owned(), Value::from(name.as_str()));
     }
+    if let Some(source) = found.named_by {
+        report.evidence.insert("resolved_by".to_owned(), Value::from(source.to_string()));
+    }
     report.attempts =
         found.attempts.iter().map(|attempt| attempt_report(question, attempt)).collect();
     report.timings = timings(&conclusion, found);
     let asked = found.attempts.iter().map(|attempt| attempt.finding.peer.address).collect();
-    Judged { report, cause: conclusion.cause, asked }
+    Judged { report, cause: conclusion.cause, asked, lacks_name_server: false }
 }
 
 fn skipped(step: &Step, result: String) -> StepReport {
@@ -292,3 +321,6 @@ fn object(value: &impl Serialize) -> Map<String, Value> {
         _ => Map::new(),
     }
 }
+
+/// The catalogue's word for them.
+pub(super) const NAME_SERVERS: &str = "dns";

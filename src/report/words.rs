@@ -1,5 +1,7 @@
 //! What several formats say in the same words: who asked, how it ended, what a fact is.
 
+use std::net::SocketAddr;
+
 use preflight_checks::printable;
 use serde_json::Value;
 
@@ -209,7 +211,7 @@ pub(super) fn explanation(
     let because = step.because_of.clone().unwrap_or_default();
     let lines = vec![
         ("seen", seen(step)),
-        ("name", resolved_as(step)),
+        ("name", resolved(step)),
         ("also", others(step)),
         ("because of", because),
         ("likewise", likewise(fault)),
@@ -254,10 +256,24 @@ pub(crate) fn asked_too(step: &StepReport) -> String {
     too.join("; ")
 }
 
-/// The name that was really asked for, when a search domain or an alias changed it.
-fn resolved_as(step: &StepReport) -> String {
-    let name = step.evidence.get("resolved_as").and_then(|name| name.as_str());
-    name.map_or_else(String::new, |name| format!("resolved as {name}"))
+/// The name that was really asked for, when a search domain or an alias changed it, its addresses, and
+/// who gave them: "resolved as central.corp.example: 10.0.0.5 (DNS)".
+fn resolved(step: &StepReport) -> String {
+    let fact = |name: &str| step.evidence.get(name).and_then(|fact| fact.as_str());
+    let name = fact("resolved_as").map(|name| format!("resolved as {name}"));
+    let mut addresses: Vec<String> = Vec::new();
+    for attempt in &step.attempts {
+        let Ok(address) = attempt.address.parse::<SocketAddr>() else { continue };
+        let address = address.ip().to_string();
+        if !addresses.contains(&address) {
+            addresses.push(address);
+        }
+    }
+    let Some(source) = fact("resolved_by").filter(|_| !addresses.is_empty()) else {
+        return name.unwrap_or_default();
+    };
+    let is = format!("{} ({source})", addresses.join(", "));
+    name.map_or(is.clone(), |name| format!("{name}: {is}"))
 }
 
 /// The other addresses and ports that failed, when there are any.

@@ -214,6 +214,7 @@ fn job_of(
     allow(&args.credentials, &mut site);
     site.test_mail = test_mail(&args.tuning)?;
     site.hosts_names = local::hosts_names(&found.files);
+    site.names = args.known.root.as_ref().map(|_| local::names(&found.files));
     let is_told = args.role.is_some() || part.is_some();
     site.mistakes = mistakes(&found.facts, &found.files, &site, &catalogue, is_told);
     site.notes.extend(found.facts.notes);

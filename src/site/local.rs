@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
+use preflight_checks::{NameFiles, Naming};
 use serde::{Deserialize, Serialize};
 
 use super::discover::{At, Files};
@@ -114,6 +115,24 @@ pub(crate) fn is_installed(files: &Files) -> bool {
         "/etc/centreon-gorgone",
     ];
     CENTREON.iter().any(|path| files.exists(path))
+}
+
+/// What a copy of another machine's files finds names with; behind the stub of systemd-resolved, the
+/// servers that it asks.
+pub(crate) fn names(files: &Files) -> Naming {
+    const BEHIND_STUB: &str = "/run/systemd/resolve/resolv.conf";
+    let read = |file: &str| files.read(file).ok().map(|text| text.text);
+    let (hosts, nsswitch, hostname) =
+        (read("/etc/hosts"), read("/etc/nsswitch.conf"), read("/etc/hostname"));
+    let resolv = read("/etc/resolv.conf");
+    let is_stub = resolv.as_deref().is_some_and(|text| text.contains("nameserver 127.0.0.53"));
+    let resolv = if is_stub { read(BEHIND_STUB).or(resolv) } else { resolv };
+    Naming::copy(NameFiles {
+        hosts: hosts.as_deref(),
+        nsswitch: nsswitch.as_deref(),
+        resolv: resolv.as_deref(),
+        hostname: hostname.as_deref(),
+    })
 }
 
 /// Names that `/etc/hosts` answers.

@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
 
-use preflight_checks::{Trust, bbdo, gorgone_api, http, ldap, nsclient, smtp, snmp};
+use preflight_checks::{Naming, Trust, bbdo, gorgone_api, http, ldap, nsclient, smtp, snmp};
 use secrecy::SecretString;
 use serde::{Serialize, Serializer};
 
@@ -73,6 +73,8 @@ pub(crate) struct Site {
     pub(crate) address: Option<IpAddr>,
     /// Names that `/etc/hosts` answers: no DNS server has to know them.
     pub(crate) hosts_names: Vec<String>,
+    /// What a copy of another machine's files finds names with; none: what this machine does.
+    pub(crate) names: Option<Naming>,
     /// Mistakes in this machine's files that no packet shows.
     pub(crate) mistakes: Vec<Mistake>,
     /// Files that could not be read.
@@ -112,6 +114,7 @@ impl Site {
             trust,
             from: Vec::new(),
             address: None,
+            names: None,
             hosts_names: Vec::new(),
             mistakes: Vec::new(),
             notes: Vec::new(),

@@ -50,8 +50,8 @@ const WITH_OWN_HOSTS: &str = r#"mount --bind "$1" /etc/hosts && shift && exec "$
 fn one_of_two_addresses_that_fails_is_shown_with_the_one_that_works() {
     let ntp = healthy("ntp");
     let other = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2)), ntp.address.port());
-    let hosts = file("127.0.0.1 twins.example\n127.0.0.2 twins.example\n");
-    let target = format!("twins.example:{}", ntp.address.port());
+    let hosts = file("127.0.0.1 twins.localhost\n127.0.0.2 twins.localhost\n");
+    let target = format!("twins.localhost:{}", ntp.address.port());
     let mut unshare = Command::new("/usr/bin/unshare");
     unshare.args(["--map-root-user", "--mount", "/bin/sh", "-c", WITH_OWN_HOSTS, "sh"]);
     unshare.args([hosts.path().to_str().unwrap(), PROGRAM]);
@@ -64,4 +64,70 @@ fn one_of_two_addresses_that_fails_is_shown_with_the_one_that_works() {
     let seen: Vec<_> = attempts.iter().map(|one| (&one["address"], &one["outcome"])).collect();
     assert!(seen.contains(&(&ntp.at().into(), &"pass".into())), "{step:#}");
     assert!(seen.contains(&(&other.to_string().into(), &"fail".into())), "{step:#}");
+}
+
+/// The program with an `/etc/resolv.conf` of its own, and no network.
+fn with_resolv(text: &str, arguments: &[&str]) -> Ended {
+    let resolv = file(text);
+    let mut unshare = Command::new("/usr/bin/unshare");
+    unshare.args(["--map-root-user", "--mount", "--net", "/bin/sh", "-c"]);
+    unshare.args([r#"mount --bind "$1" /etc/resolv.conf && shift && exec "$@""#, "sh"]);
+    unshare.args([resolv.path().to_str().unwrap(), PROGRAM]);
+    finish(wrapped(unshare, arguments))
+}
+
+#[test]
+fn without_a_name_server_the_row_of_dns_fails_and_explains_the_others() {
+    let arguments = ["--role", "poller", "--only", "poller.ntp,poller.dns,poller.smtp", "--format"];
+    let targets = ["json", "--ntp", "time.example.test", "--smtp", "mail.example.test"];
+    let report = with_resolv("# nothing\n", &[&arguments[..], &targets].concat()).report();
+    let dns = step(&report, "poller.dns");
+    assert_eq!(
+        (&dns["outcome"], &dns["cause"]["code"]),
+        (&"fail".into(), &"no-name-server".into())
+    );
+    for other in ["poller.ntp", "poller.smtp"] {
+        let other = step(&report, other);
+        assert_eq!(other["cause"]["code"], "no-name-server", "{other:#}");
+        assert_eq!(other["because_of"], dns["id"], "{other:#}");
+    }
+    let reasons = report["summary"]["reasons"].as_array().unwrap();
+    assert_eq!(reasons.len(), 1, "{reasons:#?}");
+}
+
+/// What a copy's loopback means is known on that machine alone.
+#[test]
+fn a_copys_own_files_count_and_its_loopback_is_never_asked_here() {
+    let copy = tempfile::tempdir().unwrap();
+    let etc = copy.path().join("etc");
+    std::fs::create_dir(&etc).unwrap();
+    std::fs::write(etc.join("hosts"), "127.0.1.1 central\n127.0.0.9 localhost\n").unwrap();
+    std::fs::write(etc.join("resolv.conf"), "nameserver 127.0.0.1\n").unwrap();
+    let root = copy.path().to_str().unwrap();
+    let only = "poller.dns,poller.ntp,poller.bbdo";
+    let run = ["--role", "poller", "--root", root, "--only", only, "--format", "json"];
+    let targets = ["--central", "central", "--ntp", "time.example.test"];
+    let report = preflight(&[&run[..], &targets].concat()).quietly(3).report();
+    for own in ["poller.dns", "poller.bbdo"] {
+        let own = step(&report, own);
+        assert_eq!(own["outcome"], "skip", "{own:#}");
+        assert!(own["result"].as_str().unwrap().contains("that machine itself"), "{own:#}");
+    }
+    let time = step(&report, "poller.ntp");
+    assert_eq!(
+        (&time["outcome"], &time["cause"]["code"]),
+        (&"unknown".into(), &"name-server-elsewhere".into())
+    );
+}
+
+/// A stale line of the hosts file is told, where a failure stands.
+#[test]
+fn a_failure_tells_who_gave_the_address() {
+    let hosts = file("127.0.0.1 localhost\n\n127.0.0.1 stale.localhost\n");
+    let mut unshare = Command::new("/usr/bin/unshare");
+    unshare.args(["--map-root-user", "--mount", "/bin/sh", "-c", WITH_OWN_HOSTS, "sh"]);
+    unshare.args([hosts.path().to_str().unwrap(), PROGRAM]);
+    let run = ["--role", "poller", "--only", "poller.bbdo", "--phase", "after", "--central"];
+    let ended = finish(wrapped(unshare, &[&run[..], &["stale.localhost:1"]].concat()));
+    assert!(ended.stdout.contains("name       127.0.0.1 (/etc/hosts:3)"), "{}", ended.stdout);
 }

@@ -4,6 +4,7 @@ use crate::certificates::Certificates;
 use crate::lab::Node::{Client, Router, Second, Server};
 use crate::peer::{self, Peer};
 use crate::row::{Flow, Place, Row, bare_snmp, bbdo, dns, http, https, ntp, smtp, snmp, ssh, tls};
+use crate::servers;
 
 /// Every fault of this file as each of the flows meets it.
 pub(crate) fn rows(certificates: &Certificates) -> Vec<Row> {
@@ -20,6 +21,12 @@ pub(crate) fn rows(certificates: &Certificates) -> Vec<Row> {
     }
     for flow in [ssh(), ntp(), snmp(), tls(), http()] {
         rows.extend(unresolved(&flow));
+    }
+    let web = Peer::tcp(|mut stream| peer::serve_web(&mut stream, &|_| peer::OK.to_owned()));
+    for (flow, healthy) in
+        [(ntp(), peer::time(0, |_| {})), (http(), web), (bbdo(), servers::broker())]
+    {
+        rows.extend(half_resolved(&flow, &healthy));
     }
     rows.extend(single());
     rows.extend(others());
@@ -341,6 +348,27 @@ fn unresolved(flow: &Flow) -> Vec<Row> {
     vec![
         row("name that does not exist", "nobody.example.test").fails(&["name-not-found"]),
         row("name without an address", "example.test").fails(&["name-without-address"]),
+        row("alias that leads nowhere", "alias.example.test")
+            .fails(&["alias-broken"])
+            .says("gone.example.test"),
+        row("a peer's name is this machine, by its hosts file", "loops.example.test")
+            .hosts("127.0.1.1 loops.example.test\n")
+            .fails(&["name-is-loopback"])
+            .says("127.0.1.1 (/etc/hosts:"),
+        row("no name server at all", "www.example.test")
+            .at(Place::Alone)
+            .resolver("options timeout:1 attempts:1\n")
+            .fails(&["no-name-server"]),
+        row("a distribution's name, and private DNS", "2.debian.pool.ntp.org")
+            .at(Place::Alone)
+            .resolver("nameserver 10.0.0.3\n")
+            .beside(53, peer::names(3, true))
+            .fails(&["no-internet-names"]),
+        row("a distribution's name, and DNS that refuses", "2.debian.pool.ntp.org")
+            .at(Place::Alone)
+            .resolver("nameserver 10.0.0.3\n")
+            .beside(53, peer::names(5, true))
+            .fails(&["no-internet-names"]),
         refused("resolver is down", "10.0.0.77").says("10.2.0.1 says the host"),
         refused("no resolver listens", "10.0.0.3").says("nothing listens"),
         refused("no route to the resolver", "10.0.0.53")
@@ -357,10 +385,28 @@ fn unresolved(flow: &Flow) -> Vec<Row> {
             .says("no answer"),
         failed("resolver that refuses", "10.0.0.3")
             .beside(53, peer::names(5, true))
-            .says("Refused"),
+            .says("refuses to answer this host (REFUSED)"),
         failed("resolver that fails", "10.0.0.3")
             .beside(53, peer::names(2, true))
-            .says("Server Failure"),
+            .says("fails to find out (SERVFAIL)"),
+    ]
+}
+
+/// Names that are resolved though their server does not answer all that getaddrinfo asks.
+fn half_resolved(flow: &Flow, healthy: &Peer) -> [Row; 2] {
+    let row = |fault: &str, rcode| {
+        Row::new(fault, flow.clone().to("www.example.test"))
+            .at(Place::Alone)
+            .peer(healthy.clone())
+            .resolver("nameserver 10.0.0.3\n")
+            .beside(53, peer::names_of_ipv4([10, 0, 0, 3], rcode))
+    };
+    [
+        row("resolver that answers no AAAA", None)
+            .warns(&["name-slow"])
+            .says("no answer for IPv6 (AAAA)"),
+        // getent has the address at once.
+        row("resolver that fails on AAAA", Some(2)),
     ]
 }
 

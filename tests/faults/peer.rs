@@ -398,6 +398,22 @@ pub(crate) fn names(rcode: u8, recursive: bool) -> Peer {
     Peer::Both(Arc::new(talk), Arc::new(answer))
 }
 
+/// A resolver that knows `address` for every name, and for IPv6 drops the question or answers `rcode`.
+pub(crate) fn names_of_ipv4(address: [u8; 4], rcode: Option<u8>) -> Peer {
+    const A: [u8; 2] = [0, 1];
+    Peer::udp(move |question| {
+        let mut reply = dns_reply(question, 0, true)?;
+        if reply.get(reply.len() - 4..reply.len() - 2)? != A {
+            return dns_reply(question, rcode?, true);
+        }
+        reply[7] = 1;
+        // The name is that of the question; class IN, a minute, four bytes.
+        reply.extend([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4]);
+        reply.extend(address);
+        Some(reply)
+    })
+}
+
 fn dns_reply(question: &[u8], rcode: u8, recursive: bool) -> Option<Vec<u8>> {
     // The question's name ends with an empty label; type and class follow.
     let end = 12 + question.get(12..)?.iter().position(|&byte| byte == 0)? + 5;

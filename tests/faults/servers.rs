@@ -13,7 +13,7 @@ pub(crate) const PASSWORD: &str = "not-a-secret-proxy";
 
 /// The site's name server, and one on 5353 that serves its own zone only.
 pub(crate) fn named(lab: &Lab) {
-    servers::named(lab, "");
+    servers::named(lab, "alias.example.test. CNAME gone.example.test.");
     let folder = lab.folder("own-zones");
     let configuration = lab.write(
         "own-zones/named.conf",

@@ -126,7 +126,12 @@ impl Cause {
             Self::NameNotFound { .. }
             | Self::NameNotAskedFor { .. }
             | Self::NameWithoutAddress { .. }
-            | Self::ResolverFailed { .. } => (Name, ThisHost, Nothing),
+            | Self::ResolverFailed { .. }
+            | Self::AliasBroken { .. }
+            | Self::NameIsLoopback { .. }
+            | Self::NoNameServer { .. }
+            | Self::NoInternetNames { .. }
+            | Self::NameServerElsewhere { .. } => (Name, ThisHost, Nothing),
             // What stands between is not on the way of this flow: its own request would not help.
             Self::NameServerUnreachable { because, .. } => match because.owner() {
                 Owner::Network(at) => (Name, network(at), Repair),
@@ -235,6 +240,7 @@ impl Cause {
             Self::DnsServfail { .. }
             | Self::DnsValidation { .. }
             | Self::DnsNotRecursive { .. }
+            | Self::DnsNoNameAsked
             | Self::DnsNameNotFound { .. }
             | Self::DnsNameWithoutAddress { .. }
             | Self::DnsUnanswered { .. } => (Service, FarSide, Nothing),

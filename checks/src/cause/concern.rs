@@ -4,7 +4,8 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Cause, list};
+use super::{Cause, Millis, list};
+use crate::net::Opinion;
 
 /// Something that passes today and will hurt.
 #[derive(
@@ -38,6 +39,27 @@ pub enum Concern {
         failed: Vec<String>,
         /// How many addresses the name has.
         of: usize,
+    },
+    /// The name took long to resolve, which every program here feels.
+    #[error("{name} takes {took} to resolve{}", because(servers))]
+    NameSlow {
+        /// The name.
+        name: String,
+        /// How long.
+        #[serde(rename = "took_ms")]
+        took: Millis,
+        /// The DNS servers that do not answer as they should.
+        servers: Vec<Opinion>,
+    },
+    /// It answers, and on this machine itself.
+    #[error("answers on this machine itself: {name} is {address} ({origin})")]
+    PeerIsLoopback {
+        /// The peer's name.
+        name: String,
+        /// Its first address.
+        address: IpAddr,
+        /// Where that came from: `/etc/hosts:2`, `DNS`.
+        origin: String,
     },
     /// The certificate ends soon.
     #[error("certificate ends in {days} days ({not_after})")]
@@ -121,6 +143,12 @@ pub enum Concern {
     /// The server answers the names needed from its own zones.
     #[error("answers from its own zones only; names beyond them will fail")]
     DnsOwnZonesOnly,
+    /// The server resolves other names this role needs, and not this one.
+    #[error("{cause}, and resolves other names")]
+    DnsNameFails {
+        /// What it is for this name.
+        cause: Box<Cause>,
+    },
     /// Something on the way cannot carry EDNS.
     #[error("answers only without EDNS: a device on the way drops the option")]
     DnsWithoutEdns,
@@ -197,6 +225,15 @@ pub enum Concern {
 /// "10.0.0.4" or "10.0.0.4 port 1124".
 fn elsewhere(by: IpAddr, port: Option<u16>) -> String {
     port.map_or_else(|| by.to_string(), |port| format!("{by} port {port}"))
+}
+
+/// ": 10.0.0.52: no answer"
+fn because(servers: &[Opinion]) -> String {
+    if servers.is_empty() {
+        return String::new();
+    }
+    let servers: Vec<String> = servers.iter().map(ToString::to_string).collect();
+    format!(": {}", list(&servers))
 }
 
 impl Concern {

@@ -22,8 +22,8 @@ use std::net::{IpAddr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
-use crate::net::Opinion;
 use crate::net::icmp::Icmp;
+use crate::net::{AliasEnd, Opinion};
 use crate::recognise::Spoken;
 
 pub use about::{Layer, Owner, Plea, Whereabouts};
@@ -104,6 +104,58 @@ pub enum Cause {
         because: Box<Cause>,
         /// What each configured DNS server says by itself.
         servers: Vec<Opinion>,
+    },
+
+    /// The name is an alias, and what it leads to cannot be found.
+    #[error("{name} is an alias of {target}, which {end}")]
+    AliasBroken {
+        /// The name asked for.
+        name: String,
+        /// The name at the end of the aliases.
+        target: String,
+        /// What that one lacks.
+        end: AliasEnd,
+        /// What each configured DNS server says by itself.
+        servers: Vec<Opinion>,
+    },
+    /// The name of a peer has an address of the loopback interface only.
+    #[error("{name} is this machine itself: {address} ({origin})")]
+    NameIsLoopback {
+        /// The name asked for.
+        name: String,
+        /// Its first address.
+        address: IpAddr,
+        /// Where that came from: `/etc/hosts:2`, `DNS`.
+        origin: String,
+    },
+    /// This machine has no name server at all.
+    #[error(
+        "this machine has no name server (none in /etc/resolv.conf): {name} cannot be resolved"
+    )]
+    NoNameServer {
+        /// The name asked for.
+        name: String,
+    },
+    /// The name servers work, and know no name of the Internet.
+    #[error(
+        "{name} cannot be resolved: the name servers know no Internet names{}",
+        said_by(servers)
+    )]
+    NoInternetNames {
+        /// The name asked for.
+        name: String,
+        /// What each configured DNS server says by itself.
+        servers: Vec<Opinion>,
+    },
+    /// Only the machine that the files are from can ask its name server.
+    #[error(
+        "{name} is resolved by {server} on the machine these files are from; it cannot be asked from here"
+    )]
+    NameServerElsewhere {
+        /// The name asked for.
+        name: String,
+        /// The name server, as that machine has it.
+        server: IpAddr,
     },
 
     // ---- route: this host ----
@@ -792,7 +844,7 @@ pub enum Cause {
 
     // ---- DNS ----
     /// The server refuses to answer us.
-    #[error("the DNS server refuses to answer this host (REFUSED)")]
+    #[error("the DNS server refuses to answer {question} to this host (REFUSED)")]
     DnsRefused {
         /// The name asked for.
         question: String,
@@ -815,6 +867,11 @@ pub enum Cause {
         /// The name asked for.
         question: String,
     },
+    /// The server does not look up other zones for us, and was asked for no name of its own.
+    #[error(
+        "the DNS server does not resolve Internet names for this host, and no name of yours is known to ask it for"
+    )]
+    DnsNoNameAsked,
     /// The server resolves, but not the name this role needs.
     #[error("the DNS server does not know {name} (NXDOMAIN)")]
     DnsNameNotFound {
@@ -1346,6 +1403,8 @@ impl Cause {
                 | Self::CertificateUnchecked { .. }
                 | Self::DatabaseUserUntold { .. }
                 | Self::SmtpGreetingLate { .. }
+                | Self::DnsNoNameAsked
+                | Self::NameServerElsewhere { .. }
                 | Self::ProbePanicked { .. }
                 | Self::Interrupted
         )

@@ -86,6 +86,7 @@ fn values() -> Vec<Value> {
         json!("key-exchange"),
         json!("intermediate"),
         json!("ssh"),
+        json!("no-name"),
         json!("some words"),
         json!(7),
         json!(true),

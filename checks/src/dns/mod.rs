@@ -77,21 +77,37 @@ impl Probe {
     #[allow(clippy::unused_self)] // The same shape as its siblings.
     fn judge(&self, round: &Round, seen: &mut Seen) -> Result<(), Cause> {
         round.note_tcp(seen);
-        let mut addresses = Vec::new();
+        let mut found = Vec::new();
+        let mut of_one_name = Vec::new();
         for (question, asked) in round.questions.iter().zip(&round.udp) {
             let asked = asked.as_ref().map_err(|udp| round.unanswered(question, udp))?;
             asked.note(seen);
-            let reply = asked.judge()?;
-            if let Some(name) = asked.question.needed() {
-                addresses.push(format!("{name}: {}", list(&reply.addresses)));
-                seen.evidence.set("addresses", addresses.iter().collect::<Value>());
+            match (asked.judge(), asked.question.needed()) {
+                (Ok(reply), Some(name)) => found.push((name, list(&reply.addresses))),
+                (Ok(_), None) => {}
+                (Err(cause), Some(_)) if is_about_one_name(&cause) => of_one_name.push(cause),
+                (Err(cause), _) => return Err(cause),
             }
+        }
+        // The server is judged by the names it does resolve.
+        match of_one_name.first() {
+            Some(first) if found.is_empty() => return Err(first.clone()),
+            _ => {}
+        }
+        let others =
+            of_one_name.into_iter().map(|cause| Concern::DnsNameFails { cause: Box::new(cause) });
+        seen.concerns.extend(others);
+        if !found.is_empty() {
+            let addresses = found.iter().map(|(name, addresses)| format!("{name}: {addresses}"));
+            seen.evidence.set("addresses", addresses.collect::<Value>());
         }
         if let Err(cause) = &round.tcp {
             seen.concerns.push(Concern::DnsUdpOnly { reason: cause.to_string() });
         }
         round.weakness(seen);
-        seen.headline = round.headline();
+        // A wrong address can be seen by whoever reads the row.
+        let found = found.iter().map(|(name, addresses)| format!("; {name} is {addresses}"));
+        seen.headline = std::iter::once(round.headline()).chain(found).collect();
         Ok(())
     }
 
@@ -130,6 +146,17 @@ async fn respond(mut stream: FarStream) -> io::Result<()> {
         stream.send(&message::prefixed(&reply)).await?;
     }
     Ok(())
+}
+
+/// Does the server refuse or fail one name, and perhaps no other?
+fn is_about_one_name(cause: &Cause) -> bool {
+    matches!(
+        cause,
+        Cause::DnsRefused { .. }
+            | Cause::DnsServfail { .. }
+            | Cause::DnsValidation { .. }
+            | Cause::DnsFailed { .. }
+    )
 }
 
 /// Everything that came back.
@@ -254,7 +281,10 @@ impl Asked {
         }
         let reply = self.best();
         let resolves = |rcode| matches!(rcode, ResponseCode::NoError | ResponseCode::NXDomain);
+        let is_of_root = self.question.needed().is_none();
         match reply.rcode {
+            // It may have a zone of its own and refuse everything else, as an internal server should.
+            ResponseCode::Refused if is_of_root && !reply.recursive => Err(Cause::DnsNoNameAsked),
             ResponseCode::Refused => Err(Cause::DnsRefused { question }),
             ResponseCode::ServFail if self.unchecked.is_some_and(resolves) => {
                 Err(Cause::DnsValidation { question })
@@ -266,11 +296,11 @@ impl Asked {
             rcode => match self.question.needed() {
                 None if reply.recursive => Ok(reply),
                 Some(_) if !reply.addresses.is_empty() => Ok(reply),
+                None => Err(Cause::DnsNoNameAsked),
                 // Neither looks for us nor knows by itself.
                 _ if !reply.recursive && !reply.authoritative => {
                     Err(Cause::DnsNotRecursive { question })
                 }
-                None => Err(Cause::DnsNotRecursive { question }),
                 Some(name) if rcode == ResponseCode::NXDomain => {
                     Err(Cause::DnsNameNotFound { name })
                 }

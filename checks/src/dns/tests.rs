@@ -82,6 +82,43 @@ fn a_needed_name_passes_with_its_address() {
     assert_eq!(verdict, Ok(()));
     let addresses = seen.evidence.fact("addresses").unwrap().to_string();
     assert_eq!(addresses, "central.example: 10.0.0.5");
+    assert_eq!(seen.headline, "recursive, UDP and TCP, 2.4 ms; central.example is 10.0.0.5");
+}
+
+#[test]
+fn a_name_that_is_refused_does_not_condemn_a_server_that_resolves_another() {
+    let other = || Question::address("other.example").unwrap();
+    let question = other().text();
+    for (rcode, cause) in [
+        (ResponseCode::Refused, Cause::DnsRefused { question: question.clone() }),
+        (ResponseCode::ServFail, Cause::DnsServfail { question: question.clone() }),
+    ] {
+        let mut round = about_name(resolved());
+        round.questions.push(other());
+        round.udp.push(Ok(asked(other(), reply(rcode))));
+        let (passes, seen) = verdict(&round);
+        assert_eq!(passes, Ok(()));
+        assert_eq!(seen.concerns, [Concern::DnsNameFails { cause: Box::new(cause.clone()) }]);
+        // Nor does the order count.
+        round.questions.reverse();
+        round.udp.reverse();
+        assert_eq!(verdict(&round).0, Ok(()));
+        // When it resolves none, it is the server.
+        round.questions.truncate(1);
+        round.udp.truncate(1);
+        assert_eq!(verdict(&round).0, Err(cause));
+    }
+}
+
+/// An internal server is right to refuse the root.
+#[test]
+fn a_server_of_its_own_zones_that_was_asked_for_no_name_cannot_be_judged() {
+    let refused = Reply { recursive: false, ..reply(ResponseCode::Refused) };
+    let (verdict, _) = verdict(&about_root(refused.clone()));
+    assert_eq!(verdict, Err(Cause::DnsNoNameAsked));
+    assert!(Cause::DnsNoNameAsked.is_inconclusive());
+    let question = format!("{NAME} A");
+    assert_eq!(self::verdict(&about_name(refused)).0, Err(Cause::DnsRefused { question }));
 }
 
 #[test]
@@ -118,8 +155,7 @@ fn a_failure_that_ends_without_validation_is_about_signatures() {
 fn a_server_for_its_own_zones_is_no_resolver() {
     let authoritative =
         Reply { recursive: false, authoritative: true, ..reply(ResponseCode::NoError) };
-    let cause = Cause::DnsNotRecursive { question: ". NS".into() };
-    assert_eq!(verdict(&about_root(authoritative)).0, Err(cause));
+    assert_eq!(verdict(&about_root(authoritative)).0, Err(Cause::DnsNoNameAsked));
     let referral = Reply { recursive: false, ..reply(ResponseCode::NoError) };
     let cause = Cause::DnsNotRecursive { question: "central.example A".into() };
     assert_eq!(verdict(&about_name(referral)).0, Err(cause));
@@ -131,7 +167,7 @@ fn a_server_whose_own_zone_has_the_name_passes_with_a_concern() {
     let (verdict, seen) = verdict(&about_name(own));
     assert_eq!(verdict, Ok(()));
     assert_eq!(seen.concerns, [Concern::DnsOwnZonesOnly]);
-    assert_eq!(seen.headline, "own zones only, UDP and TCP, 2.4 ms");
+    assert_eq!(seen.headline, "own zones only, UDP and TCP, 2.4 ms; central.example is 10.0.0.5");
 }
 
 #[test]

@@ -5,20 +5,13 @@
 //!
 //! Reference: nsswitch.conf(5); the README of nss-mdns for `.local`.
 
-use std::fs::File;
-use std::io::Read;
-
 use crate::wire;
 
-const FILE: &str = "/etc/nsswitch.conf";
-/// Bytes of it; it has a few hundred.
-const MOST: u64 = 1 << 16;
+pub(super) const FILE: &str = "/etc/nsswitch.conf";
 
-/// The line that keeps a look-up of `name` from DNS: where, and what it says.
-pub(super) fn barrier(name: &str) -> Option<(String, String)> {
-    let mut text = String::new();
-    File::open(FILE).ok()?.take(MOST).read_to_string(&mut text).ok()?;
-    let (line, services) = judge(&text, name)?;
+/// The line of `text`, the file's, that keeps a look-up of `name` from DNS: where, and what it says.
+pub(super) fn barrier(text: &str, name: &str) -> Option<(String, String)> {
+    let (line, services) = judge(text, name)?;
     Some((format!("{FILE}:{line}"), wire::printable(&services)))
 }
 

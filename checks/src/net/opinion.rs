@@ -1,22 +1,21 @@
 //! The second opinion on a name: what does each configured DNS server say by itself?
 //!
-//! The system resolver folds all of its servers into one failure. hickory asks
-//! each of them alone, with the same search list and without `/etc/hosts`.
+//! The system resolver folds all of its servers into one failure, and both address families into one
+//! answer. Here each server is asked alone, with the same search list and without EDNS, as glibc asks.
 
 use std::net::{IpAddr, SocketAddr};
-use std::pin::pin;
 use std::time::Duration;
 
-use futures_util::future::{Either, join_all, select};
-use hickory_resolver::Resolver;
-use hickory_resolver::config::{NameServerConfig, ResolveHosts, ResolverConfig};
-use hickory_resolver::net::runtime::TokioRuntimeProvider;
+use futures_util::future::join_all;
+use hickory_proto::op::{Message, MessageType, OpCode, Query, ResponseCode};
+use hickory_proto::rr::{Name, RData, RecordType};
 use hickory_resolver::net::{DnsError, NetError};
-use hickory_resolver::system_conf::read_system_conf;
 use serde::{Deserialize, Serialize};
 
-use super::{Ask, Deadline, Peer, Trust, udp};
+use super::names::Naming;
+use super::{Ask, Deadline, Peer, Trust};
 use crate::cause::Cause;
+use crate::wire;
 
 /// What one DNS server said about a name.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,73 +32,198 @@ impl std::fmt::Display for Opinion {
     }
 }
 
-/// What one server said, and why no question gets to it, if that is so.
+/// What one server said of the name, in the form that counts.
+#[derive(Clone, Debug)]
 pub(crate) struct Said {
-    pub(crate) opinion: Opinion,
-    pub(crate) out_of_reach: Option<Cause>,
+    pub(crate) server: SocketAddr,
+    pub(crate) v4: Heard,
+    pub(crate) v6: Heard,
 }
 
-/// Longest wait for one server.
-const PATIENCE: Duration = Duration::from_secs(2);
-/// Longest wait for the refusal of a question: the kernel gives up on a gateway or a neighbour
-/// after 3.07 s.
-const REFUSAL: Duration = Duration::from_millis(3_300);
-const DNS: u16 = 53;
-/// glibc asks no more than three servers either.
-const SERVERS: usize = 3;
+/// An answer to one question.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Heard {
+    /// Addresses, and the name they belong to when aliases lead to it.
+    Addresses(Vec<IpAddr>, Option<String>),
+    /// The name at the end of the aliases, if there are any, has no such address.
+    NoAddress(Option<String>),
+    /// The name at the end of the aliases, if there are any, does not exist.
+    NoName(Option<String>),
+    /// The server does not say.
+    Fails(ResponseCode),
+    /// It did not answer.
+    Silent,
+    /// It could not be asked.
+    OutOfReach(Cause),
+}
 
-/// Asks each server of `/etc/resolv.conf` for `name`, side by side.
-pub(crate) async fn opinions(name: &str, wait: Deadline) -> Vec<Said> {
-    let Ok((config, _)) = read_system_conf() else {
-        return Vec::new();
+/// Longest wait for one server: the kernel gives up on a gateway or a neighbour after 3.07 s.
+const PATIENCE: Duration = Duration::from_millis(3_300);
+/// A lost datagram is sent once more.
+const ASK_AT: [Duration; 2] = [Duration::ZERO, Duration::from_secs(1)];
+
+/// Asks each of the servers for `host`, side by side.
+pub(crate) async fn opinions(host: &str, names: &Naming, wait: Deadline) -> Vec<Said> {
+    let candidates = names.candidates(host);
+    // A copy's loopback is not ours.
+    let elsewhere = |server: &&SocketAddr| names.is_copy && server.ip().is_loopback();
+    let servers = names.servers.iter().filter(|server| !elsewhere(server));
+    join_all(servers.map(|&server| ask_in_turn(server, &candidates, wait))).await
+}
+
+/// The first of the names that the server does not deny; if it denies all, what it says of the first.
+async fn ask_in_turn(server: SocketAddr, candidates: &[String], wait: Deadline) -> Said {
+    let mut denied = None;
+    for name in candidates {
+        let (v4, v6) = tokio::join!(
+            ask(server, name, RecordType::A, wait),
+            ask(server, name, RecordType::AAAA, wait)
+        );
+        let said = Said { server, v4, v6 };
+        if !said.denies() {
+            return said;
+        }
+        denied.get_or_insert(said);
+    }
+    denied.unwrap_or(Said { server, v4: Heard::NoName(None), v6: Heard::NoName(None) })
+}
+
+async fn ask(server: SocketAddr, name: &str, kind: RecordType, wait: Deadline) -> Heard {
+    let Some(query) = question(name, kind) else { return Heard::NoName(None) };
+    let mut ask = Ask::new(Peer::from(server), wait, Trust::only([]));
+    let Ok(bytes) = query.to_vec() else { return Heard::NoName(None) };
+    let asked = match ask.datagrams() {
+        Ok(socket) => socket.exchange(&bytes, &ASK_AT, PATIENCE, |reply| read(&query, reply)).await,
+        Err(cause) => return Heard::OutOfReach(cause),
     };
-    let (domain, search, servers) = config.into_parts();
-    let mut alone: Vec<NameServerConfig> = Vec::new();
-    for server in servers {
-        if alone.len() < SERVERS && alone.iter().all(|known| known.ip != server.ip) {
-            alone.push(server);
+    match asked {
+        Ok(answered) => answered.reply,
+        Err(Cause::NoAnswer { .. } | Cause::BadReply { .. }) => Heard::Silent,
+        Err(cause) => Heard::OutOfReach(cause),
+    }
+}
+
+fn question(name: &str, kind: RecordType) -> Option<Message> {
+    let mut message = Message::new(rand::random(), MessageType::Query, OpCode::Query);
+    message.metadata.recursion_desired = true;
+    message.add_query(Query::query(Name::from_ascii(name).ok()?, kind));
+    Some(message)
+}
+
+/// `None` when it is an answer to another question.
+fn read(query: &Message, bytes: &[u8]) -> Option<Heard> {
+    let reply = Message::from_vec(bytes).ok()?;
+    let is_ours = reply.metadata.id == query.metadata.id
+        && reply.metadata.message_type == MessageType::Response
+        && (reply.queries.is_empty() || reply.queries == query.queries);
+    is_ours.then(|| judge(&reply))
+}
+
+fn judge(reply: &Message) -> Heard {
+    let mut addresses = Vec::new();
+    let mut end = None;
+    for record in &reply.answers {
+        match &record.data {
+            RData::A(address) => addresses.push(IpAddr::V4(address.0)),
+            RData::AAAA(address) => addresses.push(IpAddr::V6(address.0)),
+            RData::CNAME(alias) => end = Some(shown(&alias.0)),
+            _ => {}
         }
     }
-    let asking = alone.into_iter().map(|server| {
-        let ip = server.ip;
-        let config = ResolverConfig::from_parts(domain.clone(), search.clone(), vec![server]);
-        async move { opinion(ip, config, name, wait).await }
-    });
-    join_all(asking).await
+    match reply.metadata.response_code {
+        ResponseCode::NoError if !addresses.is_empty() => Heard::Addresses(addresses, end),
+        ResponseCode::NoError => Heard::NoAddress(end),
+        ResponseCode::NXDomain => Heard::NoName(end),
+        code => Heard::Fails(code),
+    }
 }
 
-/// Asks one server; if it does not answer, who refuses?
-async fn opinion(server: IpAddr, config: ResolverConfig, name: &str, wait: Deadline) -> Said {
-    let mut ask = Ask::new(Peer::from(SocketAddr::new(server, DNS)), wait, Trust::only([]));
-    let (refusal, answer) = (pin!(udp::refusal(&mut ask, REFUSAL)), pin!(lookup(config, name)));
-    let (answer, refusal) = match select(refusal, answer).await {
-        Either::Left((Some(cause), _)) => (Err(String::new()), Some(cause)),
-        Either::Left((None, answer)) => (answer.await, None),
-        Either::Right((Ok(answer), _)) => (Ok(answer), None),
-        Either::Right((Err(failure), refusal)) => (Err(failure), refusal.await),
-    };
-    let says = match (&refusal, answer) {
-        (Some(cause), _) => cause.to_string(),
-        (None, Ok(says) | Err(says)) => says,
-    };
-    Said { opinion: Opinion { server, says }, out_of_reach: refusal }
+fn shown(name: &Name) -> String {
+    wire::printable(name.to_ascii().trim_end_matches('.'))
 }
 
-/// What the server answers, or how it fails to.
-async fn lookup(config: ResolverConfig, name: &str) -> Result<String, String> {
-    let mut builder = Resolver::builder_with_config(config, TokioRuntimeProvider::default());
-    let options = builder.options_mut();
-    options.timeout = PATIENCE;
-    options.attempts = 1;
-    options.use_hosts_file = ResolveHosts::Never;
-    let resolver = match builder.build() {
-        Ok(resolver) => resolver,
-        Err(error) => return Err(error.to_string()),
-    };
-    match resolver.lookup_ip(name).await {
-        Ok(found) => Ok(found.iter().next().map_or("no address".to_owned(), |ip| ip.to_string())),
-        Err(error @ NetError::Dns(_)) => Ok(words(&error)),
-        Err(error) => Err(words(&error)),
+impl Said {
+    /// There is no such name, it says; the next one may be tried.
+    fn denies(&self) -> bool {
+        let denies = |heard: &Heard| matches!(heard, Heard::NoName(_) | Heard::NoAddress(_));
+        denies(&self.v4) && denies(&self.v6)
+    }
+
+    /// The addresses it knows, those of IPv4 first.
+    pub(crate) fn addresses(&self) -> Vec<IpAddr> {
+        let of = |heard: &Heard| match heard {
+            Heard::Addresses(addresses, _) => addresses.clone(),
+            _ => Vec::new(),
+        };
+        [of(&self.v4), of(&self.v6)].concat()
+    }
+
+    /// Where an alias ends that leads nowhere.
+    pub(crate) fn dangling(&self) -> Option<(&str, AliasEnd)> {
+        match (&self.v4, &self.v6) {
+            (Heard::NoName(Some(end)), _) | (_, Heard::NoName(Some(end))) => {
+                Some((end, AliasEnd::NoName))
+            }
+            (Heard::NoAddress(Some(end)), Heard::NoAddress(_)) => Some((end, AliasEnd::NoAddress)),
+            _ => None,
+        }
+    }
+
+    /// Why no question gets to it, if that is so.
+    pub(crate) fn out_of_reach(&self) -> Option<&Cause> {
+        match (&self.v4, &self.v6) {
+            (Heard::OutOfReach(cause), Heard::OutOfReach(_) | Heard::Silent)
+            | (Heard::Silent, Heard::OutOfReach(cause)) => Some(cause),
+            _ => None,
+        }
+    }
+
+    /// It answered, and not with a name that does not exist.
+    pub(crate) fn opinion(&self) -> Opinion {
+        let (v4, v6) = (&self.v4, &self.v6);
+        let says = match (v4, v6) {
+            (Heard::Addresses(..), Heard::Addresses(..) | Heard::NoAddress(_)) => words_of(v4),
+            (Heard::NoAddress(_), Heard::Addresses(..)) => words_of(v6),
+            (v4, v6) if words_of(v4) == words_of(v6) => words_of(v4),
+            (Heard::NoAddress(_), v6) => {
+                format!("no IPv4 address; {} for IPv6 (AAAA)", words_of(v6))
+            }
+            (v4, Heard::NoAddress(_)) => words_of(v4),
+            (v4, v6) => format!("{}; {} for IPv6 (AAAA)", words_of(v4), words_of(v6)),
+        };
+        Opinion { server: self.server.ip(), says }
+    }
+}
+
+/// What an alias that leads nowhere lacks at its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AliasEnd {
+    /// There is no such name.
+    NoName,
+    /// The name has no address.
+    NoAddress,
+}
+
+impl std::fmt::Display for AliasEnd {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str(match self {
+            Self::NoName => "does not exist",
+            Self::NoAddress => "has no address",
+        })
+    }
+}
+
+fn words_of(heard: &Heard) -> String {
+    match heard {
+        Heard::Addresses(addresses, _) => {
+            addresses.first().map_or_else(String::new, ToString::to_string)
+        }
+        Heard::NoAddress(_) => "no address".to_owned(),
+        Heard::NoName(_) => "no such name".to_owned(),
+        Heard::Fails(code) => code_in_words(*code),
+        Heard::Silent => "no answer".to_owned(),
+        Heard::OutOfReach(cause) => cause.to_string(),
     }
 }
 
@@ -107,8 +231,82 @@ async fn lookup(config: ResolverConfig, name: &str) -> Result<String, String> {
 pub(super) fn words(error: &NetError) -> String {
     match error {
         NetError::Timeout => "no answer".to_owned(),
-        NetError::Dns(DnsError::ResponseCode(code)) => code.to_string(),
-        NetError::Dns(DnsError::NoRecordsFound(none)) => none.response_code.to_string(),
-        other => crate::wire::printable(&other.to_string()),
+        NetError::NoConnections => "no name server could be asked".to_owned(),
+        NetError::Dns(DnsError::ResponseCode(code)) => code_in_words(*code),
+        NetError::Dns(DnsError::NoRecordsFound(none)) => code_in_words(none.response_code),
+        other => wire::printable(&other.to_string()),
+    }
+}
+
+fn code_in_words(code: ResponseCode) -> String {
+    match code {
+        ResponseCode::NoError => "no such record".to_owned(),
+        ResponseCode::NXDomain => "no such name".to_owned(),
+        ResponseCode::Refused => "refuses to answer this host (REFUSED)".to_owned(),
+        ResponseCode::ServFail => "fails to find out (SERVFAIL)".to_owned(),
+        ResponseCode::FormErr => "does not understand the question (FORMERR)".to_owned(),
+        ResponseCode::NotImp => "does not do such questions (NOTIMP)".to_owned(),
+        other => format!("answers with response code {}", u16::from(other)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hickory_proto::rr::{Record, rdata};
+
+    use super::*;
+
+    fn said(v4: Heard, v6: Heard) -> Said {
+        Said { server: ([10, 0, 0, 53], 53).into(), v4, v6 }
+    }
+
+    fn address() -> Heard {
+        Heard::Addresses(vec![[10, 0, 0, 5].into()], None)
+    }
+
+    #[test]
+    fn each_server_is_told_in_plain_words() {
+        let six = Heard::Addresses(vec!["2001:db8::5".parse().unwrap()], None);
+        let fails = Heard::Fails(ResponseCode::ServFail);
+        for (v4, v6, says) in [
+            (address(), Heard::NoAddress(None), "10.0.0.5"),
+            (address(), six.clone(), "10.0.0.5"),
+            (Heard::NoAddress(None), six, "2001:db8::5"),
+            (address(), Heard::Silent, "10.0.0.5; no answer for IPv6 (AAAA)"),
+            (address(), fails.clone(), "10.0.0.5; fails to find out (SERVFAIL) for IPv6 (AAAA)"),
+            (Heard::NoName(None), Heard::NoName(None), "no such name"),
+            (Heard::NoAddress(None), Heard::NoAddress(None), "no address"),
+            (fails.clone(), fails, "fails to find out (SERVFAIL)"),
+            (Heard::Silent, Heard::Silent, "no answer"),
+            (
+                Heard::Fails(ResponseCode::Refused),
+                Heard::Fails(ResponseCode::Refused),
+                "refuses to answer this host (REFUSED)",
+            ),
+        ] {
+            assert_eq!(said(v4, v6).opinion().to_string(), format!("10.0.0.53: {says}"));
+        }
+    }
+
+    #[test]
+    fn an_alias_that_leads_nowhere_tells_where_it_ends() {
+        let query = question("central.example.", RecordType::A).unwrap();
+        let mut reply = Message::response(query.metadata.id, OpCode::Query);
+        reply.metadata.response_code = ResponseCode::NXDomain;
+        reply.add_queries(query.queries.clone());
+        let name = |text| Name::from_ascii(text).unwrap();
+        let alias = RData::CNAME(rdata::CNAME(name("gone.example.")));
+        reply.add_answer(Record::from_rdata(name("central.example."), 60, alias));
+        let heard = read(&query, &reply.to_vec().unwrap()).unwrap();
+        assert_eq!(heard, Heard::NoName(Some("gone.example".to_owned())));
+        let both = said(heard.clone(), heard);
+        assert_eq!(both.dangling(), Some(("gone.example", AliasEnd::NoName)));
+        assert_eq!(said(address(), Heard::NoAddress(None)).dangling(), None);
+        // An answer to another question, or to nobody.
+        assert_eq!(
+            read(&question("other.", RecordType::A).unwrap(), &reply.to_vec().unwrap()),
+            None
+        );
+        assert_eq!(read(&query, b"garbage"), None);
     }
 }

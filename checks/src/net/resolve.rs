@@ -1,7 +1,8 @@
 //! Names: what the platform's own daemons would get from getaddrinfo.
 //!
-//! `/etc/hosts`, `nsswitch.conf` and search domains count as they do for every
-//! daemon; hickory is the second opinion, never the first.
+//! `/etc/hosts`, `nsswitch.conf` and search domains count as they do for every daemon; what each DNS
+//! server says by itself is the second opinion, never the first. For a copy of another machine's files
+//! its own DNS servers stand in for a resolver that we cannot call.
 
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::LazyLock;
@@ -12,13 +13,14 @@ use nix::net::if_::if_nametoindex;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
-use super::opinion::{Opinion, Said, opinions};
-use super::{Deadline, nsswitch};
-use crate::cause::{Cause, LocalRoute};
+use super::Deadline;
+use super::names::{NameSource, Naming};
+use super::opinion::{Heard, Opinion, Said, opinions};
+use crate::cause::{Cause, Concern, LocalRoute, Millis};
 use crate::wire;
 
 /// The addresses of a name, in the order the system prefers them.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Addresses {
     /// At least one.
     pub addresses: Vec<IpAddr>,
@@ -27,77 +29,135 @@ pub struct Addresses {
     pub canonical: Option<String>,
     /// The interface whose link they are of (`fe80::1%eth0`), by its number; 0: of none.
     pub scope: u32,
+    /// Where they came from; `None` for an address literal.
+    pub source: Option<NameSource>,
     /// How long the resolver took; `None` for an address literal.
     pub took: Option<Duration>,
+    /// What will hurt.
+    pub concern: Option<Concern>,
 }
 
 /// Longest wait for the system resolver: its own default is 5 s per server and
 /// try, so a dead first server costs 5 s before the second is asked.
 pub const RESOLVE: Duration = Duration::from_secs(7);
 
-/// A healthy resolver has answered by now.
-const IN_TROUBLE: Duration = Duration::from_secs(3);
+/// A healthy resolver has answered by now; what takes longer is felt by every daemon.
+const SLOW: Duration = Duration::from_millis(1_500);
 
 /// getaddrinfo cannot be cancelled: this many threads may hang in it at once.
 static LOOKUPS: LazyLock<Semaphore> = LazyLock::new(|| Semaphore::new(32));
 
-/// Resolves `host` as the daemons on this machine would.
+/// Domains of the public Internet that exist for certain, one of them with a name in every file
+/// that a distribution or a vendor ships.
+const PUBLIC: [&str; 16] = [
+    "ntp.org",
+    "debian.org",
+    "ubuntu.com",
+    "redhat.com",
+    "centos.org",
+    "fedoraproject.org",
+    "rockylinux.org",
+    "almalinux.org",
+    "oracle.com",
+    "suse.com",
+    "opensuse.org",
+    "centreon.com",
+    "i-vertix.cloud",
+    "google.com",
+    "cloudflare.com",
+    "microsoft.com",
+];
+
+/// The domain of the public Internet that `name` belongs to.
+#[must_use]
+pub fn public_domain(name: &str) -> Option<&'static str> {
+    let name = name.trim_end_matches('.').to_ascii_lowercase();
+    let is_in = |domain: &&&str| {
+        name.strip_suffix(**domain).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+    };
+    PUBLIC.iter().find(is_in).copied()
+}
+
+/// Resolves `host` as the daemons of the machine whose `names` these are would.
 ///
 /// # Errors
 ///
-/// [`Cause::NameNotFound`], [`Cause::NameNotAskedFor`], [`Cause::NameWithoutAddress`],
-/// [`Cause::NameServerUnreachable`] or [`Cause::ResolverFailed`].
-pub async fn resolve(host: &str, wait: Deadline) -> Result<Addresses, Cause> {
-    if let Ok(literal) = host.parse() {
-        return Ok(Addresses { addresses: vec![literal], scope: 0, canonical: None, took: None });
+/// A cause of the layer [`crate::Layer::Name`].
+pub async fn resolve(host: &str, names: &Naming, wait: Deadline) -> Result<Addresses, Cause> {
+    if let Ok(address) = host.parse() {
+        return Ok(literal(address));
     }
     if let Some(on_link) = on_link(host) {
         return on_link;
     }
     let started = Instant::now();
+    let (found, mut said) = if names.is_copy {
+        by_files(host, names, wait).await?
+    } else {
+        by_system(host, names, wait).await
+    };
+    let cause = match found {
+        Ok((addresses, canonical)) => {
+            let took = started.elapsed();
+            let source = names.source(host, &addresses);
+            let concern = (took > wait.scale(SLOW)).then(|| slow(host, took, &said));
+            let (source, took) = (Some(source), Some(took));
+            return Ok(Addresses { addresses, scope: 0, canonical, source, took, concern });
+        }
+        Err(cause) => cause,
+    };
+    if said.is_empty() {
+        said = wait.bound(opinions(host, names, wait)).await.unwrap_or_default();
+    }
+    let cause = hidden(cause, &said, names.barrier(host));
+    Err(explained(cause, said, names, wait).await)
+}
+
+/// Addresses, and the name they belong to when it is another one.
+type Found = (Vec<IpAddr>, Option<String>);
+
+/// What getaddrinfo says; and when that takes long, what its servers say meanwhile.
+async fn by_system(
+    host: &str,
+    names: &Naming,
+    wait: Deadline,
+) -> (Result<Found, Cause>, Vec<Said>) {
     let name = host.to_owned();
     let lookup = async {
         let _slot = LOOKUPS.acquire().await;
         tokio::task::spawn_blocking(move || system_lookup(&name)).await
     };
     let mut lookup = std::pin::pin!(lookup);
-    // A resolver that takes this long is in trouble: what do its servers say?
-    let in_time = wait.within(IN_TROUBLE).bound(&mut lookup).await;
-    let (found, mut said) = if in_time.is_some() {
+    let in_time = wait.within(SLOW).bound(&mut lookup).await;
+    let (found, said) = if in_time.is_some() {
         (in_time, Vec::new())
     } else {
-        tokio::join!(wait.bound(&mut lookup), opinions(host, wait))
+        tokio::join!(wait.bound(&mut lookup), opinions(host, names, wait))
     };
-    let cause = match found {
-        Some(Ok(found)) => match judge(host, found) {
-            Ok((addresses, canonical)) => {
-                let took = Some(started.elapsed());
-                return Ok(Addresses { addresses, scope: 0, canonical, took });
+    let found = match found {
+        Some(Ok(found)) => judge(host, found),
+        Some(Err(join)) => Err(failed(host, join.to_string())),
+        // It would have come to that: glibc gives up on what is not answered, and takes the rest.
+        None => match known(&said) {
+            Some(found) => Ok(found),
+            None => {
+                Err(failed(host, format!("no answer from the resolver within {}", wait.waited())))
             }
-            Err(cause) => cause,
         },
-        Some(Err(join)) => failed(host, join.to_string()),
-        None => failed(host, format!("no answer from the resolver within {}", wait.waited())),
     };
-    if said.is_empty() {
-        said = wait.bound(opinions(host, wait)).await.unwrap_or_default();
-    }
-    Err(hidden(with(said, cause), nsswitch::barrier(host)))
+    (found, said)
 }
 
-/// A name that DNS knows and this host's look-up does not ask DNS for is not missing.
-fn hidden(cause: Cause, barrier: Option<(String, String)>) -> Cause {
+/// A name that DNS knows and the look-up does not ask DNS for is not missing.
+fn hidden(cause: Cause, said: &[Said], barrier: Option<(String, String)>) -> Cause {
+    let knows = said.iter().any(|said| !said.addresses().is_empty());
     match (cause, barrier) {
-        (Cause::NameNotFound { name, servers }, Some((at, services))) if knows(&servers) => {
+        (Cause::NameNotFound { name, .. }, Some((at, services))) if knows => {
+            let servers = said.iter().map(Said::opinion).collect();
             Cause::NameNotAskedFor { name, at, services, servers }
         }
         (cause, _) => cause,
     }
-}
-
-/// Does a server have an address for it?
-fn knows(servers: &[Opinion]) -> bool {
-    servers.iter().any(|opinion| opinion.says.parse::<IpAddr>().is_ok())
 }
 
 /// An address and the interface whose link it is of: `fe80::1%eth0`, `fe80::1%2`.
@@ -107,36 +167,101 @@ fn on_link(host: &str) -> Option<Result<Addresses, Cause>> {
     let numbered = interface.parse().ok().filter(|&number: &u32| number > 0);
     let scope = numbered.or_else(|| if_nametoindex(interface).ok());
     let missing = || Cause::NoRoute { to: address.into(), route: LocalRoute::NoInterface };
-    let addresses = vec![address.into()];
-    Some(scope.ok_or_else(missing).map(|scope| Addresses {
-        addresses,
-        scope,
-        canonical: None,
-        took: None,
-    }))
+    Some(scope.ok_or_else(missing).map(|scope| Addresses { scope, ..literal(address.into()) }))
 }
 
-/// The cause, and what each server said; or that not one of them was reached.
-fn with(said: Vec<Said>, cause: Cause) -> Cause {
-    let is_out_of_reach = said.iter().all(|said| said.out_of_reach.is_some());
-    let first = said.iter().find_map(|Said { opinion, out_of_reach }| {
-        Some((opinion.server, out_of_reach.clone()?)).filter(|_| is_out_of_reach)
-    });
-    let servers = said.into_iter().map(|said| said.opinion).collect();
-    match (cause, first) {
-        (Cause::NameNotFound { name, .. }, _) => Cause::NameNotFound { name, servers },
-        (Cause::ResolverFailed { name, .. }, Some((server, because))) => {
-            Cause::NameServerUnreachable { name, server, because: Box::new(because), servers }
-        }
-        (Cause::ResolverFailed { name, error, .. }, None) => {
-            Cause::ResolverFailed { name, error, servers }
-        }
-        (other, _) => other,
+/// What needs no look-up.
+fn literal(address: IpAddr) -> Addresses {
+    Addresses {
+        addresses: vec![address],
+        canonical: None,
+        scope: 0,
+        source: None,
+        took: None,
+        concern: None,
     }
 }
 
-/// Addresses, and the name they belong to when it is another one.
-type Found = (Vec<IpAddr>, Option<String>);
+/// What the first of a copy's own servers says that knows; its hosts file was looked at by the plan.
+async fn by_files(
+    host: &str,
+    names: &Naming,
+    wait: Deadline,
+) -> Result<(Result<Found, Cause>, Vec<Said>), Cause> {
+    names.dns_servers(host)?;
+    let missing = || Cause::NameNotFound { name: host.to_owned(), servers: Vec::new() };
+    let said = opinions(host, names, wait).await;
+    let denied = said.iter().all(|said| matches!(said.v4, Heard::NoName(_)));
+    let without = said.iter().all(|said| matches!(said.v4, Heard::NoAddress(_)));
+    let found = match known(&said) {
+        Some(found) => Ok(found),
+        None if denied => Err(missing()),
+        None if without => Err(Cause::NameWithoutAddress { name: host.to_owned() }),
+        None => Err(failed(host, "no server of that machine says".to_owned())),
+    };
+    Ok((found, said))
+}
+
+/// What the first server says that knows an address.
+fn known(said: &[Said]) -> Option<Found> {
+    let said = said.iter().find(|said| !said.addresses().is_empty())?;
+    let canonical = match (&said.v4, &said.v6) {
+        (Heard::Addresses(_, end), _) | (_, Heard::Addresses(_, end)) => end.clone(),
+        _ => None,
+    };
+    Some((said.addresses(), canonical))
+}
+
+/// The servers that are the reason.
+fn slow(host: &str, took: Duration, said: &[Said]) -> Concern {
+    let fails = |heard: &Heard| {
+        !matches!(heard, Heard::Addresses(..) | Heard::NoAddress(_) | Heard::NoName(_))
+    };
+    let to_blame = said.iter().filter(|said| fails(&said.v4) || fails(&said.v6));
+    let servers = to_blame.map(Said::opinion).collect();
+    Concern::NameSlow { name: host.to_owned(), took: Millis(took), servers }
+}
+
+/// The cause in the light of what each server said.
+async fn explained(cause: Cause, said: Vec<Said>, names: &Naming, wait: Deadline) -> Cause {
+    let servers: Vec<Opinion> = said.iter().map(Said::opinion).collect();
+    let dangling = said.iter().find_map(Said::dangling);
+    let is_out_of_reach = said.iter().all(|said| said.out_of_reach().is_some());
+    let first = said.first().filter(|_| is_out_of_reach);
+    let first = first.and_then(|said| Some((said.server.ip(), said.out_of_reach()?.clone())));
+    match (cause, dangling, first) {
+        (
+            Cause::NameNotFound { name, .. } | Cause::NameWithoutAddress { name },
+            Some((target, end)),
+            _,
+        ) => Cause::AliasBroken { name, target: target.to_owned(), end, servers },
+        (Cause::ResolverFailed { name, .. }, _, _) if names.servers.is_empty() => {
+            Cause::NoNameServer { name }
+        }
+        (Cause::ResolverFailed { name, .. }, _, Some((server, because))) => {
+            Cause::NameServerUnreachable { name, server, because: Box::new(because), servers }
+        }
+        (Cause::NameNotFound { name, .. }, ..) if knows_no_internet(&name, names, wait).await => {
+            Cause::NoInternetNames { name, servers }
+        }
+        (Cause::ResolverFailed { name, .. }, ..) if knows_no_internet(&name, names, wait).await => {
+            Cause::NoInternetNames { name, servers }
+        }
+        (Cause::NameNotFound { name, .. }, ..) => Cause::NameNotFound { name, servers },
+        (Cause::ResolverFailed { name, error, .. }, ..) => {
+            Cause::ResolverFailed { name, error, servers }
+        }
+        (other, ..) => other,
+    }
+}
+
+/// Do the servers answer, and deny or fail a domain of the Internet that exists for certain?
+async fn knows_no_internet(name: &str, names: &Naming, wait: Deadline) -> bool {
+    let Some(domain) = public_domain(name) else { return false };
+    let said = wait.bound(opinions(&format!("{domain}."), names, wait)).await.unwrap_or_default();
+    let answered = |heard: &Heard| matches!(heard, Heard::NoName(_) | Heard::Fails(_));
+    !said.is_empty() && said.iter().all(|said| answered(&said.v4))
+}
 
 fn system_lookup(name: &str) -> Result<Found, LookupError> {
     let hints = AddrInfoHints {
@@ -181,42 +306,50 @@ fn in_short(error: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::names::NameFiles;
     use super::*;
+
+    fn soon() -> Deadline {
+        Deadline::after(Duration::from_secs(5))
+    }
 
     #[tokio::test]
     async fn an_address_is_its_own_answer() {
-        let deadline = Deadline::after(Duration::from_secs(1));
-        let found = resolve("2001:db8::1", deadline).await.unwrap();
+        let found = resolve("2001:db8::1", &Naming::here(), soon()).await.unwrap();
         assert_eq!(found.addresses, ["2001:db8::1".parse::<IpAddr>().unwrap()]);
-        assert_eq!(found.took, None);
+        assert_eq!((found.took, found.source), (None, None));
     }
 
     #[tokio::test]
     async fn an_address_of_a_link_keeps_its_interface() {
-        let deadline = Deadline::after(Duration::from_secs(1));
-        let found = resolve("fe80::1%lo", deadline).await.unwrap();
-        let addresses = vec!["fe80::1".parse().unwrap()];
-        let loopback = Addresses { addresses, scope: 1, canonical: None, took: None };
+        let names = Naming::default();
+        let found = resolve("fe80::1%lo", &names, soon()).await.unwrap();
+        let loopback = Addresses { scope: 1, ..literal("fe80::1".parse().unwrap()) };
         assert_eq!(found, loopback);
-        assert_eq!(resolve("fe80::1%1", deadline).await.unwrap(), loopback);
-        let missing = resolve("fe80::1%no-such0", deadline).await.unwrap_err();
+        assert_eq!(resolve("fe80::1%1", &names, soon()).await.unwrap(), loopback);
+        let missing = resolve("fe80::1%no-such0", &names, soon()).await.unwrap_err();
         assert_eq!(
             missing.to_string(),
             "this host has no route to fe80::1 (no interface of that name)"
         );
     }
 
-    fn said(last: u8, out_of_reach: Option<Cause>) -> Said {
-        let server = IpAddr::from([10, 0, 0, last]);
-        Said { opinion: Opinion { server, says: String::new() }, out_of_reach }
+    fn said(last: u8, heard: &Heard) -> Said {
+        let server = ([10, 0, 0, last], 53).into();
+        Said { server, v4: heard.clone(), v6: heard.clone() }
     }
 
-    #[test]
-    fn a_name_server_that_is_out_of_reach_is_the_cause_unless_another_one_was_reached() {
+    fn names() -> Naming {
+        Naming::copy(NameFiles { resolv: Some("nameserver 10.0.0.53\n"), ..NameFiles::default() })
+    }
+
+    #[tokio::test]
+    async fn a_name_server_that_is_out_of_reach_is_the_cause_unless_another_one_was_reached() {
         let to = IpAddr::from([10, 0, 0, 53]);
         let no_route = Cause::NoRoute { to, route: crate::LocalRoute::Missing };
+        let unreachable = Heard::OutOfReach(no_route.clone());
         let failure = || failed("central", "Temporary failure in name resolution".to_owned());
-        let cause = with(vec![said(53, Some(no_route.clone()))], failure());
+        let cause = explained(failure(), vec![said(53, &unreachable)], &names(), soon()).await;
         let Cause::NameServerUnreachable { server, ref because, .. } = cause else {
             panic!("{cause:?}")
         };
@@ -226,34 +359,78 @@ mod tests {
             "central cannot be resolved: no route to the name server 10.0.0.53 \
              (no entry and no default route)"
         );
-        for reached in [vec![], vec![said(53, Some(no_route)), said(54, None)]] {
-            assert_eq!(with(reached, failure()).code(), "resolver-failed");
+        for reached in [vec![], vec![said(53, &unreachable), said(54, &Heard::Silent)]] {
+            let cause = explained(failure(), reached, &names(), soon()).await;
+            assert_eq!(cause.code(), "resolver-failed");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_the_servers_say_explains_what_the_resolver_only_denies() {
+        let denied = || Cause::NameNotFound { name: "central".into(), servers: Vec::new() };
+        let alias = Heard::NoName(Some("gone.example".into()));
+        let cause = explained(denied(), vec![said(53, &alias)], &names(), soon()).await;
+        assert_eq!(cause.to_string(), "central is an alias of gone.example, which does not exist");
+        let nobody = Naming::copy(NameFiles::default());
+        let failure = failed("central", "Temporary failure in name resolution".to_owned());
+        let cause = explained(failure, Vec::new(), &nobody, soon()).await;
+        assert_eq!(cause.code(), "no-name-server");
+    }
+
+    #[tokio::test]
+    async fn the_loopback_of_a_copy_is_never_asked_here() {
+        for (resolv, code) in
+            [("nameserver 127.0.0.1\n", "name-server-elsewhere"), ("", "no-name-server")]
+        {
+            let copy = Naming::copy(NameFiles { resolv: Some(resolv), ..NameFiles::default() });
+            assert_eq!(resolve("central", &copy, soon()).await.unwrap_err().code(), code);
+        }
+    }
+
+    #[test]
+    fn a_slow_name_blames_the_servers_that_fail() {
+        let six = Said {
+            v6: Heard::Silent,
+            ..said(53, &Heard::Addresses(vec![[10, 0, 0, 5].into()], None))
+        };
+        let healthy = said(54, &Heard::Addresses(vec![[10, 0, 0, 5].into()], None));
+        let concern = slow("central", Duration::from_millis(5_100), &[six, healthy]);
+        assert_eq!(
+            concern.to_string(),
+            "central takes 5.1 s to resolve: 10.0.0.53: 10.0.0.5; no answer for IPv6 (AAAA)"
+        );
+    }
+
+    #[test]
+    fn names_of_the_internet_are_known_by_their_domain() {
+        assert_eq!(public_domain("2.debian.pool.ntp.org."), Some("ntp.org"));
+        assert_eq!(public_domain("Packages.Centreon.com"), Some("centreon.com"));
+        assert_eq!(public_domain("ntp.org"), Some("ntp.org"));
+        for own in ["central.corp.example", "notntp.org", "org", ""] {
+            assert_eq!(public_domain(own), None, "{own}");
         }
     }
 
     #[test]
     fn a_name_that_dns_knows_is_hidden_only_where_nsswitch_says_so() {
-        let cause = |says: &str| {
-            let server = IpAddr::from([10, 0, 0, 53]);
-            let servers = vec![Opinion { server, says: says.to_owned() }];
-            Cause::NameNotFound { name: "central.local".to_owned(), servers }
-        };
+        let cause = || Cause::NameNotFound { name: "central.local".into(), servers: Vec::new() };
         let line = || Some(("/etc/nsswitch.conf:12".to_owned(), "hosts: files".to_owned()));
-        let found = hidden(cause("10.0.0.5"), line());
+        let knows = [said(53, &Heard::Addresses(vec![[10, 0, 0, 5].into()], None))];
+        let found = hidden(cause(), &knows, line());
         assert_eq!(found.code(), "name-not-asked-for");
         assert_eq!(
             found.to_string(),
             "this host does not ask DNS for central.local (/etc/nsswitch.conf:12 says \
              `hosts: files`), which knows it (10.0.0.53: 10.0.0.5)"
         );
-        assert_eq!(hidden(cause("10.0.0.5"), None).code(), "name-not-found");
-        assert_eq!(hidden(cause("Non-Existent Domain"), line()).code(), "name-not-found");
+        assert_eq!(hidden(cause(), &knows, None).code(), "name-not-found");
+        let denies = [said(53, &Heard::NoName(None))];
+        assert_eq!(hidden(cause(), &denies, line()).code(), "name-not-found");
     }
 
     #[tokio::test]
     async fn localhost_comes_from_the_hosts_file() {
-        let deadline = Deadline::after(Duration::from_secs(5));
-        let found = resolve("localhost", deadline).await.unwrap();
+        let found = resolve("localhost", &Naming::here(), soon()).await.unwrap();
         assert!(found.addresses.iter().all(IpAddr::is_loopback));
     }
 }

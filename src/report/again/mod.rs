@@ -12,6 +12,7 @@ use std::time::Duration;
 use preflight_checks::{Cause, Code, Concern, Finding, Peer, Probe, Seen, Transport, listener};
 use serde_json::{Map, Value};
 
+use super::judge::NAME_SERVERS;
 use super::{AttemptReport, Judged, Report, StepReport, TargetReport, WayReport, folded, judge};
 use crate::catalogue::{Catalogue, Flow, service};
 use crate::plan::{Action, Asked, Direction, Question, Step};
@@ -28,7 +29,15 @@ pub(crate) fn again(report: &Report) -> Vec<Result<StepReport, String>> {
         report.steps.iter().map(|saved| rebuild(saved, profile.as_ref())).collect();
     let judged = report.steps.iter().zip(&rebuilt).map(|(saved, rebuilt)| match rebuilt {
         Ok(Some((step, found))) => judge(step, Some(found), report.phase),
-        Ok(None) | Err(_) => Judged { report: saved.clone(), cause: None, asked: Vec::new() },
+        Ok(None) | Err(_) => Judged {
+            report: saved.clone(),
+            cause: None,
+            asked: Vec::new(),
+            // What another row's failure made of it is made again.
+            lacks_name_server: saved.to.0 == NAME_SERVERS
+                && saved.cause.is_some()
+                && saved.target.is_none(),
+        },
     });
     let judged = folded(judged.collect());
     let pairs = report.steps.iter().zip(&rebuilt);

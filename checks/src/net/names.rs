@@ -1,0 +1,293 @@
+//! What a machine finds names with: its hosts file, the order of its sources, its DNS servers.
+//!
+//! As glibc reads them. The system resolver says what a name is; these files say why. Of a copy of
+//! another machine's files they are all there is: what they say stands in for its resolver.
+//!
+//! Reference: hosts(5), nsswitch.conf(5), resolv.conf(5).
+
+use std::fs::File;
+use std::io::Read as _;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV6};
+use std::path::Path;
+
+use nix::net::if_::if_nametoindex;
+
+use super::nsswitch;
+use crate::cause::Cause;
+
+/// Where an address came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NameSource {
+    /// This line of `/etc/hosts`, counted from 1.
+    Hosts(usize),
+    /// Another source of the machine's, nearly always a DNS server.
+    Dns,
+}
+
+impl std::fmt::Display for NameSource {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Hosts(line) => write!(out, "{HOSTS}:{line}"),
+            Self::Dns => out.write_str("DNS"),
+        }
+    }
+}
+
+/// What a machine finds names with.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Naming {
+    hosts: Vec<Line>,
+    /// `/etc/nsswitch.conf`, which says who is asked in which order.
+    nsswitch: String,
+    /// At most three, as glibc asks.
+    pub(crate) servers: Vec<SocketAddr>,
+    /// Domains that are appended to a name.
+    search: Vec<String>,
+    /// Dots from which on a name is tried as it is first.
+    dots: usize,
+    /// The machine's own name.
+    own: String,
+    /// Are these another machine's files?
+    pub(crate) is_copy: bool,
+}
+
+/// The texts of the files; `None` for one that is not there.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NameFiles<'a> {
+    /// `/etc/hosts`
+    pub hosts: Option<&'a str>,
+    /// `/etc/nsswitch.conf`
+    pub nsswitch: Option<&'a str>,
+    /// `/etc/resolv.conf`
+    pub resolv: Option<&'a str>,
+    /// `/etc/hostname`
+    pub hostname: Option<&'a str>,
+}
+
+/// A line of `/etc/hosts`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Line {
+    number: usize,
+    address: IpAddr,
+    names: Vec<String>,
+}
+
+impl Naming {
+    /// Those of the machine this runs on.
+    #[must_use]
+    pub fn here() -> Self {
+        let [hosts, nsswitch, resolv] =
+            [HOSTS, nsswitch::FILE, RESOLV].map(|file| read(Path::new(file)));
+        let hostname = nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok());
+        let files = NameFiles {
+            hosts: hosts.as_deref(),
+            nsswitch: nsswitch.as_deref(),
+            resolv: resolv.as_deref(),
+            hostname: hostname.as_deref(),
+        };
+        Self { is_copy: false, ..Self::copy(files) }
+    }
+
+    /// Those of another machine, of which these are the files.
+    #[must_use]
+    pub fn copy(files: NameFiles<'_>) -> Self {
+        let mut names = Self {
+            hosts: lines(files.hosts.unwrap_or_default()),
+            nsswitch: files.nsswitch.unwrap_or_default().to_owned(),
+            own: files.hostname.unwrap_or_default().trim().to_ascii_lowercase(),
+            dots: 1,
+            is_copy: true,
+            ..Self::default()
+        };
+        for line in files.resolv.unwrap_or_default().lines() {
+            names.setting(line);
+        }
+        names
+    }
+
+    /// A line of `resolv.conf`: a keyword begins it, and the last list of domains counts.
+    fn setting(&mut self, line: &str) {
+        let mut words = line.split_whitespace();
+        match (line.split([' ', '\t']).next(), words.next()) {
+            (Some("nameserver"), _) => {
+                let server = words.next().and_then(server);
+                self.servers.extend(server.filter(|_| self.servers.len() < SERVERS));
+            }
+            (Some("search" | "domain"), _) => {
+                self.search =
+                    words.take(DOMAINS).map(|word| word.trim_matches('.').to_owned()).collect();
+                self.search.retain(|domain| !domain.is_empty());
+            }
+            (Some("options"), _) => {
+                let dots =
+                    words.filter_map(|word| word.strip_prefix("ndots:")?.parse().ok()).next_back();
+                self.dots = dots.unwrap_or(self.dots);
+            }
+            _ => {}
+        }
+    }
+
+    /// The lines of `/etc/hosts` that name `host`.
+    pub(crate) fn in_hosts(&self, host: &str) -> impl Iterator<Item = (IpAddr, NameSource)> {
+        let host = host.trim_end_matches('.').to_ascii_lowercase();
+        let lines = self.hosts.iter().filter(move |line| line.names.contains(&host));
+        lines.map(|line| (line.address, NameSource::Hosts(line.number)))
+    }
+
+    /// Where `addresses`, which `host` has, came from.
+    pub(crate) fn source(&self, host: &str, addresses: &[IpAddr]) -> NameSource {
+        let mut lines = self.in_hosts(host);
+        lines
+            .find(|(address, _)| addresses.contains(address))
+            .map_or(NameSource::Dns, |(_, line)| line)
+    }
+
+    /// The line that keeps a look-up of `host` from DNS: where, and what it says.
+    pub(crate) fn barrier(&self, host: &str) -> Option<(String, String)> {
+        nsswitch::barrier(&self.nsswitch, host)
+    }
+
+    /// May `host` well be this machine itself?
+    #[must_use]
+    pub fn is_own(&self, host: &str) -> bool {
+        let host = host.trim_end_matches('.').to_ascii_lowercase();
+        let label = |name: &str| name.split('.').next().map(str::to_owned);
+        let is_local = ["localhost", "ip6-localhost", "ip6-loopback", "localhost.localdomain"];
+        is_local.contains(&host.as_str())
+            || host.ends_with(".localhost")
+            || (!self.own.is_empty() && label(&host) == label(&self.own))
+    }
+
+    /// The servers that a copy's names are asked of; for the machine itself none, which are its own.
+    ///
+    /// # Errors
+    ///
+    /// The copy has none, or only that machine itself can ask them.
+    pub fn dns_servers(&self, host: &str) -> Result<Vec<SocketAddr>, Cause> {
+        if !self.is_copy {
+            return Ok(Vec::new());
+        }
+        let name = host.to_owned();
+        let reachable = self.servers.iter().filter(|server| !server.ip().is_loopback());
+        let reachable: Vec<SocketAddr> = reachable.copied().collect();
+        match self.servers.first() {
+            None => Err(Cause::NoNameServer { name }),
+            Some(own) if reachable.is_empty() => {
+                Err(Cause::NameServerElsewhere { name, server: own.ip() })
+            }
+            Some(_) => Ok(reachable),
+        }
+    }
+
+    /// What is asked for `host` one after the other, as fully qualified names.
+    pub(crate) fn candidates(&self, host: &str) -> Vec<String> {
+        let as_it_is = format!("{}.", host.trim_end_matches('.'));
+        if host.ends_with('.') {
+            return vec![as_it_is];
+        }
+        let mut all: Vec<String> =
+            self.search.iter().map(|domain| format!("{host}.{domain}.")).collect();
+        let first = host.matches('.').count() >= self.dots;
+        all.insert(if first { 0 } else { all.len() }, as_it_is);
+        all
+    }
+}
+
+/// The text of a small file; bytes that are no UTF-8 are replaced.
+fn read(file: &Path) -> Option<String> {
+    let mut bytes = Vec::new();
+    File::open(file).ok()?.take(MOST).read_to_end(&mut bytes).ok()?;
+    Some(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+fn lines(hosts: &str) -> Vec<Line> {
+    let line = |(index, line): (usize, &str)| {
+        let mut words = line.split('#').next()?.split_whitespace();
+        let address = words.next()?.split('%').next()?.parse().ok()?;
+        Some(Line {
+            number: index + 1,
+            address,
+            names: words.map(str::to_ascii_lowercase).collect(),
+        })
+    };
+    hosts.lines().enumerate().filter_map(line).collect()
+}
+
+/// `10.0.0.53`, `fe80::1%eth0`
+fn server(word: &str) -> Option<SocketAddr> {
+    match word.split_once('%') {
+        None => Some(SocketAddr::new(word.parse().ok()?, DNS)),
+        Some((address, interface)) => {
+            let scope = if_nametoindex(interface).ok()?;
+            let address: Ipv6Addr = address.parse().ok()?;
+            Some(SocketAddrV6::new(address, DNS, 0, scope).into())
+        }
+    }
+}
+
+const HOSTS: &str = "/etc/hosts";
+const RESOLV: &str = "/etc/resolv.conf";
+const DNS: u16 = 53;
+/// glibc's MAXNS.
+const SERVERS: usize = 3;
+/// glibc's older MAXDNSRCH: more would only take longer.
+const DOMAINS: usize = 6;
+/// Bytes of one file.
+const MOST: u64 = 4 << 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOSTS: &str = "127.0.0.1\tlocalhost\n127.0.1.1 CENTRAL central.corp # old\n\n\
+                         10.0.0.5 smtp\n10.0.0.6 smtp\n";
+
+    fn names() -> Naming {
+        Naming::copy(NameFiles {
+            hosts: Some(HOSTS),
+            resolv: Some(
+                "# by hand\nsearch corp.example. lab.example\nnameserver 10.0.0.53\n nameserver 10.0.0.9\n\
+                 nameserver ::1 # two\nnameserver x\nnameserver 10.0.0.55\nnameserver 10.0.0.56\noptions ndots:2\n",
+            ),
+            nsswitch: None,
+            hostname: Some("Poller1.corp\n"),
+        })
+    }
+
+    #[test]
+    fn an_address_is_found_in_its_line() {
+        let central: IpAddr = [127, 0, 1, 1].into();
+        assert_eq!(names().source("Central.", &[central]), NameSource::Hosts(2));
+        assert_eq!(names().source("central", &[central]).to_string(), "/etc/hosts:2");
+        let two: Vec<IpAddr> = vec![[10, 0, 0, 6].into(), [10, 0, 0, 5].into()];
+        assert_eq!(names().source("smtp", &two), NameSource::Hosts(4));
+        assert_eq!(names().source("smtp", &[central]), NameSource::Dns);
+    }
+
+    #[test]
+    fn three_servers_are_asked_and_a_keyword_begins_its_line() {
+        let servers: Vec<String> = names().servers.iter().map(ToString::to_string).collect();
+        assert_eq!(servers, ["10.0.0.53:53", "[::1]:53", "10.0.0.55:53"]);
+    }
+
+    #[test]
+    fn domains_are_appended_as_glibc_does() {
+        let one = ["central.corp.example.", "central.lab.example.", "central."];
+        assert_eq!(names().candidates("central"), one);
+        let two = ["a.b.c.", "a.b.c.corp.example.", "a.b.c.lab.example."];
+        assert_eq!(names().candidates("a.b.c"), two);
+        assert_eq!(names().candidates("central."), ["central."]);
+        assert_eq!(Naming::copy(NameFiles::default()).candidates("central"), ["central."]);
+    }
+
+    #[test]
+    fn a_machine_is_known_by_its_own_names() {
+        for own in ["localhost", "db.localhost", "poller1", "POLLER1.corp.example", "ip6-loopback"]
+        {
+            assert!(names().is_own(own), "{own}");
+        }
+        for other in ["central", "poller10", "corp", ""] {
+            assert!(!names().is_own(other), "{other}");
+        }
+    }
+}
