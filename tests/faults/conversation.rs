@@ -17,7 +17,7 @@ pub(crate) fn rows(certificates: &Certificates) -> Vec<Row> {
         rows.extend(lost(&flow, peer.as_ref()));
         rows.extend(cut(&flow, peer.as_ref()));
     }
-    for flow in [ssh(), bbdo(), smtp(), https(), postgresql()] {
+    for flow in [ssh(), bbdo(), https(), postgresql()] {
         rows.push(Row::new("a process that is stopped", flow).peer(stopped()).fails(&["silent"]));
     }
     for flow in [ssh(), snmp(), ntp(), dns()] {
@@ -207,8 +207,9 @@ fn stages(certificates: &Certificates) -> Vec<Row> {
             .says("after the TLS handshake, no answer to the request"),
         row("stops after the TLS handshake", ldaps(), tls_server())
             .says("after the TLS handshake, no answer to a search"),
-        row("stops before its bind", ldap(), peer::directory_that_never_binds())
-            .says("no answer to the bind"),
+        Row::new("stops before its bind", ldap())
+            .peer(peer::directory_that_never_binds())
+            .fails(&["ldap-bind-unanswered"]),
         Row::new("silent TLS listener", tls()).peer(peer::silent()).fails(&["silent"]),
     ]
 }

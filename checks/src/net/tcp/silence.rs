@@ -20,7 +20,9 @@ use crate::net::ledger::Account;
 /// that ended without a word; any other stays.
 pub(crate) async fn explain(ask: &Ask, cause: Cause) -> Cause {
     let waited = match &cause {
-        Cause::Silent { waited, .. } | Cause::Incomplete { waited, .. } => *waited,
+        Cause::Silent { waited, .. }
+        | Cause::Incomplete { waited, .. }
+        | Cause::SmtpGreetingLate { waited, .. } => *waited,
         // Who hears nothing of us gives up before we do.
         Cause::HungUp { .. } | Cause::Reset { .. } => ask.deadline.waited(),
         _ => return cause,
@@ -33,7 +35,8 @@ pub(crate) async fn explain(ask: &Ask, cause: Cause) -> Cause {
     let asked = account.asked.map(Into::into);
     let is_begun = matches!(cause, Cause::Incomplete { .. });
     let is_silent = matches!(cause, Cause::Silent { .. });
-    if is_begun || (is_silent && account.received == 0) {
+    let is_mute = is_silent || matches!(cause, Cause::SmtpGreetingLate { .. });
+    if is_begun || (is_mute && account.received == 0) {
         let words = ask.ledger.first_words().unwrap_or_default();
         if are_answers_lost(&ask.peer, &words, ask.deadline.renewed(AGAIN)).await {
             return Cause::AnswersLost { to, asked, waited };
