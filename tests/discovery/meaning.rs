@@ -42,6 +42,28 @@ fn mail_goes_where_the_program_sends_it() {
             vec![("etc/postfix/main.cf", "default_transport = error:no mail here\n")],
             "poller.smtp no mail leaves this machine: its transport is `error`\n",
         ),
+        (
+            vec![
+                (
+                    "etc/dma/dma.conf",
+                    "SMARTHOST relay.example.com\nPORT 587\nSECURETRANSFER\nSTARTTLS\n",
+                ),
+                ("usr/sbin/dma", ""),
+                ("usr/sbin/sendmail", "dma"),
+            ],
+            "poller.smtp@relay.example.com:587 smtp 587\n",
+        ),
+        (
+            vec![
+                ("etc/ssmtp/ssmtp.conf", "mailhub=relay.example.com:587\nUseSTARTTLS=YES\n"),
+                ("usr/sbin/ssmtp", ""),
+            ],
+            "poller.smtp@relay.example.com:587 smtp 587\n",
+        ),
+        (
+            vec![("etc/mail.rc", "set smtp=smtp://relay.example.com:587\nset smtp-use-starttls\n")],
+            "poller.smtp@relay.example.com:587 smtp 587\n",
+        ),
     ] {
         assert_eq!(plan_of(&files, "poller.smtp"), plan, "{files:?}");
     }

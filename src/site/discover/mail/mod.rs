@@ -1,11 +1,17 @@
 //! Mail: which program sends it, and to whom does it hand it?
 //!
 //! Notifications go through `sendmail`, whoever provides it: where that is a link,
-//! its end is the real client. Otherwise it is postfix, exim or msmtp, in this order.
+//! its end is the real client. Otherwise it is the first of [`PROGRAMS`] that is there.
+//! Centreon's own commands call mail(1), which may have a relay of its own.
 
+pub(super) mod dma;
 mod exim;
-mod msmtp;
+pub(super) mod mailrc;
+pub(super) mod msmtp;
+pub(super) mod nullmailer;
 pub(super) mod postfix;
+pub(super) mod sendmail;
+pub(super) mod ssmtp;
 
 use super::facts::Mail;
 use super::include::is_installed;
@@ -29,17 +35,35 @@ enum Found {
     Said(Vec<Mail>),
 }
 
-const PROGRAMS: [Program; 3] = [
+const PROGRAMS: [Program; 7] = [
     Program { name: "postfix", binaries: &["/usr/sbin/postfix"], read: postfix::read },
     Program { name: "exim", binaries: &["/usr/sbin/exim4", "/usr/sbin/exim"], read: exim::read },
     Program { name: "msmtp", binaries: &["/usr/bin/msmtp"], read: msmtp::read },
+    Program {
+        name: "nullmailer",
+        binaries: &["/usr/sbin/nullmailer-send", "/usr/sbin/nullmailer-queue"],
+        read: nullmailer::read,
+    },
+    Program { name: "dma", binaries: &["/usr/sbin/dma", "/usr/libexec/dma"], read: dma::read },
+    Program { name: "ssmtp", binaries: &["/usr/sbin/ssmtp"], read: ssmtp::read },
+    Program {
+        name: "sendmail.sendmail",
+        binaries: &["/usr/sbin/sendmail.sendmail", "/usr/libexec/sendmail/sendmail"],
+        read: sendmail::read,
+    },
 ];
 
-/// Finds how mail leaves this machine: by the first program that has a word on it.
+/// Finds how mail leaves this machine: by mail(1) itself, and by the first program that has a
+/// word on it.
 pub(super) fn read(files: &Files, facts: &mut Facts) {
+    mailrc::read(files, facts);
     let behind = files.follow(SENDMAIL);
-    let client = PROGRAMS.iter().find(|program| behind.contains(program.name));
-    if client.is_none() && !behind.ends_with("/sendmail") {
+    let last = behind.rsplit('/').next().unwrap_or_default();
+    let is_behind = |program: &&Program| {
+        behind.contains(program.name) || program.binaries.contains(&behind.as_str())
+    };
+    let client = PROGRAMS.iter().find(is_behind);
+    if client.is_none() && last != "sendmail" {
         let reason = format!("it is {behind}, whose configuration is not read");
         facts.note(At::file(SENDMAIL), reason, MISSING);
     }
@@ -47,7 +71,7 @@ pub(super) fn read(files: &Files, facts: &mut Facts) {
     let others = PROGRAMS.iter().filter(|program| is_installed(files, program.binaries, &binaries));
     for program in client.into_iter().chain(others) {
         if let Found::Said(mail) = (program.read)(files, facts) {
-            facts.mail = mail;
+            facts.mail.extend(mail);
             return;
         }
     }
@@ -67,7 +91,7 @@ mod tests {
         told(&files)
     }
 
-    fn told(files: &Files) -> (String, Vec<String>) {
+    pub(super) fn told(files: &Files) -> (String, Vec<String>) {
         let mut facts = Facts::default();
         read(files, &mut facts);
         let notes = facts.notes.iter().map(|note| format!("{}: {}", note.at, note.reason));
@@ -129,9 +153,9 @@ mod tests {
 
     #[test]
     fn another_program_is_noted() {
-        let (dir, files) = tree(&[("/usr/sbin/ssmtp", "")]);
-        symlink("ssmtp", dir.path().join("usr/sbin/sendmail")).unwrap();
-        let note = "it is /usr/sbin/ssmtp, whose configuration is not read";
+        let (dir, files) = tree(&[("/usr/sbin/opensmtpd", "")]);
+        symlink("opensmtpd", dir.path().join("usr/sbin/sendmail")).unwrap();
+        let note = "it is /usr/sbin/opensmtpd, whose configuration is not read";
         assert_eq!(told(&files), ("none".to_owned(), vec![format!("/usr/sbin/sendmail: {note}")]));
     }
 }

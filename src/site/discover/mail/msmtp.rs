@@ -7,6 +7,7 @@
 
 use std::collections::BTreeMap;
 
+use super::super::constructs::Constructs;
 use super::super::facts::{Mail, MailTls, MailTo, Read, Share};
 use super::super::lines::host;
 use super::super::{At, Facts, Files, Text};
@@ -14,6 +15,48 @@ use super::{Found, MISSING};
 use crate::site::{Place, parse_port};
 
 const FILE: &str = "/etc/msmtprc";
+/// Where the users keep theirs who send notifications: it goes before that of the machine.
+const OF_USERS: [&str; 3] =
+    ["/var/lib/centreon-engine/.msmtprc", "/var/spool/centreon/.msmtprc", "/root/.msmtprc"];
+
+pub(in crate::site::discover) const CONSTRUCTS: Constructs = Constructs {
+    program: "msmtp",
+    files: "msmtprc",
+    missing: MISSING,
+    understood: &["account", "auth", "defaults", "host", "port", "tls", "tls_starttls"],
+    noted: &[
+        ("protocol", "may speak LMTP"),
+        ("proxy_host", "goes through a SOCKS proxy"),
+        ("proxy_port", "goes through a SOCKS proxy"),
+        ("socket", "goes through a socket of this machine"),
+        ("source_ip", "gives connections another source address"),
+    ],
+    aside: &[
+        "add_missing_*",
+        "aliases",
+        "allow_from_override",
+        "auto_from",
+        "domain",
+        "dsn_*",
+        "eval",
+        "from",
+        "from_full_name",
+        "keepbcc",
+        "logfile",
+        "logfile_time_format",
+        "maildomain",
+        "ntlmdomain",
+        "password",
+        "passwordeval",
+        "remove_bcc_headers",
+        "set_*",
+        "syslog",
+        "timeout",
+        "tls_*",
+        "undisclosed_recipients",
+        "user",
+    ],
+};
 const MOST_ACCOUNTS: usize = 64;
 
 pub(super) fn read(files: &Files, facts: &mut Facts) -> Found {
@@ -24,6 +67,17 @@ pub(super) fn read(files: &Files, facts: &mut Facts) -> Found {
             return Found::Nothing;
         }
     };
+    for path in OF_USERS {
+        if files.exists(path) {
+            facts.note(At::file(path), "this user's own file goes before the machine's", MISSING);
+        }
+    }
+    for (line, content) in text.lines() {
+        let key = content.split_whitespace().next().unwrap_or_default();
+        if !key.is_empty() && !key.starts_with('#') && content.trim() != "protocol smtp" {
+            CONSTRUCTS.meet(key, text.at(line), facts);
+        }
+    }
     match mail(&text) {
         Ok(mail) => Found::Said(vec![mail]),
         Err((at, reason)) => {

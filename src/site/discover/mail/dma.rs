@@ -1,0 +1,137 @@
+//! dma, the DragonFly Mail Agent: `/etc/dma/dma.conf`.
+//!
+//! A keyword in capitals, then its value; what it does not know ends the program.
+//!
+//! Reference: dma(8), "CONFIGURATION".
+
+use super::super::constructs::{Constructs, Reading};
+use super::super::facts::{Mail, MailTls, MailTo, Read, Refused, Share};
+use super::super::lines::host;
+use super::super::{At, Facts, Files, Text};
+use super::{Found, MISSING};
+use crate::site::parse_port;
+
+const FILE: &str = "/etc/dma/dma.conf";
+
+pub(in crate::site::discover) const CONSTRUCTS: Constructs = Constructs {
+    program: "dma",
+    files: "dma.conf",
+    missing: MISSING,
+    understood: &[
+        "AUTHPATH",
+        "OPPORTUNISTIC_TLS",
+        "PORT",
+        "SECURETRANSFER",
+        "SMARTHOST",
+        "STARTTLS",
+    ],
+    noted: &[("NULLCLIENT", "sends mail for this machine's own users to the relay, too")],
+    aside: &[
+        "ALIASES",
+        "CERTFILE",
+        "DEFER",
+        "FINGERPRINT",
+        "FULLBOUNCE",
+        "INSECURE",
+        "MAILNAME",
+        "MASQUERADE",
+        "SPOOLDIR",
+    ],
+};
+
+pub(super) fn read(files: &Files, facts: &mut Facts) -> Found {
+    match files.read(FILE) {
+        Ok(text) => Found::Said(mail(&text, facts).into_iter().collect()),
+        Err(why) => {
+            facts.unread(FILE, &why, MISSING);
+            Found::Nothing
+        }
+    }
+}
+
+fn mail(text: &Text, facts: &mut Facts) -> Option<Mail> {
+    let (mut smarthost, mut port): (Option<Read<&str>>, _) = (None, None);
+    let (mut login, mut secure, mut start_tls, mut if_offered) = (false, false, false, false);
+    for (line, content) in text.lines() {
+        let content = content.split('#').next().unwrap_or_default().trim();
+        let (keyword, value) = content.split_once(char::is_whitespace).unwrap_or((content, ""));
+        let (value, at) = (value.trim(), text.at(line));
+        match keyword {
+            "" => {}
+            "SMARTHOST" if value.is_empty() => {}
+            "SMARTHOST" => smarthost = Some(Read { value, at }),
+            "PORT" => match parse_port(value) {
+                Ok(number) => port = Some(number),
+                Err(reason) => facts.note(at, reason, MISSING),
+            },
+            "AUTHPATH" => login = !value.is_empty(),
+            "SECURETRANSFER" => secure = true,
+            "STARTTLS" => start_tls = true,
+            "OPPORTUNISTIC_TLS" => if_offered = true,
+            other if CONSTRUCTS.reading(other) == Reading::Unknown => {
+                let value = format!("there is no `{other}`");
+                facts.refused.push(Refused::of("dma", Read { value, at }));
+            }
+            other => CONSTRUCTS.meet(other, at, facts),
+        }
+    }
+    let tls = match (secure, start_tls) {
+        (true, true) if if_offered => MailTls::IfOffered,
+        (true, true) => MailTls::StartTls,
+        (true, false) => MailTls::FromStart,
+        (false, _) => MailTls::No,
+    };
+    let (to, at) = match smarthost {
+        None => (MailTo::Receivers, At::file(&text.file)),
+        Some(Read { value, at }) => match host(value, port) {
+            Ok(place) => (MailTo::Relay { place, by_mx: false }, at),
+            Err(reason) => {
+                facts.note(at, reason, MISSING);
+                return None;
+            }
+        },
+    };
+    Some(Mail { program: "dma", to, share: Share::Rest, tls, login, at })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::found;
+    use super::*;
+
+    fn told(conf: &str) -> (String, Vec<String>) {
+        found(&[(FILE, conf), ("/usr/sbin/dma", "")])
+    }
+
+    #[test]
+    fn a_smarthost_has_a_port_and_a_way_of_tls() {
+        for (conf, want) in [
+            (
+                "SMARTHOST relay.example\nPORT 587\nSECURETRANSFER\nSTARTTLS\n",
+                "relay.example:587, STARTTLS, /etc/dma/dma.conf:1",
+            ),
+            (
+                "SMARTHOST relay.example\nSECURETRANSFER\nSTARTTLS\nOPPORTUNISTIC_TLS\n",
+                "relay.example, TLS if offered, /etc/dma/dma.conf:1",
+            ),
+            (
+                "#SMARTHOST a\nPORT 465\nSECURETRANSFER\nSMARTHOST b.example # x\nAUTHPATH /etc/dma/auth.conf\n",
+                "b.example:465, TLS from start login, /etc/dma/dma.conf:4",
+            ),
+            ("PORT 25\n", "direct, no TLS, /etc/dma/dma.conf"),
+        ] {
+            assert_eq!(told(conf), (format!("dma {want}"), vec![]), "{conf}");
+        }
+    }
+
+    #[test]
+    fn a_word_it_does_not_know_ends_it() {
+        let (dir, files) =
+            super::super::super::testing::tree(&[(FILE, "SMARTHOST a\nSMARTPORT 5\n")]);
+        let mut facts = Facts::default();
+        read(&files, &mut facts);
+        drop(dir);
+        let refused: Vec<_> = facts.refused.iter().map(|line| line.reason.as_str()).collect();
+        assert_eq!(refused, ["there is no `SMARTPORT`"]);
+    }
+}

@@ -1,0 +1,111 @@
+//! nullmailer: `/etc/nullmailer/remotes`, tried one after the other.
+//!
+//! A host, its protocol, and options with or without two dashes before them.
+//!
+//! Reference: nullmailer-send(8).
+
+use super::super::constructs::Constructs;
+use super::super::facts::{Mail, MailTls, MailTo, Share};
+use super::super::lines::{host, words};
+use super::super::{At, Facts, Files, Text};
+use super::{Found, MISSING};
+use crate::site::parse_port;
+
+const FILE: &str = "/etc/nullmailer/remotes";
+
+pub(in crate::site::discover) const CONSTRUCTS: Constructs = Constructs {
+    program: "nullmailer",
+    files: "remotes",
+    missing: MISSING,
+    understood: &["auth-login", "pass", "port", "smtp", "ssl", "starttls", "tls", "user"],
+    noted: &[("qmqp", "speaks QMQP"), ("source", "gives connections another source address")],
+    aside: &["insecure", "tls-*", "x509*"],
+};
+
+pub(super) fn read(files: &Files, facts: &mut Facts) -> Found {
+    match files.read(FILE) {
+        Ok(text) => Found::Said(mail(&text, facts)),
+        Err(why) => {
+            facts.unread(FILE, &why, MISSING);
+            Found::Nothing
+        }
+    }
+}
+
+fn mail(text: &Text, facts: &mut Facts) -> Vec<Mail> {
+    let mut ways = Vec::new();
+    for (line, content) in text.lines() {
+        let words = words(content);
+        let Some((name, options)) = words.split_first() else { continue };
+        let share = if ways.is_empty() { Share::Rest } else { Share::Fallback };
+        match remote(name, options, share, &text.at(line), facts) {
+            Ok(mail) => ways.extend(mail),
+            Err(reason) => facts.note(text.at(line), reason, MISSING),
+        }
+    }
+    if ways.is_empty() && text.text.trim().is_empty() {
+        let to = MailTo::Nobody("its list of remotes is empty".to_owned());
+        let (tls, at) = (MailTls::No, At::file(&text.file));
+        ways.push(Mail { program: "nullmailer", to, share: Share::Rest, tls, login: false, at });
+    }
+    ways
+}
+
+fn remote(
+    name: &str,
+    options: &[String],
+    share: Share,
+    at: &At,
+    facts: &mut Facts,
+) -> Result<Option<Mail>, String> {
+    let (mut tls, mut port, mut login, mut is_smtp) = (MailTls::No, None, false, true);
+    for option in options {
+        let option = option.trim_start_matches('-');
+        let (key, value) = option.split_once('=').unwrap_or((option, ""));
+        match key {
+            "port" => port = Some(parse_port(value)?),
+            "starttls" => tls = MailTls::StartTls,
+            "tls" | "ssl" => tls = MailTls::FromStart,
+            "user" | "pass" | "auth-login" => login = true,
+            "smtp" => {}
+            _ => {
+                is_smtp &= key != "qmqp";
+                CONSTRUCTS.meet(key, at.clone(), facts);
+            }
+        }
+    }
+    let place = host(name, port.or((tls == MailTls::FromStart).then_some(465)))?;
+    let to = MailTo::Relay { place, by_mx: false };
+    let mail = Mail { program: "nullmailer", to, share, tls, login, at: at.clone() };
+    Ok(is_smtp.then_some(mail))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::found;
+    use super::*;
+
+    fn told(remotes: &str) -> (String, Vec<String>) {
+        found(&[(FILE, remotes), ("/usr/sbin/nullmailer-send", "")])
+    }
+
+    #[test]
+    fn remotes_are_tried_in_their_order() {
+        let remotes = "# comment\nrelay.example smtp port=587 starttls user=u pass='my pass'\n\
+            other.example --ssl\nq.example qmqp\n";
+        let want = [
+            "nullmailer relay.example:587, STARTTLS login, /etc/nullmailer/remotes:2",
+            "nullmailer other.example:465 as fallback, TLS from start, /etc/nullmailer/remotes:3",
+        ];
+        let note = "`qmqp` speaks QMQP, which is not read";
+        let notes = vec![format!("/etc/nullmailer/remotes:4: {note}")];
+        assert_eq!(told(remotes), (want.join("; "), notes));
+    }
+
+    #[test]
+    fn an_empty_list_sends_nothing() {
+        let want =
+            "nullmailer nobody (its list of remotes is empty), no TLS, /etc/nullmailer/remotes";
+        assert_eq!(told("").0, want);
+    }
+}
