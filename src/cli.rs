@@ -271,8 +271,8 @@ pub(crate) struct TargetArgs {
     /// A web address on the Internet, instead of the profile's own
     #[arg(long, value_name = "URL")]
     pub(crate) http: Vec<String>,
-    /// A monitored device, asked by SNMP
-    #[arg(long, value_name = "HOST")]
+    /// A monitored device, asked by SNMP; several with commas between
+    #[arg(long, value_name = "HOST[,HOST]…", value_delimiter = ',')]
     pub(crate) device: Vec<String>,
     /// A Windows server with NSClient++
     #[arg(long, value_name = "HOST")]
@@ -316,7 +316,7 @@ pub(crate) struct CredentialArgs {
     /// md5, sha, sha-224, sha-256, sha-384 or sha-512
     #[arg(long, value_name = "NAME", default_value = "sha")]
     pub(crate) snmp_auth_protocol: String,
-    /// des, aes, aes-192 or aes-256
+    /// des, aes, aes-192, aes-256; aes-192-c and aes-256-c with the other key extension (Cisco)
     #[arg(long, value_name = "NAME", default_value = "aes")]
     pub(crate) snmp_priv_protocol: String,
     /// File with the SNMPv3 authentication password
@@ -454,13 +454,73 @@ fn planned(file: &Path) -> Result<Vec<Job>, Refused> {
     }
 }
 
+/// Other words for what a flag is about.
+const MEANT: [(&str, &str); 32] = [
+    ("address", "--from"),
+    ("bind", "--from"),
+    ("broker", "--central"),
+    ("clock", "--ntp"),
+    ("config", "--site"),
+    ("db", "--database"),
+    ("devices", "--device"),
+    ("directory", "--ldap"),
+    ("domain", "--ldap-domain"),
+    ("exclude", "--skip"),
+    ("gateway", "--vpn"),
+    ("host", "--device"),
+    ("hosts", "--device"),
+    ("https", "--http"),
+    ("interface", "--from"),
+    ("internet", "--http"),
+    ("ldaps", "--ldap"),
+    ("mail", "--smtp"),
+    ("master", "--central"),
+    ("nameserver", "--dns"),
+    ("output", "--format"),
+    ("pollers", "--poller"),
+    ("relay", "--smtp"),
+    ("resolver", "--dns"),
+    ("server", "--central"),
+    ("snmp", "--device"),
+    ("source", "--from"),
+    ("switch", "--device"),
+    ("time", "--ntp"),
+    ("url", "--http"),
+    ("web", "--http"),
+    ("windows", "--nsclient"),
+];
+
+/// For a flag there is not, the one that is meant: by its meaning, or nearly spelt so; else none.
+fn by_meaning(mut error: UsageError) -> UsageError {
+    use clap::error::{ContextKind, ContextValue, ErrorKind};
+    let typed = match error.get(ContextKind::InvalidArg) {
+        Some(ContextValue::String(typed)) if error.kind() == ErrorKind::UnknownArgument => {
+            typed.trim_start_matches('-').to_ascii_lowercase()
+        }
+        _ => return error,
+    };
+    let is_near = match error.get(ContextKind::SuggestedArg) {
+        Some(ContextValue::String(near)) => {
+            strsim::osa_distance(near.trim_start_matches('-'), &typed) <= 2
+        }
+        _ => false,
+    };
+    let meant = MEANT.iter().find(|(word, _)| *word == typed);
+    if let Some((_, flag)) = meant {
+        error.insert(ContextKind::SuggestedArg, ContextValue::String((*flag).to_owned()));
+    } else if !is_near {
+        error.remove(ContextKind::SuggestedArg);
+    }
+    error
+}
+
 /// Reads the command line and the files it names.
 ///
 /// # Errors
 ///
 /// [`Refused`], which ends the program with exit code 2 (help and version: 0).
 pub(crate) fn request() -> Result<Request, Refused> {
-    let cli = Cli::try_parse()?;
+    let cli = Cli::try_parse().map_err(by_meaning)?;
     match cli.command {
         None => Ok(Request::Run(Box::new(job(&cli.run, Purpose::Run)?))),
         Some(Command::Plan(plan)) if plan.all => Ok(Request::PlanAll(jobs(&plan.run)?)),

@@ -216,7 +216,7 @@ impl Mode {
     strum::VariantNames,
 )]
 #[serde(rename_all = "lowercase")]
-#[strum(serialize_all = "lowercase")]
+#[strum(serialize_all = "lowercase", ascii_case_insensitive)]
 pub(crate) enum Role {
     /// The server with the web interface.
     Central,

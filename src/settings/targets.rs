@@ -33,7 +33,9 @@ pub(super) fn targets(
     ];
     for (flag, party, values) in parties {
         for value in values {
-            flags.add(party, target(flag, value)?);
+            let target = target(flag, value)?;
+            spoken_there(flag, party, &target, catalogue)?;
+            flags.add(party, target);
         }
     }
     for domain in &args.ldap_domain {
@@ -85,7 +87,35 @@ pub(super) fn unused_targets(
 }
 
 /// A target as a flag gives it.
+/// A URL pins the protocol: only one that some flow to this kind of peer speaks makes sense.
+fn spoken_there(
+    flag: &str,
+    party: &str,
+    target: &Target,
+    catalogue: &Catalogue,
+) -> Result<(), Refused> {
+    let Some(url) = &target.place.url else { return Ok(()) };
+    let flows = catalogue.flows.iter().filter(|flow| flow.to.0 == party);
+    let ways = flows.flat_map(|flow| &flow.ways).map(|way| way.service.name);
+    // What is spoken there may be spoken over TLS, too.
+    let with_tls = |name: &&str| url.scheme().strip_suffix('s') == Some(name);
+    let mut ways: Vec<&str> = ways.collect();
+    ways.sort_unstable();
+    ways.dedup();
+    if ways.is_empty() || ways.contains(&url.scheme()) || ways.iter().any(with_tls) {
+        return Ok(());
+    }
+    let scheme = url.scheme();
+    let reason =
+        format!("no flow to it speaks {scheme} ({} do); give HOST or HOST:PORT", ways.join(", "));
+    Err(bad(flag, reason))
+}
+
 pub(super) fn target(flag: &'static str, value: &str) -> Result<Target, Refused> {
+    if value.starts_with('@') {
+        let reason = format!("`{value}` is not a host; hosts have commas between them");
+        return Err(bad(flag, reason));
+    }
     let place = value.parse().map_err(|reason: String| bad(flag, reason))?;
     Ok(Target::new(place, Origin::Flag(flag)))
 }

@@ -302,3 +302,75 @@ fn every_code_of_the_documentation_is_explained() {
         assert!(ended.stdout.lines().count() > 2, "{code}: {}", ended.stdout);
     }
 }
+
+#[test]
+fn a_flag_that_is_not_there_proposes_what_is_meant_or_nothing() {
+    for (typed, proposed) in [
+        ("--mail", Some("--smtp")),
+        ("--relay", Some("--smtp")),
+        ("--snmp", Some("--device")),
+        ("--centrl", Some("--central")),
+        ("--xyzzy", None),
+        ("--quux-file", None),
+    ] {
+        let Ended { code, stderr, .. } = preflight(&[typed, "x"]);
+        assert_eq!(code, Some(2), "{stderr}");
+        let similar = stderr.lines().find(|line| line.contains("similar argument"));
+        match proposed {
+            Some(flag) => {
+                assert!(similar.is_some_and(|line| line.contains(&format!("'{flag}'"))), "{stderr}")
+            }
+            None => assert_eq!(similar, None, "{stderr}"),
+        }
+    }
+}
+
+#[test]
+fn a_role_is_known_in_any_case() {
+    let lower = preflight(&["plan", "--role", "poller"]);
+    for role in ["Poller", "POLLER"] {
+        assert_eq!(preflight(&["plan", "--role", role]).stdout, lower.stdout, "{role}");
+    }
+}
+
+#[test]
+fn a_url_is_refused_where_none_makes_sense() {
+    for (flag, value) in [
+        ("--device", "https://10.0.0.1/"),
+        ("--ntp", "http://10.0.0.1/"),
+        ("--dns", "https://10.0.0.1/dns-query"),
+    ] {
+        let Ended { code, stderr, .. } = preflight(&["plan", "--role", "poller", flag, value]);
+        assert_eq!(code, Some(2), "{flag} {value}");
+        assert!(stderr.contains("give HOST or HOST:PORT"), "{stderr}");
+    }
+    for (flag, value) in [
+        ("--smtp", "smtps://10.0.0.1"),
+        ("--http", "https://10.0.0.1/"),
+        ("--ntp", "ntp://10.0.0.1"),
+    ] {
+        let Ended { code, stderr, .. } = preflight(&["plan", "--role", "poller", flag, value]);
+        assert_eq!((code, stderr.as_str()), (Some(0), ""), "{flag} {value}");
+    }
+}
+
+#[test]
+fn devices_may_be_a_list() {
+    let plan = |value: &str| preflight(&["plan", "--role", "poller", "--device", value]);
+    let Ended { stdout, .. } = plan("10.0.0.1,10.0.0.2:1161");
+    assert!(stdout.contains("10.0.0.1") && stdout.contains("10.0.0.2"), "{stdout}");
+    let Ended { code, stderr, .. } = plan("@hosts.txt");
+    assert_eq!(code, Some(2));
+    assert!(stderr.contains("hosts have commas between them"), "{stderr}");
+}
+
+#[test]
+fn every_way_to_encrypt_snmp_is_in_the_help_and_works() {
+    let help = preflight(&["--help"]).stdout;
+    for name in ["des", "aes", "aes-192", "aes-192-c", "aes-256", "aes-256-c"] {
+        assert!(help.contains(name), "{name}");
+        let Ended { code, stderr, .. } =
+            preflight(&["plan", "--role", "poller", "--snmp-priv-protocol", name]);
+        assert_eq!((code, stderr.as_str()), (Some(0), ""), "{name}");
+    }
+}
