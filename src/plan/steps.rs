@@ -374,7 +374,7 @@ impl Planner<'_> {
             // A VPN's client brings its own trust in the gateway.
             Probe::Tls(_) if flow.to.0 == VPN => Probe::Tls(tls::Probe { only_report: true }),
             Probe::Http(probe) if flow.to.0 == PROXY => {
-                Probe::Http(http::Probe { accept: http::Accept::Below500, ..probe })
+                Probe::Http(http::Probe { accept: http::Accept::OfProxy, ..probe })
             }
             other => other,
         }

@@ -61,6 +61,8 @@ pub enum Accept {
     Below400,
     /// Also "forbidden" and "not found": what counts is that it is reached.
     Below500,
+    /// Whatever a proxy says of itself, which is the server asked.
+    OfProxy,
 }
 
 impl Probe {
@@ -178,7 +180,7 @@ impl Probe {
     fn judge_status(&self, answer: &Answer, url: &Url) -> Result<(), Cause> {
         let limit = match self.accept {
             Accept::Below400 => 400,
-            Accept::Below500 => 500,
+            Accept::Below500 | Accept::OfProxy => 500,
         };
         match answer.status {
             400 if exchange::wants_tls(answer) => {
@@ -190,6 +192,8 @@ impl Probe {
             }
             // No proxy of ours asked: one that is in the way of all.
             407 => Err(refusal(ON_THE_WAY, false, answer, &destination(url))),
+            // It signs its refusal of a request that is not a proxy's, and so shows that it is there.
+            status if self.accept == Accept::OfProxy && status < limit => Ok(()),
             // A proxy asked as if it were the server it should lead to.
             400 if self.proxy.is_none() && proxy_error(answer).is_some() => {
                 Err(Cause::WrongService {

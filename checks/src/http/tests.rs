@@ -140,6 +140,12 @@ fn what_a_proxy_on_the_way_signs_is_not_the_web_servers() {
         let lenient = Probe { accept: Accept::Below500, ..probe("http://web.example.org/") };
         assert_eq!(judged(&lenient, &signed).0.unwrap_err().code(), code);
     }
+    // Asked for itself, its refusal is its answer.
+    let own = Probe { accept: Accept::OfProxy, ..probe("http://proxy.example.org:3128/") };
+    for status in [400, 403] {
+        let refusal = answer(status, &[("x-squid-error", "ERR_INVALID_URL 0")], "");
+        assert_eq!(judged(&own, &refusal).0, Ok(()), "{status}");
+    }
     let ntlm = answer(407, &[("proxy-authenticate", "NTLM")], "");
     let cause = judged(&probe("http://web.example.org/"), &ntlm).0.unwrap_err();
     assert_eq!(cause.code(), "proxy-scheme");
