@@ -74,9 +74,8 @@ const STAYS: &str = r#"
 #[test]
 fn control_c_leaves_no_row_above_the_table() {
     let (ntp, device) = (healthy("ntp"), Quiet::new());
-    let mut arguments = ["--ctty", "sh", "-c", STAYS, "sh", PROGRAM, "--no-discovery"]
-        .map(str::to_owned)
-        .to_vec();
+    let mut arguments =
+        ["--ctty", "sh", "-c", STAYS, "sh", PROGRAM, "--no-discovery"].map(str::to_owned).to_vec();
     let run = ["--role", "poller", "--only", "poller.ntp,poller.bbdo", "--ntp", &ntp.at()];
     let silent = ["--central", &device.at()];
     arguments.extend([&run[..], &silent].concat().into_iter().map(str::to_owned));

@@ -318,7 +318,10 @@ fn a_flag_that_is_not_there_proposes_what_is_meant_or_nothing() {
         let similar = stderr.lines().find(|line| line.contains("similar argument"));
         match proposed {
             Some(flag) => {
-                assert!(similar.is_some_and(|line| line.contains(&format!("'{flag}'"))), "{stderr}")
+                assert!(
+                    similar.is_some_and(|line| line.contains(&format!("'{flag}'"))),
+                    "{stderr}"
+                );
             }
             None => assert_eq!(similar, None, "{stderr}"),
         }

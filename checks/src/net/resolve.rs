@@ -241,10 +241,9 @@ async fn explained(cause: Cause, said: Vec<Said>, names: &Naming, wait: Deadline
         (Cause::ResolverFailed { name, .. }, _, Some((server, because))) => {
             Cause::NameServerUnreachable { name, server, because: Box::new(because), servers }
         }
-        (Cause::NameNotFound { name, .. }, ..) if knows_no_internet(&name, names, wait).await => {
-            Cause::NoInternetNames { name, servers }
-        }
-        (Cause::ResolverFailed { name, .. }, ..) if knows_no_internet(&name, names, wait).await => {
+        (Cause::NameNotFound { name, .. } | Cause::ResolverFailed { name, .. }, ..)
+            if knows_no_internet(&name, names, wait).await =>
+        {
             Cause::NoInternetNames { name, servers }
         }
         (Cause::NameNotFound { name, .. }, ..) => Cause::NameNotFound { name, servers },
