@@ -150,7 +150,7 @@ impl Site {
             settings: settings(),
             output: output.for_role(role),
             redact: None,
-            unused: Vec::new(),
+            unasked: Vec::new(),
         }
     }
 

@@ -69,11 +69,6 @@ fn act() -> ExitCode {
 
 fn run(job: &Job) -> ExitCode {
     say_taken_as(job);
-    for flag in &job.unused {
-        let role = job.site.role;
-        let _closed_pipe =
-            writeln!(io::stderr(), "preflight: note: no flow of role {role} asks {flag}");
-    }
     let plan = plan::plan(&job.catalogue, &job.site, &job.settings);
     with_runtime(async {
         let (report, live) = check(&plan, job).await;
@@ -156,7 +151,14 @@ fn show_plan(job: &Job) -> ExitCode {
         Format::Json => report::json::write(&plan, out),
         _ => report::planned::write(&plan, canvas, out),
     };
-    write_all(&job.output, write).map_or_else(|code| code, |()| ExitCode::SUCCESS)
+    let is_left_out = |step: &plan::Step| matches!(step.action, plan::Action::Skip(_));
+    match write_all(&job.output, write) {
+        Err(code) => code,
+        Ok(()) if !job.settings.only.is_empty() && plan.steps.iter().all(is_left_out) => {
+            complain("--only", "nothing of it can be asked")
+        }
+        Ok(()) => ExitCode::SUCCESS,
+    }
 }
 
 /// The plans of several machines: in a table one after the other, for programs in one list.

@@ -1,6 +1,6 @@
 //! From what was found to what it means: pure, one step at a time.
 
-use preflight_checks::{Cause, Concern, Evidence, LocalRoute, Seen, Timings, Value};
+use preflight_checks::{Cause, Concern, Evidence, Layer, LocalRoute, Seen, Timings, Value};
 use serde::{Deserialize, Serialize};
 
 use crate::plan::{Direction, Question};
@@ -65,7 +65,7 @@ pub(crate) fn conclude(
         return found_elsewhere(question, found, elsewhere, direction, may_wait);
     }
     match best.iter().find(passed) {
-        Some(&index) => works(found, index, &best),
+        Some(&index) => works(question, found, index, &best),
         None => nothing_works(found, &best, direction, may_wait),
     }
 }
@@ -111,6 +111,8 @@ fn by_address<'a>(attempts: &[(usize, &'a Attempt)]) -> Vec<Vec<(usize, &'a Atte
 /// whose repair makes the flow work.
 fn best_of(group: &[(usize, &Attempt)]) -> Option<usize> {
     let rank = |attempt: &Attempt| match &attempt.finding.verdict {
+        // Somebody reads along, whatever another way says.
+        Err(Cause::TlsIntercepted { .. }) => (3, 0),
         // Without concerns before with.
         Ok(()) => (2, u8::from(attempt.finding.seen.concerns.is_empty())),
         Err(cause) => (u8::from(!cause.is_inconclusive()), cause.layer() as u8),
@@ -120,7 +122,7 @@ fn best_of(group: &[(usize, &Attempt)]) -> Option<usize> {
     Some(best.0)
 }
 
-fn works(found: &Found, index: usize, best: &[usize]) -> Conclusion {
+fn works(question: &Question, found: &Found, index: usize, best: &[usize]) -> Conclusion {
     let Seen { headline, mut evidence, mut concerns, timings, .. } =
         attempt(found, index).map(|attempt| attempt.finding.seen.clone()).unwrap_or_default();
     let failures: Vec<String> = best
@@ -134,6 +136,7 @@ fn works(found: &Found, index: usize, best: &[usize]) -> Conclusion {
     if !failures.is_empty() {
         concerns.push(Concern::SomeAddressesFail { failed: failures, of: best.len() });
     }
+    concerns.extend(attempt(found, index).and_then(|works| other_way(question, found, works)));
     note_untried(found, &mut evidence);
     Conclusion {
         outcome: if concerns.is_empty() { Outcome::Pass } else { Outcome::Warn },
@@ -144,6 +147,19 @@ fn works(found: &Found, index: usize, best: &[usize]) -> Conclusion {
         timings,
         decided_by: Some(index),
     }
+}
+
+/// A way to the same address on which somebody answers who is not what was asked for.
+///
+/// A port that is closed or blocked is what the other way is there for.
+fn other_way(question: &Question, found: &Found, works: &Attempt) -> Option<Concern> {
+    let address = works.finding.peer.address.ip();
+    let there = found.attempts.iter().filter(|it| it.finding.peer.address.ip() == address);
+    let mut failing = there.filter_map(|it| Some((it, it.finding.verdict.as_ref().err()?)));
+    let (attempt, cause) = failing.find(|(_, cause)| cause.layer() >= Layer::Tls)?;
+    let asked = question.ways.get(attempt.way)?;
+    let way = format!("{} {}", asked.protocol, attempt.finding.peer.address.port());
+    Some(Concern::OtherWayFails { way, failed: cause.to_string() })
 }
 
 /// Addresses this machine has no route for, so that nobody wonders.
@@ -300,6 +316,30 @@ mod tests {
         let conclusion = judged(&[636, 389], attempts, false);
         assert_eq!(conclusion.outcome, Outcome::Pass);
         assert_eq!(conclusion.headline, "way 1");
+    }
+
+    #[test]
+    fn a_way_that_is_answered_wrongly_is_a_concern_beside_one_that_works() {
+        let attempts = || {
+            vec![
+                attempt(0, ONE.into(), Err(Cause::TrustStoreEmpty)),
+                attempt(1, ONE.into(), Ok(())),
+            ]
+        };
+        let conclusion = judged(&[443, 80], attempts(), false);
+        assert_eq!(conclusion.outcome, Outcome::Warn);
+        assert_eq!(conclusion.concerns[0].code(), "other-way-fails");
+        assert!(conclusion.concerns[0].to_string().starts_with("works, but tcp 636 does not: "));
+    }
+
+    #[test]
+    fn who_reads_along_on_one_way_spoils_the_other() {
+        let issuer = "Inspection of a proxy".to_owned();
+        let intercepted = Cause::TlsIntercepted { host: "portal.example".to_owned(), issuer };
+        let attempts =
+            vec![attempt(0, ONE.into(), Err(intercepted.clone())), attempt(1, ONE.into(), Ok(()))];
+        let conclusion = judged(&[443, 80], attempts, false);
+        assert_eq!((conclusion.outcome, conclusion.cause), (Outcome::Fail, Some(intercepted)));
     }
 
     #[test]

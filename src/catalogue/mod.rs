@@ -3,6 +3,8 @@
 //! A catalogue is TOML, embedded or given with `--catalogue`; a broken one is
 //! refused with file, line, column and what is wrong, before anything is probed.
 
+mod asked;
+
 use std::fmt::{self, Write as _};
 use std::ops::Range;
 use std::str::FromStr;
@@ -15,6 +17,8 @@ use preflight_checks::{SERVICES, Service};
 use serde::{Deserialize, Deserializer, Serialize};
 use toml::Spanned;
 
+pub(crate) use asked::Asker;
+
 /// One vendor's flow table.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -26,9 +30,10 @@ pub(crate) struct Catalogue {
     pub(crate) title: String,
     /// The roles a machine may have.
     pub(crate) roles: Vec<Role>,
-    /// URLs that stand for "the Internet" when no other is given.
+    /// What stands for "the Internet" when nothing else is given: a host, asked in each of a row's
+    /// ways, or a URL, which pins one.
     #[serde(default)]
-    pub(crate) internet: Vec<url::Url>,
+    pub(crate) internet: Vec<Spanned<String>>,
     /// The rows.
     #[serde(rename = "flow")]
     pub(crate) flows: Vec<Flow>,
@@ -335,6 +340,10 @@ impl Catalogue {
         };
         let mut catalogue: Self =
             toml::from_str(text).map_err(|e| broken(e.message().to_owned(), e.span()))?;
+        if let Some(wrong) = catalogue.internet.iter().find(|it| !is_place(it.get_ref())) {
+            let message = format!("`{}` is neither a host nor a URL", wrong.get_ref());
+            return Err(broken(message, Some(wrong.span())));
+        }
         let mut known = std::collections::HashSet::new();
         for flow in &catalogue.flows {
             let at = Some(flow.id.span());
@@ -347,6 +356,13 @@ impl Catalogue {
         }
         catalogue.identity = Identity::of(file, text);
         Ok(catalogue)
+    }
+}
+
+fn is_place(text: &str) -> bool {
+    match url::Url::parse(text) {
+        Ok(url) if text.contains("://") => url.has_host(),
+        _ => url::Host::parse(text).is_ok(),
     }
 }
 
@@ -511,6 +527,8 @@ why = "Time."
         let field = broken(&ROW.replace("why =", "reason =\"\"\nwhy ="));
         assert!(field.starts_with("site.toml:11:1: unknown field `reason`"), "{field}");
         let (head, row) = ROW.split_once("[[flow]]").unwrap();
+        let internet = broken(&ROW.replace("roles =", "internet = [\"no host\"]\nroles ="));
+        assert!(internet.starts_with("site.toml:4:13: `no host` is neither"), "{internet}");
         let double = broken(&format!("{head}[[flow]]{row}[[flow]]{row}"));
         assert!(
             double.starts_with("site.toml:13:6: the id `poller.ntp` is used twice"),
@@ -534,7 +552,8 @@ why = "Time."
         for name in profile_names() {
             let catalogue = Catalogue::profile(name).unwrap();
             let roles: Vec<String> = catalogue.roles.iter().map(ToString::to_string).collect();
-            let internet: Vec<&str> = catalogue.internet.iter().map(url::Url::as_str).collect();
+            let internet: Vec<&str> =
+                catalogue.internet.iter().map(|host| host.get_ref().as_str()).collect();
             page.extend([format!("\n## Profile `{name}`: {}\n\n", catalogue.title)]);
             page.extend([format!("Roles: {}. ", roles.join(", "))]);
             page.extend([format!("\"Internet\" without `--http`: {}\n\n", internet.join(", "))]);

@@ -13,7 +13,7 @@ use preflight_checks::{Probe, Transport};
 use serde::{Deserialize, Serialize};
 
 pub(crate) use crate::catalogue::Phase;
-use crate::catalogue::{Catalogue, Flow, Mode, Party, Role, Until, Way, service};
+use crate::catalogue::{Asker, Catalogue, Flow, Mode, Party, Role, Until, Way, service};
 use crate::site::discover::Note;
 use crate::site::mistake::Mistake;
 use crate::site::{Exempt, Find, Origin, Place, Site, Sourced, Target};
@@ -290,6 +290,15 @@ impl Asked {
 }
 
 impl Settings {
+    /// What decides which rows are this machine's.
+    pub(crate) fn asker<'a>(&'a self, site: &'a Site) -> Asker<'a> {
+        Asker {
+            role: site.role,
+            has_engine: site.has_engine,
+            groups: self.groups.iter().chain(&site.groups).map(String::as_str).collect(),
+        }
+    }
+
     fn wants(&self, id: &str) -> bool {
         self.only.is_empty() || any_matches(&self.only, id)
     }

@@ -1,6 +1,10 @@
 //! From a row of the catalogue to its steps on this machine.
 
+use std::borrow::Cow;
+use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
+
+use toml::Spanned;
 
 use super::{
     Action, Asked, Catalogue, Direction, Flow, Mode, Origin, Party, Phase, Place, Question,
@@ -55,19 +59,12 @@ pub(super) struct Planner<'a> {
 impl Planner<'_> {
     /// The steps of one row: none when it is not this machine's.
     pub(super) fn flow(&self, flow: &Flow) -> Vec<Step> {
-        let switched_on = match &flow.group {
-            Some(group) => self.settings.groups.contains(group) || self.site.groups.contains(group),
-            None => true,
-        };
-        let as_engine = flow.by_engine && self.site.has_engine;
-        let is = |party: &Party| {
-            party.is(self.site.role) || (as_engine && party.is(crate::catalogue::Role::Poller))
-        };
-        if !switched_on {
+        let asker = self.settings.asker(self.site);
+        if !asker.has_on(flow) {
             Vec::new()
-        } else if is(&flow.from) {
+        } else if asker.is(flow, &flow.from) {
             self.outbound(flow)
-        } else if is(&flow.to) {
+        } else if asker.is(flow, &flow.to) {
             self.inbound(flow).into_iter().collect()
         } else {
             Vec::new()
@@ -83,6 +80,7 @@ impl Planner<'_> {
             return shown.then(step).into_iter().collect();
         }
         let step = |target: &Target| {
+            let target = &*self.pinned(flow, target);
             let action = match self.fit(flow, &target.modes) {
                 Fit::Used => self.ask(flow, target),
                 Fit::Otherwise(reason) => Action::Skip(reason),
@@ -92,7 +90,20 @@ impl Planner<'_> {
             step.group.clone_from(&target.group);
             Some(step)
         };
-        targets.into_iter().filter_map(step).collect()
+        told_apart(targets.into_iter().filter_map(step).collect())
+    }
+
+    /// Through a proxy no port of the Internet has to be open: a host is asked by HTTPS alone.
+    fn pinned<'t>(&self, flow: &Flow, target: &'t Target) -> Cow<'t, Target> {
+        let is_through_proxy = matches!(self.route(flow, target), Some((Some(_), _)));
+        let url = target.place.as_url("https").filter(|_| is_through_proxy);
+        match url.filter(|_| flow.to.0 == INTERNET && target.place.url.is_none()) {
+            Some(url) => {
+                let place = Place { url: Some(url), ..target.place.clone() };
+                Cow::Owned(Target { place, ..target.clone() })
+            }
+            None => Cow::Borrowed(target),
+        }
     }
 
     fn ask(&self, flow: &Flow, target: &Target) -> Action {
@@ -161,9 +172,9 @@ impl Planner<'_> {
         if flow.to.0 != INTERNET {
             return Vec::new();
         }
-        let target =
-            |url: &url::Url| Some(Target::new(url.as_str().parse().ok()?, Origin::Profile));
-        self.catalogue.internet.iter().filter_map(target).collect()
+        let places =
+            self.catalogue.internet.iter().filter_map(|place| place.get_ref().parse().ok());
+        places.map(|place| Target::new(place, Origin::Profile)).collect()
     }
 
     /// Others connect to us: look at our own listener, on each of the row's ports.
@@ -384,8 +395,7 @@ impl Planner<'_> {
     fn ready(&self, way: &Way, target: &Target, port: u16, proxy: Option<&http::Proxy>) -> Probe {
         let place = &target.place;
         // Addresses nobody chose for their page: any answer of theirs will do.
-        let is_default = target.origin == Origin::Profile
-            || place.url.as_ref().is_some_and(|url| self.catalogue.internet.contains(url));
+        let is_default = target.origin == Origin::Profile || self.is_of_profile(place);
         match (way.service.probe)() {
             Probe::Ntp(_) => Probe::Ntp(ntp::Probe {
                 max_offset: self.settings.max_offset,
@@ -423,13 +433,23 @@ impl Planner<'_> {
                         http::Accept::Below400
                     },
                     content: target.content.unwrap_or(probe.content),
-                    is_public: place.url.is_some() && is_default,
+                    is_public: is_default,
                     proxy: proxy.cloned(),
                     ..probe
                 })
             }
             other => other,
         }
+    }
+
+    /// Is it the profile's own address, given once more?
+    fn is_of_profile(&self, place: &Place) -> bool {
+        let is_root = place.url.as_ref().is_none_or(|url| url.path() == "/");
+        let of_profile = |own: &Spanned<String>| {
+            let own: Option<Place> = own.get_ref().parse().ok();
+            own.is_some_and(|own| own == *place || (is_root && own.host == place.host))
+        };
+        self.catalogue.internet.iter().any(of_profile)
     }
 
     /// A flow of the user's own.
@@ -535,12 +555,39 @@ fn host_of(url: &url::Url) -> String {
 
 /// The URL given, or the one that host and way amount to.
 fn http_url(way: &Way, place: &Place, port: u16) -> Option<url::Url> {
-    let host = match place.host.parse::<std::net::Ipv6Addr>() {
-        Ok(v6) => format!("[{v6}]"),
-        Err(_) => place.host.clone(),
-    };
-    let made = || format!("{}://{host}:{port}/", way.service.name).parse().ok();
-    place.url.clone().or_else(made)
+    Place { port: Some(port), ..place.clone() }.as_url(way.service.name)
+}
+
+/// Several peers at one address are told apart by their ports; where those are the same too, it
+/// is one question.
+fn told_apart(steps: Vec<Step>) -> Vec<Step> {
+    let mut asked = HashSet::new();
+    let mut steps: Vec<Step> = steps
+        .into_iter()
+        .filter(|step| {
+            let ways = match &step.action {
+                Action::Ask(question) => question.ways.as_slice(),
+                Action::Skip(_) | Action::Found(_) => &[],
+            };
+            let ways = ways.iter().map(|way| (way.protocol, way.port));
+            asked.insert((step.id.clone(), ways.collect::<Vec<_>>()))
+        })
+        .collect();
+    let mut times: HashMap<String, usize> = HashMap::new();
+    for step in steps.iter().filter(|step| matches!(step.action, Action::Ask(_))) {
+        *times.entry(step.id.clone()).or_default() += 1;
+    }
+    // What is not asked at an address says nothing beside what is.
+    steps.retain(|step| matches!(step.action, Action::Ask(_)) || !times.contains_key(&step.id));
+    for step in &mut steps {
+        if let (Action::Ask(question), Some(2..)) = (&step.action, times.get(&step.id))
+            && let Some(way) = question.ways.first()
+        {
+            let place = Place { port: Some(way.port), url: None, host: question.target.clone() };
+            step.id = format!("{}@{}", step.flow, in_id(&place));
+        }
+    }
+    steps
 }
 
 /// The path of a URL given, if it has one.

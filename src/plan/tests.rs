@@ -58,7 +58,7 @@ fn a_poller_without_targets_knows_only_the_internet_and_itself() {
             "poller.ntp: no target; give --ntp HOST",
             "poller.dns: no target; give --dns HOST",
             "poller.smtp: no target; give --smtp HOST",
-            "poller.http@https://api.portal.i-vertix.cloud: api.portal.i-vertix.cloud https:443 (profile)",
+            "poller.http@api.portal.i-vertix.cloud: api.portal.i-vertix.cloud https:443 (profile) http:80 (profile)",
             "central.zmq: 0.0.0.0 zmq:5666 (profile)",
             "central.ssh: 0.0.0.0 ssh:22 (profile)",
             "poller.bbdo: no target; give --central HOST",
@@ -315,6 +315,42 @@ fn any_flow_may_be_told_to_wait() {
     assert_eq!(waits(&settings), ["custom.app"]);
     settings.phase = Phase::After;
     assert_eq!(waits(&settings), [""; 0]);
+}
+
+/// As the tables have it: TCP 80, 443.
+#[test]
+fn the_internet_is_one_of_two_ports_until_a_url_or_a_proxy_pins_one() {
+    let only = |flow: &str| Settings { only: vec![flow.to_owned()], ..settings() };
+    for (role, flow) in [(Role::Poller, "poller.http"), (Role::Central, "central.http")] {
+        assert_eq!(
+            lines(&site(role, &[]), &only(flow)),
+            [format!(
+                "{flow}@api.portal.i-vertix.cloud: api.portal.i-vertix.cloud https:443 (profile) \
+                 http:80 (profile)"
+            )]
+        );
+    }
+    let probes = |place: &str| -> Vec<(String, bool)> {
+        let site = site(Role::Poller, &[("http", place)]);
+        let steps = plan(&Catalogue::profile("i-vertix").unwrap(), &site, &only("poller.http"));
+        let Action::Ask(question) = &steps.steps[0].action else { panic!("it is asked") };
+        let http = |asked: &Asked| match &asked.probe {
+            Probe::Http(probe) => {
+                (probe.url.to_string(), probe.accept == http::Accept::Below500 && probe.is_public)
+            }
+            other => panic!("{other:?}"),
+        };
+        question.ways.iter().map(http).collect()
+    };
+    let of = |all: &[(&str, bool)]| -> Vec<(String, bool)> {
+        all.iter().map(|(url, is)| ((*url).to_owned(), *is)).collect()
+    };
+    let mirror = [("https://mirror.example/", false), ("http://mirror.example/", false)];
+    assert_eq!(probes("mirror.example"), of(&mirror));
+    assert_eq!(probes("http://mirror.example/x"), of(&[("http://mirror.example/x", false)]));
+    // The profile's own, given once more: nobody chose it for its page.
+    let portal = [("https://api.portal.i-vertix.cloud/", true)];
+    assert_eq!(probes("https://api.portal.i-vertix.cloud"), of(&portal));
 }
 
 #[test]

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use super::key::Key;
 use crate::catalogue::{Catalogue, PARTIES, PROFILES};
+use crate::site::Place;
 
 /// Words that may stay, names that must not, and what each became.
 #[derive(Debug)]
@@ -23,10 +24,11 @@ impl Names {
         let catalogues: Vec<Catalogue> =
             PROFILES.iter().filter_map(|(name, _)| Catalogue::profile(name)).collect();
         let flows = catalogues.iter().flat_map(|catalogue| &catalogue.flows);
-        let urls = catalogues.iter().flat_map(|catalogue| &catalogue.internet);
+        let internet = catalogues.iter().flat_map(|catalogue| &catalogue.internet);
+        let internet = internet.filter_map(|place| place.get_ref().parse().ok());
         Self {
             flows: flows.map(|flow| flow.id.get_ref().clone()).collect(),
-            public: urls.filter_map(|url| url.host_str().map(str::to_owned)).collect(),
+            public: internet.map(|place: Place| place.host).collect(),
             known: HashSet::new(),
             made: BTreeMap::new(),
         }

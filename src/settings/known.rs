@@ -86,7 +86,7 @@ pub(super) fn catalogue_and_role(
     if let Some(part) = part {
         let role = part.role(args.role.as_deref())?;
         let catalogue = catalogue(args, || part.catalogue())?;
-        part.file.check(&catalogue)?;
+        part.file.check(&catalogue, &args.group)?;
         return Ok((catalogue, role));
     }
     let (name, role) = if let Some(name) = &args.role {

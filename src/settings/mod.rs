@@ -14,7 +14,7 @@ use preflight_checks::Trust;
 
 use crate::catalogue::{Broken, Catalogue, Role};
 use crate::cli::{CredentialArgs, FilesArgs, OutputArgs, RedactArgs, RunArgs};
-use crate::plan::Settings;
+use crate::plan::{Settings, matches, plan};
 use crate::redact::Key;
 use crate::report::{Format, format_named};
 use crate::site::mistake::mistakes;
@@ -22,7 +22,7 @@ use crate::site::{Custom, Layer, Site, View, join, local};
 use credentials::{ldap_bind, nsclient_login, proxy, snmp_credentials, test_mail};
 use known::{Found, catalogue_and_role, discovered, shown};
 use site_file::Part;
-use targets::{customs, departures, port, target, targets, unused_targets, without_flow};
+use targets::{customs, departures, port, target, targets, unasked, without_flow};
 use tuning::settings;
 
 pub(crate) use known::inventory;
@@ -41,8 +41,8 @@ pub(crate) struct Job {
     pub(crate) output: Output,
     /// The key of the stand-ins, if addresses and names must not be shown.
     pub(crate) redact: Option<Key>,
-    /// Targets that no flow of this role asks, each by its flag.
-    pub(crate) unused: Vec<String>,
+    /// Targets of the command line that no flow of this machine asks: the flag, and why.
+    pub(crate) unasked: Vec<(String, String)>,
     /// Which machine of the site file this was taken as, when nobody said.
     pub(crate) taken_as: Option<String>,
 }
@@ -157,7 +157,25 @@ pub(crate) fn job(args: &RunArgs, purpose: Purpose) -> Result<Job, Refused> {
     let found = discovered(&args.known)?;
     let part = site_file::part(&args.known, &found)?;
     let (catalogue, role) = catalogue_and_role(args, &found, part.as_ref())?;
-    job_of(args, found, (catalogue, role), part, purpose)
+    let job = job_of(args, found, (catalogue, role), part, purpose)?;
+    match job.unasked.first() {
+        Some((flag, reason)) => Err(bad(flag, reason)),
+        None => only_what_is_there(job),
+    }
+}
+
+/// The same job, unless `--only` leaves nothing of it.
+fn only_what_is_there(job: Job) -> Result<Job, Refused> {
+    // That a mistake is not there is an answer.
+    let only = job.settings.only.iter().find(|glob| !glob.starts_with("config."));
+    let Some(glob) = only else { return Ok(job) };
+    if !plan(&job.catalogue, &job.site, &job.settings).steps.is_empty() {
+        return Ok(job);
+    }
+    let asker = job.settings.asker(&job.site);
+    let row = job.catalogue.flows.iter().find(|flow| matches(glob, flow.id.get_ref()));
+    let why = row.map(|row| Catalogue::why_not(&asker, row));
+    Err(bad("--only", why.unwrap_or_else(|| format!("`{glob}` matches nothing here"))))
 }
 
 /// The run of each machine of the site file, as far as it can be known elsewhere.
@@ -171,7 +189,18 @@ pub(crate) fn jobs(args: &RunArgs) -> Result<Vec<Job>, Refused> {
         let table = (catalogue.clone(), role);
         job_of(args, Found::elsewhere(), table, Some(part), Purpose::Plan)?.planned()
     };
-    parts.into_iter().map(job).collect()
+    let jobs: Vec<Job> = parts.into_iter().map(job).collect::<Result<_, _>>()?;
+    // The flags are for all of them: one that asks it is enough.
+    let (first, others) = jobs
+        .split_first()
+        .map_or((&[][..], &[][..]), |(first, others)| (first.unasked.as_slice(), others));
+    let by_none = |(flag, _): &&(String, String)| {
+        others.iter().all(|job| job.unasked.iter().any(|(other, _)| other == flag))
+    };
+    match first.iter().find(by_none) {
+        Some((flag, reason)) => Err(bad(flag, reason)),
+        None => Ok(jobs),
+    }
 }
 
 fn job_of(
@@ -201,7 +230,6 @@ fn job_of(
     if let Some(text) = &args.targets.proxy {
         flags.add("proxy", target("--proxy", text)?);
     }
-    let unused = |settings: &Settings| unused_targets(&catalogue, role, &flags, settings);
     let per_group = Some(args.known.sample).filter(|_| !args.known.all_devices);
     let own = join(&found.facts, View { role, per_group, internet: &catalogue.internet });
     let of_file = part.as_ref().map(|part| part.layer(&[&flags, &own], &found, args, purpose));
@@ -209,8 +237,8 @@ fn job_of(
     of_file.complete(&own);
     let customs: Vec<&Custom> = flags.custom.iter().chain(&of_file.custom).collect();
     let settings = settings(args, &catalogue, &customs, &found, part.as_ref())?;
-    let unused = unused(&settings);
-    let mut site = Site::of_layers(role, trust(&args.tuning.ca)?, [flags, of_file, own]);
+    let mut site = Site::of_layers(role, trust(&args.tuning.ca)?, [flags.clone(), of_file, own]);
+    let unasked = unasked(&catalogue, &settings.asker(&site), &flags);
     allow(&args.credentials, &mut site);
     site.test_mail = test_mail(&args.tuning)?;
     site.hosts_names = local::hosts_names(&found.files);
@@ -229,7 +257,7 @@ fn job_of(
     }
     let taken_as = part.and_then(|part| part.taken_as);
     let (output, redact) = (output(&args.output)?, key(&args.redact)?);
-    Ok(Job { catalogue, site, settings, output, redact, unused, taken_as })
+    Ok(Job { catalogue, site, settings, output, redact, unasked, taken_as })
 }
 
 /// A flag that lets a password go counts for one that the site file names, too.

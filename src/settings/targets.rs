@@ -3,9 +3,8 @@
 use std::net::IpAddr;
 
 use super::{Refused, bad, pair};
-use crate::catalogue::{Catalogue, PARTIES, Party, Role};
+use crate::catalogue::{Asker, Catalogue, PARTIES, Party, Role};
 use crate::cli::TargetArgs;
-use crate::plan::Settings;
 use crate::site::discover::Note;
 use crate::site::{
     Custom, Find, Layer, Origin, Site, Sourced, Target, address_of, local, parse_port,
@@ -69,21 +68,22 @@ pub(super) fn without_flow(catalogue: &Catalogue, site: &Site) -> Vec<Note> {
     unknown.flat_map(|(_, targets)| targets).filter_map(note).collect()
 }
 
-/// A target given in vain is worth a word: it may be meant for the other role.
-pub(super) fn unused_targets(
+/// Targets of the command line that no flow of this machine asks, each with its flag and why.
+pub(super) fn unasked(
     catalogue: &Catalogue,
-    role: Role,
+    asker: &Asker<'_>,
     flags: &Layer,
-    settings: &Settings,
-) -> Vec<String> {
-    let asked = |party: &Party| {
-        catalogue.flows.iter().any(|flow| {
-            let on = flow.group.as_ref().is_none_or(|group| settings.groups.contains(group));
-            on && flow.from.is(role) && flow.to == *party
-        })
+) -> Vec<(String, String)> {
+    let given = flags.targets.iter().filter(|(kind, _)| !catalogue.asks(asker, &kind.0));
+    let refused = |(kind, targets): (&Party, &Vec<Target>)| {
+        let flag = match targets.first().map(|target| &target.origin) {
+            Some(Origin::Flag("--target")) | None => format!("--target {kind}"),
+            Some(origin) => origin.to_string(),
+        };
+        let (role, would) = (asker.role, catalogue.would_ask(asker, &kind.0));
+        (flag, format!("no flow of a {role} asks it; {would}"))
     };
-    let given = flags.targets.keys().filter(|party| !asked(party));
-    given.map(|party| party.flag().split(' ').next().unwrap_or_default().to_owned()).collect()
+    given.map(refused).collect()
 }
 
 /// A target as a flag gives it.

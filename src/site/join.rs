@@ -1,6 +1,7 @@
 //! From what files say to what it means for a machine of this role.
 
 use preflight_checks::{bbdo, gorgone_api, http, snmp};
+use toml::Spanned;
 use url::Url;
 
 use crate::catalogue::{Mode, Party, Role};
@@ -21,7 +22,7 @@ pub(crate) struct View<'a> {
     /// Devices asked of each group; none: all.
     pub(crate) per_group: Option<usize>,
     /// What stands for the Internet, whatever the files say.
-    pub(crate) internet: &'a [Url],
+    pub(crate) internet: &'a [Spanned<String>],
 }
 
 /// What `facts` mean for a machine of that role.
@@ -114,19 +115,23 @@ fn mail(ways: &[Mail], layer: &mut Layer) {
 }
 
 /// Repositories and the profile's own addresses, each by the way its program takes.
-fn internet(facts: &Facts, addresses: &[Url], layer: &mut Layer) {
+fn internet(facts: &Facts, addresses: &[Spanned<String>], layer: &mut Layer) {
     let usual: Vec<ProxySetting> =
         facts.proxies.iter().filter(|setting| setting.program == "environment").cloned().collect();
     let mut socks = Vec::new();
     if facts.repositories.is_empty() && usual.is_empty() {
         return proxies_of_services(facts, layer);
     }
-    for url in addresses {
-        let Ok(place) = Place::from_url(url.as_str()) else { continue };
-        let target = Target::new(place, Origin::Profile);
-        let way = route(url, &usual);
+    for address in addresses {
+        let Ok(place) = address.get_ref().parse::<Place>() else { continue };
+        let Some(secure) = place.as_url("https") else { continue };
+        let way = route(&secure, &usual);
+        let plain = place.as_url("http").and_then(|url| route(&url, &usual));
         socks.extend(socks_of(way.as_ref()));
-        layer.add("http", by_way(target, way));
+        // A target has one way to it: where HTTP would go another, HTTPS counts.
+        let is_one = place.url.is_some() || way == plain;
+        let place = if is_one { place } else { Place { url: Some(secure), ..place } };
+        layer.add("http", by_way(Target::new(place, Origin::Profile), way));
     }
     for repository in &facts.repositories {
         let Ok(place) = Place::from_url(repository.url.as_str()) else { continue };
@@ -343,12 +348,23 @@ fn towards_pollers(brokers: &[&Broker], facts: &Facts, layer: &mut Layer) {
         let host = input.host.as_deref().filter(|host| !is_loopback(host));
         let Some(host) = host else { continue };
         let mut target = named(host, &input.at);
-        if layer.at_host("poller", &target.place).is_none() {
-            layer.add("poller", target.clone());
+        let has_port = |known: &Target| known.ports.get("bbdo").map(|port| port.value);
+        // Of several peers at one address the next that no broker connects to yet.
+        let known = layer.at_host("poller", host);
+        let is_free = |known: &&mut Target| has_port(known).is_none_or(|it| it == input.port);
+        match known.into_iter().find(is_free) {
+            Some(known) => reversed(known, input),
+            None => {
+                // All else is known of another peer there.
+                if let Some(other) = layer.at_host("poller", host).first() {
+                    target.ports.clone_from(&other.ports);
+                    target.ports.remove("bbdo");
+                    target.modes.clone_from(&other.modes);
+                }
+                reversed(&mut target, input);
+                layer.add("poller", target);
+            }
         }
-        let known = layer.at_host("poller", &target.place).unwrap_or(&mut target);
-        known.modes.push(mode(Mode::BbdoReversed, &input.at));
-        port(known, "bbdo", input.port, &input.at);
     }
     if let Some(api) = facts.gorgone.as_ref().and_then(|gorgone| gorgone.api.as_ref()) {
         let Listen { host, port, tls } = &api.listens.value;
@@ -359,6 +375,14 @@ fn towards_pollers(brokers: &[&Broker], facts: &Facts, layer: &mut Layer) {
             api.login.clone().map(|(user, password)| gorgone_api::Login { user, password });
         layer.add("gorgone", target);
     }
+}
+
+/// The broker connects to this peer.
+fn reversed(peer: &mut Target, input: &Stream) {
+    if peer.modes.iter().all(|known| known.value != Mode::BbdoReversed) {
+        peer.modes.push(mode(Mode::BbdoReversed, &input.at));
+    }
+    port(peer, "bbdo", input.port, &input.at);
 }
 
 fn known_machine(machine: &Machine, layer: &mut Layer) {

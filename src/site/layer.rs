@@ -10,7 +10,7 @@ use preflight_checks::{Trust, bbdo, http, ldap, nsclient, snmp};
 
 use super::discover::Note;
 use super::discover::facts::TimeClient;
-use super::{Custom, Place, Site, Sourced, Target};
+use super::{Custom, Origin, Site, Sourced, Target};
 use crate::catalogue::{Mode, Party, Role};
 
 /// What one source of knowledge says of this installation.
@@ -51,13 +51,16 @@ pub(crate) struct Layer {
 }
 
 impl Layer {
-    /// Adds a peer, unless its place is known already.
+    /// Adds a peer, unless it is known already; of one that is, ports may be news.
     pub(crate) fn add(&mut self, party: &str, target: Target) {
         let known = self.targets.entry(Party(party.to_owned())).or_default();
-        let is_same =
-            |other: &Target| other.place == target.place && other.only_for == target.only_for;
-        if !known.iter().any(is_same) {
-            known.push(target);
+        match known.iter_mut().find(|known| known.is_peer(&target)) {
+            Some(known) => {
+                for (service, port) in target.ports {
+                    known.ports.entry(service).or_insert(port);
+                }
+            }
+            None => known.push(target),
         }
     }
 
@@ -66,10 +69,10 @@ impl Layer {
         self.targets.get(&Party(party.to_owned())).map_or(&[], Vec::as_slice)
     }
 
-    /// The peer of that kind at that host, whatever its port.
-    pub(crate) fn at_host(&mut self, party: &str, place: &Place) -> Option<&mut Target> {
-        let known = self.targets.get_mut(&Party(party.to_owned()))?;
-        known.iter_mut().find(|target| target.place.host == place.host)
+    /// The peers of that kind at that host, whatever their ports.
+    pub(crate) fn at_host(&mut self, party: &str, host: &str) -> Vec<&mut Target> {
+        let known = self.targets.get_mut(&Party(party.to_owned()));
+        known.into_iter().flatten().filter(|target| target.place.host == host).collect()
     }
 }
 
@@ -80,9 +83,16 @@ impl Layer {
             self.proxy.is_some() || self.unneeded.contains_key(&Party("proxy".to_owned()));
         for (party, targets) in &mut self.targets {
             let known = other.targets.get(party).map(Vec::as_slice).unwrap_or_default();
-            let known: HashMap<_, _> = known.iter().map(|target| (target.peer(), target)).collect();
+            let mut at_peer: HashMap<_, Vec<&Target>> = HashMap::new();
+            for target in known {
+                at_peer.entry(target.peer()).or_default().push(target);
+            }
             for target in targets {
-                if let Some(same) = known.get(&target.peer()) {
+                let there = at_peer.get(&target.peer()).map(Vec::as_slice).unwrap_or_default();
+                // Of several there the one with its port.
+                let has_port =
+                    |known: &&&Target| target.place.port.is_some_and(|it| known.is_on(it));
+                if let Some(same) = there.iter().find(has_port).or(there.first()) {
                     target.complete(same, says_proxy);
                 }
             }
@@ -91,6 +101,31 @@ impl Layer {
 }
 
 impl Target {
+    /// Is it the same peer? Address and ports say so, as far as they are known.
+    fn is_peer(&self, other: &Self) -> bool {
+        if self.place != other.place || self.only_for != other.only_for {
+            return false;
+        }
+        let ports = |of: &Self| -> Vec<(String, u16)> {
+            of.ports.iter().map(|(service, port)| (service.clone(), port.value)).collect()
+        };
+        let modes = |of: &Self| -> Vec<Mode> { of.modes.iter().map(|mode| mode.value).collect() };
+        match (&self.origin, &other.origin) {
+            // Two entries of one file that differ are two peers.
+            (Origin::File(one), Origin::File(two)) if one.file == two.file => {
+                ports(self) == ports(other) && modes(self) == modes(other)
+            }
+            // What two files say may be of one, and the other knows more of it.
+            _ => self.ports.iter().all(|(service, port)| {
+                other.ports.get(service).is_none_or(|known| known.value == port.value)
+            }),
+        }
+    }
+
+    fn is_on(&self, port: u16) -> bool {
+        self.place.port == Some(port) || self.ports.values().any(|known| known.value == port)
+    }
+
     fn peer(&self) -> (String, Option<String>) {
         (self.place.host.to_ascii_lowercase(), self.only_for.clone())
     }

@@ -22,6 +22,16 @@ impl Place {
         address_of(&self.host).is_none()
     }
 
+    /// The URL that was given, or the one its host has with this scheme.
+    pub(crate) fn as_url(&self, scheme: &str) -> Option<Url> {
+        let port = self.port.map(|port| format!(":{port}")).unwrap_or_default();
+        let made = || match self.host.parse::<std::net::Ipv6Addr>() {
+            Ok(v6) => format!("{scheme}://[{v6}]{port}/"),
+            Err(_) => format!("{scheme}://{}{port}/", self.host),
+        };
+        self.url.clone().or_else(|| made().parse().ok())
+    }
+
     pub(crate) fn from_url(text: &str) -> Result<Self, String> {
         // Not repeated: a mistyped one may still hold a password.
         let url = Url::parse(text).map_err(|error| format!("this is no URL: {error}"))?;

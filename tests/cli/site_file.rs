@@ -4,7 +4,7 @@ use std::fs;
 
 use serde_json::Value;
 
-use crate::support::far::{Quiet, healthy};
+use crate::support::far::{Closed, Quiet, healthy};
 use crate::support::page::{fits, is_inert};
 use crate::support::{Ended, command, finish, preflight, step};
 
@@ -312,4 +312,36 @@ fn the_schema_of_a_site_file_is_printed_for_an_editor() {
     let schema: Value = serde_json::from_str(&printed).unwrap();
     assert_eq!(schema["$schema"], "https://json-schema.org/draft/2020-12/schema");
     assert!(schema["properties"]["machine"].is_object(), "{schema:#}");
+}
+
+/// Two pollers behind one address, told apart by their ports: one dead does not hide the other.
+#[test]
+fn two_machines_at_one_address_are_asked_each_at_its_port() {
+    let (gorgone, closed) = (healthy("zmq"), Closed::new());
+    let poller = |name: &str, at: &str| {
+        let port = at.rsplit_once(':').unwrap().1;
+        format!(
+            "[machine.{name}]\nrole = \"poller\"\naddress = \"127.0.0.1\"\n\
+             ports = {{ zmq = {port}, ssh = 1 }}\n"
+        )
+    };
+    let central = "[machine.central]\nrole = \"central\"\naddress = \"10.0.0.5\"\n";
+    let text = [central, &poller("p1", &gorgone.at()), &poller("p2", &closed.at())].concat();
+    let (_folder, path) = site(&text);
+    let run = ["--site", &path, "--as", "central", "--phase", "after", "--format", "json"];
+    let only = ["--only", "central.zmq,central.ssh"];
+    let report = preflight(&[&run[..], &only].concat()).quietly(1).report();
+    let steps = report["steps"].as_array().unwrap().iter();
+    let seen: Vec<(&str, &str)> = steps
+        .map(|step| (step["id"].as_str().unwrap(), step["outcome"].as_str().unwrap()))
+        .collect();
+    let zmq = |at: String| format!("central.zmq@{at}");
+    assert_eq!(
+        seen,
+        [
+            (zmq(gorgone.at()).as_str(), "pass"),
+            (zmq(closed.at()).as_str(), "fail"),
+            ("central.ssh@127.0.0.1", "fail"),
+        ]
+    );
 }

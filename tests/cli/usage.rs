@@ -119,6 +119,64 @@ fn targets_of_other_kinds_need_a_flow_and_no_flag_of_their_own() {
     refused_for(&["--target", "toaster"], "--target", "is not of the form NAME=VALUE");
 }
 
+/// A run would say nothing of such a target, and a plan neither.
+#[test]
+fn targets_that_no_flow_asks_say_what_would() {
+    let engine = "a poller does (poller.snmp), and a central whose own engine asks devices";
+    for (flags, place, what) in [
+        (
+            &["--role", "central", "--database", "10.0.0.6"][..],
+            "--database",
+            "no flow of a central asks it; --profile centreon has central.dbms",
+        ),
+        (&["--role", "central", "--remote", "10.0.0.6"], "--remote", "centreon has central.remote"),
+        (&["--role", "central", "--device", "10.1.1.1"], "--device", engine),
+        (&["--role", "poller", "--ldap", "10.0.0.6"], "--ldap", "a central does (central.ldap)"),
+        (&["--role", "poller", "--ldap-domain", "corp.example"], "--ldap-domain", "a central does"),
+        (
+            &["--role", "central", "--profile", "centreon", "--target", "mbi=10.0.0.6"],
+            "--target mbi",
+            "--group mbi switches on central.mbi, central.mbi-database",
+        ),
+    ] {
+        for command in [&["plan"][..], &[]] {
+            let ended = preflight(&[command, flags].concat());
+            assert_eq!((ended.code, ended.stdout.as_str()), (Some(2), ""), "{ended:#?}");
+            let stderr = ended.stderr.split_whitespace().collect::<Vec<_>>().join(" ");
+            assert!(stderr.starts_with(&format!("preflight: {place}: no flow of a")), "{stderr}");
+            assert!(stderr.contains(what), "`{what}` is not in {stderr}");
+        }
+    }
+    let mbi = ["plan", "--role", "central", "--profile", "centreon", "--target", "mbi=10.0.0.6"];
+    let plan = preflight(&[&mbi[..], &["--group", "mbi"]].concat()).quietly(0);
+    assert!(plan.stdout.contains("central.mbi"), "{}", plan.stdout);
+}
+
+#[test]
+fn only_what_this_machine_has_can_be_asked() {
+    for (only, why) in [
+        ("central.ldap", "central.ldap is a flow of a central, not of a poller"),
+        ("poller.proxy", "poller.proxy has no target; give --proxy HOST"),
+        ("poller.pull", "poller.pull is not in use here"),
+        ("custom.*", "no flow is called `custom.*`"),
+    ] {
+        for command in [&["plan"][..], &[]] {
+            let ended = preflight(&[command, &["--role", "poller", "--only", only]].concat());
+            assert_eq!((ended.code, ended.stdout.as_str()), (Some(2), ""), "{ended:#?}");
+            assert_eq!(ended.stderr, format!("preflight: --only: {why}\n"));
+        }
+    }
+    let off = ["plan", "--role", "poller", "--profile", "centreon", "--only", "poller.vmware"];
+    let ended = preflight(&off);
+    let why = "preflight: --only: poller.vmware is off without --group vmware\n";
+    assert_eq!((ended.code, ended.stderr.as_str()), (Some(2), why));
+    // What it has, and has no target for, is shown with the reason.
+    let ended = preflight(&["plan", "--role", "poller", "--only", "poller.ntp"]);
+    assert_eq!(ended.code, Some(2));
+    assert!(ended.stdout.contains("no target; give --ntp HOST"), "{}", ended.stdout);
+    assert_eq!(ended.stderr, "preflight: --only: nothing of it can be asked\n");
+}
+
 #[test]
 fn custom_flows_have_a_known_scheme_a_port_and_a_name_of_their_own() {
     refused_for(

@@ -95,6 +95,25 @@ fn a_saved_export_tells_how_each_poller_is_reached() {
     assert!(plan.contains("pollers.txt:4"), "{plan}");
 }
 
+/// Behind one address of a router two pollers have a port each.
+#[test]
+fn two_pollers_at_one_address_are_both_asked() {
+    let desk = Desk::new();
+    let (head, _) = POLLERS.split_once('\n').unwrap();
+    let two = "6;lyon;0;10.6.0.7;5556;NULL;1;1\n7;nice;0;10.6.0.7;5557;NULL;1;1\n";
+    let pollers = desk.file("pollers.txt", &format!("{head}\n{two}"));
+    let only = "central.zmq,central.ssh";
+    let arguments = ["--no-discovery", "--only", only, "--format", "json"];
+    let (code, plan) = desk.plan(&[&arguments[..], &["--pollers-from", &pollers]].concat());
+    assert_eq!(code, Some(0), "{plan}");
+    let expected = [
+        "central.zmq@10.6.0.7:5556 zmq 5556",
+        "central.zmq@10.6.0.7:5557 zmq 5557",
+        "central.ssh@10.6.0.7 ssh 22",
+    ];
+    assert_eq!(steps(&plan), expected);
+}
+
 #[test]
 fn directories_keep_their_port_and_kind_of_tls() {
     let desk = Desk::new();

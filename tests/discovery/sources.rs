@@ -217,7 +217,9 @@ fn a_copys_loopback_is_never_ours() {
     for (host, asks) in [("poller1", None), ("localhost", None), ("central", Some("10.0.0.5"))] {
         let words = ["plan", "--role", "poller", "--only", "poller.bbdo", "--central", host];
         let (_, text) = run(&tree, &[&words[..], &["--format", "json"]].concat());
-        let plan: Value = serde_json::from_str(&text).unwrap();
+        // Where nothing can be asked, that is said behind it.
+        let mut plans = serde_json::Deserializer::from_str(&text).into_iter::<Value>();
+        let plan = plans.next().unwrap().unwrap();
         assert_eq!(plan["steps"][0]["ask"]["host"].as_str(), asks, "{text}");
     }
 }

@@ -135,7 +135,7 @@ fn basics(machine: &Machine<'_>, role: &str) -> Vec<Row> {
             .says("mail.example.test ESMTP Postfix")
             .says("Authority of the lab"),
         passes("proxy@http://proxy.example.test:3128").target(&proxy).port(&proxy).says("squid/"),
-        passes(&format!("http@https://{INTERNET}")).says("Authority of the lab"),
+        passes(&format!("http@{INTERNET}")).says("Authority of the lab"),
         repository("bookworm"),
         repository("bookworm-updates"),
     ]

@@ -61,6 +61,14 @@ pub enum Concern {
         /// Where that came from: `/etc/hosts:2`, `DNS`.
         origin: String,
     },
+    /// Of the ways of which one suffices, another is answered, and does not work.
+    #[error("works, but {way} does not: {failed}")]
+    OtherWayFails {
+        /// Its protocol and port: "https 443".
+        way: String,
+        /// Its sentence.
+        failed: String,
+    },
     /// The certificate ends soon.
     #[error("certificate ends in {days} days ({not_after})")]
     CertificateEndsSoon {

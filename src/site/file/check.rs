@@ -6,7 +6,7 @@ use toml::Spanned;
 
 use super::walk::unknown;
 use super::{Machine, Platform, Server, Services, SiteFile};
-use crate::catalogue::{Broken, Catalogue, Mode, Role};
+use crate::catalogue::{Asker, Broken, Catalogue, Mode, Role};
 
 type Result = std::result::Result<(), Box<Broken>>;
 
@@ -14,7 +14,7 @@ impl SiteFile {
     /// # Errors
     ///
     /// When a name in the file is that of nothing there is.
-    pub(crate) fn check(&self, catalogue: &Catalogue) -> Result {
+    pub(crate) fn check(&self, catalogue: &Catalogue, groups: &[String]) -> Result {
         self.groups_exist(catalogue)?;
         self.services_exist(&self.services, catalogue)?;
         let Platform { optional, until_installed, .. } = &self.platform;
@@ -29,6 +29,7 @@ impl SiteFile {
             let named = machine.skip.iter().map(|(glob, _)| glob);
             self.flows_exist(named.chain(machine.from.iter().map(|(glob, _)| glob)), catalogue)?;
         }
+        self.servers_are_asked(catalogue, groups)?;
         let names = self.names(|_| true);
         let mut from = self.checks.iter().flat_map(|check| &check.from);
         from.try_for_each(|name| self.known("machine", name, &names))
@@ -67,13 +68,46 @@ impl SiteFile {
         services.keys().try_for_each(|kind| self.known(&what, kind, &known))
     }
 
-    /// Two machines with one address are one that was copied and not changed.
+    /// Servers that no machine of the file asks are there in vain.
+    fn servers_are_asked(&self, catalogue: &Catalogue, groups: &[String]) -> Result {
+        let groups = || self.platform.groups.iter().map(Spanned::get_ref).chain(groups);
+        let asker = |machine: &Machine| Asker {
+            role: machine.role(),
+            has_engine: machine.role() == Role::Poller || machine.devices.is_some(),
+            groups: groups().map(String::as_str).collect(),
+        };
+        let asks = |machine: &Machine, kind: &str| catalogue.asks(&asker(machine), kind);
+        let Some(first) = self.machines.first() else { return Ok(()) };
+        for (kind, servers) in &self.services {
+            let is_asked = || self.machines.iter().any(|machine| asks(machine, kind.get_ref()));
+            if !servers.get_ref().is_empty() && !is_asked() {
+                let would = catalogue.would_ask(&asker(first), kind.get_ref());
+                let message = format!("no machine of this file asks it; {would}");
+                return Err(self.source.broken(Some(kind.span()), message));
+            }
+        }
+        for machine in &self.machines {
+            let own = machine.services.iter().filter(|(_, servers)| !servers.get_ref().is_empty());
+            let own = own.map(|(kind, _)| (kind.get_ref().as_str(), kind.span()));
+            let windows = machine.nsclient.iter().map(|host| ("nsclient", host.place.span()));
+            for (kind, span) in own.chain(windows).filter(|(kind, _)| !asks(machine, kind)) {
+                let (role, would) = (machine.role(), catalogue.would_ask(&asker(machine), kind));
+                let message = format!("no flow of a {role} asks it; {would}");
+                return Err(self.source.broken(Some(span), message));
+            }
+        }
+        Ok(())
+    }
+
+    /// Two machines with one address and no ports of their own are one that was copied and not
+    /// changed.
     fn addresses_differ(&self) -> Result {
         let mut known = BTreeMap::new();
         for machine in &self.machines {
             let Some(address) = &machine.address else { continue };
+            let ports = machine.ports.iter().map(|(service, port)| (service, *port.get_ref()));
             let host = address.get_ref().host.to_ascii_lowercase();
-            if let Some(other) = known.insert(host, machine.name()) {
+            if let Some(other) = known.insert((host, ports.collect::<Vec<_>>()), machine.name()) {
                 let message = format!("this is the address of `{other}` too");
                 return Err(self.source.broken(Some(address.span()), message));
             }

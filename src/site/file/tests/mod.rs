@@ -21,7 +21,7 @@ pub(super) fn parsed(text: &str) -> SiteFile {
 fn refusal(text: &str) -> (String, String) {
     let checked = SiteFile::parse("site.toml", text).and_then(|file| {
         let profile = file.platform.profile.as_ref().map_or("i-vertix", |name| name.get_ref());
-        file.check(&Catalogue::profile(profile).unwrap())
+        file.check(&Catalogue::profile(profile).unwrap(), &[])
     });
     let broken = checked.unwrap_err();
     let explained = broken.explained();
@@ -45,7 +45,7 @@ fn poller(lines: &str) -> String {
 fn the_example_of_the_documentation_is_a_site_file() {
     let file = parsed(example());
     let catalogue = Catalogue::profile(file.platform.profile.as_ref().unwrap().get_ref()).unwrap();
-    file.check(&catalogue).unwrap_or_else(|broken| panic!("{}", broken.explained()));
+    file.check(&catalogue, &[]).unwrap_or_else(|broken| panic!("{}", broken.explained()));
     let names: Vec<&str> = file.machines().iter().map(Machine::name).collect();
     assert_eq!(names, ["central", "remote1", "poller1", "poller2", "poller3"]);
 }
@@ -249,6 +249,37 @@ fn names_of_nothing_there_is_are_refused() {
 }
 
 #[test]
+fn servers_that_nobody_asks_are_refused_with_who_would() {
+    let centreon = "[platform]\nprofile = \"centreon\"\n";
+    let lonely = |services: &str| format!("{services}[machine.p]\nrole = \"poller\"\n");
+    refused(
+        &lonely("[services]\nldap = \"10.0.0.4\"\n"),
+        ":2:1: no machine of this file asks it; a central does (central.ldap)",
+    );
+    refused(
+        &format!("{centreon}[services]\nmbi = \"10.0.0.4\"\n{CENTRAL}"),
+        ":4:1: no machine of this file asks it; --group mbi switches on central.mbi, \
+         central.mbi-database",
+    );
+    refused(
+        &poller("services = { ldap = \"10.0.0.4\" }"),
+        ":7:14: no flow of a poller asks it; a central does (central.ldap)",
+    );
+    let windows = format!("{CENTRAL}nsclient = \"10.0.0.4\"\n");
+    refused(
+        &windows,
+        ":4:12: no flow of a central asks it; a poller does (poller.nsclient), and a central whose \
+         own engine asks devices (`devices` in its site file)",
+    );
+    let catalogue = Catalogue::profile("i-vertix").unwrap();
+    parsed(&format!("{windows}devices = []\n")).check(&catalogue, &[]).unwrap();
+    parsed(&poller("services = { ldap = [] }")).check(&catalogue, &[]).unwrap();
+    let catalogue = Catalogue::profile("centreon").unwrap();
+    let mbi = parsed(&format!("{centreon}[services]\nmbi = \"10.0.0.4\"\n{CENTRAL}"));
+    mbi.check(&catalogue, &["mbi".to_owned()]).unwrap();
+}
+
+#[test]
 fn what_is_there_twice_is_refused() {
     let (key, _) = refusal("[services]\nntp = \"a\"\nntp = \"b\"");
     assert_eq!(key, ":3:1: duplicate key");
@@ -258,6 +289,17 @@ fn what_is_there_twice_is_refused() {
     refused(&format!("{check}{check}"), ":5:8: the name `a` is used twice");
     let same = poller("").replace("10.2.0.7", "10.0.0.5");
     refused(&same, ":6:11: this is the address of `central` too");
+    let ports = |port| format!("address = \"10.2.0.7\"\nports = {{ zmq = {port} }}\n");
+    let beside = |port| {
+        format!(
+            "{}\n[machine.p2]\nrole = \"poller\"\n{}",
+            poller("ports = { zmq = 5556 }"),
+            ports(port)
+        )
+    };
+    refused(&beside(5556), ":11:11: this is the address of `poller1` too");
+    let file = parsed(&beside(5557));
+    file.check(&Catalogue::profile("i-vertix").unwrap(), &[]).unwrap();
 }
 
 #[test]

@@ -10,7 +10,7 @@ fn planned(text: &str, name: &str) -> Vec<String> {
     use crate::plan::{Action, Phase, Settings};
     let file = parsed(text);
     let catalogue = Catalogue::profile("centreon").unwrap();
-    file.check(&catalogue).unwrap_or_else(|broken| panic!("{}", broken.explained()));
+    file.check(&catalogue, &[]).unwrap_or_else(|broken| panic!("{}", broken.explained()));
     let machine = file.machine(name).unwrap();
     let layer = file.layer(machine, |_| false, None).unwrap();
     let trust = preflight_checks::Trust::only([]);

@@ -57,7 +57,7 @@ fn what_the_program_refuses_does_not_fit_the_schema_either() {
         "[[check]]\nname = \"a b\"\nurl = \"tcp://x:1\"",
     ] {
         let catalogue = Catalogue::profile("centreon").unwrap();
-        let refused = SiteFile::parse("x", text).and_then(|file| file.check(&catalogue));
+        let refused = SiteFile::parse("x", text).and_then(|file| file.check(&catalogue, &[]));
         assert!(refused.is_err() && !errors(text).is_empty(), "{text}");
     }
 }

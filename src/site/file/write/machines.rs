@@ -127,6 +127,7 @@ fn monitored(page: &mut Page, facts: &Facts, layer: &Layer, known: &mut Known<'_
 /// The machines its files name.
 pub(super) fn others(page: &mut Page, facts: &Facts, layer: &Layer, subject: &Subject<'_>) {
     let mut names = BTreeSet::from([subject.name.clone()]);
+    let mut peers = BTreeSet::new();
     let mut hosts: BTreeSet<String> = subject
         .addresses
         .iter()
@@ -141,9 +142,11 @@ pub(super) fn others(page: &mut Page, facts: &Facts, layer: &Layer, subject: &Su
         let targets = layer.targets.get(&Party(role.to_string())).filter(|_| is_known);
         for target in targets.into_iter().flatten() {
             let wanted = name_in(facts, target).unwrap_or_else(|| role.to_string());
-            if !target.place.host.is_empty()
-                && !hosts.insert(target.place.host.to_ascii_lowercase())
-            {
+            let host = target.place.host.to_ascii_lowercase();
+            let ports = target.ports.iter().map(|(service, port)| (service.clone(), port.value));
+            let is_known =
+                hosts.contains(&host) || !peers.insert((host.clone(), ports.collect::<Vec<_>>()));
+            if !host.is_empty() && is_known {
                 page.gap();
                 page.prose(&format!(
                     "{wanted} at {} is named twice ({}).",

@@ -10,7 +10,7 @@ mod page;
 use std::net::IpAddr;
 
 use super::read::LINKS;
-use crate::catalogue::{Catalogue, Party, Role};
+use crate::catalogue::{Asker, Catalogue, Party, Role};
 use crate::site::discover::Facts;
 use crate::site::{Find, Layer, Origin, Place, Sourced, Target};
 use credentials::Known;
@@ -112,10 +112,21 @@ const USUAL: [(&str, &str); 7] = [
 fn services(page: &mut Page, layer: &Layer, subject: &Subject<'_>) {
     page.section("services");
     let has_flow = |kind: &str| subject.catalogue.flows.iter().any(|flow| flow.to.0 == kind);
+    let asker = asker(layer, subject);
     for (kind, example) in USUAL.iter().filter(|(kind, _)| has_flow(kind)) {
-        if !service(page, layer, kind, kind) {
+        let is_asked = subject.catalogue.asks(&asker, kind);
+        if !(is_asked && service(page, layer, kind, kind)) {
             page.example(kind, example, "");
         }
+    }
+}
+
+/// What decides which servers this machine asks.
+fn asker<'a>(layer: &'a Layer, subject: &Subject<'_>) -> Asker<'a> {
+    Asker {
+        role: subject.role,
+        has_engine: layer.has_engine,
+        groups: layer.groups.iter().map(String::as_str).collect(),
     }
 }
 
@@ -123,10 +134,11 @@ fn services(page: &mut Page, layer: &Layer, subject: &Subject<'_>) {
 fn own_services(page: &mut Page, layer: &Layer, subject: &Subject<'_>) {
     const PEERS: [&str; 5] = ["central", "poller", "remote", "device", "nsclient"];
     let kinds = layer.targets.keys().chain(layer.unneeded.keys()).map(|party| party.0.as_str());
+    let asker = asker(layer, subject);
     let is_other = |kind: &&str| {
         !PEERS.contains(kind)
             && USUAL.iter().all(|(usual, _)| usual != kind)
-            && subject.catalogue.flows.iter().any(|flow| flow.to.0 == **kind)
+            && subject.catalogue.asks(&asker, kind)
     };
     for kind in kinds.filter(is_other) {
         service(page, layer, kind, &format!("services.{kind}"));

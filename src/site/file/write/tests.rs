@@ -172,7 +172,7 @@ fn again(facts: &Facts, layer: &Layer, role: Role) -> (String, Layer) {
     let text = write(facts, layer, &subject(&catalogue, role));
     let file = SiteFile::parse("site.toml", &text)
         .unwrap_or_else(|broken| panic!("{}\n{text}", broken.explained()));
-    file.check(&catalogue).unwrap_or_else(|broken| panic!("{}\n{text}", broken.explained()));
+    file.check(&catalogue, &[]).unwrap_or_else(|broken| panic!("{}\n{text}", broken.explained()));
     fits(&text);
     let machine = file.machine("here").unwrap();
     let vault = Vault { folder: std::path::Path::new(""), facts: Some(facts) };
@@ -260,7 +260,7 @@ fn every_example_is_valid_without_its_mark() {
             })
             .collect();
         let file = SiteFile::parse("site.toml", &without.join("\n"));
-        let checked = file.and_then(|file| file.check(&catalogue()));
+        let checked = file.and_then(|file| file.check(&catalogue(), &[]));
         checked.unwrap_or_else(|broken| panic!("{}\n{text}", broken.explained()));
     }
 }
