@@ -79,7 +79,7 @@ fn control_c_leaves_no_row_above_the_table() {
     let run = ["--role", "poller", "--only", "poller.ntp,poller.bbdo", "--ntp", &ntp.at()];
     let silent = ["--central", &device.at()];
     arguments.extend([&run[..], &silent].concat().into_iter().map(str::to_owned));
-    for presses in 1..=5 {
+    for _ in 0..5 {
         let terminal = Terminal::new(COLUMNS);
         // With this terminal as the one it is controlled from, as in a session of its own.
         let mut command = Command::new("setsid");
@@ -88,7 +88,8 @@ fn control_c_leaves_no_row_above_the_table() {
         let child = start(command);
         let mut screen = terminal.screen();
         let mut written = screen.until("1/2");
-        screen.press(&"\u{3}".repeat(presses));
+        // Once: another one would end the report too.
+        screen.press("\u{3}");
         written.push_str(&screen.until("ended with 130"));
         screen.press("\n");
         wait(child);
