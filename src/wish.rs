@@ -220,7 +220,19 @@ impl Barrier {
 }
 
 impl Barrier {
-    /// Who acts there; `target` is what the far side is called.
+    /// Who acts there.
+    pub(crate) fn owner(self) -> Owner {
+        match self {
+            Self::Source => Owner::ThisHost,
+            Self::Target => Owner::FarSide,
+            Self::Device(device) => Owner::Network(Whereabouts::At(device)),
+            Self::AtOrBehind(last) => Owner::Network(Whereabouts::AtOrBehind(last)),
+            Self::AtOrBefore(first) => Owner::Network(Whereabouts::AtOrBefore(first)),
+            Self::OnTheWay => Owner::Network(Whereabouts::Unknown),
+        }
+    }
+
+    /// Who acts there, in words; `target` is what the far side is called.
     pub(crate) fn who(self, target: &str) -> String {
         match self {
             Self::Source => "you, on this host".to_owned(),

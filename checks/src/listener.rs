@@ -41,9 +41,11 @@ impl Probe {
     }
 
     fn look(&self) -> Result<(Vec<Socket>, Holder), Cause> {
-        let unreadable = |error: io::Error| Cause::LocalError {
-            action: "read /proc/net".into(),
-            error: error.to_string(),
+        let Self { transport, port } = *self;
+        let unreadable = |error: io::Error| Cause::ListenersUnknown {
+            transport,
+            port,
+            error: format!("/proc/net: {error}"),
         };
         let sockets = self.sockets().map_err(unreadable)?;
         let holder = holder(&sockets);

@@ -85,7 +85,7 @@ pub(crate) struct Flow {
     pub(crate) required: bool,
     /// One sentence for the operator.
     pub(crate) why: String,
-    /// What to run on the far side when nothing listens there.
+    /// What starts it there and shows that it listens; `PORT` is the port that was asked.
     #[serde(default)]
     pub(crate) look_at: String,
     /// Off until this group is asked for.

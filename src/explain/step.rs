@@ -6,7 +6,9 @@ use unicode_width::UnicodeWidthStr;
 
 use super::{facts, section};
 use crate::report::table::{pad, wrap};
-use crate::report::{AttemptReport, CauseReport, Report, StepReport, again, asked_too};
+use crate::report::{
+    AttemptReport, CauseReport, Report, StepReport, about_concern, again, asked_too,
+};
 use crate::verdict::Outcome;
 
 /// Writes everything that was seen for `step`, and judges it again.
@@ -122,6 +124,9 @@ fn decision(when: &str, step: &StepReport, page: &mut Page<'_>) -> io::Result<()
     }
     for concern in &step.concerns {
         page.row("concern", &format!("{}: {}", concern.code, concern.message))?;
+        for (label, text) in about_concern(concern) {
+            page.row(label, &text)?;
+        }
     }
     match &step.because_of {
         Some(root) => page.row("because", &format!("{root} fails; this follows from it")),

@@ -11,7 +11,7 @@ use super::model::{
     AttemptReport, CauseReport, ConcernReport, StepReport, TargetReport, WayReport,
 };
 use crate::plan::{Action, Asked, Direction, Phase, Question, SkipReason, Step};
-use crate::remedy::{Passage, Remedy, remedy};
+use crate::remedy::{Passage, Remedy, remedy, remedy_of_concern};
 use crate::runner::{Attempt, Found};
 use crate::site::mistake::Mistake;
 use crate::verdict::{Conclusion, Outcome, conclude};
@@ -101,7 +101,8 @@ pub(super) fn judge(step: &Step, found: Option<&Found>, phase: Phase) -> Judged 
     let decided = conclusion.decided_by.and_then(|index| found.attempts.get(index));
     let passage = passage(step, question, decided, &report.asked_for);
     report.cause = conclusion.cause.as_ref().map(|cause| cause_report(cause, &passage));
-    report.concerns = conclusion.concerns.iter().map(concern_report).collect();
+    let concerns = conclusion.concerns.iter().map(|concern| concern_report(concern, &passage));
+    report.concerns = concerns.collect();
     report.evidence = object(&conclusion.evidence);
     if let Some(name) = &found.canonical {
         report.evidence.insert("resolved_as".to_owned(), Value::from(name.as_str()));
@@ -260,16 +261,14 @@ fn passage<'a>(
 fn cause_report(cause: &Cause, passage: &Passage<'_>) -> CauseReport {
     let mut facts = object(cause);
     facts.remove("code");
-    let (owner, device) = match cause.owner() {
-        Owner::ThisHost => ("this-host", None),
-        Owner::Network(at) => ("network", at.device().map(|device| device.to_string())),
-        Owner::FarSide => ("far-side", None),
-        Owner::Nobody => ("nobody", None),
+    let device = match cause.owner() {
+        Owner::Network(at) => at.device().map(|device| device.to_string()),
+        Owner::ThisHost | Owner::FarSide | Owner::Nobody => None,
     };
     CauseReport {
         code: cause.code().to_owned(),
         layer: cause.layer().to_string(),
-        owner: owner.to_owned(),
+        owner: owner(cause.owner()).to_owned(),
         device,
         message: cause.to_string(),
         facts,
@@ -277,8 +276,23 @@ fn cause_report(cause: &Cause, passage: &Passage<'_>) -> CauseReport {
     }
 }
 
-fn concern_report(concern: &Concern) -> ConcernReport {
-    ConcernReport { code: concern.code().to_owned(), message: concern.to_string() }
+fn concern_report(concern: &Concern, passage: &Passage<'_>) -> ConcernReport {
+    let (whose, remedy) = remedy_of_concern(concern, passage);
+    ConcernReport {
+        code: concern.code().to_owned(),
+        message: concern.to_string(),
+        owner: owner(whose).to_owned(),
+        remedy: Some(remedy),
+    }
+}
+
+fn owner(owner: Owner) -> &'static str {
+    match owner {
+        Owner::ThisHost => "this-host",
+        Owner::Network(_) => "network",
+        Owner::FarSide => "far-side",
+        Owner::Nobody => "nobody",
+    }
 }
 
 fn attempt_report(question: &Question, attempt: &Attempt) -> AttemptReport {

@@ -12,7 +12,7 @@ use std::io;
 use preflight_checks::printable;
 
 use super::faults::{Fault, Followers};
-use super::{Ending, Report, StepReport, words};
+use super::{ConcernReport, Ending, Report, StepReport, words};
 use crate::verdict::Outcome;
 
 /// Writes one suite: the run.
@@ -118,8 +118,12 @@ fn case(
             writeln!(out, "      {head}{body}</{element}>")?;
         }
     }
-    let warnings: Vec<String> =
-        step.concerns.iter().map(|it| format!("{}: {}", it.code, it.message)).collect();
+    let warning = |concern: &ConcernReport| {
+        let about = words::about_concern(concern).into_iter();
+        let about: String = about.map(|(label, text)| format!("; {label}: {text}")).collect();
+        format!("{}: {}{about}", concern.code, concern.message)
+    };
+    let warnings: Vec<String> = step.concerns.iter().map(warning).collect();
     if !warnings.is_empty() {
         writeln!(out, "      <system-out>{}</system-out>", lines(&warnings))?;
     }

@@ -40,6 +40,17 @@ pub(super) fn write(report: &Report, out: &mut dyn io::Write) -> io::Result<()> 
             section(&fault, cause, &followers, out)?;
         }
     }
+    for warning in words::warnings(report) {
+        let (step, concern) = (warning.steps.first, warning.concern);
+        writeln!(
+            out,
+            "\n## {}: {}\n\n{}\n",
+            text(&step.id),
+            text(&concern.code),
+            text(&concern.message)
+        )?;
+        items(words::about_warning(&warning), out)?;
+    }
     Ok(())
 }
 
@@ -56,7 +67,11 @@ fn section(
 ) -> io::Result<()> {
     let step = fault.first;
     writeln!(out, "\n## {}: {}\n\n{}\n", text(&step.id), text(&cause.code), text(&step.why))?;
-    for (label, line) in words::explanation(fault, followers) {
+    items(words::explanation(fault, followers), out)
+}
+
+fn items(lines: Vec<(&'static str, String)>, out: &mut dyn io::Write) -> io::Result<()> {
+    for (label, line) in lines {
         let line = if label == "more" { code(&line) } else { text(&line) };
         writeln!(out, "- {}: {line}", words::capitalised(label))?;
     }

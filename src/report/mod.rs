@@ -47,11 +47,11 @@ pub(crate) use ending::{Ending, PLUGIN_UNKNOWN};
 pub(crate) use judge::step;
 use judge::{Judged, folded, judge};
 pub(crate) use model::{
-    AttemptReport, CauseReport, ClockReport, NoteReport, Report, StepReport, Summary, TargetReport,
-    Tool, WayReport,
+    AttemptReport, CauseReport, ClockReport, ConcernReport, NoteReport, Report, StepReport,
+    Summary, TargetReport, Tool, WayReport,
 };
 
-pub(crate) use words::{asked_too, capitalised};
+pub(crate) use words::{about_concern, asked_too, capitalised};
 
 /// The version of the JSON's shape; raised when a reader could break.
 pub(crate) const SCHEMA_VERSION: u32 = 1;

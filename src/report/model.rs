@@ -209,6 +209,12 @@ pub(crate) struct ConcernReport {
     pub(crate) code: String,
     /// One sentence.
     pub(crate) message: String,
+    /// this-host, network, far-side, nobody; empty in reports of the first version.
+    #[serde(skip_serializing_if = "String::is_empty", default)]
+    pub(crate) owner: String,
+    /// Who acts, and what to ask of them.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(crate) remedy: Option<Remedy>,
 }
 
 /// One address on one port.
@@ -279,8 +285,24 @@ pub(crate) struct Summary {
 impl CauseReport {
     /// What its remedy is to the reader: something to do, or something to ask for.
     pub(crate) fn turn(&self) -> &'static str {
-        if self.owner == "this-host" { "do" } else { "ask for" }
+        turn(&self.owner)
     }
+}
+
+impl ConcernReport {
+    /// What its remedy is to the reader: something to do, or something to ask for.
+    pub(crate) fn turn(&self) -> &'static str {
+        turn(&self.owner)
+    }
+
+    /// Its remedy, if anybody has to act.
+    pub(crate) fn due(&self) -> Option<&Remedy> {
+        self.remedy.as_ref().filter(|_| self.owner != "nobody")
+    }
+}
+
+fn turn(owner: &str) -> &'static str {
+    if owner == "this-host" { "do" } else { "ask for" }
 }
 
 /// How many of the steps that were asked ended how.

@@ -36,6 +36,10 @@ pub(crate) fn write(report: &Report, canvas: Canvas, out: &mut dyn io::Write) ->
     for fault in words::root_causes(report) {
         explain(&fault, &followers, canvas, out)?;
     }
+    for warning in words::warnings(report) {
+        let title = format!("{}: {}", warning.steps.first.id, warning.concern.message);
+        block(Outcome::Warn, &title, words::about_warning(&warning), canvas, out)?;
+    }
     let mark = Style::new().bold();
     for line in wrap(&in_one(&words::summary(report)), canvas.width - 2) {
         writeln!(out, "  {mark}{line}{mark:#}")?;
@@ -147,14 +151,25 @@ fn explain(
     out: &mut dyn io::Write,
 ) -> io::Result<()> {
     let step = fault.first;
-    let style = style(step.outcome);
     let is_local = step.direction == Direction::Local;
     let title = format!("{}: {}", if is_local { &step.flow } else { &step.id }, step.why);
-    for (index, line) in wrap(&title, canvas.width - 4).iter().enumerate() {
-        let mark = if index == 0 { symbol(step.outcome) } else { " " };
+    block(step.outcome, &title, words::explanation(fault, followers), canvas, out)
+}
+
+/// A title with its mark, and labelled lines.
+fn block(
+    outcome: Outcome,
+    title: &str,
+    lines: Vec<(&'static str, String)>,
+    canvas: Canvas,
+    out: &mut dyn io::Write,
+) -> io::Result<()> {
+    let style = style(outcome);
+    for (index, line) in wrap(title, canvas.width - 4).iter().enumerate() {
+        let mark = if index == 0 { symbol(outcome) } else { " " };
         writeln!(out, "  {style}{mark}{style:#} {line}")?;
     }
-    for (label, text) in words::explanation(fault, followers) {
+    for (label, text) in lines {
         for (index, line) in wrap(&text, canvas.width - 15).iter().enumerate() {
             let label = if index == 0 { label } else { "" };
             writeln!(out, "    {}  {line}", pad(label, 9))?;

@@ -2,13 +2,13 @@
 
 use std::net::SocketAddr;
 
-use preflight_checks::printable;
+use preflight_checks::{Code, printable};
 use serde_json::Value;
 
 use super::faults::{Fault, Followers, Said, faults};
 use super::groups::{first_of, in_order};
 use super::model::Tally;
-use super::{Ending, NoteReport, Report, StepReport, TargetReport};
+use super::{CauseReport, ConcernReport, Ending, NoteReport, Report, StepReport, TargetReport};
 use crate::plan::Phase;
 use crate::verdict::Outcome;
 use crate::wish::Wish;
@@ -90,7 +90,7 @@ pub(super) fn summary(report: &Report) -> Vec<String> {
     let (required, optional) = (Tally::of(of(true)), Tally::of(of(false)));
     let mut parts = Vec::new();
     if report.interrupted {
-        parts.push("interrupted; what was finished is above".to_owned());
+        parts.push("interrupted: you stopped the run; what was finished is above".to_owned());
     }
     let verdict = verdict(required, ending, report.phase, &report.summary.reasons);
     parts.push(printable(&verdict));
@@ -196,7 +196,11 @@ pub(super) fn total_ms(step: &StepReport) -> Option<f64> {
 
 /// Each fault once.
 pub(super) fn root_causes(report: &Report) -> Vec<Fault<'_>> {
-    let is_root = |step: &&StepReport| step.cause.is_some() && step.because_of.is_none();
+    // Of what the reader stopped there is nothing to explain.
+    let is_cut_off = |cause: &CauseReport| cause.code == <&str>::from(Code::Interrupted);
+    let is_root = |step: &&StepReport| {
+        step.cause.as_ref().is_some_and(|cause| !is_cut_off(cause)) && step.because_of.is_none()
+    };
     faults(report.steps.iter().filter(is_root))
 }
 
@@ -222,6 +226,42 @@ pub(super) fn explanation(
         ("more", format!("preflight explain {}", cause.code)),
     ];
     lines.into_iter().filter(|(_, text)| !text.is_empty()).collect()
+}
+
+/// A warning: what works and will hurt, and the steps of one flow of which that is true.
+#[derive(Debug)]
+pub(super) struct Warning<'a> {
+    /// What will hurt, as the first of them has it.
+    pub(super) concern: &'a ConcernReport,
+    /// The steps.
+    pub(super) steps: Fault<'a>,
+}
+
+/// Each warning once that somebody has to act on.
+pub(super) fn warnings<'a>(report: &'a Report) -> Vec<Warning<'a>> {
+    let each = |step: &'a StepReport| step.concerns.iter().map(move |concern| (step, concern));
+    let all = report.steps.iter().flat_map(each).filter(|(_, concern)| concern.due().is_some());
+    let alike = in_order(all, |(step, concern)| (step.flow.as_str(), concern.code.as_str()));
+    let warning = |found: Vec<(&'a StepReport, &'a ConcernReport)>| {
+        let concern = found.first()?.1;
+        Some(Warning { concern, steps: Fault::of(found.into_iter().map(|(step, _)| step))? })
+    };
+    alike.into_iter().filter_map(|(_, found)| warning(found)).collect()
+}
+
+/// What is said of a warning below its sentence, label and text.
+pub(super) fn about_warning(warning: &Warning<'_>) -> Vec<(&'static str, String)> {
+    let Warning { concern, steps } = warning;
+    let mut lines = vec![("likewise", likewise(steps))];
+    lines.extend(about_concern(concern));
+    lines.push(("more", format!("preflight explain {}", concern.code)));
+    lines.into_iter().filter(|(_, text)| !text.is_empty()).collect()
+}
+
+/// Whose turn it is, and to do what; nothing where nobody has to act.
+pub(crate) fn about_concern(concern: &ConcernReport) -> Vec<(&'static str, String)> {
+    let Some(remedy) = concern.due() else { return Vec::new() };
+    vec![("who acts", remedy.who.clone()), (concern.turn(), remedy.what.clone())]
 }
 
 /// With a capital letter in front.

@@ -329,7 +329,11 @@ fn stopped_by(signal: Signal) {
     assert_eq!(ended.code, Some(130), "{ended:#?}");
     assert!(progress.contains("central.ssh"), "{progress:?}");
     assert!(ended.stdout.contains("✓ central.ntp"), "{}", ended.stdout);
-    assert!(ended.stdout.contains("interrupted; what was finished is above"), "{}", ended.stdout);
+    assert!(
+        ended.stdout.contains("interrupted: you stopped the run; what was finished is above"),
+        "{}",
+        ended.stdout
+    );
     let report = report_in(&json);
     assert_eq!(
         (&report["interrupted"], &report["summary"]["exit_code"]),

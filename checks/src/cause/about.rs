@@ -6,8 +6,8 @@ use std::net::IpAddr;
 
 use serde::Serialize;
 
-use super::Cause;
 use super::facts::{ChainLink, Transport};
+use super::{Cause, Concern};
 
 /// Who has to act. Decides whom the report tells the reader to call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -183,6 +183,7 @@ impl Cause {
             Self::NothingListens { .. }
             | Self::ListensOnLoopback { .. }
             | Self::FoundOnOtherPort { .. } => (Port, ThisHost, Nothing),
+            Self::ListenersUnknown { .. } => (Host, ThisHost, Nothing),
 
             // ---- conversation ----
             Self::Silent { .. }
@@ -237,10 +238,11 @@ impl Cause {
 
             // ---- DNS ----
             Self::DnsRefused { .. } => (Authentication, FarSide, Nothing),
+            // Its page: ask again, with a name.
+            Self::DnsNoNameAsked => (Service, ThisHost, Nothing),
             Self::DnsServfail { .. }
             | Self::DnsValidation { .. }
             | Self::DnsNotRecursive { .. }
-            | Self::DnsNoNameAsked
             | Self::DnsNameNotFound { .. }
             | Self::DnsNameWithoutAddress { .. }
             | Self::DnsUnanswered { .. } => (Service, FarSide, Nothing),
@@ -251,7 +253,12 @@ impl Cause {
             Self::DnsFailed { .. } => (Protocol, FarSide, Nothing),
 
             // ---- SMTP ----
-            Self::SmtpRefused { .. } => (Authentication, FarSide, Nothing),
+            Self::SmtpRefused { .. }
+            | Self::SmtpBlockListed { .. }
+            | Self::SmtpRelayDenied { .. } => (Authentication, FarSide, Nothing),
+            Self::SmtpAuthenticationWanted { .. } => (Authentication, ThisHost, Nothing),
+            Self::SmtpGreylisted { .. } => (Service, FarSide, Nothing),
+            Self::SmtpSenderRefused { .. } => (Service, ThisHost, Nothing),
             Self::SmtpUnavailable { .. } | Self::SmtpMailRefused { .. } => {
                 (Service, FarSide, Nothing)
             }
@@ -261,6 +268,12 @@ impl Cause {
             }
 
             // ---- LDAP ----
+            // Locked, disabled, expired: the password may be right.
+            Self::LdapBindRefused { sub_code: Some(code), .. }
+                if ["530", "531", "532", "533", "701", "773", "775"].contains(&code.as_str()) =>
+            {
+                (Authentication, FarSide, Nothing)
+            }
             // The protection, and the name of the directory, are the platform's own settings.
             Self::LdapBindRefused { .. } | Self::LdapProtectionRequired { .. } => {
                 (Authentication, ThisHost, Nothing)
@@ -335,6 +348,45 @@ impl Cause {
 
             // ---- ourselves ----
             Self::ProbePanicked { .. } | Self::Interrupted => (Host, Nobody, Nothing),
+        }
+    }
+}
+
+impl Concern {
+    /// Who has to act.
+    #[must_use]
+    #[allow(clippy::match_same_arms)] // A table, in the order of the enum.
+    pub fn owner(&self) -> Owner {
+        use Owner::{FarSide, Nobody, ThisHost};
+        let network = Owner::Network(Whereabouts::Unknown);
+        match self {
+            // That is what the installation is for.
+            Self::PathOpen { .. } | Self::NothingListensYet { .. } => Nobody,
+            Self::SomeAddressesFail { .. }
+            | Self::OtherWayFails { .. }
+            | Self::CertificateEndsSoon { .. } => FarSide,
+            Self::NameSlow { .. } | Self::PeerIsLoopback { .. } => ThisHost,
+            Self::CertificateUnverified { .. } => ThisHost,
+            Self::TlsOldRenegotiation | Self::DnsNameFails { .. } => FarSide,
+            Self::CertificateCommonNameOnly { .. } => FarSide,
+            Self::TlsNotSpoken { .. } => ThisHost,
+            Self::PacketLoss { .. } => network,
+            Self::AnswersFromElsewhere { .. } => FarSide,
+            Self::AnswersMissing { .. } | Self::TcpLosses { .. } => network,
+            Self::NtpWeakSource { .. } => FarSide,
+            Self::DnsUdpOnly { .. } | Self::DnsOwnZonesOnly => FarSide,
+            Self::DnsWithoutEdns => network,
+            Self::SmtpNoStarttls | Self::SmtpSlowGreeting { .. } => FarSide,
+            Self::SmtpMasked { .. } => network,
+            Self::LdapNoStarttls => FarSide,
+            Self::LdapPasswordKept => FarSide,
+            Self::LdapBindWithheld | Self::LdapNotBound => ThisHost,
+            Self::BbdoGrpc => ThisHost,
+            Self::BbdoTlsNotOffered | Self::BbdoSlow { .. } | Self::BbdoOld { .. } => FarSide,
+            Self::SnmpSmallView => FarSide,
+            Self::SnmpNotRead => ThisHost,
+            Self::HttpSendsElsewhere { .. } => ThisHost,
+            Self::NsclientNotRead | Self::NsclientPasswordKept | Self::TlsRequired => ThisHost,
         }
     }
 }

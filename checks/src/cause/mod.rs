@@ -516,6 +516,17 @@ pub enum Cause {
         because: String,
     },
 
+    /// This host does not show who listens.
+    #[error("who listens on {transport} {port} here cannot be told: {error}")]
+    ListenersUnknown {
+        /// The transport that was to be looked at.
+        transport: Transport,
+        /// The port that was to be looked at.
+        port: u16,
+        /// The operating system's words, with the file.
+        error: String,
+    },
+
     // ---- conversation ----
     /// The peer accepted the connection and said nothing.
     #[error("connected, but it stays silent ({waited})")]
@@ -966,6 +977,48 @@ pub enum Cause {
         /// The server's words.
         text: String,
     },
+    /// It takes no mail from strangers at their first visit.
+    #[error(
+        "the mail server puts this host off, as it does with strangers (greylisting): {reply} {text}"
+    )]
+    SmtpGreylisted {
+        /// SMTP reply code.
+        reply: u16,
+        /// The server's words.
+        text: String,
+    },
+    /// It wants a login before it takes mail.
+    #[error("the mail server wants a login: {reply} {text}")]
+    SmtpAuthenticationWanted {
+        /// SMTP reply code.
+        reply: u16,
+        /// The server's words.
+        text: String,
+    },
+    /// A block list names this host's address.
+    #[error("the mail server refuses this host, which stands on a block list: {reply} {text}")]
+    SmtpBlockListed {
+        /// SMTP reply code.
+        reply: u16,
+        /// The server's words.
+        text: String,
+    },
+    /// It does not take the sender.
+    #[error("the mail server refuses the sender: {reply} {text}")]
+    SmtpSenderRefused {
+        /// SMTP reply code.
+        reply: u16,
+        /// The server's words.
+        text: String,
+    },
+    /// It takes no mail for others from this host.
+    #[error("the mail server does not relay for this host: {reply} {text}")]
+    SmtpRelayDenied {
+        /// SMTP reply code.
+        reply: u16,
+        /// The server's words.
+        text: String,
+    },
     /// The test mail asked for was not accepted.
     #[error("the test mail was refused: {text}")]
     SmtpMailRefused {
@@ -1405,6 +1458,7 @@ impl Cause {
                 | Self::SmtpGreetingLate { .. }
                 | Self::DnsNoNameAsked
                 | Self::NameServerElsewhere { .. }
+                | Self::ListenersUnknown { .. }
                 | Self::ProbePanicked { .. }
                 | Self::Interrupted
         )

@@ -6,6 +6,7 @@
 //! Reference: [RFC 5321 §3.1, §4.3](https://www.rfc-editor.org/rfc/rfc5321#section-3.1),
 //! [RFC 3207](https://www.rfc-editor.org/rfc/rfc3207).
 
+mod refusal;
 mod reply;
 mod test_mail;
 #[cfg(test)]
@@ -254,6 +255,9 @@ impl Heard {
     /// The greeting was no 220.
     fn turned_away(&self) -> Cause {
         let (reply, text) = (self.greeting.code, self.greeting.text());
+        if let Some(named) = refusal::named(reply, &text) {
+            return named;
+        }
         match &self.greeting {
             greeting if greeting.is_permanent() => Cause::SmtpRefused { reply, text },
             greeting if greeting.is_transient() => Cause::SmtpUnavailable { reply, text },
@@ -269,7 +273,9 @@ impl Heard {
         let text = self.hello.as_ref().map(Reply::text).unwrap_or_default();
         let banner = self.greeting.first().to_owned();
         let greeted = format!("{READY} {banner}");
-        if self.hello.as_ref().is_some_and(Reply::is_transient) {
+        if let Some(named) = refusal::named(reply, &text) {
+            named
+        } else if self.hello.as_ref().is_some_and(Reply::is_transient) {
             Cause::SmtpUnavailable { reply, text }
         } else if self.is_masked() {
             Cause::SmtpInspected { banner }

@@ -90,7 +90,11 @@ fn refused(error: &lettre::transport::smtp::Error) -> Cause {
     let source = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
     let words = wire::clean(source.as_bytes(), MAX_TEXT);
     match error.status() {
-        Some(code) => Cause::SmtpMailRefused { text: format!("{code} {words}") },
+        Some(code) => {
+            let text = format!("{code} {words}");
+            let named = super::refusal::named(u16::from(code), &words);
+            named.unwrap_or(Cause::SmtpMailRefused { text })
+        }
         None if error.is_client() => Cause::SmtpMailRefused { text: words },
         None => Cause::BadReply { expected: "an SMTP reply".into(), got: text },
     }

@@ -273,8 +273,8 @@ async fn a_refused_test_mail_keeps_the_servers_words() {
     let refusal = b"554 5.7.1 <ops@example.org>: Relay access denied\r\n";
     let replies: [&[u8]; 5] = [HELLO, HELLO, b"250 Ok\r\n", refusal, b"221 bye\r\n"];
     let (verdict, _, lines) = visit(&with_mail(), b"220 mx.example.org\r\n", &replies).await;
-    let text = "554 5.7.1 <ops@example.org>: Relay access denied".to_owned();
-    assert_eq!(verdict, Err(Cause::SmtpMailRefused { text }));
+    let text = "5.7.1 <ops@example.org>: Relay access denied".to_owned();
+    assert_eq!(verdict, Err(Cause::SmtpRelayDenied { reply: 554, text }));
     assert_eq!(lines.last().unwrap(), "QUIT");
 }
 

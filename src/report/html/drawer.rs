@@ -7,7 +7,7 @@ use super::sheet::{Row, Sheet};
 use crate::report::AttemptReport;
 use crate::report::faults::Fault;
 use crate::report::groups::in_order;
-use crate::report::words::explanation;
+use crate::report::words::{about_concern, explanation};
 
 /// Appends what there is to know of the steps of `row`.
 pub(super) fn drawer(sheet: &Sheet<'_>, row: &Row<'_>, to: &mut Markup) {
@@ -38,6 +38,9 @@ fn verdict(sheet: &Sheet<'_>, row: &Row<'_>, list: &mut Markup) {
     }
     for concern in &step.concerns {
         pair(list, "will hurt", &concern.message);
+        for (label, text) in about_concern(concern) {
+            pair(list, label, &text);
+        }
         more_about(list, &concern.code);
     }
 }

@@ -5,7 +5,7 @@ use super::markup::Markup;
 use super::sheet::{Row, Sheet, rank};
 use crate::report::faults::Fault;
 use crate::report::table::symbol;
-use crate::report::words::{moment, sources, why};
+use crate::report::words::{Warning, about_warning, moment, sources, warnings, why};
 use crate::report::{Ending, Report, StepReport};
 use crate::verdict::Outcome;
 
@@ -85,13 +85,14 @@ pub(super) fn mark(outcome: Outcome, to: &mut Markup) {
 pub(super) fn actions(sheet: &Sheet<'_>, to: &mut Markup) {
     let roots = sheet.roots();
     let reasons = &sheet.report.summary.reasons;
-    if roots.is_empty() && reasons.is_empty() {
+    let warnings = warnings(sheet.report);
+    if roots.is_empty() && reasons.is_empty() && warnings.is_empty() {
         return;
     }
     to.element("section", &[("aria-labelledby", "actions"), ("class", "actions")], |section| {
         section.leaf("h2", &[("id", "actions")], "Why, and who acts");
         if sheet.report.summary.failed == 0 {
-            // With --strict it is a warning that fails the run, and that has no remedy.
+            // With --strict it is a warning that fails the run.
             section.element("ul", &[], |list| {
                 for reason in reasons.iter().take(LISTED) {
                     list.leaf("li", &[], reason);
@@ -103,6 +104,9 @@ pub(super) fn actions(sheet: &Sheet<'_>, to: &mut Markup) {
                 list.element("li", &[("class", &root.first.outcome.to_string())], |item| {
                     action(sheet, root, item);
                 });
+            }
+            for warning in warnings.iter().take(LISTED.saturating_sub(roots.len())) {
+                list.element("li", &[("class", "warn")], |item| warned(sheet, warning, item));
             }
         });
         if roots.len() > LISTED {
@@ -130,6 +134,21 @@ fn action(sheet: &Sheet<'_>, root: &Fault<'_>, item: &mut Markup) {
     item.leaf("p", &[], &cut(&said, 400)).element("dl", &[], |list| {
         // The result and the way to the row stand above.
         explained(sheet, root, |label| !matches!(label, "seen" | "name" | "also" | "more"), list);
+    });
+}
+
+fn warned(sheet: &Sheet<'_>, warning: &Warning<'_>, item: &mut Markup) {
+    let step = warning.steps.first;
+    let anchor = sheet.anchor(&step.id).unwrap_or_default();
+    item.element("h3", &[], |title| {
+        mark(Outcome::Warn, title);
+        title.leaf("a", &[("href", &format!("#{anchor}"))], &step.flow).text(" ");
+        title.leaf("code", &[], sheet.row(step).map_or("", Row::target));
+    });
+    item.leaf("p", &[], &cut(&warning.concern.message, 400)).element("dl", &[], |list| {
+        for (label, text) in about_warning(warning).iter().filter(|(label, _)| *label != "more") {
+            pair(list, label, text);
+        }
     });
 }
 

@@ -237,7 +237,12 @@ fn spoken(said: &str) -> Report {
         through_vpn: Some(said.clone()),
         group: Some(said.clone()),
         result: said.clone(),
-        concerns: vec![ConcernReport { code: said.clone(), message: said.clone() }],
+        concerns: vec![ConcernReport {
+            code: said.clone(),
+            message: said.clone(),
+            owner: said.clone(),
+            remedy: Some(Remedy { who: said.clone(), what: said.clone() }),
+        }],
         evidence: [("path".to_owned(), json!([format!("1 {said}")]))]
             .into_iter()
             .chain(object.clone())

@@ -1,0 +1,124 @@
+//! Refusal: which of a mail server's noes is it?
+//!
+//! The codes do not tell: 5.7.1 stands for a block list, a relay that is denied and a sender that
+//! is refused (RFC 3463 §3.8). The words do, and servers have used theirs for decades.
+
+use crate::cause::Cause;
+
+/// The cause that code and words name; `None` when they name none of these.
+pub(super) fn named(reply: u16, text: &str) -> Option<Cause> {
+    let lower = text.to_ascii_lowercase();
+    let says = |any: &[&str]| any.iter().any(|words| lower.contains(words));
+    let text = text.to_owned();
+    if says(&GREYLISTED) {
+        Some(Cause::SmtpGreylisted { reply, text })
+    } else if says(&BLOCK_LISTED) {
+        Some(Cause::SmtpBlockListed { reply, text })
+    } else if says(&["authentication required", "authentication is required"])
+        || (reply == WANTS_LOGIN && !says(&["starttls", "tls"]))
+    {
+        Some(Cause::SmtpAuthenticationWanted { reply, text })
+    } else if says(&["relay"]) && says(&DENIED) {
+        Some(Cause::SmtpRelayDenied { reply, text })
+    } else if says(&SENDER) {
+        Some(Cause::SmtpSenderRefused { reply, text })
+    } else {
+        None
+    }
+}
+
+/// postgrey, Exim, rspamd, milter-greylist.
+const GREYLISTED: [&str; 4] = ["greylist", "graylist", "grey-list", "grey list"];
+/// Postfix's and Exim's words for a DNS list, and the lists that name themselves.
+const BLOCK_LISTED: [&str; 9] = [
+    "blocked using",
+    "blacklist",
+    "block list",
+    "blocklist",
+    "dnsbl",
+    "listed at",
+    "listed in",
+    "spamhaus",
+    "spamcop",
+];
+/// Postfix, Exim, Exchange and sendmail.
+const DENIED: [&str; 6] =
+    ["denied", "not permitted", "unable to relay", "not allowed", "prohibited", "do not relay"];
+/// Postfix, Exim, Exchange.
+const SENDER: [&str; 6] = [
+    "sender address rejected",
+    "sender verify failed",
+    "sender rejected",
+    "send as this sender",
+    "domain of sender",
+    "5.1.8",
+];
+/// RFC 4954 §6: authentication required.
+const WANTS_LOGIN: u16 = 530;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_refusal_of_the_servers_in_use_has_its_own_cause() {
+        for (reply, text, code) in [
+            // Postfix, with postgrey where it says so.
+            (
+                450,
+                "4.2.0 <a@b.c>: Recipient address rejected: Greylisted, see http://x/",
+                "smtp-greylisted",
+            ),
+            (
+                554,
+                "5.7.1 Service unavailable; Client host [192.0.2.7] blocked using zen.spamhaus.org",
+                "smtp-block-listed",
+            ),
+            (454, "4.7.1 <a@b.c>: Relay access denied", "smtp-relay-denied"),
+            (554, "5.7.1 <a@b.c>: Relay access denied", "smtp-relay-denied"),
+            (
+                450,
+                "4.1.8 <a@b.c>: Sender address rejected: Domain not found",
+                "smtp-sender-refused",
+            ),
+            (
+                553,
+                "5.7.1 <a@b.c>: Sender address rejected: not owned by user x",
+                "smtp-sender-refused",
+            ),
+            (530, "5.7.0 Authentication required", "smtp-authentication-wanted"),
+            // Exim.
+            (451, "greylisted, try again later", "smtp-greylisted"),
+            (550, "relay not permitted", "smtp-relay-denied"),
+            (550, "Sender verify failed", "smtp-sender-refused"),
+            (550, "authentication required", "smtp-authentication-wanted"),
+            // Exchange.
+            (
+                550,
+                "5.7.54 SMTP; Unable to relay recipient in non-accepted domain",
+                "smtp-relay-denied",
+            ),
+            (
+                550,
+                "5.7.60 SMTP; Client does not have permissions to send as this sender",
+                "smtp-sender-refused",
+            ),
+        ] {
+            let named = named(reply, text).map(|cause| cause.code());
+            assert_eq!(named, Some(code), "{reply} {text}");
+        }
+    }
+
+    #[test]
+    fn what_is_none_of_these_is_not_guessed() {
+        for (reply, text) in [
+            (530, "5.7.0 Must issue a STARTTLS command first"),
+            (554, "5.7.1 <a@b.c>: Client host rejected: Access denied"),
+            (550, "5.1.1 <a@b.c>: Recipient address rejected: User unknown"),
+            (421, "4.3.2 too many connections"),
+            (220, "relay.example.com ESMTP"),
+        ] {
+            assert_eq!(named(reply, text), None, "{reply} {text}");
+        }
+    }
+}
