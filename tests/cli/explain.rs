@@ -47,7 +47,7 @@ fn a_saved_step_is_shown_with_all_that_was_seen_of_it() {
         "(from --central)",
         &format!("then fail, port-closed: nothing listens on {at}"),
         "who acts whoever runs 127.0.0.1",
-        "ask for start the service; on that machine: systemctl status cbd;",
+        "ask for start the service; on that machine: systemctl enable --now cbd;",
         "Today's rules say the same.",
         &format!("{at}, bbdo from 127.0.0.1: fail cause port-closed"),
         "took protocol ",
@@ -91,9 +91,12 @@ fn another_decision_than_then_is_shown_beside_it() {
 #[test]
 fn a_report_of_the_first_version_is_still_read() {
     for (name, parts) in [
-        ("poller.ntp", &["ask for start the service", "Today's rules say the same."][..]),
-        ("poller.proxy", &["http on 3128/tcp", "Today's rules say the same."]),
-        ("central.zmq", &["do start the service", "Today's rules say the same."]),
+        (
+            "poller.ntp",
+            &["ask for start the service", "today fail, port-closed: nothing listens"][..],
+        ),
+        ("poller.proxy", &["http on 3128/tcp", "today fail, port-closed: nothing listens"]),
+        ("central.zmq", &["do start the service", "today fail, nothing-listens"]),
         ("custom.erp", &["then pass: accepts connections", "Today's rules say the same."]),
         ("custom.db", &["10.0.0.53: Non-Existent Domain", "Today's rules say the same."]),
         ("poller.smtp", &["no STARTTLS", "cannot judge it again: the facts of the warning of"]),

@@ -223,7 +223,7 @@ fn json_says_for_each_step_where_from_what_and_why() {
     assert_eq!((&cause["code"], &cause["owner"]), (&"port-closed".into(), &"far-side".into()));
     assert!(cause["facts"]["to"].as_str().unwrap().starts_with("127.0.0.1:"), "{cause:#}");
     assert!(
-        cause["remedy"]["what"].as_str().unwrap().contains("systemctl status cbd"),
+        cause["remedy"]["what"].as_str().unwrap().contains("systemctl enable --now cbd"),
         "{cause:#}"
     );
 }
