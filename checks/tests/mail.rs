@@ -133,6 +133,6 @@ async fn postfix_takes_a_test_mail_to_its_own_and_no_other() {
 
     let refused = ask(&server, Some("admin@example.org"), &authority.trust()).await;
     let cause = refused.verdict.unwrap_err();
-    assert_eq!(cause.code(), "smtp-mail-refused");
+    assert_eq!(cause.code(), "smtp-relay-denied");
     assert!(cause.to_string().contains("Relay access denied"), "{cause}");
 }

@@ -327,7 +327,7 @@ async fn squids_own_no_is_told_from_the_servers() {
         (Some("alice"), "wrong", url("https", OTHER, "/"), "proxy-authentication"),
         // Let in: the next "no" is the certificate's.
         (Some("alice"), "s3cret", url("https", OTHER, "/"), "certificate-wrong-name"),
-        (None, "", url("https", silent, "/"), "silent"),
+        (None, "", url("https", silent, "/"), "silent-after"),
         (None, "", url("http", silent, "/"), "proxy-silent"),
     ];
     let asked = cases.into_iter().map(async |(user, password, url, expected)| {

@@ -162,7 +162,11 @@ pub(crate) fn nginx(lab: &Lab, tls: &Certificate) {
                 ssl_certificate {}; ssl_certificate_key {};
                 server {{
                     listen 80; listen [::]:80; listen 443 ssl; listen [::]:443 ssl;
-                    return 200 \"nginx of the lab\\n\";
+                    location ~ /InRelease$ {{
+                        return 200 \"-----BEGIN PGP SIGNED MESSAGE-----\\nHash: SHA256\\n\";
+                    }}
+                    location ~ /repomd.xml$ {{ return 200 \"<repomd/>\"; }}
+                    location / {{ return 200 \"nginx of the lab\\n\"; }}
                 }}
             }}\n",
             tls.chain.display(),

@@ -174,13 +174,16 @@ fn a_server_whose_own_zone_has_the_name_passes_with_a_concern() {
 fn one_name_that_is_known_does_not_make_a_resolver() {
     let (root, refused) = (Question::root(), reply(ResponseCode::Refused));
     for (beyond, headline) in [
-        (None, "recursive, UDP and TCP, 2.4 ms"),
+        (None, "recursive, UDP and TCP, 2.4 ms; central.example is 10.0.0.5"),
         (
             Some(Ok(asked(root.clone(), reply(ResponseCode::NoError)))),
-            "recursive, UDP and TCP, 2.4 ms",
+            "recursive, UDP and TCP, 2.4 ms; central.example is 10.0.0.5",
         ),
-        (Some(Ok(asked(root.clone(), refused))), "own zones only, UDP and TCP, 2.4 ms"),
-        (Some(Err(closed())), "own zones only, UDP and TCP, 2.4 ms"),
+        (
+            Some(Ok(asked(root.clone(), refused))),
+            "own zones only, UDP and TCP, 2.4 ms; central.example is 10.0.0.5",
+        ),
+        (Some(Err(closed())), "own zones only, UDP and TCP, 2.4 ms; central.example is 10.0.0.5"),
     ] {
         let is_recursive = headline.starts_with("recursive");
         let (verdict, seen) = verdict(&Round { beyond, ..about_name(resolved()) });

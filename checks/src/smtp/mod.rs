@@ -273,15 +273,15 @@ impl Heard {
         let text = self.hello.as_ref().map(Reply::text).unwrap_or_default();
         let banner = self.greeting.first().to_owned();
         let greeted = format!("{READY} {banner}");
-        if let Some(named) = refusal::named(reply, &text) {
+        if recognise(greeted.as_bytes()) == Spoken::Ftp {
+            let head = wire::head(greeted.as_bytes());
+            Cause::WrongService { expected: "SMTP".into(), spoken: Spoken::Ftp, head }
+        } else if let Some(named) = refusal::named(reply, &text) {
             named
         } else if self.hello.as_ref().is_some_and(Reply::is_transient) {
             Cause::SmtpUnavailable { reply, text }
         } else if self.is_masked() {
             Cause::SmtpInspected { banner }
-        } else if recognise(greeted.as_bytes()) == Spoken::Ftp {
-            let head = wire::head(greeted.as_bytes());
-            Cause::WrongService { expected: "SMTP".into(), spoken: Spoken::Ftp, head }
         } else {
             Cause::SmtpHelloRefused { reply, text }
         }
