@@ -52,8 +52,8 @@ pub use evidence::{Evidence, Seen, Timings, Value};
 pub use identify::identify;
 pub use net::icmp::Icmp;
 pub use net::{
-    Addresses, AliasEnd, Arrivals, Deadline, FarStream, Io, NameFiles, NameSource, Naming, Offer,
-    Opinion, Peer, RESOLVE, Trust, Unanswered, examine_arrivals, mail_servers, offers,
+    Addresses, AliasEnd, Arrivals, Deadline, FarStream, Identity, Io, NameFiles, NameSource, Naming,
+    Offer, Opinion, Peer, RESOLVE, Trust, Unanswered, examine_arrivals, mail_servers, offers,
     public_domain, resolve,
 };
 pub use path::cut::{CutTrace, examine_cut, is_cut, judge_cut};

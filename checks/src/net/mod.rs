@@ -36,7 +36,7 @@ pub use names::{NameFiles, NameSource, Naming};
 pub use opinion::{AliasEnd, Opinion};
 pub use resolve::{Addresses, RESOLVE, public_domain, resolve};
 pub use srv::{Offer, offers};
-pub use tls::Trust;
+pub use tls::{Identity, Trust};
 
 pub(crate) use ledger::Ledger;
 pub(crate) use relay::Relay;

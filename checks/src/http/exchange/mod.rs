@@ -19,7 +19,7 @@ use reqwest::header::{AUTHORIZATION, HOST, HeaderMap, HeaderName, HeaderValue};
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::cause::{Cause, Phase};
-use crate::net::tls::{Verify, client_config};
+use crate::net::tls::{self, Verify, client_config};
 use crate::net::{FarStream, Relay, Stream, Trust};
 use crate::recognise::{Spoken, instead_of, recognise};
 use crate::wire;
@@ -96,7 +96,14 @@ pub(crate) async fn fetch(mut stream: Stream, request: &Request<'_>) -> Result<A
 fn client(path: &str) -> reqwest::Result<Client> {
     // Never used, TLS being done: but building without a configuration panics
     // when no process-wide crypto provider is installed.
-    let (unused, _) = client_config("", &Trust::only([]), Verify::Strictly, &[]);
+    let nobody = tls::Client {
+        name: None,
+        trust: Trust::only([]),
+        verify: Verify::Strictly,
+        alpn: &[],
+        identity: None,
+    };
+    let (unused, _) = client_config(&nobody);
     Client::builder()
         .tls_backend_preconfigured(unused)
         .unix_socket(path)

@@ -18,30 +18,37 @@ pub(super) struct Judgement {
 }
 
 impl Judgement {
-    /// Of `shown`, the server's own certificate first, at `now`.
+    /// Of `shown`, the server's own certificate first, at `now`; without a `host` its name counts
+    /// for nothing.
     pub(super) fn of(
         shown: &[CertificateDer<'_>],
-        host: &str,
+        host: Option<&str>,
         trust: &Trust,
         now: UnixTime,
     ) -> Self {
         let mut concerns = Vec::new();
         let leaf = shown.first().map(AsRef::as_ref).unwrap_or_default();
-        let named = X509Certificate::from_der(leaf)
-            .map_or(Named::No, |(_, certificate)| Named::of(&certificate, host));
+        let named = host.map(|host| {
+            X509Certificate::from_der(leaf)
+                .map_or(Named::No, |(_, certificate)| Named::of(&certificate, host))
+        });
         let facts = Certificate::parse(leaf);
         let verdict = chain::judge(shown, trust.store(), now)
-            .map_err(|cause| by_a_device(cause, &named, leaf, host))
+            .map_err(|cause| match (host, &named) {
+                (Some(host), Some(named)) => by_a_device(cause, named, leaf, host),
+                _ => cause,
+            })
             .map_err(|cause| trust.explain(cause))
             .and_then(|()| match named {
-                Named::Alternative => Ok(()),
-                Named::Common(name) => {
+                None | Some(Named::Alternative) => Ok(()),
+                Some(Named::Common(name)) => {
                     concerns.push(Concern::CertificateCommonNameOnly { name });
                     Ok(())
                 }
-                Named::No => {
+                Some(Named::No) => {
                     let presented = facts.as_ref().map(Certificate::presented).unwrap_or_default();
-                    Err(Cause::CertificateWrongName { expected: host.to_owned(), presented })
+                    let expected = host.unwrap_or_default().to_owned();
+                    Err(Cause::CertificateWrongName { expected, presented })
                 }
             });
         concerns.extend(facts.and_then(|facts| facts.ends_soon(now)));

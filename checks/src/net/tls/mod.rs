@@ -40,7 +40,8 @@ use judgement::Judgement;
 use tap::{Head, Tap};
 
 pub use trust::Trust;
-pub(crate) use verifier::{Verify, client_config};
+pub use verifier::Identity;
+pub(crate) use verifier::{Client, Verify, client_config};
 
 /// Whether a handshake is made in full, or only its beginning is looked at.
 #[derive(Debug, Default)]
@@ -91,15 +92,64 @@ pub(crate) async fn secure_as(
     verify: Verify,
     alpn: &[&[u8]],
 ) -> Result<Stream, Cause> {
-    // In TLS the client speaks first: whatever came before is not part of it.
-    if let early @ [_, ..] = stream.unread() {
-        return Err(instead_of("TLS", Spoken::Tls, early)
-            .unwrap_or_else(|| Cause::bad_reply("a TLS handshake", early)));
-    }
     if let Look::With(from) = ask.look {
+        nothing_came_before(&stream)?;
         return Err(look(stream, ask, host, verify, from).await);
     }
-    let (config, recorder) = client_config(host, &ask.trust, verify, alpn);
+    let trust = ask.trust.clone();
+    let client = Client { name: Some(host), trust, verify, alpn, identity: None };
+    secure_with(stream, ask, host, &client).await.map_err(|failed| {
+        if failed.may_be_ours {
+            ask.look = Look::Wanted;
+        }
+        failed.cause
+    })
+}
+
+/// In TLS the client speaks first: whatever came before is not part of it.
+fn nothing_came_before(stream: &Stream) -> Result<(), Cause> {
+    match stream.unread() {
+        [] => Ok(()),
+        early => Err(instead_of("TLS", Spoken::Tls, early)
+            .unwrap_or_else(|| Cause::bad_reply("a TLS handshake", early))),
+    }
+}
+
+/// A handshake that failed.
+pub(crate) struct Failed {
+    /// Why.
+    pub(crate) cause: Cause,
+    /// Is it the verdict on the peer's certificate?
+    pub(crate) of_certificate: bool,
+    /// Could it be that this client offers too little?
+    may_be_ours: bool,
+}
+
+impl Failed {
+    fn of_certificate(cause: Cause) -> Self {
+        Self { of_certificate: true, ..Self::from(cause) }
+    }
+}
+
+impl From<Cause> for Failed {
+    fn from(cause: Cause) -> Self {
+        Self { cause, of_certificate: false, may_be_ours: false }
+    }
+}
+
+/// Goes on inside TLS as `client`, and calls the server `host`.
+///
+/// # Errors
+///
+/// As [`secure`].
+pub(crate) async fn secure_with(
+    mut stream: Stream,
+    ask: &mut Ask,
+    host: &str,
+    client: &Client<'_>,
+) -> Result<Stream, Failed> {
+    nothing_came_before(&stream)?;
+    let (config, recorder) = client_config(client);
     let wait = ask.deadline.within(HANDSHAKE);
     let to = ask.address();
     let head = Head::default();
@@ -108,8 +158,8 @@ pub(crate) async fn secure_as(
     let connector = TlsConnector::from(Arc::new(config));
     let done = wait.bound(connector.connect(server_name(host), tap)).await;
     recorder.note(&mut ask.seen);
-    let Some(done) = done else { return Err(late(wait, to, &head)) };
-    let judged = recorder.judge(verify, &mut ask.seen);
+    let Some(done) = done else { return Err(late(wait, to, &head).into()) };
+    let judged = recorder.judge(client.verify, &mut ask.seen);
     match done {
         Ok(tls) => {
             let session = tls.get_ref().1;
@@ -120,7 +170,7 @@ pub(crate) async fn secure_as(
                 ask.seen.evidence.set("alpn", wire::clean(protocol, 32));
             }
             ask.seen.timings.tls = Some(wait.waited().0);
-            judged?;
+            judged.map_err(Failed::of_certificate)?;
             if hello::renegotiates_safely(&head.bytes()) == Some(false) {
                 ask.seen.concerns.push(Concern::TlsOldRenegotiation);
             }
@@ -133,16 +183,42 @@ pub(crate) async fn secure_as(
             Ok(stream)
         }
         Err(error) => {
-            judged?;
+            judged.map_err(Failed::of_certificate)?;
             if recorder.wants_ours() {
                 let alert = alert_in(&error).map_or("closed without an alert".to_owned(), told);
-                return Err(Cause::TlsClientCertificateWanted { alert });
+                return Err(Cause::TlsClientCertificateWanted { alert }.into());
             }
             let cause = handshake_failed(&error, to, &head.bytes(), host);
-            if may_be_ours(&cause, alert_in(&error)) {
-                ask.look = Look::Wanted;
+            let may_be_ours = may_be_ours(&cause, alert_in(&error));
+            Err(Failed { may_be_ours, ..Failed::from(cause) })
+        }
+    }
+}
+
+/// What a server proves itself with, by the beginning of a handshake that ends there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Proof {
+    /// A certificate.
+    Certificate,
+    /// Nothing: anybody could be in between.
+    Nothing,
+}
+
+/// Offers everything there is, anonymous suites too, and sees what the server makes of it.
+///
+/// # Errors
+///
+/// Its alert, or how the connection failed.
+pub(crate) async fn proof(mut stream: Stream, ask: &mut Ask) -> Result<Proof, Cause> {
+    stream.allow(HANDSHAKE);
+    match hello::ask(stream, "", Repertoire::Everything).await? {
+        FirstAnswer::Alert(alert) => Err(Cause::TlsRefused { alert: told(alert) }),
+        FirstAnswer::Agreed(agreement) if agreement.is_anonymous() => Ok(Proof::Nothing),
+        FirstAnswer::Agreed(agreement) => {
+            if let Some(leaf) = agreement.chain.first().and_then(|der| Certificate::parse(der)) {
+                leaf.note(&mut ask.seen.evidence);
             }
-            Err(cause)
+            Ok(Proof::Certificate)
         }
     }
 }
@@ -168,7 +244,7 @@ async fn look(
                     facts.note(&mut seen.evidence);
                 }
                 let now = UnixTime::now();
-                let judgement = Judgement::of(&agreement.chain, host, &ask.trust, now);
+                let judgement = Judgement::of(&agreement.chain, Some(host), &ask.trust, now);
                 judgement.weigh(verify, &mut seen)
             });
             ask.look = Look::Agreed { agreement, shown: verdict.map(|()| seen) };

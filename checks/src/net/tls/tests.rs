@@ -281,7 +281,7 @@ proptest! {
         }
         let der = CertificateDer::from(der);
         let chain = [der.clone(), der.clone()];
-        let _any_verdict = Judgement::of(&chain, HOST, &Trust::only([der]), now);
+        let _any_verdict = Judgement::of(&chain, Some(HOST), &Trust::only([der]), now);
     }
 }
 

@@ -4,7 +4,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use rustls::client::ResolvesClientCert;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::pki_types::{CertificateDer, ServerName, SignatureVerificationAlgorithm, UnixTime};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{
+    CertificateDer, PrivateKeyDer, ServerName, SignatureVerificationAlgorithm, UnixTime,
+};
 use rustls::sign::CertifiedKey;
 use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, Error, PeerMisbehaved, SignatureScheme,
@@ -29,31 +32,81 @@ pub(crate) enum Verify {
     Never,
 }
 
-/// A client configuration and the recorder of what it will see of `host`.
+/// What a client shows, and what it makes of what it is shown.
+#[derive(Clone, Debug)]
+pub(crate) struct Client<'a> {
+    /// Whom a certificate has to be for; none: anybody, as long as it is signed.
+    pub(crate) name: Option<&'a str>,
+    /// Whom it trusts.
+    pub(crate) trust: Trust,
+    /// How strictly.
+    pub(crate) verify: Verify,
+    /// The protocols it offers.
+    pub(crate) alpn: &'a [&'a [u8]],
+    /// The certificate of its own.
+    pub(crate) identity: Option<Identity>,
+}
+
+/// A certificate and its key.
+#[derive(Clone)]
+pub struct Identity(Arc<CertifiedKey>);
+
+impl Identity {
+    /// Reads both from PEM.
+    ///
+    /// # Errors
+    ///
+    /// In words, without the key: what is wrong with them.
+    pub fn from_pem(certificate: &[u8], key: &[u8]) -> Result<Self, String> {
+        let chain = Trust::certificates(certificate)?;
+        if chain.is_empty() {
+            return Err("there is no certificate in it".to_owned());
+        }
+        let key = PrivateKeyDer::from_pem_slice(key)
+            .map_err(|_| "there is no private key in it".to_owned())?;
+        let read = CertifiedKey::from_der(chain, key, &PROVIDER);
+        read.map(|read| Self(Arc::new(read))).map_err(|error| match error {
+            Error::InconsistentKeys(_) => "certificate and key do not belong together".to_owned(),
+            _ => "its key is of a kind that cannot be used".to_owned(),
+        })
+    }
+}
+
+/// The key is a secret.
+impl std::fmt::Debug for Identity {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(out, "Identity ({} certificates)", self.0.cert.len())
+    }
+}
+
+/// A client configuration and the recorder of what it will see.
 ///
 /// For `secure` and for crates that do their own handshake.
-pub(crate) fn client_config(
-    host: &str,
-    trust: &Trust,
-    verify: Verify,
-    alpn: &[&[u8]],
-) -> (ClientConfig, Recorder) {
-    let recorder = Recorder::default();
-    let verifier =
-        Verifier { host: host.to_owned(), trust: trust.clone(), record: recorder.clone(), verify };
+pub(crate) fn client_config(client: &Client<'_>) -> (ClientConfig, Recorder) {
+    let recorder = Recorder { identity: client.identity.clone(), ..Recorder::default() };
+    let verifier = Verifier {
+        name: client.name.map(str::to_owned),
+        trust: client.trust.clone(),
+        record: recorder.clone(),
+        verify: client.verify,
+    };
     let mut config = ClientConfig::builder_with_provider(Arc::clone(&PROVIDER))
         .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
         .unwrap_or_else(|_| unreachable!("ring speaks TLS 1.2 and 1.3"))
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(verifier))
         .with_client_cert_resolver(Arc::new(recorder.clone()));
-    config.alpn_protocols = alpn.iter().map(|protocol| protocol.to_vec()).collect();
+    config.alpn_protocols = client.alpn.iter().map(|protocol| protocol.to_vec()).collect();
     (config, recorder)
 }
 
 /// What the verifier saw, shared with whoever asks afterwards.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Recorder(Arc<Mutex<Record>>);
+pub(crate) struct Recorder {
+    record: Arc<Mutex<Record>>,
+    /// What is shown when the peer asks.
+    identity: Option<Identity>,
+}
 
 #[derive(Clone, Debug, Default)]
 struct Record {
@@ -65,7 +118,7 @@ struct Record {
 
 impl Recorder {
     fn record(&self) -> Record {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.record.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Did the peer ask for a certificate of ours? It may do without.
@@ -94,21 +147,21 @@ impl Recorder {
     }
 }
 
-/// We have none to show; that one was asked for is worth knowing.
+/// That one was asked for is worth knowing, also without one to show.
 impl ResolvesClientCert for Recorder {
     fn resolve(&self, _hints: &[&[u8]], _schemes: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).wants_ours = true;
-        None
+        self.record.lock().unwrap_or_else(PoisonError::into_inner).wants_ours = true;
+        self.identity.as_ref().map(|identity| Arc::clone(&identity.0))
     }
 
     fn has_certs(&self) -> bool {
-        false
+        self.identity.is_some()
     }
 }
 
 #[derive(Debug)]
 struct Verifier {
-    host: String,
+    name: Option<String>,
     trust: Trust,
     record: Recorder,
     verify: Verify,
@@ -157,9 +210,9 @@ impl ServerCertVerifier for Verifier {
     ) -> Result<ServerCertVerified, Error> {
         let chain: Vec<CertificateDer<'_>> =
             std::iter::once(leaf).chain(intermediates).cloned().collect();
-        let judgement = Judgement::of(&chain, &self.host, &self.trust, now);
+        let judgement = Judgement::of(&chain, self.name.as_deref(), &self.trust, now);
         let verdict = judgement.verdict.clone();
-        let mut record = self.record.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut record = self.record.record.lock().unwrap_or_else(PoisonError::into_inner);
         record.leaf = Some(leaf.clone().into_owned());
         record.judgement = Some(judgement);
         match (self.verify, verdict) {
