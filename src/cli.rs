@@ -331,6 +331,10 @@ pub(crate) struct CredentialArgs {
     /// File with the bind password
     #[arg(long, value_name = "FILE")]
     pub(crate) ldap_password_file: Option<PathBuf>,
+    /// How this poller's broker output speaks, where its files do not say: mode=yes|auto|no,
+    /// transport=tcp|grpc, compression=yes|auto|no, ca=FILE, certificate=FILE, key=FILE, hostname=NAME
+    #[arg(long, value_name = "KEY=VALUE", value_delimiter = ',')]
+    pub(crate) bbdo_tls: Vec<String>,
     /// Send the bind password in plain text too, where the directory has no TLS
     #[arg(long)]
     pub(crate) ldap_plain: bool,

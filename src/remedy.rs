@@ -155,6 +155,12 @@ fn what_of_concern(concern: &Concern, passage: &Passage<'_>) -> String {
         Concern::BbdoTlsNotOffered => {
             "switch encryption on in the central's broker input, export, systemctl restart cbd".to_owned()
         }
+        Concern::BbdoTlsNotAsked => {
+            "switch encryption on in this poller's broker output too, export, restart centengine".to_owned()
+        }
+        Concern::BbdoFileUnread { .. } => {
+            "run preflight as root or as centreon-engine to have these files tested too".to_owned()
+        }
         Concern::BbdoSlow { .. } => format!(
             "see who connects without speaking; on that machine: ss -tnp 'sport = :{}'",
             passage.asked_port()
@@ -480,6 +486,10 @@ fn at_the_port(cause: &Cause, passage: &Passage<'_>) -> Option<String> {
         Cause::WindowClosed { .. } => format!(
             "see whether the service is stuck: its log, and bytes it has not read (Recv-Q): ss -tnp 'sport = :{}'",
             passage.port
+        ),
+        Cause::Silent { .. } if passage.protocol == "bbdo" => format!(
+            "a broker takes one newcomer at a time and gives it 3 s; on that machine, see who connects and says nothing (its log: could not accept client), and whether cbd is stuck: ss -tnp 'sport = :{}'",
+            passage.asked_port()
         ),
         Cause::Silent { .. }
         | Cause::SilentAfter { .. }
@@ -814,6 +824,24 @@ fn in_the_platform(cause: &Cause, passage: &Passage<'_>) -> Option<String> {
         }
         Cause::BbdoCarrier { .. } => {
             "the same transport and TLS in the poller's broker output and the central's input; export, restart cbd and centengine".to_owned()
+        }
+        Cause::BbdoTlsAnonymous => {
+            "set certificate, private key and authority in this poller's broker output (Configuration > Pollers > Broker configuration), as the central's input has them; export, restart".to_owned()
+        }
+        Cause::BbdoTlsNoCertificate => {
+            "set a certificate and its key in the central's broker input, or none in the poller's output; export, restart cbd and centengine".to_owned()
+        }
+        Cause::BbdoCertificate { because } if because.owner() != Owner::ThisHost => {
+            "set a certificate in the central's broker input that is valid and named as this poller's tls_hostname says; export, restart cbd".to_owned()
+        }
+        Cause::BbdoCertificate { .. } => {
+            "set ca_certificate and tls_hostname of this poller's broker output to fit the certificate of the central's input: openssl x509 -noout -issuer -ext subjectAltName -in FILE".to_owned()
+        }
+        Cause::BbdoCertificateRefused => {
+            "give this poller's broker output a certificate that is signed by ca_certificate of the central's input; the reason is in the central's log: /var/log/centreon-broker/central-broker-master.log".to_owned()
+        }
+        Cause::BbdoFileUnusable { file, .. } => {
+            format!("put the right file at {file}, readable for the user centreon-engine: ls -l {file}")
         }
         Cause::BbdoTls { grpc: true } => {
             "gRPC with encryption in the poller's broker output, or a plain TCP input on the central".to_owned()

@@ -198,6 +198,49 @@ fn a_directory_that_its_domain_names_is_asked_on_the_ports_of_both_ways() {
     bound.says(&[("central.ldap", "pass", &["10.0.0.3:636", "\"bound, dc=example,dc=test\""])]);
 }
 
+/// What cbd's own library makes of each output that a poller can have.
+#[test]
+fn the_tls_of_a_broker_is_made_as_gnutls_makes_it() {
+    let (lab, tls) = site();
+    let path = |path: &std::path::Path| path.to_str().unwrap().to_owned();
+    let (ca, chain, key) = (path(&tls.ca), path(&tls.chain), path(&tls.key));
+    let own = ["--x509certfile", &chain, "--x509keyfile", &key].map(str::to_owned);
+    let wanted = ["--x509cafile", &ca, "--require-client-cert", "--verify-client-cert"];
+    let wanted: Vec<String> = own.iter().cloned().chain(wanted.map(str::to_owned)).collect();
+    servers::broker_with_gnutls(&lab, 5669, &wanted);
+    servers::broker_with_gnutls(&lab, 5679, &own);
+    servers::broker_with_gnutls(&lab, 5689, &[]);
+    let other = lab.write("other.pem", &servers::another_authority());
+    let other = path(&other);
+    let ask = |port: u16, output: &str, outcome: &str, says: &str| {
+        let port = format!("poller.bbdo={port}");
+        let mut command = lab.in_client(PREFLIGHT);
+        command.args(["--role", "poller", "--only", "poller.bbdo", "--phase", "after"]);
+        command.args(["--central", "10.0.0.3", "--port", &port]);
+        if !output.is_empty() {
+            command.args(["--bbdo-tls", output]);
+        }
+        let report = preflight(&mut command);
+        report.says(&[("poller.bbdo", outcome, &[says])]);
+    };
+    let whole = format!("certificate={chain},key={key},ca={ca}");
+    let named = |name: &str| format!("{whole},hostname={name}");
+
+    for port in [5669, 5679] {
+        ask(port, &named("central.example.test"), "pass", "Central, TLS 1.3");
+        ask(port, &named("elsewhere.example.test"), "fail", "bbdo-certificate");
+        ask(port, &format!("certificate={chain},key={key},ca={other}"), "fail", "bbdo-certificate");
+        ask(port, &format!("ca={ca}"), "fail", "bbdo-tls-anonymous");
+        ask(port, "mode=yes", "fail", "bbdo-tls-anonymous");
+        ask(port, "mode=no", "warn", "bbdo-tls-not-asked");
+    }
+    ask(5689, "mode=yes", "pass", "Central, anonymous TLS");
+    ask(5689, &format!("ca={ca}"), "fail", "bbdo-tls-anonymous");
+    ask(5689, &whole, "fail", "bbdo-tls-no-certificate");
+    ask(5689, "", "pass", "TLS not tested");
+    ask(5689, "certificate=/nowhere,key=/nowhere", "fail", "bbdo-file-unusable");
+}
+
 #[test]
 fn a_lab_leaves_nothing_behind() {
     let lab = Lab::new();

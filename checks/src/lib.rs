@@ -52,9 +52,9 @@ pub use evidence::{Evidence, Seen, Timings, Value};
 pub use identify::identify;
 pub use net::icmp::Icmp;
 pub use net::{
-    Addresses, AliasEnd, Arrivals, Deadline, FarStream, Identity, Io, NameFiles, NameSource, Naming,
-    Offer, Opinion, Peer, RESOLVE, Trust, Unanswered, examine_arrivals, mail_servers, offers,
-    public_domain, resolve,
+    Addresses, AliasEnd, Arrivals, Deadline, FarStream, Identity, Io, NameFiles, NameSource,
+    Naming, Offer, Opinion, Peer, RESOLVE, Trust, Unanswered, examine_arrivals, mail_servers,
+    offers, public_domain, resolve,
 };
 pub use path::cut::{CutTrace, examine_cut, is_cut, judge_cut};
 pub use path::reset::{ResetTrace, examine_reset, is_reset, judge_reset};

@@ -414,7 +414,9 @@ impl Planner<'_> {
                 let own = target.snmp.as_ref().unwrap_or(&self.site.snmp);
                 Probe::Snmp(snmp::Probe { credentials: own.clone() })
             }
-            Probe::Bbdo(_) => Probe::Bbdo(target.bbdo.clone()),
+            Probe::Bbdo(probe) => {
+                Probe::Bbdo(target.bbdo.as_ref().map_or(probe, |link| link.probe()))
+            }
             Probe::Pullwss(probe) => {
                 let path = target.websocket.clone().or_else(|| url_path(place));
                 let (path, token) = (path.unwrap_or(probe.path), target.token.clone());

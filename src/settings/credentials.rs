@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use preflight_checks::{http, ldap, nsclient, smtp, snmp};
 use secrecy::SecretString;
 
-use super::{Refused, bad, is_stdin, read};
+use super::{Refused, bad, is_stdin, pair, read};
 use crate::cli::{CredentialArgs, TargetArgs, TuningArgs};
+use crate::site::output::BrokerOutput;
 use crate::site::{Origin, Sourced, parse_proxy};
 
 /// A secret from its file, else from the environment.
@@ -101,6 +102,20 @@ pub(super) fn ldap_bind(args: &CredentialArgs) -> Result<Option<ldap::Bind>, Ref
         )),
         (None, _) => Ok(None),
     }
+}
+
+/// What the command line says of this machine's broker output.
+pub(super) fn broker_output(args: &CredentialArgs) -> Result<Option<BrokerOutput>, Refused> {
+    if args.bbdo_tls.is_empty() {
+        return Ok(None);
+    }
+    let mut output = BrokerOutput::with_tls();
+    for text in &args.bbdo_tls {
+        let (key, value) = pair("--bbdo-tls", text)?;
+        output.set(&key, &value).map_err(|reason| bad("--bbdo-tls", reason))?;
+    }
+    // A file's name is what it is from where the program was started.
+    Ok(Some(output.below(&std::env::current_dir().unwrap_or_default())))
 }
 
 pub(super) fn nsclient_login(args: &CredentialArgs) -> Result<nsclient::Probe, Refused> {

@@ -11,15 +11,17 @@ use std::path::{Path, PathBuf};
 
 use nix::sys::stat::Mode;
 use preflight_checks::Trust;
+use secrecy::SecretString;
 
 use crate::catalogue::{Broken, Catalogue, Role};
 use crate::cli::{CredentialArgs, FilesArgs, OutputArgs, RedactArgs, RunArgs};
 use crate::plan::{Settings, matches, plan};
 use crate::redact::Key;
 use crate::report::{Format, format_named};
+use crate::site::discover::Files;
 use crate::site::mistake::mistakes;
-use crate::site::{Custom, Layer, Site, View, join, local};
-use credentials::{ldap_bind, nsclient_login, proxy, snmp_credentials, test_mail};
+use crate::site::{Custom, Layer, Opening, Site, View, join, local};
+use credentials::{broker_output, ldap_bind, nsclient_login, proxy, snmp_credentials, test_mail};
 use known::{Found, catalogue_and_role, discovered, shown};
 use site_file::Part;
 use targets::{customs, departures, port, target, targets, unasked, without_flow};
@@ -218,6 +220,7 @@ fn job_of(
         snmp: Some(snmp_credentials(&args.credentials)?),
         ldap: ldap_bind(&args.credentials)?,
         nsclient: Some(nsclient_login(&args.credentials)?),
+        bbdo: broker_output(&args.credentials)?,
         ports: args
             .targets
             .port
@@ -240,6 +243,7 @@ fn job_of(
     let mut site = Site::of_layers(role, trust(&args.tuning.ca)?, [flags.clone(), of_file, own]);
     let unasked = unasked(&catalogue, &settings.asker(&site), &flags);
     allow(&args.credentials, &mut site);
+    link(&mut site, &found.files, purpose);
     site.test_mail = test_mail(&args.tuning)?;
     site.hosts_names = local::hosts_names(&found.files);
     site.names = args.known.root.as_ref().map(|_| local::names(&found.files));
@@ -266,6 +270,15 @@ fn allow(args: &CredentialArgs, site: &mut Site) {
     if let Some(bind) = &mut site.ldap {
         bind.plain |= args.ldap_plain;
     }
+}
+
+/// Opens what the broker outputs of this machine make TLS with; a plan needs none of it.
+fn link(site: &mut Site, files: &Files, purpose: Purpose) {
+    let here = Files::here();
+    let read = |files: &Files, path: &str| Ok(SecretString::from(files.read(path)?.text));
+    let (given, found) = (|path: &str| read(&here, path), |path: &str| read(files, path));
+    let opening = Opening { given: &given, found: &found };
+    site.link((purpose == Purpose::Run).then_some(opening));
 }
 
 fn trust(files: &[PathBuf]) -> Result<Trust, Refused> {

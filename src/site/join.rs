@@ -11,6 +11,7 @@ use super::discover::facts::{
     Route, Share, SnmpMacros, Stream, TimeSource,
 };
 use super::discover::route::route;
+use super::output::{BrokerOutput, Link};
 use super::sample::{Sampled, Segment, sample};
 use super::{Exempt, Find, Layer, Origin, Place, Sourced, Target};
 
@@ -298,8 +299,7 @@ fn towards_central(brokers: &[&Broker], gorgone: Option<&Gorgone>, layer: &mut L
             Some(host) => {
                 let mut target = named(host, &output.at);
                 port(&mut target, "bbdo", output.port, &output.at);
-                let carrier = bbdo::Carrier { grpc: output.grpc, tls: output.tls };
-                target.bbdo = bbdo::Probe { speaks, transport: Some(carrier) };
+                target.bbdo = Some(Link { speaks, output: broker_output(output), opened: None });
                 layer.add("central", target);
                 layer.modes.push(mode(Mode::Bbdo, &output.at));
             }
@@ -325,6 +325,28 @@ fn towards_central(brokers: &[&Broker], gorgone: Option<&Gorgone>, layer: &mut L
         layer.modes.push(mode(Mode::Pull, &pull.at));
     } else if let Some(listens) = &gorgone.listens {
         layer.modes.push(mode(Mode::Zmq, &listens.at));
+    }
+}
+
+/// What an output is configured for; its files keep the keys of the old types.
+fn broker_output(stream: &Stream) -> BrokerOutput {
+    let file = |key: &str| {
+        let found = stream.tls_files.iter().find(|(known, _)| known == key);
+        found.map(|(_, file)| file.value.clone()).filter(|path| !path.is_empty())
+    };
+    let setting = |known: Option<bool>| match known {
+        Some(true) => bbdo::Setting::Yes,
+        Some(false) => bbdo::Setting::No,
+        None => bbdo::Setting::Auto,
+    };
+    BrokerOutput {
+        grpc: stream.grpc,
+        tls: setting(stream.tls),
+        compression: setting(stream.compression),
+        ca: file("ca_certificate"),
+        certificate: file("public_cert"),
+        key: file("private_key"),
+        hostname: stream.tls_hostname.clone(),
     }
 }
 

@@ -6,10 +6,11 @@
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 
-use preflight_checks::{Trust, bbdo, http, ldap, nsclient, snmp};
+use preflight_checks::{Trust, http, ldap, nsclient, snmp};
 
 use super::discover::Note;
 use super::discover::facts::TimeClient;
+use super::output::BrokerOutput;
 use super::{Custom, Origin, Site, Sourced, Target};
 use crate::catalogue::{Mode, Party, Role};
 
@@ -46,6 +47,8 @@ pub(crate) struct Layer {
     pub(crate) nsclient: Option<nsclient::Probe>,
     /// The programs that may set this machine's clock.
     pub(crate) time_clients: Vec<TimeClient>,
+    /// The broker output of this machine.
+    pub(crate) bbdo: Option<BrokerOutput>,
     /// What is not known because of it.
     pub(crate) notes: Vec<Note>,
 }
@@ -131,9 +134,7 @@ impl Target {
     }
 
     fn complete(&mut self, same: &Self, says_proxy: bool) {
-        if self.bbdo == bbdo::Probe::default() {
-            self.bbdo = same.bbdo.clone();
-        }
+        self.bbdo = self.bbdo.take().or_else(|| same.bbdo.clone());
         if self.modes.is_empty() {
             self.modes.clone_from(&same.modes);
         }
@@ -209,6 +210,7 @@ impl Site {
             self.snmp = layer.snmp.unwrap_or_default();
         }
         self.ldap = self.ldap.take().or(layer.ldap);
+        self.bbdo = self.bbdo.take().or(layer.bbdo);
         if self.nsclient.password.is_none() {
             self.nsclient = layer.nsclient.unwrap_or_default();
         }

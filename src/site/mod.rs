@@ -9,6 +9,7 @@ mod join;
 mod layer;
 pub(crate) mod local;
 pub(crate) mod mistake;
+pub(crate) mod output;
 mod place;
 pub(crate) mod sample;
 
@@ -16,7 +17,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
 
-use preflight_checks::{Naming, Trust, bbdo, gorgone_api, http, ldap, nsclient, smtp, snmp};
+use preflight_checks::{Naming, Trust, gorgone_api, http, ldap, nsclient, smtp, snmp};
 use secrecy::SecretString;
 use serde::{Serialize, Serializer};
 
@@ -29,6 +30,7 @@ use crate::catalogue::{Mode, Party, Role};
 use discover::facts::TimeClient;
 use discover::{At, Note};
 use mistake::Mistake;
+use output::{BrokerOutput, Link};
 
 /// Everything the plan may use; nothing here was asked over the network.
 #[derive(Clone, Debug)]
@@ -63,6 +65,8 @@ pub(crate) struct Site {
     pub(crate) ldap: Option<ldap::Bind>,
     /// How to log in to `NSClient++`.
     pub(crate) nsclient: nsclient::Probe,
+    /// The broker output of this machine, when a person says it.
+    pub(crate) bbdo: Option<BrokerOutput>,
     /// The test mail, when one was asked for.
     pub(crate) test_mail: Option<smtp::TestMail>,
     /// Whom TLS trusts.
@@ -110,6 +114,7 @@ impl Site {
             snmp: snmp::Credentials::None,
             ldap: None,
             nsclient: nsclient::Probe::default(),
+            bbdo: None,
             test_mail: None,
             trust,
             from: Vec::new(),
@@ -126,11 +131,40 @@ impl Site {
         }
     }
 
+    /// Tells each broker above this one what a person said of our output, and opens the files of
+    /// those outputs in a run.
+    pub(crate) fn link(&mut self, opening: Option<Opening<'_>>) {
+        let above = |party: &Party| party.is(Role::Central) || party.is(Role::Remote);
+        let targets = self.targets.iter_mut().filter(|(party, _)| above(party));
+        for target in targets.flat_map(|(_, targets)| targets) {
+            if let Some(output) = &self.bbdo {
+                let speaks = target.bbdo.take().map(|link| link.speaks).unwrap_or_default();
+                target.bbdo = Some(Link { speaks, output: output.clone(), opened: None });
+            }
+            if let (Some(link), Some(opening)) = (&mut target.bbdo, &opening) {
+                let read = if self.bbdo.is_some() { opening.given } else { opening.found };
+                link.opened = Some(link.output.open(read));
+            }
+        }
+    }
+
     /// The peers of that kind.
     pub(crate) fn targets(&self, party: &Party) -> &[Target] {
         self.targets.get(party).map_or(&[], Vec::as_slice)
     }
 }
+
+/// Reads the files of broker outputs.
+#[derive(Clone, Copy)]
+pub(crate) struct Opening<'a> {
+    /// Those a person named, on this machine.
+    pub(crate) given: &'a Reading<'a>,
+    /// Those that discovered files name.
+    pub(crate) found: &'a Reading<'a>,
+}
+
+/// The content of a file, or why not.
+pub(crate) type Reading<'a> = dyn Fn(&str) -> Result<SecretString, discover::Unread> + 'a;
 
 /// A value and where it came from.
 #[derive(Clone, Debug, Serialize)]
@@ -196,8 +230,8 @@ pub(crate) struct Target {
     pub(crate) exempt: Option<Exempt>,
     /// Why it cannot be asked from here.
     pub(crate) unaskable: Option<Sourced<String>>,
-    /// What we speak to its broker, as our files say.
-    pub(crate) bbdo: bbdo::Probe,
+    /// What we speak to its broker, as far as anybody said.
+    pub(crate) bbdo: Option<Link>,
     /// The path of its WebSocket.
     pub(crate) websocket: Option<String>,
     /// What this machine proves itself with there.
@@ -250,7 +284,7 @@ impl Target {
             route: None,
             exempt: None,
             unaskable: None,
-            bbdo: bbdo::Probe::default(),
+            bbdo: None,
             websocket: None,
             token: None,
             api: None,

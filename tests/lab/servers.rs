@@ -249,6 +249,52 @@ pub(crate) fn zmq_router(lab: &Lab, node: Node, port: u16) {
     lab.start(node, "zmq_router", command.arg(script), &[Port::Tcp(port)]);
 }
 
+/// A broker's TLS, made by the library cbd makes it with: the welcome is the one a real broker
+/// sent, what follows is GnuTLS. `credentials` are those of `gnutls-serv`; none: anonymous.
+pub(crate) fn broker_with_gnutls(lab: &Lab, port: u16, credentials: &[String]) {
+    // As `broker/tls/src/params.cc` has them.
+    let priorities = "NORMAL:-VERS-TLS1.0:-VERS-TLS1.1:+ANON-DH:%COMPAT";
+    let inner = port + 1;
+    let mut command = lab.command(Node::Server, "gnutls-serv");
+    command.args(["--echo", "--port", &inner.to_string(), "--priority", priorities]);
+    let name = format!("gnutls-{port}");
+    lab.start(Node::Server, &name, command.args(credentials), &[Port::Tcp(inner)]);
+    let script = lab.path(&format!("broker-{port}.py"));
+    // Its indentation counts, so that it is written as it is.
+    let program = format!(
+        "import asyncio
+WELCOME = bytes.fromhex('3aab003d000200070000000000000000' '0a0408031001120f') \\
+    + b'TLS COMPRESSION' + bytes.fromhex('18012207') + b'Central' + bytes.fromhex('2a15') \\
+    + b'central-broker-master' + bytes.fromhex('30013801')
+async def pour(reader, writer):
+    try:
+        while data := await reader.read(65536):
+            writer.write(data)
+            await writer.drain()
+    except ConnectionError:
+        pass
+    writer.close()
+async def serve(reader, writer):
+    try:
+        head = await reader.readexactly(16)
+        await reader.readexactly(int.from_bytes(head[2:4], 'big'))
+    except asyncio.IncompleteReadError:
+        return writer.close()
+    writer.write(WELCOME)
+    away, out = await asyncio.open_connection('127.0.0.1', {inner})
+    await asyncio.gather(pour(reader, out), pour(away, writer))
+async def main():
+    server = await asyncio.start_server(serve, '0.0.0.0', {port})
+    await server.serve_forever()
+asyncio.run(main())
+"
+    );
+    fs::write(&script, program).unwrap();
+    let mut command = lab.command(Node::Server, "/usr/bin/python3");
+    let name = format!("broker-{port}");
+    lab.start(Node::Server, &name, command.arg(script), &[Port::Tcp(port)]);
+}
+
 /// A proxy that calls itself `proxy.example.test`, resolves with [`named`] and lets everyone through.
 pub(crate) fn squid(lab: &Lab) {
     let folder = lab.folder("squid");
@@ -396,6 +442,15 @@ impl Certificate {
             key,
         }
     }
+}
+
+/// The certificate of somebody who has signed nothing here.
+pub(crate) fn another_authority() -> String {
+    let key = KeyPair::generate().unwrap();
+    let mut params = CertificateParams::default();
+    params.distinguished_name.push(DnType::CommonName, "Somebody else");
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params.self_signed(&key).unwrap().pem()
 }
 
 /// The server's names in `example.test`.

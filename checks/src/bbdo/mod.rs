@@ -2,55 +2,48 @@
 //!
 //! TCP 5669 by default. We speak first, in the first segment: the broker's one
 //! accepting thread waits up to three seconds for whoever connects, and every
-//! other poller waits with it. Our welcome carries no poller id, no name and no
-//! extension, so the broker registers nobody; no stop is sent, only a FIN.
+//! other poller waits with it. Our welcome carries no poller id and no name, so
+//! the broker registers nobody; no stop is sent, only a FIN. It offers
+//! compression, which a broker set to it would miss, and TLS only when this
+//! poller's own output has it: then the handshake is made that the poller will
+//! make, with its files, for a broker that agrees to TLS waits for it.
 //!
 //! A broker of another major version closes without a byte. Then, and only
 //! then, further connections find out which version it is, or whether it is TLS.
 //!
 //! Reference: the BBDO chapter of Centreon's developer documentation.
 
+mod acceptor;
 mod grpc;
+mod inside;
+mod output;
 mod packet;
 #[cfg(test)]
 mod tests;
 
-use std::io;
 use std::time::Duration;
 
 use crate::cause::{Cause, Concern, Millis, Phase, Transport};
 use crate::evidence::{Seen, Value};
-use crate::net::tls::{Verify, secure};
-use crate::net::{Ask, FarStream, Stream};
+use crate::net::tls::{self, Client, Proof, Verify, secure_with};
+use crate::net::{Ask, Stream};
 use crate::recognise::{Spoken, instead_of, recognise};
 use crate::wire;
 use crate::{Respond, Service};
-use packet::{Coding, HEADER_LEN, Header, Version, Welcome};
+use acceptor::Acceptor;
+use inside::Inside;
+use output::Carrier;
+use packet::{COMPRESSION, Coding, HEADER_LEN, Header, TLS, Version, Welcome};
+
+pub use output::{Credentials, Output, Own, Setting};
 
 /// Asks the broker for its version and name; sends no data.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct Probe {
     /// The generation this poller is configured for.
     pub speaks: Generation,
-    /// The transport it is configured for, when its files say.
-    pub transport: Option<Carrier>,
-}
-
-/// What carries BBDO: both ends have to be configured for the same.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Carrier {
-    /// gRPC, rather than plain TCP.
-    pub grpc: bool,
-    /// With TLS: negotiated inside over TCP, from the first byte with gRPC. `None`: as the
-    /// peer wants.
-    pub tls: Option<bool>,
-}
-
-impl std::fmt::Display for Carrier {
-    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        out.write_str(if self.grpc { "gRPC" } else { "plain TCP" })?;
-        out.write_str(if self.tls == Some(true) { " with TLS" } else { "" })
-    }
+    /// What its output is configured for; none: nobody said.
+    pub output: Option<Output>,
 }
 
 /// The major versions of BBDO in use; peers of different ones do not talk.
@@ -66,56 +59,137 @@ pub enum Generation {
 impl Probe {
     pub(crate) async fn run(&self, ask: &mut Ask) -> Result<(), Cause> {
         match self.negotiate(ask).await? {
-            Answer::Broker(welcome) => self.judge(&welcome, &mut ask.seen),
+            Answer::Broker(welcome, stream) => {
+                let inside = match self.credentials(&welcome) {
+                    Some(credentials) => Some(self.inside_tls(*stream, ask, credentials).await),
+                    None => {
+                        stream.close().await;
+                        None
+                    }
+                };
+                self.judge(&welcome, inside, &mut ask.seen)
+            }
             Answer::Http2 => {
                 ask.seen.evidence.set("transport", "gRPC");
-                self.judge_carrier(Carrier { grpc: true, tls: Some(false) })?;
+                self.judge_carrier(Carrier { grpc: true, tls: false })?;
                 let status = grpc::status(ask).await?;
                 self.judge_grpc(&status, &mut ask.seen);
                 Ok(())
             }
-            Answer::Tls => {
-                let found = behind_tls(ask).await.unwrap_or(Cause::BbdoTls { grpc: false });
-                self.judge_tls(found, &mut ask.seen)
-            }
-            Answer::Closed(cause) => {
-                let found = behind_tls(ask).await.unwrap_or(cause);
-                self.judge_tls(found, &mut ask.seen)
-            }
+            Answer::Tls => self.behind_tls(ask, Cause::BbdoTls { grpc: false }).await,
+            Answer::Closed(cause) => self.behind_tls(ask, cause).await,
         }
+    }
+
+    /// What TLS is made with, when both sides have it.
+    fn credentials(&self, welcome: &Welcome) -> Option<&Credentials> {
+        let output = self.output.as_ref().filter(|output| output.offers_tls())?;
+        let is_possible = output.credentials.unusable.is_none() && welcome.offers(TLS);
+        is_possible.then_some(&output.credentials)
+    }
+
+    /// What our welcome offers.
+    fn extensions(&self) -> String {
+        let (tls, compression) = match &self.output {
+            None => (false, true),
+            Some(output) => {
+                let is_usable = output.credentials.unusable.is_none();
+                (output.offers_tls() && is_usable, output.compression != Setting::No)
+            }
+        };
+        let offered = [tls.then_some(TLS), compression.then_some(COMPRESSION)];
+        offered.into_iter().flatten().collect::<Vec<_>>().join(" ")
     }
 
     /// Does the broker's transport fit the one this poller is configured for?
     fn judge_carrier(&self, theirs: Carrier) -> Result<(), Cause> {
-        let fits = |ours: &Carrier| {
-            ours.grpc == theirs.grpc && ours.tls.is_none_or(|tls| theirs.tls == Some(tls))
+        let fits = |ours: &Output| {
+            let tls_fits = match ours.tls {
+                Setting::Auto => true,
+                set => theirs.tls == (set == Setting::Yes),
+            };
+            ours.grpc == theirs.grpc && (!ours.grpc || tls_fits)
         };
-        match self.transport {
-            Some(ours) if !fits(&ours) => {
-                Err(Cause::BbdoCarrier { ours: ours.to_string(), theirs: theirs.to_string() })
+        match &self.output {
+            Some(ours) if !fits(ours) => {
+                let (ours, theirs) = (ours.carrier().to_string(), theirs.to_string());
+                Err(Cause::BbdoCarrier { ours, theirs })
             }
             _ => Ok(()),
         }
     }
 
-    /// A TLS listener that agrees on HTTP/2 is what a poller with gRPC and TLS needs;
-    /// behind it only that poller's own certificate and token lead on.
-    fn judge_tls(&self, found: Cause, seen: &mut Seen) -> Result<(), Cause> {
-        let wanted = self.transport.is_some_and(|ours| ours.grpc && ours.tls != Some(false));
-        match found {
-            Cause::BbdoTls { grpc: true } if wanted => {
-                seen.evidence.set("transport", "gRPC with TLS");
-                "BBDO over gRPC with TLS".clone_into(&mut seen.headline);
-                Ok(())
+    /// TLS from the first byte: gRPC's, or somebody else's.
+    async fn behind_tls(&self, ask: &mut Ask, otherwise: Cause) -> Result<(), Cause> {
+        match self.listener(ask).await {
+            Listener::Grpc(verdict) => {
+                ask.seen.evidence.set("transport", "gRPC with TLS");
+                self.judge_grpc_tls(verdict, &mut ask.seen)
             }
-            other => Err(other),
+            Listener::Tls => Err(Cause::BbdoTls { grpc: false }),
+            Listener::Unknown => Err(otherwise),
+        }
+    }
+
+    /// Who listens with TLS? Asked as this poller would ask gRPC.
+    async fn listener(&self, ask: &mut Ask) -> Listener {
+        let Ok(stream) = ask.connect().await else { return Listener::Unknown };
+        let ours = self.output.as_ref().filter(|output| output.grpc).map(|it| &it.credentials);
+        let host = ask.peer.host.clone();
+        let identity = match ours.map(|ours| &ours.own) {
+            Some(Own::Identity(identity)) => Some(identity.clone()),
+            _ => None,
+        };
+        let client = Client {
+            name: Some(ours.and_then(|ours| ours.hostname.as_deref()).unwrap_or(&host)),
+            trust: ours.and_then(|ours| ours.authority.clone()).unwrap_or(ask.trust.clone()),
+            // Whom another poller than a gRPC one trusts, nobody said.
+            verify: if ours.is_some() { Verify::Strictly } else { Verify::Never },
+            alpn: &[b"h2"],
+            identity,
+        };
+        let made = secure_with(stream, ask, &host, &client).await;
+        let is_http2 = ask.seen.evidence.fact("alpn") == Some(&"h2".into());
+        match made {
+            Ok(stream) => {
+                stream.close().await;
+                if is_http2 { Listener::Grpc(Ok(())) } else { Listener::Tls }
+            }
+            // A poller's gRPC gets no further, whoever it is.
+            Err(tls::Failed { cause, of_certificate: true, .. }) => Listener::Grpc(Err(cause)),
+            Err(tls::Failed {
+                cause: cause @ Cause::TlsClientCertificateWanted { .. }, ..
+            }) if is_http2 => Listener::Grpc(Err(cause)),
+            Err(failed) => match failed.cause {
+                Cause::TlsRefused { .. }
+                | Cause::TlsNameUnknown { .. }
+                | Cause::TlsVersion { .. }
+                | Cause::TlsClientCertificateWanted { .. } => Listener::Tls,
+                _ => Listener::Unknown,
+            },
+        }
+    }
+
+    /// A TLS listener that agrees on HTTP/2 is what a poller with gRPC and TLS needs;
+    /// behind it only that poller's own token leads on.
+    fn judge_grpc_tls(&self, made: Result<(), Cause>, seen: &mut Seen) -> Result<(), Cause> {
+        self.judge_carrier(Carrier { grpc: true, tls: true })?;
+        "BBDO over gRPC with TLS".clone_into(&mut seen.headline);
+        match &self.output {
+            None => seen.concerns.push(Concern::BbdoGrpc),
+            Some(output) => output.credentials.judge_files(seen)?,
+        }
+        match made {
+            Ok(()) => Ok(()),
+            Err(Cause::TlsClientCertificateWanted { .. }) => self.judge_refusal(),
+            Err(because) => Err(Cause::BbdoCertificate { because: Box::new(because) }),
         }
     }
 
     /// Any status is an answer of gRPC; 12, "unimplemented", is the usual one.
     fn judge_grpc(&self, status: &str, seen: &mut Seen) {
         seen.evidence.set("grpc_status", status);
-        if self.transport.is_none() {
+        if self.output.is_none() {
             seen.concerns.push(Concern::BbdoGrpc);
         }
         "BBDO over gRPC".clone_into(&mut seen.headline);
@@ -125,10 +199,10 @@ impl Probe {
     /// answered with a hang-up.
     async fn negotiate(&self, ask: &mut Ask) -> Result<Answer, Cause> {
         let [first, others @ ..] = self.speaks.openings();
-        let answer = question(*first, ANSWER, ask).await?;
+        let answer = self.question(*first, ANSWER, ask).await?;
         let Answer::Closed(closed) = answer else { return Ok(answer) };
         for other in others {
-            match question(*other, AGAIN, ask).await {
+            match self.question(*other, AGAIN, ask).await {
                 Ok(Answer::Closed(_)) => {}
                 Ok(answer) => return Ok(answer),
                 // The first hang-up is what was seen; this explains nothing.
@@ -138,15 +212,38 @@ impl Probe {
         Ok(Answer::Closed(closed))
     }
 
-    /// Decides from the broker's welcome: only the major version must match.
-    fn judge(&self, welcome: &Welcome, seen: &mut Seen) -> Result<(), Cause> {
+    /// TLS with a broker that has it too.
+    async fn inside_tls(&self, stream: Stream, ask: &mut Ask, credentials: &Credentials) -> Inside {
+        let (inside, stream) = inside::enter(stream, ask, credentials).await;
+        if let Some(stream) = stream {
+            stream.close().await;
+        }
+        // Without a word: an anonymous broker has nothing in common with a certificate.
+        if !matches!(inside, Inside::Failed(_)) || matches!(credentials.own, Own::Nothing) {
+            return inside;
+        }
+        let [first, ..] = self.speaks.openings();
+        match self.question(*first, AGAIN, ask).await {
+            Ok(Answer::Broker(welcome, stream)) if welcome.offers(TLS) => {
+                match tls::proof(*stream, ask).await {
+                    Ok(Proof::Nothing) => Inside::Unlike { theirs: Proof::Nothing },
+                    _ => inside,
+                }
+            }
+            _ => inside,
+        }
+    }
+
+    /// Decides from the broker's welcome, and from how TLS went if both have it.
+    fn judge(
+        &self,
+        welcome: &Welcome,
+        inside: Option<Inside>,
+        seen: &mut Seen,
+    ) -> Result<(), Cause> {
         note(welcome, seen);
         // TLS is an extension here, and the rest of it is negotiated inside.
-        self.judge_carrier(Carrier { grpc: false, tls: self.transport.and_then(|ours| ours.tls) })?;
-        let offers_tls = welcome.extensions.split_whitespace().any(|name| name == "TLS");
-        if self.transport.is_some_and(|ours| ours.tls == Some(true)) && !offers_tls {
-            seen.concerns.push(Concern::BbdoTlsNotOffered);
-        }
+        self.judge_carrier(Carrier { grpc: false, tls: false })?;
         let theirs = welcome.version.to_string();
         match (self.speaks, welcome.version.major) {
             (Generation::Two, 2) => {
@@ -156,10 +253,111 @@ impl Probe {
             (Generation::Three, 2) => return Err(Cause::BbdoTwo { version: theirs }),
             _ => return Err(Cause::BbdoMajor { ours: self.speaks.version().to_string(), theirs }),
         }
-        seen.headline = match welcome.poller_name.as_str() {
-            "" => format!("BBDO {theirs}"),
-            name => format!("BBDO {theirs}, {}", wire::short(name, MAX_SHOWN)),
+        let tls = self.judge_tls(welcome, inside, seen)?;
+        let name = Some(wire::short(&welcome.poller_name, MAX_SHOWN)).filter(|it| !it.is_empty());
+        let words = [Some(format!("BBDO {theirs}")), name, tls];
+        seen.headline = words.into_iter().flatten().collect::<Vec<_>>().join(", ");
+        Ok(())
+    }
+
+    /// What the row says of TLS: only the major version has to match for the rest.
+    fn judge_tls(
+        &self,
+        welcome: &Welcome,
+        inside: Option<Inside>,
+        seen: &mut Seen,
+    ) -> Result<Option<String>, Cause> {
+        let Some(output) = &self.output else {
+            return Ok(welcome.offers(TLS).then(|| "TLS not tested".to_owned()));
         };
+        if output.tls != Setting::No {
+            output.credentials.judge_files(seen)?;
+        }
+        match (output.tls, welcome.offers(TLS)) {
+            (Setting::No, true) => seen.concerns.push(Concern::BbdoTlsNotAsked),
+            (Setting::Yes, false) => seen.concerns.push(Concern::BbdoTlsNotOffered),
+            _ => {}
+        }
+        match inside {
+            None => Ok(None),
+            Some(Inside::Made) => Ok(seen.evidence.fact("tls_version").map(ToString::to_string)),
+            // An authority without a certificate of its own verifies a broker that shows none.
+            Some(Inside::Anonymous) if output.credentials.authority.is_none() => {
+                Ok(Some("anonymous TLS".to_owned()))
+            }
+            Some(Inside::Anonymous | Inside::Unlike { theirs: Proof::Certificate }) => {
+                Err(Cause::BbdoTlsAnonymous)
+            }
+            Some(Inside::Unlike { theirs: Proof::Nothing }) => Err(Cause::BbdoTlsNoCertificate),
+            Some(Inside::Distrusted(because)) => {
+                Err(Cause::BbdoCertificate { because: Box::new(because) })
+            }
+            Some(Inside::Refused) => {
+                self.judge_refusal()?;
+                Ok(Some("TLS, certificate not shown".to_owned()))
+            }
+            Some(Inside::Failed(cause)) => Err(cause),
+        }
+    }
+
+    /// The broker hangs up on our certificate: a refusal, if one was shown.
+    fn judge_refusal(&self) -> Result<(), Cause> {
+        match self.output.as_ref().map(|output| &output.credentials.own) {
+            Some(Own::Unread) => Ok(()),
+            _ => Err(Cause::BbdoCertificateRefused),
+        }
+    }
+
+    /// One connection, one packet, one answer.
+    async fn question(
+        &self,
+        opening: Opening,
+        limit: Duration,
+        ask: &mut Ask,
+    ) -> Result<Answer, Cause> {
+        let mut stream = ask.connect().await?;
+        stream.allow(limit);
+        let wait = ask.deadline.within(limit);
+        let (coding, version) = opening;
+        let ours = Welcome { extensions: self.extensions(), ..Welcome::of(version) };
+        let ours = ours.encode(coding);
+        stream.asks("our welcome");
+        let heard = match stream.send(&ours).await {
+            Ok(()) => read_answer(&mut stream).await,
+            Err(cause) => Err(cause),
+        };
+        let waited = wait.waited().0;
+        ask.seen.evidence.set("answer_ms", Millis(waited));
+        let answer = match heard {
+            // A broker names itself; an echo server names nobody.
+            Ok(Heard::Broker(_)) if ours.get(..MAX_HEAD).unwrap_or(&ours) == stream.head() => {
+                Err(Cause::bad_reply("a broker's own welcome", stream.head()))
+            }
+            Ok(Heard::Broker(welcome)) => {
+                ask.seen.concerns.extend(slowness(waited));
+                return Ok(Answer::Broker(welcome, Box::new(stream)));
+            }
+            Ok(Heard::Http2) => Ok(Answer::Http2),
+            Ok(Heard::Tls) => Ok(Answer::Tls),
+            Err(cause) if waited <= SLOW && is_closed(&cause) => Ok(Answer::Closed(cause)),
+            Err(cause) => Err(cause),
+        };
+        stream.close().await;
+        if answer.is_ok() && !matches!(answer, Ok(Answer::Closed(_))) {
+            ask.seen.concerns.extend(slowness(waited));
+        }
+        answer
+    }
+}
+
+impl Credentials {
+    /// Files that cannot be used fail; those that may not be read here are a concern.
+    fn judge_files(&self, seen: &mut Seen) -> Result<(), Cause> {
+        if let Some((file, why)) = self.unusable.clone() {
+            return Err(Cause::BbdoFileUnusable { file, why });
+        }
+        let unread = self.unread.iter().cloned();
+        seen.concerns.extend(unread.map(|(file, why)| Concern::BbdoFileUnread { file, why }));
         Ok(())
     }
 }
@@ -182,7 +380,8 @@ impl Generation {
         const TWO: Opening = (Coding::VersionResponse, Version::TWO);
         match self {
             Self::Two => &[TWO, WELCOME, THREE],
-            Self::Three => &[WELCOME, THREE, TWO],
+            // Version 2 is the likelier one: it costs a broker of it no further line in its log.
+            Self::Three => &[WELCOME, TWO, THREE],
         }
     }
 }
@@ -196,29 +395,16 @@ pub(crate) const SERVICE: Service = Service {
     question: None,
     repeats: 0,
     probe: || crate::Probe::Bbdo(Probe::default()),
-    respond: Respond::Stream(|stream| Box::pin(respond(stream))),
+    respond: Respond::Stream(|stream| Box::pin(Acceptor::default().serve(stream))),
 };
-
-/// Answers as a broker does: in the coding it was asked in; a wrong major version not at all.
-async fn respond(mut stream: FarStream) -> io::Result<()> {
-    let header = Header::decode(&stream.exactly(HEADER_LEN).await?).map_err(io::Error::other)?;
-    let length = header.payload_len().map_err(io::Error::other)?;
-    let payload = stream.exactly(length).await?;
-    let welcome = Welcome::decode(&header, &payload).map_err(io::Error::other)?;
-    if welcome.version.major != Version::THREE.major {
-        return stream.close().await;
-    }
-    stream.send(&Welcome::responder().encode(header.coding().map_err(io::Error::other)?)).await?;
-    stream.until_closed().await
-}
 
 /// A coding and the version said in it.
 type Opening = (Coding, Version);
 
 /// What may answer on a broker's port.
-#[derive(Debug)]
 enum Answer {
-    Broker(Welcome),
+    /// A broker, on a connection that is still open.
+    Broker(Welcome, Box<Stream>),
     /// The gRPC transport, in clear text.
     Http2,
     Tls,
@@ -226,38 +412,25 @@ enum Answer {
     Closed(Cause),
 }
 
-/// One connection, one packet, one answer.
-async fn question(opening: Opening, limit: Duration, ask: &mut Ask) -> Result<Answer, Cause> {
-    let mut stream = ask.connect().await?;
-    stream.allow(limit);
-    let wait = ask.deadline.within(limit);
-    let (coding, version) = opening;
-    let ours = Welcome::of(version).encode(coding);
-    stream.asks("our welcome");
-    let answer = match stream.send(&ours).await {
-        Ok(()) => match read_answer(&mut stream).await {
-            // A broker names itself; an echo server names nobody.
-            Ok(_) if ours.get(..MAX_HEAD).unwrap_or(&ours) == stream.head() => {
-                Err(Cause::bad_reply("a broker's own welcome", stream.head()))
-            }
-            answer => answer,
-        },
-        Err(cause) => Err(cause),
-    };
-    let waited = wait.waited().0;
-    ask.seen.evidence.set("answer_ms", Millis(waited));
-    stream.close().await;
-    match answer {
-        Err(cause) if waited <= SLOW && is_closed(&cause) => Ok(Answer::Closed(cause)),
-        Ok(answer) => {
-            ask.seen.concerns.extend(slowness(waited));
-            Ok(answer)
-        }
-        failed => failed,
-    }
+/// What an answer begins with.
+#[derive(Debug)]
+enum Heard {
+    Broker(Welcome),
+    Http2,
+    Tls,
 }
 
-async fn read_answer(stream: &mut Stream) -> Result<Answer, Cause> {
+/// Who listens with TLS from the first byte.
+enum Listener {
+    /// gRPC, and how its handshake went for this poller.
+    Grpc(Result<(), Cause>),
+    /// Somebody else.
+    Tls,
+    /// Nobody who speaks TLS.
+    Unknown,
+}
+
+async fn read_answer(stream: &mut Stream) -> Result<Heard, Cause> {
     let head = match stream.exactly(Phase::Reply, HEADER_LEN).await {
         Ok(head) => head,
         // An alert or an HTTP/2 frame may be shorter than a header of ours.
@@ -271,7 +444,7 @@ async fn read_answer(stream: &mut Stream) -> Result<Answer, Cause> {
         }
     };
     let payload = stream.exactly(Phase::Reply, header.payload_len()?).await?;
-    Welcome::decode(&header, &payload).map(Answer::Broker)
+    Welcome::decode(&header, &payload).map(Heard::Broker)
 }
 
 /// What a current poller says first, naming nobody.
@@ -293,12 +466,12 @@ async fn complete_settings(stream: &mut Stream) {
 }
 
 /// What an answer is that is not BBDO; `cause` when its head tells nothing.
-fn not_bbdo(head: &[u8], cause: Cause) -> Result<Answer, Cause> {
+fn not_bbdo(head: &[u8], cause: Cause) -> Result<Heard, Cause> {
     if grpc::is_settings(head) {
-        return Ok(Answer::Http2);
+        return Ok(Heard::Http2);
     }
     match recognise(head) {
-        Spoken::Tls => Ok(Answer::Tls),
+        Spoken::Tls => Ok(Heard::Tls),
         _ => Err(instead_of("BBDO", Spoken::Bbdo, head).unwrap_or(cause)),
     }
 }
@@ -310,26 +483,6 @@ fn slowness(waited: Duration) -> Option<Concern> {
 
 fn is_closed(cause: &Cause) -> bool {
     matches!(cause, Cause::HungUp { received: 0, .. } | Cause::Reset { received: 0, .. })
-}
-
-/// Does the port speak TLS from the first byte? A failed handshake says so too,
-/// as long as the peer's part in it was TLS.
-async fn behind_tls(ask: &mut Ask) -> Option<Cause> {
-    let stream = ask.connect().await.ok()?;
-    match secure(stream, ask, Verify::AndReport, &[b"h2"]).await {
-        Ok(stream) => {
-            stream.close().await;
-            let grpc = ask.seen.evidence.fact("alpn") == Some(&"h2".into());
-            Some(Cause::BbdoTls { grpc })
-        }
-        Err(
-            Cause::TlsRefused { .. }
-            | Cause::TlsNameUnknown { .. }
-            | Cause::TlsVersion { .. }
-            | Cause::TlsClientCertificateWanted { .. },
-        ) => Some(Cause::BbdoTls { grpc: false }),
-        Err(_) => None,
-    }
 }
 
 fn note(welcome: &Welcome, seen: &mut Seen) {

@@ -15,6 +15,10 @@ const WELCOME: u32 = 0x0002_0007;
 const MAX_NAME: usize = 255;
 const A_WELCOME: &str = "a BBDO welcome";
 
+/// The extensions there are.
+pub(super) const TLS: &str = "TLS";
+pub(super) const COMPRESSION: &str = "COMPRESSION";
+
 /// A greeting can be written in two ways; a broker answers in the one it was asked in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Coding {
@@ -124,6 +128,11 @@ impl Welcome {
     /// A greeting that says nothing but a version: nobody gets registered.
     pub(super) fn of(version: Version) -> Self {
         Self { version, ..Self::default() }
+    }
+
+    /// Is this extension among those it has?
+    pub(super) fn offers(&self, extension: &str) -> bool {
+        self.extensions.split_whitespace().any(|name| name == extension)
     }
 
     /// What the responder says of itself: by name no broker of anybody's.

@@ -7,7 +7,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 use super::*;
 use crate::hostile::{damaged, ends};
-use crate::net::{Deadline, Peer, Trust};
+use crate::net::{Deadline, FarStream, Peer, Trust};
 use crate::wire;
 
 const NO_IDS: [u8; 8] = [0; 8];
@@ -59,14 +59,14 @@ fn judged(speaks: Generation, version: (u16, u16, u16)) -> (Result<(), Cause>, S
     let (major, minor, patch) = version;
     let welcome = Welcome { version: Version { major, minor, patch }, ..central() };
     let mut seen = Seen::default();
-    (Probe { speaks, transport: None }.judge(&welcome, &mut seen), seen)
+    (Probe { speaks, output: None }.judge(&welcome, None, &mut seen), seen)
 }
 
 // ---- bytes ----
 
 #[test]
 fn openings_are_written_byte_for_byte() {
-    let [welcome, three, two] = *Generation::Three.openings();
+    let [welcome, two, three] = *Generation::Three.openings();
     let bytes = |(coding, version): Opening| Welcome::of(version).encode(coding);
     assert_eq!(
         bytes(welcome),
@@ -255,8 +255,15 @@ fn a_grpc_status_passes_with_a_concern() {
 }
 
 /// A poller whose files say what carries its BBDO.
-fn configured(grpc: bool, tls: Option<bool>) -> Probe {
-    Probe { speaks: Generation::Three, transport: Some(Carrier { grpc, tls }) }
+fn configured(grpc: bool, tls: Setting) -> Probe {
+    let output = Output { grpc, tls, ..Output::default() };
+    Probe { speaks: Generation::Three, output: Some(output) }
+}
+
+/// The same over TCP, with what its TLS is made with.
+fn with(credentials: Credentials) -> Probe {
+    let output = Output { tls: Setting::Yes, credentials, ..Output::default() };
+    Probe { speaks: Generation::Three, output: Some(output) }
 }
 
 fn carriers_differ(ours: &str, theirs: &str) -> Result<(), Cause> {
@@ -266,52 +273,129 @@ fn carriers_differ(ours: &str, theirs: &str) -> Result<(), Cause> {
 #[test]
 fn a_poller_configured_for_grpc_has_no_concern_about_it() {
     let mut seen = Seen::default();
-    let plain = Carrier { grpc: true, tls: Some(false) };
-    let probe = configured(true, Some(false));
-    assert_eq!(probe.judge_carrier(plain), Ok(()));
+    let probe = configured(true, Setting::No);
+    assert_eq!(probe.judge_carrier(Carrier { grpc: true, tls: false }), Ok(()));
     probe.judge_grpc("12", &mut seen);
     assert_eq!(seen.concerns, []);
 }
 
 #[test]
 fn two_transports_do_not_meet() {
-    let mut seen = Seen::default();
-    let broker = configured(true, None).judge(&central(), &mut seen);
+    let broker = configured(true, Setting::No).judge(&central(), None, &mut Seen::default());
     assert_eq!(broker, carriers_differ("gRPC", "plain TCP"));
-    let grpc = Carrier { grpc: true, tls: Some(false) };
-    let verdict = configured(false, None).judge_carrier(grpc);
+    let grpc = Carrier { grpc: true, tls: false };
+    let verdict = configured(false, Setting::Auto).judge_carrier(grpc);
     assert_eq!(verdict, carriers_differ("plain TCP", "gRPC"));
-    let verdict = configured(true, Some(true)).judge_carrier(grpc);
+    let verdict = configured(true, Setting::Yes).judge_carrier(grpc);
     assert_eq!(verdict, carriers_differ("gRPC with TLS", "gRPC"));
+    let grpc_tls = |probe: Probe| probe.judge_grpc_tls(Ok(()), &mut Seen::default());
+    let verdict = grpc_tls(configured(true, Setting::No));
+    assert_eq!(verdict, carriers_differ("gRPC", "gRPC with TLS"));
+    let verdict = grpc_tls(configured(false, Setting::Yes));
+    assert_eq!(verdict, carriers_differ("plain TCP with TLS", "gRPC with TLS"));
 }
 
 #[test]
-fn grpc_with_tls_passes_for_who_is_configured_so() {
-    let found = |grpc| Cause::BbdoTls { grpc };
+fn grpc_with_tls_is_judged_as_grpc_without() {
     let mut seen = Seen::default();
-    assert_eq!(configured(true, Some(true)).judge_tls(found(true), &mut seen), Ok(()));
-    assert_eq!(seen.headline, "BBDO over gRPC with TLS");
-    for (probe, grpc) in [
-        (configured(true, Some(false)), true),
-        (configured(false, Some(true)), true),
-        (configured(true, Some(true)), false),
-        (Probe::default(), true),
-    ] {
-        let verdict = probe.judge_tls(found(grpc), &mut Seen::default());
-        assert_eq!(verdict, Err(found(grpc)), "{probe:?}");
-    }
+    assert_eq!(configured(true, Setting::Yes).judge_grpc_tls(Ok(()), &mut seen), Ok(()));
+    assert_eq!((seen.headline.as_str(), seen.concerns.len()), ("BBDO over gRPC with TLS", 0));
+    let mut seen = Seen::default();
+    assert_eq!(Probe::default().judge_grpc_tls(Ok(()), &mut seen), Ok(()));
+    assert_eq!(seen.concerns, [Concern::BbdoGrpc]);
+    let wanted = Cause::TlsClientCertificateWanted { alert: String::new() };
+    let verdict = configured(true, Setting::Yes).judge_grpc_tls(Err(wanted), &mut seen);
+    assert_eq!(verdict, Err(Cause::BbdoCertificateRefused));
+}
+
+fn unknown_issuer() -> Cause {
+    Cause::CertificateUnknownIssuer { issuer: "CN=other".into(), subject: "CN=broker".into() }
+}
+
+/// How a broker that lists `extensions` is judged, and what will hurt.
+fn judge_tls(
+    probe: &Probe,
+    extensions: &str,
+    inside: Option<Inside>,
+) -> (Result<(), Cause>, Vec<&'static str>, String) {
+    let welcome = Welcome { extensions: extensions.to_owned(), ..central() };
+    let mut seen = Seen::default();
+    seen.evidence.set("tls_version", "TLS 1.3");
+    let verdict = probe.judge(&welcome, inside, &mut seen);
+    (verdict, seen.concerns.iter().map(Concern::code).collect(), seen.headline)
 }
 
 #[test]
-fn tls_that_only_we_have_is_a_concern() {
-    let concerns = |extensions: &str| {
-        let mut seen = Seen::default();
-        let welcome = Welcome { extensions: extensions.to_owned(), ..central() };
-        assert_eq!(configured(false, Some(true)).judge(&welcome, &mut seen), Ok(()));
-        seen.concerns
+fn tls_of_one_side_only_is_a_concern() {
+    for (tls, extensions, concerns) in [
+        (Setting::No, "COMPRESSION", &[][..]),
+        (Setting::No, "TLS COMPRESSION", &["bbdo-tls-not-asked"]),
+        (Setting::Auto, "", &[]),
+        (Setting::Yes, "COMPRESSION", &["bbdo-tls-not-offered"]),
+    ] {
+        let (verdict, found, _) = judge_tls(&configured(false, tls), extensions, None);
+        assert_eq!((verdict, found.as_slice()), (Ok(()), concerns), "{tls:?} {extensions}");
+    }
+    // Nobody said what the poller does.
+    let (verdict, concerns, headline) = judge_tls(&Probe::default(), "TLS", None);
+    assert_eq!((verdict, concerns.len()), (Ok(()), 0));
+    assert_eq!(headline, "BBDO 3.1.0, Central, TLS not tested");
+}
+
+#[test]
+fn each_end_of_a_handshake_has_its_verdict() {
+    let anonymous = || with(Credentials::default());
+    let authority = || Some(Trust::only([]));
+    let ca_only = || with(Credentials { authority: authority(), ..Credentials::default() });
+    let certified = || with(Credentials { own: Own::Unread, ..Credentials::default() });
+    let unlike = |theirs| Inside::Unlike { theirs };
+    let distrusted = || Cause::BbdoCertificate { because: Box::new(unknown_issuer()) };
+    let silent = || Cause::TlsClosed { to: ([192, 0, 2, 1], 5669).into() };
+    for (probe, inside, verdict) in [
+        (certified(), Inside::Made, Ok(())),
+        (anonymous(), Inside::Anonymous, Ok(())),
+        // It verifies a broker that shows nothing to verify.
+        (ca_only(), Inside::Anonymous, Err(Cause::BbdoTlsAnonymous)),
+        (anonymous(), unlike(Proof::Certificate), Err(Cause::BbdoTlsAnonymous)),
+        (ca_only(), unlike(Proof::Certificate), Err(Cause::BbdoTlsAnonymous)),
+        (certified(), unlike(Proof::Nothing), Err(Cause::BbdoTlsNoCertificate)),
+        (certified(), Inside::Distrusted(unknown_issuer()), Err(distrusted())),
+        (certified(), Inside::Failed(silent()), Err(silent())),
+        // The broker wants a certificate that could not be shown: nothing is known.
+        (certified(), Inside::Refused, Ok(())),
+    ] {
+        let (found, _, _) = judge_tls(&probe, "TLS", Some(inside.clone()));
+        assert_eq!(found, verdict, "{inside:?}");
+    }
+    let (_, _, headline) = judge_tls(&certified(), "TLS", Some(Inside::Made));
+    assert_eq!(headline, "BBDO 3.1.0, Central, TLS 1.3");
+}
+
+#[test]
+fn files_of_no_use_fail_and_files_that_may_not_be_read_are_a_concern() {
+    let file = || ("/etc/k.pem".to_owned(), "there is no such file".to_owned());
+    let unusable = with(Credentials { unusable: Some(file()), ..Credentials::default() });
+    let (file_name, why) = file();
+    let cause = Cause::BbdoFileUnusable { file: file_name, why };
+    assert_eq!(judge_tls(&unusable, "TLS", None).0, Err(cause));
+    assert_eq!(unusable.extensions(), "", "no handshake is begun that cannot be made");
+    let own = Own::Unread;
+    let unread = with(Credentials { own, unread: vec![file()], ..Credentials::default() });
+    let (verdict, concerns, _) = judge_tls(&unread, "TLS", Some(Inside::Made));
+    assert_eq!((verdict, concerns), (Ok(()), vec!["bbdo-file-unread"]));
+}
+
+#[test]
+fn what_is_offered_is_what_the_poller_offers() {
+    let offers = |tls, compression| {
+        let output = Output { tls, compression, ..Output::default() };
+        Probe { speaks: Generation::Three, output: Some(output) }.extensions()
     };
-    assert_eq!(concerns("COMPRESSION"), [Concern::BbdoTlsNotOffered]);
-    assert_eq!(concerns("COMPRESSION TLS"), []);
+    assert_eq!(offers(Setting::Auto, Setting::Yes), "TLS COMPRESSION");
+    assert_eq!(offers(Setting::No, Setting::No), "");
+    assert_eq!(configured(true, Setting::Yes).extensions(), "");
+    // A broker set to compression logs an error for who does without.
+    assert_eq!(Probe::default().extensions(), "COMPRESSION");
 }
 
 // ---- conversations ----
@@ -324,7 +408,9 @@ async fn broker(mut connection: TcpStream, major: u16, codings: &[Coding]) {
     let mut payload = vec![0; header.payload_len().unwrap()];
     connection.read_exact(&mut payload).await.unwrap();
     let asked = Welcome::decode(&header, &payload).unwrap();
-    assert_eq!(asked, Welcome::of(asked.version), "we say nothing but a version");
+    let extensions = "COMPRESSION".to_owned();
+    let ours = Welcome { extensions, ..Welcome::of(asked.version) };
+    assert_eq!(asked, ours, "we name nobody");
     let coding = header.coding().unwrap();
     if asked.version.major == major && codings.contains(&coding) {
         let version = Version { major, minor: 0, patch: 0 };
@@ -350,7 +436,7 @@ async fn ask_a<F: Future<Output = ()>>(
             far(connection).await;
         }
     };
-    let probe = Probe { speaks, transport: None };
+    let probe = Probe { speaks, output: None };
     let verdict = tokio::select! {
         verdict = probe.run(&mut ask) => verdict,
         () = serve => unreachable!("a listener does not end"),
@@ -370,7 +456,7 @@ async fn one_connection_is_all_a_healthy_broker_sees() {
 async fn a_broker_that_does_not_know_the_welcome_is_asked_in_the_older_coding() {
     let old = |c| broker(c, 3, &[Coding::VersionResponse]);
     let (verdict, seen, served) = ask_a(Generation::Three, old).await;
-    assert_eq!((verdict, served), (Ok(()), 2));
+    assert_eq!((verdict, served), (Ok(()), 3));
     assert_eq!(seen.headline, "BBDO 3.0.0");
     assert_eq!(seen.evidence.fact("poller_id"), Some(&1_u8.into()));
 }
@@ -379,7 +465,7 @@ async fn a_broker_that_does_not_know_the_welcome_is_asked_in_the_older_coding() 
 async fn a_broker_of_generation_two_is_found_out() {
     let (verdict, seen, served) = ask_a(Generation::Three, |c| broker(c, 2, BOTH)).await;
     assert_eq!(verdict, Err(Cause::BbdoTwo { version: "2.0.0".to_owned() }));
-    assert_eq!(served, 3);
+    assert_eq!(served, 2, "each refused version costs the broker three lines");
     assert_eq!(seen.evidence.fact("bbdo_version"), Some(&"2.0.0".into()));
     let (verdict, _, served) = ask_a(Generation::Two, |c| broker(c, 2, BOTH)).await;
     assert_eq!((verdict, served), (Ok(()), 1));
@@ -401,7 +487,7 @@ async fn whoever_always_hangs_up_is_reported_as_that() {
 #[tokio::test]
 async fn half_an_answer_is_no_reason_to_ask_again() {
     let (verdict, _, served) = ask_a(Generation::Three, |mut c| async move {
-        c.read_exact(&mut [0; 22]).await.unwrap();
+        c.read_exact(&mut [0; 35]).await.unwrap();
         c.write_all(&REAL_WELCOME[..40]).await.unwrap();
     })
     .await;
@@ -427,12 +513,13 @@ fn tls(alpn: &[&[u8]]) -> tokio_rustls::TlsAcceptor {
 async fn a_tls_listener_is_told_from_a_broker_and_asked_for_http2() {
     for (alpn, grpc) in [(&[b"h2".as_slice()][..], true), (&[], false), (&[b"http/1.1"], false)] {
         let acceptor = tls(alpn);
+        let verdict = if grpc { Ok(()) } else { Err(Cause::BbdoTls { grpc: false }) };
         // rustls answers our packet with an alert; the gRPC library with a hang-up.
         let (alerting, _, served) = ask_a(Generation::Three, |c| async {
             let _ = acceptor.accept(c).await;
         })
         .await;
-        assert_eq!((alerting, served), (Err(Cause::BbdoTls { grpc }), 2));
+        assert_eq!((alerting, served), (verdict.clone(), 2));
         let (silent, seen, served) = ask_a(Generation::Three, |c| async {
             let mut first = [0];
             if c.peek(&mut first).await.is_ok() && first == [0x16] {
@@ -440,10 +527,164 @@ async fn a_tls_listener_is_told_from_a_broker_and_asked_for_http2() {
             }
         })
         .await;
-        assert_eq!((silent, served), (Err(Cause::BbdoTls { grpc }), 4));
+        assert_eq!((silent, served), (verdict, 4));
         let shown = alpn.is_empty() || grpc;
         assert_eq!(seen.evidence.fact("certificate_subject").is_some(), shown);
+        assert_eq!(seen.concerns.contains(&Concern::BbdoGrpc), grpc);
     }
+}
+
+/// A certificate authority, and what it signs.
+struct Signer {
+    certificate: rcgen::Certificate,
+    issuer: rcgen::Issuer<'static, rcgen::KeyPair>,
+}
+
+impl Signer {
+    fn new(name: &str) -> Self {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let mut params = rcgen::CertificateParams::default();
+        params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        params.distinguished_name.push(rcgen::DnType::CommonName, name);
+        let certificate = params.self_signed(&key).unwrap();
+        Self { certificate, issuer: rcgen::Issuer::new(params, key) }
+    }
+
+    fn sign(&self, name: &str) -> (rcgen::Certificate, rcgen::KeyPair) {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let params = rcgen::CertificateParams::new(vec![name.to_owned()]).unwrap();
+        (params.signed_by(&key, &self.issuer).unwrap(), key)
+    }
+
+    fn identity(&self, name: &str) -> Own {
+        let (certificate, key) = self.sign(name);
+        let pem = (certificate.pem(), key.serialize_pem());
+        Own::Identity(crate::Identity::from_pem(pem.0.as_bytes(), pem.1.as_bytes()).unwrap())
+    }
+
+    fn trust(&self) -> Trust {
+        Trust::only([self.certificate.der().clone()])
+    }
+
+    /// A server called `broker`; with `clients`, only for those it has signed.
+    fn server(&self, clients: Option<&Self>) -> Arc<rustls::ServerConfig> {
+        let (certificate, key) = self.sign("broker");
+        let key = rustls::pki_types::PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = rustls::ServerConfig::builder_with_provider(provider.clone())
+            .with_safe_default_protocol_versions()
+            .unwrap();
+        let config = match clients {
+            None => config.with_no_client_auth(),
+            Some(clients) => {
+                let mut roots = rustls::RootCertStore::empty();
+                roots.add(clients.certificate.der().clone()).unwrap();
+                let verifier = rustls::server::WebPkiClientVerifier::builder_with_provider(
+                    Arc::new(roots),
+                    provider,
+                );
+                config.with_client_cert_verifier(verifier.build().unwrap())
+            }
+        };
+        Arc::new(config.with_single_cert(vec![certificate.der().clone()], key).unwrap())
+    }
+}
+
+/// Asks our own far side with these settings, and returns how often it was visited.
+async fn ask_acceptor(
+    probe: &Probe,
+    acceptor: acceptor::Acceptor,
+    config: Arc<rustls::ServerConfig>,
+) -> (Result<(), Cause>, Seen, usize) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let peer = Peer::from(listener.local_addr().unwrap());
+    let mut ask = Ask::new(peer, Deadline::after(Duration::from_secs(20)), Trust::only([]));
+    let mut served = 0;
+    let serve = async {
+        loop {
+            let (connection, _) = listener.accept().await.unwrap();
+            served += 1;
+            let far = FarStream::new(Box::new(connection), Some(config.clone()));
+            let _a_visitor_may_leave_early = acceptor.serve(far).await;
+        }
+    };
+    let verdict = tokio::select! {
+        verdict = probe.run(&mut ask) => verdict,
+        () = serve => unreachable!("a listener does not end"),
+    };
+    (verdict, ask.seen, served)
+}
+
+/// Each setting of the poller's TLS against each of the broker's, with a certificate of the
+/// poller's that is wanted or not, and compression on either side.
+#[tokio::test]
+async fn the_matrix_of_poller_and_broker() {
+    use Setting::{Auto, No, Yes};
+
+    let ours = Signer::new("ours");
+    for (mine, theirs, concern, is_inside) in [
+        (No, No, None, false),
+        (No, Auto, Some("bbdo-tls-not-asked"), false),
+        (No, Yes, Some("bbdo-tls-not-asked"), false),
+        (Auto, No, None, false),
+        (Auto, Auto, None, true),
+        (Auto, Yes, None, true),
+        (Yes, No, Some("bbdo-tls-not-offered"), false),
+        (Yes, Auto, None, true),
+        (Yes, Yes, None, true),
+    ] {
+        for wants_ours in [false, true] {
+            for compression in [No, Yes] {
+                let credentials = Credentials {
+                    authority: Some(ours.trust()),
+                    own: ours.identity("poller"),
+                    hostname: Some("broker".to_owned()),
+                    ..Credentials::default()
+                };
+                let output = Output { grpc: false, tls: mine, compression, credentials };
+                let probe = Probe { speaks: Generation::Three, output: Some(output) };
+                let acceptor = acceptor::Acceptor { tls: theirs, compression };
+                let config = ours.server(wants_ours.then_some(&ours));
+                let (verdict, seen, served) = ask_acceptor(&probe, acceptor, config).await;
+                let cell = format!("{mine:?} {theirs:?} {wants_ours} {compression:?}");
+                assert_eq!((verdict, served), (Ok(()), 1), "{cell}");
+                let concerns: Vec<_> = seen.concerns.iter().map(Concern::code).collect();
+                assert_eq!(concerns, concern.into_iter().collect::<Vec<_>>(), "{cell}");
+                assert_eq!(seen.headline.ends_with(", TLS 1.3"), is_inside, "{cell}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn another_authority_another_name_and_another_certificate_are_told_apart() {
+    let (ours, other) = (Signer::new("ours"), Signer::new("other"));
+    let acceptor = acceptor::Acceptor { tls: Setting::Yes, compression: Setting::Auto };
+    let ask = async |authority: &Signer, name: Option<&str>, own: Own, wants_ours: bool| {
+        let hostname = name.map(str::to_owned);
+        let authority = Some(authority.trust());
+        let probe = with(Credentials { authority, own, hostname, ..Credentials::default() });
+        let config = ours.server(wants_ours.then_some(&ours));
+        let (verdict, seen, _) = ask_acceptor(&probe, acceptor, config).await;
+        (verdict.map_or_else(|cause| cause.to_string(), |()| seen.headline), seen.concerns)
+    };
+    let poller = || ours.identity("poller");
+    let good = "BBDO 3.1.0, preflight, TLS 1.3";
+    assert_eq!(ask(&ours, None, poller(), true).await.0, good, "a name counts only if it is set");
+    assert_eq!(ask(&ours, Some("broker"), poller(), true).await.0, good);
+    let distrusted = ask(&other, None, poller(), true).await.0;
+    assert!(
+        distrusted.contains("does not pass this poller's check") && distrusted.contains("ours")
+    );
+    let wrong_name = ask(&ours, Some("central"), poller(), true).await.0;
+    assert!(wrong_name.contains("not for central but for broker"), "{wrong_name}");
+    let stranger = ask(&ours, None, other.identity("poller"), true).await.0;
+    assert_eq!(stranger, Cause::BbdoCertificateRefused.to_string());
+    assert_eq!(ask(&ours, None, other.identity("poller"), false).await.0, good);
+    let anonymous = ask(&ours, None, Own::Nothing, false).await.0;
+    assert_eq!(anonymous, Cause::BbdoTlsAnonymous.to_string());
+    let unread = ask(&ours, None, Own::Unread, true).await.0;
+    assert!(unread.ends_with("certificate not shown"), "{unread}");
 }
 
 /// The gRPC library: settings for whoever connects, a hang-up for who is not HTTP/2.
@@ -519,9 +760,9 @@ proptest! {
         words in prop_oneof![damaged(REAL_WELCOME), damaged(REAL_VERSION_RESPONSE), damaged(REAL_SETTINGS)],
     ) {
         let answer = ends(&words, async |mut stream| read_answer(&mut stream).await);
-        if let Ok(Answer::Broker(welcome)) = answer {
+        if let Ok(Heard::Broker(welcome)) = answer {
             let mut seen = Seen::default();
-            let _any_verdict = Probe::default().judge(&welcome, &mut seen);
+            let _any_verdict = Probe::default().judge(&welcome, None, &mut seen);
         }
     }
 

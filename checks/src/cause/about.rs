@@ -317,7 +317,15 @@ impl Cause {
             Self::BbdoTwo { .. } | Self::BbdoMajor { .. } | Self::BbdoCarrier { .. } => {
                 (Protocol, FarSide, Nothing)
             }
-            Self::BbdoTls { .. } => (Tls, FarSide, Nothing),
+            Self::BbdoTls { .. } | Self::BbdoTlsNoCertificate => (Tls, FarSide, Nothing),
+            // The platform's own settings and files.
+            Self::BbdoTlsAnonymous
+            | Self::BbdoCertificateRefused
+            | Self::BbdoFileUnusable { .. } => (Tls, ThisHost, Nothing),
+            Self::BbdoCertificate { because } => match because.owner() {
+                ThisHost => (Tls, ThisHost, Nothing),
+                _ => (Tls, FarSide, Nothing),
+            },
 
             // ---- SSH ----
             Self::SshRefused { .. } | Self::SshNothingInCommon { .. } => {
@@ -381,7 +389,7 @@ impl Concern {
             Self::LdapNoStarttls => FarSide,
             Self::LdapPasswordKept => FarSide,
             Self::LdapBindWithheld | Self::LdapNotBound => ThisHost,
-            Self::BbdoGrpc => ThisHost,
+            Self::BbdoGrpc | Self::BbdoTlsNotAsked | Self::BbdoFileUnread { .. } => ThisHost,
             Self::BbdoTlsNotOffered | Self::BbdoSlow { .. } | Self::BbdoOld { .. } => FarSide,
             Self::SnmpSmallView => FarSide,
             Self::SnmpNotRead => ThisHost,

@@ -195,6 +195,19 @@ pub enum Concern {
         "this poller is configured for TLS and the broker does not offer it: data travels in clear text"
     )]
     BbdoTlsNotOffered,
+    /// The broker has TLS, and the poller does without.
+    #[error(
+        "the broker offers TLS and this poller is configured without: data travels in clear text"
+    )]
+    BbdoTlsNotAsked,
+    /// A file of the poller's output may not be read here.
+    #[error("{file} could not be read here ({why}): what it is for was not tested")]
+    BbdoFileUnread {
+        /// Which.
+        file: String,
+        /// In words.
+        why: String,
+    },
     /// The broker took long to answer.
     #[error("the broker took {seconds:.1} s: something connects to it without speaking")]
     BbdoSlow {

@@ -1285,6 +1285,31 @@ pub enum Cause {
         /// The broker's.
         theirs: String,
     },
+    /// The poller's TLS is anonymous, and does not meet the broker's.
+    #[error(
+        "this poller's output has no certificate and key: its TLS is anonymous, and fails here"
+    )]
+    BbdoTlsAnonymous,
+    /// The broker's TLS is anonymous, and the poller has a certificate.
+    #[error("the broker's TLS is anonymous, this poller's has a certificate: the two do not meet")]
+    BbdoTlsNoCertificate,
+    /// What the poller trusts does not fit the broker's certificate.
+    #[error("the broker's certificate does not pass this poller's check: {because}")]
+    BbdoCertificate {
+        /// Why not.
+        because: Box<Cause>,
+    },
+    /// The broker hangs up on the poller's certificate.
+    #[error("the broker does not take this poller's certificate")]
+    BbdoCertificateRefused,
+    /// A file of the poller's output is of no use to it.
+    #[error("this poller's output cannot use {file}: {why}")]
+    BbdoFileUnusable {
+        /// Which.
+        file: String,
+        /// In words.
+        why: String,
+    },
     /// TLS from the first byte, where BBDO negotiates it inside.
     #[error("a TLS listener answers{}; BBDO over TCP negotiates TLS inside", if *.grpc { " (HTTP/2: BBDO over gRPC with TLS)" } else { "" })]
     BbdoTls {

@@ -460,6 +460,10 @@ pub(crate) struct Stream {
     pub(crate) tls: Option<bool>,
     /// Files that TLS needs, by their key: `public_cert`, `private_key`, `ca_certificate`.
     pub(crate) tls_files: Vec<(String, Read<String>)>,
+    /// The name that the peer's certificate has to have.
+    pub(crate) tls_hostname: Option<String>,
+    /// Compression: yes, no, or as the peer wants.
+    pub(crate) compression: Option<bool>,
     /// `one_peer_retention_mode`: it keeps its data for one peer, who connects.
     pub(crate) retention: bool,
     /// Where it was read: the line of its name.

@@ -20,6 +20,7 @@ use toml::Spanned;
 use toml::de::DeTable;
 
 use super::discover::At;
+use super::output::BrokerOutput;
 use super::{Custom, Find, Place};
 use crate::catalogue::{Broken, Mode, Role};
 use secret::{Login, Snmp};
@@ -100,6 +101,8 @@ pub(crate) struct Machine {
     /// How it and its central find each other.
     mode: Option<Spanned<Mode>>,
     bbdo: Option<Spanned<Mode>>,
+    /// What its broker's output speaks, and the files of its TLS.
+    bbdo_tls: Option<BrokerOutput>,
     /// Where its Gorgone connects to, in the modes in which it does.
     connects_to: Option<Spanned<Place>>,
     /// Ports between it and its central, by service.

@@ -37,6 +37,10 @@ impl SiteFile {
         self.upwards(machine, &mut layer);
         self.downwards(machine, &mut layer);
         self.proxy(machine, vault, &mut layer)?;
+        layer.bbdo = machine.bbdo_tls.clone().map(|output| match vault {
+            Some(vault) => output.below(vault.folder),
+            None => output,
+        });
         let Some(vault) = vault else { return Ok(layer) };
         let asks = |layer: &Layer, party: &str| {
             others(party) || layer.targets.contains_key(&Party(party.to_owned()))

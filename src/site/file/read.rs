@@ -12,6 +12,7 @@ use super::{Check, Credentials, Machine, Platform, Server, Services, SiteFile};
 use crate::catalogue::{Broken, Mode, Role, Until, service, service_names};
 use crate::site::amount::{check_factor, parse_duration};
 use crate::site::discover::At;
+use crate::site::output::{BrokerOutput, KEYS};
 use crate::site::place::parse_proxy;
 use crate::site::{Custom, Find, Origin, Place};
 
@@ -23,7 +24,7 @@ pub(super) const SECTIONS: [&str; 5] = ["platform", "services", "machine", "cred
 pub(super) const PLATFORM: [&str; 8] =
     ["name", "profile", "phase", "timeout", "max_offset", "groups", "optional", "until_installed"];
 /// Keys of `[machine.NAME]`.
-pub(super) const MACHINE: [&str; 15] = [
+pub(super) const MACHINE: [&str; 16] = [
     "role",
     "address",
     "nat",
@@ -32,6 +33,7 @@ pub(super) const MACHINE: [&str; 15] = [
     "remote",
     "mode",
     "bbdo",
+    "bbdo_tls",
     "connects_to",
     "ports",
     "listens",
@@ -226,6 +228,7 @@ fn machine(table: &Table<'_>, name: Spanned<String>) -> Result<Machine> {
         remote: table.map("remote", |value| value.placed_text())?,
         mode: table.map("mode", |value| value.one_of(&MODES))?,
         bbdo: table.map("bbdo", |value| value.one_of(&BBDO))?,
+        bbdo_tls: nested("bbdo_tls")?.as_ref().map(bbdo_tls).transpose()?,
         connects_to: table.map("connects_to", |value| value.parsed())?,
         ports: nested("ports")?.map(|table| ports(&table, &LINKS)).transpose()?.unwrap_or_default(),
         listens: nested("listens")?
@@ -239,6 +242,16 @@ fn machine(table: &Table<'_>, name: Spanned<String>) -> Result<Machine> {
         skip: nested("skip")?.as_ref().map(skip).transpose()?.unwrap_or_default(),
         name,
     })
+}
+
+/// `bbdo_tls = { ca = "FILE", … }`
+fn bbdo_tls(table: &Table<'_>) -> Result<BrokerOutput> {
+    table.only(&KEYS)?;
+    let mut output = BrokerOutput::with_tls();
+    for value in KEYS.iter().filter_map(|key| table.value(key)) {
+        output.set(value.key, value.text()?).map_err(|reason| value.refuse(reason))?;
+    }
+    Ok(output)
 }
 
 fn each(

@@ -143,7 +143,7 @@ impl From<Cause> for Failed {
 ///
 /// As [`secure`].
 pub(crate) async fn secure_with(
-    mut stream: Stream,
+    stream: Stream,
     ask: &mut Ask,
     host: &str,
     client: &Client<'_>,

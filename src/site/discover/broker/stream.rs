@@ -33,6 +33,8 @@ pub(super) fn parse(node: &Node, is_output: bool, facts: &mut Facts) -> Option<S
         grpc: kind.is_grpc(node),
         tls: kind.tls(node),
         tls_files: tls_files(node),
+        tls_hostname: hostname(kind, node),
+        compression: compression(kind, is_output, node),
         retention: is_on(node, "one_peer_retention_mode") || is_on(node, "retention"),
         at: node.at("name"),
     })
@@ -116,6 +118,19 @@ fn tls_files(node: &Node) -> Vec<(String, Read<String>)> {
         ("ca_certificate", "ca_certificate"),
     ];
     keys.iter().filter_map(|(key, name)| Some(((*name).to_owned(), node.read(key)?))).collect()
+}
+
+/// gRPC has had another word for it first.
+fn hostname(kind: Kind, node: &Node) -> Option<String> {
+    let of_grpc = node.text("ca_name").filter(|_| kind.is_grpc(node));
+    of_grpc.or(node.text("tls_hostname")).map(str::to_owned)
+}
+
+/// Yes, no, or as the peer wants; the inputs of the new types take what comes.
+fn compression(kind: Kind, is_output: bool, node: &Node) -> Option<bool> {
+    let is_auto = node.text("compression").is_some_and(|it| it.eq_ignore_ascii_case("auto"));
+    let takes_all = matches!(kind, Kind::Client | Kind::Server) && !is_output;
+    (!is_auto && !takes_all).then(|| is_on(node, "compression"))
 }
 
 /// As the broker reads a boolean that is written as a text.

@@ -77,6 +77,7 @@ fn the_schema_has_the_keys_the_program_knows_and_no_other() {
         ("/properties/credentials", &read::CREDENTIALS),
         ("/$defs/machine", &read::MACHINE),
         ("/$defs/machine/properties/ports", &read::LINKS),
+        ("/$defs/machine/properties/bbdo_tls", &crate::site::output::KEYS),
         ("/$defs/machine/properties/listens", &read::LISTENERS),
         ("/$defs/server/anyOf/1", &read::SERVER),
         ("/$defs/device/anyOf/1", &read::DEVICE),

@@ -47,6 +47,8 @@ fn stream(host: Option<&str>, port: u16, is_output: bool) -> Stream {
         grpc: false,
         tls: None,
         tls_files: Vec::new(),
+        tls_hostname: None,
+        compression: None,
         retention: host.is_none(),
         at: at("/etc/centreon-broker/module.json", 12),
     }

@@ -1,0 +1,43 @@
+//! The far side: a broker that accepts, with any setting of its extensions.
+
+use std::io;
+
+use super::output::Setting;
+use super::packet::{COMPRESSION, HEADER_LEN, Header, TLS, Version, Welcome};
+use crate::net::FarStream;
+
+/// A broker's input.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Acceptor {
+    pub(super) tls: Setting,
+    pub(super) compression: Setting,
+}
+
+impl Acceptor {
+    /// Answers as a broker does: in the coding it was asked in; a wrong major version not at all.
+    /// What both have is then applied, TLS by a handshake.
+    pub(super) async fn serve(self, mut stream: FarStream) -> io::Result<()> {
+        let header =
+            Header::decode(&stream.exactly(HEADER_LEN).await?).map_err(io::Error::other)?;
+        let length = header.payload_len().map_err(io::Error::other)?;
+        let payload = stream.exactly(length).await?;
+        let asked = Welcome::decode(&header, &payload).map_err(io::Error::other)?;
+        if asked.version.major != Version::THREE.major {
+            return stream.close().await;
+        }
+        let ours = Welcome { extensions: self.extensions(), ..Welcome::responder() };
+        let coding = header.coding().map_err(io::Error::other)?;
+        stream.send(&ours.encode(coding)).await?;
+        if ours.offers(TLS) && asked.offers(TLS) {
+            stream = stream.secure().await?;
+        }
+        // Nothing that was compressed is ever said.
+        stream.until_closed().await
+    }
+
+    fn extensions(self) -> String {
+        let has = |setting, name| (setting != Setting::No).then_some(name);
+        let all = [has(self.tls, TLS), has(self.compression, COMPRESSION)];
+        all.into_iter().flatten().collect::<Vec<_>>().join(" ")
+    }
+}
