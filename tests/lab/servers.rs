@@ -250,7 +250,7 @@ pub(crate) fn zmq_router(lab: &Lab, node: Node, port: u16) {
 }
 
 /// A broker's TLS, made by the library cbd makes it with: the welcome is the one a real broker
-/// sent, what follows is GnuTLS. `credentials` are those of `gnutls-serv`; none: anonymous.
+/// sent, what follows is `GnuTLS`. `credentials` are those of `gnutls-serv`; none: anonymous.
 pub(crate) fn broker_with_gnutls(lab: &Lab, port: u16, credentials: &[String]) {
     // As `broker/tls/src/params.cc` has them.
     let priorities = "NORMAL:-VERS-TLS1.0:-VERS-TLS1.1:+ANON-DH:%COMPAT";

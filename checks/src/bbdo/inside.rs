@@ -1,6 +1,6 @@
 //! TLS inside BBDO: after both welcomes, on the same connection, as cbd makes it.
 //!
-//! cbd uses GnuTLS, and more of it than usual: an output without certificate and
+//! cbd uses `GnuTLS`, and more of it than usual: an output without certificate and
 //! key is anonymous, and meets only a broker without them; one that names an
 //! authority verifies the broker's chain by it, and the name only if
 //! `tls_hostname` is set; one that names none verifies nobody.

@@ -60,12 +60,11 @@ impl Probe {
     pub(crate) async fn run(&self, ask: &mut Ask) -> Result<(), Cause> {
         match self.negotiate(ask).await? {
             Answer::Broker(welcome, stream) => {
-                let inside = match self.credentials(&welcome) {
-                    Some(credentials) => Some(self.inside_tls(*stream, ask, credentials).await),
-                    None => {
-                        stream.close().await;
-                        None
-                    }
+                let inside = if let Some(credentials) = self.credentials(&welcome) {
+                    Some(self.inside_tls(*stream, ask, credentials).await)
+                } else {
+                    stream.close().await;
+                    None
                 };
                 self.judge(&welcome, inside, &mut ask.seen)
             }
