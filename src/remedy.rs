@@ -71,6 +71,7 @@ pub(crate) fn remedy_of_concern(concern: &Concern, passage: &Passage<'_>) -> (Ow
     (owner, Remedy { who, what: what_of_concern(concern, passage) })
 }
 
+#[allow(clippy::too_many_lines)] // A table, in the order of the enum.
 fn what_of_concern(concern: &Concern, passage: &Passage<'_>) -> String {
     let to = passage.to.map_or_else(|| passage.target.to_owned(), |to| to.ip().to_string());
     match concern {

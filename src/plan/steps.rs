@@ -415,7 +415,7 @@ impl Planner<'_> {
                 Probe::Snmp(snmp::Probe { credentials: own.clone() })
             }
             Probe::Bbdo(probe) => {
-                Probe::Bbdo(target.bbdo.as_ref().map_or(probe, |link| link.probe()))
+                Probe::Bbdo(target.bbdo.as_ref().map_or(probe, crate::site::output::Link::probe))
             }
             Probe::Pullwss(probe) => {
                 let path = target.websocket.clone().or_else(|| url_path(place));

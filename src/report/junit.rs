@@ -119,9 +119,10 @@ fn case(
         }
     }
     let warning = |concern: &ConcernReport| {
+        let mut parts = vec![format!("{}: {}", concern.code, concern.message)];
         let about = words::about_concern(concern).into_iter();
-        let about: String = about.map(|(label, text)| format!("; {label}: {text}")).collect();
-        format!("{}: {}{about}", concern.code, concern.message)
+        parts.extend(about.map(|(label, text)| format!("{label}: {text}")));
+        parts.join("; ")
     };
     let warnings: Vec<String> = step.concerns.iter().map(warning).collect();
     if !warnings.is_empty() {

@@ -374,18 +374,17 @@ fn towards_pollers(brokers: &[&Broker], facts: &Facts, layer: &mut Layer) {
         // Of several peers at one address the next that no broker connects to yet.
         let known = layer.at_host("poller", host);
         let is_free = |known: &&mut Target| has_port(known).is_none_or(|it| it == input.port);
-        match known.into_iter().find(is_free) {
-            Some(known) => reversed(known, input),
-            None => {
-                // All else is known of another peer there.
-                if let Some(other) = layer.at_host("poller", host).first() {
-                    target.ports.clone_from(&other.ports);
-                    target.ports.remove("bbdo");
-                    target.modes.clone_from(&other.modes);
-                }
-                reversed(&mut target, input);
-                layer.add("poller", target);
+        if let Some(known) = known.into_iter().find(is_free) {
+            reversed(known, input);
+        } else {
+            // All else is known of another peer there.
+            if let Some(other) = layer.at_host("poller", host).first() {
+                target.ports.clone_from(&other.ports);
+                target.ports.remove("bbdo");
+                target.modes.clone_from(&other.modes);
             }
+            reversed(&mut target, input);
+            layer.add("poller", target);
         }
     }
     if let Some(api) = facts.gorgone.as_ref().and_then(|gorgone| gorgone.api.as_ref()) {

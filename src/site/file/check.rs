@@ -90,7 +90,8 @@ impl SiteFile {
             let own = machine.services.iter().filter(|(_, servers)| !servers.get_ref().is_empty());
             let own = own.map(|(kind, _)| (kind.get_ref().as_str(), kind.span()));
             let windows = machine.nsclient.iter().map(|host| ("nsclient", host.place.span()));
-            for (kind, span) in own.chain(windows).filter(|(kind, _)| !asks(machine, kind)) {
+            let unasked = own.chain(windows).find(|(kind, _)| !asks(machine, kind));
+            if let Some((kind, span)) = unasked {
                 let (role, would) = (machine.role(), catalogue.would_ask(&asker(machine), kind));
                 let message = format!("no flow of a {role} asks it; {would}");
                 return Err(self.source.broken(Some(span), message));

@@ -1,4 +1,4 @@
-//! dma, the DragonFly Mail Agent: `/etc/dma/dma.conf`.
+//! dma, the `DragonFly` Mail Agent: `/etc/dma/dma.conf`.
 //!
 //! A keyword in capitals, then its value; what it does not know ends the program.
 //!

@@ -495,7 +495,7 @@ mod tests {
 
     /// Each file alone, as dnf's own library reads it: its repositories with the addresses of each
     /// and its proxy.
-    const JUDGE: &str = r#"
+    const JUDGE: &str = r"
 import dnf, os, sys
 base = dnf.Base()
 root = sys.argv[1]
@@ -509,7 +509,7 @@ for repo in base.repos.iter_enabled():
     for url in lists or [url for url in repo.baseurl if url.startswith('http')]:
         file = '' if lists else '/repodata/repomd.xml'
         print(repo.id, url.rstrip('/') + file if file else url, repo.proxy or '-')
-"#;
+";
 
     #[test]
     fn a_file_is_read_as_dnf_reads_it() {

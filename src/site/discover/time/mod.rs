@@ -149,7 +149,7 @@ impl<'a> Walk<'a> {
         if self.sources.len() < MOST {
             let Source { place, is_pool, nts, is_once } = source;
             let known = TimeSource::of(place, self.daemon.name, at);
-            self.sources.push(TimeSource { is_pool, nts, is_once, ..known });
+            self.sources.push(TimeSource { is_pool, is_once, nts, ..known });
         }
     }
 

@@ -1,9 +1,9 @@
-//! OpenNTPD's servers.
+//! `OpenNTPD`'s servers.
 //!
 //! `server` asks one of a name's addresses, `servers` all of them; `query from` is the address of
 //! ours for the servers below it; `constraint` asks a web server for the time of day, as a bound.
 //!
-//! Reference: ntpd.conf(5) of OpenNTPD.
+//! Reference: ntpd.conf(5) of `OpenNTPD`.
 
 use std::net::IpAddr;
 
