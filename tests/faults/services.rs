@@ -52,12 +52,7 @@ fn wrong_services(flow: &Flow, certificates: &Certificates) -> Vec<Row> {
         row("SSH", 22).says("SSH"),
         row("a web server", 80).says("HTTP"),
         row("SMTP", 25).says("SMTP"),
-        match flow.name {
-            "bbdo" => row("LDAP", 389)
-                .fails(&["silent"])
-                .because("a mute broker may only be busy: it is not asked in strangers' words"),
-            _ => row("LDAP", 389).says("LDAP"),
-        },
+        row("LDAP", 389).says("LDAP"),
         row("ZeroMQ", 5556)
             .fails(&["wrong-service", "hung-up", "tls-closed", "reset"])
             .says("ZeroMQ")
