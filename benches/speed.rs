@@ -17,10 +17,6 @@ mod hole;
 mod hosts;
 #[path = "speed/measure.rs"]
 mod measure;
-// The program's own far side, of which healthy and silent are used here.
-#[allow(dead_code)]
-#[path = "../src/responder.rs"]
-mod responder;
 
 use std::error::Error;
 use std::ffi::OsString;
@@ -34,7 +30,7 @@ use serde_json::Value;
 use far::Site;
 use hole::Hole;
 use measure::Run;
-use responder::Manner;
+use preflight::responder::Manner;
 
 type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
 

@@ -13,9 +13,9 @@ use clap::{Args, Parser, Subcommand};
 pub(crate) use clap::Error as UsageError;
 
 pub(crate) use self::afterwards::RedactArgs;
-use crate::afterwards::Task;
-use crate::inventory::Inventory;
 use crate::settings::{Job, Output, Purpose, Refused, init, inventory, job, jobs, output, pair};
+use crate::tasks::Task;
+use crate::tasks::inventory::Inventory;
 
 /// Checks the network flows a Centreon or i-Vertix machine needs, each in its
 /// own protocol, and says why one fails, who has to act, and what to do.

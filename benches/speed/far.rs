@@ -13,7 +13,7 @@ use rustls::pki_types::PrivateKeyDer;
 use tokio::net::{TcpListener, UdpSocket};
 
 use crate::Outcome;
-use crate::responder::{Identity, Manner, Responder};
+use preflight::responder::{Identity, Manner, Responder};
 
 /// What the bench needs to know of a row of the catalogue.
 struct Flow {

@@ -12,27 +12,8 @@ mod identify;
 mod net;
 mod path;
 mod recognise;
+mod services;
 mod wire;
-
-pub mod bbdo;
-pub mod dns;
-pub mod gorgone_api;
-pub mod http;
-pub mod ldap;
-pub mod listener;
-pub mod mssql;
-pub mod mysql;
-pub mod nsclient;
-pub mod ntp;
-pub mod postgresql;
-pub mod pullwss;
-pub mod smtp;
-pub mod snmp;
-pub mod ssh;
-pub mod tcp;
-pub mod tls;
-pub mod trap;
-pub mod zmtp;
 
 use std::future::Future;
 use std::net::IpAddr;
@@ -62,6 +43,10 @@ pub use path::{
     Beyond, Hop, HostSign, Refused, Trace, examine_path, examine_segment, is_silence, judge,
 };
 pub use recognise::Spoken;
+pub use services::{
+    bbdo, dns, gorgone_api, http, ldap, listener, mssql, mysql, nsclient, ntp, postgresql, pullwss,
+    smtp, snmp, ssh, tcp, tls, trap, zmtp,
+};
 pub use wire::{clean, printable};
 
 use net::Ask;

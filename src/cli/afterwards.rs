@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::{FilesArgs, OutputArgs, planned};
-use crate::afterwards::Task;
 use crate::settings::{Refused, formats, key, nat, output};
+use crate::tasks::Task;
 
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Output")]

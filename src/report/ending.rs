@@ -1,7 +1,7 @@
 //! How did a run end? Every exit code is made here, and only here.
 
 use super::{Report, StepReport};
-use crate::verdict::Outcome;
+use crate::run::verdict::Outcome;
 
 /// The end of a run, as its required steps decide it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

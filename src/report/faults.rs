@@ -8,7 +8,7 @@ use std::collections::HashMap;
 
 use super::StepReport;
 use super::groups::in_order;
-use crate::plan::Direction;
+use crate::run::plan::Direction;
 
 /// One fault: the step that is explained, and those of which the same is true.
 #[derive(Debug)]

@@ -10,12 +10,12 @@ use super::fold;
 use super::model::{
     AttemptReport, CauseReport, ConcernReport, StepReport, TargetReport, WayReport,
 };
-use crate::plan::{Action, Asked, Direction, Phase, Question, SkipReason, Step};
-use crate::remedy::{Passage, Remedy, remedy, remedy_of_concern};
-use crate::runner::{Attempt, Found};
+use crate::run::plan::{Action, Asked, Direction, Phase, Question, SkipReason, Step};
+use crate::run::remedy::{Passage, Remedy, remedy, remedy_of_concern};
+use crate::run::runner::{Attempt, Found};
+use crate::run::verdict::{Conclusion, Outcome, conclude};
+use crate::run::wish::{Wish, wishes};
 use crate::site::mistake::Mistake;
-use crate::verdict::{Conclusion, Outcome, conclude};
-use crate::wish::{Wish, wishes};
 
 /// One step by itself: whether another explains its failure is not known yet.
 pub(crate) fn step(step: &Step, found: &Found, phase: Phase) -> StepReport {

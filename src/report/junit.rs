@@ -13,7 +13,7 @@ use preflight_checks::printable;
 
 use super::faults::{Fault, Followers};
 use super::{ConcernReport, Ending, Report, StepReport, words};
-use crate::verdict::Outcome;
+use crate::run::verdict::Outcome;
 
 /// Writes one suite: the run.
 ///

@@ -39,10 +39,10 @@ use std::str::FromStr;
 
 pub(crate) use self::again::again;
 use crate::catalogue::Identity;
-use crate::plan::Plan;
-use crate::runner::Found;
+use crate::run::plan::Plan;
+use crate::run::runner::Found;
+use crate::run::verdict::Outcome;
 use crate::site::local::Host;
-use crate::verdict::Outcome;
 pub(crate) use ending::{Ending, PLUGIN_UNKNOWN};
 pub(crate) use judge::step;
 use judge::{Judged, folded, judge};

@@ -7,12 +7,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::catalogue::{Identity, Party, Role, Until};
-use crate::plan::{Direction, Phase};
-use crate::remedy::Remedy;
+use crate::run::plan::{Direction, Phase};
+use crate::run::remedy::Remedy;
+use crate::run::verdict::Outcome;
+use crate::run::wish::Wish;
 use crate::site::discover::Note;
 use crate::site::local::Host;
-use crate::verdict::Outcome;
-use crate::wish::Wish;
 
 /// One run on one machine.
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -8,8 +8,8 @@ use anstyle::Style;
 
 use super::table::{pad, style, symbol, wrap};
 use super::{NoteReport, words};
+use crate::run::verdict::Outcome;
 use crate::site::mistake::Mistake;
-use crate::verdict::Outcome;
 
 /// Entries of one list; the JSON has the others.
 const LISTED: usize = 20;

@@ -13,7 +13,7 @@ use unicode_width::UnicodeWidthStr;
 use super::groups::{first_of, in_order};
 use super::table::{MIN_WIDTH, at_slashes, in_one, pad, wrap, write_cells};
 use super::{Canvas, NoteReport, own_files};
-use crate::plan::{Action, Asked, Direction, Plan, Question, SkipReason, Step};
+use crate::run::plan::{Action, Asked, Direction, Plan, Question, SkipReason, Step};
 use crate::site::{Exempt, Find, Origin};
 
 /// Writes a plan: what would be asked, and where each value came from.

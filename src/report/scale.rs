@@ -12,8 +12,8 @@ use strum::VariantArray as _;
 
 use super::*;
 use crate::catalogue::{Party, Phase, Role};
-use crate::plan::{Action, Asked, Direction, Question, Step};
-use crate::runner::Attempt;
+use crate::run::plan::{Action, Asked, Direction, Question, Step};
+use crate::run::runner::Attempt;
 use crate::site::discover::At;
 use crate::site::{Find, Origin};
 

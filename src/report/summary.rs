@@ -7,8 +7,8 @@ use super::faults::{Fault, Followers, Said, faults};
 use super::groups::{first_of, in_order};
 use super::model::{StepReport, Summary, Tally};
 use super::{Ending, words};
-use crate::plan::Phase;
-use crate::verdict::Outcome;
+use crate::run::plan::Phase;
+use crate::run::verdict::Outcome;
 
 impl Summary {
     pub(super) fn of(steps: &[StepReport], phase: Phase, strict: bool, interrupted: bool) -> Self {

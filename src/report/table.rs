@@ -9,8 +9,8 @@ use unicode_width::UnicodeWidthStr;
 use super::faults::{Fault, Followers};
 use super::rows::{self, Row};
 use super::{Canvas, Report, StepReport, own_files, words};
-use crate::plan::Direction;
-use crate::verdict::Outcome;
+use crate::run::plan::Direction;
+use crate::run::verdict::Outcome;
 
 pub(crate) use super::words::moment;
 

@@ -9,9 +9,9 @@ use super::faults::{Fault, Followers, Said, faults};
 use super::groups::{first_of, in_order};
 use super::model::Tally;
 use super::{CauseReport, ConcernReport, Ending, NoteReport, Report, StepReport, TargetReport};
-use crate::plan::Phase;
-use crate::verdict::Outcome;
-use crate::wish::Wish;
+use crate::run::plan::Phase;
+use crate::run::verdict::Outcome;
+use crate::run::wish::Wish;
 
 /// The version block: what was run, then where and when; each a list of short parts.
 pub(super) fn head(report: &Report) -> [Vec<String>; 2] {

@@ -8,12 +8,12 @@ use super::site_file::Part;
 use super::{Refused, bad, read};
 use crate::catalogue::{Catalogue, Role, profile_names};
 use crate::cli::{KnownArgs, RunArgs};
-use crate::inventory::Inventory;
 use crate::site::clapi::ask_clapi;
 use crate::site::discover::{Facts, Files, Text, clapi, discover};
 use crate::site::mistake::mistakes;
 use crate::site::sample::PER_GROUP;
 use crate::site::{Site, View, join};
+use crate::tasks::inventory::Inventory;
 
 /// Everything a machine's files say: this machine's, or those of a copy.
 ///

@@ -15,12 +15,12 @@ use secrecy::SecretString;
 
 use crate::catalogue::{Broken, Catalogue, Role};
 use crate::cli::{CredentialArgs, FilesArgs, OutputArgs, RedactArgs, RunArgs};
-use crate::plan::{Settings, matches, plan};
-use crate::redact::Key;
 use crate::report::{Format, format_named};
+use crate::run::plan::{Settings, matches, plan};
 use crate::site::discover::Files;
 use crate::site::mistake::mistakes;
 use crate::site::{Custom, Layer, Opening, Site, View, join, local};
+use crate::tasks::redact::Key;
 use credentials::{broker_output, ldap_bind, nsclient_login, proxy, snmp_credentials, test_mail};
 use known::{Found, catalogue_and_role, discovered, shown};
 use site_file::Part;
@@ -77,7 +77,7 @@ pub(crate) struct Output<F = Format> {
     pub(crate) formats: Vec<(F, Option<PathBuf>)>,
     /// Show origins, evidence and timings.
     pub(crate) verbose: bool,
-    /// Permissions of the files; none: as [`crate::output::file::replace`] does.
+    /// Permissions of the files; none: as [`crate::console::output::file::replace`] does.
     pub(crate) mode: Option<Mode>,
 }
 

@@ -10,7 +10,7 @@ use super::site_file::Part;
 use super::{Refused, bad};
 use crate::catalogue::Catalogue;
 use crate::cli::{RunArgs, TuningArgs};
-use crate::plan::{Phase, Settings};
+use crate::run::plan::{Phase, Settings};
 use crate::site::amount::{check_factor, parse_duration};
 use crate::site::file::Platform;
 use crate::site::mistake::MistakeCode;
@@ -57,7 +57,7 @@ pub(super) fn settings(
         let known = catalogue.flows.iter().map(|flow| flow.id.get_ref().clone());
         let custom = customs.iter().map(|custom| format!("custom.{}", custom.name));
         let mistakes = MistakeCode::iter().map(|code| format!("config.{}", <&str>::from(code)));
-        if !known.chain(custom).chain(mistakes).any(|id| crate::plan::matches(glob, &id)) {
+        if !known.chain(custom).chain(mistakes).any(|id| crate::run::plan::matches(glob, &id)) {
             return Err(bad(flag, format!("no flow is called `{glob}`")));
         }
     }

@@ -15,10 +15,10 @@ use serde_json::{Map, Value};
 use super::judge::NAME_SERVERS;
 use super::{AttemptReport, Judged, Report, StepReport, TargetReport, WayReport, folded, judge};
 use crate::catalogue::{Catalogue, Flow, service};
-use crate::plan::{Action, Asked, Direction, Question, Step};
-use crate::runner::{Attempt, Found};
+use crate::run::plan::{Action, Asked, Direction, Question, Step};
+use crate::run::runner::{Attempt, Found};
+use crate::run::verdict::Outcome;
 use crate::site::{Find, Origin, Place};
-use crate::verdict::Outcome;
 
 /// Each step of `report`, in its order, as this version would have reported it.
 ///

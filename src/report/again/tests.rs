@@ -5,8 +5,8 @@ use serde_json::json;
 
 use super::*;
 use crate::catalogue::{Party, Role};
-use crate::plan::{Phase, Plan, Settings, plan};
 use crate::report::Context;
+use crate::run::plan::{Phase, Plan, Settings, plan};
 use crate::site::{Site, Sourced, Target, local};
 
 fn a_plan(phase: Phase) -> Plan {

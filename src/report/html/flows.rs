@@ -7,10 +7,10 @@ use super::drawer::{cut, drawer, shown};
 use super::markup::Markup;
 use super::sheet::{Row, Sheet, rank};
 use super::summary::mark;
-use crate::plan::Direction;
 use crate::report::StepReport;
 use crate::report::table::symbol;
-use crate::verdict::Outcome;
+use crate::run::plan::Direction;
+use crate::run::verdict::Outcome;
 
 /// Appends the table of what crosses the network, and the list of what does not.
 pub(super) fn flows(sheet: &Sheet<'_>, to: &mut Markup) {

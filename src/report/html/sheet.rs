@@ -3,12 +3,12 @@
 use std::collections::HashMap;
 
 use super::places::places;
-use crate::plan::Direction;
 use crate::report::faults::{Fault, Followers, faults};
 use crate::report::groups::in_order;
 use crate::report::words::root_causes;
 use crate::report::{Report, StepReport};
-use crate::verdict::Outcome;
+use crate::run::plan::Direction;
+use crate::run::verdict::Outcome;
 
 /// A report, arranged for a page.
 #[derive(Debug)]

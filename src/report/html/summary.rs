@@ -7,7 +7,7 @@ use crate::report::faults::Fault;
 use crate::report::table::symbol;
 use crate::report::words::{Warning, about_warning, moment, sources, warnings, why};
 use crate::report::{Ending, Report, StepReport};
-use crate::verdict::Outcome;
+use crate::run::verdict::Outcome;
 
 /// Appends the verdict in one line, and the counts.
 pub(super) fn header(report: &Report, to: &mut Markup) {

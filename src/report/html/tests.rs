@@ -5,15 +5,15 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 
 use crate::catalogue::{Party, Role};
-use crate::plan::{Direction, Phase};
-use crate::remedy::Remedy;
 use crate::report::model::{ConcernReport, Tally};
 use crate::report::{
     AttemptReport, CauseReport, NoteReport, Report, StepReport, Summary, TargetReport, Tool,
     WayReport,
 };
+use crate::run::plan::{Direction, Phase};
+use crate::run::remedy::Remedy;
+use crate::run::verdict::Outcome;
 use crate::site::local::Host;
-use crate::verdict::Outcome;
 
 /// A passing step of `flow`, without a target yet.
 pub(super) fn step(flow: &str) -> StepReport {

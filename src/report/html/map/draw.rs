@@ -10,7 +10,7 @@ use crate::report::Report;
 use crate::report::html::markup::{Attribute, Markup};
 use crate::report::table::symbol;
 use crate::report::words::sources;
-use crate::verdict::Outcome;
+use crate::run::verdict::Outcome;
 
 /// Where things stand, in user units.
 #[derive(Clone, Copy, Debug)]

@@ -10,11 +10,11 @@ use std::collections::HashMap;
 use super::places::places;
 use super::sheet::rank;
 use crate::catalogue::Party;
-use crate::plan::Direction;
 use crate::report::groups::in_order;
 use crate::report::html::markup::Markup;
 use crate::report::{Report, StepReport};
-use crate::verdict::Outcome;
+use crate::run::plan::Direction;
+use crate::run::verdict::Outcome;
 
 /// Appends the map of `report`, and what is not on it; without arrows, nothing.
 pub(super) fn map(report: &Report, to: &mut Markup) {

@@ -7,7 +7,7 @@ use crate::catalogue::Catalogue;
 
 /// The steps of a machine's plan: flow, host, ports, and what is not asked.
 fn planned(text: &str, name: &str) -> Vec<String> {
-    use crate::plan::{Action, Phase, Settings};
+    use crate::run::plan::{Action, Phase, Settings};
     let file = parsed(text);
     let catalogue = Catalogue::profile("centreon").unwrap();
     file.check(&catalogue, &[]).unwrap_or_else(|broken| panic!("{}", broken.explained()));
@@ -27,7 +27,7 @@ fn planned(text: &str, name: &str) -> Vec<String> {
         strict: false,
         trace: false,
     };
-    let plan = crate::plan::plan(&catalogue, &site, &settings);
+    let plan = crate::run::plan::plan(&catalogue, &site, &settings);
     let shown = plan.steps.iter().map(|step| match &step.action {
         Action::Ask(question) => {
             let ports: Vec<String> = question

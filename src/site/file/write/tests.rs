@@ -6,7 +6,7 @@ use secrecy::SecretString;
 
 use super::*;
 use crate::catalogue::Mode;
-use crate::plan::{Action, Phase, Settings, plan};
+use crate::run::plan::{Action, Phase, Settings, plan};
 use crate::site::discover::facts::{
     At, Broker, Device, Gorgone, Listen, Machine, Mail, MailTls, MailTo, Read, RoleSign, Share,
     SnmpMacros, Stream, TimeSource,

@@ -1,0 +1,282 @@
+//! Live progress on stderr: a row a step, for a person who waits; silent when nobody watches.
+//!
+//! The rows go away at the end, and the table on stdout takes their place.
+
+mod screen;
+
+use std::io::{self, IsTerminal};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+
+use self::screen::Screen;
+use crate::report::StepReport;
+use crate::report::table::{style, symbol};
+use crate::run::plan::{Action, Plan};
+use crate::run::verdict::Outcome;
+
+/// A line with the counts, and under it the steps that run or are done.
+#[derive(Debug)]
+pub(crate) struct Progress {
+    bar: ProgressBar,
+    coloured: bool,
+    rows: Mutex<Rows>,
+}
+
+/// The steps that are asked, in the plan's order.
+#[derive(Debug, Default)]
+struct Rows {
+    rows: Vec<Row>,
+    /// Places of those that are done, in the order in which they finished.
+    done: Vec<usize>,
+}
+
+/// One step that is asked.
+#[derive(Debug)]
+struct Row {
+    /// Index into the plan.
+    step: usize,
+    name: String,
+    state: State,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum State {
+    /// Not begun yet: too many others are asked.
+    Queued,
+    Runs,
+    Done(Outcome, String),
+}
+
+/// How often the clock moves.
+const TICK: Duration = Duration::from_millis(120);
+/// How often the rows are drawn at most, times a second.
+const MOST_DRAWN: u8 = 20;
+/// Rows that are shown at most, however high the terminal is.
+const MOST: usize = 20;
+
+impl Progress {
+    /// Progress of `plan`; draws nothing when stderr is no terminal that can move its
+    /// cursor, or when `told` says that the run is told otherwise.
+    pub(crate) fn new(plan: &Plan, told: bool) -> Self {
+        let asked = plan.steps.iter().enumerate();
+        let asked = asked.filter(|(_, step)| matches!(step.action, Action::Ask(_)));
+        let row = |(index, step): (usize, &crate::run::plan::Step)| Row {
+            step: index,
+            name: preflight_checks::printable(&step.id),
+            state: State::Queued,
+        };
+        let rows: Vec<Row> = asked.map(row).collect();
+        let target = if told || is_dumb() || !io::stderr().is_terminal() {
+            ProgressDrawTarget::hidden()
+        } else {
+            ProgressDrawTarget::term_like_with_hz(Box::<Screen>::default(), MOST_DRAWN)
+        };
+        let total = u64::try_from(rows.len()).unwrap_or(u64::MAX);
+        let bar = ProgressBar::with_draw_target(Some(total), target);
+        if let Ok(style) = ProgressStyle::with_template("{spinner} {pos}/{len} {elapsed}{msg}") {
+            bar.set_style(style);
+        }
+        if !bar.is_hidden() {
+            bar.enable_steady_tick(TICK);
+        }
+        let choice = anstream::AutoStream::choice(&io::stderr());
+        let coloured = choice != anstream::ColorChoice::Never;
+        Self { bar, coloured, rows: Mutex::new(Rows { rows, done: Vec::new() }) }
+    }
+
+    /// Shows that the step at `index` of the plan is being asked.
+    pub(crate) fn started(&self, index: usize) {
+        self.change(index, State::Runs);
+    }
+
+    /// Shows what came of the step at `index` of the plan.
+    pub(crate) fn finished(&self, index: usize, step: &StepReport) {
+        self.bar.inc(1);
+        self.change(index, State::Done(step.outcome, step.result.clone()));
+    }
+
+    /// Takes the rows away: the table follows.
+    pub(crate) fn finish(&self) {
+        self.bar.finish_and_clear();
+    }
+
+    fn change(&self, index: usize, state: State) {
+        if self.bar.is_hidden() {
+            return;
+        }
+        let mut rows = self.rows.lock().unwrap_or_else(PoisonError::into_inner);
+        rows.change(index, state);
+        let (columns, height) = screen::size();
+        // A line for the counts, and one for the cursor.
+        let lines = rows.lines(columns, height.saturating_sub(2).min(MOST), self.coloured);
+        self.bar.set_message([vec![String::new()], lines].concat().join("\n"));
+    }
+}
+
+/// A terminal that cannot move its cursor, or does not say what it is.
+fn is_dumb() -> bool {
+    std::env::var("TERM").map_or(true, |term| term.is_empty() || term == "dumb")
+}
+
+impl Rows {
+    fn change(&mut self, step: usize, state: State) {
+        let Some(at) = self.rows.iter().position(|row| row.step == step) else { return };
+        // That a quick step began may be heard after it has finished.
+        let is_done = |row: &Row| matches!(row.state, State::Done(..));
+        if self.rows.get(at).is_some_and(is_done) {
+            return;
+        }
+        if matches!(state, State::Done(..)) {
+            self.done.push(at);
+        }
+        if let Some(row) = self.rows.get_mut(at) {
+            row.state = state;
+        }
+    }
+
+    /// At most `most` lines of less than `columns`: what runs, then what finished last, in the
+    /// plan's order, and how many are left out.
+    fn lines(&self, columns: usize, most: usize, coloured: bool) -> Vec<String> {
+        let rows = &self.rows;
+        let is_begun = rows.iter().all(|row| row.state != State::Queued);
+        let fits = is_begun && rows.len() <= most;
+        let room = if fits { most } else { most.saturating_sub(1) };
+        let runs = rows.iter().filter(|row| row.state == State::Runs);
+        let done = self.done.iter().rev().filter_map(|&at| rows.get(at));
+        let mut shown: Vec<&Row> = runs.chain(done).take(room).collect();
+        shown.sort_by_key(|row| row.step);
+        let widest = shown.iter().map(|row| row.name.width()).max().unwrap_or(0).min(columns / 2);
+        let mut lines: Vec<String> =
+            shown.iter().map(|row| row.line(widest, columns, coloured)).collect();
+        let left = rows.len() - shown.len();
+        if left > 0 && most > 0 {
+            lines.push(format!("    and {left} more"));
+        }
+        lines
+    }
+}
+
+impl Row {
+    fn line(&self, widest: usize, columns: usize, coloured: bool) -> String {
+        let (mark, text) = match &self.state {
+            State::Done(outcome, result) => {
+                let (mark, style) = (symbol(*outcome), style(*outcome));
+                let mark =
+                    if coloured { format!("{style}{mark}{style:#}") } else { mark.to_owned() };
+                (mark, result.as_str())
+            }
+            _ => ("·".to_owned(), "waiting"),
+        };
+        let name = cut(&self.name, widest);
+        let gap = " ".repeat(widest.saturating_sub(name.width()));
+        // Two before the mark, one behind it, two before the text; the last column stays free.
+        let text = cut(text, columns.saturating_sub(widest + 7));
+        format!("  {mark} {name}{gap}  {text}").trim_end().to_owned()
+    }
+}
+
+/// The text in at most `columns`; a dot-dot-dot stands for what is missing.
+fn cut(text: &str, columns: usize) -> String {
+    if text.width() <= columns {
+        return text.to_owned();
+    }
+    let mut room = columns.saturating_sub(1);
+    let mut short: String = text
+        .chars()
+        .take_while(|c| {
+            let width = c.width().unwrap_or(0);
+            let fits = width <= room;
+            room = if fits { room - width } else { 0 };
+            fits
+        })
+        .collect();
+    if columns > 0 {
+        short.push('…');
+    }
+    short
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rows(states: impl IntoIterator<Item = (usize, State)>) -> Rows {
+        let mut rows = Rows::default();
+        for (step, state) in states {
+            let name = format!("poller.snmp@10.0.0.{step}");
+            rows.rows.push(Row { step, name, state: State::Queued });
+            rows.change(step, state);
+        }
+        rows
+    }
+
+    fn done() -> State {
+        State::Done(Outcome::Pass, "net-snmp, up 9 d".to_owned())
+    }
+
+    #[test]
+    fn a_few_steps_are_all_shown_with_their_mark() {
+        let failed = State::Done(Outcome::Fail, "nothing listens".to_owned());
+        assert_eq!(
+            rows([(0, State::Runs), (7, failed), (8, done())]).lines(80, 20, false),
+            [
+                "  · poller.snmp@10.0.0.0  waiting",
+                "  ✗ poller.snmp@10.0.0.7  nothing listens",
+                "  ✓ poller.snmp@10.0.0.8  net-snmp, up 9 d",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_step_that_is_heard_to_begin_after_its_end_stays_done() {
+        let mut rows = rows([(0, done()), (1, State::Runs)]);
+        rows.change(0, State::Runs);
+        assert_eq!(
+            rows.lines(80, 20, false),
+            ["  ✓ poller.snmp@10.0.0.0  net-snmp, up 9 d", "  · poller.snmp@10.0.0.1  waiting",]
+        );
+    }
+
+    #[test]
+    fn of_many_steps_those_that_run_and_the_last_that_finished_are_shown() {
+        let state = |step| match step {
+            199 => State::Queued,
+            50 | 150 => State::Runs,
+            _ => done(),
+        };
+        let lines = rows((0..200).map(|step| (step, state(step)))).lines(80, 5, false);
+        assert_eq!(
+            lines,
+            [
+                "  · poller.snmp@10.0.0.50   waiting",
+                "  · poller.snmp@10.0.0.150  waiting",
+                "  ✓ poller.snmp@10.0.0.197  net-snmp, up 9 d",
+                "  ✓ poller.snmp@10.0.0.198  net-snmp, up 9 d",
+                "    and 196 more",
+            ]
+        );
+    }
+
+    #[test]
+    fn no_line_reaches_the_last_column() {
+        let long = State::Done(Outcome::Warn, "漢字".repeat(99));
+        let mut rows = rows([(0, long), (1, State::Runs)]);
+        rows.rows[1].name = "a-very-long-name".repeat(9);
+        for columns in 16..100 {
+            for line in rows.lines(columns, 20, false) {
+                assert!(line.width() < columns, "{columns}: {line}");
+            }
+        }
+        assert_eq!(rows.lines(80, 0, false), [""; 0]);
+    }
+
+    #[test]
+    fn marks_are_coloured_only_when_asked() {
+        let rows = rows([(0, done())]);
+        assert!(rows.lines(80, 9, true)[0].contains("\u{1b}["));
+        assert!(!rows.lines(80, 9, false)[0].contains('\u{1b}'));
+    }
+}

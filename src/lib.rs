@@ -1,0 +1,17 @@
+//! `preflight`: which network flows does this machine need, which work, and why not?
+//!
+//! A library so that tests and benches use the very same code; its one door for a program is [`main`].
+
+mod catalogue;
+mod cli;
+mod console;
+mod demo;
+mod program;
+mod report;
+mod run;
+mod settings;
+mod site;
+mod tasks;
+
+pub use demo::responder;
+pub use program::main;

@@ -1,0 +1,278 @@
+//! The way of a command, from its arguments to its exit code.
+
+use std::io::{self, BufWriter, IsTerminal as _, Write};
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use crate::cli::Request;
+use crate::console::interrupt::{HeldSignals, Interruption};
+use crate::console::output::{
+    Live, USAGE, complain, complain_as_plugin, deliver, ended_well, file, graver, terminal_width,
+    write_all,
+};
+use crate::console::{panics, progress};
+use crate::report::ndjson::Run;
+use crate::report::{Canvas, Context, Format, Report};
+use crate::run::runner::Event;
+use crate::run::{plan, runner};
+use crate::settings::{Job, Output, Refused};
+use crate::tasks::inventory::Inventory;
+use crate::tasks::{explain, inventory, redact};
+use crate::{cli, demo, report, site, tasks};
+
+/// Does what the command line asks for; the exit code says how it went.
+#[must_use]
+pub fn main() -> ExitCode {
+    panics::keep_quiet();
+    // A mistake of ours is said, and is no exit code that means something else.
+    std::panic::catch_unwind(act).unwrap_or_else(|_payload| {
+        give_up("a mistake in preflight, please report it", &panics::last_place())
+    })
+}
+
+fn act() -> ExitCode {
+    match cli::request() {
+        Ok(Request::Run(job)) => run(&job),
+        Ok(Request::Plan(job)) => show_plan(&job),
+        Ok(Request::PlanAll(jobs)) => show_plans(&jobs),
+        Ok(Request::Demo { breaks, output }) => show_demo(&breaks, &output),
+        Ok(Request::Init { text, output, force }) => {
+            write_site_file(&text, output.as_deref(), force)
+        }
+        Ok(Request::Discover { inventory, output }) => show_inventory(&inventory, &output),
+        Ok(Request::Schema(schema)) => print(schema),
+        Ok(Request::Explain(code)) => explain_code(&code),
+        Ok(Request::ExplainStep { report, step }) => explain_step(&report, &step),
+        Ok(Request::Afterwards(task)) => tasks::perform(&task),
+        Err(refused) => refuse(&refused),
+    }
+}
+
+fn run(job: &Job) -> ExitCode {
+    say_taken_as(job);
+    let plan = plan::plan(&job.catalogue, &job.site, &job.settings);
+    with_runtime(async {
+        let (report, live) = check(&plan, job).await;
+        match shown(report, job.redact.as_ref()) {
+            Ok(report) => deliver(&report, live, &job.output),
+            Err(reason) => complain("--redact", &reason),
+        }
+    })
+}
+
+/// The report as it may be shown.
+fn shown(report: Report, key: Option<&redact::Key>) -> Result<Report, String> {
+    match key {
+        Some(key) => redact::Redactor::new(key.clone()).report(&report),
+        None => Ok(report),
+    }
+}
+
+/// Asks everything in `plan`, with progress on stderr, and lines on stdout if they were asked for.
+async fn check(plan: &plan::Plan, job: &Job) -> (Report, Option<Live>) {
+    // Before any thread is started, so that no signal ends the run without a report.
+    let mut interruption = Interruption::new();
+    let started_at = jiff::Timestamp::now().to_string();
+    let clock = Instant::now();
+    let host = site::local::host();
+    let live = || {
+        let (host, started_at) = (host.name.clone(), started_at.clone());
+        Live::new(Run { host, role: plan.role, started_at }, plan.steps.len())
+    };
+    // What may not be shown as it is waits for the whole report.
+    let mut live = (job.output.is_live() && job.redact.is_none()).then(live);
+    // Lines on a terminal are progress enough, and rows in between would tear them apart.
+    let is_told = live.is_some() && io::stdout().is_terminal();
+    let progress = progress::Progress::new(plan, is_told);
+    let mut interrupted = false;
+    let cut_off = async {
+        interruption.heard().await;
+        interrupted = true;
+    };
+    let manner = runner::Manner { scale: job.settings.scale, trace: job.settings.trace };
+    let notify = |event: Event<'_>| match event {
+        Event::Started(index) => progress.started(index),
+        Event::Finished(index, found) => {
+            let Some(asked) = plan.steps.get(index) else { return };
+            let judged = report::step(asked, found, plan.phase);
+            progress.finished(index, &judged);
+            if let Some(live) = &mut live {
+                live.tell(index, &judged);
+            }
+        }
+    };
+    let names = job.site.names.clone().unwrap_or_else(preflight_checks::Naming::here);
+    let found = runner::run(plan, &job.site.trust, &names, manner, cut_off, notify).await;
+    progress.finish();
+    let context = Context {
+        host,
+        catalogue: job.catalogue.identity.clone(),
+        started_at,
+        took: clock.elapsed(),
+        strict: job.settings.strict,
+        interrupted,
+    };
+    (Report::new(plan, &found, context), live)
+}
+
+/// A machine that nobody named is guessed: a wrong guess must be seen.
+fn say_taken_as(job: &Job) {
+    if let Some(taken_as) = &job.taken_as {
+        let _closed_pipe = writeln!(io::stderr(), "preflight: note: {taken_as}");
+    }
+}
+
+fn show_plan(job: &Job) -> ExitCode {
+    if job.redact.is_some() {
+        return complain("--redact", NO_REPORT);
+    }
+    say_taken_as(job);
+    let plan = plan::plan(&job.catalogue, &job.site, &job.settings);
+    let write = |format: Format, canvas: Canvas, out: &mut dyn Write| match format {
+        Format::Json => report::json::write(&plan, out),
+        _ => report::planned::write(&plan, canvas, out),
+    };
+    let is_left_out = |step: &plan::Step| matches!(step.action, plan::Action::Skip(_));
+    match write_all(&job.output, write) {
+        Err(code) => code,
+        Ok(()) if !job.settings.only.is_empty() && plan.steps.iter().all(is_left_out) => {
+            complain("--only", "nothing of it can be asked")
+        }
+        Ok(()) => ExitCode::SUCCESS,
+    }
+}
+
+/// The plans of several machines: in a table one after the other, for programs in one list.
+fn show_plans(jobs: &[Job]) -> ExitCode {
+    let Some(first) = jobs.first() else { return ExitCode::SUCCESS };
+    if first.redact.is_some() {
+        return complain("--redact", NO_REPORT);
+    }
+    let plans: Vec<plan::Plan> =
+        jobs.iter().map(|job| plan::plan(&job.catalogue, &job.site, &job.settings)).collect();
+    let write = |format: Format, canvas: Canvas, out: &mut dyn Write| match format {
+        Format::Json => report::json::write(&plans, out),
+        _ => report::planned::write_all(&plans, canvas, out),
+    };
+    write_all(&first.output, write).map_or_else(|code| code, |()| ExitCode::SUCCESS)
+}
+
+fn show_inventory(inventory: &Inventory, output: &Output) -> ExitCode {
+    let write = |format: Format, canvas: Canvas, out: &mut dyn Write| match format {
+        Format::Json => report::json::write(inventory, out),
+        _ => inventory::write(inventory, canvas, out),
+    };
+    write_all(output, write).map_or_else(|code| code, |()| ExitCode::SUCCESS)
+}
+
+fn write_site_file(text: &str, output: Option<&Path>, force: bool) -> ExitCode {
+    let Some(file) = output else { return print(text) };
+    let name = preflight_checks::printable(&file.display().to_string());
+    let write = |out: &mut dyn Write| out.write_all(text.as_bytes());
+    let written = if force { file::replace(file, None, write) } else { file::create(file, write) };
+    match written {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            complain("--output", &format!("{name} exists; --force replaces it"))
+        }
+        written => ended_well(written, &name),
+    }
+}
+
+fn show_demo(breaks: &[(String, String)], output: &Output) -> ExitCode {
+    let breaks = match demo::breakages(breaks) {
+        Ok(breaks) => breaks,
+        Err(reason) => return complain("--break", &preflight_checks::printable(&reason)),
+    };
+    with_runtime(async {
+        let site = match demo::Site::start(&breaks).await {
+            Ok(site) => site,
+            Err(error) => return complain("demo", &error.to_string()),
+        };
+        let mut code = ExitCode::SUCCESS;
+        for (index, job) in site.jobs(output).iter().enumerate() {
+            if index > 0 && output.shows_table() {
+                let _closed_pipe = writeln!(io::stdout());
+            }
+            let (report, live) = check(&demo::plan(job), job).await;
+            code = graver(code, deliver(&report, live, &job.output), output);
+            if report.interrupted {
+                break;
+            }
+        }
+        code
+    })
+}
+
+fn explain_step(file: &Path, name: &str) -> ExitCode {
+    let report = match report::saved::open(file) {
+        Ok(report) => report,
+        Err(unreadable) => return complain("explain", &unreadable.to_string()),
+    };
+    match explain::step(&report, name) {
+        Ok(step) => {
+            let mut out = BufWriter::new(io::stdout().lock());
+            let written = explain::write(&report, step, terminal_width(), &mut out);
+            let written = written.and_then(|()| out.flush());
+            ended_well(written, "stdout")
+        }
+        Err(reason) => complain("explain", &reason),
+    }
+}
+
+fn print(text: &str) -> ExitCode {
+    ended_well(io::stdout().lock().write_all(text.as_bytes()), "stdout")
+}
+
+fn explain_code(code: &str) -> ExitCode {
+    let Some(section) = explain::section(code) else {
+        let code = preflight_checks::printable(code);
+        return complain(
+            "explain",
+            &format!("no cause is called `{code}`; docs/causes.md lists them"),
+        );
+    };
+    print(&format!("{section}\n"))
+}
+
+fn refuse(refused: &Refused) -> ExitCode {
+    match refused {
+        Refused::Usage(error) if error.use_stderr() && cli::wants_plugin() => {
+            complain_as_plugin("usage", error.to_string().trim_start_matches("error: "))
+        }
+        Refused::Usage(error) => {
+            let _closed_pipe = error.print();
+            ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(USAGE))
+        }
+        Refused::File(broken) if cli::wants_plugin() => {
+            complain_as_plugin(broken.place(), &broken.to_string())
+        }
+        Refused::File(broken) => complain(broken.place(), &broken.explained()),
+        Refused::Value { flag, reason } => give_up(flag, reason),
+    }
+}
+
+/// The end of a run that has no report.
+pub(crate) fn give_up(what: &str, reason: &str) -> ExitCode {
+    if cli::wants_plugin() { complain_as_plugin(what, reason) } else { complain(what, reason) }
+}
+
+/// A runtime built by hand: a getaddrinfo that hangs must not hold the exit.
+fn with_runtime(work: impl Future<Output = ExitCode>) -> ExitCode {
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    // Its threads never take a signal from the one that waits for it.
+    let held = HeldSignals::stops();
+    let built = runtime.worker_threads(2).enable_all().build();
+    drop(held);
+    match built {
+        Ok(runtime) => {
+            let code = runtime.block_on(work);
+            runtime.shutdown_background();
+            code
+        }
+        Err(error) => give_up("runtime", &error.to_string()),
+    }
+}
+
+/// Why a plan is not redacted.
+const NO_REPORT: &str = "a plan has no report that could be redacted";

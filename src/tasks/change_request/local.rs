@@ -1,0 +1,306 @@
+//! The request as commands for the machines' own firewalls; never for a device in the network.
+//!
+//! What a report says reaches a command only as an address, a number or a plain word: a file from
+//! elsewhere must not put a command into this one.
+//!
+//! References: nft(8), firewall-cmd(1), firewalld.richlanguage(5), firewalld.policies(5).
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::IpAddr;
+
+use preflight_checks::{Transport, printable};
+
+use super::end::{End, Firewall};
+use super::row::{Row, Source};
+use super::{ChangeRequest, Machine};
+use crate::run::wish::rich_rule;
+
+/// Whose commands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Tool {
+    /// nft(8)
+    Nft,
+    /// firewall-cmd(1)
+    Firewalld,
+}
+
+/// Seen from the machine that the command is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    In,
+    Out,
+}
+
+/// Writes the commands, machine by machine.
+///
+/// # Errors
+///
+/// What the writer says.
+pub(super) fn write(
+    request: &ChangeRequest,
+    tool: Tool,
+    out: &mut dyn io::Write,
+) -> io::Result<()> {
+    let mut machines: BTreeMap<String, Vec<(Way, &Row)>> = BTreeMap::new();
+    for row in &request.rows {
+        if let Some((machine, way)) = concerned(request, row) {
+            machines.entry(machine).or_default().push((way, row));
+        }
+    }
+    if machines.is_empty() {
+        return writeln!(out, "# No machine's own firewall is concerned: there is nothing to run.");
+    }
+    for (index, (machine, rows)) in machines.iter().enumerate() {
+        if index > 0 {
+            writeln!(out)?;
+        }
+        write_machine(machine, rows, tool, out)?;
+    }
+    Ok(())
+}
+
+/// The machine whose own firewall the row is about: one of ours whatever the row calls it.
+fn concerned(request: &ChangeRequest, row: &Row) -> Option<(String, Way)> {
+    let called = |end: &End| request.own(end).map_or_else(|| end.shown(), title);
+    match &row.at {
+        Firewall::Source(machine) => Some((called(machine), Way::Out)),
+        Firewall::Target(_) => Some((called(&row.destination), Way::In)),
+        // Blocked elsewhere or not at all: with everything, what our own machines listen on.
+        _ if request.all => request.own(&row.destination).map(|own| (title(own), Way::In)),
+        _ => None,
+    }
+}
+
+/// `poller-1 (10.2.0.7, fd00:2::7)`
+fn title(machine: &Machine) -> String {
+    const SHOWN: usize = 3;
+    let addresses: Vec<String> =
+        machine.addresses.iter().take(SHOWN).map(ToString::to_string).collect();
+    match addresses.as_slice() {
+        [] => machine.name.clone(),
+        some => format!("{} ({})", machine.name, some.join(", ")),
+    }
+}
+
+fn write_machine(
+    machine: &str,
+    rows: &[(Way, &Row)],
+    tool: Tool,
+    out: &mut dyn io::Write,
+) -> io::Result<()> {
+    writeln!(out, "# On {}, as root.", printable(machine))?;
+    let goes = |wanted: Way| rows.iter().any(|(way, _)| *way == wanted);
+    let hooks: Vec<&str> =
+        [Way::In, Way::Out].into_iter().filter(|way| goes(*way)).map(Way::hook).collect();
+    match tool {
+        Tool::Nft => writeln!(out, "{NFT}\n(\n{NFT_ELSEWHERE}\n{}", nft_check(&hooks))?,
+        Tool::Firewalld if goes(Way::Out) => writeln!(out, "{FIREWALLD}\n{POLICY}")?,
+        Tool::Firewalld => writeln!(out, "{FIREWALLD}")?,
+    }
+    for (way, row) in rows {
+        write_row(*way, row, tool, out)?;
+    }
+    match tool {
+        Tool::Nft => writeln!(out, "{}\n)", nft_warning(&hooks)),
+        Tool::Firewalld => writeln!(out, "firewall-cmd --reload"),
+    }
+}
+
+const NFT: &str = "\
+# For the chains of the table \"inet filter\", as in Debian's /etc/nftables.conf. An accept there does not undo a
+# drop of another table, so these lines look first, and change nothing where they would not help.
+# They hold until the next start: write the rules into that file too.";
+
+/// Who else filters at a hook: a table and a chain a line.
+const NFT_ELSEWHERE: &str = r#"elsewhere() {
+    nft list chains | awk -v hook="$1" '
+        $1 == "table" { table = $2 " " $3 }
+        $1 == "chain" { chain = $2 }
+        $0 ~ "type filter hook " hook " " && table != "inet filter" { print "table " table ", chain " chain }'
+}"#;
+
+/// Ends the block where there is no such chain, and says what filters instead.
+fn nft_check(hooks: &[&str]) -> String {
+    format!(
+        r#"for hook in {}; do
+    nft list chain inet filter $hook >/dev/null 2>&1 && continue
+    echo "nothing was changed: the table \"inet filter\" has no chain $hook here" >&2
+    case "$(elsewhere $hook)" in
+    "") echo "nothing else filters $hook either: no rule is needed" >&2 ;;
+    *"inet firewalld"*) echo "firewalld filters $hook: use preflight request --format firewalld" >&2 ;;
+    *) echo "the rules belong where $hook is filtered:" >&2; elsewhere $hook >&2 ;;
+    esac
+    exit 1
+done"#,
+        hooks.join(" ")
+    )
+}
+
+/// Says at the end who may drop what was accepted.
+fn nft_warning(hooks: &[&str]) -> String {
+    format!(
+        r#"for hook in {}; do
+    [ -z "$(elsewhere $hook)" ] && continue
+    echo "the rules are in; what these drop of $hook stays dropped:" >&2; elsewhere $hook >&2
+done"#,
+        hooks.join(" ")
+    )
+}
+
+const FIREWALLD: &str = "\
+# In the default zone; for another add --zone=NAME: firewall-cmd --get-active-zones";
+
+/// What leaves a machine is a policy's affair.
+const POLICY: &str = "\
+firewall-cmd --permanent --get-policies | grep -qw preflight ||
+    firewall-cmd --permanent --new-policy=preflight
+firewall-cmd --permanent --policy=preflight --add-ingress-zone=HOST
+firewall-cmd --permanent --policy=preflight --add-egress-zone=ANY
+firewall-cmd --permanent --policy=preflight --set-priority=-100";
+
+fn write_row(way: Way, row: &Row, tool: Tool, out: &mut dyn io::Write) -> io::Result<()> {
+    for purpose in &row.purposes {
+        writeln!(out, "# {}: {}", printable(&row.flows.join(", ")), printable(purpose))?;
+    }
+    let peers: Vec<Option<Peer>> = match way {
+        Way::In => row.sources.iter().map(Peer::of_source).collect(),
+        Way::Out => vec![row.destination.address.map(Peer::from)],
+    };
+    for is_v4 in [true, false] {
+        let of_family = |peer: &&Peer| peer.is_v4 == is_v4;
+        let peers: Vec<&Peer> = peers.iter().flatten().filter(of_family).collect();
+        for command in (Commands { way, row }).of_family(tool, is_v4, &peers) {
+            writeln!(out, "{command}")?;
+        }
+    }
+    if peers.iter().any(Option::is_none) {
+        // To open a port to everybody is nobody's wish: a person fills in whom it is for.
+        let (who, blank) = match way {
+            Way::In => ("who connects", "SOURCE"),
+            Way::Out => ("the address it goes to", "DESTINATION"),
+        };
+        writeln!(out, "# {who} is not in the reports: fill in {blank}, and take the # away")?;
+        let blank = Peer { text: blank.to_owned(), is_v4: true };
+        for command in (Commands { way, row }).of_family(tool, true, &[&blank]) {
+            writeln!(out, "# {command}")?;
+        }
+    }
+    Ok(())
+}
+
+impl Way {
+    fn hook(self) -> &'static str {
+        match self {
+            Self::In => "input",
+            Self::Out => "output",
+        }
+    }
+
+    /// Which end of a packet the peer is.
+    fn end(self) -> &'static str {
+        match self {
+            Self::In => "source",
+            Self::Out => "destination",
+        }
+    }
+}
+
+/// An address or a subnet at the other end.
+struct Peer {
+    text: String,
+    is_v4: bool,
+}
+
+impl From<IpAddr> for Peer {
+    fn from(address: IpAddr) -> Self {
+        Self { text: address.to_string(), is_v4: address.is_ipv4() }
+    }
+}
+
+impl Peer {
+    /// As the firewall sees it; `None`: nobody knows.
+    fn of_source(source: &Source) -> Option<Self> {
+        let subnet = |(address, bits): (IpAddr, u8)| Self {
+            text: format!("{address}/{bits}"),
+            is_v4: address.is_ipv4(),
+        };
+        source.seen_as().map(Self::from).or_else(|| source.end.subnet().map(subnet))
+    }
+}
+
+/// What opens one row's ports.
+struct Commands<'a> {
+    way: Way,
+    row: &'a Row,
+}
+
+impl Commands<'_> {
+    /// Those for peers of one address family; none without a peer.
+    fn of_family(&self, tool: Tool, is_v4: bool, peers: &[&Peer]) -> Vec<String> {
+        if peers.is_empty() {
+            return Vec::new();
+        }
+        let transports = self.row.transports.iter();
+        match tool {
+            Tool::Nft => transports.map(|over| self.nft(is_v4, peers, *over)).collect(),
+            Tool::Firewalld => {
+                transports.flat_map(|over| self.firewalld(is_v4, peers, *over)).collect()
+            }
+        }
+    }
+
+    fn nft(&self, is_v4: bool, peers: &[&Peer], transport: Transport) -> String {
+        let (chain, family) = (self.way.hook(), if is_v4 { "ip" } else { "ip6" });
+        let end = match self.way {
+            Way::In => "saddr",
+            Way::Out => "daddr",
+        };
+        let peers = set(peers.iter().map(|peer| peer.text.clone()));
+        let ports = set(self.row.ports.iter().map(ToString::to_string));
+        let (transport, comment) = (transport.lower(), self.comment());
+        format!(
+            "nft 'insert rule inet filter {chain} {family} {end} {peers} {transport} dport {ports} accept{comment}'"
+        )
+    }
+
+    /// The flows, if they are plain words: nothing else may stand in a command.
+    fn comment(&self) -> String {
+        let is_plain = |flow: &&String| {
+            flow.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
+        };
+        let flows: Vec<&str> = self.row.flows.iter().filter(is_plain).map(String::as_str).collect();
+        let text = flows.join(" ");
+        // nft takes at most 128 bytes.
+        if flows.is_empty() || text.len() > 100 {
+            String::new()
+        } else {
+            format!(" comment \"{text}\"")
+        }
+    }
+
+    fn firewalld(&self, is_v4: bool, peers: &[&Peer], transport: Transport) -> Vec<String> {
+        let policy = match self.way {
+            Way::In => "",
+            Way::Out => "--policy=preflight ",
+        };
+        let each = |port: &u16| {
+            let (port, end) = (*port, self.way.end());
+            let rules = peers.iter().map(move |peer| {
+                let rule = rich_rule(end, (&peer.text, is_v4), port, transport);
+                format!("firewall-cmd --permanent {policy}--add-rich-rule='{rule}'")
+            });
+            rules.collect::<Vec<_>>()
+        };
+        self.row.ports.iter().flat_map(each).collect()
+    }
+}
+
+/// `5669`, or `{ 636, 389 }`
+fn set(items: impl Iterator<Item = String>) -> String {
+    let items: Vec<String> = items.collect();
+    match items.as_slice() {
+        [only] => only.clone(),
+        several => format!("{{ {} }}", several.join(", ")),
+    }
+}

@@ -1,0 +1,321 @@
+//! `preflight diff`: what differs between two runs, and is anything worse?
+//!
+//! A step is compared with the step of the same id. Counted as a change is what somebody has to
+//! act on: its standing, its cause, the device that says no, its concerns. Timings, evidence and
+//! the file and line that a target came from are not.
+
+mod markdown;
+mod notes;
+mod standing;
+mod table;
+
+use std::collections::{HashMap, HashSet};
+use std::io;
+
+use serde::Serialize;
+
+use crate::report::{Canvas, Report, StepReport, json};
+use crate::run::verdict::Outcome;
+pub(crate) use notes::span;
+use standing::{Standing, is_unfinished, layer};
+
+/// Two runs side by side.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Diff {
+    /// The run that was given first.
+    pub(crate) old: Run,
+    /// The run that was given second.
+    pub(crate) new: Run,
+    /// Is anything worse in the second one?
+    pub(crate) worse: bool,
+    /// What makes the two hard to compare, one sentence each.
+    pub(crate) notes: Vec<String>,
+    /// What differs, the worst first.
+    pub(crate) changes: Vec<Change>,
+    /// Steps that are the same in both.
+    pub(crate) unchanged: usize,
+}
+
+/// One of the two runs.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Run {
+    /// The machine's name.
+    pub(crate) host: String,
+    /// What the machine is.
+    pub(crate) role: String,
+    /// When it began.
+    pub(crate) started_at: String,
+}
+
+/// One step that differs.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Change {
+    /// What has happened to it.
+    pub(crate) kind: Kind,
+    /// Does it make the second run worse?
+    pub(crate) worse: bool,
+    /// The step's id.
+    pub(crate) id: String,
+    /// The flow's id.
+    pub(crate) flow: String,
+    /// Does its failure fail a run?
+    pub(crate) required: bool,
+    /// As the first run saw it, unless it did not ask.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) old: Option<Seen>,
+    /// As the second run saw it, unless it did not ask.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) new: Option<Seen>,
+}
+
+/// What one run says of a step.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Seen {
+    /// pass, warn, fail, unknown or skip.
+    pub(crate) outcome: Outcome,
+    /// The cause's code, if there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) code: Option<String>,
+    /// The device that says no, if one does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) device: Option<String>,
+    /// Codes of what passes and will hurt.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) concerns: Vec<String>,
+    /// The row's text.
+    pub(crate) result: String,
+}
+
+/// What has happened to a step, the worst first.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    strum::EnumIter,
+    strum::Display,
+)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Kind {
+    /// It fails, and did not.
+    #[strum(to_string = "newly broken")]
+    Broken,
+    /// It was asked for the first time, and fails.
+    #[strum(to_string = "new, and fails")]
+    NewFailing,
+    /// It served, and now only the path is open.
+    #[strum(to_string = "nothing listens any more")]
+    Closed,
+    /// It cannot be told any more, or only now.
+    #[strum(to_string = "cannot be told now")]
+    Unclear,
+    /// It fails for another reason.
+    #[strum(to_string = "another cause")]
+    Cause,
+    /// It fails for the same reason, at another device.
+    #[strum(to_string = "another device")]
+    Device,
+    /// It works, with a concern that is new.
+    #[strum(to_string = "new concerns")]
+    Concern,
+    /// One of the runs was interrupted before it was finished.
+    #[strum(to_string = "not finished in one of the runs")]
+    Unfinished,
+    /// The second run did not ask it.
+    #[strum(to_string = "no longer asked")]
+    Gone,
+    /// It was asked for the first time, and does not fail.
+    #[strum(to_string = "new")]
+    New,
+    /// It works, and a concern is gone.
+    #[strum(to_string = "concerns gone")]
+    Cleared,
+    /// It works, or its path is open at last.
+    #[strum(to_string = "fixed")]
+    Fixed,
+}
+
+/// Compares two runs. `strict`: a new concern of a required step is worse too.
+pub(crate) fn diff(old: &Report, new: &Report, strict: bool) -> Diff {
+    let before = asked(old);
+    let after = asked(new);
+    let known: HashSet<&Key<'_>> = before.iter().map(|(key, _)| key).collect();
+    let later: HashMap<&Key<'_>, &StepReport> =
+        after.iter().map(|(key, step)| (key, *step)).collect();
+    let kept = before.iter().map(|(key, step)| (Some(*step), later.get(key).copied()));
+    let added = after.iter().filter(|(key, _)| !known.contains(key));
+    let pairs: Vec<_> = kept.chain(added.map(|(_, step)| (None, Some(*step)))).collect();
+    let mut changes: Vec<Change> =
+        pairs.iter().filter_map(|(old, new)| change(*old, *new, strict)).collect();
+    // Stable: within a group the order of the plan stays, required steps first.
+    changes.sort_by_key(|change| (change.kind, !change.worse, !change.required));
+    Diff {
+        old: Run::of(old),
+        new: Run::of(new),
+        worse: changes.iter().any(|change| change.worse),
+        notes: notes::notes(old, new),
+        unchanged: pairs.len() - changes.len(),
+        changes,
+    }
+}
+
+/// The id of a step, and its number among those of that id: in our own reports always 0.
+type Key<'a> = (&'a str, usize);
+
+/// The steps that were asked.
+fn asked(report: &Report) -> Vec<(Key<'_>, &StepReport)> {
+    let mut seen: HashMap<&str, usize> = HashMap::new();
+    let asked = report.steps.iter().filter(|step| step.outcome != Outcome::Skip);
+    asked
+        .map(|step| {
+            let count = seen.entry(&step.id).or_default();
+            *count += 1;
+            ((step.id.as_str(), *count - 1), step)
+        })
+        .collect()
+}
+
+fn change(old: Option<&StepReport>, new: Option<&StepReport>, strict: bool) -> Option<Change> {
+    let kind = kind(old, new)?;
+    let step = new.or(old)?;
+    Some(Change {
+        worse: step.required && is_worse(kind, old, new, strict),
+        kind,
+        id: step.id.clone(),
+        flow: step.flow.clone(),
+        required: step.required,
+        old: old.map(Seen::of),
+        new: new.map(Seen::of),
+    })
+}
+
+/// What has happened, if anything.
+fn kind(old: Option<&StepReport>, new: Option<&StepReport>) -> Option<Kind> {
+    let (old, new) = match (old, new) {
+        (Some(old), Some(new)) => (old, new),
+        (None, Some(new)) if Standing::of(new) == Standing::Fails => return Some(Kind::NewFailing),
+        (None, Some(_)) => return Some(Kind::New),
+        (Some(_), None) => return Some(Kind::Gone),
+        (None, None) => return None,
+    };
+    if is_unfinished(old) || is_unfinished(new) {
+        return Some(Kind::Unfinished);
+    }
+    match (Standing::of(old), Standing::of(new)) {
+        (before, now) if before == now => unlike(old, new),
+        (_, Standing::Fails) => Some(Kind::Broken),
+        (_, Standing::Unknown) => Some(Kind::Unclear),
+        (Standing::Works, Standing::Open) => Some(Kind::Closed),
+        (_, Standing::Open | Standing::Works) => Some(Kind::Fixed),
+    }
+}
+
+/// What differs between two that stand alike.
+fn unlike(old: &StepReport, new: &StepReport) -> Option<Kind> {
+    let (before, now) = (Seen::of(old), Seen::of(new));
+    let lacks = |these: &Seen, those: &Seen| {
+        these.concerns.iter().any(|concern| !those.concerns.contains(concern))
+    };
+    if before.code != now.code {
+        Some(Kind::Cause)
+    } else if before.device != now.device {
+        Some(Kind::Device)
+    } else if lacks(&now, &before) {
+        Some(Kind::Concern)
+    } else {
+        lacks(&before, &now).then_some(Kind::Cleared)
+    }
+}
+
+/// Is a required step worse off? docs/formats.md has the same in words.
+fn is_worse(kind: Kind, old: Option<&StepReport>, new: Option<&StepReport>, strict: bool) -> bool {
+    match kind {
+        Kind::Broken | Kind::NewFailing | Kind::Closed => true,
+        Kind::Unclear => old.map(Standing::of) < Some(Standing::Unknown),
+        // It got less far than before.
+        Kind::Cause => old.and_then(layer).zip(new.and_then(layer)).is_some_and(|(a, b)| b < a),
+        Kind::Concern => strict,
+        Kind::Device | Kind::Unfinished | Kind::Gone | Kind::New | Kind::Cleared | Kind::Fixed => {
+            false
+        }
+    }
+}
+
+impl Run {
+    fn of(report: &Report) -> Self {
+        Self {
+            host: report.host.name.clone(),
+            role: report.role.to_string(),
+            started_at: report.started_at.clone(),
+        }
+    }
+}
+
+impl Seen {
+    fn of(step: &StepReport) -> Self {
+        Self {
+            outcome: step.outcome,
+            code: step.cause.as_ref().map(|cause| cause.code.clone()),
+            device: step.cause.as_ref().and_then(|cause| cause.device.clone()),
+            concerns: step.concerns.iter().map(|concern| concern.code.clone()).collect(),
+            result: step.result.clone(),
+        }
+    }
+}
+
+/// How a comparison is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::EnumString, strum::VariantNames)]
+#[strum(serialize_all = "lowercase")]
+pub(crate) enum Format {
+    /// For a reader.
+    Table,
+    /// For a program.
+    Json,
+    /// For a ticket.
+    Markdown,
+}
+
+impl Format {
+    /// Writes `diff`.
+    ///
+    /// # Errors
+    ///
+    /// What the writer says.
+    pub(crate) fn write(
+        self,
+        diff: &Diff,
+        canvas: Canvas,
+        out: &mut dyn io::Write,
+    ) -> io::Result<()> {
+        match self {
+            Self::Table => table::write(diff, canvas, out),
+            Self::Json => json::write(diff, out),
+            Self::Markdown => markdown::write(diff, out),
+        }
+    }
+}
+
+impl Diff {
+    /// The changes of each kind there is, the worst first.
+    fn groups(&self) -> impl Iterator<Item = (Kind, &[Change])> {
+        let groups = self.changes.chunk_by(|one, next| one.kind == next.kind);
+        groups.filter_map(|group| Some((group.first()?.kind, group)))
+    }
+
+    /// "2 newly broken, 1 fixed; 7 the same. Something is worse."
+    fn summary(&self) -> String {
+        let mut parts: Vec<String> =
+            self.groups().map(|(kind, group)| format!("{} {kind}", group.len())).collect();
+        parts.push(format!("{} the same", self.unchanged));
+        let verdict = if self.worse { "something is worse" } else { "nothing is worse" };
+        format!("{verdict} · {}", parts.join(" · "))
+    }
+}
+
+#[cfg(test)]
+mod tests;

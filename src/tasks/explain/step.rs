@@ -1,0 +1,230 @@
+//! One step of a saved run: what was asked and seen, what was decided then, and what today's rules say.
+
+use std::io;
+
+use unicode_width::UnicodeWidthStr;
+
+use super::{facts, section};
+use crate::report::table::{pad, wrap};
+use crate::report::{
+    AttemptReport, CauseReport, Report, StepReport, about_concern, again, asked_too,
+};
+use crate::run::verdict::Outcome;
+
+/// Writes everything that was seen for `step`, and judges it again.
+///
+/// # Errors
+///
+/// What the writer says.
+pub(crate) fn write(
+    report: &Report,
+    step: &StepReport,
+    width: usize,
+    out: &mut dyn io::Write,
+) -> io::Result<()> {
+    let today = again(report);
+    let at = report.steps.iter().position(|other| other.id == step.id);
+    let today = at.and_then(|at| today.get(at));
+    let mut page = Page { width: width.max(60), out };
+    page.text(0, &format!("{}: {}", step.id, step.outcome))?;
+    page.text(0, &seen_by(report))?;
+    page.blank()?;
+    question(step, &mut page)?;
+    decided(step, today, &mut page)?;
+    for attempt in &step.attempts {
+        attempted(attempt, &mut page)?;
+    }
+    page.blank()?;
+    let decided = today.and_then(|today| today.as_ref().ok()).unwrap_or(step);
+    remedies(decided, &mut page)
+}
+
+fn seen_by(report: &Report) -> String {
+    format!(
+        "seen by {} as {} ({} installation) at {}, {} {}",
+        report.host.name,
+        report.role,
+        report.phase,
+        report.started_at,
+        report.tool.name,
+        report.tool.version
+    )
+}
+
+/// What was asked, of whom, and how long it took.
+fn question(step: &StepReport, page: &mut Page<'_>) -> io::Result<()> {
+    let need = if step.required { "required" } else { "optional" };
+    page.row("flow", &format!("{} -> {}, {need}: {}", step.from, step.to, step.why))?;
+    if let Some(target) = &step.target {
+        page.row("target", &format!("{} (from {})", target.shown, target.origin))?;
+        for way in &target.ways {
+            let (protocol, port, transport) = (&way.protocol, way.port, &way.transport);
+            let asked = format!("{protocol} on {port}/{transport} (port from {})", way.origin);
+            page.row("asked", &asked)?;
+        }
+    }
+    if let Some(gateway) = &step.through_vpn {
+        page.row("through", &format!("the VPN {gateway}"))?;
+    }
+    page.row("took", &facts::timings(&step.timings))?;
+    // What an attempt saw stands there.
+    let of_attempts = |name: &String| step.attempts.iter().any(|it| it.evidence.contains_key(name));
+    let others = step.evidence.iter().filter(|(name, _)| !of_attempts(name));
+    let rows: Vec<Row> = others.map(|(name, value)| facts::lines(name, value)).collect();
+    page.rows(2, &rows)
+}
+
+/// What was decided then; today's decision when it is another, or why there is none.
+fn decided(
+    step: &StepReport,
+    today: Option<&Result<StepReport, String>>,
+    page: &mut Page<'_>,
+) -> io::Result<()> {
+    page.blank()?;
+    match today {
+        _ if step.outcome == Outcome::Skip => page.row("then", &result(step)),
+        Some(Ok(today)) if verdict(today) != verdict(step) => {
+            decision("then", step, page)?;
+            page.blank()?;
+            decision("today", today, page)
+        }
+        Some(Ok(_)) => {
+            decision("then", step, page)?;
+            page.blank()?;
+            page.text(2, "Today's rules say the same.")
+        }
+        Some(Err(reason)) => {
+            decision("then", step, page)?;
+            page.blank()?;
+            page.text(2, &format!("This version cannot judge it again: {reason}."))
+        }
+        None => decision("then", step, page),
+    }
+}
+
+/// What rules decide, as far as a reader sees it.
+fn verdict(step: &StepReport) -> impl PartialEq {
+    let cause = step.cause.as_ref().map(|cause| {
+        let CauseReport { code, layer, owner, device, message, remedy, facts: _ } = cause.clone();
+        (code, layer, owner, device, message, remedy)
+    });
+    let concerns = step.concerns.iter().map(|one| (one.code.clone(), one.message.clone()));
+    (step.outcome, cause, step.because_of.clone(), concerns.collect::<Vec<_>>())
+}
+
+fn decision(when: &str, step: &StepReport, page: &mut Page<'_>) -> io::Result<()> {
+    match &step.cause {
+        None => page.row(when, &result(step))?,
+        Some(cause) => {
+            page.row(when, &format!("{}, {}: {}", step.outcome, cause.code, cause.message))?;
+            page.row("who acts", &cause.remedy.who)?;
+            page.row(cause.turn(), &cause.remedy.what)?;
+            page.row("ask too", &asked_too(step))?;
+        }
+    }
+    for concern in &step.concerns {
+        page.row("concern", &format!("{}: {}", concern.code, concern.message))?;
+        for (label, text) in about_concern(concern) {
+            page.row(label, &text)?;
+        }
+    }
+    match &step.because_of {
+        Some(root) => page.row("because", &format!("{root} fails; this follows from it")),
+        None => Ok(()),
+    }
+}
+
+fn result(step: &StepReport) -> String {
+    format!("{}: {}", step.outcome, step.result)
+}
+
+fn attempted(attempt: &AttemptReport, page: &mut Page<'_>) -> io::Result<()> {
+    page.blank()?;
+    let source = attempt.source.as_ref().map_or_else(String::new, |from| format!(" from {from}"));
+    let (address, protocol) = (&attempt.address, &attempt.protocol);
+    page.text(2, &format!("{address}, {protocol}{source}: {}", attempt.outcome))?;
+    let causes = attempt.cause.iter().map(|cause| ("cause", cause));
+    let concerns = attempt.concerns.iter().map(|concern| ("concern", concern));
+    let mut rows: Vec<Row> = Vec::new();
+    for (label, saved) in causes.chain(concerns) {
+        rows.push((label.to_owned(), vec![facts::title(saved)]));
+        rows.extend(facts::of_cause(saved).map(|(name, value)| facts::lines(name, value)));
+    }
+    rows.push(("took".to_owned(), vec![facts::timings(&attempt.timings)]));
+    rows.extend(attempt.evidence.iter().map(|(name, value)| facts::lines(name, value)));
+    page.rows(4, &rows)
+}
+
+/// What `docs/causes.md` says of each code.
+fn remedies(step: &StepReport, page: &mut Page<'_>) -> io::Result<()> {
+    let concerns = step.concerns.iter().map(|concern| concern.code.as_str());
+    let codes = step.cause.iter().map(|cause| cause.code.as_str()).chain(concerns);
+    for code in codes {
+        match section(code) {
+            Some(section) => writeln!(page.out, "{section}\n")?,
+            None => page.text(0, &format!("This version knows no cause `{code}`."))?,
+        }
+    }
+    Ok(())
+}
+
+/// A label and its lines.
+type Row = (String, Vec<String>);
+
+/// A page of labelled texts, as wide as its terminal.
+struct Page<'a> {
+    width: usize,
+    out: &'a mut dyn io::Write,
+}
+
+impl Page<'_> {
+    /// A longer label has a line of its own.
+    const LABEL: usize = 22;
+
+    fn blank(&mut self) -> io::Result<()> {
+        writeln!(self.out)
+    }
+
+    fn text(&mut self, indent: usize, text: &str) -> io::Result<()> {
+        for line in wrap(text, self.width - indent) {
+            writeln!(self.out, "{:indent$}{line}", "")?;
+        }
+        Ok(())
+    }
+
+    fn row(&mut self, label: &str, text: &str) -> io::Result<()> {
+        self.labelled(2, 8, label, &[text.to_owned()])
+    }
+
+    /// The texts of all rows begin in one column.
+    fn rows(&mut self, indent: usize, rows: &[Row]) -> io::Result<()> {
+        let widths = rows.iter().map(|(label, _)| label.width());
+        let column = widths.filter(|&width| width <= Self::LABEL).max().unwrap_or_default();
+        for (label, texts) in rows {
+            self.labelled(indent, column, label, texts)?;
+        }
+        Ok(())
+    }
+
+    fn labelled(
+        &mut self,
+        indent: usize,
+        column: usize,
+        label: &str,
+        texts: &[String],
+    ) -> io::Result<()> {
+        let width = self.width - (indent + column + 2);
+        let texts = texts.iter().filter(|text| !text.is_empty());
+        let mut lines = texts.flat_map(|text| wrap(text, width)).peekable();
+        let mut label = label;
+        if label.width() > column && lines.peek().is_some() {
+            self.text(indent, label)?;
+            label = "";
+        }
+        for line in lines {
+            writeln!(self.out, "{:indent$}{}  {line}", "", pad(label, column))?;
+            label = "";
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,231 @@
+//! What is done with reports that were saved: nothing is asked any more.
+
+pub(crate) mod change_request;
+pub(crate) mod diff;
+pub(crate) mod explain;
+pub(crate) mod inventory;
+pub(crate) mod matrix;
+pub(crate) mod redact;
+
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use crate::console::output::{deliver, ended_well, write_all};
+use crate::program::give_up;
+use crate::report::saved::{self, Unreadable};
+use crate::report::{Format, Report};
+use crate::run::plan;
+use crate::settings::{Job, Output};
+use crate::site::local::Host;
+use crate::tasks::change_request::{ChangeRequest, Nat, Wishes};
+use crate::tasks::redact::{Key, Redactor};
+
+/// A command that works on saved reports.
+#[derive(Debug)]
+pub(crate) enum Task {
+    /// What differs between two runs?
+    Diff {
+        /// The first run.
+        old: PathBuf,
+        /// The second run.
+        new: PathBuf,
+        /// A new concern is worse too.
+        strict: bool,
+        /// The key of the stand-ins, if addresses and names must not be shown.
+        redact: Option<Key>,
+        /// Where and how to say it.
+        output: Output<diff::Format>,
+    },
+    /// What must be allowed, and by whom?
+    Request {
+        /// The runs.
+        reports: Vec<PathBuf>,
+        /// Or the machines of a site file, of which nothing was asked yet.
+        planned: Vec<Job>,
+        /// What works already too.
+        all: bool,
+        /// Who is translated to which address.
+        nat: Nat,
+        /// The key of the stand-ins, if addresses and names must not be shown.
+        redact: Option<Key>,
+        /// Where and how to say it.
+        output: Output<change_request::Format>,
+    },
+    /// Who reaches whom?
+    Merge {
+        /// The runs.
+        reports: Vec<PathBuf>,
+        /// The key of the stand-ins, if addresses and names must not be shown.
+        redact: Option<Key>,
+        /// Where and how to say it.
+        output: Output<matrix::Format>,
+    },
+    /// What would the run have written in another format?
+    Show {
+        /// The run.
+        report: PathBuf,
+        /// The key of the stand-ins, if addresses and names must not be shown.
+        redact: Option<Key>,
+        /// Where and how to write it.
+        output: Output<Format>,
+    },
+    /// The same report, with stand-ins.
+    Redact {
+        /// The run.
+        report: PathBuf,
+        /// The key of the stand-ins.
+        key: Option<Key>,
+        /// Show what the stand-ins stand for instead.
+        names: bool,
+        /// Where and how to write it.
+        output: Output<Format>,
+    },
+}
+
+/// Does it. Files that are no reports are named before anything is written.
+pub(crate) fn perform(task: &Task) -> ExitCode {
+    let done = match task {
+        Task::Diff { old, new, strict, redact, output } => {
+            compare([old, new], *strict, redact.as_ref(), output)
+        }
+        Task::Request { reports, planned, all, nat, redact, output } => {
+            ask_for(reports, planned, *all, nat, redact.as_ref(), output)
+        }
+        Task::Merge { reports, redact, output } => merge(reports, redact.as_ref(), output),
+        Task::Show { report, redact, output } => show(report, redact.as_ref(), output),
+        Task::Redact { report, key, names, output } => {
+            redacted(report, key.as_ref(), *names, output)
+        }
+    };
+    done.unwrap_or_else(|unreadable| give_up(&unreadable.file, &unreadable.reason))
+}
+
+/// Saved reports, each as it may be shown.
+struct Reader {
+    redactor: Option<Redactor>,
+}
+
+impl Reader {
+    fn new(key: Option<&Key>) -> Self {
+        Self { redactor: key.cloned().map(Redactor::new) }
+    }
+
+    fn open(&mut self, file: &Path) -> Result<Report, Unreadable> {
+        let named = preflight_checks::printable(&file.display().to_string());
+        self.shown(saved::open(file)?).map_err(|failed| Unreadable { file: named, ..failed })
+    }
+
+    /// The report as it may be shown.
+    fn shown(&mut self, report: Report) -> Result<Report, Unreadable> {
+        let Some(redactor) = &mut self.redactor else { return Ok(report) };
+        redactor.report(&report).map_err(|reason| Unreadable {
+            file: report.host.name.clone(),
+            reason: format!("cannot be redacted: {}", preflight_checks::printable(&reason)),
+        })
+    }
+
+    /// What somebody typed, as the reports have it.
+    fn nat(&mut self, nat: &Nat) -> Nat {
+        let Some(redactor) = &mut self.redactor else { return nat.clone() };
+        let pairs = nat.iter().map(|(from, to)| {
+            let address = redactor.typed(&to.to_string()).parse();
+            (redactor.typed(from), address.unwrap_or(*to))
+        });
+        pairs.collect()
+    }
+}
+
+fn compare(
+    [old, new]: [&PathBuf; 2],
+    strict: bool,
+    redact: Option<&Key>,
+    output: &Output<diff::Format>,
+) -> Result<ExitCode, Unreadable> {
+    let mut reader = Reader::new(redact);
+    let diff = diff::diff(&reader.open(old)?, &reader.open(new)?, strict);
+    let written = write_all(output, |format, canvas, out| format.write(&diff, canvas, out));
+    Ok(written.map_or_else(|code| code, |()| ExitCode::from(u8::from(diff.worse))))
+}
+
+fn ask_for(
+    reports: &[PathBuf],
+    planned: &[Job],
+    all: bool,
+    nat: &Nat,
+    redact: Option<&Key>,
+    output: &Output<change_request::Format>,
+) -> Result<ExitCode, Unreadable> {
+    let mut reader = Reader::new(redact);
+    let wishes = reports.iter().map(|file| Ok(Wishes::of(&reader.open(file)?, all)));
+    let mut wishes = wishes.collect::<Result<Vec<_>, _>>()?;
+    let mut nat = nat.clone();
+    for job in planned {
+        let report = reader.shown(unasked(job))?;
+        // Under its own name: what is typed and what is planned are redacted together below.
+        nat.extend(job.site.machine.clone().zip(job.site.nat));
+        wishes.push(Wishes::planned(&report));
+    }
+    let request = ChangeRequest::new(wishes, &reader.nat(&nat), all);
+    let written = write_all(output, |format, canvas, out| format.write(&request, canvas, out));
+    Ok(written.map_or_else(|code| code, |()| ExitCode::SUCCESS))
+}
+
+/// What a machine of a site file would ask, under its own name and address.
+fn unasked(job: &Job) -> Report {
+    let plan = plan::plan(&job.catalogue, &job.site, &job.settings);
+    let name = job.site.machine.clone().unwrap_or_default();
+    let addresses = job.site.address.into_iter().collect();
+    let host = Host { name, addresses, ..Host::default() };
+    Report::unasked(&plan, job.catalogue.identity.clone(), host)
+}
+
+/// Reads one report after the other, and keeps little of each.
+fn merge(
+    reports: &[PathBuf],
+    redact: Option<&Key>,
+    output: &Output<matrix::Format>,
+) -> Result<ExitCode, Unreadable> {
+    let mut reader = Reader::new(redact);
+    let mut site = matrix::Site::default();
+    for file in reports {
+        site.add(&reader.open(file)?);
+    }
+    let matrix = site.matrix();
+    let written = write_all(output, |format, canvas, out| format.write(&matrix, canvas, out));
+    Ok(written.map_or_else(|code| code, |()| ExitCode::from(matrix.exit_code)))
+}
+
+/// Writes the report again, and ends as its run did.
+fn show(
+    file: &Path,
+    redact: Option<&Key>,
+    output: &Output<Format>,
+) -> Result<ExitCode, Unreadable> {
+    Ok(deliver(&Reader::new(redact).open(file)?, None, output))
+}
+
+fn redacted(
+    file: &Path,
+    key: Option<&Key>,
+    names: bool,
+    output: &Output<Format>,
+) -> Result<ExitCode, Unreadable> {
+    let mut reader = Reader::new(key);
+    let report = reader.open(file)?;
+    if let Some(redactor) = reader.redactor.filter(|_| names) {
+        return Ok(list(&redactor));
+    }
+    let written = write_all(output, |format, canvas, out| format.write(&report, canvas, out));
+    Ok(written.map_or_else(|code| code, |()| ExitCode::SUCCESS))
+}
+
+/// What each stand-in stands for, a line each.
+fn list(redactor: &Redactor) -> ExitCode {
+    let mut out = BufWriter::new(io::stdout().lock());
+    let made = redactor.made();
+    let mut lines = made.iter().map(|(stand_in, original)| writeln!(out, "{stand_in}\t{original}"));
+    let written = lines.try_for_each(|line| line);
+    drop(lines);
+    ended_well(written.and_then(|()| out.flush()), "stdout")
+}
