@@ -67,11 +67,14 @@ enum Command {
     Demo(DemoArgs),
     /// Explain a cause, or judge one step of a saved run again
     Explain {
-        /// The code a report names (path-rejected), or a JSON report
+        /// The code a report names (path-rejected), or a JSON report; without one: all codes
         #[arg(value_name = "CODE|REPORT.json")]
-        subject: String,
+        subject: Option<String>,
         /// A step of the report: poller.bbdo@10.0.0.5, or its flow
         step: Option<String>,
+        /// All codes by layer, each with a sentence
+        #[arg(long, conflicts_with_all = ["subject", "step"])]
+        list: bool,
     },
     /// A saved report in any format, as its run would have written it
     Show(afterwards::ShowArgs),
@@ -435,6 +438,8 @@ pub(crate) enum Request {
     },
     /// Print a JSON Schema.
     Schema(&'static str),
+    /// List all causes and warnings.
+    ExplainAll,
     /// Explain a cause.
     Explain(String),
     /// Show all that a saved run saw of one step.
@@ -540,10 +545,11 @@ pub(crate) fn request() -> Result<Request, Refused> {
             Ok(Request::Discover { inventory, output })
         }
         Some(Command::Schema { of }) => Ok(Request::Schema(of.text())),
-        Some(Command::Explain { subject, step: None }) => Ok(Request::Explain(subject)),
-        Some(Command::Explain { subject, step: Some(step) }) => {
-            Ok(Request::ExplainStep { report: subject.into(), step })
-        }
+        Some(Command::Explain { subject, step, list: _ }) => Ok(match (subject, step) {
+            (None, _) => Request::ExplainAll,
+            (Some(code), None) => Request::Explain(code),
+            (Some(report), Some(step)) => Request::ExplainStep { report: report.into(), step },
+        }),
         Some(Command::Show(show)) => Ok(Request::Afterwards(Box::new(show.task()?))),
         Some(Command::Diff(diff)) => Ok(Request::Afterwards(Box::new(diff.task()?))),
         Some(Command::Redact(redact)) => Ok(Request::Afterwards(Box::new(redact.task()?))),

@@ -43,6 +43,7 @@ fn act() -> ExitCode {
         Ok(Request::Discover { inventory, output }) => show_inventory(&inventory, &output),
         Ok(Request::Schema(schema)) => print(schema),
         Ok(Request::Explain(code)) => explain_code(&code),
+        Ok(Request::ExplainAll) => show_page(|out| explain::list(out)),
         Ok(Request::ExplainStep { report, step }) => explain_step(&report, &step),
         Ok(Request::Afterwards(task)) => tasks::perform(&task),
         Err(refused) => refuse(&refused),
@@ -204,18 +205,20 @@ fn show_demo(breaks: &[(String, String)], output: &Output) -> ExitCode {
     })
 }
 
+/// A page on stdout, in colours where a terminal shows them.
+fn show_page(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> ExitCode {
+    let mut out = BufWriter::new(anstream::AutoStream::auto(io::stdout().lock()));
+    let written = write(&mut out).and_then(|()| out.flush());
+    ended_well(written, "stdout")
+}
+
 fn explain_step(file: &Path, name: &str) -> ExitCode {
     let report = match report::saved::open(file) {
         Ok(report) => report,
         Err(unreadable) => return complain("explain", &unreadable.to_string()),
     };
     match explain::step(&report, name) {
-        Ok(step) => {
-            let mut out = BufWriter::new(io::stdout().lock());
-            let written = explain::write(&report, step, terminal_width(), &mut out);
-            let written = written.and_then(|()| out.flush());
-            ended_well(written, "stdout")
-        }
+        Ok(step) => show_page(|out| explain::write(&report, step, terminal_width(), out)),
         Err(reason) => complain("explain", &reason),
     }
 }
@@ -225,14 +228,19 @@ fn print(text: &str) -> ExitCode {
 }
 
 fn explain_code(code: &str) -> ExitCode {
-    let Some(section) = explain::section(code) else {
-        let code = preflight_checks::printable(code);
-        return complain(
-            "explain",
-            &format!("no cause is called `{code}`; docs/causes.md lists them"),
-        );
-    };
-    print(&format!("{section}\n"))
+    let mut page = Vec::new();
+    match explain::code(code, &mut page) {
+        Some(written) => show_page(|out| written.and_then(|()| out.write_all(&page))),
+        None if Path::new(code).is_file() => match report::saved::open(Path::new(code)) {
+            Ok(report) => complain("explain", &explain::which_step(&report)),
+            Err(unreadable) => complain("explain", &unreadable.to_string()),
+        },
+        None => {
+            let code = preflight_checks::printable(code);
+            let reason = format!("no cause is called `{code}`; preflight explain --list has all");
+            complain("explain", &reason)
+        }
+    }
 }
 
 fn refuse(refused: &Refused) -> ExitCode {

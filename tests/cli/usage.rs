@@ -331,6 +331,12 @@ fn explaining_and_breaking_name_what_there_is() {
     for (arguments, place, what) in [
         (&["explain", "no-such-code"][..], "explain", "no cause is called `no-such-code`"),
         (&["explain", "\u{1b}[31m"], "explain", "`\\x1b[31m`"),
+        (
+            &["explain", "tests/cli/reports/first.json"],
+            "explain",
+            "name a step of this report behind it: poller.ntp@127.0.0.2",
+        ),
+        (&["explain", "tests/cli/main.rs"], "explain", "no JSON"),
         (&["demo", "--break", "central.nope=closed"], "--break", "no flow `central.nope`"),
         (
             &["demo", "--break", "central.ntp=boom"],
@@ -359,6 +365,18 @@ fn every_code_of_the_documentation_is_explained() {
         assert!(ended.stdout.contains(code), "{code}: {}", ended.stdout);
         assert!(ended.stdout.lines().count() > 2, "{code}: {}", ended.stdout);
     }
+}
+
+#[test]
+fn explain_lists_all_codes_when_none_is_named() {
+    let listed = preflight(&["explain", "--list"]).quietly(0).stdout;
+    assert_eq!(preflight(&["explain"]).quietly(0).stdout, listed);
+    let lines: Vec<&str> = listed.lines().collect();
+    assert!(lines.contains(&"Path") && lines.contains(&"Configuration"), "{listed}");
+    let rejected = "  path-rejected                   A device between here and the target";
+    assert!(listed.contains(rejected), "{listed}");
+    crate::support::page::fits(&listed, 80);
+    crate::support::page::is_inert(&listed);
 }
 
 #[test]

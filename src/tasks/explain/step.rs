@@ -4,7 +4,8 @@ use std::io;
 
 use unicode_width::UnicodeWidthStr;
 
-use super::{facts, section};
+use super::blanks::Blanks;
+use super::{WIDTH, facts, markdown, section};
 use crate::report::table::{pad, wrap};
 use crate::report::{
     AttemptReport, CauseReport, Report, StepReport, about_concern, again, asked_too,
@@ -155,13 +156,17 @@ fn attempted(attempt: &AttemptReport, page: &mut Page<'_>) -> io::Result<()> {
     page.rows(4, &rows)
 }
 
-/// What `docs/causes.md` says of each code.
+/// What `docs/causes.md` says of each code, with the values of the step.
 fn remedies(step: &StepReport, page: &mut Page<'_>) -> io::Result<()> {
     let concerns = step.concerns.iter().map(|concern| concern.code.as_str());
     let codes = step.cause.iter().map(|cause| cause.code.as_str()).chain(concerns);
-    for code in codes {
+    let blanks = Blanks::of(step);
+    for (index, code) in codes.enumerate() {
+        if index > 0 {
+            page.blank()?;
+        }
         match section(code) {
-            Some(section) => writeln!(page.out, "{section}\n")?,
+            Some(section) => markdown::write(&section, &blanks, page.width.min(WIDTH), page.out)?,
             None => page.text(0, &format!("This version knows no cause `{code}`."))?,
         }
     }
