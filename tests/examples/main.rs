@@ -65,6 +65,27 @@ fn every_file_of_the_examples_is_named_and_they_are_small() {
     assert!(size < 600_000, "{size} bytes");
 }
 
+/// Whoever opens the README sees what the program prints today.
+#[test]
+fn the_run_in_the_readme_is_one_of_the_examples() {
+    let _alone = EXAMPLES.lock().unwrap_or_else(PoisonError::into_inner);
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
+    let readme = fs::read_to_string(&file).unwrap();
+    let run = fs::read_to_string(folder().join("poller2-blocked.txt")).unwrap();
+    // The command takes several lines, each with a backslash at its end but the last.
+    let command = readme.find("$ preflight --role poller").unwrap();
+    let lines = readme[command..].split_inclusive('\n');
+    let typed: usize = lines.clone().take_while(|line| line.ends_with("\\\n")).map(str::len).sum();
+    let typed = typed + readme[command + typed..].find('\n').unwrap() + 1;
+    let end = command + readme[command..].find("```").unwrap();
+    if !updated().is_empty() {
+        let shown = [&readme[..command + typed], run.as_str(), &readme[end..]].concat();
+        fs::write(&file, shown).unwrap();
+        return;
+    }
+    assert_eq!(&readme[command + typed..end], run);
+}
+
 /// The reports come from somebody's machine, and must not say from whose.
 #[test]
 fn no_example_tells_where_it_was_made() {

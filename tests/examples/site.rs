@@ -28,10 +28,12 @@ pub(crate) fn runs() -> Vec<(&'static str, Value)> {
     let site = Site::new();
     let (poller1, central1, poller2) = std::thread::scope(|scope| {
         let central1 = scope.spawn(|| site.central1());
-        let poller2 = scope.spawn(|| site.poller2());
+        let poller2 = scope.spawn(|| site.poller2("08:17:11"));
         let poller1 = site.poller1("08:15:02");
         (poller1, central1.join().unwrap(), poller2.join().unwrap())
     });
+    site.block_poller2();
+    let blocked = site.poller2("08:31:46");
     site.repair();
     let repaired = site.poller1("10:40:31");
     vec![
@@ -39,6 +41,7 @@ pub(crate) fn runs() -> Vec<(&'static str, Value)> {
         ("poller1-repaired.json", repaired),
         ("central1.json", central1),
         ("poller2.json", poller2),
+        ("poller2-blocked.json", blocked),
     ]
 }
 
@@ -68,7 +71,13 @@ impl Site {
         Self { lab, _brokers: brokers.into() }
     }
 
-    /// The rule at the router is gone, the proxy is up; and somebody closed the mail port.
+    /// The router rejects what `poller2` sends to the broker, too.
+    fn block_poller2(&self) {
+        let reject = "ip saddr 10.4.0.7 tcp dport 5669 reject with icmpx type admin-prohibited";
+        self.lab.rule(Node::Router, "forward", reject);
+    }
+
+    /// The rules at the router are gone, the proxy is up; and somebody closed the mail port.
     fn repair(&self) {
         self.lab.nft(Node::Router, "flush chain inet lab forward\n");
         self.lab.rule(Node::Router, "forward", "tcp dport 25 reject with tcp reset");
@@ -123,7 +132,7 @@ impl Site {
     }
 
     /// A machine on which nothing is installed yet.
-    fn poller2(&self) -> Value {
+    fn poller2(&self, time: &str) -> Value {
         let flags = [
             "--role",
             "poller",
@@ -145,15 +154,16 @@ impl Site {
             "--snmp-community-file",
             "/etc/ssl/community",
         ];
-        self.asked(Node::Other, "poller2", "08:17:11", &flags)
+        self.asked(Node::Other, "poller2", time, &flags)
     }
 
     /// Runs `preflight` on a machine as nobody, and makes steady what is not the site's own.
     fn asked(&self, node: Node, name: &str, time: &str, flags: &[&str]) -> Value {
         // Which `ip netns exec` has given a file system of its own.
-        let machine = "hostname \"$0\"; mount --bind \"$1\" /etc; shift; exec \"$@\"";
+        let machine = servers::chrony_in_usr()
+            + "hostname \"$0\"; mount --bind \"$1\" /etc; shift; exec \"$@\"";
         let mut command = self.lab.command(node, "unshare");
-        command.args(["--uts", "sh", "-ec", machine, name]).arg(self.lab.path(name));
+        command.args(["--uts", "sh", "-ec", &machine, name]).arg(self.lab.path(name));
         command.args(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]);
         command.arg(self.lab.path("bin/preflight")).args(["--format", "json"]);
         command.args(["--ca", "/etc/ssl/site-ca.pem"]).args(flags).stderr(Stdio::inherit());

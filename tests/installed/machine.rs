@@ -101,7 +101,8 @@ impl<'l> Machine<'l> {
     pub(crate) fn preflight(&self, user: User) -> Command {
         // `ip netns exec` gives each command a mount namespace of its own.
         let mut command = self.lab.command(Node::Client, "sh");
-        command.args(["-c", "mount --bind \"$0\" /etc && exec \"$@\""]).arg(&self.etc);
+        let prepared = servers::chrony_in_usr() + "mount --bind \"$0\" /etc && exec \"$@\"";
+        command.args(["-c", &prepared]).arg(&self.etc);
         if matches!(user, User::Nobody) {
             command.args(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]);
         }

@@ -15,6 +15,20 @@ pub(crate) fn chronyd(lab: &Lab) {
     start_chronyd(lab, "local stratum 7");
 }
 
+/// What a shell does first so that the program under test finds chrony where a package puts it.
+///
+/// Nothing, unless `tests/run` had to unpack it beside the machine's own `/usr`. The mount is seen in
+/// the shell's own mount namespace only.
+pub(crate) fn chrony_in_usr() -> String {
+    let chronyd = find("chronyd");
+    match chronyd.parent().and_then(Path::parent) {
+        Some(beside) if !["/", "/usr"].map(Path::new).contains(&beside) => {
+            format!("mount -t overlay overlay -o lowerdir={}:/usr /usr && ", beside.display())
+        }
+        _ => String::new(),
+    }
+}
+
 /// Answers, but has no time to give: leap indicator "unknown".
 pub(crate) fn unsynchronised_chronyd(lab: &Lab) {
     start_chronyd(lab, "");

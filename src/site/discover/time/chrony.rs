@@ -460,12 +460,21 @@ mod tests {
         assert_eq!(notes, want);
     }
 
+    /// Where `chronyd` is; `tests/run` may have unpacked it outside of `/usr`.
+    fn chronyd() -> std::path::PathBuf {
+        let search = std::env::var("PATH").unwrap_or_default() + ":/usr/sbin";
+        std::env::split_paths(&search)
+            .map(|folder| folder.join("chronyd"))
+            .find(|path| path.is_file())
+            .expect("chronyd is missing: run tests/run, which installs it")
+    }
+
     /// Does `chronyd` take this configuration?
     fn chronyd_takes(conf: &str) -> bool {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("chrony.conf");
         std::fs::write(&file, conf).unwrap();
-        let mut command = std::process::Command::new("/usr/sbin/chronyd");
+        let mut command = std::process::Command::new(chronyd());
         command.args(["-p", "-f"]).arg(file).output().unwrap().status.success()
     }
 
@@ -517,7 +526,7 @@ mod tests {
 
     #[test]
     fn each_directive_that_chronyd_has_was_decided() {
-        let bytes = std::fs::read("/usr/sbin/chronyd").unwrap();
+        let bytes = std::fs::read(chronyd()).unwrap();
         let is_word = |word: &&[u8]| {
             (4..=24).contains(&word.len())
                 && word.iter().all(|b| b.is_ascii_lowercase() || b"_0123456789".contains(b))
@@ -533,7 +542,7 @@ mod tests {
         let is_directive = |word: &str| {
             let file = folder.path().join(word);
             std::fs::write(&file, word).unwrap();
-            let mut command = std::process::Command::new("/usr/sbin/chronyd");
+            let mut command = std::process::Command::new(chronyd());
             let output = command.args(["-p", "-f"]).arg(file).output().unwrap();
             !String::from_utf8_lossy(&output.stderr).contains("Invalid directive")
                 && !String::from_utf8_lossy(&output.stdout).contains("Invalid directive")
