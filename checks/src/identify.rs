@@ -31,7 +31,7 @@ pub async fn identify(
     let may_be_busy = service.name == "bbdo" && matches!(failure, Cause::Silent { .. });
     let is_wordless = is_wordless(failure) && !may_be_busy;
     if !service.tls && (is_wordless || may_want_tls(failure)) {
-        let found = in_tls(peer, title(service), deadline).await;
+        let found = in_tls(peer, service.expected, deadline).await;
         if found.is_some() {
             return found;
         }
@@ -39,9 +39,9 @@ pub async fn identify(
     if !is_wordless {
         return None;
     }
-    let others = OPENERS.iter().filter(|opener| !opener.services.contains(&service.name));
+    let others = OPENERS.iter().filter(|opener| opener.spoken != service.spoken);
     for opener in others {
-        let found = answers(opener, peer, title(service), deadline).await;
+        let found = answers(opener, peer, service.expected, deadline).await;
         if found.is_some() {
             return found;
         }
@@ -128,51 +128,21 @@ async fn first_words(ask: &mut Ask, opener: &Opener) -> Result<Vec<u8>, Cause> {
 
 /// How a client of a protocol begins and leaves.
 struct Opener {
-    /// Its own services: they have asked that already.
-    services: &'static [&'static str],
+    /// What it speaks; services that speak it have asked that already.
     spoken: Spoken,
     words: fn() -> Vec<u8>,
     goodbye: fn() -> Vec<u8>,
 }
 
 const OPENERS: [Opener; 3] = [
-    Opener {
-        services: &["ldap"],
-        spoken: Spoken::Ldap,
-        words: || ROOT_DSE.to_vec(),
-        goodbye: ldap::goodbye,
-    },
-    Opener {
-        services: &["bbdo"],
-        spoken: Spoken::Bbdo,
-        words: bbdo::first_words,
-        goodbye: Vec::new,
-    },
-    Opener { services: &[], spoken: Spoken::Nrpe, words: nrpe_query, goodbye: Vec::new },
+    Opener { spoken: Spoken::Ldap, words: || ROOT_DSE.to_vec(), goodbye: ldap::goodbye },
+    Opener { spoken: Spoken::Bbdo, words: bbdo::first_words, goodbye: Vec::new },
+    Opener { spoken: Spoken::Nrpe, words: nrpe_query, goodbye: Vec::new },
 ];
 
 /// RFC 1928 §3: version 5, one method, no authentication.
-const SOCKS: Opener =
-    Opener { services: &[], spoken: Spoken::Socks, words: || vec![5, 1, 0], goodbye: Vec::new };
+const SOCKS: Opener = Opener { spoken: Spoken::Socks, words: || vec![5, 1, 0], goodbye: Vec::new };
 const PROXY: &str = "an HTTP proxy";
-
-/// The name a reader expects on the port.
-fn title(service: &Service) -> &'static str {
-    match service.name {
-        "bbdo" => "BBDO",
-        "gorgone-api" | "http" | "pullwss" => "HTTP",
-        "gorgone-api-tls" | "https" | "tls" | "ldaps" | "pullwss-tls" | "smtps" => "TLS",
-        "ldap" => "LDAP",
-        "mssql" => "SQL Server",
-        "mysql" => "MySQL or MariaDB",
-        "nsclient" => "NSClient++",
-        "postgresql" => "PostgreSQL",
-        "smtp" => "SMTP",
-        "ssh" => "SSH",
-        "zmq" => "Gorgone (ZMTP)",
-        other => other,
-    }
-}
 
 /// `_NRPE_CHECK` in an unencrypted query of version 2: the daemon tells its version.
 ///
@@ -307,7 +277,7 @@ mod tests {
             [(&crate::ssh::SERVICE, silent(to)), (&crate::bbdo::SERVICE, refusal)]
         {
             let cause = identify(service, &Peer::from(to), &failure, deadline).await;
-            assert_eq!(cause, Some(Cause::TlsUnexpected { expected: title(service).into() }));
+            assert_eq!(cause, Some(Cause::TlsUnexpected { expected: service.expected.into() }));
         }
         // A broker that is mute is left in peace, and inside TLS nothing more is asked.
         for (service, failure) in [

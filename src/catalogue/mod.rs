@@ -310,6 +310,11 @@ pub(crate) fn service(name: &str) -> Option<&'static Service> {
     SERVICES.iter().copied().find(|service| service.name == name)
 }
 
+/// What people call the service of that name; of one that a saved report made up, the name.
+pub(crate) fn title(name: &str) -> &str {
+    service(name).map_or(name, |service| service.title)
+}
+
 /// What services are called in ways and in URLs.
 pub(crate) fn service_names() -> Vec<&'static str> {
     SERVICES.iter().map(|service| service.name).collect()
@@ -567,10 +572,8 @@ why = "Time."
     }
 
     fn row(flow: &Flow) -> String {
-        let way = |way: &Way| {
-            let name = way.service.name.to_uppercase();
-            format!("{name} {} {}", way.service.transport, way.port)
-        };
+        let way =
+            |way: &Way| format!("{} {} {}", way.service.title, way.service.transport, way.port);
         let mut asked: Vec<String> = flow.ways.iter().map(way).collect();
         asked.extend(flow.also_try.map(|port| format!("once {port} when that fails")));
         let mut notes = vec![if flow.required { "yes".to_owned() } else { "no".to_owned() }];

@@ -7,6 +7,7 @@ use std::net::{IpAddr, SocketAddr};
 use preflight_checks::{Cause, ChainLink, Concern, DropSign, Owner, SshPart, Transport};
 use serde::{Deserialize, Serialize};
 
+use crate::catalogue::service;
 use crate::run::wish::{Barrier, Opening, Wish};
 
 /// Where a failed question was going; what a request to another team must name.
@@ -268,11 +269,8 @@ impl<'a> Passage<'a> {
     }
 
     fn openssl(&self) -> String {
-        let starttls = match self.protocol {
-            "smtp" => " -starttls smtp",
-            "ldap" => " -starttls ldap",
-            _ => "",
-        };
+        let starttls = service(self.protocol).and_then(|service| service.hints.starttls);
+        let starttls = starttls.map(|name| format!(" -starttls {name}")).unwrap_or_default();
         format!(
             "openssl s_client -connect {}:{}{starttls} -showcerts",
             self.target,

@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use preflight_checks::{Probe, postgresql};
+use preflight_checks::{Session, UrlForm};
 
 use super::{Origin, Place, decoded};
 use crate::catalogue::{Until, service, service_names};
@@ -17,7 +17,7 @@ pub(crate) struct Custom {
     /// Where.
     pub(crate) place: Place,
     /// Of a database that looks at them before it asks for a password: user and database.
-    pub(crate) session: postgresql::Probe,
+    pub(crate) session: Session,
     /// Does its failure fail the run?
     pub(crate) required: bool,
     /// Until then a closed port only waits.
@@ -38,12 +38,14 @@ impl Custom {
         let service = service(scheme).ok_or_else(|| {
             format!("unknown scheme `{scheme}`; known are {}", service_names().join(", "))
         })?;
-        let (place, session) = match (service.probe)() {
-            Probe::Postgresql(_) => of_database(rest)?,
-            probe if probe.takes_path() => (Place::from_url(url)?, postgresql::Probe::default()),
-            _ => (rest.trim_end_matches('/').parse()?, postgresql::Probe::default()),
+        let (place, session) = match service.url {
+            UrlForm::Session => of_database(rest)?,
+            UrlForm::Path => (Place::from_url(url)?, Session::default()),
+            UrlForm::Host | UrlForm::HostAndPort => {
+                (rest.trim_end_matches('/').parse()?, Session::default())
+            }
         };
-        if matches!(scheme, "tcp" | "tls") && place.port.is_none() {
+        if service.url == UrlForm::HostAndPort && place.port.is_none() {
             return Err(format!("{scheme}://{} needs a port", place.host));
         }
         Ok(Self {
@@ -71,7 +73,7 @@ impl Custom {
 }
 
 /// `[USER@]HOST[:PORT][/DATABASE]`, as PostgreSQL's own clients write it.
-fn of_database(rest: &str) -> Result<(Place, postgresql::Probe), String> {
+fn of_database(rest: &str) -> Result<(Place, Session), String> {
     let (user, rest) = match rest.rsplit_once('@') {
         Some((user, _)) if user.contains(':') => {
             return Err("a URL here carries no password".to_owned());
@@ -90,7 +92,7 @@ fn of_database(rest: &str) -> Result<(Place, postgresql::Probe), String> {
         }
         Ok(name)
     };
-    Ok((place.parse()?, postgresql::Probe { user: name(user)?, database: name(database)? }))
+    Ok((place.parse()?, Session { user: name(user)?, database: name(database)? }))
 }
 
 impl FromStr for Custom {
@@ -117,7 +119,7 @@ mod tests {
         assert_eq!(custom.name, "erp");
         assert_eq!(custom.scheme, "postgresql");
         assert_eq!((custom.place.host.as_str(), custom.place.port), ("db.example", Some(5433)));
-        assert_eq!(custom.session, postgresql::Probe::default());
+        assert_eq!(custom.session, Session::default());
         assert!("erp=gopher://x".parse::<Custom>().unwrap_err().contains("unknown scheme"));
         assert!("erp=tcp://x".parse::<Custom>().unwrap_err().contains("needs a port"));
         assert!("tcp://x:1".parse::<Custom>().unwrap_err().contains("NAME=SCHEME"));

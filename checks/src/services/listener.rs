@@ -14,6 +14,8 @@ use std::time::Duration;
 use crate::cause::{Cause, Transport};
 use crate::evidence::{Seen, Value};
 use crate::net::{Ask, aside};
+use crate::recognise::Spoken;
+use crate::services::{Hints, UrlForm};
 use crate::wire;
 use crate::{Respond, Service};
 
@@ -107,6 +109,11 @@ impl Probe {
 /// Not in the list of services: there is no far side to stand in for.
 pub(crate) const SERVICE: Service = Service {
     name: "listener",
+    title: "listener",
+    expected: "listener",
+    spoken: Spoken::Unknown,
+    url: UrlForm::Host,
+    hints: Hints::NONE,
     port: 162,
     transport: Transport::Udp,
     tls: false,

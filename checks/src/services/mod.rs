@@ -26,86 +26,95 @@ use std::time::Duration;
 
 use crate::cause::{Cause, Transport};
 use crate::net::{Ask, FarStream};
+use crate::recognise::{Spoken, instead_of};
 
-/// One question in one protocol; to whom is said when it is asked.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub enum Probe {
+/// From the table below: the probes, who asks which, and all services there is a far side for.
+macro_rules! services {
+    ($($(#[$doc:meta])* $variant:ident: $module:ident [$($listed:ident),*];)*) => {
+        /// One question in one protocol; to whom is said when it is asked.
+        #[derive(Clone, Debug)]
+        #[non_exhaustive]
+        pub enum Probe {
+            $($(#[$doc])* $variant($module::Probe),)*
+        }
+
+        impl Probe {
+            pub(crate) async fn run(&self, ask: &mut Ask) -> Result<(), Cause> {
+                match self {
+                    $(Self::$variant(probe) => probe.run(ask).await,)*
+                }
+            }
+
+            /// The service this probe asks for.
+            #[must_use]
+            pub fn service(&self) -> &'static Service {
+                match self {
+                    $(Self::$variant(probe) => services!(@asked probe $module [$($listed),*]),)*
+                }
+            }
+        }
+
+        /// Every service there is a far side for; [`listener`] asks nobody.
+        pub const SERVICES: &[&Service] = &[$($(&$module::$listed,)*)*];
+
+        #[cfg(test)]
+        const MODULES: &[&str] = &[$(stringify!($module)),*];
+    };
+    (@asked $probe:ident $module:ident [SERVICE, SERVICE_TLS]) => { $probe.service() };
+    (@asked $probe:ident $module:ident [$($listed:ident)?]) => {{
+        let _asks_one = $probe;
+        &$module::SERVICE
+    }};
+}
+
+// The question, the probe, its file, and the services it asks for: with and without TLS, where both
+// are in use.
+services! {
     /// Does the central's broker answer as one that takes this poller's data?
-    Bbdo(bbdo::Probe),
+    Bbdo: bbdo [SERVICE];
     /// Does the server resolve for this host, over UDP and over TCP?
-    Dns(dns::Probe),
+    Dns: dns [SERVICE];
     /// Does Gorgone's API answer, and does each poller answer Gorgone?
-    GorgoneApi(gorgone_api::Probe),
+    GorgoneApi: gorgone_api [SERVICE, SERVICE_TLS];
     /// Does the web server asked answer, or who answers instead?
-    Http(http::Probe),
+    Http: http [SERVICE, SERVICE_TLS];
     /// Does the directory answer, and does it take our bind?
-    Ldap(ldap::Probe),
+    Ldap: ldap [SERVICE, SERVICE_TLS];
     /// Does anything listen on a port of this host, and where?
-    Listener(listener::Probe),
+    Listener: listener [];
     /// Does Microsoft SQL Server answer?
-    Mssql(mssql::Probe),
+    Mssql: mssql [SERVICE];
     /// Does MySQL or MariaDB greet this host?
-    Mysql(mysql::Probe),
+    Mysql: mysql [SERVICE];
     /// Does NSClient++ answer, and does it let this host ask?
-    Nsclient(nsclient::Probe),
+    Nsclient: nsclient [SERVICE];
     /// Does the time server answer, and is our clock near its clock?
-    Ntp(ntp::Probe),
+    Ntp: ntp [SERVICE];
     /// Does PostgreSQL answer, and take this host?
-    Postgresql(postgresql::Probe),
+    Postgresql: postgresql [SERVICE];
     /// Does Gorgone's WebSocket let pollers fetch their orders?
-    Pullwss(pullwss::Probe),
+    Pullwss: pullwss [SERVICE, SERVICE_TLS];
     /// Does the mail relay greet us and take our EHLO?
-    Smtp(smtp::Probe),
+    Smtp: smtp [SERVICE, SERVICE_TLS];
     /// Does the agent answer, and let us read?
-    Snmp(snmp::Probe),
+    Snmp: snmp [SERVICE];
     /// Does an SSH server identify itself and offer keys?
-    Ssh(ssh::Probe),
+    Ssh: ssh [SERVICE];
     /// Does the application port accept a connection?
-    Tcp(tcp::Probe),
+    Tcp: tcp [SERVICE];
     /// Does the port finish a TLS handshake with a certificate we trust?
-    Tls(tls::Probe),
+    Tls: tls [SERVICE];
     /// Does the trap receiver answer? No trap is sent.
-    Trap(trap::Probe),
+    Trap: trap [SERVICE];
     /// Does Gorgone answer, ready to take orders?
-    Zmq(zmtp::Probe),
+    Zmq: zmtp [SERVICE];
 }
 
 impl Probe {
-    pub(crate) async fn run(&self, ask: &mut Ask) -> Result<(), Cause> {
-        match self {
-            Self::Bbdo(probe) => probe.run(ask).await,
-            Self::Dns(probe) => probe.run(ask).await,
-            Self::GorgoneApi(probe) => probe.run(ask).await,
-            Self::Http(probe) => probe.run(ask).await,
-            Self::Ldap(probe) => probe.run(ask).await,
-            Self::Listener(probe) => probe.run(ask).await,
-            Self::Mssql(probe) => probe.run(ask).await,
-            Self::Mysql(probe) => probe.run(ask).await,
-            Self::Nsclient(probe) => probe.run(ask).await,
-            Self::Ntp(probe) => probe.run(ask).await,
-            Self::Postgresql(probe) => probe.run(ask).await,
-            Self::Pullwss(probe) => probe.run(ask).await,
-            Self::Smtp(probe) => probe.run(ask).await,
-            Self::Snmp(probe) => probe.run(ask).await,
-            Self::Ssh(probe) => probe.run(ask).await,
-            Self::Tcp(probe) => probe.run(ask).await,
-            Self::Tls(probe) => probe.run(ask).await,
-            Self::Trap(probe) => probe.run(ask).await,
-            Self::Zmq(probe) => probe.run(ask).await,
-        }
-    }
-
     /// Does it try a password that is locked after some refusals?
     #[must_use]
     pub fn risks_lockout(&self) -> bool {
         matches!(self, Self::Ldap(ldap::Probe { login: ldap::Login::As(_), .. }))
-    }
-
-    /// Does it ask for a path, as a URL names one?
-    #[must_use]
-    pub fn takes_path(&self) -> bool {
-        matches!(self, Self::Http(_) | Self::Pullwss(_))
     }
 
     /// The same question, asked as nobody in particular, since another peer has
@@ -120,65 +129,32 @@ impl Probe {
         }
     }
 
-    /// The service this probe asks for.
+    /// The same question, for this user and this database where the probe asks for some.
     #[must_use]
-    pub fn service(&self) -> &'static Service {
+    pub fn with_session(self, session: &Session) -> Self {
+        let Session { user, database } = session.clone();
         match self {
-            Self::Bbdo(_) => &bbdo::SERVICE,
-            Self::Dns(_) => &dns::SERVICE,
-            Self::GorgoneApi(probe) => probe.service(),
-            Self::Http(probe) => probe.service(),
-            Self::Ldap(probe) => probe.service(),
-            Self::Listener(_) => &listener::SERVICE,
-            Self::Mssql(_) => &mssql::SERVICE,
-            Self::Mysql(_) => &mysql::SERVICE,
-            Self::Nsclient(_) => &nsclient::SERVICE,
-            Self::Ntp(_) => &ntp::SERVICE,
-            Self::Postgresql(_) => &postgresql::SERVICE,
-            Self::Pullwss(probe) => probe.service(),
-            Self::Smtp(probe) => probe.service(),
-            Self::Snmp(_) => &snmp::SERVICE,
-            Self::Ssh(_) => &ssh::SERVICE,
-            Self::Tcp(_) => &tcp::SERVICE,
-            Self::Tls(_) => &tls::SERVICE,
-            Self::Trap(_) => &trap::SERVICE,
-            Self::Zmq(_) => &zmtp::SERVICE,
+            Self::Postgresql(_) => Self::Postgresql(postgresql::Probe { user, database }),
+            other => other,
         }
     }
 }
 
-/// Every service there is a far side for; [`listener`] asks nobody.
-pub const SERVICES: &[&Service] = &[
-    &bbdo::SERVICE,
-    &dns::SERVICE,
-    &gorgone_api::SERVICE,
-    &gorgone_api::SERVICE_TLS,
-    &http::SERVICE,
-    &http::SERVICE_TLS,
-    &ldap::SERVICE,
-    &ldap::SERVICE_TLS,
-    &mssql::SERVICE,
-    &mysql::SERVICE,
-    &nsclient::SERVICE,
-    &ntp::SERVICE,
-    &postgresql::SERVICE,
-    &pullwss::SERVICE,
-    &pullwss::SERVICE_TLS,
-    &smtp::SERVICE,
-    &smtp::SERVICE_TLS,
-    &snmp::SERVICE,
-    &ssh::SERVICE,
-    &tcp::SERVICE,
-    &tls::SERVICE,
-    &trap::SERVICE,
-    &zmtp::SERVICE,
-];
-
 /// What is fixed about a protocol: its name, port, time, and both its halves.
 #[derive(Debug)]
 pub struct Service {
-    /// The name used in the catalogue: `ntp`.
+    /// The name used in the catalogue, and the scheme of its URLs: `ntp`.
     pub name: &'static str,
+    /// What people call it, in tables and in requests to other teams: "SQL Server".
+    pub title: &'static str,
+    /// What is spoken on its port first, in the sentence that says what answers there instead: "TLS".
+    pub expected: &'static str,
+    /// The same, as the recogniser knows it; `Unknown` where the first bytes do not tell.
+    pub spoken: Spoken,
+    /// What its URL says of it.
+    pub url: UrlForm,
+    /// Words for whoever repairs it.
+    pub hints: Hints,
     /// The port when nobody says otherwise.
     pub port: u16,
     /// TCP or UDP.
@@ -199,6 +175,11 @@ pub struct Service {
 }
 
 impl Service {
+    /// The cause when `head`, the first bytes of an answer, is of another protocol than its own.
+    pub(crate) fn instead(&self, head: &[u8]) -> Option<Cause> {
+        instead_of(self.expected, self.spoken, head)
+    }
+
     /// The transports it is asked over; the first decides.
     #[must_use]
     pub fn transports(&self) -> &'static [Transport] {
@@ -208,6 +189,40 @@ impl Service {
             (_, Transport::Tcp) => &[Transport::Tcp],
         }
     }
+}
+
+/// What stands behind `SCHEME://` in a URL of a service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UrlForm {
+    /// `HOST[:PORT]`
+    Host,
+    /// `HOST:PORT`: no port is usual.
+    HostAndPort,
+    /// `HOST[:PORT][/PATH]`
+    Path,
+    /// `[USER@]HOST[:PORT][/DATABASE]`, as clients of databases write it.
+    Session,
+}
+
+/// Whose session a database is asked for; it looks at both before it asks for a password.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Session {
+    /// The user; none: nobody in particular.
+    pub user: Option<String>,
+    /// The database; none: the one named as the user.
+    pub database: Option<String>,
+}
+
+/// Words for whoever repairs a service.
+#[derive(Clone, Copy, Debug)]
+pub struct Hints {
+    /// What `openssl s_client -starttls` calls it; none: it has no such upgrade to TLS.
+    pub starttls: Option<&'static str>,
+}
+
+impl Hints {
+    /// Nothing in particular.
+    pub(crate) const NONE: Self = Self { starttls: None };
 }
 
 /// What a healthy far side does with a connection or a datagram.
@@ -239,5 +254,32 @@ impl std::fmt::Debug for Respond {
             Self::Stream(_) => "Stream",
             Self::Both { .. } => "Both",
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_file_of_a_protocol_is_in_the_table() {
+        let here = concat!(env!("CARGO_MANIFEST_DIR"), "/src/services");
+        let files = std::fs::read_dir(here).unwrap().map(|entry| entry.unwrap().path());
+        let mut files: Vec<String> =
+            files.map(|path| path.file_stem().unwrap().to_str().unwrap().to_owned()).collect();
+        files.retain(|name| name != "mod");
+        files.sort();
+        files.dedup();
+        assert_eq!(files, MODULES);
+    }
+
+    #[test]
+    fn no_two_services_share_a_name_or_a_title() {
+        for (index, service) in SERVICES.iter().enumerate() {
+            for other in SERVICES.iter().skip(index + 1) {
+                assert_ne!(service.name, other.name);
+                assert_ne!(service.title, other.title);
+            }
+        }
     }
 }

@@ -12,7 +12,8 @@ use std::time::Duration;
 use crate::cause::{Cause, Concern, Phase, Transport};
 use crate::evidence::Seen;
 use crate::net::{Ask, FarStream, Stream};
-use crate::recognise::{self, Spoken};
+use crate::recognise::Spoken;
+use crate::services::{Hints, UrlForm};
 use crate::wire::Reader;
 use crate::{Respond, Service};
 
@@ -53,6 +54,11 @@ impl Probe {
 
 pub(crate) const SERVICE: Service = Service {
     name: "mssql",
+    title: "SQL Server",
+    expected: "SQL Server",
+    spoken: Spoken::Unknown,
+    url: UrlForm::Host,
+    hints: Hints::NONE,
     port: 1433,
     transport: Transport::Tcp,
     tls: false,
@@ -96,7 +102,7 @@ async fn read_reply(stream: &mut Stream) -> Result<Vec<u8>, Cause> {
 }
 
 fn other_service(head: &[u8]) -> Option<Cause> {
-    recognise::instead_of("Microsoft SQL Server", Spoken::Unknown, head)
+    SERVICE.instead(head)
 }
 
 /// A packet that is the whole message: type, status, length with the header,

@@ -14,7 +14,8 @@ use std::time::Duration;
 use crate::cause::{Cause, Phase, Transport};
 use crate::evidence::{Seen, Value};
 use crate::net::{Ask, FarStream, Stream};
-use crate::recognise::{Spoken, instead_of};
+use crate::recognise::Spoken;
+use crate::services::{Hints, UrlForm};
 use crate::wire::{self, Reader};
 use crate::{Respond, Service};
 use client::Algorithms;
@@ -79,6 +80,11 @@ impl Probe {
 
 pub(crate) const SERVICE: Service = Service {
     name: "ssh",
+    title: "SSH",
+    expected: "SSH",
+    spoken: Spoken::Ssh,
+    url: UrlForm::Host,
+    hints: Hints::NONE,
     port: 22,
     transport: Transport::Tcp,
     tls: false,
@@ -106,7 +112,7 @@ async fn identify(stream: &mut Stream) -> Result<String, Cause> {
             // A peer that speaks another protocol may wait for us, or never send a line feed.
             Err(cause) => {
                 stream.draw_out(&cause).await;
-                return Err(instead_of("SSH", Spoken::Ssh, stream.head()).unwrap_or(cause));
+                return Err(SERVICE.instead(stream.head()).unwrap_or(cause));
             }
         };
         read += line.len();
@@ -118,7 +124,7 @@ async fn identify(stream: &mut Stream) -> Result<String, Cause> {
         {
             return Err(Cause::SshRefused { text: wire::clean(line.trim_ascii_end(), 80) });
         }
-        if let Some(cause) = instead_of("SSH", Spoken::Ssh, stream.head()) {
+        if let Some(cause) = SERVICE.instead(stream.head()) {
             return Err(cause);
         }
         if read > MAX_BEFORE {

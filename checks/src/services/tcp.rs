@@ -9,6 +9,8 @@ use std::time::Duration;
 use crate::cause::{Cause, Transport};
 use crate::evidence::Seen;
 use crate::net::{Ask, FarStream};
+use crate::recognise::Spoken;
+use crate::services::{Hints, UrlForm};
 use crate::{Respond, Service};
 
 /// Connects, and sends nothing.
@@ -32,6 +34,11 @@ impl Probe {
 
 pub(crate) const SERVICE: Service = Service {
     name: "tcp",
+    title: "TCP",
+    expected: "TCP",
+    spoken: Spoken::Unknown,
+    url: UrlForm::HostAndPort,
+    hints: Hints::NONE,
     // The discard port: a bare connect has no port of its own.
     port: 9,
     transport: Transport::Tcp,

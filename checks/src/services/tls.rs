@@ -12,6 +12,8 @@ use crate::cause::{Cause, Transport};
 use crate::evidence::Seen;
 use crate::net::tls::{Verify, secure};
 use crate::net::{Ask, FarStream};
+use crate::recognise::Spoken;
+use crate::services::{Hints, UrlForm};
 use crate::{Respond, Service};
 
 /// Shakes hands, looks at the certificate, and leaves.
@@ -44,6 +46,11 @@ impl Probe {
 
 pub(crate) const SERVICE: Service = Service {
     name: "tls",
+    title: "TLS",
+    expected: "TLS",
+    spoken: Spoken::Tls,
+    url: UrlForm::HostAndPort,
+    hints: Hints::NONE,
     port: 443,
     transport: Transport::Tcp,
     tls: true,

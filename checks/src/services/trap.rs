@@ -12,6 +12,8 @@ use std::time::Duration;
 use crate::cause::{Cause, Millis, Transport};
 use crate::evidence::Seen;
 use crate::net::{Ask, Udp};
+use crate::recognise::Spoken;
+use crate::services::{Hints, UrlForm};
 use crate::snmp::discovery::{self, Discovered};
 use crate::{Respond, Service, snmp};
 
@@ -51,6 +53,11 @@ impl Probe {
 
 pub(crate) const SERVICE: Service = Service {
     name: "trap",
+    title: "SNMP trap",
+    expected: "SNMP",
+    spoken: Spoken::Unknown,
+    url: UrlForm::Host,
+    hints: Hints::NONE,
     port: 162,
     transport: Transport::Udp,
     tls: false,

@@ -467,10 +467,7 @@ impl Planner<'_> {
                 transport: way.service.transport,
                 port,
                 port_origin: custom.origin.clone(),
-                probe: match self.ready(&way, &target, port, None) {
-                    Probe::Postgresql(_) => Probe::Postgresql(custom.session.clone()),
-                    other => other,
-                },
+                probe: self.ready(&way, &target, port, None).with_session(&custom.session),
             }
         });
         let flow = format!("custom.{}", custom.name);

@@ -8,6 +8,7 @@ use preflight_checks::Transport;
 use super::end::{End, Firewall};
 use super::rule::Rule;
 use super::{Machine, Nat};
+use crate::catalogue::title;
 use crate::run::wish::{Choice, add_new, service};
 
 /// One line of the request: the sources to one destination.
@@ -145,7 +146,7 @@ impl Row {
 
     /// What is spoken there, as people write it.
     pub(super) fn spoken(&self) -> String {
-        let names: Vec<String> = self.protocols.iter().map(|name| written(name)).collect();
+        let names: Vec<&str> = self.protocols.iter().map(|name| title(name)).collect();
         names.join(", ")
     }
 
@@ -164,21 +165,4 @@ impl Row {
             }
         }
     }
-}
-
-/// A protocol's name, as its own makers write it; most are abbreviations.
-fn written(protocol: &str) -> String {
-    let name = match protocol {
-        "nsclient" => "NSClient++",
-        "trap" => "SNMP trap",
-        "mysql" => "MySQL",
-        "postgresql" => "PostgreSQL",
-        "mssql" => "SQL Server",
-        "gorgone-api" => "Gorgone's HTTP",
-        "gorgone-api-tls" => "Gorgone's HTTPS",
-        "pullwss" => "WebSocket",
-        "pullwss-tls" => "WebSocket with TLS",
-        other => return other.to_uppercase(),
-    };
-    name.to_owned()
 }

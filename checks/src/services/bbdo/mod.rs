@@ -27,7 +27,8 @@ use crate::cause::{Cause, Concern, Millis, Phase, Transport};
 use crate::evidence::{Seen, Value};
 use crate::net::tls::{self, Client, Proof, Verify, secure_with};
 use crate::net::{Ask, Stream};
-use crate::recognise::{Spoken, instead_of, recognise};
+use crate::recognise::{Spoken, recognise};
+use crate::services::{Hints, UrlForm};
 use crate::wire;
 use crate::{Respond, Service};
 use acceptor::Acceptor;
@@ -387,6 +388,11 @@ impl Generation {
 
 pub(crate) const SERVICE: Service = Service {
     name: "bbdo",
+    title: "BBDO",
+    expected: "BBDO",
+    spoken: Spoken::Bbdo,
+    url: UrlForm::Host,
+    hints: Hints::NONE,
     port: 5669,
     transport: Transport::Tcp,
     tls: false,
@@ -471,7 +477,7 @@ fn not_bbdo(head: &[u8], cause: Cause) -> Result<Heard, Cause> {
     }
     match recognise(head) {
         Spoken::Tls => Ok(Heard::Tls),
-        _ => Err(instead_of("BBDO", Spoken::Bbdo, head).unwrap_or(cause)),
+        _ => Err(SERVICE.instead(head).unwrap_or(cause)),
     }
 }
 

@@ -24,6 +24,8 @@ use hickory_proto::op::ResponseCode;
 use crate::cause::{Cause, Concern, Millis, Phase, Transport};
 use crate::evidence::{Seen, Value};
 use crate::net::{Ask, Deadline, FarStream, Stream, Udp};
+use crate::recognise::Spoken;
+use crate::services::{Hints, UrlForm};
 use crate::wire;
 use crate::{Respond, Service};
 use message::{Ask as How, Query, Question, Reply};
@@ -123,6 +125,11 @@ impl Probe {
 
 pub(crate) const SERVICE: Service = Service {
     name: "dns",
+    title: "DNS",
+    expected: "DNS",
+    spoken: Spoken::Unknown,
+    url: UrlForm::Host,
+    hints: Hints::NONE,
     port: 53,
     transport: Transport::Udp,
     tls: false,

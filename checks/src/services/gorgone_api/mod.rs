@@ -23,6 +23,7 @@ use crate::http::exchange::{self, ALPN, Answer, Request, fetch};
 use crate::net::tls::{Verify, secure};
 use crate::net::{Ask, FarStream};
 use crate::recognise::Spoken;
+use crate::services::{Hints, UrlForm};
 use crate::{Respond, Service};
 use status::{NoStatus, Status};
 
@@ -105,6 +106,11 @@ impl Probe {
 
 pub(crate) const SERVICE: Service = Service {
     name: "gorgone-api",
+    title: "Gorgone's HTTP",
+    expected: "HTTP",
+    spoken: Spoken::Http,
+    url: UrlForm::Host,
+    hints: Hints::NONE,
     port: 8085,
     transport: Transport::Tcp,
     tls: false,
@@ -117,6 +123,9 @@ pub(crate) const SERVICE: Service = Service {
 
 pub(crate) const SERVICE_TLS: Service = Service {
     name: "gorgone-api-tls",
+    title: "Gorgone's HTTPS",
+    expected: "TLS",
+    spoken: Spoken::Tls,
     tls: true,
     budget: Duration::from_secs(27),
     probe: || crate::Probe::GorgoneApi(Probe { tls: true, login: None }),

@@ -24,6 +24,7 @@ use crate::evidence::Seen;
 use crate::net::tls::{Verify, secure_as};
 use crate::net::{Ask, FarStream, Peer};
 use crate::recognise::Spoken;
+use crate::services::{Hints, UrlForm};
 use crate::wire;
 use crate::{Respond, Service};
 use exchange::{ALPN, Answer, Request, fetch};
@@ -244,6 +245,11 @@ impl Probe {
 
 pub(crate) const SERVICE: Service = Service {
     name: "http",
+    title: "HTTP",
+    expected: "HTTP",
+    spoken: Spoken::Http,
+    url: UrlForm::Path,
+    hints: Hints::NONE,
     port: 80,
     transport: Transport::Tcp,
     tls: false,
@@ -256,6 +262,11 @@ pub(crate) const SERVICE: Service = Service {
 
 pub(crate) const SERVICE_TLS: Service = Service {
     name: "https",
+    title: "HTTPS",
+    expected: "TLS",
+    spoken: Spoken::Tls,
+    url: UrlForm::Path,
+    hints: Hints::NONE,
     port: 443,
     transport: Transport::Tcp,
     tls: true,

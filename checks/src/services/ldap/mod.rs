@@ -26,6 +26,8 @@ use crate::cause::{Cause, Concern, Transport};
 use crate::evidence::Seen;
 use crate::net::tls::{Verify, secure};
 use crate::net::{Ask, Stream};
+use crate::recognise::Spoken;
+use crate::services::{Hints, UrlForm};
 use crate::{Respond, Service};
 use client::RootDse;
 use message::{
@@ -248,6 +250,11 @@ pub(crate) fn goodbye() -> Vec<u8> {
 
 pub(crate) const SERVICE: Service = Service {
     name: "ldap",
+    title: "LDAP",
+    expected: "LDAP",
+    spoken: Spoken::Ldap,
+    url: UrlForm::Host,
+    hints: Hints { starttls: Some("ldap"), ..Hints::NONE },
     port: 389,
     transport: Transport::Tcp,
     tls: false,
@@ -261,6 +268,10 @@ pub(crate) const SERVICE: Service = Service {
 
 pub(crate) const SERVICE_TLS: Service = Service {
     name: "ldaps",
+    title: "LDAPS",
+    expected: "TLS",
+    spoken: Spoken::Tls,
+    hints: Hints::NONE,
     port: 636,
     tls: true,
     budget: Duration::from_secs(19),

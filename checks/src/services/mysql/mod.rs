@@ -31,7 +31,8 @@ use crate::cause::{Cause, Concern, Phase, Transport};
 use crate::evidence::Seen;
 use crate::net::tls::{Verify, secure};
 use crate::net::{Ask, FarStream, Stream};
-use crate::recognise::{self, Spoken};
+use crate::recognise::Spoken;
+use crate::services::{Hints, UrlForm};
 use crate::wire::{self, Reader};
 use crate::{Respond, Service};
 
@@ -135,6 +136,11 @@ impl Probe {
 
 pub(crate) const SERVICE: Service = Service {
     name: "mysql",
+    title: "MySQL",
+    expected: "MySQL or MariaDB",
+    spoken: Spoken::Mysql,
+    url: UrlForm::Host,
+    hints: Hints { starttls: Some("mysql"), ..Hints::NONE },
     port: 3306,
     transport: Transport::Tcp,
     tls: false,
@@ -218,7 +224,7 @@ async fn read_packet(stream: &mut Stream, phase: Phase) -> Result<Packet, Cause>
 }
 
 fn other_service(head: &[u8]) -> Option<Cause> {
-    recognise::instead_of("MySQL or MariaDB", Spoken::Mysql, head)
+    SERVICE.instead(head)
 }
 
 fn packet_of(number: u8, payload: &[u8]) -> Vec<u8> {

@@ -24,6 +24,7 @@ use crate::http::exchange::{self, ALPN, Answer, Request, fetch};
 use crate::net::tls::{Verify, secure};
 use crate::net::{Ask, FarStream};
 use crate::recognise::Spoken;
+use crate::services::{Hints, UrlForm};
 use crate::wire;
 use crate::{Respond, Service};
 
@@ -140,6 +141,11 @@ impl Probe {
 
 pub(crate) const SERVICE: Service = Service {
     name: "nsclient",
+    title: "NSClient++",
+    expected: "NSClient++",
+    spoken: Spoken::Tls,
+    url: UrlForm::Host,
+    hints: Hints::NONE,
     port: 8443,
     transport: Transport::Tcp,
     tls: true,

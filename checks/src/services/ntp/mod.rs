@@ -14,6 +14,8 @@ use std::time::{Duration, SystemTime};
 use crate::cause::{Cause, Concern, Millis, Transport};
 use crate::evidence::Seen;
 use crate::net::Ask;
+use crate::recognise::Spoken;
+use crate::services::{Hints, UrlForm};
 use crate::wire::{self, Reader};
 use crate::{Respond, Service};
 
@@ -134,6 +136,11 @@ impl Probe {
 
 pub(crate) const SERVICE: Service = Service {
     name: "ntp",
+    title: "NTP",
+    expected: "NTP",
+    spoken: Spoken::Unknown,
+    url: UrlForm::Host,
+    hints: Hints::NONE,
     port: 123,
     transport: Transport::Udp,
     tls: false,

@@ -24,7 +24,8 @@ use crate::cause::{Cause, Phase, Transport};
 use crate::evidence::Seen;
 use crate::net::tls::{Verify, secure};
 use crate::net::{Ask, FarStream, Stream};
-use crate::recognise::{self, Spoken};
+use crate::recognise::Spoken;
+use crate::services::{Hints, UrlForm};
 use crate::wire::{self, Reader};
 use crate::{Respond, Service};
 
@@ -161,6 +162,11 @@ impl Probe {
 
 pub(crate) const SERVICE: Service = Service {
     name: "postgresql",
+    title: "PostgreSQL",
+    expected: "PostgreSQL",
+    spoken: Spoken::Postgresql,
+    url: UrlForm::Session,
+    hints: Hints { starttls: Some("postgres"), ..Hints::NONE },
     port: 5432,
     transport: Transport::Tcp,
     tls: false,
@@ -239,7 +245,7 @@ async fn read_early_error(stream: &mut Stream) -> Result<Refusal, Cause> {
 }
 
 fn other_service(head: &[u8]) -> Option<Cause> {
-    recognise::instead_of("PostgreSQL", Spoken::Postgresql, head)
+    SERVICE.instead(head)
 }
 
 /// A message: a letter, four bytes of length (its own included), the body.

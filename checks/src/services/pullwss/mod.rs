@@ -27,6 +27,8 @@ use crate::evidence::Seen;
 use crate::http::exchange::{self, ALPN, Answer, REPLY, USER_AGENT, read_body, read_head};
 use crate::net::tls::{Verify, secure};
 use crate::net::{Ask, FarStream, Stream};
+use crate::recognise::Spoken;
+use crate::services::{Hints, UrlForm};
 use crate::wire;
 use crate::{Respond, Service};
 
@@ -182,6 +184,11 @@ impl Probe {
 
 pub(crate) const SERVICE: Service = Service {
     name: "pullwss",
+    title: "WebSocket",
+    expected: "HTTP",
+    spoken: Spoken::Http,
+    url: UrlForm::Path,
+    hints: Hints::NONE,
     port: 8086,
     transport: Transport::Tcp,
     tls: false,
@@ -194,6 +201,11 @@ pub(crate) const SERVICE: Service = Service {
 
 pub(crate) const SERVICE_TLS: Service = Service {
     name: "pullwss-tls",
+    title: "WebSocket with TLS",
+    expected: "TLS",
+    spoken: Spoken::Tls,
+    url: UrlForm::Path,
+    hints: Hints::NONE,
     port: 443,
     transport: Transport::Tcp,
     tls: true,

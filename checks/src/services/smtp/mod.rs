@@ -21,6 +21,7 @@ use crate::evidence::{Seen, Value};
 use crate::net::tls::{Verify, secure};
 use crate::net::{Ask, FarStream, Stream};
 use crate::recognise::{Spoken, recognise};
+use crate::services::{Hints, UrlForm};
 use crate::wire;
 use crate::{Respond, Service};
 use reply::Reply;
@@ -147,6 +148,11 @@ impl Probe {
 
 pub(crate) const SERVICE: Service = Service {
     name: "smtp",
+    title: "SMTP",
+    expected: "SMTP",
+    spoken: Spoken::Smtp,
+    url: UrlForm::Host,
+    hints: Hints { starttls: Some("smtp"), ..Hints::NONE },
     port: 25,
     transport: Transport::Tcp,
     tls: false,
@@ -162,6 +168,10 @@ pub(crate) const SERVICE: Service = Service {
 
 pub(crate) const SERVICE_TLS: Service = Service {
     name: "smtps",
+    title: "SMTPS",
+    expected: "TLS",
+    spoken: Spoken::Tls,
+    hints: Hints::NONE,
     port: 465,
     tls: true,
     budget: Duration::from_secs(35),

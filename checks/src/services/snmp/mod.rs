@@ -31,6 +31,8 @@ pub use credentials::{AuthProtocol, CommunityVersion, Credentials, PrivProtocol}
 use crate::cause::{Cause, Concern, Millis, Phase, Transport};
 use crate::evidence::Seen;
 use crate::net::{Ask, Udp};
+use crate::recognise::Spoken;
+use crate::services::{Hints, UrlForm};
 use crate::wire;
 use crate::{Respond, Service};
 use discovery::{Discovered, Engine, Schedule};
@@ -188,6 +190,11 @@ impl Probe {
 
 pub(crate) const SERVICE: Service = Service {
     name: "snmp",
+    title: "SNMP",
+    expected: "SNMP",
+    spoken: Spoken::Unknown,
+    url: UrlForm::Host,
+    hints: Hints::NONE,
     port: 161,
     transport: Transport::Udp,
     tls: false,

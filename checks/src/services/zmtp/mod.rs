@@ -16,7 +16,8 @@ use std::time::Duration;
 use crate::cause::{Cause, Phase, Transport};
 use crate::evidence::Seen;
 use crate::net::{Ask, FarStream, Stream};
-use crate::recognise::{Spoken, instead_of};
+use crate::recognise::Spoken;
+use crate::services::{Hints, UrlForm};
 use crate::wire::{self, Reader};
 use crate::{Respond, Service};
 
@@ -74,6 +75,11 @@ impl Probe {
 
 pub(crate) const SERVICE: Service = Service {
     name: "zmq",
+    title: "ZMQ",
+    expected: "Gorgone (ZMTP)",
+    spoken: Spoken::Zmtp,
+    url: UrlForm::Host,
+    hints: Hints::NONE,
     port: 5556,
     transport: Transport::Tcp,
     tls: false,
@@ -124,7 +130,7 @@ async fn read_greeting(stream: &mut Stream, seen: &mut Seen) -> Result<Greeting,
 }
 
 fn other_service(head: &[u8]) -> Option<Cause> {
-    instead_of("Gorgone (ZMTP)", Spoken::Zmtp, head)
+    SERVICE.instead(head)
 }
 
 /// The next frame, which must be a command (37/ZMTP, "framing").
