@@ -192,8 +192,21 @@ pub(crate) struct Mail {
     pub(crate) tls: MailTls,
     /// Does it log in there?
     pub(crate) login: bool,
+    /// The addresses of ours it leaves from; empty: as the kernel chooses.
+    pub(crate) from: Vec<IpAddr>,
+    /// Only addresses of this kind are connected to; none: of both.
+    pub(crate) family: Option<Family>,
     /// Where it was read.
     pub(crate) at: At,
+}
+
+/// A kind of addresses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Family {
+    /// IPv4.
+    V4,
+    /// IPv6.
+    V6,
 }
 
 /// To whom mail is handed.
@@ -224,6 +237,12 @@ pub(crate) enum Share {
 }
 
 impl Mail {
+    /// A way of all mail, of which nothing else is said: TLS when it is offered.
+    pub(crate) fn of(program: &'static str, to: MailTo, at: At) -> Self {
+        let (share, tls) = (Share::Rest, MailTls::IfOffered);
+        Self { program, to, share, tls, login: false, from: Vec::new(), family: None, at }
+    }
+
     /// The relay, if mail goes to one.
     pub(crate) fn relay(&self) -> Option<&Place> {
         match &self.to {

@@ -7,7 +7,7 @@ use super::{At, Facts, Files, Text};
 /// Files one source reads: more, and they include each other without end.
 const MOST_FILES: usize = 64;
 /// The kernel's longest path.
-const LONGEST_PATH: usize = 4_096;
+pub(super) const LONGEST_PATH: usize = 4_096;
 
 /// Is the program whose files these are installed, as far as files tell?
 ///

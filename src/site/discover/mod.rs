@@ -46,6 +46,9 @@ const CONSTRUCTS: &[&constructs::Constructs] = &[
     &time::openntpd::CONSTRUCTS,
     &time::timesyncd::CONSTRUCTS,
     &mail::postfix::CONSTRUCTS,
+    &mail::exim::MAIN,
+    &mail::exim::ROUTERS,
+    &mail::exim::TRANSPORTS,
     &mail::msmtp::CONSTRUCTS,
     &mail::nullmailer::CONSTRUCTS,
     &mail::dma::CONSTRUCTS,
@@ -137,6 +140,13 @@ impl Facts {
                 None
             }
         }
+    }
+
+    /// Adds the notes and refused lines that were kept apart.
+    fn take(&mut self, other: Self) {
+        self.refused.extend(other.refused);
+        self.notes.extend(other.notes);
+        self.notes.truncate(MOST_NOTES);
     }
 
     /// Notes that something could not be read.

@@ -68,7 +68,7 @@ fn is_below(name: &str, domain: &str) -> bool {
 }
 
 /// Is `address` this one, or of this network?
-fn holds(token: &str, address: IpAddr) -> bool {
+pub(super) fn holds(token: &str, address: IpAddr) -> bool {
     let bare = |text: &str| text.trim_matches(['[', ']']).parse::<IpAddr>();
     let Some((network, length)) = token.split_once('/') else {
         return bare(token) == Ok(address);

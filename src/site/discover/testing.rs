@@ -1,6 +1,7 @@
 //! For tests: texts, trees of files, and texts as a broken disk or a stranger would leave them.
 
 use std::fs;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use proptest::collection::vec;
@@ -23,6 +24,19 @@ pub(super) fn tree(contents: &[(&str, &str)]) -> (tempfile::TempDir, Files) {
     }
     let files = Files::below(dir.path());
     (dir, files)
+}
+
+/// The path of a program that judges; it may lie beside the machine's own, and then PATH says so.
+///
+/// # Panics
+///
+/// When it is not there.
+pub(super) fn program(name: &str) -> PathBuf {
+    let search = std::env::var("PATH").unwrap_or_default() + ":/usr/sbin:/sbin";
+    std::env::split_paths(&search)
+        .map(|folder| folder.join(name))
+        .find(|path| path.is_file())
+        .unwrap_or_else(|| panic!("{name} is missing: run tests/run, which installs it"))
 }
 
 /// Hands `sample` to `parse` as a whole and cut short after every byte.

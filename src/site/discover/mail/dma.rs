@@ -5,7 +5,7 @@
 //! Reference: dma(8), "CONFIGURATION".
 
 use super::super::constructs::{Constructs, Reading};
-use super::super::facts::{Mail, MailTls, MailTo, Read, Refused, Share};
+use super::super::facts::{Mail, MailTls, MailTo, Read, Refused};
 use super::super::lines::host;
 use super::super::{At, Facts, Files, Text};
 use super::{Found, MISSING};
@@ -91,7 +91,7 @@ fn mail(text: &Text, facts: &mut Facts) -> Option<Mail> {
             }
         },
     };
-    Some(Mail { program: "dma", to, share: Share::Rest, tls, login, at })
+    Some(Mail { tls, login, ..Mail::of("dma", to, at) })
 }
 
 #[cfg(test)]

@@ -84,7 +84,7 @@ fn mail(text: &Text, facts: &mut Facts) -> Option<Mail> {
             };
             let to = MailTo::Relay { place, by_mx: false };
             let share = Share::Some("that mail(1) sends".to_owned());
-            Some(Mail { program: "mailx", to, share, tls, login: login || has_user, at })
+            Some(Mail { share, tls, login: login || has_user, ..Mail::of("mailx", to, at) })
         }
         Err(reason) => {
             facts.note(at, reason, MISSING);

@@ -5,7 +5,7 @@
 //! Centreon's own commands call mail(1), which may have a relay of its own.
 
 pub(super) mod dma;
-mod exim;
+pub(super) mod exim;
 pub(super) mod mailrc;
 pub(super) mod msmtp;
 pub(super) mod nullmailer;
@@ -77,11 +77,17 @@ pub(super) fn read(files: &Files, facts: &mut Facts) {
     }
 }
 
+/// What the kernel of that machine calls itself.
+fn host_name(files: &Files) -> Option<String> {
+    let text = files.read("/etc/hostname").ok()?;
+    text.lines().map(|(_, line)| line.trim()).find(|line| !line.is_empty()).map(str::to_owned)
+}
+
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::symlink;
 
-    use super::super::facts::{MailTls, MailTo, Share};
+    use super::super::facts::{Family, MailTls, MailTo, Share};
     use super::super::testing::tree;
     use super::*;
 
@@ -121,7 +127,14 @@ mod tests {
             MailTls::StartTls => "STARTTLS",
             MailTls::FromStart => "TLS from start",
         };
-        format!("{} {to}{share}, {tls}{login}, {}", mail.program, mail.at)
+        let from: String = mail.from.iter().map(|own| format!(" {own}")).collect();
+        let from = if from.is_empty() { from } else { format!(" from{from}") };
+        let family = match mail.family {
+            Some(Family::V4) => " by IPv4",
+            Some(Family::V6) => " by IPv6",
+            None => "",
+        };
+        format!("{} {to}{share}, {tls}{login}{from}{family}, {}", mail.program, mail.at)
     }
 
     const POSTFIX: (&str, &str) = ("/etc/postfix/main.cf", "relayhost = [10.0.0.25]\n");
@@ -138,11 +151,14 @@ mod tests {
 
     #[test]
     fn an_alternative_of_red_hat_names_the_program() {
-        let exim = ("/etc/exim/exim.conf", "driver = dnslookup\n");
+        let exim = (
+            "/etc/exim/exim.conf",
+            "begin routers\nr:\n driver = dnslookup\n transport = t\nbegin transports\nt:\n driver = smtp\n",
+        );
         let (dir, files) = tree(&[POSTFIX, exim, ("/etc/alternatives/x", ""), ("/usr/sbin/x", "")]);
         symlink("/etc/alternatives/mta", dir.path().join("usr/sbin/sendmail")).unwrap();
         symlink("/usr/sbin/sendmail.exim", dir.path().join("etc/alternatives/mta")).unwrap();
-        assert_eq!(told(&files).0, "exim direct, TLS if offered, /etc/exim/exim.conf:1");
+        assert_eq!(told(&files).0, "exim direct, TLS if offered, /etc/exim/exim.conf:3");
     }
 
     #[test]

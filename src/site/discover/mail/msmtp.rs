@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 
 use super::super::constructs::Constructs;
-use super::super::facts::{Mail, MailTls, MailTo, Read, Share};
+use super::super::facts::{Mail, MailTls, MailTo, Read};
 use super::super::lines::host;
 use super::super::{At, Facts, Files, Text};
 use super::{Found, MISSING};
@@ -97,7 +97,7 @@ fn mail(text: &Text) -> Result<Mail, (At, String)> {
     let relay = account.place(&name.value).map_err(|reason| (at.clone(), reason))?;
     let (tls, login) = (account.when_tls(), account.login);
     let to = MailTo::Relay { place: relay, by_mx: false };
-    Ok(Mail { program: "msmtp", to, share: Share::Rest, tls, login, at })
+    Ok(Mail { tls, login, ..Mail::of("msmtp", to, at) })
 }
 
 #[derive(Clone, Debug)]

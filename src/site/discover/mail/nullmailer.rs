@@ -46,7 +46,7 @@ fn mail(text: &Text, facts: &mut Facts) -> Vec<Mail> {
     if ways.is_empty() && text.text.trim().is_empty() {
         let to = MailTo::Nobody("its list of remotes is empty".to_owned());
         let (tls, at) = (MailTls::No, At::file(&text.file));
-        ways.push(Mail { program: "nullmailer", to, share: Share::Rest, tls, login: false, at });
+        ways.push(Mail { tls, ..Mail::of("nullmailer", to, at) });
     }
     ways
 }
@@ -76,7 +76,7 @@ fn remote(
     }
     let place = host(name, port.or((tls == MailTls::FromStart).then_some(465)))?;
     let to = MailTo::Relay { place, by_mx: false };
-    let mail = Mail { program: "nullmailer", to, share, tls, login, at: at.clone() };
+    let mail = Mail { share, tls, login, ..Mail::of("nullmailer", to, at.clone()) };
     Ok(is_smtp.then_some(mail))
 }
 

@@ -125,7 +125,7 @@ impl Cf<'_> {
         let at = line.as_ref().map_or_else(|| self.text.at(1), |line| line.at.clone());
         if value.is_empty() {
             let (to, share, tls) = (MailTo::Receivers, Share::Rest, MailTls::IfOffered);
-            return Some(Mail { program: "sendmail", to, share, tls, login: false, at });
+            return Some(Mail { share, tls, ..Mail::of("sendmail", to, at) });
         }
         self.mail("relay", Read { value: value.to_owned(), at }, Share::Rest, facts)
     }
@@ -166,7 +166,7 @@ impl Cf<'_> {
             Ok(place) => {
                 let to = MailTo::Relay { place, by_mx };
                 let tls = MailTls::IfOffered;
-                Some(Mail { program: "sendmail", to, share, tls, login: false, at })
+                Some(Mail { share, tls, ..Mail::of("sendmail", to, at) })
             }
             Err(reason) => {
                 facts.note(at, reason, MISSING);

@@ -79,7 +79,7 @@ fn mail(text: &Text, facts: &mut Facts) -> Mail {
         (false, false) => MailTls::No,
     };
     let at = hub.at.clone();
-    Mail { program: "ssmtp", to: relay(&hub, facts), share: Share::Rest, tls, login, at }
+    Mail { tls, login, ..Mail::of("ssmtp", relay(&hub, facts), at) }
 }
 
 /// `root:user@example.com:hub.example.com:587`

@@ -103,6 +103,8 @@ fn basics(role: Role) -> Facts {
             share: Share::Rest,
             tls: MailTls::FromStart,
             login: false,
+            from: Vec::new(),
+            family: None,
             at: at("/etc/postfix/main.cf", 5),
         }],
         ..Facts::default()

@@ -19,10 +19,10 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use super::super::constructs::Reading;
-use super::super::facts::{Mail, MailTls, MailTo, Read, Refused, Share};
+use super::super::facts::{Family, Mail, MailTls, MailTo, Read, Refused, Share};
 use super::super::lines::host;
 use super::super::{At, Facts, Files};
-use super::{Found, MISSING};
+use super::{Found, MISSING, host_name};
 use crate::site::{Place, parse_port};
 pub(in crate::site::discover) use constructs::CONSTRUCTS;
 use master::{Carrier, Services};
@@ -34,11 +34,8 @@ const MASTER: &str = "/etc/postfix/master.cf";
 /// Ways mail leaves; a table may hold thousands, and a few of them tell whether relays are open.
 const MOST_WAYS: usize = 32;
 /// Settings that stand in many files and say what is so without them.
-const IS_USUAL: [(&str, &str); 3] = [
-    ("authorized_submit_users", "static:anyone"),
-    ("inet_protocols", "all"),
-    ("smtp_host_lookup", "dns"),
-];
+const IS_USUAL: [(&str, &str); 2] =
+    [("authorized_submit_users", "static:anyone"), ("smtp_host_lookup", "dns")];
 /// What a table that cannot be read would have told.
 const SOME_RELAYS: &str = "the relays of some mail";
 
@@ -106,12 +103,6 @@ fn server_in(value: &str) -> Option<&str> {
         });
         is_filter || ON_SERVERS.iter().any(|kind| table.starts_with(kind))
     })
-}
-
-/// What the kernel of that machine calls itself.
-fn host_name(files: &Files) -> Option<String> {
-    let text = files.read("/etc/hostname").ok()?;
-    text.lines().map(|(_, line)| line.trim()).find(|line| !line.is_empty()).map(str::to_owned)
 }
 
 /// Follows mail on its way out.
@@ -291,7 +282,13 @@ impl Postfix<'_> {
 
 fn mail(settings: &Settings, to: MailTo, share: Share, at: At) -> Mail {
     let login = settings.is_yes("smtp_sasl_auth_enable");
-    Mail { program: "postfix", to, share, tls: tls(settings), login, at }
+    let protocols = settings.says("inet_protocols");
+    let family = match words(&protocols).collect::<Vec<_>>().as_slice() {
+        ["ipv4"] => Some(Family::V4),
+        ["ipv6"] => Some(Family::V6),
+        _ => None,
+    };
+    Mail { share, tls: tls(settings), login, family, ..Mail::of("postfix", to, at) }
 }
 
 /// `transport:nexthop`, of which the second may be missing.
@@ -356,7 +353,7 @@ fn without_ipv6(name: &str) -> &str {
 }
 
 /// A port by number, or by its name in `/etc/services`.
-fn service(name: &str) -> Result<u16, String> {
+pub(super) fn service(name: &str) -> Result<u16, String> {
     match name {
         "smtp" | "mail" => Ok(25),
         "submission" | "msa" => Ok(587),
