@@ -36,6 +36,7 @@ pub use net::{
     offers, public_domain, resolve,
 };
 pub use path::cut::{CutTrace, examine_cut, is_cut, judge_cut};
+pub use path::ports::{PortsTrace, examine_ports, judge_ports};
 pub use path::reset::{ResetTrace, examine_reset, is_reset, judge_reset};
 pub use path::{
     Beyond, Hop, HostSign, Refused, Trace, examine_path, examine_segment, is_silence, judge,
@@ -67,6 +68,17 @@ pub struct Finding {
     pub took: Duration,
 }
 
+impl Finding {
+    /// The port of ours from which the first packet left, if that was lost.
+    #[must_use]
+    pub fn lost_from(&self) -> Option<u16> {
+        match self.seen.evidence.fact(net::SOURCE_PORT)? {
+            &Value::Integer(port) => u16::try_from(port).ok(),
+            _ => None,
+        }
+    }
+}
+
 /// After a handshake that failed with `cause`: does the server only take what this tool does not offer?
 async fn as_openssl(probe: &Probe, ask: &mut Ask, cause: Cause) -> Result<(), Cause> {
     let mut looks = Vec::new();
@@ -87,6 +99,18 @@ async fn as_openssl(probe: &Probe, ask: &mut Ask, cause: Cause) -> Result<(), Ca
     ask.seen.headline = headline;
     ask.seen.concerns.extend(concerns);
     Ok(())
+}
+
+/// Was there no answer to the first packet: a silence, a SYN or a datagram that was sent again?
+fn is_first_packet_lost(ask: &Ask, verdict: &Result<(), Cause>) -> bool {
+    let is_asked_again = |concern: &Concern| matches!(concern, Concern::PacketLoss { .. });
+    match verdict {
+        Err(cause) => is_silence(cause),
+        Ok(()) => {
+            ask.seen.evidence.fact(net::tcp::SYN_AGAIN).is_some()
+                || ask.seen.concerns.iter().any(is_asked_again)
+        }
+    }
 }
 
 /// Asks `peer` one question; ends at `deadline` at the latest.
@@ -122,6 +146,11 @@ pub async fn examine(probe: &Probe, peer: Peer, deadline: Deadline, trust: &Trus
         net::udp::count_answers(&mut ask, question, service.repeats).await;
     }
     net::tcp::note_losses(&mut ask);
+    if is_first_packet_lost(&ask, &verdict)
+        && let Some(port) = ask.ledger.first_port()
+    {
+        ask.seen.evidence.set(net::SOURCE_PORT, port);
+    }
     let took = started.elapsed();
     let Ask { peer, mut seen, source, .. } = ask;
     let before = [seen.timings.connect, seen.timings.tls].into_iter().flatten().sum();

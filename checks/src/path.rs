@@ -13,6 +13,7 @@
 
 pub(crate) mod cut;
 mod distance;
+pub(crate) mod ports;
 pub(crate) mod reset;
 
 use std::net::{IpAddr, SocketAddr};

@@ -122,6 +122,11 @@ fn what_of_concern(concern: &Concern, passage: &Passage<'_>) -> String {
         | Concern::TcpLosses { .. } => {
             format!("look for loss on the way: ping -c 100 -i 0.2 {to}; mtr -n {to}")
         }
+        Concern::SomePortsDead { .. } => format!(
+            "look at the members of the bundles and the equal-cost routes between {} and {}: one is up and carries nothing",
+            passage.from(),
+            passage.target
+        ),
         Concern::AnswersFromElsewhere { .. } => {
             format!("let it answer from {to}, the address that is asked (net-snmp: agentaddress {to})")
         }
@@ -433,6 +438,11 @@ fn on_the_way(cause: &Cause, passage: &Passage<'_>) -> Option<String> {
         Cause::Unsteady { to, .. } => {
             format!("look for loss on the way: ping -c 100 -i 0.2 {}; mtr -n {}", to.ip(), to.ip())
         }
+        Cause::OnePathDead { .. } => format!(
+            "look at the members of the bundles and the equal-cost routes between {} and {}: one is up and carries nothing",
+            passage.from(),
+            passage.target
+        ),
         Cause::MtuBlackHole { .. } => format!(
             "let ICMP \"too big\" (3/4) pass between {} and {}, or lower the MSS on the tunnel",
             passage.from(),

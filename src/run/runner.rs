@@ -13,9 +13,9 @@ use futures_util::FutureExt;
 use futures_util::future::join_all;
 use preflight_checks::{
     Addresses, Cause, Concern, CutTrace, Deadline, Finding, Layer, NameSource, Naming, Peer,
-    RESOLVE, ResetTrace, Trace, Transport, Trust, examine, examine_cut, examine_path,
-    examine_reset, examine_segment, identify, is_cut, is_reset, is_silence, judge, judge_cut,
-    judge_reset, mail_servers, offers, resolve,
+    PortsTrace, RESOLVE, ResetTrace, Trace, Transport, Trust, examine, examine_cut, examine_path,
+    examine_ports, examine_reset, examine_segment, identify, is_cut, is_reset, is_silence, judge,
+    judge_cut, judge_ports, judge_reset, mail_servers, offers, resolve,
 };
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -183,24 +183,55 @@ struct Shared {
 }
 
 impl Shared {
-    /// Where does the silence begin? `None` when it is not to be looked at, or too late.
-    async fn look_at_path(&self, finding: &Finding, asked: &Asked) -> Option<Trace> {
+    /// Where does the silence begin, and is it bound to a port of ours? `None` each, when it is not
+    /// to be looked at, or too late.
+    async fn look_at_path(
+        &self,
+        finding: &Finding,
+        asked: &Asked,
+    ) -> (Option<Trace>, Option<PortsTrace>) {
         if !self.manner.trace {
-            return None;
+            return (None, None);
         }
         let (to, over) = (finding.peer.address, asked.transport);
         let deadline = || Deadline::scaled(TRACE, self.manner.scale);
         // What sends nothing is looked at for everybody.
+        let segment = async || (Some(examine_segment(to, over, deadline()).await), None);
         if !self.is_worth_a_look(asked.protocol) {
-            return Some(examine_segment(to, over, deadline()).await);
+            return segment().await;
         }
-        let _turn = self.traces.acquire().await.ok()?;
+        let Ok(_turn) = self.traces.acquire().await else { return (None, None) };
         let last_start = TRACING.mul_f64(self.manner.scale);
         if self.first_trace.get_or_init(Instant::now).elapsed() > last_start {
-            return Some(examine_segment(to, over, deadline()).await);
+            return segment().await;
         }
         let datagram = asked.probe.service().question.map(|question| question());
-        Some(examine_path(to, finding.source, over, datagram.as_deref(), deadline()).await)
+        let path = examine_path(to, finding.source, over, datagram.as_deref(), deadline());
+        let (trace, ports) = tokio::join!(path, self.ask_from_other_ports(finding, asked));
+        (Some(trace), ports)
+    }
+
+    /// After an answer to a second packet: was the first one lost because of its port?
+    async fn look_at_ports(&self, finding: &Finding, asked: &Asked) -> Option<PortsTrace> {
+        if !self.manner.trace || !self.is_worth_a_look(asked.protocol) {
+            return None;
+        }
+        let _turn = self.traces.acquire().await.ok()?;
+        self.ask_from_other_ports(finding, asked).await
+    }
+
+    async fn ask_from_other_ports(&self, finding: &Finding, asked: &Asked) -> Option<PortsTrace> {
+        let (to, over) = (finding.peer.address, asked.transport);
+        let service = asked.probe.service();
+        // A time server would take it for too many questions, and say nothing.
+        let bears_it = over == Transport::Tcp || service.repeats > 0;
+        if !bears_it || to.ip().is_loopback() {
+            return None;
+        }
+        let datagram = service.question.map(|question| question());
+        let deadline = Deadline::scaled(TRACE, self.manner.scale);
+        let (from, first) = (finding.source, finding.lost_from());
+        examine_ports(to, from, first, over, datagram.as_deref(), deadline).await
     }
 
     /// Who sent the RST? `None` when it is not to be looked at, or too late.
@@ -491,16 +522,28 @@ async fn attempt(
     Attempt { way, finding }
 }
 
-/// After a silence: where on the way does it begin? After a RST: who sent it?
+/// After a silence: where on the way does it begin? After a RST: who sent it? After a first packet
+/// that was lost: are others too, from the same port?
 async fn locate(mut attempt: Attempt, question: &Question, shared: &Shared) -> Attempt {
     let finding = &mut attempt.finding;
-    let (Err(cause), Some(asked)) = (&finding.verdict, question.ways.get(attempt.way)) else {
+    let Some(asked) = question.ways.get(attempt.way) else { return attempt };
+    let Err(cause) = &finding.verdict else {
+        if finding.lost_from().is_some()
+            && let Some(ports) = shared.look_at_ports(finding, asked).await
+        {
+            finding.seen.concerns.push(ports.concern());
+        }
         return attempt;
     };
     if is_silence(cause) {
-        if let Some(trace) = shared.look_at_path(finding, asked).await {
+        let (path, ports) = shared.look_at_path(finding, asked).await;
+        let judged = path.as_ref().map(|trace| judge(trace, cause));
+        let judged = ports.as_ref().map(|trace| judge_ports(trace, cause)).or(judged);
+        if let Some(trace) = path {
             trace.note(&mut finding.seen.evidence);
-            finding.verdict = Err(judge(&trace, cause));
+        }
+        if let Some(judged) = judged {
+            finding.verdict = Err(judged);
         }
     } else if is_reset(cause, asked.transport)
         && let Some(trace) = shared.look_for_sender(finding).await

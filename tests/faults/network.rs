@@ -3,7 +3,9 @@
 use crate::certificates::Certificates;
 use crate::lab::Node::{Client, Router, Second, Server};
 use crate::peer::{self, Peer};
-use crate::row::{Flow, Place, Row, bare_snmp, bbdo, dns, http, https, ntp, smtp, snmp, ssh, tls};
+use crate::row::{
+    Flow, Place, Row, bare_snmp, bbdo, dns, http, https, mysql, ntp, smtp, snmp, ssh, tls,
+};
 use crate::servers;
 
 /// Every fault of this file as each of the flows meets it.
@@ -27,6 +29,12 @@ pub(crate) fn rows(certificates: &Certificates) -> Vec<Row> {
         [(ntp(), peer::time(0, |_| {})), (http(), web), (bbdo(), servers::broker())]
     {
         rows.extend(half_resolved(&flow, &healthy));
+    }
+    for flow in [ssh(), bbdo(), https(), mysql()] {
+        rows.extend(one_dead_path(&flow));
+    }
+    for flow in [ntp(), snmp(), dns()] {
+        rows.push(one_dead_path_for_datagrams(&flow));
     }
     rows.extend(single());
     rows.extend(others());
@@ -307,6 +315,36 @@ fn losses(flow: &Flow) -> Vec<Row> {
 
 /// Loss shows itself by a late answer, a missing one, or a repeated segment.
 const LOST: &[&str] = &["packet-loss", "answers-missing", "tcp-losses"];
+
+/// The load is shared over several paths by source port, and one of them is dead.
+///
+/// Linux connects from even ports, as long as there are any.
+fn one_dead_path(flow: &Flow) -> [Row; 3] {
+    let row = |fault: &str, place| {
+        let row = Row::new(fault, flow.clone()).at(place).fails(&["one-path-dead"]);
+        if flow.name == "mysql" { row.peer(peer::silent()) } else { row }
+    };
+    [
+        row("one of two paths is dead, by source port", Place::Near)
+            .rule(Router, "forward", "{tcp flow} tcp sport & 1 == 0 drop")
+            .says("2 of 5 connections open"),
+        row("one of two paths back is dead, by our port", Place::Near)
+            .rule(Router, "forward", "{tcp replies} tcp dport & 1 == 0 drop")
+            .says("2 of 5 connections open"),
+        row("three of four paths are dead, by source port", Place::Far)
+            .rule(Second, "forward", "{tcp flow} tcp sport & 3 != 1 drop")
+            .says("1 of 5 connections opens"),
+    ]
+}
+
+/// Over UDP our ports are random: the first question may be lost, and the second one, from the port
+/// next to it, goes the other way.
+fn one_dead_path_for_datagrams(flow: &Flow) -> Row {
+    Row::new("one of two paths is dead, by source port", flow.clone())
+        .at(Place::Near)
+        .rule(Router, "forward", "ip daddr {server} udp dport {port} udp sport & 1 == 1 drop")
+        .left_to_chance(LOST)
+}
 
 /// Faults that only some flows meet.
 fn single() -> Vec<Row> {

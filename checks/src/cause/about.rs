@@ -176,7 +176,9 @@ impl Cause {
             | Self::NoAnswer { .. }
             | Self::PortSilent { .. }
             | Self::SnmpSilent { .. } => (Path, network(Unknown), ALLOW),
-            Self::Unsteady { .. } | Self::MtuBlackHole { .. } => (Path, network(Unknown), Repair),
+            Self::Unsteady { .. } | Self::OnePathDead { .. } | Self::MtuBlackHole { .. } => {
+                (Path, network(Unknown), Repair)
+            }
 
             // ---- port ----
             Self::PortClosed { .. } => (Port, FarSide, Nothing),
@@ -381,6 +383,7 @@ impl Concern {
             Self::PacketLoss { .. } => network,
             Self::AnswersFromElsewhere { .. } => FarSide,
             Self::AnswersMissing { .. } | Self::TcpLosses { .. } => network,
+            Self::SomePortsDead { .. } => network,
             Self::NtpWeakSource { .. } => FarSide,
             Self::DnsUdpOnly { .. } | Self::DnsOwnZonesOnly => FarSide,
             Self::DnsWithoutEdns => network,

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Cause, Millis, list};
+use super::{Cause, Millis, Transport, dead_path, list};
 use crate::net::Opinion;
 
 /// Something that passes today and will hurt.
@@ -135,6 +135,16 @@ pub enum Concern {
     TcpLosses {
         /// How many.
         segments: u32,
+    },
+    /// It works, and from some ports of ours nothing gets through.
+    #[error("works, but {}", dead_path(*.transport, open, dead))]
+    SomePortsDead {
+        /// Over TCP or UDP.
+        transport: Transport,
+        /// Ports of ours from which it answered each time.
+        open: Vec<u16>,
+        /// Ports of ours from which it never did.
+        dead: Vec<u16>,
     },
     /// The time server is far from a good clock.
     #[error("time source is weak: {reason}")]

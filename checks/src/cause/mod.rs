@@ -436,6 +436,20 @@ pub enum Cause {
         #[serde(rename = "waited_ms")]
         waited: Millis,
     },
+    /// From some ports of ours every question gets through, from others none does.
+    ///
+    /// Where the load is shared over several paths, the ports choose the path.
+    #[error("{}", dead_path(*.transport, open, dead))]
+    OnePathDead {
+        /// Who was asked.
+        to: SocketAddr,
+        /// Over TCP or UDP.
+        transport: Transport,
+        /// Ports of ours from which it answered each time.
+        open: Vec<u16>,
+        /// Ports of ours from which it never did.
+        dead: Vec<u16>,
+    },
     /// Connected, but what we say is never acknowledged, however often it is repeated.
     ///
     /// Not a matter of the service: the peer's kernel acknowledges whatever arrives.
@@ -1633,6 +1647,21 @@ fn our_bytes(missing: u64, sent: u64) -> String {
     } else {
         format!("{missing} of our {sent} bytes were")
     }
+}
+
+/// "2 of 5 connections open: one of several paths is dead (source ports 40001, 40003, 40005)"
+fn dead_path(transport: Transport, open: &[u16], dead: &[u16]) -> String {
+    let count = open.len();
+    let what = match (transport, count) {
+        (Transport::Tcp, 1) => "connections opens",
+        (Transport::Tcp, _) => "connections open",
+        (Transport::Udp, 1) => "source ports is answered",
+        (Transport::Udp, _) => "source ports are answered",
+    };
+    let ports = dead.iter().map(u16::to_string).collect::<Vec<_>>().join(", ");
+    let plural = if dead.len() == 1 { "" } else { "s" };
+    let all = count + dead.len();
+    format!("{count} of {all} {what}: one of several paths is dead (source port{plural} {ports})")
 }
 
 /// "greeting is lost" or "answers to EHLO are lost".

@@ -91,6 +91,7 @@ fn values() -> Vec<Value> {
         json!(7),
         json!(true),
         json!(["one", "two"]),
+        json!([40_000, 40_001]),
         // What a server says, and a poller that is quiet.
         json!([{ "server": "10.0.0.53", "says": "no answer", "id": "2", "seconds": 7 }]),
         // A cause, how a host answers, and an entry of the routing table; no ICMP message, as its

@@ -16,7 +16,7 @@ use tokio::net::{TcpStream, UdpSocket};
 use tokio::time::{Instant, timeout_at};
 
 use super::icmp::{self, Refusal};
-use super::source::leave_from;
+use super::source::leave_from_port;
 use super::{Deadline, sys};
 
 /// The kernel repeats a SYN after one second; its socket is closed before.
@@ -68,6 +68,8 @@ pub(crate) struct Terms {
     pub(crate) left: Option<u8>,
     /// The address of ours it leaves from; else the one this host's routes choose.
     pub(crate) from: Option<IpAddr>,
+    /// The port of ours it leaves from; 0: one that the kernel chooses.
+    pub(crate) port: u16,
     /// Begins at this address of our own and ends on the loopback interface,
     /// so that whoever answers is this host. Needs Linux 5.7 without root.
     pub(crate) inside_from: Option<IpAddr>,
@@ -76,8 +78,8 @@ pub(crate) struct Terms {
 impl Knock<'_> {
     /// Sends one packet on these terms, and listens until `wait`.
     ///
-    /// A SYN is listened to for 0.9 s at most, however the deadline is scaled;
-    /// a connection that comes about is ended at once with a FIN.
+    /// A SYN is listened to for 0.9 s at most, however the deadline is scaled. What answers it
+    /// is answered with a RST, so that no connection comes about and the service sees nobody.
     pub(crate) async fn send(self, terms: Terms, to: SocketAddr, wait: Deadline) -> Knocked {
         let Ok(socket) = self.socket(to, terms) else {
             return Knocked::default();
@@ -102,8 +104,12 @@ impl Knock<'_> {
         let socket = Socket::new(Domain::for_address(to), kind, Some(protocol))?;
         socket.set_nonblocking(true)?;
         icmp::keep_refusals(&socket, to, true)?;
-        if self != Knock::Syn {
-            // Best effort: without it the answer counts all the same.
+        // Best effort: without them the answer counts all the same.
+        if self == Knock::Syn {
+            // The kernel puts off the last packet of a handshake, and a RST goes in its place.
+            let _whole = socket.set_tcp_quickack(false);
+            let _polite = socket.set_linger(Some(Duration::ZERO));
+        } else {
             let _untold = icmp::tell_hops_left(&socket, to);
         }
         match (terms.hops, to) {
@@ -118,7 +124,7 @@ impl Knock<'_> {
             socket.bind_device(Some(LOOPBACK))?;
             socket.bind(&SocketAddr::new(own, 0).into())?;
         } else {
-            leave_from(&socket, terms.from, to).map_err(io::Error::other)?;
+            leave_from_port(&socket, terms.from, terms.port, to).map_err(io::Error::other)?;
         }
         Ok(socket)
     }
@@ -241,6 +247,34 @@ mod tests {
         drop(listener);
         let heard = Knock::Syn.send(hops(1), to, soon()).await;
         assert_eq!(reply(heard), Some(Reply::Reset));
+    }
+
+    #[tokio::test]
+    async fn a_listening_port_that_answers_sees_no_connection() {
+        for local in ["127.0.0.1:0", "[::1]:0"] {
+            let listener = TcpListener::bind(local).await.unwrap();
+            let to = listener.local_addr().unwrap();
+            for _ in 0..20 {
+                let heard = Knock::Syn.send(Terms::default(), to, soon()).await;
+                assert_eq!(reply(heard), Some(Reply::Answer), "{to}");
+            }
+            let accepted = soon().bound(listener.accept()).await;
+            assert!(accepted.is_none(), "{to}: {accepted:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_packet_leaves_from_the_port_asked_for() {
+        let server = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let free = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let port = free.local_addr().unwrap().port();
+        drop(free);
+        let to = server.local_addr().unwrap();
+        let terms = Terms { port, ..Terms::default() };
+        let mut bytes = [0; 9];
+        let asked = Knock::Datagram(b"?").send(terms, to, soon());
+        let (_, came) = tokio::join!(asked, server.recv_from(&mut bytes));
+        assert_eq!(came.unwrap().1.port(), port);
     }
 
     #[tokio::test]

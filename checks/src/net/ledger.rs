@@ -23,6 +23,8 @@ struct Book {
     losses: u32,
     /// Hops that the last refusal by ICMP had left.
     hops_left: Option<u8>,
+    /// The port of ours that the first question left from.
+    first_port: Option<u16>,
     last: Connection,
 }
 
@@ -74,6 +76,16 @@ impl Ledger {
     /// Segments that had to be sent again, over all connections that have ended.
     pub(super) fn losses(&self) -> u32 {
         self.book().losses
+    }
+
+    /// A question leaves from this port of ours.
+    pub(super) fn leaves_from(&self, port: u16) {
+        self.book().first_port.get_or_insert(port);
+    }
+
+    /// The port of ours that the first question left from.
+    pub(crate) fn first_port(&self) -> Option<u16> {
+        self.book().first_port
     }
 
     /// A device refused a packet, with so many hops left when it arrived.

@@ -50,6 +50,9 @@ pub(crate) const CONNECT: Duration = Duration::from_secs(4);
 /// The fact that tells how many hops a refusal had left when it arrived.
 pub(crate) const HOPS_LEFT: &str = "refusal_hops_left";
 
+/// The fact that tells from which port of ours a question left that was lost.
+pub(crate) const SOURCE_PORT: &str = "source_port";
+
 /// The moment a step gives up, made once by the runner and passed down.
 ///
 /// All waits inside a step are written for a scale of 1; `--timeout` scales them

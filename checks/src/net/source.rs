@@ -1,6 +1,6 @@
 //! Source: from which of our own addresses does a packet leave?
 
-use std::net::{IpAddr, SocketAddr, SocketAddrV6};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 
 use socket2::Socket;
 
@@ -17,15 +17,35 @@ pub(super) fn leave_from(
     from: Option<IpAddr>,
     to: SocketAddr,
 ) -> Result<(), Cause> {
-    let Some(from) = from else { return Ok(()) };
+    leave_from_port(socket, from, 0, to)
+}
+
+/// The same, from that port of ours; 0: one that the kernel chooses.
+///
+/// # Errors
+///
+/// As [`leave_from`], and [`Cause::LocalError`] when the port is in use.
+pub(super) fn leave_from_port(
+    socket: &Socket,
+    from: Option<IpAddr>,
+    port: u16,
+    to: SocketAddr,
+) -> Result<(), Cause> {
+    let from = match (from, to) {
+        (Some(from), _) => from,
+        // Without a port the kernel chooses both when it connects.
+        (None, _) if port == 0 => return Ok(()),
+        (None, SocketAddr::V4(_)) => Ipv4Addr::UNSPECIFIED.into(),
+        (None, SocketAddr::V6(_)) => Ipv6Addr::UNSPECIFIED.into(),
+    };
     let unusable = |how| Cause::SourceUnusable { from, to: to.ip(), how };
     let own = match (from, to) {
         // An address of one link says nothing without the link, which is the peer's too.
         (IpAddr::V6(own), SocketAddr::V6(peer)) if own.is_unicast_link_local() => {
-            SocketAddrV6::new(own, 0, 0, peer.scope_id()).into()
+            SocketAddrV6::new(own, port, 0, peer.scope_id()).into()
         }
         (IpAddr::V4(_), SocketAddr::V4(_)) | (IpAddr::V6(_), SocketAddr::V6(_)) => {
-            SocketAddr::new(from, 0)
+            SocketAddr::new(from, port)
         }
         _ => return Err(unusable(SourceFault::OtherFamily)),
     };

@@ -9,7 +9,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::UdpSocket;
 use tokio::time::{Instant, sleep_until};
 
-use super::source::leave_from;
+use super::source::{leave_from, leave_from_port};
 use super::tcp::{local, no_route};
 use super::{Ask, Deadline, Ledger, icmp, route};
 use crate::cause::{Cause, Concern, LocalFirewallSign, Phase, RouteEntry};
@@ -70,9 +70,11 @@ impl Udp {
         leave_from(&socket, ask.peer.from, to)?;
         socket.connect(&to.into()).map_err(|error| no_route(to, &error))?;
         let socket = UdpSocket::from_std(socket.into()).map_err(|e| local("open a socket", &e))?;
-        ask.source = socket.local_addr().ok().map(|own| own.ip());
+        let own = socket.local_addr().ok();
+        ask.source = own.map(|own| own.ip());
+        own.iter().for_each(|own| ask.ledger.leaves_from(own.port()));
         Ok(Self {
-            open: ask.source.and_then(|own| open(own, to).ok()),
+            open: own.and_then(|own| open(own, to).ok()),
             socket,
             is_loose: false,
             elsewhere: OnceLock::new(),
@@ -192,10 +194,16 @@ impl Udp {
     }
 }
 
-/// A socket of ours that hears everybody.
-fn open(own: IpAddr, to: SocketAddr) -> Result<UdpSocket, Cause> {
-    let socket = socket(to)?;
-    leave_from(&socket, Some(own), to)?;
+/// A socket of ours that hears everybody, beside the one at `own`.
+///
+/// Its port is the neighbour of that one's, so that what spreads questions over several paths by
+/// their ports is likely to send the second one over another path than the first.
+fn open(own: SocketAddr, to: SocketAddr) -> Result<UdpSocket, Cause> {
+    let mut socket = self::socket(to)?;
+    if leave_from_port(&socket, Some(own.ip()), own.port() ^ 1, to).is_err() {
+        socket = self::socket(to)?;
+        leave_from(&socket, Some(own.ip()), to)?;
+    }
     UdpSocket::from_std(socket.into()).map_err(|error| local("open a socket", &error))
 }
 

@@ -45,7 +45,7 @@ impl Included {
             return None;
         }
         self.seen.insert(path.to_owned());
-        files.read(path).map_err(|why| facts.unread(path, &why, missing)).ok()
+        facts.text(files, path, missing)
     }
 }
 

@@ -104,6 +104,19 @@ impl Facts {
         }
     }
 
+    /// The text of a file; why it cannot be read is noted. A file that is a link to
+    /// `/dev/null` is switched off: it has none.
+    fn text(&mut self, files: &Files, path: &str, missing: &'static str) -> Option<Text> {
+        match files.read(path) {
+            Ok(text) => Some(text),
+            Err(Unread::NotAFile) => None,
+            Err(why) => {
+                self.unread(path, &why, missing);
+                None
+            }
+        }
+    }
+
     /// Notes what of `tree` cannot be told.
     fn note_unknown(&mut self, tree: &tree::Node, missing: &'static str) {
         for (at, reason) in tree.unknown() {

@@ -47,7 +47,7 @@ pub(crate) struct Stream {
 }
 
 /// The fact that the handshake needed more than one SYN.
-const SYN_AGAIN: &str = "syn_retransmissions";
+pub(crate) const SYN_AGAIN: &str = "syn_retransmissions";
 /// Bytes read at once.
 const CHUNK: usize = 4096;
 /// Bytes kept of the beginning of a conversation.
@@ -74,7 +74,9 @@ impl Stream {
         let socket = start(to, ask.peer.from)?;
         // The error queue is the socket's: read it before the socket is gone.
         let stream = TcpStream::from_std(socket.into()).map_err(|e| local("open a socket", &e))?;
-        ask.source = stream.local_addr().ok().map(|own| own.ip());
+        let own = stream.local_addr().ok();
+        ask.source = own.map(|own| own.ip());
+        own.iter().for_each(|own| ask.ledger.leaves_from(own.port()));
         let connected = wait.bound(stream.writable()).await;
         let waited = wait.waited();
         if let Some(refusal) = icmp::next_refusal(&stream, to) {

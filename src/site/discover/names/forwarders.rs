@@ -7,7 +7,7 @@
 use super::super::constructs::Constructs;
 use super::super::facts::Read;
 use super::super::include::list;
-use super::super::{At, Facts, Files, Text, Unread};
+use super::super::{At, Facts, Files, Text};
 use super::{MISSING, address, servers};
 use crate::site::{Place, parse_port};
 
@@ -39,7 +39,7 @@ pub(super) fn read(files: &Files, facts: &mut Facts) -> Vec<Read<Place>> {
     let mut found = Vec::new();
     let parts = list(files, DNSMASQ_PARTS, "", facts, MISSING);
     for path in [DNSMASQ.to_owned()].into_iter().chain(parts) {
-        if let Some(text) = text(files, &path, facts) {
+        if let Some(text) = facts.text(files, &path, MISSING) {
             of_dnsmasq(&text, files, &mut found, facts);
         }
     }
@@ -47,27 +47,16 @@ pub(super) fn read(files: &Files, facts: &mut Facts) -> Vec<Read<Place>> {
         UNBOUND_PARTS.iter().flat_map(|folder| list(files, folder, ".conf", facts, MISSING));
     let parts: Vec<String> = [UNBOUND.to_owned()].into_iter().chain(parts).collect();
     for path in parts {
-        if let Some(text) = text(files, &path, facts) {
+        if let Some(text) = facts.text(files, &path, MISSING) {
             of_unbound(&text, &mut found);
         }
     }
     for path in BIND {
-        if let Some(text) = text(files, path, facts) {
+        if let Some(text) = facts.text(files, path, MISSING) {
             of_bind(&text, &mut found);
         }
     }
     found
-}
-
-fn text(files: &Files, path: &str, facts: &mut Facts) -> Option<Text> {
-    match files.read(path) {
-        Ok(text) => Some(text),
-        Err(Unread::NotAFile) => None,
-        Err(why) => {
-            facts.unread(path, &why, MISSING);
-            None
-        }
-    }
 }
 
 /// `server=10.0.0.53#5353@eth0`; `server=/corp.example/10.0.0.53` is for one domain.
@@ -146,19 +135,12 @@ fn at_port(host: &str, port: Option<&str>, at: At) -> Option<Read<Place>> {
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::super::testing::{hostile, tree};
+    use super::super::super::testing::hostile;
+    use super::super::tests::servers_in;
     use super::*;
 
     fn found(contents: &[(&str, &str)]) -> (Vec<String>, Vec<String>) {
-        let (_dir, files) = tree(contents);
-        let mut facts = Facts::default();
-        let servers = read(&files, &mut facts);
-        let shown = |server: &Read<Place>| {
-            let port = server.value.port.map(|port| format!(":{port}")).unwrap_or_default();
-            format!("{}{port} {}", server.value.host, server.at)
-        };
-        let notes = facts.notes.iter().map(|note| format!("{}: {}", note.at, note.reason));
-        (servers.iter().map(shown).collect(), notes.collect())
+        servers_in(contents, read)
     }
 
     #[test]

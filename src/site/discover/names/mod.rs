@@ -218,6 +218,22 @@ mod tests {
         nameserver 10.0.0.53\nnameserver\t2001:db8::53 # second\nnameserver fe80::1%eth0\n\
         nameserver 10.0.0.54\noptions timeout:1 rotate\n";
 
+    /// The servers that a source names, and each note.
+    pub(super) fn servers_in(
+        contents: &[(&str, &str)],
+        read: fn(&Files, &mut Facts) -> Vec<Read<Place>>,
+    ) -> (Vec<String>, Vec<String>) {
+        let (_dir, files) = tree(contents);
+        let mut facts = Facts::default();
+        let servers = read(&files, &mut facts);
+        let shown = |server: &Read<Place>| {
+            let port = server.value.port.map(|port| format!(":{port}")).unwrap_or_default();
+            format!("{}{port} {}", server.value.host, server.at)
+        };
+        let notes = facts.notes.iter().map(|note| format!("{}: {}", note.at, note.reason));
+        (servers.iter().map(shown).collect(), notes.collect())
+    }
+
     fn found(files: &Files) -> (Vec<String>, Vec<String>) {
         let mut facts = Facts::default();
         read(files, &mut facts);

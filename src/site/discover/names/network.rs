@@ -219,19 +219,12 @@ fn add(servers: &mut Vec<Read<Place>>, word: &str, at: At, facts: &mut Facts) {
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::super::testing::{hostile, tree};
+    use super::super::super::testing::hostile;
+    use super::super::tests::servers_in;
     use super::*;
 
     fn found(contents: &[(&str, &str)]) -> (Vec<String>, Vec<String>) {
-        let (_dir, files) = tree(contents);
-        let mut facts = Facts::default();
-        let servers = read(&files, &mut facts);
-        let shown = |server: &Read<Place>| {
-            let port = server.value.port.map(|port| format!(":{port}")).unwrap_or_default();
-            format!("{}{port} {}", server.value.host, server.at)
-        };
-        let notes = facts.notes.iter().map(|note| format!("{}: {}", note.at, note.reason));
-        (servers.iter().map(shown).collect(), notes.collect())
+        servers_in(contents, read)
     }
 
     #[test]

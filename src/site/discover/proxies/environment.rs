@@ -8,7 +8,7 @@
 
 use super::super::include::{by_name, list};
 use super::super::lines::words;
-use super::super::{Facts, Files, Text, Unread};
+use super::super::{Facts, Files, Text};
 use super::{MISSING, Variables};
 
 const PAM: &str = "/etc/security/pam_env.conf";
@@ -33,7 +33,7 @@ pub(super) fn read(files: &Files, facts: &mut Facts) -> Variables {
     let plain: [(String, Parse); 2] = [(PAM.to_owned(), of_pam), (FILE.to_owned(), of_file)];
     let scripts = scripts.into_iter().map(|path| (path, of_script as Parse));
     for (path, parse) in plain.into_iter().chain(scripts) {
-        if let Some(text) = text(files, &path, facts) {
+        if let Some(text) = facts.text(files, &path, MISSING) {
             parse(&text, &mut variables, facts);
         }
     }
@@ -44,7 +44,7 @@ pub(super) fn read(files: &Files, facts: &mut Facts) -> Variables {
 pub(super) fn of_users(files: &Files, facts: &mut Facts) -> Variables {
     let mut variables = Variables::default();
     for path in by_name(files, &USERS, ".conf", facts, MISSING) {
-        let Some(text) = text(files, &path, facts) else { continue };
+        let Some(text) = facts.text(files, &path, MISSING) else { continue };
         for (line, content) in text.lines().filter(|(_, line)| !line.starts_with('#')) {
             let Some((name, value)) = content.split_once('=') else { continue };
             let value = words(value).join(" ");
@@ -52,17 +52,6 @@ pub(super) fn of_users(files: &Files, facts: &mut Facts) -> Variables {
         }
     }
     variables
-}
-
-fn text(files: &Files, path: &str, facts: &mut Facts) -> Option<Text> {
-    match files.read(path) {
-        Ok(text) => Some(text),
-        Err(Unread::NotAFile) => None,
-        Err(why) => {
-            facts.unread(path, &why, MISSING);
-            None
-        }
-    }
 }
 
 /// Sets a variable whose value may be another's; what nobody can tell without running it is noted.

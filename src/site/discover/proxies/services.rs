@@ -10,7 +10,7 @@ use super::super::constructs::{Constructs, Reading};
 use super::super::facts::ProxySetting;
 use super::super::include::by_name;
 use super::super::lines::{Continued, ini, words};
-use super::super::{Facts, Files, Text, Unread};
+use super::super::{Facts, Files, Text};
 use super::{MISSING, Variables, is_same};
 
 /// The platform's services, its web server, and those that fetch packages by themselves.
@@ -108,7 +108,7 @@ fn one(
 ) {
     let mut found = Found::default();
     for path in paths {
-        if let Some(text) = text(files, facts, path) {
+        if let Some(text) = facts.text(files, path, MISSING) {
             parse(&text, &mut found);
             for entry in ini(&text, Continued::ByBackslash) {
                 if matches!(CONSTRUCTS.reading(entry.key), Reading::Noted(_)) {
@@ -118,7 +118,7 @@ fn one(
         }
     }
     for path in &found.files {
-        if let Some(text) = text(files, facts, path) {
+        if let Some(text) = facts.text(files, path, MISSING) {
             for (line, content) in text.lines() {
                 // No percent signs here: the file is not a unit's.
                 set(&words(content), &text, line, &mut found.variables);
@@ -128,18 +128,6 @@ fn one(
     let mut settings = found.variables.settings(program, facts);
     settings.retain(|own| !general.iter().any(|all| all.at == own.at && is_same(all, own)));
     facts.proxies.extend(settings);
-}
-
-fn text(files: &Files, facts: &mut Facts, path: &str) -> Option<Text> {
-    match files.read(path) {
-        Ok(text) => Some(text),
-        // A link to /dev/null is how a file is switched off.
-        Err(Unread::NotAFile) => None,
-        Err(why) => {
-            facts.unread(path, &why, MISSING);
-            None
-        }
-    }
 }
 
 /// What units say so far.

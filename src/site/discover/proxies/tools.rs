@@ -78,16 +78,11 @@ pub(super) fn read(files: &Files, facts: &mut Facts) {
 }
 
 fn text(files: &Files, path: &str, facts: &mut Facts) -> Option<Text> {
-    match files.read(path) {
-        Ok(text) => Some(text),
-        Err(Unread::NotAFile) => None,
-        // To other users root's home does not even show whether the file is there.
-        Err(Unread::Denied) if path.starts_with(HOME) => None,
-        Err(why) => {
-            facts.unread(path, &why, MISSING);
-            None
-        }
+    // To other users root's home does not even show whether the file is there.
+    if path.starts_with(HOME) && files.size(path) == Err(Unread::Denied) {
+        return None;
     }
+    facts.text(files, path, MISSING)
 }
 
 /// `name = value`; in a name neither case nor dashes nor underscores count. Says whether the

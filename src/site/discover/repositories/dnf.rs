@@ -156,7 +156,7 @@ pub(in crate::site::discover) const CONSTRUCTS: Constructs = Constructs {
 pub(super) fn read(files: &Files, facts: &mut Facts) {
     let main = MAIN.iter().find(|(_, path)| files.exists(path));
     let (program, main) = main.map_or(("dnf", None), |(program, path)| (*program, Some(path)));
-    let main = main.and_then(|path| text(files, facts, path));
+    let main = main.and_then(|path| facts.text(files, path, MISSING));
     let main_sections = main.as_ref().map(parse).unwrap_or_default();
     let general = main_sections.iter().find(|section| section.name == "main");
     let folders = general.map(|general| general.words("reposdir")).unwrap_or_default();
@@ -166,7 +166,7 @@ pub(super) fn read(files: &Files, facts: &mut Facts) {
         paths.extend(list(files, folder, ".repo", facts, MISSING));
     }
     let paths = paths.iter().take(MOST_FILES);
-    let texts: Vec<Text> = paths.filter_map(|path| text(files, facts, path)).collect();
+    let texts: Vec<Text> = paths.filter_map(|path| facts.text(files, path, MISSING)).collect();
     if main.is_none() && texts.is_empty() {
         return;
     }
@@ -227,7 +227,7 @@ fn stray(text: &Text) -> Option<(usize, &'static str)> {
 pub(super) fn read_zypper(files: &Files, facts: &mut Facts) {
     let paths = list(files, ZYPPER, ".repo", facts, MISSING);
     let paths = paths.iter().take(MOST_FILES);
-    let texts: Vec<Text> = paths.filter_map(|path| text(files, facts, path)).collect();
+    let texts: Vec<Text> = paths.filter_map(|path| facts.text(files, path, MISSING)).collect();
     if texts.is_empty() {
         return;
     }
@@ -236,10 +236,6 @@ pub(super) fn read_zypper(files: &Files, facts: &mut Facts) {
     for section in texts.iter().flat_map(parse).filter(Section::is_enabled) {
         section.tell(&manager, facts);
     }
-}
-
-fn text(files: &Files, facts: &mut Facts, path: &str) -> Option<Text> {
-    files.read(path).map_err(|why| facts.unread(path, &why, MISSING)).ok()
 }
 
 /// A section of an ini file: `main`, or a repository.

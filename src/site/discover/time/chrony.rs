@@ -337,7 +337,7 @@ fn is_number(value: &str, option: &str) -> bool {
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::super::testing::{every_beginning, hostile, text};
+    use super::super::super::testing::{every_beginning, hostile, program, text};
     use super::super::tests::found;
     use super::*;
 
@@ -460,21 +460,12 @@ mod tests {
         assert_eq!(notes, want);
     }
 
-    /// Where `chronyd` is; `tests/run` may have unpacked it outside of `/usr`.
-    fn chronyd() -> std::path::PathBuf {
-        let search = std::env::var("PATH").unwrap_or_default() + ":/usr/sbin";
-        std::env::split_paths(&search)
-            .map(|folder| folder.join("chronyd"))
-            .find(|path| path.is_file())
-            .expect("chronyd is missing: run tests/run, which installs it")
-    }
-
     /// Does `chronyd` take this configuration?
     fn chronyd_takes(conf: &str) -> bool {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("chrony.conf");
         std::fs::write(&file, conf).unwrap();
-        let mut command = std::process::Command::new(chronyd());
+        let mut command = std::process::Command::new(program("chronyd"));
         command.args(["-p", "-f"]).arg(file).output().unwrap().status.success()
     }
 
@@ -526,7 +517,7 @@ mod tests {
 
     #[test]
     fn each_directive_that_chronyd_has_was_decided() {
-        let bytes = std::fs::read(chronyd()).unwrap();
+        let bytes = std::fs::read(program("chronyd")).unwrap();
         let is_word = |word: &&[u8]| {
             (4..=24).contains(&word.len())
                 && word.iter().all(|b| b.is_ascii_lowercase() || b"_0123456789".contains(b))
@@ -542,7 +533,7 @@ mod tests {
         let is_directive = |word: &str| {
             let file = folder.path().join(word);
             std::fs::write(&file, word).unwrap();
-            let mut command = std::process::Command::new(chronyd());
+            let mut command = std::process::Command::new(program("chronyd"));
             let output = command.args(["-p", "-f"]).arg(file).output().unwrap();
             !String::from_utf8_lossy(&output.stderr).contains("Invalid directive")
                 && !String::from_utf8_lossy(&output.stdout).contains("Invalid directive")

@@ -8,7 +8,7 @@
 
 use super::super::facts::{Read, Redirect};
 use super::super::include::{glob, list};
-use super::super::{At, Facts, Files, Text, Unread};
+use super::super::{At, Facts, Files, Text};
 use super::{MISSING, TRAP_PORT};
 
 const NFT: [&str; 2] = ["/etc/nftables.conf", "/etc/sysconfig/nftables.conf"];
@@ -30,7 +30,7 @@ pub(super) fn read(files: &Files, facts: &mut Facts) -> Vec<Read<Redirect>> {
     let mut next = 0;
     while let Some(path) = paths.get(next).filter(|_| next < MOST_FILES).cloned() {
         next += 1;
-        if let Some(text) = text(files, &path, facts) {
+        if let Some(text) = facts.text(files, &path, MISSING) {
             for pattern in of_nft(&text, &mut found) {
                 let more = glob(files, &pattern, facts, MISSING);
                 paths.extend(
@@ -40,29 +40,18 @@ pub(super) fn read(files: &Files, facts: &mut Facts) -> Vec<Read<Redirect>> {
         }
     }
     for path in IPTABLES {
-        if let Some(text) = text(files, path, facts) {
+        if let Some(text) = facts.text(files, path, MISSING) {
             of_iptables(&text, &mut found);
         }
     }
     let zones = FIREWALLD.iter().flat_map(|folder| list(files, folder, ".xml", facts, MISSING));
     let zones: Vec<String> = zones.take(MOST_FILES).collect();
     for path in zones {
-        if let Some(text) = text(files, &path, facts) {
+        if let Some(text) = facts.text(files, &path, MISSING) {
             of_firewalld(&text, &mut found);
         }
     }
     found
-}
-
-fn text(files: &Files, path: &str, facts: &mut Facts) -> Option<Text> {
-    match files.read(path) {
-        Ok(text) => Some(text),
-        Err(Unread::NotAFile) => None,
-        Err(why) => {
-            facts.unread(path, &why, MISSING);
-            None
-        }
-    }
 }
 
 /// `udp dport 162 redirect to :1162`, `udp dport { 162, 10162 } dnat ip to 10.0.0.7:1162`; hands

@@ -136,11 +136,7 @@ pub(super) fn pieces(text: &Text, files: &Files, facts: &mut Facts) -> Vec<Piece
 }
 
 fn whole(files: &Files, facts: &mut Facts) -> Vec<Piece> {
-    let mut read = |path: &str| {
-        let text = files.read(path);
-        text.map_err(|why| facts.unread(path, &why, MISSING)).ok()
-    };
-    let [macros, template] = [read(LOCAL_MACROS), read(TEMPLATE)];
+    let [macros, template] = [LOCAL_MACROS, TEMPLATE].map(|path| facts.text(files, path, MISSING));
     let usual = || {
         let reason = format!("{TEMPLATE} is not here; it is taken to be as Debian ships it");
         facts.note(At::file(ANSWERS), reason, MISSING);
@@ -200,10 +196,9 @@ fn seeds(answers: &Answers<'_>, files: &Files, facts: &mut Facts) -> Vec<Piece> 
     if !["internet", "smarthost", "satellite", "local"].contains(&kind.as_str()) {
         return Vec::new();
     }
-    let mail_name = files.read(MAIL_NAME).map_err(|why| facts.unread(MAIL_NAME, &why, MISSING));
-    let mail_name = mail_name
-        .ok()
-        .map(|text| text.text.split_whitespace().next().unwrap_or_default().to_ascii_lowercase());
+    let mail_name = facts.text(files, MAIL_NAME, MISSING);
+    let mail_name = mail_name.as_ref().and_then(|text| text.text.split_whitespace().next());
+    let mail_name = mail_name.map(str::to_ascii_lowercase);
     let (names, names_at) = answers.of("dc_other_hostnames");
     let names = format!("@:localhost:{names}").replace(';', ":");
     let (smarthost, smarthost_at) = answers.of("dc_smarthost");

@@ -21,6 +21,7 @@ use super::super::facts::Mail;
 use super::super::{At, Facts, Files};
 use super::{Found, MISSING};
 use config::Config;
+#[cfg(test)]
 pub(in crate::site::discover) use constructs::{MAIN, ROUTERS, TRANSPORTS};
 use debian::{ANSWERS, MADE};
 use routes::Exim;

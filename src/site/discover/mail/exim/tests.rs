@@ -591,7 +591,8 @@ fn what_only_exim_could_decide_is_noted() {
         "3: `frobnicate` is nothing of exim that preflight knows; it may move a peer",
         "5: it rewrites addresses of receivers, which is not read",
     ];
-    assert_eq!(told(conf), ("none".to_owned(), notes.map(|note| format!("{at}:{note}")).to_vec()));
+    let nobody = format!("exim nobody (no router takes it), TLS if offered, {at}");
+    assert_eq!(told(conf), (nobody, notes.map(|note| format!("{at}:{note}")).to_vec()));
 }
 
 #[test]
