@@ -13,6 +13,7 @@ use clap::{Args, Parser, Subcommand};
 pub(crate) use clap::Error as UsageError;
 
 pub(crate) use self::afterwards::RedactArgs;
+use crate::catalogue::{PARTIES, PartyKind, TargetFlag};
 use crate::settings::{Job, Output, Purpose, Refused, init, inventory, job, jobs, output, pair};
 use crate::tasks::Task;
 use crate::tasks::inventory::Inventory;
@@ -247,45 +248,8 @@ pub(crate) struct KnownArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Targets (repeatable: HOST, HOST:PORT, [IPv6]:PORT or a URL)")]
 pub(crate) struct TargetArgs {
-    /// The central server
-    #[arg(long, value_name = "HOST")]
-    pub(crate) central: Vec<String>,
-    /// A poller
-    #[arg(long, value_name = "HOST")]
-    pub(crate) poller: Vec<String>,
-    /// A remote server
-    #[arg(long, value_name = "HOST")]
-    pub(crate) remote: Vec<String>,
-    /// A time server
-    #[arg(long, value_name = "HOST")]
-    pub(crate) ntp: Vec<String>,
-    /// A name server
-    #[arg(long, value_name = "HOST")]
-    pub(crate) dns: Vec<String>,
-    /// A mail relay
-    #[arg(long, value_name = "HOST")]
-    pub(crate) smtp: Vec<String>,
-    /// A directory server
-    #[arg(long, value_name = "HOST")]
-    pub(crate) ldap: Vec<String>,
-    /// The domain whose DNS names its directory servers (SRV)
-    #[arg(long, value_name = "DOMAIN")]
-    pub(crate) ldap_domain: Vec<String>,
-    /// A web address on the Internet, instead of the profile's own
-    #[arg(long, value_name = "URL")]
-    pub(crate) http: Vec<String>,
-    /// A monitored device, asked by SNMP; several with commas between
-    #[arg(long, value_name = "HOST[,HOST]…", value_delimiter = ',')]
-    pub(crate) device: Vec<String>,
-    /// A Windows server with NSClient++
-    #[arg(long, value_name = "HOST")]
-    pub(crate) nsclient: Vec<String>,
-    /// The gateway of the SSL VPN between poller and central
-    #[arg(long, value_name = "HOST")]
-    pub(crate) vpn: Vec<String>,
-    /// A database server apart from the central
-    #[arg(long, value_name = "HOST")]
-    pub(crate) database: Vec<String>,
+    #[command(flatten)]
+    pub(crate) peers: PeerArgs,
     /// A peer of any other kind the catalogue names
     #[arg(long = "target", value_name = "KIND=HOST")]
     pub(crate) other: Vec<String>,
@@ -302,6 +266,56 @@ pub(crate) struct TargetArgs {
     /// A flow of your own: erp=postgresql://db.example:5432
     #[arg(long, value_name = "NAME=SCHEME://HOST:PORT")]
     pub(crate) check: Vec<String>,
+}
+
+/// The peers that were named, by the flags of the table of parties.
+#[derive(Debug, Default)]
+pub(crate) struct PeerArgs(Vec<(&'static PartyKind, &'static TargetFlag, String)>);
+
+impl PeerArgs {
+    /// Each value, with its flag and the kind of peer it names, in the order of the table.
+    pub(crate) fn iter(
+        &self,
+    ) -> impl Iterator<Item = (&'static PartyKind, &'static TargetFlag, &str)> {
+        self.0.iter().map(|(kind, flag, value)| (*kind, *flag, value.as_str()))
+    }
+}
+
+impl Args for PeerArgs {
+    fn augment_args(command: clap::Command) -> clap::Command {
+        PARTIES.iter().flat_map(|kind| kind.flags).fold(command, |command, flag| {
+            let name = flag.flag.trim_start_matches('-');
+            let arg = clap::Arg::new(name)
+                .long(name)
+                .value_name(flag.value)
+                .help(flag.help)
+                .action(clap::ArgAction::Append);
+            command.arg(if flag.has_commas { arg.value_delimiter(',') } else { arg })
+        })
+    }
+
+    fn augment_args_for_update(command: clap::Command) -> clap::Command {
+        Self::augment_args(command)
+    }
+}
+
+impl clap::FromArgMatches for PeerArgs {
+    fn from_arg_matches(matches: &clap::ArgMatches) -> Result<Self, UsageError> {
+        let mut peers = Self::default();
+        peers.update_from_arg_matches(matches)?;
+        Ok(peers)
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &clap::ArgMatches) -> Result<(), UsageError> {
+        for kind in PARTIES {
+            for flag in kind.flags {
+                let values = matches.get_many::<String>(flag.flag.trim_start_matches('-'));
+                let values = values.into_iter().flatten();
+                self.0.extend(values.map(|value| (kind, flag, value.clone())));
+            }
+        }
+        Ok(())
+    }
 }
 
 #[derive(Debug, Args)]
@@ -463,40 +477,15 @@ fn planned(file: &Path) -> Result<Vec<Job>, Refused> {
     }
 }
 
-/// Other words for what a flag is about.
-const MEANT: [(&str, &str); 32] = [
+/// Other words for what a flag is about; those for peers stand in their table.
+const MEANT: [(&str, &str); 7] = [
     ("address", "--from"),
     ("bind", "--from"),
-    ("broker", "--central"),
-    ("clock", "--ntp"),
     ("config", "--site"),
-    ("db", "--database"),
-    ("devices", "--device"),
-    ("directory", "--ldap"),
-    ("domain", "--ldap-domain"),
     ("exclude", "--skip"),
-    ("gateway", "--vpn"),
-    ("host", "--device"),
-    ("hosts", "--device"),
-    ("https", "--http"),
     ("interface", "--from"),
-    ("internet", "--http"),
-    ("ldaps", "--ldap"),
-    ("mail", "--smtp"),
-    ("master", "--central"),
-    ("nameserver", "--dns"),
     ("output", "--format"),
-    ("pollers", "--poller"),
-    ("relay", "--smtp"),
-    ("resolver", "--dns"),
-    ("server", "--central"),
-    ("snmp", "--device"),
     ("source", "--from"),
-    ("switch", "--device"),
-    ("time", "--ntp"),
-    ("url", "--http"),
-    ("web", "--http"),
-    ("windows", "--nsclient"),
 ];
 
 /// For a flag there is not, the one that is meant: by its meaning, or nearly spelt so; else none.
@@ -514,9 +503,11 @@ fn by_meaning(mut error: UsageError) -> UsageError {
         }
         _ => false,
     };
-    let meant = MEANT.iter().find(|(word, _)| *word == typed);
+    let of_peers = PARTIES.iter().flat_map(|kind| kind.flags);
+    let of_peers = of_peers.flat_map(|flag| flag.meant.iter().map(|word| (*word, flag.flag)));
+    let meant = MEANT.into_iter().chain(of_peers).find(|(word, _)| *word == typed);
     if let Some((_, flag)) = meant {
-        error.insert(ContextKind::SuggestedArg, ContextValue::String((*flag).to_owned()));
+        error.insert(ContextKind::SuggestedArg, ContextValue::String(flag.to_owned()));
     } else if !is_near {
         error.remove(ContextKind::SuggestedArg);
     }

@@ -4,8 +4,9 @@
 //! refused with file, line, column and what is wrong, before anything is probed.
 
 mod asked;
+mod party;
 
-use std::fmt::{self, Write as _};
+use std::fmt::Write as _;
 use std::ops::Range;
 use std::str::FromStr;
 
@@ -18,6 +19,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use toml::Spanned;
 
 pub(crate) use asked::Asker;
+pub(crate) use party::{Kept, PARTIES, Party, PartyKind, TargetFlag, is_service, party_kind};
 
 /// One vendor's flow table.
 #[derive(Clone, Debug, Deserialize)]
@@ -230,55 +232,6 @@ pub(crate) enum Role {
     /// A server between the central and its pollers.
     Remote,
 }
-
-/// One end of a flow: a role, or a kind of server (`ntp`, `device`).
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub(crate) struct Party(pub(crate) String);
-
-impl Party {
-    /// Is it a machine of this role?
-    pub(crate) fn is(&self, role: Role) -> bool {
-        self.0 == role.to_string()
-    }
-
-    /// Its name for a reader: "NTP server".
-    pub(crate) fn title(&self) -> &str {
-        PARTIES.iter().find_map(|(id, title)| (*id == self.0).then_some(*title)).unwrap_or(&self.0)
-    }
-
-    /// The flag that gives it a target: `--ntp HOST`.
-    pub(crate) fn flag(&self) -> String {
-        if PARTIES.iter().any(|(id, _)| *id == self.0) {
-            format!("--{} HOST", self.0)
-        } else {
-            format!("--target {}=HOST", self.0)
-        }
-    }
-}
-
-impl fmt::Display for Party {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str(&self.0)
-    }
-}
-
-/// Parties with a flag of their own, and their names for a reader.
-pub(crate) const PARTIES: &[(&str, &str)] = &[
-    ("central", "central"),
-    ("poller", "poller"),
-    ("remote", "remote server"),
-    ("ntp", "NTP server"),
-    ("dns", "DNS server"),
-    ("smtp", "SMTP server"),
-    ("ldap", "LDAP(S) server"),
-    ("http", "Internet"),
-    ("device", "device"),
-    ("nsclient", "Windows server"),
-    ("vpn", "VPN gateway"),
-    ("database", "database server"),
-    ("proxy", "HTTP proxy"),
-];
 
 impl FromStr for Way {
     type Err = String;

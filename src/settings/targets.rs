@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use super::{Refused, bad, pair};
-use crate::catalogue::{Asker, Catalogue, PARTIES, Party, Role};
+use crate::catalogue::{Asker, Catalogue, Party, Role, party_kind};
 use crate::cli::TargetArgs;
 use crate::site::discover::Note;
 use crate::site::{
@@ -16,33 +16,15 @@ pub(super) fn targets(
     catalogue: &Catalogue,
     flags: &mut Layer,
 ) -> Result<(), Refused> {
-    let parties: [(&'static str, &str, &[String]); 12] = [
-        ("--central", "central", &args.central),
-        ("--poller", "poller", &args.poller),
-        ("--remote", "remote", &args.remote),
-        ("--ntp", "ntp", &args.ntp),
-        ("--dns", "dns", &args.dns),
-        ("--smtp", "smtp", &args.smtp),
-        ("--ldap", "ldap", &args.ldap),
-        ("--http", "http", &args.http),
-        ("--device", "device", &args.device),
-        ("--nsclient", "nsclient", &args.nsclient),
-        ("--vpn", "vpn", &args.vpn),
-        ("--database", "database", &args.database),
-    ];
-    for (flag, party, values) in parties {
-        for value in values {
-            let target = target(flag, value)?;
-            spoken_there(flag, party, &target, catalogue)?;
-            flags.add(party, target);
-        }
-    }
-    for domain in &args.ldap_domain {
-        flags.add("ldap", Target { find: Find::Srv, ..target("--ldap-domain", domain)? });
+    for (kind, flag, value) in args.peers.iter() {
+        let find = if flag.is_domain { Find::Srv } else { Find::Host };
+        let target = Target { find, ..target(flag.flag, value)? };
+        spoken_there(flag.flag, kind.id, &target, catalogue)?;
+        flags.add(kind.id, target);
     }
     for text in &args.other {
         let (party, value) = pair("--target", text)?;
-        if PARTIES.iter().any(|(id, _)| *id == party) {
+        if party_kind(&party).is_some() {
             return Err(bad("--target", format!("use --{party} {value}")));
         }
         if catalogue.flows.iter().all(|flow| flow.to.0 != party) {

@@ -10,6 +10,7 @@ use super::{
     Action, Asked, Catalogue, Direction, Flow, Mode, Origin, Party, Phase, Place, Question,
     Settings, Site, SkipReason, Sourced, Step, Target, Way, matches, service,
 };
+use crate::catalogue::PARTIES;
 use crate::site::discover::facts::TimeClient;
 use crate::site::mistake::Mistake;
 use crate::site::{Custom, Find, local};
@@ -22,8 +23,8 @@ use preflight_checks::{
 /// knows the root and not these would still leave the platform blind.
 pub(super) fn names_needed(site: &Site) -> Vec<String> {
     const ENOUGH: usize = 3;
-    let platform = ["central", "poller", "remote", "smtp", "ldap", "ntp", "database"];
-    let targets = platform.iter().flat_map(|party| site.targets(&Party((*party).to_owned())));
+    let platform = PARTIES.iter().filter(|kind| kind.is_looked_up);
+    let targets = platform.flat_map(|kind| site.targets(&Party(kind.id.to_owned())));
     let mut names: Vec<String> = targets
         // A domain of mail servers need not have an address of its own.
         .filter(|target| target.find == Find::Host)

@@ -6,7 +6,7 @@ use toml::Spanned;
 
 use super::walk::unknown;
 use super::{Machine, Platform, Server, Services, SiteFile};
-use crate::catalogue::{Asker, Broken, Catalogue, Mode, Role};
+use crate::catalogue::{Asker, Broken, Catalogue, Mode, Role, is_service};
 
 type Result = std::result::Result<(), Box<Broken>>;
 
@@ -60,10 +60,8 @@ impl SiteFile {
 
     /// Servers of a kind that no flow goes to would never be asked.
     fn services_exist(&self, services: &Services, catalogue: &Catalogue) -> Result {
-        // Machines have sections, monitored hosts lists of their own.
-        const OTHERS: [&str; 5] = ["central", "poller", "remote", "device", "nsclient"];
         let to = catalogue.flows.iter().map(|flow| flow.to.0.as_str());
-        let known = distinct(to.filter(|party| !OTHERS.contains(party)).collect());
+        let known = distinct(to.filter(|party| is_service(party)).collect());
         let what = format!("service of profile {}", catalogue.profile);
         services.keys().try_for_each(|kind| self.known(&what, kind, &known))
     }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 
 use super::key::Key;
-use crate::catalogue::{Catalogue, PARTIES, PROFILES};
+use crate::catalogue::{Catalogue, PROFILES, party_kind};
 use crate::site::Place;
 
 /// Words that may stay, names that must not, and what each became.
@@ -156,7 +156,7 @@ fn is_common(word: &str) -> bool {
         "bbdo",
         "ssh",
     ];
-    PARTIES.iter().any(|(party, _)| *party == word) || COMMON.contains(&word)
+    party_kind(word).is_some() || COMMON.contains(&word)
 }
 
 /// Does it look like a name of several labels? A version, a file's name and an OID do not.

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::super::read;
 use super::super::{SCHEMA, SiteFile};
 use super::{EXAMPLE, example};
-use crate::catalogue::{Catalogue, profile_names};
+use crate::catalogue::{Catalogue, is_service, profile_names};
 
 fn schema() -> Value {
     serde_json::from_str(SCHEMA).unwrap()
@@ -91,11 +91,10 @@ fn the_schema_has_the_keys_the_program_knows_and_no_other() {
         let known: BTreeSet<String> = known.iter().map(ToString::to_string).collect();
         assert_eq!(keys(path), known, "{path}");
     }
-    let others = ["central", "poller", "remote", "device", "nsclient"];
     let tables = profile_names().into_iter().filter_map(Catalogue::profile);
     let kinds: BTreeSet<String> = tables
         .flat_map(|table| table.flows.into_iter().map(|flow| flow.to.0))
-        .filter(|kind| !others.contains(&kind.as_str()))
+        .filter(|kind| is_service(kind))
         .collect();
     assert_eq!(keys("/$defs/services"), kinds);
 }

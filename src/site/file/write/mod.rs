@@ -10,7 +10,7 @@ mod page;
 use std::net::IpAddr;
 
 use super::read::LINKS;
-use crate::catalogue::{Asker, Catalogue, Party, Role};
+use crate::catalogue::{Asker, Catalogue, Kept, PARTIES, Party, Role, is_service};
 use crate::site::discover::Facts;
 use crate::site::{Find, Layer, Origin, Place, Sourced, Target};
 use credentials::Known;
@@ -99,21 +99,18 @@ fn head(page: &mut Page, layer: &Layer, subject: &Subject<'_>) {
 }
 
 /// Kinds of servers every platform has, and what an entry looks like.
-const USUAL: [(&str, &str); 7] = [
-    ("ntp", "[\"10.0.0.3\", \"10.0.0.4\"]"),
-    ("dns", "[\"10.0.0.53\"]"),
-    ("smtp", "[\"relay.corp.example\"]"),
-    ("ldap", "[\"ldaps://dc1.corp.example\"]"),
-    ("http", "[\"https://packages.centreon.com/\"]"),
-    ("proxy", "\"http://proxy.corp.example:3128\""),
-    ("database", "[\"10.0.0.6\"]"),
-];
+fn usual() -> impl Iterator<Item = (&'static str, &'static str)> {
+    PARTIES.iter().filter_map(|kind| match kind.kept {
+        Kept::UsualService(example) => Some((kind.id, example)),
+        Kept::Service | Kept::Apart => None,
+    })
+}
 
 fn services(page: &mut Page, layer: &Layer, subject: &Subject<'_>) {
     page.section("services");
     let has_flow = |kind: &str| subject.catalogue.flows.iter().any(|flow| flow.to.0 == kind);
     let asker = asker(layer, subject);
-    for (kind, example) in USUAL.iter().filter(|(kind, _)| has_flow(kind)) {
+    for (kind, example) in usual().filter(|(kind, _)| has_flow(kind)) {
         let is_asked = subject.catalogue.asks(&asker, kind);
         if !(is_asked && service(page, layer, kind, kind)) {
             page.example(kind, example, "");
@@ -132,12 +129,11 @@ fn asker<'a>(layer: &'a Layer, subject: &Subject<'_>) -> Asker<'a> {
 
 /// What only this machine has: its own interfaces, agents it connects to.
 fn own_services(page: &mut Page, layer: &Layer, subject: &Subject<'_>) {
-    const PEERS: [&str; 5] = ["central", "poller", "remote", "device", "nsclient"];
     let kinds = layer.targets.keys().chain(layer.unneeded.keys()).map(|party| party.0.as_str());
     let asker = asker(layer, subject);
     let is_other = |kind: &&str| {
-        !PEERS.contains(kind)
-            && USUAL.iter().all(|(usual, _)| usual != kind)
+        is_service(kind)
+            && usual().all(|(usual, _)| usual != *kind)
             && subject.catalogue.asks(&asker, kind)
     };
     for kind in kinds.filter(is_other) {

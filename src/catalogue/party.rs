@@ -1,0 +1,226 @@
+//! The kinds of peers that have a flag of their own, a row each.
+//!
+//! From these rows come the flags and their help, `--target`'s refusals, titles, the kinds under
+//! `services` of a site file with an example of each, and the names a DNS server is asked for.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::Role;
+
+/// One end of a flow: a role, or a kind of server (`ntp`, `device`).
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct Party(pub(crate) String);
+
+impl Party {
+    /// Is it a machine of this role?
+    pub(crate) fn is(&self, role: Role) -> bool {
+        self.0 == role.to_string()
+    }
+
+    /// Its name for a reader: "NTP server".
+    pub(crate) fn title(&self) -> &str {
+        party_kind(&self.0).map_or(&self.0, |kind| kind.title)
+    }
+
+    /// The flag that gives it a target: `--ntp HOST`.
+    pub(crate) fn flag(&self) -> String {
+        match party_kind(&self.0) {
+            Some(kind) => format!("--{} HOST", kind.id),
+            None => format!("--target {}=HOST", self.0),
+        }
+    }
+}
+
+impl fmt::Display for Party {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(&self.0)
+    }
+}
+
+/// A kind of peer that has a flag of its own.
+#[derive(Debug)]
+pub(crate) struct PartyKind {
+    /// What flow tables call it.
+    pub(crate) id: &'static str,
+    /// Its name for a reader.
+    pub(crate) title: &'static str,
+    /// The flags that name one; empty for the proxy, whose flag takes a single URL.
+    pub(crate) flags: &'static [TargetFlag],
+    /// Where a site file names one.
+    pub(crate) kept: Kept,
+    /// Does this machine look up the names of these, so that its DNS servers must know them?
+    pub(crate) is_looked_up: bool,
+}
+
+/// A flag that names peers, each time it is given.
+#[derive(Debug)]
+pub(crate) struct TargetFlag {
+    /// As it is typed: `--ntp`.
+    pub(crate) flag: &'static str,
+    /// What stands for the value in the help.
+    pub(crate) value: &'static str,
+    /// Its line in the help.
+    pub(crate) help: &'static str,
+    /// Other words that people type for it.
+    pub(crate) meant: &'static [&'static str],
+    /// Are commas between several values?
+    pub(crate) has_commas: bool,
+    /// Does its value name a domain, whose DNS names the servers (SRV)?
+    pub(crate) is_domain: bool,
+}
+
+/// Where a site file names peers of a kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kept {
+    /// In sections or lists of their own: machines, monitored hosts.
+    Apart,
+    /// Under `services`, where platforms have one or the other.
+    Service,
+    /// Under `services`, and shown by `init` with this example where no file names one.
+    UsualService(&'static str),
+}
+
+/// The row of the kind with that id.
+pub(crate) fn party_kind(id: &str) -> Option<&'static PartyKind> {
+    PARTIES.iter().find(|kind| kind.id == id)
+}
+
+/// Do site files name peers of the kind `id` under `services`?
+pub(crate) fn is_service(id: &str) -> bool {
+    party_kind(id).is_none_or(|kind| kind.kept != Kept::Apart)
+}
+
+/// The kinds, in the order of the help.
+pub(crate) const PARTIES: &[PartyKind] = &[
+    PartyKind {
+        id: "central",
+        title: "central",
+        flags: &[TargetFlag {
+            meant: &["broker", "master", "server"],
+            ..host("--central", "The central server")
+        }],
+        kept: Kept::Apart,
+        is_looked_up: true,
+    },
+    PartyKind {
+        id: "poller",
+        title: "poller",
+        flags: &[TargetFlag { meant: &["pollers"], ..host("--poller", "A poller") }],
+        kept: Kept::Apart,
+        is_looked_up: true,
+    },
+    PartyKind {
+        id: "remote",
+        title: "remote server",
+        flags: &[host("--remote", "A remote server")],
+        kept: Kept::Apart,
+        is_looked_up: true,
+    },
+    PartyKind {
+        id: "ntp",
+        title: "NTP server",
+        flags: &[TargetFlag { meant: &["clock", "time"], ..host("--ntp", "A time server") }],
+        kept: Kept::UsualService("[\"10.0.0.3\", \"10.0.0.4\"]"),
+        is_looked_up: true,
+    },
+    PartyKind {
+        id: "dns",
+        title: "DNS server",
+        flags: &[TargetFlag {
+            meant: &["nameserver", "resolver"],
+            ..host("--dns", "A name server")
+        }],
+        kept: Kept::UsualService("[\"10.0.0.53\"]"),
+        is_looked_up: false,
+    },
+    PartyKind {
+        id: "smtp",
+        title: "SMTP server",
+        flags: &[TargetFlag { meant: &["mail", "relay"], ..host("--smtp", "A mail relay") }],
+        kept: Kept::UsualService("[\"relay.corp.example\"]"),
+        is_looked_up: true,
+    },
+    PartyKind {
+        id: "ldap",
+        title: "LDAP(S) server",
+        flags: &[
+            TargetFlag { meant: &["directory", "ldaps"], ..host("--ldap", "A directory server") },
+            TargetFlag {
+                value: "DOMAIN",
+                meant: &["domain"],
+                is_domain: true,
+                ..host("--ldap-domain", "The domain whose DNS names its directory servers (SRV)")
+            },
+        ],
+        kept: Kept::UsualService("[\"ldaps://dc1.corp.example\"]"),
+        is_looked_up: true,
+    },
+    PartyKind {
+        id: "http",
+        title: "Internet",
+        flags: &[TargetFlag {
+            value: "URL",
+            meant: &["https", "internet", "url", "web"],
+            ..host("--http", "A web address on the Internet, instead of the profile's own")
+        }],
+        kept: Kept::UsualService("[\"https://packages.centreon.com/\"]"),
+        is_looked_up: false,
+    },
+    PartyKind {
+        id: "proxy",
+        title: "HTTP proxy",
+        flags: &[],
+        kept: Kept::UsualService("\"http://proxy.corp.example:3128\""),
+        is_looked_up: false,
+    },
+    PartyKind {
+        id: "device",
+        title: "device",
+        flags: &[TargetFlag {
+            value: "HOST[,HOST]…",
+            meant: &["devices", "host", "hosts", "snmp", "switch"],
+            has_commas: true,
+            ..host("--device", "A monitored device, asked by SNMP; several with commas between")
+        }],
+        kept: Kept::Apart,
+        is_looked_up: false,
+    },
+    PartyKind {
+        id: "nsclient",
+        title: "Windows server",
+        flags: &[TargetFlag {
+            meant: &["windows"],
+            ..host("--nsclient", "A Windows server with NSClient++")
+        }],
+        kept: Kept::Apart,
+        is_looked_up: false,
+    },
+    PartyKind {
+        id: "vpn",
+        title: "VPN gateway",
+        flags: &[TargetFlag {
+            meant: &["gateway"],
+            ..host("--vpn", "The gateway of the SSL VPN between poller and central")
+        }],
+        kept: Kept::Service,
+        is_looked_up: false,
+    },
+    PartyKind {
+        id: "database",
+        title: "database server",
+        flags: &[TargetFlag {
+            meant: &["db"],
+            ..host("--database", "A database server apart from the central")
+        }],
+        kept: Kept::UsualService("[\"10.0.0.6\"]"),
+        is_looked_up: true,
+    },
+];
+
+/// A flag that takes one host each time.
+const fn host(flag: &'static str, help: &'static str) -> TargetFlag {
+    TargetFlag { flag, value: "HOST", help, meant: &[], has_commas: false, is_domain: false }
+}
