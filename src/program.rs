@@ -65,7 +65,11 @@ fn run(job: &Job) -> ExitCode {
 /// The report as it may be shown.
 fn shown(report: Report, key: Option<&redact::Key>) -> Result<Report, String> {
     match key {
-        Some(key) => redact::Redactor::new(key.clone()).report(&report),
+        Some(key) => {
+            let redacted = redact::Redactor::new(key.clone()).report(&report)?;
+            // The sentences are made anew from what was redacted.
+            Ok(report::Run::read(&redacted, report::Words::Ours).judged())
+        }
         None => Ok(report),
     }
 }
@@ -213,12 +217,12 @@ fn show_page(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> ExitCode {
 }
 
 fn explain_step(file: &Path, name: &str) -> ExitCode {
-    let report = match report::saved::open(file) {
-        Ok(report) => report,
+    let saved = match report::saved::open(file) {
+        Ok(saved) => saved,
         Err(unreadable) => return complain("explain", &unreadable.to_string()),
     };
-    match explain::step(&report, name) {
-        Ok(step) => show_page(|out| explain::write(&report, step, terminal_width(), out)),
+    match explain::step(saved.as_written(), name) {
+        Ok(at) => show_page(|out| explain::write(&saved, at, terminal_width(), out)),
         Err(reason) => complain("explain", &reason),
     }
 }
@@ -232,7 +236,7 @@ fn explain_code(code: &str) -> ExitCode {
     match explain::code(code, &mut page) {
         Some(written) => show_page(|out| written.and_then(|()| out.write_all(&page))),
         None if Path::new(code).is_file() => match report::saved::open(Path::new(code)) {
-            Ok(report) => complain("explain", &explain::which_step(&report)),
+            Ok(saved) => complain("explain", &explain::which_step(saved.as_written())),
             Err(unreadable) => complain("explain", &unreadable.to_string()),
         },
         None => {

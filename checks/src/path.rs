@@ -374,6 +374,19 @@ impl std::fmt::Display for Hop {
     }
 }
 
+/// Reads what [`Hop`] displays as; the time is for readers and is not read back.
+impl std::str::FromStr for Hop {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        const NO_HOP: &str = "this is not `HOP ADDRESS TIME` and not `HOP -`";
+        let mut words = text.split(' ');
+        let (Some(ttl), Some(by)) = (words.next(), words.next()) else { return Err(NO_HOP) };
+        let by = if by == "-" { None } else { Some(by.parse().map_err(|_| NO_HOP)?) };
+        Ok(Self { ttl: ttl.parse().map_err(|_| NO_HOP)?, by, rtt: None })
+    }
+}
+
 /// One packet that may be answered.
 #[derive(Clone, Copy, Debug)]
 struct Question<'a> {

@@ -47,7 +47,6 @@ pub(super) fn write(report: &Report, out: &mut dyn io::Write) -> io::Result<()> 
 fn cells(report: &Report, step: &StepReport) -> [String; 24] {
     let target = step.target.as_ref();
     let cause = step.cause.as_ref();
-    let concern = step.concerns.first().map(|concern| concern.code.clone());
     [
         report.host.name.clone(),
         report.role.to_string(),
@@ -62,13 +61,13 @@ fn cells(report: &Report, step: &StepReport) -> [String; 24] {
         step.required.to_string(),
         step.group.clone().unwrap_or_default(),
         target.map(|target| target.shown.clone()).unwrap_or_default(),
-        target.map(|target| target.origin.clone()).unwrap_or_default(),
+        target.map(|target| target.origin.to_string()).unwrap_or_default(),
         step.outcome.to_string(),
         step.result.clone(),
-        cause.map(|cause| cause.code.clone()).or(concern).unwrap_or_default(),
-        cause.map(|cause| cause.layer.clone()).unwrap_or_default(),
-        cause.map(|cause| cause.owner.clone()).unwrap_or_default(),
-        cause.and_then(|cause| cause.device.clone()).unwrap_or_default(),
+        step.code().to_owned(),
+        cause.map(|cause| cause.why.layer_name()).unwrap_or_default(),
+        cause.map(|cause| cause.why.owner_name().to_owned()).unwrap_or_default(),
+        step.device().map(|device| device.to_string()).unwrap_or_default(),
         step.because_of.clone().unwrap_or_default(),
         cause.map(|cause| cause.remedy.who.clone()).unwrap_or_default(),
         cause.map(|cause| cause.remedy.what.clone()).unwrap_or_default(),

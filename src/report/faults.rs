@@ -5,6 +5,7 @@
 //! Everything here takes time linear in the number of steps.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 
 use super::StepReport;
 use super::groups::in_order;
@@ -21,11 +22,11 @@ pub(super) struct Fault<'a> {
 
 /// Who says no to the targets of a fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Said<'a> {
+pub(super) enum Said {
     /// Nobody who names itself.
     Unnamed,
     /// One device to all of them.
-    By(&'a str),
+    By(IpAddr),
     /// So many devices, each to targets of its own.
     Each(usize),
 }
@@ -44,26 +45,17 @@ impl<'a> Fault<'a> {
 
     /// The code of the cause, or of what will hurt.
     pub(super) fn code(&self) -> &'a str {
-        code(self.first)
+        self.first.code()
     }
 
     /// Who says no to them.
-    pub(super) fn said(&self) -> Said<'a> {
-        match in_order(self.steps(), device).as_slice() {
+    pub(super) fn said(&self) -> Said {
+        match in_order(self.steps(), StepReport::device).as_slice() {
             [(None, _)] => Said::Unnamed,
-            [(Some(only), _)] => Said::By(only),
+            [(Some(only), _)] => Said::By(*only),
             several => Said::Each(several.len()),
         }
     }
-}
-
-fn code(step: &StepReport) -> &str {
-    let concern = step.concerns.first().map(|concern| concern.code.as_str());
-    step.cause.as_ref().map(|cause| cause.code.as_str()).or(concern).unwrap_or_default()
-}
-
-fn device(step: &StepReport) -> Option<&str> {
-    step.cause.as_ref()?.device.as_deref()
 }
 
 /// Targets of one flow with one cause, and one device that said so, are one fault.
@@ -85,20 +77,27 @@ pub(super) fn faults<'a>(steps: impl IntoIterator<Item = &'a StepReport>) -> Vec
 type Kind<'a> = (&'a str, &'a str);
 
 fn kind(step: &StepReport) -> Kind<'_> {
-    (&step.flow, code(step))
+    (&step.flow, step.code())
 }
 
 /// Who says no; what is to be done about a file names that file.
-fn said_by(step: &StepReport) -> &str {
+fn said_by(step: &StepReport) -> Says<'_> {
     match step.direction {
-        Direction::Local => &step.id,
-        _ => device(step).unwrap_or_default(),
+        Direction::Local => Says::File(&step.id),
+        Direction::Outbound | Direction::Inbound => Says::Device(step.device()),
     }
+}
+
+/// Who, or what, a fault is told apart by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Says<'a> {
+    File(&'a str),
+    Device(Option<IpAddr>),
 }
 
 /// Of each kind, those who say no that have a fault of their own: all when they are few, else
 /// those who say it most often.
-fn told_apart<'a>(steps: &[&'a StepReport]) -> HashMap<Kind<'a>, Vec<&'a str>> {
+fn told_apart<'a>(steps: &[&'a StepReport]) -> HashMap<Kind<'a>, Vec<Says<'a>>> {
     let each = |(kind, steps): (Kind<'a>, Vec<&'a StepReport>)| {
         let mut said = in_order(steps, said_by);
         if said.len() > TOLD_APART {
@@ -139,14 +138,15 @@ impl<'a> Followers<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::report::model::Summary;
     use crate::report::sample::{cause, failing, report, step};
-    use crate::report::{Canvas, Format, Report, Summary};
+    use crate::report::{Canvas, Format, Report};
 
     /// Devices that fail with this code, each said so by one of `by`.
     fn devices(code: &str, by: &[Option<&str>]) -> Report {
         let steps = by.iter().enumerate().map(|(number, by)| {
             let host = format!("10.1.{}.{}", number / 250, number % 250 + 1);
-            let mut why = cause(code, "port", "network", *by);
+            let mut why = cause(code, *by);
             why["message"] = format!("{code} at {host}").into();
             failing(step("poller", "device", &host, "snmp:161/udp", "fail"), "10.2.0.7", why)
         });
@@ -209,7 +209,7 @@ mod tests {
         assert_eq!(faults.iter().map(|fault| fault.steps().count()).sum::<usize>(), 40);
         for fault in faults {
             if let Said::By(named) = fault.said() {
-                assert!(fault.steps().all(|step| device(step) == Some(named)));
+                assert!(fault.steps().all(|step| step.device() == Some(named)));
             }
         }
     }
@@ -228,6 +228,25 @@ mod tests {
             let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
             assert!(said.contains("10.1.0.5:161/udp (device 10.9.4.1)"), "{format:?}: {said}");
             assert!(said.contains("and 3 more"), "{format:?}: {said}");
+        }
+    }
+
+    /// "Ask for" would send a reader to somebody else with what is his own to do.
+    #[test]
+    fn every_format_says_do_of_what_is_this_hosts_and_ask_for_of_what_is_others() {
+        for (code, says, not) in [("no-route", "do", "ask for"), ("port-closed", "ask for", "do")] {
+            let report = devices(code, &[None]);
+            for format in [Format::Table, Format::Markdown, Format::Junit, Format::Html] {
+                let mut out = Vec::new();
+                format.write(&report, Canvas { width: 80, verbose: false }, &mut out).unwrap();
+                let page = String::from_utf8(out).unwrap().to_lowercase();
+                let label = |word: &str| match format {
+                    Format::Table => page.contains(&format!("\n    {word:<9}  allow it")),
+                    Format::Html => page.contains(&format!("<dt>{word}</dt>")),
+                    _ => page.contains(&format!("{word}: allow it")),
+                };
+                assert!(label(says) && !label(not), "{format:?} of {code}: {page}");
+            }
         }
     }
 

@@ -1,6 +1,7 @@
 //! Things of one kind beside each other, in time linear in their number.
 
 use std::collections::HashMap;
+use std::fmt::Display;
 use std::hash::Hash;
 
 /// `items` by key, keys in the order they first came.
@@ -22,8 +23,8 @@ pub(crate) fn in_order<T: Copy, K: Hash + Eq + Clone>(
 }
 
 /// The first of `items`, then how many more there are.
-pub(crate) fn first_of<T: AsRef<str>>(items: &[T], most: usize) -> String {
-    let shown: Vec<&str> = items.iter().take(most).map(AsRef::as_ref).collect();
+pub(crate) fn first_of<T: Display>(items: &[T], most: usize) -> String {
+    let shown: Vec<String> = items.iter().take(most).map(ToString::to_string).collect();
     match items.len().saturating_sub(most) {
         0 => shown.join(", "),
         more => format!("{} and {more} more", shown.join(", ")),

@@ -2,19 +2,20 @@
 
 use std::net::SocketAddr;
 
-use preflight_checks::{Cause, Concern, Millis, Owner};
-use serde::Serialize;
+use preflight_checks::{Cause, Concern, Millis};
 use serde_json::{Map, Value};
 
 use super::fold;
 use super::model::{
-    AttemptReport, CauseReport, ConcernReport, StepReport, TargetReport, WayReport,
+    AttemptReport, CauseReport, ConcernReport, StepReport, TargetReport, WayReport, Why, object,
 };
+use super::read::Read;
 use crate::run::plan::{Action, Asked, Direction, Phase, Question, SkipReason, Step};
 use crate::run::remedy::{Passage, Remedy, remedy, remedy_of_concern};
 use crate::run::runner::{Attempt, Found};
 use crate::run::verdict::{Conclusion, Outcome, conclude};
 use crate::run::wish::{Wish, wishes};
+use crate::site::Origin;
 use crate::site::mistake::Mistake;
 
 /// One step by itself: whether another explains its failure is not known yet.
@@ -134,6 +135,7 @@ fn skipped(step: &Step, result: String) -> StepReport {
         outcome: Outcome::Skip,
         result,
         cause: None,
+        unread: None,
         because_of: None,
         asked_for: Vec::new(),
         concerns: Vec::new(),
@@ -145,28 +147,22 @@ fn skipped(step: &Step, result: String) -> StepReport {
 
 /// A mistake in this machine's files: nothing was asked, and it is known all the same.
 fn mistaken(step: &Step, mistake: &Mistake) -> StepReport {
-    let mut facts = object(mistake);
-    facts.remove("code");
     let at = mistake.at().to_string();
     let mut report = skipped(step, preflight_checks::printable(&mistake.to_string()));
     report.outcome = if mistake.is_failure() { Outcome::Fail } else { Outcome::Warn };
     report.target = Some(TargetReport {
         host: at.clone(),
         peer: None,
-        shown: at.clone(),
-        origin: at,
+        shown: at,
+        origin: Origin::File(mistake.at().clone()),
         seen_as: None,
         source: Vec::new(),
         ways: Vec::new(),
         also_try: None,
     });
     report.cause = Some(CauseReport {
-        code: mistake.code().to_owned(),
-        layer: "configuration".to_owned(),
-        owner: "this-host".to_owned(),
-        device: None,
+        why: Why::Mistake(mistake.clone()),
         message: report.result.clone(),
-        facts,
         remedy: Remedy { who: "you, on this host".to_owned(), what: mistake.remedy() },
     });
     report
@@ -216,7 +212,7 @@ fn target(
         host: question.target.clone(),
         peer: question.target.contains("://").then(|| question.host.clone()),
         shown,
-        origin: question.origin.to_string(),
+        origin: question.origin.clone(),
         seen_as: question.seen_as,
         source: question.source.as_ref().map(|source| source.value.clone()).unwrap_or_default(),
         ways: question.ways.iter().map(way_report).collect(),
@@ -227,9 +223,9 @@ fn target(
 fn way_report(asked: &Asked) -> WayReport {
     WayReport {
         protocol: asked.protocol.to_owned(),
-        transport: asked.transport.lower().to_owned(),
+        transport: Read::Known(asked.transport),
         port: asked.port,
-        origin: asked.port_origin.to_string(),
+        origin: asked.port_origin.clone(),
     }
 }
 
@@ -259,39 +255,20 @@ fn passage<'a>(
 }
 
 fn cause_report(cause: &Cause, passage: &Passage<'_>) -> CauseReport {
-    let mut facts = object(cause);
-    facts.remove("code");
-    let device = match cause.owner() {
-        Owner::Network(at) => at.device().map(|device| device.to_string()),
-        Owner::ThisHost | Owner::FarSide | Owner::Nobody => None,
-    };
     CauseReport {
-        code: cause.code().to_owned(),
-        layer: cause.layer().to_string(),
-        owner: owner(cause.owner()).to_owned(),
-        device,
+        why: Why::Cause(cause.clone()),
         message: cause.to_string(),
-        facts,
         remedy: remedy(cause, passage),
     }
 }
 
 fn concern_report(concern: &Concern, passage: &Passage<'_>) -> ConcernReport {
-    let (whose, remedy) = remedy_of_concern(concern, passage);
+    let (owner, remedy) = remedy_of_concern(concern, passage);
     ConcernReport {
-        code: concern.code().to_owned(),
+        code: Read::Known(concern.into()),
         message: concern.to_string(),
-        owner: owner(whose).to_owned(),
+        owner: Some(owner),
         remedy: Some(remedy),
-    }
-}
-
-fn owner(owner: Owner) -> &'static str {
-    match owner {
-        Owner::ThisHost => "this-host",
-        Owner::Network(_) => "network",
-        Owner::FarSide => "far-side",
-        Owner::Nobody => "nobody",
     }
 }
 
@@ -305,13 +282,13 @@ fn attempt_report(question: &Question, attempt: &Attempt) -> AttemptReport {
         Err(_) => Outcome::Fail,
     };
     AttemptReport {
-        address: finding.peer.address.to_string(),
+        address: Read::Known(finding.peer.address),
         protocol: way.map_or("", |way| way.protocol).to_owned(),
-        source: finding.source.map(|source| source.to_string()),
+        source: finding.source.map(Read::Known),
         outcome,
-        cause: finding.verdict.as_ref().err().map(object),
-        other_transport: finding.seen.other_transport.as_deref().map(object),
-        concerns: finding.seen.concerns.iter().map(object).collect(),
+        cause: finding.verdict.clone().err().map(Read::Known),
+        other_transport: finding.seen.other_transport.as_deref().cloned().map(Read::Known),
+        concerns: finding.seen.concerns.iter().cloned().map(Read::Known).collect(),
         headline: preflight_checks::printable(&finding.seen.headline),
         evidence: object(&finding.seen.evidence),
         timings: object(&finding.seen.timings),
@@ -326,14 +303,6 @@ fn timings(conclusion: &Conclusion, found: &Found) -> Map<String, Value> {
     }
     timings.insert("total_ms".to_owned(), of(found.took));
     timings
-}
-
-/// Anything that serialises to an object, as one.
-fn object(value: &impl Serialize) -> Map<String, Value> {
-    match serde_json::to_value(value) {
-        Ok(Value::Object(map)) => map,
-        _ => Map::new(),
-    }
 }
 
 /// The catalogue's word for them.

@@ -113,13 +113,13 @@ fn case(
         }
         Shown::Failure | Shown::Error => {
             let element = if shown == Shown::Error { "error" } else { "failure" };
-            let (code, body) = (attribute(code(step)), text(&explanation(followers, step)));
+            let (code, body) = (attribute(step.code()), text(&explanation(followers, step)));
             let head = format!(r#"<{element} message="{message}" type="{code}">"#);
             writeln!(out, "      {head}{body}</{element}>")?;
         }
     }
     let warning = |concern: &ConcernReport| {
-        let mut parts = vec![format!("{}: {}", concern.code, concern.message)];
+        let mut parts = vec![format!("{}: {}", concern.code(), concern.message)];
         let about = words::about_concern(concern).into_iter();
         parts.extend(about.map(|(label, text)| format!("{label}: {text}")));
         parts.join("; ")
@@ -129,11 +129,6 @@ fn case(
         writeln!(out, "      <system-out>{}</system-out>", lines(&warnings))?;
     }
     writeln!(out, "    </testcase>")
-}
-
-fn code(step: &StepReport) -> &str {
-    let concern = step.concerns.first().map(|concern| concern.code.as_str());
-    step.cause.as_ref().map(|cause| cause.code.as_str()).or(concern).unwrap_or_default()
 }
 
 /// Why, what was seen, who acts and what to do, a line each.

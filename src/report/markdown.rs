@@ -46,7 +46,7 @@ pub(super) fn write(report: &Report, out: &mut dyn io::Write) -> io::Result<()> 
             out,
             "\n## {}: {}\n\n{}\n",
             text(&step.id),
-            text(&concern.code),
+            text(concern.code()),
             text(&concern.message)
         )?;
         items(words::about_warning(&warning), out)?;
@@ -66,7 +66,7 @@ fn section(
     out: &mut dyn io::Write,
 ) -> io::Result<()> {
     let step = fault.first;
-    writeln!(out, "\n## {}: {}\n\n{}\n", text(&step.id), text(&cause.code), text(&step.why))?;
+    writeln!(out, "\n## {}: {}\n\n{}\n", text(&step.id), text(cause.why.code()), text(&step.why))?;
     items(words::explanation(fault, followers), out)
 }
 

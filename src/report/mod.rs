@@ -3,7 +3,6 @@
 //! A decided shape, not an internal struct that happens to serialise: what a
 //! field means and which ones are stable is in `docs/formats.md`.
 
-mod again;
 mod centreon;
 mod csv;
 mod ending;
@@ -23,7 +22,9 @@ pub(crate) mod ndjson;
 mod openmetrics;
 pub(crate) mod own_files;
 pub(crate) mod planned;
+mod read;
 mod rows;
+mod run;
 #[cfg(test)]
 pub(crate) mod sample;
 pub(crate) mod saved;
@@ -37,20 +38,19 @@ mod words;
 use std::io;
 use std::str::FromStr;
 
-pub(crate) use self::again::again;
 use crate::catalogue::Identity;
 use crate::run::plan::Plan;
 use crate::run::runner::Found;
-use crate::run::verdict::Outcome;
 use crate::site::local::Host;
 pub(crate) use ending::{Ending, PLUGIN_UNKNOWN};
 pub(crate) use judge::step;
-use judge::{Judged, folded, judge};
 pub(crate) use model::{
-    AttemptReport, CauseReport, ClockReport, ConcernReport, NoteReport, Report, StepReport,
-    Summary, TargetReport, Tool, WayReport,
+    AttemptReport, CauseReport, ConcernReport, NoteReport, Report, StepReport, TargetReport,
+    WayReport,
 };
 
+pub(crate) use read::Read;
+pub(crate) use run::{Run, Words};
 pub(crate) use words::{about_concern, asked_too, capitalised};
 
 /// The version of the JSON's shape; raised when a reader could break.
@@ -89,46 +89,8 @@ impl Report {
 
     /// Judges everything that was found.
     pub(crate) fn new(plan: &Plan, found: &[Option<Found>], context: Context) -> Self {
-        let judged: Vec<Judged> = plan
-            .steps
-            .iter()
-            .enumerate()
-            .map(|(index, step)| judge(step, found.get(index).and_then(Option::as_ref), plan.phase))
-            .collect();
-        let steps = folded(judged);
-        let summary = Summary::of(&steps, plan.phase, context.strict, context.interrupted);
-        Self {
-            schema_version: SCHEMA_VERSION,
-            tool: Tool {
-                name: env!("CARGO_PKG_NAME").to_owned(),
-                version: env!("CARGO_PKG_VERSION").to_owned(),
-            },
-            host: context.host,
-            started_at: context.started_at,
-            took_ms: (context.took.as_secs_f64() * 1e4).round() / 10.0,
-            root: plan.root.clone(),
-            role: plan.role,
-            profile: plan.profile.clone(),
-            catalogue: Some(context.catalogue),
-            clock: clock(&steps),
-            phase: plan.phase,
-            strict: context.strict,
-            interrupted: context.interrupted,
-            redacted: false,
-            notes: plan.notes.iter().map(NoteReport::from).collect(),
-            steps,
-            summary,
-        }
+        Run::new(plan, found, context).judged()
     }
-}
-
-/// The offset of the first step that measured one and works.
-fn clock(steps: &[StepReport]) -> Option<ClockReport> {
-    let works = |step: &&StepReport| matches!(step.outcome, Outcome::Pass | Outcome::Warn);
-    steps.iter().filter(works).find_map(|step| {
-        let offset_ms = step.evidence.get("offset_ms")?.as_f64()?;
-        Some(ClockReport { offset_ms, against: step.target.as_ref()?.host.clone() })
-    })
 }
 
 /// How a report is written.

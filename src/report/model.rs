@@ -1,18 +1,23 @@
 //! The model: what a report says of a run, field by field.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
-use serde::{Deserialize, Serialize};
+use preflight_checks::{Cause, Concern, ConcernCode, Hop, Layer, Owner, Transport, Whereabouts};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
+
+use super::read::Read;
 
 use crate::catalogue::{Identity, Party, Role, Until};
 use crate::run::plan::{Direction, Phase};
 use crate::run::remedy::Remedy;
 use crate::run::verdict::Outcome;
 use crate::run::wish::Wish;
+use crate::site::Origin;
 use crate::site::discover::Note;
 use crate::site::local::Host;
+use crate::site::mistake::Mistake;
 
 /// One run on one machine.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -126,6 +131,9 @@ pub(crate) struct StepReport {
     /// Why it failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) cause: Option<CauseReport>,
+    /// Why this version could not judge what was saved: the step stands as its report has it.
+    #[serde(skip)]
+    pub(crate) unread: Option<String>,
     /// The step whose failure explains this one; its explanation holds here too.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub(crate) because_of: Option<String>,
@@ -155,7 +163,7 @@ pub(crate) struct TargetReport {
     /// `10.0.0.3:123/udp`
     pub(crate) shown: String,
     /// Where the target came from.
-    pub(crate) origin: String,
+    pub(crate) origin: Origin,
     /// Our address as the network sees it, behind address translation.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub(crate) seen_as: Option<IpAddr>,
@@ -175,43 +183,182 @@ pub(crate) struct WayReport {
     /// The service's name.
     pub(crate) protocol: String,
     /// `tcp` or `udp`.
-    pub(crate) transport: String,
+    pub(crate) transport: Read<Transport>,
     /// The port.
     pub(crate) port: u16,
     /// Where the port came from.
-    pub(crate) origin: String,
+    pub(crate) origin: Origin,
 }
 
 /// Why a step failed.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug)]
 pub(crate) struct CauseReport {
-    /// Stable code, a heading of `docs/causes.md`.
-    pub(crate) code: String,
-    /// name, route, path, port, tls, protocol, authentication, service, host.
-    pub(crate) layer: String,
-    /// this-host, network, far-side, nobody.
-    pub(crate) owner: String,
-    /// The device that said no, when one did.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) device: Option<String>,
+    /// What stands in the way, typed.
+    pub(crate) why: Why,
     /// One sentence.
     pub(crate) message: String,
-    /// The typed facts behind the sentence.
-    pub(crate) facts: Map<String, Value>,
     /// Who acts, and what to ask of them.
     pub(crate) remedy: Remedy,
+}
+
+/// What stands in a step's way, as far as this version can read it.
+#[derive(Clone, Debug)]
+pub(crate) enum Why {
+    /// Something that a probe saw.
+    Cause(Cause),
+    /// Something that this machine's files say.
+    Mistake(Mistake),
+    /// What a report of another version says, in its own words; nothing is concluded from it.
+    Unread(Unread),
+}
+
+/// A cause of a saved report that this version cannot read.
+#[derive(Clone, Debug)]
+pub(crate) struct Unread {
+    /// Its code.
+    pub(crate) code: String,
+    /// What that report says its layer is.
+    pub(crate) layer: String,
+    /// What that report says whose it is.
+    pub(crate) owner: String,
+    /// The device that report names.
+    pub(crate) device: Option<String>,
+    /// Its facts.
+    pub(crate) facts: Map<String, Value>,
+}
+
+impl Why {
+    /// Stable code, a heading of `docs/causes.md`.
+    pub(crate) fn code(&self) -> &str {
+        match self {
+            Self::Cause(cause) => cause.code(),
+            Self::Mistake(mistake) => mistake.code(),
+            Self::Unread(unread) => &unread.code,
+        }
+    }
+
+    /// The layer it belongs to; none: a file, or not known.
+    pub(crate) fn layer(&self) -> Option<Layer> {
+        match self {
+            Self::Cause(cause) => Some(cause.layer()),
+            Self::Mistake(_) | Self::Unread(_) => None,
+        }
+    }
+
+    /// The layer's name: `path`, `configuration`.
+    pub(crate) fn layer_name(&self) -> String {
+        match self {
+            Self::Cause(cause) => cause.layer().to_string(),
+            Self::Mistake(_) => "configuration".to_owned(),
+            Self::Unread(unread) => unread.layer.clone(),
+        }
+    }
+
+    /// Who has to act; none: not known.
+    pub(crate) fn owner(&self) -> Option<Owner> {
+        match self {
+            Self::Cause(cause) => Some(cause.owner()),
+            Self::Mistake(_) => Some(Owner::ThisHost),
+            Self::Unread(_) => None,
+        }
+    }
+
+    /// The owner's name: `network`, `this-host`.
+    pub(crate) fn owner_name(&self) -> &str {
+        match self {
+            Self::Unread(unread) => &unread.owner,
+            known => known.owner().map_or("", owner_name),
+        }
+    }
+
+    /// The device that says no, when one did.
+    pub(crate) fn device(&self) -> Option<IpAddr> {
+        match self.owner() {
+            Some(Owner::Network(at)) => at.device(),
+            _ => None,
+        }
+    }
+
+    /// What a probe saw, if it was one and can be read.
+    pub(crate) fn cause(&self) -> Option<&Cause> {
+        match self {
+            Self::Cause(cause) => Some(cause),
+            Self::Mistake(_) | Self::Unread(_) => None,
+        }
+    }
+}
+
+/// A cause as JSON has it.
+#[derive(Serialize, Deserialize)]
+struct WrittenCause {
+    code: String,
+    layer: String,
+    owner: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    device: Option<String>,
+    message: String,
+    facts: Map<String, Value>,
+    remedy: Remedy,
+}
+
+impl Serialize for CauseReport {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let facts = match &self.why {
+            Why::Cause(cause) => object(cause),
+            Why::Mistake(mistake) => object(mistake),
+            Why::Unread(unread) => unread.facts.clone(),
+        };
+        let device = match &self.why {
+            Why::Unread(unread) => unread.device.clone(),
+            known => known.device().map(|device| device.to_string()),
+        };
+        WrittenCause {
+            code: self.why.code().to_owned(),
+            layer: self.why.layer_name(),
+            owner: self.why.owner_name().to_owned(),
+            device,
+            message: self.message.clone(),
+            facts: without_code(facts),
+            remedy: self.remedy.clone(),
+        }
+        .serialize(to)
+    }
+}
+
+impl<'de> Deserialize<'de> for CauseReport {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let WrittenCause { code, layer, owner, device, message, facts, remedy } =
+            WrittenCause::deserialize(from)?;
+        let mut tagged = facts.clone();
+        tagged.insert("code".to_owned(), Value::from(code.as_str()));
+        let tagged = Value::Object(tagged);
+        let why = if let Ok(cause) = serde_json::from_value(tagged.clone()) {
+            Why::Cause(cause)
+        } else if let Ok(mistake) = serde_json::from_value(tagged) {
+            Why::Mistake(mistake)
+        } else {
+            Why::Unread(Unread { code, layer, owner, device, facts })
+        };
+        Ok(Self { why, message, remedy })
+    }
+}
+
+/// The code stands beside the facts, not among them.
+fn without_code(mut facts: Map<String, Value>) -> Map<String, Value> {
+    facts.remove("code");
+    facts
 }
 
 /// What passes today and will hurt.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct ConcernReport {
     /// Stable code, a heading of `docs/causes.md`.
-    pub(crate) code: String,
+    pub(crate) code: Read<ConcernCode>,
     /// One sentence.
     pub(crate) message: String,
     /// this-host, network, far-side, nobody; empty in reports of the first version.
-    #[serde(skip_serializing_if = "String::is_empty", default)]
-    pub(crate) owner: String,
+    #[serde(with = "owner", skip_serializing_if = "Option::is_none", default)]
+    pub(crate) owner: Option<Owner>,
     /// Who acts, and what to ask of them.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub(crate) remedy: Option<Remedy>,
@@ -221,23 +368,23 @@ pub(crate) struct ConcernReport {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct AttemptReport {
     /// Address and port.
-    pub(crate) address: String,
+    pub(crate) address: Read<SocketAddr>,
     /// The service asked for.
     pub(crate) protocol: String,
     /// The address we asked from.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) source: Option<String>,
+    pub(crate) source: Option<Read<IpAddr>>,
     /// pass, fail or unknown.
     pub(crate) outcome: Outcome,
     /// Why it failed.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) cause: Option<Map<String, Value>>,
+    pub(crate) cause: Option<Read<Cause>>,
     /// Why it does not answer over the service's second transport.
     #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub(crate) other_transport: Option<Map<String, Value>>,
+    pub(crate) other_transport: Option<Read<Cause>>,
     /// What passes today and will hurt.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
-    pub(crate) concerns: Vec<Map<String, Value>>,
+    pub(crate) concerns: Vec<Read<Concern>>,
     /// What a pass shows: "stratum 2, offset -3 ms".
     #[serde(skip_serializing_if = "String::is_empty", default)]
     pub(crate) headline: String,
@@ -245,6 +392,36 @@ pub(crate) struct AttemptReport {
     pub(crate) evidence: Map<String, Value>,
     /// Milliseconds by phase.
     pub(crate) timings: Map<String, Value>,
+}
+
+impl WayReport {
+    /// `tcp` or `udp`.
+    pub(crate) fn transport(&self) -> &str {
+        match &self.transport {
+            Read::Known(transport) => transport.lower(),
+            Read::Unread(saved) => saved.as_str().unwrap_or_default(),
+        }
+    }
+}
+
+impl AttemptReport {
+    /// The code of what it failed with, whether this version knows it or not.
+    pub(crate) fn code(&self) -> Option<&str> {
+        match self.cause.as_ref()? {
+            Read::Known(cause) => Some(cause.code()),
+            Read::Unread(saved) => saved.get("code")?.as_str(),
+        }
+    }
+
+    /// What it failed with, if this version can read it.
+    pub(crate) fn cause(&self) -> Option<&Cause> {
+        self.cause.as_ref()?.known()
+    }
+
+    /// The address it was asked from.
+    pub(crate) fn from(&self) -> Option<IpAddr> {
+        self.source.as_ref()?.known().copied()
+    }
 }
 
 /// What the exit code and the last line say.
@@ -285,24 +462,83 @@ pub(crate) struct Summary {
 impl CauseReport {
     /// What its remedy is to the reader: something to do, or something to ask for.
     pub(crate) fn turn(&self) -> &'static str {
-        turn(&self.owner)
+        turn(self.why.owner())
     }
 }
 
 impl ConcernReport {
     /// What its remedy is to the reader: something to do, or something to ask for.
     pub(crate) fn turn(&self) -> &'static str {
-        turn(&self.owner)
+        turn(self.owner)
     }
 
     /// Its remedy, if anybody has to act.
     pub(crate) fn due(&self) -> Option<&Remedy> {
-        self.remedy.as_ref().filter(|_| self.owner != "nobody")
+        self.remedy.as_ref().filter(|_| self.owner != Some(Owner::Nobody))
+    }
+
+    /// Does it only say that nothing is installed yet?
+    fn is_only_open(&self) -> bool {
+        match self.code.known() {
+            Some(ConcernCode::PathOpen | ConcernCode::NothingListensYet) => true,
+            Some(_) | None => false,
+        }
+    }
+
+    /// Stable code.
+    pub(crate) fn code(&self) -> &str {
+        match &self.code {
+            Read::Known(code) => (*code).into(),
+            Read::Unread(saved) => saved.as_str().unwrap_or_default(),
+        }
     }
 }
 
-fn turn(owner: &str) -> &'static str {
-    if owner == "this-host" { "do" } else { "ask for" }
+fn turn(owner: Option<Owner>) -> &'static str {
+    match owner {
+        Some(Owner::ThisHost) | None => "do",
+        Some(Owner::Network(_) | Owner::FarSide | Owner::Nobody) => "ask for",
+    }
+}
+
+/// An owner as JSON has it; where a device stands is said beside it.
+fn owner_name(owner: Owner) -> &'static str {
+    match owner {
+        Owner::ThisHost => "this-host",
+        Owner::Network(_) => "network",
+        Owner::FarSide => "far-side",
+        Owner::Nobody => "nobody",
+    }
+}
+
+/// An owner by its name; a name that is not known is nobody's.
+mod owner {
+    use super::{Deserialize, Deserializer, Owner, Serializer, Whereabouts, owner_name};
+
+    #[expect(clippy::ref_option, reason = "serde asks for a reference")]
+    pub(super) fn serialize<S: Serializer>(
+        owner: &Option<Owner>,
+        to: S,
+    ) -> Result<S::Ok, S::Error> {
+        to.serialize_str(owner.map_or("", owner_name))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<Option<Owner>, D::Error> {
+        let name = String::deserialize(from)?;
+        let network = Owner::Network(Whereabouts::Unknown);
+        let known = [Owner::ThisHost, network, Owner::FarSide, Owner::Nobody];
+        Ok(known.into_iter().find(|owner| owner_name(*owner) == name))
+    }
+}
+
+/// Anything that serialises to an object, as one.
+pub(super) fn object(value: &impl Serialize) -> Map<String, Value> {
+    match serde_json::to_value(value) {
+        Ok(Value::Object(map)) => map,
+        _ => Map::new(),
+    }
 }
 
 /// How many of the steps that were asked ended how.
@@ -362,8 +598,30 @@ impl StepReport {
 
     /// Does it pass only because nothing is installed yet?
     pub(crate) fn is_only_open(&self) -> bool {
-        const OPEN: [&str; 2] = ["path-open", "nothing-listens-yet"];
-        self.concerns.iter().any(|concern| OPEN.contains(&concern.code.as_str()))
+        self.concerns.iter().any(ConcernReport::is_only_open)
+    }
+
+    /// The code of the cause, or of the first thing that will hurt; empty: there is neither.
+    pub(crate) fn code(&self) -> &str {
+        let concern = self.concerns.first().map(ConcernReport::code);
+        self.cause.as_ref().map(|cause| cause.why.code()).or(concern).unwrap_or_default()
+    }
+
+    /// The device that says no, when one did.
+    pub(crate) fn device(&self) -> Option<IpAddr> {
+        self.cause.as_ref()?.why.device()
+    }
+
+    /// What a probe saw in its way, if this version can read it.
+    pub(crate) fn why(&self) -> Option<&Cause> {
+        self.cause.as_ref()?.why.cause()
+    }
+
+    /// The hops of the look at the path, nearest first.
+    pub(crate) fn path(&self) -> Vec<Hop> {
+        let path = self.evidence.get("path").and_then(Value::as_array);
+        let hops = path.into_iter().flatten().map(|hop| hop.as_str()?.parse().ok());
+        hops.flatten().collect()
     }
 }
 

@@ -117,13 +117,14 @@ fn of_step(step: &StepReport, families: &mut Families) {
     }
     of.set("step_required", "Does its failure fail the run?", &[], flag(step.required));
     if let Some(cause) = &step.cause {
-        let device = cause.device.as_deref().unwrap_or_default();
-        let labels = [("code", cause.code.as_str()), ("owner", &cause.owner), ("device", device)];
+        let device = step.device().map(|device| device.to_string()).unwrap_or_default();
+        let (code, owner) = (cause.why.code(), cause.why.owner_name());
+        let labels = [("code", code), ("owner", owner), ("device", device.as_str())];
         of.set("step_cause", "Why the step fails; always 1.", &labels, 1.0);
     }
     for concern in &step.concerns {
         let help = "What works and will hurt; always 1.";
-        of.set("step_concern", help, &[("code", &concern.code)], 1.0);
+        of.set("step_concern", help, &[("code", concern.code())], 1.0);
     }
     of.durations();
     of.evidence();

@@ -48,7 +48,7 @@ enum Place<'a> {
 
 impl<'a> Place<'a> {
     fn of(index: usize, step: &'a StepReport) -> Self {
-        let code = step.cause.as_ref().map(|cause| cause.code.as_str());
+        let code = step.cause.as_ref().map(|cause| cause.why.code());
         let among = |subnet| Self::Among { subnet, outcome: step.outcome, code };
         subnet(step).map_or(Self::Alone(index), among)
     }
@@ -82,6 +82,9 @@ impl<'a> Row<'a> {
         }
         if !self.step.required && self.step.outcome == Outcome::Fail {
             text.push_str(" [optional]");
+        }
+        if let Some(reason) = &self.step.unread {
+            text.extend([" [as its report has it: ", reason, "]"]);
         }
         if let Some(gateway) = &self.step.through_vpn {
             text.extend([" [through the VPN ", gateway, "]"]);

@@ -1,9 +1,14 @@
 //! Reports for tests, made as a reader gets them: from JSON.
 
-use preflight_checks::Cause;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use preflight_checks::{Cause, Icmp, LocalRoute, Millis, Phase, Transport};
 use serde_json::{Value, json};
 
-use super::{Report, saved};
+use super::model::Why;
+use super::{CauseReport, Report, Run, Words, saved};
+use crate::run::remedy::Remedy;
 
 /// A run of `role` on the machine `name`, which has `address`.
 pub(crate) fn report(name: &str, role: &str, address: &str, steps: &[Value]) -> Report {
@@ -26,7 +31,7 @@ pub(crate) fn report(name: &str, role: &str, address: &str, steps: &[Value]) -> 
             "exit_code": 0, "counts": {}, "required": 0, "failed": 0, "open": 0, "reasons": [],
         },
     });
-    saved::parse(&report.to_string()).unwrap()
+    saved::parse(&report.to_string()).unwrap().as_written().clone()
 }
 
 /// A step from `from` to `to`, which is at `host`: `bbdo:5669/tcp`.
@@ -60,10 +65,12 @@ pub(crate) fn failing(mut step: Value, source: &str, cause: Value) -> Value {
     let host = step["target"]["host"].as_str().unwrap().to_owned();
     let way = step["target"]["ways"][0].clone();
     step["result"] = cause["message"].clone();
+    let mut why = cause["facts"].clone();
+    why["code"] = cause["code"].clone();
     step["attempts"] = json!([{
         "address": format!("{host}:{}", way["port"]), "protocol": way["protocol"],
         "source": source, "outcome": step["outcome"],
-        "cause": { "code": cause["code"] }, "evidence": {}, "timings": {},
+        "cause": why, "evidence": {}, "timings": {},
     }]);
     step["cause"] = cause;
     step
@@ -82,22 +89,39 @@ pub(crate) fn failing_at(mut step: Value, source: &str, to: &str, why: &Cause) -
         Some(attempts) => attempts.push(attempt.take()),
         None => step["attempts"] = json!([attempt]),
     }
-    step["cause"] = cause(why.code(), &why.layer().to_string(), "nobody", None);
+    let remedy = Remedy { who: "nobody".to_owned(), what: "allow it".to_owned() };
+    let message = why.to_string();
+    step["cause"] = json!(CauseReport { why: Why::Cause(why.clone()), message, remedy });
     step
 }
 
-/// A cause: `path-rejected`, its layer, whose it is, and the device that says so.
-pub(crate) fn cause(code: &str, layer: &str, owner: &str, device: Option<&str>) -> Value {
+/// A cause by its code, as a step of a report has it, with the device that says so.
+pub(crate) fn cause(code: &str, device: Option<&str>) -> Value {
+    let to: SocketAddr = ([10, 0, 0, 5], 5669).into();
+    let waited = Millis(Duration::from_secs(4));
+    let why = match code {
+        "path-rejected" => Cause::PathRejected {
+            to,
+            by: device.unwrap_or("10.9.0.1").parse().unwrap(),
+            icmp: Icmp::V4 { kind: 3, code: 13 },
+        },
+        "port-closed" => Cause::PortClosed { to },
+        "no-answer" => Cause::NoAnswer { to, phase: Phase::Connect, waited },
+        "snmp-silent" => Cause::SnmpSilent { to, waited },
+        "no-route" => Cause::NoRoute { to: to.ip(), route: LocalRoute::Missing },
+        "nothing-listens" => Cause::NothingListens { transport: Transport::Tcp, port: 5669 },
+        "interrupted" => Cause::Interrupted,
+        other => panic!("no sample of {other}"),
+    };
     let by = device.map_or_else(String::new, |device| format!(" by {device}"));
-    let mut cause = json!({
-        "code": code, "layer": layer, "owner": owner,
-        "message": format!("{}{by}", code.replace('-', " ")),
-        "facts": {}, "remedy": { "who": owner, "what": "allow it" },
-    });
-    if let Some(device) = device {
-        cause["device"] = json!(device);
-    }
-    cause
+    let message = format!("{}{by}", code.replace('-', " "));
+    let remedy = Remedy { who: "somebody".to_owned(), what: "allow it".to_owned() };
+    json!(CauseReport { why: Why::Cause(why), message, remedy })
+}
+
+/// What today's rules say of it, as every command gets a saved report.
+pub(crate) fn judged(report: &Report) -> Report {
+    Run::read(report, Words::Anybodys).judged()
 }
 
 /// The same report, later by so many minutes.

@@ -13,7 +13,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_json::error::Category;
 
-use super::{Report, SCHEMA_VERSION};
+use super::{Report, Run, SCHEMA_VERSION, Words};
 
 /// A file that is no report we can use; its text names the file and the reason.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -25,12 +25,39 @@ pub(crate) struct Unreadable {
     pub(crate) reason: String,
 }
 
+/// A report as a file has it.
+///
+/// Whatever works with its steps takes [`Saved::judged`]: a file's own outcomes, summary and advice
+/// are of another time, or of anybody who wrote the file.
+#[derive(Clone, Debug)]
+pub(crate) struct Saved(Report);
+
+impl Saved {
+    /// What today's rules say of what was seen.
+    pub(crate) fn judged(&self) -> Report {
+        Run::read(&self.0, Words::Anybodys).judged()
+    }
+
+    /// What was written then, to be shown beside that.
+    pub(crate) fn as_written(&self) -> &Report {
+        &self.0
+    }
+
+    /// The same with another report in its place: of what is in it, only what was seen counts.
+    pub(crate) fn try_map<E>(
+        self,
+        change: impl FnOnce(Report) -> Result<Report, E>,
+    ) -> Result<Self, E> {
+        change(self.0).map(Self)
+    }
+}
+
 /// Reads the report in `file`, which may be a pipe.
 ///
 /// # Errors
 ///
 /// [`Unreadable`]: not there, too large, cut off, of a newer version, or no report at all.
-pub(crate) fn open(file: &Path) -> Result<Report, Unreadable> {
+pub(crate) fn open(file: &Path) -> Result<Saved, Unreadable> {
     text(file).and_then(|json| parse(&json)).map_err(|reason| Unreadable {
         file: printable(&file.display().to_string()),
         reason: printable(&reason),
@@ -53,10 +80,12 @@ fn text(file: &Path) -> Result<String, String> {
 /// # Errors
 ///
 /// One sentence: no report at all, a truncated one, or one of a newer version.
-pub(crate) fn parse(json: &str) -> Result<Report, String> {
+pub(crate) fn parse(json: &str) -> Result<Saved, String> {
     match serde_json::from_str::<Report>(json) {
-        Ok(report) if report.schema_version <= SCHEMA_VERSION && is_inert(json) => Ok(report),
-        Ok(report) if report.schema_version <= SCHEMA_VERSION => inert(&report),
+        Ok(report) if report.schema_version <= SCHEMA_VERSION && is_inert(json) => {
+            Ok(Saved(report))
+        }
+        Ok(report) if report.schema_version <= SCHEMA_VERSION => inert(&report).map(Saved),
         Ok(newer) => Err(too_new(u64::from(newer.schema_version))),
         Err(error) => Err(why_not(json, &error)),
     }

@@ -42,9 +42,7 @@ pub(super) fn write(report: &Report, out: &mut dyn io::Write) -> io::Result<()> 
 /// What each column says; a dash where there is nothing to say.
 fn cells(row: &Row<'_>) -> [String; 9] {
     let step = row.step;
-    let cause = step.cause.as_ref().map(|cause| printable(&cause.code));
-    let concern = step.concerns.first().map(|concern| printable(&concern.code));
-    let origin = step.target.as_ref().map(|target| printable(&target.origin));
+    let origin = step.target.as_ref().map(|target| printable(&target.origin.to_string()));
     let cells = [
         step.outcome.to_string(),
         printable(&step.flow),
@@ -52,7 +50,7 @@ fn cells(row: &Row<'_>) -> [String; 9] {
         origin.unwrap_or_default(),
         words::source(step),
         row.took_ms().map(|took| format!("{took:.1}ms")).unwrap_or_default(),
-        cause.or(concern).unwrap_or_default(),
+        printable(step.code()),
         words::owner(step),
         row.result(),
     ];

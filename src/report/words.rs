@@ -1,15 +1,18 @@
 //! What several formats say in the same words: who asked, how it ended, what a fact is.
 
-use std::net::SocketAddr;
+use std::net::IpAddr;
+use std::str::FromStr as _;
 
-use preflight_checks::{Code, printable};
+use preflight_checks::{Cause, Code, printable};
 use serde_json::Value;
 
 use super::faults::{Fault, Followers, Said, faults};
 use super::groups::{first_of, in_order};
-use super::model::Tally;
-use super::{CauseReport, ConcernReport, Ending, NoteReport, Report, StepReport, TargetReport};
-use crate::run::plan::Phase;
+use super::model::{Tally, Why};
+use super::{
+    AttemptReport, CauseReport, ConcernReport, Ending, NoteReport, Report, StepReport, TargetReport,
+};
+use crate::run::plan::{Direction, Phase};
 use crate::run::verdict::Outcome;
 use crate::run::wish::Wish;
 
@@ -29,7 +32,7 @@ pub(super) fn head(report: &Report) -> [Vec<String>; 2] {
     let mut machine = vec![host.name.clone(), format!("{}, kernel {}", host.os, host.kernel)];
     // What it cannot see is in the JSON; here it would take a line.
     machine.push(host.privileges.split(':').next().unwrap_or_default().to_owned());
-    let sources = sources(report).join(", ");
+    let sources = first_of(&sources(report), 3);
     if !sources.is_empty() {
         machine.push(format!("from {sources}"));
     }
@@ -52,10 +55,10 @@ fn catalogue(report: &Report) -> String {
 }
 
 /// The addresses we really asked from, each once, at most three.
-pub(super) fn sources(report: &Report) -> Vec<&str> {
-    let mut sources: Vec<&str> = Vec::new();
+pub(super) fn sources(report: &Report) -> Vec<IpAddr> {
+    let mut sources: Vec<IpAddr> = Vec::new();
     let attempts = report.steps.iter().flat_map(|step| &step.attempts);
-    for source in attempts.filter_map(|attempt| attempt.source.as_deref()) {
+    for source in attempts.filter_map(AttemptReport::from) {
         if !sources.contains(&source) && sources.len() < 3 {
             sources.push(source);
         }
@@ -177,16 +180,17 @@ pub(super) fn fact(value: &Value) -> String {
 /// Who acts, in a word, and the device that is to be looked at: `network 10.9.0.1`.
 pub(super) fn owner(step: &StepReport) -> String {
     let Some(cause) = &step.cause else { return String::new() };
-    match &cause.device {
-        Some(device) => printable(&format!("{} {device}", cause.owner)),
-        None => printable(&cause.owner),
+    let owner = printable(cause.why.owner_name());
+    match cause.why.device() {
+        Some(device) => format!("{owner} {device}"),
+        None => owner,
     }
 }
 
 /// The address that was asked from, by the attempt that is told first.
 pub(super) fn source(step: &StepReport) -> String {
-    let source = step.attempts.iter().find_map(|attempt| attempt.source.as_deref());
-    source.map(printable).unwrap_or_default()
+    let source = step.attempts.iter().find_map(AttemptReport::from);
+    source.map(|source| source.to_string()).unwrap_or_default()
 }
 
 /// How long a step took, milliseconds.
@@ -197,10 +201,9 @@ pub(super) fn total_ms(step: &StepReport) -> Option<f64> {
 /// Each fault once.
 pub(super) fn root_causes(report: &Report) -> Vec<Fault<'_>> {
     // Of what the reader stopped there is nothing to explain.
-    let is_cut_off = |cause: &CauseReport| cause.code == <&str>::from(Code::Interrupted);
-    let is_root = |step: &&StepReport| {
-        step.cause.as_ref().is_some_and(|cause| !is_cut_off(cause)) && step.because_of.is_none()
-    };
+    let is_cut_off = |step: &StepReport| matches!(step.why(), Some(Cause::Interrupted));
+    let is_root =
+        |step: &&StepReport| step.cause.is_some() && !is_cut_off(step) && step.because_of.is_none();
     faults(report.steps.iter().filter(is_root))
 }
 
@@ -223,9 +226,17 @@ pub(super) fn explanation(
         ("who acts", who_acts(fault)),
         (cause.turn(), cause.remedy.what.clone()),
         ("ask too", asked_too(step)),
-        ("more", format!("preflight explain {}", cause.code)),
+        ("more", more(cause)),
     ];
     lines.into_iter().filter(|(_, text)| !text.is_empty()).collect()
+}
+
+/// Where its page is; a code that this version does not know has none here.
+fn more(cause: &CauseReport) -> String {
+    match &cause.why {
+        Why::Unread(unread) if Code::from_str(&unread.code).is_err() => String::new(),
+        known => format!("preflight explain {}", known.code()),
+    }
 }
 
 /// A warning: what works and will hurt, and the steps of one flow of which that is true.
@@ -241,7 +252,7 @@ pub(super) struct Warning<'a> {
 pub(super) fn warnings<'a>(report: &'a Report) -> Vec<Warning<'a>> {
     let each = |step: &'a StepReport| step.concerns.iter().map(move |concern| (step, concern));
     let all = report.steps.iter().flat_map(each).filter(|(_, concern)| concern.due().is_some());
-    let alike = in_order(all, |(step, concern)| (step.flow.as_str(), concern.code.as_str()));
+    let alike = in_order(all, |(step, concern)| (step.flow.as_str(), concern.code()));
     let warning = |found: Vec<(&'a StepReport, &'a ConcernReport)>| {
         let concern = found.first()?.1;
         Some(Warning { concern, steps: Fault::of(found.into_iter().map(|(step, _)| step))? })
@@ -254,7 +265,7 @@ pub(super) fn about_warning(warning: &Warning<'_>) -> Vec<(&'static str, String)
     let Warning { concern, steps } = warning;
     let mut lines = vec![("likewise", likewise(steps))];
     lines.extend(about_concern(concern));
-    lines.push(("more", format!("preflight explain {}", concern.code)));
+    lines.push(("more", format!("preflight explain {}", concern.code())));
     lines.into_iter().filter(|(_, text)| !text.is_empty()).collect()
 }
 
@@ -303,7 +314,7 @@ fn resolved(step: &StepReport) -> String {
     let name = fact("resolved_as").map(|name| format!("resolved as {name}"));
     let mut addresses: Vec<String> = Vec::new();
     for attempt in &step.attempts {
-        let Ok(address) = attempt.address.parse::<SocketAddr>() else { continue };
+        let Some(address) = attempt.address.known() else { continue };
         let address = address.ip().to_string();
         if !addresses.contains(&address) {
             addresses.push(address);
@@ -318,9 +329,9 @@ fn resolved(step: &StepReport) -> String {
 
 /// The other addresses and ports that failed, when there are any.
 fn others(step: &StepReport) -> String {
-    let own = step.cause.as_ref().map(|cause| cause.code.as_str());
+    let own = step.cause.as_ref().map(|cause| cause.why.code());
     let texts = step.attempts.iter().filter_map(|attempt| {
-        let code = attempt.cause.as_ref()?.get("code")?.as_str()?;
+        let code = attempt.code()?;
         (Some(code) != own).then(|| format!("{}: {code}", attempt.address))
     });
     texts.collect::<Vec<String>>().join(", ")
@@ -339,12 +350,9 @@ fn consequences(followers: &Followers<'_>, fault: &Fault<'_>) -> String {
 fn likewise(fault: &Fault<'_>) -> String {
     const SHOWN: usize = 8;
     let is_each = matches!(fault.said(), Said::Each(_));
-    let name = |step: &StepReport| {
-        let device = step.cause.as_ref().and_then(|cause| cause.device.as_deref());
-        match (place(step)?, device.filter(|_| is_each)) {
-            (place, Some(device)) => Some(format!("{place} (device {device})")),
-            (place, None) => Some(place.to_owned()),
-        }
+    let name = |step: &StepReport| match (place(step)?, step.device().filter(|_| is_each)) {
+        (place, Some(device)) => Some(format!("{place} (device {device})")),
+        (place, None) => Some(place.to_owned()),
     };
     let names: Vec<String> = fault.alike.iter().filter_map(|step| name(step)).collect();
     let names = in_order(names.iter(), String::as_str);
@@ -359,10 +367,12 @@ fn place(step: &StepReport) -> Option<&str> {
 
 /// What was seen: the target, where it came from, and the cause in one sentence.
 fn seen(step: &StepReport) -> String {
-    let asked = step.target.as_ref().map(|TargetReport { shown, origin, .. }| match shown {
-        // A place in a file is where it came from.
-        shown if shown == origin => format!("{shown}: "),
-        shown => format!("{shown} ({origin}): "),
+    let asked = step.target.as_ref().map(|TargetReport { shown, origin, .. }| {
+        match step.direction {
+            // A place in a file is where it came from.
+            Direction::Local => format!("{shown}: "),
+            Direction::Outbound | Direction::Inbound => format!("{shown} ({origin}): "),
+        }
     });
     let asked = asked.unwrap_or_default();
     let message = step.cause.as_ref().map_or("", |cause| cause.message.as_str());
@@ -374,7 +384,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::report::Summary;
+    use crate::report::model::Summary;
     use crate::report::sample::{cause, failing, report, step};
 
     /// The last line of a run: `w` works, `o` waits, `f` fails, `?` cannot be told, `!` warns, and
@@ -394,7 +404,7 @@ mod tests {
                 'o' => step["concerns"] = concern("path-open"),
                 '!' => step["concerns"] = concern("packet-loss"),
                 'f' | '?' | 'u' => {
-                    let silent = cause("no-answer", "path", "network", None);
+                    let silent = cause("no-answer", None);
                     step = Value::clone(&failing(step, "10.2.0.7", silent));
                 }
                 _ => {}

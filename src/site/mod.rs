@@ -19,7 +19,7 @@ use std::net::IpAddr;
 
 use preflight_checks::{Naming, Trust, gorgone_api, http, ldap, nsclient, smtp, snmp};
 use secrecy::SecretString;
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 pub(crate) use custom::Custom;
 pub(crate) use join::{View, join};
@@ -204,6 +204,12 @@ impl fmt::Display for Origin {
 impl Serialize for Origin {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         to.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Origin {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        String::deserialize(from).map(Self::Saved)
     }
 }
 

@@ -112,15 +112,22 @@ impl Reader {
     }
 
     fn open(&mut self, file: &Path) -> Result<Report, Unreadable> {
-        let named = preflight_checks::printable(&file.display().to_string());
-        self.shown(saved::open(file)?).map_err(|failed| Unreadable { file: named, ..failed })
+        let saved = saved::open(file)?;
+        let named = || preflight_checks::printable(&file.display().to_string());
+        // What was seen is redacted, and every sentence is made anew from that.
+        let saved = saved.try_map(|report| self.redacted(report, named))?;
+        Ok(saved.judged())
     }
 
-    /// The report as it may be shown.
-    fn shown(&mut self, report: Report) -> Result<Report, Unreadable> {
+    /// The report with stand-ins, if it must not be shown as it is.
+    fn redacted(
+        &mut self,
+        report: Report,
+        named: impl FnOnce() -> String,
+    ) -> Result<Report, Unreadable> {
         let Some(redactor) = &mut self.redactor else { return Ok(report) };
         redactor.report(&report).map_err(|reason| Unreadable {
-            file: report.host.name.clone(),
+            file: named(),
             reason: format!("cannot be redacted: {}", preflight_checks::printable(&reason)),
         })
     }
@@ -161,7 +168,9 @@ fn ask_for(
     let mut wishes = wishes.collect::<Result<Vec<_>, _>>()?;
     let mut nat = nat.clone();
     for job in planned {
-        let report = reader.shown(unasked(job))?;
+        let planned = unasked(job);
+        let name = planned.host.name.clone();
+        let report = reader.redacted(planned, || name)?;
         // Under its own name: what is typed and what is planned are redacted together below.
         nat.extend(job.site.machine.clone().zip(job.site.nat));
         wishes.push(Wishes::planned(&report));

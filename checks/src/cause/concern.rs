@@ -13,7 +13,17 @@ use crate::net::Opinion;
 )]
 #[strum_discriminants(
     name(ConcernCode),
-    derive(strum::EnumIter, strum::IntoStaticStr, strum::EnumString, Hash, PartialOrd, Ord),
+    derive(
+        Serialize,
+        Deserialize,
+        strum::EnumIter,
+        strum::IntoStaticStr,
+        strum::EnumString,
+        Hash,
+        PartialOrd,
+        Ord
+    ),
+    serde(rename_all = "kebab-case"),
     strum(serialize_all = "kebab-case"),
     doc = "Stable name of a [`Concern`]; see `docs/causes.md`."
 )]

@@ -5,7 +5,8 @@ use std::io;
 use serde_json::Value;
 use strum::VariantArray as _;
 
-use super::{Canvas, Ending, Format, Report, Summary};
+use super::model::Summary;
+use super::{Canvas, Ending, Format, Report};
 
 /// The report that all formats are shown of.
 pub(crate) const REPORT: &str = include_str!("report.json");

@@ -30,7 +30,10 @@ fn verdict(sheet: &Sheet<'_>, row: &Row<'_>, list: &mut Markup) {
     let step = row.first;
     if let Some(cause) = &step.cause {
         pair_of(list, "cause", |to| {
-            to.leaf("code", &[], &cause.code).text(" (").text(&cause.layer).text(")");
+            to.leaf("code", &[], cause.why.code())
+                .text(" (")
+                .text(&cause.why.layer_name())
+                .text(")");
         });
     }
     if let Some(fault) = Fault::of(row.steps.iter().copied()) {
@@ -41,7 +44,7 @@ fn verdict(sheet: &Sheet<'_>, row: &Row<'_>, list: &mut Markup) {
         for (label, text) in about_concern(concern) {
             pair(list, label, &text);
         }
-        more_about(list, &concern.code);
+        more_about(list, concern.code());
     }
 }
 
@@ -111,11 +114,11 @@ fn origin(row: &Row<'_>, list: &mut Markup) {
     if let Some(target) = &step.target {
         if row.place.is_none() {
             pair_of(list, "target", |to| {
-                to.leaf("code", &[], &target.shown).text(" from ").text(&target.origin);
+                to.leaf("code", &[], &target.shown).text(" from ").text(&target.origin.to_string());
             });
         }
         for way in &target.ways {
-            let asked = format!("{} on {}/{}", way.protocol, way.port, way.transport);
+            let asked = format!("{} on {}/{}", way.protocol, way.port, way.transport());
             pair(list, "port", &format!("{asked}, from {}", way.origin));
         }
     }
@@ -141,13 +144,13 @@ fn attempts(attempts: &[AttemptReport], to: &mut Markup) {
 }
 
 fn attempted(attempt: &AttemptReport, item: &mut Markup) {
-    item.leaf("code", &[], &attempt.address)
+    item.leaf("code", &[], &attempt.address.to_string())
         .text(&format!(" {}: {}", attempt.protocol, attempt.outcome));
-    if let Some(code) = attempt.cause.as_ref().and_then(|cause| cause.get("code")?.as_str()) {
+    if let Some(code) = attempt.code() {
         item.text(" (").leaf("code", &[], code).text(")");
     }
     if let Some(source) = &attempt.source {
-        item.text(", asked from ").leaf("code", &[], source);
+        item.text(", asked from ").leaf("code", &[], &source.to_string());
     }
 }
 

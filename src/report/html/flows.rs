@@ -113,6 +113,9 @@ fn result(row: &Row<'_>, detail: &Markup, cell: &mut Markup) {
     if step.direction == Direction::Inbound && step.outcome == Outcome::Pass {
         said.push_str("; the way here is not tested");
     }
+    if let Some(reason) = &step.unread {
+        said = format!("{said} [as its report has it: {reason}]");
+    }
     if row.place.is_some() {
         said = row.said();
     }

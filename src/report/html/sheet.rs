@@ -6,7 +6,7 @@ use super::places::places;
 use crate::report::faults::{Fault, Followers, faults};
 use crate::report::groups::in_order;
 use crate::report::words::root_causes;
-use crate::report::{Report, StepReport};
+use crate::report::{ConcernReport, Report, StepReport};
 use crate::run::plan::Direction;
 use crate::run::verdict::Outcome;
 
@@ -132,7 +132,7 @@ struct Kind<'a> {
 
 impl<'a> Kind<'a> {
     fn of(step: &'a StepReport, by_reason: bool) -> Self {
-        let concern = step.concerns.first().map(|concern| concern.code.as_str());
+        let concern = step.concerns.first().map(ConcernReport::code);
         let because_of = step.because_of.as_deref();
         Self {
             outcome: step.outcome,

@@ -4,6 +4,7 @@ use super::drawer::{cut, explained, pair};
 use super::markup::Markup;
 use super::sheet::{Row, Sheet, rank};
 use crate::report::faults::Fault;
+use crate::report::groups::first_of;
 use crate::report::table::symbol;
 use crate::report::words::{Warning, about_warning, moment, sources, warnings, why};
 use crate::report::{Ending, Report, StepReport};
@@ -172,7 +173,7 @@ pub(super) fn about(report: &Report, to: &mut Markup) {
             pair(list, "began", &moment(&report.started_at));
             pair(list, "took", &format!("{:.2} s", report.took_ms / 1e3));
             pair(list, "machine", &host.name);
-            pair(list, "asked from", &sources(report).join(", "));
+            pair(list, "asked from", &first_of(&sources(report), 3));
             pair(list, "addresses", &addresses.join(", "));
             pair(list, "system", &host.os);
             pair(list, "kernel", &host.kernel);

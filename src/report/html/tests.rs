@@ -1,18 +1,20 @@
 //! The page as a whole: nothing hostile acts, nothing is missing, and it stays a page.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
+use preflight_checks::{Cause, Icmp, Transport};
 use serde_json::{Map, Value, json};
 
 use crate::catalogue::{Party, Role};
-use crate::report::model::{ConcernReport, Tally};
+use crate::report::model::{ConcernReport, Summary, Tally, Tool, Unread, Why};
 use crate::report::{
-    AttemptReport, CauseReport, NoteReport, Report, StepReport, Summary, TargetReport, Tool,
-    WayReport,
+    AttemptReport, CauseReport, NoteReport, Read, Report, StepReport, TargetReport, WayReport,
 };
 use crate::run::plan::{Direction, Phase};
 use crate::run::remedy::Remedy;
 use crate::run::verdict::Outcome;
+use crate::site::Origin;
 use crate::site::local::Host;
 
 /// A passing step of `flow`, without a target yet.
@@ -33,6 +35,7 @@ pub(super) fn step(flow: &str) -> StepReport {
         outcome: Outcome::Pass,
         result: "it works".to_owned(),
         cause: None,
+        unread: None,
         because_of: None,
         asked_for: Vec::new(),
         concerns: Vec::new(),
@@ -50,13 +53,13 @@ pub(super) fn asked(step: StepReport, host: &str, port: u16) -> StepReport {
         host: host.to_owned(),
         peer: None,
         shown: format!("{host}:{port}/udp"),
-        origin: "--device".to_owned(),
+        origin: Origin::Flag("--device"),
         also_try: None,
         ways: vec![WayReport {
             protocol: "snmp".to_owned(),
-            transport: "udp".to_owned(),
+            transport: Read::Known(Transport::Udp),
             port,
-            origin: "profile".to_owned(),
+            origin: Origin::Profile,
         }],
     };
     StepReport { id: format!("{}@{host}", step.flow), target: Some(target), ..step }
@@ -65,13 +68,15 @@ pub(super) fn asked(step: StepReport, host: &str, port: u16) -> StepReport {
 /// The same, failed: rejected by `device`.
 pub(super) fn rejected(step: StepReport, device: &str) -> StepReport {
     let message = format!("rejected by {device} (ICMP 3/13, administratively prohibited)");
+    let by = device.parse().unwrap_or_else(|_| IpAddr::from([10, 9, 0, 1]));
+    let why = Cause::PathRejected {
+        to: ([10, 0, 0, 5], 161).into(),
+        by,
+        icmp: Icmp::V4 { kind: 3, code: 13 },
+    };
     let cause = CauseReport {
-        code: "path-rejected".to_owned(),
-        layer: "path".to_owned(),
-        owner: "network".to_owned(),
-        device: Some(device.to_owned()),
+        why: Why::Cause(why),
         message: message.clone(),
-        facts: Map::new(),
         remedy: Remedy {
             who: format!("network team, device {device}"),
             what: "allow UDP 161".to_owned(),
@@ -238,9 +243,9 @@ fn spoken(said: &str) -> Report {
         group: Some(said.clone()),
         result: said.clone(),
         concerns: vec![ConcernReport {
-            code: said.clone(),
+            code: Read::Unread(json!(said)),
             message: said.clone(),
-            owner: said.clone(),
+            owner: None,
             remedy: Some(Remedy { who: said.clone(), what: said.clone() }),
         }],
         evidence: [("path".to_owned(), json!([format!("1 {said}")]))]
@@ -248,14 +253,14 @@ fn spoken(said: &str) -> Report {
             .chain(object.clone())
             .collect(),
         attempts: vec![AttemptReport {
-            address: said.clone(),
+            address: Read::Unread(json!(said)),
             protocol: said.clone(),
-            source: Some(said.clone()),
+            source: Some(Read::Unread(json!(said))),
             outcome: Outcome::Fail,
             other_transport: None,
             concerns: Vec::new(),
             headline: said.clone(),
-            cause: Some([("code".to_owned(), json!(said))].into_iter().collect()),
+            cause: Some(Read::Unread(json!({ "code": said }))),
             evidence: object.clone(),
             timings: object.clone(),
         }],
@@ -264,8 +269,13 @@ fn spoken(said: &str) -> Report {
     };
     let mut failed = rejected(asked(step("a"), &said, 161), &said);
     let cause = failed.cause.as_mut().unwrap();
-    cause.code.clone_from(&said);
-    cause.layer.clone_from(&said);
+    cause.why = Why::Unread(Unread {
+        code: said.clone(),
+        layer: said.clone(),
+        owner: said.clone(),
+        device: Some(said.clone()),
+        facts: object.clone(),
+    });
     let local = StepReport { direction: Direction::Local, ..asked(step("b"), &said, 0) };
     let inbound = StepReport { direction: Direction::Inbound, ..asked(step("c"), &said, 162) };
     let folded = StepReport { because_of: Some(said.clone()), ..asked(step("d"), &said, 1) };
@@ -415,7 +425,7 @@ fn a_mistake_in_a_file_has_a_line_and_no_arrow() {
         host: String::new(),
         peer: None,
         shown: "/etc/centreon-broker/poller.json:12".to_owned(),
-        origin: "file".to_owned(),
+        origin: Origin::Saved("file".to_owned()),
         ways: Vec::new(),
         also_try: None,
     });

@@ -38,6 +38,18 @@ impl serde::Serialize for At {
     }
 }
 
+/// Reads what it is written as: a number behind the last colon is the line.
+impl<'de> serde::Deserialize<'de> for At {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(from)?;
+        let line = text.rsplit_once(':').and_then(|(file, line)| Some((file, line.parse().ok()?)));
+        Ok(match line {
+            Some((file, line)) => Self { file: Arc::from(file), line: Some(line) },
+            None => Self::file(&text),
+        })
+    }
+}
+
 impl fmt::Display for At {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Whoever can make a file there chose its name.

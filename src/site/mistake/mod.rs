@@ -5,7 +5,7 @@
 
 mod find;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::Origin;
 use super::discover::At;
@@ -13,7 +13,9 @@ use crate::catalogue::Role;
 pub(crate) use find::mistakes;
 
 /// A mistake in this machine's files.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, thiserror::Error, strum::EnumDiscriminants)]
+#[derive(
+    Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error, strum::EnumDiscriminants,
+)]
 #[strum_discriminants(
     name(MistakeCode),
     derive(strum::EnumIter, strum::IntoStaticStr),

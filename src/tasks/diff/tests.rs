@@ -14,11 +14,11 @@ fn broken(cause: Value) -> Value {
 }
 
 fn rejected(device: &str) -> Value {
-    broken(cause("path-rejected", "path", "network", Some(device)))
+    broken(cause("path-rejected", Some(device)))
 }
 
 fn closed() -> Value {
-    broken(cause("port-closed", "port", "far-side", None))
+    broken(cause("port-closed", None))
 }
 
 fn warned(concern: &str) -> Value {
@@ -28,7 +28,7 @@ fn warned(concern: &str) -> Value {
 }
 
 fn unfinished() -> Value {
-    failing(bbdo("unknown"), "10.2.0.7", cause("interrupted", "host", "nobody", None))
+    failing(bbdo("unknown"), "10.2.0.7", cause("interrupted", None))
 }
 
 /// The comparison of two runs half an hour apart, each with these steps.
@@ -40,7 +40,7 @@ fn compared(old: &[Value], new: &[Value], strict: bool) -> Diff {
 
 #[test]
 fn each_change_has_its_kind_and_some_are_worse() {
-    let unknown = || broken_as("unknown", cause("no-answer", "path", "network", None));
+    let unknown = || broken_as("unknown", cause("no-answer", None));
     for (old, new, kind, worse) in [
         (bbdo("pass"), rejected("10.9.0.1"), Kind::Broken, true),
         (unknown(), rejected("10.9.0.1"), Kind::Broken, true),
@@ -161,7 +161,7 @@ fn a_step_of_the_same_id_twice_is_compared_twice() {
 
 fn written(format: Format) -> String {
     let device = step("poller", "device", "10.1.1.1", "snmp:161/udp", "fail");
-    let hostile = cause("snmp-silent", "path", "network", None);
+    let hostile = cause("snmp-silent", None);
     let mut hostile = failing(device.clone(), "10.2.0.7", hostile);
     hostile["result"] = json!("no answer | <b>to</b> `this` question, which is longer than a line");
     let ntp = step("poller", "ntp", "10.0.0.3", "ntp:123/udp", "fail");

@@ -3,8 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr as _;
 
-use preflight_checks::{Cause, Layer, Transport};
-use serde_json::Value;
+use preflight_checks::{Layer, Transport};
 
 use crate::report::{AttemptReport, StepReport};
 use crate::site::Place;
@@ -39,27 +38,24 @@ fn is_of_word(letter: char) -> bool {
 impl Blanks {
     /// The values of a step, as it was judged.
     pub(super) fn of(step: &StepReport) -> Self {
-        let code = step.cause.as_ref().map(|cause| cause.code.as_str());
-        let decided = step.attempts.iter().find(|attempt| code_of(attempt) == code);
+        let decided = step.attempts.iter().find(|attempt| attempt.cause() == step.why());
         let attempt = decided.or(step.attempts.first());
-        let address = attempt.and_then(|attempt| attempt.address.parse::<SocketAddr>().ok());
+        let address = attempt.and_then(|attempt| attempt.address.known());
         let target = step.target.as_ref();
         let way = target.and_then(|target| {
             let is_asked = |port| address.is_none_or(|address| address.port() == port);
             target.ways.iter().find(|way| is_asked(way.port)).or(target.ways.first())
         });
-        let transport = way.map(|way| Value::from(way.transport.as_str()));
         let given = target.and_then(|target| Place::from_str(&target.host).ok());
         let given = given.map(|place| place.host).filter(|host| is_harmless(host));
         let asked = address.map(|address| address.ip().to_string());
-        let is_about_port =
-            attempt.and_then(cause_of).is_some_and(|cause| cause.layer() <= Layer::Port);
+        let is_about_port = step.why().is_some_and(|cause| cause.layer() <= Layer::Port);
         Self {
-            here: attempt.and_then(|attempt| attempt.source.as_deref()?.parse().ok()),
+            here: attempt.and_then(AttemptReport::from),
             target: if is_about_port { asked.or(given) } else { given.or(asked) },
-            port: address.map(|address| address.port()).or(way.map(|way| way.port)),
-            protocol: transport.and_then(|transport| serde_json::from_value(transport).ok()),
-            device: step.cause.as_ref().and_then(|cause| cause.device.as_deref()?.parse().ok()),
+            port: address.map(SocketAddr::port).or(way.map(|way| way.port)),
+            protocol: way.and_then(|way| way.transport.known().copied()),
+            device: step.device(),
         }
     }
 
@@ -109,19 +105,11 @@ fn is_harmless(host: &str) -> bool {
     !host.is_empty() && !host.starts_with('-') && host.chars().all(is_plain)
 }
 
-fn code_of(attempt: &AttemptReport) -> Option<&str> {
-    attempt.cause.as_ref()?.get("code")?.as_str()
-}
-
-fn cause_of(attempt: &AttemptReport) -> Option<Cause> {
-    serde_json::from_value(Value::Object(attempt.cause.clone()?)).ok()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::report::sample::{failing_at, report, step};
-    use preflight_checks::Icmp;
+    use preflight_checks::{Cause, Icmp};
 
     fn blanks(target: &str, way: &str, why: &Cause, to: &str, from: &str) -> Blanks {
         let step = failing_at(step("poller", "central", target, way, "fail"), from, to, why);

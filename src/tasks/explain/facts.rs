@@ -1,8 +1,11 @@
 //! Facts of a saved report as a reader wants them: units, words, a line for each hop.
 
-use preflight_checks::{Cause, Concern, HostAnswer, Icmp, Millis, Opinion};
+use preflight_checks::{Cause, HostAnswer, Icmp, Millis, Opinion};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
+
+use crate::report::Read;
 
 /// A name and its lines: `rtt_ms` is "rtt" and "0.447 ms".
 pub(super) fn lines(name: &str, value: &Value) -> (String, Vec<String>) {
@@ -41,20 +44,22 @@ fn millis(value: &Value) -> String {
     span.unwrap_or_else(|| format!("{value} ms"))
 }
 
-/// A saved cause or concern: its code and, when this version can read it, its sentence.
-pub(super) fn title(saved: &Map<String, Value>) -> String {
-    let code = text(saved.get("code").unwrap_or(&Value::Null));
-    let saved = Value::Object(saved.clone());
-    let sentence = as_one::<Cause>(&saved).or_else(|| as_one::<Concern>(&saved));
-    sentence.map_or(code.clone(), |sentence| format!("{code}: {sentence}"))
+/// A cause or concern: its code and, when this version can read it, its sentence.
+pub(super) fn title<T: ToString>(saved: &Read<T>, code: fn(&T) -> &'static str) -> String {
+    match saved {
+        Read::Known(known) => format!("{}: {}", code(known), known.to_string()),
+        Read::Unread(saved) => text(saved.get("code").unwrap_or(&Value::Null)),
+    }
 }
 
 /// The facts of a cause or concern, without what its sentence says already.
-pub(super) fn of_cause(saved: &Map<String, Value>) -> impl Iterator<Item = (&String, &Value)> {
-    saved.iter().filter(|(name, value)| {
+pub(super) fn of_cause(saved: &impl Serialize) -> Vec<(String, Vec<String>)> {
+    let Ok(Value::Object(facts)) = serde_json::to_value(saved) else { return Vec::new() };
+    let rest = facts.iter().filter(|(name, value)| {
         let is_said = *name == "because" && value.is_object();
         *name != "code" && !is_said
-    })
+    });
+    rest.map(|(name, value)| lines(name, value)).collect()
 }
 
 /// A list of sentences has a line for each; one of names shares lines.

@@ -2,33 +2,36 @@
 
 use std::io;
 
+use preflight_checks::{Cause, Concern};
 use unicode_width::UnicodeWidthStr;
 
 use super::blanks::Blanks;
 use super::{WIDTH, facts, markdown, section};
+use crate::report::saved::Saved;
 use crate::report::table::{pad, wrap};
 use crate::report::{
-    AttemptReport, CauseReport, Report, StepReport, about_concern, again, asked_too,
+    AttemptReport, CauseReport, ConcernReport, Report, StepReport, about_concern, asked_too,
 };
 use crate::run::verdict::Outcome;
 
-/// Writes everything that was seen for `step`, and judges it again.
+/// Writes everything that was seen for the step at this place, and judges it again.
 ///
 /// # Errors
 ///
 /// What the writer says.
 pub(crate) fn write(
-    report: &Report,
-    step: &StepReport,
+    saved: &Saved,
+    at: usize,
     width: usize,
     out: &mut dyn io::Write,
 ) -> io::Result<()> {
-    let today = again(report);
-    let at = report.steps.iter().position(|other| other.id == step.id);
-    let today = at.and_then(|at| today.get(at));
+    let (then, today) = (saved.as_written(), saved.judged());
+    let (Some(step), Some(today)) = (then.steps.get(at), today.steps.get(at)) else {
+        return Ok(());
+    };
     let mut page = Page { width: width.max(60), out };
     page.text(0, &format!("{}: {}", step.id, step.outcome))?;
-    page.text(0, &seen_by(report))?;
+    page.text(0, &seen_by(then))?;
     page.blank()?;
     question(step, &mut page)?;
     decided(step, today, &mut page)?;
@@ -36,8 +39,7 @@ pub(crate) fn write(
         attempted(attempt, &mut page)?;
     }
     page.blank()?;
-    let decided = today.and_then(|today| today.as_ref().ok()).unwrap_or(step);
-    remedies(decided, &mut page)
+    remedies(today, &mut page)
 }
 
 fn seen_by(report: &Report) -> String {
@@ -59,7 +61,7 @@ fn question(step: &StepReport, page: &mut Page<'_>) -> io::Result<()> {
     if let Some(target) = &step.target {
         page.row("target", &format!("{} (from {})", target.shown, target.origin))?;
         for way in &target.ways {
-            let (protocol, port, transport) = (&way.protocol, way.port, &way.transport);
+            let (protocol, port, transport) = (&way.protocol, way.port, way.transport());
             let asked = format!("{protocol} on {port}/{transport} (port from {})", way.origin);
             page.row("asked", &asked)?;
         }
@@ -76,63 +78,64 @@ fn question(step: &StepReport, page: &mut Page<'_>) -> io::Result<()> {
 }
 
 /// What was decided then; today's decision when it is another, or why there is none.
-fn decided(
-    step: &StepReport,
-    today: Option<&Result<StepReport, String>>,
-    page: &mut Page<'_>,
-) -> io::Result<()> {
+///
+/// What is to be done says today's decision alone: what a file says may be anybody's words.
+fn decided(step: &StepReport, today: &StepReport, page: &mut Page<'_>) -> io::Result<()> {
     page.blank()?;
-    match today {
-        _ if step.outcome == Outcome::Skip => page.row("then", &result(step)),
-        Some(Ok(today)) if verdict(today) != verdict(step) => {
-            decision("then", step, page)?;
-            page.blank()?;
-            decision("today", today, page)
-        }
-        Some(Ok(_)) => {
-            decision("then", step, page)?;
-            page.blank()?;
-            page.text(2, "Today's rules say the same.")
-        }
-        Some(Err(reason)) => {
-            decision("then", step, page)?;
-            page.blank()?;
-            page.text(2, &format!("This version cannot judge it again: {reason}."))
-        }
-        None => decision("then", step, page),
+    if step.outcome == Outcome::Skip {
+        return page.row("then", &result(step));
     }
+    if let Some(reason) = &today.unread {
+        sentences("then", step, page)?;
+        page.blank()?;
+        return page.text(2, &format!("This version cannot judge it again: {reason}."));
+    }
+    if verdict(today) == verdict(step) {
+        sentences("then", today, page)?;
+        to_do(today, page)?;
+        page.blank()?;
+        return page.text(2, "Today's rules say the same.");
+    }
+    sentences("then", step, page)?;
+    page.blank()?;
+    sentences("today", today, page)?;
+    to_do(today, page)
 }
 
 /// What rules decide, as far as a reader sees it.
 fn verdict(step: &StepReport) -> impl PartialEq {
-    let cause = step.cause.as_ref().map(|cause| {
-        let CauseReport { code, layer, owner, device, message, remedy, facts: _ } = cause.clone();
-        (code, layer, owner, device, message, remedy)
-    });
+    let cause = step.cause.as_ref();
+    let cause = cause.map(|cause| (cause.why.code().to_owned(), cause.message.clone()));
     let concerns = step.concerns.iter().map(|one| (one.code.clone(), one.message.clone()));
     (step.outcome, cause, step.because_of.clone(), concerns.collect::<Vec<_>>())
 }
 
-fn decision(when: &str, step: &StepReport, page: &mut Page<'_>) -> io::Result<()> {
+/// What was found of a step, and what it follows from.
+fn sentences(when: &str, step: &StepReport, page: &mut Page<'_>) -> io::Result<()> {
     match &step.cause {
         None => page.row(when, &result(step))?,
-        Some(cause) => {
-            page.row(when, &format!("{}, {}: {}", step.outcome, cause.code, cause.message))?;
-            page.row("who acts", &cause.remedy.who)?;
-            page.row(cause.turn(), &cause.remedy.what)?;
-            page.row("ask too", &asked_too(step))?;
+        Some(CauseReport { why, message, .. }) => {
+            page.row(when, &format!("{}, {}: {message}", step.outcome, why.code()))?;
         }
     }
     for concern in &step.concerns {
-        page.row("concern", &format!("{}: {}", concern.code, concern.message))?;
-        for (label, text) in about_concern(concern) {
-            page.row(label, &text)?;
-        }
+        page.row("concern", &format!("{}: {}", concern.code(), concern.message))?;
     }
     match &step.because_of {
         Some(root) => page.row("because", &format!("{root} fails; this follows from it")),
         None => Ok(()),
     }
+}
+
+/// Whose turn it is, and to do what.
+fn to_do(step: &StepReport, page: &mut Page<'_>) -> io::Result<()> {
+    if let Some(cause) = &step.cause {
+        page.row("who acts", &cause.remedy.who)?;
+        page.row(cause.turn(), &cause.remedy.what)?;
+        page.row("ask too", &asked_too(step))?;
+    }
+    let mut concerns = step.concerns.iter().flat_map(about_concern);
+    concerns.try_for_each(|(label, text)| page.row(label, &text))
 }
 
 fn result(step: &StepReport) -> String {
@@ -144,12 +147,14 @@ fn attempted(attempt: &AttemptReport, page: &mut Page<'_>) -> io::Result<()> {
     let source = attempt.source.as_ref().map_or_else(String::new, |from| format!(" from {from}"));
     let (address, protocol) = (&attempt.address, &attempt.protocol);
     page.text(2, &format!("{address}, {protocol}{source}: {}", attempt.outcome))?;
-    let causes = attempt.cause.iter().map(|cause| ("cause", cause));
-    let concerns = attempt.concerns.iter().map(|concern| ("concern", concern));
     let mut rows: Vec<Row> = Vec::new();
-    for (label, saved) in causes.chain(concerns) {
-        rows.push((label.to_owned(), vec![facts::title(saved)]));
-        rows.extend(facts::of_cause(saved).map(|(name, value)| facts::lines(name, value)));
+    if let Some(cause) = &attempt.cause {
+        rows.push(("cause".to_owned(), vec![facts::title(cause, Cause::code)]));
+        rows.extend(facts::of_cause(cause));
+    }
+    for concern in &attempt.concerns {
+        rows.push(("concern".to_owned(), vec![facts::title(concern, Concern::code)]));
+        rows.extend(facts::of_cause(concern));
     }
     rows.push(("took".to_owned(), vec![facts::timings(&attempt.timings)]));
     rows.extend(attempt.evidence.iter().map(|(name, value)| facts::lines(name, value)));
@@ -158,8 +163,8 @@ fn attempted(attempt: &AttemptReport, page: &mut Page<'_>) -> io::Result<()> {
 
 /// What `docs/causes.md` says of each code, with the values of the step.
 fn remedies(step: &StepReport, page: &mut Page<'_>) -> io::Result<()> {
-    let concerns = step.concerns.iter().map(|concern| concern.code.as_str());
-    let codes = step.cause.iter().map(|cause| cause.code.as_str()).chain(concerns);
+    let concerns = step.concerns.iter().map(ConcernReport::code);
+    let codes = step.cause.iter().map(|cause| cause.why.code()).chain(concerns);
     let blanks = Blanks::of(step);
     for (index, code) in codes.enumerate() {
         if index > 0 {

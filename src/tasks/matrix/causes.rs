@@ -1,6 +1,7 @@
 //! One root cause, said once, however many machines see it.
 
 use std::collections::{BTreeSet, HashMap};
+use std::net::IpAddr;
 
 use serde::Serialize;
 
@@ -15,7 +16,7 @@ pub(crate) struct SharedCause {
     pub(crate) code: String,
     /// The device that says no, if one does.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) device: Option<String>,
+    pub(crate) device: Option<IpAddr>,
     /// The target, if no device names itself and it is one for all.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) target: Option<String>,
@@ -34,13 +35,16 @@ pub(crate) struct SharedCause {
     pub(crate) asked_by: Option<usize>,
 }
 
+/// Code, device, target, and the machine whose own it is, counted from 1.
+type Kind<'a> = (&'a str, Option<IpAddr>, Option<&'a str>, usize);
+
 /// Causes of one code at one device, or of one code at one target; the most frequent first.
 pub(super) fn causes(site: &Linked<'_>) -> Vec<SharedCause> {
     let mut askers: HashMap<&str, BTreeSet<usize>> = HashMap::new();
     for (from, flow, _) in site.outbound() {
         askers.entry(&flow.shown).or_default().insert(from);
     }
-    let mut known: HashMap<(&str, &str, usize), usize> = HashMap::new();
+    let mut known: HashMap<Kind<'_>, usize> = HashMap::new();
     let mut causes: Vec<SharedCause> = Vec::new();
     for (from, flow, _) in &site.flows {
         let Some(trouble) = flow.trouble.as_ref().filter(|trouble| !trouble.follows) else {
@@ -48,15 +52,16 @@ pub(super) fn causes(site: &Linked<'_>) -> Vec<SharedCause> {
         };
         let target = Some(&flow.shown).filter(|_| trouble.device.is_none());
         // A listener that is missing, or a server on loopback, is each machine's own.
-        let is_own = flow.inbound || flow.addresses.iter().any(std::net::IpAddr::is_loopback);
+        let is_own = flow.inbound || flow.addresses.iter().any(IpAddr::is_loopback);
         let own = if is_own { *from + 1 } else { 0 };
-        let place = trouble.device.as_ref().or(target).map_or("", String::as_str);
         let next = causes.len();
-        let at = *known.entry((&trouble.code, place, own)).or_insert(next);
+        let at = *known
+            .entry((&trouble.code, trouble.device, target.map(String::as_str), own))
+            .or_insert(next);
         if at == next {
             causes.push(SharedCause {
                 code: trouble.code.clone(),
-                device: trouble.device.clone(),
+                device: trouble.device,
                 target: target.cloned(),
                 message: trouble.message.clone(),
                 outcome: flow.outcome,

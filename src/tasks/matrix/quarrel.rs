@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use preflight_checks::Layer;
 use serde::Serialize;
 
 use super::Linked;
@@ -87,10 +88,10 @@ pub(super) fn some<'a>(names: impl Iterator<Item = &'a str>, count: usize) -> St
 fn contradiction(asked: &Flow, listener: &Flow) -> Option<&'static str> {
     let passes = |flow: &Flow| matches!(flow.outcome, Outcome::Pass | Outcome::Warn);
     let listens = passes(listener) && !listener.only_open;
-    let layer = asked.trouble.as_ref().map(|trouble| trouble.layer.as_str());
-    if layer == Some("path") && listens {
+    let layer = asked.trouble.as_ref().and_then(|trouble| trouble.layer);
+    if layer == Some(Layer::Path) && listens {
         Some("the service is there: what stops the flow is in between, or the far firewall")
-    } else if (layer == Some("port") || asked.only_open) && listens {
+    } else if (layer == Some(Layer::Port) || asked.only_open) && listens {
         Some("the one that answers is not this machine, or the service started in between")
     } else if passes(asked) && !asked.only_open && !listens {
         Some("another machine answers for this address, or the service stopped in between")
@@ -107,7 +108,7 @@ pub(super) fn one_sided(site: &Linked<'_>) -> Vec<OneSided> {
         let (works, blocked) = pairs.entry((from, to)).or_default();
         match &flow.trouble {
             None => works.push(flow.id.clone()),
-            Some(trouble) if trouble.layer == "path" => {
+            Some(trouble) if trouble.layer == Some(Layer::Path) => {
                 blocked.push(format!("{}: {}", flow.id, trouble.message));
             }
             Some(_) => {}

@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use preflight_checks::{Cause, Layer};
 use serde_json::Value;
 
 use crate::report::{Report, StepReport};
@@ -49,8 +50,9 @@ pub(super) struct Flow {
 #[derive(Clone, Debug)]
 pub(super) struct Trouble {
     pub(super) code: String,
-    pub(super) layer: String,
-    pub(super) device: Option<String>,
+    /// None: not known to this version.
+    pub(super) layer: Option<Layer>,
+    pub(super) device: Option<IpAddr>,
     pub(super) message: String,
     /// Does another step of the same run explain it?
     pub(super) follows: bool,
@@ -89,9 +91,9 @@ impl Flow {
             shown: target.map_or_else(String::new, |target| target.shown.clone()),
             result: step.result.clone(),
             trouble: step.cause.as_ref().map(|cause| Trouble {
-                code: cause.code.clone(),
-                layer: cause.layer.clone(),
-                device: cause.device.clone(),
+                code: cause.why.code().to_owned(),
+                layer: cause.why.layer(),
+                device: cause.why.device(),
                 message: cause.message.clone(),
                 follows: step.because_of.is_some(),
             }),
@@ -108,8 +110,8 @@ fn addresses(host: &str, step: &StepReport) -> Vec<IpAddr> {
     if host.contains("://") {
         return Vec::new();
     }
-    let asked = step.attempts.iter().filter_map(|attempt| attempt.address.parse().ok());
-    let mut addresses: Vec<IpAddr> = asked.map(|address: SocketAddr| address.ip()).collect();
+    let asked = step.attempts.iter().filter_map(|attempt| attempt.address.known());
+    let mut addresses: Vec<IpAddr> = asked.map(SocketAddr::ip).collect();
     addresses.sort_unstable();
     addresses.dedup();
     addresses
@@ -119,7 +121,10 @@ fn addresses(host: &str, step: &StepReport) -> Vec<IpAddr> {
 fn clock_ms(step: &StepReport) -> Option<f64> {
     let is_ntp = |ways: &[crate::report::WayReport]| ways.iter().any(|way| way.protocol == "ntp");
     let said = step.target.as_ref().filter(|target| is_ntp(&target.ways))?;
-    let fact = step.cause.as_ref().and_then(|cause| cause.facts.get("offset_ms"));
-    let offset = fact.or_else(|| step.evidence.get("offset_ms")).and_then(Value::as_f64)?;
+    let offset = match step.why() {
+        #[expect(clippy::cast_precision_loss, reason = "no clock is 2^53 milliseconds off")]
+        Some(Cause::ClockOffset { offset_ms, .. }) => *offset_ms as f64,
+        _ => step.evidence.get("offset_ms").and_then(Value::as_f64)?,
+    };
     (!said.host.is_empty() && offset.is_finite()).then_some(offset)
 }

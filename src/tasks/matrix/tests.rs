@@ -12,7 +12,7 @@ fn zmq(host: &str, outcome: &str) -> Value {
 }
 
 fn rejected(step: Value) -> Value {
-    failing(step, "10.2.0.7", cause("path-rejected", "path", "network", Some("10.9.0.1")))
+    failing(step, "10.2.0.7", cause("path-rejected", Some("10.9.0.1")))
 }
 
 /// What a machine says of its own listener for the flow of `step`.
@@ -117,14 +117,8 @@ fn a_cell_has_the_worst_of_its_flows_and_how_many() {
 
 #[test]
 fn two_ends_that_do_not_fit_are_named_with_what_that_means() {
-    let closed = || {
-        failing(
-            bbdo("10.0.0.5", "fail"),
-            "10.2.0.1",
-            cause("port-closed", "port", "far-side", None),
-        )
-    };
-    let nothing = || Some(cause("nothing-listens", "port", "this-host", None));
+    let closed = || failing(bbdo("10.0.0.5", "fail"), "10.2.0.1", cause("port-closed", None));
+    let nothing = || Some(cause("nothing-listens", None));
     for (asked, listens, so) in [
         (rejected(bbdo("10.0.0.5", "fail")), None, Some("what stops the flow is in between")),
         (closed(), None, Some("the one that answers is not this machine")),
@@ -168,7 +162,7 @@ fn a_clock_that_differs_from_the_others_is_named() {
 fn one_cause_seen_by_many_is_said_once() {
     let pollers: Vec<Report> =
         (1..=9).map(|number| poller(number, &[rejected(bbdo("10.0.0.5", "fail"))])).collect();
-    let silent = cause("no-answer", "path", "network", None);
+    let silent = cause("no-answer", None);
     let alone =
         failing(step("poller", "ntp", "10.0.0.3", "ntp:123/udp", "fail"), "10.2.0.1", silent);
     let more = [poller(10, &[alone]), poller(11, &[ntp("poller", 0.0)])];
@@ -185,7 +179,7 @@ fn one_cause_seen_by_many_is_said_once() {
 
 #[test]
 fn what_fails_on_loopback_is_each_machines_own() {
-    let silent = || cause("no-answer", "path", "network", None);
+    let silent = || cause("no-answer", None);
     let own = || {
         failing(step("poller", "ntp", "127.0.0.1", "ntp:123/udp", "fail"), "127.0.0.1", silent())
     };

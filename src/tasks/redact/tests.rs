@@ -1,7 +1,8 @@
 use serde_json::json;
 
 use super::*;
-use crate::report::sample::{report, step};
+use crate::report::sample::{failing_at, judged, report, step};
+use preflight_checks::samples;
 
 fn redactor() -> Redactor {
     Redactor::new(Key::from([7; 32]))
@@ -19,7 +20,10 @@ fn rich() -> Report {
     bbdo["cause"] = json!({
         "code": "path-rejected", "layer": "path", "owner": "network", "device": "10.9.0.1",
         "message": "rejected by 10.9.0.1 (ICMP 3/13, administratively prohibited)",
-        "facts": { "to": "[2001:db8:5::7]:5669", "by": "10.9.0.1" },
+        "facts": {
+            "to": "[2001:db8:5::7]:5669", "by": "10.9.0.1",
+            "icmp": { "version": "4", "kind": 3, "code": 13 },
+        },
         "remedy": {
             "who": "network team, device 10.9.0.1",
             "what": "allow TCP 5669 from 10.2.0.7 to 10.0.0.5; dig @10.0.0.53 central-paris.acme.example",
@@ -43,7 +47,11 @@ fn rich() -> Report {
     });
     bbdo["attempts"] = json!([{
         "address": "[2001:db8:5::7]:5669", "protocol": "bbdo", "source": "2001:db8:2::7",
-        "outcome": "fail", "cause": { "code": "path-rejected", "by": "10.9.0.1" },
+        "outcome": "fail",
+        "cause": {
+            "code": "path-rejected", "to": "[2001:db8:5::7]:5669", "by": "10.9.0.1",
+            "icmp": { "version": "4", "kind": 3, "code": 13 },
+        },
         "evidence": { "url": "https://user-paris:x@central-paris.acme.example:8443/" }, "timings": {},
     }]);
     let mut own = step("custom", "erp-paris", "10.0.0.9", "tcp:1521/tcp", "fail");
@@ -93,6 +101,28 @@ fn nothing_of_the_site_survives_in_any_field() {
     assert!(report.redacted);
 }
 
+/// The sentences of a redacted report are made from its facts: all of these have to be read again.
+#[test]
+fn whatever_a_step_fails_for_it_is_the_same_when_it_was_redacted() {
+    for why in samples::causes() {
+        let asked =
+            step("poller", "central", "central-paris.acme.example", "bbdo:5669/tcp", "fail");
+        let step = failing_at(asked, "10.2.0.7", "10.0.0.5:5669", &why);
+        let saved = report("poller-paris", "poller", "10.2.0.7", &[step]);
+        let mut redactor = redactor();
+        let redacted = judged(&redactor.report(&saved).unwrap());
+        assert_eq!(redacted.steps[0].unread, None, "{why:?}");
+        assert_eq!(redacted.steps[0].code(), judged(&saved).steps[0].code(), "{why:?}");
+        let page = serde_json::to_string(&redacted).unwrap();
+        for original in ["10.2.0.7", "paris"] {
+            assert!(!page.contains(original), "{original} of {why:?}: {page}");
+        }
+        for (stand_in, original) in redactor.made() {
+            assert_ne!(stand_in, original);
+        }
+    }
+}
+
 #[test]
 fn what_is_ours_stays() {
     let (before, after) = (rich(), redactor().report(&rich()).unwrap());
@@ -102,9 +132,9 @@ fn what_is_ours_stays() {
     assert_eq!(after.steps[0].why, before.steps[0].why);
     assert_eq!(after.started_at, before.started_at);
     let cause = after.steps[0].cause.as_ref().unwrap();
-    assert_eq!(cause.code, "path-rejected");
+    assert_eq!(cause.why.code(), "path-rejected");
     assert!(cause.message.ends_with(" (ICMP 3/13, administratively prohibited)"));
-    let origin = &after.steps[0].target.as_ref().unwrap().origin;
+    let origin = after.steps[0].target.as_ref().unwrap().origin.to_string();
     assert!(
         origin.starts_with("/etc/centreon-broker/") && origin.ends_with(".json:34"),
         "{origin}"
@@ -125,7 +155,8 @@ fn one_host_has_one_stand_in_everywhere() {
     assert!(step.result.contains(first), "{}", step.result);
     let cause = step.cause.as_ref().unwrap();
     assert!(cause.remedy.what.ends_with(host.as_str()), "{}", cause.remedy.what);
-    assert_eq!(step.result.split(' ').nth(2), cause.device.as_deref());
+    let device = cause.why.device().unwrap().to_string();
+    assert_eq!(step.result.split(' ').nth(2), Some(device.as_str()));
     // Another report, the same key: the same stand-ins.
     assert_eq!(redactor().report(&rich()).unwrap().steps[0].id, step.id);
     let other = Redactor::new(Key::from([8; 32])).report(&rich()).unwrap();

@@ -7,6 +7,7 @@
 
 use super::{Arrow, End, Map, Peer, word};
 use crate::report::Report;
+use crate::report::groups::first_of;
 use crate::report::html::markup::{Attribute, Markup};
 use crate::report::table::symbol;
 use crate::report::words::sources;
@@ -93,14 +94,14 @@ fn machine(report: &Report, layout: Layout, top: i32, bottom: i32, svg: &mut Mar
     rectangle(svg, class, (left + 1, top), (right - left - 2, bottom - top - 4));
     if layout.is_narrow {
         text(svg, "name", (1, 16), &machine_name(report), 42);
-        text(svg, "kind", (1, 34), &sources(report).join(", "), 46);
+        text(svg, "kind", (1, 34), &first_of(&sources(report), 3), 46);
         return;
     }
     let middle = i32::midpoint(top, bottom);
     text(svg, "name", (left + 14, middle - 12), &report.host.name, 17);
     text(svg, "kind", (left + 14, middle + 8), &format!("this {}", report.role), 19);
     for (index, source) in (0..3).zip(sources(report)) {
-        text(svg, "kind", (left + 14, middle + 28 + 18 * index), source, 19);
+        text(svg, "kind", (left + 14, middle + 28 + 18 * index), &source.to_string(), 19);
     }
 }
 
@@ -183,7 +184,7 @@ fn label(arrow: &Arrow<'_>, layout: Layout) -> String {
     if layout.is_narrow {
         return device.or(vpn).unwrap_or_default();
     }
-    let hop = arrow.hops().into_iter().flatten().next().map(str::to_owned);
+    let hop = arrow.hops().into_iter().flatten().next().map(|hop| hop.to_string());
     vpn.or(hop).unwrap_or_default()
 }
 
@@ -200,7 +201,7 @@ fn hops(arrow: &Arrow<'_>, layout: Layout, y: i32, svg: &mut Markup) {
         );
         let is_named = hops.len() <= 3 || *hop == device;
         if let Some(by) = hop.filter(|_| is_named && !layout.is_narrow) {
-            text(svg, "kind middle", (x, y + 25), by, 16);
+            text(svg, "kind middle", (x, y + 25), &by.to_string(), 16);
         }
     }
 }

@@ -6,6 +6,9 @@
 mod draw;
 
 use std::collections::HashMap;
+use std::net::IpAddr;
+
+use preflight_checks::Owner;
 
 use super::places::places;
 use super::sheet::rank;
@@ -130,7 +133,7 @@ fn ports(step: &StepReport) -> String {
     let mut ports: Vec<String> = ways.map(|way| way.port.to_string()).collect();
     ports.dedup();
     let ways = step.target.as_ref().and_then(|target| target.ways.first());
-    let transport = ways.map_or("", |way| way.transport.as_str());
+    let transport = ways.map_or("", |way| way.transport());
     format!("{}/{transport}", ports.join(","))
 }
 
@@ -186,7 +189,7 @@ impl Arrow<'_> {
     fn status(&self) -> String {
         if let [one] = self.steps.as_slice() {
             let word = word(one.outcome, self.is_inbound);
-            return self.code().unwrap_or(word).to_owned();
+            return if one.code().is_empty() { word } else { one.code() }.to_owned();
         }
         let mut outcomes = in_order(self.steps.iter().copied(), |step| step.outcome);
         outcomes.sort_by_key(|(_, steps)| steps.first().map_or(u8::MAX, |step| rank(step)));
@@ -198,28 +201,18 @@ impl Arrow<'_> {
         }
     }
 
-    /// The code of the cause, or of the first thing that will hurt.
-    fn code(&self) -> Option<&str> {
-        let concern = self.worst.concerns.first().map(|concern| concern.code.as_str());
-        self.worst.cause.as_ref().map(|cause| cause.code.as_str()).or(concern)
-    }
-
     /// The device that says no, or after which it is silent, when one is known for all.
-    fn device(&self) -> Option<&str> {
-        let of = |step: &StepReport| step.cause.as_ref().and_then(|cause| cause.device.clone());
-        let device = self.worst.cause.as_ref()?.device.as_deref()?;
-        let alike = self.steps.iter().filter(|step| step.outcome == self.outcome());
-        alike.map(|step| of(step)).all(|other| other.as_deref() == Some(device)).then_some(device)
+    fn device(&self) -> Option<IpAddr> {
+        let device = self.worst.device()?;
+        let mut alike = self.steps.iter().filter(|step| step.outcome == self.outcome());
+        alike.all(|step| step.device() == Some(device)).then_some(device)
     }
 
     /// The hops that were seen, nearest first; `None`: one that stayed silent.
-    fn hops(&self) -> Vec<Option<&str>> {
-        let path = self.worst.evidence.get("path").and_then(|path| path.as_array());
+    fn hops(&self) -> Vec<Option<IpAddr>> {
         let steps_differ = self.steps.len() > 1;
-        let hops = path.into_iter().flatten().filter(|_| !steps_differ).take(HOPS);
-        // "2 10.9.0.1 0.4 ms", or "2 -".
-        let by = hops.map(|hop| hop.as_str().and_then(|hop| hop.split(' ').nth(1)));
-        let mut by: Vec<Option<&str>> = by.map(|by| by.filter(|by| *by != "-")).collect();
+        let path = self.worst.path().into_iter().filter(|_| !steps_differ).take(HOPS);
+        let mut by: Vec<Option<IpAddr>> = path.map(|hop| hop.by).collect();
         if let Some(device) = self.device().filter(|device| !by.contains(&Some(*device))) {
             by.push(Some(device));
         }
@@ -233,12 +226,12 @@ impl Arrow<'_> {
         };
         let device = self.device();
         let hop = device.and_then(|device| self.hops().iter().position(|hop| *hop == Some(device)));
-        match (cause.owner.as_str(), hop) {
+        match (cause.why.owner(), hop) {
             (_, Some(hop)) => End::Hop(hop),
-            ("this-host", None) if self.is_inbound => End::There,
-            ("this-host", None) => End::Here,
-            ("far-side", None) => End::There,
-            _ => End::Between,
+            (Some(Owner::ThisHost), None) if self.is_inbound => End::There,
+            (Some(Owner::ThisHost), None) => End::Here,
+            (Some(Owner::FarSide), None) => End::There,
+            (Some(Owner::Network(_) | Owner::Nobody) | None, None) => End::Between,
         }
     }
 }

@@ -1,9 +1,13 @@
 //! What is drawn, before it is drawn.
 
+use std::net::SocketAddr;
+
+use preflight_checks::Cause;
 use serde_json::json;
 
 use super::*;
 use crate::report::html::tests::{asked, page, rejected, report, step};
+use crate::report::model::{Unread, Why};
 
 fn of(steps: Vec<StepReport>, look: impl FnOnce(&Map<'_>)) {
     look(&Map::new(&report(steps)));
@@ -16,7 +20,8 @@ fn a_device_on_a_known_path_ends_the_arrow_there() {
     traced.evidence.insert("path".to_owned(), path);
     of(vec![traced], |map| {
         let arrow = &map.peers[0].arrows[0];
-        assert_eq!(arrow.hops(), [Some("10.2.0.1"), None, Some("10.9.0.1"), None]);
+        let [near, far] = [[10, 2, 0, 1], [10, 9, 0, 1]].map(|by| Some(IpAddr::from(by)));
+        assert_eq!(arrow.hops(), [near, None, far, None]);
         assert_eq!(arrow.end(), End::Hop(2));
         assert_eq!(arrow.status(), "path-rejected");
     });
@@ -26,22 +31,36 @@ fn a_device_on_a_known_path_ends_the_arrow_there() {
 fn a_device_without_a_path_is_a_hop_of_its_own() {
     of(vec![rejected(asked(step("poller.bbdo"), "10.0.0.5", 5669), "10.9.0.1")], |map| {
         let arrow = &map.peers[0].arrows[0];
-        assert_eq!(arrow.hops(), [Some("10.9.0.1")]);
+        assert_eq!(arrow.hops(), [Some(IpAddr::from([10, 9, 0, 1]))]);
         assert_eq!(arrow.end(), End::Hop(0));
     });
 }
 
 #[test]
 fn without_a_device_the_owner_tells_where_the_arrow_ends() {
-    let ends = |owner: &str| {
+    let ends = |why: Why| {
         let mut step = rejected(asked(step("poller.bbdo"), "10.0.0.5", 5669), "10.9.0.1");
-        let cause = step.cause.as_mut().unwrap();
-        cause.device = None;
-        cause.owner = owner.to_owned();
+        step.cause.as_mut().unwrap().why = why;
         Map::new(&report(vec![step])).peers[0].arrows[0].end()
     };
-    let owners = ["this-host", "network", "far-side", "nobody"];
-    assert_eq!(owners.map(ends), [End::Here, End::Between, End::There, End::Between]);
+    let to = SocketAddr::from(([10, 0, 0, 5], 5669));
+    let unread = Unread {
+        code: "path-of-tomorrow".to_owned(),
+        layer: "path".to_owned(),
+        owner: "this-host".to_owned(),
+        device: Some("10.9.0.1".to_owned()),
+        facts: serde_json::Map::new(),
+    };
+    let owners = [
+        Why::Cause(Cause::NoNameServer { name: "a.example".to_owned() }),
+        Why::Cause(Cause::Unreachable { to, error: "no route".to_owned() }),
+        Why::Cause(Cause::PortClosed { to }),
+        Why::Cause(Cause::Interrupted),
+        // Nothing is concluded from what another version said.
+        Why::Unread(unread),
+    ];
+    let ends = owners.map(ends);
+    assert_eq!(ends, [End::Here, End::Between, End::There, End::Between, End::Between]);
 }
 
 #[test]

@@ -134,8 +134,13 @@ fn saved(phase: Phase) -> Value {
 
 fn judged_again(saved: &Value) -> Vec<Result<Value, String>> {
     let report: Report = serde_json::from_value(saved.clone()).unwrap();
-    let steps = again(&report).into_iter();
-    steps.map(|step| step.map(|step| serde_json::to_value(step).unwrap())).collect()
+    let steps = Run::read(&report, Words::Anybodys).judged().steps.into_iter();
+    steps
+        .map(|step| match step.unread {
+            Some(reason) => Err(reason),
+            None => Ok(serde_json::to_value(step).unwrap()),
+        })
+        .collect()
 }
 
 fn steps(saved: &mut Value) -> &mut Vec<Value> {

@@ -1,0 +1,529 @@
+//! A run: what was to be asked and what was found, before any rule is applied.
+//!
+//! A run that has just ended and one that was saved are the same to the rules: [`Run::judged`] makes
+//! the report of either. From a saved report only what was seen is taken. Outcome, cause, owner,
+//! remedy, summary, and what follows from what, are today's.
+
+use std::collections::HashSet;
+use std::net::SocketAddr;
+use std::str::FromStr;
+use std::time::Duration;
+
+use preflight_checks::{
+    Cause, Code, Concern, Finding, Peer, Probe, Seen, Transport, listener, printable,
+};
+use serde_json::Value;
+
+use super::judge::{Judged, NAME_SERVERS, folded, judge};
+use super::model::{
+    AttemptReport, CauseReport, ClockReport, ConcernReport, NoteReport, Report, StepReport,
+    Summary, TargetReport, Tool, Unread, WayReport, Why,
+};
+use super::read::Read;
+use super::{Context, SCHEMA_VERSION};
+use crate::catalogue::{Catalogue, Flow, Identity, Role, service};
+use crate::run::plan::{Action, Asked, Direction, Phase, Plan, Question, SkipReason, Step};
+use crate::run::remedy::Remedy;
+use crate::run::runner::{Attempt, Found};
+use crate::run::verdict::Outcome;
+use crate::run::wish::Barrier;
+use crate::site::local::Host;
+use crate::site::{Find, Origin, Place};
+
+/// One run on one machine, as facts.
+#[derive(Debug)]
+pub(crate) struct Run {
+    head: Head,
+    steps: Vec<Ran>,
+}
+
+/// What is known of a run besides its steps.
+#[derive(Clone, Debug)]
+struct Head {
+    tool: Tool,
+    host: Host,
+    started_at: String,
+    took_ms: f64,
+    root: Option<String>,
+    role: Role,
+    profile: String,
+    catalogue: Option<Identity>,
+    phase: Phase,
+    strict: bool,
+    interrupted: bool,
+    redacted: bool,
+    notes: Vec<NoteReport>,
+}
+
+/// One step of a run.
+#[derive(Debug)]
+enum Ran {
+    /// What was to be done, and what came of it; with what a saved report shows of it.
+    Known { step: Box<Step>, found: Option<Found>, saved: Option<Box<StepReport>> },
+    /// Nothing was asked, for the reason that its report gives.
+    NotAsked { saved: Box<StepReport>, lacks_name_server: bool },
+    /// This version cannot read what was seen.
+    Unread { saved: Box<StepReport>, reason: String },
+}
+
+/// Whose words stand in a report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Words {
+    /// Those of this run, and of the flow table it was made from.
+    Ours,
+    /// Anybody's: nothing that a file says is advice.
+    Anybodys,
+}
+
+impl Run {
+    /// A run that has just ended.
+    pub(crate) fn new(plan: &Plan, found: &[Option<Found>], context: Context) -> Self {
+        let tool = Tool {
+            name: env!("CARGO_PKG_NAME").to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+        };
+        let steps = plan.steps.iter().enumerate().map(|(index, step)| Ran::Known {
+            step: Box::new(step.clone()),
+            found: found.get(index).cloned().flatten(),
+            saved: None,
+        });
+        Self {
+            steps: steps.collect(),
+            head: Head {
+                tool,
+                host: context.host,
+                started_at: context.started_at,
+                took_ms: (context.took.as_secs_f64() * 1e4).round() / 10.0,
+                root: plan.root.clone(),
+                role: plan.role,
+                profile: plan.profile.clone(),
+                catalogue: Some(context.catalogue),
+                phase: plan.phase,
+                strict: context.strict,
+                interrupted: context.interrupted,
+                redacted: false,
+                notes: plan.notes.iter().map(NoteReport::from).collect(),
+            },
+        }
+    }
+
+    /// What a report keeps of a run.
+    pub(crate) fn read(report: &Report, words: Words) -> Self {
+        let profile = Catalogue::profile(&report.profile);
+        let read = |saved: &StepReport| ran(saved, profile.as_ref(), words);
+        Self {
+            steps: report.steps.iter().map(read).collect(),
+            head: Head {
+                tool: report.tool.clone(),
+                host: report.host.clone(),
+                started_at: report.started_at.clone(),
+                took_ms: report.took_ms,
+                root: report.root.clone(),
+                role: report.role,
+                profile: report.profile.clone(),
+                catalogue: report.catalogue.clone(),
+                phase: report.phase,
+                strict: report.strict,
+                interrupted: report.interrupted,
+                redacted: report.redacted,
+                notes: report.notes.clone(),
+            },
+        }
+    }
+
+    /// What today's rules say of it.
+    pub(crate) fn judged(&self) -> Report {
+        let head = self.head.clone();
+        let judged = self.steps.iter().map(|ran| match ran {
+            Ran::Known { step, found, .. } => judge(step, found.as_ref(), head.phase),
+            Ran::NotAsked { saved, lacks_name_server } => Judged {
+                report: not_asked(saved),
+                cause: None,
+                asked: Vec::new(),
+                lacks_name_server: *lacks_name_server,
+            },
+            Ran::Unread { saved, reason } => Judged {
+                report: unread(saved, reason, &head.tool.version),
+                cause: None,
+                asked: Vec::new(),
+                lacks_name_server: false,
+            },
+        });
+        let judged = folded(judged.collect());
+        let unread: HashSet<&str> = self.steps.iter().filter_map(Ran::unread).collect();
+        let pairs = self.steps.iter().zip(judged);
+        let steps: Vec<StepReport> = pairs
+            .map(|(ran, today)| match ran {
+                Ran::Known { saved: Some(saved), .. } => beside(saved, today, &unread),
+                Ran::Known { saved: None, .. } | Ran::NotAsked { .. } | Ran::Unread { .. } => today,
+            })
+            .collect();
+        Report {
+            schema_version: SCHEMA_VERSION,
+            tool: head.tool,
+            host: head.host,
+            started_at: head.started_at,
+            took_ms: head.took_ms,
+            root: head.root,
+            role: head.role,
+            profile: head.profile,
+            catalogue: head.catalogue,
+            clock: clock(&steps),
+            phase: head.phase,
+            strict: head.strict,
+            interrupted: head.interrupted,
+            redacted: head.redacted,
+            notes: head.notes,
+            summary: Summary::of(&steps, head.phase, head.strict, head.interrupted),
+            steps,
+        }
+    }
+}
+
+impl Ran {
+    /// The id of a step that this version cannot read.
+    fn unread(&self) -> Option<&str> {
+        match self {
+            Self::Unread { saved, .. } => Some(&saved.id),
+            Self::Known { .. } | Self::NotAsked { .. } => None,
+        }
+    }
+}
+
+/// The offset of the first step that measured one and works.
+fn clock(steps: &[StepReport]) -> Option<ClockReport> {
+    let works = |step: &&StepReport| matches!(step.outcome, Outcome::Pass | Outcome::Warn);
+    steps.iter().filter(works).find_map(|step| {
+        let offset_ms = step.evidence.get("offset_ms")?.as_f64()?;
+        Some(ClockReport { offset_ms, against: step.target.as_ref()?.host.clone() })
+    })
+}
+
+/// A step that was not asked; what another row's failure made of it is made again.
+fn not_asked(saved: &StepReport) -> StepReport {
+    StepReport {
+        outcome: Outcome::Skip,
+        cause: None,
+        because_of: None,
+        asked_for: Vec::new(),
+        concerns: Vec::new(),
+        ..saved.clone()
+    }
+}
+
+/// A step as its report has it, without anything that its report advises.
+fn unread(saved: &StepReport, reason: &str, made_by: &str) -> StepReport {
+    let target = saved.target.as_ref().map_or("", |target| target.host.as_str());
+    let cause = saved.cause.as_ref().map(|cause| match &cause.why {
+        Why::Cause(known) => CauseReport {
+            remedy: Remedy {
+                who: Barrier::of(known.owner()).who(target),
+                what: format!("preflight explain {}", known.code()),
+            },
+            message: known.to_string(),
+            why: cause.why.clone(),
+        },
+        Why::Mistake(_) | Why::Unread(_) => CauseReport {
+            remedy: Remedy {
+                who: "not known to this version of preflight".to_owned(),
+                what: format!(
+                    "read the report with preflight {}, which made it: {reason}",
+                    printable(made_by)
+                ),
+            },
+            ..cause.clone()
+        },
+    });
+    let concerns = saved.concerns.iter().map(|concern| ConcernReport {
+        owner: None,
+        remedy: None,
+        ..concern.clone()
+    });
+    StepReport {
+        cause,
+        concerns: concerns.collect(),
+        asked_for: Vec::new(),
+        unread: Some(reason.to_owned()),
+        ..saved.clone()
+    }
+}
+
+/// What is decided today, beside what was seen then.
+fn beside(saved: &StepReport, today: StepReport, unread: &HashSet<&str>) -> StepReport {
+    // A root that cannot be judged again stays one.
+    let root = saved.because_of.clone().filter(|root| unread.contains(root.as_str()));
+    // Reports of the first version kept no headline of an attempt.
+    let result = if today.result.is_empty() { saved.result.clone() } else { today.result };
+    let shown = today.target.map(|target| target.shown);
+    let target = saved.target.clone().map(|target| TargetReport {
+        shown: shown.unwrap_or_else(|| target.shown.clone()),
+        ..target
+    });
+    StepReport {
+        target,
+        outcome: today.outcome,
+        result,
+        cause: today.cause,
+        because_of: today.because_of.or(root),
+        asked_for: today.asked_for,
+        concerns: today.concerns,
+        ..saved.clone()
+    }
+}
+
+/// What a report keeps of one step.
+fn ran(saved: &StepReport, profile: Option<&Catalogue>, words: Words) -> Ran {
+    let row = row(saved, profile);
+    let kept = || {
+        let (why, look_at) = told(saved, row, words);
+        Box::new(StepReport { why, look_at, ..saved.clone() })
+    };
+    let unread = |reason: String| Ran::Unread { saved: kept(), reason };
+    let target = match (&saved.target, saved.direction) {
+        _ if saved.outcome == Outcome::Skip => {
+            return Ran::NotAsked { saved: kept(), lacks_name_server: false };
+        }
+        (_, Direction::Local) => {
+            return mistake(saved).map_or_else(unread, |step| Ran::Known {
+                step: Box::new(step),
+                found: None,
+                saved: None,
+            });
+        }
+        (None, _) => {
+            let lacks_name_server = saved.to.0 == NAME_SERVERS && saved.cause.is_some();
+            return if lacks_name_server {
+                Ran::NotAsked { saved: kept(), lacks_name_server }
+            } else {
+                unread(NOTHING.to_owned())
+            };
+        }
+        (Some(target), _) => target,
+    };
+    match asked_step(&kept(), target, row) {
+        Ok((step, found)) => {
+            Ran::Known { step: Box::new(step), found: Some(found), saved: Some(kept()) }
+        }
+        Err(reason) => unread(reason),
+    }
+}
+
+/// A mistake in the machine's files is its own fact.
+fn mistake(saved: &StepReport) -> Result<Step, String> {
+    match saved.cause.as_ref().map(|cause| &cause.why) {
+        Some(Why::Mistake(mistake)) => Ok(Step {
+            why: mistake.why().to_owned(),
+            look_at: String::new(),
+            required: mistake.is_failure() && saved.required,
+            action: Action::Found(Box::new(mistake.clone())),
+            ..bare(saved)
+        }),
+        Some(Why::Unread(unread)) => Err(unread_cause(unread)),
+        Some(Why::Cause(_)) | None => Err(NOTHING.to_owned()),
+    }
+}
+
+/// A step without what was to be done.
+fn bare(saved: &StepReport) -> Step {
+    Step {
+        id: saved.id.clone(),
+        flow: saved.flow.clone(),
+        from: saved.from.clone(),
+        to: saved.to.clone(),
+        direction: saved.direction,
+        required: saved.required,
+        until: saved.until,
+        why: saved.why.clone(),
+        look_at: saved.look_at.clone(),
+        through_vpn: saved.through_vpn.clone(),
+        group: saved.group.clone(),
+        action: Action::Skip(SkipReason::OwnOfThatMachine),
+    }
+}
+
+/// What was asked and found.
+fn asked_step(
+    saved: &StepReport,
+    target: &TargetReport,
+    row: Option<&Flow>,
+) -> Result<(Step, Found), String> {
+    let also_why = row.and_then(|row| row.also_why.clone());
+    let question = question(saved, target, also_why)?;
+    let found = found(saved, &question)?;
+    let step = Step {
+        until: saved.until.or(row.and_then(|row| row.until)),
+        action: Action::Ask(Box::new(question)),
+        ..bare(saved)
+    };
+    Ok((step, found))
+}
+
+/// What the step is for, and what to run on the far side: as its row says, if there is one.
+fn told(saved: &StepReport, row: Option<&Flow>, words: Words) -> (String, String) {
+    match (row, words) {
+        (Some(row), _) => (row.why.clone(), row.look_at.clone()),
+        (None, Words::Ours) => (saved.why.clone(), saved.look_at.clone()),
+        // It is a command: whoever wrote the file would have it run.
+        (None, Words::Anybodys) => (saved.why.clone(), String::new()),
+    }
+}
+
+/// The row of the profile that the step was made from.
+fn row<'p>(saved: &StepReport, profile: Option<&'p Catalogue>) -> Option<&'p Flow> {
+    profile?.flows.iter().find(|row| *row.id.get_ref() == saved.flow)
+}
+
+fn question(
+    saved: &StepReport,
+    target: &TargetReport,
+    also_why: Option<String>,
+) -> Result<Question, String> {
+    let ways = target.ways.iter().map(|way| asked_way(saved.direction, way));
+    let ways: Vec<Asked> = ways.collect::<Result<_, String>>()?;
+    let also_try = match &target.also_try {
+        Some(way) => Some(asked_way(saved.direction, way)?),
+        None => tried_elsewhere(saved, &ways)?,
+    };
+    Ok(Question {
+        host: peer(target),
+        target: target.host.clone(),
+        origin: target.origin.clone(),
+        seen_as: target.seen_as,
+        source: None,
+        exempt: None,
+        find: Find::Host,
+        ways,
+        also_try,
+        also_why,
+    })
+}
+
+/// Reports of the first version kept it only as an attempt on a port that is no way's.
+fn tried_elsewhere(saved: &StepReport, ways: &[Asked]) -> Result<Option<Asked>, String> {
+    let elsewhere = saved.attempts.iter().find(|attempt| way_of(attempt, ways).is_none());
+    let also_try = elsewhere.map(|attempt| {
+        let transport = ways.first().map_or(Transport::Tcp, |way| way.transport);
+        let port = address(attempt)?.port();
+        asked(saved.direction, &attempt.protocol, transport, port, Origin::Profile)
+    });
+    also_try.transpose()
+}
+
+/// Whom the target stands for; reports of the first version kept no more than the URL.
+fn peer(target: &TargetReport) -> String {
+    let place = || Place::from_str(&target.host).ok();
+    target.peer.clone().or_else(|| Some(place()?.host)).unwrap_or_else(|| target.host.clone())
+}
+
+fn asked_way(direction: Direction, way: &WayReport) -> Result<Asked, String> {
+    let Read::Known(transport) = way.transport else {
+        return Err(format!("it knows no transport called `{}`", way.transport()));
+    };
+    asked(direction, &way.protocol, transport, way.port, way.origin.clone())
+}
+
+fn asked(
+    direction: Direction,
+    protocol: &str,
+    transport: Transport,
+    port: u16,
+    port_origin: Origin,
+) -> Result<Asked, String> {
+    let service =
+        service(protocol).ok_or_else(|| format!("it knows no protocol called `{protocol}`"))?;
+    let probe = match direction {
+        Direction::Outbound => (service.probe)(),
+        Direction::Inbound | Direction::Local => {
+            Probe::Listener(listener::Probe { transport, port })
+        }
+    };
+    Ok(Asked { protocol: service.name, transport, port, port_origin, probe })
+}
+
+fn found(saved: &StepReport, question: &Question) -> Result<Found, String> {
+    let attempts = saved.attempts.iter().map(|saved| attempt(saved, question));
+    let attempts: Vec<Attempt> = attempts.collect::<Result<_, _>>()?;
+    let unresolved = match saved.cause.as_ref().map(|cause| &cause.why) {
+        _ if !attempts.is_empty() => None,
+        Some(Why::Cause(cause)) => Some(cause.clone()),
+        Some(Why::Unread(unread)) => return Err(unread_cause(unread)),
+        Some(Why::Mistake(_)) | None => return Err(NOTHING.to_owned()),
+    };
+    Ok(Found { unresolved, attempts, ..Found::default() })
+}
+
+fn attempt(saved: &AttemptReport, question: &Question) -> Result<Attempt, String> {
+    let address = address(saved)?;
+    let source = match &saved.source {
+        Some(Read::Known(source)) => Some(*source),
+        Some(unread) => return Err(no_address(unread)),
+        None => None,
+    };
+    let concerns = saved.concerns.iter().map(|saved| match saved {
+        Read::Known(concern) => Ok(concern.clone()),
+        Read::Unread(saved) => Err(match serde_json::from_value::<Concern>(saved.clone()) {
+            Err(error) => format!("it cannot read the concern of {address}: {error}"),
+            Ok(_) => NOTHING.to_owned(),
+        }),
+    });
+    let concerns: Vec<Concern> = concerns.collect::<Result<_, String>>()?;
+    let verdict = match (&saved.cause, saved.outcome) {
+        (Some(saved), Outcome::Fail | Outcome::Unknown) => Err(cause(saved)?),
+        (None, Outcome::Pass) => Ok(()),
+        (None, Outcome::Warn) if !concerns.is_empty() => Ok(()),
+        (None, Outcome::Warn) => {
+            return Err(format!("the facts of the warning of {address} were not saved"));
+        }
+        _ => return Err(format!("the outcome of {address} and its cause do not fit")),
+    };
+    let other_transport = saved.other_transport.as_ref().map(cause).transpose()?.map(Box::new);
+    let headline = saved.headline.clone();
+    let seen = Seen { headline, concerns, other_transport, ..Seen::default() };
+    let peer = Peer { host: question.host.clone(), address, from: None };
+    let way = way_of(saved, &question.ways).unwrap_or(question.ways.len());
+    Ok(Attempt { way, finding: Finding { peer, source, verdict, seen, took: Duration::ZERO } })
+}
+
+/// Index of the way that `attempt` went.
+fn way_of(attempt: &AttemptReport, ways: &[Asked]) -> Option<usize> {
+    let port = attempt.address.known()?.port();
+    ways.iter().position(|way| way.protocol == attempt.protocol && way.port == port)
+}
+
+fn address(attempt: &AttemptReport) -> Result<SocketAddr, String> {
+    attempt.address.known().copied().ok_or_else(|| no_address(&attempt.address))
+}
+
+fn no_address(unread: &impl std::fmt::Display) -> String {
+    format!("`{unread}` is no address")
+}
+
+fn cause(saved: &Read<Cause>) -> Result<Cause, String> {
+    match saved {
+        Read::Known(cause) => Ok(cause.clone()),
+        Read::Unread(saved) => Err(why_unread(saved)),
+    }
+}
+
+fn unread_cause(unread: &Unread) -> String {
+    let mut tagged = unread.facts.clone();
+    tagged.insert("code".to_owned(), Value::from(unread.code.as_str()));
+    why_unread(&Value::Object(tagged))
+}
+
+/// What this version does not know about a cause: its code, or a fact of it.
+fn why_unread(saved: &Value) -> String {
+    let code = saved.get("code").and_then(Value::as_str).unwrap_or_default();
+    match serde_json::from_value::<Cause>(saved.clone()) {
+        Err(error) if Code::from_str(code).is_ok() => {
+            format!("it cannot read the facts of `{code}`: {error}")
+        }
+        _ => format!("it knows no cause called `{code}`"),
+    }
+}
+
+/// Why a step cannot be judged again of which a report keeps no fact.
+const NOTHING: &str = "nothing of what was seen was saved";
+
+#[cfg(test)]
+mod tests;
