@@ -1,14 +1,14 @@
 //! The variables of a user's shell: `pam_env.conf`, `/etc/environment`, `/etc/profile` and
 //! `/etc/profile.d/*.sh`; and those of a user's services, `environment.d`.
 //!
-//! Of a script only plain assignments that are not indented: what stands in a function
-//! or below a condition may never run, and is noted. A later file wins.
+//! A later file wins.
 //!
-//! Reference: `pam_env(8)`, `pam_env.conf(5)`, environment.d(5), bash(1).
+//! Reference: `pam_env(8)`, `pam_env.conf(5)`, environment.d(5).
 
 use super::super::include::{by_name, list};
 use super::super::lines::words;
 use super::super::{Facts, Files, Text};
+use super::script::Shell;
 use super::{MISSING, Variables};
 
 const PAM: &str = "/etc/security/pam_env.conf";
@@ -28,16 +28,20 @@ type Parse = fn(&Text, &mut Variables, &mut Facts);
 
 pub(super) fn read(files: &Files, facts: &mut Facts) -> Variables {
     let mut variables = Variables::default();
-    let mut scripts = vec![PROFILE.to_owned()];
-    scripts.extend(list(files, FOLDER, ".sh", facts, MISSING));
-    let plain: [(String, Parse); 2] = [(PAM.to_owned(), of_pam), (FILE.to_owned(), of_file)];
-    let scripts = scripts.into_iter().map(|path| (path, of_script as Parse));
-    for (path, parse) in plain.into_iter().chain(scripts) {
-        if let Some(text) = facts.text(files, &path, MISSING) {
+    let plain: [(&str, Parse); 2] = [(PAM, of_pam), (FILE, of_file)];
+    for (path, parse) in plain {
+        if let Some(text) = facts.text(files, path, MISSING) {
             parse(&text, &mut variables, facts);
         }
     }
-    variables
+    let mut shell = Shell::new(variables);
+    let scripts = list(files, FOLDER, ".sh", facts, MISSING);
+    for path in [PROFILE.to_owned()].iter().chain(&scripts) {
+        if let Some(text) = facts.text(files, path, MISSING) {
+            shell.source(&text, facts);
+        }
+    }
+    shell.environment(facts)
 }
 
 /// The variables of services that a user has, as `environment.d` sets them.
@@ -93,39 +97,6 @@ fn of_file(text: &Text, variables: &mut Variables, _: &mut Facts) {
         if let Some((name, value)) = content.split_once('=') {
             let value = value.trim().trim_matches(['"', '\'']);
             variables.set(name.trim(), value.to_owned(), text.at(line));
-        }
-    }
-}
-
-fn of_script(text: &Text, variables: &mut Variables, facts: &mut Facts) {
-    for (line, content) in text.lines() {
-        let words = words(content);
-        if content.starts_with([' ', '\t']) {
-            let mut names = words.iter().filter_map(|word| Some(word.split_once('=')?.0));
-            if let Some(name) = names.find(|name| Variables::knows(name)) {
-                let reason = format!("the script sets {name} under a condition, which is not run");
-                facts.note(text.at(line), reason, MISSING);
-            }
-            continue;
-        }
-        let mut words = words.iter().map(|word| word.trim_end_matches(';')).peekable();
-        if words.next_if_eq(&"unset").is_some() {
-            for name in words {
-                variables.by_name.remove(name);
-            }
-            continue;
-        }
-        words.next_if_eq(&"export");
-        // The first word that is no assignment is a command, or a name to export.
-        for (name, value) in words.map_while(|word| word.split_once('=')) {
-            match resolved(value, variables) {
-                Some(value) => variables.set(name, value, text.at(line)),
-                None if Variables::knows(name) => {
-                    let reason = format!("{name} is computed by the script, which is not run");
-                    facts.note(text.at(line), reason, MISSING);
-                }
-                None => {}
-            }
         }
     }
 }
@@ -222,8 +193,9 @@ mod tests {
     fn read_both(text: &Text) -> usize {
         let (mut variables, mut facts) = (Variables::default(), Facts::default());
         of_file(text, &mut variables, &mut facts);
-        of_script(text, &mut variables, &mut facts);
-        variables.settings("environment", &mut facts).len()
+        let mut shell = Shell::new(variables);
+        shell.source(text, &mut facts);
+        shell.environment(&mut facts).settings("environment", &mut facts).len()
     }
 
     #[test]

@@ -9,6 +9,7 @@
 //! Reference: curl(1), environment; `pam_env(8)`; systemd.exec(5).
 
 mod environment;
+mod script;
 pub(super) mod services;
 pub(super) mod tools;
 

@@ -13,7 +13,6 @@ use std::collections::BTreeSet;
 use super::super::constructs::Constructs;
 use super::super::facts::Refused;
 use super::super::include::list;
-use super::super::lines::words;
 use super::super::{Facts, Files, Text};
 use super::apt_conf::{self, Conf};
 use super::{LONGEST, MISSING, Source};
@@ -205,10 +204,79 @@ fn refusal(uri: &str, suite: &str, components: usize) -> Option<&'static str> {
     }
 }
 
-/// One repository a line; `#` begins a comment anywhere.
+/// A line without its comment: `#` begins one anywhere but in brackets.
+fn uncommented(line: &str) -> &str {
+    let mut from = 0;
+    while let Some(found) = line.get(from..).and_then(|rest| rest.find(['#', '['])) {
+        let at = from + found;
+        match line.get(at..).and_then(|rest| rest.strip_prefix('[')) {
+            Some(inside) => from = at + 1 + inside.find(']').map_or(0, |end| end + 1),
+            None => return line.get(..at).unwrap_or(line),
+        }
+    }
+    line
+}
+
+/// The words of a line as apt splits it (apt, apt-pkg/contrib/strutl.cc, `ParseQuoteWord`).
+///
+/// White space in double quotes or brackets parts no words, as in the `cdrom:[Debian 12]/` of an
+/// installer; quotes are taken off, and `%20` is the character it stands for. None where a quote or
+/// a bracket stays open.
+fn quoted_words(line: &str) -> Option<Vec<String>> {
+    let mut words = Vec::new();
+    let mut rest = line.trim_start();
+    while !rest.is_empty() {
+        let mut end = rest.len();
+        let mut chars = rest.char_indices();
+        while let Some((at, c)) = chars.next() {
+            match c {
+                c if c.is_ascii_whitespace() => {
+                    end = at;
+                    break;
+                }
+                '"' => _ = chars.find(|(_, c)| *c == '"')?,
+                '[' => _ = chars.find(|(_, c)| *c == ']')?,
+                _ => {}
+            }
+        }
+        let (word, after) = rest.split_at(end);
+        words.push(percent_decoded(&word.replace('"', "")));
+        rest = after.trim_start();
+    }
+    Some(words)
+}
+
+/// `%7e` is `~`; what is no such escape stays as it is.
+fn percent_decoded(word: &str) -> String {
+    let mut bytes = Vec::with_capacity(word.len());
+    let mut rest = word.as_bytes();
+    while let [first, after @ ..] = rest {
+        let escaped = match (first, after) {
+            (b'%', [high, low, ..]) => hex(*high).zip(hex(*low)),
+            _ => None,
+        };
+        match escaped {
+            Some((high, low)) => {
+                bytes.push(high << 4 | low);
+                rest = after.get(2..).unwrap_or_default();
+            }
+            None => {
+                bytes.push(*first);
+                rest = after;
+            }
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+fn hex(digit: u8) -> Option<u8> {
+    char::from(digit).to_digit(16).and_then(|digit| u8::try_from(digit).ok())
+}
+
+/// One repository a line; `#` begins a comment anywhere but in brackets.
 fn of_lines(text: &Text) -> Vec<Entry> {
     let lines = text.lines().filter_map(|(line, content)| {
-        let content = content.split('#').next().unwrap_or_default().trim();
+        let content = uncommented(content).trim();
         let (kind, rest) = content.split_once([' ', '\t']).unwrap_or((content, ""));
         match kind {
             "" => return None,
@@ -225,7 +293,9 @@ fn of_lines(text: &Text) -> Vec<Entry> {
             }
             rest = after;
         }
-        let words = words(rest);
+        let Some(words) = quoted_words(rest) else {
+            return Some(Err((line, "a quote or a bracket in it is not closed")));
+        };
         let entry = match words.as_slice() {
             [uri, suite, components @ ..] => match refusal(uri, suite, components.len()) {
                 Some(reason) => Err((line, reason)),
@@ -489,6 +559,14 @@ mod tests {
             "deb x.example b main",
             "deb file:/srv b main\ndeb http://a.example:8080/ b main",
             "# deb http://a.example b main",
+            "deb cdrom:[Debian GNU/Linux 12.5.0 _Bookworm_ - Official amd64 NETINST]/ bookworm main\n\
+             deb http://a.example b main",
+            "deb [trusted=yes] cdrom:[Debian #1]/ b main\ndeb http://a.example b main",
+            "deb cdrom:[Debian / b main",
+            "deb \"http://a.example/x\" b main",
+            "deb \"http://a.example/x b main",
+            "deb http://a.example/%7Ex/%zz b main",
+            "deb http://a.example b\\c main",
         ];
         let stanzas = [
             "Types: deb\nURIs: http://x.example\nSuites: b\nComponents: main",

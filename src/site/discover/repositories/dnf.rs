@@ -456,7 +456,7 @@ mod tests {
     #[test]
     fn variables_come_from_files_and_from_the_release() {
         let repo = "[a]\nmetalink=https://m.example/?repo=baseos-$stream&arch=$basearch&v=$releasever_major\n\
-                    [b]\nbaseurl=http://b.example/$contentdir/x\n[c]\nname=nothing\n";
+                    [b]\nbaseurl=http://$mirror.example/x\n[c]\nname=nothing\n";
         let (repositories, notes) = found(&[
             (PATH, repo),
             ("/etc/dnf/vars/stream", "9-stream\n"),
@@ -468,7 +468,7 @@ mod tests {
         assert_eq!(repositories, [format!("a {url} {PATH}:2")]);
         let want = [
             format!(
-                "{PATH}:4: its address has $contentdir, and no file of /etc/dnf/vars says what that is"
+                "{PATH}:4: its host has $mirror, and no file of /etc/dnf/vars says what that is"
             ),
             format!("{PATH}:6: it is enabled, and has neither baseurl nor a list of mirrors"),
         ];
@@ -531,6 +531,8 @@ for repo in base.repos.iter_enabled():
             "[a]\nbaseurl = \"http://ab.example/\"\n",
             "[a]\nbaseurl=http://a1.example/\n[a]\nbaseurl=http://a2.example/\n",
             "[a]\nbaseurl=http://a1.example/\nbaseurl=http://a2.example/\n",
+            "[a]\nmetalink=http://m.example/?r=$releasever&i=$infra&c=${contentdir}\n",
+            "[a]\nbaseurl=http://a.example/$unset/x\n",
         ] {
             let (dir, files) =
                 super::super::super::testing::tree(&[(PATH, content), (MAIN[0].1, main), RELEASE]);

@@ -72,39 +72,55 @@ impl Variables {
         }
     }
 
-    /// `$name` and `${name}` replaced.
+    /// `$name` and `${name}` replaced. One that nobody sets stays as it is written, and dnf asks
+    /// for that address.
     ///
     /// # Errors
     ///
-    /// The name of one that nobody sets, in a clause.
+    /// The name of such a one in the host, which is then no host at all, in a clause.
     pub(super) fn expand(&self, address: &str) -> Result<String, String> {
         let mut expanded = String::new();
         let mut rest = address;
+        let mut unknown = None;
         while let Some((before, after)) = rest.split_once('$') {
             expanded.push_str(before);
-            let (name, after) = match after.strip_prefix('{').and_then(|a| a.split_once('}')) {
+            let (name, left) = match after.strip_prefix('{').and_then(|a| a.split_once('}')) {
                 Some(braced) => braced,
                 None => after.split_at(after.find(ends_name).unwrap_or(after.len())),
             };
-            expanded.push_str(self.by_name.get(name).ok_or_else(|| unknown(name))?);
-            rest = after;
+            if let Some(value) = self.by_name.get(name) {
+                expanded.push_str(value);
+            } else {
+                unknown = unknown.or((!is_behind_host(&expanded)).then_some(name));
+                expanded.push('$');
+                expanded.push_str(after.strip_suffix(left).unwrap_or(name));
+            }
+            rest = left;
             // Longer than any address already; who takes it will say so.
             if expanded.len() > LONGEST {
                 break;
             }
         }
         expanded.push_str(rest);
-        Ok(expanded)
+        match unknown {
+            Some(name) => Err(not_set(name)),
+            None => Ok(expanded),
+        }
     }
+}
+
+/// Does what comes next belong to an address's path or query?
+fn is_behind_host(address: &str) -> bool {
+    address.split_once("://").is_some_and(|(_, after)| after.contains(['/', '?']))
 }
 
 fn ends_name(c: char) -> bool {
     !(c.is_ascii_alphanumeric() || c == '_')
 }
 
-fn unknown(name: &str) -> String {
+fn not_set(name: &str) -> String {
     let name: String = name.chars().take(40).collect();
-    format!("its address has ${name}, and no file of /etc/dnf/vars says what that is")
+    format!("its host has ${name}, and no file of /etc/dnf/vars says what that is")
 }
 
 /// `9` of `platform:el9`; without a platform, the first number of the version.
@@ -143,10 +159,20 @@ mod tests {
     fn a_name_may_stand_in_braces() {
         let variables = Variables::of_architecture("x86");
         assert_eq!(variables.expand("a/$basearch/${arch}x").unwrap(), "a/i386/i686x");
-        let unknown = "its address has $x, and no file of /etc/dnf/vars says what that is";
-        assert_eq!(variables.expand("${x}").unwrap_err(), unknown);
+        let unknown = "its host has $x, and no file of /etc/dnf/vars says what that is";
+        for host in ["${x}", "http://$x.example/", "http://a.$x/$arch"] {
+            assert_eq!(variables.expand(host).unwrap_err(), unknown, "{host}");
+        }
         assert!(variables.expand("${").is_err());
         assert!(variables.expand("$").is_err());
+    }
+
+    #[test]
+    fn what_nobody_sets_stays_as_written_behind_the_host() {
+        let variables = Variables::of_architecture("x86");
+        let address = "http://m.example/?arch=$basearch&infra=$infra&content=${contentdir}/$";
+        let want = "http://m.example/?arch=i386&infra=$infra&content=${contentdir}/$";
+        assert_eq!(variables.expand(address).unwrap(), want);
     }
 
     #[test]
