@@ -14,6 +14,8 @@ use crate::site::discover::{At, Facts, Files, Unread, yaml};
 
 use super::MISSING;
 
+/// What the main file of Centreon's package includes.
+const PACKAGED: &str = "config.d/*.yaml";
 /// Files of one configuration.
 const MOST_FILES: usize = 64;
 /// Files within files.
@@ -30,7 +32,10 @@ pub(super) struct Loaded {
 /// The whole configuration below one file; none when that file cannot be read.
 pub(super) fn load(files: &Files, main: &str, facts: &mut Facts) -> Option<Loaded> {
     let mut loader = Loader { files, facts, open: Vec::new(), left: MOST_FILES, unknown: None };
-    let root = loader.load(main, Scope::File)?;
+    let root = match loader.load(main, Scope::File) {
+        Some(root) => root,
+        None => loader.without_main(main)?,
+    };
     if root.of("configuration").is_none()
         && let Some(astray) = ["gorgone", "centreon"].iter().find_map(|key| root.of(key))
     {
@@ -76,6 +81,24 @@ impl Loader<'_> {
         let node = self.filled(node, folder, scope);
         self.open.pop();
         Some(node)
+    }
+
+    /// What the package's own main file would include, where the main file is missing: of a copied
+    /// tree often only `config.d` is there, and what it says must not be passed over.
+    fn without_main(&mut self, main: &str) -> Option<Node> {
+        let folder = main.rsplit_once('/')?.0;
+        let parts = self.files.list(&format!("{folder}/config.d"), ".yaml").unwrap_or_default();
+        if parts.is_empty() || !matches!(self.files.read(main), Err(Unread::Missing)) {
+            return None;
+        }
+        let at = At::file(main);
+        let reason = "there is no such file, and gorgoned does not start without it; the files of \
+                      config.d are read as those it includes";
+        self.facts.note(at.clone(), reason, MISSING);
+        let value = self.included(PACKAGED, folder, &at, Scope::Configuration);
+        let configuration = Node { at: at.clone(), value };
+        let map = BTreeMap::from([("configuration".to_owned(), configuration)]);
+        Some(Node { at, value: Value::Map(map) })
     }
 
     fn parse(&mut self, path: &str) -> Option<Node> {
@@ -289,6 +312,16 @@ mod tests {
         let core = whole.below(&["gorgone", "core"]).unwrap();
         assert_eq!((core.text("a"), core.at("a").line), (Some("1"), Some(2)));
         assert_eq!(notes, [""; 0]);
+    }
+
+    #[test]
+    fn without_the_main_file_its_folder_is_read_all_the_same() {
+        let part = ("/etc/g/config.d/40-g.yaml", "gorgone:\n  modules: []\n");
+        let (root, unknown, notes) = loaded(&[part]);
+        assert!(root.of("gorgone").is_some(), "{root:?}");
+        let reason = "there is no such file, and gorgoned does not start without it; the files of \
+                      config.d are read as those it includes";
+        assert_eq!((unknown, notes), (None, vec![format!("/etc/g/config.yaml: {reason}")]));
     }
 
     #[test]
