@@ -3,21 +3,21 @@
 use super::{Report, StepReport};
 use crate::run::verdict::Outcome;
 
-/// The end of a run, as its required steps decide it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The end of a run, as its required steps decide it; the gravest is the greatest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Ending {
     /// All required steps work.
     Works,
     /// They work, and something about one of them will hurt.
     Warns,
-    /// One fails; with `--strict`, or warns.
-    Fails,
-    /// None fails, and one cannot be told from here.
-    Unknown,
     /// No step was asked that could say anything.
     NothingAsked,
     /// None fails, and not one was seen to work.
     NothingWorks,
+    /// None fails, and one cannot be told from here.
+    Unknown,
+    /// One fails; with `--strict`, or warns.
+    Fails,
     /// A signal ended the run.
     Interrupted,
 }
@@ -75,5 +75,10 @@ impl Report {
     /// How the run ended.
     pub(crate) fn ending(&self) -> Ending {
         Ending::of(&self.steps, self.strict, self.interrupted)
+    }
+
+    /// The same whether a signal ended the run or not: what was not finished is unknown.
+    pub(crate) fn ending_of_steps(&self) -> Ending {
+        Ending::of(&self.steps, self.strict, false)
     }
 }

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::str::FromStr as _;
 
-use preflight_checks::{Cause, Code, printable};
+use preflight_checks::{Cause, Code, Plea, printable};
 use serde_json::Value;
 
 use super::faults::{Fault, Followers, Said, faults};
@@ -14,7 +14,7 @@ use super::{
 };
 use crate::run::plan::{Direction, Phase};
 use crate::run::verdict::Outcome;
-use crate::run::wish::Wish;
+use crate::run::wish::{Barrier, Wish};
 
 /// The version block: what was run, then where and when; each a list of short parts.
 pub(super) fn head(report: &Report) -> [Vec<String>; 2] {
@@ -128,15 +128,19 @@ fn counted(tally: Tally, kind: &str) -> Vec<String> {
     .collect()
 }
 
-/// The required flows in one clause.
+/// The required flows in one clause, and why.
 pub(super) fn verdict(required: Tally, ending: Ending, phase: Phase, reasons: &[String]) -> String {
-    let (of, reasons) = (required.asked(), why(reasons));
+    let clause = clause(required, ending, phase, !reasons.is_empty());
+    if reasons.is_empty() { clause } else { format!("{clause}: {}", why(reasons)) }
+}
+
+/// The required flows in one clause.
+pub(super) fn clause(required: Tally, ending: Ending, phase: Phase, has_reasons: bool) -> String {
+    let of = required.asked();
     match required {
-        Tally { failed: 1, .. } => format!("1 of {of} required flows fails: {reasons}"),
-        Tally { failed: 2.., .. } => {
-            format!("{} of {of} required flows fail: {reasons}", required.failed)
-        }
-        _ if !reasons.is_empty() => format!("warnings fail this run: {reasons}"),
+        Tally { failed: 1, .. } => format!("1 of {of} required flows fails"),
+        Tally { failed: 2.., .. } => format!("{} of {of} required flows fail", required.failed),
+        _ if has_reasons => "warnings fail this run".to_owned(),
         _ if of == 0 => "no required flow was checked".to_owned(),
         Tally { unknown: 1.., .. } => {
             format!("{} of {of} required flows cannot be told from here", required.unknown)
@@ -156,7 +160,7 @@ pub(super) fn verdict(required: Tally, ending: Ending, phase: Phase, reasons: &[
 }
 
 /// The reasons as the last line has them: some of them, then how many more.
-pub(super) fn why(reasons: &[String]) -> String {
+fn why(reasons: &[String]) -> String {
     first_of(reasons, REASONS)
 }
 
@@ -293,12 +297,11 @@ fn who_acts(fault: &Fault<'_>) -> String {
 /// What else the step asks for, of whom, beside what its remedy says.
 pub(crate) fn asked_too(step: &StepReport) -> String {
     let Some(cause) = &step.cause else { return String::new() };
+    let own = step.why().filter(|why| matches!(why.plea(), Plea::Allow { .. }));
+    let own = own.map(|why| Barrier::of(why.owner()));
     let remedy_asks = |wish: &Wish| {
         // A remedy has all the rules of the place that its cause lies at.
-        let is_rule = |wish: &Wish| wish.rule.is_some();
-        let own = step.asked_for.iter().find(|own| own.seen.contains(&cause.message));
-        own.is_some_and(|own| own.at == wish.at && is_rule(own) && is_rule(wish))
-            || cause.remedy.what == wish.what
+        (Some(wish.at) == own && wish.rule.is_some()) || cause.remedy.what == wish.what
     };
     let target = step.target.as_ref().map_or("", |target| target.host.as_str());
     let too = step.asked_for.iter().filter(|wish| !remedy_asks(wish));

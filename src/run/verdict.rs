@@ -25,6 +25,19 @@ pub(crate) enum Outcome {
     Skip,
 }
 
+impl Outcome {
+    /// The higher, the worse: what fails, then what is not known.
+    pub(crate) fn gravity(self) -> u8 {
+        match self {
+            Self::Skip => 0,
+            Self::Pass => 1,
+            Self::Warn => 2,
+            Self::Unknown => 3,
+            Self::Fail => 4,
+        }
+    }
+}
+
 /// What a step's findings amount to.
 #[derive(Clone, Debug)]
 pub(crate) struct Conclusion {

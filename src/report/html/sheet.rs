@@ -88,17 +88,11 @@ impl<'a> Row<'a> {
     }
 }
 
-/// How grave: failures of required flows first.
+/// How grave, 0 the gravest: failures of required flows first.
 pub(super) fn rank(step: &StepReport) -> u8 {
-    match (step.outcome, step.required) {
-        (Outcome::Fail, true) => 0,
-        (Outcome::Fail, false) => 1,
-        (Outcome::Unknown, true) => 2,
-        (Outcome::Unknown, false) => 3,
-        (Outcome::Warn, _) => 4,
-        (Outcome::Pass, _) => 5,
-        (Outcome::Skip, _) => 6,
-    }
+    let is_trouble = step.outcome.gravity() > Outcome::Warn.gravity();
+    let worst = Outcome::Fail.gravity();
+    (worst - step.outcome.gravity()) * 2 + u8::from(is_trouble && !step.required)
 }
 
 /// A few steps have a row each; many of one flow share those of their fault or kind.

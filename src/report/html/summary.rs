@@ -2,11 +2,12 @@
 
 use super::drawer::{cut, explained, pair};
 use super::markup::Markup;
-use super::sheet::{Row, Sheet, rank};
+use super::sheet::{Row, Sheet};
 use crate::report::faults::Fault;
 use crate::report::groups::first_of;
+use crate::report::model::Tally;
 use crate::report::table::symbol;
-use crate::report::words::{Warning, about_warning, moment, sources, warnings, why};
+use crate::report::words::{self, Warning, about_warning, capitalised, moment, sources, warnings};
 use crate::report::{Ending, Report, StepReport};
 use crate::run::verdict::Outcome;
 
@@ -36,26 +37,21 @@ pub(super) fn title(report: &Report) -> String {
 
 /// The verdict without its reasons, which have a list of their own.
 fn clause(report: &Report) -> String {
-    let verdict = report.summary.text.clone();
-    let reasons = format!(": {}", why(&report.summary.reasons));
-    let mut clause = verdict.strip_suffix(&reasons).unwrap_or(&verdict).to_owned();
-    if let Some(first) = clause.get_mut(..1) {
-        first.make_ascii_uppercase();
-    }
-    clause
+    let required = Tally::of(report.steps.iter().filter(|step| step.required));
+    let has_reasons = !report.summary.reasons.is_empty();
+    capitalised(&words::clause(required, report.ending(), report.phase, has_reasons))
 }
 
 fn gravest(report: &Report) -> Outcome {
     let summary = &report.summary;
     let required = report.steps.iter().filter(|step| step.required);
-    let all = required.filter(|step| step.outcome != Outcome::Skip);
-    match all.map(rank).min() {
+    let asked = required.map(|step| step.outcome).filter(|outcome| *outcome != Outcome::Skip);
+    match asked.max_by_key(|outcome| outcome.gravity()) {
         // With --strict a warning fails the run.
         _ if summary.failed > 0 || summary.exit_code == 1 => Outcome::Fail,
         _ if report.ending() == Ending::NothingWorks => Outcome::Unknown,
-        None | Some(2 | 3) => Outcome::Unknown,
-        Some(4) => Outcome::Warn,
-        Some(_) => Outcome::Pass,
+        None => Outcome::Unknown,
+        Some(gravest) => gravest,
     }
 }
 

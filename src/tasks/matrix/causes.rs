@@ -5,8 +5,8 @@ use std::net::IpAddr;
 
 use serde::Serialize;
 
+use super::Linked;
 use super::quarrel::some;
-use super::{Linked, gravity};
 use crate::run::verdict::Outcome;
 
 /// What several steps fail for.
@@ -72,7 +72,7 @@ pub(super) fn causes(site: &Linked<'_>) -> Vec<SharedCause> {
             });
         }
         let Some(cause) = causes.get_mut(at) else { continue };
-        if gravity(flow.outcome) > gravity(cause.outcome) {
+        if flow.outcome.gravity() > cause.outcome.gravity() {
             cause.outcome = flow.outcome;
         }
         cause.steps += 1;
@@ -80,7 +80,7 @@ pub(super) fn causes(site: &Linked<'_>) -> Vec<SharedCause> {
         cause.flows.insert(flow.id.clone());
     }
     causes.sort_by_key(|cause| {
-        (std::cmp::Reverse(gravity(cause.outcome)), std::cmp::Reverse(cause.steps))
+        (std::cmp::Reverse(cause.outcome.gravity()), std::cmp::Reverse(cause.steps))
     });
     causes
 }

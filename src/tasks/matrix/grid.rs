@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Matrix, gravity};
+use super::Matrix;
 use crate::report::table::symbol;
 use crate::run::verdict::Outcome;
 
@@ -42,7 +42,7 @@ impl Grid {
                 count: 0,
                 of: 0,
             });
-            if gravity(cell.worst) > gravity(field.worst) {
+            if cell.worst.gravity() > field.worst.gravity() {
                 (field.worst, field.count) = (cell.worst, 0);
             }
             field.of += cell.flows.len();
@@ -73,7 +73,7 @@ impl Grid {
 }
 
 fn has_trouble(row: &[Option<Verdict>]) -> bool {
-    row.iter().flatten().any(|verdict| gravity(verdict.worst) > gravity(Outcome::Warn))
+    row.iter().flatten().any(|verdict| verdict.worst.gravity() > Outcome::Warn.gravity())
 }
 
 impl Verdict {

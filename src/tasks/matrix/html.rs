@@ -3,7 +3,7 @@
 use std::io;
 
 use super::grid::{Grid, Verdict};
-use super::{Cell, Matrix, gravity};
+use super::{Cell, Matrix};
 use crate::report::html::markup::Markup;
 use crate::report::html::page::page;
 use crate::report::table::{moment, symbol};
@@ -54,7 +54,7 @@ fn body(matrix: &Matrix) -> Markup {
         });
         grid(&Grid::of(matrix, MOST_ROWS), main);
         let troubles =
-            matrix.cells.iter().filter(|cell| gravity(cell.worst) > gravity(Outcome::Warn));
+            matrix.cells.iter().filter(|cell| cell.worst.gravity() > Outcome::Warn.gravity());
         list("Pairs with trouble", troubles, main, pair);
         list("Machines", matrix.machines.iter(), main, |machine, item| {
             let addresses: Vec<String> =
@@ -154,7 +154,7 @@ fn grid(grid: &Grid, main: &mut Markup) {
 
 fn row(name: &str, fields: &[Option<Verdict>], rows: &mut Markup) {
     let known = fields.iter().flatten().map(|verdict| verdict.worst);
-    let worst = known.max_by_key(|outcome| gravity(*outcome)).unwrap_or(Outcome::Skip);
+    let worst = known.max_by_key(|outcome| outcome.gravity()).unwrap_or(Outcome::Skip);
     rows.element("tr", &[("data-outcome", &worst.to_string())], |row| {
         row.leaf("th", &[("scope", "row")], name);
         for field in fields {

@@ -21,7 +21,7 @@ use std::net::IpAddr;
 
 use serde::Serialize;
 
-use crate::report::{Canvas, Report, json};
+use crate::report::{Canvas, Ending, Report, json};
 use crate::run::verdict::Outcome;
 use causes::SharedCause;
 use clocks::Clock;
@@ -248,7 +248,7 @@ fn cells(site: &Linked<'_>) -> Vec<Cell> {
 
 impl Cell {
     fn add(&mut self, flow: &Flow) {
-        if gravity(flow.outcome) > gravity(self.worst) {
+        if flow.outcome.gravity() > self.worst.gravity() {
             self.worst = flow.outcome;
         }
         *self.counts.entry(flow.outcome).or_default() += 1;
@@ -257,17 +257,6 @@ impl Cell {
             outcome: flow.outcome,
             code: flow.trouble.as_ref().map(|trouble| trouble.code.clone()),
         });
-    }
-}
-
-/// The higher, the worse.
-fn gravity(outcome: Outcome) -> u8 {
-    match outcome {
-        Outcome::Skip => 0,
-        Outcome::Pass => 1,
-        Outcome::Warn => 2,
-        Outcome::Unknown => 3,
-        Outcome::Fail => 4,
     }
 }
 
@@ -290,9 +279,9 @@ fn interrupted(runs: &[Run]) -> Vec<String> {
         .collect()
 }
 
+/// The exit code of the gravest of the runs.
 fn gravest(runs: &[Run]) -> u8 {
-    let has = |code: u8| runs.iter().any(|run| run.exit_code == code);
-    [1, 3, 2].into_iter().find(|code| has(*code)).unwrap_or(0)
+    runs.iter().map(|run| run.ending).max().map_or(0, Ending::exit_code)
 }
 
 /// How a matrix is written.

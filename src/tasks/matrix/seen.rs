@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use preflight_checks::{Cause, Layer};
 use serde_json::Value;
 
-use crate::report::{Report, StepReport};
+use crate::report::{Ending, Report, StepReport};
 use crate::run::plan::Direction;
 use crate::run::verdict::Outcome;
 
@@ -20,7 +20,8 @@ pub(super) struct Run {
     pub(super) interrupted: bool,
     /// Time server minus this machine, milliseconds, if one was asked.
     pub(super) clock_ms: Option<f64>,
-    pub(super) exit_code: u8,
+    /// As its steps decide it, whether the run was cut short or not.
+    pub(super) ending: Ending,
     pub(super) flows: Vec<Flow>,
 }
 
@@ -71,7 +72,7 @@ impl Run {
             started_at: report.started_at.clone(),
             interrupted: report.interrupted,
             clock_ms: report.steps.iter().find_map(clock_ms),
-            exit_code: report.summary.exit_code,
+            ending: report.ending_of_steps(),
             flows: asked.map(Flow::of).collect(),
         }
     }

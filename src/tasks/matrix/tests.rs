@@ -187,6 +187,20 @@ fn what_fails_on_loopback_is_each_machines_own() {
     assert_eq!(matrix.causes.len(), 2, "{:#?}", matrix.causes);
 }
 
+/// A signal hides neither what fails nor that something is not known.
+#[test]
+fn an_interrupted_run_counts_by_what_it_finished() {
+    let cut = |outcome| {
+        let step = failing(bbdo("10.0.0.5", outcome), "10.2.0.1", cause("interrupted", None));
+        Report { interrupted: true, ..poller(1, &[step]) }
+    };
+    let works = || poller(2, &[bbdo("10.0.0.5", "pass")]);
+    for (outcome, code) in [("unknown", 3), ("fail", 1)] {
+        assert_eq!(merged(&[cut(outcome), works()]).exit_code, code, "{outcome}");
+    }
+    assert_eq!(merged(&[works()]).exit_code, 0);
+}
+
 #[test]
 fn those_who_disagree_alike_are_one() {
     let asks = |number| poller(number, &[rejected(bbdo("10.0.0.5", "fail"))]);
@@ -223,12 +237,12 @@ fn runs_far_apart_and_interrupted_ones_are_said() {
 
 #[test]
 fn a_machine_of_two_roles_is_one() {
-    let mut as_central = report("all-in-one", "central", "10.0.0.5", &[]);
-    as_central.summary.exit_code = 3;
+    let silent = failing(bbdo("10.0.0.9", "unknown"), "10.0.0.5", cause("snmp-silent", None));
+    let as_central = report("all-in-one", "central", "10.0.0.5", &[silent]);
     let as_poller = report("all-in-one", "poller", "10.0.0.5", &[bbdo("10.0.0.5", "pass")]);
     let matrix = merged(&[as_central, as_poller]);
     assert_eq!(matrix.machines.len(), 1);
-    assert_eq!((matrix.cells[0].to.as_str(), matrix.exit_code), ("all-in-one", 3));
+    assert_eq!((matrix.cells[1].to.as_str(), matrix.exit_code), ("all-in-one", 3));
 }
 
 #[test]
