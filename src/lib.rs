@@ -12,6 +12,7 @@ mod run;
 mod settings;
 mod site;
 mod tasks;
+mod text;
 
 pub use demo::responder;
 pub use program::main;

@@ -13,9 +13,9 @@ use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use self::screen::Screen;
 use crate::report::StepReport;
-use crate::report::table::{style, symbol};
 use crate::run::plan::{Action, Plan};
 use crate::run::verdict::Outcome;
+use crate::text::{style, symbol};
 
 /// A line with the counts, and under it the steps that run or are done.
 #[derive(Debug)]

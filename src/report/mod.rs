@@ -51,7 +51,7 @@ pub(crate) use model::{
 
 pub(crate) use read::Read;
 pub(crate) use run::{Run, Words};
-pub(crate) use words::{about_concern, asked_too, capitalised};
+pub(crate) use words::{about_concern, asked_too, capitalised, moment};
 
 /// The version of the JSON's shape; raised when a reader could break.
 pub(crate) const SCHEMA_VERSION: u32 = 1;

@@ -6,10 +6,10 @@ use std::io;
 
 use anstyle::Style;
 
-use super::table::{pad, style, symbol, wrap};
 use super::{NoteReport, words};
 use crate::run::verdict::Outcome;
 use crate::site::mistake::Mistake;
+use crate::text::{Labels, marked};
 
 /// Entries of one list; the JSON has the others.
 const LISTED: usize = 20;
@@ -41,15 +41,15 @@ pub(crate) fn mistakes<'a>(
 
 fn one(mistake: &Mistake, width: usize, out: &mut dyn io::Write) -> io::Result<()> {
     let outcome = if mistake.is_failure() { Outcome::Fail } else { Outcome::Warn };
-    let (style, mark) = (style(outcome), symbol(outcome));
-    writeln!(out, "\n  {style}{mark}{style:#} config.{}", mistake.code())?;
+    writeln!(out)?;
+    marked(outcome, &format!("config.{}", mistake.code()), width, out)?;
     let lines = [
         ("at", mistake.at().to_string()),
         ("seen", mistake.to_string()),
         ("do", mistake.remedy()),
         ("more", format!("preflight explain {}", mistake.code())),
     ];
-    lines.iter().try_for_each(|(label, text)| labelled(label, text, width, out))
+    lines.iter().try_for_each(|(label, text)| labels(width).write(label, text, out))
 }
 
 /// Writes what could not be read, and what it would have told.
@@ -64,17 +64,13 @@ pub(crate) fn notes(
 ) -> io::Result<()> {
     let mut notes = notes.into_iter();
     for note in notes.by_ref().take(LISTED) {
-        labelled("note", &words::note(&note), width, out)?;
+        labels(width).write("note", &words::note(&note), out)?;
     }
     rest(notes.count(), "notes", out)
 }
 
-fn labelled(label: &str, text: &str, width: usize, out: &mut dyn io::Write) -> io::Result<()> {
-    const LABEL: usize = 4;
-    for (index, line) in wrap(text, width - LABEL - 6).iter().enumerate() {
-        writeln!(out, "    {}  {line}", pad(if index == 0 { label } else { "" }, LABEL))?;
-    }
-    Ok(())
+fn labels(width: usize) -> Labels {
+    Labels { indent: 4, column: 4, width }
 }
 
 /// How many there are that were not listed.

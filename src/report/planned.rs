@@ -10,11 +10,12 @@ use anstyle::Style;
 use preflight_checks::{Probe, printable};
 use unicode_width::UnicodeWidthStr;
 
-use super::groups::{first_of, in_order};
-use super::table::{MIN_WIDTH, at_slashes, in_one, pad, wrap, write_cells};
+use super::groups::in_order;
+use super::table::write_cells;
 use super::{Canvas, NoteReport, own_files};
 use crate::run::plan::{Action, Asked, Direction, Plan, Question, SkipReason, Step};
 use crate::site::{Exempt, Find, Origin};
+use crate::text::{MIN_WIDTH, at_slashes, first_of, in_one, pad, wrap};
 
 /// Writes a plan: what would be asked, and where each value came from.
 ///

@@ -4,11 +4,12 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use super::faults::{Fault, Followers, Said, faults};
-use super::groups::{first_of, in_order};
+use super::groups::in_order;
 use super::model::{StepReport, Summary, Tally};
 use super::{Ending, words};
 use crate::run::plan::Phase;
 use crate::run::verdict::Outcome;
+use crate::text::first_of;
 
 impl Summary {
     pub(super) fn of(steps: &[StepReport], phase: Phase, strict: bool, interrupted: bool) -> Self {

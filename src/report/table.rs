@@ -2,7 +2,7 @@
 
 use std::io;
 
-use anstyle::{AnsiColor, Style};
+use anstyle::Style;
 use preflight_checks::printable;
 use unicode_width::UnicodeWidthStr;
 
@@ -11,11 +11,7 @@ use super::rows::{self, Row};
 use super::{Canvas, Report, StepReport, own_files, words};
 use crate::run::plan::Direction;
 use crate::run::verdict::Outcome;
-
-pub(crate) use super::words::moment;
-
-/// Narrower than this nothing can be laid out sensibly.
-pub(crate) const MIN_WIDTH: usize = 60;
+use crate::text::{Labels, MIN_WIDTH, in_one, marked, pad, style, symbol, wrap};
 
 /// Writes the table, then what to do about each failure, then the summary.
 ///
@@ -164,57 +160,10 @@ fn block(
     canvas: Canvas,
     out: &mut dyn io::Write,
 ) -> io::Result<()> {
-    let style = style(outcome);
-    for (index, line) in wrap(title, canvas.width - 4).iter().enumerate() {
-        let mark = if index == 0 { symbol(outcome) } else { " " };
-        writeln!(out, "  {style}{mark}{style:#} {line}")?;
-    }
-    for (label, text) in lines {
-        for (index, line) in wrap(&text, canvas.width - 15).iter().enumerate() {
-            let label = if index == 0 { label } else { "" };
-            writeln!(out, "    {}  {line}", pad(label, 9))?;
-        }
-    }
+    marked(outcome, title, canvas.width, out)?;
+    let labels = Labels { indent: 4, column: 9, width: canvas.width };
+    lines.iter().try_for_each(|(label, text)| labels.write(label, text, out))?;
     writeln!(out)
-}
-
-/// The mark of an outcome.
-pub(crate) fn symbol(outcome: Outcome) -> &'static str {
-    match outcome {
-        Outcome::Pass => "✓",
-        Outcome::Warn => "!",
-        Outcome::Fail => "✗",
-        Outcome::Unknown => "?",
-        Outcome::Skip => "-",
-    }
-}
-
-/// Its colour.
-pub(crate) fn style(outcome: Outcome) -> Style {
-    let colour = match outcome {
-        Outcome::Pass => AnsiColor::Green,
-        Outcome::Warn => AnsiColor::Yellow,
-        Outcome::Fail => AnsiColor::Red,
-        Outcome::Unknown => AnsiColor::Magenta,
-        Outcome::Skip => return Style::new().dimmed(),
-    };
-    colour.on_default().bold()
-}
-
-/// With spaces behind it, up to `width` columns.
-pub(crate) fn pad(text: &str, width: usize) -> String {
-    let missing = width.saturating_sub(text.width());
-    format!("{text}{}", " ".repeat(missing))
-}
-
-/// Parts of one line; a short one is not broken in two.
-pub(crate) fn in_one(parts: &[String]) -> String {
-    const SHORT: usize = 50;
-    let joined = parts.iter().map(|part| match part.width() {
-        0..=SHORT => part.replace(' ', UNBROKEN),
-        _ => part.clone(),
-    });
-    joined.collect::<Vec<_>>().join(&format!("{UNBROKEN}· "))
 }
 
 /// A target that is longer than a line is broken before its port, so that the port stays whole.
@@ -230,34 +179,6 @@ fn whole_port(target: &str, width: usize) -> Vec<String> {
         _ => broken.extend(wrap(&port, width)),
     }
     broken
-}
-
-/// A space at which no line is broken.
-const UNBROKEN: &str = "\u{a0}";
-
-/// Breaks at spaces, and inside a word only when it is longer than a line.
-pub(crate) fn wrap(text: &str, width: usize) -> Vec<String> {
-    // The optimal fit would rather overflow a line by a little than leave a short one.
-    let options = textwrap::Options::new(width)
-        .wrap_algorithm(textwrap::WrapAlgorithm::FirstFit)
-        .word_separator(textwrap::WordSeparator::AsciiSpace)
-        .word_splitter(textwrap::WordSplitter::NoHyphenation)
-        .wrap_algorithm(textwrap::WrapAlgorithm::FirstFit);
-    let text = printable(text);
-    let lines = textwrap::wrap(&text, options);
-    lines.iter().map(|line| line.replace(UNBROKEN, " ")).collect()
-}
-
-/// A URL or a path, broken behind a slash where it must be broken.
-pub(crate) fn at_slashes(text: &str, width: usize) -> Vec<String> {
-    let mut lines: Vec<String> = Vec::new();
-    for part in printable(text).split_inclusive('/') {
-        match lines.last_mut() {
-            Some(line) if line.width() + part.width() <= width => line.push_str(part),
-            _ => lines.push(part.to_owned()),
-        }
-    }
-    lines.iter().flat_map(|line| wrap(line, width)).collect()
 }
 
 #[cfg(test)]

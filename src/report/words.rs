@@ -7,7 +7,7 @@ use preflight_checks::{Cause, Code, Plea, printable};
 use serde_json::Value;
 
 use super::faults::{Fault, Followers, Said, faults};
-use super::groups::{first_of, in_order};
+use super::groups::in_order;
 use super::model::{Tally, Why};
 use super::{
     AttemptReport, CauseReport, ConcernReport, Ending, NoteReport, Report, StepReport, TargetReport,
@@ -15,6 +15,7 @@ use super::{
 use crate::run::plan::{Direction, Phase};
 use crate::run::verdict::Outcome;
 use crate::run::wish::{Barrier, Wish};
+use crate::text::first_of;
 
 /// The version block: what was run, then where and when; each a list of short parts.
 pub(super) fn head(report: &Report) -> [Vec<String>; 2] {

@@ -15,6 +15,7 @@ use crate::site::discover::{Files, discover};
 use crate::site::file::{MOST, Machine, SiteFile, Subject, Vault, write};
 use crate::site::sample::PER_GROUP;
 use crate::site::{Layer, View, join, local};
+use crate::text::first_of;
 
 /// One machine of a site file.
 #[derive(Debug)]
@@ -147,10 +148,8 @@ fn which(file: &SiteFile, machines: &[Machine]) -> Refused {
 /// Their names; of very many the first.
 fn listed(machines: &[Machine]) -> String {
     const A_FEW: usize = 20;
-    let names: Vec<&str> = machines.iter().take(A_FEW).map(Machine::name).collect();
-    let more = machines.len().saturating_sub(A_FEW);
-    let rest = if more > 0 { format!(" and {more} more") } else { String::new() };
-    format!("{}{rest}", names.join(", "))
+    let names: Vec<&str> = machines.iter().map(Machine::name).collect();
+    first_of(&names, A_FEW)
 }
 
 impl Part {

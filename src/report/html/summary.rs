@@ -4,12 +4,11 @@ use super::drawer::{cut, explained, pair};
 use super::markup::Markup;
 use super::sheet::{Row, Sheet};
 use crate::report::faults::Fault;
-use crate::report::groups::first_of;
 use crate::report::model::Tally;
-use crate::report::table::symbol;
 use crate::report::words::{self, Warning, about_warning, capitalised, moment, sources, warnings};
 use crate::report::{Ending, Report, StepReport};
 use crate::run::verdict::Outcome;
+use crate::text::{first_of, symbol};
 
 /// Appends the verdict in one line, and the counts.
 pub(super) fn header(report: &Report, to: &mut Markup) {

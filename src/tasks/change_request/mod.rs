@@ -19,7 +19,7 @@ use std::io;
 use std::net::IpAddr;
 
 use crate::report::Canvas;
-use crate::report::table::moment;
+use crate::report::moment;
 use end::{End, Firewall};
 use row::{Row, rows};
 use rule::Rule;

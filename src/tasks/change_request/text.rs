@@ -5,7 +5,7 @@ use std::io;
 use super::row::Row;
 use super::{ChangeRequest, Other};
 use crate::report::Canvas;
-use crate::report::table::{MIN_WIDTH, pad, wrap};
+use crate::text::{Labels, MIN_WIDTH, hanging};
 
 /// Writes who asks, the rows of each firewall, what else is asked for, and the notes.
 ///
@@ -26,16 +26,12 @@ pub(super) fn write(
         writeln!(out, "\nNo rule is asked for: no flow is blocked on its way.")?;
     } else {
         writeln!(out)?;
-        for line in wrap(ANSWERS, width) {
-            writeln!(out, "{line}")?;
-        }
+        hanging("", ANSWERS, width, out)?;
     }
     let mut number = 0;
     for (firewall, rows) in request.groups() {
         writeln!(out)?;
-        for line in wrap(&firewall.title(), width) {
-            writeln!(out, "{line}")?;
-        }
+        hanging("", &firewall.title(), width, out)?;
         for row in rows {
             number += 1;
             write_row(number, row, width, out)?;
@@ -88,13 +84,5 @@ fn write_notes(notes: &[String], width: usize, out: &mut dyn io::Write) -> io::R
 
 /// A label and its text, which wraps beside it.
 fn item(label: &str, text: &str, width: usize, out: &mut dyn io::Write) -> io::Result<()> {
-    if text.is_empty() {
-        return Ok(());
-    }
-    let mut label = label;
-    for line in wrap(text, width.saturating_sub(14)) {
-        writeln!(out, "     {} {line}", pad(label, 8))?;
-        label = "";
-    }
-    Ok(())
+    Labels { indent: 5, column: 7, width }.write(label, text, out)
 }

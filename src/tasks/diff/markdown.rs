@@ -5,7 +5,7 @@ use std::io;
 use super::{Diff, Run, Seen};
 use crate::report::capitalised;
 use crate::report::escape::markdown;
-use crate::report::table::moment;
+use crate::report::moment;
 
 /// Writes the notes, one table a group, and the sum.
 ///

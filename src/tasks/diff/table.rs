@@ -6,7 +6,8 @@ use anstyle::Style;
 
 use super::{Change, Diff, Kind, Run, Seen};
 use crate::report::Canvas;
-use crate::report::table::{MIN_WIDTH, in_one, moment, pad, style, symbol, wrap};
+use crate::report::moment;
+use crate::text::{MIN_WIDTH, hanging, in_one, marked, wrap};
 
 /// Writes the notes, the changes group by group, and one line that sums them up.
 ///
@@ -15,9 +16,9 @@ use crate::report::table::{MIN_WIDTH, in_one, moment, pad, style, symbol, wrap};
 /// What the writer says.
 pub(super) fn write(diff: &Diff, canvas: Canvas, out: &mut dyn io::Write) -> io::Result<()> {
     let width = canvas.width.max(MIN_WIDTH);
-    indented(&head(diff), "", "", width, out)?;
+    hanging("", &head(diff), width, out)?;
     for note in &diff.notes {
-        indented(note, "  note  ", "        ", width, out)?;
+        hanging("  note  ", note, width, out)?;
     }
     writeln!(out)?;
     for (kind, group) in diff.groups() {
@@ -52,16 +53,11 @@ fn title(kind: Kind, group: &[Change], out: &mut dyn io::Write) -> io::Result<()
 
 fn write_change(change: &Change, width: usize, out: &mut dyn io::Write) -> io::Result<()> {
     let Some(seen) = change.new.as_ref().or(change.old.as_ref()) else { return Ok(()) };
-    let style = style(seen.outcome);
     let optional = if change.required { "" } else { " [optional]" };
-    let mut mark = symbol(seen.outcome);
-    for line in wrap(&format!("{}{optional}", change.id), width - 4) {
-        writeln!(out, "  {style}{mark}{style:#} {line}")?;
-        mark = " ";
-    }
+    marked(seen.outcome, &format!("{}{optional}", change.id), width, out)?;
     for (label, seen) in [("was", &change.old), ("now", &change.new)] {
         let text = seen.as_ref().map_or_else(|| "not asked".to_owned(), said);
-        indented(&text, &format!("      {label}  "), &pad("", 11), width, out)?;
+        hanging(&format!("      {label}  "), &text, width, out)?;
     }
     Ok(())
 }
@@ -69,19 +65,4 @@ fn write_change(change: &Change, width: usize, out: &mut dyn io::Write) -> io::R
 /// "fail: rejected by 10.9.0.1"
 fn said(seen: &Seen) -> String {
     format!("{}: {}", seen.outcome, seen.result)
-}
-
-fn indented(
-    text: &str,
-    first: &str,
-    others: &str,
-    width: usize,
-    out: &mut dyn io::Write,
-) -> io::Result<()> {
-    let mut before = first;
-    for line in wrap(text, width.saturating_sub(first.len())) {
-        writeln!(out, "{before}{line}")?;
-        before = others;
-    }
-    Ok(())
 }

@@ -12,8 +12,8 @@ use preflight_checks::printable;
 
 pub(crate) use step::write;
 
-use crate::report::table::{pad, wrap};
 use crate::report::{Report, StepReport};
+use crate::text::{Labels, first_of};
 use blanks::{Blanks, has_blanks};
 
 /// Today's rules: the remedies of `docs/causes.md`, embedded.
@@ -52,7 +52,8 @@ pub(crate) fn code(code: &str, out: &mut dyn io::Write) -> Option<io::Result<()>
 ///
 /// What the writer says.
 pub(crate) fn list(out: &mut dyn io::Write) -> io::Result<()> {
-    let (bold, column) = (Style::new().bold(), 34);
+    let bold = Style::new().bold();
+    let labels = Labels { indent: 2, column: 30, width: WIDTH };
     let mut layer = None;
     for (title, code, sentence) in codes() {
         if layer != Some(title) {
@@ -60,15 +61,7 @@ pub(crate) fn list(out: &mut dyn io::Write) -> io::Result<()> {
             writeln!(out, "{space}{bold}{title}{bold:#}")?;
             layer = Some(title);
         }
-        let mut label = format!("  {}", pad(code, column - 2));
-        if code.len() > column - 4 {
-            writeln!(out, "  {code}")?;
-            label = pad("", column);
-        }
-        for line in wrap(&sentence, WIDTH - column) {
-            writeln!(out, "{label}{line}")?;
-            label = pad("", column);
-        }
+        labels.write(code, &sentence, out)?;
     }
     writeln!(out, "\npreflight explain CODE says what each means and what to do about it.")
 }
@@ -131,12 +124,8 @@ pub(crate) fn which_step(report: &Report) -> String {
 /// The ids of the first steps, then how many more there are.
 fn ids(steps: &[&StepReport]) -> String {
     const SHOWN: usize = 20;
-    let ids: Vec<&str> = steps.iter().take(SHOWN).map(|step| step.id.as_str()).collect();
-    match steps.len() {
-        0 => "none".to_owned(),
-        all if all > SHOWN => format!("{} and {} more", ids.join(", "), all - SHOWN),
-        _ => ids.join(", "),
-    }
+    let ids: Vec<&str> = steps.iter().map(|step| step.id.as_str()).collect();
+    if ids.is_empty() { "none".to_owned() } else { first_of(&ids, SHOWN) }
 }
 
 #[cfg(test)]

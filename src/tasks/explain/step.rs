@@ -8,11 +8,11 @@ use unicode_width::UnicodeWidthStr;
 use super::blanks::Blanks;
 use super::{WIDTH, facts, markdown, section};
 use crate::report::saved::Saved;
-use crate::report::table::{pad, wrap};
 use crate::report::{
     AttemptReport, CauseReport, ConcernReport, Report, StepReport, about_concern, asked_too,
 };
 use crate::run::verdict::Outcome;
+use crate::text::{Labels, hanging, pad};
 
 /// Writes everything that was seen for the step at this place, and judges it again.
 ///
@@ -196,44 +196,24 @@ impl Page<'_> {
     }
 
     fn text(&mut self, indent: usize, text: &str) -> io::Result<()> {
-        for line in wrap(text, self.width - indent) {
-            writeln!(self.out, "{:indent$}{line}", "")?;
-        }
-        Ok(())
+        hanging(&pad("", indent), text, self.width, self.out)
     }
 
     fn row(&mut self, label: &str, text: &str) -> io::Result<()> {
-        self.labelled(2, 8, label, &[text.to_owned()])
+        Labels { indent: 2, column: 8, width: self.width }.write(label, text, self.out)
     }
 
     /// The texts of all rows begin in one column.
     fn rows(&mut self, indent: usize, rows: &[Row]) -> io::Result<()> {
         let widths = rows.iter().map(|(label, _)| label.width());
         let column = widths.filter(|&width| width <= Self::LABEL).max().unwrap_or_default();
+        let labels = Labels { indent, column, width: self.width };
         for (label, texts) in rows {
-            self.labelled(indent, column, label, texts)?;
-        }
-        Ok(())
-    }
-
-    fn labelled(
-        &mut self,
-        indent: usize,
-        column: usize,
-        label: &str,
-        texts: &[String],
-    ) -> io::Result<()> {
-        let width = self.width - (indent + column + 2);
-        let texts = texts.iter().filter(|text| !text.is_empty());
-        let mut lines = texts.flat_map(|text| wrap(text, width)).peekable();
-        let mut label = label;
-        if label.width() > column && lines.peek().is_some() {
-            self.text(indent, label)?;
-            label = "";
-        }
-        for line in lines {
-            writeln!(self.out, "{:indent$}{}  {line}", "", pad(label, column))?;
-            label = "";
+            let mut label = label.as_str();
+            for text in texts.iter().filter(|text| !text.is_empty()) {
+                labels.write(label, text, self.out)?;
+                label = "";
+            }
         }
         Ok(())
     }

@@ -7,8 +7,8 @@ use unicode_width::UnicodeWidthStr;
 
 use super::{Entry, Inventory};
 use crate::report::groups::in_order;
-use crate::report::table::{MIN_WIDTH, at_slashes, pad, wrap};
 use crate::report::{Canvas, NoteReport, own_files};
+use crate::text::{MIN_WIDTH, at_slashes, pad, wrap};
 
 /// Writes what each file says, then what is wrong with them.
 ///

@@ -6,8 +6,9 @@ use std::net::IpAddr;
 use serde::Serialize;
 
 use super::Linked;
-use super::quarrel::some;
+use super::quarrel::NAMED;
 use crate::run::verdict::Outcome;
+use crate::text::first_of;
 
 /// What several steps fail for.
 #[derive(Clone, Debug, Serialize)]
@@ -99,7 +100,8 @@ impl SharedCause {
         let count = self.machines.len();
         let of = self.asked_by.filter(|asked_by| *asked_by > count);
         let of = of.map_or_else(String::new, |of| format!(" of {of}"));
-        let names = some(self.machines.iter().map(String::as_str), count);
+        let machines: Vec<&String> = self.machines.iter().collect();
+        let names = first_of(&machines, NAMED);
         let plural = if count == 1 && of.is_empty() { "" } else { "s" };
         format!("{count}{of} machine{plural}: {names}")
     }

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::Matrix;
-use crate::report::table::symbol;
 use crate::run::verdict::Outcome;
+use crate::text::symbol;
 
 /// Rows from, columns to.
 pub(super) struct Grid {

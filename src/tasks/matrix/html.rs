@@ -6,8 +6,9 @@ use super::grid::{Grid, Verdict};
 use super::{Cell, Matrix};
 use crate::report::html::markup::Markup;
 use crate::report::html::page::page;
-use crate::report::table::{moment, symbol};
+use crate::report::moment;
 use crate::run::verdict::Outcome;
+use crate::text::symbol;
 
 /// Writes the page of `matrix`.
 ///

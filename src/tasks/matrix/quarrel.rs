@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::Linked;
 use super::seen::Flow;
 use crate::run::verdict::Outcome;
+use crate::text::first_of;
 
 /// One machine asks, and the other says something that does not fit.
 #[derive(Clone, Debug, Serialize)]
@@ -71,18 +72,12 @@ pub(super) fn disagreements(site: &Linked<'_>) -> Vec<Disagreement> {
 impl Disagreement {
     /// "poller-4, poller-8", or how many there are beyond a few.
     pub(super) fn askers(&self) -> String {
-        some(self.from.iter().map(String::as_str), self.from.len())
+        first_of(&self.from, NAMED)
     }
 }
 
-/// The first few names, and how many more.
-pub(super) fn some<'a>(names: impl Iterator<Item = &'a str>, count: usize) -> String {
-    const NAMED: usize = 5;
-    let first: Vec<&str> = names.take(NAMED).collect();
-    let more = count.saturating_sub(NAMED);
-    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-    format!("{}{more}", first.join(", "))
-}
+/// Machines of one line.
+pub(super) const NAMED: usize = 5;
 
 /// What it means that one sees this and the other that.
 fn contradiction(asked: &Flow, listener: &Flow) -> Option<&'static str> {

@@ -8,7 +8,8 @@ use unicode_width::UnicodeWidthStr;
 use super::grid::{Grid, MOST_ROWS, Verdict};
 use super::{Matrix, SharedCause};
 use crate::report::Canvas;
-use crate::report::table::{MIN_WIDTH, in_one, moment, pad, style, symbol, wrap};
+use crate::report::moment;
+use crate::text::{MIN_WIDTH, hanging, in_one, marked, pad, style};
 
 /// Writes notes, disagreements, one-sided pairs, clocks, causes, and the matrix.
 ///
@@ -17,9 +18,9 @@ use crate::report::table::{MIN_WIDTH, in_one, moment, pad, style, symbol, wrap};
 /// What the writer says.
 pub(super) fn write(matrix: &Matrix, canvas: Canvas, out: &mut dyn io::Write) -> io::Result<()> {
     let width = canvas.width.max(MIN_WIDTH);
-    item("", "", &head(matrix), width, out)?;
+    hanging("", &head(matrix), width, out)?;
     for note in &matrix.notes {
-        item("  note  ", "        ", note, width, out)?;
+        hanging("  note  ", note, width, out)?;
     }
     writeln!(out)?;
     disagreements(matrix, width, out)?;
@@ -55,10 +56,10 @@ fn disagreements(matrix: &Matrix, width: usize, out: &mut dyn io::Write) -> io::
     title("TWO MACHINES DISAGREE", matrix.disagreements.len(), out)?;
     for one in matrix.disagreements.iter().take(MOST_LINES) {
         let pair = format!("{} → {}, {}", one.askers(), one.to, one.flow);
-        item("  ✗ ", "    ", &pair, width, out)?;
+        hanging("  ✗ ", &pair, width, out)?;
         for (label, text) in [("asked", &one.asked), ("listener", &one.listener), ("so", &one.so)] {
             let label = format!("      {}  ", pad(label, 8));
-            item(&label, &pad("", label.len()), text, width, out)?;
+            hanging(&label, text, width, out)?;
         }
     }
     more(matrix.disagreements.len(), out)?;
@@ -73,8 +74,8 @@ fn one_sided(matrix: &Matrix, width: usize, out: &mut dyn io::Write) -> io::Resu
     for one in matrix.one_sided.iter().take(MOST_LINES) {
         let works = format!("{} → {}: {}", one.from, one.to, one.works.join(", "));
         let blocked = format!("{} → {}: {}", one.to, one.from, one.blocked.join(", "));
-        item("  ✓ ", "    ", &works, width, out)?;
-        item("  ✗ ", "    ", &blocked, width, out)?;
+        hanging("  ✓ ", &works, width, out)?;
+        hanging("  ✗ ", &blocked, width, out)?;
     }
     more(matrix.one_sided.len(), out)?;
     writeln!(out)
@@ -86,7 +87,7 @@ fn clocks(matrix: &Matrix, width: usize, out: &mut dyn io::Write) -> io::Result<
     }
     title("CLOCKS THAT DIFFER FROM THE OTHERS", matrix.clocks.len(), out)?;
     for clock in matrix.clocks.iter().take(MOST_LINES) {
-        item("  ! ", "    ", &format!("{}: {}", clock.machine, clock.shown()), width, out)?;
+        hanging("  ! ", &format!("{}: {}", clock.machine, clock.shown()), width, out)?;
     }
     more(matrix.clocks.len(), out)?;
     writeln!(out)
@@ -98,20 +99,9 @@ fn causes(causes: &[SharedCause], width: usize, out: &mut dyn io::Write) -> io::
     }
     title("CAUSES", causes.len(), out)?;
     for cause in causes.iter().take(MOST_LINES) {
-        let (style, mark) = (style(cause.outcome), symbol(cause.outcome));
-        let mut before = format!("  {style}{mark}{style:#} ");
-        for line in wrap(&cause.shown(), width - 4) {
-            writeln!(out, "{before}{line}")?;
-            "    ".clone_into(&mut before);
-        }
+        marked(cause.outcome, &cause.shown(), width, out)?;
         let flows: Vec<&str> = cause.flows.iter().map(String::as_str).collect();
-        item(
-            "      ",
-            "      ",
-            &format!("{}; {}", cause.seen_by(), flows.join(", ")),
-            width,
-            out,
-        )?;
+        hanging("      ", &format!("{}; {}", cause.seen_by(), flows.join(", ")), width, out)?;
     }
     more(causes.len(), out)?;
     writeln!(out)
@@ -211,21 +201,6 @@ fn cut(name: &str, width: usize) -> String {
     }
     cut.push('…');
     cut
-}
-
-fn item(
-    first: &str,
-    others: &str,
-    text: &str,
-    width: usize,
-    out: &mut dyn io::Write,
-) -> io::Result<()> {
-    let mut before = first;
-    for line in wrap(text, width.saturating_sub(first.width())) {
-        writeln!(out, "{before}{line}")?;
-        before = others;
-    }
-    Ok(())
 }
 
 /// Of each list; a reader who wants more wants a program.

@@ -7,11 +7,10 @@
 
 use super::{Arrow, End, Map, Peer, word};
 use crate::report::Report;
-use crate::report::groups::first_of;
 use crate::report::html::markup::{Attribute, Markup};
-use crate::report::table::symbol;
 use crate::report::words::sources;
 use crate::run::verdict::Outcome;
+use crate::text::{first_of, symbol};
 
 /// Where things stand, in user units.
 #[derive(Clone, Copy, Debug)]

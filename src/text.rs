@@ -1,0 +1,197 @@
+//! Text for a terminal: broken into lines, marked, labelled. Every page that a person reads is made of these.
+
+use std::fmt::Display;
+use std::io;
+
+use anstyle::{AnsiColor, Style};
+use preflight_checks::printable;
+use unicode_width::UnicodeWidthStr;
+
+use crate::run::verdict::Outcome;
+
+/// Narrower than this nothing can be laid out sensibly.
+pub(crate) const MIN_WIDTH: usize = 60;
+
+/// The mark of an outcome.
+pub(crate) fn symbol(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Pass => "✓",
+        Outcome::Warn => "!",
+        Outcome::Fail => "✗",
+        Outcome::Unknown => "?",
+        Outcome::Skip => "-",
+    }
+}
+
+/// Its colour.
+pub(crate) fn style(outcome: Outcome) -> Style {
+    let colour = match outcome {
+        Outcome::Pass => AnsiColor::Green,
+        Outcome::Warn => AnsiColor::Yellow,
+        Outcome::Fail => AnsiColor::Red,
+        Outcome::Unknown => AnsiColor::Magenta,
+        Outcome::Skip => return Style::new().dimmed(),
+    };
+    colour.on_default().bold()
+}
+
+/// With spaces behind it, up to `width` columns.
+pub(crate) fn pad(text: &str, width: usize) -> String {
+    let missing = width.saturating_sub(text.width());
+    format!("{text}{}", " ".repeat(missing))
+}
+
+/// Parts of one line; a short one is not broken in two.
+pub(crate) fn in_one(parts: &[String]) -> String {
+    const SHORT: usize = 50;
+    let joined = parts.iter().map(|part| match part.width() {
+        0..=SHORT => part.replace(' ', UNBROKEN),
+        _ => part.clone(),
+    });
+    joined.collect::<Vec<_>>().join(&format!("{UNBROKEN}· "))
+}
+
+/// A space at which no line is broken.
+const UNBROKEN: &str = "\u{a0}";
+
+/// Breaks at spaces, and inside a word only when it is longer than a line.
+pub(crate) fn wrap(text: &str, width: usize) -> Vec<String> {
+    // The optimal fit would rather overflow a line by a little than leave a short one.
+    let options = textwrap::Options::new(width)
+        .wrap_algorithm(textwrap::WrapAlgorithm::FirstFit)
+        .word_separator(textwrap::WordSeparator::AsciiSpace)
+        .word_splitter(textwrap::WordSplitter::NoHyphenation)
+        .wrap_algorithm(textwrap::WrapAlgorithm::FirstFit);
+    let text = printable(text);
+    let lines = textwrap::wrap(&text, options);
+    lines.iter().map(|line| line.replace(UNBROKEN, " ")).collect()
+}
+
+/// A URL or a path, broken behind a slash where it must be broken.
+pub(crate) fn at_slashes(text: &str, width: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for part in printable(text).split_inclusive('/') {
+        match lines.last_mut() {
+            Some(line) if line.width() + part.width() <= width => line.push_str(part),
+            _ => lines.push(part.to_owned()),
+        }
+    }
+    lines.iter().flat_map(|line| wrap(line, width)).collect()
+}
+
+/// The first of `items`, then how many more there are.
+pub(crate) fn first_of<T: Display>(items: &[T], most: usize) -> String {
+    let shown: Vec<String> = items.iter().take(most).map(ToString::to_string).collect();
+    match items.len().saturating_sub(most) {
+        0 => shown.join(", "),
+        more => format!("{} and {more} more", shown.join(", ")),
+    }
+}
+
+/// Writes `text` behind `first`; its other lines begin below its first one. Nothing for no text.
+///
+/// # Errors
+///
+/// What the writer says.
+pub(crate) fn hanging(
+    first: &str,
+    text: &str,
+    width: usize,
+    out: &mut dyn io::Write,
+) -> io::Result<()> {
+    if text.is_empty() {
+        return Ok(());
+    }
+    let mut before = first.to_owned();
+    for line in wrap(text, width.saturating_sub(first.width()).max(1)) {
+        writeln!(out, "{before}{line}")?;
+        before = pad("", first.width());
+    }
+    Ok(())
+}
+
+/// Writes `text` behind the mark of an outcome.
+///
+/// # Errors
+///
+/// What the writer says.
+pub(crate) fn marked(
+    outcome: Outcome,
+    text: &str,
+    width: usize,
+    out: &mut dyn io::Write,
+) -> io::Result<()> {
+    let (style, mut mark) = (style(outcome), symbol(outcome));
+    for line in wrap(text, width.saturating_sub(4).max(1)) {
+        writeln!(out, "  {style}{mark}{style:#} {line}")?;
+        mark = " ";
+    }
+    Ok(())
+}
+
+/// Labels in one column, their texts in the next.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Labels {
+    /// Blanks before a label.
+    pub(crate) indent: usize,
+    /// Columns of a label; two blanks follow.
+    pub(crate) column: usize,
+    /// Columns of the page.
+    pub(crate) width: usize,
+}
+
+impl Labels {
+    /// Writes a label and its text; a label that is longer than its column has a line of its own.
+    ///
+    /// # Errors
+    ///
+    /// What the writer says.
+    pub(crate) fn write(self, label: &str, text: &str, out: &mut dyn io::Write) -> io::Result<()> {
+        let mut label = label;
+        if label.width() > self.column && !text.is_empty() {
+            hanging(&pad("", self.indent), label, self.width, out)?;
+            label = "";
+        }
+        let first = format!("{}{}  ", pad("", self.indent), pad(label, self.column));
+        hanging(&first, text, self.width, out)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn labelled(label: &str, text: &str) -> String {
+        let mut out = Vec::new();
+        Labels { indent: 2, column: 4, width: 18 }.write(label, text, &mut out).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn a_text_stands_beside_its_label() {
+        assert_eq!(labelled("seen", "nothing came back"), "  seen  nothing\n        came back\n");
+        assert_eq!(labelled("far too long", "x"), "  far too long\n        x\n");
+        assert_eq!(labelled("seen", ""), "");
+    }
+
+    #[test]
+    fn parts_of_a_line_are_broken_between_and_not_within() {
+        let parts = ["one two".to_owned(), "three four".to_owned()];
+        assert_eq!(
+            wrap(&in_one(&parts), 12),
+            ["one two\u{a0}·".replace('\u{a0}', " "), "three four".to_owned()]
+        );
+    }
+
+    #[test]
+    fn a_path_is_broken_behind_a_slash() {
+        assert_eq!(at_slashes("/etc/chrony/conf.d/x", 12), ["/etc/chrony/", "conf.d/x"]);
+    }
+
+    #[test]
+    fn a_list_that_is_too_long_ends_in_a_number() {
+        assert_eq!(first_of(&["a", "b"], 2), "a, b");
+        assert_eq!(first_of(&["a", "b", "c"], 1), "a and 2 more");
+        assert_eq!(first_of::<&str>(&[], 1), "");
+    }
+}
