@@ -77,7 +77,7 @@ enum Command {
         #[arg(long, conflicts_with_all = ["subject", "step"])]
         list: bool,
     },
-    /// A saved report in any format, as its run would have written it
+    /// A saved report in any format, judged by today's rules
     Show(afterwards::ShowArgs),
     /// Compare two runs of one machine: what is broken, fixed, or has another cause
     Diff(afterwards::DiffArgs),

@@ -12,7 +12,7 @@ use crate::console::output::{
     write_all,
 };
 use crate::console::{panics, progress};
-use crate::report::ndjson::Run;
+use crate::report::ndjson::RunLabel;
 use crate::report::{Canvas, Context, Format, Report};
 use crate::run::runner::Event;
 use crate::run::{plan, runner};
@@ -83,7 +83,7 @@ async fn check(plan: &plan::Plan, job: &Job) -> (Report, Option<Live>) {
     let host = site::local::host();
     let live = || {
         let (host, started_at) = (host.name.clone(), started_at.clone());
-        Live::new(Run { host, role: plan.role, started_at }, plan.steps.len())
+        Live::new(RunLabel { host, role: plan.role, started_at }, plan.steps.len())
     };
     // What may not be shown as it is waits for the whole report.
     let mut live = (job.output.is_live() && job.redact.is_none()).then(live);

@@ -139,7 +139,7 @@ impl MergeArgs {
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Each format is written as the run itself would have written it. The exit code is that of the run;
+What was seen is judged by the rules of this version. The exit code is that of such a run;
 with --format centreon on stdout a plugin's. 2: wrong usage, or a file that is no report.")]
 pub(crate) struct ShowArgs {
     /// The JSON report

@@ -10,7 +10,7 @@ use std::process::ExitCode;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-use crate::report::ndjson::Run;
+use crate::report::ndjson::RunLabel;
 use crate::report::{Canvas, Format, PLUGIN_UNKNOWN, Report, StepReport};
 use crate::settings::Output;
 
@@ -37,7 +37,7 @@ pub(crate) fn deliver(report: &Report, live: Option<Live>, output: &Output) -> E
 /// Lines on stdout while a run is on: each is out before the next step finishes, if its reader is not slower.
 #[derive(Debug)]
 pub(crate) struct Live {
-    run: Run,
+    run: RunLabel,
     /// Which steps were told.
     told: Vec<bool>,
     /// What the reader has had no room for yet.
@@ -48,7 +48,7 @@ pub(crate) struct Live {
 
 impl Live {
     /// For a run of that many steps.
-    pub(crate) fn new(run: Run, steps: usize) -> Self {
+    pub(crate) fn new(run: RunLabel, steps: usize) -> Self {
         Self { run, told: vec![false; steps], waiting: Vec::new(), so_far: Ok(()) }
     }
 

@@ -9,7 +9,7 @@ use super::fold;
 use super::model::{
     AttemptReport, CauseReport, ConcernReport, StepReport, TargetReport, WayReport, Why, object,
 };
-use super::read::Read;
+use super::read::Readable;
 use crate::run::plan::{Action, Asked, Direction, Phase, Question, SkipReason, Step};
 use crate::run::remedy::{Passage, Remedy, remedy, remedy_of_concern};
 use crate::run::runner::{Attempt, Found};
@@ -223,7 +223,7 @@ fn target(
 fn way_report(asked: &Asked) -> WayReport {
     WayReport {
         protocol: asked.protocol.to_owned(),
-        transport: Read::Known(asked.transport),
+        transport: Readable::Known(asked.transport),
         port: asked.port,
         origin: asked.port_origin.clone(),
     }
@@ -265,7 +265,7 @@ fn cause_report(cause: &Cause, passage: &Passage<'_>) -> CauseReport {
 fn concern_report(concern: &Concern, passage: &Passage<'_>) -> ConcernReport {
     let (owner, remedy) = remedy_of_concern(concern, passage);
     ConcernReport {
-        code: Read::Known(concern.into()),
+        code: Readable::Known(concern.into()),
         message: concern.to_string(),
         owner: Some(owner),
         remedy: Some(remedy),
@@ -282,13 +282,13 @@ fn attempt_report(question: &Question, attempt: &Attempt) -> AttemptReport {
         Err(_) => Outcome::Fail,
     };
     AttemptReport {
-        address: Read::Known(finding.peer.address),
+        address: Readable::Known(finding.peer.address),
         protocol: way.map_or("", |way| way.protocol).to_owned(),
-        source: finding.source.map(Read::Known),
+        source: finding.source.map(Readable::Known),
         outcome,
-        cause: finding.verdict.clone().err().map(Read::Known),
-        other_transport: finding.seen.other_transport.as_deref().cloned().map(Read::Known),
-        concerns: finding.seen.concerns.iter().cloned().map(Read::Known).collect(),
+        cause: finding.verdict.clone().err().map(Readable::Known),
+        other_transport: finding.seen.other_transport.as_deref().cloned().map(Readable::Known),
+        concerns: finding.seen.concerns.iter().cloned().map(Readable::Known).collect(),
         headline: preflight_checks::printable(&finding.seen.headline),
         evidence: object(&finding.seen.evidence),
         timings: object(&finding.seen.timings),

@@ -49,7 +49,7 @@ pub(crate) use model::{
     WayReport,
 };
 
-pub(crate) use read::Read;
+pub(crate) use read::Readable;
 pub(crate) use run::{Run, Words};
 pub(crate) use words::{about_concern, asked_too, capitalised, moment};
 

@@ -7,7 +7,7 @@ use preflight_checks::{Cause, Concern, ConcernCode, Hop, Layer, Owner, Transport
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 
-use super::read::Read;
+use super::read::Readable;
 
 use crate::catalogue::{Identity, Party, Role, Until};
 use crate::run::plan::{Direction, Phase};
@@ -183,7 +183,7 @@ pub(crate) struct WayReport {
     /// The service's name.
     pub(crate) protocol: String,
     /// `tcp` or `udp`.
-    pub(crate) transport: Read<Transport>,
+    pub(crate) transport: Readable<Transport>,
     /// The port.
     pub(crate) port: u16,
     /// Where the port came from.
@@ -209,12 +209,12 @@ pub(crate) enum Why {
     /// Something that this machine's files say.
     Mistake(Mistake),
     /// What a report of another version says, in its own words; nothing is concluded from it.
-    Unread(Unread),
+    Unread(UnreadCause),
 }
 
 /// A cause of a saved report that this version cannot read.
 #[derive(Clone, Debug)]
-pub(crate) struct Unread {
+pub(crate) struct UnreadCause {
     /// Its code.
     pub(crate) code: String,
     /// What that report says its layer is.
@@ -337,7 +337,7 @@ impl<'de> Deserialize<'de> for CauseReport {
         } else if let Ok(mistake) = serde_json::from_value(tagged) {
             Why::Mistake(mistake)
         } else {
-            Why::Unread(Unread { code, layer, owner, device, facts })
+            Why::Unread(UnreadCause { code, layer, owner, device, facts })
         };
         Ok(Self { why, message, remedy })
     }
@@ -353,7 +353,7 @@ fn without_code(mut facts: Map<String, Value>) -> Map<String, Value> {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct ConcernReport {
     /// Stable code, a heading of `docs/causes.md`.
-    pub(crate) code: Read<ConcernCode>,
+    pub(crate) code: Readable<ConcernCode>,
     /// One sentence.
     pub(crate) message: String,
     /// this-host, network, far-side, nobody; empty in reports of the first version.
@@ -368,23 +368,23 @@ pub(crate) struct ConcernReport {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct AttemptReport {
     /// Address and port.
-    pub(crate) address: Read<SocketAddr>,
+    pub(crate) address: Readable<SocketAddr>,
     /// The service asked for.
     pub(crate) protocol: String,
     /// The address we asked from.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) source: Option<Read<IpAddr>>,
+    pub(crate) source: Option<Readable<IpAddr>>,
     /// pass, fail or unknown.
     pub(crate) outcome: Outcome,
     /// Why it failed.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) cause: Option<Read<Cause>>,
+    pub(crate) cause: Option<Readable<Cause>>,
     /// Why it does not answer over the service's second transport.
     #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub(crate) other_transport: Option<Read<Cause>>,
+    pub(crate) other_transport: Option<Readable<Cause>>,
     /// What passes today and will hurt.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
-    pub(crate) concerns: Vec<Read<Concern>>,
+    pub(crate) concerns: Vec<Readable<Concern>>,
     /// What a pass shows: "stratum 2, offset -3 ms".
     #[serde(skip_serializing_if = "String::is_empty", default)]
     pub(crate) headline: String,
@@ -398,8 +398,8 @@ impl WayReport {
     /// `tcp` or `udp`.
     pub(crate) fn transport(&self) -> &str {
         match &self.transport {
-            Read::Known(transport) => transport.lower(),
-            Read::Unread(saved) => saved.as_str().unwrap_or_default(),
+            Readable::Known(transport) => transport.lower(),
+            Readable::Unread(saved) => saved.as_str().unwrap_or_default(),
         }
     }
 }
@@ -408,8 +408,8 @@ impl AttemptReport {
     /// The code of what it failed with, whether this version knows it or not.
     pub(crate) fn code(&self) -> Option<&str> {
         match self.cause.as_ref()? {
-            Read::Known(cause) => Some(cause.code()),
-            Read::Unread(saved) => saved.get("code")?.as_str(),
+            Readable::Known(cause) => Some(cause.code()),
+            Readable::Unread(saved) => saved.get("code")?.as_str(),
         }
     }
 
@@ -488,8 +488,8 @@ impl ConcernReport {
     /// Stable code.
     pub(crate) fn code(&self) -> &str {
         match &self.code {
-            Read::Known(code) => (*code).into(),
-            Read::Unread(saved) => saved.as_str().unwrap_or_default(),
+            Readable::Known(code) => (*code).into(),
+            Readable::Unread(saved) => saved.as_str().unwrap_or_default(),
         }
     }
 }

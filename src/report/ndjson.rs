@@ -17,7 +17,7 @@ use crate::catalogue::Role;
 
 /// Of which run a line is.
 #[derive(Clone, Debug, Serialize)]
-pub(crate) struct Run {
+pub(crate) struct RunLabel {
     /// The machine's name.
     pub(crate) host: String,
     /// What it is.
@@ -30,7 +30,7 @@ pub(crate) struct Run {
 struct Line<'a> {
     schema_version: u32,
     #[serde(flatten)]
-    run: &'a Run,
+    run: &'a RunLabel,
     #[serde(flatten)]
     content: Content<'a>,
 }
@@ -42,7 +42,7 @@ enum Content<'a> {
     Summary { because_of: BTreeMap<&'a str, &'a str>, run: Value },
 }
 
-impl Run {
+impl RunLabel {
     /// The run of `report`.
     pub(crate) fn of(report: &Report) -> Self {
         Self {
@@ -91,7 +91,7 @@ impl Run {
 ///
 /// What the writer says.
 pub(super) fn write(report: &Report, out: &mut dyn io::Write) -> io::Result<()> {
-    let run = Run::of(report);
+    let run = RunLabel::of(report);
     report.steps.iter().try_for_each(|step| run.step(step, out))?;
     run.summary(report, out)
 }

@@ -10,14 +10,14 @@ use serde_json::Value;
 ///
 /// What cannot be read is kept and shown; nothing is concluded from it.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Read<T> {
+pub(crate) enum Readable<T> {
     /// Read.
     Known(T),
     /// What stands there.
     Unread(Value),
 }
 
-impl<T> Read<T> {
+impl<T> Readable<T> {
     /// The value, if it could be read.
     pub(crate) fn known(&self) -> Option<&T> {
         match self {
@@ -27,7 +27,7 @@ impl<T> Read<T> {
     }
 }
 
-impl<T: Serialize> Serialize for Read<T> {
+impl<T: Serialize> Serialize for Readable<T> {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         match self {
             Self::Known(value) => value.serialize(to),
@@ -36,14 +36,14 @@ impl<T: Serialize> Serialize for Read<T> {
     }
 }
 
-impl<'de, T: DeserializeOwned> Deserialize<'de> for Read<T> {
+impl<'de, T: DeserializeOwned> Deserialize<'de> for Readable<T> {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         let value = Value::deserialize(from)?;
         Ok(serde_json::from_value(value.clone()).map_or(Self::Unread(value), Self::Known))
     }
 }
 
-impl<T: fmt::Display> fmt::Display for Read<T> {
+impl<T: fmt::Display> fmt::Display for Readable<T> {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Known(value) => value.fmt(out),

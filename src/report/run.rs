@@ -17,9 +17,9 @@ use serde_json::Value;
 use super::judge::{Judged, NAME_SERVERS, folded, judge};
 use super::model::{
     AttemptReport, CauseReport, ClockReport, ConcernReport, NoteReport, Report, StepReport,
-    Summary, TargetReport, Tool, Unread, WayReport, Why,
+    Summary, TargetReport, Tool, UnreadCause, WayReport, Why,
 };
-use super::read::Read;
+use super::read::Readable;
 use super::{Context, SCHEMA_VERSION};
 use crate::catalogue::{Catalogue, Flow, Identity, Role, service};
 use crate::run::plan::{Action, Asked, Direction, Phase, Plan, Question, SkipReason, Step};
@@ -33,13 +33,13 @@ use crate::site::{Find, Origin, Place};
 /// One run on one machine, as facts.
 #[derive(Debug)]
 pub(crate) struct Run {
-    head: Head,
+    head: RunHead,
     steps: Vec<Ran>,
 }
 
 /// What is known of a run besides its steps.
 #[derive(Clone, Debug)]
-struct Head {
+struct RunHead {
     tool: Tool,
     host: Host,
     started_at: String,
@@ -89,7 +89,7 @@ impl Run {
         });
         Self {
             steps: steps.collect(),
-            head: Head {
+            head: RunHead {
                 tool,
                 host: context.host,
                 started_at: context.started_at,
@@ -113,7 +113,7 @@ impl Run {
         let read = |saved: &StepReport| ran(saved, profile.as_ref(), words);
         Self {
             steps: report.steps.iter().map(read).collect(),
-            head: Head {
+            head: RunHead {
                 tool: report.tool.clone(),
                 host: report.host.clone(),
                 started_at: report.started_at.clone(),
@@ -416,7 +416,7 @@ fn peer(target: &TargetReport) -> String {
 }
 
 fn asked_way(direction: Direction, way: &WayReport) -> Result<Asked, String> {
-    let Read::Known(transport) = way.transport else {
+    let Readable::Known(transport) = way.transport else {
         return Err(format!("it knows no transport called `{}`", way.transport()));
     };
     asked(direction, &way.protocol, transport, way.port, way.origin.clone())
@@ -455,13 +455,13 @@ fn found(saved: &StepReport, question: &Question) -> Result<Found, String> {
 fn attempt(saved: &AttemptReport, question: &Question) -> Result<Attempt, String> {
     let address = address(saved)?;
     let source = match &saved.source {
-        Some(Read::Known(source)) => Some(*source),
+        Some(Readable::Known(source)) => Some(*source),
         Some(unread) => return Err(no_address(unread)),
         None => None,
     };
     let concerns = saved.concerns.iter().map(|saved| match saved {
-        Read::Known(concern) => Ok(concern.clone()),
-        Read::Unread(saved) => Err(match serde_json::from_value::<Concern>(saved.clone()) {
+        Readable::Known(concern) => Ok(concern.clone()),
+        Readable::Unread(saved) => Err(match serde_json::from_value::<Concern>(saved.clone()) {
             Err(error) => format!("it cannot read the concern of {address}: {error}"),
             Ok(_) => NOTHING.to_owned(),
         }),
@@ -498,14 +498,14 @@ fn no_address(unread: &impl std::fmt::Display) -> String {
     format!("`{unread}` is no address")
 }
 
-fn cause(saved: &Read<Cause>) -> Result<Cause, String> {
+fn cause(saved: &Readable<Cause>) -> Result<Cause, String> {
     match saved {
-        Read::Known(cause) => Ok(cause.clone()),
-        Read::Unread(saved) => Err(why_unread(saved)),
+        Readable::Known(cause) => Ok(cause.clone()),
+        Readable::Unread(saved) => Err(why_unread(saved)),
     }
 }
 
-fn unread_cause(unread: &Unread) -> String {
+fn unread_cause(unread: &UnreadCause) -> String {
     let mut tagged = unread.facts.clone();
     tagged.insert("code".to_owned(), Value::from(unread.code.as_str()));
     why_unread(&Value::Object(tagged))

@@ -7,9 +7,9 @@ use preflight_checks::{Cause, Icmp, Transport};
 use serde_json::{Map, Value, json};
 
 use crate::catalogue::{Party, Role};
-use crate::report::model::{ConcernReport, Summary, Tally, Tool, Unread, Why};
+use crate::report::model::{ConcernReport, Summary, Tally, Tool, UnreadCause, Why};
 use crate::report::{
-    AttemptReport, CauseReport, NoteReport, Read, Report, StepReport, TargetReport, WayReport,
+    AttemptReport, CauseReport, NoteReport, Readable, Report, StepReport, TargetReport, WayReport,
 };
 use crate::run::plan::{Direction, Phase};
 use crate::run::remedy::Remedy;
@@ -57,7 +57,7 @@ pub(super) fn asked(step: StepReport, host: &str, port: u16) -> StepReport {
         also_try: None,
         ways: vec![WayReport {
             protocol: "snmp".to_owned(),
-            transport: Read::Known(Transport::Udp),
+            transport: Readable::Known(Transport::Udp),
             port,
             origin: Origin::Profile,
         }],
@@ -243,7 +243,7 @@ fn spoken(said: &str) -> Report {
         group: Some(said.clone()),
         result: said.clone(),
         concerns: vec![ConcernReport {
-            code: Read::Unread(json!(said)),
+            code: Readable::Unread(json!(said)),
             message: said.clone(),
             owner: None,
             remedy: Some(Remedy { who: said.clone(), what: said.clone() }),
@@ -253,14 +253,14 @@ fn spoken(said: &str) -> Report {
             .chain(object.clone())
             .collect(),
         attempts: vec![AttemptReport {
-            address: Read::Unread(json!(said)),
+            address: Readable::Unread(json!(said)),
             protocol: said.clone(),
-            source: Some(Read::Unread(json!(said))),
+            source: Some(Readable::Unread(json!(said))),
             outcome: Outcome::Fail,
             other_transport: None,
             concerns: Vec::new(),
             headline: said.clone(),
-            cause: Some(Read::Unread(json!({ "code": said }))),
+            cause: Some(Readable::Unread(json!({ "code": said }))),
             evidence: object.clone(),
             timings: object.clone(),
         }],
@@ -269,7 +269,7 @@ fn spoken(said: &str) -> Report {
     };
     let mut failed = rejected(asked(step("a"), &said, 161), &said);
     let cause = failed.cause.as_mut().unwrap();
-    cause.why = Why::Unread(Unread {
+    cause.why = Why::Unread(UnreadCause {
         code: said.clone(),
         layer: said.clone(),
         owner: said.clone(),

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::{Diff, Run, Seen};
+use super::{Diff, Seen, Side};
 use crate::report::capitalised;
 use crate::report::escape::markdown;
 use crate::report::moment;
@@ -14,7 +14,7 @@ use crate::report::moment;
 /// What the writer says.
 pub(super) fn write(diff: &Diff, out: &mut dyn io::Write) -> io::Result<()> {
     writeln!(out, "# preflight diff\n")?;
-    let run = |run: &Run| format!("{}, {}, {}", run.host, run.role, moment(&run.started_at));
+    let run = |run: &Side| format!("{}, {}, {}", run.host, run.role, moment(&run.started_at));
     writeln!(out, "- first run: {}", markdown(&run(&diff.old)))?;
     writeln!(out, "- second run: {}", markdown(&run(&diff.new)))?;
     for note in &diff.notes {

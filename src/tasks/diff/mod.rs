@@ -24,9 +24,9 @@ use standing::{Standing, is_unfinished, layer};
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Diff {
     /// The run that was given first.
-    pub(crate) old: Run,
+    pub(crate) old: Side,
     /// The run that was given second.
-    pub(crate) new: Run,
+    pub(crate) new: Side,
     /// Is anything worse in the second one?
     pub(crate) worse: bool,
     /// What makes the two hard to compare, one sentence each.
@@ -39,7 +39,7 @@ pub(crate) struct Diff {
 
 /// One of the two runs.
 #[derive(Clone, Debug, Serialize)]
-pub(crate) struct Run {
+pub(crate) struct Side {
     /// The machine's name.
     pub(crate) host: String,
     /// What the machine is.
@@ -156,8 +156,8 @@ pub(crate) fn diff(old: &Report, new: &Report, strict: bool) -> Diff {
     // Stable: within a group the order of the plan stays, required steps first.
     changes.sort_by_key(|change| (change.kind, !change.worse, !change.required));
     Diff {
-        old: Run::of(old),
-        new: Run::of(new),
+        old: Side::of(old),
+        new: Side::of(new),
         worse: changes.iter().any(|change| change.worse),
         notes: notes::notes(old, new),
         unchanged: pairs.len() - changes.len(),
@@ -247,7 +247,7 @@ fn is_worse(kind: Kind, old: Option<&StepReport>, new: Option<&StepReport>, stri
     }
 }
 
-impl Run {
+impl Side {
     fn of(report: &Report) -> Self {
         Self {
             host: report.host.name.clone(),

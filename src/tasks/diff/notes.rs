@@ -62,7 +62,7 @@ fn phases(old: &Report, new: &Report) -> Option<String> {
 fn versions(old: &Report, new: &Report) -> Option<String> {
     let (one, other) = (&old.tool.version, &new.tool.version);
     (one != other)
-        .then(|| format!("made by preflight {one} and {other}, which may judge differently"))
+        .then(|| format!("made by preflight {one} and {other}, which may ask differently"))
 }
 
 fn interrupted(which: &str, report: &Report) -> Option<String> {

@@ -4,7 +4,7 @@ use std::io;
 
 use anstyle::Style;
 
-use super::{Change, Diff, Kind, Run, Seen};
+use super::{Change, Diff, Kind, Seen, Side};
 use crate::report::Canvas;
 use crate::report::moment;
 use crate::text::{MIN_WIDTH, hanging, in_one, marked, wrap};
@@ -42,7 +42,7 @@ fn head(diff: &Diff) -> String {
         let machine = format!("{}, {}", old.host, old.role);
         return in_one(&["preflight diff".to_owned(), machine, format!("{before} → {now}")]);
     }
-    let run = |run: &Run| format!("{}, {} at {}", run.host, run.role, moment(&run.started_at));
+    let run = |run: &Side| format!("{}, {} at {}", run.host, run.role, moment(&run.started_at));
     format!("preflight diff · {} → {}", run(old), run(new))
 }
 

@@ -5,7 +5,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use crate::report::Read;
+use crate::report::Readable;
 
 /// A name and its lines: `rtt_ms` is "rtt" and "0.447 ms".
 pub(super) fn lines(name: &str, value: &Value) -> (String, Vec<String>) {
@@ -45,10 +45,10 @@ fn millis(value: &Value) -> String {
 }
 
 /// A cause or concern: its code and, when this version can read it, its sentence.
-pub(super) fn title<T: ToString>(saved: &Read<T>, code: fn(&T) -> &'static str) -> String {
+pub(super) fn title<T: ToString>(saved: &Readable<T>, code: fn(&T) -> &'static str) -> String {
     match saved {
-        Read::Known(known) => format!("{}: {}", code(known), known.to_string()),
-        Read::Unread(saved) => text(saved.get("code").unwrap_or(&Value::Null)),
+        Readable::Known(known) => format!("{}: {}", code(known), known.to_string()),
+        Readable::Unread(saved) => text(saved.get("code").unwrap_or(&Value::Null)),
     }
 }
 

@@ -23,7 +23,7 @@ pub(super) fn write(
     out: &mut dyn io::Write,
 ) -> io::Result<()> {
     let lines: Vec<&str> = text.lines().collect();
-    Page { blanks, width, out }.blocks(&blocks(&lines), 2)
+    MarkdownPage { blanks, width, out }.blocks(&blocks(&lines), 2)
 }
 
 /// The text of a paragraph without its markup.
@@ -33,15 +33,15 @@ pub(super) fn plain(text: &str) -> String {
 
 /// A part of a page.
 #[derive(Debug, PartialEq)]
-enum Block<'a> {
+enum MarkdownBlock<'a> {
     Heading(&'a str),
     Paragraph(String),
-    Item(Vec<Block<'a>>),
-    Quote(Vec<Block<'a>>),
+    Item(Vec<MarkdownBlock<'a>>),
+    Quote(Vec<MarkdownBlock<'a>>),
     Code(Vec<&'a str>),
 }
 
-fn blocks<'a>(lines: &[&'a str]) -> Vec<Block<'a>> {
+fn blocks<'a>(lines: &[&'a str]) -> Vec<MarkdownBlock<'a>> {
     let mut blocks = Vec::new();
     let mut rest = lines;
     while let Some((&line, after)) = rest.split_first() {
@@ -50,7 +50,7 @@ fn blocks<'a>(lines: &[&'a str]) -> Vec<Block<'a>> {
         } else if line.starts_with("```") {
             let length = after.iter().take_while(|line| !line.starts_with("```")).count();
             let (code, behind) = after.split_at(length);
-            blocks.push(Block::Code(code.to_vec()));
+            blocks.push(MarkdownBlock::Code(code.to_vec()));
             rest = behind.get(1..).unwrap_or_default();
         } else if let Some(first) = line.strip_prefix("- ") {
             // What belongs to an item is indented as its text is.
@@ -58,22 +58,22 @@ fn blocks<'a>(lines: &[&'a str]) -> Vec<Block<'a>> {
             let (more, behind) = after.split_at(after.iter().take_while(belongs).count());
             let more = more.iter().map(|line| line.strip_prefix("  ").unwrap_or_default());
             let inside: Vec<&str> = std::iter::once(first).chain(more).collect();
-            blocks.push(Block::Item(self::blocks(&inside)));
+            blocks.push(MarkdownBlock::Item(self::blocks(&inside)));
             rest = behind;
         } else if line.starts_with('>') {
             let length = rest.iter().take_while(|line| line.starts_with('>')).count();
             let (quoted, behind) = rest.split_at(length);
             let inside = quoted.iter().map(|line| line.trim_start_matches('>').trim_start());
-            blocks.push(Block::Quote(self::blocks(&inside.collect::<Vec<_>>())));
+            blocks.push(MarkdownBlock::Quote(self::blocks(&inside.collect::<Vec<_>>())));
             rest = behind;
         } else if let Some(heading) = line.strip_prefix('#') {
-            blocks.push(Block::Heading(heading.trim_start_matches('#').trim()));
+            blocks.push(MarkdownBlock::Heading(heading.trim_start_matches('#').trim()));
             rest = after;
         } else {
             let more = after.iter().take_while(|line| !begins_block(line)).count();
             let (paragraph, behind) = rest.split_at(1 + more);
             let paragraph: Vec<&str> = paragraph.iter().map(|line| line.trim()).collect();
-            blocks.push(Block::Paragraph(paragraph.join(" ")));
+            blocks.push(MarkdownBlock::Paragraph(paragraph.join(" ")));
             rest = behind;
         }
     }
@@ -104,20 +104,20 @@ impl Shape {
 
 /// Text of one shape.
 #[derive(Debug, PartialEq)]
-struct Span {
+struct Styled {
     shape: Shape,
     text: String,
 }
 
 /// A paragraph in parts of one shape each; a mark that is not closed stands for itself.
-fn spans(text: &str, shape: Shape) -> Vec<Span> {
-    let mut spans: Vec<Span> = Vec::new();
+fn spans(text: &str, shape: Shape) -> Vec<Styled> {
+    let mut spans: Vec<Styled> = Vec::new();
     let mut rest = text;
     while let Some(first) = rest.chars().next() {
         let marked = enclosed(rest, "`", "`")
             .map(|(inside, after)| {
                 let code = Shape { code: true, ..shape };
-                (vec![Span { shape: code, text: quoted(inside) }], after)
+                (vec![Styled { shape: code, text: quoted(inside) }], after)
             })
             .or_else(|| {
                 let (inside, after) = enclosed(rest, "**", "**")?;
@@ -133,7 +133,7 @@ fn spans(text: &str, shape: Shape) -> Vec<Span> {
                 let (place, after) = after.split_once(')')?;
                 let mut link = self::spans(inside, shape);
                 if !place.starts_with('#') {
-                    link.push(Span { shape, text: format!(" ({place})") });
+                    link.push(Styled { shape, text: format!(" ({place})") });
                 }
                 Some((link, after))
             });
@@ -144,7 +144,7 @@ fn spans(text: &str, shape: Shape) -> Vec<Span> {
         }
         match spans.last_mut() {
             Some(last) if last.shape == shape => last.text.push(first),
-            _ => spans.push(Span { shape, text: first.to_string() }),
+            _ => spans.push(Styled { shape, text: first.to_string() }),
         }
         rest = rest.get(first.len_utf8()..).unwrap_or_default();
     }
@@ -162,16 +162,16 @@ fn enclosed<'a>(text: &'a str, open: &str, close: &str) -> Option<(&'a str, &'a 
 }
 
 /// A page as wide as its terminal.
-struct Page<'a> {
+struct MarkdownPage<'a> {
     blanks: &'a Blanks,
     width: usize,
     out: &'a mut dyn io::Write,
 }
 
-impl Page<'_> {
-    fn blocks(&mut self, blocks: &[Block<'_>], indent: usize) -> io::Result<()> {
+impl MarkdownPage<'_> {
+    fn blocks(&mut self, blocks: &[MarkdownBlock<'_>], indent: usize) -> io::Result<()> {
         for (index, block) in blocks.iter().enumerate() {
-            let is_list = |block: &Block<'_>| matches!(block, Block::Item(_));
+            let is_list = |block: &MarkdownBlock<'_>| matches!(block, MarkdownBlock::Item(_));
             let before = index.checked_sub(1).and_then(|before| blocks.get(before));
             if before.is_some_and(|before| !(is_list(before) && is_list(block))) {
                 writeln!(self.out)?;
@@ -181,23 +181,23 @@ impl Page<'_> {
         Ok(())
     }
 
-    fn block(&mut self, block: &Block<'_>, indent: usize) -> io::Result<()> {
+    fn block(&mut self, block: &MarkdownBlock<'_>, indent: usize) -> io::Result<()> {
         match block {
-            Block::Heading(text) => {
+            MarkdownBlock::Heading(text) => {
                 let bold = Style::new().bold();
                 writeln!(self.out, "{bold}{}{bold:#}", printable(text))
             }
-            Block::Paragraph(text) => self.paragraph(text, "", indent),
-            Block::Quote(inside) => self.blocks(inside, indent + 4),
-            Block::Code(lines) => lines.iter().try_for_each(|line| match line.trim_end() {
+            MarkdownBlock::Paragraph(text) => self.paragraph(text, "", indent),
+            MarkdownBlock::Quote(inside) => self.blocks(inside, indent + 4),
+            MarkdownBlock::Code(lines) => lines.iter().try_for_each(|line| match line.trim_end() {
                 "" => writeln!(self.out),
                 line => {
                     let line = printable(&self.blanks.in_code(line));
                     writeln!(self.out, "{:indent$}    {line}", "")
                 }
             }),
-            Block::Item(inside) => match inside.split_first() {
-                Some((Block::Paragraph(text), rest)) => {
+            MarkdownBlock::Item(inside) => match inside.split_first() {
+                Some((MarkdownBlock::Paragraph(text), rest)) => {
                     self.paragraph(text, "- ", indent)?;
                     if !rest.is_empty() {
                         writeln!(self.out)?;
@@ -211,10 +211,10 @@ impl Page<'_> {
 
     /// Wrapped at its spaces; what follows the first line stands behind `mark` too.
     fn paragraph(&mut self, text: &str, mark: &str, indent: usize) -> io::Result<()> {
-        let spans = spans(text, Shape::default()).into_iter().map(|Span { shape, text }| {
+        let spans = spans(text, Shape::default()).into_iter().map(|Styled { shape, text }| {
             let filled =
                 if shape.code { self.blanks.in_code(&text) } else { self.blanks.in_prose(&text) };
-            Span { shape, text: printable(&filled) }
+            Styled { shape, text: printable(&filled) }
         });
         let indent = indent + mark.width();
         let room = self.width.saturating_sub(indent).max(1);
@@ -222,7 +222,7 @@ impl Page<'_> {
         for line in wrapped(&spans.collect::<Vec<_>>(), room) {
             write!(self.out, "{:1$}{mark}", "", indent - mark.width())?;
             mark = "";
-            for Span { shape, text } in line {
+            for Styled { shape, text } in line {
                 let style = shape.style();
                 write!(self.out, "{style}{text}{style:#}")?;
             }
@@ -233,9 +233,9 @@ impl Page<'_> {
 }
 
 /// Lines of at most `width` columns; a word is broken only when it is longer than a line.
-fn wrapped(spans: &[Span], width: usize) -> Vec<Vec<Span>> {
-    let mut lines: Vec<Vec<Span>> = Vec::new();
-    let mut line: Vec<Span> = Vec::new();
+fn wrapped(spans: &[Styled], width: usize) -> Vec<Vec<Styled>> {
+    let mut lines: Vec<Vec<Styled>> = Vec::new();
+    let mut line: Vec<Styled> = Vec::new();
     let mut used = 0;
     for (blank, word) in words(spans) {
         let length: usize = word.iter().map(|(_, letter)| columns(*letter)).sum();
@@ -263,9 +263,9 @@ fn wrapped(spans: &[Span], width: usize) -> Vec<Vec<Span>> {
 type Word = Vec<(Shape, char)>;
 
 /// The words, each with the shape of the blank before it.
-fn words(spans: &[Span]) -> Vec<(Option<Shape>, Word)> {
+fn words(spans: &[Styled]) -> Vec<(Option<Shape>, Word)> {
     let mut words: Vec<(Option<Shape>, Word)> = vec![(None, Vec::new())];
-    for Span { shape, text } in spans {
+    for Styled { shape, text } in spans {
         for letter in text.chars() {
             match words.last_mut() {
                 _ if letter == ' ' => words.push((Some(*shape), Vec::new())),
@@ -282,10 +282,10 @@ fn columns(letter: char) -> usize {
     letter.width().unwrap_or_default()
 }
 
-fn push(line: &mut Vec<Span>, shape: Shape, letter: char) {
+fn push(line: &mut Vec<Styled>, shape: Shape, letter: char) {
     match line.last_mut() {
         Some(last) if last.shape == shape => last.text.push(letter),
-        _ => line.push(Span { shape, text: letter.to_string() }),
+        _ => line.push(Styled { shape, text: letter.to_string() }),
     }
 }
 

@@ -27,7 +27,7 @@ use causes::SharedCause;
 use clocks::Clock;
 use places::Places;
 use quarrel::{Disagreement, OneSided};
-use seen::{Flow, Run};
+use seen::{Flow, MachineRun};
 
 /// Who reaches whom.
 #[derive(Clone, Debug, Serialize)]
@@ -100,7 +100,7 @@ pub(crate) struct CellFlow {
 /// Reads report after report, and keeps little of each.
 #[derive(Debug, Default)]
 pub(crate) struct Site {
-    runs: Vec<Run>,
+    runs: Vec<MachineRun>,
     /// Runs by what makes them of one machine, so that a second one is noticed.
     known: HashMap<(String, Vec<IpAddr>, String), usize>,
     notes: Vec<String>,
@@ -109,7 +109,7 @@ pub(crate) struct Site {
 impl Site {
     /// Takes what the matrix needs. Of two runs of one machine in one role the newer counts.
     pub(crate) fn add(&mut self, report: &Report) {
-        let run = Run::of(report);
+        let run = MachineRun::of(report);
         let key = (run.host.clone(), run.addresses.clone(), run.role.clone());
         let known = self.known.get(&key).copied();
         let Some(older) = known.and_then(|index| self.runs.get_mut(index)) else {
@@ -117,7 +117,7 @@ impl Site {
             self.runs.push(run);
             return;
         };
-        let at = |run: &Run| run.started_at.parse::<jiff::Timestamp>().ok();
+        let at = |run: &MachineRun| run.started_at.parse::<jiff::Timestamp>().ok();
         let (dropped, counts) = if at(&run) >= at(older) {
             let dropped = std::mem::replace(older, run);
             (dropped.started_at, older.started_at.clone())
@@ -151,7 +151,7 @@ impl Site {
 }
 
 /// Each machine once, and for each run whose it is.
-fn machines(runs: &[Run]) -> (Vec<Machine>, Vec<usize>) {
+fn machines(runs: &[MachineRun]) -> (Vec<Machine>, Vec<usize>) {
     let mut machines: Vec<Machine> = Vec::new();
     let mut known: HashMap<(&str, &[IpAddr]), usize> = HashMap::new();
     let mut called: HashMap<&str, usize> = HashMap::new();
@@ -192,7 +192,7 @@ struct Linked<'a> {
 }
 
 impl<'a> Linked<'a> {
-    fn new(runs: &'a [Run], machines: &'a [Machine], of: &[usize]) -> Self {
+    fn new(runs: &'a [MachineRun], machines: &'a [Machine], of: &[usize]) -> Self {
         let places = Places::of(of.iter().copied().zip(runs));
         let mut flows = Vec::new();
         for (from, run) in of.iter().copied().zip(runs) {
@@ -261,7 +261,7 @@ impl Cell {
 }
 
 /// Runs far apart show two states of the site in one matrix.
-fn runs_apart(runs: &[Run]) -> Option<String> {
+fn runs_apart(runs: &[MachineRun]) -> Option<String> {
     let times = || runs.iter().filter_map(|run| run.started_at.parse::<jiff::Timestamp>().ok());
     let apart = times().max()?.duration_since(times().min()?).unsigned_abs();
     let hours = apart.as_secs() / 3_600;
@@ -270,7 +270,7 @@ fn runs_apart(runs: &[Run]) -> Option<String> {
     })
 }
 
-fn interrupted(runs: &[Run]) -> Vec<String> {
+fn interrupted(runs: &[MachineRun]) -> Vec<String> {
     let interrupted = runs.iter().filter(|run| run.interrupted);
     interrupted
         .map(|run| {
@@ -280,7 +280,7 @@ fn interrupted(runs: &[Run]) -> Vec<String> {
 }
 
 /// The exit code of the gravest of the runs.
-fn gravest(runs: &[Run]) -> u8 {
+fn gravest(runs: &[MachineRun]) -> u8 {
     runs.iter().map(|run| run.ending).max().map_or(0, Ending::exit_code)
 }
 

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 
-use super::seen::{Flow, Run};
+use super::seen::{Flow, MachineRun};
 
 /// Machines by what others call them. What several machines have (an address of a container
 /// bridge, `localhost`) names none of them.
@@ -23,7 +23,7 @@ enum Owner {
 
 impl Places {
     /// Of machines, each with its runs.
-    pub(super) fn of<'a>(machines: impl Iterator<Item = (usize, &'a Run)>) -> Self {
+    pub(super) fn of<'a>(machines: impl Iterator<Item = (usize, &'a MachineRun)>) -> Self {
         let mut places = Self::default();
         for (machine, run) in machines {
             for address in &run.addresses {

@@ -11,7 +11,7 @@ use crate::run::verdict::Outcome;
 
 /// One run on one machine.
 #[derive(Clone, Debug)]
-pub(super) struct Run {
+pub(super) struct MachineRun {
     pub(super) host: String,
     pub(super) addresses: Vec<IpAddr>,
     pub(super) role: String,
@@ -59,7 +59,7 @@ pub(super) struct Trouble {
     pub(super) follows: bool,
 }
 
-impl Run {
+impl MachineRun {
     pub(super) fn of(report: &Report) -> Self {
         let asked = report
             .steps

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::*;
 use crate::report::html::tests::{asked, page, rejected, report, step};
-use crate::report::model::{Unread, Why};
+use crate::report::model::{UnreadCause, Why};
 
 fn of(steps: Vec<StepReport>, look: impl FnOnce(&Map<'_>)) {
     look(&Map::new(&report(steps)));
@@ -44,7 +44,7 @@ fn without_a_device_the_owner_tells_where_the_arrow_ends() {
         Map::new(&report(vec![step])).peers[0].arrows[0].end()
     };
     let to = SocketAddr::from(([10, 0, 0, 5], 5669));
-    let unread = Unread {
+    let unread = UnreadCause {
         code: "path-of-tomorrow".to_owned(),
         layer: "path".to_owned(),
         owner: "this-host".to_owned(),
