@@ -251,6 +251,29 @@ mod tests {
     }
 
     #[test]
+    fn table_ticket_page_and_summary_tell_the_same_faults() {
+        let names: Vec<String> = (0..12).map(|number| format!("10.9.{number}.1")).collect();
+        let mut by: Vec<Option<&str>> = names.iter().map(|name| Some(name.as_str())).collect();
+        by.extend([Some("10.9.5.1"); 3]);
+        for by in [&by[..1], &by[..4], &by[3..7], &by[..12], &by[..]] {
+            let report = devices("path-rejected", by);
+            let page = |format: Format| {
+                let mut out = Vec::new();
+                format.write(&report, Canvas { width: 80, verbose: false }, &mut out).unwrap();
+                String::from_utf8(out).unwrap()
+            };
+            let faults = reasons(&report).len();
+            let (table, ticket, page) =
+                (page(Format::Table), page(Format::Markdown), page(Format::Html));
+            assert_eq!(table.matches("who acts").count(), faults, "{table}");
+            assert_eq!(ticket.matches("- Who acts").count(), faults, "{ticket}");
+            let (_, actions) = page.split_once("Why, and who acts").unwrap();
+            let (actions, _) = actions.split_once("</section>").unwrap();
+            assert_eq!(actions.matches("<dt>who acts</dt>").count(), faults, "{actions}");
+        }
+    }
+
+    #[test]
     fn what_follows_is_counted_by_flow() {
         let mut report = devices("no-route", &[None; 3]);
         let root = report.steps[0].id.clone();

@@ -134,7 +134,8 @@ mod tests {
 
     use super::*;
     use crate::report::sample::{failing_at, report, step};
-    use crate::report::saved;
+    use crate::report::{Canvas, Format, saved};
+    use crate::tasks::change_request::Wishes;
 
     #[test]
     fn a_section_ends_where_the_next_begins() {
@@ -268,6 +269,12 @@ mod tests {
                 let page = ours.iter().fold(page, |page, look| page.replace(look, ""));
                 assert!(!page.contains(|c: char| c.is_control() && c != '\n'), "{leaf}: {page}");
                 assert!(page.contains("  then  "), "{leaf}: {page}");
+                let (judged, canvas) = (report.judged(), Canvas { width: 80, verbose: true });
+                for format in [Format::Table, Format::Html, Format::Json, Format::Centreon] {
+                    format.write(&judged, canvas, &mut std::io::sink()).unwrap();
+                }
+                let wishes = Wishes::of(&judged, true);
+                assert!(wishes.machine.asked_at.is_some());
                 read_again += 1;
             }
         }
