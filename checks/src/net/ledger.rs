@@ -3,15 +3,12 @@
 //!
 //! Kept below TLS and below every crate, so that no conversation escapes it.
 
-use std::io;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll};
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
 use super::sys::{self, TcpInfo};
+use super::watched::{Observer, Watched};
 
 /// The book that a question and all of its connections write into.
 #[derive(Clone, Debug, Default)]
@@ -59,7 +56,7 @@ impl Ledger {
     /// From now on the book is of this connection.
     pub(super) fn open(&self, stream: TcpStream) -> Counted {
         self.book().last = Connection::default();
-        Counted { stream, ledger: self.clone() }
+        Watched::new(stream, self.clone())
     }
 
     /// The peer has said or done `what`.
@@ -118,70 +115,36 @@ impl Ledger {
 }
 
 /// A TCP connection that is written into the book.
-pub(super) struct Counted {
-    stream: TcpStream,
-    ledger: Ledger,
-}
+pub(super) type Counted = Watched<TcpStream, Ledger>;
 
-impl Counted {
-    /// Before our own end is said: it would count as something that is not acknowledged.
-    fn close_the_book(&self) {
-        let info = sys::tcp_info(&self.stream);
-        let last = &mut self.ledger.book().last;
-        last.info = last.info.or(info);
+impl Observer<TcpStream> for Ledger {
+    fn received(&mut self, bytes: &[u8]) {
+        if !bytes.is_empty() {
+            self.book().last.received += bytes.len() as u64;
+        }
     }
-}
 
-impl Drop for Counted {
-    fn drop(&mut self) {
-        self.close_the_book();
-        if let Some(info) = sys::tcp_info(&self.stream) {
+    fn sent(&mut self, bytes: &[u8]) {
+        let mut book = self.book();
+        let last = &mut book.last;
+        last.sent += bytes.len() as u64;
+        let room = FIRST_WORDS.saturating_sub(last.first_words.len());
+        last.first_words.extend(bytes.iter().take(room));
+    }
+
+    /// Before our own end is said: it would count as something that is not acknowledged.
+    fn closing(&mut self, stream: &TcpStream) {
+        let info = sys::tcp_info(stream);
+        let mut book = self.book();
+        book.last.info = book.last.info.or(info);
+    }
+
+    fn ended(&mut self, stream: &TcpStream) {
+        if let Some(info) = sys::tcp_info(stream) {
             // What a busy peer only acknowledged late was never lost.
             let lost = info.total_retrans.saturating_sub(info.arrived_twice);
-            self.ledger.book().losses += lost;
+            self.book().losses += lost;
         }
-    }
-}
-
-impl AsyncRead for Counted {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        into: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let before = into.filled().len();
-        let polled = Pin::new(&mut self.stream).poll_read(context, into);
-        let came = into.filled().len().saturating_sub(before);
-        if came > 0 {
-            self.ledger.book().last.received += came as u64;
-        }
-        polled
-    }
-}
-
-impl AsyncWrite for Counted {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        let polled = Pin::new(&mut self.stream).poll_write(context, bytes);
-        if let Poll::Ready(Ok(length)) = polled {
-            let last = &mut self.ledger.book().last;
-            last.sent += length as u64;
-            let room = FIRST_WORDS.saturating_sub(last.first_words.len());
-            last.first_words.extend(bytes.iter().take(length.min(room)));
-        }
-        polled
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.close_the_book();
-        Pin::new(&mut self.stream).poll_shutdown(context)
     }
 }
 

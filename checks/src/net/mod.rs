@@ -28,6 +28,7 @@ mod sys;
 pub(crate) mod tcp;
 pub(crate) mod tls;
 pub(crate) mod udp;
+mod watched;
 
 pub use arrivals::{Arrivals, Unanswered, examine_arrivals};
 pub use far::{FarStream, Io};

@@ -8,12 +8,12 @@
 mod algorithms;
 mod certificate;
 mod chain;
+mod head;
 pub(crate) mod hello;
 pub(crate) mod interception;
 mod judgement;
 mod name;
 mod suites;
-mod tap;
 #[cfg(test)]
 mod tests;
 mod trust;
@@ -29,15 +29,16 @@ use rustls::{AlertDescription, Error, PeerIncompatible, ProtocolVersion};
 use tokio_rustls::TlsConnector;
 
 use super::tcp::Stream;
+use super::watched::Watched;
 use super::{Ask, Deadline};
 use crate::cause::{Cause, Concern, Phase};
 use crate::evidence::Seen;
 use crate::recognise::{Spoken, instead_of, recognise};
 use crate::wire;
 use certificate::Certificate;
+use head::Head;
 use hello::{Agreement, FirstAnswer, Repertoire};
 use judgement::Judgement;
-use tap::{Head, Tap};
 
 pub use trust::Trust;
 pub use verifier::Identity;
@@ -154,7 +155,7 @@ pub(crate) async fn secure_with(
     let to = ask.address();
     let head = Head::default();
     stream.asks("a TLS handshake");
-    let tap = Tap { io: stream.into_io(), head: head.clone() };
+    let tap = Watched::new(stream.into_io(), head.clone());
     let connector = TlsConnector::from(Arc::new(config));
     let done = wait.bound(connector.connect(server_name(host), tap)).await;
     recorder.note(&mut ask.seen);
