@@ -32,7 +32,7 @@ pub(super) fn head(report: &Report) -> [Vec<String>; 2] {
     let host = &report.host;
     let mut machine = vec![host.name.clone(), format!("{}, kernel {}", host.os, host.kernel)];
     // What it cannot see is in the JSON; here it would take a line.
-    machine.push(host.privileges.split(':').next().unwrap_or_default().to_owned());
+    machine.push(host.privileges_in_short().to_owned());
     let sources = first_of(&sources(report), 3);
     if !sources.is_empty() {
         machine.push(format!("from {sources}"));

@@ -26,6 +26,13 @@ pub(crate) struct Host {
     pub(crate) addresses: Vec<IpAddr>,
 }
 
+impl Host {
+    /// What it may do here, without what it cannot see.
+    pub(crate) fn privileges_in_short(&self) -> &str {
+        self.privileges.split(':').next().unwrap_or_default()
+    }
+}
+
 /// Looks at the machine preflight runs on.
 pub(crate) fn host() -> Host {
     let uname = nix::sys::utsname::uname().ok();

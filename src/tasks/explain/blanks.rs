@@ -3,10 +3,10 @@
 use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr as _;
 
-use preflight_checks::{Layer, Transport};
+use preflight_checks::{Cause, Layer, Transport};
 
 use crate::report::{AttemptReport, StepReport};
-use crate::site::Place;
+use crate::site::{Place, address_of};
 
 /// What stands for the words in capitals; a word without a value stays.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -21,6 +21,8 @@ pub(super) struct Blanks {
     protocol: Option<Transport>,
     /// `DEVICE`: the one that named itself.
     device: Option<IpAddr>,
+    /// `NAME`: the host name that the cause is about.
+    name: Option<String>,
 }
 
 /// Words of a page that a report has values for.
@@ -48,6 +50,7 @@ impl Blanks {
         });
         let given = target.and_then(|target| Place::from_str(&target.host).ok());
         let given = given.map(|place| place.host).filter(|host| is_harmless(host));
+        let given_name = given.clone().filter(|host| address_of(host).is_none());
         let asked = address.map(|address| address.ip().to_string());
         let is_about_port = step.why().is_some_and(|cause| cause.layer() <= Layer::Port);
         Self {
@@ -56,6 +59,7 @@ impl Blanks {
             port: address.map(SocketAddr::port).or(way.map(|way| way.port)),
             protocol: way.and_then(|way| way.transport.known().copied()),
             device: step.device(),
+            name: step.why().and_then(|why| name(why, given_name.as_deref())),
         }
     }
 
@@ -66,7 +70,8 @@ impl Blanks {
 
     /// A command with the values in it.
     pub(super) fn in_code(&self, text: &str) -> String {
-        self.filled(text, |transport| transport.lower().to_owned())
+        let filled = self.filled(text, |transport| transport.lower().to_owned());
+        if self.here.is_some_and(|here| here.is_ipv6()) { for_ipv6(&filled) } else { filled }
     }
 
     fn filled(&self, text: &str, written: impl Fn(Transport) -> String) -> String {
@@ -82,6 +87,7 @@ impl Blanks {
                 "PORT" => self.port.map(|port| port.to_string()),
                 "PROTOCOL" => self.protocol.map(&written),
                 "DEVICE" => self.device.map(|device| device.to_string()),
+                "NAME" => self.name.clone(),
                 _ => None,
             };
             filled.push_str(before);
@@ -91,6 +97,30 @@ impl Blanks {
         filled.push_str(rest);
         filled
     }
+}
+
+/// The name that a cause is about: the one that is not resolved, or the one a certificate is for.
+fn name(why: &Cause, given: Option<&str>) -> Option<String> {
+    let name = match why {
+        Cause::NameNotFound { name, .. }
+        | Cause::NameNotAskedFor { name, .. }
+        | Cause::NameWithoutAddress { name }
+        | Cause::ResolverFailed { name, .. }
+        | Cause::NameServerUnreachable { name, .. }
+        | Cause::AliasBroken { name, .. }
+        | Cause::NameIsLoopback { name, .. }
+        | Cause::DnsNameNotFound { name }
+        | Cause::DnsNameWithoutAddress { name } => Some(name.as_str()),
+        other => given.filter(|_| other.layer() == Layer::Tls),
+    };
+    name.filter(|name| is_harmless(name)).map(str::to_owned)
+}
+
+/// The rules of a firewall name the family of an address.
+fn for_ipv6(command: &str) -> String {
+    let families = [("ip saddr ", "ip6 saddr "), ("ip daddr ", "ip6 daddr ")];
+    let families = families.iter().chain(&[("family=\"ipv4\"", "family=\"ipv6\"")]);
+    families.fold(command.to_owned(), |command, (four, six)| command.replace(four, six))
 }
 
 /// An IPv6 address before a port stands in brackets.
@@ -109,7 +139,7 @@ fn is_harmless(host: &str) -> bool {
 mod tests {
     use super::*;
     use crate::report::sample::{failing_at, report, step};
-    use preflight_checks::{Cause, Icmp};
+    use preflight_checks::Icmp;
 
     fn blanks(target: &str, way: &str, why: &Cause, to: &str, from: &str) -> Blanks {
         let step = failing_at(step("poller", "central", target, way, "fail"), from, to, why);
@@ -145,6 +175,32 @@ mod tests {
             blanks.in_code("nc TARGET PORT; curl http://TARGET:PORT/"),
             "nc 2001:db8::5 161; curl http://[2001:db8::5]:161/"
         );
+    }
+
+    #[test]
+    fn a_rule_for_an_ipv6_address_is_one_of_ipv6() {
+        let (to, from) = ("[2001:db8::5]:161", "2001:db8::7");
+        let blanks = blanks("2001:db8::5", "snmp:161/udp", &Cause::SnmpView, to, from);
+        assert_eq!(
+            blanks.in_code("input ip saddr HERE PROTOCOL dport PORT accept"),
+            "input ip6 saddr 2001:db8::7 udp dport 161 accept"
+        );
+        assert!(blanks.in_code("family=\"ipv4\" source address=\"HERE\"").contains("\"ipv6\""));
+    }
+
+    #[test]
+    fn a_name_is_the_one_the_cause_is_about() {
+        let (to, from) = ("10.0.0.25:25", "10.2.0.7");
+        let missing = Cause::NameWithoutAddress { name: "mx.example".to_owned() };
+        let of =
+            |why: &Cause, text| blanks("relay.example", "smtp:25/tcp", why, to, from).in_code(text);
+        assert_eq!(of(&missing, "dig NAME A"), "dig mx.example A");
+        let untrusted = "-servername relay.example";
+        assert_eq!(of(&Cause::TrustStoreEmpty, "-servername NAME"), untrusted);
+        // A user's name, or a password's.
+        assert_eq!(of(&Cause::SnmpView, "NAME:PASSWORD"), "NAME:PASSWORD");
+        let hostile = Cause::NameWithoutAddress { name: "$(reboot)".to_owned() };
+        assert_eq!(of(&hostile, "dig NAME A"), "dig NAME A");
     }
 
     #[test]
