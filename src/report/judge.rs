@@ -281,9 +281,12 @@ fn attempt_report(question: &Question, attempt: &Attempt) -> AttemptReport {
         Err(cause) if cause.is_inconclusive() => Outcome::Unknown,
         Err(_) => Outcome::Fail,
     };
+    let port = finding.peer.address.port();
+    let is_told = question.ways.get(attempt.way).is_none_or(|way| way.port == port);
     AttemptReport {
         address: Readable::Known(finding.peer.address),
         protocol: way.map_or("", |way| way.protocol).to_owned(),
+        way: (!is_told).then_some(attempt.way),
         source: finding.source.map(Readable::Known),
         outcome,
         cause: finding.verdict.clone().err().map(Readable::Known),

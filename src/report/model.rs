@@ -371,6 +371,10 @@ pub(crate) struct AttemptReport {
     pub(crate) address: Readable<SocketAddr>,
     /// The service asked for.
     pub(crate) protocol: String,
+    /// Which of the target's ways it is, counted from 0, where the port does not tell: that of a
+    /// directory is DNS's word.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(crate) way: Option<usize>,
     /// The address we asked from.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) source: Option<Readable<IpAddr>>,

@@ -28,7 +28,7 @@ use crate::run::runner::{Attempt, Found};
 use crate::run::verdict::Outcome;
 use crate::run::wish::Barrier;
 use crate::site::local::Host;
-use crate::site::{Find, Origin, Place};
+use crate::site::{Find, Origin, Place, Sourced};
 
 /// One run on one machine, as facts.
 #[derive(Debug)]
@@ -389,7 +389,8 @@ fn question(
         target: target.host.clone(),
         origin: target.origin.clone(),
         seen_as: target.seen_as,
-        source: None,
+        source: (!target.source.is_empty())
+            .then(|| Sourced { value: target.source.clone(), origin: target.origin.clone() }),
         exempt: None,
         find: Find::Host,
         ways,
@@ -484,8 +485,11 @@ fn attempt(saved: &AttemptReport, question: &Question) -> Result<Attempt, String
     Ok(Attempt { way, finding: Finding { peer, source, verdict, seen, took: Duration::ZERO } })
 }
 
-/// Index of the way that `attempt` went.
+/// Index of the way that `attempt` went; none: a port that was only tried too.
 fn way_of(attempt: &AttemptReport, ways: &[Asked]) -> Option<usize> {
+    if let Some(told) = attempt.way.filter(|way| *way < ways.len()) {
+        return Some(told);
+    }
     let port = attempt.address.known()?.port();
     ways.iter().position(|way| way.protocol == attempt.protocol && way.port == port)
 }

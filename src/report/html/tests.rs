@@ -254,6 +254,7 @@ fn spoken(said: &str) -> Report {
             .collect(),
         attempts: vec![AttemptReport {
             address: Readable::Unread(json!(said)),
+            way: None,
             protocol: said.clone(),
             source: Some(Readable::Unread(json!(said))),
             outcome: Outcome::Fail,

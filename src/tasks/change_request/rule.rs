@@ -140,6 +140,8 @@ fn asked(step: &StepReport) -> Vec<(&AttemptReport, &WayReport, SocketAddr)> {
         let named = |way: &&WayReport| way.protocol == attempt.protocol;
         let guess = target.also_try.iter().find(same);
         let way = target.ways.iter().find(same);
+        let way = attempt.way.and_then(|told| target.ways.get(told)).or(way);
+        // Older reports do not tell.
         let way = way.or_else(|| target.ways.iter().find(named).filter(|_| guess.is_none()));
         Some((attempt, way, guess, to))
     });
