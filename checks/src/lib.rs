@@ -44,8 +44,8 @@ pub use path::{
 pub use recognise::Spoken;
 pub use services::{
     Answer, Hints, Probe, Respond, SERVICES, Serve, Service, Session, UrlForm, bbdo, dns,
-    gorgone_api, http, ldap, listener, mssql, mysql, nsclient, ntp, postgresql, pullwss, smtp,
-    snmp, ssh, tcp, tls, trap, zmtp,
+    gorgone_api, http, ldap, listener, mssql, mysql, nsclient, ntp, postgresql, pullwss, redis,
+    smtp, snmp, ssh, tcp, tls, trap, zmtp,
 };
 pub use wire::{clean, printable};
 

@@ -58,6 +58,9 @@ pub enum Spoken {
     /// A PostgreSQL error or authentication message.
     #[strum(serialize = "a PostgreSQL server")]
     Postgresql,
+    /// A Redis answer or refusal.
+    #[strum(serialize = "a Redis server")]
+    Redis,
     /// The choice of a method of SOCKS 5.
     #[strum(serialize = "a SOCKS proxy")]
     Socks,
@@ -108,6 +111,14 @@ const TEXTS: &[(&[u8], Spoken)] = &[
     (b"<!doctype", Spoken::Http),
     (b"<html", Spoken::Http),
     (b"<HTML", Spoken::Http),
+    (b"+PONG", Spoken::Redis),
+    (b"-NOAUTH", Spoken::Redis),
+    (b"-DENIED Redis", Spoken::Redis),
+    (b"-LOADING", Spoken::Redis),
+    (b"-ERR unknown command", Spoken::Redis),
+    (b"-ERR wrong number of arguments", Spoken::Redis),
+    (b"-ERR Protocol error", Spoken::Redis),
+    (b"-ERR max number of clients", Spoken::Redis),
     (b"+OK", Spoken::Pop3),
     (b"* OK", Spoken::Imap),
     (b"* BYE", Spoken::Imap),

@@ -1,19 +1,25 @@
-//! The database probes against Debian's MariaDB and PostgreSQL.
+//! The database probes against Debian's MariaDB, PostgreSQL and Redis.
 
 #![allow(clippy::unwrap_used)]
 
 mod daemon;
 
 use std::path::Path;
+use std::time::Duration;
 
 use nix::sys::signal::Signal;
 use nix::unistd::geteuid;
-use preflight_checks::{Cause, Concern, Finding, Probe, Trust, mysql, postgresql};
+use preflight_checks::{
+    Cause, Concern, Deadline, Finding, Peer, Probe, Spoken, Trust, examine, identify, mysql,
+    postgresql, redis,
+};
+use secrecy::SecretString;
 
 use daemon::{Authority, Home, NAME, Server, certificate_for, give, not_installed, run};
 
 const MYSQL: u16 = 3306;
 const POSTGRESQL: u16 = 5432;
+const REDIS: u16 = 6379;
 
 /// A MariaDB whose users come from `host`, and from nowhere else.
 fn mariadb(home: Home, host: &str, settings: &[String]) -> Server {
@@ -251,4 +257,167 @@ async fn a_visit_leaves_no_line_in_postgresqls_log_and_a_refusal_one() {
     assert_eq!(refused.code(), "database-user-untold");
     // Inside TLS, and without, as libpq asks.
     assert_eq!(log_of_visits(server), 2);
+}
+
+/// A Redis with these settings, once it has said `ready`.
+fn redis(home: Home, settings: &[&str], ready: &str) -> Server {
+    let folder = home.folder_of("root", "data");
+    let mut command = home.command("redis-server");
+    command.args(["--bind", &home.address.to_string(), "--dir", &folder, "--daemonize", "no"]);
+    if !settings.contains(&"--tls-port") {
+        command.args(["--port", &REDIS.to_string()]);
+    }
+    command.args(settings).args(["--save", "3600 1"]);
+    home.start(command, ready)
+}
+
+fn ready_redis(settings: &[&str]) -> Server {
+    redis(Home::new(), settings, "Ready to accept connections")
+}
+
+fn logged_in(user: Option<&str>, password: &str) -> redis::Probe {
+    let (user, password) = (user.map(str::to_owned), Some(SecretString::from(password)));
+    redis::Probe { user, password, tls: false }
+}
+
+async fn ask_redis(server: &Server, probe: redis::Probe, trust: &Trust) -> Finding {
+    server.ask(Probe::Redis(probe), REDIS, trust).await
+}
+
+async fn ask_it(server: &Server) -> Finding {
+    ask_redis(server, redis::Probe::default(), &Trust::only([])).await
+}
+
+fn redis_cli(server: &Server, words: &[&str]) -> String {
+    let (host, port) = (server.home.address.to_string(), REDIS.to_string());
+    run(server.home.command("redis-cli").args(["-h", &host, "-p", &port]).args(words))
+}
+
+#[tokio::test]
+async fn redis_answers_with_version_mode_and_role_and_leaves_no_line_in_the_log() {
+    let server = ready_redis(&[]);
+    let finding = ask_it(&server).await;
+    assert_eq!(finding.verdict, Ok(()));
+    let said = redis_cli(&server, &["INFO", "server"]);
+    let version = said.lines().find_map(|line| line.strip_prefix("redis_version:")).unwrap().trim();
+    assert_eq!(finding.seen.headline, format!("redis, {version}, standalone, master"));
+    assert_eq!(finding.seen.concerns, []);
+    assert!(!server.end().contains("Client"), "a visit left a line");
+}
+
+#[tokio::test]
+async fn redis_with_a_password_takes_the_right_one_and_refuses_others() {
+    let users =
+        "--requirepass right --user preflight on >also-right +ping --user mute on >mute -@all";
+    let settings: Vec<&str> = users.split(' ').collect();
+    // The access list wants each user as one argument of several words.
+    let server = ready_redis(&settings);
+    let none = ask_it(&server).await;
+    assert_eq!((none.verdict, none.seen.concerns), (Ok(()), vec![Concern::RedisNotRead]));
+    for (user, password, code) in [
+        (None, "right", "pass"),
+        (None, "wrong", "redis-login"),
+        (Some("preflight"), "also-right", "pass"),
+        (Some("preflight"), "right", "redis-login"),
+        (Some("nobody"), "right", "redis-login"),
+        (Some("mute"), "mute", "redis-not-permitted"),
+    ] {
+        let finding = ask_redis(&server, logged_in(user, password), &Trust::only([])).await;
+        let seen = finding.verdict.map_or_else(|cause| cause.code(), |()| "pass");
+        assert_eq!(seen, code, "{user:?}");
+    }
+    let without = ready_redis(&[]);
+    let refused = ask_redis(&without, logged_in(None, "right"), &Trust::only([])).await;
+    assert_eq!(refused.verdict.unwrap_err().code(), "redis-login");
+}
+
+#[tokio::test]
+async fn redis_in_protected_mode_says_so_to_other_machines() {
+    let server = ready_redis(&["--protected-mode", "yes"]);
+    assert_eq!(ask_it(&server).await.verdict, Ok(()));
+    let from = Some(std::net::Ipv4Addr::new(127, 0, 0, 9).into());
+    let peer = Peer { host: NAME.to_owned(), address: server.home.at(REDIS), from };
+    let deadline = Deadline::after(Duration::from_secs(9));
+    let probe = Probe::Redis(redis::Probe::default());
+    let finding = examine(&probe, peer, deadline, &Trust::only([])).await;
+    assert_eq!(finding.verdict, Err(Cause::RedisProtected));
+}
+
+#[tokio::test]
+async fn redis_without_a_place_for_us_says_so() {
+    let server = ready_redis(&["--maxclients", "1"]);
+    let held = std::net::TcpStream::connect(server.home.at(REDIS)).unwrap();
+    assert_eq!(ask_it(&server).await.verdict, Err(Cause::RedisFull));
+    drop(held);
+}
+
+#[tokio::test]
+async fn redis_that_loads_its_data_says_so() {
+    let home = Home::new();
+    let filled = redis(home, &["--enable-debug-command", "yes"], "Ready to accept connections");
+    redis_cli(&filled, &["DEBUG", "POPULATE", "2000", "key", "100"]);
+    redis_cli(&filled, &["SAVE"]);
+    let data = std::fs::read(filled.home.path("data/dump.rdb")).unwrap();
+    drop(filled);
+    let home = Home::new();
+    home.folder_of("root", "data-before");
+    let folder = home.path("data-before");
+    std::fs::write(format!("{folder}/dump.rdb"), data).unwrap();
+    let slowly = ["--key-load-delay", "20000", "--loading-process-events-interval-bytes", "1024"];
+    let settings = [&slowly[..], &["--dir", &folder]].concat();
+    let server = redis(home, &settings, "RDB memory usage when created");
+    assert_eq!(ask_it(&server).await.verdict, Err(Cause::RedisLoading));
+}
+
+#[tokio::test]
+async fn a_replica_warns_and_one_without_its_master_fails_where_it_was_told_so() {
+    let master = ["--replicaof", "127.0.0.1", "1"];
+    let stale = ready_redis(&master);
+    let finding = ask_it(&stale).await;
+    assert_eq!((finding.verdict, finding.seen.concerns), (Ok(()), vec![Concern::RedisReplica]));
+    let strict = ready_redis(&[&master[..], &["--replica-serve-stale-data", "no"]].concat());
+    assert_eq!(ask_it(&strict).await.verdict, Err(Cause::RedisMasterDown));
+}
+
+#[tokio::test]
+async fn redis_that_cannot_save_says_so() {
+    let mut server = ready_redis(&[]);
+    // Its file cannot take the place of a folder, whoever it runs as.
+    std::fs::create_dir(server.home.path("data/dump.rdb")).unwrap();
+    redis_cli(&server, &["SET", "key", "value"]);
+    redis_cli(&server, &["BGSAVE"]);
+    server.wait_for("Background saving error");
+    assert_eq!(ask_it(&server).await.verdict.unwrap_err().code(), "redis-disk");
+}
+
+#[tokio::test]
+async fn redis_with_tls_is_told_from_redis_without() {
+    let (home, authority) = (Home::new(), Authority::new());
+    authority.sign(&home, "server", &certificate_for(NAME));
+    home.write("ca.pem", &authority.pem());
+    let (pem, key, ca) = (home.path("server.pem"), home.path("server.key"), home.path("ca.pem"));
+    let port = REDIS.to_string();
+    let tls = ["--port", "0", "--tls-port", &port, "--tls-cert-file", &pem, "--tls-key-file", &key];
+    let tls = [&tls[..], &["--tls-ca-cert-file", &ca, "--tls-auth-clients", "no"]].concat();
+    let server = redis(home, &tls, "Ready to accept connections");
+    let in_tls = redis::Probe { tls: true, ..redis::Probe::default() };
+    let finding = ask_redis(&server, in_tls.clone(), &authority.trust()).await;
+    assert_eq!((finding.verdict, finding.seen.concerns), (Ok(()), vec![]));
+
+    let plain = ask_it(&server).await;
+    let peer = Peer { host: NAME.to_owned(), address: server.home.at(REDIS), from: None };
+    let deadline = Deadline::after(Duration::from_secs(9));
+    let service = Probe::Redis(redis::Probe::default()).service();
+    let found = identify(service, &peer, &plain.verdict.unwrap_err(), deadline).await;
+    assert_eq!(found, Some(Cause::TlsUnexpected { expected: "Redis".into() }));
+
+    // No password leaves for a certificate that nobody trusts.
+    let login = redis::Probe { tls: true, ..logged_in(None, "secret") };
+    let kept = ask_redis(&server, login, &Trust::only([])).await;
+    assert_eq!(kept.verdict.unwrap_err().code(), "certificate-unknown-issuer");
+
+    let without = ask_redis(&ready_redis(&[]), in_tls, &Trust::only([])).await;
+    let cause = without.verdict.unwrap_err();
+    let is_named = matches!(cause, Cause::WrongService { spoken: Spoken::Redis, .. });
+    assert!(is_named || cause.code() == "silent", "{cause:?}");
 }

@@ -185,6 +185,14 @@ fn what_of_concern(concern: &Concern, passage: &Passage<'_>) -> String {
         Concern::NsclientNotRead => {
             "give --nsclient-password-file FILE (or PREFLIGHT_NSCLIENT_PASSWORD) to have a question tested too".to_owned()
         }
+        Concern::RedisNotRead => format!(
+            "have whoever uses it log in from this host: redis-cli -h {} -p {} --askpass PING",
+            passage.target,
+            passage.asked_port()
+        ),
+        Concern::RedisReplica => {
+            "name the master instead, if something writes to it: redis-cli INFO replication".to_owned()
+        }
         Concern::TlsRequired => {
             "set clients of this database to use TLS (MariaDB: ssl; PostgreSQL: sslmode=require)".to_owned()
         }
@@ -896,6 +904,29 @@ fn in_monitoring(cause: &Cause, passage: &Passage<'_>) -> Option<String> {
         }
         Cause::DatabaseError { .. } => {
             "repair what its words name; its own log has more (MariaDB: journalctl -u mariadb)".to_owned()
+        }
+        Cause::RedisProtected => format!(
+            "give it a password (requirepass, or ACL SETUSER), and bind it to the addresses that {} may ask",
+            passage.from()
+        ),
+        Cause::RedisLogin { .. } => format!(
+            "see who may log in there (redis-cli ACL LIST), and name that user: --check NAME={}://USER@{}",
+            passage.protocol, passage.target
+        ),
+        Cause::RedisNotPermitted { .. } => {
+            "let this user ask: redis-cli ACL SETUSER NAME +ping +hello".to_owned()
+        }
+        Cause::RedisLoading => {
+            "wait until it has loaded, and run again: redis-cli INFO persistence".to_owned()
+        }
+        Cause::RedisMasterDown => {
+            "repair its link to the master: redis-cli INFO replication; the port of the master must be open from there".to_owned()
+        }
+        Cause::RedisDisk { .. } => {
+            "see its disk and its log: df -h; redis-cli INFO persistence (rdb_last_bgsave_status)".to_owned()
+        }
+        Cause::RedisFull => {
+            "find who holds the connections: redis-cli CLIENT LIST; or raise maxclients".to_owned()
         }
         Cause::DatabaseHostRefused { .. } => {
             format!("let {} connect (GRANT, pg_hba.conf)", passage.from())

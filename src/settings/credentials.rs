@@ -128,6 +128,12 @@ pub(super) fn nsclient_login(args: &CredentialArgs) -> Result<nsclient::Probe, R
     Ok(nsclient::Probe { user, password, insecure })
 }
 
+/// The password of every Redis that `--check` names.
+pub(super) fn redis_password(args: &CredentialArgs) -> Result<Option<SecretString>, Refused> {
+    let file = args.redis_password_file.as_ref();
+    secret("--redis-password-file", file, "PREFLIGHT_REDIS_PASSWORD")
+}
+
 pub(super) fn proxy(
     targets: &TargetArgs,
     args: &CredentialArgs,

@@ -21,7 +21,9 @@ use crate::site::discover::Files;
 use crate::site::mistake::mistakes;
 use crate::site::{Custom, Layer, Opening, Site, View, join, local};
 use crate::tasks::redact::Key;
-use credentials::{broker_output, ldap_bind, nsclient_login, proxy, snmp_credentials, test_mail};
+use credentials::{
+    broker_output, ldap_bind, nsclient_login, proxy, redis_password, snmp_credentials, test_mail,
+};
 use known::{Found, catalogue_and_role, discovered, shown};
 use site_file::Part;
 use targets::{customs, departures, port, target, targets, unasked, without_flow};
@@ -245,6 +247,7 @@ fn job_of(
     allow(&args.credentials, &mut site);
     link(&mut site, &found.files, purpose);
     site.test_mail = test_mail(&args.tuning)?;
+    site.redis = redis_password(&args.credentials)?;
     site.hosts_names = local::hosts_names(&found.files);
     site.names = args.known.root.as_ref().map(|_| local::names(&found.files));
     let is_told = args.role.is_some() || part.is_some();

@@ -67,6 +67,8 @@ pub(crate) struct Site {
     pub(crate) nsclient: nsclient::Probe,
     /// The broker output of this machine, when a person says it.
     pub(crate) bbdo: Option<BrokerOutput>,
+    /// The password of a Redis of the user's own flows.
+    pub(crate) redis: Option<SecretString>,
     /// The test mail, when one was asked for.
     pub(crate) test_mail: Option<smtp::TestMail>,
     /// Whom TLS trusts.
@@ -115,6 +117,7 @@ impl Site {
             ldap: None,
             nsclient: nsclient::Probe::default(),
             bbdo: None,
+            redis: None,
             test_mail: None,
             trust,
             from: Vec::new(),

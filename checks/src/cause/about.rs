@@ -355,6 +355,11 @@ impl Cause {
             Self::DatabaseHostRefused { .. } => (Authentication, FarSide, Nothing),
             Self::DatabaseUserUntold { .. } => (Authentication, ThisHost, Nothing),
             Self::DatabaseError { .. } => (Service, FarSide, Nothing),
+            Self::RedisProtected => (Authentication, FarSide, Nothing),
+            Self::RedisLogin { .. } => (Authentication, ThisHost, Nothing),
+            Self::RedisNotPermitted { .. } => (Authentication, FarSide, Nothing),
+            Self::RedisLoading | Self::RedisMasterDown => (Service, FarSide, Nothing),
+            Self::RedisDisk { .. } | Self::RedisFull => (Service, FarSide, Nothing),
 
             // ---- ourselves ----
             Self::ProbePanicked { .. } | Self::Interrupted => (Host, Nobody, Nothing),
@@ -398,6 +403,7 @@ impl Concern {
             Self::SnmpNotRead => ThisHost,
             Self::HttpSendsElsewhere { .. } => ThisHost,
             Self::NsclientNotRead | Self::NsclientPasswordKept | Self::TlsRequired => ThisHost,
+            Self::RedisNotRead | Self::RedisReplica => ThisHost,
         }
     }
 }

@@ -258,6 +258,12 @@ pub enum Concern {
     /// NSClient++ was reached, and its certificate is not one to send a password to.
     #[error("the password was not sent there, nor reading tested")]
     NsclientPasswordKept,
+    /// Redis asks for a password, and none was given.
+    #[error("Redis asks for a password; none given, so whether it serves was not tested")]
+    RedisNotRead,
+    /// A replica takes no changes.
+    #[error("this Redis is a replica: it refuses to write (READONLY)")]
+    RedisReplica,
     /// The server asks for TLS and we did not get past its greeting.
     #[error("the server accepts only encrypted connections")]
     TlsRequired,

@@ -1467,6 +1467,38 @@ pub enum Cause {
         text: String,
     },
 
+    // ---- Redis ----
+    /// It has no password, and so lets nobody ask from another machine.
+    #[error("Redis is in protected mode: without a password it serves its own machine only")]
+    RedisProtected,
+    /// The password or the user is refused, or one is wanted that was not given.
+    #[error("Redis refuses the log-in: {text}")]
+    RedisLogin {
+        /// Redis' words.
+        text: String,
+    },
+    /// The access list forbids this user even PING.
+    #[error("Redis does not let this user ask: {text}")]
+    RedisNotPermitted {
+        /// Redis' words.
+        text: String,
+    },
+    /// It has just been started and reads its data.
+    #[error("Redis is still loading its data into memory")]
+    RedisLoading,
+    /// A replica that has lost its master, and was told not to serve old data.
+    #[error("this Redis is a replica that has lost its master, and answers nothing meanwhile")]
+    RedisMasterDown,
+    /// It cannot save, and takes no changes until it can.
+    #[error("Redis cannot write to its disk: {text}")]
+    RedisDisk {
+        /// Redis' words.
+        text: String,
+    },
+    /// Every place for a client is taken.
+    #[error("Redis has reached its number of clients (maxclients)")]
+    RedisFull,
+
     // ---- ourselves ----
     /// The probe itself broke. Ours to mend.
     #[error("the probe itself broke: {message}")]

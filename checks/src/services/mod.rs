@@ -12,6 +12,7 @@ pub mod nsclient;
 pub mod ntp;
 pub mod postgresql;
 pub mod pullwss;
+pub mod redis;
 pub mod smtp;
 pub mod snmp;
 pub mod ssh;
@@ -94,6 +95,8 @@ services! {
     Postgresql: postgresql [SERVICE];
     /// Does Gorgone's WebSocket let pollers fetch their orders?
     Pullwss: pullwss [SERVICE, SERVICE_TLS];
+    /// Does Redis answer PING, and what is it?
+    Redis: redis [SERVICE, SERVICE_TLS];
     /// Does the mail relay greet us and take our EHLO?
     Smtp: smtp [SERVICE, SERVICE_TLS];
     /// Does the agent answer, and let us read?
@@ -135,6 +138,7 @@ impl Probe {
         let Session { user, database } = session.clone();
         match self {
             Self::Postgresql(_) => Self::Postgresql(postgresql::Probe { user, database }),
+            Self::Redis(probe) => Self::Redis(redis::Probe { user, ..probe }),
             other => other,
         }
     }

@@ -15,8 +15,8 @@ use crate::site::discover::facts::TimeClient;
 use crate::site::mistake::Mistake;
 use crate::site::{Custom, Find, local};
 use preflight_checks::{
-    Probe, dns, gorgone_api, http, ldap, listener, ntp, public_domain, pullwss, smtp, snmp, tcp,
-    tls,
+    Probe, dns, gorgone_api, http, ldap, listener, ntp, public_domain, pullwss, redis, smtp, snmp,
+    tcp, tls,
 };
 
 /// Names this machine will have to look up, at most three: a DNS server that
@@ -427,6 +427,9 @@ impl Planner<'_> {
                 Probe::GorgoneApi(gorgone_api::Probe { login: target.api.clone(), ..probe })
             }
             Probe::Nsclient(_) => Probe::Nsclient(self.site.nsclient.clone()),
+            Probe::Redis(probe) => {
+                Probe::Redis(redis::Probe { password: self.site.redis.clone(), ..probe })
+            }
             Probe::Http(probe) => {
                 let probe = http::Probe::new(http_url(way, place, port).unwrap_or(probe.url));
                 Probe::Http(http::Probe {
