@@ -7,6 +7,8 @@
 #[path = "real_servers/firewalls.rs"]
 mod firewalls;
 mod lab;
+#[path = "real_servers/names.rs"]
+mod names;
 #[path = "support/schema.rs"]
 #[allow(dead_code)] // The rest is for the tests of the command line.
 mod schema;

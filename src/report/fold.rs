@@ -101,7 +101,8 @@ fn root_of(cause: &Cause) -> Option<String> {
         Cause::NameNotFound { name, .. }
         | Cause::NameWithoutAddress { name }
         | Cause::AliasBroken { name, .. }
-        | Cause::NameIsLoopback { name, .. } => {
+        | Cause::NameIsLoopback { name, .. }
+        | Cause::NameIsNobody { name, .. } => {
             format!("name {name}")
         }
         // One line is the cause of all names it hides.

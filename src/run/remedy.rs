@@ -323,10 +323,19 @@ fn no_internet(name: &str, passage: &Passage<'_>) -> String {
 /// Host, name and route: this machine's own.
 fn here(cause: &Cause, passage: &Passage<'_>) -> Option<String> {
     Some(match cause {
-        Cause::NameNotFound { name, .. } | Cause::NameWithoutAddress { name } => format!(
+        Cause::NameNotFound { name, .. } => format!(
             "check the spelling ({}), then: getent ahosts {name}; add it to DNS or /etc/hosts",
             passage.origin
         ),
+        Cause::NameWithoutAddress { name } => format!(
+            "add an address of {name} to DNS or /etc/hosts; if DNS has one, see whether the name server removes private addresses (unbound: private-domain; dnsmasq: rebind-domain-ok): getent ahosts {name}"
+        ),
+        Cause::NameIsNobody { name, origin, .. } if origin == "DNS" => format!(
+            "ask the DNS team to let {name} through: their filter answers so for names that it blocks; dig {name}"
+        ),
+        Cause::NameIsNobody { name, origin, .. } => {
+            format!("give {name} the address of its host ({origin})")
+        }
         Cause::NameNotAskedFor { name, at, .. } => format!(
             "let the line `hosts:` ask dns for {name} ({at}), or add it to /etc/hosts; then: \
              getent ahosts {name}"
@@ -636,9 +645,12 @@ fn in_basic_services(cause: &Cause, passage: &Passage<'_>) -> Option<String> {
             passage.from(),
             passage.target
         ),
-        Cause::DnsServfail { question }
-        | Cause::DnsValidation { question }
-        | Cause::DnsUnanswered { question, .. } => {
+        Cause::DnsUnanswered { question, .. } => format!(
+            "see that its forwarders answer, and that it is not told to ignore {} or this name: dig @{} {question}",
+            passage.from(),
+            passage.target
+        ),
+        Cause::DnsServfail { question } | Cause::DnsValidation { question } => {
             format!(
                 "see that its forwarders answer and the zone is healthy: dig @{} {question}",
                 passage.target
@@ -648,7 +660,10 @@ fn in_basic_services(cause: &Cause, passage: &Passage<'_>) -> Option<String> {
             format!("read its log at the time of the run; by hand: dig @{} {question}", passage.target)
         }
         Cause::DnsNameWithoutAddress { name } => {
-            format!("add an A or AAAA record of {name} to the zone; dig @{} {name}", passage.target)
+            format!(
+                "add an A or AAAA record of {name} to the zone; if it has one, see whether the server removes private addresses (unbound: private-domain; dnsmasq: rebind-domain-ok); dig @{} {name}",
+                passage.target
+            )
         }
         Cause::LdapRefused { .. } => format!(
             "read its log at the time of the run; by hand: ldapsearch -x -H ldap://{} -s base -b ''",

@@ -179,6 +179,15 @@ fn check_host(host: &str) -> Result<(), String> {
         None if host.chars().all(|c| c.is_ascii_digit() || c == '.') => {
             Err(format!("`{host}` is no IPv4 address"))
         }
+        None => check_labels(host.strip_suffix('.').unwrap_or(host)),
+    }
+}
+
+/// The parts of a name between its dots (RFC 1035 §2.3.4).
+fn check_labels(host: &str) -> Result<(), String> {
+    match host.split('.').find(|label| label.is_empty() || label.len() > 63) {
+        Some("") => Err(format!("`{host}` has nothing between two of its dots, or before the first")),
+        Some(_) => Err("a part of a host name has at most 63 characters".to_owned()),
         None => Ok(()),
     }
 }
@@ -262,6 +271,7 @@ mod tests {
             ("host:0", "port 0 is no port (1 to 65535)"),
             ("host:99999", "`99999` is no port (1 to 65535)"),
             ("ho st", "` ` has no place in a host name"),
+            ("a..b", "`a..b` has nothing between two of its dots, or before the first"),
             ("10.0.0.256", "`10.0.0.256` is no IPv4 address"),
             ("[::1", "`[::1` has no closing bracket"),
             ("[2001:db8::1%eth0]:1", "`2001:db8::1%eth0` is no IPv6 address"),

@@ -129,6 +129,7 @@ impl Cause {
             | Self::ResolverFailed { .. }
             | Self::AliasBroken { .. }
             | Self::NameIsLoopback { .. }
+            | Self::NameIsNobody { .. }
             | Self::NoNameServer { .. }
             | Self::NoInternetNames { .. }
             | Self::NameServerElsewhere { .. } => (Name, ThisHost, Nothing),

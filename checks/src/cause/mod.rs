@@ -128,6 +128,16 @@ pub enum Cause {
         /// Where that came from: `/etc/hosts:2`, `DNS`.
         origin: String,
     },
+    /// The name has an address that no host can have: name servers answer so for what they block.
+    #[error("{name} has the address {address}, which is no host's ({origin})")]
+    NameIsNobody {
+        /// The name asked for.
+        name: String,
+        /// Its first address.
+        address: IpAddr,
+        /// Where that came from: `/etc/hosts:2`, `DNS`.
+        origin: String,
+    },
     /// This machine has no name server at all.
     #[error(
         "this machine has no name server (none in /etc/resolv.conf): {name} cannot be resolved"

@@ -22,7 +22,7 @@ mod opinion;
 pub(crate) mod relay;
 pub(crate) mod resolve;
 mod route;
-mod source;
+pub(crate) mod source;
 mod srv;
 mod sys;
 pub(crate) mod tcp;

@@ -20,8 +20,12 @@ use crate::cause::Cause;
 pub enum NameSource {
     /// This line of `/etc/hosts`, counted from 1.
     Hosts(usize),
-    /// Another source of the machine's, nearly always a DNS server.
+    /// A DNS server: the line `hosts:` of `/etc/nsswitch.conf` names no other source.
     Dns,
+    /// systemd-resolved, which asks DNS, and has more sources than that.
+    Resolved,
+    /// Another source that the line `hosts:` names, or DNS; which of them does not show.
+    Service,
 }
 
 impl std::fmt::Display for NameSource {
@@ -29,6 +33,8 @@ impl std::fmt::Display for NameSource {
         match self {
             Self::Hosts(line) => write!(out, "{HOSTS}:{line}"),
             Self::Dns => out.write_str("DNS"),
+            Self::Resolved => out.write_str("systemd-resolved"),
+            Self::Service => out.write_str("a source in /etc/nsswitch.conf"),
         }
     }
 }
@@ -45,6 +51,8 @@ pub struct Naming {
     search: Vec<String>,
     /// Dots from which on a name is tried as it is first.
     dots: usize,
+    /// Are IPv6 addresses (AAAA) never asked for?
+    pub(crate) no_v6: bool,
     /// The machine's own name.
     own: String,
     /// Are these another machine's files?
@@ -99,6 +107,9 @@ impl Naming {
             is_copy: true,
             ..Self::default()
         };
+        // The machine's own domain is searched until the file names another.
+        let domain = names.own.split_once('.').map(|(_, domain)| domain.to_owned());
+        names.search = domain.into_iter().filter(|domain| !domain.is_empty()).collect();
         for line in files.resolv.unwrap_or_default().lines() {
             names.setting(line);
         }
@@ -119,27 +130,32 @@ impl Naming {
                 self.search.retain(|domain| !domain.is_empty());
             }
             (Some("options"), _) => {
-                let dots =
-                    words.filter_map(|word| word.strip_prefix("ndots:")?.parse().ok()).next_back();
-                self.dots = dots.unwrap_or(self.dots);
+                for option in words {
+                    self.no_v6 |= option == "no-aaaa";
+                    let dots = option.strip_prefix("ndots:").and_then(|dots| dots.parse().ok());
+                    self.dots = dots.unwrap_or(self.dots);
+                }
             }
             _ => {}
         }
     }
 
-    /// The lines of `/etc/hosts` that name `host`.
+    /// The lines of `/etc/hosts` that name `host`, unless the look-up leaves that file out.
+    ///
+    /// A name that ends with a dot is another one than the same without it.
     pub(crate) fn in_hosts(&self, host: &str) -> impl Iterator<Item = (IpAddr, NameSource)> {
-        let host = host.trim_end_matches('.').to_ascii_lowercase();
-        let lines = self.hosts.iter().filter(move |line| line.names.contains(&host));
+        let host = host.to_ascii_lowercase();
+        let is_read = nsswitch::reads_hosts_first(&self.nsswitch);
+        let lines =
+            self.hosts.iter().filter(move |line| is_read && line.names.contains(&host));
         lines.map(|line| (line.address, NameSource::Hosts(line.number)))
     }
 
-    /// Where `addresses`, which `host` has, came from.
+    /// Where the first of `addresses`, which `host` has, came from.
     pub(crate) fn source(&self, host: &str, addresses: &[IpAddr]) -> NameSource {
         let mut lines = self.in_hosts(host);
-        lines
-            .find(|(address, _)| addresses.contains(address))
-            .map_or(NameSource::Dns, |(_, line)| line)
+        let first = lines.find(|(address, _)| addresses.first() == Some(address));
+        first.map_or_else(|| nsswitch::beyond_hosts(&self.nsswitch), |(_, line)| line)
     }
 
     /// The line that keeps a look-up of `host` from DNS: where, and what it says.
@@ -257,11 +273,48 @@ mod tests {
     #[test]
     fn an_address_is_found_in_its_line() {
         let central: IpAddr = [127, 0, 1, 1].into();
-        assert_eq!(names().source("Central.", &[central]), NameSource::Hosts(2));
+        assert_eq!(names().source("Central", &[central]), NameSource::Hosts(2));
+        assert_eq!(names().source("Central.", &[central]), NameSource::Dns);
         assert_eq!(names().source("central", &[central]).to_string(), "/etc/hosts:2");
         let two: Vec<IpAddr> = vec![[10, 0, 0, 6].into(), [10, 0, 0, 5].into()];
-        assert_eq!(names().source("smtp", &two), NameSource::Hosts(4));
+        assert_eq!(names().source("smtp", &two), NameSource::Hosts(5));
         assert_eq!(names().source("smtp", &[central]), NameSource::Dns);
+    }
+
+    #[test]
+    fn the_line_hosts_says_which_sources_there_are() {
+        let central: IpAddr = [127, 0, 1, 1].into();
+        for (services, source) in [
+            ("files dns", NameSource::Hosts(2)),
+            ("files resolve dns", NameSource::Hosts(2)),
+            ("dns", NameSource::Dns),
+            ("dns files", NameSource::Dns),
+            // It reads the file itself.
+            ("resolve [!UNAVAIL=return] dns", NameSource::Hosts(2)),
+        ] {
+            let nsswitch = format!("hosts: {services}\n");
+            let files = NameFiles {
+                hosts: Some(HOSTS),
+                nsswitch: Some(&nsswitch),
+                ..NameFiles::default()
+            };
+            assert_eq!(Naming::copy(files).source("central", &[central]), source, "{services}");
+        }
+        for (services, source) in [
+            ("files myhostname mdns4_minimal [NOTFOUND=return] dns", NameSource::Dns),
+            ("mymachines resolve [!UNAVAIL=return] files dns", NameSource::Resolved),
+            ("files sss dns", NameSource::Service),
+        ] {
+            let nsswitch = format!("hosts: {services}\n");
+            let files = NameFiles { nsswitch: Some(&nsswitch), ..NameFiles::default() };
+            assert_eq!(Naming::copy(files).source("central", &[central]), source, "{services}");
+        }
+    }
+
+    #[test]
+    fn the_own_domain_is_searched_until_another_is_named() {
+        let files = NameFiles { hostname: Some("poller1.Corp.example\n"), ..NameFiles::default() };
+        assert_eq!(Naming::copy(files).candidates("central"), ["central.corp.example.", "central."]);
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //!
 //! Reference: nsswitch.conf(5); the README of nss-mdns for `.local`.
 
+use super::names::NameSource;
 use crate::wire;
 
 pub(super) const FILE: &str = "/etc/nsswitch.conf";
@@ -15,14 +16,42 @@ pub(super) fn barrier(text: &str, name: &str) -> Option<(String, String)> {
     Some((format!("{FILE}:{line}"), wire::printable(&services)))
 }
 
-/// The same for a text; none: DNS is asked, or nothing says otherwise.
-fn judge(text: &str, name: &str) -> Option<(usize, String)> {
+/// Does a look-up read `/etc/hosts`, and ask nobody else of it before?
+pub(super) fn reads_hosts_first(text: &str) -> bool {
+    let Some((_, services)) = line(text) else { return true };
+    let mut services = services.split(|c: char| c.is_whitespace() || c == '[');
+    // systemd-resolved reads the file itself.
+    let first = services.find(|service| ["files", "dns", "resolve"].contains(service));
+    first == Some("files") || first == Some("resolve")
+}
+
+/// Where a name was found that `/etc/hosts` does not have.
+pub(super) fn beyond_hosts(text: &str) -> NameSource {
+    // Those that know nothing but this machine's own names and containers, or the local link.
+    const NARROW: [&str; 6] =
+        ["files", "mymachines", "myhostname", "mdns4_minimal", "mdns6_minimal", "mdns_minimal"];
+    let services = line(text).map(|(_, services)| split(services)).unwrap_or_default();
+    let is_wide = |word: &&String| !word.starts_with('[') && !NARROW.contains(&word.as_str());
+    match services.iter().find(is_wide).map(String::as_str) {
+        None | Some("dns") => NameSource::Dns,
+        Some("resolve") => NameSource::Resolved,
+        Some(_) => NameSource::Service,
+    }
+}
+
+/// The number of the line `hosts:`, and its services.
+fn line(text: &str) -> Option<(usize, &str)> {
     let lines = text.lines().enumerate().map(|(index, line)| (index + 1, line));
     let of_hosts = lines.filter_map(|(number, line)| {
         Some((number, line.split('#').next()?.trim().strip_prefix("hosts:")?.trim()))
     });
     // glibc takes the last of several.
-    let (number, services) = of_hosts.last()?;
+    of_hosts.last()
+}
+
+/// The same for a text; none: DNS is asked, or nothing says otherwise.
+fn judge(text: &str, name: &str) -> Option<(usize, String)> {
+    let (number, services) = line(text)?;
     let words = services.replace('[', " [").replace(']', "] ");
     let mut words = split(&words).into_iter().peekable();
     while let Some(service) = words.next() {

@@ -64,21 +64,35 @@ const ASK_AT: [Duration; 2] = [Duration::ZERO, Duration::from_secs(1)];
 
 /// Asks each of the servers for `host`, side by side.
 pub(crate) async fn opinions(host: &str, names: &Naming, wait: Deadline) -> Vec<Said> {
-    let candidates = names.candidates(host);
+    // glibc asks nobody for what cannot be a name, as `a..b`.
+    let mut candidates = names.candidates(host);
+    candidates.retain(|name| Name::from_ascii(name).is_ok());
+    if candidates.is_empty() {
+        return Vec::new();
+    }
     // A copy's loopback is not ours.
     let elsewhere = |server: &&SocketAddr| names.is_copy && server.ip().is_loopback();
     let servers = names.servers.iter().filter(|server| !elsewhere(server));
-    join_all(servers.map(|&server| ask_in_turn(server, &candidates, wait))).await
+    let asked = servers.map(|&server| ask_in_turn(server, &candidates, names.no_v6, wait));
+    join_all(asked).await
 }
 
 /// The first of the names that the server does not deny; if it denies all, what it says of the first.
-async fn ask_in_turn(server: SocketAddr, candidates: &[String], wait: Deadline) -> Said {
+async fn ask_in_turn(
+    server: SocketAddr,
+    candidates: &[String],
+    no_v6: bool,
+    wait: Deadline,
+) -> Said {
     let mut denied = None;
     for name in candidates {
-        let (v4, v6) = tokio::join!(
-            ask(server, name, RecordType::A, wait),
-            ask(server, name, RecordType::AAAA, wait)
-        );
+        let v6 = async {
+            if no_v6 {
+                return Heard::NoAddress(None);
+            }
+            ask(server, name, RecordType::AAAA, wait).await
+        };
+        let (v4, v6) = tokio::join!(ask(server, name, RecordType::A, wait), v6);
         let said = Said { server, v4, v6 };
         if !said.denies() {
             return said;

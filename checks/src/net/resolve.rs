@@ -85,7 +85,12 @@ pub fn public_domain(name: &str) -> Option<&'static str> {
 /// A cause of the layer [`crate::Layer::Name`].
 pub async fn resolve(host: &str, names: &Naming, wait: Deadline) -> Result<Addresses, Cause> {
     if let Ok(address) = host.parse() {
-        return Ok(literal(address));
+        return if is_nobody(&address) {
+            let (name, origin) = (host.to_owned(), "as it was given".to_owned());
+            Err(Cause::NameIsNobody { name, address, origin })
+        } else {
+            Ok(literal(address))
+        };
     }
     if let Some(on_link) = on_link(host) {
         return on_link;
@@ -100,6 +105,10 @@ pub async fn resolve(host: &str, names: &Naming, wait: Deadline) -> Result<Addre
         Ok((addresses, canonical)) => {
             let took = started.elapsed();
             let source = names.source(host, &addresses);
+            if let Some(&address) = addresses.first().filter(|_| addresses.iter().all(is_nobody)) {
+                let (name, origin) = (host.to_owned(), source.to_string());
+                return Err(Cause::NameIsNobody { name, address, origin });
+            }
             let concern = (took > wait.scale(SLOW)).then(|| slow(host, took, &said));
             let (source, took) = (Some(source), Some(took));
             return Ok(Addresses { addresses, scope: 0, canonical, source, took, concern });
@@ -148,6 +157,14 @@ async fn by_system(
     (found, said)
 }
 
+/// An address that no host can have: `0.0.0.0`, `::`, a multicast or the broadcast address.
+///
+/// A connection to `0.0.0.0` reaches this machine itself.
+pub(crate) fn is_nobody(address: &IpAddr) -> bool {
+    let is_broadcast = matches!(address, IpAddr::V4(v4) if v4.is_broadcast());
+    address.is_unspecified() || address.is_multicast() || is_broadcast
+}
+
 /// A name that DNS knows and the look-up does not ask DNS for is not missing.
 fn hidden(cause: Cause, said: &[Said], barrier: Option<(String, String)>) -> Cause {
     let knows = said.iter().any(|said| !said.addresses().is_empty());
@@ -182,18 +199,38 @@ fn literal(address: IpAddr) -> Addresses {
     }
 }
 
-/// What the first of a copy's own servers says that knows; its hosts file was looked at by the plan.
+/// What a copy's hosts file says, or the first of its own servers that knows.
+///
+/// # Errors
+///
+/// Nobody here can ask: the address or the name server is that machine itself.
 async fn by_files(
     host: &str,
     names: &Naming,
     wait: Deadline,
 ) -> Result<(Result<Found, Cause>, Vec<Said>), Cause> {
+    let mut addresses: Vec<IpAddr> = Vec::new();
+    for (address, _) in names.in_hosts(host) {
+        if !addresses.contains(&address) {
+            addresses.push(address);
+        }
+    }
+    // That machine's loopback is not ours.
+    if let Some(&address) = addresses.first().filter(|_| addresses.iter().all(IpAddr::is_loopback)) {
+        let (name, origin) = (host.to_owned(), names.source(host, &addresses).to_string());
+        return Err(Cause::NameIsLoopback { name, address, origin });
+    }
+    if !addresses.is_empty() {
+        return Ok((Ok((addresses, None)), Vec::new()));
+    }
     names.dns_servers(host)?;
     let missing = || Cause::NameNotFound { name: host.to_owned(), servers: Vec::new() };
     let said = opinions(host, names, wait).await;
     let denied = said.iter().all(|said| matches!(said.v4, Heard::NoName(_)));
     let without = said.iter().all(|said| matches!(said.v4, Heard::NoAddress(_)));
     let found = match known(&said) {
+        // Its look-up ends before it comes to DNS.
+        _ if names.barrier(host).is_some() => Err(missing()),
         Some(found) => Ok(found),
         None if denied => Err(missing()),
         None if without => Err(Cause::NameWithoutAddress { name: host.to_owned() }),
@@ -320,6 +357,15 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn an_address_that_no_host_can_have_is_asked_of_nobody() {
+        for nobody in ["0.0.0.0", "::", "224.0.0.1", "ff02::1", "255.255.255.255"] {
+            let cause = resolve(nobody, &Naming::default(), soon()).await.unwrap_err();
+            assert_eq!(cause.code(), "name-is-nobody", "{nobody}");
+        }
+        assert!(resolve("127.0.0.1", &Naming::default(), soon()).await.is_ok());
+    }
+
+    #[tokio::test]
     async fn an_address_of_a_link_keeps_its_interface() {
         let names = Naming::default();
         let found = resolve("fe80::1%lo", &names, soon()).await.unwrap();
@@ -384,6 +430,25 @@ mod tests {
             let copy = Naming::copy(NameFiles { resolv: Some(resolv), ..NameFiles::default() });
             assert_eq!(resolve("central", &copy, soon()).await.unwrap_err().code(), code);
         }
+    }
+
+    #[tokio::test]
+    async fn the_hosts_file_of_a_copy_is_read_first() {
+        let hosts = "127.0.1.1 central\n10.0.0.5 smtp\n10.0.0.6 smtp\n10.0.0.5 smtp\n";
+        let files = NameFiles {
+            hosts: Some(hosts),
+            resolv: Some("nameserver 127.0.0.1\n"),
+            ..NameFiles::default()
+        };
+        let found = resolve("smtp", &Naming::copy(files), soon()).await.unwrap();
+        let both: [IpAddr; 2] = [[10, 0, 0, 5].into(), [10, 0, 0, 6].into()];
+        assert_eq!((found.addresses, found.source), (both.into(), Some(NameSource::Hosts(2))));
+        // That machine's loopback is never asked here.
+        let cause = resolve("central", &Naming::copy(files), soon()).await.unwrap_err();
+        assert_eq!(cause.code(), "name-is-loopback");
+        let dns = NameFiles { nsswitch: Some("hosts: dns\n"), ..files };
+        let cause = resolve("smtp", &Naming::copy(dns), soon()).await.unwrap_err();
+        assert_eq!(cause.code(), "name-server-elsewhere");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Source: from which of our own addresses does a packet leave?
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6, UdpSocket};
 
 use socket2::Socket;
 
@@ -55,6 +55,11 @@ pub(super) fn leave_from_port(
     })
 }
 
+/// Is it an address of this host's? Only such a one can be bound to.
+pub(crate) fn is_own(address: IpAddr) -> bool {
+    UdpSocket::bind((address, 0)).is_ok()
+}
+
 #[cfg(test)]
 mod tests {
     use socket2::{Domain, Type};
@@ -73,6 +78,12 @@ mod tests {
         for (from, to) in [("127.0.0.7", "127.0.0.1:9"), ("::1", "[::1]:9")] {
             assert_eq!(bound(from, to), Ok(Some(from.parse().unwrap())), "{from}");
         }
+    }
+
+    #[test]
+    fn an_own_address_is_known() {
+        assert!(is_own([127, 0, 0, 7].into()));
+        assert!(!is_own([192, 0, 2, 7].into()));
     }
 
     #[test]

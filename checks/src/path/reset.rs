@@ -23,6 +23,7 @@ use crate::cause::{Cause, LocalFirewallSign, Millis, ResetSign, Transport};
 use crate::evidence::{Evidence, Value};
 use crate::net::Deadline;
 use crate::net::icmp::{Meaning, Refusal};
+use crate::net::source::is_own;
 use crate::net::knock::{Knock, Knocked, Reply, Terms};
 
 /// What was found out about the sender of a RST.
@@ -104,6 +105,10 @@ impl ResetTrace {
     }
 
     async fn examine(&mut self, from: Option<IpAddr>, deadline: Deadline) {
+        // Packets to an address of this host's own never leave it, whoever refuses them.
+        if is_own(self.to.ip()) {
+            return;
+        }
         let port = Question { to: self.to, from, knock: Knock::Syn };
         let inside = async {
             let terms = Terms { inside_from: Some(from?), ..Terms::default() };

@@ -53,19 +53,12 @@ impl Question {
 
     /// The name that must have an address; `None` for `. NS`.
     pub(super) fn needed(&self) -> Option<String> {
-        (self.kind != RecordType::NS).then(|| self.shown())
+        (self.kind != RecordType::NS).then(|| shown(&self.name))
     }
 
     /// `central.example A`
     pub(super) fn text(&self) -> String {
-        format!("{} {}", self.shown(), self.kind)
-    }
-
-    /// Without the dot at the end, as it was configured.
-    fn shown(&self) -> String {
-        let name = self.name.to_ascii();
-        let bare = name.strip_suffix('.').filter(|bare| !bare.is_empty());
-        wire::printable(bare.unwrap_or(&name))
+        format!("{} {}", shown(&self.name), self.kind)
     }
 
     /// A message with an id of its own.
@@ -86,6 +79,13 @@ impl Question {
             }),
         }
     }
+}
+
+/// Without the dot at the end, as it was configured.
+fn shown(name: &Name) -> String {
+    let name = name.to_ascii();
+    let bare = name.strip_suffix('.').filter(|bare| !bare.is_empty());
+    wire::printable(bare.unwrap_or(&name))
 }
 
 /// The harmless question, for a look at the path.
@@ -127,6 +127,8 @@ pub(super) struct Reply {
     /// TC: there is more than fits.
     pub(super) truncated: bool,
     pub(super) addresses: Vec<IpAddr>,
+    /// The name that the last alias leads to.
+    pub(super) alias: Option<String>,
 }
 
 impl Reply {
@@ -138,12 +140,17 @@ impl Reply {
             RData::AAAA(rdata::AAAA(address)) => Some(IpAddr::V6(*address)),
             _ => None,
         };
+        let alias = |record: &Record| match &record.data {
+            RData::CNAME(rdata::CNAME(target)) => Some(shown(target)),
+            _ => None,
+        };
         Self {
             rcode: response_code,
             recursive: recursion_available,
             authoritative,
             truncated: truncation,
             addresses: message.answers.iter().filter_map(address).collect(),
+            alias: message.answers.iter().filter_map(alias).next_back(),
         }
     }
 

@@ -23,7 +23,8 @@ use hickory_proto::op::ResponseCode;
 
 use crate::cause::{Cause, Concern, Millis, Phase, Transport};
 use crate::evidence::{Seen, Value};
-use crate::net::{Ask, Deadline, FarStream, Stream, Udp};
+use crate::net::resolve::is_nobody;
+use crate::net::{AliasEnd, Ask, Deadline, FarStream, Stream, Udp};
 use crate::recognise::Spoken;
 use crate::services::{Hints, UrlForm};
 use crate::wire;
@@ -42,16 +43,17 @@ pub struct Probe {
 impl Probe {
     pub(crate) async fn run(&self, ask: &mut Ask) -> Result<(), Cause> {
         let (first, rest) = self.questions()?;
-        let sockets = Sockets::open(ask)?;
+        let (sockets, other) = (Sockets::open(ask)?, ask.datagrams()?);
         // Boxed, as two conversations make a large future.
         let tcp = Box::pin(over_tcp(ask, &first));
-        let (udp, tcp) = tokio::join!(sockets.resolve(&first), tcp);
+        let ((udp, answers_others), tcp) = tokio::join!(sockets.settled(&first, &other), tcp);
         let (mut stream, tcp) = match tcp {
             Ok((stream, reply)) => (Some(stream), Ok(reply)),
             Err(cause) => (None, Err(cause)),
         };
         let is_root = first.needed().is_none();
-        let mut round = Round { questions: vec![first], udp: vec![udp], tcp, beyond: None };
+        let mut round =
+            Round { questions: vec![first], udp: vec![udp], answers_others, tcp, beyond: None };
         // Silence is said once, not once a name.
         if round.udp.iter().all(Result::is_ok) {
             // That names of the site are known says nothing of others: the root knows nothing of us.
@@ -163,6 +165,8 @@ fn is_about_one_name(cause: &Cause) -> bool {
             | Cause::DnsServfail { .. }
             | Cause::DnsValidation { .. }
             | Cause::DnsFailed { .. }
+            | Cause::NameIsNobody { .. }
+            | Cause::AliasBroken { .. }
     )
 }
 
@@ -172,6 +176,8 @@ struct Round {
     questions: Vec<Question>,
     /// In the order of the questions.
     udp: Vec<Result<Asked, Cause>>,
+    /// Did it answer another question while the first stayed unanswered?
+    answers_others: bool,
     /// The first question over TCP.
     tcp: Result<Reply, Cause>,
     /// The root, asked beside the names needed.
@@ -195,8 +201,12 @@ impl Round {
         let still_looking = match &self.tcp {
             _ if self.answers().next().is_some() => true,
             Ok(_) => return Cause::DnsTcpOnly { udp: Box::new(udp.clone()) },
-            // It accepted the connection, and took the question.
-            Err(tcp) => matches!(tcp, Cause::Silent { phase: Phase::Reply, .. }),
+            Err(_) if self.answers_others => true,
+            // It accepted the connection, and took the question or hung up on it.
+            Err(tcp) => matches!(
+                tcp,
+                Cause::Silent { phase: Phase::Reply, .. } | Cause::HungUp { .. } | Cause::Reset { .. }
+            ),
         };
         match udp {
             Cause::NoAnswer { waited, .. } if still_looking => {
@@ -302,18 +312,39 @@ impl Asked {
             }
             rcode => match self.question.needed() {
                 None if reply.recursive => Ok(reply),
-                Some(_) if !reply.addresses.is_empty() => Ok(reply),
+                Some(name) if !reply.addresses.is_empty() => match reply.nobody() {
+                    Some(address) => {
+                        Err(Cause::NameIsNobody { name, address, origin: "DNS".to_owned() })
+                    }
+                    None => Ok(reply),
+                },
                 None => Err(Cause::DnsNoNameAsked),
                 // Neither looks for us nor knows by itself.
                 _ if !reply.recursive && !reply.authoritative => {
                     Err(Cause::DnsNotRecursive { question })
                 }
+                Some(name) if reply.alias.is_some() => Err(reply.broken_alias(name)),
                 Some(name) if rcode == ResponseCode::NXDomain => {
                     Err(Cause::DnsNameNotFound { name })
                 }
                 Some(name) => Err(Cause::DnsNameWithoutAddress { name }),
             },
         }
+    }
+}
+
+impl Reply {
+    /// Its first address, when no host can have any of them.
+    fn nobody(&self) -> Option<IpAddr> {
+        self.addresses.first().copied().filter(|_| self.addresses.iter().all(is_nobody))
+    }
+
+    /// `name` is an alias of what has no address.
+    fn broken_alias(&self, name: String) -> Cause {
+        let does_not_exist = self.rcode == ResponseCode::NXDomain;
+        let end = if does_not_exist { AliasEnd::NoName } else { AliasEnd::NoAddress };
+        let target = self.alias.clone().unwrap_or_default();
+        Cause::AliasBroken { name, target, end, servers: Vec::new() }
     }
 }
 
@@ -347,6 +378,22 @@ struct Sockets {
 impl Sockets {
     fn open(ask: &mut Ask) -> Result<Self, Cause> {
         Ok(Self { modern: ask.datagrams()?, plain: ask.datagrams()?, deadline: ask.deadline })
+    }
+
+    /// The answer to the first question; and did the server answer a harmless one by `other` meanwhile?
+    ///
+    /// A server may be told to drop what it is asked about some names, and answers all others.
+    async fn settled(&self, first: &Question, other: &Udp) -> (Result<Asked, Cause>, bool) {
+        let harmless = async {
+            let query = Question::root().query(How::Plain)?;
+            exchange(other, &query, &ASK_ANOTHER_AT).await
+        };
+        let mut resolving = pin!(self.resolve(first));
+        tokio::select! {
+            biased;
+            asked = &mut resolving => (asked, false),
+            Ok(_) = harmless => (resolving.await, true),
+        }
     }
 
     /// Asks, and asks once more for IPv6 when the name has no IPv4 address.
@@ -443,6 +490,8 @@ const ASK_AT: [Duration; 2] = [Duration::ZERO, Duration::from_millis(1_500)];
 /// Without EDNS only after two questions with it were lost; early enough for
 /// its answer to come before [`LISTEN`] ends.
 const ASK_PLAIN_AT: [Duration; 1] = [Duration::from_millis(2_500)];
+/// Another question, when all forms of the first one seem to stay unanswered.
+const ASK_ANOTHER_AT: [Duration; 1] = [Duration::from_millis(3_000)];
 /// When both were lost and plain DNS was answered: a third one decides.
 const ASK_ONCE: [Duration; 1] = [Duration::ZERO];
 /// The path is known to be quick by then.

@@ -16,7 +16,7 @@ const NAME: &str = "central.example";
 
 fn reply(rcode: ResponseCode) -> Reply {
     let addresses = vec![];
-    Reply { rcode, recursive: true, authoritative: false, truncated: false, addresses }
+    Reply { rcode, recursive: true, authoritative: false, truncated: false, addresses, alias: None }
 }
 
 fn resolved() -> Reply {
@@ -31,7 +31,7 @@ fn asked(question: Question, reply: Reply) -> Asked {
 
 fn round(udp: Result<Asked, Cause>, tcp: Result<Reply, Cause>) -> Round {
     let question = udp.as_ref().map_or_else(|_| Question::root(), |asked| asked.question.clone());
-    Round { questions: vec![question], udp: vec![udp], tcp, beyond: None }
+    Round { questions: vec![question], udp: vec![udp], answers_others: false, tcp, beyond: None }
 }
 
 fn about_root(reply: Reply) -> Round {
@@ -226,6 +226,10 @@ fn silence_of_udp_is_read_in_the_light_of_tcp() {
     assert_eq!(verdict(&round(Err(no_answer()), Err(no_answer()))).0, Err(no_answer()));
     assert_eq!(verdict(&round(Err(no_answer()), Err(closed()))).0, Err(no_answer()));
     assert_eq!(verdict(&round(Err(closed()), Err(silent()))).0, Err(closed()));
+    let hung_up = Cause::HungUp { to: TO, phase: Phase::Reply, received: 0 };
+    assert_eq!(verdict(&round(Err(no_answer()), Err(hung_up))).0, Err(unanswered.clone()));
+    let of_others = Round { answers_others: true, ..round(Err(no_answer()), Err(closed())) };
+    assert_eq!(verdict(&of_others).0, Err(unanswered.clone()));
     assert_eq!(verdict(&round(Err(no_answer()), Err(silent()))).0, Err(unanswered));
 }
 
@@ -514,4 +518,30 @@ async fn a_server_that_answers_over_tcp_only_does_not_pass() {
     let finding = against(|question, is_tcp| is_tcp.then(|| healthy(question)), &[]).await;
     assert_eq!(finding.verdict.unwrap_err().code(), "dns-tcp-only");
     assert!(finding.took < LISTEN.mul_f64(0.1) * 2, "{:?}", finding.took);
+}
+
+#[test]
+fn an_alias_that_leads_nowhere_names_its_end() {
+    let alias = Some("gone.example".to_owned());
+    for (rcode, end) in
+        [(ResponseCode::NXDomain, AliasEnd::NoName), (ResponseCode::NoError, AliasEnd::NoAddress)]
+    {
+        let broken = Reply { alias: alias.clone(), ..reply(rcode) };
+        let cause = Cause::AliasBroken {
+            name: NAME.to_owned(),
+            target: "gone.example".to_owned(),
+            end,
+            servers: Vec::new(),
+        };
+        assert_eq!(verdict(&about_name(broken)).0, Err(cause));
+    }
+}
+
+#[test]
+fn an_address_that_no_host_can_have_is_no_answer() {
+    for address in ["0.0.0.0", "::"] {
+        let blocked = Reply { addresses: vec![address.parse().unwrap()], ..resolved() };
+        let cause = verdict(&about_name(blocked)).0.unwrap_err();
+        assert_eq!(cause.to_string(), format!("{NAME} has the address {address}, which is no host's (DNS)"));
+    }
 }
