@@ -6,6 +6,8 @@
 
 #[path = "real_servers/firewalls.rs"]
 mod firewalls;
+#[path = "real_servers/hidden.rs"]
+mod hidden;
 mod lab;
 #[path = "real_servers/names.rs"]
 mod names;

@@ -97,6 +97,7 @@ fn root_of(cause: &Cause) -> Option<String> {
         Cause::GatewaySilent { gateway, .. } => format!("gateway {gateway}"),
         Cause::RouteOnLink { entry, .. } => format!("route {entry}"),
         Cause::NoNameServer { .. } => "no name server".to_owned(),
+        Cause::NameFileUnread { file, .. } => format!("unread {file}"),
         Cause::NoInternetNames { .. } => "no Internet names".to_owned(),
         Cause::NameNotFound { name, .. }
         | Cause::NameWithoutAddress { name }

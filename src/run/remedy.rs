@@ -355,6 +355,9 @@ fn here(cause: &Cause, passage: &Passage<'_>) -> Option<String> {
         Cause::NoInternetNames { name, .. } => no_internet(name, passage),
         Cause::NameServerElsewhere { .. } => "run preflight on the machine whose files these are".to_owned(),
         Cause::ResolverFailed { name, .. } => {
+        Cause::NameFileUnread { file, .. } => {
+            format!("run preflight as root; every user's programs need that file: chmod a+r {file}")
+        }
             format!("cat /etc/resolv.conf; then ask each name server: dig @SERVER {name}")
         }
         Cause::NameServerUnreachable { server, because, .. } => {

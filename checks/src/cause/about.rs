@@ -146,6 +146,7 @@ impl Cause {
             | Self::ReplyDroppedHere { .. } => (Route, ThisHost, Nothing),
             Self::LocalFirewall { .. } => (Route, ThisHost, ALLOW),
             Self::SourceUnusable { .. } | Self::LocalError { .. } => (Host, ThisHost, Nothing),
+            | Self::NameFileUnread { .. }
 
             // ---- path ----
             Self::NoNeighbour { .. } => (Path, FarSide, Nothing),

@@ -146,6 +146,16 @@ pub enum Cause {
         /// The name asked for.
         name: String,
     },
+    /// A file that says how names are found is there, and this user may not read it.
+    #[error("{name} could not be resolved by this user: {file} cannot be read ({error})")]
+    NameFileUnread {
+        /// The name asked for.
+        name: String,
+        /// Which.
+        file: String,
+        /// The operating system's words.
+        error: String,
+    },
     /// The name servers work, and know no name of the Internet.
     #[error(
         "{name} cannot be resolved: the name servers know no Internet names{}",
@@ -1553,6 +1563,7 @@ impl Cause {
         matches!(self, Self::PortClosed { .. } | Self::NothingListens { .. })
     }
 
+                | Self::NameFileUnread { .. }
     /// A silence that answers may have come to all the same: whom, and how long.
     #[must_use]
     pub fn unheard(&self) -> Option<(SocketAddr, Millis)> {

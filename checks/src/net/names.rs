@@ -6,7 +6,7 @@
 //! Reference: hosts(5), nsswitch.conf(5), resolv.conf(5).
 
 use std::fs::File;
-use std::io::Read as _;
+use std::io::{self, Read as _};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV6};
 use std::path::Path;
 
@@ -57,6 +57,8 @@ pub struct Naming {
     own: String,
     /// Are these another machine's files?
     pub(crate) is_copy: bool,
+    /// A file that is there and that this user may not read, and the operating system's words.
+    pub(crate) unread: Option<(&'static str, String)>,
 }
 
 /// The texts of the files; `None` for one that is not there.
@@ -84,8 +86,14 @@ impl Naming {
     /// Those of the machine this runs on.
     #[must_use]
     pub fn here() -> Self {
-        let [hosts, nsswitch, resolv] =
-            [HOSTS, nsswitch::FILE, RESOLV].map(|file| read(Path::new(file)));
+        let files = [RESOLV, HOSTS, nsswitch::FILE];
+        let [resolv, hosts, nsswitch] = files.map(|file| read(Path::new(file)));
+        let denied = |error: &io::Error| error.kind() == io::ErrorKind::PermissionDenied;
+        let unread = files.iter().zip([&resolv, &hosts, &nsswitch]).find_map(|(file, text)| {
+            let error = text.as_ref().err().filter(|error| denied(error))?;
+            Some((*file, error.to_string()))
+        });
+        let [resolv, hosts, nsswitch] = [resolv.ok(), hosts.ok(), nsswitch.ok()];
         let hostname = nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok());
         let files = NameFiles {
             hosts: hosts.as_deref(),
@@ -93,7 +101,7 @@ impl Naming {
             resolv: resolv.as_deref(),
             hostname: hostname.as_deref(),
         };
-        Self { is_copy: false, ..Self::copy(files) }
+        Self { is_copy: false, unread, ..Self::copy(files) }
     }
 
     /// Those of another machine, of which these are the files.
@@ -210,10 +218,10 @@ impl Naming {
 }
 
 /// The text of a small file; bytes that are no UTF-8 are replaced.
-fn read(file: &Path) -> Option<String> {
+fn read(file: &Path) -> io::Result<String> {
     let mut bytes = Vec::new();
-    File::open(file).ok()?.take(MOST).read_to_end(&mut bytes).ok()?;
-    Some(String::from_utf8_lossy(&bytes).into_owned())
+    File::open(file)?.take(MOST).read_to_end(&mut bytes)?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 fn lines(hosts: &str) -> Vec<Line> {

@@ -118,6 +118,10 @@ pub async fn resolve(host: &str, names: &Naming, wait: Deadline) -> Result<Addre
     if said.is_empty() {
         said = wait.bound(opinions(host, names, wait)).await.unwrap_or_default();
     }
+    if let Some((file, error)) = &names.unread {
+        let (name, file, error) = (host.to_owned(), (*file).to_owned(), error.clone());
+        return Err(Cause::NameFileUnread { name, file, error });
+    }
     let cause = hidden(cause, &said, names.barrier(host));
     Err(explained(cause, said, names, wait).await)
 }

@@ -410,8 +410,8 @@ fn shown(name: impl AsRef<str>) -> String {
 const NAMESAKE: &str = "it is not signed by the authority of that name that we trust";
 const NAME: usize = 200;
 /// Certificates of one server that are looked at; they need four.
-const MOST_SENT: usize = 16;
-const MOST_LINKS: usize = 10;
+const MOST_SENT: usize = 32;
+const MOST_LINKS: usize = 32;
 /// "Server gated cryptography", Microsoft's and Netscape's: for servers too.
 const GATED: [&str; 2] = ["1.3.6.1.4.1.311.10.3.3", "2.16.840.1.113730.4.1"];
 /// Digests below security level 2, by the number of the signature.
