@@ -5,7 +5,7 @@
 mod daemon;
 
 use preflight_checks::ldap::{self, Bind, Login, Tls};
-use preflight_checks::{Cause, Concern, Finding, Layer, Probe, Trust};
+use preflight_checks::{Cause, Concern, Finding, Layer, Owner, Probe, Trust};
 
 use daemon::{Authority, Home, NAME, Server, certificate_for, run};
 
@@ -46,9 +46,10 @@ directory {}
 ",
         home.folder_of("root", "data"),
     );
-    let entries = "dn: dc=example,dc=test\nobjectClass: dcObject\nobjectClass: organization\n\
-                   dc: example\no: example\n";
-    let (settings, entries) = (home.write("slapd.conf", &settings), home.write("ldif", entries));
+    let root = "dn: dc=example,dc=test\nobjectClass: dcObject\nobjectClass: organization\n\
+                dc: example\no: example\n";
+    let entries = format!("{root}{}", if behind.contains("ppolicy") { ACCOUNTS } else { "" });
+    let (settings, entries) = (home.write("slapd.conf", &settings), home.write("ldif", &entries));
     let suffix = ["-b", "dc=example,dc=test"];
     run(home.command("slapadd").args(["-f", &settings, "-l", &entries]).args(suffix));
     let mut listen = vec![format!("ldap://{}", home.at(LDAP))];
@@ -164,6 +165,126 @@ async fn a_bind_that_the_directory_hands_to_a_mute_one_is_told_apart() {
     let probe = Probe::Ldap(ldap::Probe { tls: Tls::IfOffered, login: Login::As(bind) });
     let cause = server.ask(probe, LDAP, &authority.trust()).await.verdict.unwrap_err();
     assert_eq!(cause.code(), "ldap-bind-unanswered", "{cause}");
+}
+
+/// Accounts of all states, and the policies they are under; the passwords are all [`PASSWORD`].
+const ACCOUNTS: &str = "
+dn: cn=policy,dc=example,dc=test
+objectClass: applicationProcess
+objectClass: pwdPolicy
+cn: policy
+pwdAttribute: userPassword
+pwdLockout: TRUE
+pwdMustChange: TRUE
+
+dn: cn=short,dc=example,dc=test
+objectClass: applicationProcess
+objectClass: pwdPolicy
+cn: short
+pwdAttribute: userPassword
+pwdMaxAge: 86400
+
+dn: cn=graceful,dc=example,dc=test
+objectClass: applicationProcess
+objectClass: pwdPolicy
+cn: graceful
+pwdAttribute: userPassword
+pwdMaxAge: 86400
+pwdGraceAuthNLimit: 3
+
+dn: cn=warning,dc=example,dc=test
+objectClass: applicationProcess
+objectClass: pwdPolicy
+cn: warning
+pwdAttribute: userPassword
+pwdMaxAge: 2000000000
+pwdExpireWarning: 1999999999
+
+dn: cn=healthy,dc=example,dc=test
+objectClass: applicationProcess
+objectClass: simpleSecurityObject
+cn: healthy
+userPassword: not-a-secret
+
+dn: cn=locked,dc=example,dc=test
+objectClass: applicationProcess
+objectClass: simpleSecurityObject
+cn: locked
+userPassword: not-a-secret
+pwdAccountLockedTime: 000001010000Z
+
+dn: cn=reset,dc=example,dc=test
+objectClass: applicationProcess
+objectClass: simpleSecurityObject
+cn: reset
+userPassword: not-a-secret
+pwdReset: TRUE
+
+dn: cn=expired,dc=example,dc=test
+objectClass: applicationProcess
+objectClass: simpleSecurityObject
+cn: expired
+userPassword: not-a-secret
+pwdPolicySubentry: cn=short,dc=example,dc=test
+pwdChangedTime: 20200101000000Z
+
+dn: cn=in-grace,dc=example,dc=test
+objectClass: applicationProcess
+objectClass: simpleSecurityObject
+cn: in-grace
+userPassword: not-a-secret
+pwdPolicySubentry: cn=graceful,dc=example,dc=test
+pwdChangedTime: 20200101000000Z
+
+dn: cn=warned,dc=example,dc=test
+objectClass: applicationProcess
+objectClass: simpleSecurityObject
+cn: warned
+userPassword: not-a-secret
+pwdPolicySubentry: cn=warning,dc=example,dc=test
+pwdChangedTime: 20200101000000Z
+";
+
+#[tokio::test]
+async fn the_password_policys_word_tells_an_account_from_a_wrong_password() {
+    let authority = Authority::new();
+    let policy = "overlay ppolicy\nppolicy_default cn=policy,dc=example,dc=test\nppolicy_use_lockout\n";
+    let server = slapd_with(Some(&authority), "moduleload ppolicy\n", policy);
+    for (name, state, words) in [
+        ("locked", "account-locked", "the account is locked out"),
+        ("expired", "password-expired", "the password has expired"),
+        ("reset", "change-after-reset", "the password must be changed first"),
+    ] {
+        let cause = as_account(&server, &authority, name).await.verdict.unwrap_err();
+        let (reason, sub_code) = (words.to_owned(), Some(state.to_owned()));
+        assert_eq!(cause, Cause::LdapBindRefused { reason, sub_code }, "{name}");
+        assert_eq!(cause.owner(), Owner::FarSide, "{name}");
+    }
+    for (name, expected) in [
+        ("healthy", &[][..]),
+        ("in-grace", &["ldap-password-expires"]),
+        ("warned", &["ldap-password-expires"]),
+    ] {
+        let finding = as_account(&server, &authority, name).await;
+        assert_eq!((finding.verdict.clone(), concerns(&finding)), (Ok(()), expected.to_vec()), "{name}");
+    }
+}
+
+/// slapd as it comes says nothing of a lock-out: then nothing is claimed either.
+#[tokio::test]
+async fn a_policy_that_keeps_quiet_is_not_guessed() {
+    let authority = Authority::new();
+    let policy = "overlay ppolicy\nppolicy_default cn=policy,dc=example,dc=test\n";
+    let server = slapd_with(Some(&authority), "moduleload ppolicy\n", policy);
+    let cause = as_account(&server, &authority, "locked").await.verdict.unwrap_err();
+    let reason = "wrong name or password".to_owned();
+    assert_eq!(cause, Cause::LdapBindRefused { reason, sub_code: None });
+}
+
+async fn as_account(server: &Server, authority: &Authority, name: &str) -> Finding {
+    let bind = Bind { dn: format!("cn={name},dc=example,dc=test"), ..as_user(PASSWORD) };
+    let probe = Probe::Ldap(ldap::Probe { tls: Tls::IfOffered, login: Login::As(bind) });
+    server.ask(probe, LDAP, &authority.trust()).await
 }
 
 #[tokio::test]

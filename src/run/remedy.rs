@@ -175,6 +175,9 @@ fn what_of_concern(concern: &Concern, passage: &Passage<'_>) -> String {
         Concern::BbdoOld { .. } => {
             "choose BBDO 3 in every broker configuration, export, restart cbd and centengine".to_owned()
         }
+        Concern::LdapPasswordExpires { .. } => {
+            "exempt the account from expiry, or set a new password in time, there and in Centreon".to_owned()
+        }
         Concern::SnmpSmallView => {
             "let this community or user read 1.3.6.1.2.1 (snmpd: view and access lines)".to_owned()
         }
@@ -681,7 +684,7 @@ fn in_basic_services(cause: &Cause, passage: &Passage<'_>) -> Option<String> {
             of_account(code, &passage.from())
         }
         Cause::LdapBindRefused { .. } => {
-            "check bind DN and password; do not try often, attempts count towards a lock-out"
+            "check bind DN and password; a directory may answer so for a locked account too; do not try often, attempts count towards a lock-out"
                 .to_owned()
         }
         Cause::LdapProtectionRequired { .. } => {
@@ -706,7 +709,7 @@ fn in_basic_services(cause: &Cause, passage: &Passage<'_>) -> Option<String> {
     })
 }
 
-/// What the administrator of Active Directory does about an account.
+/// What the administrator of a directory does about an account.
 fn of_account(sub_code: &str, from: &str) -> String {
     match sub_code {
         "775" => "unlock the account (Unlock-ADAccount), and find what still sends its old password".to_owned(),
@@ -735,6 +738,9 @@ fn in_web_and_mail(cause: &Cause, passage: &Passage<'_>) -> Option<String> {
             "let {} in past the block list (postfix: check_client_access before reject_rbl_client), or have its address taken off the list that the words name",
             passage.from()
         ),
+        "account-locked" => "unlock the account (OpenLDAP: remove pwdAccountLockedTime; 389 DS: dsidm account unlock), and find what still sends its old password".to_owned(),
+        "account-disabled" => "enable the account (389 DS, FreeIPA: dsidm account unlock, ipa user-enable)".to_owned(),
+        "password-expired" | "change-after-reset" => "set a new password that the policy lets live (OpenLDAP: ldappasswd, pwdReset, pwdMaxAge), and put it into Centreon".to_owned(),
         Cause::SmtpGreylisted { .. } => format!(
             "exempt {} from greylisting; until then a mail server of its own tries again and gets through",
             passage.from()

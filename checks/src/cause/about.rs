@@ -49,6 +49,22 @@ pub enum Plea {
     Nothing,
 }
 
+/// Why an account is refused whose password may be right: Active Directory's sub-codes, and our
+/// words for what other directories say.
+const ACCOUNT: [&str; 11] = [
+    "530",
+    "531",
+    "532",
+    "533",
+    "701",
+    "773",
+    "775",
+    "account-locked",
+    "account-disabled",
+    "password-expired",
+    "change-after-reset",
+];
+
 /// The layer a cause belongs to, lowest first.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, strum::Display, strum::EnumIter,
@@ -274,7 +290,7 @@ impl Cause {
             // ---- LDAP ----
             // Locked, disabled, expired: the password may be right.
             Self::LdapBindRefused { sub_code: Some(code), .. }
-                if ["530", "531", "532", "533", "701", "773", "775"].contains(&code.as_str()) =>
+                if ACCOUNT.contains(&code.as_str()) =>
             {
                 (Authentication, FarSide, Nothing)
             }
@@ -400,6 +416,7 @@ impl Concern {
             Self::LdapPasswordKept => FarSide,
             Self::LdapBindWithheld | Self::LdapNotBound => ThisHost,
             Self::BbdoGrpc | Self::BbdoTlsNotAsked | Self::BbdoFileUnread { .. } => ThisHost,
+            Self::LdapPasswordExpires { .. } => FarSide,
             Self::BbdoTlsNotOffered | Self::BbdoSlow { .. } | Self::BbdoOld { .. } => FarSide,
             Self::SnmpSmallView => FarSide,
             Self::SnmpNotRead => ThisHost,

@@ -252,6 +252,18 @@ pub enum Concern {
         /// Where to, without a query.
         location: String,
     },
+    /// The directory takes the password, and says when it will take it no longer.
+    #[error("the bind's password {}", match (.days, .grace) {
+        (Some(days), _) => format!("expires in {days} days"),
+        (None, Some(binds)) => format!("has expired: {binds} more binds are taken"),
+        (None, None) => "expires".to_owned(),
+    })]
+    LdapPasswordExpires {
+        /// How long it is still good.
+        days: Option<i64>,
+        /// Binds that are taken after its end.
+        grace: Option<i64>,
+    },
     /// NSClient++ was reached, its password was not tested.
     #[error("NSClient++ wants a password for more; none given")]
     NsclientNotRead,

@@ -6,10 +6,13 @@ use std::time::Duration;
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
+use ldap3::controls::RawControl;
 use ldap3::{LdapError, Scope, SearchEntry, SearchResult};
 
 use super::guard::{guarded, message};
-use super::message::{Answer, Message, Question, STARTTLS, start_tls as start_tls_request};
+use super::message::{
+    Answer, Message, PASSWORD_POLICY, Policy, Question, STARTTLS, start_tls as start_tls_request,
+};
 use crate::cause::Cause;
 use crate::evidence::{Evidence, Value};
 use crate::net::Stream;
@@ -45,8 +48,18 @@ pub(super) async fn bind(stream: &mut Stream, dn: &str, password: &str) -> Resul
     stream.allow(ANSWER);
     stream.asks("the bind");
     let bound = guarded(stream, |mut ldap| async move {
+        // Not critical: who does not know it passes over it.
+        let policy = RawControl { ctype: PASSWORD_POLICY.to_owned(), crit: false, val: None };
+        if !dn.is_empty() {
+            ldap.with_controls(vec![policy]);
+        }
         let result = ldap.simple_bind(dn, password).await?;
-        let answer = Answer::new(result.rc, &result.text);
+        let mut answer = Answer::new(result.rc, &result.text);
+        let raw = result.ctrls.iter().map(|control| &control.1);
+        let policy = raw.filter(|control| control.ctype == PASSWORD_POLICY);
+        if let Some(value) = policy.filter_map(|control| control.val.as_deref()).next() {
+            answer.policy = Policy::decode(value);
+        }
         Ok::<_, LdapError>(answer.referring_to(result.refs.iter().map(String::as_str)))
     });
     bound.await

@@ -103,12 +103,80 @@ pub(super) struct Answer {
     pub(super) text: String,
     /// The servers it refers to, printable.
     pub(super) referrals: Vec<String>,
+    /// What it says of the account and its password, asked beside a bind.
+    pub(super) policy: Policy,
 }
+
+/// The answer to a question about the password policy (draft-behera-ldap-password-policy §6.2).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Policy {
+    /// Why the bind fails, or nothing but a new password is taken.
+    pub(super) error: Option<i64>,
+    /// Seconds until the password expires.
+    pub(super) expires: Option<i64>,
+    /// Binds left after its end.
+    pub(super) grace: Option<i64>,
+}
+
+impl Policy {
+    /// Reads the control's value; what is none says nothing.
+    pub(super) fn decode(value: &[u8]) -> Self {
+        Self::read(value).unwrap_or_default()
+    }
+
+    fn read(value: &[u8]) -> Result<Self, Cause> {
+        let mut policy = Self::default();
+        let mut whole = Elements::new(value, "a password policy's answer");
+        let mut parts = whole.expect(Tag::SEQUENCE)?;
+        if let Some(mut warning) = parts.optional(Tag::context_constructed(0))? {
+            if warning.clone().next()?.0 == Tag::context(0) {
+                policy.expires = Some(warning.number(Tag::context(0))?);
+            } else {
+                policy.grace = Some(warning.number(Tag::context(1))?);
+            }
+        }
+        if !parts.is_empty() {
+            policy.error = Some(parts.number(Tag::context(1))?);
+        }
+        Ok(policy)
+    }
+
+    /// The state of the account, as a word for the report and in a sentence.
+    fn state(self) -> Option<(&'static str, &'static str)> {
+        match self.error? {
+            0 => Some(EXPIRED),
+            1 => Some(LOCKED),
+            2 => Some(TO_BE_CHANGED),
+            _ => None,
+        }
+    }
+}
+
+/// The state of the account in the words of 389 Directory Server, eDirectory and their like.
+fn state_in_words(text: &str) -> Option<(&'static str, &'static str)> {
+    let text = text.to_ascii_lowercase();
+    let says = |words: &[&str]| words.iter().any(|word| text.contains(word));
+    if says(&["retry limit", "locked", "lockout"]) {
+        Some(LOCKED)
+    } else if says(&["inactivated", "disabled", "account expired"]) {
+        Some(DISABLED)
+    } else if says(&["password expired", "password has expired"]) {
+        Some(EXPIRED)
+    } else {
+        None
+    }
+}
+
+const LOCKED: (&str, &str) = ("account-locked", "the account is locked out");
+const DISABLED: (&str, &str) = ("account-disabled", "the account is disabled");
+const EXPIRED: (&str, &str) = ("password-expired", "the password has expired");
+const TO_BE_CHANGED: (&str, &str) =
+    ("change-after-reset", "the password must be changed first");
 
 impl Answer {
     pub(super) fn new(code: u32, text: &str) -> Self {
         let text = wire::clean(text.trim_end_matches('\0').as_bytes(), MAX_TEXT);
-        Self { code, text, referrals: Vec::new() }
+        Self { code, text, referrals: Vec::new(), policy: Policy::default() }
     }
 
     /// The same, with the servers it refers to: the first few of them.
@@ -141,9 +209,20 @@ impl Answer {
         format!("{} {}", self.code, result_name(self.code))
     }
 
+    /// What is wrong with the account, if that is why.
+    pub(super) fn state(&self) -> Option<(&'static str, &'static str)> {
+        const SAY_SO: [u32; 3] = [CONSTRAINT_VIOLATION, INVALID_CREDENTIALS, UNWILLING];
+        let words = || state_in_words(&self.text).filter(|_| SAY_SO.contains(&self.code));
+        self.policy.state().or_else(words)
+    }
+
     /// Why an operation with this result failed.
     pub(super) fn cause(&self) -> Cause {
         let (result, text) = (self.code, self.text.clone());
+        if let Some((state, reason)) = self.state() {
+            let (reason, sub_code) = (reason.to_owned(), Some(state.to_owned()));
+            return Cause::LdapBindRefused { reason, sub_code };
+        }
         match result {
             STRONGER_AUTH_REQUIRED | CONFIDENTIALITY_REQUIRED => {
                 Cause::LdapProtectionRequired { result, text }
@@ -295,7 +374,11 @@ fn result_name(code: u32) -> &'static str {
 }
 
 pub(super) const STARTTLS: &str = "1.3.6.1.4.1.1466.20037";
+/// The control that asks for the password policy's word.
+pub(super) const PASSWORD_POLICY: &str = "1.3.6.1.4.1.42.2.27.8.5.1";
 pub(super) const OPERATIONS_ERROR: u32 = 1;
+const CONSTRAINT_VIOLATION: u32 = 19;
+const UNWILLING: u32 = 53;
 const TIME_LIMIT_EXCEEDED: u32 = 3;
 const SIZE_LIMIT_EXCEEDED: u32 = 4;
 pub(super) const STRONGER_AUTH_REQUIRED: u32 = 8;

@@ -31,7 +31,8 @@ use crate::services::{Hints, UrlForm};
 use crate::{Respond, Service};
 use client::RootDse;
 use message::{
-    Answer, BUSY, CONFIDENTIALITY_REQUIRED, OPERATIONS_ERROR, STRONGER_AUTH_REQUIRED, UNAVAILABLE,
+    Answer, BUSY, CONFIDENTIALITY_REQUIRED, OPERATIONS_ERROR, Policy, STRONGER_AUTH_REQUIRED,
+    UNAVAILABLE,
 };
 
 /// Reads the root DSE and binds once.
@@ -182,8 +183,14 @@ impl Probe {
             }
             (Login::As(_), Some(answer)) => {
                 seen.evidence.set("bind", answer.name());
-                if answer.code != 0 {
+                // After a reset the bind is taken, and nothing but a new password.
+                if answer.code != 0 || answer.state().is_some() {
                     return Err(answer.cause());
+                }
+                let Policy { expires, grace, .. } = answer.policy;
+                if expires.is_some() || grace.is_some() {
+                    let days = expires.map(|seconds| seconds / SECONDS_OF_A_DAY);
+                    seen.concerns.push(Concern::LdapPasswordExpires { days, grace });
                 }
             }
             (Login::Anonymous | Login::Withheld, answer) => {
@@ -242,6 +249,8 @@ impl Probe {
         }
     }
 }
+
+const SECONDS_OF_A_DAY: i64 = 86_400;
 
 /// What a client says last.
 pub(crate) fn goodbye() -> Vec<u8> {
