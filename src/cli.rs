@@ -14,8 +14,11 @@ pub(crate) use clap::Error as UsageError;
 
 pub(crate) use self::afterwards::RedactArgs;
 use crate::catalogue::{PARTIES, PartyKind, TargetFlag};
-use crate::settings::{Job, Output, Purpose, Refused, init, inventory, job, jobs, output, pair};
+use crate::settings::{
+    Job, Output, Purpose, Refused, formats, init, inventory, job, jobs, output, pair, requirements,
+};
 use crate::tasks::Task;
+use crate::tasks::flows::{self, Requirements};
 use crate::tasks::inventory::Inventory;
 
 /// Checks the network flows a Centreon or i-Vertix machine needs, each in its
@@ -55,6 +58,8 @@ A whole healthy site on this machine, to see what it looks like: preflight demo"
 enum Command {
     /// Print the plan: the same steps, and not one packet sent
     Plan(Box<PlanArgs>),
+    /// Print the flow table as a document: from, to, protocol, port, and what it is for
+    Flows(FlowsArgs),
     /// Print what this machine's files say of its role and peers, each with file and line
     Discover(DiscoverArgs),
     /// Write a site file made from what this machine's files say, each value with its line
@@ -139,6 +144,27 @@ pub(crate) struct DemoArgs {
     pub(crate) breaks: Vec<String>,
     #[command(flatten)]
     pub(crate) output: OutputArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct FlowsArgs {
+    /// The flows of one role's machines only: central, poller or remote
+    #[arg(long, value_name = "ROLE")]
+    pub(crate) role: Option<String>,
+    /// The vendor's flow table: i-vertix or centreon [default: i-vertix, if it knows the role]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) profile: Option<String>,
+    /// A flow table of your own, instead of a profile
+    #[arg(long, value_name = "FILE", conflicts_with = "profile")]
+    pub(crate) catalogue: Option<PathBuf>,
+    /// Switch on a group of the profile: map, mbi, ha, cma, vmware, cloud
+    #[arg(long, value_name = "NAME")]
+    pub(crate) group: Vec<String>,
+    /// table, markdown, csv, html or json; repeatable, each to stdout or to a file
+    #[arg(long, value_name = "FORMAT[=FILE]", default_value = "table")]
+    pub(crate) format: Vec<String>,
+    #[command(flatten)]
+    pub(crate) files: FilesArgs,
 }
 
 #[derive(Debug, Args)]
@@ -432,6 +458,13 @@ pub(crate) enum Request {
     Plan(Box<Job>),
     /// Print what would be checked on each machine of a site file.
     PlanAll(Vec<Job>),
+    /// Print a flow table as a document.
+    Flows {
+        /// Its rows.
+        flows: Requirements,
+        /// Where and how to print it.
+        output: Output<flows::Format>,
+    },
     /// Print what this machine's files say.
     Discover {
         /// What they say.
@@ -534,6 +567,10 @@ pub(crate) fn request() -> Result<Request, Refused> {
         }
         Some(Command::Init(args)) => {
             Ok(Request::Init { text: init(&args)?, output: args.output, force: args.force })
+        }
+        Some(Command::Flows(args)) => {
+            let output = formats(&args.format, &args.files)?;
+            Ok(Request::Flows { flows: requirements(&args)?, output })
         }
         Some(Command::Discover(args)) => {
             let output = output(&args.output)?.plain("what files say")?;

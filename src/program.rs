@@ -17,6 +17,7 @@ use crate::report::{Canvas, Context, Format, Report};
 use crate::run::runner::Event;
 use crate::run::{plan, runner};
 use crate::settings::{Job, Output, Refused};
+use crate::tasks::flows::{self, Requirements};
 use crate::tasks::inventory::Inventory;
 use crate::tasks::{explain, inventory, redact};
 use crate::{cli, demo, report, site, tasks};
@@ -40,6 +41,7 @@ fn act() -> ExitCode {
         Ok(Request::Init { text, output, force }) => {
             write_site_file(&text, output.as_deref(), force)
         }
+        Ok(Request::Flows { flows, output }) => show_flows(&flows, &output),
         Ok(Request::Discover { inventory, output }) => show_inventory(&inventory, &output),
         Ok(Request::Schema(schema)) => print(schema),
         Ok(Request::Explain(code)) => explain_code(&code),
@@ -161,6 +163,13 @@ fn show_plans(jobs: &[Job]) -> ExitCode {
         _ => report::planned::write_all(&plans, canvas, out),
     };
     write_all(&first.output, write).map_or_else(|code| code, |()| ExitCode::SUCCESS)
+}
+
+fn show_flows(flows: &Requirements, output: &Output<flows::Format>) -> ExitCode {
+    let write = |format: flows::Format, canvas: Canvas, out: &mut dyn Write| {
+        format.write(flows, canvas, out)
+    };
+    write_all(output, write).map_or_else(|code| code, |()| ExitCode::SUCCESS)
 }
 
 fn show_inventory(inventory: &Inventory, output: &Output) -> ExitCode {

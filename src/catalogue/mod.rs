@@ -27,8 +27,7 @@ pub(crate) use party::{Kept, PARTIES, Party, PartyKind, TargetFlag, is_service, 
 pub(crate) struct Catalogue {
     /// Its name: `i-vertix`.
     pub(crate) profile: String,
-    /// The product, for a reader of `docs/flows.md`.
-    #[cfg_attr(not(test), expect(dead_code, reason = "only the documentation shows it"))]
+    /// The product, for a reader.
     pub(crate) title: String,
     /// The roles a machine may have.
     pub(crate) roles: Vec<Role>,
@@ -85,6 +84,8 @@ pub(crate) struct Flow {
     /// Does its failure fail the run?
     #[serde(default = "yes")]
     pub(crate) required: bool,
+    /// What it is for, in the words of the vendor's own table.
+    pub(crate) application: Option<String>,
     /// One sentence for the operator.
     pub(crate) why: String,
     /// What starts it there and shows that it listens; `PORT` is the port that was asked.

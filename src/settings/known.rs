@@ -5,14 +5,16 @@ use std::path::Path;
 use preflight_checks::Trust;
 
 use super::site_file::Part;
+use super::tuning::groups_exist;
 use super::{Refused, bad, read};
 use crate::catalogue::{Catalogue, Role, profile_names};
-use crate::cli::{KnownArgs, RunArgs};
+use crate::cli::{FlowsArgs, KnownArgs, RunArgs};
 use crate::site::clapi::ask_clapi;
 use crate::site::discover::{Facts, Files, Text, clapi, discover};
 use crate::site::mistake::mistakes;
 use crate::site::sample::PER_GROUP;
 use crate::site::{Site, View, join};
+use crate::tasks::flows::{Choice, Requirements};
 use crate::tasks::inventory::Inventory;
 
 /// Everything a machine's files say: this machine's, or those of a copy.
@@ -83,9 +85,10 @@ pub(super) fn catalogue_and_role(
     found: &Found,
     part: Option<&Part>,
 ) -> Result<(Catalogue, Role), Refused> {
+    let table = (args.catalogue.as_deref(), args.profile.as_deref());
     if let Some(part) = part {
         let role = part.role(args.role.as_deref())?;
-        let catalogue = catalogue(args, || part.catalogue())?;
+        let catalogue = catalogue(table, || part.catalogue())?;
         part.file.check(&catalogue, &args.group)?;
         return Ok((catalogue, role));
     }
@@ -95,20 +98,43 @@ pub(super) fn catalogue_and_role(
         let role = found_role(found)?;
         (role.to_string(), Some(role))
     };
-    let catalogue = catalogue(args, || Ok(usual_catalogue(role.as_slice())))?;
-    let role = role.filter(|role| catalogue.roles.contains(role)).ok_or_else(|| {
-        let all: Vec<String> = catalogue.roles.iter().map(ToString::to_string).collect();
-        let (profile, all) = (&catalogue.profile, all.join(", "));
-        bad("--role", format!("unknown role `{name}`; profile {profile} knows {all}"))
-    })?;
+    let catalogue = catalogue(table, || Ok(usual_catalogue(role.as_slice())))?;
+    let role = role.filter(|role| catalogue.roles.contains(role));
+    let role = role.ok_or_else(|| unknown_role(&name, &catalogue))?;
     Ok((catalogue, role))
 }
 
+/// The rows of a flow table, as a document.
+///
+/// # Errors
+///
+/// A table, a role or a group there is not.
+pub(crate) fn requirements(args: &FlowsArgs) -> Result<Requirements, Refused> {
+    let role = args.role.as_deref().map(|name| name.parse::<Role>().map_err(|_| name));
+    let known = role.and_then(Result::ok);
+    let table = (args.catalogue.as_deref(), args.profile.as_deref());
+    let catalogue = catalogue(table, || Ok(usual_catalogue(known.as_slice())))?;
+    if let Some(name) = &args.role
+        && !known.is_some_and(|role| catalogue.roles.contains(&role))
+    {
+        return Err(unknown_role(name, &catalogue));
+    }
+    groups_exist(&args.group, &catalogue)?;
+    let choice = Choice { role: known, groups: args.group.clone() };
+    Ok(Requirements::new(&catalogue, &choice))
+}
+
+fn unknown_role(name: &str, catalogue: &Catalogue) -> Refused {
+    let all: Vec<String> = catalogue.roles.iter().map(ToString::to_string).collect();
+    let (profile, all) = (&catalogue.profile, all.join(", "));
+    bad("--role", format!("unknown role `{name}`; profile {profile} knows {all}"))
+}
+
 fn catalogue(
-    args: &RunArgs,
+    table: (Option<&Path>, Option<&str>),
     usual: impl FnOnce() -> Result<Catalogue, Refused>,
 ) -> Result<Catalogue, Refused> {
-    match (&args.catalogue, &args.profile) {
+    match table {
         (Some(file), _) => {
             let text = read("--catalogue", file)?;
             Ok(Catalogue::parse(&file.display().to_string(), &text)?)

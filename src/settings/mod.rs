@@ -29,7 +29,7 @@ use site_file::Part;
 use targets::{customs, departures, port, target, targets, unasked, without_flow};
 use tuning::settings;
 
-pub(crate) use known::inventory;
+pub(crate) use known::{inventory, requirements};
 pub(crate) use site_file::init;
 
 /// One machine's run.

@@ -3,6 +3,7 @@
 pub(crate) mod change_request;
 pub(crate) mod diff;
 pub(crate) mod explain;
+pub(crate) mod flows;
 pub(crate) mod inventory;
 pub(crate) mod matrix;
 pub(crate) mod redact;

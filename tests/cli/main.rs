@@ -10,6 +10,7 @@ mod ansible;
 mod exit;
 mod explain;
 mod files;
+mod flows;
 mod formats;
 mod hostile;
 mod names;

@@ -1,0 +1,239 @@
+//! `preflight flows`: the requirements document, as the vendors print theirs.
+//!
+//! From, to, protocol, port, and what it is for: the rows of a flow table for people who open
+//! firewalls, before any target is known. Nothing is read from this machine, nothing is asked.
+
+mod html;
+mod table;
+#[cfg(test)]
+mod tests;
+
+use std::io;
+
+use serde::Serialize;
+
+use crate::catalogue::{Catalogue, Flow, Role, Way};
+use crate::report::Canvas;
+use crate::report::escape::{csv, markdown};
+
+/// The titles of the columns, in the words of the vendors' tables.
+const TITLES: [&str; 6] = ["From", "To", "Protocol", "Port", "Application", "Needed"];
+
+/// What of a flow table is wanted.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Choice {
+    /// The flows of one role's machines only.
+    pub(crate) role: Option<Role>,
+    /// Groups that are switched on.
+    pub(crate) groups: Vec<String>,
+}
+
+/// A flow table for a reader.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Requirements {
+    /// The flow table: `i-vertix`.
+    profile: String,
+    /// The product.
+    product: String,
+    /// SHA-256 of the flow table's text.
+    sha256: String,
+    /// The rows that belong together, in the order in which vendors show them.
+    sections: Vec<Section>,
+}
+
+/// Rows under one heading.
+#[derive(Clone, Debug, Serialize)]
+struct Section {
+    title: &'static str,
+    rows: Vec<Requirement>,
+}
+
+/// A flow, as somebody who opens a firewall reads it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+struct Requirement {
+    /// The row's stable name: `poller.bbdo`.
+    flow: String,
+    from: String,
+    to: String,
+    /// `LDAP, LDAPS`.
+    protocol: String,
+    /// `TCP 389, 636`.
+    port: String,
+    application: String,
+    /// `yes`, `optional`, or when.
+    needed: String,
+}
+
+impl Requirements {
+    /// The rows of `catalogue` that are wanted.
+    pub(crate) fn new(catalogue: &Catalogue, choice: &Choice) -> Self {
+        let is_wanted = |flow: &&Flow| {
+            let of_role = |role: Role| flow.from.is(role) || flow.to.is(role);
+            choice.role.is_none_or(of_role)
+                && flow.group.as_ref().is_none_or(|group| choice.groups.contains(group))
+        };
+        let wanted: Vec<&Flow> = catalogue.flows.iter().filter(is_wanted).collect();
+        let section = |title| {
+            let of_it = wanted.iter().filter(|flow| section(flow, catalogue) == title);
+            Section { title, rows: of_it.map(|flow| Requirement::new(flow)).collect() }
+        };
+        let sections = SECTIONS.into_iter().map(section);
+        Self {
+            profile: catalogue.profile.clone(),
+            product: catalogue.title.clone(),
+            sha256: catalogue.identity.sha256.clone(),
+            sections: sections.filter(|section| !section.rows.is_empty()).collect(),
+        }
+    }
+
+    fn title(&self) -> String {
+        format!("Network flows of {}", self.product)
+    }
+
+    /// Which table it is, so that two copies can be told apart.
+    fn source(&self) -> String {
+        let digest = self.sha256.get(..8).unwrap_or(&self.sha256);
+        format!("preflight {}, profile {} ({digest})", env!("CARGO_PKG_VERSION"), self.profile)
+    }
+}
+
+const CENTRAL: &str = "Central server";
+const POLLER: &str = "Poller";
+const REMOTE: &str = "Remote server";
+const PLATFORM: &str = "Between the machines of the platform";
+const MONITORING: &str = "Monitoring";
+/// In the order of the vendors' pages.
+const SECTIONS: [&str; 5] = [CENTRAL, POLLER, REMOTE, PLATFORM, MONITORING];
+
+/// The heading a row stands under.
+fn section(flow: &Flow, catalogue: &Catalogue) -> &'static str {
+    let role = |party: &crate::catalogue::Party| {
+        catalogue.roles.iter().copied().find(|role| party.is(*role))
+    };
+    match (role(&flow.from), role(&flow.to)) {
+        (Some(_), Some(_)) => PLATFORM,
+        _ if flow.by_engine || is_monitored(&flow.from.0) || is_monitored(&flow.to.0) => MONITORING,
+        (Some(Role::Central), None) | (None, Some(Role::Central)) => CENTRAL,
+        (Some(Role::Remote), None) | (None, Some(Role::Remote)) => REMOTE,
+        (Some(Role::Poller) | None, _) => POLLER,
+    }
+}
+
+/// Is it something that the platform watches?
+fn is_monitored(party: &str) -> bool {
+    matches!(party, "device" | "nsclient" | "nrpe" | "agent")
+}
+
+impl Requirement {
+    fn new(flow: &Flow) -> Self {
+        let mut ways: Vec<&Way> = flow.ways.iter().collect();
+        ways.sort_by_key(|way| way.port);
+        let mut protocols: Vec<&str> = ways.iter().map(|way| way.service.title).collect();
+        protocols.dedup();
+        let why = flow.why.trim_end_matches('.').to_owned();
+        Self {
+            flow: flow.id.get_ref().clone(),
+            from: flow.from.title().to_owned(),
+            to: flow.to.title().to_owned(),
+            protocol: protocols.join(", "),
+            port: ports(&ways),
+            application: flow.application.clone().unwrap_or(why),
+            needed: needed(flow),
+        }
+    }
+
+    fn cells(&self) -> [&str; 6] {
+        [&self.from, &self.to, &self.protocol, &self.port, &self.application, &self.needed]
+    }
+}
+
+/// `TCP 80, 443`; over UDP and TCP `UDP 53, TCP 53`.
+fn ports(ways: &[&Way]) -> String {
+    let mut parts: Vec<(String, Vec<String>)> = Vec::new();
+    for way in ways {
+        // The first decides; a second one is used when an answer is too large for it.
+        let Some(transport) = way.service.transports().first() else { continue };
+        let (name, port) = (transport.to_string(), way.port.to_string());
+        match parts.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, ports)) => ports.push(port),
+            None => parts.push((name, vec![port])),
+        }
+    }
+    let parts = parts.into_iter().map(|(name, ports)| format!("{name} {}", ports.join(", ")));
+    parts.collect::<Vec<_>>().join(", ")
+}
+
+/// Always, or when?
+fn needed(flow: &Flow) -> String {
+    let mut parts = Vec::new();
+    parts.extend(
+        flow.mode.filter(|mode| !mode.is_expected()).map(|mode| format!("where {}", mode.clause())),
+    );
+    parts.extend(flow.group.as_ref().map(|group| format!("with {group}")));
+    parts.extend(flow.only_with_target.then(|| format!("with a {}", flow.to.title())));
+    match (flow.required, parts.is_empty()) {
+        (true, true) => "yes".to_owned(),
+        (true, false) => parts.join(", "),
+        (false, true) => "optional".to_owned(),
+        (false, false) => format!("optional, {}", parts.join(", ")),
+    }
+}
+
+/// How a flow table is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::EnumString, strum::VariantNames)]
+#[strum(serialize_all = "lowercase")]
+pub(crate) enum Format {
+    /// For a reader.
+    Table,
+    /// For a document or a ticket.
+    Markdown,
+    /// For a spreadsheet.
+    Csv,
+    /// One page to hand over.
+    Html,
+    /// For a program.
+    Json,
+}
+
+impl Format {
+    /// Writes `flows`.
+    ///
+    /// # Errors
+    ///
+    /// Those of `out`.
+    pub(crate) fn write(
+        self,
+        flows: &Requirements,
+        canvas: Canvas,
+        out: &mut dyn io::Write,
+    ) -> io::Result<()> {
+        match self {
+            Self::Table => table::write(flows, canvas, out),
+            Self::Markdown => write_markdown(flows, out),
+            Self::Csv => write_csv(flows, out),
+            Self::Html => html::write(flows, out),
+            Self::Json => crate::report::json::write(flows, out),
+        }
+    }
+}
+
+fn write_markdown(flows: &Requirements, out: &mut dyn io::Write) -> io::Result<()> {
+    writeln!(out, "# {}\n\n{}", markdown(&flows.title()), markdown(&flows.source()))?;
+    for section in &flows.sections {
+        writeln!(out, "\n## {}\n", section.title)?;
+        writeln!(out, "| {} |\n| {} |", TITLES.join(" | "), TITLES.map(|_| "---").join(" | "))?;
+        for row in &section.rows {
+            writeln!(out, "| {} |", row.cells().map(markdown).join(" | "))?;
+        }
+    }
+    Ok(())
+}
+
+/// Reference: [RFC 4180](https://www.rfc-editor.org/rfc/rfc4180).
+fn write_csv(flows: &Requirements, out: &mut dyn io::Write) -> io::Result<()> {
+    write!(out, "flow,{}\r\n", TITLES.map(str::to_lowercase).join(","))?;
+    for row in flows.sections.iter().flat_map(|section| &section.rows) {
+        write!(out, "{},{}\r\n", csv(&row.flow), row.cells().map(csv).join(","))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,90 @@
+//! The flow table on a terminal.
+
+use std::io;
+
+use unicode_width::UnicodeWidthStr;
+
+use super::{Requirement, Requirements, TITLES};
+use crate::report::Canvas;
+use crate::report::table::{pad, wrap};
+
+/// Columns between two cells.
+const GAP: usize = 2;
+const COLUMNS: usize = TITLES.len() - 1;
+
+/// Writes each section, its cells wrapped to the canvas.
+///
+/// When a flow is needed stands behind what it is for: most are needed always.
+///
+/// # Errors
+///
+/// Those of `out`.
+pub(super) fn write(
+    flows: &Requirements,
+    canvas: Canvas,
+    out: &mut dyn io::Write,
+) -> io::Result<()> {
+    writeln!(out, "{}\n{}", flows.title(), flows.source())?;
+    let [titles @ .., _] = TITLES.map(str::to_uppercase);
+    for section in &flows.sections {
+        let rows: Vec<[String; COLUMNS]> =
+            std::iter::once(titles.clone()).chain(section.rows.iter().map(cells)).collect();
+        let widths = widths(&rows, canvas.width);
+        writeln!(out, "\n{}\n", section.title)?;
+        for row in &rows {
+            write_row(row, widths, out)?;
+        }
+    }
+    Ok(())
+}
+
+fn cells(row: &Requirement) -> [String; COLUMNS] {
+    let [cells @ .., application, needed] = row.cells().map(str::to_owned);
+    let [from, to, protocol, port] = cells;
+    let application = match needed.as_str() {
+        "yes" => application,
+        _ => format!("{application} ({needed})"),
+    };
+    [from, to, protocol, port, application]
+}
+
+fn write_row(
+    cells: &[String; COLUMNS],
+    widths: [usize; COLUMNS],
+    out: &mut dyn io::Write,
+) -> io::Result<()> {
+    let cells: Vec<Vec<String>> =
+        cells.iter().zip(widths).map(|(cell, width)| wrap(cell, width)).collect();
+    let height = cells.iter().map(Vec::len).max().unwrap_or(0);
+    for line in 0..height {
+        let parts = cells
+            .iter()
+            .zip(widths)
+            .map(|(cell, width)| pad(cell.get(line).map_or("", String::as_str), width));
+        writeln!(out, "{}", parts.collect::<Vec<_>>().join(&" ".repeat(GAP)).trim_end())?;
+    }
+    Ok(())
+}
+
+/// As wide as the widest cell, as long as all fit. The widest column gives way first, and none
+/// gets narrower than its longest word while another has room.
+fn widths(rows: &[[String; COLUMNS]], width: usize) -> [usize; COLUMNS] {
+    let mut widths = [0; COLUMNS];
+    let mut words = [0; COLUMNS];
+    for cells in rows {
+        for ((width, word), cell) in widths.iter_mut().zip(&mut words).zip(cells) {
+            *width = cell.width().max(*width);
+            let longest = cell.split(' ').map(UnicodeWidthStr::width).max();
+            *word = longest.unwrap_or(0).max(*word);
+        }
+    }
+    let room = width.saturating_sub(GAP * (COLUMNS - 1));
+    while widths.iter().sum::<usize>() > room {
+        let gives = widths.iter_mut().zip(words).filter(|(width, word)| **width > *word);
+        match gives.map(|(width, _)| width).max() {
+            Some(widest) => *widest -= 1,
+            None => break,
+        }
+    }
+    widths
+}

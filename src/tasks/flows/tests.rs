@@ -1,0 +1,117 @@
+use super::*;
+
+fn i_vertix() -> Catalogue {
+    Catalogue::profile("i-vertix").unwrap()
+}
+
+fn written(format: Format, choice: &Choice) -> String {
+    let flows = Requirements::new(&i_vertix(), choice);
+    let mut out = Vec::new();
+    format.write(&flows, Canvas { width: 80, verbose: false }, &mut out).unwrap();
+    String::from_utf8(out).unwrap()
+}
+
+/// The vendor's own tables, word for word: from, to, protocol, port, application.
+#[test]
+fn every_row_of_the_vendors_tables_is_there_in_its_words() {
+    let flows = Requirements::new(&i_vertix(), &Choice::default());
+    let rows: Vec<&Requirement> = flows.sections.iter().flat_map(|section| &section.rows).collect();
+    for want in [
+        ["central", "NTP server", "NTP", "UDP 123", "Synchronization of the system clock"],
+        ["central", "DNS server", "DNS", "UDP 53", "Domain name resolution"],
+        ["central", "SMTP server", "SMTP", "TCP 25", "Notification via email"],
+        [
+            "central",
+            "LDAP(S) server",
+            "LDAP, LDAPS",
+            "TCP 389, 636",
+            "Authentication to access the Centreon web interface",
+        ],
+        ["central", "Internet", "HTTP, HTTPS", "TCP 80, 443", "System updates, Push Notification"],
+        ["poller", "NTP server", "NTP", "UDP 123", "Synchronization of the system clock"],
+        ["poller", "DNS server", "DNS", "UDP 53", "Domain name resolution"],
+        ["poller", "SMTP server", "SMTP", "TCP 25", "Notification via email"],
+        [
+            "poller",
+            "Internet",
+            "HTTP, HTTPS",
+            "TCP 80, 443",
+            "System updates, Push Notification, SSL VPN",
+        ],
+        ["central", "poller", "ZMQ", "TCP 5666", "Export of configuration"],
+        ["central", "poller", "SSH", "TCP 22", "Export of configuration (legacy), NCB, Sync Job"],
+        ["poller", "central", "BBDO", "TCP 5669", "Transfer of collected data"],
+        ["poller", "device", "SNMP", "UDP 161", "Monitoring"],
+        ["device", "poller", "SNMP trap", "UDP 162", "Monitoring"],
+        ["poller", "Windows server", "NSClient++", "TCP 8443", "Monitoring"],
+    ] {
+        let is_it = |row: &&&Requirement| row.cells()[..5] == want;
+        let found = rows.iter().find(is_it);
+        assert!(found.is_some_and(|row| row.needed == "yes"), "{want:?}\n{rows:#?}");
+    }
+}
+
+#[test]
+fn rows_stand_under_the_vendors_headings_and_say_when_they_are_needed() {
+    let flows = Requirements::new(&i_vertix(), &Choice::default());
+    let titles: Vec<&str> = flows.sections.iter().map(|section| section.title).collect();
+    assert_eq!(titles, [CENTRAL, POLLER, PLATFORM, MONITORING]);
+    let needed = |id: &str| {
+        let mut rows = flows.sections.iter().flat_map(|section| &section.rows);
+        rows.find(|row| row.flow == id).unwrap().needed.clone()
+    };
+    assert_eq!(needed("poller.vpn"), "with a VPN gateway");
+    assert_eq!(needed("poller.pull"), "where the poller connects by ZMQ (pull)");
+    assert_eq!(needed("central.gorgone-api"), "optional, with a gorgone");
+}
+
+#[test]
+fn a_role_and_a_group_choose_rows() {
+    let poller = Choice { role: Some(Role::Poller), groups: Vec::new() };
+    let text = written(Format::Csv, &poller);
+    assert!(text.contains("central.zmq,") && !text.contains("central.ntp,"), "{text}");
+    let centreon = Catalogue::profile("centreon").unwrap();
+    let with = |groups: &[&str]| {
+        let groups = groups.iter().map(ToString::to_string).collect();
+        let flows = Requirements::new(&centreon, &Choice { role: None, groups });
+        flows.sections.iter().flat_map(|section| section.rows.clone()).collect::<Vec<_>>()
+    };
+    let of = |rows: &[Requirement], id: &str| rows.iter().any(|row| row.flow == id);
+    assert!(!of(&with(&[]), "map.broker") && of(&with(&["map"]), "map.broker"));
+}
+
+#[test]
+fn a_table_fits_the_terminal_and_breaks_no_word() {
+    for name in crate::catalogue::profile_names() {
+        let flows = Requirements::new(&Catalogue::profile(name).unwrap(), &Choice::default());
+        let mut out = Vec::new();
+        Format::Table.write(&flows, Canvas { width: 80, verbose: false }, &mut out).unwrap();
+        let text = String::from_utf8(out).unwrap();
+        for line in text.lines() {
+            assert!(line.chars().count() <= 80, "{line}");
+        }
+        for word in ["Synchronization", "configuration", "collected", "NSClient++"] {
+            assert!(text.contains(word) || name != "i-vertix", "{word}\n{text}");
+        }
+    }
+}
+
+#[test]
+fn each_format_holds_every_row_and_escapes_a_strangers_words() {
+    let hostile = i_vertix().flows.len();
+    let text = include_str!("../../catalogue/i-vertix.toml")
+        .replace("Notification via email", "=cmd|<script>\\u001b[31m");
+    let catalogue = Catalogue::parse("site.toml", &text).unwrap();
+    let flows = Requirements::new(&catalogue, &Choice::default());
+    let rows: usize = flows.sections.iter().map(|section| section.rows.len()).sum();
+    assert_eq!(rows, hostile, "every row has a section");
+    for format in [Format::Table, Format::Markdown, Format::Csv, Format::Html, Format::Json] {
+        let mut out = Vec::new();
+        format.write(&flows, Canvas { width: 80, verbose: false }, &mut out).unwrap();
+        let text = String::from_utf8(out).unwrap();
+        assert!(!text.contains('\u{1b}'), "{format:?}: {text}");
+        assert!(!text.contains(",=cmd"), "{format:?}: {text}");
+        let is_page = matches!(format, Format::Html | Format::Markdown);
+        assert!(!is_page || !text.contains("<script>\\"), "{format:?}: {text}");
+    }
+}
