@@ -6,7 +6,7 @@ use unicode_width::UnicodeWidthStr;
 
 use super::{Requirement, Requirements, TITLES};
 use crate::report::Canvas;
-use crate::report::table::{pad, wrap};
+use crate::text::{pad, wrap};
 
 /// Columns between two cells.
 const GAP: usize = 2;
