@@ -4,6 +4,8 @@
 
 mod daemon;
 
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 use std::path::Path;
 use std::time::Duration;
 
@@ -52,6 +54,11 @@ async fn ask_mariadb(server: &Server) -> Finding {
 
 /// A PostgreSQL with TLS, and these rules in `pg_hba.conf`; its superuser is `open`.
 fn postgresql(authority: &Authority, rules: &str) -> Server {
+    postgresql_with(authority, rules, &[])
+}
+
+/// The same with more settings.
+fn postgresql_with(authority: &Authority, rules: &str, settings: &[&str]) -> Server {
     let home = Home::new();
     authority.sign(&home, "server", &certificate_for(NAME));
     let key = home.path("server.key");
@@ -72,6 +79,9 @@ fn postgresql(authority: &Authority, rules: &str) -> Server {
         format!("ssl_key_file={key}"),
     ] {
         command.args(["-c", &setting]);
+    }
+    for setting in settings {
+        command.args(["-c", setting]);
     }
     // Asked by SIGTERM, it would wait for its clients.
     home.start(command, "ready to accept connections").stopped_by(Signal::SIGINT)
@@ -153,6 +163,24 @@ async fn mariadb_that_does_not_take_this_host_says_so() {
 }
 
 #[tokio::test]
+async fn mariadb_without_a_free_connection_says_so() {
+    let server = mariadb(Home::new(), "127.%", &["--max-connections=1".to_owned()]);
+    // One more is kept free for its administrator.
+    let held = [hold(&server, MYSQL), hold(&server, MYSQL)];
+    let text = "Too many connections".to_owned();
+    let cause = Cause::DatabaseError { error_code: "1040".to_owned(), text };
+    assert_eq!(ask_mariadb(&server).await.verdict, Err(cause));
+    drop(held);
+}
+
+/// A connection that has heard the server's first word.
+fn hold(server: &Server, port: u16) -> TcpStream {
+    let mut stream = TcpStream::connect(server.home.at(port)).unwrap();
+    stream.read_exact(&mut [0; 4]).unwrap();
+    stream
+}
+
+#[tokio::test]
 async fn mariadb_that_wants_tls_shows_it_to_its_users_only() {
     let home = Home::new();
     Authority::new().sign(&home, "server", &certificate_for(NAME));
@@ -221,6 +249,27 @@ async fn postgresql_tells_whom_it_does_not_take_and_why() {
     let untold = ask_postgresql(&server, None, &trust).await.verdict.unwrap_err();
     assert_eq!(untold.code(), "database-user-untold");
     assert!(untold.is_inconclusive(), "{untold}");
+}
+
+#[tokio::test]
+async fn postgresql_without_a_free_connection_says_so() {
+    let authority = Authority::new();
+    let full = ["max_connections=2", "superuser_reserved_connections=0", "max_wal_senders=0"];
+    let server = postgresql_with(&authority, RULES, &full);
+    let session = || {
+        let mut stream = TcpStream::connect(server.home.at(POSTGRESQL)).unwrap();
+        // Version 3.0, as `open`, who needs no password.
+        stream.write_all(b"\0\0\0\x13\0\x03\0\0user\0open\0\0").unwrap();
+        let mut answer = [0; 1];
+        stream.read_exact(&mut answer).unwrap();
+        assert_eq!(&answer, b"R");
+        stream
+    };
+    let held = [session(), session()];
+    let cause = ask_postgresql(&server, Some("centreon"), &authority.trust()).await.verdict;
+    let text = "sorry, too many clients already".to_owned();
+    assert_eq!(cause, Err(Cause::DatabaseError { error_code: "53300".to_owned(), text }));
+    drop(held);
 }
 
 #[tokio::test]

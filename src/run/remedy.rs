@@ -926,9 +926,6 @@ fn in_monitoring(cause: &Cause, passage: &Passage<'_>) -> Option<String> {
         Cause::NsclientLogin { .. } => {
             "give the password of nsclient.ini (`password` under /settings/default): --nsclient-password-file FILE".to_owned()
         }
-        Cause::DatabaseError { .. } => {
-            "repair what its words name; its own log has more (MariaDB: journalctl -u mariadb)".to_owned()
-        }
         Cause::RedisProtected => format!(
             "give it a password (requirepass, or ACL SETUSER), and bind it to the addresses that {} may ask",
             passage.from()
@@ -952,6 +949,18 @@ fn in_monitoring(cause: &Cause, passage: &Passage<'_>) -> Option<String> {
         Cause::RedisFull => {
             "find who holds the connections: redis-cli CLIENT LIST; or raise maxclients".to_owned()
         }
+        Cause::DatabaseError { error_code, .. } => match error_code.as_str() {
+            "1040" | "1203" | "53300" => {
+                "find who holds its connections (SHOW PROCESSLIST; SELECT * FROM pg_stat_activity), or raise max_connections".to_owned()
+            }
+            "57P03" => "wait until it is up, then run preflight again; if it stays so, its log says why".to_owned(),
+            "1049" | "3D000" => format!("create that database, or correct its name ({})", passage.origin),
+            _ => "repair what its words name; its own log has more (MariaDB: journalctl -u mariadb)".to_owned(),
+        },
+        Cause::DatabaseHostRefused { error_code, .. } if error_code == "1129" => format!(
+            "let {} in again (mariadb-admin flush-hosts), and find what there breaks off its connections (max_connect_errors)",
+            passage.from()
+        ),
         Cause::DatabaseHostRefused { .. } => {
             format!("let {} connect (GRANT, pg_hba.conf)", passage.from())
         }
