@@ -56,6 +56,7 @@ const P521: &str = "-algorithm EC -pkeyopt ec_paramgen_curve:P-521";
 const BRAINPOOL: &str = "-algorithm EC -pkeyopt ec_paramgen_curve:brainpoolP256r1";
 const RSA: &str = "-algorithm RSA -pkeyopt rsa_keygen_bits:2048";
 const SHORT_RSA: &str = "-algorithm RSA -pkeyopt rsa_keygen_bits:1024";
+const RSA_PSS: &str = "-algorithm RSA-PSS -pkeyopt rsa_keygen_bits:2048";
 const ED25519: &str = "-algorithm ED25519";
 const ED448: &str = "-algorithm ED448";
 
@@ -182,7 +183,7 @@ fn code(finding: &Finding) -> String {
 /// All certificates of the cases below.
 fn certificates() -> Workshop {
     let shop = Workshop::new();
-    for make in [dates, strangers, keys, names, purposes, authorities, crossed] {
+    for make in [dates, strangers, keys, names, purposes, authorities, crossed, oddities] {
         make(&shop);
     }
     shop
@@ -411,6 +412,85 @@ fn crossed(shop: &Workshop) {
     shop.make(Wanted { by: Some("v1-root"), ..with("by-v1", own) });
 }
 
+/// What is rare and legal, and what is common and is not.
+fn oddities(shop: &Workshop) {
+    let extended = |name: &'static str, extensions: &'static str| shop.make(with(name, extensions));
+    extended("address-as-name", "subjectAltName=DNS:127.0.0.1");
+    extended("all-labels", "subjectAltName=DNS:*");
+    extended("two-asterisks", "subjectAltName=DNS:*.*.test");
+    extended("inner-asterisk", "subjectAltName=DNS:server.*.test");
+    extended("half-behind", "subjectAltName=DNS:*er.example.test");
+    extended("deeper-wildcard", "subjectAltName=DNS:*.server.example.test");
+    extended("puny", "subjectAltName=DNS:xn--bcher-kva.example.test");
+    extended("dotted", "subjectAltName=DNS:server.example.test.");
+    extended("must-staple", "subjectAltName=DNS:server.example.test\ntlsfeature=status_request");
+    shop.make(Wanted {
+        subject: "/CN=127.0.0.1",
+        ..with("common-address", "basicConstraints=CA:FALSE")
+    });
+    shop.make(Wanted {
+        subject: "/",
+        ..with("no-subject", "subjectAltName=critical,DNS:server.example.test")
+    });
+    shop.make(Wanted { subject: "/", ..with("nameless", "basicConstraints=CA:FALSE") });
+    shop.make(Wanted { until: "99991231235959Z", ..leaf("for-ever", "root") });
+    shop.make(Wanted { key: ED25519, ..named("ed25519-root", "/O=Tests/CN=ed25519 root", None) });
+    shop.make(leaf("by-ed25519", "ed25519-root"));
+    for digest in ["sha224", "sha384", "sha512"] {
+        shop.make(Wanted { digest, ..leaf(digest, "root") });
+    }
+    // RSA-PSS: as the key's own kind, and as a signature.
+    shop.make(Wanted { key: RSA_PSS, ..leaf("pss-key", "root") });
+    shop.make(Wanted { key: RSA_PSS, ..named("pss-root", "/O=Tests/CN=pss root", None) });
+    shop.make(leaf("by-pss-root", "pss-root"));
+    shop.make(leaf("pss-signed", "rsa-root"));
+    run(&mut shop.openssl(&format!(
+        "ca -config ca.cnf -batch -notext -in pss-signed.csr -out pss-signed.pem -cert rsa-root.pem -keyfile rsa-root.key \
+         -startdate {} -enddate {} -md sha256 -sigopt rsa_padding_mode:pss -sigopt rsa_pss_saltlen:-1 -extfile pss-signed.ext",
+        LEAF.from, LEAF.until
+    )));
+    // The root of before, over since long, and the one of today: one name and one key.
+    run(&mut shop.openssl(&format!(
+        "ca -config ca.cnf -batch -notext -in new-root.csr -out new-root-old.pem -selfsign -keyfile new-root.key \
+         -startdate {} -enddate {} -md default -extfile new-root.ext",
+        OLD.from, OLD.until
+    )));
+    for (name, serial) in [("serial-0", "0"), ("serial-negative", "-5")] {
+        shop.make(leaf(name, "root"));
+        run(&mut shop.openssl(&format!(
+            "x509 -req -days 3650 -in {name}.csr -out {name}.pem -CA root.pem -CAkey root.key -set_serial {serial} -extfile {name}.ext"
+        )));
+    }
+    // Version 1: without a single extension.
+    for (name, by) in [("v1-leaf", "root"), ("v1-int", "root")] {
+        let subject = if name == "v1-int" { "/O=Tests/CN=v1 int" } else { "/CN=server.example.test" };
+        shop.make(Wanted { subject, ..leaf(name, by) });
+        run(&mut shop.openssl(&format!(
+            "x509 -req -days 3650 -in {name}.csr -out {name}.pem -CA {by}.pem -CAkey {by}.key -CAcreateserial"
+        )));
+    }
+    let identified = "subjectAltName=DNS:server.example.test\nsubjectKeyIdentifier=hash";
+    shop.make(Wanted { by: Some("v1-int"), ..with("below-v1-int", identified) });
+    let int = |name: &'static str, subject: &'static str, constraints: &'static str| {
+        let extensions = format!("basicConstraints=CA:TRUE\nnameConstraints=critical,{constraints}");
+        shop.make(Wanted { name, subject, extensions: &extensions, ..CA });
+        let below = format!("below-{name}");
+        shop.make(Wanted { name: &below, by: Some(name), ..LEAF });
+    };
+    int("dotted-permits", "/O=Tests/CN=dotted", "permitted;DNS:.example.test");
+    int("excludes-address", "/O=Tests/CN=address", "excluded;IP:127.0.0.0/255.0.0.0");
+    int("permits-mail", "/O=Tests/CN=mail", "permitted;email:example.org");
+    int("excludes-other", "/O=Tests/CN=excludes other", "excluded;DNS:ver.example.test");
+    // Far more authorities than anybody has.
+    let mut by = "root".to_owned();
+    for depth in 1..=12 {
+        let (name, subject) = (format!("deep-{depth}"), format!("/O=Tests/CN=deep {depth}"));
+        shop.make(Wanted { name: &name, subject: &subject, by: Some(&by), ..CA });
+        by = name;
+    }
+    shop.make(Wanted { by: Some("deep-12"), ..leaf("deepest", "root") });
+}
+
 /// What is sent, what is trusted, the name asked for, what preflight says of it, and why that is not OpenSSL's verdict.
 type Case =
     (&'static [&'static str], &'static [&'static str], &'static str, &'static str, &'static str);
@@ -515,6 +595,96 @@ const CASES: &[Case] = &[
         "",
     ),
     (&["by-v1"], &["v1-root"], NAME, "", ""),
+    (
+        &["common-address"],
+        &["root"],
+        "127.0.0.1",
+        "certificate-common-name-only",
+        "curl takes an address in the common name, s_client does not",
+    ),
+    (&["address-as-name"], &["root"], "127.0.0.1", "certificate-wrong-name", ""),
+    (&["all-labels"], &["root"], NAME, "certificate-wrong-name", ""),
+    (&["two-asterisks"], &["root"], NAME, "certificate-wrong-name", ""),
+    (&["inner-asterisk"], &["root"], NAME, "certificate-wrong-name", ""),
+    (
+        &["half-behind"],
+        &["root"],
+        NAME,
+        "certificate-wrong-name",
+        "s_client takes it, curl and all browsers do not",
+    ),
+    (&["deeper-wildcard"], &["root"], NAME, "certificate-wrong-name", ""),
+    (&["wildcard"], &["root"], "a.b.example.test", "certificate-wrong-name", ""),
+    (&["wildcard"], &["root"], "example.test", "certificate-wrong-name", ""),
+    (&["wildcard"], &["root"], "SERVER.Example.test", "", ""),
+    (&["wildcard"], &["root"], "xn--bcher-kva.example.test", "", ""),
+    (&["puny"], &["root"], "xn--bcher-kva.example.test", "", ""),
+    (
+        &["dotted"],
+        &["root"],
+        NAME,
+        "",
+        "curl takes a dot at the end of a name, s_client does not",
+    ),
+    (&["must-staple"], &["root"], NAME, "", ""),
+    (&["no-subject"], &["root"], NAME, "", ""),
+    (&["nameless"], &["root"], NAME, "certificate-wrong-name", ""),
+    (&["for-ever"], &["root"], NAME, "", ""),
+    (&["by-ed25519"], &["ed25519-root"], NAME, "", ""),
+    (
+        &["sha224"],
+        &["root"],
+        NAME,
+        "certificate-unchecked",
+        "it is not checked, and said so",
+    ),
+    (&["sha384"], &["root"], NAME, "", ""),
+    (
+        &["sha512"],
+        &["root"],
+        NAME,
+        "certificate-unchecked",
+        "it is not checked, and said so",
+    ),
+    // rustls offers no key of that kind; that OpenSSL's clients take it is told.
+    (&["pss-key"], &["root"], NAME, "tls-not-spoken", ""),
+    // Salted with as much as fits, where everybody takes as much as the digest has.
+    (
+        &["by-pss-root"],
+        &["pss-root"],
+        NAME,
+        "certificate-unchecked",
+        "it is not checked, and said so",
+    ),
+    (&["pss-signed"], &["rsa-root"], NAME, "", ""),
+    (&["by-new-root"], &["new-root-old", "new-root"], NAME, "", ""),
+    (&["by-new-root"], &["new-root", "new-root-old"], NAME, "", ""),
+    (&["by-new-root", "new-root-old"], &["new-root"], NAME, "", ""),
+    (&["by-new-root"], &["new-root-old"], NAME, "certificate-expired", ""),
+    (&["serial-0"], &["root"], NAME, "", ""),
+    (&["serial-negative"], &["root"], NAME, "", ""),
+    (&["v1-leaf"], &["root"], NAME, "certificate-common-name-only", ""),
+    (&["below-v1-int", "v1-int"], &["root"], NAME, "certificate-invalid", ""),
+    (&["below-dotted-permits", "dotted-permits"], &["root"], NAME, "", ""),
+    (
+        &["below-excludes-address", "excludes-address"],
+        &["root"],
+        NAME,
+        "certificate-name-forbidden",
+        "",
+    ),
+    (&["below-permits-mail", "permits-mail"], &["root"], NAME, "", ""),
+    (&["below-excludes-other", "excludes-other"], &["root"], NAME, "", ""),
+    (&DEEP, &["root"], NAME, "", ""),
+    (&["below-int", "int", "int"], &["root"], NAME, "", ""),
+    (&["good", "good", "root", "root"], &["root"], NAME, "", ""),
+    (&["int", "below-int"], &["root"], NAME, "certificate-wrong-purpose", ""),
+    (&["self-signed"], &["self-signed"], "other.example.test", "certificate-wrong-name", ""),
+];
+
+const DEEP: [&str; 13] = [
+    "deepest", "deep-12", "deep-11", "deep-10", "deep-9", "deep-8", "deep-7", "deep-6", "deep-5",
+    "deep-4", "deep-3", "deep-2", "deep-1",
 ];
 
 #[tokio::test]
