@@ -759,6 +759,10 @@ fn in_web_and_mail(cause: &Cause, passage: &Passage<'_>) -> Option<String> {
         }
         Cause::SmtpStarttlsRefused { .. } => {
             format!("give its STARTTLS a certificate and key that work; see: {}", passage.openssl())
+        Cause::SmtpNoReverseName { .. } => format!(
+            "ask the DNS team for a name of {0} that leads back to it (PTR and A record): dig -x {0}; or let the relay take it without (postfix: mynetworks)",
+            passage.from()
+        ),
         }
         Cause::NotMetadata { secure: false, .. } => format!(
             "allow {} for {} on the web filter or proxy; see: curl -s {} | head",

@@ -3,12 +3,14 @@
 use std::time::Duration;
 
 use crate::certificates::Certificates;
+use crate::lab::SERVER;
 use crate::lab::servers::LDAP_USER;
 use crate::peer;
 use crate::row::{Flow, Row, ldap, ldaps, smtp};
 
 pub(crate) fn rows(certificates: &Certificates) -> Vec<Row> {
     let mut rows = mail(certificates);
+    rows.extend(refused_by_postfix());
     rows.extend(directory());
     rows.extend(secure_directory(certificates));
     rows
@@ -72,6 +74,36 @@ fn mail(_certificates: &Certificates) -> Vec<Row> {
         )
         .fails(&["smtp-hello-refused"])
         .says("550"),
+    ]
+}
+
+/// A Postfix that says no, each port in its own way; most of it only to a mail.
+fn refused_by_postfix() -> Vec<Row> {
+    let at = |fault: &str, port: u16| Row::new(format!("Postfix: {fault}"), smtp().on(port));
+    let mailed = |fault: &str, port: u16| {
+        let server = format!("{SERVER}:{port}");
+        let asked = ["--role", "central", "--only", "central.smtp", "--smtp", &server];
+        let mail = ["--smtp-test-mail", "nobody@elsewhere.test"];
+        let flow = smtp().on(port).with(&asked).with(&mail);
+        Row::new(format!("Postfix: {fault}"), flow)
+    };
+    vec![
+        at("no host like this", 2501).fails(&["smtp-refused"]).says("554"),
+        at("its name in EHLO is refused", 2505).fails(&["smtp-hello-refused"]),
+        at("greets late", 2508).warns(&["smtp-slow-greeting"]),
+        at("not now", 2511).fails(&["smtp-unavailable"]).says("450"),
+        at("postscreen waits for who speaks first", 2520).warns(&["smtp-slow-greeting"]),
+        mailed("greylisting", 2502).fails(&["smtp-greylisted"]).says("450"),
+        mailed("no host like this, told late", 2503).fails(&["smtp-refused"]).says("554"),
+        mailed("no sender like this", 2504).fails(&["smtp-sender-refused"]).says("554"),
+        mailed("a block list", 2506).fails(&["smtp-block-listed"]).says("bl.example.test"),
+        mailed("no relay", 2507).fails(&["smtp-relay-denied"]).says("454"),
+        mailed("the sender's domain is unknown", 2509)
+            .fails(&["smtp-sender-refused"])
+            .says("450"),
+        mailed("no name of the address", 2510)
+            .fails(&["smtp-no-reverse-name"])
+            .says("cannot find your reverse hostname"),
     ]
 }
 

@@ -32,6 +32,69 @@ pub(crate) fn named(lab: &Lab) {
 }
 
 /// The site's directory, and two that refuse: 3890 wants TLS before a password, 3891 wants none.
+/// The site's mail server, and one whose every port refuses in its own way: see [`ODD_SMTPD`].
+pub(crate) fn postfix(lab: &Lab, tls: &Certificate) {
+    // Block lists and names of clients are looked up in the site's DNS.
+    lab.etc(Node::Server, "resolv.conf", &format!("nameserver {SERVER}\n"));
+    servers::postfix(lab, tls);
+    let [configuration, queue, data] =
+        ["odd-postfix", "odd-postfix-queue", "odd-postfix-data"].map(|name| lab.folder(name));
+    run(lab.command(Node::Server, "chown").arg("postfix").arg(&data));
+    lab.write(
+        "odd-postfix/main.cf",
+        &format!(
+            "compatibility_level = 3.6
+             myhostname = mail.example.test
+             mydestination =
+             alias_maps =
+             mynetworks = 192.0.2.0/24
+             queue_directory = {}
+             data_directory = {}
+             maillog_file = {}
+             maillog_file_prefixes = /
+             greylist = check_recipient_access static:{{450 4.2.0 Greylisted, see http://postgrey.example.test/}}",
+            queue.display(),
+            data.display(),
+            lab.path("odd-postfix.log").display(),
+        ),
+    );
+    // The indentation of a line counts here.
+    let smtpd = |(port, options): &(u16, &str)| {
+        let options = options.split(';').map(|option| format!("  -o {{ {option} }}\n"));
+        format!("{port} inet n - n - - smtpd\n{}", options.collect::<String>())
+    };
+    let services = "smtpd pass - - n - - smtpd
+cleanup unix n - n - 0 cleanup
+tlsmgr unix - - n 1000? 1 tlsmgr
+rewrite unix - - n - - trivial-rewrite
+anvil unix - - n - 1 anvil
+proxymap unix - - n - - proxymap
+postlog unix-dgram n - n - 1 postlogd
+2520 inet n - n - 1 postscreen
+  -o { postscreen_greet_action = enforce }
+";
+    let ports: String = ODD_SMTPD.iter().map(smtpd).collect();
+    fs::write(lab.path("odd-postfix/master.cf"), format!("{ports}{services}")).unwrap();
+    let mut command = lab.command(Node::Server, "postfix");
+    command.arg("-c").arg(configuration).arg("start-fg");
+    lab.start(Node::Server, "odd-postfix", &mut command, &[Port::Tcp(2501), Port::Tcp(2520)]);
+}
+
+/// The port, and how the mail server there refuses: settings of Postfix, a semicolon between two.
+const ODD_SMTPD: [(u16, &str); 11] = [
+    (2501, "smtpd_delay_reject = no; smtpd_client_restrictions = reject"),
+    (2502, "smtpd_relay_restrictions = permit; smtpd_recipient_restrictions = $greylist"),
+    (2503, "smtpd_client_restrictions = reject"),
+    (2504, "smtpd_sender_restrictions = reject"),
+    (2505, "smtpd_delay_reject = no; smtpd_helo_restrictions = reject"),
+    (2506, "smtpd_client_restrictions = reject_rbl_client bl.example.test"),
+    (2507, "smtpd_tls_security_level = none"),
+    (2508, "smtpd_delay_reject = no; smtpd_client_restrictions = sleep 6"),
+    (2509, "smtpd_sender_restrictions = reject_unknown_sender_domain"),
+    (2510, "smtpd_client_restrictions = reject_unknown_reverse_client_hostname"),
+    (2511, "smtpd_delay_reject = no; smtpd_client_restrictions = defer"),
+];
+
 pub(crate) fn slapd(lab: &Lab, tls: &Certificate) {
     servers::slapd(lab, tls);
     for (port, refusal) in [(3890, "security simple_bind=128"), (3891, "disallow bind_simple")] {

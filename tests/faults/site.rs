@@ -69,7 +69,7 @@ impl Site {
         let starts: [&(dyn Fn() + Sync); 13] = [
             &|| servers::chronyd(lab),
             &|| more::named(lab),
-            &|| servers::postfix(lab, &tls),
+            &|| more::postfix(lab, &tls),
             &|| more::slapd(lab, &tls),
             &|| more::nginx(lab, &tls),
             &|| more::sshd(lab),

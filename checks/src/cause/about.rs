@@ -276,7 +276,9 @@ impl Cause {
             Self::SmtpRefused { .. }
             | Self::SmtpBlockListed { .. }
             | Self::SmtpRelayDenied { .. } => (Authentication, FarSide, Nothing),
-            Self::SmtpAuthenticationWanted { .. } => (Authentication, ThisHost, Nothing),
+            Self::SmtpAuthenticationWanted { .. } | Self::SmtpNoReverseName { .. } => {
+                (Authentication, ThisHost, Nothing)
+            }
             Self::SmtpGreylisted { .. } => (Service, FarSide, Nothing),
             Self::SmtpSenderRefused { .. } => (Service, ThisHost, Nothing),
             Self::SmtpUnavailable { .. } | Self::SmtpMailRefused { .. } => {

@@ -1037,6 +1037,14 @@ pub enum Cause {
         /// The server's words.
         text: String,
     },
+    /// This host's address has no name in DNS, or one that does not lead back to it.
+    #[error("the mail server refuses this host, as DNS has no name for its address: {reply} {text}")]
+    SmtpNoReverseName {
+        /// SMTP reply code.
+        reply: u16,
+        /// The server's words.
+        text: String,
+    },
     /// It does not take the sender.
     #[error("the mail server refuses the sender: {reply} {text}")]
     SmtpSenderRefused {

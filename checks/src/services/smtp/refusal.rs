@@ -22,18 +22,28 @@ pub(super) fn named(reply: u16, text: &str) -> Option<Cause> {
         Some(Cause::SmtpRelayDenied { reply, text })
     } else if says(&SENDER) {
         Some(Cause::SmtpSenderRefused { reply, text })
+    } else if says(&NAMELESS) {
+        Some(Cause::SmtpNoReverseName { reply, text })
+    } else if says(&["client host rejected"]) && reply >= 500 {
+        // Postfix waits with it until somebody names a recipient.
+        Some(Cause::SmtpRefused { reply, text })
     } else {
         None
     }
 }
 
-/// postgrey, Exim, rspamd, milter-greylist.
-const GREYLISTED: [&str; 4] = ["greylist", "graylist", "grey-list", "grey list"];
+/// postgrey, Exim, rspamd, milter-greylist; postscreen after its tests behind the greeting.
+const GREYLISTED: [&str; 5] =
+    ["greylist", "graylist", "grey-list", "grey list", "4.3.2 service currently unavailable"];
 /// Postfix's and Exim's words for a DNS list, and the lists that name themselves.
-const BLOCK_LISTED: [&str; 9] = [
+const BLOCK_LISTED: [&str; 13] = [
     "blocked using",
     "blacklist",
+    "black list",
     "block list",
+    "listed on",
+    "barracudacentral",
+    "poor reputation",
     "blocklist",
     "dnsbl",
     "listed at",
@@ -52,6 +62,15 @@ const SENDER: [&str; 6] = [
     "send as this sender",
     "domain of sender",
     "5.1.8",
+];
+/// Postfix, Exim, sendmail: the client's address has no name, or one that does not lead back.
+const NAMELESS: [&str; 6] = [
+    "cannot find your hostname",
+    "cannot find your reverse hostname",
+    "host lookup failed",
+    "reverse dns",
+    "no ptr",
+    "ptr record",
 ];
 /// RFC 4954 §6: authentication required.
 const WANTS_LOGIN: u16 = 530;
@@ -87,6 +106,13 @@ mod tests {
                 "smtp-sender-refused",
             ),
             (530, "5.7.0 Authentication required", "smtp-authentication-wanted"),
+            (
+                450,
+                "4.7.1 Client host rejected: cannot find your reverse hostname, [192.0.2.7]",
+                "smtp-no-reverse-name",
+            ),
+            (554, "5.7.1 <unknown[192.0.2.7]>: Client host rejected: Access denied", "smtp-refused"),
+            (450, "4.3.2 Service currently unavailable", "smtp-greylisted"),
             // Exim.
             (451, "greylisted, try again later", "smtp-greylisted"),
             (550, "relay not permitted", "smtp-relay-denied"),
@@ -113,7 +139,7 @@ mod tests {
     fn what_is_none_of_these_is_not_guessed() {
         for (reply, text) in [
             (530, "5.7.0 Must issue a STARTTLS command first"),
-            (554, "5.7.1 <a@b.c>: Client host rejected: Access denied"),
+            (450, "4.3.2 <a@b.c>: Client host rejected: Try again later"),
             (550, "5.1.1 <a@b.c>: Recipient address rejected: User unknown"),
             (421, "4.3.2 too many connections"),
             (220, "relay.example.com ESMTP"),
