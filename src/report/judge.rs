@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use preflight_checks::{Cause, Concern, Millis};
 use serde_json::{Map, Value};
+use url::Url;
 
 use super::fold;
 use super::model::{
@@ -251,7 +252,15 @@ fn passage<'a>(
         look_at: &step.look_at,
         origin: question.origin.to_string(),
         asked_for,
+        behind: behind_proxy(question),
     }
+}
+
+/// The server that is meant, and its port, where the host asked is a proxy on the way to it.
+fn behind_proxy(question: &Question) -> Option<(String, u16)> {
+    let url: Url = question.target.parse().ok().filter(|url: &Url| url.has_host())?;
+    let server = url.host_str().filter(|server| *server != question.host)?;
+    Some((server.to_owned(), url.port_or_known_default()?))
 }
 
 fn cause_report(cause: &Cause, passage: &Passage<'_>) -> CauseReport {

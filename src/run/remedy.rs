@@ -35,6 +35,8 @@ pub(crate) struct Passage<'a> {
     pub(crate) origin: String,
     /// What the whole step asks for.
     pub(crate) asked_for: &'a [Wish],
+    /// The server that is meant, and its port, where the target is a proxy on the way to it.
+    pub(crate) behind: Option<(String, u16)>,
 }
 
 /// Who acts, and what to ask of them.
@@ -48,7 +50,27 @@ pub(crate) struct Remedy {
 
 /// The remedy of `cause` on this passage.
 pub(crate) fn remedy(cause: &Cause, passage: &Passage<'_>) -> Remedy {
-    Remedy { who: who(cause, passage), what: what(cause, passage) }
+    match &passage.behind {
+        // What a server behind a proxy gets wrong is not the proxy's.
+        Some((server, port)) if is_of_the_server(cause) => {
+            let to_server = Passage { target: server, to: None, port: *port, ..passage.clone() };
+            Remedy { who: who(cause, &to_server), what: what(cause, &to_server) }
+        }
+        _ => Remedy { who: who(cause, passage), what: what(cause, passage) },
+    }
+}
+
+/// Is it whoever runs the server that acts, if a proxy stands before it?
+fn is_of_the_server(cause: &Cause) -> bool {
+    let is_before_the_tunnel = matches!(
+        cause,
+        Cause::ProxyUnreachable { .. }
+            | Cause::PortClosed { .. }
+            | Cause::TargetRejected { .. }
+            | Cause::PortSilentOnSegment { .. }
+            | Cause::NoNeighbour { .. }
+    );
+    cause.owner() == Owner::FarSide && !is_before_the_tunnel
 }
 
 /// The remedy of what passes and will hurt.
@@ -153,6 +175,9 @@ fn what_of_concern(concern: &Concern, passage: &Passage<'_>) -> String {
             "switch SMTP inspection off on the firewall in between (ASA: no inspect esmtp)".to_owned()
         }
         Concern::LdapNoStarttls => "offer StartTLS, or LDAPS on 636".to_owned(),
+        Concern::LdapPasswordExpires { .. } => {
+            "exempt the account from expiry, or set a new password in time, there and in Centreon".to_owned()
+        }
         Concern::LdapNotBound => {
             "give --ldap-bind-dn and PREFLIGHT_LDAP_PASSWORD to have the bind tested too".to_owned()
         }
@@ -174,9 +199,6 @@ fn what_of_concern(concern: &Concern, passage: &Passage<'_>) -> String {
         ),
         Concern::BbdoOld { .. } => {
             "choose BBDO 3 in every broker configuration, export, restart cbd and centengine".to_owned()
-        }
-        Concern::LdapPasswordExpires { .. } => {
-            "exempt the account from expiry, or set a new password in time, there and in Centreon".to_owned()
         }
         Concern::SnmpSmallView => {
             "let this community or user read 1.3.6.1.2.1 (snmpd: view and access lines)".to_owned()
@@ -333,6 +355,9 @@ fn here(cause: &Cause, passage: &Passage<'_>) -> Option<String> {
         Cause::NameWithoutAddress { name } => format!(
             "add an address of {name} to DNS or /etc/hosts; if DNS has one, see whether the name server removes private addresses (unbound: private-domain; dnsmasq: rebind-domain-ok): getent ahosts {name}"
         ),
+        Cause::NameFileUnread { file, .. } => {
+            format!("run preflight as root; every user's programs need that file: chmod a+r {file}")
+        }
         Cause::NameIsNobody { name, origin, .. } if origin == "DNS" => format!(
             "ask the DNS team to let {name} through: their filter answers so for names that it blocks; dig {name}"
         ),
@@ -358,9 +383,6 @@ fn here(cause: &Cause, passage: &Passage<'_>) -> Option<String> {
         Cause::NoInternetNames { name, .. } => no_internet(name, passage),
         Cause::NameServerElsewhere { .. } => "run preflight on the machine whose files these are".to_owned(),
         Cause::ResolverFailed { name, .. } => {
-        Cause::NameFileUnread { file, .. } => {
-            format!("run preflight as root; every user's programs need that file: chmod a+r {file}")
-        }
             format!("cat /etc/resolv.conf; then ask each name server: dig @SERVER {name}")
         }
         Cause::NameServerUnreachable { server, because, .. } => {
@@ -716,6 +738,9 @@ fn of_account(sub_code: &str, from: &str) -> String {
         "533" => "enable the account (Enable-ADAccount)".to_owned(),
         "701" => "give the account a later end (Clear-ADAccountExpiration)".to_owned(),
         "532" | "773" => "set a new password that does not expire (Set-ADAccountPassword; Set-ADUser -PasswordNeverExpires), and put it into Centreon".to_owned(),
+        "account-locked" => "unlock the account (OpenLDAP: remove pwdAccountLockedTime; 389 DS: dsidm account unlock), and find what still sends its old password".to_owned(),
+        "account-disabled" => "enable the account (389 DS, FreeIPA: dsidm account unlock, ipa user-enable)".to_owned(),
+        "password-expired" | "change-after-reset" => "set a new password that the policy lets live (OpenLDAP: ldappasswd, pwdReset, pwdMaxAge), and put it into Centreon".to_owned(),
         _ => format!("let the account log on from {from} at this hour (Set-ADUser -LogonWorkstations)"),
     }
 }
@@ -734,13 +759,14 @@ fn in_web_and_mail(cause: &Cause, passage: &Passage<'_>) -> Option<String> {
             "let {} relay there (postfix: mynetworks), or use the relay meant for it",
             passage.from()
         ),
+        Cause::SmtpNoReverseName { .. } => format!(
+            "ask the DNS team for a name of {0} that leads back to it (PTR and A record): dig -x {0}; or let the relay take it without (postfix: mynetworks)",
+            passage.from()
+        ),
         Cause::SmtpBlockListed { .. } => format!(
             "let {} in past the block list (postfix: check_client_access before reject_rbl_client), or have its address taken off the list that the words name",
             passage.from()
         ),
-        "account-locked" => "unlock the account (OpenLDAP: remove pwdAccountLockedTime; 389 DS: dsidm account unlock), and find what still sends its old password".to_owned(),
-        "account-disabled" => "enable the account (389 DS, FreeIPA: dsidm account unlock, ipa user-enable)".to_owned(),
-        "password-expired" | "change-after-reset" => "set a new password that the policy lets live (OpenLDAP: ldappasswd, pwdReset, pwdMaxAge), and put it into Centreon".to_owned(),
         Cause::SmtpGreylisted { .. } => format!(
             "exempt {} from greylisting; until then a mail server of its own tries again and gets through",
             passage.from()
@@ -759,10 +785,6 @@ fn in_web_and_mail(cause: &Cause, passage: &Passage<'_>) -> Option<String> {
         }
         Cause::SmtpStarttlsRefused { .. } => {
             format!("give its STARTTLS a certificate and key that work; see: {}", passage.openssl())
-        Cause::SmtpNoReverseName { .. } => format!(
-            "ask the DNS team for a name of {0} that leads back to it (PTR and A record): dig -x {0}; or let the relay take it without (postfix: mynetworks)",
-            passage.from()
-        ),
         }
         Cause::NotMetadata { secure: false, .. } => format!(
             "allow {} for {} on the web filter or proxy; see: curl -s {} | head",
@@ -804,13 +826,22 @@ fn in_web_and_mail(cause: &Cause, passage: &Passage<'_>) -> Option<String> {
         Cause::HttpStatus { status } => {
             format!("find {} in its access log and say why it answers {status}", passage.from())
         }
-        Cause::HttpServerError { status } => {
+        Cause::HttpServerError { status, unsigned: false } => {
             format!("find the answer {status} to {} in its error log, and repair it", passage.from())
         }
+        Cause::HttpServerError { status, unsigned: true } => format!(
+            "find the answer {status} to {} in its error log; if it is not there, a proxy on the way gave it: ask the network team which one, or use --proxy",
+            passage.from()
+        ),
         Cause::ProxySilent { destination, .. } => {
             format!("see whether the proxy itself reaches {destination}, and let it")
         }
         Cause::ProxyDenied { destination, .. } => format!("allow {destination} on the proxy"),
+        Cause::ProxyCannotReach { destination, error, .. }
+            if error.as_deref().is_some_and(|error| error.contains("DNS")) =>
+        {
+            format!("let the proxy itself resolve {destination}: its own name server does not")
+        }
         Cause::ProxyCannotReach { destination, .. } => {
             format!("let the proxy itself reach {destination}")
         }
@@ -990,6 +1021,7 @@ mod tests {
             look_at: "",
             origin: "--central".to_owned(),
             asked_for: &[],
+            behind: None,
         };
         assert_eq!(passage(None).own_rule(), "TCP 5669 from 10.2.0.7 to 10.0.0.5");
         let seen = passage(Some([198, 51, 100, 7].into())).own_rule();
@@ -1010,6 +1042,7 @@ mod tests {
             look_at,
             origin: "--central".to_owned(),
             asked_for: &[],
+            behind: None,
         }
     }
 
@@ -1081,6 +1114,23 @@ mod tests {
             closed.what,
             "start the service; on that machine: systemctl enable --now cbd; ss -ltnp 'sport = :15669'"
         );
+    }
+
+    #[test]
+    fn what_a_server_behind_a_proxy_gets_wrong_is_not_the_proxys() {
+        let behind = Some(("www.example.org".to_owned(), 443));
+        let passage = Passage { behind, ..passage("https", Transport::Tcp, "") };
+        let missing = remedy(&Cause::HttpNotFound { path: "/x".to_owned() }, &passage);
+        assert_eq!(missing.who, "whoever runs www.example.org");
+        let tls = remedy(&Cause::TlsVersion { peer: "1.1".to_owned() }, &passage);
+        assert!(tls.what.contains("s_client -connect www.example.org:443"), "{}", tls.what);
+        let closed = Cause::PortClosed { to: ([10, 0, 0, 5], 15_669).into() };
+        let proxy = Cause::ProxyUnreachable {
+            proxy: "http://central:15669".to_owned(),
+            reason: closed.to_string(),
+            because: Box::new(closed),
+        };
+        assert_eq!(remedy(&proxy, &passage).who, "whoever runs central");
     }
 
     #[test]

@@ -18,12 +18,14 @@ mod schema;
 
 mod certificates;
 mod conversation;
+mod curl;
 mod healthy;
 mod mail_and_directory;
 mod network;
 mod others;
 mod peer;
 mod platform;
+mod resolvers;
 mod row;
 mod servers;
 mod services;
@@ -53,6 +55,7 @@ fn every_fault_is_named_and_none_as_another() {
             services::rows(&certificates),
             conversation::rows(&certificates),
             time_and_names::rows(),
+            resolvers::rows(),
             mail_and_directory::rows(&certificates),
             web::rows(&certificates),
             platform::rows(&certificates),

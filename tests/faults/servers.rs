@@ -7,13 +7,14 @@ use crate::lab::servers::{
 };
 use crate::lab::{Lab, Node, Port, SERVER, run};
 use crate::peer::{Io, Peer};
+use crate::resolvers;
 
 /// What [`squid`] wants to hear from `monitoring` on port 3129.
 pub(crate) const PASSWORD: &str = "not-a-secret-proxy";
 
 /// The site's name server, and one on 5353 that serves its own zone only.
 pub(crate) fn named(lab: &Lab) {
-    servers::named(lab, "alias.example.test. CNAME gone.example.test.");
+    servers::named(lab, resolvers::RECORDS);
     let folder = lab.folder("own-zones");
     let configuration = lab.write(
         "own-zones/named.conf",
@@ -31,7 +32,6 @@ pub(crate) fn named(lab: &Lab) {
     lab.eventually("own-zones", || lab.log("own-zones").contains("all zones loaded"));
 }
 
-/// The site's directory, and two that refuse: 3890 wants TLS before a password, 3891 wants none.
 /// The site's mail server, and one whose every port refuses in its own way: see [`ODD_SMTPD`].
 pub(crate) fn postfix(lab: &Lab, tls: &Certificate) {
     // Block lists and names of clients are looked up in the site's DNS.
@@ -95,6 +95,7 @@ const ODD_SMTPD: [(u16, &str); 11] = [
     (2511, "smtpd_delay_reject = no; smtpd_client_restrictions = defer"),
 ];
 
+/// The site's directory, and two that refuse: 3890 wants TLS before a password, 3891 wants none.
 pub(crate) fn slapd(lab: &Lab, tls: &Certificate) {
     servers::slapd(lab, tls);
     for (port, refusal) in [(3890, "security simple_bind=128"), (3891, "disallow bind_simple")] {
@@ -267,6 +268,26 @@ pub(crate) fn other_squid(lab: &Lab) {
     command.args(["-N", "-d", "1", "-f"]).arg(configuration);
     let ports = [3140, 3142, 3143].map(Port::Tcp);
     lab.start(Node::Server, "other-squid", &mut command, &ports);
+}
+
+/// Beside [`squid`], tinyproxies: one that lets nobody in on 3150, with users on 3151, to port 8443
+/// only on 3152, with a filter on 3153, and for everyone on 3154.
+pub(crate) fn tinyproxy(lab: &Lab) {
+    let filter = lab.write("tinyproxy.filter", "example");
+    for (port, line) in [
+        (3150, "Allow 192.0.2.1".to_owned()),
+        (3151, format!("BasicAuth monitoring {PASSWORD}")),
+        (3152, "ConnectPort 8443".to_owned()),
+        (3153, format!("Filter \"{}\"", filter.display())),
+        (3154, String::new()),
+    ] {
+        let name = format!("tinyproxy-{port}");
+        let text = format!("Port {port}\nTimeout 10\nMaxClients 20\nLogLevel Info\n{line}\n");
+        let configuration = lab.write(&format!("{name}.conf"), &text);
+        let mut command = lab.command(Node::Server, "tinyproxy");
+        command.args(["-d", "-c"]).arg(configuration);
+        lab.start(Node::Server, &name, &mut command, &[Port::Tcp(port)]);
+    }
 }
 
 /// A SOCKS server on 1080.

@@ -15,9 +15,11 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::certificates::Certificates;
+use crate::curl;
 use crate::lab::servers::{self, Certificate};
 use crate::lab::{Lab, Node, SERVER};
 use crate::others::{self, Said};
+use crate::resolvers;
 use crate::row::{How, Place, Row};
 use crate::schema::check;
 use crate::servers as more;
@@ -66,7 +68,7 @@ impl Site {
         lab.write("trusted.pem", &both.concat());
         secrets(lab);
         lab.etc(Node::Client, "resolv.conf", &format!("nameserver {SERVER}\n"));
-        let starts: [&(dyn Fn() + Sync); 13] = [
+        let starts: [&(dyn Fn() + Sync); 16] = [
             &|| servers::chronyd(lab),
             &|| more::named(lab),
             &|| more::postfix(lab, &tls),
@@ -83,6 +85,9 @@ impl Site {
             },
             &|| more::odd_tls(lab),
             &|| more::socks(lab),
+            &|| more::tinyproxy(lab),
+            &|| resolvers::unbound(lab),
+            &|| resolvers::dnsmasq(lab),
             &|| more::nrpe(lab),
         ];
         thread::scope(|scope| {
@@ -121,7 +126,10 @@ impl Site {
         let mut got: BTreeMap<usize, Got> = ask(swift, 2).collect();
         swift_are_done();
         got.extend(ask(slow, width));
-        let got = got.into_values().collect();
+        let got: Vec<Got> = got.into_values().collect();
+        let differences = side_by_side(rows.len(), 4, |at| curl::disagrees(&spots[at], &got[at]));
+        let differences: Vec<String> = differences.into_iter().flatten().collect();
+        assert!(differences.is_empty(), "{}", differences.join("\n"));
         let mut said = Vec::new();
         if others::are_wanted() {
             others::start(&self.lab);
@@ -273,6 +281,13 @@ impl<'a> Spot<'a> {
         }
         add(Node::Client, &format!("address add {client}/32 dev eth0"));
         add(Node::Client, &format!("route add {server} via 10.2.0.1 src {client}"));
+    }
+
+    /// The value of one of the row's own flags.
+    pub(crate) fn flag(&self, name: &str) -> Option<String> {
+        let args = &self.row.flow.args;
+        let at = args.iter().rposition(|arg| arg == name)?;
+        args.get(at + 1).map(|value| self.fill(value))
     }
 
     /// The name or address that is asked.

@@ -22,6 +22,7 @@ pub(crate) fn rows(certificates: &Certificates) -> Vec<Row> {
     rows.extend(suites());
     rows.extend(clients(certificates));
     rows.extend(pages_instead());
+    rows.extend(pages_of_others());
     rows.extend(in_plain_text());
     rows.extend(pages());
     rows.extend(proxies(certificates));
@@ -306,6 +307,59 @@ fn pages_instead() -> Vec<Row> {
     rows
 }
 
+/// Answers that somebody on the way wrote, or that do not say who did, as they come in plain text.
+fn pages_of_others() -> Vec<Row> {
+    let row = |fault: &str, status: &str, headers: &str, body: &str| {
+        let flow = http().to("pages.example.test");
+        Row::new(fault, flow).peer(web_page(status, headers, body)).hosts(SITE)
+    };
+    let title = |title: &str| format!("<html><head><title>{title}</title></head></html>");
+    let script = |script: &str| format!("<html><script>{script}</script></html>");
+    let mut rows = Vec::new();
+    for status in ["502 Bad Gateway", "503 Service Unavailable", "504 Gateway Timeout"] {
+        let row = row(&format!("unsigned, HTTP {status}"), status, "", "the connection failed");
+        rows.push(row.fails(&["http-server-error"]).says("or a proxy on the way"));
+    }
+    let squid = title("ERROR: The requested URL could not be retrieved");
+    let failed = "X-Squid-Error: ERR_DNS_FAIL 0\r\n";
+    let onward = "Location: http://gateway.corp.test:8090/httpclient.html\r\n";
+    rows.extend([
+        row("squid on the way without a name server", "503 x", failed, &squid)
+            .fails(&["proxy-cannot-reach"])
+            .says("ERR_DNS_FAIL"),
+        row("squid on the way, its headers taken away", "403 Forbidden", "", &squid)
+            .fails(&["proxy-denied"]),
+        row("block page with status 403", "403 Forbidden", "", &title("Web Page Blocked!"))
+            .fails(&["page-instead"])
+            .says("Web Page Blocked"),
+        row("block page, German", "200 OK", "", &title("Zugriff gesperrt"))
+            .fails(&["page-instead"])
+            .says("gesperrt"),
+        row("block page by its heading", "200 OK", "", "<h1>Access Denied</h1> by policy")
+            .fails(&["page-instead"])
+            .says("Access Denied"),
+        row("a server's own refusal", "403 Forbidden", "Server: nginx\r\n", &title("403 Forbidden"))
+            .fails(&["http-forbidden"]),
+        row("captive portal by a script", "200 OK", "", &script("location.href='http://in.test/'"))
+            .fails(&["captive-portal"])
+            .says("in.test"),
+        row("captive portal on a device's port", "302 Found", onward, "")
+            .fails(&["captive-portal"])
+            .says("gateway.corp.test"),
+        row("healthy, a page that sends on within", "200 OK", "", &script("location='/ui'")),
+    ]);
+    rows
+}
+
+/// Gives everybody this page.
+fn web_page(status: &str, headers: &str, body: &str) -> Peer {
+    let length = body.len();
+    peer::answers(format!(
+        "HTTP/1.1 {status}\r\nContent-Type: text/html\r\nContent-Length: {length}\r\n{headers}\
+         Connection: close\r\n\r\n{body}"
+    ))
+}
+
 /// A port inside TLS asked in plain text, and NRPE, which is one without a certificate.
 fn in_plain_text() -> Vec<Row> {
     let mut rows = Vec::new();
@@ -415,6 +469,39 @@ fn proxies(certificates: &Certificates) -> Vec<Row> {
         Row::new("proxy: origin answers 403", through(open, "http://www.example.test:8403/"))
             .fails(&["http-forbidden"])
             .says("403"),
+        by("proxy: a page instead of the tunnel", "http://{server}:{port}")
+            .peer(web_page("200 OK", "", "<title>Proxy Login</title>"))
+            .fails(&["page-instead"])
+            .says("Proxy Login"),
+        by("proxy: sent to a page instead of the tunnel", "http://{server}:{port}")
+            .peer(web_page("302 Found", "Location: http://proxy.corp.test/login\r\n", ""))
+            .fails(&["captive-portal"])
+            .says("proxy.corp.test/login"),
+        by("proxy: wants Negotiate", "http://{server}:{port}")
+            .peer(web_page("407 x", "Proxy-Authenticate: Negotiate\r\n", ""))
+            .fails(&["proxy-scheme"])
+            .says("Negotiate"),
+        by("tinyproxy: lets nobody in", "http://10.0.0.3:3150")
+            .fails(&["proxy-denied"])
+            .says("403"),
+        by("tinyproxy: 407", "http://10.0.0.3:3151").fails(&["proxy-authentication"]),
+        by("tinyproxy: not to this port", "http://10.0.0.3:3152").fails(&["proxy-denied"]),
+        by("tinyproxy: filtered", "http://10.0.0.3:3153").fails(&["proxy-denied"]),
+        Row::new("tinyproxy: plain HTTP filtered", through("http://10.0.0.3:3153", PLAIN))
+            .fails(&["proxy-denied"]),
+        Row::new(
+            "tinyproxy: origin does not listen",
+            through("http://10.0.0.3:3154", "https://www.example.test:9/"),
+        )
+        .fails(&["proxy-cannot-reach"]),
+        Row::new(
+            "tinyproxy: origin's name unknown",
+            through("http://10.0.0.3:3154", "https://nobody-here.example.test/"),
+        )
+        .fails(&["proxy-cannot-reach"]),
+        by("tinyproxy: with the right credentials", "http://10.0.0.3:3151")
+            .with_login("{lab}/password"),
+        by("tinyproxy: healthy", "http://10.0.0.3:3154"),
         by("proxy: intercepts TLS", "http://{server}:{port}")
             .peer(intercepting)
             .fails(&["tls-intercepted"])
@@ -441,6 +528,7 @@ fn intercepting(config: Arc<ServerConfig>) -> Peer {
     })
 }
 
+const SITE: &str = "{server} pages.example.test";
 const PROXY_DOWN: &[&str] = &["proxy-unreachable"];
 const PLAIN: &str = "http://www.example.test/";
 

@@ -146,6 +146,7 @@ impl Cause {
             | Self::AliasBroken { .. }
             | Self::NameIsLoopback { .. }
             | Self::NameIsNobody { .. }
+            | Self::NameFileUnread { .. }
             | Self::NoNameServer { .. }
             | Self::NoInternetNames { .. }
             | Self::NameServerElsewhere { .. } => (Name, ThisHost, Nothing),
@@ -162,7 +163,6 @@ impl Cause {
             | Self::ReplyDroppedHere { .. } => (Route, ThisHost, Nothing),
             Self::LocalFirewall { .. } => (Route, ThisHost, ALLOW),
             Self::SourceUnusable { .. } | Self::LocalError { .. } => (Host, ThisHost, Nothing),
-            | Self::NameFileUnread { .. }
 
             // ---- path ----
             Self::NoNeighbour { .. } => (Path, FarSide, Nothing),
@@ -416,9 +416,9 @@ impl Concern {
             Self::SmtpMasked { .. } => network,
             Self::LdapNoStarttls => FarSide,
             Self::LdapPasswordKept => FarSide,
+            Self::LdapPasswordExpires { .. } => FarSide,
             Self::LdapBindWithheld | Self::LdapNotBound => ThisHost,
             Self::BbdoGrpc | Self::BbdoTlsNotAsked | Self::BbdoFileUnread { .. } => ThisHost,
-            Self::LdapPasswordExpires { .. } => FarSide,
             Self::BbdoTlsNotOffered | Self::BbdoSlow { .. } | Self::BbdoOld { .. } => FarSide,
             Self::SnmpSmallView => FarSide,
             Self::SnmpNotRead => ThisHost,

@@ -247,7 +247,7 @@ pub enum Concern {
     #[error("agent reached; no community or user given, so reading was not tested")]
     SnmpNotRead,
     /// The web server is there, and its clients need another one too.
-    #[error("sends its clients on to another host, to be reached too: {location}")]
+    #[error("sends its clients on elsewhere, to be reached too: {location}")]
     HttpSendsElsewhere {
         /// Where to, without a query.
         location: String,

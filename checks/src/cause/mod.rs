@@ -1147,10 +1147,13 @@ pub enum Cause {
         status: u16,
     },
     /// 5xx.
-    #[error("the web server fails ({status})")]
+    #[error("the web server{} fails ({status})", if *.unsigned { ", or a proxy on the way," } else { "" })]
     HttpServerError {
         /// HTTP status.
         status: u16,
+        /// In plain text, and neither a server nor a proxy says that it wrote the answer.
+        #[serde(default)]
+        unsigned: bool,
     },
     /// Something in between answers instead of the host asked.
     #[error("a captive portal answers instead: it sends us to {location}")]
@@ -1209,7 +1212,7 @@ pub enum Cause {
         status: u16,
     },
     /// The proxy answers, and could not reach the destination.
-    #[error("the proxy {proxy} cannot reach {destination} ({status})")]
+    #[error("the proxy {proxy} cannot reach {destination} ({status}{})", after_comma(error.as_deref()))]
     ProxyCannotReach {
         /// The proxy, without credentials.
         proxy: String,
@@ -1217,6 +1220,9 @@ pub enum Cause {
         destination: String,
         /// HTTP status.
         status: u16,
+        /// The proxy's own word for it: `ERR_DNS_FAIL`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        error: Option<String>,
     },
     /// The proxy accepted the question and gives no answer to it.
     #[error("the proxy {proxy} gives no answer about {destination} ({waited})")]
@@ -1557,6 +1563,7 @@ impl Cause {
                 | Self::SmtpGreetingLate { .. }
                 | Self::DnsNoNameAsked
                 | Self::NameServerElsewhere { .. }
+                | Self::NameFileUnread { .. }
                 | Self::ListenersUnknown { .. }
                 | Self::ProbePanicked { .. }
                 | Self::Interrupted
@@ -1571,7 +1578,6 @@ impl Cause {
         matches!(self, Self::PortClosed { .. } | Self::NothingListens { .. })
     }
 
-                | Self::NameFileUnread { .. }
     /// A silence that answers may have come to all the same: whom, and how long.
     #[must_use]
     pub fn unheard(&self) -> Option<(SocketAddr, Millis)> {
@@ -1612,6 +1618,11 @@ impl Cause {
     pub(crate) fn bad_reply(expected: &'static str, bytes: &[u8]) -> Self {
         Self::BadReply { expected: expected.into(), got: crate::wire::head(bytes) }
     }
+}
+
+/// ", ERR_DNS_FAIL", or nothing.
+fn after_comma(word: Option<&str>) -> String {
+    word.map(|word| format!(", {word}")).unwrap_or_default()
 }
 
 /// How a ZeroMQ peer calls itself.

@@ -159,7 +159,7 @@ impl Probe {
         if let Some(location) = portal(answer, url, at, onward.as_ref()) {
             return Err(Cause::CaptivePortal { location });
         }
-        if let Some(title) = page_instead(answer) {
+        if let Some(title) = page_instead(answer).filter(|_| proxy_error(answer).is_none()) {
             return Err(Cause::PageInstead { host: bare_host(url), title });
         }
         if let Some(onward) = within(answer, url).filter(|onward| onward.url == *url) {
@@ -171,7 +171,9 @@ impl Probe {
         self.judge_status(answer, url)?;
         self.content.judge(answer, is_tls(url))?;
         seen.headline = self.headline(answer, onward.as_ref(), seen);
-        if let Some(onward) = onward.filter(|onward| onward.elsewhere) {
+        // Plain HTTP wants a port of its own.
+        let leaves_tls = |onward: &Onward| is_tls(url) && !is_tls(&onward.url);
+        if let Some(onward) = onward.filter(|onward| onward.elsewhere || leaves_tls(onward)) {
             let location = onward.shown();
             seen.concerns.push(Concern::HttpSendsElsewhere { location });
         }
@@ -210,7 +212,12 @@ impl Probe {
             status if status < limit => Ok(()),
             status @ (401 | 403) => Err(Cause::HttpForbidden { status }),
             404 => Err(Cause::HttpNotFound { path: shown_path(url) }),
-            status @ 500.. => Err(Cause::HttpServerError { status }),
+            status @ 500.. => {
+                let unsigned = !is_tls(url)
+                    && (502..=504).contains(&status)
+                    && answer.header("server").is_none();
+                Err(Cause::HttpServerError { status, unsigned })
+            }
             status => Err(Cause::HttpStatus { status }),
         }
     }

@@ -30,7 +30,8 @@ impl Onward {
     pub(super) fn of(answer: &Answer, asked: &Url) -> Option<Self> {
         let by_page = !(300..400).contains(&answer.status);
         let location = || answer.headers.get("location")?.to_str().ok().map(str::to_owned);
-        let url = if by_page { refresh(&answer.body) } else { location() };
+        let onward = || refresh(&answer.body).or_else(|| script(&answer.body));
+        let url = if by_page { onward() } else { location() };
         let url = asked.join(&url?).ok()?;
         let elsewhere = !related(asked, &url);
         Some(Self { url, elsewhere, by_page })
@@ -54,13 +55,23 @@ impl Onward {
         let named = matches!(asked.host(), Some(Host::Domain(_)));
         let inwards = at.is_some_and(|at| !is_private(at)) && leads_inside(&self.url);
         let device = self.url.host_str().is_some_and(is_inspection);
-        named && self.elsewhere && (inwards || self.by_page || self.is_login() || device)
+        let by_page = self.by_page && !self.is_single_sign_on();
+        // Public sites send on to HTTPS; only devices answer plain HTTP on a port of their own.
+        let is_public = at.is_some_and(|at| !is_private(at));
+        let odd_port = is_public && self.url.scheme() == "http" && self.url.port().is_some();
+        named && self.elsewhere && (inwards || by_page || self.is_login() || device || odd_port)
     }
 
     fn is_login(&self) -> bool {
         let text = self.url.as_str().to_ascii_lowercase();
         let has = |words: &[&str]| words.iter().any(|word| text.contains(word));
-        has(&LOGIN) && !has(&SINGLE_SIGN_ON)
+        has(&LOGIN) && !self.is_single_sign_on()
+    }
+
+    /// A site's own log-in, at somebody who runs that for many sites.
+    fn is_single_sign_on(&self) -> bool {
+        let text = self.url.as_str().to_ascii_lowercase();
+        SINGLE_SIGN_ON.iter().any(|field| text.contains(field))
     }
 }
 
@@ -84,23 +95,37 @@ pub(super) fn portal(
 /// It comes with a good status; what it calls itself gives it away. A log-in of the site's own, and a
 /// page that only mentions such words, are none.
 pub(super) fn page_instead(answer: &Answer) -> Option<String> {
-    if !(200..300).contains(&answer.status) {
+    let is_good = (200..300).contains(&answer.status);
+    if !is_good && answer.status != FORBIDDEN {
         return None;
     }
-    let title = title(&answer.body)?;
-    let lower = title.to_lowercase();
-    let says = |words: &[&str]| words.iter().any(|word| lower.contains(word));
-    (says(&BLOCKED) || says(&NETWORK_LOGIN) || says(&DEVICES)).then_some(title)
+    let named = |tag| element(&answer.body, tag).filter(|title| is_of_somebody_else(title, is_good));
+    named("title").or_else(|| named("h1"))
 }
 
-/// What a page calls itself, printable and bounded.
-fn title(page: &[u8]) -> Option<String> {
+/// Is that the title of a page that blocks, or lets into a network?
+fn is_of_somebody_else(title: &str, is_good: bool) -> bool {
+    let lower = title.to_lowercase();
+    let says = |words: &[&str]| words.iter().any(|word| lower.contains(word));
+    // "Access Denied" is what many servers call their own refusals.
+    let denies = is_good && says(&DENIED);
+    says(&BLOCKED) || denies || says(&NETWORK_LOGIN) || says(&DEVICES)
+}
+
+/// The title of a page, or that it has none.
+pub(super) fn title_or_kind(answer: &Answer) -> String {
+    let title = element(&answer.body, "title").or_else(|| element(&answer.body, "h1"));
+    title.unwrap_or_else(|| "a page without a title".to_owned())
+}
+
+/// The text of the first element `<name>` of a page, printable and bounded.
+fn element(page: &[u8], name: &str) -> Option<String> {
     let page = String::from_utf8_lossy(page);
     // ASCII letters change their case in place: positions stay the same.
     let lower = page.to_ascii_lowercase();
-    let tag = lower.find("<title")?;
+    let tag = lower.find(&format!("<{name}"))?;
     let start = tag + lower.get(tag..)?.find('>')? + 1;
-    let end = start + lower.get(start..)?.find("</title")?;
+    let end = start + lower.get(start..)?.find(&format!("</{name}"))?;
     let words: Vec<&str> = page.get(start..end)?.split_whitespace().collect();
     let title = wire::clean(words.join(" ").as_bytes(), 60);
     (!title.is_empty()).then_some(title)
@@ -121,6 +146,28 @@ fn refresh(page: &[u8]) -> Option<String> {
     let target = target.trim_start_matches(['\'', '"', ' ']);
     let end = target.find(['\'', '"', ' ', '>']).unwrap_or(target.len());
     target.get(..end).filter(|target| !target.is_empty()).map(str::to_owned)
+}
+
+/// The address that a page does nothing but send its reader to, by a script: `location.href = "…"`.
+///
+/// Of a page with text of its own the scripts tell nothing.
+fn script(page: &[u8]) -> Option<String> {
+    if page.len() > SMALL_PAGE {
+        return None;
+    }
+    let page = String::from_utf8_lossy(page);
+    let after = page.split("location").skip(1).find_map(|rest| {
+        let rest = [".href", ".replace", ".assign"]
+            .iter()
+            .find_map(|way| rest.strip_prefix(way))
+            .unwrap_or(rest)
+            .trim_start();
+        rest.strip_prefix(['=', '('])
+    })?;
+    let after = after.trim_start().trim_start_matches('\\');
+    let quote = after.chars().next().filter(|&c| c == '\'' || c == '"')?;
+    let target = after.get(1..)?.split(quote).next()?;
+    Some(target.trim_end_matches('\\').to_owned()).filter(|target| !target.is_empty())
 }
 
 /// Same host, one above or below the other, or neighbours in one domain.
@@ -175,8 +222,20 @@ fn is_private(address: IpAddr) -> bool {
 }
 
 const NETWORK_AUTHENTICATION_REQUIRED: u16 = 511;
-/// How pages call themselves that say no.
-const BLOCKED: [&str; 14] = [
+const FORBIDDEN: u16 = 403;
+/// Bytes of a page that says nothing by itself.
+const SMALL_PAGE: usize = 2048;
+/// How pages call themselves that say no, a server's own among them.
+const DENIED: [&str; 6] = [
+    "access denied",
+    "access restricted",
+    "zugriff verweigert",
+    "acc\u{e8}s refus\u{e9}",
+    "accesso negato",
+    "acceso denegado",
+];
+/// How pages call themselves that somebody on the way puts in the place of others.
+const BLOCKED: [&str; 23] = [
     "page blocked",
     "site blocked",
     "access blocked",
@@ -185,12 +244,22 @@ const BLOCKED: [&str; 14] = [
     "blocked by",
     "website blocked",
     "url blocked",
-    "access denied",
+    "web site blocked",
+    // Squid's, in English.
+    "the requested url could not be retrieved",
+    "content blocked",
     "web filter",
     "content filter",
+    "webfilter",
     "policy violation",
-    "zugriff verweigert",
-    "acc\u{e8}s refus\u{e9}",
+    "seite gesperrt",
+    "zugriff gesperrt",
+    "webseite blockiert",
+    "seite blockiert",
+    "acc\u{e8}s bloqu\u{e9}",
+    "sito bloccato",
+    "pagina bloccata",
+    "acceso bloqueado",
 ];
 /// How pages of devices call themselves, whatever they say.
 const DEVICES: [&str; 5] = [
@@ -218,8 +287,10 @@ const NETWORK_LOGIN: [&str; 14] = [
     "internet access",
 ];
 /// What login pages of networks are called.
-const LOGIN: [&str; 9] =
-    ["login", "logon", "portal", "captive", "hotspot", "guest", "wlan", "wifi", "fgtauth"];
+const LOGIN: [&str; 16] = [
+    "login", "logon", "signin", "sign-in", "portal", "captive", "hotspot", "guest", "wlan", "wifi",
+    "fgtauth", "webauth", "userauth", "splash", "httpclient.html", "blockpage",
+];
 /// Query fields of a site's own single sign-on, which is no captive portal.
 const SINGLE_SIGN_ON: [&str; 4] = ["client_id=", "response_type=", "samlrequest=", "wtrealm="];
 
@@ -301,6 +372,13 @@ mod tests {
     }
 
     #[test]
+    fn a_public_name_that_sends_us_to_an_odd_port_in_plain_text_is_a_portal() {
+        let answer = redirect("http://gateway.corp.example:8090/x");
+        assert!(seen(&answer, "http://example.org/").is_some());
+        assert_eq!(seen(&redirect("https://corp.example:8090/x"), "http://example.org/"), None);
+    }
+
+    #[test]
     fn a_page_that_refreshes_elsewhere_is_a_portal() {
         let body = "<HTML><Meta HTTP-EQUIV=\"Refresh\" content='1; URL=http://1.2.3.4/go?a=b'>";
         assert_eq!(seen(&page(body), "http://example.org/").unwrap(), "http://1.2.3.4/go");
@@ -348,6 +426,8 @@ mod tests {
             ),
             ("<title>Internet Security by Zscaler</title>", "Internet Security by Zscaler"),
             ("<title>Firewall Authentication</title>", "Firewall Authentication"),
+            ("<title>Seite gesperrt</title>", "Seite gesperrt"),
+            ("<title>Notice</title><h1>Access Denied</h1>by policy", "Access Denied"),
         ] {
             assert_eq!(page_instead(&page(body)).as_deref(), Some(known));
         }
@@ -363,6 +443,31 @@ mod tests {
         }
         let refused = Answer { status: 403, ..page("<title>Access Denied</title>") };
         assert_eq!(page_instead(&refused), None, "its status says so already");
+        let blocked = Answer { status: 403, ..page("<title>Web Page Blocked!</title>") };
+        assert_eq!(page_instead(&blocked).as_deref(), Some("Web Page Blocked!"));
+    }
+
+    #[test]
+    fn a_page_that_only_sends_its_reader_on_by_a_script_is_a_redirect() {
+        for (body, to) in [
+            (r#"<script>window.location="https://portal.corp.test/x"</script>"#, "https://portal.corp.test/x"),
+            (r#"<body onload="document.location.href='http://10.0.0.2:1000/fgtauth?0a'">"#, "http://10.0.0.2:1000/fgtauth?0a"),
+            (r#"<script>location.replace( "http://login.net.test/" );</script>"#, "http://login.net.test/"),
+            (r#"<script>self.location = 'http://a.test/'</script>"#, "http://a.test/"),
+        ] {
+            assert_eq!(script(body.as_bytes()).as_deref(), Some(to));
+            assert!(seen(&page(body), "http://example.org/").is_some(), "{body}");
+        }
+        for own in [
+            r#"<script>location.href="/web/ui"</script>"#,
+            "<p>location = here</p>",
+            r#"<script>location="https://www.example.org/"</script>"#,
+            r#"<script>location="https://sso.example.net/?client_id=1&response_type=code"</script>"#,
+        ] {
+            assert_eq!(seen(&page(own), "http://example.org/"), None, "{own}");
+        }
+        let long = format!("<script>location='http://a.test/'</script>{}", " ".repeat(4096));
+        assert_eq!(script(long.as_bytes()), None);
     }
 
     #[test]
@@ -379,6 +484,7 @@ mod tests {
         let body = "<é><meta http-equiv='refresh' content='0;url=http://1.2.3.4/'>";
         for length in 0..body.len() {
             let _no_panic = refresh(&body.as_bytes()[..length]);
+            let _no_panic = script(&body.as_bytes()[..length]);
         }
     }
 

@@ -9,6 +9,7 @@ use secrecy::SecretString;
 use url::Url;
 
 use super::exchange::{self, Answer, USER_AGENT, basic};
+use super::portal;
 use crate::cause::Cause;
 use crate::net::tls::{Verify, secure_as};
 use crate::net::{Ask, Stream};
@@ -51,6 +52,12 @@ impl Proxy {
         ask.seen.evidence.set("proxy_status", answer.status);
         if let Some(error) = proxy_error(&answer) {
             ask.seen.evidence.set("proxy_error", error);
+        }
+        let mut answer = answer;
+        if (200..300).contains(&answer.status) && is_page(&answer) {
+            exchange::read_body(&mut stream, &mut answer).await;
+            let host = destination.to_owned();
+            return Err(Cause::PageInstead { host, title: portal::title_or_kind(&answer) });
         }
         self.judge_tunnel(&answer, destination)?;
         match stream.unread() {
@@ -177,12 +184,28 @@ pub(super) fn refusal(proxy: &str, given: bool, answer: &Answer, destination: &s
     let (proxy, destination, status) = (proxy.to_owned(), destination.to_owned(), answer.status);
     let schemes = schemes(answer);
     let speaks_basic = schemes.iter().any(|scheme| scheme.eq_ignore_ascii_case("basic"));
+    let location = || answer.header("location").map(|at| wire::clean(at.as_bytes(), 120));
     match status {
+        // To a page where somebody has to log in, or to read why not.
+        300..400 | 511 => Cause::CaptivePortal {
+            location: location().unwrap_or_else(|| format!("its login page (status {status})")),
+        },
         407 if !schemes.is_empty() && !speaks_basic => Cause::ProxyScheme { proxy, schemes },
         407 => Cause::ProxyAuthentication { proxy, given },
-        500.. => Cause::ProxyCannotReach { proxy, destination, status },
+        500.. => {
+            let error = proxy_error(answer).filter(|error| error.starts_with("ERR_"));
+            let error = error.and_then(|error| error.split(' ').next().map(str::to_owned));
+            Cause::ProxyCannotReach { proxy, destination, status, error }
+        }
         _ => Cause::ProxyDenied { proxy, destination, status },
     }
+}
+
+/// Is it a page, where a tunnel was asked for? (RFC 9110 §9.3.6: a tunnel has neither length nor type.)
+fn is_page(answer: &Answer) -> bool {
+    let is_empty = answer.header("content-length").is_none_or(|length| length == "0");
+    let is_html = answer.header("content-type").is_some_and(|kind| kind.contains("html"));
+    !is_empty && is_html
 }
 
 /// The schemes of `Proxy-Authenticate`: a line each, or several behind commas.
@@ -219,7 +242,9 @@ pub(super) fn signed(answer: &Answer) -> Option<String> {
         let name = server.to_ascii_lowercase();
         PROXIES.iter().any(|proxy| name.contains(proxy)).then_some(server)
     };
-    own.or_else(status).or_else(server)
+    // Squid's own page, where somebody has taken its headers away.
+    let page = || answer.says(SQUID_PAGE).then(|| "squid".to_owned());
+    own.or_else(status).or_else(server).or_else(page)
 }
 
 /// How proxies sign the pages they make themselves, in `Server`.
@@ -242,6 +267,8 @@ const PROXIES: [&str; 17] = [
     "fortigate",
     "http proxy",
 ];
+/// The title of the pages that squid writes, in English.
+const SQUID_PAGE: &str = "The requested URL could not be retrieved";
 /// Lines of `Proxy-Authenticate`, and letters of each, that are looked at.
 const MOST_SCHEMES: usize = 8;
 const MOST_LINE: usize = 400;
@@ -298,7 +325,12 @@ mod tests {
         );
         for status in [500, 502, 503, 504] {
             let cannot =
-                Cause::ProxyCannotReach { proxy: shown.clone(), destination: to.clone(), status };
+                Cause::ProxyCannotReach {
+                    proxy: shown.clone(),
+                    destination: to.clone(),
+                    status,
+                    error: None,
+                };
             assert_eq!(judge(status), Err(cannot));
         }
         for status in [400, 405, 501] {
@@ -363,5 +395,30 @@ mod tests {
         assert_eq!(judge(403, Some(("server", "Zscaler/6.2"))), Err("proxy-denied"));
         assert_eq!(judge(407, None), Err("proxy-authentication"));
         assert_eq!(judge(200, Some(("server", "squid/5.7"))), Ok(()));
+        assert_eq!(judge(511, Some(("server", "squid/5.7"))), Err("captive-portal"));
+    }
+
+    #[test]
+    fn a_proxys_own_word_stands_in_its_cause() {
+        let dns = answer(503, Some(("x-squid-error", "ERR_DNS_FAIL 0")));
+        let cause = proxy(None).judge_tunnel(&dns, TO).unwrap_err();
+        assert_eq!(
+            cause.to_string(),
+            "the proxy http://proxy.example.org:3128 cannot reach web.example.org:443 (503, ERR_DNS_FAIL)"
+        );
+        // Its headers may be gone; its page is known.
+        let body = b"<title>ERROR: The requested URL could not be retrieved</title>".to_vec();
+        let bare = Answer { body, ..answer(503, None) };
+        assert_eq!(proxy_error(&bare).as_deref(), Some("squid"));
+    }
+
+    #[test]
+    fn a_page_is_no_tunnel() {
+        let html = ("content-type", "text/html; charset=utf-8");
+        assert!(!is_page(&answer(200, None)));
+        assert!(!is_page(&answer(200, Some(html))));
+        let mut page = answer(200, Some(html));
+        page.headers.insert("content-length", HeaderValue::from_static("40"));
+        assert!(is_page(&page));
     }
 }

@@ -63,8 +63,8 @@ fn each_status_has_its_cause() {
     assert_eq!(verdict(403), Err(Cause::HttpForbidden { status: 403 }));
     assert_eq!(verdict(404), Err(Cause::HttpNotFound { path: "/a".to_owned() }));
     assert_eq!(verdict(429), Err(Cause::HttpStatus { status: 429 }));
-    assert_eq!(verdict(500), Err(Cause::HttpServerError { status: 500 }));
-    assert_eq!(verdict(503), Err(Cause::HttpServerError { status: 503 }));
+    assert_eq!(verdict(500), Err(Cause::HttpServerError { status: 500, unsigned: false }));
+    assert_eq!(verdict(503), Err(Cause::HttpServerError { status: 503, unsigned: false }));
     let demanded = Cause::ProxyAuthentication { proxy: "on the way".to_owned(), given: false };
     assert_eq!(verdict(407), Err(demanded));
 }
@@ -78,7 +78,7 @@ fn where_reaching_it_counts_only_a_failing_server_fails() {
         assert_eq!(seen.headline, format!("{status}, nginx"));
     }
     let failing = judged(&probe, &answer(502, &[], "")).0;
-    assert_eq!(failing, Err(Cause::HttpServerError { status: 502 }));
+    assert_eq!(failing, Err(Cause::HttpServerError { status: 502, unsigned: false }));
     let portal = judged(&probe, &answer(511, &[], "")).0.unwrap_err();
     assert_eq!(portal.code(), "captive-portal");
 }

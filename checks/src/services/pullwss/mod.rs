@@ -176,7 +176,7 @@ impl Probe {
                 Err(Cause::GorgoneWebsocketMissing { path, status })
             }
             status @ 502..=504 => Err(Cause::GorgoneWebsocketDown { path, status }),
-            status @ 500.. => Err(Cause::HttpServerError { status }),
+            status @ 500.. => Err(Cause::HttpServerError { status, unsigned: false }),
             status => Err(Cause::HttpStatus { status }),
         }
     }
