@@ -14,7 +14,7 @@ pub(crate) const RECORDS: &str = "alias.example.test. CNAME gone.example.test.
     circle CNAME circle2
     circle2 CNAME circle
     private A 10.0.0.3
-    nobody A 0.0.0.0
+    sinkhole A 0.0.0.0
     7.0.2.10.bl A 127.0.0.2";
 
 pub(crate) fn rows() -> Vec<Row> {
@@ -26,7 +26,7 @@ pub(crate) fn rows() -> Vec<Row> {
             .fails(&["alias-broken"])
             .says("text.example.test"),
         asks("BIND, aliases in a circle", 53, "circle.example.test").fails(&["dns-servfail"]),
-        asks("BIND, 0.0.0.0", 53, "nobody.example.test").fails(&["name-is-nobody"]).says("0.0.0.0"),
+        asks("BIND, 0.0.0.0", 53, "sinkhole.example.test").fails(&["name-is-nobody"]).says("0.0.0.0"),
         asks("unbound, local-zone static", 5401, "static.test").fails(&["dns-name-not-found"]),
         asks("unbound, local-zone always_nxdomain", 5401, "denied.test")
             .fails(&["dns-name-not-found"]),

@@ -83,7 +83,7 @@ postlog unix-dgram n - n - 1 postlogd
 /// The port, and how the mail server there refuses: settings of Postfix, a semicolon between two.
 const ODD_SMTPD: [(u16, &str); 11] = [
     (2501, "smtpd_delay_reject = no; smtpd_client_restrictions = reject"),
-    (2502, "smtpd_relay_restrictions = permit; smtpd_recipient_restrictions = $greylist"),
+    (2502, "mynetworks = 10.2.0.0/16; smtpd_recipient_restrictions = $greylist"),
     (2503, "smtpd_client_restrictions = reject"),
     (2504, "smtpd_sender_restrictions = reject"),
     (2505, "smtpd_delay_reject = no; smtpd_helo_restrictions = reject"),
