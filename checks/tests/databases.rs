@@ -164,9 +164,9 @@ async fn mariadb_that_does_not_take_this_host_says_so() {
 
 #[tokio::test]
 async fn mariadb_without_a_free_connection_says_so() {
-    let server = mariadb(Home::new(), "127.%", &["--max-connections=1".to_owned()]);
-    // One more is kept free for its administrator.
-    let held = [hold(&server, MYSQL), hold(&server, MYSQL)];
+    let server = mariadb(Home::new(), "127.%", &["--max-connections=10".to_owned()]);
+    // Ten are the fewest it takes; one more is kept free for its administrator.
+    let held: Vec<TcpStream> = (0..11).map(|_| hold(&server, MYSQL)).collect();
     let text = "Too many connections".to_owned();
     let cause = Cause::DatabaseError { error_code: "1040".to_owned(), text };
     assert_eq!(ask_mariadb(&server).await.verdict, Err(cause));
@@ -259,7 +259,8 @@ async fn postgresql_without_a_free_connection_says_so() {
     let session = || {
         let mut stream = TcpStream::connect(server.home.at(POSTGRESQL)).unwrap();
         // Version 3.0, as `open`, who needs no password.
-        stream.write_all(b"\0\0\0\x13\0\x03\0\0user\0open\0\0").unwrap();
+        let start = b"\0\0\0\x25\0\x03\0\0user\0open\0database\0postgres\0\0";
+        stream.write_all(start).unwrap();
         let mut answer = [0; 1];
         stream.read_exact(&mut answer).unwrap();
         assert_eq!(&answer, b"R");
