@@ -85,12 +85,7 @@ pub fn public_domain(name: &str) -> Option<&'static str> {
 /// A cause of the layer [`crate::Layer::Name`].
 pub async fn resolve(host: &str, names: &Naming, wait: Deadline) -> Result<Addresses, Cause> {
     if let Ok(address) = host.parse() {
-        return if is_nobody(&address) {
-            let (name, origin) = (host.to_owned(), "as it was given".to_owned());
-            Err(Cause::NameIsNobody { name, address, origin })
-        } else {
-            Ok(literal(address))
-        };
+        return Ok(literal(address));
     }
     if let Some(on_link) = on_link(host) {
         return on_link;
@@ -363,10 +358,13 @@ mod tests {
     #[tokio::test]
     async fn an_address_that_no_host_can_have_is_asked_of_nobody() {
         for nobody in ["0.0.0.0", "::", "224.0.0.1", "ff02::1", "255.255.255.255"] {
-            let cause = resolve(nobody, &Naming::default(), soon()).await.unwrap_err();
+            let hosts = format!("{nobody} central\n");
+            let files = NameFiles { hosts: Some(&hosts), ..NameFiles::default() };
+            let cause = resolve("central", &Naming::copy(files), soon()).await.unwrap_err();
             assert_eq!(cause.code(), "name-is-nobody", "{nobody}");
+            // As an address it is where somebody listens.
+            assert!(resolve(nobody, &Naming::default(), soon()).await.is_ok());
         }
-        assert!(resolve("127.0.0.1", &Naming::default(), soon()).await.is_ok());
     }
 
     #[tokio::test]
