@@ -28,6 +28,8 @@ const MOST_LINES: usize = 64;
 /// systemd-resolved's own addresses.
 const STUBS: [&str; 2] = ["127.0.0.53", "127.0.0.54"];
 const MISSING: &str = "the DNS servers";
+/// Variables that glibc puts over `resolv.conf`.
+const OF_SHELL: [&str; 2] = ["LOCALDOMAIN", "RES_OPTIONS"];
 
 /// What glibc knows in this file.
 pub(super) const CONSTRUCTS: Constructs = Constructs {
@@ -64,7 +66,17 @@ pub(super) const CONSTRUCTS: Constructs = Constructs {
 };
 
 /// Finds the name servers, and those behind systemd-resolved or a resolver of this machine.
-pub(super) fn read(files: &Files, facts: &mut Facts) {
+///
+/// What glibc takes from the `environment` of who runs this, no daemon sees: it is said where
+/// these are this machine's own files, as our look-ups obey it.
+pub(super) fn read(
+    files: &Files,
+    environment: impl Iterator<Item = (String, String)>,
+    facts: &mut Facts,
+) {
+    if files.is_here() {
+        of_shell(environment, facts);
+    }
     let text = match files.read(FILE) {
         Ok(text) => text,
         Err(why) => return instead(files, &why, facts),
@@ -89,6 +101,16 @@ pub(super) fn read(files: &Files, facts: &mut Facts) {
             facts.note(At::file(FILE), reason, MISSING);
         }
         add(asked, facts);
+    }
+}
+
+/// Says which variables glibc obeys that no daemon has.
+fn of_shell(environment: impl Iterator<Item = (String, String)>, facts: &mut Facts) {
+    let is_obeyed =
+        |(name, value): &(String, String)| OF_SHELL.contains(&name.as_str()) && !value.is_empty();
+    for (name, _) in environment.filter(is_obeyed) {
+        let reason = "it changes how names are looked up here; no daemon has it";
+        facts.note(At::file(&format!("${name}")), reason, "how daemons look names up");
     }
 }
 
@@ -236,10 +258,21 @@ mod tests {
 
     fn found(files: &Files) -> (Vec<String>, Vec<String>) {
         let mut facts = Facts::default();
-        read(files, &mut facts);
+        read(files, std::iter::empty(), &mut facts);
         let names = facts.names.iter().map(|name| format!("{} {}", name.value.host, name.at));
         let notes = facts.notes.iter().map(|note| format!("{}: {}", note.at, note.reason));
         (names.collect(), notes.collect())
+    }
+
+    #[test]
+    fn what_only_this_shell_has_is_said() {
+        let variables = [("RES_OPTIONS", "ndots:3"), ("LOCALDOMAIN", ""), ("HOME", "/")];
+        let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let mut facts = Facts::default();
+        of_shell(variables.into_iter(), &mut facts);
+        let notes: Vec<_> = facts.notes.iter().map(|n| format!("{}: {}", n.at, n.reason)).collect();
+        let note = "it changes how names are looked up here; no daemon has it";
+        assert_eq!(notes, [format!("$RES_OPTIONS: {note}")]);
     }
 
     #[test]
