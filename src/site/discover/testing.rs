@@ -1,8 +1,16 @@
 //! For tests: texts, trees of files, and texts as a broken disk or a stranger would leave them.
 
 use std::fs;
-use std::path::PathBuf;
-use std::sync::Arc;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::{Arc, Condvar, Mutex};
+use std::thread;
+use std::time::Duration;
+
+use nix::sched::{CloneFlags, unshare};
+use nix::unistd::geteuid;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -37,6 +45,145 @@ pub(super) fn program(name: &str) -> PathBuf {
         .map(|folder| folder.join(name))
         .find(|path| path.is_file())
         .unwrap_or_else(|| panic!("{name} is missing: run tests/run, which installs it"))
+}
+
+/// A network of its own with nothing but a loopback, on which others are listened for, and
+/// mounts of its own. What is run in it cannot reach this machine's network.
+pub(super) struct Cell {
+    heard: Arc<(Mutex<Vec<Visit>>, Condvar)>,
+}
+
+/// Who came to a listener of a [`Cell`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Visit {
+    /// Where it came from.
+    pub(super) from: SocketAddr,
+    /// The listener.
+    pub(super) to: SocketAddr,
+    /// Every line it said.
+    pub(super) said: Vec<String>,
+}
+
+/// What a listener answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Speaks {
+    /// Mail is taken.
+    Smtp,
+    /// Every request fails.
+    Http,
+}
+
+impl Cell {
+    /// Runs `inside` in a new one, where files of `etc` lie over those of `/etc`.
+    ///
+    /// # Panics
+    ///
+    /// When `inside` does, and without root.
+    pub(super) fn run<T: Send + 'static>(
+        etc: &[(&str, &str)],
+        inside: impl FnOnce(&Self) -> T + Send + 'static,
+    ) -> T {
+        assert!(geteuid().is_root(), "namespaces need root: tests/run asks sudo");
+        let (dir, _) = tree(etc);
+        let paths: Vec<String> = etc.iter().map(|(path, _)| (*path).to_owned()).collect();
+        // Namespaces are a thread's own, and its children's.
+        let work = thread::spawn(move || {
+            unshare(CloneFlags::CLONE_NEWNET | CloneFlags::CLONE_NEWNS).unwrap();
+            let sh = |script: &str| {
+                let mut command = Command::new("sh");
+                assert!(command.args(["-ec", script]).status().unwrap().success(), "{script}");
+            };
+            // Others are at an address that is no interface's: mail to oneself would not leave.
+            sh("mount --make-rprivate /; ip link set lo up; ip addr add 192.0.2.8/32 dev lo
+                ip -6 addr add 2001:db8::8/128 dev lo nodad
+                echo 1 > /proc/sys/net/ipv6/ip_nonlocal_bind
+                ip route add local 192.0.2.1/32 dev lo src 192.0.2.8
+                ip -6 route add local 2001:db8::1/128 dev lo src 2001:db8::8");
+            // The folder as a whole, so that files can be there that this machine lacks.
+            let own = dir.path().display();
+            sh(&format!(
+                "cp -a /etc {own}/under; cp -a {own}/etc/. {own}/under 2>/dev/null || true"
+            ));
+            sh(&format!("mount --bind {own}/under /etc"));
+            for path in &paths {
+                assert!(Path::new(path).exists(), "{path}");
+            }
+            inside(&Self { heard: Arc::default() })
+        });
+        work.join().unwrap()
+    }
+
+    /// Listens at `address` until the test is over.
+    pub(super) fn listen(&self, address: &str, speaks: Speaks) {
+        let listener = TcpListener::bind(address).unwrap();
+        let heard = Arc::clone(&self.heard);
+        thread::spawn(move || {
+            while let Ok((stream, from)) = listener.accept() {
+                let to = stream.local_addr().unwrap();
+                let index = {
+                    let mut visits = heard.0.lock().unwrap();
+                    visits.push(Visit { from, to, said: Vec::new() });
+                    heard.1.notify_all();
+                    visits.len() - 1
+                };
+                let heard = Arc::clone(&heard);
+                thread::spawn(move || {
+                    drop(serve(&stream, speaks, |line| {
+                        heard.0.lock().unwrap()[index].said.push(line.to_owned());
+                    }));
+                });
+            }
+        });
+    }
+
+    /// The visit with this number, counted from 0; none when nobody came within ten seconds.
+    pub(super) fn visit(&self, number: usize) -> Option<Visit> {
+        let (visits, news) = &*self.heard;
+        let visits = visits.lock().unwrap();
+        let patience = Duration::from_secs(10);
+        let waited = news.wait_timeout_while(visits, patience, |all| all.len() <= number);
+        waited.unwrap().0.get(number).cloned()
+    }
+
+    /// Who came so far.
+    pub(super) fn heard(&self) -> Vec<Visit> {
+        self.heard.0.lock().unwrap().clone()
+    }
+}
+
+/// Speaks with one client until it goes.
+fn serve(stream: &TcpStream, speaks: Speaks, mut heard: impl FnMut(&str)) -> std::io::Result<()> {
+    let mut out = stream;
+    if speaks == Speaks::Smtp {
+        out.write_all(b"220 judge.example ESMTP\r\n")?;
+    }
+    let mut is_data = false;
+    for line in BufReader::new(stream.take(1 << 16)).lines() {
+        let line = line?;
+        heard(&line);
+        let answer: &[u8] = match speaks {
+            Speaks::Http if line.is_empty() => {
+                b"HTTP/1.1 502 No\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+            }
+            Speaks::Http => continue,
+            Speaks::Smtp if is_data => {
+                is_data = line != ".";
+                if is_data {
+                    continue;
+                }
+                b"250 taken\r\n"
+            }
+            Speaks::Smtp if line.eq_ignore_ascii_case("data") => {
+                is_data = true;
+                b"354 go on\r\n"
+            }
+            Speaks::Smtp if line.eq_ignore_ascii_case("starttls") => b"502 no\r\n",
+            Speaks::Smtp if line.eq_ignore_ascii_case("quit") => b"221 bye\r\n",
+            Speaks::Smtp => b"250 judge.example\r\n",
+        };
+        out.write_all(answer)?;
+    }
+    Ok(())
 }
 
 /// Hands `sample` to `parse` as a whole and cut short after every byte.

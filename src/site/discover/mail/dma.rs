@@ -53,11 +53,12 @@ fn mail(text: &Text, facts: &mut Facts) -> Option<Mail> {
     let (mut smarthost, mut port): (Option<Read<&str>>, _) = (None, None);
     let (mut login, mut secure, mut start_tls, mut if_offered) = (false, false, false, false);
     for (line, content) in text.lines() {
-        let content = content.split('#').next().unwrap_or_default().trim();
-        let (keyword, value) = content.split_once(char::is_whitespace).unwrap_or((content, ""));
+        let content = content.split('#').next().unwrap_or_default().trim_end();
+        let (keyword, value) = content.split_once([' ', '\t']).unwrap_or((content, ""));
         let (value, at) = (value.trim(), text.at(line));
         match keyword {
-            "" => {}
+            "" if value.trim().is_empty() => {}
+            "" => facts.note(at, "dma passes over a line that begins with white space", MISSING),
             "SMARTHOST" if value.is_empty() => {}
             "SMARTHOST" => smarthost = Some(Read { value, at }),
             "PORT" => match parse_port(value) {
@@ -96,6 +97,9 @@ fn mail(text: &Text, facts: &mut Facts) -> Option<Mail> {
 
 #[cfg(test)]
 mod tests {
+    use std::process::{Command, Stdio};
+
+    use super::super::super::testing::{Cell, Speaks, program};
     use super::super::tests::found;
     use super::*;
 
@@ -133,5 +137,63 @@ mod tests {
         drop(dir);
         let refused: Vec<_> = facts.refused.iter().map(|line| line.reason.as_str()).collect();
         assert_eq!(refused, ["there is no `SMARTPORT`"]);
+    }
+
+    /// To whom dma goes with this file, and how; none: it goes nowhere.
+    fn theirs(conf: &str) -> Option<String> {
+        let dma = program("dma");
+        Cell::run(&[(FILE, conf), ("/etc/mailname", "p.corp.example\n")], move |cell| {
+            for port in [25, 465, 587, 2525] {
+                cell.listen(&format!("192.0.2.1:{port}"), Speaks::Smtp);
+            }
+            let spool = "mount -t tmpfs -o mode=777 none /var/spool && mkdir -m 777 /var/spool/dma && exec \"$0\" -D a@elsewhere.test";
+            let mut command = Command::new("timeout");
+            command.args(["5", "sh", "-c", spool]).arg(dma).stdin(Stdio::null());
+            let ended = command.stderr(Stdio::null()).status().unwrap();
+            if ended.code() == Some(78) {
+                return None;
+            }
+            let visit = cell.visit(0)?;
+            let said = |word: &str| visit.said.iter().any(|line| line.starts_with(word));
+            let tls = match (said("STARTTLS"), said("MAIL")) {
+                (true, true) => "TLS if offered",
+                (true, false) => "STARTTLS",
+                (false, true) => "no TLS",
+                (false, false) => "TLS from start",
+            };
+            Some(format!("{}, {tls}", visit.to))
+        })
+    }
+
+    #[test]
+    fn dma_goes_where_we_say() {
+        for conf in [
+            "SMARTHOST 192.0.2.1\n",
+            "SMARTHOST 192.0.2.1\nPORT 2525 # x\n",
+            "SMARTHOST 192.0.2.1\nPORT 587\nSECURETRANSFER\nSTARTTLS\n",
+            "SMARTHOST 192.0.2.1\nSECURETRANSFER\nSTARTTLS\nOPPORTUNISTIC_TLS\n",
+            "PORT 465\nSECURETRANSFER\n# x\nSMARTHOST\t192.0.2.1\n",
+            "  PORT 465\nSMARTHOST 192.0.2.1\n",
+            "SMARTHOST 192.0.2.1\nSTARTTLS\n",
+            "SMARTHOST 203.0.113.1\nSMARTHOST 192.0.2.1\nPORT 25\nPORT 587\n",
+            "SMARTHOST 192.0.2.1\nSMARTPORT 5\n",
+            "SMARTHOST 192.0.2.1\nsmarthost x\n",
+        ] {
+            let (_dir, files) = super::super::super::testing::tree(&[(FILE, conf)]);
+            let mut facts = Facts::default();
+            let Found::Said(mail) = read(&files, &mut facts) else { panic!("{conf}") };
+            let way = mail.first().filter(|_| facts.refused.is_empty());
+            let ours = way.map(|way| {
+                let place = way.relay().unwrap();
+                let tls = match way.tls {
+                    MailTls::No => "no TLS",
+                    MailTls::IfOffered => "TLS if offered",
+                    MailTls::StartTls => "STARTTLS",
+                    MailTls::FromStart => "TLS from start",
+                };
+                format!("{}:{}, {tls}", place.host, place.port.unwrap_or(25))
+            });
+            assert_eq!(ours, theirs(conf), "{conf}");
+        }
     }
 }

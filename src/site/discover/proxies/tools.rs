@@ -115,9 +115,16 @@ fn of_curl(text: &Text, facts: &mut Facts) -> Option<ProxySetting> {
     let mut except = Vec::new();
     for (line, content) in text.lines().filter(|(_, line)| !line.trim_start().starts_with('#')) {
         let content = content.trim();
-        let end = content.find(|c: char| c.is_whitespace() || matches!(c, '=' | ':'));
+        // Behind an option with its dashes only white space parts it from its value.
+        let is_dashed = content.starts_with('-');
+        let parts = |c: char| c.is_whitespace() || !is_dashed && matches!(c, '=' | ':');
+        let end = match content.chars().nth(1) {
+            // `-xPROXY`, as on the command line.
+            Some(letter) if is_dashed && letter != '-' => Some(1 + letter.len_utf8()),
+            _ => content.find(parts),
+        };
         let (option, rest) = content.split_at(end.unwrap_or(content.len()));
-        let rest = rest.trim_start_matches(|c: char| c.is_whitespace() || matches!(c, '=' | ':'));
+        let rest = rest.trim_start_matches(parts);
         let value = words(rest).into_iter().next().unwrap_or_default();
         let at = text.at(line);
         let name = match option {
@@ -139,10 +146,14 @@ fn of_curl(text: &Text, facts: &mut Facts) -> Option<ProxySetting> {
         }
     }
     let (value, at) = proxy.filter(|(value, _)| !value.is_empty())?;
-    let Some(address) = Address::parse(&value) else {
+    let Some(mut address) = Address::parse(&value) else {
         facts.note(at, "proxy is no address of a proxy (http://HOST:PORT)", MISSING);
         return None;
     };
+    if !address.names_port {
+        // What curl takes for every kind of proxy.
+        address.url.set_port(Some(1080)).ok()?;
+    }
     let mut setting = ProxySetting { except, ..address.setting("curl", None, at) };
     if let Some((name, password)) = user.as_deref().and_then(|user| user.split_once(':')) {
         setting.user = Some(name.to_owned());
@@ -155,7 +166,13 @@ fn of_curl(text: &Text, facts: &mut Facts) -> Option<ProxySetting> {
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::super::testing::{every_beginning, hostile};
+    use std::process::{Command, Stdio};
+
+    use url::Url;
+
+    use super::super::super::facts::Route;
+    use super::super::super::route::route;
+    use super::super::super::testing::{Cell, Speaks, every_beginning, hostile};
     use super::super::tests::found;
     use super::*;
 
@@ -200,6 +217,104 @@ mod tests {
     fn every_beginning_is_read() {
         every_beginning(WGET[0], WGETRC, read_both);
         every_beginning(CURL[1], CURLRC, read_both);
+    }
+
+    /// Where the proxies of the tests listen.
+    const PROXIES: [&str; 3] = ["127.0.0.1:3128", "127.0.0.1:3129", "127.0.0.1:1080"];
+
+    /// To which of the proxies `command` goes for each URL; none: to none of them.
+    fn theirs(
+        etc: &[(&str, &str)],
+        command: &'static str,
+        urls: &'static [&str],
+    ) -> Vec<Option<String>> {
+        Cell::run(etc, move |cell| {
+            for address in PROXIES {
+                cell.listen(address, Speaks::Http);
+            }
+            let one = |url: &&str| {
+                let before = cell.heard().len();
+                let mut run = Command::new("timeout");
+                run.args(["8", "sh", "-c", command, url]).env_clear().env("HOME", "/nonexistent");
+                run.env("PATH", "/usr/bin:/bin").stdout(Stdio::null()).stderr(Stdio::null());
+                run.status().unwrap();
+                cell.heard().get(before).map(|visit| visit.to.to_string())
+            };
+            urls.iter().map(one).collect()
+        })
+    }
+
+    fn ours(settings: &[ProxySetting], url: &str) -> Option<String> {
+        match route(&Url::parse(url).unwrap(), settings)? {
+            Route::Proxy(setting) => {
+                Some(format!("{}:{}", setting.url.host_str()?, setting.url.port()?))
+            }
+            Route::Straight { .. } => None,
+        }
+    }
+
+    /// Where its exceptions fit as everywhere else: to wget, `.corp.test` is not `corp.test`.
+    const OF_WGET: [&str; 4] = [
+        "http://elsewhere.test/",
+        "https://elsewhere.test/",
+        "http://a.corp.test/",
+        "http://192.0.2.77/",
+    ];
+    const URLS: [&str; 6] = [
+        "http://elsewhere.test/",
+        "https://elsewhere.test/",
+        "http://corp.test/",
+        "http://a.corp.test/",
+        "http://xcorp.test/",
+        "http://192.0.2.77/",
+    ];
+
+    #[test]
+    fn wget_goes_where_we_say() {
+        for conf in [
+            "http_proxy = http://127.0.0.1:3128/\n",
+            "https_proxy = 127.0.0.1:3128\n",
+            "# http_proxy = http://127.0.0.1:3128/\nHTTP-Proxy=http://127.0.0.1:3129\n",
+            "http_proxy = http://127.0.0.1:3128/\nhttps_proxy = http://127.0.0.1:3129/\nno_proxy = .corp.test,192.0.2.77\n",
+            "http_proxy = http://127.0.0.1:3128/\nno_proxy = corp.test\n",
+            "http_proxy = http://127.0.0.1:3128/\nuse_proxy = off\n",
+            "http_proxy = http://127.0.0.1:3128/\nuse_proxy = off\nuse_proxy = on\n",
+            "http_proxy = http://127.0.0.1:3128/\nhttp_proxy = http://127.0.0.1:3129/\n",
+            "http_proxy = http://u:p@127.0.0.1:3128/\n",
+        ] {
+            let etc = [(WGET[0], conf)];
+            let (_dir, files) = super::super::super::testing::tree(&etc);
+            let mut facts = Facts::default();
+            read(&files, &mut facts);
+            let command = "exec wget -q -O /dev/null -t 1 -T 2 --no-check-certificate \"$0\"";
+            let ours: Vec<_> = OF_WGET.iter().map(|url| ours(&facts.proxies, url)).collect();
+            assert_eq!(ours, theirs(&etc, command, &OF_WGET), "{conf} {OF_WGET:?}");
+        }
+    }
+
+    #[test]
+    fn curl_goes_where_we_say() {
+        for conf in [
+            "proxy = \"http://127.0.0.1:3128\"\n",
+            "# x\n-x 127.0.0.1:3129\n",
+            "--proxy 127.0.0.1:3128\nnoproxy = corp.test,192.0.2.0/24\n",
+            "proxy: http://127.0.0.1:3128\nnoproxy=.corp.test\nproxy-user = u:p\n",
+            "proxy http://127.0.0.1:3128\nproxy http://127.0.0.1:3129\n",
+            "proxy = http://127.0.0.1:3128\nproxy = \"\"\n",
+            "socks5-hostname = 127.0.0.1:1080\n",
+            "socks5 127.0.0.1\nnoproxy *\n",
+            "proxy=127.0.0.1\n",
+            "--proxy=127.0.0.1:3128\n",
+            "-x127.0.0.1:3128\n",
+        ] {
+            let text = super::super::super::testing::text(CURL[1], conf);
+            let settings: Vec<ProxySetting> =
+                of_curl(&text, &mut Facts::default()).into_iter().collect();
+            let etc = [("/etc/preflight-curlrc", conf)];
+            let command = "exec curl -s -m 3 -k -K /etc/preflight-curlrc \"$0\"";
+            let ours: Vec<_> = URLS.iter().map(|url| ours(&settings, url)).collect();
+            assert_eq!(ours, theirs(&etc, command, &URLS), "{conf} {URLS:?}");
+        }
     }
 
     proptest! {

@@ -11,6 +11,7 @@ use std::ops::ControlFlow;
 
 use url::Url;
 
+use super::super::constructs::Constructs;
 use super::super::facts::Route;
 use super::super::include::list;
 use super::super::route::Address;
@@ -27,6 +28,92 @@ const LONGEST_NAME: usize = 512;
 /// Braces within braces; apt's own files have three.
 const DEEPEST: usize = 32;
 
+/// What of apt's options names a peer or moves one, in small letters.
+pub(in crate::site::discover) const CONSTRUCTS: Constructs = Constructs {
+    program: "apt",
+    files: "apt.conf, apt.conf.d",
+    missing: MISSING_PROXY,
+    understood: &[
+        "acquire::ftp::proxy",
+        "acquire::ftp::proxy::*",
+        "acquire::http::proxy",
+        "acquire::http::proxy::*",
+        "acquire::https::proxy",
+        "acquire::https::proxy::*",
+    ],
+    noted: &[
+        ("#include", "reads another file"),
+        ("acquire::*::proxy-auto-detect", "has a command find apt's proxy"),
+        ("acquire::*::proxyautodetect", "has a command find apt's proxy"),
+        ("acquire::allowtls", "says whether HTTPS is spoken at all"),
+        ("acquire::forceipv4", "connects by IPv4 only"),
+        ("acquire::forceipv6", "connects by IPv6 only"),
+        ("acquire::ftp::proxylogin*", "says how a proxy for FTP is spoken to"),
+        ("acquire::http::allowredirect", "says whether other addresses are followed"),
+        ("acquire::https::allowredirect", "says whether other addresses are followed"),
+        ("acquire::https::cainfo*", "trusts other certificates"),
+        ("acquire::https::capath*", "trusts other certificates"),
+        ("acquire::https::crlfile*", "trusts fewer certificates"),
+        ("acquire::https::issuercert*", "trusts fewer certificates"),
+        ("acquire::https::sslcert*", "logs in with a certificate"),
+        ("acquire::https::sslkey*", "logs in with a certificate"),
+        ("acquire::https::verify-host*", "says whether a certificate's name has to fit"),
+        ("acquire::https::verify-peer*", "says whether certificates are looked at"),
+        ("binary::*::acquire::*", "is for one program of apt only"),
+        ("dir", "has apt's files elsewhere"),
+        ("dir::bin::methods*", "fetches with other programs"),
+        ("dir::etc", "has apt's files elsewhere"),
+        ("dir::etc::main", "has apt read another file"),
+        ("dir::etc::parts", "has apt read another folder"),
+        ("dir::etc::sourcelist", "has apt read another list"),
+        ("dir::etc::sourceparts", "has apt read lists of another folder"),
+        ("rootdir", "has apt's files elsewhere"),
+    ],
+    aside: &[
+        // What is fetched of a repository, how often, and what is believed of it.
+        "acquire",
+        "acquire::*::by-hash",
+        "acquire::*::dl-limit",
+        "acquire::allow*",
+        "acquire::by-hash*",
+        "acquire::cdrom*",
+        "acquire::changelogs*",
+        "acquire::check-*",
+        "acquire::compressiontypes*",
+        "acquire::enablesrvrecords",
+        "acquire::forcehash",
+        "acquire::ftp",
+        "acquire::ftp::*",
+        "acquire::gpgv*",
+        "acquire::gzipindexes",
+        "acquire::http",
+        "acquire::http::*",
+        "acquire::https",
+        "acquire::https::*",
+        "acquire::indextargets*",
+        "acquire::languages*",
+        "acquire::localhost-max*",
+        "acquire::max-*",
+        "acquire::maxreleasefilesize",
+        "acquire::min-*",
+        "acquire::pdiffs*",
+        "acquire::progress*",
+        "acquire::queue*",
+        "acquire::retries*",
+        "acquire::rred*",
+        "acquire::same*",
+        "acquire::send-uri-encoded",
+        "acquire::snapshots*",
+        "acquire::source-symlinks",
+        "acquire::store*",
+        "acquire::uriencode",
+        "acquire::worker*",
+        // Folders of what was fetched.
+        "dir::*",
+        "binary*",
+    ],
+};
+
 /// What apt is told about proxies; no `Debug`, as values hold passwords.
 #[derive(Default)]
 pub(super) struct Conf {
@@ -40,7 +127,7 @@ pub(super) fn read(files: &Files, facts: &mut Facts) -> Conf {
     let mut conf = Conf::default();
     for path in parts.chain([FILE.to_owned()]) {
         match files.read(&path) {
-            Ok(text) => conf.parse(&text),
+            Ok(text) => conf.parse(&text, facts),
             Err(why) => facts.unread(&path, &why, MISSING_PROXY),
         }
     }
@@ -86,12 +173,8 @@ impl Conf {
     /// What apt takes otherwise than it was meant, once for each option.
     fn note_doubts(&self, facts: &mut Facts) {
         for (name, (value, at)) in &self.options {
-            let is_command =
-                name.ends_with("::proxy-auto-detect") || name.ends_with("::proxyautodetect");
             let reason = if value.is_empty() {
                 continue;
-            } else if is_command {
-                "a command finds apt's proxy, and is not run"
             } else if !name.contains("::proxy") || name.contains("::proxy-") || is_direct(value) {
                 continue;
             } else if Address::parse(value).is_none() {
@@ -105,7 +188,7 @@ impl Conf {
         }
     }
 
-    fn parse(&mut self, text: &Text) {
+    fn parse(&mut self, text: &Text, facts: &mut Facts) {
         let mut scopes: Vec<String> = Vec::new();
         let mut name: Option<String> = None;
         let _end = tokens(text, |token, line| {
@@ -114,6 +197,7 @@ impl Conf {
                 (Token::Word(word), None) => name = Some(joined(scope, word)),
                 (Token::Word(word), Some(before)) if is_clear(&before) => self.clear(word),
                 (Token::Word(value) | Token::Quoted(value), Some(option)) => {
+                    meet(&option, value, text.at(line), facts);
                     self.set(option, value, text.at(line));
                 }
                 (Token::Open, before) if scopes.len() < DEEPEST => {
@@ -142,6 +226,26 @@ impl Conf {
         let below = format!("{option}::");
         self.options.retain(|name, _| *name != option && !name.starts_with(&below));
     }
+}
+
+/// Notes an option that moves a peer; apt itself passes over what it does not know, and other
+/// programs keep their own options in its tree.
+fn meet(option: &str, value: &str, at: At, facts: &mut Facts) {
+    // Both of its values move something.
+    let is_switch =
+        ["acquire::allowtls", "acquire::http::allowredirect", "acquire::https::allowredirect"]
+            .contains(&option);
+    let is_off = ["", "false", "no", "0", "off"].contains(&value);
+    let is_usual = is_switch && ["true", "yes", "1", "on"].contains(&value);
+    if is_apts(option) && !is_usual && (is_switch || !is_off) {
+        CONSTRUCTS.meet(option, at, facts);
+    }
+}
+
+/// Does the option belong to what apt fetches, and from where?
+fn is_apts(option: &str) -> bool {
+    let root = option.split("::").next().unwrap_or_default();
+    ["acquire", "binary", "dir", "rootdir", "#include"].contains(&root)
 }
 
 /// apt goes straight for this word, and for what names no host.
@@ -196,9 +300,11 @@ fn tokens<'a>(
     ControlFlow::Continue(())
 }
 
-/// To the end of the line; `#clear` is a command.
+/// To the end of the line; `#clear` and `#include` are commands.
 fn is_comment(rest: &str) -> bool {
-    rest.starts_with("//") || (rest.starts_with('#') && !rest.starts_with("#clear"))
+    let commands = ["#clear", "#include"];
+    let is_command = commands.iter().any(|command| rest.starts_with(command));
+    rest.starts_with("//") || (rest.starts_with('#') && !is_command)
 }
 
 fn token(first: char, rest: &str) -> (Token<'_>, &str) {
@@ -224,6 +330,7 @@ fn token(first: char, rest: &str) -> (Token<'_>, &str) {
 mod tests {
     use proptest::prelude::*;
 
+    use super::super::super::constructs::Reading;
     use super::super::super::testing::{every_beginning, hostile, text, tree};
     use super::*;
 
@@ -235,7 +342,7 @@ mod tests {
 
     fn conf(content: &str) -> Conf {
         let mut conf = Conf::default();
-        conf.parse(&text(FILE, content));
+        conf.parse(&text(FILE, content), &mut Facts::default());
         conf
     }
 
@@ -308,6 +415,69 @@ mod tests {
     }
 
     #[test]
+    fn each_option_that_apt_has_was_decided() {
+        // What it has of itself, and every option it knows, as its own page lists them.
+        let output = std::process::Command::new("apt-config").arg("dump").output().unwrap();
+        let told = String::from_utf8(output.stdout).unwrap();
+        let mut names: Vec<String> = told
+            .lines()
+            .filter_map(|line| {
+                Some(line.split_once(" \"")?.0.trim_end_matches("::").to_ascii_lowercase())
+            })
+            .collect();
+        let list = "/usr/share/doc/apt/examples/configure-index";
+        if let Ok(list_of_all) = std::fs::read_to_string(list) {
+            let before = names.len();
+            let (mut scopes, mut name): (Vec<String>, Option<String>) = (Vec::new(), None);
+            let _end = tokens(&text(list, &list_of_all), |token, _| {
+                let scope = scopes.last().map_or("", String::as_str);
+                match token {
+                    Token::Word(word) if name.is_none() => {
+                        name = Some(joined(scope, word.trim_end_matches("::")));
+                        names.extend(name.clone());
+                    }
+                    Token::Open => scopes.push(name.take().unwrap_or_default()),
+                    Token::Close => drop(scopes.pop()),
+                    Token::End => name = None,
+                    Token::Word(_) | Token::Quoted(_) => {}
+                }
+                ControlFlow::Continue(())
+            });
+            assert!(names.len() > before + 300, "{list}");
+        }
+        assert!(names.len() > 100, "{names:?}");
+        let is_open =
+            |name: &&String| is_apts(name) && CONSTRUCTS.reading(name) == Reading::Unknown;
+        let open: Vec<&String> = names.iter().filter(is_open).collect();
+        assert!(open.is_empty(), "{open:?}");
+    }
+
+    #[test]
+    fn options_that_move_apt_are_noted() {
+        let conf = "#include \"/etc/apt/more\";\nAcquire::ForceIPv4 \"true\";\nAcquire::ForceIPv6 \"false\";\n\
+            Dir::Etc::sourceparts \"/srv/lists\";\nAcquire::https::Verify-Peer::a.example \"false\";\n\
+            Acquire::https { SslCert \"/etc/apt/c.pem\"; Timeout \"5\"; AllowRedirect \"true\"; };\n\
+            Acquire::http::AllowRedirect \"false\";\nApticron::X \"1\";\nAcquire::Teleport \"1\";\n";
+        let (_dir, files) = tree(&[(FILE, conf)]);
+        let mut facts = Facts::default();
+        read(&files, &mut facts);
+        let notes: Vec<String> = facts
+            .notes
+            .iter()
+            .map(|note| format!("{}: {}", note.at.line.unwrap_or(0), note.reason))
+            .collect();
+        let want = [
+            "1: `#include` reads another file, which is not read",
+            "2: `acquire::forceipv4` connects by IPv4 only, which is not read",
+            "4: `dir::etc::sourceparts` has apt read lists of another folder, which is not read",
+            "6: `acquire::https::sslcert` logs in with a certificate, which is not read",
+            "7: `acquire::http::allowredirect` says whether other addresses are followed, which is not read",
+            "9: `acquire::teleport` is nothing of apt that preflight knows; it may move a peer",
+        ];
+        assert_eq!(notes, want);
+    }
+
+    #[test]
     fn https_falls_back_to_the_setting_for_http() {
         let conf = conf("Acquire::http::Proxy \"http://a:1\";Acquire::https::Proxy \"\";");
         assert_eq!(told(&conf, "https://a.example/"), format!("http://a:1/ None {FILE}:1"));
@@ -349,8 +519,8 @@ mod tests {
         assert_eq!(told(&conf, "http://x/"), format!("http://proxy:3128/ None {FILE}:1"));
         let notes: Vec<_> = facts.notes.iter().map(|n| format!("{}: {}", n.at, n.reason)).collect();
         let want = [
+            "/etc/apt/apt.conf:3: `acquire::http::proxy-auto-detect` has a command find apt's proxy, which is not read",
             "/etc/apt/apt.conf:1: apt takes no proxy without http:// before it",
-            "/etc/apt/apt.conf:3: a command finds apt's proxy, and is not run",
             "/etc/apt/apt.conf:2: this is no address of a proxy (http://HOST:PORT)",
         ];
         assert_eq!(notes, want);
@@ -360,7 +530,7 @@ mod tests {
     fn every_beginning_is_read() {
         every_beginning(FILE, SAMPLE, |text| {
             let mut conf = Conf::default();
-            conf.parse(text);
+            conf.parse(text, &mut Facts::default());
             assert!(conf.options.len() <= 3);
         });
     }
@@ -375,7 +545,7 @@ mod tests {
         #[test]
         fn no_text_is_too_strange(text in hostile(FILE, SAMPLE)) {
             let mut conf = Conf::default();
-            conf.parse(&text);
+            conf.parse(&text, &mut Facts::default());
             conf.note_doubts(&mut Facts::default());
             drop(conf.route(&Url::parse("https://deb.corp.example/").unwrap()));
         }

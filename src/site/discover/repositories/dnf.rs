@@ -44,6 +44,8 @@ pub(in crate::site::discover) const CONSTRUCTS: Constructs = Constructs {
         "sslclientcert",
     ],
     noted: &[
+        ("cacheonly", "fetches nothing, as everything is in its cache"),
+        ("installroot", "has dnf's files elsewhere"),
         ("ip_resolve", "asks servers by one version of IP only"),
         ("pluginconfpath", "sets up plugins that may add repositories"),
         ("proxy_sslcacert", "trusts the proxy by an authority of its own"),
@@ -63,6 +65,7 @@ pub(in crate::site::discover) const CONSTRUCTS: Constructs = Constructs {
         "check_config_file_age",
         "clean_*",
         "color",
+        "config_file_path",
         "color_*",
         "cost",
         "countme",
@@ -71,10 +74,12 @@ pub(in crate::site::discover) const CONSTRUCTS: Constructs = Constructs {
         "defaultyes",
         "deltarpm",
         "deltarpm_percentage",
+        "disable_excludes",
         "diskspacecheck",
         "distroverpkg",
         "enable_group_conditionals",
         "enabled_metadata",
+        "enablegroups",
         "errorlevel",
         "exclude",
         "exclude_from_weak*",
@@ -82,6 +87,7 @@ pub(in crate::site::discover) const CONSTRUCTS: Constructs = Constructs {
         "excludegroups",
         "excludepkgs",
         "exactarch",
+        "exit_on_lock",
         "failovermethod",
         "fastestmirror",
         "forcearch",
@@ -100,7 +106,8 @@ pub(in crate::site::discover) const CONSTRUCTS: Constructs = Constructs {
         "localpkg_gpgcheck",
         "log_*",
         "logdir",
-        "logfile",
+        "logfile*",
+        "max_downloads_per_mirror",
         "max_parallel_downloads",
         "mdpolicy",
         "metadata_expire",
@@ -117,6 +124,7 @@ pub(in crate::site::discover) const CONSTRUCTS: Constructs = Constructs {
         "plugins",
         "pluginpath",
         "priority",
+        "protect_running_kernel",
         "protected_*",
         "proxy_auth_method",
         "proxy_ssl*",
@@ -126,6 +134,7 @@ pub(in crate::site::discover) const CONSTRUCTS: Constructs = Constructs {
         "reset_nice",
         "retries",
         "rpmverbosity",
+        "showdupesfromrepos",
         "skip_broken",
         "skip_if_unavailable",
         "sslclientkey",
@@ -134,6 +143,7 @@ pub(in crate::site::discover) const CONSTRUCTS: Constructs = Constructs {
         "strict",
         "system_cachedir",
         "throttle",
+        "transformdb",
         "timeout",
         "tolerant",
         "tsflags",
@@ -397,6 +407,7 @@ impl Manager<'_> {
 mod tests {
     use proptest::prelude::*;
 
+    use super::super::super::constructs::Reading;
     use super::super::super::testing::{every_beginning, hostile};
     use super::super::tests::found;
     use super::*;
@@ -603,6 +614,24 @@ for repo in base.repos.iter_enabled():
         assert_eq!(repositories, [format!("a https://a.example/x/repodata/repomd.xml {PATH}:2")]);
         let all = notes.join("\n");
         assert!(notes.len() == 3 && !all.contains("hunter"), "{all}");
+    }
+
+    #[test]
+    fn each_option_that_dnf_has_was_decided() {
+        // What `dnf config-manager --dump` prints, without its plugin.
+        let script = "import dnf; base = dnf.Base(); print(base.conf.dump()); print(dnf.conf.RepoConf(base.conf).dump())";
+        let mut python = std::process::Command::new("/usr/bin/python3");
+        let output = python.args(["-c", script]).output().expect("dnf is missing: run tests/run");
+        let told = String::from_utf8(output.stdout).unwrap();
+        let names = told.lines().filter_map(|line| Some(line.split_once('=')?.0.trim()));
+        let is_name = |name: &&str| {
+            !name.is_empty() && name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_')
+        };
+        let names: std::collections::BTreeSet<&str> = names.filter(is_name).collect();
+        assert!(names.len() > 100 && names.contains("baseurl"), "{names:?}");
+        let open: Vec<&&str> =
+            names.iter().filter(|name| CONSTRUCTS.reading(name) == Reading::Unknown).collect();
+        assert!(open.is_empty(), "{open:?}");
     }
 
     #[test]

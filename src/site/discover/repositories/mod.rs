@@ -5,7 +5,7 @@
 //! every other program.
 
 pub(super) mod apt;
-mod apt_conf;
+pub(super) mod apt_conf;
 pub(super) mod dnf;
 pub(super) mod rhsm;
 mod variables;

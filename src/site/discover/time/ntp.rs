@@ -175,7 +175,11 @@ fn source<'a>(keyword: &str, words: impl Iterator<Item = &'a str>) -> Said<'a> {
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::super::testing::{every_beginning, hostile};
+    use std::net::UdpSocket;
+    use std::process::{Command, Stdio};
+    use std::thread;
+
+    use super::super::super::testing::{Cell, every_beginning, hostile, program, text};
     use super::super::tests::found;
     use super::*;
 
@@ -224,6 +228,99 @@ mod tests {
     #[test]
     fn every_beginning_is_read() {
         every_beginning("/etc/ntp.conf", SAMPLE, |text| assert!(parse(text).len() <= 12));
+    }
+
+    /// A question to ntpd about itself (NTPv2 mode 6), and the answer's data.
+    fn control(
+        socket: &UdpSocket,
+        operation: u8,
+        association: u16,
+        data: &[u8],
+    ) -> Option<Vec<u8>> {
+        let mut question = vec![0x16, operation, 0, 1, 0, 0];
+        question.extend(association.to_be_bytes());
+        question.extend([0, 0]);
+        question.extend(u16::try_from(data.len()).unwrap().to_be_bytes());
+        question.extend(data);
+        question.resize(question.len().next_multiple_of(4), 0);
+        socket.send(&question).ok()?;
+        let mut answer = [0; 1_024];
+        let length = socket.recv(&mut answer).ok()?;
+        let told = usize::from(u16::from_be_bytes([answer[10], answer[11]]));
+        Some(answer[12..length.min(12 + told)].to_vec())
+    }
+
+    /// Whom ntpd asks with this file: addresses alone.
+    fn theirs(conf: &str) -> Vec<String> {
+        let ntpd = program("ntpd");
+        // It tells about itself whom it is told to.
+        let conf = format!("restrict 127.0.0.1\n{conf}");
+        Cell::run(&[("/etc/ntpsec/ntp.conf", &conf)], move |_| {
+            let mut command = Command::new(ntpd);
+            command.args(["-n", "-c", "/etc/ntpsec/ntp.conf", "-l", "/dev/null"]);
+            let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+            let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+            socket.connect("127.0.0.1:123").unwrap();
+            socket.set_read_timeout(Some(Duration::from_millis(250))).unwrap();
+            let mut associations = None;
+            for _ in 0..40 {
+                associations = control(&socket, 1, 0, b"");
+                if associations.as_ref().is_some_and(|all| !all.is_empty())
+                    || child.try_wait().unwrap().is_some()
+                {
+                    break;
+                }
+                // Refused at once while nobody listens yet.
+                thread::sleep(Duration::from_millis(50));
+            }
+            // Servers are added one after the other.
+            thread::sleep(Duration::from_millis(200));
+            associations = control(&socket, 1, 0, b"").or(associations);
+            let mut servers = Vec::new();
+            for pair in associations.unwrap_or_default().chunks_exact(4) {
+                let number = u16::from_be_bytes([pair[0], pair[1]]);
+                let told = control(&socket, 2, number, b"srcadr").unwrap();
+                let told = String::from_utf8(told).unwrap();
+                let (_, address) = told.trim().split_once("srcadr=").unwrap();
+                servers.push(address.trim().to_owned());
+            }
+            child.kill().unwrap();
+            child.wait().unwrap();
+            // A clock that is attached to this machine is no flow.
+            servers.retain(|server| !server.starts_with("127.127."));
+            servers.sort();
+            servers
+        })
+    }
+
+    #[test]
+    fn ntpd_asks_whom_we_say() {
+        for conf in [
+            "server 192.0.2.3 iburst # the rack's own\nserver 192.0.2.4\n",
+            "peer 192.0.2.5\nserver -4 192.0.2.6 prefer\n#server 192.0.2.7\n",
+            "server 192.0.2.3\nserver 192.0.2.3\n",
+            "  server\t192.0.2.3   minpoll 4 maxpoll 6\nrestrict default nomodify\n",
+            "server 2001:db8::3\n",
+            "server 192.0.2.3\nfrobnicate x\nserver 192.0.2.4\n",
+            "server 192.0.2.3 ibrust\nserver 192.0.2.4\n",
+            "server\nserver 192.0.2.4\n",
+            "server 127.127.1.0\nserver 192.0.2.4\n",
+            "tos minclock 4 maxdist 2\ndriftfile /dev/null\nserver 192.0.2.4 key 7\n",
+            "SERVER 192.0.2.4\n",
+            "server 192.0.2.4 version 3 mode 4 noselect true burst\n",
+        ] {
+            let content = text("/etc/ntpsec/ntp.conf", conf);
+            let said = parse(&content).into_iter();
+            let mut ours: Vec<String> = said
+                .filter_map(|(_, said)| match said {
+                    Said::Source(source) => Some(source.place.host),
+                    _ => None,
+                })
+                .collect();
+            ours.sort();
+            ours.dedup();
+            assert_eq!(ours, theirs(conf), "{conf}");
+        }
     }
 
     proptest! {
