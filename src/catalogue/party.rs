@@ -180,10 +180,14 @@ pub(crate) const PARTIES: &[PartyKind] = &[
         id: "device",
         title: "device",
         flags: &[TargetFlag {
-            value: "HOST[,HOST]…",
+            value: "HOST[,HOST]…|NETWORK|@FILE|-",
             meant: &["devices", "host", "hosts", "snmp", "switch"],
             has_commas: true,
-            ..host("--device", "A monitored device, asked by SNMP; several with commas between")
+            ..host(
+                "--device",
+                "A monitored device, asked by SNMP; several with commas between, a network \
+                 (10.1.0.0/24), a file with a host a line, or such a list on standard input",
+            )
         }],
         kept: Kept::Apart,
         is_looked_up: false,

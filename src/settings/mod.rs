@@ -1,6 +1,7 @@
 //! Flags as typed become settings as used: every value parsed once, at the edge.
 
 mod credentials;
+mod devices;
 mod known;
 mod site_file;
 mod targets;

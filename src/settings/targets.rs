@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use super::devices::devices;
 use super::{Refused, bad, pair};
 use crate::catalogue::{Asker, Catalogue, Party, Role, party_kind};
 use crate::cli::TargetArgs;
@@ -10,17 +11,32 @@ use crate::site::{
     Custom, Find, Layer, Origin, Site, Sourced, Target, address_of, local, parse_port,
 };
 
+const DEVICE: &str = "device";
+
 /// Adds the targets of the command line to `flags`.
 pub(super) fn targets(
     args: &TargetArgs,
     catalogue: &Catalogue,
     flags: &mut Layer,
 ) -> Result<(), Refused> {
+    let mut lists = Vec::new();
     for (kind, flag, value) in args.peers.iter() {
+        if kind.id == DEVICE {
+            lists.push(value);
+            continue;
+        }
         let find = if flag.is_domain { Find::Srv } else { Find::Host };
         let target = Target { find, ..target(flag.flag, value)? };
         spoken_there(flag.flag, kind.id, &target, catalogue)?;
         flags.add(kind.id, target);
+    }
+    let devices = devices(lists)?;
+    for device in &devices {
+        spoken_there("--device", DEVICE, device, catalogue)?;
+    }
+    // Each is there once, so that none has to be looked for among a hundred thousand.
+    if !devices.is_empty() {
+        flags.targets.insert(Party(DEVICE.to_owned()), devices);
     }
     for text in &args.other {
         let (party, value) = pair("--target", text)?;
@@ -95,8 +111,7 @@ fn spoken_there(
 
 pub(super) fn target(flag: &'static str, value: &str) -> Result<Target, Refused> {
     if value.starts_with('@') {
-        let reason = format!("`{value}` is not a host; hosts have commas between them");
-        return Err(bad(flag, reason));
+        return Err(bad(flag, format!("`{value}` is not a host; only --device takes lists")));
     }
     let place = value.parse().map_err(|reason: String| bad(flag, reason))?;
     Ok(Target::new(place, Origin::Flag(flag)))

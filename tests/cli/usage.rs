@@ -438,9 +438,16 @@ fn devices_may_be_a_list() {
     let plan = |value: &str| preflight(&["plan", "--role", "poller", "--device", value]);
     let Ended { stdout, .. } = plan("10.0.0.1,10.0.0.2:1161");
     assert!(stdout.contains("10.0.0.1") && stdout.contains("10.0.0.2"), "{stdout}");
+    let Ended { stdout, .. } = plan("10.0.0.0/30");
+    assert!(stdout.contains("10.0.0.1") && stdout.contains("10.0.0.2"), "{stdout}");
     let Ended { code, stderr, .. } = plan("@hosts.txt");
     assert_eq!(code, Some(2));
-    assert!(stderr.contains("hosts have commas between them"), "{stderr}");
+    assert!(stderr.contains("--device: hosts.txt: No such file"), "{stderr}");
+    let dir = tempfile::tempdir().unwrap();
+    let list = dir.path().join("hosts.txt");
+    std::fs::write(&list, "# cellar\n10.0.0.9\n").unwrap();
+    let Ended { stdout, .. } = plan(&format!("@{}", list.display()));
+    assert!(stdout.contains("10.0.0.9"), "{stdout}");
 }
 
 #[test]
