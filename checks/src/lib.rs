@@ -33,7 +33,7 @@ pub use net::icmp::Icmp;
 pub use net::{
     Addresses, AliasEnd, Arrivals, Deadline, FarStream, Identity, Io, NameFiles, NameSource,
     Naming, Offer, Opinion, Peer, RESOLVE, Trust, Unanswered, examine_arrivals, mail_servers,
-    offers, public_domain, resolve,
+    offers, public_domain, resolve, resolve_by_dns,
 };
 pub use path::cut::{CutTrace, examine_cut, is_cut, judge_cut};
 pub use path::ports::{PortsTrace, examine_ports, judge_ports};

@@ -102,6 +102,7 @@ fn root_of(cause: &Cause) -> Option<String> {
         Cause::NameNotFound { name, .. }
         | Cause::NameWithoutAddress { name }
         | Cause::AliasBroken { name, .. }
+        | Cause::NameNotInDns { name, .. }
         | Cause::NameIsLoopback { name, .. }
         | Cause::NameIsNobody { name, .. } => {
             format!("name {name}")

@@ -159,6 +159,7 @@ fn asking(question: &Question) -> String {
     let ways: Vec<String> = question.ways.iter().map(way).collect();
     let servers = match question.find {
         Find::Host => "",
+        Find::Dns => " found by the DNS alone",
         Find::Mx => " of its mail servers (MX)",
         Find::Srv => " of its directory servers (SRV)",
     };
@@ -167,7 +168,8 @@ fn asking(question: &Question) -> String {
     let own = question.source.iter().flat_map(|source| &source.value).map(IpAddr::to_string);
     let own: Vec<String> = own.collect();
     let own = if own.is_empty() { String::new() } else { format!(" from {}", own.join(", ")) };
-    format!("{}{servers}{also}{own}", ways.join(" or "))
+    let family = question.family.map_or_else(String::new, |family| format!(" by {family} only"));
+    format!("{}{servers}{family}{also}{own}", ways.join(" or "))
 }
 
 /// Is somebody else asked for the URL than its own host?

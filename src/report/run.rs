@@ -393,6 +393,7 @@ fn question(
             .then(|| Sourced { value: target.source.clone(), origin: target.origin.clone() }),
         exempt: None,
         find: Find::Host,
+        family: None,
         ways,
         also_try,
         also_why,

@@ -61,6 +61,7 @@ fn step(number: usize) -> Step {
         target: host.clone(),
         origin: Origin::File(At { line, ..At::file("/etc/centreon-engine/hosts.cfg") }),
         find: Find::Host,
+        family: None,
         seen_as: None,
         source: None,
         exempt: None,

@@ -368,6 +368,15 @@ fn here(cause: &Cause, passage: &Passage<'_>) -> Option<String> {
             "let the line `hosts:` ask dns for {name} ({at}), or add it to /etc/hosts; then: \
              getent ahosts {name}"
         ),
+        Cause::NameNotInDns { name, address, .. } => format!(
+            "let the DNS know {name} ({address}); or set `smtp_host_lookup = dns, native` \
+             (postconf -e), and postfix reads /etc/hosts too"
+        ),
+        Cause::OtherFamilyOnly { name, version, .. } => format!(
+            "ask the DNS team for an IPv{version} address of {name}, or let its program use the \
+             other kind ({}; postfix: inet_protocols)",
+            passage.origin
+        ),
         Cause::AliasBroken { name, target, .. } => format!(
             "ask the DNS team: {name} is an alias of {target}; correct the alias, or add {target} (dig {name} CNAME)"
         ),
@@ -785,6 +794,9 @@ fn in_web_and_mail(cause: &Cause, passage: &Passage<'_>) -> Option<String> {
         }
         Cause::SmtpStarttlsRefused { .. } => {
             format!("give its STARTTLS a certificate and key that work; see: {}", passage.openssl())
+        }
+        Cause::SmtpStarttlsMissing {} => {
+            format!("offer STARTTLS to {}; until then nothing is sent there", passage.from())
         }
         Cause::NotMetadata { secure: false, .. } => format!(
             "allow {} for {} on the web filter or proxy; see: curl -s {} | head",

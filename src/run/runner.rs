@@ -15,13 +15,13 @@ use preflight_checks::{
     Addresses, Cause, Concern, CutTrace, Deadline, Finding, Layer, NameSource, Naming, Peer,
     PortsTrace, RESOLVE, ResetTrace, Trace, Transport, Trust, examine, examine_cut, examine_path,
     examine_ports, examine_reset, examine_segment, identify, is_cut, is_reset, is_silence, judge,
-    judge_cut, judge_ports, judge_reset, mail_servers, offers, resolve,
+    judge_cut, judge_ports, judge_reset, mail_servers, offers, resolve, resolve_by_dns,
 };
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use crate::run::plan::{Action, Asked, Plan, Question};
-use crate::site::{Find, Origin, Sourced};
+use crate::site::{Family, Find, Origin, Sourced};
 
 /// Steps under way at once: enough for every flow of a site, few enough for
 /// the file descriptors of a locked-down machine.
@@ -295,6 +295,9 @@ async fn ask(question: &Question, shared: &Shared) -> Found {
         Ok(standing) => standing,
         Err(cause) => return Found { unresolved: Some(cause), ..Found::default() },
     };
+    if let Err(cause) = standing.keep_family(question) {
+        return Found { unresolved: Some(cause), ..Found::default() };
+    }
     standing.keep_within_reach(question);
     let places = &standing.places;
     let attempts = if question.ways.iter().any(|way| way.probe.risks_lockout()) {
@@ -354,6 +357,20 @@ impl Standing {
 }
 
 impl Standing {
+    /// A program that uses one family asks nobody of the other.
+    fn keep_family(&mut self, question: &Question) -> Result<(), Cause> {
+        let Some(family) = question.family else { return Ok(()) };
+        let has = self.places.first().map(|place| place.address);
+        self.places.retain(|place| family.has(place.address));
+        match has {
+            Some(has) if self.places.is_empty() => {
+                let version = if family == Family::V4 { 4 } else { 6 };
+                Err(Cause::OtherFamilyOnly { name: question.host.clone(), version, has })
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// From an address of one family nobody of the other is asked, unless there is nobody else.
     fn keep_within_reach(&mut self, question: &Question) {
         let Some(source) = &question.source else { return };
@@ -380,7 +397,14 @@ struct Standpoint {
 async fn find(question: &Question, names: &Naming, deadline: Deadline) -> Result<Standing, Cause> {
     let domain = &question.host;
     let hosts = match question.find {
-        Find::Host => return standing(domain, None, names, deadline).await,
+        Find::Host => {
+            let found = resolve(domain, names, deadline).await?;
+            return Ok(standing_of(domain, None, names, found));
+        }
+        Find::Dns => {
+            let found = resolve_by_dns(domain, names, deadline).await?;
+            return Ok(standing_of(domain, None, names, found));
+        }
         Find::Mx => {
             let servers = names.dns_servers(domain)?;
             let servers = mail_servers(domain, &servers, deadline).await?;
@@ -416,8 +440,11 @@ async fn standing(
     names: &Naming,
     deadline: Deadline,
 ) -> Result<Standing, Cause> {
-    let Addresses { addresses, scope, canonical, source: named_by, took, concern } =
-        resolve(host, names, deadline).await?;
+    Ok(standing_of(host, port, names, resolve(host, names, deadline).await?))
+}
+
+fn standing_of(host: &str, port: Option<u16>, names: &Naming, found: Addresses) -> Standing {
+    let Addresses { addresses, scope, canonical, source: named_by, took, concern } = found;
     let loops = named_by.and_then(|source| {
         let address = *addresses.first()?;
         let is_elsewhere = names.is_own(host) || !addresses.iter().all(IpAddr::is_loopback);
@@ -428,7 +455,7 @@ async fn standing(
     let host = host.split_once('%').map_or(host, |(address, _)| address);
     let places = addresses.into_iter();
     let places = places.map(|address| Standpoint { host: host.to_owned(), address, scope, port });
-    Ok(Standing { places: places.collect(), canonical, took, named_by, concern, loops })
+    Standing { places: places.collect(), canonical, took, named_by, concern, loops }
 }
 
 async fn side_by_side(question: &Question, places: &[Standpoint], shared: &Shared) -> Vec<Attempt> {

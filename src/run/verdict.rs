@@ -290,6 +290,7 @@ mod tests {
             source: None,
             exempt: None,
             find: Find::Host,
+            family: None,
             ways: ports.iter().map(asked).collect(),
             also_try: None,
             also_why: None,

@@ -1,6 +1,6 @@
 //! From what files say to what it means for a machine of this role.
 
-use preflight_checks::{bbdo, gorgone_api, http, snmp};
+use preflight_checks::{bbdo, gorgone_api, http, smtp, snmp};
 use toml::Spanned;
 use url::Url;
 
@@ -92,10 +92,25 @@ fn time_source(source: &TimeSource, layer: &mut Layer) {
 fn mail(ways: &[Mail], layer: &mut Layer) {
     for mail in ways {
         if let MailTo::Relay { place, by_mx } = &mail.to {
-            let find = if *by_mx { Find::Mx } else { Find::Host };
+            let find = match (by_mx, mail.by_dns && place.is_name()) {
+                (true, _) => Find::Mx,
+                (false, true) => Find::Dns,
+                (false, false) => Find::Host,
+            };
+            let mail_tls = Some(match mail.tls {
+                MailTls::No => smtp::Tls::Never,
+                MailTls::IfOffered => smtp::Tls::IfOffered,
+                MailTls::StartTls => smtp::Tls::Required,
+                MailTls::FromStart => smtp::Tls::FromStart,
+            });
+            let origin = Origin::File(mail.at.clone());
+            let from = Some(Sourced { value: mail.from.clone(), origin })
+                .filter(|from| !from.value.is_empty());
             // As its program speaks, whatever the port.
             let speaks = Some(if mail.tls == MailTls::FromStart { "smtps" } else { "smtp" });
-            layer.add(SMTP, Target { speaks, find, ..read(place, &mail.at) });
+            let family = mail.family;
+            let own = Target { speaks, find, family, mail_tls, from, ..read(place, &mail.at) };
+            layer.add(SMTP, own);
         }
     }
     let without = |mail: &&Mail| mail.relay().is_none() && mail.share == Share::Rest;

@@ -251,6 +251,10 @@ pub(crate) struct Target {
     pub(crate) content: Option<http::Content>,
     /// How its addresses are found.
     pub(crate) find: Find,
+    /// Only addresses of this kind are asked; none: of both.
+    pub(crate) family: Option<Family>,
+    /// How its mail server is spoken to, where its program says so.
+    pub(crate) mail_tls: Option<smtp::Tls>,
     /// The address of ours that its daemon asks it from.
     pub(crate) from: Option<Sourced<Vec<IpAddr>>>,
     /// The subnet a sampled device stands for: `10.20.30.0/24`.
@@ -266,6 +270,26 @@ pub(crate) struct Exempt {
     pub(crate) origin: Origin,
 }
 
+/// A kind of addresses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, strum::Display)]
+pub(crate) enum Family {
+    /// IPv4.
+    #[serde(rename = "IPv4")]
+    #[strum(serialize = "IPv4")]
+    V4,
+    /// IPv6.
+    #[serde(rename = "IPv6")]
+    #[strum(serialize = "IPv6")]
+    V6,
+}
+
+impl Family {
+    /// Is the address of this kind?
+    pub(crate) fn has(self, address: IpAddr) -> bool {
+        address.is_ipv4() == (self == Self::V4)
+    }
+}
+
 /// How the addresses of a target are found.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -273,6 +297,8 @@ pub(crate) enum Find {
     /// Of the name itself.
     #[default]
     Host,
+    /// Of the name itself, in the DNS and nowhere else.
+    Dns,
     /// Of the domain's mail servers.
     Mx,
     /// Of the domain's directory servers (`_ldap._tcp`).
@@ -299,6 +325,8 @@ impl Target {
             api: None,
             content: None,
             find: Find::Host,
+            family: None,
+            mail_tls: None,
             from: None,
             group: None,
         }

@@ -111,6 +111,10 @@ fn mail(mail: &Mail) -> Entry {
     };
     let why = if let MailTo::Nobody(reason) = &mail.to { reason.as_str() } else { "" };
     let tls = format!("TLS {}", mail.tls);
+    let family = mail.family.map(|family| format!("by {family} only")).unwrap_or_default();
+    let own: Vec<String> = mail.from.iter().map(ToString::to_string).collect();
+    let own = format!("from {}", own.join(" "));
+    let is_named = mail.relay().is_some_and(Place::is_name);
     let more = words([
         (true, mail.program),
         (!share.is_empty(), &share),
@@ -118,6 +122,9 @@ fn mail(mail: &Mail) -> Entry {
         (matches!(mail.to, MailTo::Relay { by_mx: true, .. }), "its mail servers (MX)"),
         (why.is_empty(), &tls),
         (mail.login, "with a login"),
+        (mail.by_dns && is_named, "found by the DNS alone"),
+        (!family.is_empty(), &family),
+        (!mail.from.is_empty(), &own),
     ]);
     entry("mail relay", value, more, &mail.at)
 }

@@ -141,6 +141,8 @@ impl Cause {
             // ---- name ----
             Self::NameNotFound { .. }
             | Self::NameNotAskedFor { .. }
+            | Self::NameNotInDns { .. }
+            | Self::OtherFamilyOnly { .. }
             | Self::NameWithoutAddress { .. }
             | Self::ResolverFailed { .. }
             | Self::AliasBroken { .. }
@@ -285,9 +287,9 @@ impl Cause {
                 (Service, FarSide, Nothing)
             }
             Self::SmtpInspected { .. } => (Protocol, network(Unknown), Repair),
-            Self::SmtpHelloRefused { .. } | Self::SmtpStarttlsRefused { .. } => {
-                (Protocol, FarSide, Nothing)
-            }
+            Self::SmtpHelloRefused { .. }
+            | Self::SmtpStarttlsRefused { .. }
+            | Self::SmtpStarttlsMissing { .. } => (Protocol, FarSide, Nothing),
 
             // ---- LDAP ----
             // Locked, disabled, expired: the password may be right.

@@ -76,6 +76,31 @@ pub enum Cause {
         /// What each configured DNS server says by itself.
         servers: Vec<Opinion>,
     },
+    /// The DNS alone is asked for the name, and only `/etc/hosts` knows it.
+    #[error(
+        "the DNS does not know {name}, and the program that goes there asks nothing else \
+         ({origin} has {address})"
+    )]
+    NameNotInDns {
+        /// The name asked for.
+        name: String,
+        /// What other programs of this machine get.
+        address: IpAddr,
+        /// Where they get it: `/etc/hosts:2`.
+        origin: String,
+    },
+    /// The name has addresses of the other kind only.
+    #[error(
+        "{name} has no IPv{version} address ({has} only), and its program connects by no other"
+    )]
+    OtherFamilyOnly {
+        /// The name asked for.
+        name: String,
+        /// The wanted version of IP: 4 or 6.
+        version: u8,
+        /// The first address it has.
+        has: IpAddr,
+    },
     /// The name exists and has no address.
     #[error("the name {name} has no address")]
     NameWithoutAddress {
@@ -1011,6 +1036,11 @@ pub enum Cause {
         /// The server's words.
         text: String,
     },
+    /// The client sends nothing without TLS, and the server offers none.
+    #[error(
+        "the mail server offers no STARTTLS, and this host's mail program sends nothing without it"
+    )]
+    SmtpStarttlsMissing {},
     /// It takes no mail from strangers at their first visit.
     #[error(
         "the mail server puts this host off, as it does with strangers (greylisting): {reply} {text}"

@@ -10,6 +10,7 @@ use crate::cause::{Cause, Millis};
 use crate::evidence::Seen;
 
 mod arrivals;
+mod direct;
 pub(crate) mod far;
 pub(crate) mod icmp;
 pub(crate) mod knock;
@@ -31,6 +32,7 @@ pub(crate) mod udp;
 mod watched;
 
 pub use arrivals::{Arrivals, Unanswered, examine_arrivals};
+pub use direct::resolve_by_dns;
 pub use far::{FarStream, Io};
 pub use mx::mail_servers;
 pub use names::{NameFiles, NameSource, Naming};

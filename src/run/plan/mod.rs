@@ -16,7 +16,7 @@ pub(crate) use crate::catalogue::Phase;
 use crate::catalogue::{Asker, Catalogue, Flow, Mode, Party, Role, Until, Way, service};
 use crate::site::discover::Note;
 use crate::site::mistake::Mistake;
-use crate::site::{Exempt, Find, Origin, Place, Site, Sourced, Target};
+use crate::site::{Exempt, Family, Find, Origin, Place, Site, Sourced, Target};
 use steps::{Planner, names_needed};
 
 /// How a run is done, whatever the site.
@@ -155,6 +155,9 @@ pub(crate) struct Question {
     /// How its addresses are found.
     #[serde(skip_serializing_if = "is_host")]
     pub(crate) find: Find,
+    /// Only addresses of this kind are asked; none: of both.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) family: Option<Family>,
     /// One that works suffices.
     pub(crate) ways: Vec<Asked>,
     /// Asked once when all ways fail, because the port was only the profile's.

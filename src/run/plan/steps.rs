@@ -27,7 +27,7 @@ pub(super) fn names_needed(site: &Site) -> Vec<String> {
     let targets = platform.flat_map(|kind| site.targets(&Party(kind.id.to_owned())));
     let mut names: Vec<String> = targets
         // A domain of mail servers need not have an address of its own.
-        .filter(|target| target.find == Find::Host)
+        .filter(|target| matches!(target.find, Find::Host | Find::Dns))
         .filter(|target| target.place.is_name() && target.place.host.contains('.'))
         .map(|target| target.place.host.to_ascii_lowercase())
         .filter(|name| !site.hosts_names.contains(name))
@@ -250,6 +250,7 @@ impl Planner<'_> {
             source: None,
             exempt: None,
             find: Find::Host,
+            family: None,
             ways: flow.ways.iter().map(listens).collect(),
             also_try: None,
             also_why: None,
@@ -298,6 +299,7 @@ impl Planner<'_> {
             source: self.departure(flow.id.get_ref(), target),
             exempt: target.exempt.clone(),
             find,
+            family: target.family,
             ways,
             also_why: flow.also_why.clone().filter(|_| also_try.is_some()),
             also_try,
@@ -404,7 +406,11 @@ impl Planner<'_> {
             }),
             Probe::Dns(_) => Probe::Dns(dns::Probe { names: self.names.clone() }),
             Probe::Smtp(probe) => {
-                Probe::Smtp(smtp::Probe { test_mail: self.site.test_mail.clone(), ..probe })
+                let tls = match probe.tls {
+                    smtp::Tls::FromStart => probe.tls,
+                    other => target.mail_tls.unwrap_or(other),
+                };
+                Probe::Smtp(smtp::Probe { tls, test_mail: self.site.test_mail.clone(), ..probe })
             }
             Probe::Ldap(probe) => {
                 let bind = self.site.ldap.clone();
@@ -483,6 +489,7 @@ impl Planner<'_> {
             source: self.departure(&flow, &target),
             exempt: None,
             find: Find::Host,
+            family: None,
             ways: asked.into_iter().collect(),
             also_try: None,
             also_why: None,

@@ -14,6 +14,7 @@ use url::Url;
 
 pub(crate) use crate::catalogue::Mode;
 use crate::catalogue::Role;
+pub(crate) use crate::site::Family;
 use crate::site::Place;
 
 /// A file of the machine, and a line of it.
@@ -208,17 +209,10 @@ pub(crate) struct Mail {
     pub(crate) from: Vec<IpAddr>,
     /// Only addresses of this kind are connected to; none: of both.
     pub(crate) family: Option<Family>,
+    /// Its relay's name is asked of the DNS alone, not of `/etc/hosts`.
+    pub(crate) by_dns: bool,
     /// Where it was read.
     pub(crate) at: At,
-}
-
-/// A kind of addresses.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Family {
-    /// IPv4.
-    V4,
-    /// IPv6.
-    V6,
 }
 
 /// To whom mail is handed.
@@ -252,7 +246,17 @@ impl Mail {
     /// A way of all mail, of which nothing else is said: TLS when it is offered.
     pub(crate) fn of(program: &'static str, to: MailTo, at: At) -> Self {
         let (share, tls) = (Share::Rest, MailTls::IfOffered);
-        Self { program, to, share, tls, login: false, from: Vec::new(), family: None, at }
+        Self {
+            program,
+            to,
+            share,
+            tls,
+            login: false,
+            from: Vec::new(),
+            family: None,
+            by_dns: false,
+            at,
+        }
     }
 
     /// The relay, if mail goes to one.

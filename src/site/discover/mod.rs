@@ -40,7 +40,9 @@ pub(crate) use files::{Files, Text, Unread};
 #[cfg(test)]
 const CONSTRUCTS: &[&constructs::Constructs] = &[
     &names::CONSTRUCTS,
-    &names::forwarders::CONSTRUCTS,
+    &names::forwarders::dnsmasq::CONSTRUCTS,
+    &names::forwarders::unbound::CONSTRUCTS,
+    &names::forwarders::bind::CONSTRUCTS,
     &time::chrony::CONSTRUCTS,
     &time::ntp::CONSTRUCTS,
     &time::openntpd::CONSTRUCTS,
@@ -59,6 +61,7 @@ const CONSTRUCTS: &[&constructs::Constructs] = &[
     &agents::CONSTRUCTS,
     &nsclient::CONSTRUCTS,
     &repositories::apt::CONSTRUCTS,
+    &repositories::apt_conf::CONSTRUCTS,
     &repositories::dnf::CONSTRUCTS,
     &repositories::rhsm::CONSTRUCTS,
     &proxies::services::CONSTRUCTS,
@@ -73,7 +76,7 @@ const MOST_NOTES: usize = 512;
 pub(crate) fn discover(files: &Files) -> Facts {
     let mut facts = Facts::default();
     time::read(files, &mut facts);
-    names::read(files, &mut facts);
+    names::read(files, environment(), &mut facts);
     mail::read(files, &mut facts);
     proxies::read(files, environment(), &mut facts);
     repositories::read(files, &mut facts);

@@ -44,6 +44,10 @@ pub enum Tls {
     /// With STARTTLS, if the server offers it.
     #[default]
     IfOffered,
+    /// With STARTTLS; a server that does not offer it is none for this client.
+    Required,
+    /// Not at all.
+    Never,
     /// With the first byte: port 465.
     FromStart,
 }
@@ -81,7 +85,8 @@ impl Probe {
             heard.hello(&mut stream, &name).await?;
             heard.note_hello(&mut ask.seen);
         }
-        if self.tls == Tls::IfOffered && heard.offers_starttls() {
+        let asks_for_tls = matches!(self.tls, Tls::IfOffered | Tls::Required);
+        if asks_for_tls && heard.offers_starttls() {
             stream.asks("STARTTLS");
             let ready = command(&mut stream, "STARTTLS").await?;
             stream.came("its answer to STARTTLS");
@@ -112,6 +117,9 @@ impl Probe {
             let (reply, text) = (refused.code, refused.text());
             return Err(Cause::SmtpStarttlsRefused { reply, text });
         }
+        if self.tls == Tls::Required && heard.starttls.is_none() {
+            return Err(Cause::SmtpStarttlsMissing {});
+        }
         seen.concerns.extend(self.concerns(heard));
         seen.headline = headline(heard, hello, seen);
         Ok(())
@@ -140,7 +148,7 @@ impl Probe {
 
     pub(crate) fn service(&self) -> &'static Service {
         match self.tls {
-            Tls::IfOffered => &SERVICE,
+            Tls::IfOffered | Tls::Required | Tls::Never => &SERVICE,
             Tls::FromStart => &SERVICE_TLS,
         }
     }

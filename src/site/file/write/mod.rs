@@ -168,6 +168,7 @@ fn server(target: &Target) -> String {
     more.extend(target.speaks.map(|protocol| ("protocol", quoted(protocol))));
     match target.find {
         Find::Host => {}
+        Find::Dns => more.push(("find", quoted("dns"))),
         Find::Mx => more.push(("find", quoted("mx"))),
         Find::Srv => more.push(("find", quoted("srv"))),
     }

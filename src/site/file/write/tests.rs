@@ -105,6 +105,7 @@ fn basics(role: Role) -> Facts {
             login: false,
             from: Vec::new(),
             family: None,
+            by_dns: false,
             at: at("/etc/postfix/main.cf", 5),
         }],
         ..Facts::default()

@@ -709,7 +709,7 @@ fn way(
     let is_v4 = words.split_whitespace().any(|word| word == "ipv4_only")
         || walk.config.of("disable_ipv6").is_some_and(|setting| is_true(&setting.value));
     let family = is_v4.then_some(Family::V4);
-    Mail { program: "exim", to, share, tls, login, from, family, at }
+    Mail { share, tls, login, from, family, ..Mail::of("exim", to, at) }
 }
 
 fn nobody(reason: String, share: Share, at: At) -> Mail {

@@ -34,10 +34,10 @@ const MASTER: &str = "/etc/postfix/master.cf";
 /// Ways mail leaves; a table may hold thousands, and a few of them tell whether relays are open.
 const MOST_WAYS: usize = 32;
 /// Settings that stand in many files and say what is so without them.
-const IS_USUAL: [(&str, &str); 2] =
-    [("authorized_submit_users", "static:anyone"), ("smtp_host_lookup", "dns")];
+const IS_USUAL: [(&str, &str); 1] = [("authorized_submit_users", "static:anyone")];
 /// What a table that cannot be read would have told.
 const SOME_RELAYS: &str = "the relays of some mail";
+const ASKS_TLS: &str = "whether mail needs TLS";
 
 pub(super) fn read(files: &Files, facts: &mut Facts) -> Found {
     let text = match files.read(MAIN) {
@@ -241,7 +241,11 @@ impl Postfix<'_> {
             for hop in words(&nexthop.value) {
                 let this = std::mem::replace(&mut share, Share::Fallback);
                 match relay(hop, &settings) {
-                    Ok(to) => self.push(mail(&settings, to, this, at.clone())),
+                    Ok(to) => {
+                        let mail = mail(&settings, to, this, at.clone());
+                        let tls = self.policy(hop, &settings).unwrap_or(mail.tls);
+                        self.push(Mail { tls, ..mail });
+                    }
                     Err(reason) => self.facts.note(at.clone(), reason, MISSING),
                 }
             }
@@ -261,6 +265,30 @@ impl Postfix<'_> {
             (Err(reason), Some(at)) => self.facts.note(at, reason, SOME_RELAYS),
             (_, None) => {}
         }
+    }
+
+    /// What `smtp_tls_policy_maps` says of one next hop: of it as it is written, or, of a domain
+    /// without brackets and port, of one above it.
+    fn policy(&mut self, hop: &str, settings: &Settings) -> Option<MailTls> {
+        if settings.is_yes("smtp_tls_wrappermode") {
+            return None;
+        }
+        let tables = settings.value("smtp_tls_policy_maps").ok().filter(|maps| !maps.is_empty())?;
+        let tables = Read { value: tables, at: settings.at("smtp_tls_policy_maps") };
+        let default_type = self.main.says("default_database_type");
+        let policies = entries(self.files, self.facts, &tables, &default_type, ASKS_TLS);
+        let hop = hop.to_ascii_lowercase();
+        let is_domain = !hop.contains(['[', ':']);
+        let above = hop.match_indices('.').filter_map(|(at, _)| hop.get(at..));
+        let mut keys = std::iter::once(hop.as_str()).chain(above.filter(|_| is_domain));
+        let found = keys.find_map(|key| policies.iter().find(|one| one.key == key))?;
+        let word = found.value.value.split([' ', '\t']).next().unwrap_or_default();
+        let level = level(&word.to_ascii_lowercase());
+        if level.is_none() {
+            let reason = format!("`{word}` is no level of TLS: postfix keeps this mail");
+            self.facts.note(found.value.at.clone(), reason, ASKS_TLS);
+        }
+        level
     }
 
     /// Adds a way, unless mail goes it already.
@@ -283,12 +311,49 @@ impl Postfix<'_> {
 fn mail(settings: &Settings, to: MailTo, share: Share, at: At) -> Mail {
     let login = settings.is_yes("smtp_sasl_auth_enable");
     let protocols = settings.says("inet_protocols");
+    let from = own_addresses(settings);
     let family = match words(&protocols).collect::<Vec<_>>().as_slice() {
         ["ipv4"] => Some(Family::V4),
         ["ipv6"] => Some(Family::V6),
         _ => None,
     };
-    Mail { share, tls: tls(settings), login, family, ..Mail::of("postfix", to, at) }
+    let by_dns = asks_dns(settings) && !is_native(settings);
+    Mail { share, tls: tls(settings), login, from, family, by_dns, ..Mail::of("postfix", to, at) }
+}
+
+/// The addresses mail leaves from: as they are set, or else the one of its kind that postfix
+/// listens on, if that is only one and not the loopback's.
+fn own_addresses(settings: &Settings) -> Vec<IpAddr> {
+    let listens = settings.says("inet_interfaces");
+    let listens: Vec<IpAddr> = words(&listens).filter_map(|word| literal(word).ok()).collect();
+    let one = |name: &str, is_kind: fn(&IpAddr) -> bool| {
+        let set = settings.says(name);
+        if !set.is_empty() {
+            return literal(&set).ok();
+        }
+        let mut of_kind = listens.iter().copied().filter(is_kind);
+        of_kind.next().filter(|own| !own.is_loopback() && of_kind.next().is_none())
+    };
+    let both =
+        [one("smtp_bind_address", IpAddr::is_ipv4), one("smtp_bind_address6", IpAddr::is_ipv6)];
+    both.into_iter().flatten().filter(|own| !own.is_unspecified()).collect()
+}
+
+/// An address, perhaps in brackets.
+fn literal(word: &str) -> Result<IpAddr, std::net::AddrParseError> {
+    without_ipv6(word.trim_matches(['[', ']'])).parse()
+}
+
+fn asks_dns(settings: &Settings) -> bool {
+    match settings.says("smtp_dns_support_level").as_str() {
+        "" => !settings.is_yes("disable_dns_lookups"),
+        level => level != "disabled",
+    }
+}
+
+/// Is `/etc/hosts` asked, too, or alone?
+fn is_native(settings: &Settings) -> bool {
+    words(&settings.says("smtp_host_lookup")).any(|word| word == "native")
 }
 
 /// `transport:nexthop`, of which the second may be missing.
@@ -307,22 +372,26 @@ fn tls(settings: &Settings) -> MailTls {
     if settings.is_yes("smtp_tls_wrappermode") {
         return MailTls::FromStart;
     }
-    match settings.says("smtp_tls_security_level").as_str() {
-        "none" => MailTls::No,
-        "may" | "dane" => MailTls::IfOffered,
-        "encrypt" | "dane-only" | "fingerprint" | "verify" | "secure" => MailTls::StartTls,
-        _ if settings.is_yes("smtp_enforce_tls") => MailTls::StartTls,
-        _ if settings.is_yes("smtp_use_tls") => MailTls::IfOffered,
-        _ => MailTls::No,
+    match level(&settings.says("smtp_tls_security_level")) {
+        Some(level) => level,
+        None if settings.is_yes("smtp_enforce_tls") => MailTls::StartTls,
+        None if settings.is_yes("smtp_use_tls") => MailTls::IfOffered,
+        None => MailTls::No,
+    }
+}
+
+fn level(word: &str) -> Option<MailTls> {
+    match word {
+        "none" => Some(MailTls::No),
+        "may" | "dane" => Some(MailTls::IfOffered),
+        "encrypt" | "dane-only" | "fingerprint" | "verify" | "secure" => Some(MailTls::StartTls),
+        _ => None,
     }
 }
 
 /// A next hop, as postfix's SMTP client finds it.
 fn relay(hop: &str, settings: &Settings) -> Result<MailTo, String> {
-    let asks_dns = match settings.says("smtp_dns_support_level").as_str() {
-        "" => !settings.is_yes("disable_dns_lookups"),
-        level => level != "disabled",
-    };
+    let asks_dns = asks_dns(settings);
     let (name, port, by_mx) = match hop.strip_prefix('[') {
         Some(rest) => {
             let (name, port) = rest.split_once(']').ok_or("its bracket is not closed")?;

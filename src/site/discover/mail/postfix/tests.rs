@@ -2,7 +2,9 @@
 
 use proptest::prelude::*;
 
-use super::super::super::testing::{every_beginning, hostile, text};
+use std::process::{Command, Stdio};
+
+use super::super::super::testing::{Cell, Speaks, every_beginning, hostile, text, tree};
 use super::super::tests::found;
 use super::*;
 
@@ -233,17 +235,174 @@ fn a_machine_for_local_mail_only_sends_none() {
 #[test]
 fn what_is_not_understood_is_noted_with_its_line() {
     let settings = "content_filter = smtp:[10.0.0.9]:10025\nheader_checks =\n\
-        smtp_bind_address = 10.0.0.7\nmy_own = x\nmy_relay = [a.example]\nrelayhost = $my_relay\n\
+        smtp_tls_per_site = static:MUST\nmy_own = x\nmy_relay = [a.example]\nrelayhost = $my_relay\n\
         fast_destination_concurrency_limit = 3\n";
     let (ways, mut notes) = mail(settings);
     notes.sort();
     assert_eq!(ways, "postfix a.example, no TLS, /etc/postfix/main.cf:6");
     let want = [
         "1: `content_filter` hands all mail to a filter, which is not read",
-        "3: `smtp_bind_address` gives connections another source address, which is not read",
+        "3: `smtp_tls_per_site` asks TLS of some relays, which is not read",
         "4: `my_own` is nothing of postfix that preflight knows; it may move a peer",
     ];
     assert_eq!(notes, want.map(|note| format!("/etc/postfix/main.cf:{note}")));
+}
+
+#[test]
+fn addresses_kinds_and_lookups_are_those_of_the_client() {
+    let relay = "relayhost = [a.example]\n";
+    for (settings, want) in [
+        ("smtp_bind_address = 10.0.0.7\n", "a.example, no TLS from 10.0.0.7"),
+        (
+            "smtp_bind_address = 10.0.0.7\nsmtp_bind_address6 = [2001:db8::7]\n",
+            "a.example, no TLS from 10.0.0.7 2001:db8::7",
+        ),
+        ("inet_interfaces = 127.0.0.1, 10.0.0.7\n", "a.example, no TLS"),
+        ("inet_interfaces = 10.0.0.7, [::1]\n", "a.example, no TLS from 10.0.0.7"),
+        ("inet_interfaces = 10.0.0.7\nsmtp_bind_address = 0.0.0.0\n", "a.example, no TLS"),
+        ("inet_protocols = ipv4\n", "a.example, no TLS by IPv4"),
+        ("inet_protocols = ipv6\n", "a.example, no TLS by IPv6"),
+        ("inet_protocols = ipv4, ipv6\n", "a.example, no TLS"),
+    ] {
+        let want = format!("postfix {want}, /etc/postfix/main.cf:1");
+        assert_eq!(mail(&format!("{relay}{settings}")), (want, vec![]), "{settings}");
+    }
+    for (settings, by_dns) in [
+        ("", true),
+        ("smtp_host_lookup = dns\n", true),
+        ("smtp_host_lookup = native\n", false),
+        ("smtp_host_lookup = dns, native\n", false),
+        ("disable_dns_lookups = yes\n", false),
+    ] {
+        let (_dir, files) = tree(&[(MAIN, &format!("{relay}{settings}"))]);
+        let Found::Said(ways) = read(&files, &mut Facts::default()) else { panic!("{settings}") };
+        assert_eq!(ways[0].by_dns, by_dns, "{settings}");
+    }
+}
+
+#[test]
+fn a_policy_is_of_the_next_hop_as_it_is_written() {
+    let main = "relayhost = HOP\nsmtp_tls_security_level = may\n\
+        smtp_tls_policy_maps = inline:{{[a.example]:587=encrypt}, {b.example=secure match=x}, .test=none, c.example=most}\n";
+    for (hop, want) in [
+        ("[a.example]:587", "a.example:587, STARTTLS"),
+        ("[a.example]", "a.example, TLS if offered"),
+        ("b.example", "b.example by MX, STARTTLS"),
+        ("b.example:587", "b.example:587 by MX, TLS if offered"),
+        ("x.b.example", "x.b.example by MX, TLS if offered"),
+        ("x.y.test", "x.y.test by MX, no TLS"),
+        ("[x.y.test]", "x.y.test, TLS if offered"),
+    ] {
+        let want = format!("postfix {want}, /etc/postfix/main.cf:1");
+        assert_eq!(mail(&main.replace("HOP", hop)), (want, vec![]), "{hop}");
+    }
+    let note = "/etc/postfix/main.cf:3: `most` is no level of TLS: postfix keeps this mail";
+    assert_eq!(mail(&main.replace("HOP", "c.example")).1, [note]);
+}
+
+/// Has postfix send a mail: its own client, in a network of its own.
+const SENDS: &str = "ip addr add 192.0.2.7/32 dev lo
+    mount -t tmpfs none /var/log; mount -t tmpfs none /var/lib/postfix; chown postfix /var/lib/postfix
+    mount -t tmpfs none /var/spool; mkdir /var/spool/postfix
+    # Without a chroot, which would lack this /etc.
+    postconf -F '*/*/chroot = n'
+    postconf -MX smtp/inet
+    postfix start >/dev/null 2>&1 && echo hi | $(postconf -h sendmail_path) -f root a@elsewhere.test || exit
+    # It says so when it is done with the mail, whatever came of it.
+    for i in $(seq 100); do grep -q 'postfix/smtp.*status=' /var/log/mail.log && break; sleep 0.1; done
+    postfix stop >/dev/null 2>&1; true";
+
+/// Where postfix's own client goes with this `main.cf`, from where, and whether it needs TLS.
+fn theirs(main: &str) -> Option<String> {
+    let main = format!(
+        "compatibility_level = 3.6\nqueue_directory = /var/spool/postfix\nmyhostname = p.corp.example\n\
+         data_directory = /var/lib/postfix\nmaillog_file = /var/log/mail.log\nalias_maps =\n{main}"
+    );
+    let etc = [
+        (MAIN, main.as_str()),
+        ("/etc/hosts", "127.0.0.1 localhost\n192.0.2.1 onlyhosts.example\n"),
+        ("/etc/nsswitch.conf", "hosts: files dns\npasswd: files\ngroup: files\n"),
+        ("/etc/resolv.conf", "nameserver 127.0.0.1\noptions timeout:1 attempts:1\n"),
+    ];
+    Cell::run(&etc, |cell| {
+        for address in ["192.0.2.1:25", "192.0.2.1:587", "[2001:db8::1]:25"] {
+            cell.listen(address, Speaks::Smtp);
+        }
+        let mut run = Command::new("sh");
+        let output = run.args(["-c", SENDS]).stdin(Stdio::null()).output().unwrap();
+        let log = std::fs::read_to_string("/var/log/mail.log").unwrap_or_default();
+        assert!(output.status.success(), "{output:?} {log}");
+        let visit = cell.heard().into_iter().next()?;
+        let said = |word: &str| visit.said.iter().any(|line| line.starts_with(word));
+        let tls = match (visit.said.is_empty(), said("MAIL")) {
+            (true, _) => "TLS from start",
+            (false, true) => "none needed",
+            (false, false) => "STARTTLS",
+        };
+        let usual = ["192.0.2.8", "2001:db8::8"].contains(&visit.from.ip().to_string().as_str());
+        let from = if !usual { format!(" from {}", visit.from.ip()) } else { String::new() };
+        Some(format!("{}, {tls}{from}", visit.to))
+    })
+}
+
+#[test]
+fn postfix_goes_where_we_say() {
+    let hosts: IpAddr = "192.0.2.1".parse().unwrap();
+    for (main, want) in [
+        ("relayhost = [192.0.2.1]\n", Some("192.0.2.1:25, none needed")),
+        ("relayhost = 192.0.2.1:587\n", Some("192.0.2.1:587, none needed")),
+        (
+            "relayhost = [192.0.2.1]\nsmtp_bind_address = 192.0.2.7\n",
+            Some("192.0.2.1:25, none needed from 192.0.2.7"),
+        ),
+        (
+            "relayhost = [192.0.2.1]\ninet_interfaces = 192.0.2.7, 127.0.0.1, ::1\n",
+            Some("192.0.2.1:25, none needed"),
+        ),
+        (
+            "relayhost = [192.0.2.1]\ninet_interfaces = 192.0.2.7\n",
+            Some("192.0.2.1:25, none needed from 192.0.2.7"),
+        ),
+        (
+            "relayhost = [192.0.2.1]\nsmtp_tls_security_level = encrypt\n",
+            Some("192.0.2.1:25, STARTTLS"),
+        ),
+        (
+            "relayhost = [192.0.2.1]:587\nsmtp_tls_policy_maps = inline:{{[192.0.2.1]:587=encrypt}}\n",
+            Some("192.0.2.1:587, STARTTLS"),
+        ),
+        (
+            "relayhost = [192.0.2.1]\nsmtp_tls_policy_maps = inline:{{[192.0.2.1]:587=encrypt}}\n",
+            Some("192.0.2.1:25, none needed"),
+        ),
+        ("relayhost = [2001:db8::1]\n", Some("[2001:db8::1]:25, none needed")),
+        ("relayhost = [2001:db8::1]\ninet_protocols = ipv4\n", None),
+        ("relayhost = [onlyhosts.example]\n", None),
+        (
+            "relayhost = [onlyhosts.example]\nsmtp_host_lookup = native\n",
+            Some("192.0.2.1:25, none needed"),
+        ),
+        (
+            "relayhost = [onlyhosts.example]\ndisable_dns_lookups = yes\n",
+            Some("192.0.2.1:25, none needed"),
+        ),
+    ] {
+        assert_eq!(theirs(main).as_deref(), want, "{main}");
+        let (_dir, files) = tree(&[(MAIN, main)]);
+        let Found::Said(ways) = read(&files, &mut Facts::default()) else { panic!("{main}") };
+        let way = &ways[0];
+        let place = way.relay().unwrap();
+        let address = place.host.parse().unwrap_or(hosts);
+        let is_found = !(way.by_dns && place.is_name());
+        let is_reached = is_found && way.family.is_none_or(|family| family.has(address));
+        let ours = is_reached.then(|| {
+            let to = std::net::SocketAddr::new(address, place.port.unwrap_or(25));
+            let tls = if way.tls == MailTls::StartTls { "STARTTLS" } else { "none needed" };
+            let from: String = way.from.iter().map(|own| format!(" from {own}")).collect();
+            format!("{to}, {tls}{from}")
+        });
+        assert_eq!(ours.as_deref(), want, "{main}");
+    }
 }
 
 #[test]
