@@ -25,7 +25,7 @@ pub use cause::samples;
 pub use cause::{
     Cause, ChainLink, Code, Concern, ConcernCode, DropSign, HostAnswer, Layer, LocalFirewallSign,
     LocalRoute, Millis, Owner, Phase, Plea, QuietPoller, ResetSign, RouteEntry, SourceFault,
-    SshPart, Transport, Whereabouts,
+    SshPart, Transport, TunnelLink, Whereabouts,
 };
 pub use evidence::{Evidence, Seen, Timings, Value};
 pub use identify::identify;
@@ -38,8 +38,9 @@ pub use net::{
 pub use path::cut::{CutTrace, examine_cut, is_cut, judge_cut};
 pub use path::ports::{PortsTrace, examine_ports, judge_ports};
 pub use path::reset::{ResetTrace, examine_reset, is_reset, judge_reset};
+pub use path::vpn::{Carriage, Vpn, examine_vpn, judge_vpn};
 pub use path::{
-    Beyond, Hop, HostSign, Refused, Trace, examine_path, examine_segment, is_silence, judge,
+    Beyond, Hop, HostSign, Refused, Trace, examine_host, examine_path, examine_segment, is_silence, judge,
 };
 pub use recognise::Spoken;
 pub use services::{

@@ -15,6 +15,7 @@ pub(crate) mod cut;
 mod distance;
 pub(crate) mod ports;
 pub(crate) mod reset;
+pub(crate) mod vpn;
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -23,11 +24,12 @@ use futures_util::future::join_all;
 use serde::Serialize;
 use tokio::time::Instant;
 
-use crate::cause::{Cause, HostAnswer, Millis, Transport};
+use crate::cause::{Cause, HostAnswer, Millis, RouteEntry, Transport};
 use crate::evidence::{Evidence, Value};
 use crate::net::icmp::{Icmp, Meaning, Refusal};
 use crate::net::knock::{Knock, Knocked, Reply, Terms};
-use crate::net::{Deadline, neighbour};
+use crate::net::neighbour::{self, Sign};
+use crate::net::{Deadline, route};
 
 /// What was found on the way to a port that does not answer.
 #[derive(Clone, Debug, PartialEq)]
@@ -48,6 +50,8 @@ pub struct Trace {
     pub host: HostSign,
     /// What another question to the host finds behind the last hop.
     pub beyond: Option<Beyond>,
+    /// The entry of our routing table whose next hop does not answer for its address any more.
+    pub next_hop: Option<RouteEntry>,
     /// Packets sent, those to other ports included.
     pub packets: usize,
     /// How long it took.
@@ -146,15 +150,42 @@ pub async fn examine_path(
             break;
         }
     }
-    trace.hear_neighbour(deadline).await;
+    trace.hear_neighbour(from, deadline).await;
     Trace { took: started.elapsed(), ..trace }
 }
 
-/// The look that sends nothing: does the host answer for its address on our own segment?
-pub async fn examine_segment(to: SocketAddr, transport: Transport, deadline: Deadline) -> Trace {
+/// The look at the host alone, where others beside it tell of the way: does anything of it answer?
+pub async fn examine_host(
+    to: SocketAddr,
+    from: Option<IpAddr>,
+    transport: Transport,
+    deadline: Deadline,
+) -> Trace {
+    let started = Instant::now();
+    let deadline = deadline.within(TOTAL);
+    let mut trace = Trace::new(to, transport);
+    let others = Question::others(to, from, transport);
+    let signs = ask_all(&others, deadline).await;
+    let is_alive = trace.hear_host(&others, &signs).is_some();
+    let is_neighbour = || route::entry_for(to.ip(), from).is_some_and(|entry| entry.via.is_none());
+    if is_alive && is_neighbour() {
+        trace.beyond = Some(Beyond::Host { hop: 1 });
+    }
+    trace.hear_neighbour(from, deadline).await;
+    Trace { took: started.elapsed(), ..trace }
+}
+
+/// The look that sends nothing: does the host, or the gateway to it, answer for its address on our
+/// own segment?
+pub async fn examine_segment(
+    to: SocketAddr,
+    from: Option<IpAddr>,
+    transport: Transport,
+    deadline: Deadline,
+) -> Trace {
     let started = Instant::now();
     let mut trace = Trace::new(to, transport);
-    trace.hear_neighbour(deadline.within(TOTAL)).await;
+    trace.hear_neighbour(from, deadline.within(TOTAL)).await;
     Trace { took: started.elapsed(), ..trace }
 }
 
@@ -168,6 +199,9 @@ pub fn judge(trace: &Trace, silence: &Cause) -> Cause {
         &Cause::NoAnswer { to, waited, .. } => located(trace, to, waited, silence),
         &Cause::SnmpSilent { to, waited } => match located(trace, to, waited, silence) {
             told @ (Cause::FilteredBetween { .. }
+            | Cause::GatewaySilent { .. }
+            | Cause::RouteOnLink { .. }
+            | Cause::NoNeighbour { .. }
             | Cause::PortClosed { .. }
             | Cause::PathRejected { .. }
             | Cause::TargetRejected { .. }) => told,
@@ -211,9 +245,14 @@ fn located(trace: &Trace, to: SocketAddr, waited: Millis, silence: &Cause) -> Ca
     if let Some(hop) = trace.reached_port {
         return Cause::Unsteady { to, hop, waited };
     }
+    if let Some(entry) = &trace.next_hop {
+        return route::nobody_answers(to.ip(), Some(entry.clone()), waited);
+    }
     match (trace.host, trace.last) {
         (HostSign::Alive { how }, last) => port_silent(trace, to, last, how, waited),
-        (HostSign::Silent, Some((hop, by))) => Cause::HostSilentAfter { to, by, hop, waited },
+        (HostSign::Silent, Some((hop, by))) => {
+            Cause::HostSilentAfter { to, by, hop, waited, beside: 0 }
+        }
         (HostSign::Silent, None) => silence.clone(),
     }
 }
@@ -233,7 +272,7 @@ fn port_silent(
         }
         (Some((hop, by)), beyond) => {
             let next_is_host = beyond == Some(Beyond::Host { hop: hop.saturating_add(1) });
-            Cause::PortSilentAfter { to, by, hop, next_is_host, alive, waited }
+            Cause::PortSilentAfter { to, by, hop, next_is_host, alive, waited, beside: 0 }
         }
         (None, Some(Beyond::Host { hop: 1 })) => Cause::PortSilentOnSegment { to, alive, waited },
         (None, _) if alive == HostAnswer::Neighbour => {
@@ -254,6 +293,7 @@ impl Trace {
             refused: None,
             host: HostSign::Silent,
             beyond: None,
+            next_hop: None,
             packets: 0,
             took: Duration::ZERO,
         }
@@ -326,11 +366,22 @@ impl Trace {
         Some(other)
     }
 
-    /// A host that drops everything still answers for its address, and so does no host that is off.
-    async fn hear_neighbour(&mut self, deadline: Deadline) {
-        let is_open = self.host == HostSign::Silent && self.last.is_none() && !self.is_clear();
-        if is_open && neighbour::answers_for_itself(self.to.ip(), deadline).await {
-            self.host = HostSign::Alive { how: HostAnswer::Neighbour };
+    /// A host that drops everything still answers for its address, and no host that is off does;
+    /// the same is true of the gateway to it.
+    async fn hear_neighbour(&mut self, from: Option<IpAddr>, deadline: Deadline) {
+        if self.host != HostSign::Silent || self.last.is_some() || self.is_clear() {
+            return;
+        }
+        let to = self.to.ip();
+        let entry = route::entry_for(to, from);
+        let gateway = entry.as_ref().and_then(|entry| entry.via);
+        let interface = entry.as_ref().map(|entry| entry.interface.as_str());
+        match neighbour::sign_of(gateway.unwrap_or(to), interface, deadline).await {
+            Sign::Answers if gateway.is_none() => {
+                self.host = HostSign::Alive { how: HostAnswer::Neighbour };
+            }
+            Sign::Silent => self.next_hop = entry,
+            Sign::Answers | Sign::Untold => {}
         }
     }
 

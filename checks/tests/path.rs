@@ -113,7 +113,7 @@ fn a_port_dropped_by_the_last_router_or_the_server_ends_its_trail_there() {
             let (trace, cause) = lab.trace(family.port(), Transport::Tcp);
             let (to, by, hop, waited, alive) = (family.port(), family.r2(), 2, WAITED, CLOSED);
             let next_is_host = true;
-            let expected = Cause::PortSilentAfter { to, by, hop, next_is_host, alive, waited };
+            let expected = Cause::PortSilentAfter { to, by, hop, next_is_host, alive, waited, beside: 0 };
             assert_eq!(cause, expected);
             assert!(trace.took < Duration::from_secs(1), "{trace:?}");
         }
@@ -127,7 +127,7 @@ fn a_host_cut_off_altogether_ends_its_trail_at_the_last_router() {
         lab.drop_at(Node::R2, "forward", "meta l4proto { tcp, udp, icmp }");
         let (_, cause) = lab.trace(family.port(), Transport::Tcp);
         let (to, by) = (family.port(), family.r2());
-        assert_eq!(cause, Cause::HostSilentAfter { to, by, hop: 2, waited: WAITED });
+        assert_eq!(cause, Cause::HostSilentAfter { to, by, hop: 2, waited: WAITED, beside: 0 });
     }
 }
 
@@ -203,7 +203,7 @@ fn a_host_that_is_down_is_the_last_routers_word_already() {
     let probe = Probe::Tcp(tcp::Probe::default());
     let cause = lab.examine(&probe, to);
     let (by, icmp) = (V4.r2(), Icmp::V4 { kind: 3, code: 1 });
-    assert_eq!(cause, Cause::HostUnreachable { to: to.ip(), by, icmp });
+    assert_eq!(cause, Cause::HostUnreachable { to: to.ip(), by, icmp, beside: 0 });
 }
 
 #[test]
@@ -385,6 +385,7 @@ impl Lab {
         let trace = self.inside(Node::Client, || {
             unprivileged(examine_segment(
                 to,
+                None,
                 Transport::Tcp,
                 Deadline::after(Duration::from_secs(1)),
             ))

@@ -14,6 +14,8 @@ pub(super) struct Failed<'a> {
     pub(super) cause: &'a Cause,
     /// The addresses and ports it asked.
     pub(super) asked: Vec<SocketAddr>,
+    /// The VPN gateway that it asked, as it was given.
+    pub(super) gateway: Option<&'a str>,
 }
 
 /// For each step whose failure follows from another's: the index of that other.
@@ -22,7 +24,8 @@ pub(super) fn fold(failed: &[Failed<'_>]) -> HashMap<usize, usize> {
     let mut folded = HashMap::new();
     let mut roots: HashMap<String, usize> = HashMap::new();
     for step in failed {
-        if let Some(root) = asked.dead_resolver(step).or_else(|| asked.dead_proxy(step)) {
+        let root = asked.dead_resolver(step).or_else(|| asked.dead_proxy(step));
+        if let Some(root) = root.or_else(|| dead_gateway(step, failed)) {
             folded.insert(step.index, root);
             continue;
         }
@@ -36,7 +39,28 @@ pub(super) fn fold(failed: &[Failed<'_>]) -> HashMap<usize, usize> {
             }
         }
     }
+    to_the_root(&mut folded);
     folded
+}
+
+/// What follows from a step that follows from another follows from that other.
+fn to_the_root(folded: &mut HashMap<usize, usize>) {
+    let direct = folded.clone();
+    for root in folded.values_mut() {
+        // A chain has at most as many links as there are kinds of roots.
+        for _ in 0..LINKS {
+            let Some(&next) = direct.get(root) else { break };
+            *root = next;
+        }
+    }
+}
+
+/// A VPN that is not up, whose gateway fails as a step of its own.
+fn dead_gateway(step: &Failed<'_>, failed: &[Failed<'_>]) -> Option<usize> {
+    let Cause::VpnNotUsed { vpn, tunnels, .. } = step.cause else { return None };
+    let is_up = tunnels.iter().any(|link| link.is_up);
+    let is_gateway = |other: &&Failed<'_>| other.gateway == Some(vpn.as_str());
+    failed.iter().filter(|_| !is_up).find(is_gateway).map(|gateway| gateway.index)
 }
 
 /// Who failed at which addresses, so that nobody looks through all steps for each.
@@ -84,6 +108,8 @@ impl<'a> Asked<'a> {
     }
 }
 
+/// Steps between a failure and its root: a VPN's gateway, its name, its name server, the route.
+const LINKS: usize = 4;
 /// Where the servers of `/etc/resolv.conf` are asked.
 const DNS: u16 = 53;
 
@@ -95,6 +121,13 @@ fn root_of(cause: &Cause) -> Option<String> {
             root_of(because).unwrap_or_else(|| "resolver".to_owned())
         }
         Cause::GatewaySilent { gateway, .. } => format!("gateway {gateway}"),
+        Cause::VpnNotUsed { vpn, to, tunnels, .. } => {
+            match tunnels.iter().any(|link| link.is_up) {
+                // Another peer may lack another route.
+                true => format!("VPN {vpn} to {to}"),
+                false => format!("VPN {vpn}"),
+            }
+        }
         Cause::RouteOnLink { entry, .. } => format!("route {entry}"),
         Cause::NoNameServer { .. } => "no name server".to_owned(),
         Cause::NameFileUnread { file, .. } => format!("unread {file}"),
@@ -127,7 +160,7 @@ fn root_of(cause: &Cause) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use preflight_checks::{Millis, Opinion, RouteEntry};
+    use preflight_checks::{Millis, Opinion, RouteEntry, TunnelLink};
     use std::net::IpAddr;
 
     fn unresolved(name: &str) -> Cause {
@@ -140,7 +173,7 @@ mod tests {
     }
 
     fn failed<'a>(index: usize, cause: &'a Cause, asked: &[([u8; 4], u16)]) -> Failed<'a> {
-        Failed { index, cause, asked: asked.iter().copied().map(SocketAddr::from).collect() }
+        Failed { index, cause, asked: asked.iter().copied().map(SocketAddr::from).collect(), gateway: None }
     }
 
     #[test]
@@ -165,6 +198,29 @@ mod tests {
         let (one, two) = (behind(3), behind(4));
         let steps = [failed(0, &one, &[([10, 0, 0, 3], 22)]), failed(1, &two, &[])];
         assert_eq!(fold(&steps), HashMap::from([(1, 0)]));
+    }
+
+    #[test]
+    fn what_should_go_through_a_vpn_that_is_not_up_follows_from_its_gateway_and_that_from_its_own() {
+        let route = |last: u8| {
+            let to = IpAddr::from([10, 0, 0, last]);
+            Cause::NoRoute { to, route: LocalRoute::Missing }
+        };
+        let not_up = |last: u8, tunnels: Vec<TunnelLink>| {
+            let (vpn, to) = ("vpn.example".to_owned(), IpAddr::from([10, 0, 0, last]));
+            Cause::VpnNotUsed { vpn, to, route: None, tunnels, because: Box::new(route(last)) }
+        };
+        let (ntp, bbdo, gateway) = (route(3), not_up(5, Vec::new()), route(9));
+        let at_gateway = Failed { gateway: Some("vpn.example"), ..failed(2, &gateway, &[]) };
+        let steps = [failed(0, &ntp, &[]), failed(1, &bbdo, &[]), at_gateway];
+        assert_eq!(fold(&steps), HashMap::from([(1, 0), (2, 0)]));
+        // Its gateway works: the first of its flows stands for the others.
+        let other = not_up(6, Vec::new());
+        assert_eq!(fold(&[failed(1, &bbdo, &[]), failed(2, &other, &[])]), HashMap::from([(2, 1)]));
+        // It is up, and each peer may lack a route of its own.
+        let up = || vec![TunnelLink { interface: "tun0".to_owned(), is_up: true }];
+        let (one, two) = (not_up(5, up()), not_up(6, up()));
+        assert!(fold(&[failed(1, &one, &[]), failed(2, &two, &[])]).is_empty());
     }
 
     #[test]

@@ -38,7 +38,9 @@ pub(super) struct Judged {
 
 fn failed((index, judged): (usize, &Judged)) -> Option<fold::Failed<'_>> {
     let cause = judged.cause.as_ref()?;
-    Some(fold::Failed { index, cause, asked: judged.asked.clone() })
+    let gateway = judged.report.target.as_ref().filter(|_| judged.report.to.0 == VPN_GATEWAYS);
+    let gateway = gateway.map(|target| target.peer.as_ref().unwrap_or(&target.host).as_str());
+    Some(fold::Failed { index, cause, asked: judged.asked.clone(), gateway })
 }
 
 /// The steps' reports, each that follows from another's failure naming it.
@@ -317,5 +319,6 @@ fn timings(conclusion: &Conclusion, found: &Found) -> Map<String, Value> {
     timings
 }
 
-/// The catalogue's word for them.
+/// The catalogue's words for them.
 pub(super) const NAME_SERVERS: &str = "dns";
+const VPN_GATEWAYS: &str = "vpn";

@@ -392,6 +392,7 @@ fn question(
         source: (!target.source.is_empty())
             .then(|| Sourced { value: target.source.clone(), origin: target.origin.clone() }),
         exempt: None,
+        vpn: None,
         find: Find::Host,
         family: None,
         ways,

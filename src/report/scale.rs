@@ -57,6 +57,7 @@ fn step(number: usize) -> Step {
     };
     let line = u32::try_from(number).ok();
     let question = Question {
+        vpn: None,
         host: host.clone(),
         target: host.clone(),
         origin: Origin::File(At { line, ..At::file("/etc/centreon-engine/hosts.cfg") }),

@@ -331,14 +331,18 @@ fn resolved(step: &StepReport) -> String {
     name.map_or(is.clone(), |name| format!("{name}: {is}"))
 }
 
-/// The other addresses and ports that failed, when there are any.
+/// The other addresses and ports that failed, when there are any: some, then how many more.
 fn others(step: &StepReport) -> String {
-    let own = step.cause.as_ref().map(|cause| cause.why.code());
-    let texts = step.attempts.iter().filter_map(|attempt| {
-        let code = attempt.code()?;
-        (Some(code) != own).then(|| format!("{}: {code}", attempt.address))
+    const SHOWN: usize = 8;
+    let own = step.cause.as_ref().map(|cause| &cause.why);
+    let is_told = |attempt: &AttemptReport| match own {
+        Some(Why::Cause(own)) => attempt.cause() == Some(own),
+        other => attempt.code() == other.map(Why::code),
+    };
+    let texts = step.attempts.iter().filter(|attempt| !is_told(attempt)).filter_map(|attempt| {
+        Some(format!("{}: {}", attempt.address, attempt.code()?))
     });
-    texts.collect::<Vec<String>>().join(", ")
+    first_of(&texts.collect::<Vec<String>>(), SHOWN)
 }
 
 /// The steps that fail because those of a fault do: some by id, then how many.

@@ -4,7 +4,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use preflight_checks::{Cause, ChainLink, Concern, DropSign, Owner, SshPart, Transport};
+use preflight_checks::{Cause, ChainLink, Concern, DropSign, Owner, Plea, SshPart, Transport};
 use serde::{Deserialize, Serialize};
 
 use crate::catalogue::service;
@@ -120,6 +120,9 @@ fn what_of_concern(concern: &Concern, passage: &Passage<'_>) -> String {
         Concern::PeerIsLoopback { name, origin, .. } => {
             format!("correct the address of {name} ({origin}), if it is not this machine")
         }
+        Concern::OutsideVpn { vpn, to, .. } => format!(
+            "have the VPN carry a route to {to}, then: ip route get {to}; if the tunnel to {vpn} does not begin on this host, or no VPN is meant, leave --vpn out"
+        ),
         Concern::TlsOldRenegotiation => {
             "update its TLS library: RFC 5746 is of 2010".to_owned()
         }
@@ -229,6 +232,9 @@ fn what_of_concern(concern: &Concern, passage: &Passage<'_>) -> String {
 fn who(cause: &Cause, passage: &Passage<'_>) -> String {
     if let (Cause::NameServerUnreachable { server, .. }, Owner::FarSide) = (cause, cause.owner()) {
         return format!("whoever runs the name server {server}");
+    }
+    if let Cause::FailsInsideVpn { vpn, .. } = cause {
+        return format!("whoever runs the VPN {vpn}, and {}", passage.target);
     }
     match cause.owner() {
         Owner::Nobody if *cause == Cause::Interrupted => "nobody: you stopped the run".to_owned(),
@@ -398,6 +404,14 @@ fn here(cause: &Cause, passage: &Passage<'_>) -> Option<String> {
             what(because, &passage.to_name_server(*server))
         }
         Cause::NoRoute { to, .. } => format!("ip route get {to}; add the route or the gateway"),
+        Cause::VpnNotUsed { vpn, to, tunnels, .. } if tunnels.iter().any(|link| link.is_up) => {
+            format!(
+                "have the VPN carry a route to {to} (pushed by {vpn}, or set in its client; WireGuard: AllowedIPs), until this names the tunnel: ip route get {to}"
+            )
+        }
+        Cause::VpnNotUsed { vpn, to, .. } => format!(
+            "start the VPN's client on this host, and read its log: TCP 443 to {vpn} is all it needs of a firewall; then: ip -brief link; ip route get {to}"
+        ),
         Cause::GatewaySilent { gateway, entry, .. } => format!(
             "see that {gateway} is this network's gateway and is up: ip neigh show {gateway}; else: ip route replace {} via GATEWAY dev {}",
             entry.destination(),
@@ -447,6 +461,14 @@ fn on_the_way(cause: &Cause, passage: &Passage<'_>) -> Option<String> {
             )
         }
         Cause::NetUnreachable { to, .. } => format!("a route to {to} on this device, and back"),
+        Cause::FailsInsideVpn { because, .. } if because.plea() == Plea::Repair => {
+            what(because, passage)
+        }
+        Cause::FailsInsideVpn { vpn, .. } => format!(
+            "let {} pass from the tunnel at {vpn}, and its answers back; and in the firewall of {} itself",
+            passage.own_rule(),
+            passage.target
+        ),
         Cause::PathRejected { .. } | Cause::Unreachable { .. } => {
             format!("allow {}", passage.rule(cause))
         }

@@ -1,5 +1,6 @@
 //! Runs a plan: side by side with a bound, one deadline a question, in plan order.
 
+mod alike;
 mod arrivals;
 
 use std::collections::HashMap;
@@ -13,9 +14,10 @@ use futures_util::FutureExt;
 use futures_util::future::join_all;
 use preflight_checks::{
     Addresses, Cause, Concern, CutTrace, Deadline, Finding, Layer, NameSource, Naming, Peer,
-    PortsTrace, RESOLVE, ResetTrace, Trace, Transport, Trust, examine, examine_cut, examine_path,
-    examine_ports, examine_reset, examine_segment, identify, is_cut, is_reset, is_silence, judge,
-    judge_cut, judge_ports, judge_reset, mail_servers, offers, resolve, resolve_by_dns,
+    PortsTrace, RESOLVE, ResetTrace, Trace, Transport, Trust, examine, examine_cut, examine_host,
+    examine_path, examine_ports, examine_reset, examine_segment, examine_vpn, identify, is_cut,
+    is_reset, is_silence, judge, judge_cut, judge_ports, judge_reset, judge_vpn, mail_servers,
+    offers, resolve, resolve_by_dns,
 };
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -36,6 +38,10 @@ const UDP_PER_HOST: usize = 3;
 const TRACES: usize = 4;
 /// Looks at paths to the targets of one service: more would say the same again.
 const TRACES_PER_SERVICE: usize = 3;
+/// Silent targets of one service of which it is asked whether the host is there, and how many of them at
+/// once: five packets each, and none that a router has to answer.
+const HOSTS_PER_SERVICE: usize = 64;
+const HOSTS_AT_ONCE: usize = 32;
 /// Longest time to find out who answers without a word: a second for each of four protocols.
 const IDENTIFY: Duration = Duration::from_secs(4);
 /// Longest look at one path.
@@ -118,6 +124,7 @@ pub(crate) async fn run(
         udp: Mutex::default(),
         refused: tokio::sync::Mutex::new(false),
         traces: Semaphore::new(TRACES),
+        hosts: Semaphore::new(HOSTS_AT_ONCE),
         first_trace: OnceLock::new(),
         first_reset: OnceLock::new(),
         looks: Mutex::default(),
@@ -162,6 +169,7 @@ pub(crate) async fn run(
             () = &mut stop => {}
         }
     }
+    alike::explain(plan, &mut found);
     found
 }
 
@@ -176,6 +184,7 @@ struct Shared {
     /// Did a peer refuse credentials in this run?
     refused: tokio::sync::Mutex<bool>,
     traces: Semaphore,
+    hosts: Semaphore,
     first_trace: OnceLock<Instant>,
     first_reset: OnceLock<Instant>,
     /// Looks at the path by service.
@@ -196,9 +205,16 @@ impl Shared {
         let (to, over) = (finding.peer.address, asked.transport);
         let deadline = || Deadline::scaled(TRACE, self.manner.scale);
         // What sends nothing is looked at for everybody.
-        let segment = async || (Some(examine_segment(to, over, deadline()).await), None);
-        if !self.is_worth_a_look(asked.protocol) {
-            return segment().await;
+        let from = finding.source;
+        let segment = async || (Some(examine_segment(to, from, over, deadline()).await), None);
+        match self.looks_before(asked.protocol) {
+            ..TRACES_PER_SERVICE => {}
+            // Those beside it tell of the way; whether it is there, only itself.
+            TRACES_PER_SERVICE..HOSTS_PER_SERVICE => {
+                let Ok(_turn) = self.hosts.acquire().await else { return (None, None) };
+                return (Some(examine_host(to, from, over, deadline()).await), None);
+            }
+            _ => return segment().await,
         }
         let Ok(_turn) = self.traces.acquire().await else { return (None, None) };
         let last_start = TRACING.mul_f64(self.manner.scale);
@@ -263,10 +279,15 @@ impl Shared {
 
     /// Fifty silent devices of one flow do not take the looks of all others.
     fn is_worth_a_look(&self, service: &'static str) -> bool {
+        self.looks_before(service) < TRACES_PER_SERVICE
+    }
+
+    /// How often targets of the service were looked at before this one.
+    fn looks_before(&self, service: &'static str) -> usize {
         let mut looks = self.looks.lock().unwrap_or_else(PoisonError::into_inner);
         let looks = looks.entry(service).or_default();
         *looks += 1;
-        *looks <= TRACES_PER_SERVICE
+        *looks - 1
     }
 
     /// The right to ask one of `host`'s UDP ports.
@@ -318,6 +339,14 @@ async fn ask(question: &Question, shared: &Shared) -> Found {
     });
     let (mut attempts, elsewhere) = tokio::join!(join_all(located), join_all(elsewhere));
     attempts.extend(elsewhere.into_iter().map(|attempt| standing.judge(attempt)));
+    if let Some(vpn) = &question.vpn {
+        let deadline = Deadline::scaled(RESOLVE, shared.manner.scale);
+        for attempt in &mut attempts {
+            let finding = &mut attempt.finding;
+            let carriage = examine_vpn(vpn, finding, &shared.names, deadline).await;
+            judge_vpn(vpn, &carriage, finding);
+        }
+    }
     let Standing { canonical, took: resolve, named_by, .. } = standing;
     Found { resolve, canonical, named_by, attempts, ..Found::default() }
 }

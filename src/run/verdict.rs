@@ -289,6 +289,7 @@ mod tests {
             seen_as: None,
             source: None,
             exempt: None,
+            vpn: None,
             find: Find::Host,
             family: None,
             ways: ports.iter().map(asked).collect(),

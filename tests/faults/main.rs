@@ -19,6 +19,7 @@ mod schema;
 mod certificates;
 mod conversation;
 mod curl;
+mod early;
 mod healthy;
 mod mail_and_directory;
 mod network;
@@ -33,6 +34,8 @@ mod site;
 mod speed;
 mod table;
 mod time_and_names;
+mod together;
+mod vpn;
 mod web;
 
 use std::sync::{Mutex, PoisonError, mpsc};
@@ -59,6 +62,8 @@ fn every_fault_is_named_and_none_as_another() {
             mail_and_directory::rows(&certificates),
             web::rows(&certificates),
             platform::rows(&certificates),
+            vpn::rows(),
+            early::rows(),
             healthy::rows(&certificates),
         ]
         .concat(),

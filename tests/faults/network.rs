@@ -149,6 +149,28 @@ fn any(flow: &Flow) -> Vec<Row> {
             .ip(Client, "route replace default via 10.2.0.99")
             .fails(&["gateway-silent"])
             .says("default via 10.2.0.99 dev eth0"),
+        row("gateway that has died since it last answered", Place::Alone)
+            .ip(
+                Client,
+                "neigh replace 10.2.0.99 lladdr 02:00:00:00:00:99 dev eth0 nud stale
+                 route replace default via 10.2.0.99",
+            )
+            .fails(&["gateway-silent"])
+            .says("default via 10.2.0.99 dev eth0"),
+        row("gateway that has died since it last answered, IPv6", Place::Alone)
+            .to("fd00::3")
+            .ip(
+                Client,
+                "neigh replace fd00:2::99 lladdr 02:00:00:00:00:99 dev eth0 nud stale
+                 route replace default via fd00:2::99",
+            )
+            .fails(&["gateway-silent"])
+            .says("default via fd00:2::99 dev eth0"),
+        row("host of the own segment that has died since it last answered", Place::Segment)
+            .ip(Client, "neigh replace {server} lladdr 02:00:00:00:00:98 dev eth0 nud stale")
+            .fails(&["no-neighbour"])
+            .says("10.2.0.0/24 dev eth0")
+            .takes_time(),
         near("route that takes the target for a neighbour")
             .ip(Client, "route replace {server} dev eth0 src {client}")
             .fails(&["route-on-link"])

@@ -70,6 +70,10 @@ pub(crate) enum How {
     Hosts(String),
     /// The client's `/etc/resolv.conf`; for [`Place::Alone`].
     Resolver(String),
+    /// A VPN from the client to the router, up: its `tun0` carries what is routed there; for [`Place::Alone`].
+    Vpn,
+    /// A file in the lab's folder.
+    File(&'static str, String),
     /// One more peer, at the site's server; for [`Place::Alone`].
     Peer(u16, Peer),
 }
@@ -132,6 +136,16 @@ impl Row {
 
     pub(crate) fn resolver(mut self, text: impl Into<String>) -> Self {
         self.how.push(How::Resolver(text.into()));
+        self
+    }
+
+    pub(crate) fn vpn(mut self) -> Self {
+        self.how.push(How::Vpn);
+        self
+    }
+
+    pub(crate) fn file(mut self, name: &'static str, text: impl Into<String>) -> Self {
+        self.how.push(How::File(name, text.into()));
         self
     }
 

@@ -195,6 +195,10 @@ fn break_all(lab: &Lab, spots: &[Spot<'_>]) {
                 How::Sysctl(node, key, value) => parameters.push((*node, *key, *value)),
                 How::Hosts(lines) => writeln!(hosts, "{}", spot.fill(lines)).unwrap(),
                 How::Resolver(text) => lab.etc(Node::Client, "resolv.conf", text),
+                How::Vpn => servers::openvpn(lab, &Certificate::new(lab)),
+                How::File(name, text) => {
+                    lab.write(name, &spot.fill(text));
+                }
                 How::Peer(port, peer) => {
                     lab.inside(Node::Server, || peer.listen(SocketAddr::new(SERVER, *port)));
                 }
@@ -340,7 +344,7 @@ impl<'a> Spot<'a> {
 
 /// Runs `command` and reads the one step that was asked, beside that of the flow `root`.
 fn read(command: &mut Command, root: Option<&str>) -> Got {
-    let report = report(command);
+    let (report, code) = report_and_code(command);
     check(&report);
     let asked = report["steps"].as_array().unwrap().iter();
     let asked = asked.filter(|step| step["outcome"] != "skip");
@@ -348,6 +352,9 @@ fn read(command: &mut Command, root: Option<&str>) -> Got {
         asked.partition(|step| root.is_some_and(|root| step["flow"] == root));
     let [step] = steps.as_slice() else { panic!("{command:?} asks one thing: {report:#}") };
     assert_eq!(roots.len(), usize::from(root.is_some()), "{command:?}: {report:#}");
+    if step["required"] == true && step["outcome"] == "fail" {
+        assert_eq!(code, Some(1), "{command:?}: {report:#}");
+    }
     judge_again(&report, step["id"].as_str().unwrap());
     let concerns = step["concerns"].as_array().into_iter().flatten();
     let codes = step["cause"]["code"].as_str().into_iter().chain(
@@ -377,11 +384,16 @@ fn judge_again(report: &Value, step: &str) {
 
 /// Runs `command` and returns its JSON.
 pub(crate) fn report(command: &mut Command) -> Value {
+    report_and_code(command).0
+}
+
+fn report_and_code(command: &mut Command) -> (Value, Option<i32>) {
     let output = command.output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
-    serde_json::from_str(&text).unwrap_or_else(|error| {
+    let report = serde_json::from_str(&text).unwrap_or_else(|error| {
         panic!("{command:?}: {error}:\n{text}{}", String::from_utf8_lossy(&output.stderr))
-    })
+    });
+    (report, output.status.code())
 }
 
 /// Side by side, at most `width` at once, in order.

@@ -82,6 +82,32 @@ pub(crate) fn named(lab: &Lab, records: &str) {
     lab.eventually("named", || lab.log("named").contains("all zones loaded"));
 }
 
+/// A VPN in TLS over TCP 443 between client and router: `tun0`, 10.8.0.7 to 10.8.0.1; without any route.
+pub(crate) fn openvpn(lab: &Lab, tls: &Certificate) {
+    let ends = [
+        (Node::Router, "vpn", &["--tls-server", "--dh", "none"][..], ["10.8.0.1", "10.8.0.7"]),
+        (Node::Client, "vpn-client", &["--tls-client"], ["10.8.0.7", "10.8.0.1"]),
+    ];
+    for (node, name, tls_end, [own, other]) in ends {
+        let mut command = lab.command(node, "openvpn");
+        command.args(["--verb", "3", "--dev", "tun0", "--ifconfig", own, other]).args(tls_end);
+        command.arg("--ca").arg(&tls.ca).arg("--cert").arg(&tls.chain).arg("--key").arg(&tls.key);
+        let ports: &[Port] = if node == Node::Router {
+            command.args(["--proto", "tcp-server", "--lport", "443"]);
+            &[Port::Tcp(443)]
+        } else {
+            command.args(["--proto", "tcp-client", "--remote", "10.2.0.1", "443"]);
+            &[]
+        };
+        lab.start(node, name, &mut command, ports);
+    }
+    // What comes through before both ends are ready is lost.
+    for name in ["vpn", "vpn-client"] {
+        let is_up = || lab.log(name).contains("Initialization Sequence Completed");
+        lab.eventually(name, is_up);
+    }
+}
+
 /// Greets as `mail.example.test`, offers STARTTLS and delivers nothing.
 pub(crate) fn postfix(lab: &Lab, tls: &Certificate) {
     let configuration = lab.folder("postfix");

@@ -160,6 +160,7 @@ impl Cause {
 
             // ---- route: this host ----
             Self::NoRoute { .. }
+            | Self::VpnNotUsed { .. }
             | Self::GatewaySilent { .. }
             | Self::RouteOnLink { .. }
             | Self::ReplyDroppedHere { .. } => (Route, ThisHost, Nothing),
@@ -167,7 +168,8 @@ impl Cause {
             Self::SourceUnusable { .. } | Self::LocalError { .. } => (Host, ThisHost, Nothing),
 
             // ---- path ----
-            Self::NoNeighbour { .. } => (Path, FarSide, Nothing),
+            // No firewall between the sites sees what is inside.
+            Self::NoNeighbour { .. } | Self::FailsInsideVpn { .. } => (Path, FarSide, Nothing),
             Self::HostUnreachable { by, .. }
             | Self::NetUnreachable { by, .. }
             | Self::HopLimitExceeded { by, .. } => (Path, network(At(*by)), Repair),
@@ -402,7 +404,9 @@ impl Concern {
             Self::SomeAddressesFail { .. }
             | Self::OtherWayFails { .. }
             | Self::CertificateEndsSoon { .. } => FarSide,
-            Self::NameSlow { .. } | Self::PeerIsLoopback { .. } => ThisHost,
+            Self::NameSlow { .. } | Self::PeerIsLoopback { .. } | Self::OutsideVpn { .. } => {
+                ThisHost
+            }
             Self::CertificateUnverified { .. } => ThisHost,
             Self::TlsOldRenegotiation | Self::DnsNameFails { .. } => FarSide,
             Self::CertificateCommonNameOnly { .. } => FarSide,

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Cause, Millis, Transport, dead_path, list};
+use super::{Cause, Millis, RouteEntry, Transport, dead_path, list};
 use crate::net::Opinion;
 
 /// Something that passes today and will hurt.
@@ -70,6 +70,16 @@ pub enum Concern {
         address: IpAddr,
         /// Where that came from: `/etc/hosts:2`, `DNS`.
         origin: String,
+    },
+    /// A VPN should carry it, and it leaves by no tunnel.
+    #[error("not through the VPN: the route to {to} is \"{route}\", which is no tunnel")]
+    OutsideVpn {
+        /// The VPN's gateway, as it was given.
+        vpn: String,
+        /// Whom the packets are for.
+        to: IpAddr,
+        /// The entry by which they leave.
+        route: RouteEntry,
     },
     /// Of the ways of which one suffices, another is answered, and does not work.
     #[error("works, but {way} does not: {failed}")]

@@ -117,6 +117,69 @@ impl std::fmt::Display for RouteEntry {
     }
 }
 
+/// A tunnel interface of this host.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TunnelLink {
+    /// Its name: `tun0`.
+    pub interface: String,
+    /// Can it carry packets now? One whose program has ended cannot.
+    pub is_up: bool,
+}
+
+/// What a router says of a host, or of those beside it, of [`super::Cause::HostUnreachable`].
+pub(super) fn unreachable(to: IpAddr, by: IpAddr, icmp: Icmp, beside: usize) -> String {
+    match beside {
+        0 => format!("{by} says the host {to} does not answer ({icmp})"),
+        beside => format!(
+            "no answer; {by} says of {beside} hosts beside {to} that they do not answer ({icmp})"
+        ),
+    }
+}
+
+/// ", as on the way to 3 hosts beside it", or nothing.
+pub(super) fn as_beside(beside: usize) -> String {
+    match beside {
+        0 => String::new(),
+        1 => ", as on the way to a host beside it".to_owned(),
+        beside => format!(", as on the way to {beside} hosts beside it"),
+    }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+pub(super) fn is_none(number: &usize) -> bool {
+    *number == 0
+}
+
+/// "the VPN is not up: tun0 is down, …", of [`super::Cause::VpnNotUsed`].
+pub(super) fn vpn_not_used(
+    to: IpAddr,
+    route: Option<&RouteEntry>,
+    tunnels: &[TunnelLink],
+) -> String {
+    let named = |is_up: bool| {
+        let alike = tunnels.iter().filter(|link| link.is_up == is_up);
+        let mut names: Vec<&str> = alike.map(|link| link.interface.as_str()).collect();
+        let more = names.len().saturating_sub(TUNNELS_NAMED);
+        names.truncate(TUNNELS_NAMED);
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        format!("{}{more}", names.join(", "))
+    };
+    let leads_out = match route {
+        Some(route) => format!("the route to {to} is \"{route}\""),
+        None => format!("there is no route to {to}"),
+    };
+    if tunnels.is_empty() {
+        format!("the VPN is not up: this host has no tunnel interface, {leads_out}")
+    } else if tunnels.iter().any(|link| link.is_up) {
+        format!("the VPN carries no route to {to}: {} is up, {leads_out}", named(true))
+    } else {
+        format!("the VPN is not up: {} is down, {leads_out}", named(false))
+    }
+}
+
+/// Tunnels in one sentence.
+const TUNNELS_NAMED: usize = 3;
+
 /// What gave a local firewall away.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, strum::Display)]
 #[serde(rename_all = "kebab-case")]

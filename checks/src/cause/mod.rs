@@ -31,7 +31,7 @@ pub use concern::{Concern, ConcernCode};
 pub(crate) use facts::span;
 pub use facts::{
     ChainLink, DropSign, HostAnswer, LocalFirewallSign, LocalRoute, Millis, Phase, QuietPoller,
-    ResetSign, RouteEntry, SourceFault, SshPart, Transport,
+    ResetSign, RouteEntry, SourceFault, SshPart, Transport, TunnelLink,
 };
 
 /// The one reason a probe failed, with the facts an operator needs.
@@ -236,6 +236,20 @@ pub enum Cause {
         #[serde(rename = "waited_ms")]
         waited: Millis,
     },
+    /// A VPN should carry the packets, and they leave by no tunnel.
+    #[error("{}; this way: {because}", facts::vpn_not_used(*.to, route.as_ref(), tunnels))]
+    VpnNotUsed {
+        /// The VPN's gateway, as it was given.
+        vpn: String,
+        /// Whom the packets are for.
+        to: IpAddr,
+        /// The entry by which they leave; none: they do not.
+        route: Option<RouteEntry>,
+        /// The tunnel interfaces that there are, up or down.
+        tunnels: Vec<TunnelLink>,
+        /// How the question fails on the way that they take.
+        because: Box<Cause>,
+    },
     /// A firewall rule of this host keeps the packet from leaving.
     #[error("this host's own firewall stops it ({how})")]
     LocalFirewall {
@@ -287,8 +301,18 @@ pub enum Cause {
         #[serde(rename = "waited_ms")]
         waited: Millis,
     },
+    /// The packets leave by the VPN, and something behind its tunnel stops them.
+    #[error("fails inside the VPN{}: {because}", interface.as_ref().map(|name| format!(" ({name})")).unwrap_or_default())]
+    FailsInsideVpn {
+        /// The VPN's gateway, as it was given.
+        vpn: String,
+        /// The tunnel they leave by; none: the tunnel begins on another machine.
+        interface: Option<String>,
+        /// How the question fails.
+        because: Box<Cause>,
+    },
     /// A router says that it cannot reach the host.
-    #[error("{by} says the host {to} does not answer ({icmp})")]
+    #[error("{}", facts::unreachable(*.to, *.by, *.icmp, *.beside))]
     HostUnreachable {
         /// The address asked for.
         to: IpAddr,
@@ -296,6 +320,10 @@ pub enum Cause {
         by: IpAddr,
         /// Its exact words.
         icmp: Icmp,
+        /// It was said of so many hosts beside it, and of this one by silence: a router tells only a
+        /// few in a second. 0: it was said of this one.
+        #[serde(default, skip_serializing_if = "facts::is_none")]
+        beside: usize,
     },
     /// A router says that it knows no way to that network.
     #[error("{by} has no route to {to} ({icmp})")]
@@ -419,7 +447,7 @@ pub enum Cause {
     ///
     /// The drop is at that device or after it. Over UDP a service that ignores
     /// this host looks the same.
-    #[error("no answer; the trail ends at or after {by} (hop {hop}); the host is there ({alive})")]
+    #[error("no answer; the trail ends at or after {by} (hop {hop}){}; the host is there ({alive})", facts::as_beside(*.beside))]
     PortSilentAfter {
         /// Who was asked.
         to: SocketAddr,
@@ -434,6 +462,10 @@ pub enum Cause {
         /// How long the port was asked before.
         #[serde(rename = "waited_ms")]
         waited: Millis,
+        /// That device was found on the way to so many hosts beside it, which end in the same way. 0: on
+        /// the way to this one.
+        #[serde(default, skip_serializing_if = "facts::is_none")]
+        beside: usize,
     },
     /// No answer; the host itself answers, and no device on the way names itself.
     #[error("no answer from this port; the host is there ({alive}), no router names itself")]
@@ -458,7 +490,7 @@ pub enum Cause {
         waited: Millis,
     },
     /// No answer, nor from anything else of the host; the last device to name itself is known.
-    #[error("nothing of this host answers; the trail ends at or after {by} (hop {hop})")]
+    #[error("nothing of this host answers; the trail ends at or after {by} (hop {hop}){}", facts::as_beside(*.beside))]
     HostSilentAfter {
         /// Who was asked.
         to: SocketAddr,
@@ -469,6 +501,10 @@ pub enum Cause {
         /// How long the port was asked before.
         #[serde(rename = "waited_ms")]
         waited: Millis,
+        /// That device was found on the way to so many hosts beside it, which end in the same way. 0: on
+        /// the way to this one.
+        #[serde(default, skip_serializing_if = "facts::is_none")]
+        beside: usize,
     },
     /// No answer at first, and one when asked again a moment later.
     #[error("no answer within {waited}, then one from hop {hop} when asked again")]
@@ -1585,6 +1621,9 @@ impl Cause {
     /// Cannot be told from this side: the outcome is `unknown`, not `fail`.
     #[must_use]
     pub fn is_inconclusive(&self) -> bool {
+        if let Self::FailsInsideVpn { because, .. } = self {
+            return because.is_inconclusive();
+        }
         matches!(
             self,
             Self::SnmpSilent { .. }
@@ -1618,9 +1657,10 @@ impl Cause {
             | &Self::PortSilentAfter { to, waited, .. }
             | &Self::PortSilentOnSegment { to, waited, .. }
             | &Self::HostSilentAfter { to, waited, .. } => Some((to, waited)),
-            Self::DnsTcpOnly { udp: because } | Self::ProxyUnreachable { because, .. } => {
-                because.unheard()
-            }
+            Self::DnsTcpOnly { udp: because }
+            | Self::ProxyUnreachable { because, .. }
+            | Self::VpnNotUsed { because, .. }
+            | Self::FailsInsideVpn { because, .. } => because.unheard(),
             _ => None,
         }
     }
@@ -1639,6 +1679,13 @@ impl Cause {
                 let (proxy, reason) = (proxy.clone(), because.to_string());
                 Self::ProxyUnreachable { proxy, reason, because: Box::new(because) }
             }
+            (Self::VpnNotUsed { vpn, to, route, tunnels, because }, Some(_)) => {
+                let (vpn, to, tunnels) = (vpn.clone(), *to, tunnels.clone());
+                let because = Box::new(because.dropped_here(how));
+                Self::VpnNotUsed { vpn, to, route: route.clone(), tunnels, because }
+            }
+            // What this host does is no matter of the VPN's.
+            (Self::FailsInsideVpn { because, .. }, Some(_)) => because.dropped_here(how),
             (_, Some((to, waited))) => Self::ReplyDroppedHere { to, how, waited },
             (other, None) => other.clone(),
         }

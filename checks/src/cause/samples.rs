@@ -92,8 +92,9 @@ fn values() -> Vec<Value> {
         json!(true),
         json!(["one", "two"]),
         json!([40_000, 40_001]),
-        // What a server says, and a poller that is quiet.
-        json!([{ "server": "10.0.0.53", "says": "no answer", "id": "2", "seconds": 7 }]),
+        // What a server says, a poller that is quiet, and a tunnel.
+        json!([{ "server": "10.0.0.53", "says": "no answer", "id": "2", "seconds": 7,
+            "interface": "tun0", "is_up": true }]),
         // A cause, how a host answers, and an entry of the routing table; no ICMP message, as its
         // code is not a number.
         json!({

@@ -149,7 +149,9 @@ impl Refusal {
             // A closed UDP port says so by ICMP; a closed TCP port never does.
             Meaning::PortUnreachable if is_target && is_udp => Cause::PortClosed { to },
             _ if is_target => Cause::TargetRejected { to, icmp },
-            Meaning::HostDown => Cause::HostUnreachable { to: to.ip(), by, icmp },
+            Meaning::HostDown => {
+                Cause::HostUnreachable { to: to.ip(), by, icmp, beside: 0 }
+            },
             Meaning::NoRoute => Cause::NetUnreachable { to: to.ip(), by, icmp },
             Meaning::HopLimit => Cause::HopLimitExceeded { to: to.ip(), by, icmp },
             _ => Cause::PathRejected { to, by, icmp },

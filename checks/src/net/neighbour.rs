@@ -10,24 +10,55 @@ use std::net::IpAddr;
 use std::os::fd::AsRawFd;
 use std::time::Duration;
 
+use nix::net::if_::if_nametoindex;
 use nix::sys::socket::{
     AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, recv, sendto, socket,
 };
 
+use tokio::time::Instant;
+
 use super::Deadline;
 use super::route::{HEADER, REQUEST, address, attributes, gateway_like};
 
-/// Has the host itself answered for its address lately? Not where another may do so for it, nor
-/// where that cannot be told until `deadline`.
-pub(crate) async fn answers_for_itself(to: IpAddr, deadline: Deadline) -> bool {
+/// What a neighbour's entry says once the kernel has done with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sign {
+    /// The neighbour itself has answered for its address lately.
+    Answers,
+    /// The kernel asks it, and nobody answers.
+    Silent,
+    /// It cannot be told until the deadline, or another may answer for it.
+    Untold,
+}
+
+/// Does the neighbour answer for its address, after a packet was sent to it?
+///
+/// An entry that was known before may be out of date: the kernel sends by it all the same, and asks
+/// anew five seconds later (`delay_first_probe_time`), each second.
+pub(crate) async fn sign_of(to: IpAddr, interface: Option<&str>, deadline: Deadline) -> Sign {
+    let index = interface.and_then(|name| if_nametoindex(name).ok());
+    let mut asked_since: Option<Instant> = None;
     loop {
         let table = table(to).unwrap_or_default();
-        let Some(own) = table.iter().find(|entry| entry.of == to) else { return false };
+        let is_it =
+            |entry: &&Entry| entry.of == to && index.is_none_or(|index| entry.interface == index);
+        let Some(own) = table.iter().find(is_it) else { return Sign::Untold };
         match own.state {
-            State::Reachable => return is_no_router(own, &table),
-            State::BeingAsked if !deadline.is_over() => deadline.within(PAUSE).pass().await,
-            State::BeingAsked | State::Other => return false,
+            State::Reachable if is_no_router(own, &table) => return Sign::Answers,
+            State::Failed => return Sign::Silent,
+            State::Asked => {
+                let since = asked_since.get_or_insert_with(Instant::now);
+                if since.elapsed() >= deadline.scale(UNANSWERED) {
+                    return Sign::Silent;
+                }
+            }
+            State::Delayed => {}
+            State::Reachable | State::Other => return Sign::Untold,
         }
+        if deadline.is_over() {
+            return Sign::Untold;
+        }
+        deadline.within(PAUSE).pass().await;
     }
 }
 
@@ -48,6 +79,8 @@ fn is_no_router(own: &Entry, table: &[Entry]) -> bool {
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Entry {
     of: IpAddr,
+    /// The interface it is behind, by its number.
+    interface: u32,
     state: State,
     /// Its link address; empty while nobody has told.
     link: Vec<u8>,
@@ -57,9 +90,13 @@ struct Entry {
 enum State {
     /// It has answered lately.
     Reachable,
-    /// It answered long ago, and the kernel asks it again, or is about to.
-    BeingAsked,
-    /// It does not answer, or nobody has asked: also an entry that somebody wrote by hand.
+    /// It answered long ago, and the kernel is about to ask it again.
+    Delayed,
+    /// The kernel asks it.
+    Asked,
+    /// The kernel has asked it to the end, and nobody answered.
+    Failed,
+    /// Nobody has asked: also an entry that somebody wrote by hand.
     Other,
 }
 
@@ -118,10 +155,13 @@ fn read(mut part: &[u8], entries: &mut Vec<Entry>) -> bool {
 fn entry(message: &[u8]) -> Option<Entry> {
     let family: [u8; 1] = *message.get(HEADER..)?.first_chunk()?;
     let state = u16::from_ne_bytes(*message.get(HEADER + 8..)?.first_chunk()?);
+    let interface = u32::from_ne_bytes(*message.get(HEADER + 4..)?.first_chunk()?);
     let is_v4 = i32::from(family[0]) == libc::AF_INET;
     let state = match state {
         libc::NUD_REACHABLE => State::Reachable,
-        libc::NUD_DELAY | libc::NUD_PROBE => State::BeingAsked,
+        libc::NUD_DELAY => State::Delayed,
+        libc::NUD_PROBE | libc::NUD_INCOMPLETE => State::Asked,
+        libc::NUD_FAILED => State::Failed,
         _ => State::Other,
     };
     let (mut of, mut link) = (None, Vec::new());
@@ -132,16 +172,18 @@ fn entry(message: &[u8]) -> Option<Entry> {
             _ => {}
         }
     }
-    Some(Entry { of: of?, state, link })
+    Some(Entry { of: of?, interface, state, link })
 }
 
 /// Bytes of `nlmsghdr` and `ndmsg`.
 const HEADERS: usize = HEADER + 12;
 /// `NLM_F_DUMP`
-const DUMP: u16 = 0x300;
+pub(super) const DUMP: u16 = 0x300;
 /// As much as the kernel writes at once, and how often it is read: 16 MB are 100,000 neighbours.
 const PART: usize = 32 * 1024;
 const PARTS: usize = 512;
+/// How long a neighbour that is up takes at most to answer for its address.
+const UNANSWERED: Duration = Duration::from_millis(500);
 /// How often the table is looked at while the kernel asks.
 const PAUSE: Duration = Duration::from_millis(50);
 
@@ -179,8 +221,9 @@ mod tests {
         .concat();
         let mut entries = Vec::new();
         assert!(!read(&part, &mut entries));
-        let first = Entry { of: TO, state: State::Reachable, link: vec![2, 0, 0, 0, 0, 9] };
-        assert_eq!((&entries[0], entries[1].state), (&first, State::BeingAsked));
+        let link = vec![2, 0, 0, 0, 0, 9];
+        let first = Entry { of: TO, interface: 0, state: State::Reachable, link };
+        assert_eq!((&entries[0], entries[1].state), (&first, State::Delayed));
         let done = message(u16::try_from(libc::NLMSG_DONE).unwrap(), 0, [0; 4]);
         assert!(read(&done, &mut entries));
         for length in 0..part.len() {
@@ -198,9 +241,12 @@ mod tests {
     fn an_entry_that_is_not_an_answer_proves_nothing() {
         let state =
             |state| entry(&message(libc::RTM_NEWNEIGH, state, [10, 2, 0, 9])).unwrap().state;
-        for other in [libc::NUD_INCOMPLETE, libc::NUD_STALE, libc::NUD_FAILED, libc::NUD_PERMANENT]
-        {
+        for other in [libc::NUD_STALE, libc::NUD_NOARP, libc::NUD_PERMANENT] {
             assert_eq!(state(other), State::Other, "{other}");
         }
+        for asked in [libc::NUD_INCOMPLETE, libc::NUD_PROBE] {
+            assert_eq!(state(asked), State::Asked, "{asked}");
+        }
+        assert_eq!(state(libc::NUD_FAILED), State::Failed);
     }
 }

@@ -33,6 +33,12 @@ pub(crate) fn entry_for(to: IpAddr, from: Option<IpAddr>) -> Option<RouteEntry> 
     })
 }
 
+/// Is it an address of this host itself?
+pub(crate) fn is_here(to: IpAddr) -> bool {
+    let answer = ask(to, None, 0).unwrap_or_default();
+    answer.get(HEADER + 7) == Some(&libc::RTN_LOCAL)
+}
+
 /// What a look-up of the neighbour that came to nothing means: who should have answered?
 pub(crate) fn nobody_answers(to: IpAddr, entry: Option<RouteEntry>, waited: Millis) -> Cause {
     match entry {
@@ -269,5 +275,6 @@ mod tests {
         // Loopback is of type `local`: nobody has to be found for it.
         assert_eq!(entry_for([127, 0, 0, 1].into(), None), None);
         assert_eq!(entry_for(Ipv6Addr::LOCALHOST.into(), None), None);
+        assert!(is_here([127, 0, 0, 1].into()) && is_here(Ipv6Addr::LOCALHOST.into()));
     }
 }

@@ -63,7 +63,7 @@ fn a_port_that_is_filtered_behind_the_last_hop_names_it() {
         ([silent(), silent()], false),
     ] {
         let cause = judge(&beyond(&two_hops(), &behind), &NO_ANSWER);
-        let expected = Cause::PortSilentAfter { to, by, hop, next_is_host, alive, waited };
+        let expected = Cause::PortSilentAfter { to, by, hop, next_is_host, alive, waited, beside: 0 };
         assert_eq!(cause, expected);
         assert_eq!(cause.owner(), Owner::Network(Whereabouts::AtOrBehind(R2)));
     }
@@ -110,7 +110,7 @@ fn a_silent_port_behind_nameless_routers_blames_nobody_by_name() {
 #[test]
 fn a_silent_host_is_told_from_a_silent_port() {
     let cause = judge(&trace(&two_hops()), &NO_ANSWER);
-    assert_eq!(cause, Cause::HostSilentAfter { to: TO, by: R2, hop: 2, waited: WAITED });
+    assert_eq!(cause, Cause::HostSilentAfter { to: TO, by: R2, hop: 2, waited: WAITED, beside: 0 });
     assert_eq!(
         cause.to_string(),
         "nothing of this host answers; the trail ends at or after 10.9.0.2 (hop 2)"

@@ -9,7 +9,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use preflight_checks::{Probe, Transport};
+use preflight_checks::{Probe, Transport, Vpn};
 use serde::{Deserialize, Serialize};
 
 pub(crate) use crate::catalogue::Phase;
@@ -152,6 +152,9 @@ pub(crate) struct Question {
     /// Why no proxy is asked for it, though there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) exempt: Option<Exempt>,
+    /// The VPN that should carry it; the step names its gateway.
+    #[serde(skip)]
+    pub(crate) vpn: Option<Vpn>,
     /// How its addresses are found.
     #[serde(skip_serializing_if = "is_host")]
     pub(crate) find: Find,

@@ -8,7 +8,7 @@ use toml::Spanned;
 
 use super::{
     Action, Asked, Catalogue, Direction, Flow, Mode, Origin, Party, Phase, Place, Question,
-    Settings, Site, SkipReason, Sourced, Step, Target, Way, matches, service,
+    Role, Settings, Site, SkipReason, Sourced, Step, Target, Vpn, Way, matches, service,
 };
 use crate::catalogue::PARTIES;
 use crate::site::discover::facts::TimeClient;
@@ -249,6 +249,7 @@ impl Planner<'_> {
             seen_as: None,
             source: None,
             exempt: None,
+            vpn: None,
             find: Find::Host,
             family: None,
             ways: flow.ways.iter().map(listens).collect(),
@@ -259,7 +260,7 @@ impl Planner<'_> {
 
     fn step(&self, flow: &Flow, target: Option<&str>, action: Action) -> Step {
         let id = flow.id.get_ref();
-        let vpn = self.site.targets(&Party(VPN.to_owned())).first();
+        let vpn = self.vpn(flow);
         Step {
             id: target.map_or_else(|| id.clone(), |target| format!("{id}@{target}")),
             flow: id.clone(),
@@ -270,10 +271,18 @@ impl Planner<'_> {
             until: flow.until,
             why: flow.why.clone(),
             look_at: flow.look_at.clone(),
-            through_vpn: vpn.filter(|_| flow.through_vpn).map(|gateway| gateway.place.host.clone()),
+            through_vpn: vpn.map(|vpn| vpn.gateway),
             group: None,
             action,
         }
+    }
+
+    /// The VPN that should carry a flow between the platform's machines.
+    fn vpn(&self, flow: &Flow) -> Option<Vpn> {
+        let gateway = self.site.targets(&Party(VPN.to_owned())).first();
+        let gateway = gateway.filter(|_| flow.through_vpn)?.place.host.clone();
+        // The others connect to the central's side, whose tunnel may begin at the gateway.
+        Some(Vpn { gateway, begins_here: self.site.role != Role::Central })
     }
 
     fn question(&self, flow: &Flow, target: &Target) -> Question {
@@ -286,9 +295,10 @@ impl Planner<'_> {
             asked.port = port;
             Some(asked)
         });
-        let (host, find) = match self.route(flow, target) {
-            Some((Some(proxy), _)) => (host_of(&proxy.url), Find::Host),
-            _ => (place.host.clone(), target.find),
+        let (host, find, vpn) = match self.route(flow, target) {
+            // The tunnel does not lead to the proxy.
+            Some((Some(proxy), _)) => (host_of(&proxy.url), Find::Host, None),
+            _ => (place.host.clone(), target.find, self.vpn(flow)),
         };
         let origin = target.origin.clone();
         Question {
@@ -298,6 +308,7 @@ impl Planner<'_> {
             seen_as: self.site.nat,
             source: self.departure(flow.id.get_ref(), target),
             exempt: target.exempt.clone(),
+            vpn,
             find,
             family: target.family,
             ways,
@@ -488,6 +499,7 @@ impl Planner<'_> {
             seen_as: self.site.nat,
             source: self.departure(&flow, &target),
             exempt: None,
+            vpn: None,
             find: Find::Host,
             family: None,
             ways: asked.into_iter().collect(),

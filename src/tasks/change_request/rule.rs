@@ -48,7 +48,8 @@ pub(crate) struct Rule {
 pub(crate) fn rules(report: &Report, step: &StepReport, all: bool) -> Vec<Rule> {
     let mut rules: Vec<Rule> =
         step.asked_for.iter().filter_map(|wish| blocked(report, step, wish)).collect();
-    if all && step.outcome != Outcome::Skip {
+    // A tunnel needs a rule for its gateway alone.
+    if all && step.outcome != Outcome::Skip && step.through_vpn.is_none() {
         match step.direction {
             Direction::Outbound => {
                 let needed = needed(report, step);

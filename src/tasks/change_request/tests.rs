@@ -71,7 +71,7 @@ fn site() -> Vec<Report> {
     let ntp = failing_at(ntp, from, "10.0.0.3:123", &Cause::LocalFirewall { to, how });
     let dns = step("poller", "dns", "10.0.0.53", "dns:53/udp", "fail");
     let (to, by, icmp) = (ip("10.0.0.53"), ip("10.9.0.1"), Icmp::V4 { kind: 3, code: 1 });
-    let off = Cause::HostUnreachable { to, by, icmp };
+    let off = Cause::HostUnreachable { to, by, icmp, beside: 0 };
     let dns = failing_at(dns, from, "10.0.0.53:53", &off);
     let https = step("central", "http", "https://updates.example.com/", "https:443/tcp", "pass");
     let mut listener = step("poller", "central", "this host", "bbdo:5669/tcp", "pass");
@@ -107,7 +107,7 @@ fn sources_to_one_destination_are_one_row_of_the_device_that_blocks() {
 #[test]
 fn the_last_device_that_answers_did_not_say_no() {
     let to = at("10.1.12.1:161");
-    let silent = Cause::HostSilentAfter { to, by: ip("10.9.0.2"), hop: 2, waited: WAITED };
+    let silent = Cause::HostSilentAfter { to, by: ip("10.9.0.2"), hop: 2, waited: WAITED, beside: 0 };
     let mut device = step("poller", "device", "10.1.12.1", "snmp:161/udp", "fail");
     device["group"] = json!("10.1.12.0/24");
     let mut healthy = step("poller", "device", "10.1.12.2", "snmp:161/udp", "pass");

@@ -121,5 +121,18 @@ fn missing(report: &Report, all: bool) -> Vec<String> {
     missing.extend(
         skipped.map(|step| format!("{machine}: {} is missing ({})", step.flow, step.result)),
     );
+    missing.extend(through_vpn(report).filter(|_| all));
     missing
+}
+
+/// The flows that a tunnel carries, which no firewall on the way sees.
+fn through_vpn(report: &Report) -> Option<String> {
+    let steps = || report.steps.iter().filter(|step| step.outcome != Outcome::Skip);
+    let gateway = steps().find_map(|step| step.through_vpn.as_ref())?;
+    let mut flows: Vec<&str> = Vec::new();
+    for step in steps().filter(|step| step.through_vpn.is_some()) {
+        add_new(&mut flows, vec![step.flow.as_str()]);
+    }
+    let (machine, flows) = (&report.host.name, flows.join(", "));
+    Some(format!("{machine}: {flows}: through the VPN {gateway}, with no rule of their own"))
 }

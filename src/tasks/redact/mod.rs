@@ -162,10 +162,11 @@ impl Redactor {
 }
 
 /// Fields that hold a host's name, alone or in front.
-const NAMES: [&str; 10] = [
+const NAMES: [&str; 11] = [
     "sys_name",
     "resolved_as",
     "through_vpn",
+    "vpn",
     "certificate_names",
     "presented",
     "expected",

@@ -1,0 +1,253 @@
+//! At the end of a run: silences of one network that have one explanation.
+//!
+//! A router tells of a few hosts in a second that they do not answer, and names itself a few times; of
+//! sixty devices that are not there it tells of some, and of the others it is silent. Of those
+//! the same is true, as far as nothing else of them answers. Nothing is sent here.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use preflight_checks::{Cause, Icmp};
+
+use super::Found;
+use crate::run::plan::{Action, Plan};
+
+/// Hosts of one network of which a router must say so, before its silence about another says the same;
+/// one, where the trails to that network end at the same router. Linux tells six times in a burst, and
+/// as each packet counts, of two hosts that were asked three times.
+const ENOUGH: usize = 2;
+
+/// Explains silences by what is known of hosts beside them.
+pub(super) fn explain(plan: &Plan, found: &mut [Option<Found>]) {
+    let known = Known::of(plan, found);
+    for_each(plan, found, |protocol, cause| {
+        if let Some(explained) = known.explain(protocol, cause) {
+            *cause = explained;
+        }
+    });
+}
+
+/// Each cause with the protocol it was met in.
+fn for_each(
+    plan: &Plan,
+    found: &mut [Option<Found>],
+    mut each: impl FnMut(&'static str, &mut Cause),
+) {
+    for (step, found) in plan.steps.iter().zip(found) {
+        let (Action::Ask(question), Some(found)) = (&step.action, found) else { continue };
+        for attempt in &mut found.attempts {
+            let asked = question.ways.get(attempt.way).or(question.also_try.as_ref());
+            if let (Some(asked), Err(cause)) = (asked, &mut attempt.finding.verdict) {
+                each(asked.protocol, cause);
+            }
+        }
+    }
+}
+
+/// Hosts that are told apart by no more than the last part of their address.
+type Network = IpAddr;
+
+fn network(of: IpAddr) -> Network {
+    match of {
+        IpAddr::V4(address) => {
+            let [a, b, c, _] = address.octets();
+            Ipv4Addr::new(a, b, c, 0).into()
+        }
+        IpAddr::V6(address) => {
+            let [a, b, c, d, ..] = address.segments();
+            Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0).into()
+        }
+    }
+}
+
+/// Where trails to hosts of one network end, and on the way to how many.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct End {
+    by: IpAddr,
+    hop: u8,
+    next_is_host: bool,
+    hosts: usize,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    /// Who says of hosts of a network that they do not answer, in which words, and of how many.
+    absent: HashMap<Network, (IpAddr, Icmp, usize)>,
+    /// Where the trails of a protocol to a network end; `None` when they do not end in one way.
+    silent: HashMap<(Network, &'static str), Option<End>>,
+    /// The same for hosts that are there.
+    port_silent: HashMap<(Network, &'static str), Option<End>>,
+}
+
+impl Known {
+    fn of(plan: &Plan, found: &mut [Option<Found>]) -> Self {
+        let mut known = Self::default();
+        for_each(plan, found, |protocol, cause| match *cause {
+            Cause::HostUnreachable { to, by, icmp, beside: 0 } => {
+                let (_, _, told) = known.absent.entry(network(to)).or_insert((by, icmp, 0));
+                *told += 1;
+            }
+            Cause::HostSilentAfter { to, by, hop, beside: 0, .. } => {
+                let end = End { by, hop, next_is_host: false, hosts: 1 };
+                add(known.silent.entry((network(to.ip()), protocol)), end);
+            }
+            Cause::PortSilentAfter { to, by, hop, next_is_host, beside: 0, .. } => {
+                let end = End { by, hop, next_is_host, hosts: 1 };
+                add(known.port_silent.entry((network(to.ip()), protocol)), end);
+            }
+            _ => {}
+        });
+        known
+    }
+
+    /// What `cause` is in the light of its neighbours; `None`: what it was.
+    fn explain(&self, protocol: &'static str, cause: &Cause) -> Option<Cause> {
+        let (to, waited) = match *cause {
+            Cause::NoAnswer { to, waited, .. }
+            | Cause::SnmpSilent { to, waited }
+            | Cause::HostSilentAfter { to, waited, .. }
+            | Cause::PortSilent { to, waited, .. } => (to, waited),
+            _ => return None,
+        };
+        let place = (network(to.ip()), protocol);
+        if let Cause::PortSilent { alive, .. } = *cause {
+            let &End { by, hop, next_is_host, hosts: beside } =
+                self.port_silent.get(&place)?.as_ref()?;
+            return Some(Cause::PortSilentAfter {
+                to,
+                by,
+                hop,
+                next_is_host,
+                alive,
+                waited,
+                beside,
+            });
+        }
+        let ends_at = self.silent.get(&place).copied().flatten().map(|end| end.by);
+        let absent = self.absent.get(&place.0);
+        let absent = absent.filter(|(by, _, told)| *told >= ENOUGH || ends_at == Some(*by));
+        if let Some(&(by, icmp, beside)) = absent {
+            return Some(Cause::HostUnreachable { to: to.ip(), by, icmp, beside });
+        }
+        match (cause, self.silent.get(&place)) {
+            (Cause::NoAnswer { .. }, Some(&Some(End { by, hop, hosts: beside, .. }))) => {
+                Some(Cause::HostSilentAfter { to, by, hop, waited, beside })
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Trails that end at different places have no one explanation.
+fn add<K>(entry: std::collections::hash_map::Entry<'_, K, Option<End>>, end: End) {
+    let known = entry.or_insert(Some(End { hosts: 0, ..end }));
+    let is_same = |known: &End| End { hosts: end.hosts, ..*known } == end;
+    *known = known.filter(is_same).map(|known| End { hosts: known.hosts + 1, ..known });
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+    use std::time::Duration;
+
+    use super::*;
+    use preflight_checks::{HostAnswer, Millis, Phase};
+
+    const ROUTER: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 2, 0, 1));
+    const ICMP: Icmp = Icmp::V4 { kind: 3, code: 1 };
+    const WAITED: Millis = Millis(Duration::from_secs(4));
+
+    fn to(last: u8) -> SocketAddr {
+        ([10, 0, 9, last], 161).into()
+    }
+
+    fn absent(last: u8) -> Cause {
+        Cause::HostUnreachable { to: to(last).ip(), by: ROUTER, icmp: ICMP, beside: 0 }
+    }
+
+    fn silent(last: u8) -> Cause {
+        Cause::NoAnswer { to: to(last), phase: Phase::Reply, waited: WAITED }
+    }
+
+    fn after(last: u8, by: u8) -> Cause {
+        let by = [10, 9, 0, by].into();
+        Cause::HostSilentAfter { to: to(last), by, hop: 2, waited: WAITED, beside: 0 }
+    }
+
+    fn known(causes: &[Cause]) -> Known {
+        let mut known = Known::default();
+        for cause in causes {
+            match *cause {
+                Cause::HostUnreachable { to, by, icmp, .. } => {
+                    known.absent.entry(network(to)).or_insert((by, icmp, 0)).2 += 1;
+                }
+                Cause::HostSilentAfter { to, by, hop, .. } => {
+                    let end = End { by, hop, next_is_host: false, hosts: 1 };
+                    add(known.silent.entry((network(to.ip()), "snmp")), end);
+                }
+                Cause::PortSilentAfter { to, by, hop, next_is_host, .. } => {
+                    let end = End { by, hop, next_is_host, hosts: 1 };
+                    add(known.port_silent.entry((network(to.ip()), "snmp")), end);
+                }
+                _ => {}
+            }
+        }
+        known
+    }
+
+    #[test]
+    fn what_a_router_says_of_two_hosts_it_says_of_a_silent_one_beside_them_too() {
+        let beside =
+            |beside| Cause::HostUnreachable { to: to(9).ip(), by: ROUTER, icmp: ICMP, beside };
+        assert_eq!(known(&[absent(1)]).explain("snmp", &silent(9)), None);
+        let ends = |by| Cause::HostSilentAfter { to: to(2), by, hop: 1, waited: WAITED, beside: 0 };
+        let ends_there = known(&[absent(1), ends(ROUTER)]);
+        assert_eq!(ends_there.explain("snmp", &ends(ROUTER)), Some(beside(1)));
+        let ends_elsewhere = known(&[absent(1), ends([10, 9, 0, 1].into())]);
+        assert_eq!(ends_elsewhere.explain("snmp", &ends([10, 9, 0, 1].into())), None);
+        let three = known(&[absent(1), absent(2), absent(3)]);
+        let same = beside(3);
+        assert_eq!(three.explain("snmp", &silent(9)), Some(same.clone()));
+        let unknown = Cause::SnmpSilent { to: to(9), waited: WAITED };
+        assert_eq!(three.explain("snmp", &unknown), Some(same));
+        // One whose other port answers is there, and one of another network is not beside them.
+        let port = Cause::PortSilent { to: to(9), alive: HostAnswer::Ping, waited: WAITED };
+        assert_eq!(three.explain("snmp", &port), None);
+        let elsewhere = ([10, 0, 8, 9], 161).into();
+        let far = Cause::NoAnswer { to: elsewhere, phase: Phase::Reply, waited: WAITED };
+        assert_eq!(three.explain("snmp", &far), None);
+    }
+
+    #[test]
+    fn trails_of_one_network_that_end_at_one_device_tell_of_those_nobody_followed() {
+        let one = known(&[after(1, 2), after(2, 2)]);
+        let by = [10, 9, 0, 2].into();
+        let same = Cause::HostSilentAfter { to: to(9), by, hop: 2, waited: WAITED, beside: 2 };
+        assert_eq!(one.explain("snmp", &silent(9)), Some(same));
+        assert_eq!(one.explain("nsclient", &silent(9)), None);
+        let two = known(&[after(1, 2), after(2, 7), after(3, 2)]);
+        assert_eq!(two.explain("snmp", &silent(9)), None);
+        let there = |alive| Cause::PortSilent { to: to(9), alive, waited: WAITED };
+        let (hop, next_is_host) = (1, true);
+        let looked = Cause::PortSilentAfter {
+            to: to(1),
+            by,
+            hop,
+            next_is_host,
+            alive: HostAnswer::Ping,
+            waited: WAITED,
+            beside: 0,
+        };
+        let alive = HostAnswer::Neighbour;
+        let same = Cause::PortSilentAfter {
+            to: to(9),
+            by,
+            hop,
+            next_is_host,
+            alive,
+            waited: WAITED,
+            beside: 1,
+        };
+        assert_eq!(known(&[looked]).explain("snmp", &there(alive)), Some(same));
+    }
+}
