@@ -248,7 +248,8 @@ pwdChangedTime: 20200101000000Z
 #[tokio::test]
 async fn the_password_policys_word_tells_an_account_from_a_wrong_password() {
     let authority = Authority::new();
-    let policy = "overlay ppolicy\nppolicy_default cn=policy,dc=example,dc=test\nppolicy_use_lockout\n";
+    let policy =
+        "overlay ppolicy\nppolicy_default cn=policy,dc=example,dc=test\nppolicy_use_lockout\n";
     let server = slapd_with(Some(&authority), "moduleload ppolicy\n", policy);
     for (name, state, words) in [
         ("locked", "account-locked", "the account is locked out"),
@@ -266,7 +267,11 @@ async fn the_password_policys_word_tells_an_account_from_a_wrong_password() {
         ("warned", &["ldap-password-expires"]),
     ] {
         let finding = as_account(&server, &authority, name).await;
-        assert_eq!((finding.verdict.clone(), concerns(&finding)), (Ok(()), expected.to_vec()), "{name}");
+        assert_eq!(
+            (finding.verdict.clone(), concerns(&finding)),
+            (Ok(()), expected.to_vec()),
+            "{name}"
+        );
     }
 }
 

@@ -463,7 +463,8 @@ fn oddities(shop: &Workshop) {
     }
     // Version 1: without a single extension.
     for (name, by) in [("v1-leaf", "root"), ("v1-int", "root")] {
-        let subject = if name == "v1-int" { "/O=Tests/CN=v1 int" } else { "/CN=server.example.test" };
+        let subject =
+            if name == "v1-int" { "/O=Tests/CN=v1 int" } else { "/CN=server.example.test" };
         shop.make(Wanted { subject, ..leaf(name, by) });
         run(&mut shop.openssl(&format!(
             "x509 -req -days 3650 -in {name}.csr -out {name}.pem -CA {by}.pem -CAkey {by}.key -CAcreateserial"
@@ -472,7 +473,8 @@ fn oddities(shop: &Workshop) {
     let identified = "subjectAltName=DNS:server.example.test\nsubjectKeyIdentifier=hash";
     shop.make(Wanted { by: Some("v1-int"), ..with("below-v1-int", identified) });
     let int = |name: &'static str, subject: &'static str, constraints: &'static str| {
-        let extensions = format!("basicConstraints=CA:TRUE\nnameConstraints=critical,{constraints}");
+        let extensions =
+            format!("basicConstraints=CA:TRUE\nnameConstraints=critical,{constraints}");
         shop.make(Wanted { name, subject, extensions: &extensions, ..CA });
         let below = format!("below-{name}");
         shop.make(Wanted { name: &below, by: Some(name), ..LEAF });
@@ -619,33 +621,15 @@ const CASES: &[Case] = &[
     (&["wildcard"], &["root"], "SERVER.Example.test", "", ""),
     (&["wildcard"], &["root"], "xn--bcher-kva.example.test", "", ""),
     (&["puny"], &["root"], "xn--bcher-kva.example.test", "", ""),
-    (
-        &["dotted"],
-        &["root"],
-        NAME,
-        "",
-        "curl takes a dot at the end of a name, s_client does not",
-    ),
+    (&["dotted"], &["root"], NAME, "", "curl takes a dot at the end of a name, s_client does not"),
     (&["must-staple"], &["root"], NAME, "", ""),
     (&["no-subject"], &["root"], NAME, "", ""),
     (&["nameless"], &["root"], NAME, "certificate-wrong-name", ""),
     (&["for-ever"], &["root"], NAME, "", ""),
     (&["by-ed25519"], &["ed25519-root"], NAME, "", ""),
-    (
-        &["sha224"],
-        &["root"],
-        NAME,
-        "certificate-unchecked",
-        "it is not checked, and said so",
-    ),
+    (&["sha224"], &["root"], NAME, "certificate-unchecked", "it is not checked, and said so"),
     (&["sha384"], &["root"], NAME, "", ""),
-    (
-        &["sha512"],
-        &["root"],
-        NAME,
-        "certificate-unchecked",
-        "it is not checked, and said so",
-    ),
+    (&["sha512"], &["root"], NAME, "certificate-unchecked", "it is not checked, and said so"),
     // rustls offers no key of that kind; that OpenSSL's clients take it is told.
     (&["pss-key"], &["root"], NAME, "tls-not-spoken", ""),
     // Salted with as much as fits, where everybody takes as much as the digest has.

@@ -186,7 +186,9 @@ fn check_host(host: &str) -> Result<(), String> {
 /// The parts of a name between its dots (RFC 1035 §2.3.4).
 fn check_labels(host: &str) -> Result<(), String> {
     match host.split('.').find(|label| label.is_empty() || label.len() > 63) {
-        Some("") => Err(format!("`{host}` has nothing between two of its dots, or before the first")),
+        Some("") => {
+            Err(format!("`{host}` has nothing between two of its dots, or before the first"))
+        }
         Some(_) => Err("a part of a host name has at most 63 characters".to_owned()),
         None => Ok(()),
     }

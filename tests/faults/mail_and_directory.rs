@@ -98,9 +98,7 @@ fn refused_by_postfix() -> Vec<Row> {
         mailed("no sender like this", 2504).fails(&["smtp-sender-refused"]).says("554"),
         mailed("a block list", 2506).fails(&["smtp-block-listed"]).says("bl.example.test"),
         mailed("no relay", 2507).fails(&["smtp-relay-denied"]).says("454"),
-        mailed("the sender's domain is unknown", 2509)
-            .fails(&["smtp-sender-refused"])
-            .says("450"),
+        mailed("the sender's domain is unknown", 2509).fails(&["smtp-sender-refused"]).says("450"),
         mailed("no name of the address", 2510)
             .fails(&["smtp-no-reverse-name"])
             .says("cannot find your reverse hostname"),

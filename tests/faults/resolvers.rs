@@ -26,7 +26,9 @@ pub(crate) fn rows() -> Vec<Row> {
             .fails(&["alias-broken"])
             .says("text.example.test"),
         asks("BIND, aliases in a circle", 53, "circle.example.test").fails(&["dns-servfail"]),
-        asks("BIND, 0.0.0.0", 53, "sinkhole.example.test").fails(&["name-is-nobody"]).says("0.0.0.0"),
+        asks("BIND, 0.0.0.0", 53, "sinkhole.example.test")
+            .fails(&["name-is-nobody"])
+            .says("0.0.0.0"),
         asks("unbound, local-zone static", 5401, "static.test").fails(&["dns-name-not-found"]),
         asks("unbound, local-zone always_nxdomain", 5401, "denied.test")
             .fails(&["dns-name-not-found"]),

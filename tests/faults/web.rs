@@ -338,8 +338,13 @@ fn pages_of_others() -> Vec<Row> {
         row("block page by its heading", "200 OK", "", "<h1>Access Denied</h1> by policy")
             .fails(&["page-instead"])
             .says("Access Denied"),
-        row("a server's own refusal", "403 Forbidden", "Server: nginx\r\n", &title("403 Forbidden"))
-            .fails(&["http-forbidden"]),
+        row(
+            "a server's own refusal",
+            "403 Forbidden",
+            "Server: nginx\r\n",
+            &title("403 Forbidden"),
+        )
+        .fails(&["http-forbidden"]),
         row("captive portal by a script", "200 OK", "", &script("location.href='http://in.test/'"))
             .fails(&["captive-portal"])
             .says("in.test"),

@@ -62,7 +62,10 @@ fn what_cannot_be_a_name_is_a_mistake_of_the_command_line() {
         assert_eq!(getent(&lab, &["ahosts", name]), Vec::<String>::new(), "{name}");
         let check = format!("row=tcp://{name}:9");
         let mut command = lab.in_client(PREFLIGHT);
-        let output = command.args(["--role", "central", "--no-discovery"]).args(["--check", &check]).output();
+        let output = command
+            .args(["--role", "central", "--no-discovery"])
+            .args(["--check", &check])
+            .output();
         let output = output.unwrap();
         let errors = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(2), "{name}: {errors}");
@@ -121,8 +124,8 @@ fn by_getent(lab: &Lab, machine: &Machine, name: &str) -> Answer {
     let Some(first) = addresses.first() else { return (addresses, None) };
     let services = machine.nsswitch.lines().find_map(|line| line.strip_prefix("hosts:"));
     let reads_hosts_first = services.is_none_or(|line| line.trim_start().starts_with("files"));
-    let is_in_hosts = reads_hosts_first
-        && !getent(lab, &["-s", "files", "ahosts", name]).is_empty();
+    let is_in_hosts =
+        reads_hosts_first && !getent(lab, &["-s", "files", "ahosts", name]).is_empty();
     let is_numeric = name.chars().all(|c| c.is_ascii_hexdigit() || ".x".contains(c))
         && name.contains(|c: char| c.is_ascii_digit());
     if is_numeric {
@@ -228,12 +231,45 @@ const MACHINES: &[Machine] = &[
         nsswitch: "hosts: files dns\n",
         resolv: "nameserver 10.0.0.3\n",
         names: &[
-            "central", "CENTRAL", "central.", "central.corp", "spaced", "commented", "crlf", "a",
-            "b", "c", "mapped", "short", "octal", "dot", "dot.", "both", "looped", "hexadecimal",
-            "beyond", "six", "twice", "under_score", "www.example.test", "10.3", "10.0.3", "0x7f.1",
-            "2130706433", "0177.0.0.1", "localhost", "ip6-localhost", "poller1", "nobody", "-x",
-            "only4.example.test", "only6.example.test", "alias.example.test", "gone.example.test",
-            "circle.example.test", "text.example.test",
+            "central",
+            "CENTRAL",
+            "central.",
+            "central.corp",
+            "spaced",
+            "commented",
+            "crlf",
+            "a",
+            "b",
+            "c",
+            "mapped",
+            "short",
+            "octal",
+            "dot",
+            "dot.",
+            "both",
+            "looped",
+            "hexadecimal",
+            "beyond",
+            "six",
+            "twice",
+            "under_score",
+            "www.example.test",
+            "10.3",
+            "10.0.3",
+            "0x7f.1",
+            "2130706433",
+            "0177.0.0.1",
+            "localhost",
+            "ip6-localhost",
+            "poller1",
+            "nobody",
+            "-x",
+            "only4.example.test",
+            "only6.example.test",
+            "alias.example.test",
+            "gone.example.test",
+            "circle.example.test",
+            "text.example.test",
         ],
     },
     Machine {

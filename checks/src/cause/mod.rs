@@ -1104,7 +1104,9 @@ pub enum Cause {
         text: String,
     },
     /// This host's address has no name in DNS, or one that does not lead back to it.
-    #[error("the mail server refuses this host, as DNS has no name for its address: {reply} {text}")]
+    #[error(
+        "the mail server refuses this host, as DNS has no name for its address: {reply} {text}"
+    )]
     SmtpNoReverseName {
         /// SMTP reply code.
         reply: u16,

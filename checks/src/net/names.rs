@@ -154,8 +154,7 @@ impl Naming {
     pub(crate) fn in_hosts(&self, host: &str) -> impl Iterator<Item = (IpAddr, NameSource)> {
         let host = host.to_ascii_lowercase();
         let is_read = nsswitch::reads_hosts_first(&self.nsswitch);
-        let lines =
-            self.hosts.iter().filter(move |line| is_read && line.names.contains(&host));
+        let lines = self.hosts.iter().filter(move |line| is_read && line.names.contains(&host));
         lines.map(|line| (line.address, NameSource::Hosts(line.number)))
     }
 
@@ -301,11 +300,8 @@ mod tests {
             ("resolve [!UNAVAIL=return] dns", NameSource::Hosts(2)),
         ] {
             let nsswitch = format!("hosts: {services}\n");
-            let files = NameFiles {
-                hosts: Some(HOSTS),
-                nsswitch: Some(&nsswitch),
-                ..NameFiles::default()
-            };
+            let files =
+                NameFiles { hosts: Some(HOSTS), nsswitch: Some(&nsswitch), ..NameFiles::default() };
             assert_eq!(Naming::copy(files).source("central", &[central]), source, "{services}");
         }
         for (services, source) in [
@@ -322,7 +318,10 @@ mod tests {
     #[test]
     fn the_own_domain_is_searched_until_another_is_named() {
         let files = NameFiles { hostname: Some("poller1.Corp.example\n"), ..NameFiles::default() };
-        assert_eq!(Naming::copy(files).candidates("central"), ["central.corp.example.", "central."]);
+        assert_eq!(
+            Naming::copy(files).candidates("central"),
+            ["central.corp.example.", "central."]
+        );
     }
 
     #[test]

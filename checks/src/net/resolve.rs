@@ -215,7 +215,8 @@ async fn by_files(
         }
     }
     // That machine's loopback is not ours.
-    if let Some(&address) = addresses.first().filter(|_| addresses.iter().all(IpAddr::is_loopback)) {
+    if let Some(&address) = addresses.first().filter(|_| addresses.iter().all(IpAddr::is_loopback))
+    {
         let (name, origin) = (host.to_owned(), names.source(host, &addresses).to_string());
         return Err(Cause::NameIsLoopback { name, address, origin });
     }

@@ -23,8 +23,8 @@ use crate::cause::{Cause, LocalFirewallSign, Millis, ResetSign, Transport};
 use crate::evidence::{Evidence, Value};
 use crate::net::Deadline;
 use crate::net::icmp::{Meaning, Refusal};
-use crate::net::source::is_own;
 use crate::net::knock::{Knock, Knocked, Reply, Terms};
+use crate::net::source::is_own;
 
 /// What was found out about the sender of a RST.
 #[derive(Clone, Debug, PartialEq)]

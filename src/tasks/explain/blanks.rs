@@ -109,6 +109,8 @@ fn name(why: &Cause, given: Option<&str>) -> Option<String> {
         | Cause::NameServerUnreachable { name, .. }
         | Cause::AliasBroken { name, .. }
         | Cause::NameIsLoopback { name, .. }
+        | Cause::NameIsNobody { name, .. }
+        | Cause::NameFileUnread { name, .. }
         | Cause::DnsNameNotFound { name }
         | Cause::DnsNameWithoutAddress { name } => Some(name.as_str()),
         other => given.filter(|_| other.layer() == Layer::Tls),

@@ -205,7 +205,9 @@ impl Round {
             // It accepted the connection, and took the question or hung up on it.
             Err(tcp) => matches!(
                 tcp,
-                Cause::Silent { phase: Phase::Reply, .. } | Cause::HungUp { .. } | Cause::Reset { .. }
+                Cause::Silent { phase: Phase::Reply, .. }
+                    | Cause::HungUp { .. }
+                    | Cause::Reset { .. }
             ),
         };
         match udp {

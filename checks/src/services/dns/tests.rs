@@ -542,6 +542,9 @@ fn an_address_that_no_host_can_have_is_no_answer() {
     for address in ["0.0.0.0", "::"] {
         let blocked = Reply { addresses: vec![address.parse().unwrap()], ..resolved() };
         let cause = verdict(&about_name(blocked)).0.unwrap_err();
-        assert_eq!(cause.to_string(), format!("{NAME} has the address {address}, which is no host's (DNS)"));
+        assert_eq!(
+            cause.to_string(),
+            format!("{NAME} has the address {address}, which is no host's (DNS)")
+        );
     }
 }

@@ -99,7 +99,8 @@ pub(super) fn page_instead(answer: &Answer) -> Option<String> {
     if !is_good && answer.status != FORBIDDEN {
         return None;
     }
-    let named = |tag| element(&answer.body, tag).filter(|title| is_of_somebody_else(title, is_good));
+    let named =
+        |tag| element(&answer.body, tag).filter(|title| is_of_somebody_else(title, is_good));
     named("title").or_else(|| named("h1"))
 }
 
@@ -288,8 +289,22 @@ const NETWORK_LOGIN: [&str; 14] = [
 ];
 /// What login pages of networks are called.
 const LOGIN: [&str; 16] = [
-    "login", "logon", "signin", "sign-in", "portal", "captive", "hotspot", "guest", "wlan", "wifi",
-    "fgtauth", "webauth", "userauth", "splash", "httpclient.html", "blockpage",
+    "login",
+    "logon",
+    "signin",
+    "sign-in",
+    "portal",
+    "captive",
+    "hotspot",
+    "guest",
+    "wlan",
+    "wifi",
+    "fgtauth",
+    "webauth",
+    "userauth",
+    "splash",
+    "httpclient.html",
+    "blockpage",
 ];
 /// Query fields of a site's own single sign-on, which is no captive portal.
 const SINGLE_SIGN_ON: [&str; 4] = ["client_id=", "response_type=", "samlrequest=", "wtrealm="];
@@ -450,9 +465,18 @@ mod tests {
     #[test]
     fn a_page_that_only_sends_its_reader_on_by_a_script_is_a_redirect() {
         for (body, to) in [
-            (r#"<script>window.location="https://portal.corp.test/x"</script>"#, "https://portal.corp.test/x"),
-            (r#"<body onload="document.location.href='http://10.0.0.2:1000/fgtauth?0a'">"#, "http://10.0.0.2:1000/fgtauth?0a"),
-            (r#"<script>location.replace( "http://login.net.test/" );</script>"#, "http://login.net.test/"),
+            (
+                r#"<script>window.location="https://portal.corp.test/x"</script>"#,
+                "https://portal.corp.test/x",
+            ),
+            (
+                r#"<body onload="document.location.href='http://10.0.0.2:1000/fgtauth?0a'">"#,
+                "http://10.0.0.2:1000/fgtauth?0a",
+            ),
+            (
+                r#"<script>location.replace( "http://login.net.test/" );</script>"#,
+                "http://login.net.test/",
+            ),
             (r#"<script>self.location = 'http://a.test/'</script>"#, "http://a.test/"),
         ] {
             assert_eq!(script(body.as_bytes()).as_deref(), Some(to));

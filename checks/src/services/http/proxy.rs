@@ -324,13 +324,12 @@ mod tests {
             Err(Cause::ProxyDenied { proxy: shown.clone(), destination: to.clone(), status: 403 })
         );
         for status in [500, 502, 503, 504] {
-            let cannot =
-                Cause::ProxyCannotReach {
-                    proxy: shown.clone(),
-                    destination: to.clone(),
-                    status,
-                    error: None,
-                };
+            let cannot = Cause::ProxyCannotReach {
+                proxy: shown.clone(),
+                destination: to.clone(),
+                status,
+                error: None,
+            };
             assert_eq!(judge(status), Err(cannot));
         }
         for status in [400, 405, 501] {

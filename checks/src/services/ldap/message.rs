@@ -170,8 +170,7 @@ fn state_in_words(text: &str) -> Option<(&'static str, &'static str)> {
 const LOCKED: (&str, &str) = ("account-locked", "the account is locked out");
 const DISABLED: (&str, &str) = ("account-disabled", "the account is disabled");
 const EXPIRED: (&str, &str) = ("password-expired", "the password has expired");
-const TO_BE_CHANGED: (&str, &str) =
-    ("change-after-reset", "the password must be changed first");
+const TO_BE_CHANGED: (&str, &str) = ("change-after-reset", "the password must be changed first");
 
 impl Answer {
     pub(super) fn new(code: u32, text: &str) -> Self {

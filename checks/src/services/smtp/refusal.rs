@@ -111,7 +111,11 @@ mod tests {
                 "4.7.1 Client host rejected: cannot find your reverse hostname, [192.0.2.7]",
                 "smtp-no-reverse-name",
             ),
-            (554, "5.7.1 <unknown[192.0.2.7]>: Client host rejected: Access denied", "smtp-refused"),
+            (
+                554,
+                "5.7.1 <unknown[192.0.2.7]>: Client host rejected: Access denied",
+                "smtp-refused",
+            ),
             (450, "4.3.2 Service currently unavailable", "smtp-greylisted"),
             // Exim.
             (451, "greylisted, try again later", "smtp-greylisted"),
