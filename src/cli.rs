@@ -1,10 +1,10 @@
 //! The command line: flags and help, as typed.
 //!
-//! The only file that imports clap; behind it there are only plain types.
+//! clap is imported here and in `cli/` alone; what the words mean is said by `settings`.
 
 mod afterwards;
 
-use std::ffi::OsStr;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand};
@@ -12,14 +12,11 @@ use clap::{Args, Parser, Subcommand};
 /// What clap says of a command line: help, version, or an error with its usage.
 pub(crate) use clap::Error as UsageError;
 
-pub(crate) use self::afterwards::RedactArgs;
-use crate::catalogue::{PARTIES, PartyKind, TargetFlag};
-use crate::settings::{
-    Job, Output, Purpose, Refused, formats, init, inventory, job, jobs, output, pair, requirements,
+pub(crate) use self::afterwards::{
+    DiffArgs, MergeArgs, RedactArgs, RedactSavedArgs, RequestArgs, ShowArgs,
 };
-use crate::tasks::Task;
-use crate::tasks::flows::{self, Requirements};
-use crate::tasks::inventory::Inventory;
+use crate::catalogue::{PARTIES, PartyKind, TargetFlag};
+use crate::site::sample::PER_GROUP;
 
 /// Checks the network flows a Centreon or i-Vertix machine needs, each in its
 /// own protocol, and says why one fails, who has to act, and what to do.
@@ -31,11 +28,11 @@ use crate::tasks::inventory::Inventory;
     args_conflicts_with_subcommands = true,
     after_help = EXIT_CODES
 )]
-struct Cli {
+pub(crate) struct Cli {
     #[command(subcommand)]
-    command: Option<Command>,
+    pub(crate) command: Option<Command>,
     #[command(flatten)]
-    run: RunArgs,
+    pub(crate) run: RunArgs,
 }
 
 const EXIT_CODES: &str = "\
@@ -55,7 +52,7 @@ PREFLIGHT_REDIS_PASSWORD.
 A whole healthy site on this machine, to see what it looks like: preflight demo";
 
 #[derive(Debug, Subcommand)]
-enum Command {
+pub(crate) enum Command {
     /// Print the plan: the same steps, and not one packet sent
     Plan(Box<PlanArgs>),
     /// Print the flow table as a document: from, to, protocol, port, and what it is for
@@ -84,20 +81,20 @@ enum Command {
         list: bool,
     },
     /// A saved report in any format, judged by today's rules
-    Show(afterwards::ShowArgs),
+    Show(ShowArgs),
     /// Compare two runs of one machine: what is broken, fixed, or has another cause
-    Diff(afterwards::DiffArgs),
+    Diff(DiffArgs),
     /// A saved report with a stand-in for every address and name
-    Redact(afterwards::RedactSavedArgs),
+    Redact(RedactSavedArgs),
     /// Who reaches whom: the reports of many machines in one matrix
-    Merge(afterwards::MergeArgs),
+    Merge(MergeArgs),
     /// One change request for the network team, from saved reports
-    Request(afterwards::RequestArgs),
+    Request(RequestArgs),
 }
 
 /// What has a schema.
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
-enum Schema {
+pub(crate) enum Schema {
     /// The site file
     Site,
     /// The JSON report
@@ -105,7 +102,8 @@ enum Schema {
 }
 
 impl Schema {
-    fn text(self) -> &'static str {
+    /// Its text.
+    pub(crate) fn text(self) -> &'static str {
         match self {
             Self::Site => crate::site::file::SCHEMA,
             Self::Report => crate::report::SCHEMA,
@@ -113,7 +111,7 @@ impl Schema {
     }
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 #[command(next_help_heading = "Output")]
 pub(crate) struct OutputArgs {
     /// table, wide, html, json, ndjson, junit, markdown, csv, openmetrics or centreon;
@@ -127,7 +125,7 @@ pub(crate) struct OutputArgs {
     pub(crate) files: FilesArgs,
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 #[command(next_help_heading = "Output")]
 pub(crate) struct FilesArgs {
     /// Permissions of the files that are written, in octal [default: those of your own file that
@@ -183,10 +181,10 @@ pub(crate) struct InitArgs {
     pub(crate) root: Option<PathBuf>,
     /// The file to write [default: stdout]
     #[arg(long, value_name = "FILE")]
-    output: Option<PathBuf>,
+    pub(crate) output: Option<PathBuf>,
     /// Replace the file if it exists
     #[arg(long, requires = "output")]
-    force: bool,
+    pub(crate) force: bool,
     /// What the machine is, or is about to be [default: what its files say]
     #[arg(long, value_name = "ROLE")]
     pub(crate) role: Option<String>,
@@ -196,15 +194,15 @@ pub(crate) struct InitArgs {
 }
 
 #[derive(Debug, Args)]
-struct PlanArgs {
+pub(crate) struct PlanArgs {
     /// The plan of every machine of the site file, one after the other
     #[arg(long, requires = "site", conflicts_with_all = ["machine", "role", "root"])]
-    all: bool,
+    pub(crate) all: bool,
     #[command(flatten)]
-    run: RunArgs,
+    pub(crate) run: RunArgs,
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub(crate) struct RunArgs {
     /// What this machine is, or is about to be: central, poller or remote [default: what its
     /// files say]
@@ -237,7 +235,16 @@ pub(crate) struct RunArgs {
     pub(crate) redact: RedactArgs,
 }
 
-#[derive(Debug, Args)]
+impl RunArgs {
+    /// Those of a run that knows a site file, and nothing else.
+    pub(crate) fn of_site(file: &Path) -> Self {
+        let known =
+            KnownArgs { site: Some(file.to_owned()), sample: PER_GROUP, ..KnownArgs::default() };
+        Self { known, ..Self::default() }
+    }
+}
+
+#[derive(Debug, Default, Args)]
 #[command(next_help_heading = "What is known already")]
 pub(crate) struct KnownArgs {
     /// A site file: the machines of the platform, their servers, where secrets live
@@ -254,7 +261,7 @@ pub(crate) struct KnownArgs {
     #[arg(long, conflicts_with = "root")]
     pub(crate) no_discovery: bool,
     /// Of the monitored hosts, ask this many of each subnet and template
-    #[arg(long, value_name = "N", default_value_t = crate::site::sample::PER_GROUP)]
+    #[arg(long, value_name = "N", default_value_t = PER_GROUP)]
     pub(crate) sample: usize,
     /// Pollers of this central: a file with what `centreon -o INSTANCE -a show` prints, or a
     /// saved export of the table `nagios_server` with its header
@@ -272,7 +279,7 @@ pub(crate) struct KnownArgs {
     pub(crate) all_devices: bool,
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 #[command(next_help_heading = "Targets (repeatable: HOST, HOST:PORT, [IPv6]:PORT or a URL)")]
 pub(crate) struct TargetArgs {
     #[command(flatten)]
@@ -345,7 +352,7 @@ impl clap::FromArgMatches for PeerArgs {
     }
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 #[command(next_help_heading = "Credentials (names here, secrets from files or the environment)")]
 pub(crate) struct CredentialArgs {
     /// 1, 2c or 3
@@ -403,7 +410,7 @@ pub(crate) struct CredentialArgs {
     pub(crate) proxy_password_file: Option<PathBuf>,
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 #[command(next_help_heading = "How")]
 pub(crate) struct TuningArgs {
     /// Only these flows: ids or globs, as poller.*
@@ -439,80 +446,6 @@ pub(crate) struct TuningArgs {
     /// The sender of the test mail
     #[arg(long, value_name = "ADDRESS", requires = "smtp_test_mail")]
     pub(crate) smtp_from: Option<String>,
-}
-
-/// Is the command line a monitoring plugin's? Also when it is otherwise wrong: the
-/// monitoring system must not take wrong usage for a critical state.
-pub(crate) fn wants_plugin() -> bool {
-    let words: Vec<_> = std::env::args_os().collect();
-    let is_pair = |pair: &[std::ffi::OsString]| matches!(pair, [flag, name] if flag == "--format" && name == "centreon");
-    words.windows(2).any(is_pair) || words.iter().any(|word| word == "--format=centreon")
-}
-
-/// What the user asked for.
-#[derive(Debug)]
-pub(crate) enum Request {
-    /// Check this machine's flows.
-    Run(Box<Job>),
-    /// Print what would be checked.
-    Plan(Box<Job>),
-    /// Print what would be checked on each machine of a site file.
-    PlanAll(Vec<Job>),
-    /// Print a flow table as a document.
-    Flows {
-        /// Its rows.
-        flows: Requirements,
-        /// Where and how to print it.
-        output: Output<flows::Format>,
-    },
-    /// Print what this machine's files say.
-    Discover {
-        /// What they say.
-        inventory: Box<Inventory>,
-        /// Where and how to print it.
-        output: Output,
-    },
-    /// Write a site file.
-    Init {
-        /// The file's text.
-        text: String,
-        /// The file; none: stdout.
-        output: Option<PathBuf>,
-        /// Replace it if it exists?
-        force: bool,
-    },
-    /// A whole site on loopback.
-    Demo {
-        /// Flow and kind of each breakage.
-        breaks: Vec<(String, String)>,
-        /// Where and how to report.
-        output: Output,
-    },
-    /// Print a JSON Schema.
-    Schema(&'static str),
-    /// List all causes and warnings.
-    ExplainAll,
-    /// Explain a cause.
-    Explain(String),
-    /// Show all that a saved run saw of one step.
-    ExplainStep {
-        /// The report's file.
-        report: PathBuf,
-        /// The step's id, or its flow.
-        step: String,
-    },
-    /// Work on saved reports.
-    Afterwards(Box<Task>),
-}
-
-/// The run of each machine of a site file, as `plan --site FILE --all` has them.
-fn planned(file: &Path) -> Result<Vec<Job>, Refused> {
-    let plan = ["preflight", "plan", "--all", "--site"].map(OsStr::new);
-    let cli = Cli::try_parse_from(plan.into_iter().chain([file.as_os_str()]))?;
-    match cli.command {
-        Some(Command::Plan(plan)) => jobs(&plan.run),
-        _ => Ok(Vec::new()),
-    }
 }
 
 /// Other words for what a flag is about; those for peers stand in their table.
@@ -552,46 +485,18 @@ fn by_meaning(mut error: UsageError) -> UsageError {
     error
 }
 
-/// Reads the command line and the files it names.
+/// Is the command line a monitoring plugin's? Also when it is otherwise wrong: the
+/// monitoring system must not take wrong usage for a critical state.
+pub(crate) fn wants_plugin(words: &[OsString]) -> bool {
+    let is_pair = |pair: &[OsString]| matches!(pair, [flag, name] if flag == "--format" && name == "centreon");
+    words.windows(2).any(is_pair) || words.iter().any(|word| word == "--format=centreon")
+}
+
+/// Reads the command line; no file that it names is opened.
 ///
 /// # Errors
 ///
-/// [`Refused`], which ends the program with exit code 2 (help and version: 0).
-pub(crate) fn request() -> Result<Request, Refused> {
-    let cli = Cli::try_parse().map_err(by_meaning)?;
-    match cli.command {
-        None => Ok(Request::Run(Box::new(job(&cli.run, Purpose::Run)?))),
-        Some(Command::Plan(plan)) if plan.all => Ok(Request::PlanAll(jobs(&plan.run)?)),
-        Some(Command::Plan(plan)) => {
-            Ok(Request::Plan(Box::new(job(&plan.run, Purpose::Plan)?.planned()?)))
-        }
-        Some(Command::Init(args)) => {
-            Ok(Request::Init { text: init(&args)?, output: args.output, force: args.force })
-        }
-        Some(Command::Flows(args)) => {
-            let output = formats(&args.format, &args.files)?;
-            Ok(Request::Flows { flows: requirements(&args)?, output })
-        }
-        Some(Command::Discover(args)) => {
-            let output = output(&args.output)?.plain("what files say")?;
-            let inventory = Box::new(inventory(args.root.as_deref())?);
-            Ok(Request::Discover { inventory, output })
-        }
-        Some(Command::Schema { of }) => Ok(Request::Schema(of.text())),
-        Some(Command::Explain { subject, step, list: _ }) => Ok(match (subject, step) {
-            (None, _) => Request::ExplainAll,
-            (Some(code), None) => Request::Explain(code),
-            (Some(report), Some(step)) => Request::ExplainStep { report: report.into(), step },
-        }),
-        Some(Command::Show(show)) => Ok(Request::Afterwards(Box::new(show.task()?))),
-        Some(Command::Diff(diff)) => Ok(Request::Afterwards(Box::new(diff.task()?))),
-        Some(Command::Redact(redact)) => Ok(Request::Afterwards(Box::new(redact.task()?))),
-        Some(Command::Merge(merge)) => Ok(Request::Afterwards(Box::new(merge.task()?))),
-        Some(Command::Request(request)) => Ok(Request::Afterwards(Box::new(request.task()?))),
-        Some(Command::Demo(demo)) => {
-            let breaks =
-                demo.breaks.iter().map(|text| pair("--break", text)).collect::<Result<_, _>>()?;
-            Ok(Request::Demo { breaks, output: output(&demo.output)? })
-        }
-    }
+/// Help and version, too: what clap has to say instead.
+pub(crate) fn parse(words: Vec<OsString>) -> Result<Cli, UsageError> {
+    Cli::try_parse_from(words).map_err(by_meaning)
 }

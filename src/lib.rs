@@ -6,6 +6,7 @@ mod catalogue;
 mod cli;
 mod console;
 mod demo;
+mod load;
 mod program;
 mod report;
 mod run;

@@ -1,17 +1,19 @@
 //! The way of a command, from its arguments to its exit code.
 
+use std::ffi::OsString;
 use std::io::{self, BufWriter, IsTerminal as _, Write};
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use crate::cli::Request;
+use crate::cli;
 use crate::console::interrupt::{HeldSignals, Interruption};
 use crate::console::output::{
     Live, USAGE, complain, complain_as_plugin, deliver, ended_well, file, graver, terminal_width,
     write_all,
 };
 use crate::console::{panics, progress};
+use crate::load::{Request, load};
 use crate::report::ndjson::RunLabel;
 use crate::report::{Canvas, Context, Format, Report};
 use crate::run::runner::Event;
@@ -20,24 +22,26 @@ use crate::settings::{Job, Output, Refused};
 use crate::tasks::flows::{self, Requirements};
 use crate::tasks::inventory::Inventory;
 use crate::tasks::{explain, inventory, redact};
-use crate::{cli, demo, report, site, tasks};
+use crate::{demo, report, site, tasks};
 
 /// Does what the command line asks for; the exit code says how it went.
 #[must_use]
 pub fn main() -> ExitCode {
     panics::keep_quiet();
+    let words: Vec<OsString> = std::env::args_os().collect();
+    let voice = Voice { is_plugin: cli::wants_plugin(&words) };
     // A mistake of ours is said, and is no exit code that means something else.
-    std::panic::catch_unwind(act).unwrap_or_else(|_payload| {
-        give_up("a mistake in preflight, please report it", &panics::last_place())
+    std::panic::catch_unwind(move || act(words, voice)).unwrap_or_else(|_payload| {
+        voice.give_up("a mistake in preflight, please report it", &panics::last_place())
     })
 }
 
-fn act() -> ExitCode {
-    match cli::request() {
-        Ok(Request::Run(job)) => run(&job),
+fn act(words: Vec<OsString>, voice: Voice) -> ExitCode {
+    match cli::parse(words).map_err(Refused::from).and_then(load) {
+        Ok(Request::Run(job)) => run(&job, voice),
         Ok(Request::Plan(job)) => show_plan(&job),
         Ok(Request::PlanAll(jobs)) => show_plans(&jobs),
-        Ok(Request::Demo { breaks, output }) => show_demo(&breaks, &output),
+        Ok(Request::Demo { breaks, output }) => show_demo(&breaks, &output, voice),
         Ok(Request::Init { text, output, force }) => {
             write_site_file(&text, output.as_deref(), force)
         }
@@ -47,15 +51,17 @@ fn act() -> ExitCode {
         Ok(Request::Explain(code)) => explain_code(&code),
         Ok(Request::ExplainAll) => show_page(|out| explain::list(out)),
         Ok(Request::ExplainStep { report, step }) => explain_step(&report, &step),
-        Ok(Request::Afterwards(task)) => tasks::perform(&task),
-        Err(refused) => refuse(&refused),
+        Ok(Request::Afterwards(task)) => tasks::perform(&task)
+            .unwrap_or_else(|unreadable| voice.give_up(&unreadable.file, &unreadable.reason)),
+        Err(refused) => voice.refuse(&refused),
     }
 }
 
-fn run(job: &Job) -> ExitCode {
+/// A run: args and load are done; plan, run, judge, write.
+fn run(job: &Job, voice: Voice) -> ExitCode {
     say_taken_as(job);
     let plan = plan::plan(&job.catalogue, &job.site, &job.settings);
-    with_runtime(async {
+    with_runtime(voice, async {
         let (report, live) = check(&plan, job).await;
         match shown(report, job.redact.as_ref()) {
             Ok(report) => deliver(&report, live, &job.output),
@@ -193,12 +199,12 @@ fn write_site_file(text: &str, output: Option<&Path>, force: bool) -> ExitCode {
     }
 }
 
-fn show_demo(breaks: &[(String, String)], output: &Output) -> ExitCode {
+fn show_demo(breaks: &[(String, String)], output: &Output, voice: Voice) -> ExitCode {
     let breaks = match demo::breakages(breaks) {
         Ok(breaks) => breaks,
         Err(reason) => return complain("--break", &preflight_checks::printable(&reason)),
     };
-    with_runtime(async {
+    with_runtime(voice, async {
         let site = match demo::Site::start(&breaks).await {
             Ok(site) => site,
             Err(error) => return complain("demo", &error.to_string()),
@@ -256,30 +262,38 @@ fn explain_code(code: &str) -> ExitCode {
     }
 }
 
-fn refuse(refused: &Refused) -> ExitCode {
-    match refused {
-        Refused::Usage(error) if error.use_stderr() && cli::wants_plugin() => {
-            complain_as_plugin("usage", error.to_string().trim_start_matches("error: "))
+/// How the end of a run that has no report is said: decided once, from the command line.
+#[derive(Clone, Copy, Debug)]
+struct Voice {
+    /// As a monitoring plugin says it?
+    is_plugin: bool,
+}
+
+impl Voice {
+    fn give_up(self, what: &str, reason: &str) -> ExitCode {
+        if self.is_plugin { complain_as_plugin(what, reason) } else { complain(what, reason) }
+    }
+
+    fn refuse(self, refused: &Refused) -> ExitCode {
+        match refused {
+            Refused::Usage(error) if error.use_stderr() && self.is_plugin => {
+                complain_as_plugin("usage", error.to_string().trim_start_matches("error: "))
+            }
+            Refused::Usage(error) => {
+                let _closed_pipe = error.print();
+                ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(USAGE))
+            }
+            Refused::File(broken) if self.is_plugin => {
+                complain_as_plugin(broken.place(), &broken.to_string())
+            }
+            Refused::File(broken) => complain(broken.place(), &broken.explained()),
+            Refused::Value { flag, reason } => self.give_up(flag, reason),
         }
-        Refused::Usage(error) => {
-            let _closed_pipe = error.print();
-            ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(USAGE))
-        }
-        Refused::File(broken) if cli::wants_plugin() => {
-            complain_as_plugin(broken.place(), &broken.to_string())
-        }
-        Refused::File(broken) => complain(broken.place(), &broken.explained()),
-        Refused::Value { flag, reason } => give_up(flag, reason),
     }
 }
 
-/// The end of a run that has no report.
-pub(crate) fn give_up(what: &str, reason: &str) -> ExitCode {
-    if cli::wants_plugin() { complain_as_plugin(what, reason) } else { complain(what, reason) }
-}
-
 /// A runtime built by hand: a getaddrinfo that hangs must not hold the exit.
-fn with_runtime(work: impl Future<Output = ExitCode>) -> ExitCode {
+fn with_runtime(voice: Voice, work: impl Future<Output = ExitCode>) -> ExitCode {
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
     // Its threads never take a signal from the one that waits for it.
     let held = HeldSignals::stops();
@@ -291,7 +305,7 @@ fn with_runtime(work: impl Future<Output = ExitCode>) -> ExitCode {
             runtime.shutdown_background();
             code
         }
-        Err(error) => give_up("runtime", &error.to_string()),
+        Err(error) => voice.give_up("runtime", &error.to_string()),
     }
 }
 

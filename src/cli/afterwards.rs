@@ -4,11 +4,9 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{FilesArgs, OutputArgs, planned};
-use crate::settings::{Refused, formats, key, nat, output};
-use crate::tasks::Task;
+use super::{FilesArgs, OutputArgs};
 
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 #[command(next_help_heading = "Output")]
 pub(crate) struct RedactArgs {
     /// Put a stand-in for every address and name; subnets stay subnets
@@ -30,33 +28,20 @@ Exit codes: 0 nothing is worse
 pub(crate) struct DiffArgs {
     /// The JSON report of the first run
     #[arg(value_name = "OLD.json")]
-    old: PathBuf,
+    pub(crate) old: PathBuf,
     /// The JSON report of the second run
     #[arg(value_name = "NEW.json")]
-    new: PathBuf,
+    pub(crate) new: PathBuf,
     /// table, json or markdown; repeatable, each to stdout or to a file
     #[arg(long, value_name = "FORMAT[=FILE]", default_value = "table")]
-    format: Vec<String>,
+    pub(crate) format: Vec<String>,
     #[command(flatten)]
-    files: FilesArgs,
+    pub(crate) files: FilesArgs,
     /// A new concern of a required step is worse too
     #[arg(long)]
-    strict: bool,
+    pub(crate) strict: bool,
     #[command(flatten)]
-    redact: RedactArgs,
-}
-
-impl DiffArgs {
-    /// What was typed, as something to do.
-    ///
-    /// # Errors
-    ///
-    /// A format there is not.
-    pub(super) fn task(self) -> Result<Task, Refused> {
-        let output = formats(&self.format, &self.files)?;
-        let redact = key(&self.redact)?;
-        Ok(Task::Diff { old: self.old, new: self.new, strict: self.strict, redact, output })
-    }
+    pub(crate) redact: RedactArgs,
 }
 
 #[derive(Debug, Args)]
@@ -69,39 +54,23 @@ Exit codes: 0 the request is written, also when nothing has to be asked for
 pub(crate) struct RequestArgs {
     /// JSON reports, of one machine or of many
     #[arg(value_name = "REPORT.json", required_unless_present = "site")]
-    reports: Vec<PathBuf>,
+    pub(crate) reports: Vec<PathBuf>,
     /// Everything the machines of this site file need; nothing was asked yet
     #[arg(long, value_name = "FILE", conflicts_with = "reports")]
-    site: Option<PathBuf>,
+    pub(crate) site: Option<PathBuf>,
     /// Everything the roles need, not only what is blocked
     #[arg(long)]
-    all: bool,
+    pub(crate) all: bool,
     /// text, markdown, csv, nft or firewalld; repeatable, each to stdout or to a file
     #[arg(long, value_name = "FORMAT[=FILE]", default_value = "text")]
-    format: Vec<String>,
+    pub(crate) format: Vec<String>,
     #[command(flatten)]
-    files: FilesArgs,
+    pub(crate) files: FilesArgs,
     /// A machine's address or name, and the address it is translated to on its way
     #[arg(long, value_name = "FROM=ADDR")]
-    nat: Vec<String>,
+    pub(crate) nat: Vec<String>,
     #[command(flatten)]
-    redact: RedactArgs,
-}
-
-impl RequestArgs {
-    /// What was typed, as something to do.
-    ///
-    /// # Errors
-    ///
-    /// A format there is not, a translation that is none.
-    pub(super) fn task(self) -> Result<Task, Refused> {
-        let output = formats(&self.format, &self.files)?;
-        let nat = self.nat.iter().map(|text| nat(text)).collect::<Result<_, _>>()?;
-        let redact = key(&self.redact)?;
-        let planned = self.site.as_deref().map(planned).transpose()?.unwrap_or_default();
-        let all = self.all || self.site.is_some();
-        Ok(Task::Request { reports: self.reports, planned, all, nat, redact, output })
-    }
+    pub(crate) redact: RedactArgs,
 }
 
 #[derive(Debug, Args)]
@@ -114,27 +83,14 @@ Exit codes, as of the runs themselves: 1 a required flow fails somewhere, 3 one 
 pub(crate) struct MergeArgs {
     /// JSON reports of the machines of one site
     #[arg(value_name = "REPORT.json", required = true)]
-    reports: Vec<PathBuf>,
+    pub(crate) reports: Vec<PathBuf>,
     /// table, html, json, markdown or csv; repeatable, each to stdout or to a file
     #[arg(long, value_name = "FORMAT[=FILE]", default_value = "table")]
-    format: Vec<String>,
+    pub(crate) format: Vec<String>,
     #[command(flatten)]
-    files: FilesArgs,
+    pub(crate) files: FilesArgs,
     #[command(flatten)]
-    redact: RedactArgs,
-}
-
-impl MergeArgs {
-    /// What was typed, as something to do.
-    ///
-    /// # Errors
-    ///
-    /// A format there is not.
-    pub(super) fn task(self) -> Result<Task, Refused> {
-        let output = formats(&self.format, &self.files)?;
-        let redact = key(&self.redact)?;
-        Ok(Task::Merge { reports: self.reports, redact, output })
-    }
+    pub(crate) redact: RedactArgs,
 }
 
 #[derive(Debug, Args)]
@@ -144,24 +100,11 @@ with --format centreon on stdout a plugin's. 2: wrong usage, or a file that is n
 pub(crate) struct ShowArgs {
     /// The JSON report
     #[arg(value_name = "REPORT.json")]
-    report: PathBuf,
+    pub(crate) report: PathBuf,
     #[command(flatten)]
-    output: OutputArgs,
+    pub(crate) output: OutputArgs,
     #[command(flatten)]
-    redact: RedactArgs,
-}
-
-impl ShowArgs {
-    /// What was typed, as something to do.
-    ///
-    /// # Errors
-    ///
-    /// A format there is not, a file that is no key.
-    pub(super) fn task(self) -> Result<Task, Refused> {
-        let output = output(&self.output)?;
-        let redact = key(&self.redact)?;
-        Ok(Task::Show { report: self.report, redact, output })
-    }
+    pub(crate) redact: RedactArgs,
 }
 
 #[derive(Debug, Args)]
@@ -173,29 +116,16 @@ Exit codes: 0 written, 2 wrong usage, or a file that is no report")]
 pub(crate) struct RedactSavedArgs {
     /// The JSON report
     #[arg(value_name = "REPORT.json")]
-    report: PathBuf,
+    pub(crate) report: PathBuf,
     /// A format of a run; repeatable, each to stdout or to a file
     #[arg(long, value_name = "FORMAT[=FILE]", default_value = "json")]
-    format: Vec<String>,
+    pub(crate) format: Vec<String>,
     #[command(flatten)]
-    files: FilesArgs,
+    pub(crate) files: FilesArgs,
     /// Make the stand-ins with the key in this file, so that reports match; it is made if missing
     #[arg(long, value_name = "FILE")]
-    redact_key: Option<PathBuf>,
+    pub(crate) redact_key: Option<PathBuf>,
     /// Do not show the report but, for its owner alone, what each stand-in stands for
     #[arg(long, requires = "redact_key", conflicts_with = "format")]
-    names: bool,
-}
-
-impl RedactSavedArgs {
-    /// What was typed, as something to do.
-    ///
-    /// # Errors
-    ///
-    /// A format there is not, a file that is no key.
-    pub(super) fn task(self) -> Result<Task, Refused> {
-        let output = formats(&self.format, &self.files)?;
-        let key = key(&RedactArgs { redact: true, redact_key: self.redact_key })?;
-        Ok(Task::Redact { report: self.report, key, names: self.names, output })
-    }
+    pub(crate) names: bool,
 }

@@ -13,7 +13,6 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use crate::console::output::{deliver, ended_well, write_all};
-use crate::program::give_up;
 use crate::report::saved::{self, Unreadable};
 use crate::report::{Format, Report};
 use crate::run::plan;
@@ -84,9 +83,13 @@ pub(crate) enum Task {
     },
 }
 
-/// Does it. Files that are no reports are named before anything is written.
-pub(crate) fn perform(task: &Task) -> ExitCode {
-    let done = match task {
+/// Does it.
+///
+/// # Errors
+///
+/// A file that is not a report; nothing is written then.
+pub(crate) fn perform(task: &Task) -> Result<ExitCode, Unreadable> {
+    match task {
         Task::Diff { old, new, strict, redact, output } => {
             compare([old, new], *strict, redact.as_ref(), output)
         }
@@ -98,8 +101,7 @@ pub(crate) fn perform(task: &Task) -> ExitCode {
         Task::Redact { report, key, names, output } => {
             redacted(report, key.as_ref(), *names, output)
         }
-    };
-    done.unwrap_or_else(|unreadable| give_up(&unreadable.file, &unreadable.reason))
+    }
 }
 
 /// Saved reports, each as it may be shown.

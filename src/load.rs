@@ -1,0 +1,153 @@
+//! From what was typed to what is to be done: the files that are named are read here.
+
+use std::path::PathBuf;
+
+use crate::cli::{
+    Cli, Command, DiffArgs, MergeArgs, RedactArgs, RedactSavedArgs, RequestArgs, RunArgs, ShowArgs,
+};
+use crate::settings::{
+    Job, Output, Purpose, Refused, formats, init, inventory, job, jobs, key, nat, output, pair,
+    requirements,
+};
+use crate::tasks::Task;
+use crate::tasks::flows::{self, Requirements};
+use crate::tasks::inventory::Inventory;
+
+/// What the user asked for.
+#[derive(Debug)]
+pub(crate) enum Request {
+    /// Check this machine's flows.
+    Run(Box<Job>),
+    /// Print what would be checked.
+    Plan(Box<Job>),
+    /// Print what would be checked on each machine of a site file.
+    PlanAll(Vec<Job>),
+    /// Print a flow table as a document.
+    Flows {
+        /// Its rows.
+        flows: Requirements,
+        /// Where and how to print it.
+        output: Output<flows::Format>,
+    },
+    /// Print what this machine's files say.
+    Discover {
+        /// What they say.
+        inventory: Box<Inventory>,
+        /// Where and how to print it.
+        output: Output,
+    },
+    /// Write a site file.
+    Init {
+        /// The file's text.
+        text: String,
+        /// The file; none: stdout.
+        output: Option<PathBuf>,
+        /// Replace it if it exists?
+        force: bool,
+    },
+    /// A whole site on loopback.
+    Demo {
+        /// Flow and kind of each breakage.
+        breaks: Vec<(String, String)>,
+        /// Where and how to report.
+        output: Output,
+    },
+    /// Print a JSON Schema.
+    Schema(&'static str),
+    /// List all causes and warnings.
+    ExplainAll,
+    /// Explain a cause.
+    Explain(String),
+    /// Show all that a saved run saw of one step.
+    ExplainStep {
+        /// The report's file.
+        report: PathBuf,
+        /// The step's id, or its flow.
+        step: String,
+    },
+    /// Work on saved reports.
+    Afterwards(Box<Task>),
+}
+
+/// Reads the files that a command line names; what they say is in the request.
+///
+/// # Errors
+///
+/// [`Refused`], which ends the program with exit code 2.
+pub(crate) fn load(cli: Cli) -> Result<Request, Refused> {
+    match cli.command {
+        None => Ok(Request::Run(Box::new(job(&cli.run, Purpose::Run)?))),
+        Some(Command::Plan(plan)) if plan.all => Ok(Request::PlanAll(jobs(&plan.run)?)),
+        Some(Command::Plan(plan)) => {
+            Ok(Request::Plan(Box::new(job(&plan.run, Purpose::Plan)?.planned()?)))
+        }
+        Some(Command::Init(args)) => {
+            Ok(Request::Init { text: init(&args)?, output: args.output, force: args.force })
+        }
+        Some(Command::Flows(args)) => {
+            let output = formats(&args.format, &args.files)?;
+            Ok(Request::Flows { flows: requirements(&args)?, output })
+        }
+        Some(Command::Discover(args)) => {
+            let output = output(&args.output)?.plain("what files say")?;
+            let inventory = Box::new(inventory(args.root.as_deref())?);
+            Ok(Request::Discover { inventory, output })
+        }
+        Some(Command::Schema { of }) => Ok(Request::Schema(of.text())),
+        Some(Command::Explain { subject, step, list: _ }) => Ok(match (subject, step) {
+            (None, _) => Request::ExplainAll,
+            (Some(code), None) => Request::Explain(code),
+            (Some(report), Some(step)) => Request::ExplainStep { report: report.into(), step },
+        }),
+        Some(Command::Show(show)) => Ok(Request::Afterwards(Box::new(show_task(show)?))),
+        Some(Command::Diff(diff)) => Ok(Request::Afterwards(Box::new(diff_task(diff)?))),
+        Some(Command::Redact(redact)) => Ok(Request::Afterwards(Box::new(redact_task(redact)?))),
+        Some(Command::Merge(merge)) => Ok(Request::Afterwards(Box::new(merge_task(merge)?))),
+        Some(Command::Request(request)) => {
+            Ok(Request::Afterwards(Box::new(request_task(request)?)))
+        }
+        Some(Command::Demo(demo)) => {
+            let breaks =
+                demo.breaks.iter().map(|text| pair("--break", text)).collect::<Result<_, _>>()?;
+            Ok(Request::Demo { breaks, output: output(&demo.output)? })
+        }
+    }
+}
+
+fn diff_task(args: DiffArgs) -> Result<Task, Refused> {
+    let output = formats(&args.format, &args.files)?;
+    let redact = key(&args.redact)?;
+    Ok(Task::Diff { old: args.old, new: args.new, strict: args.strict, redact, output })
+}
+
+fn request_task(args: RequestArgs) -> Result<Task, Refused> {
+    let output = formats(&args.format, &args.files)?;
+    let nat = args.nat.iter().map(|text| nat(text)).collect::<Result<_, _>>()?;
+    let redact = key(&args.redact)?;
+    let planned = args
+        .site
+        .as_deref()
+        .map(|file| jobs(&RunArgs::of_site(file)))
+        .transpose()?
+        .unwrap_or_default();
+    let all = args.all || args.site.is_some();
+    Ok(Task::Request { reports: args.reports, planned, all, nat, redact, output })
+}
+
+fn merge_task(args: MergeArgs) -> Result<Task, Refused> {
+    let output = formats(&args.format, &args.files)?;
+    let redact = key(&args.redact)?;
+    Ok(Task::Merge { reports: args.reports, redact, output })
+}
+
+fn show_task(args: ShowArgs) -> Result<Task, Refused> {
+    let output = output(&args.output)?;
+    let redact = key(&args.redact)?;
+    Ok(Task::Show { report: args.report, redact, output })
+}
+
+fn redact_task(args: RedactSavedArgs) -> Result<Task, Refused> {
+    let output = formats(&args.format, &args.files)?;
+    let key = key(&RedactArgs { redact: true, redact_key: args.redact_key })?;
+    Ok(Task::Redact { report: args.report, key, names: args.names, output })
+}
