@@ -52,6 +52,19 @@ fn every_link_leads_to_a_file_and_to_a_heading_of_it() {
 }
 
 #[test]
+fn the_design_names_files_that_exist() {
+    let text = fs::read_to_string(root().join("docs/design.md")).unwrap();
+    let path = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '/' | '.' | '-');
+    let words = text.split(|c: char| !path(c)).map(|word| word.trim_end_matches('.'));
+    let named: BTreeSet<&str> = words
+        .filter(|word| ["src/", "checks/", "tests/", "benches/"].iter().any(|at| word.starts_with(at)))
+        .collect();
+    assert!(named.len() > 30, "{named:?}");
+    let missing: Vec<_> = named.iter().filter(|word| !root().join(word).exists()).collect();
+    assert!(missing.is_empty(), "docs/design.md names what does not exist: {missing:?}");
+}
+
+#[test]
 fn the_dependencies_page_has_the_crates_of_the_workspace() {
     let manifest: toml::Table =
         fs::read_to_string(root().join("Cargo.toml")).unwrap().parse().unwrap();
