@@ -316,7 +316,7 @@ async fn ask(question: &Question, shared: &Shared) -> Found {
         Ok(standing) => standing,
         Err(cause) => return Found { unresolved: Some(cause), ..Found::default() },
     };
-    if let Err(cause) = standing.keep_family(question) {
+    if let Err(cause) = standing.keep_family(&question.host, question.family) {
         return Found { unresolved: Some(cause), ..Found::default() };
     }
     standing.keep_within_reach(question);
@@ -387,14 +387,14 @@ impl Standing {
 
 impl Standing {
     /// A program that uses one family asks nobody of the other.
-    fn keep_family(&mut self, question: &Question) -> Result<(), Cause> {
-        let Some(family) = question.family else { return Ok(()) };
+    fn keep_family(&mut self, host: &str, family: Option<Family>) -> Result<(), Cause> {
+        let Some(family) = family else { return Ok(()) };
         let has = self.places.first().map(|place| place.address);
         self.places.retain(|place| family.has(place.address));
         match has {
             Some(has) if self.places.is_empty() => {
                 let version = if family == Family::V4 { 4 } else { 6 };
-                Err(Cause::OtherFamilyOnly { name: question.host.clone(), version, has })
+                Err(Cause::OtherFamilyOnly { name: host.to_owned(), version, has })
             }
             _ => Ok(()),
         }
@@ -619,6 +619,31 @@ async fn locate(mut attempt: Attempt, question: &Question, shared: &Shared) -> A
 mod tests {
     use super::*;
     use crate::console::panics::testing::quietly;
+
+    #[test]
+    fn a_program_of_one_family_asks_nobody_of_the_other() {
+        let standing = |addresses: &[&str]| {
+            let addresses = addresses.iter().map(|address| address.parse().unwrap()).collect();
+            let (canonical, source, took, concern) = (None, None, None, None);
+            let found = Addresses { addresses, canonical, scope: 0, source, took, concern };
+            standing_of("relay.example", None, &Naming::default(), found)
+        };
+        let kept = |addresses: &[&str], family| {
+            let mut standing = standing(addresses);
+            let kept = standing.keep_family("relay.example", family);
+            kept.map(|()| standing.places.iter().map(|place| place.address.to_string()).collect())
+        };
+        let both = ["10.0.0.25", "2001:db8::25"];
+        let all: Vec<String> = both.map(str::to_owned).to_vec();
+        assert_eq!(kept(&both, None), Ok(all.clone()));
+        assert_eq!(kept(&both, Some(Family::V4)), Ok(all[..1].to_vec()));
+        assert_eq!(kept(&both, Some(Family::V6)), Ok(all[1..].to_vec()));
+        let cause = kept(&both[1..], Some(Family::V4)).unwrap_err();
+        assert_eq!(
+            cause.to_string(),
+            "relay.example has no IPv4 address (2001:db8::25 only), and its program connects by no other"
+        );
+    }
 
     #[test]
     fn a_probe_that_panics_is_a_step_that_says_so() {

@@ -72,6 +72,26 @@ fn mail_goes_where_the_program_sends_it() {
 }
 
 #[test]
+fn the_relay_is_asked_as_postfix_would() {
+    let ask = |settings: &str| {
+        let main = format!("relayhost = [relay.example.com]\n{settings}");
+        let tree = Tree::with(&[("etc/postfix/main.cf", main.as_str())]);
+        let (code, text) = run(&tree, &["plan", "--role", "poller", "--format", "json"]);
+        assert_eq!(code, Some(0), "{text}");
+        let plan: serde_json::Value = serde_json::from_str(&text).unwrap();
+        let steps = plan["steps"].as_array().unwrap();
+        let step = steps.iter().find(|step| step["flow"] == "poller.smtp").unwrap();
+        let ask = &step["ask"];
+        [ask["find"].clone(), ask["family"].clone(), ask["source"]["value"].clone()]
+            .map(|word| word.to_string().replace('"', ""))
+    };
+    assert_eq!(ask(""), ["dns", "null", "null"]);
+    assert_eq!(ask("smtp_host_lookup = native\n"), ["null", "null", "null"]);
+    assert_eq!(ask("inet_protocols = ipv4\n"), ["dns", "IPv4", "null"]);
+    assert_eq!(ask("smtp_bind_address = 192.0.2.7\n"), ["dns", "null", "[192.0.2.7]"]);
+}
+
+#[test]
 fn a_word_adds_a_flow_moves_it_or_takes_it_away() {
     for (conf, plan) in [
         (

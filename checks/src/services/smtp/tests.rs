@@ -115,6 +115,19 @@ fn starttls_that_is_offered_and_refused_is_a_failure() {
 }
 
 #[test]
+fn a_client_that_needs_tls_sends_nothing_without_it() {
+    let judge = |tls, heard: &Heard| {
+        let mut seen = Seen::default();
+        let probe = Probe { tls, ..Probe::default() };
+        (probe.judge(heard, &mut seen), seen.concerns)
+    };
+    assert_eq!(judge(Tls::Required, &plain()).0, Err(Cause::SmtpStarttlsMissing {}));
+    assert_eq!(judge(Tls::Required, &healthy()), (Ok(()), vec![]));
+    // Whoever does not ask for it misses nothing.
+    assert_eq!(judge(Tls::Never, &plain()), (Ok(()), vec![]));
+}
+
+#[test]
 fn a_greeting_held_back_is_a_concern() {
     let heard = Heard { greeted_after: Duration::from_millis(6_040), ..healthy() };
     let (passed, seen) = verdict(&heard);
