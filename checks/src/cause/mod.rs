@@ -1699,7 +1699,7 @@ impl Cause {
     }
 }
 
-/// ", ERR_DNS_FAIL", or nothing.
+/// A comma and the word, or nothing.
 fn after_comma(word: Option<&str>) -> String {
     word.map(|word| format!(", {word}")).unwrap_or_default()
 }

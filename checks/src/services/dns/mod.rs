@@ -493,7 +493,7 @@ const ASK_AT: [Duration; 2] = [Duration::ZERO, Duration::from_millis(1_500)];
 /// its answer to come before [`LISTEN`] ends.
 const ASK_PLAIN_AT: [Duration; 1] = [Duration::from_millis(2_500)];
 /// Another question, when all forms of the first one seem to stay unanswered.
-const ASK_ANOTHER_AT: [Duration; 1] = [Duration::from_millis(3_000)];
+const ASK_ANOTHER_AT: [Duration; 1] = [Duration::from_secs(3)];
 /// When both were lost and plain DNS was answered: a third one decides.
 const ASK_ONCE: [Duration; 1] = [Duration::ZERO];
 /// The path is known to be quick by then.

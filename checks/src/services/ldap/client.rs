@@ -56,8 +56,8 @@ pub(super) async fn bind(stream: &mut Stream, dn: &str, password: &str) -> Resul
         let result = ldap.simple_bind(dn, password).await?;
         let mut answer = Answer::new(result.rc, &result.text);
         let raw = result.ctrls.iter().map(|control| &control.1);
-        let policy = raw.filter(|control| control.ctype == PASSWORD_POLICY);
-        if let Some(value) = policy.filter_map(|control| control.val.as_deref()).next() {
+        let mut policy = raw.filter(|control| control.ctype == PASSWORD_POLICY);
+        if let Some(value) = policy.find_map(|control| control.val.as_deref()) {
             answer.policy = Policy::decode(value);
         }
         Ok::<_, LdapError>(answer.referring_to(result.refs.iter().map(String::as_str)))
