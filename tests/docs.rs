@@ -57,7 +57,9 @@ fn the_design_names_files_that_exist() {
     let path = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '/' | '.' | '-');
     let words = text.split(|c: char| !path(c)).map(|word| word.trim_end_matches('.'));
     let named: BTreeSet<&str> = words
-        .filter(|word| ["src/", "checks/", "tests/", "benches/"].iter().any(|at| word.starts_with(at)))
+        .filter(|word| {
+            ["src/", "checks/", "tests/", "benches/"].iter().any(|at| word.starts_with(at))
+        })
         .collect();
     assert!(named.len() > 30, "{named:?}");
     let missing: Vec<_> = named.iter().filter(|word| !root().join(word).exists()).collect();

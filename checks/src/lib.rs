@@ -23,31 +23,27 @@ use tokio::time::Instant;
 #[cfg(feature = "samples")]
 pub use cause::samples;
 pub use cause::{
-    Cause, ChainLink, Code, Concern, ConcernCode, DropSign, HostAnswer, Layer, LocalFirewallSign,
-    LocalRoute, Millis, Owner, Phase, Plea, QuietPoller, ResetSign, RouteEntry, SourceFault,
-    SshPart, Transport, TunnelLink, Whereabouts,
+    AliasEnd, Cause, ChainLink, Code, Concern, ConcernCode, DropSign, HostAnswer, Icmp, Layer,
+    LocalFirewallSign, LocalRoute, Millis, Opinion, Owner, Phase, Plea, QuietPoller, ResetSign,
+    RouteEntry, SourceFault, SshPart, Transport, TunnelLink, Whereabouts,
 };
 pub use evidence::{Evidence, Seen, Timings, Value};
 pub use identify::identify;
-pub use net::icmp::Icmp;
 pub use net::{
-    Addresses, AliasEnd, Arrivals, Deadline, FarStream, Identity, Io, NameFiles, NameSource,
-    Naming, Offer, Opinion, Peer, RESOLVE, Trust, Unanswered, examine_arrivals, mail_servers,
-    offers, public_domain, resolve, resolve_by_dns,
+    Addresses, Arrivals, Deadline, FarStream, Identity, Io, NameFiles, NameSource, Naming, Offer,
+    Peer, RESOLVE, Trust, Unanswered, examine_arrivals, mail_servers, offers, public_domain,
+    resolve, resolve_by_dns,
 };
 pub use path::cut::{CutTrace, examine_cut, is_cut, judge_cut};
 pub use path::ports::{PortsTrace, examine_ports, judge_ports};
 pub use path::reset::{ResetTrace, examine_reset, is_reset, judge_reset};
 pub use path::vpn::{Carriage, Vpn, examine_vpn, judge_vpn};
 pub use path::{
-    Beyond, Hop, HostSign, Refused, Trace, examine_host, examine_path, examine_segment, is_silence, judge,
+    Beyond, Hop, HostSign, Refused, Trace, examine_host, examine_path, examine_segment, is_silence,
+    judge,
 };
 pub use recognise::Spoken;
-pub use services::{
-    Answer, Hints, Probe, Respond, SERVICES, Serve, Service, Session, UrlForm, bbdo, dns,
-    gorgone_api, http, ldap, listener, mssql, mysql, nsclient, ntp, postgresql, pullwss, redis,
-    smtp, snmp, ssh, tcp, tls, trap, zmtp,
-};
+pub use services::*;
 pub use wire::{clean, printable};
 
 use net::Ask;

@@ -24,9 +24,9 @@ use futures_util::future::join_all;
 use serde::Serialize;
 use tokio::time::Instant;
 
-use crate::cause::{Cause, HostAnswer, Millis, RouteEntry, Transport};
+use crate::cause::{Cause, HostAnswer, Icmp, Millis, RouteEntry, Transport};
 use crate::evidence::{Evidence, Value};
-use crate::net::icmp::{Icmp, Meaning, Refusal};
+use crate::net::icmp::{Meaning, Refusal};
 use crate::net::knock::{Knock, Knocked, Reply, Terms};
 use crate::net::neighbour::{self, Sign};
 use crate::net::{Deadline, route};

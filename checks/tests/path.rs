@@ -113,7 +113,8 @@ fn a_port_dropped_by_the_last_router_or_the_server_ends_its_trail_there() {
             let (trace, cause) = lab.trace(family.port(), Transport::Tcp);
             let (to, by, hop, waited, alive) = (family.port(), family.r2(), 2, WAITED, CLOSED);
             let next_is_host = true;
-            let expected = Cause::PortSilentAfter { to, by, hop, next_is_host, alive, waited, beside: 0 };
+            let expected =
+                Cause::PortSilentAfter { to, by, hop, next_is_host, alive, waited, beside: 0 };
             assert_eq!(cause, expected);
             assert!(trace.took < Duration::from_secs(1), "{trace:?}");
         }

@@ -173,7 +173,12 @@ mod tests {
     }
 
     fn failed<'a>(index: usize, cause: &'a Cause, asked: &[([u8; 4], u16)]) -> Failed<'a> {
-        Failed { index, cause, asked: asked.iter().copied().map(SocketAddr::from).collect(), gateway: None }
+        Failed {
+            index,
+            cause,
+            asked: asked.iter().copied().map(SocketAddr::from).collect(),
+            gateway: None,
+        }
     }
 
     #[test]
@@ -201,7 +206,8 @@ mod tests {
     }
 
     #[test]
-    fn what_should_go_through_a_vpn_that_is_not_up_follows_from_its_gateway_and_that_from_its_own() {
+    fn what_should_go_through_a_vpn_that_is_not_up_follows_from_its_gateway_and_that_from_its_own()
+    {
         let route = |last: u8| {
             let to = IpAddr::from([10, 0, 0, last]);
             Cause::NoRoute { to, route: LocalRoute::Missing }

@@ -339,9 +339,11 @@ fn others(step: &StepReport) -> String {
         Some(Why::Cause(own)) => attempt.cause() == Some(own),
         other => attempt.code() == other.map(Why::code),
     };
-    let texts = step.attempts.iter().filter(|attempt| !is_told(attempt)).filter_map(|attempt| {
-        Some(format!("{}: {}", attempt.address, attempt.code()?))
-    });
+    let texts = step
+        .attempts
+        .iter()
+        .filter(|attempt| !is_told(attempt))
+        .filter_map(|attempt| Some(format!("{}: {}", attempt.address, attempt.code()?)));
     first_of(&texts.collect::<Vec<String>>(), SHOWN)
 }
 

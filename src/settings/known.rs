@@ -5,7 +5,6 @@ use std::path::Path;
 use preflight_checks::Trust;
 
 use super::site_file::Part;
-use super::tuning::groups_exist;
 use super::{Refused, bad, read};
 use crate::catalogue::{Catalogue, Role, profile_names};
 use crate::cli::{FlowsArgs, KnownArgs, RunArgs};
@@ -169,4 +168,16 @@ pub(super) fn usual_catalogue(roles: &[Role]) -> Catalogue {
 pub(super) fn unknown_profile(name: &str) -> Refused {
     let known = profile_names().join(", ");
     bad("--profile", format!("unknown profile `{name}`; known are {known}"))
+}
+
+/// Does the flow table have all these groups?
+pub(super) fn groups_exist(groups: &[String], catalogue: &Catalogue) -> Result<(), Refused> {
+    let exists =
+        |group: &String| catalogue.flows.iter().any(|flow| flow.group.as_ref() == Some(group));
+    match groups.iter().find(|group| !exists(group)) {
+        Some(group) => {
+            Err(bad("--group", format!("profile {} has no group `{group}`", catalogue.profile)))
+        }
+        None => Ok(()),
+    }
 }

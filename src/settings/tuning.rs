@@ -5,7 +5,7 @@ use std::time::Duration;
 use strum::IntoEnumIterator as _;
 use toml::Spanned;
 
-use super::known::Found;
+use super::known::{Found, groups_exist};
 use super::site_file::Part;
 use super::{Refused, bad};
 use crate::catalogue::Catalogue;
@@ -92,15 +92,4 @@ fn scale(tuning: &TuningArgs, platform: Option<&Platform>) -> Result<f64, Refuse
 fn factor(text: &str) -> Result<f64, Refused> {
     let factor = text.parse().ok().and_then(|factor| check_factor(factor).ok());
     factor.ok_or_else(|| bad("--timeout", format!("`{text}` is no factor from 0.1 to 20")))
-}
-/// Does the flow table have all these groups?
-pub(super) fn groups_exist(groups: &[String], catalogue: &Catalogue) -> Result<(), Refused> {
-    let exists =
-        |group: &String| catalogue.flows.iter().any(|flow| flow.group.as_ref() == Some(group));
-    match groups.iter().find(|group| !exists(group)) {
-        Some(group) => {
-            Err(bad("--group", format!("profile {} has no group `{group}`", catalogue.profile)))
-        }
-        None => Ok(()),
-    }
 }

@@ -4,8 +4,7 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Cause, Millis, RouteEntry, Transport, dead_path, list};
-use crate::net::Opinion;
+use super::{Cause, Millis, Opinion, RouteEntry, Transport, dead_path, list};
 
 /// Something that passes today and will hurt.
 #[derive(

@@ -5,8 +5,6 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::net::icmp::Icmp;
-
 /// What a step was waiting for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, strum::Display)]
 #[serde(rename_all = "kebab-case")]
@@ -363,5 +361,95 @@ pub(crate) fn span(seconds: u64) -> String {
         120..7_200 => format!("{} min", seconds / 60),
         7_200..172_800 => format!("{} h", seconds / 3_600),
         _ => format!("{} days", seconds / 86_400),
+    }
+}
+
+/// An ICMP message, as the kernel passed it on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "version")]
+pub enum Icmp {
+    /// ICMP for IPv4.
+    #[serde(rename = "4")]
+    V4 {
+        /// Type.
+        kind: u8,
+        /// Code.
+        code: u8,
+    },
+    /// ICMP for IPv6.
+    #[serde(rename = "6")]
+    V6 {
+        /// Type.
+        kind: u8,
+        /// Code.
+        code: u8,
+    },
+}
+
+impl Icmp {
+    fn words(self) -> Option<&'static str> {
+        Some(match self {
+            Self::V4 { kind: 3, code: 0 } => "network unreachable",
+            Self::V4 { kind: 3, code: 1 } => "host unreachable",
+            Self::V4 { kind: 3, code: 2 } => "protocol unreachable",
+            Self::V4 { kind: 3, code: 3 } | Self::V6 { kind: 1, code: 4 } => "port unreachable",
+            Self::V4 { kind: 3, code: 9 } => "network administratively prohibited",
+            Self::V4 { kind: 3, code: 10 } => "host administratively prohibited",
+            Self::V4 { kind: 3, code: 13 } | Self::V6 { kind: 1, code: 1 } => {
+                "administratively prohibited"
+            }
+            Self::V6 { kind: 1, code: 0 } => "no route",
+            Self::V6 { kind: 1, code: 3 } => "address unreachable",
+            Self::V6 { kind: 1, code: 5 } => "source address failed policy",
+            Self::V6 { kind: 1, code: 6 } => "reject route",
+            Self::V4 { kind: 11, .. } | Self::V6 { kind: 3, .. } => "hop limit exceeded",
+            Self::V4 { kind: 3, code: 4 } | Self::V6 { kind: 2, .. } => "packet too big",
+            _ => return None,
+        })
+    }
+}
+
+impl std::fmt::Display for Icmp {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (name, kind, code) = match self {
+            Self::V4 { kind, code } => ("ICMP", kind, code),
+            Self::V6 { kind, code } => ("ICMPv6", kind, code),
+        };
+        write!(out, "{name} {kind}/{code}")?;
+        self.words().map_or(Ok(()), |words| write!(out, ", {words}"))
+    }
+}
+
+/// What one DNS server said about a name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Opinion {
+    /// The server.
+    pub server: IpAddr,
+    /// An address, a response code, or how it failed.
+    pub says: String,
+}
+
+impl std::fmt::Display for Opinion {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(out, "{}: {}", self.server, self.says)
+    }
+}
+
+/// What an alias that leads nowhere lacks at its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AliasEnd {
+    /// There is no such name.
+    NoName,
+    /// The name has no address.
+    NoAddress,
+}
+
+impl std::fmt::Display for AliasEnd {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str(match self {
+            Self::NoName => "does not exist",
+            Self::NoAddress => "has no address",
+        })
     }
 }

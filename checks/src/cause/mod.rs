@@ -22,16 +22,15 @@ use std::net::{IpAddr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
-use crate::net::icmp::Icmp;
-use crate::net::{AliasEnd, Opinion};
 use crate::recognise::Spoken;
 
 pub use about::{Layer, Owner, Plea, Whereabouts};
 pub use concern::{Concern, ConcernCode};
 pub(crate) use facts::span;
 pub use facts::{
-    ChainLink, DropSign, HostAnswer, LocalFirewallSign, LocalRoute, Millis, Phase, QuietPoller,
-    ResetSign, RouteEntry, SourceFault, SshPart, Transport, TunnelLink,
+    AliasEnd, ChainLink, DropSign, HostAnswer, Icmp, LocalFirewallSign, LocalRoute, Millis,
+    Opinion, Phase, QuietPoller, ResetSign, RouteEntry, SourceFault, SshPart, Transport,
+    TunnelLink,
 };
 
 /// The one reason a probe failed, with the facts an operator needs.

@@ -10,32 +10,9 @@ use std::os::fd::{AsFd, AsRawFd};
 
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, SockaddrIn, SockaddrIn6, recvmsg};
 use nix::sys::socket::{setsockopt, sockopt};
-use serde::{Deserialize, Serialize};
 
 use super::route;
-use crate::cause::{Cause, LocalFirewallSign, Millis, RouteEntry};
-
-/// An ICMP message, as the kernel passed it on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "version")]
-pub enum Icmp {
-    /// ICMP for IPv4.
-    #[serde(rename = "4")]
-    V4 {
-        /// Type.
-        kind: u8,
-        /// Code.
-        code: u8,
-    },
-    /// ICMP for IPv6.
-    #[serde(rename = "6")]
-    V6 {
-        /// Type.
-        kind: u8,
-        /// Code.
-        code: u8,
-    },
-}
+use crate::cause::{Cause, Icmp, LocalFirewallSign, Millis, RouteEntry};
 
 /// What an ICMP message means for the packet it answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,38 +56,6 @@ impl Icmp {
             _ => Meaning::Other,
         }
     }
-
-    fn words(self) -> Option<&'static str> {
-        Some(match self {
-            Self::V4 { kind: 3, code: 0 } => "network unreachable",
-            Self::V4 { kind: 3, code: 1 } => "host unreachable",
-            Self::V4 { kind: 3, code: 2 } => "protocol unreachable",
-            Self::V4 { kind: 3, code: 3 } | Self::V6 { kind: 1, code: 4 } => "port unreachable",
-            Self::V4 { kind: 3, code: 9 } => "network administratively prohibited",
-            Self::V4 { kind: 3, code: 10 } => "host administratively prohibited",
-            Self::V4 { kind: 3, code: 13 } | Self::V6 { kind: 1, code: 1 } => {
-                "administratively prohibited"
-            }
-            Self::V6 { kind: 1, code: 0 } => "no route",
-            Self::V6 { kind: 1, code: 3 } => "address unreachable",
-            Self::V6 { kind: 1, code: 5 } => "source address failed policy",
-            Self::V6 { kind: 1, code: 6 } => "reject route",
-            Self::V4 { kind: 11, .. } | Self::V6 { kind: 3, .. } => "hop limit exceeded",
-            Self::V4 { kind: 3, code: 4 } | Self::V6 { kind: 2, .. } => "packet too big",
-            _ => return None,
-        })
-    }
-}
-
-impl std::fmt::Display for Icmp {
-    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let (name, kind, code) = match self {
-            Self::V4 { kind, code } => ("ICMP", kind, code),
-            Self::V6 { kind, code } => ("ICMPv6", kind, code),
-        };
-        write!(out, "{name} {kind}/{code}")?;
-        self.words().map_or(Ok(()), |words| write!(out, ", {words}"))
-    }
 }
 
 /// One entry of the error queue: a device refused a packet of ours.
@@ -149,9 +94,7 @@ impl Refusal {
             // A closed UDP port says so by ICMP; a closed TCP port never does.
             Meaning::PortUnreachable if is_target && is_udp => Cause::PortClosed { to },
             _ if is_target => Cause::TargetRejected { to, icmp },
-            Meaning::HostDown => {
-                Cause::HostUnreachable { to: to.ip(), by, icmp, beside: 0 }
-            },
+            Meaning::HostDown => Cause::HostUnreachable { to: to.ip(), by, icmp, beside: 0 },
             Meaning::NoRoute => Cause::NetUnreachable { to: to.ip(), by, icmp },
             Meaning::HopLimit => Cause::HopLimitExceeded { to: to.ip(), by, icmp },
             _ => Cause::PathRejected { to, by, icmp },

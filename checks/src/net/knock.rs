@@ -317,7 +317,7 @@ mod tests {
     fn what_this_host_says_to_itself_is_no_answer() {
         let (own, to) = (([10, 2, 0, 7], 4000).into(), ([10, 0, 0, 5], 9).into());
         let from = |by: [u8; 4]| Refusal {
-            icmp: icmp::Icmp::V4 { kind: 3, code: 1 },
+            icmp: crate::cause::Icmp::V4 { kind: 3, code: 1 },
             by: by.into(),
             left: None,
         };

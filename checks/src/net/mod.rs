@@ -37,7 +37,6 @@ pub use direct::resolve_by_dns;
 pub use far::{FarStream, Io};
 pub use mx::mail_servers;
 pub use names::{NameFiles, NameSource, Naming};
-pub use opinion::{AliasEnd, Opinion};
 pub use resolve::{Addresses, RESOLVE, public_domain, resolve};
 pub use srv::{Offer, offers};
 pub use tls::{Identity, Trust};

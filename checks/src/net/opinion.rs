@@ -10,27 +10,11 @@ use futures_util::future::join_all;
 use hickory_proto::op::{Message, MessageType, OpCode, Query, ResponseCode};
 use hickory_proto::rr::{Name, RData, RecordType};
 use hickory_resolver::net::{DnsError, NetError};
-use serde::{Deserialize, Serialize};
 
 use super::names::Naming;
 use super::{Ask, Deadline, Peer, Trust};
-use crate::cause::Cause;
+use crate::cause::{AliasEnd, Cause, Opinion};
 use crate::wire;
-
-/// What one DNS server said about a name.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Opinion {
-    /// The server.
-    pub server: IpAddr,
-    /// An address, a response code, or how it failed.
-    pub says: String,
-}
-
-impl std::fmt::Display for Opinion {
-    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(out, "{}: {}", self.server, self.says)
-    }
-}
 
 /// What one server said of the name, in the form that counts.
 #[derive(Clone, Debug)]
@@ -206,25 +190,6 @@ impl Said {
             (v4, v6) => format!("{}; {} for IPv6 (AAAA)", words_of(v4), words_of(v6)),
         };
         Opinion { server: self.server.ip(), says }
-    }
-}
-
-/// What an alias that leads nowhere lacks at its end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum AliasEnd {
-    /// There is no such name.
-    NoName,
-    /// The name has no address.
-    NoAddress,
-}
-
-impl std::fmt::Display for AliasEnd {
-    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        out.write_str(match self {
-            Self::NoName => "does not exist",
-            Self::NoAddress => "has no address",
-        })
     }
 }
 

@@ -15,8 +15,8 @@ use tokio::time::Instant;
 
 use super::Deadline;
 use super::names::{NameSource, Naming};
-use super::opinion::{Heard, Opinion, Said, opinions};
-use crate::cause::{Cause, Concern, LocalRoute, Millis};
+use super::opinion::{Heard, Said, opinions};
+use crate::cause::{Cause, Concern, LocalRoute, Millis, Opinion};
 use crate::wire;
 
 /// The addresses of a name, in the order the system prefers them.

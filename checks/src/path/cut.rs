@@ -139,8 +139,8 @@ mod tests {
     use std::net::SocketAddr;
 
     use super::*;
+    use crate::cause::Icmp;
     use crate::cause::Phase;
-    use crate::net::icmp::Icmp;
 
     #[test]
     fn only_a_cut_in_the_targets_name_is_looked_at() {

@@ -94,7 +94,8 @@ const GRACE: Duration = Duration::from_millis(30);
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::net::icmp::{Icmp, Refusal};
+    use crate::cause::Icmp;
+    use crate::net::icmp::Refusal;
 
     const TARGET: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 3));
 

@@ -63,7 +63,8 @@ fn a_port_that_is_filtered_behind_the_last_hop_names_it() {
         ([silent(), silent()], false),
     ] {
         let cause = judge(&beyond(&two_hops(), &behind), &NO_ANSWER);
-        let expected = Cause::PortSilentAfter { to, by, hop, next_is_host, alive, waited, beside: 0 };
+        let expected =
+            Cause::PortSilentAfter { to, by, hop, next_is_host, alive, waited, beside: 0 };
         assert_eq!(cause, expected);
         assert_eq!(cause.owner(), Owner::Network(Whereabouts::AtOrBehind(R2)));
     }

@@ -17,39 +17,8 @@ use nix::unistd::{Gid, UnlinkatFlags, fchown, unlinkat};
 use ring::rand::{SecureRandom, SystemRandom};
 
 use super::pipe;
-use super::walk::{End, Place, is_own, kind, walk};
+use super::walk::{End, Place, Unwritable, is_own, kind, walk};
 use crate::console::interrupt::HeldSignals;
-
-/// Why nothing is written to what a path names.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Unwritable {
-    /// A symbolic link on the way.
-    #[error("`{name}` is a symbolic link of another user (uid {owner}); it is not followed")]
-    Link { name: String, owner: u32 },
-    /// A pipe or a device.
-    #[error("another user (uid {owner}) made this pipe or device; nothing is written to it")]
-    Foreign { owner: u32 },
-    /// A disk or a socket.
-    #[error("this is a disk or a socket; nothing is written to it")]
-    Special,
-    /// A pipe without a reader.
-    #[error("nobody reads this pipe")]
-    Unread,
-    /// A pipe whose name was given to something else while it was opened.
-    #[error("something else took its name meanwhile")]
-    Exchanged,
-    /// A file in a sticky folder.
-    #[error(
-        "it belongs to another user (uid {owner}), and only its owner may replace it in this folder"
-    )]
-    Sticky { owner: u32 },
-}
-
-impl From<Unwritable> for io::Error {
-    fn from(reason: Unwritable) -> Self {
-        Self::other(reason)
-    }
-}
 
 /// Writes `file` anew. `mode`: its permissions; without it those of our own file that it
 /// replaces, and no one else's.

@@ -11,8 +11,7 @@ use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl, openat};
 use nix::sys::stat::{FileStat, Mode, SFlag, fstat};
 
-use super::file::Unwritable;
-use super::walk::{Place, is_trusted, kind};
+use super::walk::{Place, Unwritable, is_trusted, kind};
 
 /// Opens the pipe or device of this name, of which `there` was seen.
 ///

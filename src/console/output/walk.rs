@@ -14,10 +14,39 @@ use nix::fcntl::{AT_FDCWD, OFlag, openat, readlinkat};
 use nix::sys::stat::{FileStat, Mode, SFlag, fstat};
 use nix::unistd::{Uid, geteuid};
 
-use super::file::Unwritable;
-
 /// Links followed for one path, as the kernel does.
 const MOST_LINKS: usize = 40;
+
+/// Why nothing is written to what a path names.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Unwritable {
+    /// A symbolic link on the way.
+    #[error("`{name}` is a symbolic link of another user (uid {owner}); it is not followed")]
+    Link { name: String, owner: u32 },
+    /// A pipe or a device.
+    #[error("another user (uid {owner}) made this pipe or device; nothing is written to it")]
+    Foreign { owner: u32 },
+    /// A disk or a socket.
+    #[error("this is a disk or a socket; nothing is written to it")]
+    Special,
+    /// A pipe without a reader.
+    #[error("nobody reads this pipe")]
+    Unread,
+    /// A pipe whose name was given to something else while it was opened.
+    #[error("something else took its name meanwhile")]
+    Exchanged,
+    /// A file in a sticky folder.
+    #[error(
+        "it belongs to another user (uid {owner}), and only its owner may replace it in this folder"
+    )]
+    Sticky { owner: u32 },
+}
+
+impl From<Unwritable> for io::Error {
+    fn from(reason: Unwritable) -> Self {
+        Self::other(reason)
+    }
+}
 
 /// Where a path leads.
 #[derive(Debug)]

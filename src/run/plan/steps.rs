@@ -7,8 +7,8 @@ use std::net::IpAddr;
 use toml::Spanned;
 
 use super::{
-    Action, Asked, Catalogue, Direction, Flow, Mode, Origin, Party, Phase, Place, Question,
-    Role, Settings, Site, SkipReason, Sourced, Step, Target, Vpn, Way, matches, service,
+    Action, Asked, Catalogue, Direction, Flow, Mode, Origin, Party, Phase, Place, Question, Role,
+    Settings, Site, SkipReason, Sourced, Step, Target, Vpn, Way, matches, service,
 };
 use crate::catalogue::PARTIES;
 use crate::site::discover::facts::TimeClient;

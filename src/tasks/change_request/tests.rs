@@ -107,7 +107,8 @@ fn sources_to_one_destination_are_one_row_of_the_device_that_blocks() {
 #[test]
 fn the_last_device_that_answers_did_not_say_no() {
     let to = at("10.1.12.1:161");
-    let silent = Cause::HostSilentAfter { to, by: ip("10.9.0.2"), hop: 2, waited: WAITED, beside: 0 };
+    let silent =
+        Cause::HostSilentAfter { to, by: ip("10.9.0.2"), hop: 2, waited: WAITED, beside: 0 };
     let mut device = step("poller", "device", "10.1.12.1", "snmp:161/udp", "fail");
     device["group"] = json!("10.1.12.0/24");
     let mut healthy = step("poller", "device", "10.1.12.2", "snmp:161/udp", "pass");

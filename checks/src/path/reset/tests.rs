@@ -1,8 +1,8 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 use super::*;
+use crate::cause::Icmp;
 use crate::cause::{Owner, Phase, Whereabouts};
-use crate::net::icmp::Icmp;
 use std::net::{Ipv4Addr, TcpListener};
 
 const GATEWAY: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 2, 0, 1));

@@ -21,10 +21,11 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use hickory_proto::op::ResponseCode;
 
+use crate::cause::AliasEnd;
 use crate::cause::{Cause, Concern, Millis, Phase, Transport};
 use crate::evidence::{Seen, Value};
 use crate::net::resolve::is_nobody;
-use crate::net::{AliasEnd, Ask, Deadline, FarStream, Stream, Udp};
+use crate::net::{Ask, Deadline, FarStream, Stream, Udp};
 use crate::recognise::Spoken;
 use crate::services::{Hints, UrlForm};
 use crate::wire;
