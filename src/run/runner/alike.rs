@@ -200,7 +200,7 @@ mod tests {
         let beside =
             |beside| Cause::HostUnreachable { to: to(9).ip(), by: ROUTER, icmp: ICMP, beside };
         assert_eq!(known(&[absent(1)]).explain("snmp", &silent(9)), None);
-        let ends = |by| Cause::HostSilentAfter { to: to(2), by, hop: 1, waited: WAITED, beside: 0 };
+        let ends = |by| Cause::HostSilentAfter { to: to(9), by, hop: 1, waited: WAITED, beside: 0 };
         let ends_there = known(&[absent(1), ends(ROUTER)]);
         assert_eq!(ends_there.explain("snmp", &ends(ROUTER)), Some(beside(1)));
         let ends_elsewhere = known(&[absent(1), ends([10, 9, 0, 1].into())]);
