@@ -45,7 +45,7 @@ impl Included {
             return None;
         }
         self.seen.insert(path.to_owned());
-        facts.text(files, path, missing)
+        files.read(path).map_err(|why| facts.unread(path, &why, missing)).ok()
     }
 }
 
