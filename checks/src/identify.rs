@@ -27,6 +27,10 @@ pub async fn identify(
         let (proxy, reason) = (proxy.clone(), no_proxy.to_string());
         return Some(Cause::ProxyUnreachable { proxy, reason, because: Box::new(no_proxy) });
     }
+    // That may be the service itself, which would count these visits too.
+    if service.counts_visits() && matches!(failure, Cause::Reset { .. }) {
+        return None;
+    }
     // A mute broker may only be busy, and strangers' words would stall it.
     let may_be_busy = service.name == "bbdo" && matches!(failure, Cause::Silent { .. });
     let is_wordless = is_wordless(failure) && !may_be_busy;

@@ -46,9 +46,9 @@ pub use recognise::Spoken;
 pub use services::*;
 pub use wire::{clean, printable};
 
-use net::Ask;
 use net::tls::Look;
 use net::tls::hello::Repertoire;
+use net::{Ask, Packets};
 
 /// The verdict on one address, and what was seen on the way to it.
 #[derive(Clone, Debug)]
@@ -98,6 +98,44 @@ async fn as_openssl(probe: &Probe, ask: &mut Ask, cause: Cause) -> Result<(), Ca
     Ok(())
 }
 
+/// The same with packets that every link carries: does it come further?
+///
+/// And, where the answers are missing, is the silence still there with packets of the usual size?
+async fn works_with_small_packets(probe: &Probe, ask: &Ask, ours: bool) -> bool {
+    let comes_further = async |packets, limit| {
+        let deadline = ask.deadline.renewed(limit);
+        let mut again = Ask::new(ask.peer.clone(), deadline, ask.trust.clone());
+        again.packets = packets;
+        let probe = probe.without_consequences();
+        let verdict = deadline.bound(Box::pin(probe.run(&mut again))).await;
+        verdict.is_some_and(|verdict| !verdict.is_err_and(|cause| is_mute(&cause)))
+    };
+    let is_steady = ours || !comes_further(Packets::Usual, STILL_SILENT).await;
+    is_steady && comes_further(Packets::Small, SMALL_WORKS).await
+}
+
+/// Did it end in a silence, or without a word?
+fn is_mute(cause: &Cause) -> bool {
+    let is_named = matches!(
+        cause,
+        Cause::Silent { .. }
+            | Cause::SilentAfter { .. }
+            | Cause::Incomplete { .. }
+            | Cause::HungUp { .. }
+            | Cause::Reset { .. }
+            | Cause::SmtpGreetingLate { .. }
+            | Cause::LdapBindUnanswered { .. }
+            | Cause::TlsClosed { .. }
+            | Cause::SshClosed { .. }
+    );
+    is_named || cause.layer() <= Layer::Port
+}
+
+/// Longer than a whole conversation takes where nothing is lost.
+const SMALL_WORKS: Duration = Duration::from_secs(3);
+/// The same, where it was silent before.
+const STILL_SILENT: Duration = Duration::from_millis(1_500);
+
 /// Was there no answer to the first packet: a silence, a SYN or a datagram that was sent again?
 fn is_first_packet_lost(ask: &Ask, verdict: &Result<(), Cause>) -> bool {
     let is_asked_again = |concern: &Concern| matches!(concern, Concern::PacketLoss { .. });
@@ -135,14 +173,27 @@ pub async fn examine(probe: &Probe, peer: Peer, deadline: Deadline, trust: &Trus
         Ok(()) => net::tcp::doubt(&ask).map_or(Ok(()), Err),
         Err(cause) => Err(net::tcp::explain(&ask, cause).await),
     };
+    if let Err(cause) = &verdict
+        && let Some(ours) = net::tcp::is_bound_to_size(&ask, cause)
+        && works_with_small_packets(probe, &ask, ours).await
+    {
+        let waited = deadline.waited();
+        verdict = Err(Cause::MtuBlackHole { to, segments: 0, ours, waited });
+    }
     if let (Err(_), Some(left)) = (&verdict, ask.ledger.hops_left()) {
         ask.seen.evidence.set(net::HOPS_LEFT, left);
     }
     let service = probe.service();
-    if let (Ok(()), Some(question)) = (&verdict, service.question) {
-        net::udp::count_answers(&mut ask, question, service.repeats).await;
+    if verdict.is_ok() {
+        ask.seen.concerns.extend(net::udp::slowness(&ask));
+        if let Some(question) = service.question {
+            net::udp::count_answers(&mut ask, question, service.repeats).await;
+        }
     }
     net::tcp::note_losses(&mut ask);
+    if verdict.is_ok() && service.transport == Transport::Tcp {
+        net::tcp::count_handshakes(&mut ask, service.repeats, started.elapsed()).await;
+    }
     if is_first_packet_lost(&ask, &verdict)
         && let Some(port) = ask.ledger.first_port()
     {

@@ -147,6 +147,12 @@ fn what_of_concern(concern: &Concern, passage: &Passage<'_>) -> String {
         | Concern::TcpLosses { .. } => {
             format!("look for loss on the way: ping -c 100 -i 0.2 {to}; mtr -n {to}")
         }
+        Concern::SlowAnswer { .. } => format!(
+            "see what that machine waits for (a resolver it asks, a full processor), or how far it is: ping -c 10 {to}"
+        ),
+        Concern::SlowRoundTrip { .. } => format!(
+            "see where the time goes, mtr -n {to}; on a satellite link it is the distance: raise the timeouts of what is checked over it"
+        ),
         Concern::SomePortsDead { .. } => format!(
             "look at the members of the bundles and the equal-cost routes between {} and {}: one is up and carries nothing",
             passage.from(),
@@ -513,6 +519,12 @@ fn on_the_way(cause: &Cause, passage: &Passage<'_>) -> Option<String> {
         ),
         Cause::Unsteady { to, .. } => {
             format!("look for loss on the way: ping -c 100 -i 0.2 {}; mtr -n {}", to.ip(), to.ip())
+        }
+        Cause::MostlyLost { to, .. } => {
+            format!("look for loss on the way: ping -c 100 -i 0.2 {}; mtr -n {}", to.ip(), to.ip())
+        }
+        Cause::TooSlow { .. } => {
+            "see what that machine waits for: its processor, its log; then raise the timeouts of what is checked there".to_owned()
         }
         Cause::OnePathDead { .. } => format!(
             "look at the members of the bundles and the equal-cost routes between {} and {}: one is up and carries nothing",
@@ -916,7 +928,11 @@ fn in_the_platform(cause: &Cause, passage: &Passage<'_>) -> Option<String> {
             passage.listeners()
         ),
         Cause::SshRefused { .. } => format!(
-            "let {} in: /etc/hosts.deny, MaxStartups and PerSourcePenalties in sshd_config; on that machine: journalctl -u ssh -u sshd",
+            "wait until the penalty is over: visits like preflight's may be the reason; or let {0} in: PerSourcePenaltyExemptList {0}, MaxStartups in sshd_config; on that machine: journalctl -u ssh -u sshd",
+            passage.from()
+        ),
+        Cause::SshClosed { .. } => format!(
+            "let {} in: /etc/hosts.deny and /etc/hosts.allow, then PerSourcePenalties and MaxStartups in sshd_config (visits like preflight's count there too); on that machine: journalctl -u ssh -u sshd",
             passage.from()
         ),
         Cause::SshNothingInCommon { part, ours, .. } => {

@@ -19,7 +19,7 @@ use preflight_checks::{
     is_reset, is_silence, judge, judge_cut, judge_ports, judge_reset, judge_vpn, mail_servers,
     offers, resolve, resolve_by_dns,
 };
-use tokio::sync::Semaphore;
+use tokio::sync::{OnceCell, Semaphore};
 use tokio::task::JoinSet;
 
 use crate::run::plan::{Action, Asked, Plan, Question};
@@ -127,6 +127,7 @@ pub(crate) async fn run(
         hosts: Semaphore::new(HOSTS_AT_ONCE),
         first_trace: OnceLock::new(),
         first_reset: OnceLock::new(),
+        visits: Mutex::default(),
         looks: Mutex::default(),
     });
     let (begun, mut events) = tokio::sync::mpsc::unbounded_channel();
@@ -187,6 +188,8 @@ struct Shared {
     hosts: Semaphore,
     first_trace: OnceLock<Instant>,
     first_reset: OnceLock<Instant>,
+    /// Visits to services that count them: one a run, also where several steps ask for it.
+    visits: Mutex<HashMap<(SocketAddr, Option<IpAddr>), Arc<OnceCell<Finding>>>>,
     /// Looks at the path by service.
     looks: Mutex<HashMap<&'static str, usize>>,
 }
@@ -275,6 +278,12 @@ impl Shared {
         let _turn = self.traces.acquire().await.ok()?;
         let deadline = Deadline::scaled(TRACE, self.manner.scale);
         examine_cut(&asked.probe, finding, &self.trust, deadline).await
+    }
+
+    /// The one visit to this address and port.
+    fn visit(&self, peer: &Peer) -> Arc<OnceCell<Finding>> {
+        let mut visits = self.visits.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(visits.entry((peer.address, peer.from)).or_default())
     }
 
     /// Fifty silent devices of one flow do not take the looks of all others.
@@ -563,6 +572,18 @@ async fn attempt(
     };
     let from = source.and_then(|source| own_for(address, &source.value));
     let peer = Peer { host: place.host.clone(), address, from };
+    let finding = if asked.probe.service().counts_visits() {
+        let visit = shared.visit(&peer);
+        let found = visit.get_or_init(|| meet(asked, peer.clone(), budget, shared)).await;
+        Finding { peer, ..found.clone() }
+    } else {
+        meet(asked, peer, budget, shared).await
+    };
+    Attempt { way, finding }
+}
+
+/// The question itself, and who answers instead.
+async fn meet(asked: &Asked, peer: Peer, budget: Duration, shared: &Shared) -> Finding {
     let deadline = Deadline::scaled(budget, shared.manner.scale);
     let mut finding = Box::pin(examine(&asked.probe, peer, deadline, &shared.trust)).await;
     if let Err(failure) = &finding.verdict
@@ -575,7 +596,7 @@ async fn attempt(
             finding.verdict = Err(named);
         }
     }
-    Attempt { way, finding }
+    finding
 }
 
 /// After a silence: where on the way does it begin? After a RST: who sent it? After a first packet

@@ -8,8 +8,9 @@ use crate::lab::Node::{Router, Second, Server};
 use crate::peer::{self, Peer};
 use crate::row::{
     Flow, Place, Row, bbdo, dns, https, ldap, ldaps, mysql, ntp, postgresql, smtp, snmp, ssh, tls,
-    zmq,
+    trap, zmq,
 };
+use crate::{services, slow};
 
 pub(crate) fn rows(certificates: &Certificates) -> Vec<Row> {
     let mut rows = Vec::new();
@@ -158,6 +159,21 @@ fn elsewhere() -> Vec<Row> {
             .says("fd00::3"),
     );
     rows.push(
+        Row::new("answers from another address, IPv6", dns())
+            .at(Place::Near6)
+            .rule(Server, "output", address_v6)
+            .fails(&["answered-from-elsewhere"])
+            .says("fd00::3"),
+    );
+    rows.push(
+        Row::new("answers from another port", trap())
+            .at(Place::Near)
+            .peer(slow::agent_after(Duration::ZERO))
+            .rule(Server, "output", port)
+            .warns(&["answers-from-elsewhere"])
+            .says("port 1124"),
+    );
+    rows.push(
         Row::new("answers from another port", snmp())
             .at(Place::Near)
             .rule(Server, "output", port)
@@ -207,6 +223,13 @@ fn stages(certificates: &Certificates) -> Vec<Row> {
             .says("after the TLS handshake, no answer to the request"),
         row("stops after the TLS handshake", ldaps(), tls_server())
             .says("after the TLS handshake, no answer to a search"),
+        row("stops after the settings of HTTP/2", bbdo(), peer::says(services::HTTP2)),
+        row(
+            "stops when a session is asked for",
+            postgresql().to("monitoring@10.0.0.3"),
+            peer::no_session(),
+        )
+        .says("no answer to"),
         Row::new("stops before its bind", ldap())
             .peer(peer::directory_that_never_binds())
             .fails(&["ldap-bind-unanswered"]),

@@ -31,6 +31,7 @@ mod row;
 mod servers;
 mod services;
 mod site;
+mod slow;
 mod speed;
 mod table;
 mod time_and_names;
@@ -52,28 +53,62 @@ static ALONE: Mutex<()> = Mutex::new(());
 fn every_fault_is_named_and_none_as_another() {
     let _measuring = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let certificates = Certificates::new();
-    let rows = selected(
-        [
-            network::rows(&certificates),
-            services::rows(&certificates),
-            conversation::rows(&certificates),
-            time_and_names::rows(),
-            resolvers::rows(),
-            mail_and_directory::rows(&certificates),
-            web::rows(&certificates),
-            platform::rows(&certificates),
-            vpn::rows(),
-            early::rows(),
-            healthy::rows(&certificates),
-        ]
-        .concat(),
-    );
+    let rows = selected(all(&certificates));
     let (results, said) = run(&rows, &certificates);
     let table = Table::new(&rows, &results);
     table.print();
     table.write_docs();
     others::write_docs(&said);
     table.assert();
+}
+
+/// Rows that race or that chance decides, many times each: `RUNS`, 200 without it.
+///
+/// Takes minutes, so only `--ignored` runs it; `FAULTS` chooses other rows.
+#[test]
+#[ignore = "takes minutes"]
+fn what_races_is_never_called_anything_else() {
+    let _measuring = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let certificates = Certificates::new();
+    let runs = std::env::var("RUNS").map_or(200, |runs| runs.parse().unwrap());
+    let mut rows = all(&certificates);
+    if std::env::var_os("FAULTS").is_some() {
+        rows = selected(rows);
+    } else {
+        rows.retain(|row| RACES.iter().any(|text| row.fault.contains(text)));
+    }
+    rows.retain(|row| row.place != Place::Alone);
+    let results = Site::new(&certificates).run_often(&rows, runs, 16);
+    table::print_tally(&rows, &results);
+    table::assert_tally(&rows, &results);
+}
+
+/// What the names of such rows have in them.
+const RACES: [&str; 6] = [
+    "is lost at random",
+    "RST by the",
+    "resets at once",
+    "is dropped by the router",
+    "hangs up",
+    "is dead, by",
+];
+
+fn all(certificates: &Certificates) -> Vec<Row> {
+    [
+        network::rows(certificates),
+        services::rows(certificates),
+        conversation::rows(certificates),
+        time_and_names::rows(),
+        resolvers::rows(),
+        slow::rows(),
+        mail_and_directory::rows(certificates),
+        web::rows(certificates),
+        platform::rows(certificates),
+        vpn::rows(),
+        early::rows(),
+        healthy::rows(certificates),
+    ]
+    .concat()
 }
 
 #[test]

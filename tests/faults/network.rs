@@ -4,7 +4,7 @@ use crate::certificates::Certificates;
 use crate::lab::Node::{Client, Router, Second, Server};
 use crate::peer::{self, Peer};
 use crate::row::{
-    Flow, Place, Row, bare_snmp, bbdo, dns, http, https, mysql, ntp, smtp, snmp, ssh, tls,
+    Flow, Place, Row, bbdo, dns, http, https, ldap, mysql, ntp, smtp, snmp, ssh, tls,
 };
 use crate::servers;
 
@@ -39,6 +39,7 @@ pub(crate) fn rows(certificates: &Certificates) -> Vec<Row> {
     rows.extend(single());
     rows.extend(others());
     rows.push(mtu(certificates));
+    rows.extend(holes());
     rows
 }
 
@@ -317,7 +318,7 @@ fn resets(flow: &Flow) -> Vec<Row> {
 /// A fifth of the packets, in one direction: the same ones each time, or any.
 fn losses(flow: &Flow) -> Vec<Row> {
     let at_random = |fault: &str, which: &str| {
-        Row::new(fault, flow.clone().without_community())
+        Row::new(fault, flow.clone())
             .at(Place::Near)
             .rule(Router, "forward", format!("{which} numgen random mod 5 0 drop"))
             .left_to_chance(LOST)
@@ -336,7 +337,7 @@ fn losses(flow: &Flow) -> Vec<Row> {
 }
 
 /// Loss shows itself by a late answer, a missing one, or a repeated segment.
-const LOST: &[&str] = &["packet-loss", "answers-missing", "tcp-losses"];
+const LOST: &[&str] = &["packet-loss", "answers-missing", "tcp-losses", "some-ports-dead"];
 
 /// The load is shared over several paths by source port, and one of them is dead.
 ///
@@ -482,6 +483,48 @@ fn mtu(certificates: &Certificates) -> Row {
         .fails(&["mtu-black-hole"])
 }
 
+/// Large packets are lost without a word, our own or the peer's.
+fn holes() -> Vec<Row> {
+    let row = |fault: &str, flow: Flow, peer: Option<Peer>| {
+        let row = Row::new(fault, flow).at(Place::Near);
+        match peer {
+            Some(peer) => row.peer(peer),
+            None => row,
+        }
+    };
+    let flows = || [(ssh(), None), (bbdo(), Some(servers::broker())), (ldap(), None)];
+    let mut rows = Vec::new();
+    for (flow, peer) in flows() {
+        rows.push(
+            row("our large packets are lost", flow.clone(), peer.clone())
+                .rule(Router, "forward", "{tcp flow} ip length > 1000 drop")
+                .fails(&["mtu-black-hole"])
+                .says("from here"),
+        );
+        // Both ends keep to what the handshake says.
+        let healthy = row("large packets are lost, and MSS 536", flow, peer)
+            .ip(Client, "link set eth0 gso_max_segs 1")
+            .ip(Server, "link set eth0 gso_max_segs 1")
+            .rule(Router, "forward", "{tcp flow} tcp flags syn tcp option maxseg size set 536")
+            .rule(Router, "forward", "{tcp replies} tcp flags syn tcp option maxseg size set 536")
+            .rule(Router, "forward", "{tcp flow} ip length > 1000 drop")
+            .rule(Router, "forward", "{tcp replies} ip length > 1000 drop");
+        rows.push(match healthy.flow.name {
+            "ldap" => healthy.warns(&["ldap-not-bound", "certificate-unverified"]),
+            _ => healthy,
+        });
+    }
+    for (flow, peer) in [(ssh(), None), (ldap(), None), (smtp(), None)] {
+        rows.push(
+            row("the peer's large packets are lost", flow, peer)
+                .rule(Router, "forward", "{tcp replies} ip length > 1000 drop")
+                .fails(&["mtu-black-hole"])
+                .says("from the peer"),
+        );
+    }
+    rows
+}
+
 /// Other flows, to see that what holds for one holds for all.
 fn others() -> Vec<Row> {
     [smtp(), http()]
@@ -529,11 +572,6 @@ impl Flow {
     fn answerer(&self) -> Peer {
         let says = Peer::udp(|_| Some(b"heard".to_vec()));
         if self.is_udp() { says } else { peer::silent() }
-    }
-
-    /// An agent that answers once and then three times not is said to ignore the community.
-    fn without_community(self) -> Self {
-        if self.scheme == "snmp" { bare_snmp() } else { self }
     }
 
     fn is_udp(&self) -> bool {

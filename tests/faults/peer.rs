@@ -37,6 +37,13 @@ impl Peer {
         Self::Udp(Arc::new(answer))
     }
 
+    pub(crate) fn both(
+        talk: impl Fn(TcpStream) + Send + Sync + 'static,
+        answer: impl Fn(&[u8]) -> Option<Vec<u8>> + Send + Sync + 'static,
+    ) -> Self {
+        Self::Both(Arc::new(talk), Arc::new(answer))
+    }
+
     /// Listens; must be called inside the peer's namespace. Its threads end with the test.
     pub(crate) fn listen(&self, at: SocketAddr) {
         let (talk, answer) = match self.clone() {
@@ -101,6 +108,23 @@ pub(crate) fn says(bytes: impl Into<Vec<u8>>) -> Peer {
     Peer::tcp(move |mut stream| {
         let _ = stream.write_all(&bytes);
         drain(&mut stream);
+    })
+}
+
+/// A `PostgreSQL` without TLS, that never answers who wants a session.
+pub(crate) fn no_session() -> Peer {
+    Peer::tcp(|mut stream| {
+        // The wish for TLS has eight bytes.
+        if stream.read_exact(&mut [0; 8]).is_ok() && stream.write_all(b"N").is_ok() {
+            drain(&mut stream);
+        }
+    })
+}
+
+/// Says `bytes` at once, and closes.
+pub(crate) fn says_and_closes(bytes: &'static [u8]) -> Peer {
+    Peer::tcp(move |mut stream| {
+        let _ = stream.write_all(bytes);
     })
 }
 
@@ -369,7 +393,8 @@ pub(crate) fn time(shift: i64, edit: impl Fn(&mut [u8; 48]) + Send + Sync + 'sta
     })
 }
 
-fn ntp_now(shift: i64) -> [u8; 8] {
+/// A time server's clock, so many seconds ahead.
+pub(crate) fn ntp_now(shift: i64) -> [u8; 8] {
     const UNIX_IN_NTP: i64 = 2_208_988_800;
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
     let seconds = u32::try_from(i64::try_from(now.as_secs()).unwrap() + UNIX_IN_NTP + shift);

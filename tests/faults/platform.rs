@@ -147,6 +147,14 @@ fn pollers() -> Vec<Row> {
         row("no key exchange in common", 2201)
             .fails(&["ssh-nothing-in-common"])
             .says("diffie-hellman-group1-sha1"),
+        Row::new("closed before a word, as TCP wrappers do", ssh())
+            .peer(Peer::tcp(|stream| drop(stream)))
+            .fails(&["ssh-closed"])
+            .says("TCP wrappers"),
+        Row::new("under a penalty", ssh())
+            .peer(peer::says_and_closes(b"Not allowed at this time\r\n"))
+            .fails(&["ssh-refused"])
+            .says("Not allowed at this time"),
         row("no cipher in common", 2202).fails(&["ssh-nothing-in-common"]).says("3des-cbc"),
         row("no MAC in common", 2203).fails(&["ssh-nothing-in-common"]).says("hmac-md5"),
         row("healthy, no MAC in common and none needed", 2204),

@@ -74,6 +74,8 @@ pub(crate) enum How {
     Vpn,
     /// A file in the lab's folder.
     File(&'static str, String),
+    /// What goes to the row's server takes half a second; for [`Place::Near`].
+    Delayed,
     /// One more peer, at the site's server; for [`Place::Alone`].
     Peer(u16, Peer),
 }
@@ -146,6 +148,11 @@ impl Row {
 
     pub(crate) fn file(mut self, name: &'static str, text: impl Into<String>) -> Self {
         self.how.push(How::File(name, text.into()));
+        self
+    }
+
+    pub(crate) fn delayed(mut self) -> Self {
+        self.how.push(How::Delayed);
         self
     }
 
@@ -243,6 +250,7 @@ flows! {
     ntp "ntp" 123;
     dns "dns" 53;
     bare_snmp "snmp" 161;
+    trap "trap" 162;
 }
 
 /// SNMP as the site is asked: with its community.

@@ -54,7 +54,7 @@ fn wrong_services(flow: &Flow, certificates: &Certificates) -> Vec<Row> {
         row("SMTP", 25).says("SMTP"),
         row("LDAP", 389).says("LDAP"),
         row("ZeroMQ", 5556)
-            .fails(&["wrong-service", "hung-up", "tls-closed", "reset"])
+            .fails(&["wrong-service", "hung-up", "ssh-closed", "tls-closed", "reset"])
             .says("ZeroMQ")
             .because("libzmq may close on what is no ZMTP before it has said a byte"),
         row("a proxy", 3128).says("proxy"),
@@ -93,7 +93,11 @@ fn is_right(flow: &Flow, fault: &str) -> bool {
 fn bad_manners(flow: &Flow) -> Vec<Row> {
     let row = |fault: &str, peer| Row::new(fault, flow.clone()).peer(peer);
     let in_tls = ["ldaps", "https", "tls", "nsclient"].contains(&flow.name);
-    let closed: &'static [&'static str] = if in_tls { &["tls-closed"] } else { &["hung-up"] };
+    let closed: &'static [&'static str] = match flow.name {
+        "ssh" => &["ssh-closed"],
+        _ if in_tls => &["tls-closed"],
+        _ => &["hung-up"],
+    };
     let head = greeting(flow);
     vec![
         match flow.name {

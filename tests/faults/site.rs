@@ -114,6 +114,9 @@ impl Site {
             .enumerate()
             .map(|(number, row)| Spot::new(&self.lab, row, number))
             .collect();
+        if rows.iter().any(|row| row.how.iter().any(|how| matches!(how, How::Delayed))) {
+            servers::delay(&self.lab, Node::Router, "server", Duration::from_millis(500));
+        }
         break_all(&self.lab, &spots);
         // The servers look for new addresses by themselves only once in a while.
         self.start_servers();
@@ -136,6 +139,19 @@ impl Site {
             said = side_by_side(rows.len(), width, |number| others::ask(&spots[number]));
         }
         (got, said.concat())
+    }
+}
+
+impl Site {
+    /// Asks `runs` times for each of `rows`, `width` at once; what came of each row's runs.
+    pub(crate) fn run_often(&self, rows: &[Row], runs: usize, width: usize) -> Vec<Vec<Got>> {
+        let spot = |(number, row)| Spot::new(&self.lab, row, number);
+        let spots: Vec<Spot<'_>> = rows.iter().enumerate().map(spot).collect();
+        break_all(&self.lab, &spots);
+        self.start_servers();
+        let all = side_by_side(rows.len() * runs, width, |at| spots[at % rows.len()].ask());
+        let of = |number| all.iter().skip(number).step_by(rows.len()).cloned().collect();
+        (0..rows.len()).map(of).collect()
     }
 }
 
@@ -194,6 +210,10 @@ fn break_all(lab: &Lab, spots: &[Spot<'_>]) {
                 }
                 How::Sysctl(node, key, value) => parameters.push((*node, *key, *value)),
                 How::Hosts(lines) => writeln!(hosts, "{}", spot.fill(lines)).unwrap(),
+                How::Delayed => add(
+                    Node::Router,
+                    &spot.fill(&format!("route add {{server}} dev {}", servers::DELAYED)),
+                ),
                 How::Resolver(text) => lab.etc(Node::Client, "resolv.conf", text),
                 How::Vpn => servers::openvpn(lab, &Certificate::new(lab)),
                 How::File(name, text) => {

@@ -1,6 +1,6 @@
 //! What came of the rows: a verdict each, the table, the accuracy.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::{env, fs};
 
@@ -156,6 +156,33 @@ impl<'a> Table<'a> {
     }
 }
 
+/// How often each row came to which outcome and codes.
+pub(crate) fn print_tally(rows: &[Row], results: &[Vec<Got>]) {
+    for (row, results) in rows.iter().zip(results) {
+        let mut tally: BTreeMap<String, usize> = BTreeMap::new();
+        for got in results {
+            let codes = got.codes.join(" ");
+            *tally.entry(format!("{} {codes}", got.outcome)).or_default() += 1;
+        }
+        for (what, count) in tally {
+            println!("{count:>4}  {:<55} {:<8} {what}", row.fault, row.flow.name);
+        }
+    }
+}
+
+/// Holds when no run called a row anything that is not true of it.
+pub(crate) fn assert_tally(rows: &[Row], results: &[Vec<Got>]) {
+    let mut wrong = Vec::new();
+    for (row, results) in rows.iter().zip(results) {
+        for got in results {
+            if matches!(Verdict::of(row, got), Verdict::Wrong | Verdict::FalsePass) {
+                wrong.push(format!("{}, {}: {got:?}", row.fault, row.flow.name));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{} of all runs: {wrong:#?}", wrong.len());
+}
+
 /// The codes that are equally true of a row.
 fn codes(row: &Row) -> String {
     match row.expected {
@@ -173,7 +200,7 @@ fn codes(row: &Row) -> String {
 const ALWAYS_SAID: &[&str] = &["certificate-unverified", "snmp-not-read"];
 /// Nothing came in time: with bad luck each packet of a try may be lost.
 const SILENCE: &[&str] =
-    &["incomplete", "no-answer", "silent", "smtp-greeting-late", "snmp-silent", "unsteady"];
+    &["incomplete", "mostly-lost", "no-answer", "silent", "smtp-greeting-late", "unsteady"];
 
 /// Puts `text` between the marks called `name` in `docs/accuracy.md`, when `UPDATE_DOCS` is set.
 pub(crate) fn replace(name: &str, text: &str) {

@@ -382,12 +382,7 @@ fn in_plain_text() -> Vec<Row> {
         let directory = at("in plain text to a directory's TLS port", 636);
         rows.extend([
             at("in plain text to nginx's TLS port", 443).fails(in_tls),
-            match flow.name {
-                "bbdo" => directory
-                    .fails(&["silent"])
-                    .because("slapd takes BBDO's head for that of a long record, and waits for the rest; a mute broker may only be busy"),
-                _ => directory.fails(in_tls),
-            },
+            directory.fails(in_tls),
             shipped,
         ]);
     }

@@ -5,6 +5,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
 
@@ -334,6 +335,52 @@ asyncio.run(main())
     let name = format!("broker-{port}");
     lab.start(Node::Server, &name, command.arg(script), &[Port::Tcp(port)]);
 }
+
+/// What the kernel routes to [`DELAYED`] goes on to `device` so much later.
+///
+/// Two tunnels and a program between them, for kernels without `tc netem`.
+pub(crate) fn delay(lab: &Lab, node: Node, device: &str, wait: Duration) {
+    lab.ip(
+        node,
+        &format!(
+            "tuntap add dev {DELAYED} mode tun
+             tuntap add dev late mode tun
+             link set {DELAYED} up
+             link set late up
+             rule add iif late table 77
+             route add 10.0.0.0/16 dev {device} table 77"
+        ),
+    );
+    for interface in ["all", "late"] {
+        lab.sysctl(node, &format!("net/ipv4/conf/{interface}/rp_filter"), "0");
+    }
+    let script = lab.path("delay.py");
+    let program = format!(
+        "import fcntl, os, select, struct, time, collections
+def tunnel(name):
+    opened = os.open('/dev/net/tun', os.O_RDWR)
+    fcntl.ioctl(opened, 0x400454ca, struct.pack('16sH', name, 0x1001))
+    return opened
+early, late = tunnel(b'{DELAYED}'), tunnel(b'late')
+print('ready', flush=True)
+waiting = collections.deque()
+while True:
+    wait = max(0, waiting[0][0] - time.monotonic()) if waiting else None
+    if select.select([early], [], [], wait)[0]:
+        waiting.append((time.monotonic() + {}, os.read(early, 65536)))
+    while waiting and waiting[0][0] <= time.monotonic():
+        os.write(late, waiting.popleft()[1])
+",
+        wait.as_secs_f64()
+    );
+    fs::write(&script, program).unwrap();
+    let mut command = lab.command(node, "/usr/bin/python3");
+    lab.start(node, "delay", command.arg(script), &[]);
+    lab.eventually("delay", || lab.log("delay").contains("ready"));
+}
+
+/// The device through which [`delay`] takes packets.
+pub(crate) const DELAYED: &str = "early";
 
 /// A proxy that calls itself `proxy.example.test`, resolves with [`named`] and lets everyone through.
 pub(crate) fn squid(lab: &Lab) {

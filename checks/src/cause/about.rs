@@ -198,7 +198,10 @@ impl Cause {
             | Self::NoAnswer { .. }
             | Self::PortSilent { .. }
             | Self::SnmpSilent { .. } => (Path, network(Unknown), ALLOW),
-            Self::Unsteady { .. } | Self::OnePathDead { .. } | Self::MtuBlackHole { .. } => {
+            Self::Unsteady { .. }
+            | Self::MostlyLost { .. }
+            | Self::OnePathDead { .. }
+            | Self::MtuBlackHole { .. } => {
                 (Path, network(Unknown), Repair)
             }
 
@@ -354,7 +357,7 @@ impl Cause {
             },
 
             // ---- SSH ----
-            Self::SshRefused { .. } | Self::SshNothingInCommon { .. } => {
+            Self::SshRefused { .. } | Self::SshClosed { .. } | Self::SshNothingInCommon { .. } => {
                 (Protocol, FarSide, Nothing)
             }
 
@@ -367,7 +370,7 @@ impl Cause {
             | Self::SnmpAuthorization { .. }
             | Self::SnmpUserIgnored { .. } => (Authentication, FarSide, Nothing),
             Self::SnmpTimeWindow { .. } => (Protocol, FarSide, Nothing),
-            Self::SnmpView => (Service, FarSide, Nothing),
+            Self::SnmpView | Self::TooSlow { .. } => (Service, FarSide, Nothing),
 
             // ---- NSClient++ ----
             Self::NsclientNotAllowed { .. } | Self::NsclientRefused { .. } => {
@@ -414,7 +417,8 @@ impl Concern {
             Self::PacketLoss { .. } => network,
             Self::AnswersFromElsewhere { .. } => FarSide,
             Self::AnswersMissing { .. } | Self::TcpLosses { .. } => network,
-            Self::SomePortsDead { .. } => network,
+            Self::SomePortsDead { .. } | Self::SlowRoundTrip { .. } => network,
+            Self::SlowAnswer { .. } => FarSide,
             Self::NtpWeakSource { .. } => FarSide,
             Self::DnsUdpOnly { .. } | Self::DnsOwnZonesOnly => FarSide,
             Self::DnsWithoutEdns => network,

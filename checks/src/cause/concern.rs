@@ -165,6 +165,20 @@ pub enum Concern {
         /// Ports of ours from which it never did.
         dead: Vec<u16>,
     },
+    /// The answer came, and took long.
+    #[error("slow: an answer takes {took}")]
+    SlowAnswer {
+        /// How long.
+        #[serde(rename = "took_ms")]
+        took: Millis,
+    },
+    /// The way there and back takes long.
+    #[error("slow: a round trip takes {took}")]
+    SlowRoundTrip {
+        /// How long.
+        #[serde(rename = "took_ms")]
+        took: Millis,
+    },
     /// The time server is far from a good clock.
     #[error("time source is weak: {reason}")]
     NtpWeakSource {

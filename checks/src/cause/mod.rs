@@ -516,6 +516,18 @@ pub enum Cause {
         #[serde(rename = "waited_ms")]
         waited: Millis,
     },
+    /// It answers some questions; too many others, or their answers, are lost.
+    #[error(
+        "the service is there, and packets are lost: {answered} of {asked} questions were answered"
+    )]
+    MostlyLost {
+        /// Who was asked.
+        to: SocketAddr,
+        /// Answers that came.
+        answered: usize,
+        /// Questions that were asked.
+        asked: usize,
+    },
     /// From some ports of ours every question gets through, from others none does.
     ///
     /// Where the load is shared over several paths, the ports choose the path.
@@ -563,12 +575,18 @@ pub enum Cause {
     ///
     /// Full-size packets are too large for a link on the way, and the ICMP
     /// message that would say so does not reach the peer.
-    #[error("connected, but full-size packets from the peer do not arrive ({waited})")]
+    #[error(
+        "connected, but full-size packets from {} do not arrive ({waited})",
+        if *.ours { "here" } else { "the peer" }
+    )]
     MtuBlackHole {
         /// Who was asked.
         to: SocketAddr,
-        /// Smaller segments that did arrive, behind the hole.
+        /// Smaller segments that did arrive, behind the hole; 0: the same with small packets works.
         segments: u32,
+        /// Is it our packets that do not arrive?
+        #[serde(default)]
+        ours: bool,
         /// How long.
         #[serde(rename = "waited_ms")]
         waited: Millis,
@@ -1439,6 +1457,12 @@ pub enum Cause {
         /// Its words.
         text: String,
     },
+    /// Something accepts on the SSH port and closes before it has said a word.
+    #[error("the SSH port closes before a word: TCP wrappers, or a limit for this address")]
+    SshClosed {
+        /// Who was asked.
+        to: SocketAddr,
+    },
     /// The SSH server and this machine's own client have no algorithm in common.
     #[error("no {part} in common with this host's SSH client: it offers {}", algorithms(theirs))]
     SshNothingInCommon {
@@ -1448,6 +1472,19 @@ pub enum Cause {
         theirs: Vec<String>,
         /// What the client of this machine offers.
         ours: Vec<String>,
+    },
+
+    /// It answers, and takes so long for each answer that the question could not be brought to its end.
+    #[error("too slow: an answer takes {took}, and not all came within {waited}")]
+    TooSlow {
+        /// Who was asked.
+        to: SocketAddr,
+        /// What the first answer took.
+        #[serde(rename = "took_ms")]
+        took: Millis,
+        /// How long all of it was waited for.
+        #[serde(rename = "waited_ms")]
+        waited: Millis,
     },
 
     // ---- SNMP ----

@@ -3,8 +3,15 @@
 //!
 //! Kept below TLS and below every crate, so that no conversation escapes it.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::io;
+use std::net::Shutdown;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
+use socket2::SockRef;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
 use super::sys::{self, TcpInfo};
@@ -22,11 +29,17 @@ struct Book {
     hops_left: Option<u8>,
     /// The port of ours that the first question left from.
     first_port: Option<u16>,
+    /// The longest that an answer over UDP took.
+    slowest: Option<Duration>,
+    /// What the first answer took that came when nobody waited for it any more.
+    late: Option<Duration>,
     last: Connection,
 }
 
 #[derive(Debug, Default)]
 struct Connection {
+    /// The connection itself, while it is on.
+    socket: Weak<TcpStream>,
     /// What the kernel knew of it when we ended it.
     info: Option<TcpInfo>,
     sent: u64,
@@ -55,8 +68,28 @@ pub(crate) struct Account {
 impl Ledger {
     /// From now on the book is of this connection.
     pub(super) fn open(&self, stream: TcpStream) -> Counted {
-        self.book().last = Connection::default();
-        Watched::new(stream, self.clone())
+        let stream = Arc::new(stream);
+        let socket = Arc::downgrade(&stream);
+        self.book().last = Connection { socket, ..Connection::default() };
+        Watched::new(Shared(stream), self.clone())
+    }
+
+    /// When the connection is dropped, a RST ends it.
+    pub(super) fn leave_with_a_reset(&self) {
+        if let Some(socket) = self.book().last.socket.upgrade() {
+            let _best_effort = SockRef::from(&*socket).set_linger(Some(Duration::ZERO));
+        }
+    }
+
+    /// Bytes of the connection that is on that the peer has not acknowledged yet.
+    pub(super) fn unacknowledged(&self) -> u64 {
+        let (socket, sent) = {
+            let book = self.book();
+            (book.last.socket.upgrade(), book.last.sent)
+        };
+        let info = socket.and_then(|socket| sys::tcp_info(&*socket));
+        // The kernel counts the SYN as a byte.
+        info.map_or(0, |info| sent.saturating_sub(info.bytes_acked.saturating_sub(1)))
     }
 
     /// The peer has said or done `what`.
@@ -73,6 +106,28 @@ impl Ledger {
     /// Segments that had to be sent again, over all connections that have ended.
     pub(super) fn losses(&self) -> u32 {
         self.book().losses
+    }
+
+    /// An answer over UDP came so long after its question.
+    pub(super) fn answered_after(&self, took: Duration) {
+        let slowest = &mut self.book().slowest;
+        *slowest = Some(slowest.map_or(took, |slowest| slowest.max(took)));
+    }
+
+    /// An answer came so long after its question, when the next had been asked already.
+    pub(super) fn answered_late(&self, took: Duration) {
+        self.book().late.get_or_insert(took);
+    }
+
+    /// What an answer took: the first late one, for those behind it had to wait for it too.
+    pub(crate) fn slowest_answer(&self) -> Option<Duration> {
+        let book = self.book();
+        book.late.or(book.slowest)
+    }
+
+    /// What the first answer took that came when nobody waited for it any more.
+    pub(crate) fn late_answer(&self) -> Option<Duration> {
+        self.book().late
     }
 
     /// A question leaves from this port of ours.
@@ -115,9 +170,57 @@ impl Ledger {
 }
 
 /// A TCP connection that is written into the book.
-pub(super) type Counted = Watched<TcpStream, Ledger>;
+pub(super) type Counted = Watched<Shared, Ledger>;
 
-impl Observer<TcpStream> for Ledger {
+/// A connection that the book may look at while it is on.
+pub(super) struct Shared(Arc<TcpStream>);
+
+impl AsyncRead for Shared {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        into: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        loop {
+            ready!(self.0.poll_read_ready(context))?;
+            match self.0.try_read(into.initialize_unfilled()) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => return Poll::Ready(Err(error)),
+                Ok(came) => {
+                    into.advance(came);
+                    return Poll::Ready(Ok(()));
+                }
+            }
+        }
+    }
+}
+
+impl AsyncWrite for Shared {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        loop {
+            ready!(self.0.poll_write_ready(context))?;
+            match self.0.try_write(bytes) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                done => return Poll::Ready(done),
+            }
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // The kernel has it.
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(SockRef::from(&*self.0).shutdown(Shutdown::Write))
+    }
+}
+
+impl Observer<Shared> for Ledger {
     fn received(&mut self, bytes: &[u8]) {
         if !bytes.is_empty() {
             self.book().last.received += bytes.len() as u64;
@@ -133,14 +236,14 @@ impl Observer<TcpStream> for Ledger {
     }
 
     /// Before our own end is said: it would count as something that is not acknowledged.
-    fn closing(&mut self, stream: &TcpStream) {
-        let info = sys::tcp_info(stream);
+    fn closing(&mut self, stream: &Shared) {
+        let info = sys::tcp_info(&*stream.0);
         let mut book = self.book();
         book.last.info = book.last.info.or(info);
     }
 
-    fn ended(&mut self, stream: &TcpStream) {
-        if let Some(info) = sys::tcp_info(stream) {
+    fn ended(&mut self, stream: &Shared) {
+        if let Some(info) = sys::tcp_info(&*stream.0) {
             // What a busy peer only acknowledged late was never lost.
             let lost = info.total_retrans.saturating_sub(info.arrived_twice);
             self.book().losses += lost;

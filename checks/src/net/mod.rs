@@ -186,6 +186,18 @@ pub(crate) struct Ask {
     pub(crate) ledger: Ledger,
     /// Is TLS spoken, or only its first message?
     pub(crate) look: tls::Look,
+    /// How large TCP's packets may be.
+    pub(crate) packets: Packets,
+}
+
+/// How large TCP's packets may be, both ways.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Packets {
+    /// As large as the path takes them, for all that is known.
+    #[default]
+    Usual,
+    /// So small that every link carries them.
+    Small,
 }
 
 impl Ask {
@@ -199,6 +211,7 @@ impl Ask {
             source: None,
             ledger: Ledger::default(),
             look: tls::Look::default(),
+            packets: Packets::default(),
         }
     }
 

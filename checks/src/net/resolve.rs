@@ -42,7 +42,9 @@ pub struct Addresses {
 pub const RESOLVE: Duration = Duration::from_secs(7);
 
 /// A healthy resolver has answered by now; what takes longer is felt by every daemon.
-const SLOW: Duration = Duration::from_millis(1_500);
+///
+/// Shorter than the shortest wait for a server that can be set (`options timeout:1`).
+const SLOW: Duration = Duration::from_millis(900);
 
 /// getaddrinfo cannot be cancelled: this many threads may hang in it at once.
 static LOOKUPS: LazyLock<Semaphore> = LazyLock::new(|| Semaphore::new(32));

@@ -1,5 +1,6 @@
 //! UDP: a question asked again on a schedule, and refusals with their sender.
 
+use std::collections::VecDeque;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::OnceLock;
@@ -12,7 +13,7 @@ use tokio::time::{Instant, sleep_until};
 use super::source::{leave_from, leave_from_port};
 use super::tcp::{local, no_route};
 use super::{Ask, Deadline, Ledger, icmp, route};
-use crate::cause::{Cause, Concern, LocalFirewallSign, Phase, RouteEntry};
+use crate::cause::{Cause, Concern, LocalFirewallSign, Millis, Phase, RouteEntry};
 use crate::wire;
 
 /// A UDP socket that keeps the refusals of its packets.
@@ -25,6 +26,8 @@ pub(crate) struct Udp {
     is_loose: bool,
     /// From where else an answer came.
     elsewhere: OnceLock<SocketAddr>,
+    /// When the first question of all was sent.
+    first_sent: OnceLock<Instant>,
     to: SocketAddr,
     own: Option<IpAddr>,
     /// The entry of our routing table, as it was before a router did not answer.
@@ -40,6 +43,8 @@ pub(crate) const ASK_AT: [Duration; 3] =
 /// When to stop listening after the first question of [`ASK_AT`]: longer than
 /// the 3.07 s of a neighbour that does not answer.
 pub(crate) const LISTEN: Duration = Duration::from_secs(4);
+/// How much longer a peer is waited for that has answered an earlier question, and took its time.
+const LATE: Duration = Duration::from_secs(4);
 /// The largest datagram there is.
 const MAX_DATAGRAM: usize = 65_535;
 
@@ -48,10 +53,27 @@ const MAX_DATAGRAM: usize = 65_535;
 pub(crate) struct Answered<T> {
     /// What `accept` made of it.
     pub(crate) reply: T,
-    /// How often it had been asked by then.
+    /// Which of the questions was answered: 1 is the first, however late its answer came.
     pub(crate) tries: usize,
-    /// Time since the question was last sent.
+    /// Time since that question was sent.
     pub(crate) round_trip: Duration,
+}
+
+/// What a datagram is to whoever waits for an answer.
+#[derive(Debug)]
+pub(crate) enum Weighed<T> {
+    /// The answer.
+    Answer(T),
+    /// The late answer to an earlier question of ours: the peer is there, and slow.
+    Late,
+    /// Nothing of ours.
+    Stray,
+}
+
+impl<T> From<Option<T>> for Weighed<T> {
+    fn from(answer: Option<T>) -> Self {
+        answer.map_or(Self::Stray, Self::Answer)
+    }
 }
 
 impl Udp {
@@ -78,6 +100,7 @@ impl Udp {
             socket,
             is_loose: false,
             elsewhere: OnceLock::new(),
+            first_sent: OnceLock::new(),
             to,
             own: ask.source,
             entry: route::entry_for(to.ip(), ask.peer.from),
@@ -118,38 +141,70 @@ impl Udp {
         listen: Duration,
         mut accept: impl FnMut(&[u8]) -> Option<T>,
     ) -> Result<Answered<T>, Cause> {
-        let wait = self.deadline.within(listen);
+        self.exchange_weighed(question, schedule, listen, |bytes| accept(bytes).into()).await
+    }
+
+    /// The same, where the late answer to an earlier question makes it worth waiting longer, and
+    /// asking no more.
+    ///
+    /// # Errors
+    ///
+    /// As [`Udp::exchange`].
+    pub(crate) async fn exchange_weighed<T>(
+        &self,
+        question: &[u8],
+        schedule: &[Duration],
+        listen: Duration,
+        mut accept: impl FnMut(&[u8]) -> Weighed<T>,
+    ) -> Result<Answered<T>, Cause> {
+        let mut wait = self.deadline.within(listen);
         let started = Instant::now();
-        let mut times = schedule.iter().map(|&at| started + wait.scale(at));
-        let mut next = times.next();
+        let mut times =
+            schedule.iter().map(|&at| started + wait.scale(at)).collect::<VecDeque<_>>();
         let mut tries = 0;
-        let mut sent = started;
+        let (mut first_sent, mut sent) = (started, started);
         let mut datagram = vec![0; MAX_DATAGRAM];
         let mut from_anywhere = vec![0; MAX_DATAGRAM];
         let mut passed_over = None;
         loop {
-            let due = next.unwrap_or_else(|| wait.at()).min(wait.at());
+            let due = times.front().copied().unwrap_or_else(|| wait.at()).min(wait.at());
             tokio::select! {
                 // Answers first: a late resend must not overtake one.
                 biased;
                 arrived = self.socket.recv(&mut datagram) => {
                     let length = arrived.map_err(|e| self.refused(&self.socket, &e, wait))?;
-                    if let Some(reply) = accept(datagram.get(..length).unwrap_or_default()) {
-                        return Ok(Answered { reply, tries, round_trip: sent.elapsed() });
+                    match accept(datagram.get(..length).unwrap_or_default()) {
+                        // Only the first question leaves from here, as long as there is another socket.
+                        Weighed::Answer(reply) => {
+                            let tries = if self.open.is_some() { 1 } else { tries };
+                            return Ok(self.answered(reply, tries, first_sent.elapsed()));
+                        }
+                        Weighed::Late => {
+                            self.ledger.answered_late(self.since_first());
+                            wait = self.deadline.within(LATE);
+                            times.clear();
+                        }
+                        Weighed::Stray => passed_over = datagram.get(..length).map(wire::head),
                     }
-                    passed_over = datagram.get(..length).map(wire::head);
                 }
                 (open, arrived) = hear_anybody(self.open.as_ref(), &mut from_anywhere) => {
                     let (length, from) = arrived.map_err(|e| self.refused(open, &e, wait))?;
+                    let is_elsewhere = (from.ip(), from.port()) != (self.to.ip(), self.to.port());
                     // Strangers' words are passed over without a trace.
-                    if let Some(reply) = accept(from_anywhere.get(..length).unwrap_or_default()) {
-                        let is_elsewhere = (from.ip(), from.port()) != (self.to.ip(), self.to.port());
-                        if is_elsewhere {
-                            self.elsewhere.get_or_init(|| from);
+                    match accept(from_anywhere.get(..length).unwrap_or_default()) {
+                        Weighed::Answer(reply) => {
+                            if is_elsewhere {
+                                self.elsewhere.get_or_init(|| from);
+                            }
+                            if self.is_loose || !is_elsewhere {
+                                return Ok(self.answered(reply, tries, sent.elapsed()));
+                            }
                         }
-                        if self.is_loose || !is_elsewhere {
-                            return Ok(Answered { reply, tries, round_trip: sent.elapsed() });
+                        Weighed::Late if !is_elsewhere => {
+                            wait = self.deadline.within(LATE);
+                            times.clear();
                         }
+                        Weighed::Late | Weighed::Stray => {}
                     }
                 }
                 () = sleep_until(due) => {
@@ -157,16 +212,30 @@ impl Udp {
                         return Err(self.unanswered(passed_over, wait));
                     }
                     sent = Instant::now();
+                    self.first_sent.get_or_init(|| sent);
+                    if tries == 0 {
+                        first_sent = sent;
+                    }
                     match self.open.as_ref().filter(|_| tries > 0 || self.elsewhere().is_some()) {
                         Some(open) => open.send_to(question, self.to).await.map(drop),
                         None => self.socket.send(question).await.map(drop),
                     }
                     .map_err(|error| self.refused(&self.socket, &error, wait))?;
                     tries += 1;
-                    next = times.next();
+                    times.pop_front();
                 }
             }
         }
+    }
+
+    fn answered<T>(&self, reply: T, tries: usize, round_trip: Duration) -> Answered<T> {
+        self.ledger.answered_after(round_trip);
+        Answered { reply, tries, round_trip }
+    }
+
+    /// Time since the first question of all left this socket.
+    fn since_first(&self) -> Duration {
+        self.first_sent.get().map(Instant::elapsed).unwrap_or_default()
     }
 
     /// Silence is one thing, words that are no answer another.
@@ -242,29 +311,59 @@ pub(crate) async fn refusal(ask: &mut Ask, patience: Duration) -> Option<Cause> 
     asked.filter(|cause| !matches!(cause, Cause::NoAnswer { .. }))
 }
 
-/// Asks a harmless question `repeats` times more, and counts the answers.
+/// What passes today when an answer took long.
+pub(crate) fn slowness(ask: &Ask) -> Option<Concern> {
+    let took = ask.ledger.slowest_answer().filter(|took| *took >= ask.deadline.scale(SLOW))?;
+    Some(Concern::SlowAnswer { took: Millis(took) })
+}
+
+/// Asks a harmless question more times, one after the other, and counts the answers.
 ///
 /// A path that loses one packet in five passes one question easily: the count
-/// becomes evidence, and a missing answer a concern.
+/// becomes evidence, and a missing answer a concern. `repeats` at most, and no more once it has
+/// taken [`COUNTING`]; after a first answer that is missing, only a few for the figure.
 pub(crate) async fn count_answers(ask: &mut Ask, question: fn() -> Vec<u8>, repeats: usize) {
-    const PATIENCE: Duration = Duration::from_secs(1);
     let is_elsewhere = |concern: &Concern| matches!(concern, Concern::AnswersFromElsewhere { .. });
-    if repeats == 0 || ask.seen.concerns.iter().any(is_elsewhere) {
+    // Whoever takes its time is not asked again and again.
+    let is_slow = ask.ledger.slowest_answer().is_some_and(|took| took >= TOO_SLOW_TO_COUNT);
+    if repeats == 0 || is_slow || ask.seen.concerns.iter().any(is_elsewhere) {
         return;
     }
-    let mut answered = 1;
-    for _ in 0..repeats {
+    let deadline = ask.deadline.renewed(COUNTING);
+    let usual = ask.ledger.slowest_answer().unwrap_or_default();
+    let (mut answered, mut asked) = (1, 1);
+    while asked <= repeats && !deadline.is_over() {
         let Ok(socket) = Udp::connect(ask) else { break };
+        let socket = Udp { deadline: ask.deadline.renewed(PATIENCE), ..socket };
         let once = [Duration::ZERO];
-        let reply = socket.exchange(&question(), &once, PATIENCE, |_| Some(())).await;
+        let patience = GRACE + 2 * usual;
+        let reply = socket.exchange(&question(), &once, patience, |_| Some(())).await;
+        asked += 1;
         answered += usize::from(reply.is_ok());
+        let missing = asked - answered;
+        if missing >= ENOUGH || (missing > 0 && asked >= FEW) {
+            break;
+        }
     }
-    let asked = repeats + 1;
     ask.seen.evidence.set("answers", format!("{answered}/{asked}"));
     if answered < asked {
         ask.seen.concerns.push(Concern::AnswersMissing { answered, asked });
     }
 }
+
+/// An answer later than this is felt by whoever asks often; with --timeout it is later.
+const SLOW: Duration = Duration::from_millis(400);
+/// A peer this slow would make the count take longer than the question did.
+const TOO_SLOW_TO_COUNT: Duration = Duration::from_millis(200);
+/// How long answers are counted at most, those that are missing apart.
+const COUNTING: Duration = Duration::from_secs(1);
+/// Longest wait for one of them.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// Longest wait beside two times what the first answer took: a busy service's pause.
+const GRACE: Duration = Duration::from_millis(900);
+/// Questions that make a figure, once an answer is missing, and missing answers that do.
+const FEW: usize = 10;
+const ENOUGH: usize = 3;
 
 #[cfg(test)]
 mod tests {

@@ -88,8 +88,8 @@ impl Distance {
     }
 }
 
-/// Longest wait beside two round trips.
-const GRACE: Duration = Duration::from_millis(30);
+/// Longest wait beside two round trips: a busy machine's pause.
+const GRACE: Duration = Duration::from_millis(120);
 
 #[cfg(test)]
 mod tests {

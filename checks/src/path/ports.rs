@@ -3,7 +3,7 @@
 //! Routers and links that share a load choose one of several paths by addresses and ports. When one
 //! of these paths is dead, some source ports never get through and the others always do. So after
 //! a first packet that was lost, the same port is asked from four more ports of ours, and then
-//! twice more from each: a loss by chance does not hit the same ports again.
+//! three times more from each: a loss by chance does not hit the same ports again.
 //!
 //! Over TCP no connection comes about (see [`Knock::send`]), so the service sees nobody. At most
 //! [`MOST_PACKETS`] packets.
@@ -147,7 +147,7 @@ fn others(first: Option<u16>) -> impl Iterator<Item = u16> {
 /// Ports asked from, besides the first.
 const OTHERS: u16 = 4;
 /// How often each is asked.
-const ROUNDS: usize = 3;
+const ROUNDS: usize = 4;
 /// Packets at most: the first port is asked again from the second round on.
 #[cfg(test)]
 const MOST_PACKETS: usize = ROUNDS * OTHERS as usize + ROUNDS - 1;
@@ -177,7 +177,7 @@ mod tests {
         let trace = PortsTrace::of(
             TO,
             Transport::Tcp,
-            &[port(40_000, 3), port(40_001, 0), port(40_003, 0)],
+            &[port(40_000, ROUNDS), port(40_001, 0), port(40_003, 0)],
         );
         let waited = Millis(Duration::from_secs(4));
         let silence = Cause::NoAnswer { to: TO, phase: Phase::Connect, waited };
@@ -187,7 +187,7 @@ mod tests {
             "1 of 3 connections opens: one of several paths is dead (source ports 40001, 40003)"
         );
         assert_eq!(cause.owner(), Owner::Network(Whereabouts::Unknown));
-        for all in [[port(1, 3), port(2, 3)], [port(1, 0), port(2, 0)]] {
+        for all in [[port(1, ROUNDS), port(2, ROUNDS)], [port(1, 0), port(2, 0)]] {
             assert_eq!(PortsTrace::of(TO, Transport::Tcp, &all), None);
         }
     }

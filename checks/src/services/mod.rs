@@ -132,6 +132,14 @@ impl Probe {
         }
     }
 
+    /// The same question, with nothing that a second time would do twice: no bind, no mail.
+    pub(crate) fn without_consequences(&self) -> Self {
+        match self {
+            Self::Smtp(probe) => Self::Smtp(smtp::Probe { test_mail: None, ..probe.clone() }),
+            other => other.without_credentials(),
+        }
+    }
+
     /// The same question, for this user and this database where the probe asks for some.
     #[must_use]
     pub fn with_session(self, session: &Session) -> Self {
@@ -167,8 +175,9 @@ pub struct Service {
     pub tls: bool,
     /// The longest the whole question may take, all phases together.
     pub budget: Duration,
-    /// How often the question may be asked again after a pass, to count the
-    /// answers; 0 where servers limit the rate, and over TCP.
+    /// How often it may be asked again after a pass, to count the answers: over UDP the question,
+    /// over TCP a handshake that ends before there is a connection, and only after a delay that a
+    /// lost packet makes. 0 where servers, or firewalls before them, limit the rate.
     pub repeats: usize,
     /// The probe as it is without any option.
     pub probe: fn() -> Probe,
@@ -182,6 +191,15 @@ impl Service {
     /// The cause when `head`, the first bytes of an answer, is of another protocol than its own.
     pub(crate) fn instead(&self, head: &[u8]) -> Option<Cause> {
         instead_of(self.expected, self.spoken, head)
+    }
+
+    /// Does it hold visits without a log-in against the address they come from?
+    ///
+    /// OpenSSH does since 9.8 (`PerSourcePenalties`), also those that leave politely. So it is visited
+    /// once a run, whoever wants to know.
+    #[must_use]
+    pub fn counts_visits(&self) -> bool {
+        self.spoken == Spoken::Ssh
     }
 
     /// The transports it is asked over; the first decides.

@@ -64,7 +64,7 @@ pub(crate) const SERVICE: Service = Service {
     tls: false,
     budget: Duration::from_secs(10),
     question: None,
-    repeats: 0,
+    repeats: 12,
     probe: || crate::Probe::Mssql(Probe::default()),
     respond: Respond::Stream(|stream| Box::pin(respond(stream))),
 };

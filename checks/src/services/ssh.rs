@@ -1,8 +1,9 @@
 //! SSH: does a server identify itself, and offer what this machine's client takes?
 //!
-//! Listens first, TCP 22 by default; then identification, KEXINIT, and a
-//! disconnect message with our name, so that the server's log says who came.
-//! One connection, no retry: servers penalise repeated half-open visits.
+//! Listens first, TCP 22 by default; then identification, KEXINIT as a client of
+//! OpenSSH's sends it, and a disconnect message with our name, so that the server's log says who came.
+//! One connection, no retry: OpenSSH counts every visit without a log-in, also one with a whole key
+//! exchange and a goodbye (`PerSourcePenalties`, `noauth`).
 //!
 //! Reference: [RFC 4253 §4.2, §7.1, §11.1](https://www.rfc-editor.org/rfc/rfc4253).
 
@@ -44,6 +45,8 @@ impl Probe {
         stream.came("its identification");
         stream.asks("ours");
         stream.send(OURS).await?;
+        // As large as that of a real client, so that a path which does not carry it is met.
+        stream.send(&ours.proposal()).await?;
         stream.allow(KEXINIT);
         let packet = read_packet(&mut stream).await?;
         let offer = KexInit::decode(&packet)?;
@@ -111,8 +114,10 @@ async fn identify(stream: &mut Stream) -> Result<String, Cause> {
             Ok(line) => line,
             // A peer that speaks another protocol may wait for us, or never send a line feed.
             Err(cause) => {
+                let waited = stream.waited();
                 stream.draw_out(&cause).await;
-                return Err(SERVICE.instead(stream.head()).unwrap_or(cause));
+                let closed = || closed(cause, waited);
+                return Err(SERVICE.instead(stream.head()).unwrap_or_else(closed));
             }
         };
         read += line.len();
@@ -134,6 +139,17 @@ async fn identify(stream: &mut Stream) -> Result<String, Cause> {
     Err(Cause::Endless { phase: Phase::Greeting, limit: read, head: wire::head(stream.head()) })
 }
 
+/// A server in good health identifies itself before anything else; who listens first, and gives up
+/// later, is no SSH server.
+fn closed(cause: Cause, waited: Duration) -> Cause {
+    match cause {
+        Cause::HungUp { to, phase: Phase::Greeting, received: 0 } if waited < AT_ONCE => {
+            Cause::SshClosed { to }
+        }
+        other => other,
+    }
+}
+
 /// The payload of the next unencrypted binary packet (RFC 4253 §6).
 async fn read_packet(stream: &mut Stream) -> Result<Vec<u8>, Cause> {
     let prefix = stream.exactly(Phase::Reply, 5).await?;
@@ -150,8 +166,14 @@ async fn read_packet(stream: &mut Stream) -> Result<Vec<u8>, Cause> {
 
 /// Padded so that the whole is a multiple of eight (RFC 4253 §6).
 fn encode_packet(payload: &[u8]) -> Vec<u8> {
+    encode_padded(payload, 4)
+}
+
+/// The same with at least so much padding, as far as its length goes into a byte.
+fn encode_padded(payload: &[u8], least: usize) -> Vec<u8> {
     let padding = 8 - (payload.len() + 5) % 8;
-    let padding = if padding < 4 { padding + 8 } else { padding };
+    let missing = least.min(MOST_PADDING).saturating_sub(padding);
+    let padding = padding + missing.next_multiple_of(8);
     let length = u32::try_from(payload.len() + padding + 1).unwrap_or(u32::MAX);
     let mut packet = length.to_be_bytes().to_vec();
     packet.push(u8::try_from(padding).unwrap_or(u8::MAX));
@@ -210,7 +232,7 @@ impl KexInit {
 
     fn encode(&self) -> Vec<u8> {
         let mut payload = vec![MSG_KEXINIT];
-        payload.extend([0x5a; 16]);
+        payload.extend(rand::random::<[u8; 16]>());
         let none = ["none".to_owned()];
         let lists: [&[String]; 8] = [
             &self.kex,
@@ -228,6 +250,18 @@ impl KexInit {
         // Two empty language lists, no guess, reserved.
         payload.extend([0; 4 + 4 + 1 + 4]);
         payload
+    }
+
+    /// What a client with these algorithms proposes.
+    fn of(ours: &Algorithms) -> Self {
+        Self {
+            kex: ours.kex.clone(),
+            host_keys: ours.host_keys.clone(),
+            ciphers_out: ours.ciphers.clone(),
+            ciphers_in: ours.ciphers.clone(),
+            macs_out: ours.macs.clone(),
+            macs_in: ours.macs.clone(),
+        }
     }
 
     fn example() -> Self {
@@ -253,6 +287,11 @@ fn names(reader: &mut Reader<'_>) -> Result<Vec<String>, Cause> {
 /// sshd waits for a reverse look-up of ours before it greets (`UseDNS`).
 const IDENTIFICATION: Duration = Duration::from_secs(10);
 const KEXINIT: Duration = Duration::from_secs(5);
+/// A look-up of our address for /etc/hosts.deny takes this long, and the brokers and mail servers
+/// that give a silent client up take longer.
+const AT_ONCE: Duration = Duration::from_millis(2_500);
+/// The least that OpenSSH's client sends with its proposal: 1,500 bytes since 8.9.
+const PROPOSAL: usize = 1_440;
 const OURS: &[u8] = concat!("SSH-2.0-preflight_", env!("CARGO_PKG_VERSION"), "\r\n").as_bytes();
 /// RFC 4253 allows 255 for the identification; lines before it may be longer.
 const MAX_LINE: usize = 1024;
@@ -263,7 +302,11 @@ const MAX_BEFORE: usize = 8 * 1024;
 const MAX_NAMES: usize = 4 * 1024;
 /// RFC 4253 §6.1: every implementation takes packets of 35,000 bytes.
 const MAX_PACKET: usize = 35_000;
+/// The largest multiple of eight below 256, less what fills up the first one.
+const MOST_PADDING: usize = 247;
 const MSG_DISCONNECT: u8 = 1;
+/// A message that the peer passes over (RFC 4253 §11.2).
+const MSG_IGNORE: u8 = 2;
 const MSG_KEXINIT: u8 = 20;
 const BY_APPLICATION: u32 = 11;
 

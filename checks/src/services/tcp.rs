@@ -46,7 +46,7 @@ pub(crate) const SERVICE: Service = Service {
     budget: Duration::from_secs(6),
     probe: || crate::Probe::Tcp(Probe::default()),
     question: None,
-    repeats: 0,
+    repeats: 12,
     respond: Respond::Stream(|stream| Box::pin(respond(stream))),
 };
 

@@ -57,7 +57,7 @@ pub(crate) const SERVICE: Service = Service {
     budget: Duration::from_secs(10),
     probe: || crate::Probe::Tls(Probe::default()),
     question: None,
-    repeats: 0,
+    repeats: 12,
     respond: Respond::Stream(|stream| Box::pin(respond(stream))),
 };
 

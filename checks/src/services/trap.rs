@@ -63,7 +63,7 @@ pub(crate) const SERVICE: Service = Service {
     tls: false,
     budget: Duration::from_secs(5),
     question: Some(crate::snmp::discovery::question),
-    repeats: 2,
+    repeats: 24,
     probe: || crate::Probe::Trap(Probe::default()),
     respond: Respond::Datagram(|request| discovery::respond(request, snmp::up())),
 };

@@ -4,11 +4,11 @@ use std::io;
 use std::net::Shutdown;
 use std::time::Duration;
 
-use socket2::SockRef;
+use socket2::{SockRef, Socket};
 use tokio::net::TcpStream;
 
-use super::start;
-use crate::net::{Deadline, Peer, sys};
+use super::{begin, start};
+use crate::net::{Deadline, Packets, Peer, sys};
 
 /// Says `words`, and nothing after them: does the end of an answer come back, and no answer before it?
 ///
@@ -44,11 +44,14 @@ pub(crate) async fn is_reset_from_near(
     left: u8,
     wait: Deadline,
 ) -> Option<bool> {
-    let stream = connect(peer, wait).await?;
+    let stream = connect_quietly(peer, wait).await?;
     sys::hear_only_from_near(&stream, peer.address, left).ok()?;
     // A RST that is here already came before anybody was kept from being heard.
     stream.take_error().ok().filter(Option::is_none)?;
-    stream.try_write(words).ok()?;
+    // In two packets: who counts them has let the handshake and one more pass.
+    let (first, rest) = words.split_at_checked(1)?;
+    stream.try_write(first).ok()?;
+    stream.try_write(rest).ok()?;
     let mut bytes = [0; 256];
     while let Some(Ok(())) = wait.bound(stream.readable()).await {
         match stream.try_read(&mut bytes) {
@@ -63,7 +66,21 @@ pub(crate) async fn is_reset_from_near(
 }
 
 async fn connect(peer: &Peer, wait: Deadline) -> Option<TcpStream> {
-    let stream = TcpStream::from_std(start(peer.address, peer.from).ok()?.into()).ok()?;
+    opened(start(peer.address, peer.from, Packets::default()).ok()?, wait).await
+}
+
+/// The last packet of the handshake waits for our first words: until then the peer cannot greet, and
+/// nobody has anything to answer.
+async fn connect_quietly(peer: &Peer, wait: Deadline) -> Option<TcpStream> {
+    let quiet = |socket: &Socket| {
+        socket.set_tcp_quickack(false)?;
+        socket.set_tcp_nodelay(true)
+    };
+    opened(begin(peer.address, peer.from, Packets::default(), quiet).ok()?, wait).await
+}
+
+async fn opened(socket: Socket, wait: Deadline) -> Option<TcpStream> {
+    let stream = TcpStream::from_std(socket.into()).ok()?;
     wait.bound(stream.writable()).await?.ok()?;
     Some(stream)
 }

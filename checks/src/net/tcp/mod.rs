@@ -10,19 +10,21 @@ use std::net::{IpAddr, SocketAddr};
 use std::os::fd::AsFd;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::far::Io;
+use super::knock::{Knock, Terms};
 use super::ledger::Ledger;
 use super::source::leave_from;
-use super::{Ask, CONNECT, Deadline, icmp, route, sys, udp};
+use super::{Ask, CONNECT, Deadline, Packets, icmp, route, sys, udp};
 use crate::cause::{Cause, Concern, LocalFirewallSign, LocalRoute, Millis, Phase};
 use crate::evidence::Seen;
 
 pub(crate) use again::is_reset_from_near;
-pub(crate) use silence::{doubt, explain};
+pub(crate) use silence::{doubt, explain, is_bound_to_size};
 
 /// A conversation over TCP, plain or inside TLS.
 ///
@@ -48,6 +50,21 @@ pub(crate) struct Stream {
 
 /// The fact that the handshake needed more than one SYN.
 pub(crate) const SYN_AGAIN: &str = "syn_retransmissions";
+/// A round trip longer than this is felt in every conversation.
+const SLOW: Duration = Duration::from_millis(400);
+/// The least that a TCP waits before it sends again (RFC 6298 says a second; systems take this).
+const RESEND: Duration = Duration::from_millis(200);
+/// Longest wait for the answer to a SYN, beside two round trips.
+const HANDSHAKE: Duration = Duration::from_millis(500);
+/// What may be too large for a link on the way; every link carries 576 bytes (RFC 791 §3.2).
+const LARGE: u64 = 500;
+/// Bytes in a packet that every link carries.
+const SMALL: u32 = 500;
+/// Time for three repetitions.
+const SETTLED: Duration = Duration::from_secs(2);
+const LOOK: Duration = Duration::from_millis(20);
+/// SYNs at once.
+const AT_ONCE: usize = 4;
 /// Bytes read at once.
 const CHUNK: usize = 4096;
 /// Bytes kept of the beginning of a conversation.
@@ -71,7 +88,7 @@ impl Stream {
         let to = ask.address();
         // Afterwards the kernel may already avoid a router that does not answer.
         let entry = route::entry_for(to.ip(), ask.peer.from);
-        let socket = start(to, ask.peer.from)?;
+        let socket = start(to, ask.peer.from, ask.packets)?;
         // The error queue is the socket's: read it before the socket is gone.
         let stream = TcpStream::from_std(socket.into()).map_err(|e| local("open a socket", &e))?;
         let own = stream.local_addr().ok();
@@ -144,9 +161,40 @@ impl Stream {
         self.ledger.asks(what);
     }
 
+    /// When it is dropped, a RST ends the connection.
+    pub(crate) fn leave_with_a_reset(&self) {
+        self.ledger.leave_with_a_reset();
+    }
+
     /// From now on, waits at most `limit` for what comes next.
     pub(crate) fn allow(&mut self, limit: Duration) {
         self.wait = self.deadline.within(limit);
+    }
+
+    /// How long the present wait has lasted.
+    pub(crate) fn waited(&self) -> Duration {
+        self.wait.waited().0
+    }
+
+    /// Listens for `moment` within the present wait: does the peer stay silent?
+    ///
+    /// # Errors
+    ///
+    /// As [`Stream::fill`], but for [`Cause::Silent`].
+    pub(crate) async fn is_silent_for(
+        &mut self,
+        moment: Duration,
+        phase: Phase,
+    ) -> Result<bool, Cause> {
+        let whole = self.wait;
+        self.wait = whole.within(moment);
+        let heard = self.fill(phase).await;
+        self.wait = whole;
+        match heard {
+            Ok(_) => Ok(false),
+            Err(Cause::Silent { .. }) => Ok(true),
+            Err(other) => Err(other),
+        }
     }
 
     /// Sends all of `bytes`.
@@ -258,8 +306,18 @@ impl Stream {
         }
     }
 
+    /// Waits until the peer has what was said, as far as that was large: what a path does not carry, a
+    /// service that answers sooner would hide.
+    async fn settle(&mut self) {
+        let until = self.deadline.within(SETTLED);
+        while self.ledger.unacknowledged() >= LARGE && !until.is_over() {
+            until.within(LOOK).pass().await;
+        }
+    }
+
     /// Says goodbye with a FIN; what the peer does about it no longer matters.
     pub(crate) async fn close(mut self) {
+        self.settle().await;
         let goodbye = self.deadline.within(GOODBYE);
         let _gone_or_late = goodbye.bound(self.io.shutdown()).await;
     }
@@ -297,7 +355,17 @@ impl std::fmt::Debug for Stream {
 }
 
 /// A socket whose handshake with `to` has begun.
-fn start(to: SocketAddr, from: Option<IpAddr>) -> Result<Socket, Cause> {
+fn start(to: SocketAddr, from: Option<IpAddr>, packets: Packets) -> Result<Socket, Cause> {
+    begin(to, from, packets, |_| Ok(()))
+}
+
+/// The same, with `options` set before.
+fn begin(
+    to: SocketAddr,
+    from: Option<IpAddr>,
+    packets: Packets,
+    options: impl FnOnce(&Socket) -> io::Result<()>,
+) -> Result<Socket, Cause> {
     let open = || {
         let socket = Socket::new(Domain::for_address(to), Type::STREAM, Some(Protocol::TCP))?;
         socket.set_nonblocking(true)?;
@@ -307,6 +375,11 @@ fn start(to: SocketAddr, from: Option<IpAddr>) -> Result<Socket, Cause> {
     // Before Linux 5.8 TCP has no such queue; then errno alone must do.
     let _best_effort = icmp::keep_refusals(&socket, to, true);
     let _best_effort = icmp::tell_hops_left(&socket, to);
+    options(&socket).map_err(|error| local("set up a connection", &error))?;
+    if packets == Packets::Small {
+        // Said in the handshake, so that the peer keeps to it too.
+        socket.set_tcp_mss(SMALL).map_err(|error| local("make packets small", &error))?;
+    }
     leave_from(&socket, from, to)?;
     match socket.connect(&to.into()) {
         Ok(()) => Ok(socket),
@@ -375,6 +448,11 @@ fn silence(socket: &impl AsFd, to: SocketAddr, waited: Millis) -> Cause {
 fn note_round_trip(socket: &impl AsFd, seen: &mut Seen) {
     if let Some(info) = sys::tcp_info(socket) {
         seen.evidence.set("rtt_ms", Millis(info.rtt));
+        let is_told = |concern: &Concern| matches!(concern, Concern::SlowRoundTrip { .. });
+        // After a SYN that was lost, the time until it was sent again is in it.
+        if info.rtt >= SLOW && info.total_retrans == 0 && !seen.concerns.iter().any(is_told) {
+            seen.concerns.push(Concern::SlowRoundTrip { took: Millis(info.rtt) });
+        }
         if info.total_retrans > 0 {
             seen.evidence.set(SYN_AGAIN, info.total_retrans);
         }
@@ -394,6 +472,36 @@ pub(crate) fn note_losses(ask: &mut Ask) {
     let is_loss = segments > 1 || ask.seen.evidence.fact(SYN_AGAIN).is_some();
     if is_loss && !ask.address().ip().is_loopback() {
         ask.seen.concerns.push(Concern::TcpLosses { segments });
+    }
+}
+
+/// After a conversation with a delay as a lost packet makes it, and no other sign of one: are
+/// handshakes lost?
+///
+/// What the peer had to send again is not counted on our side. `most` handshakes, none of which
+/// becomes a connection.
+pub(crate) async fn count_handshakes(ask: &mut Ask, most: usize, took: Duration) {
+    let to = ask.address();
+    let is_told = |concern: &Concern| matches!(concern, Concern::TcpLosses { .. });
+    let is_delayed = took >= ask.seen.timings.connect.unwrap_or_default() * 2 + RESEND;
+    let is_suspect = is_delayed || ask.ledger.losses() > 0;
+    if most == 0 || !is_suspect || to.ip().is_loopback() || ask.seen.concerns.iter().any(is_told) {
+        return;
+    }
+    let (mut answered, mut asked) = (0, 0);
+    while asked < most && answered == asked {
+        let wait =
+            ask.deadline.renewed(HANDSHAKE + 2 * ask.seen.timings.connect.unwrap_or_default());
+        let terms = Terms { from: ask.source, ..Terms::default() };
+        let few = (0..AT_ONCE).map(|_| Knock::Syn.send(terms, to, wait));
+        let heard = join_all(few).await;
+        asked += heard.len();
+        answered += heard.iter().filter(|knocked| knocked.heard.is_some()).count();
+    }
+    ask.seen.evidence.set("handshakes", format!("{answered}/{asked}"));
+    // All of a sudden none: that is somebody who turns away a crowd.
+    if (1..asked).contains(&answered) {
+        ask.seen.concerns.push(Concern::AnswersMissing { answered, asked });
     }
 }
 

@@ -11,8 +11,9 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use super::LARGE;
 use super::again::are_answers_lost;
-use crate::cause::{Cause, Millis};
+use crate::cause::{Cause, Millis, Phase};
 use crate::net::Ask;
 use crate::net::ledger::Account;
 
@@ -48,6 +49,21 @@ pub(crate) async fn explain(ask: &Ask, cause: Cause) -> Cause {
     }
 }
 
+/// Could this be a matter of size: of our words, or of the answers? Whose packets are lost then, ours?
+///
+/// A peer that never said a byte to a few small words is not asked again for that.
+pub(crate) fn is_bound_to_size(ask: &Ask, cause: &Cause) -> Option<bool> {
+    let account = ask.ledger.account()?;
+    match cause {
+        Cause::Unacknowledged { missing, .. } => (*missing >= LARGE).then_some(true),
+        Cause::AnswersLost { .. } | Cause::SilentAfter { .. } | Cause::Incomplete { .. } => {
+            Some(false)
+        }
+        Cause::Silent { phase: Phase::Tls, .. } => Some(false),
+        _ => (account.sent >= LARGE && matches!(cause, Cause::Silent { .. })).then_some(false),
+    }
+}
+
 /// A pass that rests on nothing: what was said last was never acknowledged, however often it was repeated.
 pub(crate) fn doubt(ask: &Ask) -> Option<Cause> {
     let account = ask.ledger.account()?;
@@ -70,7 +86,8 @@ fn judge(account: &Account, to: SocketAddr, waited: Millis) -> Option<Cause> {
     }
     // What is too large for the path never comes, however often it is repeated; smaller segments do.
     let is_hole = missing == 0 && info.out_of_order > 0;
-    is_hole.then_some(Cause::MtuBlackHole { to, segments: info.out_of_order, waited })
+    let (segments, ours) = (info.out_of_order, false);
+    is_hole.then_some(Cause::MtuBlackHole { to, segments, ours, waited })
 }
 
 /// The last that came, in a word.
@@ -135,6 +152,9 @@ mod tests {
     fn smaller_segments_behind_a_hole_name_the_path() {
         let info = TcpInfo { bytes_acked: 9, out_of_order: 2, ..TcpInfo::default() };
         let to = ([192, 0, 2, 1], 5432).into();
-        assert_eq!(verdict(8, info), Some(Cause::MtuBlackHole { to, segments: 2, waited: WAITED }));
+        assert_eq!(
+            verdict(8, info),
+            Some(Cause::MtuBlackHole { to, segments: 2, ours: false, waited: WAITED })
+        );
     }
 }

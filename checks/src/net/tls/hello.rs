@@ -62,6 +62,17 @@ pub(crate) async fn ask(
     answer
 }
 
+/// The same, and leaves with a RST.
+pub(super) async fn ask_and_reset(
+    mut stream: Stream,
+    host: &str,
+    from: Repertoire,
+) -> Result<FirstAnswer, Cause> {
+    stream.leave_with_a_reset();
+    stream.send(&client_hello(host, from)).await?;
+    read(&mut stream).await
+}
+
 impl Agreement {
     /// Would OpenSSL's clients go on, at their usual security level?
     pub(super) fn is_enough_for_openssl(&self) -> bool {

@@ -224,6 +224,21 @@ pub(crate) async fn proof(mut stream: Stream, ask: &mut Ask) -> Result<Proof, Ca
     }
 }
 
+/// Does the peer of `ask` speak TLS, where plain text has met a silence?
+///
+/// One first message on a connection of its own, which is reset afterwards: a service that takes
+/// its clients in turn does not wait for it.
+pub(crate) async fn is_spoken(ask: &Ask, within: Duration) -> bool {
+    let deadline = ask.deadline.within(within);
+    let mut other = Ask::new(ask.peer.clone(), deadline, Trust::only([]));
+    let host = other.peer.host.clone();
+    let said = async {
+        let stream = other.connect().await.ok()?;
+        hello::ask_and_reset(stream, &host, Repertoire::Everything).await.ok()
+    };
+    deadline.bound(said).await.flatten().is_some()
+}
+
 /// Offers all of `from`, and keeps what the server answers; the handshake ends there.
 async fn look(
     stream: Stream,

@@ -112,6 +112,9 @@ impl Header {
     }
 }
 
+/// The number of a field that no welcome has.
+const UNUSED: u8 = 15;
+
 /// Who a peer is, from either coding.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Welcome {
@@ -183,9 +186,23 @@ impl Welcome {
 
     /// The whole packet.
     pub(super) fn encode(&self, coding: Coding) -> Vec<u8> {
+        self.encode_up_to(coding, 0)
+    }
+
+    /// The same, filled up to `least` bytes where the coding has room for what nobody reads: a field
+    /// of a number that is not in use, which Protocol Buffers have a reader pass over.
+    pub(super) fn encode_up_to(&self, coding: Coding, least: usize) -> Vec<u8> {
         let (event, payload) = match coding {
             Coding::VersionResponse => (VERSION_RESPONSE, self.to_version_response()),
-            Coding::Welcome => (WELCOME, self.to_protobuf()),
+            Coding::Welcome => {
+                let mut message = self.to_protobuf();
+                // The field's number and length have three bytes.
+                let missing = least.saturating_sub(HEADER_LEN + message.len() + 3);
+                if missing > 0 {
+                    push_bytes(&mut message, UNUSED, &vec![0; missing]);
+                }
+                (WELCOME, message)
+            }
         };
         let size = u16::try_from(payload.len()).unwrap_or(SPLIT);
         let source = u32::try_from(self.poller_id).unwrap_or_default();

@@ -477,17 +477,34 @@ async fn a_broker_of_generation_two_is_found_out() {
 async fn whoever_always_hangs_up_is_reported_as_that() {
     let (verdict, _, served) = ask_a(Generation::Three, |mut c| async move {
         c.read_exact(&mut [0; HEADER_LEN]).await.unwrap();
-        let _ = c.read(&mut [0; 99]).await;
+        let _ = c.read(&mut [0; A_PACKET]).await;
     })
     .await;
     let Err(Cause::HungUp { received: 0, .. }) = verdict else { panic!("{verdict:?}") };
     assert_eq!(served, 4);
 }
 
+/// The directory's TLS library takes our head for that of a long record, and waits for the rest.
+#[tokio::test]
+async fn a_tls_port_that_is_mute_to_a_broker_is_found_by_a_first_message_of_tls() {
+    let (verdict, ..) = ask_a(Generation::Three, |mut c| async move {
+        let mut head = [0; 3];
+        c.read_exact(&mut head).await.unwrap();
+        if head == [22, 3, 1] {
+            c.write_all(&[0x15, 3, 1, 0, 2, 2, 70]).await.unwrap();
+        } else {
+            // The next one comes on another connection.
+            tokio::spawn(async move { while c.read(&mut [0; 4096]).await.is_ok_and(|n| n > 0) {} });
+        }
+    })
+    .await;
+    assert_eq!(verdict, Err(Cause::BbdoTls { grpc: false }));
+}
+
 #[tokio::test]
 async fn half_an_answer_is_no_reason_to_ask_again() {
     let (verdict, _, served) = ask_a(Generation::Three, |mut c| async move {
-        c.read_exact(&mut [0; 35]).await.unwrap();
+        c.read_exact(&mut [0; A_PACKET]).await.unwrap();
         c.write_all(&REAL_WELCOME[..40]).await.unwrap();
     })
     .await;
@@ -742,7 +759,8 @@ fn a_slow_answer_is_a_concern() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_mute_port_is_asked_once_and_costs_eight_seconds() {
+async fn a_mute_port_is_asked_once_and_for_tls_and_costs_ten_seconds() {
+    // One at a time, as a broker takes them: the second one waits behind the first.
     let (verdict, seen, served) = ask_a(Generation::Three, |c| async {
         let _kept = c;
         std::future::pending::<()>().await;

@@ -140,7 +140,7 @@ pub(crate) const SERVICE: Service = Service {
     // another way, and the other names after the first.
     budget: Duration::from_secs(20),
     question: Some(message::plain_question),
-    repeats: 2,
+    repeats: 24,
     probe: || crate::Probe::Dns(Probe::default()),
     respond: Respond::Both {
         datagram: message::respond,
@@ -376,11 +376,16 @@ struct Sockets {
     modern: Udp,
     plain: Udp,
     deadline: Deadline,
+    /// Longer for a server that took long before.
+    listen: Duration,
 }
 
 impl Sockets {
     fn open(ask: &mut Ask) -> Result<Self, Cause> {
-        Ok(Self { modern: ask.datagrams()?, plain: ask.datagrams()?, deadline: ask.deadline })
+        let slowest = ask.ledger.slowest_answer().filter(|took| *took >= SLOW);
+        let listen = LISTEN + 3 * slowest.unwrap_or_default();
+        let (modern, plain) = (ask.datagrams()?, ask.datagrams()?);
+        Ok(Self { modern, plain, deadline: ask.deadline, listen })
     }
 
     /// The answer to the first question; and did the server answer a harmless one by `other` meanwhile?
@@ -389,7 +394,7 @@ impl Sockets {
     async fn settled(&self, first: &Question, other: &Udp) -> (Result<Asked, Cause>, bool) {
         let harmless = async {
             let query = Question::root().query(How::Plain)?;
-            exchange(other, &query, &ASK_ANOTHER_AT).await
+            exchange(other, &query, &ASK_ANOTHER_AT, self.listen).await
         };
         let mut resolving = pin!(self.resolve(first));
         tokio::select! {
@@ -413,13 +418,13 @@ impl Sockets {
         let mut heard = self.ask(question).await?;
         if heard.edns == Edns::Answered && heard.reply.dislikes_edns() {
             let query = question.query(How::Plain)?;
-            heard = exchange(&self.plain, &query, &ASK_AT).await?;
+            heard = exchange(&self.plain, &query, &ASK_AT, self.listen).await?;
             heard.edns = Edns::Refused;
         }
         let mut unchecked = None;
         if heard.reply.rcode == ResponseCode::ServFail {
             let query = question.query(How::Unchecked)?;
-            let again = exchange(&self.plain, &query, &ASK_AT).await;
+            let again = exchange(&self.plain, &query, &ASK_AT, self.listen).await;
             unchecked = again.ok().map(|again| again.reply.rcode);
         }
         Ok(Asked { question: question.clone(), heard, unchecked, whole: None })
@@ -428,8 +433,8 @@ impl Sockets {
     /// Asks with EDNS, and in the end once without.
     async fn ask(&self, question: &Question) -> Result<Heard, Cause> {
         let (modern, plain) = (question.query(How::Edns)?, question.query(How::Plain)?);
-        let mut with = pin!(exchange(&self.modern, &modern, &ASK_AT));
-        let without = exchange(&self.plain, &plain, &ASK_PLAIN_AT);
+        let mut with = pin!(exchange(&self.modern, &modern, &ASK_AT, self.listen));
+        let without = exchange(&self.plain, &plain, &ASK_PLAIN_AT, self.listen);
         tokio::select! {
             biased;
             heard = &mut with => heard,
@@ -442,15 +447,20 @@ impl Sockets {
 
     /// Asks with EDNS once more: on a path that loses packets, two in a row prove nothing.
     async fn once_more(&self, modern: &Query) -> Option<Heard> {
-        let asking = exchange(&self.modern, modern, &ASK_ONCE);
+        let asking = exchange(&self.modern, modern, &ASK_ONCE, self.listen);
         let heard = self.deadline.within(ONCE_MORE).bound(asking).await?.ok()?;
         Some(Heard { tries: ASK_AT.len() + heard.tries, ..heard })
     }
 }
 
-async fn exchange(socket: &Udp, query: &Query, schedule: &[Duration]) -> Result<Heard, Cause> {
+async fn exchange(
+    socket: &Udp,
+    query: &Query,
+    schedule: &[Duration],
+    listen: Duration,
+) -> Result<Heard, Cause> {
     let accept = |bytes: &[u8]| query.accept(bytes);
-    let answered = socket.exchange(&query.wire, schedule, LISTEN, accept).await?;
+    let answered = socket.exchange(&query.wire, schedule, listen, accept).await?;
     let (tries, round_trip) = (answered.tries, answered.round_trip);
     Ok(Heard { reply: answered.reply?, tries, round_trip, edns: Edns::Answered })
 }
@@ -501,6 +511,8 @@ const ASK_ONCE: [Duration; 1] = [Duration::ZERO];
 const ONCE_MORE: Duration = Duration::from_secs(1);
 /// Longer than the 3.07 s of a neighbour that does not answer.
 const LISTEN: Duration = Duration::from_secs(4);
+/// A server slower than this is given more time for what it is asked next.
+const SLOW: Duration = Duration::from_secs(1);
 /// A resolver that was slow answers all forms of a question at the same time.
 const GRACE: Duration = Duration::from_millis(200);
 /// Addresses of one name shown as evidence.

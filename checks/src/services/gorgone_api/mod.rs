@@ -116,7 +116,7 @@ pub(crate) const SERVICE: Service = Service {
     tls: false,
     budget: Duration::from_secs(22),
     question: None,
-    repeats: 0,
+    repeats: 12,
     probe: || crate::Probe::GorgoneApi(Probe::default()),
     respond: Respond::Stream(|stream| Box::pin(respond(stream))),
 };

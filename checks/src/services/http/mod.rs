@@ -262,7 +262,7 @@ pub(crate) const SERVICE: Service = Service {
     tls: false,
     budget: Duration::from_secs(22),
     question: None,
-    repeats: 0,
+    repeats: 12,
     probe: || crate::Probe::Http(Probe::new(localhost("http"))),
     respond: Respond::Stream(|stream| Box::pin(respond(stream))),
 };
@@ -279,7 +279,7 @@ pub(crate) const SERVICE_TLS: Service = Service {
     tls: true,
     budget: Duration::from_secs(27),
     question: None,
-    repeats: 0,
+    repeats: 12,
     probe: || crate::Probe::Http(Probe::new(localhost("https"))),
     respond: Respond::Stream(|stream| Box::pin(respond(stream))),
 };

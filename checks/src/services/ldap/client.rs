@@ -23,12 +23,19 @@ pub(super) async fn root_dse(stream: &mut Stream) -> Result<RootDse, Cause> {
     stream.allow(ANSWER);
     stream.asks("a search of its root DSE");
     let read = guarded(stream, |mut ldap| async move {
-        let found = ldap.search("", Scope::Base, "(objectClass=*)", ATTRIBUTES).await?;
+        let names = ATTRIBUTES.iter().map(ToString::to_string).chain(filling()).collect::<Vec<_>>();
+        let found = ldap.search("", Scope::Base, "(objectClass=*)", names).await?;
         Ok(RootDse::from(found))
     });
     let read = read.await?;
     stream.came("its root DSE");
     Ok(read)
+}
+
+/// Names of attributes that no directory has, which it passes over (RFC 4511 §4.5.1.8): the question
+/// fills a packet, so that a path which does not carry large ones is met.
+fn filling() -> impl Iterator<Item = String> {
+    (0..FILLING).map(|number| format!("x-preflight-fills-a-packet-{number:02}"))
 }
 
 /// Asks for TLS; on success the next byte is the handshake's.
@@ -160,6 +167,8 @@ fn moment(text: &str) -> Option<Timestamp> {
 
 /// Longest wait for any answer: a domain controller far away takes a second.
 const ANSWER: Duration = Duration::from_secs(5);
+/// Names that fill a packet.
+const FILLING: u8 = 38;
 const ATTRIBUTES: [&str; 11] = [
     "objectClass",
     "namingContexts",

@@ -270,7 +270,7 @@ pub(crate) const SERVICE: Service = Service {
     // Two connections, a handshake and five answers.
     budget: Duration::from_secs(38),
     question: None,
-    repeats: 0,
+    repeats: 12,
     probe: || crate::Probe::Ldap(Probe::default()),
     respond: Respond::Stream(|stream| Box::pin(respond::plain(stream))),
 };
@@ -285,7 +285,7 @@ pub(crate) const SERVICE_TLS: Service = Service {
     tls: true,
     budget: Duration::from_secs(19),
     question: None,
-    repeats: 0,
+    repeats: 12,
     probe: || crate::Probe::Ldap(Probe { tls: Tls::FromStart, login: Login::Anonymous }),
     respond: Respond::Stream(|stream| Box::pin(respond::in_tls(stream))),
     ..SERVICE

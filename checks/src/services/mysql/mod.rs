@@ -146,7 +146,7 @@ pub(crate) const SERVICE: Service = Service {
     tls: false,
     budget: Duration::from_secs(18),
     question: None,
-    repeats: 0,
+    repeats: 12,
     probe: || crate::Probe::Mysql(Probe::default()),
     respond: Respond::Stream(|stream| Box::pin(respond(stream))),
 };

@@ -151,7 +151,7 @@ pub(crate) const SERVICE: Service = Service {
     tls: true,
     budget: Duration::from_secs(45),
     question: None,
-    repeats: 0,
+    repeats: 12,
     probe: || crate::Probe::Nsclient(Probe::default()),
     respond: Respond::Stream(|stream| Box::pin(respond(stream))),
 };

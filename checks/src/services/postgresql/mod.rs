@@ -172,7 +172,7 @@ pub(crate) const SERVICE: Service = Service {
     tls: false,
     budget: Duration::from_secs(20),
     question: None,
-    repeats: 0,
+    repeats: 12,
     probe: || crate::Probe::Postgresql(Probe::default()),
     respond: Respond::Stream(|stream| Box::pin(respond(stream))),
 };

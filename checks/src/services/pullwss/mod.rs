@@ -194,7 +194,7 @@ pub(crate) const SERVICE: Service = Service {
     tls: false,
     budget: Duration::from_secs(22),
     question: None,
-    repeats: 0,
+    repeats: 12,
     probe: || crate::Probe::Pullwss(Probe::default()),
     respond: Respond::Stream(|stream| Box::pin(respond(stream))),
 };
@@ -211,7 +211,7 @@ pub(crate) const SERVICE_TLS: Service = Service {
     tls: true,
     budget: Duration::from_secs(27),
     question: None,
-    repeats: 0,
+    repeats: 12,
     probe: || crate::Probe::Pullwss(Probe { path: APACHE_PATH.to_owned(), tls: true, token: None }),
     respond: Respond::Stream(|stream| Box::pin(respond(stream))),
 };

@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use crate::cause::{Cause, Concern, Millis, Phase, Transport};
 use crate::evidence::{Seen, Value};
-use crate::net::tls::{Verify, secure};
+use crate::net::tls::{Verify, is_spoken, secure};
 use crate::net::{Ask, FarStream, Stream};
 use crate::recognise::{Spoken, recognise};
 use crate::services::{Hints, UrlForm};
@@ -77,6 +77,7 @@ impl Probe {
         let name = self.name(ask);
         stream.allow(GREETING);
         let wait = ask.deadline.within(GREETING);
+        self.look_for_tls(&mut stream, ask).await?;
         let greeting = Reply::read(&mut stream, Phase::Greeting).await.map_err(late)?;
         stream.came("its greeting");
         let mut heard = Heard::new(greeting, wait.waited().0);
@@ -99,6 +100,18 @@ impl Probe {
             }
         }
         Ok((heard, stream))
+    }
+
+    /// After a moment without a greeting: does the port speak TLS from the first byte?
+    async fn look_for_tls(&self, stream: &mut Stream, ask: &Ask) -> Result<(), Cause> {
+        if self.tls == Tls::FromStart {
+            return Ok(());
+        }
+        let is_silent = stream.is_silent_for(MOMENT, Phase::Greeting).await?;
+        if is_silent && is_spoken(ask, HELLO).await {
+            return Err(Cause::TlsUnexpected { expected: SERVICE.expected.into() });
+        }
+        Ok(())
     }
 
     /// Decides from the replies alone.
@@ -166,7 +179,7 @@ pub(crate) const SERVICE: Service = Service {
     tls: false,
     budget: Duration::from_secs(45),
     question: None,
-    repeats: 0,
+    repeats: 12,
     probe: || crate::Probe::Smtp(Probe::default()),
     respond: Respond::Stream(|stream| {
         let offers_tls = stream.has_tls();
@@ -184,7 +197,7 @@ pub(crate) const SERVICE_TLS: Service = Service {
     tls: true,
     budget: Duration::from_secs(35),
     question: None,
-    repeats: 0,
+    repeats: 12,
     probe: || crate::Probe::Smtp(Probe { tls: Tls::FromStart, ..Probe::default() }),
     respond: Respond::Stream(|stream| Box::pin(respond(stream, false))),
     ..SERVICE
@@ -388,6 +401,9 @@ fn literal(own: Option<IpAddr>) -> String {
 
 /// postscreen takes 6 s, sendmail's `greet_pause` and Exchange's tarpit 5 s.
 const GREETING: Duration = Duration::from_secs(15);
+/// Most servers have greeted by now, and a server of TLS answers its client at once.
+const MOMENT: Duration = Duration::from_millis(1_200);
+const HELLO: Duration = Duration::from_millis(600);
 const REPLY: Duration = Duration::from_secs(5);
 const GOODBYE: Duration = Duration::from_secs(1);
 /// A greeting later than this is held back, not far away.

@@ -78,6 +78,30 @@ pub(crate) async fn discover(
     Ok(Discovered::Engine(answered.reply))
 }
 
+/// Asks for the engine up to `most` times more, one after the other, and counts the answers; ends
+/// with the first that is missing.
+///
+/// Nobody logs or counts these, other than questions with a community.
+pub(super) async fn count(socket: &Udp, most: usize) -> (usize, usize) {
+    let mut answered = 0;
+    for asked in 1..=most {
+        let id = message_id();
+        let Some(question) = request(id) else { return (answered, asked) };
+        let accept = |bytes: &[u8]| report(bytes).filter(|(answers, _)| *answers == id);
+        let once = [Duration::ZERO];
+        if socket.exchange(&question, &once, COUNTED_WITHIN, accept).await.is_err() {
+            return (answered, asked);
+        }
+        answered += 1;
+    }
+    (answered, most)
+}
+
+/// Is this an engine's Report, to whatever question?
+pub(super) fn is_report(bytes: &[u8]) -> bool {
+    report(bytes).is_some()
+}
+
 /// An answer that came only when asked again is worth a word, once; unless the
 /// first time was not heard because it came from elsewhere.
 pub(super) fn note_tries(tries: usize, socket: &Udp, seen: &mut Seen) {
@@ -207,6 +231,8 @@ pub(super) fn up(seconds: u64) -> String {
     format!("up {amount} {unit}")
 }
 
+/// An agent that answered at once before answers within this.
+const COUNTED_WITHIN: Duration = Duration::from_secs(1);
 /// Without the bit that says "a new-style id"; also the largest engine time.
 const ENTERPRISE: u32 = 0x7fff_ffff;
 

@@ -8,7 +8,7 @@ use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_snmp::client::ResponseMetadata;
@@ -23,6 +23,7 @@ use bytes::Bytes;
 use super::credentials::unusable;
 use super::discovery::{self, Engine};
 use crate::cause::{Cause, Phase};
+use crate::net::udp::Weighed;
 use crate::net::{Ask, Udp};
 
 /// What the question came to.
@@ -52,7 +53,13 @@ pub(super) struct Question {
 impl Question {
     /// Takes the credentials in; no packet is sent.
     pub(super) fn new(auth: Auth, socket: Arc<Udp>, ask: &Ask) -> Result<Self, Cause> {
-        let wire = Wire { socket, to: ask.address(), tries: Arc::default() };
+        let wire = Wire {
+            socket,
+            to: ask.address(),
+            tries: Arc::default(),
+            slowest: Arc::default(),
+            is_last: Arc::default(),
+        };
         let engines = Arc::new(EngineCache::new());
         let salt = salt().map_err(|error| unusable(&error.to_string()))?;
         let is_v1 = auth.version() == async_snmp::Version::V1;
@@ -95,6 +102,18 @@ impl Question {
                 },
             }
         }
+    }
+
+    /// From now on asks an engine that took so long to answer before.
+    pub(super) fn takes(&self, slowest: Duration) {
+        let slowest = u64::try_from(slowest.as_millis()).unwrap_or(u64::MAX);
+        self.wire.slowest.store(slowest, Ordering::Relaxed);
+    }
+
+    /// Asks once more, with one message.
+    pub(super) async fn ask_last(&self) -> Result<Answer, Cause> {
+        self.wire.is_last.store(true, Ordering::Relaxed);
+        self.ask().await
     }
 
     /// How often the last message was sent until it was answered.
@@ -153,23 +172,26 @@ struct Wire {
     socket: Arc<Udp>,
     to: SocketAddr,
     tries: Arc<AtomicUsize>,
+    /// What the engine took to answer before, in milliseconds.
+    slowest: Arc<AtomicU64>,
+    /// Is it asked for the last time?
+    is_last: Arc<AtomicBool>,
 }
 
 impl Wire {
-    /// `None`: no answer to this question, listen on.
     fn weigh<T>(
         &self,
         bytes: &[u8],
         registration: &RequestRegistration,
         validate: &mut impl FnMut(Bytes, SocketAddr) -> async_snmp::Result<Candidate<T>>,
-    ) -> Option<async_snmp::Result<T>> {
+    ) -> Weighed<async_snmp::Result<T>> {
         if registration.evaluate_response_identity(bytes, true) == ResponseIdentity::Reject {
-            return None;
+            return if discovery::is_report(bytes) { Weighed::Late } else { Weighed::Stray };
         }
         match validate(Bytes::copy_from_slice(bytes), self.to) {
-            Ok(Candidate::Accept(answer)) => Some(Ok(answer)),
-            Ok(Candidate::Reject) => Some(self.reported(unsigned_report(bytes)?)),
-            Err(error) => Some(Err(error)),
+            Ok(Candidate::Accept(answer)) => Weighed::Answer(Ok(answer)),
+            Ok(Candidate::Reject) => unsigned_report(bytes).map(|it| self.reported(it)).into(),
+            Err(error) => Weighed::Answer(Err(error)),
         }
     }
 
@@ -212,7 +234,16 @@ impl Transport for Wire {
         F: FnMut(Bytes, SocketAddr) -> async_snmp::Result<Candidate<T>> + Send,
     {
         let accept = |bytes: &[u8]| self.weigh(bytes, &registration, &mut validate);
-        match self.socket.exchange(data, &GET_AT, GET_LISTEN, accept).await {
+        let slowest = self.slowest.load(Ordering::Relaxed);
+        let (schedule, listen) = if self.is_last.load(Ordering::Relaxed) {
+            (&GET_AT[..1], LAST_LISTEN)
+        } else if slowest >= SLOW_MS {
+            // More questions would only wait in line behind each other.
+            (&GET_AT[..1], GET_LISTEN + 2 * Duration::from_millis(slowest))
+        } else {
+            (&GET_AT[..], GET_LISTEN)
+        };
+        match self.socket.exchange_weighed(data, schedule, listen, accept).await {
             Ok(answered) => {
                 self.tries.store(answered.tries, Ordering::Relaxed);
                 answered.reply
@@ -257,4 +288,8 @@ pub(super) fn name() -> Oid {
 /// The first question of all costs an agent nothing; one lost is asked again.
 const GET_AT: [Duration; 3] = [Duration::ZERO, Duration::from_secs(1), Duration::from_secs(2)];
 const GET_LISTEN: Duration = Duration::from_secs(3);
+/// When it is asked for the last time: the path is known to be quick.
+const LAST_LISTEN: Duration = Duration::from_secs(1);
+/// An engine that takes longer than this is given time instead of more questions.
+const SLOW_MS: u64 = 700;
 const NOT_WAITED: crate::Millis = crate::Millis(Duration::ZERO);

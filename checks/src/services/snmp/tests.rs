@@ -256,14 +256,14 @@ async fn both_community_versions_read_the_responder() {
 }
 
 #[tokio::test]
-async fn a_wrong_community_is_sent_three_times_and_no_other() {
+async fn a_wrong_community_is_sent_four_times_and_discovery_is_answered_between() {
     let community = "nobody-knows-me".into();
     let version = CommunityVersion::V2c;
     let probe = Probe { credentials: Credentials::Community { version, community } };
     let (verdict, seen, datagrams) = ask_briefly(&probe, healthy).await;
     assert_eq!(verdict, Err(Cause::SnmpCommunity { version: "2c".into() }));
     assert!(seen.evidence.fact("engine_id").is_some());
-    assert_eq!(datagrams, 1 + 3);
+    assert_eq!(datagrams, 1 + 3 + CONTROLS + 1);
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@
 use std::io::Read;
 use std::process::{Command, Stdio};
 
-use super::KexInit;
+use super::{KexInit, MSG_IGNORE, PROPOSAL, encode_packet, encode_padded, push_string};
 use crate::cause::{Cause, SshPart};
 use crate::net::aside;
 
@@ -56,6 +56,22 @@ impl Algorithms {
             ciphers: list(&CIPHERS),
             macs: list(&MACS),
         }
+    }
+
+    /// The packet with which a client proposes these, filled up to what a real one sends.
+    pub(super) fn proposal(&self) -> Vec<u8> {
+        let payload = KexInit::of(self).encode();
+        // Five bytes before it.
+        let padding = PROPOSAL.saturating_sub(payload.len() + 5);
+        let mut packet = encode_padded(&payload, padding);
+        let missing = PROPOSAL.saturating_sub(packet.len());
+        if missing > 0 {
+            let mut ignored = vec![MSG_IGNORE];
+            push_string(&mut ignored, &vec![0; missing]);
+            // Before it: what follows a proposal is part of the key exchange.
+            packet = [encode_packet(&ignored), packet].concat();
+        }
+        packet
     }
 
     /// The first part that the two sides have no algorithm in common for, as a client finds it.
@@ -186,6 +202,16 @@ mod tests {
                 other.unwrap();
                 None
             }
+        }
+    }
+
+    #[test]
+    fn a_proposal_is_as_large_as_a_real_clients() {
+        for few in
+            [Algorithms::of_openssh(), Algorithms { kex: only("x"), ..Algorithms::default() }]
+        {
+            let packet = few.proposal();
+            assert!((PROPOSAL..PROPOSAL + 64).contains(&packet.len()), "{}", packet.len());
         }
     }
 
