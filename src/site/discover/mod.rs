@@ -69,6 +69,8 @@ const CONSTRUCTS: &[&constructs::Constructs] = &[
     &proxies::tools::CURL_CONSTRUCTS,
 ];
 
+/// What a link leads to that switches a file off.
+const OFF: &str = "/dev/null";
 /// Notes that are kept: a file of garbage has a bad line for each of its lines.
 const MOST_NOTES: usize = 512;
 
@@ -112,7 +114,7 @@ impl Facts {
     fn text(&mut self, files: &Files, path: &str, missing: &'static str) -> Option<Text> {
         match files.read(path) {
             Ok(text) => Some(text),
-            Err(Unread::NotAFile) => None,
+            Err(Unread::NotAFile) if files.follow(path) == OFF => None,
             Err(why) => {
                 self.unread(path, &why, missing);
                 None
