@@ -122,10 +122,11 @@ fn root_of(cause: &Cause) -> Option<String> {
         }
         Cause::GatewaySilent { gateway, .. } => format!("gateway {gateway}"),
         Cause::VpnNotUsed { vpn, to, tunnels, .. } => {
-            match tunnels.iter().any(|link| link.is_up) {
-                // Another peer may lack another route.
-                true => format!("VPN {vpn} to {to}"),
-                false => format!("VPN {vpn}"),
+            // With one that is up, another peer may lack another route.
+            if tunnels.iter().any(|link| link.is_up) {
+                format!("VPN {vpn} to {to}")
+            } else {
+                format!("VPN {vpn}")
             }
         }
         Cause::RouteOnLink { entry, .. } => format!("route {entry}"),

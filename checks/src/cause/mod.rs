@@ -236,14 +236,14 @@ pub enum Cause {
         waited: Millis,
     },
     /// A VPN should carry the packets, and they leave by no tunnel.
-    #[error("{}; this way: {because}", facts::vpn_not_used(*.to, route.as_ref(), tunnels))]
+    #[error("{}; this way: {because}", facts::vpn_not_used(*.to, route.as_deref(), tunnels))]
     VpnNotUsed {
         /// The VPN's gateway, as it was given.
         vpn: String,
         /// Whom the packets are for.
         to: IpAddr,
         /// The entry by which they leave; none: they do not.
-        route: Option<RouteEntry>,
+        route: Option<Box<RouteEntry>>,
         /// The tunnel interfaces that there are, up or down.
         tunnels: Vec<TunnelLink>,
         /// How the question fails on the way that they take.

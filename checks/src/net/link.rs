@@ -128,7 +128,7 @@ fn text(value: &[u8]) -> String {
     crate::wire::printable(&String::from_utf8_lossy(value))
 }
 
-/// As `ip -details link` names them: OpenVPN, AnyConnect and FortiClient have `tun`.
+/// As `ip -details link` names them; the clients of most SSL VPNs make one of kind `tun`.
 const TUNNEL_KINDS: [&str; 13] = [
     "tun",
     "wireguard",

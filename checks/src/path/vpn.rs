@@ -104,7 +104,7 @@ pub fn judge_vpn(vpn: &Vpn, carriage: &Carriage, finding: &mut Finding) {
         (Carriage::Nothing, _) => {}
         (Carriage::Beside { route, tunnels }, true) => match &finding.verdict {
             Err(because) if may_be_its_lack(because) => {
-                let (route, tunnels) = (route.clone(), tunnels.clone());
+                let (route, tunnels) = (route.clone().map(Box::new), tunnels.clone());
                 let because = Box::new(because.clone());
                 let to = to.ip();
                 finding.verdict =
