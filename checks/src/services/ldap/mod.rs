@@ -263,7 +263,7 @@ pub(crate) const SERVICE: Service = Service {
     expected: "LDAP",
     spoken: Spoken::Ldap,
     url: UrlForm::Host,
-    hints: Hints { starttls: Some("ldap"), ..Hints::NONE },
+    hints: Hints { starttls: Some("ldap") },
     port: 389,
     transport: Transport::Tcp,
     tls: false,

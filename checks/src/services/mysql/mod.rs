@@ -140,7 +140,7 @@ pub(crate) const SERVICE: Service = Service {
     expected: "MySQL or MariaDB",
     spoken: Spoken::Mysql,
     url: UrlForm::Host,
-    hints: Hints { starttls: Some("mysql"), ..Hints::NONE },
+    hints: Hints { starttls: Some("mysql") },
     port: 3306,
     transport: Transport::Tcp,
     tls: false,

@@ -173,7 +173,7 @@ pub(crate) const SERVICE: Service = Service {
     expected: "SMTP",
     spoken: Spoken::Smtp,
     url: UrlForm::Host,
-    hints: Hints { starttls: Some("smtp"), ..Hints::NONE },
+    hints: Hints { starttls: Some("smtp") },
     port: 25,
     transport: Transport::Tcp,
     tls: false,
