@@ -34,7 +34,7 @@ pub(crate) fn write(report: &Report, canvas: Canvas, out: &mut dyn io::Write) ->
     }
     for warning in words::warnings(report) {
         let title = format!("{}: {}", warning.steps.first.id, warning.concern.message);
-        block(Outcome::Warn, &title, words::about_warning(&warning), canvas, out)?;
+        block(Outcome::Warn, &title, &words::about_warning(&warning), canvas, out)?;
     }
     let mark = Style::new().bold();
     for line in wrap(&in_one(&words::summary(report)), canvas.width - 2) {
@@ -149,14 +149,14 @@ fn explain(
     let step = fault.first;
     let is_local = step.direction == Direction::Local;
     let title = format!("{}: {}", if is_local { &step.flow } else { &step.id }, step.why);
-    block(step.outcome, &title, words::explanation(fault, followers), canvas, out)
+    block(step.outcome, &title, &words::explanation(fault, followers), canvas, out)
 }
 
 /// A title with its mark, and labelled lines.
 fn block(
     outcome: Outcome,
     title: &str,
-    lines: Vec<(&'static str, String)>,
+    lines: &[(&'static str, String)],
     canvas: Canvas,
     out: &mut dyn io::Write,
 ) -> io::Result<()> {

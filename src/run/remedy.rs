@@ -335,7 +335,8 @@ fn what(cause: &Cause, passage: &Passage<'_>) -> String {
         .or_else(|| at_the_port(cause, passage))
         .or_else(|| in_tls(cause, passage))
         .or_else(|| in_basic_services(cause, passage))
-        .or_else(|| in_web_and_mail(cause, passage))
+        .or_else(|| in_mail(cause, passage))
+        .or_else(|| in_web(cause, passage))
         .or_else(|| in_the_platform(cause, passage))
         .or_else(|| in_monitoring(cause, passage))
         // A test holds that no cause comes to this.
@@ -517,10 +518,7 @@ fn on_the_way(cause: &Cause, passage: &Passage<'_>) -> Option<String> {
             passage.rule(cause),
             to.ip()
         ),
-        Cause::Unsteady { to, .. } => {
-            format!("look for loss on the way: ping -c 100 -i 0.2 {}; mtr -n {}", to.ip(), to.ip())
-        }
-        Cause::MostlyLost { to, .. } => {
+        Cause::Unsteady { to, .. } | Cause::MostlyLost { to, .. } => {
             format!("look for loss on the way: ping -c 100 -i 0.2 {}; mtr -n {}", to.ip(), to.ip())
         }
         Cause::TooSlow { .. } => {
@@ -788,7 +786,7 @@ fn of_account(sub_code: &str, from: &str) -> String {
     }
 }
 
-fn in_web_and_mail(cause: &Cause, passage: &Passage<'_>) -> Option<String> {
+fn in_mail(cause: &Cause, passage: &Passage<'_>) -> Option<String> {
     Some(match cause {
         Cause::SmtpRefused { .. } => format!(
             "let {} connect (postfix: smtpd_client_restrictions), or use the relay meant for it",
@@ -832,6 +830,16 @@ fn in_web_and_mail(cause: &Cause, passage: &Passage<'_>) -> Option<String> {
         Cause::SmtpStarttlsMissing {} => {
             format!("offer STARTTLS to {}; until then nothing is sent there", passage.from())
         }
+        Cause::SmtpInspected { .. } => {
+            "switch SMTP inspection off on the firewall in between (ASA: no inspect esmtp)"
+                .to_owned()
+        }
+        _ => return None,
+    })
+}
+
+fn in_web(cause: &Cause, passage: &Passage<'_>) -> Option<String> {
+    Some(match cause {
         Cause::NotMetadata { secure: false, .. } => format!(
             "allow {} for {} on the web filter or proxy; see: curl -s {} | head",
             passage.target,
@@ -840,10 +848,6 @@ fn in_web_and_mail(cause: &Cause, passage: &Passage<'_>) -> Option<String> {
         ),
         Cause::NotMetadata { secure: true, .. } => {
             format!("see whether this is still a repository: curl -s {} | head", passage.target)
-        }
-        Cause::SmtpInspected { .. } => {
-            "switch SMTP inspection off on the firewall in between (ASA: no inspect esmtp)"
-                .to_owned()
         }
         Cause::ProxyAuthentication { .. } => {
             "give --proxy-user and PREFLIGHT_PROXY_PASSWORD, and the same to dnf or apt".to_owned()
@@ -873,7 +877,10 @@ fn in_web_and_mail(cause: &Cause, passage: &Passage<'_>) -> Option<String> {
             format!("find {} in its access log and say why it answers {status}", passage.from())
         }
         Cause::HttpServerError { status, unsigned: false } => {
-            format!("find the answer {status} to {} in its error log, and repair it", passage.from())
+            format!(
+                "find the answer {status} to {} in its error log, and repair it",
+                passage.from()
+            )
         }
         Cause::HttpServerError { status, unsigned: true } => format!(
             "find the answer {status} to {} in its error log; if it is not there, a proxy on the way gave it: ask the network team which one, or use --proxy",

@@ -174,6 +174,11 @@ pub(crate) async fn run(
     found
 }
 
+/// A service that was visited: its address, and the one it was asked from.
+type Visited = (SocketAddr, Option<IpAddr>);
+/// What came of the one visit; others wait for it.
+type Visit = Arc<OnceCell<Finding>>;
+
 /// What all steps of a run share.
 struct Shared {
     trust: Trust,
@@ -189,7 +194,7 @@ struct Shared {
     first_trace: OnceLock<Instant>,
     first_reset: OnceLock<Instant>,
     /// Visits to services that count them: one a run, also where several steps ask for it.
-    visits: Mutex<HashMap<(SocketAddr, Option<IpAddr>), Arc<OnceCell<Finding>>>>,
+    visits: Mutex<HashMap<Visited, Visit>>,
     /// Looks at the path by service.
     looks: Mutex<HashMap<&'static str, usize>>,
 }

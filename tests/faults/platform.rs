@@ -148,7 +148,7 @@ fn pollers() -> Vec<Row> {
             .fails(&["ssh-nothing-in-common"])
             .says("diffie-hellman-group1-sha1"),
         Row::new("closed before a word, as TCP wrappers do", ssh())
-            .peer(Peer::tcp(|stream| drop(stream)))
+            .peer(Peer::tcp(drop))
             .fails(&["ssh-closed"])
             .says("TCP wrappers"),
         Row::new("under a penalty", ssh())

@@ -1,5 +1,5 @@
 //! A VPN that should carry the flows between the platform's machines: not up, up without a route,
-//! up and blocked behind its tunnel, healthy. The tunnel is OpenVPN's.
+//! up and blocked behind its tunnel, healthy. The tunnel is `OpenVPN`'s.
 
 use crate::lab::Node::{Client, Router, Server};
 use crate::peer::{self, Peer};

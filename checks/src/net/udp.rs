@@ -94,7 +94,9 @@ impl Udp {
         let socket = UdpSocket::from_std(socket.into()).map_err(|e| local("open a socket", &e))?;
         let own = socket.local_addr().ok();
         ask.source = own.map(|own| own.ip());
-        own.iter().for_each(|own| ask.ledger.leaves_from(own.port()));
+        if let Some(own) = own {
+            ask.ledger.leaves_from(own.port());
+        }
         Ok(Self {
             open: own.and_then(|own| open(own, to).ok()),
             socket,

@@ -2,7 +2,7 @@
 //!
 //! Read from this host's routes and interfaces; nothing is sent. That a packet leaves by a tunnel
 //! shows whose matter a failure is, not that the tunnel leads to the peer. A tunnel without an
-//! interface of its own, as of IPsec by policy, looks like none.
+//! interface of its own, as of `IPsec` by policy, looks like none.
 
 use std::net::SocketAddr;
 

@@ -3,7 +3,7 @@
 //! TCP 6379 by default, with TLS (`rediss`) and without. We speak first. A password that was given
 //! goes first of all, to a server whose certificate is trusted, or as it is where the URL says
 //! `redis://`. Then PING, which a server refuses as it would refuse any other command; then
-//! HELLO, for version and role. Valkey and KeyDB answer alike. A visit leaves no line in its log.
+//! HELLO, for version and role. Valkey and `KeyDB` answer alike. A visit leaves no line in its log.
 //!
 //! Reference: [RESP](https://redis.io/docs/latest/develop/reference/protocol-spec/),
 //! [HELLO](https://redis.io/docs/latest/commands/hello/).

@@ -102,12 +102,12 @@ impl Known {
 
     /// What `cause` is in the light of its neighbours; `None`: what it was.
     fn explain(&self, protocol: &'static str, cause: &Cause) -> Option<Cause> {
-        let (to, waited) = match *cause {
-            Cause::NoAnswer { to, waited, .. }
-            | Cause::SnmpSilent { to, waited }
-            | Cause::HostSilentAfter { to, waited, .. }
-            | Cause::PortSilent { to, waited, .. } => (to, waited),
-            _ => return None,
+        let (Cause::NoAnswer { to, waited, .. }
+        | Cause::SnmpSilent { to, waited }
+        | Cause::HostSilentAfter { to, waited, .. }
+        | Cause::PortSilent { to, waited, .. }) = *cause
+        else {
+            return None;
         };
         let place = (network(to.ip()), protocol);
         if let Cause::PortSilent { alive, .. } = *cause {

@@ -155,7 +155,7 @@ fn ports(ways: &[&Way]) -> String {
         let Some(transport) = way.service.transports().first() else { continue };
         let (name, port) = (transport.to_string(), way.port.to_string());
         match parts.iter_mut().find(|(known, _)| *known == name) {
-            Some((_, ports)) => ports.push(port),
+            Some((_, known)) => known.push(port),
             None => parts.push((name, vec![port])),
         }
     }

@@ -93,7 +93,9 @@ impl Stream {
         let stream = TcpStream::from_std(socket.into()).map_err(|e| local("open a socket", &e))?;
         let own = stream.local_addr().ok();
         ask.source = own.map(|own| own.ip());
-        own.iter().for_each(|own| ask.ledger.leaves_from(own.port()));
+        if let Some(own) = own {
+            ask.ledger.leaves_from(own.port());
+        }
         let connected = wait.bound(stream.writable()).await;
         let waited = wait.waited();
         if let Some(refusal) = icmp::next_refusal(&stream, to) {

@@ -230,7 +230,7 @@ mod tests {
         every_beginning("/etc/ntp.conf", SAMPLE, |text| assert!(parse(text).len() <= 12));
     }
 
-    /// A question to ntpd about itself (NTPv2 mode 6), and the answer's data.
+    /// A question to ntpd about itself (`NTPv2` mode 6), and the answer's data.
     fn control(
         socket: &UdpSocket,
         operation: u8,

@@ -497,13 +497,10 @@ impl<'a> Walk<'a> {
         let is_by_dns =
             router.says("driver") == "dnslookup" && !transport.is_on("hosts_override", false);
         let (hosts, at) = match own {
-            Some(own) if is_own && !is_by_dns => match env.expand(&own.value) {
-                Ok(hosts) => (Some(hosts), place_of(own)),
-                Err(_) => {
-                    let reason = format!("the relay of transport `{name}` is computed");
-                    self.note(&own.at, reason, MISSING);
-                    return Routed::Lost;
-                }
+            Some(own) if is_own && !is_by_dns => if let Ok(hosts) = env.expand(&own.value) { (Some(hosts), place_of(own)) } else {
+                let reason = format!("the relay of transport `{name}` is computed");
+                self.note(&own.at, reason, MISSING);
+                return Routed::Lost;
             },
             _ => (hosts, place_of(set)),
         };
@@ -524,7 +521,7 @@ impl<'a> Walk<'a> {
                     ways.extend(with_share(more, Share::Fallback));
                 }
                 Err(_) => {
-                    self.note(&more.at, "the further hosts are computed".to_owned(), SOME_RELAYS)
+                    self.note(&more.at, "the further hosts are computed".to_owned(), SOME_RELAYS);
                 }
             }
         }
@@ -699,12 +696,9 @@ fn way(
         other => other,
     };
     let from =
-        transport.of("interface").map_or_else(Vec::new, |own| match env.expand(&own.value) {
-            Ok(list) => items(&list, ':').iter().filter_map(|item| item.parse().ok()).collect(),
-            Err(_) => {
-                walk.note(&own.at, "the address mail leaves from is computed".to_owned(), "it");
-                Vec::new()
-            }
+        transport.of("interface").map_or_else(Vec::new, |own| if let Ok(list) = env.expand(&own.value) { items(&list, ':').iter().filter_map(|item| item.parse().ok()).collect() } else {
+            walk.note(&own.at, "the address mail leaves from is computed".to_owned(), "it");
+            Vec::new()
         });
     let is_v4 = words.split_whitespace().any(|word| word == "ipv4_only")
         || walk.config.of("disable_ipv6").is_some_and(|setting| is_true(&setting.value));
@@ -738,12 +732,9 @@ fn with_share(ways: Vec<Mail>, share: Share) -> Vec<Mail> {
 fn word(text: &str) -> (String, &str) {
     let text = text.trim_start();
     let inside = text.strip_prefix('"').and_then(|text| text.split_once('"'));
-    match inside {
-        Some((word, rest)) => (word.to_owned(), rest.trim_start()),
-        None => {
-            let (word, rest) = text.split_once([' ', '\t']).unwrap_or((text, ""));
-            (word.to_owned(), rest.trim_start())
-        }
+    if let Some((word, rest)) = inside { (word.to_owned(), rest.trim_start()) } else {
+        let (word, rest) = text.split_once([' ', '\t']).unwrap_or((text, ""));
+        (word.to_owned(), rest.trim_start())
     }
 }
 

@@ -340,7 +340,7 @@ fn theirs(main: &str) -> Option<String> {
             (false, false) => "STARTTLS",
         };
         let usual = ["192.0.2.8", "2001:db8::8"].contains(&visit.from.ip().to_string().as_str());
-        let from = if !usual { format!(" from {}", visit.from.ip()) } else { String::new() };
+        let from = if usual { String::new() } else { format!(" from {}", visit.from.ip()) };
         Some(format!("{}, {tls}{from}", visit.to))
     })
 }
