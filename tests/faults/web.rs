@@ -389,6 +389,7 @@ fn in_plain_text() -> Vec<Row> {
     rows
 }
 
+#[allow(clippy::too_many_lines)] // A list of rows.
 fn proxies(certificates: &Certificates) -> Vec<Row> {
     let by =
         |fault: &str, proxy: &str| Row::new(fault, through(proxy, "https://www.example.test/"));

@@ -127,8 +127,9 @@ mod tests {
             MailTls::StartTls => "STARTTLS",
             MailTls::FromStart => "TLS from start",
         };
-        let from: String = mail.from.iter().map(|own| format!(" {own}")).collect();
-        let from = if from.is_empty() { from } else { format!(" from{from}") };
+        let from: Vec<String> = mail.from.iter().map(ToString::to_string).collect();
+        let from =
+            if from.is_empty() { String::new() } else { format!(" from {}", from.join(" ")) };
         let family = match mail.family {
             Some(Family::V4) => " by IPv4",
             Some(Family::V6) => " by IPv6",

@@ -371,13 +371,12 @@ mod tests {
     /// What a shell of this machine exports after them.
     fn by_the_shell(shell: &str, scripts: &[&str]) -> BTreeMap<String, String> {
         let folder = tempfile::tempdir().unwrap();
-        let mut all = String::new();
-        for (index, script) in scripts.iter().enumerate() {
+        let sourced = scripts.iter().enumerate().map(|(index, script)| {
             let path = folder.path().join(format!("{index}.sh"));
             std::fs::write(&path, script).unwrap();
-            all += &format!(". {}\n", path.display());
-        }
-        let run = format!("{all}/usr/bin/env -0");
+            format!(". {}\n", path.display())
+        });
+        let run = sourced.collect::<Vec<_>>().concat() + "/usr/bin/env -0";
         let output = Process::new(shell).env_clear().args(["-c", &run]).output().unwrap();
         let environment = String::from_utf8(output.stdout).unwrap();
         let pairs = environment.split('\0').filter_map(|pair| pair.split_once('='));

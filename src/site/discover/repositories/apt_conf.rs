@@ -173,11 +173,11 @@ impl Conf {
     /// What apt takes otherwise than it was meant, once for each option.
     fn note_doubts(&self, facts: &mut Facts) {
         for (name, (value, at)) in &self.options {
-            let reason = if value.is_empty() {
+            let is_proxy = name.contains("::proxy") && !name.contains("::proxy-");
+            if value.is_empty() || !is_proxy || is_direct(value) {
                 continue;
-            } else if !name.contains("::proxy") || name.contains("::proxy-") || is_direct(value) {
-                continue;
-            } else if Address::parse(value).is_none() {
+            }
+            let reason = if Address::parse(value).is_none() {
                 "this is no address of a proxy (http://HOST:PORT)"
             } else if !value.contains("://") {
                 "apt takes no proxy without http:// before it"

@@ -126,7 +126,7 @@ pub(super) fn pieces(text: &Text, files: &Files, facts: &mut Facts) -> Vec<Piece
         .iter()
         .position(|piece| piece.text.lines().any(|(_, line)| line.trim_start().starts_with(MARK)));
     if let Some(mark) = mark {
-        let (before, after) = cut(pieces.remove(mark));
+        let (before, after) = cut(&pieces.remove(mark));
         let mut seeds = seeds(&answers, files, facts);
         seeds.insert(0, before);
         seeds.push(after);
@@ -170,7 +170,7 @@ fn split(files: &Files, facts: &mut Facts) -> Vec<Piece> {
 }
 
 /// The piece up to and with the mark, and the rest of it; line numbers stay as they are.
-fn cut(piece: Piece) -> (Piece, Piece) {
+fn cut(piece: &Piece) -> (Piece, Piece) {
     let (mut before, mut after) = (String::new(), String::new());
     let mut is_after = false;
     for line in piece.text.text.lines() {

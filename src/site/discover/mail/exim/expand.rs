@@ -74,7 +74,7 @@ impl Env<'_> {
             let after = rest.get(c.len_utf8()..).unwrap_or_default();
             match c {
                 '}' if in_braces => return Ok(out),
-                '\\' => self.escaped(after, rest, &mut out),
+                '\\' => Self::escaped(after, rest, &mut out),
                 '$' => {
                     *rest = after;
                     self.dollar(rest, depth, &mut out)?;
@@ -89,7 +89,7 @@ impl Env<'_> {
     }
 
     /// What follows a backslash; between two `\N` everything stands for itself.
-    fn escaped<'t>(&self, after: &'t str, rest: &mut &'t str, out: &mut String) {
+    fn escaped<'t>(after: &'t str, rest: &mut &'t str, out: &mut String) {
         if let Some(literal) = after.strip_prefix('N') {
             let (literal, after) = literal.split_once("\\N").unwrap_or((literal, ""));
             out.push_str(literal);

@@ -196,10 +196,10 @@ impl<'a> Walk<'a> {
         });
         let mut named = Vec::new();
         for router in &self.config.routers {
-            self.named(router.says("domains"), "domainlist", &env, 0, &mut named);
+            Self::named(router.says("domains"), "domainlist", &env, 0, &mut named);
             for rule in items(router.says("route_list"), ';') {
                 let pattern = rule.split_whitespace().next().unwrap_or_default();
-                self.named(pattern.trim_matches('"'), "domainlist", &env, 0, &mut named);
+                Self::named(pattern.trim_matches('"'), "domainlist", &env, 0, &mut named);
             }
             for name in ["domains", "route_data"] {
                 named.extend(keys(router.says(name), &env));
@@ -228,7 +228,7 @@ impl<'a> Walk<'a> {
         });
         let mut named = Vec::new();
         for router in &self.config.routers {
-            self.named(router.says("senders"), "addresslist", &env, 0, &mut named);
+            Self::named(router.says("senders"), "addresslist", &env, 0, &mut named);
         }
         let sample = |name: String| {
             let (local, domain) = name.rsplit_once('@').unwrap_or(("*", &name));
@@ -245,13 +245,13 @@ impl<'a> Walk<'a> {
     }
 
     /// The items of a list, and of those it names, that are names or their ends.
-    fn named(&self, list: &str, kind: &str, env: &Env<'_>, depth: u8, out: &mut Vec<String>) {
+    fn named(list: &str, kind: &str, env: &Env<'_>, depth: u8, out: &mut Vec<String>) {
         let Ok(list) = env.expand(list) else { return };
         for item in items(&list, ':') {
             let item = item.trim_start_matches('!').trim_start();
             if let Some(name) = item.strip_prefix('+') {
                 if let Some(list) = env.config.list(kind, name).filter(|_| depth < 8) {
-                    self.named(&list.value, kind, env, depth + 1, out);
+                    Self::named(&list.value, kind, env, depth + 1, out);
                 }
             } else if item.contains(';') {
                 out.extend(keys(item, env));
@@ -341,8 +341,7 @@ impl<'a> Walk<'a> {
     fn ask(&mut self, router: &Block, letter: &Letter, share: Share, env: &Env<'_>) -> Routed {
         let Some(driver) = router.of("driver") else { return Routed::Declined };
         match driver.value.as_str() {
-            "dnslookup" => self.carry(router, None, driver, share, env),
-            "accept" => self.carry(router, None, driver, share, env),
+            "dnslookup" | "accept" => self.carry(router, None, driver, share, env),
             "manualroute" => self.by_hand(router, letter, share, env),
             "redirect" => self.redirect(router, share, env),
             // Only for addresses like `postmaster@[192.0.2.1]`.
@@ -497,11 +496,15 @@ impl<'a> Walk<'a> {
         let is_by_dns =
             router.says("driver") == "dnslookup" && !transport.is_on("hosts_override", false);
         let (hosts, at) = match own {
-            Some(own) if is_own && !is_by_dns => if let Ok(hosts) = env.expand(&own.value) { (Some(hosts), place_of(own)) } else {
-                let reason = format!("the relay of transport `{name}` is computed");
-                self.note(&own.at, reason, MISSING);
-                return Routed::Lost;
-            },
+            Some(own) if is_own && !is_by_dns => {
+                if let Ok(hosts) = env.expand(&own.value) {
+                    (Some(hosts), place_of(own))
+                } else {
+                    let reason = format!("the relay of transport `{name}` is computed");
+                    self.note(&own.at, reason, MISSING);
+                    return Routed::Lost;
+                }
+            }
             _ => (hosts, place_of(set)),
         };
         let mut ways = match hosts {
@@ -582,9 +585,8 @@ fn takes<'a>(router: &'a Block, letter: &Letter, env: &Env<'_>) -> Takes<'a> {
     for setting in router.all() {
         let value = setting.value.as_str();
         let known = match setting.name.as_str() {
-            "verify_only" if is_true(value) => Tri::No,
             // A user of this machine has no address elsewhere.
-            "check_local_user" if is_true(value) => Tri::No,
+            "verify_only" | "check_local_user" if is_true(value) => Tri::No,
             "local_part_prefix" if !router.is_on("local_part_prefix_optional", false) => Tri::No,
             "local_part_suffix" if !router.is_on("local_part_suffix_optional", false) => Tri::No,
             "domains" => domain_in(value, &letter.domain, env, 0),
@@ -695,11 +697,14 @@ fn way(
         }
         other => other,
     };
-    let from =
-        transport.of("interface").map_or_else(Vec::new, |own| if let Ok(list) = env.expand(&own.value) { items(&list, ':').iter().filter_map(|item| item.parse().ok()).collect() } else {
+    let from = transport.of("interface").map_or_else(Vec::new, |own| {
+        if let Ok(list) = env.expand(&own.value) {
+            items(&list, ':').iter().filter_map(|item| item.parse().ok()).collect()
+        } else {
             walk.note(&own.at, "the address mail leaves from is computed".to_owned(), "it");
             Vec::new()
-        });
+        }
+    });
     let is_v4 = words.split_whitespace().any(|word| word == "ipv4_only")
         || walk.config.of("disable_ipv6").is_some_and(|setting| is_true(&setting.value));
     let family = is_v4.then_some(Family::V4);
@@ -732,7 +737,9 @@ fn with_share(ways: Vec<Mail>, share: Share) -> Vec<Mail> {
 fn word(text: &str) -> (String, &str) {
     let text = text.trim_start();
     let inside = text.strip_prefix('"').and_then(|text| text.split_once('"'));
-    if let Some((word, rest)) = inside { (word.to_owned(), rest.trim_start()) } else {
+    if let Some((word, rest)) = inside {
+        (word.to_owned(), rest.trim_start())
+    } else {
         let (word, rest) = text.split_once([' ', '\t']).unwrap_or((text, ""));
         (word.to_owned(), rest.trim_start())
     }

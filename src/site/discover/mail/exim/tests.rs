@@ -29,7 +29,8 @@ struct Machine {
 impl Machine {
     fn new(contents: &[(&str, &str)]) -> Self {
         assert!(geteuid().is_root(), "exim's own files need root: tests/run asks sudo");
-        let hosts: String = (1..=9).map(|n| format!("192.0.2.{n} h{n}.example\n")).collect();
+        let hosts: Vec<String> = (1..=9).map(|n| format!("192.0.2.{n} h{n}.example\n")).collect();
+        let hosts = hosts.concat();
         let usual = [
             (
                 "/etc/passwd",
@@ -233,6 +234,7 @@ fn the_text_is_what_exim_makes_of_its_files() {
 }
 
 #[test]
+#[allow(clippy::too_many_lines)] // A list of configurations.
 fn routers_take_mail_as_exim_has_them_take_it() {
     const REST: &[&str] = &["a@elsewhere.test"];
     for (conf, receivers) in [

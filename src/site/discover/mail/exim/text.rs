@@ -143,7 +143,7 @@ impl Reader<'_> {
             }
             match line.text.strip_suffix('\\') {
                 Some(text) => {
-                    line.text = text.to_owned();
+                    line.text.truncate(text.len());
                     logical = Some(line);
                 }
                 None if line.text.is_empty() => {}
@@ -177,7 +177,7 @@ impl Reader<'_> {
         let kept = if begins { defined(raw).map_or(0, |(name, _)| name.len()) } else { 0 };
         let (name, rest) = raw.split_at(kept);
         let mut rest = rest.to_owned();
-        let (mut from, mut is_replaced, mut count) = (None, false, 0);
+        let (mut from, mut has_macros, mut count) = (None, false, 0);
         for known in &self.macros {
             let mut after = 0;
             while let Some(found) = rest.get(after..).and_then(|rest| rest.find(&known.name)) {
@@ -188,7 +188,7 @@ impl Reader<'_> {
                 let start = after + found;
                 rest.replace_range(start..start + known.name.len(), &known.value);
                 after = start + known.value.len();
-                is_replaced = true;
+                has_macros = true;
                 if !known.value.is_empty() {
                     from = Some(known.at.clone());
                 }
@@ -198,7 +198,7 @@ impl Reader<'_> {
         let decided = self.macros.iter().find(|known| raw.contains(&known.name));
         let because = decided.map(|known| known.at.clone());
         let text = format!("{name}{rest}").trim_start().to_owned();
-        Replaced { text, from, because, is_replaced, names_build: names_build(raw) }
+        Replaced { text, from, because, has_macros, names_build: names_build(raw) }
     }
 
     /// Follows a line of conditions; false: it is none.
@@ -206,7 +206,7 @@ impl Reader<'_> {
         let Some(rest) = line.text.strip_prefix('.') else { return false };
         let word = rest.split_whitespace().next().unwrap_or_default();
         // What exim defines by itself depends on how it was built; the newest has all of it.
-        let is_true = line.is_replaced || line.names_build;
+        let is_true = line.has_macros || line.names_build;
         match word {
             "ifdef" | "ifndef" => {
                 if self.conditions.len() >= MOST_NESTED {
@@ -325,7 +325,7 @@ struct Replaced {
     text: String,
     from: Option<At>,
     because: Option<At>,
-    is_replaced: bool,
+    has_macros: bool,
     names_build: bool,
 }
 

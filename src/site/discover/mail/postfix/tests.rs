@@ -398,7 +398,8 @@ fn postfix_goes_where_we_say() {
         let ours = is_reached.then(|| {
             let to = std::net::SocketAddr::new(address, place.port.unwrap_or(25));
             let tls = if way.tls == MailTls::StartTls { "STARTTLS" } else { "none needed" };
-            let from: String = way.from.iter().map(|own| format!(" from {own}")).collect();
+            let from: Vec<String> = way.from.iter().map(|own| format!(" from {own}")).collect();
+            let from = from.concat();
             format!("{to}, {tls}{from}")
         });
         assert_eq!(ours.as_deref(), want, "{main}");
