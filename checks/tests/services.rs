@@ -39,8 +39,20 @@ async fn a_peer_that_hangs_up_is_told_from_a_silent_one() {
     for service in conversations() {
         let far = bad_peer(service, Bad::HangsUp).await;
         let cause = ask(service, &far, Duration::from_secs(10)).await.verdict.unwrap_err();
-        let expected = ["hung-up", "reset", "tls-closed"];
+        let expected = ["hung-up", "reset", "tls-closed", "ssh-closed"];
         assert!(expected.contains(&cause.code()), "{}: {cause:?}", service.name);
+    }
+}
+
+/// How long a silent peer may hold `service` up: its budget, and what a busy machine adds.
+///
+/// Over TCP a silence after the connection is looked into: the question is asked again as usual and
+/// with small packets, to tell a path that carries no large ones.
+fn longest(service: &Service, budget: Duration) -> Duration {
+    const WITH_SMALL_PACKETS: Duration = Duration::from_millis(4_500);
+    match service.transport {
+        Transport::Tcp => budget * 3 + WITH_SMALL_PACKETS,
+        Transport::Udp => budget * 3,
     }
 }
 
@@ -59,7 +71,12 @@ async fn silence_ends_at_the_deadline_with_its_own_cause() {
             Transport::Udp => &["no-answer", "snmp-silent"],
         };
         assert!(expected.contains(&cause.code()), "{}: {cause:?}", service.name);
-        assert!(finding.took < budget * 3, "{} took {:?}", service.name, finding.took);
+        assert!(
+            finding.took < longest(service, budget),
+            "{} took {:?}",
+            service.name,
+            finding.took
+        );
     }
 }
 
@@ -110,7 +127,12 @@ async fn one_byte_at_a_time_ends_at_the_deadline() {
     });
     for (service, finding) in futures_util::future::join_all(asked).await {
         assert!(finding.verdict.is_err(), "{}", service.name);
-        assert!(finding.took < budget * 3, "{} took {:?}", service.name, finding.took);
+        assert!(
+            finding.took < longest(service, budget),
+            "{} took {:?}",
+            service.name,
+            finding.took
+        );
     }
 }
 

@@ -199,7 +199,8 @@ mod tests {
         let mut devices = Devices::default();
         let refused = devices.list("x", io::repeat(b'a')).unwrap_err();
         assert!(refused.to_string().contains("too long"), "{refused}");
-        let many = "h\n".repeat(MOST + 1);
+        let many: Vec<String> = (0..=MOST).map(|n| format!("h{n}\n")).collect();
+        let many = many.concat();
         let refused = Devices::default().list("x", many.as_bytes()).unwrap_err();
         assert!(refused.to_string().contains("more than 100000 devices"), "{refused}");
     }

@@ -37,7 +37,7 @@ pub struct PortsTrace {
 /// Asks `to` from other ports of ours than `first`, from which a packet was lost.
 ///
 /// `None`: all of them or none get through, or it is left to chance which do. `datagram` is what is
-/// asked over UDP. Ends after [`ROUNDS`] rounds, each no longer than an answer takes, or at `deadline`.
+/// asked over UDP. Ends after four rounds, each no longer than an answer takes, or at `deadline`.
 pub async fn examine_ports(
     to: SocketAddr,
     from: Option<IpAddr>,
