@@ -18,7 +18,7 @@ pub(crate) fn rows() -> Vec<Row> {
 /// Services that take 2.5 s for each question, one after the other.
 fn answers() -> Vec<Row> {
     let row = |flow, peer| {
-        Row::new("takes 2.5 s a question", flow).peer(peer).warns(&["slow-answer"]).says("2.5 s")
+        Row::new("takes 2.5 s a question", flow).peer(peer).warns(&["slow-answer"]).says("takes 2.")
     };
     let takes = Duration::from_millis(2_500);
     vec![
@@ -35,7 +35,7 @@ fn answers() -> Vec<Row> {
         Row::new("takes 3.5 s a question", snmp())
             .peer(agent_after(Duration::from_millis(3_500)))
             .warns(&["slow-answer"])
-            .says("3.5 s"),
+            .says("takes 3."),
     ]
 }
 
