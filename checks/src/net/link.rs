@@ -5,14 +5,7 @@
 //! Reference: `rtnetlink(7)`, `RTM_GETLINK`; `linux/if_link.h` for `IFLA_LINKINFO`,
 //! `linux/if_arp.h` for what kind of hardware an interface says it is.
 
-use std::os::fd::AsRawFd;
-
-use nix::sys::socket::{
-    AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, recv, sendto, socket,
-};
-
-use super::neighbour::DUMP;
-use super::route::{HEADER, REQUEST, attributes};
+use super::netlink::{HEADER, attributes, dump};
 
 /// An interface of this host.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,47 +33,8 @@ pub(crate) enum Tunnel {
 
 /// All interfaces; `None` when the kernel does not tell.
 pub(crate) fn links() -> Option<Vec<Link>> {
-    let close = SockFlag::SOCK_CLOEXEC;
-    let route = SockProtocol::NetlinkRoute;
-    let socket = socket(AddressFamily::Netlink, SockType::Raw, close, route).ok()?;
-    let (descriptor, kernel) = (socket.as_raw_fd(), NetlinkAddr::new(0, 0));
-    sendto(descriptor, &question(), &kernel, MsgFlags::empty()).ok()?;
-    let mut links = Vec::new();
-    let mut part = vec![0; PART];
-    for _ in 0..PARTS {
-        let length = recv(descriptor, &mut part, MsgFlags::MSG_DONTWAIT).ok()?;
-        if read(part.get(..length)?, &mut links) {
-            return Some(links);
-        }
-    }
-    None
-}
-
-/// `nlmsghdr` and `ifinfomsg`.
-fn question() -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(HEADERS);
-    bytes.extend(u32::try_from(HEADERS).unwrap_or_default().to_ne_bytes());
-    bytes.extend(libc::RTM_GETLINK.to_ne_bytes());
-    bytes.extend((REQUEST | DUMP).to_ne_bytes());
-    bytes.resize(HEADERS, 0);
-    bytes
-}
-
-/// Takes the interfaces of one part; is it the last?
-fn read(mut part: &[u8], links: &mut Vec<Link>) -> bool {
-    while let Some(length) = part.first_chunk().map(|length| u32::from_ne_bytes(*length)) {
-        let length = usize::try_from(length).unwrap_or(usize::MAX);
-        let Some(message) = part.get(..length).filter(|message| message.len() >= HEADER) else {
-            return true;
-        };
-        let kind = message.get(4..).and_then(|rest| rest.first_chunk());
-        match kind.map(|kind| u16::from_ne_bytes(*kind)) {
-            Some(libc::RTM_NEWLINK) => links.extend(link(message)),
-            _ => return true,
-        }
-        part = part.get(length.next_multiple_of(4)..).unwrap_or_default();
-    }
-    false
+    // An `ifinfomsg` that asks for no interface in particular.
+    dump(libc::RTM_GETLINK, &[0; HEADERS - HEADER], libc::RTM_NEWLINK, link)
 }
 
 fn link(message: &[u8]) -> Option<Link> {
@@ -158,12 +112,10 @@ const IFLA_LINKINFO: u16 = 18;
 const IFLA_INFO_KIND: u16 = 1;
 /// Bytes of `nlmsghdr` and `ifinfomsg`.
 const HEADERS: usize = HEADER + 16;
-/// As much as the kernel writes at once, and how often it is read: some thousand interfaces.
-const PART: usize = 32 * 1024;
-const PARTS: usize = 512;
 
 #[cfg(test)]
 mod tests {
+    use super::super::netlink::take;
     use super::*;
 
     fn message(name: &str, kind: &str, hardware: u16, flags: libc::c_int) -> Vec<u8> {
@@ -195,14 +147,14 @@ mod tests {
         ]
         .concat();
         let mut links = Vec::new();
-        assert!(!read(&part, &mut links));
+        assert!(!take(&part, libc::RTM_NEWLINK, link, &mut links));
         let eth0 =
             Link { name: "eth0".to_owned(), is_up: true, tunnel: Tunnel::No, is_enslaved: false };
         let tun0 =
             Link { name: "tun0".to_owned(), is_up: false, tunnel: Tunnel::Yes, ..eth0.clone() };
         assert_eq!(links, [eth0, tun0]);
         for length in 0..part.len() {
-            let _no_panic = read(&part[..length], &mut links);
+            let _no_panic = take(&part[..length], libc::RTM_NEWLINK, link, &mut links);
         }
     }
 

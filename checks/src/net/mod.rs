@@ -19,6 +19,7 @@ pub(crate) mod link;
 mod mx;
 mod names;
 pub(crate) mod neighbour;
+mod netlink;
 mod nsswitch;
 mod opinion;
 pub(crate) mod relay;

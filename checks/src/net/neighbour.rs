@@ -7,18 +7,14 @@
 //! Reference: `rtnetlink(7)`, `RTM_GETNEIGH`; RFC 4861 §7.3.2 for the states.
 
 use std::net::IpAddr;
-use std::os::fd::AsRawFd;
 use std::time::Duration;
 
 use nix::net::if_::if_nametoindex;
-use nix::sys::socket::{
-    AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, recv, sendto, socket,
-};
-
 use tokio::time::Instant;
 
 use super::Deadline;
-use super::route::{HEADER, REQUEST, address, attributes, gateway_like};
+use super::netlink::{HEADER, attributes, dump};
+use super::route::{address, gateway_like};
 
 /// What a neighbour's entry says once the kernel has done with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,53 +98,11 @@ enum State {
 
 /// All neighbours of the family of `like`; `None` when the kernel does not tell.
 fn table(like: IpAddr) -> Option<Vec<Entry>> {
-    let close = SockFlag::SOCK_CLOEXEC;
-    let route = SockProtocol::NetlinkRoute;
-    let socket = socket(AddressFamily::Netlink, SockType::Raw, close, route).ok()?;
-    let (descriptor, kernel) = (socket.as_raw_fd(), NetlinkAddr::new(0, 0));
-    sendto(descriptor, &question(like), &kernel, MsgFlags::empty()).ok()?;
-    let mut entries = Vec::new();
-    let mut part = vec![0; PART];
-    for _ in 0..PARTS {
-        let length = recv(descriptor, &mut part, MsgFlags::MSG_DONTWAIT).ok()?;
-        let is_end = read(part.get(..length)?, &mut entries);
-        if is_end {
-            return Some(entries);
-        }
-    }
-    // More neighbours than any segment has: whether ours is among them is not known.
-    None
-}
-
-/// `nlmsghdr` and `ndmsg`.
-fn question(like: IpAddr) -> Vec<u8> {
     let family = if like.is_ipv4() { libc::AF_INET } else { libc::AF_INET6 };
-    let mut bytes = Vec::with_capacity(HEADERS);
-    bytes.extend(u32::try_from(HEADERS).unwrap_or_default().to_ne_bytes());
-    bytes.extend(libc::RTM_GETNEIGH.to_ne_bytes());
-    bytes.extend((REQUEST | DUMP).to_ne_bytes());
-    // Sequence and port: there is one question a socket.
-    bytes.extend([0; 8]);
-    bytes.push(u8::try_from(family).unwrap_or_default());
-    bytes.resize(HEADERS, 0);
-    bytes
-}
-
-/// Takes the entries of one part; is it the last?
-fn read(mut part: &[u8], entries: &mut Vec<Entry>) -> bool {
-    while let Some(length) = part.first_chunk().map(|length| u32::from_ne_bytes(*length)) {
-        let length = usize::try_from(length).unwrap_or(usize::MAX);
-        let Some(message) = part.get(..length).filter(|message| message.len() >= HEADER) else {
-            return true;
-        };
-        let kind = message.get(4..).and_then(|rest| rest.first_chunk());
-        match kind.map(|kind| u16::from_ne_bytes(*kind)) {
-            Some(libc::RTM_NEWNEIGH) => entries.extend(entry(message)),
-            _ => return true,
-        }
-        part = part.get(length.next_multiple_of(4)..).unwrap_or_default();
-    }
-    false
+    // An `ndmsg`. With more neighbours than any segment has it is not known whether ours is among them.
+    let mut body = [0; HEADERS - HEADER];
+    body[0] = u8::try_from(family).unwrap_or_default();
+    dump(libc::RTM_GETNEIGH, &body, libc::RTM_NEWNEIGH, entry)
 }
 
 /// `None` for an entry without an address.
@@ -177,11 +131,6 @@ fn entry(message: &[u8]) -> Option<Entry> {
 
 /// Bytes of `nlmsghdr` and `ndmsg`.
 const HEADERS: usize = HEADER + 12;
-/// `NLM_F_DUMP`
-pub(super) const DUMP: u16 = 0x300;
-/// As much as the kernel writes at once, and how often it is read: 16 MB are 100,000 neighbours.
-const PART: usize = 32 * 1024;
-const PARTS: usize = 512;
 /// How long a neighbour that is up takes at most to answer for its address.
 const UNANSWERED: Duration = Duration::from_millis(500);
 /// How often the table is looked at while the kernel asks.
@@ -189,6 +138,7 @@ const PAUSE: Duration = Duration::from_millis(50);
 
 #[cfg(test)]
 mod tests {
+    use super::super::netlink::take;
     use super::*;
 
     const TO: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 2, 0, 9));
@@ -220,14 +170,14 @@ mod tests {
         ]
         .concat();
         let mut entries = Vec::new();
-        assert!(!read(&part, &mut entries));
+        assert!(!take(&part, libc::RTM_NEWNEIGH, entry, &mut entries));
         let link = vec![2, 0, 0, 0, 0, 9];
         let first = Entry { of: TO, interface: 0, state: State::Reachable, link };
         assert_eq!((&entries[0], entries[1].state), (&first, State::Delayed));
         let done = message(u16::try_from(libc::NLMSG_DONE).unwrap(), 0, [0; 4]);
-        assert!(read(&done, &mut entries));
+        assert!(take(&done, libc::RTM_NEWNEIGH, entry, &mut entries));
         for length in 0..part.len() {
-            let _no_panic = read(&part[..length], &mut entries);
+            let _no_panic = take(&part[..length], libc::RTM_NEWNEIGH, entry, &mut entries);
         }
     }
 

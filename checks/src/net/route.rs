@@ -6,13 +6,10 @@
 //! Reference: `rtnetlink(7)`, `RTM_GETROUTE`; `RTM_F_FIB_MATCH` since Linux 4.13.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::os::fd::AsRawFd;
 
 use nix::net::if_::if_indextoname;
-use nix::sys::socket::{
-    AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, recv, sendto, socket,
-};
 
+use super::netlink::{self, ATTRIBUTE, HEADER, attributes};
 use crate::cause::{Cause, Millis, RouteEntry};
 
 /// The entry by which a packet to `to` leaves, `from` that address of ours; `None` when there is none, or the kernel does not tell.
@@ -60,22 +57,12 @@ pub(super) fn gateway_like(like: IpAddr) -> Option<IpAddr> {
     entry_for(anywhere, None)?.via
 }
 
-/// One question, one answer; the kernel has it ready when the question is sent.
+/// What the kernel answers when it is asked for the route to `to`.
 fn ask(to: IpAddr, from: Option<IpAddr>, flags: u32) -> Option<Vec<u8>> {
-    let close = SockFlag::SOCK_CLOEXEC;
-    let kind = SockType::Raw;
-    let kernel = NetlinkAddr::new(0, 0);
-    let route = SockProtocol::NetlinkRoute;
-    let socket = socket(AddressFamily::Netlink, kind, close, route).ok()?;
-    let descriptor = socket.as_raw_fd();
-    sendto(descriptor, &question(to, from, flags), &kernel, MsgFlags::empty()).ok()?;
-    let mut answer = vec![0; MAX_ANSWER];
-    let length = recv(descriptor, &mut answer, MsgFlags::MSG_DONTWAIT).ok()?;
-    answer.truncate(length);
-    Some(answer)
+    netlink::ask(libc::RTM_GETROUTE, &question(to, from, flags))
 }
 
-/// `nlmsghdr`, `rtmsg`, and the addresses as attributes.
+/// `rtmsg`, and the addresses as attributes.
 fn question(to: IpAddr, from: Option<IpAddr>, flags: u32) -> Vec<u8> {
     let octets = |address: IpAddr| match address {
         IpAddr::V4(address) => address.octets().to_vec(),
@@ -88,14 +75,7 @@ fn question(to: IpAddr, from: Option<IpAddr>, flags: u32) -> Vec<u8> {
     let bits = byte(octets(to).len() * 8);
     let of_source = if from.is_some() { bits } else { 0 };
     let family = u8::try_from(family).unwrap_or_default();
-    let length = addresses.iter().map(|(_, octets)| ATTRIBUTE + octets.len()).sum::<usize>();
-    let length = HEADERS + length;
-    let mut bytes = Vec::with_capacity(length);
-    bytes.extend(u32::from(byte(length)).to_ne_bytes());
-    bytes.extend(libc::RTM_GETROUTE.to_ne_bytes());
-    bytes.extend(REQUEST.to_ne_bytes());
-    // Sequence and port: there is one question a socket.
-    bytes.extend([0; 8]);
+    let mut bytes = Vec::new();
     // Type of service, table, protocol, scope and type are left open.
     bytes.extend([family, bits, of_source, 0, 0, 0, 0, 0]);
     bytes.extend(flags.to_ne_bytes());
@@ -149,17 +129,6 @@ impl Found {
     }
 }
 
-/// Type and value of each attribute; each begins at a multiple of four.
-pub(super) fn attributes(mut rest: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
-    std::iter::from_fn(move || {
-        let length = usize::from(u16::from_ne_bytes(*rest.first_chunk()?));
-        let kind = u16::from_ne_bytes(*rest.get(2..)?.first_chunk()?);
-        let value = rest.get(ATTRIBUTE..length)?;
-        rest = rest.get(length.next_multiple_of(4)..).unwrap_or_default();
-        Some((kind, value))
-    })
-}
-
 pub(super) fn address(is_v4: bool, bytes: &[u8]) -> Option<IpAddr> {
     if is_v4 {
         bytes.first_chunk::<4>().map(|octets| IpAddr::from(*octets))
@@ -175,14 +144,8 @@ fn unspecified(like: IpAddr) -> IpAddr {
     }
 }
 
-/// Bytes of `nlmsghdr`, of that and `rtmsg`, and of an attribute before its value.
-pub(super) const HEADER: usize = 16;
+/// Bytes of `nlmsghdr` and `rtmsg`.
 const HEADERS: usize = HEADER + 12;
-const ATTRIBUTE: usize = 4;
-/// A route of a hundred next hops fits.
-const MAX_ANSWER: usize = 8 * 1024;
-/// `NLM_F_REQUEST`
-pub(super) const REQUEST: u16 = 1;
 /// `RTM_F_FIB_MATCH`: the entry rather than the route made from it.
 const FIB_MATCH: u32 = 0x2000;
 /// `RTA_VIA`: a router of the other family, its number before its address.
