@@ -148,7 +148,10 @@ fn is_first_packet_lost(ask: &Ask, verdict: &Result<(), Cause>) -> bool {
     }
 }
 
-/// Asks `peer` one question; ends at `deadline` at the latest.
+/// Asks `peer` one question, which ends at `deadline` at the latest.
+///
+/// After a silence, or after answers that were slow or lost, looks of some seconds follow: at whether
+/// small packets come through, and at how many are lost.
 ///
 /// Dropping the future ends the conversation.
 pub async fn examine(probe: &Probe, peer: Peer, deadline: Deadline, trust: &Trust) -> Finding {

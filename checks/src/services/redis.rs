@@ -112,10 +112,8 @@ impl Probe {
             _ => None,
         };
         let mut words = Vec::new();
-        for (name, word) in
-            [("server", "server"), ("version", "version"), ("mode", "mode"), ("role", "role")]
-        {
-            if let Some(value) = fact(word) {
+        for name in ["server", "version", "mode", "role"] {
+            if let Some(value) = fact(name) {
                 seen.evidence.set(name, value.as_str());
                 words.push(value);
             }

@@ -272,16 +272,11 @@ pub(crate) const SERVICE_TLS: Service = Service {
     title: "HTTPS",
     expected: "TLS",
     spoken: Spoken::Tls,
-    url: UrlForm::Path,
-    hints: Hints::NONE,
     port: 443,
-    transport: Transport::Tcp,
     tls: true,
     budget: Duration::from_secs(27),
-    question: None,
-    repeats: 12,
     probe: || crate::Probe::Http(Probe::new(localhost("https"))),
-    respond: Respond::Stream(|stream| Box::pin(respond(stream))),
+    ..SERVICE
 };
 
 /// Stands for a name that comes with the peer.

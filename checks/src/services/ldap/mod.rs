@@ -284,8 +284,6 @@ pub(crate) const SERVICE_TLS: Service = Service {
     port: 636,
     tls: true,
     budget: Duration::from_secs(19),
-    question: None,
-    repeats: 12,
     probe: || crate::Probe::Ldap(Probe { tls: Tls::FromStart, login: Login::Anonymous }),
     respond: Respond::Stream(|stream| Box::pin(respond::in_tls(stream))),
     ..SERVICE

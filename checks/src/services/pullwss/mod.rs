@@ -204,16 +204,11 @@ pub(crate) const SERVICE_TLS: Service = Service {
     title: "WebSocket with TLS",
     expected: "TLS",
     spoken: Spoken::Tls,
-    url: UrlForm::Path,
-    hints: Hints::NONE,
     port: 443,
-    transport: Transport::Tcp,
     tls: true,
     budget: Duration::from_secs(27),
-    question: None,
-    repeats: 12,
     probe: || crate::Probe::Pullwss(Probe { path: APACHE_PATH.to_owned(), tls: true, token: None }),
-    respond: Respond::Stream(|stream| Box::pin(respond(stream))),
+    ..SERVICE
 };
 
 /// Becomes a WebSocket on any path, as Gorgone does without a token, and looks at

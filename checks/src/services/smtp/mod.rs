@@ -196,8 +196,6 @@ pub(crate) const SERVICE_TLS: Service = Service {
     port: 465,
     tls: true,
     budget: Duration::from_secs(35),
-    question: None,
-    repeats: 12,
     probe: || crate::Probe::Smtp(Probe { tls: Tls::FromStart, ..Probe::default() }),
     respond: Respond::Stream(|stream| Box::pin(respond(stream, false))),
     ..SERVICE
