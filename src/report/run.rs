@@ -132,9 +132,9 @@ impl Run {
     }
 
     /// What today's rules say of it.
-    pub(crate) fn judged(&self) -> Report {
-        let head = self.head.clone();
-        let judged = self.steps.iter().map(|ran| match ran {
+    pub(crate) fn judged(self) -> Report {
+        let Self { head, steps: ran } = self;
+        let judged = ran.iter().map(|ran| match ran {
             Ran::Known { step, found, .. } => judge(step, found.as_ref(), head.phase),
             Ran::NotAsked { saved, lacks_name_server } => Judged {
                 report: not_asked(saved),
@@ -150,11 +150,13 @@ impl Run {
             },
         });
         let judged = folded(judged.collect());
-        let unread: HashSet<&str> = self.steps.iter().filter_map(Ran::unread).collect();
-        let pairs = self.steps.iter().zip(judged);
-        let steps: Vec<StepReport> = pairs
+        let unread: HashSet<String> =
+            ran.iter().filter_map(Ran::unread).map(str::to_owned).collect();
+        let steps: Vec<StepReport> = ran
+            .into_iter()
+            .zip(judged)
             .map(|(ran, today)| match ran {
-                Ran::Known { saved: Some(saved), .. } => beside(saved, today, &unread),
+                Ran::Known { saved: Some(saved), .. } => beside(*saved, today, &unread),
                 Ran::Known { saved: None, .. } | Ran::NotAsked { .. } | Ran::Unread { .. } => today,
             })
             .collect();
@@ -249,13 +251,13 @@ fn unread(saved: &StepReport, reason: &str, made_by: &str) -> StepReport {
 }
 
 /// What is decided today, beside what was seen then.
-fn beside(saved: &StepReport, today: StepReport, unread: &HashSet<&str>) -> StepReport {
+fn beside(saved: StepReport, today: StepReport, unread: &HashSet<String>) -> StepReport {
     // A root that cannot be judged again stays one.
-    let root = saved.because_of.clone().filter(|root| unread.contains(root.as_str()));
+    let root = saved.because_of.filter(|root| unread.contains(root));
     // Reports of the first version kept no headline of an attempt.
-    let result = if today.result.is_empty() { saved.result.clone() } else { today.result };
+    let result = if today.result.is_empty() { saved.result } else { today.result };
     let shown = today.target.map(|target| target.shown);
-    let target = saved.target.clone().map(|target| TargetReport {
+    let target = saved.target.map(|target| TargetReport {
         shown: shown.unwrap_or_else(|| target.shown.clone()),
         ..target
     });
@@ -267,7 +269,7 @@ fn beside(saved: &StepReport, today: StepReport, unread: &HashSet<&str>) -> Step
         because_of: today.because_of.or(root),
         asked_for: today.asked_for,
         concerns: today.concerns,
-        ..saved.clone()
+        ..saved
     }
 }
 
@@ -300,11 +302,12 @@ fn ran(saved: &StepReport, profile: Option<&Catalogue>, words: Words) -> Ran {
         }
         (Some(target), _) => target,
     };
-    match asked_step(&kept(), target, row) {
+    let kept = kept();
+    match asked_step(&kept, target, row) {
         Ok((step, found)) => {
-            Ran::Known { step: Box::new(step), found: Some(found), saved: Some(kept()) }
+            Ran::Known { step: Box::new(step), found: Some(found), saved: Some(kept) }
         }
-        Err(reason) => unread(reason),
+        Err(reason) => Ran::Unread { saved: kept, reason },
     }
 }
 

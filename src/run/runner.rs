@@ -397,9 +397,7 @@ impl Standing {
         }
         attempt
     }
-}
 
-impl Standing {
     /// A program that uses one family asks nobody of the other.
     fn keep_family(&mut self, host: &str, family: Option<Family>) -> Result<(), Cause> {
         let Some(family) = family else { return Ok(()) };
