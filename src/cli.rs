@@ -144,17 +144,24 @@ pub(crate) struct DemoArgs {
     pub(crate) output: OutputArgs,
 }
 
-#[derive(Debug, Args)]
-pub(crate) struct FlowsArgs {
-    /// The flows of one role's machines only: central, poller or remote
-    #[arg(long, value_name = "ROLE")]
-    pub(crate) role: Option<String>,
+/// Which flow table.
+#[derive(Debug, Default, Args)]
+pub(crate) struct TableArgs {
     /// The vendor's flow table: i-vertix or centreon [default: i-vertix, if it knows the role]
     #[arg(long, value_name = "NAME")]
     pub(crate) profile: Option<String>,
     /// A flow table of your own, instead of a profile
     #[arg(long, value_name = "FILE", conflicts_with = "profile")]
     pub(crate) catalogue: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct FlowsArgs {
+    /// The flows of one role's machines only: central, poller or remote
+    #[arg(long, value_name = "ROLE")]
+    pub(crate) role: Option<String>,
+    #[command(flatten)]
+    pub(crate) table: TableArgs,
     /// Switch on a group of the profile: map, mbi, ha, cma, vmware, cloud
     #[arg(long, value_name = "NAME")]
     pub(crate) group: Vec<String>,
@@ -208,12 +215,8 @@ pub(crate) struct RunArgs {
     /// files say]
     #[arg(long, value_name = "ROLE")]
     pub(crate) role: Option<String>,
-    /// The vendor's flow table: i-vertix or centreon [default: i-vertix, if it knows the role]
-    #[arg(long, value_name = "NAME")]
-    pub(crate) profile: Option<String>,
-    /// A flow table of your own, instead of a profile
-    #[arg(long, value_name = "FILE", conflicts_with = "profile")]
-    pub(crate) catalogue: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) table: TableArgs,
     /// Before or after installation; auto: after, if Centreon's files exist here [default: auto]
     #[arg(long, value_name = "before|after|auto")]
     pub(crate) phase: Option<String>,

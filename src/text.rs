@@ -58,7 +58,6 @@ const UNBROKEN: &str = "\u{a0}";
 pub(crate) fn wrap(text: &str, width: usize) -> Vec<String> {
     // The optimal fit would rather overflow a line by a little than leave a short one.
     let options = textwrap::Options::new(width)
-        .wrap_algorithm(textwrap::WrapAlgorithm::FirstFit)
         .word_separator(textwrap::WordSeparator::AsciiSpace)
         .word_splitter(textwrap::WordSplitter::NoHyphenation)
         .wrap_algorithm(textwrap::WrapAlgorithm::FirstFit);
@@ -125,6 +124,30 @@ pub(crate) fn marked(
     for line in wrap(text, width.saturating_sub(4).max(1)) {
         writeln!(out, "  {style}{mark}{style:#} {line}")?;
         mark = " ";
+    }
+    Ok(())
+}
+
+/// Writes cells side by side, each already broken into lines: columns of `widths`, the last one as
+/// wide as it is; before line `n` stands `mark(n)`.
+///
+/// # Errors
+///
+/// Those of `out`.
+pub(crate) fn side_by_side(
+    cells: &[Vec<String>],
+    widths: &[usize],
+    mark: impl Fn(usize) -> String,
+    out: &mut dyn io::Write,
+) -> io::Result<()> {
+    let lines = cells.iter().map(Vec::len).max().unwrap_or(0);
+    for line in 0..lines {
+        let parts = cells.iter().enumerate().map(|(column, cell)| {
+            let text = cell.get(line).map_or("", String::as_str);
+            pad(text, widths.get(column).copied().unwrap_or(0))
+        });
+        let text = parts.collect::<Vec<_>>().join("  ");
+        writeln!(out, "{}{}", mark(line), text.trim_end())?;
     }
     Ok(())
 }

@@ -11,11 +11,10 @@ use preflight_checks::{Probe, printable};
 use unicode_width::UnicodeWidthStr;
 
 use super::groups::in_order;
-use super::table::write_cells;
 use super::{Canvas, NoteReport, own_files};
 use crate::run::plan::{Action, Asked, Direction, Plan, Question, SkipReason, Step};
 use crate::site::{Exempt, Find, Origin};
-use crate::text::{MIN_WIDTH, at_slashes, first_of, in_one, pad, wrap};
+use crate::text::{MIN_WIDTH, at_slashes, first_of, in_one, pad, side_by_side, wrap};
 
 /// Writes a plan: what would be asked, and where each value came from.
 ///
@@ -321,14 +320,14 @@ fn row(line: &Line, columns: Columns, out: &mut dyn io::Write) -> io::Result<()>
     let margin = |_| "  ".to_owned();
     if printable(&line.target).width() <= columns.target {
         let cells = [flow, wrap(&line.target, columns.target), what];
-        write_cells(&cells, widths, margin, out)?;
+        side_by_side(&cells, &widths, margin, out)?;
     } else if printable(&line.target).width() + 2 + line.what.width() <= room {
         let both = format!("{}  {}", printable(&line.target), printable(&line.what));
-        write_cells(&[flow, vec![both], Vec::new()], widths, margin, out)?;
+        side_by_side(&[flow, vec![both], Vec::new()], &widths, margin, out)?;
     } else {
         let target = at_slashes(&line.target, room);
-        write_cells(&[flow, target, Vec::new()], widths, margin, out)?;
-        write_cells(&[Vec::new(), Vec::new(), what], widths, margin, out)?;
+        side_by_side(&[flow, target, Vec::new()], &widths, margin, out)?;
+        side_by_side(&[Vec::new(), Vec::new(), what], &widths, margin, out)?;
     }
     origin(&line.said_by, columns, out)
 }

@@ -11,7 +11,7 @@ use super::rows::{self, Row};
 use super::{Canvas, Report, StepReport, own_files, words};
 use crate::run::plan::Direction;
 use crate::run::verdict::Outcome;
-use crate::text::{Labels, MIN_WIDTH, in_one, marked, pad, style, symbol, wrap};
+use crate::text::{Labels, MIN_WIDTH, in_one, marked, pad, side_by_side, style, symbol, wrap};
 
 /// Writes the table, then what to do about each failure, then the summary.
 ///
@@ -78,7 +78,7 @@ fn crossing(rows: &[Row<'_>], canvas: Canvas, out: &mut dyn io::Write) -> io::Re
             let mark = if line == 0 { symbol(row.step.outcome) } else { " " };
             format!("  {style}{mark}{style:#} ")
         };
-        write_cells(&cells, [flow, target], mark, out)?;
+        side_by_side(&cells, &[flow, target], mark, out)?;
     }
     writeln!(out)
 }
@@ -109,25 +109,6 @@ fn texts(row: &Row<'_>, canvas: Canvas) -> [String; 3] {
 fn notes(report: &Report, canvas: Canvas, out: &mut dyn io::Write) -> io::Result<()> {
     own_files::notes(report.notes.iter().cloned(), canvas.width, out)?;
     if report.notes.is_empty() { Ok(()) } else { writeln!(out) }
-}
-
-/// Three cells side by side, each already broken into lines.
-pub(super) fn write_cells(
-    cells: &[Vec<String>; 3],
-    widths: [usize; 2],
-    mark: impl Fn(usize) -> String,
-    out: &mut dyn io::Write,
-) -> io::Result<()> {
-    let [first, second, third] = cells;
-    let [one, two] = widths;
-    let lines = cells.iter().map(Vec::len).max().unwrap_or(1);
-    for line in 0..lines {
-        let cell = |of: &Vec<String>| of.get(line).cloned().unwrap_or_default();
-        let text =
-            format!("{}  {}  {}", pad(&cell(first), one), pad(&cell(second), two), cell(third));
-        writeln!(out, "{}{}", mark(line), text.trim_end())?;
-    }
-    Ok(())
 }
 
 /// Origin, evidence and timings, for --verbose.

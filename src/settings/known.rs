@@ -7,7 +7,7 @@ use preflight_checks::Trust;
 use super::site_file::Part;
 use super::{Refused, bad, read};
 use crate::catalogue::{Catalogue, Role, profile_names};
-use crate::cli::{FlowsArgs, KnownArgs, RunArgs};
+use crate::cli::{FlowsArgs, KnownArgs, RunArgs, TableArgs};
 use crate::site::clapi::ask_clapi;
 use crate::site::discover::{Facts, Files, Text, clapi, discover};
 use crate::site::mistake::mistakes;
@@ -84,10 +84,9 @@ pub(super) fn catalogue_and_role(
     found: &Found,
     part: Option<&Part>,
 ) -> Result<(Catalogue, Role), Refused> {
-    let table = (args.catalogue.as_deref(), args.profile.as_deref());
     if let Some(part) = part {
         let role = part.role(args.role.as_deref())?;
-        let catalogue = catalogue(table, || part.catalogue())?;
+        let catalogue = catalogue(&args.table, || part.catalogue())?;
         part.file.check(&catalogue, &args.group)?;
         return Ok((catalogue, role));
     }
@@ -97,7 +96,7 @@ pub(super) fn catalogue_and_role(
         let role = found_role(found)?;
         (role.to_string(), Some(role))
     };
-    let catalogue = catalogue(table, || Ok(usual_catalogue(role.as_slice())))?;
+    let catalogue = catalogue(&args.table, || Ok(usual_catalogue(role.as_slice())))?;
     let role = role.filter(|role| catalogue.roles.contains(role));
     let role = role.ok_or_else(|| unknown_role(&name, &catalogue))?;
     Ok((catalogue, role))
@@ -111,8 +110,7 @@ pub(super) fn catalogue_and_role(
 pub(crate) fn requirements(args: &FlowsArgs) -> Result<Requirements, Refused> {
     let role = args.role.as_deref().map(|name| name.parse::<Role>().map_err(|_| name));
     let known = role.and_then(Result::ok);
-    let table = (args.catalogue.as_deref(), args.profile.as_deref());
-    let catalogue = catalogue(table, || Ok(usual_catalogue(known.as_slice())))?;
+    let catalogue = catalogue(&args.table, || Ok(usual_catalogue(known.as_slice())))?;
     if let Some(name) = &args.role
         && !known.is_some_and(|role| catalogue.roles.contains(&role))
     {
@@ -130,10 +128,10 @@ fn unknown_role(name: &str, catalogue: &Catalogue) -> Refused {
 }
 
 fn catalogue(
-    table: (Option<&Path>, Option<&str>),
+    table: &TableArgs,
     usual: impl FnOnce() -> Result<Catalogue, Refused>,
 ) -> Result<Catalogue, Refused> {
-    match table {
+    match (&table.catalogue, &table.profile) {
         (Some(file), _) => {
             let text = read("--catalogue", file)?;
             Ok(Catalogue::parse(&file.display().to_string(), &text)?)

@@ -6,9 +6,9 @@ use unicode_width::UnicodeWidthStr;
 
 use super::{Requirement, Requirements, TITLES};
 use crate::report::Canvas;
-use crate::text::{pad, wrap};
+use crate::text::{side_by_side, wrap};
 
-/// Columns between two cells.
+/// Columns between two cells, as [`side_by_side`] leaves them.
 const GAP: usize = 2;
 const COLUMNS: usize = TITLES.len() - 1;
 
@@ -32,7 +32,9 @@ pub(super) fn write(
         let widths = widths(&rows, canvas.width);
         writeln!(out, "\n{}\n", section.title)?;
         for row in &rows {
-            write_row(row, widths, out)?;
+            let cells: Vec<Vec<String>> =
+                row.iter().zip(widths).map(|(cell, width)| wrap(cell, width)).collect();
+            side_by_side(&cells, &widths, |_| String::new(), out)?;
         }
     }
     Ok(())
@@ -46,24 +48,6 @@ fn cells(row: &Requirement) -> [String; COLUMNS] {
         _ => format!("{application} ({needed})"),
     };
     [from, to, protocol, port, application]
-}
-
-fn write_row(
-    cells: &[String; COLUMNS],
-    widths: [usize; COLUMNS],
-    out: &mut dyn io::Write,
-) -> io::Result<()> {
-    let cells: Vec<Vec<String>> =
-        cells.iter().zip(widths).map(|(cell, width)| wrap(cell, width)).collect();
-    let height = cells.iter().map(Vec::len).max().unwrap_or(0);
-    for line in 0..height {
-        let parts = cells
-            .iter()
-            .zip(widths)
-            .map(|(cell, width)| pad(cell.get(line).map_or("", String::as_str), width));
-        writeln!(out, "{}", parts.collect::<Vec<_>>().join(&" ".repeat(GAP)).trim_end())?;
-    }
-    Ok(())
 }
 
 /// As wide as the widest cell, as long as all fit. The widest column gives way first, and none

@@ -49,6 +49,18 @@ struct Letter {
     label: Option<String>,
 }
 
+impl Letter {
+    /// From nobody in particular to somebody elsewhere.
+    fn anybodys() -> Self {
+        Self {
+            local_part: RECEIVER.to_owned(),
+            domain: ELSEWHERE.to_owned(),
+            sender: String::new(),
+            label: None,
+        }
+    }
+}
+
 /// What a router makes of an address.
 enum Routed {
     /// It takes it.
@@ -188,12 +200,7 @@ impl<'a> Walk<'a> {
 
     /// The domains that routers name, and one that each stands for.
     fn domains(&self) -> Vec<(String, String)> {
-        let env = self.env(&Letter {
-            local_part: RECEIVER.to_owned(),
-            domain: ELSEWHERE.to_owned(),
-            sender: String::new(),
-            label: None,
-        });
+        let env = self.env(&Letter::anybodys());
         let mut named = Vec::new();
         for router in &self.config.routers {
             Self::named(router.says("domains"), "domainlist", &env, 0, &mut named);
@@ -220,12 +227,7 @@ impl<'a> Walk<'a> {
 
     /// The senders that routers name, and one that each stands for.
     fn senders(&self) -> Vec<(String, String)> {
-        let env = self.env(&Letter {
-            local_part: RECEIVER.to_owned(),
-            domain: ELSEWHERE.to_owned(),
-            sender: String::new(),
-            label: None,
-        });
+        let env = self.env(&Letter::anybodys());
         let mut named = Vec::new();
         for router in &self.config.routers {
             Self::named(router.says("senders"), "addresslist", &env, 0, &mut named);
