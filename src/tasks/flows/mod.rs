@@ -12,7 +12,7 @@ use std::io;
 
 use serde::Serialize;
 
-use crate::catalogue::{Catalogue, Flow, Role, Way};
+use crate::catalogue::{Catalogue, Flow, Party, Role, Way};
 use crate::report::Canvas;
 use crate::report::escape::{csv, markdown};
 
@@ -107,21 +107,14 @@ const SECTIONS: [&str; 5] = [CENTRAL, POLLER, REMOTE, PLATFORM, MONITORING];
 
 /// The heading a row stands under.
 fn section(flow: &Flow, catalogue: &Catalogue) -> &'static str {
-    let role = |party: &crate::catalogue::Party| {
-        catalogue.roles.iter().copied().find(|role| party.is(*role))
-    };
+    let role = |party: &Party| catalogue.roles.iter().copied().find(|role| party.is(*role));
     match (role(&flow.from), role(&flow.to)) {
         (Some(_), Some(_)) => PLATFORM,
-        _ if flow.by_engine || is_monitored(&flow.from.0) || is_monitored(&flow.to.0) => MONITORING,
+        _ if flow.by_engine => MONITORING,
         (Some(Role::Central), None) | (None, Some(Role::Central)) => CENTRAL,
         (Some(Role::Remote), None) | (None, Some(Role::Remote)) => REMOTE,
         (Some(Role::Poller) | None, _) => POLLER,
     }
-}
-
-/// Is it something that the platform watches?
-fn is_monitored(party: &str) -> bool {
-    matches!(party, "device" | "nsclient" | "nrpe" | "agent")
 }
 
 impl Requirement {

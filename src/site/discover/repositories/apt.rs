@@ -10,6 +10,8 @@
 
 use std::collections::BTreeSet;
 
+use percent_encoding::percent_decode_str;
+
 use super::super::constructs::Constructs;
 use super::super::facts::Refused;
 use super::super::include::list;
@@ -240,34 +242,11 @@ fn quoted_words(line: &str) -> Option<Vec<String>> {
             }
         }
         let (word, after) = rest.split_at(end);
-        words.push(percent_decoded(&word.replace('"', "")));
+        let word = word.replace('"', "");
+        words.push(percent_decode_str(&word).decode_utf8_lossy().into_owned());
         rest = after.trim_start();
     }
     Some(words)
-}
-
-/// `%7e` is `~`; what is no such escape stays as it is.
-fn percent_decoded(word: &str) -> String {
-    let mut bytes = Vec::with_capacity(word.len());
-    let mut rest = word.as_bytes();
-    while let [first, after @ ..] = rest {
-        let escaped = match (first, after) {
-            (b'%', [high, low, ..]) => hex(*high).zip(hex(*low)),
-            _ => None,
-        };
-        if let Some((high, low)) = escaped {
-            bytes.push(high << 4 | low);
-            rest = after.get(2..).unwrap_or_default();
-        } else {
-            bytes.push(*first);
-            rest = after;
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
-}
-
-fn hex(digit: u8) -> Option<u8> {
-    char::from(digit).to_digit(16).and_then(|digit| u8::try_from(digit).ok())
 }
 
 /// One repository a line; `#` begins a comment anywhere but in brackets.
