@@ -128,6 +128,7 @@ pub(crate) async fn run(
         first_trace: OnceLock::new(),
         first_reset: OnceLock::new(),
         visits: Mutex::default(),
+        senders: Mutex::default(),
         looks: Mutex::default(),
     });
     let (begun, mut events) = tokio::sync::mpsc::unbounded_channel();
@@ -195,6 +196,9 @@ struct Shared {
     first_reset: OnceLock<Instant>,
     /// Visits to services that count them: one a run, also where several steps ask for it.
     visits: Mutex<HashMap<Visited, Visit>>,
+    /// Who resets: asked once an address, since a device tells only so much a second, and two steps
+    /// that meet one refusal must not say two things about it.
+    senders: Mutex<HashMap<Visited, Arc<OnceCell<ResetTrace>>>>,
     /// Looks at the path by service.
     looks: Mutex<HashMap<&'static str, usize>>,
 }
@@ -266,13 +270,21 @@ impl Shared {
         if !self.manner.trace {
             return None;
         }
-        let _turn = self.traces.acquire().await.ok()?;
-        let last_start = TRACING.mul_f64(self.manner.scale);
-        if self.first_reset.get_or_init(Instant::now).elapsed() > last_start {
-            return None;
-        }
-        let deadline = Deadline::scaled(TRACE, self.manner.scale);
-        Some(examine_reset(finding.peer.address, finding.source, deadline).await)
+        let asked = (finding.peer.address, finding.source);
+        let sender = {
+            let mut senders = self.senders.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(senders.entry(asked).or_default())
+        };
+        let look = || async {
+            let _turn = self.traces.acquire().await.map_err(drop)?;
+            let last_start = TRACING.mul_f64(self.manner.scale);
+            if self.first_reset.get_or_init(Instant::now).elapsed() > last_start {
+                return Err(());
+            }
+            let deadline = Deadline::scaled(TRACE, self.manner.scale);
+            Ok(examine_reset(asked.0, asked.1, deadline).await)
+        };
+        sender.get_or_try_init(look).await.ok().cloned()
     }
 
     /// Who reset a connection that was open, or rejected a packet in the target's name?

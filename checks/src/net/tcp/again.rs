@@ -14,7 +14,14 @@ use crate::net::{Deadline, Packets, Peer, sys};
 ///
 /// The last packet of a connection carries no data, passes where data does not, and arrives behind
 /// a hole.
-pub(crate) async fn are_answers_lost(peer: &Peer, words: &[u8], wait: Deadline) -> bool {
+///
+/// The peer has `busy` to answer and to close.
+pub(crate) async fn are_answers_lost(
+    peer: &Peer,
+    words: &[u8],
+    busy: Duration,
+    wait: Deadline,
+) -> bool {
     let Some(stream) = connect(peer, wait).await else { return false };
     // They fit into the buffer of a connection that is new.
     let is_said = stream.try_write(words).is_ok();
@@ -23,7 +30,7 @@ pub(crate) async fn are_answers_lost(peer: &Peer, words: &[u8], wait: Deadline) 
     }
     let is_behind_a_hole =
         || sys::tcp_info(&stream).is_some_and(|info| info.is_half_closed && info.out_of_order > 0);
-    let answered = wait.within(BUSY);
+    let answered = wait.within(busy);
     while !is_behind_a_hole() {
         if answered.is_over() {
             return false;
@@ -85,8 +92,6 @@ async fn opened(socket: Socket, wait: Deadline) -> Option<TcpStream> {
     Some(stream)
 }
 
-/// Longer than a busy server takes to answer and to close.
-const BUSY: Duration = Duration::from_secs(1);
 /// Nobody tells when something arrives behind a hole: it is looked for so often.
 const LOOK: Duration = Duration::from_millis(50);
 /// Longer than the first repetition takes.
@@ -144,7 +149,8 @@ mod tests {
         });
         let soon = || Deadline::after(Duration::from_secs(3));
         for _ in 0..2 {
-            assert!(!are_answers_lost(&Peer::from(to), b"?", soon()).await);
+            let busy = Duration::from_secs(1);
+            assert!(!are_answers_lost(&Peer::from(to), b"?", busy, soon()).await);
         }
     }
 }

@@ -39,7 +39,10 @@ pub(crate) async fn explain(ask: &Ask, cause: Cause) -> Cause {
     let is_mute = is_silent || matches!(cause, Cause::SmtpGreetingLate { .. });
     if is_begun || (is_mute && account.received == 0) {
         let words = ask.ledger.first_words().unwrap_or_default();
-        if are_answers_lost(&ask.peer, &words, ask.deadline.renewed(AGAIN)).await {
+        // Who was waited for that long may begin a process for each visit.
+        let busy = if is_silent || is_begun { BUSY } else { BUSY_MAILER };
+        let wait = ask.deadline.renewed(busy + AGAIN);
+        if are_answers_lost(&ask.peer, &words, busy, wait).await {
             return Cause::AnswersLost { to, asked, waited };
         }
     }
@@ -97,8 +100,12 @@ fn came(account: &Account) -> Option<&'static str> {
 
 /// Repetitions of our last words after which a pass is doubted: three take 1.4 s on a local network.
 const DOUBTED: u8 = 3;
-/// Longest second visit.
-const AGAIN: Duration = Duration::from_secs(3);
+/// Longer than a busy server takes to answer and to close.
+const BUSY: Duration = Duration::from_secs(1);
+/// The same for a mail server, which was waited for fifteen seconds already.
+const BUSY_MAILER: Duration = Duration::from_secs(5);
+/// Longest second visit without that.
+const AGAIN: Duration = Duration::from_secs(2);
 
 #[cfg(test)]
 mod tests {
