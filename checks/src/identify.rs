@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use crate::cause::{Cause, Phase};
+use crate::cause::{Cause, Phase, SmtpCause, TalkCause, TlsCause, WebCause};
 use crate::net::tls::hello::{self, FirstAnswer, Repertoire};
 use crate::net::{Ask, Deadline, Peer, Trust};
 use crate::recognise::{Spoken, recognise};
@@ -22,17 +22,22 @@ pub async fn identify(
     failure: &Cause,
     deadline: Deadline,
 ) -> Option<Cause> {
-    if let Cause::ProxyUnreachable { proxy, because, .. } = failure {
+    if let Cause::Web(WebCause::ProxyUnreachable { proxy, because, .. }) = failure {
         let no_proxy = instead_of_proxy(peer, because, deadline).await?;
         let (proxy, reason) = (proxy.clone(), no_proxy.to_string());
-        return Some(Cause::ProxyUnreachable { proxy, reason, because: Box::new(no_proxy) });
+        return Some(Cause::Web(WebCause::ProxyUnreachable {
+            proxy,
+            reason,
+            because: Box::new(no_proxy),
+        }));
     }
     // That may be the service itself, which would count these visits too.
-    if service.counts_visits() && matches!(failure, Cause::Reset { .. }) {
+    if service.counts_visits() && matches!(failure, Cause::Talk(TalkCause::Reset { .. })) {
         return None;
     }
     // A mute broker may only be busy, and strangers' words would stall it.
-    let may_be_busy = service.name == "bbdo" && matches!(failure, Cause::Silent { .. });
+    let may_be_busy =
+        service.name == "bbdo" && matches!(failure, Cause::Talk(TalkCause::Silent { .. }));
     let is_wordless = is_wordless(failure) && !may_be_busy;
     if !service.tls && (is_wordless || may_want_tls(failure)) {
         let found = in_tls(peer, service.expected, deadline).await;
@@ -73,10 +78,12 @@ async fn answers(
 ) -> Option<Cause> {
     let mut ask = Ask::new(peer.clone(), deadline.within(ANSWER), Trust::only([]));
     let head = first_words(&mut ask, opener).await.unwrap_or_default();
-    (recognise(&head) == opener.spoken).then(|| Cause::WrongService {
-        expected: expected.into(),
-        spoken: opener.spoken,
-        head: wire::head(&head),
+    (recognise(&head) == opener.spoken).then(|| {
+        Cause::Talk(TalkCause::WrongService {
+            expected: expected.into(),
+            spoken: opener.spoken,
+            head: wire::head(&head),
+        })
     })
 }
 
@@ -87,13 +94,15 @@ async fn in_tls(peer: &Peer, expected: &'static str, deadline: Deadline) -> Opti
     let mut ask = Ask::new(peer.clone(), deadline.within(ANSWER), Trust::only([]));
     let stream = ask.connect().await.ok()?;
     match hello::ask(stream, &peer.host, Repertoire::Everything).await.ok()? {
-        FirstAnswer::Agreed(agreement) if agreement.is_anonymous() => Some(Cause::WrongService {
-            expected: expected.into(),
-            spoken: Spoken::Nrpe,
-            head: agreement.to_string(),
-        }),
+        FirstAnswer::Agreed(agreement) if agreement.is_anonymous() => {
+            Some(Cause::Talk(TalkCause::WrongService {
+                expected: expected.into(),
+                spoken: Spoken::Nrpe,
+                head: agreement.to_string(),
+            }))
+        }
         FirstAnswer::Agreed(_) | FirstAnswer::Alert(_) => {
-            Some(Cause::TlsUnexpected { expected: expected.into() })
+            Some(Cause::Tls(TlsCause::TlsUnexpected { expected: expected.into() }))
         }
     }
 }
@@ -102,11 +111,12 @@ async fn in_tls(peer: &Peer, expected: &'static str, deadline: Deadline) -> Opti
 fn is_wordless(failure: &Cause) -> bool {
     matches!(
         failure,
-        Cause::Silent { .. }
-            | Cause::SmtpGreetingLate { .. }
-            | Cause::HungUp { received: 0, .. }
-            | Cause::Reset { received: 0, .. }
-            | Cause::TlsClosed { .. }
+        Cause::Talk(
+            TalkCause::Silent { .. }
+                | TalkCause::HungUp { received: 0, .. }
+                | TalkCause::Reset { received: 0, .. }
+        ) | Cause::Smtp(SmtpCause::SmtpGreetingLate { .. })
+            | Cause::Tls(TlsCause::TlsClosed { .. })
     )
 }
 
@@ -114,7 +124,8 @@ fn is_wordless(failure: &Cause) -> bool {
 fn may_want_tls(failure: &Cause) -> bool {
     matches!(
         failure,
-        Cause::WrongService { spoken: Spoken::Http, .. } | Cause::HttpStatus { status: 400 }
+        Cause::Talk(TalkCause::WrongService { spoken: Spoken::Http, .. })
+            | Cause::Web(WebCause::HttpStatus { status: 400 })
     )
 }
 
@@ -183,13 +194,14 @@ mod tests {
     use std::borrow::Cow;
 
     use super::*;
+    use crate::cause::PortCause;
     use std::net::SocketAddr;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpListener;
 
     fn silent(to: SocketAddr) -> Cause {
         let waited = crate::Millis(Duration::from_secs(2));
-        Cause::Silent { to, phase: Phase::Greeting, waited }
+        Cause::Talk(TalkCause::Silent { to, phase: Phase::Greeting, waited })
     }
 
     #[test]
@@ -224,8 +236,11 @@ mod tests {
         for (service, named) in
             [(&crate::ldap::SERVICE, Spoken::Ldap), (&crate::bbdo::SERVICE, Spoken::Bbdo)]
         {
-            let Some(Cause::WrongService { expected: Cow::Borrowed("SSH"), spoken, .. }) =
-                identified(service).await
+            let Some(Cause::Talk(TalkCause::WrongService {
+                expected: Cow::Borrowed("SSH"),
+                spoken,
+                ..
+            })) = identified(service).await
             else {
                 panic!("{} is not named", service.name)
             };
@@ -250,7 +265,7 @@ mod tests {
         });
         let deadline = Deadline::after(Duration::from_secs(9));
         let cause = identify(&crate::zmtp::SERVICE, &Peer::from(to), &silent(to), deadline).await;
-        let Some(Cause::WrongService { spoken: Spoken::Nrpe, .. }) = cause else {
+        let Some(Cause::Talk(TalkCause::WrongService { spoken: Spoken::Nrpe, .. })) = cause else {
             panic!("{cause:?}")
         };
     }
@@ -272,21 +287,24 @@ mod tests {
     async fn tls_is_named_where_plain_text_failed_without_a_word_or_with_a_web_servers() {
         let to = speaker(&[0x15, 3, 1, 0, 2, 2, 70]).await;
         let deadline = Deadline::after(Duration::from_secs(9));
-        let refusal = Cause::WrongService {
+        let refusal = Cause::Talk(TalkCause::WrongService {
             expected: "BBDO".into(),
             spoken: Spoken::Http,
             head: "HTTP/1.1 400".to_owned(),
-        };
+        });
         for (service, failure) in
             [(&crate::ssh::SERVICE, silent(to)), (&crate::bbdo::SERVICE, refusal)]
         {
             let cause = identify(service, &Peer::from(to), &failure, deadline).await;
-            assert_eq!(cause, Some(Cause::TlsUnexpected { expected: service.expected.into() }));
+            assert_eq!(
+                cause,
+                Some(Cause::Tls(TlsCause::TlsUnexpected { expected: service.expected.into() }))
+            );
         }
         // A broker that is mute is left in peace, and inside TLS nothing more is asked.
         for (service, failure) in [
             (&crate::bbdo::SERVICE, silent(to)),
-            (&crate::tls::SERVICE, Cause::HttpStatus { status: 400 }),
+            (&crate::tls::SERVICE, Cause::Web(WebCause::HttpStatus { status: 400 })),
         ] {
             assert_eq!(identify(service, &Peer::from(to), &failure, deadline).await, None);
         }
@@ -295,15 +313,15 @@ mod tests {
     #[tokio::test]
     async fn a_socks_server_in_the_place_of_a_proxy_is_named() {
         let to = speaker(&[5, 0]).await;
-        let closed = Cause::HungUp { to, phase: Phase::Reply, received: 0 };
-        let failure = Cause::ProxyUnreachable {
+        let closed = Cause::Talk(TalkCause::HungUp { to, phase: Phase::Reply, received: 0 });
+        let failure = Cause::Web(WebCause::ProxyUnreachable {
             proxy: "http://proxy.example.org:1080".to_owned(),
             reason: closed.to_string(),
             because: Box::new(closed),
-        };
+        });
         let deadline = Deadline::after(Duration::from_secs(9));
         let found = identify(&crate::http::SERVICE, &Peer::from(to), &failure, deadline).await;
-        let Some(Cause::ProxyUnreachable { reason, because, .. }) = found else {
+        let Some(Cause::Web(WebCause::ProxyUnreachable { reason, because, .. })) = found else {
             panic!("{found:?}")
         };
         assert_eq!(reason, "a SOCKS proxy answers here, not an HTTP proxy");
@@ -313,7 +331,7 @@ mod tests {
     #[tokio::test]
     async fn a_failure_with_words_is_not_asked_about() {
         let to = SocketAddr::from(([192, 0, 2, 1], 22));
-        let refused = Cause::PortClosed { to };
+        let refused = Cause::Port(PortCause::PortClosed { to });
         let deadline = Deadline::after(Duration::from_secs(9));
         let cause = identify(&crate::ssh::SERVICE, &Peer::from(to), &refused, deadline).await;
         assert_eq!(cause, None);

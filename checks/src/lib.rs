@@ -23,9 +23,11 @@ use tokio::time::Instant;
 #[cfg(feature = "samples")]
 pub use cause::samples;
 pub use cause::{
-    AliasEnd, Cause, ChainLink, Code, Concern, ConcernCode, DropSign, HostAnswer, Icmp, Layer,
-    LocalFirewallSign, LocalRoute, Millis, Opinion, Owner, Phase, Plea, QuietPoller, ResetSign,
-    RouteEntry, SourceFault, SshPart, Transport, TunnelLink, Whereabouts,
+    AliasEnd, BbdoCause, Cause, ChainLink, Concern, ConcernCode, DatabaseCause, DnsCause, DropSign,
+    GorgoneCause, HostAnswer, Icmp, Layer, LdapCause, LocalFirewallSign, LocalRoute, Millis,
+    NameCause, NsclientCause, NtpCause, Opinion, OwnCause, Owner, PathCause, Phase, Plea,
+    PortCause, QuietPoller, ResetSign, RouteCause, RouteEntry, SmtpCause, SnmpCause, SourceFault,
+    SshCause, SshPart, TalkCause, TlsCause, Transport, TunnelLink, WebCause, Whereabouts,
 };
 pub use evidence::{Evidence, Seen, Timings, Value};
 pub use identify::identify;
@@ -118,15 +120,16 @@ async fn works_with_small_packets(probe: &Probe, ask: &Ask, ours: bool) -> bool 
 fn is_mute(cause: &Cause) -> bool {
     let is_named = matches!(
         cause,
-        Cause::Silent { .. }
-            | Cause::SilentAfter { .. }
-            | Cause::Incomplete { .. }
-            | Cause::HungUp { .. }
-            | Cause::Reset { .. }
-            | Cause::SmtpGreetingLate { .. }
-            | Cause::LdapBindUnanswered { .. }
-            | Cause::TlsClosed { .. }
-            | Cause::SshClosed { .. }
+        Cause::Talk(
+            TalkCause::Silent { .. }
+                | TalkCause::SilentAfter { .. }
+                | TalkCause::Incomplete { .. }
+                | TalkCause::HungUp { .. }
+                | TalkCause::Reset { .. }
+        ) | Cause::Smtp(SmtpCause::SmtpGreetingLate { .. })
+            | Cause::Ldap(LdapCause::LdapBindUnanswered { .. })
+            | Cause::Tls(TlsCause::TlsClosed { .. })
+            | Cause::Ssh(SshCause::SshClosed { .. })
     );
     is_named || cause.layer() <= Layer::Port
 }
@@ -162,11 +165,13 @@ pub async fn examine(probe: &Probe, peer: Peer, deadline: Deadline, trust: &Trus
     let run = Box::pin(probe.run(&mut ask));
     // Each wait inside is bounded; this bound is for the crates inside.
     let mut verdict = deadline.bound(run).await.unwrap_or_else(|| {
-        Err(Cause::Silent { to, phase: Phase::Reply, waited: deadline.waited() })
+        Err(Cause::Talk(TalkCause::Silent { to, phase: Phase::Reply, waited: deadline.waited() }))
     });
     // A cause of another kind has made something else of the handshake.
     if let Err(
-        cause @ (Cause::TlsVersion { .. } | Cause::TlsRefused { .. } | Cause::TlsClosed { .. }),
+        cause @ Cause::Tls(
+            TlsCause::TlsVersion { .. } | TlsCause::TlsRefused { .. } | TlsCause::TlsClosed { .. },
+        ),
     ) = &verdict
         && matches!(ask.look, Look::Wanted)
     {
@@ -181,7 +186,7 @@ pub async fn examine(probe: &Probe, peer: Peer, deadline: Deadline, trust: &Trus
         && works_with_small_packets(probe, &ask, ours).await
     {
         let waited = deadline.waited();
-        verdict = Err(Cause::MtuBlackHole { to, segments: 0, ours, waited });
+        verdict = Err(Cause::Path(PathCause::MtuBlackHole { to, segments: 0, ours, waited }));
     }
     if let (Err(_), Some(left)) = (&verdict, ask.ledger.hops_left()) {
         ask.seen.evidence.set(net::HOPS_LEFT, left);

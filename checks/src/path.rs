@@ -1,6 +1,6 @@
 //! Path: where does the silence begin, and is the host there at all?
 //!
-//! Asked after a probe ended in [`Cause::NoAnswer`]: the flow's own packets on
+//! Asked after a probe ended in [`PathCause::NoAnswer`](crate::cause::PathCause::NoAnswer): the flow's own packets on
 //! the flow's own port, each allowed one hop more, and beside them other
 //! questions to the same host. At most 30 packets and two seconds.
 //!
@@ -24,7 +24,10 @@ use futures_util::future::join_all;
 use serde::Serialize;
 use tokio::time::Instant;
 
-use crate::cause::{Cause, HostAnswer, Icmp, Millis, RouteEntry, Transport};
+use crate::cause::{
+    Cause, DnsCause, HostAnswer, Icmp, Millis, PathCause, PortCause, RouteCause, RouteEntry,
+    SnmpCause, Transport, WebCause,
+};
 use crate::evidence::{Evidence, Value};
 use crate::net::icmp::{Meaning, Refusal};
 use crate::net::knock::{Knock, Knocked, Reply, Terms};
@@ -196,26 +199,31 @@ pub async fn examine_segment(
 #[must_use]
 pub fn judge(trace: &Trace, silence: &Cause) -> Cause {
     match silence {
-        &Cause::NoAnswer { to, waited, .. } => located(trace, to, waited, silence),
-        &Cause::SnmpSilent { to, waited } => match located(trace, to, waited, silence) {
-            told @ (Cause::FilteredBetween { .. }
-            | Cause::GatewaySilent { .. }
-            | Cause::RouteOnLink { .. }
-            | Cause::NoNeighbour { .. }
-            | Cause::PortClosed { .. }
-            | Cause::PathRejected { .. }
-            | Cause::TargetRejected { .. }) => told,
-            _ => silence.clone(),
-        },
-        Cause::DnsTcpOnly { udp } => match judge(trace, udp) {
+        &Cause::Path(PathCause::NoAnswer { to, waited, .. }) => located(trace, to, waited, silence),
+        &Cause::Snmp(SnmpCause::SnmpSilent { to, waited }) => {
+            match located(trace, to, waited, silence) {
+                told @ (Cause::Path(
+                    PathCause::FilteredBetween { .. }
+                    | PathCause::NoNeighbour { .. }
+                    | PathCause::PathRejected { .. }
+                    | PathCause::TargetRejected { .. },
+                )
+                | Cause::Route(
+                    RouteCause::GatewaySilent { .. } | RouteCause::RouteOnLink { .. },
+                )
+                | Cause::Port(PortCause::PortClosed { .. })) => told,
+                _ => silence.clone(),
+            }
+        }
+        Cause::Dns(DnsCause::DnsTcpOnly { udp }) => match judge(trace, udp) {
             // It does answer over UDP: packets were lost.
-            unsteady @ Cause::Unsteady { .. } => unsteady,
-            udp => Cause::DnsTcpOnly { udp: Box::new(udp) },
+            unsteady @ Cause::Path(PathCause::Unsteady { .. }) => unsteady,
+            udp => Cause::Dns(DnsCause::DnsTcpOnly { udp: Box::new(udp) }),
         },
-        Cause::ProxyUnreachable { proxy, because, .. } => {
+        Cause::Web(WebCause::ProxyUnreachable { proxy, because, .. }) => {
             let because = judge(trace, because);
             let (proxy, reason) = (proxy.clone(), because.to_string());
-            Cause::ProxyUnreachable { proxy, reason, because: Box::new(because) }
+            Cause::Web(WebCause::ProxyUnreachable { proxy, reason, because: Box::new(because) })
         }
         other => other.clone(),
     }
@@ -225,17 +233,16 @@ pub fn judge(trace: &Trace, silence: &Cause) -> Cause {
 #[must_use]
 pub fn is_silence(cause: &Cause) -> bool {
     match cause {
-        Cause::NoAnswer { .. } | Cause::SnmpSilent { .. } => true,
-        Cause::DnsTcpOnly { udp: because } | Cause::ProxyUnreachable { because, .. } => {
-            is_silence(because)
-        }
+        Cause::Path(PathCause::NoAnswer { .. }) | Cause::Snmp(SnmpCause::SnmpSilent { .. }) => true,
+        Cause::Dns(DnsCause::DnsTcpOnly { udp: because })
+        | Cause::Web(WebCause::ProxyUnreachable { because, .. }) => is_silence(because),
         _ => false,
     }
 }
 
 fn located(trace: &Trace, to: SocketAddr, waited: Millis, silence: &Cause) -> Cause {
     match trace.refused {
-        Some(Refused::Reset) => return Cause::PortClosed { to },
+        Some(Refused::Reset) => return Cause::Port(PortCause::PortClosed { to }),
         Some(Refused::Icmp { by, icmp }) => {
             let is_udp = trace.transport == Transport::Udp;
             return Refusal { icmp, by, left: None }.cause(to, None, None, waited, is_udp);
@@ -243,7 +250,7 @@ fn located(trace: &Trace, to: SocketAddr, waited: Millis, silence: &Cause) -> Ca
         None => {}
     }
     if let Some(hop) = trace.reached_port {
-        return Cause::Unsteady { to, hop, waited };
+        return Cause::Path(PathCause::Unsteady { to, hop, waited });
     }
     if let Some(entry) = &trace.next_hop {
         return route::nobody_answers(to.ip(), Some(entry.clone()), waited);
@@ -251,7 +258,7 @@ fn located(trace: &Trace, to: SocketAddr, waited: Millis, silence: &Cause) -> Ca
     match (trace.host, trace.last) {
         (HostSign::Alive { how }, last) => port_silent(trace, to, last, how, waited),
         (HostSign::Silent, Some((hop, by))) => {
-            Cause::HostSilentAfter { to, by, hop, waited, beside: 0 }
+            Cause::Path(PathCause::HostSilentAfter { to, by, hop, waited, beside: 0 })
         }
         (HostSign::Silent, None) => silence.clone(),
     }
@@ -268,17 +275,27 @@ fn port_silent(
     match (last, trace.beyond) {
         (last, Some(Beyond::Device { by: next, .. })) => {
             let (hop, after) = last.map_or((0, None), |(hop, by)| (hop, Some(by)));
-            Cause::FilteredBetween { to, after, hop, next, alive, waited }
+            Cause::Path(PathCause::FilteredBetween { to, after, hop, next, alive, waited })
         }
         (Some((hop, by)), beyond) => {
             let next_is_host = beyond == Some(Beyond::Host { hop: hop.saturating_add(1) });
-            Cause::PortSilentAfter { to, by, hop, next_is_host, alive, waited, beside: 0 }
+            Cause::Path(PathCause::PortSilentAfter {
+                to,
+                by,
+                hop,
+                next_is_host,
+                alive,
+                waited,
+                beside: 0,
+            })
         }
-        (None, Some(Beyond::Host { hop: 1 })) => Cause::PortSilentOnSegment { to, alive, waited },
+        (None, Some(Beyond::Host { hop: 1 })) => {
+            Cause::Path(PathCause::PortSilentOnSegment { to, alive, waited })
+        }
         (None, _) if alive == HostAnswer::Neighbour => {
-            Cause::PortSilentOnSegment { to, alive, waited }
+            Cause::Path(PathCause::PortSilentOnSegment { to, alive, waited })
         }
-        (None, _) => Cause::PortSilent { to, alive, waited },
+        (None, _) => Cause::Path(PathCause::PortSilent { to, alive, waited }),
     }
 }
 

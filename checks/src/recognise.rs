@@ -5,8 +5,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::Cause;
 use crate::wire::{self, crc16_x25};
+use crate::{Cause, TalkCause, TlsCause};
 
 /// A protocol, recognised by how its answer begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, strum::Display)]
@@ -94,10 +94,12 @@ pub(crate) fn instead_of(expected: &'static str, own: Spoken, head: &[u8]) -> Op
     match recognise(head) {
         Spoken::Unknown => None,
         spoken if spoken == own => None,
-        Spoken::Tls => Some(Cause::TlsUnexpected { expected: expected.into() }),
-        spoken => {
-            Some(Cause::WrongService { expected: expected.into(), spoken, head: wire::head(head) })
-        }
+        Spoken::Tls => Some(Cause::Tls(TlsCause::TlsUnexpected { expected: expected.into() })),
+        spoken => Some(Cause::Talk(TalkCause::WrongService {
+            expected: expected.into(),
+            spoken,
+            head: wire::head(head),
+        })),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use preflight_checks::{Code, ConcernCode};
+use preflight_checks::{Cause, ConcernCode};
 use strum::IntoEnumIterator;
 
 const PAGE: &str = include_str!("../../docs/causes.md");
@@ -19,7 +19,7 @@ fn of_layers(wanted: fn(&str) -> bool) -> Vec<(&'static str, &'static str)> {
 }
 
 fn codes() -> Vec<&'static str> {
-    Code::iter().map(Into::into).chain(ConcernCode::iter().map(Into::into)).collect()
+    Cause::codes().chain(ConcernCode::iter().map(Into::into)).collect()
 }
 
 #[test]

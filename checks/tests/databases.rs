@@ -12,8 +12,8 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 use nix::unistd::geteuid;
 use preflight_checks::{
-    Cause, Concern, Deadline, Finding, Peer, Probe, Spoken, Trust, examine, identify, mysql,
-    postgresql, redis,
+    Cause, Concern, DatabaseCause, Deadline, Finding, Peer, Probe, Spoken, TalkCause, TlsCause,
+    Trust, examine, identify, mysql, postgresql, redis,
 };
 use secrecy::SecretString;
 
@@ -158,7 +158,8 @@ async fn mariadb_with_a_certificate_offers_tls() {
 async fn mariadb_that_does_not_take_this_host_says_so() {
     let server = mariadb(Home::new(), "192.0.2.%", &[]);
     let text = "Host '127.0.0.1' is not allowed to connect to this MariaDB server".to_owned();
-    let cause = Cause::DatabaseHostRefused { error_code: "1130".to_owned(), text };
+    let cause =
+        Cause::Database(DatabaseCause::DatabaseHostRefused { error_code: "1130".to_owned(), text });
     assert_eq!(ask_mariadb(&server).await.verdict, Err(cause));
 }
 
@@ -168,7 +169,8 @@ async fn mariadb_without_a_free_connection_says_so() {
     // Ten are the fewest it takes; one more is kept free for its administrator.
     let held: Vec<TcpStream> = (0..11).map(|_| hold(&server, MYSQL)).collect();
     let text = "Too many connections".to_owned();
-    let cause = Cause::DatabaseError { error_code: "1040".to_owned(), text };
+    let cause =
+        Cause::Database(DatabaseCause::DatabaseError { error_code: "1040".to_owned(), text });
     assert_eq!(ask_mariadb(&server).await.verdict, Err(cause));
     drop(held);
 }
@@ -244,7 +246,10 @@ async fn postgresql_tells_whom_it_does_not_take_and_why() {
     }
     let missing = ask_for(&server, Some("open"), Some("nowhere"), &trust).await.verdict;
     let text = "database \"nowhere\" does not exist".to_owned();
-    assert_eq!(missing, Err(Cause::DatabaseError { error_code: "3D000".to_owned(), text }));
+    assert_eq!(
+        missing,
+        Err(Cause::Database(DatabaseCause::DatabaseError { error_code: "3D000".to_owned(), text }))
+    );
     // Nobody was named: what the file says of `preflight` says nothing about anybody.
     let untold = ask_postgresql(&server, None, &trust).await.verdict.unwrap_err();
     assert_eq!(untold.code(), "database-user-untold");
@@ -269,7 +274,10 @@ async fn postgresql_without_a_free_connection_says_so() {
     let held = [session(), session()];
     let cause = ask_postgresql(&server, Some("centreon"), &authority.trust()).await.verdict;
     let text = "sorry, too many clients already".to_owned();
-    assert_eq!(cause, Err(Cause::DatabaseError { error_code: "53300".to_owned(), text }));
+    assert_eq!(
+        cause,
+        Err(Cause::Database(DatabaseCause::DatabaseError { error_code: "53300".to_owned(), text }))
+    );
     drop(held);
 }
 
@@ -390,14 +398,14 @@ async fn redis_in_protected_mode_says_so_to_other_machines() {
     let deadline = Deadline::after(Duration::from_secs(9));
     let probe = Probe::Redis(redis::Probe::default());
     let finding = examine(&probe, peer, deadline, &Trust::only([])).await;
-    assert_eq!(finding.verdict, Err(Cause::RedisProtected));
+    assert_eq!(finding.verdict, Err(Cause::Database(DatabaseCause::RedisProtected)));
 }
 
 #[tokio::test]
 async fn redis_without_a_place_for_us_says_so() {
     let server = ready_redis(&["--maxclients", "1"]);
     let held = std::net::TcpStream::connect(server.home.at(REDIS)).unwrap();
-    assert_eq!(ask_it(&server).await.verdict, Err(Cause::RedisFull));
+    assert_eq!(ask_it(&server).await.verdict, Err(Cause::Database(DatabaseCause::RedisFull)));
     drop(held);
 }
 
@@ -416,7 +424,7 @@ async fn redis_that_loads_its_data_says_so() {
     let slowly = ["--key-load-delay", "20000", "--loading-process-events-interval-bytes", "1024"];
     let settings = [&slowly[..], &["--dir", &folder]].concat();
     let server = redis(home, &settings, "RDB memory usage when created");
-    assert_eq!(ask_it(&server).await.verdict, Err(Cause::RedisLoading));
+    assert_eq!(ask_it(&server).await.verdict, Err(Cause::Database(DatabaseCause::RedisLoading)));
 }
 
 #[tokio::test]
@@ -426,7 +434,7 @@ async fn a_replica_warns_and_one_without_its_master_fails_where_it_was_told_so()
     let finding = ask_it(&stale).await;
     assert_eq!((finding.verdict, finding.seen.concerns), (Ok(()), vec![Concern::RedisReplica]));
     let strict = ready_redis(&[&master[..], &["--replica-serve-stale-data", "no"]].concat());
-    assert_eq!(ask_it(&strict).await.verdict, Err(Cause::RedisMasterDown));
+    assert_eq!(ask_it(&strict).await.verdict, Err(Cause::Database(DatabaseCause::RedisMasterDown)));
 }
 
 #[tokio::test]
@@ -459,7 +467,7 @@ async fn redis_with_tls_is_told_from_redis_without() {
     let deadline = Deadline::after(Duration::from_secs(9));
     let service = Probe::Redis(redis::Probe::default()).service();
     let found = identify(service, &peer, &plain.verdict.unwrap_err(), deadline).await;
-    assert_eq!(found, Some(Cause::TlsUnexpected { expected: "Redis".into() }));
+    assert_eq!(found, Some(Cause::Tls(TlsCause::TlsUnexpected { expected: "Redis".into() })));
 
     // No password leaves for a certificate that nobody trusts.
     let login = redis::Probe { tls: true, ..logged_in(None, "secret") };
@@ -468,6 +476,7 @@ async fn redis_with_tls_is_told_from_redis_without() {
 
     let without = ask_redis(&ready_redis(&[]), in_tls, &Trust::only([])).await;
     let cause = without.verdict.unwrap_err();
-    let is_named = matches!(cause, Cause::WrongService { spoken: Spoken::Redis, .. });
+    let is_named =
+        matches!(cause, Cause::Talk(TalkCause::WrongService { spoken: Spoken::Redis, .. }));
     assert!(is_named || cause.code() == "silent", "{cause:?}");
 }

@@ -5,7 +5,7 @@
 mod daemon;
 
 use preflight_checks::ldap::{self, Bind, Login, Tls};
-use preflight_checks::{Cause, Concern, Finding, Layer, Owner, Probe, Trust};
+use preflight_checks::{Cause, Concern, Finding, Layer, LdapCause, Owner, Probe, Trust};
 
 use daemon::{Authority, Home, NAME, Server, certificate_for, run};
 
@@ -258,7 +258,7 @@ async fn the_password_policys_word_tells_an_account_from_a_wrong_password() {
     ] {
         let cause = as_account(&server, &authority, name).await.verdict.unwrap_err();
         let (reason, sub_code) = (words.to_owned(), Some(state.to_owned()));
-        assert_eq!(cause, Cause::LdapBindRefused { reason, sub_code }, "{name}");
+        assert_eq!(cause, Cause::Ldap(LdapCause::LdapBindRefused { reason, sub_code }), "{name}");
         assert_eq!(cause.owner(), Owner::FarSide, "{name}");
     }
     for (name, expected) in [
@@ -283,7 +283,7 @@ async fn a_policy_that_keeps_quiet_is_not_guessed() {
     let server = slapd_with(Some(&authority), "moduleload ppolicy\n", policy);
     let cause = as_account(&server, &authority, "locked").await.verdict.unwrap_err();
     let reason = "wrong name or password".to_owned();
-    assert_eq!(cause, Cause::LdapBindRefused { reason, sub_code: None });
+    assert_eq!(cause, Cause::Ldap(LdapCause::LdapBindRefused { reason, sub_code: None }));
 }
 
 async fn as_account(server: &Server, authority: &Authority, name: &str) -> Finding {
@@ -305,7 +305,10 @@ async fn a_bind_is_told_from_a_wrong_password() {
 
         let refused = ask(&server, tls, Some("wrong"), &authority.trust()).await;
         let reason = "wrong name or password".to_owned();
-        assert_eq!(refused.verdict, Err(Cause::LdapBindRefused { reason, sub_code: None }));
+        assert_eq!(
+            refused.verdict,
+            Err(Cause::Ldap(LdapCause::LdapBindRefused { reason, sub_code: None }))
+        );
         server.wait_for("UNBIND");
     }
     let log = server.end();

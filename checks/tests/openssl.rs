@@ -10,7 +10,7 @@ use std::fs;
 use std::process::{Command, Output};
 
 use preflight_checks::{
-    Cause, ChainLink, Concern, Deadline, Finding, Peer, Probe, Trust, examine, tls,
+    Cause, ChainLink, Concern, Deadline, Finding, Peer, Probe, TlsCause, Trust, examine, tls,
 };
 
 use daemon::{Home, NAME, Server, find, run};
@@ -712,7 +712,11 @@ async fn the_certificate_at_fault_is_named() {
         let trust = Trust::only(Trust::certificates(shop.together(&[trusted]).as_bytes()).unwrap());
         let verdict = ask(&server, &trust, NAME).await.verdict;
         let not_after = "2021-01-01T00:00:00Z".to_owned();
-        let expired = Cause::CertificateExpired { not_after, subject: subject.to_owned(), link };
+        let expired = Cause::Tls(TlsCause::CertificateExpired {
+            not_after,
+            subject: subject.to_owned(),
+            link,
+        });
         assert_eq!(verdict, Err(expired));
     }
 }

@@ -22,8 +22,8 @@ use std::time::Duration;
 
 use nix::sched::{CloneFlags, setns};
 use preflight_checks::{
-    Cause, Deadline, HostAnswer, Icmp, Millis, Peer, Phase, Probe, SERVICES, Trace, Transport,
-    Trust, examine, examine_path, examine_segment, judge, tcp, tls,
+    Cause, Deadline, HostAnswer, Icmp, Millis, PathCause, Peer, Phase, Probe, SERVICES, Trace,
+    Transport, Trust, examine, examine_path, examine_segment, judge, tcp, tls,
 };
 
 const PORT: u16 = 5669;
@@ -89,7 +89,10 @@ fn a_port_dropped_at_the_first_router_is_filtered_between_the_two() {
         let (trace, cause) = lab.trace(family.port(), Transport::Tcp);
         let (to, waited, alive) = (family.port(), WAITED, CLOSED);
         let (after, next) = (Some(family.r1()), family.r2());
-        assert_eq!(cause, Cause::FilteredBetween { to, after, hop: 1, next, alive, waited });
+        assert_eq!(
+            cause,
+            Cause::Path(PathCause::FilteredBetween { to, after, hop: 1, next, alive, waited })
+        );
         assert!(trace.took < Duration::from_secs(1), "{trace:?}");
     }
 }
@@ -101,7 +104,10 @@ fn a_port_dropped_before_the_first_router_counts_hops_is_its_drop() {
     let (_, cause) = lab.trace(V4.port(), Transport::Tcp);
     let (to, waited, alive) = (V4.port(), WAITED, CLOSED);
     let next = V4.r1();
-    assert_eq!(cause, Cause::FilteredBetween { to, after: None, hop: 0, next, alive, waited });
+    assert_eq!(
+        cause,
+        Cause::Path(PathCause::FilteredBetween { to, after: None, hop: 0, next, alive, waited })
+    );
 }
 
 #[test]
@@ -113,8 +119,15 @@ fn a_port_dropped_by_the_last_router_or_the_server_ends_its_trail_there() {
             let (trace, cause) = lab.trace(family.port(), Transport::Tcp);
             let (to, by, hop, waited, alive) = (family.port(), family.r2(), 2, WAITED, CLOSED);
             let next_is_host = true;
-            let expected =
-                Cause::PortSilentAfter { to, by, hop, next_is_host, alive, waited, beside: 0 };
+            let expected = Cause::Path(PathCause::PortSilentAfter {
+                to,
+                by,
+                hop,
+                next_is_host,
+                alive,
+                waited,
+                beside: 0,
+            });
             assert_eq!(cause, expected);
             assert!(trace.took < Duration::from_secs(1), "{trace:?}");
         }
@@ -128,7 +141,10 @@ fn a_host_cut_off_altogether_ends_its_trail_at_the_last_router() {
         lab.drop_at(Node::R2, "forward", "meta l4proto { tcp, udp, icmp }");
         let (_, cause) = lab.trace(family.port(), Transport::Tcp);
         let (to, by) = (family.port(), family.r2());
-        assert_eq!(cause, Cause::HostSilentAfter { to, by, hop: 2, waited: WAITED, beside: 0 });
+        assert_eq!(
+            cause,
+            Cause::Path(PathCause::HostSilentAfter { to, by, hop: 2, waited: WAITED, beside: 0 })
+        );
     }
 }
 
@@ -138,7 +154,10 @@ fn a_port_dropped_on_our_own_segment_has_no_router_in_between() {
     lab.drop_at(Node::R1, "input", "tcp dport 5669");
     let to = (V4.r1(), PORT).into();
     let (_, cause) = lab.trace(to, Transport::Tcp);
-    assert_eq!(cause, Cause::PortSilentOnSegment { to, alive: CLOSED, waited: WAITED });
+    assert_eq!(
+        cause,
+        Cause::Path(PathCause::PortSilentOnSegment { to, alive: CLOSED, waited: WAITED })
+    );
 }
 
 #[test]
@@ -149,7 +168,10 @@ fn routers_that_never_name_themselves_are_not_blamed() {
     }
     lab.drop_at(Node::R2, "forward", "tcp dport 5669");
     let (_, cause) = lab.trace(V4.port(), Transport::Tcp);
-    assert_eq!(cause, Cause::PortSilent { to: V4.port(), alive: CLOSED, waited: WAITED });
+    assert_eq!(
+        cause,
+        Cause::Path(PathCause::PortSilent { to: V4.port(), alive: CLOSED, waited: WAITED })
+    );
 }
 
 #[test]
@@ -169,7 +191,10 @@ fn a_host_that_answers_nothing_but_ping_is_alive() {
     });
     lab.drop_at(Node::R2, "forward", "meta l4proto { tcp, udp }");
     let (_, cause) = lab.trace(V4.port(), Transport::Tcp);
-    let Cause::PortSilentAfter { alive: HostAnswer::Ping, next_is_host: true, .. } = cause else {
+    let Cause::Path(PathCause::PortSilentAfter {
+        alive: HostAnswer::Ping, next_is_host: true, ..
+    }) = cause
+    else {
         panic!("{cause:?}")
     };
 }
@@ -183,7 +208,10 @@ fn a_dropped_udp_service_is_located_with_its_own_question() {
         let (_, cause) = lab.trace(to, Transport::Udp);
         let (after, next) = (Some(family.r1()), family.r2());
         let (alive, waited) = (CLOSED, WAITED);
-        assert_eq!(cause, Cause::FilteredBetween { to, after, hop: 1, next, alive, waited });
+        assert_eq!(
+            cause,
+            Cause::Path(PathCause::FilteredBetween { to, after, hop: 1, next, alive, waited })
+        );
     }
 }
 
@@ -192,7 +220,7 @@ fn a_port_that_listens_by_now_is_unsteady() {
     let lab = Lab::new();
     let listener = lab.inside(Node::Server, || TcpListener::bind(V4.port()).unwrap());
     let (trace, cause) = lab.trace(V4.port(), Transport::Tcp);
-    assert_eq!(cause, Cause::Unsteady { to: V4.port(), hop: 3, waited: WAITED });
+    assert_eq!(cause, Cause::Path(PathCause::Unsteady { to: V4.port(), hop: 3, waited: WAITED }));
     assert_eq!(trace.last, Some((2, V4.r2())));
     drop(listener);
 }
@@ -204,7 +232,7 @@ fn a_host_that_is_down_is_the_last_routers_word_already() {
     let probe = Probe::Tcp(tcp::Probe::default());
     let cause = lab.examine(&probe, to);
     let (by, icmp) = (V4.r2(), Icmp::V4 { kind: 3, code: 1 });
-    assert_eq!(cause, Cause::HostUnreachable { to: to.ip(), by, icmp, beside: 0 });
+    assert_eq!(cause, Cause::Path(PathCause::HostUnreachable { to: to.ip(), by, icmp, beside: 0 }));
 }
 
 #[test]
@@ -215,7 +243,7 @@ fn a_routing_loop_is_told_by_the_probe_and_costs_no_more_than_the_bounds() {
     let (trace, _) = lab.trace(to, Transport::Tcp);
     assert!(trace.packets > 20, "{trace:?}");
     let cause = lab.examine(&Probe::Tcp(tcp::Probe::default()), to);
-    let Cause::HopLimitExceeded { icmp, .. } = cause else { panic!("{cause:?}") };
+    let Cause::Path(PathCause::HopLimitExceeded { icmp, .. }) = cause else { panic!("{cause:?}") };
     assert_eq!(icmp, Icmp::V4 { kind: 11, code: 0 });
 }
 
@@ -236,7 +264,9 @@ fn a_certificate_too_large_for_the_path_is_a_black_hole() {
             let _until_the_client_leaves = client.read_to_end(&mut Vec::new());
         });
         let cause = lab.examine(&Probe::Tls(tls::Probe::default()), family.port());
-        let Cause::MtuBlackHole { segments: 1.., .. } = cause else { panic!("{cause:?}") };
+        let Cause::Path(PathCause::MtuBlackHole { segments: 1.., .. }) = cause else {
+            panic!("{cause:?}")
+        };
         server.join().unwrap();
     }
 }
@@ -257,7 +287,11 @@ fn a_host_of_the_own_segment_that_drops_everything_is_there() {
         let to = lab.silent_neighbour(family);
         let (trace, cause) = lab.trace(to, Transport::Tcp);
         let (alive, waited) = (HostAnswer::Neighbour, WAITED);
-        assert_eq!(cause, Cause::PortSilentOnSegment { to, alive, waited }, "{trace:?}");
+        assert_eq!(
+            cause,
+            Cause::Path(PathCause::PortSilentOnSegment { to, alive, waited }),
+            "{trace:?}"
+        );
         // It is still there when it has to be asked for its address once more.
         let link = "dev right nud stale";
         lab.ip(Node::Client, &format!("neighbour change {} {link}", to.ip()));
@@ -269,7 +303,11 @@ fn a_host_of_the_own_segment_that_drops_everything_is_there() {
         let cause = lab.examine_segment(to);
         assert_eq!(cause, no_answer(to), "nothing has been sent to it yet");
         let (trace, cause) = lab.trace_again(to);
-        assert_eq!(cause, Cause::PortSilentOnSegment { to, alive, waited }, "{trace:?}");
+        assert_eq!(
+            cause,
+            Cause::Path(PathCause::PortSilentOnSegment { to, alive, waited }),
+            "{trace:?}"
+        );
     }
 }
 
@@ -285,7 +323,7 @@ fn a_router_that_answers_for_the_address_of_another_does_not_prove_it() {
 }
 
 fn no_answer(to: SocketAddr) -> Cause {
-    Cause::NoAnswer { to, phase: Phase::Connect, waited: WAITED }
+    Cause::Path(PathCause::NoAnswer { to, phase: Phase::Connect, waited: WAITED })
 }
 
 /// The question the NTP service gives for this purpose.

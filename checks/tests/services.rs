@@ -7,7 +7,7 @@ mod common;
 use std::time::Duration;
 
 use common::{Bad, ask, bad_peer, healthy_peer};
-use preflight_checks::{Cause, SERVICES, Service, Transport};
+use preflight_checks::{Cause, PortCause, SERVICES, Service, Transport};
 
 /// Services that speak and listen: a bare connect does neither.
 fn conversations() -> impl Iterator<Item = &'static &'static Service> {
@@ -29,7 +29,7 @@ async fn a_closed_port_is_named_by_every_service() {
     for service in SERVICES {
         let far = bad_peer(service, Bad::Absent).await;
         let finding = ask(service, &far, Duration::from_secs(10)).await;
-        let closed = Cause::PortClosed { to: far.address };
+        let closed = Cause::Port(PortCause::PortClosed { to: far.address });
         assert_eq!(finding.verdict, Err(closed), "{}", service.name);
     }
 }

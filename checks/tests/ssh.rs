@@ -7,7 +7,7 @@ mod daemon;
 use std::net::SocketAddr;
 use std::process::Command;
 
-use preflight_checks::{Cause, Probe, SshPart, Trust, ssh};
+use preflight_checks::{Cause, Probe, SshCause, SshPart, Trust, ssh};
 
 use daemon::{Home, Server, find, run};
 
@@ -90,7 +90,7 @@ async fn preflight_agrees_with_ssh_on_what_is_in_common() {
         let finding = server.ask(probe, PORT, &Trust::only([])).await;
         let found = match finding.verdict {
             Ok(()) => None,
-            Err(Cause::SshNothingInCommon { part, theirs, ours }) => {
+            Err(Cause::Ssh(SshCause::SshNothingInCommon { part, theirs, ours })) => {
                 assert!(ours.len() > 3, "{ours:?}");
                 Some((part, theirs))
             }

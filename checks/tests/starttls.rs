@@ -7,7 +7,9 @@ mod common;
 use std::time::Duration;
 
 use common::{Far, PKI, healthy_peer};
-use preflight_checks::{Cause, Deadline, Finding, Peer, Probe, SERVICES, Trust, examine};
+use preflight_checks::{
+    Cause, Deadline, Finding, LdapCause, Peer, Probe, SERVICES, TlsCause, Trust, examine,
+};
 use preflight_checks::{ldap, smtp};
 
 async fn far(service: &str) -> Far {
@@ -34,10 +36,10 @@ fn with_password() -> Probe {
 }
 
 fn unknown_issuer() -> Cause {
-    Cause::CertificateUnknownIssuer {
+    Cause::Tls(TlsCause::CertificateUnknownIssuer {
         issuer: "CN=Authority of the tests".to_owned(),
         subject: "CN=server of the tests".to_owned(),
-    }
+    })
 }
 
 fn concerns(finding: &Finding) -> Vec<&'static str> {
@@ -79,7 +81,10 @@ async fn a_password_is_not_sent_to_a_directory_nobody_trusts() {
 async fn a_password_the_directory_does_not_know_is_refused_inside_tls() {
     let finding = ask(with_password(), &far("ldap").await, trusted()).await;
     let reason = "wrong name or password".to_owned();
-    assert_eq!(finding.verdict, Err(Cause::LdapBindRefused { reason, sub_code: None }));
+    assert_eq!(
+        finding.verdict,
+        Err(Cause::Ldap(LdapCause::LdapBindRefused { reason, sub_code: None }))
+    );
     assert!(finding.seen.evidence.fact("tls_version").is_some());
 }
 

@@ -11,7 +11,9 @@ use std::process::Command;
 
 use futures_util::future::join_all;
 use preflight_checks::http::{Accept, Probe, Proxy};
-use preflight_checks::{Cause, Concern, Finding, SERVICES, Trust, nsclient, pullwss};
+use preflight_checks::{
+    Cause, Concern, Finding, GorgoneCause, SERVICES, Trust, WebCause, nsclient, pullwss,
+};
 use rcgen::{KeyPair, date_time_ymd};
 use url::Url;
 
@@ -335,7 +337,7 @@ async fn squids_own_no_is_told_from_the_servers() {
     });
     for (finding, user, url, expected) in join_all(asked).await {
         assert_eq!(code(&finding), expected, "{url} as {user:?}");
-        if let Err(Cause::ProxyAuthentication { given, .. }) = finding.verdict {
+        if let Err(Cause::Web(WebCause::ProxyAuthentication { given, .. })) = finding.verdict {
             assert_eq!(given, user.is_some());
         }
     }
@@ -344,7 +346,7 @@ async fn squids_own_no_is_told_from_the_servers() {
         let proxy = proxy(nginx.server.home.at(port), None, "");
         let probe = Probe { proxy: Some(proxy), ..Probe::new(url("https", GOOD, "/")) };
         let finding = nginx.ask(port, preflight_checks::Probe::Http(probe)).await;
-        let Err(Cause::ProxyUnreachable { because, .. }) = finding.verdict else {
+        let Err(Cause::Web(WebCause::ProxyUnreachable { because, .. })) = finding.verdict else {
             panic!("{:?}", finding.verdict)
         };
         assert_eq!(because.code(), expected);
@@ -387,9 +389,13 @@ async fn a_web_server_in_front_of_gorgone_is_told_from_gorgone() {
     let refused = at("/websocket", PLAIN, false, Some("another")).await;
     assert_eq!(code(&refused), "gorgone-token-refused");
     let path = "/centreon/gorgone/pullwss/websocket".to_owned();
-    let missing = Cause::GorgoneWebsocketMissing { path: path.clone(), status: 200 };
+    let missing =
+        Cause::Gorgone(GorgoneCause::GorgoneWebsocketMissing { path: path.clone(), status: 200 });
     assert_eq!(ask(&path).await.verdict, Err(missing));
-    let down = Cause::GorgoneWebsocketDown { path: "/down".to_owned(), status: 502 };
+    let down = Cause::Gorgone(GorgoneCause::GorgoneWebsocketDown {
+        path: "/down".to_owned(),
+        status: 502,
+    });
     assert_eq!(ask("/down").await.verdict, Err(down));
     assert_eq!(code(&ask("/denied").await), "http-forbidden");
 

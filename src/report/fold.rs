@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::net::SocketAddr;
 
-use preflight_checks::{Cause, LocalRoute};
+use preflight_checks::{Cause, LocalRoute, NameCause, PathCause, RouteCause, WebCause};
 
 /// One failed step, as folding needs to know it.
 #[derive(Clone, Debug)]
@@ -57,7 +57,7 @@ fn to_the_root(folded: &mut HashMap<usize, usize>) {
 
 /// A VPN that is not up, whose gateway fails as a step of its own.
 fn dead_gateway(step: &Failed<'_>, failed: &[Failed<'_>]) -> Option<usize> {
-    let Cause::VpnNotUsed { vpn, tunnels, .. } = step.cause else { return None };
+    let Cause::Route(RouteCause::VpnNotUsed { vpn, tunnels, .. }) = step.cause else { return None };
     let is_up = tunnels.iter().any(|link| link.is_up);
     let is_gateway = |other: &&Failed<'_>| other.gateway == Some(vpn.as_str());
     failed.iter().filter(|_| !is_up).find(is_gateway).map(|gateway| gateway.index)
@@ -81,7 +81,7 @@ impl<'a> Asked<'a> {
                     first.push(step.index);
                 }
             }
-            if !matches!(step.cause, Cause::ProxyUnreachable { .. }) {
+            if !matches!(step.cause, Cause::Web(WebCause::ProxyUnreachable { .. })) {
                 asked.at_all.entry(&step.asked).or_insert(step.index);
             }
         }
@@ -90,8 +90,10 @@ impl<'a> Asked<'a> {
 
     /// A name that could not be resolved, because of a server that fails as a step of its own.
     fn dead_resolver(&self, step: &Failed<'_>) -> Option<usize> {
-        let (Cause::ResolverFailed { servers, .. } | Cause::NameServerUnreachable { servers, .. }) =
-            step.cause
+        let Cause::Name(
+            NameCause::ResolverFailed { servers, .. }
+            | NameCause::NameServerUnreachable { servers, .. },
+        ) = step.cause
         else {
             return None;
         };
@@ -102,7 +104,9 @@ impl<'a> Asked<'a> {
     /// A proxy that cannot be reached, and fails as a step of its own.
     fn dead_proxy(&self, step: &Failed<'_>) -> Option<usize> {
         match step.cause {
-            Cause::ProxyUnreachable { .. } => self.at_all.get(step.asked.as_slice()).copied(),
+            Cause::Web(WebCause::ProxyUnreachable { .. }) => {
+                self.at_all.get(step.asked.as_slice()).copied()
+            }
             _ => None,
         }
     }
@@ -116,12 +120,12 @@ const DNS: u16 = 53;
 /// Causes of one key are one fault.
 fn root_of(cause: &Cause) -> Option<String> {
     Some(match cause {
-        Cause::ResolverFailed { .. } => "resolver".to_owned(),
-        Cause::NameServerUnreachable { because, .. } => {
+        Cause::Name(NameCause::ResolverFailed { .. }) => "resolver".to_owned(),
+        Cause::Name(NameCause::NameServerUnreachable { because, .. }) => {
             root_of(because).unwrap_or_else(|| "resolver".to_owned())
         }
-        Cause::GatewaySilent { gateway, .. } => format!("gateway {gateway}"),
-        Cause::VpnNotUsed { vpn, to, tunnels, .. } => {
+        Cause::Route(RouteCause::GatewaySilent { gateway, .. }) => format!("gateway {gateway}"),
+        Cause::Route(RouteCause::VpnNotUsed { vpn, to, tunnels, .. }) => {
             // With one that is up, another peer may lack another route.
             if tunnels.iter().any(|link| link.is_up) {
                 format!("VPN {vpn} to {to}")
@@ -129,29 +133,35 @@ fn root_of(cause: &Cause) -> Option<String> {
                 format!("VPN {vpn}")
             }
         }
-        Cause::RouteOnLink { entry, .. } => format!("route {entry}"),
-        Cause::NoNameServer { .. } => "no name server".to_owned(),
-        Cause::NameFileUnread { file, .. } => format!("unread {file}"),
-        Cause::NoInternetNames { .. } => "no Internet names".to_owned(),
-        Cause::NameNotFound { name, .. }
-        | Cause::NameWithoutAddress { name }
-        | Cause::AliasBroken { name, .. }
-        | Cause::NameNotInDns { name, .. }
-        | Cause::NameIsLoopback { name, .. }
-        | Cause::NameIsNobody { name, .. } => {
+        Cause::Route(RouteCause::RouteOnLink { entry, .. }) => format!("route {entry}"),
+        Cause::Name(NameCause::NoNameServer { .. }) => "no name server".to_owned(),
+        Cause::Name(NameCause::NameFileUnread { file, .. }) => format!("unread {file}"),
+        Cause::Name(NameCause::NoInternetNames { .. }) => "no Internet names".to_owned(),
+        Cause::Name(
+            NameCause::NameNotFound { name, .. }
+            | NameCause::NameWithoutAddress { name }
+            | NameCause::AliasBroken { name, .. }
+            | NameCause::NameNotInDns { name, .. }
+            | NameCause::NameIsLoopback { name, .. }
+            | NameCause::NameIsNobody { name, .. },
+        ) => {
             format!("name {name}")
         }
         // One line is the cause of all names it hides.
-        Cause::NameNotAskedFor { at, .. } => format!("look-up {at}"),
-        Cause::NoRoute { to, route: LocalRoute::Missing } => {
+        Cause::Name(NameCause::NameNotAskedFor { at, .. }) => format!("look-up {at}"),
+        Cause::Route(RouteCause::NoRoute { to, route: LocalRoute::Missing }) => {
             format!("no route, IPv{}", if to.is_ipv4() { 4 } else { 6 })
         }
-        Cause::NoRoute { to, .. }
-        | Cause::NoNeighbour { to, .. }
-        | Cause::HostUnreachable { to, .. }
-        | Cause::NetUnreachable { to, .. } => format!("host {to}"),
-        Cause::HostSilentAfter { to, .. } => format!("host {}", to.ip()),
-        Cause::ProxyUnreachable { proxy, .. } | Cause::ProxyAuthentication { proxy, .. } => {
+        Cause::Route(RouteCause::NoRoute { to, .. })
+        | Cause::Path(
+            PathCause::NoNeighbour { to, .. }
+            | PathCause::HostUnreachable { to, .. }
+            | PathCause::NetUnreachable { to, .. },
+        ) => format!("host {to}"),
+        Cause::Path(PathCause::HostSilentAfter { to, .. }) => format!("host {}", to.ip()),
+        Cause::Web(
+            WebCause::ProxyUnreachable { proxy, .. } | WebCause::ProxyAuthentication { proxy, .. },
+        ) => {
             format!("proxy {proxy}")
         }
         _ => return None,
@@ -161,16 +171,17 @@ fn root_of(cause: &Cause) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use preflight_checks::PortCause;
     use preflight_checks::{Millis, Opinion, RouteEntry, TunnelLink};
     use std::net::IpAddr;
 
     fn unresolved(name: &str) -> Cause {
         let server = IpAddr::from([10, 0, 0, 53]);
-        Cause::ResolverFailed {
+        Cause::Name(NameCause::ResolverFailed {
             name: name.to_owned(),
             error: "Temporary failure in name resolution".to_owned(),
             servers: vec![Opinion { server, says: "no answer".to_owned() }],
-        }
+        })
     }
 
     fn failed<'a>(index: usize, cause: &'a Cause, asked: &[([u8; 4], u16)]) -> Failed<'a> {
@@ -185,7 +196,7 @@ mod tests {
     #[test]
     fn names_fold_under_the_dead_dns_server_that_is_a_step_itself() {
         let (one, two) = (unresolved("a.example"), unresolved("b.example"));
-        let dns = Cause::PortClosed { to: ([10, 0, 0, 53], 53).into() };
+        let dns = Cause::Port(PortCause::PortClosed { to: ([10, 0, 0, 53], 53).into() });
         let steps =
             [failed(0, &one, &[]), failed(3, &dns, &[([10, 0, 0, 53], 53)]), failed(5, &two, &[])];
         assert_eq!(fold(&steps), HashMap::from([(0, 3), (5, 3)]));
@@ -199,7 +210,7 @@ mod tests {
         let waited = Millis(std::time::Duration::from_secs(3));
         let behind = |last: u8| {
             let (to, entry) = (IpAddr::from([10, 0, 0, last]), entry.clone());
-            Cause::GatewaySilent { to, gateway, entry, waited }
+            Cause::Route(RouteCause::GatewaySilent { to, gateway, entry, waited })
         };
         let (one, two) = (behind(3), behind(4));
         let steps = [failed(0, &one, &[([10, 0, 0, 3], 22)]), failed(1, &two, &[])];
@@ -211,11 +222,17 @@ mod tests {
     {
         let route = |last: u8| {
             let to = IpAddr::from([10, 0, 0, last]);
-            Cause::NoRoute { to, route: LocalRoute::Missing }
+            Cause::Route(RouteCause::NoRoute { to, route: LocalRoute::Missing })
         };
         let not_up = |last: u8, tunnels: Vec<TunnelLink>| {
             let (vpn, to) = ("vpn.example".to_owned(), IpAddr::from([10, 0, 0, last]));
-            Cause::VpnNotUsed { vpn, to, route: None, tunnels, because: Box::new(route(last)) }
+            Cause::Route(RouteCause::VpnNotUsed {
+                vpn,
+                to,
+                route: None,
+                tunnels,
+                because: Box::new(route(last)),
+            })
         };
         let (ntp, bbdo, gateway) = (route(3), not_up(5, Vec::new()), route(9));
         let at_gateway = Failed { gateway: Some("vpn.example"), ..failed(2, &gateway, &[]) };
@@ -239,10 +256,12 @@ mod tests {
 
     #[test]
     fn two_rules_of_one_device_are_two_requests() {
-        let rejected = |port| Cause::PathRejected {
-            to: ([10, 0, 0, 5], port).into(),
-            by: IpAddr::from([10, 9, 0, 1]),
-            icmp: preflight_checks::Icmp::V4 { kind: 3, code: 13 },
+        let rejected = |port| {
+            Cause::Path(PathCause::PathRejected {
+                to: ([10, 0, 0, 5], port).into(),
+                by: IpAddr::from([10, 9, 0, 1]),
+                icmp: preflight_checks::Icmp::V4 { kind: 3, code: 13 },
+            })
         };
         let (one, two) = (rejected(25), rejected(5669));
         assert!(fold(&[failed(0, &one, &[]), failed(1, &two, &[])]).is_empty());
@@ -250,12 +269,12 @@ mod tests {
 
     #[test]
     fn what_needs_a_dead_proxy_folds_under_it() {
-        let closed = Cause::PortClosed { to: ([10, 0, 0, 8], 3128).into() };
-        let behind = Cause::ProxyUnreachable {
+        let closed = Cause::Port(PortCause::PortClosed { to: ([10, 0, 0, 8], 3128).into() });
+        let behind = Cause::Web(WebCause::ProxyUnreachable {
             proxy: "http://10.0.0.8:3128".to_owned(),
             reason: closed.to_string(),
             because: Box::new(closed.clone()),
-        };
+        });
         let steps = [
             failed(0, &behind, &[([10, 0, 0, 8], 3128)]),
             failed(1, &closed, &[([10, 0, 0, 8], 3128)]),
@@ -265,9 +284,11 @@ mod tests {
 
     #[test]
     fn a_missing_default_route_is_said_once() {
-        let missing = |last| Cause::NoRoute {
-            to: IpAddr::from([10, 0, 0, last]),
-            route: LocalRoute::Missing,
+        let missing = |last| {
+            Cause::Route(RouteCause::NoRoute {
+                to: IpAddr::from([10, 0, 0, last]),
+                route: LocalRoute::Missing,
+            })
         };
         let (one, two) = (missing(1), missing(2));
         let steps = [failed(0, &one, &[]), failed(1, &two, &[])];
@@ -276,13 +297,13 @@ mod tests {
 
     #[test]
     fn another_service_on_the_same_host_is_not_to_blame() {
-        let ntp = Cause::PortClosed { to: ([10, 0, 0, 8], 123).into() };
-        let closed = Cause::PortClosed { to: ([10, 0, 0, 8], 3128).into() };
-        let behind = Cause::ProxyUnreachable {
+        let ntp = Cause::Port(PortCause::PortClosed { to: ([10, 0, 0, 8], 123).into() });
+        let closed = Cause::Port(PortCause::PortClosed { to: ([10, 0, 0, 8], 3128).into() });
+        let behind = Cause::Web(WebCause::ProxyUnreachable {
             proxy: "http://10.0.0.8:3128".to_owned(),
             reason: closed.to_string(),
             because: Box::new(closed.clone()),
-        };
+        });
         let name = unresolved("a.example");
         let steps = [
             failed(0, &ntp, &[([10, 0, 0, 8], 123), ([10, 0, 0, 53], 123)]),

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use preflight_checks::{Cause, Concern, Millis};
+use preflight_checks::{Cause, Concern, Millis, NameCause, OwnCause};
 use serde_json::{Map, Value};
 use url::Url;
 
@@ -64,7 +64,7 @@ pub(super) fn folded(mut judged: Vec<Judged>) -> Vec<StepReport> {
 fn blame_row_of_name_servers(judged: &mut [Judged]) -> Option<usize> {
     let cause = judged.iter().find_map(|judged| {
         let cause = judged.cause.as_ref()?;
-        let is_it = matches!(cause, Cause::NoNameServer { .. });
+        let is_it = matches!(cause, Cause::Name(NameCause::NoNameServer { .. }));
         Some((cause.clone(), judged.report.cause.clone()?)).filter(|_| is_it)
     });
     let (cause, told) = cause?;
@@ -91,7 +91,8 @@ pub(super) fn judge(step: &Step, found: Option<&Found>, phase: Phase) -> Judged 
         }
         Action::Ask(question) => question,
     };
-    let interrupted = Found { unresolved: Some(Cause::Interrupted), ..Found::default() };
+    let interrupted =
+        Found { unresolved: Some(Cause::Own(OwnCause::Interrupted)), ..Found::default() };
     let found = found.unwrap_or(&interrupted);
     let conclusion = conclude(question, step.direction, found, step.may_wait(phase));
     let mut report = skipped(step, result(&conclusion));

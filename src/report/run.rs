@@ -10,7 +10,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use preflight_checks::{
-    Cause, Code, Concern, Finding, Peer, Probe, Seen, Transport, listener, printable,
+    Cause, Concern, Finding, Peer, Probe, Seen, Transport, listener, printable,
 };
 use serde_json::Value;
 
@@ -524,7 +524,7 @@ fn unread_cause(unread: &UnreadCause) -> String {
 fn why_unread(saved: &Value) -> String {
     let code = saved.get("code").and_then(Value::as_str).unwrap_or_default();
     match serde_json::from_value::<Cause>(saved.clone()) {
-        Err(error) if Code::from_str(code).is_ok() => {
+        Err(error) if Cause::codes().any(|known| known == code) => {
             format!("it cannot read the facts of `{code}`: {error}")
         }
         _ => format!("it knows no cause called `{code}`"),

@@ -3,7 +3,10 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use preflight_checks::{Cause, Icmp, LocalRoute, Millis, Phase, Transport};
+use preflight_checks::{
+    Cause, Icmp, LocalRoute, Millis, OwnCause, PathCause, Phase, PortCause, RouteCause, SnmpCause,
+    Transport,
+};
 use serde_json::{Value, json};
 
 use super::model::Why;
@@ -100,17 +103,19 @@ pub(crate) fn cause(code: &str, device: Option<&str>) -> Value {
     let to: SocketAddr = ([10, 0, 0, 5], 5669).into();
     let waited = Millis(Duration::from_secs(4));
     let why = match code {
-        "path-rejected" => Cause::PathRejected {
+        "path-rejected" => Cause::Path(PathCause::PathRejected {
             to,
             by: device.unwrap_or("10.9.0.1").parse().unwrap(),
             icmp: Icmp::V4 { kind: 3, code: 13 },
-        },
-        "port-closed" => Cause::PortClosed { to },
-        "no-answer" => Cause::NoAnswer { to, phase: Phase::Connect, waited },
-        "snmp-silent" => Cause::SnmpSilent { to, waited },
-        "no-route" => Cause::NoRoute { to: to.ip(), route: LocalRoute::Missing },
-        "nothing-listens" => Cause::NothingListens { transport: Transport::Tcp, port: 5669 },
-        "interrupted" => Cause::Interrupted,
+        }),
+        "port-closed" => Cause::Port(PortCause::PortClosed { to }),
+        "no-answer" => Cause::Path(PathCause::NoAnswer { to, phase: Phase::Connect, waited }),
+        "snmp-silent" => Cause::Snmp(SnmpCause::SnmpSilent { to, waited }),
+        "no-route" => Cause::Route(RouteCause::NoRoute { to: to.ip(), route: LocalRoute::Missing }),
+        "nothing-listens" => {
+            Cause::Port(PortCause::NothingListens { transport: Transport::Tcp, port: 5669 })
+        }
+        "interrupted" => Cause::Own(OwnCause::Interrupted),
         other => panic!("no sample of {other}"),
     };
     let by = device.map_or_else(String::new, |device| format!(" by {device}"));

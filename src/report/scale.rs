@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use nix::time::ClockId;
 use preflight_checks::{
-    Cause, Finding, Icmp, LocalRoute, Opinion, Peer, Probe, Seen, Transport, tcp,
+    Cause, Finding, Icmp, LocalRoute, NameCause, Opinion, PathCause, Peer, PortCause, Probe,
+    RouteCause, Seen, Transport, WebCause, tcp,
 };
 use strum::VariantArray as _;
 
@@ -21,22 +22,30 @@ use crate::site::{Find, Origin};
 fn cause(number: usize, to: SocketAddr) -> Cause {
     let proxy = "http://10.0.0.8:3128".to_owned();
     match number % 6 {
-        0 => Cause::PortClosed { to },
-        1 => Cause::PathRejected { to, by: to.ip(), icmp: Icmp::V4 { kind: 3, code: 13 } },
-        2 => Cause::ResolverFailed {
+        0 => Cause::Port(PortCause::PortClosed { to }),
+        1 => Cause::Path(PathCause::PathRejected {
+            to,
+            by: to.ip(),
+            icmp: Icmp::V4 { kind: 3, code: 13 },
+        }),
+        2 => Cause::Name(NameCause::ResolverFailed {
             name: format!("srv-{number}.corp.example"),
             error: "no answer".to_owned(),
             servers: vec![Opinion { server: [10, 0, 0, 53].into(), says: "no answer".to_owned() }],
-        },
-        3 => Cause::NoRoute { to: to.ip(), route: LocalRoute::Missing },
-        4 => Cause::NetUnreachable {
+        }),
+        3 => Cause::Route(RouteCause::NoRoute { to: to.ip(), route: LocalRoute::Missing }),
+        4 => Cause::Path(PathCause::NetUnreachable {
             to: to.ip(),
             by: [10, 9, 0, 1].into(),
             icmp: Icmp::V4 { kind: 3, code: 0 },
-        },
+        }),
         _ => {
-            let because = Cause::PortClosed { to };
-            Cause::ProxyUnreachable { proxy, reason: because.to_string(), because: because.into() }
+            let because = Cause::Port(PortCause::PortClosed { to });
+            Cause::Web(WebCause::ProxyUnreachable {
+                proxy,
+                reason: because.to_string(),
+                because: because.into(),
+            })
         }
     }
 }

@@ -1,9 +1,8 @@
 //! What several formats say in the same words: who asked, how it ended, what a fact is.
 
 use std::net::IpAddr;
-use std::str::FromStr as _;
 
-use preflight_checks::{Cause, Code, Plea, printable};
+use preflight_checks::{Cause, OwnCause, Plea, printable};
 use serde_json::Value;
 
 use super::faults::{Fault, Followers, Said, faults};
@@ -206,7 +205,8 @@ pub(super) fn total_ms(step: &StepReport) -> Option<f64> {
 /// Each fault once.
 pub(super) fn root_causes(report: &Report) -> Vec<Fault<'_>> {
     // Of what the reader stopped there is nothing to explain.
-    let is_cut_off = |step: &StepReport| matches!(step.why(), Some(Cause::Interrupted));
+    let is_cut_off =
+        |step: &StepReport| matches!(step.why(), Some(Cause::Own(OwnCause::Interrupted)));
     let is_root =
         |step: &&StepReport| step.cause.is_some() && !is_cut_off(step) && step.because_of.is_none();
     faults(report.steps.iter().filter(is_root))
@@ -239,7 +239,7 @@ pub(super) fn explanation(
 /// Where its page is; a code that this version does not know has none here.
 fn more(cause: &CauseReport) -> String {
     match &cause.why {
-        Why::Unread(unread) if Code::from_str(&unread.code).is_err() => String::new(),
+        Why::Unread(unread) if !Cause::codes().any(|known| known == unread.code) => String::new(),
         known => format!("preflight explain {}", known.code()),
     }
 }

@@ -4,7 +4,11 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use preflight_checks::{Cause, ChainLink, Concern, DropSign, Owner, Plea, SshPart, Transport};
+use preflight_checks::{
+    BbdoCause, Cause, ChainLink, Concern, DatabaseCause, DnsCause, DropSign, GorgoneCause,
+    LdapCause, NameCause, NsclientCause, NtpCause, OwnCause, Owner, PathCause, Plea, PortCause,
+    RouteCause, SmtpCause, SnmpCause, SshCause, SshPart, TalkCause, TlsCause, Transport, WebCause,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::catalogue::service;
@@ -64,11 +68,13 @@ pub(crate) fn remedy(cause: &Cause, passage: &Passage<'_>) -> Remedy {
 fn is_of_the_server(cause: &Cause) -> bool {
     let is_before_the_tunnel = matches!(
         cause,
-        Cause::ProxyUnreachable { .. }
-            | Cause::PortClosed { .. }
-            | Cause::TargetRejected { .. }
-            | Cause::PortSilentOnSegment { .. }
-            | Cause::NoNeighbour { .. }
+        Cause::Web(WebCause::ProxyUnreachable { .. })
+            | Cause::Port(PortCause::PortClosed { .. })
+            | Cause::Path(
+                PathCause::TargetRejected { .. }
+                    | PathCause::PortSilentOnSegment { .. }
+                    | PathCause::NoNeighbour { .. }
+            )
     );
     cause.owner() == Owner::FarSide && !is_before_the_tunnel
 }
@@ -236,14 +242,18 @@ fn what_of_concern(concern: &Concern, passage: &Passage<'_>) -> String {
 }
 
 fn who(cause: &Cause, passage: &Passage<'_>) -> String {
-    if let (Cause::NameServerUnreachable { server, .. }, Owner::FarSide) = (cause, cause.owner()) {
+    if let (Cause::Name(NameCause::NameServerUnreachable { server, .. }), Owner::FarSide) =
+        (cause, cause.owner())
+    {
         return format!("whoever runs the name server {server}");
     }
-    if let Cause::FailsInsideVpn { vpn, .. } = cause {
+    if let Cause::Path(PathCause::FailsInsideVpn { vpn, .. }) = cause {
         return format!("whoever runs the VPN {vpn}, and {}", passage.target);
     }
     match cause.owner() {
-        Owner::Nobody if *cause == Cause::Interrupted => "nobody: you stopped the run".to_owned(),
+        Owner::Nobody if *cause == Cause::Own(OwnCause::Interrupted) => {
+            "nobody: you stopped the run".to_owned()
+        }
         Owner::Nobody => "nobody on site; please report it to preflight's developers".to_owned(),
         owner => Barrier::of(owner).who(passage.target),
     }
@@ -361,183 +371,183 @@ fn no_internet(name: &str, passage: &Passage<'_>) -> String {
 /// Host, name and route: this machine's own.
 fn here(cause: &Cause, passage: &Passage<'_>) -> Option<String> {
     Some(match cause {
-        Cause::NameNotFound { name, .. } => format!(
+        Cause::Name(NameCause::NameNotFound { name, .. }) => format!(
             "check the spelling ({}), then: getent ahosts {name}; add it to DNS or /etc/hosts",
             passage.origin
         ),
-        Cause::NameWithoutAddress { name } => format!(
+        Cause::Name(NameCause::NameWithoutAddress { name }) => format!(
             "add an address of {name} to DNS or /etc/hosts; if DNS has one, see whether the name server removes private addresses (unbound: private-domain; dnsmasq: rebind-domain-ok): getent ahosts {name}"
         ),
-        Cause::NameFileUnread { file, .. } => {
+        Cause::Name(NameCause::NameFileUnread { file, .. }) => {
             format!("run preflight as root; every user's programs need that file: chmod a+r {file}")
         }
-        Cause::NameIsNobody { name, origin, .. } if origin == "DNS" => format!(
+        Cause::Name(NameCause::NameIsNobody { name, origin, .. }) if origin == "DNS" => format!(
             "ask the DNS team to let {name} through: their filter answers so for names that it blocks; dig {name}"
         ),
-        Cause::NameIsNobody { name, origin, .. } => {
+        Cause::Name(NameCause::NameIsNobody { name, origin, .. }) => {
             format!("give {name} the address of its host ({origin})")
         }
-        Cause::NameNotAskedFor { name, at, .. } => format!(
+        Cause::Name(NameCause::NameNotAskedFor { name, at, .. }) => format!(
             "let the line `hosts:` ask dns for {name} ({at}), or add it to /etc/hosts; then: \
              getent ahosts {name}"
         ),
-        Cause::NameNotInDns { name, address, .. } => format!(
+        Cause::Name(NameCause::NameNotInDns { name, address, .. }) => format!(
             "let the DNS know {name} ({address}); or set `smtp_host_lookup = dns, native` \
              (postconf -e), and postfix reads /etc/hosts too"
         ),
-        Cause::OtherFamilyOnly { name, version, .. } => format!(
+        Cause::Name(NameCause::OtherFamilyOnly { name, version, .. }) => format!(
             "ask the DNS team for an IPv{version} address of {name}, or let its program use the \
              other kind ({}; postfix: inet_protocols)",
             passage.origin
         ),
-        Cause::AliasBroken { name, target, .. } => format!(
+        Cause::Name(NameCause::AliasBroken { name, target, .. }) => format!(
             "ask the DNS team: {name} is an alias of {target}; correct the alias, or add {target} (dig {name} CNAME)"
         ),
-        Cause::NameIsLoopback { name, origin, .. } if origin == "DNS" => {
+        Cause::Name(NameCause::NameIsLoopback { name, origin, .. }) if origin == "DNS" => {
             format!("ask the DNS team for the address of {name}; until then: /etc/hosts")
         }
-        Cause::NameIsLoopback { name, origin, .. } => {
+        Cause::Name(NameCause::NameIsLoopback { name, origin, .. }) => {
             format!("give {name} its own address in {origin}, or take it out there")
         }
-        Cause::NoNameServer { .. } => {
+        Cause::Name(NameCause::NoNameServer { .. }) => {
             "name your DNS server in /etc/resolv.conf (`nameserver ADDRESS`), by whatever writes that file; or give --dns ADDRESS".to_owned()
         }
-        Cause::NoInternetNames { name, .. } => no_internet(name, passage),
-        Cause::NameServerElsewhere { .. } => "run preflight on the machine whose files these are".to_owned(),
-        Cause::ResolverFailed { name, .. } => {
+        Cause::Name(NameCause::NoInternetNames { name, .. }) => no_internet(name, passage),
+        Cause::Name(NameCause::NameServerElsewhere { .. }) => "run preflight on the machine whose files these are".to_owned(),
+        Cause::Name(NameCause::ResolverFailed { name, .. }) => {
             format!("cat /etc/resolv.conf; then ask each name server: dig @SERVER {name}")
         }
-        Cause::NameServerUnreachable { server, because, .. } => {
+        Cause::Name(NameCause::NameServerUnreachable { server, because, .. }) => {
             what(because, &passage.to_name_server(*server))
         }
-        Cause::NoRoute { to, .. } => format!("ip route get {to}; add the route or the gateway"),
-        Cause::VpnNotUsed { vpn, to, tunnels, .. } if tunnels.iter().any(|link| link.is_up) => {
+        Cause::Route(RouteCause::NoRoute { to, .. }) => format!("ip route get {to}; add the route or the gateway"),
+        Cause::Route(RouteCause::VpnNotUsed { vpn, to, tunnels, .. }) if tunnels.iter().any(|link| link.is_up) => {
             format!(
                 "have the VPN carry a route to {to} (pushed by {vpn}, or set in its client; WireGuard: AllowedIPs), until this names the tunnel: ip route get {to}"
             )
         }
-        Cause::VpnNotUsed { vpn, to, .. } => format!(
+        Cause::Route(RouteCause::VpnNotUsed { vpn, to, .. }) => format!(
             "start the VPN's client on this host, and read its log: TCP 443 to {vpn} is all it needs of a firewall; then: ip -brief link; ip route get {to}"
         ),
-        Cause::GatewaySilent { gateway, entry, .. } => format!(
+        Cause::Route(RouteCause::GatewaySilent { gateway, entry, .. }) => format!(
             "see that {gateway} is this network's gateway and is up: ip neigh show {gateway}; else: ip route replace {} via GATEWAY dev {}",
             entry.destination(),
             entry.interface
         ),
-        Cause::RouteOnLink { to, entry, .. } => format!(
+        Cause::Route(RouteCause::RouteOnLink { to, entry, .. }) => format!(
             "give the route its gateway, unless {to} is on this segment: ip route replace {} via GATEWAY",
             entry.destination()
         ),
-        Cause::LocalFirewall { .. } => format!(
+        Cause::Route(RouteCause::LocalFirewall { .. }) => format!(
             "allow {} in this host's own rules: nft list ruleset; firewall-cmd --list-all",
             passage.rule(cause)
         ),
-        Cause::ReplyDroppedHere { how: DropSign::Rule, to, .. } => format!(
+        Cause::Route(RouteCause::ReplyDroppedHere { how: DropSign::Rule, to, .. }) => format!(
             "accept answers from {} port {} in this host's INPUT rules (\"ct state established accept\"): nft list ruleset",
             to.ip(),
             to.port()
         ),
-        Cause::ReplyDroppedHere { how: DropSign::ReversePath, to, .. } => format!(
+        Cause::Route(RouteCause::ReplyDroppedHere { how: DropSign::ReversePath, to, .. }) => format!(
             "route to {} by the interface its answers come in by (ip route get {}), or sysctl net.ipv4.conf.all.rp_filter=2",
             to.ip(),
             to.ip()
         ),
-        Cause::SourceUnusable { from, .. } => {
+        Cause::Route(RouteCause::SourceUnusable { from, .. }) => {
             format!(
                 "see that {from} is an address of this host, and the one that {} is to be asked from: ip -brief address",
                 passage.target
             )
         }
-        Cause::LocalError { .. } => "look at this host's limits: ulimit -n; ss -s".to_owned(),
-        Cause::ProbePanicked { .. } => {
+        Cause::Route(RouteCause::LocalError { .. }) => "look at this host's limits: ulimit -n; ss -s".to_owned(),
+        Cause::Own(OwnCause::ProbePanicked { .. }) => {
             "run again with --only for this flow, and send the JSON report".to_owned()
         }
-        Cause::Interrupted => "run again".to_owned(),
+        Cause::Own(OwnCause::Interrupted) => "run again".to_owned(),
         _ => return None,
     })
 }
 
 fn on_the_way(cause: &Cause, passage: &Passage<'_>) -> Option<String> {
     Some(match cause {
-        Cause::NoNeighbour { to, .. } => format!(
+        Cause::Path(PathCause::NoNeighbour { to, .. }) => format!(
             "see that {to} is up, and its address and netmask right; its entry here: ip neigh show {to}"
         ),
-        Cause::HostUnreachable { to, .. } => {
+        Cause::Path(PathCause::HostUnreachable { to, .. }) => {
             format!(
                 "find out why {to} does not answer behind this device: whether it is up, and the address right"
             )
         }
-        Cause::NetUnreachable { to, .. } => format!("a route to {to} on this device, and back"),
-        Cause::FailsInsideVpn { because, .. } if because.plea() == Plea::Repair => {
+        Cause::Path(PathCause::NetUnreachable { to, .. }) => format!("a route to {to} on this device, and back"),
+        Cause::Path(PathCause::FailsInsideVpn { because, .. }) if because.plea() == Plea::Repair => {
             what(because, passage)
         }
-        Cause::FailsInsideVpn { vpn, .. } => format!(
+        Cause::Path(PathCause::FailsInsideVpn { vpn, .. }) => format!(
             "let {} pass from the tunnel at {vpn}, and its answers back; and in the firewall of {} itself",
             passage.own_rule(),
             passage.target
         ),
-        Cause::PathRejected { .. } | Cause::Unreachable { .. } => {
+        Cause::Path(PathCause::PathRejected { .. } | PathCause::Unreachable { .. }) => {
             format!("allow {}", passage.rule(cause))
         }
-        Cause::PathReset { hop: 0, .. } => format!(
+        Cause::Path(PathCause::PathReset { hop: 0, .. }) => format!(
             "allow {} in this host's own rules (nft list ruleset), or on a device of this segment",
             passage.rule(cause)
         ),
-        Cause::PathReset { .. } => {
+        Cause::Path(PathCause::PathReset { .. }) => {
             format!("allow {}; a device there answers with a RST", passage.rule(cause))
         }
-        Cause::CutOff { .. } | Cause::RejectedInItsName { .. } => {
+        Cause::Path(PathCause::CutOff { .. } | PathCause::RejectedInItsName { .. }) => {
             format!("allow {}; a device there answers in the target's name", passage.rule(cause))
         }
-        Cause::Unacknowledged { .. } | Cause::AnswersLost { .. } => format!(
+        Cause::Path(PathCause::Unacknowledged { .. } | PathCause::AnswersLost { .. }) => format!(
             "allow {} with all that follows its handshake: a firewall that looks inside drops it, or a link loses it",
             passage.rule(cause)
         ),
-        Cause::TargetRejected { .. } => format!(
+        Cause::Path(PathCause::TargetRejected { .. }) => format!(
             "allow {} in its own firewall{}",
             passage.rule(cause),
             passage.rich_rules(cause)
         ),
-        Cause::FilteredBetween { .. } | Cause::PortSilent { .. } => {
+        Cause::Path(PathCause::FilteredBetween { .. } | PathCause::PortSilent { .. }) => {
             format!("allow {}, and its answers", passage.rule(cause))
         }
-        Cause::PortSilentAfter { .. } => format!(
+        Cause::Path(PathCause::PortSilentAfter { .. }) => format!(
             "allow {}, there or in the host's own firewall; who drops it, there: tcpdump -ni any port {}",
             passage.rule(cause),
             passage.port
         ),
-        Cause::PortSilentOnSegment { .. } => {
+        Cause::Path(PathCause::PortSilentOnSegment { .. }) => {
             format!(
                 "allow {} in its own firewall{}",
                 passage.rule(cause),
                 passage.rich_rules(cause)
             )
         }
-        Cause::HostSilentAfter { to, .. } => format!(
+        Cause::Path(PathCause::HostSilentAfter { to, .. }) => format!(
             "allow {}; if it is allowed, see that {} is up, and where this device sends packets for it",
             passage.rule(cause),
             to.ip()
         ),
-        Cause::Unsteady { to, .. } | Cause::MostlyLost { to, .. } => {
+        Cause::Path(PathCause::Unsteady { to, .. } | PathCause::MostlyLost { to, .. }) => {
             format!("look for loss on the way: ping -c 100 -i 0.2 {}; mtr -n {}", to.ip(), to.ip())
         }
-        Cause::TooSlow { .. } => {
+        Cause::Talk(TalkCause::TooSlow { .. }) => {
             "see what that machine waits for: its processor, its log; then raise the timeouts of what is checked there".to_owned()
         }
-        Cause::OnePathDead { .. } => format!(
+        Cause::Path(PathCause::OnePathDead { .. }) => format!(
             "look at the members of the bundles and the equal-cost routes between {} and {}: one is up and carries nothing",
             passage.from(),
             passage.target
         ),
-        Cause::MtuBlackHole { .. } => format!(
+        Cause::Path(PathCause::MtuBlackHole { .. }) => format!(
             "let ICMP \"too big\" (3/4) pass between {} and {}, or lower the MSS on the tunnel",
             passage.from(),
             passage.target
         ),
-        Cause::HopLimitExceeded { .. } => {
+        Cause::Path(PathCause::HopLimitExceeded { .. }) => {
             "repair the routing loop: a route is missing there, or points back".to_owned()
         }
-        Cause::NoAnswer { .. } => {
+        Cause::Path(PathCause::NoAnswer { .. }) => {
             format!(
                 "allow {}, and its answers; if it is allowed, see that the host is up",
                 passage.rule(cause)
@@ -549,52 +559,58 @@ fn on_the_way(cause: &Cause, passage: &Passage<'_>) -> Option<String> {
 
 fn at_the_port(cause: &Cause, passage: &Passage<'_>) -> Option<String> {
     Some(match cause {
-        Cause::PortClosed { .. } => {
+        Cause::Port(PortCause::PortClosed { .. }) => {
             format!("start the service; on that machine: {}", passage.start())
         }
-        Cause::NothingListens { .. } => format!("start the service: {}", passage.start()),
-        Cause::ListensOnLoopback { .. } => format!(
+        Cause::Port(PortCause::NothingListens { .. }) => {
+            format!("start the service: {}", passage.start())
+        }
+        Cause::Port(PortCause::ListensOnLoopback { .. }) => format!(
             "let it listen on the address others use, not on 127.0.0.1: {}",
             passage.listeners()
         ),
-        Cause::ListenersUnknown { .. } => {
+        Cause::Port(PortCause::ListenersUnknown { .. }) => {
             format!("mount /proc, or look where it can be read: {}", passage.listeners())
         }
-        Cause::FoundOnOtherPort { found, why, .. } => {
+        Cause::Port(PortCause::FoundOnOtherPort { found, why, .. }) => {
             let why = why.as_ref().map(|why| format!("; {why}")).unwrap_or_default();
             format!(
                 "use {} {found} for this flow (--port {}={found}) and in the firewall rules{why}",
                 passage.transport, passage.flow
             )
         }
-        Cause::SmtpGreetingLate { .. } => format!(
+        Cause::Smtp(SmtpCause::SmtpGreetingLate { .. }) => format!(
             "see in the server's own log whether it looks up {} in DNS, or delays strangers; to wait longer: --timeout 10",
             passage.from()
         ),
-        Cause::AnsweredFromElsewhere { to, by } => format!(
+        Cause::Talk(TalkCause::AnsweredFromElsewhere { to, by }) => format!(
             "have it answer from {} port {} (bind it to that address, or route {} back that way); no NAT of {} on the way",
             to.ip(),
             to.port(),
             passage.from(),
             by.ip()
         ),
-        Cause::WindowClosed { .. } => format!(
+        Cause::Talk(TalkCause::WindowClosed { .. }) => format!(
             "see whether the service is stuck: its log, and bytes it has not read (Recv-Q): ss -tnp 'sport = :{}'",
             passage.port
         ),
-        Cause::Silent { .. } if passage.protocol == "bbdo" => format!(
+        Cause::Talk(TalkCause::Silent { .. }) if passage.protocol == "bbdo" => format!(
             "a broker takes one newcomer at a time and gives it 3 s; on that machine, see who connects and says nothing (its log: could not accept client), and whether cbd is stuck: ss -tnp 'sport = :{}'",
             passage.asked_port()
         ),
-        Cause::Silent { .. }
-        | Cause::SilentAfter { .. }
-        | Cause::HungUp { .. }
-        | Cause::Reset { .. }
-        | Cause::Incomplete { .. } => format!(
+        Cause::Talk(
+            TalkCause::Silent { .. }
+            | TalkCause::SilentAfter { .. }
+            | TalkCause::HungUp { .. }
+            | TalkCause::Reset { .. }
+            | TalkCause::Incomplete { .. },
+        ) => format!(
             "read the service's own log while preflight runs again; on that machine: {}; nothing in it: a device in between accepts for it",
             passage.listeners()
         ),
-        Cause::Endless { .. } | Cause::WrongService { .. } | Cause::BadReply { .. } => format!(
+        Cause::Talk(
+            TalkCause::Endless { .. } | TalkCause::WrongService { .. } | TalkCause::BadReply { .. },
+        ) => format!(
             "see what listens on {} {}; on that machine: {}; or correct the port ({})",
             passage.transport,
             passage.asked_port(),
@@ -607,80 +623,94 @@ fn at_the_port(cause: &Cause, passage: &Passage<'_>) -> Option<String> {
 
 fn in_tls(cause: &Cause, passage: &Passage<'_>) -> Option<String> {
     Some(match cause {
-        Cause::CertificateExpired { link: ChainLink::Root, subject, .. }
-        | Cause::CertificateNotYetValid { link: ChainLink::Root, subject, .. }
-        | Cause::CertificateWeakKey { link: ChainLink::Root, subject, .. }
-        | Cause::CertificateWeakSignature { link: ChainLink::Root, subject, .. } => format!(
+        Cause::Tls(
+            TlsCause::CertificateExpired { link: ChainLink::Root, subject, .. }
+            | TlsCause::CertificateNotYetValid { link: ChainLink::Root, subject, .. }
+            | TlsCause::CertificateWeakKey { link: ChainLink::Root, subject, .. }
+            | TlsCause::CertificateWeakSignature { link: ChainLink::Root, subject, .. },
+        ) => format!(
             "replace \"{subject}\" in this host's store by the authority's present certificate (update-ca-trust, update-ca-certificates)"
         ),
-        Cause::CertificateIncompleteChain { issuer, .. } => format!(
+        Cause::Tls(TlsCause::CertificateIncompleteChain { issuer, .. }) => format!(
             "let the server send the certificate of \"{issuer}\" behind its own; see: {}",
             passage.openssl()
         ),
-        Cause::CertificateExpired { .. } => {
+        Cause::Tls(TlsCause::CertificateExpired { .. }) => {
             format!("renew it, and send its whole chain; then check: {}", passage.openssl())
         }
-        Cause::CertificateNotYetValid { .. } => {
+        Cause::Tls(TlsCause::CertificateNotYetValid { .. }) => {
             "check this host's clock first: chronyc tracking; timedatectl".to_owned()
         }
-        Cause::CertificateWeakKey { least, .. } => {
+        Cause::Tls(TlsCause::CertificateWeakKey { least, .. }) => {
             format!(
                 "a certificate with a longer key ({least} bits) there; see: {}",
                 passage.openssl()
             )
         }
-        Cause::CertificateWeakSignature { .. } => {
+        Cause::Tls(TlsCause::CertificateWeakSignature { .. }) => {
             format!("a certificate signed with SHA-256 there; see: {}", passage.openssl())
         }
-        Cause::CertificateWrongPurpose { .. } | Cause::CertificateNameForbidden { .. } => format!(
+        Cause::Tls(
+            TlsCause::CertificateWrongPurpose { .. } | TlsCause::CertificateNameForbidden { .. },
+        ) => format!(
             "a certificate for servers (serverAuth), by an authority that may sign for {}; see: {}",
             passage.target,
             passage.openssl()
         ),
-        Cause::CertificateUnchecked { .. } => {
+        Cause::Tls(TlsCause::CertificateUnchecked { .. }) => {
             format!("see what this host's OpenSSL says: {} -verify_return_error", passage.openssl())
         }
-        Cause::TlsRefused { .. } if passage.target.parse::<IpAddr>().is_ok() => format!(
-            "give the server's name instead of its address, if it has one (SNI); else its log says why: {}",
-            passage.openssl()
-        ),
-        Cause::TlsNothingInCommon { .. } => format!(
+        Cause::Tls(TlsCause::TlsRefused { .. }) if passage.target.parse::<IpAddr>().is_ok() => {
+            format!(
+                "give the server's name instead of its address, if it has one (SNI); else its log says why: {}",
+                passage.openssl()
+            )
+        }
+        Cause::Tls(TlsCause::TlsNothingInCommon { .. }) => format!(
             "TLS 1.2 or 1.3 with ECDHE and AES-GCM there (ssl_ciphers, SSLCipherSuite); see: {}",
             passage.openssl()
         ),
-        Cause::TlsNameUnknown { by_name: false, .. } => format!(
+        Cause::Tls(TlsCause::TlsNameUnknown { by_name: false, .. }) => format!(
             "give the server's name instead of its address ({}), everywhere it is configured",
             passage.origin
         ),
-        Cause::TlsNameUnknown { name, .. } => {
+        Cause::Tls(TlsCause::TlsNameUnknown { name, .. }) => {
             format!("serve {name} there with a certificate, or use a name that it serves")
         }
-        Cause::CertificateUnknownIssuer { .. } | Cause::CertificateSelfSigned { .. } => format!(
+        Cause::Tls(
+            TlsCause::CertificateUnknownIssuer { .. } | TlsCause::CertificateSelfSigned { .. },
+        ) => format!(
             "if it is the right one, trust it: preflight --ca FILE, and for the platform the system's store (update-ca-trust, update-ca-certificates); {}",
             passage.openssl()
         ),
-        Cause::CertificateWrongName { presented, .. } => format!(
+        Cause::Tls(TlsCause::CertificateWrongName { presented, .. }) => format!(
             "use a name the certificate has ({}), or have one issued for {}",
             presented.first().map_or("none", String::as_str),
             passage.target
         ),
-        Cause::CertificateInvalid { .. } | Cause::TlsRefused { .. } | Cause::TlsClosed { .. } => {
+        Cause::Tls(
+            TlsCause::CertificateInvalid { .. }
+            | TlsCause::TlsRefused { .. }
+            | TlsCause::TlsClosed { .. },
+        ) => {
             format!("a certificate and key that work there; see: {}", passage.openssl())
         }
-        Cause::TlsIntercepted { host, issuer } => format!(
+        Cause::Tls(TlsCause::TlsIntercepted { host, issuer }) => format!(
             "exempt {host} from TLS inspection for {}, or trust \"{issuer}\" on this host",
             passage.from()
         ),
-        Cause::CertificateOfDevice { host, .. } => format!(
+        Cause::Tls(TlsCause::CertificateOfDevice { host, .. }) => format!(
             "let {} reach {host} itself; do not trust that certificate: it is a block or log-in page's",
             passage.from()
         ),
-        Cause::TrustStoreEmpty => "install the package ca-certificates".to_owned(),
-        Cause::TlsVersion { .. } => format!("TLS 1.2 or 1.3 there; see: {}", passage.openssl()),
-        Cause::TlsClientCertificateWanted { .. } => {
+        Cause::Tls(TlsCause::TrustStoreEmpty) => "install the package ca-certificates".to_owned(),
+        Cause::Tls(TlsCause::TlsVersion { .. }) => {
+            format!("TLS 1.2 or 1.3 there; see: {}", passage.openssl())
+        }
+        Cause::Tls(TlsCause::TlsClientCertificateWanted { .. }) => {
             format!("let {} in without a client certificate, or issue one for it", passage.from())
         }
-        Cause::TlsUnexpected { .. } => {
+        Cause::Tls(TlsCause::TlsUnexpected { .. }) => {
             "use the TLS port or scheme for it (ldaps://, https://)".to_owned()
         }
         _ => return None,
@@ -689,83 +719,83 @@ fn in_tls(cause: &Cause, passage: &Passage<'_>) -> Option<String> {
 
 fn in_basic_services(cause: &Cause, passage: &Passage<'_>) -> Option<String> {
     Some(match cause {
-        Cause::ClockOffset { .. } => {
+        Cause::Ntp(NtpCause::ClockOffset { .. }) => {
             "systemctl enable --now chronyd; chronyc makestep; chronyc tracking".to_owned()
         }
-        Cause::NtpTooFar { .. } => {
+        Cause::Ntp(NtpCause::NtpTooFar { .. }) => {
             "a time server that is nearer to a good clock; on this one: chronyc sources -v"
                 .to_owned()
         }
-        Cause::NtpUnsynchronised { .. } => {
+        Cause::Ntp(NtpCause::NtpUnsynchronised { .. }) => {
             "a time server that is synchronised, or use another one; on it: chronyc sources"
                 .to_owned()
         }
-        Cause::NtpDenied { .. } => {
+        Cause::Ntp(NtpCause::NtpDenied { .. }) => {
             format!("let {} ask (chrony: `allow {}`)", passage.from(), passage.from())
         }
-        Cause::NtpRateLimited => {
+        Cause::Ntp(NtpCause::NtpRateLimited) => {
             "raise its limit for this host, or find what else asks it often; run again after some minutes".to_owned()
         }
-        Cause::DnsNoNameAsked => {
+        Cause::Dns(DnsCause::DnsNoNameAsked) => {
             "give a target by its name, as --central central.example.com: then the server is asked for that".to_owned()
         }
-        Cause::DnsRefused { .. } | Cause::DnsNotRecursive { .. } => format!(
+        Cause::Dns(DnsCause::DnsRefused { .. } | DnsCause::DnsNotRecursive { .. }) => format!(
             "allow recursion for {} on {}, or use another name server",
             passage.from(),
             passage.target
         ),
-        Cause::DnsUnanswered { question, .. } => format!(
+        Cause::Dns(DnsCause::DnsUnanswered { question, .. }) => format!(
             "see that its forwarders answer, and that it is not told to ignore {} or this name: dig @{} {question}",
             passage.from(),
             passage.target
         ),
-        Cause::DnsServfail { question } | Cause::DnsValidation { question } => {
+        Cause::Dns(DnsCause::DnsServfail { question } | DnsCause::DnsValidation { question }) => {
             format!(
                 "see that its forwarders answer and the zone is healthy: dig @{} {question}",
                 passage.target
             )
         }
-        Cause::DnsFailed { question, .. } => {
+        Cause::Dns(DnsCause::DnsFailed { question, .. }) => {
             format!("read its log at the time of the run; by hand: dig @{} {question}", passage.target)
         }
-        Cause::DnsNameWithoutAddress { name } => {
+        Cause::Dns(DnsCause::DnsNameWithoutAddress { name }) => {
             format!(
                 "add an A or AAAA record of {name} to the zone; if it has one, see whether the server removes private addresses (unbound: private-domain; dnsmasq: rebind-domain-ok); dig @{} {name}",
                 passage.target
             )
         }
-        Cause::LdapRefused { .. } => format!(
+        Cause::Ldap(LdapCause::LdapRefused { .. }) => format!(
             "read its log at the time of the run; by hand: ldapsearch -x -H ldap://{} -s base -b ''",
             passage.target
         ),
-        Cause::DnsNameNotFound { name } => {
+        Cause::Dns(DnsCause::DnsNameNotFound { name }) => {
             format!("add {name} to the zone, or correct the name; dig @{} {name}", passage.target)
         }
-        Cause::DnsTcpOnly { udp } => what(udp, &passage.over(Transport::Udp)),
-        Cause::DnsTruncated { tcp, .. } => what(tcp, &passage.over(Transport::Tcp)),
-        Cause::LdapBindRefused { sub_code: Some(code), .. } if cause.owner() == Owner::FarSide => {
+        Cause::Dns(DnsCause::DnsTcpOnly { udp }) => what(udp, &passage.over(Transport::Udp)),
+        Cause::Dns(DnsCause::DnsTruncated { tcp, .. }) => what(tcp, &passage.over(Transport::Tcp)),
+        Cause::Ldap(LdapCause::LdapBindRefused { sub_code: Some(code), .. }) if cause.owner() == Owner::FarSide => {
             of_account(code, &passage.from())
         }
-        Cause::LdapBindRefused { .. } => {
+        Cause::Ldap(LdapCause::LdapBindRefused { .. }) => {
             "check bind DN and password; a directory may answer so for a locked account too; do not try often, attempts count towards a lock-out"
                 .to_owned()
         }
-        Cause::LdapProtectionRequired { .. } => {
+        Cause::Ldap(LdapCause::LdapProtectionRequired { .. }) => {
             "in Centreon's LDAP settings tick SSL (636) or TLS (389); here: --ldap ldaps://NAME"
                 .to_owned()
         }
-        Cause::LdapStarttlsRefused { .. } => {
+        Cause::Ldap(LdapCause::LdapStarttlsRefused { .. }) => {
             "give the directory a certificate for StartTLS; until then --ldap-plain sends the password in plain text"
                 .to_owned()
         }
-        Cause::LdapReferral { .. } => format!(
+        Cause::Ldap(LdapCause::LdapReferral { .. }) => format!(
             "in Centreon's LDAP settings name that directory, or a bind DN that {} holds",
             passage.target
         ),
-        Cause::LdapLimit { .. } => {
+        Cause::Ldap(LdapCause::LdapLimit { .. }) => {
             "the limits for this bind DN there, and its log (slapd: limits, timelimit)".to_owned()
         }
-        Cause::LdapBindUnanswered { .. } => {
+        Cause::Ldap(LdapCause::LdapBindUnanswered { .. }) => {
             "find what checks the password there (a directory behind it, Kerberos, RADIUS) and read its log at the time of this run".to_owned()
         }
         _ => return None,
@@ -788,49 +818,49 @@ fn of_account(sub_code: &str, from: &str) -> String {
 
 fn in_mail(cause: &Cause, passage: &Passage<'_>) -> Option<String> {
     Some(match cause {
-        Cause::SmtpRefused { .. } => format!(
+        Cause::Smtp(SmtpCause::SmtpRefused { .. }) => format!(
             "let {} connect (postfix: smtpd_client_restrictions), or use the relay meant for it",
             passage.from()
         ),
-        Cause::SmtpHelloRefused { .. } => format!(
+        Cause::Smtp(SmtpCause::SmtpHelloRefused { .. }) => format!(
             "take the name that {} greets with, or say which one it should use (postfix: smtpd_helo_restrictions)",
             passage.from()
         ),
-        Cause::SmtpRelayDenied { .. } => format!(
+        Cause::Smtp(SmtpCause::SmtpRelayDenied { .. }) => format!(
             "let {} relay there (postfix: mynetworks), or use the relay meant for it",
             passage.from()
         ),
-        Cause::SmtpNoReverseName { .. } => format!(
+        Cause::Smtp(SmtpCause::SmtpNoReverseName { .. }) => format!(
             "ask the DNS team for a name of {0} that leads back to it (PTR and A record): dig -x {0}; or let the relay take it without (postfix: mynetworks)",
             passage.from()
         ),
-        Cause::SmtpBlockListed { .. } => format!(
+        Cause::Smtp(SmtpCause::SmtpBlockListed { .. }) => format!(
             "let {} in past the block list (postfix: check_client_access before reject_rbl_client), or have its address taken off the list that the words name",
             passage.from()
         ),
-        Cause::SmtpGreylisted { .. } => format!(
+        Cause::Smtp(SmtpCause::SmtpGreylisted { .. }) => format!(
             "exempt {} from greylisting; until then a mail server of its own tries again and gets through",
             passage.from()
         ),
-        Cause::SmtpAuthenticationWanted { .. } => {
+        Cause::Smtp(SmtpCause::SmtpAuthenticationWanted { .. }) => {
             "give the mailer its login: postconf -e smtp_sasl_auth_enable=yes smtp_sasl_password_maps=hash:/etc/postfix/sasl_passwd; postmap /etc/postfix/sasl_passwd".to_owned()
         }
-        Cause::SmtpSenderRefused { .. } => {
+        Cause::Smtp(SmtpCause::SmtpSenderRefused { .. }) => {
             "use a sender that the relay takes: postconf myorigin, and the sender set in Centreon".to_owned()
         }
-        Cause::SmtpMailRefused { .. } => {
+        Cause::Smtp(SmtpCause::SmtpMailRefused { .. }) => {
             format!("take the test mail from {}, or say what it lacks; its words are above", passage.from())
         }
-        Cause::SmtpUnavailable { .. } => {
+        Cause::Smtp(SmtpCause::SmtpUnavailable { .. }) => {
             "look at its queue, its disk and its limit of connections (postfix: anvil, postqueue -p), then run preflight again".to_owned()
         }
-        Cause::SmtpStarttlsRefused { .. } => {
+        Cause::Smtp(SmtpCause::SmtpStarttlsRefused { .. }) => {
             format!("give its STARTTLS a certificate and key that work; see: {}", passage.openssl())
         }
-        Cause::SmtpStarttlsMissing {} => {
+        Cause::Smtp(SmtpCause::SmtpStarttlsMissing {}) => {
             format!("offer STARTTLS to {}; until then nothing is sent there", passage.from())
         }
-        Cause::SmtpInspected { .. } => {
+        Cause::Smtp(SmtpCause::SmtpInspected { .. }) => {
             "switch SMTP inspection off on the firewall in between (ASA: no inspect esmtp)"
                 .to_owned()
         }
@@ -840,65 +870,69 @@ fn in_mail(cause: &Cause, passage: &Passage<'_>) -> Option<String> {
 
 fn in_web(cause: &Cause, passage: &Passage<'_>) -> Option<String> {
     Some(match cause {
-        Cause::NotMetadata { secure: false, .. } => format!(
+        Cause::Web(WebCause::NotMetadata { secure: false, .. }) => format!(
             "allow {} for {} on the web filter or proxy; see: curl -s {} | head",
             passage.target,
             passage.from(),
             passage.target
         ),
-        Cause::NotMetadata { secure: true, .. } => {
+        Cause::Web(WebCause::NotMetadata { secure: true, .. }) => {
             format!("see whether this is still a repository: curl -s {} | head", passage.target)
         }
-        Cause::ProxyAuthentication { .. } => {
+        Cause::Web(WebCause::ProxyAuthentication { .. }) => {
             "give --proxy-user and PREFLIGHT_PROXY_PASSWORD, and the same to dnf or apt".to_owned()
         }
-        Cause::ProxyScheme { .. } => format!(
+        Cause::Web(WebCause::ProxyScheme { .. }) => format!(
             "let {} through without a log-in, or with Basic: neither dnf and apt as they come nor the platform speak the others",
             passage.from()
         ),
-        Cause::PageInstead { host, .. } => {
+        Cause::Web(WebCause::PageInstead { host, .. }) => {
             format!("let {} reach {host} without that page", passage.from())
         }
-        Cause::RedirectLoop { location } => {
+        Cause::Web(WebCause::RedirectLoop { location }) => {
             format!(
                 "find what sends {location} back to itself there: curl -sSIL --max-redirs 5 {location}"
             )
         }
         // What listens on a proxy is not the far side's service.
-        Cause::ProxyUnreachable { because, .. } => {
+        Cause::Web(WebCause::ProxyUnreachable { because, .. }) => {
             what(because, &Passage { look_at: "", ..passage.clone() })
         }
-        Cause::HttpForbidden { .. } => format!(
+        Cause::Web(WebCause::HttpForbidden { .. }) => format!(
             "let {} in, or say which login it needs; who answers: curl -sv -o /dev/null URL",
             passage.from()
         ),
-        Cause::HttpNotFound { path } => format!("serve {path} there, or say which path it is now"),
-        Cause::HttpStatus { status } => {
+        Cause::Web(WebCause::HttpNotFound { path }) => {
+            format!("serve {path} there, or say which path it is now")
+        }
+        Cause::Web(WebCause::HttpStatus { status }) => {
             format!("find {} in its access log and say why it answers {status}", passage.from())
         }
-        Cause::HttpServerError { status, unsigned: false } => {
+        Cause::Web(WebCause::HttpServerError { status, unsigned: false }) => {
             format!(
                 "find the answer {status} to {} in its error log, and repair it",
                 passage.from()
             )
         }
-        Cause::HttpServerError { status, unsigned: true } => format!(
+        Cause::Web(WebCause::HttpServerError { status, unsigned: true }) => format!(
             "find the answer {status} to {} in its error log; if it is not there, a proxy on the way gave it: ask the network team which one, or use --proxy",
             passage.from()
         ),
-        Cause::ProxySilent { destination, .. } => {
+        Cause::Web(WebCause::ProxySilent { destination, .. }) => {
             format!("see whether the proxy itself reaches {destination}, and let it")
         }
-        Cause::ProxyDenied { destination, .. } => format!("allow {destination} on the proxy"),
-        Cause::ProxyCannotReach { destination, error, .. }
+        Cause::Web(WebCause::ProxyDenied { destination, .. }) => {
+            format!("allow {destination} on the proxy")
+        }
+        Cause::Web(WebCause::ProxyCannotReach { destination, error, .. })
             if error.as_deref().is_some_and(|error| error.contains("DNS")) =>
         {
             format!("let the proxy itself resolve {destination}: its own name server does not")
         }
-        Cause::ProxyCannotReach { destination, .. } => {
+        Cause::Web(WebCause::ProxyCannotReach { destination, .. }) => {
             format!("let the proxy itself reach {destination}")
         }
-        Cause::CaptivePortal { .. } => {
+        Cause::Web(WebCause::CaptivePortal { .. }) => {
             format!("allow {} without the portal's login", passage.own_rule())
         }
         _ => return None,
@@ -907,42 +941,42 @@ fn in_web(cause: &Cause, passage: &Passage<'_>) -> Option<String> {
 
 fn in_the_platform(cause: &Cause, passage: &Passage<'_>) -> Option<String> {
     Some(match cause {
-        Cause::ZmtpMechanism { .. } | Cause::ZmtpOtherService { .. } => format!(
+        Cause::Gorgone(GorgoneCause::ZmtpMechanism { .. } | GorgoneCause::ZmtpOtherService { .. }) => format!(
             "see whether this is the poller's Gorgone; on that machine: {}; grep external_com /etc/centreon-gorgone/config.d/*.yaml",
             passage.listeners()
         ),
-        Cause::GorgoneWebsocketMissing { .. } => {
+        Cause::Gorgone(GorgoneCause::GorgoneWebsocketMissing { .. }) => {
             "hand this path on to Gorgone on the central (Apache: ProxyPass), or correct port and path here".to_owned()
         }
-        Cause::GorgoneWebsocketDown { .. } => {
+        Cause::Gorgone(GorgoneCause::GorgoneWebsocketDown { .. }) => {
             "on the central: systemctl restart gorgoned; ss -ltnp | grep gorgone; /var/log/centreon-gorgone/gorgoned.log".to_owned()
         }
-        Cause::GorgoneTokenRefused { .. } => {
+        Cause::Gorgone(GorgoneCause::GorgoneTokenRefused { .. }) => {
             "the same token in module pullwss here and in module proxy on the central (/etc/centreon-gorgone/config.d), then restart gorgoned".to_owned()
         }
-        Cause::GorgoneApiRefused { .. } => format!(
+        Cause::Gorgone(GorgoneCause::GorgoneApiRefused { .. }) => format!(
             "module httpserver in /etc/centreon-gorgone/config.d: add {} to allowed_hosts, and set its auth right",
             passage.from()
         ),
-        Cause::GorgoneNoStatus => {
+        Cause::Gorgone(GorgoneCause::GorgoneNoStatus) => {
             "have module proxy loaded; why it is not: grep -iE 'proxy|cannot' /var/log/centreon-gorgone/gorgoned.log".to_owned()
         }
-        Cause::NoPong { .. } => {
+        Cause::Gorgone(GorgoneCause::NoPong { .. }) => {
             "systemctl restart gorgoned; a poller that stays quiet needs the same; if it comes back, have the firewall's idle timeout for its port raised".to_owned()
         }
-        Cause::ZmtpVersion { .. } => format!(
+        Cause::Gorgone(GorgoneCause::ZmtpVersion { .. }) => format!(
             "update what answers there to ZeroMQ 4; on that machine: {}",
             passage.listeners()
         ),
-        Cause::SshRefused { .. } => format!(
+        Cause::Ssh(SshCause::SshRefused { .. }) => format!(
             "wait until the penalty is over: visits like preflight's may be the reason; or let {0} in: PerSourcePenaltyExemptList {0}, MaxStartups in sshd_config; on that machine: journalctl -u ssh -u sshd",
             passage.from()
         ),
-        Cause::SshClosed { .. } => format!(
+        Cause::Ssh(SshCause::SshClosed { .. }) => format!(
             "let {} in: /etc/hosts.deny and /etc/hosts.allow, then PerSourcePenalties and MaxStartups in sshd_config (visits like preflight's count there too); on that machine: journalctl -u ssh -u sshd",
             passage.from()
         ),
-        Cause::SshNothingInCommon { part, ours, .. } => {
+        Cause::Ssh(SshCause::SshNothingInCommon { part, ours, .. }) => {
             let line = match part {
                 SshPart::KeyExchange => "KexAlgorithms",
                 SshPart::HostKey => "HostKeyAlgorithms, HostKey",
@@ -952,31 +986,31 @@ fn in_the_platform(cause: &Cause, passage: &Passage<'_>) -> Option<String> {
             let few = ours.get(..3).unwrap_or(ours).join(", ");
             format!("let its SSH server offer one of {few} … (sshd_config: {line}), or update it")
         }
-        Cause::BbdoTwo { .. } | Cause::BbdoMajor { .. } => {
+        Cause::Bbdo(BbdoCause::BbdoTwo { .. } | BbdoCause::BbdoMajor { .. }) => {
             "the same BBDO version on every broker (Configuration > Pollers > Broker configuration), export, restart cbd and centengine".to_owned()
         }
-        Cause::BbdoCarrier { .. } => {
+        Cause::Bbdo(BbdoCause::BbdoCarrier { .. }) => {
             "the same transport and TLS in the poller's broker output and the central's input; export, restart cbd and centengine".to_owned()
         }
-        Cause::BbdoTlsAnonymous => {
+        Cause::Bbdo(BbdoCause::BbdoTlsAnonymous) => {
             "set certificate, private key and authority in this poller's broker output (Configuration > Pollers > Broker configuration), as the central's input has them; export, restart".to_owned()
         }
-        Cause::BbdoTlsNoCertificate => {
+        Cause::Bbdo(BbdoCause::BbdoTlsNoCertificate) => {
             "set a certificate and its key in the central's broker input, or none in the poller's output; export, restart cbd and centengine".to_owned()
         }
-        Cause::BbdoCertificate { because } if because.owner() != Owner::ThisHost => {
+        Cause::Bbdo(BbdoCause::BbdoCertificate { because }) if because.owner() != Owner::ThisHost => {
             "set a certificate in the central's broker input that is valid and named as this poller's tls_hostname says; export, restart cbd".to_owned()
         }
-        Cause::BbdoCertificate { .. } => {
+        Cause::Bbdo(BbdoCause::BbdoCertificate { .. }) => {
             "set ca_certificate and tls_hostname of this poller's broker output to fit the certificate of the central's input: openssl x509 -noout -issuer -ext subjectAltName -in FILE".to_owned()
         }
-        Cause::BbdoCertificateRefused => {
+        Cause::Bbdo(BbdoCause::BbdoCertificateRefused) => {
             "give this poller's broker output a certificate that is signed by ca_certificate of the central's input; the reason is in the central's log: /var/log/centreon-broker/central-broker-master.log".to_owned()
         }
-        Cause::BbdoFileUnusable { file, .. } => {
+        Cause::Bbdo(BbdoCause::BbdoFileUnusable { file, .. }) => {
             format!("put the right file at {file}, readable for the user centreon-engine: ls -l {file}")
         }
-        Cause::BbdoTls { grpc: true } => {
+        Cause::Bbdo(BbdoCause::BbdoTls { grpc: true }) => {
             "gRPC with encryption in the poller's broker output, or a plain TCP input on the central".to_owned()
         }
         _ => return None,
@@ -985,63 +1019,59 @@ fn in_the_platform(cause: &Cause, passage: &Passage<'_>) -> Option<String> {
 
 fn in_monitoring(cause: &Cause, passage: &Passage<'_>) -> Option<String> {
     Some(match cause {
-        Cause::SnmpSilent { .. } => format!(
+        Cause::Snmp(SnmpCause::SnmpSilent { .. }) => format!(
             "allow {}; on the device, see that the agent is on and lets {} ask, in which version and with which community",
             passage.rule(cause),
             passage.from()
         ),
-        Cause::SnmpCommunity { .. } => format!(
+        Cause::Snmp(SnmpCause::SnmpCommunity { .. }) => format!(
             "compare the community, and let {} ask with it (snmpd: rocommunity, com2sec)",
             passage.from()
         ),
-        Cause::SnmpUnknownUser { .. }
-        | Cause::SnmpUserIgnored { .. }
-        | Cause::SnmpWrongDigest { .. }
-        | Cause::SnmpDecryption { .. }
-        | Cause::SnmpSecurityLevel { .. } => {
+        Cause::Snmp(SnmpCause::SnmpUnknownUser { .. } | SnmpCause::SnmpUserIgnored { .. } | SnmpCause::SnmpWrongDigest { .. } | SnmpCause::SnmpDecryption { .. } | SnmpCause::SnmpSecurityLevel { .. }) => {
             "compare user, protocols and passwords with the agent's own".to_owned()
         }
-        Cause::SnmpView | Cause::SnmpAuthorization { .. } => {
+        Cause::Snmp(SnmpCause::SnmpView | SnmpCause::SnmpAuthorization { .. }) => {
             "let this community or user read 1.3.6.1.2.1 (snmpd: view and access lines)".to_owned()
         }
-        Cause::NsclientNotAllowed { .. } | Cause::NsclientRefused { .. } => format!(
+        Cause::Nsclient(NsclientCause::NsclientNotAllowed { .. } | NsclientCause::NsclientRefused { .. }) => format!(
             "add {} to `allowed hosts` in nsclient.ini, then restart the service nscp",
             passage.from()
         ),
-        Cause::DatabaseUserUntold { .. } => format!(
+        Cause::Database(DatabaseCause::DatabaseUserUntold { .. }) => format!(
             "name the user: --check NAME=postgresql://USER@{}/DATABASE; no password is needed",
             passage.target
         ),
-        Cause::SnmpTimeWindow { .. } => {
+        Cause::Snmp(SnmpCause::SnmpTimeWindow { .. }) => {
             "set its clock and its engine boots right: restart the agent (systemctl restart snmpd)".to_owned()
         }
-        Cause::NsclientLogin { .. } => {
+        Cause::Nsclient(NsclientCause::NsclientLogin { .. }) => {
             "give the password of nsclient.ini (`password` under /settings/default): --nsclient-password-file FILE".to_owned()
         }
-        Cause::RedisProtected => format!(
+        Cause::Database(DatabaseCause::RedisProtected) => format!(
             "give it a password (requirepass, or ACL SETUSER), and bind it to the addresses that {} may ask",
             passage.from()
         ),
-        Cause::RedisLogin { .. } => format!(
+        Cause::Database(DatabaseCause::RedisLogin { .. }) => format!(
             "see who may log in there (redis-cli ACL LIST), and name that user: --check NAME={}://USER@{}",
             passage.protocol, passage.target
         ),
-        Cause::RedisNotPermitted { .. } => {
+        Cause::Database(DatabaseCause::RedisNotPermitted { .. }) => {
             "let this user ask: redis-cli ACL SETUSER NAME +ping +hello".to_owned()
         }
-        Cause::RedisLoading => {
+        Cause::Database(DatabaseCause::RedisLoading) => {
             "wait until it has loaded, and run again: redis-cli INFO persistence".to_owned()
         }
-        Cause::RedisMasterDown => {
+        Cause::Database(DatabaseCause::RedisMasterDown) => {
             "repair its link to the master: redis-cli INFO replication; the port of the master must be open from there".to_owned()
         }
-        Cause::RedisDisk { .. } => {
+        Cause::Database(DatabaseCause::RedisDisk { .. }) => {
             "see its disk and its log: df -h; redis-cli INFO persistence (rdb_last_bgsave_status)".to_owned()
         }
-        Cause::RedisFull => {
+        Cause::Database(DatabaseCause::RedisFull) => {
             "find who holds the connections: redis-cli CLIENT LIST; or raise maxclients".to_owned()
         }
-        Cause::DatabaseError { error_code, .. } => match error_code.as_str() {
+        Cause::Database(DatabaseCause::DatabaseError { error_code, .. }) => match error_code.as_str() {
             "1040" | "1203" | "53300" => {
                 "find who holds its connections (SHOW PROCESSLIST; SELECT * FROM pg_stat_activity), or raise max_connections".to_owned()
             }
@@ -1049,11 +1079,11 @@ fn in_monitoring(cause: &Cause, passage: &Passage<'_>) -> Option<String> {
             "1049" | "3D000" => format!("create that database, or correct its name ({})", passage.origin),
             _ => "repair what its words name; its own log has more (MariaDB: journalctl -u mariadb)".to_owned(),
         },
-        Cause::DatabaseHostRefused { error_code, .. } if error_code == "1129" => format!(
+        Cause::Database(DatabaseCause::DatabaseHostRefused { error_code, .. }) if error_code == "1129" => format!(
             "let {} in again (mariadb-admin flush-hosts), and find what there breaks off its connections (max_connect_errors)",
             passage.from()
         ),
-        Cause::DatabaseHostRefused { .. } => {
+        Cause::Database(DatabaseCause::DatabaseHostRefused { .. }) => {
             format!("let {} connect (GRANT, pg_hba.conf)", passage.from())
         }
         _ => return None,
@@ -1110,7 +1140,8 @@ mod tests {
         Remedy { who, what }: &Remedy,
     ) -> Vec<&'static str> {
         let is_here = cause.owner() == Owner::ThisHost;
-        let is_over_udp = transport == Transport::Udp || matches!(cause, Cause::DnsTcpOnly { .. });
+        let is_over_udp =
+            transport == Transport::Udp || matches!(cause, Cause::Dns(DnsCause::DnsTcpOnly { .. }));
         let is_for_no_firewall = cause.plea() == preflight_checks::Plea::Nothing;
         let rules = [
             (what.contains("preflight explain"), "no remedy of its own"),
@@ -1166,7 +1197,10 @@ mod tests {
     fn the_port_of_a_command_is_the_one_that_was_asked() {
         let to = ([10, 0, 0, 5], 15_669).into();
         let look_at = "systemctl enable --now cbd; ss -ltnp 'sport = :PORT'";
-        let closed = remedy(&Cause::PortClosed { to }, &passage("bbdo", Transport::Tcp, look_at));
+        let closed = remedy(
+            &Cause::Port(PortCause::PortClosed { to }),
+            &passage("bbdo", Transport::Tcp, look_at),
+        );
         assert_eq!(
             closed.what,
             "start the service; on that machine: systemctl enable --now cbd; ss -ltnp 'sport = :15669'"
@@ -1177,24 +1211,27 @@ mod tests {
     fn what_a_server_behind_a_proxy_gets_wrong_is_not_the_proxys() {
         let behind = Some(("www.example.org".to_owned(), 443));
         let passage = Passage { behind, ..passage("https", Transport::Tcp, "") };
-        let missing = remedy(&Cause::HttpNotFound { path: "/x".to_owned() }, &passage);
+        let missing =
+            remedy(&Cause::Web(WebCause::HttpNotFound { path: "/x".to_owned() }), &passage);
         assert_eq!(missing.who, "whoever runs www.example.org");
-        let tls = remedy(&Cause::TlsVersion { peer: "1.1".to_owned() }, &passage);
+        let tls = remedy(&Cause::Tls(TlsCause::TlsVersion { peer: "1.1".to_owned() }), &passage);
         assert!(tls.what.contains("s_client -connect www.example.org:443"), "{}", tls.what);
-        let closed = Cause::PortClosed { to: ([10, 0, 0, 5], 15_669).into() };
-        let proxy = Cause::ProxyUnreachable {
+        let closed = Cause::Port(PortCause::PortClosed { to: ([10, 0, 0, 5], 15_669).into() });
+        let proxy = Cause::Web(WebCause::ProxyUnreachable {
             proxy: "http://central:15669".to_owned(),
             reason: closed.to_string(),
             because: Box::new(closed),
-        };
+        });
         assert_eq!(remedy(&proxy, &passage).who, "whoever runs central");
     }
 
     #[test]
     fn a_locked_account_is_for_whoever_unlocks_it() {
-        let refused = |code: &str| Cause::LdapBindRefused {
-            reason: "no".to_owned(),
-            sub_code: Some(code.to_owned()),
+        let refused = |code: &str| {
+            Cause::Ldap(LdapCause::LdapBindRefused {
+                reason: "no".to_owned(),
+                sub_code: Some(code.to_owned()),
+            })
         };
         let passage = passage("ldap", Transport::Tcp, "");
         for (code, who, what) in [

@@ -13,11 +13,11 @@ use std::time::{Duration, Instant};
 use futures_util::FutureExt;
 use futures_util::future::join_all;
 use preflight_checks::{
-    Addresses, Cause, Concern, CutTrace, Deadline, Finding, Layer, NameSource, Naming, Peer,
-    PortsTrace, RESOLVE, ResetTrace, Trace, Transport, Trust, examine, examine_cut, examine_host,
-    examine_path, examine_ports, examine_reset, examine_segment, examine_vpn, identify, is_cut,
-    is_reset, is_silence, judge, judge_cut, judge_ports, judge_reset, judge_vpn, mail_servers,
-    offers, resolve, resolve_by_dns,
+    Addresses, Cause, Concern, CutTrace, Deadline, Finding, Layer, LdapCause, NameCause,
+    NameSource, Naming, OwnCause, Peer, PortsTrace, RESOLVE, ResetTrace, Trace, Transport, Trust,
+    examine, examine_cut, examine_host, examine_path, examine_ports, examine_reset,
+    examine_segment, examine_vpn, identify, is_cut, is_reset, is_silence, judge, judge_cut,
+    judge_ports, judge_reset, judge_vpn, mail_servers, offers, resolve, resolve_by_dns,
 };
 use tokio::sync::{OnceCell, Semaphore};
 use tokio::task::JoinSet;
@@ -329,7 +329,9 @@ async fn guarded(asking: impl Future<Output = Found>) -> Found {
     let started = Instant::now();
     let asking = AssertUnwindSafe(asking).catch_unwind();
     let mut found = asking.await.unwrap_or_else(|_payload| Found {
-        unresolved: Some(Cause::ProbePanicked { message: crate::console::panics::last_place() }),
+        unresolved: Some(Cause::Own(OwnCause::ProbePanicked {
+            message: crate::console::panics::last_place(),
+        })),
         ..Found::default()
     });
     found.took = started.elapsed();
@@ -401,7 +403,7 @@ impl Standing {
         match (&self.loops, &finding.verdict) {
             // Nobody else was asked, so whatever is wrong here is not the peer's.
             (Some(cause), Err(_)) => finding.verdict = Err(cause.clone()),
-            (Some(Cause::NameIsLoopback { name, address, origin }), Ok(())) => {
+            (Some(Cause::Name(NameCause::NameIsLoopback { name, address, origin })), Ok(())) => {
                 let (name, address, origin) = (name.clone(), *address, origin.clone());
                 finding.seen.concerns.push(Concern::PeerIsLoopback { name, address, origin });
             }
@@ -418,7 +420,7 @@ impl Standing {
         match has {
             Some(has) if self.places.is_empty() => {
                 let version = if family == Family::V4 { 4 } else { 6 };
-                Err(Cause::OtherFamilyOnly { name: host.to_owned(), version, has })
+                Err(Cause::Name(NameCause::OtherFamilyOnly { name: host.to_owned(), version, has }))
             }
             _ => Ok(()),
         }
@@ -502,7 +504,7 @@ fn standing_of(host: &str, port: Option<u16>, names: &Naming, found: Addresses) 
         let address = *addresses.first()?;
         let is_elsewhere = names.is_own(host) || !addresses.iter().all(IpAddr::is_loopback);
         let (name, origin) = (host.to_owned(), source.to_string());
-        (!is_elsewhere).then_some(Cause::NameIsLoopback { name, address, origin })
+        (!is_elsewhere).then_some(Cause::Name(NameCause::NameIsLoopback { name, address, origin }))
     });
     // To the peer itself its link has no name.
     let host = host.split_once('%').map_or(host, |(address, _)| address);
@@ -541,7 +543,7 @@ async fn in_turn(question: &Question, places: &[Standpoint], shared: &Shared) ->
             match verdict {
                 Err(cause) if cause.layer() < Layer::Protocol => {}
                 Err(cause) => {
-                    *refused |= matches!(cause, Cause::LdapBindRefused { .. });
+                    *refused |= matches!(cause, Cause::Ldap(LdapCause::LdapBindRefused { .. }));
                     break;
                 }
                 Ok(()) => break,
@@ -685,7 +687,7 @@ mod tests {
     fn a_probe_that_panics_is_a_step_that_says_so() {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let found = quietly(|| runtime.block_on(guarded(async { panic!("secret") })));
-        let Some(Cause::ProbePanicked { message }) = found.unresolved else {
+        let Some(Cause::Own(OwnCause::ProbePanicked { message })) = found.unresolved else {
             panic!("{:?}", found.unresolved)
         };
         assert!(message.starts_with("panicked at runner.rs:"), "{message}");

@@ -1,6 +1,9 @@
 //! From what was found to what it means: pure, one step at a time.
 
-use preflight_checks::{Cause, Concern, Evidence, Layer, LocalRoute, Seen, Timings, Value};
+use preflight_checks::{
+    Cause, Concern, Evidence, Layer, LocalRoute, OwnCause, PortCause, RouteCause, Seen, Timings,
+    TlsCause, Value,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::run::plan::{Direction, Question};
@@ -95,7 +98,10 @@ fn attempt(found: &Found, index: usize) -> Option<&Attempt> {
 /// for at all says nothing about the peer, as long as another family does.
 fn routable(attempts: &[Attempt]) -> Vec<(usize, &Attempt)> {
     let is_unroutable = |attempt: &Attempt| {
-        matches!(attempt.finding.verdict, Err(Cause::NoRoute { route: LocalRoute::Missing, .. }))
+        matches!(
+            attempt.finding.verdict,
+            Err(Cause::Route(RouteCause::NoRoute { route: LocalRoute::Missing, .. }))
+        )
     };
     let all = attempts.iter().enumerate();
     if attempts.iter().all(is_unroutable) {
@@ -125,7 +131,7 @@ fn by_address<'a>(attempts: &[(usize, &'a Attempt)]) -> Vec<Vec<(usize, &'a Atte
 fn best_of(group: &[(usize, &Attempt)]) -> Option<usize> {
     let rank = |attempt: &Attempt| match &attempt.finding.verdict {
         // Somebody reads along, whatever another way says.
-        Err(Cause::TlsIntercepted { .. }) => (3, 0),
+        Err(Cause::Tls(TlsCause::TlsIntercepted { .. })) => (3, 0),
         // Without concerns before with.
         Ok(()) => (2, u8::from(attempt.finding.seen.concerns.is_empty())),
         Err(cause) => (u8::from(!cause.is_inconclusive()), cause.layer() as u8),
@@ -201,7 +207,7 @@ fn nothing_works(
     let index = best_of(&candidates);
     let cause = index
         .and_then(|index| attempt(found, index)?.finding.verdict.clone().err())
-        .unwrap_or(Cause::Interrupted);
+        .unwrap_or(Cause::Own(OwnCause::Interrupted));
     failed(cause, index, found, direction, may_wait)
 }
 
@@ -220,8 +226,12 @@ fn found_elsewhere(
         .iter()
         .find_map(|attempt| attempt.finding.verdict.as_ref().err())
         .map_or_else(String::new, ToString::to_string);
-    let cause =
-        Cause::FoundOnOtherPort { asked, found: port, why: question.also_why.clone(), because };
+    let cause = Cause::Port(PortCause::FoundOnOtherPort {
+        asked,
+        found: port,
+        why: question.also_why.clone(),
+        because,
+    });
     failed(cause, Some(elsewhere), found, direction, may_wait)
 }
 
@@ -273,6 +283,7 @@ mod tests {
     use crate::run::plan::Asked;
     use crate::site::{Find, Origin};
     use preflight_checks::{Finding, Icmp, Peer, Probe, Transport, tcp};
+    use preflight_checks::{PathCause, SmtpCause, SnmpCause};
 
     fn question(ports: &[u16]) -> Question {
         let asked = |&port: &u16| Asked {
@@ -317,16 +328,16 @@ mod tests {
     const TWO: ([u8; 4], u16) = ([192, 0, 2, 2], 636);
 
     fn rejected(to: SocketAddr) -> Cause {
-        Cause::PathRejected {
+        Cause::Path(PathCause::PathRejected {
             to,
             by: IpAddr::from([10, 9, 0, 1]),
             icmp: Icmp::V4 { kind: 3, code: 13 },
-        }
+        })
     }
 
     #[test]
     fn one_way_that_works_suffices() {
-        let closed = Cause::PortClosed { to: ONE.into() };
+        let closed = Cause::Port(PortCause::PortClosed { to: ONE.into() });
         let attempts = vec![attempt(0, ONE.into(), Err(closed)), attempt(1, ONE.into(), Ok(()))];
         let conclusion = judged(&[636, 389], attempts, false);
         assert_eq!(conclusion.outcome, Outcome::Pass);
@@ -337,7 +348,7 @@ mod tests {
     fn a_way_that_is_answered_wrongly_is_a_concern_beside_one_that_works() {
         let attempts = || {
             vec![
-                attempt(0, ONE.into(), Err(Cause::TrustStoreEmpty)),
+                attempt(0, ONE.into(), Err(Cause::Tls(TlsCause::TrustStoreEmpty))),
                 attempt(1, ONE.into(), Ok(())),
             ]
         };
@@ -350,7 +361,8 @@ mod tests {
     #[test]
     fn who_reads_along_on_one_way_spoils_the_other() {
         let issuer = "Inspection of a proxy".to_owned();
-        let intercepted = Cause::TlsIntercepted { host: "portal.example".to_owned(), issuer };
+        let intercepted =
+            Cause::Tls(TlsCause::TlsIntercepted { host: "portal.example".to_owned(), issuer });
         let attempts =
             vec![attempt(0, ONE.into(), Err(intercepted.clone())), attempt(1, ONE.into(), Ok(()))];
         let conclusion = judged(&[443, 80], attempts, false);
@@ -368,8 +380,8 @@ mod tests {
 
     #[test]
     fn the_way_that_came_furthest_names_the_cause() {
-        let closed = Cause::PortClosed { to: ONE.into() };
-        let busy = Cause::SmtpUnavailable { reply: 421, text: "busy".to_owned() };
+        let closed = Cause::Port(PortCause::PortClosed { to: ONE.into() });
+        let busy = Cause::Smtp(SmtpCause::SmtpUnavailable { reply: 421, text: "busy".to_owned() });
         let attempts =
             vec![attempt(0, ONE.into(), Err(closed)), attempt(1, ONE.into(), Err(busy.clone()))];
         let conclusion = judged(&[636, 389], attempts, false);
@@ -391,7 +403,7 @@ mod tests {
     #[test]
     fn a_family_without_any_route_here_says_nothing_about_the_peer() {
         let v6: SocketAddr = "[2001:db8::1]:636".parse().unwrap();
-        let missing = Cause::NoRoute { to: v6.ip(), route: LocalRoute::Missing };
+        let missing = Cause::Route(RouteCause::NoRoute { to: v6.ip(), route: LocalRoute::Missing });
         let attempts = vec![attempt(0, v6, Err(missing.clone())), attempt(0, ONE.into(), Ok(()))];
         let conclusion = judged(&[636], attempts, false);
         assert_eq!(conclusion.outcome, Outcome::Pass);
@@ -405,7 +417,7 @@ mod tests {
 
     #[test]
     fn a_closed_port_is_no_failure_where_nothing_is_to_be_expected_yet() {
-        let closed = Cause::PortClosed { to: ONE.into() };
+        let closed = Cause::Port(PortCause::PortClosed { to: ONE.into() });
         let attempts = || vec![attempt(0, ONE.into(), Err(closed.clone()))];
         let before = judged(&[636], attempts(), true);
         assert_eq!((before.outcome, before.cause), (Outcome::Warn, None));
@@ -425,13 +437,15 @@ mod tests {
             asked.port = 10_390;
             asked
         });
-        let closed = Cause::PortClosed { to: ONE.into() };
+        let closed = Cause::Port(PortCause::PortClosed { to: ONE.into() });
         let attempts = vec![attempt(0, ONE.into(), Err(closed)), attempt(1, ONE.into(), Ok(()))];
         let conclusion = conclude(&question, Direction::Outbound, &found(attempts), true);
         assert_eq!(conclusion.outcome, Outcome::Fail);
         let cause = conclusion.cause.unwrap();
         assert_eq!(cause.to_string(), "port 10390 answers, port 10389 does not");
-        let Cause::FoundOnOtherPort { why, because, .. } = cause else { panic!("{cause:?}") };
+        let Cause::Port(PortCause::FoundOnOtherPort { why, because, .. }) = cause else {
+            panic!("{cause:?}")
+        };
         assert_eq!(why, question.also_why);
         assert_eq!(because, "nothing listens on 192.0.2.1:636");
     }
@@ -439,7 +453,7 @@ mod tests {
     #[test]
     fn what_cannot_be_told_is_neither_pass_nor_failure() {
         let waited = preflight_checks::Millis(Duration::from_secs(4));
-        let silent = Cause::SnmpSilent { to: ONE.into(), waited };
+        let silent = Cause::Snmp(SnmpCause::SnmpSilent { to: ONE.into(), waited });
         let conclusion = judged(&[161], vec![attempt(0, ONE.into(), Err(silent))], false);
         assert_eq!(conclusion.outcome, Outcome::Unknown);
     }

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
+use super::about::{Owner, Whereabouts};
 use super::{Cause, Millis, Opinion, RouteEntry, Transport, dead_path, list};
 
 /// Something that passes today and will hurt.
@@ -323,5 +324,48 @@ impl Concern {
     #[must_use]
     pub fn code(&self) -> &'static str {
         ConcernCode::from(self).into()
+    }
+
+    /// Who has to act.
+    #[must_use]
+    #[allow(clippy::match_same_arms)] // A table, in the order of the enum.
+    pub fn owner(&self) -> Owner {
+        use Owner::{FarSide, Nobody, ThisHost};
+        let network = Owner::Network(Whereabouts::Unknown);
+        match self {
+            // That is what the installation is for.
+            Self::PathOpen { .. } | Self::NothingListensYet { .. } => Nobody,
+            Self::SomeAddressesFail { .. }
+            | Self::OtherWayFails { .. }
+            | Self::CertificateEndsSoon { .. } => FarSide,
+            Self::NameSlow { .. } | Self::PeerIsLoopback { .. } | Self::OutsideVpn { .. } => {
+                ThisHost
+            }
+            Self::CertificateUnverified { .. } => ThisHost,
+            Self::TlsOldRenegotiation | Self::DnsNameFails { .. } => FarSide,
+            Self::CertificateCommonNameOnly { .. } => FarSide,
+            Self::TlsNotSpoken { .. } => ThisHost,
+            Self::PacketLoss { .. } => network,
+            Self::AnswersFromElsewhere { .. } => FarSide,
+            Self::AnswersMissing { .. } | Self::TcpLosses { .. } => network,
+            Self::SomePortsDead { .. } | Self::SlowRoundTrip { .. } => network,
+            Self::SlowAnswer { .. } => FarSide,
+            Self::NtpWeakSource { .. } => FarSide,
+            Self::DnsUdpOnly { .. } | Self::DnsOwnZonesOnly => FarSide,
+            Self::DnsWithoutEdns => network,
+            Self::SmtpNoStarttls | Self::SmtpSlowGreeting { .. } => FarSide,
+            Self::SmtpMasked { .. } => network,
+            Self::LdapNoStarttls => FarSide,
+            Self::LdapPasswordKept => FarSide,
+            Self::LdapPasswordExpires { .. } => FarSide,
+            Self::LdapBindWithheld | Self::LdapNotBound => ThisHost,
+            Self::BbdoGrpc | Self::BbdoTlsNotAsked | Self::BbdoFileUnread { .. } => ThisHost,
+            Self::BbdoTlsNotOffered | Self::BbdoSlow { .. } | Self::BbdoOld { .. } => FarSide,
+            Self::SnmpSmallView => FarSide,
+            Self::SnmpNotRead => ThisHost,
+            Self::HttpSendsElsewhere { .. } => ThisHost,
+            Self::NsclientNotRead | Self::NsclientPasswordKept | Self::TlsRequired => ThisHost,
+            Self::RedisNotRead | Self::RedisReplica => ThisHost,
+        }
     }
 }

@@ -5,7 +5,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 use strum::IntoEnumIterator;
 
-use super::{Cause, Code, Concern, ConcernCode};
+use super::{Cause, Concern, ConcernCode};
 
 /// Every cause, at least once; those with optional facts with and without them.
 ///
@@ -14,7 +14,7 @@ use super::{Cause, Code, Concern, ConcernCode};
 /// When a fact has a type that no value here fits.
 #[must_use]
 pub fn causes() -> Vec<Cause> {
-    Code::iter().flat_map(|code| each::<Cause>(code.into())).collect()
+    Cause::codes().flat_map(each::<Cause>).collect()
 }
 
 /// Every concern, at least once.

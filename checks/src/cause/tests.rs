@@ -1,10 +1,13 @@
+use std::net::IpAddr;
+
 use super::*;
+use crate::cause::{DnsCause, NtpCause, PathCause, PortCause, RouteCause, WebCause};
 
 #[test]
 fn skew_says_which_way_and_how_much() {
-    let ahead = Cause::ClockOffset { offset_ms: -612, limit_ms: 500 };
+    let ahead = Cause::Ntp(NtpCause::ClockOffset { offset_ms: -612, limit_ms: 500 });
     assert_eq!(ahead.to_string(), "this host's clock is 612 ms ahead (limit 500 ms)");
-    let behind = Cause::ClockOffset { offset_ms: 3_599_990, limit_ms: 500 };
+    let behind = Cause::Ntp(NtpCause::ClockOffset { offset_ms: 3_599_990, limit_ms: 500 });
     assert_eq!(behind.to_string(), "this host's clock is 3599.9 s behind (limit 500 ms)");
 }
 
@@ -12,38 +15,43 @@ fn skew_says_which_way_and_how_much() {
 fn only_the_targets_own_no_counts_as_path_open() {
     let to = ([192, 0, 2, 1], 5669).into();
     let icmp = Icmp::V4 { kind: 3, code: 13 };
-    assert!(Cause::PortClosed { to }.is_path_open());
-    assert!(!Cause::TargetRejected { to, icmp }.is_path_open());
-    assert!(!Cause::PathRejected { to, by: [192, 0, 2, 9].into(), icmp }.is_path_open());
+    assert!(Cause::Port(PortCause::PortClosed { to }).is_path_open());
+    assert!(!Cause::Path(PathCause::TargetRejected { to, icmp }).is_path_open());
+    assert!(
+        !Cause::Path(PathCause::PathRejected { to, by: [192, 0, 2, 9].into(), icmp })
+            .is_path_open()
+    );
 }
 
 #[test]
 fn a_silence_is_explained_by_what_this_host_drops_and_nothing_else_is() {
     let (to, waited) = (([192, 0, 2, 1], 3128).into(), Millis(std::time::Duration::from_secs(4)));
-    let silence = Cause::NoAnswer { to, phase: Phase::Connect, waited };
+    let silence = Cause::Path(PathCause::NoAnswer { to, phase: Phase::Connect, waited });
     let how = DropSign::Rule;
-    let dropped = Cause::ReplyDroppedHere { to, how, waited };
+    let dropped = Cause::Route(RouteCause::ReplyDroppedHere { to, how, waited });
     assert_eq!(silence.dropped_here(how), dropped);
     assert_eq!(dropped.owner(), Owner::ThisHost);
     let proxy = "http://192.0.2.1:3128".to_owned();
     let because = Box::new(silence.clone());
-    let behind = Cause::ProxyUnreachable { proxy, reason: silence.to_string(), because };
-    let Cause::ProxyUnreachable { reason, because, .. } = behind.dropped_here(how) else {
+    let behind =
+        Cause::Web(WebCause::ProxyUnreachable { proxy, reason: silence.to_string(), because });
+    let Cause::Web(WebCause::ProxyUnreachable { reason, because, .. }) = behind.dropped_here(how)
+    else {
         panic!("it stays the proxy's")
     };
     assert_eq!((reason, *because), (dropped.to_string(), dropped));
-    let closed = Cause::PortClosed { to };
+    let closed = Cause::Port(PortCause::PortClosed { to });
     assert_eq!(closed.dropped_here(how), closed);
 }
 
 #[test]
 fn the_device_that_said_no_is_the_networks() {
     let by = IpAddr::from([10, 9, 0, 1]);
-    let cause = Cause::PathRejected {
+    let cause = Cause::Path(PathCause::PathRejected {
         to: ([192, 0, 2, 1], 5669).into(),
         by,
         icmp: Icmp::V4 { kind: 3, code: 13 },
-    };
+    });
     assert_eq!(cause.owner(), Owner::Network(Whereabouts::At(by)));
     assert_eq!(cause.to_string(), "rejected by 10.9.0.1 (ICMP 3/13, administratively prohibited)");
 }
@@ -63,12 +71,15 @@ fn a_rule_of_a_cause_within_a_cause_is_for_the_transport_that_fails() {
     let to = ([10, 0, 0, 53], 53).into();
     let rejected = || {
         let (by, icmp) = ([10, 9, 0, 1].into(), Icmp::V4 { kind: 3, code: 13 });
-        Box::new(Cause::PathRejected { to, by, icmp })
+        Box::new(Cause::Path(PathCause::PathRejected { to, by, icmp }))
     };
-    let udp = Cause::DnsTcpOnly { udp: rejected() };
+    let udp = Cause::Dns(DnsCause::DnsTcpOnly { udp: rejected() });
     assert_eq!(udp.plea(), Plea::Allow { over: Some(Transport::Udp) });
-    let tcp = Cause::DnsTruncated { question: "a.example".to_owned(), tcp: rejected() };
+    let tcp =
+        Cause::Dns(DnsCause::DnsTruncated { question: "a.example".to_owned(), tcp: rejected() });
     assert_eq!(tcp.plea(), Plea::Allow { over: Some(Transport::Tcp) });
-    let closed = Cause::DnsTcpOnly { udp: Box::new(Cause::PortClosed { to }) };
+    let closed = Cause::Dns(DnsCause::DnsTcpOnly {
+        udp: Box::new(Cause::Port(PortCause::PortClosed { to })),
+    });
     assert_eq!((closed.plea(), closed.owner()), (Plea::Nothing, Owner::FarSide));
 }

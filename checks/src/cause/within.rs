@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::Cause;
 
-/// As [`Cause::DnsTruncated`] has it.
+/// As [`super::DnsCause::DnsTruncated`] has it.
 pub(super) fn tcp<S: Serializer>(because: &Cause, to: S) -> Result<S::Ok, S::Error> {
     #[derive(Serialize)]
     struct Within<'a> {
@@ -16,7 +16,7 @@ pub(super) fn tcp<S: Serializer>(because: &Cause, to: S) -> Result<S::Ok, S::Err
     Within { tcp: because.to_string(), because }.serialize(to)
 }
 
-/// As [`Cause::DnsTcpOnly`] has it.
+/// As [`super::DnsCause::DnsTcpOnly`] has it.
 pub(super) fn udp<S: Serializer>(because: &Cause, to: S) -> Result<S::Ok, S::Error> {
     #[derive(Serialize)]
     struct Within<'a> {

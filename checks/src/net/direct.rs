@@ -14,14 +14,14 @@ use super::Deadline;
 use super::names::{NameSource, Naming};
 use super::resolve::{Addresses, resolve};
 use super::srv::{Missing, NO_DOMAIN, is_host, records};
-use crate::cause::Cause;
+use crate::cause::{Cause, NameCause};
 use crate::wire;
 
 /// What the DNS says of `host`, as it is written: no domain of a search list is appended.
 ///
 /// # Errors
 ///
-/// [`Cause::NameNotInDns`], where `/etc/hosts` knows the name; else a cause of the layer
+/// [`NameCause::NameNotInDns`](crate::cause::NameCause::NameNotInDns), where `/etc/hosts` knows the name; else a cause of the layer
 /// [`crate::Layer::Name`].
 pub async fn resolve_by_dns(
     host: &str,
@@ -32,8 +32,9 @@ pub async fn resolve_by_dns(
         return resolve(host, names, wait).await;
     }
     let name = wire::clean(host.as_bytes(), MAX_SHOWN);
-    let failed =
-        |error: String| Cause::ResolverFailed { name: name.clone(), error, servers: Vec::new() };
+    let failed = |error: String| {
+        Cause::Name(NameCause::ResolverFailed { name: name.clone(), error, servers: Vec::new() })
+    };
     let absolute = format!("{}.", host.trim_end_matches('.'));
     if !is_host(absolute.trim_end_matches('.')) {
         return Err(failed(NO_DOMAIN.to_owned()));
@@ -70,9 +71,9 @@ pub async fn resolve_by_dns(
 fn without(names: &Naming, host: &str, name: String) -> Cause {
     match names.in_hosts(host).next() {
         Some((address, origin)) => {
-            Cause::NameNotInDns { name, address, origin: origin.to_string() }
+            Cause::Name(NameCause::NameNotInDns { name, address, origin: origin.to_string() })
         }
-        None => Cause::NameNotFound { name, servers: Vec::new() },
+        None => Cause::Name(NameCause::NameNotFound { name, servers: Vec::new() }),
     }
 }
 

@@ -12,7 +12,9 @@ use nix::sys::socket::{ControlMessageOwned, MsgFlags, SockaddrIn, SockaddrIn6, r
 use nix::sys::socket::{setsockopt, sockopt};
 
 use super::route;
-use crate::cause::{Cause, Icmp, LocalFirewallSign, Millis, RouteEntry};
+use crate::cause::{
+    Cause, Icmp, LocalFirewallSign, Millis, PathCause, PortCause, RouteCause, RouteEntry,
+};
 
 /// What an ICMP message means for the packet it answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,18 +88,25 @@ impl Refusal {
         if Some(by) == own && by != to.ip() {
             return match icmp.meaning() {
                 Meaning::HostDown => route::nobody_answers(to.ip(), entry, waited),
-                _ => Cause::LocalFirewall { to, how: LocalFirewallSign::OwnReject },
+                _ => Cause::Route(RouteCause::LocalFirewall {
+                    to,
+                    how: LocalFirewallSign::OwnReject,
+                }),
             };
         }
         let is_target = by == to.ip();
         match icmp.meaning() {
             // A closed UDP port says so by ICMP; a closed TCP port never does.
-            Meaning::PortUnreachable if is_target && is_udp => Cause::PortClosed { to },
-            _ if is_target => Cause::TargetRejected { to, icmp },
-            Meaning::HostDown => Cause::HostUnreachable { to: to.ip(), by, icmp, beside: 0 },
-            Meaning::NoRoute => Cause::NetUnreachable { to: to.ip(), by, icmp },
-            Meaning::HopLimit => Cause::HopLimitExceeded { to: to.ip(), by, icmp },
-            _ => Cause::PathRejected { to, by, icmp },
+            Meaning::PortUnreachable if is_target && is_udp => {
+                Cause::Port(PortCause::PortClosed { to })
+            }
+            _ if is_target => Cause::Path(PathCause::TargetRejected { to, icmp }),
+            Meaning::HostDown => {
+                Cause::Path(PathCause::HostUnreachable { to: to.ip(), by, icmp, beside: 0 })
+            }
+            Meaning::NoRoute => Cause::Path(PathCause::NetUnreachable { to: to.ip(), by, icmp }),
+            Meaning::HopLimit => Cause::Path(PathCause::HopLimitExceeded { to: to.ip(), by, icmp }),
+            _ => Cause::Path(PathCause::PathRejected { to, by, icmp }),
         }
     }
 }
@@ -204,34 +213,33 @@ const ORIGIN_ICMPV6: u8 = 3;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cause::Code;
     use std::time::Duration;
 
     const OWN: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 2, 0, 7));
     const ROUTER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 9, 0, 1));
 
-    fn verdict(by: IpAddr, kind: u8, code: u8, is_udp: bool) -> Code {
+    fn verdict(by: IpAddr, kind: u8, code: u8, is_udp: bool) -> &'static str {
         let to = ([10, 0, 0, 5], 161).into();
         let refusal = Refusal { icmp: Icmp::V4 { kind, code }, by, left: None };
         let waited = Millis(Duration::from_secs(3));
-        Code::from(&refusal.cause(to, Some(OWN), None, waited, is_udp))
+        refusal.cause(to, Some(OWN), None, waited, is_udp).code()
     }
 
     #[test]
     fn who_said_no_decides_what_it_means() {
         let target = IpAddr::from([10, 0, 0, 5]);
         for (by, code, is_udp, expected) in [
-            (target, 3, true, Code::PortClosed),
-            (target, 3, false, Code::TargetRejected),
-            (target, 13, false, Code::TargetRejected),
-            (target, 10, true, Code::TargetRejected),
-            (ROUTER, 13, false, Code::PathRejected),
-            (ROUTER, 3, true, Code::PathRejected),
-            (ROUTER, 1, false, Code::HostUnreachable),
-            (ROUTER, 0, false, Code::NetUnreachable),
-            (OWN, 1, false, Code::NoNeighbour),
-            (OWN, 3, false, Code::LocalFirewall),
-            (OWN, 13, true, Code::LocalFirewall),
+            (target, 3, true, "port-closed"),
+            (target, 3, false, "target-rejected"),
+            (target, 13, false, "target-rejected"),
+            (target, 10, true, "target-rejected"),
+            (ROUTER, 13, false, "path-rejected"),
+            (ROUTER, 3, true, "path-rejected"),
+            (ROUTER, 1, false, "host-unreachable"),
+            (ROUTER, 0, false, "net-unreachable"),
+            (OWN, 1, false, "no-neighbour"),
+            (OWN, 3, false, "local-firewall"),
+            (OWN, 13, true, "local-firewall"),
         ] {
             assert_eq!(verdict(by, 3, code, is_udp), expected, "{by} 3/{code}");
         }
@@ -243,7 +251,10 @@ mod tests {
         let to = SocketAddr::from(([10, 0, 0, 5], 5669));
         let cause = refusal.cause(to, Some(OWN), None, Millis(Duration::ZERO), false);
         let icmp = refusal.icmp;
-        assert_eq!(cause, Cause::HopLimitExceeded { to: to.ip(), by: ROUTER, icmp });
+        assert_eq!(
+            cause,
+            Cause::Path(PathCause::HopLimitExceeded { to: to.ip(), by: ROUTER, icmp })
+        );
     }
 
     #[test]
@@ -260,6 +271,6 @@ mod tests {
         let local = SocketAddr::from(([127, 0, 0, 1], 9));
         let refusal = Refusal { icmp: Icmp::V4 { kind: 3, code: 3 }, by: local.ip(), left: None };
         let cause = refusal.cause(local, Some(local.ip()), None, Millis(Duration::ZERO), true);
-        assert_eq!(cause, Cause::PortClosed { to: local });
+        assert_eq!(cause, Cause::Port(PortCause::PortClosed { to: local }));
     }
 }

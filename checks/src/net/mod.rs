@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
 
-use crate::cause::{Cause, Millis};
+use crate::cause::{Cause, Millis, RouteCause};
 use crate::evidence::Seen;
 
 mod arrivals;
@@ -134,7 +134,7 @@ impl Deadline {
 ///
 /// # Errors
 ///
-/// [`Cause::LocalError`] when the program ends before it was begun.
+/// [`RouteCause::LocalError`](crate::cause::RouteCause::LocalError) when the program ends before it was begun.
 pub(crate) async fn aside<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, Cause> {
@@ -144,9 +144,10 @@ pub(crate) async fn aside<T: Send + 'static>(
     };
     match lost.try_into_panic() {
         Ok(panic) => std::panic::resume_unwind(panic),
-        Err(lost) => {
-            Err(Cause::LocalError { action: "use a thread".into(), error: lost.to_string() })
-        }
+        Err(lost) => Err(Cause::Route(RouteCause::LocalError {
+            action: "use a thread".into(),
+            error: lost.to_string(),
+        })),
     }
 }
 

@@ -13,14 +13,14 @@ use hickory_proto::rr::{RData, RecordType};
 
 use super::Deadline;
 use super::srv::{Missing, NO_DOMAIN, is_host, records, text};
-use crate::cause::Cause;
+use crate::cause::{Cause, NameCause};
 
 /// The hosts that take mail for `domain`, the preferred in front, at most eight.
 /// Asks `servers`, or those of `/etc/resolv.conf` when there are none.
 ///
 /// # Errors
 ///
-/// [`Cause::NameNotFound`], or [`Cause::ResolverFailed`] which says why.
+/// [`NameCause::NameNotFound`](crate::cause::NameCause::NameNotFound), or [`NameCause::ResolverFailed`](crate::cause::NameCause::ResolverFailed) which says why.
 pub async fn mail_servers(
     domain: &str,
     servers: &[SocketAddr],
@@ -28,13 +28,16 @@ pub async fn mail_servers(
 ) -> Result<Vec<String>, Cause> {
     let domain = domain.trim_end_matches('.');
     let shown = crate::wire::clean(domain.as_bytes(), MAX_SHOWN);
-    let failed =
-        |error: String| Cause::ResolverFailed { name: shown.clone(), error, servers: Vec::new() };
+    let failed = |error: String| {
+        Cause::Name(NameCause::ResolverFailed { name: shown.clone(), error, servers: Vec::new() })
+    };
     if !is_host(domain) {
         return Err(failed(NO_DOMAIN.to_owned()));
     }
     match records(&format!("{domain}."), RecordType::MX, servers, wait).await {
-        Err(Missing::Name) => Err(Cause::NameNotFound { name: shown, servers: Vec::new() }),
+        Err(Missing::Name) => {
+            Err(Cause::Name(NameCause::NameNotFound { name: shown, servers: Vec::new() }))
+        }
         Err(Missing::Record) => Ok(vec![domain.to_owned()]),
         Err(Missing::Failed(why)) => Err(failed(why)),
         Ok(found) => {

@@ -13,7 +13,7 @@ use std::path::Path;
 use nix::net::if_::if_nametoindex;
 
 use super::nsswitch;
-use crate::cause::Cause;
+use crate::cause::{Cause, NameCause};
 
 /// Where an address came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -194,9 +194,9 @@ impl Naming {
         let reachable = self.servers.iter().filter(|server| !server.ip().is_loopback());
         let reachable: Vec<SocketAddr> = reachable.copied().collect();
         match self.servers.first() {
-            None => Err(Cause::NoNameServer { name }),
+            None => Err(Cause::Name(NameCause::NoNameServer { name })),
             Some(own) if reachable.is_empty() => {
-                Err(Cause::NameServerElsewhere { name, server: own.ip() })
+                Err(Cause::Name(NameCause::NameServerElsewhere { name, server: own.ip() }))
             }
             Some(_) => Ok(reachable),
         }

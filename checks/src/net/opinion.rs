@@ -13,7 +13,7 @@ use hickory_resolver::net::{DnsError, NetError};
 
 use super::names::Naming;
 use super::{Ask, Deadline, Peer, Trust};
-use crate::cause::{AliasEnd, Cause, Opinion};
+use crate::cause::{AliasEnd, Cause, Opinion, PathCause, TalkCause};
 use crate::wire;
 
 /// What one server said of the name, in the form that counts.
@@ -96,7 +96,9 @@ async fn ask(server: SocketAddr, name: &str, kind: RecordType, wait: Deadline) -
     };
     match asked {
         Ok(answered) => answered.reply,
-        Err(Cause::NoAnswer { .. } | Cause::BadReply { .. }) => Heard::Silent,
+        Err(Cause::Path(PathCause::NoAnswer { .. }) | Cause::Talk(TalkCause::BadReply { .. })) => {
+            Heard::Silent
+        }
         Err(cause) => Heard::OutOfReach(cause),
     }
 }

@@ -10,7 +10,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
 
 use super::tcp::{Stream, local};
-use crate::cause::{Cause, Phase};
+use crate::cause::{Cause, Phase, TalkCause};
 use crate::wire;
 
 /// Carries bytes between a crate and a peer, until the crate is done.
@@ -29,7 +29,7 @@ impl Relay {
     ///
     /// # Errors
     ///
-    /// [`Cause::LocalError`] without a descriptor for the door.
+    /// [`RouteCause::LocalError`](crate::cause::RouteCause::LocalError) without a descriptor for the door.
     pub(crate) fn open(stream: Stream, limit: usize) -> Result<Self, Cause> {
         // A leading zero: Linux's abstract names, nobody else can guess this one.
         let path = format!("\0preflight-{:032x}", rand::random::<u128>());
@@ -107,7 +107,7 @@ impl Relay {
             return Ok(());
         }
         let head = wire::head(self.stream.head());
-        Err(Cause::Endless { phase: Phase::Reply, limit: self.limit, head })
+        Err(Cause::Talk(TalkCause::Endless { phase: Phase::Reply, limit: self.limit, head }))
     }
 }
 
@@ -161,7 +161,8 @@ mod tests {
             .await;
         assert_eq!(heard, b"half");
         let ended = relay.finish().1;
-        let hung_up = Cause::HungUp { to: PEER.into(), phase: Phase::Reply, received: 4 };
+        let hung_up =
+            Cause::Talk(TalkCause::HungUp { to: PEER.into(), phase: Phase::Reply, received: 4 });
         assert_eq!(ended, Some(hung_up));
     }
 

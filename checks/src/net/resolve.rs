@@ -16,7 +16,7 @@ use tokio::time::Instant;
 use super::Deadline;
 use super::names::{NameSource, Naming};
 use super::opinion::{Heard, Said, opinions};
-use crate::cause::{Cause, Concern, LocalRoute, Millis, Opinion};
+use crate::cause::{Cause, Concern, LocalRoute, Millis, NameCause, Opinion, RouteCause};
 use crate::wire;
 
 /// The addresses of a name, in the order the system prefers them.
@@ -104,7 +104,7 @@ pub async fn resolve(host: &str, names: &Naming, wait: Deadline) -> Result<Addre
             let source = names.source(host, &addresses);
             if let Some(&address) = addresses.first().filter(|_| addresses.iter().all(is_nobody)) {
                 let (name, origin) = (host.to_owned(), source.to_string());
-                return Err(Cause::NameIsNobody { name, address, origin });
+                return Err(Cause::Name(NameCause::NameIsNobody { name, address, origin }));
             }
             let concern = (took > wait.scale(SLOW)).then(|| slow(host, took, &said));
             let (source, took) = (Some(source), Some(took));
@@ -117,7 +117,7 @@ pub async fn resolve(host: &str, names: &Naming, wait: Deadline) -> Result<Addre
     }
     if let Some((file, error)) = &names.unread {
         let (name, file, error) = (host.to_owned(), (*file).to_owned(), error.clone());
-        return Err(Cause::NameFileUnread { name, file, error });
+        return Err(Cause::Name(NameCause::NameFileUnread { name, file, error }));
     }
     let cause = hidden(cause, &said, names.barrier(host));
     Err(explained(cause, said, names, wait).await)
@@ -170,9 +170,9 @@ pub(crate) fn is_nobody(address: &IpAddr) -> bool {
 fn hidden(cause: Cause, said: &[Said], barrier: Option<(String, String)>) -> Cause {
     let knows = said.iter().any(|said| !said.addresses().is_empty());
     match (cause, barrier) {
-        (Cause::NameNotFound { name, .. }, Some((at, services))) if knows => {
+        (Cause::Name(NameCause::NameNotFound { name, .. }), Some((at, services))) if knows => {
             let servers = said.iter().map(Said::opinion).collect();
-            Cause::NameNotAskedFor { name, at, services, servers }
+            Cause::Name(NameCause::NameNotAskedFor { name, at, services, servers })
         }
         (cause, _) => cause,
     }
@@ -184,7 +184,8 @@ fn on_link(host: &str) -> Option<Result<Addresses, Cause>> {
     let address: Ipv6Addr = address.parse().ok()?;
     let numbered = interface.parse().ok().filter(|&number: &u32| number > 0);
     let scope = numbered.or_else(|| if_nametoindex(interface).ok());
-    let missing = || Cause::NoRoute { to: address.into(), route: LocalRoute::NoInterface };
+    let missing =
+        || Cause::Route(RouteCause::NoRoute { to: address.into(), route: LocalRoute::NoInterface });
     Some(scope.ok_or_else(missing).map(|scope| Addresses { scope, ..literal(address.into()) }))
 }
 
@@ -220,13 +221,14 @@ async fn by_files(
     if let Some(&address) = addresses.first().filter(|_| addresses.iter().all(IpAddr::is_loopback))
     {
         let (name, origin) = (host.to_owned(), names.source(host, &addresses).to_string());
-        return Err(Cause::NameIsLoopback { name, address, origin });
+        return Err(Cause::Name(NameCause::NameIsLoopback { name, address, origin }));
     }
     if !addresses.is_empty() {
         return Ok((Ok((addresses, None)), Vec::new()));
     }
     names.dns_servers(host)?;
-    let missing = || Cause::NameNotFound { name: host.to_owned(), servers: Vec::new() };
+    let missing =
+        || Cause::Name(NameCause::NameNotFound { name: host.to_owned(), servers: Vec::new() });
     let said = opinions(host, names, wait).await;
     let denied = said.iter().all(|said| matches!(said.v4, Heard::NoName(_)));
     let without = said.iter().all(|said| matches!(said.v4, Heard::NoAddress(_)));
@@ -235,7 +237,9 @@ async fn by_files(
         _ if names.barrier(host).is_some() => Err(missing()),
         Some(found) => Ok(found),
         None if denied => Err(missing()),
-        None if without => Err(Cause::NameWithoutAddress { name: host.to_owned() }),
+        None if without => {
+            Err(Cause::Name(NameCause::NameWithoutAddress { name: host.to_owned() }))
+        }
         None => Err(failed(host, "no server of that machine says".to_owned())),
     };
     Ok((found, said))
@@ -270,24 +274,36 @@ async fn explained(cause: Cause, said: Vec<Said>, names: &Naming, wait: Deadline
     let first = first.and_then(|said| Some((said.server.ip(), said.out_of_reach()?.clone())));
     match (cause, dangling, first) {
         (
-            Cause::NameNotFound { name, .. } | Cause::NameWithoutAddress { name },
+            Cause::Name(
+                NameCause::NameNotFound { name, .. } | NameCause::NameWithoutAddress { name },
+            ),
             Some((target, end)),
             _,
-        ) => Cause::AliasBroken { name, target: target.to_owned(), end, servers },
-        (Cause::ResolverFailed { name, .. }, _, _) if names.servers.is_empty() => {
-            Cause::NoNameServer { name }
+        ) => Cause::Name(NameCause::AliasBroken { name, target: target.to_owned(), end, servers }),
+        (Cause::Name(NameCause::ResolverFailed { name, .. }), _, _) if names.servers.is_empty() => {
+            Cause::Name(NameCause::NoNameServer { name })
         }
-        (Cause::ResolverFailed { name, .. }, _, Some((server, because))) => {
-            Cause::NameServerUnreachable { name, server, because: Box::new(because), servers }
+        (Cause::Name(NameCause::ResolverFailed { name, .. }), _, Some((server, because))) => {
+            Cause::Name(NameCause::NameServerUnreachable {
+                name,
+                server,
+                because: Box::new(because),
+                servers,
+            })
         }
-        (Cause::NameNotFound { name, .. } | Cause::ResolverFailed { name, .. }, ..)
-            if knows_no_internet(&name, names, wait).await =>
-        {
-            Cause::NoInternetNames { name, servers }
+        (
+            Cause::Name(
+                NameCause::NameNotFound { name, .. } | NameCause::ResolverFailed { name, .. },
+            ),
+            ..,
+        ) if knows_no_internet(&name, names, wait).await => {
+            Cause::Name(NameCause::NoInternetNames { name, servers })
         }
-        (Cause::NameNotFound { name, .. }, ..) => Cause::NameNotFound { name, servers },
-        (Cause::ResolverFailed { name, error, .. }, ..) => {
-            Cause::ResolverFailed { name, error, servers }
+        (Cause::Name(NameCause::NameNotFound { name, .. }), ..) => {
+            Cause::Name(NameCause::NameNotFound { name, servers })
+        }
+        (Cause::Name(NameCause::ResolverFailed { name, error, .. }), ..) => {
+            Cause::Name(NameCause::ResolverFailed { name, error, servers })
         }
         (other, ..) => other,
     }
@@ -319,22 +335,24 @@ fn judge(name: &str, found: Result<Found, LookupError>) -> Result<Found, Cause> 
             let mut known = std::collections::HashSet::new();
             addresses.retain(|address| known.insert(*address));
             if addresses.is_empty() {
-                return Err(Cause::NameWithoutAddress { name: name.to_owned() });
+                return Err(Cause::Name(NameCause::NameWithoutAddress { name: name.to_owned() }));
             }
             Ok((addresses, canonical.map(|name| wire::printable(&name))))
         }
         Err(error) => Err(match error.kind() {
             LookupErrorKind::NoName => {
-                Cause::NameNotFound { name: name.to_owned(), servers: Vec::new() }
+                Cause::Name(NameCause::NameNotFound { name: name.to_owned(), servers: Vec::new() })
             }
-            LookupErrorKind::NoData => Cause::NameWithoutAddress { name: name.to_owned() },
+            LookupErrorKind::NoData => {
+                Cause::Name(NameCause::NameWithoutAddress { name: name.to_owned() })
+            }
             _ => failed(name, in_short(&std::io::Error::from(error).to_string())),
         }),
     }
 }
 
 fn failed(name: &str, error: String) -> Cause {
-    Cause::ResolverFailed { name: name.to_owned(), error, servers: Vec::new() }
+    Cause::Name(NameCause::ResolverFailed { name: name.to_owned(), error, servers: Vec::new() })
 }
 
 /// The resolver's words without the preface that every error has.
@@ -396,11 +414,12 @@ mod tests {
     #[tokio::test]
     async fn a_name_server_that_is_out_of_reach_is_the_cause_unless_another_one_was_reached() {
         let to = IpAddr::from([10, 0, 0, 53]);
-        let no_route = Cause::NoRoute { to, route: crate::LocalRoute::Missing };
+        let no_route = Cause::Route(RouteCause::NoRoute { to, route: crate::LocalRoute::Missing });
         let unreachable = Heard::OutOfReach(no_route.clone());
         let failure = || failed("central", "Temporary failure in name resolution".to_owned());
         let cause = explained(failure(), vec![said(53, &unreachable)], &names(), soon()).await;
-        let Cause::NameServerUnreachable { server, ref because, .. } = cause else {
+        let Cause::Name(NameCause::NameServerUnreachable { server, ref because, .. }) = cause
+        else {
             panic!("{cause:?}")
         };
         assert_eq!((server, &**because), (to, &no_route));
@@ -417,7 +436,8 @@ mod tests {
 
     #[tokio::test]
     async fn what_the_servers_say_explains_what_the_resolver_only_denies() {
-        let denied = || Cause::NameNotFound { name: "central".into(), servers: Vec::new() };
+        let denied =
+            || Cause::Name(NameCause::NameNotFound { name: "central".into(), servers: Vec::new() });
         let alias = Heard::NoName(Some("gone.example".into()));
         let cause = explained(denied(), vec![said(53, &alias)], &names(), soon()).await;
         assert_eq!(cause.to_string(), "central is an alias of gone.example, which does not exist");
@@ -482,7 +502,12 @@ mod tests {
 
     #[test]
     fn a_name_that_dns_knows_is_hidden_only_where_nsswitch_says_so() {
-        let cause = || Cause::NameNotFound { name: "central.local".into(), servers: Vec::new() };
+        let cause = || {
+            Cause::Name(NameCause::NameNotFound {
+                name: "central.local".into(),
+                servers: Vec::new(),
+            })
+        };
         let line = || Some(("/etc/nsswitch.conf:12".to_owned(), "hosts: files".to_owned()));
         let knows = [said(53, &Heard::Addresses(vec![[10, 0, 0, 5].into()], None))];
         let found = hidden(cause(), &knows, line());

@@ -10,7 +10,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use nix::net::if_::if_indextoname;
 
 use super::netlink::{self, ATTRIBUTE, HEADER, attributes};
-use crate::cause::{Cause, Millis, RouteEntry};
+use crate::cause::{Cause, Millis, PathCause, RouteCause, RouteEntry};
 
 /// The entry by which a packet to `to` leaves, `from` that address of ours; `None` when there is none, or the kernel does not tell.
 pub(crate) fn entry_for(to: IpAddr, from: Option<IpAddr>) -> Option<RouteEntry> {
@@ -40,11 +40,13 @@ pub(crate) fn is_here(to: IpAddr) -> bool {
 pub(crate) fn nobody_answers(to: IpAddr, entry: Option<RouteEntry>, waited: Millis) -> Cause {
     match entry {
         Some(entry) => match entry.via {
-            Some(gateway) => Cause::GatewaySilent { to, gateway, entry, waited },
-            None if entry.is_own => Cause::NoNeighbour { to, entry: Some(entry), waited },
-            None => Cause::RouteOnLink { to, entry, waited },
+            Some(gateway) => Cause::Route(RouteCause::GatewaySilent { to, gateway, entry, waited }),
+            None if entry.is_own => {
+                Cause::Path(PathCause::NoNeighbour { to, entry: Some(entry), waited })
+            }
+            None => Cause::Route(RouteCause::RouteOnLink { to, entry, waited }),
         },
-        None => Cause::NoNeighbour { to, entry: None, waited },
+        None => Cause::Path(PathCause::NoNeighbour { to, entry: None, waited }),
     }
 }
 
@@ -171,21 +173,21 @@ mod tests {
         let behind = entry(Some(gateway), false);
         assert_eq!(
             nobody_answers(to, Some(behind.clone()), WAITED),
-            Cause::GatewaySilent { to, gateway, entry: behind, waited: WAITED }
+            Cause::Route(RouteCause::GatewaySilent { to, gateway, entry: behind, waited: WAITED })
         );
         let own = entry(None, true);
         assert_eq!(
             nobody_answers(to, Some(own.clone()), WAITED),
-            Cause::NoNeighbour { to, entry: Some(own), waited: WAITED }
+            Cause::Path(PathCause::NoNeighbour { to, entry: Some(own), waited: WAITED })
         );
         let written = entry(None, false);
         assert_eq!(
             nobody_answers(to, Some(written.clone()), WAITED),
-            Cause::RouteOnLink { to, entry: written, waited: WAITED }
+            Cause::Route(RouteCause::RouteOnLink { to, entry: written, waited: WAITED })
         );
         assert_eq!(
             nobody_answers(to, None, WAITED),
-            Cause::NoNeighbour { to, entry: None, waited: WAITED }
+            Cause::Path(PathCause::NoNeighbour { to, entry: None, waited: WAITED })
         );
     }
 

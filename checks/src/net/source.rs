@@ -5,13 +5,13 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6, UdpSocket};
 use socket2::Socket;
 
 use super::tcp::local;
-use crate::cause::{Cause, SourceFault};
+use crate::cause::{Cause, RouteCause, SourceFault};
 
 /// Has what `socket` sends to `to` leave from that address of ours; without one the kernel chooses.
 ///
 /// # Errors
 ///
-/// [`Cause::SourceUnusable`], when this host has no such address, or none that reaches `to`.
+/// [`RouteCause::SourceUnusable`](crate::cause::RouteCause::SourceUnusable), when this host has no such address, or none that reaches `to`.
 pub(super) fn leave_from(
     socket: &Socket,
     from: Option<IpAddr>,
@@ -24,7 +24,7 @@ pub(super) fn leave_from(
 ///
 /// # Errors
 ///
-/// As [`leave_from`], and [`Cause::LocalError`] when the port is in use.
+/// As [`leave_from`], and [`RouteCause::LocalError`](crate::cause::RouteCause::LocalError) when the port is in use.
 pub(super) fn leave_from_port(
     socket: &Socket,
     from: Option<IpAddr>,
@@ -38,7 +38,7 @@ pub(super) fn leave_from_port(
         (None, SocketAddr::V4(_)) => Ipv4Addr::UNSPECIFIED.into(),
         (None, SocketAddr::V6(_)) => Ipv6Addr::UNSPECIFIED.into(),
     };
-    let unusable = |how| Cause::SourceUnusable { from, to: to.ip(), how };
+    let unusable = |how| Cause::Route(RouteCause::SourceUnusable { from, to: to.ip(), how });
     let own = match (from, to) {
         // An address of one link says nothing without the link, which is the peer's too.
         (IpAddr::V6(own), SocketAddr::V6(peer)) if own.is_unicast_link_local() => {
@@ -94,7 +94,11 @@ mod tests {
             ("127.0.0.7", "[::1]:9", SourceFault::OtherFamily),
         ] {
             let to_ip = to.parse::<SocketAddr>().unwrap().ip();
-            let cause = Cause::SourceUnusable { from: from.parse().unwrap(), to: to_ip, how };
+            let cause = Cause::Route(RouteCause::SourceUnusable {
+                from: from.parse().unwrap(),
+                to: to_ip,
+                how,
+            });
             assert_eq!(bound(from, to), Err(cause));
         }
     }

@@ -20,7 +20,7 @@ use hickory_resolver::system_conf::read_system_conf;
 
 use super::Deadline;
 use super::opinion::words;
-use crate::cause::Cause;
+use crate::cause::{Cause, NameCause};
 
 /// A host that offers a service.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,7 +37,7 @@ pub struct Offer {
 ///
 /// # Errors
 ///
-/// [`Cause::NameNotFound`], or [`Cause::ResolverFailed`] which says why: no
+/// [`NameCause::NameNotFound`](crate::cause::NameCause::NameNotFound), or [`NameCause::ResolverFailed`](crate::cause::NameCause::ResolverFailed) which says why: no
 /// answer, no such record, none that names a host, no name of a domain.
 pub async fn offers(
     service: &str,
@@ -47,14 +47,17 @@ pub async fn offers(
 ) -> Result<Vec<Offer>, Cause> {
     let domain = domain.trim_end_matches('.');
     let shown = crate::wire::clean(format!("{service}.{domain}").as_bytes(), MAX_SHOWN);
-    let failed =
-        |error: String| Cause::ResolverFailed { name: shown.clone(), error, servers: Vec::new() };
+    let failed = |error: String| {
+        Cause::Name(NameCause::ResolverFailed { name: shown.clone(), error, servers: Vec::new() })
+    };
     if !is_host(domain) {
         return Err(failed(NO_DOMAIN.to_owned()));
     }
     let name = format!("{service}.{domain}.");
     match records(&name, RecordType::SRV, servers, wait).await {
-        Err(Missing::Name) => Err(Cause::NameNotFound { name: shown, servers: Vec::new() }),
+        Err(Missing::Name) => {
+            Err(Cause::Name(NameCause::NameNotFound { name: shown, servers: Vec::new() }))
+        }
         Err(Missing::Record) => Err(failed(NO_RECORD.to_owned())),
         Err(Missing::Failed(why)) => Err(failed(why)),
         Ok(found) => {

@@ -13,7 +13,10 @@ use tokio::time::{Instant, sleep_until};
 use super::source::{leave_from, leave_from_port};
 use super::tcp::{local, no_route};
 use super::{Ask, Deadline, Ledger, icmp, route};
-use crate::cause::{Cause, Concern, LocalFirewallSign, Millis, Phase, RouteEntry};
+use crate::cause::{
+    Cause, Concern, LocalFirewallSign, Millis, PathCause, Phase, PortCause, RouteCause, RouteEntry,
+    TalkCause,
+};
 use crate::wire;
 
 /// A UDP socket that keeps the refusals of its packets.
@@ -85,7 +88,7 @@ impl Udp {
     ///
     /// # Errors
     ///
-    /// [`Cause::NoRoute`] from our own routing table, [`Cause::LocalError`].
+    /// [`RouteCause::NoRoute`](crate::cause::RouteCause::NoRoute) from our own routing table, [`RouteCause::LocalError`](crate::cause::RouteCause::LocalError).
     pub(crate) fn connect(ask: &mut Ask) -> Result<Self, Cause> {
         let to = ask.address();
         let socket = socket(to)?;
@@ -135,7 +138,7 @@ impl Udp {
     ///
     /// # Errors
     ///
-    /// What refused the datagram, [`Cause::AnsweredFromElsewhere`], or [`Cause::NoAnswer`].
+    /// What refused the datagram, [`TalkCause::AnsweredFromElsewhere`](crate::cause::TalkCause::AnsweredFromElsewhere), or [`PathCause::NoAnswer`](crate::cause::PathCause::NoAnswer).
     pub(crate) async fn exchange<T>(
         &self,
         question: &[u8],
@@ -243,11 +246,18 @@ impl Udp {
     /// Silence is one thing, words that are no answer another.
     fn unanswered(&self, passed_over: Option<String>, wait: Deadline) -> Cause {
         if let Some(&by) = self.elsewhere.get() {
-            return Cause::AnsweredFromElsewhere { to: self.to, by };
+            return Cause::Talk(TalkCause::AnsweredFromElsewhere { to: self.to, by });
         }
         match passed_over {
-            Some(got) => Cause::BadReply { expected: "an answer to our question".into(), got },
-            None => Cause::NoAnswer { to: self.to, phase: Phase::Reply, waited: wait.waited() },
+            Some(got) => Cause::Talk(TalkCause::BadReply {
+                expected: "an answer to our question".into(),
+                got,
+            }),
+            None => Cause::Path(PathCause::NoAnswer {
+                to: self.to,
+                phase: Phase::Reply,
+                waited: wait.waited(),
+            }),
         }
     }
 
@@ -258,9 +268,11 @@ impl Udp {
         }
         let to = self.to;
         match error.raw_os_error() {
-            Some(libc::EPERM) => Cause::LocalFirewall { to, how: LocalFirewallSign::NotPermitted },
-            Some(libc::ECONNREFUSED) => Cause::PortClosed { to },
-            _ => Cause::Unreachable { to, error: error.to_string() },
+            Some(libc::EPERM) => {
+                Cause::Route(RouteCause::LocalFirewall { to, how: LocalFirewallSign::NotPermitted })
+            }
+            Some(libc::ECONNREFUSED) => Cause::Port(PortCause::PortClosed { to }),
+            _ => Cause::Path(PathCause::Unreachable { to, error: error.to_string() }),
         }
     }
 }
@@ -310,7 +322,7 @@ pub(crate) async fn refusal(ask: &mut Ask, patience: Duration) -> Option<Cause> 
         Ok(socket) => socket.exchange(b"", &[Duration::ZERO], patience, |_| Some(())).await.err(),
         Err(cause) => Some(cause),
     };
-    asked.filter(|cause| !matches!(cause, Cause::NoAnswer { .. }))
+    asked.filter(|cause| !matches!(cause, Cause::Path(PathCause::NoAnswer { .. })))
 }
 
 /// What passes today when an answer took long.
@@ -387,7 +399,7 @@ mod tests {
         drop(socket);
         let udp = ask(to).datagrams().unwrap();
         let refused = udp.exchange(b"?", &ASK_AT, LISTEN, |_| Some(())).await;
-        assert_eq!(refused.unwrap_err(), Cause::PortClosed { to });
+        assert_eq!(refused.unwrap_err(), Cause::Port(PortCause::PortClosed { to }));
     }
 
     #[tokio::test]
@@ -396,7 +408,10 @@ mod tests {
         let to = socket.local_addr().unwrap();
         assert_eq!(refusal(&mut ask(to), Duration::from_millis(20)).await, None);
         drop(socket);
-        assert_eq!(refusal(&mut ask(to), LISTEN).await, Some(Cause::PortClosed { to }));
+        assert_eq!(
+            refusal(&mut ask(to), LISTEN).await,
+            Some(Cause::Port(PortCause::PortClosed { to }))
+        );
     }
 
     #[tokio::test(start_paused = true)]
@@ -405,7 +420,7 @@ mod tests {
         let to = silent.local_addr().unwrap();
         let udp = ask(to).datagrams().unwrap();
         let verdict = udp.exchange(b"?", &ASK_AT, LISTEN, |_| Some(())).await;
-        let Cause::NoAnswer { waited, .. } = verdict.unwrap_err() else {
+        let Cause::Path(PathCause::NoAnswer { waited, .. }) = verdict.unwrap_err() else {
             panic!("silence is no answer")
         };
         assert_eq!(waited.0, LISTEN);
@@ -462,7 +477,8 @@ mod tests {
             let patience = Duration::from_millis(200);
             let exchange = udp.exchange(b"?", &SOON, patience, |_| Some(()));
             let (answered, ()) = tokio::join!(exchange, answer_from(&server, address));
-            let Cause::AnsweredFromElsewhere { by, .. } = answered.unwrap_err() else {
+            let Cause::Talk(TalkCause::AnsweredFromElsewhere { by, .. }) = answered.unwrap_err()
+            else {
                 panic!("{address} answered")
             };
             assert_eq!(by.ip(), address.parse::<IpAddr>().unwrap());
@@ -480,7 +496,7 @@ mod tests {
         };
         let exchange = udp.exchange(b"?", &SOON, LISTEN, |_| Some(()));
         let (refused, ()) = tokio::join!(exchange, closes);
-        assert_eq!(refused.unwrap_err(), Cause::PortClosed { to });
+        assert_eq!(refused.unwrap_err(), Cause::Port(PortCause::PortClosed { to }));
     }
 
     #[tokio::test]

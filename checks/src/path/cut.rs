@@ -1,6 +1,6 @@
 //! Cut: a connection that was reset, or a packet that was rejected, in the target's name: by whom?
 //!
-//! Asked after [`Cause::Reset`], and after a refusal by ICMP that carries the target's address. A
+//! Asked after [`TalkCause::Reset`](crate::cause::TalkCause::Reset), and after a refusal by ICMP that carries the target's address. A
 //! refusal tells itself how many hops it has left. A RST does not; so the words that drew it are said
 //! again on connections that hear, from the handshake on, only what has more hops left than the
 //! target's own answers.
@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use super::Hop;
 use super::distance::{Distance, measure};
-use crate::cause::{Cause, Transport};
+use crate::cause::{Cause, PathCause, PortCause, TalkCause, Transport};
 use crate::evidence::{Evidence, Value};
 use crate::net::tcp::is_reset_from_near;
 use crate::net::{Ask, Deadline, HOPS_LEFT, Peer, Trust};
@@ -33,9 +33,12 @@ pub struct CutTrace {
 #[must_use]
 pub fn is_cut(cause: &Cause, transport: Transport) -> bool {
     match cause {
-        Cause::Reset { to, .. } | Cause::TargetRejected { to, .. } => !to.ip().is_loopback(),
+        Cause::Talk(TalkCause::Reset { to, .. })
+        | Cause::Path(PathCause::TargetRejected { to, .. }) => !to.ip().is_loopback(),
         // Over TCP a closed port says so by a RST.
-        Cause::PortClosed { to } => transport == Transport::Udp && !to.ip().is_loopback(),
+        Cause::Port(PortCause::PortClosed { to }) => {
+            transport == Transport::Udp && !to.ip().is_loopback()
+        }
         _ => false,
     }
 }
@@ -53,7 +56,7 @@ pub async fn examine_cut(
     let refusal = finding.seen.evidence.fact(HOPS_LEFT);
     let distance = measure(&finding.peer, round_trip, deadline).await?;
     let hop = match (&finding.verdict, refusal) {
-        (Err(Cause::Reset { .. }), _) => {
+        (Err(Cause::Talk(TalkCause::Reset { .. })), _) => {
             let takes = finding.took.min(MOST_CONVERSATION) * 2 + GRACE;
             let words = words(probe, &finding.peer, trust, deadline.within(takes)).await?;
             let wait = REPEATED + 2 * round_trip;
@@ -70,11 +73,15 @@ pub async fn examine_cut(
 pub fn judge_cut(trace: &CutTrace, cause: &Cause) -> Cause {
     let &CutTrace { hop, by, .. } = trace;
     match cause {
-        &Cause::Reset { to, received, .. } => Cause::CutOff { to, by, hop, received },
-        &Cause::TargetRejected { to, icmp } => {
-            Cause::RejectedInItsName { to, by, hop, icmp: Some(icmp) }
+        &Cause::Talk(TalkCause::Reset { to, received, .. }) => {
+            Cause::Path(PathCause::CutOff { to, by, hop, received })
         }
-        &Cause::PortClosed { to } => Cause::RejectedInItsName { to, by, hop, icmp: None },
+        &Cause::Path(PathCause::TargetRejected { to, icmp }) => {
+            Cause::Path(PathCause::RejectedInItsName { to, by, hop, icmp: Some(icmp) })
+        }
+        &Cause::Port(PortCause::PortClosed { to }) => {
+            Cause::Path(PathCause::RejectedInItsName { to, by, hop, icmp: None })
+        }
         other => other.clone(),
     }
 }
@@ -146,12 +153,12 @@ mod tests {
     fn only_a_cut_in_the_targets_name_is_looked_at() {
         let (far, near) =
             (SocketAddr::from(([10, 0, 0, 3], 22)), SocketAddr::from(([127, 0, 0, 1], 22)));
-        let reset = |to| Cause::Reset { to, phase: Phase::Reply, received: 5 };
+        let reset = |to| Cause::Talk(TalkCause::Reset { to, phase: Phase::Reply, received: 5 });
         assert!(is_cut(&reset(far), Transport::Tcp));
         assert!(!is_cut(&reset(near), Transport::Tcp));
-        assert!(is_cut(&Cause::PortClosed { to: far }, Transport::Udp));
-        assert!(!is_cut(&Cause::PortClosed { to: far }, Transport::Tcp));
-        let hung_up = Cause::HungUp { to: far, phase: Phase::Reply, received: 5 };
+        assert!(is_cut(&Cause::Port(PortCause::PortClosed { to: far }), Transport::Udp));
+        assert!(!is_cut(&Cause::Port(PortCause::PortClosed { to: far }), Transport::Tcp));
+        let hung_up = Cause::Talk(TalkCause::HungUp { to: far, phase: Phase::Reply, received: 5 });
         assert!(!is_cut(&hung_up, Transport::Tcp));
     }
 
@@ -159,15 +166,15 @@ mod tests {
     fn the_device_is_named_with_its_hop() {
         let (to, by) = (SocketAddr::from(([10, 0, 0, 3], 161)), Some(IpAddr::from([10, 2, 0, 1])));
         let trace = CutTrace { trail: Vec::new(), hop: 1, by };
-        let reset = Cause::Reset { to, phase: Phase::Reply, received: 95 };
+        let reset = Cause::Talk(TalkCause::Reset { to, phase: Phase::Reply, received: 95 });
         let cut = judge_cut(&trace, &reset);
-        assert_eq!(cut, Cause::CutOff { to, by, hop: 1, received: 95 });
+        assert_eq!(cut, Cause::Path(PathCause::CutOff { to, by, hop: 1, received: 95 }));
         assert_eq!(
             cut.to_string(),
             "connected, then reset by 10.2.0.1 (hop 1), not by the target (after 95 bytes)"
         );
         let icmp = Icmp::V4 { kind: 3, code: 10 };
-        let rejected = judge_cut(&trace, &Cause::TargetRejected { to, icmp });
+        let rejected = judge_cut(&trace, &Cause::Path(PathCause::TargetRejected { to, icmp }));
         assert_eq!(
             rejected.to_string(),
             "rejected in the target's name by 10.2.0.1 (hop 1) (ICMP 3/10, host administratively prohibited)"

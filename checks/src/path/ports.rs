@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 
-use crate::cause::{Cause, Concern, Transport};
+use crate::cause::{Cause, Concern, DnsCause, PathCause, SnmpCause, Transport, WebCause};
 use crate::net::Deadline;
 use crate::net::knock::{Knock, Knocked, Reply, Terms};
 
@@ -77,17 +77,18 @@ pub async fn examine_ports(
 #[must_use]
 pub fn judge_ports(trace: &PortsTrace, silence: &Cause) -> Cause {
     match silence {
-        Cause::NoAnswer { to, .. } | Cause::SnmpSilent { to, .. } => Cause::OnePathDead {
+        Cause::Path(PathCause::NoAnswer { to, .. })
+        | Cause::Snmp(SnmpCause::SnmpSilent { to, .. }) => Cause::Path(PathCause::OnePathDead {
             to: *to,
             transport: trace.transport,
             open: trace.open.clone(),
             dead: trace.dead.clone(),
-        },
-        Cause::DnsTcpOnly { udp } => judge_ports(trace, udp),
-        Cause::ProxyUnreachable { proxy, because, .. } => {
+        }),
+        Cause::Dns(DnsCause::DnsTcpOnly { udp }) => judge_ports(trace, udp),
+        Cause::Web(WebCause::ProxyUnreachable { proxy, because, .. }) => {
             let because = judge_ports(trace, because);
             let (proxy, reason) = (proxy.clone(), because.to_string());
-            Cause::ProxyUnreachable { proxy, reason, because: Box::new(because) }
+            Cause::Web(WebCause::ProxyUnreachable { proxy, reason, because: Box::new(because) })
         }
         other => other.clone(),
     }
@@ -180,7 +181,7 @@ mod tests {
             &[port(40_000, ROUNDS), port(40_001, 0), port(40_003, 0)],
         );
         let waited = Millis(Duration::from_secs(4));
-        let silence = Cause::NoAnswer { to: TO, phase: Phase::Connect, waited };
+        let silence = Cause::Path(PathCause::NoAnswer { to: TO, phase: Phase::Connect, waited });
         let cause = judge_ports(&trace.unwrap(), &silence);
         assert_eq!(
             cause.to_string(),

@@ -1,6 +1,6 @@
 //! Reset: who sent the RST that refused a connection, the target or somebody in its name?
 //!
-//! Asked after [`Cause::PortClosed`] over TCP. A RST carries the target's address
+//! Asked after [`PortCause::PortClosed`](crate::cause::PortCause::PortClosed) over TCP. A RST carries the target's address
 //! whoever makes it, so three things are compared that a forger does not
 //! control: a SYN that cannot leave this host and draws a RST all the same; a
 //! SYN with too few hops to reach the target; and how many hops the RST has left
@@ -19,7 +19,10 @@ use std::time::Duration;
 use futures_util::future::join_all;
 
 use super::{Hop, LISTEN, Question, TOTAL};
-use crate::cause::{Cause, LocalFirewallSign, Millis, ResetSign, Transport};
+use crate::cause::{
+    Cause, LocalFirewallSign, Millis, PathCause, PortCause, ResetSign, RouteCause, Transport,
+    WebCause,
+};
 use crate::evidence::{Evidence, Value};
 use crate::net::Deadline;
 use crate::net::icmp::{Meaning, Refusal};
@@ -59,8 +62,10 @@ pub enum Sender {
 #[must_use]
 pub fn is_reset(cause: &Cause, transport: Transport) -> bool {
     match cause {
-        Cause::PortClosed { to } => transport == Transport::Tcp && !to.ip().is_loopback(),
-        Cause::ProxyUnreachable { because, .. } => is_reset(because, transport),
+        Cause::Port(PortCause::PortClosed { to }) => {
+            transport == Transport::Tcp && !to.ip().is_loopback()
+        }
+        Cause::Web(WebCause::ProxyUnreachable { because, .. }) => is_reset(because, transport),
         _ => false,
     }
 }
@@ -69,16 +74,16 @@ pub fn is_reset(cause: &Cause, transport: Transport) -> bool {
 #[must_use]
 pub fn judge_reset(trace: &ResetTrace, refusal: &Cause) -> Cause {
     match (refusal, trace.sender) {
-        (Cause::ProxyUnreachable { proxy, because, .. }, Some(_)) => {
+        (Cause::Web(WebCause::ProxyUnreachable { proxy, because, .. }), Some(_)) => {
             let because = judge_reset(trace, because);
             let (proxy, reason) = (proxy.clone(), because.to_string());
-            Cause::ProxyUnreachable { proxy, reason, because: Box::new(because) }
+            Cause::Web(WebCause::ProxyUnreachable { proxy, reason, because: Box::new(because) })
         }
-        (&Cause::PortClosed { to }, Some(Sender::ThisHost)) => {
-            Cause::LocalFirewall { to, how: LocalFirewallSign::OwnReset }
+        (&Cause::Port(PortCause::PortClosed { to }), Some(Sender::ThisHost)) => {
+            Cause::Route(RouteCause::LocalFirewall { to, how: LocalFirewallSign::OwnReset })
         }
-        (&Cause::PortClosed { to }, Some(Sender::Before { by, hop, sign })) => {
-            Cause::PathReset { to, by, hop, sign }
+        (&Cause::Port(PortCause::PortClosed { to }), Some(Sender::Before { by, hop, sign })) => {
+            Cause::Path(PathCause::PathReset { to, by, hop, sign })
         }
         (other, _) => other.clone(),
     }

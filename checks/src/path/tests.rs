@@ -1,6 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 use super::*;
+use crate::cause::{DnsCause, PathCause, PortCause};
 use crate::cause::{Owner, Phase, Whereabouts};
 use std::net::{Ipv4Addr, UdpSocket};
 
@@ -11,7 +12,8 @@ const TO: SocketAddr = SocketAddr::new(HOST, 5669);
 const WAITED: Millis = Millis(Duration::from_secs(4));
 const CLOSED: HostAnswer = HostAnswer::Closed { transport: Transport::Tcp, port: 443 };
 const HOP_LIMIT: Icmp = Icmp::V4 { kind: 11, code: 0 };
-const NO_ANSWER: Cause = Cause::NoAnswer { to: TO, phase: Phase::Connect, waited: WAITED };
+const NO_ANSWER: Cause =
+    Cause::Path(PathCause::NoAnswer { to: TO, phase: Phase::Connect, waited: WAITED });
 
 fn heard(reply: Reply) -> Knocked {
     Knocked { sent: true, heard: Some((reply, Duration::from_micros(100))), left: None }
@@ -63,8 +65,15 @@ fn a_port_that_is_filtered_behind_the_last_hop_names_it() {
         ([silent(), silent()], false),
     ] {
         let cause = judge(&beyond(&two_hops(), &behind), &NO_ANSWER);
-        let expected =
-            Cause::PortSilentAfter { to, by, hop, next_is_host, alive, waited, beside: 0 };
+        let expected = Cause::Path(PathCause::PortSilentAfter {
+            to,
+            by,
+            hop,
+            next_is_host,
+            alive,
+            waited,
+            beside: 0,
+        });
         assert_eq!(cause, expected);
         assert_eq!(cause.owner(), Owner::Network(Whereabouts::AtOrBehind(R2)));
     }
@@ -75,7 +84,10 @@ fn a_port_whose_packets_stop_where_others_pass_is_filtered_between() {
     let trace = beyond(&[icmp(R1, HOP_LIMIT)], &[icmp(R2, HOP_LIMIT), heard(Reply::Reset)]);
     let cause = judge(&trace, &NO_ANSWER);
     let (to, after, next, alive, waited) = (TO, Some(R1), R2, CLOSED, WAITED);
-    assert_eq!(cause, Cause::FilteredBetween { to, after, hop: 1, next, alive, waited });
+    assert_eq!(
+        cause,
+        Cause::Path(PathCause::FilteredBetween { to, after, hop: 1, next, alive, waited })
+    );
     assert_eq!(cause.owner(), Owner::Network(Whereabouts::AtOrBehind(R1)));
     assert_eq!(
         cause.to_string(),
@@ -88,14 +100,20 @@ fn a_port_whose_packets_stop_where_others_pass_is_filtered_between() {
 fn a_port_whose_packets_do_not_even_reach_the_first_hop_blames_that_hop() {
     let cause = judge(&beyond(&[], &[icmp(R1, HOP_LIMIT), silent()]), &NO_ANSWER);
     let (to, next, alive, waited) = (TO, R1, CLOSED, WAITED);
-    assert_eq!(cause, Cause::FilteredBetween { to, after: None, hop: 0, next, alive, waited });
+    assert_eq!(
+        cause,
+        Cause::Path(PathCause::FilteredBetween { to, after: None, hop: 0, next, alive, waited })
+    );
     assert_eq!(cause.owner(), Owner::Network(Whereabouts::AtOrBefore(R1)));
 }
 
 #[test]
 fn a_silent_port_without_a_router_in_between_is_the_hosts() {
     let cause = judge(&beyond(&[], &[heard(Reply::Reset), silent()]), &NO_ANSWER);
-    assert_eq!(cause, Cause::PortSilentOnSegment { to: TO, alive: CLOSED, waited: WAITED });
+    assert_eq!(
+        cause,
+        Cause::Path(PathCause::PortSilentOnSegment { to: TO, alive: CLOSED, waited: WAITED })
+    );
     assert_eq!(cause.owner(), Owner::FarSide);
 }
 
@@ -103,7 +121,10 @@ fn a_silent_port_without_a_router_in_between_is_the_hosts() {
 fn a_silent_port_behind_nameless_routers_blames_nobody_by_name() {
     for behind in [[silent(), silent()], [silent(), heard(Reply::Reset)]] {
         let cause = judge(&beyond(&[], &behind), &NO_ANSWER);
-        assert_eq!(cause, Cause::PortSilent { to: TO, alive: CLOSED, waited: WAITED });
+        assert_eq!(
+            cause,
+            Cause::Path(PathCause::PortSilent { to: TO, alive: CLOSED, waited: WAITED })
+        );
         assert_eq!(cause.owner(), Owner::Network(Whereabouts::Unknown));
     }
 }
@@ -111,7 +132,16 @@ fn a_silent_port_behind_nameless_routers_blames_nobody_by_name() {
 #[test]
 fn a_silent_host_is_told_from_a_silent_port() {
     let cause = judge(&trace(&two_hops()), &NO_ANSWER);
-    assert_eq!(cause, Cause::HostSilentAfter { to: TO, by: R2, hop: 2, waited: WAITED, beside: 0 });
+    assert_eq!(
+        cause,
+        Cause::Path(PathCause::HostSilentAfter {
+            to: TO,
+            by: R2,
+            hop: 2,
+            waited: WAITED,
+            beside: 0
+        })
+    );
     assert_eq!(
         cause.to_string(),
         "nothing of this host answers; the trail ends at or after 10.9.0.2 (hop 2)"
@@ -125,7 +155,7 @@ fn no_answer_from_anywhere_stays_no_answer() {
 
 #[test]
 fn causes_other_than_no_answer_stay_what_they_are() {
-    let closed = Cause::PortClosed { to: TO };
+    let closed = Cause::Port(PortCause::PortClosed { to: TO });
     assert_eq!(judge(&alive(&two_hops()), &closed), closed);
 }
 
@@ -133,17 +163,17 @@ fn causes_other_than_no_answer_stay_what_they_are() {
 fn a_port_that_answers_after_all_is_unsteady_or_closed() {
     let answers = [icmp(R1, HOP_LIMIT), heard(Reply::Answer), heard(Reply::Answer)];
     let cause = judge(&alive(&answers), &NO_ANSWER);
-    assert_eq!(cause, Cause::Unsteady { to: TO, hop: 2, waited: WAITED });
+    assert_eq!(cause, Cause::Path(PathCause::Unsteady { to: TO, hop: 2, waited: WAITED }));
     let resets = [icmp(R1, HOP_LIMIT), heard(Reply::Reset)];
-    assert_eq!(judge(&alive(&resets), &NO_ANSWER), Cause::PortClosed { to: TO });
+    assert_eq!(judge(&alive(&resets), &NO_ANSWER), Cause::Port(PortCause::PortClosed { to: TO }));
 }
 
 #[test]
 fn dns_over_udp_that_answers_when_asked_again_is_not_dns_over_tcp_only() {
-    let tcp_only = Cause::DnsTcpOnly { udp: Box::new(NO_ANSWER) };
+    let tcp_only = Cause::Dns(DnsCause::DnsTcpOnly { udp: Box::new(NO_ANSWER) });
     let answers = [icmp(R1, HOP_LIMIT), heard(Reply::Answer)];
     let cause = judge(&alive(&answers), &tcp_only);
-    assert_eq!(cause, Cause::Unsteady { to: TO, hop: 2, waited: WAITED });
+    assert_eq!(cause, Cause::Path(PathCause::Unsteady { to: TO, hop: 2, waited: WAITED }));
     let cause = judge(&trace(&two_hops()), &tcp_only);
     assert_eq!(cause.code(), "dns-tcp-only");
 }
@@ -152,16 +182,16 @@ fn dns_over_udp_that_answers_when_asked_again_is_not_dns_over_tcp_only() {
 fn a_refusal_met_on_the_way_is_the_cause() {
     let prohibited = Icmp::V4 { kind: 3, code: 13 };
     let cause = judge(&trace(&[icmp(R1, HOP_LIMIT), icmp(R2, prohibited)]), &NO_ANSWER);
-    assert_eq!(cause, Cause::PathRejected { to: TO, by: R2, icmp: prohibited });
+    assert_eq!(cause, Cause::Path(PathCause::PathRejected { to: TO, by: R2, icmp: prohibited }));
     let cause = judge(&trace(&[icmp(R1, HOP_LIMIT), icmp(HOST, prohibited)]), &NO_ANSWER);
-    assert_eq!(cause, Cause::TargetRejected { to: TO, icmp: prohibited });
+    assert_eq!(cause, Cause::Path(PathCause::TargetRejected { to: TO, icmp: prohibited }));
 }
 
 #[test]
 fn a_udp_port_that_the_host_calls_closed_is_closed() {
     let mut trace = trace(&[icmp(HOST, Icmp::V4 { kind: 3, code: 3 })]);
     trace.transport = Transport::Udp;
-    assert_eq!(judge(&trace, &NO_ANSWER), Cause::PortClosed { to: TO });
+    assert_eq!(judge(&trace, &NO_ANSWER), Cause::Port(PortCause::PortClosed { to: TO }));
 }
 
 #[test]

@@ -6,7 +6,9 @@
 
 use std::net::SocketAddr;
 
-use crate::cause::{Cause, Concern, Layer, Owner, Plea, RouteEntry, TunnelLink};
+use crate::cause::{
+    Cause, Concern, Layer, Owner, PathCause, Plea, RouteCause, RouteEntry, TunnelLink,
+};
 use crate::net::link::{FALLBACKS, Link, Tunnel, links};
 use crate::net::resolve::resolve;
 use crate::net::route::{entry_for, is_here};
@@ -53,7 +55,7 @@ pub async fn examine_vpn(
     }
     let Some(links) = links() else { return Carriage::Untold };
     let route = entry_for(to, finding.source.or(finding.peer.from));
-    let has_none = matches!(finding.verdict, Err(Cause::NoRoute { .. }));
+    let has_none = matches!(finding.verdict, Err(Cause::Route(RouteCause::NoRoute { .. })));
     let Some(route) = route else {
         return if has_none { beside(None, &links) } else { Carriage::Untold };
     };
@@ -107,8 +109,13 @@ pub fn judge_vpn(vpn: &Vpn, carriage: &Carriage, finding: &mut Finding) {
                 let (route, tunnels) = (route.clone().map(Box::new), tunnels.clone());
                 let because = Box::new(because.clone());
                 let to = to.ip();
-                finding.verdict =
-                    Err(Cause::VpnNotUsed { vpn: gateway, to, route, tunnels, because });
+                finding.verdict = Err(Cause::Route(RouteCause::VpnNotUsed {
+                    vpn: gateway,
+                    to,
+                    route,
+                    tunnels,
+                    because,
+                }));
             }
             _ => {
                 let route = route.clone().map(|route| around(gateway, to, route));
@@ -124,7 +131,11 @@ pub fn judge_vpn(vpn: &Vpn, carriage: &Carriage, finding: &mut Finding) {
                 && is_behind_it(because)
             {
                 let because = Box::new(because.clone());
-                finding.verdict = Err(Cause::FailsInsideVpn { vpn: gateway, interface, because });
+                finding.verdict = Err(Cause::Path(PathCause::FailsInsideVpn {
+                    vpn: gateway,
+                    interface,
+                    because,
+                }));
             }
         }
     }
@@ -143,7 +154,7 @@ fn note(carriage: &Carriage, evidence: &mut Evidence) {
 
 /// May the flow fail because it does not go through the VPN? Once the peer has spoken it does not.
 fn may_be_its_lack(cause: &Cause) -> bool {
-    let is_of_this_host = matches!(cause, Cause::SourceUnusable { .. });
+    let is_of_this_host = matches!(cause, Cause::Route(RouteCause::SourceUnusable { .. }));
     is_of_this_host || (Layer::Route..=Layer::Port).contains(&cause.layer())
 }
 
@@ -156,6 +167,7 @@ fn is_behind_it(cause: &Cause) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cause::{PortCause, SmtpCause};
     use crate::{Icmp, Peer, Seen};
     use std::time::Duration;
 
@@ -172,7 +184,7 @@ mod tests {
 
     fn rejected() -> Cause {
         let (by, icmp) = ([10, 9, 0, 1].into(), Icmp::V4 { kind: 3, code: 13 });
-        Cause::PathRejected { to: TO.into(), by, icmp }
+        Cause::Path(PathCause::PathRejected { to: TO.into(), by, icmp })
     }
 
     fn default_route() -> RouteEntry {
@@ -233,8 +245,8 @@ mod tests {
 
     #[test]
     fn what_the_peer_says_itself_stays_what_it_is() {
-        let busy = Cause::SmtpUnavailable { reply: 421, text: "busy".to_owned() };
-        let closed = Cause::PortClosed { to: TO.into() };
+        let busy = Cause::Smtp(SmtpCause::SmtpUnavailable { reply: 421, text: "busy".to_owned() });
+        let closed = Cause::Port(PortCause::PortClosed { to: TO.into() });
         let tunnel = Carriage::Tunnel("tun0".to_owned());
         for cause in [busy.clone(), closed] {
             assert_eq!(judged(true, &tunnel, Err(cause.clone())).verdict, Err(cause.clone()));

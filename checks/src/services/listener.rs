@@ -11,7 +11,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::cause::{Cause, Transport};
+use crate::cause::{Cause, PortCause, Transport};
 use crate::evidence::{Seen, Value};
 use crate::net::{Ask, aside};
 use crate::recognise::Spoken;
@@ -44,10 +44,12 @@ impl Probe {
 
     fn look(&self) -> Result<(Vec<Socket>, Holder), Cause> {
         let Self { transport, port } = *self;
-        let unreadable = |error: io::Error| Cause::ListenersUnknown {
-            transport,
-            port,
-            error: format!("/proc/net: {error}"),
+        let unreadable = |error: io::Error| {
+            Cause::Port(PortCause::ListenersUnknown {
+                transport,
+                port,
+                error: format!("/proc/net: {error}"),
+            })
         };
         let sockets = self.sockets().map_err(unreadable)?;
         let holder = holder(&sockets);
@@ -58,7 +60,7 @@ impl Probe {
     fn judge(&self, sockets: &[Socket], holder: &Holder, seen: &mut Seen) -> Result<(), Cause> {
         let Some(first) = sockets.first() else {
             let Self { transport, port } = *self;
-            return Err(Cause::NothingListens { transport, port });
+            return Err(Cause::Port(PortCause::NothingListens { transport, port }));
         };
         let process = holder.words();
         seen.evidence.set("process", process.as_str());
@@ -69,7 +71,10 @@ impl Probe {
         seen.evidence.set("addresses", addresses);
         let reachable = sockets.iter().find(|socket| !is_loopback(socket.address.ip()));
         let Some(socket) = reachable else {
-            return Err(Cause::ListensOnLoopback { address: first.address, process });
+            return Err(Cause::Port(PortCause::ListensOnLoopback {
+                address: first.address,
+                process,
+            }));
         };
         seen.headline = format!("{process} on {}", socket.address);
         Ok(())
@@ -321,17 +326,18 @@ mod tests {
     #[test]
     fn loopback_only_is_out_of_reach() {
         for address in ["127.0.0.1:162", "127.9.9.9:162", "[::1]:162", "[::ffff:127.0.0.1]:162"] {
-            let expected = Cause::ListensOnLoopback {
+            let expected = Cause::Port(PortCause::ListensOnLoopback {
                 address: address.parse().unwrap(),
                 process: "snmptrapd".to_owned(),
-            };
+            });
             assert_eq!(verdict(&[address], &snmptrapd()).0, Err(expected));
         }
     }
 
     #[test]
     fn an_empty_table_means_that_nothing_listens() {
-        let expected = Cause::NothingListens { transport: Transport::Udp, port: 162 };
+        let expected =
+            Cause::Port(PortCause::NothingListens { transport: Transport::Udp, port: 162 });
         assert_eq!(verdict(&[], &snmptrapd()).0, Err(expected));
     }
 
@@ -390,7 +396,7 @@ mod tests {
     #[tokio::test]
     async fn a_port_nobody_holds_is_named() {
         let port = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let expected = Cause::NothingListens { transport: Transport::Udp, port };
+        let expected = Cause::Port(PortCause::NothingListens { transport: Transport::Udp, port });
         assert_eq!(here(Transport::Udp, port).await.0, Err(expected));
     }
 

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use secrecy::{ExposeSecret as _, SecretString};
 
-use crate::cause::{Cause, Concern, Phase, Transport};
+use crate::cause::{Cause, Concern, DatabaseCause, Phase, TalkCause, Transport};
 use crate::evidence::Seen;
 use crate::net::tls::{Verify, secure};
 use crate::net::{Ask, FarStream, Stream};
@@ -47,7 +47,8 @@ impl Probe {
     /// A peer that repeats what it hears must not put the password into the report, nor a part of it.
     fn without_password(&self, cause: Cause) -> Cause {
         let Some(password) = &self.password else { return cause };
-        let is_unread = matches!(cause, Cause::BadReply { .. } | Cause::Endless { .. });
+        let is_unread =
+            matches!(cause, Cause::Talk(TalkCause::BadReply { .. } | TalkCause::Endless { .. }));
         if is_unread || cause.to_string().contains(password.expose_secret()) {
             return Cause::bad_reply(EXPECTED, b"(not shown after a log-in)");
         }
@@ -82,7 +83,7 @@ impl Probe {
         match refusal.split(' ').next() {
             // Servers before version 6 have no word of its own for a wrong password, and none for
             // one that nobody set; `called without any` is how later ones say that.
-            Some("WRONGPASS" | "ERR") => Err(Cause::RedisLogin { text }),
+            Some("WRONGPASS" | "ERR") => Err(Cause::Database(DatabaseCause::RedisLogin { text })),
             _ => Err(refused(refusal)),
         }
     }
@@ -257,7 +258,11 @@ async fn read(stream: &mut Stream) -> Result<Reply, Cause> {
         }
         if values.len() > MAX_VALUES || expected > MAX_VALUES {
             let head = wire::head(stream.head());
-            return Err(Cause::Endless { phase: Phase::Reply, limit: MAX_VALUES, head });
+            return Err(Cause::Talk(TalkCause::Endless {
+                phase: Phase::Reply,
+                limit: MAX_VALUES,
+                head,
+            }));
         }
     }
     Ok(Reply::Values(values))
@@ -275,14 +280,19 @@ fn refused(refusal: &str) -> Cause {
     let (word, rest) = refusal.split_once(' ').unwrap_or((refusal, ""));
     let text = refusal.to_owned();
     match word {
-        "DENIED" => Cause::RedisProtected,
-        "NOAUTH" | "WRONGPASS" => Cause::RedisLogin { text },
-        "NOPERM" => Cause::RedisNotPermitted { text },
-        "LOADING" => Cause::RedisLoading,
-        "MASTERDOWN" => Cause::RedisMasterDown,
-        "MISCONF" => Cause::RedisDisk { text },
-        "ERR" if rest.starts_with("max number of clients") => Cause::RedisFull,
-        _ => Cause::DatabaseError { error_code: word.to_owned(), text: rest.to_owned() },
+        "DENIED" => Cause::Database(DatabaseCause::RedisProtected),
+        "NOAUTH" | "WRONGPASS" => Cause::Database(DatabaseCause::RedisLogin { text }),
+        "NOPERM" => Cause::Database(DatabaseCause::RedisNotPermitted { text }),
+        "LOADING" => Cause::Database(DatabaseCause::RedisLoading),
+        "MASTERDOWN" => Cause::Database(DatabaseCause::RedisMasterDown),
+        "MISCONF" => Cause::Database(DatabaseCause::RedisDisk { text }),
+        "ERR" if rest.starts_with("max number of clients") => {
+            Cause::Database(DatabaseCause::RedisFull)
+        }
+        _ => Cause::Database(DatabaseCause::DatabaseError {
+            error_code: word.to_owned(),
+            text: rest.to_owned(),
+        }),
     }
 }
 
@@ -395,10 +405,13 @@ mod tests {
             "ERR AUTH <password> called without any password configured for the default user.",
         ] {
             let verdict = probe.judge_login(Some(&error(text)));
-            assert_eq!(verdict, Err(Cause::RedisLogin { text: text.to_owned() }));
+            assert_eq!(
+                verdict,
+                Err(Cause::Database(DatabaseCause::RedisLogin { text: text.to_owned() }))
+            );
         }
         let full = probe.judge_login(Some(&error("DENIED Redis is running in protected mode")));
-        assert_eq!(full, Err(Cause::RedisProtected));
+        assert_eq!(full, Err(Cause::Database(DatabaseCause::RedisProtected)));
     }
 
     #[test]

@@ -12,7 +12,7 @@ mod client;
 use std::io;
 use std::time::Duration;
 
-use crate::cause::{Cause, Phase, Transport};
+use crate::cause::{Cause, Phase, SshCause, TalkCause, Transport};
 use crate::evidence::{Seen, Value};
 use crate::net::{Ask, FarStream, Stream};
 use crate::recognise::Spoken;
@@ -127,7 +127,9 @@ async fn identify(stream: &mut Stream) -> Result<String, Cause> {
         if line.starts_with(b"Not allowed at this time")
             || line.starts_with(b"Exceeded MaxStartups")
         {
-            return Err(Cause::SshRefused { text: wire::clean(line.trim_ascii_end(), 80) });
+            return Err(Cause::Ssh(SshCause::SshRefused {
+                text: wire::clean(line.trim_ascii_end(), 80),
+            }));
         }
         if let Some(cause) = SERVICE.instead(stream.head()) {
             return Err(cause);
@@ -136,15 +138,21 @@ async fn identify(stream: &mut Stream) -> Result<String, Cause> {
             break;
         }
     }
-    Err(Cause::Endless { phase: Phase::Greeting, limit: read, head: wire::head(stream.head()) })
+    Err(Cause::Talk(TalkCause::Endless {
+        phase: Phase::Greeting,
+        limit: read,
+        head: wire::head(stream.head()),
+    }))
 }
 
 /// A server in good health identifies itself before anything else; who listens first, and gives up
 /// later, is no SSH server.
 fn closed(cause: Cause, waited: Duration) -> Cause {
     match cause {
-        Cause::HungUp { to, phase: Phase::Greeting, received: 0 } if waited < AT_ONCE => {
-            Cause::SshClosed { to }
+        Cause::Talk(TalkCause::HungUp { to, phase: Phase::Greeting, received: 0 })
+            if waited < AT_ONCE =>
+        {
+            Cause::Ssh(SshCause::SshClosed { to })
         }
         other => other,
     }
@@ -313,6 +321,7 @@ const BY_APPLICATION: u32 = 11;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cause::TlsCause;
     use crate::hostile::{damaged, ends, said};
     use proptest::prelude::*;
 
@@ -374,7 +383,10 @@ mod tests {
         let ours = Algorithms::of_openssh();
         let cause = Probe::default().judge("SSH-2.0-old", &theirs, &ours, &mut seen).unwrap_err();
         let part = crate::cause::SshPart::KeyExchange;
-        assert_eq!(cause, Cause::SshNothingInCommon { part, theirs: old, ours: ours.kex });
+        assert_eq!(
+            cause,
+            Cause::Ssh(SshCause::SshNothingInCommon { part, theirs: old, ours: ours.kex })
+        );
         assert_eq!(seen.evidence.fact("compared_with"), Some(&"OpenSSH 8.0 and later".into()));
         assert!(seen.evidence.fact("macs").is_some());
     }
@@ -406,7 +418,7 @@ mod tests {
     fn a_server_that_turns_us_away_is_told_by_its_words() {
         for text in ["Not allowed at this time", "Exceeded MaxStartups"] {
             let cause = refused(format!("{text}\r\n").as_bytes());
-            assert_eq!(cause, Cause::SshRefused { text: text.to_owned() });
+            assert_eq!(cause, Cause::Ssh(SshCause::SshRefused { text: text.to_owned() }));
         }
     }
 
@@ -417,12 +429,16 @@ mod tests {
             let (expected, spoken) = ("SSH", Spoken::Smtp);
             assert_eq!(
                 cause,
-                Cause::WrongService { expected: expected.into(), spoken, head: wire::head(words) }
+                Cause::Talk(TalkCause::WrongService {
+                    expected: expected.into(),
+                    spoken,
+                    head: wire::head(words)
+                })
             );
         }
         assert_eq!(
             refused(&[0x15, 3, 1, 0, 2, 2, 70]),
-            Cause::TlsUnexpected { expected: "SSH".into() }
+            Cause::Tls(TlsCause::TlsUnexpected { expected: "SSH".into() })
         );
     }
 
@@ -430,11 +446,13 @@ mod tests {
     fn a_tarpit_is_read_to_a_bound() {
         let (phase, lines) = (Phase::Greeting, b"wait\r\n".repeat(MAX_LINES + 9));
         let (limit, head) = (6 * MAX_LINES, wire::head(&lines[..64]));
-        assert_eq!(refused(&lines), Cause::Endless { phase, limit, head });
+        assert_eq!(refused(&lines), Cause::Talk(TalkCause::Endless { phase, limit, head }));
         let long = [&[b'x'; MAX_LINE - 1][..], b"\n"].concat().repeat(20);
         let (limit, head) = (MAX_BEFORE + MAX_LINE, wire::head(&long[..64]));
-        assert_eq!(refused(&long), Cause::Endless { phase, limit, head });
-        let Cause::Endless { limit, .. } = refused(&[b'x'; 9_000]) else { panic!("no line ends") };
+        assert_eq!(refused(&long), Cause::Talk(TalkCause::Endless { phase, limit, head }));
+        let Cause::Talk(TalkCause::Endless { limit, .. }) = refused(&[b'x'; 9_000]) else {
+            panic!("no line ends")
+        };
         assert_eq!(limit, MAX_LINE);
     }
 

@@ -9,7 +9,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use crate::cause::{Cause, Millis, Transport};
+use crate::cause::{Cause, Millis, SnmpCause, Transport};
 use crate::evidence::Seen;
 use crate::net::{Ask, Udp};
 use crate::recognise::Spoken;
@@ -46,7 +46,7 @@ impl Probe {
             }
             Discovered::Nothing(Some(stray)) => Err(stray),
             // A receiver without v3 is silent, and takes traps all the same.
-            Discovered::Nothing(None) => Err(Cause::SnmpSilent { to, waited }),
+            Discovered::Nothing(None) => Err(Cause::Snmp(SnmpCause::SnmpSilent { to, waited })),
         }
     }
 }
@@ -84,7 +84,7 @@ mod tests {
     fn silence_proves_nothing() {
         let cause = verdict(Discovered::Nothing(None)).0.unwrap_err();
         let to = ([192, 0, 2, 1], 162).into();
-        assert_eq!(cause, Cause::SnmpSilent { to, waited: WAITED });
+        assert_eq!(cause, Cause::Snmp(SnmpCause::SnmpSilent { to, waited: WAITED }));
         assert!(cause.is_inconclusive());
     }
 

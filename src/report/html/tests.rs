@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use preflight_checks::{Cause, Icmp, Transport};
+use preflight_checks::{Cause, Icmp, PathCause, Transport};
 use serde_json::{Map, Value, json};
 
 use crate::catalogue::{Party, Role};
@@ -69,11 +69,11 @@ pub(super) fn asked(step: StepReport, host: &str, port: u16) -> StepReport {
 pub(super) fn rejected(step: StepReport, device: &str) -> StepReport {
     let message = format!("rejected by {device} (ICMP 3/13, administratively prohibited)");
     let by = device.parse().unwrap_or_else(|_| IpAddr::from([10, 9, 0, 1]));
-    let why = Cause::PathRejected {
+    let why = Cause::Path(PathCause::PathRejected {
         to: ([10, 0, 0, 5], 161).into(),
         by,
         icmp: Icmp::V4 { kind: 3, code: 13 },
-    };
+    });
     let cause = CauseReport {
         why: Why::Cause(why),
         message: message.clone(),

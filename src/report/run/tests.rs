@@ -8,6 +8,7 @@ use crate::catalogue::{Party, Role};
 use crate::report::Context;
 use crate::run::plan::{Phase, Plan, Settings, plan};
 use crate::site::{Site, Sourced, Target, local};
+use preflight_checks::{DnsCause, NameCause, PathCause, PortCause, RouteCause, WebCause};
 
 fn a_plan(phase: Phase) -> Plan {
     let mut site = Site::of(Role::Central, Trust::only([]));
@@ -45,24 +46,28 @@ fn a_plan(phase: Phase) -> Plan {
 type Findings = Vec<(usize, &'static str, Result<Vec<Concern>, Cause>)>;
 
 fn closed(to: &str) -> Cause {
-    Cause::PortClosed { to: to.parse().unwrap() }
+    Cause::Port(PortCause::PortClosed { to: to.parse().unwrap() })
 }
 
 fn seen(flow: &str) -> Findings {
     let by = IpAddr::from([10, 9, 0, 1]);
-    let rejected = |to: &str| Cause::PathRejected {
-        to: to.parse().unwrap(),
-        by,
-        icmp: Icmp::V4 { kind: 3, code: 13 },
+    let rejected = |to: &str| {
+        Cause::Path(PathCause::PathRejected {
+            to: to.parse().unwrap(),
+            by,
+            icmp: Icmp::V4 { kind: 3, code: 13 },
+        })
     };
-    let no_route =
-        Cause::NoRoute { to: "2001:db8::3".parse().unwrap(), route: LocalRoute::Missing };
+    let no_route = Cause::Route(RouteCause::NoRoute {
+        to: "2001:db8::3".parse().unwrap(),
+        route: LocalRoute::Missing,
+    });
     let behind = closed("10.0.0.8:3128");
-    let proxy = Cause::ProxyUnreachable {
+    let proxy = Cause::Web(WebCause::ProxyUnreachable {
         proxy: "http://10.0.0.8:3128".to_owned(),
         reason: behind.to_string(),
         because: Box::new(behind.clone()),
-    };
+    });
     match flow {
         "central.ntp" => vec![
             (0, "[2001:db8::3]:123", Err(no_route)),
@@ -70,7 +75,7 @@ fn seen(flow: &str) -> Findings {
         ],
         "central.dns" => {
             let udp = Box::new(rejected("10.0.0.53:53"));
-            vec![(0, "10.0.0.53:53", Err(Cause::DnsTcpOnly { udp }))]
+            vec![(0, "10.0.0.53:53", Err(Cause::Dns(DnsCause::DnsTcpOnly { udp })))]
         }
         "central.smtp" => vec![
             (0, "10.0.0.25:25", Ok(vec![Concern::SmtpSlowGreeting { seconds: 4.5 }])),
@@ -98,11 +103,11 @@ fn found_of(step: &Step) -> Option<Found> {
     let Action::Ask(question) = &step.action else { return None };
     if step.flow == "central.ssh" {
         let server = IpAddr::from([10, 0, 0, 53]);
-        let unresolved = Some(Cause::ResolverFailed {
+        let unresolved = Some(Cause::Name(NameCause::ResolverFailed {
             name: "poller.example".to_owned(),
             error: "Temporary failure".to_owned(),
             servers: vec![Opinion { server, says: "no answer".to_owned() }],
-        });
+        }));
         return Some(Found { unresolved, ..Found::default() });
     }
     let attempt = |(way, address, verdict): (usize, &str, Result<Vec<Concern>, Cause>)| {

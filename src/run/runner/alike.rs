@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use preflight_checks::{Cause, Icmp};
+use preflight_checks::{Cause, Icmp, PathCause, SnmpCause};
 
 use super::Found;
 use crate::run::plan::{Action, Plan};
@@ -83,15 +83,22 @@ impl Known {
     fn of(plan: &Plan, found: &mut [Option<Found>]) -> Self {
         let mut known = Self::default();
         for_each(plan, found, |protocol, cause| match *cause {
-            Cause::HostUnreachable { to, by, icmp, beside: 0 } => {
+            Cause::Path(PathCause::HostUnreachable { to, by, icmp, beside: 0 }) => {
                 let (_, _, told) = known.absent.entry(network(to)).or_insert((by, icmp, 0));
                 *told += 1;
             }
-            Cause::HostSilentAfter { to, by, hop, beside: 0, .. } => {
+            Cause::Path(PathCause::HostSilentAfter { to, by, hop, beside: 0, .. }) => {
                 let end = End { by, hop, next_is_host: false, hosts: 1 };
                 add(known.silent.entry((network(to.ip()), protocol)), end);
             }
-            Cause::PortSilentAfter { to, by, hop, next_is_host, beside: 0, .. } => {
+            Cause::Path(PathCause::PortSilentAfter {
+                to,
+                by,
+                hop,
+                next_is_host,
+                beside: 0,
+                ..
+            }) => {
                 let end = End { by, hop, next_is_host, hosts: 1 };
                 add(known.port_silent.entry((network(to.ip()), protocol)), end);
             }
@@ -102,18 +109,20 @@ impl Known {
 
     /// What `cause` is in the light of its neighbours; `None`: what it was.
     fn explain(&self, protocol: &'static str, cause: &Cause) -> Option<Cause> {
-        let (Cause::NoAnswer { to, waited, .. }
-        | Cause::SnmpSilent { to, waited }
-        | Cause::HostSilentAfter { to, waited, .. }
-        | Cause::PortSilent { to, waited, .. }) = *cause
+        let (Cause::Path(
+            PathCause::NoAnswer { to, waited, .. }
+            | PathCause::HostSilentAfter { to, waited, .. }
+            | PathCause::PortSilent { to, waited, .. },
+        )
+        | Cause::Snmp(SnmpCause::SnmpSilent { to, waited })) = *cause
         else {
             return None;
         };
         let place = (network(to.ip()), protocol);
-        if let Cause::PortSilent { alive, .. } = *cause {
+        if let Cause::Path(PathCause::PortSilent { alive, .. }) = *cause {
             let &End { by, hop, next_is_host, hosts: beside } =
                 self.port_silent.get(&place)?.as_ref()?;
-            return Some(Cause::PortSilentAfter {
+            return Some(Cause::Path(PathCause::PortSilentAfter {
                 to,
                 by,
                 hop,
@@ -121,18 +130,19 @@ impl Known {
                 alive,
                 waited,
                 beside,
-            });
+            }));
         }
         let ends_at = self.silent.get(&place).copied().flatten().map(|end| end.by);
         let absent = self.absent.get(&place.0);
         let absent = absent.filter(|(by, _, told)| *told >= ENOUGH || ends_at == Some(*by));
         if let Some(&(by, icmp, beside)) = absent {
-            return Some(Cause::HostUnreachable { to: to.ip(), by, icmp, beside });
+            return Some(Cause::Path(PathCause::HostUnreachable { to: to.ip(), by, icmp, beside }));
         }
         match (cause, self.silent.get(&place)) {
-            (Cause::NoAnswer { .. }, Some(&Some(End { by, hop, hosts: beside, .. }))) => {
-                Some(Cause::HostSilentAfter { to, by, hop, waited, beside })
-            }
+            (
+                Cause::Path(PathCause::NoAnswer { .. }),
+                Some(&Some(End { by, hop, hosts: beside, .. })),
+            ) => Some(Cause::Path(PathCause::HostSilentAfter { to, by, hop, waited, beside })),
             _ => None,
         }
     }
@@ -162,30 +172,41 @@ mod tests {
     }
 
     fn absent(last: u8) -> Cause {
-        Cause::HostUnreachable { to: to(last).ip(), by: ROUTER, icmp: ICMP, beside: 0 }
+        Cause::Path(PathCause::HostUnreachable {
+            to: to(last).ip(),
+            by: ROUTER,
+            icmp: ICMP,
+            beside: 0,
+        })
     }
 
     fn silent(last: u8) -> Cause {
-        Cause::NoAnswer { to: to(last), phase: Phase::Reply, waited: WAITED }
+        Cause::Path(PathCause::NoAnswer { to: to(last), phase: Phase::Reply, waited: WAITED })
     }
 
     fn after(last: u8, by: u8) -> Cause {
         let by = [10, 9, 0, by].into();
-        Cause::HostSilentAfter { to: to(last), by, hop: 2, waited: WAITED, beside: 0 }
+        Cause::Path(PathCause::HostSilentAfter {
+            to: to(last),
+            by,
+            hop: 2,
+            waited: WAITED,
+            beside: 0,
+        })
     }
 
     fn known(causes: &[Cause]) -> Known {
         let mut known = Known::default();
         for cause in causes {
             match *cause {
-                Cause::HostUnreachable { to, by, icmp, .. } => {
+                Cause::Path(PathCause::HostUnreachable { to, by, icmp, .. }) => {
                     known.absent.entry(network(to)).or_insert((by, icmp, 0)).2 += 1;
                 }
-                Cause::HostSilentAfter { to, by, hop, .. } => {
+                Cause::Path(PathCause::HostSilentAfter { to, by, hop, .. }) => {
                     let end = End { by, hop, next_is_host: false, hosts: 1 };
                     add(known.silent.entry((network(to.ip()), "snmp")), end);
                 }
-                Cause::PortSilentAfter { to, by, hop, next_is_host, .. } => {
+                Cause::Path(PathCause::PortSilentAfter { to, by, hop, next_is_host, .. }) => {
                     let end = End { by, hop, next_is_host, hosts: 1 };
                     add(known.port_silent.entry((network(to.ip()), "snmp")), end);
                 }
@@ -197,10 +218,24 @@ mod tests {
 
     #[test]
     fn what_a_router_says_of_two_hosts_it_says_of_a_silent_one_beside_them_too() {
-        let beside =
-            |beside| Cause::HostUnreachable { to: to(9).ip(), by: ROUTER, icmp: ICMP, beside };
+        let beside = |beside| {
+            Cause::Path(PathCause::HostUnreachable {
+                to: to(9).ip(),
+                by: ROUTER,
+                icmp: ICMP,
+                beside,
+            })
+        };
         assert_eq!(known(&[absent(1)]).explain("snmp", &silent(9)), None);
-        let ends = |by| Cause::HostSilentAfter { to: to(9), by, hop: 1, waited: WAITED, beside: 0 };
+        let ends = |by| {
+            Cause::Path(PathCause::HostSilentAfter {
+                to: to(9),
+                by,
+                hop: 1,
+                waited: WAITED,
+                beside: 0,
+            })
+        };
         let ends_there = known(&[absent(1), ends(ROUTER)]);
         assert_eq!(ends_there.explain("snmp", &ends(ROUTER)), Some(beside(1)));
         let ends_elsewhere = known(&[absent(1), ends([10, 9, 0, 1].into())]);
@@ -208,13 +243,18 @@ mod tests {
         let three = known(&[absent(1), absent(2), absent(3)]);
         let same = beside(3);
         assert_eq!(three.explain("snmp", &silent(9)), Some(same.clone()));
-        let unknown = Cause::SnmpSilent { to: to(9), waited: WAITED };
+        let unknown = Cause::Snmp(SnmpCause::SnmpSilent { to: to(9), waited: WAITED });
         assert_eq!(three.explain("snmp", &unknown), Some(same));
         // One whose other port answers is there, and one of another network is not beside them.
-        let port = Cause::PortSilent { to: to(9), alive: HostAnswer::Ping, waited: WAITED };
+        let port = Cause::Path(PathCause::PortSilent {
+            to: to(9),
+            alive: HostAnswer::Ping,
+            waited: WAITED,
+        });
         assert_eq!(three.explain("snmp", &port), None);
         let elsewhere = ([10, 0, 8, 9], 161).into();
-        let far = Cause::NoAnswer { to: elsewhere, phase: Phase::Reply, waited: WAITED };
+        let far =
+            Cause::Path(PathCause::NoAnswer { to: elsewhere, phase: Phase::Reply, waited: WAITED });
         assert_eq!(three.explain("snmp", &far), None);
     }
 
@@ -222,14 +262,20 @@ mod tests {
     fn trails_of_one_network_that_end_at_one_device_tell_of_those_nobody_followed() {
         let one = known(&[after(1, 2), after(2, 2)]);
         let by = [10, 9, 0, 2].into();
-        let same = Cause::HostSilentAfter { to: to(9), by, hop: 2, waited: WAITED, beside: 2 };
+        let same = Cause::Path(PathCause::HostSilentAfter {
+            to: to(9),
+            by,
+            hop: 2,
+            waited: WAITED,
+            beside: 2,
+        });
         assert_eq!(one.explain("snmp", &silent(9)), Some(same));
         assert_eq!(one.explain("nsclient", &silent(9)), None);
         let two = known(&[after(1, 2), after(2, 7), after(3, 2)]);
         assert_eq!(two.explain("snmp", &silent(9)), None);
-        let there = |alive| Cause::PortSilent { to: to(9), alive, waited: WAITED };
+        let there = |alive| Cause::Path(PathCause::PortSilent { to: to(9), alive, waited: WAITED });
         let (hop, next_is_host) = (1, true);
-        let looked = Cause::PortSilentAfter {
+        let looked = Cause::Path(PathCause::PortSilentAfter {
             to: to(1),
             by,
             hop,
@@ -237,9 +283,9 @@ mod tests {
             alive: HostAnswer::Ping,
             waited: WAITED,
             beside: 0,
-        };
+        });
         let alive = HostAnswer::Neighbour;
-        let same = Cause::PortSilentAfter {
+        let same = Cause::Path(PathCause::PortSilentAfter {
             to: to(9),
             by,
             hop,
@@ -247,7 +293,7 @@ mod tests {
             alive,
             waited: WAITED,
             beside: 1,
-        };
+        });
         assert_eq!(known(&[looked]).explain("snmp", &there(alive)), Some(same));
     }
 }

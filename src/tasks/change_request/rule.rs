@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use preflight_checks::{Cause, Transport};
+use preflight_checks::{Cause, RouteCause, Transport};
 
 use super::end::{End, Firewall};
 use crate::catalogue::service;
@@ -133,7 +133,9 @@ fn needed(report: &Report, step: &StepReport) -> Vec<Rule> {
 fn asked(step: &StepReport) -> Vec<(&AttemptReport, &WayReport, SocketAddr)> {
     let Some(target) = &step.target else { return Vec::new() };
     let works = |attempt: &AttemptReport| matches!(attempt.outcome, Outcome::Pass | Outcome::Warn);
-    let no_route = |attempt: &AttemptReport| matches!(attempt.cause(), Some(Cause::NoRoute { .. }));
+    let no_route = |attempt: &AttemptReport| {
+        matches!(attempt.cause(), Some(Cause::Route(RouteCause::NoRoute { .. })))
+    };
     let known = step.attempts.iter().filter(|attempt| !no_route(attempt)).filter_map(|attempt| {
         let to = *attempt.address.known()?;
         let same = |way: &&WayReport| way.port == to.port() && way.protocol == attempt.protocol;

@@ -2,8 +2,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use preflight_checks::{
-    Cause, HostAnswer, Icmp, LocalFirewallSign, Millis, Owner, Phase, Plea, ResetSign, Transport,
-    samples,
+    Cause, DnsCause, HostAnswer, Icmp, LocalFirewallSign, Millis, Owner, PathCause, Phase, Plea,
+    PortCause, ResetSign, RouteCause, Transport, samples,
 };
 use serde_json::{Value, json};
 
@@ -30,11 +30,11 @@ fn bbdo(outcome: &str) -> Value {
 }
 
 fn rejected_by(to: &str, device: &str) -> Cause {
-    Cause::PathRejected { to: at(to), by: ip(device), icmp: ICMP }
+    Cause::Path(PathCause::PathRejected { to: at(to), by: ip(device), icmp: ICMP })
 }
 
 fn silent(to: &str) -> Cause {
-    Cause::NoAnswer { to: at(to), phase: Phase::Connect, waited: WAITED }
+    Cause::Path(PathCause::NoAnswer { to: at(to), phase: Phase::Connect, waited: WAITED })
 }
 
 fn rejected(source: &str, device: &str) -> Value {
@@ -61,17 +61,18 @@ fn written(request: &ChangeRequest, format: Format) -> String {
 fn site() -> Vec<Report> {
     let (from, to) = ("10.2.0.7", "10.0.0.25:25");
     let mail = step("poller", "smtp", "relay.example.com", "smtp:25/tcp", "fail");
-    let silent = Cause::PortSilent { to: at(to), alive: CLOSED, waited: WAITED };
+    let silent = Cause::Path(PathCause::PortSilent { to: at(to), alive: CLOSED, waited: WAITED });
     let mail = failing_at(mail, from, to, &silent);
     let device = step("poller", "device", "10.1.1.1", "snmp:161/udp", "fail");
-    let refuses = Cause::TargetRejected { to: at("10.1.1.1:161"), icmp: ICMP };
+    let refuses = Cause::Path(PathCause::TargetRejected { to: at("10.1.1.1:161"), icmp: ICMP });
     let device = failing_at(device, "10.2.0.8", "10.1.1.1:161", &refuses);
     let (to, how) = (at("10.0.0.3:123"), LocalFirewallSign::OutputDrop);
     let ntp = step("poller", "ntp", "10.0.0.3", "ntp:123/udp", "fail");
-    let ntp = failing_at(ntp, from, "10.0.0.3:123", &Cause::LocalFirewall { to, how });
+    let ntp =
+        failing_at(ntp, from, "10.0.0.3:123", &Cause::Route(RouteCause::LocalFirewall { to, how }));
     let dns = step("poller", "dns", "10.0.0.53", "dns:53/udp", "fail");
     let (to, by, icmp) = (ip("10.0.0.53"), ip("10.9.0.1"), Icmp::V4 { kind: 3, code: 1 });
-    let off = Cause::HostUnreachable { to, by, icmp, beside: 0 };
+    let off = Cause::Path(PathCause::HostUnreachable { to, by, icmp, beside: 0 });
     let dns = failing_at(dns, from, "10.0.0.53:53", &off);
     let https = step("central", "http", "https://updates.example.com/", "https:443/tcp", "pass");
     let mut listener = step("poller", "central", "this host", "bbdo:5669/tcp", "pass");
@@ -107,8 +108,13 @@ fn sources_to_one_destination_are_one_row_of_the_device_that_blocks() {
 #[test]
 fn the_last_device_that_answers_did_not_say_no() {
     let to = at("10.1.12.1:161");
-    let silent =
-        Cause::HostSilentAfter { to, by: ip("10.9.0.2"), hop: 2, waited: WAITED, beside: 0 };
+    let silent = Cause::Path(PathCause::HostSilentAfter {
+        to,
+        by: ip("10.9.0.2"),
+        hop: 2,
+        waited: WAITED,
+        beside: 0,
+    });
     let mut device = step("poller", "device", "10.1.12.1", "snmp:161/udp", "fail");
     device["group"] = json!("10.1.12.0/24");
     let mut healthy = step("poller", "device", "10.1.12.2", "snmp:161/udp", "pass");
@@ -201,25 +207,25 @@ fn every_address_of_a_step_is_asked_for_where_it_is_stopped() {
         ("10.0.0.5:5669", rejected_by("10.0.0.5:5669", "10.2.0.1")),
         (
             "10.0.0.6:5669",
-            Cause::PathReset {
+            Cause::Path(PathCause::PathReset {
                 to: at("10.0.0.6:5669"),
                 by: Some(ip("10.9.9.9")),
                 hop: 2,
                 sign: ResetSign::TooFewHops,
-            },
+            }),
         ),
         (
             "10.0.0.7:5669",
-            Cause::FilteredBetween {
+            Cause::Path(PathCause::FilteredBetween {
                 to: at("10.0.0.7:5669"),
                 after: Some(ip("10.2.0.1")),
                 hop: 1,
                 next: ip("10.9.0.1"),
                 alive: CLOSED,
                 waited: WAITED,
-            },
+            }),
         ),
-        ("10.0.0.8:5669", Cause::PortClosed { to: at("10.0.0.8:5669") }),
+        ("10.0.0.8:5669", Cause::Port(PortCause::PortClosed { to: at("10.0.0.8:5669") })),
     ] {
         central = failing_at(central, "10.2.0.7", to, &why);
     }
@@ -257,7 +263,7 @@ fn every_address_of_a_step_is_asked_for_where_it_is_stopped() {
 fn a_repair_is_asked_for_beside_a_rule() {
     let step = failing_at(bbdo("fail"), "10.2.0.7", "10.0.0.5:5669", &silent("10.0.0.5:5669"));
     let (to, by, icmp) = (ip("10.0.0.6"), ip("10.9.0.1"), Icmp::V4 { kind: 3, code: 0 });
-    let lost = Cause::NetUnreachable { to, by, icmp };
+    let lost = Cause::Path(PathCause::NetUnreachable { to, by, icmp });
     let step = failing_at(step, "10.2.0.7", "10.0.0.6:5669", &lost);
     let request = request(&[poller("poller-1", "10.2.0.7", &[step])], false);
     assert_eq!(request.rows.len(), 1);
@@ -287,15 +293,19 @@ fn a_dns_server_is_asked_for_over_what_it_is_not_reached_over() {
     let to = "10.0.0.53:53";
     let blocked = || Box::new(rejected_by(to, "10.9.0.1"));
     let question = || "a.example".to_owned();
-    let closed = Cause::PortClosed { to: at(to) };
+    let closed = Cause::Port(PortCause::PortClosed { to: at(to) });
     for (why, other, service) in [
         (*blocked(), None, "UDP 53"),
         (*blocked(), Some(silent(to)), "UDP and TCP 53"),
         // TCP reaches the server, which does not serve it.
         (*blocked(), Some(closed.clone()), "UDP 53"),
-        (Cause::DnsTcpOnly { udp: blocked() }, None, "UDP 53"),
-        (Cause::DnsTruncated { question: question(), tcp: blocked() }, Some(*blocked()), "TCP 53"),
-        (Cause::DnsRefused { question: question() }, Some(*blocked()), "TCP 53"),
+        (Cause::Dns(DnsCause::DnsTcpOnly { udp: blocked() }), None, "UDP 53"),
+        (
+            Cause::Dns(DnsCause::DnsTruncated { question: question(), tcp: blocked() }),
+            Some(*blocked()),
+            "TCP 53",
+        ),
+        (Cause::Dns(DnsCause::DnsRefused { question: question() }), Some(*blocked()), "TCP 53"),
     ] {
         let dns = step("poller", "dns", "10.0.0.53", "dns:53/udp", "fail");
         let mut dns = failing_at(dns, "10.2.0.7", to, &why);
@@ -318,7 +328,7 @@ fn of_several_ports_and_addresses_only_the_blocked_are_asked_for() {
     let mut ldap = step("central", "ldap", "dc.example.com", "ldaps:636/tcp", "fail");
     let way = |protocol: &str, port: u16| json!({ "protocol": protocol, "transport": "tcp", "port": port, "origin": "profile" });
     ldap["target"]["ways"] = json!([way("ldaps", 636), way("ldap", 389)]);
-    let closed = |to: &str| Cause::PortClosed { to: at(to) };
+    let closed = |to: &str| Cause::Port(PortCause::PortClosed { to: at(to) });
     for (to, protocol, why) in [
         ("10.0.0.9:636", "ldaps", silent("10.0.0.9:636")),
         ("10.0.0.9:389", "ldap", silent("10.0.0.9:389")),
@@ -366,7 +376,7 @@ fn a_port_that_a_run_would_try_too_is_asked_for_with_the_first() {
         );
     }
     // The target itself says where nothing listens.
-    let closed = Cause::PortClosed { to: at("10.2.0.7:5666") };
+    let closed = Cause::Port(PortCause::PortClosed { to: at("10.2.0.7:5666") });
     let step = failing_at(gorgone("fail"), "10.0.0.5", "10.2.0.7:5666", &closed);
     let step = failing_at(step, "10.0.0.5", "10.2.0.7:5556", &silent("10.2.0.7:5556"));
     assert_eq!(request(&[central(step)], false).rows[0].service(), "TCP 5556");
@@ -374,7 +384,7 @@ fn a_port_that_a_run_would_try_too_is_asked_for_with_the_first() {
 
 #[test]
 fn of_a_service_found_on_the_other_port_that_port_is_needed() {
-    let closed = Cause::PortClosed { to: at("10.2.0.7:5666") };
+    let closed = Cause::Port(PortCause::PortClosed { to: at("10.2.0.7:5666") });
     let mut step = failing_at(gorgone("fail"), "10.0.0.5", "10.2.0.7:5666", &closed);
     step["attempts"].as_array_mut().unwrap().push(json!({
         "address": "10.2.0.7:5556", "protocol": "zmq", "source": "10.0.0.5", "outcome": "pass",
@@ -491,7 +501,7 @@ fn of_two_runs_of_one_machine_the_newer_counts_in_any_order() {
 #[test]
 fn what_a_report_says_cannot_become_a_command() {
     let (to, how) = (at("10.0.0.5:5669"), LocalFirewallSign::OutputDrop);
-    let own = Cause::LocalFirewall { to, how };
+    let own = Cause::Route(RouteCause::LocalFirewall { to, how });
     let mut evil = failing_at(bbdo("fail"), "10.2.0.7", "10.0.0.5:5669", &own);
     evil["flow"] = json!("x'; reboot #\"");
     evil["why"] = json!("y\nreboot");

@@ -2,7 +2,7 @@
 
 use crate::report::StepReport;
 use crate::run::verdict::Outcome;
-use preflight_checks::{Cause, Layer};
+use preflight_checks::{Cause, Layer, OwnCause};
 
 /// From working to failing; what stands further down is worse.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -31,7 +31,7 @@ impl Standing {
 
 /// Was the run over before this step was?
 pub(super) fn is_unfinished(step: &StepReport) -> bool {
-    matches!(step.why(), Some(Cause::Interrupted))
+    matches!(step.why(), Some(Cause::Own(OwnCause::Interrupted)))
 }
 
 /// The layer that a failing step got to; the lower, the less far it got.

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr as _;
 
-use preflight_checks::{Cause, Layer, Transport};
+use preflight_checks::{Cause, DnsCause, Layer, NameCause, Transport};
 
 use crate::report::{AttemptReport, StepReport};
 use crate::site::{Place, address_of};
@@ -102,17 +102,20 @@ impl Blanks {
 /// The name that a cause is about: the one that is not resolved, or the one a certificate is for.
 fn name(why: &Cause, given: Option<&str>) -> Option<String> {
     let name = match why {
-        Cause::NameNotFound { name, .. }
-        | Cause::NameNotAskedFor { name, .. }
-        | Cause::NameWithoutAddress { name }
-        | Cause::ResolverFailed { name, .. }
-        | Cause::NameServerUnreachable { name, .. }
-        | Cause::AliasBroken { name, .. }
-        | Cause::NameIsLoopback { name, .. }
-        | Cause::NameIsNobody { name, .. }
-        | Cause::NameFileUnread { name, .. }
-        | Cause::DnsNameNotFound { name }
-        | Cause::DnsNameWithoutAddress { name } => Some(name.as_str()),
+        Cause::Name(
+            NameCause::NameNotFound { name, .. }
+            | NameCause::NameNotAskedFor { name, .. }
+            | NameCause::NameWithoutAddress { name }
+            | NameCause::ResolverFailed { name, .. }
+            | NameCause::NameServerUnreachable { name, .. }
+            | NameCause::AliasBroken { name, .. }
+            | NameCause::NameIsLoopback { name, .. }
+            | NameCause::NameIsNobody { name, .. }
+            | NameCause::NameFileUnread { name, .. },
+        )
+        | Cause::Dns(
+            DnsCause::DnsNameNotFound { name } | DnsCause::DnsNameWithoutAddress { name },
+        ) => Some(name.as_str()),
         other => given.filter(|_| other.layer() == Layer::Tls),
     };
     name.filter(|name| is_harmless(name)).map(str::to_owned)
@@ -142,6 +145,7 @@ mod tests {
     use super::*;
     use crate::report::sample::{failing_at, report, step};
     use preflight_checks::Icmp;
+    use preflight_checks::{PathCause, SnmpCause, TlsCause};
 
     fn blanks(target: &str, way: &str, why: &Cause, to: &str, from: &str) -> Blanks {
         let step = failing_at(step("poller", "central", target, way, "fail"), from, to, why);
@@ -150,7 +154,11 @@ mod tests {
 
     fn rejected(to: &str) -> Cause {
         let icmp = Icmp::V4 { kind: 3, code: 13 };
-        Cause::PathRejected { to: to.parse().unwrap(), by: IpAddr::from([10, 9, 0, 1]), icmp }
+        Cause::Path(PathCause::PathRejected {
+            to: to.parse().unwrap(),
+            by: IpAddr::from([10, 9, 0, 1]),
+            icmp,
+        })
     }
 
     #[test]
@@ -165,14 +173,21 @@ mod tests {
             path.in_code("ip saddr HERE PROTOCOL dport PORT"),
             "ip saddr 10.2.0.7 tcp dport 5669"
         );
-        let tls = blanks("central.example", "bbdo:5669/tcp", &Cause::TrustStoreEmpty, to, from);
+        let tls = blanks(
+            "central.example",
+            "bbdo:5669/tcp",
+            &Cause::Tls(TlsCause::TrustStoreEmpty),
+            to,
+            from,
+        );
         assert_eq!(tls.in_code("-connect TARGET:PORT"), "-connect central.example:5669");
     }
 
     #[test]
     fn an_ipv6_address_before_a_port_stands_in_brackets() {
         let (to, from) = ("[2001:db8::5]:161", "2001:db8::7");
-        let blanks = blanks("2001:db8::5", "snmp:161/udp", &Cause::SnmpView, to, from);
+        let blanks =
+            blanks("2001:db8::5", "snmp:161/udp", &Cause::Snmp(SnmpCause::SnmpView), to, from);
         assert_eq!(
             blanks.in_code("nc TARGET PORT; curl http://TARGET:PORT/"),
             "nc 2001:db8::5 161; curl http://[2001:db8::5]:161/"
@@ -182,7 +197,8 @@ mod tests {
     #[test]
     fn a_rule_for_an_ipv6_address_is_one_of_ipv6() {
         let (to, from) = ("[2001:db8::5]:161", "2001:db8::7");
-        let blanks = blanks("2001:db8::5", "snmp:161/udp", &Cause::SnmpView, to, from);
+        let blanks =
+            blanks("2001:db8::5", "snmp:161/udp", &Cause::Snmp(SnmpCause::SnmpView), to, from);
         assert_eq!(
             blanks.in_code("input ip saddr HERE PROTOCOL dport PORT accept"),
             "input ip6 saddr 2001:db8::7 udp dport 161 accept"
@@ -193,15 +209,15 @@ mod tests {
     #[test]
     fn a_name_is_the_one_the_cause_is_about() {
         let (to, from) = ("10.0.0.25:25", "10.2.0.7");
-        let missing = Cause::NameWithoutAddress { name: "mx.example".to_owned() };
+        let missing = Cause::Name(NameCause::NameWithoutAddress { name: "mx.example".to_owned() });
         let of =
             |why: &Cause, text| blanks("relay.example", "smtp:25/tcp", why, to, from).in_code(text);
         assert_eq!(of(&missing, "dig NAME A"), "dig mx.example A");
         let untrusted = "-servername relay.example";
-        assert_eq!(of(&Cause::TrustStoreEmpty, "-servername NAME"), untrusted);
+        assert_eq!(of(&Cause::Tls(TlsCause::TrustStoreEmpty), "-servername NAME"), untrusted);
         // A user's name, or a password's.
-        assert_eq!(of(&Cause::SnmpView, "NAME:PASSWORD"), "NAME:PASSWORD");
-        let hostile = Cause::NameWithoutAddress { name: "$(reboot)".to_owned() };
+        assert_eq!(of(&Cause::Snmp(SnmpCause::SnmpView), "NAME:PASSWORD"), "NAME:PASSWORD");
+        let hostile = Cause::Name(NameCause::NameWithoutAddress { name: "$(reboot)".to_owned() });
         assert_eq!(of(&hostile, "dig NAME A"), "dig NAME A");
     }
 
@@ -215,8 +231,13 @@ mod tests {
     #[test]
     fn what_a_shell_would_act_on_is_not_filled_in() {
         for host in ["$(reboot)", "a;b", "-oProxyCommand=x", "a b", "a`b`", "a'b"] {
-            let blanks =
-                blanks(host, "tcp:80/tcp", &Cause::TrustStoreEmpty, "10.0.0.5:80", "10.2.0.7");
+            let blanks = blanks(
+                host,
+                "tcp:80/tcp",
+                &Cause::Tls(TlsCause::TrustStoreEmpty),
+                "10.0.0.5:80",
+                "10.2.0.7",
+            );
             assert_eq!(blanks.in_code("ping TARGET"), "ping 10.0.0.5", "{host}");
         }
     }

@@ -196,11 +196,11 @@ mod tests {
 
     #[test]
     fn a_report_that_has_the_values_leaves_no_blank_on_any_page() {
-        let why = preflight_checks::Cause::PathRejected {
+        let why = preflight_checks::Cause::Path(preflight_checks::PathCause::PathRejected {
             to: ([10, 0, 0, 5], 5669).into(),
             by: [10, 9, 0, 1].into(),
             icmp: preflight_checks::Icmp::V4 { kind: 3, code: 13 },
-        };
+        });
         let step = failing_at(
             step("poller", "central", "central.example", "bbdo:5669/tcp", "fail"),
             "10.2.0.7",

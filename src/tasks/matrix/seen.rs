@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use preflight_checks::{Cause, Layer};
+use preflight_checks::{Cause, Layer, NtpCause};
 use serde_json::Value;
 
 use crate::report::{Ending, Report, StepReport};
@@ -124,7 +124,7 @@ fn clock_ms(step: &StepReport) -> Option<f64> {
     let said = step.target.as_ref().filter(|target| is_ntp(&target.ways))?;
     let offset = match step.why() {
         #[expect(clippy::cast_precision_loss, reason = "no clock is 2^53 milliseconds off")]
-        Some(Cause::ClockOffset { offset_ms, .. }) => *offset_ms as f64,
+        Some(Cause::Ntp(NtpCause::ClockOffset { offset_ms, .. })) => *offset_ms as f64,
         _ => step.evidence.get("offset_ms").and_then(Value::as_f64)?,
     };
     (!said.host.is_empty() && offset.is_finite()).then_some(offset)

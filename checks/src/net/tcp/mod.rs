@@ -20,7 +20,10 @@ use super::knock::{Knock, Terms};
 use super::ledger::Ledger;
 use super::source::leave_from;
 use super::{Ask, CONNECT, Deadline, Packets, icmp, route, sys, udp};
-use crate::cause::{Cause, Concern, LocalFirewallSign, LocalRoute, Millis, Phase};
+use crate::cause::{
+    Cause, Concern, LocalFirewallSign, LocalRoute, Millis, PathCause, Phase, PortCause, RouteCause,
+    TalkCause,
+};
 use crate::evidence::Seen;
 
 pub(crate) use again::is_reset_from_near;
@@ -109,7 +112,8 @@ impl Stream {
         }
         if let Ok(Some(error)) | Err(error) = stream.take_error() {
             let cause = refused(to, &error, waited);
-            let is_told = icmp::tcp_keeps_refusals() && !matches!(cause, Cause::Unreachable { .. });
+            let is_told = icmp::tcp_keeps_refusals()
+                && !matches!(cause, Cause::Path(PathCause::Unreachable { .. }));
             return Err(match who_refuses(ask, is_told).await {
                 Some(named) => named,
                 None => cause,
@@ -182,7 +186,7 @@ impl Stream {
     ///
     /// # Errors
     ///
-    /// As [`Stream::fill`], but for [`Cause::Silent`].
+    /// As [`Stream::fill`], but for [`TalkCause::Silent`](crate::cause::TalkCause::Silent).
     pub(crate) async fn is_silent_for(
         &mut self,
         moment: Duration,
@@ -194,7 +198,7 @@ impl Stream {
         self.wait = whole;
         match heard {
             Ok(_) => Ok(false),
-            Err(Cause::Silent { .. }) => Ok(true),
+            Err(Cause::Talk(TalkCause::Silent { .. })) => Ok(true),
             Err(other) => Err(other),
         }
     }
@@ -203,8 +207,8 @@ impl Stream {
     ///
     /// # Errors
     ///
-    /// [`Cause::Reset`] or [`Cause::HungUp`] when the peer is gone,
-    /// [`Cause::Silent`] when it takes nothing off its socket in time.
+    /// [`TalkCause::Reset`](crate::cause::TalkCause::Reset) or [`TalkCause::HungUp`](crate::cause::TalkCause::HungUp) when the peer is gone,
+    /// [`TalkCause::Silent`](crate::cause::TalkCause::Silent) when it takes nothing off its socket in time.
     pub(crate) async fn send(&mut self, bytes: &[u8]) -> Result<(), Cause> {
         let sending = async {
             self.io.write_all(bytes).await?;
@@ -225,8 +229,8 @@ impl Stream {
     ///
     /// # Errors
     ///
-    /// [`Cause::Silent`] when none came since the last `send`, else
-    /// [`Cause::Incomplete`]; [`Cause::HungUp`] and [`Cause::Reset`] when the
+    /// [`TalkCause::Silent`](crate::cause::TalkCause::Silent) when none came since the last `send`, else
+    /// [`TalkCause::Incomplete`](crate::cause::TalkCause::Incomplete); [`TalkCause::HungUp`](crate::cause::TalkCause::HungUp) and [`TalkCause::Reset`](crate::cause::TalkCause::Reset) when the
     /// peer is gone.
     pub(crate) async fn fill(&mut self, phase: Phase) -> Result<usize, Cause> {
         let mut chunk = [0; CHUNK];
@@ -234,7 +238,9 @@ impl Stream {
         match read {
             None => Err(self.late(phase)),
             Some(Err(error)) => Err(self.broken(phase, &error)),
-            Some(Ok(0)) => Err(Cause::HungUp { to: self.peer, phase, received: self.fresh }),
+            Some(Ok(0)) => {
+                Err(Cause::Talk(TalkCause::HungUp { to: self.peer, phase, received: self.fresh }))
+            }
             Some(Ok(length)) => {
                 let bytes = chunk.get(..length).unwrap_or(&chunk);
                 let room = HEAD.saturating_sub(self.head.len());
@@ -262,7 +268,7 @@ impl Stream {
     ///
     /// # Errors
     ///
-    /// As [`Stream::fill`], and [`Cause::Endless`] when no line feed came within `limit`.
+    /// As [`Stream::fill`], and [`TalkCause::Endless`](crate::cause::TalkCause::Endless) when no line feed came within `limit`.
     pub(crate) async fn line(&mut self, phase: Phase, limit: usize) -> Result<Vec<u8>, Cause> {
         let mut looked = 0;
         loop {
@@ -272,7 +278,11 @@ impl Stream {
             }
             looked = self.buffer.len();
             if looked >= limit {
-                return Err(Cause::Endless { phase, limit, head: crate::wire::head(&self.buffer) });
+                return Err(Cause::Talk(TalkCause::Endless {
+                    phase,
+                    limit,
+                    head: crate::wire::head(&self.buffer),
+                }));
             }
             self.fill(phase).await?;
         }
@@ -300,7 +310,10 @@ impl Stream {
     /// [`Stream::head`]; the verdict stays with the caller.
     pub(crate) async fn draw_out(&mut self, cause: &Cause) {
         // Inside TLS, or to a stand-in, there is nobody else to be drawn out.
-        if matches!(cause, Cause::Silent { .. }) && self.head.is_empty() && self.is_bare {
+        if matches!(cause, Cause::Talk(TalkCause::Silent { .. }))
+            && self.head.is_empty()
+            && self.is_bare
+        {
             self.allow(DRAWN_OUT);
             if self.send(A_LINE).await.is_ok() {
                 let _still_silent = self.fill(Phase::Greeting).await;
@@ -327,8 +340,8 @@ impl Stream {
     fn late(&self, phase: Phase) -> Cause {
         let (to, waited) = (self.peer, self.wait.waited());
         match self.fresh {
-            0 => Cause::Silent { to, phase, waited },
-            received => Cause::Incomplete { to, phase, received, waited },
+            0 => Cause::Talk(TalkCause::Silent { to, phase, waited }),
+            received => Cause::Talk(TalkCause::Incomplete { to, phase, received, waited }),
         }
     }
 
@@ -339,13 +352,13 @@ impl Stream {
         }
         let (to, received) = (self.peer, self.fresh);
         match error.kind() {
-            io::ErrorKind::ConnectionReset => Cause::Reset { to, phase, received },
+            io::ErrorKind::ConnectionReset => Cause::Talk(TalkCause::Reset { to, phase, received }),
             io::ErrorKind::TimedOut => self.late(phase),
             io::ErrorKind::UnexpectedEof
             | io::ErrorKind::BrokenPipe
             | io::ErrorKind::ConnectionAborted
-            | io::ErrorKind::NotConnected => Cause::HungUp { to, phase, received },
-            _ => Cause::Unreachable { to, error: error.to_string() },
+            | io::ErrorKind::NotConnected => Cause::Talk(TalkCause::HungUp { to, phase, received }),
+            _ => Cause::Path(PathCause::Unreachable { to, error: error.to_string() }),
         }
     }
 }
@@ -398,29 +411,34 @@ pub(super) fn no_route(to: SocketAddr, error: &io::Error) -> Cause {
         Some(libc::EACCES) => LocalRoute::Prohibit,
         Some(libc::EINVAL) => LocalRoute::Blackhole,
         Some(libc::EPERM) => {
-            return Cause::LocalFirewall { to, how: LocalFirewallSign::NotPermitted };
+            return Cause::Route(RouteCause::LocalFirewall {
+                to,
+                how: LocalFirewallSign::NotPermitted,
+            });
         }
         // On loopback the RST is there before `connect` returns.
-        Some(libc::ECONNREFUSED) => return Cause::PortClosed { to },
+        Some(libc::ECONNREFUSED) => return Cause::Port(PortCause::PortClosed { to }),
         _ => return local("connect", error),
     };
-    Cause::NoRoute { to: to.ip(), route }
+    Cause::Route(RouteCause::NoRoute { to: to.ip(), route })
 }
 
 pub(super) fn local(action: &'static str, error: &io::Error) -> Cause {
-    Cause::LocalError { action: action.into(), error: error.to_string() }
+    Cause::Route(RouteCause::LocalError { action: action.into(), error: error.to_string() })
 }
 
 /// The handshake failed and the error queue is empty: errno alone decides.
 fn refused(to: SocketAddr, error: &io::Error, waited: Millis) -> Cause {
     match error.raw_os_error() {
-        Some(libc::ECONNREFUSED) => Cause::PortClosed { to },
+        Some(libc::ECONNREFUSED) => Cause::Port(PortCause::PortClosed { to }),
         // It was accepted, and reset before we looked.
         Some(libc::ECONNRESET | libc::EPIPE) => {
-            Cause::Reset { to, phase: Phase::Greeting, received: 0 }
+            Cause::Talk(TalkCause::Reset { to, phase: Phase::Greeting, received: 0 })
         }
-        Some(libc::ETIMEDOUT) => Cause::NoAnswer { to, phase: Phase::Connect, waited },
-        _ => Cause::Unreachable { to, error: error.to_string() },
+        Some(libc::ETIMEDOUT) => {
+            Cause::Path(PathCause::NoAnswer { to, phase: Phase::Connect, waited })
+        }
+        _ => Cause::Path(PathCause::Unreachable { to, error: error.to_string() }),
     }
 }
 
@@ -430,7 +448,7 @@ fn refused(to: SocketAddr, error: &io::Error, waited: Millis) -> Cause {
 async fn who_refuses(ask: &mut Ask, is_told: bool) -> Option<Cause> {
     const PATIENCE: Duration = Duration::from_millis(500);
     let refusal = if is_told { None } else { udp::refusal(ask, PATIENCE).await };
-    refusal.filter(|cause| !matches!(cause, Cause::PortClosed { .. }))
+    refusal.filter(|cause| !matches!(cause, Cause::Port(PortCause::PortClosed { .. })))
 }
 
 /// No answer to any SYN: did they leave this host at all?
@@ -440,9 +458,9 @@ async fn who_refuses(ask: &mut Ask, is_told: bool) -> Option<Cause> {
 fn silence(socket: &impl AsFd, to: SocketAddr, waited: Millis) -> Cause {
     match sys::tcp_info(socket) {
         Some(info) if info.total_retrans > 0 && info.retrans == 0 => {
-            Cause::LocalFirewall { to, how: LocalFirewallSign::OutputDrop }
+            Cause::Route(RouteCause::LocalFirewall { to, how: LocalFirewallSign::OutputDrop })
         }
-        _ => Cause::NoAnswer { to, phase: Phase::Connect, waited },
+        _ => Cause::Path(PathCause::NoAnswer { to, phase: Phase::Connect, waited }),
     }
 }
 

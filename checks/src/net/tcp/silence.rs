@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use super::LARGE;
 use super::again::are_answers_lost;
-use crate::cause::{Cause, Millis, Phase};
+use crate::cause::{Cause, Millis, PathCause, Phase, SmtpCause, TalkCause};
 use crate::net::Ask;
 use crate::net::ledger::Account;
 
@@ -21,11 +21,10 @@ use crate::net::ledger::Account;
 /// that ended without a word; any other stays.
 pub(crate) async fn explain(ask: &Ask, cause: Cause) -> Cause {
     let waited = match &cause {
-        Cause::Silent { waited, .. }
-        | Cause::Incomplete { waited, .. }
-        | Cause::SmtpGreetingLate { waited, .. } => *waited,
+        Cause::Talk(TalkCause::Silent { waited, .. } | TalkCause::Incomplete { waited, .. })
+        | Cause::Smtp(SmtpCause::SmtpGreetingLate { waited, .. }) => *waited,
         // Who hears nothing of us gives up before we do.
-        Cause::HungUp { .. } | Cause::Reset { .. } => ask.deadline.waited(),
+        Cause::Talk(TalkCause::HungUp { .. } | TalkCause::Reset { .. }) => ask.deadline.waited(),
         _ => return cause,
     };
     let to = ask.address();
@@ -34,20 +33,20 @@ pub(crate) async fn explain(ask: &Ask, cause: Cause) -> Cause {
         return told;
     }
     let asked = account.asked.map(Into::into);
-    let is_begun = matches!(cause, Cause::Incomplete { .. });
-    let is_silent = matches!(cause, Cause::Silent { .. });
-    let is_mute = is_silent || matches!(cause, Cause::SmtpGreetingLate { .. });
+    let is_begun = matches!(cause, Cause::Talk(TalkCause::Incomplete { .. }));
+    let is_silent = matches!(cause, Cause::Talk(TalkCause::Silent { .. }));
+    let is_mute = is_silent || matches!(cause, Cause::Smtp(SmtpCause::SmtpGreetingLate { .. }));
     if is_begun || (is_mute && account.received == 0) {
         let words = ask.ledger.first_words().unwrap_or_default();
         // Who was waited for that long may begin a process for each visit.
         let busy = if is_silent || is_begun { BUSY } else { BUSY_MAILER };
         let wait = ask.deadline.renewed(busy + AGAIN);
         if are_answers_lost(&ask.peer, &words, busy, wait).await {
-            return Cause::AnswersLost { to, asked, waited };
+            return Cause::Path(PathCause::AnswersLost { to, asked, waited });
         }
     }
     match came(&account).filter(|_| is_silent) {
-        Some(came) => Cause::SilentAfter { to, came: came.into(), asked, waited },
+        Some(came) => Cause::Talk(TalkCause::SilentAfter { to, came: came.into(), asked, waited }),
         None => cause,
     }
 }
@@ -58,12 +57,14 @@ pub(crate) async fn explain(ask: &Ask, cause: Cause) -> Cause {
 pub(crate) fn is_bound_to_size(ask: &Ask, cause: &Cause) -> Option<bool> {
     let account = ask.ledger.account()?;
     match cause {
-        Cause::Unacknowledged { missing, .. } => (*missing >= LARGE).then_some(true),
-        Cause::AnswersLost { .. } | Cause::SilentAfter { .. } | Cause::Incomplete { .. } => {
-            Some(false)
+        Cause::Path(PathCause::Unacknowledged { missing, .. }) => {
+            (*missing >= LARGE).then_some(true)
         }
-        Cause::Silent { phase: Phase::Tls, .. } => Some(false),
-        _ => (account.sent >= LARGE && matches!(cause, Cause::Silent { .. })).then_some(false),
+        Cause::Path(PathCause::AnswersLost { .. })
+        | Cause::Talk(TalkCause::SilentAfter { .. } | TalkCause::Incomplete { .. }) => Some(false),
+        Cause::Talk(TalkCause::Silent { phase: Phase::Tls, .. }) => Some(false),
+        _ => (account.sent >= LARGE && matches!(cause, Cause::Talk(TalkCause::Silent { .. })))
+            .then_some(false),
     }
 }
 
@@ -81,16 +82,16 @@ fn judge(account: &Account, to: SocketAddr, waited: Millis) -> Option<Cause> {
     let missing = sent.saturating_sub(info.bytes_acked.saturating_sub(1));
     let sent = *sent;
     if missing > 0 && info.window == Some(0) {
-        return Some(Cause::WindowClosed { to, missing, waited });
+        return Some(Cause::Talk(TalkCause::WindowClosed { to, missing, waited }));
     }
     if missing > 0 && info.timeouts > 0 {
         let repeats = info.timeouts.into();
-        return Some(Cause::Unacknowledged { to, missing, sent, repeats, waited });
+        return Some(Cause::Path(PathCause::Unacknowledged { to, missing, sent, repeats, waited }));
     }
     // What is too large for the path never comes, however often it is repeated; smaller segments do.
     let is_hole = missing == 0 && info.out_of_order > 0;
     let (segments, ours) = (info.out_of_order, false);
-    is_hole.then_some(Cause::MtuBlackHole { to, segments, ours, waited })
+    is_hole.then_some(Cause::Path(PathCause::MtuBlackHole { to, segments, ours, waited }))
 }
 
 /// The last that came, in a word.
@@ -126,11 +127,18 @@ mod tests {
     fn what_was_repeated_and_never_acknowledged_was_lost() {
         let to = ([192, 0, 2, 1], 5432).into();
         let info = TcpInfo { bytes_acked: 1, timeouts: 4, ..TcpInfo::default() };
-        let lost = Cause::Unacknowledged { to, missing: 8, sent: 8, repeats: 4, waited: WAITED };
+        let lost = Cause::Path(PathCause::Unacknowledged {
+            to,
+            missing: 8,
+            sent: 8,
+            repeats: 4,
+            waited: WAITED,
+        });
         assert_eq!(verdict(8, info), Some(lost));
         // The first words arrived, the last did not.
         let info = TcpInfo { bytes_acked: 22, ..info };
-        let Some(Cause::Unacknowledged { missing: 1_400, sent: 1_421, .. }) = verdict(1_421, info)
+        let Some(Cause::Path(PathCause::Unacknowledged { missing: 1_400, sent: 1_421, .. })) =
+            verdict(1_421, info)
         else {
             panic!("1,400 bytes are missing")
         };
@@ -149,7 +157,7 @@ mod tests {
     fn a_window_of_nothing_is_the_peers_own_word() {
         let info = TcpInfo { bytes_acked: 1, window: Some(0), ..TcpInfo::default() };
         let to = ([192, 0, 2, 1], 5432).into();
-        let closed = Cause::WindowClosed { to, missing: 8, waited: WAITED };
+        let closed = Cause::Talk(TalkCause::WindowClosed { to, missing: 8, waited: WAITED });
         assert_eq!(verdict(8, info), Some(closed));
         // Before Linux 5.4 nobody tells the window.
         assert_eq!(verdict(8, TcpInfo { window: None, ..info }), None);
@@ -161,7 +169,12 @@ mod tests {
         let to = ([192, 0, 2, 1], 5432).into();
         assert_eq!(
             verdict(8, info),
-            Some(Cause::MtuBlackHole { to, segments: 2, ours: false, waited: WAITED })
+            Some(Cause::Path(PathCause::MtuBlackHole {
+                to,
+                segments: 2,
+                ours: false,
+                waited: WAITED
+            }))
         );
     }
 }

@@ -1,4 +1,5 @@
 use super::*;
+use crate::cause::{PortCause, TalkCause};
 use crate::net::{Peer, Trust};
 use tokio::net::TcpListener;
 
@@ -21,7 +22,7 @@ async fn a_closed_port_says_so_at_once() {
     let to = listener.local_addr().unwrap();
     drop(listener);
     let refused = ask(to, Duration::from_secs(5)).connect().await.unwrap_err();
-    assert_eq!(refused, Cause::PortClosed { to });
+    assert_eq!(refused, Cause::Port(PortCause::PortClosed { to }));
 }
 
 #[tokio::test]
@@ -46,7 +47,7 @@ async fn lines_are_taken_one_by_one() {
 async fn an_endless_line_ends_at_its_bound() {
     let (mut stream, _far) = talk(&[b'x'; 9000], Duration::from_secs(5)).await;
     let endless = stream.line(Phase::Greeting, 512).await.unwrap_err();
-    let Cause::Endless { limit, .. } = endless else { panic!("{endless}") };
+    let Cause::Talk(TalkCause::Endless { limit, .. }) = endless else { panic!("{endless}") };
     assert_eq!(limit, 512);
     assert!(stream.unread().len() <= 512 + CHUNK);
 }
@@ -69,5 +70,7 @@ async fn a_peer_that_hangs_up_is_told_from_a_silent_one() {
     let (mut stream, far) = talk(b"", Duration::from_secs(5)).await;
     drop(far);
     let gone = stream.line(Phase::Greeting, 99).await.unwrap_err();
-    let Cause::HungUp { phase: Phase::Greeting, received: 0, .. } = gone else { panic!("{gone}") };
+    let Cause::Talk(TalkCause::HungUp { phase: Phase::Greeting, received: 0, .. }) = gone else {
+        panic!("{gone}")
+    };
 }

@@ -21,7 +21,7 @@ use super::algorithms::signatures;
 use super::certificate::{date, seconds};
 use super::name;
 use super::trust::Store;
-use crate::cause::{Cause, ChainLink};
+use crate::cause::{Cause, ChainLink, TlsCause};
 use crate::wire;
 
 /// Is `sent`, the server's own certificate first, a chain to one of `store` at `now`?
@@ -56,10 +56,10 @@ impl<'a> Link<'a> {
     fn read(der: &'a [u8], place: ChainLink) -> Result<Self, Cause> {
         match X509Certificate::from_der(der) {
             Ok((_, is)) => Ok(Self { is, place }),
-            Err(_) => Err(Cause::CertificateInvalid {
+            Err(_) => Err(Cause::Tls(TlsCause::CertificateInvalid {
                 reason: "it cannot be read".to_owned(),
                 subject: String::new(),
-            }),
+            })),
         }
     }
 
@@ -87,10 +87,14 @@ impl<'a> Link<'a> {
         let (subject, link) = (self.subject(), self.place);
         if now < not_before {
             let not_before = date(not_before);
-            return Err(Cause::CertificateNotYetValid { not_before, subject, link });
+            return Err(Cause::Tls(TlsCause::CertificateNotYetValid { not_before, subject, link }));
         }
         if now > not_after {
-            return Err(Cause::CertificateExpired { not_after: date(not_after), subject, link });
+            return Err(Cause::Tls(TlsCause::CertificateExpired {
+                not_after: date(not_after),
+                subject,
+                link,
+            }));
         }
         Ok(())
     }
@@ -101,7 +105,7 @@ impl<'a> Link<'a> {
             place => format!("{place} \"{}\": ", self.subject()),
         };
         let reason = format!("{which}{}", reason.into());
-        Cause::CertificateInvalid { reason, subject: self.subject() }
+        Cause::Tls(TlsCause::CertificateInvalid { reason, subject: self.subject() })
     }
 }
 
@@ -112,10 +116,10 @@ fn build<'a>(
     now: i64,
 ) -> Result<Vec<Link<'a>>, Cause> {
     let Some((first, others)) = sent.split_first() else {
-        return Err(Cause::CertificateInvalid {
+        return Err(Cause::Tls(TlsCause::CertificateInvalid {
             reason: "the server shows none".to_owned(),
             subject: String::new(),
-        });
+        }));
     };
     let mut chain = vec![Link::read(first, ChainLink::Server)?];
     // One that cannot be read signs nobody.
@@ -196,22 +200,22 @@ fn extension<'a, 'b>(
 /// Why a chain that ends outside of the store is not trusted.
 fn unanchored(chain: &[Link<'_>], store: &Store) -> Cause {
     let (Some(leaf), Some(top)) = (chain.first(), chain.last()) else {
-        return Cause::TrustStoreEmpty;
+        return Cause::Tls(TlsCause::TrustStoreEmpty);
     };
     let (subject, issuer) = (leaf.subject(), top.issuer());
     if top.is_self_signed() {
         return match chain.len() {
-            1 => Cause::CertificateSelfSigned { subject },
-            _ => Cause::CertificateUnknownIssuer { issuer, subject },
+            1 => Cause::Tls(TlsCause::CertificateSelfSigned { subject }),
+            _ => Cause::Tls(TlsCause::CertificateUnknownIssuer { issuer, subject }),
         };
     }
     if store.named(&name::canonical(top.is.issuer())).next().is_some() {
         return leaf.invalid(NAMESAKE);
     }
     if is_fetched_by_browsers(&top.is) || store.has_family_of(&top.is) {
-        return Cause::CertificateIncompleteChain { issuer, subject };
+        return Cause::Tls(TlsCause::CertificateIncompleteChain { issuer, subject });
     }
-    Cause::CertificateUnknownIssuer { issuer, subject }
+    Cause::Tls(TlsCause::CertificateUnknownIssuer { issuer, subject })
 }
 
 /// Does it say on the web where its issuer's certificate lies, as those of public authorities do?
@@ -283,7 +287,7 @@ fn is_authority(chain: &[Link<'_>], at: usize, link: &Link<'_>) -> Result<(), Ca
 fn has_purpose(at: usize, link: &Link<'_>) -> Result<(), Cause> {
     let wrong = |purposes: Vec<String>| {
         let (subject, link) = (link.subject(), link.place);
-        Err(Cause::CertificateWrongPurpose { purposes, subject, link })
+        Err(Cause::Tls(TlsCause::CertificateWrongPurpose { purposes, subject, link }))
     };
     if let Ok(Some(usage)) = link.is.extended_key_usage()
         && !usage.value.server_auth
@@ -327,14 +331,22 @@ fn is_strong(chain: &[Link<'_>], at: usize, link: &Link<'_>) -> Result<(), Cause
     // A DSA key's size is in its parameters; no public authority has signed one since 2013.
     if bits < least && algorithm != "DSA" {
         let algorithm = algorithm.into();
-        return Err(Cause::CertificateWeakKey { algorithm, bits, least, subject, link: place });
+        return Err(Cause::Tls(TlsCause::CertificateWeakKey {
+            algorithm,
+            bits,
+            least,
+            subject,
+            link: place,
+        }));
     }
     let signed_with = link.is.signature_algorithm.algorithm.to_id_string();
     let weak = WEAK.iter().find(|(oid, _)| *oid == signed_with);
     match weak.filter(|_| at + 1 < chain.len()) {
-        Some((_, digest)) => {
-            Err(Cause::CertificateWeakSignature { digest: (*digest).into(), subject, link: place })
-        }
+        Some((_, digest)) => Err(Cause::Tls(TlsCause::CertificateWeakSignature {
+            digest: (*digest).into(),
+            subject,
+            link: place,
+        })),
         None => Ok(()),
     }
 }
@@ -360,7 +372,11 @@ fn is_signed_by(link: &Link<'_>, issuer: &Link<'_>) -> Result<(), Cause> {
     let Some(fitting) = fitting else {
         let algorithm = name_of(&link.is.signature_algorithm.algorithm);
         let link = link.place;
-        return Err(Cause::CertificateUnchecked { algorithm, subject: subject(), link });
+        return Err(Cause::Tls(TlsCause::CertificateUnchecked {
+            algorithm,
+            subject: subject(),
+            link,
+        }));
     };
     let message = link.is.tbs_certificate.as_ref();
     fitting

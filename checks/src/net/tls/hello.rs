@@ -14,7 +14,7 @@ use rustls::pki_types::CertificateDer;
 
 use super::name;
 use super::suites::{self, Suite};
-use crate::cause::{Cause, Phase};
+use crate::cause::{Cause, Phase, TalkCause};
 use crate::net::Stream;
 use crate::wire::{self, Reader};
 
@@ -206,7 +206,11 @@ async fn read(stream: &mut Stream) -> Result<FirstAnswer, Cause> {
             }
         }
     }
-    Err(Cause::Endless { phase: Phase::Tls, limit: read, head: wire::head(stream.head()) })
+    Err(Cause::Talk(TalkCause::Endless {
+        phase: Phase::Tls,
+        limit: read,
+        head: wire::head(stream.head()),
+    }))
 }
 
 /// Takes one message of the server; `true`: nothing more will come in clear text.

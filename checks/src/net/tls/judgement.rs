@@ -7,7 +7,7 @@ use super::certificate::Certificate;
 use super::interception::is_inspection;
 use super::name::{Named, address};
 use super::{Trust, Verify, chain};
-use crate::cause::{Cause, Concern};
+use crate::cause::{Cause, Concern, TlsCause};
 use crate::evidence::Seen;
 
 /// The verdict on a chain and a name, and what will hurt though it passes.
@@ -48,7 +48,7 @@ impl Judgement {
                 Some(Named::No) => {
                     let presented = facts.as_ref().map(Certificate::presented).unwrap_or_default();
                     let expected = host.unwrap_or_default().to_owned();
-                    Err(Cause::CertificateWrongName { expected, presented })
+                    Err(Cause::Tls(TlsCause::CertificateWrongName { expected, presented }))
                 }
             });
         concerns.extend(facts.and_then(|facts| facts.ends_soon(now)));
@@ -81,21 +81,23 @@ impl Judgement {
 fn by_a_device(cause: Cause, named: &Named, leaf: &[u8], host: &str) -> Cause {
     let Some(facts) = Certificate::parse(leaf) else { return cause };
     let issuer = match &cause {
-        Cause::CertificateUnknownIssuer { issuer, .. }
-        | Cause::CertificateIncompleteChain { issuer, .. } => issuer.as_str(),
-        Cause::CertificateSelfSigned { subject } => subject.as_str(),
+        Cause::Tls(
+            TlsCause::CertificateUnknownIssuer { issuer, .. }
+            | TlsCause::CertificateIncompleteChain { issuer, .. },
+        ) => issuer.as_str(),
+        Cause::Tls(TlsCause::CertificateSelfSigned { subject }) => subject.as_str(),
         _ => return cause,
     };
     let inspector = [issuer, facts.issuer()].into_iter().find(|issuer| is_inspection(issuer));
     let is_a_name = address(host).is_none();
-    let is_self_signed = matches!(cause, Cause::CertificateSelfSigned { .. });
+    let is_self_signed = matches!(cause, Cause::Tls(TlsCause::CertificateSelfSigned { .. }));
     let host = host.to_owned();
     match (inspector.map(str::to_owned), named) {
         (Some(issuer), Named::Alternative | Named::Common(_)) if !is_self_signed => {
-            Cause::TlsIntercepted { host, issuer }
+            Cause::Tls(TlsCause::TlsIntercepted { host, issuer })
         }
         (Some(_), Named::No) if is_a_name => {
-            Cause::CertificateOfDevice { host, subject: facts.subject().to_owned() }
+            Cause::Tls(TlsCause::CertificateOfDevice { host, subject: facts.subject().to_owned() })
         }
         _ => cause,
     }

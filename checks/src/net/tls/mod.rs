@@ -31,7 +31,7 @@ use tokio_rustls::TlsConnector;
 use super::tcp::Stream;
 use super::watched::Watched;
 use super::{Ask, Deadline};
-use crate::cause::{Cause, Concern, Phase};
+use crate::cause::{Cause, Concern, Phase, TalkCause, TlsCause};
 use crate::evidence::Seen;
 use crate::recognise::{Spoken, instead_of, recognise};
 use crate::wire;
@@ -69,8 +69,8 @@ pub(crate) enum Look {
 ///
 /// # Errors
 ///
-/// The causes of layer TLS, [`Cause::WrongService`] when plain text answers,
-/// [`Cause::Silent`] and its siblings.
+/// The causes of layer TLS, [`TalkCause::WrongService`](crate::cause::TalkCause::WrongService) when plain text answers,
+/// [`TalkCause::Silent`](crate::cause::TalkCause::Silent) and its siblings.
 pub(crate) async fn secure(
     stream: Stream,
     ask: &mut Ask,
@@ -187,7 +187,7 @@ pub(crate) async fn secure_with(
             judged.map_err(Failed::of_certificate)?;
             if recorder.wants_ours() {
                 let alert = alert_in(&error).map_or("closed without an alert".to_owned(), told);
-                return Err(Cause::TlsClientCertificateWanted { alert }.into());
+                return Err(Cause::Tls(TlsCause::TlsClientCertificateWanted { alert }).into());
             }
             let cause = handshake_failed(&error, to, &head.bytes(), host);
             let may_be_ours = may_be_ours(&cause, alert_in(&error));
@@ -213,7 +213,7 @@ pub(crate) enum Proof {
 pub(crate) async fn proof(mut stream: Stream, ask: &mut Ask) -> Result<Proof, Cause> {
     stream.allow(HANDSHAKE);
     match hello::ask(stream, "", Repertoire::Everything).await? {
-        FirstAnswer::Alert(alert) => Err(Cause::TlsRefused { alert: told(alert) }),
+        FirstAnswer::Alert(alert) => Err(Cause::Tls(TlsCause::TlsRefused { alert: told(alert) })),
         FirstAnswer::Agreed(agreement) if agreement.is_anonymous() => Ok(Proof::Nothing),
         FirstAnswer::Agreed(agreement) => {
             if let Some(leaf) = agreement.chain.first().and_then(|der| Certificate::parse(der)) {
@@ -252,7 +252,7 @@ async fn look(
     stream.allow(HANDSHAKE);
     match hello::ask(stream, host, from).await {
         Err(cause) => cause,
-        Ok(FirstAnswer::Alert(alert)) => Cause::TlsRefused { alert: told(alert) },
+        Ok(FirstAnswer::Alert(alert)) => Cause::Tls(TlsCause::TlsRefused { alert: told(alert) }),
         Ok(FirstAnswer::Agreed(agreement)) => {
             let mut seen = Seen::default();
             let verdict = agreement.chain.first().map_or(Ok(()), |leaf| {
@@ -264,7 +264,7 @@ async fn look(
                 judgement.weigh(verify, &mut seen)
             });
             ask.look = Look::Agreed { agreement, shown: verdict.map(|()| seen) };
-            Cause::TlsClosed { to }
+            Cause::Tls(TlsCause::TlsClosed { to })
         }
     }
 }
@@ -274,8 +274,8 @@ fn may_be_ours(cause: &Cause, alert: Option<AlertDescription>) -> bool {
     use AlertDescription as Alert;
 
     match cause {
-        Cause::TlsVersion { .. } | Cause::TlsClosed { .. } => true,
-        Cause::TlsRefused { .. } => alert.is_none_or(|alert| {
+        Cause::Tls(TlsCause::TlsVersion { .. } | TlsCause::TlsClosed { .. }) => true,
+        Cause::Tls(TlsCause::TlsRefused { .. }) => alert.is_none_or(|alert| {
             matches!(
                 alert,
                 Alert::HandshakeFailure
@@ -294,13 +294,15 @@ fn may_be_ours(cause: &Cause, alert: Option<AlertDescription>) -> bool {
 async fn hear_refusal(stream: &mut Stream) -> Result<(), Cause> {
     stream.allow(REFUSAL);
     match stream.fill(Phase::Tls).await {
-        Ok(_) | Err(Cause::Silent { .. }) => Ok(()),
-        Err(Cause::HungUp { .. } | Cause::Reset { .. }) => {
+        Ok(_) | Err(Cause::Talk(TalkCause::Silent { .. })) => Ok(()),
+        Err(Cause::Talk(TalkCause::HungUp { .. } | TalkCause::Reset { .. })) => {
             let alert = "closed without an alert".to_owned();
-            Err(Cause::TlsClientCertificateWanted { alert })
+            Err(Cause::Tls(TlsCause::TlsClientCertificateWanted { alert }))
         }
         // It speaks as soon as it has asked for a certificate: any alert is about that.
-        Err(Cause::TlsRefused { alert }) => Err(Cause::TlsClientCertificateWanted { alert }),
+        Err(Cause::Tls(TlsCause::TlsRefused { alert })) => {
+            Err(Cause::Tls(TlsCause::TlsClientCertificateWanted { alert }))
+        }
         Err(cause) => Err(cause),
     }
 }
@@ -376,47 +378,55 @@ fn server_name(host: &str) -> ServerName<'static> {
 fn late(wait: Deadline, to: SocketAddr, head: &Head) -> Cause {
     let (phase, waited) = (Phase::Tls, wait.waited());
     match head.bytes().len() {
-        0 => Cause::Silent { to, phase, waited },
-        received => Cause::Incomplete { to, phase, received, waited },
+        0 => Cause::Talk(TalkCause::Silent { to, phase, waited }),
+        received => Cause::Talk(TalkCause::Incomplete { to, phase, received, waited }),
     }
 }
 
 fn handshake_failed(error: &io::Error, to: SocketAddr, head: &[u8], host: &str) -> Cause {
     let spoken = recognise(head);
     if !head.is_empty() && spoken != Spoken::Tls {
-        return Cause::WrongService { expected: "TLS".into(), spoken, head: wire::head(head) };
+        return Cause::Talk(TalkCause::WrongService {
+            expected: "TLS".into(),
+            spoken,
+            head: wire::head(head),
+        });
     }
     if alert_in(error) == Some(AlertDescription::UnrecognisedName) {
         let by_name = name::address(host).is_none();
-        return Cause::TlsNameUnknown { name: host.to_owned(), by_name };
+        return Cause::Tls(TlsCause::TlsNameUnknown { name: host.to_owned(), by_name });
     }
     if let Some(cause) = cause_in(error) {
         return cause;
     }
     match error.kind() {
         io::ErrorKind::ConnectionReset => {
-            Cause::Reset { to, phase: Phase::Tls, received: head.len() }
+            Cause::Talk(TalkCause::Reset { to, phase: Phase::Tls, received: head.len() })
         }
         // Closed in order: it is TLS that the peer does not want.
-        io::ErrorKind::UnexpectedEof | io::ErrorKind::BrokenPipe => Cause::TlsClosed { to },
-        _ => Cause::TlsRefused { alert: wire::printable(&error.to_string()) },
+        io::ErrorKind::UnexpectedEof | io::ErrorKind::BrokenPipe => {
+            Cause::Tls(TlsCause::TlsClosed { to })
+        }
+        _ => Cause::Tls(TlsCause::TlsRefused { alert: wire::printable(&error.to_string()) }),
     }
 }
 
 fn tls_failed(error: &Error) -> Option<Cause> {
     Some(match error {
         Error::AlertReceived(alert) => match alert {
-            AlertDescription::ProtocolVersion => Cause::TlsVersion { peer: told(*alert) },
-            AlertDescription::CertificateRequired => {
-                Cause::TlsClientCertificateWanted { alert: told(*alert) }
+            AlertDescription::ProtocolVersion => {
+                Cause::Tls(TlsCause::TlsVersion { peer: told(*alert) })
             }
-            other => Cause::TlsRefused { alert: told(*other) },
+            AlertDescription::CertificateRequired => {
+                Cause::Tls(TlsCause::TlsClientCertificateWanted { alert: told(*alert) })
+            }
+            other => Cause::Tls(TlsCause::TlsRefused { alert: told(*other) }),
         },
         Error::PeerIncompatible(PeerIncompatible::ServerDoesNotSupportTls12Or13) => {
-            Cause::TlsVersion { peer: "chose an older version".to_owned() }
+            Cause::Tls(TlsCause::TlsVersion { peer: "chose an older version".to_owned() })
         }
         Error::PeerIncompatible(_) => {
-            Cause::TlsRefused { alert: "it chose what was not offered".to_owned() }
+            Cause::Tls(TlsCause::TlsRefused { alert: "it chose what was not offered".to_owned() })
         }
         _ => return None,
     })
@@ -427,8 +437,8 @@ fn tls_failed(error: &Error) -> Option<Cause> {
 /// `looks` is what came of OpenSSL's offer, and after a refusal of one with everything.
 pub(crate) fn instead(cause: Cause, looks: Vec<Look>) -> Result<Seen, Cause> {
     let nothing = |agreement: &Agreement| match agreement.too_old() {
-        Some(version) => Cause::TlsVersion { peer: format!("{version} at most") },
-        None => Cause::TlsNothingInCommon { server: agreement.to_string() },
+        Some(version) => Cause::Tls(TlsCause::TlsVersion { peer: format!("{version} at most") }),
+        None => Cause::Tls(TlsCause::TlsNothingInCommon { server: agreement.to_string() }),
     };
     match looks.into_iter().last() {
         Some(Look::Agreed { agreement, shown }) if agreement.is_enough_for_openssl() => {

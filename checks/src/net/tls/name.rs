@@ -9,7 +9,7 @@ use x509_parser::extensions::NameConstraints;
 use x509_parser::prelude::{GeneralName, X509Certificate};
 use x509_parser::x509::X509Name;
 
-use crate::cause::Cause;
+use crate::cause::{Cause, TlsCause};
 use crate::wire;
 
 /// How a certificate names the host it was asked for.
@@ -110,7 +110,7 @@ pub(super) fn constraints(chain: &[&X509Certificate<'_>]) -> Result<(), Cause> {
             }
             if let Some(name) = outside(allowed.value, certificate, depth == 0) {
                 let authority = wire::clean(authority.subject().to_string().as_bytes(), 200);
-                return Err(Cause::CertificateNameForbidden { name, authority });
+                return Err(Cause::Tls(TlsCause::CertificateNameForbidden { name, authority }));
             }
         }
     }

@@ -16,6 +16,7 @@ use tokio_rustls::TlsAcceptor;
 use super::certificate::Certificate;
 use super::*;
 use crate::cause::{ChainLink, Concern};
+use crate::cause::{TalkCause, TlsCause};
 use crate::evidence::Seen;
 use crate::hostile::damaged;
 use crate::net::Peer;
@@ -122,17 +123,23 @@ async fn dates_and_names_have_causes_of_their_own() {
     expired.not_after = date_time_ymd(2021, 1, 1);
     let not_after = "2021-01-01T00:00:00Z".to_owned();
     let link = ChainLink::Server;
-    let cause = Cause::CertificateExpired { not_after, subject: subject.clone(), link };
+    let cause =
+        Cause::Tls(TlsCause::CertificateExpired { not_after, subject: subject.clone(), link });
     assert_eq!(refused(&expired).await, cause);
 
     let mut early = leaf(HOST);
     early.not_before = date_time_ymd(3000, 1, 1);
     let not_before = "3000-01-01T00:00:00Z".to_owned();
-    assert_eq!(refused(&early).await, Cause::CertificateNotYetValid { not_before, subject, link });
+    assert_eq!(
+        refused(&early).await,
+        Cause::Tls(TlsCause::CertificateNotYetValid { not_before, subject, link })
+    );
 
-    let wrong = |presented: &str| Cause::CertificateWrongName {
-        expected: HOST.to_owned(),
-        presented: vec![presented.to_owned()],
+    let wrong = |presented: &str| {
+        Cause::Tls(TlsCause::CertificateWrongName {
+            expected: HOST.to_owned(),
+            presented: vec![presented.to_owned()],
+        })
     };
     assert_eq!(refused(&leaf("other.example.test")).await, wrong("other.example.test"));
     assert_eq!(refused(&leaf("192.0.2.1")).await, wrong("192.0.2.1"));
@@ -150,15 +157,18 @@ async fn issuers_nobody_trusts_are_told_apart() {
         visit(config, &trust, Verify::Strictly).await.0.unwrap_err()
     };
     let (subject, by) = ("CN=leaf".to_owned(), "CN=authority".to_owned());
-    let unknown = Cause::CertificateUnknownIssuer { issuer: by.clone(), subject: subject.clone() };
+    let unknown = Cause::Tls(TlsCause::CertificateUnknownIssuer {
+        issuer: by.clone(),
+        subject: subject.clone(),
+    });
     assert_eq!(refused(&leaf(HOST), Some(&issuer)).await, unknown);
 
-    let own = Cause::CertificateSelfSigned { subject: subject.clone() };
+    let own = Cause::Tls(TlsCause::CertificateSelfSigned { subject: subject.clone() });
     assert_eq!(refused(&leaf(HOST), None).await, own);
 
     let (_, namesake) = authority_named("renewed");
     let reason = "it is not signed by the authority of that name that we trust".to_owned();
-    let forged = Cause::CertificateInvalid { reason, subject: subject.clone() };
+    let forged = Cause::Tls(TlsCause::CertificateInvalid { reason, subject: subject.clone() });
     assert_eq!(refused(&leaf(HOST), Some(&namesake)).await, forged);
 
     // It says where its issuer can be found: a client that looks there would be content.
@@ -168,7 +178,7 @@ async fn issuers_nobody_trusts_are_told_apart() {
         b"\x30\x1c\x30\x1a\x06\x08\x2b\x06\x01\x05\x05\x07\x30\x02\x86\x0ehttp://a.test/i".to_vec();
     let extension = CustomExtension::from_oid_content(&authority_information_access, place);
     leaf.custom_extensions.push(extension);
-    let incomplete = Cause::CertificateIncompleteChain { issuer: by, subject };
+    let incomplete = Cause::Tls(TlsCause::CertificateIncompleteChain { issuer: by, subject });
     assert_eq!(refused(&leaf, Some(&issuer)).await, incomplete);
 }
 
@@ -197,7 +207,8 @@ async fn where_nobody_verifies_a_bad_certificate_is_a_concern() {
     let (_, config) = server(&leaf(HOST), None);
     let (secured, seen) = visit(config, &Trust::only([]), Verify::AndReport).await;
     secured.unwrap();
-    let reason = Cause::CertificateSelfSigned { subject: "CN=leaf".to_owned() }.to_string();
+    let reason =
+        Cause::Tls(TlsCause::CertificateSelfSigned { subject: "CN=leaf".to_owned() }).to_string();
     assert_eq!(seen.concerns, [Concern::CertificateUnverified { reason }]);
 }
 
@@ -230,25 +241,28 @@ async fn a_server_that_wants_our_certificate_is_heard_to_say_so() {
 
     let (secured, seen) = visit(config, &Trust::only([ca]), Verify::Strictly).await;
     let alert = "alert certificate_required (116)".to_owned();
-    assert_eq!(secured.unwrap_err(), Cause::TlsClientCertificateWanted { alert });
+    assert_eq!(secured.unwrap_err(), Cause::Tls(TlsCause::TlsClientCertificateWanted { alert }));
     assert!(seen.evidence.fact("client_certificate").is_some());
 }
 
 #[tokio::test]
 async fn what_answers_instead_of_a_handshake_is_told() {
     let fatal = |alert| [0x15, 3, 1, 0, 2, 2, alert];
-    let old = Cause::TlsVersion { peer: "alert protocol_version (70)".to_owned() };
+    let old = Cause::Tls(TlsCause::TlsVersion { peer: "alert protocol_version (70)".to_owned() });
     assert_eq!(answered(&fatal(70)).await, old);
     let alert = "alert handshake_failure (40)".to_owned();
-    assert_eq!(answered(&fatal(40)).await, Cause::TlsRefused { alert });
+    assert_eq!(answered(&fatal(40)).await, Cause::Tls(TlsCause::TlsRefused { alert }));
     let words = b"220 mx.example.org ESMTP\r\n";
-    let mail = Cause::WrongService {
+    let mail = Cause::Talk(TalkCause::WrongService {
         expected: "TLS".into(),
         spoken: Spoken::Smtp,
         head: wire::head(words),
-    };
+    });
     assert_eq!(answered(words).await, mail);
-    assert_eq!(answered(b"").await, Cause::TlsClosed { to: ([192, 0, 2, 1], 443).into() });
+    assert_eq!(
+        answered(b"").await,
+        Cause::Tls(TlsCause::TlsClosed { to: ([192, 0, 2, 1], 443).into() })
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -257,12 +271,12 @@ async fn silence_and_half_a_handshake_are_two_things() {
     let (phase, waited) = (Phase::Tls, crate::Millis(HANDSHAKE));
     let (stream, _far, mut ask) = asking(&Trust::only([]));
     let silent = secure(stream, &mut ask, Verify::Strictly, &[]).await.unwrap_err();
-    assert_eq!(silent, Cause::Silent { to, phase, waited });
+    assert_eq!(silent, Cause::Talk(TalkCause::Silent { to, phase, waited }));
 
     let (stream, mut far, mut ask) = asking(&Trust::only([]));
     far.write_all(&[0x16, 3, 3, 1]).await.unwrap();
     let half = secure(stream, &mut ask, Verify::Strictly, &[]).await.unwrap_err();
-    assert_eq!(half, Cause::Incomplete { to, phase, received: 4, waited });
+    assert_eq!(half, Cause::Talk(TalkCause::Incomplete { to, phase, received: 4, waited }));
 }
 
 /// As good as any: what is damaged is its form.
@@ -302,7 +316,7 @@ fn alerts_are_called_as_the_standard_calls_them() {
 #[tokio::test]
 async fn a_name_the_server_does_not_know_is_told_from_an_address() {
     let refusal = [0x15, 3, 1, 0, 2, 2, 112];
-    let cause = Cause::TlsNameUnknown { name: HOST.to_owned(), by_name: true };
+    let cause = Cause::Tls(TlsCause::TlsNameUnknown { name: HOST.to_owned(), by_name: true });
     assert_eq!(answered(&refusal).await, cause);
     assert_eq!(cause.to_string(), format!("the server refuses TLS for the name {HOST}"));
 }
@@ -313,11 +327,11 @@ async fn an_issuer_that_says_what_it_is_signs_on_the_way() {
     let (_, config) = server(&leaf(HOST), Some(&issuer));
     let cause = visit(config, &Trust::only([]), Verify::Strictly).await.0.unwrap_err();
     let issuer = "CN=Zscaler Root CA".to_owned();
-    assert_eq!(cause, Cause::TlsIntercepted { host: HOST.to_owned(), issuer });
+    assert_eq!(cause, Cause::Tls(TlsCause::TlsIntercepted { host: HOST.to_owned(), issuer }));
     // The device's own page, in its own name.
     let (_, issuer) = authority_named("Fortinet");
     let (_, config) = server(&leaf("fortigate.example.test"), Some(&issuer));
     let cause = visit(config, &Trust::only([]), Verify::Strictly).await.0.unwrap_err();
     let subject = "CN=leaf".to_owned();
-    assert_eq!(cause, Cause::CertificateOfDevice { host: HOST.to_owned(), subject });
+    assert_eq!(cause, Cause::Tls(TlsCause::CertificateOfDevice { host: HOST.to_owned(), subject }));
 }

@@ -11,7 +11,7 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 use x509_parser::x509::X509Name;
 
 use super::name::canonical;
-use crate::cause::Cause;
+use crate::cause::{Cause, TlsCause};
 
 /// Whom TLS trusts: the system's store and what `--ca` adds.
 ///
@@ -62,12 +62,14 @@ impl Trust {
     pub(super) fn explain(&self, cause: Cause) -> Cause {
         let is_about_trust = matches!(
             cause,
-            Cause::CertificateUnknownIssuer { .. }
-                | Cause::CertificateSelfSigned { .. }
-                | Cause::CertificateIncompleteChain { .. }
+            Cause::Tls(
+                TlsCause::CertificateUnknownIssuer { .. }
+                    | TlsCause::CertificateSelfSigned { .. }
+                    | TlsCause::CertificateIncompleteChain { .. }
+            )
         );
         if is_about_trust && self.0.system && self.store().all.is_empty() {
-            Cause::TrustStoreEmpty
+            Cause::Tls(TlsCause::TrustStoreEmpty)
         } else {
             cause
         }

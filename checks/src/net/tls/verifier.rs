@@ -18,7 +18,7 @@ use super::algorithms::{PROVIDER, signatures};
 use super::certificate::Certificate;
 use super::chain::is_signed_with;
 use super::judgement::Judgement;
-use crate::cause::Cause;
+use crate::cause::{Cause, TlsCause};
 use crate::evidence::Seen;
 
 /// How strictly a certificate is taken.
@@ -254,14 +254,16 @@ impl ServerCertVerifier for Verifier {
 /// What the server's log is to say about us.
 fn alert_for(cause: &Cause) -> CertificateError {
     match cause {
-        Cause::CertificateExpired { .. } => CertificateError::Expired,
-        Cause::CertificateNotYetValid { .. } => CertificateError::NotValidYet,
-        Cause::CertificateWrongName { .. } => CertificateError::NotValidForName,
-        Cause::CertificateUnknownIssuer { .. }
-        | Cause::CertificateSelfSigned { .. }
-        | Cause::CertificateIncompleteChain { .. }
-        | Cause::TlsIntercepted { .. }
-        | Cause::TrustStoreEmpty => CertificateError::UnknownIssuer,
+        Cause::Tls(TlsCause::CertificateExpired { .. }) => CertificateError::Expired,
+        Cause::Tls(TlsCause::CertificateNotYetValid { .. }) => CertificateError::NotValidYet,
+        Cause::Tls(TlsCause::CertificateWrongName { .. }) => CertificateError::NotValidForName,
+        Cause::Tls(
+            TlsCause::CertificateUnknownIssuer { .. }
+            | TlsCause::CertificateSelfSigned { .. }
+            | TlsCause::CertificateIncompleteChain { .. }
+            | TlsCause::TlsIntercepted { .. }
+            | TlsCause::TrustStoreEmpty,
+        ) => CertificateError::UnknownIssuer,
         _ => CertificateError::BadEncoding,
     }
 }

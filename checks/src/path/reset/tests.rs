@@ -3,12 +3,13 @@
 use super::*;
 use crate::cause::Icmp;
 use crate::cause::{Owner, Phase, Whereabouts};
+use crate::cause::{PathCause, PortCause, WebCause};
 use std::net::{Ipv4Addr, TcpListener};
 
 const GATEWAY: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 2, 0, 1));
 const HOST: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 5));
 const TO: SocketAddr = SocketAddr::new(HOST, 5669);
-const CLOSED: Cause = Cause::PortClosed { to: TO };
+const CLOSED: Cause = Cause::Port(PortCause::PortClosed { to: TO });
 const SILENT: Knocked = Knocked { sent: true, heard: None, left: None };
 const RESET: Knocked = heard(Reply::Reset);
 const ANSWER: Knocked = heard(Reply::Answer);
@@ -146,17 +147,17 @@ fn the_sender_makes_the_cause_and_its_owner() {
 fn a_refusal_that_nothing_speaks_against_stays_a_closed_port() {
     assert_eq!(judge_reset(&trace(None), &CLOSED), CLOSED);
     let waited = Millis(Duration::from_secs(4));
-    let silence = Cause::NoAnswer { to: TO, phase: Phase::Connect, waited };
+    let silence = Cause::Path(PathCause::NoAnswer { to: TO, phase: Phase::Connect, waited });
     assert_eq!(judge_reset(&trace(Some(Sender::ThisHost)), &silence), silence);
 }
 
 #[test]
 fn a_proxy_that_is_reset_on_the_way_is_told_so() {
-    let refused = Cause::ProxyUnreachable {
+    let refused = Cause::Web(WebCause::ProxyUnreachable {
         proxy: "http://10.0.0.5:5669".to_owned(),
         reason: CLOSED.to_string(),
         because: Box::new(CLOSED),
-    };
+    });
     assert!(is_reset(&refused, Transport::Tcp));
     let cause = judge_reset(&trace(Some(Sender::ThisHost)), &refused);
     assert!(cause.to_string().contains("answered with a RST"), "{cause}");
@@ -166,7 +167,7 @@ fn a_proxy_that_is_reset_on_the_way_is_told_so() {
 fn only_resets_from_elsewhere_are_looked_at() {
     assert!(is_reset(&CLOSED, Transport::Tcp));
     assert!(!is_reset(&CLOSED, Transport::Udp));
-    let loopback = Cause::PortClosed { to: ([127, 0, 0, 1], 9).into() };
+    let loopback = Cause::Port(PortCause::PortClosed { to: ([127, 0, 0, 1], 9).into() });
     assert!(!is_reset(&loopback, Transport::Tcp));
 }
 

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use h2::client::{Builder, SendRequest};
 use http::{HeaderMap, Request};
 
-use crate::cause::{Cause, Phase};
+use crate::cause::{Cause, Phase, TalkCause};
 use crate::net::{Ask, Stream};
 use crate::wire::{self, Reader};
 
@@ -46,14 +46,16 @@ pub(super) async fn status(ask: &mut Ask) -> Result<String, Cause> {
     stream.asks("a gRPC call");
     let wait = ask.deadline.within(CALL);
     match wait.bound(call(stream, to.to_string())).await {
-        None => Err(Cause::Silent { to, phase: Phase::Reply, waited: wait.waited() }),
+        None => {
+            Err(Cause::Talk(TalkCause::Silent { to, phase: Phase::Reply, waited: wait.waited() }))
+        }
         Some(Err(error)) => Err(bad(wire::printable(&error.to_string()))),
         Some(Ok(status)) => status.ok_or_else(|| bad("an answer without one".to_owned())),
     }
 }
 
 fn bad(got: String) -> Cause {
-    Cause::BadReply { expected: "a gRPC status".into(), got }
+    Cause::Talk(TalkCause::BadReply { expected: "a gRPC status".into(), got })
 }
 
 /// Connection and call take turns here: nothing runs on after the answer.

@@ -8,7 +8,7 @@
 //! Reference: centreon-collect, `broker/tls/src/params.cc`, `broker/tls/src/factory.cc`.
 
 use super::output::{Credentials, Own};
-use crate::cause::Cause;
+use crate::cause::{Cause, TlsCause};
 use crate::net::tls::{Client, Failed, Proof, Verify, proof, secure_with};
 use crate::net::{Ask, Stream, Trust};
 
@@ -62,7 +62,7 @@ pub(super) async fn enter(
     match secure_with(stream, ask, &host, &client).await {
         Ok(stream) => (Inside::Made, Some(stream)),
         Err(Failed { cause, of_certificate: true, .. }) => (Inside::Distrusted(cause), None),
-        Err(Failed { cause: Cause::TlsClientCertificateWanted { .. }, .. }) => {
+        Err(Failed { cause: Cause::Tls(TlsCause::TlsClientCertificateWanted { .. }), .. }) => {
             (Inside::Refused, None)
         }
         Err(Failed { cause, .. }) => (Inside::Failed(cause), None),

@@ -23,7 +23,7 @@ mod tests;
 
 use std::time::Duration;
 
-use crate::cause::{Cause, Concern, Millis, Phase, Transport};
+use crate::cause::{BbdoCause, Cause, Concern, Millis, Phase, TalkCause, TlsCause, Transport};
 use crate::evidence::{Seen, Value};
 use crate::net::tls::{self, Client, Proof, Verify, secure_with};
 use crate::net::{Ask, Stream};
@@ -76,7 +76,9 @@ impl Probe {
                 self.judge_grpc(&status, &mut ask.seen);
                 Ok(())
             }
-            Answer::Tls => self.behind_tls(ask, Cause::BbdoTls { grpc: false }).await,
+            Answer::Tls => {
+                self.behind_tls(ask, Cause::Bbdo(BbdoCause::BbdoTls { grpc: false })).await
+            }
             Answer::Closed(cause) => self.behind_tls(ask, cause).await,
         }
     }
@@ -113,7 +115,7 @@ impl Probe {
         match &self.output {
             Some(ours) if !fits(ours) => {
                 let (ours, theirs) = (ours.carrier().to_string(), theirs.to_string());
-                Err(Cause::BbdoCarrier { ours, theirs })
+                Err(Cause::Bbdo(BbdoCause::BbdoCarrier { ours, theirs }))
             }
             _ => Ok(()),
         }
@@ -126,7 +128,7 @@ impl Probe {
                 ask.seen.evidence.set("transport", "gRPC with TLS");
                 self.judge_grpc_tls(verdict, &mut ask.seen)
             }
-            Listener::Tls => Err(Cause::BbdoTls { grpc: false }),
+            Listener::Tls => Err(Cause::Bbdo(BbdoCause::BbdoTls { grpc: false })),
             Listener::Unknown => Err(otherwise),
         }
     }
@@ -158,13 +160,16 @@ impl Probe {
             // A poller's gRPC gets no further, whoever it is.
             Err(tls::Failed { cause, of_certificate: true, .. }) => Listener::Grpc(Err(cause)),
             Err(tls::Failed {
-                cause: cause @ Cause::TlsClientCertificateWanted { .. }, ..
+                cause: cause @ Cause::Tls(TlsCause::TlsClientCertificateWanted { .. }),
+                ..
             }) if is_http2 => Listener::Grpc(Err(cause)),
             Err(failed) => match failed.cause {
-                Cause::TlsRefused { .. }
-                | Cause::TlsNameUnknown { .. }
-                | Cause::TlsVersion { .. }
-                | Cause::TlsClientCertificateWanted { .. } => Listener::Tls,
+                Cause::Tls(
+                    TlsCause::TlsRefused { .. }
+                    | TlsCause::TlsNameUnknown { .. }
+                    | TlsCause::TlsVersion { .. }
+                    | TlsCause::TlsClientCertificateWanted { .. },
+                ) => Listener::Tls,
                 _ => Listener::Unknown,
             },
         }
@@ -181,8 +186,10 @@ impl Probe {
         }
         match made {
             Ok(()) => Ok(()),
-            Err(Cause::TlsClientCertificateWanted { .. }) => self.judge_refusal(),
-            Err(because) => Err(Cause::BbdoCertificate { because: Box::new(because) }),
+            Err(Cause::Tls(TlsCause::TlsClientCertificateWanted { .. })) => self.judge_refusal(),
+            Err(because) => {
+                Err(Cause::Bbdo(BbdoCause::BbdoCertificate { because: Box::new(because) }))
+            }
         }
     }
 
@@ -250,8 +257,15 @@ impl Probe {
                 seen.concerns.push(Concern::BbdoOld { version: theirs.clone() });
             }
             (Generation::Three, 3) => {}
-            (Generation::Three, 2) => return Err(Cause::BbdoTwo { version: theirs }),
-            _ => return Err(Cause::BbdoMajor { ours: self.speaks.version().to_string(), theirs }),
+            (Generation::Three, 2) => {
+                return Err(Cause::Bbdo(BbdoCause::BbdoTwo { version: theirs }));
+            }
+            _ => {
+                return Err(Cause::Bbdo(BbdoCause::BbdoMajor {
+                    ours: self.speaks.version().to_string(),
+                    theirs,
+                }));
+            }
         }
         let tls = self.judge_tls(welcome, inside, seen)?;
         let name = Some(wire::short(&welcome.poller_name, MAX_SHOWN)).filter(|it| !it.is_empty());
@@ -286,11 +300,13 @@ impl Probe {
                 Ok(Some("anonymous TLS".to_owned()))
             }
             Some(Inside::Anonymous | Inside::Unlike { theirs: Proof::Certificate }) => {
-                Err(Cause::BbdoTlsAnonymous)
+                Err(Cause::Bbdo(BbdoCause::BbdoTlsAnonymous))
             }
-            Some(Inside::Unlike { theirs: Proof::Nothing }) => Err(Cause::BbdoTlsNoCertificate),
+            Some(Inside::Unlike { theirs: Proof::Nothing }) => {
+                Err(Cause::Bbdo(BbdoCause::BbdoTlsNoCertificate))
+            }
             Some(Inside::Distrusted(because)) => {
-                Err(Cause::BbdoCertificate { because: Box::new(because) })
+                Err(Cause::Bbdo(BbdoCause::BbdoCertificate { because: Box::new(because) }))
             }
             Some(Inside::Refused) => {
                 self.judge_refusal()?;
@@ -304,7 +320,7 @@ impl Probe {
     fn judge_refusal(&self) -> Result<(), Cause> {
         match self.output.as_ref().map(|output| &output.credentials.own) {
             Some(Own::Unread) => Ok(()),
-            _ => Err(Cause::BbdoCertificateRefused),
+            _ => Err(Cause::Bbdo(BbdoCause::BbdoCertificateRefused)),
         }
     }
 
@@ -358,7 +374,7 @@ impl Credentials {
     /// Files that cannot be used fail; those that may not be read here are a concern.
     fn judge_files(&self, seen: &mut Seen) -> Result<(), Cause> {
         if let Some((file, why)) = self.unusable.clone() {
-            return Err(Cause::BbdoFileUnusable { file, why });
+            return Err(Cause::Bbdo(BbdoCause::BbdoFileUnusable { file, why }));
         }
         let unread = self.unread.iter().cloned();
         seen.concerns.extend(unread.map(|(file, why)| Concern::BbdoFileUnread { file, why }));
@@ -499,7 +515,10 @@ fn slowness(waited: Duration) -> Option<Concern> {
 }
 
 fn is_closed(cause: &Cause) -> bool {
-    matches!(cause, Cause::HungUp { received: 0, .. } | Cause::Reset { received: 0, .. })
+    matches!(
+        cause,
+        Cause::Talk(TalkCause::HungUp { received: 0, .. } | TalkCause::Reset { received: 0, .. })
+    )
 }
 
 fn note(welcome: &Welcome, seen: &mut Seen) {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::cause::Cause;
+use crate::cause::{Cause, TalkCause};
 use crate::wire::{self, Reader, crc16_x25};
 
 pub(super) const HEADER_LEN: usize = 16;
@@ -91,10 +91,10 @@ impl Header {
         self.coding()?;
         let length = usize::from(self.size);
         if self.size == SPLIT || length > MAX_PAYLOAD {
-            return Err(Cause::BadReply {
+            return Err(Cause::Talk(TalkCause::BadReply {
                 expected: A_WELCOME.into(),
                 got: format!("{length} bytes"),
-            });
+            }));
         }
         Ok(length)
     }
@@ -104,10 +104,10 @@ impl Header {
         match self.event {
             VERSION_RESPONSE => Ok(Coding::VersionResponse),
             WELCOME => Ok(Coding::Welcome),
-            other => Err(Cause::BadReply {
+            other => Err(Cause::Talk(TalkCause::BadReply {
                 expected: A_WELCOME.into(),
                 got: format!("event {other:#010x}"),
-            }),
+            })),
         }
     }
 }

@@ -6,6 +6,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::*;
+use crate::cause::{BbdoCause, TalkCause, TlsCause};
 use crate::hostile::{damaged, ends};
 use crate::net::{Deadline, FarStream, Peer, Trust};
 use crate::wire;
@@ -184,7 +185,10 @@ fn split_long_and_other_packets_are_refused_by_their_header() {
         (0x0002_0003, 0, "event 0x00020003"),
     ] {
         let cause = decode(&packet(event, size, &[])).unwrap_err();
-        assert_eq!(cause, Cause::BadReply { expected: expected.into(), got: got.to_owned() });
+        assert_eq!(
+            cause,
+            Cause::Talk(TalkCause::BadReply { expected: expected.into(), got: got.to_owned() })
+        );
     }
 }
 
@@ -230,10 +234,10 @@ fn a_broker_of_the_same_generation_passes_with_its_name() {
 
 #[test]
 fn generations_must_match() {
-    let two = Cause::BbdoTwo { version: "2.0.0".to_owned() };
+    let two = Cause::Bbdo(BbdoCause::BbdoTwo { version: "2.0.0".to_owned() });
     assert_eq!(judged(Generation::Three, (2, 0, 0)).0, Err(two));
     let major = |ours: &str, theirs: &str| {
-        Err(Cause::BbdoMajor { ours: ours.to_owned(), theirs: theirs.to_owned() })
+        Err(Cause::Bbdo(BbdoCause::BbdoMajor { ours: ours.to_owned(), theirs: theirs.to_owned() }))
     };
     assert_eq!(judged(Generation::Three, (4, 0, 0)).0, major("3.0.1", "4.0.0"));
     assert_eq!(judged(Generation::Two, (3, 1, 0)).0, major("2.0.0", "3.1.0"));
@@ -267,7 +271,7 @@ fn with(credentials: Credentials) -> Probe {
 }
 
 fn carriers_differ(ours: &str, theirs: &str) -> Result<(), Cause> {
-    Err(Cause::BbdoCarrier { ours: ours.to_owned(), theirs: theirs.to_owned() })
+    Err(Cause::Bbdo(BbdoCause::BbdoCarrier { ours: ours.to_owned(), theirs: theirs.to_owned() }))
 }
 
 #[test]
@@ -303,13 +307,16 @@ fn grpc_with_tls_is_judged_as_grpc_without() {
     let mut seen = Seen::default();
     assert_eq!(Probe::default().judge_grpc_tls(Ok(()), &mut seen), Ok(()));
     assert_eq!(seen.concerns, [Concern::BbdoGrpc]);
-    let wanted = Cause::TlsClientCertificateWanted { alert: String::new() };
+    let wanted = Cause::Tls(TlsCause::TlsClientCertificateWanted { alert: String::new() });
     let verdict = configured(true, Setting::Yes).judge_grpc_tls(Err(wanted), &mut seen);
-    assert_eq!(verdict, Err(Cause::BbdoCertificateRefused));
+    assert_eq!(verdict, Err(Cause::Bbdo(BbdoCause::BbdoCertificateRefused)));
 }
 
 fn unknown_issuer() -> Cause {
-    Cause::CertificateUnknownIssuer { issuer: "CN=other".into(), subject: "CN=broker".into() }
+    Cause::Tls(TlsCause::CertificateUnknownIssuer {
+        issuer: "CN=other".into(),
+        subject: "CN=broker".into(),
+    })
 }
 
 /// How a broker that lists `extensions` is judged, and what will hurt.
@@ -349,16 +356,17 @@ fn each_end_of_a_handshake_has_its_verdict() {
     let ca_only = || with(Credentials { authority: authority(), ..Credentials::default() });
     let certified = || with(Credentials { own: Own::Unread, ..Credentials::default() });
     let unlike = |theirs| Inside::Unlike { theirs };
-    let distrusted = || Cause::BbdoCertificate { because: Box::new(unknown_issuer()) };
-    let silent = || Cause::TlsClosed { to: ([192, 0, 2, 1], 5669).into() };
+    let distrusted =
+        || Cause::Bbdo(BbdoCause::BbdoCertificate { because: Box::new(unknown_issuer()) });
+    let silent = || Cause::Tls(TlsCause::TlsClosed { to: ([192, 0, 2, 1], 5669).into() });
     for (probe, inside, verdict) in [
         (certified(), Inside::Made, Ok(())),
         (anonymous(), Inside::Anonymous, Ok(())),
         // It verifies a broker that shows nothing to verify.
-        (ca_only(), Inside::Anonymous, Err(Cause::BbdoTlsAnonymous)),
-        (anonymous(), unlike(Proof::Certificate), Err(Cause::BbdoTlsAnonymous)),
-        (ca_only(), unlike(Proof::Certificate), Err(Cause::BbdoTlsAnonymous)),
-        (certified(), unlike(Proof::Nothing), Err(Cause::BbdoTlsNoCertificate)),
+        (ca_only(), Inside::Anonymous, Err(Cause::Bbdo(BbdoCause::BbdoTlsAnonymous))),
+        (anonymous(), unlike(Proof::Certificate), Err(Cause::Bbdo(BbdoCause::BbdoTlsAnonymous))),
+        (ca_only(), unlike(Proof::Certificate), Err(Cause::Bbdo(BbdoCause::BbdoTlsAnonymous))),
+        (certified(), unlike(Proof::Nothing), Err(Cause::Bbdo(BbdoCause::BbdoTlsNoCertificate))),
         (certified(), Inside::Distrusted(unknown_issuer()), Err(distrusted())),
         (certified(), Inside::Failed(silent()), Err(silent())),
         // The broker wants a certificate that could not be shown: nothing is known.
@@ -376,7 +384,7 @@ fn files_of_no_use_fail_and_files_that_may_not_be_read_are_a_concern() {
     let file = || ("/etc/k.pem".to_owned(), "there is no such file".to_owned());
     let unusable = with(Credentials { unusable: Some(file()), ..Credentials::default() });
     let (file_name, why) = file();
-    let cause = Cause::BbdoFileUnusable { file: file_name, why };
+    let cause = Cause::Bbdo(BbdoCause::BbdoFileUnusable { file: file_name, why });
     assert_eq!(judge_tls(&unusable, "TLS", None).0, Err(cause));
     assert_eq!(unusable.extensions(), "", "no handshake is begun that cannot be made");
     let own = Own::Unread;
@@ -464,7 +472,7 @@ async fn a_broker_that_does_not_know_the_welcome_is_asked_in_the_older_coding() 
 #[tokio::test]
 async fn a_broker_of_generation_two_is_found_out() {
     let (verdict, seen, served) = ask_a(Generation::Three, |c| broker(c, 2, BOTH)).await;
-    assert_eq!(verdict, Err(Cause::BbdoTwo { version: "2.0.0".to_owned() }));
+    assert_eq!(verdict, Err(Cause::Bbdo(BbdoCause::BbdoTwo { version: "2.0.0".to_owned() })));
     assert_eq!(served, 2, "each refused version costs the broker three lines");
     assert_eq!(seen.evidence.fact("bbdo_version"), Some(&"2.0.0".into()));
     let (verdict, _, served) = ask_a(Generation::Two, |c| broker(c, 2, BOTH)).await;
@@ -480,7 +488,9 @@ async fn whoever_always_hangs_up_is_reported_as_that() {
         let _ = c.read(&mut [0; A_PACKET]).await;
     })
     .await;
-    let Err(Cause::HungUp { received: 0, .. }) = verdict else { panic!("{verdict:?}") };
+    let Err(Cause::Talk(TalkCause::HungUp { received: 0, .. })) = verdict else {
+        panic!("{verdict:?}")
+    };
     assert_eq!(served, 4);
 }
 
@@ -498,7 +508,7 @@ async fn a_tls_port_that_is_mute_to_a_broker_is_found_by_a_first_message_of_tls(
         }
     })
     .await;
-    assert_eq!(verdict, Err(Cause::BbdoTls { grpc: false }));
+    assert_eq!(verdict, Err(Cause::Bbdo(BbdoCause::BbdoTls { grpc: false })));
 }
 
 #[tokio::test]
@@ -508,7 +518,9 @@ async fn half_an_answer_is_no_reason_to_ask_again() {
         c.write_all(&REAL_WELCOME[..40]).await.unwrap();
     })
     .await;
-    let Err(Cause::HungUp { received: 40, .. }) = verdict else { panic!("{verdict:?}") };
+    let Err(Cause::Talk(TalkCause::HungUp { received: 40, .. })) = verdict else {
+        panic!("{verdict:?}")
+    };
     assert_eq!(served, 1);
 }
 
@@ -530,7 +542,8 @@ fn tls(alpn: &[&[u8]]) -> tokio_rustls::TlsAcceptor {
 async fn a_tls_listener_is_told_from_a_broker_and_asked_for_http2() {
     for (alpn, grpc) in [(&[b"h2".as_slice()][..], true), (&[], false), (&[b"http/1.1"], false)] {
         let acceptor = tls(alpn);
-        let verdict = if grpc { Ok(()) } else { Err(Cause::BbdoTls { grpc: false }) };
+        let verdict =
+            if grpc { Ok(()) } else { Err(Cause::Bbdo(BbdoCause::BbdoTls { grpc: false })) };
         // rustls answers our packet with an alert; the gRPC library with a hang-up.
         let (alerting, _, served) = ask_a(Generation::Three, |c| async {
             let _ = acceptor.accept(c).await;
@@ -696,10 +709,10 @@ async fn another_authority_another_name_and_another_certificate_are_told_apart()
     let wrong_name = ask(&ours, Some("central"), poller(), true).await.0;
     assert!(wrong_name.contains("not for central but for broker"), "{wrong_name}");
     let stranger = ask(&ours, None, other.identity("poller"), true).await.0;
-    assert_eq!(stranger, Cause::BbdoCertificateRefused.to_string());
+    assert_eq!(stranger, Cause::Bbdo(BbdoCause::BbdoCertificateRefused).to_string());
     assert_eq!(ask(&ours, None, other.identity("poller"), false).await.0, good);
     let anonymous = ask(&ours, None, Own::Nothing, false).await.0;
-    assert_eq!(anonymous, Cause::BbdoTlsAnonymous.to_string());
+    assert_eq!(anonymous, Cause::Bbdo(BbdoCause::BbdoTlsAnonymous).to_string());
     let unread = ask(&ours, None, Own::Unread, true).await.0;
     assert!(unread.ends_with("certificate not shown"), "{unread}");
 }
@@ -746,7 +759,9 @@ async fn settings_without_a_living_server_do_not_pass() {
         let _ = c.read(&mut [0; 999]).await;
     })
     .await;
-    let Err(Cause::BadReply { expected: Cow::Borrowed("a gRPC status"), .. }) = verdict else {
+    let Err(Cause::Talk(TalkCause::BadReply { expected: Cow::Borrowed("a gRPC status"), .. })) =
+        verdict
+    else {
         panic!("{verdict:?}")
     };
 }
@@ -766,7 +781,7 @@ async fn a_mute_port_is_asked_once_and_for_tls_and_costs_ten_seconds() {
         std::future::pending::<()>().await;
     })
     .await;
-    let Err(Cause::Silent { waited, .. }) = verdict else { panic!("{verdict:?}") };
+    let Err(Cause::Talk(TalkCause::Silent { waited, .. })) = verdict else { panic!("{verdict:?}") };
     assert_eq!(waited.0, ANSWER);
     assert_eq!(served, 1);
     assert!(seen.concerns.is_empty());

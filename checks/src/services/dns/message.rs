@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use hickory_proto::op::{Edns, Message, MessageType, Metadata, OpCode, ResponseCode};
 use hickory_proto::rr::{Name, RData, Record, RecordType, rdata};
 
-use crate::cause::Cause;
+use crate::cause::{Cause, RouteCause};
 use crate::wire;
 
 pub(super) const EXPECTED: &str = "an answer to our DNS question";
@@ -37,9 +37,11 @@ impl Question {
     /// The IPv4 addresses of `name`.
     pub(super) fn address(name: &str) -> Result<Self, Cause> {
         // Not by way of IDNA, which refuses the underscore.
-        let mut parsed = Name::from_ascii(name).map_err(|error| Cause::LocalError {
-            action: "ask for a name that cannot be one".into(),
-            error: wire::printable(&format!("{name}: {error}")),
+        let mut parsed = Name::from_ascii(name).map_err(|error| {
+            Cause::Route(RouteCause::LocalError {
+                action: "ask for a name that cannot be one".into(),
+                error: wire::printable(&format!("{name}: {error}")),
+            })
         })?;
         parsed.set_fqdn(true);
         Ok(Self { name: parsed, kind: RecordType::A })
@@ -73,10 +75,10 @@ impl Question {
         }
         match message.to_vec() {
             Ok(wire) => Ok(Query { wire, message }),
-            Err(error) => Err(Cause::LocalError {
+            Err(error) => Err(Cause::Route(RouteCause::LocalError {
                 action: "write a question".into(),
                 error: error.to_string(),
-            }),
+            })),
         }
     }
 }

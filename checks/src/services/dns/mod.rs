@@ -22,7 +22,9 @@ use futures_util::future::join_all;
 use hickory_proto::op::ResponseCode;
 
 use crate::cause::AliasEnd;
-use crate::cause::{Cause, Concern, Millis, Phase, Transport};
+use crate::cause::{
+    Cause, Concern, DnsCause, Millis, NameCause, PathCause, Phase, TalkCause, Transport,
+};
 use crate::evidence::{Seen, Value};
 use crate::net::resolve::is_nobody;
 use crate::net::{Ask, Deadline, FarStream, Stream, Udp};
@@ -162,12 +164,12 @@ async fn respond(mut stream: FarStream) -> io::Result<()> {
 fn is_about_one_name(cause: &Cause) -> bool {
     matches!(
         cause,
-        Cause::DnsRefused { .. }
-            | Cause::DnsServfail { .. }
-            | Cause::DnsValidation { .. }
-            | Cause::DnsFailed { .. }
-            | Cause::NameIsNobody { .. }
-            | Cause::AliasBroken { .. }
+        Cause::Dns(
+            DnsCause::DnsRefused { .. }
+                | DnsCause::DnsServfail { .. }
+                | DnsCause::DnsValidation { .. }
+                | DnsCause::DnsFailed { .. }
+        ) | Cause::Name(NameCause::NameIsNobody { .. } | NameCause::AliasBroken { .. })
     )
 }
 
@@ -196,24 +198,26 @@ impl Round {
 
     /// Why UDP failed, in the light of TCP and of the other answers.
     fn unanswered(&self, question: &Question, udp: &Cause) -> Cause {
-        if matches!(udp, Cause::AnsweredFromElsewhere { .. }) {
+        if matches!(udp, Cause::Talk(TalkCause::AnsweredFromElsewhere { .. })) {
             return udp.clone();
         }
         let still_looking = match &self.tcp {
             _ if self.answers().next().is_some() => true,
-            Ok(_) => return Cause::DnsTcpOnly { udp: Box::new(udp.clone()) },
+            Ok(_) => return Cause::Dns(DnsCause::DnsTcpOnly { udp: Box::new(udp.clone()) }),
             Err(_) if self.answers_others => true,
             // It accepted the connection, and took the question or hung up on it.
             Err(tcp) => matches!(
                 tcp,
-                Cause::Silent { phase: Phase::Reply, .. }
-                    | Cause::HungUp { .. }
-                    | Cause::Reset { .. }
+                Cause::Talk(
+                    TalkCause::Silent { phase: Phase::Reply, .. }
+                        | TalkCause::HungUp { .. }
+                        | TalkCause::Reset { .. }
+                )
             ),
         };
         match udp {
-            Cause::NoAnswer { waited, .. } if still_looking => {
-                Cause::DnsUnanswered { question: question.text(), waited: *waited }
+            Cause::Path(PathCause::NoAnswer { waited, .. }) if still_looking => {
+                Cause::Dns(DnsCause::DnsUnanswered { question: question.text(), waited: *waited })
             }
             _ => udp.clone(),
         }
@@ -297,40 +301,47 @@ impl Asked {
     fn judge(&self) -> Result<&Reply, Cause> {
         let question = self.question.text();
         if let Some(Err(cause)) = &self.whole {
-            return Err(Cause::DnsTruncated { question, tcp: Box::new(cause.clone()) });
+            return Err(Cause::Dns(DnsCause::DnsTruncated {
+                question,
+                tcp: Box::new(cause.clone()),
+            }));
         }
         let reply = self.best();
         let resolves = |rcode| matches!(rcode, ResponseCode::NoError | ResponseCode::NXDomain);
         let is_of_root = self.question.needed().is_none();
         match reply.rcode {
             // It may have a zone of its own and refuse everything else, as an internal server should.
-            ResponseCode::Refused if is_of_root && !reply.recursive => Err(Cause::DnsNoNameAsked),
-            ResponseCode::Refused => Err(Cause::DnsRefused { question }),
-            ResponseCode::ServFail if self.unchecked.is_some_and(resolves) => {
-                Err(Cause::DnsValidation { question })
+            ResponseCode::Refused if is_of_root && !reply.recursive => {
+                Err(Cause::Dns(DnsCause::DnsNoNameAsked))
             }
-            ResponseCode::ServFail => Err(Cause::DnsServfail { question }),
+            ResponseCode::Refused => Err(Cause::Dns(DnsCause::DnsRefused { question })),
+            ResponseCode::ServFail if self.unchecked.is_some_and(resolves) => {
+                Err(Cause::Dns(DnsCause::DnsValidation { question }))
+            }
+            ResponseCode::ServFail => Err(Cause::Dns(DnsCause::DnsServfail { question })),
             rcode if !resolves(rcode) => {
-                Err(Cause::DnsFailed { rcode: message::rcode(rcode), question })
+                Err(Cause::Dns(DnsCause::DnsFailed { rcode: message::rcode(rcode), question }))
             }
             rcode => match self.question.needed() {
                 None if reply.recursive => Ok(reply),
                 Some(name) if !reply.addresses.is_empty() => match reply.nobody() {
-                    Some(address) => {
-                        Err(Cause::NameIsNobody { name, address, origin: "DNS".to_owned() })
-                    }
+                    Some(address) => Err(Cause::Name(NameCause::NameIsNobody {
+                        name,
+                        address,
+                        origin: "DNS".to_owned(),
+                    })),
                     None => Ok(reply),
                 },
-                None => Err(Cause::DnsNoNameAsked),
+                None => Err(Cause::Dns(DnsCause::DnsNoNameAsked)),
                 // Neither looks for us nor knows by itself.
                 _ if !reply.recursive && !reply.authoritative => {
-                    Err(Cause::DnsNotRecursive { question })
+                    Err(Cause::Dns(DnsCause::DnsNotRecursive { question }))
                 }
                 Some(name) if reply.alias.is_some() => Err(reply.broken_alias(name)),
                 Some(name) if rcode == ResponseCode::NXDomain => {
-                    Err(Cause::DnsNameNotFound { name })
+                    Err(Cause::Dns(DnsCause::DnsNameNotFound { name }))
                 }
-                Some(name) => Err(Cause::DnsNameWithoutAddress { name }),
+                Some(name) => Err(Cause::Dns(DnsCause::DnsNameWithoutAddress { name })),
             },
         }
     }
@@ -347,7 +358,7 @@ impl Reply {
         let does_not_exist = self.rcode == ResponseCode::NXDomain;
         let end = if does_not_exist { AliasEnd::NoName } else { AliasEnd::NoAddress };
         let target = self.alias.clone().unwrap_or_default();
-        Cause::AliasBroken { name, target, end, servers: Vec::new() }
+        Cause::Name(NameCause::AliasBroken { name, target, end, servers: Vec::new() })
     }
 }
 

@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use tokio::net::{TcpListener, UdpSocket};
 
 use super::*;
+use crate::cause::{DnsCause, NameCause, PathCause, PortCause, TalkCause};
 use crate::hostile::{damaged, ends};
 use crate::net::{Peer, Trust};
 use crate::{Finding, examine};
@@ -48,15 +49,15 @@ fn verdict(round: &Round) -> (Result<(), Cause>, Seen) {
 }
 
 fn no_answer() -> Cause {
-    Cause::NoAnswer { to: TO, phase: Phase::Reply, waited: Millis(LISTEN) }
+    Cause::Path(PathCause::NoAnswer { to: TO, phase: Phase::Reply, waited: Millis(LISTEN) })
 }
 
 fn silent() -> Cause {
-    Cause::Silent { to: TO, phase: Phase::Reply, waited: Millis(LISTEN) }
+    Cause::Talk(TalkCause::Silent { to: TO, phase: Phase::Reply, waited: Millis(LISTEN) })
 }
 
 fn closed() -> Cause {
-    Cause::PortClosed { to: TO }
+    Cause::Port(PortCause::PortClosed { to: TO })
 }
 
 #[test]
@@ -90,8 +91,8 @@ fn a_name_that_is_refused_does_not_condemn_a_server_that_resolves_another() {
     let other = || Question::address("other.example").unwrap();
     let question = other().text();
     for (rcode, cause) in [
-        (ResponseCode::Refused, Cause::DnsRefused { question: question.clone() }),
-        (ResponseCode::ServFail, Cause::DnsServfail { question: question.clone() }),
+        (ResponseCode::Refused, Cause::Dns(DnsCause::DnsRefused { question: question.clone() })),
+        (ResponseCode::ServFail, Cause::Dns(DnsCause::DnsServfail { question: question.clone() })),
     ] {
         let mut round = about_name(resolved());
         round.questions.push(other());
@@ -115,19 +116,24 @@ fn a_name_that_is_refused_does_not_condemn_a_server_that_resolves_another() {
 fn a_server_of_its_own_zones_that_was_asked_for_no_name_cannot_be_judged() {
     let refused = Reply { recursive: false, ..reply(ResponseCode::Refused) };
     let (verdict, _) = verdict(&about_root(refused.clone()));
-    assert_eq!(verdict, Err(Cause::DnsNoNameAsked));
-    assert!(Cause::DnsNoNameAsked.is_inconclusive());
+    assert_eq!(verdict, Err(Cause::Dns(DnsCause::DnsNoNameAsked)));
+    assert!(Cause::Dns(DnsCause::DnsNoNameAsked).is_inconclusive());
     let question = format!("{NAME} A");
-    assert_eq!(self::verdict(&about_name(refused)).0, Err(Cause::DnsRefused { question }));
+    assert_eq!(
+        self::verdict(&about_name(refused)).0,
+        Err(Cause::Dns(DnsCause::DnsRefused { question }))
+    );
 }
 
 #[test]
 fn refusals_and_failures_are_told_apart() {
     let question = ". NS".to_owned();
-    let failed = |rcode: &str| Cause::DnsFailed { rcode: rcode.into(), question: ". NS".into() };
+    let failed = |rcode: &str| {
+        Cause::Dns(DnsCause::DnsFailed { rcode: rcode.into(), question: ". NS".into() })
+    };
     for (rcode, cause) in [
-        (ResponseCode::Refused, Cause::DnsRefused { question: question.clone() }),
-        (ResponseCode::ServFail, Cause::DnsServfail { question }),
+        (ResponseCode::Refused, Cause::Dns(DnsCause::DnsRefused { question: question.clone() })),
+        (ResponseCode::ServFail, Cause::Dns(DnsCause::DnsServfail { question })),
         (ResponseCode::NotImp, failed("NOTIMP")),
         (ResponseCode::FormErr, failed("FORMERR")),
         (ResponseCode::Unknown(3841), failed("RCODE 3841")),
@@ -141,10 +147,13 @@ fn a_failure_that_ends_without_validation_is_about_signatures() {
     let failing = || asked(Question::root(), reply(ResponseCode::ServFail));
     let question = ". NS".to_owned();
     for (unchecked, cause) in [
-        (ResponseCode::NoError, Cause::DnsValidation { question: question.clone() }),
-        (ResponseCode::NXDomain, Cause::DnsValidation { question: question.clone() }),
-        (ResponseCode::ServFail, Cause::DnsServfail { question: question.clone() }),
-        (ResponseCode::Refused, Cause::DnsServfail { question }),
+        (ResponseCode::NoError, Cause::Dns(DnsCause::DnsValidation { question: question.clone() })),
+        (
+            ResponseCode::NXDomain,
+            Cause::Dns(DnsCause::DnsValidation { question: question.clone() }),
+        ),
+        (ResponseCode::ServFail, Cause::Dns(DnsCause::DnsServfail { question: question.clone() })),
+        (ResponseCode::Refused, Cause::Dns(DnsCause::DnsServfail { question })),
     ] {
         let asked = Asked { unchecked: Some(unchecked), ..failing() };
         assert_eq!(verdict(&round(Ok(asked), Err(closed()))).0, Err(cause));
@@ -155,9 +164,9 @@ fn a_failure_that_ends_without_validation_is_about_signatures() {
 fn a_server_for_its_own_zones_is_no_resolver() {
     let authoritative =
         Reply { recursive: false, authoritative: true, ..reply(ResponseCode::NoError) };
-    assert_eq!(verdict(&about_root(authoritative)).0, Err(Cause::DnsNoNameAsked));
+    assert_eq!(verdict(&about_root(authoritative)).0, Err(Cause::Dns(DnsCause::DnsNoNameAsked)));
     let referral = Reply { recursive: false, ..reply(ResponseCode::NoError) };
-    let cause = Cause::DnsNotRecursive { question: "central.example A".into() };
+    let cause = Cause::Dns(DnsCause::DnsNotRecursive { question: "central.example A".into() });
     assert_eq!(verdict(&about_name(referral)).0, Err(cause));
 }
 
@@ -196,9 +205,9 @@ fn one_name_that_is_known_does_not_make_a_resolver() {
 fn a_needed_name_that_is_missing_is_told_from_one_without_address() {
     let name = NAME.to_owned();
     let missing = verdict(&about_name(reply(ResponseCode::NXDomain))).0;
-    assert_eq!(missing, Err(Cause::DnsNameNotFound { name: name.clone() }));
+    assert_eq!(missing, Err(Cause::Dns(DnsCause::DnsNameNotFound { name: name.clone() })));
     let empty = verdict(&about_name(reply(ResponseCode::NoError))).0;
-    assert_eq!(empty, Err(Cause::DnsNameWithoutAddress { name }));
+    assert_eq!(empty, Err(Cause::Dns(DnsCause::DnsNameWithoutAddress { name })));
 }
 
 #[test]
@@ -215,18 +224,19 @@ fn udp_alone_is_a_concern() {
 #[test]
 fn tcp_alone_fails() {
     let (verdict, _) = verdict(&round(Err(no_answer()), Ok(reply(ResponseCode::NoError))));
-    let cause = Cause::DnsTcpOnly { udp: Box::new(no_answer()) };
+    let cause = Cause::Dns(DnsCause::DnsTcpOnly { udp: Box::new(no_answer()) });
     assert_eq!(cause.owner(), no_answer().owner());
     assert_eq!(verdict, Err(cause));
 }
 
 #[test]
 fn silence_of_udp_is_read_in_the_light_of_tcp() {
-    let unanswered = Cause::DnsUnanswered { question: ". NS".into(), waited: Millis(LISTEN) };
+    let unanswered =
+        Cause::Dns(DnsCause::DnsUnanswered { question: ". NS".into(), waited: Millis(LISTEN) });
     assert_eq!(verdict(&round(Err(no_answer()), Err(no_answer()))).0, Err(no_answer()));
     assert_eq!(verdict(&round(Err(no_answer()), Err(closed()))).0, Err(no_answer()));
     assert_eq!(verdict(&round(Err(closed()), Err(silent()))).0, Err(closed()));
-    let hung_up = Cause::HungUp { to: TO, phase: Phase::Reply, received: 0 };
+    let hung_up = Cause::Talk(TalkCause::HungUp { to: TO, phase: Phase::Reply, received: 0 });
     assert_eq!(verdict(&round(Err(no_answer()), Err(hung_up))).0, Err(unanswered.clone()));
     let of_others = Round { answers_others: true, ..round(Err(no_answer()), Err(closed())) };
     assert_eq!(verdict(&of_others).0, Err(unanswered.clone()));
@@ -239,7 +249,7 @@ fn a_second_name_without_answer_does_not_make_the_server_silent() {
     round.questions.push(Question::address("slow.example").unwrap());
     round.udp.push(Err(no_answer()));
     let question = "slow.example A".to_owned();
-    let cause = Cause::DnsUnanswered { question, waited: Millis(LISTEN) };
+    let cause = Cause::Dns(DnsCause::DnsUnanswered { question, waited: Millis(LISTEN) });
     assert_eq!(verdict(&round).0, Err(cause));
 }
 
@@ -252,8 +262,10 @@ fn a_truncated_answer_counts_once_tcp_has_the_rest() {
     assert_eq!(passes, Ok(()));
     assert_eq!(seen.evidence.fact("truncated"), Some(&true.into()));
     let lost = Asked { whole: Some(Err(closed())), ..asked(question(), cut) };
-    let cause =
-        Cause::DnsTruncated { question: "central.example A".into(), tcp: Box::new(closed()) };
+    let cause = Cause::Dns(DnsCause::DnsTruncated {
+        question: "central.example A".into(),
+        tcp: Box::new(closed()),
+    });
     assert_eq!(cause.owner(), closed().owner());
     assert_eq!(verdict(&round(Ok(lost), Err(closed()))).0, Err(cause));
 }
@@ -462,7 +474,10 @@ async fn broken_signatures_are_found_by_not_checking_them() {
         })
     };
     let finding = against(validating, &[]).await;
-    assert_eq!(finding.verdict, Err(Cause::DnsValidation { question: ". NS".into() }));
+    assert_eq!(
+        finding.verdict,
+        Err(Cause::Dns(DnsCause::DnsValidation { question: ". NS".into() }))
+    );
 }
 
 #[tokio::test]
@@ -510,7 +525,10 @@ async fn the_missing_one_of_several_names_is_named() {
         })
     };
     let finding = against(partial, &[NAME, "gone.example"]).await;
-    assert_eq!(finding.verdict, Err(Cause::DnsNameNotFound { name: "gone.example".into() }));
+    assert_eq!(
+        finding.verdict,
+        Err(Cause::Dns(DnsCause::DnsNameNotFound { name: "gone.example".into() }))
+    );
 }
 
 #[tokio::test]
@@ -527,12 +545,12 @@ fn an_alias_that_leads_nowhere_names_its_end() {
         [(ResponseCode::NXDomain, AliasEnd::NoName), (ResponseCode::NoError, AliasEnd::NoAddress)]
     {
         let broken = Reply { alias: alias.clone(), ..reply(rcode) };
-        let cause = Cause::AliasBroken {
+        let cause = Cause::Name(NameCause::AliasBroken {
             name: NAME.to_owned(),
             target: "gone.example".to_owned(),
             end,
             servers: Vec::new(),
-        };
+        });
         assert_eq!(verdict(&about_name(broken)).0, Err(cause));
     }
 }

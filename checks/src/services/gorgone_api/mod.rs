@@ -17,7 +17,7 @@ use std::time::{Duration, SystemTime};
 
 use secrecy::SecretString;
 
-use crate::cause::{Cause, Transport};
+use crate::cause::{Cause, GorgoneCause, TalkCause, TlsCause, Transport, WebCause};
 use crate::evidence::Seen;
 use crate::http::exchange::{self, ALPN, Answer, Request, fetch};
 use crate::net::tls::{Verify, secure};
@@ -75,29 +75,29 @@ impl Probe {
             // Gorgone's own errors come with 400 since 25.
             200 | 400 if !exchange::wants_tls(answer) => {}
             status @ (401 | 403) if answer.says("http_error_") => {
-                return Err(Cause::GorgoneApiRefused { status, given });
+                return Err(Cause::Gorgone(GorgoneCause::GorgoneApiRefused { status, given }));
             }
-            status @ (401 | 403) => return Err(Cause::HttpForbidden { status }),
+            status @ (401 | 403) => return Err(Cause::Web(WebCause::HttpForbidden { status })),
             _ if exchange::wants_tls(answer) => {
-                return Err(Cause::TlsUnexpected { expected: "HTTP".into() });
+                return Err(Cause::Tls(TlsCause::TlsUnexpected { expected: "HTTP".into() }));
             }
             _ if UNKNOWN_METHOD.iter().any(|words| answer.says(words)) => {
-                return Err(Cause::HttpNotFound { path: STATUS.to_owned() });
+                return Err(Cause::Web(WebCause::HttpNotFound { path: STATUS.to_owned() }));
             }
             _ => return Err(another(answer)),
         }
         let status = match Status::decode(&answer.body) {
             Ok(status) => status,
-            Err(NoStatus::Module) => return Err(Cause::GorgoneNoStatus),
+            Err(NoStatus::Module) => return Err(Cause::Gorgone(GorgoneCause::GorgoneNoStatus)),
             Err(NoStatus::Error(got)) => {
-                return Err(Cause::BadReply { expected: EXPECTED.into(), got });
+                return Err(Cause::Talk(TalkCause::BadReply { expected: EXPECTED.into(), got }));
             }
             Err(NoStatus::Another) => return Err(another(answer)),
         };
         status.note(now, seen);
         let pollers = status.quiet(now);
         if !pollers.is_empty() {
-            return Err(Cause::NoPong { pollers });
+            return Err(Cause::Gorgone(GorgoneCause::NoPong { pollers }));
         }
         seen.headline = status.headline(now);
         Ok(())
@@ -152,7 +152,11 @@ async fn respond(mut stream: FarStream) -> io::Result<()> {
 /// A web server that is not Gorgone's API.
 fn another(answer: &Answer) -> Cause {
     let head = answer.in_short();
-    Cause::WrongService { expected: "Gorgone's API".into(), spoken: Spoken::Http, head }
+    Cause::Talk(TalkCause::WrongService {
+        expected: "Gorgone's API".into(),
+        spoken: Spoken::Http,
+        head,
+    })
 }
 
 /// Seconds since 1970.

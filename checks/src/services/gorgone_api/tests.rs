@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::cause::QuietPoller;
+use crate::cause::{GorgoneCause, TalkCause};
 use crate::hostile::damaged;
 
 const NOW: u64 = 1_700_000_000;
@@ -44,7 +45,7 @@ fn a_poller_without_a_pong_is_named_with_how_long() {
     let (verdict, seen) = judge(&[("10", 30, 0), ("3", 9, 9), ("2", 30, 3 * 3_600 + 5)]);
     let quiet = |id: &str, seconds| QuietPoller { id: id.to_owned(), seconds };
     let pollers = vec![quiet("2", Some(10_805)), quiet("10", None)];
-    let cause = Cause::NoPong { pollers };
+    let cause = Cause::Gorgone(GorgoneCause::NoPong { pollers });
     assert_eq!(verdict.as_ref().unwrap_err(), &cause);
     assert_eq!(
         cause.to_string(),
@@ -116,11 +117,12 @@ fn what_gorgone_refuses_is_told_from_what_is_not_gorgone() {
     let got = "no_result: No result found for action constatus".to_owned();
     let body = r#"{"error":"no_result","message":"No result found for action constatus"}"#;
     for status in [200, 400] {
-        let cause = Cause::BadReply { expected: EXPECTED.into(), got: got.clone() };
+        let cause =
+            Cause::Talk(TalkCause::BadReply { expected: EXPECTED.into(), got: got.clone() });
         assert_eq!(judge_answer(status, body).0, Err(cause));
     }
     let no_proxy = r#"{"action":"constatus","message":"cannot get value"}"#;
-    assert_eq!(judge_answer(200, no_proxy).0, Err(Cause::GorgoneNoStatus));
+    assert_eq!(judge_answer(200, no_proxy).0, Err(Cause::Gorgone(GorgoneCause::GorgoneNoStatus)));
 }
 
 #[test]

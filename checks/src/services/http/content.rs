@@ -6,7 +6,7 @@
 use url::Url;
 
 use super::exchange::Answer;
-use crate::cause::Cause;
+use crate::cause::{Cause, WebCause};
 use crate::wire;
 
 /// What a page that passes has in it.
@@ -50,7 +50,7 @@ impl Content {
             Some(title) => format!("a page with the title \"{title}\""),
             None => wire::head(&answer.body),
         };
-        Err(Cause::NotMetadata { expected: expected.into(), got, secure })
+        Err(Cause::Web(WebCause::NotMetadata { expected: expected.into(), got, secure }))
     }
 
     fn is_in(self, body: &[u8]) -> bool {
@@ -190,7 +190,7 @@ mod tests {
     fn a_page_in_its_place_is_named_by_its_title() {
         for content in [Content::Repomd, Content::Release, Content::Mirrors] {
             let cause = verdict(content, 200, BLOCKED).unwrap_err();
-            let Cause::NotMetadata { got, .. } = &cause else { panic!("{cause}") };
+            let Cause::Web(WebCause::NotMetadata { got, .. }) = &cause else { panic!("{cause}") };
             assert_eq!(got, "a page with the title \"Access denied \\x1b[1m\"");
             for other in ["", "blocked", "<html>", "<?xml", "<!-- repomd", "\u{1f}\u{8b}"] {
                 let other = verdict(content, 200, other).unwrap_err();

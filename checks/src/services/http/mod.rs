@@ -19,7 +19,7 @@ use std::time::Duration;
 use reqwest::header::SET_COOKIE;
 use url::{Host, Url};
 
-use crate::cause::{Cause, Concern, Transport};
+use crate::cause::{Cause, Concern, TalkCause, TlsCause, Transport, WebCause};
 use crate::evidence::Seen;
 use crate::net::tls::{Verify, secure_as};
 use crate::net::{Ask, FarStream, Peer};
@@ -96,7 +96,7 @@ impl Probe {
         let mut next = within(first, url);
         while let Some(onward) = next.filter(|_| been.len() <= MOST_REDIRECTS) {
             if been.contains(&onward.url) {
-                return Err(Cause::RedirectLoop { location: onward.shown() });
+                return Err(Cause::Web(WebCause::RedirectLoop { location: onward.shown() }));
             }
             let mut again = Ask::new(ask.peer.clone(), ask.deadline, ask.trust.clone());
             let Ok(answer) = Box::pin(self.answer(&mut again, &onward.url)).await else {
@@ -134,13 +134,13 @@ impl Probe {
     fn intercepted(&self, cause: Cause, url: &Url) -> Cause {
         let host = bare_host(url);
         match cause {
-            Cause::CertificateUnknownIssuer { issuer, .. }
+            Cause::Tls(TlsCause::CertificateUnknownIssuer { issuer, .. })
                 if self.is_public || self.proxy.is_some() =>
             {
-                Cause::TlsIntercepted { host, issuer }
+                Cause::Tls(TlsCause::TlsIntercepted { host, issuer })
             }
-            Cause::CertificateSelfSigned { subject: issuer } if self.is_public => {
-                Cause::TlsIntercepted { host, issuer }
+            Cause::Tls(TlsCause::CertificateSelfSigned { subject: issuer }) if self.is_public => {
+                Cause::Tls(TlsCause::TlsIntercepted { host, issuer })
             }
             other => other,
         }
@@ -157,13 +157,13 @@ impl Probe {
         note(answer, seen);
         let onward = Onward::of(answer, url);
         if let Some(location) = portal(answer, url, at, onward.as_ref()) {
-            return Err(Cause::CaptivePortal { location });
+            return Err(Cause::Web(WebCause::CaptivePortal { location }));
         }
         if let Some(title) = page_instead(answer).filter(|_| proxy_error(answer).is_none()) {
-            return Err(Cause::PageInstead { host: bare_host(url), title });
+            return Err(Cause::Web(WebCause::PageInstead { host: bare_host(url), title }));
         }
         if let Some(onward) = within(answer, url).filter(|onward| onward.url == *url) {
-            return Err(Cause::RedirectLoop { location: onward.shown() });
+            return Err(Cause::Web(WebCause::RedirectLoop { location: onward.shown() }));
         }
         if let Some(onward) = &onward {
             seen.evidence.set("redirect", onward.shown());
@@ -187,11 +187,11 @@ impl Probe {
         };
         match answer.status {
             400 if exchange::wants_tls(answer) => {
-                Err(Cause::TlsUnexpected { expected: "HTTP".into() })
+                Err(Cause::Tls(TlsCause::TlsUnexpected { expected: "HTTP".into() }))
             }
             400 if answer.says(NO_CLIENT_CERTIFICATE) => {
                 let alert = format!("400 {NO_CLIENT_CERTIFICATE}");
-                Err(Cause::TlsClientCertificateWanted { alert })
+                Err(Cause::Tls(TlsCause::TlsClientCertificateWanted { alert }))
             }
             // No proxy of ours asked: one that is in the way of all.
             407 => Err(refusal(ON_THE_WAY, false, answer, &destination(url))),
@@ -199,26 +199,26 @@ impl Probe {
             status if self.accept == Accept::OfProxy && status < limit => Ok(()),
             // A proxy asked as if it were the server it should lead to.
             400 if self.proxy.is_none() && proxy_error(answer).is_some() => {
-                Err(Cause::WrongService {
+                Err(Cause::Talk(TalkCause::WrongService {
                     expected: "a web server".into(),
                     spoken: Spoken::Proxy,
                     head: answer.in_short(),
-                })
+                }))
             }
             // Nobody was to be in between, and somebody signs.
             401.. if self.proxy.is_none() && proxy_error(answer).is_some() => {
                 Err(refusal(ON_THE_WAY, false, answer, &destination(url)))
             }
             status if status < limit => Ok(()),
-            status @ (401 | 403) => Err(Cause::HttpForbidden { status }),
-            404 => Err(Cause::HttpNotFound { path: shown_path(url) }),
+            status @ (401 | 403) => Err(Cause::Web(WebCause::HttpForbidden { status })),
+            404 => Err(Cause::Web(WebCause::HttpNotFound { path: shown_path(url) })),
             status @ 500.. => {
                 let unsigned = !is_tls(url)
                     && (502..=504).contains(&status)
                     && answer.header("server").is_none();
-                Err(Cause::HttpServerError { status, unsigned })
+                Err(Cause::Web(WebCause::HttpServerError { status, unsigned }))
             }
-            status => Err(Cause::HttpStatus { status }),
+            status => Err(Cause::Web(WebCause::HttpStatus { status })),
         }
     }
 

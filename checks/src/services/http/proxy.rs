@@ -10,7 +10,7 @@ use url::Url;
 
 use super::exchange::{self, Answer, USER_AGENT, basic};
 use super::portal;
-use crate::cause::Cause;
+use crate::cause::{Cause, RouteCause, TalkCause, WebCause};
 use crate::net::tls::{Verify, secure_as};
 use crate::net::{Ask, Stream};
 use crate::recognise::{Spoken, instead_of};
@@ -57,7 +57,10 @@ impl Proxy {
         if (200..300).contains(&answer.status) && is_page(&answer) {
             exchange::read_body(&mut stream, &mut answer).await;
             let host = destination.to_owned();
-            return Err(Cause::PageInstead { host, title: portal::title_or_kind(&answer) });
+            return Err(Cause::Web(WebCause::PageInstead {
+                host,
+                title: portal::title_or_kind(&answer),
+            }));
         }
         self.judge_tunnel(&answer, destination)?;
         match stream.unread() {
@@ -96,10 +99,10 @@ impl Proxy {
                 ask.look = look;
                 secured.map_err(|cause| self.unusable(cause))
             }
-            other => Err(Cause::LocalError {
+            other => Err(Cause::Route(RouteCause::LocalError {
                 action: "use the proxy".into(),
                 error: format!("{other}:// proxies are not spoken, only http:// and https://"),
-            }),
+            })),
         }
     }
 
@@ -118,11 +121,11 @@ impl Proxy {
             Err(cause) => Err(cause),
         };
         answered.map_err(|cause| match cause {
-            Cause::Silent { waited, .. } => Cause::ProxySilent {
+            Cause::Talk(TalkCause::Silent { waited, .. }) => Cause::Web(WebCause::ProxySilent {
                 proxy: self.shown(),
                 destination: destination.to_owned(),
                 waited,
-            },
+            }),
             other => self.unusable(other),
         })
     }
@@ -142,11 +145,11 @@ impl Proxy {
             200..=299 => Ok(()),
             // A proxy knows the method; a web server refuses it, nginx with 400.
             400 | 405 | 501 if proxy_error(answer).is_none() => {
-                Err(self.unusable(Cause::WrongService {
+                Err(self.unusable(Cause::Talk(TalkCause::WrongService {
                     expected: "an HTTP proxy".into(),
                     spoken: Spoken::Http,
                     head: answer.in_short(),
-                }))
+                })))
             }
             _ => Err(self.refusal(answer, destination)),
         }
@@ -171,11 +174,11 @@ impl Proxy {
     }
 
     fn unusable(&self, cause: Cause) -> Cause {
-        Cause::ProxyUnreachable {
+        Cause::Web(WebCause::ProxyUnreachable {
             proxy: self.shown(),
             reason: cause.to_string(),
             because: Box::new(cause),
-        }
+        })
     }
 }
 
@@ -187,17 +190,19 @@ pub(super) fn refusal(proxy: &str, given: bool, answer: &Answer, destination: &s
     let location = || answer.header("location").map(|at| wire::clean(at.as_bytes(), 120));
     match status {
         // To a page where somebody has to log in, or to read why not.
-        300..400 | 511 => Cause::CaptivePortal {
+        300..400 | 511 => Cause::Web(WebCause::CaptivePortal {
             location: location().unwrap_or_else(|| format!("its login page (status {status})")),
-        },
-        407 if !schemes.is_empty() && !speaks_basic => Cause::ProxyScheme { proxy, schemes },
-        407 => Cause::ProxyAuthentication { proxy, given },
+        }),
+        407 if !schemes.is_empty() && !speaks_basic => {
+            Cause::Web(WebCause::ProxyScheme { proxy, schemes })
+        }
+        407 => Cause::Web(WebCause::ProxyAuthentication { proxy, given }),
         500.. => {
             let error = proxy_error(answer).filter(|error| error.starts_with("ERR_"));
             let error = error.and_then(|error| error.split(' ').next().map(str::to_owned));
-            Cause::ProxyCannotReach { proxy, destination, status, error }
+            Cause::Web(WebCause::ProxyCannotReach { proxy, destination, status, error })
         }
-        _ => Cause::ProxyDenied { proxy, destination, status },
+        _ => Cause::Web(WebCause::ProxyDenied { proxy, destination, status }),
     }
 }
 
@@ -321,19 +326,24 @@ mod tests {
         assert_eq!(judge(200), Ok(()));
         assert_eq!(
             judge(403),
-            Err(Cause::ProxyDenied { proxy: shown.clone(), destination: to.clone(), status: 403 })
+            Err(Cause::Web(WebCause::ProxyDenied {
+                proxy: shown.clone(),
+                destination: to.clone(),
+                status: 403
+            }))
         );
         for status in [500, 502, 503, 504] {
-            let cannot = Cause::ProxyCannotReach {
+            let cannot = Cause::Web(WebCause::ProxyCannotReach {
                 proxy: shown.clone(),
                 destination: to.clone(),
                 status,
                 error: None,
-            };
+            });
             assert_eq!(judge(status), Err(cannot));
         }
         for status in [400, 405, 501] {
-            let Cause::ProxyUnreachable { because, .. } = judge(status).unwrap_err() else {
+            let Cause::Web(WebCause::ProxyUnreachable { because, .. }) = judge(status).unwrap_err()
+            else {
                 panic!("{status} is a web server's answer")
             };
             assert_eq!(because.to_string(), "a web server (HTTP) answers here, not an HTTP proxy");
@@ -345,7 +355,8 @@ mod tests {
     #[test]
     fn wanting_credentials_and_refusing_them_are_two_things() {
         let judge = |user| proxy(user).judge_tunnel(&answer(407, None), TO).unwrap_err();
-        let wants = |given| Cause::ProxyAuthentication { proxy: SHOWN.to_owned(), given };
+        let wants =
+            |given| Cause::Web(WebCause::ProxyAuthentication { proxy: SHOWN.to_owned(), given });
         assert_eq!(judge(None), wants(false));
         assert_eq!(judge(Some("alice")), wants(true));
     }
@@ -362,7 +373,7 @@ mod tests {
             proxy(None).judge_tunnel(&answer, TO).unwrap_err()
         };
         let (shown, schemes) = (SHOWN.to_owned(), vec!["Negotiate".to_owned(), "NTLM".to_owned()]);
-        let unspoken = Cause::ProxyScheme { proxy: shown, schemes };
+        let unspoken = Cause::Web(WebCause::ProxyScheme { proxy: shown, schemes });
         assert_eq!(wants(&["Negotiate", "NTLM"]), unspoken);
         assert_eq!(wants(&["Negotiate, NTLM"]), unspoken);
         assert_eq!(

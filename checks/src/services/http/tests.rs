@@ -1,6 +1,7 @@
 //! Every verdict on an answer, without a socket; then both halves together.
 
 use super::*;
+use crate::cause::{TlsCause, WebCause};
 
 const PUBLIC: Option<IpAddr> = Some(IpAddr::V4(std::net::Ipv4Addr::new(93, 184, 216, 34)));
 
@@ -36,17 +37,19 @@ fn verdict(status: u16) -> Result<(), Cause> {
 #[test]
 fn a_public_page_with_a_strangers_certificate_is_intercepted() {
     let url: Url = "https://packages.example.com/".parse().unwrap();
-    let stranger = || Cause::CertificateUnknownIssuer {
-        issuer: "CN=Inspection of Example".to_owned(),
-        subject: "CN=packages.example.com".to_owned(),
+    let stranger = || {
+        Cause::Tls(TlsCause::CertificateUnknownIssuer {
+            issuer: "CN=Inspection of Example".to_owned(),
+            subject: "CN=packages.example.com".to_owned(),
+        })
     };
     let public = Probe { is_public: true, ..Probe::new(url.clone()) };
     assert_eq!(
         public.intercepted(stranger(), &url),
-        Cause::TlsIntercepted {
+        Cause::Tls(TlsCause::TlsIntercepted {
             host: "packages.example.com".to_owned(),
             issuer: "CN=Inspection of Example".to_owned(),
-        }
+        })
     );
     let private = Probe::new(url.clone());
     assert_eq!(private.intercepted(stranger(), &url), stranger());
@@ -59,13 +62,20 @@ fn a_public_page_with_a_strangers_certificate_is_intercepted() {
 fn each_status_has_its_cause() {
     assert_eq!(verdict(200), Ok(()));
     assert_eq!(verdict(204), Ok(()));
-    assert_eq!(verdict(401), Err(Cause::HttpForbidden { status: 401 }));
-    assert_eq!(verdict(403), Err(Cause::HttpForbidden { status: 403 }));
-    assert_eq!(verdict(404), Err(Cause::HttpNotFound { path: "/a".to_owned() }));
-    assert_eq!(verdict(429), Err(Cause::HttpStatus { status: 429 }));
-    assert_eq!(verdict(500), Err(Cause::HttpServerError { status: 500, unsigned: false }));
-    assert_eq!(verdict(503), Err(Cause::HttpServerError { status: 503, unsigned: false }));
-    let demanded = Cause::ProxyAuthentication { proxy: "on the way".to_owned(), given: false };
+    assert_eq!(verdict(401), Err(Cause::Web(WebCause::HttpForbidden { status: 401 })));
+    assert_eq!(verdict(403), Err(Cause::Web(WebCause::HttpForbidden { status: 403 })));
+    assert_eq!(verdict(404), Err(Cause::Web(WebCause::HttpNotFound { path: "/a".to_owned() })));
+    assert_eq!(verdict(429), Err(Cause::Web(WebCause::HttpStatus { status: 429 })));
+    assert_eq!(
+        verdict(500),
+        Err(Cause::Web(WebCause::HttpServerError { status: 500, unsigned: false }))
+    );
+    assert_eq!(
+        verdict(503),
+        Err(Cause::Web(WebCause::HttpServerError { status: 503, unsigned: false }))
+    );
+    let demanded =
+        Cause::Web(WebCause::ProxyAuthentication { proxy: "on the way".to_owned(), given: false });
     assert_eq!(verdict(407), Err(demanded));
 }
 
@@ -78,7 +88,10 @@ fn where_reaching_it_counts_only_a_failing_server_fails() {
         assert_eq!(seen.headline, format!("{status}, nginx"));
     }
     let failing = judged(&probe, &answer(502, &[], "")).0;
-    assert_eq!(failing, Err(Cause::HttpServerError { status: 502, unsigned: false }));
+    assert_eq!(
+        failing,
+        Err(Cause::Web(WebCause::HttpServerError { status: 502, unsigned: false }))
+    );
     let portal = judged(&probe, &answer(511, &[], "")).0.unwrap_err();
     assert_eq!(portal.code(), "captive-portal");
 }
@@ -108,7 +121,7 @@ fn a_captive_portal_is_not_the_host_asked() {
     let caught = answer(302, &[("location", "http://10.1.1.1/login.html?u=x")], "");
     let (verdict, seen) = judged(&probe("http://web.example.org/"), &caught);
     let location = "http://10.1.1.1/login.html".to_owned();
-    assert_eq!(verdict, Err(Cause::CaptivePortal { location }));
+    assert_eq!(verdict, Err(Cause::Web(WebCause::CaptivePortal { location })));
     assert_eq!(seen.evidence.fact("status").unwrap().to_string(), "302");
 }
 
@@ -116,7 +129,7 @@ fn a_captive_portal_is_not_the_host_asked() {
 fn a_plain_request_on_a_tls_port_is_named_as_web_servers_name_it() {
     let page = "<center>The plain HTTP request was sent to HTTPS port</center>";
     let (verdict, _) = judged(&probe("http://web.example.org/"), &answer(400, &[], page));
-    assert_eq!(verdict, Err(Cause::TlsUnexpected { expected: "HTTP".into() }));
+    assert_eq!(verdict, Err(Cause::Tls(TlsCause::TlsUnexpected { expected: "HTTP".into() })));
 }
 
 #[test]
@@ -124,7 +137,7 @@ fn a_certificate_of_ours_that_is_missed_is_named() {
     let page = "<center>No required SSL certificate was sent</center>";
     let (verdict, _) = judged(&probe("https://web.example.org/"), &answer(400, &[], page));
     let alert = "400 No required SSL certificate was sent".to_owned();
-    assert_eq!(verdict, Err(Cause::TlsClientCertificateWanted { alert }));
+    assert_eq!(verdict, Err(Cause::Tls(TlsCause::TlsClientCertificateWanted { alert })));
 }
 
 #[test]
@@ -156,7 +169,7 @@ fn a_block_page_with_a_good_status_is_no_pass() {
     let blocked = answer(200, &[], "<title>Web Page Blocked</title>");
     let cause = judged(&probe("https://web.example.org/"), &blocked).0.unwrap_err();
     let (host, title) = ("web.example.org".to_owned(), "Web Page Blocked".to_owned());
-    assert_eq!(cause, Cause::PageInstead { host, title });
+    assert_eq!(cause, Cause::Web(WebCause::PageInstead { host, title }));
 }
 
 #[test]
@@ -164,7 +177,7 @@ fn a_redirect_to_where_we_are_is_a_circle() {
     let moved = answer(301, &[("location", "https://web.example.org/?a=1")], "");
     let cause = judged(&probe("https://web.example.org/?a=1"), &moved).0.unwrap_err();
     let location = "https://web.example.org/".to_owned();
-    assert_eq!(cause, Cause::RedirectLoop { location });
+    assert_eq!(cause, Cause::Web(WebCause::RedirectLoop { location }));
     assert_eq!(judged(&probe("https://web.example.org/?a=2"), &moved).0, Ok(()));
     // With the cookie the next answer may be another.
     let location = ("location", "https://web.example.org/?a=1");

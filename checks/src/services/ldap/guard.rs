@@ -17,7 +17,7 @@ use tokio::net::UnixStream;
 
 use super::ber::{Header, Tag};
 use super::message::Question;
-use crate::cause::{Cause, Phase};
+use crate::cause::{Cause, OwnCause, Phase, RouteCause, TalkCause};
 use crate::net::Stream;
 use crate::recognise::{Spoken, instead_of};
 use crate::wire;
@@ -36,9 +36,11 @@ pub(super) async fn guarded<T, F>(
 where
     F: Future<Output = Result<T, LdapError>>,
 {
-    let (ours, theirs) = pair().map_err(|error| Cause::LocalError {
-        action: "open a socket pair".into(),
-        error: error.to_string(),
+    let (ours, theirs) = pair().map_err(|error| {
+        Cause::Route(RouteCause::LocalError {
+            action: "open a socket pair".into(),
+            error: error.to_string(),
+        })
     })?;
     let settings = LdapConnSettings::new().set_std_stream(StdStream::Unix(theirs));
     let asking = async {
@@ -53,7 +55,7 @@ where
         Err(cause) = relay(stream, ours) => Err(cause),
         asked = AssertUnwindSafe(asking).catch_unwind() => match asked {
             Ok(said) => said.map_err(|error| unexpected(&error)),
-            Err(panic) => Err(Cause::ProbePanicked { message: words(&*panic) }),
+            Err(panic) => Err(Cause::Own(OwnCause::ProbePanicked { message: words(&*panic) })),
         },
     }
 }
@@ -71,7 +73,11 @@ async fn relay(far: &mut Stream, mut near: UnixStream) -> Result<(), Cause> {
             carried += reply.len();
             if carried > MAX_ANSWER {
                 let head = wire::head(&reply);
-                return Err(Cause::Endless { phase: Phase::Reply, limit: MAX_ANSWER, head });
+                return Err(Cause::Talk(TalkCause::Endless {
+                    phase: Phase::Reply,
+                    limit: MAX_ANSWER,
+                    head,
+                }));
             }
             if near.write_all(&reply).await.is_err() {
                 return Ok(());
@@ -102,10 +108,12 @@ fn announced(unread: &[u8]) -> Result<Option<Header>, Cause> {
         return Err(not_ldap());
     }
     match Header::decode(unread) {
-        Ok(Some(Header { content, .. })) if content > MAX_MESSAGE => Err(Cause::BadReply {
-            expected: "an LDAP message of at most 256 kB".into(),
-            got: format!("one of {content} bytes announced"),
-        }),
+        Ok(Some(Header { content, .. })) if content > MAX_MESSAGE => {
+            Err(Cause::Talk(TalkCause::BadReply {
+                expected: "an LDAP message of at most 256 kB".into(),
+                got: format!("one of {content} bytes announced"),
+            }))
+        }
         Ok(header) => Ok(header),
         Err(_) => Err(not_ldap()),
     }
@@ -139,7 +147,7 @@ fn pair() -> io::Result<(UnixStream, StdUnixStream)> {
 
 fn unexpected(error: &LdapError) -> Cause {
     let got = wire::clean(error.to_string().as_bytes(), 200);
-    Cause::BadReply { expected: "an LDAP answer".into(), got }
+    Cause::Talk(TalkCause::BadReply { expected: "an LDAP answer".into(), got })
 }
 
 fn words(panic: &(dyn Any + Send)) -> String {

@@ -4,7 +4,7 @@
 //! Reference: [RFC 4511 §4](https://www.rfc-editor.org/rfc/rfc4511#section-4).
 
 use super::ber::{Elements, Tag, Writer};
-use crate::cause::Cause;
+use crate::cause::{Cause, LdapCause};
 use crate::wire;
 
 pub(super) const BIND: Tag = Tag::application(0);
@@ -220,23 +220,27 @@ impl Answer {
         let (result, text) = (self.code, self.text.clone());
         if let Some((state, reason)) = self.state() {
             let (reason, sub_code) = (reason.to_owned(), Some(state.to_owned()));
-            return Cause::LdapBindRefused { reason, sub_code };
+            return Cause::Ldap(LdapCause::LdapBindRefused { reason, sub_code });
         }
         match result {
             STRONGER_AUTH_REQUIRED | CONFIDENTIALITY_REQUIRED => {
-                Cause::LdapProtectionRequired { result, text }
+                Cause::Ldap(LdapCause::LdapProtectionRequired { result, text })
             }
             INVALID_CREDENTIALS => {
                 let sub_code = sub_code(&self.text);
                 let words = sub_code.as_deref().and_then(sub_code_words);
                 let reason = words.map_or_else(|| "wrong name or password".to_owned(), Into::into);
-                Cause::LdapBindRefused { reason, sub_code }
+                Cause::Ldap(LdapCause::LdapBindRefused { reason, sub_code })
             }
-            REFERRAL => Cause::LdapReferral { to: self.referrals.clone() },
+            REFERRAL => Cause::Ldap(LdapCause::LdapReferral { to: self.referrals.clone() }),
             TIME_LIMIT_EXCEEDED | SIZE_LIMIT_EXCEEDED | ADMIN_LIMIT_EXCEEDED => {
-                Cause::LdapLimit { result, name: result_name(result).into(), text }
+                Cause::Ldap(LdapCause::LdapLimit { result, name: result_name(result).into(), text })
             }
-            _ => Cause::LdapRefused { result, name: result_name(result).into(), text },
+            _ => Cause::Ldap(LdapCause::LdapRefused {
+                result,
+                name: result_name(result).into(),
+                text,
+            }),
         }
     }
 }

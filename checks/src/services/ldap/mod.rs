@@ -22,7 +22,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::cause::{Cause, Concern, Transport};
+use crate::cause::{Cause, Concern, LdapCause, TalkCause, Transport};
 use crate::evidence::Seen;
 use crate::net::tls::{Verify, secure};
 use crate::net::{Ask, Stream};
@@ -105,7 +105,9 @@ impl Probe {
             let bound = client::bind(&mut stream, dn, password).await;
             heard.bind = Some(bound.map_err(|cause| match cause {
                 // Everything before was answered.
-                Cause::Silent { waited, .. } => Cause::LdapBindUnanswered { waited },
+                Cause::Talk(TalkCause::Silent { waited, .. }) => {
+                    Cause::Ldap(LdapCause::LdapBindUnanswered { waited })
+                }
                 other => other,
             })?);
         }
@@ -154,9 +156,11 @@ impl Probe {
     fn refused_tls(&self, heard: &Heard) -> Option<Cause> {
         let refused = heard.starttls.as_ref().filter(|answer| answer.code != 0)?;
         let Login::As(Bind { plain: false, .. }) = &self.login else { return None };
-        heard.dse.offers_starttls().then(|| Cause::LdapStarttlsRefused {
-            result: refused.code,
-            text: refused.text.clone(),
+        heard.dse.offers_starttls().then(|| {
+            Cause::Ldap(LdapCause::LdapStarttlsRefused {
+                result: refused.code,
+                text: refused.text.clone(),
+            })
         })
     }
 
@@ -175,7 +179,7 @@ impl Probe {
         match (&self.login, &heard.bind) {
             (Login::As(bind), None) if bind.password.expose_secret().is_empty() => {
                 let reason = "the password given is empty".to_owned();
-                return Err(Cause::LdapBindRefused { reason, sub_code: None });
+                return Err(Cause::Ldap(LdapCause::LdapBindRefused { reason, sub_code: None }));
             }
             (Login::As(_), None) => {
                 seen.concerns.push(Concern::LdapPasswordKept);

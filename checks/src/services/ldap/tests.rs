@@ -14,6 +14,7 @@ use super::message::{
 use super::respond::{entry, result};
 use super::*;
 use crate::cause::Phase;
+use crate::cause::{LdapCause, TalkCause, TlsCause};
 use crate::hostile::{damaged, ends, said};
 use crate::net::{Deadline, FarStream, Peer, Trust};
 use crate::recognise::Spoken;
@@ -88,19 +89,17 @@ fn each_refusal_of_a_bind_has_its_own_cause() {
             "80090308: LdapErr: DSID-0C09044E, comment: AcceptSecurityContext error, data {data}, v4563\0"
         )
     };
-    let refused = |reason: &str, code: Option<&str>| Cause::LdapBindRefused {
-        reason: reason.to_owned(),
-        sub_code: code.map(str::to_owned),
+    let refused = |reason: &str, code: Option<&str>| {
+        Cause::Ldap(LdapCause::LdapBindRefused {
+            reason: reason.to_owned(),
+            sub_code: code.map(str::to_owned),
+        })
     };
-    let other = |result, name: &'static str, text: &str| Cause::LdapRefused {
-        result,
-        name: name.into(),
-        text: text.to_owned(),
+    let other = |result, name: &'static str, text: &str| {
+        Cause::Ldap(LdapCause::LdapRefused { result, name: name.into(), text: text.to_owned() })
     };
-    let limit = |result, name: &'static str, text: &str| Cause::LdapLimit {
-        result,
-        name: name.into(),
-        text: text.to_owned(),
+    let limit = |result, name: &'static str, text: &str| {
+        Cause::Ldap(LdapCause::LdapLimit { result, name: name.into(), text: text.to_owned() })
     };
     for (code, text, cause) in [
         (49, String::new(), refused("wrong name or password", None)),
@@ -114,8 +113,16 @@ fn each_refusal_of_a_bind_has_its_own_cause() {
         (49, ad("773"), refused("the password must be changed first", Some("773"))),
         (49, ad("775"), refused("the account is locked out", Some("775"))),
         (49, ad("9999"), refused("wrong name or password", Some("9999"))),
-        (8, "signing".into(), Cause::LdapProtectionRequired { result: 8, text: "signing".into() }),
-        (13, "TLS".into(), Cause::LdapProtectionRequired { result: 13, text: "TLS".into() }),
+        (
+            8,
+            "signing".into(),
+            Cause::Ldap(LdapCause::LdapProtectionRequired { result: 8, text: "signing".into() }),
+        ),
+        (
+            13,
+            "TLS".into(),
+            Cause::Ldap(LdapCause::LdapProtectionRequired { result: 13, text: "TLS".into() }),
+        ),
         (48, "no".into(), other(48, "inappropriateAuthentication", "no")),
         (53, "no".into(), other(53, "unwillingToPerform", "no")),
         (51, "later".into(), other(51, "busy", "later")),
@@ -142,7 +149,8 @@ fn an_empty_password_is_never_sent_and_never_passes() {
 fn a_refused_starttls_is_a_failure_for_a_password_when_it_was_offered() {
     let heard =
         Heard { starttls: Some(answer(52, "no TLS")), in_tls: false, bind: None, ..healthy() };
-    let cause = Cause::LdapStarttlsRefused { result: 52, text: "no TLS".to_owned() };
+    let cause =
+        Cause::Ldap(LdapCause::LdapStarttlsRefused { result: 52, text: "no TLS".to_owned() });
     assert_eq!(verdict(&with_password("x"), &heard).0, Err(cause));
     // A domain controller without a certificate offers it all the same.
     for probe in [anonymous(), in_plain("x")] {
@@ -201,7 +209,9 @@ async fn a_bind_that_nobody_answers_is_told_from_a_directory_that_says_nothing()
     let answers = [root_dse_reply(), no];
     let far = converse(&listener, &answers);
     let (verdict, ()) = tokio::join!(asking, far);
-    let Err(Cause::LdapBindUnanswered { waited }) = verdict else { panic!("{verdict:?}") };
+    let Err(Cause::Ldap(LdapCause::LdapBindUnanswered { waited })) = verdict else {
+        panic!("{verdict:?}")
+    };
     assert_eq!(waited.to_string(), "5.0 s");
 }
 
@@ -239,10 +249,15 @@ fn a_hidden_root_dse_still_proves_the_server() {
 #[test]
 fn a_directory_that_is_busy_or_wants_tls_fails_before_any_bind() {
     let heard = |code| Heard { dse: dse(code, &[]), starttls: None, in_tls: false, bind: None };
-    let wants_tls = Cause::LdapProtectionRequired { result: 13, text: String::new() };
+    let wants_tls =
+        Cause::Ldap(LdapCause::LdapProtectionRequired { result: 13, text: String::new() });
     assert_eq!(verdict(&anonymous(), &heard(13)).0, Err(wants_tls));
     for (code, name) in [(51, "busy"), (52, "unavailable")] {
-        let cause = Cause::LdapRefused { result: code, name: name.into(), text: String::new() };
+        let cause = Cause::Ldap(LdapCause::LdapRefused {
+            result: code,
+            name: name.into(),
+            text: String::new(),
+        });
         assert_eq!(verdict(&anonymous(), &heard(code)).0, Err(cause));
     }
 }
@@ -325,11 +340,11 @@ fn a_notice_of_disconnection_gives_its_own_reason() {
         });
         message.element(Tag::context(10), b"1.3.6.1.4.1.1466.20036");
     });
-    let cause = Cause::LdapRefused {
+    let cause = Cause::Ldap(LdapCause::LdapRefused {
         result: 52,
         name: "unavailable".into(),
         text: "going down".to_owned(),
-    };
+    });
     for notice in [proper, misplaced] {
         assert_eq!(question(BIND).accepts(&notice), Err(cause.clone()));
     }
@@ -352,7 +367,7 @@ async fn root_dse_after(words: &[u8]) -> Result<RootDse, Cause> {
 }
 
 fn bad_reply(expected: &'static str, got: &str) -> Cause {
-    Cause::BadReply { expected: expected.into(), got: got.to_owned() }
+    Cause::Talk(TalkCause::BadReply { expected: expected.into(), got: got.to_owned() })
 }
 
 #[tokio::test]
@@ -402,7 +417,7 @@ async fn tls_refused_for_a_question_still_on_is_asked_for_on_a_new_connection() 
     let probe = with_password("x");
     let (verdict, ()) = tokio::join!(probe.run(&mut ask), far);
     let text = "no certificate".to_owned();
-    assert_eq!(verdict, Err(Cause::LdapStarttlsRefused { result: 52, text }));
+    assert_eq!(verdict, Err(Cause::Ldap(LdapCause::LdapStarttlsRefused { result: 52, text })));
 }
 
 #[tokio::test]
@@ -414,7 +429,10 @@ async fn forty_thousand_levels_do_not_reach_ldap3() {
         bomb.extend(length.to_be_bytes());
     }
     let cause = root_dse_after(&bomb).await.unwrap_err();
-    let Cause::BadReply { expected: Cow::Borrowed("an LDAP message of few levels"), .. } = cause
+    let Cause::Talk(TalkCause::BadReply {
+        expected: Cow::Borrowed("an LDAP message of few levels"),
+        ..
+    }) = cause
     else {
         panic!("{cause}")
     };
@@ -444,9 +462,12 @@ async fn a_bind_response_to_a_search_is_a_bad_reply() {
 async fn another_service_is_named() {
     let ssh = root_dse_after(b"SSH-2.0-OpenSSH_9.2p1\r\n").await.unwrap_err();
     let head = "23 bytes: \"SSH-2.0-OpenSSH_9.2p1\\r\\n\"".to_owned();
-    assert_eq!(ssh, Cause::WrongService { expected: "LDAP".into(), spoken: Spoken::Ssh, head });
+    assert_eq!(
+        ssh,
+        Cause::Talk(TalkCause::WrongService { expected: "LDAP".into(), spoken: Spoken::Ssh, head })
+    );
     let tls = root_dse_after(&[0x15, 3, 3, 0, 2, 2, 70]).await.unwrap_err();
-    assert_eq!(tls, Cause::TlsUnexpected { expected: "LDAP".into() });
+    assert_eq!(tls, Cause::Tls(TlsCause::TlsUnexpected { expected: "LDAP".into() }));
 }
 
 #[tokio::test]
@@ -454,7 +475,7 @@ async fn an_answer_without_an_end_is_read_to_its_bound() {
     let large = "x".repeat(60_000);
     let entries = entry(1, &[("description", &[&large])]).repeat(10);
     let cause = root_dse_after(&entries).await.unwrap_err();
-    let Cause::Endless { phase: Phase::Reply, limit: 524_288, .. } = cause else {
+    let Cause::Talk(TalkCause::Endless { phase: Phase::Reply, limit: 524_288, .. }) = cause else {
         panic!("{cause}")
     };
 }
@@ -464,7 +485,7 @@ async fn silence_and_half_an_answer_are_two_things() {
     let silent = root_dse_after(&[]).await.unwrap_err();
     assert_eq!(silent.code(), "silent");
     let half = root_dse_after(&root_dse_reply()[..20]).await.unwrap_err();
-    let Cause::Incomplete { received: 20, .. } = half else { panic!("{half}") };
+    let Cause::Talk(TalkCause::Incomplete { received: 20, .. }) = half else { panic!("{half}") };
 }
 
 #[tokio::test]

@@ -27,7 +27,7 @@ mod tests;
 use std::io;
 use std::time::Duration;
 
-use crate::cause::{Cause, Concern, Phase, Transport};
+use crate::cause::{Cause, Concern, DatabaseCause, Phase, TalkCause, Transport};
 use crate::evidence::Seen;
 use crate::net::tls::{Verify, secure};
 use crate::net::{Ask, FarStream, Stream};
@@ -68,7 +68,11 @@ impl Probe {
             Greeting::Hello(hello) => match take_leave(&mut stream, hello, 1).await {
                 // Who greets and then says no more serves nobody.
                 Err(
-                    cause @ (Cause::Silent { .. } | Cause::Incomplete { .. } | Cause::Reset { .. }),
+                    cause @ Cause::Talk(
+                        TalkCause::Silent { .. }
+                        | TalkCause::Incomplete { .. }
+                        | TalkCause::Reset { .. },
+                    ),
                 ) => {
                     return Err(cause);
                 }
@@ -382,9 +386,9 @@ impl Refusal {
     fn cause(&self) -> Cause {
         let (error_code, text) = (self.number.to_string(), self.text.clone());
         if self.is_about_this_host() {
-            Cause::DatabaseHostRefused { error_code, text }
+            Cause::Database(DatabaseCause::DatabaseHostRefused { error_code, text })
         } else {
-            Cause::DatabaseError { error_code, text }
+            Cause::Database(DatabaseCause::DatabaseError { error_code, text })
         }
     }
 

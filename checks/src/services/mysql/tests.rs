@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
 use super::*;
+use crate::cause::DatabaseCause;
 use crate::examine;
 use crate::hostile::{damaged, ends};
 use crate::net::{Deadline, Peer, Trust};
@@ -37,17 +38,24 @@ fn a_greeting_passes_with_its_version() {
 fn a_host_that_may_not_connect_is_told_from_a_busy_server() {
     let text = "Host 'other.test' is not allowed to connect to this MariaDB server";
     let packet = [b"\xffj\x04", text.as_bytes()].concat();
-    let refused = Cause::DatabaseHostRefused { error_code: "1130".into(), text: text.to_owned() };
+    let refused = Cause::Database(DatabaseCause::DatabaseHostRefused {
+        error_code: "1130".into(),
+        text: text.to_owned(),
+    });
     assert_eq!(verdict(&packet, None).0, Err(refused));
 
     let blocked = verdict(b"\xffi\x04Host '10.9.9.9' is blocked", None).0;
     let text = "Host '10.9.9.9' is blocked".to_owned();
-    let refused = Cause::DatabaseHostRefused { error_code: "1129".into(), text };
+    let refused =
+        Cause::Database(DatabaseCause::DatabaseHostRefused { error_code: "1129".into(), text });
     assert_eq!(blocked, Err(refused));
 
     let busy = verdict(b"\xff\x10\x04Too many connections", None).0;
     let text = "Too many connections".to_owned();
-    assert_eq!(busy, Err(Cause::DatabaseError { error_code: "1040".into(), text }));
+    assert_eq!(
+        busy,
+        Err(Cause::Database(DatabaseCause::DatabaseError { error_code: "1040".into(), text }))
+    );
 }
 
 #[test]
@@ -58,7 +66,10 @@ fn the_answer_to_our_goodbye_may_tell_more() {
 
     let text = "Host 'x' is not allowed";
     let refused = verdict(MARIADB, Some(&refusal(HOST_NOT_ALLOWED, text))).0;
-    let cause = Cause::DatabaseHostRefused { error_code: "1130".into(), text: text.into() };
+    let cause = Cause::Database(DatabaseCause::DatabaseHostRefused {
+        error_code: "1130".into(),
+        text: text.into(),
+    });
     assert_eq!(refused, Err(cause));
 
     assert_eq!(verdict(MARIADB, None).0, Ok(()));

@@ -18,7 +18,7 @@ use std::time::Duration;
 use reqwest::header::{HeaderName, HeaderValue};
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::cause::{Cause, Concern, Transport};
+use crate::cause::{Cause, Concern, NsclientCause, TalkCause, Transport};
 use crate::evidence::Seen;
 use crate::http::exchange::{self, ALPN, Answer, Request, fetch};
 use crate::net::tls::{Verify, secure};
@@ -79,13 +79,13 @@ impl Probe {
             (200, _) if is_alive(&alive.body) => Ok(()),
             (403, Some(Refusal::LoginFirst)) => Ok(()),
             (403, Some(Refusal::NotAllowed)) => {
-                Err(Cause::NsclientNotAllowed { body: alive.words() })
+                Err(Cause::Nsclient(NsclientCause::NsclientNotAllowed { body: alive.words() }))
             }
-            _ => Err(Cause::WrongService {
+            _ => Err(Cause::Talk(TalkCause::WrongService {
                 expected: "NSClient++".into(),
                 spoken: Spoken::Http,
                 head: alive.in_short(),
-            }),
+            })),
         }
     }
 
@@ -107,14 +107,17 @@ impl Probe {
                 Ok(())
             }
             401 | 403 => Err(match anonymous.and_then(Refusal::of) {
-                Some(Refusal::LoginFirst) => Cause::NsclientLogin { body },
+                Some(Refusal::LoginFirst) => Cause::Nsclient(NsclientCause::NsclientLogin { body }),
                 // Only versions that would have said "login first" have no type.
                 Some(Refusal::NotAllowed) if !queried.headers.contains_key("content-type") => {
-                    Cause::NsclientNotAllowed { body }
+                    Cause::Nsclient(NsclientCause::NsclientNotAllowed { body })
                 }
-                _ => Cause::NsclientRefused { body },
+                _ => Cause::Nsclient(NsclientCause::NsclientRefused { body }),
             }),
-            _ => Err(Cause::BadReply { expected: EXPECTED.into(), got: queried.in_short() }),
+            _ => Err(Cause::Talk(TalkCause::BadReply {
+                expected: EXPECTED.into(),
+                got: queried.in_short(),
+            })),
         }
     }
 

@@ -9,6 +9,7 @@ use rustls::pki_types::PrivateKeyDer;
 use tokio::net::TcpListener;
 
 use super::*;
+use crate::cause::{NsclientCause, TalkCause};
 use crate::hostile::damaged;
 use crate::net::{Deadline, Peer, Trust};
 use crate::{Finding, examine};
@@ -41,7 +42,7 @@ fn alive_is_alive_in_any_spacing() {
 fn an_agent_that_wants_a_login_passes_and_one_that_refuses_us_does_not() {
     assert_eq!(alive(&answer(403, "403 Please login first")), Ok(()));
     for body in ["403 Your not allowed", "403 You're not allowed"] {
-        let cause = Cause::NsclientNotAllowed { body: body.to_owned() };
+        let cause = Cause::Nsclient(NsclientCause::NsclientNotAllowed { body: body.to_owned() });
         assert_eq!(alive(&answer(403, body)), Err(cause));
     }
 }
@@ -53,11 +54,11 @@ fn another_web_server_is_named() {
     let cause = alive(&page).unwrap_err();
     assert_eq!(
         cause,
-        Cause::WrongService {
+        Cause::Talk(TalkCause::WrongService {
             expected: "NSClient++".into(),
             spoken: Spoken::Http,
             head: "404 from nginx".to_owned(),
-        }
+        })
     );
     for other in [answer(200, "<html>It works"), answer(403, "Forbidden"), answer(500, "")] {
         assert_eq!(alive(&other).unwrap_err().code(), "wrong-service", "{other:?}");
@@ -70,22 +71,31 @@ fn an_old_agent_tells_a_wrong_password_from_a_host_it_does_not_allow() {
     let body = "403 You're not allowed".to_owned();
     assert_eq!(
         query(&refused, &answer(403, "403 Please login first")),
-        Err(Cause::NsclientLogin { body: body.clone() })
+        Err(Cause::Nsclient(NsclientCause::NsclientLogin { body: body.clone() }))
     );
-    assert_eq!(query(&refused, &refused), Err(Cause::NsclientNotAllowed { body }));
+    assert_eq!(
+        query(&refused, &refused),
+        Err(Cause::Nsclient(NsclientCause::NsclientNotAllowed { body }))
+    );
 }
 
 #[test]
 fn a_current_agent_does_not_tell_and_neither_do_we() {
     let refused = with_type(answer(403, "403 You're not allowed"));
     let body = "403 You're not allowed".to_owned();
-    assert_eq!(query(&refused, &refused), Err(Cause::NsclientRefused { body }));
+    assert_eq!(
+        query(&refused, &refused),
+        Err(Cause::Nsclient(NsclientCause::NsclientRefused { body }))
+    );
 }
 
 #[test]
 fn any_other_answer_to_the_query_is_a_bad_reply() {
     let cause = query(&answer(404, "Document not found"), &answer(404, "")).unwrap_err();
-    assert_eq!(cause, Cause::BadReply { expected: EXPECTED.into(), got: "404".to_owned() });
+    assert_eq!(
+        cause,
+        Cause::Talk(TalkCause::BadReply { expected: EXPECTED.into(), got: "404".to_owned() })
+    );
 }
 
 #[test]
@@ -202,7 +212,7 @@ async fn another_server_never_hears_the_password() {
 async fn a_refused_password_is_sent_once_only() {
     let (finding, heard) = visit(with_password(), true).await;
     let body = "403 Please login first".to_owned();
-    assert_eq!(finding.verdict, Err(Cause::NsclientLogin { body }));
+    assert_eq!(finding.verdict, Err(Cause::Nsclient(NsclientCause::NsclientLogin { body })));
     let sent = heard.iter().filter(|request| request.contains("password: hunter2")).count();
     assert_eq!((heard.len(), sent), (3, 1), "{heard:?}");
 }

@@ -11,7 +11,7 @@ mod tests;
 use std::ops::RangeInclusive;
 use std::time::{Duration, SystemTime};
 
-use crate::cause::{Cause, Concern, Millis, Transport};
+use crate::cause::{Cause, Concern, Millis, NtpCause, Transport};
 use crate::evidence::Seen;
 use crate::net::Ask;
 use crate::recognise::Spoken;
@@ -83,11 +83,13 @@ impl Probe {
         let distance = Millis(Duration::from_secs_f64((distance_ms / 1e3).max(0.0)));
         match refusing.as_slice() {
             [] => Ok(None),
-            [client, ..] if is_known && refusing.len() == clients.len() => Err(Cause::NtpTooFar {
-                distance,
-                limit: Millis(client.max_distance),
-                client: client.name.to_owned(),
-            }),
+            [client, ..] if is_known && refusing.len() == clients.len() => {
+                Err(Cause::Ntp(NtpCause::NtpTooFar {
+                    distance,
+                    limit: Millis(client.max_distance),
+                    client: client.name.to_owned(),
+                }))
+            }
             refusing => {
                 let named = refusing.iter().map(|client| {
                     format!("{} ({} s)", client.name, client.max_distance.as_secs_f64())
@@ -107,9 +109,9 @@ impl Probe {
         seen.evidence.set("refid", refid.as_str());
         if let Some(kiss) = reply.kiss() {
             return Err(match kiss.as_str() {
-                "RATE" => Cause::NtpRateLimited,
+                "RATE" => Cause::Ntp(NtpCause::NtpRateLimited),
                 "INIT" | "STEP" => reply.unsynchronised(refid),
-                _ => Cause::NtpDenied { kiss },
+                _ => Cause::Ntp(NtpCause::NtpDenied { kiss }),
             });
         }
         if reply.leap == LEAP_ALARM || !SYNCHRONISED.contains(&reply.stratum) {
@@ -128,7 +130,7 @@ impl Probe {
         #[allow(clippy::cast_possible_truncation)] // Saturates, which is what is wanted.
         let whole_ms = offset_ms.round() as i64;
         if whole_ms.abs() > limit_ms {
-            return Err(Cause::ClockOffset { offset_ms: whole_ms, limit_ms });
+            return Err(Cause::Ntp(NtpCause::ClockOffset { offset_ms: whole_ms, limit_ms }));
         }
         Ok(())
     }
@@ -312,7 +314,7 @@ impl Packet {
     }
 
     fn unsynchronised(&self, refid: String) -> Cause {
-        Cause::NtpUnsynchronised { stratum: self.stratum, leap: self.leap, refid }
+        Cause::Ntp(NtpCause::NtpUnsynchronised { stratum: self.stratum, leap: self.leap, refid })
     }
 
     /// Server clock minus ours, halving the round trip (RFC 5905 §8).

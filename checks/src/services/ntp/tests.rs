@@ -1,4 +1,5 @@
 use super::*;
+use crate::cause::NtpCause;
 use crate::hostile::damaged;
 use crate::net::{Deadline, Peer, Trust};
 use proptest::prelude::*;
@@ -53,13 +54,13 @@ fn a_healthy_server_passes_with_offset_and_delay() {
 #[test]
 fn skew_is_reported_with_sign_and_limit() {
     let behind = verdict(&healthy(Duration::from_secs(2))).0;
-    let expected = Cause::ClockOffset { offset_ms: 2_000, limit_ms: 500 };
+    let expected = Cause::Ntp(NtpCause::ClockOffset { offset_ms: 2_000, limit_ms: 500 });
     assert_eq!(behind, Err(expected));
     let mut reply = healthy(Duration::ZERO);
     reply.receive = Timestamp(reply.receive.0 - (2 << 32));
     reply.transmit = reply.receive;
     let ahead = verdict(&reply).0;
-    let expected = Cause::ClockOffset { offset_ms: -2_000, limit_ms: 500 };
+    let expected = Cause::Ntp(NtpCause::ClockOffset { offset_ms: -2_000, limit_ms: 500 });
     assert_eq!(ahead, Err(expected));
 }
 

@@ -20,7 +20,7 @@ mod tests;
 use std::io;
 use std::time::Duration;
 
-use crate::cause::{Cause, Phase, Transport};
+use crate::cause::{Cause, DatabaseCause, Phase, TalkCause, Transport};
 use crate::evidence::Seen;
 use crate::net::tls::{Verify, secure};
 use crate::net::{Ask, FarStream, Stream};
@@ -115,7 +115,7 @@ impl Probe {
         match refusal.state.as_str() {
             NOT_AUTHORISED if is_about_nobody && refusal.is_by_rule() => {
                 let (user, text) = (NOBODY.to_owned(), refusal.text.clone());
-                Err(Cause::DatabaseUserUntold { user, text })
+                Err(Cause::Database(DatabaseCause::DatabaseUserUntold { user, text }))
             }
             NOT_AUTHORISED | WRONG_PASSWORD | NO_DATABASE if is_about_nobody => {
                 seen.evidence.set("refusal", refusal.text.as_str());
@@ -156,7 +156,7 @@ impl Probe {
             }
         }
         let (phase, head) = (Phase::Reply, wire::head(stream.head()));
-        Err(Cause::Endless { phase, limit: read, head })
+        Err(Cause::Talk(TalkCause::Endless { phase, limit: read, head }))
     }
 }
 
@@ -346,9 +346,9 @@ impl Refusal {
     fn cause(&self) -> Cause {
         let (error_code, text) = (self.state.clone(), self.text.clone());
         if self.is_by_rule() {
-            Cause::DatabaseHostRefused { error_code, text }
+            Cause::Database(DatabaseCause::DatabaseHostRefused { error_code, text })
         } else {
-            Cause::DatabaseError { error_code, text }
+            Cause::Database(DatabaseCause::DatabaseError { error_code, text })
         }
     }
 }

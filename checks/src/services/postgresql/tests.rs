@@ -1,4 +1,5 @@
 use super::*;
+use crate::cause::{DatabaseCause, TalkCause};
 use crate::hostile::{damaged, ends, said};
 use crate::net::{Deadline, Peer, Trust};
 use crate::{Finding, examine};
@@ -53,7 +54,8 @@ fn a_host_without_an_entry_is_told_from_every_other_error() {
     let text = "no pg_hba.conf entry for host \"10.99.0.2\", user \"centreon\", \
                 database \"centreon\", no encryption";
     let error_code = "28000".to_owned();
-    let cause = Cause::DatabaseHostRefused { error_code, text: text.to_owned() };
+    let cause =
+        Cause::Database(DatabaseCause::DatabaseHostRefused { error_code, text: text.to_owned() });
     assert_eq!(verdict(&no_entry, Some(&no_entry)).0, Err(cause));
     for (state, text) in [
         ("28000", "role \"centreon\" does not exist"),
@@ -61,7 +63,10 @@ fn a_host_without_an_entry_is_told_from_every_other_error() {
         ("53300", "sorry, too many clients already"),
         ("57P03", "the database system is starting up"),
     ] {
-        let cause = Cause::DatabaseError { error_code: state.into(), text: text.into() };
+        let cause = Cause::Database(DatabaseCause::DatabaseError {
+            error_code: state.into(),
+            text: text.into(),
+        });
         assert_eq!(verdict(&refused(state, text), None).0, Err(cause));
     }
 }
@@ -156,10 +161,13 @@ async fn a_trusting_server_tells_its_version() {
 async fn an_error_of_either_format_is_read() {
     let old = against(b"Ecould not fork new process for connection\n\0", b"").await;
     let text = "could not fork new process for connection".to_owned();
-    let cause = Cause::DatabaseError { error_code: String::new(), text };
+    let cause = Cause::Database(DatabaseCause::DatabaseError { error_code: String::new(), text });
     assert_eq!(old.verdict, Err(cause));
     let new = against(b"E\0\0\0\x12C53300\0Mfull\0\0", b"").await;
-    let cause = Cause::DatabaseError { error_code: "53300".into(), text: "full".into() };
+    let cause = Cause::Database(DatabaseCause::DatabaseError {
+        error_code: "53300".into(),
+        text: "full".into(),
+    });
     assert_eq!(new.verdict, Err(cause));
 }
 
@@ -176,5 +184,8 @@ async fn notices_without_an_end_are_read_to_a_bound() {
     let (mut stream, _far) = said(&words).await;
     let cause = named().open(&mut stream).await.unwrap_err();
     let (phase, head) = (Phase::Reply, wire::head(&words[..64]));
-    assert_eq!(cause, Cause::Endless { phase, limit: notice.len() * MAX_MESSAGES, head });
+    assert_eq!(
+        cause,
+        Cause::Talk(TalkCause::Endless { phase, limit: notice.len() * MAX_MESSAGES, head })
+    );
 }

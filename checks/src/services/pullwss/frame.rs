@@ -31,7 +31,7 @@ fn masked(opcode: u8, payload: &[u8]) -> Vec<u8> {
 ///
 /// # Errors
 ///
-/// How the connection failed, or [`Cause::BadReply`] when this is no frame of a server.
+/// How the connection failed, or [`TalkCause::BadReply`](crate::cause::TalkCause::BadReply) when this is no frame of a server.
 pub(super) async fn read_text(stream: &mut Stream) -> Result<Option<String>, Cause> {
     for _ in 0..MAX_FRAMES {
         let head = stream.exactly(Phase::Reply, 2).await?;

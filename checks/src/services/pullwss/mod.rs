@@ -22,7 +22,7 @@ use ring::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 
-use crate::cause::{Cause, Transport};
+use crate::cause::{Cause, GorgoneCause, TalkCause, TlsCause, Transport, WebCause};
 use crate::evidence::Seen;
 use crate::http::exchange::{self, ALPN, Answer, REPLY, USER_AGENT, read_body, read_head};
 use crate::net::tls::{Verify, secure};
@@ -130,10 +130,10 @@ impl Probe {
         }
         self.judge_status(answer)?;
         if !key.is_accepted(answer) {
-            return Err(Cause::BadReply {
+            return Err(Cause::Talk(TalkCause::BadReply {
                 expected: "the WebSocket handshake for our key".into(),
                 got: format!("{} with another key's", answer.in_short()),
-            });
+            }));
         }
         self.judge_token(verdict)?;
         let token = if self.token.is_some() { "token taken" } else { "token not tested" };
@@ -151,12 +151,14 @@ impl Probe {
         match message {
             Some(WANTS_REGISTRATION) => Ok(()),
             Some(text) if text.starts_with(TOKEN_REFUSED) => {
-                Err(Cause::GorgoneTokenRefused { text: wire::clean(text.as_bytes(), SHOWN) })
+                Err(Cause::Gorgone(GorgoneCause::GorgoneTokenRefused {
+                    text: wire::clean(text.as_bytes(), SHOWN),
+                }))
             }
-            _ => Err(Cause::BadReply {
+            _ => Err(Cause::Talk(TalkCause::BadReply {
                 expected: "Gorgone's answer to a token".into(),
                 got: verdict.map_or_else(|| "none".to_owned(), str::to_owned),
-            }),
+            })),
         }
     }
 
@@ -165,19 +167,26 @@ impl Probe {
         match answer.status {
             SWITCHING => Ok(()),
             400 if exchange::wants_tls(answer) => {
-                Err(Cause::TlsUnexpected { expected: "HTTP".into() })
+                Err(Cause::Tls(TlsCause::TlsUnexpected { expected: "HTTP".into() }))
             }
             // No proxy of ours asked: one that is in the way of all.
-            407 => Err(Cause::ProxyAuthentication { proxy: "on the way".to_owned(), given: false }),
-            status @ (401 | 403) => Err(Cause::HttpForbidden { status }),
-            404 if is_gorgone(answer) => Err(Cause::HttpNotFound { path }),
+            407 => Err(Cause::Web(WebCause::ProxyAuthentication {
+                proxy: "on the way".to_owned(),
+                given: false,
+            })),
+            status @ (401 | 403) => Err(Cause::Web(WebCause::HttpForbidden { status })),
+            404 if is_gorgone(answer) => Err(Cause::Web(WebCause::HttpNotFound { path })),
             // A page of Apache's own, or of the web interface: nobody told it of Gorgone.
             status @ (200..=399 | 404 | 405) => {
-                Err(Cause::GorgoneWebsocketMissing { path, status })
+                Err(Cause::Gorgone(GorgoneCause::GorgoneWebsocketMissing { path, status }))
             }
-            status @ 502..=504 => Err(Cause::GorgoneWebsocketDown { path, status }),
-            status @ 500.. => Err(Cause::HttpServerError { status, unsigned: false }),
-            status => Err(Cause::HttpStatus { status }),
+            status @ 502..=504 => {
+                Err(Cause::Gorgone(GorgoneCause::GorgoneWebsocketDown { path, status }))
+            }
+            status @ 500.. => {
+                Err(Cause::Web(WebCause::HttpServerError { status, unsigned: false }))
+            }
+            status => Err(Cause::Web(WebCause::HttpStatus { status })),
         }
     }
 }

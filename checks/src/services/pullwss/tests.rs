@@ -5,6 +5,7 @@ use reqwest::header::{HeaderName, HeaderValue};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::*;
+use crate::cause::{GorgoneCause, TalkCause, TlsCause, WebCause};
 use crate::hostile::{PEER, damaged, said};
 use crate::net::Deadline;
 
@@ -54,24 +55,29 @@ fn an_answer_to_another_key_does_not_pass() {
     for headers in [&[][..], &[("sec-websocket-accept", "AAAAAAAAAAAAAAAAAAAAAAAAAAA=")]] {
         let cause = judge(&answer(101, headers)).0.unwrap_err();
         let (expected, got) = ("the WebSocket handshake for our key", "101 with another key's");
-        assert_eq!(cause, Cause::BadReply { expected: expected.into(), got: got.to_owned() });
+        assert_eq!(
+            cause,
+            Cause::Talk(TalkCause::BadReply { expected: expected.into(), got: got.to_owned() })
+        );
     }
 }
 
 #[test]
 fn a_web_server_that_knows_nothing_of_gorgone_is_told_from_gorgone_itself() {
     for status in [200, 302, 404, 405] {
-        let cause = Cause::GorgoneWebsocketMissing { path: "/".to_owned(), status };
+        let cause =
+            Cause::Gorgone(GorgoneCause::GorgoneWebsocketMissing { path: "/".to_owned(), status });
         assert_eq!(judge(&answer(status, &[("server", "Apache")])).0, Err(cause));
     }
     let not_found = judge(&answer(404, &[("server", "Mojolicious (Perl)")])).0;
-    assert_eq!(not_found, Err(Cause::HttpNotFound { path: "/".to_owned() }));
+    assert_eq!(not_found, Err(Cause::Web(WebCause::HttpNotFound { path: "/".to_owned() })));
 }
 
 #[test]
 fn each_refusal_has_its_own_cause() {
     for status in [502, 503, 504] {
-        let cause = Cause::GorgoneWebsocketDown { path: "/".to_owned(), status };
+        let cause =
+            Cause::Gorgone(GorgoneCause::GorgoneWebsocketDown { path: "/".to_owned(), status });
         assert_eq!(judge(&answer(status, &[])).0, Err(cause));
     }
     assert_eq!(code(401, "Apache"), "http-forbidden");
@@ -85,7 +91,10 @@ fn each_refusal_has_its_own_cause() {
 fn a_port_that_wants_tls_says_so() {
     let mut plain = answer(400, &[("server", "Apache")]);
     plain.body = b"Reason: You're speaking plain HTTP to an SSL-enabled server port.".to_vec();
-    assert_eq!(judge(&plain).0, Err(Cause::TlsUnexpected { expected: "HTTP".into() }));
+    assert_eq!(
+        judge(&plain).0,
+        Err(Cause::Tls(TlsCause::TlsUnexpected { expected: "HTTP".into() }))
+    );
 }
 
 #[test]
@@ -130,7 +139,7 @@ fn a_token_that_is_refused_is_told_from_one_that_is_taken() {
     assert_eq!(judge_token(Some(r#"{"code":500,"message":"please registernodes"}"#)), Ok(()));
     let refused = judge_token(Some(r#"{"message":"token authorization unallowed","code":500}"#));
     let text = "token authorization unallowed".to_owned();
-    assert_eq!(refused, Err(Cause::GorgoneTokenRefused { text }));
+    assert_eq!(refused, Err(Cause::Gorgone(GorgoneCause::GorgoneTokenRefused { text })));
     for other in [None, Some("hello"), Some("{}"), Some(r#"{"message":7}"#)] {
         assert_eq!(judge_token(other).unwrap_err().code(), "bad-reply", "{other:?}");
     }

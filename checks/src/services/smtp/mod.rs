@@ -16,7 +16,7 @@ use std::io;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use crate::cause::{Cause, Concern, Millis, Phase, Transport};
+use crate::cause::{Cause, Concern, Millis, Phase, SmtpCause, TalkCause, TlsCause, Transport};
 use crate::evidence::{Seen, Value};
 use crate::net::tls::{Verify, is_spoken, secure};
 use crate::net::{Ask, FarStream, Stream};
@@ -109,7 +109,7 @@ impl Probe {
         }
         let is_silent = stream.is_silent_for(MOMENT, Phase::Greeting).await?;
         if is_silent && is_spoken(ask, HELLO).await {
-            return Err(Cause::TlsUnexpected { expected: SERVICE.expected.into() });
+            return Err(Cause::Tls(TlsCause::TlsUnexpected { expected: SERVICE.expected.into() }));
         }
         Ok(())
     }
@@ -124,14 +124,16 @@ impl Probe {
         };
         // A refused EHLO behind a masked greeting: the device, not the server.
         if heard.is_masked() && heard.is_helo {
-            return Err(Cause::SmtpInspected { banner: heard.greeting.first().to_owned() });
+            return Err(Cause::Smtp(SmtpCause::SmtpInspected {
+                banner: heard.greeting.first().to_owned(),
+            }));
         }
         if let Some(refused) = heard.starttls.as_ref().filter(|reply| reply.code != READY) {
             let (reply, text) = (refused.code, refused.text());
-            return Err(Cause::SmtpStarttlsRefused { reply, text });
+            return Err(Cause::Smtp(SmtpCause::SmtpStarttlsRefused { reply, text }));
         }
         if self.tls == Tls::Required && heard.starttls.is_none() {
-            return Err(Cause::SmtpStarttlsMissing {});
+            return Err(Cause::Smtp(SmtpCause::SmtpStarttlsMissing {}));
         }
         seen.concerns.extend(self.concerns(heard));
         seen.headline = headline(heard, hello, seen);
@@ -288,12 +290,16 @@ impl Heard {
             return named;
         }
         match &self.greeting {
-            greeting if greeting.is_permanent() => Cause::SmtpRefused { reply, text },
-            greeting if greeting.is_transient() => Cause::SmtpUnavailable { reply, text },
-            _ => Cause::BadReply {
+            greeting if greeting.is_permanent() => {
+                Cause::Smtp(SmtpCause::SmtpRefused { reply, text })
+            }
+            greeting if greeting.is_transient() => {
+                Cause::Smtp(SmtpCause::SmtpUnavailable { reply, text })
+            }
+            _ => Cause::Talk(TalkCause::BadReply {
                 expected: "an SMTP greeting".into(),
                 got: format!("{reply} {text}"),
-            },
+            }),
         }
     }
 
@@ -304,15 +310,19 @@ impl Heard {
         let greeted = format!("{READY} {banner}");
         if recognise(greeted.as_bytes()) == Spoken::Ftp {
             let head = wire::head(greeted.as_bytes());
-            Cause::WrongService { expected: "SMTP".into(), spoken: Spoken::Ftp, head }
+            Cause::Talk(TalkCause::WrongService {
+                expected: "SMTP".into(),
+                spoken: Spoken::Ftp,
+                head,
+            })
         } else if let Some(named) = refusal::named(reply, &text) {
             named
         } else if self.hello.as_ref().is_some_and(Reply::is_transient) {
-            Cause::SmtpUnavailable { reply, text }
+            Cause::Smtp(SmtpCause::SmtpUnavailable { reply, text })
         } else if self.is_masked() {
-            Cause::SmtpInspected { banner }
+            Cause::Smtp(SmtpCause::SmtpInspected { banner })
         } else {
-            Cause::SmtpHelloRefused { reply, text }
+            Cause::Smtp(SmtpCause::SmtpHelloRefused { reply, text })
         }
     }
 
@@ -359,8 +369,8 @@ fn headline(heard: &Heard, hello: &Reply, seen: &Seen) -> String {
 /// longer wait would tell.
 fn late(cause: Cause) -> Cause {
     match cause {
-        Cause::Silent { to, phase: Phase::Greeting, waited } => {
-            Cause::SmtpGreetingLate { to, waited }
+        Cause::Talk(TalkCause::Silent { to, phase: Phase::Greeting, waited }) => {
+            Cause::Smtp(SmtpCause::SmtpGreetingLate { to, waited })
         }
         other => other,
     }

@@ -3,7 +3,7 @@
 //! The codes do not tell: 5.7.1 stands for a block list, a relay that is denied and a sender that
 //! is refused (RFC 3463 §3.8). The words do, and servers have used theirs for decades.
 
-use crate::cause::Cause;
+use crate::cause::{Cause, SmtpCause};
 
 /// The cause that code and words name; `None` when they name none of these.
 pub(super) fn named(reply: u16, text: &str) -> Option<Cause> {
@@ -11,22 +11,22 @@ pub(super) fn named(reply: u16, text: &str) -> Option<Cause> {
     let says = |any: &[&str]| any.iter().any(|words| lower.contains(words));
     let text = text.to_owned();
     if says(&GREYLISTED) {
-        Some(Cause::SmtpGreylisted { reply, text })
+        Some(Cause::Smtp(SmtpCause::SmtpGreylisted { reply, text }))
     } else if says(&BLOCK_LISTED) {
-        Some(Cause::SmtpBlockListed { reply, text })
+        Some(Cause::Smtp(SmtpCause::SmtpBlockListed { reply, text }))
     } else if says(&["authentication required", "authentication is required"])
         || (reply == WANTS_LOGIN && !says(&["starttls", "tls"]))
     {
-        Some(Cause::SmtpAuthenticationWanted { reply, text })
+        Some(Cause::Smtp(SmtpCause::SmtpAuthenticationWanted { reply, text }))
     } else if says(&["relay"]) && says(&DENIED) {
-        Some(Cause::SmtpRelayDenied { reply, text })
+        Some(Cause::Smtp(SmtpCause::SmtpRelayDenied { reply, text }))
     } else if says(&SENDER) {
-        Some(Cause::SmtpSenderRefused { reply, text })
+        Some(Cause::Smtp(SmtpCause::SmtpSenderRefused { reply, text }))
     } else if says(&NAMELESS) {
-        Some(Cause::SmtpNoReverseName { reply, text })
+        Some(Cause::Smtp(SmtpCause::SmtpNoReverseName { reply, text }))
     } else if says(&["client host rejected"]) && reply >= 500 {
         // Postfix waits with it until somebody names a recipient.
-        Some(Cause::SmtpRefused { reply, text })
+        Some(Cause::Smtp(SmtpCause::SmtpRefused { reply, text }))
     } else {
         None
     }

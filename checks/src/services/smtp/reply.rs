@@ -2,7 +2,7 @@
 //!
 //! Reference: [RFC 5321 §4.2](https://www.rfc-editor.org/rfc/rfc5321#section-4.2).
 
-use crate::cause::{Cause, Phase};
+use crate::cause::{Cause, Phase, TalkCause};
 use crate::net::Stream;
 use crate::recognise::{Spoken, instead_of};
 use crate::wire;
@@ -35,7 +35,7 @@ impl Reply {
             length += line.len();
             if length > MAX_REPLY {
                 let head = wire::head(stream.head());
-                return Err(Cause::Endless { phase, limit: MAX_REPLY, head });
+                return Err(Cause::Talk(TalkCause::Endless { phase, limit: MAX_REPLY, head }));
             }
             if reply.push(&line).map_err(|cause| named(cause, stream))? {
                 return Ok(reply);
@@ -104,11 +104,13 @@ fn code(digits: &[u8]) -> Option<u16> {
 /// An FTP server greets with 220 as well: only what follows tells.
 fn named(cause: Cause, stream: &Stream) -> Cause {
     match cause {
-        Cause::BadReply { .. }
-        | Cause::Silent { .. }
-        | Cause::Incomplete { .. }
-        | Cause::HungUp { .. }
-        | Cause::Endless { .. } => instead_of("SMTP", Spoken::Smtp, stream.head()).unwrap_or(cause),
+        Cause::Talk(
+            TalkCause::BadReply { .. }
+            | TalkCause::Silent { .. }
+            | TalkCause::Incomplete { .. }
+            | TalkCause::HungUp { .. }
+            | TalkCause::Endless { .. },
+        ) => instead_of("SMTP", Spoken::Smtp, stream.head()).unwrap_or(cause),
         other => other,
     }
 }

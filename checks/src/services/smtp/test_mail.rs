@@ -15,7 +15,7 @@ use lettre::transport::smtp::client::{AsyncSmtpConnection, AsyncTokioStream};
 use lettre::transport::smtp::extension::ClientId;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::cause::{Cause, Phase};
+use crate::cause::{Cause, Phase, RouteCause, SmtpCause, TalkCause};
 use crate::net::{Ask, Stream};
 use crate::wire;
 
@@ -33,10 +33,11 @@ impl TestMail {
     ///
     /// # Errors
     ///
-    /// [`Cause::LocalError`] when an address is none.
+    /// [`RouteCause::LocalError`](crate::cause::RouteCause::LocalError) when an address is none.
     pub(super) fn message(&self) -> Result<Message, Cause> {
-        let unwritable =
-            |error: String| Cause::LocalError { action: "write the test mail".into(), error };
+        let unwritable = |error: String| {
+            Cause::Route(RouteCause::LocalError { action: "write the test mail".into(), error })
+        };
         let mailbox = |address: &str| {
             let parsed = address.parse::<Mailbox>();
             parsed.map_err(|error| unwritable(format!("{}: {error}", wire::printable(address))))
@@ -80,7 +81,9 @@ pub(super) async fn send(
             Ok(())
         }
         Some(Err(error)) => Err(refused(&error)),
-        None => Err(Cause::Silent { to, phase: Phase::Reply, waited: wait.waited() }),
+        None => {
+            Err(Cause::Talk(TalkCause::Silent { to, phase: Phase::Reply, waited: wait.waited() }))
+        }
     }
 }
 
@@ -93,10 +96,10 @@ fn refused(error: &lettre::transport::smtp::Error) -> Cause {
         Some(code) => {
             let text = format!("{code} {words}");
             let named = super::refusal::named(u16::from(code), &words);
-            named.unwrap_or(Cause::SmtpMailRefused { text })
+            named.unwrap_or(Cause::Smtp(SmtpCause::SmtpMailRefused { text }))
         }
-        None if error.is_client() => Cause::SmtpMailRefused { text: words },
-        None => Cause::BadReply { expected: "an SMTP reply".into(), got: text },
+        None if error.is_client() => Cause::Smtp(SmtpCause::SmtpMailRefused { text: words }),
+        None => Cause::Talk(TalkCause::BadReply { expected: "an SMTP reply".into(), got: text }),
     }
 }
 

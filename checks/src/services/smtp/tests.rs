@@ -5,6 +5,7 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::*;
+use crate::cause::{SmtpCause, TalkCause};
 use crate::hostile::{damaged, ends};
 use crate::net::{Deadline, Peer, Trust};
 
@@ -49,11 +50,30 @@ fn a_healthy_relay_passes_with_its_name() {
 fn a_greeting_that_turns_us_away_is_told_apart() {
     let greeting = |code, text| Heard { greeting: reply(code, &[text]), hello: None, ..plain() };
     for (code, text, cause) in [
-        (554, "5.7.1 blocked", Cause::SmtpRefused { reply: 554, text: "5.7.1 blocked".into() }),
-        (550, "no", Cause::SmtpRefused { reply: 550, text: "no".into() }),
-        (421, "4.3.2 busy", Cause::SmtpUnavailable { reply: 421, text: "4.3.2 busy".into() }),
-        (450, "later", Cause::SmtpUnavailable { reply: 450, text: "later".into() }),
-        (250, "hm", Cause::BadReply { expected: "an SMTP greeting".into(), got: "250 hm".into() }),
+        (
+            554,
+            "5.7.1 blocked",
+            Cause::Smtp(SmtpCause::SmtpRefused { reply: 554, text: "5.7.1 blocked".into() }),
+        ),
+        (550, "no", Cause::Smtp(SmtpCause::SmtpRefused { reply: 550, text: "no".into() })),
+        (
+            421,
+            "4.3.2 busy",
+            Cause::Smtp(SmtpCause::SmtpUnavailable { reply: 421, text: "4.3.2 busy".into() }),
+        ),
+        (
+            450,
+            "later",
+            Cause::Smtp(SmtpCause::SmtpUnavailable { reply: 450, text: "later".into() }),
+        ),
+        (
+            250,
+            "hm",
+            Cause::Talk(TalkCause::BadReply {
+                expected: "an SMTP greeting".into(),
+                got: "250 hm".into(),
+            }),
+        ),
     ] {
         assert_eq!(verdict(&greeting(code, text)).0, Err(cause));
     }
@@ -67,15 +87,21 @@ fn a_refused_hello_has_four_causes() {
         is_helo: true,
         ..plain()
     };
-    let ftp = Cause::WrongService {
+    let ftp = Cause::Talk(TalkCause::WrongService {
         expected: "SMTP".into(),
         spoken: Spoken::Ftp,
         head: "18 bytes: \"220 (vsFTPd 3.0.3)\"".to_owned(),
-    };
+    });
     for (heard, cause) in [
-        (heard("mx ESMTP", 554, "go"), Cause::SmtpHelloRefused { reply: 554, text: "go".into() }),
-        (heard("mx ESMTP", 421, "go"), Cause::SmtpUnavailable { reply: 421, text: "go".into() }),
-        (heard(MASKED, 500, "?"), Cause::SmtpInspected { banner: MASKED.into() }),
+        (
+            heard("mx ESMTP", 554, "go"),
+            Cause::Smtp(SmtpCause::SmtpHelloRefused { reply: 554, text: "go".into() }),
+        ),
+        (
+            heard("mx ESMTP", 421, "go"),
+            Cause::Smtp(SmtpCause::SmtpUnavailable { reply: 421, text: "go".into() }),
+        ),
+        (heard(MASKED, 500, "?"), Cause::Smtp(SmtpCause::SmtpInspected { banner: MASKED.into() })),
         (heard("(vsFTPd 3.0.3)", 530, "Please login with USER and PASS."), ftp),
     ] {
         assert_eq!(verdict(&heard).0, Err(cause));
@@ -89,7 +115,10 @@ fn a_masked_greeting_is_a_cause_when_ehlo_is_refused_and_a_concern_when_not() {
     let concern = Concern::SmtpMasked { line: MASKED.to_owned() };
     assert_eq!((passed, seen.concerns), (Ok(()), vec![concern, Concern::SmtpNoStarttls]));
     let only_helo = Heard { is_helo: true, ..masked };
-    assert_eq!(verdict(&only_helo).0, Err(Cause::SmtpInspected { banner: MASKED.to_owned() }));
+    assert_eq!(
+        verdict(&only_helo).0,
+        Err(Cause::Smtp(SmtpCause::SmtpInspected { banner: MASKED.to_owned() }))
+    );
 }
 
 #[test]
@@ -111,7 +140,10 @@ fn a_server_that_knows_helo_only_passes() {
 fn starttls_that_is_offered_and_refused_is_a_failure() {
     let heard = Heard { starttls: Some(reply(454, &["4.7.0 TLS not available"])), ..healthy() };
     let text = "4.7.0 TLS not available".to_owned();
-    assert_eq!(verdict(&heard).0, Err(Cause::SmtpStarttlsRefused { reply: 454, text }));
+    assert_eq!(
+        verdict(&heard).0,
+        Err(Cause::Smtp(SmtpCause::SmtpStarttlsRefused { reply: 454, text }))
+    );
 }
 
 #[test]
@@ -121,7 +153,10 @@ fn a_client_that_needs_tls_sends_nothing_without_it() {
         let probe = Probe { tls, ..Probe::default() };
         (probe.judge(heard, &mut seen), seen.concerns)
     };
-    assert_eq!(judge(Tls::Required, &plain()).0, Err(Cause::SmtpStarttlsMissing {}));
+    assert_eq!(
+        judge(Tls::Required, &plain()).0,
+        Err(Cause::Smtp(SmtpCause::SmtpStarttlsMissing {}))
+    );
     assert_eq!(judge(Tls::Required, &healthy()), (Ok(()), vec![]));
     // Whoever does not ask for it misses nothing.
     assert_eq!(judge(Tls::Never, &plain()), (Ok(()), vec![]));
@@ -221,7 +256,7 @@ async fn a_refusal_is_kept_with_its_words_and_left_politely() {
     let (verdict, seen, lines) =
         visit(&named(), b"554 5.7.1 10.2.0.7 listed\r\n", &[b"221 bye\r\n"]).await;
     let text = "5.7.1 10.2.0.7 listed".to_owned();
-    assert_eq!(verdict, Err(Cause::SmtpRefused { reply: 554, text }));
+    assert_eq!(verdict, Err(Cause::Smtp(SmtpCause::SmtpRefused { reply: 554, text })));
     assert_eq!(lines, ["QUIT"]);
     assert!(seen.evidence.fact("banner").is_some());
 }
@@ -239,7 +274,9 @@ async fn helo_follows_an_ehlo_that_is_not_known() {
 async fn an_endless_reply_ends_at_its_bound() {
     let greeting = b"220-again\r\n".repeat(20_000);
     let (verdict, ..) = visit(&named(), &greeting, &[]).await;
-    let Cause::Endless { limit: 65_536, .. } = verdict.unwrap_err() else { panic!("no bound") };
+    let Cause::Talk(TalkCause::Endless { limit: 65_536, .. }) = verdict.unwrap_err() else {
+        panic!("no bound")
+    };
 }
 
 #[tokio::test(start_paused = true)]
@@ -287,7 +324,7 @@ async fn a_refused_test_mail_keeps_the_servers_words() {
     let replies: [&[u8]; 5] = [HELLO, HELLO, b"250 Ok\r\n", refusal, b"221 bye\r\n"];
     let (verdict, _, lines) = visit(&with_mail(), b"220 mx.example.org\r\n", &replies).await;
     let text = "5.7.1 <ops@example.org>: Relay access denied".to_owned();
-    assert_eq!(verdict, Err(Cause::SmtpRelayDenied { reply: 554, text }));
+    assert_eq!(verdict, Err(Cause::Smtp(SmtpCause::SmtpRelayDenied { reply: 554, text })));
     assert_eq!(lines.last().unwrap(), "QUIT");
 }
 

@@ -3,7 +3,7 @@
 use async_snmp::{Auth, UsmConfig};
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::cause::Cause;
+use crate::cause::{Cause, RouteCause};
 
 /// What to ask the agent with.
 #[derive(Clone, Debug, Default)]
@@ -150,10 +150,10 @@ fn user(
 
 /// The credentials were refused before a packet was sent.
 pub(super) fn unusable(why: &str) -> Cause {
-    Cause::LocalError {
+    Cause::Route(RouteCause::LocalError {
         action: "use the SNMP credentials".into(),
         error: crate::wire::printable(why),
-    }
+    })
 }
 
 impl From<AuthProtocol> for async_snmp::AuthProtocol {

@@ -18,7 +18,7 @@ use async_snmp::{
 use bytes::Bytes;
 
 use super::vendor;
-use crate::cause::{Cause, Concern, Millis};
+use crate::cause::{Cause, Concern, Millis, PathCause, RouteCause};
 use crate::evidence::Seen;
 use crate::net::Udp;
 
@@ -69,7 +69,7 @@ pub(crate) async fn discover(
     };
     let asked = socket.exchange(&question, schedule.ask_at, schedule.listen, accept).await;
     let answered = match asked {
-        Err(Cause::NoAnswer { .. }) => return Ok(Discovered::Nothing(stray)),
+        Err(Cause::Path(PathCause::NoAnswer { .. })) => return Ok(Discovered::Nothing(stray)),
         other => other?,
     };
     seen.evidence.set("round_trip_ms", Millis(answered.round_trip));
@@ -217,7 +217,10 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 fn unencodable(what: &str) -> Cause {
-    Cause::LocalError { action: "encode an SNMP message".into(), error: what.to_owned() }
+    Cause::Route(RouteCause::LocalError {
+        action: "encode an SNMP message".into(),
+        error: what.to_owned(),
+    })
 }
 
 /// "up 3 d", in the largest unit of which there are at least two.

@@ -28,7 +28,7 @@ pub(crate) use respond::up;
 
 pub use credentials::{AuthProtocol, CommunityVersion, Credentials, PrivProtocol};
 
-use crate::cause::{Cause, Concern, Millis, Phase, Transport};
+use crate::cause::{Cause, Concern, Millis, PathCause, Phase, SnmpCause, TalkCause, Transport};
 use crate::evidence::Seen;
 use crate::net::{Ask, Udp};
 use crate::recognise::Spoken;
@@ -86,7 +86,7 @@ impl Probe {
     ///
     /// # Errors
     ///
-    /// [`Cause::TooSlow`] and [`Cause::MostlyLost`], where a silence proves nothing.
+    /// [`TalkCause::TooSlow`](crate::cause::TalkCause::TooSlow) and [`PathCause::MostlyLost`](crate::cause::PathCause::MostlyLost), where a silence proves nothing.
     async fn doubt_silence(
         question: &Question,
         socket: &Udp,
@@ -99,7 +99,7 @@ impl Probe {
         let (answered, asked) = discovery::count(socket, CONTROLS).await;
         if answered < asked {
             let (to, answered, asked) = (ask.address(), answered + 1, asked + 1);
-            return Err(Cause::MostlyLost { to, answered, asked });
+            return Err(Cause::Path(PathCause::MostlyLost { to, answered, asked }));
         }
         question.ask_last().await
     }
@@ -149,43 +149,45 @@ impl Probe {
                 Ok(())
             }
             // An agent of v1 and v2c only is silent too, and so is a dead host.
-            (None, Credentials::None) => Err(Cause::SnmpSilent { to, waited }),
+            (None, Credentials::None) => Err(Cause::Snmp(SnmpCause::SnmpSilent { to, waited })),
             (None, _) => Err(no_answer(to, waited)),
         }
     }
 
     fn refused(&self, status: ErrorStatus) -> Cause {
         match status {
-            ErrorStatus::AuthorizationError => Cause::SnmpAuthorization {
+            ErrorStatus::AuthorizationError => Cause::Snmp(SnmpCause::SnmpAuthorization {
                 user: self.user(),
                 level: self.credentials.level().into(),
-            },
+            }),
             // What v1 says of a view that hides it.
-            ErrorStatus::NoSuchName | ErrorStatus::NoAccess => Cause::SnmpView,
-            other => Cause::BadReply {
+            ErrorStatus::NoSuchName | ErrorStatus::NoAccess => Cause::Snmp(SnmpCause::SnmpView),
+            other => Cause::Talk(TalkCause::BadReply {
                 expected: "the system group".into(),
                 got: format!("error status {other}"),
-            },
+            }),
         }
     }
 
     fn reported(&self, status: &ReportStatus, engine: Option<&Engine>) -> Cause {
         let (user, level) = (self.user().unwrap_or_default(), self.credentials.level());
         match status {
-            ReportStatus::UnknownUserName { .. } => Cause::SnmpUnknownUser { user },
-            ReportStatus::WrongDigest { .. } => Cause::SnmpWrongDigest { user },
-            ReportStatus::UnsupportedSecurityLevel { .. } => {
-                Cause::SnmpSecurityLevel { user, level: level.into() }
+            ReportStatus::UnknownUserName { .. } => {
+                Cause::Snmp(SnmpCause::SnmpUnknownUser { user })
             }
-            ReportStatus::DecryptionError { .. } => Cause::SnmpDecryption { user },
+            ReportStatus::WrongDigest { .. } => Cause::Snmp(SnmpCause::SnmpWrongDigest { user }),
+            ReportStatus::UnsupportedSecurityLevel { .. } => {
+                Cause::Snmp(SnmpCause::SnmpSecurityLevel { user, level: level.into() })
+            }
+            ReportStatus::DecryptionError { .. } => Cause::Snmp(SnmpCause::SnmpDecryption { user }),
             ReportStatus::NotInTimeWindow { .. } => {
                 let (boots, time) = engine.map(|it| (it.boots, it.time)).unwrap_or_default();
-                Cause::SnmpTimeWindow { boots, time }
+                Cause::Snmp(SnmpCause::SnmpTimeWindow { boots, time })
             }
-            other => Cause::BadReply {
+            other => Cause::Talk(TalkCause::BadReply {
                 expected: "the system group".into(),
                 got: wire::printable(&format!("a Report: {other}")),
-            },
+            }),
         }
     }
 
@@ -193,17 +195,17 @@ impl Probe {
     fn ignored(&self, authenticated: bool) -> Cause {
         match &self.credentials {
             Credentials::Community { .. } | Credentials::None => {
-                Cause::SnmpCommunity { version: self.credentials.version().into() }
+                Cause::Snmp(SnmpCause::SnmpCommunity { version: self.credentials.version().into() })
             }
             // The agent signed its clock, so the authentication is right; what
             // it then ignores is what it cannot decrypt.
             Credentials::User { privacy: Some(_), name, .. } if authenticated => {
-                Cause::SnmpDecryption { user: wire::printable(name) }
+                Cause::Snmp(SnmpCause::SnmpDecryption { user: wire::printable(name) })
             }
-            Credentials::User { name, .. } => Cause::SnmpUserIgnored {
+            Credentials::User { name, .. } => Cause::Snmp(SnmpCause::SnmpUserIgnored {
                 user: wire::printable(name),
                 level: self.credentials.level().into(),
-            },
+            }),
         }
     }
 
@@ -258,7 +260,7 @@ fn judge_system(system: &System, seen: &mut Seen) -> Result<(), Cause> {
     system.record(seen);
     match system.missing() {
         0 => Ok(()),
-        System::ALL => Err(Cause::SnmpView),
+        System::ALL => Err(Cause::Snmp(SnmpCause::SnmpView)),
         _ => {
             seen.concerns.push(Concern::SnmpSmallView);
             Ok(())
@@ -267,11 +269,15 @@ fn judge_system(system: &System, seen: &mut Seen) -> Result<(), Cause> {
 }
 
 fn too_slow(took: Duration, ask: &Ask) -> Cause {
-    Cause::TooSlow { to: ask.address(), took: Millis(took), waited: ask.deadline.waited() }
+    Cause::Talk(TalkCause::TooSlow {
+        to: ask.address(),
+        took: Millis(took),
+        waited: ask.deadline.waited(),
+    })
 }
 
 fn no_answer(to: SocketAddr, waited: Millis) -> Cause {
-    Cause::NoAnswer { to, phase: Phase::Reply, waited }
+    Cause::Path(PathCause::NoAnswer { to, phase: Phase::Reply, waited })
 }
 
 /// Questions to the engine that must all be answered, before a silence to ours counts: with one in

@@ -22,7 +22,7 @@ use bytes::Bytes;
 
 use super::credentials::unusable;
 use super::discovery::{self, Engine};
-use crate::cause::{Cause, Phase};
+use crate::cause::{Cause, PathCause, Phase, TalkCause};
 use crate::net::udp::Weighed;
 use crate::net::{Ask, Udp};
 
@@ -126,14 +126,14 @@ impl Question {
             Error::Snmp { status, .. } => Ok(Answer::Status(*status)),
             Error::Report { status, .. } => Ok(Answer::Report((**status).clone())),
             Error::Network { source, .. } => match refusal(source) {
-                Some(Cause::NoAnswer { .. }) | None => Ok(self.silence()),
+                Some(Cause::Path(PathCause::NoAnswer { .. })) | None => Ok(self.silence()),
                 Some(cause) => Err(cause),
             },
             Error::Timeout { .. } | Error::Auth { .. } => Ok(self.silence()),
-            other => Err(Cause::BadReply {
+            other => Err(Cause::Talk(TalkCause::BadReply {
                 expected: "an answer to an SNMP GET".into(),
                 got: crate::wire::printable(&other.to_string()),
-            }),
+            })),
         }
     }
 
@@ -220,7 +220,11 @@ impl Transport for Wire {
     /// Only traps are sent without waiting for an answer, and none is sent.
     async fn send(&self, _trap: &[u8]) -> async_snmp::Result<()> {
         let to = self.to;
-        self.refused(Cause::NoAnswer { to, phase: Phase::Reply, waited: NOT_WAITED })
+        self.refused(Cause::Path(PathCause::NoAnswer {
+            to,
+            phase: Phase::Reply,
+            waited: NOT_WAITED,
+        }))
     }
 
     async fn request_with<T, F>(

@@ -3,6 +3,7 @@ use tokio::net::UdpSocket;
 
 use super::question::Answer;
 use super::*;
+use crate::cause::{PathCause, SnmpCause, TalkCause};
 use crate::net::{Deadline, Peer, Trust};
 
 const WAITED: Millis = Millis(Duration::from_secs(5));
@@ -80,14 +81,15 @@ fn discovery_alone_passes_and_says_what_was_not_tested() {
 fn silence_is_judged_by_what_was_asked() {
     let silence = || Some(Answer::Silence { authenticated: false });
     let nothing = || Discovered::Nothing(None);
-    let no_answer = Cause::NoAnswer { to: agent(), phase: Phase::Reply, waited: WAITED };
-    let unknown = Cause::SnmpSilent { to: agent(), waited: WAITED };
+    let no_answer =
+        Cause::Path(PathCause::NoAnswer { to: agent(), phase: Phase::Reply, waited: WAITED });
+    let unknown = Cause::Snmp(SnmpCause::SnmpSilent { to: agent(), waited: WAITED });
     assert_eq!(cause(&Probe::default(), nothing(), None), unknown);
     assert!(unknown.is_inconclusive());
     assert_eq!(cause(&community(CommunityVersion::V2c), nothing(), silence()), no_answer);
     assert_eq!(cause(&user(true), nothing(), None), no_answer);
     for (version, name) in [(CommunityVersion::V1, "1"), (CommunityVersion::V2c, "2c")] {
-        let expected = Cause::SnmpCommunity { version: name.into() };
+        let expected = Cause::Snmp(SnmpCause::SnmpCommunity { version: name.into() });
         assert_eq!(cause(&community(version), there(), silence()), expected);
     }
 }
@@ -95,11 +97,10 @@ fn silence_is_judged_by_what_was_asked() {
 #[test]
 fn a_signed_clock_and_then_silence_is_the_privacy_key() {
     let silence = |authenticated| Some(Answer::Silence { authenticated });
-    let expected = Cause::SnmpDecryption { user: "mon".to_owned() };
+    let expected = Cause::Snmp(SnmpCause::SnmpDecryption { user: "mon".to_owned() });
     assert_eq!(cause(&user(true), there(), silence(true)), expected);
-    let ignored = |level: &'static str| Cause::SnmpUserIgnored {
-        user: "mon".to_owned(),
-        level: level.into(),
+    let ignored = |level: &'static str| {
+        Cause::Snmp(SnmpCause::SnmpUserIgnored { user: "mon".to_owned(), level: level.into() })
     };
     assert_eq!(cause(&user(true), there(), silence(false)), ignored("authPriv"));
     assert_eq!(cause(&user(false), there(), silence(true)), ignored("authNoPriv"));
@@ -111,23 +112,32 @@ fn each_report_has_its_own_cause() {
     let name = || "mon".to_owned();
     let counter = 3;
     for (status, expected) in [
-        (ReportStatus::UnknownUserName { counter }, Cause::SnmpUnknownUser { user: name() }),
-        (ReportStatus::WrongDigest { counter }, Cause::SnmpWrongDigest { user: name() }),
-        (ReportStatus::DecryptionError { counter }, Cause::SnmpDecryption { user: name() }),
+        (
+            ReportStatus::UnknownUserName { counter },
+            Cause::Snmp(SnmpCause::SnmpUnknownUser { user: name() }),
+        ),
+        (
+            ReportStatus::WrongDigest { counter },
+            Cause::Snmp(SnmpCause::SnmpWrongDigest { user: name() }),
+        ),
+        (
+            ReportStatus::DecryptionError { counter },
+            Cause::Snmp(SnmpCause::SnmpDecryption { user: name() }),
+        ),
         (
             ReportStatus::UnsupportedSecurityLevel { counter },
-            Cause::SnmpSecurityLevel { user: name(), level: "authPriv".into() },
+            Cause::Snmp(SnmpCause::SnmpSecurityLevel { user: name(), level: "authPriv".into() }),
         ),
         (
             ReportStatus::NotInTimeWindow { counter },
-            Cause::SnmpTimeWindow { boots: 7, time: 41 * 86_400 },
+            Cause::Snmp(SnmpCause::SnmpTimeWindow { boots: 7, time: 41 * 86_400 }),
         ),
         (
             ReportStatus::UnknownEngineId { counter },
-            Cause::BadReply {
+            Cause::Talk(TalkCause::BadReply {
                 expected: "the system group".into(),
                 got: "a Report: unknown engine ID (counter 3)".to_owned(),
-            },
+            }),
         ),
     ] {
         assert_eq!(cause(&user(true), there(), Some(Answer::Report(status))), expected);
@@ -147,10 +157,10 @@ fn a_refusal_names_user_and_level_but_no_community() {
     );
     assert_eq!(
         cause(&user(true), there(), Some(Answer::Status(ErrorStatus::GenErr))),
-        Cause::BadReply {
+        Cause::Talk(TalkCause::BadReply {
             expected: "the system group".into(),
             got: "error status genErr".to_owned()
-        }
+        })
     );
 }
 
@@ -168,11 +178,11 @@ fn a_view_that_hides_everything_fails_and_a_part_is_a_concern() {
         variable.value = Value::NoSuchObject;
     }
     let hidden = cause(&probe, there(), Some(Answer::System(variables)));
-    assert_eq!(hidden, Cause::SnmpView);
+    assert_eq!(hidden, Cause::Snmp(SnmpCause::SnmpView));
     let none = cause(&probe, there(), Some(Answer::System(Vec::new())));
-    assert_eq!(none, Cause::SnmpView);
+    assert_eq!(none, Cause::Snmp(SnmpCause::SnmpView));
     let named = cause(&probe, there(), Some(Answer::Status(ErrorStatus::NoSuchName)));
-    assert_eq!(named, Cause::SnmpView);
+    assert_eq!(named, Cause::Snmp(SnmpCause::SnmpView));
 }
 
 #[test]
@@ -261,7 +271,7 @@ async fn a_wrong_community_is_sent_four_times_and_discovery_is_answered_between(
     let version = CommunityVersion::V2c;
     let probe = Probe { credentials: Credentials::Community { version, community } };
     let (verdict, seen, datagrams) = ask_briefly(&probe, healthy).await;
-    assert_eq!(verdict, Err(Cause::SnmpCommunity { version: "2c".into() }));
+    assert_eq!(verdict, Err(Cause::Snmp(SnmpCause::SnmpCommunity { version: "2c".into() })));
     assert!(seen.evidence.fact("engine_id").is_some());
     assert_eq!(datagrams, 1 + 3 + CONTROLS + 1);
 }
@@ -306,7 +316,7 @@ async fn an_unsigned_report_ends_the_question_at_once() {
     let agent = |request: &[u8]| healthy(request).or_else(|| Some(unsigned_report(request)));
     let started = tokio::time::Instant::now();
     let (verdict, ..) = ask(&nobody(), agent).await;
-    assert_eq!(verdict, Err(Cause::SnmpUnknownUser { user: "mon".to_owned() }));
+    assert_eq!(verdict, Err(Cause::Snmp(SnmpCause::SnmpUnknownUser { user: "mon".to_owned() })));
     assert!(started.elapsed() < Duration::from_secs(2));
 }
 

@@ -9,7 +9,7 @@ use std::io::Read;
 use std::process::{Command, Stdio};
 
 use super::{KexInit, MSG_IGNORE, PROPOSAL, encode_packet, encode_padded, push_string};
-use crate::cause::{Cause, SshPart};
+use crate::cause::{Cause, SshCause, SshPart};
 use crate::net::aside;
 
 /// The algorithms of a client, in the order it prefers them.
@@ -94,10 +94,12 @@ impl Algorithms {
 /// What both sides use: the first of ours that is among theirs.
 fn agreed<'a>(part: SshPart, ours: &'a [String], theirs: &[String]) -> Result<&'a str, Cause> {
     let common = ours.iter().find(|name| theirs.contains(name));
-    common.map(String::as_str).ok_or_else(|| Cause::SshNothingInCommon {
-        part,
-        theirs: theirs.to_vec(),
-        ours: ours.to_vec(),
+    common.map(String::as_str).ok_or_else(|| {
+        Cause::Ssh(SshCause::SshNothingInCommon {
+            part,
+            theirs: theirs.to_vec(),
+            ours: ours.to_vec(),
+        })
     })
 }
 
@@ -197,7 +199,9 @@ mod tests {
 
     fn missing(server: &KexInit) -> Option<(SshPart, Vec<String>)> {
         match Algorithms::of_openssh().agrees(server) {
-            Err(Cause::SshNothingInCommon { part, theirs, .. }) => Some((part, theirs)),
+            Err(Cause::Ssh(SshCause::SshNothingInCommon { part, theirs, .. })) => {
+                Some((part, theirs))
+            }
             other => {
                 other.unwrap();
                 None

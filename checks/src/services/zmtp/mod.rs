@@ -13,7 +13,7 @@ mod tests;
 use std::io;
 use std::time::Duration;
 
-use crate::cause::{Cause, Phase, Transport};
+use crate::cause::{Cause, GorgoneCause, Phase, TalkCause, Transport};
 use crate::evidence::Seen;
 use crate::net::{Ask, FarStream, Stream};
 use crate::recognise::Spoken;
@@ -56,7 +56,7 @@ impl Probe {
             return Ok(());
         }
         let (version, mechanism) = (greeting.version(), greeting.mechanism.clone());
-        Err(Cause::ZmtpMechanism { version, mechanism })
+        Err(Cause::Gorgone(GorgoneCause::ZmtpMechanism { version, mechanism }))
     }
 
     /// Decides from socket type and identity: Gorgone has a fixed name.
@@ -66,7 +66,7 @@ impl Probe {
         seen.evidence.set("identity", ready.identity.as_str());
         if *ready != Ready::gorgone() {
             let Ready { socket_type, identity } = ready.clone();
-            return Err(Cause::ZmtpOtherService { socket_type, identity });
+            return Err(Cause::Gorgone(GorgoneCause::ZmtpOtherService { socket_type, identity }));
         }
         seen.headline = format!("Gorgone, ZMTP {}", greeting.version());
         Ok(())
@@ -123,7 +123,7 @@ async fn read_greeting(stream: &mut Stream, seen: &mut Seen) -> Result<Greeting,
         major_version(&bytes).map_err(|cause| other_service(stream.head()).unwrap_or(cause))?;
     if let Some(version) = old_version(major) {
         seen.evidence.set("zmtp_version", version);
-        return Err(Cause::ZmtpVersion { version: version.to_owned() });
+        return Err(Cause::Gorgone(GorgoneCause::ZmtpVersion { version: version.to_owned() }));
     }
     bytes.extend(stream.exactly(Phase::Greeting, GREETING_LEN - OPENING_LEN).await?);
     Greeting::decode(&bytes)
@@ -236,10 +236,10 @@ impl Ready {
             b"ERROR" => {
                 let length = reader.u8()?;
                 let reason = wire::clean(reader.take(length.into())?, 80);
-                return Err(Cause::BadReply {
+                return Err(Cause::Talk(TalkCause::BadReply {
                     expected: A_READY.into(),
                     got: format!("ERROR {reason}"),
-                });
+                }));
             }
             _ => return Err(Cause::bad_reply(A_READY, body)),
         }

@@ -1,4 +1,5 @@
 use super::*;
+use crate::cause::{GorgoneCause, TalkCause};
 use crate::hostile::{damaged, ends, said};
 use proptest::prelude::*;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -67,7 +68,7 @@ async fn only_eleven_bytes_leave_before_the_mechanism_is_known() {
     let mut seen = Seen::default();
     let cause = Probe::default().converse(near, &mut seen).await.unwrap_err();
     let (version, mechanism) = ("3.1".to_owned(), "CURVE".to_owned());
-    assert_eq!(cause, Cause::ZmtpMechanism { version, mechanism });
+    assert_eq!(cause, Cause::Gorgone(GorgoneCause::ZmtpMechanism { version, mechanism }));
     let mut said = Vec::new();
     far.read_to_end(&mut said).await.unwrap();
     assert_eq!(said.len(), OPENING_LEN);
@@ -86,7 +87,7 @@ async fn other_zeromq_services_are_named() {
     for ready in [publisher, other, Ready::default()] {
         let Ready { socket_type, identity } = ready.clone();
         let cause = after_greeting(&ready.encode()).await;
-        assert_eq!(cause, Cause::ZmtpOtherService { socket_type, identity });
+        assert_eq!(cause, Cause::Gorgone(GorgoneCause::ZmtpOtherService { socket_type, identity }));
     }
 }
 
@@ -95,7 +96,10 @@ async fn older_peers_are_told_by_their_version() {
     for (revision, version) in [(0, "1.0"), (1, "2.0"), (2, "2.0")] {
         let bytes = [b"\xff\0\0\0\0\0\0\0\x01\x7f".as_slice(), &[revision, 5]].concat();
         let (verdict, seen) = verdict(&bytes).await;
-        assert_eq!(verdict, Err(Cause::ZmtpVersion { version: version.to_owned() }));
+        assert_eq!(
+            verdict,
+            Err(Cause::Gorgone(GorgoneCause::ZmtpVersion { version: version.to_owned() }))
+        );
         assert_eq!(seen.evidence.fact("zmtp_version"), Some(&version.into()));
     }
 }
@@ -158,7 +162,7 @@ async fn a_message_or_an_error_is_no_ready() {
     assert_eq!(message, Cause::bad_reply(A_READY, &[0]));
     let error = after_greeting(b"\x04\x0a\x05ERROR\x03400").await;
     let got = "ERROR 400".to_owned();
-    assert_eq!(error, Cause::BadReply { expected: A_READY.into(), got });
+    assert_eq!(error, Cause::Talk(TalkCause::BadReply { expected: A_READY.into(), got }));
 }
 
 #[test]

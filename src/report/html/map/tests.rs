@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use preflight_checks::Cause;
+use preflight_checks::{Cause, NameCause, OwnCause, PathCause, PortCause};
 use serde_json::json;
 
 use super::*;
@@ -52,10 +52,10 @@ fn without_a_device_the_owner_tells_where_the_arrow_ends() {
         facts: serde_json::Map::new(),
     };
     let owners = [
-        Why::Cause(Cause::NoNameServer { name: "a.example".to_owned() }),
-        Why::Cause(Cause::Unreachable { to, error: "no route".to_owned() }),
-        Why::Cause(Cause::PortClosed { to }),
-        Why::Cause(Cause::Interrupted),
+        Why::Cause(Cause::Name(NameCause::NoNameServer { name: "a.example".to_owned() })),
+        Why::Cause(Cause::Path(PathCause::Unreachable { to, error: "no route".to_owned() })),
+        Why::Cause(Cause::Port(PortCause::PortClosed { to })),
+        Why::Cause(Cause::Own(OwnCause::Interrupted)),
         // Nothing is concluded from what another version said.
         Why::Unread(unread),
     ];

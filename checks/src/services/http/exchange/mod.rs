@@ -18,7 +18,7 @@ use reqwest::Client;
 use reqwest::header::{AUTHORIZATION, HOST, HeaderMap, HeaderName, HeaderValue};
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::cause::{Cause, Phase};
+use crate::cause::{Cause, Phase, RouteCause, TalkCause, TlsCause};
 use crate::net::tls::{self, Verify, client_config};
 use crate::net::{FarStream, Relay, Stream, Trust};
 use crate::recognise::{Spoken, instead_of, recognise};
@@ -75,8 +75,8 @@ impl Answer {
 ///
 /// # Errors
 ///
-/// How the connection failed, [`Cause::WrongService`], [`Cause::TlsUnexpected`],
-/// or [`Cause::BadReply`] when it is no HTTP.
+/// How the connection failed, [`TalkCause::WrongService`](crate::cause::TalkCause::WrongService), [`TlsCause::TlsUnexpected`](crate::cause::TlsCause::TlsUnexpected),
+/// or [`TalkCause::BadReply`](crate::cause::TalkCause::BadReply) when it is no HTTP.
 pub(crate) async fn fetch(mut stream: Stream, request: &Request<'_>) -> Result<Answer, Cause> {
     stream.allow(REPLY);
     stream.asks("the request");
@@ -145,9 +145,10 @@ fn why(error: &reqwest::Error, ended: Option<Cause>, head: &[u8]) -> Cause {
     }
     match ended {
         Some(cause) => cause,
-        None if head.is_empty() => {
-            Cause::LocalError { action: "send the request".into(), error: in_words(error) }
-        }
+        None if head.is_empty() => Cause::Route(RouteCause::LocalError {
+            action: "send the request".into(),
+            error: in_words(error),
+        }),
         None => Cause::bad_reply(EXPECTED, head),
     }
 }
@@ -155,7 +156,7 @@ fn why(error: &reqwest::Error, ended: Option<Cause>, head: &[u8]) -> Cause {
 /// What answers instead of a web server, once enough of it came to tell.
 fn not_http(head: &[u8]) -> Option<Cause> {
     match recognise(head) {
-        Spoken::Tls => Some(Cause::TlsUnexpected { expected: "HTTP".into() }),
+        Spoken::Tls => Some(Cause::Tls(TlsCause::TlsUnexpected { expected: "HTTP".into() })),
         Spoken::Proxy => None,
         Spoken::Unknown if head.len() >= STATUS_LINE.len() => {
             Some(Cause::bad_reply(EXPECTED, head))
@@ -194,7 +195,7 @@ pub(crate) async fn read_head(stream: &mut Stream) -> Result<Answer, Cause> {
         }
     }
     let head = wire::head(stream.head());
-    Err(Cause::Endless { phase: Phase::Reply, limit: read, head })
+    Err(Cause::Talk(TalkCause::Endless { phase: Phase::Reply, limit: read, head }))
 }
 
 async fn read_line(stream: &mut Stream) -> Result<Vec<u8>, Cause> {

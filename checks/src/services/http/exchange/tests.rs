@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::cause::{TalkCause, TlsCause};
 use crate::hostile::{PEER, damaged, ends, last_words, said};
 
 async fn fetched(bytes: &[u8]) -> Result<Answer, Cause> {
@@ -43,7 +44,8 @@ async fn every_truncation_of_a_page_is_a_hang_up() {
     let page = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nHello";
     for length in 0..page.len() {
         let cause = fetched(&page[..length]).await.unwrap_err();
-        let hung_up = Cause::HungUp { to: PEER, phase: Phase::Reply, received: length };
+        let hung_up =
+            Cause::Talk(TalkCause::HungUp { to: PEER, phase: Phase::Reply, received: length });
         assert_eq!(cause, hung_up, "{length} bytes");
     }
 }
@@ -68,7 +70,7 @@ async fn what_is_no_http_is_named() {
     let ssh = fetched(b"SSH-2.0-OpenSSH_9.2p1\r\n").await.unwrap_err();
     assert_eq!(ssh.to_string(), "an SSH server answers here, not HTTP");
     let tls = fetched(&[0x15, 3, 1, 0, 2, 2, 70]).await.unwrap_err();
-    assert_eq!(tls, Cause::TlsUnexpected { expected: "HTTP".into() });
+    assert_eq!(tls, Cause::Tls(TlsCause::TlsUnexpected { expected: "HTTP".into() }));
     let garbage = fetched(b"\x7fgarbage\0\xff\r\n").await.unwrap_err();
     assert_eq!(garbage, Cause::bad_reply(EXPECTED, b"\x7fgarbage\0\xff\r\n"));
 }
@@ -88,7 +90,8 @@ async fn every_truncation_of_a_head_is_a_hang_up() {
     let head = b"HTTP/1.1 200 OK\r\nVia: x\r\n\r\n";
     for length in 0..head.len() {
         let cause = read_head(&mut last_words(&head[..length]).await).await.unwrap_err();
-        let hung_up = Cause::HungUp { to: PEER, phase: Phase::Reply, received: length };
+        let hung_up =
+            Cause::Talk(TalkCause::HungUp { to: PEER, phase: Phase::Reply, received: length });
         assert_eq!(cause, hung_up, "{length} bytes");
     }
 }
@@ -98,7 +101,7 @@ async fn a_head_without_end_ends_at_its_bound() {
     let endless = [&b"HTTP/1.1 200 OK\r\n"[..], &b"x: y\r\n".repeat(900)].concat();
     let cause = read_head(&mut last_words(&endless).await).await.unwrap_err();
     let (phase, head) = (Phase::Reply, wire::head(&endless[..64]));
-    assert_eq!(cause, Cause::Endless { phase, limit: 17 + MAX_HEADERS * 6, head });
+    assert_eq!(cause, Cause::Talk(TalkCause::Endless { phase, limit: 17 + MAX_HEADERS * 6, head }));
 }
 
 #[tokio::test]

@@ -1,0 +1,102 @@
+//! Causes of brokers.
+
+use serde::{Deserialize, Serialize};
+
+use super::Cause;
+use super::about::{About, Layer, Owner, Plea};
+
+/// Causes of brokers.
+///
+/// A variant's name is its code, so it says what it is a cause of.
+#[allow(clippy::enum_variant_names)]
+#[derive(
+    Clone,
+    Debug,
+    PartialEq,
+    Serialize,
+    Deserialize,
+    thiserror::Error,
+    strum::IntoStaticStr,
+    strum::VariantNames,
+)]
+#[serde(tag = "code", rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
+pub enum BbdoCause {
+    /// The broker speaks BBDO 2, and a poller of today speaks 3.
+    #[error("the broker speaks BBDO {version}, a poller of today speaks 3")]
+    BbdoTwo {
+        /// Its version.
+        version: String,
+    },
+    /// The broker's major version is not the poller's.
+    #[error("the broker speaks BBDO {theirs}, this poller {ours}: the first number must match")]
+    BbdoMajor {
+        /// The version asked with.
+        ours: String,
+        /// Its version.
+        theirs: String,
+    },
+    /// The two ends are configured for different transports.
+    #[error("this poller is configured for {ours}, the broker speaks {theirs}")]
+    BbdoCarrier {
+        /// The poller's, as its files say.
+        ours: String,
+        /// The broker's.
+        theirs: String,
+    },
+    /// The poller's TLS is anonymous, and does not meet the broker's.
+    #[error(
+        "this poller's output has no certificate and key: its TLS is anonymous, and fails here"
+    )]
+    BbdoTlsAnonymous,
+    /// The broker's TLS is anonymous, and the poller has a certificate.
+    #[error("the broker's TLS is anonymous, this poller's has a certificate: the two do not meet")]
+    BbdoTlsNoCertificate,
+    /// What the poller trusts does not fit the broker's certificate.
+    #[error("the broker's certificate does not pass this poller's check: {because}")]
+    BbdoCertificate {
+        /// Why not.
+        because: Box<Cause>,
+    },
+    /// The broker hangs up on the poller's certificate.
+    #[error("the broker does not take this poller's certificate")]
+    BbdoCertificateRefused,
+    /// A file of the poller's output is of no use to it.
+    #[error("this poller's output cannot use {file}: {why}")]
+    BbdoFileUnusable {
+        /// Which.
+        file: String,
+        /// In words.
+        why: String,
+    },
+    /// TLS from the first byte, where BBDO negotiates it inside.
+    #[error("a TLS listener answers{}; BBDO over TCP negotiates TLS inside", if *.grpc { " (HTTP/2: BBDO over gRPC with TLS)" } else { "" })]
+    BbdoTls {
+        /// Does it also agree on HTTP/2, as the gRPC transport does?
+        grpc: bool,
+    },
+}
+
+impl BbdoCause {
+    /// Layer, owner, and what may be asked for; a new cause gets its line here, as there is no wildcard.
+    #[allow(clippy::match_same_arms)] // A table, in the order of the enum.
+    pub(super) fn about(&self) -> About {
+        use Layer::{Protocol, Tls};
+        use Owner::{FarSide, ThisHost};
+        use Plea::Nothing;
+        match self {
+            Self::BbdoTwo { .. } | Self::BbdoMajor { .. } | Self::BbdoCarrier { .. } => {
+                About::new(Protocol, FarSide, Nothing)
+            }
+            Self::BbdoTls { .. } | Self::BbdoTlsNoCertificate => About::new(Tls, FarSide, Nothing),
+            // The platform's own settings and files.
+            Self::BbdoTlsAnonymous
+            | Self::BbdoCertificateRefused
+            | Self::BbdoFileUnusable { .. } => About::new(Tls, ThisHost, Nothing),
+            Self::BbdoCertificate { because } => match because.owner() {
+                ThisHost => About::new(Tls, ThisHost, Nothing),
+                _ => About::new(Tls, FarSide, Nothing),
+            },
+        }
+    }
+}

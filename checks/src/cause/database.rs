@@ -1,0 +1,102 @@
+//! Causes of databases, Redis among them.
+
+use serde::{Deserialize, Serialize};
+
+use super::about::{About, Layer, Owner, Plea};
+
+/// Causes of databases, Redis among them.
+///
+/// A variant's name is its code, so it says what it is a cause of.
+#[allow(clippy::enum_variant_names)]
+#[derive(
+    Clone,
+    Debug,
+    PartialEq,
+    Serialize,
+    Deserialize,
+    thiserror::Error,
+    strum::IntoStaticStr,
+    strum::VariantNames,
+)]
+#[serde(tag = "code", rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
+pub enum DatabaseCause {
+    /// The database refuses this client address.
+    #[error("the database refuses this host: {error_code} {text}")]
+    DatabaseHostRefused {
+        /// The database's error code.
+        error_code: String,
+        /// Its words.
+        text: String,
+    },
+    /// The database refuses a user who stands for nobody; what it would say to the real one is open.
+    #[error(
+        "whether the database takes this host cannot be told: user \"{user}\" is refused ({text})"
+    )]
+    DatabaseUserUntold {
+        /// The user asked with.
+        user: String,
+        /// Its words.
+        text: String,
+    },
+    /// The database greets with an error.
+    #[error("the database answers with an error: {error_code} {text}")]
+    DatabaseError {
+        /// The database's error code.
+        error_code: String,
+        /// Its words.
+        text: String,
+    },
+    /// It has no password, and so lets nobody ask from another machine.
+    #[error("Redis is in protected mode: without a password it serves its own machine only")]
+    RedisProtected,
+    /// The password or the user is refused, or one is wanted that was not given.
+    #[error("Redis refuses the log-in: {text}")]
+    RedisLogin {
+        /// Redis' words.
+        text: String,
+    },
+    /// The access list forbids this user even PING.
+    #[error("Redis does not let this user ask: {text}")]
+    RedisNotPermitted {
+        /// Redis' words.
+        text: String,
+    },
+    /// It has just been started and reads its data.
+    #[error("Redis is still loading its data into memory")]
+    RedisLoading,
+    /// A replica that has lost its master, and was told not to serve old data.
+    #[error("this Redis is a replica that has lost its master, and answers nothing meanwhile")]
+    RedisMasterDown,
+    /// It cannot save, and takes no changes until it can.
+    #[error("Redis cannot write to its disk: {text}")]
+    RedisDisk {
+        /// Redis' words.
+        text: String,
+    },
+    /// Every place for a client is taken.
+    #[error("Redis has reached its number of clients (maxclients)")]
+    RedisFull,
+}
+
+impl DatabaseCause {
+    /// Layer, owner, and what may be asked for; a new cause gets its line here, as there is no wildcard.
+    #[allow(clippy::match_same_arms)] // A table, in the order of the enum.
+    pub(super) fn about(&self) -> About {
+        use Layer::{Authentication, Service};
+        use Owner::{FarSide, ThisHost};
+        use Plea::Nothing;
+        match self {
+            Self::DatabaseHostRefused { .. } => About::new(Authentication, FarSide, Nothing),
+            Self::DatabaseUserUntold { .. } => {
+                About::new(Authentication, ThisHost, Nothing).untold()
+            }
+            Self::DatabaseError { .. } => About::new(Service, FarSide, Nothing),
+            Self::RedisProtected => About::new(Authentication, FarSide, Nothing),
+            Self::RedisLogin { .. } => About::new(Authentication, ThisHost, Nothing),
+            Self::RedisNotPermitted { .. } => About::new(Authentication, FarSide, Nothing),
+            Self::RedisLoading | Self::RedisMasterDown => About::new(Service, FarSide, Nothing),
+            Self::RedisDisk { .. } | Self::RedisFull => About::new(Service, FarSide, Nothing),
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! Causes of DNS servers.
+
+use serde::{Deserialize, Serialize};
+
+use super::about::{About, Layer, Owner, Plea};
+use super::{Cause, Millis, Transport, within};
+
+/// Causes of DNS servers.
+///
+/// A variant's name is its code, so it says what it is a cause of.
+#[allow(clippy::enum_variant_names)]
+#[derive(
+    Clone,
+    Debug,
+    PartialEq,
+    Serialize,
+    Deserialize,
+    thiserror::Error,
+    strum::IntoStaticStr,
+    strum::VariantNames,
+)]
+#[serde(tag = "code", rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
+pub enum DnsCause {
+    /// The server refuses to answer us.
+    #[error("the DNS server refuses to answer {question} to this host (REFUSED)")]
+    DnsRefused {
+        /// The name asked for.
+        question: String,
+    },
+    /// The server cannot find out.
+    #[error("the DNS server fails on {question} (SERVFAIL)")]
+    DnsServfail {
+        /// The name asked for.
+        question: String,
+    },
+    /// The server fails only because it validates signatures.
+    #[error("the DNS server fails to validate {question} (DNSSEC)")]
+    DnsValidation {
+        /// The name asked for.
+        question: String,
+    },
+    /// The server answers for its own zones only.
+    #[error("the DNS server is not a resolver (no recursion)")]
+    DnsNotRecursive {
+        /// The name asked for.
+        question: String,
+    },
+    /// The server does not look up other zones for us, and was asked for no name of its own.
+    #[error(
+        "the DNS server does not resolve Internet names for this host, and no name of yours is known to ask it for"
+    )]
+    DnsNoNameAsked,
+    /// The server resolves, but not the name this role needs.
+    #[error("the DNS server does not know {name} (NXDOMAIN)")]
+    DnsNameNotFound {
+        /// The name this role needs.
+        name: String,
+    },
+    /// The name exists, and has neither an IPv4 nor an IPv6 address.
+    #[error("the DNS server knows no address of {name}")]
+    DnsNameWithoutAddress {
+        /// The name this role needs.
+        name: String,
+    },
+    /// The server is there, and has not found out in time.
+    #[error("the DNS server is there, but has no answer to {question} within {waited}")]
+    DnsUnanswered {
+        /// What was asked.
+        question: String,
+        /// How long.
+        #[serde(rename = "waited_ms")]
+        waited: Millis,
+    },
+    /// The answer does not fit into a datagram, and TCP does not bring it.
+    #[error("the answer to {question} needs TCP 53: {tcp}")]
+    DnsTruncated {
+        /// What was asked.
+        question: String,
+        /// How TCP failed; decides who has to act.
+        #[serde(flatten, serialize_with = "within::tcp", deserialize_with = "within::because")]
+        tcp: Box<Cause>,
+    },
+    /// The server answers over TCP and not over UDP.
+    #[error("the DNS server answers over TCP only; UDP: {udp}")]
+    DnsTcpOnly {
+        /// How UDP failed; decides who has to act.
+        #[serde(flatten, serialize_with = "within::udp", deserialize_with = "within::because")]
+        udp: Box<Cause>,
+    },
+    /// Any other response code.
+    #[error("the DNS server answers {rcode} for {question}")]
+    DnsFailed {
+        /// The response code's name.
+        rcode: String,
+        /// The name asked for.
+        question: String,
+    },
+}
+
+impl DnsCause {
+    /// Layer, owner, and what may be asked for; a new cause gets its line here, as there is no wildcard.
+    #[allow(clippy::match_same_arms)] // A table, in the order of the enum.
+    pub(super) fn about(&self) -> About {
+        use Layer::{Authentication, Protocol, Service};
+        use Owner::{FarSide, ThisHost};
+        use Plea::Nothing;
+        match self {
+            Self::DnsRefused { .. } => About::new(Authentication, FarSide, Nothing),
+            // Its page: ask again, with a name.
+            Self::DnsNoNameAsked => About::new(Service, ThisHost, Nothing).untold(),
+            Self::DnsServfail { .. }
+            | Self::DnsValidation { .. }
+            | Self::DnsNotRecursive { .. }
+            | Self::DnsNameNotFound { .. }
+            | Self::DnsNameWithoutAddress { .. }
+            | Self::DnsUnanswered { .. } => About::new(Service, FarSide, Nothing),
+            Self::DnsTruncated { tcp, .. } => {
+                About::new(Protocol, tcp.owner(), tcp.plea().over(Transport::Tcp))
+            }
+            Self::DnsTcpOnly { udp } => {
+                About::new(Protocol, udp.owner(), udp.plea().over(Transport::Udp))
+            }
+            Self::DnsFailed { .. } => About::new(Protocol, FarSide, Nothing),
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! Causes of Gorgone, over ZeroMQ and over HTTP.
+
+use serde::{Deserialize, Serialize};
+
+use super::about::{About, Layer, Owner, Plea};
+use super::{QuietPoller, facts};
+
+/// Causes of Gorgone, over ZeroMQ and over HTTP.
+///
+/// A variant's name is its code, so it says what it is a cause of.
+#[allow(clippy::enum_variant_names)]
+#[derive(
+    Clone,
+    Debug,
+    PartialEq,
+    Serialize,
+    Deserialize,
+    thiserror::Error,
+    strum::IntoStaticStr,
+    strum::VariantNames,
+)]
+#[serde(tag = "code", rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
+pub enum GorgoneCause {
+    /// ZMTP is spoken, with a security mechanism Gorgone does not use.
+    #[error("ZMTP {version} with mechanism {mechanism}; Gorgone uses NULL")]
+    ZmtpMechanism {
+        /// ZMTP version.
+        version: String,
+        /// The mechanism the peer insists on.
+        mechanism: String,
+    },
+    /// ZMTP is spoken in a version older than Gorgone's.
+    #[error("ZMTP {version} is spoken here; Gorgone speaks 3")]
+    ZmtpVersion {
+        /// ZMTP version.
+        version: String,
+    },
+    /// ZMTP is spoken, and not by Gorgone.
+    #[error("a ZeroMQ {socket_type} {} answers, not Gorgone", named(identity))]
+    ZmtpOtherService {
+        /// Its socket type.
+        socket_type: String,
+        /// Its identity; empty when it has none.
+        identity: String,
+    },
+    /// A web server answers, and does not hand the path on to Gorgone.
+    #[error("a web server answers for {path} ({status}), not Gorgone's WebSocket")]
+    GorgoneWebsocketMissing {
+        /// The path asked for.
+        path: String,
+        /// HTTP status.
+        status: u16,
+    },
+    /// A web server hands the path on, and nothing behind it answers.
+    #[error("the web server hands {path} on, and Gorgone does not answer there ({status})")]
+    GorgoneWebsocketDown {
+        /// The path asked for.
+        path: String,
+        /// HTTP status.
+        status: u16,
+    },
+    /// The WebSocket opens, and Gorgone does not take this poller's token.
+    #[error("Gorgone refuses this poller's token: {text}")]
+    GorgoneTokenRefused {
+        /// Its words.
+        text: String,
+    },
+    /// Gorgone's API refuses whoever asks: its list of hosts, or its login.
+    #[error("Gorgone's API refuses {} ({status})", if *.given { "this host, or the login of its own file" } else { "this host, or wants a login" })]
+    GorgoneApiRefused {
+        /// HTTP status.
+        status: u16,
+        /// Was a login sent?
+        given: bool,
+    },
+    /// Gorgone's API answers, and knows nothing of pollers: its module proxy is not loaded.
+    #[error("Gorgone answers, and knows no pollers: its module proxy is not loaded")]
+    GorgoneNoStatus,
+    /// Gorgone pings pollers and hears nothing from them, whatever their ports say.
+    #[error("Gorgone has had no pong {}", facts::quiet(pollers))]
+    NoPong {
+        /// Those pollers; at least one.
+        pollers: Vec<QuietPoller>,
+    },
+}
+
+impl GorgoneCause {
+    /// Layer, owner, and what may be asked for; a new cause gets its line here, as there is no wildcard.
+    #[allow(clippy::match_same_arms)] // A table, in the order of the enum.
+    pub(super) fn about(&self) -> About {
+        use Layer::{Authentication, Protocol, Service};
+        use Owner::{FarSide, ThisHost};
+        use Plea::Nothing;
+        match self {
+            Self::ZmtpMechanism { .. }
+            | Self::ZmtpVersion { .. }
+            | Self::ZmtpOtherService { .. } => About::new(Protocol, FarSide, Nothing),
+            Self::GorgoneWebsocketMissing { .. } | Self::GorgoneWebsocketDown { .. } => {
+                About::new(Service, FarSide, Nothing)
+            }
+            Self::GorgoneTokenRefused { .. } | Self::GorgoneApiRefused { .. } => {
+                About::new(Authentication, ThisHost, Nothing)
+            }
+            Self::GorgoneNoStatus | Self::NoPong { .. } => About::new(Service, ThisHost, Nothing),
+        }
+    }
+}
+
+/// How a ZeroMQ peer calls itself.
+fn named(identity: &str) -> String {
+    match identity {
+        "" => "without a name".to_owned(),
+        name => format!("named \"{name}\""),
+    }
+}

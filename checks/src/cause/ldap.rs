@@ -1,0 +1,129 @@
+//! Causes of directories.
+
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
+
+use super::about::{About, Layer, Owner, Plea};
+use super::{Millis, list};
+
+/// Causes of directories.
+///
+/// A variant's name is its code, so it says what it is a cause of.
+#[allow(clippy::enum_variant_names)]
+#[derive(
+    Clone,
+    Debug,
+    PartialEq,
+    Serialize,
+    Deserialize,
+    thiserror::Error,
+    strum::IntoStaticStr,
+    strum::VariantNames,
+)]
+#[serde(tag = "code", rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
+pub enum LdapCause {
+    /// Name or password refused (result 49).
+    #[error("the directory refuses the bind: {reason}")]
+    LdapBindRefused {
+        /// The reason in words; Active Directory's sub-code decoded.
+        reason: String,
+        /// Active Directory's sub-code, when there is one.
+        sub_code: Option<String>,
+    },
+    /// The directory wants signing or TLS before it talks (results 8, 13).
+    #[error("the directory wants TLS or signing first (result {result})")]
+    LdapProtectionRequired {
+        /// LDAP result code.
+        result: u32,
+        /// The server's words.
+        text: String,
+    },
+    /// Any other result that ends the bind.
+    #[error("the directory answers {result} ({name}) {text}")]
+    LdapRefused {
+        /// LDAP result code.
+        result: u32,
+        /// Its name in RFC 4511.
+        name: Cow<'static, str>,
+        /// The server's words.
+        text: String,
+    },
+    /// The directory sends whoever binds to another one (result 10).
+    #[error("the directory does not hold this bind DN and refers to {}", list(to))]
+    LdapReferral {
+        /// The servers it names, as URLs.
+        to: Vec<String>,
+    },
+    /// The directory gives up at a limit of its own (results 3, 4, 11).
+    #[error("the directory gives up at a limit of its own: {result} ({name}) {text}")]
+    LdapLimit {
+        /// LDAP result code.
+        result: u32,
+        /// Its name in RFC 4511.
+        name: Cow<'static, str>,
+        /// The server's words.
+        text: String,
+    },
+    /// The directory answers questions, and not the bind.
+    #[error("the directory answers, but not the bind ({waited})")]
+    LdapBindUnanswered {
+        /// How long the answer was waited for.
+        #[serde(rename = "waited_ms")]
+        waited: Millis,
+    },
+    /// StartTLS is offered and does not work.
+    #[error("StartTLS is offered but refused: result {result} {text}")]
+    LdapStarttlsRefused {
+        /// LDAP result code.
+        result: u32,
+        /// The server's words.
+        text: String,
+    },
+}
+
+/// Why an account is refused whose password may be right: Active Directory's sub-codes, and our
+/// words for what other directories say.
+const ACCOUNT: [&str; 11] = [
+    "530",
+    "531",
+    "532",
+    "533",
+    "701",
+    "773",
+    "775",
+    "account-locked",
+    "account-disabled",
+    "password-expired",
+    "change-after-reset",
+];
+
+impl LdapCause {
+    /// Layer, owner, and what may be asked for; a new cause gets its line here, as there is no wildcard.
+    #[allow(clippy::match_same_arms)] // A table, in the order of the enum.
+    pub(super) fn about(&self) -> About {
+        use Layer::{Authentication, Protocol, Service};
+        use Owner::{FarSide, ThisHost};
+        use Plea::Nothing;
+        match self {
+            // Locked, disabled, expired: the password may be right.
+            Self::LdapBindRefused { sub_code: Some(code), .. }
+                if ACCOUNT.contains(&code.as_str()) =>
+            {
+                About::new(Authentication, FarSide, Nothing)
+            }
+            // The protection, and the name of the directory, are the platform's own settings.
+            Self::LdapBindRefused { .. } | Self::LdapProtectionRequired { .. } => {
+                About::new(Authentication, ThisHost, Nothing)
+            }
+            Self::LdapReferral { .. } => About::new(Service, ThisHost, Nothing),
+            Self::LdapLimit { .. } | Self::LdapBindUnanswered { .. } => {
+                About::new(Service, FarSide, Nothing)
+            }
+            Self::LdapRefused { .. } | Self::LdapStarttlsRefused { .. } => {
+                About::new(Protocol, FarSide, Nothing)
+            }
+        }
+    }
+}

@@ -1,0 +1,222 @@
+//! Causes of name resolution.
+
+use std::net::IpAddr;
+
+use serde::{Deserialize, Serialize};
+
+use super::about::{About, Layer, Owner, Plea};
+use super::{AliasEnd, Cause, Opinion, RouteCause};
+
+/// Causes of name resolution.
+///
+/// A variant's name is its code, so it says what it is a cause of.
+#[allow(clippy::enum_variant_names)]
+#[derive(
+    Clone,
+    Debug,
+    PartialEq,
+    Serialize,
+    Deserialize,
+    thiserror::Error,
+    strum::IntoStaticStr,
+    strum::VariantNames,
+)]
+#[serde(tag = "code", rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
+pub enum NameCause {
+    /// The resolver says that the name does not exist.
+    #[error("the name {name} does not exist{}", said_by(servers))]
+    NameNotFound {
+        /// The name asked for.
+        name: String,
+        /// What each configured DNS server says by itself.
+        servers: Vec<Opinion>,
+    },
+    /// DNS knows the name, and `/etc/nsswitch.conf` keeps this host from asking it.
+    #[error(
+        "this host does not ask DNS for {name} ({at} says `{services}`), which knows it{}",
+        said_by(servers)
+    )]
+    NameNotAskedFor {
+        /// The name asked for.
+        name: String,
+        /// File and line.
+        at: String,
+        /// What stands there.
+        services: String,
+        /// What each configured DNS server says by itself.
+        servers: Vec<Opinion>,
+    },
+    /// The DNS alone is asked for the name, and only `/etc/hosts` knows it.
+    #[error(
+        "the DNS does not know {name}, and the program that goes there asks nothing else \
+         ({origin} has {address})"
+    )]
+    NameNotInDns {
+        /// The name asked for.
+        name: String,
+        /// What other programs of this machine get.
+        address: IpAddr,
+        /// Where they get it: `/etc/hosts:2`.
+        origin: String,
+    },
+    /// The name has addresses of the other kind only.
+    #[error(
+        "{name} has no IPv{version} address ({has} only), and its program connects by no other"
+    )]
+    OtherFamilyOnly {
+        /// The name asked for.
+        name: String,
+        /// The wanted version of IP: 4 or 6.
+        version: u8,
+        /// The first address it has.
+        has: IpAddr,
+    },
+    /// The name exists and has no address.
+    #[error("the name {name} has no address")]
+    NameWithoutAddress {
+        /// The name asked for.
+        name: String,
+    },
+    /// The system resolver gave no verdict on the name.
+    #[error("{name} could not be resolved: {error}{}", said_by(servers))]
+    ResolverFailed {
+        /// The name asked for.
+        name: String,
+        /// The resolver's own words.
+        error: String,
+        /// What each configured DNS server says by itself.
+        servers: Vec<Opinion>,
+    },
+    /// Not one name server of this host could be reached, so no name can be resolved.
+    #[error("{name} cannot be resolved: {}", out_of_reach(*.server, because))]
+    NameServerUnreachable {
+        /// The name asked for.
+        name: String,
+        /// The first name server.
+        server: IpAddr,
+        /// How a question to it failed.
+        because: Box<Cause>,
+        /// What each configured DNS server says by itself.
+        servers: Vec<Opinion>,
+    },
+    /// The name is an alias, and what it leads to cannot be found.
+    #[error("{name} is an alias of {target}, which {end}")]
+    AliasBroken {
+        /// The name asked for.
+        name: String,
+        /// The name at the end of the aliases.
+        target: String,
+        /// What that one lacks.
+        end: AliasEnd,
+        /// What each configured DNS server says by itself.
+        servers: Vec<Opinion>,
+    },
+    /// The name of a peer has an address of the loopback interface only.
+    #[error("{name} is this machine itself: {address} ({origin})")]
+    NameIsLoopback {
+        /// The name asked for.
+        name: String,
+        /// Its first address.
+        address: IpAddr,
+        /// Where that came from: `/etc/hosts:2`, `DNS`.
+        origin: String,
+    },
+    /// The name has an address that no host can have: name servers answer so for what they block.
+    #[error("{name} has the address {address}, which is no host's ({origin})")]
+    NameIsNobody {
+        /// The name asked for.
+        name: String,
+        /// Its first address.
+        address: IpAddr,
+        /// Where that came from: `/etc/hosts:2`, `DNS`.
+        origin: String,
+    },
+    /// This machine has no name server at all.
+    #[error(
+        "this machine has no name server (none in /etc/resolv.conf): {name} cannot be resolved"
+    )]
+    NoNameServer {
+        /// The name asked for.
+        name: String,
+    },
+    /// A file that says how names are found is there, and this user may not read it.
+    #[error("{name} could not be resolved by this user: {file} cannot be read ({error})")]
+    NameFileUnread {
+        /// The name asked for.
+        name: String,
+        /// Which.
+        file: String,
+        /// The operating system's words.
+        error: String,
+    },
+    /// The name servers work, and know no name of the Internet.
+    #[error(
+        "{name} cannot be resolved: the name servers know no Internet names{}",
+        said_by(servers)
+    )]
+    NoInternetNames {
+        /// The name asked for.
+        name: String,
+        /// What each configured DNS server says by itself.
+        servers: Vec<Opinion>,
+    },
+    /// Only the machine that the files are from can ask its name server.
+    #[error(
+        "{name} is resolved by {server} on the machine these files are from; it cannot be asked from here"
+    )]
+    NameServerElsewhere {
+        /// The name asked for.
+        name: String,
+        /// The name server, as that machine has it.
+        server: IpAddr,
+    },
+}
+
+impl NameCause {
+    /// Layer, owner, and what may be asked for; a new cause gets its line here, as there is no wildcard.
+    #[allow(clippy::match_same_arms)] // A table, in the order of the enum.
+    pub(super) fn about(&self) -> About {
+        use Layer::Name;
+        use Owner::ThisHost;
+        use Plea::{Nothing, Repair};
+        let network = Owner::Network;
+        match self {
+            Self::NameNotFound { .. }
+            | Self::NameNotAskedFor { .. }
+            | Self::NameNotInDns { .. }
+            | Self::OtherFamilyOnly { .. }
+            | Self::NameWithoutAddress { .. }
+            | Self::ResolverFailed { .. }
+            | Self::AliasBroken { .. }
+            | Self::NameIsLoopback { .. }
+            | Self::NameIsNobody { .. }
+            | Self::NoNameServer { .. }
+            | Self::NoInternetNames { .. } => About::new(Name, ThisHost, Nothing),
+            Self::NameFileUnread { .. } | Self::NameServerElsewhere { .. } => {
+                About::new(Name, ThisHost, Nothing).untold()
+            }
+            // What stands between is not on the way of this flow: its own request would not help.
+            Self::NameServerUnreachable { because, .. } => match because.owner() {
+                Owner::Network(at) => About::new(Name, network(at), Repair),
+                other => About::new(Name, other, Nothing),
+            },
+        }
+    }
+}
+
+/// " (10.0.0.53: no answer)", or nothing when no server was asked.
+fn said_by(servers: &[Opinion]) -> String {
+    let said: Vec<String> = servers.iter().map(ToString::to_string).collect();
+    if said.is_empty() { String::new() } else { format!(" ({})", said.join(", ")) }
+}
+
+/// Why a name server cannot be asked.
+fn out_of_reach(server: IpAddr, because: &Cause) -> String {
+    match because {
+        Cause::Route(RouteCause::NoRoute { route, .. }) => {
+            format!("no route to the name server {server} ({route})")
+        }
+        other => format!("the name server {server} is out of reach: {other}"),
+    }
+}

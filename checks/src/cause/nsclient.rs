@@ -1,0 +1,58 @@
+//! Causes of NSClient++.
+
+use serde::{Deserialize, Serialize};
+
+use super::about::{About, Layer, Owner, Plea};
+
+/// Causes of NSClient++.
+///
+/// A variant's name is its code, so it says what it is a cause of.
+#[allow(clippy::enum_variant_names)]
+#[derive(
+    Clone,
+    Debug,
+    PartialEq,
+    Serialize,
+    Deserialize,
+    thiserror::Error,
+    strum::IntoStaticStr,
+    strum::VariantNames,
+)]
+#[serde(tag = "code", rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
+pub enum NsclientCause {
+    /// NSClient++ is there and does not serve this address.
+    #[error("NSClient++ does not allow this host (allowed hosts)")]
+    NsclientNotAllowed {
+        /// Its words.
+        body: String,
+    },
+    /// NSClient++ refuses, and this version has one answer for both reasons.
+    #[error("NSClient++ refuses this host or the password given; it does not say which")]
+    NsclientRefused {
+        /// Its words.
+        body: String,
+    },
+    /// NSClient++ refuses the password given.
+    #[error("NSClient++ refuses the password given")]
+    NsclientLogin {
+        /// Its words.
+        body: String,
+    },
+}
+
+impl NsclientCause {
+    /// Layer, owner, and what may be asked for; a new cause gets its line here, as there is no wildcard.
+    #[allow(clippy::match_same_arms)] // A table, in the order of the enum.
+    pub(super) fn about(&self) -> About {
+        use Layer::Authentication;
+        use Owner::{FarSide, ThisHost};
+        use Plea::Nothing;
+        match self {
+            Self::NsclientNotAllowed { .. } | Self::NsclientRefused { .. } => {
+                About::new(Authentication, FarSide, Nothing)
+            }
+            Self::NsclientLogin { .. } => About::new(Authentication, ThisHost, Nothing),
+        }
+    }
+}

@@ -1,0 +1,48 @@
+//! Causes in preflight itself.
+
+use serde::{Deserialize, Serialize};
+
+use super::about::{About, Layer, Owner, Plea};
+
+/// Causes in preflight itself.
+///
+/// A variant's name is its code, so it says what it is a cause of.
+#[allow(clippy::enum_variant_names)]
+#[derive(
+    Clone,
+    Debug,
+    PartialEq,
+    Serialize,
+    Deserialize,
+    thiserror::Error,
+    strum::IntoStaticStr,
+    strum::VariantNames,
+)]
+#[serde(tag = "code", rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
+pub enum OwnCause {
+    /// The probe itself broke. Ours to mend.
+    #[error("the probe itself broke: {message}")]
+    ProbePanicked {
+        /// What the panic said.
+        message: String,
+    },
+    /// The run was interrupted before this step was finished.
+    #[error("interrupted before it was finished")]
+    Interrupted,
+}
+
+impl OwnCause {
+    /// Layer, owner, and what may be asked for; a new cause gets its line here, as there is no wildcard.
+    #[allow(clippy::match_same_arms)] // A table, in the order of the enum.
+    pub(super) fn about(&self) -> About {
+        use Layer::Host;
+        use Owner::Nobody;
+        use Plea::Nothing;
+        match self {
+            Self::ProbePanicked { .. } | Self::Interrupted => {
+                About::new(Host, Nobody, Nothing).untold()
+            }
+        }
+    }
+}

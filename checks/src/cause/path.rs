@@ -1,0 +1,448 @@
+//! Causes between this host and the peer, or that look as if they were.
+
+use std::borrow::Cow;
+use std::net::{IpAddr, SocketAddr};
+
+use serde::{Deserialize, Serialize};
+
+use super::about::{About, Layer, Owner, Plea, Whereabouts};
+use super::{
+    Cause, HostAnswer, Icmp, Millis, Phase, ResetSign, RouteEntry, Transport, dead_path, facts,
+};
+
+/// Causes between this host and the peer, or that look as if they were.
+///
+/// A variant's name is its code, so it says what it is a cause of.
+#[allow(clippy::enum_variant_names)]
+#[derive(
+    Clone,
+    Debug,
+    PartialEq,
+    Serialize,
+    Deserialize,
+    thiserror::Error,
+    strum::IntoStaticStr,
+    strum::VariantNames,
+)]
+#[serde(tag = "code", rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
+pub enum PathCause {
+    /// The peer is on our own segment and nobody answers for its address.
+    #[error("{to} does not answer on this host's own network segment{}", in_brackets(entry.as_ref()))]
+    NoNeighbour {
+        /// The address nobody answers for.
+        to: IpAddr,
+        /// The entry that makes it a neighbour, where the kernel told.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        entry: Option<RouteEntry>,
+        /// How long the kernel asked.
+        #[serde(rename = "waited_ms")]
+        waited: Millis,
+    },
+    /// The packets leave by the VPN, and something behind its tunnel stops them.
+    #[error("fails inside the VPN{}: {because}", interface.as_ref().map(|name| format!(" ({name})")).unwrap_or_default())]
+    FailsInsideVpn {
+        /// The VPN's gateway, as it was given.
+        vpn: String,
+        /// The tunnel they leave by; none: the tunnel begins on another machine.
+        interface: Option<String>,
+        /// How the question fails.
+        because: Box<Cause>,
+    },
+    /// A router says that it cannot reach the host.
+    #[error("{}", facts::unreachable(*.to, *.by, *.icmp, *.beside))]
+    HostUnreachable {
+        /// The address asked for.
+        to: IpAddr,
+        /// The device that said so.
+        by: IpAddr,
+        /// Its exact words.
+        icmp: Icmp,
+        /// It was said of so many hosts beside it, and of this one by silence: a router tells only a
+        /// few in a second. 0: it was said of this one.
+        #[serde(default, skip_serializing_if = "facts::is_none")]
+        beside: usize,
+    },
+    /// A router says that it knows no way to that network.
+    #[error("{by} has no route to {to} ({icmp})")]
+    NetUnreachable {
+        /// The address asked for.
+        to: IpAddr,
+        /// The device that said so.
+        by: IpAddr,
+        /// Its exact words.
+        icmp: Icmp,
+    },
+    /// A device on the way rejects the packet.
+    #[error("rejected by {by} ({icmp})")]
+    PathRejected {
+        /// Where it was going.
+        to: SocketAddr,
+        /// The device that rejected it.
+        by: IpAddr,
+        /// Its exact words.
+        icmp: Icmp,
+    },
+    /// A RST came in the target's name, and not from the target.
+    ///
+    /// Its sender is nearer than the target: at hop `hop` or between it and the next.
+    #[error("reset {}, not by the target", place_of_reset(*.hop, *.by))]
+    PathReset {
+        /// Where it was going.
+        to: SocketAddr,
+        /// The device at that hop, when it names itself.
+        by: Option<IpAddr>,
+        /// Its distance; 0 is this host: then the RST comes from before the first router.
+        hop: u8,
+        /// What gave it away.
+        sign: ResetSign,
+    },
+    /// A connection that was open was reset in the target's name, and not by the target.
+    #[error("connected, then reset by {}, not by the target (after {received} bytes)", device_at(*.hop, *.by))]
+    CutOff {
+        /// Who was asked.
+        to: SocketAddr,
+        /// The device at that hop, when it names itself.
+        by: Option<IpAddr>,
+        /// Its distance.
+        hop: u8,
+        /// Bytes that had arrived.
+        received: usize,
+    },
+    /// A packet was rejected in the target's name, and not by the target.
+    #[error("rejected in the target's name by {}{}", device_at(*.hop, *.by), said_so(*.icmp))]
+    RejectedInItsName {
+        /// Where it was going.
+        to: SocketAddr,
+        /// The device at that hop, when it names itself.
+        by: Option<IpAddr>,
+        /// Its distance.
+        hop: u8,
+        /// Its exact words; none: that nothing listens there.
+        icmp: Option<Icmp>,
+    },
+    /// The target's own firewall rejects the packet.
+    #[error("rejected by the target's own firewall ({icmp})")]
+    TargetRejected {
+        /// The target, which is also who answered.
+        to: SocketAddr,
+        /// Its exact words.
+        icmp: Icmp,
+    },
+    /// The operating system reports a refusal without naming who refused.
+    #[error("refused on the way, by whom cannot be told from here ({error})")]
+    Unreachable {
+        /// Where it was going.
+        to: SocketAddr,
+        /// The operating system's words.
+        error: String,
+    },
+    /// Nothing came back.
+    #[error("no answer within {waited}")]
+    NoAnswer {
+        /// Who was asked.
+        to: SocketAddr,
+        /// What was being waited for.
+        phase: Phase,
+        /// How long.
+        #[serde(rename = "waited_ms")]
+        waited: Millis,
+    },
+    /// A packet with a full hop limit ran out of it: routers pass it in circles.
+    #[error("{by} gave the packet to {to} up after too many hops ({icmp})")]
+    HopLimitExceeded {
+        /// The address asked for.
+        to: IpAddr,
+        /// The device that said so.
+        by: IpAddr,
+        /// Its exact words.
+        icmp: Icmp,
+    },
+    /// No answer; another question to the same host gets further than this port's.
+    ///
+    /// The drop is at `after` or at `next`, or at a device between them that
+    /// names itself to nobody.
+    #[error(
+        "no answer; packets for this port get {}, others for this host reach {next} ({alive})",
+        no_further_than(*.after)
+    )]
+    FilteredBetween {
+        /// Who was asked.
+        to: SocketAddr,
+        /// The last device that this port's packets reach; `None`: not even the next hop.
+        after: Option<IpAddr>,
+        /// Its distance; 0 is this host.
+        hop: u8,
+        /// The device that other packets to this host reach after it.
+        next: IpAddr,
+        /// How the host itself answers.
+        alive: HostAnswer,
+        /// How long the port was asked before.
+        #[serde(rename = "waited_ms")]
+        waited: Millis,
+    },
+    /// No answer; the host itself answers, and the last device to name itself is known.
+    ///
+    /// The drop is at that device or after it. Over UDP a service that ignores
+    /// this host looks the same.
+    #[error("no answer; the trail ends at or after {by} (hop {hop}){}; the host is there ({alive})", facts::as_beside(*.beside))]
+    PortSilentAfter {
+        /// Who was asked.
+        to: SocketAddr,
+        /// The last device that this port's packets are known to reach.
+        by: IpAddr,
+        /// Its distance.
+        hop: u8,
+        /// Is the host the next hop? Then it is this device or the host.
+        next_is_host: bool,
+        /// How the host itself answers.
+        alive: HostAnswer,
+        /// How long the port was asked before.
+        #[serde(rename = "waited_ms")]
+        waited: Millis,
+        /// That device was found on the way to so many hosts beside it, which end in the same way. 0: on
+        /// the way to this one.
+        #[serde(default, skip_serializing_if = "facts::is_none")]
+        beside: usize,
+    },
+    /// No answer; the host itself answers, and no device on the way names itself.
+    #[error("no answer from this port; the host is there ({alive}), no router names itself")]
+    PortSilent {
+        /// Who was asked.
+        to: SocketAddr,
+        /// How the host itself answers.
+        alive: HostAnswer,
+        /// How long the port was asked before.
+        #[serde(rename = "waited_ms")]
+        waited: Millis,
+    },
+    /// No answer; the host itself answers, and no router is in between.
+    #[error("no answer from this port; the host is there ({alive}), no router in between")]
+    PortSilentOnSegment {
+        /// Who was asked.
+        to: SocketAddr,
+        /// How the host itself answers.
+        alive: HostAnswer,
+        /// How long the port was asked before.
+        #[serde(rename = "waited_ms")]
+        waited: Millis,
+    },
+    /// No answer, nor from anything else of the host; the last device to name itself is known.
+    #[error("nothing of this host answers; the trail ends at or after {by} (hop {hop}){}", facts::as_beside(*.beside))]
+    HostSilentAfter {
+        /// Who was asked.
+        to: SocketAddr,
+        /// The last device that our packets are known to reach.
+        by: IpAddr,
+        /// Its distance.
+        hop: u8,
+        /// How long the port was asked before.
+        #[serde(rename = "waited_ms")]
+        waited: Millis,
+        /// That device was found on the way to so many hosts beside it, which end in the same way. 0: on
+        /// the way to this one.
+        #[serde(default, skip_serializing_if = "facts::is_none")]
+        beside: usize,
+    },
+    /// No answer at first, and one when asked again a moment later.
+    #[error("no answer within {waited}, then one from hop {hop} when asked again")]
+    Unsteady {
+        /// Who was asked.
+        to: SocketAddr,
+        /// The shortest distance it answered at.
+        hop: u8,
+        /// How long it had been asked in vain.
+        #[serde(rename = "waited_ms")]
+        waited: Millis,
+    },
+    /// It answers some questions; too many others, or their answers, are lost.
+    #[error(
+        "the service is there, and packets are lost: {answered} of {asked} questions were answered"
+    )]
+    MostlyLost {
+        /// Who was asked.
+        to: SocketAddr,
+        /// Answers that came.
+        answered: usize,
+        /// Questions that were asked.
+        asked: usize,
+    },
+    /// From some ports of ours every question gets through, from others none does.
+    ///
+    /// Where the load is shared over several paths, the ports choose the path.
+    #[error("{}", dead_path(*.transport, open, dead))]
+    OnePathDead {
+        /// Who was asked.
+        to: SocketAddr,
+        /// Over TCP or UDP.
+        transport: Transport,
+        /// Ports of ours from which it answered each time.
+        open: Vec<u16>,
+        /// Ports of ours from which it never did.
+        dead: Vec<u16>,
+    },
+    /// Connected, but what we say is never acknowledged, however often it is repeated.
+    ///
+    /// Not a matter of the service: the peer's kernel acknowledges whatever arrives.
+    #[error("connected, but {} never acknowledged: lost on the way ({repeats} repeats, {waited})", our_bytes(*.missing, *.sent))]
+    Unacknowledged {
+        /// Who was asked.
+        to: SocketAddr,
+        /// Bytes that were never acknowledged.
+        missing: u64,
+        /// All that were sent.
+        sent: u64,
+        /// How often the first of them were repeated.
+        repeats: u32,
+        /// How long.
+        #[serde(rename = "waited_ms")]
+        waited: Millis,
+    },
+    /// Connected, but what the peer says never arrives, though it says something.
+    #[error("connected, but the peer's {} on the way ({waited})", lost(asked.as_deref()))]
+    AnswersLost {
+        /// Who was asked.
+        to: SocketAddr,
+        /// What it was asked last; none: it speaks first.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        asked: Option<Cow<'static, str>>,
+        /// How long.
+        #[serde(rename = "waited_ms")]
+        waited: Millis,
+    },
+    /// Connected, but what the peer sends arrives with a hole that is never filled.
+    ///
+    /// Full-size packets are too large for a link on the way, and the ICMP
+    /// message that would say so does not reach the peer.
+    #[error(
+        "connected, but full-size packets from {} do not arrive ({waited})",
+        if *.ours { "here" } else { "the peer" }
+    )]
+    MtuBlackHole {
+        /// Who was asked.
+        to: SocketAddr,
+        /// Smaller segments that did arrive, behind the hole; 0: the same with small packets works.
+        segments: u32,
+        /// Is it our packets that do not arrive?
+        #[serde(default)]
+        ours: bool,
+        /// How long.
+        #[serde(rename = "waited_ms")]
+        waited: Millis,
+    },
+}
+
+impl PathCause {
+    /// A silence that answers may have come to all the same: whom, and how long.
+    pub(super) fn unheard(&self) -> Option<(SocketAddr, Millis)> {
+        match self {
+            &(Self::NoAnswer { to, waited, .. }
+            | Self::PortSilent { to, waited, .. }
+            | Self::PortSilentAfter { to, waited, .. }
+            | Self::PortSilentOnSegment { to, waited, .. }
+            | Self::HostSilentAfter { to, waited, .. }) => Some((to, waited)),
+            _ => None,
+        }
+    }
+
+    /// Layer, owner, and what may be asked for; a new cause gets its line here, as there is no wildcard.
+    #[allow(clippy::match_same_arms)] // A table, in the order of the enum.
+    pub(super) fn about(&self) -> About {
+        use Layer::Path;
+        use Owner::{FarSide, ThisHost};
+        use Plea::{Nothing, Repair};
+        use Whereabouts::{At, AtOrBefore, AtOrBehind, Unknown};
+        const ALLOW: Plea = Plea::Allow { over: None };
+        let network = Owner::Network;
+        match self {
+            // No firewall between the sites sees what is inside.
+            Self::FailsInsideVpn { because, .. } => {
+                let about = About::new(Path, FarSide, Nothing);
+                if because.is_inconclusive() { about.untold() } else { about }
+            }
+            Self::NoNeighbour { .. } => About::new(Path, FarSide, Nothing),
+            Self::HostUnreachable { by, .. }
+            | Self::NetUnreachable { by, .. }
+            | Self::HopLimitExceeded { by, .. } => About::new(Path, network(At(*by)), Repair),
+            Self::PathRejected { by, .. } => About::new(Path, network(At(*by)), ALLOW),
+            // Nothing but this host and its segment lies before the first router.
+            Self::PathReset { hop: 0, .. } => About::new(Path, ThisHost, ALLOW),
+            Self::PathReset { by, .. } => {
+                About::new(Path, network(by.map_or(Unknown, AtOrBehind)), ALLOW)
+            }
+            Self::CutOff { by, .. } | Self::RejectedInItsName { by, .. } => {
+                About::new(Path, network((*by).into()), ALLOW)
+            }
+            // Whoever lets a handshake pass and not what follows has a rule about that.
+            Self::Unacknowledged { .. } | Self::AnswersLost { .. } => {
+                About::new(Path, network(Unknown), ALLOW)
+            }
+            Self::TargetRejected { .. } | Self::PortSilentOnSegment { .. } => {
+                About::new(Path, FarSide, ALLOW)
+            }
+            Self::PortSilentAfter { by, .. } | Self::HostSilentAfter { by, .. } => {
+                About::new(Path, network(AtOrBehind(*by)), ALLOW)
+            }
+            Self::FilteredBetween { after, next, .. } => {
+                let at = after.map_or(AtOrBefore(*next), AtOrBehind);
+                About::new(Path, network(at), ALLOW)
+            }
+            Self::Unreachable { .. } | Self::NoAnswer { .. } | Self::PortSilent { .. } => {
+                About::new(Path, network(Unknown), ALLOW)
+            }
+            Self::Unsteady { .. }
+            | Self::MostlyLost { .. }
+            | Self::OnePathDead { .. }
+            | Self::MtuBlackHole { .. } => About::new(Path, network(Unknown), Repair),
+        }
+    }
+}
+
+/// " (10.0.0.0/8 dev eth0)", or nothing.
+fn in_brackets(entry: Option<&RouteEntry>) -> String {
+    entry.map(|entry| format!(" ({entry})")).unwrap_or_default()
+}
+
+/// "no further than 10.9.0.1", of [`Cause::FilteredBetween`].
+fn no_further_than(after: Option<IpAddr>) -> String {
+    after.map_or_else(|| "to no router".to_owned(), |by| format!("no further than {by}"))
+}
+
+/// "by 10.9.0.1 (hop 2) or right behind it", of [`Cause::PathReset`].
+fn place_of_reset(hop: u8, by: Option<IpAddr>) -> String {
+    match (hop, by) {
+        (0, _) => "before the first router".to_owned(),
+        (hop, Some(by)) => format!("by {by} (hop {hop}) or right behind it"),
+        (hop, None) => format!("at hop {hop}, which names itself to nobody, or right behind it"),
+    }
+}
+
+/// "10.9.0.1 (hop 2)", of [`Cause::CutOff`].
+fn device_at(hop: u8, by: Option<IpAddr>) -> String {
+    by.map_or_else(
+        || format!("a device at hop {hop}, which names itself to nobody"),
+        |by| format!("{by} (hop {hop})"),
+    )
+}
+
+/// " (ICMP 3/10, …)"; without: what a closed UDP port says.
+fn said_so(icmp: Option<Icmp>) -> String {
+    icmp.map_or_else(|| " (nothing listens there, it says)".to_owned(), |icmp| format!(" ({icmp})"))
+}
+
+/// "none of our 8 bytes was" or "1400 of our 1421 bytes were".
+fn our_bytes(missing: u64, sent: u64) -> String {
+    if missing >= sent {
+        format!("none of our {sent} bytes was")
+    } else {
+        format!("{missing} of our {sent} bytes were")
+    }
+}
+
+/// "greeting is lost" or "answers to EHLO are lost".
+fn lost(asked: Option<&str>) -> String {
+    asked.map_or_else(
+        || "first words are lost".to_owned(),
+        |asked| format!("answers to {asked} are lost"),
+    )
+}

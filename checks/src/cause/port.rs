@@ -1,0 +1,88 @@
+//! Causes at a port: the peer's, or one of this host.
+
+use std::net::SocketAddr;
+
+use serde::{Deserialize, Serialize};
+
+use super::Transport;
+use super::about::{About, Layer, Owner, Plea};
+
+/// Causes at a port: the peer's, or one of this host.
+///
+/// A variant's name is its code, so it says what it is a cause of.
+#[allow(clippy::enum_variant_names)]
+#[derive(
+    Clone,
+    Debug,
+    PartialEq,
+    Serialize,
+    Deserialize,
+    thiserror::Error,
+    strum::IntoStaticStr,
+    strum::VariantNames,
+)]
+#[serde(tag = "code", rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
+pub enum PortCause {
+    /// The target itself says that nothing listens there.
+    #[error("nothing listens on {to}")]
+    PortClosed {
+        /// Address and port asked for.
+        to: SocketAddr,
+    },
+    /// Nothing on this host listens where the other side will connect to.
+    #[error("nothing listens on {transport} {port} here")]
+    NothingListens {
+        /// The transport that was looked at.
+        transport: Transport,
+        /// The port that was looked at.
+        port: u16,
+    },
+    /// Something listens, but only where nobody else can reach it.
+    #[error("{process} listens on loopback only ({address})")]
+    ListensOnLoopback {
+        /// Where it listens.
+        address: SocketAddr,
+        /// Who listens, as far as this user may see.
+        process: String,
+    },
+    /// The service answers on the other port that the flow table names, not on its own.
+    #[error("port {found} answers, port {asked} does not")]
+    FoundOnOtherPort {
+        /// The port asked.
+        asked: u16,
+        /// The port it was found on.
+        found: u16,
+        /// What the flow table says of the two ports.
+        why: Option<String>,
+        /// How the port asked failed.
+        because: String,
+    },
+    /// This host does not show who listens.
+    #[error("who listens on {transport} {port} here cannot be told: {error}")]
+    ListenersUnknown {
+        /// The transport that was to be looked at.
+        transport: Transport,
+        /// The port that was to be looked at.
+        port: u16,
+        /// The operating system's words, with the file.
+        error: String,
+    },
+}
+
+impl PortCause {
+    /// Layer, owner, and what may be asked for; a new cause gets its line here, as there is no wildcard.
+    #[allow(clippy::match_same_arms)] // A table, in the order of the enum.
+    pub(super) fn about(&self) -> About {
+        use Layer::{Host, Port};
+        use Owner::{FarSide, ThisHost};
+        use Plea::Nothing;
+        match self {
+            Self::PortClosed { .. } => About::new(Port, FarSide, Nothing),
+            Self::NothingListens { .. }
+            | Self::ListensOnLoopback { .. }
+            | Self::FoundOnOtherPort { .. } => About::new(Port, ThisHost, Nothing),
+            Self::ListenersUnknown { .. } => About::new(Host, ThisHost, Nothing).untold(),
+        }
+    }
+}

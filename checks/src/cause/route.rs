@@ -1,0 +1,136 @@
+//! Causes in this host's own routing, firewall and resources.
+
+use std::borrow::Cow;
+use std::net::{IpAddr, SocketAddr};
+
+use serde::{Deserialize, Serialize};
+
+use super::about::{About, Layer, Owner, Plea};
+use super::{
+    Cause, DropSign, LocalFirewallSign, LocalRoute, Millis, RouteEntry, SourceFault, TunnelLink,
+    facts,
+};
+
+/// Causes in this host's own routing, firewall and resources.
+///
+/// A variant's name is its code, so it says what it is a cause of.
+#[allow(clippy::enum_variant_names)]
+#[derive(
+    Clone,
+    Debug,
+    PartialEq,
+    Serialize,
+    Deserialize,
+    thiserror::Error,
+    strum::IntoStaticStr,
+    strum::VariantNames,
+)]
+#[serde(tag = "code", rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
+pub enum RouteCause {
+    /// Our own routing table has no usable route to the peer.
+    #[error("this host has no route to {to} ({route})")]
+    NoRoute {
+        /// The address that has no route.
+        to: IpAddr,
+        /// What the routing table says.
+        route: LocalRoute,
+    },
+    /// The router that our route leads to is not on the segment, or not up.
+    #[error("the gateway {gateway} does not answer ({entry})")]
+    GatewaySilent {
+        /// The address that was to be reached through it.
+        to: IpAddr,
+        /// The router.
+        gateway: IpAddr,
+        /// The entry that leads to it.
+        entry: RouteEntry,
+        /// How long the kernel asked.
+        #[serde(rename = "waited_ms")]
+        waited: Millis,
+    },
+    /// A route looks for the peer on a segment of ours, and nobody there answers for its address.
+    #[error("nobody answers for {to} on {}, where the route \"{entry}\" looks for it", entry.interface)]
+    RouteOnLink {
+        /// The address nobody answers for.
+        to: IpAddr,
+        /// The entry, which names no router.
+        entry: RouteEntry,
+        /// How long the kernel asked.
+        #[serde(rename = "waited_ms")]
+        waited: Millis,
+    },
+    /// A VPN should carry the packets, and they leave by no tunnel.
+    #[error("{}; this way: {because}", facts::vpn_not_used(*.to, route.as_deref(), tunnels))]
+    VpnNotUsed {
+        /// The VPN's gateway, as it was given.
+        vpn: String,
+        /// Whom the packets are for.
+        to: IpAddr,
+        /// The entry by which they leave; none: they do not.
+        route: Option<Box<RouteEntry>>,
+        /// The tunnel interfaces that there are, up or down.
+        tunnels: Vec<TunnelLink>,
+        /// How the question fails on the way that they take.
+        because: Box<Cause>,
+    },
+    /// A firewall rule of this host keeps the packet from leaving.
+    #[error("this host's own firewall stops it ({how})")]
+    LocalFirewall {
+        /// Where it was going.
+        to: SocketAddr,
+        /// What gave it away.
+        how: LocalFirewallSign,
+    },
+    /// The answers reach this host, and it drops them itself.
+    #[error("answers arrive, and this host drops them ({how})")]
+    ReplyDroppedHere {
+        /// Who answers.
+        to: SocketAddr,
+        /// What drops them.
+        how: DropSign,
+        /// How long the answer was waited for.
+        #[serde(rename = "waited_ms")]
+        waited: Millis,
+    },
+    /// The address that the question was to leave from cannot be used.
+    #[error("{to} cannot be asked from {from}: {how}")]
+    SourceUnusable {
+        /// The address of ours that was asked for.
+        from: IpAddr,
+        /// Whom.
+        to: IpAddr,
+        /// Why.
+        how: SourceFault,
+    },
+    /// This host could not even try: descriptors, addresses, memory.
+    #[error("this host could not {action}: {error}")]
+    LocalError {
+        /// What was being done.
+        action: Cow<'static, str>,
+        /// The operating system's words.
+        error: String,
+    },
+}
+
+impl RouteCause {
+    /// Layer, owner, and what may be asked for; a new cause gets its line here, as there is no wildcard.
+    #[allow(clippy::match_same_arms)] // A table, in the order of the enum.
+    pub(super) fn about(&self) -> About {
+        use Layer::{Host, Route};
+        use Owner::ThisHost;
+        use Plea::Nothing;
+        const ALLOW: Plea = Plea::Allow { over: None };
+        match self {
+            Self::NoRoute { .. }
+            | Self::VpnNotUsed { .. }
+            | Self::GatewaySilent { .. }
+            | Self::RouteOnLink { .. }
+            | Self::ReplyDroppedHere { .. } => About::new(Route, ThisHost, Nothing),
+            Self::LocalFirewall { .. } => About::new(Route, ThisHost, ALLOW),
+            Self::SourceUnusable { .. } | Self::LocalError { .. } => {
+                About::new(Host, ThisHost, Nothing)
+            }
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! Causes of mail servers.
+
+use std::net::SocketAddr;
+
+use serde::{Deserialize, Serialize};
+
+use super::Millis;
+use super::about::{About, Layer, Owner, Plea, Whereabouts};
+
+/// Causes of mail servers.
+///
+/// A variant's name is its code, so it says what it is a cause of.
+#[allow(clippy::enum_variant_names)]
+#[derive(
+    Clone,
+    Debug,
+    PartialEq,
+    Serialize,
+    Deserialize,
+    thiserror::Error,
+    strum::IntoStaticStr,
+    strum::VariantNames,
+)]
+#[serde(tag = "code", rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
+pub enum SmtpCause {
+    /// The mail server accepted and did not greet while we waited; mailers wait longer.
+    #[error("accepts and does not greet within {waited}; mailers wait five minutes")]
+    SmtpGreetingLate {
+        /// Who was asked.
+        to: SocketAddr,
+        /// How long.
+        #[serde(rename = "waited_ms")]
+        waited: Millis,
+    },
+    /// The server greets with a permanent refusal.
+    #[error("the mail server refuses this host: {reply} {text}")]
+    SmtpRefused {
+        /// SMTP reply code.
+        reply: u16,
+        /// The server's words.
+        text: String,
+    },
+    /// The server is too busy or closing.
+    #[error("the mail server is not available now: {reply} {text}")]
+    SmtpUnavailable {
+        /// SMTP reply code.
+        reply: u16,
+        /// The server's words.
+        text: String,
+    },
+    /// A device on the way rewrites the conversation.
+    #[error("a device on the way masks the mail server's answers ({banner})")]
+    SmtpInspected {
+        /// The masked line.
+        banner: String,
+    },
+    /// EHLO and HELO were refused.
+    #[error("the mail server refuses our greeting: {reply} {text}")]
+    SmtpHelloRefused {
+        /// SMTP reply code.
+        reply: u16,
+        /// The server's words.
+        text: String,
+    },
+    /// STARTTLS is offered and does not work.
+    #[error("STARTTLS is offered but refused: {reply} {text}")]
+    SmtpStarttlsRefused {
+        /// SMTP reply code.
+        reply: u16,
+        /// The server's words.
+        text: String,
+    },
+    /// The client sends nothing without TLS, and the server offers none.
+    #[error(
+        "the mail server offers no STARTTLS, and this host's mail program sends nothing without it"
+    )]
+    SmtpStarttlsMissing {},
+    /// It takes no mail from strangers at their first visit.
+    #[error(
+        "the mail server puts this host off, as it does with strangers (greylisting): {reply} {text}"
+    )]
+    SmtpGreylisted {
+        /// SMTP reply code.
+        reply: u16,
+        /// The server's words.
+        text: String,
+    },
+    /// It wants a login before it takes mail.
+    #[error("the mail server wants a login: {reply} {text}")]
+    SmtpAuthenticationWanted {
+        /// SMTP reply code.
+        reply: u16,
+        /// The server's words.
+        text: String,
+    },
+    /// A block list names this host's address.
+    #[error("the mail server refuses this host, which stands on a block list: {reply} {text}")]
+    SmtpBlockListed {
+        /// SMTP reply code.
+        reply: u16,
+        /// The server's words.
+        text: String,
+    },
+    /// This host's address has no name in DNS, or one that does not lead back to it.
+    #[error(
+        "the mail server refuses this host, as DNS has no name for its address: {reply} {text}"
+    )]
+    SmtpNoReverseName {
+        /// SMTP reply code.
+        reply: u16,
+        /// The server's words.
+        text: String,
+    },
+    /// It does not take the sender.
+    #[error("the mail server refuses the sender: {reply} {text}")]
+    SmtpSenderRefused {
+        /// SMTP reply code.
+        reply: u16,
+        /// The server's words.
+        text: String,
+    },
+    /// It takes no mail for others from this host.
+    #[error("the mail server does not relay for this host: {reply} {text}")]
+    SmtpRelayDenied {
+        /// SMTP reply code.
+        reply: u16,
+        /// The server's words.
+        text: String,
+    },
+    /// The test mail asked for was not accepted.
+    #[error("the test mail was refused: {text}")]
+    SmtpMailRefused {
+        /// The server's words.
+        text: String,
+    },
+}
+
+impl SmtpCause {
+    /// Layer, owner, and what may be asked for; a new cause gets its line here, as there is no wildcard.
+    #[allow(clippy::match_same_arms)] // A table, in the order of the enum.
+    pub(super) fn about(&self) -> About {
+        use Layer::{Authentication, Protocol, Service};
+        use Owner::{FarSide, ThisHost};
+        use Plea::{Nothing, Repair};
+        use Whereabouts::Unknown;
+        let network = Owner::Network;
+        match self {
+            Self::SmtpGreetingLate { .. } => About::new(Protocol, FarSide, Nothing).untold(),
+            Self::SmtpRefused { .. }
+            | Self::SmtpBlockListed { .. }
+            | Self::SmtpRelayDenied { .. } => About::new(Authentication, FarSide, Nothing),
+            Self::SmtpAuthenticationWanted { .. } | Self::SmtpNoReverseName { .. } => {
+                About::new(Authentication, ThisHost, Nothing)
+            }
+            Self::SmtpGreylisted { .. } => About::new(Service, FarSide, Nothing),
+            Self::SmtpSenderRefused { .. } => About::new(Service, ThisHost, Nothing),
+            Self::SmtpUnavailable { .. } | Self::SmtpMailRefused { .. } => {
+                About::new(Service, FarSide, Nothing)
+            }
+            Self::SmtpInspected { .. } => About::new(Protocol, network(Unknown), Repair),
+            Self::SmtpHelloRefused { .. }
+            | Self::SmtpStarttlsRefused { .. }
+            | Self::SmtpStarttlsMissing { .. } => About::new(Protocol, FarSide, Nothing),
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! Causes of SNMP agents.
+
+use std::borrow::Cow;
+use std::net::SocketAddr;
+
+use serde::{Deserialize, Serialize};
+
+use super::Millis;
+use super::about::{About, Layer, Owner, Plea, Whereabouts};
+
+/// Causes of SNMP agents.
+///
+/// A variant's name is its code, so it says what it is a cause of.
+#[allow(clippy::enum_variant_names)]
+#[derive(
+    Clone,
+    Debug,
+    PartialEq,
+    Serialize,
+    Deserialize,
+    thiserror::Error,
+    strum::IntoStaticStr,
+    strum::VariantNames,
+)]
+#[serde(tag = "code", rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
+pub enum SnmpCause {
+    /// The agent is there and does not answer this community.
+    #[error("the agent is there, but does not answer this community")]
+    SnmpCommunity {
+        /// `1` or `2c`.
+        version: Cow<'static, str>,
+    },
+    /// Neither discovery nor a question was answered, and no credentials were given.
+    #[error("nothing answers; cannot be told from here")]
+    SnmpSilent {
+        /// Who was asked.
+        to: SocketAddr,
+        /// How long.
+        #[serde(rename = "waited_ms")]
+        waited: Millis,
+    },
+    /// The agent does not know this user.
+    #[error("the agent does not know the user \"{user}\"")]
+    SnmpUnknownUser {
+        /// The user asked with.
+        user: String,
+    },
+    /// Wrong authentication password or algorithm.
+    #[error("the agent refuses the authentication of \"{user}\" (wrong password or algorithm)")]
+    SnmpWrongDigest {
+        /// The user asked with.
+        user: String,
+    },
+    /// The user exists and has not the level asked for.
+    #[error("the agent does not offer the security level {level} to \"{user}\"")]
+    SnmpSecurityLevel {
+        /// The user asked with.
+        user: String,
+        /// The level asked for.
+        level: Cow<'static, str>,
+    },
+    /// The agent's clock of boots and time disagrees with ours.
+    #[error("the agent rejects our time window (boots {boots}, time {time})")]
+    SnmpTimeWindow {
+        /// Its boots.
+        boots: u32,
+        /// Its seconds since boot.
+        time: u32,
+    },
+    /// Wrong privacy password or algorithm.
+    #[error("the agent cannot decrypt for \"{user}\" (wrong privacy password or algorithm)")]
+    SnmpDecryption {
+        /// The user asked with.
+        user: String,
+    },
+    /// The user or the community is known and may not read.
+    #[error("the agent does not let {} (authorizationError)", reading(.user.as_deref(), level))]
+    SnmpAuthorization {
+        /// The user asked with; none: a community.
+        user: Option<String>,
+        /// The level asked for.
+        level: Cow<'static, str>,
+    },
+    /// The agent answers discovery, and nothing asked by this user.
+    #[error("the agent is there, but does not answer \"{user}\" at {level}")]
+    SnmpUserIgnored {
+        /// The user asked with.
+        user: String,
+        /// The level asked for.
+        level: Cow<'static, str>,
+    },
+    /// The agent answers, and shows nothing of the system group.
+    #[error("the agent answers, but its view hides the system group")]
+    SnmpView,
+}
+
+impl SnmpCause {
+    /// Layer, owner, and what may be asked for; a new cause gets its line here, as there is no wildcard.
+    #[allow(clippy::match_same_arms)] // A table, in the order of the enum.
+    pub(super) fn about(&self) -> About {
+        use Layer::{Authentication, Path, Protocol, Service};
+        use Owner::{FarSide, ThisHost};
+        use Plea::Nothing;
+        use Whereabouts::Unknown;
+        const ALLOW: Plea = Plea::Allow { over: None };
+        let network = Owner::Network;
+        match self {
+            Self::SnmpSilent { .. } => About::new(Path, network(Unknown), ALLOW).untold(),
+            Self::SnmpUnknownUser { .. }
+            | Self::SnmpWrongDigest { .. }
+            | Self::SnmpDecryption { .. } => About::new(Authentication, ThisHost, Nothing),
+            Self::SnmpCommunity { .. }
+            | Self::SnmpSecurityLevel { .. }
+            | Self::SnmpAuthorization { .. }
+            | Self::SnmpUserIgnored { .. } => About::new(Authentication, FarSide, Nothing),
+            Self::SnmpTimeWindow { .. } => About::new(Protocol, FarSide, Nothing),
+            Self::SnmpView => About::new(Service, FarSide, Nothing),
+        }
+    }
+}
+
+/// Who was not let in; a community is a secret and stays unnamed.
+fn reading(user: Option<&str>, level: &str) -> String {
+    user.map_or("this community read".to_owned(), |user| format!("\"{user}\" read at {level}"))
+}

@@ -1,0 +1,71 @@
+//! Causes of SSH servers.
+
+use std::net::SocketAddr;
+
+use serde::{Deserialize, Serialize};
+
+use super::about::{About, Layer, Owner, Plea};
+use super::{SshPart, list};
+
+/// Causes of SSH servers.
+///
+/// A variant's name is its code, so it says what it is a cause of.
+#[allow(clippy::enum_variant_names)]
+#[derive(
+    Clone,
+    Debug,
+    PartialEq,
+    Serialize,
+    Deserialize,
+    thiserror::Error,
+    strum::IntoStaticStr,
+    strum::VariantNames,
+)]
+#[serde(tag = "code", rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
+pub enum SshCause {
+    /// The server drops us before identifying itself.
+    #[error("the SSH server refuses this host for now: {text}")]
+    SshRefused {
+        /// Its words.
+        text: String,
+    },
+    /// Something accepts on the SSH port and closes before it has said a word.
+    #[error("the SSH port closes before a word: TCP wrappers, or a limit for this address")]
+    SshClosed {
+        /// Who was asked.
+        to: SocketAddr,
+    },
+    /// The SSH server and this machine's own client have no algorithm in common.
+    #[error("no {part} in common with this host's SSH client: it offers {}", algorithms(theirs))]
+    SshNothingInCommon {
+        /// What both sides need one for.
+        part: SshPart,
+        /// What the server offers.
+        theirs: Vec<String>,
+        /// What the client of this machine offers.
+        ours: Vec<String>,
+    },
+}
+
+impl SshCause {
+    /// Layer, owner, and what may be asked for; a new cause gets its line here, as there is no wildcard.
+    #[allow(clippy::match_same_arms)] // A table, in the order of the enum.
+    pub(super) fn about(&self) -> About {
+        use Layer::Protocol;
+        use Owner::FarSide;
+        use Plea::Nothing;
+        match self {
+            Self::SshRefused { .. } | Self::SshClosed { .. } | Self::SshNothingInCommon { .. } => {
+                About::new(Protocol, FarSide, Nothing)
+            }
+        }
+    }
+}
+
+/// SSH's algorithms in a sentence, without the extensions that stand among them.
+fn algorithms(names: &[String]) -> String {
+    let is_extension =
+        |name: &&String| name.starts_with("ext-info-") || name.starts_with("kex-strict-");
+    list(&names.iter().filter(|name| !is_extension(name)).cloned().collect::<Vec<_>>())
+}

@@ -1,0 +1,174 @@
+//! Causes in a conversation of whatever protocol.
+
+use std::borrow::Cow;
+use std::net::SocketAddr;
+
+use serde::{Deserialize, Serialize};
+
+use super::about::{About, Layer, Owner, Plea};
+use super::{Millis, Phase};
+use crate::recognise::Spoken;
+
+/// Causes in a conversation of whatever protocol.
+///
+/// A variant's name is its code, so it says what it is a cause of.
+#[allow(clippy::enum_variant_names)]
+#[derive(
+    Clone,
+    Debug,
+    PartialEq,
+    Serialize,
+    Deserialize,
+    thiserror::Error,
+    strum::IntoStaticStr,
+    strum::VariantNames,
+)]
+#[serde(tag = "code", rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
+pub enum TalkCause {
+    /// The peer accepted the connection and said nothing.
+    #[error("connected, but it stays silent ({waited})")]
+    Silent {
+        /// Who was asked.
+        to: SocketAddr,
+        /// What was being waited for.
+        phase: Phase,
+        /// How long.
+        #[serde(rename = "waited_ms")]
+        waited: Millis,
+    },
+    /// The conversation began, and then the peer said no more.
+    #[error("after {came}, {} ({waited})", missing(asked.as_deref()))]
+    SilentAfter {
+        /// Who was asked.
+        to: SocketAddr,
+        /// The last that it said or did: "its greeting".
+        came: Cow<'static, str>,
+        /// What it was asked last: "EHLO".
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        asked: Option<Cow<'static, str>>,
+        /// How long.
+        #[serde(rename = "waited_ms")]
+        waited: Millis,
+    },
+    /// The peer accepted the connection and takes nothing of what we say.
+    #[error("connected, but it takes no data: its receive window stays closed ({waited})")]
+    WindowClosed {
+        /// Who was asked.
+        to: SocketAddr,
+        /// Bytes of ours that it has not taken.
+        missing: u64,
+        /// How long.
+        #[serde(rename = "waited_ms")]
+        waited: Millis,
+    },
+    /// The peer accepted the connection and closed it before a whole answer.
+    #[error("connected, then closed by the peer after {received} bytes")]
+    HungUp {
+        /// Who was asked.
+        to: SocketAddr,
+        /// What was being waited for.
+        phase: Phase,
+        /// Bytes that had arrived.
+        received: usize,
+    },
+    /// The connection was reset after it had been accepted.
+    #[error("connected, then reset after {received} bytes")]
+    Reset {
+        /// Who was asked.
+        to: SocketAddr,
+        /// What was being waited for.
+        phase: Phase,
+        /// Bytes that had arrived.
+        received: usize,
+    },
+    /// The answer came from another address or port than was asked, over UDP.
+    #[error("the answer comes from {by}, not from where it was asked: clients drop such answers")]
+    AnsweredFromElsewhere {
+        /// Who was asked.
+        to: SocketAddr,
+        /// Who answered.
+        by: SocketAddr,
+    },
+    /// The answer began and was not complete in time.
+    #[error("the answer was still incomplete after {waited} ({received} bytes)")]
+    Incomplete {
+        /// Who was asked.
+        to: SocketAddr,
+        /// What was being waited for.
+        phase: Phase,
+        /// Bytes that had arrived.
+        received: usize,
+        /// How long.
+        #[serde(rename = "waited_ms")]
+        waited: Millis,
+    },
+    /// The answer does not end; reading stopped at the bound.
+    #[error("the answer does not end ({limit} bytes read)")]
+    Endless {
+        /// What was being waited for.
+        phase: Phase,
+        /// Bytes after which reading stopped.
+        limit: usize,
+        /// How the answer begins.
+        head: String,
+    },
+    /// Something else answers on this port.
+    #[error("{spoken} answers here, not {expected}")]
+    WrongService {
+        /// What should answer.
+        expected: Cow<'static, str>,
+        /// What does.
+        spoken: Spoken,
+        /// How its answer begins.
+        head: String,
+    },
+    /// The peer answered, but not with what the protocol asks for.
+    #[error("expected {expected}, got {got}")]
+    BadReply {
+        /// What would have passed, as a noun phrase.
+        expected: Cow<'static, str>,
+        /// What arrived instead; of raw bytes, at most 32.
+        got: String,
+    },
+    /// It answers, and takes so long for each answer that the question could not be brought to its end.
+    #[error("too slow: an answer takes {took}, and not all came within {waited}")]
+    TooSlow {
+        /// Who was asked.
+        to: SocketAddr,
+        /// What the first answer took.
+        #[serde(rename = "took_ms")]
+        took: Millis,
+        /// How long all of it was waited for.
+        #[serde(rename = "waited_ms")]
+        waited: Millis,
+    },
+}
+
+impl TalkCause {
+    /// Layer, owner, and what may be asked for; a new cause gets its line here, as there is no wildcard.
+    #[allow(clippy::match_same_arms)] // A table, in the order of the enum.
+    pub(super) fn about(&self) -> About {
+        use Layer::{Protocol, Service};
+        use Owner::FarSide;
+        use Plea::Nothing;
+        match self {
+            Self::Silent { .. }
+            | Self::SilentAfter { .. }
+            | Self::AnsweredFromElsewhere { .. }
+            | Self::WindowClosed { .. }
+            | Self::HungUp { .. }
+            | Self::Reset { .. }
+            | Self::Incomplete { .. }
+            | Self::Endless { .. }
+            | Self::WrongService { .. }
+            | Self::BadReply { .. } => About::new(Protocol, FarSide, Nothing),
+            Self::TooSlow { .. } => About::new(Service, FarSide, Nothing),
+        }
+    }
+}
+
+/// "no answer to EHLO" or "nothing more".
+fn missing(asked: Option<&str>) -> String {
+    asked.map_or_else(|| "nothing more".to_owned(), |asked| format!("no answer to {asked}"))
+}

@@ -1,0 +1,256 @@
+//! Causes in TLS and its certificates.
+
+use std::borrow::Cow;
+use std::net::SocketAddr;
+
+use serde::{Deserialize, Serialize};
+
+use super::about::{About, Layer, Owner, Plea, Whereabouts};
+use super::{ChainLink, list};
+
+/// Causes in TLS and its certificates.
+///
+/// A variant's name is its code, so it says what it is a cause of.
+#[allow(clippy::enum_variant_names)]
+#[derive(
+    Clone,
+    Debug,
+    PartialEq,
+    Serialize,
+    Deserialize,
+    thiserror::Error,
+    strum::IntoStaticStr,
+    strum::VariantNames,
+)]
+#[serde(tag = "code", rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
+pub enum TlsCause {
+    /// The certificate's last day has passed.
+    #[error("{} expired on {not_after}", one_of_chain(*.link, subject))]
+    CertificateExpired {
+        /// Last moment of validity, RFC 3339.
+        not_after: String,
+        /// Whose certificate.
+        subject: String,
+        /// Which of the chain.
+        #[serde(default)]
+        link: ChainLink,
+    },
+    /// The certificate's first day is still to come (or our clock is wrong).
+    #[error("{} is not valid before {not_before}", one_of_chain(*.link, subject))]
+    CertificateNotYetValid {
+        /// First moment of validity, RFC 3339.
+        not_before: String,
+        /// Whose certificate.
+        subject: String,
+        /// Which of the chain.
+        #[serde(default)]
+        link: ChainLink,
+    },
+    /// Signed by nobody this host trusts.
+    #[error("certificate issued by \"{issuer}\", whom this host does not trust")]
+    CertificateUnknownIssuer {
+        /// Who signed it.
+        issuer: String,
+        /// Whose certificate.
+        subject: String,
+    },
+    /// Somebody this host does not trust signs in the server's name: the page is public, it comes
+    /// through a proxy, or the issuer says of itself that it inspects TLS.
+    #[error("TLS to {host} is intercepted: its certificate is issued by \"{issuer}\"")]
+    TlsIntercepted {
+        /// The name asked for.
+        host: String,
+        /// Who signed instead of a public authority.
+        issuer: String,
+    },
+    /// A device that inspects TLS shows its own certificate instead of one for the host asked.
+    #[error("not {host} answers but a device in between: its certificate is \"{subject}\"")]
+    CertificateOfDevice {
+        /// The name asked for.
+        host: String,
+        /// Whose certificate.
+        subject: String,
+    },
+    /// This host trusts no certificate authority at all.
+    #[error("this host trusts no certificate authority: its store is empty")]
+    TrustStoreEmpty,
+    /// Signed by itself.
+    #[error("certificate is self-signed (\"{subject}\")")]
+    CertificateSelfSigned {
+        /// Whose certificate.
+        subject: String,
+    },
+    /// The server sent its own certificate without the one that signed it.
+    #[error("the server does not send the intermediate certificate \"{issuer}\"")]
+    CertificateIncompleteChain {
+        /// The missing link.
+        issuer: String,
+        /// Whose certificate.
+        subject: String,
+    },
+    /// The certificate is for other names.
+    #[error("certificate is not for {expected} but for {}", list(presented))]
+    CertificateWrongName {
+        /// The name asked for.
+        expected: String,
+        /// The names it has.
+        presented: Vec<String>,
+    },
+    /// A key is too short for OpenSSL's clients.
+    #[error("{} has a key of {bits} bits ({algorithm}); OpenSSL's clients want {least}", one_of_chain(*.link, subject))]
+    CertificateWeakKey {
+        /// The kind of key.
+        algorithm: Cow<'static, str>,
+        /// Its length.
+        bits: usize,
+        /// The least that OpenSSL's clients take.
+        least: usize,
+        /// Whose certificate.
+        subject: String,
+        /// Which of the chain.
+        link: ChainLink,
+    },
+    /// The signature uses a digest that OpenSSL's clients no longer take.
+    #[error("{} is signed with {digest}, which OpenSSL's clients refuse", one_of_chain(*.link, subject))]
+    CertificateWeakSignature {
+        /// The digest.
+        digest: Cow<'static, str>,
+        /// Whose certificate.
+        subject: String,
+        /// Which of the chain.
+        link: ChainLink,
+    },
+    /// The certificate is for something else than servers.
+    #[error("{} is not for a server but for {}", one_of_chain(*.link, subject), list(purposes))]
+    CertificateWrongPurpose {
+        /// What it is for.
+        purposes: Vec<String>,
+        /// Whose certificate.
+        subject: String,
+        /// Which of the chain.
+        link: ChainLink,
+    },
+    /// An authority of the chain may not sign for this name.
+    #[error("the authority \"{authority}\" may not sign for {name}")]
+    CertificateNameForbidden {
+        /// The name outside of what it may sign for.
+        name: String,
+        /// Whose certificate says so.
+        authority: String,
+    },
+    /// The signature is of a kind that this tool cannot check, and OpenSSL's clients perhaps can.
+    #[error("{} is signed with {algorithm}, which preflight cannot check", one_of_chain(*.link, subject))]
+    CertificateUnchecked {
+        /// How it is signed.
+        algorithm: String,
+        /// Whose certificate.
+        subject: String,
+        /// Which of the chain.
+        link: ChainLink,
+    },
+    /// The certificate was refused for another reason.
+    #[error("certificate refused: {reason}")]
+    CertificateInvalid {
+        /// The verifier's words.
+        reason: String,
+        /// Whose certificate.
+        subject: String,
+    },
+    /// No TLS version in common.
+    #[error("no TLS version in common (we speak 1.2 and 1.3; the peer: {peer})")]
+    TlsVersion {
+        /// What the peer said.
+        peer: String,
+    },
+    /// The peer ended the handshake with an alert.
+    #[error("TLS refused by the peer: {alert}")]
+    TlsRefused {
+        /// The peer's alert.
+        alert: String,
+    },
+    /// The server takes no cipher suite or group that OpenSSL's clients still offer.
+    #[error("no TLS cipher suite or group in common: the server takes {server}")]
+    TlsNothingInCommon {
+        /// What it chose when all there ever was was offered.
+        server: String,
+    },
+    /// The server has no certificate for the name it was asked by, or was asked by none.
+    #[error("the server refuses TLS for {}", if *.by_name { format!("the name {name}") } else { format!("{name}: it wants to be asked by a name, not by an address") })]
+    TlsNameUnknown {
+        /// The name or address asked for.
+        name: String,
+        /// Was it a name?
+        by_name: bool,
+    },
+    /// The peer closes when a TLS handshake begins.
+    #[error("port open, but closed by the peer when TLS begins")]
+    TlsClosed {
+        /// Who was asked.
+        to: SocketAddr,
+    },
+    /// The peer wants a certificate of ours.
+    #[error("the peer wants a client certificate")]
+    TlsClientCertificateWanted {
+        /// The peer's alert.
+        alert: String,
+    },
+    /// A plain-text protocol was expected and TLS is spoken.
+    #[error("TLS is spoken here, {expected} in plain text was expected")]
+    TlsUnexpected {
+        /// What should answer.
+        expected: Cow<'static, str>,
+    },
+}
+
+impl TlsCause {
+    /// Layer, owner, and what may be asked for; a new cause gets its line here, as there is no wildcard.
+    #[allow(clippy::match_same_arms)] // A table, in the order of the enum.
+    pub(super) fn about(&self) -> About {
+        use Layer::Tls;
+        use Owner::{FarSide, ThisHost};
+        use Plea::{Nothing, Repair};
+        use Whereabouts::Unknown;
+        let network = Owner::Network;
+        match self {
+            // It lies in this host's store.
+            // It was given as an address here.
+            Self::CertificateUnknownIssuer { .. }
+            | Self::TrustStoreEmpty
+            | Self::CertificateExpired { link: ChainLink::Root, .. }
+            | Self::CertificateNotYetValid { link: ChainLink::Root, .. }
+            | Self::CertificateWeakKey { link: ChainLink::Root, .. }
+            | Self::CertificateWeakSignature { link: ChainLink::Root, .. }
+            | Self::TlsNameUnknown { by_name: false, .. } => About::new(Tls, ThisHost, Nothing),
+            Self::CertificateUnchecked { .. } => About::new(Tls, ThisHost, Nothing).untold(),
+            Self::TlsIntercepted { .. } | Self::CertificateOfDevice { .. } => {
+                About::new(Tls, network(Unknown), Repair)
+            }
+            Self::CertificateExpired { .. }
+            | Self::CertificateNotYetValid { .. }
+            | Self::CertificateSelfSigned { .. }
+            | Self::CertificateIncompleteChain { .. }
+            | Self::CertificateWrongName { .. }
+            | Self::CertificateWeakKey { .. }
+            | Self::CertificateWeakSignature { .. }
+            | Self::CertificateWrongPurpose { .. }
+            | Self::CertificateNameForbidden { .. }
+            | Self::CertificateInvalid { .. }
+            | Self::TlsNothingInCommon { .. }
+            | Self::TlsNameUnknown { .. }
+            | Self::TlsVersion { .. }
+            | Self::TlsRefused { .. }
+            | Self::TlsClosed { .. }
+            | Self::TlsClientCertificateWanted { .. }
+            | Self::TlsUnexpected { .. } => About::new(Tls, FarSide, Nothing),
+        }
+    }
+}
+
+/// "intermediate certificate \"CN=…\""; the server's own needs no name.
+fn one_of_chain(link: ChainLink, subject: &str) -> String {
+    match link {
+        ChainLink::Server => link.to_string(),
+        ChainLink::Intermediate | ChainLink::Root => format!("{link} \"{subject}\""),
+    }
+}

@@ -1,0 +1,182 @@
+//! Causes of web servers and proxies.
+
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
+
+use super::about::{About, Layer, Owner, Plea, Whereabouts};
+use super::{Cause, Millis, list};
+
+/// Causes of web servers and proxies.
+///
+/// A variant's name is its code, so it says what it is a cause of.
+#[allow(clippy::enum_variant_names)]
+#[derive(
+    Clone,
+    Debug,
+    PartialEq,
+    Serialize,
+    Deserialize,
+    thiserror::Error,
+    strum::IntoStaticStr,
+    strum::VariantNames,
+)]
+#[serde(tag = "code", rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
+pub enum WebCause {
+    /// 401 or 403 from the host asked.
+    #[error("the web server refuses access ({status})")]
+    HttpForbidden {
+        /// HTTP status.
+        status: u16,
+    },
+    /// 404 from the host asked.
+    #[error("the web server has no such page (404 for {path})")]
+    HttpNotFound {
+        /// The path asked for.
+        path: String,
+    },
+    /// Any other 4xx.
+    #[error("the web server answers {status}")]
+    HttpStatus {
+        /// HTTP status.
+        status: u16,
+    },
+    /// 5xx.
+    #[error("the web server{} fails ({status})", if *.unsigned { ", or a proxy on the way," } else { "" })]
+    HttpServerError {
+        /// HTTP status.
+        status: u16,
+        /// In plain text, and neither a server nor a proxy says that it wrote the answer.
+        #[serde(default)]
+        unsigned: bool,
+    },
+    /// Something in between answers instead of the host asked.
+    #[error("a captive portal answers instead: it sends us to {location}")]
+    CaptivePortal {
+        /// Where it redirects to.
+        location: String,
+    },
+    /// A page that somebody in between wrote comes with a good status.
+    #[error("another page answers instead of {host}: \"{title}\"")]
+    PageInstead {
+        /// The host asked.
+        host: String,
+        /// What the page calls itself.
+        title: String,
+    },
+    /// Who follows the redirects comes back to where he was.
+    #[error("the web server redirects in a circle, to {location}")]
+    RedirectLoop {
+        /// The address that comes again.
+        location: String,
+    },
+    /// 407: the proxy wants to know its users in ways this tool does not speak.
+    #[error("the proxy wants {}, which preflight does not speak", list(schemes))]
+    ProxyScheme {
+        /// The proxy, without credentials.
+        proxy: String,
+        /// Its schemes.
+        schemes: Vec<String>,
+    },
+    /// Something else comes in the place of a package repository's metadata.
+    #[error("expected {expected}, got {got}")]
+    NotMetadata {
+        /// The file that was asked for, as a noun phrase.
+        expected: Cow<'static, str>,
+        /// A page's title, or how the answer begins.
+        got: String,
+        /// Inside TLS with a trusted certificate: then it is the server's own answer.
+        secure: bool,
+    },
+    /// 407: the proxy wants credentials, or refuses those given.
+    #[error("the proxy wants authentication (407){}", if *.given { ", and refuses the credentials given" } else { "" })]
+    ProxyAuthentication {
+        /// The proxy, without credentials.
+        proxy: String,
+        /// Were credentials sent?
+        given: bool,
+    },
+    /// The proxy answers, and says no to this destination.
+    #[error("the proxy {proxy} denies {destination} ({status})")]
+    ProxyDenied {
+        /// The proxy, without credentials.
+        proxy: String,
+        /// Where we wanted to go.
+        destination: String,
+        /// HTTP status.
+        status: u16,
+    },
+    /// The proxy answers, and could not reach the destination.
+    #[error("the proxy {proxy} cannot reach {destination} ({status}{})", after_comma(error.as_deref()))]
+    ProxyCannotReach {
+        /// The proxy, without credentials.
+        proxy: String,
+        /// Where we wanted to go.
+        destination: String,
+        /// HTTP status.
+        status: u16,
+        /// The proxy's own word for it: `ERR_DNS_FAIL`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        error: Option<String>,
+    },
+    /// The proxy accepted the question and gives no answer to it.
+    #[error("the proxy {proxy} gives no answer about {destination} ({waited})")]
+    ProxySilent {
+        /// The proxy, without credentials.
+        proxy: String,
+        /// Where we wanted to go.
+        destination: String,
+        /// How long.
+        #[serde(rename = "waited_ms")]
+        waited: Millis,
+    },
+    /// The proxy itself could not be reached.
+    #[error("the proxy {proxy} is not usable: {reason}")]
+    ProxyUnreachable {
+        /// The proxy, without credentials.
+        proxy: String,
+        /// Why not: the sentence of the cause behind it.
+        reason: String,
+        /// That cause.
+        because: Box<Cause>,
+    },
+}
+
+impl WebCause {
+    /// Layer, owner, and what may be asked for; a new cause gets its line here, as there is no wildcard.
+    #[allow(clippy::match_same_arms)] // A table, in the order of the enum.
+    pub(super) fn about(&self) -> About {
+        use Layer::{Authentication, Protocol, Service};
+        use Owner::{FarSide, ThisHost};
+        use Plea::{Nothing, Repair};
+        use Whereabouts::Unknown;
+        let network = Owner::Network;
+        match self {
+            Self::HttpForbidden { .. } => About::new(Authentication, FarSide, Nothing),
+            Self::HttpStatus { .. } => About::new(Protocol, FarSide, Nothing),
+            Self::HttpNotFound { .. } | Self::HttpServerError { .. } => {
+                About::new(Service, FarSide, Nothing)
+            }
+            Self::CaptivePortal { .. }
+            | Self::PageInstead { .. }
+            | Self::NotMetadata { secure: false, .. } => {
+                About::new(Protocol, network(Unknown), Repair)
+            }
+            Self::NotMetadata { secure: true, .. } => About::new(Protocol, FarSide, Nothing),
+            Self::RedirectLoop { .. } => About::new(Service, FarSide, Nothing),
+            Self::ProxyScheme { .. } => About::new(Authentication, network(Unknown), Repair),
+            Self::ProxyAuthentication { .. } => About::new(Authentication, ThisHost, Nothing),
+            Self::ProxyDenied { .. } => About::new(Authentication, network(Unknown), Repair),
+            Self::ProxyCannotReach { .. } | Self::ProxySilent { .. } => {
+                About::new(Service, network(Unknown), Repair)
+            }
+            Self::ProxyUnreachable { because, .. } => because.about(),
+        }
+    }
+}
+
+/// A comma and the word, or nothing.
+fn after_comma(word: Option<&str>) -> String {
+    word.map(|word| format!(", {word}")).unwrap_or_default()
+}
