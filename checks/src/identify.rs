@@ -11,7 +11,7 @@ use crate::cause::{Cause, Phase, SmtpCause, TalkCause, TlsCause, WebCause};
 use crate::net::tls::hello::{self, FirstAnswer, Repertoire};
 use crate::net::{Ask, Deadline, Peer, Trust};
 use crate::recognise::{Spoken, recognise};
-use crate::{Service, bbdo, ldap, wire};
+use crate::{Service, bbdo, ldap, nrpe, wire};
 
 /// What answers instead of `service`, when `failure` left that open.
 ///
@@ -152,42 +152,18 @@ struct Opener {
 const OPENERS: [Opener; 3] = [
     Opener { spoken: Spoken::Ldap, words: || ROOT_DSE.to_vec(), goodbye: ldap::goodbye },
     Opener { spoken: Spoken::Bbdo, words: bbdo::first_words, goodbye: Vec::new },
-    Opener { spoken: Spoken::Nrpe, words: nrpe_query, goodbye: Vec::new },
+    Opener { spoken: Spoken::Nrpe, words: nrpe::first_words, goodbye: Vec::new },
 ];
 
 /// RFC 1928 §3: version 5, one method, no authentication.
 const SOCKS: Opener = Opener { spoken: Spoken::Socks, words: || vec![5, 1, 0], goodbye: Vec::new };
 const PROXY: &str = "an HTTP proxy";
 
-/// `_NRPE_CHECK` in an unencrypted query of version 2: the daemon tells its version.
-///
-/// Layout: version, type, CRC-32, result, 1024 bytes of text, two of padding.
-fn nrpe_query() -> Vec<u8> {
-    let mut packet = vec![0, 2, 0, 1, 0, 0, 0, 0, 0, 0];
-    packet.extend_from_slice(b"_NRPE_CHECK");
-    packet.resize(NRPE_LEN, 0);
-    let crc = crc32(&packet).to_be_bytes();
-    for (slot, byte) in packet.iter_mut().skip(4).zip(crc) {
-        *slot = byte;
-    }
-    packet
-}
-
-/// CRC-32 of IEEE 802.3, as NRPE counts it.
-fn crc32(bytes: &[u8]) -> u32 {
-    !bytes.iter().fold(u32::MAX, |crc, &byte| {
-        (0..8).fold(crc ^ u32::from(byte), |crc, _| {
-            if crc & 1 == 1 { (crc >> 1) ^ 0xedb8_8320 } else { crc >> 1 }
-        })
-    })
-}
-
 /// A server answers its own first words at once.
 const ANSWER: Duration = Duration::from_secs(1);
 /// Search of the root DSE, for no attribute in particular (RFC 4511 §4.5).
 const ROOT_DSE: &[u8] = b"\x30\x25\x02\x01\x01\x63\x20\x04\x00\x0a\x01\x00\x0a\x01\x00\
     \x02\x01\x01\x02\x01\x05\x01\x01\x00\x87\x0bobjectClass\x30\x00";
-const NRPE_LEN: usize = 1036;
 
 #[cfg(test)]
 mod tests {
@@ -205,15 +181,9 @@ mod tests {
     }
 
     #[test]
-    fn crc_has_the_published_check_value() {
-        assert_eq!(crc32(b"123456789"), 0xcbf4_3926);
-    }
-
-    #[test]
     fn our_words_are_recognised_as_what_they_are() {
         assert_eq!(recognise(ROOT_DSE), Spoken::Ldap);
         assert_eq!(recognise(&bbdo::first_words()), Spoken::Bbdo);
-        assert_eq!(nrpe_query().len(), NRPE_LEN);
     }
 
     /// Serves the responder half of `service` and asks who it is, as if it were SSH.
@@ -254,8 +224,9 @@ mod tests {
         let to = listener.local_addr().unwrap();
         tokio::spawn(async move {
             while let Ok((mut connection, _)) = listener.accept().await {
-                let mut query = vec![0; NRPE_LEN];
-                if connection.read_exact(&mut query).await.is_err() || query != nrpe_query() {
+                let mut query = vec![0; nrpe::first_words().len()];
+                if connection.read_exact(&mut query).await.is_err() || query != nrpe::first_words()
+                {
                     continue;
                 }
                 let mut answer = query;

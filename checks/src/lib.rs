@@ -23,11 +23,12 @@ use tokio::time::Instant;
 #[cfg(feature = "samples")]
 pub use cause::samples;
 pub use cause::{
-    AliasEnd, BbdoCause, Cause, ChainLink, Concern, ConcernCode, DatabaseCause, DnsCause, DropSign,
-    GorgoneCause, HostAnswer, Icmp, Layer, LdapCause, LocalFirewallSign, LocalRoute, Millis,
-    NameCause, NsclientCause, NtpCause, Opinion, OwnCause, Owner, PathCause, Phase, Plea,
-    PortCause, QuietPoller, ResetSign, RouteCause, RouteEntry, SmtpCause, SnmpCause, SourceFault,
-    SshCause, SshPart, TalkCause, TlsCause, Transport, TunnelLink, WebCause, Whereabouts,
+    AgentCause, AliasEnd, BbdoCause, Cause, ChainLink, Concern, ConcernCode, DatabaseCause,
+    DnsCause, DropSign, GorgoneCause, HostAnswer, Icmp, Layer, LdapCause, LocalFirewallSign,
+    LocalRoute, Millis, NameCause, NsclientCause, NtpCause, Opinion, OwnCause, Owner, PathCause,
+    Phase, Plea, PortCause, QuietPoller, ResetSign, RouteCause, RouteEntry, SmtpCause, SnmpCause,
+    SourceFault, SshCause, SshPart, TalkCause, TlsCause, Transport, TunnelLink, WebCause,
+    Whereabouts,
 };
 pub use evidence::{Evidence, Seen, Timings, Value};
 pub use identify::identify;

@@ -39,7 +39,7 @@ async fn a_peer_that_hangs_up_is_told_from_a_silent_one() {
     for service in conversations() {
         let far = bad_peer(service, Bad::HangsUp).await;
         let cause = ask(service, &far, Duration::from_secs(10)).await.verdict.unwrap_err();
-        let expected = ["hung-up", "reset", "tls-closed", "ssh-closed"];
+        let expected = ["hung-up", "reset", "tls-closed", "ssh-closed", "agent-not-allowed"];
         assert!(expected.contains(&cause.code()), "{}: {cause:?}", service.name);
     }
 }

@@ -62,7 +62,7 @@ fn step(number: usize) -> Step {
         transport: Transport::Tcp,
         port: 161,
         port_origin: Origin::Profile,
-        probe: Probe::Tcp(tcp::Probe {}),
+        probe: Probe::Tcp(tcp::Probe::default()),
     };
     let line = u32::try_from(number).ok();
     let question = Question {

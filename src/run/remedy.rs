@@ -5,9 +5,10 @@
 use std::net::{IpAddr, SocketAddr};
 
 use preflight_checks::{
-    BbdoCause, Cause, ChainLink, Concern, DatabaseCause, DnsCause, DropSign, GorgoneCause,
-    LdapCause, NameCause, NsclientCause, NtpCause, OwnCause, Owner, PathCause, Plea, PortCause,
-    RouteCause, SmtpCause, SnmpCause, SshCause, SshPart, TalkCause, TlsCause, Transport, WebCause,
+    AgentCause, BbdoCause, Cause, ChainLink, Concern, DatabaseCause, DnsCause, DropSign,
+    GorgoneCause, LdapCause, NameCause, NsclientCause, NtpCause, OwnCause, Owner, PathCause, Plea,
+    PortCause, RouteCause, SmtpCause, SnmpCause, SshCause, SshPart, TalkCause, TlsCause, Transport,
+    WebCause,
 };
 use serde::{Deserialize, Serialize};
 
@@ -225,6 +226,21 @@ fn what_of_concern(concern: &Concern, passage: &Passage<'_>) -> String {
         Concern::NsclientNotRead => {
             "give --nsclient-password-file FILE (or PREFLIGHT_NSCLIENT_PASSWORD) to have a question tested too".to_owned()
         }
+        Concern::NrpeAnonymous => format!(
+            "ask by hand what preflight cannot: /usr/lib/nagios/plugins/check_nrpe -H {} -p {}; with ssl_cert_file and ssl_privatekey_file in nrpe.cfg it can",
+            passage.target,
+            passage.asked_port()
+        ),
+        Concern::NrpePlain => {
+            "give the check command -n, or start the daemon without -n and give it a certificate (ssl_cert_file in nrpe.cfg)".to_owned()
+        }
+        Concern::NsclientNtNotRead => {
+            "give --nsclient-nt-password-file FILE (or PREFLIGHT_NSCLIENT_NT_PASSWORD) to have it tested too; it travels in plain text".to_owned()
+        }
+        Concern::Unproved => format!(
+            "see on that machine what listens there: ss -ltnp 'sport = :{}'",
+            passage.asked_port()
+        ),
         Concern::RedisNotRead => format!(
             "have whoever uses it log in from this host: redis-cli -h {} -p {} --askpass PING",
             passage.target,
@@ -1047,6 +1063,16 @@ fn in_monitoring(cause: &Cause, passage: &Passage<'_>) -> Option<String> {
         }
         Cause::Nsclient(NsclientCause::NsclientLogin { .. }) => {
             "give the password of nsclient.ini (`password` under /settings/default): --nsclient-password-file FILE".to_owned()
+        }
+        Cause::Agent(AgentCause::AgentNotAllowed { agent, list, .. }) => format!(
+            "add {} to {list} in the configuration of {agent} there, and restart it",
+            passage.from()
+        ),
+        Cause::Agent(AgentCause::NsclientNtLogin { .. }) => {
+            "give the password of nsclient.ini (`password` under /settings/default): --nsclient-nt-password-file FILE".to_owned()
+        }
+        Cause::Agent(AgentCause::NsclientNtError { .. }) => {
+            "see nsclient.log there, and that NSClientServer is enabled under /modules".to_owned()
         }
         Cause::Database(DatabaseCause::RedisProtected) => format!(
             "give it a password (requirepass, or ACL SETUSER), and bind it to the addresses that {} may ask",

@@ -128,6 +128,12 @@ pub(super) fn nsclient_login(args: &CredentialArgs) -> Result<nsclient::Probe, R
     Ok(nsclient::Probe { user, password, insecure })
 }
 
+/// The password of every agent that is asked in NSClient's old protocol.
+pub(super) fn nsclient_nt_password(args: &CredentialArgs) -> Result<Option<SecretString>, Refused> {
+    let file = args.nsclient_nt_password_file.as_ref();
+    secret("--nsclient-nt-password-file", file, "PREFLIGHT_NSCLIENT_NT_PASSWORD")
+}
+
 /// The password of every Redis that `--check` names.
 pub(super) fn redis_password(args: &CredentialArgs) -> Result<Option<SecretString>, Refused> {
     let file = args.redis_password_file.as_ref();

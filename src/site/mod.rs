@@ -67,6 +67,8 @@ pub(crate) struct Site {
     pub(crate) nsclient: nsclient::Probe,
     /// The broker output of this machine, when a person says it.
     pub(crate) bbdo: Option<BrokerOutput>,
+    /// The password of agents that speak NSClient's old protocol.
+    pub(crate) nsclient_nt: Option<SecretString>,
     /// The password of a Redis of the user's own flows.
     pub(crate) redis: Option<SecretString>,
     /// The test mail, when one was asked for.
@@ -117,6 +119,7 @@ impl Site {
             ldap: None,
             nsclient: nsclient::Probe::default(),
             bbdo: None,
+            nsclient_nt: None,
             redis: None,
             test_mail: None,
             trust,

@@ -294,6 +294,22 @@ pub enum Concern {
     /// NSClient++ was reached, and its certificate is not one to send a password to.
     #[error("the password was not sent there, nor reading tested")]
     NsclientPasswordKept,
+    /// NRPE has no certificate: its TLS is one that this tool does not speak.
+    #[error(
+        "NRPE has no certificate (anonymous Diffie-Hellman), and preflight does not speak such TLS: nothing inside was asked"
+    )]
+    NrpeAnonymous,
+    /// NRPE answers without TLS.
+    #[error(
+        "NRPE answers in plain text only: check_nrpe needs -n, and everybody on the way reads along"
+    )]
+    NrpePlain,
+    /// The agent on NSClient's old port asks for a password, and none was given.
+    #[error("NSClient asks for a password; none given, so whether it takes ours was not tested")]
+    NsclientNtNotRead,
+    /// A port of the flow table accepts connections, and no question of its protocol was asked.
+    #[error("accepts connections; the service is not proved")]
+    Unproved,
     /// Redis asks for a password, and none was given.
     #[error("Redis asks for a password; none given, so whether it serves was not tested")]
     RedisNotRead,
@@ -365,6 +381,8 @@ impl Concern {
             Self::SnmpNotRead => ThisHost,
             Self::HttpSendsElsewhere { .. } => ThisHost,
             Self::NsclientNotRead | Self::NsclientPasswordKept | Self::TlsRequired => ThisHost,
+            Self::NrpeAnonymous | Self::NrpePlain | Self::NsclientNtNotRead => ThisHost,
+            Self::Unproved => ThisHost,
             Self::RedisNotRead | Self::RedisReplica => ThisHost,
         }
     }

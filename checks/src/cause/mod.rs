@@ -10,6 +10,7 @@
 //! below them layer, owner and what may be asked for.
 
 mod about;
+mod agent;
 mod bbdo;
 mod concern;
 mod database;
@@ -45,6 +46,7 @@ use serde_json::Value;
 use strum::VariantNames as _;
 
 pub use about::{Layer, Owner, Plea, Whereabouts};
+pub use agent::AgentCause;
 pub use bbdo::BbdoCause;
 pub use concern::{Concern, ConcernCode};
 pub use database::DatabaseCause;
@@ -161,6 +163,8 @@ sections! {
     Snmp(SnmpCause),
     /// NSClient++.
     Nsclient(NsclientCause),
+    /// An agent on a monitored host.
+    Agent(AgentCause),
     /// A database.
     Database(DatabaseCause),
     /// Preflight itself.

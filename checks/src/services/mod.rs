@@ -8,7 +8,9 @@ pub mod ldap;
 pub mod listener;
 pub mod mssql;
 pub mod mysql;
+pub mod nrpe;
 pub mod nsclient;
+pub mod nsclient_nt;
 pub mod ntp;
 pub mod postgresql;
 pub mod pullwss;
@@ -87,8 +89,12 @@ services! {
     Mssql: mssql [SERVICE];
     /// Does MySQL or MariaDB greet this host?
     Mysql: mysql [SERVICE];
+    /// Does the NRPE daemon answer, and does it let this host ask?
+    Nrpe: nrpe [SERVICE];
     /// Does NSClient++ answer, and does it let this host ask?
     Nsclient: nsclient [SERVICE];
+    /// Does the agent answer the old protocol of `check_nt`?
+    NsclientNt: nsclient_nt [SERVICE];
     /// Does the time server answer, and is our clock near its clock?
     Ntp: ntp [SERVICE];
     /// Does PostgreSQL answer, and take this host?

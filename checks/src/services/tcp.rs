@@ -1,12 +1,13 @@
 //! TCP: does the application port accept a connection?
 //!
 //! For ports whose protocol this tool does not speak. Connects, and ends with a
-//! FIN; a pass means no more than that, and the headline says so.
+//! FIN; a pass means no more than that, and the headline says so. Where a flow table means a
+//! service, that is a warning.
 
 use std::io;
 use std::time::Duration;
 
-use crate::cause::{Cause, Transport};
+use crate::cause::{Cause, Concern, Transport};
 use crate::evidence::Seen;
 use crate::net::{Ask, FarStream};
 use crate::recognise::Spoken;
@@ -15,7 +16,10 @@ use crate::{Respond, Service};
 
 /// Connects, and sends nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Probe {}
+pub struct Probe {
+    /// Is a service meant, and not just a port? Then a connection alone is a warning.
+    pub for_service: bool,
+}
 
 impl Probe {
     pub(crate) async fn run(&self, ask: &mut Ask) -> Result<(), Cause> {
@@ -25,9 +29,10 @@ impl Probe {
     }
 
     /// An accepted connection is all there is to judge.
-    #[allow(clippy::unused_self, clippy::unnecessary_wraps)] // The same shape as its siblings.
+    #[allow(clippy::unnecessary_wraps)] // The same shape as its siblings.
     fn judge(&self, seen: &mut Seen) -> Result<(), Cause> {
         "accepts connections".clone_into(&mut seen.headline);
+        seen.concerns.extend(self.for_service.then_some(Concern::Unproved));
         Ok(())
     }
 }
@@ -64,5 +69,13 @@ mod tests {
         let mut seen = Seen::default();
         assert_eq!(Probe::default().judge(&mut seen), Ok(()));
         assert_eq!(seen.headline, "accepts connections");
+        assert_eq!(seen.concerns, []);
+    }
+
+    #[test]
+    fn where_a_service_is_meant_a_connection_is_a_warning() {
+        let mut seen = Seen::default();
+        assert_eq!(Probe { for_service: true }.judge(&mut seen), Ok(()));
+        assert_eq!(seen.concerns, [Concern::Unproved]);
     }
 }

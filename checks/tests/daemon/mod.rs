@@ -107,7 +107,15 @@ impl Home {
     }
 
     /// Starts `command` and returns once a line of its output contains `ready`.
-    pub(crate) fn start(self, mut command: Command, ready: &str) -> Server {
+    pub(crate) fn start(self, command: Command, ready: &str) -> Server {
+        let mut server = self.begin(command);
+        server.wait_for(ready);
+        server.said.clear();
+        server
+    }
+
+    /// Starts `command`, for servers that say nothing when they are ready.
+    pub(crate) fn begin(self, mut command: Command) -> Server {
         let (output, into) = io::pipe().unwrap();
         let errors = into.try_clone().unwrap();
         let child = command.process_group(0).stdout(into).stderr(errors).spawn().unwrap();
@@ -115,10 +123,7 @@ impl Home {
         drop(command);
         let (lines, stopped_by) = (follow(output), Signal::SIGTERM);
         let said = Vec::new();
-        let mut server = Server { child, lines, said, stopped_by, ended: false, home: self };
-        server.wait_for(ready);
-        server.said.clear();
-        server
+        Server { child, lines, said, stopped_by, ended: false, home: self }
     }
 }
 

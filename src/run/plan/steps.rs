@@ -15,8 +15,8 @@ use crate::site::discover::facts::TimeClient;
 use crate::site::mistake::Mistake;
 use crate::site::{Custom, Find, local};
 use preflight_checks::{
-    Probe, dns, gorgone_api, http, ldap, listener, ntp, public_domain, pullwss, redis, smtp, snmp,
-    tcp, tls,
+    Probe, dns, gorgone_api, http, ldap, listener, nsclient_nt, ntp, public_domain, pullwss, redis,
+    smtp, snmp, tcp, tls,
 };
 
 /// Names this machine will have to look up, at most three: a DNS server that
@@ -393,9 +393,11 @@ impl Planner<'_> {
     ) -> Probe {
         // A poller that waits for its broker would hand its data to whoever negotiates.
         if flow.mode == Some(Mode::BbdoReversed) {
-            return Probe::Tcp(tcp::Probe {});
+            return Probe::Tcp(tcp::Probe { for_service: true });
         }
         match self.ready(way, target, port, proxy) {
+            // The row means a service; a port that listens may be anybody's.
+            Probe::Tcp(_) => Probe::Tcp(tcp::Probe { for_service: true }),
             // A VPN's client brings its own trust in the gateway.
             Probe::Tls(_) if flow.to.0 == VPN => Probe::Tls(tls::Probe { only_report: true }),
             Probe::Http(probe) if flow.to.0 == PROXY => {
@@ -444,6 +446,9 @@ impl Planner<'_> {
                 Probe::GorgoneApi(gorgone_api::Probe { login: target.api.clone(), ..probe })
             }
             Probe::Nsclient(_) => Probe::Nsclient(self.site.nsclient.clone()),
+            Probe::NsclientNt(_) => {
+                Probe::NsclientNt(nsclient_nt::Probe { password: self.site.nsclient_nt.clone() })
+            }
             Probe::Redis(probe) => {
                 Probe::Redis(redis::Probe { password: self.site.redis.clone(), ..probe })
             }

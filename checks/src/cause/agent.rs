@@ -1,0 +1,66 @@
+//! Causes of the agents on monitored hosts: NRPE, and NSClient on its old port.
+
+use std::borrow::Cow;
+use std::net::SocketAddr;
+
+use serde::{Deserialize, Serialize};
+
+use super::about::{About, Layer, Owner, Plea};
+
+/// Causes of the agents on monitored hosts: NRPE, and NSClient on its old port.
+///
+/// A variant's name is its code, so it says what it is a cause of.
+#[allow(clippy::enum_variant_names)]
+#[derive(
+    Clone,
+    Debug,
+    PartialEq,
+    Serialize,
+    Deserialize,
+    thiserror::Error,
+    strum::IntoStaticStr,
+    strum::VariantNames,
+)]
+#[serde(tag = "code", rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
+pub enum AgentCause {
+    /// An agent hangs up as soon as it has accepted, before anything was said.
+    #[error(
+        "{to} hangs up before a word is said, as {agent} does with hosts that its {list} does not have"
+    )]
+    AgentNotAllowed {
+        /// The agent.
+        to: SocketAddr,
+        /// What it should be: "NRPE".
+        agent: Cow<'static, str>,
+        /// The setting that has the hosts it takes: `allowed_hosts`.
+        list: Cow<'static, str>,
+    },
+    /// The agent on NSClient's old port refuses the password given.
+    #[error("NSClient refuses the password given: {text}")]
+    NsclientNtLogin {
+        /// Its words.
+        text: String,
+    },
+    /// The agent on NSClient's old port answers with an error.
+    #[error("NSClient answers with an error: {text}")]
+    NsclientNtError {
+        /// Its words.
+        text: String,
+    },
+}
+
+impl AgentCause {
+    /// Layer, owner, and what may be asked for; a new cause gets its line here, as there is no wildcard.
+    #[allow(clippy::match_same_arms)] // A table, in the order of the enum.
+    pub(super) fn about(&self) -> About {
+        use Layer::{Authentication, Service};
+        use Owner::{FarSide, ThisHost};
+        use Plea::Nothing;
+        match self {
+            Self::AgentNotAllowed { .. } => About::new(Authentication, FarSide, Nothing),
+            Self::NsclientNtLogin { .. } => About::new(Authentication, ThisHost, Nothing),
+            Self::NsclientNtError { .. } => About::new(Service, FarSide, Nothing),
+        }
+    }
+}
