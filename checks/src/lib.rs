@@ -23,12 +23,12 @@ use tokio::time::Instant;
 #[cfg(feature = "samples")]
 pub use cause::samples;
 pub use cause::{
-    AgentCause, AliasEnd, BbdoCause, Cause, ChainLink, Concern, ConcernCode, DatabaseCause,
-    DnsCause, DropSign, GorgoneCause, HostAnswer, Icmp, Layer, LdapCause, LocalFirewallSign,
-    LocalRoute, Millis, NameCause, NsclientCause, NtpCause, Opinion, OwnCause, Owner, PathCause,
-    Phase, Plea, PortCause, QuietPoller, ResetSign, RouteCause, RouteEntry, SmtpCause, SnmpCause,
-    SourceFault, SshCause, SshPart, TalkCause, TlsCause, Transport, TunnelLink, WebCause,
-    Whereabouts,
+    AgentCause, AliasEnd, BbdoCause, Blank, Cause, ChainLink, Concern, ConcernCode, DatabaseCause,
+    Demand, DnsCause, DropSign, GorgoneCause, HostAnswer, Icmp, Layer, LdapCause,
+    LocalFirewallSign, LocalRoute, Millis, NameCause, NsclientCause, NtpCause, Opinion, OwnCause,
+    Owner, Passage, PathCause, Phase, Plea, PortCause, QuietPoller, Remedy, RemedyCommand,
+    ResetSign, RouteCause, RouteEntry, RunOn, SmtpCause, SnmpCause, SourceFault, SshCause, SshPart,
+    TalkCause, TlsCause, Transport, TunnelLink, WebCause, Whereabouts,
 };
 pub use evidence::{Evidence, Seen, Timings, Value};
 pub use identify::identify;

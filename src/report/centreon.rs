@@ -39,7 +39,7 @@ pub(super) fn write(report: &Report, out: &mut dyn io::Write) -> io::Result<()> 
 /// `[fail] poller.bbdo central:5669/tcp: rejected by …; network team: allow …`
 fn long(row: &Row<'_>) -> String {
     let remedy = row.step.cause.as_ref().map(|cause| &cause.remedy);
-    let remedy = remedy.map(|remedy| format!("; {}: {}", remedy.who, remedy.what));
+    let remedy = remedy.map(|remedy| format!("; {}: {}", remedy.who, remedy.text));
     let (outcome, flow, target) = (row.step.outcome, &row.step.flow, row.target());
     let place = if target.is_empty() { flow.clone() } else { format!("{flow} {target}") };
     text(&format!("[{outcome}] {place}: {}{}", row.result(), remedy.unwrap_or_default()))

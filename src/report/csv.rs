@@ -70,7 +70,7 @@ fn cells(report: &Report, step: &StepReport) -> [String; 24] {
         step.device().map(|device| device.to_string()).unwrap_or_default(),
         step.because_of.clone().unwrap_or_default(),
         cause.map(|cause| cause.remedy.who.clone()).unwrap_or_default(),
-        cause.map(|cause| cause.remedy.what.clone()).unwrap_or_default(),
+        cause.map(|cause| cause.remedy.text.clone()).unwrap_or_default(),
         words::total_ms(step).map(|took| took.to_string()).unwrap_or_default(),
     ]
 }

@@ -2,7 +2,9 @@
 
 use std::net::SocketAddr;
 
-use preflight_checks::{Cause, Concern, Millis, NameCause, OwnCause};
+use preflight_checks::{
+    Cause, Concern, Demand, Millis, NameCause, OwnCause, Owner, Passage, Remedy,
+};
 use serde_json::{Map, Value};
 use url::Url;
 
@@ -12,7 +14,6 @@ use super::model::{
 };
 use super::read::Readable;
 use crate::run::plan::{Action, Asked, Direction, Phase, Question, SkipReason, Step};
-use crate::run::remedy::{Passage, Remedy, remedy, remedy_of_concern};
 use crate::run::runner::{Attempt, Found};
 use crate::run::verdict::{Conclusion, Outcome, conclude};
 use crate::run::wish::{Wish, wishes};
@@ -100,11 +101,12 @@ pub(super) fn judge(step: &Step, found: Option<&Found>, phase: Phase) -> Judged 
     report.target = Some(target(question, step.direction, &conclusion, found));
     if step.direction == Direction::Outbound {
         report.asked_for = wishes(question, found, |attempt, cause| {
-            remedy(cause, &passage(step, question, attempt, &[])).what
+            cause.remedy(&passage(step, question, attempt, &[])).text
         });
     }
     let decided = conclusion.decided_by.and_then(|index| found.attempts.get(index));
-    let passage = passage(step, question, decided, &report.asked_for);
+    let demands: Vec<Demand> = report.asked_for.iter().map(Wish::demand).collect();
+    let passage = passage(step, question, decided, &demands);
     report.cause = conclusion.cause.as_ref().map(|cause| cause_report(cause, &passage));
     let concerns = conclusion.concerns.iter().map(|concern| concern_report(concern, &passage));
     report.concerns = concerns.collect();
@@ -167,7 +169,7 @@ fn mistaken(step: &Step, mistake: &Mistake) -> StepReport {
     report.cause = Some(CauseReport {
         why: Why::Mistake(mistake.clone()),
         message: report.result.clone(),
-        remedy: Remedy { who: "you, on this host".to_owned(), what: mistake.remedy() },
+        remedy: Remedy::in_words(Owner::ThisHost.who(""), mistake.remedy()),
     });
     report
 }
@@ -237,7 +239,7 @@ fn passage<'a>(
     step: &'a Step,
     question: &'a Question,
     attempt: Option<&Attempt>,
-    asked_for: &'a [Wish],
+    asked_for: &'a [Demand],
 ) -> Passage<'a> {
     let way = attempt.and_then(|attempt| question.ways.get(attempt.way));
     let way = way.or(question.ways.first());
@@ -251,7 +253,7 @@ fn passage<'a>(
         flow: &step.flow,
         protocol: way.map_or("", |way| way.protocol),
         transport: way.map_or(preflight_checks::Transport::Tcp, |way| way.transport),
-        port: way.map_or(0, |way| way.port),
+        port: way.map(|way| way.port),
         look_at: &step.look_at,
         origin: question.origin.to_string(),
         asked_for,
@@ -270,12 +272,12 @@ fn cause_report(cause: &Cause, passage: &Passage<'_>) -> CauseReport {
     CauseReport {
         why: Why::Cause(cause.clone()),
         message: cause.to_string(),
-        remedy: remedy(cause, passage),
+        remedy: cause.remedy(passage),
     }
 }
 
 fn concern_report(concern: &Concern, passage: &Passage<'_>) -> ConcernReport {
-    let (owner, remedy) = remedy_of_concern(concern, passage);
+    let (owner, remedy) = concern.remedy(passage);
     ConcernReport {
         code: Readable::Known(concern.into()),
         message: concern.to_string(),

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
-use preflight_checks::{Cause, Concern, ConcernCode, Hop, Layer, Owner, Transport, Whereabouts};
+use preflight_checks::{
+    Cause, Concern, ConcernCode, Hop, Layer, Owner, Remedy, Transport, Whereabouts,
+};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 
@@ -11,7 +13,6 @@ use super::read::Readable;
 
 use crate::catalogue::{Identity, Party, Role, Until};
 use crate::run::plan::{Direction, Phase};
-use crate::run::remedy::Remedy;
 use crate::run::verdict::Outcome;
 use crate::run::wish::Wish;
 use crate::site::Origin;
@@ -298,6 +299,7 @@ struct WrittenCause {
     device: Option<String>,
     message: String,
     facts: Map<String, Value>,
+    #[serde(with = "worded")]
     remedy: Remedy,
 }
 
@@ -343,6 +345,52 @@ impl<'de> Deserialize<'de> for CauseReport {
     }
 }
 
+/// A remedy as version 1 of this shape has it: in words alone.
+mod worded {
+    use preflight_checks::Remedy;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    #[derive(Serialize, Deserialize)]
+    struct Worded {
+        who: String,
+        what: String,
+    }
+
+    impl From<&Remedy> for Worded {
+        fn from(remedy: &Remedy) -> Self {
+            Self { who: remedy.who.clone(), what: remedy.text.clone() }
+        }
+    }
+
+    pub(super) fn serialize<S: Serializer>(remedy: &Remedy, to: S) -> Result<S::Ok, S::Error> {
+        Worded::from(remedy).serialize(to)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Remedy, D::Error> {
+        Worded::deserialize(from).map(|Worded { who, what }| Remedy::in_words(who, what))
+    }
+
+    /// The same where there may be none.
+    pub(super) mod perhaps {
+        use super::{Deserialize, Deserializer, Remedy, Serialize, Serializer, Worded};
+
+        #[expect(clippy::ref_option, reason = "serde asks for it")]
+        pub(in super::super) fn serialize<S: Serializer>(
+            remedy: &Option<Remedy>,
+            to: S,
+        ) -> Result<S::Ok, S::Error> {
+            remedy.as_ref().map(Worded::from).serialize(to)
+        }
+
+        pub(in super::super) fn deserialize<'de, D: Deserializer<'de>>(
+            from: D,
+        ) -> Result<Option<Remedy>, D::Error> {
+            let worded = Option::<Worded>::deserialize(from)?;
+            Ok(worded.map(|Worded { who, what }| Remedy::in_words(who, what)))
+        }
+    }
+}
+
 /// The code stands beside the facts, not among them.
 fn without_code(mut facts: Map<String, Value>) -> Map<String, Value> {
     facts.remove("code");
@@ -360,7 +408,7 @@ pub(crate) struct ConcernReport {
     #[serde(with = "owner", skip_serializing_if = "Option::is_none", default)]
     pub(crate) owner: Option<Owner>,
     /// Who acts, and what to ask of them.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[serde(with = "worded::perhaps", skip_serializing_if = "Option::is_none", default)]
     pub(crate) remedy: Option<Remedy>,
 }
 

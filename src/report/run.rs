@@ -10,7 +10,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use preflight_checks::{
-    Cause, Concern, Finding, Peer, Probe, Seen, Transport, listener, printable,
+    Cause, Concern, Finding, Peer, Probe, Remedy, Seen, Transport, listener, printable,
 };
 use serde_json::Value;
 
@@ -23,10 +23,8 @@ use super::read::Readable;
 use super::{Context, SCHEMA_VERSION};
 use crate::catalogue::{Catalogue, Flow, Identity, Role, service};
 use crate::run::plan::{Action, Asked, Direction, Phase, Plan, Question, SkipReason, Step};
-use crate::run::remedy::Remedy;
 use crate::run::runner::{Attempt, Found};
 use crate::run::verdict::Outcome;
-use crate::run::wish::Barrier;
 use crate::site::local::Host;
 use crate::site::{Find, Origin, Place, Sourced};
 
@@ -218,21 +216,21 @@ fn unread(saved: &StepReport, reason: &str, made_by: &str) -> StepReport {
     let target = saved.target.as_ref().map_or("", |target| target.host.as_str());
     let cause = saved.cause.as_ref().map(|cause| match &cause.why {
         Why::Cause(known) => CauseReport {
-            remedy: Remedy {
-                who: Barrier::of(known.owner()).who(target),
-                what: format!("preflight explain {}", known.code()),
-            },
+            remedy: Remedy::in_words(
+                known.owner().who(target),
+                format!("preflight explain {}", known.code()),
+            ),
             message: known.to_string(),
             why: cause.why.clone(),
         },
         Why::Mistake(_) | Why::Unread(_) => CauseReport {
-            remedy: Remedy {
-                who: "not known to this version of preflight".to_owned(),
-                what: format!(
+            remedy: Remedy::in_words(
+                "not known to this version of preflight".to_owned(),
+                format!(
                     "read the report with preflight {}, which made it: {reason}",
                     printable(made_by)
                 ),
-            },
+            ),
             ..cause.clone()
         },
     });

@@ -4,14 +4,13 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use preflight_checks::{
-    Cause, Icmp, LocalRoute, Millis, OwnCause, PathCause, Phase, PortCause, RouteCause, SnmpCause,
-    Transport,
+    Cause, Icmp, LocalRoute, Millis, OwnCause, PathCause, Phase, PortCause, Remedy, RouteCause,
+    SnmpCause, Transport,
 };
 use serde_json::{Value, json};
 
 use super::model::Why;
 use super::{CauseReport, Report, Run, Words, saved};
-use crate::run::remedy::Remedy;
 
 /// A run of `role` on the machine `name`, which has `address`.
 pub(crate) fn report(name: &str, role: &str, address: &str, steps: &[Value]) -> Report {
@@ -92,7 +91,7 @@ pub(crate) fn failing_at(mut step: Value, source: &str, to: &str, why: &Cause) -
         Some(attempts) => attempts.push(attempt.take()),
         None => step["attempts"] = json!([attempt]),
     }
-    let remedy = Remedy { who: "nobody".to_owned(), what: "allow it".to_owned() };
+    let remedy = Remedy::in_words("nobody".to_owned(), "allow it".to_owned());
     let message = why.to_string();
     step["cause"] = json!(CauseReport { why: Why::Cause(why.clone()), message, remedy });
     step
@@ -120,7 +119,7 @@ pub(crate) fn cause(code: &str, device: Option<&str>) -> Value {
     };
     let by = device.map_or_else(String::new, |device| format!(" by {device}"));
     let message = format!("{}{by}", code.replace('-', " "));
-    let remedy = Remedy { who: "somebody".to_owned(), what: "allow it".to_owned() };
+    let remedy = Remedy::in_words("somebody".to_owned(), "allow it".to_owned());
     json!(CauseReport { why: Why::Cause(why), message, remedy })
 }
 

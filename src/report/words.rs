@@ -229,7 +229,7 @@ pub(super) fn explanation(
         ("likewise", likewise(fault)),
         ("fails too", consequences(followers, fault)),
         ("who acts", who_acts(fault)),
-        (cause.turn(), cause.remedy.what.clone()),
+        (cause.turn(), cause.remedy.text.clone()),
         ("ask too", asked_too(step)),
         ("more", more(cause)),
     ];
@@ -277,7 +277,7 @@ pub(super) fn about_warning(warning: &Warning<'_>) -> Vec<(&'static str, String)
 /// Whose turn it is, and to do what; nothing where nobody has to act.
 pub(crate) fn about_concern(concern: &ConcernReport) -> Vec<(&'static str, String)> {
     let Some(remedy) = concern.due() else { return Vec::new() };
-    vec![("who acts", remedy.who.clone()), (concern.turn(), remedy.what.clone())]
+    vec![("who acts", remedy.who.clone()), (concern.turn(), remedy.text.clone())]
 }
 
 /// With a capital letter in front.
@@ -302,7 +302,7 @@ pub(crate) fn asked_too(step: &StepReport) -> String {
     let own = own.map(|why| Barrier::of(why.owner()));
     let remedy_asks = |wish: &Wish| {
         // A remedy has all the rules of the place that its cause lies at.
-        (Some(wish.at) == own && wish.rule.is_some()) || cause.remedy.what == wish.what
+        (Some(wish.at) == own && wish.rule.is_some()) || cause.remedy.text == wish.what
     };
     let target = step.target.as_ref().map_or("", |target| target.host.as_str());
     let too = step.asked_for.iter().filter(|wish| !remedy_asks(wish));

@@ -7,7 +7,7 @@ use std::collections::HashSet;
 use std::fmt;
 use std::net::IpAddr;
 
-use preflight_checks::{Cause, Layer, Owner, Plea, Transport, Whereabouts};
+use preflight_checks::{Cause, Demand, Layer, Owner, Plea, Transport, Whereabouts};
 use serde::{Deserialize, Serialize};
 
 use crate::run::plan::{Asked, Question};
@@ -198,6 +198,16 @@ pub(crate) fn add_new<T: PartialEq>(known: &mut Vec<T>, more: Vec<T>) {
 }
 
 impl Wish {
+    /// The same for the remedy of a cause, which names what is asked of its owner.
+    pub(crate) fn demand(&self) -> Demand {
+        Demand {
+            of: self.at.owner(),
+            what: self.request(),
+            rule: self.rule.as_ref().map(ToString::to_string),
+            rich_rules: self.rule.as_ref().map(Opening::rich_rules).unwrap_or_default(),
+        }
+    }
+
     /// What is asked for: "allow TCP 5669 from 10.2.0.7 to 10.0.0.5".
     pub(crate) fn request(&self) -> String {
         let allow = if self.rule.is_some() { "allow " } else { "" };
@@ -234,14 +244,7 @@ impl Barrier {
 
     /// Who acts there, in words; `target` is what the far side is called.
     pub(crate) fn who(self, target: &str) -> String {
-        match self {
-            Self::Source => "you, on this host".to_owned(),
-            Self::Target => format!("whoever runs {target}"),
-            Self::Device(device) => format!("network team, device {device}"),
-            Self::AtOrBehind(last) => format!("network team, at {last} or behind it"),
-            Self::AtOrBefore(first) => format!("network team, at {first} or before it"),
-            Self::OnTheWay => "network team".to_owned(),
-        }
+        self.owner().who(target)
     }
 
     /// The device that is named.

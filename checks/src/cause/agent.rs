@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use serde::{Deserialize, Serialize};
 
 use super::about::{About, Layer, Owner, Plea};
+use super::remedy::{Advice, Passage, say};
 
 /// Causes of the agents on monitored hosts: NRPE, and NSClient on its old port.
 ///
@@ -61,6 +62,22 @@ impl AgentCause {
             Self::AgentNotAllowed { .. } => About::new(Authentication, FarSide, Nothing),
             Self::NsclientNtLogin { .. } => About::new(Authentication, ThisHost, Nothing),
             Self::NsclientNtError { .. } => About::new(Service, FarSide, Nothing),
+        }
+    }
+
+    /// What to do about it.
+    pub(super) fn advice(&self, passage: &Passage<'_>) -> Advice {
+        match self {
+            Self::AgentNotAllowed { agent, list, .. } => say(format!(
+                "add {} to {list} in the configuration of {agent} there, and restart it",
+                passage.from()
+            )),
+            Self::NsclientNtLogin { .. } => say(
+                "give the password of nsclient.ini (`password` under /settings/default): --nsclient-nt-password-file FILE",
+            ),
+            Self::NsclientNtError { .. } => {
+                say("see nsclient.log there, and that NSClientServer is enabled under /modules")
+            }
         }
     }
 }

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Cause;
 use super::about::{About, Layer, Owner, Plea};
+use super::remedy::{Advice, Blank, Passage, say};
 
 /// Causes of brokers.
 ///
@@ -97,6 +98,47 @@ impl BbdoCause {
                 ThisHost => About::new(Tls, ThisHost, Nothing),
                 _ => About::new(Tls, FarSide, Nothing),
             },
+        }
+    }
+
+    /// What to do about it.
+    pub(super) fn advice(&self, passage: &Passage<'_>) -> Advice {
+        match self {
+            Self::BbdoTwo { .. } | Self::BbdoMajor { .. } => say(
+                "the same BBDO version on every broker (Configuration > Pollers > Broker configuration), export, restart cbd and centengine",
+            ),
+            Self::BbdoCarrier { .. } => say(
+                "the same transport and TLS in the poller's broker output and the central's input; export, restart cbd and centengine",
+            ),
+            Self::BbdoTlsAnonymous => say(
+                "set certificate, private key and authority in this poller's broker output (Configuration > Pollers > Broker configuration), as the central's input has them; export, restart",
+            ),
+            Self::BbdoTlsNoCertificate => say(
+                "set a certificate and its key in the central's broker input, or none in the poller's output; export, restart cbd and centengine",
+            ),
+            Self::BbdoCertificate { because } => match because.owner() {
+                Owner::ThisHost => say(
+                    "set ca_certificate and tls_hostname of this poller's broker output to fit the certificate of the central's input: ",
+                )
+                .here(format!("openssl x509 -noout -issuer -ext subjectAltName -in {}", Blank::File)),
+                Owner::FarSide | Owner::Network(_) | Owner::Nobody => say(
+                    "set a certificate in the central's broker input that is valid and named as this poller's tls_hostname says; export, restart cbd",
+                ),
+            },
+            Self::BbdoCertificateRefused => say(
+                "give this poller's broker output a certificate that is signed by ca_certificate of the central's input; the reason is in the central's log: /var/log/centreon-broker/central-broker-master.log",
+            ),
+            Self::BbdoFileUnusable { file, .. } => {
+                say(format!("put the right file at {file}, readable for the user centreon-engine: "))
+                    .here(format!("ls -l {file}"))
+            }
+            Self::BbdoTls { grpc: false } => say(
+                "name the broker's own port: TLS from the first byte is a web server's, or a proxy's before the broker; on that machine: ",
+            )
+            .there(passage.listeners()),
+            Self::BbdoTls { grpc: true } => say(
+                "gRPC with encryption in the poller's broker output, or a plain TCP input on the central",
+            ),
         }
     }
 }

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use serde::{Deserialize, Serialize};
 
 use super::about::{Owner, Whereabouts};
+use super::remedy::{Advice, Passage, Remedy, TRUST, say};
 use super::{Cause, Millis, Opinion, RouteEntry, Transport, dead_path, list};
 
 /// Something that passes today and will hurt.
@@ -384,6 +385,177 @@ impl Concern {
             Self::NrpeAnonymous | Self::NrpePlain | Self::NsclientNtNotRead => ThisHost,
             Self::Unproved => ThisHost,
             Self::RedisNotRead | Self::RedisReplica => ThisHost,
+        }
+    }
+
+    /// Who has to act on this passage, and what they do.
+    ///
+    /// Where some of what was asked is stopped, that is asked for: of whoever stands in the way.
+    #[must_use]
+    pub fn remedy(&self, passage: &Passage<'_>) -> (Owner, Remedy) {
+        let is_partly_stopped =
+            matches!(self, Self::SomeAddressesFail { .. } | Self::DnsUdpOnly { .. });
+        if let Some(first) = passage.asked_for.first().filter(|_| is_partly_stopped) {
+            let all: Vec<&str> =
+                passage.asked_for.iter().map(|demand| demand.what.as_str()).collect();
+            return (first.of, Remedy::in_words(first.of.who(passage.target), all.join("; ")));
+        }
+        let owner = self.owner();
+        (owner, self.advice(passage).of(owner, passage.target))
+    }
+
+    #[allow(clippy::too_many_lines)] // A table, in the order of the enum.
+    fn advice(&self, passage: &Passage<'_>) -> Advice {
+        let (from, target, to) = (passage.from(), passage.target, passage.address());
+        match self {
+            Self::PathOpen { .. } | Self::NothingListensYet { .. } => {
+                say("install; then run preflight again")
+                    .by("nobody: it is to be installed".to_owned())
+            }
+            Self::SomeAddressesFail { .. } => say(format!(
+                "start the service on every address of {target}, or take the others out of its name"
+            )),
+            Self::NameSlow { name, .. } => say(
+                "take the name server that does not answer out of /etc/resolv.conf, or repair it: ",
+            )
+            .here(format!("getent ahosts {name}")),
+            Self::PeerIsLoopback { name, origin, .. } => {
+                say(format!("correct the address of {name} ({origin}), if it is not this machine"))
+            }
+            Self::OutsideVpn { vpn, to, .. } => {
+                say(format!("have the VPN carry a route to {to}, then: "))
+                    .here(format!("ip route get {to}"))
+                    .then(&format!(
+                        "; if the tunnel to {vpn} does not begin on this host, or no VPN is meant, leave --vpn out"
+                    ))
+            }
+            Self::OtherWayFails { .. } => say(format!(
+                "have {target} serve that way too, or use the one that works everywhere"
+            )),
+            Self::CertificateEndsSoon { .. } => {
+                say("renew it with its whole chain, then check: ").there(passage.openssl())
+            }
+            Self::CertificateUnverified { .. } => say(TRUST).here(passage.openssl()),
+            Self::CertificateCommonNameOnly { name } => {
+                say(format!("have it issued anew with {name} as a subject alternative name"))
+            }
+            Self::TlsNotSpoken { .. } => {
+                say("ask by hand what preflight cannot: ").here(passage.openssl())
+            }
+            Self::TlsOldRenegotiation => say("update its TLS library: RFC 5746 is of 2010"),
+            Self::PacketLoss { .. } | Self::AnswersMissing { .. } | Self::TcpLosses { .. } => {
+                say("look for loss on the way: ")
+                    .here(format!("ping -c 100 -i 0.2 {to}; mtr -n {to}"))
+            }
+            Self::AnswersFromElsewhere { .. } => say(format!(
+                "let it answer from {to}, the address that is asked (net-snmp: agentaddress {to})"
+            )),
+            Self::SomePortsDead { .. } => say(format!(
+                "look at the members of the bundles and the equal-cost routes between {from} and {target}: one is up and carries nothing"
+            )),
+            Self::SlowAnswer { .. } => say(
+                "see what that machine waits for (a resolver it asks, a full processor), or how far it is: ",
+            )
+            .there(format!("ping -c 10 {to}")),
+            Self::SlowRoundTrip { .. } => say("see where the time goes, ")
+                .here(format!("mtr -n {to}"))
+                .then("; on a satellite link it is the distance: raise the timeouts of what is checked over it"),
+            Self::NtpWeakSource { .. } => {
+                say("give it better sources of time; on that machine: ")
+                    .there("chronyc sources -v; chronyc tracking")
+            }
+            Self::DnsUdpOnly { .. } => say(format!("serve {from} over TCP 53 too")),
+            Self::DnsOwnZonesOnly => say(format!(
+                "allow recursion for {from} on {target}, or use a name server that resolves for everybody here"
+            )),
+            Self::DnsNameFails { .. } => {
+                say(format!("repair that name on {target}, or take it out of the site's settings"))
+            }
+            Self::DnsWithoutEdns => say(
+                "let DNS packets with EDNS pass whole (Cisco ASA: message-length maximum client auto)",
+            ),
+            Self::SmtpNoStarttls => {
+                say("offer STARTTLS (postfix: smtpd_tls_security_level = may)")
+            }
+            Self::SmtpSlowGreeting { .. } => say(format!(
+                "look up {from} at once: give it a PTR record, or exempt it from postscreen's wait"
+            )),
+            Self::SmtpMasked { .. } => say(
+                "switch SMTP inspection off on the firewall in between (ASA: no inspect esmtp)",
+            ),
+            Self::LdapNoStarttls => say("offer StartTLS, or LDAPS on 636"),
+            Self::LdapPasswordKept => {
+                say("offer StartTLS, or LDAPS on 636; --ldap-plain tests the bind without")
+            }
+            Self::LdapBindWithheld => {
+                say("repair bind DN and password first; then run preflight again")
+            }
+            Self::LdapNotBound => {
+                say("give --ldap-bind-dn and PREFLIGHT_LDAP_PASSWORD to have the bind tested too")
+            }
+            Self::BbdoGrpc => say(
+                "choose gRPC in the poller's broker output too (Configuration > Pollers > Broker configuration), export, restart centengine",
+            ),
+            Self::BbdoTlsNotOffered => say(
+                "switch encryption on in the central's broker input, export, systemctl restart cbd",
+            ),
+            Self::BbdoTlsNotAsked => say(
+                "switch encryption on in this poller's broker output too, export, restart centengine",
+            ),
+            Self::BbdoFileUnread { .. } => say(
+                "run preflight as root or as centreon-engine to have these files tested too",
+            ),
+            Self::BbdoSlow { .. } => {
+                say("see who connects without speaking; on that machine: ")
+                    .there(format!("ss -tnp 'sport = :{}'", passage.port()))
+            }
+            Self::BbdoOld { .. } => say(
+                "choose BBDO 3 in every broker configuration, export, restart cbd and centengine",
+            ),
+            Self::SnmpSmallView => {
+                say("let this community or user read 1.3.6.1.2.1 (snmpd: view and access lines)")
+            }
+            Self::SnmpNotRead => say(
+                "give --snmp-community-file FILE (or PREFLIGHT_SNMP_COMMUNITY), or --snmp-user NAME, to have reading tested too",
+            ),
+            Self::HttpSendsElsewhere { location } => {
+                say(format!("check that host too: --http {location}"))
+            }
+            Self::LdapPasswordExpires { .. } => say(
+                "exempt the account from expiry, or set a new password in time, there and in Centreon",
+            ),
+            Self::NsclientNotRead => say(
+                "give --nsclient-password-file FILE (or PREFLIGHT_NSCLIENT_PASSWORD) to have a question tested too",
+            ),
+            Self::NsclientPasswordKept => say(
+                "trust its certificate (--ca FILE), or give --nsclient-insecure, to have a question tested too",
+            ),
+            Self::NrpeAnonymous => say("ask by hand what preflight cannot: ")
+                .here(format!(
+                    "/usr/lib/nagios/plugins/check_nrpe -H {target} -p {}",
+                    passage.port()
+                ))
+                .then("; with ssl_cert_file and ssl_privatekey_file in nrpe.cfg it can"),
+            Self::NrpePlain => say(
+                "give the check command -n, or start the daemon without -n and give it a certificate (ssl_cert_file in nrpe.cfg)",
+            ),
+            Self::NsclientNtNotRead => say(
+                "give --nsclient-nt-password-file FILE (or PREFLIGHT_NSCLIENT_NT_PASSWORD) to have it tested too; it travels in plain text",
+            ),
+            Self::Unproved => say(format!(
+                "try it from this host with its own client, or ask whoever runs {target} what listens on {} {}",
+                passage.transport,
+                passage.port()
+            )),
+            Self::RedisNotRead => say("have whoever uses it log in from this host: ").here(format!(
+                "redis-cli -h {target} -p {} --askpass PING",
+                passage.port()
+            )),
+            Self::RedisReplica => say("name the master instead, if something writes to it: ")
+                .here("redis-cli INFO replication"),
+            Self::TlsRequired => say(
+                "set clients of this database to use TLS (MariaDB: ssl; PostgreSQL: sslmode=require)",
+            ),
         }
     }
 }

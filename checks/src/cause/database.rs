@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::about::{About, Layer, Owner, Plea};
+use super::remedy::{Advice, Blank, Passage, say};
 
 /// Causes of databases, Redis among them.
 ///
@@ -97,6 +98,59 @@ impl DatabaseCause {
             Self::RedisNotPermitted { .. } => About::new(Authentication, FarSide, Nothing),
             Self::RedisLoading | Self::RedisMasterDown => About::new(Service, FarSide, Nothing),
             Self::RedisDisk { .. } | Self::RedisFull => About::new(Service, FarSide, Nothing),
+        }
+    }
+
+    /// What to do about it.
+    pub(super) fn advice(&self, passage: &Passage<'_>) -> Advice {
+        let (from, target) = (passage.from(), passage.target);
+        match self {
+            Self::DatabaseHostRefused { error_code, .. } if error_code == "1129" => {
+                say(format!("let {from} in again ("))
+                    .there("mariadb-admin flush-hosts")
+                    .then("), and find what there breaks off its connections (max_connect_errors)")
+            }
+            Self::DatabaseHostRefused { .. } => {
+                say(format!("let {from} connect (GRANT, pg_hba.conf)"))
+            }
+            Self::DatabaseUserUntold { .. } => say(format!(
+                "name the user: --check NAME=postgresql://USER@{target}/DATABASE; no password is needed"
+            )),
+            Self::DatabaseError { error_code, .. } => match error_code.as_str() {
+                "1040" | "1203" | "53300" => say(
+                    "find who holds its connections (SHOW PROCESSLIST; SELECT * FROM pg_stat_activity), or raise max_connections",
+                ),
+                "57P03" => say(
+                    "wait until it is up, then run preflight again; if it stays so, its log says why",
+                ),
+                "1049" | "3D000" => {
+                    say(format!("create that database, or correct its name ({})", passage.origin))
+                }
+                _ => say("repair what its words name; its own log has more (MariaDB: ")
+                    .there("journalctl -u mariadb")
+                    .then(")"),
+            },
+            Self::RedisProtected => say(format!(
+                "give it a password (requirepass, or ACL SETUSER), and bind it to the addresses that {from} may ask"
+            )),
+            Self::RedisLogin { .. } => say(format!(
+                "see who may log in there (redis-cli ACL LIST), and name that user: --check NAME={}://USER@{target}",
+                passage.protocol
+            )),
+            Self::RedisNotPermitted { .. } => say("let this user ask: ")
+                .there(format!("redis-cli ACL SETUSER {} +ping +hello", Blank::Name)),
+            Self::RedisLoading => {
+                say("wait until it has loaded, and run again: ").there("redis-cli INFO persistence")
+            }
+            Self::RedisMasterDown => say("repair its link to the master: ")
+                .there("redis-cli INFO replication")
+                .then("; the port of the master must be open from there"),
+            Self::RedisDisk { .. } => say("see its disk and its log: ")
+                .there("df -h; redis-cli INFO persistence")
+                .then(" (rdb_last_bgsave_status)"),
+            Self::RedisFull => say("find who holds the connections: ")
+                .there("redis-cli CLIENT LIST")
+                .then("; or raise maxclients"),
         }
     }
 }

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::about::{About, Layer, Owner, Plea};
+use super::remedy::{Advice, Passage, say};
 use super::{QuietPoller, facts};
 
 /// Causes of Gorgone, over ZeroMQ and over HTTP.
@@ -103,6 +104,40 @@ impl GorgoneCause {
                 About::new(Authentication, ThisHost, Nothing)
             }
             Self::GorgoneNoStatus | Self::NoPong { .. } => About::new(Service, ThisHost, Nothing),
+        }
+    }
+
+    /// What to do about it.
+    pub(super) fn advice(&self, passage: &Passage<'_>) -> Advice {
+        match self {
+            Self::ZmtpMechanism { .. } | Self::ZmtpOtherService { .. } => {
+                say("see whether this is the poller's Gorgone; on that machine: ").there(format!(
+                    "{}; grep external_com /etc/centreon-gorgone/config.d/*.yaml",
+                    passage.listeners()
+                ))
+            }
+            Self::ZmtpVersion { .. } => {
+                say("update what answers there to ZeroMQ 4; on that machine: ")
+                    .there(passage.listeners())
+            }
+            Self::GorgoneWebsocketMissing { .. } => say(
+                "hand this path on to Gorgone on the central (Apache: ProxyPass), or correct port and path here",
+            ),
+            Self::GorgoneWebsocketDown { .. } => say("on the central: ")
+                .there("systemctl restart gorgoned; ss -ltnp | grep gorgone")
+                .then("; /var/log/centreon-gorgone/gorgoned.log"),
+            Self::GorgoneTokenRefused { .. } => say(
+                "the same token in module pullwss here and in module proxy on the central (/etc/centreon-gorgone/config.d), then restart gorgoned",
+            ),
+            Self::GorgoneApiRefused { .. } => say(format!(
+                "module httpserver in /etc/centreon-gorgone/config.d: add {} to allowed_hosts, and set its auth right",
+                passage.from()
+            )),
+            Self::GorgoneNoStatus => say("have module proxy loaded; why it is not: ")
+                .here("grep -iE 'proxy|cannot' /var/log/centreon-gorgone/gorgoned.log"),
+            Self::NoPong { .. } => say("").here("systemctl restart gorgoned").then(
+                "; a poller that stays quiet needs the same; if it comes back, have the firewall's idle timeout for its port raised",
+            ),
         }
     }
 }

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 
 use super::about::{About, Layer, Owner, Plea};
+use super::remedy::{Advice, Passage, say};
 use super::{Millis, list};
 
 /// Causes of directories.
@@ -125,5 +126,51 @@ impl LdapCause {
                 About::new(Protocol, FarSide, Nothing)
             }
         }
+    }
+
+    /// What to do about it.
+    pub(super) fn advice(&self, passage: &Passage<'_>) -> Advice {
+        match self {
+            Self::LdapBindRefused { sub_code: Some(code), .. }
+                if self.about().owner == Owner::FarSide =>
+            {
+                say(of_account(code, &passage.from()))
+            }
+            Self::LdapBindRefused { .. } => say(
+                "check bind DN and password; a directory may answer so for a locked account too; do not try often, attempts count towards a lock-out",
+            ),
+            Self::LdapProtectionRequired { .. } => say(
+                "in Centreon's LDAP settings tick SSL (636) or TLS (389); here: --ldap ldaps://NAME",
+            ),
+            Self::LdapRefused { .. } => say("read its log at the time of the run; by hand: ")
+                .there(format!("ldapsearch -x -H ldap://{} -s base -b ''", passage.target)),
+            Self::LdapReferral { .. } => say(format!(
+                "in Centreon's LDAP settings name that directory, or a bind DN that {} holds",
+                passage.target
+            )),
+            Self::LdapLimit { .. } => {
+                say("the limits for this bind DN there, and its log (slapd: limits, timelimit)")
+            }
+            Self::LdapBindUnanswered { .. } => say(
+                "find what checks the password there (a directory behind it, Kerberos, RADIUS) and read its log at the time of this run",
+            ),
+            Self::LdapStarttlsRefused { .. } => say(
+                "give the directory a certificate for StartTLS; until then --ldap-plain sends the password in plain text",
+            ),
+        }
+    }
+}
+
+/// What the administrator of a directory does about an account.
+fn of_account(sub_code: &str, from: &str) -> String {
+    match sub_code {
+        "775" => "unlock the account (Unlock-ADAccount), and find what still sends its old password".to_owned(),
+        "533" => "enable the account (Enable-ADAccount)".to_owned(),
+        "701" => "give the account a later end (Clear-ADAccountExpiration)".to_owned(),
+        "532" | "773" => "set a new password that does not expire (Set-ADAccountPassword; Set-ADUser -PasswordNeverExpires), and put it into Centreon".to_owned(),
+        "account-locked" => "unlock the account (OpenLDAP: remove pwdAccountLockedTime; 389 DS: dsidm account unlock), and find what still sends its old password".to_owned(),
+        "account-disabled" => "enable the account (389 DS, FreeIPA: dsidm account unlock, ipa user-enable)".to_owned(),
+        "password-expired" | "change-after-reset" => "set a new password that the policy lets live (OpenLDAP: ldappasswd, pwdReset, pwdMaxAge), and put it into Centreon".to_owned(),
+        _ => format!("let the account log on from {from} at this hour (Set-ADUser -LogonWorkstations)"),
     }
 }

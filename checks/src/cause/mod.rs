@@ -7,7 +7,7 @@
 //! to JSON as they are.
 //!
 //! All that is known of a cause stands in the file of its section: variant, facts and sentence, and
-//! below them layer, owner and what may be asked for.
+//! below them layer, owner, what may be asked for, and what to do.
 
 mod about;
 mod agent;
@@ -24,6 +24,7 @@ mod ntp;
 mod own;
 mod path;
 mod port;
+mod remedy;
 mod route;
 #[cfg(any(test, feature = "samples"))]
 pub mod samples;
@@ -65,6 +66,7 @@ pub use ntp::NtpCause;
 pub use own::OwnCause;
 pub use path::PathCause;
 pub use port::PortCause;
+pub use remedy::{Blank, Demand, Passage, Remedy, RemedyCommand, RunOn};
 pub use route::RouteCause;
 pub use smtp::SmtpCause;
 pub use snmp::SnmpCause;
@@ -74,6 +76,7 @@ pub use tls::TlsCause;
 pub use web::WebCause;
 
 use about::About;
+use remedy::Advice;
 
 /// Makes [`Cause`] of its sections: a section's file and its line here are all there is to one.
 macro_rules! sections {
@@ -109,6 +112,12 @@ macro_rules! sections {
             fn about(&self) -> About {
                 match self {
                     $(Self::$section(cause) => cause.about(),)*
+                }
+            }
+
+            fn advice(&self, passage: &Passage<'_>) -> Advice {
+                match self {
+                    $(Self::$section(cause) => cause.advice(passage),)*
                 }
             }
         }
@@ -188,6 +197,24 @@ impl Cause {
     #[must_use]
     pub fn plea(&self) -> Plea {
         self.about().plea
+    }
+
+    /// Who acts on this passage, and what they do.
+    #[must_use]
+    pub fn remedy(&self, passage: &Passage<'_>) -> Remedy {
+        match passage.to_server() {
+            // What a server behind a proxy gets wrong is not the proxy's.
+            Some(server) if self.is_of_the_server() => {
+                self.advice(&server).of(self.owner(), server.target)
+            }
+            _ => self.advice(passage).of(self.owner(), passage.target),
+        }
+    }
+
+    /// Is it whoever runs the server that acts, if a proxy stands before it? Up to the port, and in
+    /// what is of the way to a proxy, the proxy is meant.
+    fn is_of_the_server(&self) -> bool {
+        self.owner() == Owner::FarSide && self.layer() > Layer::Port && self.inner().is_none()
     }
 
     /// Cannot be told from this side: the outcome is `unknown`, not `fail`.

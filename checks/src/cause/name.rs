@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use serde::{Deserialize, Serialize};
 
 use super::about::{About, Layer, Owner, Plea};
+use super::remedy::{Advice, Blank, Passage, say};
 use super::{AliasEnd, Cause, Opinion, RouteCause};
 
 /// Causes of name resolution.
@@ -201,6 +202,81 @@ impl NameCause {
                 Owner::Network(at) => About::new(Name, network(at), Repair),
                 other => About::new(Name, other, Nothing),
             },
+        }
+    }
+
+    /// What to do about it.
+    #[allow(clippy::match_same_arms)] // A table, in the order of the enum.
+    pub(super) fn advice(&self, passage: &Passage<'_>) -> Advice {
+        let origin = &passage.origin;
+        match self {
+            Self::NameNotFound { name, .. } => say(format!("check the spelling ({origin}), then: "))
+                .here(format!("getent ahosts {name}"))
+                .then("; add it to DNS or /etc/hosts"),
+            Self::NameNotAskedFor { name, at, .. } => {
+                say(format!("let the line `hosts:` ask dns for {name} ({at}), or add it to /etc/hosts; then: "))
+                    .here(format!("getent ahosts {name}"))
+            }
+            Self::NameNotInDns { name, address, .. } => say(format!(
+                "let the DNS know {name} ({address}); or set `smtp_host_lookup = dns, native` (postconf -e), and postfix reads /etc/hosts too"
+            )),
+            Self::OtherFamilyOnly { name, version, .. } => say(format!(
+                "ask the DNS team for an IPv{version} address of {name}, or let its program use the other kind ({origin}; postfix: inet_protocols)"
+            )),
+            Self::NameWithoutAddress { name } => say(format!(
+                "add an address of {name} to DNS or /etc/hosts; if DNS has one, see whether the name server removes private addresses (unbound: private-domain; dnsmasq: rebind-domain-ok): "
+            ))
+            .here(format!("getent ahosts {name}")),
+            Self::ResolverFailed { name, .. } => say("")
+                .here("cat /etc/resolv.conf")
+                .then("; then ask each name server: ")
+                .here(format!("dig @{} {name}", Blank::Server)),
+            Self::NameServerUnreachable { server, because, .. } => {
+                let advice = because.advice(&passage.to_name_server(*server));
+                match because.owner() {
+                    Owner::FarSide => advice.by(format!("whoever runs the name server {server}")),
+                    _ => advice,
+                }
+            }
+            Self::AliasBroken { name, target, .. } => say(format!(
+                "ask the DNS team: {name} is an alias of {target}; correct the alias, or add {target} ("
+            ))
+            .here(format!("dig {name} CNAME"))
+            .then(")"),
+            Self::NameIsLoopback { name, origin, .. } if origin == "DNS" => {
+                say(format!("ask the DNS team for the address of {name}; until then: /etc/hosts"))
+            }
+            Self::NameIsLoopback { name, origin, .. } => {
+                say(format!("give {name} its own address in {origin}, or take it out there"))
+            }
+            Self::NameIsNobody { name, origin, .. } if origin == "DNS" => say(format!(
+                "ask the DNS team to let {name} through: their filter answers so for names that it blocks; "
+            ))
+            .here(format!("dig {name}")),
+            Self::NameIsNobody { name, origin, .. } => {
+                say(format!("give {name} the address of its host ({origin})"))
+            }
+            Self::NoNameServer { .. } => say(format!(
+                "name your DNS server in /etc/resolv.conf (`nameserver {0}`), by whatever writes that file; or give --dns {0}",
+                Blank::Address
+            )),
+            Self::NameFileUnread { file, .. } => {
+                say("run preflight as root; every user's programs need that file: ")
+                    .here(format!("chmod a+r {file}"))
+            }
+            Self::NoInternetNames { name, .. } => say(match passage.protocol {
+                "ntp" => format!(
+                    "{name} is a default of the distribution: name your own time server in {origin}"
+                ),
+                "http" | "https" => format!(
+                    "if a proxy is the way to the Internet here: --proxy {}; if there is none: --skip {}={}",
+                    Blank::Url, passage.flow, Blank::Reason
+                ),
+                _ => format!("{name} is on the Internet: name a server of your own ({origin})"),
+            }),
+            Self::NameServerElsewhere { .. } => {
+                say("run preflight on the machine whose files these are")
+            }
         }
     }
 }

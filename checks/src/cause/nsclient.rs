@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::about::{About, Layer, Owner, Plea};
+use super::remedy::{Advice, Passage, say};
 
 /// Causes of NSClient++.
 ///
@@ -53,6 +54,19 @@ impl NsclientCause {
                 About::new(Authentication, FarSide, Nothing)
             }
             Self::NsclientLogin { .. } => About::new(Authentication, ThisHost, Nothing),
+        }
+    }
+
+    /// What to do about it.
+    pub(super) fn advice(&self, passage: &Passage<'_>) -> Advice {
+        match self {
+            Self::NsclientNotAllowed { .. } | Self::NsclientRefused { .. } => say(format!(
+                "add {} to `allowed hosts` in nsclient.ini, then restart the service nscp",
+                passage.from()
+            )),
+            Self::NsclientLogin { .. } => say(
+                "give the password of nsclient.ini (`password` under /settings/default): --nsclient-password-file FILE",
+            ),
         }
     }
 }

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Millis;
 use super::about::{About, Layer, Owner, Plea};
+use super::remedy::{Advice, Passage, say};
 
 /// Causes of time servers and of this host's clock.
 ///
@@ -77,6 +78,29 @@ impl NtpCause {
             Self::NtpDenied { .. } => About::new(Authentication, FarSide, Nothing),
             Self::NtpRateLimited => About::new(Protocol, FarSide, Nothing),
             Self::ClockOffset { .. } => About::new(Service, ThisHost, Nothing),
+        }
+    }
+
+    /// What to do about it.
+    pub(super) fn advice(&self, passage: &Passage<'_>) -> Advice {
+        match self {
+            Self::NtpUnsynchronised { .. } => {
+                say("a time server that is synchronised, or use another one; on it: ")
+                    .there("chronyc sources")
+            }
+            Self::NtpDenied { .. } => {
+                say(format!("let {0} ask (chrony: `allow {0}`)", passage.from()))
+            }
+            Self::NtpRateLimited => say(
+                "raise its limit for this host, or find what else asks it often; run again after some minutes",
+            ),
+            Self::NtpTooFar { .. } => {
+                say("a time server that is nearer to a good clock; on this one: ")
+                    .there("chronyc sources -v")
+            }
+            Self::ClockOffset { .. } => {
+                say("").here("systemctl enable --now chronyd; chronyc makestep; chronyc tracking")
+            }
         }
     }
 }

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::about::{About, Layer, Owner, Plea};
+use super::remedy::{Advice, Passage, say};
 
 /// Causes in preflight itself.
 ///
@@ -43,6 +44,17 @@ impl OwnCause {
             Self::ProbePanicked { .. } | Self::Interrupted => {
                 About::new(Host, Nobody, Nothing).untold()
             }
+        }
+    }
+
+    /// What to do about it.
+    pub(super) fn advice(&self, _: &Passage<'_>) -> Advice {
+        match self {
+            Self::ProbePanicked { .. } => {
+                say("run again with --only for this flow, and send the JSON report")
+                    .by("nobody on site; please report it to preflight's developers".to_owned())
+            }
+            Self::Interrupted => say("run again").by("nobody: you stopped the run".to_owned()),
         }
     }
 }

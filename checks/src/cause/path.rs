@@ -6,6 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use serde::{Deserialize, Serialize};
 
 use super::about::{About, Layer, Owner, Plea, Whereabouts};
+use super::remedy::{Advice, Passage, RunOn, say};
 use super::{
     Cause, HostAnswer, Icmp, Millis, Phase, ResetSign, RouteEntry, Transport, dead_path, facts,
 };
@@ -394,6 +395,94 @@ impl PathCause {
             | Self::MostlyLost { .. }
             | Self::OnePathDead { .. }
             | Self::MtuBlackHole { .. } => About::new(Path, network(Unknown), Repair),
+        }
+    }
+
+    /// What to do about it.
+    #[allow(clippy::match_same_arms)] // A table, in the order of the enum.
+    pub(super) fn advice(&self, passage: &Passage<'_>) -> Advice {
+        let owner = self.about().owner;
+        let rule = || passage.rule(owner);
+        match self {
+            Self::NoNeighbour { to, .. } => say(format!(
+                "see that {to} is up, and its address and netmask right; on that machine: "
+            ))
+            .there("ip -brief address"),
+            Self::FailsInsideVpn { vpn, because, .. } => {
+                let advice = match because.plea() {
+                    Plea::Repair => because.advice(passage).moved_to(RunOn::There),
+                    Plea::Allow { .. } | Plea::Nothing => say(format!(
+                        "let {} pass from the tunnel at {vpn}, and its answers back; and in the firewall of {} itself",
+                        passage.own_rule(),
+                        passage.target
+                    )),
+                };
+                advice.by(format!("whoever runs the VPN {vpn}, and {}", passage.target))
+            }
+            Self::HostUnreachable { to, .. } => say(format!(
+                "find out why {to} does not answer behind this device: whether it is up, and the address right"
+            )),
+            Self::NetUnreachable { to, .. } => {
+                say(format!("a route to {to} on this device, and back"))
+            }
+            Self::PathRejected { .. } => say(format!("allow {}", rule())),
+            Self::PathReset { hop: 0, .. } => {
+                say(format!("allow {} in this host's own rules (", rule()))
+                    .here("nft list ruleset")
+                    .then("), or on a device of this segment")
+            }
+            Self::PathReset { .. } => {
+                say(format!("allow {}; a device there answers with a RST", rule()))
+            }
+            Self::CutOff { .. } | Self::RejectedInItsName { .. } => {
+                say(format!("allow {}; a device there answers in the target's name", rule()))
+            }
+            Self::TargetRejected { .. } | Self::PortSilentOnSegment { .. } => {
+                let allow = say(format!("allow {} in its own firewall", rule()));
+                match passage.firewalld(owner) {
+                    Some(run) => allow.then(" (firewalld there: ").there(run).then(")"),
+                    None => allow,
+                }
+            }
+            Self::Unreachable { .. } => say(format!("allow {}", rule())),
+            Self::NoAnswer { .. } => say(format!(
+                "allow {}, and its answers; if it is allowed, see that the host is up",
+                rule()
+            )),
+            Self::HopLimitExceeded { .. } => {
+                say("repair the routing loop: a route is missing there, or points back")
+            }
+            Self::FilteredBetween { .. } | Self::PortSilent { .. } => {
+                say(format!("allow {}, and its answers", rule()))
+            }
+            Self::PortSilentAfter { .. } => say(format!(
+                "allow {}, there or in the host's own firewall; who drops it, there: ",
+                rule()
+            ))
+            .on_device(format!("tcpdump -ni any port {}", passage.port())),
+            Self::HostSilentAfter { to, .. } => say(format!(
+                "allow {}; if it is allowed, see that {} is up, and where this device sends packets for it",
+                rule(),
+                to.ip()
+            )),
+            Self::Unsteady { to, .. } | Self::MostlyLost { to, .. } => {
+                say("look for loss on the way: ")
+                    .here(format!("ping -c 100 -i 0.2 {0}; mtr -n {0}", to.ip()))
+            }
+            Self::OnePathDead { .. } => say(format!(
+                "look at the members of the bundles and the equal-cost routes between {} and {}: one is up and carries nothing",
+                passage.from(),
+                passage.target
+            )),
+            Self::Unacknowledged { .. } | Self::AnswersLost { .. } => say(format!(
+                "allow {} with all that follows its handshake: a firewall that looks inside drops it, or a link loses it",
+                rule()
+            )),
+            Self::MtuBlackHole { .. } => say(format!(
+                "let ICMP \"too big\" (3/4) pass between {} and {}, or lower the MSS on the tunnel",
+                passage.from(),
+                passage.target
+            )),
         }
     }
 }

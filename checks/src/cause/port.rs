@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Transport;
 use super::about::{About, Layer, Owner, Plea};
+use super::remedy::{Advice, Passage, say};
 
 /// Causes at a port: the peer's, or one of this host.
 ///
@@ -83,6 +84,30 @@ impl PortCause {
             | Self::ListensOnLoopback { .. }
             | Self::FoundOnOtherPort { .. } => About::new(Port, ThisHost, Nothing),
             Self::ListenersUnknown { .. } => About::new(Host, ThisHost, Nothing).untold(),
+        }
+    }
+
+    /// What to do about it.
+    pub(super) fn advice(&self, passage: &Passage<'_>) -> Advice {
+        match self {
+            Self::PortClosed { .. } => {
+                say("start the service; on that machine: ").there(passage.start())
+            }
+            Self::NothingListens { .. } => say("start the service: ").here(passage.start()),
+            Self::ListensOnLoopback { .. } => {
+                say("let it listen on the address others use, not on 127.0.0.1: ")
+                    .here(passage.listeners())
+            }
+            Self::FoundOnOtherPort { found, why, .. } => {
+                let why = why.as_ref().map(|why| format!("; {why}")).unwrap_or_default();
+                say(format!(
+                    "use {} {found} for this flow (--port {}={found}) and in the firewall rules{why}",
+                    passage.transport, passage.flow
+                ))
+            }
+            Self::ListenersUnknown { .. } => {
+                say("mount /proc, or look where it can be read: ").here(passage.listeners())
+            }
         }
     }
 }

@@ -6,6 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use serde::{Deserialize, Serialize};
 
 use super::about::{About, Layer, Owner, Plea};
+use super::remedy::{Advice, Blank, Passage, say};
 use super::{
     Cause, DropSign, LocalFirewallSign, LocalRoute, Millis, RouteEntry, SourceFault, TunnelLink,
     facts,
@@ -130,6 +131,67 @@ impl RouteCause {
             Self::LocalFirewall { .. } => About::new(Route, ThisHost, ALLOW),
             Self::SourceUnusable { .. } | Self::LocalError { .. } => {
                 About::new(Host, ThisHost, Nothing)
+            }
+        }
+    }
+
+    /// What to do about it.
+    pub(super) fn advice(&self, passage: &Passage<'_>) -> Advice {
+        match self {
+            Self::NoRoute { to, .. } => {
+                say("").here(format!("ip route get {to}")).then("; add the route or the gateway")
+            }
+            Self::GatewaySilent { gateway, entry, .. } => {
+                say(format!("see that {gateway} is this network's gateway and is up: "))
+                    .here(format!("ip neigh show {gateway}"))
+                    .then("; else: ")
+                    .here(format!(
+                        "ip route replace {} via {} dev {}",
+                        entry.destination(),
+                        Blank::Gateway,
+                        entry.interface
+                    ))
+            }
+            Self::RouteOnLink { to, entry, .. } => {
+                say(format!("give the route its gateway, unless {to} is on this segment: ")).here(
+                    format!("ip route replace {} via {}", entry.destination(), Blank::Gateway),
+                )
+            }
+            Self::VpnNotUsed { vpn, to, tunnels, .. } if tunnels.iter().any(|link| link.is_up) => {
+                say(format!(
+                    "have the VPN carry a route to {to} (pushed by {vpn}, or set in its client; WireGuard: AllowedIPs), until this names the tunnel: "
+                ))
+                .here(format!("ip route get {to}"))
+            }
+            Self::VpnNotUsed { vpn, to, .. } => say(format!(
+                "start the VPN's client on this host, and read its log: TCP 443 to {vpn} is all it needs of a firewall; then: "
+            ))
+            .here(format!("ip -brief link; ip route get {to}")),
+            Self::LocalFirewall { .. } => say(format!(
+                "allow {} in this host's own rules: ",
+                passage.rule(self.about().owner)
+            ))
+            .here("nft list ruleset; firewall-cmd --list-all"),
+            Self::ReplyDroppedHere { how: DropSign::Rule, to, .. } => say(format!(
+                "accept answers from {} port {} in this host's INPUT rules (\"ct state established accept\"): ",
+                to.ip(),
+                to.port()
+            ))
+            .here("nft list ruleset"),
+            Self::ReplyDroppedHere { how: DropSign::ReversePath, to, .. } => say(format!(
+                "route to {} by the interface its answers come in by (",
+                to.ip()
+            ))
+            .here(format!("ip route get {}", to.ip()))
+            .then("), or ")
+            .here("sysctl net.ipv4.conf.all.rp_filter=2"),
+            Self::SourceUnusable { from, .. } => say(format!(
+                "see that {from} is an address of this host, and the one that {} is to be asked from: ",
+                passage.target
+            ))
+            .here("ip -brief address"),
+            Self::LocalError { .. } => {
+                say("look at this host's limits: ").here("ulimit -n; ss -s")
             }
         }
     }

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Millis;
 use super::about::{About, Layer, Owner, Plea, Whereabouts};
+use super::remedy::{Advice, Passage, say};
 
 /// Causes of mail servers.
 ///
@@ -162,6 +163,58 @@ impl SmtpCause {
             Self::SmtpHelloRefused { .. }
             | Self::SmtpStarttlsRefused { .. }
             | Self::SmtpStarttlsMissing { .. } => About::new(Protocol, FarSide, Nothing),
+        }
+    }
+
+    /// What to do about it.
+    pub(super) fn advice(&self, passage: &Passage<'_>) -> Advice {
+        let from = passage.from();
+        match self {
+            Self::SmtpGreetingLate { .. } => say(format!(
+                "see in the server's own log whether it looks up {from} in DNS, or delays strangers; to wait longer: --timeout 10"
+            )),
+            Self::SmtpRefused { .. } => say(format!(
+                "let {from} connect (postfix: smtpd_client_restrictions), or use the relay meant for it"
+            )),
+            Self::SmtpUnavailable { .. } => say(
+                "look at its queue, its disk and its limit of connections (postfix: anvil, postqueue -p), then run preflight again",
+            ),
+            Self::SmtpInspected { .. } => say(
+                "switch SMTP inspection off on the firewall in between (ASA: no inspect esmtp)",
+            ),
+            Self::SmtpHelloRefused { .. } => say(format!(
+                "take the name that {from} greets with, or say which one it should use (postfix: smtpd_helo_restrictions)"
+            )),
+            Self::SmtpStarttlsRefused { .. } => {
+                say("give its STARTTLS a certificate and key that work; see: ")
+                    .there(passage.openssl())
+            }
+            Self::SmtpStarttlsMissing {} => {
+                say(format!("offer STARTTLS to {from}; until then nothing is sent there"))
+            }
+            Self::SmtpGreylisted { .. } => say(format!(
+                "exempt {from} from greylisting; until then a mail server of its own tries again and gets through"
+            )),
+            Self::SmtpAuthenticationWanted { .. } => say("give the mailer its login: ").here(
+                "postconf -e smtp_sasl_auth_enable=yes smtp_sasl_password_maps=hash:/etc/postfix/sasl_passwd; postmap /etc/postfix/sasl_passwd",
+            ),
+            Self::SmtpBlockListed { .. } => say(format!(
+                "let {from} in past the block list (postfix: check_client_access before reject_rbl_client), or have its address taken off the list that the words name"
+            )),
+            Self::SmtpNoReverseName { .. } => say(format!(
+                "ask the DNS team for a name of {from} that leads back to it (PTR and A record): "
+            ))
+            .here(format!("dig -x {from}"))
+            .then("; or let the relay take it without (postfix: mynetworks)"),
+            Self::SmtpSenderRefused { .. } => say("use a sender that the relay takes: ")
+                .here("postconf myorigin")
+                .then(", and the sender set in Centreon"),
+            Self::SmtpRelayDenied { .. } => say(format!(
+                "let {from} relay there (postfix: mynetworks), or use the relay meant for it"
+            )),
+            Self::SmtpMailRefused { .. } => say(format!(
+                "take the test mail from {from}, or say what it lacks; its words are above"
+            )),
         }
     }
 }

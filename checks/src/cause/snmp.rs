@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Millis;
 use super::about::{About, Layer, Owner, Plea, Whereabouts};
+use super::remedy::{Advice, Passage, say};
 
 /// Causes of SNMP agents.
 ///
@@ -116,6 +117,36 @@ impl SnmpCause {
             | Self::SnmpUserIgnored { .. } => About::new(Authentication, FarSide, Nothing),
             Self::SnmpTimeWindow { .. } => About::new(Protocol, FarSide, Nothing),
             Self::SnmpView => About::new(Service, FarSide, Nothing),
+        }
+    }
+
+    /// What to do about it.
+    pub(super) fn advice(&self, passage: &Passage<'_>) -> Advice {
+        match self {
+            Self::SnmpCommunity { .. } => say(format!(
+                "compare the community, and let {} ask with it (snmpd: rocommunity, com2sec)",
+                passage.from()
+            )),
+            Self::SnmpSilent { .. } => say(format!(
+                "allow {}; on the device, see that the agent is on and lets {} ask, in which version and with which community",
+                passage.rule(self.about().owner),
+                passage.from()
+            )),
+            Self::SnmpUnknownUser { .. }
+            | Self::SnmpUserIgnored { .. }
+            | Self::SnmpWrongDigest { .. }
+            | Self::SnmpDecryption { .. }
+            | Self::SnmpSecurityLevel { .. } => {
+                say("compare user, protocols and passwords with the agent's own")
+            }
+            Self::SnmpTimeWindow { .. } => {
+                say("set its clock and its engine boots right: restart the agent (")
+                    .there("systemctl restart snmpd")
+                    .then(")")
+            }
+            Self::SnmpView | Self::SnmpAuthorization { .. } => {
+                say("let this community or user read 1.3.6.1.2.1 (snmpd: view and access lines)")
+            }
         }
     }
 }

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use serde::{Deserialize, Serialize};
 
 use super::about::{About, Layer, Owner, Plea};
+use super::remedy::{Advice, Passage, say};
 use super::{SshPart, list};
 
 /// Causes of SSH servers.
@@ -58,6 +59,33 @@ impl SshCause {
         match self {
             Self::SshRefused { .. } | Self::SshClosed { .. } | Self::SshNothingInCommon { .. } => {
                 About::new(Protocol, FarSide, Nothing)
+            }
+        }
+    }
+
+    /// What to do about it.
+    pub(super) fn advice(&self, passage: &Passage<'_>) -> Advice {
+        let from = passage.from();
+        match self {
+            Self::SshRefused { .. } => say(format!(
+                "wait until the penalty is over: visits like preflight's may be the reason; or let {from} in: PerSourcePenaltyExemptList {from}, MaxStartups in sshd_config; on that machine: "
+            ))
+            .there("journalctl -u ssh -u sshd"),
+            Self::SshClosed { .. } => say(format!(
+                "let {from} in: /etc/hosts.deny and /etc/hosts.allow, then PerSourcePenalties and MaxStartups in sshd_config (visits like preflight's count there too); on that machine: "
+            ))
+            .there("journalctl -u ssh -u sshd"),
+            Self::SshNothingInCommon { part, ours, .. } => {
+                let line = match part {
+                    SshPart::KeyExchange => "KexAlgorithms",
+                    SshPart::HostKey => "HostKeyAlgorithms, HostKey",
+                    SshPart::Cipher => "Ciphers",
+                    SshPart::Mac => "MACs",
+                };
+                let few = ours.get(..3).unwrap_or(ours).join(", ");
+                say(format!(
+                    "let its SSH server offer one of {few} … (sshd_config: {line}), or update it"
+                ))
             }
         }
     }

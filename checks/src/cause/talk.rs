@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use serde::{Deserialize, Serialize};
 
 use super::about::{About, Layer, Owner, Plea};
+use super::remedy::{Advice, Passage, say};
 use super::{Millis, Phase};
 use crate::recognise::Spoken;
 
@@ -164,6 +165,46 @@ impl TalkCause {
             | Self::WrongService { .. }
             | Self::BadReply { .. } => About::new(Protocol, FarSide, Nothing),
             Self::TooSlow { .. } => About::new(Service, FarSide, Nothing),
+        }
+    }
+
+    /// What to do about it.
+    pub(super) fn advice(&self, passage: &Passage<'_>) -> Advice {
+        match self {
+            Self::Silent { .. } if passage.protocol == "bbdo" => say(
+                "a broker takes one newcomer at a time and gives it 3 s; on that machine, see who connects and says nothing (its log: could not accept client), and whether cbd is stuck: "
+            )
+            .there(format!("ss -tnp 'sport = :{}'", passage.port())),
+            Self::Silent { .. }
+            | Self::SilentAfter { .. }
+            | Self::HungUp { .. }
+            | Self::Reset { .. }
+            | Self::Incomplete { .. } => {
+                say("read the service's own log while preflight runs again; on that machine: ")
+                    .there(passage.listeners())
+                    .then("; nothing in it: a device in between accepts for it")
+            }
+            Self::WindowClosed { .. } => {
+                say("see whether the service is stuck: its log, and bytes it has not read (Recv-Q): ")
+                    .there(format!("ss -tnp 'sport = :{}'", passage.port()))
+            }
+            Self::AnsweredFromElsewhere { to, by } => say(format!(
+                "have it answer from {} port {} (bind it to that address, or route {} back that way); no NAT of {} on the way",
+                to.ip(),
+                to.port(),
+                passage.from(),
+                by.ip()
+            )),
+            Self::Endless { .. } | Self::WrongService { .. } | Self::BadReply { .. } => say(format!(
+                "see what listens on {} {}; on that machine: ",
+                passage.transport,
+                passage.port()
+            ))
+            .there(passage.listeners())
+            .then(&format!("; or correct the port ({})", passage.origin)),
+            Self::TooSlow { .. } => say(
+                "see what that machine waits for: its processor, its log; then raise the timeouts of what is checked there"
+            ),
         }
     }
 }

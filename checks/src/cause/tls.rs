@@ -1,11 +1,13 @@
 //! Causes in TLS and its certificates.
 
 use std::borrow::Cow;
-use std::net::SocketAddr;
+
+use std::net::{IpAddr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
 use super::about::{About, Layer, Owner, Plea, Whereabouts};
+use super::remedy::{Advice, Passage, TRUST, say};
 use super::{ChainLink, list};
 
 /// Causes in TLS and its certificates.
@@ -243,6 +245,88 @@ impl TlsCause {
             | Self::TlsClosed { .. }
             | Self::TlsClientCertificateWanted { .. }
             | Self::TlsUnexpected { .. } => About::new(Tls, FarSide, Nothing),
+        }
+    }
+
+    /// What to do about it.
+    #[allow(clippy::match_same_arms)] // A table, in the order of the enum.
+    pub(super) fn advice(&self, passage: &Passage<'_>) -> Advice {
+        // Shows the certificates there, and needs nothing that only one of the machines has.
+        let look = |words: String| say(words).there(passage.openssl());
+        match self {
+            Self::CertificateExpired { link: ChainLink::Root, subject, .. }
+            | Self::CertificateNotYetValid { link: ChainLink::Root, subject, .. }
+            | Self::CertificateWeakKey { link: ChainLink::Root, subject, .. }
+            | Self::CertificateWeakSignature { link: ChainLink::Root, subject, .. } => say(format!(
+                "replace \"{subject}\" in this host's store by the authority's present certificate (update-ca-trust, update-ca-certificates)"
+            )),
+            Self::CertificateExpired { .. } => {
+                look("renew it, and send its whole chain; then check: ".to_owned())
+            }
+            Self::CertificateNotYetValid { .. } => {
+                look("send one that is valid today, if this host's clock is right; see: ".to_owned())
+            }
+            Self::CertificateUnknownIssuer { .. } => {
+                say(TRUST).here(passage.openssl())
+            }
+            Self::CertificateSelfSigned { .. } => look(TRUST.to_owned()),
+            Self::TlsIntercepted { host, issuer } => say(format!(
+                "exempt {host} from TLS inspection for {}, or trust \"{issuer}\" on this host",
+                passage.from()
+            )),
+            Self::CertificateOfDevice { host, .. } => say(format!(
+                "let {} reach {host} itself; do not trust that certificate: it is a block or log-in page's",
+                passage.from()
+            )),
+            Self::TrustStoreEmpty => say("install the package ca-certificates"),
+            Self::CertificateIncompleteChain { issuer, .. } => look(format!(
+                "let the server send the certificate of \"{issuer}\" behind its own; see: "
+            )),
+            Self::CertificateWrongName { presented, .. } => say(format!(
+                "use a name the certificate has ({}), or have one issued for {}",
+                presented.first().map_or("none", String::as_str),
+                passage.target
+            )),
+            Self::CertificateWeakKey { least, .. } => {
+                look(format!("a certificate with a longer key ({least} bits) there; see: "))
+            }
+            Self::CertificateWeakSignature { .. } => {
+                look("a certificate signed with SHA-256 there; see: ".to_owned())
+            }
+            Self::CertificateWrongPurpose { .. } | Self::CertificateNameForbidden { .. } => {
+                look(format!(
+                    "a certificate for servers (serverAuth), by an authority that may sign for {}; see: ",
+                    passage.target
+                ))
+            }
+            Self::CertificateUnchecked { .. } => say("see what this host's OpenSSL says: ")
+                .here(format!("{} -verify_return_error", passage.openssl())),
+            Self::TlsVersion { .. } => look("TLS 1.2 or 1.3 there; see: ".to_owned()),
+            Self::TlsRefused { .. } if passage.target.parse::<IpAddr>().is_ok() => look(
+                "give the server's name instead of its address, if it has one (SNI); else its log says why: "
+                    .to_owned(),
+            ),
+            Self::CertificateInvalid { .. } | Self::TlsRefused { .. } | Self::TlsClosed { .. } => {
+                look("a certificate and key that work there; see: ".to_owned())
+            }
+            Self::TlsNothingInCommon { .. } => look(
+                "TLS 1.2 or 1.3 with ECDHE and AES-GCM there (ssl_ciphers, SSLCipherSuite); see: "
+                    .to_owned(),
+            ),
+            Self::TlsNameUnknown { by_name: false, .. } => say(format!(
+                "give the server's name instead of its address ({}), everywhere it is configured",
+                passage.origin
+            )),
+            Self::TlsNameUnknown { name, .. } => say(format!(
+                "serve {name} there with a certificate, or use a name that it serves"
+            )),
+            Self::TlsClientCertificateWanted { .. } => say(format!(
+                "let {} in without a client certificate, or issue one for it",
+                passage.from()
+            )),
+            Self::TlsUnexpected { .. } => {
+                say("use the TLS port or scheme for it (ldaps://, https://)")
+            }
         }
     }
 }

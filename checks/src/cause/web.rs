@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 
 use super::about::{About, Layer, Owner, Plea, Whereabouts};
+use super::remedy::{Advice, Blank, Passage, say};
 use super::{Cause, Millis, list};
 
 /// Causes of web servers and proxies.
@@ -172,6 +173,73 @@ impl WebCause {
                 About::new(Service, network(Unknown), Repair)
             }
             Self::ProxyUnreachable { because, .. } => because.about(),
+        }
+    }
+
+    /// What to do about it.
+    pub(super) fn advice(&self, passage: &Passage<'_>) -> Advice {
+        let (from, target) = (passage.from(), passage.target);
+        match self {
+            Self::HttpForbidden { .. } => {
+                say(format!("let {from} in, or say which login it needs; who answers: "))
+                    .there(format!("curl -sv -o /dev/null {}", Blank::Url))
+            }
+            Self::HttpNotFound { path } => {
+                say(format!("serve {path} there, or say which path it is now"))
+            }
+            Self::HttpStatus { status } => {
+                say(format!("find {from} in its access log and say why it answers {status}"))
+            }
+            Self::HttpServerError { status, unsigned: false } => {
+                say(format!("find the answer {status} to {from} in its error log, and repair it"))
+            }
+            Self::HttpServerError { status, unsigned: true } => say(format!(
+                "find the answer {status} to {from} in its error log; if it is not there, a proxy on the way gave it: ask the network team which one, or use --proxy"
+            )),
+            Self::CaptivePortal { .. } => {
+                say(format!("allow {} without the portal's login", passage.own_rule()))
+            }
+            Self::PageInstead { host, .. } => {
+                say(format!("let {from} reach {host} without that page"))
+            }
+            Self::RedirectLoop { location } => {
+                say(format!("find what sends {location} back to itself there: "))
+                    .there(format!("curl -sSIL --max-redirs 5 {location}"))
+            }
+            Self::ProxyScheme { .. } => say(format!(
+                "let {from} through without a log-in, or with Basic: neither dnf and apt as they come nor the platform speak the others"
+            )),
+            Self::NotMetadata { secure: false, .. } => {
+                say(format!("allow {target} for {from} on the web filter or proxy; see: "))
+                    .here(format!("curl -s {target} | head"))
+            }
+            Self::NotMetadata { secure: true, .. } => {
+                say("see whether this is still a repository: ")
+                    .there(format!("curl -s {target} | head"))
+            }
+            Self::ProxyAuthentication { .. } => {
+                say("give --proxy-user and PREFLIGHT_PROXY_PASSWORD, and the same to dnf or apt")
+            }
+            Self::ProxyDenied { destination, .. } => {
+                say(format!("allow {destination} on the proxy"))
+            }
+            Self::ProxyCannotReach { destination, error, .. }
+                if error.as_deref().is_some_and(|error| error.contains("DNS")) =>
+            {
+                say(format!(
+                    "let the proxy itself resolve {destination}: its own name server does not"
+                ))
+            }
+            Self::ProxyCannotReach { destination, .. } => {
+                say(format!("let the proxy itself reach {destination}"))
+            }
+            Self::ProxySilent { destination, .. } => {
+                say(format!("see whether the proxy itself reaches {destination}, and let it"))
+            }
+            // What listens on a proxy is not the far side's service.
+            Self::ProxyUnreachable { because, .. } => {
+                because.advice(&Passage { look_at: "", ..passage.clone() })
+            }
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use preflight_checks::{Cause, Icmp, PathCause, Transport};
+use preflight_checks::{Cause, Icmp, PathCause, Remedy, Transport};
 use serde_json::{Map, Value, json};
 
 use crate::catalogue::{Party, Role};
@@ -12,7 +12,6 @@ use crate::report::{
     AttemptReport, CauseReport, NoteReport, Readable, Report, StepReport, TargetReport, WayReport,
 };
 use crate::run::plan::{Direction, Phase};
-use crate::run::remedy::Remedy;
 use crate::run::verdict::Outcome;
 use crate::site::Origin;
 use crate::site::local::Host;
@@ -77,10 +76,10 @@ pub(super) fn rejected(step: StepReport, device: &str) -> StepReport {
     let cause = CauseReport {
         why: Why::Cause(why),
         message: message.clone(),
-        remedy: Remedy {
-            who: format!("network team, device {device}"),
-            what: "allow UDP 161".to_owned(),
-        },
+        remedy: Remedy::in_words(
+            format!("network team, device {device}"),
+            "allow UDP 161".to_owned(),
+        ),
     };
     StepReport { outcome: Outcome::Fail, result: message, cause: Some(cause), ..step }
 }
@@ -246,7 +245,7 @@ fn spoken(said: &str) -> Report {
             code: Readable::Unread(json!(said)),
             message: said.clone(),
             owner: None,
-            remedy: Some(Remedy { who: said.clone(), what: said.clone() }),
+            remedy: Some(Remedy::in_words(said.clone(), said.clone())),
         }],
         evidence: [("path".to_owned(), json!([format!("1 {said}")]))]
             .into_iter()

@@ -131,7 +131,7 @@ fn sentences(when: &str, step: &StepReport, page: &mut Page<'_>) -> io::Result<(
 fn to_do(step: &StepReport, page: &mut Page<'_>) -> io::Result<()> {
     if let Some(cause) = &step.cause {
         page.row("who acts", &cause.remedy.who)?;
-        page.row(cause.turn(), &cause.remedy.what)?;
+        page.row(cause.turn(), &cause.remedy.text)?;
         page.row("ask too", &asked_too(step))?;
     }
     let mut concerns = step.concerns.iter().flat_map(about_concern);

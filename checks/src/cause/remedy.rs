@@ -1,0 +1,293 @@
+//! What to do about a cause: who does it, in words, and by which commands.
+//!
+//! The words of each cause stand beside it, in the file of its section. `docs/causes.md` has the
+//! whole story.
+
+use std::net::{IpAddr, SocketAddr};
+
+use serde::{Deserialize, Serialize};
+
+use super::about::Owner;
+use super::facts::Transport;
+
+/// Who acts, and what they do.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Remedy {
+    /// "network team, device 10.9.0.1"
+    pub who: String,
+    /// What they do, or are asked for: one line, with the commands in it.
+    pub text: String,
+    /// The same commands by themselves, in the order of the text.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub commands: Vec<RemedyCommand>,
+}
+
+/// A command of a remedy.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RemedyCommand {
+    /// Where it is run.
+    pub on: RunOn,
+    /// For a shell; a word in capitals is one that only who runs it can know ([`Blank`]).
+    pub run: String,
+}
+
+/// The machine that a command is run on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RunOn {
+    /// This host.
+    Here,
+    /// The machine that was asked.
+    There,
+    /// A device on the way.
+    Device,
+}
+
+/// A word of a command that preflight does not know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::Display, strum::EnumIter)]
+#[strum(serialize_all = "UPPERCASE")]
+pub enum Blank {
+    /// The port, where none was asked.
+    Port,
+    /// The systemd unit of a service that the flow table does not name.
+    Unit,
+    /// The router that a route should lead to.
+    Gateway,
+    /// A name server.
+    Server,
+    /// A file of the reader's choice.
+    File,
+    /// The page that the reader wants.
+    Url,
+    /// A name that the reader gives to a question of their own.
+    Name,
+    /// A user of the service.
+    User,
+    /// A database of that user.
+    Database,
+    /// Why a flow is left out, in the reader's words.
+    Reason,
+    /// An address.
+    Address,
+}
+
+/// Where a failed question was going; what a request to another team must name.
+#[derive(Clone, Debug)]
+pub struct Passage<'a> {
+    /// The address we ask from, when a socket told.
+    pub from: Option<IpAddr>,
+    /// The same behind address translation, when that is known.
+    pub seen_as: Option<IpAddr>,
+    /// Address and port, when the name could be resolved.
+    pub to: Option<SocketAddr>,
+    /// The target as configured.
+    pub target: &'a str,
+    /// The flow's id.
+    pub flow: &'a str,
+    /// The protocol's name.
+    pub protocol: &'a str,
+    /// TCP or UDP.
+    pub transport: Transport,
+    /// The port, when the flow has one.
+    pub port: Option<u16>,
+    /// What to run on the far side when nothing listens there; `PORT` in it is the port asked.
+    pub look_at: &'a str,
+    /// Where the target came from.
+    pub origin: String,
+    /// What the whole step asks for.
+    pub asked_for: &'a [Demand],
+    /// The server that is meant, and its port, where the target is a proxy on the way to it.
+    pub behind: Option<(String, u16)>,
+}
+
+/// Something that a step asks of whoever stands in its way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Demand {
+    /// Of whom.
+    pub of: Owner,
+    /// In words: "allow TCP 5669 from 10.2.0.7 to 10.0.0.5".
+    pub what: String,
+    /// The firewall's rule in it, when one helps: "TCP 5669 from 10.2.0.7 to 10.0.0.5".
+    pub rule: Option<String>,
+    /// The same for firewalld on the machine that is asked, a rich rule a port.
+    pub rich_rules: Vec<String>,
+}
+
+impl Remedy {
+    /// A remedy without a command.
+    #[must_use]
+    pub fn in_words(who: String, text: String) -> Self {
+        Self { who, text, commands: Vec::new() }
+    }
+}
+
+/// What to do, before it is said by whom.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Advice {
+    /// Who does it, where that is not simply the cause's owner.
+    pub(super) who: Option<String>,
+    text: String,
+    commands: Vec<RemedyCommand>,
+}
+
+/// Against a certificate that nobody here vouches for.
+pub(super) const TRUST: &str = "if it is the right one, trust it: preflight --ca FILE, and for the \
+    platform the system's store (update-ca-trust, update-ca-certificates); ";
+
+/// Begins an advice with words.
+pub(super) fn say(words: impl Into<String>) -> Advice {
+    Advice { text: words.into(), ..Advice::default() }
+}
+
+impl Advice {
+    /// Goes on with words.
+    pub(super) fn then(mut self, words: &str) -> Self {
+        self.text.push_str(words);
+        self
+    }
+
+    /// Goes on with a command for this host.
+    pub(super) fn here(self, run: impl Into<String>) -> Self {
+        self.run(RunOn::Here, run.into())
+    }
+
+    /// Goes on with a command for the machine that was asked.
+    pub(super) fn there(self, run: impl Into<String>) -> Self {
+        self.run(RunOn::There, run.into())
+    }
+
+    /// Goes on with a command for a device on the way.
+    pub(super) fn on_device(self, run: impl Into<String>) -> Self {
+        self.run(RunOn::Device, run.into())
+    }
+
+    fn run(mut self, on: RunOn, run: String) -> Self {
+        self.text.push_str(&run);
+        self.commands.push(RemedyCommand { on, run });
+        self
+    }
+
+    /// The same commands, all of them for that machine.
+    pub(super) fn moved_to(mut self, on: RunOn) -> Self {
+        for command in &mut self.commands {
+            command.on = on;
+        }
+        self
+    }
+
+    /// Names who does it.
+    pub(super) fn by(self, who: String) -> Self {
+        Self { who: Some(who), ..self }
+    }
+
+    /// The whole remedy; `owner` does it at `target`, if the advice names nobody else.
+    pub(super) fn of(self, owner: Owner, target: &str) -> Remedy {
+        let Self { who, text, commands } = self;
+        Remedy { who: who.unwrap_or_else(|| owner.who(target)), text, commands }
+    }
+}
+
+impl Owner {
+    /// Who that is, in words; `target` is what the far side is called.
+    #[must_use]
+    pub fn who(self, target: &str) -> String {
+        use super::about::Whereabouts::{At, AtOrBefore, AtOrBehind, Unknown};
+        match self {
+            Self::ThisHost => "you, on this host".to_owned(),
+            Self::FarSide => format!("whoever runs {target}"),
+            Self::Network(At(device)) => format!("network team, device {device}"),
+            Self::Network(AtOrBehind(last)) => format!("network team, at {last} or behind it"),
+            Self::Network(AtOrBefore(first)) => format!("network team, at {first} or before it"),
+            Self::Network(Unknown) => "network team".to_owned(),
+            Self::Nobody => "nobody".to_owned(),
+        }
+    }
+}
+
+impl<'a> Passage<'a> {
+    /// What `owner` has to open: "TCP 5669 from 10.2.0.7 to 10.0.0.5".
+    pub(super) fn rule(&self, owner: Owner) -> String {
+        let rules: Vec<&str> =
+            self.demands_of(owner).filter_map(|demand| demand.rule.as_deref()).collect();
+        if rules.is_empty() { self.own_rule() } else { rules.join(" and ") }
+    }
+
+    fn demands_of(&self, owner: Owner) -> impl Iterator<Item = &'a Demand> {
+        self.asked_for.iter().filter(move |demand| demand.of == owner)
+    }
+
+    /// What lets this one question pass, for a cause that is no firewall's.
+    pub(super) fn own_rule(&self) -> String {
+        let to = self.address();
+        let seen = self.seen_as.map(|seen| format!(" (seen as {seen})")).unwrap_or_default();
+        format!("{} {} from {}{seen} to {to}", self.transport, self.port(), self.from())
+    }
+
+    /// Our address, or words for it.
+    pub(super) fn from(&self) -> String {
+        self.from.map_or_else(|| "this host".to_owned(), |from| from.to_string())
+    }
+
+    /// The address asked, or the target as it was given.
+    pub(super) fn address(&self) -> String {
+        self.to.map_or_else(|| self.target.to_owned(), |to| to.ip().to_string())
+    }
+
+    /// The port that was asked, or its blank.
+    pub(super) fn port(&self) -> String {
+        let port = self.to.map(|to| to.port()).or(self.port);
+        port.map_or_else(|| Blank::Port.to_string(), |port| port.to_string())
+    }
+
+    /// "tcp" and "udp" as the flags of `ss`, with the port that was asked.
+    pub(super) fn listeners(&self) -> String {
+        let flag = if self.transport == Transport::Udp { 'u' } else { 't' };
+        format!("ss -l{flag}np 'sport = :{}'", self.port())
+    }
+
+    /// What starts the service and shows that it listens, on the machine it belongs to.
+    pub(super) fn start(&self) -> String {
+        match self.look_at {
+            "" => format!("systemctl enable --now {}; {}", Blank::Unit, self.listeners()),
+            look_at => look_at.replace(&Blank::Port.to_string(), &self.port()),
+        }
+    }
+
+    /// Shows what certificates the server sends.
+    pub(super) fn openssl(&self) -> String {
+        let service = crate::SERVICES.iter().find(|service| service.name == self.protocol);
+        let starttls = service.and_then(|service| service.hints.starttls);
+        let starttls = starttls.map(|name| format!(" -starttls {name}")).unwrap_or_default();
+        format!("openssl s_client -connect {}:{}{starttls} -showcerts", self.target, self.port())
+    }
+
+    /// The commands for firewalld on the machine that is asked, each for our address alone.
+    pub(super) fn firewalld(&self, owner: Owner) -> Option<String> {
+        let rules = self.demands_of(owner).flat_map(|demand| &demand.rich_rules);
+        let commands: String = rules
+            .map(|rule| format!("firewall-cmd --permanent --add-rich-rule='{rule}'; "))
+            .collect();
+        (!commands.is_empty()).then(|| format!("{commands}firewall-cmd --reload"))
+    }
+
+    /// The passage of a question to a name server of this host.
+    pub(super) fn to_name_server(&self, server: IpAddr) -> Self {
+        let (transport, port, look_at) = (Transport::Udp, 53, "");
+        let to = Some(SocketAddr::new(server, port));
+        Self { to, protocol: "dns", transport, port: Some(port), look_at, ..self.clone() }
+    }
+
+    /// The same question over that transport alone.
+    pub(super) fn over(&self, transport: Transport) -> Self {
+        Self { transport, look_at: "", ..self.clone() }
+    }
+
+    /// The passage to the server that is meant, behind the proxy that was asked.
+    pub(super) fn to_server(&'a self) -> Option<Passage<'a>> {
+        let (server, port) = self.behind.as_ref()?;
+        Some(Passage { target: server, to: None, port: Some(*port), ..self.clone() })
+    }
+}
+
+#[cfg(test)]
+mod tests;

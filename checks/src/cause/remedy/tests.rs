@@ -1,0 +1,205 @@
+use super::*;
+use crate::cause::{
+    Cause, Concern, LdapCause, Plea, PortCause, TlsCause, WebCause, Whereabouts, samples,
+};
+
+const LOOK_AT: &str = "systemctl enable --now cbd; ss -ltnp 'sport = :PORT'";
+
+/// A passage of that protocol, asked on a port that is not its usual one.
+fn passage<'a>(protocol: &'a str, transport: Transport, look_at: &'a str) -> Passage<'a> {
+    Passage {
+        from: Some([10, 2, 0, 7].into()),
+        seen_as: None,
+        to: Some(([10, 0, 0, 5], 15_669).into()),
+        target: "central",
+        flow: "poller.bbdo",
+        protocol,
+        transport,
+        port: Some(15_669),
+        look_at,
+        origin: "--central".to_owned(),
+        asked_for: &[],
+        behind: None,
+    }
+}
+
+#[test]
+fn a_request_names_both_addresses_of_a_host_behind_address_translation() {
+    let passage = |seen_as| Passage {
+        seen_as,
+        to: Some(([10, 0, 0, 5], 5669).into()),
+        ..passage("bbdo", Transport::Tcp, "")
+    };
+    assert_eq!(passage(None).own_rule(), "TCP 5669 from 10.2.0.7 to 10.0.0.5");
+    let seen = passage(Some([198, 51, 100, 7].into())).own_rule();
+    assert_eq!(seen, "TCP 5669 from 10.2.0.7 (seen as 198.51.100.7) to 10.0.0.5");
+}
+
+#[test]
+fn the_rules_that_a_cause_asks_for_are_those_of_its_owner() {
+    let at = |device| Owner::Network(Whereabouts::At([10, 9, 0, device].into()));
+    let demand = |device: u8| Demand {
+        of: at(device),
+        what: format!("allow TCP {device}"),
+        rule: Some(format!("TCP {device}")),
+        rich_rules: vec![format!("rule {device}")],
+    };
+    let demands = [demand(1), demand(2)];
+    let passage = Passage { asked_for: &demands, ..passage("bbdo", Transport::Tcp, "") };
+    assert_eq!(passage.rule(at(2)), "TCP 2");
+    assert_eq!(passage.rule(Owner::FarSide), "TCP 15669 from 10.2.0.7 to 10.0.0.5");
+    let run = "firewall-cmd --permanent --add-rich-rule='rule 1'; firewall-cmd --reload";
+    assert_eq!(passage.firewalld(at(1)).as_deref(), Some(run));
+    assert_eq!(passage.firewalld(Owner::FarSide), None);
+}
+
+/// Where those may have to run something whose turn it is.
+fn may_run(owner: Owner) -> &'static [RunOn] {
+    match owner {
+        Owner::ThisHost => &[RunOn::Here],
+        // A loss on the way shows from this host too.
+        Owner::Network(_) => &[RunOn::Device, RunOn::Here],
+        Owner::FarSide => &[RunOn::There],
+        Owner::Nobody => &[],
+    }
+}
+
+/// What is wrong with a remedy of `owner`, in words.
+fn faults_of(owner: Owner, remedy: &Remedy) -> Vec<&'static str> {
+    let Remedy { who, text, commands } = remedy;
+    let is_here = owner == Owner::ThisHost;
+    let is_program = |run: &str| {
+        let program = run.split_whitespace().next().unwrap_or_default();
+        !program.is_empty() && !program.contains(char::is_uppercase)
+    };
+    let is_shell = |run: &str| !run.contains(['\n', '`', '…', '?']) && run.trim() == run;
+    let rules = [
+        (text.trim().is_empty() || text.contains("preflight explain"), "no remedy of its own"),
+        (text.contains('?'), "a question, not a request"),
+        (text.contains("PORT") || text.contains("sport = :5669"), "not the port that was asked"),
+        (is_here != (who == "you, on this host"), "the owner's words are another's"),
+        (is_here && text.contains("that machine"), "this host's remedy is for another machine"),
+        (
+            commands.iter().any(|command| !may_run(owner).contains(&command.on)),
+            "a command that its owner cannot run there",
+        ),
+        (
+            commands.iter().any(|command| !text.contains(&command.run)),
+            "a command that the words do not have",
+        ),
+        (
+            commands.iter().any(|command| !is_program(&command.run) || !is_shell(&command.run)),
+            "a command that no shell takes",
+        ),
+    ];
+    rules.into_iter().filter(|(is_broken, _)| *is_broken).map(|(_, said)| said).collect()
+}
+
+#[test]
+fn owner_and_action_agree_for_every_cause_and_protocol() {
+    let mut wrong = std::collections::BTreeSet::new();
+    for service in crate::SERVICES {
+        let passage = passage(service.name, service.transport, LOOK_AT);
+        for cause in samples::causes() {
+            let remedy = cause.remedy(&passage);
+            let mut faults = faults_of(cause.owner(), &remedy);
+            let is_over_udp = service.transport == Transport::Udp || cause.code() == "dns-tcp-only";
+            let runs = |words: &str| remedy.commands.iter().any(|it| it.run.contains(words));
+            let is_for_no_firewall = cause.plea() == Plea::Nothing;
+            let asks_one = ["allow TCP", "allow UDP"].iter().any(|it| remedy.text.contains(it));
+            let starts = remedy.text.starts_with("start the service");
+            faults.extend(
+                [
+                    (!is_over_udp && runs("ss -lunp"), "looks for UDP where TCP was asked"),
+                    (starts && !runs("systemctl enable --now"), "starts without a command"),
+                    (is_for_no_firewall && asks_one, "a firewall's rule where none helps"),
+                    (is_for_no_firewall && runs("firewall-cmd"), "opens what is not closed"),
+                ]
+                .into_iter()
+                .filter(|(is_broken, _)| *is_broken)
+                .map(|(_, said)| said),
+            );
+            wrong.extend(faults.iter().map(|it| format!("{}: {it}: {remedy:?}", cause.code())));
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn every_warning_has_an_owner_and_something_to_do_about_it() {
+    let mut wrong = Vec::new();
+    let passage = passage("snmp", Transport::Udp, "");
+    for concern in samples::concerns() {
+        let (owner, remedy) = concern.remedy(&passage);
+        let faults = faults_of(owner, &remedy);
+        wrong.extend(faults.iter().map(|it| format!("{}: {it}: {remedy:?}", concern.code())));
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    let (_, remedy) = Concern::SnmpNotRead.remedy(&passage);
+    assert!(remedy.text.contains("--snmp-community-file"), "{}", remedy.text);
+}
+
+#[test]
+fn what_a_warning_asks_for_is_asked_of_whoever_stands_in_the_way() {
+    let at = Owner::Network(Whereabouts::At([10, 9, 0, 1].into()));
+    let demands = [Demand {
+        of: at,
+        what: "allow TCP 53 from 10.2.0.7 to 10.0.0.53".to_owned(),
+        rule: None,
+        rich_rules: Vec::new(),
+    }];
+    let passage = Passage { asked_for: &demands, ..passage("dns", Transport::Udp, "") };
+    let (owner, remedy) = Concern::DnsUdpOnly { reason: "no answer".to_owned() }.remedy(&passage);
+    assert_eq!((owner, remedy.who.as_str()), (at, "network team, device 10.9.0.1"));
+    assert_eq!(remedy.text, demands[0].what);
+    assert_eq!(Concern::DnsOwnZonesOnly.remedy(&passage).0, Owner::FarSide);
+}
+
+#[test]
+fn the_port_of_a_command_is_the_one_that_was_asked() {
+    let closed = Cause::Port(PortCause::PortClosed { to: ([10, 0, 0, 5], 15_669).into() });
+    let passage = passage("bbdo", Transport::Tcp, LOOK_AT);
+    let remedy = closed.remedy(&passage);
+    let run = "systemctl enable --now cbd; ss -ltnp 'sport = :15669'";
+    assert_eq!(remedy.text, format!("start the service; on that machine: {run}"));
+    assert_eq!(remedy.commands, [RemedyCommand { on: RunOn::There, run: run.to_owned() }]);
+    // Without a port the word for it stays.
+    let nowhere = closed.remedy(&Passage { to: None, port: None, ..passage });
+    assert!(nowhere.text.ends_with("'sport = :PORT'"), "{}", nowhere.text);
+}
+
+#[test]
+fn what_a_server_behind_a_proxy_gets_wrong_is_not_the_proxys() {
+    let behind = Some(("www.example.org".to_owned(), 443));
+    let passage = Passage { behind, ..passage("https", Transport::Tcp, "") };
+    let missing = Cause::Web(WebCause::HttpNotFound { path: "/x".to_owned() }).remedy(&passage);
+    assert_eq!(missing.who, "whoever runs www.example.org");
+    let tls = Cause::Tls(TlsCause::TlsVersion { peer: "1.1".to_owned() }).remedy(&passage);
+    assert!(tls.text.contains("s_client -connect www.example.org:443"), "{}", tls.text);
+    let closed = Cause::Port(PortCause::PortClosed { to: ([10, 0, 0, 5], 15_669).into() });
+    let proxy = Cause::Web(WebCause::ProxyUnreachable {
+        proxy: "http://central:15669".to_owned(),
+        reason: closed.to_string(),
+        because: Box::new(closed),
+    });
+    assert_eq!(proxy.remedy(&passage).who, "whoever runs central");
+}
+
+#[test]
+fn a_locked_account_is_for_whoever_unlocks_it() {
+    let passage = passage("ldap", Transport::Tcp, "");
+    for (code, who, what) in [
+        ("52e", "you, on this host", "check bind DN"),
+        ("775", "whoever runs central", "Unlock-ADAccount"),
+        ("533", "whoever runs central", "Enable-ADAccount"),
+        ("701", "whoever runs central", "Clear-ADAccountExpiration"),
+        ("532", "whoever runs central", "Set-ADAccountPassword"),
+        ("531", "whoever runs central", "10.2.0.7"),
+    ] {
+        let cause =
+            LdapCause::LdapBindRefused { reason: "no".to_owned(), sub_code: Some(code.to_owned()) };
+        let remedy = Cause::from(cause).remedy(&passage);
+        assert_eq!(remedy.who, who, "{code}");
+        assert!(remedy.text.contains(what), "{code}: {}", remedy.text);
+    }
+}
