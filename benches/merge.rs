@@ -101,7 +101,7 @@ fn report(machine: u32) -> Value {
     let address = format!("10.{}.{}.7", 2 + machine / 250, machine % 250);
     let steps: Vec<Value> = (0..STEPS).map(|number| step(machine, &address, number)).collect();
     json!({
-        "schema_version": 1,
+        "schema_version": 2,
         "tool": { "name": "preflight", "version": "0.1.0" },
         "host": {
             "name": format!("poller-{machine}.example.com"),
@@ -154,8 +154,10 @@ fn step(machine: u32, source: &str, number: u32) -> Value {
         "why": "Collected data travels this way; without it every host of this poller goes stale.",
         "target": {
             "host": host, "shown": format!("{host}:{port}/{transport}"),
-            "origin": "/etc/centreon-broker/poller-module.json:34",
-            "ways": [{ "protocol": protocol, "transport": transport, "port": port, "origin": "profile" }],
+            "origin": {
+                "kind": "file", "file": "/etc/centreon-broker/poller-module.json", "line": 34,
+            },
+            "ways": [{ "protocol": protocol, "transports": [transport], "port": port, "origin": { "kind": "profile" } }],
         },
         "outcome": outcome,
         "result": "rejected by 10.9.0.1 (ICMP 3/13, administratively prohibited)",
@@ -163,12 +165,12 @@ fn step(machine: u32, source: &str, number: u32) -> Value {
     });
     if fails {
         let facts = json!({ "icmp": icmp, "to": format!("10.0.0.5:{port}"), "by": device });
-        set(&mut attempt, "cause", json!({ "code": "path-rejected", "by": device, "icmp": icmp }));
+        set(&mut attempt, "cause", json!({ "code": "path-rejected", "facts": facts }));
         let cause = json!({
             "code": "path-rejected", "layer": "path", "owner": "network", "device": device,
             "message": "rejected by 10.9.0.1 (ICMP 3/13, administratively prohibited)",
             "facts": facts,
-            "remedy": { "who": "network team, device 10.9.0.1", "what": "allow TCP 5669" },
+            "remedy": { "who": "network team, device 10.9.0.1", "text": "allow TCP 5669" },
         });
         set(&mut step, "cause", cause);
     }

@@ -9,8 +9,8 @@ use std::time::Instant;
 use crate::cli;
 use crate::console::interrupt::{HeldSignals, Interruption};
 use crate::console::output::{
-    Live, USAGE, complain, complain_as_plugin, deliver, ended_well, file, graver, terminal_width,
-    write_all,
+    Live, USAGE, complain, complain_as_plugin, deliver, ended_well, file, graver, remark,
+    terminal_width, write_all,
 };
 use crate::console::{panics, progress};
 use crate::load::{Request, load};
@@ -132,7 +132,7 @@ async fn check(plan: &plan::Plan, job: &Job) -> (Report, Option<Live>) {
 /// A machine that nobody named is guessed: a wrong guess must be seen.
 fn say_taken_as(job: &Job) {
     if let Some(taken_as) = &job.taken_as {
-        let _closed_pipe = writeln!(io::stderr(), "preflight: note: {taken_as}");
+        remark(taken_as);
     }
 }
 
@@ -232,7 +232,7 @@ fn show_page(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> ExitCode {
 }
 
 fn explain_step(file: &Path, name: &str) -> ExitCode {
-    let saved = match report::saved::open(file) {
+    let saved = match tasks::open(file) {
         Ok(saved) => saved,
         Err(unreadable) => return complain("explain", &unreadable.to_string()),
     };
@@ -250,7 +250,7 @@ fn explain_code(code: &str) -> ExitCode {
     let mut page = Vec::new();
     match explain::code(code, &mut page) {
         Some(written) => show_page(|out| written.and_then(|()| out.write_all(&page))),
-        None if Path::new(code).is_file() => match report::saved::open(Path::new(code)) {
+        None if Path::new(code).is_file() => match tasks::open(Path::new(code)) {
             Ok(saved) => complain("explain", &explain::which_step(saved.as_written())),
             Err(unreadable) => complain("explain", &unreadable.to_string()),
         },

@@ -293,7 +293,7 @@ fn a_machine_with_two_addresses_is_checked_from_the_one_given() {
     // A look at the path from the usual address would have reached the port.
     assert_eq!(other["cause"]["code"], "port-silent-after", "{other:#}");
     assert_eq!(other["cause"]["device"], "10.2.0.1", "{other:#}");
-    assert!(other["cause"]["remedy"]["what"].as_str().unwrap().contains(OTHER), "{other:#}");
+    assert!(other["cause"]["remedy"]["text"].as_str().unwrap().contains(OTHER), "{other:#}");
 }
 
 /// An address of a link says nothing without its interface.

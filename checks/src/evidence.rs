@@ -3,8 +3,10 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
+use std::net::IpAddr;
+
 use serde::ser::SerializeMap;
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer};
 
 use crate::cause::{Cause, Concern, Millis};
 use crate::wire;
@@ -27,6 +29,34 @@ pub enum Value {
     Flag(bool),
     /// Several texts.
     List(Vec<String>),
+    /// What a look at the path met, the nearest distance first.
+    Path(Vec<Hop>),
+}
+
+/// One distance on the way to a peer, and who answered from there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hop {
+    /// Hops that the packet was allowed; 1 is the nearest router.
+    #[serde(rename = "hop")]
+    pub ttl: u8,
+    /// Who answered; `None`: nobody.
+    #[serde(rename = "address", skip_serializing_if = "Option::is_none", default)]
+    pub by: Option<IpAddr>,
+    /// How long the answer took.
+    #[serde(rename = "rtt_ms", skip_serializing_if = "Option::is_none", default)]
+    pub rtt: Option<Millis>,
+}
+
+/// `2 10.9.0.1 0.4 ms`, or `3 -` where nobody answered.
+impl std::fmt::Display for Hop {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(out, "{} ", self.ttl)?;
+        match self.by {
+            Some(by) => write!(out, "{by}")?,
+            None => out.write_str("-")?,
+        }
+        self.rtt.map_or(Ok(()), |rtt| write!(out, " {rtt}"))
+    }
 }
 
 impl Evidence {
@@ -76,6 +106,10 @@ impl std::fmt::Display for Value {
             Self::Flag(true) => out.write_str("yes"),
             Self::Flag(false) => out.write_str("no"),
             Self::List(texts) => out.write_str(&texts.join(", ")),
+            Self::Path(hops) => {
+                let hops: Vec<String> = hops.iter().map(Hop::to_string).collect();
+                out.write_str(&hops.join(", "))
+            }
         }
     }
 }
@@ -107,6 +141,12 @@ impl From<f64> for Value {
 impl From<Millis> for Value {
     fn from(span: Millis) -> Self {
         Self::Number(span.number())
+    }
+}
+
+impl From<Vec<Hop>> for Value {
+    fn from(hops: Vec<Hop>) -> Self {
+        Self::Path(hops)
     }
 }
 

@@ -28,9 +28,9 @@ pub use cause::{
     LocalFirewallSign, LocalRoute, Millis, NameCause, NsclientCause, NtpCause, Opinion, OwnCause,
     Owner, Passage, PathCause, Phase, Plea, PortCause, QuietPoller, Remedy, RemedyCommand,
     ResetSign, RouteCause, RouteEntry, RunOn, SmtpCause, SnmpCause, SourceFault, SshCause, SshPart,
-    TalkCause, TlsCause, Transport, TunnelLink, WebCause, Whereabouts,
+    TalkCause, TlsCause, Transport, TunnelLink, WebCause, Whereabouts, span,
 };
-pub use evidence::{Evidence, Seen, Timings, Value};
+pub use evidence::{Evidence, Hop, Seen, Timings, Value};
 pub use identify::identify;
 pub use net::{
     Addresses, Arrivals, Deadline, FarStream, Identity, Io, NameFiles, NameSource, Naming, Offer,
@@ -42,7 +42,7 @@ pub use path::ports::{PortsTrace, examine_ports, judge_ports};
 pub use path::reset::{ResetTrace, examine_reset, is_reset, judge_reset};
 pub use path::vpn::{Carriage, Vpn, examine_vpn, judge_vpn};
 pub use path::{
-    Beyond, Hop, HostSign, Refused, Trace, examine_host, examine_path, examine_segment, is_silence,
+    Beyond, HostSign, Refused, Trace, examine_host, examine_path, examine_segment, is_silence,
     judge,
 };
 pub use recognise::Spoken;

@@ -28,7 +28,7 @@ use crate::cause::{
     Cause, DnsCause, HostAnswer, Icmp, Millis, PathCause, PortCause, RouteCause, RouteEntry,
     SnmpCause, Transport, WebCause,
 };
-use crate::evidence::{Evidence, Value};
+use crate::evidence::{Evidence, Hop};
 use crate::net::icmp::{Meaning, Refusal};
 use crate::net::knock::{Knock, Knocked, Reply, Terms};
 use crate::net::neighbour::{self, Sign};
@@ -59,17 +59,6 @@ pub struct Trace {
     pub packets: usize,
     /// How long it took.
     pub took: Duration,
-}
-
-/// One distance, and who answered from there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct Hop {
-    /// Hops the packet was allowed.
-    pub ttl: u8,
-    /// Who answered; `None`: nobody.
-    pub by: Option<IpAddr>,
-    /// After how long.
-    pub rtt: Option<Millis>,
 }
 
 /// A refusal that the probe before had not met.
@@ -320,8 +309,7 @@ impl Trace {
     pub fn note(&self, evidence: &mut Evidence) {
         let known = self.hops.iter().rposition(|hop| hop.by.is_some()).map_or(0, |at| at + 1);
         if known > 0 {
-            evidence
-                .set("path", self.hops.iter().take(known).map(Hop::to_string).collect::<Value>());
+            evidence.set("path", self.hops.iter().take(known).copied().collect::<Vec<Hop>>());
         }
         if let HostSign::Alive { how } = self.host {
             evidence.set("host_answers", how.to_string());
@@ -430,28 +418,6 @@ impl Trace {
 
     fn swept(&self) -> u8 {
         self.hops.last().map_or(0, |hop| hop.ttl)
-    }
-}
-
-impl std::fmt::Display for Hop {
-    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match (self.by, self.rtt) {
-            (Some(by), Some(rtt)) => write!(out, "{} {by} {rtt}", self.ttl),
-            _ => write!(out, "{} -", self.ttl),
-        }
-    }
-}
-
-/// Reads what [`Hop`] displays as; the time is for readers and is not read back.
-impl std::str::FromStr for Hop {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        const NO_HOP: &str = "this is not `HOP ADDRESS TIME` and not `HOP -`";
-        let mut words = text.split(' ');
-        let (Some(ttl), Some(by)) = (words.next(), words.next()) else { return Err(NO_HOP) };
-        let by = if by == "-" { None } else { Some(by.parse().map_err(|_| NO_HOP)?) };
-        Ok(Self { ttl: ttl.parse().map_err(|_| NO_HOP)?, by, rtt: None })
     }
 }
 

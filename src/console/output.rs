@@ -149,6 +149,11 @@ pub(crate) fn ended_well(written: io::Result<()>, name: &str) -> ExitCode {
     }
 }
 
+/// Says on stderr what whoever reads the output must know besides.
+pub(crate) fn remark(text: &str) {
+    let _closed_pipe = writeln!(io::stderr(), "preflight: note: {text}");
+}
+
 /// Says on stderr what is wrong with `what`; the exit code is that of wrong usage.
 pub(crate) fn complain(what: &str, reason: &str) -> ExitCode {
     let _closed_pipe = writeln!(io::stderr(), "preflight: {what}: {reason}");

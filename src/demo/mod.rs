@@ -186,7 +186,7 @@ pub(crate) fn plan(job: &Job) -> Plan {
     plan
 }
 
-const ORIGIN: Origin = Origin::Flag("demo");
+const ORIGIN: Origin = Origin::Other(std::borrow::Cow::Borrowed("demo"));
 
 fn settings() -> Settings {
     Settings {

@@ -201,7 +201,7 @@ fn target(
     let mut ports: Vec<String> = shown.iter().map(|way| way.port.to_string()).collect();
     // One port given for several ways is one port.
     ports.dedup();
-    let transport = shown.first().map(|way| way.transports()).unwrap_or_default();
+    let transport = shown.first().map(|way| way.transports_in_short()).unwrap_or_default();
     let host = match direction {
         Direction::Inbound => "*".to_owned(),
         Direction::Local => String::new(),
@@ -229,7 +229,7 @@ fn target(
 fn way_report(asked: &Asked) -> WayReport {
     WayReport {
         protocol: asked.protocol.to_owned(),
-        transport: Readable::Known(asked.transport),
+        transports: asked.transports().iter().copied().map(Readable::Known).collect(),
         port: asked.port,
         origin: asked.port_origin.clone(),
     }

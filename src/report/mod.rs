@@ -54,7 +54,7 @@ pub(crate) use run::{Run, Words};
 pub(crate) use words::{about_concern, asked_too, capitalised, moment};
 
 /// The version of the JSON's shape; raised when a reader could break.
-pub(crate) const SCHEMA_VERSION: u32 = 1;
+pub(crate) const SCHEMA_VERSION: u32 = 2;
 
 /// The JSON Schema of this shape, of the JSON and of the lines of ndjson.
 pub(crate) const SCHEMA: &str = include_str!("report.schema.json");

@@ -7,7 +7,7 @@ use preflight_checks::{
     Cause, Concern, ConcernCode, Hop, Layer, Owner, Remedy, Transport, Whereabouts,
 };
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::read::Readable;
 
@@ -16,7 +16,7 @@ use crate::run::plan::{Direction, Phase};
 use crate::run::verdict::Outcome;
 use crate::run::wish::Wish;
 use crate::site::Origin;
-use crate::site::discover::Note;
+use crate::site::discover::{At, Note};
 use crate::site::local::Host;
 use crate::site::mistake::Mistake;
 
@@ -85,8 +85,11 @@ pub(crate) struct ClockReport {
 /// A file, or a line of it, that could not be read.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct NoteReport {
-    /// The file, and the line when one is at fault: `/etc/chrony.conf:7`.
-    pub(crate) place: String,
+    /// The file.
+    pub(crate) file: String,
+    /// The line that is at fault, counted from 1; none: the file as a whole.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(crate) line: Option<u32>,
     /// What is wrong with it.
     pub(crate) reason: String,
     /// What it would have told.
@@ -183,8 +186,8 @@ pub(crate) struct TargetReport {
 pub(crate) struct WayReport {
     /// The service's name.
     pub(crate) protocol: String,
-    /// `tcp` or `udp`.
-    pub(crate) transport: Readable<Transport>,
+    /// Over what it is asked; the first is asked first.
+    pub(crate) transports: Vec<Readable<Transport>>,
     /// The port.
     pub(crate) port: u16,
     /// Where the port came from.
@@ -299,15 +302,14 @@ struct WrittenCause {
     device: Option<String>,
     message: String,
     facts: Map<String, Value>,
-    #[serde(with = "worded")]
     remedy: Remedy,
 }
 
 impl Serialize for CauseReport {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         let facts = match &self.why {
-            Why::Cause(cause) => object(cause),
-            Why::Mistake(mistake) => object(mistake),
+            Why::Cause(cause) => facts_of(cause),
+            Why::Mistake(mistake) => facts_of(mistake),
             Why::Unread(unread) => unread.facts.clone(),
         };
         let device = match &self.why {
@@ -320,7 +322,7 @@ impl Serialize for CauseReport {
             owner: self.why.owner_name().to_owned(),
             device,
             message: self.message.clone(),
-            facts: without_code(facts),
+            facts,
             remedy: self.remedy.clone(),
         }
         .serialize(to)
@@ -331,70 +333,34 @@ impl<'de> Deserialize<'de> for CauseReport {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         let WrittenCause { code, layer, owner, device, message, facts, remedy } =
             WrittenCause::deserialize(from)?;
-        let mut tagged = facts.clone();
-        tagged.insert("code".to_owned(), Value::from(code.as_str()));
-        let tagged = Value::Object(tagged);
-        let why = if let Ok(cause) = serde_json::from_value(tagged.clone()) {
-            Why::Cause(cause)
-        } else if let Ok(mistake) = serde_json::from_value(tagged) {
-            Why::Mistake(mistake)
+        let unread = UnreadCause { code, layer, owner, device, facts };
+        let why = if Cause::codes().any(|known| known == unread.code) {
+            serde_json::from_value(unread.coded()).map(Why::Cause)
         } else {
-            Why::Unread(UnreadCause { code, layer, owner, device, facts })
+            serde_json::from_value(unread.coded()).map(Why::Mistake)
         };
+        let why = why.unwrap_or(Why::Unread(unread));
         Ok(Self { why, message, remedy })
     }
 }
 
-/// A remedy as version 1 of this shape has it: in words alone.
-mod worded {
-    use preflight_checks::Remedy;
-    use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-    #[derive(Serialize, Deserialize)]
-    struct Worded {
-        who: String,
-        what: String,
-    }
-
-    impl From<&Remedy> for Worded {
-        fn from(remedy: &Remedy) -> Self {
-            Self { who: remedy.who.clone(), what: remedy.text.clone() }
-        }
-    }
-
-    pub(super) fn serialize<S: Serializer>(remedy: &Remedy, to: S) -> Result<S::Ok, S::Error> {
-        Worded::from(remedy).serialize(to)
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Remedy, D::Error> {
-        Worded::deserialize(from).map(|Worded { who, what }| Remedy::in_words(who, what))
-    }
-
-    /// The same where there may be none.
-    pub(super) mod perhaps {
-        use super::{Deserialize, Deserializer, Remedy, Serialize, Serializer, Worded};
-
-        #[expect(clippy::ref_option, reason = "serde asks for it")]
-        pub(in super::super) fn serialize<S: Serializer>(
-            remedy: &Option<Remedy>,
-            to: S,
-        ) -> Result<S::Ok, S::Error> {
-            remedy.as_ref().map(Worded::from).serialize(to)
-        }
-
-        pub(in super::super) fn deserialize<'de, D: Deserializer<'de>>(
-            from: D,
-        ) -> Result<Option<Remedy>, D::Error> {
-            let worded = Option::<Worded>::deserialize(from)?;
-            Ok(worded.map(|Worded { who, what }| Remedy::in_words(who, what)))
+impl UnreadCause {
+    /// Its code and facts, as a cause or a mistake is written.
+    pub(super) fn coded(&self) -> Value {
+        if self.facts.is_empty() {
+            json!({ "code": self.code })
+        } else {
+            json!({ "code": self.code, "facts": self.facts })
         }
     }
 }
 
-/// The code stands beside the facts, not among them.
-fn without_code(mut facts: Map<String, Value>) -> Map<String, Value> {
-    facts.remove("code");
-    facts
+/// The facts beside the code; those of a cause that is its code alone are empty.
+fn facts_of(coded: &impl Serialize) -> Map<String, Value> {
+    match object(coded).remove("facts") {
+        Some(Value::Object(facts)) => facts,
+        _ => Map::new(),
+    }
 }
 
 /// What passes today and will hurt.
@@ -408,7 +374,7 @@ pub(crate) struct ConcernReport {
     #[serde(with = "owner", skip_serializing_if = "Option::is_none", default)]
     pub(crate) owner: Option<Owner>,
     /// Who acts, and what to ask of them.
-    #[serde(with = "worded::perhaps", skip_serializing_if = "Option::is_none", default)]
+    #[serde(skip_serializing_if = "Option::is_none", default)]
     pub(crate) remedy: Option<Remedy>,
 }
 
@@ -447,12 +413,13 @@ pub(crate) struct AttemptReport {
 }
 
 impl WayReport {
-    /// `tcp` or `udp`.
-    pub(crate) fn transport(&self) -> &str {
-        match &self.transport {
+    /// `tcp`, `udp`, or `udp,tcp`.
+    pub(crate) fn transports(&self) -> String {
+        let shown = self.transports.iter().map(|transport| match transport {
             Readable::Known(transport) => transport.lower(),
             Readable::Unread(saved) => saved.as_str().unwrap_or_default(),
-        }
+        });
+        shown.collect::<Vec<_>>().join(",")
     }
 }
 
@@ -484,7 +451,7 @@ pub(crate) struct Summary {
     /// May this machine be installed, or, once it is, is it healthy? Only with exit code 0.
     #[serde(default)]
     pub(crate) ready: bool,
-    /// Steps by outcome.
+    /// Steps by outcome; each outcome is named.
     pub(crate) counts: BTreeMap<Outcome, usize>,
     /// Required steps that were asked.
     pub(crate) required: usize,
@@ -585,6 +552,11 @@ mod owner {
     }
 }
 
+/// A hop of a look at the path, if it is one.
+pub(crate) fn hop(fact: &Value) -> Option<Hop> {
+    Hop::deserialize(fact).ok()
+}
+
 /// Anything that serialises to an object, as one.
 pub(super) fn object(value: &impl Serialize) -> Map<String, Value> {
     match serde_json::to_value(value) {
@@ -672,15 +644,22 @@ impl StepReport {
     /// The hops of the look at the path, nearest first.
     pub(crate) fn path(&self) -> Vec<Hop> {
         let path = self.evidence.get("path").and_then(Value::as_array);
-        let hops = path.into_iter().flatten().map(|hop| hop.as_str()?.parse().ok());
-        hops.flatten().collect()
+        path.into_iter().flatten().filter_map(hop).collect()
+    }
+}
+
+impl NoteReport {
+    /// `/etc/chrony.conf:7`, or the file as a whole.
+    pub(crate) fn place(&self) -> String {
+        At { line: self.line, ..At::file(&self.file) }.to_string()
     }
 }
 
 impl From<&Note> for NoteReport {
     fn from(note: &Note) -> Self {
         Self {
-            place: note.at.to_string(),
+            file: note.at.file.to_string(),
+            line: note.at.line,
             reason: note.reason.clone(),
             missing: note.missing.to_owned(),
         }

@@ -142,7 +142,8 @@ fn what(step: &Step) -> String {
 }
 
 fn looking(question: &Question) -> String {
-    let ports = question.ways.iter().map(|asked| format!("{}/{}", asked.port, asked.transports()));
+    let ports =
+        question.ways.iter().map(|asked| format!("{}/{}", asked.port, asked.transports_in_short()));
     format!("look who listens here on {}", ports.collect::<Vec<_>>().join(" or "))
 }
 
@@ -152,7 +153,7 @@ fn asking(question: &Question) -> String {
         if is_through_proxy {
             format!("{} through {}:{}", asked.protocol, question.host, asked.port)
         } else {
-            format!("{} {}/{}", asked.protocol, asked.port, asked.transports())
+            format!("{} {}/{}", asked.protocol, asked.port, asked.transports_in_short())
         }
     };
     let ways: Vec<String> = question.ways.iter().map(way).collect();

@@ -279,6 +279,9 @@ fn ran(saved: &StepReport, profile: Option<&Catalogue>, words: Words) -> Ran {
         Box::new(StepReport { why, look_at, ..saved.clone() })
     };
     let unread = |reason: String| Ran::Unread { saved: kept(), reason };
+    if let Some(reason) = &saved.unread {
+        return unread(reason.clone());
+    }
     let target = match (&saved.target, saved.direction) {
         _ if saved.outcome == Outcome::Skip => {
             return Ran::NotAsked { saved: kept(), lacks_name_server: false };
@@ -420,9 +423,10 @@ fn peer(target: &TargetReport) -> String {
 }
 
 fn asked_way(direction: Direction, way: &WayReport) -> Result<Asked, String> {
-    let Readable::Known(transport) = way.transport else {
-        return Err(format!("it knows no transport called `{}`", way.transport()));
+    let Some(Readable::Known(transport)) = way.transports.first() else {
+        return Err(format!("it knows no transport called `{}`", way.transports()));
     };
+    let transport = *transport;
     asked(direction, &way.protocol, transport, way.port, way.origin.clone())
 }
 
@@ -513,9 +517,7 @@ fn cause(saved: &Readable<Cause>) -> Result<Cause, String> {
 }
 
 fn unread_cause(unread: &UnreadCause) -> String {
-    let mut tagged = unread.facts.clone();
-    tagged.insert("code".to_owned(), Value::from(unread.code.as_str()));
-    why_unread(&Value::Object(tagged))
+    why_unread(&unread.coded())
 }
 
 /// What this version does not know about a cause: its code, or a fact of it.

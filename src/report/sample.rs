@@ -15,7 +15,7 @@ use super::{CauseReport, Report, Run, Words, saved};
 /// A run of `role` on the machine `name`, which has `address`.
 pub(crate) fn report(name: &str, role: &str, address: &str, steps: &[Value]) -> Report {
     let report = json!({
-        "schema_version": 1,
+        "schema_version": 2,
         "tool": { "name": "preflight", "version": "0.1.0" },
         "host": {
             "name": name, "os": "Debian GNU/Linux 12 (bookworm)", "kernel": "6.1.0",
@@ -49,10 +49,11 @@ pub(crate) fn step(from: &str, to: &str, host: &str, way: &str, outcome: &str) -
         "required": true,
         "why": "Something breaks without it.",
         "target": {
-            "host": host, "shown": format!("{host}:{port}/{transport}"), "origin": format!("--{to}"),
+            "host": host, "shown": format!("{host}:{port}/{transport}"),
+            "origin": { "kind": "flag", "flag": format!("--{to}") },
             "ways": [{
-                "protocol": protocol, "transport": transport,
-                "port": port.parse::<u16>().unwrap(), "origin": "profile",
+                "protocol": protocol, "transports": transport.split(',').collect::<Vec<_>>(),
+                "port": port.parse::<u16>().unwrap(), "origin": { "kind": "profile" },
             }],
         },
         "outcome": outcome,
@@ -67,8 +68,10 @@ pub(crate) fn failing(mut step: Value, source: &str, cause: Value) -> Value {
     let host = step["target"]["host"].as_str().unwrap().to_owned();
     let way = step["target"]["ways"][0].clone();
     step["result"] = cause["message"].clone();
-    let mut why = cause["facts"].clone();
-    why["code"] = cause["code"].clone();
+    let mut why = json!({ "code": cause["code"] });
+    if cause["facts"].as_object().is_some_and(|facts| !facts.is_empty()) {
+        why["facts"] = cause["facts"].clone();
+    }
     step["attempts"] = json!([{
         "address": format!("{host}:{}", way["port"]), "protocol": way["protocol"],
         "source": source, "outcome": step["outcome"],

@@ -3,7 +3,9 @@
 //! It may come from another machine, by mail, from anybody: what is read is bounded, and every
 //! text in it is made printable before anything else sees it.
 
+mod later;
 mod pipe;
+mod version1;
 
 use std::io::Read as _;
 use std::path::Path;
@@ -14,6 +16,7 @@ use serde_json::Value;
 use serde_json::error::Category;
 
 use super::{Report, Run, SCHEMA_VERSION, Words};
+pub(crate) use later::Later;
 
 /// A file that is no report we can use; its text names the file and the reason.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -30,17 +33,25 @@ pub(crate) struct Unreadable {
 /// Whatever works with its steps takes [`Saved::judged`]: a file's own outcomes, summary and advice
 /// are of another time, or of anybody who wrote the file.
 #[derive(Clone, Debug)]
-pub(crate) struct Saved(Report);
+pub(crate) struct Saved {
+    report: Report,
+    later: Option<Later>,
+}
 
 impl Saved {
     /// What today's rules say of what was seen.
     pub(crate) fn judged(&self) -> Report {
-        Run::read(&self.0, Words::Anybodys).judged()
+        Run::read(&self.report, Words::Anybodys).judged()
     }
 
     /// What was written then, to be shown beside that.
     pub(crate) fn as_written(&self) -> &Report {
-        &self.0
+        &self.report
+    }
+
+    /// What this version does not understand of a report that a later one wrote; none: it is of a known version.
+    pub(crate) fn later(&self) -> Option<&Later> {
+        self.later.as_ref()
     }
 
     /// The same with another report in its place: of what is in it, only what was seen counts.
@@ -48,7 +59,7 @@ impl Saved {
         self,
         change: impl FnOnce(Report) -> Result<Report, E>,
     ) -> Result<Self, E> {
-        change(self.0).map(Self)
+        Ok(Self { report: change(self.report)?, later: self.later })
     }
 }
 
@@ -79,40 +90,63 @@ fn text(file: &Path) -> Result<String, String> {
 ///
 /// # Errors
 ///
-/// One sentence: no report at all, a truncated one, or one of a newer version.
+/// One sentence: no report at all, a truncated one, or one of a later version of which too little can be read.
 pub(crate) fn parse(json: &str) -> Result<Saved, String> {
     match serde_json::from_str::<Report>(json) {
-        Ok(report) if report.schema_version <= SCHEMA_VERSION && is_inert(json) => {
-            Ok(Saved(report))
+        Ok(report) if report.schema_version == SCHEMA_VERSION => {
+            let report = if is_inert(json) { report } else { inert(&report)? };
+            Ok(Saved { report, later: None })
         }
-        Ok(report) if report.schema_version <= SCHEMA_VERSION => inert(&report).map(Saved),
-        Ok(newer) => Err(too_new(u64::from(newer.schema_version))),
-        Err(error) => Err(why_not(json, &error)),
+        Ok(_) => of_another_version(json),
+        Err(error) => {
+            let version = version(json)?;
+            if version == u64::from(SCHEMA_VERSION) {
+                return Err(format!("no report: {error}"));
+            }
+            of_another_version(json)
+        }
     }
 }
 
-/// What is the matter with a text that is no report.
-fn why_not(json: &str, error: &serde_json::Error) -> String {
+/// A report that an earlier or a later preflight wrote.
+fn of_another_version(json: &str) -> Result<Saved, String> {
+    let mut saved: Value = serde_json::from_str(json).map_err(|error| error.to_string())?;
+    each_text(&mut saved, &|text| *text = printable(text));
+    match saved.get("schema_version").and_then(Value::as_u64) {
+        None => Err(NO_REPORT.to_owned()),
+        Some(later) if later > u64::from(SCHEMA_VERSION) => {
+            let (report, later) = later::read(saved, later)?;
+            Ok(Saved { report, later: Some(later) })
+        }
+        Some(_) => {
+            version1::upgrade(&mut saved);
+            let report =
+                Report::deserialize(saved).map_err(|error| format!("no report: {error}"))?;
+            Ok(Saved { report, later: None })
+        }
+    }
+}
+
+const NO_REPORT: &str = "no report of preflight: it has no schema_version";
+
+/// The schema version of a text that is no report of ours, or why it has none.
+fn version(json: &str) -> Result<u64, String> {
     #[derive(Deserialize)]
     struct Head {
         schema_version: Option<Value>,
     }
-    let version = match serde_json::from_str::<Head>(json) {
-        Ok(head) => head.schema_version.as_ref().and_then(Value::as_u64),
-        Err(error) => match error.classify() {
-            Category::Eof => return "the report is cut off".to_owned(),
+    match serde_json::from_str::<Head>(json) {
+        Ok(head) => {
+            let version = head.schema_version.as_ref().and_then(Value::as_u64);
+            version.ok_or_else(|| NO_REPORT.to_owned())
+        }
+        Err(error) => Err(match error.classify() {
+            Category::Eof => "the report is cut off".to_owned(),
             // Cut off within a number: what is left of it may be none.
-            Category::Syntax if is_at_end(json, &error) => {
-                return "the report is cut off".to_owned();
-            }
-            Category::Syntax | Category::Io => return format!("no JSON: {error}"),
-            Category::Data => None,
-        },
-    };
-    match version {
-        None => "no report of preflight: it has no schema_version".to_owned(),
-        Some(newer) if newer > u64::from(SCHEMA_VERSION) => too_new(newer),
-        Some(_) => format!("no report: {error}"),
+            Category::Syntax if is_at_end(json, &error) => "the report is cut off".to_owned(),
+            Category::Syntax | Category::Io => format!("no JSON: {error}"),
+            Category::Data => NO_REPORT.to_owned(),
+        }),
     }
 }
 
@@ -120,10 +154,6 @@ fn why_not(json: &str, error: &serde_json::Error) -> String {
 fn is_at_end(json: &str, error: &serde_json::Error) -> bool {
     let last = json.lines().next_back().unwrap_or_default();
     json.starts_with('{') && error.line() == json.lines().count() && error.column() >= last.len()
-}
-
-fn too_new(version: u64) -> String {
-    format!("the report has schema version {version}; this preflight knows {SCHEMA_VERSION}")
 }
 
 /// Can no text in this JSON act on a terminal? True of every report we wrote.
@@ -172,6 +202,7 @@ const LARGEST: u64 = 64 << 20;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::run::verdict::Outcome;
 
     #[test]
     fn what_is_no_report_says_why() {
@@ -183,9 +214,10 @@ mod tests {
             ("{}", "no report of preflight: it has no schema_version"),
             (
                 "{\"schema_version\": 99}",
-                "the report has schema version 99; this preflight knows 1",
+                "it has schema version 99, this preflight knows 2 and cannot read it: missing field `tool`",
             ),
-            ("{\"schema_version\": 1}", "no report: missing field `tool` at line 1 column 21"),
+            ("{\"schema_version\": 1}", "no report: missing field `tool`"),
+            ("{\"schema_version\": 2}", "no report: missing field `tool` at line 1 column 21"),
         ] {
             assert_eq!(parse(json).unwrap_err(), reason, "{json}");
         }
@@ -205,6 +237,71 @@ mod tests {
         let latin = folder.path().join("latin.json");
         std::fs::write(&latin, b"{\"\xe9\": 1}").unwrap();
         assert_eq!(reason(&latin), "no report: it is no UTF-8 text");
+    }
+
+    const GOLDEN: &str = include_str!("golden/report.json");
+
+    fn as_json(text: &str) -> Value {
+        serde_json::to_value(parse(text).unwrap().as_written()).unwrap()
+    }
+
+    #[test]
+    fn a_report_of_version_1_is_read_as_the_same_of_today() {
+        assert_eq!(as_json(include_str!("saved/version1.json")), as_json(GOLDEN));
+    }
+
+    /// A real run of that version; what it saw comes to the same decisions.
+    #[test]
+    fn a_run_of_version_1_is_judged_as_it_was() {
+        let text = include_str!("../../tests/cli/reports/version1.json");
+        let then: Value = serde_json::from_str(text).unwrap();
+        let saved = parse(text).unwrap();
+        assert_eq!(saved.later(), None);
+        let today = saved.judged();
+        let decided = then["steps"].as_array().unwrap().iter().zip(&today.steps);
+        for (then, today) in decided {
+            assert_eq!(today.unread, None, "{then:#}");
+            let code = today.cause.as_ref().map(|cause| cause.why.code());
+            assert_eq!(
+                (code, today.outcome.to_string().as_str()),
+                (then["cause"]["code"].as_str(), then["outcome"].as_str().unwrap()),
+                "{then:#}"
+            );
+            assert_eq!(today.path().len(), then["evidence"]["path"].as_array().map_or(0, Vec::len));
+        }
+        assert_eq!(today.summary.exit_code, 1);
+    }
+
+    #[test]
+    fn of_a_later_version_what_is_understood_is_read_and_the_rest_is_named() {
+        let mut later: Value = serde_json::from_str(GOLDEN).unwrap();
+        later["schema_version"] = 3.into();
+        later["summary"]["mood"] = "blue\u{1b}[2J".into();
+        later["steps"][0]["attempts"][0]["retried"] = 2.into();
+        later["steps"][1]["target"]["ways"] = "all".into();
+        let saved = parse(&later.to_string()).unwrap();
+        assert_eq!(
+            saved.later().unwrap().to_string(),
+            "it has schema version 3, this preflight knows 2; left out, since it is not understood: \
+             `steps[].attempts[].retried`, `summary.mood`"
+        );
+        let report = saved.judged();
+        assert_eq!(report.schema_version, SCHEMA_VERSION);
+        let step = report.steps.get(1).unwrap();
+        let reason = step.unread.clone().unwrap();
+        assert!(reason.starts_with("it cannot read this step: invalid type: string"), "{reason}");
+        assert_eq!((step.id.as_str(), step.outcome), ("poller.dns@10.0.0.53", Outcome::Fail));
+    }
+
+    #[test]
+    fn a_later_version_that_changes_nothing_is_understood() {
+        let later =
+            GOLDEN.replace("\"schema_version\": 2", "\"schema_version\": 18446744073709551615");
+        let saved = parse(&later).unwrap();
+        assert_eq!(
+            saved.later().unwrap().to_string(),
+            "it has schema version 18446744073709551615, this preflight knows 2 and understands all of it"
+        );
     }
 
     #[test]

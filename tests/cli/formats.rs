@@ -17,7 +17,7 @@ const FORMATS: [(&str, &str); 10] = [
     ("table", "preflight "),
     ("wide", "preflight "),
     ("json", "{\n"),
-    ("ndjson", "{\"schema_version\":1"),
+    ("ndjson", "{\"schema_version\":2"),
     ("junit", "<?xml version=\"1.0\""),
     ("markdown", "# Preflight of "),
     ("csv", "host,role,profile"),

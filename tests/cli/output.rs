@@ -205,7 +205,7 @@ fn small_run() -> Value {
 #[test]
 fn json_says_for_each_step_where_from_what_and_why() {
     let report = small_run();
-    assert_eq!(report["schema_version"], 1);
+    assert_eq!(report["schema_version"], 2);
     assert_eq!(report["steps"].as_array().unwrap().len(), 3);
     for step in report["steps"].as_array().unwrap() {
         let outcome = step["outcome"].as_str().unwrap();
@@ -213,8 +213,8 @@ fn json_says_for_each_step_where_from_what_and_why() {
             assert!(step["result"].as_str().unwrap().contains("--dns HOST"), "{step:#}");
             continue;
         }
-        assert!(step["target"]["origin"].as_str().unwrap().starts_with("--"), "{step:#}");
-        assert!(step["target"]["ways"][0]["origin"].is_string(), "{step:#}");
+        assert!(step["target"]["origin"]["flag"].as_str().unwrap().starts_with("--"), "{step:#}");
+        assert!(step["target"]["ways"][0]["origin"]["kind"].is_string(), "{step:#}");
         assert!(step["timings"]["total_ms"].as_f64().unwrap() > 0.0, "{step:#}");
         assert!(step["timings"].as_object().unwrap().keys().all(|name| name.ends_with("_ms")));
         assert_eq!(step["cause"].is_object(), outcome == "fail", "{step:#}");
@@ -223,7 +223,7 @@ fn json_says_for_each_step_where_from_what_and_why() {
     assert_eq!((&cause["code"], &cause["owner"]), (&"port-closed".into(), &"far-side".into()));
     assert!(cause["facts"]["to"].as_str().unwrap().starts_with("127.0.0.1:"), "{cause:#}");
     assert!(
-        cause["remedy"]["what"].as_str().unwrap().contains("systemctl enable --now cbd"),
+        cause["remedy"]["text"].as_str().unwrap().contains("systemctl enable --now cbd"),
         "{cause:#}"
     );
 }

@@ -94,8 +94,11 @@ fn a_plan_for_programs_has_origins_and_ports() {
     let plan: serde_json::Value = serde_json::from_str(&json).unwrap();
     assert_eq!((&plan["role"], &plan["profile"]), (&"poller".into(), &"i-vertix".into()));
     let ntp = &step(&plan, "poller.ntp")["ask"];
-    assert_eq!((&ntp["origin"], &ntp["ways"][0]["protocol"]), (&"--ntp".into(), &"ntp".into()));
-    assert_eq!(step(&plan, "central.ssh")["ask"]["ways"][0]["port_origin"], "profile");
+    assert_eq!(
+        (&ntp["origin"]["flag"], &ntp["ways"][0]["protocol"]),
+        (&"--ntp".into(), &"ntp".into())
+    );
+    assert_eq!(step(&plan, "central.ssh")["ask"]["ways"][0]["port_origin"]["kind"], "profile");
     let smtp = &step(&plan, "poller.smtp")["skip"];
     assert_eq!((&smtp["reason"], &smtp["why"]), (&"asked".into(), &"mail goes another way".into()));
 }

@@ -13,7 +13,7 @@ fn the_schema_is_printed_as_it_is() {
     let ended = preflight(&["schema", "report"]).quietly(0);
     assert_eq!(ended.stdout, SCHEMA);
     let schema: Value = serde_json::from_str(&ended.stdout).unwrap();
-    assert_eq!(schema["$defs"]["run"]["properties"]["schema_version"]["const"], 1);
+    assert_eq!(schema["$defs"]["run"]["properties"]["schema_version"]["const"], 2);
 }
 
 #[test]
@@ -32,8 +32,9 @@ fn a_report_with_every_kind_of_step_keeps_to_it() {
 #[test]
 fn no_field_of_the_schema_is_invented() {
     // Lines of ndjson have the first three, a report that may be shown to strangers the fourth,
-    // one of a machine behind address translation the fifth, one that tries two ports the last.
-    let lines = ["kind", "step", "run", "redacted", "seen_as", "also_try", "choice"];
+    // one of a machine behind address translation the fifth, one that tries two ports the next two, one with commands the last.
+    let lines =
+        ["kind", "step", "run", "redacted", "seen_as", "also_try", "choice", "commands", "on"];
     let invented: Vec<String> = fields()
         .into_iter()
         .filter(|name| !lines.contains(&name.as_str()))

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::support::far::{Closed, Quiet, healthy};
 use crate::support::page::{fits, is_inert};
@@ -192,10 +192,10 @@ fn a_machine_that_takes_part_of_a_file_says_which_line_each_target_is_from() {
     assert_eq!((&poller["machine"], &poller["phase"]), (&"poller1".into(), &"after".into()));
     let line = example().lines().position(|line| line.starts_with("dns = ")).unwrap() + 1;
     let dns = &step(&poller, "poller.dns")["ask"];
-    assert_eq!(dns["origin"], format!("{path}:{line}"));
+    assert_eq!(dns["origin"], json!({ "kind": "site-file", "file": path, "line": line }));
     // A flag is believed before the file.
     let with_flags = plan("poller1", &["--dns", "192.0.2.53", "--phase", "before"]);
-    assert_eq!(step(&with_flags, "poller.dns")["ask"]["origin"], "--dns");
+    assert_eq!(step(&with_flags, "poller.dns")["ask"]["origin"]["flag"], "--dns");
     assert_eq!(with_flags["phase"], "before");
     assert_eq!(step(&with_flags, "poller.ntp")["ask"]["host"], "10.0.0.3");
 }

@@ -89,7 +89,7 @@ fn a_vpn_asks_for_its_gateway_and_for_nothing_else() {
     assert_eq!(bbdo["cause"]["code"], "vpn-not-used", "{bbdo:#}");
     assert_eq!(bbdo["cause"]["owner"], "this-host");
     assert_eq!(bbdo["because_of"], "poller.vpn@10.2.0.1");
-    let inner = &bbdo["attempts"][0]["cause"]["because"]["code"];
+    let inner = &bbdo["attempts"][0]["cause"]["facts"]["because"]["code"];
     assert_eq!(inner, "port-silent-after", "{bbdo:#}");
     let requests = run.requests();
     assert!(requests.contains("443") && !requests.contains("5669"), "{requests}");

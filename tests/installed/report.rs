@@ -48,8 +48,8 @@ impl Report {
         let whole = format!("{step:#}");
         assert_eq!(step["outcome"], row.outcome, "{whole}");
         let target = &step["target"];
-        let origins = (&target["origin"], &target["ways"][0]["origin"]);
-        let expected = (&Value::from(&*row.target), &Value::from(&*row.port));
+        let origins = [&target["origin"], &target["ways"][0]["origin"]].map(origin);
+        let expected = [&*row.target, &*row.port];
         assert!(target.is_null() || origins == expected, "not {expected:?}: {whole}");
         for text in &row.texts {
             assert!(whole.contains(text), "{} lacks `{text}`: {whole}", row.id);
@@ -62,8 +62,7 @@ impl Report {
     pub(crate) fn notes(&self, expected: &[(&str, &str)]) -> &Self {
         let notes = self.0["notes"].as_array().map_or(&[][..], Vec::as_slice);
         let fits = |(note, (place, text)): (&Value, &(&str, &str))| {
-            note["place"].as_str().unwrap().starts_with(place)
-                && note["reason"].as_str().unwrap().contains(text)
+            place_of(note).starts_with(place) && note["reason"].as_str().unwrap().contains(text)
         };
         let fit = notes.len() == expected.len() && notes.iter().zip(expected).all(fits);
         assert!(fit, "not {expected:?}: {notes:#?}");
@@ -73,4 +72,19 @@ impl Report {
     fn steps(&self) -> &[Value] {
         self.0["steps"].as_array().unwrap()
     }
+}
+
+/// An origin as a person reads it: `--central`, `/etc/resolv.conf:1`, `profile`.
+fn origin(saved: &Value) -> String {
+    match saved["kind"].as_str().unwrap_or_default() {
+        "flag" => saved["flag"].as_str().unwrap().to_owned(),
+        "file" | "site-file" => place_of(saved),
+        other => other.to_owned(),
+    }
+}
+
+/// `FILE:LINE`, or the file as a whole.
+fn place_of(saved: &Value) -> String {
+    let file = saved["file"].as_str().unwrap();
+    saved["line"].as_u64().map_or_else(|| file.to_owned(), |line| format!("{file}:{line}"))
 }

@@ -20,7 +20,7 @@ use super::remedy::{Advice, Blank, Passage, say};
     strum::IntoStaticStr,
     strum::VariantNames,
 )]
-#[serde(tag = "code", rename_all = "kebab-case")]
+#[serde(tag = "code", content = "facts", rename_all = "kebab-case")]
 #[strum(serialize_all = "kebab-case")]
 pub enum BbdoCause {
     /// The broker speaks BBDO 2, and a poller of today speaks 3.

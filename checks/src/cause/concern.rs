@@ -28,7 +28,7 @@ use super::{Cause, Millis, Opinion, RouteEntry, Transport, dead_path, list};
     strum(serialize_all = "kebab-case"),
     doc = "Stable name of a [`Concern`]; see `docs/causes.md`."
 )]
-#[serde(tag = "code", rename_all = "kebab-case")]
+#[serde(tag = "code", content = "facts", rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Concern {
     /// The path is open and nothing listens yet, before installation.
@@ -209,10 +209,11 @@ pub enum Concern {
     #[error("no STARTTLS: mail travels in plain text")]
     SmtpNoStarttls,
     /// The greeting came late.
-    #[error("the mail server greets after {seconds:.1} s only")]
+    #[error("the mail server greets after {took} only")]
     SmtpSlowGreeting {
-        /// Seconds until the whole greeting was there.
-        seconds: f64,
+        /// How long until the whole greeting was there.
+        #[serde(rename = "took_ms")]
+        took: Millis,
     },
     /// A device on the way rewrites the conversation, and lets it pass.
     #[error("a device on the way masks the mail server's answers ({line})")]
@@ -254,10 +255,11 @@ pub enum Concern {
         why: String,
     },
     /// The broker took long to answer.
-    #[error("the broker took {seconds:.1} s: something connects to it without speaking")]
+    #[error("the broker took {took}: something connects to it without speaking")]
     BbdoSlow {
-        /// Seconds until its answer.
-        seconds: f64,
+        /// How long until its answer.
+        #[serde(rename = "took_ms")]
+        took: Millis,
     },
     /// BBDO 2 still answers.
     #[error("the broker is configured for BBDO {version}, deprecated since 25.10")]

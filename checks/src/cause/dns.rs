@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::about::{About, Layer, Owner, Plea};
 use super::remedy::{Advice, Passage, say};
-use super::{Cause, Millis, Transport, within};
+use super::{Cause, Millis, Transport};
 
 /// Causes of DNS servers.
 ///
@@ -20,7 +20,7 @@ use super::{Cause, Millis, Transport, within};
     strum::IntoStaticStr,
     strum::VariantNames,
 )]
-#[serde(tag = "code", rename_all = "kebab-case")]
+#[serde(tag = "code", content = "facts", rename_all = "kebab-case")]
 #[strum(serialize_all = "kebab-case")]
 pub enum DnsCause {
     /// The server refuses to answer us.
@@ -79,14 +79,14 @@ pub enum DnsCause {
         /// What was asked.
         question: String,
         /// How TCP failed; decides who has to act.
-        #[serde(flatten, serialize_with = "within::tcp", deserialize_with = "within::because")]
+        #[serde(rename = "because")]
         tcp: Box<Cause>,
     },
     /// The server answers over TCP and not over UDP.
     #[error("the DNS server answers over TCP only; UDP: {udp}")]
     DnsTcpOnly {
         /// How UDP failed; decides who has to act.
-        #[serde(flatten, serialize_with = "within::udp", deserialize_with = "within::because")]
+        #[serde(rename = "because")]
         udp: Box<Cause>,
     },
     /// Any other response code.

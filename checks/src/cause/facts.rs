@@ -335,15 +335,16 @@ impl<'de> Deserialize<'de> for Millis {
 pub struct QuietPoller {
     /// Its number in the platform.
     pub id: String,
-    /// Seconds since its last pong; none: there was none since Gorgone started.
-    pub seconds: Option<u64>,
+    /// How long its last pong is ago; none: there was none since Gorgone started.
+    #[serde(rename = "last_pong_ms")]
+    pub last_pong: Option<Millis>,
 }
 
 /// "from poller 2 for 3 h, from poller 5 since it started"; at most four, then how many more.
 pub(super) fn quiet(pollers: &[QuietPoller]) -> String {
     const SHOWN: usize = 4;
     let since = |poller: &QuietPoller| {
-        let since = poller.seconds.map(|seconds| format!("for {}", span(seconds)));
+        let since = poller.last_pong.map(|ago| format!("for {}", span(ago.0.as_secs())));
         format!("from poller {} {}", poller.id, since.as_deref().unwrap_or("since it started"))
     };
     let shown: Vec<String> = pollers.iter().take(SHOWN).map(since).collect();
@@ -355,7 +356,8 @@ pub(super) fn quiet(pollers: &[QuietPoller]) -> String {
 }
 
 /// "12 s", "4 min", "3 h" or "9 days": as exact as one needs it.
-pub(crate) fn span(seconds: u64) -> String {
+#[must_use]
+pub fn span(seconds: u64) -> String {
     match seconds {
         0..120 => format!("{seconds} s"),
         120..7_200 => format!("{} min", seconds / 60),

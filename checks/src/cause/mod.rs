@@ -38,7 +38,6 @@ mod talk;
 mod tests;
 mod tls;
 mod web;
-mod within;
 
 use std::net::SocketAddr;
 
@@ -52,11 +51,10 @@ pub use bbdo::BbdoCause;
 pub use concern::{Concern, ConcernCode};
 pub use database::DatabaseCause;
 pub use dns::DnsCause;
-pub(crate) use facts::span;
 pub use facts::{
     AliasEnd, ChainLink, DropSign, HostAnswer, Icmp, LocalFirewallSign, LocalRoute, Millis,
     Opinion, Phase, QuietPoller, ResetSign, RouteEntry, SourceFault, SshPart, Transport,
-    TunnelLink,
+    TunnelLink, span,
 };
 pub use gorgone::GorgoneCause;
 pub use ldap::LdapCause;
@@ -127,11 +125,11 @@ macro_rules! sections {
             fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
                 use serde::de::Error;
 
-                let facts = Value::deserialize(from)?;
-                let code = facts.get("code").and_then(Value::as_str);
+                let coded = Value::deserialize(from)?;
+                let code = coded.get("code").and_then(Value::as_str);
                 let code = code.ok_or_else(|| D::Error::missing_field("code"))?;
                 $(if $cause::VARIANTS.contains(&code) {
-                    return $cause::deserialize(facts).map(Self::$section).map_err(D::Error::custom);
+                    return $cause::deserialize(coded).map(Self::$section).map_err(D::Error::custom);
                 })*
                 Err(D::Error::custom(format_args!("unknown cause `{code}`")))
             }

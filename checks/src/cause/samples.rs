@@ -35,16 +35,17 @@ fn each<T: Serialize + DeserializeOwned>(code: &str) -> Vec<T> {
 
 /// The one of that code, with a value for each fact it asks for; optional ones stay out.
 fn bare<T: DeserializeOwned>(code: &str) -> T {
-    let mut facts = Map::from_iter([("code".to_owned(), json!(code))]);
+    let mut facts = Map::new();
     let mut untried: Vec<Value> = Vec::new();
     let mut last = String::new();
     loop {
-        let refused = match serde_json::from_value(Value::Object(facts.clone())) {
+        let refused = match made(code, facts.clone()) {
             Ok(made) => return made,
             Err(refused) => refused.to_string(),
         };
         let missing = refused.strip_prefix("missing field `").and_then(|rest| rest.split_once('`'));
-        if let Some((name, _)) = missing.filter(|(name, _)| !facts.contains_key(*name)) {
+        let is_new = |name: &str| name != "code" && !facts.contains_key(name);
+        if let Some((name, _)) = missing.filter(|(name, _)| is_new(name)) {
             (last, untried) = (name.to_owned(), values());
         }
         assert!(!untried.is_empty(), "no value fits `{last}` of {code}: {refused}");
@@ -52,13 +53,23 @@ fn bare<T: DeserializeOwned>(code: &str) -> T {
     }
 }
 
+/// The one of that code with those facts; one without facts has none to be named.
+fn made<T: DeserializeOwned>(code: &str, facts: Map<String, Value>) -> serde_json::Result<T> {
+    let mut one = json!({ "code": code });
+    if !facts.is_empty() {
+        one["facts"] = Value::Object(facts);
+    }
+    serde_json::from_value(one)
+}
+
 /// The same, once for each optional fact, with that fact.
 fn filled<T: Serialize + DeserializeOwned>(code: &str, bare: &T) -> Vec<T> {
-    let Ok(Value::Object(facts)) = serde_json::to_value(bare) else { return Vec::new() };
+    let Ok(bare) = serde_json::to_value(bare) else { return Vec::new() };
+    let Some(facts) = bare["facts"].as_object() else { return Vec::new() };
     let with = |name: &String, value| {
         let mut facts = facts.clone();
         facts.insert(name.clone(), value);
-        serde_json::from_value(Value::Object(facts))
+        made(code, facts)
     };
     let optional = facts.iter().filter(|(_, value)| value.is_null()).map(|(name, _)| name);
     optional
@@ -93,12 +104,13 @@ fn values() -> Vec<Value> {
         json!(["one", "two"]),
         json!([40_000, 40_001]),
         // What a server says, a poller that is quiet, and a tunnel.
-        json!([{ "server": "10.0.0.53", "says": "no answer", "id": "2", "seconds": 7,
+        json!([{ "server": "10.0.0.53", "says": "no answer", "id": "2", "last_pong_ms": 7,
             "interface": "tun0", "is_up": true }]),
         // A cause, how a host answers, and an entry of the routing table; no ICMP message, as its
         // code is not a number.
         json!({
-            "code": "path-rejected", "to": "[::1]:1", "by": "::2", "icmp": icmp,
+            "code": "path-rejected", "facts": { "to": "[::1]:1", "by": "::2", "icmp": icmp },
+            "icmp": icmp,
             "answer": "rejected", "version": "6", "kind": 1,
             "network": "10.0.0.0", "length": 8, "interface": "eth0", "is_own": true,
         }),

@@ -40,14 +40,14 @@ fn every_concern_comes_back_from_what_it_was_saved_as() {
 }
 
 #[test]
-fn a_cause_within_a_cause_keeps_sentence_and_owner() {
+fn a_cause_within_a_cause_keeps_its_facts_and_its_owner() {
     let by = IpAddr::from([10, 9, 0, 1]);
     let icmp = Icmp::V4 { kind: 3, code: 13 };
     let rejected =
         Cause::Path(PathCause::PathRejected { to: ([10, 0, 0, 53], 53).into(), by, icmp });
     let saved = comes_back(&Cause::Dns(DnsCause::DnsTcpOnly { udp: Box::new(rejected.clone()) }));
-    assert_eq!(saved["udp"], rejected.to_string());
-    assert_eq!(saved["because"]["code"], "path-rejected");
+    assert_eq!(saved["facts"]["because"]["code"], "path-rejected");
+    assert_eq!(saved["facts"]["because"]["facts"]["by"], by.to_string());
     let back: Cause = serde_json::from_value(saved).unwrap();
     assert_eq!(back.owner(), Owner::Network(Whereabouts::At(by)));
 }

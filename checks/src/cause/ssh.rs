@@ -22,7 +22,7 @@ use super::{SshPart, list};
     strum::IntoStaticStr,
     strum::VariantNames,
 )]
-#[serde(tag = "code", rename_all = "kebab-case")]
+#[serde(tag = "code", content = "facts", rename_all = "kebab-case")]
 #[strum(serialize_all = "kebab-case")]
 pub enum SshCause {
     /// The server drops us before identifying itself.

@@ -24,7 +24,7 @@ use crate::recognise::Spoken;
     strum::IntoStaticStr,
     strum::VariantNames,
 )]
-#[serde(tag = "code", rename_all = "kebab-case")]
+#[serde(tag = "code", content = "facts", rename_all = "kebab-case")]
 #[strum(serialize_all = "kebab-case")]
 pub enum TalkCause {
     /// The peer accepted the connection and said nothing.

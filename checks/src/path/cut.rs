@@ -90,7 +90,7 @@ impl CutTrace {
     /// The trail as a named fact, for a report.
     pub fn note(&self, evidence: &mut Evidence) {
         if self.trail.iter().any(|hop| hop.by.is_some()) {
-            evidence.set("path", self.trail.iter().map(Hop::to_string).collect::<Value>());
+            evidence.set("path", self.trail.clone());
         }
     }
 }

@@ -23,7 +23,7 @@ use crate::cause::{
     Cause, LocalFirewallSign, Millis, PathCause, PortCause, ResetSign, RouteCause, Transport,
     WebCause,
 };
-use crate::evidence::{Evidence, Value};
+use crate::evidence::Evidence;
 use crate::net::Deadline;
 use crate::net::icmp::{Meaning, Refusal};
 use crate::net::knock::{Knock, Knocked, Reply, Terms};
@@ -103,8 +103,7 @@ impl ResetTrace {
     pub fn note(&self, evidence: &mut Evidence) {
         let known = self.hops.iter().rposition(|hop| hop.by.is_some()).map_or(0, |at| at + 1);
         if known > 0 {
-            let trail: Value = self.hops.iter().take(known).map(Hop::to_string).collect();
-            evidence.set("path", trail);
+            evidence.set("path", self.hops.iter().take(known).copied().collect::<Vec<Hop>>());
         }
         evidence.set("path_packets", self.packets);
     }

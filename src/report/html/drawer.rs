@@ -118,7 +118,7 @@ fn origin(row: &Row<'_>, list: &mut Markup) {
             });
         }
         for way in &target.ways {
-            let asked = format!("{} on {}/{}", way.protocol, way.port, way.transport());
+            let asked = format!("{} on {}/{}", way.protocol, way.port, way.transports());
             pair(list, "port", &format!("{asked}, from {}", way.origin));
         }
     }

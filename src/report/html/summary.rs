@@ -203,7 +203,7 @@ pub(super) fn notes(report: &Report, to: &mut Markup) {
         section.element("ul", &[], |list| {
             for note in report.notes.iter().take(LISTED) {
                 list.element("li", &[], |item| {
-                    item.leaf("code", &[], &note.place).text(": ").text(&note.reason);
+                    item.leaf("code", &[], &note.place()).text(": ").text(&note.reason);
                     item.text("; missing: ").text(&note.missing);
                 });
             }

@@ -52,11 +52,11 @@ pub(super) fn asked(step: StepReport, host: &str, port: u16) -> StepReport {
         host: host.to_owned(),
         peer: None,
         shown: format!("{host}:{port}/udp"),
-        origin: Origin::Flag("--device"),
+        origin: Origin::flag("--device"),
         also_try: None,
         ways: vec![WayReport {
             protocol: "snmp".to_owned(),
-            transport: Readable::Known(Transport::Udp),
+            transports: vec![Readable::Known(Transport::Udp)],
             port,
             origin: Origin::Profile,
         }],
@@ -288,8 +288,12 @@ fn spoken(said: &str) -> Report {
     report.profile.clone_from(&said);
     report.started_at.clone_from(&said);
     report.root = Some(said.clone());
-    report.notes =
-        vec![NoteReport { place: said.clone(), reason: said.clone(), missing: said.clone() }];
+    report.notes = vec![NoteReport {
+        file: said.clone(),
+        line: None,
+        reason: said.clone(),
+        missing: said.clone(),
+    }];
     report.summary.reasons = vec![said];
     report
 }
@@ -425,7 +429,7 @@ fn a_mistake_in_a_file_has_a_line_and_no_arrow() {
         host: String::new(),
         peer: None,
         shown: "/etc/centreon-broker/poller.json:12".to_owned(),
-        origin: Origin::Saved("file".to_owned()),
+        origin: Origin::Other("file".into()),
         ways: Vec::new(),
         also_try: None,
     });
@@ -440,7 +444,8 @@ fn what_the_plan_was_made_from_and_could_not_read_is_said() {
     let mut report = report(vec![asked(step("poller.snmp"), "10.0.0.1", 161)]);
     report.root = Some("/mnt/copy".to_owned());
     report.notes = vec![NoteReport {
-        place: "/etc/chrony.conf:7".to_owned(),
+        file: "/etc/chrony.conf".to_owned(),
+        line: Some(7),
         reason: "permission denied".to_owned(),
         missing: "time servers".to_owned(),
     }];

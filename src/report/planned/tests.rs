@@ -65,7 +65,7 @@ fn a_long_url_has_its_line_and_moves_no_plan() {
 #[test]
 fn a_file_is_named_once_with_all_its_lines() {
     let origins =
-        [file("/etc/a.cfg", 1), file("/etc/b.cfg", 2), file("/etc/a.cfg", 9), Origin::Flag("--x")];
+        [file("/etc/a.cfg", 1), file("/etc/b.cfg", 2), file("/etc/a.cfg", 9), Origin::flag("--x")];
     let origins: Vec<&Origin> = origins.iter().collect();
     assert_eq!(places(&origins), "/etc/a.cfg:1, 9 and /etc/b.cfg:2 and --x");
 }

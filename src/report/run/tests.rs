@@ -1,6 +1,6 @@
 use std::net::IpAddr;
 
-use preflight_checks::{Icmp, LocalRoute, Opinion, Trust, http};
+use preflight_checks::{Icmp, LocalRoute, Millis, Opinion, Trust, http};
 use serde_json::json;
 
 use super::*;
@@ -21,12 +21,12 @@ fn a_plan(phase: Phase) -> Plan {
         ("proxy", "http://10.0.0.8:3128"),
         ("gorgone", "10.0.0.5:8085"),
     ] {
-        let target = Target::new(text.parse().unwrap(), Origin::Flag("--test"));
+        let target = Target::new(text.parse().unwrap(), Origin::flag("--test"));
         site.targets.entry(Party(party.to_owned())).or_default().push(target);
     }
     let url = "http://10.0.0.8:3128".parse().unwrap();
     let proxy = http::Proxy { url, user: None, password: None };
-    site.proxy = Some(Sourced { value: proxy, origin: Origin::Flag("--proxy") });
+    site.proxy = Some(Sourced { value: proxy, origin: Origin::flag("--proxy") });
     let settings = Settings {
         phase,
         max_offset: Duration::from_millis(500),
@@ -78,7 +78,11 @@ fn seen(flow: &str) -> Findings {
             vec![(0, "10.0.0.53:53", Err(Cause::Dns(DnsCause::DnsTcpOnly { udp })))]
         }
         "central.smtp" => vec![
-            (0, "10.0.0.25:25", Ok(vec![Concern::SmtpSlowGreeting { seconds: 4.5 }])),
+            (
+                0,
+                "10.0.0.25:25",
+                Ok(vec![Concern::SmtpSlowGreeting { took: Millis(Duration::from_millis(4500)) }]),
+            ),
             (0, "10.0.0.26:25", Err(closed("10.0.0.26:25"))),
         ],
         "central.ldap" => vec![
@@ -229,15 +233,35 @@ fn what_cannot_be_read_is_named_and_leaves_the_others_alone() {
     for (flow, pointer, value, reason) in [
         ("central.ntp", "/attempts/1/cause/code", json!("gremlins"), "no cause called `gremlins`"),
         ("central.ntp", "/attempts/1/cause/code", json!(7), "no cause called ``"),
-        ("central.ntp", "/attempts/1/cause/by", json!("nobody"), "facts of `path-rejected`: inv"),
-        ("central.ntp", "/attempts/1/cause/icmp/kind", json!(256), "facts of `path-rejected`: inv"),
-        ("central.ntp", "/attempts/1/cause/icmp", json!([[]]), "facts of `path-rejected`: inv"),
+        (
+            "central.ntp",
+            "/attempts/1/cause/facts/by",
+            json!("nobody"),
+            "facts of `path-rejected`: inv",
+        ),
+        (
+            "central.ntp",
+            "/attempts/1/cause/facts/icmp/kind",
+            json!(256),
+            "facts of `path-rejected`: inv",
+        ),
+        (
+            "central.ntp",
+            "/attempts/1/cause/facts/icmp",
+            json!([[]]),
+            "facts of `path-rejected`: inv",
+        ),
         ("central.ntp", "/attempts/1/outcome", json!("pass"), "and its cause do not fit"),
         ("central.ntp", "/attempts/1/address", json!("ntp"), "`ntp` is no address"),
         ("central.ntp", "/attempts/1/source", json!("::g"), "`::g` is no address"),
-        ("central.dns", attempt, json!({ "code": "dns-tcp-only" }), "missing field `because`"),
+        (
+            "central.dns",
+            attempt,
+            json!({ "code": "dns-tcp-only", "facts": {} }),
+            "missing field `because`",
+        ),
         ("central.ntp", "/target/ways/0/protocol", json!("gopher"), "no protocol called `gopher`"),
-        ("central.ntp", "/target/ways/0/transport", json!("sctp"), "no transport called `sctp`"),
+        ("central.ntp", "/target/ways/0/transports/0", json!("sctp"), "no transport called `sctp`"),
         ("central.ldap", "/attempts/1/concerns", json!([]), "were not saved"),
         ("central.ldap", "/attempts/1/concerns/0/code", json!("x"), "cannot read the concern of"),
         ("central.ssh", "/cause/facts/servers", json!(1e300), "facts of `resolver-failed`: inv"),

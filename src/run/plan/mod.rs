@@ -233,7 +233,8 @@ impl fmt::Display for SkipReason {
                 write!(out, "not in use: {} ({origin})", mode.clause())
             }
             Self::NotThisMachine { ways } => {
-                let ports = ways.iter().map(|way| format!("{}/{}", way.port, way.transports()));
+                let ports =
+                    ways.iter().map(|way| format!("{}/{}", way.port, way.transports_in_short()));
                 let ports = ports.collect::<Vec<_>>().join(" or ");
                 write!(out, "only that machine itself can look who listens on {ports}")
             }
@@ -285,13 +286,16 @@ impl Step {
 }
 
 impl Asked {
-    /// `tcp`, `udp`, or both for a service that is asked over both.
-    pub(crate) fn transports(&self) -> String {
+    /// Over what it is asked: one transport, or both of a service that is asked over both.
+    pub(crate) fn transports(&self) -> &[Transport] {
         let both = self.probe.service().transports();
         // The listener that stands for a service is looked at over that service's own.
-        let own = both.contains(&self.transport).then_some(both);
-        let shown = own.unwrap_or(std::slice::from_ref(&self.transport)).iter();
-        shown.map(|transport| transport.lower()).collect::<Vec<_>>().join(",")
+        if both.contains(&self.transport) { both } else { std::slice::from_ref(&self.transport) }
+    }
+
+    /// `tcp`, `udp`, or `udp,tcp`.
+    pub(crate) fn transports_in_short(&self) -> String {
+        self.transports().iter().map(|transport| transport.lower()).collect::<Vec<_>>().join(",")
     }
 }
 

@@ -22,7 +22,7 @@ fn settings() -> Settings {
 fn site(role: Role, targets: &[(&str, &str)]) -> Site {
     let mut site = Site::of(role, Trust::only([]));
     for (party, text) in targets {
-        let target = Target::new(text.parse().unwrap(), Origin::Flag("--test"));
+        let target = Target::new(text.parse().unwrap(), Origin::flag("--test"));
         site.targets.entry(Party((*party).to_owned())).or_default().push(target);
     }
     site
@@ -119,7 +119,7 @@ fn two_ports_of_one_host_are_two_steps() {
 #[test]
 fn a_port_that_was_given_is_not_guessed_around() {
     let mut site = site(Role::Central, &[("poller", "10.0.0.9")]);
-    let port = Sourced { value: 5556, origin: Origin::Flag("--port") };
+    let port = Sourced { value: 5556, origin: Origin::flag("--port") };
     site.ports.insert("central.zmq".to_owned(), port);
     let only = Settings { only: vec!["central.zmq".to_owned()], ..settings() };
     assert_eq!(lines(&site, &only), ["central.zmq@10.0.0.9: 10.0.0.9 zmq:5556 (--port)"]);
@@ -168,7 +168,7 @@ fn a_proxy_is_asked_instead_of_the_internet_and_of_nobody_else() {
     let mut site = site(Role::Poller, &[("central", "10.0.0.5")]);
     let url = "http://proxy.corp.example:3128".parse().unwrap();
     let proxy = http::Proxy { url, user: None, password: None };
-    site.proxy = Some(Sourced { value: proxy, origin: Origin::Flag("--proxy") });
+    site.proxy = Some(Sourced { value: proxy, origin: Origin::flag("--proxy") });
     let lines = lines(&site, &settings());
     let internet =
         "poller.http@https://api.portal.i-vertix.cloud: proxy.corp.example https:3128 (--proxy)";
@@ -238,7 +238,7 @@ fn what_this_machine_listens_on_counts_once_it_is_installed_and_set_up_so() {
     let mut site = site(Role::Poller, &[]);
     assert_eq!(of(&site, Phase::Before), [""; 0]);
     assert_eq!(of(&site, Phase::After), own[1..], "nothing says that the central connects");
-    let at = |value| Sourced { value, origin: Origin::Flag("--test") };
+    let at = |value| Sourced { value, origin: Origin::flag("--test") };
     site.modes.push(at(Mode::Zmq));
     assert_eq!(of(&site, Phase::After), own);
     assert_eq!(of(&site, Phase::Before), [""; 0]);
@@ -264,7 +264,7 @@ fn a_group_that_files_switch_on_counts_where_they_say_that_it_listens() {
     let only = vec!["poller.cma".to_owned()];
     let settings = Settings { phase: Phase::After, only, ..settings() };
     assert_eq!(required("centreon", &site, &settings), [""; 0]);
-    let origin = Origin::Flag("--test");
+    let origin = Origin::flag("--test");
     site.listens.insert("agents".to_owned(), Sourced { value: 4317, origin });
     assert_eq!(required("centreon", &site, &settings), ["poller.cma"]);
 }
@@ -374,7 +374,7 @@ fn every_service_can_be_asked_for_by_its_name() {
 #[test]
 fn a_poller_that_waits_for_its_broker_needs_no_central_to_connect_to() {
     let mut site = site(Role::Poller, &[]);
-    let origin = Origin::Flag("--test");
+    let origin = Origin::flag("--test");
     site.modes.push(Sourced { value: Mode::BbdoReversed, origin });
     let only = Settings { only: vec!["poller.bbdo".to_owned()], ..settings() };
     assert_eq!(

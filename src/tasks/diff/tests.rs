@@ -75,7 +75,8 @@ fn timings_evidence_origin_and_words_are_no_change() {
     let mut slower = rejected("10.9.0.1");
     slower["timings"] = json!({ "total_ms": 4_000.0 });
     slower["evidence"] = json!({ "banner": "another" });
-    slower["target"]["origin"] = json!("/etc/centreon-broker/poller.json:12");
+    slower["target"]["origin"] =
+        json!({ "kind": "file", "file": "/etc/centreon-broker/poller.json", "line": 12 });
     slower["result"] = json!("in other words");
     let diff = compared(&[rejected("10.9.0.1")], &[slower], true);
     assert!(diff.changes.is_empty(), "{diff:#?}");
@@ -117,7 +118,7 @@ fn the_worst_comes_first() {
     let old = [
         rejected("10.9.0.1"),
         step("poller", "ntp", "10.0.0.3", "ntp:123/udp", "pass"),
-        step("poller", "dns", "10.0.0.53", "dns:53/udp", "pass"),
+        step("poller", "dns", "10.0.0.53", "dns:53/udp,tcp", "pass"),
     ];
     let down = step("poller", "ntp", "10.0.0.3", "ntp:123/udp", "fail");
     let diff = compared(&old, &[bbdo("pass"), down], false);

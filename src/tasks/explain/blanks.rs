@@ -57,7 +57,7 @@ impl Blanks {
             here: attempt.and_then(AttemptReport::from),
             target: if is_about_port { asked.or(given) } else { given.or(asked) },
             port: address.map(SocketAddr::port).or(way.map(|way| way.port)),
-            protocol: way.and_then(|way| way.transport.known().copied()),
+            protocol: way.and_then(|way| way.transports.first()?.known().copied()),
             device: step.device(),
             name: step.why().and_then(|why| name(why, given_name.as_deref())),
         }

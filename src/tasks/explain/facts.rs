@@ -1,6 +1,8 @@
 //! Facts of a saved report as a reader wants them: units, words, a line for each hop.
 
-use preflight_checks::{Cause, HostAnswer, Icmp, Millis, Opinion};
+use std::time::Duration;
+
+use preflight_checks::{Cause, Hop, HostAnswer, Icmp, Millis, Opinion, span};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
@@ -9,7 +11,7 @@ use crate::report::Readable;
 
 /// A name and its lines: `rtt_ms` is "rtt" and "0.447 ms".
 pub(super) fn lines(name: &str, value: &Value) -> (String, Vec<String>) {
-    let units = [("_ms", "ms"), ("_s", "s"), ("_days", "days")];
+    let units = [("_ms", "ms"), ("_days", "days")];
     let unit = units.iter().find_map(|(end, unit)| Some((name.strip_suffix(end)?, *unit)));
     match unit.filter(|_| value.is_number()) {
         Some((name, "ms")) => (words(name), vec![millis(value)]),
@@ -40,9 +42,15 @@ fn words(name: &str) -> String {
 /// As a person says it; what is shorter than a millisecond stays exact, and a
 /// negative number is a difference.
 fn millis(value: &Value) -> String {
-    let span = value.as_f64().filter(|&number| number >= 1.0).and_then(|_| as_one::<Millis>(value));
-    span.unwrap_or_else(|| format!("{value} ms"))
+    match serde_json::from_value::<Millis>(value.clone()) {
+        Ok(Millis(long)) if long >= LONG => span(long.as_secs()),
+        Ok(span) if value.as_f64().is_some_and(|number| number >= 1.0) => span.to_string(),
+        _ => format!("{value} ms"),
+    }
 }
+
+/// From here on a time is said in minutes, hours or days.
+const LONG: Duration = Duration::from_secs(120);
 
 /// A cause or concern: its code and, when this version can read it, its sentence.
 pub(super) fn title<T: ToString>(saved: &Readable<T>, code: fn(&T) -> &'static str) -> String {
@@ -54,11 +62,9 @@ pub(super) fn title<T: ToString>(saved: &Readable<T>, code: fn(&T) -> &'static s
 
 /// The facts of a cause or concern, without what its sentence says already.
 pub(super) fn of_cause(saved: &impl Serialize) -> Vec<(String, Vec<String>)> {
-    let Ok(Value::Object(facts)) = serde_json::to_value(saved) else { return Vec::new() };
-    let rest = facts.iter().filter(|(name, value)| {
-        let is_said = *name == "because" && value.is_object();
-        *name != "code" && !is_said
-    });
+    let Ok(saved) = serde_json::to_value(saved) else { return Vec::new() };
+    let facts = saved["facts"].as_object().into_iter().flatten();
+    let rest = facts.filter(|(name, value)| !(*name == "because" && value.is_object()));
     rest.map(|(name, value)| lines(name, value)).collect()
 }
 
@@ -92,6 +98,7 @@ fn sentence(value: &Value) -> Option<String> {
         .or_else(|| as_one::<HostAnswer>(value))
         .or_else(|| as_one::<Opinion>(value))
         .or_else(|| as_one::<Cause>(value))
+        .or_else(|| as_one::<Hop>(value))
 }
 
 fn as_one<T: DeserializeOwned + ToString>(value: &Value) -> Option<String> {
@@ -115,10 +122,15 @@ mod tests {
             ("rtt_ms", json!(0.447), "rtt", vec!["0.447 ms"]),
             ("waited_ms", json!(4000), "waited", vec!["4.0 s"]),
             ("offset_ms", json!(-3), "offset", vec!["-3 ms"]),
-            ("uptime_s", json!(86400), "uptime", vec!["86400 s"]),
+            ("uptime_ms", json!(345_600_000), "uptime", vec!["4 days"]),
             ("days", json!(9), "days", vec!["9"]),
             ("host_key_algorithms", json!(["a", "b"]), "host key algorithms", vec!["a, b"]),
-            ("path", json!(["1 ::1 2 ms", "2 -"]), "path", vec!["1 ::1 2 ms", "2 -"]),
+            (
+                "path",
+                json!([{ "hop": 1, "address": "::1", "rtt_ms": 20 }, { "hop": 2 }]),
+                "path",
+                vec!["1 ::1 20 ms", "2 -"],
+            ),
             ("head", json!("3 bytes: 00 01 02"), "first bytes", vec!["3 bytes: 00 01 02"]),
             ("edns", json!(true), "edns", vec!["yes"]),
             ("user", json!(null), "user", vec!["none"]),

@@ -61,7 +61,7 @@ fn question(step: &StepReport, page: &mut Page<'_>) -> io::Result<()> {
     if let Some(target) = &step.target {
         page.row("target", &format!("{} (from {})", target.shown, target.origin))?;
         for way in &target.ways {
-            let (protocol, port, transport) = (&way.protocol, way.port, way.transport());
+            let (protocol, port, transport) = (&way.protocol, way.port, way.transports());
             let asked = format!("{protocol} on {port}/{transport} (port from {})", way.origin);
             page.row("asked", &asked)?;
         }

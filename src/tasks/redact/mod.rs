@@ -177,7 +177,7 @@ const NAMES: [&str; 11] = [
 ];
 
 /// Fields that hold words, numbers or times of ours, and nothing of a site.
-const OURS: [&str; 22] = [
+const OURS: [&str; 24] = [
     "tool",
     "sha256",
     "os",
@@ -192,6 +192,8 @@ const OURS: [&str; 22] = [
     "owner",
     "protocol",
     "transport",
+    "transports",
+    "kind",
     "icmp",
     "counts",
     "timings",

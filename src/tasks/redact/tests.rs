@@ -14,7 +14,8 @@ fn rich() -> Report {
     bbdo["id"] = json!("poller.bbdo@central-paris.acme.example");
     bbdo["through_vpn"] = json!("vpn.acme.example");
     bbdo["group"] = json!("10.20.30.0/24");
-    bbdo["target"]["origin"] = json!("/etc/centreon-broker/poller-paris.json:34");
+    bbdo["target"]["origin"] =
+        json!({ "kind": "file", "file": "/etc/centreon-broker/poller-paris.json", "line": 34 });
     bbdo["result"] =
         json!("rejected by 10.9.0.1 (ICMP 3/13); 2001:db8:5::7: no answer, see central-paris.");
     bbdo["cause"] = json!({
@@ -26,7 +27,7 @@ fn rich() -> Report {
         },
         "remedy": {
             "who": "network team, device 10.9.0.1",
-            "what": "allow TCP 5669 from 10.2.0.7 to 10.0.0.5; dig @10.0.0.53 central-paris.acme.example",
+            "text": "allow TCP 5669 from 10.2.0.7 to 10.0.0.5; dig @10.0.0.53 central-paris.acme.example",
         },
     });
     bbdo["concerns"] =
@@ -49,8 +50,11 @@ fn rich() -> Report {
         "address": "[2001:db8:5::7]:5669", "protocol": "bbdo", "source": "2001:db8:2::7",
         "outcome": "fail",
         "cause": {
-            "code": "path-rejected", "to": "[2001:db8:5::7]:5669", "by": "10.9.0.1",
-            "icmp": { "version": "4", "kind": 3, "code": 13 },
+            "code": "path-rejected",
+            "facts": {
+                "to": "[2001:db8:5::7]:5669", "by": "10.9.0.1",
+                "icmp": { "version": "4", "kind": 3, "code": 13 },
+            },
         },
         "evidence": { "url": "https://user-paris:x@central-paris.acme.example:8443/" }, "timings": {},
     }]);
@@ -63,7 +67,8 @@ fn rich() -> Report {
     report.root = Some("/home/jean-paris/copy".to_owned());
     report.summary.reasons = vec!["poller.bbdo (rejected by 10.9.0.1)".to_owned()];
     report.notes = vec![crate::report::NoteReport {
-        place: "/etc/hosts:7".to_owned(),
+        file: "/etc/hosts".to_owned(),
+        line: Some(7),
         reason: "10.0.0.256 central-paris is no address".to_owned(),
         missing: "the address of central-paris".to_owned(),
     }];

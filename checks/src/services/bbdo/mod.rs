@@ -510,8 +510,7 @@ fn not_bbdo(head: &[u8], cause: Cause) -> Result<Heard, Cause> {
 }
 
 fn slowness(waited: Duration) -> Option<Concern> {
-    let seconds = waited.as_secs_f64();
-    (waited > SLOW).then_some(Concern::BbdoSlow { seconds })
+    (waited > SLOW).then_some(Concern::BbdoSlow { took: Millis(waited) })
 }
 
 fn is_closed(cause: &Cause) -> bool {

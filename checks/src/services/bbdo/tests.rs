@@ -769,7 +769,7 @@ async fn settings_without_a_living_server_do_not_pass() {
 #[test]
 fn a_slow_answer_is_a_concern() {
     assert_eq!(slowness(Duration::from_millis(2_500)), None);
-    let slow = Concern::BbdoSlow { seconds: 2.9 };
+    let slow = Concern::BbdoSlow { took: Millis(Duration::from_millis(2900)) };
     assert_eq!(slowness(Duration::from_millis(2_900)), Some(slow));
 }
 

@@ -3,9 +3,11 @@
 //! Times are seconds since 1970, 0 when there was none yet. Perl writes numbers
 //! as texts when it feels like it, and what is not known here is passed over.
 
+use std::time::Duration;
+
 use serde_json::{Map, Value};
 
-use crate::cause::{QuietPoller, span};
+use crate::cause::{Millis, QuietPoller, span};
 use crate::evidence::Seen;
 use crate::wire;
 
@@ -87,7 +89,7 @@ impl Status {
             let name = format!("poller_{}", poller.id);
             seen.evidence.set(format!("{name}_type"), poller.kind.as_str());
             if let Some(age) = poller.age(now) {
-                seen.evidence.set(format!("{name}_last_pong_s"), age);
+                seen.evidence.set(format!("{name}_last_pong_ms"), age.saturating_mul(1000));
             }
         }
     }
@@ -97,7 +99,10 @@ impl Status {
         let asked = self.0.iter().filter(|poller| poller.asked.is_some());
         let quiet = asked.filter(|poller| poller.age(now).is_none_or(|age| age > TOO_LONG));
         quiet
-            .map(|poller| QuietPoller { id: poller.id.clone(), seconds: poller.age(now) })
+            .map(|poller| QuietPoller {
+                id: poller.id.clone(),
+                last_pong: poller.age(now).map(|age| Millis(Duration::from_secs(age))),
+            })
             .collect()
     }
 

@@ -1,10 +1,11 @@
 //! Every verdict without a socket; whole visits are in `tests/services.rs`.
 
+use std::time::Duration;
+
 use proptest::prelude::*;
 
 use super::*;
-use crate::cause::QuietPoller;
-use crate::cause::{GorgoneCause, TalkCause};
+use crate::cause::{GorgoneCause, Millis, QuietPoller, TalkCause};
 use crate::hostile::damaged;
 
 const NOW: u64 = 1_700_000_000;
@@ -35,15 +36,18 @@ fn pollers_that_answer_pass_with_the_age_of_each_pong() {
     let (verdict, seen) = judge(&[("2", 20, 12), ("10", 30, 290)]);
     assert_eq!(verdict, Ok(()));
     assert_eq!(seen.headline, "2 pollers answer, last pong 4 min ago");
-    assert_eq!(fact(&seen, "poller_2_last_pong_s"), "12");
-    assert_eq!(fact(&seen, "poller_10_last_pong_s"), "290");
+    assert_eq!(fact(&seen, "poller_2_last_pong_ms"), "12000");
+    assert_eq!(fact(&seen, "poller_10_last_pong_ms"), "290000");
     assert_eq!(fact(&seen, "poller_2_type"), "push_zmq");
 }
 
 #[test]
 fn a_poller_without_a_pong_is_named_with_how_long() {
     let (verdict, seen) = judge(&[("10", 30, 0), ("3", 9, 9), ("2", 30, 3 * 3_600 + 5)]);
-    let quiet = |id: &str, seconds| QuietPoller { id: id.to_owned(), seconds };
+    let quiet = |id: &str, seconds: Option<u64>| QuietPoller {
+        id: id.to_owned(),
+        last_pong: seconds.map(|seconds| Millis(Duration::from_secs(seconds))),
+    };
     let pollers = vec![quiet("2", Some(10_805)), quiet("10", None)];
     let cause = Cause::Gorgone(GorgoneCause::NoPong { pollers });
     assert_eq!(verdict.as_ref().unwrap_err(), &cause);
@@ -51,7 +55,7 @@ fn a_poller_without_a_pong_is_named_with_how_long() {
         cause.to_string(),
         "Gorgone has had no pong from poller 2 for 3 h, from poller 10 since it started"
     );
-    assert_eq!(fact(&seen, "poller_3_last_pong_s"), "9");
+    assert_eq!(fact(&seen, "poller_3_last_pong_ms"), "9000");
 }
 
 #[test]
@@ -83,7 +87,7 @@ fn numbers_may_be_texts_and_strange_pollers_are_passed_over() {
         r#"{{"data":{{"2":{{"last_ping_sent":"{sent}","last_ping_recv":"{sent}.5","nodes":[]}},"x":7,"y":{{"last_ping_sent":-1}}}}}}"#
     );
     let (verdict, seen) = judge_answer(200, &body);
-    assert_eq!((verdict, fact(&seen, "poller_2_last_pong_s").as_str()), (Ok(()), "10"));
+    assert_eq!((verdict, fact(&seen, "poller_2_last_pong_ms").as_str()), (Ok(()), "10000"));
 }
 
 #[test]

@@ -135,7 +135,10 @@ impl RootDse {
         }
         if let Some(theirs) = self.values("currenttime").first().and_then(|text| moment(text)) {
             evidence.set("server_time", theirs.to_string());
-            evidence.set("clock_offset_s", theirs.as_second() - now.as_second());
+            evidence.set(
+                "clock_offset_ms",
+                (theirs.as_second() - now.as_second()).saturating_mul(1000),
+            );
         }
     }
 
@@ -219,7 +222,7 @@ mod tests {
         assert_eq!(evidence.fact("software"), Some(&"Active Directory".into()));
         assert_eq!(evidence.fact("server_name"), Some(&"dc1.corp.example".into()));
         assert_eq!(evidence.fact("server_time"), Some(&"2026-08-01T12:00:07Z".into()));
-        assert_eq!(evidence.fact("clock_offset_s"), Some(&7_i64.into()));
+        assert_eq!(evidence.fact("clock_offset_ms"), Some(&7000_i64.into()));
         assert_eq!(dse.context().unwrap(), "DC=corp,DC=example");
     }
 

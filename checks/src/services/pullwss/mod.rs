@@ -123,7 +123,7 @@ impl Probe {
         verdict: Option<&str>,
         seen: &mut Seen,
     ) -> Result<(), Cause> {
-        seen.evidence.set("path", wire::clean(self.path.as_bytes(), SHOWN));
+        seen.evidence.set("url_path", wire::clean(self.path.as_bytes(), SHOWN));
         seen.evidence.set("status", answer.status);
         if let Some(server) = answer.header("server") {
             seen.evidence.set("server", server);

@@ -141,12 +141,12 @@ impl Probe {
     }
 
     fn concerns(&self, heard: &Heard) -> impl Iterator<Item = Concern> {
-        let seconds = heard.greeted_after.as_secs_f64();
+        let took = Millis(heard.greeted_after);
         let is_plain = self.tls == Tls::IfOffered && heard.starttls.is_none();
         let slow = heard.greeted_after > SLOW;
         let masked = heard.masked_line().map(|line| Concern::SmtpMasked { line });
         [
-            slow.then_some(Concern::SmtpSlowGreeting { seconds }),
+            slow.then_some(Concern::SmtpSlowGreeting { took }),
             masked,
             is_plain.then_some(Concern::SmtpNoStarttls),
         ]

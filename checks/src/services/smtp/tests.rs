@@ -168,7 +168,7 @@ fn a_greeting_held_back_is_a_concern() {
     let (passed, seen) = verdict(&heard);
     assert_eq!(
         (passed, seen.concerns),
-        (Ok(()), vec![Concern::SmtpSlowGreeting { seconds: 6.04 }])
+        (Ok(()), vec![Concern::SmtpSlowGreeting { took: Millis(Duration::from_millis(6040)) }])
     );
 }
 

@@ -115,7 +115,7 @@ impl Engine {
     fn record(&self, seen: &mut Seen) {
         seen.evidence.set("engine_id", format!("0x{}", hex(&self.id)));
         seen.evidence.set("engine_boots", self.boots);
-        seen.evidence.set("engine_time_s", self.time);
+        seen.evidence.set("engine_time_ms", u64::from(self.time) * 1000);
         if let Some(vendor) = self.vendor() {
             seen.evidence.set("vendor", vendor);
         }

@@ -66,7 +66,7 @@ impl System {
             seen.evidence.set("sys_descr", descr.as_str());
         }
         if let Some(up_s) = self.up_s {
-            seen.evidence.set("uptime_s", up_s);
+            seen.evidence.set("uptime_ms", up_s.saturating_mul(1000));
         }
         if let Some(object_id) = &self.object_id {
             seen.evidence.set("sys_object_id", object_id.to_string());

@@ -63,7 +63,7 @@ fn an_agent_that_lets_us_read_passes_with_name_maker_and_uptime() {
         assert_eq!(seen.headline, "core-1, Cisco, up 41 d");
         let descr = "Cisco IOS Software,\\r\\nC3750E";
         assert_eq!(seen.evidence.fact("sys_descr"), Some(&descr.into()));
-        assert_eq!(seen.evidence.fact("uptime_s"), Some(&(41 * 86_400).into()));
+        assert_eq!(seen.evidence.fact("uptime_ms"), Some(&(41 * 86_400_000_i64).into()));
         assert_eq!(seen.evidence.fact("vendor"), Some(&"Cisco".into()));
         assert!(seen.concerns.is_empty());
     }

@@ -15,7 +15,7 @@ use super::sheet::rank;
 use crate::catalogue::Party;
 use crate::report::groups::in_order;
 use crate::report::html::markup::Markup;
-use crate::report::{Report, StepReport};
+use crate::report::{Report, StepReport, WayReport};
 use crate::run::plan::Direction;
 use crate::run::verdict::Outcome;
 
@@ -133,7 +133,7 @@ fn ports(step: &StepReport) -> String {
     let mut ports: Vec<String> = ways.map(|way| way.port.to_string()).collect();
     ports.dedup();
     let ways = step.target.as_ref().and_then(|target| target.ways.first());
-    let transport = ways.map_or("", |way| way.transport());
+    let transport = ways.map(WayReport::transports).unwrap_or_default();
     format!("{}/{transport}", ports.join(","))
 }
 

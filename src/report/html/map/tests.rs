@@ -16,7 +16,10 @@ fn of(steps: Vec<StepReport>, look: impl FnOnce(&Map<'_>)) {
 #[test]
 fn a_device_on_a_known_path_ends_the_arrow_there() {
     let mut traced = rejected(asked(step("poller.bbdo"), "10.0.0.5", 5669), "10.9.0.1");
-    let path = json!(["1 10.2.0.1 0.3 ms", "2 -", "3 10.9.0.1 1.2 ms", "4 -"]);
+    let path = json!([
+        { "hop": 1, "address": "10.2.0.1", "rtt_ms": 0.3 }, { "hop": 2 },
+        { "hop": 3, "address": "10.9.0.1", "rtt_ms": 1.2 }, { "hop": 4 },
+    ]);
     traced.evidence.insert("path".to_owned(), path);
     of(vec![traced], |map| {
         let arrow = &map.peers[0].arrows[0];
