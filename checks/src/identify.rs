@@ -7,10 +7,11 @@
 
 use std::time::Duration;
 
-use crate::cause::{Cause, Phase, SmtpCause, TalkCause, TlsCause, WebCause};
+use crate::cause::{BbdoCause, Cause, Phase, SmtpCause, TalkCause, TlsCause, WebCause};
 use crate::net::tls::hello::{self, FirstAnswer, Repertoire};
 use crate::net::{Ask, Deadline, Peer, Trust};
 use crate::recognise::{Spoken, recognise};
+use crate::tls::openvpn;
 use crate::{Service, bbdo, ldap, nrpe, wire};
 
 /// What answers instead of `service`, when `failure` left that open.
@@ -30,6 +31,12 @@ pub async fn identify(
             reason,
             because: Box::new(no_proxy),
         }));
+    }
+    if let Cause::Bbdo(BbdoCause::BbdoTls { .. }) | Cause::Tls(TlsCause::TlsUnexpected { .. }) =
+        failure
+    {
+        let found = in_tls(peer, service.expected, deadline).await;
+        return found.filter(|found| matches!(found, Cause::Talk(TalkCause::WrongService { .. })));
     }
     // That may be the service itself, which would count these visits too.
     if service.counts_visits() && matches!(failure, Cause::Talk(TalkCause::Reset { .. })) {
@@ -91,7 +98,7 @@ async fn answers(
 ///
 /// One without any certificate is NRPE as distributions ship it.
 async fn in_tls(peer: &Peer, expected: &'static str, deadline: Deadline) -> Option<Cause> {
-    let mut ask = Ask::new(peer.clone(), deadline.within(ANSWER), Trust::only([]));
+    let mut ask = Ask::new(peer.clone(), deadline.within(TLS_ANSWER), Trust::only([]));
     let stream = ask.connect().await.ok()?;
     match hello::ask(stream, &peer.host, Repertoire::Everything).await.ok()? {
         FirstAnswer::Agreed(agreement) if agreement.is_anonymous() => {
@@ -149,10 +156,15 @@ struct Opener {
     goodbye: fn() -> Vec<u8>,
 }
 
-const OPENERS: [Opener; 3] = [
+const OPENERS: [Opener; 4] = [
     Opener { spoken: Spoken::Ldap, words: || ROOT_DSE.to_vec(), goodbye: ldap::goodbye },
     Opener { spoken: Spoken::Bbdo, words: bbdo::first_words, goodbye: Vec::new },
     Opener { spoken: Spoken::Nrpe, words: nrpe::first_words, goodbye: Vec::new },
+    Opener {
+        spoken: Spoken::Openvpn,
+        words: || openvpn::hello([0x80; 8]),
+        goodbye: Vec::new,
+    },
 ];
 
 /// RFC 1928 §3: version 5, one method, no authentication.
@@ -161,6 +173,8 @@ const PROXY: &str = "an HTTP proxy";
 
 /// A server answers its own first words at once.
 const ANSWER: Duration = Duration::from_secs(1);
+/// NRPE makes its parameters first.
+const TLS_ANSWER: Duration = Duration::from_secs(2);
 /// Search of the root DSE, for no attribute in particular (RFC 4511 §4.5).
 const ROOT_DSE: &[u8] = b"\x30\x25\x02\x01\x01\x63\x20\x04\x00\x0a\x01\x00\x0a\x01\x00\
     \x02\x01\x01\x02\x01\x05\x01\x01\x00\x87\x0bobjectClass\x30\x00";

@@ -66,6 +66,24 @@ pub struct Finding {
     pub seen: Seen,
     /// How long it took.
     pub took: Duration,
+    /// What we said on its last connection, when that was reset, for [`examine_cut`] to say again.
+    pub words: Option<Words>,
+}
+
+/// The first words of a conversation. `Debug` gives their length alone: a password may be among them.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Words(Vec<u8>);
+
+impl Words {
+    fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for Words {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(out, "Words of {} bytes", self.0.len())
+    }
 }
 
 impl Finding {
@@ -208,9 +226,17 @@ pub async fn examine(probe: &Probe, peer: Peer, deadline: Deadline, trust: &Trus
     {
         ask.seen.evidence.set(net::SOURCE_PORT, port);
     }
+    if let Err(Cause::Port(PortCause::PortClosed { to })) = verdict
+        && !to.ip().is_loopback()
+        && net::route::is_here(to.ip())
+    {
+        verdict = Err(Cause::Port(PortCause::ClosedHere { to }));
+    }
+    let is_reset = matches!(verdict, Err(Cause::Talk(TalkCause::Reset { .. })));
+    let words = is_reset.then(|| ask.ledger.first_words().map(Words)).flatten();
     let took = started.elapsed();
     let Ask { peer, mut seen, source, .. } = ask;
     let before = [seen.timings.connect, seen.timings.tls].into_iter().flatten().sum();
     seen.timings.protocol = Some(took.saturating_sub(before));
-    Finding { peer, source, verdict, seen, took }
+    Finding { peer, source, verdict, seen, took, words }
 }

@@ -64,6 +64,9 @@ pub enum Spoken {
     /// The choice of a method of SOCKS 5.
     #[strum(serialize = "a SOCKS proxy")]
     Socks,
+    /// A server's first packet in a new session.
+    #[strum(serialize = "an OpenVPN server")]
+    Openvpn,
     /// A VNC greeting.
     #[strum(serialize = "a VNC server")]
     Vnc,
@@ -159,6 +162,8 @@ fn other(bytes: &[u8]) -> Option<Spoken> {
         | [0x30, 0x84, _, _, _, _, 2, 1..=4, ..] => Some(Spoken::Ldap),
         // Version 5; no authentication, GSSAPI, a password, or none of those offered.
         [5, 0..=2 | 0xff] => Some(Spoken::Socks),
+        // 26 bytes of opcode 8: a session, one acknowledgement, of packet 0.
+        [0, 26, 0x40, _, _, _, _, _, _, _, _, 1, 0, 0, 0, 0, ..] => Some(Spoken::Openvpn),
         // Version 2 to 4, response.
         [0, 2..=4, 0, 2, ..] => Some(Spoken::Nrpe),
         [b'E' | b'R', 0, 0, _, _, ..] => Some(Spoken::Postgresql),
@@ -201,6 +206,7 @@ mod tests {
             (&[0x30, 0x0c, 2, 1, 1, 0x61, 7], Spoken::Ldap),
             (&[0, 2, 0, 2, 1, 2, 3, 4], Spoken::Nrpe),
             (&[5, 0xff], Spoken::Socks),
+            (b"\0\x1a\x40sessions\x01\0\0\0\0oursours\0\0\0\0", Spoken::Openvpn),
             (b"hello", Spoken::Unknown),
             (b"", Spoken::Unknown),
         ];

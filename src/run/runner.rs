@@ -42,8 +42,8 @@ const TRACES_PER_SERVICE: usize = 3;
 /// once: five packets each, and none that a router has to answer.
 const HOSTS_PER_SERVICE: usize = 64;
 const HOSTS_AT_ONCE: usize = 32;
-/// Longest time to find out who answers without a word: a second for each of four protocols.
-const IDENTIFY: Duration = Duration::from_secs(4);
+/// Longest time to find out who answers without a word: two seconds for TLS, one for each of four protocols.
+const IDENTIFY: Duration = Duration::from_secs(6);
 /// Longest look at one path.
 const TRACE: Duration = Duration::from_millis(2_200);
 /// No look begins later than this after the first one: a run in which
@@ -294,7 +294,7 @@ impl Shared {
         }
         let _turn = self.traces.acquire().await.ok()?;
         let deadline = Deadline::scaled(TRACE, self.manner.scale);
-        examine_cut(&asked.probe, finding, &self.trust, deadline).await
+        examine_cut(finding, deadline).await
     }
 
     /// The one visit to this address and port.

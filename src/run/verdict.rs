@@ -324,7 +324,7 @@ mod tests {
         let seen = Seen { headline: format!("way {way}"), ..Seen::default() };
         let took = Duration::from_millis(1);
         let peer = Peer::from(address);
-        Attempt { way, finding: Finding { peer, source: None, verdict, seen, took } }
+        Attempt { way, finding: Finding { peer, source: None, verdict, seen, took, words: None } }
     }
 
     fn found(attempts: Vec<Attempt>) -> Found {

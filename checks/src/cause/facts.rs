@@ -238,6 +238,9 @@ pub enum ChainLink {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, strum::Display)]
 #[serde(rename_all = "kebab-case")]
 pub enum SshPart {
+    /// Which SSH it is.
+    #[strum(serialize = "version of the protocol")]
+    Version,
     /// How the two come to a key.
     #[strum(serialize = "key exchange")]
     KeyExchange,

@@ -226,7 +226,14 @@ impl Cause {
     /// Before installation that is what a good network looks like.
     #[must_use]
     pub fn is_path_open(&self) -> bool {
-        matches!(self, Self::Port(PortCause::PortClosed { .. } | PortCause::NothingListens { .. }))
+        matches!(
+            self,
+            Self::Port(
+                PortCause::PortClosed { .. }
+                    | PortCause::ClosedHere { .. }
+                    | PortCause::NothingListens { .. }
+            )
+        )
     }
 
     /// How the very question failed, in a cause that says where it did: on the way to a proxy,

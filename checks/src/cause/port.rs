@@ -31,6 +31,12 @@ pub enum PortCause {
         /// Address and port asked for.
         to: SocketAddr,
     },
+    /// The address asked for is one of this host's own, and nothing listens there.
+    #[error("nothing listens on {to}, and {} is this machine itself", to.ip())]
+    ClosedHere {
+        /// Address and port asked for.
+        to: SocketAddr,
+    },
     /// Nothing on this host listens where the other side will connect to.
     #[error("nothing listens on {transport} {port} here")]
     NothingListens {
@@ -81,6 +87,7 @@ impl PortCause {
         match self {
             Self::PortClosed { .. } => About::new(Port, FarSide, Nothing),
             Self::NothingListens { .. }
+            | Self::ClosedHere { .. }
             | Self::ListensOnLoopback { .. }
             | Self::FoundOnOtherPort { .. } => About::new(Port, ThisHost, Nothing),
             Self::ListenersUnknown { .. } => About::new(Host, ThisHost, Nothing).untold(),
@@ -93,6 +100,11 @@ impl PortCause {
             Self::PortClosed { .. } => {
                 say("start the service; on that machine: ").there(passage.start())
             }
+            Self::ClosedHere { .. } => say(format!(
+                "correct the address ({}) if {} is another machine; if it is this one, start the service: ",
+                passage.origin, passage.target
+            ))
+            .here(passage.start()),
             Self::NothingListens { .. } => say("start the service: ").here(passage.start()),
             Self::ListensOnLoopback { .. } => {
                 say("let it listen on the address others use, not on 127.0.0.1: ")

@@ -95,6 +95,14 @@ pub enum SmtpCause {
         /// The server's words.
         text: String,
     },
+    /// The server takes mail inside TLS alone, and it was spoken to in plain text.
+    #[error("the mail server wants TLS first: {reply} {text}")]
+    SmtpTlsWanted {
+        /// SMTP reply code.
+        reply: u16,
+        /// The server's words.
+        text: String,
+    },
     /// A block list names this host's address.
     #[error("the mail server refuses this host, which stands on a block list: {reply} {text}")]
     SmtpBlockListed {
@@ -151,9 +159,9 @@ impl SmtpCause {
             Self::SmtpRefused { .. }
             | Self::SmtpBlockListed { .. }
             | Self::SmtpRelayDenied { .. } => About::new(Authentication, FarSide, Nothing),
-            Self::SmtpAuthenticationWanted { .. } | Self::SmtpNoReverseName { .. } => {
-                About::new(Authentication, ThisHost, Nothing)
-            }
+            Self::SmtpAuthenticationWanted { .. }
+            | Self::SmtpTlsWanted { .. }
+            | Self::SmtpNoReverseName { .. } => About::new(Authentication, ThisHost, Nothing),
             Self::SmtpGreylisted { .. } => About::new(Service, FarSide, Nothing),
             Self::SmtpSenderRefused { .. } => About::new(Service, ThisHost, Nothing),
             Self::SmtpUnavailable { .. } | Self::SmtpMailRefused { .. } => {
@@ -174,16 +182,16 @@ impl SmtpCause {
                 "see in the server's own log whether it looks up {from} in DNS, or delays strangers; to wait longer: --timeout 10"
             )),
             Self::SmtpRefused { .. } => say(format!(
-                "let {from} connect (postfix: smtpd_client_restrictions), or use the relay meant for it"
+                "let {from} connect (postfix: smtpd_client_restrictions; exim: acl_smtp_connect), or use the relay meant for it"
             )),
             Self::SmtpUnavailable { .. } => say(
-                "look at its queue, its disk and its limit of connections (postfix: anvil, postqueue -p), then run preflight again",
+                "look at its queue, its disk and its limit of connections (postfix: anvil, postqueue -p; exim: smtp_accept_max, exim -bp), then run preflight again",
             ),
             Self::SmtpInspected { .. } => say(
                 "switch SMTP inspection off on the firewall in between (ASA: no inspect esmtp)",
             ),
             Self::SmtpHelloRefused { .. } => say(format!(
-                "take the name that {from} greets with, or say which one it should use (postfix: smtpd_helo_restrictions)"
+                "take the name that {from} greets with, or say which one it should use (postfix: smtpd_helo_restrictions; exim: acl_smtp_helo)"
             )),
             Self::SmtpStarttlsRefused { .. } => {
                 say("give its STARTTLS a certificate and key that work; see: ")
@@ -198,8 +206,11 @@ impl SmtpCause {
             Self::SmtpAuthenticationWanted { .. } => say("give the mailer its login: ").here(
                 "postconf -e smtp_sasl_auth_enable=yes smtp_sasl_password_maps=hash:/etc/postfix/sasl_passwd; postmap /etc/postfix/sasl_passwd",
             ),
+            Self::SmtpTlsWanted { .. } => say("let the mailer use TLS: ")
+                .here("postconf -e smtp_tls_security_level=may")
+                .then("; a relay that offers no STARTTLS wants TLS from the first byte (smtps, port 465)"),
             Self::SmtpBlockListed { .. } => say(format!(
-                "let {from} in past the block list (postfix: check_client_access before reject_rbl_client), or have its address taken off the list that the words name"
+                "let {from} in past the block list (postfix: check_client_access before reject_rbl_client; exim: `accept hosts =` before dnslists), or have its address taken off the list that the words name"
             )),
             Self::SmtpNoReverseName { .. } => say(format!(
                 "ask the DNS team for a name of {from} that leads back to it (PTR and A record): "
@@ -210,7 +221,7 @@ impl SmtpCause {
                 .here("postconf myorigin")
                 .then(", and the sender set in Centreon"),
             Self::SmtpRelayDenied { .. } => say(format!(
-                "let {from} relay there (postfix: mynetworks), or use the relay meant for it"
+                "let {from} relay there (postfix: mynetworks; exim: relay_from_hosts), or use the relay meant for it"
             )),
             Self::SmtpMailRefused { .. } => say(format!(
                 "take the test mail from {from}, or say what it lacks; its words are above"

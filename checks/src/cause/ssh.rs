@@ -75,9 +75,12 @@ impl SshCause {
                 "let {from} in: /etc/hosts.deny and /etc/hosts.allow, then PerSourcePenalties and MaxStartups in sshd_config (visits like preflight's count there too); on that machine: "
             ))
             .there("journalctl -u ssh -u sshd"),
+            Self::SshNothingInCommon { part: SshPart::Version, .. } => {
+                say("let it speak SSH 2 (Cisco IOS: ip ssh version 2), or update it")
+            }
             Self::SshNothingInCommon { part, ours, .. } => {
                 let line = match part {
-                    SshPart::KeyExchange => "KexAlgorithms",
+                    SshPart::KeyExchange | SshPart::Version => "KexAlgorithms",
                     SshPart::HostKey => "HostKeyAlgorithms, HostKey",
                     SshPart::Cipher => "Ciphers",
                     SshPart::Mac => "MACs",

@@ -124,6 +124,14 @@ pub enum TalkCause {
         /// How its answer begins.
         head: String,
     },
+    /// The gateway hangs up on a packet without its key, as a server with `tls-crypt` or `tls-auth` does.
+    #[error(
+        "open, and hangs up on a packet without its key, as OpenVPN with tls-crypt or tls-auth does"
+    )]
+    OpenvpnKeyed {
+        /// Who was asked.
+        to: SocketAddr,
+    },
     /// The peer answered, but not with what the protocol asks for.
     #[error("expected {expected}, got {got}")]
     BadReply {
@@ -164,6 +172,8 @@ impl TalkCause {
             | Self::Endless { .. }
             | Self::WrongService { .. }
             | Self::BadReply { .. } => About::new(Protocol, FarSide, Nothing),
+            // Its client here has the key, and knows whether the VPN is up.
+            Self::OpenvpnKeyed { .. } => About::new(Protocol, Owner::ThisHost, Nothing).untold(),
             Self::TooSlow { .. } => About::new(Service, FarSide, Nothing),
         }
     }
@@ -202,6 +212,11 @@ impl TalkCause {
             ))
             .there(passage.listeners())
             .then(&format!("; or correct the port ({})", passage.origin)),
+            Self::OpenvpnKeyed { .. } => {
+                say("start the VPN's client here and read its log, since the port is open: ").here(
+                    "systemctl enable --now openvpn-client@NAME; journalctl -u openvpn-client@NAME -n 20",
+                )
+            }
             Self::TooSlow { .. } => say(
                 "see what that machine waits for: its processor, its log; then raise the timeouts of what is checked there"
             ),

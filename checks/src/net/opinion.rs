@@ -13,7 +13,7 @@ use hickory_resolver::net::{DnsError, NetError};
 
 use super::names::Naming;
 use super::{Ask, Deadline, Peer, Trust};
-use crate::cause::{AliasEnd, Cause, Opinion, PathCause, TalkCause};
+use crate::cause::{AliasEnd, Cause, Opinion, PathCause, Phase, TalkCause};
 use crate::wire;
 
 /// What one server said of the name, in the form that counts.
@@ -35,6 +35,8 @@ pub(crate) enum Heard {
     NoName(Option<String>),
     /// The server does not say.
     Fails(ResponseCode),
+    /// Its answer does not fit into a datagram, and over TCP there is none: why?
+    TooLarge(Box<Cause>),
     /// It did not answer.
     Silent,
     /// It could not be asked.
@@ -95,12 +97,36 @@ async fn ask(server: SocketAddr, name: &str, kind: RecordType, wait: Deadline) -
         Err(cause) => return Heard::OutOfReach(cause),
     };
     match asked {
-        Ok(answered) => answered.reply,
+        Ok(answered) => match answered.reply {
+            Some(whole) => whole,
+            None => over_tcp(server, &query, &bytes, wait)
+                .await
+                .unwrap_or_else(|cause| Heard::TooLarge(Box::new(cause))),
+        },
         Err(Cause::Path(PathCause::NoAnswer { .. }) | Cause::Talk(TalkCause::BadReply { .. })) => {
             Heard::Silent
         }
         Err(cause) => Heard::OutOfReach(cause),
     }
+}
+
+/// The answer to the same question that was cut short over UDP.
+async fn over_tcp(
+    server: SocketAddr,
+    query: &Message,
+    bytes: &[u8],
+    wait: Deadline,
+) -> Result<Heard, Cause> {
+    let mut ask = Ask::new(Peer::from(server), wait.within(PATIENCE), Trust::only([]));
+    let mut stream = ask.connect().await?;
+    let length = u16::try_from(bytes.len()).unwrap_or_default().to_be_bytes();
+    stream.send(&[&length[..], bytes].concat()).await?;
+    let length = stream.exactly(Phase::Reply, 2).await?;
+    let length = length.first_chunk().map_or(0, |length| u16::from_be_bytes(*length));
+    let reply = stream.exactly(Phase::Reply, length.into()).await?;
+    stream.close().await;
+    let heard = read(query, &reply).flatten();
+    heard.ok_or_else(|| Cause::bad_reply("an answer to our question", &reply))
 }
 
 fn question(name: &str, kind: RecordType) -> Option<Message> {
@@ -110,13 +136,13 @@ fn question(name: &str, kind: RecordType) -> Option<Message> {
     Some(message)
 }
 
-/// `None` when it is an answer to another question.
-fn read(query: &Message, bytes: &[u8]) -> Option<Heard> {
+/// `None` when it is an answer to another question; `Some(None)` when it is only the beginning of one.
+fn read(query: &Message, bytes: &[u8]) -> Option<Option<Heard>> {
     let reply = Message::from_vec(bytes).ok()?;
     let is_ours = reply.metadata.id == query.metadata.id
         && reply.metadata.message_type == MessageType::Response
         && (reply.queries.is_empty() || reply.queries == query.queries);
-    is_ours.then(|| judge(&reply))
+    is_ours.then(|| (!reply.metadata.truncation).then(|| judge(&reply)))
 }
 
 fn judge(reply: &Message) -> Heard {
@@ -205,6 +231,9 @@ fn words_of(heard: &Heard) -> String {
         Heard::Fails(code) => code_in_words(*code),
         Heard::Silent => "no answer".to_owned(),
         Heard::OutOfReach(cause) => cause.to_string(),
+        Heard::TooLarge(cause) => {
+            format!("its answer is too large for UDP, and over TCP: {cause}")
+        }
     }
 }
 
@@ -278,11 +307,13 @@ mod tests {
         let name = |text| Name::from_ascii(text).unwrap();
         let alias = RData::CNAME(rdata::CNAME(name("gone.example.")));
         reply.add_answer(Record::from_rdata(name("central.example."), 60, alias));
-        let heard = read(&query, &reply.to_vec().unwrap()).unwrap();
+        let heard = read(&query, &reply.to_vec().unwrap()).flatten().unwrap();
         assert_eq!(heard, Heard::NoName(Some("gone.example".to_owned())));
         let both = said(heard.clone(), heard);
         assert_eq!(both.dangling(), Some(("gone.example", AliasEnd::NoName)));
         assert_eq!(said(address(), Heard::NoAddress(None)).dangling(), None);
+        reply.metadata.truncation = true;
+        assert_eq!(read(&query, &reply.to_vec().unwrap()), Some(None));
         // An answer to another question, or to nobody.
         assert_eq!(
             read(&question("other.", RecordType::A).unwrap(), &reply.to_vec().unwrap()),

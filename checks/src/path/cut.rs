@@ -3,7 +3,7 @@
 //! Asked after [`TalkCause::Reset`](crate::cause::TalkCause::Reset), and after a refusal by ICMP that carries the target's address. A
 //! refusal tells itself how many hops it has left. A RST does not; so the words that drew it are said
 //! again on connections that hear, from the handshake on, only what has more hops left than the
-//! target's own answers.
+//! target's own answers. Nothing waits for the service behind them, which may be slow.
 //!
 //! What cannot be told stays the target's.
 
@@ -12,11 +12,11 @@ use std::time::Duration;
 
 use super::Hop;
 use super::distance::{Distance, measure};
+use crate::Finding;
 use crate::cause::{Cause, PathCause, PortCause, TalkCause, Transport};
 use crate::evidence::{Evidence, Value};
 use crate::net::tcp::is_reset_from_near;
-use crate::net::{Ask, Deadline, HOPS_LEFT, Peer, Trust};
-use crate::{Finding, Probe};
+use crate::net::{Deadline, HOPS_LEFT, Peer};
 
 /// Who cut a conversation, or rejected a packet, before it came to the target.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,22 +45,20 @@ pub fn is_cut(cause: &Cause, transport: Transport) -> bool {
 
 /// Looks for who cut the conversation of `finding`; `None`: nothing speaks against the target.
 ///
-/// Ends after some round trips, or after the conversation was held a few times more, or at `deadline`.
-pub async fn examine_cut(
-    probe: &Probe,
-    finding: &Finding,
-    trust: &Trust,
-    deadline: Deadline,
-) -> Option<CutTrace> {
+/// Ends after some round trips and [`MOST_VISITS`] connections at most, or at `deadline`.
+pub async fn examine_cut(finding: &Finding, deadline: Deadline) -> Option<CutTrace> {
     let round_trip = finding.seen.timings.connect.unwrap_or(finding.took).min(MOST_ROUND_TRIP);
     let refusal = finding.seen.evidence.fact(HOPS_LEFT);
     let distance = measure(&finding.peer, round_trip, deadline).await?;
     let hop = match (&finding.verdict, refusal) {
         (Err(Cause::Talk(TalkCause::Reset { .. })), _) => {
-            let takes = finding.took.min(MOST_CONVERSATION) * 2 + GRACE;
-            let words = words(probe, &finding.peer, trust, deadline.within(takes)).await?;
+            let words = match finding.words.as_ref()?.bytes() {
+                // A firewall that counts packets waits for any.
+                [] => ANYTHING,
+                words => words,
+            };
             let wait = REPEATED + 2 * round_trip;
-            resetting_hop(&finding.peer, &words, &distance, wait, deadline).await?
+            resetting_hop(&finding.peer, words, &distance, wait, deadline).await?
         }
         (_, Some(&Value::Integer(left))) => distance.hop_before_target(u8::try_from(left).ok()?)?,
         _ => return None,
@@ -95,16 +93,6 @@ impl CutTrace {
     }
 }
 
-/// All that the probe says until it is reset.
-async fn words(probe: &Probe, peer: &Peer, trust: &Trust, wait: Deadline) -> Option<Vec<u8>> {
-    let mut ask = Ask::new(peer.clone(), wait, trust.clone());
-    let run = Box::pin(probe.run(&mut ask));
-    let _reset_again = wait.bound(run).await;
-    let words = ask.ledger.first_words()?;
-    // A firewall that counts packets waits for any.
-    Some(if words.is_empty() { ANYTHING.to_vec() } else { words })
-}
-
 /// The hop from which the RST comes, if that is before the target.
 async fn resetting_hop(
     peer: &Peer,
@@ -136,10 +124,7 @@ const MOST_VISITS: usize = 16;
 const REPEATED: Duration = Duration::from_millis(400);
 /// Said where a RST came before we had said anything.
 const ANYTHING: &[u8] = b"\r\n";
-/// A conversation that took longer is not waited for to its end.
-const MOST_CONVERSATION: Duration = Duration::from_secs(1);
 const MOST_ROUND_TRIP: Duration = Duration::from_millis(500);
-const GRACE: Duration = Duration::from_millis(200);
 
 #[cfg(test)]
 mod tests {

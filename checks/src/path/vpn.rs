@@ -179,7 +179,7 @@ mod tests {
 
     fn finding(verdict: Result<(), Cause>) -> Finding {
         let (peer, took) = (Peer::from(SocketAddr::from(TO)), Duration::ZERO);
-        Finding { peer, source: None, verdict, seen: Seen::default(), took }
+        Finding { peer, source: None, verdict, seen: Seen::default(), took, words: None }
     }
 
     fn rejected() -> Cause {

@@ -12,7 +12,7 @@ mod client;
 use std::io;
 use std::time::Duration;
 
-use crate::cause::{Cause, Phase, SshCause, TalkCause, Transport};
+use crate::cause::{Cause, Phase, SshCause, SshPart, TalkCause, Transport};
 use crate::evidence::{Seen, Value};
 use crate::net::{Ask, FarStream, Stream};
 use crate::recognise::Spoken;
@@ -123,6 +123,12 @@ async fn identify(stream: &mut Stream) -> Result<String, Cause> {
         read += line.len();
         if line.starts_with(b"SSH-2.0-") || line.starts_with(b"SSH-1.99-") {
             return Ok(wire::clean(line.trim_ascii_end(), MAX_LINE));
+        }
+        if line.starts_with(b"SSH-") {
+            // OpenSSH's client speaks 2.0 alone since 7.6.
+            let theirs = vec![wire::clean(line.trim_ascii_end(), 80)];
+            let (part, ours) = (SshPart::Version, vec!["SSH-2.0".to_owned()]);
+            return Err(Cause::Ssh(SshCause::SshNothingInCommon { part, theirs, ours }));
         }
         if line.starts_with(b"Not allowed at this time")
             || line.starts_with(b"Exceeded MaxStartups")

@@ -1,16 +1,18 @@
 //! TLS: does the port finish a TLS handshake with a certificate we trust?
 //!
 //! For application ports inside TLS whose protocol this tool does not speak;
-//! TCP 443 by default.
+//! TCP 443 by default. At the gateway of a VPN, `OpenVPN` will do as well.
 //!
 //! Reference: [RFC 8446](https://www.rfc-editor.org/rfc/rfc8446).
+
+pub(crate) mod openvpn;
 
 use std::io;
 use std::time::Duration;
 
-use crate::cause::{Cause, Transport};
+use crate::cause::{Cause, TalkCause, TlsCause, Transport};
 use crate::evidence::Seen;
-use crate::net::tls::{Verify, secure};
+use crate::net::tls::{Look, Verify, secure};
 use crate::net::{Ask, FarStream};
 use crate::recognise::Spoken;
 use crate::services::{Hints, UrlForm};
@@ -19,17 +21,23 @@ use crate::{Respond, Service};
 /// Shakes hands, looks at the certificate, and leaves.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Probe {
-    /// A certificate that does not verify is a concern only: the flow's own
-    /// client has another way to know its server.
-    pub only_report: bool,
+    /// It is the gateway of a VPN. A certificate that does not verify is a concern only, as the VPN's
+    /// client has another way to know it; and `OpenVPN` without TLS around it passes too.
+    pub of_vpn: bool,
 }
 
 impl Probe {
     pub(crate) async fn run(&self, ask: &mut Ask) -> Result<(), Cause> {
         let stream = ask.connect().await?;
-        let verify = if self.only_report { Verify::AndReport } else { Verify::Strictly };
-        let stream = secure(stream, ask, verify, &[]).await?;
-        stream.close().await;
+        let verify = if self.of_vpn { Verify::AndReport } else { Verify::Strictly };
+        let is_whole = !matches!(ask.look, Look::With(_));
+        match secure(stream, ask, verify, &[]).await {
+            Ok(stream) => stream.close().await,
+            Err(cause) if self.of_vpn && is_whole && is_hang_up(&cause) => {
+                return openvpn::ask(ask, cause).await;
+            }
+            Err(cause) => return Err(cause),
+        }
         self.judge(&mut ask.seen)
     }
 
@@ -60,6 +68,17 @@ pub(crate) const SERVICE: Service = Service {
     repeats: 12,
     respond: Respond::Stream(|stream| Box::pin(respond(stream))),
 };
+
+/// Closed without a byte of TLS.
+fn is_hang_up(cause: &Cause) -> bool {
+    matches!(
+        cause,
+        Cause::Tls(TlsCause::TlsClosed { .. })
+            | Cause::Talk(
+                TalkCause::HungUp { received: 0, .. } | TalkCause::Reset { received: 0, .. }
+            )
+    )
+}
 
 /// The handshake is done; waits for the client to leave.
 async fn respond(mut stream: FarStream) -> io::Result<()> {

@@ -121,7 +121,7 @@ fn found_of(step: &Step) -> Option<Found> {
         let seen = Seen { headline: format!("way {way}"), concerns, ..Seen::default() };
         let source = Some(IpAddr::from([10, 2, 0, 7]));
         let (verdict, took) = (verdict.map(|_| ()), Duration::ZERO);
-        Attempt { way, finding: Finding { peer, source, verdict, seen, took } }
+        Attempt { way, finding: Finding { peer, source, verdict, seen, took, words: None } }
     };
     let attempts = seen(&step.flow).into_iter().map(attempt).collect();
     let resolve = Some(Duration::from_millis(1));

@@ -118,8 +118,11 @@ impl Planner<'_> {
                 local::Reading::Unresolved { why, at } => {
                     return Action::Skip(SkipReason::Unneeded { why, origin: Origin::File(at) });
                 }
-                local::Reading::Address(address) => question.host = address.to_string(),
-                local::Reading::Same => {}
+                // A program that asks the DNS alone does not read that machine's hosts file either.
+                local::Reading::Address(address) if question.find != Find::Dns => {
+                    question.host = address.to_string();
+                }
+                local::Reading::Address(_) | local::Reading::Same => {}
             }
         }
         Action::Ask(Box::new(question))
@@ -398,8 +401,7 @@ impl Planner<'_> {
         match self.ready(way, target, port, proxy) {
             // The row means a service; a port that listens may be anybody's.
             Probe::Tcp(_) => Probe::Tcp(tcp::Probe { for_service: true }),
-            // A VPN's client brings its own trust in the gateway.
-            Probe::Tls(_) if flow.to.0 == VPN => Probe::Tls(tls::Probe { only_report: true }),
+            Probe::Tls(_) if flow.to.0 == VPN => Probe::Tls(tls::Probe { of_vpn: true }),
             Probe::Http(probe) if flow.to.0 == PROXY => {
                 Probe::Http(http::Probe { accept: http::Accept::OfProxy, ..probe })
             }

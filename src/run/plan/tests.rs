@@ -145,7 +145,7 @@ fn the_vpn_is_a_flow_of_its_own_and_carries_the_platform() {
     assert_eq!(step("poller.http").through_vpn, None);
     let Action::Ask(question) = &step("poller.vpn").action else { panic!("it is asked") };
     let Probe::Tls(gateway) = &question.ways[0].probe else { panic!("by TLS") };
-    assert!(gateway.only_report);
+    assert!(gateway.of_vpn);
 }
 
 #[test]

@@ -172,7 +172,10 @@ impl Probe {
         self.content.judge(answer, is_tls(url))?;
         seen.headline = self.headline(answer, onward.as_ref(), seen);
         // Plain HTTP wants a port of its own.
-        let leaves_tls = |onward: &Onward| is_tls(url) && !is_tls(&onward.url);
+        let leaves_tls = |onward: &Onward| {
+            let is_web = ["http", "https"].contains(&onward.url.scheme());
+            !is_web || (is_tls(url) && !is_tls(&onward.url))
+        };
         if let Some(onward) = onward.filter(|onward| onward.elsewhere || leaves_tls(onward)) {
             let location = onward.shown();
             seen.concerns.push(Concern::HttpSendsElsewhere { location });

@@ -14,6 +14,8 @@ pub(super) fn named(reply: u16, text: &str) -> Option<Cause> {
         Some(Cause::Smtp(SmtpCause::SmtpGreylisted { reply, text }))
     } else if says(&BLOCK_LISTED) {
         Some(Cause::Smtp(SmtpCause::SmtpBlockListed { reply, text }))
+    } else if reply >= 400 && says(&TLS_FIRST) {
+        Some(Cause::Smtp(SmtpCause::SmtpTlsWanted { reply, text }))
     } else if says(&["authentication required", "authentication is required"])
         || (reply == WANTS_LOGIN && !says(&["starttls", "tls"]))
     {
@@ -57,7 +59,7 @@ const DENIED: [&str; 6] =
 /// Postfix, Exim, Exchange.
 const SENDER: [&str; 6] = [
     "sender address rejected",
-    "sender verify failed",
+    "sender verify",
     "sender rejected",
     "send as this sender",
     "domain of sender",
@@ -71,6 +73,17 @@ const NAMELESS: [&str; 6] = [
     "reverse dns",
     "no ptr",
     "ptr record",
+];
+/// RFC 3207 §4 and Postfix; Exim's configurations; Exchange, sendmail.
+const TLS_FIRST: [&str; 8] = [
+    "issue a starttls",
+    "tls required",
+    "tls is required",
+    "encryption required",
+    "must use tls",
+    "requires tls",
+    "use starttls",
+    "starttls is required",
 ];
 /// RFC 4954 §6: authentication required.
 const WANTS_LOGIN: u16 = 530;
@@ -117,10 +130,13 @@ mod tests {
                 "smtp-refused",
             ),
             (450, "4.3.2 Service currently unavailable", "smtp-greylisted"),
+            (530, "5.7.0 Must issue a STARTTLS command first", "smtp-tls-wanted"),
             // Exim.
             (451, "greylisted, try again later", "smtp-greylisted"),
             (550, "relay not permitted", "smtp-relay-denied"),
             (550, "Sender verify failed", "smtp-sender-refused"),
+            (451, "Could not complete sender verify", "smtp-sender-refused"),
+            (550, "TLS required", "smtp-tls-wanted"),
             (550, "authentication required", "smtp-authentication-wanted"),
             // Exchange.
             (
@@ -142,7 +158,6 @@ mod tests {
     #[test]
     fn what_is_none_of_these_is_not_guessed() {
         for (reply, text) in [
-            (530, "5.7.0 Must issue a STARTTLS command first"),
             (450, "4.3.2 <a@b.c>: Client host rejected: Try again later"),
             (550, "5.1.1 <a@b.c>: Recipient address rejected: User unknown"),
             (421, "4.3.2 too many connections"),

@@ -49,10 +49,7 @@ impl TestMail {
             .to(mailbox(&self.to)?)
             .subject("preflight test mail")
             .raw_header(HeaderValue::new(automatic, "auto-generated".to_owned()))
-            .body(
-                "The machine that sent this can send mail. Nothing needs to be done.\r\n"
-                    .to_owned(),
-            )
+            .body(format!("{TEXT}\r\n{}", FILLER.repeat(LINES)))
             .map_err(|error| unwritable(error.to_string()))
     }
 }
@@ -94,9 +91,14 @@ fn refused(error: &lettre::transport::smtp::Error) -> Cause {
     let words = wire::clean(source.as_bytes(), MAX_TEXT);
     match error.status() {
         Some(code) => {
-            let text = format!("{code} {words}");
-            let named = super::refusal::named(u16::from(code), &words);
-            named.unwrap_or(Cause::Smtp(SmtpCause::SmtpMailRefused { text }))
+            let reply = u16::from(code);
+            super::refusal::named(reply, &words).unwrap_or_else(|| {
+                Cause::Smtp(if error.is_transient() {
+                    SmtpCause::SmtpUnavailable { reply, text: words }
+                } else {
+                    SmtpCause::SmtpMailRefused { text: format!("{code} {words}") }
+                })
+            })
         }
         None if error.is_client() => Cause::Smtp(SmtpCause::SmtpMailRefused { text: words }),
         None => Cause::Talk(TalkCause::BadReply { expected: "an SMTP reply".into(), got: text }),
@@ -182,6 +184,12 @@ impl fmt::Debug for Capped {
     }
 }
 
+/// What its reader should know.
+const TEXT: &str = "The machine that sent this can send mail. Nothing needs to be done.\r\n";
+/// A link that loses large packets loses notifications, and would let a short mail through.
+const FILLER: &str = "This line makes the mail as large as a notification.\r\n";
+/// So many make it larger than a packet of Ethernet.
+const LINES: usize = 32;
 /// Content filters look at a mail before the relay says yes.
 const MAIL: Duration = Duration::from_secs(15);
 /// What lettre reads where the greeting was.
