@@ -16,8 +16,20 @@ pub(crate) fn rows(certificates: &Certificates) -> Vec<Row> {
     let mut rows = Vec::new();
     for (flow, peer) in conversations() {
         rows.extend(lost(&flow, peer.as_ref()));
-        rows.extend(cut(&flow, peer.as_ref()));
+        // Cut by a router, a connection stays open at the server: a real Postfix keeps it for five
+        // minutes, and its hundred processes run out.
+        let cut_off = if flow.name == "smtp" { Some(mail(Duration::ZERO)) } else { peer };
+        rows.extend(cut(&flow, cut_off.as_ref()));
     }
+    rows.push(
+        Row::new("RST by the router after a greeting that takes 4 s", smtp())
+            .at(Place::Near)
+            .peer(mail(Duration::from_secs(4)))
+            .sysctl(Router, COUNTED, "1")
+            .rule(Router, "forward", AFTER_THE_HANDSHAKE)
+            .fails(&["cut-off"])
+            .says("10.2.0.1 (hop 1)"),
+    );
     for flow in [ssh(), bbdo(), https(), postgresql()] {
         rows.push(Row::new("a process that is stopped", flow).peer(stopped()).fails(&["silent"]));
     }
@@ -39,6 +51,12 @@ fn conversations() -> Vec<(Flow, Option<Peer>)> {
         (bbdo(), None),
         (mysql(), Some(peer::says(mariadb()))),
     ]
+}
+
+/// A mail server that greets after so long.
+fn mail(after: Duration) -> Peer {
+    let replies = &[("EHLO", "250 mail.example.test\r\n"), ("QUIT", "221 2.0.0 bye\r\n")];
+    peer::mail_after(after, "220 mail.example.test ESMTP\r\n", replies)
 }
 
 /// Packets that carry data, whichever way.
@@ -209,6 +227,10 @@ fn stages(certificates: &Certificates) -> Vec<Row> {
             ),
         )
         .says("after its answer to STARTTLS, no answer to a TLS handshake"),
+        Row::new("SSH 1 alone", ssh())
+            .peer(peer::says(*b"SSH-1.5-Cisco-1.25\n"))
+            .fails(&["ssh-nothing-in-common"])
+            .says("SSH-1.5"),
         row("stops after its identification", ssh(), peer::says(*b"SSH-2.0-OpenSSH_9.2p1\r\n"))
             .says("after its identification"),
         row(

@@ -3,14 +3,16 @@
 use std::time::Duration;
 
 use crate::certificates::Certificates;
-use crate::lab::SERVER;
+use crate::lab::Node::Router;
 use crate::lab::servers::LDAP_USER;
 use crate::peer;
-use crate::row::{Flow, Row, ldap, ldaps, smtp};
+use crate::row::{Flow, Place, Row, ldap, ldaps, smtp};
 
 pub(crate) fn rows(certificates: &Certificates) -> Vec<Row> {
     let mut rows = mail(certificates);
     rows.extend(refused_by_postfix());
+    rows.extend(refused_by_exim());
+    rows.extend(as_postfix_sends());
     rows.extend(directory());
     rows.extend(secure_directory(certificates));
     rows
@@ -80,13 +82,7 @@ fn mail(_certificates: &Certificates) -> Vec<Row> {
 /// A Postfix that says no, each port in its own way; most of it only to a mail.
 fn refused_by_postfix() -> Vec<Row> {
     let at = |fault: &str, port: u16| Row::new(format!("Postfix: {fault}"), smtp().on(port));
-    let mailed = |fault: &str, port: u16| {
-        let server = format!("{SERVER}:{port}");
-        let asked = ["--role", "central", "--only", "central.smtp", "--smtp", &server];
-        let mail = ["--smtp-test-mail", "nobody@elsewhere.test"];
-        let flow = smtp().on(port).with(&asked).with(&mail);
-        Row::new(format!("Postfix: {fault}"), flow)
-    };
+    let mailed = |fault: &str, port: u16| mailed(format!("Postfix: {fault}"), port);
     vec![
         at("no host like this", 2501).fails(&["smtp-refused"]).says("554"),
         at("its name in EHLO is refused", 2505).fails(&["smtp-hello-refused"]),
@@ -102,6 +98,91 @@ fn refused_by_postfix() -> Vec<Row> {
         mailed("no name of the address", 2510)
             .fails(&["smtp-no-reverse-name"])
             .says("cannot find your reverse hostname"),
+    ]
+}
+
+/// An Exim that says no, each port in its own way.
+fn refused_by_exim() -> Vec<Row> {
+    let at = |fault: &str, port: u16| Row::new(format!("Exim: {fault}"), smtp().on(port));
+    let mailed = |fault: &str, port: u16| mailed(format!("Exim: {fault}"), port);
+    vec![
+        at("refused at once", 2601).fails(&["smtp-refused"]).says("550"),
+        at("not now", 2602).fails(&["smtp-unavailable"]).says("451"),
+        at("refused and closed at once", 2604).fails(&["smtp-refused"]).says("no mail from you"),
+        at("its name in EHLO is refused", 2605).fails(&["smtp-hello-refused"]),
+        at("TLS without a key", 2606).fails(&["smtp-starttls-refused"]).says("454"),
+        mailed("a block list", 2603).fails(&["smtp-block-listed"]).says("bl.example.test"),
+        mailed("a log-in", 2607).fails(&["smtp-authentication-wanted"]),
+        mailed("the sender cannot be verified now", 2608).fails(&["smtp-sender-refused"]),
+        mailed("no sender like this", 2609).fails(&["smtp-sender-refused"]),
+        mailed("greylisting", 2610).fails(&["smtp-greylisted"]),
+        mailed("no relay", 2611).fails(&["smtp-relay-denied"]),
+        mailed("not this recipient now", 2612).fails(&["smtp-unavailable"]).says("451"),
+        mailed("TLS, which it does not offer", 2613).fails(&["smtp-tls-wanted"]),
+        mailed("a mail of any size", 2614).fails(&["smtp-mail-refused"]).says("552"),
+        takes_mail("healthy, Exim takes a mail").warns(&["smtp-no-starttls"]),
+        takes_mail("our large packets are lost, and a mail is sent")
+            .at(Place::Near)
+            .rule(Router, "forward", "{tcp flow} ip length > 1000 drop")
+            .fails(&["mtu-black-hole"])
+            .says("from here"),
+    ]
+}
+
+/// The Exim that relays nothing takes mail for its own domain.
+fn takes_mail(fault: &str) -> Row {
+    let mut row = mailed(fault.to_owned(), 2611);
+    row.flow.args.retain(|arg| arg != "--smtp-test-mail" && arg != "nobody@elsewhere.test");
+    row.flow = row.flow.with(&["--smtp-test-mail", "nobody@example.test"]);
+    row
+}
+
+/// A mail that is asked for, to the server on that port.
+fn mailed(fault: String, port: u16) -> Row {
+    let server = format!("{{server}}:{port}");
+    let asked = ["--role", "central", "--only", "central.smtp", "--smtp", &server];
+    let mail = ["--smtp-test-mail", "nobody@elsewhere.test"];
+    Row::new(fault, smtp().on(port).with(&asked).with(&mail))
+}
+
+/// What stands in a Postfix's way to its relay, by its own files: a copy of them.
+fn as_postfix_sends() -> Vec<Row> {
+    let row = |fault: &str, lines: &str| {
+        let from = ["--root", "{lab}/tree", "--role", "central", "--only", "central.smtp"];
+        Row::new(fault, smtp().with(&from))
+            .at(Place::Alone)
+            .resolver("nameserver 10.0.0.3\n")
+            .file("tree/etc/resolv.conf", "nameserver 10.0.0.3\n")
+            .file("tree/etc/nsswitch.conf", "hosts: files dns\n")
+            .file("tree/etc/hosts", "10.0.0.3 by-hosts.example.test\n")
+            .file("tree/etc/postfix/main.cf", lines)
+    };
+    let v4 = || peer::names_of_ipv4([10, 0, 0, 3], Some(0));
+    let relay = || {
+        let replies = &[("EHLO", "250 mail.example.test\r\n"), ("QUIT", "221 2.0.0 bye\r\n")];
+        peer::mail("220 mail.example.test ESMTP\r\n", replies)
+    };
+    vec![
+        row(
+            "its relay offers no STARTTLS, which it wants",
+            "relayhost = [relay.example.test]\nsmtp_tls_security_level = encrypt\n",
+        )
+        .beside(53, v4())
+        .beside(25, relay())
+        .fails(&["smtp-starttls-missing"]),
+        row(
+            "its relay has an IPv4 address, and it sends by IPv6",
+            "relayhost = [relay.example.test]\ninet_protocols = ipv6\n",
+        )
+        .beside(53, v4())
+        .beside(25, relay())
+        .fails(&["other-family-only"])
+        .says("10.0.0.3"),
+        row("its relay stands in /etc/hosts, and it asks DNS", "relayhost = [by-hosts.example.test]\n")
+            .beside(53, peer::names(3, true))
+            .beside(25, relay())
+            .fails(&["name-not-in-dns"])
+            .says("10.0.0.3"),
     ]
 }
 

@@ -412,6 +412,19 @@ fn unresolved(flow: &Flow) -> Vec<Row> {
         row("alias that leads nowhere", "alias.example.test")
             .fails(&["alias-broken"])
             .says("gone.example.test"),
+        row("aliases in a circle", "circle.example.test")
+            .fails(&["resolver-failed"])
+            .says("fails to find out (SERVFAIL)"),
+        row("an address of this machine's own, without a listener", "own.example.test")
+            .hosts("10.2.0.7 own.example.test\n")
+            .fails(&["closed-here"])
+            .says("is this machine itself"),
+        row("an answer too large for UDP, and TCP 53 is closed", "www.example.test")
+            .at(Place::Alone)
+            .resolver("nameserver 10.0.0.3\noptions timeout:1 attempts:1\n")
+            .beside(53, peer::names_cut_short())
+            .fails(&["resolver-failed"])
+            .says("too large for UDP, and over TCP: nothing listens on 10.0.0.3:53"),
         row("a peer's name is this machine, by its hosts file", "loops.example.test")
             .hosts("127.0.1.1 loops.example.test\n")
             .fails(&["name-is-loopback"])

@@ -439,6 +439,16 @@ pub(crate) fn names_of_ipv4(address: [u8; 4], rcode: Option<u8>) -> Peer {
     })
 }
 
+/// A resolver whose every answer is cut short, over UDP alone.
+pub(crate) fn names_cut_short() -> Peer {
+    const CUT_SHORT: u8 = 2;
+    Peer::udp(|question| {
+        let mut reply = dns_reply(question, 0, true)?;
+        reply[2] |= CUT_SHORT;
+        Some(reply)
+    })
+}
+
 fn dns_reply(question: &[u8], rcode: u8, recursive: bool) -> Option<Vec<u8>> {
     // The question's name ends with an empty label; type and class follow.
     let end = 12 + question.get(12..)?.iter().position(|&byte| byte == 0)? + 5;

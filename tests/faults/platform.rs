@@ -1,11 +1,13 @@
 //! Faults of what is Centreon's own, and of the hosts it asks: BBDO, ZMTP, SNMP, NSClient++.
 
+use std::time::Duration;
+
 use crate::certificates::Certificates;
 use crate::lab::Node::{Router, Server};
 use crate::lab::servers::SNMP_USER;
 use crate::peer::{self, Peer};
-use crate::row::{Flow, Place, Row, bare_snmp, bbdo, nsclient, snmp, ssh, zmq};
-use crate::{servers, services};
+use crate::row::{Flow, Place, Row, bare_snmp, bbdo, nsclient, snmp, ssh, trap, zmq};
+use crate::{servers, services, slow};
 
 pub(crate) fn rows(certificates: &Certificates) -> Vec<Row> {
     let mut rows = agents();
@@ -13,7 +15,27 @@ pub(crate) fn rows(certificates: &Certificates) -> Vec<Row> {
     rows.extend(gorgones());
     rows.extend(windows(certificates));
     rows.extend(pollers());
+    rows.extend(receivers());
     rows
+}
+
+/// Receivers of traps over IPv6: to a trap itself nobody answers.
+fn receivers() -> Vec<Row> {
+    let row = |fault: &str| Row::new(fault, trap()).at(Place::Near6);
+    let healthy = slow::agent_after(Duration::ZERO);
+    vec![
+        row("closed port, IPv6").fails(&["port-closed"]),
+        row("dropped by the router, IPv6")
+            .peer(healthy.clone())
+            .rule(Router, "forward", "{flow} drop")
+            .unknown(&[]),
+        row("admin-prohibited by the router, IPv6")
+            .peer(healthy.clone())
+            .rule(Router, "forward", "{flow} reject with icmpv6 admin-prohibited")
+            .fails(&["path-rejected"])
+            .says("fd00:2::1"),
+        row("healthy, IPv6").peer(healthy),
+    ]
 }
 
 /// What an agent with several addresses does that does not look at the one it is asked on.
@@ -111,6 +133,7 @@ fn brokers(certificates: &Certificates) -> Vec<Row> {
         )
         .fails(&["bbdo-tls"]),
         row("mute", peer::silent()).fails(&["silent"]),
+        row("behind three silent clients", servers::busy_broker(3)).warns(&["bbdo-slow"]).says("9."),
         row("a load balancer without a backend", peer::closes()).fails(&["hung-up"]),
         row("header with a wrong checksum", peer::answers([0x17; 64])).fails(&["bad-reply"]),
     ]

@@ -4,8 +4,9 @@
 use std::path::Path;
 
 use crate::lab::servers::unconfined;
+use crate::lab::Node::Router;
 use crate::lab::{Lab, Node, Port, SERVER};
-use crate::row::{Flow, Row, dns, https, ntp, ssh};
+use crate::row::{Flow, Row, dns, http, https, ntp, snmp, ssh};
 
 /// Records of `example.test` that these rows ask for, besides those of a healthy site.
 pub(crate) const RECORDS: &str = "alias.example.test. CNAME gone.example.test.
@@ -15,6 +16,7 @@ pub(crate) const RECORDS: &str = "alias.example.test. CNAME gone.example.test.
     circle2 CNAME circle
     private A 10.0.0.3
     sinkhole A 0.0.0.0
+    lost-on-the-way A 10.0.0.3
     7.0.2.10.bl A 127.0.0.2";
 
 pub(crate) fn rows() -> Vec<Row> {
@@ -65,6 +67,15 @@ pub(crate) fn rows() -> Vec<Row> {
         asks("healthy, unbound", 5408, "www.example.test"),
         asks("healthy, dnsmasq", 5505, "www.example.test"),
     ];
+    for flow in [ssh(), ntp(), snmp(), http()] {
+        rows.push(
+            Row::new("BIND, and the router drops AAAA", flow.to("lost-on-the-way.example.test"))
+                // Type 28, behind a name of 30 bytes.
+                .rule(Router, "forward", "udp dport 53 @th,400,16 28 drop")
+                .warns(&["name-slow"])
+                .says("10.0.0.3; no answer for IPv6 (AAAA)"),
+        );
+    }
     for flow in [ssh(), ntp(), https()] {
         rows.push(
             Row::new("0.0.0.0 in /etc/hosts", flow.to("nowhere.example.test"))

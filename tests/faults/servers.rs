@@ -1,6 +1,12 @@
 //! Real servers that misbehave: configurations beyond those of a healthy site.
 
 use std::fs;
+use std::io::Write;
+use std::net::TcpStream;
+use std::process::Command;
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
 
 use crate::lab::servers::{
     self, Certificate, LDAP_PASSWORD, LDAP_USER, net_snmp, privately, unconfined,
@@ -95,6 +101,113 @@ const ODD_SMTPD: [(u16, &str); 11] = [
     (2511, "smtpd_delay_reject = no; smtpd_client_restrictions = defer"),
 ];
 
+/// An Exim that says no, on each port in its own way: see [`EXIM`].
+pub(crate) fn exim(lab: &Lab, tls: &Certificate) {
+    let folder = lab.folder("exim");
+    let [passwd, group] = ["passwd", "group"].map(|name| {
+        let of_machine = fs::read_to_string(format!("/etc/{name}")).unwrap();
+        // Its owner, who is built into the program.
+        let owner = if name == "passwd" { ":999:999::/:/bin/sh" } else { ":999:" };
+        lab.write(&format!("exim/{name}"), &format!("{of_machine}\nDebian-exim:x{owner}\n"))
+    });
+    let rules = |of: &str| -> String {
+        let rule = |&(port, stage, rule): &(u16, &str, &str)| {
+            let (verb, rest) = rule.split_once(' ').unwrap_or((rule, ""));
+            let rest = rest.replace("; ", "\n");
+            let here = format!("{verb} condition = ${{if eq{{$received_port}}{{{port}}}}}\n{rest}\n");
+            (stage == of).then_some(here)
+        };
+        EXIM.iter().filter_map(rule).collect()
+    };
+    let ports = EXIM.map(|(port, ..)| port.to_string()).join(" : ");
+    let configuration = lab.write(
+        "exim/exim.conf",
+        &format!(
+            "primary_hostname = exim.example.test
+             spool_directory = {folder}
+             log_file_path = {folder}/%slog
+             pid_file_path = {folder}/pid
+             keep_environment =
+             exim_user = nobody
+             exim_group = nogroup
+             never_users =
+             daemon_smtp_ports = {ports}
+             local_interfaces = 0.0.0.0
+             host_lookup =
+             tls_advertise_hosts = ${{if eq{{$received_port}}{{2606}}{{*}}}}
+             tls_certificate = {chain}
+             tls_privatekey = {folder}/nowhere
+             message_size_limit = ${{if eq{{$received_port}}{{2614}}{{10}}{{0}}}}
+             domainlist local = example.test
+             acl_smtp_connect = connect
+             acl_smtp_helo = helo
+             acl_smtp_mail = mail
+             acl_smtp_rcpt = rcpt
+             acl_smtp_data = data
+             begin acl
+             connect:
+             {connect}
+             accept
+             helo:
+             {helo}
+             accept
+             mail:
+             {mail}
+             accept
+             rcpt:
+             {rcpt}
+             accept
+             data:
+             accept
+             begin routers
+             all:
+             driver = accept
+             domains = +local
+             transport = nowhere
+             begin transports
+             nowhere:
+             driver = appendfile
+             file = /dev/null
+             begin retry
+             begin rewrite",
+            folder = folder.display(),
+            chain = tls.chain.display(),
+            connect = rules("connect"),
+            helo = rules("helo"),
+            mail = rules("mail"),
+            rcpt = rules("rcpt"),
+        ),
+    );
+    run(lab.command(Node::Server, "chown").arg("-R").arg("nobody:nogroup").arg(&folder));
+    run(lab.command(Node::Server, "chown").arg("root:root").arg(&configuration));
+    let as_its_owner = format!(
+        "mount --bind {} /etc/passwd && mount --bind {} /etc/group",
+        passwd.display(),
+        group.display()
+    );
+    let mut command = privately(lab, Node::Server, &as_its_owner, "exim4");
+    command.arg("-C").arg(configuration).arg("-bdf");
+    lab.start(Node::Server, "exim", &mut command, &[Port::Tcp(2601), Port::Tcp(2614)]);
+}
+
+/// The port, when it refuses, and the rule: a semicolon between two conditions.
+const EXIM: [(u16, &str, &str); 14] = [
+    (2601, "connect", "deny"),
+    (2602, "connect", "defer"),
+    (2603, "rcpt", "deny dnslists = bl.example.test; message = rejected because $sender_host_address is in a black list at $dnslist_domain"),
+    (2604, "connect", "drop message = no mail from you"),
+    (2605, "helo", "deny message = HELO name not acceptable"),
+    (2606, "mail", "deny ! encrypted = *; message = TLS required"),
+    (2607, "mail", "deny ! authenticated = *; message = authentication required"),
+    (2608, "rcpt", "defer ! verify = sender"),
+    (2609, "rcpt", "deny ! verify = sender"),
+    (2610, "rcpt", "defer message = greylisted, please try again later"),
+    (2611, "rcpt", "deny domains = !+local; message = relay not permitted"),
+    (2612, "rcpt", "defer"),
+    (2613, "mail", "deny ! encrypted = *; message = You must use TLS here"),
+    (2614, "data", "deny"),
+];
+
 /// The site's directory, and two that refuse: 3890 wants TLS before a password, 3891 wants none.
 pub(crate) fn slapd(lab: &Lab, tls: &Certificate) {
     servers::slapd(lab, tls);
@@ -177,6 +290,11 @@ const PAGES_INSTEAD: &str = "
     server { listen 8602; listen 8607 ssl; return 301 $request_uri; }
     server { listen 8603; location /a { return 302 /b; } location / { return 302 /a; } }
     server { listen 8604; location = / { return 302 /login; } location / { return 200 'in'; } }
+    server { listen 8610 ssl; return 301 http://$host/; }
+    server { listen 8611; listen 8612 ssl; return 308 ftp://$host/; }
+    server { listen 8613; listen 8614 ssl; return 444; }
+    server { listen 8615 http2; return 200; }
+    server { listen 8616 proxy_protocol; listen 8617 ssl proxy_protocol; return 200; }
     server { listen 8608; default_type text/html;
         return 200 '<html><head><title>Login</title></head><body>Access denied? Log in.</body></html>'; }
 ";
@@ -316,6 +434,36 @@ pub(crate) fn nrpe(lab: &Lab) {
     lab.start(Node::Server, "nrpe", &mut command, &[Port::Tcp(5666)]);
 }
 
+/// Gateways of `OpenVPN` over TCP: without a key of all clients on 1194, with one on [`KEYED_VPNS`],
+/// and on 1198 one that hands a web server what is not its own.
+pub(crate) fn openvpn(lab: &Lab, tls: &Certificate) {
+    let openvpn = |port: u16| {
+        let mut command = lab.command(Node::Server, "openvpn");
+        command.args(["--mode", "server", "--tls-server", "--proto", "tcp-server", "--dh", "none"]);
+        command.args(["--dev-type", "tun", "--dev", &format!("tun{port}")]);
+        command.args(["--port", &port.to_string(), "--ca"]).arg(&tls.ca);
+        command.arg("--cert").arg(&tls.chain).arg("--key").arg(&tls.key);
+        command
+    };
+    let start = |port: u16, command: &mut Command| {
+        lab.start(Node::Server, &format!("openvpn-{port}"), command, &[Port::Tcp(port)]);
+    };
+    start(1194, &mut openvpn(1194));
+    start(1198, openvpn(1198).args(["--port-share", "127.0.0.1", "443"]));
+    for (port, kind, option) in KEYED_VPNS {
+        let key = lab.path(&format!("{option}.key"));
+        run(lab.command(Node::Server, "openvpn").args(["--genkey", kind]).arg(&key));
+        start(port, openvpn(port).arg(format!("--{option}")).arg(key));
+    }
+}
+
+/// The port, the kind of key, and the option that wants it.
+const KEYED_VPNS: [(u16, &str, &str); 3] = [
+    (1195, "secret", "tls-auth"),
+    (1196, "secret", "tls-crypt"),
+    (1197, "tls-crypt-v2-server", "tls-crypt-v2"),
+];
+
 /// The site's SSH server on 22, and one beside it on each port of [`ODD_SSHD`].
 pub(crate) fn sshd(lab: &Lab) {
     servers::sshd(lab);
@@ -450,14 +598,26 @@ const ODD_TLS: [(u16, &str); 12] = [
 
 /// A broker, byte by byte as a real one of 3.1.0 answers; who speaks otherwise is cut off.
 pub(crate) fn broker() -> Peer {
-    Peer::tcp(|mut stream| {
-        let _ = stream.set_read_timeout(Some(std::time::Duration::from_secs(3)));
-        while let Some(event) = bbdo_event(&mut stream) {
-            let answer = if event == BBDO_WELCOME { WELCOME } else { VERSION_RESPONSE };
-            if std::io::Write::write_all(&mut stream, answer).is_err() {
-                return;
-            }
+    Peer::tcp(serve_as_broker)
+}
+
+fn serve_as_broker(mut stream: TcpStream) {
+    let _ = stream.set_read_timeout(Some(Duration::from_secs(3)));
+    while let Some(event) = bbdo_event(&mut stream) {
+        let answer = if event == BBDO_WELCOME { WELCOME } else { VERSION_RESPONSE };
+        if stream.write_all(answer).is_err() {
+            return;
         }
+    }
+}
+
+/// A broker that takes one newcomer at a time, behind `silent` clients that each have its 3 s.
+pub(crate) fn busy_broker(silent: u32) -> Peer {
+    let before_us = Mutex::new(silent);
+    Peer::tcp(move |stream| {
+        let mut before = before_us.lock().unwrap_or_else(PoisonError::into_inner);
+        thread::sleep(Duration::from_secs(3) * std::mem::take(&mut *before));
+        serve_as_broker(stream);
     })
 }
 
@@ -467,7 +627,7 @@ pub(crate) fn broker_of(major: u8) -> Peer {
         if bbdo_event(&mut stream) == Some(BBDO_VERSION_RESPONSE) {
             let answer = [b"\x57\xf6\0\x07\0\x02\0\x01\0\0\0\0\0\0\0\0\0".as_slice(), &[major]];
             let rest: &[u8] = b"\0\0\0\0\0";
-            let _ = std::io::Write::write_all(&mut stream, &[&answer.concat(), rest].concat());
+            let _ = stream.write_all(&[&answer.concat(), rest].concat());
             crate::peer::drain(&mut stream);
         }
     })

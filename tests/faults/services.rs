@@ -64,6 +64,15 @@ fn wrong_services(flow: &Flow, certificates: &Certificates) -> Vec<Row> {
         scripted("NRPE", peer::nrpe()).says("NRPE"),
         scripted("BBDO", servers::broker()).says("BBDO"),
     ];
+    let nrpe = row("NRPE as Debian ships it", 5666);
+    match flow.name {
+        // What it agrees on is told.
+        "ldaps" | "https" | "tls" | "nsclient" => {
+            rows.push(nrpe.fails(&["tls-nothing-in-common"]).says("no certificate"));
+        }
+        "smtp" | "http" | "mysql" | "postgresql" | "mssql" => rows.push(nrpe.says("NRPE")),
+        _ => {}
+    }
     rows.retain(|row| !is_right(flow, &row.fault));
     rows
 }

@@ -68,7 +68,7 @@ impl Site {
         lab.write("trusted.pem", &both.concat());
         secrets(lab);
         lab.etc(Node::Client, "resolv.conf", &format!("nameserver {SERVER}\n"));
-        let starts: [&(dyn Fn() + Sync); 16] = [
+        let starts: [&(dyn Fn() + Sync); 18] = [
             &|| servers::chronyd(lab),
             &|| more::named(lab),
             &|| more::postfix(lab, &tls),
@@ -89,6 +89,8 @@ impl Site {
             &|| resolvers::unbound(lab),
             &|| resolvers::dnsmasq(lab),
             &|| more::nrpe(lab),
+            &|| more::exim(lab, &tls),
+            &|| more::openvpn(lab, &tls),
         ];
         thread::scope(|scope| {
             for start in starts {
@@ -148,6 +150,11 @@ impl Site {
         let spot = |(number, row)| Spot::new(&self.lab, row, number);
         let spots: Vec<Spot<'_>> = rows.iter().enumerate().map(spot).collect();
         break_all(&self.lab, &spots);
+        // All runs of a row are of one address, to which a router else names itself once a second.
+        for node in [Node::Router, Node::Second] {
+            self.lab.sysctl(node, "net/ipv4/icmp_ratelimit", "0");
+            self.lab.sysctl(node, "net/ipv6/icmp/ratelimit", "0");
+        }
         self.start_servers();
         let all = side_by_side(rows.len() * runs, width, |at| spots[at % rows.len()].ask());
         let of = |number| all.iter().skip(number).step_by(rows.len()).cloned().collect();
@@ -217,6 +224,9 @@ fn break_all(lab: &Lab, spots: &[Spot<'_>]) {
                 How::Resolver(text) => lab.etc(Node::Client, "resolv.conf", text),
                 How::Vpn => servers::openvpn(lab, &Certificate::new(lab)),
                 How::File(name, text) => {
+                    if let Some((folder, _)) = name.rsplit_once('/') {
+                        lab.folder(folder);
+                    }
                     lab.write(name, &spot.fill(text));
                 }
                 How::Peer(port, peer) => {
@@ -346,9 +356,12 @@ impl<'a> Spot<'a> {
         command
             .args(["--reuid=65534", "--regid=65534", "--clear-groups"])
             .arg(self.lab.path("bin/preflight"))
-            .args(["--no-discovery", "--format", "json", "--ca"])
+            .args(["--format", "json", "--ca"])
             .arg(self.lab.path("trusted.pem"))
             .args(flow.args.iter().map(|arg| self.fill(arg)));
+        if !flow.args.iter().any(|arg| arg == "--root") {
+            command.arg("--no-discovery");
+        }
         if !flow.args.iter().any(|arg| arg == "--phase") {
             command.args(["--phase", "after"]);
         }

@@ -3,7 +3,7 @@
 
 use crate::lab::Node::{Client, Router, Server};
 use crate::peer::{self, Peer};
-use crate::row::{Flow, Place, Row, bbdo, http, ntp, ssh, zmq};
+use crate::row::{Flow, Place, Row, bbdo, http, https, ntp, ssh, tls, zmq};
 use crate::servers;
 
 pub(crate) fn rows() -> Vec<Row> {
@@ -19,6 +19,7 @@ pub(crate) fn rows() -> Vec<Row> {
         rows.extend(healthy(&poller(flow), &peer));
     }
     rows.extend(of_the_profiles());
+    rows.extend(gateways());
     rows.extend(on_the_central());
     rows
 }
@@ -124,6 +125,31 @@ fn of_the_profiles() -> Vec<Row> {
         not_used("VPN that is not up, IPv6", bbdo().with(&six)).says("default via fd00:2::1"),
         not_used("VPN of a site file that is not up", bbdo().with(&["--site", "{lab}/site.toml"]))
             .file("site.toml", site),
+    ]
+}
+
+/// The gateway itself: `OpenVPN`'s own server over TCP.
+fn gateways() -> Vec<Row> {
+    let row = |fault: &str, port: u16| {
+        let gateway = format!("10.0.0.3:{port}");
+        let args = ["--role", "poller", "--only", "poller.vpn", "--vpn", &gateway];
+        Row::new(fault, tls().on(port).with(&args))
+    };
+    let keyed = |fault: &str, port| {
+        row(fault, port).unknown(&["openvpn-keyed"]).because("only its clients have the key")
+    };
+    let instead =
+        |flow: Flow| Row::new("OpenVPN instead", flow.on(1194)).fails(&["wrong-service"]);
+    vec![
+        row("healthy, OpenVPN over TCP", 1194),
+        row("healthy, OpenVPN over TCP with a web server behind it", 1198),
+        keyed("OpenVPN over TCP with tls-auth", 1195),
+        keyed("OpenVPN over TCP with tls-crypt", 1196),
+        keyed("OpenVPN over TCP with tls-crypt-v2", 1197),
+        row("SSH instead of a VPN's gateway", 22).fails(&["wrong-service"]).says("SSH"),
+        instead(https()).says("OpenVPN"),
+        instead(ssh()).says("OpenVPN"),
+        instead(zmq()).says("OpenVPN"),
     ]
 }
 

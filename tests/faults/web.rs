@@ -285,6 +285,16 @@ fn pages_instead() -> Vec<Row> {
             .says("Guest Network Login"),
         Row::new("redirects to itself", http().on(8602)).fails(&["redirect-loop"]),
         Row::new("redirects to itself", https().on(8607)).fails(&["redirect-loop"]),
+        Row::new("redirects from TLS to plain text", https().on(8610))
+            .warns(&["http-sends-elsewhere"])
+            .says("http://10.0.0.3/"),
+        Row::new("redirects to FTP", http().on(8611)).warns(&["http-sends-elsewhere"]).says("ftp:"),
+        Row::new("redirects to FTP", https().on(8612)).warns(&["http-sends-elsewhere"]).says("ftp:"),
+        Row::new("nginx closes without an answer", http().on(8613)).fails(&["hung-up"]),
+        Row::new("nginx closes without an answer", https().on(8614)).fails(&["hung-up"]),
+        Row::new("HTTP/2 alone", http().on(8615)).fails(&["wrong-service"]).says("HTTP/2"),
+        Row::new("a load balancer's words are missing", http().on(8616)).fails(&["hung-up"]),
+        Row::new("a load balancer's words are missing", https().on(8617)).fails(&["tls-closed"]),
         Row::new("redirects in a circle", http().on(8603)).fails(&["redirect-loop"]).says("/a"),
         Row::new("healthy, redirects within", http().on(8604)),
         Row::new("healthy, a log-in of its own", http().on(8608)),
@@ -371,14 +381,12 @@ fn in_plain_text() -> Vec<Row> {
     for flow in [bbdo(), zmq(), ssh(), ldap(), gorgone_api(), pullwss()] {
         let at = |fault: &str, port: u16| Row::new(fault, flow.clone().on(port));
         // A broker's port has a cause of its own for it.
-        let (in_tls, nrpe): (&'static [&str], &'static [&str]) = match flow.name {
-            "bbdo" => (&["bbdo-tls", "tls-unexpected"], &["bbdo-tls", "wrong-service"]),
-            _ => (&["tls-unexpected"], &["wrong-service"]),
+        let in_tls: &'static [&str] = match flow.name {
+            "bbdo" => &["bbdo-tls", "tls-unexpected"],
+            _ => &["tls-unexpected"],
         };
-        let mut shipped = at("NRPE as Debian ships it instead", 5666).fails(nrpe);
-        if flow.name != "bbdo" {
-            shipped = shipped.says("NRPE");
-        }
+        let shipped = at("NRPE as Debian ships it instead", 5666);
+        let shipped = shipped.fails(&["wrong-service"]).says("NRPE");
         let directory = at("in plain text to a directory's TLS port", 636);
         rows.extend([
             at("in plain text to nginx's TLS port", 443).fails(in_tls),
