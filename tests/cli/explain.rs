@@ -82,7 +82,7 @@ fn another_decision_than_then_is_shown_beside_it() {
     bbdo["cause"]["code"] = json!("no-answer");
     bbdo["cause"]["owner"] = json!("network");
     bbdo["cause"]["message"] = json!("no answer within 4.0 s");
-    bbdo["cause"]["remedy"] = json!({ "who": "network team", "what": "allow TCP 5669" });
+    bbdo["cause"]["remedy"] = json!({ "who": "network team", "text": "allow TCP 5669" });
     let ended = explained(&report, "poller.bbdo").quietly(0);
     let text = flowing(&ended.stdout);
     let then = "then unknown, no-answer: no answer within 4.0 s today fail, port-closed";
