@@ -8,6 +8,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand};
+use preflight_checks::discreet_value;
 
 /// What clap says of a command line: help, version, or an error with its usage.
 pub(crate) use clap::Error as UsageError;
@@ -492,6 +493,24 @@ fn by_meaning(mut error: UsageError) -> UsageError {
     error
 }
 
+/// The same error; what was typed is repeated in it without what may be a secret.
+fn without_secrets(mut error: UsageError) -> UsageError {
+    use clap::error::{ContextKind, ContextValue};
+    const TYPED: [ContextKind; 3] =
+        [ContextKind::InvalidArg, ContextKind::InvalidSubcommand, ContextKind::InvalidValue];
+    for kind in TYPED {
+        let shown = match error.get(kind) {
+            Some(ContextValue::String(typed)) => ContextValue::String(discreet_value(typed)),
+            Some(ContextValue::Strings(typed)) => {
+                ContextValue::Strings(typed.iter().map(|text| discreet_value(text)).collect())
+            }
+            _ => continue,
+        };
+        error.insert(kind, shown);
+    }
+    error
+}
+
 /// Is the command line a monitoring plugin's? Also when it is otherwise wrong: the
 /// monitoring system must not take wrong usage for a critical state.
 pub(crate) fn wants_plugin(words: &[OsString]) -> bool {
@@ -505,5 +524,5 @@ pub(crate) fn wants_plugin(words: &[OsString]) -> bool {
 ///
 /// Help and version, too: what clap has to say instead.
 pub(crate) fn parse(words: Vec<OsString>) -> Result<Cli, UsageError> {
-    Cli::try_parse_from(words).map_err(by_meaning)
+    Cli::try_parse_from(words).map_err(by_meaning).map_err(without_secrets)
 }

@@ -12,7 +12,7 @@ use crate::console::output::{
     Live, USAGE, complain, complain_as_plugin, deliver, ended_well, file, graver, remark,
     terminal_width, write_all,
 };
-use crate::console::{panics, progress};
+use crate::console::{limits, panics, progress};
 use crate::load::{Request, load};
 use crate::report::ndjson::RunLabel;
 use crate::report::{Canvas, Context, Format, Report};
@@ -255,8 +255,8 @@ fn explain_code(code: &str) -> ExitCode {
             Err(unreadable) => complain("explain", &unreadable.to_string()),
         },
         None => {
-            let code = preflight_checks::printable(code);
-            let reason = format!("no cause is called `{code}`; preflight explain --list has all");
+            let code = preflight_checks::quoted(&preflight_checks::printable(code));
+            let reason = format!("no cause is called {code}; preflight explain --list has all");
             complain("explain", &reason)
         }
     }
@@ -294,6 +294,9 @@ impl Voice {
 
 /// A runtime built by hand: a getaddrinfo that hangs must not hold the exit.
 fn with_runtime(voice: Voice, work: impl Future<Output = ExitCode>) -> ExitCode {
+    if let Err(reason) = limits::room() {
+        return voice.give_up("cannot run", &reason);
+    }
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
     // Its threads never take a signal from the one that waits for it.
     let held = HeldSignals::stops();

@@ -160,11 +160,7 @@ const OPENERS: [Opener; 4] = [
     Opener { spoken: Spoken::Ldap, words: || ROOT_DSE.to_vec(), goodbye: ldap::goodbye },
     Opener { spoken: Spoken::Bbdo, words: bbdo::first_words, goodbye: Vec::new },
     Opener { spoken: Spoken::Nrpe, words: nrpe::first_words, goodbye: Vec::new },
-    Opener {
-        spoken: Spoken::Openvpn,
-        words: || openvpn::hello([0x80; 8]),
-        goodbye: Vec::new,
-    },
+    Opener { spoken: Spoken::Openvpn, words: || openvpn::hello([0x80; 8]), goodbye: Vec::new },
 ];
 
 /// RFC 1928 §3: version 5, one method, no authentication.

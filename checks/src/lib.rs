@@ -5,6 +5,8 @@
 //! and carries the facts. Nothing here knows a flow, a role or a format.
 
 mod cause;
+mod conceal;
+mod discreet;
 mod evidence;
 #[cfg(test)]
 mod hostile;
@@ -29,6 +31,9 @@ pub use cause::{
     Owner, Passage, PathCause, Phase, Plea, PortCause, QuietPoller, Remedy, RemedyCommand,
     ResetSign, RouteCause, RouteEntry, RunOn, SmtpCause, SnmpCause, SourceFault, SshCause, SshPart,
     TalkCause, TlsCause, Transport, TunnelLink, WebCause, Whereabouts, span,
+};
+pub use discreet::{
+    MASK, discreet, discreet_path, discreet_text, discreet_value, hidden, quoted, secrets_of,
 };
 pub use evidence::{Evidence, Hop, Seen, Timings, Value};
 pub use identify::identify;
@@ -236,6 +241,7 @@ pub async fn examine(probe: &Probe, peer: Peer, deadline: Deadline, trust: &Trus
     let words = is_reset.then(|| ask.ledger.first_words().map(Words)).flatten();
     let took = started.elapsed();
     let Ask { peer, mut seen, source, .. } = ask;
+    probe.secrets().conceal(&mut verdict, &mut seen);
     let before = [seen.timings.connect, seen.timings.tls].into_iter().flatten().sum();
     seen.timings.protocol = Some(took.saturating_sub(before));
     Finding { peer, source, verdict, seen, took, words }

@@ -14,7 +14,7 @@ use miette::{
     Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, SourceSpan,
     ThemeCharacters, ThemeStyles,
 };
-use preflight_checks::{SERVICES, Service};
+use preflight_checks::{SERVICES, Service, quoted};
 use serde::{Deserialize, Deserializer, Serialize};
 use toml::Spanned;
 
@@ -238,17 +238,21 @@ impl FromStr for Way {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let (name, port) = text
-            .split_once(':')
-            .ok_or_else(|| format!("`{text}` is not of the form protocol:port"))?;
+        let (name, port) = text.split_once(':').ok_or_else(|| {
+            format!("{text} is not of the form protocol:port", text = quoted(text))
+        })?;
         let service = service(name).ok_or_else(|| {
-            format!("unknown protocol `{name}`; known are {}", service_names().join(", "))
+            format!(
+                "unknown protocol {name}; known are {}",
+                service_names().join(", "),
+                name = quoted(name)
+            )
         })?;
         let port = port
             .parse()
             .ok()
             .filter(|&port| port != 0)
-            .ok_or_else(|| format!("`{port}` is no port (1 to 65535)"))?;
+            .ok_or_else(|| format!("{port} is no port (1 to 65535)", port = quoted(port)))?;
         Ok(Self { service, port })
     }
 }

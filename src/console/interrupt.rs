@@ -12,10 +12,22 @@ use nix::sys::signal::{SigSet, SigmaskHow, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use tokio::sync::oneshot;
 
-/// What asks a run to stop.
-const STOPS: [Signal; 2] = [Signal::SIGINT, Signal::SIGTERM];
-/// What would end a program in the middle of a file; a terminal that is closed does so too.
-const ENDS: [Signal; 3] = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP];
+/// What asks a run to stop, or would end a program in the middle of a file: Ctrl-C, a service
+/// manager, a terminal that is closed.
+const STOPS: [Signal; 3] = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP];
+
+/// Those of them that this process does not ignore.
+///
+/// `nohup` ignores SIGHUP and a shell's `&` SIGINT on purpose; held back, both would arrive all the
+/// same. Without `/proc` nothing is known to be ignored.
+fn stops() -> SigSet {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let ignored = ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
+    // Bit 0 is signal 1.
+    let is_heard = |signal: &Signal| (ignored >> (*signal as i32 - 1)) & 1 == 0;
+    STOPS.into_iter().filter(is_heard).collect()
+}
 
 /// Until this is dropped, signals wait: those to this thread, and to threads that it starts meanwhile.
 #[derive(Debug)]
@@ -26,19 +38,9 @@ pub(crate) struct HeldSignals {
 }
 
 impl HeldSignals {
-    /// Holds back what asks a run to stop.
+    /// Holds back what asks a run to stop, and would end a program that writes a file.
     pub(crate) fn stops() -> Self {
-        Self::back(STOPS)
-    }
-
-    /// Holds back what would end the program.
-    pub(crate) fn ends() -> Self {
-        Self::back(ENDS)
-    }
-
-    fn back(signals: impl IntoIterator<Item = Signal>) -> Self {
-        let signals: SigSet = signals.into_iter().collect();
-        Self { before: signals.thread_swap_mask(SigmaskHow::SIG_BLOCK).ok() }
+        Self { before: stops().thread_swap_mask(SigmaskHow::SIG_BLOCK).ok() }
     }
 }
 
@@ -48,10 +50,10 @@ impl Drop for HeldSignals {
     }
 }
 
-/// What stops a run: while this exists, SIGINT and SIGTERM end it with a report, not the program.
+/// What stops a run: while this exists, SIGINT, SIGTERM and SIGHUP end it with a report, not the program.
 #[derive(Debug)]
 pub(crate) struct Interruption {
-    /// `None` when there is no thread or descriptor for it: then both end the program as ever.
+    /// `None` when there is no thread or descriptor for it: then they end the program as ever.
     watch: Option<Watch>,
 }
 
@@ -87,7 +89,7 @@ impl Watch {
     fn start() -> io::Result<Self> {
         let held = HeldSignals::stops();
         let flags = SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC;
-        let signals = Arc::new(SignalFd::with_flags(&STOPS.into_iter().collect(), flags)?);
+        let signals = Arc::new(SignalFd::with_flags(&stops(), flags)?);
         let (unwanted, wanted) = io::pipe()?;
         let (tell, first) = oneshot::channel();
         let watched = Arc::clone(&signals);

@@ -9,6 +9,7 @@ use std::os::fd::AsFd;
 use std::process::ExitCode;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use preflight_checks::{discreet_text, discreet_value};
 
 use crate::report::ndjson::RunLabel;
 use crate::report::{Canvas, Format, PLUGIN_UNKNOWN, Report, StepReport};
@@ -156,6 +157,8 @@ pub(crate) fn remark(text: &str) {
 
 /// Says on stderr what is wrong with `what`; the exit code is that of wrong usage.
 pub(crate) fn complain(what: &str, reason: &str) -> ExitCode {
+    // Files are named as they were typed.
+    let (what, reason) = (discreet_value(what), discreet_text(reason));
     let _closed_pipe = writeln!(io::stderr(), "preflight: {what}: {reason}");
     ExitCode::from(USAGE)
 }
@@ -163,7 +166,8 @@ pub(crate) fn complain(what: &str, reason: &str) -> ExitCode {
 /// The same to a monitoring system, which reads stdout alone: the state is unknown.
 pub(crate) fn complain_as_plugin(what: &str, reason: &str) -> ExitCode {
     let line = preflight_checks::printable(reason.lines().next().unwrap_or_default());
-    let line = line.replace('|', "/");
+    let line = discreet_text(&line).replace('|', "/");
+    let what = discreet_value(what);
     let _closed_pipe = writeln!(io::stdout(), "UNKNOWN: preflight: {what}: {line}");
     ExitCode::from(PLUGIN_UNKNOWN)
 }

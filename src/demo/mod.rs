@@ -8,7 +8,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use preflight_checks::{Service, Transport, Trust, nsclient, snmp};
+use preflight_checks::{Service, Transport, Trust, nsclient, quoted, snmp};
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use rustls::ServerConfig;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -46,10 +46,10 @@ pub(crate) fn breakages(pairs: &[(String, String)]) -> Result<Vec<Breakage>, Str
             .iter()
             .find(|row| row.id.get_ref() == flow && is_breakable(row))
             .ok_or_else(|| {
-                format!("no flow `{flow}` to break; known are {}", breakable(&catalogue))
+                format!("no flow {} to break; known are {}", quoted(flow), breakable(&catalogue))
             })?;
         let manner = Manner::from_str(kind).map_err(|_| {
-            format!("unknown kind `{kind}`; known are {}", Manner::kinds().join(", "))
+            format!("unknown kind {}; known are {}", quoted(kind), Manner::kinds().join(", "))
         })?;
         match row.ways.first() {
             Some(way) if manner.fits(way.service) => Ok(Breakage { flow: flow.clone(), manner }),

@@ -165,6 +165,6 @@ impl Format {
 pub(crate) fn format_named<F: FromStr + strum::VariantNames>(name: &str) -> Result<F, String> {
     name.parse().map_err(|_| {
         let known = F::VARIANTS.join(", ");
-        format!("unknown format `{name}`; known are {known}")
+        format!("unknown format {}; known are {known}", preflight_checks::quoted(name))
     })
 }

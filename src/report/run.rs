@@ -489,7 +489,10 @@ fn attempt(saved: &AttemptReport, question: &Question) -> Result<Attempt, String
     let seen = Seen { headline, concerns, other_transport, ..Seen::default() };
     let peer = Peer { host: question.host.clone(), address, from: None };
     let way = way_of(saved, &question.ways).unwrap_or(question.ways.len());
-    Ok(Attempt { way, finding: Finding { peer, source, verdict, seen, took: Duration::ZERO, words: None } })
+    Ok(Attempt {
+        way,
+        finding: Finding { peer, source, verdict, seen, took: Duration::ZERO, words: None },
+    })
 }
 
 /// Index of the way that `attempt` went; none: a port that was only tried too.

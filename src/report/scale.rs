@@ -99,7 +99,8 @@ fn found(number: usize) -> Found {
     let peer = Peer::from(address(number));
     let (verdict, seen) = (Err(cause(number, peer.address)), Seen::default());
     let took = Duration::from_millis(1);
-    let finding = Finding { peer, source: Some([10, 2, 0, 7].into()), verdict, seen, took, words: None };
+    let finding =
+        Finding { peer, source: Some([10, 2, 0, 7].into()), verdict, seen, took, words: None };
     Found { attempts: vec![Attempt { way: 0, finding }], ..Found::default() }
 }
 

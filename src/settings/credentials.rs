@@ -1,11 +1,11 @@
 //! Credentials: names from flags, secrets from files or the environment.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use preflight_checks::{http, ldap, nsclient, smtp, snmp};
+use preflight_checks::{discreet_value, http, ldap, nsclient, quoted, smtp, snmp};
 use secrecy::SecretString;
 
-use super::{Refused, bad, is_stdin, pair, read};
+use super::{Refused, bad, is_stdin, pair, read_as};
 use crate::cli::{CredentialArgs, TargetArgs, TuningArgs};
 use crate::site::output::BrokerOutput;
 use crate::site::{Origin, Sourced, parse_proxy};
@@ -17,7 +17,7 @@ fn secret(
     variable: &str,
 ) -> Result<Option<SecretString>, Refused> {
     let text = match file {
-        Some(file) => Some(read(flag, file)?),
+        Some(file) => Some(read_as(flag, file, &named(file))?),
         None => std::env::var(variable).ok(),
     };
     let text = text.map(|text| text.trim_end_matches(['\n', '\r']).to_owned());
@@ -26,12 +26,21 @@ fn secret(
             Some(file) if is_stdin(file) => {
                 "nothing is left on standard input, which holds one secret".to_owned()
             }
-            Some(file) => format!("{}: the secret is empty", file.display()),
+            Some(file) => format!("{}: the secret is empty", named(file)),
             None => format!("the secret in {variable} is empty"),
         };
         return Err(bad(flag, reason));
     }
     Ok(text.map(SecretString::from))
+}
+
+/// A file of a secret, for an error: what has no folder may be the secret itself, typed in its place.
+pub(super) fn named(file: &Path) -> String {
+    let text = file.display().to_string();
+    match text.contains('/') {
+        true => discreet_value(&text),
+        false => "the file (its name is not repeated, as it may be the secret)".to_owned(),
+    }
 }
 
 pub(super) fn snmp_credentials(args: &CredentialArgs) -> Result<snmp::Credentials, Refused> {
@@ -55,9 +64,10 @@ pub(super) fn snmp_credentials(args: &CredentialArgs) -> Result<snmp::Credential
             "needs a community: --snmp-community-file or PREFLIGHT_SNMP_COMMUNITY",
         )),
         (None, None, None) => Ok(snmp::Credentials::None),
-        (Some(other), _, _) => {
-            Err(bad("--snmp-version", format!("unknown version `{other}`; known are 1, 2c, 3")))
-        }
+        (Some(other), _, _) => Err(bad(
+            "--snmp-version",
+            format!("unknown version {other}; known are 1, 2c, 3", other = quoted(other)),
+        )),
     }
 }
 
@@ -83,7 +93,10 @@ fn snmp_user(args: &CredentialArgs, name: &str) -> Result<snmp::Credentials, Ref
 /// A value that is none of the names there are.
 fn unknown_of<T: strum::IntoEnumIterator + ToString>(flag: &str, value: &str) -> Refused {
     let known: Vec<String> = T::iter().map(|known| known.to_string()).collect();
-    bad(flag, format!("unknown protocol `{value}`; known are {}", known.join(", ")))
+    bad(
+        flag,
+        format!("unknown protocol {value}; known are {}", known.join(", "), value = quoted(value)),
+    )
 }
 
 pub(super) fn ldap_bind(args: &CredentialArgs) -> Result<Option<ldap::Bind>, Refused> {
@@ -166,7 +179,10 @@ pub(super) fn test_mail(args: &TuningArgs) -> Result<Option<smtp::TestMail>, Ref
         let parts =
             address.split_once('@').filter(|(user, host)| !user.is_empty() && !host.is_empty());
         if parts.is_none() {
-            return Err(bad(flag, format!("`{address}` is no mail address")));
+            return Err(bad(
+                flag,
+                format!("{address} is no mail address", address = quoted(address)),
+            ));
         }
     }
     Ok(Some(smtp::TestMail { to: to.clone(), from }))

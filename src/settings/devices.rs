@@ -8,6 +8,8 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::net::{IpAddr, Ipv4Addr};
 
+use preflight_checks::quoted;
+
 use super::targets::target;
 use super::{Refused, bad};
 use crate::site::Target;
@@ -99,7 +101,12 @@ fn hosts(network: &str, bits: &str) -> Result<impl Iterator<Item = Ipv4Addr>, St
         Ok(IpAddr::V6(_)) => {
             return Err(format!("{whole} has more addresses than anybody asks; name its hosts"));
         }
-        Err(_) => return Err(format!("`{whole}` is neither a host nor a network (10.1.0.0/24)")),
+        Err(_) => {
+            return Err(format!(
+                "{whole} is neither a host nor a network (10.1.0.0/24)",
+                whole = quoted(&whole)
+            ));
+        }
     };
     let bits: u8 = bits
         .parse()

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use preflight_checks::Trust;
+use preflight_checks::{Trust, quoted};
 
 use super::site_file::Part;
 use super::{Refused, bad, read};
@@ -124,7 +124,10 @@ pub(crate) fn requirements(args: &FlowsArgs) -> Result<Requirements, Refused> {
 fn unknown_role(name: &str, catalogue: &Catalogue) -> Refused {
     let all: Vec<String> = catalogue.roles.iter().map(ToString::to_string).collect();
     let (profile, all) = (&catalogue.profile, all.join(", "));
-    bad("--role", format!("unknown role `{name}`; profile {profile} knows {all}"))
+    bad(
+        "--role",
+        format!("unknown role {name}; profile {profile} knows {all}", name = quoted(name)),
+    )
 }
 
 fn catalogue(
@@ -165,7 +168,7 @@ pub(super) fn usual_catalogue(roles: &[Role]) -> Catalogue {
 
 pub(super) fn unknown_profile(name: &str) -> Refused {
     let known = profile_names().join(", ");
-    bad("--profile", format!("unknown profile `{name}`; known are {known}"))
+    bad("--profile", format!("unknown profile {name}; known are {known}", name = quoted(name)))
 }
 
 /// Does the flow table have all these groups?
@@ -173,9 +176,10 @@ pub(super) fn groups_exist(groups: &[String], catalogue: &Catalogue) -> Result<(
     let exists =
         |group: &String| catalogue.flows.iter().any(|flow| flow.group.as_ref() == Some(group));
     match groups.iter().find(|group| !exists(group)) {
-        Some(group) => {
-            Err(bad("--group", format!("profile {} has no group `{group}`", catalogue.profile)))
-        }
+        Some(group) => Err(bad(
+            "--group",
+            format!("profile {} has no group {group}", catalogue.profile, group = quoted(group)),
+        )),
         None => Ok(()),
     }
 }

@@ -11,7 +11,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use nix::sys::stat::Mode;
-use preflight_checks::Trust;
+use preflight_checks::{Trust, discreet_text, printable, quoted};
 use secrecy::SecretString;
 
 use crate::catalogue::{Broken, Catalogue, Role};
@@ -23,7 +23,7 @@ use crate::site::mistake::mistakes;
 use crate::site::{Custom, Layer, Opening, Site, View, join, local};
 use crate::tasks::redact::Key;
 use credentials::{
-    broker_output, ldap_bind, nsclient_login, nsclient_nt_password, proxy, redis_password,
+    broker_output, ldap_bind, named, nsclient_login, nsclient_nt_password, proxy, redis_password,
     snmp_credentials, test_mail,
 };
 use known::{Found, catalogue_and_role, discovered, shown};
@@ -154,8 +154,8 @@ pub(crate) enum Refused {
 }
 
 fn bad(flag: impl Into<String>, reason: impl Into<String>) -> Refused {
-    // A value can hold anything; what reaches the terminal is printable.
-    Refused::Value { flag: flag.into(), reason: preflight_checks::printable(&reason.into()) }
+    // A value can hold anything; what reaches the terminal is printable, and no secret.
+    Refused::Value { flag: flag.into(), reason: discreet_text(&printable(&reason.into())) }
 }
 
 /// This machine's run, or the plan of it.
@@ -181,7 +181,10 @@ fn only_what_is_there(job: Job) -> Result<Job, Refused> {
     let asker = job.settings.asker(&job.site);
     let row = job.catalogue.flows.iter().find(|flow| matches(glob, flow.id.get_ref()));
     let why = row.map(|row| Catalogue::why_not(&asker, row));
-    Err(bad("--only", why.unwrap_or_else(|| format!("`{glob}` matches nothing here"))))
+    Err(bad(
+        "--only",
+        why.unwrap_or_else(|| format!("{glob} matches nothing here", glob = quoted(glob))),
+    ))
 }
 
 /// The run of each machine of the site file, as far as it can be known elsewhere.
@@ -307,7 +310,7 @@ pub(crate) fn pair(flag: &str, text: &str) -> Result<(String, String), Refused> 
         Some((left, right)) if !left.is_empty() && !right.is_empty() => {
             Ok((left.to_owned(), right.to_owned()))
         }
-        _ => Err(bad(flag, format!("`{text}` is not of the form NAME=VALUE"))),
+        _ => Err(bad(flag, format!("{text} is not of the form NAME=VALUE", text = quoted(text)))),
     }
 }
 
@@ -318,7 +321,7 @@ pub(crate) fn pair(flag: &str, text: &str) -> Result<(String, String), Refused> 
 /// A file that is no key.
 pub(crate) fn key(args: &RedactArgs) -> Result<Option<Key>, Refused> {
     let key = match &args.redact_key {
-        Some(file) => Key::of(file).map_err(|reason| format!("{}: {reason}", file.display())),
+        Some(file) => Key::of(file).map_err(|reason| format!("{}: {reason}", named(file))),
         None if args.redact => Key::new(),
         None => return Ok(None),
     };
@@ -329,9 +332,9 @@ pub(crate) fn key(args: &RedactArgs) -> Result<Option<Key>, Refused> {
 pub(crate) fn nat(text: &str) -> Result<(String, std::net::IpAddr), Refused> {
     let (from, address) = pair("--nat", text)?;
     let address = address.parse();
-    address
-        .map(|address| (from, address))
-        .map_err(|_| bad("--nat", format!("`{text}` does not end in an address")))
+    address.map(|address| (from, address)).map_err(|_| {
+        bad("--nat", format!("{text} does not end in an address", text = quoted(text)))
+    })
 }
 
 pub(crate) fn output(args: &OutputArgs) -> Result<Output, Refused> {
@@ -349,7 +352,9 @@ where
 {
     let format = |text: &String| {
         let (name, file) = match text.split_once('=') {
-            Some((_, "")) => return Err(bad("--format", format!("`{text}` names no file"))),
+            Some((_, "")) => {
+                return Err(bad("--format", format!("{text} names no file", text = quoted(text))));
+            }
             Some((name, file)) => (name, Some(PathBuf::from(file))),
             None => (text.as_str(), None),
         };
@@ -378,14 +383,25 @@ fn mode(text: &str) -> Result<Mode, Refused> {
         (3..=4).contains(&text.len()) && text.bytes().all(|digit| digit.is_ascii_digit());
     let bits = if is_octal { u32::from_str_radix(text, 8).ok() } else { None };
     bits.filter(|bits| *bits <= 0o777).map(Mode::from_bits_truncate).ok_or_else(|| {
-        bad("--mode", format!("`{text}` is not a file's permissions in octal, as 640 or 0644 are"))
+        bad(
+            "--mode",
+            format!(
+                "{text} is not a file's permissions in octal, as 640 or 0644 are",
+                text = quoted(text)
+            ),
+        )
     })
 }
 
 pub(crate) fn read(flag: &str, file: &Path) -> Result<String, Refused> {
+    read_as(flag, file, &file.display().to_string())
+}
+
+/// The same, where an error calls the file `shown`.
+fn read_as(flag: &str, file: &Path, shown: &str) -> Result<String, Refused> {
     // Enough for a store of several hundred certificates, or a report of thousands of steps.
     const MOST: u64 = 64 << 20;
-    let failed = |error: std::io::Error| bad(flag, format!("{}: {error}", file.display()));
+    let failed = |error: std::io::Error| bad(flag, format!("{shown}: {error}"));
     let mut opened: Box<dyn Read> = if is_stdin(file) {
         Box::new(std::io::stdin())
     } else {

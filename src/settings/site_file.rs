@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use preflight_checks::quoted;
 use strum::VariantNames as _;
 
 use super::known::{Found, files, found_role, shown, unknown_profile, usual_catalogue};
@@ -46,7 +47,7 @@ pub(crate) fn init(args: &InitArgs) -> Result<String, Refused> {
     let role = match &args.role {
         Some(name) => name.parse().map_err(|_| {
             let known = Role::VARIANTS.join(", ");
-            bad("--role", format!("unknown role `{name}`; known are {known}"))
+            bad("--role", format!("unknown role {name}; known are {known}", name = quoted(name)))
         })?,
         None => found_role(&found)?,
     };
@@ -106,7 +107,12 @@ fn named(file: &SiteFile, name: &str) -> Result<Machine, Refused> {
     machine.ok_or_else(|| {
         bad(
             "--as",
-            format!("{} has no machine `{name}`; it has {}", file.name(), listed(file.machines())),
+            format!(
+                "{} has no machine {name}; it has {}",
+                file.name(),
+                listed(file.machines()),
+                name = quoted(name)
+            ),
         )
     })
 }

@@ -2,6 +2,8 @@
 
 use std::net::IpAddr;
 
+use preflight_checks::{discreet_value, quoted};
+
 use super::devices::devices;
 use super::{Refused, bad, pair};
 use crate::catalogue::{Asker, Catalogue, Party, Role, party_kind};
@@ -41,11 +43,14 @@ pub(super) fn targets(
     for text in &args.other {
         let (party, value) = pair("--target", text)?;
         if party_kind(&party).is_some() {
-            return Err(bad("--target", format!("use --{party} {value}")));
+            return Err(bad("--target", format!("use --{party} {}", discreet_value(&value))));
         }
         if catalogue.flows.iter().all(|flow| flow.to.0 != party) {
             let profile = &catalogue.profile;
-            return Err(bad("--target", format!("profile {profile} has no flow to `{party}`")));
+            return Err(bad(
+                "--target",
+                format!("profile {profile} has no flow to {party}", party = quoted(&party)),
+            ));
         }
         flags.add(&party, target("--target", &value)?);
     }
@@ -112,7 +117,10 @@ fn spoken_there(
 
 pub(super) fn target(flag: &'static str, value: &str) -> Result<Target, Refused> {
     if value.starts_with('@') {
-        return Err(bad(flag, format!("`{value}` is not a host; only --device takes lists")));
+        return Err(bad(
+            flag,
+            format!("{value} is not a host; only --device takes lists", value = quoted(value)),
+        ));
     }
     let place = value.parse().map_err(|reason: String| bad(flag, reason))?;
     Ok(Target::new(place, Origin::flag(flag)))
@@ -121,7 +129,10 @@ pub(super) fn target(flag: &'static str, value: &str) -> Result<Target, Refused>
 pub(super) fn port(text: &str, catalogue: &Catalogue) -> Result<(String, Sourced<u16>), Refused> {
     let (id, port) = pair("--port", text)?;
     if !catalogue.flows.iter().any(|flow| *flow.id.get_ref() == id) {
-        return Err(bad("--port", format!("profile {} has no flow `{id}`", catalogue.profile)));
+        return Err(bad(
+            "--port",
+            format!("profile {} has no flow {id}", catalogue.profile, id = quoted(&id)),
+        ));
     }
     let value = parse_port(&port).map_err(|reason| bad("--port", reason))?;
     Ok((id, Sourced { value, origin: Origin::flag("--port") }))
@@ -137,14 +148,20 @@ pub(super) fn departure(text: &str, catalogue: &Catalogue) -> Result<Departure, 
     let mut ids = catalogue.flows.iter().map(|flow| flow.id.get_ref());
     let is_own = glob.starts_with("custom.");
     if !is_own && !ids.any(|id| crate::run::plan::matches(glob, id)) {
-        return Err(bad(FLAG, format!("profile {} has no flow `{glob}`", catalogue.profile)));
+        return Err(bad(
+            FLAG,
+            format!("profile {} has no flow {glob}", catalogue.profile, glob = quoted(glob)),
+        ));
     }
     let value = match address_of(from) {
         Some(address) => vec![address],
         None => local::addresses_of(from),
     };
     if value.is_empty() {
-        let reason = format!("`{from}` is neither an address nor an interface with one here");
+        let reason = format!(
+            "{from} is neither an address nor an interface with one here",
+            from = quoted(from)
+        );
         return Err(bad(FLAG, reason));
     }
     Ok((glob.to_owned(), Sourced { value, origin: Origin::flag(FLAG) }))

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use preflight_checks::quoted;
 use strum::IntoEnumIterator as _;
 use toml::Spanned;
 
@@ -30,7 +31,13 @@ pub(super) fn settings(
         "auto" if !found.is_elsewhere && local::is_installed(&found.files) => Phase::After,
         "auto" => Phase::Before,
         other => other.parse().map_err(|_| {
-            bad("--phase", format!("unknown phase `{other}`; known are before, after, auto"))
+            bad(
+                "--phase",
+                format!(
+                    "unknown phase {other}; known are before, after, auto",
+                    other = quoted(other)
+                ),
+            )
         })?,
     };
     groups_exist(&args.group, catalogue)?;
@@ -51,7 +58,7 @@ pub(super) fn settings(
         let custom = customs.iter().map(|custom| format!("custom.{}", custom.name));
         let mistakes = MistakeCode::iter().map(|code| format!("config.{}", <&str>::from(code)));
         if !known.chain(custom).chain(mistakes).any(|id| crate::run::plan::matches(glob, &id)) {
-            return Err(bad(flag, format!("no flow is called `{glob}`")));
+            return Err(bad(flag, format!("no flow is called {glob}", glob = quoted(glob))));
         }
     }
     let of_file = |part: &Part| part.machine.skip().collect::<Vec<_>>();
@@ -91,5 +98,7 @@ fn scale(tuning: &TuningArgs, platform: Option<&Platform>) -> Result<f64, Refuse
 
 fn factor(text: &str) -> Result<f64, Refused> {
     let factor = text.parse().ok().and_then(|factor| check_factor(factor).ok());
-    factor.ok_or_else(|| bad("--timeout", format!("`{text}` is no factor from 0.1 to 20")))
+    factor.ok_or_else(|| {
+        bad("--timeout", format!("{text} is no factor from 0.1 to 20", text = quoted(text)))
+    })
 }

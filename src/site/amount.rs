@@ -2,13 +2,15 @@
 
 use std::time::Duration;
 
+use preflight_checks::quoted;
+
 /// `500ms`, `2s`.
 ///
 /// # Errors
 ///
 /// One sentence that shows both forms.
 pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
-    let shape = || format!("`{text}` is no time; write 500ms or 2s");
+    let shape = || format!("{text} is no time; write 500ms or 2s", text = quoted(text));
     let (number, unit) = text
         .split_at_checked(text.find(|c: char| c.is_ascii_alphabetic()).ok_or_else(shape)?)
         .ok_or_else(shape)?;

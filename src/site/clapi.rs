@@ -12,6 +12,8 @@ use super::discover::{At, Facts, Text};
 
 /// Longest run of one question: the command line starts PHP and opens a database.
 const PATIENCE: &str = "20";
+/// What a command line of PHP needs of its environment.
+const NEEDED: [&str; 8] = ["PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LC_ALL", "TZ"];
 /// Bytes of one answer.
 const MOST: u64 = 4 << 20;
 /// Directories asked for their servers.
@@ -39,9 +41,14 @@ pub(crate) fn ask_clapi(facts: &mut Facts) {
 /// Runs the command line, with a bound of time and of bytes.
 fn ask(arguments: &[&str]) -> Result<Text, String> {
     let command = format!("centreon {}", arguments.join(" "));
+    // A child's environment can be read by whoever may read this user's processes: it gets what
+    // the command line needs, and none of the variables that hold secrets of ours.
+    let needed = NEEDED.iter().filter_map(|name| Some((*name, std::env::var_os(name)?)));
     let mut run = Command::new("timeout")
         .args([PATIENCE, "centreon"])
         .args(arguments)
+        .env_clear()
+        .envs(needed)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())

@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use preflight_checks::{Session, UrlForm};
+use preflight_checks::{Session, UrlForm, quoted};
 
 use super::{Origin, Place, decoded};
 use crate::catalogue::{Until, service, service_names};
@@ -36,7 +36,11 @@ impl Custom {
         // Not repeated: it may hold a password.
         let (scheme, rest) = url.split_once("://").ok_or("this is no URL: SCHEME://HOST[:PORT]")?;
         let service = service(scheme).ok_or_else(|| {
-            format!("unknown scheme `{scheme}`; known are {}", service_names().join(", "))
+            format!(
+                "unknown scheme {scheme}; known are {}",
+                service_names().join(", "),
+                scheme = quoted(scheme)
+            )
         })?;
         let (place, session) = match service.url {
             UrlForm::Session => of_database(rest)?,
@@ -66,7 +70,10 @@ impl Custom {
     pub(crate) fn check_name(name: &str) -> Result<(), String> {
         let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
         if name.is_empty() || !name.chars().all(fits) {
-            return Err(format!("`{name}` is no name (letters, digits, - and _)"));
+            return Err(format!(
+                "{name} is no name (letters, digits, - and _)",
+                name = quoted(name)
+            ));
         }
         Ok(())
     }
@@ -99,7 +106,8 @@ impl FromStr for Custom {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let shape = || format!("`{text}` is not of the form NAME=SCHEME://HOST[:PORT]");
+        let shape =
+            || format!("{text} is not of the form NAME=SCHEME://HOST[:PORT]", text = quoted(text));
         let (name, url) = text.split_once('=').ok_or_else(shape)?;
         if !url.contains("://") {
             return Err(shape());

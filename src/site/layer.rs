@@ -56,6 +56,12 @@ pub(crate) struct Layer {
 impl Layer {
     /// Adds a peer, unless it is known already; of one that is, ports may be news.
     pub(crate) fn add(&mut self, party: &str, target: Target) {
+        // A login before the host: no resolver takes it, and nobody should read it.
+        if let (true, Origin::File(at)) = (target.place.host.contains('@'), &target.origin) {
+            let reason = "an `@` stands in its address, which is no part of a host's name";
+            self.notes.push(Note { at: at.clone(), reason: reason.to_owned(), missing: "a peer" });
+            return;
+        }
         let known = self.targets.entry(Party(party.to_owned())).or_default();
         match known.iter_mut().find(|known| known.is_peer(&target)) {
             Some(known) => {

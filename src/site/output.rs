@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use preflight_checks::bbdo::{Credentials, Generation, Own, Setting};
-use preflight_checks::{Identity, Trust, bbdo};
+use preflight_checks::{Identity, Trust, bbdo, quoted};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::discover::Unread;
@@ -61,9 +61,13 @@ impl BrokerOutput {
     /// A key there is not, or a value it does not take.
     pub(crate) fn set(&mut self, key: &str, value: &str) -> Result<(), String> {
         let setting = || {
-            value
-                .parse::<Setting>()
-                .map_err(|_| format!("`{key}` is yes, no or auto, not `{value}`"))
+            value.parse::<Setting>().map_err(|_| {
+                format!(
+                    "{key} is yes, no or auto, not {value}",
+                    key = quoted(key),
+                    value = quoted(value)
+                )
+            })
         };
         let text = || Some(value.to_owned());
         match key {
@@ -71,13 +75,24 @@ impl BrokerOutput {
             "compression" => self.compression = setting()?,
             "transport" => match value {
                 "tcp" | "grpc" => self.grpc = value == "grpc",
-                _ => return Err(format!("`transport` is tcp or grpc, not `{value}`")),
+                _ => {
+                    return Err(format!(
+                        "`transport` is tcp or grpc, not {value}",
+                        value = quoted(value)
+                    ));
+                }
             },
             "ca" => self.ca = text(),
             "certificate" => self.certificate = text(),
             "key" => self.key = text(),
             "hostname" => self.hostname = text(),
-            _ => return Err(format!("there is no `{key}`; known are {}", KEYS.join(", "))),
+            _ => {
+                return Err(format!(
+                    "there is no {key}; known are {}",
+                    KEYS.join(", "),
+                    key = quoted(key)
+                ));
+            }
         }
         Ok(())
     }

@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
+use preflight_checks::quoted;
 use url::Url;
 
 /// `HOST`, `HOST:PORT`, `[IPv6]:PORT` or a URL.
@@ -38,7 +39,8 @@ impl Place {
         if !url.username().is_empty() || url.password().is_some() {
             return Err("a URL here carries no user or password".to_owned());
         }
-        let host = url.host_str().ok_or_else(|| format!("`{text}` names no host"))?;
+        let host =
+            url.host_str().ok_or_else(|| format!("{text} names no host", text = quoted(text)))?;
         let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
         let port = port_of(&url)?;
         check_host(&host)?;
@@ -79,15 +81,18 @@ impl FromStr for Place {
             Ok(Self { host: numeric.unwrap_or_else(|| host.to_owned()), port, url: None })
         };
         if let Some(rest) = text.strip_prefix('[') {
-            let (host, after) =
-                rest.split_once(']').ok_or_else(|| format!("`{text}` has no closing bracket"))?;
+            let (host, after) = rest
+                .split_once(']')
+                .ok_or_else(|| format!("{text} has no closing bracket", text = quoted(text)))?;
             if !address_of(host).is_some_and(|address| address.is_ipv6()) {
-                return Err(format!("`{host}` is no IPv6 address"));
+                return Err(format!("{host} is no IPv6 address", host = quoted(host)));
             }
             return match after.strip_prefix(':') {
                 Some(port) => bare(host, Some(parse_port(port)?)),
                 None if after.is_empty() => bare(host, None),
-                None => Err(format!("`{after}` after the bracket is no :PORT")),
+                None => {
+                    Err(format!("{after} after the bracket is no :PORT", after = quoted(after)))
+                }
             };
         }
         if address_of(text).is_some_and(|address| address.is_ipv6()) {
@@ -118,7 +123,11 @@ pub(crate) fn parse_port(text: &str) -> Result<u16, String> {
     match text.parse() {
         Ok(0) => Err("port 0 is no port (1 to 65535)".to_owned()),
         Ok(port) => Ok(port),
-        Err(_) => Err(format!("`{text}` is no port (1 to 65535)")),
+        // What is no number may be half of a login: `admin:password`.
+        Err(_) if text.bytes().all(|byte| byte.is_ascii_digit()) => {
+            Err(format!("{text} is no port (1 to 65535)", text = quoted(text)))
+        }
+        Err(_) => Err("what follows the colon is no port (1 to 65535)".to_owned()),
     }
 }
 
@@ -177,7 +186,7 @@ fn check_host(host: &str) -> Result<(), String> {
         Some(c) => Err(format!("`{}` has no place in a host name", c.escape_default())),
         None if host.len() > 253 => Err("a host name has at most 253 characters".to_owned()),
         None if host.chars().all(|c| c.is_ascii_digit() || c == '.') => {
-            Err(format!("`{host}` is no IPv4 address"))
+            Err(format!("{host} is no IPv4 address", host = quoted(host)))
         }
         None => check_labels(host.strip_suffix('.').unwrap_or(host)),
     }
@@ -186,9 +195,10 @@ fn check_host(host: &str) -> Result<(), String> {
 /// The parts of a name between its dots (RFC 1035 §2.3.4).
 fn check_labels(host: &str) -> Result<(), String> {
     match host.split('.').find(|label| label.is_empty() || label.len() > 63) {
-        Some("") => {
-            Err(format!("`{host}` has nothing between two of its dots, or before the first"))
-        }
+        Some("") => Err(format!(
+            "{host} has nothing between two of its dots, or before the first",
+            host = quoted(host)
+        )),
         Some(_) => Err("a part of a host name has at most 63 characters".to_owned()),
         None => Ok(()),
     }

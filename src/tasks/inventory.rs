@@ -5,6 +5,7 @@
 
 mod page;
 
+use preflight_checks::{discreet, discreet_text, discreet_value, printable};
 use serde::Serialize;
 
 use crate::site::Place;
@@ -64,7 +65,8 @@ impl Inventory {
 }
 
 fn entry(what: &'static str, value: impl AsRef<str>, more: impl AsRef<str>, at: &At) -> Entry {
-    let [value, more] = [value.as_ref(), more.as_ref()].map(preflight_checks::printable);
+    let value = printable(&discreet_value(value.as_ref()));
+    let more = printable(&discreet_text(more.as_ref()));
     Entry { what, value, more, origin: at.clone() }
 }
 
@@ -139,19 +141,19 @@ fn proxy(what: &'static str, setting: &ProxySetting) -> Entry {
         (setting.user.is_some(), "with a login"),
         (!setting.except.is_empty(), &except),
     ]);
-    entry(what, setting.url.as_str(), more, &setting.at)
+    entry(what, discreet(&setting.url), more, &setting.at)
 }
 
 fn repository(repository: &Repository) -> Entry {
     let way = match &repository.proxy {
-        Some(Route::Proxy(setting)) => format!(", through {}", setting.url),
+        Some(Route::Proxy(setting)) => format!(", through {}", discreet(&setting.url)),
         Some(Route::Straight { token, .. }) => format!(", without a proxy ({token})"),
         None => String::new(),
     };
     let certificate = repository.certificate.as_ref();
     let certificate = certificate.map(|file| format!(", for who has {}", file.value));
     let more = format!("{}{way}{}", repository.name, certificate.unwrap_or_default());
-    entry("repository", repository.url.as_str(), more, &repository.at)
+    entry("repository", discreet(&repository.url), more, &repository.at)
 }
 
 fn platform(facts: &Facts) -> Vec<Entry> {
@@ -293,7 +295,7 @@ fn device(device: &Device) -> Entry {
 
 fn shown(place: &Place) -> String {
     match (&place.url, place.port) {
-        (Some(url), _) => url.to_string(),
+        (Some(url), _) => discreet(url),
         (None, Some(port)) => at_port(&place.host, port),
         (None, None) => place.host.clone(),
     }

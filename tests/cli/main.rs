@@ -7,12 +7,14 @@ mod support;
 
 mod afterwards;
 mod ansible;
+mod canaries;
 mod exit;
 mod explain;
 mod files;
 mod flows;
 mod formats;
 mod hostile;
+mod machine;
 mod names;
 mod output;
 mod plan;

@@ -178,11 +178,14 @@ fn as_postfix_sends() -> Vec<Row> {
         .beside(25, relay())
         .fails(&["other-family-only"])
         .says("10.0.0.3"),
-        row("its relay stands in /etc/hosts, and it asks DNS", "relayhost = [by-hosts.example.test]\n")
-            .beside(53, peer::names(3, true))
-            .beside(25, relay())
-            .fails(&["name-not-in-dns"])
-            .says("10.0.0.3"),
+        row(
+            "its relay stands in /etc/hosts, and it asks DNS",
+            "relayhost = [by-hosts.example.test]\n",
+        )
+        .beside(53, peer::names(3, true))
+        .beside(25, relay())
+        .fails(&["name-not-in-dns"])
+        .says("10.0.0.3"),
     ]
 }
 

@@ -133,7 +133,9 @@ fn brokers(certificates: &Certificates) -> Vec<Row> {
         )
         .fails(&["bbdo-tls"]),
         row("mute", peer::silent()).fails(&["silent"]),
-        row("behind three silent clients", servers::busy_broker(3)).warns(&["bbdo-slow"]).says("9."),
+        row("behind three silent clients", servers::busy_broker(3))
+            .warns(&["bbdo-slow"])
+            .says("9."),
         row("a load balancer without a backend", peer::closes()).fails(&["hung-up"]),
         row("header with a wrong checksum", peer::answers([0x17; 64])).fails(&["bad-reply"]),
     ]

@@ -3,8 +3,8 @@
 
 use std::path::Path;
 
-use crate::lab::servers::unconfined;
 use crate::lab::Node::Router;
+use crate::lab::servers::unconfined;
 use crate::lab::{Lab, Node, Port, SERVER};
 use crate::row::{Flow, Row, dns, http, https, ntp, snmp, ssh};
 

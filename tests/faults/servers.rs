@@ -114,7 +114,8 @@ pub(crate) fn exim(lab: &Lab, tls: &Certificate) {
         let rule = |&(port, stage, rule): &(u16, &str, &str)| {
             let (verb, rest) = rule.split_once(' ').unwrap_or((rule, ""));
             let rest = rest.replace("; ", "\n");
-            let here = format!("{verb} condition = ${{if eq{{$received_port}}{{{port}}}}}\n{rest}\n");
+            let here =
+                format!("{verb} condition = ${{if eq{{$received_port}}{{{port}}}}}\n{rest}\n");
             (stage == of).then_some(here)
         };
         EXIM.iter().filter_map(rule).collect()
@@ -194,7 +195,11 @@ pub(crate) fn exim(lab: &Lab, tls: &Certificate) {
 const EXIM: [(u16, &str, &str); 14] = [
     (2601, "connect", "deny"),
     (2602, "connect", "defer"),
-    (2603, "rcpt", "deny dnslists = bl.example.test; message = rejected because $sender_host_address is in a black list at $dnslist_domain"),
+    (
+        2603,
+        "rcpt",
+        "deny dnslists = bl.example.test; message = rejected because $sender_host_address is in a black list at $dnslist_domain",
+    ),
     (2604, "connect", "drop message = no mail from you"),
     (2605, "helo", "deny message = HELO name not acceptable"),
     (2606, "mail", "deny ! encrypted = *; message = TLS required"),

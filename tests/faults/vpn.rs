@@ -138,8 +138,7 @@ fn gateways() -> Vec<Row> {
     let keyed = |fault: &str, port| {
         row(fault, port).unknown(&["openvpn-keyed"]).because("only its clients have the key")
     };
-    let instead =
-        |flow: Flow| Row::new("OpenVPN instead", flow.on(1194)).fails(&["wrong-service"]);
+    let instead = |flow: Flow| Row::new("OpenVPN instead", flow.on(1194)).fails(&["wrong-service"]);
     vec![
         row("healthy, OpenVPN over TCP", 1194),
         row("healthy, OpenVPN over TCP with a web server behind it", 1198),

@@ -27,7 +27,10 @@ use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
 
+use secrecy::{ExposeSecret, SecretString};
+
 use crate::cause::{Cause, Transport};
+use crate::conceal::Secrets;
 use crate::net::{Ask, FarStream};
 use crate::recognise::{Spoken, instead_of};
 
@@ -135,6 +138,59 @@ impl Probe {
                 Self::Ldap(ldap::Probe { login: ldap::Login::Withheld, ..probe.clone() })
             }
             other => other.clone(),
+        }
+    }
+
+    /// What it proves itself with, and what of its address is not shown.
+    pub(crate) fn secrets(&self) -> Secrets {
+        let known = |secret: &Option<SecretString>| {
+            secret.as_ref().map(|secret| secret.expose_secret().to_owned())
+        };
+        let login = |user: Option<&str>, password: Option<&String>| {
+            Some(format!("{}:{}", user?, password?))
+        };
+        match self {
+            Self::Http(probe) => {
+                let proxy = probe.proxy.as_ref();
+                let password = proxy.and_then(|proxy| known(&proxy.password));
+                let basic = login(proxy.and_then(|proxy| proxy.user.as_deref()), password.as_ref());
+                let of_url = crate::discreet::secrets_of(&probe.url);
+                Secrets::new(of_url.into_iter().chain(password), basic.as_slice())
+            }
+            Self::Ldap(ldap::Probe { login: ldap::Login::As(bind), .. }) => {
+                Secrets::new([bind.password.expose_secret().to_owned()], &[])
+            }
+            Self::Nsclient(probe) => {
+                let password = known(&probe.password);
+                let basic = login(probe.user.as_deref(), password.as_ref());
+                Secrets::new(password, basic.as_slice())
+            }
+            Self::GorgoneApi(probe) => {
+                let login = probe.login.as_ref();
+                let password = login.map(|login| login.password.expose_secret().to_owned());
+                let basic =
+                    login.zip(password.as_ref()).map(|(it, own)| format!("{}:{own}", it.user));
+                Secrets::new(password, basic.as_slice())
+            }
+            Self::Pullwss(probe) => Secrets::new(known(&probe.token), &[]),
+            Self::Redis(probe) => Secrets::new(known(&probe.password), &[]),
+            Self::NsclientNt(probe) => Secrets::new(known(&probe.password), &[]),
+            Self::Snmp(probe) => Secrets::new(probe.credentials.secrets(), &[]),
+            Self::Bbdo(_)
+            | Self::Dns(_)
+            | Self::Ldap(_)
+            | Self::Listener(_)
+            | Self::Mssql(_)
+            | Self::Mysql(_)
+            | Self::Nrpe(_)
+            | Self::Ntp(_)
+            | Self::Postgresql(_)
+            | Self::Smtp(_)
+            | Self::Ssh(_)
+            | Self::Tcp(_)
+            | Self::Tls(_)
+            | Self::Trap(_)
+            | Self::Zmq(_) => Secrets::new([], &[]),
         }
     }
 

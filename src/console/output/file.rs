@@ -90,7 +90,7 @@ fn make(
     write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
 ) -> io::Result<()> {
     // From here on there is something to take away again.
-    let _held = HeldSignals::ends();
+    let _held = HeldSignals::stops();
     let part = part_name()?;
     let flags =
         OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;

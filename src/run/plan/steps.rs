@@ -15,8 +15,8 @@ use crate::site::discover::facts::TimeClient;
 use crate::site::mistake::Mistake;
 use crate::site::{Custom, Find, local};
 use preflight_checks::{
-    Probe, dns, gorgone_api, http, ldap, listener, nsclient_nt, ntp, public_domain, pullwss, redis,
-    smtp, snmp, tcp, tls,
+    Probe, discreet, dns, gorgone_api, http, ldap, listener, nsclient_nt, ntp, public_domain,
+    pullwss, redis, smtp, snmp, tcp, tls,
 };
 
 /// Names this machine will have to look up, at most three: a DNS server that
@@ -640,9 +640,9 @@ fn shown(place: &Place) -> String {
     place.url.as_ref().map_or_else(|| place.host.clone(), shown_url)
 }
 
-/// A URL without what nobody needs to read.
+/// A URL without what nobody needs to read, and what nobody else may.
 fn shown_url(url: &url::Url) -> String {
-    url.as_str().trim_end_matches('/').to_owned()
+    discreet(url).trim_end_matches('/').to_owned()
 }
 
 const INTERNET: &str = "http";

@@ -170,7 +170,8 @@ impl Facts {
     /// Notes that something could not be read.
     pub(crate) fn note(&mut self, at: At, reason: impl Into<String>, missing: &'static str) {
         if self.notes.len() < MOST_NOTES {
-            let reason = preflight_checks::printable(&reason.into());
+            let reason =
+                preflight_checks::discreet_text(&preflight_checks::printable(&reason.into()));
             self.notes.push(Note { at, reason, missing });
         }
     }

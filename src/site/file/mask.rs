@@ -5,6 +5,7 @@
 
 use std::ops::Range;
 
+use preflight_checks::hidden;
 use toml::de::{DeTable, DeValue};
 
 /// Keys with one of these words in them hold secrets.
@@ -33,6 +34,7 @@ pub(super) fn masked(text: &str, tree: Option<&DeTable<'_>>) -> Option<String> {
     for line in text.split_inclusive('\n') {
         struck.extend(of_line(line).map(|range| range.start + begin..range.end + begin));
         struck.extend(login(line).map(|range| range.start + begin..range.end + begin));
+        struck.extend(of_urls(line).map(|range| range.start + begin..range.end + begin));
         begin += line.len();
     }
     Some(strike(text, struck))
@@ -112,6 +114,19 @@ fn refers(text: &str) -> bool {
     inside.is_some_and(|inside| REFERENCES.iter().any(|reference| inside.starts_with(reference)))
 }
 
+/// Parts of a line's URLs that look like secrets.
+fn of_urls(line: &str) -> impl Iterator<Item = Range<usize>> {
+    let is_edge = |c: char| c.is_whitespace() || matches!(c, '"' | '\'');
+    let mut begin = 0;
+    line.split_inclusive(is_edge).flat_map(move |word| {
+        let at = begin;
+        begin += word.len();
+        let url = word.trim_end_matches(is_edge);
+        let ranges = if url.contains("://") { hidden(url) } else { Vec::new() };
+        ranges.into_iter().map(move |range| range.start + at..range.end + at)
+    })
+}
+
 /// User and password before an `@`.
 fn login(text: &str) -> Option<Range<usize>> {
     let end = text.rfind('@')?;
@@ -154,6 +169,7 @@ mod tests {
     fn users_and_passwords_in_urls_are_struck_out() {
         shows("p = \"http://me:hunter2@x:1\"", "p = \"http://**********@x:1\"");
         shows("p = \"me:hunter2@x\"", "p = \"**********@x\"");
+        shows("p = \"http://x/?token=hunter2\"", "p = \"http://x/?token=********");
     }
 
     #[test]

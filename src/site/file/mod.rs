@@ -85,6 +85,8 @@ struct Server {
     proxy: Option<Spanned<Option<url::Url>>>,
     /// The name of the credentials it is read with.
     snmp: Option<Spanned<String>>,
+    /// Where the part of its URL stands that is a secret.
+    secret: Option<Spanned<secret::Secret>>,
 }
 
 /// `[machine.NAME]`.

@@ -32,7 +32,7 @@ impl SiteFile {
             from: self.departures(machine),
             ..Layer::default()
         };
-        self.servers(machine, &mut layer);
+        self.servers(machine, vault, &mut layer)?;
         self.monitored(machine, vault, &mut layer)?;
         self.upwards(machine, &mut layer);
         self.downwards(machine, &mut layer);
@@ -75,7 +75,12 @@ impl SiteFile {
     }
 
     /// Its own servers, and for the other kinds those of the platform.
-    fn servers(&self, machine: &Machine, layer: &mut Layer) {
+    fn servers(
+        &self,
+        machine: &Machine,
+        vault: Option<&Vault<'_>>,
+        layer: &mut Layer,
+    ) -> Result<(), Box<Broken>> {
         let own = |kind: &str| machine.services.keys().any(|known| known.get_ref() == kind);
         let of_all = self.services.iter().filter(|(kind, _)| !own(kind.get_ref()));
         for (kind, servers) in machine.services.iter().chain(of_all) {
@@ -84,10 +89,11 @@ impl SiteFile {
                 let value = "none here".to_owned();
                 layer.unneeded.insert(party, Sourced { value, origin: self.origin(kind) });
             } else {
-                layer.targets.insert(party, self.targets(servers.get_ref()));
+                layer.targets.insert(party, self.targets(servers.get_ref(), vault)?);
             }
         }
         Self::proxies_of_servers(layer);
+        Ok(())
     }
 
     /// The proxies of single servers are asked too, unless the platform has one.
@@ -110,8 +116,16 @@ impl SiteFile {
         }
     }
 
-    fn targets(&self, servers: &[Server]) -> Vec<Target> {
-        distinct(servers).map(|server| self.target(server)).collect()
+    fn targets(
+        &self,
+        servers: &[Server],
+        vault: Option<&Vault<'_>>,
+    ) -> Result<Vec<Target>, Box<Broken>> {
+        let target = |server: &Server| {
+            let place = self.whole_place(server, vault)?;
+            Ok(Target { place, ..self.target(server) })
+        };
+        distinct(servers).map(target).collect()
     }
 
     fn target(&self, server: &Server) -> Target {
@@ -147,7 +161,7 @@ impl SiteFile {
             Target { snmp, ..self.target(device) }
         };
         let devices = distinct(devices).map(device).collect();
-        let nsclient = self.targets(&machine.nsclient);
+        let nsclient = self.targets(&machine.nsclient, vault)?;
         let lists: [(&str, Vec<Target>); 2] = [("device", devices), ("nsclient", nsclient)];
         for (party, targets) in lists {
             if !targets.is_empty() {

@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
+use preflight_checks::{MASK, quoted};
 use toml::Spanned;
 use toml::de::DeTable;
 
-use super::secret::{LDAP, Login, LoginKeys, NSCLIENT, PROXY_LOGIN, snmp};
+use super::secret::{LDAP, Login, LoginKeys, NSCLIENT, PROXY_LOGIN, Secret, reference, snmp};
 use super::walk::{Source, Table, Value, unknown};
 use super::{Check, Credentials, Machine, Platform, Server, Services, SiteFile};
 use crate::catalogue::{Broken, Mode, Role, Until, service, service_names};
@@ -43,7 +44,7 @@ pub(super) const MACHINE: [&str; 16] = [
     "skip",
 ];
 /// Keys of a server that is a table.
-pub(super) const SERVER: [&str; 6] = ["host", "port", "url", "protocol", "find", "proxy"];
+pub(super) const SERVER: [&str; 7] = ["host", "port", "url", "secret", "protocol", "find", "proxy"];
 /// Keys of a device that is a table.
 pub(super) const DEVICE: [&str; 3] = ["host", "port", "snmp"];
 /// Keys of `[[check]]`.
@@ -149,12 +150,31 @@ fn server(value: Value<'_>) -> Result<Server> {
             .map("find", |value| value.one_of(&FINDS))?
             .map_or(Find::Host, Spanned::into_inner),
         proxy: table.map("proxy", way)?,
+        secret: url_secret(&table)?,
         ..plain(place(&table)?)
     })
 }
 
+/// Where the secret stands that `***` in the URL stands for.
+fn url_secret(table: &Table<'_>) -> Result<Option<Spanned<Secret>>> {
+    let has_mask = |value: &Value<'_>| value.text().is_ok_and(|text| text.contains(MASK));
+    let url = table.value("url").filter(has_mask);
+    let secret = table.map("secret", reference)?;
+    match (url, &secret) {
+        (Some(url), None) => {
+            let message = format!("`{MASK}` stands for a secret; `secret` says where that is");
+            Err(url.refuse(message))
+        }
+        (None, Some(secret)) => {
+            let message = format!("`secret` is what `{MASK}` in the `url` beside it stands for");
+            Err(table.source.broken(Some(secret.span()), message))
+        }
+        _ => Ok(secret),
+    }
+}
+
 fn plain(place: Spanned<Place>) -> Server {
-    Server { place, protocol: None, find: Find::Host, proxy: None, snmp: None }
+    Server { place, protocol: None, find: Find::Host, proxy: None, snmp: None, secret: None }
 }
 
 /// `host` with or without `port`, or `url`.
@@ -274,7 +294,9 @@ fn address(value: Value<'_>) -> Result<Spanned<Place>> {
 
 fn outside(value: Value<'_>) -> Result<Spanned<IpAddr>> {
     let text = value.text()?;
-    let address = text.parse().map_err(|_| value.refuse(format!("`{text}` is no IP address")))?;
+    let address = text
+        .parse()
+        .map_err(|_| value.refuse(format!("{text} is no IP address", text = quoted(text))))?;
     Ok(Spanned::new(value.span(), address))
 }
 

@@ -70,6 +70,8 @@ pub(super) const AUTH: &str = "authpassphrase";
 pub(super) const PRIVACY: &str = "privpassphrase";
 /// The secret of a login.
 const PASSWORD: &str = "password";
+/// The whole address of a repository, part of which is a secret.
+pub(super) const URL: &str = "url";
 /// The password of a proxy, in whichever file sets it.
 pub(super) const PROXY: &str = "proxy_password";
 
@@ -142,7 +144,7 @@ impl FromStr for Config {
         if !file.starts_with('/') || host.as_deref() == Some("") {
             return Err(shape());
         }
-        let known = [COMMUNITY, AUTH, PRIVACY, PROXY];
+        let known = [COMMUNITY, AUTH, PRIVACY, PROXY, URL];
         if !known.contains(&key) {
             return Err(unknown("key of a configuration", key, &known));
         }

@@ -2,13 +2,15 @@
 
 use std::path::Path;
 
-use preflight_checks::{ldap, nsclient, snmp};
+use preflight_checks::{MASK, discreet, ldap, nsclient, snmp};
 use secrecy::{ExposeSecret, SecretString};
 use toml::Spanned;
+use url::Url;
 
-use super::SiteFile;
-use super::secret::{AUTH, COMMUNITY, Config, Login, PRIVACY, PROXY, Secret, Snmp};
+use super::secret::{AUTH, COMMUNITY, Config, Login, PRIVACY, PROXY, Secret, Snmp, URL};
+use super::{Server, SiteFile};
 use crate::catalogue::Broken;
+use crate::site::Place;
 use crate::site::discover::facts::Device;
 use crate::site::discover::{Facts, Files};
 
@@ -28,6 +30,29 @@ impl Vault<'_> {
             Secret::File(path) => from_file(&self.folder.join(path)),
             Secret::Config(config) => self.look_up(config),
         }
+    }
+
+    /// The whole URL of which a file shows `shown`.
+    fn whole_url(&self, secret: &Secret, shown: &Url) -> Result<Url, String> {
+        let is_meant = |url: &Url| discreet(url) == shown.as_str();
+        if let Secret::Config(config) = secret {
+            let Some(facts) = self.facts else {
+                return Err(self.look_up(config).err().unwrap_or_default());
+            };
+            let mut there = facts.repositories.iter().filter(|it| *it.at.file == config.file);
+            let found = there.find(|it| is_meant(&it.url)).map(|it| it.url.clone());
+            return found.ok_or_else(|| format!("{} has no repository {shown}", config.file));
+        }
+        let opened = self.open(secret)?;
+        let opened = opened.expose_secret();
+        // The whole of it, or what stands for the one mask.
+        let text = match opened.contains("://") {
+            true => opened.to_owned(),
+            false => shown.as_str().replacen(MASK, opened, 1),
+        };
+        let url = text.parse::<Url>().map_err(|error| format!("this makes no URL: {error}"))?;
+        let is_whole = !url.as_str().contains(MASK) && url.host() == shown.host();
+        is_whole.then_some(url).ok_or_else(|| format!("this makes no whole URL of {shown}"))
     }
 
     fn look_up(&self, config: &Config) -> Result<SecretString, String> {
@@ -64,6 +89,9 @@ fn usable(text: &str) -> Option<SecretString> {
 
 /// The secret behind a reference to a configuration.
 fn find(config: &Config, facts: &Facts) -> Option<SecretString> {
+    if config.key == URL {
+        return None;
+    }
     if config.key == PROXY {
         let mut settings = facts.proxies.iter().filter(|setting| *setting.at.file == config.file);
         return settings.find_map(|setting| setting.password.clone());
@@ -97,6 +125,21 @@ impl SiteFile {
     ) -> Result<SecretString, Box<Broken>> {
         let opened = vault.open(secret.get_ref());
         opened.map_err(|reason| self.source.broken(Some(secret.span()), reason))
+    }
+
+    /// The place of a server, with the secret that its URL only stands for.
+    pub(super) fn whole_place(
+        &self,
+        server: &Server,
+        vault: Option<&Vault<'_>>,
+    ) -> Result<Place, Box<Broken>> {
+        let place = server.place.get_ref().clone();
+        let (Some(secret), Some(vault), Some(shown)) = (&server.secret, vault, &place.url) else {
+            return Ok(place);
+        };
+        let url = vault.whole_url(secret.get_ref(), shown);
+        let url = url.map_err(|reason| self.source.broken(Some(secret.span()), reason))?;
+        Ok(Place { url: Some(url), ..place })
     }
 
     pub(super) fn snmp(

@@ -6,6 +6,7 @@ use std::ops::Range;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use preflight_checks::discreet_value;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -273,6 +274,6 @@ pub(crate) fn unknown(what: &str, word: &str, known: &[&str]) -> String {
         None if known.len() > A_FEW => "none is like it".to_owned(),
         None => format!("known are {}", known.join(", ")),
     };
-    let word: String = word.chars().take(60).collect();
+    let word: String = discreet_value(word).chars().take(60).collect();
     format!("unknown {what}: `{word}`; {hint}")
 }

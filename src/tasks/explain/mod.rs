@@ -8,7 +8,7 @@ mod step;
 use std::io;
 
 use anstyle::Style;
-use preflight_checks::printable;
+use preflight_checks::{printable, quoted};
 
 pub(crate) use step::write;
 
@@ -107,10 +107,14 @@ pub(crate) fn step(report: &Report, name: &str) -> Result<usize, String> {
         }
         (None, &[]) => {
             let all: Vec<&StepReport> = report.steps.iter().collect();
-            Err(format!("the report has no step `{}`; it has {}", printable(name), ids(&all)))
+            Err(format!(
+                "the report has no step {}; it has {}",
+                quoted(&printable(name)),
+                ids(&all)
+            ))
         }
         (None, several) => {
-            Err(format!("`{}` has several steps: {}", printable(name), ids(several)))
+            Err(format!("{} has several steps: {}", quoted(&printable(name)), ids(several)))
         }
     }
 }

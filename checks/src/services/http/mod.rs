@@ -20,6 +20,7 @@ use reqwest::header::SET_COOKIE;
 use url::{Host, Url};
 
 use crate::cause::{Cause, Concern, TalkCause, TlsCause, Transport, WebCause};
+use crate::discreet::discreet_path;
 use crate::evidence::Seen;
 use crate::net::tls::{Verify, secure_as};
 use crate::net::{Ask, FarStream, Peer};
@@ -345,13 +346,13 @@ fn target(url: &Url) -> String {
     format!("{}{query}", url.path())
 }
 
-/// Without user and query, which may be secrets.
+/// Without user, query, and what of the path looks like a secret.
 fn shown(url: &Url) -> String {
     format!("{}://{}{}", url.scheme(), host_header(url), shown_path(url))
 }
 
 fn shown_path(url: &Url) -> String {
-    wire::clean(url.path().as_bytes(), 100)
+    wire::clean(discreet_path(url.path()).as_bytes(), 100)
 }
 
 const PAGE: &[u8] = b"HTTP/1.1 200 OK\r\nServer: preflight\r\nContent-Type: text/plain\r\n\

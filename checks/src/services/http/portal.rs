@@ -11,6 +11,7 @@ use std::net::IpAddr;
 use url::{Host, Url};
 
 use super::exchange::Answer;
+use crate::discreet::discreet;
 use crate::net::tls::interception::is_inspection;
 use crate::wire;
 
@@ -37,14 +38,12 @@ impl Onward {
         Some(Self { url, elsewhere, by_page })
     }
 
-    /// The address as it may be printed: no user, no query.
+    /// The address as it may be printed: no user, no query, nothing that looks like a secret.
     pub(super) fn shown(&self) -> String {
         let mut url = self.url.clone();
-        let _no_user_possible = url.set_username("");
-        let _no_user_possible = url.set_password(None);
         url.set_query(None);
         url.set_fragment(None);
-        wire::clean(url.as_str().as_bytes(), 120)
+        wire::clean(discreet(&url).as_bytes(), 120)
     }
 
     /// Does it look like somebody in between, asking for a login?

@@ -29,6 +29,21 @@ pub enum Credentials {
     },
 }
 
+impl Credentials {
+    /// All secrets among them.
+    pub(crate) fn secrets(&self) -> Vec<String> {
+        let all = match self {
+            Self::None => Vec::new(),
+            Self::Community { community, .. } => vec![community],
+            Self::User { auth, privacy, .. } => {
+                let auth = auth.as_ref().map(|(_, secret)| secret);
+                auth.into_iter().chain(privacy.as_ref().map(|(_, secret)| secret)).collect()
+            }
+        };
+        all.into_iter().map(|secret| secret.expose_secret().to_owned()).collect()
+    }
+}
+
 /// The versions that know communities.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, strum::Display)]
 pub enum CommunityVersion {

@@ -223,7 +223,7 @@ fn a_poller_that_pulls_names_its_central() {
     }
     let (gorgone, facts) = facts_of(&module("pull", "target_path: 'central:port'"));
     assert_eq!(gorgone.unwrap().pull, None);
-    assert!(facts.notes[0].reason.contains("`port` is no port"));
+    assert!(facts.notes[0].reason.contains("is no port"));
 }
 
 #[test]

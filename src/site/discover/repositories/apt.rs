@@ -11,6 +11,7 @@
 use std::collections::BTreeSet;
 
 use percent_encoding::percent_decode_str;
+use preflight_checks::discreet_value;
 
 use super::super::constructs::Constructs;
 use super::super::facts::Refused;
@@ -132,8 +133,8 @@ impl Apt<'_> {
         }
         let conf = self.conf;
         let mut add = |address: &str, file: Option<&str>, at| {
-            let name = if flat { without_login(address) } else { suite.as_str() };
-            Source { name, address, file, at, certificate: None }
+            let name = if flat { discreet_value(without_login(address)) } else { suite.clone() };
+            Source { name: &name, address, file, at, certificate: None }
                 .tell(self.facts, |url| conf.route(url));
         };
         match scheme {

@@ -9,7 +9,10 @@ mod page;
 
 use std::net::IpAddr;
 
+use preflight_checks::{discreet, secrets_of};
+
 use super::read::LINKS;
+use super::secret::{Config, URL};
 use crate::catalogue::{Asker, Catalogue, Kept, PARTIES, Party, Role, is_service};
 use crate::site::discover::Facts;
 use crate::site::{Find, Layer, Origin, Place, Sourced, Target};
@@ -146,7 +149,7 @@ fn service(page: &mut Page, layer: &Layer, kind: &str, key: &str) -> bool {
     if kind == "proxy" {
         // Otherwise each server that is reached through one says so itself.
         if let Some(proxy) = &layer.proxy {
-            page.value(key, &quoted(proxy.value.url.as_str()), &origin(&proxy.origin));
+            page.value(key, &quoted(&discreet(&proxy.value.url)), &origin(&proxy.origin));
         }
         return layer.proxy.is_some();
     }
@@ -173,17 +176,36 @@ fn server(target: &Target) -> String {
         Find::Srv => more.push(("find", quoted("srv"))),
     }
     more.extend(target.route.as_ref().map(|route| {
-        let way = route.value.as_ref().map(|proxy| quoted(proxy.url.as_str()));
+        let way = route.value.as_ref().map(|proxy| quoted(&discreet(&proxy.url)));
         ("proxy", way.unwrap_or_else(|| "false".to_owned()))
     }));
+    more.extend(url_secret(target));
     placed(&target.place, target.place.port, more)
+}
+
+/// Where the secret of its URL stands.
+fn url_secret(target: &Target) -> Option<(&'static str, String)> {
+    let url = target.place.url.as_ref().filter(|url| !secrets_of(url).is_empty())?;
+    let config = line_of(&target.origin).map(|at| format!("{}:{URL}", at.file));
+    let leads_back =
+        |text: &String| text.parse::<Config>().is_ok() && !text.chars().any(char::is_control);
+    let reference = match config.filter(leads_back) {
+        Some(config) => inline([("config", quoted(&config))].into_iter()),
+        None => {
+            let host = url.host_str().unwrap_or_default().to_ascii_uppercase();
+            let name: String =
+                host.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
+            inline([("env", quoted(&format!("URL_{name}")))].into_iter())
+        }
+    };
+    Some(("secret", reference))
 }
 
 /// A place as text, or as a table when there is more to say.
 fn placed(place: &Place, port: Option<u16>, more: Vec<(&str, String)>) -> String {
     match (&place.url, port, more.as_slice()) {
-        (Some(url), _, []) => quoted(url.as_str()),
-        (Some(url), _, _) => inline([("url", quoted(url.as_str()))].into_iter().chain(more)),
+        (Some(url), _, []) => quoted(&discreet(url)),
+        (Some(url), _, _) => inline([("url", quoted(&discreet(url)))].into_iter().chain(more)),
         (None, Some(port), []) if place.host.contains(':') => {
             quoted(&format!("[{}]:{port}", place.host))
         }

@@ -209,7 +209,7 @@ fn a_relay_that_cannot_be_told_is_noted() {
         ("${x~a}", "it depends on a condition that is not understood"),
         (&format!("$x\nx = {}", "a".repeat(5_000)), "it is longer than hosts and ports can be"),
         ("[a.example", "its bracket is not closed"),
-        ("[a.example]:lmtp", "`lmtp` is no port (1 to 65535)"),
+        ("[a.example]:lmtp", "what follows the colon is no port (1 to 65535)"),
         ("${a", "a bracket of a setting is not closed"),
     ] {
         let notes = vec![format!("/etc/postfix/main.cf:1: {reason}")];
