@@ -11,6 +11,8 @@ mod hidden;
 mod lab;
 #[path = "real_servers/names.rs"]
 mod names;
+#[path = "real_servers/own_firewall.rs"]
+mod own_firewall;
 #[path = "support/schema.rs"]
 #[allow(dead_code)] // The rest is for the tests of the command line.
 mod schema;

@@ -8,6 +8,7 @@ mod cause;
 mod conceal;
 mod discreet;
 mod evidence;
+mod firewall;
 #[cfg(test)]
 mod hostile;
 mod identify;
@@ -25,9 +26,9 @@ use tokio::time::Instant;
 #[cfg(feature = "samples")]
 pub use cause::samples;
 pub use cause::{
-    AgentCause, AliasEnd, BbdoCause, Blank, Cause, ChainLink, Concern, ConcernCode, DatabaseCause,
-    Demand, DnsCause, DropSign, GorgoneCause, HostAnswer, Icmp, Layer, LdapCause,
-    LocalFirewallSign, LocalRoute, Millis, NameCause, NsclientCause, NtpCause, Opinion, OwnCause,
+    AgentCause, AliasEnd, BbdoCause, Blank, Cause, ChainLink, ClosedHow, Concern, ConcernCode, DatabaseCause,
+    Demand, DnsCause, DropSign, FirewallCause, GorgoneCause, HostAnswer, Icmp, Layer, LdapCause,
+    LocalFirewallSign, LocalRoute, Millis, NameCause, NsclientCause, NtpCause, Opinion, OwnCause, OwnFirewall,
     Owner, Passage, PathCause, Phase, Plea, PortCause, QuietPoller, Remedy, RemedyCommand,
     ResetSign, RouteCause, RouteEntry, RunOn, SmtpCause, SnmpCause, SourceFault, SshCause, SshPart,
     TalkCause, TlsCause, Transport, TunnelLink, WebCause, Whereabouts, span,

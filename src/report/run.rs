@@ -442,7 +442,7 @@ fn asked(
     let probe = match direction {
         Direction::Outbound => (service.probe)(),
         Direction::Inbound | Direction::Local => {
-            Probe::Listener(listener::Probe { transport, port })
+            Probe::Listener(listener::Probe::of(transport, port))
         }
     };
     Ok(Asked { protocol: service.name, transport, port, port_origin, probe })

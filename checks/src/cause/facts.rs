@@ -196,6 +196,47 @@ pub enum LocalFirewallSign {
     OutputDrop,
 }
 
+/// What manages the rules of this host's firewall.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, strum::Display)]
+#[serde(rename_all = "kebab-case")]
+#[strum(serialize_all = "lowercase")]
+pub enum OwnFirewall {
+    /// firewalld, whatever it writes its rules with.
+    Firewalld,
+    /// ufw, which writes them with iptables.
+    Ufw,
+    /// Rules of nftables that nothing else manages.
+    Nftables,
+    /// iptables, into nftables.
+    Iptables,
+    /// iptables, into the tables of the older kind.
+    #[strum(serialize = "iptables-legacy")]
+    IptablesLegacy,
+}
+
+impl OwnFirewall {
+    /// `firewalld, zone public`
+    #[must_use]
+    pub fn told(self, zone: Option<&str>) -> String {
+        zone.map_or_else(|| self.to_string(), |zone| format!("{self}, zone {zone}"))
+    }
+}
+
+/// What a rule of this host does with a packet that should come in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, strum::Display)]
+#[serde(rename_all = "kebab-case")]
+pub enum ClosedHow {
+    /// It disappears.
+    #[strum(serialize = "dropped")]
+    Dropped,
+    /// The sender is told.
+    #[strum(serialize = "rejected")]
+    Rejected,
+    /// Another machine gets it.
+    #[strum(serialize = "handed on")]
+    HandedOn,
+}
+
 /// What keeps an answer that has arrived from being heard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, strum::Display)]
 #[serde(rename_all = "kebab-case")]

@@ -16,6 +16,7 @@ mod concern;
 mod database;
 mod dns;
 mod facts;
+mod firewall;
 mod gorgone;
 mod ldap;
 mod name;
@@ -52,10 +53,11 @@ pub use concern::{Concern, ConcernCode};
 pub use database::DatabaseCause;
 pub use dns::DnsCause;
 pub use facts::{
-    AliasEnd, ChainLink, DropSign, HostAnswer, Icmp, LocalFirewallSign, LocalRoute, Millis,
-    Opinion, Phase, QuietPoller, ResetSign, RouteEntry, SourceFault, SshPart, Transport,
+    AliasEnd, ChainLink, ClosedHow, DropSign, HostAnswer, Icmp, LocalFirewallSign, LocalRoute, Millis,
+    Opinion, OwnFirewall, Phase, QuietPoller, ResetSign, RouteEntry, SourceFault, SshPart, Transport,
     TunnelLink, span,
 };
+pub use firewall::FirewallCause;
 pub use gorgone::GorgoneCause;
 pub use ldap::LdapCause;
 pub use name::NameCause;
@@ -146,6 +148,8 @@ sections! {
     Path(PathCause),
     /// A port, the peer's or one of this host.
     Port(PortCause),
+    /// This host's own firewall, as its rules are read.
+    Firewall(FirewallCause),
     /// A conversation of whatever protocol.
     Talk(TalkCause),
     /// TLS and certificates.

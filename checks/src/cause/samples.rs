@@ -98,6 +98,8 @@ fn values() -> Vec<Value> {
         json!("intermediate"),
         json!("ssh"),
         json!("no-name"),
+        json!("nftables"),
+        json!("dropped"),
         json!("some words"),
         json!(7),
         json!(true),

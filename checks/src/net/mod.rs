@@ -22,6 +22,7 @@ pub(crate) mod neighbour;
 mod netlink;
 mod nsswitch;
 mod opinion;
+pub(crate) mod program;
 pub(crate) mod relay;
 pub(crate) mod resolve;
 pub(crate) mod route;

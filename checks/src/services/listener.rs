@@ -1,7 +1,8 @@
 //! Listener: does anything on this host listen on a port, where, and which process?
 //!
 //! For flows that come in: traps on UDP 162, pollers on TCP 5669. Reads the
-//! kernel's socket tables and sends nothing, so a pass says nothing of the path.
+//! kernel's socket tables and this host's own firewall and sends nothing, so a pass says
+//! nothing of the path.
 //!
 //! Reference: `proc_net(5)`, `proc_pid_fd(5)`.
 
@@ -13,6 +14,7 @@ use std::time::Duration;
 
 use crate::cause::{Cause, PortCause, Transport};
 use crate::evidence::{Seen, Value};
+use crate::firewall::{Opinion, opinion};
 use crate::net::{Ask, aside};
 use crate::recognise::Spoken;
 use crate::services::{Hints, UrlForm};
@@ -24,13 +26,25 @@ use crate::{Respond, Service};
 pub struct Probe {
     /// TCP or UDP.
     pub transport: Transport,
-    /// The port the other side will come to.
+    /// The port that is listened on.
     pub port: u16,
+    /// The port the other side comes to, where a rule hands that on to `port`.
+    pub arrives: Option<u16>,
+    /// Who comes, as far as that is known.
+    pub senders: Vec<IpAddr>,
+}
+
+impl Probe {
+    /// Looks at a port that anybody may come to.
+    #[must_use]
+    pub fn of(transport: Transport, port: u16) -> Self {
+        Self { transport, port, arrives: None, senders: Vec::new() }
+    }
 }
 
 impl Default for Probe {
     fn default() -> Self {
-        Self { transport: Transport::Udp, port: 162 }
+        Self::of(Transport::Udp, 162)
     }
 }
 
@@ -38,12 +52,12 @@ impl Probe {
     pub(crate) async fn run(&self, ask: &mut Ask) -> Result<(), Cause> {
         let probe = self.clone();
         // All open files of a busy machine: an NTP answer must not wait for them to be counted.
-        let (sockets, holder) = aside(move || probe.look()).await??;
-        self.judge(&sockets, &holder, &mut ask.seen)
+        let (sockets, holder, opinion) = aside(move || probe.look()).await??;
+        self.judge(&sockets, &holder, opinion, &mut ask.seen)
     }
 
-    fn look(&self) -> Result<(Vec<Socket>, Holder), Cause> {
-        let Self { transport, port } = *self;
+    fn look(&self) -> Result<(Vec<Socket>, Holder, Opinion), Cause> {
+        let Self { transport, port, .. } = *self;
         let unreadable = |error: io::Error| {
             Cause::Port(PortCause::ListenersUnknown {
                 transport,
@@ -53,14 +67,31 @@ impl Probe {
         };
         let sockets = self.sockets().map_err(unreadable)?;
         let holder = holder(&sockets);
-        Ok((sockets, holder))
+        let opinion = opinion(transport, self.comes_to(), &self.senders);
+        Ok((sockets, holder, opinion))
     }
 
-    /// Decides from what listens alone.
-    fn judge(&self, sockets: &[Socket], holder: &Holder, seen: &mut Seen) -> Result<(), Cause> {
+    /// The port the other side comes to.
+    fn comes_to(&self) -> u16 {
+        self.arrives.unwrap_or(self.port)
+    }
+
+    /// Decides from what listens, and from what this host's rules say.
+    fn judge(
+        &self,
+        sockets: &[Socket],
+        holder: &Holder,
+        opinion: Opinion,
+        seen: &mut Seen,
+    ) -> Result<(), Cause> {
+        seen.evidence.set(OWN_FIREWALL, self.told(&opinion));
+        let closed = match opinion {
+            Opinion::Closed(cause) => Some(*cause),
+            _ => None,
+        };
         let Some(first) = sockets.first() else {
-            let Self { transport, port } = *self;
-            return Err(Cause::Port(PortCause::NothingListens { transport, port }));
+            let Self { transport, port, .. } = *self;
+            return Err(closed.unwrap_or(Cause::Port(PortCause::NothingListens { transport, port })));
         };
         let process = holder.words();
         seen.evidence.set("process", process.as_str());
@@ -77,7 +108,26 @@ impl Probe {
             }));
         };
         seen.headline = format!("{process} on {}", socket.address);
-        Ok(())
+        closed.map_or(Ok(()), Err)
+    }
+
+    /// What this host's rules say, for a reader.
+    fn told(&self, opinion: &Opinion) -> String {
+        let port = format!("{} {}", self.transport, self.comes_to());
+        match opinion {
+            Opinion::LetsIn { by } => format!("lets {port} in by {by}"),
+            Opinion::LetsInto { port: to } if *to == self.port => {
+                format!("lets {port} in, to port {to}")
+            }
+            Opinion::LetsInto { port: to } => {
+                format!("hands {port} on to port {to}, and not to {}", self.port)
+            }
+            Opinion::Closed(_) => format!("does not let {port} in"),
+            Opinion::DependsOn(what) => {
+                format!("whether it lets {port} in depends: {}", what.join("; "))
+            }
+            Opinion::Untold(why) => format!("not known: {why}"),
+        }
     }
 
     /// What listens on the port, over IPv4 and IPv6.
@@ -99,7 +149,7 @@ impl Probe {
     }
 
     fn listening<'a>(&self, table: &'a str) -> impl Iterator<Item = Socket> + use<'a> {
-        let Self { transport, port } = *self;
+        let Self { transport, port, .. } = *self;
         let state = match transport {
             Transport::Tcp => LISTEN,
             // A connected UDP socket hears its own peer only.
@@ -255,6 +305,8 @@ fn read(file: &Path, limit: u64) -> io::Result<String> {
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
+/// The fact that tells what this host's own rules say.
+const OWN_FIREWALL: &str = "own_firewall";
 /// `TCP_LISTEN` and `TCP_CLOSE` of the kernel, which UDP borrows.
 const LISTEN: u8 = 0x0a;
 const UNCONNECTED: u8 = 0x07;
@@ -293,13 +345,14 @@ mod tests {
     fn verdict(addresses: &[&str], holder: &Holder) -> (Result<(), Cause>, Seen) {
         let sockets: Vec<Socket> = addresses.iter().map(|address| socket(address)).collect();
         let mut seen = Seen::default();
-        (Probe::default().judge(&sockets, holder, &mut seen), seen)
+        let open = Opinion::LetsIn { by: "eth0".to_owned() };
+        (Probe::default().judge(&sockets, holder, open, &mut seen), seen)
     }
 
     async fn here(transport: Transport, port: u16) -> (Result<(), Cause>, Seen) {
         let peer = Peer::from(SocketAddr::from(([127, 0, 0, 1], port)));
         let deadline = Deadline::after(Duration::from_secs(2));
-        let probe = crate::Probe::Listener(Probe { transport, port });
+        let probe = crate::Probe::Listener(Probe::of(transport, port));
         let finding = crate::examine(&probe, peer, deadline, &Trust::only([])).await;
         (finding.verdict, finding.seen)
     }

@@ -234,13 +234,23 @@ impl Planner<'_> {
     }
 
     fn listening(&self, flow: &Flow) -> Question {
+        let senders: Vec<IpAddr> = self
+            .site
+            .targets(&flow.from)
+            .iter()
+            .filter_map(|sender| sender.place.host.parse().ok())
+            .collect();
         let listens = |way: &Way| {
             let (port, port_origin) = self.port(flow, way, None);
             let transport = way.service.transport;
-            let probe = Probe::Listener(listener::Probe { transport, port });
             // What others send to may be another port, which a rule hands on to this one.
             let service = flow.listener.as_deref().unwrap_or(way.service.name);
             let arrives = self.site.arrives.get(service).filter(|_| port_origin != Origin::Profile);
+            let probe = Probe::Listener(listener::Probe {
+                arrives: arrives.map(|arrives| arrives.value),
+                senders: senders.clone(),
+                ..listener::Probe::of(transport, port)
+            });
             let (port, port_origin) = arrives
                 .map_or((port, port_origin), |arrives| (arrives.value, arrives.origin.clone()));
             Asked { protocol: way.service.name, transport, port, port_origin, probe }

@@ -1,0 +1,473 @@
+//! The way of a packet through all chains: what becomes of it, under every reading that is possible.
+
+use std::collections::HashMap;
+
+use super::iptables;
+use super::nft::{self, Sets};
+use super::packet::{Leg, Packet, State};
+use super::value::Holds;
+
+/// All rules of this host.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Ruleset {
+    chains: HashMap<Id, Chain>,
+    /// The sets and maps of nftables.
+    pub(super) sets: Sets,
+    /// What was met and cannot be read.
+    pub(super) unread: Vec<String>,
+}
+
+/// Names a chain.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) struct Id {
+    pub(super) layer: Layer,
+    /// `ip`, `ip6`, `inet`, `netdev`, `bridge`.
+    pub(super) family: String,
+    pub(super) table: String,
+    pub(super) chain: String,
+}
+
+/// Which of the kernel's two kinds of tables.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) enum Layer {
+    Nft,
+    /// Of nftables, and written by iptables.
+    IptablesNft,
+    IptablesLegacy,
+}
+
+#[derive(Clone, Debug, Default)]
+pub(super) struct Chain {
+    /// Where packets enter it; `None`: from other chains only.
+    pub(super) base: Option<Base>,
+    pub(super) rules: Vec<Rule>,
+}
+
+/// What makes a base chain.
+#[derive(Clone, Debug)]
+pub(super) struct Base {
+    pub(super) hook: String,
+    pub(super) priority: i64,
+    pub(super) is_nat: bool,
+    pub(super) drops: bool,
+    /// Only packets of these interfaces; empty: all.
+    pub(super) devices: Vec<String>,
+}
+
+#[derive(Clone, Debug)]
+pub(super) enum Rule {
+    Nft { handle: u64, expressions: Vec<serde_json::Value> },
+    Iptables { line: String, words: Vec<String> },
+}
+
+/// What a rule does with a packet that it matches.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Action {
+    /// Nothing that ends its way.
+    Continue,
+    Accept,
+    Drop,
+    Reject,
+    Return,
+    Jump(String),
+    Goto(String),
+    /// To another port of this host.
+    Redirect(Option<u16>),
+    /// To another address.
+    HandOn(std::net::IpAddr, Option<u16>),
+    /// Something that is not understood.
+    Untold(String),
+}
+
+/// What a rule makes of a packet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Effect {
+    pub(super) holds: Holds,
+    pub(super) action: Action,
+    /// As the packet goes on.
+    pub(super) packet: Packet,
+}
+
+/// What becomes of a packet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Fate {
+    /// It gets through, perhaps changed.
+    Through(Packet),
+    Closed(Blame),
+    /// What happens is not understood.
+    Untold(String),
+}
+
+/// The rule that ends a packet's way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Blame {
+    pub(super) id: Id,
+    /// The base chain that led there.
+    pub(super) base: String,
+    pub(super) leg: Leg,
+    pub(super) how: How,
+    pub(super) rule: Named,
+    /// The zone of firewalld that it went through.
+    pub(super) zone: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum How {
+    Drop,
+    Reject,
+    HandOn(std::net::IpAddr, u16),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Named {
+    Policy,
+    Handle(u64),
+    Line(String),
+}
+
+/// A packet under way, and on what its being there depends.
+#[derive(Clone, Debug)]
+struct Path {
+    packet: Packet,
+    /// What was taken to hold, or not to hold.
+    conditions: Vec<(String, bool)>,
+    zone: Option<String>,
+}
+
+/// How a chain ended for a packet.
+enum End {
+    /// Its last rule, or `return`.
+    Out(Path),
+    Accepted(Path),
+    Done(Path, Fate),
+}
+
+/// What becomes of a packet, each with what it depends on.
+pub(super) type Fates = Vec<(Vec<String>, Fate)>;
+
+/// Steps through rules for one packet; a thousand times what a large firewall has.
+const MAX_STEPS: usize = 2_000_000;
+/// Chains that call each other; the kernel allows 16.
+const MAX_DEPTH: usize = 20;
+/// Conditions that are worth being said.
+const MAX_CONDITIONS: usize = 4;
+/// Before this priority, connection tracking has not seen the packet.
+const CONNTRACK: i64 = -200;
+/// At this one, and before, a packet has the destination it came with.
+const DSTNAT: i64 = -100;
+
+impl Ruleset {
+    pub(super) fn chain(&mut self, id: Id) -> &mut Chain {
+        self.chains.entry(id).or_default()
+    }
+
+    /// Takes out tables of a family.
+    pub(super) fn forget(&mut self, family: &str, tables: &[&str]) {
+        self.chains.retain(|id, _| id.family != family || !tables.contains(&id.table.as_str()));
+    }
+
+    /// Is there a base chain of this family at one of the hooks?
+    pub(super) fn has_base(&self, family: &str) -> bool {
+        self.chains.iter().any(|(id, chain)| id.family == family && chain.base.is_some())
+    }
+
+    /// Does a table have a chain whose name begins like that?
+    pub(super) fn has_chain(&self, like: &Id, prefix: &str) -> bool {
+        self.chains.keys().any(|id| {
+            id.table == like.table && id.family == like.family && id.chain.starts_with(prefix)
+        })
+    }
+
+    /// Sends `packet` through the hooks of its leg. `own` are this host's addresses; `after` is
+    /// where a rule has sent the connection that it belongs to.
+    pub(super) fn send(
+        &self,
+        packet: Packet,
+        own: &[std::net::IpAddr],
+        after: Option<&Packet>,
+    ) -> Fates {
+        let hooks: &[&str] = if packet.comes_in() {
+            &["ingress", "prerouting", "input"]
+        } else {
+            &["output", "postrouting", "egress"]
+        };
+        let mut walk = Walk { ruleset: self, own, steps: 0 };
+        let mut alive = vec![Path { packet, conditions: Vec::new(), zone: None }];
+        let mut fates = Fates::new();
+        let mut translation = after;
+        for &hook in hooks {
+            for (id, chain, base) in self.at(hook, alive.first()) {
+                let is_past = hook != "ingress" && (hook != "prerouting" || base.priority > DSTNAT);
+                if let Some(after) = translation.filter(|_| is_past) {
+                    alive.iter_mut().for_each(|path| path.packet.follow(after));
+                    translation = None;
+                }
+                // Only the first packet of a connection is asked where to go.
+                if base.is_nat && alive.iter().all(|path| path.packet.leg != Leg::First) {
+                    continue;
+                }
+                alive = walk.base(id, chain, base, alive, &mut fates);
+            }
+        }
+        if let Some(after) = translation {
+            alive.iter_mut().for_each(|path| path.packet.follow(after));
+        }
+        fates.extend(alive.into_iter().map(|path| (path.told(), Fate::Through(path.packet))));
+        fates
+    }
+
+    /// The base chains that see such packets at a hook, in the order of their priorities.
+    fn at(&self, hook: &str, path: Option<&Path>) -> Vec<(&Id, &Chain, &Base)> {
+        let Some(path) = path else { return Vec::new() };
+        let family = if path.packet.is_v4 { "ip" } else { "ip6" };
+        let mut found: Vec<_> = self
+            .chains
+            .iter()
+            .filter_map(|(id, chain)| Some((id, chain, chain.base.as_ref()?)))
+            .filter(|(id, _, base)| {
+                base.hook == hook && [family, "inet", "netdev"].contains(&id.family.as_str())
+            })
+            .filter(|(_, _, base)| {
+                base.devices.is_empty() || base.devices.contains(&path.packet.interface)
+            })
+            .collect();
+        found.sort_by(|(one, _, a), (other, _, b)| {
+            // Within one hook, what belongs to a device comes before what belongs to all.
+            let netdev = |id: &Id| id.family != "netdev";
+            (netdev(one), a.priority, one).cmp(&(netdev(other), b.priority, other))
+        });
+        found
+    }
+}
+
+impl Packet {
+    /// Goes where a rule has sent the first packet of its connection.
+    fn follow(&mut self, first: &Packet) {
+        self.port = first.port;
+        self.own = first.own;
+        self.is_translated = first.is_translated;
+    }
+}
+
+struct Walk<'a> {
+    ruleset: &'a Ruleset,
+    own: &'a [std::net::IpAddr],
+    steps: usize,
+}
+
+impl Walk<'_> {
+    fn base(
+        &mut self,
+        id: &Id,
+        chain: &Chain,
+        base: &Base,
+        alive: Vec<Path>,
+        fates: &mut Fates,
+    ) -> Vec<Path> {
+        let mut on = Vec::new();
+        for mut path in alive {
+            let state = path.packet.state;
+            if state != State::Untracked && base.priority < CONNTRACK {
+                path.packet.state = State::Unseen;
+            }
+            for end in self.chain(id, chain, path, &id.chain, 0) {
+                match end {
+                    End::Done(path, fate) => fates.push((path.told(), fate)),
+                    End::Out(path) if base.drops => {
+                        let blame = self.blame(id, &id.chain, &path, How::Drop, Named::Policy);
+                        fates.push((path.told(), Fate::Closed(blame)));
+                    }
+                    End::Out(mut path) | End::Accepted(mut path) => {
+                        if path.packet.state == State::Unseen {
+                            path.packet.state = state;
+                        }
+                        on.push(path);
+                    }
+                }
+            }
+        }
+        merge(on)
+    }
+
+    /// Sends one packet through one chain.
+    fn chain(&mut self, id: &Id, chain: &Chain, mut path: Path, base: &str, depth: usize) -> Vec<End> {
+        if let Some(zone) = zone(&id.chain) {
+            path.zone = Some(zone.to_owned());
+        }
+        let mut alive = vec![path];
+        let mut ends = Vec::new();
+        for rule in &chain.rules {
+            let mut on = Vec::new();
+            for path in std::mem::take(&mut alive) {
+                self.steps += 1;
+                if self.steps > MAX_STEPS || depth > MAX_DEPTH {
+                    let why = "there are too many rules".to_owned();
+                    ends.push(End::Done(path, Fate::Untold(why)));
+                    continue;
+                }
+                let effect = rule.effect(&path.packet, id, &self.ruleset.sets);
+                let mut taken = path.clone();
+                match effect.holds {
+                    Holds::No => {
+                        on.push(path);
+                        continue;
+                    }
+                    Holds::Untold(_) if effect.action == Action::Continue && effect.packet == path.packet => {
+                        on.push(path);
+                        continue;
+                    }
+                    Holds::Untold(why) => {
+                        taken.depends_on(&why, true);
+                        let mut not_taken = path;
+                        not_taken.depends_on(&why, true);
+                        on.push(not_taken);
+                    }
+                    Holds::Yes => {}
+                }
+                taken.packet = effect.packet;
+                self.act(effect.action, taken, (id, base, rule, depth), &mut on, &mut ends);
+            }
+            alive = merge(on);
+            if alive.is_empty() {
+                return ends;
+            }
+        }
+        ends.extend(alive.into_iter().map(End::Out));
+        ends
+    }
+
+    fn act(
+        &mut self,
+        action: Action,
+        mut path: Path,
+        (id, base, rule, depth): (&Id, &str, &Rule, usize),
+        on: &mut Vec<Path>,
+        ends: &mut Vec<End>,
+    ) {
+        let closed = |walk: &Self, path: Path, how: How| {
+            let blame = walk.blame(id, base, &path, how, rule.named());
+            End::Done(path, Fate::Closed(blame))
+        };
+        match action {
+            Action::Continue => on.push(path),
+            Action::Accept => ends.push(End::Accepted(path)),
+            Action::Return => ends.push(End::Out(path)),
+            Action::Drop => ends.push(closed(self, path, How::Drop)),
+            Action::Reject => ends.push(closed(self, path, How::Reject)),
+            Action::Untold(why) => ends.push(End::Done(path, Fate::Untold(why))),
+            Action::Redirect(port) => {
+                path.packet.port = port.unwrap_or(path.packet.port);
+                path.packet.is_translated = true;
+                ends.push(End::Accepted(path));
+            }
+            Action::HandOn(to, port) => {
+                let port = port.unwrap_or(path.packet.port);
+                if self.own.contains(&to) || to.is_loopback() {
+                    path.packet.port = port;
+                    path.packet.own = Some(to);
+                    path.packet.is_translated = true;
+                    ends.push(End::Accepted(path));
+                } else {
+                    ends.push(closed(self, path, How::HandOn(to, port)));
+                }
+            }
+            Action::Jump(name) | Action::Goto(name) if !self.has(id, &name) => {
+                let why = format!("chain {name}, which is not there");
+                ends.push(End::Done(path, Fate::Untold(why)));
+            }
+            Action::Jump(name) => {
+                for end in self.into_chain(id, &name, path, base, depth) {
+                    match end {
+                        End::Out(path) => on.push(path),
+                        end => ends.push(end),
+                    }
+                }
+            }
+            Action::Goto(name) => ends.extend(self.into_chain(id, &name, path, base, depth)),
+        }
+    }
+
+    fn has(&self, from: &Id, name: &str) -> bool {
+        self.ruleset.chains.contains_key(&from.beside(name))
+    }
+
+    fn into_chain(&mut self, from: &Id, name: &str, path: Path, base: &str, depth: usize) -> Vec<End> {
+        let id = from.beside(name);
+        match self.ruleset.chains.get(&id) {
+            Some(chain) => self.chain(&id, chain, path, base, depth + 1),
+            None => Vec::new(),
+        }
+    }
+
+    fn blame(&self, id: &Id, base: &str, path: &Path, how: How, rule: Named) -> Blame {
+        let _same_for_all = self;
+        Blame {
+            id: id.clone(),
+            base: base.to_owned(),
+            leg: path.packet.leg,
+            how,
+            rule,
+            zone: path.zone.clone(),
+        }
+    }
+}
+
+impl Id {
+    /// Another chain of the same table.
+    fn beside(&self, name: &str) -> Self {
+        Self { chain: name.to_owned(), ..self.clone() }
+    }
+}
+
+impl Path {
+    fn depends_on(&mut self, what: &str, holds: bool) {
+        let condition = (what.to_owned(), holds);
+        if self.conditions.len() < MAX_CONDITIONS && !self.conditions.contains(&condition) {
+            self.conditions.push(condition);
+        }
+    }
+
+    /// What its being here depends on, for a reader.
+    fn told(&self) -> Vec<String> {
+        self.conditions.iter().map(|(what, _)| what.clone()).collect()
+    }
+}
+
+impl Rule {
+    fn effect(&self, packet: &Packet, id: &Id, sets: &Sets) -> Effect {
+        match self {
+            Self::Nft { expressions, .. } => nft::effect(expressions, packet, id, sets),
+            Self::Iptables { words, .. } => iptables::effect(words, packet),
+        }
+    }
+
+    fn named(&self) -> Named {
+        match self {
+            Self::Nft { handle, .. } => Named::Handle(*handle),
+            Self::Iptables { line, .. } => Named::Line(line.clone()),
+        }
+    }
+}
+
+/// Packets that are the same from here on are one.
+fn merge(paths: Vec<Path>) -> Vec<Path> {
+    let mut kept: Vec<Path> = Vec::new();
+    for path in paths {
+        let same = |known: &&mut Path| known.packet == path.packet && known.zone == path.zone;
+        match kept.iter_mut().find(same) {
+            // What led to both no longer matters.
+            Some(known) => known.conditions.retain(|one| path.conditions.contains(one)),
+            None => kept.push(path),
+        }
+    }
+    kept
+}
+
+/// The zone whose chain firewalld calls so: `filter_IN_public`, or `IN_public` of its older kind.
+fn zone(chain: &str) -> Option<&str> {
+    const PARTS: [&str; 5] = ["_pre", "_log", "_deny", "_allow", "_post"];
+
+    let rest = chain.strip_prefix("filter_").unwrap_or(chain).strip_prefix("IN_")?;
+    let is_part = PARTS.iter().any(|part| rest.ends_with(part));
+    (!is_part && !rest.starts_with("policy_") && rest != "ZONES").then_some(rest)
+}
