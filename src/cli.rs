@@ -34,6 +34,8 @@ pub(crate) struct Cli {
     pub(crate) command: Option<Command>,
     #[command(flatten)]
     pub(crate) run: RunArgs,
+    #[command(flatten)]
+    pub(crate) again: AgainArgs,
 }
 
 const EXIT_CODES: &str = "\
@@ -110,6 +112,17 @@ impl Schema {
             Self::Report => crate::report::SCHEMA,
         }
     }
+}
+
+#[derive(Debug, Default, Args)]
+#[command(next_help_heading = "While something is being changed")]
+pub(crate) struct AgainArgs {
+    /// Ask again what does not work yet, every so many seconds, until all required flows work
+    #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "5")]
+    pub(crate) watch: Option<String>,
+    /// And for so long at most: 90s, 30m, 2h; without --watch quietly, and less and less often
+    #[arg(long, value_name = "TIME")]
+    pub(crate) wait: Option<String>,
 }
 
 #[derive(Debug, Default, Args)]

@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use crate::cli::{
     Cli, Command, DiffArgs, MergeArgs, RedactArgs, RedactSavedArgs, RequestArgs, RunArgs, ShowArgs,
 };
+use crate::run::watch::Patience;
 use crate::settings::{
     Job, Output, Purpose, Refused, formats, init, inventory, job, jobs, key, nat, output, pair,
-    requirements,
+    patience, requirements,
 };
 use crate::tasks::Task;
 use crate::tasks::flows::{self, Requirements};
@@ -17,7 +18,12 @@ use crate::tasks::inventory::Inventory;
 #[derive(Debug)]
 pub(crate) enum Request {
     /// Check this machine's flows.
-    Run(Box<Job>),
+    Run {
+        /// Which, and how.
+        job: Box<Job>,
+        /// How often again what does not work; none: once.
+        again: Option<Patience>,
+    },
     /// Print what would be checked.
     Plan(Box<Job>),
     /// Print what would be checked on each machine of a site file.
@@ -76,7 +82,10 @@ pub(crate) enum Request {
 /// [`Refused`], which ends the program with exit code 2.
 pub(crate) fn load(cli: Cli) -> Result<Request, Refused> {
     match cli.command {
-        None => Ok(Request::Run(Box::new(job(&cli.run, Purpose::Run)?))),
+        None => {
+            let again = patience(&cli.again)?;
+            Ok(Request::Run { job: Box::new(job(&cli.run, Purpose::Run)?), again })
+        }
         Some(Command::Plan(plan)) if plan.all => Ok(Request::PlanAll(jobs(&plan.run)?)),
         Some(Command::Plan(plan)) => {
             Ok(Request::Plan(Box::new(job(&plan.run, Purpose::Plan)?.planned()?)))

@@ -1,8 +1,10 @@
 //! The way of a command, from its arguments to its exit code.
 
+use std::cell::Cell;
 use std::ffi::OsString;
 use std::io::{self, BufWriter, IsTerminal as _, Write};
 use std::path::Path;
+use std::pin::pin;
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -16,8 +18,10 @@ use crate::console::{limits, panics, progress};
 use crate::load::{Request, load};
 use crate::report::ndjson::RunLabel;
 use crate::report::{Canvas, Context, Format, Report};
-use crate::run::runner::Event;
-use crate::run::{plan, runner};
+use crate::run::runner::{Event, Found};
+use crate::run::verdict::Outcome;
+use crate::run::watch::{Patience, Watch};
+use crate::run::{plan, runner, watch};
 use crate::settings::{Job, Output, Refused};
 use crate::tasks::flows::{self, Requirements};
 use crate::tasks::inventory::Inventory;
@@ -38,7 +42,7 @@ pub fn main() -> ExitCode {
 
 fn act(words: Vec<OsString>, voice: Voice) -> ExitCode {
     match cli::parse(words).map_err(Refused::from).and_then(load) {
-        Ok(Request::Run(job)) => run(&job, voice),
+        Ok(Request::Run { job, again }) => run(&job, again, voice),
         Ok(Request::Plan(job)) => show_plan(&job),
         Ok(Request::PlanAll(jobs)) => show_plans(&jobs),
         Ok(Request::Demo { breaks, output }) => show_demo(&breaks, &output, voice),
@@ -58,11 +62,11 @@ fn act(words: Vec<OsString>, voice: Voice) -> ExitCode {
 }
 
 /// A run: args and load are done; plan, run, judge, write.
-fn run(job: &Job, voice: Voice) -> ExitCode {
+fn run(job: &Job, again: Option<Patience>, voice: Voice) -> ExitCode {
     say_taken_as(job);
     let plan = plan::plan(&job.catalogue, &job.site, &job.settings);
     with_runtime(voice, async {
-        let (report, live) = check(&plan, job).await;
+        let (report, live) = check(&plan, job, again).await;
         match shown(report, job.redact.as_ref()) {
             Ok(report) => deliver(&report, live, &job.output),
             Err(reason) => complain("--redact", &reason),
@@ -83,7 +87,13 @@ fn shown(report: Report, key: Option<&redact::Key>) -> Result<Report, String> {
 }
 
 /// Asks everything in `plan`, with progress on stderr, and lines on stdout if they were asked for.
-async fn check(plan: &plan::Plan, job: &Job) -> (Report, Option<Live>) {
+///
+/// With `again`, what does not work is asked again; what is written says how it was at the end.
+async fn check(
+    plan: &plan::Plan,
+    job: &Job,
+    again: Option<Patience>,
+) -> (Report, Option<Live>) {
     // Before any thread is started, so that no signal ends the run without a report.
     let mut interruption = Interruption::new();
     let started_at = jiff::Timestamp::now().to_string();
@@ -98,11 +108,12 @@ async fn check(plan: &plan::Plan, job: &Job) -> (Report, Option<Live>) {
     // Lines on a terminal are progress enough, and rows in between would tear them apart.
     let is_told = live.is_some() && io::stdout().is_terminal();
     let progress = progress::Progress::new(plan, is_told);
-    let mut interrupted = false;
+    let stopped = Cell::new(false);
     let cut_off = async {
         interruption.heard().await;
-        interrupted = true;
+        stopped.set(true);
     };
+    let mut cut_off = pin!(cut_off);
     let manner = runner::Manner { scale: job.settings.scale, trace: job.settings.trace };
     let notify = |event: Event<'_>| match event {
         Event::Started(index) => progress.started(index),
@@ -116,7 +127,33 @@ async fn check(plan: &plan::Plan, job: &Job) -> (Report, Option<Live>) {
         }
     };
     let names = job.site.names.clone().unwrap_or_else(preflight_checks::Naming::here);
-    let found = runner::run(plan, &job.site.trust, &names, manner, cut_off, notify).await;
+    let trust = &job.site.trust;
+    let mut found = runner::run(plan, trust, &names, manner, cut_off.as_mut(), notify).await;
+    // Stopped in the first round, steps are missing; later, all are known as they were.
+    let interrupted = stopped.get();
+    if let Some(patience) = again {
+        let mut watch = Watch::new(plan, Instant::now());
+        let mut rounds = 1;
+        while !stopped.get() && Watch::goes_on(plan, &found) {
+            let Some(pause) = patience.next(rounds, clock.elapsed()) else { break };
+            progress.note(again_in(patience));
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                () = cut_off.as_mut() => break,
+            }
+            let round = watch.again(plan, &found, Instant::now());
+            let anew =
+                runner::run(&round, trust, &names, manner, cut_off.as_mut(), |_event| ()).await;
+            let is_told = patience.every.is_some();
+            take_over(plan, &mut found, anew, |index, step, is_news| {
+                progress.changed(index, step, is_news && is_told);
+                if let Some(live) = live.as_mut().filter(|_| is_news) {
+                    live.tell(index, step);
+                }
+            });
+            rounds += 1;
+        }
+    }
     progress.finish();
     let context = Context {
         host,
@@ -127,6 +164,45 @@ async fn check(plan: &plan::Plan, job: &Job) -> (Report, Option<Live>) {
         interrupted,
     };
     (Report::new(plan, &found, context), live)
+}
+
+/// Takes what a round found in the place of what was known; says each step, and whether it
+/// has come to work or ceased to.
+fn take_over(
+    plan: &plan::Plan,
+    found: &mut [Option<Found>],
+    anew: Vec<Option<Found>>,
+    mut tell: impl FnMut(usize, &report::StepReport, bool),
+) {
+    let now = jiff::Timestamp::now().strftime("%H:%M:%S").to_string();
+    for (index, anew) in anew.into_iter().enumerate() {
+        let (Some(mut anew), Some(step), Some(known)) =
+            (anew, plan.steps.get(index), found.get_mut(index))
+        else {
+            continue;
+        };
+        let works = |found: &Found| {
+            let outcome = report::step(step, found, plan.phase).outcome;
+            matches!(outcome, Outcome::Pass | Outcome::Warn)
+        };
+        let is_news = known.as_ref().is_none_or(|known| works(known) != works(&anew));
+        if is_news && works(&anew) {
+            watch::mark(&mut anew, &format!("{now} UTC"));
+        }
+        let mut judged = report::step(step, &anew, plan.phase);
+        if is_news {
+            judged.result = format!("{now} UTC: {}", judged.result);
+        }
+        tell(index, &judged, is_news);
+        *known = Some(anew);
+    }
+}
+
+/// What is going on, for a terminal.
+fn again_in(patience: Patience) -> String {
+    let every = patience.every.map(|every| format!("every {} s", every.as_secs()));
+    let every = every.unwrap_or_else(|| "less and less often".to_owned());
+    format!("    what does not work is asked again {every}; Ctrl-C ends with the report")
 }
 
 /// A machine that nobody named is guessed: a wrong guess must be seen.
@@ -214,7 +290,7 @@ fn show_demo(breaks: &[(String, String)], output: &Output, voice: Voice) -> Exit
             if index > 0 && output.shows_table() {
                 let _closed_pipe = writeln!(io::stdout());
             }
-            let (report, live) = check(&demo::plan(job), job).await;
+            let (report, live) = check(&demo::plan(job), job, None).await;
             code = graver(code, deliver(&report, live, &job.output), output);
             if report.interrupted {
                 break;

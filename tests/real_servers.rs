@@ -17,6 +17,9 @@ mod own_firewall;
 #[allow(dead_code)] // The rest is for the tests of the command line.
 mod schema;
 
+#[path = "real_servers/watching.rs"]
+mod watching;
+
 use std::process::Command;
 use std::{fs, thread};
 

@@ -4,7 +4,7 @@
 
 mod screen;
 
-use std::io::{self, IsTerminal};
+use std::io::{self, IsTerminal, Write as _};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -31,6 +31,8 @@ struct Rows {
     rows: Vec<Row>,
     /// Places of those that are done, in the order in which they finished.
     done: Vec<usize>,
+    /// A line under them.
+    note: String,
 }
 
 /// One step that is asked.
@@ -84,7 +86,7 @@ impl Progress {
         }
         let choice = anstream::AutoStream::choice(&io::stderr());
         let coloured = choice != anstream::ColorChoice::Never;
-        Self { bar, coloured, rows: Mutex::new(Rows { rows, done: Vec::new() }) }
+        Self { bar, coloured, rows: Mutex::new(Rows { rows, ..Rows::default() }) }
     }
 
     /// Shows that the step at `index` of the plan is being asked.
@@ -98,6 +100,32 @@ impl Progress {
         self.change(index, State::Done(step.outcome, step.result.clone()));
     }
 
+    /// Shows what a later question of the step at `index` came to; `told`: as a line, where no
+    /// terminal shows rows.
+    pub(crate) fn changed(&self, index: usize, step: &StepReport, told: bool) {
+        if self.bar.is_hidden() {
+            if told {
+                let name = preflight_checks::printable(&step.id);
+                let line = format!("{} {name}: {}", symbol(step.outcome), step.result);
+                let _closed_pipe = writeln!(io::stderr(), "{line}");
+            }
+            return;
+        }
+        let mut rows = self.rows.lock().unwrap_or_else(PoisonError::into_inner);
+        rows.renew(index, State::Done(step.outcome, step.result.clone()));
+        self.draw(&rows);
+    }
+
+    /// Shows a line under the rows.
+    pub(crate) fn note(&self, line: String) {
+        if self.bar.is_hidden() {
+            return;
+        }
+        let mut rows = self.rows.lock().unwrap_or_else(PoisonError::into_inner);
+        rows.note = line;
+        self.draw(&rows);
+    }
+
     /// Takes the rows away: the table follows.
     pub(crate) fn finish(&self) {
         self.bar.finish_and_clear();
@@ -109,10 +137,18 @@ impl Progress {
         }
         let mut rows = self.rows.lock().unwrap_or_else(PoisonError::into_inner);
         rows.change(index, state);
+        self.draw(&rows);
+    }
+
+    fn draw(&self, rows: &Rows) {
         let (columns, height) = screen::size();
+        let note = (!rows.note.is_empty()).then(|| cut(&rows.note, columns.saturating_sub(1)));
         // A line for the counts, and one for the cursor.
-        let lines = rows.lines(columns, height.saturating_sub(2).min(MOST), self.coloured);
-        self.bar.set_message([vec![String::new()], lines].concat().join("\n"));
+        let room = height.saturating_sub(2 + note.iter().count());
+        let lines = rows.lines(columns, room.min(MOST), self.coloured);
+        let all: Vec<String> =
+            std::iter::once(String::new()).chain(lines).chain(note).collect();
+        self.bar.set_message(all.join("\n"));
     }
 }
 
@@ -132,6 +168,16 @@ impl Rows {
         if matches!(state, State::Done(..)) {
             self.done.push(at);
         }
+        if let Some(row) = self.rows.get_mut(at) {
+            row.state = state;
+        }
+    }
+
+    /// The step is done anew.
+    fn renew(&mut self, step: usize, state: State) {
+        let Some(at) = self.rows.iter().position(|row| row.step == step) else { return };
+        self.done.retain(|&done| done != at);
+        self.done.push(at);
         if let Some(row) = self.rows.get_mut(at) {
             row.state = state;
         }
@@ -238,6 +284,21 @@ mod tests {
             rows.lines(80, 20, false),
             ["  ✓ poller.snmp@10.0.0.0  net-snmp, up 9 d", "  · poller.snmp@10.0.0.1  waiting",]
         );
+    }
+
+    #[test]
+    fn a_step_that_is_asked_again_shows_what_came_of_it() {
+        let failed = State::Done(Outcome::Fail, "no answer".to_owned());
+        let mut rows = rows([(0, failed), (1, done())]);
+        rows.renew(0, State::Done(Outcome::Pass, "12:00:01 UTC: BBDO 3".to_owned()));
+        assert_eq!(
+            rows.lines(80, 20, false),
+            [
+                "  ✓ poller.snmp@10.0.0.0  12:00:01 UTC: BBDO 3",
+                "  ✓ poller.snmp@10.0.0.1  net-snmp, up 9 d",
+            ]
+        );
+        assert_eq!(rows.done, [1, 0]);
     }
 
     #[test]

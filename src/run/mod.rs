@@ -3,4 +3,5 @@
 pub(crate) mod plan;
 pub(crate) mod runner;
 pub(crate) mod verdict;
+pub(crate) mod watch;
 pub(crate) mod wish;

@@ -33,6 +33,7 @@ use tuning::settings;
 
 pub(crate) use known::{inventory, requirements};
 pub(crate) use site_file::init;
+pub(crate) use tuning::patience;
 
 /// One machine's run.
 #[derive(Debug)]

@@ -10,8 +10,9 @@ use super::known::{Found, groups_exist};
 use super::site_file::Part;
 use super::{Refused, bad};
 use crate::catalogue::Catalogue;
-use crate::cli::{RunArgs, TuningArgs};
+use crate::cli::{AgainArgs, RunArgs, TuningArgs};
 use crate::run::plan::{Phase, Settings};
+use crate::run::watch::Patience;
 use crate::site::amount::{check_factor, parse_duration};
 use crate::site::file::Platform;
 use crate::site::mistake::MistakeCode;
@@ -79,6 +80,36 @@ pub(super) fn settings(
         scale: scale(tuning, platform)?,
         strict: tuning.strict,
         trace: !tuning.no_trace,
+    })
+}
+
+/// How often a run is repeated, and for how long; `None`: it is not.
+pub(crate) fn patience(args: &AgainArgs) -> Result<Option<Patience>, Refused> {
+    let every = args.watch.as_deref().map(pause).transpose()?;
+    let within = args.wait.as_deref().map(wait).transpose()?;
+    Ok((every.is_some() || within.is_some()).then_some(Patience { every, within }))
+}
+
+/// From a second, since less would be a load for whoever is asked, to an hour.
+fn pause(text: &str) -> Result<Duration, Refused> {
+    let seconds = text.strip_suffix('s').unwrap_or(text).parse().ok();
+    let seconds = seconds.filter(|seconds| (1..=3600).contains(seconds));
+    seconds
+        .map(Duration::from_secs)
+        .ok_or_else(|| bad("--watch", format!("`{text}` is no number of seconds from 1 to 3600")))
+}
+
+/// `90s`, `30m` or `2h`, a day at most.
+fn wait(text: &str) -> Result<Duration, Refused> {
+    const DAY: u64 = 24 * 3600;
+
+    let unit = |suffix: char, seconds: u64| {
+        let number: u64 = text.strip_suffix(suffix)?.parse().ok()?;
+        number.checked_mul(seconds).filter(|all| (1..=DAY).contains(all))
+    };
+    let seconds = unit('s', 1).or_else(|| unit('m', 60)).or_else(|| unit('h', 3600));
+    seconds.map(Duration::from_secs).ok_or_else(|| {
+        bad("--wait", format!("`{text}` is no time as 90s, 30m or 2h are, up to a day"))
     })
 }
 
