@@ -114,7 +114,7 @@ async fn check(
         stopped.set(true);
     };
     let mut cut_off = pin!(cut_off);
-    let manner = runner::Manner { scale: job.settings.scale, trace: job.settings.trace };
+    let manner = preflight_checks::Manner { scale: job.settings.scale, trace: job.settings.trace };
     let notify = |event: Event<'_>| match event {
         Event::Started(index) => progress.started(index),
         Event::Finished(index, found) => {

@@ -182,6 +182,8 @@ pub struct Seen {
     pub timings: Timings,
     /// Why a service that is asked over both transports does not answer over its second one.
     pub other_transport: Option<Box<Cause>>,
+    /// What the probe itself saw, where a later look made another cause of it.
+    pub at_first: Option<Box<Cause>>,
 }
 
 /// How long each phase took; `None` for a phase that did not happen.

@@ -6,6 +6,7 @@
 
 mod cause;
 mod conceal;
+mod diagnose;
 mod discreet;
 mod evidence;
 mod firewall;
@@ -33,6 +34,7 @@ pub use cause::{
     ResetSign, RouteCause, RouteEntry, RunOn, SmtpCause, SnmpCause, SourceFault, SshCause, SshPart,
     TalkCause, TlsCause, Transport, TunnelLink, WebCause, Whereabouts, span,
 };
+pub use diagnose::{Case, Examiner, Inquiry, Manner};
 pub use discreet::{
     MASK, discreet, discreet_path, discreet_text, discreet_value, hidden, quoted, secrets_of,
 };
@@ -93,6 +95,18 @@ impl std::fmt::Debug for Words {
 }
 
 impl Finding {
+    /// Puts `cause` in the place of the one it failed with, which is kept if it was the probe's own.
+    ///
+    /// A pass stays one.
+    pub fn revise(&mut self, cause: Cause) {
+        if let Err(known) = &mut self.verdict
+            && *known != cause
+        {
+            let before = std::mem::replace(known, cause);
+            self.seen.at_first.get_or_insert(Box::new(before));
+        }
+    }
+
     /// The port of ours from which the first packet left, if that was lost.
     #[must_use]
     pub fn lost_from(&self) -> Option<u16> {

@@ -304,6 +304,7 @@ fn attempt_report(question: &Question, attempt: &Attempt) -> AttemptReport {
         source: finding.source.map(Readable::Known),
         outcome,
         cause: finding.verdict.clone().err().map(Readable::Known),
+        at_first: finding.seen.at_first.as_deref().cloned().map(Readable::Known),
         other_transport: finding.seen.other_transport.as_deref().cloned().map(Readable::Known),
         concerns: finding.seen.concerns.iter().cloned().map(Readable::Known).collect(),
         headline: preflight_checks::printable(&finding.seen.headline),

@@ -397,6 +397,9 @@ pub(crate) struct AttemptReport {
     /// Why it failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) cause: Option<Readable<Cause>>,
+    /// What the probe itself saw, where a later look made another cause of it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(crate) at_first: Option<Readable<Cause>>,
     /// Why it does not answer over the service's second transport.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub(crate) other_transport: Option<Readable<Cause>>,

@@ -485,8 +485,9 @@ fn attempt(saved: &AttemptReport, question: &Question) -> Result<Attempt, String
         _ => return Err(format!("the outcome of {address} and its cause do not fit")),
     };
     let other_transport = saved.other_transport.as_ref().map(cause).transpose()?.map(Box::new);
+    let at_first = saved.at_first.as_ref().map(cause).transpose()?.map(Box::new);
     let headline = saved.headline.clone();
-    let seen = Seen { headline, concerns, other_transport, ..Seen::default() };
+    let seen = Seen { headline, concerns, other_transport, at_first, ..Seen::default() };
     let peer = Peer { host: question.host.clone(), address, from: None };
     let way = way_of(saved, &question.ways).unwrap_or(question.ways.len());
     Ok(Attempt {

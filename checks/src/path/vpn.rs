@@ -109,7 +109,7 @@ pub fn judge_vpn(vpn: &Vpn, carriage: &Carriage, finding: &mut Finding) {
                 let (route, tunnels) = (route.clone().map(Box::new), tunnels.clone());
                 let because = Box::new(because.clone());
                 let to = to.ip();
-                finding.verdict = Err(Cause::Route(RouteCause::VpnNotUsed {
+                finding.revise(Cause::Route(RouteCause::VpnNotUsed {
                     vpn: gateway,
                     to,
                     route,
@@ -131,7 +131,7 @@ pub fn judge_vpn(vpn: &Vpn, carriage: &Carriage, finding: &mut Finding) {
                 && is_behind_it(because)
             {
                 let because = Box::new(because.clone());
-                finding.verdict = Err(Cause::Path(PathCause::FailsInsideVpn {
+                finding.revise(Cause::Path(PathCause::FailsInsideVpn {
                     vpn: gateway,
                     interface,
                     because,

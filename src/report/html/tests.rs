@@ -257,6 +257,7 @@ fn spoken(said: &str) -> Report {
             protocol: said.clone(),
             source: Some(Readable::Unread(json!(said))),
             outcome: Outcome::Fail,
+            at_first: None,
             other_transport: None,
             concerns: Vec::new(),
             headline: said.clone(),

@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use preflight_checks::{Cause, Icmp, PathCause, SnmpCause};
+use preflight_checks::{Cause, Finding, Icmp, PathCause, SnmpCause};
 
 use super::Found;
 use crate::run::plan::{Action, Plan};
@@ -20,25 +20,25 @@ const ENOUGH: usize = 2;
 /// Explains silences by what is known of hosts beside them.
 pub(super) fn explain(plan: &Plan, found: &mut [Option<Found>]) {
     let known = Known::of(plan, found);
-    for_each(plan, found, |protocol, cause| {
+    for_each(plan, found, |protocol, cause, finding| {
         if let Some(explained) = known.explain(protocol, cause) {
-            *cause = explained;
+            finding.revise(explained);
         }
     });
 }
 
-/// Each cause with the protocol it was met in.
+/// Each cause with the protocol it was met in, and where it was found.
 fn for_each(
     plan: &Plan,
     found: &mut [Option<Found>],
-    mut each: impl FnMut(&'static str, &mut Cause),
+    mut each: impl FnMut(&'static str, &Cause, &mut Finding),
 ) {
     for (step, found) in plan.steps.iter().zip(found) {
         let (Action::Ask(question), Some(found)) = (&step.action, found) else { continue };
         for attempt in &mut found.attempts {
             let asked = question.ways.get(attempt.way).or(question.also_try.as_ref());
-            if let (Some(asked), Err(cause)) = (asked, &mut attempt.finding.verdict) {
-                each(asked.protocol, cause);
+            if let (Some(asked), Err(cause)) = (asked, attempt.finding.verdict.clone()) {
+                each(asked.protocol, &cause, &mut attempt.finding);
             }
         }
     }
@@ -82,7 +82,7 @@ struct Known {
 impl Known {
     fn of(plan: &Plan, found: &mut [Option<Found>]) -> Self {
         let mut known = Self::default();
-        for_each(plan, found, |protocol, cause| match *cause {
+        for_each(plan, found, |protocol, cause, _| match *cause {
             Cause::Path(PathCause::HostUnreachable { to, by, icmp, beside: 0 }) => {
                 let (_, _, told) = known.absent.entry(network(to)).or_insert((by, icmp, 0));
                 *told += 1;

@@ -48,7 +48,8 @@ async fn examine(silences: &[Silence], found: &mut [Option<Found>], deadline: De
             if let Some(attempt) = attempt
                 && let Err(cause) = &attempt.finding.verdict
             {
-                attempt.finding.verdict = Err(cause.dropped_here(how));
+                let dropped = cause.dropped_here(how);
+                attempt.finding.revise(dropped);
             }
         }
     }

@@ -1,0 +1,477 @@
+//! Diagnosis: a question is asked, and where it fails it is found out why.
+//!
+//! One door, [`Examiner::diagnose`], behind which stand the probe, the look at who answers instead,
+//! and the looks at the path, at who sent a RST and at what carries the packets. What an examiner
+//! has sent is counted over all its diagnoses, so that a run in which everything is silent ends, and
+//! is no flood.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
+
+use futures_util::future::join_all;
+use tokio::sync::{OnceCell, Semaphore};
+
+use crate::cause::{Cause, Layer, LdapCause, Transport};
+use crate::identify::identify;
+use crate::net::{Deadline, Naming, Peer, RESOLVE, Trust};
+use crate::path::cut::{CutTrace, examine_cut, is_cut, judge_cut};
+use crate::path::ports::{PortsTrace, examine_ports, judge_ports};
+use crate::path::reset::{ResetTrace, examine_reset, is_reset, judge_reset};
+use crate::path::vpn::{Vpn, examine_vpn, judge_vpn};
+use crate::path::{Trace, examine_host, examine_path, examine_segment, is_silence, judge};
+use crate::{Finding, Probe, Service, examine};
+
+/// Questions to one host's UDP ports at once: a host answers about six closed
+/// ports in a burst and then one a second, so more would look like silence;
+/// three, asked twice in their first second, are as many. Fewer would make a
+/// silent host that serves time, names and SNMP cost its deadline twice.
+const UDP_PER_HOST: usize = 3;
+/// Looks at the path at once: routers name themselves about six times in a
+/// burst and then once a second.
+const TRACES: usize = 4;
+/// Looks at paths to the targets of one service: more would say the same again.
+const TRACES_PER_SERVICE: usize = 3;
+/// Silent targets of one service of which it is asked whether the host is there, and how many of them at
+/// once: five packets each, and none that a router has to answer.
+const HOSTS_PER_SERVICE: usize = 64;
+const HOSTS_AT_ONCE: usize = 32;
+/// Longest time to find out who answers without a word: two seconds for TLS, one for each of four protocols.
+const IDENTIFY: Duration = Duration::from_secs(6);
+/// Longest look at one path.
+const TRACE: Duration = Duration::from_millis(2_200);
+/// No look begins later than this after the first one: a run in which
+/// everything is silent must end, however many targets it has.
+const TRACING: Duration = Duration::from_secs(2);
+/// Longest question to a port that is only tried because another one failed:
+/// a silent host must not cost its connection time twice.
+const ELSEWHERE: Duration = Duration::from_secs(3);
+
+/// How long and how far questions are looked into.
+#[derive(Clone, Copy, Debug)]
+pub struct Manner {
+    /// Every wait times this.
+    pub scale: f64,
+    /// After a failure, look into it: who answers instead, where on the way does a silence begin?
+    pub trace: bool,
+}
+
+/// One probe at one address.
+#[derive(Clone, Debug)]
+pub struct Case {
+    /// Which way of the question it is; comes back with the finding.
+    pub way: usize,
+    /// What is asked.
+    pub probe: Probe,
+    /// Over TCP or UDP.
+    pub transport: Transport,
+    /// Whom.
+    pub peer: Peer,
+}
+
+/// One question, in all ways and at all addresses of its host.
+#[derive(Clone, Debug, Default)]
+pub struct Inquiry<'a> {
+    /// The ways at each address; one that works suffices.
+    pub addresses: Vec<Vec<Case>>,
+    /// Asked when nothing of that works, for three seconds at most, and not looked into.
+    pub instead: Vec<Case>,
+    /// The VPN that should carry the packets.
+    pub vpn: Option<&'a Vpn>,
+    /// Is it known already why it fails, if it does? Then it is not looked into.
+    pub is_explained: bool,
+}
+
+/// Who diagnoses: what all questions of one run share.
+#[derive(Debug)]
+pub struct Examiner {
+    trust: Trust,
+    /// What names are found with.
+    names: Naming,
+    manner: Manner,
+    udp: Mutex<HashMap<IpAddr, Arc<Semaphore>>>,
+    /// Did a peer refuse credentials?
+    refused: tokio::sync::Mutex<bool>,
+    traces: Semaphore,
+    hosts: Semaphore,
+    first_trace: OnceLock<Instant>,
+    first_reset: OnceLock<Instant>,
+    /// Visits to services that count them: one a run, also where several questions ask for it.
+    visits: Mutex<HashMap<Visited, Visit>>,
+    /// Who resets: asked once an address, since a device tells only so much a second, and two steps
+    /// that meet one refusal must not say two things about it.
+    senders: Mutex<HashMap<Visited, Arc<OnceCell<ResetTrace>>>>,
+    /// Looks at the path by service.
+    looks: Mutex<HashMap<&'static str, usize>>,
+}
+
+/// A service that was visited: its address, and the one it was asked from.
+type Visited = (SocketAddr, Option<IpAddr>);
+/// What came of the one visit; others wait for it.
+type Visit = Arc<OnceCell<Finding>>;
+
+impl Examiner {
+    /// One that has asked nothing yet.
+    #[must_use]
+    pub fn new(trust: Trust, names: Naming, manner: Manner) -> Self {
+        Self {
+            trust,
+            names,
+            manner,
+            udp: Mutex::default(),
+            refused: tokio::sync::Mutex::new(false),
+            traces: Semaphore::new(TRACES),
+            hosts: Semaphore::new(HOSTS_AT_ONCE),
+            first_trace: OnceLock::new(),
+            first_reset: OnceLock::new(),
+            visits: Mutex::default(),
+            senders: Mutex::default(),
+            looks: Mutex::default(),
+        }
+    }
+
+    /// Asks a question, and looks into what fails; each finding comes with the way of its case.
+    ///
+    /// What the probe itself saw is kept where a look has made another cause of it
+    /// ([`Seen::at_first`](crate::Seen::at_first)). Dropping the future ends every conversation.
+    pub async fn diagnose(&self, inquiry: Inquiry<'_>) -> Vec<(usize, Finding)> {
+        let Inquiry { addresses, instead, vpn, is_explained } = inquiry;
+        let asked = if addresses.iter().flatten().any(|case| case.probe.risks_lockout()) {
+            self.in_turn(addresses).await
+        } else {
+            let all = addresses.into_iter().flatten();
+            join_all(all.map(async |case| {
+                let finding = self.ask(&case, case.probe.service().budget).await;
+                (case, finding)
+            }))
+            .await
+        };
+        let nothing_works = asked.iter().all(|(_, finding)| finding.verdict.is_err());
+        let looked_into = asked.into_iter().map(async |(case, mut finding)| {
+            if self.manner.trace && !is_explained {
+                self.look_into(&mut finding, &case).await;
+            }
+            (case.way, finding)
+        });
+        let elsewhere = instead.into_iter().filter(|_| nothing_works);
+        let elsewhere = elsewhere.map(async |case| (case.way, self.ask(&case, ELSEWHERE).await));
+        let (mut found, elsewhere) = tokio::join!(join_all(looked_into), join_all(elsewhere));
+        found.extend(elsewhere);
+        if let Some(vpn) = vpn {
+            let deadline = self.deadline(RESOLVE);
+            for (_, finding) in &mut found {
+                let carriage = examine_vpn(vpn, finding, &self.names, deadline).await;
+                judge_vpn(vpn, &carriage, finding);
+            }
+        }
+        found
+    }
+
+    fn deadline(&self, limit: Duration) -> Deadline {
+        Deadline::scaled(limit, self.manner.scale)
+    }
+
+    /// One after the other, so that an account's password is tried once: the next
+    /// port only when the one before was not reached, and after a refusal nobody
+    /// is asked with credentials any more.
+    async fn in_turn(&self, addresses: Vec<Vec<Case>>) -> Vec<(Case, Finding)> {
+        let mut refused = self.refused.lock().await;
+        let mut asked = Vec::new();
+        for ways in addresses {
+            for mut case in ways {
+                if *refused {
+                    case.probe = case.probe.without_credentials();
+                }
+                let finding = self.ask(&case, case.probe.service().budget).await;
+                let verdict = finding.verdict.clone();
+                asked.push((case, finding));
+                match verdict {
+                    Err(cause) if cause.layer() < Layer::Protocol => {}
+                    Err(cause) => {
+                        *refused |= matches!(cause, Cause::Ldap(LdapCause::LdapBindRefused { .. }));
+                        break;
+                    }
+                    Ok(()) => break,
+                }
+            }
+        }
+        asked
+    }
+
+    /// The question itself, in its turn.
+    async fn ask(&self, case: &Case, budget: Duration) -> Finding {
+        let peer = &case.peer;
+        let turn = (case.transport == Transport::Udp).then(|| self.udp_turn(peer.address.ip()));
+        let _turn = match &turn {
+            Some(turn) => turn.acquire().await.ok(),
+            None => None,
+        };
+        if case.probe.service().counts_visits() {
+            let visit = self.visit(peer);
+            let found = visit.get_or_init(|| self.meet(case, budget)).await;
+            Finding { peer: peer.clone(), ..found.clone() }
+        } else {
+            self.meet(case, budget).await
+        }
+    }
+
+    /// The question itself, and who answers instead.
+    async fn meet(&self, case: &Case, budget: Duration) -> Finding {
+        let Case { probe, transport, peer, .. } = case;
+        let asking = examine(probe, peer.clone(), self.deadline(budget), &self.trust);
+        let mut finding = Box::pin(asking).await;
+        if let Err(failure) = &finding.verdict
+            && self.manner.trace
+            && *transport == Transport::Tcp
+        {
+            let deadline = self.deadline(IDENTIFY);
+            if let Some(named) = identify(probe.service(), &finding.peer, failure, deadline).await {
+                finding.revise(named);
+            }
+        }
+        finding
+    }
+
+    /// After a silence: where on the way does it begin? After a RST: who sent it? After a first packet
+    /// that was lost: are others too, from the same port?
+    async fn look_into(&self, finding: &mut Finding, case: &Case) {
+        let Err(cause) = &finding.verdict else {
+            if finding.lost_from().is_some()
+                && let Some(ports) = self.look_at_ports(finding, case).await
+            {
+                finding.seen.concerns.push(ports.concern());
+            }
+            return;
+        };
+        let cause = cause.clone();
+        if is_silence(&cause) {
+            let (path, ports) = self.look_at_path(finding, case).await;
+            let judged = path.as_ref().map(|trace| judge(trace, &cause));
+            let judged = ports.as_ref().map(|trace| judge_ports(trace, &cause)).or(judged);
+            if let Some(trace) = path {
+                trace.note(&mut finding.seen.evidence);
+            }
+            if let Some(judged) = judged {
+                finding.revise(judged);
+            }
+        } else if is_reset(&cause, case.transport)
+            && let Some(trace) = self.look_for_sender(finding).await
+        {
+            trace.note(&mut finding.seen.evidence);
+            finding.revise(judge_reset(&trace, &cause));
+        } else if is_cut(&cause, case.transport)
+            && let Some(trace) = self.look_who_cuts(finding, case).await
+        {
+            trace.note(&mut finding.seen.evidence);
+            finding.revise(judge_cut(&trace, &cause));
+        }
+    }
+
+    /// Where does the silence begin, and is it bound to a port of ours? `None` each, when it is too late.
+    async fn look_at_path(
+        &self,
+        finding: &Finding,
+        case: &Case,
+    ) -> (Option<Trace>, Option<PortsTrace>) {
+        let (to, over) = (finding.peer.address, case.transport);
+        let deadline = || self.deadline(TRACE);
+        let from = finding.source;
+        // What sends nothing is looked at for everybody.
+        let segment = async || (Some(examine_segment(to, from, over, deadline()).await), None);
+        match self.looks_before(case.probe.service()) {
+            ..TRACES_PER_SERVICE => {}
+            // Those beside it tell of the way; whether it is there, only itself.
+            TRACES_PER_SERVICE..HOSTS_PER_SERVICE => {
+                let Ok(_turn) = self.hosts.acquire().await else { return (None, None) };
+                return (Some(examine_host(to, from, over, deadline()).await), None);
+            }
+            _ => return segment().await,
+        }
+        let Ok(_turn) = self.traces.acquire().await else { return (None, None) };
+        let last_start = TRACING.mul_f64(self.manner.scale);
+        if self.first_trace.get_or_init(Instant::now).elapsed() > last_start {
+            return segment().await;
+        }
+        let datagram = case.probe.service().question.map(|question| question());
+        let path = examine_path(to, from, over, datagram.as_deref(), deadline());
+        let (trace, ports) = tokio::join!(path, self.ask_from_other_ports(finding, case));
+        (Some(trace), ports)
+    }
+
+    /// After an answer to a second packet: was the first one lost because of its port?
+    async fn look_at_ports(&self, finding: &Finding, case: &Case) -> Option<PortsTrace> {
+        if !self.is_worth_a_look(case.probe.service()) {
+            return None;
+        }
+        let _turn = self.traces.acquire().await.ok()?;
+        self.ask_from_other_ports(finding, case).await
+    }
+
+    async fn ask_from_other_ports(&self, finding: &Finding, case: &Case) -> Option<PortsTrace> {
+        let (to, over) = (finding.peer.address, case.transport);
+        let service = case.probe.service();
+        // A time server would take it for too many questions, and say nothing.
+        let bears_it = over == Transport::Tcp || service.repeats > 0;
+        if !bears_it || to.ip().is_loopback() {
+            return None;
+        }
+        let datagram = service.question.map(|question| question());
+        let (from, first) = (finding.source, finding.lost_from());
+        examine_ports(to, from, first, over, datagram.as_deref(), self.deadline(TRACE)).await
+    }
+
+    /// Who sent the RST? `None` when it is too late.
+    ///
+    /// Of each refusal, other than of a silence: a port that a device on the
+    /// way resets must not be taken for one that is only not listened to yet.
+    async fn look_for_sender(&self, finding: &Finding) -> Option<ResetTrace> {
+        let asked = (finding.peer.address, finding.source);
+        let sender = {
+            let mut senders = self.senders.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(senders.entry(asked).or_default())
+        };
+        let look = || async {
+            let _turn = self.traces.acquire().await.map_err(drop)?;
+            let last_start = TRACING.mul_f64(self.manner.scale);
+            if self.first_reset.get_or_init(Instant::now).elapsed() > last_start {
+                return Err(());
+            }
+            Ok(examine_reset(asked.0, asked.1, self.deadline(TRACE)).await)
+        };
+        sender.get_or_try_init(look).await.ok().cloned()
+    }
+
+    /// Who reset a connection that was open, or rejected a packet in the target's name?
+    async fn look_who_cuts(&self, finding: &Finding, case: &Case) -> Option<CutTrace> {
+        if !self.is_worth_a_look(case.probe.service()) {
+            return None;
+        }
+        let _turn = self.traces.acquire().await.ok()?;
+        examine_cut(finding, self.deadline(TRACE)).await
+    }
+
+    /// The one visit to this address and port.
+    fn visit(&self, peer: &Peer) -> Visit {
+        let mut visits = self.visits.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(visits.entry((peer.address, peer.from)).or_default())
+    }
+
+    /// Fifty silent devices of one flow do not take the looks of all others.
+    fn is_worth_a_look(&self, service: &Service) -> bool {
+        self.looks_before(service) < TRACES_PER_SERVICE
+    }
+
+    /// How often targets of the service were looked at before this one.
+    fn looks_before(&self, service: &Service) -> usize {
+        let mut looks = self.looks.lock().unwrap_or_else(PoisonError::into_inner);
+        let looks = looks.entry(service.name).or_default();
+        *looks += 1;
+        *looks - 1
+    }
+
+    /// The right to ask one of `host`'s UDP ports.
+    fn udp_turn(&self, host: IpAddr) -> Arc<Semaphore> {
+        let mut turns = self.udp.lock().unwrap_or_else(PoisonError::into_inner);
+        let turn = turns.entry(host).or_insert_with(|| Arc::new(Semaphore::new(UDP_PER_HOST)));
+        Arc::clone(turn)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::AsyncReadExt;
+    use tokio::net::TcpListener;
+
+    use super::*;
+    use crate::cause::TalkCause;
+    use crate::{FarStream, Respond};
+
+    fn examiner(trace: bool) -> Examiner {
+        Examiner::new(Trust::only([]), Naming::default(), Manner { scale: 0.3, trace })
+    }
+
+    fn case(service: &Service, way: usize, to: SocketAddr) -> Case {
+        let (probe, transport) = ((service.probe)(), service.transport);
+        Case { way, probe, transport, peer: Peer::from(to) }
+    }
+
+    /// Serves the directory's half of LDAP.
+    async fn directory() -> SocketAddr {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let to = listener.local_addr().unwrap();
+        let Respond::Stream(serve) = crate::ldap::SERVICE.respond else { panic!("a stream") };
+        tokio::spawn(async move {
+            while let Ok((connection, _)) = listener.accept().await {
+                tokio::spawn(serve(FarStream::new(Box::new(connection), None)));
+            }
+        });
+        to
+    }
+
+    async fn one(examiner: &Examiner, case: Case) -> Finding {
+        let inquiry = Inquiry { addresses: vec![vec![case]], ..Inquiry::default() };
+        let mut found = examiner.diagnose(inquiry).await;
+        assert_eq!(found.len(), 1);
+        found.remove(0).1
+    }
+
+    #[tokio::test]
+    async fn what_the_probe_saw_is_kept_beside_what_a_look_makes_of_it() {
+        let to = directory().await;
+        let found = one(&examiner(true), case(&crate::ssh::SERVICE, 0, to)).await;
+        let Err(Cause::Talk(TalkCause::WrongService { .. })) = found.verdict else {
+            panic!("{:?}", found.verdict)
+        };
+        let silent =
+            matches!(found.seen.at_first.as_deref(), Some(Cause::Talk(TalkCause::Silent { .. })));
+        assert!(silent, "{:?}", found.seen.at_first);
+    }
+
+    #[tokio::test]
+    async fn without_looks_it_is_what_the_probe_saw() {
+        let to = directory().await;
+        let found = one(&examiner(false), case(&crate::ssh::SERVICE, 0, to)).await;
+        let Err(Cause::Talk(TalkCause::Silent { .. })) = found.verdict else {
+            panic!("{:?}", found.verdict)
+        };
+        assert_eq!(found.seen.at_first, None);
+    }
+
+    #[tokio::test]
+    async fn the_other_port_is_asked_only_when_nothing_works() {
+        let works = directory().await;
+        let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+        for (asked, ways) in [(works, vec![0]), (closed, vec![0, 1])] {
+            let inquiry = Inquiry {
+                addresses: vec![vec![case(&crate::ldap::SERVICE, 0, asked)]],
+                instead: vec![case(&crate::ldap::SERVICE, 1, works)],
+                ..Inquiry::default()
+            };
+            let found = examiner(true).diagnose(inquiry).await;
+            assert_eq!(found.iter().map(|(way, _)| *way).collect::<Vec<_>>(), ways);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_service_that_counts_visits_is_visited_once() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let to = listener.local_addr().unwrap();
+        let visits = Arc::new(Mutex::new(0));
+        let counted = Arc::clone(&visits);
+        tokio::spawn(async move {
+            while let Ok((mut connection, _)) = listener.accept().await {
+                *counted.lock().unwrap() += 1;
+                let _heard = connection.read(&mut [0; 64]).await;
+            }
+        });
+        let same = examiner(false);
+        let twice = (0..2).map(|way| one(&same, case(&crate::ssh::SERVICE, way, to)));
+        let found = join_all(twice).await;
+        assert_eq!(found[0].verdict, found[1].verdict);
+        let alone = *visits.lock().unwrap();
+        one(&examiner(false), case(&crate::ssh::SERVICE, 0, to)).await;
+        // Another run visits as often again, so both questions together were one visit.
+        assert_eq!(*visits.lock().unwrap(), 2 * alone);
+    }
+}
