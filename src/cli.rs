@@ -50,7 +50,8 @@ With --format centreon on stdout a plugin's: 0 OK, 1 WARNING (a required flow
 Secrets are read from a file (--*-file) or from the environment:
 PREFLIGHT_SNMP_COMMUNITY, PREFLIGHT_SNMP_AUTH, PREFLIGHT_SNMP_PRIV,
 PREFLIGHT_LDAP_PASSWORD, PREFLIGHT_NSCLIENT_PASSWORD,
-PREFLIGHT_NSCLIENT_NT_PASSWORD, PREFLIGHT_PROXY_PASSWORD, PREFLIGHT_REDIS_PASSWORD.
+PREFLIGHT_NSCLIENT_NT_PASSWORD, PREFLIGHT_OTLP_TOKEN,
+PREFLIGHT_PROXY_PASSWORD, PREFLIGHT_REDIS_PASSWORD.
 
 A whole healthy site on this machine, to see what it looks like: preflight demo";
 
@@ -419,6 +420,10 @@ pub(crate) struct CredentialArgs {
     /// plain text, as check_nt does
     #[arg(long, value_name = "FILE")]
     pub(crate) nsclient_nt_password_file: Option<PathBuf>,
+    /// File with the token that monitoring agents send (gRPC): otlp:// sends it in plain text,
+    /// otlps:// to a trusted certificate only
+    #[arg(long, value_name = "FILE")]
+    pub(crate) otlp_token_file: Option<PathBuf>,
     /// File with the password of a Redis that --check names, for the user in its URL: redis://
     /// sends it in plain text, rediss:// to a trusted certificate only
     #[arg(long, value_name = "FILE")]

@@ -1,10 +1,11 @@
-//! The NRPE probe against Debian's daemon.
+//! The probes of agents against real servers: Debian's NRPE and quorum server, gRPC's own library.
 
 #![allow(clippy::unwrap_used)]
 
 mod daemon;
 
-use preflight_checks::{AgentCause, Cause, Concern, Finding, Probe, Trust, nrpe};
+use preflight_checks::{AgentCause, Cause, Concern, Finding, Probe, Trust, nrpe, otlp, qnetd};
+use secrecy::SecretString;
 
 use daemon::{Authority, Home, NAME, Server, certificate_for};
 
@@ -100,5 +101,132 @@ async fn a_daemon_that_does_not_take_this_host_is_named_with_or_without_tls() {
         let (agent, list) = ("NRPE".into(), "allowed_hosts".into());
         let expected = Cause::Agent(AgentCause::AgentNotAllowed { to, agent, list });
         assert_eq!(ask(&server, &Trust::only([])).await.verdict, Err(expected));
+    }
+}
+
+const OTLP: u16 = 4317;
+
+/// gRPC's own library with the service that takes metrics, or without; arguments: address, token,
+/// certificate and key, each of which may be empty.
+const RECEIVER: &str = r#"
+import sys
+from concurrent import futures
+import grpc
+address, token, certificate, key, method = sys.argv[1:]
+class Handler(grpc.GenericRpcHandler):
+    def service(self, call):
+        if call.method != method:
+            return None
+        def export(request, context):
+            given = dict(context.invocation_metadata()).get("authorization")
+            if token and given != "Bearer " + token:
+                context.abort(grpc.StatusCode.UNAUTHENTICATED, "no such token")
+            return b""
+        return grpc.unary_unary_rpc_method_handler(export)
+server = grpc.server(futures.ThreadPoolExecutor(2))
+server.add_generic_rpc_handlers((Handler(),))
+if certificate:
+    pair = [(open(key, "rb").read(), open(certificate, "rb").read())]
+    server.add_secure_port(address, grpc.ssl_server_credentials(pair))
+else:
+    server.add_insecure_port(address)
+server.start()
+print("ready", flush=True)
+server.wait_for_termination()
+"#;
+const EXPORT: &str = "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export";
+
+fn receiver(home: Home, token: &str, authority: Option<&Authority>, method: &str) -> Server {
+    let script = home.write("receiver.py", RECEIVER);
+    let (mut certificate, mut key) = (String::new(), String::new());
+    if let Some(authority) = authority {
+        authority.sign(&home, "server", &certificate_for(NAME));
+        (certificate, key) = (home.path("server.pem"), home.path("server.key"));
+    }
+    let address = home.at(OTLP).to_string();
+    // Debian's own: another Python in the PATH does not know Debian's modules.
+    let mut command = home.command("/usr/bin/python3");
+    command.args([&script, &address, token, &certificate, &key, method]);
+    home.start(command, "ready")
+}
+
+fn otlp(tls: bool, token: Option<&str>) -> Probe {
+    Probe::Otlp(otlp::Probe { tls, token: token.map(SecretString::from), agent: false })
+}
+
+#[tokio::test]
+async fn a_receiver_of_grpcs_own_library_takes_an_empty_message_with_and_without_tls() {
+    let authority = Authority::new();
+    let server = receiver(Home::new(), "", None, EXPORT);
+    let finding = server.ask(otlp(false, None), OTLP, &Trust::only([])).await;
+    assert_eq!(finding.verdict, Ok(()));
+    assert_eq!(finding.seen.headline, "takes metrics (OTLP over gRPC)");
+    assert_eq!(finding.seen.concerns, []);
+    let server = receiver(Home::new(), "", Some(&authority), EXPORT);
+    let finding = server.ask(otlp(true, None), OTLP, &authority.trust()).await;
+    assert_eq!(finding.verdict, Ok(()));
+    assert_eq!(finding.seen.headline, "takes metrics (OTLP over gRPC, TLS 1.3)");
+    assert_eq!(finding.seen.concerns, []);
+    // One speaks TLS and the other does not.
+    let cause = server.ask(otlp(false, None), OTLP, &Trust::only([])).await.verdict.unwrap_err();
+    assert_eq!(cause.layer(), preflight_checks::Layer::Protocol, "{cause:?}");
+}
+
+#[tokio::test]
+async fn a_receiver_without_tls_is_named_where_tls_is_asked_for() {
+    let server = receiver(Home::new(), "", None, EXPORT);
+    let cause = server.ask(otlp(true, None), OTLP, &Trust::only([])).await.verdict.unwrap_err();
+    assert_eq!(cause.code(), "wrong-service");
+    assert!(cause.to_string().contains("an HTTP/2 server"), "{cause}");
+}
+
+#[tokio::test]
+async fn a_token_is_wanted_taken_or_refused() {
+    let authority = Authority::new();
+    let server = receiver(Home::new(), "fake-token", Some(&authority), EXPORT);
+    let trust = authority.trust();
+    let finding = server.ask(otlp(true, None), OTLP, &trust).await;
+    assert_eq!((finding.verdict, finding.seen.concerns), (Ok(()), vec![Concern::OtlpNotRead]));
+    let finding = server.ask(otlp(true, Some("fake-token")), OTLP, &trust).await;
+    assert_eq!((finding.verdict, finding.seen.concerns), (Ok(()), vec![]));
+    let cause = server.ask(otlp(true, Some("another")), OTLP, &trust).await.verdict.unwrap_err();
+    assert_eq!(cause.code(), "otlp-token-refused");
+    // It goes to nobody whose certificate is not trusted.
+    let asked = server.ask(otlp(true, Some("fake-token")), OTLP, &Trust::only([])).await;
+    assert_eq!(asked.verdict.unwrap_err().layer(), preflight_checks::Layer::Tls);
+}
+
+#[tokio::test]
+async fn grpc_without_the_service_warns_and_is_what_an_agent_that_waits_looks_like() {
+    let server = receiver(Home::new(), "", None, "/com.centreon.agent.ReversedAgentService/Import");
+    let finding = server.ask(otlp(false, None), OTLP, &Trust::only([])).await;
+    assert_eq!((finding.verdict, finding.seen.concerns), (Ok(()), vec![Concern::OtlpNoMetrics]));
+    let agent = Probe::Otlp(otlp::Probe { agent: true, ..otlp::Probe::default() });
+    let finding = server.ask(agent, OTLP, &Trust::only([])).await;
+    assert_eq!((finding.verdict, finding.seen.concerns), (Ok(()), vec![]));
+}
+
+const QNETD: u16 = 5403;
+
+#[tokio::test]
+async fn corosyncs_quorum_server_says_what_it_thinks_of_tls() {
+    for (setting, words) in
+        [("off", "without TLS"), ("on", "TLS possible"), ("req", "TLS required")]
+    {
+        let home = Home::new();
+        let address = home.address.to_string();
+        let mut command = home.command("corosync-qnetd");
+        let port = QNETD.to_string();
+        command.args(["-f", "-l", &address, "-p", &port, "-s", setting]);
+        // Its socket for the tool beside it: two servers would want the same.
+        let folder = home.folder_of("root", "run");
+        for (option, file) in [("local_socket_file", "socket"), ("lock_file", "lock")] {
+            command.args(["-S", &format!("{option}={folder}/{file}")]);
+        }
+        let server = home.begin(command).listening_on(QNETD);
+        let probe = Probe::Qnetd(qnetd::Probe::default());
+        let finding = server.ask(probe, QNETD, &Trust::only([])).await;
+        assert_eq!(finding.verdict, Ok(()));
+        assert!(finding.seen.headline.contains(words), "{}", finding.seen.headline);
     }
 }

@@ -141,6 +141,11 @@ pub(super) fn nsclient_login(args: &CredentialArgs) -> Result<nsclient::Probe, R
     Ok(nsclient::Probe { user, password, insecure })
 }
 
+/// The token of every receiver of monitoring agents.
+pub(super) fn otlp_token(args: &CredentialArgs) -> Result<Option<SecretString>, Refused> {
+    secret("--otlp-token-file", args.otlp_token_file.as_ref(), "PREFLIGHT_OTLP_TOKEN")
+}
+
 /// The password of every agent that is asked in NSClient's old protocol.
 pub(super) fn nsclient_nt_password(args: &CredentialArgs) -> Result<Option<SecretString>, Refused> {
     let file = args.nsclient_nt_password_file.as_ref();

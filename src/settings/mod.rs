@@ -23,8 +23,8 @@ use crate::site::mistake::mistakes;
 use crate::site::{Custom, Layer, Opening, Site, View, join, local};
 use crate::tasks::redact::Key;
 use credentials::{
-    broker_output, ldap_bind, named, nsclient_login, nsclient_nt_password, proxy, redis_password,
-    snmp_credentials, test_mail,
+    broker_output, ldap_bind, named, nsclient_login, nsclient_nt_password, otlp_token, proxy,
+    redis_password, snmp_credentials, test_mail,
 };
 use known::{Found, catalogue_and_role, discovered, shown};
 use site_file::Part;
@@ -253,6 +253,7 @@ fn job_of(
     allow(&args.credentials, &mut site);
     link(&mut site, &found.files, purpose);
     site.test_mail = test_mail(&args.tuning)?;
+    site.otlp = otlp_token(&args.credentials)?;
     site.nsclient_nt = nsclient_nt_password(&args.credentials)?;
     site.redis = redis_password(&args.credentials)?;
     site.hosts_names = local::hosts_names(&found.files);

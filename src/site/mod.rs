@@ -68,6 +68,8 @@ pub(crate) struct Site {
     pub(crate) nsclient: nsclient::Probe,
     /// The broker output of this machine, when a person says it.
     pub(crate) bbdo: Option<BrokerOutput>,
+    /// The token of a receiver of monitoring agents.
+    pub(crate) otlp: Option<SecretString>,
     /// The password of agents that speak NSClient's old protocol.
     pub(crate) nsclient_nt: Option<SecretString>,
     /// The password of a Redis of the user's own flows.
@@ -120,6 +122,7 @@ impl Site {
             ldap: None,
             nsclient: nsclient::Probe::default(),
             bbdo: None,
+            otlp: None,
             nsclient_nt: None,
             redis: None,
             test_mail: None,

@@ -11,13 +11,14 @@ use crate::support::far::{Closed, Quiet, ca_file, echo, file, healthy, says};
 use crate::support::{Ended, command, finish, start, step, wait};
 
 /// What is given, and every form in which it would travel.
-const SECRETS: [(&str, &str, &str); 8] = [
+const SECRETS: [(&str, &str, &str); 9] = [
     ("--snmp-community-file", "PREFLIGHT_SNMP_COMMUNITY", "fake-community"),
     ("--snmp-auth-file", "PREFLIGHT_SNMP_AUTH", "fake-authentication"),
     ("--snmp-priv-file", "PREFLIGHT_SNMP_PRIV", "fake-privacy"),
     ("--ldap-password-file", "PREFLIGHT_LDAP_PASSWORD", "fake-ldap-password"),
     ("--nsclient-password-file", "PREFLIGHT_NSCLIENT_PASSWORD", "fake-nsclient-password"),
     ("--nsclient-nt-password-file", "PREFLIGHT_NSCLIENT_NT_PASSWORD", "fake-nt-password"),
+    ("--otlp-token-file", "PREFLIGHT_OTLP_TOKEN", "fake-otlp-token"),
     ("--proxy-password-file", "PREFLIGHT_PROXY_PASSWORD", "fake-proxy-password"),
     ("--redis-password-file", "PREFLIGHT_REDIS_PASSWORD", "fake-redis-password"),
 ];
@@ -65,7 +66,7 @@ fn shows_no_secret(text: &str, context: &str) {
 fn flags<'a>(
     role: &'a str,
     peer: &'a str,
-    (url, cache, old): (&'a str, &'a str, &'a str),
+    (url, cache, old, agents): (&'a str, &'a str, &'a str, &'a str),
     ca: &'a str,
 ) -> Vec<&'a str> {
     let mut flags = vec!["--role", role, "--ca", ca, "--timeout", "0.1"];
@@ -75,7 +76,7 @@ fn flags<'a>(
         _ => flags.extend(["--device", peer, "--nsclient", peer]),
     }
     flags.extend(["--http", "http://web.example/", "--proxy", url, "--proxy-user", "someone"]);
-    flags.extend(["--check", cache, "--check", old]);
+    flags.extend(["--check", cache, "--check", old, "--check", agents]);
     flags.extend(["--only", "*.ldap,*.snmp,*.nsclient,*.http,custom.*"]);
     flags
 }
@@ -89,10 +90,11 @@ fn never_shown_by(given: Given, peer: &str) {
     let (url, ca) = (format!("http://{peer}"), ca.path().to_str().unwrap());
     let cache = format!("cache=redis://someone@{peer}");
     let old = format!("old=nsclient-nt://{peer}");
+    let agents = format!("agents=otlp://{peer}");
     for (role, version) in
         [("central", VERSIONS[0]), ("poller", VERSIONS[0]), ("poller", VERSIONS[1])]
     {
-        let run = [&flags(role, peer, (&url, &cache, &old), ca)[..], version].concat();
+        let run = [&flags(role, peer, (&url, &cache, &old, &agents), ca)[..], version].concat();
         shows_no_secret(&everything(given, &run), &format!("{given:?} {run:?}"));
         let plan = [&["plan"], &run[..]].concat();
         shows_no_secret(&everything(given, &plan), &format!("{given:?} {plan:?}"));

@@ -1,4 +1,4 @@
-//! Causes of the agents on monitored hosts: NRPE, and NSClient on its old port.
+//! Causes of the agents on monitored hosts: NRPE, NSClient on its old port, OpenTelemetry.
 
 use std::borrow::Cow;
 use std::net::SocketAddr;
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::about::{About, Layer, Owner, Plea};
 use super::remedy::{Advice, Passage, say};
 
-/// Causes of the agents on monitored hosts: NRPE, and NSClient on its old port.
+/// Causes of the agents on monitored hosts: NRPE, NSClient on its old port, OpenTelemetry.
 ///
 /// A variant's name is its code, so it says what it is a cause of.
 #[allow(clippy::enum_variant_names)]
@@ -37,6 +37,22 @@ pub enum AgentCause {
         /// The setting that has the hosts it takes: `allowed_hosts`.
         list: Cow<'static, str>,
     },
+    /// The receiver of monitoring agents refuses the token.
+    #[error("the receiver of monitoring agents refuses the token (gRPC status {status}): {text}")]
+    OtlpTokenRefused {
+        /// Its status: 7 or 16.
+        status: String,
+        /// Its words.
+        text: String,
+    },
+    /// A gRPC server ends the call with an error of its own.
+    #[error("gRPC answers with an error (status {status}): {text}")]
+    GrpcFailed {
+        /// Its status.
+        status: String,
+        /// Its words.
+        text: String,
+    },
     /// The agent on NSClient's old port refuses the password given.
     #[error("NSClient refuses the password given: {text}")]
     NsclientNtLogin {
@@ -60,6 +76,8 @@ impl AgentCause {
         use Plea::Nothing;
         match self {
             Self::AgentNotAllowed { .. } => About::new(Authentication, FarSide, Nothing),
+            Self::OtlpTokenRefused { .. } => About::new(Authentication, ThisHost, Nothing),
+            Self::GrpcFailed { .. } => About::new(Service, FarSide, Nothing),
             Self::NsclientNtLogin { .. } => About::new(Authentication, ThisHost, Nothing),
             Self::NsclientNtError { .. } => About::new(Service, FarSide, Nothing),
         }
@@ -72,6 +90,12 @@ impl AgentCause {
                 "add {} to {list} in the configuration of {agent} there, and restart it",
                 passage.from()
             )),
+            Self::OtlpTokenRefused { .. } => say(
+                "compare the token with those of the poller (otl_server.json: trusted_tokens), and its date of expiry",
+            ),
+            Self::GrpcFailed { .. } => {
+                say("see what listens, and read its log; on that machine: ").there(passage.listeners())
+            }
             Self::NsclientNtLogin { .. } => say(
                 "give the password of nsclient.ini (`password` under /settings/default): --nsclient-nt-password-file FILE",
             ),

@@ -310,6 +310,14 @@ pub enum Concern {
     /// The agent on NSClient's old port asks for a password, and none was given.
     #[error("NSClient asks for a password; none given, so whether it takes ours was not tested")]
     NsclientNtNotRead,
+    /// The receiver of monitoring agents asks for a token, and none was given.
+    #[error("gRPC asks for a token; none given, so whether it takes an agent's was not tested")]
+    OtlpNotRead,
+    /// A gRPC server without the service that takes metrics.
+    #[error(
+        "gRPC answers, and has no service for metrics: is this the receiver of monitoring agents?"
+    )]
+    OtlpNoMetrics,
     /// A port of the flow table accepts connections, and no question of its protocol was asked.
     #[error("accepts connections; the service is not proved")]
     Unproved,
@@ -385,7 +393,7 @@ impl Concern {
             Self::HttpSendsElsewhere { .. } => ThisHost,
             Self::NsclientNotRead | Self::NsclientPasswordKept | Self::TlsRequired => ThisHost,
             Self::NrpeAnonymous | Self::NrpePlain | Self::NsclientNtNotRead => ThisHost,
-            Self::Unproved => ThisHost,
+            Self::Unproved | Self::OtlpNotRead | Self::OtlpNoMetrics => ThisHost,
             Self::RedisNotRead | Self::RedisReplica => ThisHost,
         }
     }
@@ -544,6 +552,14 @@ impl Concern {
             Self::NsclientNtNotRead => say(
                 "give --nsclient-nt-password-file FILE (or PREFLIGHT_NSCLIENT_NT_PASSWORD) to have it tested too; it travels in plain text",
             ),
+            Self::OtlpNotRead => say(
+                "give --otlp-token-file FILE (or PREFLIGHT_OTLP_TOKEN) to have it tested too; to a trusted certificate only (otlps://)",
+            ),
+            Self::OtlpNoMetrics => say(format!(
+                "ask whoever runs {target} which program listens on {} {}; an agent that waits for its poller looks like this too",
+                passage.transport,
+                passage.port()
+            )),
             Self::Unproved => say(format!(
                 "try it from this host with its own client, or ask whoever runs {target} what listens on {} {}",
                 passage.transport,

@@ -54,6 +54,12 @@ impl FarStream {
         Ok(Self::new(Box::new(io), self.tls))
     }
 
+    /// The transport itself, for a crate that speaks over it, before anything was read here.
+    #[must_use]
+    pub fn into_io(self) -> Box<dyn Io> {
+        self.io
+    }
+
     /// Sends all of `bytes`.
     ///
     /// # Errors

@@ -12,6 +12,7 @@ use crate::evidence::Seen;
 mod arrivals;
 mod direct;
 pub(crate) mod far;
+pub(crate) mod grpc;
 pub(crate) mod icmp;
 pub(crate) mod knock;
 mod ledger;

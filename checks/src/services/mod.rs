@@ -12,8 +12,10 @@ pub mod nrpe;
 pub mod nsclient;
 pub mod nsclient_nt;
 pub mod ntp;
+pub mod otlp;
 pub mod postgresql;
 pub mod pullwss;
+pub mod qnetd;
 pub mod redis;
 pub mod smtp;
 pub mod snmp;
@@ -66,7 +68,7 @@ macro_rules! services {
         #[cfg(test)]
         const MODULES: &[&str] = &[$(stringify!($module)),*];
     };
-    (@asked $probe:ident $module:ident [SERVICE, SERVICE_TLS]) => { $probe.service() };
+    (@asked $probe:ident $module:ident [SERVICE, $other:ident]) => { $probe.service() };
     (@asked $probe:ident $module:ident [$($listed:ident)?]) => {{
         let _asks_one = $probe;
         &$module::SERVICE
@@ -100,10 +102,14 @@ services! {
     NsclientNt: nsclient_nt [SERVICE];
     /// Does the time server answer, and is our clock near its clock?
     Ntp: ntp [SERVICE];
+    /// Does the receiver of monitoring agents answer, or an agent that waits for its poller?
+    Otlp: otlp [SERVICE, SERVICE_TLS];
     /// Does PostgreSQL answer, and take this host?
     Postgresql: postgresql [SERVICE];
     /// Does Gorgone's WebSocket let pollers fetch their orders?
     Pullwss: pullwss [SERVICE, SERVICE_TLS];
+    /// Does the quorum server of a cluster answer?
+    Qnetd: qnetd [SERVICE];
     /// Does Redis answer PING, and what is it?
     Redis: redis [SERVICE, SERVICE_TLS];
     /// Does the mail relay greet us and take our EHLO?
@@ -118,8 +124,8 @@ services! {
     Tls: tls [SERVICE];
     /// Does the trap receiver answer? No trap is sent.
     Trap: trap [SERVICE];
-    /// Does Gorgone answer, ready to take orders?
-    Zmq: zmtp [SERVICE];
+    /// Does Gorgone answer, ready to take orders, or another router of ZeroMQ?
+    Zmq: zmtp [SERVICE, SERVICE_ROUTER];
 }
 
 impl Probe {
@@ -173,6 +179,7 @@ impl Probe {
                 Secrets::new(password, basic.as_slice())
             }
             Self::Pullwss(probe) => Secrets::new(known(&probe.token), &[]),
+            Self::Otlp(probe) => Secrets::new(known(&probe.token), &[]),
             Self::Redis(probe) => Secrets::new(known(&probe.password), &[]),
             Self::NsclientNt(probe) => Secrets::new(known(&probe.password), &[]),
             Self::Snmp(probe) => Secrets::new(probe.credentials.secrets(), &[]),
@@ -185,6 +192,7 @@ impl Probe {
             | Self::Nrpe(_)
             | Self::Ntp(_)
             | Self::Postgresql(_)
+            | Self::Qnetd(_)
             | Self::Smtp(_)
             | Self::Ssh(_)
             | Self::Tcp(_)

@@ -15,8 +15,8 @@ use crate::site::discover::facts::TimeClient;
 use crate::site::mistake::Mistake;
 use crate::site::{Custom, Find, local};
 use preflight_checks::{
-    Probe, discreet, dns, gorgone_api, http, ldap, listener, nsclient_nt, ntp, public_domain,
-    pullwss, redis, smtp, snmp, tcp, tls,
+    Probe, discreet, dns, gorgone_api, http, ldap, listener, nsclient_nt, ntp, otlp,
+    public_domain, pullwss, redis, smtp, snmp, tcp, tls,
 };
 
 /// Names this machine will have to look up, at most three: a DNS server that
@@ -412,6 +412,10 @@ impl Planner<'_> {
             // The row means a service; a port that listens may be anybody's.
             Probe::Tcp(_) => Probe::Tcp(tcp::Probe { for_service: true }),
             Probe::Tls(_) if flow.to.0 == VPN => Probe::Tls(tls::Probe { of_vpn: true }),
+            // An agent that waits for its poller has no service for metrics.
+            Probe::Otlp(probe) if flow.to.0 == AGENT => {
+                Probe::Otlp(otlp::Probe { agent: true, ..probe })
+            }
             Probe::Http(probe) if flow.to.0 == PROXY => {
                 Probe::Http(http::Probe { accept: http::Accept::OfProxy, ..probe })
             }
@@ -458,6 +462,9 @@ impl Planner<'_> {
                 Probe::GorgoneApi(gorgone_api::Probe { login: target.api.clone(), ..probe })
             }
             Probe::Nsclient(_) => Probe::Nsclient(self.site.nsclient.clone()),
+            Probe::Otlp(probe) => {
+                Probe::Otlp(otlp::Probe { token: self.site.otlp.clone(), ..probe })
+            }
             Probe::NsclientNt(_) => {
                 Probe::NsclientNt(nsclient_nt::Probe { password: self.site.nsclient_nt.clone() })
             }
@@ -658,3 +665,4 @@ fn shown_url(url: &url::Url) -> String {
 const INTERNET: &str = "http";
 const PROXY: &str = "proxy";
 const VPN: &str = "vpn";
+const AGENT: &str = "agent";

@@ -14,7 +14,6 @@
 //! Reference: the BBDO chapter of Centreon's developer documentation.
 
 mod acceptor;
-mod grpc;
 mod inside;
 mod output;
 mod packet;
@@ -25,6 +24,7 @@ use std::time::Duration;
 
 use crate::cause::{BbdoCause, Cause, Concern, Millis, Phase, TalkCause, TlsCause, Transport};
 use crate::evidence::{Seen, Value};
+use crate::net::grpc::{self, Call};
 use crate::net::tls::{self, Client, Proof, Verify, secure_with};
 use crate::net::{Ask, Stream};
 use crate::recognise::{Spoken, recognise};
@@ -72,8 +72,9 @@ impl Probe {
             Answer::Http2 => {
                 ask.seen.evidence.set("transport", "gRPC");
                 self.judge_carrier(Carrier { grpc: true, tls: false })?;
-                let status = grpc::status(ask).await?;
-                self.judge_grpc(&status, &mut ask.seen);
+                let stream = ask.connect().await?;
+                let status = grpc::status(stream, ask, Call::NOBODYS).await?;
+                self.judge_grpc(&status.code, &mut ask.seen);
                 Ok(())
             }
             Answer::Tls => {

@@ -1,6 +1,7 @@
 //! ZMTP: does Gorgone answer, ready to take the central's orders?
 //!
-//! TCP 5556 by default. Half a greeting, then the peer's own, which names its
+//! TCP 5556 by default; `zmq-router` asks the same of a router whose socket has no name, as the one of
+//! Centreon's connector for VMware on 5700. Half a greeting, then the peer's own, which names its
 //! security mechanism before we commit to one; then the rest, and the peer's
 //! READY with socket type and identity. We send no READY and no identity: a
 //! router hands the place of a known identity over to whoever uses it last.
@@ -23,7 +24,20 @@ use crate::{Respond, Service};
 
 /// Shakes hands until the peer has named itself; sends no message.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Probe {}
+pub struct Probe {
+    /// Whose socket it should be.
+    pub of: Owner,
+}
+
+/// Whose socket a router is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Owner {
+    /// Gorgone's, which has a fixed name.
+    #[default]
+    Gorgone,
+    /// Of a program whose socket has no name, as Centreon's connector for VMware.
+    Nobody,
+}
 
 impl Probe {
     pub(crate) async fn run(&self, ask: &mut Ask) -> Result<(), Cause> {
@@ -59,17 +73,27 @@ impl Probe {
         Err(Cause::Gorgone(GorgoneCause::ZmtpMechanism { version, mechanism }))
     }
 
-    /// Decides from socket type and identity: Gorgone has a fixed name.
-    #[allow(clippy::unused_self)] // The same shape as its siblings.
+    /// Decides from socket type and identity: Gorgone has a fixed name, other routers none.
     fn judge(&self, greeting: &Greeting, ready: &Ready, seen: &mut Seen) -> Result<(), Cause> {
         seen.evidence.set("socket_type", ready.socket_type.as_str());
         seen.evidence.set("identity", ready.identity.as_str());
-        if *ready != Ready::gorgone() {
+        let (expected, what) = match self.of {
+            Owner::Gorgone => (Ready::gorgone(), "Gorgone"),
+            Owner::Nobody => (Ready::nameless(), "a router of ZeroMQ without a name"),
+        };
+        if *ready != expected {
             let Ready { socket_type, identity } = ready.clone();
             return Err(Cause::Gorgone(GorgoneCause::ZmtpOtherService { socket_type, identity }));
         }
-        seen.headline = format!("Gorgone, ZMTP {}", greeting.version());
+        seen.headline = format!("{what}, ZMTP {}", greeting.version());
         Ok(())
+    }
+
+    pub(crate) fn service(&self) -> &'static Service {
+        match self.of {
+            Owner::Gorgone => &SERVICE,
+            Owner::Nobody => &SERVICE_ROUTER,
+        }
     }
 }
 
@@ -90,8 +114,23 @@ pub(crate) const SERVICE: Service = Service {
     respond: Respond::Stream(|stream| Box::pin(respond(stream))),
 };
 
-/// Shakes hands as Gorgone's library does: each part as soon as it may be sent.
-async fn respond(mut stream: FarStream) -> io::Result<()> {
+pub(crate) const SERVICE_ROUTER: Service = Service {
+    name: "zmq-router",
+    title: "ZeroMQ",
+    expected: "a router of ZeroMQ (ZMTP)",
+    port: 5700,
+    probe: || crate::Probe::Zmq(Probe { of: Owner::Nobody }),
+    respond: Respond::Stream(|stream| Box::pin(respond_as(stream, Ready::nameless()))),
+    ..SERVICE
+};
+
+/// Shakes hands as Gorgone's library does.
+async fn respond(stream: FarStream) -> io::Result<()> {
+    respond_as(stream, Ready::gorgone()).await
+}
+
+/// Shakes hands as the library does: each part as soon as it may be sent.
+async fn respond_as(mut stream: FarStream, ready: Ready) -> io::Result<()> {
     let ours = Greeting::gorgone().encode();
     let (signature, rest) = ours.split_at(SIGNATURE_LEN);
     let (major, rest) = rest.split_at(1);
@@ -105,7 +144,7 @@ async fn respond(mut stream: FarStream) -> io::Result<()> {
     if Greeting::decode(&theirs).map_err(io::Error::other)?.mechanism != NULL {
         return Err(io::Error::other("a mechanism we do not have"));
     }
-    stream.send(&Ready::gorgone().encode()).await?;
+    stream.send(&ready.encode()).await?;
     stream.until_closed().await
 }
 
@@ -223,6 +262,11 @@ struct Ready {
 }
 
 impl Ready {
+    /// Of a program that gives its socket no name.
+    fn nameless() -> Self {
+        Self { identity: String::new(), ..Self::gorgone() }
+    }
+
     fn gorgone() -> Self {
         Self { socket_type: "ROUTER".to_owned(), identity: GORGONE.to_owned() }
     }

@@ -188,3 +188,13 @@ proptest! {
         let _any_ready = Ready::decode(&words);
     }
 }
+
+#[test]
+fn a_router_without_a_name_is_another_programs_and_gorgone_is_none() {
+    let (greeting, mut seen) = (Greeting::gorgone(), Seen::default());
+    let probe = Probe { of: Owner::Nobody };
+    assert_eq!(probe.judge(&greeting, &Ready::nameless(), &mut seen), Ok(()));
+    assert_eq!(seen.headline, "a router of ZeroMQ without a name, ZMTP 3.1");
+    let cause = probe.judge(&greeting, &Ready::gorgone(), &mut seen).unwrap_err();
+    assert_eq!(cause.code(), "zmtp-other-service");
+}
