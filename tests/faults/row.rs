@@ -78,6 +78,8 @@ pub(crate) enum How {
     Delayed,
     /// One more peer, at the site's server; for [`Place::Alone`].
     Peer(u16, Peer),
+    /// One on the client itself; for [`Place::Alone`].
+    Here(u16, Peer),
 }
 
 /// What is true about it.
@@ -159,6 +161,12 @@ impl Row {
     /// Lets `peer` answer besides, on `port`.
     pub(crate) fn beside(mut self, port: u16, peer: Peer) -> Self {
         self.how.push(How::Peer(port, peer));
+        self
+    }
+
+    /// Lets `peer` listen on the client itself, on `port`.
+    pub(crate) fn here(mut self, port: u16, peer: Peer) -> Self {
+        self.how.push(How::Here(port, peer));
         self
     }
 

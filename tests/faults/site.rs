@@ -229,6 +229,10 @@ fn break_all(lab: &Lab, spots: &[Spot<'_>]) {
                     }
                     lab.write(name, &spot.fill(text));
                 }
+                How::Here(port, peer) => {
+                    let at = SocketAddr::from(([0, 0, 0, 0], *port));
+                    lab.inside(Node::Client, || peer.listen(at));
+                }
                 How::Peer(port, peer) => {
                     lab.inside(Node::Server, || peer.listen(SocketAddr::new(SERVER, *port)));
                 }

@@ -82,6 +82,10 @@ fn inside(flow: &Flow) -> Vec<Row> {
         up("dropped by this host, inside the VPN")
             .rule(Client, "output", "{flow} reject")
             .fails(&["local-firewall"]),
+        row("dropped, and IPsec by policy may carry it", flow)
+            .here(4500, Peer::udp(|_| None))
+            .rule(Router, "forward", "{flow} drop")
+            .fails(&["fails-inside-vpn"]),
         up("closed port inside the VPN").fails(&["port-closed"]).takes_time(),
     ]
 }
@@ -95,6 +99,7 @@ fn healthy(flow: &Flow, peer: &Peer) -> Vec<Row> {
             "route add 10.2.0.1 dev eth0
              route replace default dev tun0",
         ),
+        row("works, and IPsec by policy may carry it").here(4500, Peer::udp(|_| None)),
         row("works, and goes around a VPN that is not up").warns(&["outside-vpn"]),
         row("works, and goes around a VPN that is up")
             .vpn()

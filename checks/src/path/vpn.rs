@@ -1,8 +1,10 @@
 //! VPN: where one should carry a flow, do its packets leave by a tunnel?
 //!
 //! Read from this host's routes and interfaces; nothing is sent. That a packet leaves by a tunnel
-//! shows whose matter a failure is, not that the tunnel leads to the peer. A tunnel without an
-//! interface of its own, as of `IPsec` by policy, looks like none.
+//! shows whose matter a failure is, not that the tunnel leads to the peer.
+//!
+//! `IPsec` by policy has no interface, and only root may read the policies (`ip xfrm policy`). Whoever
+//! makes its keys listens on UDP 4500; where somebody does, no tunnel to be seen proves nothing.
 
 use std::net::SocketAddr;
 
@@ -38,6 +40,8 @@ pub enum Carriage {
     },
     /// The peer is this host itself.
     Nothing,
+    /// No tunnel that shows; but keys for `IPsec` are made here, whose policies only root may read.
+    ByPolicyPerhaps,
     /// The kernel does not tell.
     Untold,
 }
@@ -59,6 +63,7 @@ pub async fn examine_vpn(
     let Some(route) = route else {
         return if has_none { beside(None, &links) } else { Carriage::Untold };
     };
+    let may_be_by_policy = makes_keys(to.is_ipv4());
     let Some(link) = links.iter().find(|link| link.name == route.interface) else {
         return Carriage::Untold;
     };
@@ -70,7 +75,19 @@ pub async fn examine_vpn(
     if is_tunnel && link.is_up {
         return Carriage::Tunnel(route.interface);
     }
-    beside(Some(route), &links)
+    if may_be_by_policy { Carriage::ByPolicyPerhaps } else { beside(Some(route), &links) }
+}
+
+/// Does somebody here make the keys of `IPsec` (IKE, behind NAT: RFC 3947)?
+fn makes_keys(by_v4: bool) -> bool {
+    let file = if by_v4 { "/proc/net/udp" } else { "/proc/net/udp6" };
+    std::fs::read_to_string(file).is_ok_and(|sockets| listens_for_keys(&sockets))
+}
+
+/// `sockets` is the table of UDP sockets; its second word is `ADDRESS:PORT`, in capital hex digits.
+fn listens_for_keys(sockets: &str) -> bool {
+    let locals = sockets.lines().filter_map(|line| line.split_whitespace().nth(1));
+    locals.into_iter().any(|local| local.ends_with(IKE_BEHIND_NAT))
 }
 
 /// A line that the tunnel's own packets leave by is not the tunnel.
@@ -122,7 +139,13 @@ pub fn judge_vpn(vpn: &Vpn, carriage: &Carriage, finding: &mut Finding) {
                 finding.seen.concerns.extend(route);
             }
         },
-        (Carriage::Tunnel(_) | Carriage::Untold | Carriage::Beside { .. }, _) => {
+        (
+            Carriage::Tunnel(_)
+            | Carriage::ByPolicyPerhaps
+            | Carriage::Untold
+            | Carriage::Beside { .. },
+            _,
+        ) => {
             let interface = match carriage {
                 Carriage::Tunnel(interface) => Some(interface.clone()),
                 _ => None,
@@ -147,8 +170,10 @@ fn around(vpn: String, to: SocketAddr, route: RouteEntry) -> Concern {
 
 /// For the drawer of a row that works: which tunnel it went by.
 fn note(carriage: &Carriage, evidence: &mut Evidence) {
-    if let Carriage::Tunnel(interface) = carriage {
-        evidence.set("tunnel", interface.as_str());
+    match carriage {
+        Carriage::Tunnel(interface) => evidence.set("tunnel", interface.as_str()),
+        Carriage::ByPolicyPerhaps => evidence.set("tunnel", UNTOLD),
+        _ => {}
     }
 }
 
@@ -163,6 +188,11 @@ fn may_be_its_lack(cause: &Cause) -> bool {
 fn is_behind_it(cause: &Cause) -> bool {
     cause.plea() != Plea::Nothing && cause.owner() != Owner::ThisHost
 }
+
+/// Port 4500.
+const IKE_BEHIND_NAT: &str = ":1194";
+/// For the drawer of a row.
+const UNTOLD: &str = "cannot be told: IPsec by policy has no interface (root sees: ip xfrm policy)";
 
 #[cfg(test)]
 mod tests {
@@ -180,6 +210,29 @@ mod tests {
     fn finding(verdict: Result<(), Cause>) -> Finding {
         let (peer, took) = (Peer::from(SocketAddr::from(TO)), Duration::ZERO);
         Finding { peer, source: None, verdict, seen: Seen::default(), took, words: None }
+    }
+
+    #[test]
+    fn who_makes_keys_for_ipsec_is_seen_by_its_port() {
+        let table = |port: &str| {
+            format!(
+                "  sl  local_address rem_address   st tx_queue\n  \
+                 57: 00000000:{port} 00000000:0000 07 00000000:00000000\n"
+            )
+        };
+        assert!(listens_for_keys(&table("1194")));
+        // Port 1194 itself, and one that only begins alike.
+        assert!(!listens_for_keys(&table("04AA")));
+        assert!(!listens_for_keys(&table("0119")));
+        assert!(!listens_for_keys(""));
+    }
+
+    #[test]
+    fn where_a_policy_may_carry_it_nothing_is_said_to_go_around() {
+        let passed = judged(true, &Carriage::ByPolicyPerhaps, Ok(()));
+        assert_eq!((passed.verdict, passed.seen.concerns), (Ok(()), Vec::new()));
+        let failed = judged(true, &Carriage::ByPolicyPerhaps, Err(rejected()));
+        assert_eq!(failed.verdict.unwrap_err().code(), "fails-inside-vpn");
     }
 
     fn rejected() -> Cause {
