@@ -146,7 +146,7 @@ pub(crate) struct FilesArgs {
     /// Permissions of the files that are written, in octal [default: those of your own file that
     /// is replaced, else 600]
     #[arg(long, value_name = "MODE")]
-    pub(crate) mode: Option<String>,
+    pub(crate) file_mode: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -160,24 +160,36 @@ pub(crate) struct DemoArgs {
 }
 
 /// Which flow table.
-#[derive(Debug, Default, Args)]
+#[derive(Clone, Debug, Default, Args)]
 pub(crate) struct TableArgs {
-    /// The vendor's flow table: i-vertix or centreon [default: i-vertix, if it knows the role]
+    /// The vendor's flow table: i-vertix, centreon or centreon-cloud [default: as this machine's
+    /// files say; where nothing is installed, i-vertix if it knows the role]
     #[arg(long, value_name = "NAME")]
     pub(crate) profile: Option<String>,
     /// A flow table of your own, instead of a profile
     #[arg(long, value_name = "FILE", conflicts_with = "profile")]
     pub(crate) catalogue: Option<PathBuf>,
+    /// The platform's version, as 24.10: some rows are of some versions only [default: as this
+    /// machine's files say, else the newest]
+    #[arg(long, value_name = "VERSION")]
+    pub(crate) platform_version: Option<String>,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct FlowsArgs {
-    /// The flows of one role's machines only: central, poller or remote
+    /// The flows of one role's machines only: central, poller, remote, map, mbi, bi or database
     #[arg(long, value_name = "ROLE")]
     pub(crate) role: Option<String>,
+    /// With the machines and servers of this site file, instead of kinds of them
+    #[arg(long, value_name = "FILE")]
+    pub(crate) site: Option<PathBuf>,
+    /// Of the site file, the flows of this machine only
+    #[arg(long = "as", value_name = "NAME", requires = "site", conflicts_with = "role")]
+    pub(crate) machine: Option<String>,
     #[command(flatten)]
     pub(crate) table: TableArgs,
-    /// Switch on a group of the profile: map, mbi, ha, cma, vmware, cloud
+    /// Switch on a group of the profile, as basic, map, mbi, ha, cma, vmware, container or ncb;
+    /// docs/flows.md has all
     #[arg(long, value_name = "NAME")]
     pub(crate) group: Vec<String>,
     /// table, markdown, csv, html or json; repeatable, each to stdout or to a file
@@ -210,7 +222,8 @@ pub(crate) struct InitArgs {
     /// What the machine is, or is about to be [default: what its files say]
     #[arg(long, value_name = "ROLE")]
     pub(crate) role: Option<String>,
-    /// The vendor's flow table: i-vertix or centreon [default: i-vertix, if it knows the role]
+    /// The vendor's flow table: i-vertix, centreon or centreon-cloud [default: as the machine's
+    /// files say, else i-vertix if it knows the role]
     #[arg(long, value_name = "NAME")]
     pub(crate) profile: Option<String>,
 }
@@ -226,8 +239,8 @@ pub(crate) struct PlanArgs {
 
 #[derive(Debug, Default, Args)]
 pub(crate) struct RunArgs {
-    /// What this machine is, or is about to be: central, poller or remote [default: what its
-    /// files say]
+    /// What this machine is, or is about to be: central, poller, remote, map, mbi, bi or database
+    /// [default: what its files say]
     #[arg(long, value_name = "ROLE")]
     pub(crate) role: Option<String>,
     #[command(flatten)]
@@ -235,9 +248,18 @@ pub(crate) struct RunArgs {
     /// Before or after installation; auto: after, if Centreon's files exist here [default: auto]
     #[arg(long, value_name = "before|after|auto")]
     pub(crate) phase: Option<String>,
-    /// Switch on a group of the profile: map, mbi, ha, cma, vmware, cloud
+    /// Switch on a group of the profile, as basic, map, mbi, ha, cma, vmware, container or ncb;
+    /// docs/flows.md has all
     #[arg(long, value_name = "NAME")]
     pub(crate) group: Vec<String>,
+    /// How a poller and its central find each other, where no file says it: zmq and ssh are
+    /// opened by the central, pull and pullwss by the poller
+    #[arg(long, value_name = "zmq|ssh|pull|pullwss")]
+    pub(crate) mode: Option<String>,
+    /// How collected data travels, where no file says it: reversed (the broker connects to the
+    /// poller), grpc, tls; several with commas between
+    #[arg(long, value_name = "reversed|grpc|tls", value_delimiter = ',')]
+    pub(crate) bbdo: Vec<String>,
 
     #[command(flatten)]
     pub(crate) known: KnownArgs,
@@ -448,6 +470,10 @@ pub(crate) struct TuningArgs {
     /// The failure of these flows fails no run: ids or globs
     #[arg(long, value_name = "ID", value_delimiter = ',')]
     pub(crate) optional: Vec<String>,
+    /// The failure of these flows fails the run, though the profile has them as optional: ids or
+    /// globs
+    #[arg(long, value_name = "ID", value_delimiter = ',')]
+    pub(crate) require: Vec<String>,
     /// Before installation closed ports of these flows wait for it, rather than fail
     #[arg(long, value_name = "ID", value_delimiter = ',')]
     pub(crate) until_installed: Vec<String>,
@@ -475,13 +501,15 @@ pub(crate) struct TuningArgs {
 }
 
 /// Other words for what a flag is about; those for peers stand in their table.
-const MEANT: [(&str, &str); 7] = [
+const MEANT: [(&str, &str); 9] = [
     ("address", "--from"),
     ("bind", "--from"),
     ("config", "--site"),
     ("exclude", "--skip"),
     ("interface", "--from"),
+    ("mode", "--file-mode"),
     ("output", "--format"),
+    ("permissions", "--file-mode"),
     ("source", "--from"),
 ];
 
@@ -542,5 +570,26 @@ pub(crate) fn wants_plugin(words: &[OsString]) -> bool {
 ///
 /// Help and version, too: what clap has to say instead.
 pub(crate) fn parse(words: Vec<OsString>) -> Result<Cli, UsageError> {
-    Cli::try_parse_from(words).map_err(by_meaning).map_err(without_secrets)
+    Cli::try_parse_from(with_file_mode(words)).map_err(by_meaning).map_err(without_secrets)
+}
+
+/// `--mode 640` is what `--file-mode 640` was once called; a mode of two machines is a word.
+fn with_file_mode(mut words: Vec<OsString>) -> Vec<OsString> {
+    let is_octal = |word: &OsString| {
+        word.to_str().is_some_and(|word| {
+            !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_digit())
+        })
+    };
+    for index in 0..words.len() {
+        let has_value = words.get(index + 1).is_some_and(is_octal);
+        let Some(word) = words.get_mut(index) else { continue };
+        let value = word.to_str().and_then(|word| word.strip_prefix("--mode=")).map(OsString::from);
+        if *word == "--mode" && has_value {
+            *word = "--file-mode".into();
+        } else if let Some(value) = value.filter(is_octal) {
+            *word = "--file-mode=".into();
+            word.push(value);
+        }
+    }
+    words
 }

@@ -22,7 +22,7 @@ use crate::run::runner::{Event, Found};
 use crate::run::verdict::Outcome;
 use crate::run::watch::{Patience, Watch};
 use crate::run::{plan, runner, watch};
-use crate::settings::{Job, Output, Refused};
+use crate::settings::{Job, Output, Refused, flows_format};
 use crate::tasks::flows::{self, Requirements};
 use crate::tasks::inventory::Inventory;
 use crate::tasks::{explain, inventory, redact};
@@ -220,7 +220,8 @@ fn show_plan(job: &Job) -> ExitCode {
     let plan = plan::plan(&job.catalogue, &job.site, &job.settings);
     let write = |format: Format, canvas: Canvas, out: &mut dyn Write| match format {
         Format::Json => report::json::write(&plan, out),
-        _ => report::planned::write(&plan, canvas, out),
+        Format::Table => report::planned::write(&plan, canvas, out),
+        other => write_as_flows(std::slice::from_ref(job), other, canvas, out),
     };
     let is_left_out = |step: &plan::Step| matches!(step.action, plan::Action::Skip(_));
     match write_all(&job.output, write) {
@@ -242,9 +243,22 @@ fn show_plans(jobs: &[Job]) -> ExitCode {
         jobs.iter().map(|job| plan::plan(&job.catalogue, &job.site, &job.settings)).collect();
     let write = |format: Format, canvas: Canvas, out: &mut dyn Write| match format {
         Format::Json => report::json::write(&plans, out),
-        _ => report::planned::write_all(&plans, canvas, out),
+        Format::Table => report::planned::write_all(&plans, canvas, out),
+        other => write_as_flows(jobs, other, canvas, out),
     };
     write_all(&first.output, write).map_or_else(|code| code, |()| ExitCode::SUCCESS)
+}
+
+/// Plans as the document that is handed to whoever opens firewalls.
+fn write_as_flows(
+    jobs: &[Job],
+    format: Format,
+    canvas: Canvas,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    let (Some(first), Some(format)) = (jobs.first(), flows_format(format)) else { return Ok(()) };
+    let planned: Vec<flows::Planned> = jobs.iter().map(Job::on_paper).collect();
+    format.write(&Requirements::of_plans(&first.catalogue, &planned), canvas, out)
 }
 
 fn show_flows(flows: &Requirements, output: &Output<flows::Format>) -> ExitCode {

@@ -4,7 +4,7 @@ use std::fmt::Display;
 use std::io;
 
 use anstyle::{AnsiColor, Style};
-use preflight_checks::printable;
+use preflight_checks::{discreet_value, printable};
 use unicode_width::UnicodeWidthStr;
 
 use crate::run::verdict::Outcome;
@@ -178,6 +178,26 @@ impl Labels {
         let first = format!("{}{}  ", pad("", self.indent), pad(label, self.column));
         hanging(&first, text, self.width, out)
     }
+}
+
+/// What a word that is none of `known` is answered with: the nearest, or all of them.
+pub(crate) fn unknown(what: &str, word: &str, known: &[&str]) -> String {
+    const A_FEW: usize = 24;
+    let near = known
+        .iter()
+        .map(|known| {
+            (strsim::damerau_levenshtein(&known.to_lowercase(), &word.to_lowercase()), known)
+        })
+        .filter(|(distance, known)| *distance <= known.chars().count() / 3)
+        .min();
+    let hint = match near {
+        Some((_, near)) => format!("did you mean `{near}`?"),
+        None if known.is_empty() => "there is none".to_owned(),
+        None if known.len() > A_FEW => "none is like it".to_owned(),
+        None => format!("known are {}", known.join(", ")),
+    };
+    let word: String = discreet_value(word).chars().take(60).collect();
+    format!("unknown {what}: `{word}`; {hint}")
 }
 
 #[cfg(test)]

@@ -21,7 +21,11 @@ impl Asker<'_> {
 
     /// Is the row in use at all?
     pub(crate) fn has_on(&self, flow: &Flow) -> bool {
-        flow.group.as_ref().is_none_or(|group| self.groups.contains(&group.as_str()))
+        // A machine of an extension's own is asked for its rows by its role.
+        let is_own = |group: &String| *group == self.role.to_string();
+        flow.group
+            .as_ref()
+            .is_none_or(|group| self.groups.contains(&group.as_str()) || is_own(group))
     }
 
     fn opens(&self, flow: &Flow) -> bool {
@@ -34,7 +38,7 @@ impl Catalogue {
     pub(crate) fn asks(&self, asker: &Asker<'_>, kind: &str) -> bool {
         let goes_there = |flow: &Flow| match kind {
             "vpn" if flow.through_vpn => true,
-            "proxy" if flow.to.0 == "http" => true,
+            "proxy" if flow.is_internet() => true,
             _ => flow.to.0 == kind,
         };
         self.flows.iter().any(|flow| asker.opens(flow) && goes_there(flow))
@@ -53,7 +57,10 @@ impl Catalogue {
             let of_role = rows.iter().copied().filter(|flow| flow.from == first.from);
             let group = first.group.as_ref().map(|group| format!(" with --group {group}"));
             let engine = if first.by_engine {
-                format!(", and a {role} whose own engine asks devices (`devices` in its site file)")
+                let group = self.groups.iter().find(|group| group.engine);
+                let how = group.map(|group| format!("--group {}", group.id));
+                let how = how.unwrap_or_else(|| "`devices` in its site file".to_owned());
+                format!(", and a {role} whose own engine asks devices ({how})")
             } else {
                 String::new()
             };
@@ -107,8 +114,9 @@ mod tests {
     fn what_nobody_asks_names_what_would() {
         use Role::{Central, Poller, Remote};
         for (profile, role, groups, kind, what) in [
-            ("i-vertix", Central, &[][..], "database", Some("--profile centreon has central.dbms")),
-            ("i-vertix", Central, &[], "remote", Some("--profile centreon has central.remote-zmq")),
+            ("i-vertix", Central, &[][..], "database", None),
+            ("i-vertix", Central, &[], "remote", None),
+            ("i-vertix", Central, &[], "nrpe", Some("--profile centreon has poller.nrpe")),
             (
                 "i-vertix",
                 Central,
@@ -116,7 +124,7 @@ mod tests {
                 "device",
                 Some(
                     "a poller does (poller.snmp), and a central whose own engine asks devices \
-                     (`devices` in its site file)",
+                     (--group basic)",
                 ),
             ),
             (
@@ -126,7 +134,7 @@ mod tests {
                 "nsclient",
                 Some(
                     "a poller does (poller.nsclient), and a central whose own engine asks devices \
-                     (`devices` in its site file)",
+                     (--group basic)",
                 ),
             ),
             ("i-vertix", Poller, &[], "ldap", Some("a central does (central.ldap)")),
@@ -135,7 +143,7 @@ mod tests {
                 Central,
                 &[],
                 "central",
-                Some("a poller does (poller.bbdo, poller.pull, poller.pullwss)"),
+                Some("a poller does (poller.bbdo, poller.pull, poller.pullwss, poller.ncb)"),
             ),
             (
                 "centreon",

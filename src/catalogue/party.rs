@@ -1,4 +1,4 @@
-//! The kinds of peers that have a flag of their own, a row each.
+//! The kinds of peers that flow tables name, a row each.
 //!
 //! From these rows come the flags and their help, `--target`'s refusals, titles, the kinds under
 //! `services` of a site file with an example of each, and the names a DNS server is asked for.
@@ -20,6 +20,11 @@ impl Party {
         self.0 == role.to_string()
     }
 
+    /// The role it is, if it is a machine of the platform.
+    pub(crate) fn role(&self) -> Option<Role> {
+        self.0.parse().ok().filter(|role| self.is(*role))
+    }
+
     /// Its name for a reader: "NTP server".
     pub(crate) fn title(&self) -> &str {
         party_kind(&self.0).map_or(&self.0, |kind| kind.title)
@@ -27,9 +32,10 @@ impl Party {
 
     /// The flag that gives it a target: `--ntp HOST`.
     pub(crate) fn flag(&self) -> String {
-        match party_kind(&self.0) {
-            Some(kind) => format!("--{} HOST", kind.id),
-            None => format!("--target {}=HOST", self.0),
+        match party_kind(&self.0).map(|kind| kind.flags) {
+            _ if self.0 == "proxy" => "--proxy URL".to_owned(),
+            Some([flag, ..]) => format!("{} HOST", flag.flag),
+            Some([]) | None => format!("--target {}=HOST", self.0),
         }
     }
 }
@@ -40,14 +46,15 @@ impl fmt::Display for Party {
     }
 }
 
-/// A kind of peer that has a flag of its own.
+/// A kind of peer, perhaps with flags of its own; `--target` names the others.
 #[derive(Debug)]
 pub(crate) struct PartyKind {
     /// What flow tables call it.
     pub(crate) id: &'static str,
     /// Its name for a reader.
     pub(crate) title: &'static str,
-    /// The flags that name one; empty for the proxy, whose flag takes a single URL.
+    /// The flags that name one; empty for the proxy, whose flag takes a single URL, and for those
+    /// that `--target` names.
     pub(crate) flags: &'static [TargetFlag],
     /// Where a site file names one.
     pub(crate) kept: Kept,
@@ -222,7 +229,42 @@ pub(crate) const PARTIES: &[PartyKind] = &[
         kept: Kept::UsualService("[\"10.0.0.6\"]"),
         is_looked_up: true,
     },
+    unflagged("gorgone", "Gorgone"),
+    unflagged("nrpe", "NRPE agent"),
+    unflagged("nsclient-nt", "Windows server"),
+    unflagged("agent", "monitoring agent"),
+    unflagged("vmware-connector", "VMware connector"),
+    unflagged("vcenter", "vCenter or ESX"),
+    unflagged("radius", "RADIUS server"),
+    unflagged("identity-provider", "identity provider"),
+    unflagged("imp", "Centreon's licence portal"),
+    unflagged("license", "licence server"),
+    unflagged("keys", "key server"),
+    unflagged("epel", "EPEL repository"),
+    unflagged("database-repository", "database repository"),
+    unflagged("anomaly-detection", "anomaly detection"),
+    unflagged("statistics", "statistics server"),
+    unflagged("registry", "container registry"),
+    unflagged("monitored-web", "monitored web API"),
+    unflagged("monitored-database", "monitored database"),
+    unflagged("ha-peer", "other node"),
+    unflagged("ha-node", "node of the cluster"),
+    unflagged("qdevice", "QDevice"),
+    unflagged("nta", "NetFlow analyzer"),
+    unflagged("ncb-device", "network device"),
+    unflagged("cloud-gorgone", "Centreon Cloud (Gorgone)"),
+    unflagged("cloud-broker", "Centreon Cloud (broker)"),
+    unflagged("map", "MAP server"),
+    unflagged("mbi", "MBI reporting server"),
+    unflagged("bi", "BI server"),
+    PartyKind { kept: Kept::Apart, ..unflagged("user", "user") },
+    PartyKind { kept: Kept::Apart, ..unflagged("netflow-device", "NetFlow device") },
 ];
+
+/// A kind of peer that `--target` names.
+const fn unflagged(id: &'static str, title: &'static str) -> PartyKind {
+    PartyKind { id, title, flags: &[], kept: Kept::Service, is_looked_up: false }
+}
 
 /// A flag that takes one host each time.
 const fn host(flag: &'static str, help: &'static str) -> TargetFlag {

@@ -196,6 +196,7 @@ fn settings() -> Settings {
         skip: Vec::new(),
         groups: Vec::new(),
         optional: Vec::new(),
+        require: Vec::new(),
         until_installed: Vec::new(),
         scale: 1.0,
         strict: false,

@@ -7,7 +7,7 @@ use std::io;
 use std::net::IpAddr;
 
 use anstyle::Style;
-use preflight_checks::{Probe, printable};
+use preflight_checks::printable;
 use unicode_width::UnicodeWidthStr;
 
 use super::groups::in_order;
@@ -23,8 +23,11 @@ use crate::text::{MIN_WIDTH, at_slashes, first_of, in_one, pad, side_by_side, wr
 /// What the writer says.
 pub(crate) fn write(plan: &Plan, canvas: Canvas, out: &mut dyn io::Write) -> io::Result<()> {
     let width = canvas.width.max(MIN_WIDTH);
-    for line in wrap(&in_one(&head(plan)), width) {
-        writeln!(out, "{line}")?;
+    let misfit = plan.catalogue.misfit.as_deref().map(|text| format!("{NOTE} {text}"));
+    for part in [Some(in_one(&head(plan))), edition(plan), misfit].into_iter().flatten() {
+        for line in wrap(&part, width) {
+            writeln!(out, "{line}")?;
+        }
     }
     writeln!(out)?;
     let crossing = plan.steps.iter().filter(|step| mistake(step).is_none());
@@ -66,6 +69,22 @@ fn head(plan: &Plan) -> Vec<String> {
     .into_iter()
     .filter(|part| !part.is_empty())
     .collect()
+}
+
+/// Before what a reader has to act on.
+const NOTE: &str = "note:";
+
+/// `flow table version 2 of 2026-11-29 for 24.10, after i-Vertix 24.10`
+fn edition(plan: &Plan) -> Option<String> {
+    let identity = &plan.catalogue;
+    let edition = identity.edition()?;
+    let platform = identity.platform.as_ref().map(|version| format!(" for {version}"));
+    let whose = identity.follows.iter().filter_map(|title| title.split(", ").next());
+    let whose = in_order(whose, |whose| (*whose).to_owned());
+    let whose: Vec<String> = whose.into_iter().map(|(whose, _)| whose).collect();
+    let whose: Vec<&str> = whose.iter().map(String::as_str).filter(|it| *it != "preflight").collect();
+    let after = if whose.is_empty() { String::new() } else { format!(", after {}", first_of(&whose, NAMED)) };
+    Some(printable(&format!("flow table {edition}{}{after}", platform.unwrap_or_default())))
 }
 
 fn mistake(step: &Step) -> Option<&crate::site::mistake::Mistake> {
@@ -148,7 +167,7 @@ fn looking(question: &Question) -> String {
 }
 
 fn asking(question: &Question) -> String {
-    let is_through_proxy = through_proxy(question);
+    let is_through_proxy = question.is_behind_proxy();
     let way = |asked: &Asked| {
         if is_through_proxy {
             format!("{} through {}:{}", asked.protocol, question.host, asked.port)
@@ -170,13 +189,6 @@ fn asking(question: &Question) -> String {
     let own = if own.is_empty() { String::new() } else { format!(" from {}", own.join(", ")) };
     let family = question.family.map_or_else(String::new, |family| format!(" by {family} only"));
     format!("{}{servers}{family}{also}{own}", ways.join(" or "))
-}
-
-/// Is somebody else asked for the URL than its own host?
-fn through_proxy(question: &Question) -> bool {
-    let has_proxy =
-        |asked: &Asked| matches!(&asked.probe, Probe::Http(http) if http.proxy.is_some());
-    question.ways.iter().any(has_proxy)
 }
 
 fn not_asking(reason: &SkipReason) -> String {
@@ -212,7 +224,7 @@ fn said_by(steps: &[&Step]) -> Vec<String> {
 }
 
 fn has_proxy(step: &Step) -> bool {
-    matches!(&step.action, Action::Ask(question) if through_proxy(question))
+    matches!(&step.action, Action::Ask(question) if question.is_behind_proxy())
 }
 
 fn target_origin(step: &Step) -> Option<&Origin> {

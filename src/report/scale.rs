@@ -110,6 +110,7 @@ fn run(devices: usize) -> (Plan, Vec<Option<Found>>) {
         platform: None,
         machine: None,
         role: Role::Poller,
+        catalogue: Identity::default(),
         profile: "i-vertix".to_owned(),
         phase: Phase::After,
         root: None,
@@ -122,7 +123,7 @@ fn run(devices: usize) -> (Plan, Vec<Option<Found>>) {
 fn judged((plan, found): &(Plan, Vec<Option<Found>>)) -> Report {
     let context = Context {
         host: crate::site::local::host(),
-        catalogue: Identity { file: None, sha256: "0123456789abcdef".to_owned() },
+        catalogue: Identity { sha256: "0123456789abcdef".to_owned(), ..Identity::default() },
         started_at: "2026-11-23T13:37:12Z".to_owned(),
         took: Duration::from_secs(9),
         strict: false,

@@ -24,6 +24,7 @@ pub(super) fn head(report: &Report) -> [Vec<String>; 2] {
         catalogue(report),
         format!("{} installation", report.phase),
     ];
+    run.extend(report.catalogue.as_ref().and_then(|identity| identity.misfit.clone()));
     if let Some(root) = &report.root {
         run.push(format!("plan from {root}; checked from this machine"));
     }
@@ -48,10 +49,10 @@ fn catalogue(report: &Report) -> String {
     let name = format!("profile {}", report.profile);
     let Some(identity) = &report.catalogue else { return name };
     let digest: String = identity.sha256.chars().take(DIGITS).collect();
-    match &identity.file {
-        Some(file) => format!("{name} ({digest}, {file})"),
-        None => format!("{name} ({digest})"),
-    }
+    let parts = [identity.edition(), Some(digest), identity.file.clone()];
+    let parts: Vec<String> = parts.into_iter().flatten().collect();
+    let platform = identity.platform.as_ref().map(|version| format!(" for {version}"));
+    format!("{name}{} ({})", platform.unwrap_or_default(), parts.join(", "))
 }
 
 /// The addresses we really asked from, each once, at most three.

@@ -6,7 +6,7 @@ use preflight_checks::{discreet_value, http, ldap, nsclient, quoted, smtp, snmp}
 use secrecy::SecretString;
 
 use super::{Refused, bad, is_stdin, pair, read_as};
-use crate::cli::{CredentialArgs, TargetArgs, TuningArgs};
+use crate::cli::{CredentialArgs, RunArgs, TargetArgs, TuningArgs};
 use crate::site::output::BrokerOutput;
 use crate::site::{Origin, Sourced, parse_proxy};
 
@@ -118,14 +118,30 @@ pub(super) fn ldap_bind(args: &CredentialArgs) -> Result<Option<ldap::Bind>, Ref
 }
 
 /// What the command line says of this machine's broker output.
-pub(super) fn broker_output(args: &CredentialArgs) -> Result<Option<BrokerOutput>, Refused> {
-    if args.bbdo_tls.is_empty() {
+pub(super) fn broker_output(args: &RunArgs) -> Result<Option<BrokerOutput>, Refused> {
+    const FLAG: &str = "--bbdo";
+    let has = |word: &str| args.bbdo.iter().any(|known| known == word);
+    let known = ["reversed", "grpc", "tls"];
+    if let Some(other) = args.bbdo.iter().find(|word| !known.contains(&word.as_str())) {
+        return Err(bad(FLAG, format!("unknown word {}; known are {}", quoted(other), known.join(", "))));
+    }
+    let bbdo_tls = &args.credentials.bbdo_tls;
+    if bbdo_tls.is_empty() && !has("grpc") && !has("tls") {
         return Ok(None);
     }
     let mut output = BrokerOutput::with_tls();
-    for text in &args.bbdo_tls {
+    let mut set = |flag: &str, key: &str, value: &str| {
+        output.set(key, value).map_err(|reason| bad(flag, reason))
+    };
+    if has("grpc") {
+        set(FLAG, "transport", "grpc")?;
+    }
+    if bbdo_tls.is_empty() && !has("tls") {
+        set(FLAG, "mode", "no")?;
+    }
+    for text in bbdo_tls {
         let (key, value) = pair("--bbdo-tls", text)?;
-        output.set(&key, &value).map_err(|reason| bad("--bbdo-tls", reason))?;
+        set("--bbdo-tls", &key, &value)?;
     }
     // A file's name is what it is from where the program was started.
     Ok(Some(output.below(&std::env::current_dir().unwrap_or_default())))

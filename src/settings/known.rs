@@ -5,15 +5,15 @@ use std::path::Path;
 use preflight_checks::{Trust, quoted};
 
 use super::site_file::Part;
-use super::{Refused, bad, read};
-use crate::catalogue::{Catalogue, Role, profile_names};
+use super::{Job, Refused, bad, read};
+use crate::catalogue::{Catalogue, Release, Role, profile_names};
 use crate::cli::{FlowsArgs, KnownArgs, RunArgs, TableArgs};
 use crate::site::clapi::ask_clapi;
 use crate::site::discover::{Facts, Files, Text, clapi, discover};
 use crate::site::mistake::mistakes;
 use crate::site::sample::PER_GROUP;
-use crate::site::{Site, View, join};
-use crate::tasks::flows::{Choice, Requirements};
+use crate::site::{Site, View, join, local};
+use crate::tasks::flows::{Choice, Planned, Requirements};
 use crate::tasks::inventory::Inventory;
 
 /// Everything a machine's files say: this machine's, or those of a copy.
@@ -86,7 +86,9 @@ pub(super) fn catalogue_and_role(
 ) -> Result<(Catalogue, Role), Refused> {
     if let Some(part) = part {
         let role = part.role(args.role.as_deref())?;
-        let catalogue = catalogue(&args.table, || part.catalogue())?;
+        let catalogue = catalogue(&args.table, || part.catalogue(found))?;
+        let said = part.file.platform.version.as_ref().map(|version| *version.get_ref());
+        let catalogue = for_machine(catalogue, &args.table, said, found)?;
         part.file.check(&catalogue, &args.group)?;
         return Ok((catalogue, role));
     }
@@ -96,7 +98,8 @@ pub(super) fn catalogue_and_role(
         let role = found_role(found)?;
         (role.to_string(), Some(role))
     };
-    let catalogue = catalogue(&args.table, || Ok(usual_catalogue(role.as_slice())))?;
+    let catalogue = catalogue(&args.table, || vendors_catalogue(found, role.as_slice()))?;
+    let catalogue = for_machine(catalogue, &args.table, None, found)?;
     let role = role.filter(|role| catalogue.roles.contains(role));
     let role = role.ok_or_else(|| unknown_role(&name, &catalogue))?;
     Ok((catalogue, role))
@@ -108,6 +111,9 @@ pub(super) fn catalogue_and_role(
 ///
 /// A table, a role or a group there is not.
 pub(crate) fn requirements(args: &FlowsArgs) -> Result<Requirements, Refused> {
+    if let Some(site) = &args.site {
+        return requirements_of_site(args, site);
+    }
     let role = args.role.as_deref().map(|name| name.parse::<Role>().map_err(|_| name));
     let known = role.and_then(Result::ok);
     let catalogue = catalogue(&args.table, || Ok(usual_catalogue(known.as_slice())))?;
@@ -117,8 +123,38 @@ pub(crate) fn requirements(args: &FlowsArgs) -> Result<Requirements, Refused> {
         return Err(unknown_role(name, &catalogue));
     }
     groups_exist(&args.group, &catalogue)?;
+    let catalogue = match given_version(&args.table, &catalogue)? {
+        Some(version) => catalogue.at(Some(version)),
+        None => catalogue,
+    };
     let choice = Choice { role: known, groups: args.group.clone() };
     Ok(Requirements::new(&catalogue, &choice))
+}
+
+/// The rows of a site file's machines.
+fn requirements_of_site(args: &FlowsArgs, site: &Path) -> Result<Requirements, Refused> {
+    let run = RunArgs {
+        table: args.table.clone(),
+        group: args.group.clone(),
+        ..RunArgs::of_site(site)
+    };
+    let mut jobs = super::jobs(&run)?;
+    if let Some(name) = &args.machine {
+        jobs.retain(|job| job.site.machine.as_ref() == Some(name));
+        if jobs.is_empty() {
+            return Err(bad("--as", format!("{} has no machine `{name}`", site.display())));
+        }
+    }
+    if let Some(name) = &args.role {
+        jobs.retain(|job| job.site.role.to_string().eq_ignore_ascii_case(name));
+        if jobs.is_empty() {
+            return Err(bad("--role", format!("{} has no {name}", site.display())));
+        }
+    }
+    let catalogue = jobs.first().map(|job| job.catalogue.clone());
+    let planned: Vec<Planned> = jobs.iter().map(Job::on_paper).collect();
+    let catalogue = catalogue.unwrap_or_else(|| usual_catalogue(&[]));
+    Ok(Requirements::of_plans(&catalogue, &planned))
 }
 
 fn unknown_role(name: &str, catalogue: &Catalogue) -> Refused {
@@ -144,6 +180,69 @@ fn catalogue(
         }
         (None, None) => usual(),
     }
+}
+
+/// The rows of this machine's version of the platform; that a table is another vendor's is noted.
+fn for_machine(
+    mut catalogue: Catalogue,
+    table: &TableArgs,
+    said: Option<Release>,
+    found: &Found,
+) -> Result<Catalogue, Refused> {
+    let sign = found.facts.vendors.first();
+    let is_own = catalogue.identity.file.is_some();
+    let misfit = sign.filter(|sign| !is_own && sign.profile != catalogue.profile);
+    if let Some(sign) = misfit {
+        let version = found.facts.platform_version();
+        let version = version.map(|version| format!(" {version}")).unwrap_or_default();
+        let (profile, because, at) = (sign.profile, &sign.because, &sign.at);
+        let text = format!(
+            "this machine is of {profile}{version} ({because}, {at}): give --profile {profile}"
+        );
+        catalogue.identity.misfit = Some(preflight_checks::printable(&text));
+    }
+    let version = given_version(table, &catalogue)?.or(said);
+    let version = version.or_else(|| found.facts.platform_version().filter(|_| misfit.is_none()));
+    Ok(catalogue.at(version))
+}
+
+/// `--platform-version`.
+fn given_version(table: &TableArgs, catalogue: &Catalogue) -> Result<Option<Release>, Refused> {
+    const FLAG: &str = "--platform-version";
+    let Some(text) = &table.platform_version else { return Ok(None) };
+    let release: Release = text.parse().map_err(|reason: String| bad(FLAG, reason))?;
+    let known = &catalogue.platform_versions;
+    if known.first().is_some_and(|oldest| release < *oldest) {
+        let known: Vec<String> = known.iter().map(Release::to_string).collect();
+        let profile = &catalogue.profile;
+        let reason = format!("profile {profile} knows {}, nothing older", known.join(", "));
+        return Err(bad(FLAG, reason));
+    }
+    Ok(Some(release))
+}
+
+/// The flow table of the vendor whose product is found; where one is installed and nothing says
+/// whose, the report asks for it.
+pub(super) fn vendors_catalogue(found: &Found, roles: &[Role]) -> Result<Catalogue, Refused> {
+    let sign = found.facts.vendors.first();
+    if let Some(catalogue) = sign.and_then(|sign| Catalogue::profile(sign.profile)) {
+        return Ok(catalogue);
+    }
+    let mut catalogue = usual_catalogue(roles);
+    let is_guessed = !found.is_elsewhere && local::is_installed(&found.files);
+    let knows = |profile: &Catalogue| roles.iter().all(|role| profile.roles.contains(role));
+    let others = profile_names().into_iter().filter_map(Catalogue::profile).filter(knows);
+    let others = others.filter(|other| other.profile != catalogue.profile);
+    let others: Vec<String> = others.map(|other| format!("--profile {}", other.profile)).collect();
+    if is_guessed && !others.is_empty() {
+        let (own, others) = (&catalogue.profile, others.join(" or "));
+        let text = format!(
+            "this machine's files do not say whose product it is: {own} is taken, give --profile \
+             {own} or {others}"
+        );
+        catalogue.identity.misfit = Some(text);
+    }
+    Ok(catalogue)
 }
 
 /// The role this machine's files speak of.
@@ -173,13 +272,16 @@ pub(super) fn unknown_profile(name: &str) -> Refused {
 
 /// Does the flow table have all these groups?
 pub(super) fn groups_exist(groups: &[String], catalogue: &Catalogue) -> Result<(), Refused> {
-    let exists =
-        |group: &String| catalogue.flows.iter().any(|flow| flow.group.as_ref() == Some(group));
-    match groups.iter().find(|group| !exists(group)) {
-        Some(group) => Err(bad(
-            "--group",
-            format!("profile {} has no group {group}", catalogue.profile, group = quoted(group)),
-        )),
+    let known = catalogue.group_ids();
+    match groups.iter().find(|group| !known.contains(&group.as_str())) {
+        Some(group) => {
+            let profile = &catalogue.profile;
+            let known = match known.as_slice() {
+                [] => "it has none".to_owned(),
+                all => format!("it has {}", all.join(", ")),
+            };
+            Err(bad("--group", format!("profile {profile} has no group {}; {known}", quoted(group))))
+        }
         None => Ok(()),
     }
 }

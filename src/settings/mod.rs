@@ -4,6 +4,8 @@ mod credentials;
 mod devices;
 mod known;
 mod site_file;
+#[cfg(test)]
+mod reach;
 mod targets;
 mod tuning;
 
@@ -14,13 +16,14 @@ use nix::sys::stat::Mode;
 use preflight_checks::{Trust, discreet_text, printable, quoted};
 use secrecy::SecretString;
 
-use crate::catalogue::{Broken, Catalogue, Role};
+use crate::catalogue::{Broken, Catalogue, Mode as LinkMode, Role};
 use crate::cli::{CredentialArgs, FilesArgs, OutputArgs, RedactArgs, RunArgs};
 use crate::report::{Format, format_named};
 use crate::run::plan::{Settings, matches, plan};
 use crate::site::discover::Files;
 use crate::site::mistake::mistakes;
-use crate::site::{Custom, Layer, Opening, Site, View, join, local};
+use crate::site::{Custom, Layer, Opening, Origin, Site, Sourced, View, join, local};
+use crate::tasks::flows::{self, Planned};
 use crate::tasks::redact::Key;
 use credentials::{
     broker_output, ldap_bind, named, nsclient_login, nsclient_nt_password, otlp_token, proxy,
@@ -64,14 +67,24 @@ pub(crate) enum Purpose {
 }
 
 impl Job {
+    /// The machine and its plan, for the document of its flows.
+    pub(crate) fn on_paper(&self) -> Planned {
+        let address = self.site.address.map(|address| address.to_string());
+        Planned { plan: plan(&self.catalogue, &self.site, &self.settings), address }
+    }
+
     /// The same job, whose plan is only printed.
     ///
     /// # Errors
     ///
     /// [`Refused`] for a format that no plan has.
     pub(crate) fn planned(self) -> Result<Self, Refused> {
-        let output = self.output.plain("a plan")?;
-        Ok(Self { output, ..self })
+        let as_document = |format: &Format| flows_format(*format).is_some();
+        if !self.output.formats.iter().all(|(format, _)| as_document(format)) {
+            let known = "a plan is written as table or json, its flows as markdown or csv";
+            return Err(bad("--format", known));
+        }
+        Ok(self)
     }
 }
 
@@ -159,6 +172,22 @@ fn bad(flag: impl Into<String>, reason: impl Into<String>) -> Refused {
     Refused::Value { flag: flag.into(), reason: discreet_text(&printable(&reason.into())) }
 }
 
+/// How the document of a plan's flows is written in a format of a report, if it is.
+pub(crate) fn flows_format(format: Format) -> Option<flows::Format> {
+    match format {
+        Format::Table => Some(flows::Format::Table),
+        Format::Json => Some(flows::Format::Json),
+        Format::Markdown => Some(flows::Format::Markdown),
+        Format::Csv => Some(flows::Format::Csv),
+        Format::Html
+        | Format::Wide
+        | Format::Ndjson
+        | Format::Junit
+        | Format::Openmetrics
+        | Format::Centreon => None,
+    }
+}
+
 /// This machine's run, or the plan of it.
 pub(crate) fn job(args: &RunArgs, purpose: Purpose) -> Result<Job, Refused> {
     let found = discovered(&args.known)?;
@@ -228,7 +257,8 @@ fn job_of(
         snmp: Some(snmp_credentials(&args.credentials)?),
         ldap: ldap_bind(&args.credentials)?,
         nsclient: Some(nsclient_login(&args.credentials)?),
-        bbdo: broker_output(&args.credentials)?,
+        bbdo: broker_output(args)?,
+        modes: modes(args)?,
         ports: args
             .targets
             .port
@@ -242,12 +272,14 @@ fn job_of(
         flags.add("proxy", target("--proxy", text)?);
     }
     let per_group = Some(args.known.sample).filter(|_| !args.known.all_devices);
-    let own = join(&found.facts, View { role, per_group, internet: &catalogue.internet });
+    let internet = catalogue.hosts_of(role);
+    let own = join(&found.facts, View { role, per_group, internet: &internet });
     let of_file = part.as_ref().map(|part| part.layer(&[&flags, &own], &found, args, purpose));
     let mut of_file = of_file.transpose()?.unwrap_or_default();
     of_file.complete(&own);
     let customs: Vec<&Custom> = flags.custom.iter().chain(&of_file.custom).collect();
     let settings = settings(args, &catalogue, &customs, &found, part.as_ref())?;
+    of_groups(&catalogue, &settings.groups, &mut of_file);
     let mut site = Site::of_layers(role, trust(&args.tuning.ca)?, [flags.clone(), of_file, own]);
     let unasked = unasked(&catalogue, &settings.asker(&site), &flags);
     allow(&args.credentials, &mut site);
@@ -273,6 +305,31 @@ fn job_of(
     let taken_as = part.and_then(|part| part.taken_as);
     let (output, redact) = (output(&args.output)?, key(&args.redact)?);
     Ok(Job { catalogue, site, settings, output, redact, unasked, taken_as })
+}
+
+/// `--mode` and the direction of `--bbdo`.
+fn modes(args: &RunArgs) -> Result<Vec<Sourced<LinkMode>>, Refused> {
+    let mode = args.mode.as_deref().map(|text| {
+        let known = [LinkMode::Zmq, LinkMode::Ssh, LinkMode::Pull, LinkMode::Pullwss];
+        let mode = known.into_iter().find(|mode| mode.to_string() == text);
+        let value = mode.ok_or_else(|| {
+            let words = known.map(|mode| mode.to_string()).join(", ");
+            bad("--mode", format!("unknown mode {}; known are {words}", quoted(text)))
+        })?;
+        Ok::<_, Refused>(Sourced { value, origin: Origin::flag("--mode") })
+    });
+    let is_reversed = args.bbdo.iter().any(|word| word == "reversed");
+    let bbdo = Sourced { value: LinkMode::BbdoReversed, origin: Origin::flag("--bbdo") };
+    Ok(mode.transpose()?.into_iter().chain(is_reversed.then_some(bbdo)).collect())
+}
+
+/// What groups that are switched on say of the machine, where nobody says otherwise.
+fn of_groups(catalogue: &Catalogue, on: &[String], layer: &mut Layer) {
+    for group in catalogue.groups.iter().filter(|group| on.contains(&group.id)) {
+        layer.has_engine |= group.engine;
+        let mode = group.mode.map(|value| Sourced { value, origin: Origin::flag("--group") });
+        layer.modes.extend(mode);
+    }
 }
 
 /// A flag that lets a password go counts for one that the site file names, too.
@@ -375,7 +432,7 @@ where
             ));
         }
     }
-    let mode = args.mode.as_deref().map(mode).transpose()?;
+    let mode = args.file_mode.as_deref().map(mode).transpose()?;
     Ok(Output { formats, verbose: false, mode })
 }
 
@@ -386,7 +443,7 @@ fn mode(text: &str) -> Result<Mode, Refused> {
     let bits = if is_octal { u32::from_str_radix(text, 8).ok() } else { None };
     bits.filter(|bits| *bits <= 0o777).map(Mode::from_bits_truncate).ok_or_else(|| {
         bad(
-            "--mode",
+            "--file-mode",
             format!(
                 "{text} is not a file's permissions in octal, as 640 or 0644 are",
                 text = quoted(text)

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use preflight_checks::quoted;
 use strum::VariantNames as _;
 
-use super::known::{Found, files, found_role, shown, unknown_profile, usual_catalogue};
+use super::known::{Found, files, found_role, shown, unknown_profile, vendors_catalogue};
 use super::{Purpose, Refused, bad};
 use crate::catalogue::{Catalogue, Party, Role, profile_names};
 use crate::cli::{InitArgs, KnownArgs, RunArgs};
@@ -53,7 +53,7 @@ pub(crate) fn init(args: &InitArgs) -> Result<String, Refused> {
     };
     let catalogue = match &args.profile {
         Some(name) => Catalogue::profile(name).ok_or_else(|| unknown_profile(name))?,
-        None => usual_catalogue(&[role]),
+        None => vendors_catalogue(&found, &[role])?,
     };
     let Found { files, facts, .. } = &found;
     let (name, addresses) = identity(files);
@@ -65,7 +65,8 @@ pub(crate) fn init(args: &InitArgs) -> Result<String, Refused> {
         catalogue: &catalogue,
         whose: args.root.as_deref().map_or("this machine".to_owned(), shown),
     };
-    let view = View { role, per_group: Some(PER_GROUP), internet: &catalogue.internet };
+    let internet = catalogue.hosts_of(role);
+    let view = View { role, per_group: Some(PER_GROUP), internet: &internet };
     Ok(write(facts, &join(facts, view), &subject))
 }
 
@@ -171,11 +172,11 @@ impl Part {
         }
     }
 
-    /// The flow table the file names, or the first that knows all its roles.
-    pub(super) fn catalogue(&self) -> Result<Catalogue, Refused> {
+    /// The flow table the file names, else that of the vendor found here.
+    pub(super) fn catalogue(&self, found: &Found) -> Result<Catalogue, Refused> {
         let Some(name) = &self.file.platform.profile else {
             let roles: Vec<Role> = self.file.machines().iter().map(Machine::role).collect();
-            return Ok(usual_catalogue(&roles));
+            return vendors_catalogue(found, &roles);
         };
         Catalogue::profile(name.get_ref()).ok_or_else(|| {
             self.file

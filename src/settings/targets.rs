@@ -42,7 +42,7 @@ pub(super) fn targets(
     }
     for text in &args.other {
         let (party, value) = pair("--target", text)?;
-        if party_kind(&party).is_some() {
+        if party == "proxy" || party_kind(&party).is_some_and(|kind| !kind.flags.is_empty()) {
             return Err(bad("--target", format!("use --{party} {}", discreet_value(&value))));
         }
         if catalogue.flows.iter().all(|flow| flow.to.0 != party) {

@@ -53,6 +53,7 @@ pub(super) fn settings(
     let skipped = skip.iter().map(|(glob, _)| ("--skip", glob));
     let globs = tuning.only.iter().map(|glob| ("--only", glob)).chain(skipped);
     let globs = globs.chain(tuning.optional.iter().map(|glob| ("--optional", glob)));
+    let globs = globs.chain(tuning.require.iter().map(|glob| ("--require", glob)));
     let until = tuning.until_installed.iter().map(|glob| ("--until-installed", glob));
     for (flag, glob) in globs.chain(until) {
         let known = catalogue.flows.iter().map(|flow| flow.id.get_ref().clone());
@@ -76,6 +77,7 @@ pub(super) fn settings(
         skip: skip.into_iter().chain(part.map(of_file).unwrap_or_default()).collect(),
         groups,
         optional: with_files(&tuning.optional, |platform| &platform.optional),
+        require: with_files(&tuning.require, |platform| &platform.require),
         until_installed: with_files(&tuning.until_installed, |platform| &platform.until_installed),
         scale: scale(tuning, platform)?,
         strict: tuning.strict,

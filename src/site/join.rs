@@ -1,7 +1,6 @@
 //! From what files say to what it means for a machine of this role.
 
 use preflight_checks::{bbdo, gorgone_api, http, smtp, snmp};
-use toml::Spanned;
 use url::Url;
 
 use crate::catalogue::{Mode, Party, Role};
@@ -22,8 +21,8 @@ pub(crate) struct View<'a> {
     pub(crate) role: Role,
     /// Devices asked of each group; none: all.
     pub(crate) per_group: Option<usize>,
-    /// What stands for the Internet, whatever the files say.
-    pub(crate) internet: &'a [Spanned<String>],
+    /// Hosts on the Internet that the flow table names, each with its kind of peer.
+    pub(crate) internet: &'a [(Party, String)],
 }
 
 /// What `facts` mean for a machine of that role.
@@ -131,15 +130,15 @@ fn mail(ways: &[Mail], layer: &mut Layer) {
 }
 
 /// Repositories and the profile's own addresses, each by the way its program takes.
-fn internet(facts: &Facts, addresses: &[Spanned<String>], layer: &mut Layer) {
+fn internet(facts: &Facts, addresses: &[(Party, String)], layer: &mut Layer) {
     let usual: Vec<ProxySetting> =
         facts.proxies.iter().filter(|setting| setting.program == "environment").cloned().collect();
     let mut socks = Vec::new();
     if facts.repositories.is_empty() && usual.is_empty() {
         return proxies_of_services(facts, layer);
     }
-    for address in addresses {
-        let Ok(place) = address.get_ref().parse::<Place>() else { continue };
+    for (party, address) in addresses {
+        let Ok(place) = address.parse::<Place>() else { continue };
         let Some(secure) = place.as_url("https") else { continue };
         let way = route(&secure, &usual);
         let plain = place.as_url("http").and_then(|url| route(&url, &usual));
@@ -147,7 +146,7 @@ fn internet(facts: &Facts, addresses: &[Spanned<String>], layer: &mut Layer) {
         // A target has one way to it: where HTTP would go another, HTTPS counts.
         let is_one = place.url.is_some() || way == plain;
         let place = if is_one { place } else { Place { url: Some(secure), ..place } };
-        layer.add("http", by_way(Target::new(place, Origin::Profile), way));
+        layer.add(&party.0, by_way(Target::new(place, Origin::Profile), way));
     }
     for repository in &facts.repositories {
         let Ok(place) = Place::from_url(repository.url.as_str()) else { continue };
@@ -163,7 +162,12 @@ fn internet(facts: &Facts, addresses: &[Spanned<String>], layer: &mut Layer) {
             },
         );
     }
-    let proxies: Vec<Target> = layer.targets(INTERNET).iter().filter_map(proxy_of).collect();
+    let mut kinds: Vec<&str> = addresses.iter().map(|(party, _)| party.0.as_str()).collect();
+    kinds.push(INTERNET);
+    kinds.sort_unstable();
+    kinds.dedup();
+    let asked = kinds.iter().flat_map(|kind| layer.targets(kind));
+    let proxies: Vec<Target> = asked.filter_map(proxy_of).collect();
     for proxy in proxies.into_iter().chain(socks) {
         layer.add("proxy", proxy);
     }

@@ -55,6 +55,10 @@ impl Inventory {
                 .iter()
                 .map(|sign| entry("role", sign.role.to_string(), sign.because.clone(), &sign.at)),
         );
+        found.extend(facts.vendors.iter().map(|sign| {
+            let version = sign.version.map(|version| format!(" {version}")).unwrap_or_default();
+            entry("vendor", format!("{}{version}", sign.profile), &sign.because, &sign.at)
+        }));
         found.extend(basics(facts));
         found.extend(facts.proxies.iter().map(|setting| proxy("proxy", setting)));
         found.extend(facts.repositories.iter().map(repository));

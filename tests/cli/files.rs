@@ -205,15 +205,15 @@ fn a_new_file_is_its_owners_alone_and_an_own_one_keeps_its_permissions() {
     finish(plan(&file)).quietly(0);
     assert_eq!((mode(&file), fs::metadata(&file).unwrap().gid()), (0o640, OTHER));
     let mut asked = plan(&file);
-    asked.args(["--mode", "0644"]);
+    asked.args(["--file-mode", "0644"]);
     finish(asked).quietly(0);
     assert_eq!(mode(&file), 0o644);
     for wrong in ["0o644", "rw-r--r--", "999", "01777", "4755", "6", ""] {
         let mut asked = plan(&file);
-        asked.arg(format!("--mode={wrong}"));
+        asked.arg(format!("--file-mode={wrong}"));
         let ended = finish(asked);
         let reason = format!(
-            "preflight: --mode: `{wrong}` is not a file's permissions in octal, as 640 or 0644 are\n"
+            "preflight: --file-mode: `{wrong}` is not a file's permissions in octal, as 640 or 0644 are\n"
         );
         assert_eq!((ended.code, ended.stderr), (Some(2), reason));
     }

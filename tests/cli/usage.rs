@@ -75,12 +75,12 @@ fn roles_and_profiles_are_named_with_those_there_are() {
     refused_for(
         &["--role", "boss"],
         "--role",
-        "unknown role `boss`; profile i-vertix knows central, poller",
+        "unknown role `boss`; profile i-vertix knows central, poller, remote, bi, database",
     );
     refused_for(
-        &["--role", "remote", "--profile", "i-vertix"],
+        &["--role", "map", "--profile", "i-vertix"],
         "--role",
-        "unknown role `remote`; profile i-vertix knows central, poller",
+        "unknown role `map`; profile i-vertix knows central, poller, remote, bi, database",
     );
     refused_for(
         &["--profile", "nagios"],
@@ -305,6 +305,24 @@ fn a_broken_catalogue_is_shown_with_file_line_column_and_caret() {
         (CATALOGUE.replace("why", "reason"), "10:1", "unknown field `reason`", "reason = "),
         (CATALOGUE.replace("ways = [", "ways = "), "9:", "", "ways = \"ntp:123\"]"),
         (CATALOGUE.replace("[\"poller\"]", "[\"boss\"]"), "3:", "unknown variant `boss`", "boss"),
+        (
+            CATALOGUE.replace("to = \"ntp\"", "to = \"npt\""),
+            "8:6",
+            "unknown party: `npt`; did you mean `ntp`?",
+            "to = \"npt\"",
+        ),
+        (
+            CATALOGUE.replace("why", "since = \"24.10\"\nwhy"),
+            "10:9",
+            "unknown version of the platform: `24.10`",
+            "since = ",
+        ),
+        (
+            CATALOGUE.replace("why", "source = \"handbook\"\nwhy"),
+            "10:10",
+            "unknown document: `handbook`",
+            "source = ",
+        ),
         (twice, "12:6", "the id `poller.ntp` is used twice", "id = \"poller.ntp\""),
     ] {
         let broken = file(&text);

@@ -27,13 +27,26 @@ fn a_plan(phase: Phase) -> Plan {
     let url = "http://10.0.0.8:3128".parse().unwrap();
     let proxy = http::Proxy { url, user: None, password: None };
     site.proxy = Some(Sourced { value: proxy, origin: Origin::flag("--proxy") });
+    let rows = [
+        "central.ntp",
+        "central.dns",
+        "central.smtp",
+        "central.ldap",
+        "central.zmq",
+        "central.ssh",
+        "central.proxy",
+        "central.http",
+        "central.gorgone-api",
+        "poller.bbdo",
+    ];
     let settings = Settings {
         phase,
         max_offset: Duration::from_millis(500),
-        only: Vec::new(),
+        only: rows.map(str::to_owned).into(),
         skip: vec![("poller.bbdo".to_owned(), Some("because".to_owned()))],
         groups: Vec::new(),
         optional: Vec::new(),
+        require: Vec::new(),
         until_installed: Vec::new(),
         scale: 1.0,
         strict: false,

@@ -13,7 +13,7 @@ use preflight_checks::{Probe, Transport, Vpn};
 use serde::{Deserialize, Serialize};
 
 pub(crate) use crate::catalogue::Phase;
-use crate::catalogue::{Asker, Catalogue, Flow, Mode, Party, Role, Until, Way, service};
+use crate::catalogue::{Asker, Catalogue, Flow, Identity, Mode, Party, Role, Until, Way, service};
 use crate::site::discover::Note;
 use crate::site::mistake::Mistake;
 use crate::site::{Exempt, Family, Find, Origin, Place, Site, Sourced, Target};
@@ -34,6 +34,8 @@ pub(crate) struct Settings {
     pub(crate) groups: Vec<String>,
     /// Ids or globs: the failure of these fails no run.
     pub(crate) optional: Vec<String>,
+    /// Ids or globs: the failure of these fails the run, whatever else is said of them.
+    pub(crate) require: Vec<String>,
     /// Ids or globs: before installation closed ports of these wait too.
     pub(crate) until_installed: Vec<String>,
     /// Every wait times this.
@@ -57,6 +59,8 @@ pub(crate) struct Plan {
     pub(crate) role: Role,
     /// The catalogue's name.
     pub(crate) profile: String,
+    /// Which text of it, what it follows, and whether it fits the machine.
+    pub(crate) catalogue: Identity,
     /// Before or after installation.
     pub(crate) phase: Phase,
     /// The copy of another machine's files that was looked at, instead of our own.
@@ -259,6 +263,7 @@ pub(crate) fn plan(catalogue: &Catalogue, site: &Site, settings: &Settings) -> P
     steps.retain(|step| settings.wants(&step.flow));
     for step in &mut steps {
         step.required &= !any_matches(&settings.optional, &step.flow);
+        step.required |= any_matches(&settings.require, &step.flow);
         if any_matches(&settings.until_installed, &step.flow) {
             step.until = Some(Until::Installed);
         }
@@ -271,6 +276,7 @@ pub(crate) fn plan(catalogue: &Catalogue, site: &Site, settings: &Settings) -> P
         machine: site.machine.clone(),
         role: site.role,
         profile: catalogue.profile.clone(),
+        catalogue: catalogue.identity.clone(),
         phase: settings.phase,
         root: site.root.clone(),
         notes: site.notes.clone(),
@@ -282,6 +288,15 @@ impl Step {
     /// May a closed port be closed in this phase, since what listens there is still to come?
     pub(crate) fn may_wait(&self, phase: Phase) -> bool {
         phase == Phase::Before && self.until.is_some()
+    }
+}
+
+impl Question {
+    /// Is somebody else asked for the target than its own host?
+    pub(crate) fn is_behind_proxy(&self) -> bool {
+        let has_proxy =
+            |asked: &Asked| matches!(&asked.probe, Probe::Http(http) if http.proxy.is_some());
+        self.ways.iter().any(has_proxy)
     }
 }
 

@@ -4,8 +4,6 @@ use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 
-use toml::Spanned;
-
 use super::{
     Action, Asked, Catalogue, Direction, Flow, Mode, Origin, Party, Phase, Place, Question, Role,
     Settings, Site, SkipReason, Sourced, Step, Target, Vpn, Way, matches, service,
@@ -61,7 +59,7 @@ impl Planner<'_> {
     /// The steps of one row: none when it is not this machine's.
     pub(super) fn flow(&self, flow: &Flow) -> Vec<Step> {
         let asker = self.settings.asker(self.site);
-        if !asker.has_on(flow) {
+        if !asker.has_on(flow) || self.catalogue.is_replaced(&asker, flow) {
             Vec::new()
         } else if asker.is(flow, &flow.from) {
             self.outbound(flow)
@@ -98,7 +96,7 @@ impl Planner<'_> {
     fn pinned<'t>(&self, flow: &Flow, target: &'t Target) -> Cow<'t, Target> {
         let is_through_proxy = matches!(self.route(flow, target), Some((Some(_), _)));
         let url = target.place.as_url("https").filter(|_| is_through_proxy);
-        match url.filter(|_| flow.to.0 == INTERNET && target.place.url.is_none()) {
+        match url.filter(|_| flow.is_internet() && target.place.url.is_none()) {
             Some(url) => {
                 let place = Place { url: Some(url), ..target.place.clone() };
                 Cow::Owned(Target { place, ..target.clone() })
@@ -134,7 +132,8 @@ impl Planner<'_> {
         let all = if given.is_empty() { defaults } else { given };
         let is_for_it = |target: &&Target| {
             let only = target.only_for.as_deref();
-            only.is_some_and(|only| flow.ways.iter().any(|way| way.service.name == only))
+            let is_spoken = |way: &Way, only| way.service.name.trim_end_matches("-tls") == only;
+            only.is_some_and(|only| flow.ways.iter().any(|way| is_spoken(way, only)))
         };
         let special: Vec<&Target> = all.iter().filter(is_for_it).collect();
         if special.is_empty() {
@@ -173,16 +172,16 @@ impl Planner<'_> {
 
     /// The Internet has no flag it could not do without: the profile knows URLs.
     fn defaults(&self, flow: &Flow) -> Vec<Target> {
-        if flow.to.0 != INTERNET {
-            return Vec::new();
-        }
-        let places =
-            self.catalogue.internet.iter().filter_map(|place| place.get_ref().parse().ok());
+        let hosts = self.catalogue.hosts(flow).iter();
+        let places = hosts.filter_map(|place| place.get_ref().parse().ok());
         places.map(|place| Target::new(place, Origin::Profile)).collect()
     }
 
     /// Others connect to us: look at our own listener, on each of the row's ports.
     fn inbound(&self, flow: &Flow) -> Option<Step> {
+        if flow.only_from_known && self.site.targets(&flow.from).is_empty() {
+            return None;
+        }
         let action = match self.fit_of_senders(flow) {
             Fit::Used if self.site.root.is_some() => {
                 Action::Skip(SkipReason::NotThisMachine { ways: self.listening(flow).ways })
@@ -361,7 +360,7 @@ impl Planner<'_> {
         flow: &Flow,
         target: &'t Target,
     ) -> Option<(Option<&'t http::Proxy>, &'t Origin)> {
-        let sites = self.site.proxy.as_ref().filter(|_| flow.to.0 == INTERNET);
+        let sites = self.site.proxy.as_ref().filter(|_| flow.is_internet());
         let sites = sites.map(|proxy| (Some(&proxy.value), &proxy.origin));
         let own = target.route.as_ref().map(|route| (route.value.as_ref(), &route.origin));
         // What a person says counts more than what a machine's file says of this one
@@ -455,6 +454,7 @@ impl Planner<'_> {
             }
             Probe::Pullwss(probe) => {
                 let path = target.websocket.clone().or_else(|| url_path(place));
+                let path = path.or_else(|| way.path.clone());
                 let (path, token) = (path.unwrap_or(probe.path), target.token.clone());
                 Probe::Pullwss(pullwss::Probe { path, token, ..probe })
             }
@@ -472,7 +472,11 @@ impl Planner<'_> {
                 Probe::Redis(redis::Probe { password: self.site.redis.clone(), ..probe })
             }
             Probe::Http(probe) => {
-                let probe = http::Probe::new(http_url(way, place, port).unwrap_or(probe.url));
+                let mut url = http_url(way, place, port).unwrap_or(probe.url);
+                if let Some(path) = way.path.as_deref().filter(|_| place.url.is_none()) {
+                    url.set_path(path);
+                }
+                let probe = http::Probe::new(url);
                 Probe::Http(http::Probe {
                     accept: if is_default {
                         http::Accept::Below500
@@ -492,11 +496,11 @@ impl Planner<'_> {
     /// Is it the profile's own address, given once more?
     fn is_of_profile(&self, place: &Place) -> bool {
         let is_root = place.url.as_ref().is_none_or(|url| url.path() == "/");
-        let of_profile = |own: &Spanned<String>| {
-            let own: Option<Place> = own.get_ref().parse().ok();
+        let of_profile = |own: &str| {
+            let own: Option<Place> = own.parse().ok();
             own.is_some_and(|own| own == *place || (is_root && own.host == place.host))
         };
-        self.catalogue.internet.iter().any(of_profile)
+        self.catalogue.all_hosts().any(of_profile)
     }
 
     /// A flow of the user's own.
@@ -504,7 +508,7 @@ impl Planner<'_> {
         // The scheme was checked when it was read.
         let service = service(&custom.scheme);
         let target = Target::new(custom.place.clone(), custom.origin.clone());
-        let ways = service.map(|service| Way { service, port: service.port });
+        let ways = service.map(|service| Way::new(service, service.port));
         let asked = ways.map(|way| {
             let port = custom.place.port.unwrap_or(way.port);
             Asked {
@@ -579,17 +583,19 @@ fn unneeded(reason: &Sourced<String>) -> SkipReason {
 fn ways(flow: &Flow, target: &Target) -> Vec<Way> {
     let pinned = target.place.url.as_ref().and_then(|url| service(url.scheme()));
     if let Some(service) = pinned.or(target.speaks.and_then(service)) {
-        return vec![Way { service, port: service.port }];
+        let known = flow.ways.iter().find(|way| way.service.name == service.name);
+        let path = known.and_then(|way| way.path.clone());
+        return vec![Way { path, ..Way::new(service, service.port) }];
     }
     let known = |way: &&Way| target.place.port == Some(way.port);
-    let known: Vec<Way> = flow.ways.iter().filter(known).copied().collect();
+    let known: Vec<Way> = flow.ways.iter().filter(known).cloned().collect();
     if !known.is_empty() {
         return known;
     }
     // Port 465 of a mail relay is TLS from the first byte, whoever forgot to say so.
     let with_tls = flow.ways.iter().filter_map(|way| {
         let service = service(&format!("{}s", way.service.name)).filter(|service| service.tls)?;
-        Some(Way { service, port: service.port })
+        Some(Way::new(service, service.port))
     });
     let by_port: Vec<Way> = with_tls.filter(|way| target.place.port == Some(way.port)).collect();
     if by_port.is_empty() { flow.ways.clone() } else { by_port }
@@ -662,7 +668,6 @@ fn shown_url(url: &url::Url) -> String {
     discreet(url).trim_end_matches('/').to_owned()
 }
 
-const INTERNET: &str = "http";
 const PROXY: &str = "proxy";
 const VPN: &str = "vpn";
 const AGENT: &str = "agent";

@@ -12,6 +12,7 @@ fn settings() -> Settings {
         skip: Vec::new(),
         groups: Vec::new(),
         optional: Vec::new(),
+        require: Vec::new(),
         until_installed: Vec::new(),
         scale: 1.0,
         strict: false,
@@ -58,7 +59,7 @@ fn a_poller_without_targets_knows_only_the_internet_and_itself() {
             "poller.ntp: no target; give --ntp HOST",
             "poller.dns: no target; give --dns HOST",
             "poller.smtp: no target; give --smtp HOST",
-            "poller.http@api.portal.i-vertix.cloud: api.portal.i-vertix.cloud https:443 (profile) http:80 (profile)",
+            "poller.http: no target; give --http HOST",
             "central.zmq: 0.0.0.0 zmq:5666 (profile)",
             "central.ssh: 0.0.0.0 ssh:22 (profile)",
             "poller.bbdo: no target; give --central HOST",
@@ -165,15 +166,15 @@ fn only_names_that_dns_must_know_are_asked_of_it() {
 
 #[test]
 fn a_proxy_is_asked_instead_of_the_internet_and_of_nobody_else() {
-    let mut site = site(Role::Poller, &[("central", "10.0.0.5")]);
+    let mut site = site(Role::Central, &[("poller", "10.0.0.5")]);
     let url = "http://proxy.corp.example:3128".parse().unwrap();
     let proxy = http::Proxy { url, user: None, password: None };
     site.proxy = Some(Sourced { value: proxy, origin: Origin::flag("--proxy") });
     let lines = lines(&site, &settings());
     let internet =
-        "poller.http@https://api.portal.i-vertix.cloud: proxy.corp.example https:3128 (--proxy)";
+        "central.http@https://api.portal.i-vertix.cloud: proxy.corp.example https:3128 (--proxy)";
     assert!(lines.contains(&internet.to_owned()), "{lines:#?}");
-    assert!(lines.contains(&"poller.bbdo@10.0.0.5: 10.0.0.5 bbdo:5669 (profile)".to_owned()));
+    assert!(lines.contains(&"central.ssh@10.0.0.5: 10.0.0.5 ssh:22 (profile)".to_owned()));
 }
 
 #[test]
@@ -246,14 +247,14 @@ fn what_this_machine_listens_on_counts_once_it_is_installed_and_set_up_so() {
 
 #[test]
 fn a_group_that_is_switched_on_counts_unless_the_user_says_otherwise() {
-    let site = site(Role::Poller, &[("cloud-gorgone", "a.example"), ("cloud-broker", "b.example")]);
-    let only = vec!["poller.cloud-*".to_owned()];
-    let groups = vec!["cloud".to_owned()];
+    let site = site(Role::Poller, &[("ncb-device", "a.example"), ("central", "b.example")]);
+    let only = vec!["poller.nc*".to_owned(), "poller.ncb".to_owned()];
+    let groups = vec!["ncb".to_owned()];
     let mut settings = Settings { only, groups, ..settings() };
-    let both = ["poller.cloud-gorgone@a.example", "poller.cloud-broker@b.example"];
-    assert_eq!(required("centreon", &site, &settings), both);
-    settings.optional = vec!["*-broker".to_owned()];
-    assert_eq!(required("centreon", &site, &settings), both[..1]);
+    let both = ["poller.ncb@b.example", "poller.ncb-device@a.example"];
+    assert_eq!(required("i-vertix", &site, &settings), both);
+    settings.optional = vec!["poller.ncb-*".to_owned()];
+    assert_eq!(required("i-vertix", &site, &settings), both[..1]);
 }
 
 /// A configuration with agents that are connected to need not listen for any.
@@ -283,21 +284,60 @@ fn only_what_the_installation_brings_may_be_closed_before_it() {
         "poller.pull",
         "poller.pullwss",
         "central.bbdo",
+        "central.remote-zmq",
+        "central.remote-ssh",
+        "remote.bbdo",
+        "remote.zmq",
+        "remote.ssh",
+        "poller.remote-bbdo",
         "central.gorgone-api",
+        "remote.gorgone-api",
         "poller.trap",
+        "poller.ncb",
+        "central.nta-ssh",
+        "central.nta-api",
+        "poller.nta",
+        "central.bi",
     ];
     assert_eq!(waits("i-vertix"), i_vertix);
     // Centreon's own servers and its extensions besides; nobody's time, names, mail, directory,
     // database, web, proxy, device, agent or cloud.
-    let flows = Catalogue::profile("centreon").unwrap().flows;
-    for flow in flows {
-        let is_of_the_platform = ["zmq", "ssh", "bbdo", "pullwss", "gorgone-api", "trap"]
-            .contains(&flow.ways.last().unwrap().service.name)
-            || flow.id.get_ref().ends_with("register")
-            || ["mbi", "qdevice", "vmware-connector"].contains(&flow.to.0.as_str())
-            || flow.id.get_ref() == "poller.cma";
-        assert_eq!(flow.until.is_some(), is_of_the_platform, "{}", flow.id.get_ref());
-    }
+    let centreon = [
+        "central.zmq",
+        "central.ssh",
+        "poller.bbdo",
+        "poller.register",
+        "central.remote-zmq",
+        "remote.bbdo",
+        "remote.register",
+        "remote.zmq",
+        "remote.ssh",
+        "poller.remote-bbdo",
+        "poller.remote-register",
+        "poller.pull",
+        "poller.pullwss",
+        "poller.pullwss",
+        "central.bbdo",
+        "central.gorgone-api",
+        "remote.gorgone-api",
+        "poller.trap",
+        "map.broker",
+        "map.web",
+        "central.mbi",
+        "central.mbi-database",
+        "central.ha-ssh",
+        "central.ha-rrd",
+        "central.ha-qdevice",
+        "central.ha-pcs",
+        "database.ha-mysql",
+        "database.ha-ssh",
+        "database.ha-pcs",
+        "database.ha-qdevice",
+        "poller.cma",
+        "poller.vmware",
+    ];
+    assert_eq!(waits("centreon"), centreon);
+    assert_eq!(waits("centreon-cloud"), ["poller.trap", "poller.cma"]);
 }
 
 #[test]
@@ -321,15 +361,18 @@ fn any_flow_may_be_told_to_wait() {
 #[test]
 fn the_internet_is_one_of_two_ports_until_a_url_or_a_proxy_pins_one() {
     let only = |flow: &str| Settings { only: vec![flow.to_owned()], ..settings() };
-    for (role, flow) in [(Role::Poller, "poller.http"), (Role::Central, "central.http")] {
-        assert_eq!(
-            lines(&site(role, &[]), &only(flow)),
-            [format!(
-                "{flow}@api.portal.i-vertix.cloud: api.portal.i-vertix.cloud https:443 (profile) \
-                 http:80 (profile)"
-            )]
-        );
-    }
+    assert_eq!(
+        lines(&site(Role::Central, &[]), &only("central.http")),
+        [
+            "central.http@api.portal.i-vertix.cloud: api.portal.i-vertix.cloud https:443 (profile) \
+             http:80 (profile)"
+        ]
+    );
+    // The portal is the central's: where a poller's updates come from, its files say.
+    assert_eq!(
+        lines(&site(Role::Poller, &[]), &only("poller.http")),
+        ["poller.http: no target; give --http HOST"]
+    );
     let probes = |place: &str| -> Vec<(String, bool)> {
         let site = site(Role::Poller, &[("http", place)]);
         let steps = plan(&Catalogue::profile("i-vertix").unwrap(), &site, &only("poller.http"));

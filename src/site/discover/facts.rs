@@ -13,7 +13,7 @@ use secrecy::SecretString;
 use url::Url;
 
 pub(crate) use crate::catalogue::Mode;
-use crate::catalogue::Role;
+use crate::catalogue::{Release, Role};
 pub(crate) use crate::site::Family;
 use crate::site::Place;
 
@@ -87,6 +87,8 @@ pub(crate) struct Note {
 pub(crate) struct Facts {
     /// What says which role this machine has; the first is the best word.
     pub(crate) roles: Vec<RoleSign>,
+    /// What says whose product is installed, and in which version; the first is the best word.
+    pub(crate) vendors: Vec<VendorSign>,
     /// Time servers.
     pub(crate) time: Vec<TimeSource>,
     /// Clocks that are attached to this machine: `PHC /dev/ptp0`.
@@ -131,6 +133,26 @@ pub(crate) struct Facts {
     pub(crate) web_proxy: Option<Read<String>>,
     /// What could not be read.
     pub(crate) notes: Vec<Note>,
+}
+
+impl Facts {
+    /// The version of the platform, as the best sign that tells one says.
+    pub(crate) fn platform_version(&self) -> Option<Release> {
+        self.vendors.iter().find_map(|sign| sign.version)
+    }
+}
+
+/// A sign of the vendor, and perhaps of the version.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct VendorSign {
+    /// The profile with the vendor's flow tables.
+    pub(crate) profile: &'static str,
+    /// The version of the platform.
+    pub(crate) version: Option<Release>,
+    /// Where it was read.
+    pub(crate) at: At,
+    /// What tells it: a host, a package and its version.
+    pub(crate) because: String,
 }
 
 /// A sign of the role.

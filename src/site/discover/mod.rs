@@ -30,6 +30,7 @@ mod testing;
 mod time;
 mod traps;
 mod tree;
+pub(crate) mod vendor;
 mod watchdog;
 mod yaml;
 
@@ -91,6 +92,7 @@ pub(crate) fn discover(files: &Files) -> Facts {
     agents::read(files, &mut facts);
     nsclient::read(files, &mut facts);
     objects::read(files, &mut facts);
+    vendor::read(files, &mut facts);
     facts
 }
 

@@ -17,8 +17,9 @@ impl SiteFile {
     pub(crate) fn check(&self, catalogue: &Catalogue, groups: &[String]) -> Result {
         self.groups_exist(catalogue)?;
         self.services_exist(&self.services, catalogue)?;
-        let Platform { optional, until_installed, .. } = &self.platform;
-        self.flows_exist(optional.iter().chain(until_installed), catalogue)?;
+        let Platform { optional, require, until_installed, .. } = &self.platform;
+        let globs = optional.iter().chain(require).chain(until_installed);
+        self.flows_exist(globs, catalogue)?;
         self.addresses_differ()?;
         for machine in &self.machines {
             self.role_exists(machine, catalogue)?;
@@ -50,9 +51,7 @@ impl SiteFile {
     }
 
     fn groups_exist(&self, catalogue: &Catalogue) -> Result {
-        let known: Vec<&str> =
-            catalogue.flows.iter().filter_map(|flow| flow.group.as_deref()).collect();
-        let known = distinct(known);
+        let known = catalogue.group_ids();
         let groups = &self.platform.groups;
         let what = format!("group of profile {}", catalogue.profile);
         groups.iter().try_for_each(|group| self.known(&what, group, &known))
@@ -71,7 +70,9 @@ impl SiteFile {
         let groups = || self.platform.groups.iter().map(Spanned::get_ref).chain(groups);
         let asker = |machine: &Machine| Asker {
             role: machine.role(),
-            has_engine: machine.role() == Role::Poller || machine.devices.is_some(),
+            has_engine: machine.role() == Role::Poller
+                || machine.devices.is_some()
+                || catalogue.groups.iter().any(|it| it.engine && groups().any(|on| *on == it.id)),
             groups: groups().map(String::as_str).collect(),
         };
         let asks = |machine: &Machine, kind: &str| catalogue.asks(&asker(machine), kind);

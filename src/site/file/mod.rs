@@ -22,7 +22,7 @@ use toml::de::DeTable;
 use super::discover::At;
 use super::output::BrokerOutput;
 use super::{Custom, Find, Place};
-use crate::catalogue::{Broken, Mode, Role};
+use crate::catalogue::{Broken, Mode, Release, Role};
 use secret::{Login, Snmp};
 use walk::Source;
 
@@ -66,6 +66,10 @@ pub(crate) struct Platform {
     groups: Vec<Spanned<String>>,
     /// Flows, or globs, whose failure fails no run.
     pub(crate) optional: Vec<Spanned<String>>,
+    /// Flows, or globs, whose failure fails the run, whatever the profile says.
+    pub(crate) require: Vec<Spanned<String>>,
+    /// The platform's version.
+    pub(crate) version: Option<Spanned<Release>>,
     /// Flows, or globs, whose closed ports wait for the installation.
     pub(crate) until_installed: Vec<Spanned<String>>,
 }

@@ -221,7 +221,9 @@ impl SiteFile {
                     self.central_of(other).is_some_and(|it| it.name() == machine.name())
                 }
                 Role::Remote => self.remote_of(other).is_some_and(|it| it.name() == machine.name()),
-                Role::Poller => false,
+                // The database of the platform is there for those that report from it, too.
+                Role::Map | Role::Mbi | Role::Bi => other.role() == Role::Database,
+                Role::Poller | Role::Database => false,
             };
             if !is_below {
                 continue;

@@ -22,8 +22,18 @@ type Result<T> = std::result::Result<T, Box<Broken>>;
 /// Sections of the file.
 pub(super) const SECTIONS: [&str; 5] = ["platform", "services", "machine", "credentials", "check"];
 /// Keys of `[platform]`.
-pub(super) const PLATFORM: [&str; 8] =
-    ["name", "profile", "phase", "timeout", "max_offset", "groups", "optional", "until_installed"];
+pub(super) const PLATFORM: [&str; 10] = [
+    "name",
+    "profile",
+    "version",
+    "phase",
+    "timeout",
+    "max_offset",
+    "groups",
+    "optional",
+    "require",
+    "until_installed",
+];
 /// Keys of `[machine.NAME]`.
 pub(super) const MACHINE: [&str; 16] = [
     "role",
@@ -75,8 +85,15 @@ pub(super) const PHASES: [(&str, &str); 3] =
 /// Until when a closed port only waits.
 pub(super) const UNTIL: [(&str, Until); 1] = [("installed", Until::Installed)];
 /// What a machine is.
-pub(super) const ROLES: [(&str, Role); 3] =
-    [("central", Role::Central), ("poller", Role::Poller), ("remote", Role::Remote)];
+pub(super) const ROLES: [(&str, Role); 7] = [
+    ("central", Role::Central),
+    ("poller", Role::Poller),
+    ("remote", Role::Remote),
+    ("map", Role::Map),
+    ("mbi", Role::Mbi),
+    ("bi", Role::Bi),
+    ("database", Role::Database),
+];
 
 pub(super) fn file(source: Source, tree: &DeTable<'_>) -> Result<SiteFile> {
     let whole = Table::whole(&source, tree);
@@ -110,6 +127,8 @@ fn platform(table: &Table<'_>) -> Result<Platform> {
         max_offset: table.map("max_offset", time)?,
         groups: table.map("groups", names)?.unwrap_or_default(),
         optional: table.map("optional", names)?.unwrap_or_default(),
+        require: table.map("require", names)?.unwrap_or_default(),
+        version: table.map("version", |value| value.parsed())?,
         until_installed: table.map("until_installed", names)?.unwrap_or_default(),
     })
 }

@@ -6,7 +6,6 @@ use std::ops::Range;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use preflight_checks::discreet_value;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -14,6 +13,7 @@ use super::mask::masked;
 use crate::catalogue::Broken;
 use crate::site::discover::At;
 use crate::site::parse_port;
+pub(crate) use crate::text::unknown;
 
 /// The file's name and text: what turns a span into a line, and a mistake into a caret.
 #[derive(Clone)]
@@ -258,22 +258,3 @@ impl<'a> Table<'a> {
     }
 }
 
-/// What a word that is none of `known` is answered with: the nearest, or all of them.
-pub(crate) fn unknown(what: &str, word: &str, known: &[&str]) -> String {
-    const A_FEW: usize = 24;
-    let near = known
-        .iter()
-        .map(|known| {
-            (strsim::damerau_levenshtein(&known.to_lowercase(), &word.to_lowercase()), known)
-        })
-        .filter(|(distance, known)| *distance <= known.chars().count() / 3)
-        .min();
-    let hint = match near {
-        Some((_, near)) => format!("did you mean `{near}`?"),
-        None if known.is_empty() => "there is none".to_owned(),
-        None if known.len() > A_FEW => "none is like it".to_owned(),
-        None => format!("known are {}", known.join(", ")),
-    };
-    let word: String = discreet_value(word).chars().take(60).collect();
-    format!("unknown {what}: `{word}`; {hint}")
-}

@@ -27,7 +27,7 @@ pub(super) fn write(flows: &Requirements, out: &mut dyn io::Write) -> io::Result
 
 fn section(section: &Section, main: &mut Markup) {
     main.element("section", &[], |part| {
-        part.leaf("h2", &[], section.title);
+        part.leaf("h2", &[], &section.title);
         part.element("table", &[], |table| {
             table.element("thead", &[], |head| {
                 head.element("tr", &[], |row| {

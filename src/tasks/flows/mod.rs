@@ -4,17 +4,20 @@
 //! firewalls, before any target is known. Nothing is read from this machine, nothing is asked.
 
 mod html;
+mod site;
 mod table;
 #[cfg(test)]
 mod tests;
 
 use std::io;
 
+use preflight_checks::Transport;
 use serde::Serialize;
 
-use crate::catalogue::{Catalogue, Flow, Party, Role, Way};
+use crate::catalogue::{Catalogue, Flow, Identity, Party, Role, Way};
 use crate::report::Canvas;
 use crate::report::escape::{csv, markdown};
+pub(crate) use site::Planned;
 
 /// The titles of the columns, in the words of the vendors' tables.
 const TITLES: [&str; 6] = ["From", "To", "Protocol", "Port", "Application", "Needed"];
@@ -37,6 +40,18 @@ pub(crate) struct Requirements {
     product: String,
     /// SHA-256 of the flow table's text.
     sha256: String,
+    /// What the table calls its own version.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    version: Option<String>,
+    /// The day it was last compared with the documents it follows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    date: Option<String>,
+    /// The version of the platform whose rows these are; none: of every version.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    platform: Option<String>,
+    /// The documents it follows.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    follows: Vec<String>,
     /// The rows that belong together, in the order in which vendors show them.
     sections: Vec<Section>,
 }
@@ -44,7 +59,7 @@ pub(crate) struct Requirements {
 /// Rows under one heading.
 #[derive(Clone, Debug, Serialize)]
 struct Section {
-    title: &'static str,
+    title: String,
     rows: Vec<Requirement>,
 }
 
@@ -73,15 +88,24 @@ impl Requirements {
                 && flow.group.as_ref().is_none_or(|group| choice.groups.contains(group))
         };
         let wanted: Vec<&Flow> = catalogue.flows.iter().filter(is_wanted).collect();
+        let titles = sections_of(wanted.iter().map(|flow| section(flow, catalogue)));
         let section = |title| {
             let of_it = wanted.iter().filter(|flow| section(flow, catalogue) == title);
-            Section { title, rows: of_it.map(|flow| Requirement::new(flow)).collect() }
+            let rows = of_it.map(|flow| Requirement::new(flow)).collect();
+            Section { title, rows }
         };
-        let sections = SECTIONS.into_iter().map(section);
+        Self::with(catalogue, titles.into_iter().map(section))
+    }
+
+    fn with(catalogue: &Catalogue, sections: impl Iterator<Item = Section>) -> Self {
         Self {
             profile: catalogue.profile.clone(),
             product: catalogue.title.clone(),
             sha256: catalogue.identity.sha256.clone(),
+            version: catalogue.version.clone(),
+            date: catalogue.date.clone(),
+            platform: catalogue.identity.platform.clone(),
+            follows: catalogue.identity.follows.clone(),
             sections: sections.filter(|section| !section.rows.is_empty()).collect(),
         }
     }
@@ -93,7 +117,21 @@ impl Requirements {
     /// Which table it is, so that two copies can be told apart.
     fn source(&self) -> String {
         let digest = self.sha256.get(..8).unwrap_or(&self.sha256);
-        format!("preflight {}, profile {} ({digest})", env!("CARGO_PKG_VERSION"), self.profile)
+        let identity = Identity {
+            version: self.version.clone(),
+            date: self.date.clone(),
+            ..Identity::default()
+        };
+        let parts = [identity.edition(), Some(digest.to_owned())];
+        let parts: Vec<String> = parts.into_iter().flatten().collect();
+        let platform = self.platform.as_ref().map(|version| format!(" for {version}"));
+        format!(
+            "preflight {}, profile {}{} ({})",
+            env!("CARGO_PKG_VERSION"),
+            self.profile,
+            platform.unwrap_or_default(),
+            parts.join(", ")
+        )
     }
 }
 
@@ -105,16 +143,30 @@ const MONITORING: &str = "Monitoring";
 /// In the order of the vendors' pages.
 const SECTIONS: [&str; 5] = [CENTRAL, POLLER, REMOTE, PLATFORM, MONITORING];
 
-/// The heading a row stands under.
-fn section(flow: &Flow, catalogue: &Catalogue) -> &'static str {
-    let role = |party: &Party| catalogue.roles.iter().copied().find(|role| party.is(*role));
-    match (role(&flow.from), role(&flow.to)) {
-        (Some(_), Some(_)) => PLATFORM,
-        _ if flow.by_engine => MONITORING,
-        (Some(Role::Central), None) | (None, Some(Role::Central)) => CENTRAL,
-        (Some(Role::Remote), None) | (None, Some(Role::Remote)) => REMOTE,
-        (Some(Role::Poller) | None, _) => POLLER,
+/// The headings of these rows: those of the vendors' pages, then the others as they come.
+fn sections_of(headings: impl Iterator<Item = String>) -> Vec<String> {
+    let mut titles: Vec<String> = SECTIONS.map(str::to_owned).into();
+    for heading in headings {
+        if !titles.contains(&heading) {
+            titles.push(heading);
+        }
     }
+    titles
+}
+
+/// The heading a row stands under.
+fn section(flow: &Flow, catalogue: &Catalogue) -> String {
+    const MACHINES: [Role; 3] = [Role::Central, Role::Poller, Role::Remote];
+    let role = |party: &Party| MACHINES.into_iter().find(|role| party.is(*role));
+    let heading = match (&flow.group, role(&flow.from), role(&flow.to)) {
+        _ if flow.by_engine => MONITORING,
+        (Some(group), _, _) => return catalogue.title_of(group),
+        (_, Some(_), Some(_)) => PLATFORM,
+        (_, Some(Role::Central), None) | (_, None, Some(Role::Central)) => CENTRAL,
+        (_, Some(Role::Remote), None) | (_, None, Some(Role::Remote)) => REMOTE,
+        _ => POLLER,
+    };
+    heading.to_owned()
 }
 
 impl Requirement {
@@ -142,11 +194,15 @@ impl Requirement {
 
 /// `TCP 80, 443`; over UDP and TCP `UDP 53, TCP 53`.
 fn ports(ways: &[&Way]) -> String {
+    // The first decides; a second one is used when an answer is too large for it.
+    let transport = |way: &&Way| way.service.transports().first().copied();
+    in_transports(ways.iter().filter_map(|way| Some((transport(way)?, way.ports()))))
+}
+
+fn in_transports(ports: impl Iterator<Item = (Transport, String)>) -> String {
     let mut parts: Vec<(String, Vec<String>)> = Vec::new();
-    for way in ways {
-        // The first decides; a second one is used when an answer is too large for it.
-        let Some(transport) = way.service.transports().first() else { continue };
-        let (name, port) = (transport.to_string(), way.port.to_string());
+    for (transport, port) in ports {
+        let name = transport.to_string();
         match parts.iter_mut().find(|(known, _)| *known == name) {
             Some((_, known)) => known.push(port),
             None => parts.push((name, vec![port])),
@@ -162,6 +218,7 @@ fn needed(flow: &Flow) -> String {
     parts.extend(
         flow.mode.filter(|mode| !mode.is_expected()).map(|mode| format!("where {}", mode.clause())),
     );
+    parts.extend(flow.versions());
     parts.extend(flow.group.as_ref().map(|group| format!("with {group}")));
     parts.extend(flow.only_with_target.then(|| format!("with a {}", flow.to.title())));
     match (flow.required, parts.is_empty()) {
@@ -213,7 +270,7 @@ impl Format {
 fn write_markdown(flows: &Requirements, out: &mut dyn io::Write) -> io::Result<()> {
     writeln!(out, "# {}\n\n{}", markdown(&flows.title()), markdown(&flows.source()))?;
     for section in &flows.sections {
-        writeln!(out, "\n## {}\n", section.title)?;
+        writeln!(out, "\n## {}\n", markdown(&section.title))?;
         writeln!(out, "| {} |\n| {} |", TITLES.join(" | "), TITLES.map(|_| "---").join(" | "))?;
         for row in &section.rows {
             writeln!(out, "| {} |", row.cells().map(markdown).join(" | "))?;

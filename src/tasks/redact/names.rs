@@ -24,8 +24,8 @@ impl Names {
         let catalogues: Vec<Catalogue> =
             PROFILES.iter().filter_map(|(name, _)| Catalogue::profile(name)).collect();
         let flows = catalogues.iter().flat_map(|catalogue| &catalogue.flows);
-        let internet = catalogues.iter().flat_map(|catalogue| &catalogue.internet);
-        let internet = internet.filter_map(|place| place.get_ref().parse().ok());
+        let internet = catalogues.iter().flat_map(Catalogue::all_hosts);
+        let internet = internet.filter_map(|place| place.parse().ok());
         Self {
             flows: flows.map(|flow| flow.id.get_ref().clone()).collect(),
             public: internet.map(|place: Place| place.host).collect(),

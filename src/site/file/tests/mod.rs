@@ -65,7 +65,8 @@ fn the_mistake_in_the_documentation_looks_like_that() {
 #[test]
 fn an_unknown_key_is_answered_with_the_nearest_one() {
     let all =
-        "known are name, profile, phase, timeout, max_offset, groups, optional, until_installed";
+        "known are name, profile, version, phase, timeout, max_offset, groups, optional, \
+         require, until_installed";
     for (text, expected) in [
         ("[platfrom]", ":1:2: unknown key of the file: `platfrom`; did you mean `platform`?"),
         (
@@ -229,11 +230,13 @@ fn names_of_nothing_there_is_are_refused() {
         ),
         (
             "[platform]\ngroups = [\"map\"]".to_owned(),
-            ":2:11: unknown group of profile i-vertix: `map`; there is none",
+            ":2:11: unknown group of profile i-vertix: `map`; known are basic, mail-auth, ncb, netflow, \
+             bi",
         ),
         (
-            "[machine.x]\nrole = \"remote\"".to_owned(),
-            ":2:8: profile i-vertix knows no role `remote`; known are central, poller",
+            "[machine.x]\nrole = \"map\"".to_owned(),
+            ":2:8: profile i-vertix knows no role `map`; known are central, poller, remote, bi, \
+             database",
         ),
         (
             "[machine.x]\nrole = \"polller\"".to_owned(),
@@ -269,7 +272,7 @@ fn servers_that_nobody_asks_are_refused_with_who_would() {
     refused(
         &windows,
         ":4:12: no flow of a central asks it; a poller does (poller.nsclient), and a central whose \
-         own engine asks devices (`devices` in its site file)",
+         own engine asks devices (--group basic)",
     );
     let catalogue = Catalogue::profile("i-vertix").unwrap();
     parsed(&format!("{windows}devices = []\n")).check(&catalogue, &[]).unwrap();

@@ -22,6 +22,7 @@ fn planned(text: &str, name: &str) -> Vec<String> {
         skip: Vec::new(),
         groups: Vec::new(),
         optional: Vec::new(),
+        require: Vec::new(),
         until_installed: Vec::new(),
         scale: 1.0,
         strict: false,
@@ -68,8 +69,6 @@ fn both_ends_of_a_link_know_who_connects_and_where() {
             "central.zmq not: not in use: the poller connects by ZMQ (pull) (site.toml:8)",
             "central.ssh not: not in use: the poller connects by ZMQ (pull) (site.toml:8)",
             "poller.bbdo 10.0.0.5 5670 site.toml:9",
-            "remote.zmq not: not in use: the poller connects by ZMQ (pull) (site.toml:8)",
-            "remote.ssh not: not in use: the poller connects by ZMQ (pull) (site.toml:8)",
             "poller.pull 10.0.0.5 5557 site.toml:9",
         ]
     );
@@ -79,8 +78,6 @@ fn both_ends_of_a_link_know_who_connects_and_where() {
             "central.zmq this host 5558 site.toml:15",
             "central.ssh not: not in use: the central connects by ZMQ (site.toml:13)",
             "poller.bbdo not: not in use: the broker connects to the poller (reversed) (site.toml:14)",
-            "remote.zmq this host 5558 site.toml:15",
-            "remote.ssh not: not in use: the central connects by ZMQ (site.toml:13)",
             "central.bbdo this host 5671 site.toml:15",
         ]
     );

@@ -153,6 +153,7 @@ fn steps(role: Role, layers: impl IntoIterator<Item = Layer>) -> Vec<String> {
         skip: Vec::new(),
         groups: Vec::new(),
         optional: Vec::new(),
+        require: Vec::new(),
         until_installed: Vec::new(),
         scale: 1.0,
         strict: false,
