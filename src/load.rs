@@ -157,6 +157,10 @@ fn show_task(args: ShowArgs) -> Result<Task, Refused> {
 
 fn redact_task(args: RedactSavedArgs) -> Result<Task, Refused> {
     let output = formats(&args.format, &args.files)?;
-    let key = key(&RedactArgs { redact: true, redact_key: args.redact_key })?;
+    let key = key(&RedactArgs {
+        redact: true,
+        redact_key: args.redact_key,
+        redact_keep_text: args.redact_keep_text,
+    })?;
     Ok(Task::Redact { report: args.report, key, names: args.names, output })
 }

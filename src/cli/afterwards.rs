@@ -15,6 +15,9 @@ pub(crate) struct RedactArgs {
     /// Make the stand-ins with the key in this file, so that reports match; it is made if missing
     #[arg(long, value_name = "FILE")]
     pub(crate) redact_key: Option<PathBuf>,
+    /// Keep what peers say in their own words: banners, errors, titles; names in them may stay
+    #[arg(long)]
+    pub(crate) redact_keep_text: bool,
 }
 
 #[derive(Debug, Args)]
@@ -125,6 +128,9 @@ pub(crate) struct RedactSavedArgs {
     /// Make the stand-ins with the key in this file, so that reports match; it is made if missing
     #[arg(long, value_name = "FILE")]
     pub(crate) redact_key: Option<PathBuf>,
+    /// Keep what peers say in their own words: banners, errors, titles; names in them may stay
+    #[arg(long)]
+    pub(crate) redact_keep_text: bool,
     /// Do not show the report but, for its owner alone, what each stand-in stands for
     #[arg(long, requires = "redact_key", conflicts_with = "format")]
     pub(crate) names: bool,

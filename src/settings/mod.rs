@@ -384,7 +384,8 @@ pub(crate) fn key(args: &RedactArgs) -> Result<Option<Key>, Refused> {
         None if args.redact => Key::new(),
         None => return Ok(None),
     };
-    key.map(Some).map_err(|reason| bad("--redact-key", reason))
+    let key = key.map(|key| Some(key.keeping_text(args.redact_keep_text)));
+    key.map_err(|reason| bad("--redact-key", reason))
 }
 
 /// `FROM=ADDR`: who is translated to which address.

@@ -228,6 +228,9 @@ pub(crate) enum SkipReason {
     },
 }
 
+/// What stands before the user's own words of why a step is skipped, also in a saved report.
+pub(crate) const SKIPPED: &str = "skipped: ";
+
 impl fmt::Display for SkipReason {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -245,7 +248,7 @@ impl fmt::Display for SkipReason {
             Self::OwnOfThatMachine => {
                 out.write_str("leads to that machine itself, which alone can ask there")
             }
-            Self::Asked { why: Some(why) } => write!(out, "skipped: {why}"),
+            Self::Asked { why: Some(why) } => write!(out, "{SKIPPED}{why}"),
             Self::Asked { why: None } => out.write_str("skipped as asked"),
         }
     }

@@ -16,11 +16,15 @@ use crate::console::output::file;
 
 /// A key of 256 bits.
 #[derive(Clone)]
-pub(crate) struct Key(hmac::Key);
+pub(crate) struct Key {
+    hmac: hmac::Key,
+    /// Do the peers' own words stay (`--redact-keep-text`)?
+    pub(super) keeps_text: bool,
+}
 
 impl From<[u8; 32]> for Key {
     fn from(bytes: [u8; 32]) -> Self {
-        Self(hmac::Key::new(hmac::HMAC_SHA256, &bytes))
+        Self { hmac: hmac::Key::new(hmac::HMAC_SHA256, &bytes), keeps_text: false }
     }
 }
 
@@ -69,9 +73,14 @@ impl Key {
         }
     }
 
+    /// The same, with which the peers' own words stay, or not.
+    pub(crate) fn keeping_text(self, keeps_text: bool) -> Self {
+        Self { keeps_text, ..self }
+    }
+
     /// A keyed hash of `parts`, for one purpose.
     pub(super) fn hash(&self, purpose: &str, parts: &[&[u8]]) -> [u8; 32] {
-        let mut context = hmac::Context::with_key(&self.0);
+        let mut context = hmac::Context::with_key(&self.hmac);
         context.update(purpose.as_bytes());
         for part in parts {
             context.update(&[0]);

@@ -1,10 +1,12 @@
-//! `--redact`: a report that can be shown to strangers, with a stand-in for every address and name.
+//! `--redact`: a report that can be shown to strangers, with a stand-in for every address and name,
+//! and without what strangers wrote in their own words ([`free`]).
 //!
 //! The report is changed, not a format: so all of them have it. Every text is looked at, but those
 //! that hold nothing but words of ours ([`OURS`]); a field that is new is looked at too. The same
 //! host has the same stand-in everywhere, as far as the key is the same.
 
 mod address;
+mod free;
 mod key;
 mod names;
 #[cfg(test)]
@@ -17,6 +19,8 @@ use std::net::IpAddr;
 use serde_json::{Map, Value};
 
 use crate::report::Report;
+use crate::run::plan::SKIPPED;
+use free::{Free, OF_PEERS, REPEATED, in_short, is_free};
 pub(crate) use key::Key;
 use names::Names;
 
@@ -26,12 +30,15 @@ pub(crate) struct Redactor {
     key: Key,
     names: Names,
     addresses: HashMap<IpAddr, IpAddr>,
+    /// What strangers wrote; none: it stays.
+    free: Option<Free>,
 }
 
 impl Redactor {
     /// One that makes its stand-ins with `key`.
     pub(crate) fn new(key: Key) -> Self {
-        Self { key, names: Names::new(), addresses: HashMap::new() }
+        let free = (!key.keeps_text).then(Free::default);
+        Self { key, names: Names::new(), addresses: HashMap::new(), free }
     }
 
     /// The same report with a stand-in for every address and name.
@@ -41,8 +48,8 @@ impl Redactor {
     /// The report cannot be read again afterwards; nothing of it may be shown then.
     pub(crate) fn report(&mut self, report: &Report) -> Result<Report, String> {
         let mut value = serde_json::to_value(report).map_err(|error| error.to_string())?;
-        self.learn(&value);
-        self.walk("", &mut value);
+        self.learn(&value, false);
+        self.walk("", &mut value, false);
         let report: Report = serde_json::from_value(value).map_err(|error| error.to_string())?;
         Ok(Report { redacted: true, ..report })
     }
@@ -66,20 +73,20 @@ impl Redactor {
     }
 
     /// Names of one word are known only from the fields that hold names.
-    fn learn(&mut self, value: &Value) {
+    fn learn(&mut self, value: &Value, of_peers: bool) {
         match value {
             Value::Object(map) => {
                 for (field, value) in map {
-                    self.learn_field(field, value);
-                    self.learn(value);
+                    self.learn_field(field, value, of_peers);
+                    self.learn(value, of_peers || OF_PEERS.contains(&field.as_str()));
                 }
             }
-            Value::Array(items) => items.iter().for_each(|item| self.learn(item)),
+            Value::Array(items) => items.iter().for_each(|item| self.learn(item, of_peers)),
             _ => {}
         }
     }
 
-    fn learn_field(&mut self, field: &str, value: &Value) {
+    fn learn_field(&mut self, field: &str, value: &Value, of_peers: bool) {
         let texts = match value {
             Value::String(text) => vec![text.as_str()],
             Value::Array(items) => items.iter().filter_map(Value::as_str).collect(),
@@ -90,6 +97,10 @@ impl Redactor {
             _ => return,
         };
         for text in texts {
+            if let Some(free) = self.free.as_mut().filter(|_| of_peers && is_free(field, text)) {
+                free.learn(text);
+                continue;
+            }
             match field {
                 // `custom.NAME`: the name is the user's own, and a party too.
                 "flow" if !self.names.is_flow(text) => {
@@ -121,25 +132,60 @@ impl Redactor {
         }
     }
 
-    fn walk(&mut self, field: &str, value: &mut Value) {
+    fn walk(&mut self, field: &str, value: &mut Value, of_peers: bool) {
         match value {
-            Value::String(text) => *text = self.field(field, text),
-            Value::Array(items) => items.iter_mut().for_each(|item| self.walk(field, item)),
-            Value::Object(map) => self.walk_object(map),
+            Value::String(text) => *text = self.field(field, text, of_peers),
+            Value::Array(items) => {
+                items.iter_mut().for_each(|item| self.walk(field, item, of_peers));
+            }
+            Value::Object(map) => self.walk_object(map, of_peers),
             Value::Null | Value::Bool(_) | Value::Number(_) => {}
         }
     }
 
-    fn walk_object(&mut self, map: &mut Map<String, Value>) {
+    fn walk_object(&mut self, map: &mut Map<String, Value>, of_peers: bool) {
+        if self.free.is_some() && !of_peers {
+            self.own_words(map);
+        }
         for (field, value) in map.iter_mut() {
             if !OURS.contains(&field.as_str()) {
-                self.walk(field, value);
+                self.walk(field, value, of_peers || OF_PEERS.contains(&field.as_str()));
             }
         }
     }
 
-    fn field(&mut self, field: &str, text: &str) -> String {
+    /// What the user wrote of a step: why it is skipped, and what a flow of one's own is for.
+    fn own_words(&self, map: &mut Map<String, Value>) {
+        let word = |map: &Map<String, Value>, key: &str| {
+            map.get(key).and_then(Value::as_str).unwrap_or_default().to_owned()
+        };
+        if let Some(why) = word(map, "result").strip_prefix(SKIPPED) {
+            map.insert("result".to_owned(), format!("{SKIPPED}{}", in_short(why)).into());
+        }
+        let flow = word(map, "flow");
+        if !flow.is_empty() && !self.names.is_flow(&flow) && !flow.starts_with("config.") {
+            for key in ["why", "look_at"] {
+                let text = word(map, key);
+                if !text.is_empty() {
+                    map.insert(key.to_owned(), in_short(&text).into());
+                }
+            }
+        }
+    }
+
+    fn field(&mut self, field: &str, text: &str, of_peers: bool) -> String {
+        if let Some(free) = &self.free {
+            if of_peers && is_free(field, text) {
+                return in_short(text);
+            }
+            if REPEATED.contains(&field) {
+                let text = free.without(text);
+                return self.text(&text);
+            }
+        }
         match field {
+            // Who logs in, or whose data it is: a word like any other, and nobody else's.
+            "user" | "database" if of_peers => self.names.stand_in(&self.key, text),
             // An agent makes its id from an address of its own.
             "engine_id" | "identity" => self.names.stand_in(&self.key, text),
             "flow" => self.flow(text),

@@ -210,3 +210,53 @@ fn redacted_reports_merge_as_the_originals_do() {
     let matrix = site.matrix();
     assert!(matrix.cells[0].machine, "{matrix:#?}");
 }
+
+/// With a name of one word in every fact that holds a peer's own words, and in bytes.
+#[test]
+fn a_strangers_own_words_become_their_code_and_length() {
+    let mut relay = step("poller", "smtp", "10.0.0.7", "smtp:25/tcp", "pass");
+    relay["result"] = json!("220 kronos ESMTP…, TLS 1.3");
+    relay["evidence"] = json!({ "banner": "220 kronos ESMTP for Zenobia", "via": "1.1 kronos" });
+    relay["attempts"] = json!([{
+        "address": "10.0.0.7:25", "protocol": "smtp", "outcome": "pass",
+        "headline": "220 kronos ESMTP…, TLS 1.3",
+        "evidence": { "banner": "220 kronos ESMTP for Zenobia" }, "timings": {},
+    }]);
+    let mut left_out = step("poller", "ldap", "10.0.0.8", "ldap:389/tcp", "skip");
+    left_out["result"] = json!("skipped: Zenobia has none");
+    let saved = report("poller-paris", "poller", "10.2.0.7", &[relay, left_out]);
+    let redacted = redactor().report(&saved).unwrap();
+    let text = serde_json::to_string(&redacted).unwrap();
+    assert!(!text.contains("kronos") && !text.contains("Zenobia"), "{text}");
+    assert_eq!(redacted.steps[0].evidence["banner"], "220, 28 characters");
+    assert_eq!(redacted.steps[0].attempts[0].headline, "220, 28 characters, TLS 1.3");
+    assert_eq!(redacted.steps[1].result, "skipped: 16 characters");
+    let mut keeping = Redactor::new(Key::from([7; 32]).keeping_text(true));
+    let text = serde_json::to_string(&keeping.report(&saved).unwrap()).unwrap();
+    assert!(text.contains("kronos") && text.contains("Zenobia"), "{text}");
+}
+
+/// Whatever a cause quotes of a peer, as text or as bytes, none of it is left.
+#[test]
+fn no_cause_keeps_a_peers_words_or_bytes() {
+    const WORDS: &str = "kronos of Zenobia";
+    const BYTES: &str = "21 bytes: 00 6b 72 6f 6e 6f 73";
+    for cause in samples::causes() {
+        let mut value = serde_json::to_value(&cause).unwrap();
+        let Some(facts) = value.get_mut("facts").and_then(Value::as_object_mut) else { continue };
+        for (field, fact) in facts.iter_mut() {
+            if fact.is_string() && free::is_free(field, WORDS) {
+                *fact = json!(if field == "head" { BYTES } else { WORDS });
+            }
+        }
+        let Ok(cause) = serde_json::from_value::<preflight_checks::Cause>(value) else { continue };
+        let asked = step("poller", "central", "10.0.0.5", "bbdo:5669/tcp", "fail");
+        let step = failing_at(asked, "10.2.0.7", "10.0.0.5:5669", &cause);
+        let saved = report("poller-paris", "poller", "10.2.0.7", &[step]);
+        let redacted = judged(&redactor().report(&saved).unwrap());
+        let page = serde_json::to_string(&redacted).unwrap();
+        for words in ["kronos", "Zenobia", "6b 72 6f"] {
+            assert!(!page.contains(words), "{words} of {cause:?}: {page}");
+        }
+    }
+}
