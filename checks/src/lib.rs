@@ -10,6 +10,7 @@ mod diagnose;
 mod discreet;
 mod evidence;
 mod firewall;
+mod follow_ups;
 #[cfg(test)]
 mod hostile;
 mod identify;
@@ -27,18 +28,20 @@ use tokio::time::Instant;
 #[cfg(feature = "samples")]
 pub use cause::samples;
 pub use cause::{
-    AgentCause, AliasEnd, BbdoCause, Blank, Cause, ChainLink, ClosedHow, Concern, ConcernCode, DatabaseCause,
-    Demand, DnsCause, DropSign, FirewallCause, GorgoneCause, HostAnswer, Icmp, Layer, LdapCause,
-    LocalFirewallSign, LocalRoute, Millis, NameCause, NsclientCause, NtpCause, Opinion, OwnCause, OwnFirewall,
-    Owner, Passage, PathCause, Phase, Plea, PortCause, QuietPoller, Remedy, RemedyCommand,
-    ResetSign, RouteCause, RouteEntry, RunOn, SmtpCause, SnmpCause, SourceFault, SshCause, SshPart,
-    TalkCause, TlsCause, Transport, TunnelLink, WebCause, Whereabouts, span,
+    AgentCause, AliasEnd, BbdoCause, Blank, Cause, ChainLink, ClosedHow, Concern, ConcernCode,
+    DatabaseCause, Demand, DnsCause, DropSign, FirewallCause, GorgoneCause, HostAnswer, Icmp,
+    Layer, LdapCause, LocalFirewallSign, LocalRoute, Millis, NameCause, NsclientCause, NtpCause,
+    Opinion, OwnCause, OwnFirewall, Owner, Passage, PathCause, Phase, Plea, PortCause, QuietPoller,
+    Remedy, RemedyCommand, ResetSign, RouteCause, RouteEntry, RunOn, SmtpCause, SnmpCause,
+    SourceFault, SshCause, SshPart, TalkCause, TlsCause, Transport, TunnelLink, WebCause,
+    Whereabouts, span,
 };
 pub use diagnose::{Case, Examiner, Inquiry, Manner};
 pub use discreet::{
     MASK, discreet, discreet_path, discreet_text, discreet_value, hidden, quoted, secrets_of,
 };
 pub use evidence::{Evidence, Hop, Seen, Timings, Value};
+pub use follow_ups::{FOLLOW_UPS, FollowUp};
 pub use identify::identify;
 pub use net::{
     Addresses, Arrivals, Deadline, FarStream, Identity, Io, NameFiles, NameSource, Naming, Offer,

@@ -7,7 +7,7 @@ use std::io;
 use std::net::IpAddr;
 
 use anstyle::Style;
-use preflight_checks::printable;
+use preflight_checks::{FOLLOW_UPS, printable};
 use unicode_width::UnicodeWidthStr;
 
 use super::groups::in_order;
@@ -22,6 +22,11 @@ use crate::text::{MIN_WIDTH, at_slashes, first_of, in_one, pad, side_by_side, wr
 ///
 /// What the writer says.
 pub(crate) fn write(plan: &Plan, canvas: Canvas, out: &mut dyn io::Write) -> io::Result<()> {
+    one(plan, canvas, out)?;
+    follow_ups(std::slice::from_ref(plan), canvas.width.max(MIN_WIDTH), out)
+}
+
+fn one(plan: &Plan, canvas: Canvas, out: &mut dyn io::Write) -> io::Result<()> {
     let width = canvas.width.max(MIN_WIDTH);
     let misfit = plan.catalogue.misfit.as_deref().map(|text| format!("{NOTE} {text}"));
     for part in [Some(in_one(&head(plan))), edition(plan), misfit].into_iter().flatten() {
@@ -50,7 +55,40 @@ pub(crate) fn write_all(plans: &[Plan], canvas: Canvas, out: &mut dyn io::Write)
         if index > 0 {
             writeln!(out)?;
         }
-        write(plan, canvas, out)?;
+        one(plan, canvas, out)?;
+    }
+    follow_ups(plans, canvas.width.max(MIN_WIDTH), out)
+}
+
+/// What these questions may come to besides themselves, for whoever has to allow it.
+fn follow_ups(plans: &[Plan], width: usize, out: &mut dyn io::Write) -> io::Result<()> {
+    let steps = plans.iter().flat_map(|plan| &plan.steps);
+    let questions = steps.filter(|step| step.direction == Direction::Outbound);
+    let questions = questions.filter_map(|step| match &step.action {
+        Action::Ask(question) => Some(question),
+        Action::Skip(_) | Action::Found(_) => None,
+    });
+    let asked: Vec<&Asked> = questions.flat_map(|question| &question.ways).collect();
+    let mut rows = FOLLOW_UPS
+        .iter()
+        .filter(|row| asked.iter().any(|asked| row.may_follow(asked.probe.service())))
+        .peekable();
+    if rows.peek().is_none() {
+        return Ok(());
+    }
+    writeln!(out, "\n  What may follow a question, at most; not with --no-trace what has a *:")?;
+    for row in rows {
+        let star = if row.is_look { " *" } else { "" };
+        let packets = Some(row.packets).filter(|packets| !packets.is_empty());
+        let connections = Some(row.connections).filter(|it| !it.is_empty());
+        let packets = packets.map(|packets| format!("packets: {packets}"));
+        let connections = connections.map(|it| format!("connections: {it}"));
+        writeln!(out, "  after {}{star}", row.after)?;
+        for cost in packets.into_iter().chain(connections) {
+            for line in wrap(&cost, width.saturating_sub(4)) {
+                writeln!(out, "    {line}")?;
+            }
+        }
     }
     Ok(())
 }

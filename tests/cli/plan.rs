@@ -85,6 +85,29 @@ fn a_plan_says_once_where_its_values_came_from() {
       poller.bbdo  10.0.0.5     bbdo 5670/tcp
                    target from --central, port from --port
       poller.trap  this host    look who listens here on 162/udp [optional]
+
+      What may follow a question, at most; not with --no-trace what has a *:
+      after a silence, or a port that is closed *
+        packets: 30 to that host: the port with growing hop limits, ping, TCP 443,
+        80, 22, UDP 33434
+        connections: none: a RST ends each handshake before it is complete
+      after a first packet that was lost *
+        packets: 19 to the port, from five ports of ours
+        connections: none; over UDP 19 questions
+      after a delay like that of a lost packet, over TCP
+        packets: 12 SYN (none for SSH)
+        connections: none
+      after a silence on an open connection
+        connections: 1 with the same words; where size may matter 2 more, one of
+        them with small packets
+      after a connection without a word *
+        connections: 4: the first words of TLS, LDAP, BBDO, NRPE (of a proxy 2:
+        SOCKS, TLS); none to an SSH port that closes or resets at once; to a mute
+        broker none but the one for TLS
+      after a RST in the middle *
+        packets: 32 to that host
+        connections: 17 with the same words, at services that are not on this
+        machine; the first three of a service in a run
     ");
 }
 
