@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use preflight_checks::quoted;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A version of the platform as its vendors number it, year and month: `24.10`.
@@ -26,7 +27,7 @@ impl FromStr for Release {
         let is_repair = parts.all(|part| part.bytes().all(|byte| byte.is_ascii_digit()));
         release
             .filter(|release| is_repair && (1..=12).contains(&release.month))
-            .ok_or_else(|| format!("`{text}` is no version of the platform, as 24.10 is"))
+            .ok_or_else(|| format!("{} is no version of the platform, as 24.10 is", quoted(text)))
     }
 }
 

@@ -64,7 +64,7 @@ fn a_site_file_gives_the_document_names_and_addresses() {
 #[test]
 fn what_a_table_has_not_is_wrong_usage() {
     for (arguments, want) in [
-        (["--role", "map"], "unknown role `map`; profile i-vertix knows central, poller"),
+        (["--role", "mars"], "unknown role `mars`; profile i-vertix knows central, poller"),
         (["--group", "map"], "profile i-vertix has no group `map`"),
         (["--profile", "zabbix"], "unknown profile `zabbix`; known are i-vertix, centreon, centreon-cloud"),
         (["--format", "pdf"], "pdf"),

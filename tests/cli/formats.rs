@@ -216,10 +216,10 @@ fn two_formats_in_one_file_are_refused() {
 }
 
 #[test]
-fn a_plan_has_a_table_and_json_alone() {
+fn a_plan_has_a_table_and_json_and_its_flows_as_a_document() {
     for (name, _) in FORMATS.into_iter().filter(|(name, _)| *name != "centreon") {
         let ended = preflight(&["plan", "--role", "poller", "--format", name]);
-        let has_plan = ["table", "json"].contains(&name);
+        let has_plan = ["table", "json", "markdown", "csv"].contains(&name);
         assert_eq!(ended.code, Some(if has_plan { 0 } else { 2 }), "{name}: {ended:#?}");
         assert_eq!(ended.stdout.is_empty(), !has_plan, "{name}");
     }

@@ -65,7 +65,8 @@ fn a_mistake_is_shown_with_its_line_and_a_caret_and_nobody_is_asked() {
         ),
         (
             "\n[platform]\nprofile = \"i-vertix\"\n[machine.poller1]\nrole = \"map\"".to_owned(),
-            "8:8: profile i-vertix knows no role `map`; known are central, poller",
+            "8:8: profile i-vertix knows no role `map`; known are central, poller, remote, bi, \
+             database",
         ),
         (
             "\n[platform]\nprofile = \"centron\"\n[machine.poller1]\nrole = \"poller\"".to_owned(),

@@ -124,13 +124,7 @@ fn targets_of_other_kinds_need_a_flow_and_no_flag_of_their_own() {
 fn targets_that_no_flow_asks_say_what_would() {
     let engine = "a poller does (poller.snmp), and a central whose own engine asks devices";
     for (flags, place, what) in [
-        (
-            &["--role", "central", "--database", "10.0.0.6"][..],
-            "--database",
-            "no flow of a central asks it; --profile centreon has central.dbms",
-        ),
-        (&["--role", "central", "--remote", "10.0.0.6"], "--remote", "centreon has central.remote"),
-        (&["--role", "central", "--device", "10.1.1.1"], "--device", engine),
+        (&["--role", "central", "--device", "10.1.1.1"][..], "--device", engine),
         (&["--role", "poller", "--ldap", "10.0.0.6"], "--ldap", "a central does (central.ldap)"),
         (&["--role", "poller", "--ldap-domain", "corp.example"], "--ldap-domain", "a central does"),
         (
@@ -156,7 +150,7 @@ fn targets_that_no_flow_asks_say_what_would() {
 fn only_what_this_machine_has_can_be_asked() {
     for (only, why) in [
         ("central.ldap", "central.ldap is a flow of a central, not of a poller"),
-        ("poller.proxy", "poller.proxy has no target; give --proxy HOST"),
+        ("poller.proxy", "poller.proxy has no target; give --proxy URL"),
         ("poller.pull", "poller.pull is not in use here"),
         ("custom.*", "no flow is called `custom.*`"),
     ] {

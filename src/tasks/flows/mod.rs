@@ -85,7 +85,10 @@ impl Requirements {
         let is_wanted = |flow: &&Flow| {
             let of_role = |role: Role| flow.from.is(role) || flow.to.is(role);
             choice.role.is_none_or(of_role)
-                && flow.group.as_ref().is_none_or(|group| choice.groups.contains(group))
+                && flow.group.as_ref().is_none_or(|group| {
+                    let is_own = choice.role.is_some_and(|role| role.to_string() == *group);
+                    is_own || choice.groups.contains(group)
+                })
         };
         let wanted: Vec<&Flow> = catalogue.flows.iter().filter(is_wanted).collect();
         let titles = sections_of(wanted.iter().map(|flow| section(flow, catalogue)));
