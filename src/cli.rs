@@ -576,9 +576,8 @@ pub(crate) fn parse(words: Vec<OsString>) -> Result<Cli, UsageError> {
 /// `--mode 640` is what `--file-mode 640` was once called; a mode of two machines is a word.
 fn with_file_mode(mut words: Vec<OsString>) -> Vec<OsString> {
     let is_octal = |word: &OsString| {
-        word.to_str().is_some_and(|word| {
-            !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_digit())
-        })
+        word.to_str()
+            .is_some_and(|word| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_digit()))
     };
     for index in 0..words.len() {
         let has_value = words.get(index + 1).is_some_and(is_octal);

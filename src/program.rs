@@ -89,11 +89,7 @@ fn shown(report: Report, key: Option<&redact::Key>) -> Result<Report, String> {
 /// Asks everything in `plan`, with progress on stderr, and lines on stdout if they were asked for.
 ///
 /// With `again`, what does not work is asked again; what is written says how it was at the end.
-async fn check(
-    plan: &plan::Plan,
-    job: &Job,
-    again: Option<Patience>,
-) -> (Report, Option<Live>) {
+async fn check(plan: &plan::Plan, job: &Job, again: Option<Patience>) -> (Report, Option<Live>) {
     // Before any thread is started, so that no signal ends the run without a report.
     let mut interruption = Interruption::new();
     let started_at = jiff::Timestamp::now().to_string();

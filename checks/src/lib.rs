@@ -28,13 +28,13 @@ use tokio::time::Instant;
 #[cfg(feature = "samples")]
 pub use cause::samples;
 pub use cause::{
-    AgentCause, AliasEnd, BbdoCause, Blank, Cause, ChainLink, ClosedHow, Concern, ConcernCode,
-    DatabaseCause, Demand, DnsCause, DropSign, FirewallCause, GorgoneCause, HostAnswer, Icmp,
-    Layer, LdapCause, LocalFirewallSign, LocalRoute, Millis, NameCause, NsclientCause, NtpCause,
-    Opinion, OwnCause, OwnFirewall, Owner, Passage, PathCause, Phase, Plea, PortCause, QuietPoller,
-    Remedy, RemedyCommand, ResetSign, RouteCause, RouteEntry, RunOn, SmtpCause, SnmpCause,
-    SourceFault, SshCause, SshPart, TalkCause, TlsCause, Transport, TunnelLink, WebCause,
-    Whereabouts, span,
+    AgentCause, AliasEnd, BbdoCause, Blank, Cause, ChainLink, ClosedHow, ClosedPort, Concern,
+    ConcernCode, DatabaseCause, Demand, DnsCause, DropSign, FirewallCause, GorgoneCause,
+    HostAnswer, Icmp, Layer, LdapCause, LocalFirewallSign, LocalRoute, Millis, NameCause,
+    NsclientCause, NtpCause, Opinion, OwnCause, OwnFirewall, Owner, Passage, PathCause, Phase,
+    Plea, PortCause, QuietPoller, Remedy, RemedyCommand, ResetSign, RouteCause, RouteEntry, RunOn,
+    SmtpCause, SnmpCause, SourceFault, SshCause, SshPart, TalkCause, TlsCause, Transport,
+    TunnelLink, WebCause, Whereabouts, span,
 };
 pub use diagnose::{Case, Examiner, Inquiry, Manner};
 pub use discreet::{

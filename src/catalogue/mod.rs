@@ -452,7 +452,8 @@ impl Catalogue {
         catalogue.identity = Identity::of(file, text);
         catalogue.identity.version.clone_from(&catalogue.version);
         catalogue.identity.date.clone_from(&catalogue.date);
-        catalogue.identity.follows = catalogue.documents.iter().map(VendorPage::to_string).collect();
+        catalogue.identity.follows =
+            catalogue.documents.iter().map(VendorPage::to_string).collect();
         Ok(catalogue)
     }
 
@@ -726,7 +727,8 @@ why = "Time."
                 assert!(flow.why.ends_with('.'), "{id}: {}", flow.why);
                 assert!(flow.source.is_some() && flow.application.is_some(), "{id}");
                 let group = flow.group.as_ref();
-                let is_described = |group: &String| catalogue.groups.iter().any(|it| it.id == *group);
+                let is_described =
+                    |group: &String| catalogue.groups.iter().any(|it| it.id == *group);
                 assert!(group.is_none_or(is_described), "{id}");
             }
             let used = |document: &VendorPage| {
@@ -778,7 +780,10 @@ why = "Time."
     fn an_unknown_party_version_document_and_flow_are_refused_with_their_place() {
         let row = |from: &str, to: &str| broken(&ROW.replace(from, to));
         let party = row("to = \"ntp\"", "to = \"npt\"");
-        assert!(party.starts_with("site.toml:9:6: unknown party: `npt`; did you mean `ntp`?"), "{party}");
+        assert!(
+            party.starts_with("site.toml:9:6: unknown party: `npt`; did you mean `ntp`?"),
+            "{party}"
+        );
         assert!(party.contains("to = \"npt\"") && party.contains("parties = [\"npt\"]"), "{party}");
         let own = ROW.replace("to = \"ntp\"", "to = \"erp\"");
         assert!(broken(&own).starts_with("site.toml:9:6: unknown party: `erp`"));
@@ -788,14 +793,23 @@ why = "Time."
         let versions = "platform_versions = [\"24.10\", \"25.10\"]\nroles =";
         let since = with("since = \"24.11\"").replace("roles =", versions);
         let message = broken(&since);
-        assert!(message.starts_with("site.toml:12:9: unknown version of the platform: `24.11`"), "{message}");
+        assert!(
+            message.starts_with("site.toml:12:9: unknown version of the platform: `24.11`"),
+            "{message}"
+        );
         assert!(Catalogue::parse("x", &since.replace("24.11", "25.10")).is_ok());
         let wrong = broken(&with("before = \"next\""));
         assert!(wrong.starts_with("site.toml:11:10: `next` is no version"), "{wrong}");
         let source = broken(&with("source = \"handbook: Poller\""));
-        assert!(source.starts_with("site.toml:11:10: unknown document: `handbook`; there is none"), "{source}");
+        assert!(
+            source.starts_with("site.toml:11:10: unknown document: `handbook`; there is none"),
+            "{source}"
+        );
         let instead = broken(&with("instead_of = \"poller.npt\""));
-        assert!(instead.starts_with("site.toml:11:14: unknown flow: `poller.npt`; did you mean"), "{instead}");
+        assert!(
+            instead.starts_with("site.toml:11:14: unknown flow: `poller.npt`; did you mean"),
+            "{instead}"
+        );
     }
 
     #[test]

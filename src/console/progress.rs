@@ -146,8 +146,7 @@ impl Progress {
         // A line for the counts, and one for the cursor.
         let room = height.saturating_sub(2 + note.iter().count());
         let lines = rows.lines(columns, room.min(MOST), self.coloured);
-        let all: Vec<String> =
-            std::iter::once(String::new()).chain(lines).chain(note).collect();
+        let all: Vec<String> = std::iter::once(String::new()).chain(lines).chain(note).collect();
         self.bar.set_message(all.join("\n"));
     }
 }

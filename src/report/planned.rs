@@ -120,8 +120,13 @@ fn edition(plan: &Plan) -> Option<String> {
     let whose = identity.follows.iter().filter_map(|title| title.split(", ").next());
     let whose = in_order(whose, |whose| (*whose).to_owned());
     let whose: Vec<String> = whose.into_iter().map(|(whose, _)| whose).collect();
-    let whose: Vec<&str> = whose.iter().map(String::as_str).filter(|it| *it != "preflight").collect();
-    let after = if whose.is_empty() { String::new() } else { format!(", after {}", first_of(&whose, NAMED)) };
+    let whose: Vec<&str> =
+        whose.iter().map(String::as_str).filter(|it| *it != "preflight").collect();
+    let after = if whose.is_empty() {
+        String::new()
+    } else {
+        format!(", after {}", first_of(&whose, NAMED))
+    };
     Some(printable(&format!("flow table {edition}{}{after}", platform.unwrap_or_default())))
 }
 

@@ -69,9 +69,10 @@ impl Watch {
     pub(crate) fn goes_on(plan: &Plan, found: &[Option<Found>]) -> bool {
         let is_asked = |action: &Action| matches!(action, Action::Ask(_));
         let some_required = plan.steps.iter().any(|step| step.required && is_asked(&step.action));
-        plan.steps.iter().enumerate().any(|(index, step)| {
-            (step.required || !some_required) && is_open(plan, found, index)
-        })
+        plan.steps
+            .iter()
+            .enumerate()
+            .any(|(index, step)| (step.required || !some_required) && is_open(plan, found, index))
     }
 
     /// The plan of the next round: the steps that do not work yet, and are due.
@@ -103,7 +104,8 @@ fn is_open(plan: &Plan, found: &[Option<Found>], index: usize) -> bool {
     let judged = report::step(step, found, plan.phase);
     let is_wrong = matches!(judged.outcome, Outcome::Fail | Outcome::Unknown);
     let shown = found.attempts.iter().filter_map(|attempt| attempt.finding.verdict.as_ref().err());
-    is_wrong && !shown.map(preflight_checks::Cause::layer).any(|layer| layer >= Layer::Authentication)
+    is_wrong
+        && !shown.map(preflight_checks::Cause::layer).any(|layer| layer >= Layer::Authentication)
 }
 
 /// Writes the moment at which it came to work to each attempt that does.
@@ -133,7 +135,8 @@ mod tests {
     #[test]
     fn the_last_question_is_asked_at_the_end_and_none_after_it() {
         let half_a_minute = Duration::from_secs(30);
-        let patience = Patience { every: Some(Duration::from_secs(20)), within: Some(half_a_minute) };
+        let patience =
+            Patience { every: Some(Duration::from_secs(20)), within: Some(half_a_minute) };
         assert_eq!(patience.next(1, Duration::ZERO), Some(Duration::from_secs(20)));
         assert_eq!(patience.next(2, Duration::from_secs(21)), Some(Duration::from_secs(9)));
         assert_eq!(patience.next(3, half_a_minute), None);

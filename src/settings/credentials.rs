@@ -123,7 +123,10 @@ pub(super) fn broker_output(args: &RunArgs) -> Result<Option<BrokerOutput>, Refu
     let has = |word: &str| args.bbdo.iter().any(|known| known == word);
     let known = ["reversed", "grpc", "tls"];
     if let Some(other) = args.bbdo.iter().find(|word| !known.contains(&word.as_str())) {
-        return Err(bad(FLAG, format!("unknown word {}; known are {}", quoted(other), known.join(", "))));
+        return Err(bad(
+            FLAG,
+            format!("unknown word {}; known are {}", quoted(other), known.join(", ")),
+        ));
     }
     let bbdo_tls = &args.credentials.bbdo_tls;
     if bbdo_tls.is_empty() && !has("grpc") && !has("tls") {

@@ -133,11 +133,8 @@ pub(crate) fn requirements(args: &FlowsArgs) -> Result<Requirements, Refused> {
 
 /// The rows of a site file's machines.
 fn requirements_of_site(args: &FlowsArgs, site: &Path) -> Result<Requirements, Refused> {
-    let run = RunArgs {
-        table: args.table.clone(),
-        group: args.group.clone(),
-        ..RunArgs::of_site(site)
-    };
+    let run =
+        RunArgs { table: args.table.clone(), group: args.group.clone(), ..RunArgs::of_site(site) };
     let mut jobs = super::jobs(&run)?;
     if let Some(name) = &args.machine {
         jobs.retain(|job| job.site.machine.as_ref() == Some(name));
@@ -280,7 +277,10 @@ pub(super) fn groups_exist(groups: &[String], catalogue: &Catalogue) -> Result<(
                 [] => "it has none".to_owned(),
                 all => format!("it has {}", all.join(", ")),
             };
-            Err(bad("--group", format!("profile {profile} has no group {}; {known}", quoted(group))))
+            Err(bad(
+                "--group",
+                format!("profile {profile} has no group {}; {known}", quoted(group)),
+            ))
         }
         None => Ok(()),
     }

@@ -3,9 +3,9 @@
 mod credentials;
 mod devices;
 mod known;
-mod site_file;
 #[cfg(test)]
 mod reach;
+mod site_file;
 mod targets;
 mod tuning;
 

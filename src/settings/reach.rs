@@ -40,7 +40,9 @@ fn command(catalogue: &Catalogue, flow: &Flow) -> Vec<String> {
     let flags = party_kind(kind).map_or(&[][..], |kind| kind.flags);
     match (is_outbound, kind, flags) {
         (false, _, _) => {}
-        (true, "proxy", _) => words.extend(["--proxy", "http://peer.example:8080"].map(String::from)),
+        (true, "proxy", _) => {
+            words.extend(["--proxy", "http://peer.example:8080"].map(String::from))
+        }
         (true, _, [flag, ..]) => words.extend([flag.flag.to_owned(), "peer.example".to_owned()]),
         (true, _, []) => words.extend(["--target".to_owned(), format!("{kind}=peer.example")]),
     }
@@ -55,9 +57,8 @@ fn planned(words: &[String]) -> Result<Vec<(String, Direction, bool)>, String> {
         return Err("no plan".to_owned());
     };
     let steps = plan(&job.catalogue, &job.site, &job.settings).steps;
-    let asked = |action: &crate::run::plan::Action| {
-        matches!(action, crate::run::plan::Action::Ask(_))
-    };
+    let asked =
+        |action: &crate::run::plan::Action| matches!(action, crate::run::plan::Action::Ask(_));
     Ok(steps.into_iter().map(|step| (step.flow, step.direction, asked(&step.action))).collect())
 }
 

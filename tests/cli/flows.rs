@@ -66,7 +66,10 @@ fn what_a_table_has_not_is_wrong_usage() {
     for (arguments, want) in [
         (["--role", "mars"], "unknown role `mars`; profile i-vertix knows central, poller"),
         (["--group", "map"], "profile i-vertix has no group `map`"),
-        (["--profile", "zabbix"], "unknown profile `zabbix`; known are i-vertix, centreon, centreon-cloud"),
+        (
+            ["--profile", "zabbix"],
+            "unknown profile `zabbix`; known are i-vertix, centreon, centreon-cloud",
+        ),
         (["--format", "pdf"], "pdf"),
     ] {
         let (code, out, errors) = flows(&arguments);

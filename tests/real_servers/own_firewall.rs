@@ -128,8 +128,8 @@ impl Scene {
         let lab = Lab::new();
         for port in [PORT, PORT + 1] {
             // It takes both families.
-            let listener =
-                lab.inside(Node::Server, || TcpListener::bind((Ipv6Addr::UNSPECIFIED, port)).unwrap());
+            let listener = lab
+                .inside(Node::Server, || TcpListener::bind((Ipv6Addr::UNSPECIFIED, port)).unwrap());
             thread::spawn(move || {
                 while let Ok((mut connection, _)) = listener.accept() {
                     thread::spawn(move || {
@@ -146,13 +146,14 @@ impl Scene {
 
     /// Does a connection of the client come about, and carry a byte there and back?
     fn connects(&self, to: IpAddr) -> bool {
-        self.lab.inside(Node::Client, || {
-            let mut connection = TcpStream::connect_timeout(&(to, PORT).into(), PATIENCE)?;
-            connection.set_read_timeout(Some(PATIENCE))?;
-            connection.write_all(b"x")?;
-            connection.read_exact(&mut [0])
-        })
-        .is_ok()
+        self.lab
+            .inside(Node::Client, || {
+                let mut connection = TcpStream::connect_timeout(&(to, PORT).into(), PATIENCE)?;
+                connection.set_read_timeout(Some(PATIENCE))?;
+                connection.write_all(b"x")?;
+                connection.read_exact(&mut [0])
+            })
+            .is_ok()
     }
 
     /// The row of the flow that comes in from `sender`.
@@ -174,7 +175,9 @@ impl Scene {
         let fact = row.to_string();
         let is = if closed {
             Closed
-        } else if fact.contains("lets TCP 5669 in by") || fact.contains("hands TCP 5669 on to port 5670") {
+        } else if fact.contains("lets TCP 5669 in by")
+            || fact.contains("hands TCP 5669 on to port 5670")
+        {
             Open
         } else {
             Untold
@@ -187,8 +190,9 @@ impl Scene {
         let (said, row) = self.said(from);
         let really = if self.connects(to) { Open } else { Closed };
         let is_true = said == Untold || said == really;
-        (said != expected || !is_true)
-            .then(|| format!("{what} ({from}): {said:?}, really {really:?}, expected {expected:?}\n{row}"))
+        (said != expected || !is_true).then(|| {
+            format!("{what} ({from}): {said:?}, really {really:?}, expected {expected:?}\n{row}")
+        })
     }
 
     fn reset(&self) {
@@ -270,7 +274,10 @@ fn the_command_that_is_shown_opens_the_port() {
             assert_eq!(scene.said(from).0, Open, "{what}: {command}");
         }
     };
-    let closed = format!("table inet filter {{\n{}\n}}\n", nft("IN { drop; NEIGHBOURS\n ct state established accept }"));
+    let closed = format!(
+        "table inet filter {{\n{}\n}}\n",
+        nft("IN { drop; NEIGHBOURS\n ct state established accept }")
+    );
     scene.lab.nft(Node::Server, &closed);
     opens("nftables");
     scene.reset();
@@ -299,7 +306,10 @@ fn without_a_sender_what_depends_on_it_is_not_decided() {
     let scene = Scene::new();
     scene.lab.nft(
         Node::Server,
-        &format!("table inet filter {{\n{}\n}}\n", nft("IN { drop; NEIGHBOURS\n ip saddr 10.2.0.0/24 tcp dport 5669 accept }")),
+        &format!(
+            "table inet filter {{\n{}\n}}\n",
+            nft("IN { drop; NEIGHBOURS\n ip saddr 10.2.0.0/24 tcp dport 5669 accept }")
+        ),
     );
     let row = scene.row(None);
     assert_eq!(row["outcome"], "pass", "{row}");
@@ -308,7 +318,10 @@ fn without_a_sender_what_depends_on_it_is_not_decided() {
     scene.reset();
     scene.lab.nft(
         Node::Server,
-        &format!("table inet filter {{\n{}\n}}\n", nft("IN { drop; NEIGHBOURS\n ip saddr 10.2.0.0/24 tcp dport 22 accept }")),
+        &format!(
+            "table inet filter {{\n{}\n}}\n",
+            nft("IN { drop; NEIGHBOURS\n ip saddr 10.2.0.0/24 tcp dport 22 accept }")
+        ),
     );
     let row = scene.row(None);
     assert_eq!(row["cause"]["code"], "closed-by-own-firewall", "{row}");
@@ -317,11 +330,20 @@ fn without_a_sender_what_depends_on_it_is_not_decided() {
 #[test]
 fn who_is_not_root_is_told_that_the_rules_are_not_read() {
     let scene = Scene::new();
-    scene.lab.nft(Node::Server, &format!("table inet filter {{\n{}\n}}\n", nft("IN { drop; NEIGHBOURS }")));
+    scene.lab.nft(
+        Node::Server,
+        &format!("table inet filter {{\n{}\n}}\n", nft("IN { drop; NEIGHBOURS }")),
+    );
     let mut command = scene.lab.command(Node::Server, "setpriv");
     command.args(["--reuid=65534", "--regid=65534", "--clear-groups", PREFLIGHT]);
-    let row = as_json(command.args(["--role", "poller", "--no-discovery", "--only", "central.zmq"])
-        .args(["--port", "central.zmq=5669", "--format", "json"]));
+    let row = as_json(
+        command.args(["--role", "poller", "--no-discovery", "--only", "central.zmq"]).args([
+            "--port",
+            "central.zmq=5669",
+            "--format",
+            "json",
+        ]),
+    );
     assert!(row["cause"].is_null(), "{row}");
     assert!(row.to_string().contains("not known: only root may read this host's rules"), "{row}");
 }

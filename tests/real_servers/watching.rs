@@ -55,8 +55,8 @@ fn start(lab: &Lab, arguments: &[&str]) -> Child {
 fn ended(child: Child) -> (Option<i32>, Value, String) {
     let output = child.wait_with_output().unwrap();
     let errors = String::from_utf8_lossy(&output.stderr).into_owned();
-    let report: Value = serde_json::from_slice(&output.stdout)
-        .unwrap_or_else(|error| panic!("{error}: {errors}"));
+    let report: Value =
+        serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {errors}"));
     (output.status.code(), report["steps"][0].clone(), errors)
 }
 
@@ -114,10 +114,7 @@ fn credentials_that_were_refused_are_not_shown_again() {
     let begun = Instant::now();
     let child = start(
         &lab,
-        &[
-            "--check", &check, "--wait", "1h", "--redis-password-file",
-            password.to_str().unwrap(),
-        ],
+        &["--check", &check, "--wait", "1h", "--redis-password-file", password.to_str().unwrap()],
     );
     let (code, step, _) = ended(child);
     assert!(begun.elapsed() < Duration::from_secs(15), "nothing is left to wait for");
@@ -159,9 +156,15 @@ fn interrupt(child: &Child) {
 
 #[test]
 fn times_that_are_none_are_refused() {
-    for arguments in [&["--watch", "0"][..], &["--watch", "often"], &["--wait", "30"], &["--wait", "9d"]] {
+    for arguments in
+        [&["--watch", "0"][..], &["--watch", "often"], &["--wait", "30"], &["--wait", "9d"]]
+    {
         let mut preflight = Command::new(PREFLIGHT);
-        let output = preflight.args(["--role", "poller", "--no-discovery"]).args(arguments).output().unwrap();
+        let output = preflight
+            .args(["--role", "poller", "--no-discovery"])
+            .args(arguments)
+            .output()
+            .unwrap();
         assert_eq!(output.status.code(), Some(2), "{output:?}");
         let errors = String::from_utf8_lossy(&output.stderr);
         assert!(errors.contains(arguments[0]), "{errors}");

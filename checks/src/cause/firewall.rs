@@ -24,60 +24,86 @@ use super::remedy::{Advice, Passage, say};
 #[strum(serialize_all = "kebab-case")]
 pub enum FirewallCause {
     /// This host's own rules do not let in who is to connect.
-    #[error(
-        "this host's own firewall ({}) does not let {}{transport} {port} in{} ({})",
-        firewall.told(zone.as_deref()),
-        if *answers { "the answers out, so not " } else { "" },
-        from.map(|from| format!(" from {from}")).unwrap_or_default(),
-        by_rule(*how, *handed_to, [family, table, chain], rule)
-    )]
-    ClosedByOwnFirewall {
-        /// TCP or UDP.
-        transport: Transport,
-        /// The port others come to.
-        port: u16,
-        /// What manages the rule.
-        firewall: OwnFirewall,
-        /// The zone of firewalld that the packet is in.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        zone: Option<String>,
-        /// What becomes of the packet.
-        how: ClosedHow,
-        /// Where a rule sends it instead.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        handed_to: Option<SocketAddr>,
-        /// Is it the answer that is stopped?
-        #[serde(default)]
-        answers: bool,
-        /// `ip`, `ip6`, `inet` or `netdev`.
-        family: String,
-        /// The table of the rule.
-        table: String,
-        /// The chain of the rule.
-        chain: String,
-        /// The chain by which packets enter the table.
-        base: String,
-        /// The rule as its own program shows it, or `policy drop`.
-        rule: String,
-        /// Who connects, where that is known.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        from: Option<IpAddr>,
-    },
+    #[error("{0}")]
+    ClosedByOwnFirewall(Box<ClosedPort>),
+}
+
+/// A port that this host's own rules close, and the rule that does it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ClosedPort {
+    /// TCP or UDP.
+    pub transport: Transport,
+    /// The port others come to.
+    pub port: u16,
+    /// What manages the rule.
+    pub firewall: OwnFirewall,
+    /// The zone of firewalld that the packet is in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub zone: Option<String>,
+    /// What becomes of the packet.
+    pub how: ClosedHow,
+    /// Where a rule sends it instead.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub handed_to: Option<SocketAddr>,
+    /// Is it the answer that is stopped?
+    #[serde(default)]
+    pub answers: bool,
+    /// `ip`, `ip6`, `inet` or `netdev`.
+    pub family: String,
+    /// The table of the rule.
+    pub table: String,
+    /// The chain of the rule.
+    pub chain: String,
+    /// The chain by which packets enter the table.
+    pub base: String,
+    /// The rule as its own program shows it, or `policy drop`.
+    pub rule: String,
+    /// Who connects, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<IpAddr>,
+}
+
+impl std::fmt::Display for ClosedPort {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let firewall = self.firewall.told(self.zone.as_deref());
+        let answers = if self.answers { "the answers out, so not " } else { "" };
+        let (transport, port) = (self.transport, self.port);
+        write!(
+            f,
+            "this host's own firewall ({firewall}) does not let {answers}{transport} {port} in"
+        )?;
+        if let Some(from) = self.from {
+            write!(f, " from {from}")?;
+        }
+        write!(f, " ({}", self.how)?;
+        if let Some(to) = self.handed_to {
+            write!(f, " to {to}")?;
+        }
+        let Self { rule, family, table, chain, .. } = self;
+        write!(f, " by `{rule}` in {family} {table}, chain {chain})")
+    }
 }
 
 impl FirewallCause {
     /// Layer, owner, and what may be asked for; a new cause gets its line here, as there is no wildcard.
     pub(super) fn about(&self) -> About {
         match self {
-            Self::ClosedByOwnFirewall { .. } => {
-                About::new(Layer::Port, Owner::ThisHost, Plea::Nothing)
-            }
+            Self::ClosedByOwnFirewall(_) => About::new(Layer::Port, Owner::ThisHost, Plea::Nothing),
         }
     }
 
-    /// What to do about it: the command that opens the port, now and for good.
+    /// What to do about it.
     pub(super) fn advice(&self, _: &Passage<'_>) -> Advice {
-        let Self::ClosedByOwnFirewall { how, zone, answers, chain, firewall, .. } = self;
+        match self {
+            Self::ClosedByOwnFirewall(closed) => closed.advice(),
+        }
+    }
+}
+
+impl ClosedPort {
+    /// The command that opens the port, now and for good.
+    fn advice(&self) -> Advice {
+        let Self { how, zone, answers, chain, firewall, .. } = self;
         let say_open = || match how {
             ClosedHow::HandedOn => say("unless that is meant, keep the port here: "),
             ClosedHow::Dropped | ClosedHow::Rejected => say("open it now: "),
@@ -105,7 +131,7 @@ impl FirewallCause {
     }
 
     fn for_firewalld(&self) -> String {
-        let Self::ClosedByOwnFirewall { transport, port, from, .. } = self;
+        let Self { transport, port, from, .. } = self;
         let over = transport.lower();
         from.map_or_else(
             || format!("--add-port={port}/{over}"),
@@ -119,7 +145,7 @@ impl FirewallCause {
     }
 
     fn for_ufw(&self) -> String {
-        let Self::ClosedByOwnFirewall { transport, port, from, answers, .. } = self;
+        let Self { transport, port, from, answers, .. } = self;
         let over = transport.lower();
         match from {
             _ if *answers => format!("ufw allow out from any port {port} proto {over}"),
@@ -129,9 +155,7 @@ impl FirewallCause {
     }
 
     fn for_nft(&self) -> String {
-        let Self::ClosedByOwnFirewall {
-            transport, port, from, answers, family, table, base, ..
-        } = self;
+        let Self { transport, port, from, answers, family, table, base, .. } = self;
         let (side, end) = if *answers { ("daddr", "sport") } else { ("saddr", "dport") };
         let who = from.map(|from| {
             let version = if from.is_ipv6() { "ip6" } else { "ip" };
@@ -145,9 +169,7 @@ impl FirewallCause {
     }
 
     fn for_iptables(&self) -> String {
-        let Self::ClosedByOwnFirewall {
-            transport, port, firewall, from, answers, family, table, base, ..
-        } = self;
+        let Self { transport, port, firewall, from, answers, family, table, base, .. } = self;
         let program = if family == "ip6" { "ip6tables" } else { "iptables" };
         let kind = if *firewall == OwnFirewall::IptablesLegacy { "-legacy" } else { "" };
         let of = if table == "filter" { String::new() } else { format!(" -t {table}") };
@@ -158,24 +180,13 @@ impl FirewallCause {
     }
 }
 
-/// The rule that closes a port, for a sentence.
-fn by_rule(
-    how: ClosedHow,
-    handed_to: Option<SocketAddr>,
-    [family, table, chain]: [&String; 3],
-    rule: &str,
-) -> String {
-    let to = handed_to.map(|to| format!(" to {to}")).unwrap_or_default();
-    format!("{how}{to} by `{rule}` in {family} {table}, chain {chain}")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn closed(firewall: OwnFirewall, family: &str, from: Option<&str>) -> FirewallCause {
+    fn closed(firewall: OwnFirewall, family: &str, from: Option<&str>) -> ClosedPort {
         let is_firewalld = firewall == OwnFirewall::Firewalld;
-        FirewallCause::ClosedByOwnFirewall {
+        ClosedPort {
             transport: Transport::Tcp,
             port: 5666,
             firewall,
@@ -195,10 +206,7 @@ mod tests {
     #[test]
     fn each_firewall_is_opened_by_its_own_command() {
         let ufw = closed(OwnFirewall::Ufw, "ip", Some("10.0.0.5"));
-        assert_eq!(
-            ufw.for_ufw(),
-            "ufw insert 1 allow from 10.0.0.5 to any port 5666 proto tcp"
-        );
+        assert_eq!(ufw.for_ufw(), "ufw insert 1 allow from 10.0.0.5 to any port 5666 proto tcp");
         let nft = closed(OwnFirewall::Nftables, "inet", Some("fd00::5"));
         assert_eq!(
             nft.for_nft(),

@@ -53,11 +53,11 @@ pub use concern::{Concern, ConcernCode};
 pub use database::DatabaseCause;
 pub use dns::DnsCause;
 pub use facts::{
-    AliasEnd, ChainLink, ClosedHow, DropSign, HostAnswer, Icmp, LocalFirewallSign, LocalRoute, Millis,
-    Opinion, OwnFirewall, Phase, QuietPoller, ResetSign, RouteEntry, SourceFault, SshPart, Transport,
-    TunnelLink, span,
+    AliasEnd, ChainLink, ClosedHow, DropSign, HostAnswer, Icmp, LocalFirewallSign, LocalRoute,
+    Millis, Opinion, OwnFirewall, Phase, QuietPoller, ResetSign, RouteEntry, SourceFault, SshPart,
+    Transport, TunnelLink, span,
 };
-pub use firewall::FirewallCause;
+pub use firewall::{ClosedPort, FirewallCause};
 pub use gorgone::GorgoneCause;
 pub use ldap::LdapCause;
 pub use name::NameCause;

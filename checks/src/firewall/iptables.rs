@@ -89,8 +89,7 @@ fn words(line: &str) -> Vec<String> {
 
 /// What a rule of these words does with `packet`.
 pub(super) fn effect(words: &[String], packet: &Packet) -> Effect {
-    let mut effect =
-        Effect { holds: Holds::Yes, action: Action::Continue, packet: packet.clone() };
+    let mut effect = Effect { holds: Holds::Yes, action: Action::Continue, packet: packet.clone() };
     let mut words = words.iter().map(String::as_str).peekable();
     let mut module = String::new();
     let mut is_not = false;
@@ -108,7 +107,8 @@ pub(super) fn effect(words: &[String], packet: &Packet) -> Effect {
             }
             option => {
                 let mut values = Vec::new();
-                while let Some(value) = words.next_if(|next| !next.starts_with('-') && *next != "!") {
+                while let Some(value) = words.next_if(|next| !next.starts_with('-') && *next != "!")
+                {
                     values.push(value);
                 }
                 let holds = test(option, &module, &values, packet);
@@ -127,23 +127,33 @@ fn test(option: &str, module: &str, values: &[&str], packet: &Packet) -> Holds {
     match option {
         "-p" => Holds::of(is_protocol(value, packet)),
         "-s" => is_address(packet.source(), value, "who connects"),
-        "-d" => is_address(packet.destination(), value, "which of this host's addresses it comes to"),
+        "-d" => {
+            is_address(packet.destination(), value, "which of this host's addresses it comes to")
+        }
         "-i" => Holds::of(packet.comes_in() && names(value, '+', &packet.interface)),
         "-o" => Holds::of(!packet.comes_in() && names(value, '+', &packet.interface)),
         "-f" => Holds::No,
-        "--dport" | "--dports" | "--destination-ports" => is_port(!packet.comes_in(), value, packet),
+        "--dport" | "--dports" | "--destination-ports" => {
+            is_port(!packet.comes_in(), value, packet)
+        }
         "--sport" | "--sports" | "--source-ports" => is_port(packet.comes_in(), value, packet),
         "--ports" => is_port(true, value, packet).or(is_port(false, value, packet)),
         "--syn" => Holds::of(packet.flags() == ["syn"]),
         "--tcp-flags" => has_flags(value, values.get(1).copied().unwrap_or_default(), packet),
         "--state" | "--ctstate" => is_state(value, packet),
-        "--ctstatus" => Holds::of(packet.is_translated && value.split(',').any(|one| one == "DNAT")),
+        "--ctstatus" => {
+            Holds::of(packet.is_translated && value.split(',').any(|one| one == "DNAT"))
+        }
         "--ctdir" => Holds::of((value == "ORIGINAL") == packet.comes_in()),
-        "--mark" => is_mark(value, if module == "connmark" { packet.connection_mark } else { packet.mark }),
+        "--mark" => {
+            is_mark(value, if module == "connmark" { packet.connection_mark } else { packet.mark })
+        }
         "--src-range" => is_in_range(packet.source(), value),
         "--dst-range" => is_in_range(packet.destination(), value),
         "--dst-type" => Holds::of((value == "LOCAL") == packet.comes_in()),
-        "--src-type" => Holds::of(if packet.comes_in() { value == "UNICAST" } else { value == "LOCAL" }),
+        "--src-type" => {
+            Holds::of(if packet.comes_in() { value == "UNICAST" } else { value == "LOCAL" })
+        }
         "--pkt-type" => Holds::of(value == "unicast"),
         "--icmp-type" | "--icmpv6-type" => Holds::No,
         // The sender is reached by the interface it comes in by.
@@ -232,8 +242,22 @@ fn action(target: &str, is_goto: bool, options: &[&str], effect: &mut Effect) ->
 
 /// Targets that change nothing of what becomes of a packet.
 const HARMLESS: [&str; 16] = [
-    "LOG", "NFLOG", "ULOG", "AUDIT", "TCPMSS", "CHECKSUM", "CLASSIFY", "CONNSECMARK", "SECMARK",
-    "DSCP", "TOS", "TTL", "MASQUERADE", "SNAT", "SET", "TRACE",
+    "LOG",
+    "NFLOG",
+    "ULOG",
+    "AUDIT",
+    "TCPMSS",
+    "CHECKSUM",
+    "CLASSIFY",
+    "CONNSECMARK",
+    "SECMARK",
+    "DSCP",
+    "TOS",
+    "TTL",
+    "MASQUERADE",
+    "SNAT",
+    "SET",
+    "TRACE",
 ];
 /// Targets without options that are not chains.
 const UNTOLD: [&str; 4] = ["QUEUE", "NFQUEUE", "MIRROR", "SYNPROXY"];
@@ -302,9 +326,9 @@ fn prefix(text: &str) -> Option<u32> {
 }
 
 fn is_in_range(address: Option<IpAddr>, wanted: &str) -> Holds {
-    let ends = wanted.split_once('-').and_then(|(low, high)| {
-        Some((low.parse::<IpAddr>().ok()?, high.parse::<IpAddr>().ok()?))
-    });
+    let ends = wanted
+        .split_once('-')
+        .and_then(|(low, high)| Some((low.parse::<IpAddr>().ok()?, high.parse::<IpAddr>().ok()?)));
     match (address, ends) {
         (Some(address), Some((low, high))) => Holds::of((low..=high).contains(&address)),
         _ => Holds::Untold(format!("who connects ({wanted})")),

@@ -22,7 +22,7 @@ use nix::net::if_::InterfaceFlags;
 
 use self::packet::{Ends, Leg, Packet, State};
 use self::walk::{Blame, Fate, Fates, How, Layer, Ruleset};
-use crate::cause::{Cause, ClosedHow, FirewallCause, OwnFirewall, Transport};
+use crate::cause::{Cause, ClosedHow, ClosedPort, FirewallCause, OwnFirewall, Transport};
 use crate::net::route::entry_for;
 
 /// What this host's own rules mean for who connects to a port.
@@ -132,9 +132,11 @@ fn judge(ruleset: &Ruleset, ends: &Ends, over: Transport, port: u16, own: &[IpAd
     for (conditions, fate) in ruleset.send(Packet::first(over, port, ends), own, None) {
         match fate {
             Fate::Through(first) => {
-                fates.extend(afterwards(ruleset, ends, port, &first, own).into_iter().map(
-                    |(more, fate)| ([conditions.clone(), more].concat(), fate),
-                ));
+                fates.extend(
+                    afterwards(ruleset, ends, port, &first, own)
+                        .into_iter()
+                        .map(|(more, fate)| ([conditions.clone(), more].concat(), fate)),
+                );
             }
             fate => fates.push((conditions, fate)),
         }
@@ -261,7 +263,8 @@ fn from_anywhere(interfaces: &[Interface]) -> Vec<Ends> {
     let mut all: Vec<Ends> = Vec::new();
     for (is_v4, somewhere) in [(true, SOMEWHERE), (false, SOMEWHERE_V6)] {
         let default = entry_for(somewhere, None).map(|entry| entry.interface);
-        let by = interfaces.iter().filter(|one| default.as_ref().is_none_or(|name| *name == one.name));
+        let by =
+            interfaces.iter().filter(|one| default.as_ref().is_none_or(|name| *name == one.name));
         all.extend(by.filter_map(|one| {
             let own = Some(one.address(is_v4)?);
             Some(Ends { is_v4, peer: None, own, interface: one.name.clone() })
@@ -293,7 +296,7 @@ fn cause(ruleset: &Ruleset, blame: &Blame, ends: &Ends, over: Transport, port: u
         How::Reject => (ClosedHow::Rejected, None),
         How::HandOn(to, port) => (ClosedHow::HandedOn, Some(SocketAddr::new(to, port))),
     };
-    Cause::Firewall(FirewallCause::ClosedByOwnFirewall {
+    let closed = ClosedPort {
         transport: over,
         port,
         firewall,
@@ -307,5 +310,6 @@ fn cause(ruleset: &Ruleset, blame: &Blame, ends: &Ends, over: Transport, port: u
         base: blame.base.clone(),
         rule: read::text(blame),
         from: ends.peer,
-    })
+    };
+    Cause::Firewall(FirewallCause::ClosedByOwnFirewall(Box::new(closed)))
 }

@@ -21,7 +21,8 @@ pub(super) type Sets = HashMap<(String, String, String), Vec<Value>>;
 ///
 /// A sentence, when it is something else.
 pub(super) fn read(text: &str, ruleset: &mut Ruleset) -> Result<Vec<(String, String)>, String> {
-    let whole: Value = serde_json::from_str(text).map_err(|error| format!("nft's list: {error}"))?;
+    let whole: Value =
+        serde_json::from_str(text).map_err(|error| format!("nft's list: {error}"))?;
     let Some(Value::Array(objects)) = whole.get("nftables") else {
         return Err("nft's list has no `nftables`".to_owned());
     };
@@ -93,8 +94,7 @@ fn word<'a>(object: &'a Value, key: &str) -> &'a str {
 /// What a rule of these expressions does with `packet`.
 pub(super) fn effect(expressions: &[Value], packet: &Packet, id: &Id, sets: &Sets) -> Effect {
     let reader = Reader { id, sets };
-    let mut effect =
-        Effect { holds: Holds::Yes, action: Action::Continue, packet: packet.clone() };
+    let mut effect = Effect { holds: Holds::Yes, action: Action::Continue, packet: packet.clone() };
     for expression in expressions {
         let Some((kind, body)) = expression.as_object().and_then(|one| one.iter().next()) else {
             // Some statements have no arguments, and are written as their name.
@@ -118,8 +118,20 @@ pub(super) fn effect(expressions: &[Value], packet: &Packet, id: &Id, sets: &Set
 
 /// Statements that change nothing of what becomes of a packet.
 const HARMLESS: [&str; 14] = [
-    "counter", "log", "comment", "meter", "masquerade", "snat", "last", "flow", "dup", "ct helper",
-    "ct timeout", "ct expectation", "secmark", "xt_comment",
+    "counter",
+    "log",
+    "comment",
+    "meter",
+    "masquerade",
+    "snat",
+    "last",
+    "flow",
+    "dup",
+    "ct helper",
+    "ct timeout",
+    "ct expectation",
+    "secmark",
+    "xt_comment",
 ];
 
 fn not_understood(what: &str) -> Holds {
@@ -267,12 +279,12 @@ impl Reader<'_> {
         if let (Field::Flags(flags), Value::Array(_) | Value::String(_)) = (field, wanted) {
             return is_flags(flags, wanted);
         }
-        let is_set = wanted.get("set").is_some() || wanted.as_str().is_some_and(|text| text.starts_with('@'));
+        let is_set = wanted.get("set").is_some()
+            || wanted.as_str().is_some_and(|text| text.starts_with('@'));
         match self.elements(wanted).filter(|_| is_set) {
-            Some(elements) => elements
-                .iter()
-                .map(|element| is_element(field, element))
-                .fold(Holds::No, Holds::or),
+            Some(elements) => {
+                elements.iter().map(|element| is_element(field, element)).fold(Holds::No, Holds::or)
+            }
             None if is_set => not_understood("a set that is not there"),
             None => is_element(field, wanted),
         }
@@ -321,7 +333,9 @@ impl Reader<'_> {
         };
         match (self.field(left, packet), op) {
             (Field::Flags(flags), "&") => match flag_names(right) {
-                Some(mask) => Field::Flags(flags.into_iter().filter(|flag| mask.contains(flag)).collect()),
+                Some(mask) => {
+                    Field::Flags(flags.into_iter().filter(|flag| mask.contains(flag)).collect())
+                }
                 None => Field::Untold("a mask of flags".to_owned()),
             },
             (Field::Number(left), _) => match (right.as_u64(), op) {
@@ -372,9 +386,14 @@ fn payload(body: &Value, packet: &Packet) -> Field {
         ("tcp" | "udp" | "th", "dport") if packet.comes_in() => Field::Number(packet.port.into()),
         ("tcp" | "udp" | "th", "sport") if !packet.comes_in() => Field::Number(packet.port.into()),
         ("tcp" | "udp" | "th", "dport" | "sport") => Field::Ephemeral,
-        ("tcp", "flags") => Field::Flags(packet.flags().iter().map(|&flag| flag.to_owned()).collect()),
-        ("icmp" | "icmpv6" | "igmp" | "sctp" | "dccp" | "esp" | "ah" | "arp" | "comp" | "vlan"
-        | "udplite", _) => Field::Absent,
+        ("tcp", "flags") => {
+            Field::Flags(packet.flags().iter().map(|&flag| flag.to_owned()).collect())
+        }
+        (
+            "icmp" | "icmpv6" | "igmp" | "sctp" | "dccp" | "esp" | "ah" | "arp" | "comp" | "vlan"
+            | "udplite",
+            _,
+        ) => Field::Absent,
         _ => Field::Untold(format!("`{protocol} {field}`")),
     }
 }
@@ -544,8 +563,14 @@ fn is_address(address: IpAddr, element: &Value) -> Holds {
     let found = if let Some(prefix) = element.get("prefix") {
         let length = prefix.get("len").and_then(Value::as_u64);
         let length = length.and_then(|length| u32::try_from(length).ok());
-        prefix.get("addr").and_then(parsed).zip(length).map(|(network, length)| is_in(address, network, length))
-    } else if let Some([low, high]) = element.get("range").and_then(Value::as_array).map(Vec::as_slice) {
+        prefix
+            .get("addr")
+            .and_then(parsed)
+            .zip(length)
+            .map(|(network, length)| is_in(address, network, length))
+    } else if let Some([low, high]) =
+        element.get("range").and_then(Value::as_array).map(Vec::as_slice)
+    {
         parsed(low).zip(parsed(high)).map(|(low, high)| {
             address.is_ipv4() == low.is_ipv4() && (low..=high).contains(&address)
         })
@@ -569,9 +594,7 @@ fn shown(element: &Value) -> String {
                 word(prefix, "addr"),
                 prefix.get("len").and_then(Value::as_u64).unwrap_or_default()
             ),
-            (_, Some(Value::Array(ends))) => {
-                ends.iter().map(shown).collect::<Vec<_>>().join("-")
-            }
+            (_, Some(Value::Array(ends))) => ends.iter().map(shown).collect::<Vec<_>>().join("-"),
             _ => element.to_string(),
         },
         other => other.to_string(),
@@ -582,9 +605,7 @@ fn shown(element: &Value) -> String {
 fn flag_names(value: &Value) -> Option<Vec<String>> {
     match value {
         Value::String(name) => Some(vec![name.clone()]),
-        Value::Array(names) => {
-            names.iter().map(|name| name.as_str().map(str::to_owned)).collect()
-        }
+        Value::Array(names) => names.iter().map(|name| name.as_str().map(str::to_owned)).collect(),
         Value::Object(object) => {
             let parts = object.get("|").or_else(|| object.get("set"))?.as_array()?;
             let each: Option<Vec<Vec<String>>> = parts.iter().map(flag_names).collect();

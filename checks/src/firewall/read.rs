@@ -73,7 +73,9 @@ fn read_without_nft(has_legacy: bool, ruleset: &mut Ruleset) -> Result<(), Strin
     for (family, name) in [("ip", "iptables"), ("ip6", "ip6tables")] {
         match saved(&format!("{name}-nft-save"), &format!("{name}-save"), "nf_tables") {
             Ok(text) if text.contains("is incompatible") => {
-                return Err("there are tables of nftables, and nft is not here to list them".to_owned());
+                return Err(
+                    "there are tables of nftables, and nft is not here to list them".to_owned()
+                );
             }
             Ok(text) => iptables::read(&text, family, Layer::IptablesNft, |_| true, ruleset),
             Err(_) if has_legacy => {}

@@ -290,7 +290,14 @@ impl Walk<'_> {
     }
 
     /// Sends one packet through one chain.
-    fn chain(&mut self, id: &Id, chain: &Chain, mut path: Path, base: &str, depth: usize) -> Vec<End> {
+    fn chain(
+        &mut self,
+        id: &Id,
+        chain: &Chain,
+        mut path: Path,
+        base: &str,
+        depth: usize,
+    ) -> Vec<End> {
         if let Some(zone) = zone(&id.chain) {
             path.zone = Some(zone.to_owned());
         }
@@ -312,7 +319,9 @@ impl Walk<'_> {
                         on.push(path);
                         continue;
                     }
-                    Holds::Untold(_) if effect.action == Action::Continue && effect.packet == path.packet => {
+                    Holds::Untold(_)
+                        if effect.action == Action::Continue && effect.packet == path.packet =>
+                    {
                         on.push(path);
                         continue;
                     }
@@ -391,7 +400,14 @@ impl Walk<'_> {
         self.ruleset.chains.contains_key(&from.beside(name))
     }
 
-    fn into_chain(&mut self, from: &Id, name: &str, path: Path, base: &str, depth: usize) -> Vec<End> {
+    fn into_chain(
+        &mut self,
+        from: &Id,
+        name: &str,
+        path: Path,
+        base: &str,
+        depth: usize,
+    ) -> Vec<End> {
         let id = from.beside(name);
         match self.ruleset.chains.get(&id) {
             Some(chain) => self.chain(&id, chain, path, base, depth + 1),

@@ -91,7 +91,9 @@ impl Probe {
         };
         let Some(first) = sockets.first() else {
             let Self { transport, port, .. } = *self;
-            return Err(closed.unwrap_or(Cause::Port(PortCause::NothingListens { transport, port })));
+            return Err(
+                closed.unwrap_or(Cause::Port(PortCause::NothingListens { transport, port }))
+            );
         };
         let process = holder.words();
         seen.evidence.set("process", process.as_str());

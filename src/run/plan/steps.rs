@@ -13,8 +13,8 @@ use crate::site::discover::facts::TimeClient;
 use crate::site::mistake::Mistake;
 use crate::site::{Custom, Find, local};
 use preflight_checks::{
-    Probe, discreet, dns, gorgone_api, http, ldap, listener, nsclient_nt, ntp, otlp,
-    public_domain, pullwss, redis, smtp, snmp, tcp, tls,
+    Probe, discreet, dns, gorgone_api, http, ldap, listener, nsclient_nt, ntp, otlp, public_domain,
+    pullwss, redis, smtp, snmp, tcp, tls,
 };
 
 /// Names this machine will have to look up, at most three: a DNS server that

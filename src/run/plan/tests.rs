@@ -363,10 +363,8 @@ fn the_internet_is_one_of_two_ports_until_a_url_or_a_proxy_pins_one() {
     let only = |flow: &str| Settings { only: vec![flow.to_owned()], ..settings() };
     assert_eq!(
         lines(&site(Role::Central, &[]), &only("central.http")),
-        [
-            "central.http@api.portal.i-vertix.cloud: api.portal.i-vertix.cloud https:443 (profile) \
-             http:80 (profile)"
-        ]
+        ["central.http@api.portal.i-vertix.cloud: api.portal.i-vertix.cloud https:443 (profile) \
+             http:80 (profile)"]
     );
     // The portal is the central's: where a poller's updates come from, its files say.
     assert_eq!(

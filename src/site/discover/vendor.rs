@@ -40,7 +40,12 @@ pub(super) fn read(files: &Files, facts: &mut Facts) {
     signs.extend(by_repositories(facts));
     if files.exists(I_VERTIX_FOLDER) {
         let at = At::file(I_VERTIX_FOLDER);
-        signs.push(VendorSign { profile: I_VERTIX, version: None, at, because: "its folder".into() });
+        signs.push(VendorSign {
+            profile: I_VERTIX,
+            version: None,
+            at,
+            because: "its folder".into(),
+        });
     }
     if let Ok(text) = files.read_objects(DPKG) {
         signs.extend(by_dpkg(&text));
@@ -218,7 +223,8 @@ mod tests {
         assert_eq!((profile, version.as_deref()), ("i-vertix", Some("24.10")));
         let folder = ("opt/i-vertix/scripts/i-vertix/sync_poller.sh", "#!/bin/bash\n");
         assert_eq!(told(&[folder]).unwrap().0, "i-vertix");
-        let repository = "[ivertix]\nname=x\nenabled=1\nbaseurl=https://repo.example/ivertix/24.10/\n";
+        let repository =
+            "[ivertix]\nname=x\nenabled=1\nbaseurl=https://repo.example/ivertix/24.10/\n";
         let told = told(&[("etc/yum.repos.d/ivertix.repo", repository)]).unwrap();
         assert_eq!((told.0, told.1.as_deref()), ("i-vertix", Some("24.10")));
     }

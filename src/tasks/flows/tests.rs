@@ -54,8 +54,7 @@ fn every_row_of_the_vendors_tables_is_there_in_its_words() {
 #[test]
 fn rows_stand_under_the_vendors_headings_and_say_when_they_are_needed() {
     let flows = Requirements::new(&i_vertix(), &Choice::default());
-    let titles: Vec<&str> =
-        flows.sections.iter().map(|section| section.title.as_str()).collect();
+    let titles: Vec<&str> = flows.sections.iter().map(|section| section.title.as_str()).collect();
     assert_eq!(titles, SECTIONS);
     let needed = |id: &str| {
         let mut rows = flows.sections.iter().flat_map(|section| &section.rows);

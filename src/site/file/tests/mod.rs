@@ -64,8 +64,7 @@ fn the_mistake_in_the_documentation_looks_like_that() {
 
 #[test]
 fn an_unknown_key_is_answered_with_the_nearest_one() {
-    let all =
-        "known are name, profile, version, phase, timeout, max_offset, groups, optional, \
+    let all = "known are name, profile, version, phase, timeout, max_offset, groups, optional, \
          require, until_installed";
     for (text, expected) in [
         ("[platfrom]", ":1:2: unknown key of the file: `platfrom`; did you mean `platform`?"),
