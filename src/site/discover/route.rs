@@ -3,7 +3,8 @@
 //! Exceptions (`no_proxy`) fit as in curl since 7.86 and in Go: a name fits itself and
 //! what ends in it, with or without a dot before it; an address fits itself, a network
 //! (`10.0.0.0/8`) what lies in it; `*` fits everything; a port, which only Go knows,
-//! must be the URL's. `*.corp.example` fits nothing, as in curl, dnf and apt.
+//! must be the URL's. `*.corp.example` fits nothing, as in curl, dnf and apt. wget alone has a meaning of
+//! its own, where only the end of the host's name counts.
 //!
 //! Reference: curl(1), environment; golang.org/x/net/http/httpproxy.
 
@@ -15,6 +16,8 @@ use url::{Host, Url};
 use super::facts::{At, ProxySetting, Read, Route};
 use crate::site::decoded;
 
+/// The one program that has a meaning of its own for its exceptions.
+pub(super) const WGET: &str = "wget";
 /// Exceptions of one setting; nobody can have meant more.
 const MOST_EXCEPTIONS: usize = 1_024;
 const SCHEMES: [&str; 6] = ["http", "https", "socks4", "socks4a", "socks5", "socks5h"];
@@ -26,7 +29,8 @@ pub(crate) fn route(url: &Url, settings: &[ProxySetting]) -> Option<Route> {
     let of =
         |scheme: Option<&str>| settings.iter().find(|setting| setting.scheme.as_deref() == scheme);
     let setting = of(Some(url.scheme())).or_else(|| of(None))?;
-    let exception = setting.except.iter().find(|except| exempts(&except.value, url));
+    let fits = if setting.program == WGET { exempts_of_wget } else { exempts };
+    let exception = setting.except.iter().find(|except| fits(&except.value, url));
     Some(match exception {
         Some(except) => Route::Straight { token: except.value.clone(), at: except.at.clone() },
         None => Route::Proxy(setting.clone()),
@@ -46,6 +50,17 @@ pub(crate) fn exempts(token: &str, url: &Url) -> bool {
         Some(Host::Ipv6(address)) => holds(token, address.into()),
         None => false,
     }
+}
+
+/// The same as wget has it: only the end of the host's name counts, as it is written.
+///
+/// `corp.test` fits itself and what stands below it, `.corp.test` only the latter; addresses are
+/// names as well, and neither networks, ports nor `*` mean anything.
+fn exempts_of_wget(token: &str, url: &Url) -> bool {
+    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
+    let (host, token) = (host.to_ascii_lowercase(), token.to_ascii_lowercase());
+    let before = host.strip_suffix(&token).filter(|_| !token.is_empty());
+    before.is_some_and(|rest| rest.is_empty() || rest.ends_with('.') || token.starts_with('.'))
 }
 
 /// `name:port`, `[address]:port`, or the token as it is.

@@ -8,7 +8,7 @@
 use super::super::constructs::Constructs;
 use super::super::facts::ProxySetting;
 use super::super::lines::words;
-use super::super::route::{Address, exceptions};
+use super::super::route::{Address, WGET as WGET_NAME, exceptions};
 use super::super::{At, Facts, Files, Text, Unread};
 use super::{MISSING, Variables};
 
@@ -69,7 +69,7 @@ pub(super) fn read(files: &Files, facts: &mut Facts) {
         }
     }
     if !is_off {
-        let settings = variables.settings("wget", facts);
+        let settings = variables.settings(WGET_NAME, facts);
         facts.proxies.extend(settings);
     }
     let curl = CURL.iter().find_map(|path| text(files, path, facts));
@@ -253,13 +253,6 @@ mod tests {
         }
     }
 
-    /// Where its exceptions fit as everywhere else: to wget, `.corp.test` is not `corp.test`.
-    const OF_WGET: [&str; 4] = [
-        "http://elsewhere.test/",
-        "https://elsewhere.test/",
-        "http://a.corp.test/",
-        "http://192.0.2.77/",
-    ];
     const URLS: [&str; 6] = [
         "http://elsewhere.test/",
         "https://elsewhere.test/",
@@ -277,6 +270,10 @@ mod tests {
             "# http_proxy = http://127.0.0.1:3128/\nHTTP-Proxy=http://127.0.0.1:3129\n",
             "http_proxy = http://127.0.0.1:3128/\nhttps_proxy = http://127.0.0.1:3129/\nno_proxy = .corp.test,192.0.2.77\n",
             "http_proxy = http://127.0.0.1:3128/\nno_proxy = corp.test\n",
+            "http_proxy = http://127.0.0.1:3128/\nno_proxy = .CORP.test\n",
+            "http_proxy = http://127.0.0.1:3128/\nno_proxy = *.corp.test, 192.0.2.0/24\n",
+            "http_proxy = http://127.0.0.1:3128/\nno_proxy = 2.77,orp.test,corp.test:80\n",
+            "http_proxy = http://127.0.0.1:3128/\nno_proxy = *\n",
             "http_proxy = http://127.0.0.1:3128/\nuse_proxy = off\n",
             "http_proxy = http://127.0.0.1:3128/\nuse_proxy = off\nuse_proxy = on\n",
             "http_proxy = http://127.0.0.1:3128/\nhttp_proxy = http://127.0.0.1:3129/\n",
@@ -287,8 +284,8 @@ mod tests {
             let mut facts = Facts::default();
             read(&files, &mut facts);
             let command = "exec wget -q -O /dev/null -t 1 -T 2 --no-check-certificate \"$0\"";
-            let ours: Vec<_> = OF_WGET.iter().map(|url| ours(&facts.proxies, url)).collect();
-            assert_eq!(ours, theirs(&etc, command, &OF_WGET), "{conf} {OF_WGET:?}");
+            let ours: Vec<_> = URLS.iter().map(|url| ours(&facts.proxies, url)).collect();
+            assert_eq!(ours, theirs(&etc, command, &URLS), "{conf} {URLS:?}");
         }
     }
 
