@@ -337,8 +337,10 @@ pub(crate) struct TargetArgs {
     /// poller.bbdo=eth1 [default: as this host's routes choose]
     #[arg(long, value_name = "[ID=]ADDRESS|INTERFACE")]
     pub(crate) from: Vec<String>,
-    /// A flow of your own: erp=postgresql://db.example:5432
-    #[arg(long, value_name = "NAME=SCHEME://HOST:PORT")]
+    /// A flow of your own: erp=postgresql://db.example:5432. With ! before the URL the port must be
+    /// closed: x=!tcp://10.0.0.9:23. To tcp:// and tls:// something may be said:
+    /// x=tcp://10.0.0.9:7000?send=PING\r\n&expect=PONG (no secrets)
+    #[arg(long, value_name = "NAME=[!]SCHEME://HOST:PORT")]
     pub(crate) check: Vec<String>,
 }
 

@@ -7,6 +7,7 @@
 mod cause;
 mod conceal;
 mod diagnose;
+mod dialogue;
 mod discreet;
 mod evidence;
 mod firewall;
@@ -37,6 +38,7 @@ pub use cause::{
     TunnelLink, WebCause, Whereabouts, span,
 };
 pub use diagnose::{Case, Examiner, Inquiry, Manner};
+pub use dialogue::Dialogue;
 pub use discreet::{
     MASK, discreet, discreet_path, discreet_text, discreet_value, hidden, quoted, secrets_of,
 };

@@ -91,6 +91,19 @@ pub(crate) fn conclude(
     }) {
         return found_elsewhere(question, found, elsewhere, direction, may_wait);
     }
+    // One open address is enough where all must be closed.
+    let refuted = |index: &usize| match &attempt(found, *index)?.finding.verdict {
+        Err(cause @ Cause::Port(PortCause::PortOpen { .. } | PortCause::ClosedUntold { .. })) => {
+            Some((*index, cause.clone()))
+        }
+        _ => None,
+    };
+    let refuted = best.iter().filter_map(refuted);
+    let worst =
+        refuted.max_by_key(|(_, cause)| matches!(cause, Cause::Port(PortCause::PortOpen { .. })));
+    if let Some((index, cause)) = worst {
+        return failed(cause, Some(index), found, direction, may_wait);
+    }
     match best.iter().find(passed) {
         Some(&index) => works(question, found, index, &best),
         None => nothing_works(found, &best, direction, may_wait),

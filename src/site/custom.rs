@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use preflight_checks::{Session, UrlForm, quoted};
+use preflight_checks::{Dialogue, Session, Transport, UrlForm, quoted};
 
 use super::{Origin, Place, decoded};
 use crate::catalogue::{Until, service, service_names};
@@ -18,6 +18,10 @@ pub(crate) struct Custom {
     pub(crate) place: Place,
     /// Of a database that looks at them before it asks for a password: user and database.
     pub(crate) session: Session,
+    /// What is said to the port, and what must come back.
+    pub(crate) dialogue: Dialogue,
+    /// Must it be closed to this machine?
+    pub(crate) must_be_closed: bool,
     /// Does its failure fail the run?
     pub(crate) required: bool,
     /// Until then a closed port only waits.
@@ -31,9 +35,10 @@ pub(crate) struct Custom {
 impl Custom {
     /// # Errors
     ///
-    /// When `url` is not `SCHEME://HOST[:PORT]` with a scheme that is known.
+    /// When `url` is not `[!]SCHEME://HOST[:PORT][?send=…&expect=…]` with a scheme that is known.
     pub(crate) fn new(name: &str, url: &str, origin: Origin) -> Result<Self, String> {
         // Not repeated: it may hold a password.
+        let (must_be_closed, url) = url.strip_prefix('!').map_or((false, url), |url| (true, url));
         let (scheme, rest) = url.split_once("://").ok_or("this is no URL: SCHEME://HOST[:PORT]")?;
         let service = service(scheme).ok_or_else(|| {
             format!(
@@ -42,9 +47,15 @@ impl Custom {
                 scheme = quoted(scheme)
             )
         })?;
+        let mut dialogue = Dialogue::default();
         let (place, session) = match service.url {
             UrlForm::Session => of_database(rest)?,
             UrlForm::Path => (Place::from_url(url)?, Session::default()),
+            UrlForm::HostAndPort if rest.contains('?') => {
+                let (place, said) = rest.split_once('?').unwrap_or((rest, ""));
+                dialogue = spoken(said)?;
+                (place.trim_end_matches('/').parse()?, Session::default())
+            }
             UrlForm::Host | UrlForm::HostAndPort => {
                 (rest.trim_end_matches('/').parse()?, Session::default())
             }
@@ -52,16 +63,57 @@ impl Custom {
         if service.url == UrlForm::HostAndPort && place.port.is_none() {
             return Err(format!("{scheme}://{} needs a port", place.host));
         }
-        Ok(Self {
+        let custom = Self {
             name: name.to_owned(),
             scheme: scheme.to_owned(),
             place,
             session,
+            dialogue,
+            must_be_closed,
             required: true,
             until: None,
             why: "Asked for with --check.".to_owned(),
             origin,
-        })
+        };
+        custom.check_what_is_asked()?;
+        Ok(custom)
+    }
+
+    /// # Errors
+    ///
+    /// When the keys of a flow do not go together.
+    pub(crate) fn check_what_is_asked(&self) -> Result<(), String> {
+        let service = service(&self.scheme);
+        let Dialogue { send, expect } = &self.dialogue;
+        let has_words = service.is_some_and(|service| service.url == UrlForm::HostAndPort);
+        if self.must_be_closed {
+            if service.is_some_and(|service| service.transport != Transport::Tcp) {
+                return Err("only a TCP port can be told closed: over UDP a silence says nothing"
+                    .to_owned());
+            }
+            if !self.dialogue.is_empty() {
+                return Err("to a port that must be closed nothing is said".to_owned());
+            }
+        }
+        if !self.dialogue.is_empty() && !has_words {
+            let scheme = &self.scheme;
+            return Err(format!(
+                "send and expect are for tcp:// and tls://; {scheme}:// has words of its own"
+            ));
+        }
+        if expect.is_empty() && !send.is_empty() {
+            return Err(
+                "send needs expect: an answer that nobody looks at proves nothing".to_owned()
+            );
+        }
+        for (key, length, most) in
+            [("send", send.len(), Dialogue::SENT), ("expect", expect.len(), Dialogue::EXPECTED)]
+        {
+            if length > most {
+                return Err(format!("{key} has {length} bytes; at most {most} are possible"));
+            }
+        }
+        Ok(())
     }
 
     /// # Errors
@@ -102,6 +154,51 @@ fn of_database(rest: &str) -> Result<(Place, Session), String> {
     Ok((place.parse()?, Session { user: name(user)?, database: name(database)? }))
 }
 
+/// `send=PING\r\n&expect=PONG`: what stands behind `?` in the URL of a port.
+fn spoken(text: &str) -> Result<Dialogue, String> {
+    let mut dialogue = Dialogue::default();
+    for part in text.split('&') {
+        let (key, value) = part.split_once('=').unwrap_or((part, ""));
+        let slot = match key {
+            "send" => &mut dialogue.send,
+            "expect" => &mut dialogue.expect,
+            _ => return Err("behind ? stand send=TEXT and expect=TEXT, with & between".to_owned()),
+        };
+        if !slot.is_empty() || value.is_empty() {
+            return Err(format!("{key} stands there once, with a text"));
+        }
+        *slot = unescaped(value)?;
+    }
+    Ok(dialogue)
+}
+
+/// `\r`, `\n`, `\t`, `\0`, `\\`, `\xHH` and `%HH` become one byte each.
+fn unescaped(text: &str) -> Result<Vec<u8>, String> {
+    let hexadecimal = |digits: Option<&[u8]>| {
+        let digits = digits.filter(|digits| digits.iter().all(u8::is_ascii_hexdigit))?;
+        u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
+    };
+    let (mut bytes, mut rest) = (Vec::new(), text.as_bytes());
+    while let Some((&first, behind)) = rest.split_first() {
+        let (value, taken) = match (first, behind.first()) {
+            (b'%', _) => (hexadecimal(behind.get(..2)), 2),
+            (b'\\', Some(b'x')) => (hexadecimal(behind.get(1..3)), 3),
+            (b'\\', Some(b'r')) => (Some(b'\r'), 1),
+            (b'\\', Some(b'n')) => (Some(b'\n'), 1),
+            (b'\\', Some(b't')) => (Some(b'\t'), 1),
+            (b'\\', Some(b'0')) => (Some(0), 1),
+            (b'\\', Some(b'\\')) => (Some(b'\\'), 1),
+            (b'\\', _) => (None, 0),
+            (other, _) => (Some(other), 0),
+        };
+        bytes.push(value.ok_or(
+            r"in a text \r, \n, \t, \0, \xHH and %HH are one byte; \\ and %25 stand for \ and %",
+        )?);
+        rest = behind.get(taken..).unwrap_or_default();
+    }
+    Ok(bytes)
+}
+
 impl FromStr for Custom {
     type Err = String;
 
@@ -131,6 +228,45 @@ mod tests {
         assert!("erp=gopher://x".parse::<Custom>().unwrap_err().contains("unknown scheme"));
         assert!("erp=tcp://x".parse::<Custom>().unwrap_err().contains("needs a port"));
         assert!("tcp://x:1".parse::<Custom>().unwrap_err().contains("NAME=SCHEME"));
+    }
+
+    #[test]
+    fn a_port_may_have_to_be_closed() {
+        let custom: Custom = "x=!tcp://10.0.0.9:23".parse().unwrap();
+        assert!(custom.must_be_closed);
+        assert_eq!((custom.scheme.as_str(), custom.place.port), ("tcp", Some(23)));
+        assert!(!"x=tcp://10.0.0.9:23".parse::<Custom>().unwrap().must_be_closed);
+        for (wrong, words) in
+            [("!ntp://10.0.0.9", "over UDP"), ("!tcp://10.0.0.9:23?expect=x", "nothing is said")]
+        {
+            let refused = format!("x={wrong}").parse::<Custom>().unwrap_err();
+            assert!(refused.contains(words), "{refused}");
+        }
+    }
+
+    #[test]
+    fn something_may_be_said_to_a_port() {
+        let said = |text: &str| {
+            let custom: Result<Custom, String> = format!("x=tcp://h.example:7{text}").parse();
+            custom.map(|custom| (custom.dialogue.send, custom.dialogue.expect))
+        };
+        let both = (b"PING\r\n".to_vec(), b"+PONG".to_vec());
+        assert_eq!(said(r"?send=PING\r\n&expect=+PONG"), Ok(both));
+        assert_eq!(said(r"?expect=%26\x00\\"), Ok((Vec::new(), b"&\0\\".to_vec())));
+        assert_eq!(said(""), Ok((Vec::new(), Vec::new())));
+        for (wrong, words) in [
+            ("?send=x", "needs expect"),
+            ("?send=", "once, with a text"),
+            ("?expect=a&expect=b", "once, with a text"),
+            ("?ask=x", "behind ?"),
+            (r"?expect=\q", "one byte"),
+            ("?expect=%2", "one byte"),
+            (r"?expect=\x+1", "one byte"),
+        ] {
+            let refused = said(wrong).unwrap_err();
+            assert!(refused.contains(words), "{wrong}: {refused}");
+        }
+        assert!(said(&format!("?expect={}", "x".repeat(257))).unwrap_err().contains("at most 256"));
     }
 
     #[test]

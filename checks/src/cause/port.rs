@@ -4,9 +4,9 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
-use super::Transport;
 use super::about::{About, Layer, Owner, Plea};
 use super::remedy::{Advice, Passage, say};
+use super::{Cause, Transport};
 
 /// Causes at a port: the peer's, or one of this host.
 ///
@@ -36,6 +36,20 @@ pub enum PortCause {
     ClosedHere {
         /// Address and port asked for.
         to: SocketAddr,
+    },
+    /// A connection is accepted where none must be.
+    #[error("{to} accepts connections, and must be closed to this host")]
+    PortOpen {
+        /// The port.
+        to: SocketAddr,
+    },
+    /// Whether a port is closed cannot be told, as the question did not come that far.
+    #[error("whether {to} is closed cannot be told: {because}")]
+    ClosedUntold {
+        /// The port.
+        to: SocketAddr,
+        /// How the connection failed.
+        because: Box<Cause>,
     },
     /// Nothing on this host listens where the other side will connect to.
     #[error("nothing listens on {transport} {port} here")]
@@ -86,6 +100,12 @@ impl PortCause {
         use Plea::Nothing;
         match self {
             Self::PortClosed { .. } => About::new(Port, FarSide, Nothing),
+            // Nothing is to be allowed: something is to be blocked, there or before it.
+            Self::PortOpen { .. } => About::new(Port, FarSide, Nothing),
+            // However it failed: nobody may be asked to open the way to it.
+            Self::ClosedUntold { because, .. } => {
+                About::new(because.layer(), ThisHost, Nothing).untold()
+            }
             Self::NothingListens { .. }
             | Self::ClosedHere { .. }
             | Self::ListensOnLoopback { .. }
@@ -105,6 +125,15 @@ impl PortCause {
                 passage.origin, passage.target
             ))
             .here(passage.start()),
+            Self::PortOpen { to } => say(format!(
+                "let nothing from {} reach {to} (a firewall in between, or that machine's own), or stop what listens; on that machine: ",
+                passage.from()
+            ))
+            .there(passage.listeners()),
+            Self::ClosedUntold { to, .. } => say(format!(
+                "see that {} is up and that this host has a way to it, then run preflight again; nothing is to be opened for it",
+                to.ip()
+            )),
             Self::NothingListens { .. } => say("start the service: ").here(passage.start()),
             Self::ListensOnLoopback { .. } => {
                 say("let it listen on the address others use, not on 127.0.0.1: ")

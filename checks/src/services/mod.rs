@@ -1,6 +1,7 @@
 //! The protocols, one a file: each asks its question and holds the far side that answers it.
 
 pub mod bbdo;
+pub mod closed;
 pub mod dns;
 pub mod gorgone_api;
 pub mod http;
@@ -33,6 +34,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use crate::cause::{Cause, Transport};
 use crate::conceal::Secrets;
+use crate::dialogue::Dialogue;
 use crate::net::{Ask, FarStream};
 use crate::recognise::{Spoken, instead_of};
 
@@ -62,7 +64,7 @@ macro_rules! services {
             }
         }
 
-        /// Every service there is a far side for; [`listener`] asks nobody.
+        /// Every service there is a far side for; [`listener`] asks nobody, and what is [`closed`] has none.
         pub const SERVICES: &[&Service] = &[$($(&$module::$listed,)*)*];
 
         #[cfg(test)]
@@ -80,6 +82,8 @@ macro_rules! services {
 services! {
     /// Does the central's broker answer as one that takes this poller's data?
     Bbdo: bbdo [SERVICE];
+    /// Is a port shut to this host, as it must be?
+    Closed: closed [];
     /// Does the server resolve for this host, over UDP and over TCP?
     Dns: dns [SERVICE];
     /// Does Gorgone's API answer, and does each poller answer Gorgone?
@@ -184,6 +188,7 @@ impl Probe {
             Self::NsclientNt(probe) => Secrets::new(known(&probe.password), &[]),
             Self::Snmp(probe) => Secrets::new(probe.credentials.secrets(), &[]),
             Self::Bbdo(_)
+            | Self::Closed(_)
             | Self::Dns(_)
             | Self::Ldap(_)
             | Self::Listener(_)
@@ -207,6 +212,17 @@ impl Probe {
         match self {
             Self::Smtp(probe) => Self::Smtp(smtp::Probe { test_mail: None, ..probe.clone() }),
             other => other.without_credentials(),
+        }
+    }
+
+    /// The same question, with these words where the port's protocol is one of the user's own.
+    #[must_use]
+    pub fn with_dialogue(self, dialogue: &Dialogue) -> Self {
+        let dialogue = dialogue.clone();
+        match self {
+            Self::Tcp(probe) => Self::Tcp(tcp::Probe { dialogue, ..probe }),
+            Self::Tls(probe) => Self::Tls(tls::Probe { dialogue, ..probe }),
+            other => other,
         }
     }
 

@@ -8,6 +8,7 @@ use std::io;
 use std::time::Duration;
 
 use crate::cause::{Cause, Concern, Transport};
+use crate::dialogue::Dialogue;
 use crate::evidence::Seen;
 use crate::net::{Ask, FarStream};
 use crate::recognise::Spoken;
@@ -19,13 +20,17 @@ use crate::{Respond, Service};
 pub struct Probe {
     /// Is a service meant, and not just a port? Then a connection alone is a warning.
     pub for_service: bool,
+    /// What is said once it is connected.
+    pub dialogue: Dialogue,
 }
 
 impl Probe {
     pub(crate) async fn run(&self, ask: &mut Ask) -> Result<(), Cause> {
-        let stream = ask.connect().await?;
+        let mut stream = ask.connect().await?;
+        self.judge(&mut ask.seen)?;
+        let held = self.dialogue.hold(&mut stream, &mut ask.seen).await;
         stream.close().await;
-        self.judge(&mut ask.seen)
+        held
     }
 
     /// An accepted connection is all there is to judge.
@@ -75,7 +80,7 @@ mod tests {
     #[test]
     fn where_a_service_is_meant_a_connection_is_a_warning() {
         let mut seen = Seen::default();
-        assert_eq!(Probe { for_service: true }.judge(&mut seen), Ok(()));
+        assert_eq!(Probe { for_service: true, ..Probe::default() }.judge(&mut seen), Ok(()));
         assert_eq!(seen.concerns, [Concern::Unproved]);
     }
 }

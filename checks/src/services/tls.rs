@@ -11,6 +11,7 @@ use std::io;
 use std::time::Duration;
 
 use crate::cause::{Cause, TalkCause, TlsCause, Transport};
+use crate::dialogue::Dialogue;
 use crate::evidence::Seen;
 use crate::net::tls::{Look, Verify, secure};
 use crate::net::{Ask, FarStream};
@@ -24,6 +25,8 @@ pub struct Probe {
     /// It is the gateway of a VPN. A certificate that does not verify is a concern only, as the VPN's
     /// client has another way to know it; and `OpenVPN` without TLS around it passes too.
     pub of_vpn: bool,
+    /// What is said inside.
+    pub dialogue: Dialogue,
 }
 
 impl Probe {
@@ -31,14 +34,17 @@ impl Probe {
         let stream = ask.connect().await?;
         let verify = if self.of_vpn { Verify::AndReport } else { Verify::Strictly };
         let is_whole = !matches!(ask.look, Look::With(_));
-        match secure(stream, ask, verify, &[]).await {
-            Ok(stream) => stream.close().await,
+        let mut stream = match secure(stream, ask, verify, &[]).await {
+            Ok(stream) => stream,
             Err(cause) if self.of_vpn && is_whole && is_hang_up(&cause) => {
                 return openvpn::ask(ask, cause).await;
             }
             Err(cause) => return Err(cause),
-        }
-        self.judge(&mut ask.seen)
+        };
+        self.judge(&mut ask.seen)?;
+        let held = self.dialogue.hold(&mut stream, &mut ask.seen).await;
+        stream.close().await;
+        held
     }
 
     /// The certificate has been judged with the handshake.

@@ -17,6 +17,7 @@ use crate::catalogue::{Asker, Catalogue, Flow, Identity, Mode, Party, Role, Unti
 use crate::site::discover::Note;
 use crate::site::mistake::Mistake;
 use crate::site::{Exempt, Family, Find, Origin, Place, Site, Sourced, Target};
+pub(crate) use steps::CLOSED;
 use steps::{Planner, names_needed};
 
 /// How a run is done, whatever the site.

@@ -13,8 +13,8 @@ use crate::site::discover::facts::TimeClient;
 use crate::site::mistake::Mistake;
 use crate::site::{Custom, Find, local};
 use preflight_checks::{
-    Probe, discreet, dns, gorgone_api, http, ldap, listener, nsclient_nt, ntp, otlp, public_domain,
-    pullwss, redis, smtp, snmp, tcp, tls,
+    Probe, closed, discreet, dns, gorgone_api, http, ldap, listener, nsclient_nt, ntp, otlp,
+    public_domain, pullwss, redis, smtp, snmp, tcp, tls,
 };
 
 /// Names this machine will have to look up, at most three: a DNS server that
@@ -405,12 +405,14 @@ impl Planner<'_> {
     ) -> Probe {
         // A poller that waits for its broker would hand its data to whoever negotiates.
         if flow.mode == Some(Mode::BbdoReversed) {
-            return Probe::Tcp(tcp::Probe { for_service: true });
+            return Probe::Tcp(tcp::Probe { for_service: true, ..tcp::Probe::default() });
         }
         match self.ready(way, target, port, proxy) {
             // The row means a service; a port that listens may be anybody's.
-            Probe::Tcp(_) => Probe::Tcp(tcp::Probe { for_service: true }),
-            Probe::Tls(_) if flow.to.0 == VPN => Probe::Tls(tls::Probe { of_vpn: true }),
+            Probe::Tcp(_) => Probe::Tcp(tcp::Probe { for_service: true, ..tcp::Probe::default() }),
+            Probe::Tls(_) if flow.to.0 == VPN => {
+                Probe::Tls(tls::Probe { of_vpn: true, ..tls::Probe::default() })
+            }
             // An agent that waits for its poller has no service for metrics.
             Probe::Otlp(probe) if flow.to.0 == AGENT => {
                 Probe::Otlp(otlp::Probe { agent: true, ..probe })
@@ -512,11 +514,16 @@ impl Planner<'_> {
         let asked = ways.map(|way| {
             let port = custom.place.port.unwrap_or(way.port);
             Asked {
-                protocol: way.service.name,
+                protocol: if custom.must_be_closed { CLOSED } else { way.service.name },
                 transport: way.service.transport,
                 port,
                 port_origin: custom.origin.clone(),
-                probe: self.ready(&way, &target, port, None).with_session(&custom.session),
+                probe: if custom.must_be_closed {
+                    Probe::Closed(closed::Probe::default())
+                } else {
+                    let ready = self.ready(&way, &target, port, None);
+                    ready.with_session(&custom.session).with_dialogue(&custom.dialogue)
+                },
             }
         });
         let flow = format!("custom.{}", custom.name);
@@ -670,4 +677,6 @@ fn shown_url(url: &url::Url) -> String {
 
 const PROXY: &str = "proxy";
 const VPN: &str = "vpn";
+/// The protocol of a port that must be closed.
+pub(crate) const CLOSED: &str = "closed";
 const AGENT: &str = "agent";

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use preflight_checks::{MASK, quoted};
+use preflight_checks::{Dialogue, MASK, quoted};
 use toml::Spanned;
 use toml::de::DeTable;
 
@@ -58,7 +58,8 @@ pub(super) const SERVER: [&str; 7] = ["host", "port", "url", "secret", "protocol
 /// Keys of a device that is a table.
 pub(super) const DEVICE: [&str; 3] = ["host", "port", "snmp"];
 /// Keys of `[[check]]`.
-pub(super) const CHECK: [&str; 6] = ["name", "url", "from", "required", "until", "why"];
+pub(super) const CHECK: [&str; 9] =
+    ["name", "url", "must", "send", "expect", "from", "required", "until", "why"];
 /// Keys of `[credentials]`.
 pub(super) const CREDENTIALS: [&str; 4] = ["snmp", "ldap", "nsclient", "proxy"];
 /// Services whose port between two machines may be another.
@@ -84,6 +85,8 @@ pub(super) const PHASES: [(&str, &str); 3] =
     [("before", "before"), ("after", "after"), ("auto", "auto")];
 /// Until when a closed port only waits.
 pub(super) const UNTIL: [(&str, Until); 1] = [("installed", Until::Installed)];
+/// What a port of `[[check]]` must be, and whether that is closed.
+pub(super) const MUSTS: [(&str, bool); 2] = [("work", false), ("be closed", true)];
 /// What a machine is.
 pub(super) const ROLES: [(&str, Role); 7] = [
     ("central", Role::Central),
@@ -413,14 +416,26 @@ fn check(table: &Table<'_>) -> Result<Check> {
     let placed = name.placed_text()?;
     Custom::check_name(placed.get_ref()).map_err(|reason| name.refuse(reason))?;
     let at: At = table.source.at(&url.span());
+    let given = Custom::new(placed.get_ref(), url.text()?, Origin::SiteFile(at))
+        .map_err(|reason| url.refuse(reason))?;
+    let words = |key, of_url: &[u8]| -> Result<Vec<u8>> {
+        let text = table.map(key, |value| value.text().map(|text| text.as_bytes().to_vec()))?;
+        Ok(text.unwrap_or_else(|| of_url.to_vec()))
+    };
+    let must = table.map("must", |value| value.one_of(&MUSTS))?.map(Spanned::into_inner);
     let custom = Custom {
+        must_be_closed: must.unwrap_or(given.must_be_closed),
+        dialogue: Dialogue {
+            send: words("send", &given.dialogue.send)?,
+            expect: words("expect", &given.dialogue.expect)?,
+        },
         required: table.map("required", |value| value.boolean())?.unwrap_or(true),
         until: table.map("until", |value| value.one_of(&UNTIL))?.map(Spanned::into_inner),
         why: table
             .map("why", |value| value.text().map(str::to_owned))?
             .unwrap_or_else(|| "Asked for in the site file.".to_owned()),
-        ..Custom::new(placed.get_ref(), url.text()?, Origin::SiteFile(at))
-            .map_err(|reason| url.refuse(reason))?
+        ..given
     };
+    custom.check_what_is_asked().map_err(|reason| url.refuse(reason))?;
     Ok(Check { name: placed, custom, from: table.map("from", names)?.unwrap_or_default() })
 }

@@ -6,6 +6,7 @@ use preflight_checks::{Cause, RouteCause, Transport};
 
 use super::end::{End, Firewall};
 use crate::report::{AttemptReport, Readable, Report, StepReport, WayReport};
+use crate::run::plan::CLOSED;
 use crate::run::plan::Direction;
 use crate::run::verdict::Outcome;
 use crate::run::wish::{Choice, Wish, add_new};
@@ -47,8 +48,12 @@ pub(crate) struct Rule {
 pub(crate) fn rules(report: &Report, step: &StepReport, all: bool) -> Vec<Rule> {
     let mut rules: Vec<Rule> =
         step.asked_for.iter().filter_map(|wish| blocked(report, step, wish)).collect();
+    // Nothing is to be opened for a port that must be closed.
+    let ways = step.target.iter().flat_map(|target| &target.ways);
+    let must_be_closed =
+        ways.clone().next().is_some() && ways.clone().all(|way| way.protocol == CLOSED);
     // A tunnel needs a rule for its gateway alone.
-    if all && step.outcome != Outcome::Skip && step.through_vpn.is_none() {
+    if all && !must_be_closed && step.outcome != Outcome::Skip && step.through_vpn.is_none() {
         match step.direction {
             Direction::Outbound => {
                 let needed = needed(report, step);
