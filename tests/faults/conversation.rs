@@ -38,6 +38,7 @@ pub(crate) fn rows(certificates: &Certificates) -> Vec<Row> {
     }
     rows.extend(stages(certificates));
     rows.extend(elsewhere());
+    rows.extend(forwarded());
     rows
 }
 
@@ -147,6 +148,32 @@ fn rejected(flow: &Flow) -> Vec<Row> {
             .rule(Router, "output", hide_v6)
             .says("fd00:2::1 (hop 1)"),
     ]
+}
+
+/// A router that forwards a port to a machine that is not there, or to another service.
+fn forwarded() -> Vec<Row> {
+    let row = |flow: Flow, to: &str| {
+        Row::new(format!("a port forward to {to}"), flow).at(Place::Near)
+    };
+    // Nobody has the last address of the server's segment.
+    let mut rows: Vec<Row> = [ssh(), bbdo(), ntp(), snmp()]
+        .map(|flow| {
+            row(flow, "a machine that is not there")
+                .rule(Router, "prerouting", "{flow} dnat ip to 10.0.0.254")
+                .fails(&["nobody-behind-its-name"])
+                .says("10.2.0.1 (hop 1)")
+                .takes_time()
+        })
+        .into();
+    for flow in [ssh(), bbdo(), mysql()] {
+        rows.push(
+            row(flow, "a web server")
+                .rule(Router, "prerouting", "{tcp flow} dnat ip to 10.0.0.3:80")
+                .fails(&["wrong-service"])
+                .says("HTTP"),
+        );
+    }
+    rows
 }
 
 /// Servers that answer from where nobody asked.

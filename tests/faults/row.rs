@@ -60,7 +60,7 @@ pub(crate) enum Place {
 /// How the fault is made.
 #[derive(Clone)]
 pub(crate) enum How {
-    /// A rule at a hook: `input`, `forward` or `output`.
+    /// A rule at a hook: `input`, `forward` or `output`; or `prerouting`, for those that translate.
     Rule(Node, &'static str, String),
     /// Lines of `ip`.
     Ip(Node, String),

@@ -213,6 +213,10 @@ fn break_all(lab: &Lab, spots: &[Spot<'_>]) {
                 How::Ip(node, lines) => add(*node, &spot.fill(lines)),
                 How::Rule(node, hook, rule) => {
                     let (_, text) = nft.entry(name(*node)).or_insert_with(|| (*node, table()));
+                    if *hook == TRANSLATION && !text.contains(TRANSLATION) {
+                        let kind = "type nat hook prerouting priority -100;";
+                        writeln!(text, "add chain inet lab {hook} {{ {kind} }}").unwrap();
+                    }
                     writeln!(text, "add rule inet lab {hook} {}", spot.fill(rule)).unwrap();
                 }
                 How::Sysctl(node, key, value) => parameters.push((*node, *key, *value)),
@@ -258,6 +262,9 @@ fn break_all(lab: &Lab, spots: &[Spot<'_>]) {
         }
     });
 }
+
+/// The hook of rules that send packets elsewhere; its chain is only there when it is needed.
+const TRANSLATION: &str = "prerouting";
 
 fn table() -> String {
     let chain =

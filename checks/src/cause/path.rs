@@ -122,6 +122,21 @@ pub enum PathCause {
         /// Its exact words; none: that nothing listens there.
         icmp: Option<Icmp>,
     },
+    /// A device says in the target's name that the host is not there: it translates addresses.
+    #[error(
+        "{} says in the target's name that the host behind it does not answer ({icmp})",
+        device_at(*.hop, *.by)
+    )]
+    NobodyBehindItsName {
+        /// Where it was going.
+        to: SocketAddr,
+        /// The device at that hop, when it names itself.
+        by: Option<IpAddr>,
+        /// Its distance.
+        hop: u8,
+        /// Its exact words.
+        icmp: Icmp,
+    },
     /// The target's own firewall rejects the packet.
     #[error("rejected by the target's own firewall ({icmp})")]
     TargetRejected {
@@ -374,6 +389,9 @@ impl PathCause {
             Self::CutOff { by, .. } | Self::RejectedInItsName { by, .. } => {
                 About::new(Path, network((*by).into()), ALLOW)
             }
+            Self::NobodyBehindItsName { by, .. } => {
+                About::new(Path, network((*by).into()), Repair)
+            }
             // Whoever lets a handshake pass and not what follows has a rule about that.
             Self::Unacknowledged { .. } | Self::AnswersLost { .. } => {
                 About::new(Path, network(Unknown), ALLOW)
@@ -437,6 +455,9 @@ impl PathCause {
             Self::CutOff { .. } | Self::RejectedInItsName { .. } => {
                 say(format!("allow {}; a device there answers in the target's name", rule()))
             }
+            Self::NobodyBehindItsName { .. } => say(
+                "see where it forwards this port to (NAT, load balancer): correct that address, or start the machine behind it",
+            ),
             Self::TargetRejected { .. } | Self::PortSilentOnSegment { .. } => {
                 let allow = say(format!("allow {} in its own firewall", rule()));
                 match passage.firewalld(owner) {

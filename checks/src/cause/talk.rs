@@ -197,6 +197,7 @@ impl TalkCause {
             Self::WindowClosed { .. } => {
                 say("see whether the service is stuck: its log, and bytes it has not read (Recv-Q): ")
                     .there(format!("ss -tnp 'sport = :{}'", passage.port()))
+                    .then("; not a connection of ours there: a device in between accepts for a server that it does not reach (SYN proxy)")
             }
             Self::AnsweredFromElsewhere { to, by } => say(format!(
                 "have it answer from {} port {} (bind it to that address, or route {} back that way); no NAT of {} on the way",

@@ -15,6 +15,7 @@ use super::distance::{Distance, measure};
 use crate::Finding;
 use crate::cause::{Cause, PathCause, PortCause, TalkCause, Transport};
 use crate::evidence::{Evidence, Value};
+use crate::net::icmp::Meaning;
 use crate::net::tcp::is_reset_from_near;
 use crate::net::{Deadline, HOPS_LEFT, Peer};
 
@@ -73,6 +74,11 @@ pub fn judge_cut(trace: &CutTrace, cause: &Cause) -> Cause {
     match cause {
         &Cause::Talk(TalkCause::Reset { to, received, .. }) => {
             Cause::Path(PathCause::CutOff { to, by, hop, received })
+        }
+        &Cause::Path(PathCause::TargetRejected { to, icmp })
+            if icmp.meaning() == Meaning::HostDown =>
+        {
+            Cause::Path(PathCause::NobodyBehindItsName { to, by, hop, icmp })
         }
         &Cause::Path(PathCause::TargetRejected { to, icmp }) => {
             Cause::Path(PathCause::RejectedInItsName { to, by, hop, icmp: Some(icmp) })
