@@ -45,7 +45,8 @@ impl Discovered {
 fn planned(files: &[(&str, &str)], row: &str) -> Vec<String> {
     let words = ["plan", "--role", "poller", "--only", row, "--format", "json"];
     let (code, text) = run(&Tree::with(files), &words);
-    assert_eq!(code, Some(0), "{text}");
+    // Where nothing of the row can be asked, the plan says so and ends with 2.
+    assert!(matches!(code, Some(0 | 2)), "{text}");
     let plan: Value = serde_json::from_str(&text).unwrap();
     let step = |step: &Value| {
         let id = step["id"].as_str().unwrap().trim_start_matches(row).trim_start_matches('@');
