@@ -13,8 +13,8 @@ use super::model::{
     AttemptReport, CauseReport, ConcernReport, StepReport, TargetReport, WayReport, Why, object,
 };
 use super::read::Readable;
+use crate::run::finding::{Attempt, Found};
 use crate::run::plan::{Action, Asked, Direction, Phase, Question, SkipReason, Step};
-use crate::run::runner::{Attempt, Found};
 use crate::run::verdict::{Conclusion, Outcome, conclude};
 use crate::run::wish::{Wish, wishes};
 use crate::site::Origin;

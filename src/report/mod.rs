@@ -39,8 +39,8 @@ use std::io;
 use std::str::FromStr;
 
 use crate::catalogue::Identity;
+use crate::run::finding::Found;
 use crate::run::plan::Plan;
-use crate::run::runner::Found;
 use crate::site::local::Host;
 pub(crate) use ending::{Ending, PLUGIN_UNKNOWN};
 pub(crate) use judge::step;

@@ -13,8 +13,8 @@ use strum::VariantArray as _;
 
 use super::*;
 use crate::catalogue::{Party, Phase, Role};
+use crate::run::finding::Attempt;
 use crate::run::plan::{Action, Asked, Direction, Question, Step};
-use crate::run::runner::Attempt;
 use crate::site::discover::At;
 use crate::site::{Find, Origin};
 

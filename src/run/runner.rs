@@ -12,13 +12,13 @@ use std::time::{Duration, Instant};
 use futures_util::FutureExt;
 use futures_util::future::join_all;
 use preflight_checks::{
-    Addresses, Case, Cause, Concern, Deadline, Examiner, Finding, Inquiry, Manner, NameCause,
-    NameSource, Naming, OwnCause, Peer, RESOLVE, Trust, mail_servers, offers, resolve,
-    resolve_by_dns,
+    Addresses, Case, Cause, Concern, Deadline, Examiner, Inquiry, Manner, NameCause, NameSource,
+    Naming, OwnCause, Peer, RESOLVE, Trust, mail_servers, offers, resolve, resolve_by_dns,
 };
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
+use crate::run::finding::{Attempt, Found};
 use crate::run::plan::{Action, Asked, Plan, Question};
 use crate::site::{Family, Find, Origin, Sourced};
 
@@ -31,32 +31,6 @@ const HOSTS: usize = 4;
 const DIRECTORY: &str = "_ldap._tcp";
 /// The protocol whose port they name.
 const DIRECTORY_PROTOCOL: &str = "ldap";
-
-/// What was found for one step.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Found {
-    /// Why the name could not be resolved.
-    pub(crate) unresolved: Option<Cause>,
-    /// How long the resolver took, when it was asked.
-    pub(crate) resolve: Option<Duration>,
-    /// The name that was really resolved, when it is another one.
-    pub(crate) canonical: Option<String>,
-    /// Where its addresses came from; `None` for an address.
-    pub(crate) named_by: Option<NameSource>,
-    /// Each address on each way.
-    pub(crate) attempts: Vec<Attempt>,
-    /// How long all of it took.
-    pub(crate) took: Duration,
-}
-
-/// One address on one way.
-#[derive(Clone, Debug)]
-pub(crate) struct Attempt {
-    /// Index into the question's ways; one past the end is `also_try`.
-    pub(crate) way: usize,
-    /// What came of it.
-    pub(crate) finding: Finding,
-}
 
 /// What happens during a run, for whoever shows progress.
 #[derive(Clone, Copy, Debug)]

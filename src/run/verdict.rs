@@ -6,8 +6,8 @@ use preflight_checks::{
 };
 use serde::{Deserialize, Serialize};
 
+use crate::run::finding::{Attempt, Found};
 use crate::run::plan::{Direction, Question};
-use crate::run::runner::{Attempt, Found};
 
 /// The outcome of a step.
 #[derive(

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use preflight_checks::Layer;
 
 use crate::report;
+use crate::run::finding::Found;
 use crate::run::plan::{Action, Plan, SkipReason};
-use crate::run::runner::Found;
 use crate::run::verdict::Outcome;
 
 /// How often, and for how long.

@@ -10,8 +10,8 @@ use std::net::IpAddr;
 use preflight_checks::{Cause, Demand, Layer, Owner, Plea, Transport, Whereabouts};
 use serde::{Deserialize, Serialize};
 
+use crate::run::finding::{Attempt, Found};
 use crate::run::plan::{Asked, Question};
-use crate::run::runner::{Attempt, Found};
 
 /// Something that a step asks of whoever stands in its way.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -9,7 +9,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use preflight_checks::{Cause, Finding, Icmp, PathCause, SnmpCause};
 
-use super::Found;
+use crate::run::finding::Found;
 use crate::run::plan::{Action, Plan};
 
 /// Hosts of one network of which a router must say so, before its silence about another says the same;

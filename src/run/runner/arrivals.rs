@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use preflight_checks::{Arrivals, Cause, Deadline, Unanswered, examine_arrivals};
 
-use super::Found;
+use crate::run::finding::Found;
 use crate::run::plan::{Action, Plan};
 
 /// Longest look of all: one that explains everything, or some that explain one flow each.

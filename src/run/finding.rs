@@ -1,0 +1,31 @@
+//! What was found for a step, before anybody judges it.
+
+use std::time::Duration;
+
+use preflight_checks::{Cause, Finding, NameSource};
+
+/// What was found for one step.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Found {
+    /// Why the name could not be resolved.
+    pub(crate) unresolved: Option<Cause>,
+    /// How long the resolver took, when it was asked.
+    pub(crate) resolve: Option<Duration>,
+    /// The name that was really resolved, when it is another one.
+    pub(crate) canonical: Option<String>,
+    /// Where its addresses came from; `None` for an address.
+    pub(crate) named_by: Option<NameSource>,
+    /// Each address on each way.
+    pub(crate) attempts: Vec<Attempt>,
+    /// How long all of it took.
+    pub(crate) took: Duration,
+}
+
+/// One address on one way.
+#[derive(Clone, Debug)]
+pub(crate) struct Attempt {
+    /// Index into the question's ways; one past the end is `also_try`.
+    pub(crate) way: usize,
+    /// What came of it.
+    pub(crate) finding: Finding,
+}
