@@ -5,6 +5,7 @@
 mod afterwards;
 
 use std::ffi::OsString;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand};
@@ -73,6 +74,8 @@ pub(crate) enum Command {
     },
     /// Check a whole healthy site on loopback: real probes, embedded servers
     Demo(DemoArgs),
+    /// Listen for the flows that come to this machine, before their services are installed
+    Respond(Box<RespondArgs>),
     /// Explain a cause, or judge one step of a saved run again
     Explain {
         /// The code a report names (path-rejected), or a JSON report; without one: all codes
@@ -157,6 +160,58 @@ pub(crate) struct DemoArgs {
     pub(crate) breaks: Vec<String>,
     #[command(flatten)]
     pub(crate) output: OutputArgs,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "As root, ports below 1024 too; root's rights are given up before the first answer.")]
+pub(crate) struct RespondArgs {
+    /// What this machine is about to be: central, poller or remote [default: what its files say]
+    #[arg(long, value_name = "ROLE")]
+    pub(crate) role: Option<String>,
+    #[command(flatten)]
+    pub(crate) table: TableArgs,
+    /// Switch on a group of the profile: map, mbi, ha, cma, vmware, cloud
+    #[arg(long, value_name = "NAME")]
+    pub(crate) group: Vec<String>,
+    /// A site file: the machines of the platform
+    #[arg(long, value_name = "FILE")]
+    pub(crate) site: Option<PathBuf>,
+    /// Which machine of the site file this is
+    #[arg(long = "as", value_name = "NAME", requires = "site")]
+    pub(crate) machine: Option<String>,
+    /// Only these flows: ids or globs, as poller.*
+    #[arg(long, value_name = "ID", value_delimiter = ',')]
+    pub(crate) only: Vec<String>,
+    /// Another port for a flow
+    #[arg(long, value_name = "ID=PORT")]
+    pub(crate) port: Vec<String>,
+    /// The end: 90s, 15m, 2h
+    #[arg(long = "for", value_name = "TIME", default_value = "15m")]
+    pub(crate) within: String,
+    /// Listen on this address alone
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) bind: Option<IpAddr>,
+}
+
+impl RespondArgs {
+    /// The run of this machine, whose plan has the flows that come in.
+    pub(crate) fn run(&self) -> RunArgs {
+        let known = KnownArgs {
+            site: self.site.clone(),
+            machine: self.machine.clone(),
+            sample: PER_GROUP,
+            ..KnownArgs::default()
+        };
+        RunArgs {
+            role: self.role.clone(),
+            table: self.table.clone(),
+            group: self.group.clone(),
+            known,
+            targets: TargetArgs { port: self.port.clone(), ..TargetArgs::default() },
+            tuning: TuningArgs { only: self.only.clone(), ..TuningArgs::default() },
+            ..RunArgs::default()
+        }
+    }
 }
 
 /// Which flow table.

@@ -9,6 +9,7 @@ mod demo;
 mod load;
 mod program;
 mod report;
+mod respond;
 mod run;
 mod settings;
 mod site;

@@ -5,11 +5,9 @@ use std::path::PathBuf;
 use crate::cli::{
     Cli, Command, DiffArgs, MergeArgs, RedactArgs, RedactSavedArgs, RequestArgs, RunArgs, ShowArgs,
 };
+use crate::respond;
 use crate::run::watch::Patience;
-use crate::settings::{
-    Job, Output, Purpose, Refused, formats, init, inventory, job, jobs, key, nat, output, pair,
-    patience, requirements,
-};
+use crate::settings::{Job, Output, Purpose, Refused, duration, formats, init, inventory, job, jobs, key, nat, output, pair, patience, requirements};
 use crate::tasks::Task;
 use crate::tasks::flows::{self, Requirements};
 use crate::tasks::inventory::Inventory;
@@ -58,6 +56,8 @@ pub(crate) enum Request {
         /// Where and how to report.
         output: Output,
     },
+    /// Listen for the flows that come in.
+    Respond(Box<respond::Request>),
     /// Print a JSON Schema.
     Schema(&'static str),
     /// List all causes and warnings.
@@ -102,6 +102,11 @@ pub(crate) fn load(cli: Cli) -> Result<Request, Refused> {
             let inventory = Box::new(inventory(args.root.as_deref())?);
             Ok(Request::Discover { inventory, output })
         }
+        Some(Command::Respond(args)) => Ok(Request::Respond(Box::new(respond::Request {
+            within: duration("--for", &args.within)?,
+            bind: args.bind,
+            job: job(&args.run(), Purpose::Plan)?,
+        }))),
         Some(Command::Schema { of }) => Ok(Request::Schema(of.text())),
         Some(Command::Explain { subject, step, list: _ }) => Ok(match (subject, step) {
             (None, _) => Request::ExplainAll,

@@ -27,7 +27,7 @@ use crate::settings::{Job, Output, Refused, flows_format};
 use crate::tasks::flows::{self, Requirements};
 use crate::tasks::inventory::Inventory;
 use crate::tasks::{explain, inventory, redact};
-use crate::{demo, report, site, tasks};
+use crate::{demo, report, respond, site, tasks};
 
 /// Does what the command line asks for; the exit code says how it went.
 #[must_use]
@@ -52,6 +52,7 @@ fn act(words: Vec<OsString>, voice: Voice) -> ExitCode {
         }
         Ok(Request::Flows { flows, output }) => show_flows(&flows, &output),
         Ok(Request::Discover { inventory, output }) => show_inventory(&inventory, &output),
+        Ok(Request::Respond(request)) => with_runtime(voice, respond::respond(&request)),
         Ok(Request::Schema(schema)) => print(schema),
         Ok(Request::Explain(code)) => explain_code(&code),
         Ok(Request::ExplainAll) => show_page(|out| explain::list(out)),

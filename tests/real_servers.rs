@@ -13,6 +13,8 @@ mod lab;
 mod names;
 #[path = "real_servers/own_firewall.rs"]
 mod own_firewall;
+#[path = "real_servers/responding.rs"]
+mod responding;
 #[path = "support/schema.rs"]
 #[allow(dead_code)] // The rest is for the tests of the command line.
 mod schema;

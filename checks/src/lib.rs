@@ -59,6 +59,7 @@ pub use path::{
     judge,
 };
 pub use recognise::Spoken;
+pub use services::listener::{holder_of, own_firewall};
 pub use services::*;
 pub use wire::{clean, printable};
 

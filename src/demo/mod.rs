@@ -220,7 +220,7 @@ async fn hold(way: &Way) -> io::Result<(u16, Held)> {
 }
 
 /// A certificate authority of this run, and what it signs: nothing outlives the process.
-fn identity() -> Result<(Identity, CertificateDer<'static>), rcgen::Error> {
+pub(crate) fn identity() -> Result<(Identity, CertificateDer<'static>), rcgen::Error> {
     let key = KeyPair::generate()?;
     let mut params = CertificateParams::new(Vec::<String>::new())?;
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);

@@ -36,7 +36,7 @@ use tuning::settings;
 
 pub(crate) use known::{inventory, requirements};
 pub(crate) use site_file::init;
-pub(crate) use tuning::patience;
+pub(crate) use tuning::{duration, patience};
 
 /// One machine's run.
 #[derive(Debug)]

@@ -88,7 +88,7 @@ pub(super) fn settings(
 /// How often a run is repeated, and for how long; `None`: it is not.
 pub(crate) fn patience(args: &AgainArgs) -> Result<Option<Patience>, Refused> {
     let every = args.watch.as_deref().map(pause).transpose()?;
-    let within = args.wait.as_deref().map(wait).transpose()?;
+    let within = args.wait.as_deref().map(|text| duration("--wait", text)).transpose()?;
     Ok((every.is_some() || within.is_some()).then_some(Patience { every, within }))
 }
 
@@ -102,7 +102,7 @@ fn pause(text: &str) -> Result<Duration, Refused> {
 }
 
 /// `90s`, `30m` or `2h`, a day at most.
-fn wait(text: &str) -> Result<Duration, Refused> {
+pub(crate) fn duration(flag: &str, text: &str) -> Result<Duration, Refused> {
     const DAY: u64 = 24 * 3600;
 
     let unit = |suffix: char, seconds: u64| {
@@ -111,7 +111,7 @@ fn wait(text: &str) -> Result<Duration, Refused> {
     };
     let seconds = unit('s', 1).or_else(|| unit('m', 60)).or_else(|| unit('h', 3600));
     seconds.map(Duration::from_secs).ok_or_else(|| {
-        bad("--wait", format!("`{text}` is no time as 90s, 30m or 2h are, up to a day"))
+        bad(flag, format!("`{text}` is no time as 90s, 30m or 2h are, up to a day"))
     })
 }
 

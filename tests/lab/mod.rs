@@ -321,7 +321,7 @@ impl Drop for Lab {
 
 impl Port {
     /// Whether a socket of the calling thread's namespace is bound here; the server notices nothing.
-    fn is_bound(self) -> bool {
+    pub(crate) fn is_bound(self) -> bool {
         // The state of a listening TCP and of an unconnected UDP socket, see proc_net_tcp(5).
         let (protocol, port, state) = match self {
             Self::Tcp(port) => ("tcp", port, "0A"),

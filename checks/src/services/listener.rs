@@ -243,6 +243,24 @@ impl Holder {
     }
 }
 
+/// Who has a port of this host, as far as this user may see: "snmptrapd (pid 42)"; `None`: nobody.
+#[must_use]
+pub fn holder_of(transport: Transport, port: u16) -> Option<String> {
+    let sockets = Probe::of(transport, port).sockets().ok()?;
+    (!sockets.is_empty()).then(|| match holder(&sockets) {
+        Holder::Process { name, pid } => format!("{name} (pid {pid})"),
+        user @ Holder::User { .. } => user.words(),
+    })
+}
+
+/// Why this host's own rules let nobody in to a port; `None`: they do, or it cannot be told.
+pub async fn own_firewall(transport: Transport, port: u16) -> Option<Cause> {
+    match aside(move || opinion(transport, port, &[])).await {
+        Ok(Opinion::Closed(cause)) => Some(*cause),
+        _ => None,
+    }
+}
+
 /// The oldest process that holds one of `sockets`.
 fn holder(sockets: &[Socket]) -> Holder {
     let names: Vec<String> =

@@ -65,7 +65,9 @@ pub(crate) const SERVICE: Service = Service {
     question: Some(crate::snmp::discovery::question),
     repeats: 24,
     probe: || crate::Probe::Trap(Probe::default()),
-    respond: Respond::Datagram(|request| discovery::respond(request, snmp::up())),
+    respond: Respond::Datagram(|request| {
+        discovery::respond(request, snmp::up()).or_else(|| snmp::acknowledge(request))
+    }),
 };
 
 #[cfg(test)]

@@ -24,7 +24,7 @@ use std::time::Duration;
 use async_snmp::ErrorStatus;
 use async_snmp::v3::ReportStatus;
 
-pub(crate) use respond::up;
+pub(crate) use respond::{acknowledge, up};
 
 pub use credentials::{AuthProtocol, CommunityVersion, Credentials, PrivProtocol};
 

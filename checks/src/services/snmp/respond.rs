@@ -19,6 +19,21 @@ pub(super) fn respond(request: &[u8], up: Duration) -> Option<Vec<u8>> {
     discovery::respond(request, up).or_else(|| answer(request, up))
 }
 
+/// Acknowledges an inform of version 2c, whatever its community: the same variables in a response,
+/// not a byte longer (RFC 3416 §4.2.7).
+pub(crate) fn acknowledge(request: &[u8]) -> Option<Vec<u8>> {
+    let request = Bytes::copy_from_slice(request);
+    let message = CommunityMessage::decode(request, DecodeConfig::DEFAULT).ok()?.value;
+    let (version, community, pdu) = message.into_parts();
+    let CommunityPdu::Standard(pdu) = pdu else { return None };
+    if version == Version::V1 || pdu.pdu_type() != PduType::InformRequest {
+        return None;
+    }
+    let (id, _, variables) = pdu.into_raw_parts();
+    let response = ResponsePdu::success(version, id, variables).ok().map(Pdu::from)?;
+    CommunityMessage::v2c(community, response).ok()?.encode().ok().map(Vec::from)
+}
+
 /// Time since the responder was first asked.
 pub(crate) fn up() -> Duration {
     static STARTED: LazyLock<Instant> = LazyLock::new(Instant::now);

@@ -1,0 +1,131 @@
+//! How much one side may ask of a responder, and all of them together.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
+
+/// Sources that are counted apart; those beyond share one count, as forged ones would.
+const MAX_SOURCES: usize = 4096;
+/// A source that was quiet for so long is forgotten, seconds.
+const FORGOTTEN: f64 = 10.0;
+
+/// So many a second for each source, and for all together; ten times as many at once, after a pause.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Rate {
+    each: f64,
+    all: f64,
+}
+
+/// Connections: a run of preflight makes about twenty.
+pub(super) const CONNECTIONS: Rate = Rate { each: 50.0, all: 500.0 };
+/// Datagrams: a run of preflight sends about thirty.
+pub(super) const DATAGRAMS: Rate = Rate { each: 10.0, all: 200.0 };
+/// What may come at once, in seconds of the rate.
+const BURST: f64 = 10.0;
+
+/// The counts of one port.
+#[derive(Debug, Default)]
+pub(super) struct Bounds {
+    counts: Mutex<Counts>,
+}
+
+#[derive(Debug, Default)]
+struct Counts {
+    sources: HashMap<IpAddr, Bucket>,
+    others: Option<Bucket>,
+    all: Option<Bucket>,
+}
+
+/// A bucket that empties with the time.
+#[derive(Clone, Copy, Debug)]
+struct Bucket {
+    level: f64,
+    at: Instant,
+}
+
+impl Bucket {
+    fn take(&mut self, rate: f64, now: Instant) -> bool {
+        let since = now.saturating_duration_since(self.at).as_secs_f64();
+        self.level = (self.level - since * rate).max(0.0);
+        self.at = now;
+        let has_room = self.level + 1.0 <= rate * BURST;
+        if has_room {
+            self.level += 1.0;
+        }
+        has_room
+    }
+}
+
+impl Bounds {
+    /// May `source` be answered now?
+    pub(super) fn allow(&self, source: IpAddr, rate: Rate, now: Instant) -> bool {
+        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        let empty = Bucket { level: 0.0, at: now };
+        let source = network(source);
+        if counts.sources.len() >= MAX_SOURCES && !counts.sources.contains_key(&source) {
+            let is_fresh =
+                |bucket: &Bucket| now.saturating_duration_since(bucket.at).as_secs_f64() < FORGOTTEN;
+            // Looked through rarely: the others' own bucket is what bounds them.
+            if counts.others.is_none_or(|others| !is_fresh(&others)) {
+                counts.sources.retain(|_, bucket| is_fresh(bucket));
+            }
+        }
+        let is_counted = counts.sources.len() < MAX_SOURCES || counts.sources.contains_key(&source);
+        let bucket = if is_counted {
+            counts.sources.entry(source).or_insert(empty)
+        } else {
+            counts.others.get_or_insert(empty)
+        };
+        // Who is refused by itself takes nothing from the others.
+        bucket.take(rate.each, now) && counts.all.get_or_insert(empty).take(rate.all, now)
+    }
+}
+
+/// A source is an IPv4 address, or what one IPv6 site has at least: a /64.
+pub(super) fn network(source: IpAddr) -> IpAddr {
+    match source.to_canonical() {
+        IpAddr::V6(address) => {
+            IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64)))
+        }
+        v4 @ IpAddr::V4(_) => v4,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    fn address(number: u32) -> IpAddr {
+        IpAddr::from(number.to_be_bytes())
+    }
+
+    #[test]
+    fn a_source_is_refused_beyond_its_burst_and_served_again_later() {
+        let (bounds, now) = (Bounds::default(), Instant::now());
+        let served = |now| (0..1000).filter(|_| bounds.allow(address(1), DATAGRAMS, now)).count();
+        assert_eq!(served(now), 100);
+        assert_eq!(served(now + Duration::from_secs(1)), 10);
+        // Another one is not its victim.
+        assert!(bounds.allow(address(2), DATAGRAMS, now));
+    }
+
+    #[test]
+    fn forged_sources_take_neither_memory_nor_the_place_of_those_that_are_known() {
+        let (bounds, now) = (Bounds::default(), Instant::now());
+        assert!(bounds.allow(address(0), DATAGRAMS, now));
+        let later = now + Duration::from_secs(5);
+        let served = (1..100_000).filter(|&one| bounds.allow(address(one), DATAGRAMS, later)).count();
+        assert_eq!(served, 2000);
+        assert!(bounds.counts.lock().unwrap().sources.len() <= MAX_SOURCES);
+        assert!(bounds.allow(address(0), DATAGRAMS, later + Duration::from_secs(1)));
+    }
+
+    #[test]
+    fn an_ipv6_source_is_its_network() {
+        let one: IpAddr = "2001:db8:1:2::3".parse().unwrap();
+        assert_eq!(network(one), "2001:db8:1:2::".parse::<IpAddr>().unwrap());
+        assert_eq!(network("::ffff:10.0.0.1".parse().unwrap()), address(0x0a00_0001));
+    }
+}

@@ -1,0 +1,229 @@
+//! `preflight respond`: the far side of flows whose services are not installed yet.
+//!
+//! Listens on the ports of the flows that come in, and answers each in the flow's own protocol, so
+//! that the other machine's run proves the way. A port in use is left to whoever holds it. Ends by itself.
+
+mod bounds;
+mod serve;
+mod told;
+
+use std::io::{self, Write as _};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use nix::unistd::{Gid, Uid, User, geteuid, setgid, setgroups, setuid};
+use preflight_checks::{SERVICES, Service, Transport, holder_of, own_firewall, printable};
+use tokio::net::{TcpListener, UdpSocket};
+
+use self::bounds::Bounds;
+use self::serve::{Way, datagrams, streams};
+use self::told::Told;
+use crate::catalogue::Role;
+use crate::console::interrupt::{HeldSignals, Interruption};
+use crate::console::output::complain;
+use crate::demo;
+use crate::run::plan::{Action, Direction, Plan, plan};
+use crate::settings::Job;
+use crate::site::local;
+
+/// What is to be listened for.
+#[derive(Debug)]
+pub(crate) struct Request {
+    /// The machine, whose plan has the flows.
+    pub(crate) job: Job,
+    /// How long.
+    pub(crate) within: Duration,
+    /// On one address; none: on all.
+    pub(crate) bind: Option<IpAddr>,
+}
+
+/// One port that a flow comes to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Port {
+    flows: Vec<String>,
+    service: &'static str,
+    transport: Transport,
+    port: u16,
+}
+
+impl Port {
+    fn service(&self) -> Option<&'static Service> {
+        SERVICES.iter().copied().find(|service| service.name == self.service)
+    }
+}
+
+/// The ports of all flows that come in, each once.
+fn ports(plan: &Plan) -> Vec<Port> {
+    let mut ports: Vec<Port> = Vec::new();
+    for step in plan.steps.iter().filter(|step| step.direction == Direction::Inbound) {
+        let Action::Ask(question) = &step.action else { continue };
+        for way in &question.ways {
+            let same = |known: &&mut Port| (known.transport, known.port) == (way.transport, way.port);
+            match ports.iter_mut().find(same) {
+                Some(known) => known.flows.push(step.flow.clone()),
+                None => ports.push(Port {
+                    flows: vec![step.flow.clone()],
+                    service: way.protocol,
+                    transport: way.transport,
+                    port: way.port,
+                }),
+            }
+        }
+    }
+    ports
+}
+
+/// A port that is listened on.
+enum Bound {
+    Stream(TcpListener),
+    Datagrams(Vec<UdpSocket>),
+}
+
+/// Listens until the time is over, or Ctrl-C.
+pub(crate) async fn respond(request: &Request) -> ExitCode {
+    // Threads that are started until somebody waits for signals must not take them.
+    let _held = HeldSignals::stops();
+    let plan = plan(&request.job.catalogue, &request.job.site, &request.job.settings);
+    let ports = ports(&plan);
+    let mut bound = Vec::new();
+    for port in ports {
+        let at = format!("{} {}", port.transport, port.port);
+        let flows = port.flows.join(", ");
+        match bind(&port, request.bind).await {
+            Ok(there) => {
+                say(&format!("  listens     {at:<10} {} for {flows}", port.service));
+                bound.push((port, there));
+            }
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
+                let holder = holder_of(port.transport, port.port);
+                let holder = holder.unwrap_or_else(|| "a process that cannot be seen".to_owned());
+                say(&format!("  left alone  {at:<10} {holder} has it, for {flows}: the better far side"));
+            }
+            Err(error) => say(&format!("  impossible  {at:<10} {} for {flows}", why(&error, port.port))),
+        }
+    }
+    if bound.is_empty() {
+        return complain("respond", "there is no port to listen on");
+    }
+    for (port, _) in &bound {
+        if let Some(closed) = own_firewall(port.transport, port.port).await {
+            say(&format!("  ! {closed}"));
+        }
+    }
+    say(&other_side(plan.role));
+    say(&format!("  ends after {} s, or by Ctrl-C", request.within.as_secs()));
+    if let Err(error) = drop_privileges() {
+        return complain("respond", &format!("root's rights could not be given up: {error}"));
+    }
+    // Not before: giving up rights interrupts every thread, and the one that waits for signals ends.
+    let mut interruption = Interruption::new();
+    let Ok((identity, _)) = demo::identity() else {
+        return complain("respond", "no certificate could be made");
+    };
+    let told = Arc::new(Told::default());
+    let bounds = Arc::new(Bounds::default());
+    let mut tasks = tokio::task::JoinSet::new();
+    for (port, bound) in bound {
+        let Some(service) = port.service() else { continue };
+        let way = Way::new(service, port.port, port.flows.join(", "), &told, &bounds);
+        match bound {
+            Bound::Stream(listener) => {
+                tasks.spawn(streams(listener, way, Arc::clone(&identity.valid)));
+            }
+            Bound::Datagrams(sockets) => {
+                for socket in sockets {
+                    tasks.spawn(datagrams(socket, way.clone()));
+                }
+            }
+        }
+    }
+    tokio::select! {
+        () = tokio::time::sleep(request.within) => {}
+        () = interruption.heard() => {}
+    }
+    drop(tasks);
+    say("");
+    told.sum().iter().for_each(|line| say(line));
+    ExitCode::SUCCESS
+}
+
+/// A line on stdout; a reader who is gone has seen enough.
+fn say(line: &str) {
+    let _closed_pipe = writeln!(io::stdout(), "{line}");
+}
+
+fn why(error: &io::Error, port: u16) -> String {
+    match error.kind() {
+        io::ErrorKind::PermissionDenied if port < 1024 && !geteuid().is_root() => {
+            "needs root".to_owned()
+        }
+        // Root may bind any port, unless a policy says otherwise.
+        io::ErrorKind::PermissionDenied => {
+            format!("is not permitted, perhaps by SELinux: semanage port -l | grep -w {port};")
+        }
+        _ => printable(&error.to_string()),
+    }
+}
+
+async fn bind(port: &Port, at: Option<IpAddr>) -> io::Result<Bound> {
+    if port.transport == Transport::Tcp {
+        let any = match at {
+            Some(at) => TcpListener::bind((at, port.port)).await,
+            // Takes IPv4 too; a kernel without IPv6 has no such address.
+            None => match TcpListener::bind((Ipv6Addr::UNSPECIFIED, port.port)).await {
+                Err(error) if error.raw_os_error() == Some(nix::errno::Errno::EAFNOSUPPORT as i32) => {
+                    TcpListener::bind(("0.0.0.0", port.port)).await
+                }
+                bound => bound,
+            },
+        };
+        return any.map(Bound::Stream);
+    }
+    // A socket an address: an answer leaves from where the question came to.
+    let mut addresses: Vec<IpAddr> = match at {
+        Some(at) => vec![at],
+        None => local::host().addresses.into_iter().take(MAX_ADDRESSES).collect(),
+    };
+    if at.is_none() {
+        addresses.push(IpAddr::from([127, 0, 0, 1]));
+    }
+    let mut sockets = Vec::new();
+    for address in addresses {
+        sockets.push(UdpSocket::bind(SocketAddr::new(address, port.port)).await?);
+    }
+    Ok(Bound::Datagrams(sockets))
+}
+
+/// Sockets for datagrams of one port.
+const MAX_ADDRESSES: usize = 64;
+
+/// The command for the other machine.
+fn other_side(role: Role) -> String {
+    let address = local::host().addresses.into_iter().next();
+    let here = address.map_or_else(|| "ADDRESS".to_owned(), |address| address.to_string());
+    let command = if role == Role::Poller {
+        format!("preflight --role central --poller {here}")
+    } else {
+        format!("preflight --role poller --central {here}")
+    };
+    format!("\n  on the other machine: {command}\n")
+}
+
+/// Gives up root's rights: what follows needs none, and opens no file.
+fn drop_privileges() -> nix::Result<()> {
+    if !geteuid().is_root() {
+        return Ok(());
+    }
+    let nobody = User::from_name("nobody")?;
+    let (user, group) = nobody.map_or((Uid::from_raw(NOBODY), Gid::from_raw(NOBODY)), |nobody| {
+        (nobody.uid, nobody.gid)
+    });
+    setgroups(&[])?;
+    setgid(group)?;
+    setuid(user)
+}
+
+/// The user that owns nothing, where the machine has no name for it.
+const NOBODY: u32 = 65_534;

@@ -1,0 +1,156 @@
+//! Serves one port, within bounds: of bytes, of time, of connections, of answers.
+
+use std::collections::{HashMap, VecDeque};
+use std::io;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use preflight_checks::{Answer, FarStream, Respond, Serve, Service};
+use rustls::ServerConfig;
+use tokio::io::AsyncReadExt as _;
+use tokio::net::{TcpListener, TcpStream, UdpSocket};
+use tokio::task::{AbortHandle, JoinSet};
+
+use super::bounds::{Bounds, CONNECTIONS, DATAGRAMS, network};
+use super::told::{Told, What};
+
+/// Connections at once on one port; the oldest of whoever has most makes room.
+const MOST: usize = 128;
+/// Longest conversation: a client that stays must not hold a place for ever.
+const LONGEST: Duration = Duration::from_secs(20);
+/// What one client may say.
+const MOST_SAID: u64 = 64 << 10;
+/// The largest question that is read.
+const MAX_DATAGRAM: usize = 2048;
+/// An answer to somebody who may not have asked is at most so many times as long (RFC 9000 §8).
+const AMPLIFICATION: usize = 3;
+/// How long to rest when the process has no descriptor left.
+const REST: Duration = Duration::from_millis(50);
+
+/// A port's protocol, and where what comes to it is counted.
+#[derive(Clone, Debug)]
+pub(super) struct Way {
+    service: &'static Service,
+    /// "TCP 5669 (poller.bbdo)"
+    name: String,
+    told: Arc<Told>,
+    bounds: Arc<Bounds>,
+}
+
+impl Way {
+    pub(super) fn new(
+        service: &'static Service,
+        port: u16,
+        flows: String,
+        told: &Arc<Told>,
+        bounds: &Arc<Bounds>,
+    ) -> Self {
+        let name = format!("{} {port} ({flows})", service.transport);
+        Self { service, name, told: Arc::clone(told), bounds: Arc::clone(bounds) }
+    }
+
+    fn tell(&self, from: IpAddr, what: What) {
+        self.told.tell(&self.name, from, what);
+    }
+}
+
+/// Answers datagrams.
+pub(super) async fn datagrams(socket: UdpSocket, way: Way) {
+    let answer: Answer = match way.service.respond {
+        Respond::Datagram(answer) | Respond::Both { datagram: answer, .. } => answer,
+        Respond::Stream(_) => return,
+    };
+    let mut request = vec![0; MAX_DATAGRAM];
+    loop {
+        let Ok((length, client)) = socket.recv_from(&mut request).await else {
+            // An ICMP error of an earlier answer, most likely.
+            tokio::task::yield_now().await;
+            continue;
+        };
+        if !way.bounds.allow(client.ip(), DATAGRAMS, Instant::now()) {
+            way.tell(client.ip(), What::Refused);
+            continue;
+        }
+        let reply = answer(request.get(..length).unwrap_or_default());
+        match reply.filter(|reply| reply.len() <= length.saturating_mul(AMPLIFICATION)) {
+            Some(reply) => {
+                let _client_may_be_gone = socket.send_to(&reply, client).await;
+                way.tell(client.ip(), What::Answered);
+            }
+            None => way.tell(client.ip(), What::Came),
+        }
+    }
+}
+
+/// Serves connections.
+pub(super) async fn streams(listener: TcpListener, way: Way, tls: Arc<ServerConfig>) {
+    let serve: Serve = match way.service.respond {
+        Respond::Stream(serve) | Respond::Both { stream: serve, .. } => serve,
+        Respond::Datagram(_) => return,
+    };
+    let mut conversations = JoinSet::new();
+    let mut open = Open::default();
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            Some(_) = conversations.join_next(), if !conversations.is_empty() => continue,
+        };
+        let Ok((connection, client)) = accepted else {
+            tokio::time::sleep(REST).await;
+            continue;
+        };
+        if !way.bounds.allow(client.ip(), CONNECTIONS, Instant::now()) {
+            way.tell(client.ip(), What::Refused);
+            continue;
+        }
+        let (told, is_tls, tls) = (way.clone(), way.service.tls, Arc::clone(&tls));
+        let task = conversations.spawn(async move {
+            let conversation = converse(connection, serve, is_tls, tls);
+            let served = tokio::time::timeout(LONGEST, conversation).await;
+            let is_answered = matches!(served, Ok(Ok(())));
+            told.tell(client.ip(), if is_answered { What::Answered } else { What::Came });
+        });
+        open.add(network(client.ip()), task);
+    }
+}
+
+async fn converse(
+    connection: TcpStream,
+    serve: Serve,
+    is_tls: bool,
+    tls: Arc<ServerConfig>,
+) -> io::Result<()> {
+    connection.set_nodelay(true)?;
+    let (reads, writes) = connection.into_split();
+    let bounded = tokio::io::join(reads.take(MOST_SAID), writes);
+    let stream = FarStream::new(Box::new(bounded), Some(tls));
+    if is_tls { serve(stream.secure().await?).await } else { serve(stream).await }
+}
+
+/// The connections that are open, by who made them.
+#[derive(Debug, Default)]
+struct Open {
+    by: HashMap<IpAddr, VecDeque<AbortHandle>>,
+}
+
+impl Open {
+    /// Adds one; with too many, whoever has most loses the oldest.
+    fn add(&mut self, source: IpAddr, task: AbortHandle) {
+        self.by.entry(source).or_default().push_back(task);
+        let count = |open: &Self| open.by.values().map(VecDeque::len).sum::<usize>();
+        if count(self) <= MOST {
+            return;
+        }
+        for tasks in self.by.values_mut() {
+            tasks.retain(|task| !task.is_finished());
+        }
+        self.by.retain(|_, tasks| !tasks.is_empty());
+        while count(self) > MOST {
+            let heaviest = self.by.values_mut().max_by_key(|tasks| tasks.len());
+            if let Some(oldest) = heaviest.and_then(VecDeque::pop_front) {
+                oldest.abort();
+            }
+        }
+    }
+}
