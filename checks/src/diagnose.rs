@@ -236,7 +236,7 @@ impl Examiner {
     /// After a silence: where on the way does it begin? After a RST: who sent it? After a first packet
     /// that was lost: are others too, from the same port?
     async fn look_into(&self, finding: &mut Finding, case: &Case) {
-        let Err(cause) = &finding.verdict else {
+        let Err(failure) = &finding.verdict else {
             if finding.lost_from().is_some()
                 && let Some(ports) = self.look_at_ports(finding, case).await
             {
@@ -244,27 +244,27 @@ impl Examiner {
             }
             return;
         };
-        let cause = cause.clone();
-        if is_silence(&cause) {
+        let failure = failure.clone();
+        if is_silence(&failure) {
             let (path, ports) = self.look_at_path(finding, case).await;
-            let judged = path.as_ref().map(|trace| judge(trace, &cause));
-            let judged = ports.as_ref().map(|trace| judge_ports(trace, &cause)).or(judged);
+            let judged = path.as_ref().map(|trace| judge(trace, &failure));
+            let judged = ports.as_ref().map(|trace| judge_ports(trace, &failure)).or(judged);
             if let Some(trace) = path {
                 trace.note(&mut finding.seen.evidence);
             }
             if let Some(judged) = judged {
                 finding.revise(judged);
             }
-        } else if is_reset(&cause, case.transport)
+        } else if is_reset(&failure, case.transport)
             && let Some(trace) = self.look_for_sender(finding).await
         {
             trace.note(&mut finding.seen.evidence);
-            finding.revise(judge_reset(&trace, &cause));
-        } else if is_cut(&cause, case.transport)
+            finding.revise(judge_reset(&trace, &failure));
+        } else if is_cut(&failure, case.transport)
             && let Some(trace) = self.look_who_cuts(finding, case).await
         {
             trace.note(&mut finding.seen.evidence);
-            finding.revise(judge_cut(&trace, &cause));
+            finding.revise(judge_cut(&trace, &failure));
         }
     }
 

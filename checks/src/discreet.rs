@@ -59,13 +59,12 @@ pub fn discreet_text(text: &str) -> String {
 #[must_use]
 pub fn hidden(value: &str) -> Vec<Range<usize>> {
     let quotes = value.len() - value.trim_start_matches(['`', '"', '\'', '(', '[']).len();
-    let (begin, is_url) = match value.find("://") {
-        Some(at) => (at + 3, true),
+    let (begin, is_url) = if let Some(at) = value.find("://") {
+        (at + 3, true)
+    } else {
         // `NAME=VALUE`, where the name is one.
-        None => {
-            let name = value.find('=').filter(|at| value.get(quotes..*at).is_some_and(is_name));
-            (name.map_or(quotes, |at| at + 1), false)
-        }
+        let name = value.find('=').filter(|at| value.get(quotes..*at).is_some_and(is_name));
+        (name.map_or(quotes, |at| at + 1), false)
     };
     let login = value.rfind('@').filter(|at| *at > begin).map(|at| begin..at);
     // A mail address has one without a password.
@@ -113,9 +112,10 @@ fn secret_ranges(text: &str, host: &str) -> Vec<Range<usize>> {
             Some((key, value)) => (key.to_ascii_lowercase(), value),
             None => (before.clone(), piece),
         };
-        let is_told = match piece.contains('=') {
-            true => is_secret_key(&key),
-            false => leads_to_secret(&key, value) && !is_ordinary(value),
+        let is_told = if piece.contains('=') {
+            is_secret_key(&key)
+        } else {
+            leads_to_secret(&key, value) && !is_ordinary(value)
         };
         if !value.is_empty() && value != MASK && (is_told || looks_secret(value)) {
             ranges.push(end - value.len()..end);

@@ -34,8 +34,10 @@ fn no_field_of_the_schema_is_invented() {
     // A built-in flow table has date and documents, one chosen by version or misfit the next two.
     // Lines of ndjson have the first three, a report that may be shown to strangers the fourth,
     // one of a machine behind address translation the fifth, one that tries two ports the next two, one with commands the last.
-    let lines =
-        ["kind", "step", "run", "redacted", "seen_as", "also_try", "choice", "commands", "on", "date", "follows", "misfit", "platform"];
+    let lines = [
+        "kind", "step", "run", "redacted", "seen_as", "also_try", "choice", "commands", "on",
+        "date", "follows", "misfit", "platform",
+    ];
     let invented: Vec<String> = fields()
         .into_iter()
         .filter(|name| !lines.contains(&name.as_str()))

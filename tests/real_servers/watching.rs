@@ -128,7 +128,7 @@ fn an_ssh_server_is_not_visited_in_each_round() {
     let check = format!("own=ssh://{SERVER}:{PORT}");
     let arguments = ["--check", &check, "--watch", "1", "--wait", "6s"];
     let once = {
-        let (_, ..) = ended(start(&lab, &arguments[..2]));
+        let (..) = ended(start(&lab, &arguments[..2]));
         visits.swap(0, Ordering::SeqCst)
     };
     let (code, step, _) = ended(start(&lab, &arguments));

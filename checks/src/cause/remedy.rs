@@ -264,10 +264,14 @@ impl<'a> Passage<'a> {
     /// The commands for firewalld on the machine that is asked, each for our address alone.
     pub(super) fn firewalld(&self, owner: Owner) -> Option<String> {
         let rules = self.demands_of(owner).flat_map(|demand| &demand.rich_rules);
-        let commands: String = rules
-            .map(|rule| format!("firewall-cmd --permanent --add-rich-rule='{rule}'; "))
+        let mut commands: Vec<String> = rules
+            .map(|rule| format!("firewall-cmd --permanent --add-rich-rule='{rule}'"))
             .collect();
-        (!commands.is_empty()).then(|| format!("{commands}firewall-cmd --reload"))
+        if commands.is_empty() {
+            return None;
+        }
+        commands.push("firewall-cmd --reload".to_owned());
+        Some(commands.join("; "))
     }
 
     /// The passage of a question to a name server of this host.

@@ -99,7 +99,7 @@ pub(super) fn effect(words: &[String], packet: &Packet) -> Effect {
                 is_not = true;
                 continue;
             }
-            "-m" => module = words.next().unwrap_or_default().to_owned(),
+            "-m" => words.next().unwrap_or_default().clone_into(&mut module),
             "-j" | "-g" => {
                 let target = words.next().unwrap_or_default();
                 let options: Vec<&str> = words.by_ref().collect();
@@ -122,6 +122,7 @@ pub(super) fn effect(words: &[String], packet: &Packet) -> Effect {
 }
 
 /// Does what one option asks hold?
+#[allow(clippy::match_same_arms)] // A table, in the order of the program's own manual.
 fn test(option: &str, module: &str, values: &[&str], packet: &Packet) -> Holds {
     let value = values.first().copied().unwrap_or_default();
     match option {
@@ -232,10 +233,13 @@ fn action(target: &str, is_goto: bool, options: &[&str], effect: &mut Effect) ->
             |(address, port)| Action::HandOn(address, port),
         ),
         _ if HARMLESS.contains(&target) => Action::Continue,
-        _ if options.is_empty() && !UNTOLD.contains(&target) => match is_goto {
-            true => Action::Goto(target.to_owned()),
-            false => Action::Jump(target.to_owned()),
-        },
+        _ if options.is_empty() && !UNTOLD.contains(&target) => {
+            if is_goto {
+                Action::Goto(target.to_owned())
+            } else {
+                Action::Jump(target.to_owned())
+            }
+        }
         other => Action::Untold(format!("`{}`", crate::wire::clean(other.as_bytes(), 40))),
     }
 }
@@ -274,8 +278,8 @@ fn destination(text: &str) -> Option<(IpAddr, Option<u16>)> {
 
 /// A mark after `value/mask`.
 fn marked(mark: Option<u32>, set: Option<&str>, holds: &Holds) -> Option<u32> {
-    let (value, mask) = parts(set?)?;
-    (*holds == Holds::Yes).then_some((mark? & !mask) ^ value)
+    let (value, bits) = parts(set?)?;
+    (*holds == Holds::Yes).then_some((mark? & !bits) ^ value)
 }
 
 fn parts(text: &str) -> Option<(u32, u32)> {
@@ -288,7 +292,7 @@ fn parts(text: &str) -> Option<(u32, u32)> {
 
 fn is_mark(wanted: &str, mark: Option<u32>) -> Holds {
     match (parts(wanted), mark) {
-        (Some((value, mask)), Some(mark)) => Holds::of(mark & mask == value),
+        (Some((value, bits)), Some(mark)) => Holds::of(mark & bits == value),
         _ => Holds::Untold("a mark that a rule sets".to_owned()),
     }
 }

@@ -180,7 +180,7 @@ impl Reader<'_> {
                 None
             }
             "redirect" => Some(Action::Redirect(port(body))),
-            "dnat" => Some(self.dnat(body, &effect.packet)),
+            "dnat" => Some(Self::dnat(body, &effect.packet)),
             _ if HARMLESS.contains(&kind) => None,
             _ => match verdict(kind, body) {
                 Some(Action::Untold(_)) | None => {
@@ -209,8 +209,7 @@ impl Reader<'_> {
         None
     }
 
-    fn dnat(&self, body: &Value, packet: &Packet) -> Action {
-        let _same_for_all = self;
+    fn dnat(body: &Value, packet: &Packet) -> Action {
         let other_family = match word(body, "family") {
             "ip" => !packet.is_v4,
             "ip6" => packet.is_v4,

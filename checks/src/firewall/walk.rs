@@ -199,7 +199,9 @@ impl Ruleset {
             for (id, chain, base) in self.at(hook, alive.first()) {
                 let is_past = hook != "ingress" && (hook != "prerouting" || base.priority > DSTNAT);
                 if let Some(after) = translation.filter(|_| is_past) {
-                    alive.iter_mut().for_each(|path| path.packet.follow(after));
+                    for path in &mut alive {
+                        path.packet.follow(after);
+                    }
                     translation = None;
                 }
                 // Only the first packet of a connection is asked where to go.
@@ -210,7 +212,9 @@ impl Ruleset {
             }
         }
         if let Some(after) = translation {
-            alive.iter_mut().for_each(|path| path.packet.follow(after));
+            for path in &mut alive {
+                path.packet.follow(after);
+            }
         }
         fates.extend(alive.into_iter().map(|path| (path.told(), Fate::Through(path.packet))));
         fates
@@ -274,7 +278,7 @@ impl Walk<'_> {
                 match end {
                     End::Done(path, fate) => fates.push((path.told(), fate)),
                     End::Out(path) if base.drops => {
-                        let blame = self.blame(id, &id.chain, &path, How::Drop, Named::Policy);
+                        let blame = Self::blame(id, &id.chain, &path, How::Drop, Named::Policy);
                         fates.push((path.told(), Fate::Closed(blame)));
                     }
                     End::Out(mut path) | End::Accepted(mut path) => {
@@ -353,16 +357,16 @@ impl Walk<'_> {
         on: &mut Vec<Path>,
         ends: &mut Vec<End>,
     ) {
-        let closed = |walk: &Self, path: Path, how: How| {
-            let blame = walk.blame(id, base, &path, how, rule.named());
+        let closed = |_walk: &Self, path: Path, how: How| {
+            let blame = Self::blame(id, base, &path, how, rule.named());
             End::Done(path, Fate::Closed(blame))
         };
         match action {
             Action::Continue => on.push(path),
             Action::Accept => ends.push(End::Accepted(path)),
             Action::Return => ends.push(End::Out(path)),
-            Action::Drop => ends.push(closed(self, path, How::Drop)),
-            Action::Reject => ends.push(closed(self, path, How::Reject)),
+            Action::Drop => ends.push(closed(path, How::Drop)),
+            Action::Reject => ends.push(closed(path, How::Reject)),
             Action::Untold(why) => ends.push(End::Done(path, Fate::Untold(why))),
             Action::Redirect(port) => {
                 path.packet.port = port.unwrap_or(path.packet.port);
@@ -377,7 +381,7 @@ impl Walk<'_> {
                     path.packet.is_translated = true;
                     ends.push(End::Accepted(path));
                 } else {
-                    ends.push(closed(self, path, How::HandOn(to, port)));
+                    ends.push(closed(path, How::HandOn(to, port)));
                 }
             }
             Action::Jump(name) | Action::Goto(name) if !self.has(id, &name) => {
@@ -385,14 +389,14 @@ impl Walk<'_> {
                 ends.push(End::Done(path, Fate::Untold(why)));
             }
             Action::Jump(name) => {
-                for end in self.into_chain(id, &name, path, base, depth) {
+                for end in self.enter(id, &name, path, base, depth) {
                     match end {
                         End::Out(path) => on.push(path),
                         end => ends.push(end),
                     }
                 }
             }
-            Action::Goto(name) => ends.extend(self.into_chain(id, &name, path, base, depth)),
+            Action::Goto(name) => ends.extend(self.enter(id, &name, path, base, depth)),
         }
     }
 
@@ -400,14 +404,7 @@ impl Walk<'_> {
         self.ruleset.chains.contains_key(&from.beside(name))
     }
 
-    fn into_chain(
-        &mut self,
-        from: &Id,
-        name: &str,
-        path: Path,
-        base: &str,
-        depth: usize,
-    ) -> Vec<End> {
+    fn enter(&mut self, from: &Id, name: &str, path: Path, base: &str, depth: usize) -> Vec<End> {
         let id = from.beside(name);
         match self.ruleset.chains.get(&id) {
             Some(chain) => self.chain(&id, chain, path, base, depth + 1),
@@ -415,8 +412,7 @@ impl Walk<'_> {
         }
     }
 
-    fn blame(&self, id: &Id, base: &str, path: &Path, how: How, rule: Named) -> Blame {
-        let _same_for_all = self;
+    fn blame(id: &Id, base: &str, path: &Path, how: How, rule: Named) -> Blame {
         Blame {
             id: id.clone(),
             base: base.to_owned(),

@@ -86,10 +86,10 @@ pub(crate) async fn status(stream: Stream, ask: &Ask, call: Call) -> Result<Stat
 pub(crate) async fn first_bytes(mut stream: Stream) -> Result<Vec<u8>, Cause> {
     stream.allow(CALL);
     let sent = stream.send(PREFACE).await;
-    let heard = stream.fill(Phase::Greeting).await;
+    let filled = stream.fill(Phase::Greeting).await;
     let head = stream.head().to_vec();
     stream.close().await;
-    match heard {
+    match filled {
         Ok(_) => Ok(head),
         Err(cause) => Err(sent.err().unwrap_or(cause)),
     }

@@ -136,8 +136,11 @@ fn question(name: &str, kind: RecordType) -> Option<Message> {
     Some(message)
 }
 
-/// `None` when it is an answer to another question; `Some(None)` when it is only the beginning of one.
-fn read(query: &Message, bytes: &[u8]) -> Option<Option<Heard>> {
+/// An answer; `None`: only its beginning came, as the rest did not fit.
+type Answered = Option<Heard>;
+
+/// `None` when it is an answer to another question.
+fn read(query: &Message, bytes: &[u8]) -> Option<Answered> {
     let reply = Message::from_vec(bytes).ok()?;
     let is_ours = reply.metadata.id == query.metadata.id
         && reply.metadata.message_type == MessageType::Response

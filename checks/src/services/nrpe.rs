@@ -39,7 +39,7 @@ impl Probe {
         match cause {
             // Only the first message is looked at: there is nobody to ask any more.
             cause if matches!(ask.look, Look::With(_) | Look::Agreed { .. }) => Err(cause),
-            Cause::Tls(TlsCause::TlsRefused { .. }) | Cause::Tls(TlsCause::TlsVersion { .. }) => {
+            Cause::Tls(TlsCause::TlsRefused { .. } | TlsCause::TlsVersion { .. }) => {
                 self.without_certificate(ask, cause).await
             }
             Cause::Talk(TalkCause::WrongService { spoken, head, .. }) => {
@@ -64,10 +64,7 @@ impl Probe {
         stream.allow(AT_ONCE);
         match stream.fill(Phase::Greeting).await {
             Err(Cause::Talk(TalkCause::Silent { .. })) => {}
-            Err(
-                Cause::Talk(TalkCause::HungUp { to, .. })
-                | Cause::Talk(TalkCause::Reset { to, .. }),
-            ) => {
+            Err(Cause::Talk(TalkCause::HungUp { to, .. } | TalkCause::Reset { to, .. })) => {
                 return Err(Cause::Agent(AgentCause::AgentNotAllowed {
                     to,
                     agent: EXPECTED.into(),
@@ -153,14 +150,13 @@ async fn respond(mut stream: FarStream) -> io::Result<()> {
         return Err(io::Error::other("no query of NRPE"));
     };
     let version = u16::from(version);
-    let rest = match version {
-        2 => V2_LEN - HEAD,
-        _ => {
-            let more = stream.exactly(LONG_HEAD - HEAD).await?;
-            let length = wire::length(more.get(2..).unwrap_or_default());
-            packet.extend(more);
-            length.min(MAX_TEXT)
-        }
+    let rest = if version == 2 {
+        V2_LEN - HEAD
+    } else {
+        let more = stream.exactly(LONG_HEAD - HEAD).await?;
+        let length = wire::length(more.get(2..).unwrap_or_default());
+        packet.extend(more);
+        length.min(MAX_TEXT)
     };
     packet.extend(stream.exactly(rest).await?);
     if !has_right_sum(&packet) {
@@ -239,14 +235,13 @@ async fn read(stream: &mut Stream) -> Result<Answer, Cause> {
     if kind != u16::from(RESPONSE) || !VERSIONS.contains(&version) {
         return Err(head.malformed());
     }
-    let length = match version {
-        2 => V2_LEN - HEAD,
-        _ => {
-            let more = stream.exactly(Phase::Reply, LONG_HEAD - HEAD).await?;
-            let length = wire::length(more.get(2..).unwrap_or_default());
-            packet.extend(more);
-            length
-        }
+    let length = if version == 2 {
+        V2_LEN - HEAD
+    } else {
+        let more = stream.exactly(Phase::Reply, LONG_HEAD - HEAD).await?;
+        let length = wire::length(more.get(2..).unwrap_or_default());
+        packet.extend(more);
+        length
     };
     if length > MAX_TEXT {
         return Err(Cause::bad_reply(AN_ANSWER, &packet));
@@ -315,10 +310,11 @@ fn crc32<'a>(bytes: impl Iterator<Item = &'a u8>) -> u32 {
 fn is_wordless(cause: &Cause) -> bool {
     matches!(
         cause,
-        Cause::Talk(TalkCause::Silent { .. })
-            | Cause::Talk(TalkCause::HungUp { received: 0, .. })
-            | Cause::Talk(TalkCause::Reset { received: 0, .. })
-            | Cause::Tls(TlsCause::TlsClosed { .. })
+        Cause::Talk(
+            TalkCause::Silent { .. }
+                | TalkCause::HungUp { received: 0, .. }
+                | TalkCause::Reset { received: 0, .. }
+        ) | Cause::Tls(TlsCause::TlsClosed { .. })
     )
 }
 
@@ -370,7 +366,7 @@ mod tests {
         assert_eq!(crc32(b"123456789".iter()), 0xcbf4_3926);
     }
 
-    /// The sums that check_nrpe 4.1.0 and its daemon have sent over loopback.
+    /// The sums that `check_nrpe` 4.1.0 and its daemon have sent over loopback.
     #[test]
     fn packets_are_those_of_the_original() {
         let four = packet_of(4, RESPONSE, b"NRPE v4.1.0");

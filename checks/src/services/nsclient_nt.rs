@@ -33,8 +33,9 @@ impl Probe {
         let stream = ask.connect().await?;
         let cause = match self.converse(stream, &mut ask.seen).await {
             Err(
-                cause @ (Cause::Talk(TalkCause::HungUp { received: 0, .. })
-                | Cause::Talk(TalkCause::Reset { received: 0, .. })),
+                cause @ Cause::Talk(
+                    TalkCause::HungUp { received: 0, .. } | TalkCause::Reset { received: 0, .. },
+                ),
             ) => cause,
             other => return other,
         };
@@ -42,14 +43,13 @@ impl Probe {
         let mut silent = ask.connect().await?;
         silent.allow(AT_ONCE);
         match silent.fill(Phase::Greeting).await {
-            Err(
-                Cause::Talk(TalkCause::HungUp { to, .. })
-                | Cause::Talk(TalkCause::Reset { to, .. }),
-            ) => Err(Cause::Agent(AgentCause::AgentNotAllowed {
-                to,
-                agent: EXPECTED.into(),
-                list: "allowed hosts".into(),
-            })),
+            Err(Cause::Talk(TalkCause::HungUp { to, .. } | TalkCause::Reset { to, .. })) => {
+                Err(Cause::Agent(AgentCause::AgentNotAllowed {
+                    to,
+                    agent: EXPECTED.into(),
+                    list: "allowed hosts".into(),
+                }))
+            }
             _ => Err(cause),
         }
     }
@@ -73,10 +73,8 @@ impl Probe {
     /// A peer that repeats what it hears must not put the password into the report, nor a part of it.
     fn without_password(&self, cause: Cause) -> Cause {
         let Some(password) = &self.password else { return cause };
-        let is_unread = matches!(
-            cause,
-            Cause::Talk(TalkCause::BadReply { .. }) | Cause::Talk(TalkCause::Endless { .. })
-        );
+        let is_unread =
+            matches!(cause, Cause::Talk(TalkCause::BadReply { .. } | TalkCause::Endless { .. }));
         if is_unread || cause.to_string().contains(password.expose_secret()) {
             return Cause::bad_reply(A_VERSION, b"(not shown after a password was sent)");
         }
@@ -141,11 +139,9 @@ async fn read(stream: &mut Stream) -> Result<Vec<u8>, Cause> {
     while stream.unread().len() < LONGEST {
         match stream.is_silent_for(MOMENT, Phase::Reply).await {
             Ok(true)
-            | Err(
-                Cause::Talk(TalkCause::HungUp { .. })
-                | Cause::Talk(TalkCause::Reset { .. })
-                | Cause::Talk(TalkCause::Incomplete { .. }),
-            ) => {
+            | Err(Cause::Talk(
+                TalkCause::HungUp { .. } | TalkCause::Reset { .. } | TalkCause::Incomplete { .. },
+            )) => {
                 return Ok(stream.drain());
             }
             Ok(false) => {}

@@ -1,4 +1,4 @@
-//! QDevice: does the quorum server of the cluster answer?
+//! `QDevice`: does the quorum server of the cluster answer?
 //!
 //! TCP 5403 by default. The client speaks first, in plain text: a PREINIT with a cluster's name, which
 //! the server answers with what it thinks of TLS, and which joins nobody. The TLS that may follow
@@ -127,11 +127,11 @@ async fn read(stream: &mut Stream) -> Result<Heard, Cause> {
         return Err(Cause::bad_reply(A_REPLY, stream.head()));
     }
     let body = stream.exactly(Phase::Reply, length).await?;
-    let heard = options(&body)?;
-    if kind == SERVER_ERROR && heard.error.is_none() {
+    let told = options(&body)?;
+    if kind == SERVER_ERROR && told.error.is_none() {
         return Err(Cause::bad_reply(A_REPLY, &body));
     }
-    Ok(heard)
+    Ok(told)
 }
 
 /// Type, length and value, again and again; types that are not known are skipped.

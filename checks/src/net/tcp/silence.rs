@@ -61,8 +61,11 @@ pub(crate) fn is_bound_to_size(ask: &Ask, cause: &Cause) -> Option<bool> {
             (*missing >= LARGE).then_some(true)
         }
         Cause::Path(PathCause::AnswersLost { .. })
-        | Cause::Talk(TalkCause::SilentAfter { .. } | TalkCause::Incomplete { .. }) => Some(false),
-        Cause::Talk(TalkCause::Silent { phase: Phase::Tls, .. }) => Some(false),
+        | Cause::Talk(
+            TalkCause::SilentAfter { .. }
+            | TalkCause::Incomplete { .. }
+            | TalkCause::Silent { phase: Phase::Tls, .. },
+        ) => Some(false),
         _ => (account.sent >= LARGE && matches!(cause, Cause::Talk(TalkCause::Silent { .. })))
             .then_some(false),
     }

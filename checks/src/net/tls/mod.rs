@@ -59,7 +59,7 @@ pub(crate) enum Look {
         /// What.
         agreement: Agreement,
         /// The verdict on the certificate, when that was shown in clear text, with its facts.
-        shown: Result<Seen, Cause>,
+        shown: Box<Result<Seen, Cause>>,
     },
 }
 
@@ -263,7 +263,7 @@ async fn look(
                 let judgement = Judgement::of(&agreement.chain, Some(host), &ask.trust, now);
                 judgement.weigh(verify, &mut seen)
             });
-            ask.look = Look::Agreed { agreement, shown: verdict.map(|()| seen) };
+            ask.look = Look::Agreed { agreement, shown: Box::new(verdict.map(|()| seen)) };
             Cause::Tls(TlsCause::TlsClosed { to })
         }
     }
@@ -442,7 +442,7 @@ pub(crate) fn instead(cause: Cause, looks: Vec<Look>) -> Result<Seen, Cause> {
     };
     match looks.into_iter().last() {
         Some(Look::Agreed { agreement, shown }) if agreement.is_enough_for_openssl() => {
-            let mut seen = shown?;
+            let mut seen = (*shown)?;
             let agreed = agreement.to_string();
             let shows_certificate = !agreement.chain.is_empty();
             seen.headline.clone_from(&agreed);

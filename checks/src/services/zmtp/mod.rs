@@ -1,7 +1,7 @@
 //! ZMTP: does Gorgone answer, ready to take the central's orders?
 //!
 //! TCP 5556 by default; `zmq-router` asks the same of a router whose socket has no name, as the one of
-//! Centreon's connector for VMware on 5700. Half a greeting, then the peer's own, which names its
+//! Centreon's connector for `VMware` on 5700. Half a greeting, then the peer's own, which names its
 //! security mechanism before we commit to one; then the rest, and the peer's
 //! READY with socket type and identity. We send no READY and no identity: a
 //! router hands the place of a known identity over to whoever uses it last.
@@ -35,7 +35,7 @@ pub enum Owner {
     /// Gorgone's, which has a fixed name.
     #[default]
     Gorgone,
-    /// Of a program whose socket has no name, as Centreon's connector for VMware.
+    /// Of a program whose socket has no name, as Centreon's connector for `VMware`.
     Nobody,
 }
 
