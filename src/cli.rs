@@ -495,8 +495,8 @@ pub(crate) struct CredentialArgs {
     /// Send the NSClient++ password also to an agent whose certificate is not trusted
     #[arg(long)]
     pub(crate) nsclient_insecure: bool,
-    /// File with the password of check_nt, for agents on NSClient's old port 12489: it is sent in
-    /// plain text, as check_nt does
+    /// File with the password of `check_nt`, for agents on NSClient's old port 12489: it is sent in
+    /// plain text, as `check_nt` does
     #[arg(long, value_name = "FILE")]
     pub(crate) nsclient_nt_password_file: Option<PathBuf>,
     /// File with the token that monitoring agents send (gRPC): otlp:// sends it in plain text,

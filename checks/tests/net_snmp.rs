@@ -181,7 +181,7 @@ async fn the_receiver_is_found_by_name_and_where_it_listens() {
     // The tables are those of the whole host: nobody else is to have this port, on any address.
     let port = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let receiver = start("snmptrapd", "\n", port);
-    let probe = listener::Probe { transport: Transport::Udp, port };
+    let probe = listener::Probe::of(Transport::Udp, port);
     let finding = ask(&receiver, Probe::Listener(probe)).await;
     let expected = format!("snmptrapd listens on loopback only ({})", receiver.home.at(port));
     assert_eq!(finding.verdict.unwrap_err().to_string(), expected);

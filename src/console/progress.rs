@@ -28,7 +28,7 @@ pub(crate) struct Progress {
 /// The steps that are asked, in the plan's order.
 #[derive(Debug, Default)]
 struct Rows {
-    rows: Vec<Row>,
+    asked: Vec<Row>,
     /// Places of those that are done, in the order in which they finished.
     done: Vec<usize>,
     /// A line under them.
@@ -86,7 +86,7 @@ impl Progress {
         }
         let choice = anstream::AutoStream::choice(&io::stderr());
         let coloured = choice != anstream::ColorChoice::Never;
-        Self { bar, coloured, rows: Mutex::new(Rows { rows, ..Rows::default() }) }
+        Self { bar, coloured, rows: Mutex::new(Rows { asked: rows, ..Rows::default() }) }
     }
 
     /// Shows that the step at `index` of the plan is being asked.
@@ -158,26 +158,26 @@ fn is_dumb() -> bool {
 
 impl Rows {
     fn change(&mut self, step: usize, state: State) {
-        let Some(at) = self.rows.iter().position(|row| row.step == step) else { return };
+        let Some(at) = self.asked.iter().position(|row| row.step == step) else { return };
         // That a quick step began may be heard after it has finished.
         let is_done = |row: &Row| matches!(row.state, State::Done(..));
-        if self.rows.get(at).is_some_and(is_done) {
+        if self.asked.get(at).is_some_and(is_done) {
             return;
         }
         if matches!(state, State::Done(..)) {
             self.done.push(at);
         }
-        if let Some(row) = self.rows.get_mut(at) {
+        if let Some(row) = self.asked.get_mut(at) {
             row.state = state;
         }
     }
 
     /// The step is done anew.
     fn renew(&mut self, step: usize, state: State) {
-        let Some(at) = self.rows.iter().position(|row| row.step == step) else { return };
+        let Some(at) = self.asked.iter().position(|row| row.step == step) else { return };
         self.done.retain(|&done| done != at);
         self.done.push(at);
-        if let Some(row) = self.rows.get_mut(at) {
+        if let Some(row) = self.asked.get_mut(at) {
             row.state = state;
         }
     }
@@ -185,7 +185,7 @@ impl Rows {
     /// At most `most` lines of less than `columns`: what runs, then what finished last, in the
     /// plan's order, and how many are left out.
     fn lines(&self, columns: usize, most: usize, coloured: bool) -> Vec<String> {
-        let rows = &self.rows;
+        let rows = &self.asked;
         let is_begun = rows.iter().all(|row| row.state != State::Queued);
         let fits = is_begun && rows.len() <= most;
         let room = if fits { most } else { most.saturating_sub(1) };
@@ -252,7 +252,7 @@ mod tests {
         let mut rows = Rows::default();
         for (step, state) in states {
             let name = format!("poller.snmp@10.0.0.{step}");
-            rows.rows.push(Row { step, name, state: State::Queued });
+            rows.asked.push(Row { step, name, state: State::Queued });
             rows.change(step, state);
         }
         rows

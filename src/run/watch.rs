@@ -41,12 +41,10 @@ impl Patience {
     /// The same pause, or what is left of it all; `None` when the time is over.
     pub(crate) fn next(self, rounds: u32, elapsed: Duration) -> Option<Duration> {
         let pause = self.pause(rounds);
-        match self.within {
-            // One last question at the very end.
-            Some(within) if elapsed >= within => None,
-            Some(within) => Some(pause.min(within - elapsed)),
-            None => Some(pause),
-        }
+        let Some(within) = self.within else { return Some(pause) };
+        // One last question at the very end.
+        let left = within.checked_sub(elapsed).filter(|left| !left.is_zero())?;
+        Some(pause.min(left))
     }
 }
 

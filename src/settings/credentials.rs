@@ -37,9 +37,10 @@ fn secret(
 /// A file of a secret, for an error: what has no folder may be the secret itself, typed in its place.
 pub(super) fn named(file: &Path) -> String {
     let text = file.display().to_string();
-    match text.contains('/') {
-        true => discreet_value(&text),
-        false => "the file (its name is not repeated, as it may be the secret)".to_owned(),
+    if text.contains('/') {
+        discreet_value(&text)
+    } else {
+        "the file (its name is not repeated, as it may be the secret)".to_owned()
     }
 }
 

@@ -98,7 +98,7 @@ pub(super) fn catalogue_and_role(
         let role = found_role(found)?;
         (role.to_string(), Some(role))
     };
-    let catalogue = catalogue(&args.table, || vendors_catalogue(found, role.as_slice()))?;
+    let catalogue = catalogue(&args.table, || Ok(vendors_catalogue(found, role.as_slice())))?;
     let catalogue = for_machine(catalogue, &args.table, None, found)?;
     let role = role.filter(|role| catalogue.roles.contains(role));
     let role = role.ok_or_else(|| unknown_role(&name, &catalogue))?;
@@ -220,10 +220,10 @@ fn given_version(table: &TableArgs, catalogue: &Catalogue) -> Result<Option<Rele
 
 /// The flow table of the vendor whose product is found; where one is installed and nothing says
 /// whose, the report asks for it.
-pub(super) fn vendors_catalogue(found: &Found, roles: &[Role]) -> Result<Catalogue, Refused> {
+pub(super) fn vendors_catalogue(found: &Found, roles: &[Role]) -> Catalogue {
     let sign = found.facts.vendors.first();
     if let Some(catalogue) = sign.and_then(|sign| Catalogue::profile(sign.profile)) {
-        return Ok(catalogue);
+        return catalogue;
     }
     let mut catalogue = usual_catalogue(roles);
     let is_guessed = !found.is_elsewhere && local::is_installed(&found.files);
@@ -239,7 +239,7 @@ pub(super) fn vendors_catalogue(found: &Found, roles: &[Role]) -> Result<Catalog
         );
         catalogue.identity.misfit = Some(text);
     }
-    Ok(catalogue)
+    catalogue
 }
 
 /// The role this machine's files speak of.

@@ -41,7 +41,7 @@ fn command(catalogue: &Catalogue, flow: &Flow) -> Vec<String> {
     match (is_outbound, kind, flags) {
         (false, _, _) => {}
         (true, "proxy", _) => {
-            words.extend(["--proxy", "http://peer.example:8080"].map(String::from))
+            words.extend(["--proxy", "http://peer.example:8080"].map(String::from));
         }
         (true, _, [flag, ..]) => words.extend([flag.flag.to_owned(), "peer.example".to_owned()]),
         (true, _, []) => words.extend(["--target".to_owned(), format!("{kind}=peer.example")]),

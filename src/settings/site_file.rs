@@ -53,7 +53,7 @@ pub(crate) fn init(args: &InitArgs) -> Result<String, Refused> {
     };
     let catalogue = match &args.profile {
         Some(name) => Catalogue::profile(name).ok_or_else(|| unknown_profile(name))?,
-        None => vendors_catalogue(&found, &[role])?,
+        None => vendors_catalogue(&found, &[role]),
     };
     let Found { files, facts, .. } = &found;
     let (name, addresses) = identity(files);
@@ -176,7 +176,7 @@ impl Part {
     pub(super) fn catalogue(&self, found: &Found) -> Result<Catalogue, Refused> {
         let Some(name) = &self.file.platform.profile else {
             let roles: Vec<Role> = self.file.machines().iter().map(Machine::role).collect();
-            return vendors_catalogue(found, &roles);
+            return Ok(vendors_catalogue(found, &roles));
         };
         Catalogue::profile(name.get_ref()).ok_or_else(|| {
             self.file

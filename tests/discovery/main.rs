@@ -177,7 +177,8 @@ fn the_word_that_takes_a_repository_past_the_proxy_is_shown() {
     let tree = Tree::of("poller-zmq");
     let variables = "https_proxy=http://proxy.corp.example:3128\nno_proxy=.almalinux.example\n";
     std::fs::write(tree.path().join("etc/environment"), variables).unwrap();
-    let (_, text) = run(&tree, &["plan", "--profile", "centreon", "--only", "poller.http,poller.proxy"]);
+    let (_, text) =
+        run(&tree, &["plan", "--profile", "centreon", "--only", "poller.http,poller.proxy"]);
     for part in [
         "no proxy: .almalinux.example in /etc/environment:2",
         "proxy from /etc/environment:1",

@@ -152,9 +152,8 @@ fn rejected(flow: &Flow) -> Vec<Row> {
 
 /// A router that forwards a port to a machine that is not there, or to another service.
 fn forwarded() -> Vec<Row> {
-    let row = |flow: Flow, to: &str| {
-        Row::new(format!("a port forward to {to}"), flow).at(Place::Near)
-    };
+    let row =
+        |flow: Flow, to: &str| Row::new(format!("a port forward to {to}"), flow).at(Place::Near);
     // Nobody has the last address of the server's segment.
     let mut rows: Vec<Row> = [ssh(), bbdo(), ntp(), snmp()]
         .map(|flow| {

@@ -389,9 +389,7 @@ impl PathCause {
             Self::CutOff { by, .. } | Self::RejectedInItsName { by, .. } => {
                 About::new(Path, network((*by).into()), ALLOW)
             }
-            Self::NobodyBehindItsName { by, .. } => {
-                About::new(Path, network((*by).into()), Repair)
-            }
+            Self::NobodyBehindItsName { by, .. } => About::new(Path, network((*by).into()), Repair),
             // Whoever lets a handshake pass and not what follows has a rule about that.
             Self::Unacknowledged { .. } | Self::AnswersLost { .. } => {
                 About::new(Path, network(Unknown), ALLOW)

@@ -55,17 +55,18 @@ fn bare<T: DeserializeOwned>(code: &str) -> T {
 
 /// The one of that code with those facts; one without facts has none to be named.
 fn made<T: DeserializeOwned>(code: &str, facts: Map<String, Value>) -> serde_json::Result<T> {
-    let mut one = json!({ "code": code });
-    if !facts.is_empty() {
-        one["facts"] = Value::Object(facts);
-    }
+    let one = if facts.is_empty() {
+        json!({ "code": code })
+    } else {
+        json!({ "code": code, "facts": facts })
+    };
     serde_json::from_value(one)
 }
 
 /// The same, once for each optional fact, with that fact.
 fn filled<T: Serialize + DeserializeOwned>(code: &str, bare: &T) -> Vec<T> {
     let Ok(bare) = serde_json::to_value(bare) else { return Vec::new() };
-    let Some(facts) = bare["facts"].as_object() else { return Vec::new() };
+    let Some(facts) = bare.get("facts").and_then(Value::as_object) else { return Vec::new() };
     let with = |name: &String, value| {
         let mut facts = facts.clone();
         facts.insert(name.clone(), value);

@@ -357,7 +357,7 @@ impl Walk<'_> {
         on: &mut Vec<Path>,
         ends: &mut Vec<End>,
     ) {
-        let closed = |_walk: &Self, path: Path, how: How| {
+        let closed = |path: Path, how: How| {
             let blame = Self::blame(id, base, &path, how, rule.named());
             End::Done(path, Fate::Closed(blame))
         };

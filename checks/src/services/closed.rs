@@ -49,10 +49,12 @@ impl Probe {
             Cause::Port(PortCause::PortClosed { .. }) => {
                 "closed: the connection is refused (RST)".to_owned()
             }
-            Cause::Path(PathCause::PathRejected { .. })
-            | Cause::Path(PathCause::TargetRejected { .. })
-            | Cause::Path(PathCause::RejectedInItsName { .. })
-            | Cause::Path(PathCause::PathReset { .. }) => format!("closed: {cause}"),
+            Cause::Path(
+                PathCause::PathRejected { .. }
+                | PathCause::TargetRejected { .. }
+                | PathCause::RejectedInItsName { .. }
+                | PathCause::PathReset { .. },
+            ) => format!("closed: {cause}"),
             Cause::Route(RouteCause::LocalFirewall { .. }) => {
                 format!("closed by this machine itself, nothing behind it was tested: {cause}")
             }

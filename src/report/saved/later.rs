@@ -42,8 +42,10 @@ pub(super) fn read(mut saved: Value, version: u64) -> Result<(Report, Later), St
         Some(Value::Array(steps)) => steps,
         _ => Vec::new(),
     };
-    saved["schema_version"] = json!(SCHEMA_VERSION);
-    saved["steps"] = json!([]);
+    if let Some(fields) = saved.as_object_mut() {
+        fields.insert("schema_version".to_owned(), json!(SCHEMA_VERSION));
+        fields.insert("steps".to_owned(), json!([]));
+    }
     let mut report = Report::deserialize(&saved).map_err(|error| {
         format!(
             "it has schema version {version}, this preflight knows {SCHEMA_VERSION} and cannot read it: {error}"

@@ -94,17 +94,17 @@ fn upgrade_way(way: &mut Value) {
 /// `"--central"`, `"/etc/resolv.conf:1"`, `"profile"`.
 fn upgrade_origin(of: &mut Value) {
     let Some(text) = taken(of, "origin") else { return };
-    let mut origin = json!({});
-    if text == "profile" {
-        origin["kind"] = json!("profile");
+    let origin = if text == "profile" {
+        json!({ "kind": "profile" })
     } else if text.starts_with('-') {
-        origin = json!({ "kind": "flag", "flag": text });
+        json!({ "kind": "flag", "flag": text })
     } else if text.starts_with(['/', '$']) || line_of(&text).is_some() {
-        origin["kind"] = json!("file");
+        let mut origin = json!({ "kind": "file" });
         set_place(&mut origin, &text);
+        origin
     } else {
-        origin = json!({ "kind": "other", "text": text });
-    }
+        json!({ "kind": "other", "text": text })
+    };
     of["origin"] = origin;
 }
 

@@ -92,8 +92,8 @@ fn by_repositories(facts: &Facts) -> Vec<VendorSign> {
         } else {
             return None;
         };
-        let words = repository.url.path().split(['/', '-', '_']);
-        let version = words.filter_map(|word| word.parse().ok()).next();
+        let mut words = repository.url.path().split(['/', '-', '_']);
+        let version = words.find_map(|word| word.parse().ok());
         let (at, because) = (repository.at.clone(), repository.url.host_str()?.to_owned());
         Some(VendorSign { profile, version, at, because })
     };

@@ -46,9 +46,10 @@ impl Vault<'_> {
         let opened = self.open(secret)?;
         let opened = opened.expose_secret();
         // The whole of it, or what stands for the one mask.
-        let text = match opened.contains("://") {
-            true => opened.to_owned(),
-            false => shown.as_str().replacen(MASK, opened, 1),
+        let text = if opened.contains("://") {
+            opened.to_owned()
+        } else {
+            shown.as_str().replacen(MASK, opened, 1)
         };
         let url = text.parse::<Url>().map_err(|error| format!("this makes no URL: {error}"))?;
         let is_whole = !url.as_str().contains(MASK) && url.host() == shown.host();

@@ -63,7 +63,7 @@ pub(super) fn title<T: ToString>(saved: &Readable<T>, code: fn(&T) -> &'static s
 /// The facts of a cause or concern, without what its sentence says already.
 pub(super) fn of_cause(saved: &impl Serialize) -> Vec<(String, Vec<String>)> {
     let Ok(saved) = serde_json::to_value(saved) else { return Vec::new() };
-    let facts = saved["facts"].as_object().into_iter().flatten();
+    let facts = saved.get("facts").and_then(Value::as_object).into_iter().flatten();
     let rest = facts.filter(|(name, value)| !(*name == "because" && value.is_object()));
     rest.map(|(name, value)| lines(name, value)).collect()
 }

@@ -203,16 +203,16 @@ fn ports(ways: &[&Way]) -> String {
 }
 
 fn in_transports(ports: impl Iterator<Item = (Transport, String)>) -> String {
-    let mut parts: Vec<(String, Vec<String>)> = Vec::new();
+    let mut by_transport: Vec<(String, Vec<String>)> = Vec::new();
     for (transport, port) in ports {
         let name = transport.to_string();
-        match parts.iter_mut().find(|(known, _)| *known == name) {
+        match by_transport.iter_mut().find(|(known, _)| *known == name) {
             Some((_, known)) => known.push(port),
-            None => parts.push((name, vec![port])),
+            None => by_transport.push((name, vec![port])),
         }
     }
-    let parts = parts.into_iter().map(|(name, ports)| format!("{name} {}", ports.join(", ")));
-    parts.collect::<Vec<_>>().join(", ")
+    let written = |(name, known): (String, Vec<String>)| format!("{name} {}", known.join(", "));
+    by_transport.into_iter().map(written).collect::<Vec<_>>().join(", ")
 }
 
 /// Always, or when?

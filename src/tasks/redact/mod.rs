@@ -136,7 +136,9 @@ impl Redactor {
         match value {
             Value::String(text) => *text = self.field(field, text, of_peers),
             Value::Array(items) => {
-                items.iter_mut().for_each(|item| self.walk(field, item, of_peers));
+                for item in items {
+                    self.walk(field, item, of_peers);
+                }
             }
             Value::Object(map) => self.walk_object(map, of_peers),
             Value::Null | Value::Bool(_) | Value::Number(_) => {}

@@ -189,14 +189,13 @@ fn url_secret(target: &Target) -> Option<(&'static str, String)> {
     let config = line_of(&target.origin).map(|at| format!("{}:{URL}", at.file));
     let leads_back =
         |text: &String| text.parse::<Config>().is_ok() && !text.chars().any(char::is_control);
-    let reference = match config.filter(leads_back) {
-        Some(config) => inline([("config", quoted(&config))].into_iter()),
-        None => {
-            let host = url.host_str().unwrap_or_default().to_ascii_uppercase();
-            let name: String =
-                host.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
-            inline([("env", quoted(&format!("URL_{name}")))].into_iter())
-        }
+    let reference = if let Some(config) = config.filter(leads_back) {
+        inline([("config", quoted(&config))].into_iter())
+    } else {
+        let host = url.host_str().unwrap_or_default().to_ascii_uppercase();
+        let name: String =
+            host.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
+        inline([("env", quoted(&format!("URL_{name}")))].into_iter())
     };
     Some(("secret", reference))
 }
