@@ -66,7 +66,7 @@ pub(crate) enum Command {
     Discover(DiscoverArgs),
     /// Write a site file made from what this machine's files say, each value with its line
     Init(InitArgs),
-    /// Print a JSON Schema: of the site file, of the report and the lines of ndjson
+    /// Print a JSON Schema: of the site file, the report and its lines, a diff, a merge
     Schema {
         /// What it is the schema of
         #[arg(value_name = "OF")]
@@ -104,16 +104,22 @@ pub(crate) enum Command {
 pub(crate) enum Schema {
     /// The site file
     Site,
-    /// The JSON report
+    /// The JSON report, and the lines of ndjson
     Report,
+    /// What `diff --format json` writes
+    Diff,
+    /// What `merge --format json` writes
+    Merge,
 }
 
 impl Schema {
     /// Its text.
-    pub(crate) fn text(self) -> &'static str {
+    pub(crate) fn text(self) -> String {
         match self {
-            Self::Site => crate::site::file::SCHEMA,
-            Self::Report => crate::report::SCHEMA,
+            Self::Site => crate::site::file::SCHEMA.to_owned(),
+            Self::Report => crate::report::schema(),
+            Self::Diff => crate::tasks::diff::schema(),
+            Self::Merge => crate::tasks::matrix::schema(),
         }
     }
 }

@@ -59,7 +59,7 @@ pub(crate) enum Request {
     /// Listen for the flows that come in.
     Respond(Box<respond::Request>),
     /// Print a JSON Schema.
-    Schema(&'static str),
+    Schema(String),
     /// List all causes and warnings.
     ExplainAll,
     /// Explain a cause.

@@ -53,7 +53,7 @@ fn act(words: Vec<OsString>, voice: Voice) -> ExitCode {
         Ok(Request::Flows { flows, output }) => show_flows(&flows, &output),
         Ok(Request::Discover { inventory, output }) => show_inventory(&inventory, &output),
         Ok(Request::Respond(request)) => with_runtime(voice, respond::respond(&request)),
-        Ok(Request::Schema(schema)) => print(schema),
+        Ok(Request::Schema(schema)) => print(&schema),
         Ok(Request::Explain(code)) => explain_code(&code),
         Ok(Request::ExplainAll) => show_page(|out| explain::list(out)),
         Ok(Request::ExplainStep { report, step }) => explain_step(&report, &step),

@@ -16,7 +16,7 @@ use crate::wire;
 pub struct Evidence(Vec<(Cow<'static, str>, Value)>);
 
 /// One fact's value.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, schemars::JsonSchema)]
 #[serde(untagged)]
 pub enum Value {
     /// Text; control characters of a peer arrive here already escaped.
@@ -34,7 +34,7 @@ pub enum Value {
 }
 
 /// One distance on the way to a peer, and who answered from there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Hop {
     /// Hops that the packet was allowed; 1 is the nearest router.
     #[serde(rename = "hop")]
@@ -44,6 +44,7 @@ pub struct Hop {
     pub by: Option<IpAddr>,
     /// How long the answer took.
     #[serde(rename = "rtt_ms", skip_serializing_if = "Option::is_none", default)]
+    #[schemars(with = "Option<f64>")]
     pub rtt: Option<Millis>,
 }
 

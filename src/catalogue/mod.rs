@@ -82,7 +82,7 @@ pub(crate) struct Group {
 }
 
 /// Which flow table a run was made with: two runs of one digest asked by the same rows.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub(crate) struct Identity {
     /// The file of `--catalogue`; none: it is built in.
     #[serde(skip_serializing_if = "Option::is_none", default)]
@@ -222,7 +222,16 @@ impl Way {
 
 /// Until when a closed port only waits.
 #[derive(
-    Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, strum::Display, strum::VariantArray,
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    Serialize,
+    Deserialize,
+    strum::Display,
+    strum::VariantArray,
+    schemars::JsonSchema,
 )]
 #[serde(rename_all = "lowercase")]
 #[strum(serialize_all = "lowercase")]
@@ -233,7 +242,16 @@ pub(crate) enum Until {
 
 /// Before installation the ports of what it brings may be closed; see [`Until`].
 #[derive(
-    Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, strum::Display, strum::EnumString,
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    Serialize,
+    Deserialize,
+    strum::Display,
+    strum::EnumString,
+    schemars::JsonSchema,
 )]
 #[serde(rename_all = "lowercase")]
 #[strum(serialize_all = "lowercase")]
@@ -319,6 +337,7 @@ impl Mode {
     strum::Display,
     strum::EnumString,
     strum::VariantNames,
+    schemars::JsonSchema,
 )]
 #[serde(rename_all = "lowercase")]
 #[strum(serialize_all = "lowercase", ascii_case_insensitive)]

@@ -10,7 +10,9 @@ use serde::{Deserialize, Serialize};
 use super::Role;
 
 /// One end of a flow: a role, or a kind of server (`ntp`, `device`).
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema,
+)]
 #[serde(transparent)]
 pub(crate) struct Party(pub(crate) String);
 

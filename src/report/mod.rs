@@ -56,8 +56,12 @@ pub(crate) use words::{about_concern, asked_too, capitalised, moment};
 /// The version of the JSON's shape; raised when a reader could break.
 pub(crate) const SCHEMA_VERSION: u32 = 2;
 
-/// The JSON Schema of this shape, of the JSON and of the lines of ndjson.
-pub(crate) const SCHEMA: &str = include_str!("report.schema.json");
+/// The JSON Schema of the report; `#/$defs/line` in it is that of a line of ndjson.
+pub(crate) fn schema() -> String {
+    let mut generator = json::schemas();
+    generator.subschema_for::<ndjson::Line<'_>>();
+    json::schema(generator.into_root_schema_for::<Report>(), "report")
+}
 
 /// What the report is made from besides plan and findings.
 #[derive(Clone, Debug)]

@@ -1,14 +1,17 @@
 //! The model: what a report says of a run, field by field.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
 use preflight_checks::{
     Cause, Concern, ConcernCode, Hop, Layer, Owner, Remedy, Transport, Whereabouts,
 };
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value, json};
 
+use super::SCHEMA_VERSION;
 use super::read::Readable;
 
 use crate::catalogue::{Identity, Party, Role, Until};
@@ -21,9 +24,10 @@ use crate::site::local::Host;
 use crate::site::mistake::Mistake;
 
 /// One run on one machine.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct Report {
     /// Version of this shape.
+    #[schemars(extend("const" = SCHEMA_VERSION))]
     pub(crate) schema_version: u32,
     /// Who made it.
     pub(crate) tool: Tool,
@@ -65,7 +69,7 @@ pub(crate) struct Report {
 }
 
 /// Who made a report.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct Tool {
     /// `preflight`
     pub(crate) name: String,
@@ -74,7 +78,7 @@ pub(crate) struct Tool {
 }
 
 /// This machine's clock against a time server's.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct ClockReport {
     /// The server's time minus this machine's, milliseconds.
     pub(crate) offset_ms: f64,
@@ -83,7 +87,7 @@ pub(crate) struct ClockReport {
 }
 
 /// A file, or a line of it, that could not be read.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct NoteReport {
     /// The file.
     pub(crate) file: String,
@@ -97,7 +101,7 @@ pub(crate) struct NoteReport {
 }
 
 /// One step and what came of it.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct StepReport {
     /// Unique in a run, stable between runs.
     pub(crate) id: String,
@@ -148,16 +152,18 @@ pub(crate) struct StepReport {
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub(crate) concerns: Vec<ConcernReport>,
     /// Facts of the attempt that decided.
+    #[schemars(with = "BTreeMap<String, preflight_checks::Value>")]
     pub(crate) evidence: Map<String, Value>,
     /// Each address on each port.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub(crate) attempts: Vec<AttemptReport>,
     /// Milliseconds by phase, of the attempt that decided.
+    #[schemars(with = "BTreeMap<String, f64>")]
     pub(crate) timings: Map<String, Value>,
 }
 
 /// Whom a step asked.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct TargetReport {
     /// The target as configured.
     pub(crate) host: String,
@@ -182,7 +188,7 @@ pub(crate) struct TargetReport {
 }
 
 /// One protocol on one port.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct WayReport {
     /// The service's name.
     pub(crate) protocol: String,
@@ -292,17 +298,50 @@ impl Why {
     }
 }
 
-/// A cause as JSON has it.
-#[derive(Serialize, Deserialize)]
+/// Why a step fails, or cannot be told.
+#[derive(Serialize, Deserialize, JsonSchema)]
 struct WrittenCause {
+    /// A heading of `docs/causes.md`.
     code: String,
+    /// Where it lies: `path`, `port`, `configuration`.
     layer: String,
+    /// Who acts: `this-host`, `network`, `far-side`, `nobody`.
     owner: String,
+    /// The device in the network that is to be looked at.
     #[serde(skip_serializing_if = "Option::is_none")]
     device: Option<String>,
+    /// One sentence. For people; the wording may change.
     message: String,
+    /// What the sentence is made from; the keys belong to the code.
     facts: Map<String, Value>,
+    /// Whom to ask, and for what. For people; the wording may change.
     remedy: Remedy,
+}
+
+/// A cause or a concern: its code, and its facts if it has any.
+fn coded(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "object",
+        "required": ["code"],
+        "properties": {
+            "code": { "type": "string", "pattern": "^[a-z0-9]+(-[a-z0-9]+)*$" },
+            "facts": { "description": "The keys belong to the code.", "type": "object" },
+        },
+    })
+}
+
+fn coded_list(generator: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "array", "minItems": 1, "items": coded(generator) })
+}
+
+impl JsonSchema for CauseReport {
+    fn schema_name() -> Cow<'static, str> {
+        "Cause".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        WrittenCause::json_schema(generator)
+    }
 }
 
 impl Serialize for CauseReport {
@@ -364,13 +403,15 @@ fn facts_of(coded: &impl Serialize) -> Map<String, Value> {
 }
 
 /// What passes today and will hurt.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct ConcernReport {
     /// Stable code, a heading of `docs/causes.md`.
+    #[schemars(with = "String")]
     pub(crate) code: Readable<ConcernCode>,
     /// One sentence.
     pub(crate) message: String,
     /// this-host, network, far-side, nobody; empty in reports of the first version.
+    #[schemars(with = "Option<String>")]
     #[serde(with = "owner", skip_serializing_if = "Option::is_none", default)]
     pub(crate) owner: Option<Owner>,
     /// Who acts, and what to ask of them.
@@ -379,9 +420,10 @@ pub(crate) struct ConcernReport {
 }
 
 /// One address on one port.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct AttemptReport {
     /// Address and port.
+    #[schemars(with = "String")]
     pub(crate) address: Readable<SocketAddr>,
     /// The service asked for.
     pub(crate) protocol: String,
@@ -396,22 +438,28 @@ pub(crate) struct AttemptReport {
     pub(crate) outcome: Outcome,
     /// Why it failed.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "coded")]
     pub(crate) cause: Option<Readable<Cause>>,
     /// What the probe itself saw, where a later look made another cause of it.
     #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[schemars(schema_with = "coded")]
     pub(crate) at_first: Option<Readable<Cause>>,
     /// Why it does not answer over the service's second transport.
     #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[schemars(schema_with = "coded")]
     pub(crate) other_transport: Option<Readable<Cause>>,
     /// What passes today and will hurt.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    #[schemars(schema_with = "coded_list")]
     pub(crate) concerns: Vec<Readable<Concern>>,
     /// What a pass shows: "stratum 2, offset -3 ms".
     #[serde(skip_serializing_if = "String::is_empty", default)]
     pub(crate) headline: String,
     /// What was seen.
+    #[schemars(with = "BTreeMap<String, preflight_checks::Value>")]
     pub(crate) evidence: Map<String, Value>,
     /// Milliseconds by phase.
+    #[schemars(with = "BTreeMap<String, f64>")]
     pub(crate) timings: Map<String, Value>,
 }
 
@@ -447,7 +495,7 @@ impl AttemptReport {
 }
 
 /// What the exit code and the last line say.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct Summary {
     /// The process's exit code.
     pub(crate) exit_code: u8,
@@ -569,7 +617,7 @@ pub(super) fn object(value: &impl Serialize) -> Map<String, Value> {
 }
 
 /// How many of the steps that were asked ended how.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct Tally {
     /// They work.
     pub(crate) works: usize,

@@ -9,6 +9,7 @@
 use std::collections::BTreeMap;
 use std::io;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -16,7 +17,7 @@ use super::{Report, SCHEMA_VERSION, StepReport};
 use crate::catalogue::Role;
 
 /// Of which run a line is.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub(crate) struct RunLabel {
     /// The machine's name.
     pub(crate) host: String,
@@ -26,8 +27,11 @@ pub(crate) struct RunLabel {
     pub(crate) started_at: String,
 }
 
-#[derive(Serialize)]
-struct Line<'a> {
+/// One line of ndjson.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "line")]
+pub(super) struct Line<'a> {
+    #[schemars(extend("const" = SCHEMA_VERSION))]
     schema_version: u32,
     #[serde(flatten)]
     run: &'a RunLabel,
@@ -35,11 +39,23 @@ struct Line<'a> {
     content: Content<'a>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "lowercase")]
 enum Content<'a> {
-    Step { step: Value },
-    Summary { because_of: BTreeMap<&'a str, &'a str>, run: Value },
+    /// A step that finished.
+    Step {
+        /// As in the JSON report, without `because_of`.
+        #[schemars(with = "StepReport")]
+        step: Value,
+    },
+    /// The last line of a run.
+    Summary {
+        /// Id of a step that fails because of another: the other's id.
+        because_of: BTreeMap<&'a str, &'a str>,
+        /// The JSON report without its steps.
+        #[schemars(schema_with = "without_steps")]
+        run: Value,
+    },
 }
 
 impl RunLabel {
@@ -94,6 +110,17 @@ pub(super) fn write(report: &Report, out: &mut dyn io::Write) -> io::Result<()> 
     let run = RunLabel::of(report);
     report.steps.iter().try_for_each(|step| run.step(step, out))?;
     run.summary(report, out)
+}
+
+fn without_steps(generator: &mut SchemaGenerator) -> Schema {
+    let mut schema = Report::json_schema(generator);
+    if let Some(Value::Object(properties)) = schema.get_mut("properties") {
+        properties.shift_remove("steps");
+    }
+    if let Some(Value::Array(required)) = schema.get_mut("required") {
+        required.retain(|name| name != "steps");
+    }
+    schema
 }
 
 fn without(model: &impl Serialize, field: &str) -> Value {

@@ -23,6 +23,7 @@ use crate::run::plan::{Direction, Question};
     Deserialize,
     strum::Display,
     strum::VariantArray,
+    schemars::JsonSchema,
 )]
 #[serde(rename_all = "lowercase")]
 #[strum(serialize_all = "lowercase")]

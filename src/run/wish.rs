@@ -14,7 +14,7 @@ use crate::run::finding::{Attempt, Found};
 use crate::run::plan::{Asked, Question};
 
 /// Something that a step asks of whoever stands in its way.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub(crate) struct Wish {
     /// Where it has to be done.
     #[serde(flatten)]
@@ -29,7 +29,19 @@ pub(crate) struct Wish {
 }
 
 /// Where on its way a flow is stopped.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    Hash,
+    PartialOrd,
+    Ord,
+    Serialize,
+    Deserialize,
+    schemars::JsonSchema,
+)]
 #[serde(tag = "at", content = "device", rename_all = "kebab-case")]
 pub(crate) enum Barrier {
     /// This device says no.
@@ -47,7 +59,7 @@ pub(crate) enum Barrier {
 }
 
 /// A rule that lets a flow pass: from one machine to one host.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub(crate) struct Opening {
     /// TCP, UDP, or both.
     pub(crate) transports: Vec<Transport>,
@@ -69,7 +81,9 @@ pub(crate) struct Opening {
 }
 
 /// How several ports of one rule belong together.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema,
+)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Choice {
     /// All of them are needed.

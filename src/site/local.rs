@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::discover::{At, Files};
 
 /// Who is asking: on top of every report.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub(crate) struct Host {
     /// Its name.
     pub(crate) name: String,

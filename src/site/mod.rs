@@ -218,31 +218,43 @@ impl fmt::Display for Origin {
     }
 }
 
-/// An origin as JSON has it: `{"kind": "file", "file": "/etc/resolv.conf", "line": 1}`.
-#[derive(Serialize, Deserialize)]
+/// Where a value came from: `{"kind": "file", "file": "/etc/resolv.conf", "line": 1}`.
+#[derive(Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 enum WrittenOrigin {
+    /// A flag of the command line.
     Flag { flag: String },
-    SiteFile(WrittenPlace),
-    File(WrittenPlace),
+    /// The site file, and its line.
+    SiteFile {
+        file: String,
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        line: Option<u32>,
+    },
+    /// A file of this machine, and its line.
+    File {
+        file: String,
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        line: Option<u32>,
+    },
+    /// The flow table.
     Profile,
+    /// In words, which may change.
     Other { text: String },
-}
-
-#[derive(Serialize, Deserialize)]
-struct WrittenPlace {
-    file: String,
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    line: Option<u32>,
 }
 
 impl Serialize for Origin {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        let place = |at: &At| WrittenPlace { file: at.file.to_string(), line: at.line };
+        let place = |at: &At| (at.file.to_string(), at.line);
         let written = match self {
             Self::Flag(flag) => WrittenOrigin::Flag { flag: flag.to_string() },
-            Self::SiteFile(at) => WrittenOrigin::SiteFile(place(at)),
-            Self::File(at) => WrittenOrigin::File(place(at)),
+            Self::SiteFile(at) => {
+                let (file, line) = place(at);
+                WrittenOrigin::SiteFile { file, line }
+            }
+            Self::File(at) => {
+                let (file, line) = place(at);
+                WrittenOrigin::File { file, line }
+            }
             Self::Profile => WrittenOrigin::Profile,
             Self::Other(words) => WrittenOrigin::Other { text: words.to_string() },
         };
@@ -250,13 +262,23 @@ impl Serialize for Origin {
     }
 }
 
+impl schemars::JsonSchema for Origin {
+    fn schema_name() -> Cow<'static, str> {
+        "Origin".into()
+    }
+
+    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        WrittenOrigin::json_schema(generator)
+    }
+}
+
 impl<'de> Deserialize<'de> for Origin {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        let at = |place: WrittenPlace| At { line: place.line, ..At::file(&place.file) };
+        let at = |file: &str, line| At { line, ..At::file(file) };
         Ok(match WrittenOrigin::deserialize(from)? {
             WrittenOrigin::Flag { flag } => Self::Flag(Cow::Owned(flag)),
-            WrittenOrigin::SiteFile(place) => Self::SiteFile(at(place)),
-            WrittenOrigin::File(place) => Self::File(at(place)),
+            WrittenOrigin::SiteFile { file, line } => Self::SiteFile(at(&file, line)),
+            WrittenOrigin::File { file, line } => Self::File(at(&file, line)),
             WrittenOrigin::Profile => Self::Profile,
             WrittenOrigin::Other { text } => Self::Other(Cow::Owned(text)),
         })

@@ -5,17 +5,29 @@ use std::sync::LazyLock;
 use jsonschema::Validator;
 use serde_json::{Value, json};
 
-/// The schema as it is published.
-pub(crate) const SCHEMA: &str = include_str!("../../src/report/report.schema.json");
+static REPORT: LazyLock<Validator> = LazyLock::new(|| validator("report", None));
+static LINE: LazyLock<Validator> = LazyLock::new(|| validator("report", Some("#/$defs/line")));
+static DIFF: LazyLock<Validator> = LazyLock::new(|| validator("diff", None));
+static MERGE: LazyLock<Validator> = LazyLock::new(|| validator("merge", None));
 
-static REPORT: LazyLock<Validator> = LazyLock::new(|| validator(None));
-static LINE: LazyLock<Validator> = LazyLock::new(|| validator(Some("#/$defs/line")));
+/// The schema as the program prints it.
+pub(crate) fn schema(of: &str) -> Value {
+    let printed = std::process::Command::new(env!("CARGO_BIN_EXE_preflight"))
+        .args(["schema", of])
+        .output()
+        .expect("the program");
+    assert!(printed.status.success(), "{of}");
+    serde_json::from_slice(&printed.stdout).unwrap()
+}
 
-/// Holds a document against its schema: a report, or a line of ndjson. A plan has none yet.
+/// Holds a document against its schema: a report, a line of ndjson, a diff, a merge. A plan and an
+/// inventory have none yet.
 #[track_caller]
 pub(crate) fn check(document: &Value) {
     let validator = match document {
         line if line["kind"].is_string() => &*LINE,
+        diff if diff["changes"].is_array() => &*DIFF,
+        merge if merge["cells"].is_array() => &*MERGE,
         plan if plan["steps"].is_array() && plan["schema_version"].is_null() => return,
         _ => &*REPORT,
     };
@@ -26,25 +38,30 @@ pub(crate) fn check(document: &Value) {
 }
 
 /// Stricter than what is published: a field the schema does not know is an error.
-fn validator(part: Option<&str>) -> Validator {
-    let mut schema: Value = serde_json::from_str(SCHEMA).unwrap();
-    close(&mut schema["$defs"]);
+fn validator(of: &str, part: Option<&str>) -> Validator {
+    let mut schema = schema(of);
+    close(&mut schema, false);
     if let Some(part) = part {
-        schema["$ref"] = part.into();
-        schema.as_object_mut().unwrap().remove("required");
+        let definitions = schema["$defs"].take();
+        schema = json!({ "$ref": part, "$defs": definitions });
     }
     jsonschema::validator_for(&schema).unwrap()
 }
 
-fn close(schema: &mut Value) {
+/// Closes every object; the alternatives of one are closed with it.
+fn close(schema: &mut Value, is_part: bool) {
     match schema {
         Value::Object(map) => {
-            if map.get("properties").is_some_and(Value::is_object) && map.contains_key("type") {
-                map.entry("additionalProperties").or_insert(json!(false));
+            let is_closed = map.get("properties").is_some_and(Value::is_object);
+            for (name, value) in map.iter_mut() {
+                let is_alternative = matches!(name.as_str(), "oneOf" | "anyOf" | "allOf");
+                close(value, is_alternative && (is_closed || is_part));
             }
-            map.values_mut().for_each(close);
+            if is_closed && !is_part {
+                map.entry("unevaluatedProperties").or_insert(json!(false));
+            }
         }
-        Value::Array(values) => values.iter_mut().for_each(close),
+        Value::Array(values) => values.iter_mut().for_each(|value| close(value, is_part)),
         _ => {}
     }
 }
@@ -62,7 +79,7 @@ pub(crate) fn fields() -> Vec<String> {
         }
     }
     let mut names = Vec::new();
-    collect(&serde_json::from_str(SCHEMA).unwrap(), &mut names);
+    collect(&schema("report"), &mut names);
     names.sort();
     names.dedup();
     names

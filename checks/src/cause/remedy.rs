@@ -11,7 +11,7 @@ use super::about::Owner;
 use super::facts::Transport;
 
 /// Who acts, and what they do.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Remedy {
     /// "network team, device 10.9.0.1"
     pub who: String,
@@ -23,7 +23,7 @@ pub struct Remedy {
 }
 
 /// A command of a remedy.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct RemedyCommand {
     /// Where it is run.
     pub on: RunOn,
@@ -32,7 +32,7 @@ pub struct RemedyCommand {
 }
 
 /// The machine that a command is run on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum RunOn {
     /// This host.

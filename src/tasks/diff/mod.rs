@@ -15,14 +15,17 @@ use std::net::IpAddr;
 
 use serde::Serialize;
 
-use crate::report::{Canvas, Report, StepReport, json};
+use crate::report::{Canvas, Report, SCHEMA_VERSION, StepReport, json};
 use crate::run::verdict::Outcome;
 pub(crate) use notes::span;
 use standing::{Standing, is_unfinished, layer};
 
 /// Two runs side by side.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
 pub(crate) struct Diff {
+    /// Version of this shape.
+    #[schemars(extend("const" = SCHEMA_VERSION))]
+    pub(crate) schema_version: u32,
     /// The run that was given first.
     pub(crate) old: Side,
     /// The run that was given second.
@@ -38,7 +41,7 @@ pub(crate) struct Diff {
 }
 
 /// One of the two runs.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
 pub(crate) struct Side {
     /// The machine's name.
     pub(crate) host: String,
@@ -49,7 +52,7 @@ pub(crate) struct Side {
 }
 
 /// One step that differs.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
 pub(crate) struct Change {
     /// What has happened to it.
     pub(crate) kind: Kind,
@@ -70,7 +73,7 @@ pub(crate) struct Change {
 }
 
 /// What one run says of a step.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
 pub(crate) struct Seen {
     /// pass, warn, fail, unknown or skip.
     pub(crate) outcome: Outcome,
@@ -100,6 +103,7 @@ pub(crate) struct Seen {
     Serialize,
     strum::EnumIter,
     strum::Display,
+    schemars::JsonSchema,
 )]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Kind {
@@ -156,6 +160,7 @@ pub(crate) fn diff(old: &Report, new: &Report, strict: bool) -> Diff {
     // Stable: within a group the order of the plan stays, required steps first.
     changes.sort_by_key(|change| (change.kind, !change.worse, !change.required));
     Diff {
+        schema_version: SCHEMA_VERSION,
         old: Side::of(old),
         new: Side::of(new),
         worse: changes.iter().any(|change| change.worse),
@@ -299,6 +304,11 @@ impl Format {
             Self::Markdown => markdown::write(diff, out),
         }
     }
+}
+
+/// The JSON Schema of what `diff --format json` writes.
+pub(crate) fn schema() -> String {
+    json::schema(json::schemas().into_root_schema_for::<Diff>(), "diff")
 }
 
 impl Diff {

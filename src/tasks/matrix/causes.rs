@@ -11,7 +11,7 @@ use crate::run::verdict::Outcome;
 use crate::text::first_of;
 
 /// What several steps fail for.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
 pub(crate) struct SharedCause {
     /// The cause's code.
     pub(crate) code: String,

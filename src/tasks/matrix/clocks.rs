@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::Machine;
 
 /// A clock that differs.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
 pub(crate) struct Clock {
     /// The machine's name.
     pub(crate) machine: String,

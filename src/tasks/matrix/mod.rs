@@ -21,7 +21,7 @@ use std::net::IpAddr;
 
 use serde::Serialize;
 
-use crate::report::{Canvas, Ending, Report, json};
+use crate::report::{Canvas, Ending, Report, SCHEMA_VERSION, json};
 use crate::run::verdict::Outcome;
 use causes::SharedCause;
 use clocks::Clock;
@@ -30,8 +30,11 @@ use quarrel::{Disagreement, OneSided};
 use seen::{Flow, MachineRun};
 
 /// Who reaches whom.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
 pub(crate) struct Matrix {
+    /// Version of this shape.
+    #[schemars(extend("const" = SCHEMA_VERSION))]
+    pub(crate) schema_version: u32,
     /// The machines that were asked.
     pub(crate) machines: Vec<Machine>,
     /// What a reader must know of the reports.
@@ -50,8 +53,13 @@ pub(crate) struct Matrix {
     pub(crate) exit_code: u8,
 }
 
+/// The JSON Schema of what `merge --format json` writes.
+pub(crate) fn schema() -> String {
+    json::schema(json::schemas().into_root_schema_for::<Matrix>(), "merge")
+}
+
 /// One machine that was asked.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
 pub(crate) struct Machine {
     /// Its name, with an address when several have that name.
     pub(crate) name: String,
@@ -67,7 +75,7 @@ pub(crate) struct Machine {
 }
 
 /// The flows from one machine to one place.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
 pub(crate) struct Cell {
     /// The machine's name.
     pub(crate) from: String,
@@ -86,7 +94,7 @@ pub(crate) struct Cell {
 }
 
 /// One flow of a cell.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
 pub(crate) struct CellFlow {
     /// The flow's id.
     pub(crate) flow: String,
@@ -138,6 +146,7 @@ impl Site {
         notes.extend(runs_apart(&runs));
         notes.extend(interrupted(&runs));
         Matrix {
+            schema_version: SCHEMA_VERSION,
             disagreements: quarrel::disagreements(&site),
             one_sided: quarrel::one_sided(&site),
             clocks: clocks::clocks(&machines),

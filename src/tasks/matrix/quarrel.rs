@@ -11,7 +11,7 @@ use crate::run::verdict::Outcome;
 use crate::text::first_of;
 
 /// One machine asks, and the other says something that does not fit.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
 pub(crate) struct Disagreement {
     /// The flow's id.
     pub(crate) flow: String,
@@ -28,7 +28,7 @@ pub(crate) struct Disagreement {
 }
 
 /// One direction works, the other is blocked.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
 pub(crate) struct OneSided {
     /// From here it works.
     pub(crate) from: String,
