@@ -324,7 +324,7 @@ mod tests {
     fn no_line_reaches_the_last_column() {
         let long = State::Done(Outcome::Warn, "漢字".repeat(99));
         let mut rows = rows([(0, long), (1, State::Runs)]);
-        rows.rows[1].name = "a-very-long-name".repeat(9);
+        rows.asked[1].name = "a-very-long-name".repeat(9);
         for columns in 16..100 {
             for line in rows.lines(columns, 20, false) {
                 assert!(line.width() < columns, "{columns}: {line}");
