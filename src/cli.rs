@@ -169,7 +169,9 @@ pub(crate) struct DemoArgs {
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = "As root, ports below 1024 too; root's rights are given up before the first answer.")]
+#[command(
+    after_help = "As root, ports below 1024 too; root's rights are given up before the first answer."
+)]
 pub(crate) struct RespondArgs {
     /// What this machine is about to be: central, poller or remote [default: what its files say]
     #[arg(long, value_name = "ROLE")]

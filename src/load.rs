@@ -7,7 +7,10 @@ use crate::cli::{
 };
 use crate::respond;
 use crate::run::watch::Patience;
-use crate::settings::{Job, Output, Purpose, Refused, duration, formats, init, inventory, job, jobs, key, nat, output, pair, patience, requirements};
+use crate::settings::{
+    Job, Output, Purpose, Refused, duration, formats, init, inventory, job, jobs, key, nat, output,
+    pair, patience, requirements,
+};
 use crate::tasks::Task;
 use crate::tasks::flows::{self, Requirements};
 use crate::tasks::inventory::Inventory;

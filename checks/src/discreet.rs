@@ -250,13 +250,25 @@ fn looks_secret(text: &str) -> bool {
     let is_hexadecimal = text.chars().all(|c| c.is_ascii_hexdigit() || c == '-');
     let has_word =
         ["secret", "token", "passw"].iter().any(|word| text.to_ascii_lowercase().contains(word));
+    let is_mixed = (digits > 0 && upper > 2 && lower == 0 && length >= 10)
+        || (digits > 0 && upper > 0 && lower > 0 && length >= 12 && turns >= 4)
+        || (digits > 1 && letters > 1 && length >= 12 && turns >= 5)
+        || (length >= 20 && upper > 3 && lower > 3 && turns >= 8);
     (is_hexadecimal && length >= 16 && letters > 0 && digits > 0)
         || (is_hexadecimal && length >= 32)
         || (has_word && digits > 0)
-        || (digits > 0 && upper > 2 && lower == 0 && length >= 10)
-        || (digits > 0 && upper > 0 && lower > 0 && length >= 12 && turns >= 4)
-        || (digits > 1 && letters > 1 && length >= 12 && turns >= 5)
-        || (length >= 20 && upper > 3 && lower > 3 && turns >= 8)
+        || (is_mixed && !is_made_of_words(text))
+}
+
+/// `OS-Windows-NSClient-05-Restapi-custom`: words and short numbers between marks, as people choose names.
+fn is_made_of_words(text: &str) -> bool {
+    let is_number = |piece: &str| piece.len() <= 4 && piece.chars().all(|c| c.is_ascii_digit());
+    let is_word = |piece: &str| {
+        let turns = piece.as_bytes().windows(2);
+        let turns = turns.filter(|pair| kind(pair.first()) != kind(pair.last())).count();
+        piece.chars().all(|c| c.is_ascii_alphabetic()) && turns <= 2
+    };
+    text.split(['-', '_']).all(|piece| is_number(piece) || is_word(piece))
 }
 
 /// Letters of either case, digits, or marks.
@@ -323,6 +335,7 @@ mod tests {
             "https://download.opensuse.org/distribution/leap/15.6/repo/oss/",
             "https://remi.example/enterprise/9/modular/x86_64/mirror?country=DE&keyword=1",
             "https://h.example/nagios-plugins/check_http",
+            "https://h.example/OS-Windows-NSClient-05-Restapi-custom/Net-Cisco-Standard-SNMP-custom",
         ] {
             assert_eq!(shown(url), url);
         }

@@ -303,7 +303,7 @@ async fn a_bind_is_told_from_a_wrong_password() {
 
         server.wait_for("UNBIND");
 
-        let refused = ask(&server, tls, Some("wrong"), &authority.trust()).await;
+        let refused = ask(&server, tls, Some("not-the-password"), &authority.trust()).await;
         let reason = "wrong name or password".to_owned();
         assert_eq!(
             refused.verdict,

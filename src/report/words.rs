@@ -43,16 +43,17 @@ pub(super) fn head(report: &Report) -> [Vec<String>; 2] {
     })
 }
 
-/// `profile i-vertix (4f2a9c01)`: the name, and the first digits of the table's SHA-256.
+/// `profile i-vertix 2 (4f2a9c01)`: name and version, and the first digits of the table's SHA-256.
 fn catalogue(report: &Report) -> String {
     const DIGITS: usize = 8;
     let name = format!("profile {}", report.profile);
     let Some(identity) = &report.catalogue else { return name };
     let digest: String = identity.sha256.chars().take(DIGITS).collect();
-    let parts = [identity.edition(), Some(digest), identity.file.clone()];
-    let parts: Vec<String> = parts.into_iter().flatten().collect();
+    let version = identity.version.as_ref().map(|version| format!(" {version}"));
     let platform = identity.platform.as_ref().map(|version| format!(" for {version}"));
-    format!("{name}{} ({})", platform.unwrap_or_default(), parts.join(", "))
+    let file = identity.file.as_ref().map(|file| format!(", {file}"));
+    let [version, platform, file] = [version, platform, file].map(Option::unwrap_or_default);
+    format!("{name}{version}{platform} ({digest}{file})")
 }
 
 /// The addresses we really asked from, each once, at most three.

@@ -64,8 +64,9 @@ impl Bounds {
         let empty = Bucket { level: 0.0, at: now };
         let source = network(source);
         if counts.sources.len() >= MAX_SOURCES && !counts.sources.contains_key(&source) {
-            let is_fresh =
-                |bucket: &Bucket| now.saturating_duration_since(bucket.at).as_secs_f64() < FORGOTTEN;
+            let is_fresh = |bucket: &Bucket| {
+                now.saturating_duration_since(bucket.at).as_secs_f64() < FORGOTTEN
+            };
             // Looked through rarely: the others' own bucket is what bounds them.
             if counts.others.is_none_or(|others| !is_fresh(&others)) {
                 counts.sources.retain(|_, bucket| is_fresh(bucket));
@@ -116,7 +117,8 @@ mod tests {
         let (bounds, now) = (Bounds::default(), Instant::now());
         assert!(bounds.allow(address(0), DATAGRAMS, now));
         let later = now + Duration::from_secs(5);
-        let served = (1..100_000).filter(|&one| bounds.allow(address(one), DATAGRAMS, later)).count();
+        let served =
+            (1..100_000).filter(|&one| bounds.allow(address(one), DATAGRAMS, later)).count();
         assert_eq!(served, 2000);
         assert!(bounds.counts.lock().unwrap().sources.len() <= MAX_SOURCES);
         assert!(bounds.allow(address(0), DATAGRAMS, later + Duration::from_secs(1)));

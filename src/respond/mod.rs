@@ -60,7 +60,8 @@ fn ports(plan: &Plan) -> Vec<Port> {
     for step in plan.steps.iter().filter(|step| step.direction == Direction::Inbound) {
         let Action::Ask(question) = &step.action else { continue };
         for way in &question.ways {
-            let same = |known: &&mut Port| (known.transport, known.port) == (way.transport, way.port);
+            let same =
+                |known: &&mut Port| (known.transport, known.port) == (way.transport, way.port);
             match ports.iter_mut().find(same) {
                 Some(known) => known.flows.push(step.flow.clone()),
                 None => ports.push(Port {
@@ -99,9 +100,13 @@ pub(crate) async fn respond(request: &Request) -> ExitCode {
             Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
                 let holder = holder_of(port.transport, port.port);
                 let holder = holder.unwrap_or_else(|| "a process that cannot be seen".to_owned());
-                say(&format!("  left alone  {at:<10} {holder} has it, for {flows}: the better far side"));
+                say(&format!(
+                    "  left alone  {at:<10} {holder} has it, for {flows}: the better far side"
+                ));
             }
-            Err(error) => say(&format!("  impossible  {at:<10} {} for {flows}", why(&error, port.port))),
+            Err(error) => {
+                say(&format!("  impossible  {at:<10} {} for {flows}", why(&error, port.port)))
+            }
         }
     }
     if bound.is_empty() {
@@ -173,7 +178,9 @@ async fn bind(port: &Port, at: Option<IpAddr>) -> io::Result<Bound> {
             Some(at) => TcpListener::bind((at, port.port)).await,
             // Takes IPv4 too; a kernel without IPv6 has no such address.
             None => match TcpListener::bind((Ipv6Addr::UNSPECIFIED, port.port)).await {
-                Err(error) if error.raw_os_error() == Some(nix::errno::Errno::EAFNOSUPPORT as i32) => {
+                Err(error)
+                    if error.raw_os_error() == Some(nix::errno::Errno::EAFNOSUPPORT as i32) =>
+                {
                     TcpListener::bind(("0.0.0.0", port.port)).await
                 }
                 bound => bound,
@@ -217,9 +224,8 @@ fn drop_privileges() -> nix::Result<()> {
         return Ok(());
     }
     let nobody = User::from_name("nobody")?;
-    let (user, group) = nobody.map_or((Uid::from_raw(NOBODY), Gid::from_raw(NOBODY)), |nobody| {
-        (nobody.uid, nobody.gid)
-    });
+    let (user, group) = nobody
+        .map_or((Uid::from_raw(NOBODY), Gid::from_raw(NOBODY)), |nobody| (nobody.uid, nobody.gid));
     setgroups(&[])?;
     setgid(group)?;
     setuid(user)

@@ -110,9 +110,9 @@ pub(crate) fn duration(flag: &str, text: &str) -> Result<Duration, Refused> {
         number.checked_mul(seconds).filter(|all| (1..=DAY).contains(all))
     };
     let seconds = unit('s', 1).or_else(|| unit('m', 60)).or_else(|| unit('h', 3600));
-    seconds.map(Duration::from_secs).ok_or_else(|| {
-        bad(flag, format!("`{text}` is no time as 90s, 30m or 2h are, up to a day"))
-    })
+    seconds
+        .map(Duration::from_secs)
+        .ok_or_else(|| bad(flag, format!("`{text}` is no time as 90s, 30m or 2h are, up to a day")))
 }
 
 fn max_offset(tuning: &TuningArgs, platform: Option<&Platform>) -> Result<Duration, Refused> {

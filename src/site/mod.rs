@@ -244,7 +244,8 @@ enum WrittenOrigin {
 
 impl Serialize for Origin {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        let place = |at: &At| (at.file.to_string(), at.line);
+        // Whoever can make a file there chose its name.
+        let place = |at: &At| (preflight_checks::printable(&at.file), at.line);
         let written = match self {
             Self::Flag(flag) => WrittenOrigin::Flag { flag: flag.to_string() },
             Self::SiteFile(at) => {

@@ -56,7 +56,8 @@ impl Responder {
 /// The outcome of a row, asked from the client.
 fn outcome(lab: &Lab, arguments: &[&str]) -> Value {
     let mut preflight = lab.in_client(PREFLIGHT);
-    let output = preflight.args(arguments).args(["--no-discovery", "--format", "json"]).output().unwrap();
+    let output =
+        preflight.args(arguments).args(["--no-discovery", "--format", "json"]).output().unwrap();
     let report: Value = serde_json::from_slice(&output.stdout)
         .unwrap_or_else(|error| panic!("{error}: {output:?}"));
     report["steps"][0].clone()
@@ -89,7 +90,8 @@ fn real_clients_take_a_poller_that_is_not_installed_for_one() {
         let step = outcome(&lab, &["--role", "central", "--poller", "10.0.0.3", "--only", only]);
         assert!(step["cause"].is_null(), "{step}");
     }
-    let inform = ["-v2c", "-c", "not-a-real-one", "-t1", "-r1", "10.0.0.3", "", "1.3.6.1.6.3.1.1.5.3"];
+    let inform =
+        ["-v2c", "-c", "not-a-real-one", "-t1", "-r1", "10.0.0.3", "", "1.3.6.1.6.3.1.1.5.3"];
     run(lab.in_client("snmpinform").args(inform));
     let zmq = "import zmq
 s = zmq.Context().socket(zmq.DEALER)
@@ -146,7 +148,8 @@ fn floods_neither_stop_it_nor_bloat_it() {
         }
     });
     std::thread::sleep(Duration::from_secs(1));
-    let inform = ["-v2c", "-c", "not-a-real-one", "-t1", "-r3", "10.0.0.3", "", "1.3.6.1.6.3.1.1.5.3"];
+    let inform =
+        ["-v2c", "-c", "not-a-real-one", "-t1", "-r3", "10.0.0.3", "", "1.3.6.1.6.3.1.1.5.3"];
     run(lab.in_client("snmpinform").args(inform));
     let largest: u64 = poller.status("VmHWM:").parse().unwrap();
     eprintln!("poller: {largest} kB at most");

@@ -319,7 +319,7 @@ pub enum Concern {
     )]
     OtlpNoMetrics,
     /// A port of the flow table accepts connections, and no question of its protocol was asked.
-    #[error("accepts connections; the service is not proved")]
+    #[error("the service is not proved")]
     Unproved,
     /// Redis asks for a password, and none was given.
     #[error("Redis asks for a password; none given, so whether it serves was not tested")]
