@@ -112,6 +112,7 @@ fn a_central_is_checked_from_its_own_files() {
         // The files name a remote server that this site has not.
         Row::fails("central.remote-zmq@10.4.0.7").target(&node("4")).says("10.2.0.1"),
         Row::fails("central.remote-ssh@10.4.0.7").target(&node("4")).says("10.2.0.1"),
+        Row::passes("remote.bbdo").port(&broker("central-broker-master-input")).says(":5669"),
     ]);
     // Its interface is for this machine alone, and gorgoned is in no package of Debian's either.
     let api = central.line("centreon-gorgone/config.d/40-gorgoned.yaml", "8085");

@@ -79,6 +79,8 @@ impl Probe {
         }
         match in_any_version(stream, ask, Inside::Nothing).await {
             Ok(answer) => self.judge(&answer, Inside::Nothing, &mut ask.seen),
+            // A daemon hangs up on what it does not understand.
+            Err(cause) if is_silent(&cause) => Err(in_tls),
             Err(cause) if is_wordless(&cause) => self.without_certificate(ask, in_tls).await,
             Err(cause) => Err(cause),
         }
@@ -185,12 +187,12 @@ struct Answer {
     text: String,
 }
 
-/// Asks over `stream` in version 2, and after a failure without a word in the others, each time on
+/// Asks over `stream` in version 2, and after a hang-up without a word in the others, each time on
 /// a new connection. The failure that is told is the first.
 async fn in_any_version(stream: Stream, ask: &mut Ask, inside: Inside) -> Result<Answer, Cause> {
     let [first, later @ ..] = VERSIONS;
     let failed = match exchange(stream, first).await {
-        Err(cause) if is_wordless(&cause) => cause,
+        Err(cause) if is_wordless(&cause) && !is_silent(&cause) => cause,
         other => return other,
     };
     for version in later {
@@ -205,7 +207,7 @@ async fn in_any_version(stream: Stream, ask: &mut Ask, inside: Inside) -> Result
             ask.seen.concerns.truncate(concerns);
         }
         match exchange(stream, version).await {
-            Err(cause) if is_wordless(&cause) => {}
+            Err(cause) if is_wordless(&cause) && !is_silent(&cause) => {}
             other => return other,
         }
     }
@@ -304,6 +306,10 @@ fn crc32<'a>(bytes: impl Iterator<Item = &'a u8>) -> u32 {
             if crc & 1 == 1 { (crc >> 1) ^ 0xedb8_8320 } else { crc >> 1 }
         })
     })
+}
+
+fn is_silent(cause: &Cause) -> bool {
+    matches!(cause, Cause::Talk(TalkCause::Silent { .. }))
 }
 
 /// Did the peer say nothing at all?
