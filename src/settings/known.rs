@@ -230,12 +230,11 @@ pub(super) fn vendors_catalogue(found: &Found, roles: &[Role]) -> Catalogue {
     let knows = |profile: &Catalogue| roles.iter().all(|role| profile.roles.contains(role));
     let others = profile_names().into_iter().filter_map(Catalogue::profile).filter(knows);
     let others = others.filter(|other| other.profile != catalogue.profile);
-    let others: Vec<String> = others.map(|other| format!("--profile {}", other.profile)).collect();
+    let others: Vec<String> = others.map(|other| other.profile).collect();
     if is_guessed && !others.is_empty() {
         let (own, others) = (&catalogue.profile, others.join(" or "));
         let text = format!(
-            "this machine's files do not say whose product it is: {own} is taken, give --profile \
-             {own} or {others}"
+            "no file says whose product this is; {own} is taken (--profile {own}, {others})"
         );
         catalogue.identity.misfit = Some(text);
     }

@@ -7,6 +7,9 @@ use preflight_checks::{Dialogue, Session, Transport, UrlForm, quoted};
 use super::{Origin, Place, decoded};
 use crate::catalogue::{Until, service, service_names};
 
+/// What a check is for of which nobody wrote that.
+pub(crate) const ASKED_FOR: &str = "Asked for with --check.";
+
 /// A flow of the user's own: `NAME=SCHEME://HOST:PORT`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Custom {
@@ -72,7 +75,7 @@ impl Custom {
             must_be_closed,
             required: true,
             until: None,
-            why: "Asked for with --check.".to_owned(),
+            why: ASKED_FOR.to_owned(),
             origin,
         };
         custom.check_what_is_asked()?;

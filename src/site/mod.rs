@@ -22,7 +22,7 @@ use preflight_checks::{Naming, Trust, gorgone_api, http, ldap, nsclient, smtp, s
 use secrecy::SecretString;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-pub(crate) use custom::Custom;
+pub(crate) use custom::{ASKED_FOR, Custom};
 pub(crate) use join::{View, join};
 pub(crate) use layer::Layer;
 pub(crate) use place::{Place, address_of, decoded, numeric_v4, parse_port, parse_proxy};

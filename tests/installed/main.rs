@@ -110,7 +110,10 @@ fn a_central_is_checked_from_its_own_files() {
         // Whether it is a broker's module, only a broker could tell.
         Row::warns("central.bbdo@10.0.0.5").target(&node("6")).port(&reversed).says("unproved"),
         // The files name a remote server that this site has not.
-        Row::fails("central.remote-zmq@10.4.0.7").target(&node("4")).says("10.2.0.1"),
+        Row::fails("central.remote-zmq@10.4.0.7")
+            .target(&node("4"))
+            .port(&node("4"))
+            .says("10.2.0.1"),
         Row::fails("central.remote-ssh@10.4.0.7").target(&node("4")).says("10.2.0.1"),
         Row::passes("remote.bbdo").port(&broker("central-broker-master-input")).says(":5669"),
     ]);

@@ -20,6 +20,7 @@ use serde_json::{Map, Value};
 
 use crate::report::Report;
 use crate::run::plan::SKIPPED;
+use crate::site::ASKED_FOR;
 use free::{Free, OF_PEERS, REPEATED, in_short, is_free};
 pub(crate) use key::Key;
 use names::Names;
@@ -168,7 +169,7 @@ impl Redactor {
         if !flow.is_empty() && !self.names.is_flow(&flow) && !flow.starts_with("config.") {
             for key in ["why", "look_at"] {
                 let text = word(map, key);
-                if !text.is_empty() {
+                if !text.is_empty() && text != ASKED_FOR {
                     map.insert(key.to_owned(), in_short(&text).into());
                 }
             }
