@@ -41,30 +41,30 @@ pub(crate) struct Request {
 
 /// One port that a flow comes to.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Port {
+struct Entrance {
     flows: Vec<String>,
     service: &'static str,
     transport: Transport,
     port: u16,
 }
 
-impl Port {
+impl Entrance {
     fn service(&self) -> Option<&'static Service> {
         SERVICES.iter().copied().find(|service| service.name == self.service)
     }
 }
 
 /// The ports of all flows that come in, each once.
-fn ports(plan: &Plan) -> Vec<Port> {
-    let mut ports: Vec<Port> = Vec::new();
+fn ports(plan: &Plan) -> Vec<Entrance> {
+    let mut ports: Vec<Entrance> = Vec::new();
     for step in plan.steps.iter().filter(|step| step.direction == Direction::Inbound) {
         let Action::Ask(question) = &step.action else { continue };
         for way in &question.ways {
             let same =
-                |known: &&mut Port| (known.transport, known.port) == (way.transport, way.port);
+                |known: &&mut Entrance| (known.transport, known.port) == (way.transport, way.port);
             match ports.iter_mut().find(same) {
                 Some(known) => known.flows.push(step.flow.clone()),
-                None => ports.push(Port {
+                None => ports.push(Entrance {
                     flows: vec![step.flow.clone()],
                     service: way.protocol,
                     transport: way.transport,
@@ -105,7 +105,7 @@ pub(crate) async fn respond(request: &Request) -> ExitCode {
                 ));
             }
             Err(error) => {
-                say(&format!("  impossible  {at:<10} {} for {flows}", why(&error, port.port)))
+                say(&format!("  impossible  {at:<10} {} for {flows}", why(&error, port.port)));
             }
         }
     }
@@ -132,7 +132,7 @@ pub(crate) async fn respond(request: &Request) -> ExitCode {
     let mut tasks = tokio::task::JoinSet::new();
     for (port, bound) in bound {
         let Some(service) = port.service() else { continue };
-        let way = Way::new(service, port.port, port.flows.join(", "), &told, &bounds);
+        let way = Way::new(service, port.port, &port.flows.join(", "), &told, &bounds);
         match bound {
             Bound::Stream(listener) => {
                 tasks.spawn(streams(listener, way, Arc::clone(&identity.valid)));
@@ -172,7 +172,7 @@ fn why(error: &io::Error, port: u16) -> String {
     }
 }
 
-async fn bind(port: &Port, at: Option<IpAddr>) -> io::Result<Bound> {
+async fn bind(port: &Entrance, at: Option<IpAddr>) -> io::Result<Bound> {
     if port.transport == Transport::Tcp {
         let any = match at {
             Some(at) => TcpListener::bind((at, port.port)).await,

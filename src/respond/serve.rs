@@ -42,7 +42,7 @@ impl Way {
     pub(super) fn new(
         service: &'static Service,
         port: u16,
-        flows: String,
+        flows: &str,
         told: &Arc<Told>,
         bounds: &Arc<Bounds>,
     ) -> Self {

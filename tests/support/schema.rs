@@ -15,7 +15,7 @@ pub(crate) fn schema(of: &str) -> Value {
     let printed = std::process::Command::new(env!("CARGO_BIN_EXE_preflight"))
         .args(["schema", of])
         .output()
-        .expect("the program");
+        .unwrap();
     assert!(printed.status.success(), "{of}");
     serde_json::from_slice(&printed.stdout).unwrap()
 }

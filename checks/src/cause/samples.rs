@@ -55,12 +55,11 @@ fn bare<T: DeserializeOwned>(code: &str) -> T {
 
 /// The one of that code with those facts; one without facts has none to be named.
 fn made<T: DeserializeOwned>(code: &str, facts: Map<String, Value>) -> serde_json::Result<T> {
-    let one = if facts.is_empty() {
-        json!({ "code": code })
-    } else {
-        json!({ "code": code, "facts": facts })
-    };
-    serde_json::from_value(one)
+    let mut one = Map::from_iter([("code".to_owned(), code.into())]);
+    if !facts.is_empty() {
+        one.insert("facts".to_owned(), Value::Object(facts));
+    }
+    serde_json::from_value(Value::Object(one))
 }
 
 /// The same, once for each optional fact, with that fact.

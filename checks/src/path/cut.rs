@@ -46,7 +46,7 @@ pub fn is_cut(cause: &Cause, transport: Transport) -> bool {
 
 /// Looks for who cut the conversation of `finding`; `None`: nothing speaks against the target.
 ///
-/// Ends after some round trips and [`MOST_VISITS`] connections at most, or at `deadline`.
+/// Ends after some round trips and 16 connections at most, or at `deadline`.
 pub async fn examine_cut(finding: &Finding, deadline: Deadline) -> Option<CutTrace> {
     let round_trip = finding.seen.timings.connect.unwrap_or(finding.took).min(MOST_ROUND_TRIP);
     let refusal = finding.seen.evidence.fact(HOPS_LEFT);
