@@ -10,7 +10,7 @@ use super::super::super::constructs::Constructs;
 use super::super::super::facts::Read;
 use super::super::super::include::{Included, list};
 use super::super::super::{Facts, Files, Text};
-use super::{MISSING, at_port, servers};
+use super::{MISSING, at_port, servers, uncommented};
 use crate::site::Place;
 
 const FILE: &str = "/etc/dnsmasq.conf";
@@ -104,17 +104,6 @@ impl Walk<'_> {
         let (host, port) = server.split_once('#').unzip();
         self.found.extend(at_port(host.unwrap_or(server), port, text.at(line)));
     }
-}
-
-fn uncommented(line: &str) -> &str {
-    let mut is_after_space = true;
-    for (at, c) in line.char_indices() {
-        if c == '#' && is_after_space {
-            return line.get(..at).unwrap_or_default();
-        }
-        is_after_space = c.is_whitespace();
-    }
-    line
 }
 
 #[cfg(test)]

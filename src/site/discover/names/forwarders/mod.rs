@@ -23,3 +23,16 @@ fn at_port(host: &str, port: Option<&str>, at: At) -> Option<Read<Place>> {
     let port = port.map(parse_port).transpose().ok()?;
     Some(Read { value: Place { port, ..address(host.trim())? }, at })
 }
+
+/// The line without its comment, which begins with a `#` at its start or behind white space: dnsmasq
+/// has one before a port, unbound one before a name in a certificate.
+fn uncommented(line: &str) -> &str {
+    let mut is_after_space = true;
+    for (at, c) in line.char_indices() {
+        if c == '#' && is_after_space {
+            return line.get(..at).unwrap_or_default();
+        }
+        is_after_space = c.is_whitespace();
+    }
+    line
+}

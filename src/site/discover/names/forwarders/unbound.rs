@@ -8,7 +8,7 @@ use super::super::super::constructs::Constructs;
 use super::super::super::facts::Read;
 use super::super::super::include::{Included, glob, list};
 use super::super::super::{At, Facts, Files, Text};
-use super::{MISSING, at_port};
+use super::{MISSING, at_port, uncommented};
 use crate::site::Place;
 
 const FILE: &str = "/etc/unbound/unbound.conf";
@@ -143,18 +143,6 @@ impl Walk<'_> {
             None => {}
         }
     }
-}
-
-/// A `#` begins a comment, but for the one before a name in a certificate.
-fn uncommented(line: &str) -> &str {
-    let mut before = ' ';
-    for (at, c) in line.char_indices() {
-        if c == '#' && before.is_whitespace() {
-            return line.get(..at).unwrap_or_default();
-        }
-        before = c;
-    }
-    line
 }
 
 #[cfg(test)]
