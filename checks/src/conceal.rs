@@ -6,11 +6,12 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use secrecy::{ExposeSecret as _, SecretString};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
 
-use crate::cause::Cause;
+use crate::cause::{Cause, TalkCause};
 use crate::discreet::MASK;
 use crate::evidence::{Evidence, Seen, Value};
 use crate::wire;
@@ -111,6 +112,23 @@ impl Secrets {
             whole || (SHORTEST..secret.len()).any(begins)
         })
     }
+}
+
+/// The failure of a peer that was sent `password`: what cannot be read may hold a part of it, so
+/// `instead` is shown where `expected` should have come. Of a password of any length.
+pub(crate) fn without_password(
+    cause: Cause,
+    password: Option<&SecretString>,
+    expected: &'static str,
+    instead: &[u8],
+) -> Cause {
+    let Some(password) = password else { return cause };
+    let is_unread =
+        matches!(cause, Cause::Talk(TalkCause::BadReply { .. } | TalkCause::Endless { .. }));
+    if is_unread || cause.to_string().contains(password.expose_secret()) {
+        return Cause::bad_reply(expected, instead);
+    }
+    cause
 }
 
 /// The beginning of a secret, where the text was cut off.

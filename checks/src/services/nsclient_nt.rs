@@ -15,6 +15,7 @@ use std::time::Duration;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::cause::{AgentCause, Cause, Concern, Phase, TalkCause, Transport};
+use crate::conceal::without_password;
 use crate::evidence::Seen;
 use crate::net::{Ask, FarStream, Stream};
 use crate::recognise::Spoken;
@@ -67,18 +68,8 @@ impl Probe {
             Some(cause) => Err(cause),
             None => heard.and_then(|text| self.judge(&text, seen)),
         };
-        verdict.map_err(|cause| self.without_password(cause))
-    }
-
-    /// A peer that repeats what it hears must not put the password into the report, nor a part of it.
-    fn without_password(&self, cause: Cause) -> Cause {
-        let Some(password) = &self.password else { return cause };
-        let is_unread =
-            matches!(cause, Cause::Talk(TalkCause::BadReply { .. } | TalkCause::Endless { .. }));
-        if is_unread || cause.to_string().contains(password.expose_secret()) {
-            return Cause::bad_reply(A_VERSION, b"(not shown after a password was sent)");
-        }
-        cause
+        let instead = b"(not shown after a password was sent)";
+        verdict.map_err(|cause| without_password(cause, self.password.as_ref(), A_VERSION, instead))
     }
 
     /// Decides from the agent's answer.

@@ -14,6 +14,7 @@ use std::time::Duration;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::cause::{Cause, Concern, DatabaseCause, Phase, TalkCause, Transport};
+use crate::conceal::without_password;
 use crate::evidence::Seen;
 use crate::net::tls::{Verify, secure};
 use crate::net::{Ask, FarStream, Stream};
@@ -41,18 +42,8 @@ impl Probe {
             stream = secure(stream, ask, verify, &[]).await?;
         }
         let verdict = self.converse(stream, &mut ask.seen).await;
-        verdict.map_err(|cause| self.without_password(cause))
-    }
-
-    /// A peer that repeats what it hears must not put the password into the report, nor a part of it.
-    fn without_password(&self, cause: Cause) -> Cause {
-        let Some(password) = &self.password else { return cause };
-        let is_unread =
-            matches!(cause, Cause::Talk(TalkCause::BadReply { .. } | TalkCause::Endless { .. }));
-        if is_unread || cause.to_string().contains(password.expose_secret()) {
-            return Cause::bad_reply(EXPECTED, b"(not shown after a log-in)");
-        }
-        cause
+        let instead = b"(not shown after a log-in)";
+        verdict.map_err(|cause| without_password(cause, self.password.as_ref(), EXPECTED, instead))
     }
 
     async fn converse(&self, mut stream: Stream, seen: &mut Seen) -> Result<(), Cause> {
