@@ -183,8 +183,9 @@ fn take_over(
             let outcome = report::step(step, found, plan.phase).outcome;
             matches!(outcome, Outcome::Pass | Outcome::Warn)
         };
-        let is_news = known.as_ref().is_none_or(|known| works(known) != works(&anew));
-        if is_news && works(&anew) {
+        let works_now = works(&anew);
+        let is_news = known.as_ref().is_none_or(|known| works(known) != works_now);
+        if is_news && works_now {
             watch::mark(&mut anew, &format!("{now} UTC"));
         }
         let mut judged = report::step(step, &anew, plan.phase);

@@ -432,6 +432,11 @@ impl Catalogue {
         Some(profile)
     }
 
+    /// Does it have rows for machines of all these roles?
+    pub(crate) fn knows(&self, roles: &[Role]) -> bool {
+        roles.iter().all(|role| self.roles.contains(role))
+    }
+
     /// Reads a catalogue; `file` is named in errors.
     ///
     /// # Errors

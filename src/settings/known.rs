@@ -226,12 +226,13 @@ pub(super) fn vendors_catalogue(found: &Found, roles: &[Role]) -> Catalogue {
         return catalogue;
     }
     let mut catalogue = usual_catalogue(roles);
-    let is_guessed = !found.is_elsewhere && local::is_installed(&found.files);
-    let knows = |profile: &Catalogue| roles.iter().all(|role| profile.roles.contains(role));
-    let others = profile_names().into_iter().filter_map(Catalogue::profile).filter(knows);
-    let others = others.filter(|other| other.profile != catalogue.profile);
+    if found.is_elsewhere || !local::is_installed(&found.files) {
+        return catalogue;
+    }
+    let others = profile_names().into_iter().filter(|name| *name != catalogue.profile);
+    let others = others.filter_map(Catalogue::profile).filter(|other| other.knows(roles));
     let others: Vec<String> = others.map(|other| other.profile).collect();
-    if is_guessed && !others.is_empty() {
+    if !others.is_empty() {
         let (own, others) = (&catalogue.profile, others.join(" or "));
         let text = format!(
             "no file says whose product this is; {own} is taken (--profile {own}, {others})"
@@ -255,8 +256,7 @@ pub(super) fn found_role(found: &Found) -> Result<Role, Refused> {
 pub(super) fn usual_catalogue(roles: &[Role]) -> Catalogue {
     let mut profiles = profile_names().into_iter().filter_map(Catalogue::profile);
     let first = || profile_names().into_iter().find_map(Catalogue::profile);
-    let knows = |catalogue: &Catalogue| roles.iter().all(|role| catalogue.roles.contains(role));
-    let found = profiles.find(knows).or_else(first);
+    let found = profiles.find(|profile| profile.knows(roles)).or_else(first);
     // They parse: a test holds every embedded profile to that.
     found.unwrap_or_else(|| unreachable!("profiles are embedded"))
 }
