@@ -26,7 +26,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-#[cfg(feature = "samples")]
+#[cfg(any(test, feature = "samples"))]
 pub use cause::samples;
 pub use cause::{
     AgentCause, AliasEnd, BbdoCause, Blank, Cause, ChainLink, ClosedHow, ClosedPort, Concern,

@@ -49,11 +49,13 @@ impl Probe {
                     head,
                 }))
             }
-            cause if is_wordless(&cause) => match self.in_plain_text(ask, cause.clone()).await {
-                // Whatever a conversation without time came to.
-                Err(_) if ask.deadline.is_over() => Err(cause),
-                verdict => verdict,
-            },
+            cause if is_silent(&cause) || is_hang_up(&cause) => {
+                match self.in_plain_text(ask, cause.clone()).await {
+                    // Whatever a conversation without time came to.
+                    Err(_) if ask.deadline.is_over() => Err(cause),
+                    verdict => verdict,
+                }
+            }
             cause => Err(cause),
         }
     }
@@ -81,7 +83,7 @@ impl Probe {
             Ok(answer) => self.judge(&answer, Inside::Nothing, &mut ask.seen),
             // A daemon hangs up on what it does not understand.
             Err(cause) if is_silent(&cause) => Err(in_tls),
-            Err(cause) if is_wordless(&cause) => self.without_certificate(ask, in_tls).await,
+            Err(cause) if is_hang_up(&cause) => self.without_certificate(ask, in_tls).await,
             Err(cause) => Err(cause),
         }
     }
@@ -192,7 +194,7 @@ struct Answer {
 async fn in_any_version(stream: Stream, ask: &mut Ask, inside: Inside) -> Result<Answer, Cause> {
     let [first, later @ ..] = VERSIONS;
     let failed = match exchange(stream, first).await {
-        Err(cause) if is_wordless(&cause) && !is_silent(&cause) => cause,
+        Err(cause) if is_hang_up(&cause) => cause,
         other => return other,
     };
     for version in later {
@@ -207,7 +209,7 @@ async fn in_any_version(stream: Stream, ask: &mut Ask, inside: Inside) -> Result
             ask.seen.concerns.truncate(concerns);
         }
         match exchange(stream, version).await {
-            Err(cause) if is_wordless(&cause) && !is_silent(&cause) => {}
+            Err(cause) if is_hang_up(&cause) => {}
             other => return other,
         }
     }
@@ -312,15 +314,12 @@ fn is_silent(cause: &Cause) -> bool {
     matches!(cause, Cause::Talk(TalkCause::Silent { .. }))
 }
 
-/// Did the peer say nothing at all?
-fn is_wordless(cause: &Cause) -> bool {
+/// Did the peer close the connection before it said anything?
+fn is_hang_up(cause: &Cause) -> bool {
     matches!(
         cause,
-        Cause::Talk(
-            TalkCause::Silent { .. }
-                | TalkCause::HungUp { received: 0, .. }
-                | TalkCause::Reset { received: 0, .. }
-        ) | Cause::Tls(TlsCause::TlsClosed { .. })
+        Cause::Talk(TalkCause::HungUp { received: 0, .. } | TalkCause::Reset { received: 0, .. })
+            | Cause::Tls(TlsCause::TlsClosed { .. })
     )
 }
 
