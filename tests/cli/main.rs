@@ -1,6 +1,7 @@
 //! The program on loopback, from its arguments to its exit code and every byte it writes.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+// A fixture or a page that cannot be read must stop the test.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 #[path = "../support/mod.rs"]
 mod support;
@@ -8,6 +9,9 @@ mod support;
 mod afterwards;
 mod ansible;
 mod canaries;
+mod demo;
+mod discovery;
+mod docs;
 mod exit;
 mod explain;
 mod files;

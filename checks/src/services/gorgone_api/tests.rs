@@ -1,4 +1,4 @@
-//! Every verdict without a socket; whole visits are in `tests/services.rs`.
+//! Every verdict without a socket; whole visits are in `tests/servers/services.rs`.
 
 use std::time::Duration;
 
