@@ -7,7 +7,7 @@ use anstyle::{AnsiColor, Style};
 use preflight_checks::{discreet_value, printable};
 use unicode_width::UnicodeWidthStr;
 
-use crate::run::verdict::Outcome;
+use crate::run::outcome::Outcome;
 
 /// Narrower than this nothing can be laid out sensibly.
 pub(crate) const MIN_WIDTH: usize = 60;

@@ -13,8 +13,8 @@ use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use self::screen::Screen;
 use crate::report::StepReport;
+use crate::run::outcome::Outcome;
 use crate::run::plan::{Action, Plan};
-use crate::run::verdict::Outcome;
 use crate::text::{style, symbol};
 
 /// A line with the counts, and under it the steps that run or are done.

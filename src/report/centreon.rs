@@ -13,7 +13,7 @@ use preflight_checks::printable;
 
 use super::rows::{Row, rows};
 use super::{Report, words};
-use crate::run::verdict::Outcome;
+use crate::run::outcome::Outcome;
 
 /// Writes the status line, then a line for each row that does not simply pass.
 ///

@@ -1,7 +1,7 @@
 //! How did a run end? Every exit code is made here, and only here.
 
 use super::{Report, StepReport};
-use crate::run::verdict::Outcome;
+use crate::run::outcome::Outcome;
 
 /// The end of a run, as its required steps decide it; the gravest is the greatest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -14,8 +14,9 @@ use super::model::{
 };
 use super::read::Readable;
 use crate::run::finding::{Attempt, Found};
+use crate::run::outcome::Outcome;
 use crate::run::plan::{Action, Asked, Direction, Phase, Question, SkipReason, Step};
-use crate::run::verdict::{Conclusion, Outcome, conclude};
+use crate::run::verdict::{Conclusion, conclude};
 use crate::run::wish::{Wish, wishes};
 use crate::site::Origin;
 use crate::site::mistake::Mistake;

@@ -13,7 +13,7 @@ use preflight_checks::printable;
 
 use super::faults::{Fault, Followers};
 use super::{ConcernReport, Ending, Report, StepReport, words};
-use crate::run::verdict::Outcome;
+use crate::run::outcome::Outcome;
 
 /// Writes one suite: the run.
 ///

@@ -15,8 +15,8 @@ use super::SCHEMA_VERSION;
 use super::read::Readable;
 
 use crate::catalogue::{Identity, Party, Role, Until};
+use crate::run::outcome::Outcome;
 use crate::run::plan::{Direction, Phase};
-use crate::run::verdict::Outcome;
 use crate::run::wish::Wish;
 use crate::site::Origin;
 use crate::site::discover::{At, Note};

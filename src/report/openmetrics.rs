@@ -13,7 +13,7 @@ use preflight_checks::printable;
 use serde_json::Value;
 
 use super::{Report, StepReport};
-use crate::run::verdict::Outcome;
+use crate::run::outcome::Outcome;
 
 /// Writes every family, and the mark of the end.
 ///

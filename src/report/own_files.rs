@@ -7,7 +7,7 @@ use std::io;
 use anstyle::Style;
 
 use super::{NoteReport, words};
-use crate::run::verdict::Outcome;
+use crate::run::outcome::Outcome;
 use crate::site::mistake::Mistake;
 use crate::text::{Labels, marked};
 

@@ -6,8 +6,8 @@ use preflight_checks::printable;
 
 use super::groups::in_order;
 use super::{Report, StepReport, words};
+use crate::run::outcome::Outcome;
 use crate::run::plan::Direction;
-use crate::run::verdict::Outcome;
 
 /// One row: at least one step.
 #[derive(Debug)]

@@ -23,8 +23,8 @@ use super::read::Readable;
 use super::{Context, SCHEMA_VERSION};
 use crate::catalogue::{Catalogue, Flow, Identity, Role, service};
 use crate::run::finding::{Attempt, Found};
+use crate::run::outcome::Outcome;
 use crate::run::plan::{Action, Asked, Direction, Phase, Plan, Question, SkipReason, Step};
-use crate::run::verdict::Outcome;
 use crate::site::local::Host;
 use crate::site::{Find, Origin, Place, Sourced};
 

@@ -202,7 +202,7 @@ const LARGEST: u64 = 64 << 20;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::run::verdict::Outcome;
+    use crate::run::outcome::Outcome;
 
     #[test]
     fn what_is_no_report_says_why() {

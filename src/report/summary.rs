@@ -9,8 +9,8 @@ use super::faults::{Fault, Followers, Said, faults};
 use super::groups::in_order;
 use super::model::{StepReport, Summary, Tally};
 use super::{Ending, words};
+use crate::run::outcome::Outcome;
 use crate::run::plan::Phase;
-use crate::run::verdict::Outcome;
 use crate::text::first_of;
 
 impl Summary {

@@ -9,8 +9,8 @@ use unicode_width::UnicodeWidthStr;
 use super::faults::{Fault, Followers};
 use super::rows::{self, Row};
 use super::{Canvas, Report, StepReport, own_files, words};
+use crate::run::outcome::Outcome;
 use crate::run::plan::Direction;
-use crate::run::verdict::Outcome;
 use crate::text::{Labels, MIN_WIDTH, in_one, marked, pad, side_by_side, style, symbol, wrap};
 
 /// Writes the table, then what to do about each failure, then the summary.

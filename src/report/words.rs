@@ -11,8 +11,8 @@ use super::model::{Tally, Why, hop};
 use super::{
     AttemptReport, CauseReport, ConcernReport, Ending, NoteReport, Report, StepReport, TargetReport,
 };
+use crate::run::outcome::Outcome;
 use crate::run::plan::{Direction, Phase};
-use crate::run::verdict::Outcome;
 use crate::run::wish::{Barrier, Wish};
 use crate::text::first_of;
 

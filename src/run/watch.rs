@@ -9,8 +9,8 @@ use preflight_checks::Layer;
 
 use crate::report;
 use crate::run::finding::Found;
+use crate::run::outcome::Outcome;
 use crate::run::plan::{Action, Plan, SkipReason};
-use crate::run::verdict::Outcome;
 
 /// How often, and for how long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -10,9 +10,8 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use preflight_checks::quoted;
 
-use super::targets::target;
 use super::{Refused, bad};
-use crate::site::Target;
+use crate::site::{Origin, Target};
 
 const FLAG: &str = "--device";
 /// Devices in all.
@@ -91,6 +90,18 @@ impl Devices {
         }
         Ok(())
     }
+}
+
+/// A target as a flag gives it.
+pub(super) fn target(flag: &'static str, value: &str) -> Result<Target, Refused> {
+    if value.starts_with('@') {
+        return Err(bad(
+            flag,
+            format!("{value} is not a host; only --device takes lists", value = quoted(value)),
+        ));
+    }
+    let place = value.parse().map_err(|reason: String| bad(flag, reason))?;
+    Ok(Target::new(place, Origin::flag(flag)))
 }
 
 /// The addresses of hosts in `10.1.0.0/24`: without its first and its last, which are no host's.

@@ -29,9 +29,10 @@ use credentials::{
     broker_output, ldap_bind, named, nsclient_login, nsclient_nt_password, otlp_token, proxy,
     redis_password, snmp_credentials, test_mail,
 };
+use devices::target;
 use known::{Found, catalogue_and_role, discovered, shown};
 use site_file::Part;
-use targets::{customs, departures, port, target, targets, unasked, without_flow};
+use targets::{customs, departures, port, targets, unasked, without_flow};
 use tuning::settings;
 
 pub(crate) use known::{inventory, requirements};

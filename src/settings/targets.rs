@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use preflight_checks::{discreet_value, quoted};
 
-use super::devices::devices;
+use super::devices::{devices, target};
 use super::{Refused, bad, pair};
 use crate::catalogue::{Asker, Catalogue, Party, Role, party_kind};
 use crate::cli::TargetArgs;
@@ -90,7 +90,6 @@ pub(super) fn unasked(
     given.map(refused).collect()
 }
 
-/// A target as a flag gives it.
 /// A URL pins the protocol: only one that some flow to this kind of peer speaks makes sense.
 fn spoken_there(
     flag: &str,
@@ -113,17 +112,6 @@ fn spoken_there(
     let reason =
         format!("no flow to it speaks {scheme} ({} do); give HOST or HOST:PORT", ways.join(", "));
     Err(bad(flag, reason))
-}
-
-pub(super) fn target(flag: &'static str, value: &str) -> Result<Target, Refused> {
-    if value.starts_with('@') {
-        return Err(bad(
-            flag,
-            format!("{value} is not a host; only --device takes lists", value = quoted(value)),
-        ));
-    }
-    let place = value.parse().map_err(|reason: String| bad(flag, reason))?;
-    Ok(Target::new(place, Origin::flag(flag)))
 }
 
 pub(super) fn port(text: &str, catalogue: &Catalogue) -> Result<(String, Sourced<u16>), Refused> {

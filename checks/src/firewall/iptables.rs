@@ -5,8 +5,8 @@
 use std::net::IpAddr;
 
 use super::packet::{Packet, State};
+use super::ruleset::{Action, Base, Effect, Id, Layer, Rule, Ruleset};
 use super::value::{Holds, ephemeral_within, is_in, names, number};
-use super::walk::{Action, Base, Effect, Id, Layer, Rule, Ruleset};
 
 /// Adds the tables of a saved rule set to `ruleset`; `wants` chooses which.
 pub(super) fn read(

@@ -11,6 +11,7 @@ mod iptables;
 mod nft;
 mod packet;
 mod read;
+mod ruleset;
 mod value;
 mod walk;
 
@@ -21,7 +22,8 @@ use nix::ifaddrs::getifaddrs;
 use nix::net::if_::InterfaceFlags;
 
 use self::packet::{Ends, Leg, Packet, State};
-use self::walk::{Blame, Fate, Fates, How, Layer, Ruleset};
+use self::ruleset::{Layer, Ruleset};
+use self::walk::{Blame, Fate, Fates, How};
 use crate::cause::{Cause, ClosedHow, ClosedPort, FirewallCause, OwnFirewall, Transport};
 use crate::net::route::entry_for;
 

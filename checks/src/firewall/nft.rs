@@ -2,17 +2,13 @@
 //!
 //! Reference: `libnftables-json(5)`, `nft(8)`.
 
-use std::collections::HashMap;
 use std::net::IpAddr;
 
 use serde_json::Value;
 
 use super::packet::{Leg, Packet, State};
+use super::ruleset::{Action, Base, Effect, Id, Layer, Rule, Ruleset, Sets};
 use super::value::{Field, Holds, ephemeral_within, is_in, names, number};
-use super::walk::{Action, Base, Effect, Id, Layer, Rule, Ruleset};
-
-/// The elements of a table's sets and maps, by family, table and name.
-pub(super) type Sets = HashMap<(String, String, String), Vec<Value>>;
 
 /// Adds what is written there to `ruleset`, and says which tables iptables has written: those hold
 /// matches that this format does not show.

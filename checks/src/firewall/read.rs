@@ -3,7 +3,8 @@
 use std::fs::File;
 use std::io::Read as _;
 
-use super::walk::{Blame, Layer, Named, Ruleset};
+use super::ruleset::{Layer, Ruleset};
+use super::walk::{Blame, Named};
 use super::{iptables, nft};
 use crate::net::program::{output, path};
 

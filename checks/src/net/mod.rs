@@ -11,6 +11,7 @@ use crate::evidence::Seen;
 
 mod arrivals;
 mod direct;
+mod errno;
 pub(crate) mod far;
 pub(crate) mod grpc;
 pub(crate) mod icmp;

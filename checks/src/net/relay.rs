@@ -9,7 +9,8 @@ use std::convert::Infallible;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
 
-use super::tcp::{Stream, local};
+use super::errno::local;
+use super::tcp::Stream;
 use crate::cause::{Cause, Phase, TalkCause};
 use crate::wire;
 

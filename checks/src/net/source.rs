@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6, UdpSocket};
 
 use socket2::Socket;
 
-use super::tcp::local;
+use super::errno::local;
 use crate::cause::{Cause, RouteCause, SourceFault};
 
 /// Has what `socket` sends to `to` leave from that address of ours; without one the kernel chooses.

@@ -10,8 +10,8 @@ use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::UdpSocket;
 use tokio::time::{Instant, sleep_until};
 
+use super::errno::{local, no_route};
 use super::source::{leave_from, leave_from_port};
-use super::tcp::{local, no_route};
 use super::{Ask, Deadline, Ledger, icmp, route};
 use crate::cause::{
     Cause, Concern, LocalFirewallSign, Millis, PathCause, Phase, PortCause, RouteCause, RouteEntry,

@@ -8,8 +8,8 @@ use super::markup::Markup;
 use super::sheet::{Row, Sheet, rank};
 use super::summary::mark;
 use crate::report::StepReport;
+use crate::run::outcome::Outcome;
 use crate::run::plan::Direction;
-use crate::run::verdict::Outcome;
 use crate::text::symbol;
 
 /// Appends the table of what crosses the network, and the list of what does not.

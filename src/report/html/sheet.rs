@@ -7,8 +7,8 @@ use crate::report::faults::{Fault, Followers, faults};
 use crate::report::groups::in_order;
 use crate::report::words::root_causes;
 use crate::report::{ConcernReport, Report, StepReport};
+use crate::run::outcome::Outcome;
 use crate::run::plan::Direction;
-use crate::run::verdict::Outcome;
 
 /// A report, arranged for a page.
 #[derive(Debug)]

@@ -7,7 +7,7 @@ use crate::report::faults::Fault;
 use crate::report::model::Tally;
 use crate::report::words::{self, Warning, about_warning, capitalised, moment, sources, warnings};
 use crate::report::{Ending, Report, StepReport};
-use crate::run::verdict::Outcome;
+use crate::run::outcome::Outcome;
 use crate::text::{first_of, symbol};
 
 /// Appends the verdict in one line, and the counts.

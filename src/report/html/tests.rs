@@ -11,8 +11,8 @@ use crate::report::model::{ConcernReport, Summary, Tally, Tool, UnreadCause, Why
 use crate::report::{
     AttemptReport, CauseReport, NoteReport, Readable, Report, StepReport, TargetReport, WayReport,
 };
+use crate::run::outcome::Outcome;
 use crate::run::plan::{Direction, Phase};
-use crate::run::verdict::Outcome;
 use crate::site::Origin;
 use crate::site::local::Host;
 

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::{Report, SCHEMA_VERSION};
 use crate::report::StepReport;
-use crate::run::verdict::Outcome;
+use crate::run::outcome::Outcome;
 use crate::text::first_of;
 
 /// What this version does not understand of a report.

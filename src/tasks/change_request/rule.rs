@@ -6,9 +6,9 @@ use preflight_checks::{Cause, RouteCause, Transport};
 
 use super::end::{End, Firewall};
 use crate::report::{AttemptReport, Readable, Report, StepReport, WayReport};
+use crate::run::outcome::Outcome;
 use crate::run::plan::CLOSED;
 use crate::run::plan::Direction;
-use crate::run::verdict::Outcome;
 use crate::run::wish::{Choice, Wish, add_new};
 use crate::site::address_of;
 

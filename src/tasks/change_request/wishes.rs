@@ -5,7 +5,7 @@ use preflight_checks::Layer;
 use super::Machine;
 use super::rule::{Rule, rules};
 use crate::report::{Report, StepReport};
-use crate::run::verdict::Outcome;
+use crate::run::outcome::Outcome;
 use crate::run::wish::add_new;
 
 /// What one machine asks for.

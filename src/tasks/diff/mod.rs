@@ -16,7 +16,7 @@ use std::net::IpAddr;
 use serde::Serialize;
 
 use crate::report::{Canvas, Report, SCHEMA_VERSION, StepReport, json};
-use crate::run::verdict::Outcome;
+use crate::run::outcome::Outcome;
 pub(crate) use notes::span;
 use standing::{Standing, is_unfinished, layer};
 

@@ -1,7 +1,7 @@
 //! How far is a step from working?
 
 use crate::report::StepReport;
-use crate::run::verdict::Outcome;
+use crate::run::outcome::Outcome;
 use preflight_checks::{Cause, Layer, OwnCause};
 
 /// From working to failing; what stands further down is worse.

@@ -11,7 +11,7 @@ use crate::report::saved::Saved;
 use crate::report::{
     AttemptReport, CauseReport, ConcernReport, Report, StepReport, about_concern, asked_too,
 };
-use crate::run::verdict::Outcome;
+use crate::run::outcome::Outcome;
 use crate::text::{Labels, hanging, pad};
 
 /// Writes everything that was seen for the step at this place, and judges it again.

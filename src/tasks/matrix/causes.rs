@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::Linked;
 use super::quarrel::NAMED;
-use crate::run::verdict::Outcome;
+use crate::run::outcome::Outcome;
 use crate::text::first_of;
 
 /// What several steps fail for.

@@ -6,7 +6,7 @@ use std::io;
 
 use super::Cell;
 use crate::report::escape::csv;
-use crate::run::verdict::Outcome;
+use crate::run::outcome::Outcome;
 
 /// Writes a header and the pairs.
 ///

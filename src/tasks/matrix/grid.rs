@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::Matrix;
-use crate::run::verdict::Outcome;
+use crate::run::outcome::Outcome;
 use crate::text::symbol;
 
 /// Rows from, columns to.

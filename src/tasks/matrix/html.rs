@@ -7,7 +7,7 @@ use super::{Cell, Matrix};
 use crate::report::html::markup::Markup;
 use crate::report::html::page::page;
 use crate::report::moment;
-use crate::run::verdict::Outcome;
+use crate::run::outcome::Outcome;
 use crate::text::symbol;
 
 /// Writes the page of `matrix`.

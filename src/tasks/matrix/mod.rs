@@ -22,7 +22,7 @@ use std::net::IpAddr;
 use serde::Serialize;
 
 use crate::report::{Canvas, Ending, Report, SCHEMA_VERSION, json};
-use crate::run::verdict::Outcome;
+use crate::run::outcome::Outcome;
 use causes::SharedCause;
 use clocks::Clock;
 use places::Places;

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::Linked;
 use super::seen::Flow;
-use crate::run::verdict::Outcome;
+use crate::run::outcome::Outcome;
 use crate::text::first_of;
 
 /// One machine asks, and the other says something that does not fit.

@@ -6,8 +6,8 @@ use preflight_checks::{Cause, Layer, NtpCause};
 use serde_json::Value;
 
 use crate::report::{Ending, Report, StepReport};
+use crate::run::outcome::Outcome;
 use crate::run::plan::Direction;
-use crate::run::verdict::Outcome;
 
 /// One run on one machine.
 #[derive(Clone, Debug)]

@@ -15,14 +15,14 @@ use socket2::{Domain, Protocol, Socket, Type};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+use super::errno::{local, no_route};
 use super::far::Io;
 use super::knock::{Knock, Terms};
 use super::ledger::Ledger;
 use super::source::leave_from;
 use super::{Ask, CONNECT, Deadline, Packets, icmp, route, sys, udp};
 use crate::cause::{
-    Cause, Concern, LocalFirewallSign, LocalRoute, Millis, PathCause, Phase, PortCause, RouteCause,
-    TalkCause,
+    Cause, Concern, LocalFirewallSign, Millis, PathCause, Phase, PortCause, RouteCause, TalkCause,
 };
 use crate::evidence::Seen;
 
@@ -401,30 +401,6 @@ fn begin(
         Err(error) if error.raw_os_error() == Some(libc::EINPROGRESS) => Ok(socket),
         Err(error) => Err(no_route(to, &error)),
     }
-}
-
-/// An error that `connect` gives at once comes from our own routing table.
-pub(super) fn no_route(to: SocketAddr, error: &io::Error) -> Cause {
-    let route = match error.raw_os_error() {
-        Some(libc::ENETUNREACH) => LocalRoute::Missing,
-        Some(libc::EHOSTUNREACH) => LocalRoute::Unreachable,
-        Some(libc::EACCES) => LocalRoute::Prohibit,
-        Some(libc::EINVAL) => LocalRoute::Blackhole,
-        Some(libc::EPERM) => {
-            return Cause::Route(RouteCause::LocalFirewall {
-                to,
-                how: LocalFirewallSign::NotPermitted,
-            });
-        }
-        // On loopback the RST is there before `connect` returns.
-        Some(libc::ECONNREFUSED) => return Cause::Port(PortCause::PortClosed { to }),
-        _ => return local("connect", error),
-    };
-    Cause::Route(RouteCause::NoRoute { to: to.ip(), route })
-}
-
-pub(super) fn local(action: &'static str, error: &io::Error) -> Cause {
-    Cause::Route(RouteCause::LocalError { action: action.into(), error: error.to_string() })
 }
 
 /// The handshake failed and the error queue is empty: errno alone decides.

@@ -9,7 +9,7 @@ use super::{Arrow, End, Map, Peer, word};
 use crate::report::Report;
 use crate::report::html::markup::{Attribute, Markup};
 use crate::report::words::sources;
-use crate::run::verdict::Outcome;
+use crate::run::outcome::Outcome;
 use crate::text::{first_of, symbol};
 
 /// Where things stand, in user units.

@@ -16,8 +16,8 @@ use crate::catalogue::Party;
 use crate::report::groups::in_order;
 use crate::report::html::markup::Markup;
 use crate::report::{Report, StepReport, WayReport};
+use crate::run::outcome::Outcome;
 use crate::run::plan::Direction;
-use crate::run::verdict::Outcome;
 
 /// Appends the map of `report`, and what is not on it; without arrows, nothing.
 pub(super) fn map(report: &Report, to: &mut Markup) {
