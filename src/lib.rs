@@ -6,6 +6,8 @@ mod catalogue;
 mod cli;
 mod console;
 mod demo;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod load;
 mod program;
 mod report;

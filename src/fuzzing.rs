@@ -1,0 +1,116 @@
+//! Doors for the fuzzers in `fuzz/`: what strangers wrote goes in, and what must hold for it is asserted.
+//!
+//! Not part of the program: only the feature `fuzzing` has them.
+
+use std::ffi::OsString;
+use std::path::Path;
+
+use strum::VariantArray as _;
+
+use crate::catalogue::Catalogue;
+use crate::load::{Request, load};
+use crate::report::saved::{self, Saved};
+use crate::report::{Canvas, Format, Report};
+use crate::site::file::SiteFile;
+use crate::tasks::redact::{Key, Redactor};
+use crate::{cli, settings};
+
+/// Reads a saved report: whatever is accepted is written in every format without a control
+/// character, and what was written as JSON reads back as the same report.
+///
+/// # Panics
+///
+/// When one of these does not hold.
+pub fn saved_report(json: &str) {
+    let Ok(saved) = saved::parse(json) else { return };
+    let judged = saved.judged();
+    for format in Format::VARIANTS {
+        shows_no_control(*format, &judged);
+    }
+    let first = written(Format::Json, &judged);
+    let again = saved::parse(&first).map(|saved: Saved| written(Format::Json, &saved.judged()));
+    assert_eq!(again.as_ref(), Ok(&first), "a report that was written reads as another");
+}
+
+/// Redacts a saved report: its host name and its targets are in no format afterwards.
+///
+/// # Panics
+///
+/// When one of them is.
+pub fn redacted_report(json: &str) {
+    let (Ok(saved), Ok(key)) = (saved::parse(json), Key::new()) else { return };
+    let named: Vec<String> = saved
+        .as_written()
+        .steps
+        .iter()
+        .filter_map(|step| step.target.as_ref())
+        .map(|target| target.host.clone())
+        .filter(|host| host.len() > 9 && host.contains('.'))
+        .collect();
+    let mut redactor = Redactor::new(key);
+    let Ok(saved) = saved.try_map(|report| redactor.report(&report)) else { return };
+    let judged = saved.judged();
+    for format in Format::VARIANTS {
+        let text = written(*format, &judged);
+        for host in &named {
+            assert!(!text.contains(host), "{host} is in a redacted report as {format:?}");
+        }
+    }
+}
+
+/// Reads a site file.
+pub fn site_file(text: &str) {
+    if let Err(broken) = SiteFile::parse("site.toml", text) {
+        is_clean("the error of a site file", &broken.explained());
+    }
+}
+
+/// Reads a flow table.
+pub fn catalogue(text: &str) {
+    if let Err(broken) = Catalogue::parse("flows.toml", text) {
+        is_clean("the error of a flow table", &broken.explained());
+    }
+}
+
+/// Looks at the machine whose files are below `root`: the site file made of it can be read again.
+///
+/// # Panics
+///
+/// When it cannot.
+pub fn machine(root: &Path) {
+    let words = ["preflight", "init", "--role", "poller", "--root"].map(OsString::from);
+    let words: Vec<OsString> = words.into_iter().chain([root.into()]).collect();
+    let request = cli::parse(words).map_err(settings::Refused::from).and_then(load);
+    if let Ok(Request::Init { text, .. }) = request {
+        is_clean("a site file", &text);
+        let read = SiteFile::parse("site.toml", &text);
+        let why = read.err().map(|broken| broken.explained());
+        assert_eq!(why, None, "init wrote a site file that cannot be read:\n{text}");
+    }
+}
+
+fn written(format: Format, report: &Report) -> String {
+    let mut out = Vec::new();
+    let written = format.write(report, Canvas { width: 80, verbose: true }, &mut out);
+    assert!(written.is_ok(), "{format:?}: {written:?}");
+    String::from_utf8_lossy(&out).into_owned()
+}
+
+fn shows_no_control(format: Format, report: &Report) {
+    is_clean(&format!("{format:?}"), &written(format, report));
+}
+
+/// No character that a terminal would obey, but for the colours that the program itself writes.
+fn is_clean(what: &str, text: &str) {
+    let mut rest = text;
+    while let Some(at) = rest.find(|it: char| it.is_control() && !matches!(it, '\n' | '\r' | '\t')) {
+        let (_, from) = rest.split_at(at);
+        let colour = from.strip_prefix("\u{1b}[").map(|it| {
+            it.trim_start_matches(|it: char| it.is_ascii_digit() || it == ';')
+        });
+        let after = colour.and_then(|it| it.strip_prefix('m'));
+        let shown: String = from.chars().take(20).collect();
+        assert!(after.is_some(), "{what} holds a control character: {shown:?}");
+        rest = after.unwrap_or_default();
+    }
+}
