@@ -554,7 +554,7 @@ pub(crate) struct TuningArgs {
     /// Warnings fail the run too
     #[arg(long)]
     pub(crate) strict: bool,
-    /// After a silence, do not look where on the way it begins (30 packets at most)
+    /// When nothing answers, do not look for the hop where the silence begins (30 packets at most)
     #[arg(long)]
     pub(crate) no_trace: bool,
     /// Send one real test mail to this address through each mail relay

@@ -78,7 +78,7 @@ impl<'a> Row<'a> {
     pub(super) fn result(&self) -> String {
         let mut text = if self.of > 1 { self.of_group() } else { self.step.result.clone() };
         if self.step.direction == Direction::Inbound && self.step.outcome == Outcome::Pass {
-            text.push_str("; the way here is not tested");
+            text.push_str("; the way to it was not tested");
         }
         if !self.step.required && self.step.outcome == Outcome::Fail {
             text.push_str(" [optional]");

@@ -80,7 +80,7 @@ fn clock(report: &Report) -> String {
     let (whole, against) = (clock.offset_ms.round().abs(), &clock.against);
     let side = if clock.offset_ms < 0.0 { "ahead of" } else { "behind" };
     if whole < 1.0 {
-        format!("clock as {against}")
+        format!("clock in step with {against}")
     } else {
         format!("clock {whole} ms {side} {against}")
     }
@@ -140,10 +140,14 @@ pub(super) fn verdict(required: Tally, ending: Ending, phase: Phase, reasons: &[
 pub(super) fn clause(required: Tally, ending: Ending, phase: Phase, has_reasons: bool) -> String {
     let of = required.asked();
     match required {
+        Tally { failed: 1, .. } if of == 1 => "the required flow fails".to_owned(),
         Tally { failed: 1, .. } => format!("1 of {of} required flows fails"),
         Tally { failed: 2.., .. } => format!("{} of {of} required flows fail", required.failed),
         _ if has_reasons => "warnings fail this run".to_owned(),
         _ if of == 0 => "no required flow was checked".to_owned(),
+        Tally { unknown: 1, .. } if of == 1 => {
+            "the required flow cannot be told from here".to_owned()
+        }
         Tally { unknown: 1.., .. } => {
             format!("{} of {of} required flows cannot be told from here", required.unknown)
         }

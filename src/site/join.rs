@@ -116,7 +116,7 @@ fn mail(ways: &[Mail], layer: &mut Layer) {
     for mail in ways.iter().filter(without) {
         let value = match &mail.to {
             MailTo::Nobody(reason) => format!("no mail leaves this machine: {reason}"),
-            _ => "mail goes straight to each receiver's server, as no relay is set".to_owned(),
+            _ => "no mail relay is set, so mail goes straight to each receiver's server; --smtp HOST if there is a relay".to_owned(),
         };
         if layer.targets(SMTP).is_empty() {
             let origin = Origin::File(mail.at.clone());

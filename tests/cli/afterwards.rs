@@ -362,7 +362,7 @@ fn a_code_of_tomorrow_is_shown_and_nothing_is_guessed_from_it() {
         "the port is blue [as its report has it: it knows no cause called `port-of-tomorrow`]",
         "who acts not known to this version of preflight",
         "do read the report with preflight 9.9.9, which made it",
-        "1 of 1 required flows fails: poller.bbdo (the port is blue)",
+        "the required flow fails: poller.bbdo (the port is blue)",
     ] {
         assert!(said.contains(part), "{part}: {shown}");
     }

@@ -50,7 +50,7 @@ fn a_saved_step_is_shown_with_all_that_was_seen_of_it() {
         "poller -> central, required: Collected data travels this way;",
         "(from --central)",
         &format!("then fail, port-closed: nothing listens on {at}"),
-        "who acts whoever runs 127.0.0.1",
+        "who acts the administrator of 127.0.0.1",
         "ask for start the service; on that machine: systemctl enable --now cbd;",
         "Today's rules say the same.",
         &format!("{at}, bbdo from 127.0.0.1: fail cause port-closed"),

@@ -28,3 +28,4 @@ mod secrets;
 mod site_file;
 mod source;
 mod usage;
+mod words;

@@ -3,7 +3,7 @@
 
 // A broken lab must stop the test.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
-#![allow(clippy::print_stdout)] // measured times are for whoever runs this
+#![allow(clippy::print_stdout)] // measured times are for the administrator of this
 
 #[path = "../lab/mod.rs"]
 mod lab;

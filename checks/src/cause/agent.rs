@@ -27,7 +27,7 @@ use super::remedy::{Advice, Passage, say};
 pub enum AgentCause {
     /// An agent hangs up as soon as it has accepted, before anything was said.
     #[error(
-        "{to} hangs up before a word is said, as {agent} does with hosts that its {list} does not have"
+        "{to} closes the connection without a word, as {agent} does with hosts that its {list} does not have"
     )]
     AgentNotAllowed {
         /// The agent.

@@ -73,7 +73,7 @@ pub enum Concern {
         origin: String,
     },
     /// A VPN should carry it, and it leaves by no tunnel.
-    #[error("not through the VPN: the route to {to} is \"{route}\", which is no tunnel")]
+    #[error("not through the VPN: the route to {to} is \"{route}\", which is not a tunnel")]
     OutsideVpn {
         /// The VPN's gateway, as it was given.
         vpn: String,
@@ -247,7 +247,7 @@ pub enum Concern {
     )]
     BbdoTlsNotAsked,
     /// A file of the poller's output may not be read here.
-    #[error("{file} could not be read here ({why}): what it is for was not tested")]
+    #[error("{file} could not be read here ({why}), so what it is for was not tested")]
     BbdoFileUnread {
         /// Which.
         file: String,
@@ -556,12 +556,12 @@ impl Concern {
                 "give --otlp-token-file FILE (or PREFLIGHT_OTLP_TOKEN) to have it tested too; to a trusted certificate only (otlps://)",
             ),
             Self::OtlpNoMetrics => say(format!(
-                "ask whoever runs {target} which program listens on {} {}; an agent that waits for its poller looks like this too",
+                "ask the administrator of {target} which program listens on {} {}; an agent that waits for its poller looks like this too",
                 passage.transport,
                 passage.port()
             )),
             Self::Unproved => say(format!(
-                "try it from this host with its own client, or ask whoever runs {target} what listens on {} {}",
+                "try it from this host with its own client, or ask the administrator of {target} what listens on {} {}",
                 passage.transport,
                 passage.port()
             )),

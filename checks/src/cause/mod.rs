@@ -213,7 +213,7 @@ impl Cause {
         }
     }
 
-    /// Is it whoever runs the server that acts, if a proxy stands before it? Up to the port, and in
+    /// Is it the administrator of the server that acts, if a proxy stands before it? Up to the port, and in
     /// what is of the way to a proxy, the proxy is meant.
     fn is_of_the_server(&self) -> bool {
         self.owner() == Owner::FarSide && self.layer() > Layer::Port && self.inner().is_none()

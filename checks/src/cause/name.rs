@@ -124,7 +124,7 @@ pub enum NameCause {
         origin: String,
     },
     /// The name has an address that no host can have: name servers answer so for what they block.
-    #[error("{name} has the address {address}, which is no host's ({origin})")]
+    #[error("{name} has the address {address}, which cannot be a host's ({origin})")]
     NameIsNobody {
         /// The name asked for.
         name: String,
@@ -234,7 +234,7 @@ impl NameCause {
             Self::NameServerUnreachable { server, because, .. } => {
                 let advice = because.advice(&passage.to_name_server(*server));
                 match because.owner() {
-                    Owner::FarSide => advice.by(format!("whoever runs the name server {server}")),
+                    Owner::FarSide => advice.by(format!("the administrator of the name server {server}")),
                     _ => advice,
                 }
             }

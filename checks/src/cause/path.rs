@@ -146,7 +146,7 @@ pub enum PathCause {
         icmp: Icmp,
     },
     /// The operating system reports a refusal without naming who refused.
-    #[error("refused on the way, by whom cannot be told from here ({error})")]
+    #[error("refused on the way; from here it cannot be told which device refused ({error})")]
     Unreachable {
         /// Where it was going.
         to: SocketAddr,
@@ -165,7 +165,7 @@ pub enum PathCause {
         waited: Millis,
     },
     /// A packet with a full hop limit ran out of it: routers pass it in circles.
-    #[error("{by} gave the packet to {to} up after too many hops ({icmp})")]
+    #[error("routing loop: {by} dropped the packet to {to} after too many hops ({icmp})")]
     HopLimitExceeded {
         /// The address asked for.
         to: IpAddr,
@@ -201,7 +201,7 @@ pub enum PathCause {
     ///
     /// The drop is at that device or after it. Over UDP a service that ignores
     /// this host looks the same.
-    #[error("no answer; the trail ends at or after {by} (hop {hop}){}; the host is there ({alive})", facts::as_beside(*.beside))]
+    #[error("no answer; the host is up ({alive}); packets for this port get as far as {by} (hop {hop}){}", facts::as_beside(*.beside))]
     PortSilentAfter {
         /// Who was asked.
         to: SocketAddr,
@@ -222,7 +222,7 @@ pub enum PathCause {
         beside: usize,
     },
     /// No answer; the host itself answers, and no device on the way names itself.
-    #[error("no answer from this port; the host is there ({alive}), no router names itself")]
+    #[error("no answer from this port; the host is up ({alive}); no router on the way names itself")]
     PortSilent {
         /// Who was asked.
         to: SocketAddr,
@@ -233,7 +233,7 @@ pub enum PathCause {
         waited: Millis,
     },
     /// No answer; the host itself answers, and no router is in between.
-    #[error("no answer from this port; the host is there ({alive}), no router in between")]
+    #[error("no answer from this port; the host is up ({alive}); no router stands in between")]
     PortSilentOnSegment {
         /// Who was asked.
         to: SocketAddr,
@@ -244,7 +244,7 @@ pub enum PathCause {
         waited: Millis,
     },
     /// No answer, nor from anything else of the host; the last device to name itself is known.
-    #[error("nothing of this host answers; the trail ends at or after {by} (hop {hop}){}", facts::as_beside(*.beside))]
+    #[error("nothing of this host answers; packets get as far as {by} (hop {hop}){}", facts::as_beside(*.beside))]
     HostSilentAfter {
         /// Who was asked.
         to: SocketAddr,
@@ -433,7 +433,7 @@ impl PathCause {
                         passage.target
                     )),
                 };
-                advice.by(format!("whoever runs the VPN {vpn}, and {}", passage.target))
+                advice.by(format!("the administrator of the VPN {vpn}, and {}", passage.target))
             }
             Self::HostUnreachable { to, .. } => say(format!(
                 "find out why {to} does not answer behind this device: whether it is up, and the address right"

@@ -194,7 +194,7 @@ impl Owner {
         use super::about::Whereabouts::{At, AtOrBefore, AtOrBehind, Unknown};
         match self {
             Self::ThisHost => "you, on this host".to_owned(),
-            Self::FarSide => format!("whoever runs {target}"),
+            Self::FarSide => format!("the administrator of {target}"),
             Self::Network(At(device)) => format!("network team, device {device}"),
             Self::Network(AtOrBehind(last)) => format!("network team, at {last} or behind it"),
             Self::Network(AtOrBefore(first)) => format!("network team, at {first} or before it"),

@@ -33,7 +33,7 @@ pub enum SnmpCause {
         version: Cow<'static, str>,
     },
     /// Neither discovery nor a question was answered, and no credentials were given.
-    #[error("nothing answers; cannot be told from here")]
+    #[error("no reply: a firewall, a device that is off, or SNMP that is not enabled")]
     SnmpSilent {
         /// Who was asked.
         to: SocketAddr,

@@ -144,7 +144,7 @@ fn a_silent_host_is_told_from_a_silent_port() {
     );
     assert_eq!(
         cause.to_string(),
-        "nothing of this host answers; the trail ends at or after 10.9.0.2 (hop 2)"
+        "nothing of this host answers; packets get as far as 10.9.0.2 (hop 2)"
     );
 }
 

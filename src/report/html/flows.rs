@@ -111,7 +111,7 @@ fn result(row: &Row<'_>, detail: &Markup, cell: &mut Markup) {
     let step = row.first;
     let mut said = step.result.clone();
     if step.direction == Direction::Inbound && step.outcome == Outcome::Pass {
-        said.push_str("; the way here is not tested");
+        said.push_str("; the way to it was not tested");
     }
     if let Some(reason) = &step.unread {
         said = format!("{said} [as its report has it: {reason}]");

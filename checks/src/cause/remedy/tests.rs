@@ -173,7 +173,7 @@ fn what_a_server_behind_a_proxy_gets_wrong_is_not_the_proxys() {
     let behind = Some(("www.example.org".to_owned(), 443));
     let passage = Passage { behind, ..passage("https", Transport::Tcp, "") };
     let missing = Cause::Web(WebCause::HttpNotFound { path: "/x".to_owned() }).remedy(&passage);
-    assert_eq!(missing.who, "whoever runs www.example.org");
+    assert_eq!(missing.who, "the administrator of www.example.org");
     let tls = Cause::Tls(TlsCause::TlsVersion { peer: "1.1".to_owned() }).remedy(&passage);
     assert!(tls.text.contains("s_client -connect www.example.org:443"), "{}", tls.text);
     let closed = Cause::Port(PortCause::PortClosed { to: ([10, 0, 0, 5], 15_669).into() });
@@ -182,7 +182,7 @@ fn what_a_server_behind_a_proxy_gets_wrong_is_not_the_proxys() {
         reason: closed.to_string(),
         because: Box::new(closed),
     });
-    assert_eq!(proxy.remedy(&passage).who, "whoever runs central");
+    assert_eq!(proxy.remedy(&passage).who, "the administrator of central");
 }
 
 #[test]
@@ -190,11 +190,11 @@ fn a_locked_account_is_for_whoever_unlocks_it() {
     let passage = passage("ldap", Transport::Tcp, "");
     for (code, who, what) in [
         ("52e", "you, on this host", "check bind DN"),
-        ("775", "whoever runs central", "Unlock-ADAccount"),
-        ("533", "whoever runs central", "Enable-ADAccount"),
-        ("701", "whoever runs central", "Clear-ADAccountExpiration"),
-        ("532", "whoever runs central", "Set-ADAccountPassword"),
-        ("531", "whoever runs central", "10.2.0.7"),
+        ("775", "the administrator of central", "Unlock-ADAccount"),
+        ("533", "the administrator of central", "Enable-ADAccount"),
+        ("701", "the administrator of central", "Clear-ADAccountExpiration"),
+        ("532", "the administrator of central", "Set-ADAccountPassword"),
+        ("531", "the administrator of central", "10.2.0.7"),
     ] {
         let cause =
             LdapCause::LdapBindRefused { reason: "no".to_owned(), sub_code: Some(code.to_owned()) };

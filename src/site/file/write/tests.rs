@@ -211,7 +211,7 @@ fn what_is_written_plans_what_was_found() {
     }
     let text = plans_the_same(&central(), Role::Central);
     for line in [
-        "smtp = [] # mail goes straight to each receiver's server, as no relay is set (/etc/postfix/main.cf:5)",
+        "smtp = [] # no mail relay is set, so mail goes straight to each receiver's server; --smtp HOST if there is a relay (/etc/postfix/main.cf:5)",
         "[machine.\"Poller Süd\"]",
         "[machine.\"Poller Süd-2\"]",
         "mode = \"through-remote\" # /var/lib/pollers:3",
