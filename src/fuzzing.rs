@@ -103,11 +103,12 @@ fn shows_no_control(format: Format, report: &Report) {
 /// No character that a terminal would obey, but for the colours that the program itself writes.
 fn is_clean(what: &str, text: &str) {
     let mut rest = text;
-    while let Some(at) = rest.find(|it: char| it.is_control() && !matches!(it, '\n' | '\r' | '\t')) {
+    while let Some(at) = rest.find(|it: char| it.is_control() && !matches!(it, '\n' | '\r' | '\t'))
+    {
         let (_, from) = rest.split_at(at);
-        let colour = from.strip_prefix("\u{1b}[").map(|it| {
-            it.trim_start_matches(|it: char| it.is_ascii_digit() || it == ';')
-        });
+        let colour = from
+            .strip_prefix("\u{1b}[")
+            .map(|it| it.trim_start_matches(|it: char| it.is_ascii_digit() || it == ';'));
         let after = colour.and_then(|it| it.strip_prefix('m'));
         let shown: String = from.chars().take(20).collect();
         assert!(after.is_some(), "{what} holds a control character: {shown:?}");

@@ -27,5 +27,6 @@ mod schema;
 mod secrets;
 mod site_file;
 mod source;
+mod supply;
 mod usage;
 mod words;

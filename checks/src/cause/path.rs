@@ -222,7 +222,9 @@ pub enum PathCause {
         beside: usize,
     },
     /// No answer; the host itself answers, and no device on the way names itself.
-    #[error("no answer from this port; the host is up ({alive}); no router on the way names itself")]
+    #[error(
+        "no answer from this port; the host is up ({alive}); no router on the way names itself"
+    )]
     PortSilent {
         /// Who was asked.
         to: SocketAddr,

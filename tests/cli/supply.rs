@@ -1,0 +1,108 @@
+//! What the program is built from: one TLS, one provider, one source, licences that allow it.
+
+use std::collections::BTreeMap;
+use std::process::Command;
+
+use serde_json::Value;
+
+/// What must never come in, whoever asks for it: a second TLS or a second crypto provider.
+const BANNED: &[&str] =
+    &["openssl", "openssl-sys", "native-tls", "aws-lc-rs", "aws-lc-sys", "boring", "mbedtls"];
+
+/// What must be there once: two versions of these would be two judges of a stranger's bytes.
+const ONCE: &[&str] = &[
+    "rustls",
+    "rustls-webpki",
+    "ring",
+    "tokio",
+    "tokio-rustls",
+    "hickory-proto",
+    "h2",
+    "hyper",
+    "x509-parser",
+    "ldap3",
+    "async-snmp",
+    "serde",
+    "serde_json",
+    "toml",
+    "libyaml-safer",
+];
+
+/// Licences under which the program may be handed on with what it is made of.
+const LICENCES: &[&str] = &[
+    "MIT",
+    "MIT-0",
+    "Apache-2.0",
+    "Apache-2.0 WITH LLVM-exception",
+    "BSD-2-Clause",
+    "BSD-3-Clause",
+    "0BSD",
+    "ISC",
+    "Zlib",
+    "Unicode-3.0",
+    "Unlicense",
+    "CDLA-Permissive-2.0",
+];
+
+/// All packages of the program as it is built for Linux, by cargo's own account.
+fn packages() -> Vec<Value> {
+    let platform = "x86_64-unknown-linux-gnu";
+    let output = Command::new(env!("CARGO"))
+        .args(["metadata", "--format-version", "1", "--locked", "--offline"])
+        .args(["--filter-platform", platform])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let mut metadata: Value = serde_json::from_slice(&output.stdout).unwrap();
+    match metadata["packages"].take() {
+        Value::Array(packages) => packages,
+        other => panic!("no packages: {other}"),
+    }
+}
+
+#[test]
+fn there_is_one_tls_one_provider_and_one_version_of_what_judges() {
+    let mut versions: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for package in packages() {
+        let [name, version] = ["name", "version"].map(|key| package[key].as_str().unwrap());
+        versions.entry(name.to_owned()).or_default().push(version.to_owned());
+    }
+    assert!(versions.len() > 100, "cargo names {} packages only", versions.len());
+    for name in BANNED {
+        assert_eq!(versions.get(*name), None, "{name} came in");
+    }
+    for name in ONCE {
+        assert_eq!(versions.get(*name).map_or(0, Vec::len), 1, "{name}: {:?}", versions.get(*name));
+    }
+}
+
+#[test]
+fn every_crate_comes_from_the_registry_under_a_licence_that_allows_it() {
+    for package in packages() {
+        let name = package["name"].as_str().unwrap();
+        let Some(source) = package["source"].as_str() else {
+            // Ours.
+            assert!(name.contains("preflight"), "{name} has no source");
+            continue;
+        };
+        assert!(source.starts_with("registry+"), "{name} comes from {source}");
+        let licence = package["license"].as_str().unwrap_or_default();
+        assert!(is_allowed(licence), "{name} is under {licence:?}");
+    }
+}
+
+/// Does an SPDX expression leave a choice that is allowed? Also in the old form with a slash.
+fn is_allowed(expression: &str) -> bool {
+    let expression = expression.replace(['(', ')'], "").replace(" / ", "/").replace('/', " OR ");
+    let all = expression.split(" AND ");
+    all.into_iter().all(|any| any.split(" OR ").any(|one| LICENCES.contains(&one)))
+}
+
+#[test]
+fn a_licence_is_read_as_it_is_meant() {
+    assert!(is_allowed("MIT OR GPL-3.0-only") && is_allowed("MIT/Apache-2.0"));
+    assert!(is_allowed("(MIT OR Apache-2.0) AND Unicode-3.0"));
+    assert!(!is_allowed("MIT AND GPL-3.0-only") && !is_allowed("GPL-3.0-only"));
+    assert!(!is_allowed(""));
+}
