@@ -3,20 +3,24 @@
 //! clap is imported here and in `cli/` alone; what the words mean is said by `settings`.
 
 mod afterwards;
+mod completion;
+mod help;
+mod manual;
+mod wrong;
 
 use std::ffi::OsString;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
-use clap::{Args, Parser, Subcommand};
-use preflight_checks::discreet_value;
-
-/// What clap says of a command line: help, version, or an error with its usage.
-pub(crate) use clap::Error as UsageError;
+use clap::{Args, FromArgMatches as _, Parser, Subcommand};
 
 pub(crate) use self::afterwards::{
     DiffArgs, MergeArgs, RedactArgs, RedactSavedArgs, RequestArgs, ShowArgs,
 };
+pub(crate) use self::completion::{Known, Shell, complete, script};
+pub(crate) use self::help::brief;
+pub(crate) use self::manual::manuals;
+pub(crate) use self::wrong::UsageError;
 use crate::catalogue::{PARTIES, PartyKind, TargetFlag};
 use crate::site::sample::PER_GROUP;
 
@@ -25,10 +29,11 @@ use crate::site::sample::PER_GROUP;
 #[derive(Debug, Parser)]
 #[command(
     name = "preflight",
-    version,
     max_term_width = 100,
     args_conflicts_with_subcommands = true,
-    after_help = EXIT_CODES
+    disable_help_flag = true,
+    disable_version_flag = true,
+    after_long_help = EXIT_CODES
 )]
 pub(crate) struct Cli {
     #[command(subcommand)]
@@ -37,6 +42,34 @@ pub(crate) struct Cli {
     pub(crate) run: RunArgs,
     #[command(flatten)]
     pub(crate) again: AgainArgs,
+    #[command(flatten)]
+    pub(crate) about: AboutArgs,
+}
+
+#[derive(Debug, Default, Args)]
+#[command(next_help_heading = "Help")]
+pub(crate) struct AboutArgs {
+    /// The version; with --verbose also what it was built from and for, and its flow tables
+    #[arg(long, short = 'V')]
+    pub(crate) version: bool,
+    /// One screen: the flags that most need, and three examples
+    #[arg(short = 'h')]
+    pub(crate) brief: bool,
+    /// Every flag
+    #[arg(long, action = clap::ArgAction::HelpLong)]
+    pub(crate) help: Option<bool>,
+}
+
+/// When a terminal's colours are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Colour {
+    /// To a terminal, unless `NO_COLOR` is set
+    #[default]
+    Auto,
+    /// To pipes too
+    Always,
+    /// To nobody
+    Never,
 }
 
 const EXIT_CODES: &str = "\
@@ -47,6 +80,8 @@ Exit codes: 0 every required flow works (warnings allowed, unless --strict)
             130 interrupted; what was finished is reported
 With --format centreon on stdout a plugin's: 0 OK, 1 WARNING (a required flow
             warns), 2 CRITICAL (one fails), 3 UNKNOWN (anything else)
+
+Where a FILE is read, - is standard input; where one is written, - is stdout.
 
 Secrets are read from a file (--*-file) or from the environment:
 PREFLIGHT_SNMP_COMMUNITY, PREFLIGHT_SNMP_AUTH, PREFLIGHT_SNMP_PRIV,
@@ -97,6 +132,25 @@ pub(crate) enum Command {
     Merge(MergeArgs),
     /// One change request for the network team, from saved reports
     Request(RequestArgs),
+    /// Print what a shell needs to complete commands, flags and their values
+    #[command(after_help = completion::HOW)]
+    Completions {
+        /// The shell
+        #[arg(value_name = "SHELL")]
+        shell: Shell,
+    },
+    /// Print a manual page, or write all of them
+    Manual(ManualArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ManualArgs {
+    /// The command it is of [default: preflight itself]
+    #[arg(value_name = "COMMAND")]
+    pub(crate) command: Option<String>,
+    /// Write the pages of preflight and of every command into this folder instead
+    #[arg(long, value_name = "DIR", conflicts_with = "command")]
+    pub(crate) output: Option<PathBuf>,
 }
 
 /// What has a schema.
@@ -145,6 +199,10 @@ pub(crate) struct OutputArgs {
     /// Show where each value came from, evidence and timings
     #[arg(long, short)]
     pub(crate) verbose: bool,
+    /// Show no table, no progress and no notes: the exit code says how it went; other formats
+    /// and files are written
+    #[arg(long, short, conflicts_with = "verbose")]
+    pub(crate) quiet: bool,
     #[command(flatten)]
     pub(crate) files: FilesArgs,
 }
@@ -224,6 +282,7 @@ impl RespondArgs {
 
 /// Which flow table.
 #[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Which machine")]
 pub(crate) struct TableArgs {
     /// The vendor's flow table: i-vertix, centreon or centreon-cloud [default: as this machine's
     /// files say; where nothing is installed, i-vertix if it knows the role]
@@ -289,6 +348,10 @@ pub(crate) struct InitArgs {
     /// files say, else i-vertix if it knows the role]
     #[arg(long, value_name = "NAME")]
     pub(crate) profile: Option<String>,
+    /// Made from an Ansible inventory instead, as `ansible-inventory --list` prints it: the groups
+    /// central, pollers and remotes are machines
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["root", "role"])]
+    pub(crate) from_inventory: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -301,11 +364,14 @@ pub(crate) struct PlanArgs {
 }
 
 #[derive(Debug, Default, Args)]
+#[command(next_help_heading = "Which machine")]
 pub(crate) struct RunArgs {
     /// What this machine is, or is about to be: central, poller, remote, map, mbi, bi or database
     /// [default: what its files say]
     #[arg(long, value_name = "ROLE")]
     pub(crate) role: Option<String>,
+    #[command(flatten)]
+    pub(crate) known: KnownArgs,
     #[command(flatten)]
     pub(crate) table: TableArgs,
     /// Before or after installation; auto: after, if Centreon's files exist here [default: auto]
@@ -324,8 +390,6 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "reversed|grpc|tls", value_delimiter = ',')]
     pub(crate) bbdo: Vec<String>,
 
-    #[command(flatten)]
-    pub(crate) known: KnownArgs,
     #[command(flatten)]
     pub(crate) targets: TargetArgs,
     #[command(flatten)]
@@ -348,7 +412,7 @@ impl RunArgs {
 }
 
 #[derive(Debug, Default, Args)]
-#[command(next_help_heading = "What is known already")]
+#[command(next_help_heading = "Which machine")]
 pub(crate) struct KnownArgs {
     /// A site file: the machines of the platform, their servers, where secrets live
     #[arg(long, value_name = "FILE")]
@@ -364,29 +428,36 @@ pub(crate) struct KnownArgs {
     #[arg(long, conflicts_with = "root")]
     pub(crate) no_discovery: bool,
     /// Of the monitored hosts, ask this many of each subnet and template
-    #[arg(long, value_name = "N", default_value_t = PER_GROUP)]
+    #[arg(long, value_name = "N", default_value_t = PER_GROUP, help_heading = help::TARGETS, display_order = LAST)]
     pub(crate) sample: usize,
     /// Pollers of this central: a file with what `centreon -o INSTANCE -a show` prints, or a
     /// saved export of the table `nagios_server` with its header
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", help_heading = help::TARGETS, display_order = LAST)]
     pub(crate) pollers_from: Option<PathBuf>,
     /// Directories of the web interface: a file with what
     /// `centreon -o LDAP -a showserver -v NAME` prints
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", help_heading = help::TARGETS, display_order = LAST)]
     pub(crate) ldap_from: Option<PathBuf>,
     /// Ask Centreon's own command line for both, as the user whose login is in ~/.centreonApi
-    #[arg(long, conflicts_with = "root")]
+    #[arg(long, conflicts_with = "root", help_heading = help::TARGETS, display_order = LAST)]
     pub(crate) clapi: bool,
     /// Ask every monitored host
-    #[arg(long, conflicts_with = "sample")]
+    #[arg(long, conflicts_with = "sample", help_heading = help::TARGETS, display_order = LAST)]
     pub(crate) all_devices: bool,
 }
 
+/// Behind the other targets.
+const LAST: usize = 900;
+
 #[derive(Debug, Default, Args)]
-#[command(next_help_heading = "Targets (repeatable: HOST, HOST:PORT, [IPv6]:PORT or a URL)")]
+#[command(next_help_heading = help::TARGETS)]
 pub(crate) struct TargetArgs {
     #[command(flatten)]
     pub(crate) peers: PeerArgs,
+    /// Monitored devices from a file, - is standard input: a host, a network or a range a line;
+    /// CSV with a column host, address or ip; or NDJSON with such a key
+    #[arg(long, value_name = "FILE")]
+    pub(crate) devices_from: Vec<PathBuf>,
     /// A peer of any other kind the catalogue names
     #[arg(long = "target", value_name = "KIND=HOST")]
     pub(crate) other: Vec<String>,
@@ -439,13 +510,13 @@ impl Args for PeerArgs {
 }
 
 impl clap::FromArgMatches for PeerArgs {
-    fn from_arg_matches(matches: &clap::ArgMatches) -> Result<Self, UsageError> {
+    fn from_arg_matches(matches: &clap::ArgMatches) -> Result<Self, clap::Error> {
         let mut peers = Self::default();
         peers.update_from_arg_matches(matches)?;
         Ok(peers)
     }
 
-    fn update_from_arg_matches(&mut self, matches: &clap::ArgMatches) -> Result<(), UsageError> {
+    fn update_from_arg_matches(&mut self, matches: &clap::ArgMatches) -> Result<(), clap::Error> {
         for kind in PARTIES {
             for flag in kind.flags {
                 let values = matches.get_many::<String>(flag.flag.trim_start_matches('-'));
@@ -458,7 +529,7 @@ impl clap::FromArgMatches for PeerArgs {
 }
 
 #[derive(Debug, Default, Args)]
-#[command(next_help_heading = "Credentials (names here, secrets from files or the environment)")]
+#[command(next_help_heading = "Passwords (names here, secrets from files or the environment)")]
 pub(crate) struct CredentialArgs {
     /// 1, 2c or 3
     #[arg(long, value_name = "1|2c|3")]
@@ -524,7 +595,7 @@ pub(crate) struct CredentialArgs {
 }
 
 #[derive(Debug, Default, Args)]
-#[command(next_help_heading = "How")]
+#[command(next_help_heading = "What is asked, and how")]
 pub(crate) struct TuningArgs {
     /// Only these flows: ids or globs, as poller.*
     #[arg(long, value_name = "ID", value_delimiter = ',')]
@@ -565,63 +636,6 @@ pub(crate) struct TuningArgs {
     pub(crate) smtp_from: Option<String>,
 }
 
-/// Other words for what a flag is about; those for peers stand in their table.
-const MEANT: [(&str, &str); 9] = [
-    ("address", "--from"),
-    ("bind", "--from"),
-    ("config", "--site"),
-    ("exclude", "--skip"),
-    ("interface", "--from"),
-    ("mode", "--file-mode"),
-    ("output", "--format"),
-    ("permissions", "--file-mode"),
-    ("source", "--from"),
-];
-
-/// For a flag there is not, the one that is meant: by its meaning, or nearly spelt so; else none.
-fn by_meaning(mut error: UsageError) -> UsageError {
-    use clap::error::{ContextKind, ContextValue, ErrorKind};
-    let typed = match error.get(ContextKind::InvalidArg) {
-        Some(ContextValue::String(typed)) if error.kind() == ErrorKind::UnknownArgument => {
-            typed.trim_start_matches('-').to_ascii_lowercase()
-        }
-        _ => return error,
-    };
-    let is_near = match error.get(ContextKind::SuggestedArg) {
-        Some(ContextValue::String(near)) => {
-            strsim::osa_distance(near.trim_start_matches('-'), &typed) <= 2
-        }
-        _ => false,
-    };
-    let of_peers = PARTIES.iter().flat_map(|kind| kind.flags);
-    let of_peers = of_peers.flat_map(|flag| flag.meant.iter().map(|word| (*word, flag.flag)));
-    let meant = MEANT.into_iter().chain(of_peers).find(|(word, _)| *word == typed);
-    if let Some((_, flag)) = meant {
-        error.insert(ContextKind::SuggestedArg, ContextValue::String(flag.to_owned()));
-    } else if !is_near {
-        error.remove(ContextKind::SuggestedArg);
-    }
-    error
-}
-
-/// The same error; what was typed is repeated in it without what may be a secret.
-fn without_secrets(mut error: UsageError) -> UsageError {
-    use clap::error::{ContextKind, ContextValue};
-    const TYPED: [ContextKind; 3] =
-        [ContextKind::InvalidArg, ContextKind::InvalidSubcommand, ContextKind::InvalidValue];
-    for kind in TYPED {
-        let shown = match error.get(kind) {
-            Some(ContextValue::String(typed)) => ContextValue::String(discreet_value(typed)),
-            Some(ContextValue::Strings(typed)) => {
-                ContextValue::Strings(typed.iter().map(|text| discreet_value(text)).collect())
-            }
-            _ => continue,
-        };
-        error.insert(kind, shown);
-    }
-    error
-}
-
 /// Is the command line a monitoring plugin's? Also when it is otherwise wrong: the
 /// monitoring system must not take wrong usage for a critical state.
 pub(crate) fn wants_plugin(words: &[OsString]) -> bool {
@@ -629,13 +643,26 @@ pub(crate) fn wants_plugin(words: &[OsString]) -> bool {
     words.windows(2).any(is_pair) || words.iter().any(|word| word == "--format=centreon")
 }
 
+/// A command line, and when it wants colours.
+pub(crate) struct Parsed {
+    /// What was typed.
+    pub(crate) cli: Cli,
+    /// `--color`.
+    pub(crate) colour: Colour,
+}
+
 /// Reads the command line; no file that it names is opened.
 ///
 /// # Errors
 ///
-/// Help and version, too: what clap has to say instead.
-pub(crate) fn parse(words: Vec<OsString>) -> Result<Cli, UsageError> {
-    Cli::try_parse_from(with_file_mode(words)).map_err(by_meaning).map_err(without_secrets)
+/// Help, too: what there is to say instead.
+pub(crate) fn parse(words: Vec<OsString>) -> Result<Parsed, UsageError> {
+    let words = with_file_mode(words);
+    let matches = help::command().try_get_matches_from(&words);
+    let matches = matches.map_err(|error| wrong::said(error, &words))?;
+    let colour = help::colour(&matches);
+    let cli = Cli::from_arg_matches(&matches).map_err(|error| wrong::said(error, &words))?;
+    Ok(Parsed { cli, colour })
 }
 
 /// `--mode 640` is what `--file-mode 640` was once called; a mode of two machines is a word.

@@ -17,6 +17,7 @@ mod settings;
 mod site;
 mod tasks;
 mod text;
+mod version;
 
 pub use demo::responder;
 pub use program::main;

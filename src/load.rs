@@ -3,17 +3,19 @@
 use std::path::PathBuf;
 
 use crate::cli::{
-    Cli, Command, DiffArgs, MergeArgs, RedactArgs, RedactSavedArgs, RequestArgs, RunArgs, ShowArgs,
+    self, Cli, Command, DiffArgs, ManualArgs, MergeArgs, RedactArgs, RedactSavedArgs, RequestArgs,
+    RunArgs, ShowArgs,
 };
 use crate::respond;
 use crate::run::watch::Patience;
 use crate::settings::{
-    Job, Output, Purpose, Refused, duration, formats, init, inventory, job, jobs, key, nat, output,
-    pair, patience, requirements,
+    Job, Output, Purpose, Refused, bad, duration, formats, init, inventory, is_stdin, job, jobs,
+    key, nat, output, pair, patience, requirements,
 };
 use crate::tasks::Task;
 use crate::tasks::flows::{self, Requirements};
 use crate::tasks::inventory::Inventory;
+use crate::version;
 
 /// What the user asked for.
 #[derive(Debug)]
@@ -74,6 +76,10 @@ pub(crate) enum Request {
         /// The step's id, or its flow.
         step: String,
     },
+    /// Print a text that is made from the program itself.
+    Print(Vec<u8>),
+    /// Write each text into its file of a folder.
+    Write(PathBuf, Vec<(String, Vec<u8>)>),
     /// Work on saved reports.
     Afterwards(Box<Task>),
 }
@@ -85,6 +91,12 @@ pub(crate) enum Request {
 /// [`Refused`], which ends the program with exit code 2.
 pub(crate) fn load(cli: Cli) -> Result<Request, Refused> {
     match cli.command {
+        None if cli.about.brief => Ok(Request::Print(cli::brief().into())),
+        None if cli.about.version => {
+            let is_whole = cli.run.output.verbose;
+            let text = if is_whole { version::whole() } else { version::line() };
+            Ok(Request::Print(text.into()))
+        }
         None => {
             let again = patience(&cli.again)?;
             Ok(Request::Run { job: Box::new(job(&cli.run, Purpose::Run)?), again })
@@ -94,7 +106,8 @@ pub(crate) fn load(cli: Cli) -> Result<Request, Refused> {
             Ok(Request::Plan(Box::new(job(&plan.run, Purpose::Plan)?.planned()?)))
         }
         Some(Command::Init(args)) => {
-            Ok(Request::Init { text: init(&args)?, output: args.output, force: args.force })
+            let output = args.output.clone().filter(|file| !is_stdin(file));
+            Ok(Request::Init { text: init(&args)?, output, force: args.force })
         }
         Some(Command::Flows(args)) => {
             let output = formats(&args.format, &args.files)?;
@@ -123,12 +136,31 @@ pub(crate) fn load(cli: Cli) -> Result<Request, Refused> {
         Some(Command::Request(request)) => {
             Ok(Request::Afterwards(Box::new(request_task(request)?)))
         }
+        Some(Command::Completions { shell }) => {
+            let script = cli::script(shell);
+            Ok(Request::Print(script.map_err(|error| bad("completions", error.to_string()))?))
+        }
+        Some(Command::Manual(args)) => manual(args),
         Some(Command::Demo(demo)) => {
             let breaks =
                 demo.breaks.iter().map(|text| pair("--break", text)).collect::<Result<_, _>>()?;
             Ok(Request::Demo { breaks, output: output(&demo.output)? })
         }
     }
+}
+
+fn manual(args: ManualArgs) -> Result<Request, Refused> {
+    let pages = cli::manuals().map_err(|error| bad("manual", error.to_string()))?;
+    if let Some(folder) = args.output {
+        let files = pages.into_iter().map(|page| (page.file, page.page)).collect();
+        return Ok(Request::Write(folder, files));
+    }
+    let name = args.command.unwrap_or_default();
+    let page = pages.into_iter().find(|page| page.command == name);
+    let page = page.ok_or_else(|| {
+        bad("manual", format!("there is no command {}", preflight_checks::quoted(&name)))
+    })?;
+    Ok(Request::Print(page.page))
 }
 
 fn diff_task(args: DiffArgs) -> Result<Task, Refused> {

@@ -8,7 +8,10 @@ use std::pin::pin;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use crate::cli;
+use nix::sys::stat::Mode;
+use strum::VariantNames as _;
+
+use crate::cli::{self, UsageError};
 use crate::console::interrupt::{HeldSignals, Interruption};
 use crate::console::output::{
     Live, USAGE, complain, complain_as_plugin, deliver, ended_well, file, graver, remark,
@@ -23,7 +26,7 @@ use crate::run::outcome::Outcome;
 use crate::run::runner::Event;
 use crate::run::watch::{Patience, Watch};
 use crate::run::{plan, runner, watch};
-use crate::settings::{Job, Output, Refused, flows_format};
+use crate::settings::{Job, Output, Refused, flows_format, machine_names};
 use crate::tasks::flows::{self, Requirements};
 use crate::tasks::inventory::Inventory;
 use crate::tasks::{explain, inventory, redact};
@@ -42,7 +45,19 @@ pub fn main() -> ExitCode {
 }
 
 fn act(words: Vec<OsString>, voice: Voice) -> ExitCode {
-    match cli::parse(words).map_err(Refused::from).and_then(load) {
+    match cli::complete(&words, KNOWN) {
+        Ok(true) => return ExitCode::SUCCESS,
+        Ok(false) => {}
+        Err(reason) => return complain("completion", &reason),
+    }
+    let parsed = cli::parse(words).map_err(Refused::from);
+    let request = parsed.and_then(|parsed| {
+        colours(parsed.colour);
+        load(parsed.cli)
+    });
+    match request {
+        Ok(Request::Print(text)) => print(&text),
+        Ok(Request::Write(folder, files)) => write_files(&folder, &files),
         Ok(Request::Run { job, again }) => run(&job, again, voice),
         Ok(Request::Plan(job)) => show_plan(&job),
         Ok(Request::PlanAll(jobs)) => show_plans(&jobs),
@@ -53,7 +68,7 @@ fn act(words: Vec<OsString>, voice: Voice) -> ExitCode {
         Ok(Request::Flows { flows, output }) => show_flows(&flows, &output),
         Ok(Request::Discover { inventory, output }) => show_inventory(&inventory, &output),
         Ok(Request::Respond(request)) => with_runtime(voice, respond::respond(&request)),
-        Ok(Request::Schema(schema)) => print(&schema),
+        Ok(Request::Schema(schema)) => print(schema.as_bytes()),
         Ok(Request::Explain(code)) => explain_code(&code),
         Ok(Request::ExplainAll) => show_page(|out| explain::list(out)),
         Ok(Request::ExplainStep { report, step }) => explain_step(&report, &step),
@@ -65,7 +80,7 @@ fn act(words: Vec<OsString>, voice: Voice) -> ExitCode {
 
 /// A run: args and load are done; plan, run, judge, write.
 fn run(job: &Job, again: Option<Patience>, voice: Voice) -> ExitCode {
-    say_taken_as(job);
+    say_remarks(job);
     let plan = plan::plan(&job.catalogue, &job.site, &job.settings);
     with_runtime(voice, async {
         let (report, live) = check(&plan, job, again).await;
@@ -104,7 +119,7 @@ async fn check(plan: &plan::Plan, job: &Job, again: Option<Patience>) -> (Report
     // What may not be shown as it is waits for the whole report.
     let mut live = (job.output.is_live() && job.redact.is_none()).then(live);
     // Lines on a terminal are progress enough, and rows in between would tear them apart.
-    let is_told = live.is_some() && io::stdout().is_terminal();
+    let is_told = job.output.quiet || live.is_some() && io::stdout().is_terminal();
     let progress = progress::Progress::new(plan, is_told);
     let stopped = Cell::new(false);
     let cut_off = async {
@@ -204,18 +219,16 @@ fn again_in(patience: Patience) -> String {
     format!("    what does not work is asked again {every}; Ctrl-C ends with the report")
 }
 
-/// A machine that nobody named is guessed: a wrong guess must be seen.
-fn say_taken_as(job: &Job) {
-    if let Some(taken_as) = &job.taken_as {
-        remark(taken_as);
-    }
+/// A machine that nobody named is guessed, and a network is many devices: both must be seen.
+fn say_remarks(job: &Job) {
+    job.remarks.iter().filter(|_| !job.output.quiet).for_each(|text| remark(text));
 }
 
 fn show_plan(job: &Job) -> ExitCode {
     if job.redact.is_some() {
         return complain("--redact", NO_REPORT);
     }
-    say_taken_as(job);
+    say_remarks(job);
     let plan = plan::plan(&job.catalogue, &job.site, &job.settings);
     let write = |format: Format, canvas: Canvas, out: &mut dyn Write| match format {
         Format::Json => report::json::write(&plan, out),
@@ -276,7 +289,7 @@ fn show_inventory(inventory: &Inventory, output: &Output) -> ExitCode {
 }
 
 fn write_site_file(text: &str, output: Option<&Path>, force: bool) -> ExitCode {
-    let Some(file) = output else { return print(text) };
+    let Some(file) = output else { return print(text.as_bytes()) };
     let name = preflight_checks::printable(&file.display().to_string());
     let write = |out: &mut dyn Write| out.write_all(text.as_bytes());
     let written = if force { file::replace(file, None, write) } else { file::create(file, write) };
@@ -331,8 +344,42 @@ fn explain_step(file: &Path, name: &str) -> ExitCode {
     }
 }
 
-fn print(text: &str) -> ExitCode {
-    ended_well(io::stdout().lock().write_all(text.as_bytes()), "stdout")
+fn print(text: &[u8]) -> ExitCode {
+    ended_well(io::stdout().lock().write_all(text), "stdout")
+}
+
+/// Writes each text into its file; the folder is made if it is missing.
+fn write_files(folder: &Path, files: &[(String, Vec<u8>)]) -> ExitCode {
+    let named = |path: &Path| preflight_checks::printable(&path.display().to_string());
+    if let Err(error) = std::fs::create_dir_all(folder) {
+        return complain(&named(folder), &error.to_string());
+    }
+    for (name, text) in files {
+        let path = folder.join(name);
+        let world = Some(Mode::from_bits_truncate(0o644));
+        let written = file::replace(&path, world, |out| out.write_all(text));
+        if ended_well(written, &named(&path)) != ExitCode::SUCCESS {
+            return ExitCode::from(USAGE);
+        }
+    }
+    ExitCode::SUCCESS
+}
+
+/// What completes a command line beside its flags.
+const KNOWN: cli::Known = cli::Known {
+    causes: || explain::codes().into_iter().map(|(_, code, said)| (code, said)).collect(),
+    machines: machine_names,
+    formats: Format::VARIANTS,
+};
+
+/// `--color` for everything that is written from here on.
+fn colours(wanted: cli::Colour) {
+    let choice = match wanted {
+        cli::Colour::Auto => return,
+        cli::Colour::Always => anstream::ColorChoice::Always,
+        cli::Colour::Never => anstream::ColorChoice::Never,
+    };
+    choice.write_global();
 }
 
 fn explain_code(code: &str) -> ExitCode {
@@ -365,13 +412,10 @@ impl Voice {
 
     fn refuse(self, refused: &Refused) -> ExitCode {
         match refused {
-            Refused::Usage(error) if error.use_stderr() && self.is_plugin => {
-                complain_as_plugin("usage", error.to_string().trim_start_matches("error: "))
+            Refused::Usage(UsageError::Help(page)) => {
+                show_page(|out| out.write_all(page.as_bytes()))
             }
-            Refused::Usage(error) => {
-                let _closed_pipe = error.print();
-                ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(USAGE))
-            }
+            Refused::Usage(UsageError::Wrong { place, reason }) => self.give_up(place, reason),
             Refused::File(broken) if self.is_plugin => {
                 complain_as_plugin(broken.place(), &broken.to_string())
             }

@@ -47,8 +47,8 @@ pub use follow_ups::{FOLLOW_UPS, FollowUp};
 pub use identify::identify;
 pub use net::{
     Addresses, Arrivals, Deadline, FarStream, Identity, Io, NameFiles, NameSource, Naming, Offer,
-    Peer, RESOLVE, Trust, Unanswered, examine_arrivals, mail_servers, offers, public_domain,
-    resolve, resolve_by_dns,
+    Peer, RESOLVE, Trust, Unanswered, examine_arrivals, glibc_version, mail_servers, offers,
+    public_domain, resolve, resolve_by_dns,
 };
 pub use path::cut::{CutTrace, examine_cut, is_cut, judge_cut};
 pub use path::ports::{PortsTrace, examine_ports, judge_ports};

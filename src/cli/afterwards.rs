@@ -27,7 +27,7 @@ instead of the port), or is new and fails; with --strict one with a new concern 
 
 Exit codes: 0 nothing is worse
             1 something is worse
-            2 wrong usage, or a file that is no report")]
+            2 wrong usage, or a file that is not a report")]
 pub(crate) struct DiffArgs {
     /// The JSON report of the first run
     #[arg(value_name = "OLD.json")]
@@ -53,7 +53,7 @@ Of two runs of one machine the newer one counts. nft and firewalld write command
 own firewalls, never for a device in the network.
 
 Exit codes: 0 the request is written, also when nothing has to be asked for
-            2 wrong usage, or a file that is no report")]
+            2 wrong usage, or a file that is not a report")]
 pub(crate) struct RequestArgs {
     /// JSON reports, of one machine or of many
     #[arg(value_name = "REPORT.json", required_unless_present = "site")]
@@ -82,7 +82,7 @@ Of two runs of one machine the newer one counts. A peer that one machine names b
 name is the machine whose report has it.
 
 Exit codes, as of the runs themselves: 1 a required flow fails somewhere, 3 one cannot be told,
-2 wrong usage, or a file that is no report; 0 otherwise")]
+2 wrong usage, or a file that is not a report; 0 otherwise")]
 pub(crate) struct MergeArgs {
     /// JSON reports of the machines of one site
     #[arg(value_name = "REPORT.json", required = true)]
@@ -99,7 +99,7 @@ pub(crate) struct MergeArgs {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 What was seen is judged by the rules of this version. The exit code is that of such a run;
-with --format centreon on stdout a plugin's. 2: wrong usage, or a file that is no report.")]
+with --format centreon on stdout a plugin's. 2: wrong usage, or a file that is not a report.")]
 pub(crate) struct ShowArgs {
     /// The JSON report
     #[arg(value_name = "REPORT.json")]
@@ -115,7 +115,7 @@ pub(crate) struct ShowArgs {
 Addresses keep their subnets and their kind (private, link-local), names their domains. Loopback,
 words like `central` or `www` and the vendors' own public names stay.
 
-Exit codes: 0 written, 2 wrong usage, or a file that is no report")]
+Exit codes: 0 written, 2 wrong usage, or a file that is not a report")]
 pub(crate) struct RedactSavedArgs {
     /// The JSON report
     #[arg(value_name = "REPORT.json")]

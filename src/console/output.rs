@@ -202,7 +202,7 @@ mod tests {
     fn output(folder: &Path) -> Output {
         let to_file = |format, name| (format, Some(folder.join(name)));
         let formats = vec![to_file(Format::Csv, "one"), to_file(Format::Json, "two")];
-        Output { formats, verbose: false, mode: None }
+        Output { formats, verbose: false, quiet: false, mode: None }
     }
 
     #[test]

@@ -146,7 +146,7 @@ impl Site {
             self.fill(&mut site, flow);
         }
         Job {
-            taken_as: None,
+            remarks: Vec::new(),
             catalogue: self.catalogue.clone(),
             site,
             settings: settings(),

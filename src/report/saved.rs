@@ -77,7 +77,8 @@ pub(crate) fn open(file: &Path) -> Result<Saved, Unreadable> {
 
 /// All that `file` holds, up to [`LARGEST`].
 fn text(file: &Path) -> Result<String, String> {
-    let opened = pipe::open(file)?;
+    let stdin = Path::new("/dev/stdin");
+    let opened = pipe::open(if file == Path::new("-") { stdin } else { file })?;
     let mut bytes = Vec::new();
     opened.take(LARGEST + 1).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
     if u64::try_from(bytes.len()).is_ok_and(|length| length > LARGEST) {

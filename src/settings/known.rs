@@ -172,9 +172,8 @@ fn catalogue(
             let text = read("--catalogue", file)?;
             Ok(Catalogue::parse(&file.display().to_string(), &text)?)
         }
-        (None, Some(profile)) => {
-            Catalogue::profile(profile).ok_or_else(|| unknown_profile(profile))
-        }
+        (None, Some(profile)) => Catalogue::profile(&profile.to_ascii_lowercase())
+            .ok_or_else(|| unknown_profile(profile)),
         (None, None) => usual(),
     }
 }

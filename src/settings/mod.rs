@@ -36,7 +36,7 @@ use targets::{customs, departures, port, targets, unasked, without_flow};
 use tuning::settings;
 
 pub(crate) use known::{inventory, requirements};
-pub(crate) use site_file::init;
+pub(crate) use site_file::{init, machine_names};
 pub(crate) use tuning::{duration, patience};
 
 /// One machine's run.
@@ -54,8 +54,9 @@ pub(crate) struct Job {
     pub(crate) redact: Option<Key>,
     /// Targets of the command line that no flow of this machine asks: the flag, and why.
     pub(crate) unasked: Vec<(String, String)>,
-    /// Which machine of the site file this was taken as, when nobody said.
-    pub(crate) taken_as: Option<String>,
+    /// What whoever reads the run must know: which machine of the site file this was taken as when nobody said,
+    /// and how many devices a list or a network has come to.
+    pub(crate) remarks: Vec<String>,
 }
 
 /// What settings are for.
@@ -96,6 +97,8 @@ pub(crate) struct Output<F = Format> {
     pub(crate) formats: Vec<(F, Option<PathBuf>)>,
     /// Show origins, evidence and timings.
     pub(crate) verbose: bool,
+    /// Show no table, no progress and no notes.
+    pub(crate) quiet: bool,
     /// Permissions of the files; none: as [`crate::console::output::file::replace`] does.
     pub(crate) mode: Option<Mode>,
 }
@@ -168,7 +171,7 @@ pub(crate) enum Refused {
     },
 }
 
-fn bad(flag: impl Into<String>, reason: impl Into<String>) -> Refused {
+pub(crate) fn bad(flag: impl Into<String>, reason: impl Into<String>) -> Refused {
     // A value can hold anything; what reaches the terminal is printable, and no secret.
     Refused::Value { flag: flag.into(), reason: discreet_text(&printable(&reason.into())) }
 }
@@ -251,7 +254,7 @@ fn job_of(
     purpose: Purpose,
 ) -> Result<Job, Refused> {
     let mut flags = Layer::default();
-    targets(&args.targets, &catalogue, &mut flags)?;
+    let counts = targets(&args.targets, &catalogue, &mut flags)?;
     flags = Layer {
         custom: customs(&args.targets.check)?,
         proxy: proxy(&args.targets, &args.credentials)?,
@@ -303,9 +306,9 @@ fn job_of(
         site.nat = part.machine.nat();
         site.address = part.machine.address();
     }
-    let taken_as = part.and_then(|part| part.taken_as);
+    let remarks = part.and_then(|part| part.taken_as).into_iter().chain(counts).collect();
     let (output, redact) = (output(&args.output)?, key(&args.redact)?);
-    Ok(Job { catalogue, site, settings, output, redact, unasked, taken_as })
+    Ok(Job { catalogue, site, settings, output, redact, unasked, remarks })
 }
 
 /// `--mode` and the direction of `--bbdo`.
@@ -399,7 +402,11 @@ pub(crate) fn nat(text: &str) -> Result<(String, std::net::IpAddr), Refused> {
 }
 
 pub(crate) fn output(args: &OutputArgs) -> Result<Output, Refused> {
-    Ok(Output { verbose: args.verbose, ..formats(&args.format, &args.files)? })
+    let mut output: Output = formats(&args.format, &args.files)?;
+    if args.quiet {
+        output.formats.retain(|there| *there != (Format::Table, None));
+    }
+    Ok(Output { verbose: args.verbose, quiet: args.quiet, ..output })
 }
 
 /// Where each `FORMAT[=FILE]` goes.
@@ -416,6 +423,7 @@ where
             Some((_, "")) => {
                 return Err(bad("--format", format!("{text} names no file", text = quoted(text))));
             }
+            Some((name, "-")) => (name, None),
             Some((name, file)) => (name, Some(PathBuf::from(file))),
             None => (text.as_str(), None),
         };
@@ -435,7 +443,7 @@ where
         }
     }
     let mode = args.file_mode.as_deref().map(mode).transpose()?;
-    Ok(Output { formats, verbose: false, mode })
+    Ok(Output { formats, verbose: false, quiet: false, mode })
 }
 
 /// `640`: who may read and write a file.
@@ -475,6 +483,6 @@ fn read_as(flag: &str, file: &Path, shown: &str) -> Result<String, Refused> {
 
 /// A name of what this program is given on its standard input, which may be a socket and cannot be
 /// opened by name then.
-fn is_stdin(file: &Path) -> bool {
+pub(crate) fn is_stdin(file: &Path) -> bool {
     ["-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"].iter().any(|name| file == Path::new(name))
 }

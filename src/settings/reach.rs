@@ -53,7 +53,7 @@ fn planned(words: &[String]) -> Result<Vec<(String, Direction, bool)>, String> {
     let all = ["preflight", "plan", "--no-discovery"].map(str::to_owned);
     let all = all.into_iter().chain(words.iter().cloned()).map(OsString::from).collect();
     let cli = crate::cli::parse(all).map_err(|error| error.to_string())?;
-    let Request::Plan(job) = load(cli).map_err(|refused| refused.to_string())? else {
+    let Request::Plan(job) = load(cli.cli).map_err(|refused| refused.to_string())? else {
         return Err("no plan".to_owned());
     };
     let steps = plan(&job.catalogue, &job.site, &job.settings).steps;
@@ -139,7 +139,7 @@ fn a_required_flow_fails_the_run_though_the_profile_has_it_as_optional() {
     let required = |line: &str| -> bool {
         let words = ["preflight", "plan", "--no-discovery"].into_iter().chain(line.split(' '));
         let cli = crate::cli::parse(words.map(OsString::from).collect()).unwrap();
-        let Ok(Request::Plan(job)) = load(cli) else { panic!("a plan") };
+        let Ok(Request::Plan(job)) = load(cli.cli) else { panic!("a plan") };
         let steps = plan(&job.catalogue, &job.site, &job.settings).steps;
         steps.iter().find(|step| step.flow == "central.ldap").unwrap().required
     };

@@ -1,6 +1,6 @@
 //! The site file of a run: which machine of it this is, and what it says of it.
 
-use std::io::Read as _;
+use std::io::Read;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use preflight_checks::quoted;
 use strum::VariantNames as _;
 
 use super::known::{Found, files, found_role, shown, unknown_profile, vendors_catalogue};
-use super::{Purpose, Refused, bad};
+use super::{Purpose, Refused, bad, is_stdin, read};
 use crate::catalogue::{Catalogue, Party, Role, profile_names};
 use crate::cli::{InitArgs, KnownArgs, RunArgs};
 use crate::site::discover::{Files, discover};
@@ -42,6 +42,9 @@ pub(super) fn part(args: &KnownArgs, found: &Found) -> Result<Option<Part>, Refu
 
 /// `preflight init`: a site file made from what a machine's files say.
 pub(crate) fn init(args: &InitArgs) -> Result<String, Refused> {
+    if let Some(inventory) = &args.from_inventory {
+        return from_inventory(inventory, args.profile.as_deref());
+    }
     let files = files(args.root.as_deref())?;
     let found = Found { facts: discover(&files), files, is_elsewhere: false };
     let role = match &args.role {
@@ -70,6 +73,25 @@ pub(crate) fn init(args: &InitArgs) -> Result<String, Refused> {
     Ok(write(facts, &join(facts, view), &subject))
 }
 
+/// A site file made from an Ansible inventory; it is read as a run would read it.
+fn from_inventory(file: &Path, profile: Option<&str>) -> Result<String, Refused> {
+    const FLAG: &str = "--from-inventory";
+    let text = read(FLAG, file)?;
+    let name =
+        if is_stdin(file) { "standard input".to_owned() } else { file.display().to_string() };
+    let page = crate::site::inventory::site_file(&name, &text, profile)
+        .map_err(|reason| bad(FLAG, reason))?;
+    SiteFile::parse(&format!("the site file made from {name}"), &page)?;
+    Ok(page)
+}
+
+/// The machines that a site file names; none if it cannot be read, for whoever completes a command line.
+pub(crate) fn machine_names(file: &Path) -> Vec<String> {
+    let names =
+        |file: SiteFile| file.machines().iter().map(|machine| machine.name().to_owned()).collect();
+    if is_stdin(file) { Vec::new() } else { open(file).map(names).unwrap_or_default() }
+}
+
 /// The part of every machine.
 pub(super) fn parts(args: &KnownArgs) -> Result<Vec<Part>, Refused> {
     // clap has seen to it that there is one.
@@ -95,7 +117,11 @@ fn open(path: &Path) -> Result<SiteFile, Refused> {
     let name = path.display().to_string();
     let failed = |error: std::io::Error| bad("--site", format!("{name}: {error}"));
     let mut text = String::new();
-    let opened = std::fs::File::open(path).map_err(failed)?;
+    let opened: Box<dyn Read> = if is_stdin(path) {
+        Box::new(std::io::stdin())
+    } else {
+        Box::new(std::fs::File::open(path).map_err(failed)?)
+    };
     opened.take(MOST + 1).read_to_string(&mut text).map_err(failed)?;
     if u64::try_from(text.len()).unwrap_or(u64::MAX) > MOST {
         return Err(bad("--site", format!("{name}: a site file has at most {} MiB", MOST >> 20)));
@@ -163,7 +189,7 @@ impl Part {
     /// The machine's role, unless the user says another.
     pub(super) fn role(&self, given: Option<&str>) -> Result<Role, Refused> {
         let role = self.machine.role();
-        match given.filter(|given| *given != role.to_string()) {
+        match given.filter(|given| !given.eq_ignore_ascii_case(&role.to_string())) {
             Some(given) => {
                 let (name, at) = (self.machine.name(), self.file.role_at(&self.machine));
                 Err(bad("--role", format!("{at} says that {name} is a {role}, not a {given}")))

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use preflight_checks::{discreet_value, quoted};
 
-use super::devices::{devices, target};
+use super::devices::{Named, devices, target};
 use super::{Refused, bad, pair};
 use crate::catalogue::{Asker, Catalogue, Party, Role, party_kind};
 use crate::cli::TargetArgs;
@@ -15,12 +15,13 @@ use crate::site::{
 
 const DEVICE: &str = "device";
 
-/// Adds the targets of the command line to `flags`.
+/// Adds the targets of the command line to `flags`; how many devices lists and networks have come to, a
+/// sentence each.
 pub(super) fn targets(
     args: &TargetArgs,
     catalogue: &Catalogue,
     flags: &mut Layer,
-) -> Result<(), Refused> {
+) -> Result<Vec<String>, Refused> {
     let mut lists = Vec::new();
     for (kind, flag, value) in args.peers.iter() {
         if kind.id == DEVICE {
@@ -32,7 +33,7 @@ pub(super) fn targets(
         spoken_there(flag.flag, kind.id, &target, catalogue)?;
         flags.add(kind.id, target);
     }
-    let devices = devices(lists)?;
+    let Named { devices, counts } = devices(lists, &args.devices_from)?;
     for device in &devices {
         spoken_there("--device", DEVICE, device, catalogue)?;
     }
@@ -54,7 +55,7 @@ pub(super) fn targets(
         }
         flags.add(&party, target("--target", &value)?);
     }
-    Ok(())
+    Ok(counts)
 }
 
 /// Machines of the platform that the flow table does not know: another one may.

@@ -130,6 +130,16 @@ fn scale(tuning: &TuningArgs, platform: Option<&Platform>) -> Result<f64, Refuse
 }
 
 fn factor(text: &str) -> Result<f64, Refused> {
+    let is_time = text
+        .strip_suffix(['s', 'm'])
+        .is_some_and(|number| number.trim_end_matches('m').parse::<f64>().is_ok());
+    if is_time {
+        let reason = format!(
+            "{} is a time, and each question has its own: give a factor, --timeout 2 waits twice as long",
+            quoted(text)
+        );
+        return Err(bad("--timeout", reason));
+    }
     let factor = text.parse().ok().and_then(|factor| check_factor(factor).ok());
     factor.ok_or_else(|| {
         bad("--timeout", format!("{text} is no factor from 0.1 to 20", text = quoted(text)))

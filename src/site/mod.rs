@@ -5,6 +5,7 @@ pub(crate) mod clapi;
 mod custom;
 pub(crate) mod discover;
 pub(crate) mod file;
+pub(crate) mod inventory;
 mod join;
 mod layer;
 pub(crate) mod local;

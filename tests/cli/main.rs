@@ -25,6 +25,7 @@ mod plan;
 mod progress;
 mod schema;
 mod secrets;
+mod shell;
 mod site_file;
 mod source;
 mod supply;

@@ -43,6 +43,7 @@ pub use mx::mail_servers;
 pub use names::{NameFiles, NameSource, Naming};
 pub use resolve::{Addresses, RESOLVE, public_domain, resolve};
 pub use srv::{Offer, offers};
+pub use sys::glibc_version;
 pub use tls::{Identity, Trust};
 
 pub(crate) use ledger::Ledger;

@@ -26,6 +26,7 @@ use crate::catalogue::{Broken, Mode, Release, Role};
 use secret::{Login, Snmp};
 use walk::Source;
 
+pub(crate) use read::MACHINE as MACHINE_KEYS;
 pub(crate) use vault::Vault;
 pub(crate) use walk::unknown;
 pub(crate) use write::{Subject, write};

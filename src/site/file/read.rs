@@ -35,7 +35,7 @@ pub(super) const PLATFORM: [&str; 10] = [
     "until_installed",
 ];
 /// Keys of `[machine.NAME]`.
-pub(super) const MACHINE: [&str; 16] = [
+pub(crate) const MACHINE: [&str; 16] = [
     "role",
     "address",
     "nat",

@@ -67,7 +67,7 @@ pub(crate) fn list(out: &mut dyn io::Write) -> io::Result<()> {
 }
 
 /// Each code with the title of its layer, and the first sentence of its page.
-fn codes() -> Vec<(&'static str, &'static str, String)> {
+pub(crate) fn codes() -> Vec<(&'static str, &'static str, String)> {
     let (mut codes, mut layer) = (Vec::new(), "");
     for line in CAUSES.lines() {
         if let Some(code) = line.strip_prefix("### ") {
