@@ -223,6 +223,7 @@ fn asking(question: &Question) -> String {
         Find::Host => "",
         Find::Dns => " found by the DNS alone",
         Find::Mx => " of its mail servers (MX)",
+        Find::MxDns => " of its mail servers (MX), found by the DNS alone",
         Find::Srv => " of its directory servers (SRV)",
     };
     let also = question.also_try.as_ref();

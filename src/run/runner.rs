@@ -135,6 +135,9 @@ async fn ask(question: &Question, shared: &Shared) -> Found {
     if let Err(cause) = standing.keep_family(&question.host, question.family) {
         return Found { unresolved: Some(cause), ..Found::default() };
     }
+    if let Err(cause) = standing.keep_off_this_machine(&question.host, &shared.names) {
+        return Found { unresolved: Some(cause), ..Found::default() };
+    }
     standing.keep_within_reach(question);
     let case = |place: &Standpoint, way, asked| case(place, question.source.as_ref(), way, asked);
     let ways = |place| {
@@ -204,6 +207,20 @@ impl Standing {
         }
     }
 
+    /// What another machine finds at its own loopback is not looked for at this machine's.
+    fn keep_off_this_machine(&mut self, host: &str, names: &Naming) -> Result<(), Cause> {
+        let Some(first) = self.places.first().map(|place| place.address) else { return Ok(()) };
+        if names.is_of_another_machine() {
+            self.places.retain(|place| !place.address.is_loopback());
+        }
+        if !self.places.is_empty() {
+            return Ok(());
+        }
+        let origin = self.named_by.as_ref().map_or_else(String::new, ToString::to_string);
+        let name = host.to_owned();
+        Err(Cause::Name(NameCause::NameIsLoopback { name, address: first, origin }))
+    }
+
     /// From an address of one family nobody of the other is asked, unless there is nobody else.
     fn keep_within_reach(&mut self, question: &Question) {
         let Some(source) = &question.source else { return };
@@ -230,15 +247,10 @@ struct Standpoint {
 async fn find(question: &Question, names: &Naming, deadline: Deadline) -> Result<Standing, Cause> {
     let domain = &question.host;
     let hosts = match question.find {
-        Find::Host => {
-            let found = resolve(domain, names, deadline).await?;
-            return Ok(standing_of(domain, None, names, found));
+        find @ (Find::Host | Find::Dns) => {
+            return standing(domain, None, find == Find::Dns, names, deadline).await;
         }
-        Find::Dns => {
-            let found = resolve_by_dns(domain, names, deadline).await?;
-            return Ok(standing_of(domain, None, names, found));
-        }
-        Find::Mx => {
+        Find::Mx | Find::MxDns => {
             let servers = names.dns_servers(domain)?;
             let servers = mail_servers(domain, &servers, deadline).await?;
             servers.into_iter().map(|host| (host, None)).collect()
@@ -250,7 +262,8 @@ async fn find(question: &Question, names: &Naming, deadline: Deadline) -> Result
         }
     };
     let hosts = hosts.get(..HOSTS).unwrap_or(&hosts);
-    let standings = hosts.iter().map(|(host, port)| standing(host, *port, names, deadline));
+    let by_dns = question.find == Find::MxDns;
+    let standings = hosts.iter().map(|(host, port)| standing(host, *port, by_dns, names, deadline));
     let found = join_all(standings).await;
     let (known, unknown): (Vec<_>, Vec<_>) = found.into_iter().partition(Result::is_ok);
     let known: Vec<Standing> = known.into_iter().flatten().collect();
@@ -270,10 +283,16 @@ async fn find(question: &Question, names: &Naming, deadline: Deadline) -> Result
 async fn standing(
     host: &str,
     port: Option<u16>,
+    by_dns: bool,
     names: &Naming,
     deadline: Deadline,
 ) -> Result<Standing, Cause> {
-    Ok(standing_of(host, port, names, resolve(host, names, deadline).await?))
+    let found = if by_dns {
+        resolve_by_dns(host, names, deadline).await?
+    } else {
+        resolve(host, names, deadline).await?
+    };
+    Ok(standing_of(host, port, names, found))
 }
 
 fn standing_of(host: &str, port: Option<u16>, names: &Naming, found: Addresses) -> Standing {

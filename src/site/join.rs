@@ -92,7 +92,8 @@ fn mail(ways: &[Mail], layer: &mut Layer) {
     for mail in ways {
         if let MailTo::Relay { place, by_mx } = &mail.to {
             let find = match (by_mx, mail.by_dns && place.is_name()) {
-                (true, _) => Find::Mx,
+                (true, true) => Find::MxDns,
+                (true, false) => Find::Mx,
                 (false, true) => Find::Dns,
                 (false, false) => Find::Host,
             };

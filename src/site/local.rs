@@ -208,21 +208,31 @@ impl Elsewhere {
 
     /// What `host` is there.
     pub(crate) fn reading(&self, host: &str) -> Reading {
-        if let Ok(address) = host.parse::<IpAddr>() {
-            let is_own = address.is_loopback() || address.is_unspecified();
-            return if is_own { Reading::Own } else { Reading::Same };
+        let by_dns = self.reading_by_dns(host);
+        if by_dns == Reading::Own || host.parse::<IpAddr>().is_ok() {
+            return by_dns;
         }
         let name = host.trim_end_matches('.').to_ascii_lowercase();
         match (self.hosts.get(&name), &self.without_dns) {
             (Some(address), _) if address.is_loopback() => Reading::Own,
             (Some(address), _) => Reading::Address(*address),
-            (None, _) if name == "localhost" || name.ends_with(".localhost") => Reading::Own,
             (None, Some((services, at))) => Reading::Unresolved {
                 why: format!("not in that machine's /etc/hosts, and `{services}` asks no DNS"),
                 at: at.clone(),
             },
             (None, None) => Reading::Same,
         }
+    }
+
+    /// What a host is there to a program that asks the DNS and reads neither `/etc/hosts` nor
+    /// `/etc/nsswitch.conf`.
+    pub(crate) fn reading_by_dns(&self, host: &str) -> Reading {
+        let name = host.trim_end_matches('.').to_ascii_lowercase();
+        let is_own = match host.parse::<IpAddr>() {
+            Ok(address) => address.is_loopback() || address.is_unspecified(),
+            Err(_) => name == "localhost" || name.ends_with(".localhost"),
+        };
+        if is_own { Reading::Own } else { Reading::Same }
     }
 }
 

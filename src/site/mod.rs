@@ -363,7 +363,7 @@ impl Family {
 
 /// How the addresses of a target are found.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "kebab-case")]
 pub(crate) enum Find {
     /// Of the name itself.
     #[default]
@@ -372,6 +372,8 @@ pub(crate) enum Find {
     Dns,
     /// Of the domain's mail servers.
     Mx,
+    /// Of the domain's mail servers, whose addresses are those of the DNS and no others.
+    MxDns,
     /// Of the domain's directory servers (`_ldap._tcp`).
     Srv,
 }

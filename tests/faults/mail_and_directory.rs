@@ -186,6 +186,22 @@ fn as_postfix_sends() -> Vec<Row> {
         .beside(25, relay())
         .fails(&["name-not-in-dns"])
         .says("10.0.0.3"),
+        row(
+            "the mail server of its relay's domain stands in /etc/hosts, and it asks DNS",
+            "relayhost = example.test\n",
+        )
+        .beside(53, peer::names_of_mail_servers("by-hosts.example.test"))
+        .beside(25, relay())
+        .fails(&["name-not-in-dns"])
+        .says("10.0.0.3"),
+        // With /etc/hosts it finds the server, which lacks what it wants.
+        row(
+            "the mail server of its relay's domain stands in /etc/hosts, which it reads",
+            "relayhost = example.test\nsmtp_host_lookup = dns, native\nsmtp_tls_security_level = encrypt\n",
+        )
+        .beside(53, peer::names_of_mail_servers("by-hosts.example.test"))
+        .beside(25, relay())
+        .fails(&["smtp-starttls-missing"]),
     ]
 }
 

@@ -439,6 +439,29 @@ pub(crate) fn names_of_ipv4(address: [u8; 4], rcode: Option<u8>) -> Peer {
     })
 }
 
+/// A resolver that knows one mail server of every domain, and no address of any name.
+pub(crate) fn names_of_mail_servers(server: &'static str) -> Peer {
+    const MX: [u8; 2] = [0, 15];
+    Peer::udp(move |question| {
+        let mut reply = dns_reply(question, 0, true)?;
+        if reply.get(reply.len() - 4..reply.len() - 2)? != MX {
+            return dns_reply(question, 3, true);
+        }
+        let mut exchange = vec![0, 10];
+        for label in server.split('.') {
+            exchange.push(u8::try_from(label.len()).ok()?);
+            exchange.extend(label.as_bytes());
+        }
+        exchange.push(0);
+        reply[7] = 1;
+        // The name is that of the question; class IN, a minute.
+        reply.extend([0xc0, 12, 0, 15, 0, 1, 0, 0, 0, 60]);
+        reply.extend(u16::try_from(exchange.len()).ok()?.to_be_bytes());
+        reply.extend(exchange);
+        Some(reply)
+    })
+}
+
 /// A resolver whose every answer is cut short, over UDP alone.
 pub(crate) fn names_cut_short() -> Peer {
     const CUT_SHORT: u8 = 2;

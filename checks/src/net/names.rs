@@ -181,6 +181,12 @@ impl Naming {
             || (!self.own.is_empty() && label(&host) == label(&self.own))
     }
 
+    /// Are these the files of another machine? Its loopback addresses are not this machine's.
+    #[must_use]
+    pub fn is_of_another_machine(&self) -> bool {
+        self.is_copy
+    }
+
     /// The servers that a copy's names are asked of; for the machine itself none, which are its own.
     ///
     /// # Errors

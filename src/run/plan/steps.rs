@@ -111,16 +111,19 @@ impl Planner<'_> {
         }
         let mut question = self.question(flow, target);
         if let Some(elsewhere) = &self.site.elsewhere {
-            match elsewhere.reading(&question.host) {
+            // Whoever asks the DNS alone reads none of that machine's files.
+            let reading = if question.find == Find::Host {
+                elsewhere.reading(&question.host)
+            } else {
+                elsewhere.reading_by_dns(&question.host)
+            };
+            match reading {
                 local::Reading::Own => return Action::Skip(SkipReason::OwnOfThatMachine),
                 local::Reading::Unresolved { why, at } => {
                     return Action::Skip(SkipReason::Unneeded { why, origin: Origin::File(at) });
                 }
-                // A program that asks the DNS alone does not read that machine's hosts file either.
-                local::Reading::Address(address) if question.find != Find::Dns => {
-                    question.host = address.to_string();
-                }
-                local::Reading::Address(_) | local::Reading::Same => {}
+                local::Reading::Address(address) => question.host = address.to_string(),
+                local::Reading::Same => {}
             }
         }
         Action::Ask(Box::new(question))

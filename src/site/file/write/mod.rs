@@ -173,6 +173,7 @@ fn server(target: &Target) -> String {
         Find::Host => {}
         Find::Dns => more.push(("find", quoted("dns"))),
         Find::Mx => more.push(("find", quoted("mx"))),
+        Find::MxDns => more.push(("find", quoted("mx-dns"))),
         Find::Srv => more.push(("find", quoted("srv"))),
     }
     more.extend(target.route.as_ref().map(|route| {

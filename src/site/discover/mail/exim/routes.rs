@@ -710,7 +710,15 @@ fn way(
     let is_v4 = words.split_whitespace().any(|word| word == "ipv4_only")
         || walk.config.of("disable_ipv6").is_some_and(|setting| is_true(&setting.value));
     let family = is_v4.then_some(Family::V4);
-    Mail { share, tls, login, from, family, ..Mail::of("exim", to, at) }
+    let by_dns = is_by_dns(words) || matches!(to, MailTo::Relay { by_mx: true, .. });
+    Mail { share, tls, login, from, family, by_dns, ..Mail::of("exim", to, at) }
+}
+
+/// Do the words behind a router's hosts say that only the DNS is asked for them?
+pub(super) fn is_by_dns(words: &str) -> bool {
+    words
+        .split_whitespace()
+        .any(|word| word == "bydns" || word.starts_with("bydns:") || word.starts_with("bydns_"))
 }
 
 fn nobody(reason: String, share: Share, at: At) -> Mail {

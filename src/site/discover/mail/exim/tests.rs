@@ -234,6 +234,27 @@ fn the_text_is_what_exim_makes_of_its_files() {
 }
 
 #[test]
+fn a_relay_is_looked_up_where_exim_looks_it_up() {
+    // `/etc/hosts` knows it, and no name server answers.
+    for (words, is_found) in [("byname", true), ("bydns", false)] {
+        let router = format!(
+            "r:\n driver = manualroute\n route_list = * h1.example {words}\n transport = t"
+        );
+        let machine = routers(&router);
+        let said = machine.run("exim4", &["-bt", "a@elsewhere.test"]);
+        let said = String::from_utf8(said.stdout).unwrap();
+        assert_eq!(said.contains("192.0.2.1"), is_found, "{words}: {said}");
+        assert_eq!(routes::is_by_dns(words), !is_found, "{words}");
+    }
+    // Mail servers of a domain are always looked up in the DNS.
+    let machine =
+        routers("r:\n driver = manualroute\n route_list = * corp.test/MX\n transport = t");
+    let mut facts = Facts::default();
+    let found = ways(machine.pieces(), &machine.files, &mut facts);
+    assert!(!found.is_empty() && found.iter().all(|way| way.by_dns), "{found:?}");
+}
+
+#[test]
 #[allow(clippy::too_many_lines)] // A list of configurations.
 fn routers_take_mail_as_exim_has_them_take_it() {
     const REST: &[&str] = &["a@elsewhere.test"];
