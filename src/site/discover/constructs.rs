@@ -136,7 +136,9 @@ mod tests {
             };
             let understood: Vec<String> =
                 source.understood.iter().map(|name| format!("`{name}`")).collect();
-            table += &row(&understood.join(", "), "understood");
+            if !understood.is_empty() {
+                table += &row(&understood.join(", "), "understood");
+            }
             for (name, does) in source.noted {
                 table += &row(&format!("`{name}`: {does}"), "noted");
             }

@@ -64,6 +64,8 @@ const CONSTRUCTS: &[&constructs::Constructs] = &[
     &repositories::apt::CONSTRUCTS,
     &repositories::apt_conf::CONSTRUCTS,
     &repositories::dnf::CONSTRUCTS,
+    &repositories::zypper::CONSTRUCTS,
+    &repositories::zypper::OF_MAIN,
     &repositories::rhsm::CONSTRUCTS,
     &proxies::services::CONSTRUCTS,
     &proxies::tools::WGET_CONSTRUCTS,

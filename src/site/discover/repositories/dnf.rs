@@ -23,13 +23,12 @@ use super::{MISSING, MISSING_PROXY, Source};
 const MAIN: [(&str, &str); 2] = [("dnf", "/etc/dnf/dnf.conf"), ("yum", "/etc/yum.conf")];
 /// Where dnf looks when `reposdir` does not say.
 const FOLDERS: [&str; 3] = ["/etc/yum.repos.d", "/etc/yum/repos.d", "/etc/distro.repos.d"];
-const ZYPPER: &str = "/etc/zypp/repos.d";
 const MOST_FILES: usize = 256;
 
 /// What moves a repository, of `[main]` and of its own section.
 pub(in crate::site::discover) const CONSTRUCTS: Constructs = Constructs {
     program: "dnf",
-    files: "dnf.conf, *.repo, also zypper's",
+    files: "dnf.conf, *.repo",
     missing: MISSING,
     understood: &[
         "baseurl",
@@ -109,6 +108,7 @@ pub(in crate::site::discover) const CONSTRUCTS: Constructs = Constructs {
         "logfile*",
         "max_downloads_per_mirror",
         "max_parallel_downloads",
+        "mediaid",
         "mdpolicy",
         "metadata_expire",
         "metadata_timer_sync",
@@ -154,12 +154,6 @@ pub(in crate::site::discover) const CONSTRUCTS: Constructs = Constructs {
         "user_agent",
         "username",
         "zchunk",
-        "autorefresh",
-        "pkg_gpgcheck",
-        "service",
-        "keeppackages",
-        "mediaid",
-        "path",
     ],
 };
 
@@ -233,29 +227,14 @@ fn stray(text: &Text) -> Option<(usize, &'static str)> {
     None
 }
 
-/// zypper's repositories are written as dnf's are; it has no file of its own for a proxy.
-pub(super) fn read_zypper(files: &Files, facts: &mut Facts) {
-    let paths = list(files, ZYPPER, ".repo", facts, MISSING);
-    let paths = paths.iter().take(MOST_FILES);
-    let texts: Vec<Text> = paths.filter_map(|path| facts.text(files, path, MISSING)).collect();
-    if texts.is_empty() {
-        return;
-    }
-    let variables = Variables::read(files, facts);
-    let manager = Manager { program: "zypper", variables, general: None, route: None };
-    for section in texts.iter().flat_map(parse).filter(Section::is_enabled) {
-        section.tell(&manager, facts);
-    }
-}
-
 /// A section of an ini file: `main`, or a repository.
-struct Section<'a> {
-    text: &'a Text,
-    name: &'a str,
+pub(super) struct Section<'a> {
+    pub(super) text: &'a Text,
+    pub(super) name: &'a str,
     keys: BTreeMap<&'a str, Vec<(&'a str, usize)>>,
 }
 
-fn parse(text: &Text) -> Vec<Section<'_>> {
+pub(super) fn parse(text: &Text) -> Vec<Section<'_>> {
     let mut sections: Vec<Section<'_>> = Vec::new();
     for entry in ini(text, Continued::ByIndent) {
         if sections.last().is_none_or(|section| section.name != entry.section) {
@@ -278,8 +257,18 @@ fn unquoted(value: &str) -> &str {
 }
 
 impl<'a> Section<'a> {
+    /// Every line of a value, with its number.
+    pub(super) fn lines(&self, key: &str) -> &[(&'a str, usize)] {
+        self.keys.get(key).map_or(&[], Vec::as_slice)
+    }
+
+    /// The names of all that is set in it, each with its first line.
+    pub(super) fn names(&self) -> impl Iterator<Item = (&'a str, At)> {
+        self.keys.iter().filter_map(|(key, lines)| Some((*key, self.text.at(lines.first()?.1))))
+    }
+
     /// The first line of a value.
-    fn value(&self, key: &str) -> Option<(&'a str, At)> {
+    pub(super) fn value(&self, key: &str) -> Option<(&'a str, At)> {
         let (value, line) = *self.keys.get(key)?.first()?;
         Some((value, self.text.at(line)))
     }
@@ -314,7 +303,7 @@ impl<'a> Section<'a> {
     }
 
     /// What its server asks of a client, or the authority that alone vouches for it.
-    fn certificate(&self) -> Option<Read<String>> {
+    pub(super) fn certificate(&self) -> Option<Read<String>> {
         let named = ["sslclientcert", "sslcacert"].iter().find_map(|key| self.value(key));
         let (value, at) = named.filter(|(value, _)| !value.is_empty())?;
         Some(Read { value: value.to_owned(), at })
@@ -343,7 +332,12 @@ impl<'a> Section<'a> {
     }
 
     /// Its proxy, with the login of `general` when it has none of its own.
-    fn route(&self, program: &str, general: &Section<'_>, facts: &mut Facts) -> Option<Route> {
+    pub(super) fn route(
+        &self,
+        program: &str,
+        general: &Section<'_>,
+        facts: &mut Facts,
+    ) -> Option<Route> {
         let (value, at) = self.value("proxy")?;
         let is_none = ["", "none", "_none_"].iter().any(|none| value.eq_ignore_ascii_case(none));
         if is_none {
@@ -571,16 +565,6 @@ for repo in base.repos.iter_enabled():
             theirs.sort();
             assert_eq!(ours, theirs, "{content:?}");
         }
-    }
-
-    #[test]
-    fn zypper_has_its_own_folder() {
-        let path = "/etc/zypp/repos.d/site.repo";
-        let repo = "[oss]\nenabled=1\nautorefresh=1\nbaseurl=http://z.example/$releasever/oss/\n\
-            [dvd]\nbaseurl=dir:///media\n";
-        let (repositories, notes) = found(&[(path, repo), RELEASE]);
-        let want = format!("oss http://z.example/9/oss/repodata/repomd.xml {path}:4");
-        assert_eq!((repositories, notes), (vec![want], vec![]));
     }
 
     #[test]

@@ -9,6 +9,7 @@ pub(super) mod apt_conf;
 pub(super) mod dnf;
 pub(super) mod rhsm;
 mod variables;
+pub(super) mod zypper;
 
 use url::Url;
 
@@ -26,7 +27,7 @@ const LONGEST: usize = 4_096;
 /// Finds the enabled repositories that are fetched over a network.
 pub(super) fn read(files: &Files, facts: &mut Facts) {
     dnf::read(files, facts);
-    dnf::read_zypper(files, facts);
+    zypper::read(files, facts);
     rhsm::read(files, facts);
     apt::read(files, facts);
 }

@@ -13,7 +13,7 @@ use super::super::{Facts, Files, Text, Unread};
 use super::{LONGEST, MISSING};
 
 /// A later folder wins.
-const FOLDERS: [&str; 3] = ["/etc/zypp/vars.d", "/etc/dnf/vars", "/etc/yum/vars"];
+const FOLDERS: [&str; 2] = ["/etc/dnf/vars", "/etc/yum/vars"];
 const RELEASES: [&str; 2] = ["/etc/os-release", "/usr/lib/os-release"];
 const MOST_FILES: usize = 256;
 
@@ -31,16 +31,31 @@ impl Variables {
             variables.set("releasever", &release);
         }
         for folder in FOLDERS {
-            for path in list(files, folder, "", facts, MISSING).iter().take(MOST_FILES) {
-                variables.add(path, files, facts);
-            }
+            variables.add_folder(folder, files, facts);
         }
-        if let Some(release) = variables.by_name.get("releasever").cloned() {
-            let (major, minor) = release.split_once('.').unwrap_or((&release, ""));
-            variables.set("releasever_major", major);
-            variables.set("releasever_minor", minor);
-        }
+        variables.split_release();
         variables
+    }
+
+    /// The variables of a folder, each in a file of its name.
+    pub(super) fn add_folder(&mut self, folder: &str, files: &Files, facts: &mut Facts) {
+        for path in list(files, folder, "", facts, MISSING).iter().take(MOST_FILES) {
+            self.add(path, files, facts);
+        }
+    }
+
+    /// Sets `$releasever_major` and `$releasever_minor`.
+    pub(super) fn split_release(&mut self) {
+        if let Some(release) = self.by_name.get("releasever").cloned() {
+            let (major, minor) = release.split_once('.').unwrap_or((&release, ""));
+            self.set("releasever_major", major);
+            self.set("releasever_minor", minor);
+        }
+    }
+
+    /// What a name stands for.
+    pub(super) fn get(&self, name: &str) -> Option<&str> {
+        self.by_name.get(name).map(String::as_str)
     }
 
     /// Those every system has, by the name Rust has for its architecture.
@@ -66,7 +81,7 @@ impl Variables {
         }
     }
 
-    fn set(&mut self, name: &str, value: &str) {
+    pub(super) fn set(&mut self, name: &str, value: &str) {
         if value.len() <= LONGEST {
             self.by_name.insert(name.to_owned(), value.to_owned());
         }
@@ -110,7 +125,7 @@ impl Variables {
 }
 
 /// Does what comes next belong to an address's path or query?
-fn is_behind_host(address: &str) -> bool {
+pub(super) fn is_behind_host(address: &str) -> bool {
     address.split_once("://").is_some_and(|(_, after)| after.contains(['/', '?']))
 }
 
