@@ -121,14 +121,15 @@ fn one(files: &Files, facts: &mut Facts, daemon: &'static Daemon, paths: &[&str]
 
 fn parse(text: &Text) -> Vec<Line<'_>> {
     let lines = text.lines();
-    lines.filter_map(|(line, content)| Some((line, directive(content)?))).take(MOST_LINES).collect()
+    let said = |(line, content)| directive(content).into_iter().map(move |said| (line, said));
+    lines.flat_map(said).take(MOST_LINES).collect()
 }
 
-fn directive(content: &str) -> Option<Said<'_>> {
-    let mut words = content.split('#').next()?.split_whitespace();
-    let keyword = words.next()?;
-    Some(match keyword {
-        "server" | "peer" | "pool" => source(keyword, words),
+fn directive(content: &str) -> Vec<Said<'_>> {
+    let mut words = content.split('#').next().unwrap_or_default().split_whitespace();
+    let Some(keyword) = words.next() else { return Vec::new() };
+    vec![match keyword {
+        "server" | "peer" | "pool" => return source(keyword, words),
         "includefile" => match words.next() {
             Some(path) => Said::Include(path.trim_matches('"')),
             None => Said::Odd("`includefile` names no file".to_owned()),
@@ -136,7 +137,7 @@ fn directive(content: &str) -> Option<Said<'_>> {
         "refclock" => Said::Clock(words.take(3).collect::<Vec<_>>().join(" ")),
         "tos" => distance(words),
         _ => Said::Met(keyword.to_ascii_lowercase()),
-    })
+    }]
 }
 
 /// `tos minsane 2 maxdist 2.5`; the last of a line counts.
@@ -150,25 +151,66 @@ fn distance<'a>(words: impl Iterator<Item = &'a str>) -> Said<'a> {
     }
 }
 
-fn source<'a>(keyword: &str, words: impl Iterator<Item = &'a str>) -> Said<'a> {
+fn source<'a>(keyword: &str, words: impl Iterator<Item = &'a str>) -> Vec<Said<'a>> {
     let mut words = words.skip_while(|word| matches!(*word, "-4" | "-6"));
     let Some(name) = words.next() else {
-        return Said::Odd(format!("no host follows `{keyword}`"));
+        return vec![Said::Odd(format!("no host follows `{keyword}`"))];
     };
     if name.parse().is_ok_and(|address: Ipv4Addr| address.octets().starts_with(&[127, 127])) {
-        return Said::Clock(name.to_owned());
+        return vec![Said::Clock(name.to_owned())];
     }
     let mut place = match host(name, None) {
         Ok(place) => place,
-        Err(reason) => return Said::Odd(reason),
+        Err(reason) => return vec![Said::Odd(reason)],
     };
     // A port here is that of the key exchange, over TCP; time itself stays on 123.
     let key_port = place.port.take();
-    let nts = words.any(|word| word == "nts").then(|| key_port.unwrap_or(NTS_KE));
-    if nts.is_none() {
-        place.port = key_port;
+    let Options { has_nts, odd } = options(words);
+    if key_port.is_some() && !has_nts {
+        let reason =
+            format!("only with `nts` may `{keyword}` name a port: ntpd finds no such host");
+        return vec![Said::Odd(reason)];
     }
-    Said::Source(Source { is_pool: keyword == "pool", nts, ..Source::of(place) })
+    let nts = has_nts.then(|| key_port.unwrap_or(NTS_KE));
+    let source = Source { is_pool: keyword == "pool", nts, ..Source::of(place) };
+    let odd = odd.map(|word| {
+        let lost = if has_nts { "" } else { ", an `nts` too" };
+        Said::Odd(format!("`{word}` is no option: ntpd passes over it and what follows{lost}"))
+    });
+    [Some(Said::Source(source)), odd].into_iter().flatten().collect()
+}
+
+/// What follows a host.
+struct Options<'a> {
+    has_nts: bool,
+    /// The first word that ntpd does not know there.
+    odd: Option<&'a str>,
+}
+
+/// Reads options as ntpd does: up to the first that is none.
+fn options<'a>(mut words: impl Iterator<Item = &'a str>) -> Options<'a> {
+    let mut has_nts = false;
+    while let Some(word) = words.next() {
+        let is_taken = match word {
+            "nts" => {
+                has_nts = true;
+                true
+            }
+            "burst" | "iburst" | "noselect" | "preempt" | "prefer" | "true" | "xleave"
+            | "noval" => true,
+            "aead" | "ca" | "cert" => words.next().is_some(),
+            "bias" | "key" | "maxpoll" | "minpoll" | "mode" | "ttl" | "version" => {
+                words.next().is_some_and(|number| number.parse::<f64>().is_ok())
+            }
+            // Of ntp; ntpsec has it no more.
+            "autokey" => true,
+            _ => false,
+        };
+        if !is_taken {
+            return Options { has_nts, odd: Some(word) };
+        }
+    }
+    Options { has_nts, odd: None }
 }
 
 #[cfg(test)]
@@ -179,7 +221,7 @@ mod tests {
     use std::process::{Command, Stdio};
     use std::thread;
 
-    use super::super::super::testing::{Cell, every_beginning, hostile, program, text};
+    use super::super::super::testing::{Cell, Speaks, every_beginning, hostile, program, text};
     use super::super::tests::found;
     use super::*;
 
@@ -227,7 +269,7 @@ mod tests {
 
     #[test]
     fn every_beginning_is_read() {
-        every_beginning("/etc/ntp.conf", SAMPLE, |text| assert!(parse(text).len() <= 12));
+        every_beginning("/etc/ntp.conf", SAMPLE, |text| assert!(parse(text).len() <= 24));
     }
 
     /// A question to ntpd about itself (`NTPv2` mode 6), and the answer's data.
@@ -245,7 +287,13 @@ mod tests {
         question.resize(question.len().next_multiple_of(4), 0);
         socket.send(&question).ok()?;
         let mut answer = [0; 1_024];
-        let length = socket.recv(&mut answer).ok()?;
+        // An answer to an earlier question may come late.
+        let length = loop {
+            let length = socket.recv(&mut answer).ok()?;
+            if answer[1] & 0x1f == operation && answer[6..8] == association.to_be_bytes() {
+                break length;
+            }
+        };
         let told = usize::from(u16::from_be_bytes([answer[10], answer[11]]));
         Some(answer[12..length.min(12 + told)].to_vec())
     }
@@ -323,10 +371,65 @@ mod tests {
         }
     }
 
+    /// Where ntpd comes for keys with this file, of 192.0.2.1's ports 4460 and 8443; nobody
+    /// is waited for longer than a visit usually takes.
+    fn theirs_by_nts(conf: &str) -> Option<u16> {
+        let ntpd = program("ntpd");
+        let conf = conf.to_owned();
+        let files = [
+            ("/etc/ntpsec/ntp.conf", conf.as_str()),
+            ("/etc/hosts", "127.0.0.1 localhost\n192.0.2.1 keys.test\n"),
+        ];
+        Cell::run(&files, move |cell| {
+            for port in [NTS_KE, 8_443] {
+                cell.listen(&format!("192.0.2.1:{port}"), Speaks::Http);
+            }
+            let mut command = Command::new(ntpd);
+            command.args(["-n", "-c", "/etc/ntpsec/ntp.conf", "-l", "/dev/null"]);
+            let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+            for _ in 0..60 {
+                if !cell.heard().is_empty() {
+                    break;
+                }
+                thread::sleep(Duration::from_millis(50));
+            }
+            child.kill().unwrap();
+            child.wait().unwrap();
+            cell.heard().first().map(|visit| visit.to.port())
+        })
+    }
+
+    #[test]
+    fn ntpd_fetches_keys_where_we_say() {
+        for (options, want) in [
+            ("server 192.0.2.1 nts", Some(NTS_KE)),
+            ("server 192.0.2.1:8443 nts iburst", Some(8_443)),
+            ("server keys.test:8443 nts", Some(8_443)),
+            ("pool keys.test nts", Some(NTS_KE)),
+            ("nts disable\npeer 192.0.2.1 prefer minpoll 4 nts ca /etc/ssl/certs", Some(NTS_KE)),
+            // What follows a word that is none is lost, what stands before it is not.
+            ("server 192.0.2.1 nts ask 192.0.2.9", Some(NTS_KE)),
+            ("server 192.0.2.1 frobnicate nts", None),
+            ("server 192.0.2.1:8443 iburst", None),
+        ] {
+            let conf = format!("{options}\n");
+            assert_eq!(theirs_by_nts(&conf), want, "{conf}");
+            let content = text("/etc/ntpsec/ntp.conf", &conf);
+            let ours = parse(&content).into_iter().find_map(|(_, said)| match said {
+                Said::Source(source) => source.nts,
+                _ => None,
+            });
+            assert_eq!(ours, want, "{conf}");
+            let is_odd = |said: &Line<'_>| matches!(said.1, Said::Odd(_));
+            let is_whole = want.is_some() && !conf.contains("ask");
+            assert_eq!(parse(&content).iter().any(is_odd), !is_whole, "{conf}");
+        }
+    }
+
     proptest! {
         #[test]
         fn no_text_is_too_strange(text in hostile("/etc/ntp.conf", SAMPLE)) {
-            prop_assert!(parse(&text).len() <= text.text.lines().count());
+            prop_assert!(parse(&text).len() <= 2 * text.text.lines().count());
         }
     }
 }
