@@ -59,10 +59,7 @@ fn mail(text: &Text, facts: &mut Facts) -> Mail {
     let mut hub = Read { value: USUAL, at: At::file(&text.file) };
     let (mut tls, mut start_tls, mut login) = (false, false, false);
     for (line, content) in text.lines() {
-        if content.trim_start().starts_with('#') {
-            continue;
-        }
-        let Some((key, value)) = content.split_once(['=', ' ', '\t']) else { continue };
+        let Some((key, value)) = said(content).split_once(['=', ' ', '\t']) else { continue };
         let (value, at) = (value.trim_matches(['=', ' ', '\t']), text.at(line));
         let is_yes = value.eq_ignore_ascii_case("yes");
         match key.trim().to_ascii_lowercase().as_str() {
@@ -85,14 +82,19 @@ fn mail(text: &Text, facts: &mut Facts) -> Mail {
 /// `root:user@example.com:hub.example.com:587`
 fn of_users(text: &Text, usual: &Mail, facts: &mut Facts) -> Vec<Mail> {
     let entry = |(line, content): (usize, &str)| {
-        let mut parts = content.trim().splitn(3, ':');
+        let mut parts = said(content).splitn(3, ':');
         let (user, _address, value) = (parts.next()?, parts.next()?, parts.next()?);
         let at = text.at(line);
         let to = relay(&Read { value, at: at.clone() }, facts);
         let share = Share::Some(format!("from {user}"));
-        (!user.starts_with('#')).then(|| Mail { to, share, at, ..usual.clone() })
+        Some(Mail { to, share, at, ..usual.clone() })
     };
     text.lines().filter_map(entry).collect()
+}
+
+/// A line without its comment, which begins with a `#` anywhere.
+fn said(content: &str) -> &str {
+    content.split('#').next().unwrap_or_default().trim()
 }
 
 fn relay(hub: &Read<&str>, facts: &mut Facts) -> MailTo {
@@ -112,8 +114,9 @@ mod tests {
 
     #[test]
     fn the_hub_of_all_and_of_some() {
-        let conf = "# comment\nroot=ops@example.com\nMailHub=relay.example.com:587\nUseSTARTTLS=YES\nAuthUser=x\n";
-        let users = "root:ops@example.com:other.example.com:25\nnobody:x@example.com\n";
+        let conf = "# comment\nroot=ops@example.com\nMailHub=relay.example.com:587 # ours\nUseSTARTTLS=YES\nAuthUser=x\n";
+        let users = "root:ops@example.com:other.example.com:25\nnobody:x@example.com\n\
+            # Format:\tlocal_account:outgoing_address:mailhub\n# root:you@example.com:hub[:port]\n";
         let files = [(FILE, conf), (OF_USERS, users), ("/usr/sbin/ssmtp", "")];
         let want = [
             "ssmtp other.example.com:25 from root, STARTTLS login, /etc/ssmtp/revaliases:1",

@@ -77,31 +77,44 @@ pub(super) fn read(
     if files.is_here() {
         of_shell(environment, facts);
     }
-    let text = match files.read(FILE) {
-        Ok(text) => text,
-        Err(why) => return instead(files, &why, facts),
-    };
+    match files.read(FILE) {
+        Ok(text) => listed(&text, files, facts),
+        Err(why) => instead(files, &why, facts),
+    }
+    behind_forwarder(files, facts);
+}
+
+/// Those of `resolv.conf`, or behind the stub that it names.
+fn listed(text: &Text, files: &Files, facts: &mut Facts) {
     let mut behind = None;
-    let mut is_forwarded = false;
-    for server in servers(&text, facts) {
-        if STUBS.contains(&server.value.host.as_str()) {
+    for server in servers(text, facts) {
+        if is_stub(&server) {
             behind.get_or_insert(server);
         } else {
-            is_forwarded |= is_loopback(&server.value.host);
             facts.names.push(server);
         }
     }
     if let Some(stub) = behind {
         behind_stub(files, facts, stub);
     }
-    if is_forwarded {
-        let asked = forwarders::read(files, facts);
-        if asked.is_empty() && !files.is_here() {
-            let reason = "it names a resolver of that machine, and no file says whom that one asks";
-            facts.note(At::file(FILE), reason, MISSING);
-        }
-        add(asked, facts);
+}
+
+/// A resolver of this machine, whoever names it, asks others.
+fn behind_forwarder(files: &Files, facts: &mut Facts) {
+    let own = |server: &&Read<Place>| !is_stub(server) && is_loopback(&server.value.host);
+    let Some(at) = facts.names.iter().find(own).map(|server| At::file(&server.at.file)) else {
+        return;
+    };
+    let asked = forwarders::read(files, facts);
+    if asked.is_empty() && !files.is_here() {
+        let reason = "it names a resolver of that machine, and no file says whom that one asks";
+        facts.note(at, reason, MISSING);
     }
+    add(asked, facts);
+}
+
+fn is_stub(server: &Read<Place>) -> bool {
+    STUBS.contains(&server.value.host.as_str())
 }
 
 /// Says which variables glibc obeys that no daemon has.
@@ -316,6 +329,23 @@ mod tests {
         let (names, notes) = found(&files);
         assert_eq!(names, ["127.0.0.1 /etc/resolv.conf:1"]);
         assert!(notes[0].contains("no file says whom that one asks"), "{notes:?}");
+    }
+
+    #[test]
+    fn a_resolver_that_resolved_asks_is_followed_too() {
+        let resolved = ("/etc/systemd/resolved.conf", "[Resolve]\nDNS=127.0.0.1\n");
+        let forwarder = ("/etc/dnsmasq.conf", "server=192.0.2.53\n");
+        for stub in [None, Some((FILE, "nameserver 127.0.0.53\n"))] {
+            let files: Vec<_> = stub.into_iter().chain([resolved, forwarder]).collect();
+            let (_dir, files) = tree(&files);
+            let (names, _) = found(&files);
+            let want = ["127.0.0.1 /etc/systemd/resolved.conf:2", "192.0.2.53 /etc/dnsmasq.conf:1"];
+            assert_eq!(names, want, "{stub:?}");
+        }
+        let (_dir, files) = tree(&[resolved]);
+        let (_, notes) = found(&files);
+        let says = "/etc/systemd/resolved.conf: it names a resolver of that machine";
+        assert!(notes.iter().any(|note| note.starts_with(says)), "{notes:?}");
     }
 
     #[test]

@@ -74,6 +74,7 @@ pub(in crate::site::discover) const CONSTRUCTS: Constructs = Constructs {
         "cmdport",
         "cmdratelimit",
         "combinelimit",
+        "commandkey",
         "corrtimeratio",
         "deny",
         "driftfile",

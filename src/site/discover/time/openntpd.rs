@@ -17,6 +17,8 @@ use crate::site::Place;
 /// Debian's, then everybody else's, where it has the name of ntp's own.
 const FILES: [&str; 2] = ["/etc/openntpd/ntpd.conf", "/etc/ntpd.conf"];
 
+const HTTPS: u16 = 443;
+
 pub(in crate::site::discover) const CONSTRUCTS: Constructs = Constructs {
     program: "openntpd",
     files: "ntpd.conf",
@@ -51,7 +53,15 @@ fn parse(text: &Text, facts: &mut Facts) {
                 facts.clocks.push(Read { value: format!("sensor {device}"), at });
             }
             ["constraint" | "constraints", "from", url, ..] => {
-                match Place::from_url(url.trim_matches('"')) {
+                let url = url.trim_matches('"');
+                // A name or an address alone is that of a web server.
+                let web = |place: Place| Place { port: place.port.or(Some(HTTPS)), ..place };
+                let place = if url.contains("://") {
+                    Place::from_url(url)
+                } else {
+                    host(url, None).map(web)
+                };
+                match place {
                     Ok(value) => facts.time_bounds.push(Read { value, at }),
                     Err(reason) => facts.note(at, reason, MISSING),
                 }
@@ -101,6 +111,23 @@ mod tests {
         read(&files, &mut facts);
         assert_eq!(facts.clocks[0].value, "sensor nmea0");
         assert_eq!(facts.time_bounds[0].value.host, "www.corp.example");
+    }
+
+    #[test]
+    fn a_bound_may_be_a_host_alone() {
+        for (host, place) in [
+            ("\"9.9.9.9\"", "9.9.9.9"),
+            ("\"2620:fe::fe\"", "2620:fe::fe"),
+            ("www.corp.example", "www.corp.example"),
+        ] {
+            let line = format!("constraint from {host}\n");
+            let (_dir, files) = tree(&[("/etc/ntpd.conf", &line)]);
+            let mut facts = Facts::default();
+            read(&files, &mut facts);
+            let bound = &facts.time_bounds[0].value;
+            assert_eq!((bound.host.as_str(), bound.port), (place, Some(HTTPS)), "{host}");
+            assert!(facts.notes.is_empty(), "{:?}", facts.notes);
+        }
     }
 
     #[test]

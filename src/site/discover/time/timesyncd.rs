@@ -32,7 +32,7 @@ pub(in crate::site::discover) const CONSTRUCTS: Constructs = Constructs {
     program: "systemd-timesyncd",
     files: "timesyncd.conf and its drop-ins, [Time]",
     missing: MISSING,
-    understood: &["FallbackNTP", "NTP", "RootDistanceMaxSec"],
+    understood: &["FallbackNTP", "NTP", "RootDistanceMaxSec", "Servers"],
     noted: &[],
     aside: &["ConnectionRetrySec", "PollIntervalMaxSec", "PollIntervalMinSec", "SaveIntervalSec"],
 };
@@ -86,7 +86,8 @@ impl Servers {
 fn parse(text: &Text, servers: &mut Servers, facts: &mut Facts) {
     for entry in ini(text, Continued::ByBackslash) {
         let list = match (entry.section, entry.key) {
-            ("Time", "NTP") => &mut servers.named,
+            // The older name is still taken, and in no manual.
+            ("Time", "NTP" | "Servers") => &mut servers.named,
             ("Time", "FallbackNTP") => &mut servers.fallback,
             ("Time", "RootDistanceMaxSec") => {
                 // systemd has more ways to write a time; what is none of these is its default.
@@ -133,6 +134,15 @@ mod tests {
         ];
         assert_eq!(servers, want);
         assert!(notes.is_empty(), "{notes:?}");
+    }
+
+    #[test]
+    fn the_older_name_of_the_list_counts_as_well() {
+        let conf = "[Time]\nServers=10.0.0.3 2001:db8::3\n";
+        let (servers, notes) = found(&[("/etc/systemd/timesyncd.conf", conf)]);
+        let want = ["10.0.0.3", "2001:db8::3"]
+            .map(|host| format!("timesyncd {host} /etc/systemd/timesyncd.conf:2"));
+        assert_eq!((servers, notes), (want.to_vec(), vec![]));
     }
 
     #[test]
