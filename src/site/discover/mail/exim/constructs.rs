@@ -260,6 +260,7 @@ pub(in crate::site::discover) const ROUTERS: Constructs = Constructs {
         "transport_current_directory",
         "transport_home_directory",
         "user",
+        "verify",
         "verify_recipient",
         "verify_sender",
     ],

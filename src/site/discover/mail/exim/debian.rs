@@ -137,14 +137,16 @@ pub(super) fn pieces(text: &Text, files: &Files, facts: &mut Facts) -> Vec<Piece
 
 fn whole(files: &Files, facts: &mut Facts) -> Vec<Piece> {
     let [macros, template] = [LOCAL_MACROS, TEMPLATE].map(|path| facts.text(files, path, MISSING));
-    let usual = || {
-        let reason = format!("{TEMPLATE} is not here; it is taken to be as Debian ships it");
-        facts.note(At::file(ANSWERS), reason, MISSING);
-        Text { file: Arc::from(TEMPLATE), text: USUAL.to_owned() }
-    };
-    let template = template.unwrap_or_else(usual);
+    let template = template.unwrap_or_else(|| usual(TEMPLATE, facts));
     let texts = macros.into_iter().chain([template]);
     texts.map(|text| Piece { text, origin: None }).collect()
+}
+
+/// What Debian ships in the place of files that are not here, which is said.
+fn usual(missing: &str, facts: &mut Facts) -> Text {
+    let reason = format!("{missing} is not here; it is taken to be as Debian ships it");
+    facts.note(At::file(ANSWERS), reason, MISSING);
+    Text { file: Arc::from(TEMPLATE), text: USUAL.to_owned() }
 }
 
 /// Of a folder those whose names are of letters, digits, `-` and `_`; or what is to be read
@@ -165,6 +167,14 @@ fn split(files: &Files, facts: &mut Facts) -> Vec<Piece> {
                 Err(why) => facts.unread(&path, &why, MISSING),
             }
         }
+    }
+    // A copy may hold the site's own files alone, without which exim would not start.
+    let begins = |piece: &Piece| {
+        piece.text.lines().any(|(_, line)| line.split_whitespace().take(2).eq(["begin", "routers"]))
+    };
+    if !pieces.iter().any(begins) {
+        let missing = format!("what Debian has in {CONF_D}");
+        return vec![Piece { text: usual(&missing, facts), origin: None }];
     }
     pieces
 }

@@ -234,6 +234,23 @@ fn the_text_is_what_exim_makes_of_its_files() {
 }
 
 #[test]
+fn a_folder_without_debians_own_files_is_taken_to_have_them() {
+    let own = "sympa:\n driver = accept\n transport = none\n";
+    let answers = "dc_eximconfig_configtype='smarthost'\ndc_smarthost='h1.example::587'\n\
+        dc_use_split_config='true'\n";
+    let (_dir, files) = tree(&[(ANSWERS, answers), ("/etc/exim4/conf.d/router/210_sympa", own)]);
+    let mut facts = Facts::default();
+    let pieces = debian::pieces(&files.read(ANSWERS).unwrap(), &files, &mut facts);
+    let found = ways(pieces, &files, &mut facts);
+    let relay = found.iter().find_map(|way| way.relay()).unwrap();
+    assert_eq!((relay.host.as_str(), relay.port), ("h1.example", Some(587)));
+    let notes: Vec<&str> = facts.notes.iter().map(|note| note.reason.as_str()).collect();
+    let says =
+        "what Debian has in /etc/exim4/conf.d is not here; it is taken to be as Debian ships it";
+    assert!(notes.contains(&says), "{notes:?}");
+}
+
+#[test]
 fn a_relay_is_looked_up_where_exim_looks_it_up() {
     // `/etc/hosts` knows it, and no name server answers.
     for (words, is_found) in [("byname", true), ("bydns", false)] {
