@@ -66,7 +66,7 @@ fn cells(report: &Report, step: &StepReport) -> [String; 24] {
         step.result.clone(),
         step.code().to_owned(),
         cause.map(|cause| cause.why.layer_name()).unwrap_or_default(),
-        cause.map(|cause| cause.why.owner_name().to_owned()).unwrap_or_default(),
+        cause.map(|cause| cause.owner_name().to_owned()).unwrap_or_default(),
         step.device().map(|device| device.to_string()).unwrap_or_default(),
         step.because_of.clone().unwrap_or_default(),
         cause.map(|cause| cause.remedy.who.clone()).unwrap_or_default(),

@@ -102,7 +102,8 @@ pub(super) fn judge(step: &Step, found: Option<&Found>, phase: Phase) -> Judged 
     report.target = Some(target(question, step.direction, &conclusion, found));
     if step.direction == Direction::Outbound {
         report.asked_for = wishes(question, found, |attempt, cause| {
-            cause.remedy(&passage(step, question, attempt, &[])).text
+            let passage = passage(step, question, attempt, &[]);
+            (cause.owner_on(&passage), cause.remedy(&passage).text)
         });
     }
     let decided = conclusion.decided_by.and_then(|index| found.attempts.get(index));
@@ -169,6 +170,7 @@ fn mistaken(step: &Step, mistake: &Mistake) -> StepReport {
     });
     report.cause = Some(CauseReport {
         why: Why::Mistake(mistake.clone()),
+        owner: Some(Owner::ThisHost),
         message: report.result.clone(),
         remedy: Remedy::in_words(Owner::ThisHost.who(""), mistake.remedy()),
     });
@@ -272,6 +274,7 @@ fn behind_proxy(question: &Question) -> Option<(String, u16)> {
 fn cause_report(cause: &Cause, passage: &Passage<'_>) -> CauseReport {
     CauseReport {
         why: Why::Cause(cause.clone()),
+        owner: Some(cause.owner_on(passage)),
         message: cause.to_string(),
         remedy: cause.remedy(passage),
     }

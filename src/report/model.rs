@@ -205,6 +205,8 @@ pub(crate) struct WayReport {
 pub(crate) struct CauseReport {
     /// What stands in the way, typed.
     pub(crate) why: Why,
+    /// Who has to act, where the question went; none: not known.
+    pub(crate) owner: Option<Owner>,
     /// One sentence.
     pub(crate) message: String,
     /// Who acts, and what to ask of them.
@@ -264,28 +266,12 @@ impl Why {
         }
     }
 
-    /// Who has to act; none: not known.
+    /// Who has to act, if this host is not what was asked; none: not known.
     pub(crate) fn owner(&self) -> Option<Owner> {
         match self {
             Self::Cause(cause) => Some(cause.owner()),
             Self::Mistake(_) => Some(Owner::ThisHost),
             Self::Unread(_) => None,
-        }
-    }
-
-    /// The owner's name: `network`, `this-host`.
-    pub(crate) fn owner_name(&self) -> &str {
-        match self {
-            Self::Unread(unread) => &unread.owner,
-            known => known.owner().map_or("", owner_name),
-        }
-    }
-
-    /// The device that says no, when one did.
-    pub(crate) fn device(&self) -> Option<IpAddr> {
-        match self.owner() {
-            Some(Owner::Network(at)) => at.device(),
-            _ => None,
         }
     }
 
@@ -353,12 +339,12 @@ impl Serialize for CauseReport {
         };
         let device = match &self.why {
             Why::Unread(unread) => unread.device.clone(),
-            known => known.device().map(|device| device.to_string()),
+            Why::Cause(_) | Why::Mistake(_) => self.device().map(|device| device.to_string()),
         };
         WrittenCause {
             code: self.why.code().to_owned(),
             layer: self.why.layer_name(),
-            owner: self.why.owner_name().to_owned(),
+            owner: self.owner_name().to_owned(),
             device,
             message: self.message.clone(),
             facts,
@@ -378,8 +364,10 @@ impl<'de> Deserialize<'de> for CauseReport {
         } else {
             serde_json::from_value(unread.coded()).map(Why::Mistake)
         };
+        let is_here = unread.owner == owner_name(Owner::ThisHost);
         let why = why.unwrap_or(Why::Unread(unread));
-        Ok(Self { why, message, remedy })
+        let owner = why.owner().map(|owner| if is_here { Owner::ThisHost } else { owner });
+        Ok(Self { why, owner, message, remedy })
     }
 }
 
@@ -530,9 +518,25 @@ pub(crate) struct Summary {
 }
 
 impl CauseReport {
+    /// The owner's name: `network`, `this-host`.
+    pub(crate) fn owner_name(&self) -> &str {
+        match &self.why {
+            Why::Unread(unread) => &unread.owner,
+            Why::Cause(_) | Why::Mistake(_) => self.owner.map_or("", owner_name),
+        }
+    }
+
+    /// The device that says no, when one did.
+    pub(crate) fn device(&self) -> Option<IpAddr> {
+        match self.owner {
+            Some(Owner::Network(at)) => at.device(),
+            _ => None,
+        }
+    }
+
     /// What its remedy is to the reader: something to do, or something to ask for.
     pub(crate) fn turn(&self) -> &'static str {
-        turn(self.why.owner())
+        turn(self.owner)
     }
 }
 
@@ -684,7 +688,7 @@ impl StepReport {
 
     /// The device that says no, when one did.
     pub(crate) fn device(&self) -> Option<IpAddr> {
-        self.cause.as_ref()?.why.device()
+        self.cause.as_ref()?.device()
     }
 
     /// What a probe saw in its way, if this version can read it.

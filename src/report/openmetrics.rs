@@ -118,7 +118,7 @@ fn of_step(step: &StepReport, families: &mut Families) {
     of.set("step_required", "Does its failure fail the run?", &[], flag(step.required));
     if let Some(cause) = &step.cause {
         let device = step.device().map(|device| device.to_string()).unwrap_or_default();
-        let (code, owner) = (cause.why.code(), cause.why.owner_name());
+        let (code, owner) = (cause.why.code(), cause.owner_name());
         let labels = [("code", code), ("owner", owner), ("device", device.as_str())];
         of.set("step_cause", "Why the step fails; always 1.", &labels, 1.0);
     }

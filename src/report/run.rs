@@ -221,6 +221,7 @@ fn unread(saved: &StepReport, reason: &str, made_by: &str) -> StepReport {
                 format!("preflight explain {}", known.code()),
             ),
             message: known.to_string(),
+            owner: Some(known.owner()),
             why: cause.why.clone(),
         },
         Why::Mistake(_) | Why::Unread(_) => CauseReport {

@@ -96,7 +96,8 @@ pub(crate) fn failing_at(mut step: Value, source: &str, to: &str, why: &Cause) -
     }
     let remedy = Remedy::in_words("nobody".to_owned(), "allow it".to_owned());
     let message = why.to_string();
-    step["cause"] = json!(CauseReport { why: Why::Cause(why.clone()), message, remedy });
+    let owner = Some(why.owner());
+    step["cause"] = json!(CauseReport { why: Why::Cause(why.clone()), owner, message, remedy });
     step
 }
 
@@ -123,7 +124,7 @@ pub(crate) fn cause(code: &str, device: Option<&str>) -> Value {
     let by = device.map_or_else(String::new, |device| format!(" by {device}"));
     let message = format!("{}{by}", code.replace('-', " "));
     let remedy = Remedy::in_words("somebody".to_owned(), "allow it".to_owned());
-    json!(CauseReport { why: Why::Cause(why), message, remedy })
+    json!(CauseReport { owner: Some(why.owner()), why: Why::Cause(why), message, remedy })
 }
 
 /// What today's rules say of it, as every command gets a saved report.

@@ -190,8 +190,8 @@ pub(super) fn fact(value: &Value) -> String {
 /// Who acts, in a word, and the device that is to be looked at: `network 10.9.0.1`.
 pub(super) fn owner(step: &StepReport) -> String {
     let Some(cause) = &step.cause else { return String::new() };
-    let owner = printable(cause.why.owner_name());
-    match cause.why.device() {
+    let owner = printable(cause.owner_name());
+    match cause.device() {
         Some(device) => format!("{owner} {device}"),
         None => owner,
     }
@@ -305,7 +305,7 @@ fn who_acts(fault: &Fault<'_>) -> String {
 pub(crate) fn asked_too(step: &StepReport) -> String {
     let Some(cause) = &step.cause else { return String::new() };
     let own = step.why().filter(|why| matches!(why.plea(), Plea::Allow { .. }));
-    let own = own.map(|why| Barrier::of(why.owner()));
+    let own = own.and(cause.owner).map(Barrier::of);
     let remedy_asks = |wish: &Wish| {
         // A remedy has all the rules of the place that its cause lies at.
         (Some(wish.at) == own && wish.rule.is_some()) || cause.remedy.text == wish.what

@@ -95,13 +95,14 @@ pub(crate) enum Choice {
     OneOfThem,
 }
 
-/// What the attempts of a step ask for; `repair` words what no rule helps against.
+/// What the attempts of a step ask for; `told` says who acts against a cause, and in words what they
+/// do where no rule helps.
 ///
 /// An address at which one way works asks for no other way.
 pub(crate) fn wishes(
     question: &Question,
     found: &Found,
-    repair: impl Fn(Option<&Attempt>, &Cause) -> String,
+    told: impl Fn(Option<&Attempt>, &Cause) -> (Owner, String),
 ) -> Vec<Wish> {
     let passes = |attempt: &&Attempt| attempt.finding.verdict.is_ok();
     let host = |attempt: &Attempt| attempt.finding.peer.address.ip();
@@ -109,7 +110,8 @@ pub(crate) fn wishes(
     let mut wishes = Vec::new();
     // Without an address there is nobody to name in a rule.
     if let Some(cause) = found.unresolved.as_ref().filter(|cause| cause.plea() == Plea::Repair) {
-        let (at, what) = (Barrier::of(cause.owner()), repair(None, cause));
+        let (owner, what) = told(None, cause);
+        let at = Barrier::of(owner);
         wishes.push(Wish { at, seen: vec![cause.to_string()], what, rule: None });
     }
     for attempt in &found.attempts {
@@ -120,7 +122,11 @@ pub(crate) fn wishes(
         let own = attempt.finding.verdict.as_ref().err();
         let own = own.filter(|_| !working.contains(&host(attempt)));
         let wish = |cause: &Cause, over: &[Transport]| {
-            let at = Barrier::of(cause.owner());
+            if cause.plea() == Plea::Nothing {
+                return None;
+            }
+            let (owner, what) = told(Some(attempt), cause);
+            let at = Barrier::of(owner);
             let (seen, rule) = (vec![cause.to_string()], opening(question, asked, attempt, over));
             match cause.plea() {
                 Plea::Nothing => None,
@@ -130,7 +136,7 @@ pub(crate) fn wishes(
                     Some(Wish { at, seen, what: rule.to_string(), rule: Some(rule) })
                 }
                 Plea::Repair => {
-                    Some(Wish { at, seen, what: repair(Some(attempt), cause), rule: None })
+                    Some(Wish { at, seen, what, rule: None })
                 }
             }
         };

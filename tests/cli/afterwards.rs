@@ -394,6 +394,8 @@ fn a_request_has_one_row_for_all_machines_that_are_rejected_alike() {
             step["cause"]["device"] = json!("10.9.0.1");
             step["cause"]["message"] = json!("rejected by 10.9.0.1");
             step["attempts"][0]["source"] = json!(source);
+            step["attempts"][0]["address"] = json!("10.0.0.5:5669");
+            step["attempts"][0]["way"] = json!(0);
             step["attempts"][0]["cause"] = json!({
                 "code": "path-rejected",
                 "facts": {
@@ -410,7 +412,7 @@ fn a_request_has_one_row_for_all_machines_that_are_rejected_alike() {
         "Device 10.9.0.1\n\n  1. allow TCP ",
         "     from     10.2.0.7 (poller-1)\n",
         "              10.2.0.8 (poller-2), translated to 198.51.100.8\n",
-        "     to       127.0.0.1\n",
+        "     to       10.0.0.5\n",
         "     seen     rejected by 10.9.0.1 (ICMP 3/13, administratively prohibited)\n",
     ] {
         assert!(request.contains(line), "{line:?} in {request}");

@@ -50,8 +50,8 @@ fn a_saved_step_is_shown_with_all_that_was_seen_of_it() {
         "poller -> central, required: Collected data travels this way;",
         "(from --central)",
         &format!("then fail, port-closed: nothing listens on {at}"),
-        "who acts the administrator of 127.0.0.1",
-        "ask for start the service; on that machine: systemctl enable --now cbd;",
+        "who acts you, on this host",
+        "do start the service: systemctl enable --now cbd;",
         "Today's rules say the same.",
         &format!("{at}, bbdo from 127.0.0.1: fail cause port-closed"),
         "took protocol ",
@@ -101,7 +101,7 @@ fn a_report_of_the_first_version_is_still_read() {
     for (name, parts) in [
         (
             "poller.ntp",
-            &["ask for start the service", "then fail, port-closed: nothing listens"][..],
+            &["do start the service", "then fail, port-closed: nothing listens"][..],
         ),
         ("poller.proxy", &["http on 3128/tcp", "then fail, port-closed: nothing listens"]),
         ("central.zmq", &["do start the service", "fail, nothing-listens"]),

@@ -220,7 +220,7 @@ fn json_says_for_each_step_where_from_what_and_why() {
         assert_eq!(step["cause"].is_object(), outcome == "fail", "{step:#}");
     }
     let cause = &step(&report, "poller.bbdo")["cause"];
-    assert_eq!((&cause["code"], &cause["owner"]), (&"port-closed".into(), &"far-side".into()));
+    assert_eq!((&cause["code"], &cause["owner"]), (&"port-closed".into(), &"this-host".into()));
     assert!(cause["facts"]["to"].as_str().unwrap().starts_with("127.0.0.1:"), "{cause:#}");
     assert!(
         cause["remedy"]["text"].as_str().unwrap().contains("systemctl enable --now cbd"),

@@ -133,9 +133,9 @@ impl BbdoCause {
                     .here(format!("ls -l {file}"))
             }
             Self::BbdoTls { grpc: false } => say(
-                "name the broker's own port: TLS from the first byte is a web server's, or a proxy's before the broker; on that machine: ",
+                "name the broker's own port: TLS from the first byte is a web server's, or a proxy's before the broker",
             )
-            .there(passage.listeners()),
+            .on_that_machine(passage.listeners()),
             Self::BbdoTls { grpc: true } => say(
                 "gRPC with encryption in the poller's broker output, or a plain TCP input on the central",
             ),

@@ -410,7 +410,7 @@ impl Concern {
                 passage.asked_for.iter().map(|demand| demand.what.as_str()).collect();
             return (first.of, Remedy::in_words(first.of.who(passage.target), all.join("; ")));
         }
-        let owner = self.owner();
+        let owner = passage.owner(self.owner());
         (owner, self.advice(passage).of(owner, passage.target))
     }
 
@@ -464,15 +464,15 @@ impl Concern {
                 "look at the members of the bundles and the equal-cost routes between {from} and {target}: one is up and carries nothing"
             )),
             Self::SlowAnswer { .. } => say(
-                "see what that machine waits for (a resolver it asks, a full processor), or how far it is: ",
+                "see what it waits for there (a resolver it asks, a full processor), or how far it is: ",
             )
             .there(format!("ping -c 10 {to}")),
             Self::SlowRoundTrip { .. } => say("see where the time goes, ")
                 .here(format!("mtr -n {to}"))
                 .then("; on a satellite link it is the distance: raise the timeouts of what is checked over it"),
             Self::NtpWeakSource { .. } => {
-                say("give it better sources of time; on that machine: ")
-                    .there("chronyc sources -v; chronyc tracking")
+                say("give it better sources of time")
+                    .on_that_machine("chronyc sources -v; chronyc tracking")
             }
             Self::DnsUdpOnly { .. } => say(format!("serve {from} over TCP 53 too")),
             Self::DnsOwnZonesOnly => say(format!(
@@ -516,8 +516,8 @@ impl Concern {
                 "run preflight as root or as centreon-engine to have these files tested too",
             ),
             Self::BbdoSlow { .. } => {
-                say("see who connects without speaking; on that machine: ")
-                    .there(format!("ss -tnp 'sport = :{}'", passage.port()))
+                say("see who connects without speaking")
+                    .on_that_machine(format!("ss -tnp 'sport = :{}'", passage.port()))
             }
             Self::BbdoOld { .. } => say(
                 "choose BBDO 3 in every broker configuration, export, restart cbd and centengine",

@@ -111,14 +111,14 @@ impl GorgoneCause {
     pub(super) fn advice(&self, passage: &Passage<'_>) -> Advice {
         match self {
             Self::ZmtpMechanism { .. } | Self::ZmtpOtherService { .. } => {
-                say("see whether this is the poller's Gorgone; on that machine: ").there(format!(
+                say("see whether this is the poller's Gorgone").on_that_machine(format!(
                     "{}; grep external_com /etc/centreon-gorgone/config.d/*.yaml",
                     passage.listeners()
                 ))
             }
             Self::ZmtpVersion { .. } => {
-                say("update what answers there to ZeroMQ 4; on that machine: ")
-                    .there(passage.listeners())
+                say("update what answers there to ZeroMQ 4")
+                    .on_that_machine(passage.listeners())
             }
             Self::GorgoneWebsocketMissing { .. } => say(
                 "hand this path on to Gorgone on the central (Apache: ProxyPass), or correct port and path here",

@@ -209,8 +209,15 @@ impl Cause {
             Some(server) if self.is_of_the_server() => {
                 self.advice(&server).of(self.owner(), server.target)
             }
-            _ => self.advice(passage).of(self.owner(), passage.target),
+            _ => self.advice(passage).of(self.owner_on(passage), passage.target),
         }
+    }
+
+    /// Who has to act on this passage: whatever fails at an address of this host is this host's.
+    #[must_use]
+    pub fn owner_on(&self, passage: &Passage<'_>) -> Owner {
+        let is_behind = passage.behind.is_some() && self.is_of_the_server();
+        if is_behind { self.owner() } else { passage.owner(self.owner()) }
     }
 
     /// Is it the administrator of the server that acts, if a proxy stands before it? Up to the port, and in

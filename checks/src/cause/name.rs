@@ -198,6 +198,9 @@ impl NameCause {
                 About::new(Name, ThisHost, Nothing).untold()
             }
             // What stands between is not on the way of this flow: its own request would not help.
+            Self::NameServerUnreachable { server, .. } if server.is_loopback() => {
+                About::new(Name, ThisHost, Nothing)
+            }
             Self::NameServerUnreachable { because, .. } => match because.owner() {
                 Owner::Network(at) => About::new(Name, network(at), Repair),
                 other => About::new(Name, other, Nothing),
@@ -234,7 +237,7 @@ impl NameCause {
             Self::NameServerUnreachable { server, because, .. } => {
                 let advice = because.advice(&passage.to_name_server(*server));
                 match because.owner() {
-                    Owner::FarSide => advice.by(format!("the administrator of the name server {server}")),
+                    Owner::FarSide if !server.is_loopback() => advice.by(format!("the administrator of the name server {server}")),
                     _ => advice,
                 }
             }

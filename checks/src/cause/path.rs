@@ -419,13 +419,13 @@ impl PathCause {
     /// What to do about it.
     #[allow(clippy::match_same_arms)] // A table, in the order of the enum.
     pub(super) fn advice(&self, passage: &Passage<'_>) -> Advice {
-        let owner = self.about().owner;
+        let owner = passage.owner(self.about().owner);
         let rule = || passage.rule(owner);
         match self {
             Self::NoNeighbour { to, .. } => say(format!(
-                "see that {to} is up, and its address and netmask right; on that machine: "
+                "see that {to} is up, and its address and netmask right"
             ))
-            .there("ip -brief address"),
+            .on_that_machine("ip -brief address"),
             Self::FailsInsideVpn { vpn, because, .. } => {
                 let advice = match because.plea() {
                     Plea::Repair => because.advice(passage).moved_to(RunOn::There),
@@ -461,6 +461,7 @@ impl PathCause {
             Self::TargetRejected { .. } | Self::PortSilentOnSegment { .. } => {
                 let allow = say(format!("allow {} in its own firewall", rule()));
                 match passage.firewalld(owner) {
+                    Some(run) if passage.is_here() => allow.then(" (firewalld: ").there(run).then(")"),
                     Some(run) => allow.then(" (firewalld there: ").there(run).then(")"),
                     None => allow,
                 }

@@ -118,7 +118,7 @@ impl PortCause {
     pub(super) fn advice(&self, passage: &Passage<'_>) -> Advice {
         match self {
             Self::PortClosed { .. } => {
-                say("start the service; on that machine: ").there(passage.start())
+                say("start the service").on_that_machine(passage.start())
             }
             Self::ClosedHere { .. } => say(format!(
                 "correct the address ({}) if {} is another machine; if it is this one, start the service: ",
@@ -126,10 +126,10 @@ impl PortCause {
             ))
             .here(passage.start()),
             Self::PortOpen { to } => say(format!(
-                "let nothing from {} reach {to} (a firewall in between, or that machine's own), or stop what listens; on that machine: ",
+                "let nothing from {} reach {to} (a firewall in between, or its own), or stop what listens",
                 passage.from()
             ))
-            .there(passage.listeners()),
+            .on_that_machine(passage.listeners()),
             Self::ClosedUntold { to, .. } => say(format!(
                 "see that {} is up and that this host has a way to it, then run preflight again; nothing is to be opened for it",
                 to.ip()

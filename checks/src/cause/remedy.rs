@@ -126,8 +126,16 @@ impl Remedy {
 pub(super) struct Advice {
     /// Who does it, where that is not simply the cause's owner.
     pub(super) who: Option<String>,
-    text: String,
-    commands: Vec<RemedyCommand>,
+    pieces: Vec<Piece>,
+}
+
+/// A piece of an advice.
+#[derive(Clone, Debug)]
+enum Piece {
+    Words(String),
+    /// What follows is run on the machine asked, which the reader may have to be told.
+    OnThatMachine,
+    Command(RemedyCommand),
 }
 
 /// Against a certificate that nobody here vouches for.
@@ -136,14 +144,13 @@ pub(super) const TRUST: &str = "if it is the right one, trust it: preflight --ca
 
 /// Begins an advice with words.
 pub(super) fn say(words: impl Into<String>) -> Advice {
-    Advice { text: words.into(), ..Advice::default() }
+    Advice { who: None, pieces: vec![Piece::Words(words.into())] }
 }
 
 impl Advice {
     /// Goes on with words.
-    pub(super) fn then(mut self, words: &str) -> Self {
-        self.text.push_str(words);
-        self
+    pub(super) fn then(self, words: &str) -> Self {
+        self.with(Piece::Words(words.to_owned()))
     }
 
     /// Goes on with a command for this host.
@@ -156,21 +163,32 @@ impl Advice {
         self.run(RunOn::There, run.into())
     }
 
+    /// Goes on with a command for the machine that was asked, and says that it is for that one:
+    /// "", or a colon where it is this host.
+    pub(super) fn on_that_machine(self, run: impl Into<String>) -> Self {
+        self.with(Piece::OnThatMachine).there(run)
+    }
+
     /// Goes on with a command for a device on the way.
     pub(super) fn on_device(self, run: impl Into<String>) -> Self {
         self.run(RunOn::Device, run.into())
     }
 
-    fn run(mut self, on: RunOn, run: String) -> Self {
-        self.text.push_str(&run);
-        self.commands.push(RemedyCommand { on, run });
+    fn run(self, on: RunOn, run: String) -> Self {
+        self.with(Piece::Command(RemedyCommand { on, run }))
+    }
+
+    fn with(mut self, piece: Piece) -> Self {
+        self.pieces.push(piece);
         self
     }
 
     /// The same commands, all of them for that machine.
     pub(super) fn moved_to(mut self, on: RunOn) -> Self {
-        for command in &mut self.commands {
-            command.on = on;
+        for piece in &mut self.pieces {
+            if let Piece::Command(command) = piece {
+                command.on = on;
+            }
         }
         self
     }
@@ -182,8 +200,25 @@ impl Advice {
 
     /// The whole remedy; `owner` does it at `target`, if the advice names nobody else.
     pub(super) fn of(self, owner: Owner, target: &str) -> Remedy {
-        let Self { who, text, commands } = self;
-        Remedy { who: who.unwrap_or_else(|| owner.who(target)), text, commands }
+        let Self { who, pieces } = self;
+        let who = who.unwrap_or_else(|| owner.who(target));
+        let is_here = owner == Owner::ThisHost;
+        let mut remedy = Remedy::in_words(who, String::new());
+        for piece in pieces {
+            match piece {
+                Piece::Words(words) => remedy.text.push_str(&words),
+                Piece::OnThatMachine if is_here => remedy.text.push_str(": "),
+                Piece::OnThatMachine => remedy.text.push_str("; on that machine: "),
+                Piece::Command(mut command) => {
+                    if is_here {
+                        command.on = RunOn::Here;
+                    }
+                    remedy.text.push_str(&command.run);
+                    remedy.commands.push(command);
+                }
+            }
+        }
+        remedy
     }
 }
 
@@ -205,6 +240,21 @@ impl Owner {
 }
 
 impl<'a> Passage<'a> {
+    /// Does the question stay on this host? An address of its own is asked from that same address.
+    #[must_use]
+    pub fn is_here(&self) -> bool {
+        self.to.is_some_and(|to| to.ip().is_loopback() || self.from == Some(to.ip()))
+    }
+
+    /// Who acts where elsewhere `owner` would: nothing on the way to this host itself, and nobody
+    /// else at its end.
+    pub(super) fn owner(&self, owner: Owner) -> Owner {
+        match owner {
+            Owner::FarSide | Owner::Network(_) if self.is_here() => Owner::ThisHost,
+            elsewhere => elsewhere,
+        }
+    }
+
     /// What `owner` has to open: "TCP 5669 from 10.2.0.7 to 10.0.0.5".
     pub(super) fn rule(&self, owner: Owner) -> String {
         let rules: Vec<&str> =

@@ -68,13 +68,13 @@ impl SshCause {
         let from = passage.from();
         match self {
             Self::SshRefused { .. } => say(format!(
-                "wait until the penalty is over: visits like preflight's may be the reason; or let {from} in: PerSourcePenaltyExemptList {from}, MaxStartups in sshd_config; on that machine: "
+                "wait until the penalty is over: visits like preflight's may be the reason; or let {from} in: PerSourcePenaltyExemptList {from}, MaxStartups in sshd_config"
             ))
-            .there("journalctl -u ssh -u sshd"),
+            .on_that_machine("journalctl -u ssh -u sshd"),
             Self::SshClosed { .. } => say(format!(
-                "let {from} in: /etc/hosts.deny and /etc/hosts.allow, then PerSourcePenalties and MaxStartups in sshd_config (visits like preflight's count there too); on that machine: "
+                "let {from} in: /etc/hosts.deny and /etc/hosts.allow, then PerSourcePenalties and MaxStartups in sshd_config (visits like preflight's count there too)"
             ))
-            .there("journalctl -u ssh -u sshd"),
+            .on_that_machine("journalctl -u ssh -u sshd"),
             Self::SshNothingInCommon { part: SshPart::Version, .. } => {
                 say("let it speak SSH 2 (Cisco IOS: ip ssh version 2), or update it")
             }

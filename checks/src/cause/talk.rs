@@ -182,22 +182,29 @@ impl TalkCause {
     pub(super) fn advice(&self, passage: &Passage<'_>) -> Advice {
         match self {
             Self::Silent { .. } if passage.protocol == "bbdo" => say(
-                "a broker takes one newcomer at a time and gives it 3 s; on that machine, see who connects and says nothing (its log: could not accept client), and whether cbd is stuck: "
+                "a broker takes one newcomer at a time and gives it 3 s: see who connects and says nothing (its log: could not accept client), and whether cbd is stuck"
             )
-            .there(format!("ss -tnp 'sport = :{}'", passage.port())),
+            .on_that_machine(format!("ss -tnp 'sport = :{}'", passage.port())),
             Self::Silent { .. }
             | Self::SilentAfter { .. }
             | Self::HungUp { .. }
             | Self::Reset { .. }
             | Self::Incomplete { .. } => {
-                say("read the service's own log while preflight runs again; on that machine: ")
-                    .there(passage.listeners())
-                    .then("; nothing in it: a device in between accepts for it")
+                let look = say("read the service's own log while preflight runs again")
+                    .on_that_machine(passage.listeners());
+                if passage.is_here() {
+                    look
+                } else {
+                    look.then("; nothing in it: a device in between accepts for it")
+                }
             }
             Self::WindowClosed { .. } => {
-                say("see whether the service is stuck: its log, and bytes it has not read (Recv-Q): ")
-                    .there(format!("ss -tnp 'sport = :{}'", passage.port()))
-                    .then("; not a connection of ours there: a device in between accepts for a server that it does not reach (SYN proxy)")
+                let look = say("see whether the service is stuck: its log, and bytes it has not read (Recv-Q): ")
+                    .there(format!("ss -tnp 'sport = :{}'", passage.port()));
+                if passage.is_here() {
+                    return look;
+                }
+                look.then("; not a connection of ours there: a device in between accepts for a server that it does not reach (SYN proxy)")
             }
             Self::AnsweredFromElsewhere { to, by } => say(format!(
                 "have it answer from {} port {} (bind it to that address, or route {} back that way); no NAT of {} on the way",
@@ -207,11 +214,11 @@ impl TalkCause {
                 by.ip()
             )),
             Self::Endless { .. } | Self::WrongService { .. } | Self::BadReply { .. } => say(format!(
-                "see what listens on {} {}; on that machine: ",
+                "see what listens on {} {}",
                 passage.transport,
                 passage.port()
             ))
-            .there(passage.listeners())
+            .on_that_machine(passage.listeners())
             .then(&format!("; or correct the port ({})", passage.origin)),
             Self::OpenvpnKeyed { .. } => {
                 say("start the VPN's client here and read its log, since the port is open: ").here(
@@ -219,7 +226,7 @@ impl TalkCause {
                 )
             }
             Self::TooSlow { .. } => say(
-                "see what that machine waits for: its processor, its log; then raise the timeouts of what is checked there"
+                "see what it waits for there: its processor, its log; then raise the timeouts of what is checked there"
             ),
         }
     }

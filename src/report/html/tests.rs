@@ -74,6 +74,7 @@ pub(super) fn rejected(step: StepReport, device: &str) -> StepReport {
         icmp: Icmp::V4 { kind: 3, code: 13 },
     });
     let cause = CauseReport {
+        owner: Some(why.owner()),
         why: Why::Cause(why),
         message: message.clone(),
         remedy: Remedy::in_words(

@@ -94,7 +94,7 @@ impl Flow {
             trouble: step.cause.as_ref().map(|cause| Trouble {
                 code: cause.why.code().to_owned(),
                 layer: cause.why.layer(),
-                device: cause.why.device(),
+                device: cause.device(),
                 message: cause.message.clone(),
                 follows: step.because_of.is_some(),
             }),

@@ -160,7 +160,7 @@ fn one_host_has_one_stand_in_everywhere() {
     assert!(step.result.contains(first), "{}", step.result);
     let cause = step.cause.as_ref().unwrap();
     assert!(cause.remedy.text.ends_with(host.as_str()), "{}", cause.remedy.text);
-    let device = cause.why.device().unwrap().to_string();
+    let device = cause.device().unwrap().to_string();
     assert_eq!(step.result.split(' ').nth(2), Some(device.as_str()));
     // Another report, the same key: the same stand-ins.
     assert_eq!(redactor().report(&rich()).unwrap().steps[0].id, step.id);

@@ -1,6 +1,6 @@
 use super::*;
 use crate::cause::{
-    Cause, Concern, LdapCause, Plea, PortCause, TlsCause, WebCause, Whereabouts, samples,
+    Cause, Concern, LdapCause, PathCause, Plea, PortCause, TlsCause, WebCause, Whereabouts, samples,
 };
 
 const LOOK_AT: &str = "systemctl enable --now cbd; ss -ltnp 'sport = :PORT'";
@@ -99,10 +99,16 @@ fn faults_of(owner: Owner, remedy: &Remedy) -> Vec<&'static str> {
 fn owner_and_action_agree_for_every_cause_and_protocol() {
     let mut wrong = std::collections::BTreeSet::new();
     for service in crate::SERVICES {
-        let passage = passage(service.name, service.transport, LOOK_AT);
-        for cause in samples::causes() {
-            let remedy = cause.remedy(&passage);
-            let mut faults = faults_of(cause.owner(), &remedy);
+        let far = passage(service.name, service.transport, LOOK_AT);
+        let here = Passage { to: Some(([127, 0, 0, 1], 15_669).into()), ..far.clone() };
+        for (cause, passage) in
+            samples::causes().into_iter().flat_map(|cause| [(cause.clone(), &far), (cause, &here)])
+        {
+            if passage.is_here() && is_inside_vpn(&cause) {
+                continue;
+            }
+            let remedy = cause.remedy(passage);
+            let mut faults = faults_of(cause.owner_on(passage), &remedy);
             let is_over_udp = service.transport == Transport::Udp || cause.code() == "dns-tcp-only";
             let runs = |words: &str| remedy.commands.iter().any(|it| it.run.contains(words));
             let is_for_no_firewall = cause.plea() == Plea::Nothing;
@@ -123,6 +129,34 @@ fn owner_and_action_agree_for_every_cause_and_protocol() {
         }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+/// No VPN carries packets to this host itself.
+fn is_inside_vpn(cause: &Cause) -> bool {
+    matches!(cause, Cause::Path(PathCause::FailsInsideVpn { .. }))
+}
+
+/// By loopback, and by the address that other hosts know it by.
+#[test]
+fn what_fails_at_an_address_of_this_host_is_this_hosts() {
+    let own = IpAddr::from([10, 2, 0, 7]);
+    let causes = samples::causes();
+    for to in [IpAddr::from([127, 0, 0, 1]), IpAddr::from([127, 0, 1, 1]), own] {
+        let here = Passage {
+            to: Some((to, 15_669).into()),
+            from: Some(own),
+            ..passage("bbdo", Transport::Tcp, LOOK_AT)
+        };
+        for cause in causes.iter().filter(|cause| !is_inside_vpn(cause)) {
+            let (owner, who) = (cause.owner_on(&here), cause.remedy(&here).who);
+            assert!(matches!(owner, Owner::ThisHost | Owner::Nobody), "{}", cause.code());
+            assert!(owner != Owner::ThisHost || who == "you, on this host", "{who}: {cause:?}");
+        }
+        for concern in samples::concerns() {
+            let (owner, _) = concern.remedy(&here);
+            assert!(matches!(owner, Owner::ThisHost | Owner::Nobody), "{concern:?}");
+        }
+    }
 }
 
 #[test]

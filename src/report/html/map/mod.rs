@@ -226,7 +226,7 @@ impl Arrow<'_> {
         };
         let device = self.device();
         let hop = device.and_then(|device| self.hops().iter().position(|hop| *hop == Some(device)));
-        match (cause.why.owner(), hop) {
+        match (cause.owner, hop) {
             (_, Some(hop)) => End::Hop(hop),
             (Some(Owner::ThisHost), None) if self.is_inbound => End::There,
             (Some(Owner::ThisHost), None) => End::Here,

@@ -43,7 +43,8 @@ fn a_device_without_a_path_is_a_hop_of_its_own() {
 fn without_a_device_the_owner_tells_where_the_arrow_ends() {
     let ends = |why: Why| {
         let mut step = rejected(asked(step("poller.bbdo"), "10.0.0.5", 5669), "10.9.0.1");
-        step.cause.as_mut().unwrap().why = why;
+        let cause = step.cause.as_mut().unwrap();
+        (cause.owner, cause.why) = (why.owner(), why);
         Map::new(&report(vec![step])).peers[0].arrows[0].end()
     };
     let to = SocketAddr::from(([10, 0, 0, 5], 5669));
