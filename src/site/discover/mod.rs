@@ -41,6 +41,7 @@ pub(crate) use files::{Files, Text, Unread};
 #[cfg(test)]
 const CONSTRUCTS: &[&constructs::Constructs] = &[
     &names::CONSTRUCTS,
+    &names::network::RESOLVED_CONSTRUCTS,
     &names::forwarders::dnsmasq::CONSTRUCTS,
     &names::forwarders::unbound::CONSTRUCTS,
     &names::forwarders::bind::CONSTRUCTS,
@@ -48,6 +49,7 @@ const CONSTRUCTS: &[&constructs::Constructs] = &[
     &time::ntp::CONSTRUCTS,
     &time::openntpd::CONSTRUCTS,
     &time::timesyncd::CONSTRUCTS,
+    &traps::CONSTRUCTS,
     &mail::postfix::CONSTRUCTS,
     &mail::exim::MAIN,
     &mail::exim::ROUTERS,

@@ -10,7 +10,7 @@
 //! Reference: resolv.conf(5), systemd-resolved.service(8).
 
 pub(super) mod forwarders;
-mod network;
+pub(super) mod network;
 
 use std::net::{IpAddr, Ipv6Addr};
 
@@ -135,6 +135,9 @@ fn is_loopback(host: &str) -> bool {
 /// would write it.
 fn instead(files: &Files, why: &Unread, facts: &mut Facts) {
     let written = if *why == Unread::Missing { network::read(files, facts) } else { Vec::new() };
+    if !written.is_empty() {
+        network::meet_resolved(files, facts);
+    }
     if written.is_empty() {
         let end = files.follow(FILE);
         let reason = match why {
@@ -157,6 +160,7 @@ fn add(servers: Vec<Read<Place>>, facts: &mut Facts) {
 
 /// The servers systemd-resolved asks, or its own address when they cannot be told.
 fn behind_stub(files: &Files, facts: &mut Facts, stub: Read<Place>) {
+    network::meet_resolved(files, facts);
     let reason = match files.read(BEHIND_STUB).map(|text| servers(&text, facts)) {
         Ok(real) if !real.is_empty() => return add(real, facts),
         Ok(_) => "it names no server".to_owned(),
@@ -329,6 +333,50 @@ mod tests {
         let (names, notes) = found(&files);
         assert_eq!(names, ["127.0.0.1 /etc/resolv.conf:1"]);
         assert!(notes[0].contains("no file says whom that one asks"), "{notes:?}");
+    }
+
+    #[test]
+    fn what_stands_in_for_an_answer_of_dhcp_counts() {
+        let (_dir, files) = tree(&[
+            ("/etc/network/interfaces", "iface eth0 inet dhcp\n"),
+            (
+                "/etc/dhcp/dhclient.conf",
+                "#supersede domain-name-servers 10.0.0.9;\nsupersede domain-name-servers 10.0.0.53, 10.0.0.54;\n\
+                 request domain-name-servers;\n",
+            ),
+            ("/etc/resolvconf/resolv.conf.d/head", "# head\nnameserver 10.0.0.55\n"),
+        ]);
+        let (names, notes) = found(&files);
+        let want = [
+            "10.0.0.53 /etc/dhcp/dhclient.conf:2",
+            "10.0.0.54 /etc/dhcp/dhclient.conf:2",
+            "10.0.0.55 /etc/resolvconf/resolv.conf.d/head:2",
+        ];
+        assert_eq!((names, notes), (want.map(str::to_owned).to_vec(), vec![]));
+    }
+
+    #[test]
+    fn what_resolved_does_by_other_ways_is_noted() {
+        let conf = "/etc/systemd/resolved.conf";
+        let resolved = "[Resolve]\nDNS=192.0.2.53#dns.example\nDNSOverTLS=opportunistic\nDomains=~. ~corp.example\nLLMNR=no\n";
+        for real in [None, Some((BEHIND_STUB, "nameserver 192.0.2.53\n"))] {
+            let files = [(FILE, "nameserver 127.0.0.53\n"), (conf, resolved)];
+            let files: Vec<_> = files.into_iter().chain(real).collect();
+            let (_dir, files) = tree(&files);
+            let (_, notes) = found(&files);
+            let want = [
+                format!(
+                    "{conf}:3: `DNSOverTLS` asks its servers by TLS, over TCP 853, which is not read"
+                ),
+                format!(
+                    "{conf}:4: `Domains=~` asks some servers for some domains, which is not read"
+                ),
+            ];
+            assert_eq!(notes, want, "{real:?}");
+        }
+        let plain = "[Resolve]\nDNS=192.0.2.53\nDNSOverTLS=no\nDomains=corp.example ~.\n";
+        let (_dir, files) = tree(&[(FILE, "nameserver 127.0.0.53\n"), (conf, plain)]);
+        assert_eq!(found(&files).1, Vec::<String>::new());
     }
 
     #[test]

@@ -2,12 +2,13 @@
 //! them to systemd-resolved.
 //!
 //! `resolved.conf` and its drop-ins, systemd-networkd, netplan, `NetworkManager`, the network
-//! scripts of EL and ifupdown. All that is there is read: more than one may be in use, each
+//! scripts of EL and ifupdown, `dhclient` and resolvconf. All that is there is read: more than one may be in use, each
 //! for its interfaces. Servers that DHCP names stand in no file, which is noted.
 //!
 //! Reference: resolved.conf(5), systemd.network(5), netplan(5), nm-settings-keyfile(5),
 //! interfaces(5) with resolvconf(8).
 
+use super::super::constructs::Constructs;
 use super::super::facts::Read;
 use super::super::include::{by_name, list};
 use super::super::lines::{Continued, ini, words};
@@ -32,7 +33,41 @@ const NETWORK_MANAGER_CONF: &str = "/etc/NetworkManager/NetworkManager.conf";
 const NETWORK_MANAGER_PARTS: &str = "/etc/NetworkManager/conf.d";
 const SCRIPTS: &str = "/etc/sysconfig/network-scripts";
 const INTERFACES: &str = "/etc/network/interfaces";
+/// What ISC's client of DHCP makes of the answer.
+const DHCLIENT: [&str; 2] = ["/etc/dhcp/dhclient.conf", "/etc/dhclient.conf"];
+/// What resolvconf writes before and behind what interfaces bring.
+const RESOLVCONF: [&str; 3] = [
+    "/etc/resolvconf/resolv.conf.d/head",
+    "/etc/resolvconf/resolv.conf.d/base",
+    "/etc/resolvconf/resolv.conf.d/tail",
+];
 const INTERFACES_PARTS: &str = "/etc/network/interfaces.d";
+/// Of systemd-resolved and, for one interface, of systemd-networkd.
+pub(in crate::site::discover) const RESOLVED_CONSTRUCTS: Constructs = Constructs {
+    program: "systemd-resolved",
+    files: "resolved.conf and its drop-ins, [Resolve]; *.network, [Network]",
+    missing: MISSING,
+    understood: &["DNS", "FallbackDNS"],
+    noted: &[
+        ("DNSOverTLS", "asks its servers by TLS, over TCP 853"),
+        ("Domains=~", "asks some servers for some domains"),
+    ],
+    aside: &[
+        "Cache",
+        "CacheFromLocalhost",
+        "DNSSEC",
+        "DNSStubListener",
+        "DNSStubListenerExtra",
+        "Domains",
+        "LLMNR",
+        "MulticastDNS",
+        "ReadEtcHosts",
+        "RefuseRecordTypes",
+        "ResolveUnicastSingleLabel",
+        "StaleRetentionSec",
+    ],
+};
+
 /// Servers of one machine.
 const MOST: usize = 64;
 
@@ -80,10 +115,48 @@ pub(super) fn read(files: &Files, facts: &mut Facts) -> Vec<Read<Place>> {
     for text in texts([INTERFACES.to_owned()].into_iter().chain(parts), files, facts) {
         found.of_interfaces(&text, facts);
     }
+    for text in texts(DHCLIENT.map(str::to_owned), files, facts) {
+        found.of_dhclient(&text, facts);
+    }
+    for text in texts(RESOLVCONF.map(str::to_owned), files, facts) {
+        let servers = super::parse(&text).into_iter();
+        let servers = servers.filter_map(|(line, server)| Some((line, server.ok()?)));
+        let room = MOST.saturating_sub(found.servers.len());
+        let read = |(line, value)| Read { value, at: text.at(line) };
+        found.servers.extend(servers.take(room).map(read));
+    }
     if let Some(at) = found.dhcp.take().filter(|_| found.servers.is_empty()) {
         facts.note(at, "DHCP names the servers here, and no file has its answer", MISSING);
     }
     if found.servers.is_empty() { found.fallback } else { found.servers }
+}
+
+/// Notes what systemd-resolved does otherwise than ask its servers over port 53.
+pub(super) fn meet_resolved(files: &Files, facts: &mut Facts) {
+    let parts = by_name(files, &RESOLVED_PARTS, ".conf", facts, MISSING);
+    let networks = by_name(files, &NETWORKD, ".network", facts, MISSING);
+    let paths = [RESOLVED.to_owned()].into_iter().chain(parts).chain(networks);
+    for path in paths.filter(|path| files.exists(path)) {
+        let Ok(text) = files.read(&path) else { continue };
+        for entry in ini(&text, Continued::ByBackslash) {
+            let is_off = ["", "no", "false", "off", "0"].contains(&entry.value);
+            let name = match (entry.section, entry.key) {
+                ("Resolve" | "Network", "DNSOverTLS") if is_off => continue,
+                ("Resolve" | "Network", "DNSOverTLS") => "DNSOverTLS",
+                ("Resolve" | "Network", "Domains") => {
+                    let mut words = entry.value.split_whitespace();
+                    // `~.` sends all names here.
+                    if !words.any(|word| word.starts_with('~') && word != "~.") {
+                        continue;
+                    }
+                    "Domains=~"
+                }
+                ("Resolve", key) if !entry.continues => key,
+                _ => continue,
+            };
+            RESOLVED_CONSTRUCTS.meet(name, text.at(entry.line), facts);
+        }
+    }
 }
 
 fn texts(paths: impl IntoIterator<Item = String>, files: &Files, facts: &mut Facts) -> Vec<Text> {
@@ -173,6 +246,22 @@ impl Found {
                     add(&mut self.servers, value, text.at(line), facts);
                 } else if name == "BOOTPROTO" && value.eq_ignore_ascii_case("dhcp") {
                     self.dhcp.get_or_insert(text.at(line));
+                }
+            }
+        }
+    }
+
+    /// `supersede domain-name-servers 10.0.0.53, 10.0.0.54;`
+    fn of_dhclient(&mut self, text: &Text, facts: &mut Facts) {
+        for (line, content) in text.lines() {
+            let mut words = content.split_whitespace();
+            let sets = ["supersede", "prepend", "append"];
+            if words.next().is_some_and(|word| sets.contains(&word))
+                && words.next() == Some("domain-name-servers")
+            {
+                let words = words.flat_map(|word| word.split([',', ';']));
+                for word in words.filter(|word| !word.is_empty()) {
+                    add(&mut self.servers, word, text.at(line), facts);
                 }
             }
         }

@@ -15,6 +15,8 @@ use super::{MISSING, Variables};
 
 /// Variables one login may have; a file with more is no script of a proxy.
 const MOST_VARIABLES: usize = 4096;
+/// Names that one pair of braces may make.
+const MOST_BRACED: usize = 16;
 /// Bytes of a value; an address is far shorter.
 const LONGEST_VALUE: usize = 8192;
 
@@ -94,7 +96,14 @@ impl Shell {
             }
             return;
         }
-        let words = if exports { words.get(1..).unwrap_or_default() } else { words };
+        let exported: Vec<Word>;
+        let words = if exports {
+            let names = words.get(1..).unwrap_or_default().iter().flat_map(Word::braced);
+            exported = names.flat_map(|word| word.braced()).collect();
+            exported.as_slice()
+        } else {
+            words
+        };
         let assigned = words.iter().map_while(Word::assignment);
         // What stands before a command is set for that command only.
         let is_for_one_command = !exports && assigned.clone().count() < words.len();
@@ -174,7 +183,7 @@ impl Command {
 }
 
 /// A word of a command, its quotes taken off.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Word {
     pieces: Vec<Piece>,
 }
@@ -196,6 +205,24 @@ impl Word {
             [Piece::Text(text)] => Some(text),
             _ => None,
         }
+    }
+
+    /// `{http,https}_proxy=a`, of which bash makes a word each; any other stays one word.
+    fn braced(&self) -> Vec<Self> {
+        let parted = || {
+            let [Piece::Text(first), rest @ ..] = self.pieces.as_slice() else { return None };
+            let (before, after) = first.split_once('{')?;
+            let (inside, behind) = after.split_once('}')?;
+            if before.contains('=') || !inside.contains(',') {
+                return None;
+            }
+            let word = |part| {
+                let name = Piece::Text(format!("{before}{part}{behind}"));
+                Self { pieces: [name].into_iter().chain(rest.iter().cloned()).collect() }
+            };
+            Some(inside.split(',').take(MOST_BRACED).map(word).collect())
+        };
+        parted().unwrap_or_else(|| vec![self.clone()])
     }
 
     /// `NAME=value`, or `NAME+=value`, which begins with what `NAME` is.
@@ -405,11 +432,13 @@ mod tests {
             "export http_proxy=\"\" https_proxy\n",
             "    export http_proxy=http://indented:1\n",
             "export PROXY=http://a:1 && true\nexport http_proxy=$PROXY\n",
+            "P=http://a:1\nexport {http,https}_proxy=$P {no,ftp}_proxy\n",
+            "export http{,s}_proxy=http://a:1\n",
         ];
         for shell in ["bash", "dash"] {
             for script in scripts {
-                // `+=` is bash's own.
-                if shell == "dash" && script.contains("+=") {
+                // `+=` and names in braces are bash's own.
+                if shell == "dash" && (script.contains("+=") || script.contains("}_")) {
                     continue;
                 }
                 assert_eq!(

@@ -413,27 +413,20 @@ mod tests {
         })
     }
 
+    /// A repository each, by their numbers.
+    fn sections(all: &[&str]) -> String {
+        let one = |(number, lines): (usize, &&str)| format!("[repo {number}]\n{lines}\n");
+        all.iter().enumerate().map(one).collect()
+    }
+
     #[test]
     fn zypper_lists_the_addresses_that_we_read() {
         let site = ("/etc/zypp/vars.d/site", "site.example\nmore\n");
         let empty = ("/etc/zypp/vars.d/empty", "\n");
-        for (line, is_enabled) in [
-            ("enabled=1", true),
-            ("enabled=yes", true),
-            ("enabled=True", true),
-            ("enabled=on", true),
-            ("enabled=2", true),
-            ("enabled=0", false),
-            ("enabled=off", false),
-            ("enabled=frob", false),
-            ("priority=9", true),
-        ] {
-            let repo = format!("[a]\n{line}\nbaseurl=http://a.example/\n");
-            let (said, _) = zypper(&[(REPO, &repo)], "lr -u -E");
-            assert_eq!(said.contains("a.example"), is_enabled, "{line}: {said}");
-            assert_eq!(!found(&[(REPO, &repo)]).0.is_empty(), is_enabled, "{line}");
-        }
-        for address in [
+        let enabled =
+            ["enabled=1", "enabled=yes", "enabled=True", "enabled=on", "enabled=2", "priority=9"];
+        let disabled = ["enabled=0", "enabled=off", "enabled=frob"];
+        let addresses = [
             "http://z.example/$releasever/${basearch}/$arch",
             "http://z.example/$releasever_major/$releasever_minor/",
             "http://$site/x",
@@ -443,42 +436,58 @@ mod tests {
             "http://z.example/${none:-${releasever:-y}}/z",
             "http://z.example/a$empty/b",
             "http://z.example/$",
-        ] {
-            let repo = format!("[the one]\nbaseurl={address}\n");
-            let (said, _) = zypper(&[(REPO, &repo), site, empty], "lr -u");
-            let theirs = said.lines().find_map(|line| {
-                let cells: Vec<&str> = line.split('|').map(str::trim).collect();
-                cells.iter().find(|cell| cell.starts_with("http")).map(|&cell| cell.to_owned())
-            });
-            let (_dir, files) = tree(&[(REPO, &repo), site, empty, LEAP]);
-            let variables = variables(&files, &mut Facts::default());
-            let ours = expand(&variables, address, 0).unwrap();
-            assert_eq!(Some(ours.as_str()), theirs.as_deref(), "{address}: {said}");
+        ];
+        let lines = |line: &str| format!("{line}\nbaseurl=http://a.example/");
+        let some = enabled.iter().chain(&disabled).map(|line| lines(line));
+        let some: Vec<String> =
+            some.chain(addresses.iter().map(|address| format!("baseurl={address}"))).collect();
+        let some: Vec<&str> = some.iter().map(String::as_str).collect();
+        let repo = sections(&some);
+        let (said, _) = zypper(&[(REPO, &repo), site, empty], "lr -u");
+        let cells = |number: usize| -> Vec<&str> {
+            let name = format!("repo {number}");
+            let mut lines = said.lines().map(|line| line.split('|').map(str::trim).collect());
+            let line = lines.find(|cells: &Vec<&str>| cells.get(1) == Some(&name.as_str()));
+            line.unwrap_or_else(|| panic!("{name}: {said}"))
+        };
+        let (_dir, files) = tree(&[(REPO, &repo), site, empty, LEAP]);
+        let text = files.read(REPO).unwrap();
+        let read: Vec<Section<'_>> = parse(&text);
+        let variables = variables(&files, &mut Facts::default());
+        for (number, section) in read.iter().enumerate() {
+            let theirs = cells(number);
+            assert_eq!(is_enabled(section), theirs[3] == "Yes", "{theirs:?}");
+            let ours = expand(&variables, section.value("baseurl").unwrap().0, 0).unwrap();
+            assert_eq!(Some(&ours.as_str()), theirs.last(), "{theirs:?}");
         }
+        assert_eq!(read.len(), some.len());
     }
 
     #[test]
     fn zypper_fetches_what_we_ask_for() {
-        for repo in [
-            "baseurl=http://192.0.2.1/x",
-            "baseurl=http://192.0.2.1/x/\npath=/sub/",
-            "baseurl=http://192.0.2.1/x?token\npath=sub",
-            "baseurl=http://192.0.2.1/x?proxy=192.0.2.1&proxyport=3128",
-            "baseurl=http://192.0.2.1/x?token=1&ssl_verify=no",
-            "baseurl=http://192.0.2.1/x\nproxy=http://192.0.2.1:3128",
-            "baseurl=http://192.0.2.1/x\nmirrorlist=http://192.0.2.1/list",
-            "mirrorlist=http://192.0.2.1/list?arch=$basearch",
-            "metalink=http://192.0.2.1/link",
-            "baseurl=http://192.0.2.1/${releasever}",
-        ] {
-            let text = format!("[a]\n{repo}\n");
-            let (said, visits) = zypper(&[(REPO, &text)], "refresh --force");
-            let (port, asked) = visits.first().unwrap_or_else(|| panic!("{repo}: {said}")).clone();
+        let all = [
+            "baseurl=http://192.0.2.1/x0",
+            "baseurl=http://192.0.2.1/x1/\npath=/sub/",
+            "baseurl=http://192.0.2.1/x2?token\npath=sub",
+            "baseurl=http://192.0.2.1/x3?proxy=192.0.2.1&proxyport=3128",
+            "baseurl=http://192.0.2.1/x4?token=1&ssl_verify=no",
+            "baseurl=http://192.0.2.1/x5\nproxy=http://192.0.2.1:3128",
+            "baseurl=http://192.0.2.1/x6\nmirrorlist=http://192.0.2.1/list",
+            "mirrorlist=http://192.0.2.1/x7?arch=$basearch",
+            "metalink=http://192.0.2.1/x8",
+            "baseurl=http://192.0.2.1/x9/${releasever}",
+        ];
+        let repo = sections(&all);
+        let (said, visits) = zypper(&[(REPO, &repo)], "refresh --force");
+        let (_dir, files) = tree(&[(REPO, &repo), LEAP]);
+        let mut facts = Facts::default();
+        read(&files, &mut facts);
+        assert_eq!(facts.repositories.len(), all.len(), "{facts:?}");
+        for (number, repository) in facts.repositories.iter().enumerate() {
+            let own = format!("/x{number}");
+            let visit = visits.iter().find(|(_, asked)| asked.contains(&own));
+            let (port, asked) = visit.unwrap_or_else(|| panic!("{own}: {said}"));
             let theirs = asked.split_whitespace().nth(1).unwrap().to_owned();
-            let (_dir, files) = tree(&[(REPO, &text), LEAP]);
-            let mut facts = Facts::default();
-            read(&files, &mut facts);
-            let repository = &facts.repositories[0];
             let ours = match &repository.proxy {
                 Some(Route::Proxy(proxy)) => {
                     (proxy.url.port_or_known_default().unwrap(), repository.url.to_string())
@@ -489,9 +498,9 @@ mod tests {
                     (80, format!("{}{query}", url.path()))
                 }
             };
-            assert_eq!(ours, (port, theirs), "{repo}");
-            assert!(facts.notes.is_empty(), "{repo} {:?}", facts.notes);
+            assert_eq!(ours, (*port, theirs), "{own}");
         }
+        assert!(facts.notes.is_empty(), "{:?}", facts.notes);
     }
 
     #[test]

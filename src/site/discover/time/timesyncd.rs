@@ -28,6 +28,9 @@ const FOLDERS: [&str; 4] = [
     "/usr/lib/systemd/timesyncd.conf.d",
 ];
 
+const NETWORKD: [&str; 3] =
+    ["/etc/systemd/network", "/run/systemd/network", "/usr/lib/systemd/network"];
+
 pub(in crate::site::discover) const CONSTRUCTS: Constructs = Constructs {
     program: "systemd-timesyncd",
     files: "timesyncd.conf and its drop-ins, [Time]",
@@ -50,6 +53,12 @@ pub(super) fn read(files: &Files, facts: &mut Facts) {
             // A link to /dev/null is how a file is switched off.
             Err(Unread::NotAFile) => {}
             Err(why) => facts.unread(&path, &why, MISSING),
+        }
+    }
+    // What networkd is told for an interface is asked beside them.
+    for path in by_name(files, &NETWORKD, ".network", facts, MISSING) {
+        if let Ok(text) = files.read(&path) {
+            of_interface(&text, &mut servers);
         }
     }
     let is_there = TIMESYNCD.iter().any(|path| files.exists(path));
@@ -79,6 +88,18 @@ impl Servers {
                 }),
                 Err(reason) => facts.note(server.at, reason, MISSING),
             }
+        }
+    }
+}
+
+/// `NTP=` of systemd.network(5).
+fn of_interface(text: &Text, servers: &mut Servers) {
+    for entry in ini(text, Continued::ByBackslash) {
+        if (entry.section, entry.key) == ("Network", "NTP") {
+            let room = MOST.saturating_sub(servers.named.len());
+            let hosts = entry.value.split_whitespace().take(room);
+            let at = || text.at(entry.line);
+            servers.named.extend(hosts.map(|host| Read { value: host.to_owned(), at: at() }));
         }
     }
 }
@@ -134,6 +155,19 @@ mod tests {
         ];
         assert_eq!(servers, want);
         assert!(notes.is_empty(), "{notes:?}");
+    }
+
+    #[test]
+    fn servers_of_an_interface_are_asked_too() {
+        let (servers, _) = found(&[
+            ("/etc/systemd/timesyncd.conf", "[Time]\nNTP=10.0.0.3\n"),
+            ("/etc/systemd/network/10.network", "[Match]\nName=eth0\n[Network]\nNTP=10.0.0.4\n"),
+        ]);
+        let want = [
+            "timesyncd 10.0.0.3 /etc/systemd/timesyncd.conf:2",
+            "timesyncd 10.0.0.4 /etc/systemd/network/10.network:4",
+        ];
+        assert_eq!(servers, want);
     }
 
     #[test]

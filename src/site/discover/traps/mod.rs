@@ -8,6 +8,7 @@
 mod redirect;
 
 use super::address::{MOST_TEXT, listen};
+use super::constructs::Constructs;
 use super::facts::{Listen, Read, RoleSign, TrapReceiver};
 use super::{At, Facts, Files, Text};
 use crate::catalogue::Role;
@@ -31,6 +32,94 @@ const TRAP_PORT: u16 = 162;
 const MOST_ADDRESSES: usize = 64;
 const MISSING: &str = "where traps are received";
 
+/// In lower case, as net-snmp compares them.
+pub(super) const CONSTRUCTS: Constructs = Constructs {
+    program: "snmptrapd",
+    files: "snmptrapd.conf",
+    missing: "where traps go on to",
+    understood: &["snmptrapdaddr", "traphandle"],
+    noted: &[
+        ("forward", "hands traps on to another host"),
+        ("includedir", "reads a folder of files"),
+        ("includefile", "reads another file"),
+        ("informsink", "sends messages of its own to another host"),
+        ("sourcefilter*", "takes packets of some hosts only"),
+        ("trap2sink", "sends messages of its own to another host"),
+        ("trapsess", "sends messages of its own to another host"),
+        ("trapsink", "sends messages of its own to another host"),
+    ],
+    aside: &[
+        "access",
+        "add*",
+        "agent*",
+        "alias",
+        "auth*",
+        "avg*",
+        "certsecname",
+        "client*",
+        "com2sec*",
+        "comment*",
+        "createuser",
+        "debug*",
+        "def*",
+        "disable*",
+        "do*",
+        "dont*",
+        "dump*",
+        "engineid*",
+        "escapequotes",
+        "extendedindex",
+        "extrax509subdir",
+        "format*",
+        "group",
+        "hex*",
+        "ignoreauthfailure",
+        "injecthandler",
+        "iquery*",
+        "leave_pidfile",
+        "localcert",
+        "log*",
+        "master",
+        "max*",
+        "mib*",
+        "no*",
+        "numeric*",
+        "oid*",
+        "output*",
+        "pdu*",
+        "peercert",
+        "perl*",
+        "persistentdir",
+        "pidfile",
+        "print*",
+        "quick*",
+        "quit",
+        "retries",
+        "reverse*",
+        "ro*",
+        "rw*",
+        "sendmessagemaxsize",
+        "server*",
+        "setaccess",
+        "showmiberrors",
+        "smux*",
+        "snmptlstm*",
+        "sql*",
+        "strict*",
+        "suffix*",
+        "table",
+        "temp*",
+        "timeout",
+        "tls*",
+        "trapcommunity",
+        "trustcert",
+        "tsm*",
+        "v1trapaddress",
+        "view",
+        "x509crlfile",
+    ],
+};
+
 pub(super) fn read(files: &Files, facts: &mut Facts) {
     if let Ok(text) = files.read(CENTREON) {
         facts.roles.extend(mode(&text));
@@ -39,6 +128,7 @@ pub(super) fn read(files: &Files, facts: &mut Facts) {
         Ok(text) => text,
         Err(why) => return facts.unread(CONF, &why, MISSING),
     };
+    meet(&text, facts);
     let (configured, forwards) = parse(&text);
     let given = addresses(command_line(files));
     let specs = if given.is_empty() { configured } else { given };
@@ -56,6 +146,16 @@ pub(super) fn read(files: &Files, facts: &mut Facts) {
         facts.note(one.at.clone(), reason, MISSING);
     }
     facts.traps = Some(TrapReceiver { listens, forwards, redirects, at: At::file(CONF) });
+}
+
+/// Notes what moves traps and is not read.
+fn meet(text: &Text, facts: &mut Facts) {
+    for (number, line) in text.lines() {
+        let token = line.split_whitespace().next().unwrap_or_default();
+        if !token.is_empty() && !token.starts_with(['#', '[']) {
+            CONSTRUCTS.meet(&token.to_ascii_lowercase(), text.at(number), facts);
+        }
+    }
 }
 
 /// The addresses it is told to listen on, and the program that gets the traps.

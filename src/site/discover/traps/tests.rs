@@ -2,6 +2,8 @@ use std::fs;
 
 use proptest::prelude::*;
 
+use super::super::constructs::Reading;
+use super::super::testing::program;
 use super::*;
 
 /// As Centreon's package writes it, without its comments.
@@ -53,6 +55,36 @@ fn centreons_file_hands_traps_on_and_listens_everywhere() {
     assert_eq!(forwards.at.to_string(), "/etc/snmp/snmptrapd.conf:5");
     assert_eq!(traps.listens, []);
     assert_eq!(facts.notes, []);
+}
+
+#[test]
+fn what_hands_traps_on_to_another_host_is_noted() {
+    let conf = "# forward none\nForward default udp:10.0.0.9:162\ndisableAuthorization yes\nfrobnicate 1\n";
+    let facts = facts(&[(CONF, conf)]);
+    let notes: Vec<String> =
+        facts.notes.iter().map(|note| format!("{}: {}", note.at, note.reason)).collect();
+    let want = [
+        "/etc/snmp/snmptrapd.conf:2: `forward` hands traps on to another host, which is not read",
+        "/etc/snmp/snmptrapd.conf:4: `frobnicate` is nothing of snmptrapd that preflight knows; it may move a peer",
+    ];
+    assert_eq!(notes, want);
+}
+
+/// `snmptrapd -H` lists what it takes.
+#[test]
+fn each_directive_that_snmptrapd_has_was_decided() {
+    let mut snmptrapd = std::process::Command::new(program("snmptrapd"));
+    let output = snmptrapd.arg("-H").output().unwrap();
+    let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+    let names = said.lines().filter_map(|line| line.strip_prefix("    ")?.split(' ').next());
+    let names: Vec<String> = names
+        .filter(|name| name.starts_with(|c: char| c.is_ascii_alphabetic()))
+        .map(str::to_ascii_lowercase)
+        .collect();
+    assert!(names.len() > 100 && names.iter().any(|name| name == "forward"), "{said}");
+    let open: Vec<&String> =
+        names.iter().filter(|name| CONSTRUCTS.reading(name) == Reading::Unknown).collect();
+    assert!(open.is_empty(), "{open:?}");
 }
 
 #[test]
