@@ -111,7 +111,7 @@ fn spoken_there(
     }
     let scheme = url.scheme();
     let reason =
-        format!("no flow to it speaks {scheme} ({} do); give HOST or HOST:PORT", ways.join(", "));
+        format!("no flow to it speaks {scheme}, only {}; give HOST or HOST:PORT", ways.join(", "));
     Err(bad(flag, reason))
 }
 

@@ -184,7 +184,7 @@ pub(crate) fn slapd(lab: &Lab, tls: &Certificate) {
     );
     run(lab.command(Node::Server, "slapadd").arg("-f").arg(&configuration).arg("-l").arg(entries));
     let mut command = lab.command(Node::Server, "slapd");
-    command.args(["-d", "0", "-h", "ldap:/// ldaps:///", "-f"]).arg(configuration);
+    command.args(["-d", "stats", "-h", "ldap:/// ldaps:///", "-f"]).arg(configuration);
     lab.start(Node::Server, "slapd", &mut command, &[Port::Tcp(389), Port::Tcp(636)]);
 }
 
@@ -197,7 +197,7 @@ pub(crate) fn nginx(lab: &Lab, tls: &Certificate) {
             "daemon off; user root; pid nginx.pid; error_log stderr;
             events {{ }}
             http {{
-                access_log off;
+                access_log access.log;
                 client_body_temp_path body; proxy_temp_path proxy; fastcgi_temp_path fastcgi;
                 uwsgi_temp_path uwsgi; scgi_temp_path scgi;
                 ssl_certificate {}; ssl_certificate_key {};

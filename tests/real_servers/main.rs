@@ -15,6 +15,7 @@ mod firewalls;
 mod hidden;
 mod html;
 mod installed;
+mod manners;
 mod names;
 mod own_firewall;
 mod responding;
