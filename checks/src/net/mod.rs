@@ -18,6 +18,7 @@ pub(crate) mod icmp;
 pub(crate) mod knock;
 mod ledger;
 pub(crate) mod link;
+pub(crate) mod listening;
 mod mx;
 mod names;
 pub(crate) mod neighbour;

@@ -14,7 +14,7 @@ use nix::sys::socket::{
 ///
 /// `body` is what stands behind the `nlmsghdr`. `None` when the kernel does not tell.
 pub(super) fn ask(kind: u16, body: &[u8]) -> Option<Vec<u8>> {
-    let asked = send(&message(kind, REQUEST, body))?;
+    let asked = send(SockProtocol::NetlinkRoute, &message(kind, REQUEST, body))?;
     let mut answer = vec![0; MAX_ANSWER];
     let length = recv(asked.as_raw_fd(), &mut answer, MsgFlags::MSG_DONTWAIT).ok()?;
     answer.truncate(length);
@@ -30,12 +30,30 @@ pub(super) fn dump<T>(
     answer: u16,
     read: impl Fn(&[u8]) -> Option<T>,
 ) -> Option<Vec<T>> {
-    let asked = send(&message(kind, REQUEST | DUMP, body))?;
+    dump_of(SockProtocol::NetlinkRoute, kind, body, answer, read)
+}
+
+/// The same of another of the kernel's families.
+///
+/// `None` also when it refuses the question.
+pub(super) fn dump_of<T>(
+    family: SockProtocol,
+    kind: u16,
+    body: &[u8],
+    answer: u16,
+    read: impl Fn(&[u8]) -> Option<T>,
+) -> Option<Vec<T>> {
+    let asked = send(family, &message(kind, REQUEST | DUMP, body))?;
     let mut all = Vec::new();
     let mut part = vec![0; PART];
     for _ in 0..PARTS {
         let length = recv(asked.as_raw_fd(), &mut part, MsgFlags::MSG_DONTWAIT).ok()?;
-        if take(part.get(..length)?, answer, &read, &mut all) {
+        let part = part.get(..length)?;
+        let is_refused = part.get(4..6).is_some_and(|kind| kind == REFUSED.to_ne_bytes());
+        if is_refused && family != SockProtocol::NetlinkRoute {
+            return None;
+        }
+        if take(part, answer, &read, &mut all) {
             return Some(all);
         }
     }
@@ -76,9 +94,9 @@ pub(super) fn attributes(mut rest: &[u8]) -> impl Iterator<Item = (u16, &[u8])> 
 }
 
 /// A socket on which `question` was asked.
-fn send(question: &[u8]) -> Option<OwnedFd> {
-    let (close, route) = (SockFlag::SOCK_CLOEXEC, SockProtocol::NetlinkRoute);
-    let asked = socket(AddressFamily::Netlink, SockType::Raw, close, route).ok()?;
+fn send(family: SockProtocol, question: &[u8]) -> Option<OwnedFd> {
+    let close = SockFlag::SOCK_CLOEXEC;
+    let asked = socket(AddressFamily::Netlink, SockType::Raw, close, family).ok()?;
     let kernel = NetlinkAddr::new(0, 0);
     sendto(asked.as_raw_fd(), question, &kernel, MsgFlags::empty()).ok()?;
     Some(asked)
@@ -104,6 +122,8 @@ pub(super) const ATTRIBUTE: usize = 4;
 /// `NLM_F_REQUEST`, `NLM_F_DUMP`
 const REQUEST: u16 = 1;
 const DUMP: u16 = 0x300;
+/// `NLMSG_ERROR`
+const REFUSED: u16 = 2;
 /// More than a route's answer has.
 const MAX_ANSWER: usize = 8 * 1024;
 /// As much as the kernel writes at once, and how often it is read: 16 MB are 100,000 neighbours, and

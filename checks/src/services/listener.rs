@@ -1,7 +1,7 @@
 //! Listener: does anything on this host listen on a port, where, and which process?
 //!
-//! For flows that come in: traps on UDP 162, pollers on TCP 5669. Reads the
-//! kernel's socket tables and this host's own firewall and sends nothing, so a pass says
+//! For flows that come in: traps on UDP 162, pollers on TCP 5669. Asks the
+//! kernel for its sockets, or reads its tables, and this host's own firewall and sends nothing, so a pass says
 //! nothing of the path.
 //!
 //! Reference: `proc_net(5)`, `proc_pid_fd(5)`.
@@ -15,6 +15,7 @@ use std::time::Duration;
 use crate::cause::{Cause, PortCause, Transport};
 use crate::evidence::{Seen, Value};
 use crate::firewall::{Opinion, opinion};
+use crate::net::listening::{Listening, listening};
 use crate::net::{Ask, aside};
 use crate::recognise::Spoken;
 use crate::services::{Hints, UrlForm};
@@ -134,6 +135,12 @@ impl Probe {
 
     /// What listens on the port, over IPv4 and IPv6.
     fn sockets(&self) -> io::Result<Vec<Socket>> {
+        if self.transport == Transport::Tcp
+            && let Some(found) = listening(self.port)
+        {
+            let of = |Listening { at: address, user, inode }| Socket { address, user, inode };
+            return Ok(found.into_iter().map(of).collect());
+        }
         let tables = match self.transport {
             Transport::Tcp => ["/proc/net/tcp", "/proc/net/tcp6"],
             Transport::Udp => ["/proc/net/udp", "/proc/net/udp6"],

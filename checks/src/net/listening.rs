@@ -1,0 +1,96 @@
+//! Listening: which TCP sockets of this host listen on a port? Asked of the kernel, which knows that at once.
+//!
+//! `/proc/net/tcp` lists every connection, and the kernel walks through its whole table for each reader:
+//! milliseconds on a machine with much memory. `NETLINK_SOCK_DIAG`, which `ss` uses too, is asked for the
+//! listeners of one port alone. It needs no privilege and sends nothing. A kernel without it says so.
+//!
+//! Reference: `sock_diag(7)`.
+
+use std::net::{IpAddr, SocketAddr};
+
+use nix::sys::socket::SockProtocol;
+
+use super::netlink::{HEADER, dump_of};
+use super::route::address;
+
+/// A TCP socket that listens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Listening {
+    /// Where.
+    pub(crate) at: SocketAddr,
+    /// Whose it is, by number.
+    pub(crate) user: u32,
+    /// Its number among all of the kernel's.
+    pub(crate) inode: u64,
+}
+
+/// Those on `port`, over IPv4 and IPv6; `None` when the kernel does not tell.
+pub(crate) fn listening(port: u16) -> Option<Vec<Listening>> {
+    let mut all = Vec::new();
+    for family in [libc::AF_INET, libc::AF_INET6] {
+        let question = question(u8::try_from(family).ok()?, port);
+        all.extend(dump_of(SockProtocol::NetlinkSockDiag, BY_FAMILY, &question, BY_FAMILY, read)?);
+    }
+    // A kernel that does not know ports here tells of all.
+    all.retain(|one| one.at.port() == port);
+    Some(all)
+}
+
+/// An `inet_diag_req_v2`: family, protocol, states, and the port; the rest is left open.
+fn question(family: u8, port: u16) -> [u8; 56] {
+    let mut bytes = [0; 56];
+    let head = [family, TCP, 0, 0];
+    let (states, port) = (LISTEN.to_ne_bytes(), port.to_be_bytes());
+    for (slot, byte) in bytes.iter_mut().zip(head.into_iter().chain(states).chain(port)) {
+        *slot = byte;
+    }
+    bytes
+}
+
+/// An `inet_diag_msg`.
+fn read(message: &[u8]) -> Option<Listening> {
+    let body = message.get(HEADER..)?;
+    let is_v4 = i32::from(*body.first()?) == libc::AF_INET;
+    let number = |at: usize| body.get(at..)?.first_chunk().map(|word| u32::from_ne_bytes(*word));
+    let ip: IpAddr = address(is_v4, body.get(8..24)?)?;
+    let port = u16::from_be_bytes(*body.get(4..)?.first_chunk()?);
+    let (user, inode) = (number(64)?, number(68)?.into());
+    Some(Listening { at: SocketAddr::new(ip, port), user, inode })
+}
+
+/// `SOCK_DIAG_BY_FAMILY`
+const BY_FAMILY: u16 = 20;
+/// `IPPROTO_TCP`
+const TCP: u8 = 6;
+/// The bit of `TCP_LISTEN`.
+const LISTEN: u32 = 1 << 10;
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+
+    #[test]
+    fn the_listeners_of_one_port_are_told_and_no_others() {
+        let here = TcpListener::bind("127.0.0.1:0").unwrap();
+        let other = TcpListener::bind("[::1]:0").unwrap();
+        for socket in [&here, &other] {
+            let at = socket.local_addr().unwrap();
+            let Some(all) = listening(at.port()) else {
+                // Not every kernel has it; then `/proc` is read.
+                return;
+            };
+            let found: Vec<SocketAddr> = all.iter().map(|one| one.at).collect();
+            assert!(found.contains(&at), "{found:?}");
+            assert!(all.iter().all(|one| one.at.port() == at.port() && one.inode > 0), "{all:?}");
+        }
+    }
+
+    #[test]
+    fn a_port_nobody_listens_on_has_no_listener() {
+        let gone = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let found = listening(gone.port()).unwrap_or_default();
+        assert!(!found.iter().any(|one| one.at == gone), "{found:?}");
+    }
+}
