@@ -30,7 +30,7 @@ use serde_json::Value;
 use far::Site;
 use hole::Hole;
 use measure::Run;
-use preflight::responder::Manner;
+use preflight_checks::Behaviour;
 
 type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
 
@@ -65,10 +65,10 @@ fn bench() -> Outcome<()> {
     let started = Instant::now();
     let folder = tempfile::tempdir()?;
     let ca = folder.path().join("ca.pem");
-    let identity = far::identity(&ca)?;
+    let tls = far::certificates(&ca)?;
     let runtime = tokio::runtime::Runtime::new()?;
-    let healthy = runtime.block_on(Site::start(Manner::Healthy, &identity))?;
-    let silent = runtime.block_on(Site::start(Manner::Silent, &identity))?;
+    let healthy = runtime.block_on(Site::start(Behaviour::Healthy, &tls))?;
+    let silent = runtime.block_on(Site::start(Behaviour::Silent, &tls))?;
     println!("{}\n", machine());
     let mut cases = cases(&healthy, &ca)?;
     hosts::write(folder.path())?;

@@ -19,5 +19,4 @@ mod tasks;
 mod text;
 mod version;
 
-pub use demo::responder;
 pub use program::main;

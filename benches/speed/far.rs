@@ -4,16 +4,11 @@ use std::ffi::OsString;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
-use std::sync::Arc;
 
-use preflight_checks::{SERVICES, Service};
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
-use rustls::ServerConfig;
-use rustls::pki_types::PrivateKeyDer;
+use preflight_checks::{Authority, Behaviour, Responder, SERVICES, ServerCertificates, Service};
 use tokio::net::{TcpListener, UdpSocket};
 
 use crate::Outcome;
-use preflight::responder::{Identity, Manner, Responder};
 
 /// What the bench needs to know of a row of the catalogue.
 struct Flow {
@@ -65,13 +60,13 @@ pub(crate) struct Site {
 }
 
 impl Site {
-    /// Starts the other end of every flow; each behaves in `manner`.
-    pub(crate) async fn start(manner: Manner, identity: &Identity) -> Outcome<Self> {
+    /// Starts the other end of every flow; each shows `behaviour`.
+    pub(crate) async fn start(behaviour: Behaviour, tls: &ServerCertificates) -> Outcome<Self> {
         let mut far = Vec::new();
         for flow in &FLOWS {
             let at = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
             let service = service(flow.service)?;
-            far.push((flow, Responder::start(service, at, manner, identity).await?));
+            far.push((flow, Responder::start(service, at, behaviour, Some(tls)).await?));
         }
         // On every address, as the platform's own daemons do: loopback only is a failure.
         let anywhere = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
@@ -147,24 +142,9 @@ pub(crate) fn service(name: &str) -> Outcome<&'static Service> {
     Ok(found.ok_or_else(|| format!("there is no service `{name}`"))?)
 }
 
-/// A certificate for this machine; its authority's goes to the file `ca`.
-pub(crate) fn identity(ca: &Path) -> Outcome<Identity> {
-    let key = KeyPair::generate()?;
-    let mut params = CertificateParams::new(Vec::<String>::new())?;
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    std::fs::write(ca, params.self_signed(&key)?.pem())?;
-    let issuer = Issuer::new(params, key);
-    let key = KeyPair::generate()?;
-    let names = vec!["127.0.0.1".to_owned(), "localhost".to_owned()];
-    let certificate = CertificateParams::new(names)?.signed_by(&key, &issuer)?;
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()?
-        .with_no_client_auth()
-        .with_single_cert(
-            vec![certificate.der().clone()],
-            PrivateKeyDer::try_from(key.serialize_der())?,
-        )?;
-    let valid = Arc::new(config);
-    Ok(Identity { expired: Arc::clone(&valid), valid })
+/// Certificates for this machine; their authority's goes to the file `ca`.
+pub(crate) fn certificates(ca: &Path) -> Outcome<ServerCertificates> {
+    let authority = Authority::named("Authority of the bench")?;
+    std::fs::write(ca, authority.pem())?;
+    Ok(ServerCertificates::of(&authority, "server of the bench")?)
 }

@@ -4,6 +4,7 @@
 //! seen on the way to it. A [`Cause`] says why a probe failed, who has to act,
 //! and carries the facts. Nothing here knows a flow, a role or a format.
 
+mod authority;
 mod cause;
 mod conceal;
 mod diagnose;
@@ -18,6 +19,7 @@ mod identify;
 mod net;
 mod path;
 mod recognise;
+mod responder;
 mod services;
 mod wire;
 
@@ -26,6 +28,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+pub use authority::{Authority, KeyedCertificate, params_for, tls_server};
 #[cfg(any(test, feature = "samples"))]
 pub use cause::samples;
 pub use cause::{
@@ -59,6 +62,7 @@ pub use path::{
     judge,
 };
 pub use recognise::Spoken;
+pub use responder::{Behaviour, Responder, ServerCertificates};
 pub use services::listener::{holder_of, own_firewall};
 pub use services::*;
 pub use wire::{clean, printable};

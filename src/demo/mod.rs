@@ -1,21 +1,17 @@
 //! `preflight demo`: a whole site on loopback, real probes, embedded far sides.
 
-pub mod responder;
-
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::str::FromStr;
-use std::sync::Arc;
 use std::time::Duration;
 
-use preflight_checks::{Service, Transport, Trust, nsclient, quoted, snmp};
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
-use rustls::ServerConfig;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use preflight_checks::{
+    Authority, Behaviour, Responder, ServerCertificates, Service, Transport, Trust, nsclient,
+    quoted, snmp,
+};
 use secrecy::SecretString;
 use tokio::net::{TcpListener, UdpSocket};
 
-use self::responder::{Identity, Manner, Responder};
 use crate::catalogue::{Catalogue, Flow, Mode, Party, Role, Way};
 use crate::run::plan::{self, Phase, Plan, Settings};
 use crate::settings::{Job, Output};
@@ -30,7 +26,7 @@ const ROLES: [Role; 2] = [Role::Central, Role::Poller];
 #[derive(Clone, Debug)]
 pub(crate) struct Breakage {
     flow: String,
-    manner: Manner,
+    behaviour: Behaviour,
 }
 
 /// Reads `FLOW=KIND` pairs.
@@ -48,11 +44,13 @@ pub(crate) fn breakages(pairs: &[(String, String)]) -> Result<Vec<Breakage>, Str
             .ok_or_else(|| {
                 format!("no flow {} to break; known are {}", quoted(flow), breakable(&catalogue))
             })?;
-        let manner = Manner::from_str(kind).map_err(|_| {
-            format!("unknown kind {}; known are {}", quoted(kind), Manner::kinds().join(", "))
+        let behaviour = Behaviour::from_str(kind).map_err(|_| {
+            format!("unknown kind {}; known are {}", quoted(kind), Behaviour::kinds().join(", "))
         })?;
         match row.ways.first() {
-            Some(way) if manner.fits(way.service) => Ok(Breakage { flow: flow.clone(), manner }),
+            Some(way) if behaviour.fits(way.service) => {
+                Ok(Breakage { flow: flow.clone(), behaviour })
+            }
             _ => Err(format!("`{flow}` cannot be broken by `{kind}`")),
         }
     };
@@ -101,7 +99,8 @@ impl Site {
     /// When no port can be bound or no certificate be made.
     pub(crate) async fn start(breaks: &[Breakage]) -> io::Result<Self> {
         let catalogue = catalogue();
-        let (identity, ca) = identity().map_err(io::Error::other)?;
+        let authority = Authority::named("preflight demo CA")?;
+        let tls = ServerCertificates::of(&authority, "preflight demo")?;
         let mut far = Vec::new();
         let mut own = Vec::new();
         for flow in &catalogue.flows {
@@ -109,9 +108,9 @@ impl Site {
             let id = flow.id.get_ref().clone();
             if is_breakable(flow) {
                 let broken = breaks.iter().find(|broken| broken.flow == id);
-                let manner = broken.map_or(Manner::Healthy, |broken| broken.manner);
+                let behaviour = broken.map_or(Behaviour::Healthy, |broken| broken.behaviour);
                 let at = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-                let responder = Responder::start(way.service, at, manner, &identity).await?;
+                let responder = Responder::start(way.service, at, behaviour, Some(&tls)).await?;
                 far.push((id.clone(), way.service, responder));
             }
             if ROLES.iter().any(|&role| flow.to.is(role)) {
@@ -119,8 +118,9 @@ impl Site {
                 own.push((id, port, held));
             }
         }
-        let wrong_community = breaks.iter().any(|broken| broken.manner == Manner::WrongCommunity);
-        Ok(Self { catalogue, trust: Trust::only([ca]), wrong_community, far, own })
+        let wrong_community =
+            breaks.iter().any(|broken| broken.behaviour == Behaviour::WrongCommunity);
+        Ok(Self { catalogue, trust: Trust::only([authority.der()]), wrong_community, far, own })
     }
 
     /// One run a machine.
@@ -217,35 +217,4 @@ async fn hold(way: &Way) -> io::Result<(u16, Held)> {
             (listener.local_addr()?.port(), Held::Tcp { _listener: listener })
         }
     })
-}
-
-/// A certificate authority of this run, and what it signs: nothing outlives the process.
-pub(crate) fn identity() -> Result<(Identity, CertificateDer<'static>), rcgen::Error> {
-    let key = KeyPair::generate()?;
-    let mut params = CertificateParams::new(Vec::<String>::new())?;
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    params.distinguished_name.push(DnType::CommonName, "preflight demo CA");
-    let ca = params.self_signed(&key)?;
-    let issuer = Issuer::new(params, key);
-    let (valid, expired) = (leaf(&issuer, 2120)?, leaf(&issuer, 2021)?);
-    Ok((Identity { valid, expired }, ca.der().clone()))
-}
-
-/// A server certificate for this machine, valid from 2020 to the start of `until`.
-fn leaf(issuer: &Issuer<'_, KeyPair>, until: i32) -> Result<Arc<ServerConfig>, rcgen::Error> {
-    let key = KeyPair::generate()?;
-    let mut params = CertificateParams::new(vec!["127.0.0.1".to_owned(), "localhost".to_owned()])?;
-    params.not_before = rcgen::date_time_ymd(2020, 1, 1);
-    params.not_after = rcgen::date_time_ymd(until, 1, 1);
-    let certificate = params.signed_by(&key, issuer)?;
-    let key = PrivateKeyDer::try_from(key.serialize_der())
-        .map_err(|_| rcgen::Error::CouldNotParseKeyPair)?;
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .and_then(|config| {
-            config.with_no_client_auth().with_single_cert(vec![certificate.der().clone()], key)
-        })
-        .map_err(|_| rcgen::Error::CouldNotParseKeyPair)?;
-    Ok(Arc::new(config))
 }

@@ -14,7 +14,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nix::unistd::{Gid, Uid, User, geteuid, setgid, setgroups, setuid};
-use preflight_checks::{SERVICES, Service, Transport, holder_of, own_firewall, printable};
+use preflight_checks::{
+    Authority, SERVICES, ServerCertificates, Service, Transport, holder_of, own_firewall, printable,
+};
 use tokio::net::{TcpListener, UdpSocket};
 
 use self::bounds::Bounds;
@@ -23,7 +25,6 @@ use self::told::Told;
 use crate::catalogue::Role;
 use crate::console::interrupt::{HeldSignals, Interruption};
 use crate::console::output::complain;
-use crate::demo;
 use crate::run::plan::{Action, Direction, Plan, plan};
 use crate::settings::Job;
 use crate::site::local;
@@ -124,7 +125,9 @@ pub(crate) async fn respond(request: &Request) -> ExitCode {
     }
     // Not before: giving up rights interrupts every thread, and the one that waits for signals ends.
     let mut interruption = Interruption::new();
-    let Ok((identity, _)) = demo::identity() else {
+    let certificates = Authority::named("preflight respond")
+        .and_then(|authority| ServerCertificates::of(&authority, "preflight respond"));
+    let Ok(tls) = certificates else {
         return complain("respond", "no certificate could be made");
     };
     let told = Arc::new(Told::default());
@@ -135,7 +138,7 @@ pub(crate) async fn respond(request: &Request) -> ExitCode {
         let way = Way::new(service, port.port, &port.flows.join(", "), &told, &bounds);
         match bound {
             Bound::Stream(listener) => {
-                tasks.spawn(streams(listener, way, Arc::clone(&identity.valid)));
+                tasks.spawn(streams(listener, way, Arc::clone(&tls.valid)));
             }
             Bound::Datagrams(sockets) => {
                 for socket in sockets {

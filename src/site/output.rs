@@ -173,8 +173,9 @@ mod tests {
     use super::*;
 
     fn pair() -> (String, String) {
-        let own = rcgen::generate_simple_self_signed(vec!["broker".to_owned()]).unwrap();
-        (own.cert.pem(), own.signing_key.serialize_pem())
+        let params = preflight_checks::params_for(&["broker"]).unwrap();
+        let own = preflight_checks::KeyedCertificate::by_itself(&params).unwrap();
+        (own.certificate.pem(), own.key.serialize_pem())
     }
 
     fn output(words: &[(&str, &str)]) -> BrokerOutput {

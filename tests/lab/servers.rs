@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
+use preflight_checks::{Authority, params_for};
+use rcgen::{DnType, KeyUsagePurpose};
 
 use super::{Lab, Node, Port, SERVER, SERVER_V6, find, run};
 
@@ -506,26 +507,21 @@ pub(crate) struct Certificate {
 
 impl Certificate {
     pub(crate) fn new(lab: &Lab) -> Self {
-        let ca_key = KeyPair::generate().unwrap();
-        let mut ca = CertificateParams::default();
-        ca.distinguished_name.push(DnType::CommonName, "Authority of the lab");
-        ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let mut ca = Authority::params("Authority of the lab");
         ca.key_usages = vec![KeyUsagePurpose::KeyCertSign];
-        let ca_certificate = ca.self_signed(&ca_key).unwrap();
-
-        let key = KeyPair::generate().unwrap();
-        let mut names: Vec<String> =
-            NAMES.iter().map(|name| format!("{name}.example.test")).collect();
-        names.extend([SERVER.to_string(), SERVER_V6.to_string(), INTERNET.to_owned()]);
-        let mut leaf = CertificateParams::new(names).unwrap();
+        let ca = Authority::of(ca).unwrap();
+        let addresses = [SERVER.to_string(), SERVER_V6.to_string()];
+        let names = NAMES.map(|name| format!("{name}.example.test"));
+        let names = names.iter().chain(&addresses).map(String::as_str).chain([INTERNET]);
+        let mut leaf = params_for(&names.collect::<Vec<_>>()).unwrap();
         leaf.distinguished_name.push(DnType::CommonName, "server of the lab");
-        let leaf = leaf.signed_by(&key, &Issuer::new(ca, ca_key)).unwrap();
+        let own = ca.sign(&leaf).unwrap();
 
-        let key = lab.write("server.key", &key.serialize_pem());
+        let key = lab.write("server.key", &own.key.serialize_pem());
         fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).unwrap();
         Self {
-            ca: lab.write("ca.pem", &ca_certificate.pem()),
-            chain: lab.write("server.pem", &leaf.pem()),
+            ca: lab.write("ca.pem", &ca.pem()),
+            chain: lab.write("server.pem", &own.certificate.pem()),
             key,
         }
     }
@@ -533,11 +529,7 @@ impl Certificate {
 
 /// The certificate of somebody who has signed nothing here.
 pub(crate) fn another_authority() -> String {
-    let key = KeyPair::generate().unwrap();
-    let mut params = CertificateParams::default();
-    params.distinguished_name.push(DnType::CommonName, "Somebody else");
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    params.self_signed(&key).unwrap().pem()
+    Authority::named("Somebody else").unwrap().pem()
 }
 
 /// The server's names in `example.test`.

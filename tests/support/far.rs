@@ -5,10 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::pin::Pin;
 use std::sync::{Arc, LazyLock};
 
-use preflight_checks::{Answer, FarStream, Respond, SERVICES, Serve, Service};
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
-use rustls::ServerConfig;
-use rustls::pki_types::PrivateKeyDer;
+use preflight_checks::{Authority, Behaviour, FarStream, Responder, SERVICES, ServerCertificates};
 use tempfile::NamedTempFile;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::{TcpSocket, TcpStream};
@@ -24,6 +21,7 @@ static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
 pub(crate) struct Far {
     pub(crate) address: SocketAddr,
     tasks: Vec<AbortHandle>,
+    _responder: Option<Responder>,
 }
 
 impl Drop for Far {
@@ -41,17 +39,17 @@ impl Far {
 
 /// A healthy far side, with the certificate [`ca_file`] vouches for.
 pub(crate) fn healthy(name: &str) -> Far {
-    serve(service(name), ANYWHERE, Some(Arc::clone(&PKI.server)))
+    serve(name, ANYWHERE, Some(&PKI.server))
 }
 
 /// A healthy far side at an address of its own.
 pub(crate) fn healthy_at(name: &str, at: SocketAddr) -> Far {
-    serve(service(name), at, Some(Arc::clone(&PKI.server)))
+    serve(name, at, Some(&PKI.server))
 }
 
 /// A healthy far side that knows no TLS.
 pub(crate) fn without_tls(name: &str) -> Far {
-    serve(service(name), ANYWHERE, None)
+    serve(name, ANYWHERE, None)
 }
 
 /// Says its piece on each connection, and keeps it until the client is gone.
@@ -134,7 +132,7 @@ impl Closed {
 
 /// The authority of the peers' certificates, as `--ca` takes it.
 pub(crate) fn ca_file() -> NamedTempFile {
-    file(&PKI.ca)
+    file(&PKI.authority.pem())
 }
 
 /// A file with that text.
@@ -146,44 +144,15 @@ pub(crate) fn file(text: &str) -> NamedTempFile {
 
 const ANYWHERE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
-fn service(name: &str) -> &'static Service {
-    SERVICES.iter().copied().find(|service| service.name == name).unwrap()
-}
-
-fn serve(service: &'static Service, at: SocketAddr, tls: Option<Arc<ServerConfig>>) -> Far {
-    match service.respond {
-        Respond::Datagram(answer) => answers(UdpSocket::bind(at).unwrap(), answer),
-        Respond::Stream(serve) => {
-            streams(TcpListener::bind(at).unwrap(), converse(service, serve, tls))
-        }
-        Respond::Both { datagram, stream } => {
-            let (listener, socket) = both();
-            let mut far = streams(listener, converse(service, stream, tls));
-            far.tasks.push(datagrams(socket, datagram));
-            far
-        }
-    }
+fn serve(name: &str, at: SocketAddr, tls: Option<&ServerCertificates>) -> Far {
+    let service = SERVICES.iter().copied().find(|service| service.name == name).unwrap();
+    // It is bound by this thread, so in the network namespace that this thread is in.
+    let started = RUNTIME.block_on(Responder::start(service, at, Behaviour::Healthy, tls));
+    let responder = started.unwrap();
+    Far { address: responder.address, tasks: Vec::new(), _responder: Some(responder) }
 }
 
 type Conversation = Pin<Box<dyn Future<Output = ()> + Send>>;
-
-fn converse(
-    service: &'static Service,
-    serve: Serve,
-    tls: Option<Arc<ServerConfig>>,
-) -> impl Fn(TcpStream) -> Conversation + Send + 'static {
-    move |connection| {
-        let tls = tls.clone();
-        Box::pin(async move {
-            let far = FarStream::new(Box::new(connection), tls);
-            let far = if service.tls { far.secure().await } else { Ok(far) };
-            if let Ok(far) = far {
-                // How it ends is the client's affair.
-                let _ended = serve(far).await;
-            }
-        })
-    }
-}
 
 fn streams(
     listener: TcpListener,
@@ -197,12 +166,7 @@ fn streams(
             tokio::spawn(converse(connection));
         }
     });
-    Far { address, tasks: vec![task.abort_handle()] }
-}
-
-fn answers(socket: UdpSocket, answer: Answer) -> Far {
-    let address = socket.local_addr().unwrap();
-    Far { address, tasks: vec![datagrams(socket, answer)] }
+    Far { address, tasks: vec![task.abort_handle()], _responder: None }
 }
 
 fn datagrams(
@@ -232,28 +196,14 @@ fn both() -> (TcpListener, UdpSocket) {
     }
 }
 
-/// An authority of the tests, and a certificate for this machine.
+/// An authority of the tests, and certificates for this machine.
 struct Pki {
-    ca: String,
-    server: Arc<ServerConfig>,
+    authority: Authority,
+    server: ServerCertificates,
 }
 
 static PKI: LazyLock<Pki> = LazyLock::new(|| {
-    let key = KeyPair::generate().unwrap();
-    let mut params = CertificateParams::new(Vec::<String>::new()).unwrap();
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let ca = params.self_signed(&key).unwrap();
-    let issuer = Issuer::new(params, key);
-    let server_key = KeyPair::generate().unwrap();
-    let names = vec!["localhost".to_owned(), "127.0.0.1".to_owned()];
-    let leaf = CertificateParams::new(names).unwrap().signed_by(&server_key, &issuer).unwrap();
-    let server_key = PrivateKeyDer::try_from(server_key.serialize_der()).unwrap();
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let server = ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(vec![leaf.der().clone()], server_key)
-        .unwrap();
-    Pki { ca: ca.pem(), server: Arc::new(server) }
+    let authority = Authority::named("Authority of the tests").unwrap();
+    let server = ServerCertificates::of(&authority, "server of the tests").unwrap();
+    Pki { authority, server }
 });

@@ -6,11 +6,10 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use preflight_checks::{
-    Deadline, FarStream, Finding, Peer, Respond, Service, Transport, Trust, examine,
+    Authority, Behaviour, Deadline, FarStream, Finding, Peer, Responder, ServerCertificates,
+    Service, Transport, Trust, examine,
 };
-use rcgen::{CertificateParams, DnType, Issuer, KeyPair};
-use rustls::ServerConfig;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::pki_types::CertificateDer;
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::task::AbortHandle;
@@ -33,6 +32,7 @@ pub(crate) struct Far {
     pub(crate) address: SocketAddr,
     sent: Arc<AtomicUsize>,
     tasks: Vec<AbortHandle>,
+    _responder: Option<Responder>,
 }
 
 impl Far {
@@ -50,35 +50,16 @@ impl Drop for Far {
     }
 }
 
-/// A certificate authority of the tests, and a server certificate for 127.0.0.1.
+/// An authority of the tests, and what it signs for 127.0.0.1.
 pub(crate) struct Pki {
     pub(crate) ca: CertificateDer<'static>,
-    pub(crate) server: Arc<ServerConfig>,
+    server: ServerCertificates,
 }
 
 pub(crate) static PKI: LazyLock<Pki> = LazyLock::new(|| {
-    let key = KeyPair::generate().unwrap();
-    let mut params = CertificateParams::default();
-    params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
-    params.distinguished_name.push(DnType::CommonName, "Authority of the tests");
-    let ca = params.self_signed(&key).unwrap();
-    let issuer = Issuer::new(params, key);
-    let server_key = KeyPair::generate().unwrap();
-    let names = vec!["localhost".to_owned(), "127.0.0.1".to_owned()];
-    let mut leaf = CertificateParams::new(names).unwrap();
-    leaf.distinguished_name.push(DnType::CommonName, "server of the tests");
-    let leaf = leaf.signed_by(&server_key, &issuer).unwrap();
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let server = ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(
-            vec![leaf.der().clone()],
-            PrivateKeyDer::try_from(server_key.serialize_der()).unwrap(),
-        )
-        .unwrap();
-    Pki { ca: ca.der().clone(), server: Arc::new(server) }
+    let authority = Authority::named("Authority of the tests").unwrap();
+    let server = ServerCertificates::of(&authority, "server of the tests").unwrap();
+    Pki { ca: authority.der(), server }
 });
 
 /// Asks `far` with the probe of `service`.
@@ -90,43 +71,11 @@ pub(crate) async fn ask(service: &Service, far: &Far, budget: Duration) -> Findi
 
 /// A peer that runs the responder half of `service`.
 pub(crate) async fn healthy_peer(service: &'static Service) -> Far {
-    match service.respond {
-        Respond::Datagram(respond) => datagrams(respond).await,
-        Respond::Stream(respond) => streams(converse(service, respond)).await,
-        Respond::Both { datagram, stream } => {
-            let (listener, socket) = both().await;
-            let mut far = serve_streams(listener, converse(service, stream));
-            far.tasks.append(&mut serve_datagrams(socket, datagram).tasks);
-            far
-        }
-    }
-}
-
-/// Runs the stream half of `service` over each connection.
-fn converse(
-    service: &'static Service,
-    respond: preflight_checks::Serve,
-) -> impl Fn(TcpStream, Arc<AtomicUsize>) -> Conversation + Send + 'static {
-    move |connection, _| {
-        Box::pin(async move {
-            let far = FarStream::new(Box::new(connection), Some(PKI.server.clone()));
-            let far = if service.tls { far.secure().await } else { Ok(far) };
-            if let Ok(far) = far {
-                let _the_probe_judges = respond(far).await;
-            }
-        })
-    }
-}
-
-/// TCP and UDP on one port number; the kernel hands them out one by one.
-async fn both() -> (TcpListener, UdpSocket) {
-    loop {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        if let Ok(socket) = UdpSocket::bind(address).await {
-            return (listener, socket);
-        }
-    }
+    let at = SocketAddr::from(([127, 0, 0, 1], 0));
+    let started = Responder::start(service, at, Behaviour::Healthy, Some(&PKI.server)).await;
+    let responder = started.unwrap();
+    let address = responder.address;
+    Far { address, sent: Arc::default(), tasks: Vec::new(), _responder: Some(responder) }
 }
 
 /// A peer that is wrong in one way, on the transport of `service`.
@@ -149,7 +98,7 @@ async fn absent(transport: Transport) -> Far {
         Transport::Tcp => TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap(),
         Transport::Udp => UdpSocket::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap(),
     };
-    Far { address, sent: Arc::default(), tasks: Vec::new() }
+    Far { address, sent: Arc::default(), tasks: Vec::new(), _responder: None }
 }
 
 async fn misbehave(mut connection: TcpStream, bad: Bad, sent: Arc<AtomicUsize>) {
@@ -192,13 +141,7 @@ type Conversation = std::pin::Pin<Box<dyn Future<Output = ()> + Send>>;
 pub(crate) async fn streams(
     serve: impl Fn(TcpStream, Arc<AtomicUsize>) -> Conversation + Send + 'static,
 ) -> Far {
-    serve_streams(TcpListener::bind("127.0.0.1:0").await.unwrap(), serve)
-}
-
-fn serve_streams(
-    listener: TcpListener,
-    serve: impl Fn(TcpStream, Arc<AtomicUsize>) -> Conversation + Send + 'static,
-) -> Far {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let sent = Arc::<AtomicUsize>::default();
     let counter = Arc::clone(&sent);
@@ -207,18 +150,12 @@ fn serve_streams(
             tokio::spawn(serve(connection, Arc::clone(&counter)));
         }
     });
-    Far { address, sent, tasks: vec![task.abort_handle()] }
+    Far { address, sent, tasks: vec![task.abort_handle()], _responder: None }
 }
 
 /// Answers each datagram.
 pub(crate) async fn datagrams(answer: impl Fn(&[u8]) -> Option<Vec<u8>> + Send + 'static) -> Far {
-    serve_datagrams(UdpSocket::bind("127.0.0.1:0").await.unwrap(), answer)
-}
-
-fn serve_datagrams(
-    socket: UdpSocket,
-    answer: impl Fn(&[u8]) -> Option<Vec<u8>> + Send + 'static,
-) -> Far {
+    let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
     let address = socket.local_addr().unwrap();
     let task = tokio::spawn(async move {
         let mut request = vec![0; 65_535];
@@ -228,5 +165,5 @@ fn serve_datagrams(
             }
         }
     });
-    Far { address, sent: Arc::default(), tasks: vec![task.abort_handle()] }
+    Far { address, sent: Arc::default(), tasks: vec![task.abort_handle()], _responder: None }
 }

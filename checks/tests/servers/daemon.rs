@@ -17,8 +17,10 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::{Pid, User, geteuid};
-use preflight_checks::{Deadline, Finding, Peer, Probe, Trust, examine};
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
+use preflight_checks::{
+    Deadline, Finding, KeyedCertificate, Peer, Probe, Trust, examine, params_for,
+};
+use rcgen::CertificateParams;
 use rustls::pki_types::CertificateDer;
 use tempfile::TempDir;
 
@@ -265,19 +267,11 @@ pub(crate) fn not_installed(program: &str) -> ! {
 }
 
 /// Who signs the certificates of one test.
-pub(crate) struct Authority {
-    certificate: rcgen::Certificate,
-    issuer: Issuer<'static, KeyPair>,
-}
+pub(crate) struct Authority(preflight_checks::Authority);
 
 impl Authority {
     pub(crate) fn new() -> Self {
-        let key = KeyPair::generate().unwrap();
-        let mut params = CertificateParams::default();
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        params.distinguished_name.push(DnType::CommonName, "Authority of the tests");
-        let certificate = params.self_signed(&key).unwrap();
-        Self { certificate, issuer: Issuer::new(params, key) }
+        Self(preflight_checks::Authority::named("Authority of the tests").unwrap())
     }
 
     /// Whoever trusts this authority, and nobody else.
@@ -286,31 +280,28 @@ impl Authority {
     }
 
     pub(crate) fn der(&self) -> CertificateDer<'static> {
-        self.certificate.der().clone()
+        self.0.der()
     }
 
     pub(crate) fn pem(&self) -> String {
-        self.certificate.pem()
+        self.0.pem()
     }
 
     /// Puts `NAME.pem` and `NAME.key` into `home`, signed.
     pub(crate) fn sign(&self, home: &Home, name: &str, params: &CertificateParams) {
-        let key = KeyPair::generate().unwrap();
-        write_pair(home, name, &params.signed_by(&key, &self.issuer).unwrap(), &key);
+        write_pair(home, name, &self.0.sign(params).unwrap());
     }
 }
 
 /// What the certificate of a server called `name` says.
 pub(crate) fn certificate_for(name: &str) -> CertificateParams {
-    let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
-    params.distinguished_name.push(DnType::CommonName, name);
-    params
+    params_for(&[name]).unwrap()
 }
 
 /// Puts `NAME.pem` and `NAME.key` into `home`.
-pub(crate) fn write_pair(home: &Home, name: &str, signed: &rcgen::Certificate, key: &KeyPair) {
-    home.write(&format!("{name}.pem"), &signed.pem());
-    let key = home.write(&format!("{name}.key"), &key.serialize_pem());
+pub(crate) fn write_pair(home: &Home, name: &str, own: &KeyedCertificate) {
+    home.write(&format!("{name}.pem"), &own.certificate.pem());
+    let key = home.write(&format!("{name}.key"), &own.key.serialize_pem());
     // Servers refuse a key that others may read.
     fs::set_permissions(key, fs::Permissions::from_mode(0o600)).unwrap();
 }

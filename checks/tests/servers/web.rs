@@ -7,9 +7,10 @@ use std::process::Command;
 use futures_util::future::join_all;
 use preflight_checks::http::{Accept, Probe, Proxy};
 use preflight_checks::{
-    Cause, Concern, Finding, GorgoneCause, SERVICES, Trust, WebCause, nsclient, pullwss,
+    Cause, Concern, Finding, GorgoneCause, KeyedCertificate, SERVICES, Trust, WebCause, nsclient,
+    pullwss,
 };
-use rcgen::{KeyPair, date_time_ymd};
+use rcgen::date_time_ymd;
 use url::Url;
 
 use crate::common::healthy_peer;
@@ -102,8 +103,7 @@ fn certificates(home: &Home) -> Authority {
     for (name, params) in [("good", &good), ("expired", &expired), ("other", &other)] {
         authority.sign(home, name, params);
     }
-    let key = KeyPair::generate().unwrap();
-    write_pair(home, "own", &good.self_signed(&key).unwrap(), &key);
+    write_pair(home, "own", &KeyedCertificate::by_itself(&good).unwrap());
     // As the agent's version 0.5.2 makes it: SHA-1, serial number 0, no names.
     run(Command::new(find("openssl"))
         .args("req -x509 -newkey rsa:2048 -nodes -sha1 -set_serial 0 -days 365".split(' '))

@@ -3,18 +3,16 @@
 use std::time::SystemTime;
 
 use proptest::prelude::*;
-use rcgen::{
-    BasicConstraints, CertificateParams, CustomExtension, DnType, IsCa, Issuer, KeyPair,
-    date_time_ymd,
-};
+use rcgen::{BasicConstraints, CertificateParams, CustomExtension, DnType, IsCa, date_time_ymd};
 use rustls::ServerConfig;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
+use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::server::WebPkiClientVerifier;
 use tokio::io::{AsyncWriteExt, DuplexStream, duplex};
 use tokio_rustls::TlsAcceptor;
 
 use super::certificate::Certificate;
 use super::*;
+use crate::authority::{Authority, KeyedCertificate, params_for, tls_server};
 use crate::cause::{ChainLink, Concern};
 use crate::cause::{TalkCause, TlsCause};
 use crate::evidence::Seen;
@@ -23,45 +21,27 @@ use crate::net::Peer;
 
 const HOST: &str = "server.example.test";
 
-/// Who signs: its certificate, and what it signs with.
-fn authority() -> (CertificateDer<'static>, Issuer<'static, KeyPair>) {
-    authority_named("authority")
-}
-
-fn authority_named(name: &str) -> (CertificateDer<'static>, Issuer<'static, KeyPair>) {
-    let key = KeyPair::generate().unwrap();
-    let mut params = CertificateParams::default();
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    params.distinguished_name.push(DnType::CommonName, name);
-    let certificate = params.self_signed(&key).unwrap();
-    (certificate.der().clone(), Issuer::new(params, key))
+fn authority() -> Authority {
+    Authority::named("authority").unwrap()
 }
 
 fn leaf(name: &str) -> CertificateParams {
-    let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+    let mut params = params_for(&[name]).unwrap();
     params.distinguished_name.push(DnType::CommonName, "leaf");
     params
 }
 
-/// A server that shows `leaf`, signed by `issuer` or by itself.
+/// A server that shows `leaf`, signed by `authority` or by itself.
 fn server(
     leaf: &CertificateParams,
-    issuer: Option<&Issuer<'static, KeyPair>>,
+    authority: Option<&Authority>,
 ) -> (CertificateDer<'static>, Arc<ServerConfig>) {
-    let key = KeyPair::generate().unwrap();
-    let signed = match issuer {
-        Some(issuer) => leaf.signed_by(&key, issuer),
-        None => leaf.self_signed(&key),
+    let own = match authority {
+        Some(authority) => authority.sign(leaf),
+        None => KeyedCertificate::by_itself(leaf),
     };
-    let shown = signed.unwrap().der().clone();
-    let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
-    let config = builder().with_no_client_auth().with_single_cert(vec![shown.clone()], key);
-    (shown, Arc::new(config.unwrap()))
-}
-
-fn builder() -> rustls::ConfigBuilder<ServerConfig, rustls::WantsVerifier> {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap()
+    let own = own.unwrap();
+    (own.certificate.der().clone(), Arc::new(own.server().unwrap()))
 }
 
 fn asking(trust: &Trust) -> (Stream, DuplexStream, Ask) {
@@ -85,9 +65,9 @@ async fn visit(
 
 /// The cause of a strict visit to `leaf`, signed by somebody trusted.
 async fn refused(leaf: &CertificateParams) -> Cause {
-    let (ca, issuer) = authority();
+    let issuer = authority();
     let (_, config) = server(leaf, Some(&issuer));
-    visit(config, &Trust::only([ca]), Verify::Strictly).await.0.unwrap_err()
+    visit(config, &Trust::only([issuer.der()]), Verify::Strictly).await.0.unwrap_err()
 }
 
 /// The cause of a handshake that `words` answer.
@@ -100,9 +80,9 @@ async fn answered(words: &[u8]) -> Cause {
 
 #[tokio::test]
 async fn a_trusted_certificate_passes_with_its_facts() {
-    let (ca, issuer) = authority();
+    let issuer = authority();
     let (_, config) = server(&leaf(HOST), Some(&issuer));
-    let (secured, seen) = visit(config, &Trust::only([ca]), Verify::Strictly).await;
+    let (secured, seen) = visit(config, &Trust::only([issuer.der()]), Verify::Strictly).await;
     secured.unwrap();
     assert_eq!(seen.concerns, []);
     for (name, value) in [
@@ -150,8 +130,9 @@ async fn dates_and_names_have_causes_of_their_own() {
 
 #[tokio::test]
 async fn issuers_nobody_trusts_are_told_apart() {
-    let (_, issuer) = authority();
-    let trust = Trust::only([authority_named("another").0, authority_named("renewed").0]);
+    let issuer = authority();
+    let trust =
+        Trust::only(["another", "renewed"].map(|name| Authority::named(name).unwrap().der()));
     let refused = async |leaf: &CertificateParams, issuer| {
         let (_, config) = server(leaf, issuer);
         visit(config, &trust, Verify::Strictly).await.0.unwrap_err()
@@ -166,7 +147,7 @@ async fn issuers_nobody_trusts_are_told_apart() {
     let own = Cause::Tls(TlsCause::CertificateSelfSigned { subject: subject.clone() });
     assert_eq!(refused(&leaf(HOST), None).await, own);
 
-    let (_, namesake) = authority_named("renewed");
+    let namesake = Authority::named("renewed").unwrap();
     let reason = "it is not signed by the authority of that name that we trust".to_owned();
     let forged = Cause::Tls(TlsCause::CertificateInvalid { reason, subject: subject.clone() });
     assert_eq!(refused(&leaf(HOST), Some(&namesake)).await, forged);
@@ -214,12 +195,12 @@ async fn where_nobody_verifies_a_bad_certificate_is_a_concern() {
 
 #[tokio::test]
 async fn a_certificate_that_ends_soon_is_a_concern() {
-    let (ca, issuer) = authority();
+    let issuer = authority();
     let mut leaf = leaf(HOST);
     let nine_days_and_a_bit = Duration::from_secs(9 * 86_400 + 600);
     leaf.not_after = (SystemTime::now() + nine_days_and_a_bit).into();
     let (_, config) = server(&leaf, Some(&issuer));
-    let (secured, seen) = visit(config, &Trust::only([ca]), Verify::Strictly).await;
+    let (secured, seen) = visit(config, &Trust::only([issuer.der()]), Verify::Strictly).await;
     secured.unwrap();
     let [Concern::CertificateEndsSoon { days: 9, .. }] = seen.concerns[..] else {
         panic!("{:?}", seen.concerns)
@@ -228,18 +209,17 @@ async fn a_certificate_that_ends_soon_is_a_concern() {
 
 #[tokio::test]
 async fn a_server_that_wants_our_certificate_is_heard_to_say_so() {
-    let (ca, issuer) = authority();
+    let issuer = authority();
     let mut clients = rustls::RootCertStore::empty();
-    clients.add(ca.clone()).unwrap();
+    clients.add(issuer.der()).unwrap();
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let clients = WebPkiClientVerifier::builder_with_provider(Arc::new(clients), provider);
-    let key = KeyPair::generate().unwrap();
-    let shown = leaf(HOST).signed_by(&key, &issuer).unwrap().der().clone();
-    let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
-    let config = builder().with_client_cert_verifier(clients.build().unwrap());
-    let config = Arc::new(config.with_single_cert(vec![shown], key).unwrap());
+    let own = issuer.sign(&leaf(HOST)).unwrap();
+    let config = tls_server().unwrap().with_client_cert_verifier(clients.build().unwrap());
+    let shown = vec![own.certificate.der().clone()];
+    let config = Arc::new(config.with_single_cert(shown, own.private_key().unwrap()).unwrap());
 
-    let (secured, seen) = visit(config, &Trust::only([ca]), Verify::Strictly).await;
+    let (secured, seen) = visit(config, &Trust::only([issuer.der()]), Verify::Strictly).await;
     let alert = "alert certificate_required (116)".to_owned();
     assert_eq!(secured.unwrap_err(), Cause::Tls(TlsCause::TlsClientCertificateWanted { alert }));
     assert!(seen.evidence.fact("client_certificate").is_some());
@@ -323,13 +303,13 @@ async fn a_name_the_server_does_not_know_is_told_from_an_address() {
 
 #[tokio::test]
 async fn an_issuer_that_says_what_it_is_signs_on_the_way() {
-    let (_, issuer) = authority_named("Zscaler Root CA");
+    let issuer = Authority::named("Zscaler Root CA").unwrap();
     let (_, config) = server(&leaf(HOST), Some(&issuer));
     let cause = visit(config, &Trust::only([]), Verify::Strictly).await.0.unwrap_err();
     let issuer = "CN=Zscaler Root CA".to_owned();
     assert_eq!(cause, Cause::Tls(TlsCause::TlsIntercepted { host: HOST.to_owned(), issuer }));
     // The device's own page, in its own name.
-    let (_, issuer) = authority_named("Fortinet");
+    let issuer = Authority::named("Fortinet").unwrap();
     let (_, config) = server(&leaf("fortigate.example.test"), Some(&issuer));
     let cause = visit(config, &Trust::only([]), Verify::Strictly).await.0.unwrap_err();
     let subject = "CN=leaf".to_owned();

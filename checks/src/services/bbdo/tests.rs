@@ -6,6 +6,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::*;
+use crate::authority::{Authority, KeyedCertificate, params_for, tls_server};
 use crate::cause::{BbdoCause, TalkCause, TlsCause};
 use crate::hostile::{damaged, ends};
 use crate::net::{Deadline, FarStream, Peer, Trust};
@@ -525,15 +526,8 @@ async fn half_an_answer_is_no_reason_to_ask_again() {
 }
 
 fn tls(alpn: &[&[u8]]) -> tokio_rustls::TlsAcceptor {
-    let own = rcgen::generate_simple_self_signed(vec!["broker".to_owned()]).unwrap();
-    let key = rustls::pki_types::PrivateKeyDer::try_from(own.signing_key.serialize_der()).unwrap();
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let mut config = rustls::ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(vec![own.cert.der().clone()], key)
-        .unwrap();
+    let own = KeyedCertificate::by_itself(&params_for(&["broker"]).unwrap()).unwrap();
+    let mut config = own.server().unwrap();
     config.alpn_protocols = alpn.iter().map(|protocol| protocol.to_vec()).collect();
     Arc::new(config).into()
 }
@@ -564,60 +558,25 @@ async fn a_tls_listener_is_told_from_a_broker_and_asked_for_http2() {
     }
 }
 
-/// A certificate authority, and what it signs.
-struct Signer {
-    certificate: rcgen::Certificate,
-    issuer: rcgen::Issuer<'static, rcgen::KeyPair>,
+fn identity(authority: &Authority, name: &str) -> Own {
+    let own = authority.sign(&params_for(&[name]).unwrap()).unwrap();
+    let (certificate, key) = (own.certificate.pem(), own.key.serialize_pem());
+    Own::Identity(crate::Identity::from_pem(certificate.as_bytes(), key.as_bytes()).unwrap())
 }
 
-impl Signer {
-    fn new(name: &str) -> Self {
-        let key = rcgen::KeyPair::generate().unwrap();
-        let mut params = rcgen::CertificateParams::default();
-        params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
-        params.distinguished_name.push(rcgen::DnType::CommonName, name);
-        let certificate = params.self_signed(&key).unwrap();
-        Self { certificate, issuer: rcgen::Issuer::new(params, key) }
-    }
-
-    fn sign(&self, name: &str) -> (rcgen::Certificate, rcgen::KeyPair) {
-        let key = rcgen::KeyPair::generate().unwrap();
-        let params = rcgen::CertificateParams::new(vec![name.to_owned()]).unwrap();
-        (params.signed_by(&key, &self.issuer).unwrap(), key)
-    }
-
-    fn identity(&self, name: &str) -> Own {
-        let (certificate, key) = self.sign(name);
-        let pem = (certificate.pem(), key.serialize_pem());
-        Own::Identity(crate::Identity::from_pem(pem.0.as_bytes(), pem.1.as_bytes()).unwrap())
-    }
-
-    fn trust(&self) -> Trust {
-        Trust::only([self.certificate.der().clone()])
-    }
-
-    /// A server called `broker`; with `clients`, only for those it has signed.
-    fn server(&self, clients: Option<&Self>) -> Arc<rustls::ServerConfig> {
-        let (certificate, key) = self.sign("broker");
-        let key = rustls::pki_types::PrivateKeyDer::try_from(key.serialize_der()).unwrap();
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let config = rustls::ServerConfig::builder_with_provider(provider.clone())
-            .with_safe_default_protocol_versions()
-            .unwrap();
-        let config = match clients {
-            None => config.with_no_client_auth(),
-            Some(clients) => {
-                let mut roots = rustls::RootCertStore::empty();
-                roots.add(clients.certificate.der().clone()).unwrap();
-                let verifier = rustls::server::WebPkiClientVerifier::builder_with_provider(
-                    Arc::new(roots),
-                    provider,
-                );
-                config.with_client_cert_verifier(verifier.build().unwrap())
-            }
-        };
-        Arc::new(config.with_single_cert(vec![certificate.der().clone()], key).unwrap())
-    }
+/// A server called `broker`; with `clients`, only for those it has signed.
+fn broker_of(authority: &Authority, clients: Option<&Authority>) -> Arc<rustls::ServerConfig> {
+    let own = authority.sign(&params_for(&["broker"]).unwrap()).unwrap();
+    let Some(clients) = clients else { return Arc::new(own.server().unwrap()) };
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(clients.der()).unwrap();
+    let verifier = rustls::server::WebPkiClientVerifier::builder_with_provider(
+        Arc::new(roots),
+        Arc::new(rustls::crypto::ring::default_provider()),
+    );
+    let config = tls_server().unwrap().with_client_cert_verifier(verifier.build().unwrap());
+    let shown = vec![own.certificate.der().clone()];
+    Arc::new(config.with_single_cert(shown, own.private_key().unwrap()).unwrap())
 }
 
 /// Asks our own far side with these settings, and returns how often it was visited.
@@ -651,7 +610,7 @@ async fn ask_acceptor(
 async fn the_matrix_of_poller_and_broker() {
     use Setting::{Auto, No, Yes};
 
-    let ours = Signer::new("ours");
+    let ours = Authority::named("ours").unwrap();
     for (mine, theirs, concern, is_inside) in [
         (No, No, None, false),
         (No, Auto, Some("bbdo-tls-not-asked"), false),
@@ -666,15 +625,15 @@ async fn the_matrix_of_poller_and_broker() {
         for wants_ours in [false, true] {
             for compression in [No, Yes] {
                 let credentials = Credentials {
-                    authority: Some(ours.trust()),
-                    own: ours.identity("poller"),
+                    authority: Some(Trust::only([ours.der()])),
+                    own: identity(&ours, "poller"),
                     hostname: Some("broker".to_owned()),
                     ..Credentials::default()
                 };
                 let output = Output { grpc: false, tls: mine, compression, credentials };
                 let probe = Probe { speaks: Generation::Three, output: Some(output) };
                 let acceptor = acceptor::Acceptor { tls: theirs, compression };
-                let config = ours.server(wants_ours.then_some(&ours));
+                let config = broker_of(&ours, wants_ours.then_some(&ours));
                 let (verdict, seen, served) = ask_acceptor(&probe, acceptor, config).await;
                 let cell = format!("{mine:?} {theirs:?} {wants_ours} {compression:?}");
                 assert_eq!((verdict, served), (Ok(()), 1), "{cell}");
@@ -688,17 +647,17 @@ async fn the_matrix_of_poller_and_broker() {
 
 #[tokio::test]
 async fn another_authority_another_name_and_another_certificate_are_told_apart() {
-    let (ours, other) = (Signer::new("ours"), Signer::new("other"));
+    let (ours, other) = (Authority::named("ours").unwrap(), Authority::named("other").unwrap());
     let acceptor = acceptor::Acceptor { tls: Setting::Yes, compression: Setting::Auto };
-    let ask = async |authority: &Signer, name: Option<&str>, own: Own, wants_ours: bool| {
+    let ask = async |authority: &Authority, name: Option<&str>, own: Own, wants_ours: bool| {
         let hostname = name.map(str::to_owned);
-        let authority = Some(authority.trust());
+        let authority = Some(Trust::only([authority.der()]));
         let probe = with(Credentials { authority, own, hostname, ..Credentials::default() });
-        let config = ours.server(wants_ours.then_some(&ours));
+        let config = broker_of(&ours, wants_ours.then_some(&ours));
         let (verdict, seen, _) = ask_acceptor(&probe, acceptor, config).await;
         (verdict.map_or_else(|cause| cause.to_string(), |()| seen.headline), seen.concerns)
     };
-    let poller = || ours.identity("poller");
+    let poller = || identity(&ours, "poller");
     let good = "BBDO 3.1.0, preflight, TLS 1.3";
     assert_eq!(ask(&ours, None, poller(), true).await.0, good, "a name counts only if it is set");
     assert_eq!(ask(&ours, Some("broker"), poller(), true).await.0, good);
@@ -708,9 +667,9 @@ async fn another_authority_another_name_and_another_certificate_are_told_apart()
     );
     let wrong_name = ask(&ours, Some("central"), poller(), true).await.0;
     assert!(wrong_name.contains("not for central but for broker"), "{wrong_name}");
-    let stranger = ask(&ours, None, other.identity("poller"), true).await.0;
+    let stranger = ask(&ours, None, identity(&other, "poller"), true).await.0;
     assert_eq!(stranger, Cause::Bbdo(BbdoCause::BbdoCertificateRefused).to_string());
-    assert_eq!(ask(&ours, None, other.identity("poller"), false).await.0, good);
+    assert_eq!(ask(&ours, None, identity(&other, "poller"), false).await.0, good);
     let anonymous = ask(&ours, None, Own::Nothing, false).await.0;
     assert_eq!(anonymous, Cause::Bbdo(BbdoCause::BbdoTlsAnonymous).to_string());
     let unread = ask(&ours, None, Own::Unread, true).await.0;

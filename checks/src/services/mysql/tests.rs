@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
 use super::*;
+use crate::authority::{KeyedCertificate, params_for};
 use crate::cause::DatabaseCause;
 use crate::examine;
 use crate::hostile::{damaged, ends};
@@ -116,15 +117,8 @@ async fn wants_tls(listener: TcpListener, config: Arc<ServerConfig>) {
 
 #[tokio::test]
 async fn a_server_that_wants_tls_is_asked_again_inside_it() {
-    let own = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
-    let key = rustls::pki_types::PrivateKeyDer::try_from(own.signing_key.serialize_der()).unwrap();
-    let config =
-        ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_no_client_auth()
-            .with_single_cert(vec![own.cert.der().clone()], key)
-            .unwrap();
+    let own = KeyedCertificate::by_itself(&params_for(&["localhost"]).unwrap()).unwrap();
+    let config = own.server().unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let peer = Peer::from(listener.local_addr().unwrap());
     let probe = crate::Probe::Mysql(Probe::default());

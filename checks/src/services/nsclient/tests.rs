@@ -3,12 +3,11 @@
 use std::sync::{Arc, LazyLock, Mutex};
 
 use proptest::prelude::*;
-use rcgen::generate_simple_self_signed;
 use rustls::ServerConfig;
-use rustls::pki_types::PrivateKeyDer;
 use tokio::net::TcpListener;
 
 use super::*;
+use crate::authority::{KeyedCertificate, params_for};
 use crate::cause::{NsclientCause, TalkCause};
 use crate::hostile::damaged;
 use crate::net::{Deadline, Peer, Trust};
@@ -141,16 +140,8 @@ fn the_password_goes_the_way_the_plugin_sends_it_and_is_not_shown() {
 
 /// What such an agent presents: signed by itself, for `localhost`.
 static AGENT: LazyLock<Arc<ServerConfig>> = LazyLock::new(|| {
-    let own = generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-    let key = PrivateKeyDer::try_from(own.signing_key.serialize_der()).unwrap();
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(vec![own.cert.der().clone()], key)
-        .unwrap();
-    Arc::new(config)
+    let own = KeyedCertificate::by_itself(&params_for(&["localhost"]).unwrap()).unwrap();
+    Arc::new(own.server().unwrap())
 });
 
 /// A visit to an agent that is alive or not, and refuses every query; returns

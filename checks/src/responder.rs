@@ -5,15 +5,19 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use preflight_checks::{Answer, FarStream, Respond, Serve, Service, Transport};
 use rustls::ServerConfig;
 use tokio::net::{TcpListener, TcpSocket, TcpStream, UdpSocket};
 use tokio::task::{AbortHandle, JoinSet};
 
+use crate::authority::{Authority, params_for};
+use crate::cause::Transport;
+use crate::net::FarStream;
+use crate::services::{Answer, Respond, Serve, Service};
+
 /// How a far side behaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, strum::EnumString, strum::VariantNames)]
 #[strum(serialize_all = "kebab-case")]
-pub enum Manner {
+pub enum Behaviour {
     /// As it should.
     #[strum(disabled)]
     Healthy,
@@ -31,13 +35,31 @@ pub enum Manner {
     WrongCommunity,
 }
 
-/// Certificates a far side presents.
+/// What a far side presents inside TLS.
 #[derive(Clone, Debug)]
-pub struct Identity {
-    /// A valid one.
+pub struct ServerCertificates {
+    /// A valid certificate.
     pub valid: Arc<ServerConfig>,
     /// One whose last day has passed.
     pub expired: Arc<ServerConfig>,
+}
+
+impl ServerCertificates {
+    /// Certificates for 127.0.0.1 and `localhost` whose common name is `name`, signed by `authority`.
+    ///
+    /// # Errors
+    ///
+    /// When no key can be made.
+    pub fn of(authority: &Authority, name: &str) -> io::Result<Self> {
+        let until = |year: i32| -> io::Result<Arc<ServerConfig>> {
+            let mut params = params_for(&["127.0.0.1", "localhost"])?;
+            params.distinguished_name.push(rcgen::DnType::CommonName, name);
+            params.not_before = rcgen::date_time_ymd(2020, 1, 1);
+            params.not_after = rcgen::date_time_ymd(year, 1, 1);
+            Ok(Arc::new(authority.sign(&params)?.server()?))
+        };
+        Ok(Self { valid: until(2120)?, expired: until(2021)? })
+    }
 }
 
 /// A running far side; dropping it ends it.
@@ -73,7 +95,7 @@ const LONGEST: Duration = Duration::from_secs(30);
 const MAX_DATAGRAM: usize = 65_535;
 
 impl Responder {
-    /// Listens at `at` for `service`; port 0 takes any free one.
+    /// Listens at `at` for `service`; port 0 takes any free one. Without `tls` it knows no TLS.
     ///
     /// # Errors
     ///
@@ -81,15 +103,15 @@ impl Responder {
     pub async fn start(
         service: &'static Service,
         at: SocketAddr,
-        manner: Manner,
-        identity: &Identity,
+        behaviour: Behaviour,
+        tls: Option<&ServerCertificates>,
     ) -> io::Result<Self> {
         let (datagram, stream) = match service.respond {
             Respond::Datagram(answer) => (Some(answer), None),
             Respond::Stream(serve) => (None, Some(serve)),
             Respond::Both { datagram, stream } => (Some(datagram), Some(stream)),
         };
-        if manner == Manner::Closed {
+        if behaviour == Behaviour::Closed {
             let (address, closed) = closed(at, datagram.is_some(), stream.is_some()).await?;
             return Ok(Self { address, tasks: Vec::new(), _closed: Some(closed) });
         }
@@ -99,10 +121,14 @@ impl Responder {
         let address = udp.or(tcp).unwrap_or(Ok(at))?;
         let mut tasks = Vec::new();
         if let (Some(socket), Some(answer)) = (socket, datagram) {
-            tasks.push(tokio::spawn(datagrams(socket, answer, manner)).abort_handle());
+            tasks.push(tokio::spawn(datagrams(socket, answer, behaviour)).abort_handle());
         }
         if let (Some(listener), Some(serve)) = (listener, stream) {
-            let far = Far { serve, manner, tls: service.tls, identity: identity.clone() };
+            let config = tls.map(|tls| match behaviour {
+                Behaviour::ExpiredCertificate => Arc::clone(&tls.expired),
+                _ => Arc::clone(&tls.valid),
+            });
+            let far = Conversation { serve, behaviour, begins_with_tls: service.tls, config };
             tasks.push(tokio::spawn(streams(listener, far)).abort_handle());
         }
         Ok(Self { address, tasks, _closed: None })
@@ -156,14 +182,14 @@ async fn closed(at: SocketAddr, udp: bool, tcp: bool) -> io::Result<(SocketAddr,
     Ok((address, Closed { _udp: socket, _tcp: tcp }))
 }
 
-async fn datagrams(socket: UdpSocket, answer: Answer, manner: Manner) {
+async fn datagrams(socket: UdpSocket, answer: Answer, behaviour: Behaviour) {
     let mut request = vec![0; MAX_DATAGRAM];
     while let Ok((length, client)) = socket.recv_from(&mut request).await {
         let request = request.get(..length).unwrap_or_default();
-        let reply = match manner {
-            Manner::Silent => None,
-            Manner::WrongService => Some(b"SSH-2.0-not_what_you_asked_for\r\n".to_vec()),
-            Manner::Unsynchronised => answer(request).map(unsynchronised),
+        let reply = match behaviour {
+            Behaviour::Silent => None,
+            Behaviour::WrongService => Some(b"SSH-2.0-not_what_you_asked_for\r\n".to_vec()),
+            Behaviour::Unsynchronised => answer(request).map(unsynchronised),
             _ => answer(request),
         };
         if let Some(reply) = reply {
@@ -181,16 +207,16 @@ fn unsynchronised(mut reply: Vec<u8>) -> Vec<u8> {
     reply
 }
 
-/// What a conversation needs to know of its responder.
+/// How each connection is served.
 #[derive(Clone)]
-struct Far {
+struct Conversation {
     serve: Serve,
-    manner: Manner,
-    tls: bool,
-    identity: Identity,
+    behaviour: Behaviour,
+    begins_with_tls: bool,
+    config: Option<Arc<ServerConfig>>,
 }
 
-async fn streams(listener: TcpListener, far: Far) {
+async fn streams(listener: TcpListener, far: Conversation) {
     let mut conversations = JoinSet::new();
     while let Ok((connection, _)) = listener.accept().await {
         while conversations.len() >= CONVERSATIONS {
@@ -204,26 +230,22 @@ async fn streams(listener: TcpListener, far: Far) {
     }
 }
 
-async fn converse(connection: TcpStream, far: Far) -> io::Result<()> {
+async fn converse(connection: TcpStream, far: Conversation) -> io::Result<()> {
     // Else a reply after a TLS session ticket waits 40 ms for the client's delayed ACK.
     connection.set_nodelay(true)?;
-    let identity = match far.manner {
-        Manner::ExpiredCertificate => far.identity.expired,
-        _ => far.identity.valid,
-    };
-    let mut stream = FarStream::new(Box::new(connection), Some(identity));
-    match far.manner {
-        Manner::Silent => stream.until_closed().await,
-        Manner::WrongService => {
+    let mut stream = FarStream::new(Box::new(connection), far.config);
+    match far.behaviour {
+        Behaviour::Silent => stream.until_closed().await,
+        Behaviour::WrongService => {
             stream.send(b"220 mail.example ESMTP not what you asked for\r\n").await?;
             stream.until_closed().await
         }
-        _ if far.tls => (far.serve)(stream.secure().await?).await,
+        _ if far.begins_with_tls => (far.serve)(stream.secure().await?).await,
         _ => (far.serve)(stream).await,
     }
 }
 
-impl Manner {
+impl Behaviour {
     /// The names of those that break something.
     #[must_use]
     pub fn kinds() -> Vec<&'static str> {
