@@ -97,7 +97,7 @@ fn shown(report: Report, key: Option<&redact::Key>) -> Result<Report, String> {
         Some(key) => {
             let redacted = redact::Redactor::new(key.clone()).report(&report)?;
             // The sentences are made anew from what was redacted.
-            Ok(report::Run::read(&redacted, report::Words::Ours).judged())
+            Ok(report::Run::read(redacted, report::Words::Ours).judged())
         }
         None => Ok(report),
     }
@@ -339,7 +339,7 @@ fn explain_step(file: &Path, name: &str) -> ExitCode {
         Err(unreadable) => return complain("explain", &unreadable.to_string()),
     };
     match explain::step(saved.as_written(), name) {
-        Ok(at) => show_page(|out| explain::write(&saved, at, terminal_width(), out)),
+        Ok(at) => show_page(|out| explain::write(saved, at, terminal_width(), out)),
         Err(reason) => complain("explain", &reason),
     }
 }

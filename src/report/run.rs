@@ -32,7 +32,15 @@ use crate::site::{Find, Origin, Place, Sourced};
 #[derive(Debug)]
 pub(crate) struct Run {
     head: RunHead,
-    steps: Vec<Ran>,
+    steps: Recorded,
+}
+
+/// The steps of a run, from where they come. Those of a file become facts one at a time, when they are
+/// judged: a report of ten thousand steps is in memory once.
+#[derive(Debug)]
+enum Recorded {
+    Fresh(Vec<(Step, Option<Found>)>),
+    Saved(Vec<StepReport>, Words),
 }
 
 /// What is known of a run besides its steps.
@@ -80,13 +88,10 @@ impl Run {
             name: env!("CARGO_PKG_NAME").to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
         };
-        let steps = plan.steps.iter().enumerate().map(|(index, step)| Ran::Known {
-            step: Box::new(step.clone()),
-            found: found.get(index).cloned().flatten(),
-            saved: None,
-        });
+        let steps = plan.steps.iter().enumerate();
+        let steps = steps.map(|(index, step)| (step.clone(), found.get(index).cloned().flatten()));
         Self {
-            steps: steps.collect(),
+            steps: Recorded::Fresh(steps.collect()),
             head: RunHead {
                 tool,
                 host: context.host,
@@ -106,58 +111,39 @@ impl Run {
     }
 
     /// What a report keeps of a run.
-    pub(crate) fn read(report: &Report, words: Words) -> Self {
-        let profile = Catalogue::profile(&report.profile);
-        let read = |saved: &StepReport| ran(saved, profile.as_ref(), words);
+    pub(crate) fn read(report: Report, words: Words) -> Self {
         Self {
-            steps: report.steps.iter().map(read).collect(),
+            steps: Recorded::Saved(report.steps, words),
             head: RunHead {
-                tool: report.tool.clone(),
-                host: report.host.clone(),
-                started_at: report.started_at.clone(),
+                tool: report.tool,
+                host: report.host,
+                started_at: report.started_at,
                 took_ms: report.took_ms,
-                root: report.root.clone(),
+                root: report.root,
                 role: report.role,
-                profile: report.profile.clone(),
-                catalogue: report.catalogue.clone(),
+                profile: report.profile,
+                catalogue: report.catalogue,
                 phase: report.phase,
                 strict: report.strict,
                 interrupted: report.interrupted,
                 redacted: report.redacted,
-                notes: report.notes.clone(),
+                notes: report.notes,
             },
         }
     }
 
     /// What today's rules say of it.
     pub(crate) fn judged(self) -> Report {
-        let Self { head, steps: ran } = self;
-        let judged = ran.iter().map(|ran| match ran {
-            Ran::Known { step, found, .. } => judge(step, found.as_ref(), head.phase),
-            Ran::NotAsked { saved, lacks_name_server } => Judged {
-                report: not_asked(saved),
-                cause: None,
-                asked: Vec::new(),
-                lacks_name_server: *lacks_name_server,
-            },
-            Ran::Unread { saved, reason } => Judged {
-                report: unread(saved, reason, &head.tool.version),
-                cause: None,
-                asked: Vec::new(),
-                lacks_name_server: false,
-            },
-        });
-        let judged = folded(judged.collect());
-        let unread: HashSet<String> =
-            ran.iter().filter_map(Ran::unread).map(str::to_owned).collect();
-        let steps: Vec<StepReport> = ran
-            .into_iter()
-            .zip(judged)
-            .map(|(ran, today)| match ran {
-                Ran::Known { saved: Some(saved), .. } => beside(*saved, today, &unread),
-                Ran::Known { saved: None, .. } | Ran::NotAsked { .. } | Ran::Unread { .. } => today,
-            })
-            .collect();
+        let Self { head, steps } = self;
+        let steps = match steps {
+            Recorded::Fresh(steps) => {
+                let judge = |(step, found): (Step, Option<Found>)| {
+                    judge(&step, found.as_ref(), head.phase)
+                };
+                folded(steps.into_iter().map(judge).collect())
+            }
+            Recorded::Saved(steps, words) => judged_again(steps, words, &head),
+        };
         Report {
             schema_version: SCHEMA_VERSION,
             tool: head.tool,
@@ -180,14 +166,60 @@ impl Run {
     }
 }
 
-impl Ran {
-    /// The id of a step that this version cannot read.
-    fn unread(&self) -> Option<&str> {
-        match self {
-            Self::Unread { saved, .. } => Some(&saved.id),
-            Self::Known { .. } | Self::NotAsked { .. } => None,
-        }
+/// The steps of a saved report as they are judged today.
+fn judged_again(steps: Vec<StepReport>, words: Words, head: &RunHead) -> Vec<StepReport> {
+    let profile = Catalogue::profile(&head.profile);
+    let mut judged = Vec::with_capacity(steps.len());
+    let mut roots = Vec::with_capacity(steps.len());
+    let mut unread_ids = HashSet::new();
+    for mut saved in steps {
+        let root = saved.because_of.take();
+        let (again, root) = match ran(saved, profile.as_ref(), words) {
+            Ran::Known { step, found, saved } => {
+                let today = judge(&step, found.as_ref(), head.phase);
+                match saved {
+                    Some(saved) => (
+                        Judged { report: beside(*saved, today.report), ..today },
+                        Root::IfUnread(root),
+                    ),
+                    None => (today, Root::Made),
+                }
+            }
+            Ran::NotAsked { saved, lacks_name_server } => {
+                (unjudged(not_asked(*saved), lacks_name_server), Root::Made)
+            }
+            Ran::Unread { saved, reason } => {
+                unread_ids.insert(saved.id.clone());
+                (unjudged(unread(*saved, reason, &head.tool.version), false), Root::Saved(root))
+            }
+        };
+        judged.push(again);
+        roots.push(root);
     }
+    let mut steps = folded(judged);
+    for (step, root) in steps.iter_mut().zip(roots) {
+        let root = match root {
+            Root::Made => None,
+            Root::Saved(root) => root,
+            Root::IfUnread(root) => root.filter(|root| unread_ids.contains(root)),
+        };
+        step.because_of = step.because_of.take().or(root);
+    }
+    steps
+}
+
+/// What becomes of the root that a report names for a step, where today's rules find none.
+enum Root {
+    /// Only today's rules say it.
+    Made,
+    /// It stays: nothing is judged about this step.
+    Saved(Option<String>),
+    /// It stays when the root itself cannot be judged again.
+    IfUnread(Option<String>),
+}
+
+fn unjudged(report: StepReport, lacks_name_server: bool) -> Judged {
+    Judged { report, cause: None, asked: Vec::new(), lacks_name_server }
 }
 
 /// The offset of the first step that measured one and works.
@@ -200,21 +232,20 @@ fn clock(steps: &[StepReport]) -> Option<ClockReport> {
 }
 
 /// A step that was not asked; what another row's failure made of it is made again.
-fn not_asked(saved: &StepReport) -> StepReport {
+fn not_asked(saved: StepReport) -> StepReport {
     StepReport {
         outcome: Outcome::Skip,
         cause: None,
-        because_of: None,
         asked_for: Vec::new(),
         concerns: Vec::new(),
-        ..saved.clone()
+        ..saved
     }
 }
 
 /// A step as its report has it, without anything that its report advises.
-fn unread(saved: &StepReport, reason: &str, made_by: &str) -> StepReport {
+fn unread(mut saved: StepReport, reason: String, made_by: &str) -> StepReport {
     let target = saved.target.as_ref().map_or("", |target| target.host.as_str());
-    let cause = saved.cause.as_ref().map(|cause| match &cause.why {
+    let cause = saved.cause.take().map(|cause| match &cause.why {
         Why::Cause(known) => CauseReport {
             remedy: Remedy::in_words(
                 known.owner().who(target),
@@ -222,7 +253,7 @@ fn unread(saved: &StepReport, reason: &str, made_by: &str) -> StepReport {
             ),
             message: known.to_string(),
             owner: Some(known.owner()),
-            why: cause.why.clone(),
+            why: cause.why,
         },
         Why::Mistake(_) | Why::Unread(_) => CauseReport {
             remedy: Remedy::in_words(
@@ -232,27 +263,17 @@ fn unread(saved: &StepReport, reason: &str, made_by: &str) -> StepReport {
                     printable(made_by)
                 ),
             ),
-            ..cause.clone()
+            ..cause
         },
     });
-    let concerns = saved.concerns.iter().map(|concern| ConcernReport {
-        owner: None,
-        remedy: None,
-        ..concern.clone()
-    });
-    StepReport {
-        cause,
-        concerns: concerns.collect(),
-        asked_for: Vec::new(),
-        unread: Some(reason.to_owned()),
-        ..saved.clone()
+    for concern in &mut saved.concerns {
+        (concern.owner, concern.remedy) = (None, None);
     }
+    StepReport { cause, asked_for: Vec::new(), unread: Some(reason), ..saved }
 }
 
 /// What is decided today, beside what was seen then.
-fn beside(saved: StepReport, today: StepReport, unread: &HashSet<String>) -> StepReport {
-    // A root that cannot be judged again stays one.
-    let root = saved.because_of.filter(|root| unread.contains(root));
+fn beside(saved: StepReport, today: StepReport) -> StepReport {
     // Reports of the first version kept no headline of an attempt.
     let result = if today.result.is_empty() { saved.result } else { today.result };
     let shown = today.target.map(|target| target.shown);
@@ -265,7 +286,6 @@ fn beside(saved: StepReport, today: StepReport, unread: &HashSet<String>) -> Ste
         outcome: today.outcome,
         result,
         cause: today.cause,
-        because_of: today.because_of.or(root),
         asked_for: today.asked_for,
         concerns: today.concerns,
         ..saved
@@ -273,43 +293,35 @@ fn beside(saved: StepReport, today: StepReport, unread: &HashSet<String>) -> Ste
 }
 
 /// What a report keeps of one step.
-fn ran(saved: &StepReport, profile: Option<&Catalogue>, words: Words) -> Ran {
-    let row = row(saved, profile);
-    let kept = || {
-        let (why, look_at) = told(saved, row, words);
-        Box::new(StepReport { why, look_at, ..saved.clone() })
-    };
-    let unread = |reason: String| Ran::Unread { saved: kept(), reason };
-    if let Some(reason) = &saved.unread {
-        return unread(reason.clone());
+fn ran(mut saved: StepReport, profile: Option<&Catalogue>, words: Words) -> Ran {
+    let row = row(&saved, profile);
+    (saved.why, saved.look_at) = told(&saved, row, words);
+    let saved = Box::new(saved);
+    if let Some(reason) = saved.unread.clone() {
+        return Ran::Unread { saved, reason };
     }
-    let target = match (&saved.target, saved.direction) {
-        _ if saved.outcome == Outcome::Skip => {
-            return Ran::NotAsked { saved: kept(), lacks_name_server: false };
-        }
-        (_, Direction::Local) => {
-            return mistake(saved).map_or_else(unread, |step| Ran::Known {
-                step: Box::new(step),
-                found: None,
-                saved: None,
-            });
-        }
-        (None, _) => {
-            let lacks_name_server = saved.to.0 == NAME_SERVERS && saved.cause.is_some();
-            return if lacks_name_server {
-                Ran::NotAsked { saved: kept(), lacks_name_server }
-            } else {
-                unread(NOTHING.to_owned())
-            };
-        }
-        (Some(target), _) => target,
+    if saved.outcome == Outcome::Skip {
+        return Ran::NotAsked { saved, lacks_name_server: false };
+    }
+    if saved.direction == Direction::Local {
+        return match mistake(&saved) {
+            Ok(step) => Ran::Known { step: Box::new(step), found: None, saved: None },
+            Err(reason) => Ran::Unread { saved, reason },
+        };
+    }
+    let Some(target) = &saved.target else {
+        let lacks_name_server = saved.to.0 == NAME_SERVERS && saved.cause.is_some();
+        return if lacks_name_server {
+            Ran::NotAsked { saved, lacks_name_server }
+        } else {
+            Ran::Unread { saved, reason: NOTHING.to_owned() }
+        };
     };
-    let kept = kept();
-    match asked_step(&kept, target, row) {
+    match asked_step(&saved, target, row) {
         Ok((step, found)) => {
-            Ran::Known { step: Box::new(step), found: Some(found), saved: Some(kept) }
+            Ran::Known { step: Box::new(step), found: Some(found), saved: Some(saved) }
         }
-        Err(reason) => Ran::Unread { saved: kept, reason },
+        Err(reason) => Ran::Unread { saved, reason },
     }
 }
 

@@ -129,7 +129,7 @@ pub(crate) fn cause(code: &str, device: Option<&str>) -> Value {
 
 /// What today's rules say of it, as every command gets a saved report.
 pub(crate) fn judged(report: &Report) -> Report {
-    Run::read(report, Words::Anybodys).judged()
+    Run::read(report.clone(), Words::Anybodys).judged()
 }
 
 /// The same report, later by so many minutes.

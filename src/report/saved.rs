@@ -40,8 +40,8 @@ pub(crate) struct Saved {
 
 impl Saved {
     /// What today's rules say of what was seen.
-    pub(crate) fn judged(&self) -> Report {
-        Run::read(&self.report, Words::Anybodys).judged()
+    pub(crate) fn judged(self) -> Report {
+        Run::read(self.report, Words::Anybodys).judged()
     }
 
     /// What was written then, to be shown beside that.

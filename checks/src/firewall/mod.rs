@@ -16,7 +16,10 @@ mod value;
 mod walk;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use nix::ifaddrs::getifaddrs;
 use nix::net::if_::InterfaceFlags;
@@ -51,9 +54,10 @@ pub(crate) enum Opinion {
 /// Would this host's own rules let `senders` (nobody: whoever comes) in to a port? Blocks for as
 /// long as the rules take to be listed.
 pub(crate) fn opinion(over: Transport, port: u16, senders: &[IpAddr]) -> Opinion {
-    let ruleset = match read::ruleset() {
+    let reading = reading();
+    let ruleset = match &*reading {
         Ok(ruleset) => ruleset,
-        Err(why) => return Opinion::Untold(why),
+        Err(why) => return Opinion::Untold(why.clone()),
     };
     let interfaces = Interface::all();
     let ends: Vec<Ends> = if senders.is_empty() {
@@ -65,11 +69,36 @@ pub(crate) fn opinion(over: Transport, port: u16, senders: &[IpAddr]) -> Opinion
         return Opinion::Untold("no interface is up that they could come in by".to_owned());
     }
     let own: Vec<IpAddr> = interfaces.iter().flat_map(|one| one.addresses.clone()).collect();
-    let verdicts = ends.iter().map(|ends| (ends, judge(&ruleset, ends, over, port, &own)));
+    let verdicts = ends.iter().map(|ends| (ends, judge(ruleset, ends, over, port, &own)));
     weigh(&verdicts.collect::<Vec<_>>(), !senders.is_empty(), |blame, ends| {
-        Box::new(cause(&ruleset, blame, ends, over, port))
+        Box::new(cause(ruleset, blame, ends, over, port))
     })
 }
+
+/// All rules of this host, or why they are not known.
+type Reading = Arc<Result<Ruleset, String>>;
+
+/// This host's rules. The rows of a run ask within moments of each other, and their programs are run once
+/// for all of them; whoever asks later has them read again.
+fn reading() -> Reading {
+    /// When they were read, and in which network namespace.
+    static LAST: Mutex<Option<(Instant, u64, Reading)>> = Mutex::new(None);
+    let here = std::fs::metadata("/proc/thread-self/ns/net").map_or(0, |namespace| namespace.ino());
+    // Held while they are read: who comes meanwhile waits for that reading.
+    let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some((at, namespace, reading)) = &*last
+        && *namespace == here
+        && at.elapsed() < FRESH
+    {
+        return Arc::clone(reading);
+    }
+    let reading = Arc::new(read::ruleset());
+    *last = Some((Instant::now(), here, Arc::clone(&reading)));
+    reading
+}
+
+/// Rules that were read so long ago may have been changed since: a watched run asks every few seconds.
+const FRESH: Duration = Duration::from_secs(2);
 
 /// One verdict of those on several ends.
 fn weigh(

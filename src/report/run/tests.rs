@@ -158,7 +158,7 @@ fn saved(phase: Phase) -> Value {
 
 fn judged_again(saved: &Value) -> Vec<Result<Value, String>> {
     let report: Report = serde_json::from_value(saved.clone()).unwrap();
-    let steps = Run::read(&report, Words::Anybodys).judged().steps.into_iter();
+    let steps = Run::read(report, Words::Anybodys).judged().steps.into_iter();
     steps
         .map(|step| match step.unread {
             Some(reason) => Err(reason),

@@ -178,12 +178,12 @@ fn every_page_names_the_rule_that_the_request_names_and_it_is_for_this_machine_a
     for why in samples::causes().into_iter().filter(is_allow) {
         let saved = serde_json::to_string(&failed_for(&why)).unwrap();
         let saved = crate::report::saved::parse(&saved).unwrap();
-        let report = saved.judged();
+        let report = saved.clone().judged();
         let rule = report.steps[0].asked_for[0].what.clone();
         assert!(rule.ends_with("5669 from 10.2.0.7 to 10.0.0.5"), "{rule}");
         let mut pages = vec![Vec::new(); 5];
         let (explained, written) = pages.split_first_mut().unwrap();
-        crate::tasks::explain::write(&saved, 0, 200, explained).unwrap();
+        crate::tasks::explain::write(saved, 0, 200, explained).unwrap();
         let formats = [Page::Table, Page::Markdown, Page::Junit, Page::Html];
         for (format, page) in formats.into_iter().zip(written) {
             format.write(&report, Canvas { width: 200, verbose: false }, page).unwrap();

@@ -266,7 +266,7 @@ mod tests {
                 };
                 let of = leaf.split('/').nth(2).and_then(|index| index.parse::<usize>().ok());
                 let mut page = Vec::new();
-                write(&report, of.unwrap_or(0), 80, &mut page).unwrap();
+                write(report.clone(), of.unwrap_or(0), 80, &mut page).unwrap();
                 let page = String::from_utf8(page).unwrap();
                 // Our own looks, and no others.
                 let ours = ["\u{1b}[1m", "\u{1b}[3m", "\u{1b}[36m", "\u{1b}[0m"];

@@ -20,18 +20,20 @@ use crate::text::{Labels, hanging, pad};
 ///
 /// What the writer says.
 pub(crate) fn write(
-    saved: &Saved,
+    saved: Saved,
     at: usize,
     width: usize,
     out: &mut dyn io::Write,
 ) -> io::Result<()> {
-    let (then, today) = (saved.as_written(), saved.judged());
-    let (Some(step), Some(today)) = (then.steps.get(at), today.steps.get(at)) else {
+    let seen_by = seen_by(saved.as_written());
+    let step = saved.as_written().steps.get(at).cloned();
+    let today = saved.judged();
+    let (Some(step), Some(today)) = (&step, today.steps.get(at)) else {
         return Ok(());
     };
     let mut page = Page { width: width.max(60), out };
     page.text(0, &format!("{}: {}", step.id, step.outcome))?;
-    page.text(0, &seen_by(then))?;
+    page.text(0, &seen_by)?;
     page.blank()?;
     question(step, &mut page)?;
     decided(step, today, &mut page)?;
