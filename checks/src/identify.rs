@@ -24,13 +24,8 @@ pub async fn identify(
     deadline: Deadline,
 ) -> Option<Cause> {
     if let Cause::Web(WebCause::ProxyUnreachable { proxy, because, .. }) = failure {
-        let no_proxy = instead_of_proxy(peer, because, deadline).await?;
-        let (proxy, reason) = (proxy.clone(), no_proxy.to_string());
-        return Some(Cause::Web(WebCause::ProxyUnreachable {
-            proxy,
-            reason,
-            because: Box::new(no_proxy),
-        }));
+        let because = Box::new(instead_of_proxy(peer, because, deadline).await?);
+        return Some(Cause::Web(WebCause::ProxyUnreachable { proxy: proxy.clone(), because }));
     }
     if let Cause::Bbdo(BbdoCause::BbdoTls { .. }) | Cause::Tls(TlsCause::TlsUnexpected { .. }) =
         failure
@@ -297,15 +292,14 @@ mod tests {
         let closed = Cause::Talk(TalkCause::HungUp { to, phase: Phase::Reply, received: 0 });
         let failure = Cause::Web(WebCause::ProxyUnreachable {
             proxy: "http://proxy.example.org:1080".to_owned(),
-            reason: closed.to_string(),
             because: Box::new(closed),
         });
         let deadline = Deadline::after(Duration::from_secs(9));
         let found = identify(&crate::http::SERVICE, &Peer::from(to), &failure, deadline).await;
-        let Some(Cause::Web(WebCause::ProxyUnreachable { reason, because, .. })) = found else {
+        let Some(Cause::Web(WebCause::ProxyUnreachable { because, .. })) = found else {
             panic!("{found:?}")
         };
-        assert_eq!(reason, "a SOCKS proxy answers here, not an HTTP proxy");
+        assert_eq!(because.to_string(), "a SOCKS proxy answers here, not an HTTP proxy");
         assert_eq!(because.code(), "wrong-service");
     }
 

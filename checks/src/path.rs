@@ -210,9 +210,8 @@ pub fn judge(trace: &Trace, silence: &Cause) -> Cause {
             udp => Cause::Dns(DnsCause::DnsTcpOnly { udp: Box::new(udp) }),
         },
         Cause::Web(WebCause::ProxyUnreachable { proxy, because, .. }) => {
-            let because = judge(trace, because);
-            let (proxy, reason) = (proxy.clone(), because.to_string());
-            Cause::Web(WebCause::ProxyUnreachable { proxy, reason, because: Box::new(because) })
+            let because = Box::new(judge(trace, because));
+            Cause::Web(WebCause::ProxyUnreachable { proxy: proxy.clone(), because })
         }
         other => other.clone(),
     }

@@ -316,7 +316,6 @@ mod tests {
         let closed = Cause::Port(PortCause::PortClosed { to: ([10, 0, 0, 8], 3128).into() });
         let behind = Cause::Web(WebCause::ProxyUnreachable {
             proxy: "http://10.0.0.8:3128".to_owned(),
-            reason: closed.to_string(),
             because: Box::new(closed.clone()),
         });
         let steps = [
@@ -345,7 +344,6 @@ mod tests {
         let closed = Cause::Port(PortCause::PortClosed { to: ([10, 0, 0, 8], 3128).into() });
         let behind = Cause::Web(WebCause::ProxyUnreachable {
             proxy: "http://10.0.0.8:3128".to_owned(),
-            reason: closed.to_string(),
             because: Box::new(closed.clone()),
         });
         let name = unresolved("a.example");

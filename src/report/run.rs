@@ -16,8 +16,8 @@ use serde_json::Value;
 
 use super::judge::{Judged, NAME_SERVERS, folded, judge};
 use super::model::{
-    AttemptReport, CauseReport, ClockReport, ConcernReport, NoteReport, Report, StepReport,
-    Summary, TargetReport, Tool, UnreadCause, WayReport, Why,
+    AttemptReport, CauseReport, ClockReport, NoteReport, Report, StepReport, Summary, TargetReport,
+    Tool, UnreadCause, WayReport, Why,
 };
 use super::read::Readable;
 use super::{Context, SCHEMA_VERSION};
@@ -137,9 +137,8 @@ impl Run {
         let Self { head, steps } = self;
         let steps = match steps {
             Recorded::Fresh(steps) => {
-                let judge = |(step, found): (Step, Option<Found>)| {
-                    judge(&step, found.as_ref(), head.phase)
-                };
+                let judge =
+                    |(step, found): (Step, Option<Found>)| judge(&step, found.as_ref(), head.phase);
                 folded(steps.into_iter().map(judge).collect())
             }
             Recorded::Saved(steps, words) => judged_again(steps, words, &head),

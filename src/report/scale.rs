@@ -40,12 +40,8 @@ fn cause(number: usize, to: SocketAddr) -> Cause {
             icmp: Icmp::V4 { kind: 3, code: 0 },
         }),
         _ => {
-            let because = Cause::Port(PortCause::PortClosed { to });
-            Cause::Web(WebCause::ProxyUnreachable {
-                proxy,
-                reason: because.to_string(),
-                because: because.into(),
-            })
+            let because = Box::new(Cause::Port(PortCause::PortClosed { to }));
+            Cause::Web(WebCause::ProxyUnreachable { proxy, because })
         }
     }
 }

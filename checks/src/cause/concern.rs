@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::about::{Owner, Whereabouts};
 use super::remedy::{Advice, Passage, Remedy, TRUST, say};
-use super::{Cause, Millis, Opinion, RouteEntry, Transport, dead_path, list};
+use super::{Because, Cause, Millis, NtpWeakness, Opinion, RouteEntry, Transport, dead_path, list};
 
 /// Something that passes today and will hurt.
 #[derive(
@@ -99,10 +99,11 @@ pub enum Concern {
         not_after: String,
     },
     /// The certificate cannot be verified, and this flow's clients usually do not.
-    #[error("certificate not trusted: {reason}")]
+    #[error("certificate not trusted: {because}")]
     CertificateUnverified {
-        /// The sentence of the cause it would be elsewhere.
-        reason: String,
+        /// The cause it would be elsewhere.
+        #[serde(alias = "reason")]
+        because: Because,
     },
     /// The certificate names its host in the common name alone.
     #[error(
@@ -182,16 +183,18 @@ pub enum Concern {
         took: Millis,
     },
     /// The time server is far from a good clock.
-    #[error("time source is weak: {reason}")]
+    #[error("time source is weak: {how}")]
     NtpWeakSource {
-        /// In words, with the number.
-        reason: String,
+        /// What is weak about it.
+        #[serde(alias = "reason")]
+        how: NtpWeakness,
     },
     /// DNS over TCP does not work.
-    #[error("TCP 53 does not answer ({reason}): large answers will fail")]
+    #[error("TCP 53 does not answer ({because}): large answers will fail")]
     DnsUdpOnly {
-        /// The sentence of the cause behind it.
-        reason: String,
+        /// Why it does not.
+        #[serde(alias = "reason")]
+        because: Because,
     },
     /// The server answers the names needed from its own zones.
     #[error("answers from its own zones only; names beyond them will fail")]

@@ -385,6 +385,79 @@ impl<'de> Deserialize<'de> for Millis {
     }
 }
 
+/// The cause behind a concern.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Because {
+    /// With its facts.
+    Cause(Box<super::Cause>),
+    /// As a report of an earlier version has it.
+    Sentence(String),
+}
+
+impl From<super::Cause> for Because {
+    fn from(cause: super::Cause) -> Self {
+        Self::Cause(Box::new(cause))
+    }
+}
+
+impl std::fmt::Display for Because {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Cause(cause) => cause.fmt(out),
+            Self::Sentence(sentence) => out.write_str(sentence),
+        }
+    }
+}
+
+/// What makes a time server a weak one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum NtpWeakness {
+    /// Its stratum: clocks without a reference are given such a number.
+    Stratum(u8),
+    /// Its clock was last set more than a day ago.
+    SetLongAgo,
+    /// It is too far from a reference clock for some of the programs that would ask it.
+    TooFar {
+        /// Its root distance (RFC 5905 §11.2).
+        #[serde(rename = "distance_ms")]
+        distance: Millis,
+        /// Those programs.
+        programs: Vec<NtpProgram>,
+    },
+    /// As a report of an earlier version has it.
+    #[serde(untagged)]
+    Sentence(String),
+}
+
+/// A program that keeps a machine's time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NtpProgram {
+    /// Its name.
+    pub name: String,
+    /// The largest root distance that it accepts.
+    #[serde(rename = "limit_ms")]
+    pub limit: Millis,
+}
+
+impl std::fmt::Display for NtpWeakness {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Stratum(stratum) => write!(out, "stratum {stratum} (its own clock?)"),
+            Self::Sentence(sentence) => out.write_str(sentence),
+            Self::SetLongAgo => out.write_str("it was last set more than a day ago"),
+            Self::TooFar { distance, programs } => {
+                let named = programs.iter();
+                let named =
+                    named.map(|one| format!("{} ({} s)", one.name, one.limit.0.as_secs_f64()));
+                let named = named.collect::<Vec<_>>().join(", ");
+                write!(out, "root distance {distance}, too far for {named}")
+            }
+        }
+    }
+}
+
 /// A poller that Gorgone pings and that has not answered for too long.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct QuietPoller {

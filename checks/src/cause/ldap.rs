@@ -26,12 +26,14 @@ use super::{Millis, list};
 #[strum(serialize_all = "kebab-case")]
 pub enum LdapCause {
     /// Name or password refused (result 49).
-    #[error("the directory refuses the bind: {reason}")]
+    #[error("the directory refuses the bind: {}", bind_refusal(sub_code.as_deref()))]
     LdapBindRefused {
-        /// The reason in words; Active Directory's sub-code decoded.
-        reason: String,
-        /// Active Directory's sub-code, when there is one.
+        /// Active Directory's sub-code, when there is one; else the state of the account, if another
+        /// directory told it: `account-locked`.
         sub_code: Option<String>,
+        /// The directory's words.
+        #[serde(default)]
+        text: String,
     },
     /// The directory wants signing or TLS before it talks (results 8, 13).
     #[error("the directory wants TLS or signing first (result {result})")]
@@ -86,19 +88,8 @@ pub enum LdapCause {
 
 /// Why an account is refused whose password may be right: Active Directory's sub-codes, and our
 /// words for what other directories say.
-const ACCOUNT: [&str; 11] = [
-    "530",
-    "531",
-    "532",
-    "533",
-    "701",
-    "773",
-    "775",
-    "account-locked",
-    "account-disabled",
-    "password-expired",
-    "change-after-reset",
-];
+const ACCOUNT: [&str; 11] =
+    ["530", "531", "532", "533", "701", "773", "775", LOCKED, DISABLED, EXPIRED, TO_BE_CHANGED];
 
 impl LdapCause {
     /// Layer, owner, and what may be asked for; a new cause gets its line here, as there is no wildcard.
@@ -161,6 +152,32 @@ impl LdapCause {
     }
 }
 
+/// Why a bind is refused, as its sub-code says.
+fn bind_refusal(sub_code: Option<&str>) -> &'static str {
+    match sub_code.unwrap_or_default() {
+        "525" => "no such user",
+        // Also for a user that does not exist, unless the domain is told otherwise.
+        "52e" => "wrong user name or password",
+        "530" => "not allowed to log on at this hour",
+        "531" => "not allowed to log on from this machine",
+        "532" | EXPIRED => "the password has expired",
+        "533" | DISABLED => "the account is disabled",
+        "568" => "the account is in too many groups",
+        "701" => "the account has expired",
+        "773" | TO_BE_CHANGED => "the password must be changed first",
+        "775" | LOCKED => "the account is locked out",
+        EMPTY_PASSWORD => "the password given is empty",
+        _ => "wrong name or password",
+    }
+}
+
+pub(crate) const LOCKED: &str = "account-locked";
+pub(crate) const DISABLED: &str = "account-disabled";
+pub(crate) const EXPIRED: &str = "password-expired";
+pub(crate) const TO_BE_CHANGED: &str = "change-after-reset";
+/// Nobody was asked: RFC 4513 §5.1.2 has such a bind pass for whoever it names.
+pub(crate) const EMPTY_PASSWORD: &str = "empty-password";
+
 /// What the administrator of a directory does about an account.
 fn of_account(sub_code: &str, from: &str) -> String {
     match sub_code {
@@ -168,9 +185,9 @@ fn of_account(sub_code: &str, from: &str) -> String {
         "533" => "enable the account (Enable-ADAccount)".to_owned(),
         "701" => "give the account a later end (Clear-ADAccountExpiration)".to_owned(),
         "532" | "773" => "set a new password that does not expire (Set-ADAccountPassword; Set-ADUser -PasswordNeverExpires), and put it into Centreon".to_owned(),
-        "account-locked" => "unlock the account (OpenLDAP: remove pwdAccountLockedTime; 389 DS: dsidm account unlock), and find what still sends its old password".to_owned(),
-        "account-disabled" => "enable the account (389 DS, FreeIPA: dsidm account unlock, ipa user-enable)".to_owned(),
-        "password-expired" | "change-after-reset" => "set a new password that the policy lets live (OpenLDAP: ldappasswd, pwdReset, pwdMaxAge), and put it into Centreon".to_owned(),
+        LOCKED => "unlock the account (OpenLDAP: remove pwdAccountLockedTime; 389 DS: dsidm account unlock), and find what still sends its old password".to_owned(),
+        DISABLED => "enable the account (389 DS, FreeIPA: dsidm account unlock, ipa user-enable)".to_owned(),
+        EXPIRED | TO_BE_CHANGED => "set a new password that the policy lets live (OpenLDAP: ldappasswd, pwdReset, pwdMaxAge), and put it into Centreon".to_owned(),
         _ => format!("let the account log on from {from} at this hour (Set-ADUser -LogonWorkstations)"),
     }
 }

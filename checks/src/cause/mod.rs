@@ -53,13 +53,14 @@ pub use concern::{Concern, ConcernCode};
 pub use database::DatabaseCause;
 pub use dns::DnsCause;
 pub use facts::{
-    AliasEnd, ChainLink, ClosedHow, DropSign, HostAnswer, Icmp, LocalFirewallSign, LocalRoute,
-    Millis, Opinion, OwnFirewall, Phase, QuietPoller, ResetSign, RouteEntry, SourceFault, SshPart,
-    Transport, TunnelLink, span,
+    AliasEnd, Because, ChainLink, ClosedHow, DropSign, HostAnswer, Icmp, LocalFirewallSign,
+    LocalRoute, Millis, NtpProgram, NtpWeakness, Opinion, OwnFirewall, Phase, QuietPoller,
+    ResetSign, RouteEntry, SourceFault, SshPart, Transport, TunnelLink, span,
 };
 pub use firewall::{ClosedPort, FirewallCause};
 pub use gorgone::GorgoneCause;
 pub use ldap::LdapCause;
+pub(crate) use ldap::{DISABLED, EMPTY_PASSWORD, EXPIRED, LOCKED, TO_BE_CHANGED};
 pub use name::NameCause;
 pub use nsclient::NsclientCause;
 pub use ntp::NtpCause;
@@ -269,11 +270,8 @@ impl Cause {
         match &mut with {
             Self::Route(RouteCause::VpnNotUsed { because, .. })
             | Self::Path(PathCause::FailsInsideVpn { because, .. })
-            | Self::Dns(DnsCause::DnsTcpOnly { udp: because }) => **because = inner,
-            Self::Web(WebCause::ProxyUnreachable { because, reason, .. }) => {
-                *reason = inner.to_string();
-                **because = inner;
-            }
+            | Self::Dns(DnsCause::DnsTcpOnly { udp: because })
+            | Self::Web(WebCause::ProxyUnreachable { because, .. }) => **because = inner,
             _ => {}
         }
         with

@@ -100,6 +100,7 @@ fn values() -> Vec<Value> {
         json!("no-name"),
         json!("nftables"),
         json!("dropped"),
+        json!("set-long-ago"),
         json!("some words"),
         json!(7),
         json!(true),

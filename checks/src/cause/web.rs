@@ -133,13 +133,11 @@ pub enum WebCause {
         waited: Millis,
     },
     /// The proxy itself could not be reached.
-    #[error("the proxy {proxy} is not usable: {reason}")]
+    #[error("the proxy {proxy} is not usable: {because}")]
     ProxyUnreachable {
         /// The proxy, without credentials.
         proxy: String,
-        /// Why not: the sentence of the cause behind it.
-        reason: String,
-        /// That cause.
+        /// Why not.
         because: Box<Cause>,
     },
 }

@@ -86,9 +86,8 @@ pub fn judge_ports(trace: &PortsTrace, silence: &Cause) -> Cause {
         }),
         Cause::Dns(DnsCause::DnsTcpOnly { udp }) => judge_ports(trace, udp),
         Cause::Web(WebCause::ProxyUnreachable { proxy, because, .. }) => {
-            let because = judge_ports(trace, because);
-            let (proxy, reason) = (proxy.clone(), because.to_string());
-            Cause::Web(WebCause::ProxyUnreachable { proxy, reason, because: Box::new(because) })
+            let because = Box::new(judge_ports(trace, because));
+            Cause::Web(WebCause::ProxyUnreachable { proxy: proxy.clone(), because })
         }
         other => other.clone(),
     }

@@ -75,9 +75,8 @@ pub fn is_reset(cause: &Cause, transport: Transport) -> bool {
 pub fn judge_reset(trace: &ResetTrace, refusal: &Cause) -> Cause {
     match (refusal, trace.sender) {
         (Cause::Web(WebCause::ProxyUnreachable { proxy, because, .. }), Some(_)) => {
-            let because = judge_reset(trace, because);
-            let (proxy, reason) = (proxy.clone(), because.to_string());
-            Cause::Web(WebCause::ProxyUnreachable { proxy, reason, because: Box::new(because) })
+            let because = Box::new(judge_reset(trace, because));
+            Cause::Web(WebCause::ProxyUnreachable { proxy: proxy.clone(), because })
         }
         (&Cause::Port(PortCause::PortClosed { to }), Some(Sender::ThisHost)) => {
             Cause::Route(RouteCause::LocalFirewall { to, how: LocalFirewallSign::OwnReset })

@@ -78,7 +78,6 @@ fn seen(flow: &str) -> Findings {
     let behind = closed("10.0.0.8:3128");
     let proxy = Cause::Web(WebCause::ProxyUnreachable {
         proxy: "http://10.0.0.8:3128".to_owned(),
-        reason: behind.to_string(),
         because: Box::new(behind.clone()),
     });
     match flow {

@@ -106,7 +106,10 @@ fn as_one<T: DeserializeOwned + ToString>(value: &Value) -> Option<String> {
 }
 
 fn pairs(facts: &Map<String, Value>) -> String {
-    let pairs = facts.iter().map(|(name, value)| format!("{} {}", words(name), text(value)));
+    let pairs = facts.iter().map(|(name, value)| {
+        let (name, lines) = lines(name, value);
+        format!("{name} {}", lines.join("; "))
+    });
     pairs.collect::<Vec<_>>().join(", ")
 }
 

@@ -1,6 +1,7 @@
 use super::*;
 use crate::cause::{
-    Cause, Concern, LdapCause, PathCause, Plea, PortCause, TlsCause, WebCause, Whereabouts, samples,
+    Because, Cause, Concern, LdapCause, PathCause, Plea, PortCause, TlsCause, WebCause, Whereabouts,
+    samples,
 };
 
 const LOOK_AT: &str = "systemctl enable --now cbd; ss -ltnp 'sport = :PORT'";
@@ -183,7 +184,8 @@ fn what_a_warning_asks_for_is_asked_of_whoever_stands_in_the_way() {
         rich_rules: Vec::new(),
     }];
     let passage = Passage { asked_for: &demands, ..passage("dns", Transport::Udp, "") };
-    let (owner, remedy) = Concern::DnsUdpOnly { reason: "no answer".to_owned() }.remedy(&passage);
+    let (owner, remedy) =
+        Concern::DnsUdpOnly { because: Because::Sentence("no answer".to_owned()) }.remedy(&passage);
     assert_eq!((owner, remedy.who.as_str()), (at, "network team, device 10.9.0.1"));
     assert_eq!(remedy.text, demands[0].what);
     assert_eq!(Concern::DnsOwnZonesOnly.remedy(&passage).0, Owner::FarSide);
@@ -213,7 +215,6 @@ fn what_a_server_behind_a_proxy_gets_wrong_is_not_the_proxys() {
     let closed = Cause::Port(PortCause::PortClosed { to: ([10, 0, 0, 5], 15_669).into() });
     let proxy = Cause::Web(WebCause::ProxyUnreachable {
         proxy: "http://central:15669".to_owned(),
-        reason: closed.to_string(),
         because: Box::new(closed),
     });
     assert_eq!(proxy.remedy(&passage).who, "the administrator of central");
@@ -230,8 +231,8 @@ fn a_locked_account_is_for_whoever_unlocks_it() {
         ("532", "the administrator of central", "Set-ADAccountPassword"),
         ("531", "the administrator of central", "10.2.0.7"),
     ] {
-        let cause =
-            LdapCause::LdapBindRefused { reason: "no".to_owned(), sub_code: Some(code.to_owned()) };
+        let sub_code = Some(code.to_owned());
+        let cause = LdapCause::LdapBindRefused { sub_code, text: "no".to_owned() };
         let remedy = Cause::from(cause).remedy(&passage);
         assert_eq!(remedy.who, who, "{code}");
         assert!(remedy.text.contains(what), "{code}: {}", remedy.text);

@@ -64,8 +64,7 @@ impl Judgement {
             }
             (Err(cause), Verify::Strictly) => Err(cause),
             (Err(cause), Verify::AndReport) => {
-                let reason = cause.to_string();
-                seen.concerns.push(Concern::CertificateUnverified { reason });
+                seen.concerns.push(Concern::CertificateUnverified { because: cause.into() });
                 Ok(())
             }
             (Err(cause), Verify::Never) => {

@@ -3,7 +3,7 @@
 use std::time::SystemTime;
 
 use proptest::prelude::*;
-use rcgen::{BasicConstraints, CertificateParams, CustomExtension, DnType, IsCa, date_time_ymd};
+use rcgen::{CertificateParams, CustomExtension, DnType, date_time_ymd};
 use rustls::ServerConfig;
 use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::server::WebPkiClientVerifier;
@@ -188,9 +188,8 @@ async fn where_nobody_verifies_a_bad_certificate_is_a_concern() {
     let (_, config) = server(&leaf(HOST), None);
     let (secured, seen) = visit(config, &Trust::only([]), Verify::AndReport).await;
     secured.unwrap();
-    let reason =
-        Cause::Tls(TlsCause::CertificateSelfSigned { subject: "CN=leaf".to_owned() }).to_string();
-    assert_eq!(seen.concerns, [Concern::CertificateUnverified { reason }]);
+    let because = Cause::Tls(TlsCause::CertificateSelfSigned { subject: "CN=leaf".to_owned() });
+    assert_eq!(seen.concerns, [Concern::CertificateUnverified { because: because.into() }]);
 }
 
 #[tokio::test]

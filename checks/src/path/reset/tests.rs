@@ -155,7 +155,6 @@ fn a_refusal_that_nothing_speaks_against_stays_a_closed_port() {
 fn a_proxy_that_is_reset_on_the_way_is_told_so() {
     let refused = Cause::Web(WebCause::ProxyUnreachable {
         proxy: "http://10.0.0.5:5669".to_owned(),
-        reason: CLOSED.to_string(),
         because: Box::new(CLOSED),
     });
     assert!(is_reset(&refused, Transport::Tcp));

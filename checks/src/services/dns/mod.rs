@@ -109,7 +109,7 @@ impl Probe {
             seen.evidence.set("addresses", addresses.collect::<Value>());
         }
         if let Err(cause) = &round.tcp {
-            seen.concerns.push(Concern::DnsUdpOnly { reason: cause.to_string() });
+            seen.concerns.push(Concern::DnsUdpOnly { because: cause.clone().into() });
         }
         round.weakness(seen);
         // A wrong address can be seen by whoever reads the row.

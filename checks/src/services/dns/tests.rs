@@ -215,8 +215,7 @@ fn udp_alone_is_a_concern() {
     let works = Ok(asked(Question::root(), reply(ResponseCode::NoError)));
     let (verdict, seen) = verdict(&round(works, Err(closed())));
     assert_eq!(verdict, Ok(()));
-    let reason = "nothing listens on 127.0.0.1:53".to_owned();
-    assert_eq!(seen.concerns, [Concern::DnsUdpOnly { reason }]);
+    assert_eq!(seen.concerns, [Concern::DnsUdpOnly { because: closed().into() }]);
     assert_eq!(seen.headline, "recursive, UDP only, 2.4 ms");
     assert_eq!(seen.evidence.fact("tcp"), Some(&false.into()));
 }

@@ -174,11 +174,7 @@ impl Proxy {
     }
 
     fn unusable(&self, cause: Cause) -> Cause {
-        Cause::Web(WebCause::ProxyUnreachable {
-            proxy: self.shown(),
-            reason: cause.to_string(),
-            because: Box::new(cause),
-        })
+        Cause::Web(WebCause::ProxyUnreachable { proxy: self.shown(), because: Box::new(cause) })
     }
 }
 

@@ -4,7 +4,7 @@
 //! Reference: [RFC 4511 §4](https://www.rfc-editor.org/rfc/rfc4511#section-4).
 
 use super::ber::{Elements, Tag, Writer};
-use crate::cause::{Cause, LdapCause};
+use crate::cause::{Cause, DISABLED, EXPIRED, LOCKED, LdapCause, TO_BE_CHANGED};
 use crate::wire;
 
 pub(super) const BIND: Tag = Tag::application(0);
@@ -141,8 +141,8 @@ impl Policy {
         Ok(policy)
     }
 
-    /// The state of the account, as a word for the report and in a sentence.
-    fn state(self) -> Option<(&'static str, &'static str)> {
+    /// The state of the account, as a sub-code of ours.
+    fn state(self) -> Option<&'static str> {
         match self.error? {
             0 => Some(EXPIRED),
             1 => Some(LOCKED),
@@ -153,7 +153,7 @@ impl Policy {
 }
 
 /// The state of the account in the words of 389 Directory Server, eDirectory and their like.
-fn state_in_words(text: &str) -> Option<(&'static str, &'static str)> {
+fn state_in_words(text: &str) -> Option<&'static str> {
     let text = text.to_ascii_lowercase();
     let says = |words: &[&str]| words.iter().any(|word| text.contains(word));
     if says(&["retry limit", "locked", "lockout"]) {
@@ -166,11 +166,6 @@ fn state_in_words(text: &str) -> Option<(&'static str, &'static str)> {
         None
     }
 }
-
-const LOCKED: (&str, &str) = ("account-locked", "the account is locked out");
-const DISABLED: (&str, &str) = ("account-disabled", "the account is disabled");
-const EXPIRED: (&str, &str) = ("password-expired", "the password has expired");
-const TO_BE_CHANGED: (&str, &str) = ("change-after-reset", "the password must be changed first");
 
 impl Answer {
     pub(super) fn new(code: u32, text: &str) -> Self {
@@ -209,7 +204,7 @@ impl Answer {
     }
 
     /// What is wrong with the account, if that is why.
-    pub(super) fn state(&self) -> Option<(&'static str, &'static str)> {
+    pub(super) fn state(&self) -> Option<&'static str> {
         const SAY_SO: [u32; 3] = [CONSTRAINT_VIOLATION, INVALID_CREDENTIALS, UNWILLING];
         let words = || state_in_words(&self.text).filter(|_| SAY_SO.contains(&self.code));
         self.policy.state().or_else(words)
@@ -218,9 +213,9 @@ impl Answer {
     /// Why an operation with this result failed.
     pub(super) fn cause(&self) -> Cause {
         let (result, text) = (self.code, self.text.clone());
-        if let Some((state, reason)) = self.state() {
-            let (reason, sub_code) = (reason.to_owned(), Some(state.to_owned()));
-            return Cause::Ldap(LdapCause::LdapBindRefused { reason, sub_code });
+        if let Some(state) = self.state() {
+            let sub_code = Some(state.to_owned());
+            return Cause::Ldap(LdapCause::LdapBindRefused { sub_code, text });
         }
         match result {
             STRONGER_AUTH_REQUIRED | CONFIDENTIALITY_REQUIRED => {
@@ -228,9 +223,7 @@ impl Answer {
             }
             INVALID_CREDENTIALS => {
                 let sub_code = sub_code(&self.text);
-                let words = sub_code.as_deref().and_then(sub_code_words);
-                let reason = words.map_or_else(|| "wrong name or password".to_owned(), Into::into);
-                Cause::Ldap(LdapCause::LdapBindRefused { reason, sub_code })
+                Cause::Ldap(LdapCause::LdapBindRefused { sub_code, text })
             }
             REFERRAL => Cause::Ldap(LdapCause::LdapReferral { to: self.referrals.clone() }),
             TIME_LIMIT_EXCEEDED | SIZE_LIMIT_EXCEEDED | ADMIN_LIMIT_EXCEEDED => {
@@ -327,23 +320,6 @@ fn sub_code(text: &str) -> Option<String> {
     let (_, behind) = text.split_once(", data ")?;
     let code = behind.split(|c: char| !c.is_ascii_hexdigit()).next()?;
     (!code.is_empty() && code.len() <= 8).then(|| code.to_ascii_lowercase())
-}
-
-fn sub_code_words(code: &str) -> Option<&'static str> {
-    Some(match code {
-        "525" => "no such user",
-        // Also for a user that does not exist, unless the domain is told otherwise.
-        "52e" => "wrong user name or password",
-        "530" => "not allowed to log on at this hour",
-        "531" => "not allowed to log on from this machine",
-        "532" => "the password has expired",
-        "533" => "the account is disabled",
-        "568" => "the account is in too many groups",
-        "701" => "the account has expired",
-        "773" => "the password must be changed first",
-        "775" => "the account is locked out",
-        _ => return None,
-    })
 }
 
 /// The name of a result code (RFC 4511 appendix A.1).

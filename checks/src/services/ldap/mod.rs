@@ -22,7 +22,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::cause::{Cause, Concern, LdapCause, TalkCause, Transport};
+use crate::cause::{Cause, Concern, EMPTY_PASSWORD, LdapCause, TalkCause, Transport};
 use crate::evidence::Seen;
 use crate::net::tls::{Verify, secure};
 use crate::net::{Ask, Stream};
@@ -178,8 +178,9 @@ impl Probe {
     fn judge_bind(&self, heard: &Heard, seen: &mut Seen) -> Result<(), Cause> {
         match (&self.login, &heard.bind) {
             (Login::As(bind), None) if bind.password.expose_secret().is_empty() => {
-                let reason = "the password given is empty".to_owned();
-                return Err(Cause::Ldap(LdapCause::LdapBindRefused { reason, sub_code: None }));
+                let sub_code = Some(EMPTY_PASSWORD.to_owned());
+                let text = String::new();
+                return Err(Cause::Ldap(LdapCause::LdapBindRefused { sub_code, text }));
             }
             (Login::As(_), None) => {
                 seen.concerns.push(Concern::LdapPasswordKept);

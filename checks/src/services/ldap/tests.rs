@@ -90,10 +90,11 @@ fn each_refusal_of_a_bind_has_its_own_cause() {
         )
     };
     let refused = |reason: &str, code: Option<&str>| {
-        Cause::Ldap(LdapCause::LdapBindRefused {
-            reason: reason.to_owned(),
-            sub_code: code.map(str::to_owned),
-        })
+        let sub_code = code.map(str::to_owned);
+        let said = code.map_or_else(String::new, |code| ad(code).replace('\0', ""));
+        let cause = Cause::Ldap(LdapCause::LdapBindRefused { sub_code, text: said });
+        assert_eq!(cause.to_string(), format!("the directory refuses the bind: {reason}"));
+        cause
     };
     let other = |result, name: &'static str, text: &str| {
         Cause::Ldap(LdapCause::LdapRefused { result, name: name.into(), text: text.to_owned() })

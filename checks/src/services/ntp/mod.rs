@@ -11,7 +11,7 @@ mod tests;
 use std::ops::RangeInclusive;
 use std::time::{Duration, SystemTime};
 
-use crate::cause::{Cause, Concern, Millis, NtpCause, Transport};
+use crate::cause::{Cause, Concern, Millis, NtpCause, NtpProgram, NtpWeakness, Transport};
 use crate::evidence::Seen;
 use crate::net::Ask;
 use crate::recognise::Spoken;
@@ -91,12 +91,12 @@ impl Probe {
                 }))
             }
             refusing => {
-                let named = refusing.iter().map(|client| {
-                    format!("{} ({} s)", client.name, client.max_distance.as_secs_f64())
+                let programs = refusing.iter().map(|client| NtpProgram {
+                    name: client.name.to_owned(),
+                    limit: Millis(client.max_distance),
                 });
-                let named = named.collect::<Vec<_>>().join(", ");
-                let reason = format!("root distance {distance}, too far for {named}");
-                Ok(Some(Concern::NtpWeakSource { reason }))
+                let how = NtpWeakness::TooFar { distance, programs: programs.collect() };
+                Ok(Some(Concern::NtpWeakSource { how }))
             }
         }
     }
@@ -335,14 +335,14 @@ impl Packet {
     }
 
     fn weakness(&self) -> Option<Concern> {
-        let reason = if self.stratum >= WEAK_STRATUM {
-            format!("stratum {} (its own clock?)", self.stratum)
+        let how = if self.stratum >= WEAK_STRATUM {
+            NtpWeakness::Stratum(self.stratum)
         } else if self.transmit.ms_since(self.reference) > DAY_MS {
-            "it was last set more than a day ago".to_owned()
+            NtpWeakness::SetLongAgo
         } else {
             return None;
         };
-        Some(Concern::NtpWeakSource { reason })
+        Some(Concern::NtpWeakSource { how })
     }
 }
 
