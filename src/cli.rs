@@ -170,7 +170,7 @@ impl Schema {
     /// Its text.
     pub(crate) fn text(self) -> String {
         match self {
-            Self::Site => crate::site::file::SCHEMA.to_owned(),
+            Self::Site => crate::site::file::schema(),
             Self::Report => crate::report::schema(),
             Self::Diff => crate::tasks::diff::schema(),
             Self::Merge => crate::tasks::matrix::schema(),

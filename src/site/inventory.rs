@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 use preflight_checks::{printable, quoted};
 use serde_json::{Map, Value};
 
-use super::file::MACHINE_KEYS;
+use super::file::machine_keys;
 use crate::catalogue::Role;
 
 /// What the groups may be called; the first is how this program writes it.
@@ -195,7 +195,7 @@ fn machine(
     let address = ["preflight_address", "ansible_host", "ansible_ssh_host"];
     let address = address.iter().find_map(|name| variables.get(*name));
     entry(page, "address", host, address.unwrap_or(&Value::from(host)))?;
-    for key in MACHINE_KEYS.iter().filter(|key| !["role", "address"].contains(key)) {
+    for key in machine_keys().filter(|key| !["role", "address"].contains(key)) {
         if *key == "services" && shared_services {
             continue;
         }

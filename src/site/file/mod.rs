@@ -4,6 +4,7 @@
 //! machine's part of it means for a run is a [`super::Layer`], made in `peers`.
 
 mod check;
+mod keys;
 mod mask;
 mod peers;
 mod read;
@@ -26,13 +27,10 @@ use crate::catalogue::{Broken, Mode, Release, Role};
 use secret::{Login, Snmp};
 use walk::Source;
 
-pub(crate) use read::MACHINE as MACHINE_KEYS;
+pub(crate) use keys::{machine_keys, schema};
 pub(crate) use vault::Vault;
 pub(crate) use walk::unknown;
 pub(crate) use write::{Subject, write};
-
-/// The JSON Schema of a site file: what an editor knows of its keys.
-pub(crate) const SCHEMA: &str = include_str!("site.schema.json");
 
 /// Bytes of a site file: some ten thousand devices.
 pub(crate) const MOST: u64 = 4 << 20;

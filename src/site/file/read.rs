@@ -7,65 +7,22 @@ use preflight_checks::{Dialogue, MASK, quoted};
 use toml::Spanned;
 use toml::de::DeTable;
 
+use super::keys::{
+    BBDO_TLS, CHECK, CREDENTIALS, DEVICE, HOST, Key, LINKS, LISTENERS, MACHINE, PLATFORM, SECTIONS,
+    SERVER,
+};
 use super::secret::{LDAP, Login, LoginKeys, NSCLIENT, PROXY_LOGIN, Secret, reference, snmp};
 use super::walk::{Source, Table, Value, unknown};
 use super::{Check, Credentials, Machine, Platform, Server, Services, SiteFile};
 use crate::catalogue::{Broken, Mode, Role, Until, service, service_names};
 use crate::site::amount::{check_factor, parse_duration};
 use crate::site::discover::At;
-use crate::site::output::{BrokerOutput, KEYS};
+use crate::site::output::BrokerOutput;
 use crate::site::place::parse_proxy;
 use crate::site::{Custom, Find, Origin, Place};
 
 type Result<T> = std::result::Result<T, Box<Broken>>;
 
-/// Sections of the file.
-pub(super) const SECTIONS: [&str; 5] = ["platform", "services", "machine", "credentials", "check"];
-/// Keys of `[platform]`.
-pub(super) const PLATFORM: [&str; 10] = [
-    "name",
-    "profile",
-    "version",
-    "phase",
-    "timeout",
-    "max_offset",
-    "groups",
-    "optional",
-    "require",
-    "until_installed",
-];
-/// Keys of `[machine.NAME]`.
-pub(crate) const MACHINE: [&str; 16] = [
-    "role",
-    "address",
-    "nat",
-    "from",
-    "central",
-    "remote",
-    "mode",
-    "bbdo",
-    "bbdo_tls",
-    "connects_to",
-    "ports",
-    "listens",
-    "services",
-    "devices",
-    "nsclient",
-    "skip",
-];
-/// Keys of a server that is a table.
-pub(super) const SERVER: [&str; 7] = ["host", "port", "url", "secret", "protocol", "find", "proxy"];
-/// Keys of a device that is a table.
-pub(super) const DEVICE: [&str; 3] = ["host", "port", "snmp"];
-/// Keys of `[[check]]`.
-pub(super) const CHECK: [&str; 9] =
-    ["name", "url", "must", "send", "expect", "from", "required", "until", "why"];
-/// Keys of `[credentials]`.
-pub(super) const CREDENTIALS: [&str; 4] = ["snmp", "ldap", "nsclient", "proxy"];
-/// Services whose port between two machines may be another.
-pub(super) const LINKS: [&str; 4] = ["zmq", "ssh", "bbdo", "pullwss"];
-/// Services a machine's own daemons may listen for on another port.
-pub(super) const LISTENERS: [&str; 6] = ["zmq", "ssh", "bbdo", "pullwss", "pullwss-tls", "trap"];
 /// How a poller and its central find each other.
 pub(super) const MODES: [(&str, Mode); 5] = [
     ("zmq", Mode::Zmq),
@@ -100,7 +57,7 @@ pub(super) const ROLES: [(&str, Role); 7] = [
 
 pub(super) fn file(source: Source, tree: &DeTable<'_>) -> Result<SiteFile> {
     let whole = Table::whole(&source, tree);
-    whole.only(&SECTIONS)?;
+    whole.only(SECTIONS)?;
     let platform = whole.table("platform")?.as_ref().map(platform).transpose()?;
     let services_of = |table: &Table<'_>| services(table);
     let servers = whole.table("services")?.as_ref().map(services_of).transpose()?;
@@ -118,7 +75,7 @@ pub(super) fn file(source: Source, tree: &DeTable<'_>) -> Result<SiteFile> {
 }
 
 fn platform(table: &Table<'_>) -> Result<Platform> {
-    table.only(&PLATFORM)?;
+    table.only(PLATFORM)?;
     let factor = |value: Value<'_>| check_factor(value.number()?).map_err(|e| value.refuse(e));
     let time = |value: Value<'_>| parse_duration(value.text()?).map_err(|e| value.refuse(e));
     let phase = table.map("phase", |value| value.one_of(&PHASES))?;
@@ -160,7 +117,7 @@ fn server(value: Value<'_>) -> Result<Server> {
         return Ok(plain(value.parsed()?));
     }
     let table = value.table(format!("a server of `{}`", value.key))?;
-    table.only(&SERVER)?;
+    table.only(SERVER)?;
     let protocol = |value: Value<'_>| {
         let name = value.text()?;
         let known = service(name).map(|service| service.name);
@@ -257,7 +214,7 @@ fn machines(table: &Table<'_>) -> Result<Vec<Machine>> {
 }
 
 fn machine(table: &Table<'_>, name: Spanned<String>) -> Result<Machine> {
-    table.only(&MACHINE)?;
+    table.only(MACHINE)?;
     let role = table.value("role").ok_or_else(|| {
         let message = format!("{} has no role; give role = \"poller\" or \"central\"", table.name);
         table.source.broken(Some(name.span()), message)
@@ -273,9 +230,9 @@ fn machine(table: &Table<'_>, name: Spanned<String>) -> Result<Machine> {
         bbdo: table.map("bbdo", |value| value.one_of(&BBDO))?,
         bbdo_tls: nested("bbdo_tls")?.as_ref().map(bbdo_tls).transpose()?,
         connects_to: table.map("connects_to", |value| value.parsed())?,
-        ports: nested("ports")?.map(|table| ports(&table, &LINKS)).transpose()?.unwrap_or_default(),
+        ports: nested("ports")?.map(|table| ports(&table, LINKS)).transpose()?.unwrap_or_default(),
         listens: nested("listens")?
-            .map(|table| ports(&table, &LISTENERS))
+            .map(|table| ports(&table, LISTENERS))
             .transpose()?
             .unwrap_or_default(),
         services: nested("services")?.as_ref().map(services).transpose()?.unwrap_or_default(),
@@ -289,9 +246,9 @@ fn machine(table: &Table<'_>, name: Spanned<String>) -> Result<Machine> {
 
 /// `bbdo_tls = { ca = "FILE", … }`
 fn bbdo_tls(table: &Table<'_>) -> Result<BrokerOutput> {
-    table.only(&KEYS)?;
+    table.only(BBDO_TLS)?;
     let mut output = BrokerOutput::with_tls();
-    for value in KEYS.iter().filter_map(|key| table.value(key)) {
+    for value in BBDO_TLS.iter().filter_map(|key| table.value(key.name)) {
         output.set(value.key, value.text()?).map_err(|reason| value.refuse(reason))?;
     }
     Ok(output)
@@ -335,22 +292,21 @@ fn departures(value: Value<'_>) -> Result<Vec<(Spanned<String>, Spanned<IpAddr>)
     Ok(known)
 }
 
-fn ports(table: &Table<'_>, known: &[&str]) -> Result<BTreeMap<String, Spanned<u16>>> {
+fn ports(table: &Table<'_>, known: &[Key]) -> Result<BTreeMap<String, Spanned<u16>>> {
     table.only(known)?;
     let port = |(name, value): (Spanned<String>, Value<'_>)| Ok((name.into_inner(), value.port()?));
     table.entries().into_iter().map(port).collect()
 }
 
 fn device(value: Value<'_>) -> Result<Server> {
-    monitored(value, &DEVICE)
+    monitored(value, DEVICE)
 }
 
 fn device_without_snmp(value: Value<'_>) -> Result<Server> {
-    let (_, known) = DEVICE.split_last().unwrap_or((&"", &[]));
-    monitored(value, known)
+    monitored(value, HOST)
 }
 
-fn monitored(value: Value<'_>, known: &[&str]) -> Result<Server> {
+fn monitored(value: Value<'_>, known: &[Key]) -> Result<Server> {
     let server = if value.is_table() {
         let table = value.table(format!("a host of `{}`", value.key))?;
         table.only(known)?;
@@ -371,7 +327,7 @@ fn skip(table: &Table<'_>) -> Result<Vec<(Spanned<String>, String)>> {
 }
 
 fn credentials(table: &Table<'_>) -> Result<Credentials> {
-    table.only(&CREDENTIALS)?;
+    table.only(CREDENTIALS)?;
     let mut known = BTreeMap::new();
     if let Some(all) = table.table("snmp")? {
         for (name, value) in all.entries() {
@@ -411,7 +367,7 @@ fn checks(value: Value<'_>) -> Result<Vec<Check>> {
 }
 
 fn check(table: &Table<'_>) -> Result<Check> {
-    table.only(&CHECK)?;
+    table.only(CHECK)?;
     let (name, url) = (table.need("name")?, table.need("url")?);
     let placed = name.placed_text()?;
     Custom::check_name(placed.get_ref()).map_err(|reason| name.refuse(reason))?;

@@ -12,6 +12,7 @@ use strum::IntoEnumIterator;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use super::keys::{self, Key, REFERENCE};
 use super::mask::{REFERENCES, is_secret};
 use super::walk::{Source, Table, Value, unknown};
 use crate::catalogue::Broken;
@@ -58,10 +59,6 @@ pub(super) enum Snmp {
     },
 }
 
-/// Keys of `[credentials.snmp.NAME]`.
-pub(super) const SNMP: [&str; 7] =
-    ["version", "community", "user", "auth_protocol", "auth", "priv_protocol", "priv"];
-
 /// Keys of discovered secrets, as the platform's own files call them.
 pub(super) const COMMUNITY: &str = "_SNMPCOMMUNITY";
 /// The option of that name in `_SNMPEXTRAOPTIONS`.
@@ -105,8 +102,8 @@ pub(super) fn none_literal(source: &Source, table: &DeTable<'_>) -> Result<(), B
 /// A reference to a secret.
 pub(super) fn reference(value: Value<'_>) -> Result<Spanned<Secret>, Box<Broken>> {
     let table = value.table(format!("`{}`", value.key))?;
-    table.only(&REFERENCES)?;
-    let given: Vec<Value<'_>> = REFERENCES.iter().filter_map(|key| table.value(key)).collect();
+    table.only(REFERENCE)?;
+    let given: Vec<Value<'_>> = REFERENCE.iter().filter_map(|key| table.value(key.name)).collect();
     let [one] = given.as_slice() else {
         let message = format!("`{}` takes one of {}", value.key, REFERENCES.join(", "));
         return Err(value.refuse(message));
@@ -168,8 +165,9 @@ impl std::fmt::Display for Config {
     }
 }
 
-/// Keys of a section with one login, beside `password`.
+/// A section with one login.
 pub(super) struct LoginKeys {
+    keys: &'static [Key],
     /// Who logs in.
     user: &'static str,
     /// The switch that lets the password go where it is not safe.
@@ -177,21 +175,19 @@ pub(super) struct LoginKeys {
 }
 
 /// `[credentials.ldap]`
-pub(super) const LDAP: LoginKeys = LoginKeys { user: "bind_dn", unguarded: Some("plain") };
+pub(super) const LDAP: LoginKeys =
+    LoginKeys { keys: keys::LDAP, user: "bind_dn", unguarded: Some("plain") };
 /// `[credentials.nsclient]`
-pub(super) const NSCLIENT: LoginKeys = LoginKeys { user: "user", unguarded: Some("insecure") };
+pub(super) const NSCLIENT: LoginKeys =
+    LoginKeys { keys: keys::NSCLIENT, user: "user", unguarded: Some("insecure") };
 /// `[credentials.proxy]`
-pub(super) const PROXY_LOGIN: LoginKeys = LoginKeys { user: "user", unguarded: None };
+pub(super) const PROXY_LOGIN: LoginKeys =
+    LoginKeys { keys: keys::PROXY, user: "user", unguarded: None };
 
 impl LoginKeys {
-    /// All keys of the section.
-    pub(super) fn all(&self) -> Vec<&'static str> {
-        [Some(self.user), Some(PASSWORD), self.unguarded].into_iter().flatten().collect()
-    }
-
     /// Reads the section.
     pub(super) fn login(&self, table: &Table<'_>) -> Result<Login, Box<Broken>> {
-        table.only(&self.all())?;
+        table.only(self.keys)?;
         let unguarded = self.unguarded.map(|key| table.map(key, |value| value.boolean()));
         Ok(Login {
             user: table.map(self.user, |value| value.text().map(str::to_owned))?,
@@ -203,12 +199,12 @@ impl LoginKeys {
 
 /// `[credentials.snmp.NAME]`.
 pub(super) fn snmp(table: &Table<'_>) -> Result<Snmp, Box<Broken>> {
-    table.only(&SNMP)?;
+    table.only(keys::SNMP)?;
     let version = table.map("version", |value| value.one_of(&VERSIONS))?;
     match version.map_or(USUAL, Spanned::into_inner) {
         Version::Community(version) => {
             let community = reference(table.need("community")?)?;
-            let of_user = SNMP.iter().skip(2).find_map(|key| table.value(key));
+            let of_user = keys::SNMP.iter().skip(2).find_map(|key| table.value(key.name));
             match of_user {
                 Some(value) => Err(value.refuse(format!("`{}` needs version = \"3\"", value.key))),
                 None => Ok(Snmp::Community { version, community }),
@@ -220,13 +216,13 @@ pub(super) fn snmp(table: &Table<'_>) -> Result<Snmp, Box<Broken>> {
 
 /// `version`, as SNMP counts them.
 #[derive(Clone, Copy)]
-enum Version {
+pub(super) enum Version {
     Community(snmp::CommunityVersion),
     User,
 }
 
 const USUAL: Version = Version::Community(snmp::CommunityVersion::V2c);
-const VERSIONS: [(&str, Version); 3] = [
+pub(super) const VERSIONS: [(&str, Version); 3] = [
     ("1", Version::Community(snmp::CommunityVersion::V1)),
     ("2c", Version::Community(snmp::CommunityVersion::V2c)),
     ("3", Version::User),

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use super::keys::Key;
 use super::mask::masked;
 use crate::catalogue::Broken;
 use crate::site::discover::At;
@@ -245,12 +246,13 @@ impl<'a> Table<'a> {
     /// # Errors
     ///
     /// When it has a key that is none of `known`, which names the nearest one.
-    pub(super) fn only(&self, known: &[&str]) -> Result<(), Box<Broken>> {
+    pub(super) fn only(&self, known: &[Key]) -> Result<(), Box<Broken>> {
+        let known: Vec<&str> = known.iter().map(|key| key.name).collect();
         let mut entries = self.entries().into_iter();
         match entries.find(|(key, _)| !known.contains(&key.get_ref().as_str())) {
             Some((key, _)) => {
                 let what = format!("key of {}", self.name);
-                let message = unknown(&what, key.get_ref(), known);
+                let message = unknown(&what, key.get_ref(), &known);
                 Err(self.source.broken(Some(key.span()), message))
             }
             None => Ok(()),

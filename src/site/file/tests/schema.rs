@@ -4,13 +4,12 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::super::read;
-use super::super::{SCHEMA, SiteFile};
+use super::super::{SiteFile, keys};
 use super::{EXAMPLE, example};
-use crate::catalogue::{Catalogue, is_service, profile_names};
+use crate::catalogue::Catalogue;
 
 fn schema() -> Value {
-    serde_json::from_str(SCHEMA).unwrap()
+    serde_json::from_str(&keys::schema()).unwrap()
 }
 
 fn errors(text: &str) -> Vec<String> {
@@ -62,58 +61,12 @@ fn what_the_program_refuses_does_not_fit_the_schema_either() {
     }
 }
 
-/// The keys of an object in the schema.
-fn keys(path: &str) -> BTreeSet<String> {
-    let schema = schema();
-    let object = schema.pointer(path).unwrap_or_else(|| panic!("no {path}"));
-    object["properties"].as_object().unwrap().keys().cloned().collect()
-}
-
+/// The flag of the same values has the same keys, and what may stand for a secret is no secret.
 #[test]
-fn the_schema_has_the_keys_the_program_knows_and_no_other() {
-    for (path, known) in [
-        ("", read::SECTIONS.as_slice()),
-        ("/properties/platform", &read::PLATFORM),
-        ("/properties/credentials", &read::CREDENTIALS),
-        ("/$defs/machine", &read::MACHINE),
-        ("/$defs/machine/properties/ports", &read::LINKS),
-        ("/$defs/machine/properties/bbdo_tls", &crate::site::output::KEYS),
-        ("/$defs/machine/properties/listens", &read::LISTENERS),
-        ("/$defs/server/anyOf/1", &read::SERVER),
-        ("/$defs/device/anyOf/1", &read::DEVICE),
-        ("/$defs/check", &read::CHECK),
-        ("/$defs/snmp", &super::super::secret::SNMP),
-        ("/properties/credentials/properties/ldap", &super::super::secret::LDAP.all()),
-        ("/properties/credentials/properties/nsclient", &super::super::secret::NSCLIENT.all()),
-        ("/properties/credentials/properties/proxy", &super::super::secret::PROXY_LOGIN.all()),
-        ("/$defs/secret", &super::super::mask::REFERENCES),
-    ] {
-        let known: BTreeSet<String> = known.iter().map(ToString::to_string).collect();
-        assert_eq!(keys(path), known, "{path}");
-    }
-    let tables = profile_names().into_iter().filter_map(Catalogue::profile);
-    let kinds: BTreeSet<String> = tables
-        .flat_map(|table| table.flows.into_iter().map(|flow| flow.to.0))
-        .filter(|kind| is_service(kind))
-        .collect();
-    assert_eq!(keys("/$defs/services"), kinds);
-}
-
-fn words<T>(path: &str, known: &[(&str, T)]) {
-    let schema = schema();
-    let known: Vec<&str> = known.iter().map(|(word, _)| *word).collect();
-    assert_eq!(schema.pointer(path).unwrap()["enum"], serde_json::json!(known), "{path}");
-}
-
-#[test]
-fn the_schema_has_the_words_the_program_knows() {
-    words("/$defs/machine/properties/role", &read::ROLES);
-    words("/$defs/machine/properties/mode", &read::MODES);
-    words("/$defs/machine/properties/bbdo", &read::BBDO);
-    words("/properties/platform/properties/phase", &read::PHASES);
-    words("/$defs/server/anyOf/1/properties/find", &read::FINDS);
-    let profiles = schema()["properties"]["platform"]["properties"]["profile"]["enum"].clone();
-    assert_eq!(profiles, serde_json::json!(profile_names()));
+fn keys_that_stand_in_two_places_are_the_same() {
+    let names = |keys: &[keys::Key]| keys.iter().map(|key| key.name).collect::<Vec<_>>();
+    assert_eq!(names(keys::BBDO_TLS), crate::site::output::KEYS);
+    assert_eq!(names(keys::REFERENCE), super::super::mask::REFERENCES);
 }
 
 /// Every key of the schema is named in the documentation.

@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::super::read::{LISTENERS, MODES};
+use super::super::keys::LISTENERS;
+use super::super::read::MODES;
 use super::credentials::Known;
 use super::page::{Page, key, origin, quoted};
 use super::{Layer, Sourced, Subject, Target, line_of, own_services, placed, ports};
@@ -34,7 +35,9 @@ pub(super) fn own(
     if subject.role != Role::Central {
         link(page, layer, &mut left);
     }
-    for (service, port) in left.iter().filter(|(name, _)| LISTENERS.contains(&name.as_str())) {
+    for (service, port) in
+        left.iter().filter(|(name, _)| LISTENERS.iter().any(|known| known.name == name.as_str()))
+    {
         page.value(&format!("listens.{service}"), &port.value.to_string(), &origin(&port.origin));
     }
     own_services(page, layer, subject);

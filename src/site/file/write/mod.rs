@@ -11,7 +11,7 @@ use std::net::IpAddr;
 
 use preflight_checks::{discreet, secrets_of};
 
-use super::read::LINKS;
+use super::keys::LINKS;
 use super::secret::{Config, URL};
 use crate::catalogue::{Asker, Catalogue, Kept, PARTIES, Party, Role, is_service};
 use crate::site::discover::Facts;
@@ -220,7 +220,9 @@ fn placed(place: &Place, port: Option<u16>, more: Vec<(&str, String)>) -> String
 
 /// The ports of a link, each on a line of its own.
 fn ports<'a>(page: &mut Page, ports: impl Iterator<Item = (&'a str, &'a Sourced<u16>)>) {
-    for (service, port) in ports.filter(|(service, _)| LINKS.contains(service)) {
+    for (service, port) in
+        ports.filter(|(service, _)| LINKS.iter().any(|link| link.name == *service))
+    {
         page.value(&format!("ports.{service}"), &port.value.to_string(), &origin(&port.origin));
     }
 }

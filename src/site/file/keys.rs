@@ -1,0 +1,489 @@
+//! The keys of a site file: each once, with what an editor is told of it.
+//!
+//! The reader refuses every key that is not in these tables, and the JSON Schema is made from them.
+
+use preflight_checks::snmp;
+use serde_json::{Map, Value, json};
+use strum::IntoEnumIterator;
+
+use super::read::{BBDO, FINDS, MODES, MUSTS, PHASES, ROLES, UNTIL};
+use super::secret::VERSIONS;
+use crate::catalogue::{Catalogue, Party, is_service, profile_names};
+
+/// A key of a table.
+#[derive(Debug)]
+pub(super) struct Key {
+    pub(super) name: &'static str,
+    about: &'static str,
+    takes: Takes,
+    is_needed: bool,
+}
+
+/// What a key takes.
+#[derive(Debug)]
+enum Takes {
+    Text,
+    /// A text of this form, as a regular expression.
+    Form(&'static str),
+    /// One of these words.
+    Words(fn() -> Vec<String>),
+    Boolean,
+    /// A number between these.
+    Number(f64, f64),
+    /// A text, or a list of them.
+    Texts,
+    /// What is defined under this name.
+    A(&'static str),
+    /// One of them, or a list.
+    Some(&'static str),
+    /// A table of them, by names of the user's own.
+    Named(&'static str),
+    /// A list of tables.
+    List(&'static str),
+    /// A table with these keys and no other.
+    Table(&'static [Key]),
+    Other(fn() -> Value),
+}
+
+const fn key(name: &'static str, takes: Takes, about: &'static str) -> Key {
+    Key { name, about, takes, is_needed: false }
+}
+
+const fn needed(name: &'static str, takes: Takes, about: &'static str) -> Key {
+    Key { name, about, takes, is_needed: true }
+}
+
+/// Sections of the file.
+pub(super) const SECTIONS: &[Key] = &[
+    key(
+        "platform",
+        Takes::Table(PLATFORM),
+        "How a run is done; each key has a flag, and the flag wins.",
+    ),
+    key(
+        "services",
+        Takes::A("services"),
+        "The servers every machine uses; those of a machine itself replace them, kind by kind.",
+    ),
+    key("machine", Takes::Named("machine"), "The machines, by name."),
+    key("credentials", Takes::Table(CREDENTIALS), "Names, and where the secrets live."),
+    key("check", Takes::List("check"), "Flows of your own."),
+];
+
+/// `[platform]`
+pub(super) const PLATFORM: &[Key] = &[
+    key("name", Takes::Text, "The platform's name, for a reader."),
+    key("profile", Takes::Words(profiles), "The vendor's flow table."),
+    key(
+        "version",
+        Takes::Form(r"^[0-9]{2}\.(0[1-9]|1[0-2])(\.[0-9]+)*$"),
+        "The platform's version: some rows are of some versions only.",
+    ),
+    key(
+        "phase",
+        Takes::Words(|| words(&PHASES)),
+        "Before or after installation; auto: as it looks.",
+    ),
+    key("timeout", Takes::Number(0.1, 20.0), "Every wait times this factor."),
+    key(
+        "max_offset",
+        Takes::Form("^[0-9.]+(ms|s)$"),
+        "The largest clock difference that passes: 500ms, 2s.",
+    ),
+    key("groups", Takes::Texts, "Groups of the profile that are switched on."),
+    key("optional", Takes::Texts, "Flows whose failure fails no run: ids or globs."),
+    key(
+        "require",
+        Takes::Texts,
+        "Flows whose failure fails the run, though the profile has them as optional.",
+    ),
+    key(
+        "until_installed",
+        Takes::Texts,
+        "Flows whose closed ports wait for the installation: ids or globs.",
+    ),
+];
+
+/// `[machine.NAME]`
+pub(super) const MACHINE: &[Key] = &[
+    needed("role", Takes::Words(|| words(&ROLES)), "What it is."),
+    key("address", Takes::A("address"), "Name or address by which the others reach it."),
+    key(
+        "nat",
+        Takes::A("address"),
+        "Its IP address as the network sees it, behind address translation.",
+    ),
+    key(
+        "from",
+        Takes::Other(departures),
+        "The address of its own that it asks from; or one for each flow, by id or glob.",
+    ),
+    key("central", Takes::Text, "The name of its central; needed only when there are several."),
+    key("remote", Takes::Text, "The name of the remote server it stands behind."),
+    key(
+        "mode",
+        Takes::Words(|| words(&MODES)),
+        "How its Gorgone and the central's find each other.",
+    ),
+    key(
+        "bbdo",
+        Takes::Words(|| words(&BBDO)),
+        "forward: the poller connects to the broker; reversed: the broker to the poller.",
+    ),
+    key(
+        "bbdo_tls",
+        Takes::Table(BBDO_TLS),
+        "What its broker's output speaks, and the files its TLS is made with.",
+    ),
+    key(
+        "connects_to",
+        Takes::A("place"),
+        "With pull and pullwss: where its Gorgone connects to, HOST:PORT or wss://HOST:PORT/PATH.",
+    ),
+    key(
+        "ports",
+        Takes::Table(LINKS),
+        "Ports between it and its central, at whichever end listens.",
+    ),
+    key("listens", Takes::Table(LISTENERS), "Other ports its own daemons listen on."),
+    key("services", Takes::A("services"), "Its own servers."),
+    key("devices", Takes::Some("device"), "Monitored devices, asked by SNMP."),
+    key("nsclient", Takes::Some("host"), "Windows servers with NSClient++."),
+    key("skip", Takes::Other(reasons), "Flows not to check, by id or glob, each with its reason."),
+];
+
+/// `bbdo_tls` of a machine; `--bbdo-tls` has the same.
+pub(super) const BBDO_TLS: &[Key] = &[
+    key("mode", Takes::Words(|| texts(&["yes", "auto", "no"])), "TLS: yes if none is given."),
+    key("transport", Takes::Words(|| texts(&["tcp", "grpc"])), "tcp if none is given."),
+    key("compression", Takes::Words(|| texts(&["yes", "auto", "no"])), "auto if none is given."),
+    key("ca", Takes::Text, "The file of the authority it trusts."),
+    key("certificate", Takes::Text, "The file of its own certificate."),
+    key("key", Takes::Text, "The file of that certificate's key."),
+    key("hostname", Takes::Text, "The name the broker's certificate has to have."),
+];
+
+/// Services whose port between two machines may be another.
+pub(super) const LINKS: &[Key] = &[
+    key("zmq", Takes::A("port"), "Gorgone, by ZMQ."),
+    key("ssh", Takes::A("port"), "Gorgone, by SSH."),
+    key("bbdo", Takes::A("port"), "The broker."),
+    key("pullwss", Takes::A("port"), "Gorgone, by WebSocket."),
+];
+
+/// Services a machine's own daemons may listen for on another port.
+pub(super) const LISTENERS: &[Key] = &[
+    key("zmq", Takes::A("port"), "Gorgone, by ZMQ."),
+    key("ssh", Takes::A("port"), "Gorgone, by SSH."),
+    key("bbdo", Takes::A("port"), "The broker."),
+    key("pullwss", Takes::A("port"), "Gorgone, by WebSocket."),
+    key("pullwss-tls", Takes::A("port"), "Gorgone, by WebSocket with TLS."),
+    key("trap", Takes::A("port"), "SNMP traps."),
+];
+
+/// A server that is a table.
+pub(super) const SERVER: &[Key] = &[
+    key("host", Takes::A("place"), "Name or address."),
+    key("port", Takes::A("port"), "Its port, when it is not the usual one."),
+    key("url", Takes::A("place"), "Instead of host and port."),
+    key(
+        "secret",
+        Takes::A("secret"),
+        "Where the secret stands that *** in the URL stands for, or the whole URL.",
+    ),
+    key("protocol", Takes::Text, "The protocol it is asked in, whatever the flow says."),
+    key(
+        "find",
+        Takes::Words(|| words(&FINDS)),
+        "The host is a domain: its mail servers or its directory servers are asked.",
+    ),
+    key(
+        "proxy",
+        Takes::Other(way),
+        "The proxy to this server alone; false: straight, though there is one.",
+    ),
+];
+
+/// A monitored host that is a table.
+pub(super) const HOST: &[Key] = &[
+    needed("host", Takes::A("place"), "Name or address."),
+    key("port", Takes::A("port"), "Its port, when it is not the usual one."),
+];
+
+/// A device that is a table.
+pub(super) const DEVICE: &[Key] = &[
+    needed("host", Takes::A("place"), "Name or address."),
+    key("port", Takes::A("port"), "Its port, when it is not 161."),
+    key("snmp", Takes::Text, "The name of its credentials, in [credentials.snmp]."),
+];
+
+/// `[[check]]`
+pub(super) const CHECK: &[Key] = &[
+    needed("name", Takes::Form("^[A-Za-z0-9_-]+$"), "Letters, digits, - and _."),
+    needed("url", Takes::Form(r"^!?[a-z-]+://[^\s]+$"), "SCHEME://HOST[:PORT]"),
+    key(
+        "must",
+        Takes::Words(|| words(&MUSTS)),
+        "be closed: the port must accept no connection from these machines.",
+    ),
+    key("send", Takes::Text, "Sent to a port of tcp:// or tls://; no secret."),
+    key("expect", Takes::Text, "What must stand in its answer."),
+    key("from", Takes::Texts, "The machines that need it; without it every one does."),
+    key("required", Takes::Boolean, "false: its failure fails no run."),
+    key(
+        "until",
+        Takes::Words(|| words(&UNTIL)),
+        "installed: before that a closed port waits, and fails no run.",
+    ),
+    key("why", Takes::Text, "What breaks without it, for the report."),
+];
+
+/// `[credentials]`
+pub(super) const CREDENTIALS: &[Key] = &[
+    key(
+        "snmp",
+        Takes::Named("snmp"),
+        "How devices are read, by a name that devices refer to; default is for those that name none.",
+    ),
+    key("ldap", Takes::Table(LDAP), "How to bind to the directory."),
+    key("nsclient", Takes::Table(NSCLIENT), "How to log in to NSClient++."),
+    key("proxy", Takes::Table(PROXY), "How to log in to the proxy."),
+];
+
+/// `[credentials.ldap]`
+pub(super) const LDAP: &[Key] = &[
+    needed("bind_dn", Takes::Text, "The distinguished name."),
+    needed("password", Takes::A("secret"), "Where its password lives."),
+    key(
+        "plain",
+        Takes::Boolean,
+        "The password may travel in plain text, where the directory has no TLS.",
+    ),
+];
+
+/// `[credentials.nsclient]`
+pub(super) const NSCLIENT: &[Key] = &[
+    key("user", Takes::Text, "Without one the password goes alone."),
+    needed("password", Takes::A("secret"), "Where the agents' password lives."),
+    key(
+        "insecure",
+        Takes::Boolean,
+        "The password is sent to agents whose certificate is not trusted, too.",
+    ),
+];
+
+/// `[credentials.proxy]`
+pub(super) const PROXY: &[Key] = &[
+    needed("user", Takes::Text, "The user."),
+    key("password", Takes::A("secret"), "Where the user's password lives."),
+];
+
+/// `[credentials.snmp.NAME]`
+pub(super) const SNMP: &[Key] = &[
+    key("version", Takes::Words(|| words(&VERSIONS)), "2c if none is given."),
+    key("community", Takes::A("secret"), "With version 1 and 2c."),
+    key("user", Takes::Text, "With version 3."),
+    key(
+        "auth_protocol",
+        Takes::Words(each::<snmp::AuthProtocol>),
+        "How the user is authenticated; sha if none is given.",
+    ),
+    key("auth", Takes::A("secret"), "The authentication password."),
+    key(
+        "priv_protocol",
+        Takes::Words(each::<snmp::PrivProtocol>),
+        "aes if none is given; aes-192-c and aes-256-c as Cisco does.",
+    ),
+    key("priv", Takes::A("secret"), "The privacy password; needs auth."),
+];
+
+/// Where a secret lives.
+pub(super) const REFERENCE: &[Key] = &[
+    key("env", Takes::Form("^[A-Za-z_][A-Za-z0-9_]*$"), "A variable of the environment."),
+    key(
+        "file",
+        Takes::Text,
+        "A file with nothing else in it; a relative path begins in the folder of the site file.",
+    ),
+    key(
+        "config",
+        Takes::Form(
+            "^/[^:]*:(.+:)?(_SNMPCOMMUNITY|authpassphrase|privpassphrase|proxy_password|url)$",
+        ),
+        "FILE:KEY or FILE:HOST:KEY: where the platform has it already.",
+    ),
+];
+
+/// The keys of `[machine.NAME]`.
+pub(crate) fn machine_keys() -> impl Iterator<Item = &'static str> {
+    MACHINE.iter().map(|key| key.name)
+}
+
+/// The JSON Schema of a site file: what an editor knows of its keys.
+pub(crate) fn schema() -> String {
+    let mut whole = table(
+        "The machines of a platform, the servers they use, and where their secrets live.",
+        SECTIONS,
+    );
+    add(
+        &mut whole,
+        json!({ "$schema": "https://json-schema.org/draft/2020-12/schema", "title": "Site file of preflight" }),
+    );
+    add(&mut whole, json!({ "$defs": definitions() }));
+    let text = serde_json::to_string_pretty(&whole).unwrap_or_default();
+    format!("{text}\n")
+}
+
+/// What the tables refer to.
+fn definitions() -> Value {
+    let place = r"^[^@\s]+$";
+    let or_table = |about: &str, whole: Value| json!({ "description": about, "anyOf": [{ "$ref": "#/$defs/place" }, whole] });
+    let mut server = table("A server of which there is more to say.", SERVER);
+    add(&mut server, json!({ "oneOf": [{ "required": ["host"] }, { "required": ["url"] }] }));
+    let mut snmp = table("A community of version 1 or 2c, or a user of version 3.", SNMP);
+    add(
+        &mut snmp,
+        json!({
+            "dependentRequired": { "priv": ["auth"] },
+            "if": { "required": ["version"], "properties": { "version": { "const": "3" } } },
+            "then": { "required": ["user"], "properties": { "community": false } },
+            "else": { "required": ["community"], "properties": { "user": false, "auth": false, "priv": false } },
+        }),
+    );
+    let mut secret = table("Where a secret lives; a secret itself is refused.", REFERENCE);
+    add(&mut secret, json!({ "minProperties": 1, "maxProperties": 1 }));
+    json!({
+        "port": { "description": "A port.", "type": "integer", "minimum": 1, "maximum": 65535 },
+        "address": form("A name or an IP address.", "^[A-Za-z0-9._:-]+$"),
+        "place": form("HOST, HOST:PORT, [IPv6]:PORT or a URL.", place),
+        "proxy": form("http://HOST:PORT; user and password stand in [credentials.proxy].", place),
+        "server": or_table("A server: HOST, HOST:PORT, [IPv6]:PORT, a URL, or a table with more.", server),
+        "host": or_table("A monitored host: HOST, HOST:PORT, [IPv6]:PORT, or a table.", table("A monitored host with its port.", HOST)),
+        "device": or_table("A monitored device: HOST, HOST:PORT, [IPv6]:PORT, or a table.", table("A device with its port or its credentials.", DEVICE)),
+        "services": services(),
+        "machine": table("One machine; its peers come from the other machines.", MACHINE),
+        "snmp": snmp,
+        "secret": secret,
+        "check": table("A flow of your own: custom.NAME.", CHECK),
+    })
+}
+
+/// The kinds of servers that the built-in flow tables ask.
+fn services() -> Value {
+    let tables = profile_names().into_iter().filter_map(Catalogue::profile);
+    let kinds =
+        tables.flat_map(|table| table.flows).map(|flow| flow.to).filter(|to| is_service(&to.0));
+    let mut kinds: Vec<Party> = kinds.collect();
+    kinds.sort();
+    kinds.dedup();
+    let kind = |party: &Party| {
+        let value = match party.0.as_str() {
+            "proxy" => json!({
+                "description": "The HTTP proxy on the way to the Internet; an empty list: none.",
+                "anyOf": [a("proxy"), { "type": "array", "items": a("proxy"), "maxItems": 1 }],
+            }),
+            _ => described(&format!("{}.", party.title()), one_or_more(&a("server"))),
+        };
+        (party.0.clone(), value)
+    };
+    json!({
+        "description": "Servers by kind; an empty list: there is none, and none is needed.",
+        "type": "object",
+        "additionalProperties": false,
+        "properties": kinds.iter().map(kind).collect::<Map<String, Value>>(),
+    })
+}
+
+/// The schema of a table with these keys and no other.
+fn table(about: &str, keys: &[Key]) -> Value {
+    let properties = keys.iter().map(|key| (key.name.to_owned(), key.schema()));
+    let mut whole = json!({
+        "description": about,
+        "type": "object",
+        "additionalProperties": false,
+        "properties": properties.collect::<Map<String, Value>>(),
+    });
+    let needed: Vec<&str> = keys.iter().filter(|key| key.is_needed).map(|key| key.name).collect();
+    if !needed.is_empty() {
+        add(&mut whole, json!({ "required": needed }));
+    }
+    whole
+}
+
+impl Key {
+    fn schema(&self) -> Value {
+        let value = match &self.takes {
+            Takes::Text => json!({ "type": "string", "minLength": 1 }),
+            Takes::Form(pattern) => return form(self.about, pattern),
+            Takes::Words(words) => json!({ "type": "string", "enum": words() }),
+            Takes::Boolean => json!({ "type": "boolean" }),
+            Takes::Number(least, most) => {
+                json!({ "type": "number", "minimum": least, "maximum": most })
+            }
+            Takes::Texts => one_or_more(&json!({ "type": "string", "minLength": 1 })),
+            Takes::A(name) => a(name),
+            Takes::Some(name) => one_or_more(&a(name)),
+            Takes::Named(name) => json!({ "type": "object", "additionalProperties": a(name) }),
+            Takes::List(name) => json!({ "type": "array", "items": a(name) }),
+            Takes::Table(keys) => return table(self.about, keys),
+            Takes::Other(schema) => schema(),
+        };
+        described(self.about, value)
+    }
+}
+
+fn described(about: &str, value: Value) -> Value {
+    let mut whole = json!({ "description": about });
+    add(&mut whole, value);
+    whole
+}
+
+fn form(about: &str, pattern: &str) -> Value {
+    json!({ "description": about, "type": "string", "minLength": 1, "pattern": pattern })
+}
+
+fn a(name: &str) -> Value {
+    json!({ "$ref": format!("#/$defs/{name}") })
+}
+
+fn one_or_more(one: &Value) -> Value {
+    json!({ "anyOf": [one, { "type": "array", "items": one }] })
+}
+
+/// One address for every flow, or a table with one for each.
+fn departures() -> Value {
+    let each =
+        json!({ "type": "object", "minProperties": 1, "additionalProperties": a("address") });
+    json!({ "oneOf": [a("address"), each] })
+}
+
+fn reasons() -> Value {
+    json!({ "type": "object", "additionalProperties": { "type": "string", "minLength": 1 } })
+}
+
+fn way() -> Value {
+    json!({ "anyOf": [a("proxy"), { "const": false }] })
+}
+
+/// Adds the fields of one object to another.
+fn add(whole: &mut Value, more: Value) {
+    if let (Value::Object(whole), Value::Object(more)) = (whole, more) {
+        whole.extend(more);
+    }
+}
+
+fn words<T>(known: &[(&str, T)]) -> Vec<String> {
+    known.iter().map(|(word, _)| (*word).to_owned()).collect()
+}
+
+fn texts(known: &[&str]) -> Vec<String> {
+    known.iter().map(|word| (*word).to_owned()).collect()
+}
+
+fn each<P: IntoEnumIterator + ToString>() -> Vec<String> {
+    P::iter().map(|protocol| protocol.to_string()).collect()
+}
+
+fn profiles() -> Vec<String> {
+    profile_names().into_iter().map(str::to_owned).collect()
+}
