@@ -20,6 +20,7 @@ use crate::console::output::{
 use crate::console::{limits, panics, progress};
 use crate::load::{Request, load};
 use crate::report::ndjson::RunLabel;
+use crate::report::planned::PlanDocument;
 use crate::report::{Canvas, Context, Format, Report};
 use crate::run::finding::Found;
 use crate::run::outcome::Outcome;
@@ -231,7 +232,7 @@ fn show_plan(job: &Job) -> ExitCode {
     say_remarks(job);
     let plan = plan::plan(&job.catalogue, &job.site, &job.settings);
     let write = |format: Format, canvas: Canvas, out: &mut dyn Write| match format {
-        Format::Json => report::json::write(&plan, out),
+        Format::Json => report::json::write(&PlanDocument::of(&plan), out),
         Format::Table => report::planned::write(&plan, canvas, out),
         other => write_as_flows(std::slice::from_ref(job), other, canvas, out),
     };
@@ -254,7 +255,10 @@ fn show_plans(jobs: &[Job]) -> ExitCode {
     let plans: Vec<plan::Plan> =
         jobs.iter().map(|job| plan::plan(&job.catalogue, &job.site, &job.settings)).collect();
     let write = |format: Format, canvas: Canvas, out: &mut dyn Write| match format {
-        Format::Json => report::json::write(&plans, out),
+        Format::Json => {
+            let documents: Vec<_> = plans.iter().map(PlanDocument::of).collect();
+            report::json::write(&documents, out)
+        }
         Format::Table => report::planned::write_all(&plans, canvas, out),
         other => write_as_flows(jobs, other, canvas, out),
     };

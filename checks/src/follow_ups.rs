@@ -3,19 +3,25 @@
 //! The README's section on manners is this table, and a plan shows the rows that its questions may
 //! come to.
 
+use serde::Serialize;
+
 use crate::{Service, Transport};
 
 /// Something that may follow a question, and what it costs at most.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize)]
 pub struct FollowUp {
     /// What it follows.
     pub after: &'static str,
     /// Packets that make no connection; empty: none.
+    #[serde(skip_serializing_if = "str::is_empty")]
     pub packets: &'static str,
     /// Connections that the service sees; empty: none.
+    #[serde(skip_serializing_if = "str::is_empty")]
     pub connections: &'static str,
     /// Is it a look into a failure, which [`Manner::trace`](crate::Manner::trace) switches off?
+    #[serde(rename = "trace")]
     pub is_look: bool,
+    #[serde(skip)]
     may_follow: fn(&Service) -> bool,
 }
 
@@ -32,7 +38,7 @@ fn is_tcp(service: &Service) -> bool {
 }
 
 /// All that may follow a question.
-pub const FOLLOW_UPS: [FollowUp; 8] = [
+pub static FOLLOW_UPS: [FollowUp; 8] = [
     FollowUp {
         after: "a silence, or a port that is closed",
         packets: "30 to that host: the port with growing hop limits, ping, TCP 443, 80, 22, UDP 33434",

@@ -7,7 +7,8 @@ use std::io;
 use std::net::IpAddr;
 
 use anstyle::Style;
-use preflight_checks::{FOLLOW_UPS, printable};
+use preflight_checks::{FOLLOW_UPS, FollowUp, printable};
+use serde::Serialize;
 use unicode_width::UnicodeWidthStr;
 
 use super::groups::in_order;
@@ -60,8 +61,22 @@ pub(crate) fn write_all(plans: &[Plan], canvas: Canvas, out: &mut dyn io::Write)
     follow_ups(plans, canvas.width.max(MIN_WIDTH), out)
 }
 
-/// What these questions may come to besides themselves, for whoever has to allow it.
-fn follow_ups(plans: &[Plan], width: usize, out: &mut dyn io::Write) -> io::Result<()> {
+/// A plan for programs: its fields, and what may follow its questions.
+#[derive(Serialize)]
+pub(crate) struct PlanDocument<'p> {
+    #[serde(flatten)]
+    plan: &'p Plan,
+    follow_ups: Vec<&'static FollowUp>,
+}
+
+impl<'p> PlanDocument<'p> {
+    pub(crate) fn of(plan: &'p Plan) -> Self {
+        Self { plan, follow_ups: may_follow(std::slice::from_ref(plan)) }
+    }
+}
+
+/// What these questions may come to besides themselves.
+fn may_follow(plans: &[Plan]) -> Vec<&'static FollowUp> {
     let steps = plans.iter().flat_map(|plan| &plan.steps);
     let questions = steps.filter(|step| step.direction == Direction::Outbound);
     let questions = questions.filter_map(|step| match &step.action {
@@ -69,11 +84,14 @@ fn follow_ups(plans: &[Plan], width: usize, out: &mut dyn io::Write) -> io::Resu
         Action::Skip(_) | Action::Found(_) => None,
     });
     let asked: Vec<&Asked> = questions.flat_map(|question| &question.ways).collect();
-    let mut rows = FOLLOW_UPS
-        .iter()
-        .filter(|row| asked.iter().any(|asked| row.may_follow(asked.probe.service())))
-        .peekable();
-    if rows.peek().is_none() {
+    let is_met = |row: &&FollowUp| asked.iter().any(|asked| row.may_follow(asked.probe.service()));
+    FOLLOW_UPS.iter().filter(is_met).collect()
+}
+
+/// The same for whoever has to allow it.
+fn follow_ups(plans: &[Plan], width: usize, out: &mut dyn io::Write) -> io::Result<()> {
+    let rows = may_follow(plans);
+    if rows.is_empty() {
         return Ok(());
     }
     writeln!(out, "\n  What may follow a question, at most; not with --no-trace what has a *:")?;

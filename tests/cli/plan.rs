@@ -116,6 +116,10 @@ fn a_plan_for_programs_has_origins_and_ports() {
     let (json, contacts) = planned("json");
     assert_eq!(contacts, 0);
     let plan: serde_json::Value = serde_json::from_str(&json).unwrap();
+    let silence = &plan["follow_ups"][0];
+    assert_eq!(silence["after"], "a silence, or a port that is closed");
+    assert!(silence["packets"].as_str().unwrap().starts_with("30 to that host"), "{silence}");
+    assert_eq!(silence["trace"], true);
     assert_eq!((&plan["role"], &plan["profile"]), (&"poller".into(), &"i-vertix".into()));
     let ntp = &step(&plan, "poller.ntp")["ask"];
     assert_eq!(
