@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use preflight_checks::{Probe, Transport, Vpn};
 use serde::{Deserialize, Serialize};
+use wildmatch::WildMatchPattern;
 
 pub(crate) use crate::catalogue::Phase;
 use crate::catalogue::{Asker, Catalogue, Flow, Identity, Mode, Party, Role, Until, Way, service};
@@ -346,12 +347,7 @@ fn any_matches(globs: &[String], id: &str) -> bool {
 
 /// `*` stands for any text, anything else for itself.
 pub(crate) fn matches(glob: &str, id: &str) -> bool {
-    match glob.split_once('*') {
-        None => glob == id,
-        Some((head, tail)) => id.strip_prefix(head).is_some_and(|rest| {
-            (0..=rest.len()).filter_map(|at| rest.get(at..)).any(|rest| matches(tail, rest))
-        }),
-    }
+    WildMatchPattern::<'*', '\0'>::new(glob).matches(id)
 }
 
 #[cfg(test)]

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use wildmatch::WildMatch;
+
 use super::{At, Facts, Files, Text};
 
 /// Files one source reads: more, and they include each other without end.
@@ -82,30 +84,9 @@ pub(super) fn glob(
     paths
 }
 
-/// Is `name` of the shape of `pattern`? At worst the product of both lengths.
+/// Is `name` of the shape of `pattern`? `*` stands for any characters, `?` for one.
 pub(super) fn fits(pattern: &str, name: &str) -> bool {
-    let (mut pattern, mut name) = (pattern.chars(), name.chars());
-    let mut star = None;
-    loop {
-        let before = name.clone();
-        match (pattern.next(), name.next()) {
-            (None, None) => return true,
-            (Some('*'), _) => {
-                name = before;
-                star = Some((pattern.clone(), name.clone()));
-            }
-            (Some('?'), Some(_)) => {}
-            (Some(want), Some(is)) if want == is => {}
-            // Back to the last star, which takes one character more.
-            _ => {
-                let Some((after, from)) = &mut star else { return false };
-                if from.next().is_none() {
-                    return false;
-                }
-                (pattern, name) = (after.clone(), from.clone());
-            }
-        }
-    }
+    WildMatch::new(pattern).matches(name)
 }
 
 /// The files of several folders in the order of their names; of equal names the first folder's.

@@ -9,6 +9,8 @@
 
 use std::collections::BTreeMap;
 
+use wildmatch::WildMatchPattern;
+
 use crate::site::discover::tree::{Node, Value};
 use crate::site::discover::{At, Facts, Files, Unread, yaml};
 
@@ -219,7 +221,7 @@ impl Loader<'_> {
                 Ok(paths) => all.extend(
                     paths
                         .into_iter()
-                        .filter(|path| fits(path.rsplit('/').next().unwrap_or_default(), name)),
+                        .filter(|path| fits(name, path.rsplit('/').next().unwrap_or_default())),
                 ),
                 // gorgoned gives up the other patterns, too.
                 Err(Unread::Missing) => {
@@ -255,15 +257,8 @@ fn merged(mut all: BTreeMap<String, Node>, more: BTreeMap<String, Node>) -> BTre
 }
 
 /// Does `name` fit `pattern`, in which `*` stands for any characters?
-fn fits(name: &str, pattern: &str) -> bool {
-    let Some((head, rest)) = pattern.split_once('*') else { return name == pattern };
-    let Some(mut left) = name.strip_prefix(head) else { return false };
-    let (middle, tail) = rest.rsplit_once('*').unwrap_or(("", rest));
-    for part in middle.split('*') {
-        let Some(found) = left.find(part) else { return false };
-        left = left.get(found + part.len()..).unwrap_or_default();
-    }
-    left.ends_with(tail)
+fn fits(pattern: &str, name: &str) -> bool {
+    WildMatchPattern::<'*', '\0'>::new(pattern).matches(name)
 }
 
 #[cfg(test)]
@@ -403,7 +398,7 @@ mod tests {
             ("a.yaml.rpmsave", "*.yaml", false),
             ("", "*", true),
         ] {
-            assert_eq!(fits(name, pattern), does, "{name} {pattern}");
+            assert_eq!(fits(pattern, name), does, "{name} {pattern}");
         }
     }
 }
