@@ -124,9 +124,9 @@ pub async fn examine_path(
         Transport::Tcp => Knock::Syn,
         Transport::Udp => Knock::Datagram(datagram.unwrap_or_default()),
     };
-    let port = Question { to, from, knock };
+    let port = PathQuestion { to, from, knock };
     let mut trace = Trace::new(to, transport);
-    let others = Question::others(to, from, transport);
+    let others = PathQuestion::others(to, from, transport);
     let (near, signs) = tokio::join!(port.sweep(1..=WAVE, deadline), ask_all(&others, deadline));
     trace.add(near);
     let mut alive = trace.hear_host(&others, &signs);
@@ -156,7 +156,7 @@ pub async fn examine_host(
     let started = Instant::now();
     let deadline = deadline.within(TOTAL);
     let mut trace = Trace::new(to, transport);
-    let others = Question::others(to, from, transport);
+    let others = PathQuestion::others(to, from, transport);
     let signs = ask_all(&others, deadline).await;
     let is_alive = trace.hear_host(&others, &signs).is_some();
     let is_neighbour = || route::entry_for(to.ip(), from).is_some_and(|entry| entry.via.is_none());
@@ -357,9 +357,9 @@ impl Trace {
     /// Takes the first sign of life, and the question that brought it.
     fn hear_host<'a>(
         &mut self,
-        others: &[Question<'a>],
+        others: &[PathQuestion<'a>],
         signs: &[Knocked],
-    ) -> Option<Question<'a>> {
+    ) -> Option<PathQuestion<'a>> {
         self.packets += signs.iter().filter(|knocked| knocked.sent).count();
         let heard = others.iter().zip(signs).find_map(|(other, knocked)| {
             let how = other.sign_of_life(knocked.heard?.0)?;
@@ -390,7 +390,7 @@ impl Trace {
     }
 
     /// The nearest answer to another question behind the last hop.
-    fn hear_beyond(&mut self, other: Question<'_>, sweep: Vec<(u8, Knocked)>) {
+    fn hear_beyond(&mut self, other: PathQuestion<'_>, sweep: Vec<(u8, Knocked)>) {
         self.packets += sweep.iter().filter(|(_, knocked)| knocked.sent).count();
         let known = self.last.map(|(_, by)| by);
         self.beyond = sweep.into_iter().find_map(|(hop, knocked)| match knocked.heard?.0 {
@@ -422,13 +422,13 @@ impl Trace {
 
 /// One packet that may be answered.
 #[derive(Clone, Copy, Debug)]
-struct Question<'a> {
+struct PathQuestion<'a> {
     to: SocketAddr,
     from: Option<IpAddr>,
     knock: Knock<'a>,
 }
 
-impl Question<'_> {
+impl PathQuestion<'_> {
     /// Other questions to the same host; the first that is answered is used again.
     ///
     /// UDP comes last: its refusals are the ones that are rate-limited.
@@ -490,7 +490,7 @@ impl Question<'_> {
 }
 
 /// Each question once, all at once, with as many hops as it takes.
-async fn ask_all(questions: &[Question<'_>], deadline: Deadline) -> Vec<Knocked> {
+async fn ask_all(questions: &[PathQuestion<'_>], deadline: Deadline) -> Vec<Knocked> {
     let wait = deadline.within(LISTEN);
     join_all(questions.iter().map(|other| other.knock.send(other.terms(), other.to, wait))).await
 }

@@ -467,7 +467,7 @@ impl Catalogue {
                 return Err(broken(message, Some(at)));
             }
         }
-        let ends: Ends =
+        let ends: FlowEnds =
             toml::from_str(text).map_err(|e| broken(e.message().to_owned(), e.span()))?;
         let mut ends = ends.flow.iter().flat_map(|flow| [&flow.from, &flow.to]);
         if let Some(wrong) = ends.find(|end| !catalogue.knows_party(end.get_ref())) {
@@ -614,7 +614,7 @@ impl Flow {
 
 /// The two ends of each row, with their places in the text.
 #[derive(Deserialize)]
-struct Ends {
+struct FlowEnds {
     flow: Vec<EndsOfRow>,
 }
 

@@ -54,12 +54,12 @@ impl Drop for HeldSignals {
 #[derive(Debug)]
 pub(crate) struct Interruption {
     /// `None` when there is no thread or descriptor for it: then they end the program as ever.
-    watch: Option<Watch>,
+    watch: Option<SignalWatch>,
 }
 
 /// A thread that waits for the first signal.
 #[derive(Debug)]
-struct Watch {
+struct SignalWatch {
     first: oneshot::Receiver<()>,
     signals: Arc<SignalFd>,
     /// Closed, it ends the thread.
@@ -71,7 +71,7 @@ struct Watch {
 impl Interruption {
     /// Heard from now on, and in every thread that is started meanwhile.
     pub(crate) fn new() -> Self {
-        Self { watch: Watch::start().ok() }
+        Self { watch: SignalWatch::start().ok() }
     }
 
     /// Ready at the first of them.
@@ -85,7 +85,7 @@ impl Interruption {
     }
 }
 
-impl Watch {
+impl SignalWatch {
     fn start() -> io::Result<Self> {
         let held = HeldSignals::stops();
         let flags = SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC;
@@ -108,7 +108,9 @@ impl Watch {
 
 impl Drop for Interruption {
     fn drop(&mut self) {
-        let Some(Watch { signals, wanted, thread, held, .. }) = self.watch.take() else { return };
+        let Some(SignalWatch { signals, wanted, thread, held, .. }) = self.watch.take() else {
+            return;
+        };
         drop(wanted);
         let _nothing_to_say = thread.join();
         // The one that was heard, and one that came too late: the report is written all the same.

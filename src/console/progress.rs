@@ -22,13 +22,13 @@ use crate::text::{style, symbol};
 pub(crate) struct Progress {
     bar: ProgressBar,
     coloured: bool,
-    rows: Mutex<Rows>,
+    rows: Mutex<ProgressRows>,
 }
 
 /// The steps that are asked, in the plan's order.
 #[derive(Debug, Default)]
-struct Rows {
-    asked: Vec<Row>,
+struct ProgressRows {
+    asked: Vec<ProgressRow>,
     /// Places of those that are done, in the order in which they finished.
     done: Vec<usize>,
     /// A line under them.
@@ -37,15 +37,15 @@ struct Rows {
 
 /// One step that is asked.
 #[derive(Debug)]
-struct Row {
+struct ProgressRow {
     /// Index into the plan.
     step: usize,
     name: String,
-    state: State,
+    state: RowState,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum State {
+enum RowState {
     /// Not begun yet: too many others are asked.
     Queued,
     Runs,
@@ -65,12 +65,12 @@ impl Progress {
     pub(crate) fn new(plan: &Plan, told: bool) -> Self {
         let asked = plan.steps.iter().enumerate();
         let asked = asked.filter(|(_, step)| matches!(step.action, Action::Ask(_)));
-        let row = |(index, step): (usize, &crate::run::plan::Step)| Row {
+        let row = |(index, step): (usize, &crate::run::plan::Step)| ProgressRow {
             step: index,
             name: preflight_checks::printable(&step.id),
-            state: State::Queued,
+            state: RowState::Queued,
         };
-        let rows: Vec<Row> = asked.map(row).collect();
+        let rows: Vec<ProgressRow> = asked.map(row).collect();
         let target = if told || is_dumb() || !io::stderr().is_terminal() {
             ProgressDrawTarget::hidden()
         } else {
@@ -86,18 +86,22 @@ impl Progress {
         }
         let choice = anstream::AutoStream::choice(&io::stderr());
         let coloured = choice != anstream::ColorChoice::Never;
-        Self { bar, coloured, rows: Mutex::new(Rows { asked: rows, ..Rows::default() }) }
+        Self {
+            bar,
+            coloured,
+            rows: Mutex::new(ProgressRows { asked: rows, ..ProgressRows::default() }),
+        }
     }
 
     /// Shows that the step at `index` of the plan is being asked.
     pub(crate) fn started(&self, index: usize) {
-        self.change(index, State::Runs);
+        self.change(index, RowState::Runs);
     }
 
     /// Shows what came of the step at `index` of the plan.
     pub(crate) fn finished(&self, index: usize, step: &StepReport) {
         self.bar.inc(1);
-        self.change(index, State::Done(step.outcome, step.result.clone()));
+        self.change(index, RowState::Done(step.outcome, step.result.clone()));
     }
 
     /// Shows what a later question of the step at `index` came to; `told`: as a line, where no
@@ -112,7 +116,7 @@ impl Progress {
             return;
         }
         let mut rows = self.rows.lock().unwrap_or_else(PoisonError::into_inner);
-        rows.renew(index, State::Done(step.outcome, step.result.clone()));
+        rows.renew(index, RowState::Done(step.outcome, step.result.clone()));
         self.draw(&rows);
     }
 
@@ -131,7 +135,7 @@ impl Progress {
         self.bar.finish_and_clear();
     }
 
-    fn change(&self, index: usize, state: State) {
+    fn change(&self, index: usize, state: RowState) {
         if self.bar.is_hidden() {
             return;
         }
@@ -140,7 +144,7 @@ impl Progress {
         self.draw(&rows);
     }
 
-    fn draw(&self, rows: &Rows) {
+    fn draw(&self, rows: &ProgressRows) {
         let (columns, height) = screen::size();
         let note = (!rows.note.is_empty()).then(|| cut(&rows.note, columns.saturating_sub(1)));
         // A line for the counts, and one for the cursor.
@@ -156,15 +160,15 @@ fn is_dumb() -> bool {
     std::env::var("TERM").map_or(true, |term| term.is_empty() || term == "dumb")
 }
 
-impl Rows {
-    fn change(&mut self, step: usize, state: State) {
+impl ProgressRows {
+    fn change(&mut self, step: usize, state: RowState) {
         let Some(at) = self.asked.iter().position(|row| row.step == step) else { return };
         // That a quick step began may be heard after it has finished.
-        let is_done = |row: &Row| matches!(row.state, State::Done(..));
+        let is_done = |row: &ProgressRow| matches!(row.state, RowState::Done(..));
         if self.asked.get(at).is_some_and(is_done) {
             return;
         }
-        if matches!(state, State::Done(..)) {
+        if matches!(state, RowState::Done(..)) {
             self.done.push(at);
         }
         if let Some(row) = self.asked.get_mut(at) {
@@ -173,7 +177,7 @@ impl Rows {
     }
 
     /// The step is done anew.
-    fn renew(&mut self, step: usize, state: State) {
+    fn renew(&mut self, step: usize, state: RowState) {
         let Some(at) = self.asked.iter().position(|row| row.step == step) else { return };
         self.done.retain(|&done| done != at);
         self.done.push(at);
@@ -186,12 +190,12 @@ impl Rows {
     /// plan's order, and how many are left out.
     fn lines(&self, columns: usize, most: usize, coloured: bool) -> Vec<String> {
         let rows = &self.asked;
-        let is_begun = rows.iter().all(|row| row.state != State::Queued);
+        let is_begun = rows.iter().all(|row| row.state != RowState::Queued);
         let fits = is_begun && rows.len() <= most;
         let room = if fits { most } else { most.saturating_sub(1) };
-        let runs = rows.iter().filter(|row| row.state == State::Runs);
+        let runs = rows.iter().filter(|row| row.state == RowState::Runs);
         let done = self.done.iter().rev().filter_map(|&at| rows.get(at));
-        let mut shown: Vec<&Row> = runs.chain(done).take(room).collect();
+        let mut shown: Vec<&ProgressRow> = runs.chain(done).take(room).collect();
         shown.sort_by_key(|row| row.step);
         let widest = shown.iter().map(|row| row.name.width()).max().unwrap_or(0).min(columns / 2);
         let mut lines: Vec<String> =
@@ -204,10 +208,10 @@ impl Rows {
     }
 }
 
-impl Row {
+impl ProgressRow {
     fn line(&self, widest: usize, columns: usize, coloured: bool) -> String {
         let (mark, text) = match &self.state {
-            State::Done(outcome, result) => {
+            RowState::Done(outcome, result) => {
                 let (mark, style) = (symbol(*outcome), style(*outcome));
                 let mark =
                     if coloured { format!("{style}{mark}{style:#}") } else { mark.to_owned() };
@@ -248,25 +252,25 @@ fn cut(text: &str, columns: usize) -> String {
 mod tests {
     use super::*;
 
-    fn rows(states: impl IntoIterator<Item = (usize, State)>) -> Rows {
-        let mut rows = Rows::default();
+    fn rows(states: impl IntoIterator<Item = (usize, RowState)>) -> ProgressRows {
+        let mut rows = ProgressRows::default();
         for (step, state) in states {
             let name = format!("poller.snmp@10.0.0.{step}");
-            rows.asked.push(Row { step, name, state: State::Queued });
+            rows.asked.push(ProgressRow { step, name, state: RowState::Queued });
             rows.change(step, state);
         }
         rows
     }
 
-    fn done() -> State {
-        State::Done(Outcome::Pass, "net-snmp, up 9 d".to_owned())
+    fn done() -> RowState {
+        RowState::Done(Outcome::Pass, "net-snmp, up 9 d".to_owned())
     }
 
     #[test]
     fn a_few_steps_are_all_shown_with_their_mark() {
-        let failed = State::Done(Outcome::Fail, "nothing listens".to_owned());
+        let failed = RowState::Done(Outcome::Fail, "nothing listens".to_owned());
         assert_eq!(
-            rows([(0, State::Runs), (7, failed), (8, done())]).lines(80, 20, false),
+            rows([(0, RowState::Runs), (7, failed), (8, done())]).lines(80, 20, false),
             [
                 "  · poller.snmp@10.0.0.0  waiting",
                 "  ✗ poller.snmp@10.0.0.7  nothing listens",
@@ -277,8 +281,8 @@ mod tests {
 
     #[test]
     fn a_step_that_is_heard_to_begin_after_its_end_stays_done() {
-        let mut rows = rows([(0, done()), (1, State::Runs)]);
-        rows.change(0, State::Runs);
+        let mut rows = rows([(0, done()), (1, RowState::Runs)]);
+        rows.change(0, RowState::Runs);
         assert_eq!(
             rows.lines(80, 20, false),
             ["  ✓ poller.snmp@10.0.0.0  net-snmp, up 9 d", "  · poller.snmp@10.0.0.1  waiting",]
@@ -287,9 +291,9 @@ mod tests {
 
     #[test]
     fn a_step_that_is_asked_again_shows_what_came_of_it() {
-        let failed = State::Done(Outcome::Fail, "no answer".to_owned());
+        let failed = RowState::Done(Outcome::Fail, "no answer".to_owned());
         let mut rows = rows([(0, failed), (1, done())]);
-        rows.renew(0, State::Done(Outcome::Pass, "12:00:01 UTC: BBDO 3".to_owned()));
+        rows.renew(0, RowState::Done(Outcome::Pass, "12:00:01 UTC: BBDO 3".to_owned()));
         assert_eq!(
             rows.lines(80, 20, false),
             [
@@ -303,8 +307,8 @@ mod tests {
     #[test]
     fn of_many_steps_those_that_run_and_the_last_that_finished_are_shown() {
         let state = |step| match step {
-            199 => State::Queued,
-            50 | 150 => State::Runs,
+            199 => RowState::Queued,
+            50 | 150 => RowState::Runs,
             _ => done(),
         };
         let lines = rows((0..200).map(|step| (step, state(step)))).lines(80, 5, false);
@@ -322,8 +326,8 @@ mod tests {
 
     #[test]
     fn no_line_reaches_the_last_column() {
-        let long = State::Done(Outcome::Warn, "漢字".repeat(99));
-        let mut rows = rows([(0, long), (1, State::Runs)]);
+        let long = RowState::Done(Outcome::Warn, "漢字".repeat(99));
+        let mut rows = rows([(0, long), (1, RowState::Runs)]);
         rows.asked[1].name = "a-very-long-name".repeat(9);
         for columns in 16..100 {
             for line in rows.lines(columns, 20, false) {

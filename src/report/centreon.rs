@@ -11,7 +11,7 @@ use std::io;
 
 use preflight_checks::printable;
 
-use super::rows::{Row, rows};
+use super::rows::{ReportRow, rows};
 use super::{Report, words};
 use crate::run::outcome::Outcome;
 
@@ -37,7 +37,7 @@ pub(super) fn write(report: &Report, out: &mut dyn io::Write) -> io::Result<()> 
 }
 
 /// `[fail] poller.bbdo central:5669/tcp: rejected by …; network team: allow …`
-fn long(row: &Row<'_>) -> String {
+fn long(row: &ReportRow<'_>) -> String {
     let remedy = row.step.cause.as_ref().map(|cause| &cause.remedy);
     let remedy = remedy.map(|remedy| format!("; {}: {}", remedy.who, remedy.text));
     let (outcome, flow, target) = (row.step.outcome, &row.step.flow, row.target());

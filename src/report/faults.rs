@@ -74,9 +74,9 @@ pub(super) fn faults<'a>(steps: impl IntoIterator<Item = &'a StepReport>) -> Vec
 }
 
 /// Flow and code.
-type Kind<'a> = (&'a str, &'a str);
+type FaultKind<'a> = (&'a str, &'a str);
 
-fn kind(step: &StepReport) -> Kind<'_> {
+fn kind(step: &StepReport) -> FaultKind<'_> {
     (&step.flow, step.code())
 }
 
@@ -97,8 +97,8 @@ enum Says<'a> {
 
 /// Of each kind, those who say no that have a fault of their own: all when they are few, else
 /// those who say it most often.
-fn told_apart<'a>(steps: &[&'a StepReport]) -> HashMap<Kind<'a>, Vec<Says<'a>>> {
-    let each = |(kind, steps): (Kind<'a>, Vec<&'a StepReport>)| {
+fn told_apart<'a>(steps: &[&'a StepReport]) -> HashMap<FaultKind<'a>, Vec<Says<'a>>> {
+    let each = |(kind, steps): (FaultKind<'a>, Vec<&'a StepReport>)| {
         let mut said = in_order(steps, said_by);
         if said.len() > TOLD_APART {
             said.sort_by_key(|(_, steps)| std::cmp::Reverse(steps.len()));

@@ -20,7 +20,7 @@ pub(super) struct Failed<'a> {
 
 /// For each step whose failure follows from another's: the index of that other.
 pub(super) fn fold(failed: &[Failed<'_>]) -> HashMap<usize, usize> {
-    let asked = Asked::of(failed);
+    let asked = AskedAt::of(failed);
     let mut folded = HashMap::new();
     let ends = Ends::of(failed);
     let mut roots: HashMap<String, usize> = HashMap::new();
@@ -65,14 +65,14 @@ fn dead_gateway(step: &Failed<'_>, failed: &[Failed<'_>]) -> Option<usize> {
 }
 
 /// Who failed at which addresses, so that nobody looks through all steps for each.
-struct Asked<'a> {
+struct AskedAt<'a> {
     /// The first two steps at an address: one of them is another than the one that asks.
     at: HashMap<SocketAddr, Vec<usize>>,
     /// The first step that failed at exactly these, by itself.
     at_all: HashMap<&'a [SocketAddr], usize>,
 }
 
-impl<'a> Asked<'a> {
+impl<'a> AskedAt<'a> {
     fn of(failed: &'a [Failed<'_>]) -> Self {
         let mut asked = Self { at: HashMap::new(), at_all: HashMap::new() };
         for step in failed {

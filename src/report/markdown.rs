@@ -10,7 +10,7 @@ use preflight_checks::printable;
 
 use super::escape::markdown as text;
 use super::faults::{Fault, Followers};
-use super::rows::{Row, rows};
+use super::rows::{ReportRow, rows};
 use super::{CauseReport, Report, words};
 
 /// Writes the report as one document.
@@ -54,7 +54,7 @@ pub(super) fn write(report: &Report, out: &mut dyn io::Write) -> io::Result<()> 
     Ok(())
 }
 
-fn cells(row: &Row<'_>) -> [String; 4] {
+fn cells(row: &ReportRow<'_>) -> [String; 4] {
     let outcome = row.step.outcome.to_string();
     [outcome, text(&row.step.flow), code(&row.target()), text(&row.result())]
 }

@@ -59,7 +59,7 @@ pub(crate) const SCHEMA_VERSION: u32 = 2;
 /// The JSON Schema of the report; `#/$defs/line` in it is that of a line of ndjson.
 pub(crate) fn schema() -> String {
     let mut generator = json::schemas();
-    generator.subschema_for::<ndjson::Line<'_>>();
+    generator.subschema_for::<ndjson::RunLine<'_>>();
     json::schema(generator.into_root_schema_for::<Report>(), "report")
 }
 

@@ -30,18 +30,18 @@ pub(crate) struct RunLabel {
 /// One line of ndjson.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "line")]
-pub(super) struct Line<'a> {
+pub(super) struct RunLine<'a> {
     #[schemars(extend("const" = SCHEMA_VERSION))]
     schema_version: u32,
     #[serde(flatten)]
     run: &'a RunLabel,
     #[serde(flatten)]
-    content: Content<'a>,
+    content: LineContent<'a>,
 }
 
 #[derive(Serialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "lowercase")]
-enum Content<'a> {
+enum LineContent<'a> {
     /// A step that finished.
     Step {
         /// As in the JSON report, without `because_of`.
@@ -74,7 +74,7 @@ impl RunLabel {
     ///
     /// What the writer says.
     pub(crate) fn step(&self, step: &StepReport, out: &mut dyn io::Write) -> io::Result<()> {
-        let content = Content::Step { step: without(step, "because_of") };
+        let content = LineContent::Step { step: without(step, "because_of") };
         self.line(content, out)
     }
 
@@ -89,13 +89,13 @@ impl RunLabel {
         let because_of = folded
             .filter_map(|step| Some((step.id.as_str(), step.because_of.as_deref()?)))
             .collect();
-        self.line(Content::Summary { because_of, run: without(report, "steps") }, out)
+        self.line(LineContent::Summary { because_of, run: without(report, "steps") }, out)
     }
 
-    fn line(&self, content: Content<'_>, out: &mut dyn io::Write) -> io::Result<()> {
+    fn line(&self, content: LineContent<'_>, out: &mut dyn io::Write) -> io::Result<()> {
         serde_json::to_writer(
             &mut *out,
-            &Line { schema_version: SCHEMA_VERSION, run: self, content },
+            &RunLine { schema_version: SCHEMA_VERSION, run: self, content },
         )?;
         writeln!(out)
     }

@@ -32,10 +32,10 @@ pub(super) fn write(report: &Report, out: &mut dyn io::Write) -> io::Result<()> 
 
 /// Families in the order they were begun; a series has one value.
 #[derive(Debug, Default)]
-struct Families(Vec<Family>);
+struct Families(Vec<MetricFamily>);
 
 #[derive(Debug)]
-struct Family {
+struct MetricFamily {
     name: String,
     help: String,
     series: BTreeMap<String, f64>,
@@ -50,12 +50,14 @@ impl Families {
             Some(family) => series.into_iter().for_each(|(labels, value)| {
                 family.series.entry(labels).or_insert(value);
             }),
-            None => self.0.push(Family { name: name.to_owned(), help: help.to_owned(), series }),
+            None => {
+                self.0.push(MetricFamily { name: name.to_owned(), help: help.to_owned(), series })
+            }
         }
     }
 
     fn write(&self, out: &mut dyn io::Write) -> io::Result<()> {
-        for Family { name, help, series } in &self.0 {
+        for MetricFamily { name, help, series } in &self.0 {
             writeln!(out, "# HELP preflight_{name} {help}\n# TYPE preflight_{name} gauge")?;
             for (labels, value) in series {
                 writeln!(out, "preflight_{name}{labels} {value}")?;

@@ -37,7 +37,7 @@ fn one(plan: &Plan, canvas: Canvas, out: &mut dyn io::Write) -> io::Result<()> {
     }
     writeln!(out)?;
     let crossing = plan.steps.iter().filter(|step| mistake(step).is_none());
-    let lines: Vec<Line> = in_order(crossing, row_of).iter().map(Line::of).collect();
+    let lines: Vec<PlannedLine> = in_order(crossing, row_of).iter().map(PlannedLine::of).collect();
     table(&lines, width, out)?;
     own_files::mistakes(plan.steps.iter().filter_map(mistake), width, out)?;
     if !plan.notes.is_empty() {
@@ -157,7 +157,7 @@ fn mistake(step: &Step) -> Option<&crate::site::mistake::Mistake> {
 
 /// One line of the table, and what stands under it.
 #[derive(Debug)]
-struct Line {
+struct PlannedLine {
     flow: String,
     target: String,
     what: String,
@@ -173,7 +173,7 @@ fn row_of(step: &Step) -> (&str, String) {
     }
 }
 
-impl Line {
+impl PlannedLine {
     fn of((_, steps): &((&str, String), Vec<&Step>)) -> Self {
         let first = steps.first();
         let mut line = Self {
@@ -354,8 +354,8 @@ struct Columns {
 }
 
 impl Columns {
-    fn of(lines: &[Line], width: usize) -> Self {
-        let widest = |cell: fn(&Line) -> &str, floor: usize, most: usize| {
+    fn of(lines: &[PlannedLine], width: usize) -> Self {
+        let widest = |cell: fn(&PlannedLine) -> &str, floor: usize, most: usize| {
             let widths = lines.iter().map(|line| cell(line).width());
             widths.filter(|width| *width <= most).max().unwrap_or(0).max(floor)
         };
@@ -378,7 +378,7 @@ impl Columns {
 /// Further to the right the eye loses the line: a few long URLs shall not move all plans there.
 const FAR: usize = 60;
 
-fn table(lines: &[Line], width: usize, out: &mut dyn io::Write) -> io::Result<()> {
+fn table(lines: &[PlannedLine], width: usize, out: &mut dyn io::Write) -> io::Result<()> {
     let columns = Columns::of(lines, width);
     let bold = Style::new().bold();
     let (flow, target) = (pad("FLOW", columns.flow), pad("TARGET", columns.target));
@@ -387,7 +387,7 @@ fn table(lines: &[Line], width: usize, out: &mut dyn io::Write) -> io::Result<()
 }
 
 /// A target too long for its column goes on in the next, and the plan behind it.
-fn row(line: &Line, columns: Columns, out: &mut dyn io::Write) -> io::Result<()> {
+fn row(line: &PlannedLine, columns: Columns, out: &mut dyn io::Write) -> io::Result<()> {
     let widths = [columns.flow, columns.target];
     let room = columns.width.saturating_sub(columns.second());
     let flow = wrap(&line.flow, columns.flow);

@@ -11,7 +11,7 @@ use crate::run::plan::Direction;
 
 /// One row: at least one step.
 #[derive(Debug)]
-pub(super) struct Row<'a> {
+pub(super) struct ReportRow<'a> {
     /// The first, or only, step.
     pub(super) step: &'a StepReport,
     /// All of them.
@@ -21,13 +21,13 @@ pub(super) struct Row<'a> {
 }
 
 /// One row a step, in the plan's order; steps of one flow, `group`, outcome and code share one.
-pub(super) fn rows(report: &Report) -> Vec<Row<'_>> {
+pub(super) fn rows(report: &Report) -> Vec<ReportRow<'_>> {
     let subnets = in_order(&report.steps, subnet);
     let sizes: Sizes<'_> =
         subnets.into_iter().map(|(subnet, steps)| (subnet, steps.len())).collect();
-    let rows = in_order(report.steps.iter().enumerate(), |(index, step)| Place::of(index, step));
+    let rows = in_order(report.steps.iter().enumerate(), |(index, step)| RowPlace::of(index, step));
     let steps = rows.into_iter().map(|(_, steps)| steps.into_iter().map(|(_, step)| step));
-    let row = |steps: Vec<_>| Row::of(steps, &sizes);
+    let row = |steps: Vec<_>| ReportRow::of(steps, &sizes);
     steps.filter_map(|steps| row(steps.collect())).collect()
 }
 
@@ -41,12 +41,12 @@ fn subnet(step: &StepReport) -> Option<(&str, &str)> {
 
 /// Which row a step is in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Place<'a> {
+enum RowPlace<'a> {
     Alone(usize),
     Among { subnet: (&'a str, &'a str), outcome: Outcome, code: Option<&'a str> },
 }
 
-impl<'a> Place<'a> {
+impl<'a> RowPlace<'a> {
     fn of(index: usize, step: &'a StepReport) -> Self {
         let code = step.cause.as_ref().map(|cause| cause.why.code());
         let among = |subnet| Self::Among { subnet, outcome: step.outcome, code };
@@ -55,11 +55,11 @@ impl<'a> Place<'a> {
 }
 
 /// One row a step, whatever it shares with others.
-pub(super) fn single_rows(report: &Report) -> Vec<Row<'_>> {
-    report.steps.iter().map(|step| Row { step, steps: vec![step], of: 1 }).collect()
+pub(super) fn single_rows(report: &Report) -> Vec<ReportRow<'_>> {
+    report.steps.iter().map(|step| ReportRow { step, steps: vec![step], of: 1 }).collect()
 }
 
-impl<'a> Row<'a> {
+impl<'a> ReportRow<'a> {
     fn of(steps: Vec<&'a StepReport>, sizes: &Sizes<'_>) -> Option<Self> {
         let step = *steps.first()?;
         let of = subnet(step).and(sizes.get(&subnet(step)).copied()).unwrap_or(1);

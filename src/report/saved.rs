@@ -133,10 +133,10 @@ const NO_REPORT: &str = "no report of preflight: it has no schema_version";
 /// The schema version of a text that is no report of ours, or why it has none.
 fn version(json: &str) -> Result<u64, String> {
     #[derive(Deserialize)]
-    struct Head {
+    struct SavedHead {
         schema_version: Option<Value>,
     }
-    match serde_json::from_str::<Head>(json) {
+    match serde_json::from_str::<SavedHead>(json) {
         Ok(head) => {
             let version = head.schema_version.as_ref().and_then(Value::as_u64);
             version.ok_or_else(|| NO_REPORT.to_owned())

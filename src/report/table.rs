@@ -7,7 +7,7 @@ use preflight_checks::printable;
 use unicode_width::UnicodeWidthStr;
 
 use super::faults::{Fault, Followers};
-use super::rows::{self, Row};
+use super::rows::{self, ReportRow};
 use super::{Canvas, Report, StepReport, own_files, words};
 use crate::run::outcome::Outcome;
 use crate::run::plan::Direction;
@@ -58,7 +58,7 @@ fn rows(report: &Report, canvas: Canvas, out: &mut dyn io::Write) -> io::Result<
 }
 
 /// Flow, target, result side by side.
-fn crossing(rows: &[Row<'_>], canvas: Canvas, out: &mut dyn io::Write) -> io::Result<()> {
+fn crossing(rows: &[ReportRow<'_>], canvas: Canvas, out: &mut dyn io::Write) -> io::Result<()> {
     let texts: Vec<[String; 3]> = rows.iter().map(|row| texts(row, canvas)).collect();
     let widest = |column: usize, floor: usize, most: usize| {
         let cells = texts.iter().filter_map(|texts| texts.get(column));
@@ -84,7 +84,7 @@ fn crossing(rows: &[Row<'_>], canvas: Canvas, out: &mut dyn io::Write) -> io::Re
 }
 
 /// Mistakes in files have no target but a place, too long for a column.
-fn in_files(rows: &[Row<'_>], canvas: Canvas, out: &mut dyn io::Write) -> io::Result<()> {
+fn in_files(rows: &[ReportRow<'_>], canvas: Canvas, out: &mut dyn io::Write) -> io::Result<()> {
     let bold = Style::new().bold();
     writeln!(out, "    {bold}{}{bold:#}", own_files::HEADING)?;
     for row in rows {
@@ -100,7 +100,7 @@ fn in_files(rows: &[Row<'_>], canvas: Canvas, out: &mut dyn io::Write) -> io::Re
 }
 
 /// Flow, target, result.
-fn texts(row: &Row<'_>, canvas: Canvas) -> [String; 3] {
+fn texts(row: &ReportRow<'_>, canvas: Canvas) -> [String; 3] {
     let details = if canvas.verbose { details(row.step) } else { String::new() };
     [printable(&row.step.flow), row.target(), format!("{}{details}", row.result())]
 }

@@ -7,7 +7,7 @@ use std::io;
 use preflight_checks::printable;
 use unicode_width::UnicodeWidthStr;
 
-use super::rows::{Row, rows};
+use super::rows::{ReportRow, rows};
 use super::{Report, words};
 
 const TITLES: [&str; 9] =
@@ -40,7 +40,7 @@ pub(super) fn write(report: &Report, out: &mut dyn io::Write) -> io::Result<()> 
 }
 
 /// What each column says; a dash where there is nothing to say.
-fn cells(row: &Row<'_>) -> [String; 9] {
+fn cells(row: &ReportRow<'_>) -> [String; 9] {
     let step = row.step;
     let origin = step.target.as_ref().map(|target| printable(&target.origin.to_string()));
     let cells = [

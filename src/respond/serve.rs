@@ -90,7 +90,7 @@ pub(super) async fn streams(listener: TcpListener, way: Way, tls: Arc<ServerConf
         Respond::Datagram(_) => return,
     };
     let mut conversations = JoinSet::new();
-    let mut open = Open::default();
+    let mut open = OpenConnections::default();
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
@@ -130,11 +130,11 @@ async fn converse(
 
 /// The connections that are open, by who made them.
 #[derive(Debug, Default)]
-struct Open {
+struct OpenConnections {
     by: HashMap<IpAddr, VecDeque<AbortHandle>>,
 }
 
-impl Open {
+impl OpenConnections {
     /// Adds one; with too many, whoever has most loses the oldest.
     fn add(&mut self, source: IpAddr, task: AbortHandle) {
         self.by.entry(source).or_default().push_back(task);

@@ -45,13 +45,15 @@ pub(crate) enum Segment {
 }
 
 impl Segment {
-    fn of(address: &Address) -> Self {
+    fn of(address: &SampledAddress) -> Self {
         match address {
-            Address::Literal(IpAddr::V4(v4)) => Self::V4(v4 & Ipv4Addr::new(255, 255, 255, 0)),
-            Address::Literal(IpAddr::V6(v6)) => {
+            SampledAddress::Literal(IpAddr::V4(v4)) => {
+                Self::V4(v4 & Ipv4Addr::new(255, 255, 255, 0))
+            }
+            SampledAddress::Literal(IpAddr::V6(v6)) => {
                 Self::V6(v6 & Ipv6Addr::new(0xffff, 0xffff, 0xffff, 0xffff, 0, 0, 0, 0))
             }
-            Address::Name(_) => Self::Names,
+            SampledAddress::Name(_) => Self::Names,
         }
     }
 }
@@ -121,12 +123,12 @@ pub(crate) fn sample<'d>(
 
 /// An address as it is sorted: numbers by value, then names.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Address {
+enum SampledAddress {
     Literal(IpAddr),
     Name(String),
 }
 
-impl Address {
+impl SampledAddress {
     fn of(device: &Device) -> Self {
         match device.address.parse() {
             Ok(literal) => Self::Literal(literal),
@@ -137,8 +139,8 @@ impl Address {
 
 /// The devices of each group by address, each address once.
 fn groups<'d>(devices: impl IntoIterator<Item = &'d Device>) -> BTreeMap<Group, Vec<&'d Device>> {
-    let mut sorted: Vec<(Address, &Device)> =
-        devices.into_iter().map(|device| (Address::of(device), device)).collect();
+    let mut sorted: Vec<(SampledAddress, &Device)> =
+        devices.into_iter().map(|device| (SampledAddress::of(device), device)).collect();
     // Of two at one address, the one that is asked something.
     sorted.sort_by_cached_key(|(address, device)| {
         let is_idle = device.snmp.is_none() && !device.nsclient;

@@ -118,11 +118,11 @@ pub(crate) fn open(file: &Path) -> Result<Saved, Unreadable> {
 }
 
 /// Saved reports, each as it may be shown.
-struct Reader {
+struct SavedReader {
     redactor: Option<Redactor>,
 }
 
-impl Reader {
+impl SavedReader {
     fn new(key: Option<&Key>) -> Self {
         Self { redactor: key.cloned().map(Redactor::new) }
     }
@@ -165,7 +165,7 @@ fn compare(
     redact: Option<&Key>,
     output: &Output<diff::Format>,
 ) -> Result<ExitCode, Unreadable> {
-    let mut reader = Reader::new(redact);
+    let mut reader = SavedReader::new(redact);
     let diff = diff::diff(&reader.open(old)?, &reader.open(new)?, strict);
     let written = write_all(output, |format, canvas, out| format.write(&diff, canvas, out));
     Ok(written.map_or_else(|code| code, |()| ExitCode::from(u8::from(diff.worse))))
@@ -179,7 +179,7 @@ fn ask_for(
     redact: Option<&Key>,
     output: &Output<change_request::Format>,
 ) -> Result<ExitCode, Unreadable> {
-    let mut reader = Reader::new(redact);
+    let mut reader = SavedReader::new(redact);
     let wishes = reports.iter().map(|file| Ok(Wishes::of(&reader.open(file)?, all)));
     let mut wishes = wishes.collect::<Result<Vec<_>, _>>()?;
     let mut nat = nat.clone();
@@ -211,7 +211,7 @@ fn merge(
     redact: Option<&Key>,
     output: &Output<matrix::Format>,
 ) -> Result<ExitCode, Unreadable> {
-    let mut reader = Reader::new(redact);
+    let mut reader = SavedReader::new(redact);
     let mut site = matrix::Site::default();
     for file in reports {
         site.add(&reader.open(file)?);
@@ -227,7 +227,7 @@ fn show(
     redact: Option<&Key>,
     output: &Output<Format>,
 ) -> Result<ExitCode, Unreadable> {
-    Ok(deliver(&Reader::new(redact).open(file)?, None, output))
+    Ok(deliver(&SavedReader::new(redact).open(file)?, None, output))
 }
 
 fn redacted(
@@ -236,7 +236,7 @@ fn redacted(
     names: bool,
     output: &Output<Format>,
 ) -> Result<ExitCode, Unreadable> {
-    let mut reader = Reader::new(key);
+    let mut reader = SavedReader::new(key);
     let report = reader.open(file)?;
     if let Some(redactor) = reader.redactor.filter(|_| names) {
         return Ok(list(&redactor));

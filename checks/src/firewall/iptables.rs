@@ -4,15 +4,15 @@
 
 use std::net::IpAddr;
 
-use super::packet::{Packet, State};
-use super::ruleset::{Action, Base, Effect, Id, Layer, Rule, Ruleset};
+use super::packet::{Packet, TrackState};
+use super::ruleset::{Base, Effect, FirewallRule, Id, RuleAction, Ruleset, TableKind};
 use super::value::{Holds, ephemeral_within, is_in, names, number};
 
 /// Adds the tables of a saved rule set to `ruleset`; `wants` chooses which.
 pub(super) fn read(
     text: &str,
     family: &str,
-    layer: Layer,
+    layer: TableKind,
     wants: impl Fn(&str) -> bool,
     ruleset: &mut Ruleset,
 ) {
@@ -39,7 +39,10 @@ pub(super) fn read(
             words.drain(..1);
             let Some(name) = words.first().cloned() else { continue };
             words.drain(..1);
-            ruleset.chain(id(&name)).rules.push(Rule::Iptables { line: line.to_owned(), words });
+            ruleset
+                .chain(id(&name))
+                .rules
+                .push(FirewallRule::Iptables { line: line.to_owned(), words });
         }
     }
 }
@@ -89,7 +92,8 @@ fn words(line: &str) -> Vec<String> {
 
 /// What a rule of these words does with `packet`.
 pub(super) fn effect(words: &[String], packet: &Packet) -> Effect {
-    let mut effect = Effect { holds: Holds::Yes, action: Action::Continue, packet: packet.clone() };
+    let mut effect =
+        Effect { holds: Holds::Yes, action: RuleAction::Continue, packet: packet.clone() };
     let mut words = words.iter().map(String::as_str).peekable();
     let mut module = String::new();
     let mut is_not = false;
@@ -191,29 +195,29 @@ const BESIDE: [&str; 19] = [
 ];
 
 /// What a target does; what it changes of the packet is written to `effect`.
-fn action(target: &str, is_goto: bool, options: &[&str], effect: &mut Effect) -> Action {
+fn action(target: &str, is_goto: bool, options: &[&str], effect: &mut Effect) -> RuleAction {
     let after = |name: &str| {
         let at = options.iter().position(|option| *option == name)?;
         options.get(at + 1).copied()
     };
     match target {
-        "ACCEPT" => Action::Accept,
-        "DROP" => Action::Drop,
-        "REJECT" => Action::Reject,
-        "RETURN" => Action::Return,
+        "ACCEPT" => RuleAction::Accept,
+        "DROP" => RuleAction::Drop,
+        "REJECT" => RuleAction::Reject,
+        "RETURN" => RuleAction::Return,
         "NOTRACK" => {
-            effect.packet.state = State::Untracked;
-            Action::Continue
+            effect.packet.state = TrackState::Untracked;
+            RuleAction::Continue
         }
         "CT" => {
             if options.contains(&"--notrack") {
-                effect.packet.state = State::Untracked;
+                effect.packet.state = TrackState::Untracked;
             }
-            Action::Continue
+            RuleAction::Continue
         }
         "MARK" => {
             effect.packet.mark = marked(effect.packet.mark, after("--set-xmark"), &effect.holds);
-            Action::Continue
+            RuleAction::Continue
         }
         "CONNMARK" => {
             let packet = &mut effect.packet;
@@ -225,22 +229,22 @@ fn action(target: &str, is_goto: bool, options: &[&str], effect: &mut Effect) ->
                 let set = after("--set-xmark");
                 packet.connection_mark = marked(packet.connection_mark, set, &effect.holds);
             }
-            Action::Continue
+            RuleAction::Continue
         }
-        "REDIRECT" => Action::Redirect(after("--to-ports").and_then(|port| port.parse().ok())),
+        "REDIRECT" => RuleAction::Redirect(after("--to-ports").and_then(|port| port.parse().ok())),
         "DNAT" => after("--to-destination").and_then(destination).map_or_else(
-            || Action::Untold("a destination that a rule changes".to_owned()),
-            |(address, port)| Action::HandOn(address, port),
+            || RuleAction::Untold("a destination that a rule changes".to_owned()),
+            |(address, port)| RuleAction::HandOn(address, port),
         ),
-        _ if HARMLESS.contains(&target) => Action::Continue,
+        _ if HARMLESS.contains(&target) => RuleAction::Continue,
         _ if options.is_empty() && !UNTOLD.contains(&target) => {
             if is_goto {
-                Action::Goto(target.to_owned())
+                RuleAction::Goto(target.to_owned())
             } else {
-                Action::Jump(target.to_owned())
+                RuleAction::Jump(target.to_owned())
             }
         }
-        other => Action::Untold(format!("`{}`", crate::wire::clean(other.as_bytes(), 40))),
+        other => RuleAction::Untold(format!("`{}`", crate::wire::clean(other.as_bytes(), 40))),
     }
 }
 
@@ -368,10 +372,10 @@ fn has_flags(mask: &str, wanted: &str, packet: &Packet) -> Holds {
 
 fn is_state(wanted: &str, packet: &Packet) -> Holds {
     let state = match packet.state {
-        State::New => "NEW",
-        State::Established => "ESTABLISHED",
-        State::Untracked => "UNTRACKED",
-        State::Unseen => "INVALID",
+        TrackState::New => "NEW",
+        TrackState::Established => "ESTABLISHED",
+        TrackState::Untracked => "UNTRACKED",
+        TrackState::Unseen => "INVALID",
     };
     Holds::of(wanted.split(',').any(|one| one == state || (one == "DNAT" && packet.is_translated)))
 }

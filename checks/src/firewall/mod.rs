@@ -24,15 +24,15 @@ use std::time::{Duration, Instant};
 use nix::ifaddrs::getifaddrs;
 use nix::net::if_::InterfaceFlags;
 
-use self::packet::{Ends, Leg, Packet, State};
-use self::ruleset::{Layer, Ruleset};
+use self::packet::{Leg, Packet, PacketEnds, TrackState};
+use self::ruleset::{Ruleset, TableKind};
 use self::walk::{Blame, Fate, Fates, How};
 use crate::cause::{Cause, ClosedHow, ClosedPort, FirewallCause, OwnFirewall, Transport};
 use crate::net::route::entry_for;
 
 /// What this host's own rules mean for who connects to a port.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Opinion {
+pub(crate) enum FirewallOpinion {
     /// They let it in by this interface.
     LetsIn {
         /// The interface.
@@ -53,20 +53,20 @@ pub(crate) enum Opinion {
 
 /// Would this host's own rules let `senders` (nobody: whoever comes) in to a port? Blocks for as
 /// long as the rules take to be listed.
-pub(crate) fn opinion(over: Transport, port: u16, senders: &[IpAddr]) -> Opinion {
+pub(crate) fn opinion(over: Transport, port: u16, senders: &[IpAddr]) -> FirewallOpinion {
     let reading = reading();
     let ruleset = match &*reading {
         Ok(ruleset) => ruleset,
-        Err(why) => return Opinion::Untold(why.clone()),
+        Err(why) => return FirewallOpinion::Untold(why.clone()),
     };
     let interfaces = Interface::all();
-    let ends: Vec<Ends> = if senders.is_empty() {
+    let ends: Vec<PacketEnds> = if senders.is_empty() {
         from_anywhere(&interfaces)
     } else {
         senders.iter().filter_map(|&sender| from(sender)).collect()
     };
     if ends.is_empty() {
-        return Opinion::Untold("no interface is up that they could come in by".to_owned());
+        return FirewallOpinion::Untold("no interface is up that they could come in by".to_owned());
     }
     let own: Vec<IpAddr> = interfaces.iter().flat_map(|one| one.addresses.clone()).collect();
     let verdicts = ends.iter().map(|ends| (ends, judge(ruleset, ends, over, port, &own)));
@@ -76,13 +76,13 @@ pub(crate) fn opinion(over: Transport, port: u16, senders: &[IpAddr]) -> Opinion
 }
 
 /// All rules of this host, or why they are not known.
-type Reading = Arc<Result<Ruleset, String>>;
+type RulesReading = Arc<Result<Ruleset, String>>;
 
 /// This host's rules. The rows of a run ask within moments of each other, and their programs are run once
 /// for all of them; whoever asks later has them read again.
-fn reading() -> Reading {
+fn reading() -> RulesReading {
     /// When they were read, and in which network namespace.
-    static LAST: Mutex<Option<(Instant, u64, Reading)>> = Mutex::new(None);
+    static LAST: Mutex<Option<(Instant, u64, RulesReading)>> = Mutex::new(None);
     let here = std::fs::metadata("/proc/thread-self/ns/net").map_or(0, |namespace| namespace.ino());
     // Held while they are read: who comes meanwhile waits for that reading.
     let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
@@ -102,49 +102,49 @@ const FRESH: Duration = Duration::from_secs(2);
 
 /// One verdict of those on several ends.
 fn weigh(
-    verdicts: &[(&Ends, Verdict)],
+    verdicts: &[(&PacketEnds, InboundVerdict)],
     each_counts: bool,
-    closed: impl Fn(&Blame, &Ends) -> Box<Cause>,
-) -> Opinion {
+    closed: impl Fn(&Blame, &PacketEnds) -> Box<Cause>,
+) -> FirewallOpinion {
     let first_closed = verdicts.iter().find_map(|(ends, verdict)| match verdict {
-        Verdict::Closed(blame) => Some((*ends, blame)),
+        InboundVerdict::Closed(blame) => Some((*ends, blame)),
         _ => None,
     });
     if let Some((ends, blame)) = first_closed {
-        let all = verdicts.iter().all(|(_, verdict)| matches!(verdict, Verdict::Closed(_)));
+        let all = verdicts.iter().all(|(_, verdict)| matches!(verdict, InboundVerdict::Closed(_)));
         if all || each_counts {
-            return Opinion::Closed(closed(blame, ends));
+            return FirewallOpinion::Closed(closed(blame, ends));
         }
-        let which = |(ends, verdict): &(&Ends, Verdict)| {
+        let which = |(ends, verdict): &(&PacketEnds, InboundVerdict)| {
             let over = format!("over IPv{} by {}", if ends.is_v4 { 4 } else { 6 }, ends.interface);
             match verdict {
-                Verdict::Open(_) => format!("open {over}"),
-                Verdict::Closed(_) => format!("closed {over}"),
-                Verdict::DependsOn(what) => format!("{over}: {}", what.join(", ")),
-                Verdict::Untold(why) => format!("{over}, not known: {why}"),
+                InboundVerdict::Open(_) => format!("open {over}"),
+                InboundVerdict::Closed(_) => format!("closed {over}"),
+                InboundVerdict::DependsOn(what) => format!("{over}: {}", what.join(", ")),
+                InboundVerdict::Untold(why) => format!("{over}, not known: {why}"),
             }
         };
-        return Opinion::DependsOn(verdicts.iter().map(which).collect());
+        return FirewallOpinion::DependsOn(verdicts.iter().map(which).collect());
     }
     let mut port = None;
     for (ends, verdict) in verdicts {
         match verdict {
-            Verdict::Untold(why) => return Opinion::Untold(why.clone()),
-            Verdict::DependsOn(what) => return Opinion::DependsOn(what.clone()),
-            Verdict::Open(at) => port = port.or(Some((*at, ends.interface.clone()))),
-            Verdict::Closed(_) => {}
+            InboundVerdict::Untold(why) => return FirewallOpinion::Untold(why.clone()),
+            InboundVerdict::DependsOn(what) => return FirewallOpinion::DependsOn(what.clone()),
+            InboundVerdict::Open(at) => port = port.or(Some((*at, ends.interface.clone()))),
+            InboundVerdict::Closed(_) => {}
         }
     }
     match port {
-        Some((Some(port), _)) => Opinion::LetsInto { port },
-        Some((None, by)) => Opinion::LetsIn { by },
-        None => Opinion::Untold("nothing was judged".to_owned()),
+        Some((Some(port), _)) => FirewallOpinion::LetsInto { port },
+        Some((None, by)) => FirewallOpinion::LetsIn { by },
+        None => FirewallOpinion::Untold("nothing was judged".to_owned()),
     }
 }
 
 /// What becomes of a connection between two ends.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Verdict {
+enum InboundVerdict {
     /// It is let in; to another port, when a rule says so.
     Open(Option<u16>),
     Closed(Blame),
@@ -152,12 +152,21 @@ enum Verdict {
     Untold(String),
 }
 
-fn judge(ruleset: &Ruleset, ends: &Ends, over: Transport, port: u16, own: &[IpAddr]) -> Verdict {
+fn judge(
+    ruleset: &Ruleset,
+    ends: &PacketEnds,
+    over: Transport,
+    port: u16,
+    own: &[IpAddr],
+) -> InboundVerdict {
     if let Some(why) = ruleset.unread.first() {
-        return Verdict::Untold(why.clone());
+        return InboundVerdict::Untold(why.clone());
     }
     if ruleset.has_base("bridge") && is_bridge(&ends.interface) {
-        return Verdict::Untold(format!("rules of the bridge {} come first", ends.interface));
+        return InboundVerdict::Untold(format!(
+            "rules of the bridge {} come first",
+            ends.interface
+        ));
     }
     let mut fates = Fates::new();
     for (conditions, fate) in ruleset.send(Packet::first(over, port, ends), own, None) {
@@ -176,7 +185,13 @@ fn judge(ruleset: &Ruleset, ends: &Ends, over: Transport, port: u16, own: &[IpAd
 }
 
 /// What becomes of the answer to `first`, and of what follows.
-fn afterwards(ruleset: &Ruleset, ends: &Ends, port: u16, first: &Packet, own: &[IpAddr]) -> Fates {
+fn afterwards(
+    ruleset: &Ruleset,
+    ends: &PacketEnds,
+    port: u16,
+    first: &Packet,
+    own: &[IpAddr],
+) -> Fates {
     let through = || vec![(Vec::new(), Fate::Through(first.clone()))];
     // A datagram may be all there is to say, as a trap is.
     if first.over == Transport::Udp {
@@ -185,12 +200,12 @@ fn afterwards(ruleset: &Ruleset, ends: &Ends, port: u16, first: &Packet, own: &[
     let marks = |packet: Packet| Packet { connection_mark: first.connection_mark, ..packet };
     let state = match first.state {
         // Tracking takes an answer to what it has not seen for invalid.
-        State::Untracked => State::Unseen,
-        _ => State::Established,
+        TrackState::Untracked => TrackState::Unseen,
+        _ => TrackState::Established,
     };
     let answer = marks(Packet { leg: Leg::Answer, state, mark: Some(0), ..first.clone() });
     let next = Packet::first(first.over, port, ends);
-    let next = marks(Packet { leg: Leg::Next, state: State::Established, ..next });
+    let next = marks(Packet { leg: Leg::Next, state: TrackState::Established, ..next });
     let mut fates = Fates::new();
     for (conditions, fate) in ruleset.send(answer, own, None) {
         match fate {
@@ -205,13 +220,13 @@ fn afterwards(ruleset: &Ruleset, ends: &Ends, port: u16, first: &Packet, own: &[
 }
 
 /// One verdict of all that may become of it.
-fn conclude(fates: Fates, port: u16) -> Verdict {
+fn conclude(fates: Fates, port: u16) -> InboundVerdict {
     let mut open = None;
     let mut closed = None;
     let mut depends: Vec<String> = Vec::new();
     for (conditions, fate) in fates {
         match fate {
-            Fate::Untold(why) => return Verdict::Untold(why),
+            Fate::Untold(why) => return InboundVerdict::Untold(why),
             Fate::Through(packet) => open = open.or(Some(packet.port)),
             Fate::Closed(blame) => closed = closed.or(Some(blame)),
         }
@@ -220,10 +235,10 @@ fn conclude(fates: Fates, port: u16) -> Verdict {
     depends.sort();
     depends.dedup();
     match (open, closed) {
-        (Some(to), None) => Verdict::Open(Some(to).filter(|&to| to != port)),
-        (None, Some(blame)) => Verdict::Closed(blame),
-        (Some(_), Some(_)) => Verdict::DependsOn(depends),
-        (None, None) => Verdict::Untold("nothing was judged".to_owned()),
+        (Some(to), None) => InboundVerdict::Open(Some(to).filter(|&to| to != port)),
+        (None, Some(blame)) => InboundVerdict::Closed(blame),
+        (Some(_), Some(_)) => InboundVerdict::DependsOn(depends),
+        (None, None) => InboundVerdict::Untold("nothing was judged".to_owned()),
     }
 }
 
@@ -270,9 +285,14 @@ impl Interface {
 }
 
 /// Between `sender` and this host.
-fn from(sender: IpAddr) -> Option<Ends> {
+fn from(sender: IpAddr) -> Option<PacketEnds> {
     let interface = entry_for(sender, None)?.interface;
-    Some(Ends { is_v4: sender.is_ipv4(), peer: Some(sender), own: own_address(sender), interface })
+    Some(PacketEnds {
+        is_v4: sender.is_ipv4(),
+        peer: Some(sender),
+        own: own_address(sender),
+        interface,
+    })
 }
 
 /// The address of ours that packets to `peer` leave from; nothing is sent.
@@ -290,15 +310,15 @@ fn own_address(peer: IpAddr) -> Option<IpAddr> {
 const DISCARD: u16 = 9;
 
 /// From nobody knows where: by the interfaces of the default routes, or by all where there is none.
-fn from_anywhere(interfaces: &[Interface]) -> Vec<Ends> {
-    let mut all: Vec<Ends> = Vec::new();
+fn from_anywhere(interfaces: &[Interface]) -> Vec<PacketEnds> {
+    let mut all: Vec<PacketEnds> = Vec::new();
     for (is_v4, somewhere) in [(true, SOMEWHERE), (false, SOMEWHERE_V6)] {
         let default = entry_for(somewhere, None).map(|entry| entry.interface);
         let by =
             interfaces.iter().filter(|one| default.as_ref().is_none_or(|name| *name == one.name));
         all.extend(by.filter_map(|one| {
             let own = Some(one.address(is_v4)?);
-            Some(Ends { is_v4, peer: None, own, interface: one.name.clone() })
+            Some(PacketEnds { is_v4, peer: None, own, interface: one.name.clone() })
         }));
     }
     all
@@ -309,7 +329,7 @@ const SOMEWHERE: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
 const SOMEWHERE_V6: IpAddr = IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1));
 
 /// The blame as a cause, in the words of the program that manages the rule.
-fn cause(ruleset: &Ruleset, blame: &Blame, ends: &Ends, over: Transport, port: u16) -> Cause {
+fn cause(ruleset: &Ruleset, blame: &Blame, ends: &PacketEnds, over: Transport, port: u16) -> Cause {
     let id = &blame.id;
     let firewall = if id.table == "firewalld" || ruleset.has_chain(id, "INPUT_ZONES") {
         OwnFirewall::Firewalld
@@ -317,9 +337,9 @@ fn cause(ruleset: &Ruleset, blame: &Blame, ends: &Ends, over: Transport, port: u
         OwnFirewall::Ufw
     } else {
         match id.layer {
-            Layer::Nft => OwnFirewall::Nftables,
-            Layer::IptablesNft => OwnFirewall::Iptables,
-            Layer::IptablesLegacy => OwnFirewall::IptablesLegacy,
+            TableKind::Nft => OwnFirewall::Nftables,
+            TableKind::IptablesNft => OwnFirewall::Iptables,
+            TableKind::IptablesLegacy => OwnFirewall::IptablesLegacy,
         }
     };
     let (how, handed_to) = match blame.how {

@@ -6,8 +6,8 @@ use std::net::IpAddr;
 
 use serde_json::Value;
 
-use super::packet::{Leg, Packet, State};
-use super::ruleset::{Action, Base, Effect, Id, Layer, Rule, Ruleset, Sets};
+use super::packet::{Leg, Packet, TrackState};
+use super::ruleset::{Base, Effect, FirewallRule, Id, RuleAction, Ruleset, Sets, TableKind};
 use super::value::{Field, Holds, ephemeral_within, is_in, names, number};
 
 /// Adds what is written there to `ruleset`, and says which tables iptables has written: those hold
@@ -43,7 +43,7 @@ pub(super) fn read(text: &str, ruleset: &mut Ruleset) -> Result<Vec<(String, Str
                 }
                 let handle = body.get("handle").and_then(Value::as_u64).unwrap_or_default();
                 let chain = ruleset.chain(id(&family, &table, word(body, "chain")));
-                chain.rules.push(Rule::Nft { handle, expressions });
+                chain.rules.push(FirewallRule::Nft { handle, expressions });
             }
             "set" | "map" => {
                 let elements = body.get("elem").and_then(Value::as_array);
@@ -59,7 +59,7 @@ pub(super) fn read(text: &str, ruleset: &mut Ruleset) -> Result<Vec<(String, Str
 
 fn id(family: &str, table: &str, chain: &str) -> Id {
     Id {
-        layer: Layer::Nft,
+        layer: TableKind::Nft,
         family: family.to_owned(),
         table: table.to_owned(),
         chain: chain.to_owned(),
@@ -89,8 +89,9 @@ fn word<'a>(object: &'a Value, key: &str) -> &'a str {
 
 /// What a rule of these expressions does with `packet`.
 pub(super) fn effect(expressions: &[Value], packet: &Packet, id: &Id, sets: &Sets) -> Effect {
-    let reader = Reader { id, sets };
-    let mut effect = Effect { holds: Holds::Yes, action: Action::Continue, packet: packet.clone() };
+    let reader = NftReader { id, sets };
+    let mut effect =
+        Effect { holds: Holds::Yes, action: RuleAction::Continue, packet: packet.clone() };
     for expression in expressions {
         let Some((kind, body)) = expression.as_object().and_then(|one| one.iter().next()) else {
             // Some statements have no arguments, and are written as their name.
@@ -134,14 +135,14 @@ fn not_understood(what: &str) -> Holds {
     Holds::Untold(format!("`{}`", crate::wire::clean(what.as_bytes(), 40)))
 }
 
-struct Reader<'a> {
+struct NftReader<'a> {
     id: &'a Id,
     sets: &'a Sets,
 }
 
-impl Reader<'_> {
+impl NftReader<'_> {
     /// Takes one statement into account; a verdict ends the rule.
-    fn statement(&self, kind: &str, body: &Value, effect: &mut Effect) -> Option<Action> {
+    fn statement(&self, kind: &str, body: &Value, effect: &mut Effect) -> Option<RuleAction> {
         match kind {
             "match" => {
                 let holds = self.is_match(body, &effect.packet);
@@ -168,26 +169,27 @@ impl Reader<'_> {
                 None
             }
             "notrack" => {
-                effect.packet.state = State::Untracked;
+                effect.packet.state = TrackState::Untracked;
                 None
             }
             "mangle" => {
                 self.mangle(body, effect);
                 None
             }
-            "redirect" => Some(Action::Redirect(port(body))),
+            "redirect" => Some(RuleAction::Redirect(port(body))),
             "dnat" => Some(Self::dnat(body, &effect.packet)),
             _ if HARMLESS.contains(&kind) => None,
             _ => match verdict(kind, body) {
-                Some(Action::Untold(_)) | None => {
-                    Some(Action::Untold(format!("`{}`", crate::wire::clean(kind.as_bytes(), 40))))
-                }
+                Some(RuleAction::Untold(_)) | None => Some(RuleAction::Untold(format!(
+                    "`{}`",
+                    crate::wire::clean(kind.as_bytes(), 40)
+                ))),
                 verdict => verdict,
             },
         }
     }
 
-    fn verdict_of_map(&self, body: &Value, effect: &mut Effect) -> Option<Action> {
+    fn verdict_of_map(&self, body: &Value, effect: &mut Effect) -> Option<RuleAction> {
         let field = self.field(body.get("key")?, &effect.packet);
         let data = body.get("data")?;
         for entry in self.elements(data)? {
@@ -196,31 +198,31 @@ impl Reader<'_> {
                 Holds::No => {}
                 Holds::Yes => {
                     let (kind, body) = value.as_object()?.iter().next()?;
-                    return verdict(kind, body).filter(|action| *action != Action::Continue);
+                    return verdict(kind, body).filter(|action| *action != RuleAction::Continue);
                 }
-                Holds::Untold(why) => return Some(Action::Untold(why)),
+                Holds::Untold(why) => return Some(RuleAction::Untold(why)),
             }
         }
         effect.holds = Holds::No;
         None
     }
 
-    fn dnat(body: &Value, packet: &Packet) -> Action {
+    fn dnat(body: &Value, packet: &Packet) -> RuleAction {
         let other_family = match word(body, "family") {
             "ip" => !packet.is_v4,
             "ip6" => packet.is_v4,
             _ => false,
         };
         if other_family {
-            return Action::Continue;
+            return RuleAction::Continue;
         }
         match body.get("addr") {
-            None => Action::Redirect(port(body)),
+            None => RuleAction::Redirect(port(body)),
             Some(Value::String(address)) => match address.parse() {
-                Ok(address) => Action::HandOn(address, port(body)),
-                Err(_) => Action::Untold("a destination that a rule changes".to_owned()),
+                Ok(address) => RuleAction::HandOn(address, port(body)),
+                Err(_) => RuleAction::Untold("a destination that a rule changes".to_owned()),
             },
-            Some(_) => Action::Untold("a destination that a rule changes".to_owned()),
+            Some(_) => RuleAction::Untold("a destination that a rule changes".to_owned()),
         }
     }
 
@@ -348,16 +350,16 @@ impl Reader<'_> {
 /// Expressions that name a field, on the right of a comparison.
 const FIELDS: [&str; 7] = ["payload", "meta", "ct", "fib", "map", "jhash", "numgen"];
 
-fn verdict(kind: &str, body: &Value) -> Option<Action> {
+fn verdict(kind: &str, body: &Value) -> Option<RuleAction> {
     let target = || word(body, "target").to_owned();
     Some(match kind {
-        "accept" => Action::Accept,
-        "drop" => Action::Drop,
-        "reject" => Action::Reject,
-        "return" => Action::Return,
-        "continue" => Action::Continue,
-        "jump" => Action::Jump(target()),
-        "goto" => Action::Goto(target()),
+        "accept" => RuleAction::Accept,
+        "drop" => RuleAction::Drop,
+        "reject" => RuleAction::Reject,
+        "return" => RuleAction::Return,
+        "continue" => RuleAction::Continue,
+        "jump" => RuleAction::Jump(target()),
+        "goto" => RuleAction::Goto(target()),
         _ => return None,
     })
 }
@@ -427,13 +429,13 @@ fn meta(key: &str, packet: &Packet) -> Field {
 
 fn connection(body: &Value, packet: &Packet) -> Field {
     let flags = |names: &[&str]| Field::Flags(names.iter().map(|&name| name.to_owned()).collect());
-    let is_seen = matches!(packet.state, State::New | State::Established);
+    let is_seen = matches!(packet.state, TrackState::New | TrackState::Established);
     match word(body, "key") {
         "state" => flags(&[match packet.state {
-            State::New => "new",
-            State::Established => "established",
-            State::Untracked => "untracked",
-            State::Unseen => "invalid",
+            TrackState::New => "new",
+            TrackState::Established => "established",
+            TrackState::Untracked => "untracked",
+            TrackState::Unseen => "invalid",
         }]),
         _ if !is_seen => Field::Absent,
         "status" => {

@@ -22,7 +22,7 @@ pub(super) struct Packet {
     /// To this host, or back?
     pub(super) leg: Leg,
     /// What connection tracking says of it.
-    pub(super) state: State,
+    pub(super) state: TrackState,
     /// The packet's mark; `None` once a rule has set it to what is not known.
     pub(super) mark: Option<u32>,
     /// The connection's mark, likewise.
@@ -44,7 +44,7 @@ pub(super) enum Leg {
 
 /// `ct state`, for the packets that are judged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum State {
+pub(super) enum TrackState {
     New,
     Established,
     /// A rule has taken it out of connection tracking.
@@ -55,7 +55,7 @@ pub(super) enum State {
 
 impl Packet {
     /// The first packet to `port`.
-    pub(super) fn first(over: Transport, port: u16, ends: &Ends) -> Self {
+    pub(super) fn first(over: Transport, port: u16, ends: &PacketEnds) -> Self {
         Self {
             over,
             is_v4: ends.is_v4,
@@ -64,7 +64,7 @@ impl Packet {
             port,
             interface: ends.interface.clone(),
             leg: Leg::First,
-            state: State::New,
+            state: TrackState::New,
             mark: Some(0),
             connection_mark: Some(0),
             is_translated: false,
@@ -106,7 +106,7 @@ impl Packet {
 
 /// Between whom a connection is judged.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Ends {
+pub(super) struct PacketEnds {
     /// IPv4, else IPv6.
     pub(super) is_v4: bool,
     /// The other side; `None`: nobody said whose.

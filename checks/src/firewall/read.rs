@@ -3,8 +3,8 @@
 use std::fs::File;
 use std::io::Read as _;
 
-use super::ruleset::{Layer, Ruleset};
-use super::walk::{Blame, Named};
+use super::ruleset::{Ruleset, TableKind};
+use super::walk::{Blame, BlamedRule};
 use super::{iptables, nft};
 use crate::net::program::{output, path};
 
@@ -30,7 +30,7 @@ pub(super) fn ruleset() -> Result<Ruleset, String> {
     for (family, _) in legacy.into_iter().filter(|(_, there)| *there) {
         let name = if family == "ip" { "iptables" } else { "ip6tables" };
         let text = saved(&format!("{name}-legacy-save"), &format!("{name}-save"), "legacy")?;
-        iptables::read(&text, family, Layer::IptablesLegacy, |_| true, &mut ruleset);
+        iptables::read(&text, family, TableKind::IptablesLegacy, |_| true, &mut ruleset);
     }
     Ok(ruleset)
 }
@@ -61,7 +61,13 @@ fn read_foreign(foreign: &[(String, String)], ruleset: &mut Ruleset) -> Result<(
         let name = if family == "ip" { "iptables" } else { "ip6tables" };
         let text = saved(&format!("{name}-nft-save"), &format!("{name}-save"), "nf_tables")?;
         ruleset.forget(family, &tables);
-        iptables::read(&text, family, Layer::IptablesNft, |table| tables.contains(&table), ruleset);
+        iptables::read(
+            &text,
+            family,
+            TableKind::IptablesNft,
+            |table| tables.contains(&table),
+            ruleset,
+        );
     }
     match foreign.iter().find(|(family, _)| family != "ip" && family != "ip6") {
         Some((family, table)) => Err(format!("the table {family} {table} cannot be read")),
@@ -78,7 +84,7 @@ fn read_without_nft(has_legacy: bool, ruleset: &mut Ruleset) -> Result<(), Strin
                     "there are tables of nftables, and nft is not here to list them".to_owned()
                 );
             }
-            Ok(text) => iptables::read(&text, family, Layer::IptablesNft, |_| true, ruleset),
+            Ok(text) => iptables::read(&text, family, TableKind::IptablesNft, |_| true, ruleset),
             Err(_) if has_legacy => {}
             Err(_) => return Err("nft is not here to list this host's rules".to_owned()),
         }
@@ -102,9 +108,9 @@ fn saved(own: &str, common: &str, kind: &str) -> Result<String, String> {
 /// A rule as its own program shows it.
 pub(super) fn text(blame: &Blame) -> String {
     match &blame.rule {
-        Named::Policy => "policy drop".to_owned(),
-        Named::Line(line) => crate::wire::clean(line.as_bytes(), MAX_RULE),
-        Named::Handle(handle) => {
+        BlamedRule::Policy => "policy drop".to_owned(),
+        BlamedRule::Line(line) => crate::wire::clean(line.as_bytes(), MAX_RULE),
+        BlamedRule::Handle(handle) => {
             let id = &blame.id;
             let arguments = ["-a", "list", "chain", &id.family, &id.table, &id.chain];
             let listed = path("nft").and_then(|nft| output(&nft, &arguments).ok());

@@ -18,7 +18,7 @@ pub(super) struct Ruleset {
 /// Names a chain.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) struct Id {
-    pub(super) layer: Layer,
+    pub(super) layer: TableKind,
     /// `ip`, `ip6`, `inet`, `netdev`, `bridge`.
     pub(super) family: String,
     pub(super) table: String,
@@ -27,7 +27,7 @@ pub(super) struct Id {
 
 /// Which of the kernel's two kinds of tables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(super) enum Layer {
+pub(super) enum TableKind {
     Nft,
     /// Of nftables, and written by iptables.
     IptablesNft,
@@ -38,7 +38,7 @@ pub(super) enum Layer {
 pub(super) struct Chain {
     /// Where packets enter it; `None`: from other chains only.
     pub(super) base: Option<Base>,
-    pub(super) rules: Vec<Rule>,
+    pub(super) rules: Vec<FirewallRule>,
 }
 
 /// What makes a base chain.
@@ -53,14 +53,14 @@ pub(super) struct Base {
 }
 
 #[derive(Clone, Debug)]
-pub(super) enum Rule {
+pub(super) enum FirewallRule {
     Nft { handle: u64, expressions: Vec<serde_json::Value> },
     Iptables { line: String, words: Vec<String> },
 }
 
 /// What a rule does with a packet that it matches.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Action {
+pub(super) enum RuleAction {
     /// Nothing that ends its way.
     Continue,
     Accept,
@@ -81,7 +81,7 @@ pub(super) enum Action {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Effect {
     pub(super) holds: Holds,
-    pub(super) action: Action,
+    pub(super) action: RuleAction,
     /// As the packet goes on.
     pub(super) packet: Packet,
 }

@@ -1,7 +1,7 @@
 //! The way of a packet through all chains: what becomes of it, under every reading that is possible.
 
-use super::packet::{Leg, Packet, State};
-use super::ruleset::{Action, Base, Chain, Effect, Id, Rule, Ruleset, Sets};
+use super::packet::{Leg, Packet, TrackState};
+use super::ruleset::{Base, Chain, Effect, FirewallRule, Id, RuleAction, Ruleset, Sets};
 use super::value::Holds;
 use super::{iptables, nft};
 
@@ -23,7 +23,7 @@ pub(super) struct Blame {
     pub(super) base: String,
     pub(super) leg: Leg,
     pub(super) how: How,
-    pub(super) rule: Named,
+    pub(super) rule: BlamedRule,
     /// The zone of firewalld that it went through.
     pub(super) zone: Option<String>,
 }
@@ -36,7 +36,7 @@ pub(super) enum How {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Named {
+pub(super) enum BlamedRule {
     Policy,
     Handle(u64),
     Line(String),
@@ -52,7 +52,7 @@ struct Path {
 }
 
 /// How a chain ended for a packet.
-enum End {
+enum ChainEnd {
     /// Its last rule, or `return`.
     Out(Path),
     Accepted(Path),
@@ -87,7 +87,7 @@ impl Ruleset {
         } else {
             &["output", "postrouting", "egress"]
         };
-        let mut walk = Walk { ruleset: self, own, steps: 0 };
+        let mut walk = PacketWalk { ruleset: self, own, steps: 0 };
         let mut alive = vec![Path { packet, conditions: Vec::new(), zone: None }];
         let mut fates = Fates::new();
         let mut translation = after;
@@ -149,13 +149,13 @@ impl Packet {
     }
 }
 
-struct Walk<'a> {
+struct PacketWalk<'a> {
     ruleset: &'a Ruleset,
     own: &'a [std::net::IpAddr],
     steps: usize,
 }
 
-impl Walk<'_> {
+impl PacketWalk<'_> {
     fn base(
         &mut self,
         id: &Id,
@@ -167,18 +167,19 @@ impl Walk<'_> {
         let mut on = Vec::new();
         for mut path in alive {
             let state = path.packet.state;
-            if state != State::Untracked && base.priority < CONNTRACK {
-                path.packet.state = State::Unseen;
+            if state != TrackState::Untracked && base.priority < CONNTRACK {
+                path.packet.state = TrackState::Unseen;
             }
             for end in self.chain(id, chain, path, &id.chain, 0) {
                 match end {
-                    End::Done(path, fate) => fates.push((path.told(), fate)),
-                    End::Out(path) if base.drops => {
-                        let blame = Self::blame(id, &id.chain, &path, How::Drop, Named::Policy);
+                    ChainEnd::Done(path, fate) => fates.push((path.told(), fate)),
+                    ChainEnd::Out(path) if base.drops => {
+                        let blame =
+                            Self::blame(id, &id.chain, &path, How::Drop, BlamedRule::Policy);
                         fates.push((path.told(), Fate::Closed(blame)));
                     }
-                    End::Out(mut path) | End::Accepted(mut path) => {
-                        if path.packet.state == State::Unseen {
+                    ChainEnd::Out(mut path) | ChainEnd::Accepted(mut path) => {
+                        if path.packet.state == TrackState::Unseen {
                             path.packet.state = state;
                         }
                         on.push(path);
@@ -197,7 +198,7 @@ impl Walk<'_> {
         mut path: Path,
         base: &str,
         depth: usize,
-    ) -> Vec<End> {
+    ) -> Vec<ChainEnd> {
         if let Some(zone) = zone(&id.chain) {
             path.zone = Some(zone.to_owned());
         }
@@ -209,7 +210,7 @@ impl Walk<'_> {
                 self.steps += 1;
                 if self.steps > MAX_STEPS || depth > MAX_DEPTH {
                     let why = "there are too many rules".to_owned();
-                    ends.push(End::Done(path, Fate::Untold(why)));
+                    ends.push(ChainEnd::Done(path, Fate::Untold(why)));
                     continue;
                 }
                 let effect = rule.effect(&path.packet, id, &self.ruleset.sets);
@@ -220,7 +221,8 @@ impl Walk<'_> {
                         continue;
                     }
                     Holds::Untold(_)
-                        if effect.action == Action::Continue && effect.packet == path.packet =>
+                        if effect.action == RuleAction::Continue
+                            && effect.packet == path.packet =>
                     {
                         on.push(path);
                         continue;
@@ -241,58 +243,58 @@ impl Walk<'_> {
                 return ends;
             }
         }
-        ends.extend(alive.into_iter().map(End::Out));
+        ends.extend(alive.into_iter().map(ChainEnd::Out));
         ends
     }
 
     fn act(
         &mut self,
-        action: Action,
+        action: RuleAction,
         mut path: Path,
-        (id, base, rule, depth): (&Id, &str, &Rule, usize),
+        (id, base, rule, depth): (&Id, &str, &FirewallRule, usize),
         on: &mut Vec<Path>,
-        ends: &mut Vec<End>,
+        ends: &mut Vec<ChainEnd>,
     ) {
         let closed = |path: Path, how: How| {
             let blame = Self::blame(id, base, &path, how, rule.named());
-            End::Done(path, Fate::Closed(blame))
+            ChainEnd::Done(path, Fate::Closed(blame))
         };
         match action {
-            Action::Continue => on.push(path),
-            Action::Accept => ends.push(End::Accepted(path)),
-            Action::Return => ends.push(End::Out(path)),
-            Action::Drop => ends.push(closed(path, How::Drop)),
-            Action::Reject => ends.push(closed(path, How::Reject)),
-            Action::Untold(why) => ends.push(End::Done(path, Fate::Untold(why))),
-            Action::Redirect(port) => {
+            RuleAction::Continue => on.push(path),
+            RuleAction::Accept => ends.push(ChainEnd::Accepted(path)),
+            RuleAction::Return => ends.push(ChainEnd::Out(path)),
+            RuleAction::Drop => ends.push(closed(path, How::Drop)),
+            RuleAction::Reject => ends.push(closed(path, How::Reject)),
+            RuleAction::Untold(why) => ends.push(ChainEnd::Done(path, Fate::Untold(why))),
+            RuleAction::Redirect(port) => {
                 path.packet.port = port.unwrap_or(path.packet.port);
                 path.packet.is_translated = true;
-                ends.push(End::Accepted(path));
+                ends.push(ChainEnd::Accepted(path));
             }
-            Action::HandOn(to, port) => {
+            RuleAction::HandOn(to, port) => {
                 let port = port.unwrap_or(path.packet.port);
                 if self.own.contains(&to) || to.is_loopback() {
                     path.packet.port = port;
                     path.packet.own = Some(to);
                     path.packet.is_translated = true;
-                    ends.push(End::Accepted(path));
+                    ends.push(ChainEnd::Accepted(path));
                 } else {
                     ends.push(closed(path, How::HandOn(to, port)));
                 }
             }
-            Action::Jump(name) | Action::Goto(name) if !self.has(id, &name) => {
+            RuleAction::Jump(name) | RuleAction::Goto(name) if !self.has(id, &name) => {
                 let why = format!("chain {name}, which is not there");
-                ends.push(End::Done(path, Fate::Untold(why)));
+                ends.push(ChainEnd::Done(path, Fate::Untold(why)));
             }
-            Action::Jump(name) => {
+            RuleAction::Jump(name) => {
                 for end in self.enter(id, &name, path, base, depth) {
                     match end {
-                        End::Out(path) => on.push(path),
+                        ChainEnd::Out(path) => on.push(path),
                         end => ends.push(end),
                     }
                 }
             }
-            Action::Goto(name) => ends.extend(self.enter(id, &name, path, base, depth)),
+            RuleAction::Goto(name) => ends.extend(self.enter(id, &name, path, base, depth)),
         }
     }
 
@@ -300,7 +302,14 @@ impl Walk<'_> {
         self.ruleset.chains.contains_key(&from.beside(name))
     }
 
-    fn enter(&mut self, from: &Id, name: &str, path: Path, base: &str, depth: usize) -> Vec<End> {
+    fn enter(
+        &mut self,
+        from: &Id,
+        name: &str,
+        path: Path,
+        base: &str,
+        depth: usize,
+    ) -> Vec<ChainEnd> {
         let id = from.beside(name);
         match self.ruleset.chains.get(&id) {
             Some(chain) => self.chain(&id, chain, path, base, depth + 1),
@@ -308,7 +317,7 @@ impl Walk<'_> {
         }
     }
 
-    fn blame(id: &Id, base: &str, path: &Path, how: How, rule: Named) -> Blame {
+    fn blame(id: &Id, base: &str, path: &Path, how: How, rule: BlamedRule) -> Blame {
         Blame {
             id: id.clone(),
             base: base.to_owned(),
@@ -334,7 +343,7 @@ impl Path {
     }
 }
 
-impl Rule {
+impl FirewallRule {
     fn effect(&self, packet: &Packet, id: &Id, sets: &Sets) -> Effect {
         match self {
             Self::Nft { expressions, .. } => nft::effect(expressions, packet, id, sets),
@@ -342,10 +351,10 @@ impl Rule {
         }
     }
 
-    fn named(&self) -> Named {
+    fn named(&self) -> BlamedRule {
         match self {
-            Self::Nft { handle, .. } => Named::Handle(*handle),
-            Self::Iptables { line, .. } => Named::Line(line.clone()),
+            Self::Nft { handle, .. } => BlamedRule::Handle(*handle),
+            Self::Iptables { line, .. } => BlamedRule::Line(line.clone()),
         }
     }
 }

@@ -33,11 +33,11 @@ struct Book {
     slowest: Option<Duration>,
     /// What the first answer took that came when nobody waited for it any more.
     late: Option<Duration>,
-    last: Connection,
+    last: KeptConnection,
 }
 
 #[derive(Debug, Default)]
-struct Connection {
+struct KeptConnection {
     /// The connection itself, while it is on.
     socket: Weak<TcpStream>,
     /// What the kernel knew of it when we ended it.
@@ -70,7 +70,7 @@ impl Ledger {
     pub(super) fn open(&self, stream: TcpStream) -> Counted {
         let stream = Arc::new(stream);
         let socket = Arc::downgrade(&stream);
-        self.book().last = Connection { socket, ..Connection::default() };
+        self.book().last = KeptConnection { socket, ..KeptConnection::default() };
         Watched::new(Shared(stream), self.clone())
     }
 
@@ -153,14 +153,14 @@ impl Ledger {
     /// How far the last connection got; `None`: there was none, or it is still on.
     pub(super) fn account(&self) -> Option<Account> {
         let book = self.book();
-        let &Connection { info, sent, received, came, asked, .. } = &book.last;
+        let &KeptConnection { info, sent, received, came, asked, .. } = &book.last;
         Some(Account { sent, received, came, asked, info: info? })
     }
 
     /// What was sent on the last connection, if that is not long.
     pub(crate) fn first_words(&self) -> Option<Vec<u8>> {
         let book = self.book();
-        let Connection { sent, first_words, .. } = &book.last;
+        let KeptConnection { sent, first_words, .. } = &book.last;
         (*sent == first_words.len() as u64).then(|| first_words.clone())
     }
 

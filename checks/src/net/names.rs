@@ -42,7 +42,7 @@ impl std::fmt::Display for NameSource {
 /// What a machine finds names with.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Naming {
-    hosts: Vec<Line>,
+    hosts: Vec<HostsLine>,
     /// `/etc/nsswitch.conf`, which says who is asked in which order.
     nsswitch: String,
     /// At most three, as glibc asks.
@@ -76,7 +76,7 @@ pub struct NameFiles<'a> {
 
 /// A line of `/etc/hosts`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Line {
+struct HostsLine {
     number: usize,
     address: IpAddr,
     names: Vec<String>,
@@ -229,11 +229,11 @@ fn read(file: &Path) -> io::Result<String> {
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-fn lines(hosts: &str) -> Vec<Line> {
+fn lines(hosts: &str) -> Vec<HostsLine> {
     let line = |(index, line): (usize, &str)| {
         let mut words = line.split('#').next()?.split_whitespace();
         let address = words.next()?.split('%').next()?.parse().ok()?;
-        Some(Line {
+        Some(HostsLine {
             number: index + 1,
             address,
             names: words.map(str::to_ascii_lowercase).collect(),

@@ -36,20 +36,21 @@ pub(crate) async fn sign_of(to: IpAddr, interface: Option<&str>, deadline: Deadl
     let mut asked_since: Option<Instant> = None;
     loop {
         let table = table(to).unwrap_or_default();
-        let is_it =
-            |entry: &&Entry| entry.of == to && index.is_none_or(|index| entry.interface == index);
+        let is_it = |entry: &&NeighbourEntry| {
+            entry.of == to && index.is_none_or(|index| entry.interface == index)
+        };
         let Some(own) = table.iter().find(is_it) else { return Sign::Untold };
         match own.state {
-            State::Reachable if is_no_router(own, &table) => return Sign::Answers,
-            State::Failed => return Sign::Silent,
-            State::Asked => {
+            NeighbourState::Reachable if is_no_router(own, &table) => return Sign::Answers,
+            NeighbourState::Failed => return Sign::Silent,
+            NeighbourState::Asked => {
                 let since = asked_since.get_or_insert_with(Instant::now);
                 if since.elapsed() >= deadline.scale(UNANSWERED) {
                     return Sign::Silent;
                 }
             }
-            State::Delayed => {}
-            State::Reachable | State::Other => return Sign::Untold,
+            NeighbourState::Delayed => {}
+            NeighbourState::Reachable | NeighbourState::Other => return Sign::Untold,
         }
         if deadline.is_over() {
             return Sign::Untold;
@@ -60,7 +61,7 @@ pub(crate) async fn sign_of(to: IpAddr, interface: Option<&str>, deadline: Deadl
 
 /// A router that answers for others (proxy ARP) has one link address for all of them; its own is
 /// known wherever anything is routed.
-fn is_no_router(own: &Entry, table: &[Entry]) -> bool {
+fn is_no_router(own: &NeighbourEntry, table: &[NeighbourEntry]) -> bool {
     match gateway_like(own.of) {
         None => true,
         Some(gateway) if gateway == own.of => true,
@@ -73,17 +74,17 @@ fn is_no_router(own: &Entry, table: &[Entry]) -> bool {
 
 /// One neighbour.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Entry {
+struct NeighbourEntry {
     of: IpAddr,
     /// The interface it is behind, by its number.
     interface: u32,
-    state: State,
+    state: NeighbourState,
     /// Its link address; empty while nobody has told.
     link: Vec<u8>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
+enum NeighbourState {
     /// It has answered lately.
     Reachable,
     /// It answered long ago, and the kernel is about to ask it again.
@@ -97,7 +98,7 @@ enum State {
 }
 
 /// All neighbours of the family of `like`; `None` when the kernel does not tell.
-fn table(like: IpAddr) -> Option<Vec<Entry>> {
+fn table(like: IpAddr) -> Option<Vec<NeighbourEntry>> {
     let family = if like.is_ipv4() { libc::AF_INET } else { libc::AF_INET6 };
     // An `ndmsg`. With more neighbours than any segment has it is not known whether ours is among them.
     let mut body = [0; HEADERS - HEADER];
@@ -106,17 +107,17 @@ fn table(like: IpAddr) -> Option<Vec<Entry>> {
 }
 
 /// `None` for an entry without an address.
-fn entry(message: &[u8]) -> Option<Entry> {
+fn entry(message: &[u8]) -> Option<NeighbourEntry> {
     let family: [u8; 1] = *message.get(HEADER..)?.first_chunk()?;
     let state = u16::from_ne_bytes(*message.get(HEADER + 8..)?.first_chunk()?);
     let interface = u32::from_ne_bytes(*message.get(HEADER + 4..)?.first_chunk()?);
     let is_v4 = i32::from(family[0]) == libc::AF_INET;
     let state = match state {
-        libc::NUD_REACHABLE => State::Reachable,
-        libc::NUD_DELAY => State::Delayed,
-        libc::NUD_PROBE | libc::NUD_INCOMPLETE => State::Asked,
-        libc::NUD_FAILED => State::Failed,
-        _ => State::Other,
+        libc::NUD_REACHABLE => NeighbourState::Reachable,
+        libc::NUD_DELAY => NeighbourState::Delayed,
+        libc::NUD_PROBE | libc::NUD_INCOMPLETE => NeighbourState::Asked,
+        libc::NUD_FAILED => NeighbourState::Failed,
+        _ => NeighbourState::Other,
     };
     let (mut of, mut link) = (None, Vec::new());
     for (kind, value) in attributes(message.get(HEADERS..)?) {
@@ -126,7 +127,7 @@ fn entry(message: &[u8]) -> Option<Entry> {
             _ => {}
         }
     }
-    Some(Entry { of: of?, interface, state, link })
+    Some(NeighbourEntry { of: of?, interface, state, link })
 }
 
 /// Bytes of `nlmsghdr` and `ndmsg`.
@@ -172,8 +173,8 @@ mod tests {
         let mut entries = Vec::new();
         assert!(!take(&part, libc::RTM_NEWNEIGH, entry, &mut entries));
         let link = vec![2, 0, 0, 0, 0, 9];
-        let first = Entry { of: TO, interface: 0, state: State::Reachable, link };
-        assert_eq!((&entries[0], entries[1].state), (&first, State::Delayed));
+        let first = NeighbourEntry { of: TO, interface: 0, state: NeighbourState::Reachable, link };
+        assert_eq!((&entries[0], entries[1].state), (&first, NeighbourState::Delayed));
         let done = message(u16::try_from(libc::NLMSG_DONE).unwrap(), 0, [0; 4]);
         assert!(take(&done, libc::RTM_NEWNEIGH, entry, &mut entries));
         for length in 0..part.len() {
@@ -192,11 +193,11 @@ mod tests {
         let state =
             |state| entry(&message(libc::RTM_NEWNEIGH, state, [10, 2, 0, 9])).unwrap().state;
         for other in [libc::NUD_STALE, libc::NUD_NOARP, libc::NUD_PERMANENT] {
-            assert_eq!(state(other), State::Other, "{other}");
+            assert_eq!(state(other), NeighbourState::Other, "{other}");
         }
         for asked in [libc::NUD_INCOMPLETE, libc::NUD_PROBE] {
-            assert_eq!(state(asked), State::Asked, "{asked}");
+            assert_eq!(state(asked), NeighbourState::Asked, "{asked}");
         }
-        assert_eq!(state(libc::NUD_FAILED), State::Failed);
+        assert_eq!(state(libc::NUD_FAILED), NeighbourState::Failed);
     }
 }

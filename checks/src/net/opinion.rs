@@ -137,10 +137,10 @@ fn question(name: &str, kind: RecordType) -> Option<Message> {
 }
 
 /// An answer; `None`: only its beginning came, as the rest did not fit.
-type Answered = Option<Heard>;
+type AnsweredBy = Option<Heard>;
 
 /// `None` when it is an answer to another question.
-fn read(query: &Message, bytes: &[u8]) -> Option<Answered> {
+fn read(query: &Message, bytes: &[u8]) -> Option<AnsweredBy> {
     let reply = Message::from_vec(bytes).ok()?;
     let is_ours = reply.metadata.id == query.metadata.id
         && reply.metadata.message_type == MessageType::Response

@@ -124,14 +124,14 @@ pub async fn resolve(host: &str, names: &Naming, wait: Deadline) -> Result<Addre
 }
 
 /// Addresses, and the name they belong to when it is another one.
-type Found = (Vec<IpAddr>, Option<String>);
+type FoundAddresses = (Vec<IpAddr>, Option<String>);
 
 /// What getaddrinfo says; and when that takes long, what its servers say meanwhile.
 async fn by_system(
     host: &str,
     names: &Naming,
     wait: Deadline,
-) -> (Result<Found, Cause>, Vec<Said>) {
+) -> (Result<FoundAddresses, Cause>, Vec<Said>) {
     let name = host.to_owned();
     let lookup = async {
         let _slot = LOOKUPS.acquire().await;
@@ -210,7 +210,7 @@ async fn by_files(
     host: &str,
     names: &Naming,
     wait: Deadline,
-) -> Result<(Result<Found, Cause>, Vec<Said>), Cause> {
+) -> Result<(Result<FoundAddresses, Cause>, Vec<Said>), Cause> {
     let mut addresses: Vec<IpAddr> = Vec::new();
     for (address, _) in names.in_hosts(host) {
         if !addresses.contains(&address) {
@@ -246,7 +246,7 @@ async fn by_files(
 }
 
 /// What the first server says that knows an address.
-fn known(said: &[Said]) -> Option<Found> {
+fn known(said: &[Said]) -> Option<FoundAddresses> {
     let said = said.iter().find(|said| !said.addresses().is_empty())?;
     let canonical = match (&said.v4, &said.v6) {
         (Heard::Addresses(_, end), _) | (_, Heard::Addresses(_, end)) => end.clone(),
@@ -317,7 +317,7 @@ async fn knows_no_internet(name: &str, names: &Naming, wait: Deadline) -> bool {
     !said.is_empty() && said.iter().all(|said| answered(&said.v4))
 }
 
-fn system_lookup(name: &str) -> Result<Found, LookupError> {
+fn system_lookup(name: &str) -> Result<FoundAddresses, LookupError> {
     let hints = AddrInfoHints {
         socktype: SockType::Stream.into(),
         flags: libc::AI_CANONNAME,
@@ -329,7 +329,7 @@ fn system_lookup(name: &str) -> Result<Found, LookupError> {
     Ok((addresses, canonical.filter(|canonical| !canonical.eq_ignore_ascii_case(name))))
 }
 
-fn judge(name: &str, found: Result<Found, LookupError>) -> Result<Found, Cause> {
+fn judge(name: &str, found: Result<FoundAddresses, LookupError>) -> Result<FoundAddresses, Cause> {
     match found {
         Ok((mut addresses, canonical)) => {
             let mut known = std::collections::HashSet::new();

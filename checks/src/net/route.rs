@@ -14,11 +14,11 @@ use crate::cause::{Cause, Millis, PathCause, RouteCause, RouteEntry};
 
 /// The entry by which a packet to `to` leaves, `from` that address of ours; `None` when there is none, or the kernel does not tell.
 pub(crate) fn entry_for(to: IpAddr, from: Option<IpAddr>) -> Option<RouteEntry> {
-    let next = Found::read(&ask(to, from, 0)?)?;
+    let next = FoundRoute::read(&ask(to, from, 0)?)?;
     // A route of several next hops names them all there: only the first answer tells which is taken.
-    let entry = ask(to, from, FIB_MATCH).and_then(|answer| Found::read(&answer));
+    let entry = ask(to, from, FIB_MATCH).and_then(|answer| FoundRoute::read(&answer));
     let (network, length, is_own) = match entry {
-        Some(Found { network, length, is_own, .. }) => (network, length, is_own),
+        Some(FoundRoute { network, length, is_own, .. }) => (network, length, is_own),
         None => (Some(to), if to.is_ipv4() { 32 } else { 128 }, false),
     };
     Some(RouteEntry {
@@ -91,7 +91,7 @@ fn question(to: IpAddr, from: Option<IpAddr>, flags: u32) -> Vec<u8> {
 
 /// What one answer says.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Found {
+struct FoundRoute {
     network: Option<IpAddr>,
     length: u8,
     via: Option<IpAddr>,
@@ -99,7 +99,7 @@ struct Found {
     is_own: bool,
 }
 
-impl Found {
+impl FoundRoute {
     /// `None` for an error, or for a route that leads nowhere.
     fn read(answer: &[u8]) -> Option<Self> {
         let kind = u16::from_ne_bytes(*answer.get(4..)?.first_chunk()?);
@@ -220,19 +220,19 @@ mod tests {
         let router = "fe80::1".parse::<Ipv6Addr>().unwrap();
         add(RTA_VIA, &[&10_u16.to_ne_bytes()[..], &router.octets()].concat());
         add(libc::RTA_OIF, &7_u32.to_ne_bytes());
-        let expected = Found {
+        let expected = FoundRoute {
             network: Some([198, 18, 0, 0].into()),
             length: 15,
             via: Some(router.into()),
             interface: Some(7),
             is_own: false,
         };
-        assert_eq!(Found::read(&answer), Some(expected));
+        assert_eq!(FoundRoute::read(&answer), Some(expected));
         for length in 0..answer.len() {
-            let _no_panic = Found::read(&answer[..length]);
+            let _no_panic = FoundRoute::read(&answer[..length]);
         }
         answer[HEADER + 7] = libc::RTN_BLACKHOLE;
-        assert_eq!(Found::read(&answer), None);
+        assert_eq!(FoundRoute::read(&answer), None);
     }
 
     #[test]

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use crate::cause::{Cause, PortCause, Transport};
 use crate::evidence::{Seen, Value};
-use crate::firewall::{Opinion, opinion};
+use crate::firewall::{FirewallOpinion, opinion};
 use crate::net::listening::{Listening, listening};
 use crate::net::{Ask, aside};
 use crate::recognise::Spoken;
@@ -57,7 +57,7 @@ impl Probe {
         self.judge(&sockets, &holder, opinion, &mut ask.seen)
     }
 
-    fn look(&self) -> Result<(Vec<Socket>, Holder, Opinion), Cause> {
+    fn look(&self) -> Result<(Vec<Socket>, Holder, FirewallOpinion), Cause> {
         let Self { transport, port, .. } = *self;
         let unreadable = |error: io::Error| {
             Cause::Port(PortCause::ListenersUnknown {
@@ -82,12 +82,12 @@ impl Probe {
         &self,
         sockets: &[Socket],
         holder: &Holder,
-        opinion: Opinion,
+        opinion: FirewallOpinion,
         seen: &mut Seen,
     ) -> Result<(), Cause> {
         seen.evidence.set(OWN_FIREWALL, self.told(&opinion));
         let closed = match opinion {
-            Opinion::Closed(cause) => Some(*cause),
+            FirewallOpinion::Closed(cause) => Some(*cause),
             _ => None,
         };
         let Some(first) = sockets.first() else {
@@ -115,21 +115,21 @@ impl Probe {
     }
 
     /// What this host's rules say, for a reader.
-    fn told(&self, opinion: &Opinion) -> String {
+    fn told(&self, opinion: &FirewallOpinion) -> String {
         let port = format!("{} {}", self.transport, self.comes_to());
         match opinion {
-            Opinion::LetsIn { by } => format!("lets {port} in by {by}"),
-            Opinion::LetsInto { port: to } if *to == self.port => {
+            FirewallOpinion::LetsIn { by } => format!("lets {port} in by {by}"),
+            FirewallOpinion::LetsInto { port: to } if *to == self.port => {
                 format!("lets {port} in, to port {to}")
             }
-            Opinion::LetsInto { port: to } => {
+            FirewallOpinion::LetsInto { port: to } => {
                 format!("hands {port} on to port {to}, and not to {}", self.port)
             }
-            Opinion::Closed(_) => format!("does not let {port} in"),
-            Opinion::DependsOn(what) => {
+            FirewallOpinion::Closed(_) => format!("does not let {port} in"),
+            FirewallOpinion::DependsOn(what) => {
                 format!("whether it lets {port} in depends: {}", what.join("; "))
             }
-            Opinion::Untold(why) => format!("not known: {why}"),
+            FirewallOpinion::Untold(why) => format!("not known: {why}"),
         }
     }
 
@@ -263,7 +263,7 @@ pub fn holder_of(transport: Transport, port: u16) -> Option<String> {
 /// Why this host's own rules let nobody in to a port; `None`: they do, or it cannot be told.
 pub async fn own_firewall(transport: Transport, port: u16) -> Option<Cause> {
     match aside(move || opinion(transport, port, &[])).await {
-        Ok(Opinion::Closed(cause)) => Some(*cause),
+        Ok(FirewallOpinion::Closed(cause)) => Some(*cause),
         _ => None,
     }
 }
@@ -372,7 +372,7 @@ mod tests {
     fn verdict(addresses: &[&str], holder: &Holder) -> (Result<(), Cause>, Seen) {
         let sockets: Vec<Socket> = addresses.iter().map(|address| socket(address)).collect();
         let mut seen = Seen::default();
-        let open = Opinion::LetsIn { by: "eth0".to_owned() };
+        let open = FirewallOpinion::LetsIn { by: "eth0".to_owned() };
         (Probe::default().judge(&sockets, holder, open, &mut seen), seen)
     }
 

@@ -17,7 +17,7 @@ use nix::unistd::{Gid, UnlinkatFlags, fchown, unlinkat};
 use ring::rand::{SecureRandom, SystemRandom};
 
 use super::pipe;
-use super::walk::{End, Place, Unwritable, is_own, kind, walk};
+use super::walk::{OpenedPlace, Unwritable, WalkEnd, is_own, kind, walk};
 use crate::console::interrupt::HeldSignals;
 
 /// Writes `file` anew. `mode`: its permissions; without it those of our own file that it
@@ -32,10 +32,10 @@ pub(crate) fn replace(
     write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
 ) -> io::Result<()> {
     match walk(file)? {
-        End::Descriptor(number) => {
+        WalkEnd::Descriptor(number) => {
             pipe::descriptor(number).and_then(|to| write_to(to, write).map(drop))
         }
-        End::Named(place) => match place.there {
+        WalkEnd::Named(place) => match place.there {
             Some(there) if kind(&there) != SFlag::S_IFREG => {
                 write_to(pipe::open(&place, &there)?, write).map(drop)
             }
@@ -54,8 +54,10 @@ pub(crate) fn create(
     write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
 ) -> io::Result<()> {
     match walk(file)? {
-        End::Named(place) if place.there.is_none() => make(&place, Access::new(None, None), write),
-        End::Named(_) | End::Descriptor(_) => Err(Errno::EEXIST.into()),
+        WalkEnd::Named(place) if place.there.is_none() => {
+            make(&place, Access::new(None, None), write)
+        }
+        WalkEnd::Named(_) | WalkEnd::Descriptor(_) => Err(Errno::EEXIST.into()),
     }
 }
 
@@ -85,7 +87,7 @@ impl Access {
 }
 
 fn make(
-    place: &Place,
+    place: &OpenedPlace,
     access: Access,
     write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
 ) -> io::Result<()> {

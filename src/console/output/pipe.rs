@@ -11,14 +11,14 @@ use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl, openat};
 use nix::sys::stat::{FileStat, Mode, SFlag, fstat};
 
-use super::walk::{Place, Unwritable, is_trusted, kind};
+use super::walk::{OpenedPlace, Unwritable, is_trusted, kind};
 
 /// Opens the pipe or device of this name, of which `there` was seen.
 ///
 /// # Errors
 ///
 /// It is another user's, no place to write to, or a pipe that nobody reads.
-pub(super) fn open(place: &Place, there: &FileStat) -> io::Result<File> {
+pub(super) fn open(place: &OpenedPlace, there: &FileStat) -> io::Result<File> {
     if ![SFlag::S_IFIFO, SFlag::S_IFCHR].contains(&kind(there)) {
         return Err(Unwritable::Special.into());
     }

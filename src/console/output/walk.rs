@@ -50,16 +50,16 @@ impl From<Unwritable> for io::Error {
 
 /// Where a path leads.
 #[derive(Debug)]
-pub(super) enum End {
+pub(super) enum WalkEnd {
     /// A name in a folder.
-    Named(Place),
+    Named(OpenedPlace),
     /// A descriptor of this program itself: `/dev/stdout`, `/dev/fd/63`.
     Descriptor(i32),
 }
 
 /// A name in a folder that is held open.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(super) struct OpenedPlace {
     pub(super) folder: OwnedFd,
     pub(super) name: OsString,
     /// What bears the name; never a link or a folder.
@@ -71,7 +71,7 @@ pub(super) struct Place {
 /// # Errors
 ///
 /// A folder on the way is missing or closed to us, the path names a folder, or somebody else's link is on it.
-pub(super) fn walk(path: &Path) -> io::Result<End> {
+pub(super) fn walk(path: &Path) -> io::Result<WalkEnd> {
     if path.as_os_str().as_bytes().ends_with(b"/") {
         return Err(Errno::EISDIR.into());
     }
@@ -84,7 +84,7 @@ pub(super) fn walk(path: &Path) -> io::Result<End> {
         let entry = match open(&folder, &*name) {
             Ok(entry) => entry,
             Err(Errno::ENOENT) if is_last => {
-                return Ok(End::Named(Place { folder, name, there: None }));
+                return Ok(WalkEnd::Named(OpenedPlace { folder, name, there: None }));
             }
             Err(errno) => return Err(errno.into()),
         };
@@ -92,7 +92,7 @@ pub(super) fn walk(path: &Path) -> io::Result<End> {
         match kind(&stat) {
             SFlag::S_IFLNK => {
                 if is_last && let Some(number) = own_descriptor(&folder, &name) {
-                    return Ok(End::Descriptor(number));
+                    return Ok(WalkEnd::Descriptor(number));
                 }
                 links += 1;
                 if links > MOST_LINKS {
@@ -112,7 +112,9 @@ pub(super) fn walk(path: &Path) -> io::Result<End> {
             }
             SFlag::S_IFDIR if is_last => return Err(Errno::EISDIR.into()),
             SFlag::S_IFDIR => folder = entry,
-            _ if is_last => return Ok(End::Named(Place { folder, name, there: Some(stat) })),
+            _ if is_last => {
+                return Ok(WalkEnd::Named(OpenedPlace { folder, name, there: Some(stat) }));
+            }
             _ => return Err(Errno::ENOTDIR.into()),
         }
     }

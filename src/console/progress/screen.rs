@@ -18,17 +18,17 @@ pub(super) fn size() -> (usize, usize) {
 
 /// The terminal behind stderr, for indicatif.
 #[derive(Debug, Default)]
-pub(super) struct Screen(Mutex<Rows>);
+pub(super) struct Screen(Mutex<ScreenRows>);
 
 #[derive(Debug, Default)]
-struct Rows {
+struct ScreenRows {
     /// How many stand there.
     drawn: usize,
     /// What is to stand there next, a line feed behind each.
     next: String,
 }
 
-impl Rows {
+impl ScreenRows {
     /// What takes the rows away that stand there, and puts the next ones in their place.
     fn redraw(&mut self) -> String {
         let up = match self.drawn {
@@ -41,7 +41,7 @@ impl Rows {
 }
 
 impl Screen {
-    fn rows(&self) -> MutexGuard<'_, Rows> {
+    fn rows(&self) -> MutexGuard<'_, ScreenRows> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -3,14 +3,14 @@
 use serde_json::{Map, Value};
 
 use super::markup::Markup;
-use super::sheet::{Row, Sheet};
+use super::sheet::{Sheet, SheetRow};
 use crate::report::AttemptReport;
 use crate::report::faults::Fault;
 use crate::report::groups::in_order;
 use crate::report::words::{about_concern, explanation};
 
 /// Appends what there is to know of the steps of `row`.
-pub(super) fn drawer(sheet: &Sheet<'_>, row: &Row<'_>, to: &mut Markup) {
+pub(super) fn drawer(sheet: &Sheet<'_>, row: &SheetRow<'_>, to: &mut Markup) {
     let step = row.first;
     to.element("dl", &[], |list| {
         pair(list, "why", &step.why);
@@ -26,7 +26,7 @@ pub(super) fn drawer(sheet: &Sheet<'_>, row: &Row<'_>, to: &mut Markup) {
 }
 
 /// Why it failed, who acts, what will hurt, and what else fails with it.
-fn verdict(sheet: &Sheet<'_>, row: &Row<'_>, list: &mut Markup) {
+fn verdict(sheet: &Sheet<'_>, row: &SheetRow<'_>, list: &mut Markup) {
     let step = row.first;
     if let Some(cause) = &step.cause {
         pair_of(list, "cause", |to| {
@@ -108,7 +108,7 @@ fn link(sheet: &Sheet<'_>, id: &str, to: &mut Markup) {
 }
 
 /// Where target and ports came from, and on what way it was asked.
-fn origin(row: &Row<'_>, list: &mut Markup) {
+fn origin(row: &SheetRow<'_>, list: &mut Markup) {
     let step = row.first;
     pair(list, "way", &format!("from {} to {}", step.from.title(), step.to.title()));
     if let Some(target) = &step.target {

@@ -5,7 +5,7 @@
 
 use super::drawer::{cut, drawer, shown};
 use super::markup::Markup;
-use super::sheet::{Row, Sheet, rank};
+use super::sheet::{Sheet, SheetRow, rank};
 use super::summary::mark;
 use crate::report::StepReport;
 use crate::run::outcome::Outcome;
@@ -15,9 +15,9 @@ use crate::text::symbol;
 /// Appends the table of what crosses the network, and the list of what does not.
 pub(super) fn flows(sheet: &Sheet<'_>, to: &mut Markup) {
     let mut room = Room::default();
-    let mut rows: Vec<(usize, &Row<'_>)> = sheet.rows.iter().enumerate().collect();
+    let mut rows: Vec<(usize, &SheetRow<'_>)> = sheet.rows.iter().enumerate().collect();
     rows.sort_by_key(|(_, row)| rank(row.first));
-    let mut drawn: Vec<(usize, &Row<'_>, Markup)> = Vec::new();
+    let mut drawn: Vec<(usize, &SheetRow<'_>, Markup)> = Vec::new();
     for (index, row) in rows {
         if let Some(markup) = room.take(sheet, index, row) {
             drawn.push((index, row, markup));
@@ -39,7 +39,7 @@ pub(super) fn flows(sheet: &Sheet<'_>, to: &mut Markup) {
     }
 }
 
-fn is_local(row: &Row<'_>) -> bool {
+fn is_local(row: &SheetRow<'_>) -> bool {
     row.first.direction == Direction::Local
 }
 
@@ -66,7 +66,7 @@ fn table<'a>(rows: impl Iterator<Item = &'a Markup>, to: &mut Markup) {
     });
 }
 
-fn tr(index: usize, row: &Row<'_>, detail: &Markup, to: &mut Markup) {
+fn tr(index: usize, row: &SheetRow<'_>, detail: &Markup, to: &mut Markup) {
     let (outcome, anchor) = (row.first.outcome.to_string(), format!("r{index}"));
     let attributes = [("role", "row"), ("id", anchor.as_str()), ("data-outcome", outcome.as_str())];
     to.element("tr", &attributes, |tr| {
@@ -94,7 +94,7 @@ fn list<'a>(items: impl Iterator<Item = &'a Markup>, to: &mut Markup) {
     });
 }
 
-fn li(index: usize, row: &Row<'_>, detail: &Markup, to: &mut Markup) {
+fn li(index: usize, row: &SheetRow<'_>, detail: &Markup, to: &mut Markup) {
     let (outcome, anchor) = (row.first.outcome.to_string(), format!("r{index}"));
     let attributes = [("id", anchor.as_str()), ("data-outcome", outcome.as_str())];
     to.element("li", &attributes, |item| {
@@ -107,7 +107,7 @@ fn li(index: usize, row: &Row<'_>, detail: &Markup, to: &mut Markup) {
 }
 
 /// What came of it; behind it the drawer, when there is one.
-fn result(row: &Row<'_>, detail: &Markup, cell: &mut Markup) {
+fn result(row: &SheetRow<'_>, detail: &Markup, cell: &mut Markup) {
     let step = row.first;
     let mut said = step.result.clone();
     if step.direction == Direction::Inbound && step.outcome == Outcome::Pass {
@@ -139,7 +139,7 @@ struct Room {
 
 impl Room {
     /// Makes a row, with its drawer as far as there is room for it.
-    fn take(&mut self, sheet: &Sheet<'_>, index: usize, row: &Row<'_>) -> Option<Markup> {
+    fn take(&mut self, sheet: &Sheet<'_>, index: usize, row: &SheetRow<'_>) -> Option<Markup> {
         if self.used >= LARGEST {
             self.left_out += row.steps.len();
             return None;
@@ -159,7 +159,7 @@ impl Room {
     }
 
     /// A line for each target of a row of many.
-    fn members(&mut self, row: &Row<'_>, to: &mut Markup) {
+    fn members(&mut self, row: &SheetRow<'_>, to: &mut Markup) {
         to.leaf("h3", &[], "Targets").element("ul", &[("class", "members")], |list| {
             for step in &row.steps {
                 match self.used + list.size() {

@@ -10,7 +10,7 @@ use crate::report::StepReport;
 
 /// Targets of one subnet, or of one domain.
 #[derive(Clone, Debug)]
-pub(super) struct Place<'a> {
+pub(super) struct PlaceOnMap<'a> {
     /// `10.20.30.0/24`, `*.example.com`
     pub(super) name: String,
     /// Its steps, in the order of the report.
@@ -19,7 +19,7 @@ pub(super) struct Place<'a> {
 
 /// `steps` by place, at most `most` of them; three there may always be: the addresses of
 /// either family, and the names.
-pub(super) fn places<'a>(steps: &[&'a StepReport], most: usize) -> Vec<Place<'a>> {
+pub(super) fn places<'a>(steps: &[&'a StepReport], most: usize) -> Vec<PlaceOnMap<'a>> {
     let finer = PREFIXES.iter().map(|&prefixes| by(steps, |step| near(step, prefixes)));
     let mut coarsest = Vec::new();
     for places in finer {
@@ -33,15 +33,15 @@ pub(super) fn places<'a>(steps: &[&'a StepReport], most: usize) -> Vec<Place<'a>
 
 /// Lengths of the prefixes of a place, IPv4 and IPv6, finest first.
 const PREFIXES: [(u8, u8); 6] = [(24, 64), (20, 56), (16, 48), (12, 40), (8, 32), (0, 0)];
-fn by<'a>(steps: &[&'a StepReport], name: impl Fn(&StepReport) -> String) -> Vec<Place<'a>> {
-    let mut places: Vec<Place<'a>> = Vec::new();
+fn by<'a>(steps: &[&'a StepReport], name: impl Fn(&StepReport) -> String) -> Vec<PlaceOnMap<'a>> {
+    let mut places: Vec<PlaceOnMap<'a>> = Vec::new();
     let mut known: HashMap<String, usize> = HashMap::new();
     for &step in steps {
         let name = name(step);
         let at = *known.entry(name.clone()).or_insert(places.len());
         match places.get_mut(at) {
             Some(place) => place.steps.push(step),
-            None => places.push(Place { name, steps: vec![step] }),
+            None => places.push(PlaceOnMap { name, steps: vec![step] }),
         }
     }
     places

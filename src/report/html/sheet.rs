@@ -16,7 +16,7 @@ pub(super) struct Sheet<'a> {
     /// What it is made from.
     pub(super) report: &'a Report,
     /// The rows of the flow table, in the order of the report.
-    pub(super) rows: Vec<Row<'a>>,
+    pub(super) rows: Vec<SheetRow<'a>>,
     /// The row of a step, by its id.
     at: HashMap<&'a str, usize>,
     /// The steps that fail because others do.
@@ -25,7 +25,7 @@ pub(super) struct Sheet<'a> {
 
 /// One row: a step, or several of one flow with one thing to say of them.
 #[derive(Clone, Debug)]
-pub(super) struct Row<'a> {
+pub(super) struct SheetRow<'a> {
     /// What stands for several targets: `10.20.30.0/24`; `None` for one step.
     pub(super) place: Option<String>,
     /// The first of its steps, which speaks for them.
@@ -40,8 +40,8 @@ impl<'a> Sheet<'a> {
         let crossing = report.steps.iter().filter(|step| step.direction != Direction::Local);
         let local = report.steps.iter().filter(|step| step.direction == Direction::Local);
         let flows = in_order(crossing, |step| step.flow.as_str());
-        let rows: Vec<Row<'a>> = flows.iter().flat_map(|(_, steps)| rows_of(steps)).collect();
-        let rows: Vec<Row<'a>> = rows.into_iter().chain(local.map(Row::single)).collect();
+        let rows: Vec<SheetRow<'a>> = flows.iter().flat_map(|(_, steps)| rows_of(steps)).collect();
+        let rows: Vec<SheetRow<'a>> = rows.into_iter().chain(local.map(SheetRow::single)).collect();
         let at = rows.iter().enumerate();
         let at =
             at.flat_map(|(index, row)| row.steps.iter().map(move |step| (step.id.as_str(), index)));
@@ -55,7 +55,7 @@ impl<'a> Sheet<'a> {
     }
 
     /// The row that holds that step.
-    pub(super) fn row(&self, step: &StepReport) -> Option<&Row<'a>> {
+    pub(super) fn row(&self, step: &StepReport) -> Option<&SheetRow<'a>> {
         self.rows.get(*self.at.get(step.id.as_str())?)
     }
 
@@ -67,7 +67,7 @@ impl<'a> Sheet<'a> {
     }
 }
 
-impl<'a> Row<'a> {
+impl<'a> SheetRow<'a> {
     /// A row of one step.
     pub(super) fn single(step: &'a StepReport) -> Self {
         Self { place: None, first: step, steps: vec![step] }
@@ -96,17 +96,17 @@ pub(super) fn rank(step: &StepReport) -> u8 {
 }
 
 /// A few steps have a row each; many of one flow share those of their fault or kind.
-fn rows_of<'a>(steps: &[&'a StepReport]) -> Vec<Row<'a>> {
+fn rows_of<'a>(steps: &[&'a StepReport]) -> Vec<SheetRow<'a>> {
     if steps.len() <= FEW {
-        return steps.iter().copied().map(Row::single).collect();
+        return steps.iter().copied().map(SheetRow::single).collect();
     }
     let (roots, others): (Vec<&StepReport>, Vec<&StepReport>) =
         steps.iter().partition(|step| step.cause.is_some() && step.because_of.is_none());
     let roots = faults(roots).into_iter().map(|fault| (true, fault.steps().collect::<Vec<_>>()));
-    let kinds = in_order(others.iter().copied(), |step| Kind::of(step, true));
+    let kinds = in_order(others.iter().copied(), |step| SheetKind::of(step, true));
     let kinds = if kinds.len() > KINDS {
         // What follows from a thousand steps is of a thousand kinds: the outcome must do.
-        in_order(others.iter().copied(), |step| Kind::of(step, false))
+        in_order(others.iter().copied(), |step| SheetKind::of(step, false))
     } else {
         kinds
     };
@@ -118,13 +118,13 @@ fn rows_of<'a>(steps: &[&'a StepReport]) -> Vec<Row<'a>> {
 
 /// What a row can say once for steps that are not a fault of their own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-struct Kind<'a> {
+struct SheetKind<'a> {
     outcome: Outcome,
     concern: &'a str,
     because_of: &'a str,
 }
 
-impl<'a> Kind<'a> {
+impl<'a> SheetKind<'a> {
     fn of(step: &'a StepReport, by_reason: bool) -> Self {
         let concern = step.concerns.first().map(ConcernReport::code);
         let because_of = step.because_of.as_deref();
@@ -141,13 +141,13 @@ impl<'a> Kind<'a> {
 }
 
 /// One row for what fails in one way, wherever; one for each place where it works.
-fn rows_of_group<'a>(is_explained: bool, steps: &[&'a StepReport]) -> Vec<Row<'a>> {
+fn rows_of_group<'a>(is_explained: bool, steps: &[&'a StepReport]) -> Vec<SheetRow<'a>> {
     let found = places(steps, if is_explained { NAMED } else { PLACES });
     let row = |name: String, steps: Vec<&'a StepReport>| {
         let first = *steps.first()?;
         Some(match steps.len() {
-            1 => Row::single(first),
-            many => Row { place: Some(format!("{many} in {name}")), first, steps },
+            1 => SheetRow::single(first),
+            many => SheetRow { place: Some(format!("{many} in {name}")), first, steps },
         })
     };
     if is_explained {

@@ -2,7 +2,7 @@
 
 use super::drawer::{cut, explained, pair};
 use super::markup::Markup;
-use super::sheet::{Row, Sheet};
+use super::sheet::{Sheet, SheetRow};
 use crate::report::faults::Fault;
 use crate::report::model::Tally;
 use crate::report::words::{self, Warning, about_warning, capitalised, moment, sources, warnings};
@@ -118,7 +118,7 @@ fn action(sheet: &Sheet<'_>, root: &Fault<'_>, item: &mut Markup) {
     item.element("h3", &[], |title| {
         mark(step.outcome, title);
         title.leaf("a", &[("href", &format!("#{anchor}"))], &step.flow).text(" ");
-        title.leaf("code", &[], sheet.row(step).map_or("", Row::target));
+        title.leaf("code", &[], sheet.row(step).map_or("", SheetRow::target));
         if let Some(aside) = aside(step) {
             title.text(" ").leaf("small", &[], aside);
         }
@@ -139,7 +139,7 @@ fn warned(sheet: &Sheet<'_>, warning: &Warning<'_>, item: &mut Markup) {
     item.element("h3", &[], |title| {
         mark(Outcome::Warn, title);
         title.leaf("a", &[("href", &format!("#{anchor}"))], &step.flow).text(" ");
-        title.leaf("code", &[], sheet.row(step).map_or("", Row::target));
+        title.leaf("code", &[], sheet.row(step).map_or("", SheetRow::target));
     });
     item.leaf("p", &[], &cut(&warning.concern.message, 400)).element("dl", &[], |list| {
         for (label, text) in about_warning(warning).iter().filter(|(label, _)| *label != "more") {

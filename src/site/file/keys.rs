@@ -15,13 +15,13 @@ use crate::catalogue::{Catalogue, Party, is_service, profile_names};
 pub(super) struct Key {
     pub(super) name: &'static str,
     about: &'static str,
-    takes: Takes,
+    takes: Shape,
     is_needed: bool,
 }
 
 /// What a key takes.
 #[derive(Debug)]
-enum Takes {
+enum Shape {
     Text,
     /// A text of this form, as a regular expression.
     Form(&'static str),
@@ -45,11 +45,11 @@ enum Takes {
     Other(fn() -> Value),
 }
 
-const fn key(name: &'static str, takes: Takes, about: &'static str) -> Key {
+const fn key(name: &'static str, takes: Shape, about: &'static str) -> Key {
     Key { name, about, takes, is_needed: false }
 }
 
-const fn needed(name: &'static str, takes: Takes, about: &'static str) -> Key {
+const fn needed(name: &'static str, takes: Shape, about: &'static str) -> Key {
     Key { name, about, takes, is_needed: true }
 }
 
@@ -57,257 +57,257 @@ const fn needed(name: &'static str, takes: Takes, about: &'static str) -> Key {
 pub(super) const SECTIONS: &[Key] = &[
     key(
         "platform",
-        Takes::Table(PLATFORM),
+        Shape::Table(PLATFORM),
         "How a run is done; each key has a flag, and the flag wins.",
     ),
     key(
         "services",
-        Takes::A("services"),
+        Shape::A("services"),
         "The servers every machine uses; those of a machine itself replace them, kind by kind.",
     ),
-    key("machine", Takes::Named("machine"), "The machines, by name."),
-    key("credentials", Takes::Table(CREDENTIALS), "Names, and where the secrets live."),
-    key("check", Takes::List("check"), "Flows of your own."),
+    key("machine", Shape::Named("machine"), "The machines, by name."),
+    key("credentials", Shape::Table(CREDENTIALS), "Names, and where the secrets live."),
+    key("check", Shape::List("check"), "Flows of your own."),
 ];
 
 /// `[platform]`
 pub(super) const PLATFORM: &[Key] = &[
-    key("name", Takes::Text, "The platform's name, for a reader."),
-    key("profile", Takes::Words(profiles), "The vendor's flow table."),
+    key("name", Shape::Text, "The platform's name, for a reader."),
+    key("profile", Shape::Words(profiles), "The vendor's flow table."),
     key(
         "version",
-        Takes::Form(r"^[0-9]{2}\.(0[1-9]|1[0-2])(\.[0-9]+)*$"),
+        Shape::Form(r"^[0-9]{2}\.(0[1-9]|1[0-2])(\.[0-9]+)*$"),
         "The platform's version: some rows are of some versions only.",
     ),
     key(
         "phase",
-        Takes::Words(|| words(&PHASES)),
+        Shape::Words(|| words(&PHASES)),
         "Before or after installation; auto: as it looks.",
     ),
-    key("timeout", Takes::Number(0.1, 20.0), "Every wait times this factor."),
+    key("timeout", Shape::Number(0.1, 20.0), "Every wait times this factor."),
     key(
         "max_offset",
-        Takes::Form("^[0-9.]+(ms|s)$"),
+        Shape::Form("^[0-9.]+(ms|s)$"),
         "The largest clock difference that passes: 500ms, 2s.",
     ),
-    key("groups", Takes::Texts, "Groups of the profile that are switched on."),
-    key("optional", Takes::Texts, "Flows whose failure fails no run: ids or globs."),
+    key("groups", Shape::Texts, "Groups of the profile that are switched on."),
+    key("optional", Shape::Texts, "Flows whose failure fails no run: ids or globs."),
     key(
         "require",
-        Takes::Texts,
+        Shape::Texts,
         "Flows whose failure fails the run, though the profile has them as optional.",
     ),
     key(
         "until_installed",
-        Takes::Texts,
+        Shape::Texts,
         "Flows whose closed ports wait for the installation: ids or globs.",
     ),
 ];
 
 /// `[machine.NAME]`
 pub(super) const MACHINE: &[Key] = &[
-    needed("role", Takes::Words(|| words(&ROLES)), "What it is."),
-    key("address", Takes::A("address"), "Name or address by which the others reach it."),
+    needed("role", Shape::Words(|| words(&ROLES)), "What it is."),
+    key("address", Shape::A("address"), "Name or address by which the others reach it."),
     key(
         "nat",
-        Takes::A("address"),
+        Shape::A("address"),
         "Its IP address as the network sees it, behind address translation.",
     ),
     key(
         "from",
-        Takes::Other(departures),
+        Shape::Other(departures),
         "The address of its own that it asks from; or one for each flow, by id or glob.",
     ),
-    key("central", Takes::Text, "The name of its central; needed only when there are several."),
-    key("remote", Takes::Text, "The name of the remote server it stands behind."),
+    key("central", Shape::Text, "The name of its central; needed only when there are several."),
+    key("remote", Shape::Text, "The name of the remote server it stands behind."),
     key(
         "mode",
-        Takes::Words(|| words(&MODES)),
+        Shape::Words(|| words(&MODES)),
         "How its Gorgone and the central's find each other.",
     ),
     key(
         "bbdo",
-        Takes::Words(|| words(&BBDO)),
+        Shape::Words(|| words(&BBDO)),
         "forward: the poller connects to the broker; reversed: the broker to the poller.",
     ),
     key(
         "bbdo_tls",
-        Takes::Table(BBDO_TLS),
+        Shape::Table(BBDO_TLS),
         "What its broker's output speaks, and the files its TLS is made with.",
     ),
     key(
         "connects_to",
-        Takes::A("place"),
+        Shape::A("place"),
         "With pull and pullwss: where its Gorgone connects to, HOST:PORT or wss://HOST:PORT/PATH.",
     ),
     key(
         "ports",
-        Takes::Table(LINKS),
+        Shape::Table(LINKS),
         "Ports between it and its central, at whichever end listens.",
     ),
-    key("listens", Takes::Table(LISTENERS), "Other ports its own daemons listen on."),
-    key("services", Takes::A("services"), "Its own servers."),
-    key("devices", Takes::Some("device"), "Monitored devices, asked by SNMP."),
-    key("nsclient", Takes::Some("host"), "Windows servers with NSClient++."),
-    key("skip", Takes::Other(reasons), "Flows not to check, by id or glob, each with its reason."),
+    key("listens", Shape::Table(LISTENERS), "Other ports its own daemons listen on."),
+    key("services", Shape::A("services"), "Its own servers."),
+    key("devices", Shape::Some("device"), "Monitored devices, asked by SNMP."),
+    key("nsclient", Shape::Some("host"), "Windows servers with NSClient++."),
+    key("skip", Shape::Other(reasons), "Flows not to check, by id or glob, each with its reason."),
 ];
 
 /// `bbdo_tls` of a machine; `--bbdo-tls` has the same.
 pub(super) const BBDO_TLS: &[Key] = &[
-    key("mode", Takes::Words(|| texts(&["yes", "auto", "no"])), "TLS: yes if none is given."),
-    key("transport", Takes::Words(|| texts(&["tcp", "grpc"])), "tcp if none is given."),
-    key("compression", Takes::Words(|| texts(&["yes", "auto", "no"])), "auto if none is given."),
-    key("ca", Takes::Text, "The file of the authority it trusts."),
-    key("certificate", Takes::Text, "The file of its own certificate."),
-    key("key", Takes::Text, "The file of that certificate's key."),
-    key("hostname", Takes::Text, "The name the broker's certificate has to have."),
+    key("mode", Shape::Words(|| texts(&["yes", "auto", "no"])), "TLS: yes if none is given."),
+    key("transport", Shape::Words(|| texts(&["tcp", "grpc"])), "tcp if none is given."),
+    key("compression", Shape::Words(|| texts(&["yes", "auto", "no"])), "auto if none is given."),
+    key("ca", Shape::Text, "The file of the authority it trusts."),
+    key("certificate", Shape::Text, "The file of its own certificate."),
+    key("key", Shape::Text, "The file of that certificate's key."),
+    key("hostname", Shape::Text, "The name the broker's certificate has to have."),
 ];
 
 /// Services whose port between two machines may be another.
 pub(super) const LINKS: &[Key] = &[
-    key("zmq", Takes::A("port"), "Gorgone, by ZMQ."),
-    key("ssh", Takes::A("port"), "Gorgone, by SSH."),
-    key("bbdo", Takes::A("port"), "The broker."),
-    key("pullwss", Takes::A("port"), "Gorgone, by WebSocket."),
+    key("zmq", Shape::A("port"), "Gorgone, by ZMQ."),
+    key("ssh", Shape::A("port"), "Gorgone, by SSH."),
+    key("bbdo", Shape::A("port"), "The broker."),
+    key("pullwss", Shape::A("port"), "Gorgone, by WebSocket."),
 ];
 
 /// Services a machine's own daemons may listen for on another port.
 pub(super) const LISTENERS: &[Key] = &[
-    key("zmq", Takes::A("port"), "Gorgone, by ZMQ."),
-    key("ssh", Takes::A("port"), "Gorgone, by SSH."),
-    key("bbdo", Takes::A("port"), "The broker."),
-    key("pullwss", Takes::A("port"), "Gorgone, by WebSocket."),
-    key("pullwss-tls", Takes::A("port"), "Gorgone, by WebSocket with TLS."),
-    key("trap", Takes::A("port"), "SNMP traps."),
+    key("zmq", Shape::A("port"), "Gorgone, by ZMQ."),
+    key("ssh", Shape::A("port"), "Gorgone, by SSH."),
+    key("bbdo", Shape::A("port"), "The broker."),
+    key("pullwss", Shape::A("port"), "Gorgone, by WebSocket."),
+    key("pullwss-tls", Shape::A("port"), "Gorgone, by WebSocket with TLS."),
+    key("trap", Shape::A("port"), "SNMP traps."),
 ];
 
 /// A server that is a table.
 pub(super) const SERVER: &[Key] = &[
-    key("host", Takes::A("place"), "Name or address."),
-    key("port", Takes::A("port"), "Its port, when it is not the usual one."),
-    key("url", Takes::A("place"), "Instead of host and port."),
+    key("host", Shape::A("place"), "Name or address."),
+    key("port", Shape::A("port"), "Its port, when it is not the usual one."),
+    key("url", Shape::A("place"), "Instead of host and port."),
     key(
         "secret",
-        Takes::A("secret"),
+        Shape::A("secret"),
         "Where the secret stands that *** in the URL stands for, or the whole URL.",
     ),
-    key("protocol", Takes::Text, "The protocol it is asked in, whatever the flow says."),
+    key("protocol", Shape::Text, "The protocol it is asked in, whatever the flow says."),
     key(
         "find",
-        Takes::Words(|| words(&FINDS)),
+        Shape::Words(|| words(&FINDS)),
         "The host is a domain: its mail servers or its directory servers are asked.",
     ),
     key(
         "proxy",
-        Takes::Other(way),
+        Shape::Other(way),
         "The proxy to this server alone; false: straight, though there is one.",
     ),
 ];
 
 /// A monitored host that is a table.
 pub(super) const HOST: &[Key] = &[
-    needed("host", Takes::A("place"), "Name or address."),
-    key("port", Takes::A("port"), "Its port, when it is not the usual one."),
+    needed("host", Shape::A("place"), "Name or address."),
+    key("port", Shape::A("port"), "Its port, when it is not the usual one."),
 ];
 
 /// A device that is a table.
 pub(super) const DEVICE: &[Key] = &[
-    needed("host", Takes::A("place"), "Name or address."),
-    key("port", Takes::A("port"), "Its port, when it is not 161."),
-    key("snmp", Takes::Text, "The name of its credentials, in [credentials.snmp]."),
+    needed("host", Shape::A("place"), "Name or address."),
+    key("port", Shape::A("port"), "Its port, when it is not 161."),
+    key("snmp", Shape::Text, "The name of its credentials, in [credentials.snmp]."),
 ];
 
 /// `[[check]]`
 pub(super) const CHECK: &[Key] = &[
-    needed("name", Takes::Form("^[A-Za-z0-9_-]+$"), "Letters, digits, - and _."),
-    needed("url", Takes::Form(r"^!?[a-z-]+://[^\s]+$"), "SCHEME://HOST[:PORT]"),
+    needed("name", Shape::Form("^[A-Za-z0-9_-]+$"), "Letters, digits, - and _."),
+    needed("url", Shape::Form(r"^!?[a-z-]+://[^\s]+$"), "SCHEME://HOST[:PORT]"),
     key(
         "must",
-        Takes::Words(|| words(&MUSTS)),
+        Shape::Words(|| words(&MUSTS)),
         "be closed: the port must accept no connection from these machines.",
     ),
-    key("send", Takes::Text, "Sent to a port of tcp:// or tls://; no secret."),
-    key("expect", Takes::Text, "What must stand in its answer."),
-    key("from", Takes::Texts, "The machines that need it; without it every one does."),
-    key("required", Takes::Boolean, "false: its failure fails no run."),
+    key("send", Shape::Text, "Sent to a port of tcp:// or tls://; no secret."),
+    key("expect", Shape::Text, "What must stand in its answer."),
+    key("from", Shape::Texts, "The machines that need it; without it every one does."),
+    key("required", Shape::Boolean, "false: its failure fails no run."),
     key(
         "until",
-        Takes::Words(|| words(&UNTIL)),
+        Shape::Words(|| words(&UNTIL)),
         "installed: before that a closed port waits, and fails no run.",
     ),
-    key("why", Takes::Text, "What breaks without it, for the report."),
+    key("why", Shape::Text, "What breaks without it, for the report."),
 ];
 
 /// `[credentials]`
 pub(super) const CREDENTIALS: &[Key] = &[
     key(
         "snmp",
-        Takes::Named("snmp"),
+        Shape::Named("snmp"),
         "How devices are read, by a name that devices refer to; default is for those that name none.",
     ),
-    key("ldap", Takes::Table(LDAP), "How to bind to the directory."),
-    key("nsclient", Takes::Table(NSCLIENT), "How to log in to NSClient++."),
-    key("proxy", Takes::Table(PROXY), "How to log in to the proxy."),
+    key("ldap", Shape::Table(LDAP), "How to bind to the directory."),
+    key("nsclient", Shape::Table(NSCLIENT), "How to log in to NSClient++."),
+    key("proxy", Shape::Table(PROXY), "How to log in to the proxy."),
 ];
 
 /// `[credentials.ldap]`
 pub(super) const LDAP: &[Key] = &[
-    needed("bind_dn", Takes::Text, "The distinguished name."),
-    needed("password", Takes::A("secret"), "Where its password lives."),
+    needed("bind_dn", Shape::Text, "The distinguished name."),
+    needed("password", Shape::A("secret"), "Where its password lives."),
     key(
         "plain",
-        Takes::Boolean,
+        Shape::Boolean,
         "The password may travel in plain text, where the directory has no TLS.",
     ),
 ];
 
 /// `[credentials.nsclient]`
 pub(super) const NSCLIENT: &[Key] = &[
-    key("user", Takes::Text, "Without one the password goes alone."),
-    needed("password", Takes::A("secret"), "Where the agents' password lives."),
+    key("user", Shape::Text, "Without one the password goes alone."),
+    needed("password", Shape::A("secret"), "Where the agents' password lives."),
     key(
         "insecure",
-        Takes::Boolean,
+        Shape::Boolean,
         "The password is sent to agents whose certificate is not trusted, too.",
     ),
 ];
 
 /// `[credentials.proxy]`
 pub(super) const PROXY: &[Key] = &[
-    needed("user", Takes::Text, "The user."),
-    key("password", Takes::A("secret"), "Where the user's password lives."),
+    needed("user", Shape::Text, "The user."),
+    key("password", Shape::A("secret"), "Where the user's password lives."),
 ];
 
 /// `[credentials.snmp.NAME]`
 pub(super) const SNMP: &[Key] = &[
-    key("version", Takes::Words(|| words(&VERSIONS)), "2c if none is given."),
-    key("community", Takes::A("secret"), "With version 1 and 2c."),
-    key("user", Takes::Text, "With version 3."),
+    key("version", Shape::Words(|| words(&VERSIONS)), "2c if none is given."),
+    key("community", Shape::A("secret"), "With version 1 and 2c."),
+    key("user", Shape::Text, "With version 3."),
     key(
         "auth_protocol",
-        Takes::Words(each::<snmp::AuthProtocol>),
+        Shape::Words(each::<snmp::AuthProtocol>),
         "How the user is authenticated; sha if none is given.",
     ),
-    key("auth", Takes::A("secret"), "The authentication password."),
+    key("auth", Shape::A("secret"), "The authentication password."),
     key(
         "priv_protocol",
-        Takes::Words(each::<snmp::PrivProtocol>),
+        Shape::Words(each::<snmp::PrivProtocol>),
         "aes if none is given; aes-192-c and aes-256-c as Cisco does.",
     ),
-    key("priv", Takes::A("secret"), "The privacy password; needs auth."),
+    key("priv", Shape::A("secret"), "The privacy password; needs auth."),
 ];
 
 /// Where a secret lives.
 pub(super) const REFERENCE: &[Key] = &[
-    key("env", Takes::Form("^[A-Za-z_][A-Za-z0-9_]*$"), "A variable of the environment."),
+    key("env", Shape::Form("^[A-Za-z_][A-Za-z0-9_]*$"), "A variable of the environment."),
     key(
         "file",
-        Takes::Text,
+        Shape::Text,
         "A file with nothing else in it; a relative path begins in the folder of the site file.",
     ),
     key(
         "config",
-        Takes::Form(
+        Shape::Form(
             "^/[^:]*:(.+:)?(_SNMPCOMMUNITY|authpassphrase|privpassphrase|proxy_password|url)$",
         ),
         "FILE:KEY or FILE:HOST:KEY: where the platform has it already.",
@@ -413,20 +413,20 @@ fn table(about: &str, keys: &[Key]) -> Value {
 impl Key {
     fn schema(&self) -> Value {
         let value = match &self.takes {
-            Takes::Text => json!({ "type": "string", "minLength": 1 }),
-            Takes::Form(pattern) => return form(self.about, pattern),
-            Takes::Words(words) => json!({ "type": "string", "enum": words() }),
-            Takes::Boolean => json!({ "type": "boolean" }),
-            Takes::Number(least, most) => {
+            Shape::Text => json!({ "type": "string", "minLength": 1 }),
+            Shape::Form(pattern) => return form(self.about, pattern),
+            Shape::Words(words) => json!({ "type": "string", "enum": words() }),
+            Shape::Boolean => json!({ "type": "boolean" }),
+            Shape::Number(least, most) => {
                 json!({ "type": "number", "minimum": least, "maximum": most })
             }
-            Takes::Texts => one_or_more(&json!({ "type": "string", "minLength": 1 })),
-            Takes::A(name) => a(name),
-            Takes::Some(name) => one_or_more(&a(name)),
-            Takes::Named(name) => json!({ "type": "object", "additionalProperties": a(name) }),
-            Takes::List(name) => json!({ "type": "array", "items": a(name) }),
-            Takes::Table(keys) => return table(self.about, keys),
-            Takes::Other(schema) => schema(),
+            Shape::Texts => one_or_more(&json!({ "type": "string", "minLength": 1 })),
+            Shape::A(name) => a(name),
+            Shape::Some(name) => one_or_more(&a(name)),
+            Shape::Named(name) => json!({ "type": "object", "additionalProperties": a(name) }),
+            Shape::List(name) => json!({ "type": "array", "items": a(name) }),
+            Shape::Table(keys) => return table(self.about, keys),
+            Shape::Other(schema) => schema(),
         };
         described(self.about, value)
     }

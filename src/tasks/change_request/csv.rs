@@ -5,7 +5,7 @@
 use std::io;
 use std::net::IpAddr;
 
-use super::end::{End, Firewall};
+use super::end::{Firewall, RuleEnd};
 use super::row::Row;
 use crate::report::escape::csv;
 
@@ -14,7 +14,7 @@ use crate::report::escape::csv;
 /// # Errors
 ///
 /// What the writer says.
-pub(super) fn write(rows: &[Row], out: &mut dyn io::Write) -> io::Result<()> {
+pub(super) fn write(rows: &[RequestRow], out: &mut dyn io::Write) -> io::Result<()> {
     write!(out, "{HEADER}\r\n")?;
     for (index, row) in rows.iter().enumerate() {
         let fields = fields(index + 1, row).map(|field| csv(&field));
@@ -26,9 +26,9 @@ pub(super) fn write(rows: &[Row], out: &mut dyn io::Write) -> io::Result<()> {
 const HEADER: &str = "number,firewall,source,source_nat,source_name,destination,destination_name,\
                       transport,port,direction,service,purpose,evidence,flow,also_needed_by";
 
-fn fields(number: usize, row: &Row) -> [String; 15] {
+fn fields(number: usize, row: &RequestRow) -> [String; 15] {
     let sources = || row.sources.iter();
-    let address = |end: &End| end.address.map_or_else(|| "-".to_owned(), |own| own.to_string());
+    let address = |end: &RuleEnd| end.address.map_or_else(|| "-".to_owned(), |own| own.to_string());
     let nat = |nat: Option<IpAddr>| nat.map_or_else(|| "-".to_owned(), |nat| nat.to_string());
     let has_nat = sources().any(|source| source.nat.is_some());
     let transports: Vec<&str> = row.transports.iter().map(|transport| transport.lower()).collect();

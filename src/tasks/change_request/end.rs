@@ -8,7 +8,7 @@ use crate::run::wish::Barrier;
 
 /// One end of a connection.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub(crate) struct End {
+pub(crate) struct RuleEnd {
     /// Its address, as far as it is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) address: Option<IpAddr>,
@@ -29,14 +29,14 @@ pub(crate) enum Firewall {
     /// Somewhere on the way; no device named itself.
     OnTheWay,
     /// The machine that the connection goes to.
-    Target(End),
+    Target(RuleEnd),
     /// The machine that opens it.
-    Source(End),
+    Source(RuleEnd),
     /// Nothing blocks it today.
     Open,
 }
 
-impl End {
+impl RuleEnd {
     /// Is it meant by this address or name?
     pub(super) fn is(&self, text: &str) -> bool {
         self.name.as_deref() == Some(text)
@@ -70,7 +70,7 @@ impl End {
 
 impl Firewall {
     /// The one at `at` on the way from `source` to `destination`.
-    pub(super) fn new(at: Barrier, source: &End, destination: &End) -> Self {
+    pub(super) fn new(at: Barrier, source: &RuleEnd, destination: &RuleEnd) -> Self {
         match at {
             Barrier::Device(device) => Self::Device(device),
             Barrier::AtOrBehind(last) => Self::Behind(last),

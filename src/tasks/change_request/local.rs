@@ -11,8 +11,8 @@ use std::net::IpAddr;
 
 use preflight_checks::{Transport, printable};
 
-use super::end::{End, Firewall};
-use super::row::{Row, Source};
+use super::end::{Firewall, RuleEnd};
+use super::row::{RequestRow, Source};
 use super::{ChangeRequest, Machine};
 use crate::run::wish::rich_rule;
 
@@ -27,7 +27,7 @@ pub(super) enum Tool {
 
 /// Seen from the machine that the command is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Way {
+enum RuleWay {
     In,
     Out,
 }
@@ -42,7 +42,7 @@ pub(super) fn write(
     tool: Tool,
     out: &mut dyn io::Write,
 ) -> io::Result<()> {
-    let mut machines: BTreeMap<String, Vec<(Way, &Row)>> = BTreeMap::new();
+    let mut machines: BTreeMap<String, Vec<(RuleWay, &RequestRow)>> = BTreeMap::new();
     for row in &request.rows {
         if let Some((machine, way)) = concerned(request, row) {
             machines.entry(machine).or_default().push((way, row));
@@ -61,13 +61,13 @@ pub(super) fn write(
 }
 
 /// The machine whose own firewall the row is about: one of ours whatever the row calls it.
-fn concerned(request: &ChangeRequest, row: &Row) -> Option<(String, Way)> {
-    let called = |end: &End| request.own(end).map_or_else(|| end.shown(), title);
+fn concerned(request: &ChangeRequest, row: &RequestRow) -> Option<(String, RuleWay)> {
+    let called = |end: &RuleEnd| request.own(end).map_or_else(|| end.shown(), title);
     match &row.at {
-        Firewall::Source(machine) => Some((called(machine), Way::Out)),
-        Firewall::Target(_) => Some((called(&row.destination), Way::In)),
+        Firewall::Source(machine) => Some((called(machine), RuleWay::Out)),
+        Firewall::Target(_) => Some((called(&row.destination), RuleWay::In)),
         // Blocked elsewhere or not at all: with everything, what our own machines listen on.
-        _ if request.all => request.own(&row.destination).map(|own| (title(own), Way::In)),
+        _ if request.all => request.own(&row.destination).map(|own| (title(own), RuleWay::In)),
         _ => None,
     }
 }
@@ -85,17 +85,20 @@ fn title(machine: &Machine) -> String {
 
 fn write_machine(
     machine: &str,
-    rows: &[(Way, &Row)],
+    rows: &[(RuleWay, &RequestRow)],
     tool: Tool,
     out: &mut dyn io::Write,
 ) -> io::Result<()> {
     writeln!(out, "# On {}, as root.", printable(machine))?;
-    let goes = |wanted: Way| rows.iter().any(|(way, _)| *way == wanted);
-    let hooks: Vec<&str> =
-        [Way::In, Way::Out].into_iter().filter(|way| goes(*way)).map(Way::hook).collect();
+    let goes = |wanted: RuleWay| rows.iter().any(|(way, _)| *way == wanted);
+    let hooks: Vec<&str> = [RuleWay::In, RuleWay::Out]
+        .into_iter()
+        .filter(|way| goes(*way))
+        .map(RuleWay::hook)
+        .collect();
     match tool {
         Tool::Nft => writeln!(out, "{NFT}\n(\n{NFT_ELSEWHERE}\n{}", nft_check(&hooks))?,
-        Tool::Firewalld if goes(Way::Out) => writeln!(out, "{FIREWALLD}\n{POLICY}")?,
+        Tool::Firewalld if goes(RuleWay::Out) => writeln!(out, "{FIREWALLD}\n{POLICY}")?,
         Tool::Firewalld => writeln!(out, "{FIREWALLD}")?,
     }
     for (way, row) in rows {
@@ -159,17 +162,22 @@ firewall-cmd --permanent --policy=preflight --add-ingress-zone=HOST
 firewall-cmd --permanent --policy=preflight --add-egress-zone=ANY
 firewall-cmd --permanent --policy=preflight --set-priority=-100";
 
-fn write_row(way: Way, row: &Row, tool: Tool, out: &mut dyn io::Write) -> io::Result<()> {
+fn write_row(
+    way: RuleWay,
+    row: &RequestRow,
+    tool: Tool,
+    out: &mut dyn io::Write,
+) -> io::Result<()> {
     for purpose in &row.purposes {
         writeln!(out, "# {}: {}", printable(&row.flows.join(", ")), printable(purpose))?;
     }
-    let peers: Vec<Option<Peer>> = match way {
-        Way::In => row.sources.iter().map(Peer::of_source).collect(),
-        Way::Out => vec![row.destination.address.map(Peer::from)],
+    let peers: Vec<Option<LocalPeer>> = match way {
+        RuleWay::In => row.sources.iter().map(LocalPeer::of_source).collect(),
+        RuleWay::Out => vec![row.destination.address.map(LocalPeer::from)],
     };
     for is_v4 in [true, false] {
-        let of_family = |peer: &&Peer| peer.is_v4 == is_v4;
-        let peers: Vec<&Peer> = peers.iter().flatten().filter(of_family).collect();
+        let of_family = |peer: &&LocalPeer| peer.is_v4 == is_v4;
+        let peers: Vec<&LocalPeer> = peers.iter().flatten().filter(of_family).collect();
         for command in (Commands { way, row }).of_family(tool, is_v4, &peers) {
             writeln!(out, "{command}")?;
         }
@@ -177,11 +185,11 @@ fn write_row(way: Way, row: &Row, tool: Tool, out: &mut dyn io::Write) -> io::Re
     if peers.iter().any(Option::is_none) {
         // To open a port to everybody is nobody's wish: a person fills in whom it is for.
         let (who, blank) = match way {
-            Way::In => ("who connects", "SOURCE"),
-            Way::Out => ("the address it goes to", "DESTINATION"),
+            RuleWay::In => ("who connects", "SOURCE"),
+            RuleWay::Out => ("the address it goes to", "DESTINATION"),
         };
         writeln!(out, "# {who} is not in the reports: fill in {blank}, and take the # away")?;
-        let blank = Peer { text: blank.to_owned(), is_v4: true };
+        let blank = LocalPeer { text: blank.to_owned(), is_v4: true };
         for command in (Commands { way, row }).of_family(tool, true, &[&blank]) {
             writeln!(out, "# {command}")?;
         }
@@ -189,7 +197,7 @@ fn write_row(way: Way, row: &Row, tool: Tool, out: &mut dyn io::Write) -> io::Re
     Ok(())
 }
 
-impl Way {
+impl RuleWay {
     fn hook(self) -> &'static str {
         match self {
             Self::In => "input",
@@ -207,18 +215,18 @@ impl Way {
 }
 
 /// An address or a subnet at the other end.
-struct Peer {
+struct LocalPeer {
     text: String,
     is_v4: bool,
 }
 
-impl From<IpAddr> for Peer {
+impl From<IpAddr> for LocalPeer {
     fn from(address: IpAddr) -> Self {
         Self { text: address.to_string(), is_v4: address.is_ipv4() }
     }
 }
 
-impl Peer {
+impl LocalPeer {
     /// As the firewall sees it; `None`: nobody knows.
     fn of_source(source: &Source) -> Option<Self> {
         let subnet = |(address, bits): (IpAddr, u8)| Self {
@@ -231,13 +239,13 @@ impl Peer {
 
 /// What opens one row's ports.
 struct Commands<'a> {
-    way: Way,
-    row: &'a Row,
+    way: RuleWay,
+    row: &'a RequestRow,
 }
 
 impl Commands<'_> {
     /// Those for peers of one address family; none without a peer.
-    fn of_family(&self, tool: Tool, is_v4: bool, peers: &[&Peer]) -> Vec<String> {
+    fn of_family(&self, tool: Tool, is_v4: bool, peers: &[&LocalPeer]) -> Vec<String> {
         if peers.is_empty() {
             return Vec::new();
         }
@@ -250,11 +258,11 @@ impl Commands<'_> {
         }
     }
 
-    fn nft(&self, is_v4: bool, peers: &[&Peer], transport: Transport) -> String {
+    fn nft(&self, is_v4: bool, peers: &[&LocalPeer], transport: Transport) -> String {
         let (chain, family) = (self.way.hook(), if is_v4 { "ip" } else { "ip6" });
         let end = match self.way {
-            Way::In => "saddr",
-            Way::Out => "daddr",
+            RuleWay::In => "saddr",
+            RuleWay::Out => "daddr",
         };
         let peers = set(peers.iter().map(|peer| peer.text.clone()));
         let ports = set(self.row.ports.iter().map(ToString::to_string));
@@ -279,10 +287,10 @@ impl Commands<'_> {
         }
     }
 
-    fn firewalld(&self, is_v4: bool, peers: &[&Peer], transport: Transport) -> Vec<String> {
+    fn firewalld(&self, is_v4: bool, peers: &[&LocalPeer], transport: Transport) -> Vec<String> {
         let policy = match self.way {
-            Way::In => "",
-            Way::Out => "--policy=preflight ",
+            RuleWay::In => "",
+            RuleWay::Out => "--policy=preflight ",
         };
         let each = |port: &u16| {
             let (port, end) = (*port, self.way.end());

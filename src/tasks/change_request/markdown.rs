@@ -3,7 +3,7 @@
 use std::io;
 
 use super::ChangeRequest;
-use super::row::{Row, Source};
+use super::row::{RequestRow, Source};
 use super::text::ANSWERS;
 use crate::report::escape::markdown;
 
@@ -49,7 +49,7 @@ pub(super) fn write(request: &ChangeRequest, out: &mut dyn io::Write) -> io::Res
     request.notes.iter().try_for_each(|note| writeln!(out, "- {}", markdown(note)))
 }
 
-fn cells(row: &Row) -> [String; 6] {
+fn cells(row: &RequestRow) -> [String; 6] {
     let lines = |lines: Vec<String>| {
         lines
             .iter()

@@ -20,8 +20,8 @@ use std::net::IpAddr;
 
 use crate::report::Canvas;
 use crate::report::moment;
-use end::{End, Firewall};
-use row::{Row, rows};
+use end::{Firewall, RuleEnd};
+use row::{RequestRow, rows};
 use rule::Rule;
 pub(crate) use wishes::Wishes;
 use wishes::{Other, merge_other};
@@ -34,7 +34,7 @@ pub(crate) struct ChangeRequest {
     /// Each machine that asks.
     pub(crate) machines: Vec<Machine>,
     /// What must be allowed, in the order of the firewalls.
-    pub(crate) rows: Vec<Row>,
+    pub(crate) rows: Vec<RequestRow>,
     /// What else the network team is asked for.
     pub(crate) others: Vec<Other>,
     /// What a reader must know of how this was made.
@@ -88,7 +88,7 @@ impl ChangeRequest {
     }
 
     /// The machine that asks and is meant by `end`.
-    fn own(&self, end: &End) -> Option<&Machine> {
+    fn own(&self, end: &RuleEnd) -> Option<&Machine> {
         self.machines.iter().find(|machine| match end.address {
             Some(address) => machine.addresses.contains(&address),
             None => end.name.as_ref() == Some(&machine.name),
@@ -96,7 +96,7 @@ impl ChangeRequest {
     }
 
     /// The rows of each firewall, in order.
-    fn groups(&self) -> impl Iterator<Item = (&Firewall, &[Row])> {
+    fn groups(&self) -> impl Iterator<Item = (&Firewall, &[RequestRow])> {
         let groups = self.rows.chunk_by(|one, next| one.at == next.at);
         groups.filter_map(|group| Some((&group.first()?.at, group)))
     }

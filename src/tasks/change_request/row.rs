@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use preflight_checks::Transport;
 
-use super::end::{End, Firewall};
+use super::end::{Firewall, RuleEnd};
 use super::rule::Rule;
 use super::{Machine, Nat};
 use crate::catalogue::title;
@@ -13,13 +13,13 @@ use crate::run::wish::{Choice, add_new, service};
 
 /// One line of the request: the sources to one destination.
 #[derive(Clone, Debug)]
-pub(crate) struct Row {
+pub(crate) struct RequestRow {
     /// Whose firewall it is.
     pub(crate) at: Firewall,
     /// Who opens the connections.
     pub(crate) sources: Vec<Source>,
     /// To whom.
-    pub(crate) destination: End,
+    pub(crate) destination: RuleEnd,
     /// TCP, UDP, or both.
     pub(crate) transports: Vec<Transport>,
     /// The ports.
@@ -42,16 +42,16 @@ pub(crate) struct Row {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Source {
     /// The machine.
-    pub(crate) end: End,
+    pub(crate) end: RuleEnd,
     /// Its address behind a translation, as it was given for the request or for the run.
     pub(crate) nat: Option<IpAddr>,
 }
 
 /// Rules of one place are one row.
-type Place = (Firewall, Option<IpAddr>, Option<String>, Vec<&'static str>, Vec<u16>);
+type RowPlaces = (Firewall, Option<IpAddr>, Option<String>, Vec<&'static str>, Vec<u16>);
 
 /// The rows of a request, in the order of the firewalls.
-pub(crate) fn rows(rules: Vec<Rule>, machines: &[Machine], nat: &Nat) -> Vec<Row> {
+pub(crate) fn rows(rules: Vec<Rule>, machines: &[Machine], nat: &Nat) -> Vec<RequestRow> {
     let (of_others, ours): (Vec<Rule>, Vec<Rule>) =
         rules.into_iter().partition(|rule| rule.inbound);
     let mut rows = BTreeMap::new();
@@ -59,14 +59,14 @@ pub(crate) fn rows(rules: Vec<Rule>, machines: &[Machine], nat: &Nat) -> Vec<Row
         add(&mut rows, rule, nat);
     }
     // What a machine expects from others is needed only where no other machine says it itself.
-    let said: Vec<(End, Vec<u16>, Vec<Source>)> = rows
+    let said: Vec<(RuleEnd, Vec<u16>, Vec<Source>)> = rows
         .values()
         .map(|row| (row.destination.clone(), row.ports.clone(), row.sources.clone()))
         .collect();
     for rule in of_others {
         let own =
             machines.iter().find(|machine| rule.destination.name.as_ref() == Some(&machine.name));
-        let is_here = |end: &End| match (end.address, own) {
+        let is_here = |end: &RuleEnd| match (end.address, own) {
             (Some(address), Some(own)) => own.addresses.contains(&address),
             _ => end == &rule.destination,
         };
@@ -82,18 +82,18 @@ pub(crate) fn rows(rules: Vec<Rule>, machines: &[Machine], nat: &Nat) -> Vec<Row
     rows.into_values().collect()
 }
 
-fn add(rows: &mut BTreeMap<Place, Row>, rule: Rule, nat: &Nat) {
+fn add(rows: &mut BTreeMap<RowPlaces, RequestRow>, rule: Rule, nat: &Nat) {
     let transports = rule.transports.iter().map(|transport| transport.lower()).collect();
     let (address, name) = (rule.destination.address, &rule.destination.name);
     // A destination with an address is one, whatever each machine calls it.
     let called = if address.is_some() { None } else { name.clone() };
     let at = match &rule.at {
-        Firewall::Target(end) => Firewall::Target(End { name: called.clone(), ..end.clone() }),
+        Firewall::Target(end) => Firewall::Target(RuleEnd { name: called.clone(), ..end.clone() }),
         other => other.clone(),
     };
     let place = (at.clone(), address, called, transports, rule.ports.clone());
     let source = Source::new(rule.source, rule.seen_as, nat);
-    let row = rows.entry(place).or_insert_with(|| Row {
+    let row = rows.entry(place).or_insert_with(|| RequestRow {
         at,
         sources: Vec::new(),
         destination: rule.destination.clone(),
@@ -116,7 +116,7 @@ fn add(rows: &mut BTreeMap<Place, Row>, rule: Rule, nat: &Nat) {
 }
 
 impl Source {
-    fn new(end: End, seen_as: Option<IpAddr>, nat: &Nat) -> Self {
+    fn new(end: RuleEnd, seen_as: Option<IpAddr>, nat: &Nat) -> Self {
         let known = nat.iter().find(|(from, _)| end.is(from));
         Self { nat: known.map(|(_, address)| *address).or(seen_as), end }
     }
@@ -135,7 +135,7 @@ impl Source {
     }
 }
 
-impl Row {
+impl RequestRow {
     /// "the other monitored devices of 10.20.30.0/24"; empty, if the destination is no sample.
     pub(super) fn also_needed_by(&self) -> String {
         match self.subnets.as_slice() {

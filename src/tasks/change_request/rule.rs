@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use preflight_checks::{Cause, RouteCause, Transport};
 
-use super::end::{End, Firewall};
+use super::end::{Firewall, RuleEnd};
 use crate::report::{AttemptReport, Readable, Report, StepReport, WayReport};
 use crate::run::outcome::Outcome;
 use crate::run::plan::CLOSED;
@@ -18,11 +18,11 @@ pub(crate) struct Rule {
     /// Whose firewall it is.
     pub(crate) at: Firewall,
     /// Who opens the connection.
-    pub(crate) source: End,
+    pub(crate) source: RuleEnd,
     /// Its address as the network sees it, behind address translation.
     pub(crate) seen_as: Option<IpAddr>,
     /// To whom.
-    pub(crate) destination: End,
+    pub(crate) destination: RuleEnd,
     /// TCP, UDP, or both.
     pub(crate) transports: Vec<Transport>,
     /// The ports.
@@ -70,7 +70,7 @@ pub(crate) fn rules(report: &Report, step: &StepReport, all: bool) -> Vec<Rule> 
 fn blocked(report: &Report, step: &StepReport, wish: &Wish) -> Option<Rule> {
     let opening = wish.rule.as_ref()?;
     let source = source(report, step, opening.source, Some(opening.destination));
-    let destination = End { address: Some(opening.destination), name: name(step) };
+    let destination = RuleEnd { address: Some(opening.destination), name: name(step) };
     Some(Rule {
         at: Firewall::new(wish.at, &source, &destination),
         source,
@@ -103,7 +103,7 @@ fn needed(report: &Report, step: &StepReport) -> Vec<Rule> {
         at: Firewall::Open,
         source: source(report, step, from, to),
         seen_as: target.seen_as,
-        destination: End { address: to, name: name(step) },
+        destination: RuleEnd { address: to, name: name(step) },
         transports: transports(way),
         ports: vec![port],
         choice: Choice::All,
@@ -195,27 +195,28 @@ fn inbound(report: &Report, step: &StepReport) -> Vec<Rule> {
 }
 
 /// Who connects to this machine, and to which address of it.
-fn callers(report: &Report, step: &StepReport) -> Vec<(End, End)> {
-    let mut callers: Vec<(End, End)> = Vec::new();
+fn callers(report: &Report, step: &StepReport) -> Vec<(RuleEnd, RuleEnd)> {
+    let mut callers: Vec<(RuleEnd, RuleEnd)> = Vec::new();
     let goes_there = |other: &&StepReport| {
         other.direction == Direction::Outbound && other.to == step.from && other.target.is_some()
     };
     for other in report.steps.iter().filter(goes_there) {
         let found = callers_of(report, other);
-        let is_new =
-            |(caller, _): &(End, End)| !callers.iter().any(|(known, _)| known.is_same(caller));
+        let is_new = |(caller, _): &(RuleEnd, RuleEnd)| {
+            !callers.iter().any(|(known, _)| known.is_same(caller))
+        };
         let new: Vec<_> = found.into_iter().filter(is_new).collect();
         callers.extend(new);
     }
     if callers.is_empty() {
-        let unknown = End { address: None, name: Some(step.from.to_string()) };
+        let unknown = RuleEnd { address: None, name: Some(step.from.to_string()) };
         callers.push((unknown, here(report)));
     }
     callers
 }
 
 /// The target of an outbound step as one that calls; a sample stands for its subnet.
-fn callers_of(report: &Report, step: &StepReport) -> Vec<(End, End)> {
+fn callers_of(report: &Report, step: &StepReport) -> Vec<(RuleEnd, RuleEnd)> {
     let host = step.target.as_ref().map_or("", |target| target.host.as_str());
     let given: Option<IpAddr> = host.parse().ok();
     let attempts = step
@@ -229,13 +230,13 @@ fn callers_of(report: &Report, step: &StepReport) -> Vec<(End, End)> {
     let ours = |to: Option<IpAddr>, from: Option<IpAddr>| source(report, step, from, to);
     if let Some(subnet) = &step.group {
         let (to, from) = addresses.first().map_or((given, None), |(to, from)| (Some(*to), *from));
-        return vec![(End { address: None, name: Some(subnet.clone()) }, ours(to, from))];
+        return vec![(RuleEnd { address: None, name: Some(subnet.clone()) }, ours(to, from))];
     }
     if addresses.is_empty() {
-        return vec![(End { address: None, name: name(step) }, here(report))];
+        return vec![(RuleEnd { address: None, name: name(step) }, here(report))];
     }
     let end = |(to, from): (IpAddr, Option<IpAddr>)| {
-        (End { address: Some(to), name: name(step) }, ours(Some(to), from))
+        (RuleEnd { address: Some(to), name: name(step) }, ours(Some(to), from))
     };
     addresses.into_iter().map(end).collect()
 }
@@ -279,7 +280,7 @@ fn source(
     step: &StepReport,
     asked_from: Option<IpAddr>,
     to: Option<IpAddr>,
-) -> End {
+) -> RuleEnd {
     let given = step.target.iter().flat_map(|target| &target.source);
     let of_family = |own: &&IpAddr| to.is_none_or(|to| own.is_ipv4() == to.is_ipv4());
     let own: Vec<&IpAddr> = report.host.addresses.iter().filter(of_family).collect();
@@ -288,16 +289,16 @@ fn source(
         _ => None,
     };
     let said = given.copied().find(|own| of_family(&own));
-    End { address: asked_from.or(said).or(only), name: Some(report.host.name.clone()) }
+    RuleEnd { address: asked_from.or(said).or(only), name: Some(report.host.name.clone()) }
 }
 
 /// The machine of the report, by its address if it has only one.
-fn here(report: &Report) -> End {
+fn here(report: &Report) -> RuleEnd {
     let address = match report.host.addresses.as_slice() {
         [only] => Some(*only),
         _ => None,
     };
-    End { address, name: Some(report.host.name.clone()) }
+    RuleEnd { address, name: Some(report.host.name.clone()) }
 }
 
 /// The target's name, unless it was given as an address.

@@ -447,7 +447,8 @@ fn all_has_what_works_too_and_says_what_it_cannot_know() {
     let mut site = site();
     site.push(report("central-2", "central", "10.0.0.6", &[skipped]));
     let request = request(&site, true);
-    let open: Vec<&Row> = request.rows.iter().filter(|row| row.at == Firewall::Open).collect();
+    let open: Vec<&RequestRow> =
+        request.rows.iter().filter(|row| row.at == Firewall::Open).collect();
     let shown: Vec<String> = open.iter().map(|row| row.destination.shown()).collect();
     // What the central listens on is said by the pollers that ask it, with their addresses.
     assert_eq!(shown, ["updates.example.com", "10.0.0.53"]);

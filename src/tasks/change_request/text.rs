@@ -45,7 +45,12 @@ pub(super) fn write(
 pub(super) const ANSWERS: &str = "Every connection is opened by the source, from any port of its \
                                   own; answers must pass back.";
 
-fn write_row(number: usize, row: &Row, width: usize, out: &mut dyn io::Write) -> io::Result<()> {
+fn write_row(
+    number: usize,
+    row: &RequestRow,
+    width: usize,
+    out: &mut dyn io::Write,
+) -> io::Result<()> {
     writeln!(out, "\n  {number}. allow {}", row.service())?;
     let mut label = "from";
     for source in &row.sources {

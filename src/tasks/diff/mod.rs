@@ -18,7 +18,7 @@ use serde::Serialize;
 use crate::report::{Canvas, Report, SCHEMA_VERSION, StepReport, json};
 use crate::run::outcome::Outcome;
 pub(crate) use notes::span;
-use standing::{Standing, is_unfinished, layer};
+use standing::{StepStanding, is_unfinished, layer};
 
 /// Two runs side by side.
 #[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
@@ -55,7 +55,7 @@ pub(crate) struct Side {
 #[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
 pub(crate) struct Change {
     /// What has happened to it.
-    pub(crate) kind: Kind,
+    pub(crate) kind: ChangeKind,
     /// Does it make the second run worse?
     pub(crate) worse: bool,
     /// The step's id.
@@ -106,7 +106,7 @@ pub(crate) struct Seen {
     schemars::JsonSchema,
 )]
 #[serde(rename_all = "kebab-case")]
-pub(crate) enum Kind {
+pub(crate) enum ChangeKind {
     /// It fails, and did not.
     #[strum(to_string = "newly broken")]
     Broken,
@@ -149,8 +149,8 @@ pub(crate) enum Kind {
 pub(crate) fn diff(old: &Report, new: &Report, strict: bool) -> Diff {
     let before = asked(old);
     let after = asked(new);
-    let known: HashSet<&Key<'_>> = before.iter().map(|(key, _)| key).collect();
-    let later: HashMap<&Key<'_>, &StepReport> =
+    let known: HashSet<&StepKey<'_>> = before.iter().map(|(key, _)| key).collect();
+    let later: HashMap<&StepKey<'_>, &StepReport> =
         after.iter().map(|(key, step)| (key, *step)).collect();
     let kept = before.iter().map(|(key, step)| (Some(*step), later.get(key).copied()));
     let added = after.iter().filter(|(key, _)| !known.contains(key));
@@ -171,10 +171,10 @@ pub(crate) fn diff(old: &Report, new: &Report, strict: bool) -> Diff {
 }
 
 /// The id of a step, and its number among those of that id: in our own reports always 0.
-type Key<'a> = (&'a str, usize);
+type StepKey<'a> = (&'a str, usize);
 
 /// The steps that were asked.
-fn asked(report: &Report) -> Vec<(Key<'_>, &StepReport)> {
+fn asked(report: &Report) -> Vec<(StepKey<'_>, &StepReport)> {
     let mut seen: HashMap<&str, usize> = HashMap::new();
     let asked = report.steps.iter().filter(|step| step.outcome != Outcome::Skip);
     asked
@@ -201,54 +201,66 @@ fn change(old: Option<&StepReport>, new: Option<&StepReport>, strict: bool) -> O
 }
 
 /// What has happened, if anything.
-fn kind(old: Option<&StepReport>, new: Option<&StepReport>) -> Option<Kind> {
+fn kind(old: Option<&StepReport>, new: Option<&StepReport>) -> Option<ChangeKind> {
     let (old, new) = match (old, new) {
         (Some(old), Some(new)) => (old, new),
-        (None, Some(new)) if Standing::of(new) == Standing::Fails => return Some(Kind::NewFailing),
-        (None, Some(_)) => return Some(Kind::New),
-        (Some(_), None) => return Some(Kind::Gone),
+        (None, Some(new)) if StepStanding::of(new) == StepStanding::Fails => {
+            return Some(ChangeKind::NewFailing);
+        }
+        (None, Some(_)) => return Some(ChangeKind::New),
+        (Some(_), None) => return Some(ChangeKind::Gone),
         (None, None) => return None,
     };
     if is_unfinished(old) || is_unfinished(new) {
-        return Some(Kind::Unfinished);
+        return Some(ChangeKind::Unfinished);
     }
-    match (Standing::of(old), Standing::of(new)) {
+    match (StepStanding::of(old), StepStanding::of(new)) {
         (before, now) if before == now => unlike(old, new),
-        (_, Standing::Fails) => Some(Kind::Broken),
-        (_, Standing::Unknown) => Some(Kind::Unclear),
-        (Standing::Works, Standing::Open) => Some(Kind::Closed),
-        (_, Standing::Open | Standing::Works) => Some(Kind::Fixed),
+        (_, StepStanding::Fails) => Some(ChangeKind::Broken),
+        (_, StepStanding::Unknown) => Some(ChangeKind::Unclear),
+        (StepStanding::Works, StepStanding::Open) => Some(ChangeKind::Closed),
+        (_, StepStanding::Open | StepStanding::Works) => Some(ChangeKind::Fixed),
     }
 }
 
 /// What differs between two that stand alike.
-fn unlike(old: &StepReport, new: &StepReport) -> Option<Kind> {
+fn unlike(old: &StepReport, new: &StepReport) -> Option<ChangeKind> {
     let (before, now) = (Seen::of(old), Seen::of(new));
     let lacks = |these: &Seen, those: &Seen| {
         these.concerns.iter().any(|concern| !those.concerns.contains(concern))
     };
     if before.code != now.code {
-        Some(Kind::Cause)
+        Some(ChangeKind::Cause)
     } else if before.device != now.device {
-        Some(Kind::Device)
+        Some(ChangeKind::Device)
     } else if lacks(&now, &before) {
-        Some(Kind::Concern)
+        Some(ChangeKind::Concern)
     } else {
-        lacks(&before, &now).then_some(Kind::Cleared)
+        lacks(&before, &now).then_some(ChangeKind::Cleared)
     }
 }
 
 /// Is a required step worse off? docs/formats.md has the same in words.
-fn is_worse(kind: Kind, old: Option<&StepReport>, new: Option<&StepReport>, strict: bool) -> bool {
+fn is_worse(
+    kind: ChangeKind,
+    old: Option<&StepReport>,
+    new: Option<&StepReport>,
+    strict: bool,
+) -> bool {
     match kind {
-        Kind::Broken | Kind::NewFailing | Kind::Closed => true,
-        Kind::Unclear => old.map(Standing::of) < Some(Standing::Unknown),
+        ChangeKind::Broken | ChangeKind::NewFailing | ChangeKind::Closed => true,
+        ChangeKind::Unclear => old.map(StepStanding::of) < Some(StepStanding::Unknown),
         // It got less far than before.
-        Kind::Cause => old.and_then(layer).zip(new.and_then(layer)).is_some_and(|(a, b)| b < a),
-        Kind::Concern => strict,
-        Kind::Device | Kind::Unfinished | Kind::Gone | Kind::New | Kind::Cleared | Kind::Fixed => {
-            false
+        ChangeKind::Cause => {
+            old.and_then(layer).zip(new.and_then(layer)).is_some_and(|(a, b)| b < a)
         }
+        ChangeKind::Concern => strict,
+        ChangeKind::Device
+        | ChangeKind::Unfinished
+        | ChangeKind::Gone
+        | ChangeKind::New
+        | ChangeKind::Cleared
+        | ChangeKind::Fixed => false,
     }
 }
 
@@ -313,7 +325,7 @@ pub(crate) fn schema() -> String {
 
 impl Diff {
     /// The changes of each kind there is, the worst first.
-    fn groups(&self) -> impl Iterator<Item = (Kind, &[Change])> {
+    fn groups(&self) -> impl Iterator<Item = (ChangeKind, &[Change])> {
         let groups = self.changes.chunk_by(|one, next| one.kind == next.kind);
         groups.filter_map(|group| Some((group.first()?.kind, group)))
     }

@@ -6,7 +6,7 @@ use preflight_checks::{Cause, Layer, OwnCause};
 
 /// From working to failing; what stands further down is worse.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Standing {
+pub(super) enum StepStanding {
     /// It passes, with a concern or without.
     Works,
     /// The path is open and nothing listens: enough before the installation.
@@ -17,7 +17,7 @@ pub(super) enum Standing {
     Fails,
 }
 
-impl Standing {
+impl StepStanding {
     /// Where a step stands that was asked.
     pub(super) fn of(step: &StepReport) -> Self {
         match step.outcome {

@@ -4,7 +4,7 @@ use std::io;
 
 use anstyle::Style;
 
-use super::{Change, Diff, Kind, Seen, Side};
+use super::{Change, ChangeKind, Diff, Seen, Side};
 use crate::report::Canvas;
 use crate::report::moment;
 use crate::text::{MIN_WIDTH, hanging, in_one, marked, wrap};
@@ -46,7 +46,7 @@ fn head(diff: &Diff) -> String {
     format!("preflight diff · {} → {}", run(old), run(new))
 }
 
-fn title(kind: Kind, group: &[Change], out: &mut dyn io::Write) -> io::Result<()> {
+fn title(kind: ChangeKind, group: &[Change], out: &mut dyn io::Write) -> io::Result<()> {
     let bold = Style::new().bold();
     writeln!(out, "  {bold}{}{bold:#} ({})", kind.to_string().to_uppercase(), group.len())
 }

@@ -42,23 +42,23 @@ fn compared(old: &[Value], new: &[Value], strict: bool) -> Diff {
 fn each_change_has_its_kind_and_some_are_worse() {
     let unknown = || broken_as("unknown", cause("no-answer", None));
     for (old, new, kind, worse) in [
-        (bbdo("pass"), rejected("10.9.0.1"), Kind::Broken, true),
-        (unknown(), rejected("10.9.0.1"), Kind::Broken, true),
-        (warned("path-open"), closed(), Kind::Broken, true),
-        (bbdo("pass"), warned("path-open"), Kind::Closed, true),
-        (bbdo("pass"), unknown(), Kind::Unclear, true),
-        (closed(), unknown(), Kind::Unclear, false),
-        (rejected("10.9.0.1"), closed(), Kind::Cause, false),
-        (closed(), rejected("10.9.0.1"), Kind::Cause, true),
-        (rejected("10.9.0.1"), rejected("10.9.0.2"), Kind::Device, false),
-        (bbdo("pass"), warned("certificate-expires"), Kind::Concern, false),
-        (warned("certificate-expires"), bbdo("pass"), Kind::Cleared, false),
-        (rejected("10.9.0.1"), bbdo("pass"), Kind::Fixed, false),
-        (rejected("10.9.0.1"), warned("path-open"), Kind::Fixed, false),
-        (unknown(), bbdo("pass"), Kind::Fixed, false),
-        (bbdo("pass"), unfinished(), Kind::Unfinished, false),
-        (unfinished(), bbdo("pass"), Kind::Unfinished, false),
-        (unfinished(), rejected("10.9.0.1"), Kind::Unfinished, false),
+        (bbdo("pass"), rejected("10.9.0.1"), ChangeKind::Broken, true),
+        (unknown(), rejected("10.9.0.1"), ChangeKind::Broken, true),
+        (warned("path-open"), closed(), ChangeKind::Broken, true),
+        (bbdo("pass"), warned("path-open"), ChangeKind::Closed, true),
+        (bbdo("pass"), unknown(), ChangeKind::Unclear, true),
+        (closed(), unknown(), ChangeKind::Unclear, false),
+        (rejected("10.9.0.1"), closed(), ChangeKind::Cause, false),
+        (closed(), rejected("10.9.0.1"), ChangeKind::Cause, true),
+        (rejected("10.9.0.1"), rejected("10.9.0.2"), ChangeKind::Device, false),
+        (bbdo("pass"), warned("certificate-expires"), ChangeKind::Concern, false),
+        (warned("certificate-expires"), bbdo("pass"), ChangeKind::Cleared, false),
+        (rejected("10.9.0.1"), bbdo("pass"), ChangeKind::Fixed, false),
+        (rejected("10.9.0.1"), warned("path-open"), ChangeKind::Fixed, false),
+        (unknown(), bbdo("pass"), ChangeKind::Fixed, false),
+        (bbdo("pass"), unfinished(), ChangeKind::Unfinished, false),
+        (unfinished(), bbdo("pass"), ChangeKind::Unfinished, false),
+        (unfinished(), rejected("10.9.0.1"), ChangeKind::Unfinished, false),
     ] {
         let diff = compared(from_ref(&old), from_ref(&new), false);
         let [change] = diff.changes.as_slice() else { panic!("{old} {new} {diff:#?}") };
@@ -90,12 +90,15 @@ fn steps_come_and_go() {
     skipped["outcome"] = json!("skip");
     for gone in [vec![bbdo("pass")], vec![bbdo("pass"), skipped]] {
         let diff = compared(&[bbdo("pass"), ntp.clone()], &gone, true);
-        assert_eq!((diff.changes[0].kind, diff.worse, diff.unchanged), (Kind::Gone, false, 1));
+        assert_eq!(
+            (diff.changes[0].kind, diff.worse, diff.unchanged),
+            (ChangeKind::Gone, false, 1)
+        );
     }
     let new = compared(from_ref(&ntp), &[ntp.clone(), bbdo("pass")], true);
-    assert_eq!((new.changes[0].kind, new.worse), (Kind::New, false));
+    assert_eq!((new.changes[0].kind, new.worse), (ChangeKind::New, false));
     let failing = compared(from_ref(&ntp), &[ntp.clone(), closed()], false);
-    assert_eq!((failing.changes[0].kind, failing.worse), (Kind::NewFailing, true));
+    assert_eq!((failing.changes[0].kind, failing.worse), (ChangeKind::NewFailing, true));
 }
 
 #[test]
@@ -103,7 +106,7 @@ fn an_optional_step_makes_nothing_worse() {
     let mut optional = rejected("10.9.0.1");
     optional["required"] = json!(false);
     let diff = compared(&[bbdo("pass")], &[optional], true);
-    assert_eq!((diff.changes[0].kind, diff.worse), (Kind::Broken, false));
+    assert_eq!((diff.changes[0].kind, diff.worse), (ChangeKind::Broken, false));
 }
 
 #[test]
@@ -122,8 +125,8 @@ fn the_worst_comes_first() {
     ];
     let down = step("poller", "ntp", "10.0.0.3", "ntp:123/udp", "fail");
     let diff = compared(&old, &[bbdo("pass"), down], false);
-    let kinds: Vec<Kind> = diff.changes.iter().map(|change| change.kind).collect();
-    assert_eq!(kinds, [Kind::Broken, Kind::Gone, Kind::Fixed]);
+    let kinds: Vec<ChangeKind> = diff.changes.iter().map(|change| change.kind).collect();
+    assert_eq!(kinds, [ChangeKind::Broken, ChangeKind::Gone, ChangeKind::Fixed]);
 }
 
 #[test]
@@ -157,7 +160,7 @@ fn what_makes_runs_hard_to_compare_is_said() {
 fn a_step_of_the_same_id_twice_is_compared_twice() {
     let diff = compared(&[bbdo("pass"), bbdo("pass")], &[bbdo("pass"), closed()], false);
     assert_eq!((diff.changes.len(), diff.unchanged), (1, 1));
-    assert_eq!(diff.changes[0].kind, Kind::Broken);
+    assert_eq!(diff.changes[0].kind, ChangeKind::Broken);
 }
 
 fn written(format: Format) -> String {

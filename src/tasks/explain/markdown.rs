@@ -260,11 +260,11 @@ fn wrapped(spans: &[Styled], width: usize) -> Vec<Vec<Styled>> {
 }
 
 /// Each letter with its shape.
-type Word = Vec<(Shape, char)>;
+type MarkdownWord = Vec<(Shape, char)>;
 
 /// The words, each with the shape of the blank before it.
-fn words(spans: &[Styled]) -> Vec<(Option<Shape>, Word)> {
-    let mut words: Vec<(Option<Shape>, Word)> = vec![(None, Vec::new())];
+fn words(spans: &[Styled]) -> Vec<(Option<Shape>, MarkdownWord)> {
+    let mut words: Vec<(Option<Shape>, MarkdownWord)> = vec![(None, Vec::new())];
     for Styled { shape, text } in spans {
         for letter in text.chars() {
             match words.last_mut() {

@@ -31,7 +31,7 @@ pub(crate) fn write(
     let (Some(step), Some(today)) = (&step, today.steps.get(at)) else {
         return Ok(());
     };
-    let mut page = Page { width: width.max(60), out };
+    let mut page = StepPage { width: width.max(60), out };
     page.text(0, &format!("{}: {}", step.id, step.outcome))?;
     page.text(0, &seen_by)?;
     page.blank()?;
@@ -57,7 +57,7 @@ fn seen_by(report: &Report) -> String {
 }
 
 /// What was asked, of whom, and how long it took.
-fn question(step: &StepReport, page: &mut Page<'_>) -> io::Result<()> {
+fn question(step: &StepReport, page: &mut StepPage<'_>) -> io::Result<()> {
     let need = if step.required { "required" } else { "optional" };
     page.row("flow", &format!("{} -> {}, {need}: {}", step.from, step.to, step.why))?;
     if let Some(target) = &step.target {
@@ -75,14 +75,14 @@ fn question(step: &StepReport, page: &mut Page<'_>) -> io::Result<()> {
     // What an attempt saw stands there.
     let of_attempts = |name: &String| step.attempts.iter().any(|it| it.evidence.contains_key(name));
     let others = step.evidence.iter().filter(|(name, _)| !of_attempts(name));
-    let rows: Vec<Row> = others.map(|(name, value)| facts::lines(name, value)).collect();
+    let rows: Vec<StepRow> = others.map(|(name, value)| facts::lines(name, value)).collect();
     page.rows(2, &rows)
 }
 
 /// What was decided then; today's decision when it is another, or why there is none.
 ///
 /// What is to be done says today's decision alone: what a file says may be anybody's words.
-fn decided(step: &StepReport, today: &StepReport, page: &mut Page<'_>) -> io::Result<()> {
+fn decided(step: &StepReport, today: &StepReport, page: &mut StepPage<'_>) -> io::Result<()> {
     page.blank()?;
     if step.outcome == Outcome::Skip {
         return page.row("then", &result(step));
@@ -113,7 +113,7 @@ fn verdict(step: &StepReport) -> impl PartialEq {
 }
 
 /// What was found of a step, and what it follows from.
-fn sentences(when: &str, step: &StepReport, page: &mut Page<'_>) -> io::Result<()> {
+fn sentences(when: &str, step: &StepReport, page: &mut StepPage<'_>) -> io::Result<()> {
     match &step.cause {
         None => page.row(when, &result(step))?,
         Some(CauseReport { why, message, .. }) => {
@@ -130,7 +130,7 @@ fn sentences(when: &str, step: &StepReport, page: &mut Page<'_>) -> io::Result<(
 }
 
 /// Whose turn it is, and to do what.
-fn to_do(step: &StepReport, page: &mut Page<'_>) -> io::Result<()> {
+fn to_do(step: &StepReport, page: &mut StepPage<'_>) -> io::Result<()> {
     if let Some(cause) = &step.cause {
         page.row("who acts", &cause.remedy.who)?;
         page.row(cause.turn(), &cause.remedy.text)?;
@@ -144,12 +144,12 @@ fn result(step: &StepReport) -> String {
     format!("{}: {}", step.outcome, step.result)
 }
 
-fn attempted(attempt: &AttemptReport, page: &mut Page<'_>) -> io::Result<()> {
+fn attempted(attempt: &AttemptReport, page: &mut StepPage<'_>) -> io::Result<()> {
     page.blank()?;
     let source = attempt.source.as_ref().map_or_else(String::new, |from| format!(" from {from}"));
     let (address, protocol) = (&attempt.address, &attempt.protocol);
     page.text(2, &format!("{address}, {protocol}{source}: {}", attempt.outcome))?;
-    let mut rows: Vec<Row> = Vec::new();
+    let mut rows: Vec<StepRow> = Vec::new();
     if let Some(cause) = &attempt.cause {
         rows.push(("cause".to_owned(), vec![facts::title(cause, Cause::code)]));
         rows.extend(facts::of_cause(cause));
@@ -164,7 +164,7 @@ fn attempted(attempt: &AttemptReport, page: &mut Page<'_>) -> io::Result<()> {
 }
 
 /// What `docs/causes.md` says of each code, with the values of the step.
-fn remedies(step: &StepReport, page: &mut Page<'_>) -> io::Result<()> {
+fn remedies(step: &StepReport, page: &mut StepPage<'_>) -> io::Result<()> {
     let concerns = step.concerns.iter().map(ConcernReport::code);
     let codes = step.cause.iter().map(|cause| cause.why.code()).chain(concerns);
     let blanks = Blanks::of(step);
@@ -181,15 +181,15 @@ fn remedies(step: &StepReport, page: &mut Page<'_>) -> io::Result<()> {
 }
 
 /// A label and its lines.
-type Row = (String, Vec<String>);
+type StepRow = (String, Vec<String>);
 
 /// A page of labelled texts, as wide as its terminal.
-struct Page<'a> {
+struct StepPage<'a> {
     width: usize,
     out: &'a mut dyn io::Write,
 }
 
-impl Page<'_> {
+impl StepPage<'_> {
     /// A longer label has a line of its own.
     const LABEL: usize = 22;
 
@@ -206,7 +206,7 @@ impl Page<'_> {
     }
 
     /// The texts of all rows begin in one column.
-    fn rows(&mut self, indent: usize, rows: &[Row]) -> io::Result<()> {
+    fn rows(&mut self, indent: usize, rows: &[StepRow]) -> io::Result<()> {
         let widths = rows.iter().map(|(label, _)| label.width());
         let column = widths.filter(|&width| width <= Self::LABEL).max().unwrap_or_default();
         let labels = Labels { indent, column, width: self.width };

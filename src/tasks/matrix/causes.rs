@@ -37,7 +37,7 @@ pub(crate) struct SharedCause {
 }
 
 /// Code, device, target, and the machine whose own it is, counted from 1.
-type Kind<'a> = (&'a str, Option<IpAddr>, Option<&'a str>, usize);
+type TroubleKind<'a> = (&'a str, Option<IpAddr>, Option<&'a str>, usize);
 
 /// Causes of one code at one device, or of one code at one target; the most frequent first.
 pub(super) fn causes(site: &Linked<'_>) -> Vec<SharedCause> {
@@ -45,7 +45,7 @@ pub(super) fn causes(site: &Linked<'_>) -> Vec<SharedCause> {
     for (from, flow, _) in site.outbound() {
         askers.entry(&flow.shown).or_default().insert(from);
     }
-    let mut known: HashMap<Kind<'_>, usize> = HashMap::new();
+    let mut known: HashMap<TroubleKind<'_>, usize> = HashMap::new();
     let mut causes: Vec<SharedCause> = Vec::new();
     for (from, flow, _) in &site.flows {
         let Some(trouble) = flow.trouble.as_ref().filter(|trouble| !trouble.follows) else {

@@ -11,14 +11,14 @@ pub(super) struct Grid {
     /// The columns' names: machines first, then kinds of servers.
     pub(super) columns: Vec<String>,
     /// Each row: its machine, and a verdict for each column that it asks.
-    pub(super) rows: Vec<(String, Vec<Option<Verdict>>)>,
+    pub(super) rows: Vec<(String, Vec<Option<CellVerdict>>)>,
     /// Rows that are left out, because everything in them works.
     pub(super) left_out: usize,
 }
 
 /// What the flows of one field amount to.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Verdict {
+pub(super) struct CellVerdict {
     /// The worst outcome.
     pub(super) worst: Outcome,
     /// How many have it.
@@ -33,11 +33,11 @@ impl Grid {
     /// With more than `most_rows`, only rows with trouble are kept.
     pub(super) fn of(matrix: &Matrix, most_rows: usize) -> Self {
         let one_by_one = matrix.machines.len() <= SIDE_BY_SIDE;
-        let mut fields: BTreeMap<(&str, (bool, &str)), Verdict> = BTreeMap::new();
+        let mut fields: BTreeMap<(&str, (bool, &str)), CellVerdict> = BTreeMap::new();
         for cell in &matrix.cells {
             let by_name = cell.machine && one_by_one;
             let column = (!by_name, if by_name { cell.to.as_str() } else { cell.kind.as_str() });
-            let field = fields.entry((&cell.from, column)).or_insert(Verdict {
+            let field = fields.entry((&cell.from, column)).or_insert(CellVerdict {
                 worst: cell.worst,
                 count: 0,
                 of: 0,
@@ -53,10 +53,10 @@ impl Grid {
         let mut columns: Vec<(bool, &str)> = fields.keys().map(|(_, column)| *column).collect();
         columns.sort_unstable();
         columns.dedup();
-        let row = |name: &str| -> Vec<Option<Verdict>> {
+        let row = |name: &str| -> Vec<Option<CellVerdict>> {
             columns.iter().map(|column| fields.get(&(name, *column)).copied()).collect()
         };
-        let all: Vec<(String, Vec<Option<Verdict>>)> = matrix
+        let all: Vec<(String, Vec<Option<CellVerdict>>)> = matrix
             .machines
             .iter()
             .map(|machine| (machine.name.clone(), row(&machine.name)))
@@ -72,11 +72,11 @@ impl Grid {
     }
 }
 
-fn has_trouble(row: &[Option<Verdict>]) -> bool {
+fn has_trouble(row: &[Option<CellVerdict>]) -> bool {
     row.iter().flatten().any(|verdict| verdict.worst.gravity() > Outcome::Warn.gravity())
 }
 
-impl Verdict {
+impl CellVerdict {
     /// "✓ 3", "✗ 1/3"
     pub(super) fn shown(&self) -> String {
         let mark = symbol(self.worst);

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::grid::{Grid, Verdict};
+use super::grid::{CellVerdict, Grid};
 use super::{Cell, Matrix};
 use crate::report::html::markup::Markup;
 use crate::report::html::page::page;
@@ -153,7 +153,7 @@ fn grid(grid: &Grid, main: &mut Markup) {
     });
 }
 
-fn row(name: &str, fields: &[Option<Verdict>], rows: &mut Markup) {
+fn row(name: &str, fields: &[Option<CellVerdict>], rows: &mut Markup) {
     let known = fields.iter().flatten().map(|verdict| verdict.worst);
     let worst = known.max_by_key(|outcome| outcome.gravity()).unwrap_or(Outcome::Skip);
     rows.element("tr", &[("data-outcome", &worst.to_string())], |row| {

@@ -3,7 +3,7 @@
 use std::io;
 
 use super::Matrix;
-use super::grid::{Grid, MOST_ROWS, Verdict};
+use super::grid::{CellVerdict, Grid, MOST_ROWS};
 use crate::report::escape::markdown;
 
 /// Writes notes, disagreements, one-sided pairs, clocks, causes, and the matrix.
@@ -63,7 +63,7 @@ fn grid(grid: &Grid, out: &mut dyn io::Write) -> io::Result<()> {
     for (name, row) in &grid.rows {
         let fields: Vec<String> = row
             .iter()
-            .map(|field| field.as_ref().map_or_else(String::new, Verdict::shown))
+            .map(|field| field.as_ref().map_or_else(String::new, CellVerdict::shown))
             .collect();
         writeln!(out, "| {} | {} |", markdown(name), fields.join(" | "))?;
     }

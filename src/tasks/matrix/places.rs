@@ -9,14 +9,14 @@ use super::seen::{Flow, MachineRun};
 /// bridge, `localhost`) names none of them.
 #[derive(Debug, Default)]
 pub(super) struct Places {
-    addresses: HashMap<IpAddr, Owner>,
-    names: HashMap<String, Owner>,
+    addresses: HashMap<IpAddr, AddressOwner>,
+    names: HashMap<String, AddressOwner>,
     /// First labels, with the role: `central` may be `central.example.com`.
-    labels: HashMap<(String, String), Owner>,
+    labels: HashMap<(String, String), AddressOwner>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Owner {
+enum AddressOwner {
     Only(usize),
     Several,
 }
@@ -52,17 +52,17 @@ impl Places {
     }
 }
 
-fn own<K: std::hash::Hash + Eq>(owners: &mut HashMap<K, Owner>, key: K, machine: usize) {
-    let owner = owners.entry(key).or_insert(Owner::Only(machine));
-    if *owner != Owner::Only(machine) {
-        *owner = Owner::Several;
+fn own<K: std::hash::Hash + Eq>(owners: &mut HashMap<K, AddressOwner>, key: K, machine: usize) {
+    let owner = owners.entry(key).or_insert(AddressOwner::Only(machine));
+    if *owner != AddressOwner::Only(machine) {
+        *owner = AddressOwner::Several;
     }
 }
 
-fn only<K: std::hash::Hash + Eq>(owners: &HashMap<K, Owner>, key: &K) -> Option<usize> {
+fn only<K: std::hash::Hash + Eq>(owners: &HashMap<K, AddressOwner>, key: &K) -> Option<usize> {
     match owners.get(key) {
-        Some(Owner::Only(machine)) => Some(*machine),
-        Some(Owner::Several) | None => None,
+        Some(AddressOwner::Only(machine)) => Some(*machine),
+        Some(AddressOwner::Several) | None => None,
     }
 }
 

@@ -5,7 +5,7 @@ use std::io;
 use anstyle::Style;
 use unicode_width::UnicodeWidthStr;
 
-use super::grid::{Grid, MOST_ROWS, Verdict};
+use super::grid::{CellVerdict, Grid, MOST_ROWS};
 use super::{Matrix, SharedCause};
 use crate::report::Canvas;
 use crate::report::moment;
@@ -177,7 +177,7 @@ fn block(
     Ok(())
 }
 
-fn field(verdict: Option<Verdict>, width: usize, out: &mut dyn io::Write) -> io::Result<()> {
+fn field(verdict: Option<CellVerdict>, width: usize, out: &mut dyn io::Write) -> io::Result<()> {
     match verdict {
         None => write!(out, "  {}", pad("·", width)),
         Some(verdict) => {

@@ -47,12 +47,12 @@ pub(super) fn judge(
 
 /// One certificate of a chain, and what it is there.
 #[derive(Debug)]
-struct Link<'a> {
+struct ChainMember<'a> {
     is: X509Certificate<'a>,
     place: ChainLink,
 }
 
-impl<'a> Link<'a> {
+impl<'a> ChainMember<'a> {
     fn read(der: &'a [u8], place: ChainLink) -> Result<Self, Cause> {
         match X509Certificate::from_der(der) {
             Ok((_, is)) => Ok(Self { is, place }),
@@ -114,17 +114,17 @@ fn build<'a>(
     sent: &'a [CertificateDer<'_>],
     store: &'a Store,
     now: i64,
-) -> Result<Vec<Link<'a>>, Cause> {
+) -> Result<Vec<ChainMember<'a>>, Cause> {
     let Some((first, others)) = sent.split_first() else {
         return Err(Cause::Tls(TlsCause::CertificateInvalid {
             reason: "the server shows none".to_owned(),
             subject: String::new(),
         }));
     };
-    let mut chain = vec![Link::read(first, ChainLink::Server)?];
+    let mut chain = vec![ChainMember::read(first, ChainLink::Server)?];
     // One that cannot be read signs nobody.
-    let read = |der: &'a CertificateDer<'_>| Link::read(der, ChainLink::Intermediate).ok();
-    let mut others: Vec<Link<'a>> = others.iter().take(MOST_SENT).filter_map(read).collect();
+    let read = |der: &'a CertificateDer<'_>| ChainMember::read(der, ChainLink::Intermediate).ok();
+    let mut others: Vec<ChainMember<'a>> = others.iter().take(MOST_SENT).filter_map(read).collect();
     let mut is_anchored = false;
     while let Some(top) = chain.last().filter(|_| chain.len() < MOST_LINKS) {
         if top.is_self_signed() {
@@ -132,7 +132,8 @@ fn build<'a>(
             break;
         }
         let wanted = name::canonical(top.is.issuer());
-        let known = store.named(&wanted).filter_map(|der| Link::read(der, ChainLink::Root).ok());
+        let known =
+            store.named(&wanted).filter_map(|der| ChainMember::read(der, ChainLink::Root).ok());
         let known = known.filter(|issuer| issued(&issuer.is, &top.is));
         if let Some(issuer) = best(known.collect(), now) {
             is_anchored = true;
@@ -140,7 +141,7 @@ fn build<'a>(
         } else if is_anchored {
             break;
         } else {
-            let fits = |link: &Link<'_>| {
+            let fits = |link: &ChainMember<'_>| {
                 name::canonical(link.is.subject()) == wanted && issued(&link.is, &top.is)
             };
             let (fitting, rest) = others.into_iter().partition(fits);
@@ -162,8 +163,9 @@ fn build<'a>(
 }
 
 /// Of several that could have signed, one that is valid today; else the one that was longest.
-fn best(mut candidates: Vec<Link<'_>>, now: i64) -> Option<Link<'_>> {
-    let rank = |link: &Link<'_>| (link.is_in_time(now).is_ok(), link.is.validity().not_after);
+fn best(mut candidates: Vec<ChainMember<'_>>, now: i64) -> Option<ChainMember<'_>> {
+    let rank =
+        |link: &ChainMember<'_>| (link.is_in_time(now).is_ok(), link.is.validity().not_after);
     let at = (0..candidates.len()).rev().max_by_key(|&at| candidates.get(at).map(rank))?;
     Some(candidates.swap_remove(at))
 }
@@ -198,7 +200,7 @@ fn extension<'a, 'b>(
 }
 
 /// Why a chain that ends outside of the store is not trusted.
-fn unanchored(chain: &[Link<'_>], store: &Store) -> Cause {
+fn unanchored(chain: &[ChainMember<'_>], store: &Store) -> Cause {
     let (Some(leaf), Some(top)) = (chain.first(), chain.last()) else {
         return Cause::Tls(TlsCause::TrustStoreEmpty);
     };
@@ -240,7 +242,7 @@ fn is_fetched_by_browsers(certificate: &X509Certificate<'_>) -> bool {
 }
 
 /// May it stand at its place: extensions, purpose, and how many authorities may be below it?
-fn fits(chain: &[Link<'_>], at: usize, link: &Link<'_>) -> Result<(), Cause> {
+fn fits(chain: &[ChainMember<'_>], at: usize, link: &ChainMember<'_>) -> Result<(), Cause> {
     let certificate = &link.is;
     let strange = certificate
         .extensions()
@@ -263,7 +265,7 @@ fn fits(chain: &[Link<'_>], at: usize, link: &Link<'_>) -> Result<(), Cause> {
     has_purpose(at, link)
 }
 
-fn is_authority(chain: &[Link<'_>], at: usize, link: &Link<'_>) -> Result<(), Cause> {
+fn is_authority(chain: &[ChainMember<'_>], at: usize, link: &ChainMember<'_>) -> Result<(), Cause> {
     let certificate = &link.is;
     let constraints = certificate.basic_constraints().ok().flatten();
     let is_authority = match &constraints {
@@ -284,7 +286,7 @@ fn is_authority(chain: &[Link<'_>], at: usize, link: &Link<'_>) -> Result<(), Ca
 }
 
 /// Is it for servers, or an authority that may sign for them?
-fn has_purpose(at: usize, link: &Link<'_>) -> Result<(), Cause> {
+fn has_purpose(at: usize, link: &ChainMember<'_>) -> Result<(), Cause> {
     let wrong = |purposes: Vec<String>| {
         let (subject, link) = (link.subject(), link.place);
         Err(Cause::Tls(TlsCause::CertificateWrongPurpose { purposes, subject, link }))
@@ -319,7 +321,7 @@ fn has_purpose(at: usize, link: &Link<'_>) -> Result<(), Cause> {
 /// Security level 2: 112 bits, so RSA with 2,048 bits and no SHA-1.
 ///
 /// Nobody checks the signature of the last.
-fn is_strong(chain: &[Link<'_>], at: usize, link: &Link<'_>) -> Result<(), Cause> {
+fn is_strong(chain: &[ChainMember<'_>], at: usize, link: &ChainMember<'_>) -> Result<(), Cause> {
     let key = &link.is.public_key();
     let (algorithm, bits, least) = match key.parsed() {
         Ok(PublicKey::RSA(rsa)) => ("RSA", rsa.key_size(), 2_048),
@@ -352,12 +354,12 @@ fn is_strong(chain: &[Link<'_>], at: usize, link: &Link<'_>) -> Result<(), Cause
 }
 
 /// The size of a named curve by the point's length; P-521 fills 66 bytes.
-fn curve_bits(link: &Link<'_>) -> usize {
+fn curve_bits(link: &ChainMember<'_>) -> usize {
     let point = link.is.public_key().subject_public_key.data.len();
     point.saturating_sub(1) / 2 * 8
 }
 
-fn is_signed_by(link: &Link<'_>, issuer: &Link<'_>) -> Result<(), Cause> {
+fn is_signed_by(link: &ChainMember<'_>, issuer: &ChainMember<'_>) -> Result<(), Cause> {
     let subject = || link.subject();
     let key = issuer.is.public_key();
     let (Some(key_is), Some(signed_as)) = (

@@ -43,7 +43,7 @@ pub(super) fn map(report: &Report, to: &mut Markup) {
 /// What is drawn.
 #[derive(Debug)]
 struct Map<'a> {
-    peers: Vec<Peer<'a>>,
+    peers: Vec<MapPeer<'a>>,
     /// Arrows there was no room for.
     left_out: usize,
     /// Flows without a single target.
@@ -52,7 +52,7 @@ struct Map<'a> {
 
 /// One peer, or all of a subnet.
 #[derive(Debug)]
-struct Peer<'a> {
+struct MapPeer<'a> {
     /// What it is: `NTP server`.
     party: &'a Party,
     /// Its name or address, or its subnet; empty: nobody knows who will call.
@@ -74,7 +74,7 @@ struct Arrow<'a> {
 
 /// Where on its way an arrow ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum End {
+enum MapEnd {
     /// It gets through.
     Nowhere,
     /// Before it leaves this machine.
@@ -158,7 +158,7 @@ fn keep_the_gravest(found: &mut Vec<(&Party, String, Arrow<'_>)>) -> usize {
 }
 
 /// Arrows by peer; who calls us is the peer of that kind we call, if there is just one.
-fn peers<'a>(found: Vec<(&'a Party, String, Arrow<'a>)>) -> Vec<Peer<'a>> {
+fn peers<'a>(found: Vec<(&'a Party, String, Arrow<'a>)>) -> Vec<MapPeer<'a>> {
     let mut named: HashMap<&Party, Vec<String>> = HashMap::new();
     for (party, name, _) in &found {
         let of_party = named.entry(party).or_default();
@@ -166,7 +166,7 @@ fn peers<'a>(found: Vec<(&'a Party, String, Arrow<'a>)>) -> Vec<Peer<'a>> {
             of_party.push(name.clone());
         }
     }
-    let mut peers: Vec<Peer<'a>> = Vec::new();
+    let mut peers: Vec<MapPeer<'a>> = Vec::new();
     for (party, name, arrow) in found {
         let name = match named.get(party).map(Vec::as_slice) {
             Some([only]) if name.is_empty() => only.clone(),
@@ -174,7 +174,7 @@ fn peers<'a>(found: Vec<(&'a Party, String, Arrow<'a>)>) -> Vec<Peer<'a>> {
         };
         match peers.iter_mut().find(|peer| peer.party == party && peer.name == name) {
             Some(peer) => peer.arrows.push(arrow),
-            None => peers.push(Peer { party, name, arrows: vec![arrow] }),
+            None => peers.push(MapPeer { party, name, arrows: vec![arrow] }),
         }
     }
     peers
@@ -219,19 +219,19 @@ impl Arrow<'_> {
         by
     }
 
-    fn end(&self) -> End {
+    fn end(&self) -> MapEnd {
         let (Some(cause), Outcome::Fail | Outcome::Unknown) = (&self.worst.cause, self.outcome())
         else {
-            return End::Nowhere;
+            return MapEnd::Nowhere;
         };
         let device = self.device();
         let hop = device.and_then(|device| self.hops().iter().position(|hop| *hop == Some(device)));
         match (cause.owner, hop) {
-            (_, Some(hop)) => End::Hop(hop),
-            (Some(Owner::ThisHost), None) if self.is_inbound => End::There,
-            (Some(Owner::ThisHost), None) => End::Here,
-            (Some(Owner::FarSide), None) => End::There,
-            (Some(Owner::Network(_) | Owner::Nobody) | None, None) => End::Between,
+            (_, Some(hop)) => MapEnd::Hop(hop),
+            (Some(Owner::ThisHost), None) if self.is_inbound => MapEnd::There,
+            (Some(Owner::ThisHost), None) => MapEnd::Here,
+            (Some(Owner::FarSide), None) => MapEnd::There,
+            (Some(Owner::Network(_) | Owner::Nobody) | None, None) => MapEnd::Between,
         }
     }
 }

@@ -12,10 +12,10 @@ use crate::site::discover::facts::Device;
 /// The SNMP credentials met so far, each once.
 pub(super) struct Known<'a> {
     facts: &'a Facts,
-    snmp: Vec<Named<'a>>,
+    snmp: Vec<NamedCredentials<'a>>,
 }
 
-struct Named<'a> {
+struct NamedCredentials<'a> {
     name: String,
     credentials: snmp::Credentials,
     /// A device that is read with them.
@@ -45,7 +45,11 @@ impl<'a> Known<'a> {
             0 => "default".to_owned(),
             others => format!("snmp-{}", others + 1),
         };
-        self.snmp.push(Named { name: name.clone(), credentials: credentials.clone(), of });
+        self.snmp.push(NamedCredentials {
+            name: name.clone(),
+            credentials: credentials.clone(),
+            of,
+        });
         Some(name)
     }
 
@@ -74,7 +78,7 @@ impl<'a> Known<'a> {
     }
 }
 
-impl Named<'_> {
+impl NamedCredentials<'_> {
     fn write(&self, page: &mut Page) {
         let of = self.of;
         let refer = |page: &mut Page, key: &str, secret: &str| {
