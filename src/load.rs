@@ -33,7 +33,7 @@ pub(crate) enum Request {
     PlanAll(Vec<Job>),
     /// Print a flow table as a document.
     Flows {
-        /// Its rows.
+        /// The rows to write.
         flows: Requirements,
         /// Where and how to print it.
         output: Output<flows::Format>,

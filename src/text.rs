@@ -88,10 +88,6 @@ pub(crate) fn first_of<T: Display>(items: &[T], most: usize) -> String {
 }
 
 /// Writes `text` behind `first`; its other lines begin below its first one. Nothing for no text.
-///
-/// # Errors
-///
-/// What the writer says.
 pub(crate) fn hanging(
     first: &str,
     text: &str,
@@ -110,10 +106,6 @@ pub(crate) fn hanging(
 }
 
 /// Writes `text` behind the mark of an outcome.
-///
-/// # Errors
-///
-/// What the writer says.
 pub(crate) fn marked(
     outcome: Outcome,
     text: &str,
@@ -165,10 +157,6 @@ pub(crate) struct Labels {
 
 impl Labels {
     /// Writes a label and its text; a label that is longer than its column has a line of its own.
-    ///
-    /// # Errors
-    ///
-    /// What the writer says.
     pub(crate) fn write(self, label: &str, text: &str, out: &mut dyn io::Write) -> io::Result<()> {
         let mut label = label;
         if label.width() > self.column && !text.is_empty() {

@@ -66,7 +66,7 @@ pub struct Case {
     pub probe: Probe,
     /// Over TCP or UDP.
     pub transport: Transport,
-    /// Whom.
+    /// The address asked.
     pub peer: Peer,
 }
 

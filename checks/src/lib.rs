@@ -74,7 +74,7 @@ use net::{Ask, Packets};
 /// The verdict on one address, and what was seen on the way to it.
 #[derive(Clone, Debug)]
 pub struct Finding {
-    /// Who was asked.
+    /// The address asked, and the name it goes by.
     pub peer: Peer,
     /// The address we asked from, once a socket told.
     pub source: Option<IpAddr>,

@@ -71,7 +71,7 @@ pub enum Refused {
     Icmp {
         /// The device.
         by: IpAddr,
-        /// Its exact words.
+        /// The ICMP message.
         icmp: Icmp,
     },
 }
@@ -100,9 +100,9 @@ pub enum Beyond {
     },
     /// One more device.
     Device {
-        /// Its distance.
+        /// How many hops away it is.
         hop: u8,
-        /// Its address.
+        /// The device that answered.
         by: IpAddr,
     },
 }

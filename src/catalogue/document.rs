@@ -57,7 +57,7 @@ pub(crate) struct VendorPage {
     pub(crate) id: String,
     /// Whose page it is.
     pub(crate) vendor: String,
-    /// Its title.
+    /// What the document is called.
     pub(crate) title: String,
     /// The version of the product it describes.
     #[serde(skip_serializing_if = "Option::is_none", default)]

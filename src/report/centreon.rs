@@ -16,10 +16,6 @@ use super::{Report, words};
 use crate::run::outcome::Outcome;
 
 /// Writes the status line, then a line for each row that does not simply pass.
-///
-/// # Errors
-///
-/// What the writer says.
 pub(super) fn write(report: &Report, out: &mut dyn io::Write) -> io::Result<()> {
     let (state, _) = report.ending().plugin();
     let summary = text(&words::summary(report).join(", "));

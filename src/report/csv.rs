@@ -35,10 +35,6 @@ const COLUMNS: [&str; 24] = [
 ];
 
 /// Writes the header and a line a step, each ended by CR LF.
-///
-/// # Errors
-///
-/// What the writer says.
 pub(super) fn write(report: &Report, out: &mut dyn io::Write) -> io::Result<()> {
     line(&COLUMNS.map(str::to_owned), out)?;
     report.steps.iter().try_for_each(|step| line(&cells(report, step), out))

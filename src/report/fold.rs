@@ -10,7 +10,7 @@ use preflight_checks::{Cause, LocalRoute, NameCause, PathCause, RouteCause, WebC
 pub(super) struct Failed<'a> {
     /// Index of the step.
     pub(super) index: usize,
-    /// Why it failed.
+    /// What made it fail.
     pub(super) cause: &'a Cause,
     /// The addresses and ports it asked.
     pub(super) asked: Vec<SocketAddr>,

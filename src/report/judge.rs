@@ -30,7 +30,7 @@ pub(crate) fn step(step: &Step, found: &Found, phase: Phase) -> StepReport {
 pub(super) struct Judged {
     /// What is known of it so far.
     pub(super) report: StepReport,
-    /// Why it failed.
+    /// What made it fail.
     pub(super) cause: Option<Cause>,
     /// The addresses and ports it asked.
     pub(super) asked: Vec<SocketAddr>,

@@ -16,10 +16,6 @@ use super::{ConcernReport, Ending, Report, StepReport, words};
 use crate::run::outcome::Outcome;
 
 /// Writes one suite: the run.
-///
-/// # Errors
-///
-/// What the writer says.
 pub(super) fn write(report: &Report, out: &mut dyn io::Write) -> io::Result<()> {
     let shown: Vec<Shown> = report.steps.iter().map(|step| Shown::of(report, step)).collect();
     let count = |is: Shown| shown.iter().filter(|shown| **shown == is).count();

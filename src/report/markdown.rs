@@ -14,10 +14,6 @@ use super::rows::{ReportRow, rows};
 use super::{CauseReport, Report, words};
 
 /// Writes the report as one document.
-///
-/// # Errors
-///
-/// What the writer says.
 pub(super) fn write(report: &Report, out: &mut dyn io::Write) -> io::Result<()> {
     writeln!(out, "# Preflight of {}\n", text(&report.host.name))?;
     for parts in words::head(report) {

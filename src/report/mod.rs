@@ -136,10 +136,6 @@ pub(crate) struct Canvas {
 
 impl Format {
     /// Writes `report`.
-    ///
-    /// # Errors
-    ///
-    /// What the writer says.
     pub(crate) fn write(
         self,
         report: &Report,

@@ -73,7 +73,7 @@ pub(crate) struct Report {
 pub(crate) struct Tool {
     /// `preflight`
     pub(crate) name: String,
-    /// Its version.
+    /// The version that it names.
     pub(crate) version: String,
 }
 
@@ -136,7 +136,7 @@ pub(crate) struct StepReport {
     pub(crate) outcome: Outcome,
     /// One line: what was seen, the cause, or why it was skipped.
     pub(crate) result: String,
-    /// Why it failed.
+    /// What made it fail.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) cause: Option<CauseReport>,
     /// Why this version could not judge what was saved: the step stands as its report has it.
@@ -227,7 +227,7 @@ pub(crate) enum Why {
 /// A cause of a saved report that this version cannot read.
 #[derive(Clone, Debug)]
 pub(crate) struct UnreadCause {
-    /// Its code.
+    /// The code that a later version gave.
     pub(crate) code: String,
     /// What that report says its layer is.
     pub(crate) layer: String,
@@ -235,7 +235,7 @@ pub(crate) struct UnreadCause {
     pub(crate) owner: String,
     /// The device that report names.
     pub(crate) device: Option<String>,
-    /// Its facts.
+    /// The facts beside the code, as they were saved.
     pub(crate) facts: Map<String, Value>,
 }
 
@@ -424,7 +424,7 @@ pub(crate) struct AttemptReport {
     pub(crate) source: Option<Readable<IpAddr>>,
     /// pass, fail or unknown.
     pub(crate) outcome: Outcome,
-    /// Why it failed.
+    /// What made it fail.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "coded")]
     pub(crate) cause: Option<Readable<Cause>>,

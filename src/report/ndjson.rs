@@ -69,20 +69,12 @@ impl RunLabel {
     }
 
     /// The line of a step that finished.
-    ///
-    /// # Errors
-    ///
-    /// What the writer says.
     pub(crate) fn step(&self, step: &StepReport, out: &mut dyn io::Write) -> io::Result<()> {
         let content = LineContent::Step { step: without(step, "because_of") };
         self.line(content, out)
     }
 
     /// The last line: all of the report but its steps.
-    ///
-    /// # Errors
-    ///
-    /// What the writer says.
     pub(crate) fn summary(&self, report: &Report, out: &mut dyn io::Write) -> io::Result<()> {
         let root = |step: &'_ StepReport| step.because_of.is_some();
         let folded = report.steps.iter().filter(|step| root(step));
@@ -102,10 +94,6 @@ impl RunLabel {
 }
 
 /// Writes all lines of a report that is finished.
-///
-/// # Errors
-///
-/// What the writer says.
 pub(super) fn write(report: &Report, out: &mut dyn io::Write) -> io::Result<()> {
     let run = RunLabel::of(report);
     report.steps.iter().try_for_each(|step| run.step(step, out))?;

@@ -16,10 +16,6 @@ use super::{Report, StepReport};
 use crate::run::outcome::Outcome;
 
 /// Writes every family, and the mark of the end.
-///
-/// # Errors
-///
-/// What the writer says.
 pub(super) fn write(report: &Report, out: &mut dyn io::Write) -> io::Result<()> {
     let mut families = Families::default();
     run(report, &mut families);

@@ -18,10 +18,6 @@ const LISTED: usize = 20;
 pub(super) const HEADING: &str = "In the machine's own files";
 
 /// Writes the mistakes under a heading: where, what, and what to do about it.
-///
-/// # Errors
-///
-/// What the writer says.
 pub(crate) fn mistakes<'a>(
     found: impl IntoIterator<Item = &'a Mistake>,
     width: usize,
@@ -53,10 +49,6 @@ fn one(mistake: &Mistake, width: usize, out: &mut dyn io::Write) -> io::Result<(
 }
 
 /// Writes what could not be read, and what it would have told.
-///
-/// # Errors
-///
-/// What the writer says.
 pub(crate) fn notes(
     notes: impl IntoIterator<Item = NoteReport>,
     width: usize,

@@ -18,10 +18,6 @@ use crate::site::{Exempt, Find, Origin};
 use crate::text::{MIN_WIDTH, at_slashes, first_of, in_one, pad, side_by_side, wrap};
 
 /// Writes a plan: what would be asked, and where each value came from.
-///
-/// # Errors
-///
-/// What the writer says.
 pub(crate) fn write(plan: &Plan, canvas: Canvas, out: &mut dyn io::Write) -> io::Result<()> {
     one(plan, canvas, out)?;
     follow_ups(std::slice::from_ref(plan), canvas.width.max(MIN_WIDTH), out)
@@ -47,10 +43,6 @@ fn one(plan: &Plan, canvas: Canvas, out: &mut dyn io::Write) -> io::Result<()> {
 }
 
 /// Plans of several machines, with a line between two.
-///
-/// # Errors
-///
-/// What the writer says.
 pub(crate) fn write_all(plans: &[Plan], canvas: Canvas, out: &mut dyn io::Write) -> io::Result<()> {
     for (index, plan) in plans.iter().enumerate() {
         if index > 0 {

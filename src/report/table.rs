@@ -14,10 +14,6 @@ use crate::run::plan::Direction;
 use crate::text::{Labels, MIN_WIDTH, in_one, marked, pad, side_by_side, style, symbol, wrap};
 
 /// Writes the table, then what to do about each failure, then the summary.
-///
-/// # Errors
-///
-/// What the writer says.
 pub(crate) fn write(report: &Report, canvas: Canvas, out: &mut dyn io::Write) -> io::Result<()> {
     let canvas = Canvas { width: canvas.width.max(MIN_WIDTH), ..canvas };
     for parts in words::head(report) {

@@ -14,10 +14,6 @@ const TITLES: [&str; 9] =
     ["OUTCOME", "FLOW", "TARGET", "ORIGIN", "FROM", "TOOK", "CODE", "ACTS", "RESULT"];
 
 /// Writes head, rows, notes and the summary.
-///
-/// # Errors
-///
-/// What the writer says.
 pub(super) fn write(report: &Report, out: &mut dyn io::Write) -> io::Result<()> {
     for parts in words::head(report) {
         writeln!(out, "{}", parts.join(" · "))?;

@@ -34,7 +34,7 @@ use crate::site::local;
 pub(crate) struct Request {
     /// The machine, whose plan has the flows.
     pub(crate) job: Job,
-    /// How long.
+    /// How long to answer.
     pub(crate) within: Duration,
     /// On one address; none: on all.
     pub(crate) bind: Option<IpAddr>,

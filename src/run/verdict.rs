@@ -22,7 +22,7 @@ pub(crate) struct Conclusion {
     pub(crate) headline: String,
     /// Facts of the attempt that decided.
     pub(crate) evidence: Evidence,
-    /// Its timings.
+    /// What the attempt that decided took.
     pub(crate) timings: Timings,
     /// Index of that attempt.
     pub(crate) decided_by: Option<usize>,

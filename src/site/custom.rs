@@ -17,7 +17,7 @@ pub(crate) struct Custom {
     pub(crate) name: String,
     /// The SCHEME: a service's name.
     pub(crate) scheme: String,
-    /// Where.
+    /// Host and port, or URL.
     pub(crate) place: Place,
     /// Of a database that looks at them before it asks for a password: user and database.
     pub(crate) session: Session,

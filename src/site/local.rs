@@ -11,7 +11,7 @@ use super::discover::{At, Files};
 /// Who is asking: on top of every report.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub(crate) struct Host {
-    /// Its name.
+    /// The name it goes by.
     pub(crate) name: String,
     /// Its distribution, as it calls itself.
     pub(crate) os: String,

@@ -337,7 +337,7 @@ pub(crate) struct Target {
 pub(crate) struct Exempt {
     /// The word of `no_proxy`, or `DIRECT`, or `_none_`.
     pub(crate) word: String,
-    /// Who says so.
+    /// What named it: a file, a flag, the flow table.
     pub(crate) origin: Origin,
 }
 

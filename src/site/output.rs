@@ -36,7 +36,7 @@ pub(crate) const KEYS: [&str; 7] =
 pub(crate) struct Link {
     /// The generation of BBDO.
     pub(crate) speaks: Generation,
-    /// Its output.
+    /// The settings of its output.
     pub(crate) output: BrokerOutput,
     /// The same with the contents of its files, in a run.
     pub(crate) opened: Option<bbdo::Output>,

@@ -42,27 +42,27 @@ pub enum AgentCause {
     OtlpTokenRefused {
         /// Its status: 7 or 16.
         status: String,
-        /// Its words.
+        /// What it said, printable.
         text: String,
     },
     /// A gRPC server ends the call with an error of its own.
     #[error("gRPC answers with an error (status {status}): {text}")]
     GrpcFailed {
-        /// Its status.
+        /// The status that gRPC or HTTP gives.
         status: String,
-        /// Its words.
+        /// What it said, printable.
         text: String,
     },
     /// The agent on NSClient's old port refuses the password given.
     #[error("NSClient refuses the password given: {text}")]
     NsclientNtLogin {
-        /// Its words.
+        /// What it said, printable.
         text: String,
     },
     /// The agent on NSClient's old port answers with an error.
     #[error("NSClient answers with an error: {text}")]
     NsclientNtError {
-        /// Its words.
+        /// What it said, printable.
         text: String,
     },
 }

@@ -26,7 +26,7 @@ pub enum BbdoCause {
     /// The broker speaks BBDO 2, and a poller of today speaks 3.
     #[error("the broker speaks BBDO {version}, a poller of today speaks 3")]
     BbdoTwo {
-        /// Its version.
+        /// The version that it names.
         version: String,
     },
     /// The broker's major version is not the poller's.
@@ -34,7 +34,7 @@ pub enum BbdoCause {
     BbdoMajor {
         /// The version asked with.
         ours: String,
-        /// Its version.
+        /// The version that it names.
         theirs: String,
     },
     /// The two ends are configured for different transports.
@@ -56,7 +56,7 @@ pub enum BbdoCause {
     /// What the poller trusts does not fit the broker's certificate.
     #[error("the broker's certificate does not pass this poller's check: {because}")]
     BbdoCertificate {
-        /// Why not.
+        /// Why it does not pass.
         because: Box<Cause>,
     },
     /// The broker hangs up on the poller's certificate.
@@ -65,7 +65,7 @@ pub enum BbdoCause {
     /// A file of the poller's output is of no use to it.
     #[error("this poller's output cannot use {file}: {why}")]
     BbdoFileUnusable {
-        /// Which.
+        /// The file that cannot be used.
         file: String,
         /// In words.
         why: String,

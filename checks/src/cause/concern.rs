@@ -56,7 +56,7 @@ pub enum Concern {
     NameSlow {
         /// The name.
         name: String,
-        /// How long.
+        /// How long the answer took.
         #[serde(rename = "took_ms")]
         took: Millis,
         /// The DNS servers that do not answer as they should.
@@ -67,7 +67,7 @@ pub enum Concern {
     PeerIsLoopback {
         /// The peer's name.
         name: String,
-        /// Its first address.
+        /// The first of its addresses.
         address: IpAddr,
         /// Where that came from: `/etc/hosts:2`, `DNS`.
         origin: String,
@@ -87,7 +87,7 @@ pub enum Concern {
     OtherWayFails {
         /// Its protocol and port: "https 443".
         way: String,
-        /// Its sentence.
+        /// What failed there, as a sentence.
         failed: String,
     },
     /// The certificate ends soon.
@@ -155,7 +155,7 @@ pub enum Concern {
     /// Segments had to be sent again.
     #[error("packets are lost: TCP had to send {segments} again")]
     TcpLosses {
-        /// How many.
+        /// Segments that were sent again.
         segments: u32,
     },
     /// It works, and from some ports of ours nothing gets through.
@@ -171,14 +171,14 @@ pub enum Concern {
     /// The answer came, and took long.
     #[error("slow: an answer takes {took}")]
     SlowAnswer {
-        /// How long.
+        /// How long the answer took.
         #[serde(rename = "took_ms")]
         took: Millis,
     },
     /// The way there and back takes long.
     #[error("slow: a round trip takes {took}")]
     SlowRoundTrip {
-        /// How long.
+        /// How long the answer took.
         #[serde(rename = "took_ms")]
         took: Millis,
     },
@@ -252,7 +252,7 @@ pub enum Concern {
     /// A file of the poller's output may not be read here.
     #[error("{file} could not be read here ({why}), so what it is for was not tested")]
     BbdoFileUnread {
-        /// Which.
+        /// The file that could not be read.
         file: String,
         /// In words.
         why: String,
@@ -267,7 +267,7 @@ pub enum Concern {
     /// BBDO 2 still answers.
     #[error("the broker is configured for BBDO {version}, deprecated since 25.10")]
     BbdoOld {
-        /// Its version.
+        /// The version that it names.
         version: String,
     },
     /// The agent's view is small.

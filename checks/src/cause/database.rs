@@ -27,7 +27,7 @@ pub enum DatabaseCause {
     DatabaseHostRefused {
         /// The database's error code.
         error_code: String,
-        /// Its words.
+        /// What it said, printable.
         text: String,
     },
     /// The database refuses a user who stands for nobody; what it would say to the real one is open.
@@ -37,7 +37,7 @@ pub enum DatabaseCause {
     DatabaseUserUntold {
         /// The user asked with.
         user: String,
-        /// Its words.
+        /// What it said, printable.
         text: String,
     },
     /// The database greets with an error.
@@ -45,7 +45,7 @@ pub enum DatabaseCause {
     DatabaseError {
         /// The database's error code.
         error_code: String,
-        /// Its words.
+        /// What it said, printable.
         text: String,
     },
     /// It has no password, and so lets nobody ask from another machine.

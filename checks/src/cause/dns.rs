@@ -69,7 +69,7 @@ pub enum DnsCause {
     DnsUnanswered {
         /// What was asked.
         question: String,
-        /// How long.
+        /// How long its answer was waited for.
         #[serde(rename = "waited_ms")]
         waited: Millis,
     },

@@ -315,19 +315,19 @@ pub enum HostAnswer {
     Open {
         /// TCP or UDP.
         transport: Transport,
-        /// Which.
+        /// The port.
         port: u16,
     },
     /// Another port of it says that nothing listens there.
     Closed {
         /// TCP or UDP.
         transport: Transport,
-        /// Which.
+        /// The port.
         port: u16,
     },
     /// It rejects another port in its own name.
     Rejected {
-        /// Its exact words.
+        /// The ICMP message.
         icmp: Icmp,
     },
     /// It answers an ICMP echo request.
@@ -434,7 +434,7 @@ pub enum NtpWeakness {
 /// A program that keeps a machine's time.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NtpProgram {
-    /// Its name.
+    /// The name it goes by.
     pub name: String,
     /// The largest root distance that it accepts.
     #[serde(rename = "limit_ms")]

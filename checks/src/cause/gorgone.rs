@@ -64,7 +64,7 @@ pub enum GorgoneCause {
     /// The WebSocket opens, and Gorgone does not take this poller's token.
     #[error("Gorgone refuses this poller's token: {text}")]
     GorgoneTokenRefused {
-        /// Its words.
+        /// What it said, printable.
         text: String,
     },
     /// Gorgone's API refuses whoever asks: its list of hosts, or its login.

@@ -118,7 +118,7 @@ pub enum NameCause {
     NameIsLoopback {
         /// The name asked for.
         name: String,
-        /// Its first address.
+        /// The first of its addresses.
         address: IpAddr,
         /// Where that came from: `/etc/hosts:2`, `DNS`.
         origin: String,
@@ -128,7 +128,7 @@ pub enum NameCause {
     NameIsNobody {
         /// The name asked for.
         name: String,
-        /// Its first address.
+        /// The first of its addresses.
         address: IpAddr,
         /// Where that came from: `/etc/hosts:2`, `DNS`.
         origin: String,
@@ -146,7 +146,7 @@ pub enum NameCause {
     NameFileUnread {
         /// The name asked for.
         name: String,
-        /// Which.
+        /// The file that cannot be read.
         file: String,
         /// The operating system's words.
         error: String,

@@ -25,19 +25,19 @@ pub enum NsclientCause {
     /// NSClient++ is there and does not serve this address.
     #[error("NSClient++ does not allow this host (allowed hosts)")]
     NsclientNotAllowed {
-        /// Its words.
+        /// What the agent said, printable.
         body: String,
     },
     /// NSClient++ refuses, and this version has one answer for both reasons.
     #[error("NSClient++ refuses this host or the password given; it does not say which")]
     NsclientRefused {
-        /// Its words.
+        /// What the agent said, printable.
         body: String,
     },
     /// NSClient++ refuses the password given.
     #[error("NSClient++ refuses the password given")]
     NsclientLogin {
-        /// Its words.
+        /// What the agent said, printable.
         body: String,
     },
 }

@@ -57,7 +57,7 @@ pub enum PathCause {
         to: IpAddr,
         /// The device that said so.
         by: IpAddr,
-        /// Its exact words.
+        /// The ICMP message.
         icmp: Icmp,
         /// It was said of so many hosts beside it, and of this one by silence: a router tells only a
         /// few in a second. 0: it was said of this one.
@@ -71,7 +71,7 @@ pub enum PathCause {
         to: IpAddr,
         /// The device that said so.
         by: IpAddr,
-        /// Its exact words.
+        /// The ICMP message.
         icmp: Icmp,
     },
     /// A device on the way rejects the packet.
@@ -81,7 +81,7 @@ pub enum PathCause {
         to: SocketAddr,
         /// The device that rejected it.
         by: IpAddr,
-        /// Its exact words.
+        /// The ICMP message.
         icmp: Icmp,
     },
     /// A RST came in the target's name, and not from the target.
@@ -101,11 +101,11 @@ pub enum PathCause {
     /// A connection that was open was reset in the target's name, and not by the target.
     #[error("connected, then reset by {}, not by the target (after {received} bytes)", device_at(*.hop, *.by))]
     CutOff {
-        /// Who was asked.
+        /// The address and port asked.
         to: SocketAddr,
         /// The device at that hop, when it names itself.
         by: Option<IpAddr>,
-        /// Its distance.
+        /// How many hops away it is.
         hop: u8,
         /// Bytes that had arrived.
         received: usize,
@@ -117,7 +117,7 @@ pub enum PathCause {
         to: SocketAddr,
         /// The device at that hop, when it names itself.
         by: Option<IpAddr>,
-        /// Its distance.
+        /// How many hops away it is.
         hop: u8,
         /// Its exact words; none: that nothing listens there.
         icmp: Option<Icmp>,
@@ -132,9 +132,9 @@ pub enum PathCause {
         to: SocketAddr,
         /// The device at that hop, when it names itself.
         by: Option<IpAddr>,
-        /// Its distance.
+        /// How many hops away it is.
         hop: u8,
-        /// Its exact words.
+        /// The ICMP message.
         icmp: Icmp,
     },
     /// The target's own firewall rejects the packet.
@@ -142,7 +142,7 @@ pub enum PathCause {
     TargetRejected {
         /// The target, which is also who answered.
         to: SocketAddr,
-        /// Its exact words.
+        /// The ICMP message.
         icmp: Icmp,
     },
     /// The operating system reports a refusal without naming who refused.
@@ -156,11 +156,11 @@ pub enum PathCause {
     /// Nothing came back.
     #[error("no answer within {waited}")]
     NoAnswer {
-        /// Who was asked.
+        /// The address and port asked.
         to: SocketAddr,
         /// What was being waited for.
         phase: Phase,
-        /// How long.
+        /// How long its answer was waited for.
         #[serde(rename = "waited_ms")]
         waited: Millis,
     },
@@ -171,7 +171,7 @@ pub enum PathCause {
         to: IpAddr,
         /// The device that said so.
         by: IpAddr,
-        /// Its exact words.
+        /// The ICMP message.
         icmp: Icmp,
     },
     /// No answer; another question to the same host gets further than this port's.
@@ -183,7 +183,7 @@ pub enum PathCause {
         no_further_than(*.after)
     )]
     FilteredBetween {
-        /// Who was asked.
+        /// The address and port asked.
         to: SocketAddr,
         /// The last device that this port's packets reach; `None`: not even the next hop.
         after: Option<IpAddr>,
@@ -203,11 +203,11 @@ pub enum PathCause {
     /// this host looks the same.
     #[error("no answer; the host is up ({alive}); packets for this port get as far as {by} (hop {hop}){}", facts::as_beside(*.beside))]
     PortSilentAfter {
-        /// Who was asked.
+        /// The address and port asked.
         to: SocketAddr,
         /// The last device that this port's packets are known to reach.
         by: IpAddr,
-        /// Its distance.
+        /// How many hops away it is.
         hop: u8,
         /// Is the host the next hop? Then it is this device or the host.
         next_is_host: bool,
@@ -226,7 +226,7 @@ pub enum PathCause {
         "no answer from this port; the host is up ({alive}); no router on the way names itself"
     )]
     PortSilent {
-        /// Who was asked.
+        /// The address and port asked.
         to: SocketAddr,
         /// How the host itself answers.
         alive: HostAnswer,
@@ -237,7 +237,7 @@ pub enum PathCause {
     /// No answer; the host itself answers, and no router is in between.
     #[error("no answer from this port; the host is up ({alive}); no router stands in between")]
     PortSilentOnSegment {
-        /// Who was asked.
+        /// The address and port asked.
         to: SocketAddr,
         /// How the host itself answers.
         alive: HostAnswer,
@@ -248,11 +248,11 @@ pub enum PathCause {
     /// No answer, nor from anything else of the host; the last device to name itself is known.
     #[error("nothing of this host answers; packets get as far as {by} (hop {hop}){}", facts::as_beside(*.beside))]
     HostSilentAfter {
-        /// Who was asked.
+        /// The address and port asked.
         to: SocketAddr,
         /// The last device that our packets are known to reach.
         by: IpAddr,
-        /// Its distance.
+        /// How many hops away it is.
         hop: u8,
         /// How long the port was asked before.
         #[serde(rename = "waited_ms")]
@@ -265,7 +265,7 @@ pub enum PathCause {
     /// No answer at first, and one when asked again a moment later.
     #[error("no answer within {waited}, then one from hop {hop} when asked again")]
     Unsteady {
-        /// Who was asked.
+        /// The address and port asked.
         to: SocketAddr,
         /// The shortest distance it answered at.
         hop: u8,
@@ -278,7 +278,7 @@ pub enum PathCause {
         "the service is there, and packets are lost: {answered} of {asked} questions were answered"
     )]
     MostlyLost {
-        /// Who was asked.
+        /// The address and port asked.
         to: SocketAddr,
         /// Answers that came.
         answered: usize,
@@ -290,7 +290,7 @@ pub enum PathCause {
     /// Where the load is shared over several paths, the ports choose the path.
     #[error("{}", dead_path(*.transport, open, dead))]
     OnePathDead {
-        /// Who was asked.
+        /// The address and port asked.
         to: SocketAddr,
         /// Over TCP or UDP.
         transport: Transport,
@@ -304,7 +304,7 @@ pub enum PathCause {
     /// Not a matter of the service: the peer's kernel acknowledges whatever arrives.
     #[error("connected, but {} never acknowledged: lost on the way ({repeats} repeats, {waited})", our_bytes(*.missing, *.sent))]
     Unacknowledged {
-        /// Who was asked.
+        /// The address and port asked.
         to: SocketAddr,
         /// Bytes that were never acknowledged.
         missing: u64,
@@ -312,19 +312,19 @@ pub enum PathCause {
         sent: u64,
         /// How often the first of them were repeated.
         repeats: u32,
-        /// How long.
+        /// How long its answer was waited for.
         #[serde(rename = "waited_ms")]
         waited: Millis,
     },
     /// Connected, but what the peer says never arrives, though it says something.
     #[error("connected, but the peer's {} on the way ({waited})", lost(asked.as_deref()))]
     AnswersLost {
-        /// Who was asked.
+        /// The address and port asked.
         to: SocketAddr,
         /// What it was asked last; none: it speaks first.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         asked: Option<Cow<'static, str>>,
-        /// How long.
+        /// How long its answer was waited for.
         #[serde(rename = "waited_ms")]
         waited: Millis,
     },
@@ -337,14 +337,14 @@ pub enum PathCause {
         if *.ours { "here" } else { "the peer" }
     )]
     MtuBlackHole {
-        /// Who was asked.
+        /// The address and port asked.
         to: SocketAddr,
         /// Smaller segments that did arrive, behind the hole; 0: the same with small packets works.
         segments: u32,
         /// Is it our packets that do not arrive?
         #[serde(default)]
         ours: bool,
-        /// How long.
+        /// How long its answer was waited for.
         #[serde(rename = "waited_ms")]
         waited: Millis,
     },

@@ -103,7 +103,7 @@ pub struct Passage<'a> {
 /// Something that a step asks of whoever stands in its way.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Demand {
-    /// Of whom.
+    /// Who is asked for it.
     pub of: Owner,
     /// In words: "allow TCP 5669 from 10.2.0.7 to 10.0.0.5".
     pub what: String,

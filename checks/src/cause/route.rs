@@ -86,7 +86,7 @@ pub enum RouteCause {
     /// The answers reach this host, and it drops them itself.
     #[error("answers arrive, and this host drops them ({how})")]
     ReplyDroppedHere {
-        /// Who answers.
+        /// The address and port whose answers are dropped.
         to: SocketAddr,
         /// What drops them.
         how: DropSign,
@@ -99,9 +99,9 @@ pub enum RouteCause {
     SourceUnusable {
         /// The address of ours that was asked for.
         from: IpAddr,
-        /// Whom.
+        /// The address asked.
         to: IpAddr,
-        /// Why.
+        /// What makes the address unusable.
         how: SourceFault,
     },
     /// This host could not even try: descriptors, addresses, memory.

@@ -28,9 +28,9 @@ pub enum SmtpCause {
     /// The mail server accepted and did not greet while we waited; mailers wait longer.
     #[error("accepts and does not greet within {waited}; mailers wait five minutes")]
     SmtpGreetingLate {
-        /// Who was asked.
+        /// The address and port asked.
         to: SocketAddr,
-        /// How long.
+        /// How long its answer was waited for.
         #[serde(rename = "waited_ms")]
         waited: Millis,
     },

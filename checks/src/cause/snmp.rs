@@ -35,9 +35,9 @@ pub enum SnmpCause {
     /// Neither discovery nor a question was answered, and no credentials were given.
     #[error("no reply: a firewall, a device that is off, or SNMP that is not enabled")]
     SnmpSilent {
-        /// Who was asked.
+        /// The address and port asked.
         to: SocketAddr,
-        /// How long.
+        /// How long its answer was waited for.
         #[serde(rename = "waited_ms")]
         waited: Millis,
     },
@@ -64,7 +64,7 @@ pub enum SnmpCause {
     /// The agent's clock of boots and time disagrees with ours.
     #[error("the agent rejects our time window (boots {boots}, time {time})")]
     SnmpTimeWindow {
-        /// Its boots.
+        /// How often the engine has booted.
         boots: u32,
         /// Its seconds since boot.
         time: u32,

@@ -28,13 +28,13 @@ pub enum SshCause {
     /// The server drops us before identifying itself.
     #[error("the SSH server refuses this host for now: {text}")]
     SshRefused {
-        /// Its words.
+        /// What it said, printable.
         text: String,
     },
     /// Something accepts on the SSH port and closes before it has said a word.
     #[error("the SSH port closes before a word: TCP wrappers, or a limit for this address")]
     SshClosed {
-        /// Who was asked.
+        /// The address and port asked.
         to: SocketAddr,
     },
     /// The SSH server and this machine's own client have no algorithm in common.

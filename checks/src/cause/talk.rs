@@ -30,43 +30,43 @@ pub enum TalkCause {
     /// The peer accepted the connection and said nothing.
     #[error("connected, but it stays silent ({waited})")]
     Silent {
-        /// Who was asked.
+        /// The address and port asked.
         to: SocketAddr,
         /// What was being waited for.
         phase: Phase,
-        /// How long.
+        /// How long its answer was waited for.
         #[serde(rename = "waited_ms")]
         waited: Millis,
     },
     /// The conversation began, and then the peer said no more.
     #[error("after {came}, {} ({waited})", missing(asked.as_deref()))]
     SilentAfter {
-        /// Who was asked.
+        /// The address and port asked.
         to: SocketAddr,
         /// The last that it said or did: "its greeting".
         came: Cow<'static, str>,
         /// What it was asked last: "EHLO".
         #[serde(default, skip_serializing_if = "Option::is_none")]
         asked: Option<Cow<'static, str>>,
-        /// How long.
+        /// How long its answer was waited for.
         #[serde(rename = "waited_ms")]
         waited: Millis,
     },
     /// The peer accepted the connection and takes nothing of what we say.
     #[error("connected, but it takes no data: its receive window stays closed ({waited})")]
     WindowClosed {
-        /// Who was asked.
+        /// The address and port asked.
         to: SocketAddr,
         /// Bytes of ours that it has not taken.
         missing: u64,
-        /// How long.
+        /// How long its answer was waited for.
         #[serde(rename = "waited_ms")]
         waited: Millis,
     },
     /// The peer accepted the connection and closed it before a whole answer.
     #[error("connected, then closed by the peer after {received} bytes")]
     HungUp {
-        /// Who was asked.
+        /// The address and port asked.
         to: SocketAddr,
         /// What was being waited for.
         phase: Phase,
@@ -76,7 +76,7 @@ pub enum TalkCause {
     /// The connection was reset after it had been accepted.
     #[error("connected, then reset after {received} bytes")]
     Reset {
-        /// Who was asked.
+        /// The address and port asked.
         to: SocketAddr,
         /// What was being waited for.
         phase: Phase,
@@ -86,21 +86,21 @@ pub enum TalkCause {
     /// The answer came from another address or port than was asked, over UDP.
     #[error("the answer comes from {by}, not from where it was asked: clients drop such answers")]
     AnsweredFromElsewhere {
-        /// Who was asked.
+        /// The address and port asked.
         to: SocketAddr,
-        /// Who answered.
+        /// The address and port that answered instead.
         by: SocketAddr,
     },
     /// The answer began and was not complete in time.
     #[error("the answer was still incomplete after {waited} ({received} bytes)")]
     Incomplete {
-        /// Who was asked.
+        /// The address and port asked.
         to: SocketAddr,
         /// What was being waited for.
         phase: Phase,
         /// Bytes that had arrived.
         received: usize,
-        /// How long.
+        /// How long its answer was waited for.
         #[serde(rename = "waited_ms")]
         waited: Millis,
     },
@@ -119,7 +119,7 @@ pub enum TalkCause {
     WrongService {
         /// What should answer.
         expected: Cow<'static, str>,
-        /// What does.
+        /// The protocol that answers.
         spoken: Spoken,
         /// How its answer begins.
         head: String,
@@ -129,7 +129,7 @@ pub enum TalkCause {
         "open, and hangs up on a packet without its key, as OpenVPN with tls-crypt or tls-auth does"
     )]
     OpenvpnKeyed {
-        /// Who was asked.
+        /// The address and port asked.
         to: SocketAddr,
     },
     /// The peer answered, but not with what the protocol asks for.
@@ -143,7 +143,7 @@ pub enum TalkCause {
     /// It answers, and takes so long for each answer that the question could not be brought to its end.
     #[error("too slow: an answer takes {took}, and not all came within {waited}")]
     TooSlow {
-        /// Who was asked.
+        /// The address and port asked.
         to: SocketAddr,
         /// What the first answer took.
         #[serde(rename = "took_ms")]

@@ -32,7 +32,7 @@ pub enum TlsCause {
     CertificateExpired {
         /// Last moment of validity, RFC 3339.
         not_after: String,
-        /// Whose certificate.
+        /// The subject of the certificate.
         subject: String,
         /// Which of the chain.
         #[serde(default)]
@@ -43,7 +43,7 @@ pub enum TlsCause {
     CertificateNotYetValid {
         /// First moment of validity, RFC 3339.
         not_before: String,
-        /// Whose certificate.
+        /// The subject of the certificate.
         subject: String,
         /// Which of the chain.
         #[serde(default)]
@@ -52,9 +52,9 @@ pub enum TlsCause {
     /// Signed by nobody this host trusts.
     #[error("certificate issued by \"{issuer}\", whom this host does not trust")]
     CertificateUnknownIssuer {
-        /// Who signed it.
+        /// The issuer that the certificate names.
         issuer: String,
-        /// Whose certificate.
+        /// The subject of the certificate.
         subject: String,
     },
     /// Somebody this host does not trust signs in the server's name: the page is public, it comes
@@ -71,7 +71,7 @@ pub enum TlsCause {
     CertificateOfDevice {
         /// The name asked for.
         host: String,
-        /// Whose certificate.
+        /// The subject of the certificate.
         subject: String,
     },
     /// This host trusts no certificate authority at all.
@@ -80,7 +80,7 @@ pub enum TlsCause {
     /// Signed by itself.
     #[error("certificate is self-signed (\"{subject}\")")]
     CertificateSelfSigned {
-        /// Whose certificate.
+        /// The subject of the certificate.
         subject: String,
     },
     /// The server sent its own certificate without the one that signed it.
@@ -88,7 +88,7 @@ pub enum TlsCause {
     CertificateIncompleteChain {
         /// The missing link.
         issuer: String,
-        /// Whose certificate.
+        /// The subject of the certificate.
         subject: String,
     },
     /// The certificate is for other names.
@@ -104,11 +104,11 @@ pub enum TlsCause {
     CertificateWeakKey {
         /// The kind of key.
         algorithm: Cow<'static, str>,
-        /// Its length.
+        /// Length of the key, bits.
         bits: usize,
         /// The least that OpenSSL's clients take.
         least: usize,
-        /// Whose certificate.
+        /// The subject of the certificate.
         subject: String,
         /// Which of the chain.
         link: ChainLink,
@@ -118,7 +118,7 @@ pub enum TlsCause {
     CertificateWeakSignature {
         /// The digest.
         digest: Cow<'static, str>,
-        /// Whose certificate.
+        /// The subject of the certificate.
         subject: String,
         /// Which of the chain.
         link: ChainLink,
@@ -128,7 +128,7 @@ pub enum TlsCause {
     CertificateWrongPurpose {
         /// What it is for.
         purposes: Vec<String>,
-        /// Whose certificate.
+        /// The subject of the certificate.
         subject: String,
         /// Which of the chain.
         link: ChainLink,
@@ -146,7 +146,7 @@ pub enum TlsCause {
     CertificateUnchecked {
         /// How it is signed.
         algorithm: String,
-        /// Whose certificate.
+        /// The subject of the certificate.
         subject: String,
         /// Which of the chain.
         link: ChainLink,
@@ -156,7 +156,7 @@ pub enum TlsCause {
     CertificateInvalid {
         /// The verifier's words.
         reason: String,
-        /// Whose certificate.
+        /// The subject of the certificate.
         subject: String,
     },
     /// No TLS version in common.
@@ -188,7 +188,7 @@ pub enum TlsCause {
     /// The peer closes when a TLS handshake begins.
     #[error("port open, but closed by the peer when TLS begins")]
     TlsClosed {
-        /// Who was asked.
+        /// The address and port asked.
         to: SocketAddr,
     },
     /// The peer wants a certificate of ours.

@@ -77,7 +77,7 @@ pub enum WebCause {
     ProxyScheme {
         /// The proxy, without credentials.
         proxy: String,
-        /// Its schemes.
+        /// The ways to log in that it offers.
         schemes: Vec<String>,
     },
     /// Something else comes in the place of a package repository's metadata.
@@ -128,7 +128,7 @@ pub enum WebCause {
         proxy: String,
         /// Where we wanted to go.
         destination: String,
-        /// How long.
+        /// How long its answer was waited for.
         #[serde(rename = "waited_ms")]
         waited: Millis,
     },
@@ -137,7 +137,7 @@ pub enum WebCause {
     ProxyUnreachable {
         /// The proxy, without credentials.
         proxy: String,
-        /// Why not.
+        /// What keeps it from being reached.
         because: Box<Cause>,
     },
 }

@@ -20,7 +20,7 @@ use crate::cause::{DropSign, Transport};
 /// A question that nobody answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unanswered {
-    /// Whom.
+    /// The address asked.
     pub to: SocketAddr,
     /// TCP or UDP.
     pub transport: Transport,

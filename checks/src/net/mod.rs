@@ -179,7 +179,7 @@ impl From<SocketAddr> for Peer {
 /// is kept.
 #[derive(Debug)]
 pub(crate) struct Ask {
-    /// Whom.
+    /// The address asked.
     pub(crate) peer: Peer,
     /// Until when.
     pub(crate) deadline: Deadline,

@@ -20,10 +20,6 @@ use sheet::Sheet;
 use super::Report;
 
 /// Writes the page of `report`.
-///
-/// # Errors
-///
-/// What the writer says.
 pub(crate) fn write(report: &Report, out: &mut dyn io::Write) -> io::Result<()> {
     let sheet = Sheet::new(report);
     let mut body = Markup::default();

@@ -208,14 +208,14 @@ pub(crate) enum SkipReason {
     Unneeded {
         /// In words.
         why: String,
-        /// Who says so.
+        /// What named it: a file, a flag, the flow table.
         origin: Origin,
     },
     /// The two machines find each other in another way.
     OtherMode {
         /// In which.
         mode: Mode,
-        /// Who says so.
+        /// What named it: a file, a flag, the flow table.
         origin: Origin,
     },
     /// Another machine's listener: its files were copied, its ports were not.

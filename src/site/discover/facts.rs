@@ -160,7 +160,7 @@ pub(crate) struct VendorSign {
 pub(crate) struct RoleSign {
     /// The role.
     pub(crate) role: Role,
-    /// Where.
+    /// File and line.
     pub(crate) at: At,
     /// What says so: `$instance_mode`, `module nodes`.
     pub(crate) because: String,
@@ -208,7 +208,7 @@ impl TimeSource {
 /// A program that may set this machine's clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct TimeClient {
-    /// Its name.
+    /// What the program is called.
     pub(crate) name: &'static str,
     /// How far from a good clock a server may be for it (root distance).
     pub(crate) max_distance: Duration,
@@ -221,7 +221,7 @@ pub(crate) struct Mail {
     pub(crate) program: &'static str,
     /// To whom it is handed.
     pub(crate) to: MailTo,
-    /// Which mail.
+    /// The part of the mail that goes there.
     pub(crate) share: Share,
     /// When TLS begins.
     pub(crate) tls: MailTls,
@@ -468,7 +468,7 @@ impl Eq for Pullwss {}
 pub(crate) struct Machine {
     /// Its number in the platform.
     pub(crate) id: Option<u64>,
-    /// Its name.
+    /// The name it goes by.
     pub(crate) name: String,
     /// Poller or remote.
     pub(crate) role: Role,
@@ -484,7 +484,7 @@ pub(crate) struct Machine {
 /// A broker configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Broker {
-    /// Its file.
+    /// File and line.
     pub(crate) at: At,
     /// `central-broker-master`
     pub(crate) name: String,

@@ -53,7 +53,7 @@ pub(super) enum Value {
 /// Why a file is no tree.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Broken {
-    /// Where.
+    /// File and line.
     pub(super) at: At,
     /// What is wrong: "this is no JSON: trailing comma".
     pub(super) reason: String,

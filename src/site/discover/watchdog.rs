@@ -16,7 +16,7 @@ const MISSING: &str = "which brokers run here";
 pub(super) struct Daemon {
     /// `central-broker-master`
     pub(super) name: String,
-    /// Its configuration.
+    /// The text of its configuration.
     pub(super) file: Read<String>,
 }
 

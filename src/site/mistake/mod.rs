@@ -31,7 +31,7 @@ pub(crate) enum Mistake {
         output: String,
         /// What stands there for the central.
         host: String,
-        /// Where.
+        /// File and line.
         at: At,
     },
     /// The central calls a poller's Gorgone on the port of NRPE.
@@ -39,7 +39,7 @@ pub(crate) enum Mistake {
     GorgonePortIsNrpe {
         /// The poller.
         machine: String,
-        /// Where.
+        /// File and line.
         at: At,
     },
     /// A migration has left the port of SSH where Gorgone's belongs.
@@ -47,7 +47,7 @@ pub(crate) enum Mistake {
     GorgonePortIsSsh {
         /// The poller.
         machine: String,
-        /// Where.
+        /// File and line.
         at: At,
     },
     /// Two places name two ports for one Gorgone.
@@ -59,13 +59,13 @@ pub(crate) enum Mistake {
         by: Origin,
         /// The port in its own file.
         port: u16,
-        /// Where.
+        /// File and line.
         at: At,
     },
     /// A poller's Gorgone neither listens nor connects.
     #[error("gorgoned is configured and has no external_com_path: nobody can reach it")]
     GorgoneUnreachable {
-        /// Its file.
+        /// File and line.
         at: At,
     },
     /// Two brokers that have to talk speak different BBDO.
@@ -73,11 +73,11 @@ pub(crate) enum Mistake {
     BbdoVersionsDiffer {
         /// The version of the one.
         one: String,
-        /// Where.
+        /// File and line.
         at: At,
         /// The version of the other.
         other: String,
-        /// Where.
+        /// File and line of the other.
         other_at: At,
     },
     /// One end of a BBDO stream has TLS, the other has not.
@@ -87,7 +87,7 @@ pub(crate) enum Mistake {
         stream: String,
         /// Is it on here?
         tls: bool,
-        /// Where.
+        /// File and line.
         at: At,
         /// Where the other end is.
         other_at: At,
@@ -99,7 +99,7 @@ pub(crate) enum Mistake {
         key: String,
         /// What it names.
         file: String,
-        /// Where.
+        /// File and line.
         at: At,
     },
     /// A proxy's host name is asked for, and a URL was entered.
@@ -107,7 +107,7 @@ pub(crate) enum Mistake {
     ProxyWithScheme {
         /// What was entered, without user and password.
         entered: String,
-        /// Where.
+        /// File and line.
         at: At,
     },
     /// A poller sends notifications itself, and its mail program has no relay.
@@ -125,7 +125,7 @@ pub(crate) enum Mistake {
     TrapReceiverOnLoopback {
         /// The address.
         address: String,
-        /// Where.
+        /// File and line.
         at: At,
     },
     /// Two programs would set the clock, each by other servers.
@@ -145,9 +145,9 @@ pub(crate) enum Mistake {
     LineRefused {
         /// The program.
         program: String,
-        /// Why.
+        /// What is wrong with it.
         reason: String,
-        /// Where.
+        /// File and line.
         at: At,
     },
     /// The files speak of another role than the one given.
@@ -159,7 +159,7 @@ pub(crate) enum Mistake {
         found: Role,
         /// What says so.
         because: String,
-        /// Where.
+        /// File and line.
         at: At,
     },
 }

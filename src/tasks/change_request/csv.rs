@@ -10,10 +10,6 @@ use super::row::Row;
 use crate::report::escape::csv;
 
 /// Writes a header and the rows.
-///
-/// # Errors
-///
-/// What the writer says.
 pub(super) fn write(rows: &[RequestRow], out: &mut dyn io::Write) -> io::Result<()> {
     write!(out, "{HEADER}\r\n")?;
     for (index, row) in rows.iter().enumerate() {

@@ -33,10 +33,6 @@ enum RuleWay {
 }
 
 /// Writes the commands, machine by machine.
-///
-/// # Errors
-///
-/// What the writer says.
 pub(super) fn write(
     request: &ChangeRequest,
     tool: Tool,

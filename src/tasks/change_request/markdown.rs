@@ -8,10 +8,6 @@ use super::text::ANSWERS;
 use crate::report::escape::markdown;
 
 /// Writes who asks, one table a firewall, what else is asked for, and the notes.
-///
-/// # Errors
-///
-/// What the writer says.
 pub(super) fn write(request: &ChangeRequest, out: &mut dyn io::Write) -> io::Result<()> {
     writeln!(out, "# Firewall change request\n")?;
     for machine in &request.machines {

@@ -44,11 +44,11 @@ pub(crate) struct ChangeRequest {
 /// A machine that asks.
 #[derive(Clone, Debug)]
 pub(crate) struct Machine {
-    /// Its name.
+    /// The name it goes by.
     pub(crate) name: String,
     /// What it is.
     pub(crate) role: String,
-    /// Its addresses.
+    /// The addresses that the machine has.
     pub(crate) addresses: Vec<IpAddr>,
     /// When it was asked, RFC 3339; none: it is planned, and was not asked yet.
     pub(crate) asked_at: Option<String>,
@@ -147,10 +147,6 @@ pub(crate) enum Format {
 
 impl Format {
     /// Writes `request`.
-    ///
-    /// # Errors
-    ///
-    /// What the writer says.
     pub(crate) fn write(
         self,
         request: &ChangeRequest,

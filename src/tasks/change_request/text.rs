@@ -8,10 +8,6 @@ use crate::report::Canvas;
 use crate::text::{Labels, MIN_WIDTH, hanging};
 
 /// Writes who asks, the rows of each firewall, what else is asked for, and the notes.
-///
-/// # Errors
-///
-/// What the writer says.
 pub(super) fn write(
     request: &ChangeRequest,
     canvas: Canvas,

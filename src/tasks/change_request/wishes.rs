@@ -11,7 +11,7 @@ use crate::run::wish::add_new;
 /// What one machine asks for.
 #[derive(Clone, Debug)]
 pub(crate) struct Wishes {
-    /// Who asks.
+    /// The machine that asks.
     pub(crate) machine: Machine,
     /// What must be allowed.
     pub(crate) rules: Vec<Rule>,

@@ -8,10 +8,6 @@ use crate::report::escape::markdown;
 use crate::report::moment;
 
 /// Writes the notes, one table a group, and the sum.
-///
-/// # Errors
-///
-/// What the writer says.
 pub(super) fn write(diff: &Diff, out: &mut dyn io::Write) -> io::Result<()> {
     writeln!(out, "# preflight diff\n")?;
     let run = |run: &Side| format!("{}, {}, {}", run.host, run.role, moment(&run.started_at));

@@ -300,10 +300,6 @@ pub(crate) enum Format {
 
 impl Format {
     /// Writes `diff`.
-    ///
-    /// # Errors
-    ///
-    /// What the writer says.
     pub(crate) fn write(
         self,
         diff: &Diff,

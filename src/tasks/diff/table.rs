@@ -10,10 +10,6 @@ use crate::report::moment;
 use crate::text::{MIN_WIDTH, hanging, in_one, marked, wrap};
 
 /// Writes the notes, the changes group by group, and one line that sums them up.
-///
-/// # Errors
-///
-/// What the writer says.
 pub(super) fn write(diff: &Diff, canvas: Canvas, out: &mut dyn io::Write) -> io::Result<()> {
     let width = canvas.width.max(MIN_WIDTH);
     hanging("", &head(diff), width, out)?;

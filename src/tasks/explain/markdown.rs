@@ -12,10 +12,6 @@ use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 use super::blanks::Blanks;
 
 /// Writes `text` indented, no prose wider than `width` columns.
-///
-/// # Errors
-///
-/// What the writer says.
 pub(super) fn write(
     text: &str,
     blanks: &Blanks,

@@ -47,10 +47,6 @@ pub(crate) fn code(code: &str, out: &mut dyn io::Write) -> Option<io::Result<()>
 }
 
 /// Writes all codes, by layer, each with the first sentence of its page.
-///
-/// # Errors
-///
-/// What the writer says.
 pub(crate) fn list(out: &mut dyn io::Write) -> io::Result<()> {
     let bold = Style::new().bold();
     let labels = Labels { indent: 2, column: 30, width: WIDTH };

@@ -15,10 +15,6 @@ use crate::run::outcome::Outcome;
 use crate::text::{Labels, hanging, pad};
 
 /// Writes everything that was seen for the step at this place, and judges it again.
-///
-/// # Errors
-///
-/// What the writer says.
 pub(crate) fn write(
     saved: Saved,
     at: usize,

@@ -10,7 +10,7 @@ const OWN: &str = "Checks of your own";
 /// A machine, and what it would ask.
 #[derive(Debug)]
 pub(crate) struct Planned {
-    /// Its plan.
+    /// What the machine would ask.
     pub(crate) plan: Plan,
     /// Its address, where one is known.
     pub(crate) address: Option<String>,

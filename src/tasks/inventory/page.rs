@@ -11,10 +11,6 @@ use crate::report::{Canvas, NoteReport, own_files};
 use crate::text::{MIN_WIDTH, at_slashes, pad, wrap};
 
 /// Writes what each file says, then what is wrong with them.
-///
-/// # Errors
-///
-/// What the writer says.
 pub(crate) fn write(
     inventory: &Inventory,
     canvas: Canvas,

@@ -9,10 +9,6 @@ use crate::report::escape::csv;
 use crate::run::outcome::Outcome;
 
 /// Writes a header and the pairs.
-///
-/// # Errors
-///
-/// What the writer says.
 pub(super) fn write(cells: &[Cell], out: &mut dyn io::Write) -> io::Result<()> {
     write!(out, "from,to,kind,worst,pass,warn,unknown,fail,troubles\r\n")?;
     for cell in cells {

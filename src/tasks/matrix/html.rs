@@ -11,10 +11,6 @@ use crate::run::outcome::Outcome;
 use crate::text::symbol;
 
 /// Writes the page of `matrix`.
-///
-/// # Errors
-///
-/// What the writer says.
 pub(super) fn write(matrix: &Matrix, out: &mut dyn io::Write) -> io::Result<()> {
     let title = format!("preflight: who reaches whom, {} machines", matrix.machines.len());
     out.write_all(page(&title, &body(matrix)).as_bytes())

@@ -7,10 +7,6 @@ use super::grid::{CellVerdict, Grid, MOST_ROWS};
 use crate::report::escape::markdown;
 
 /// Writes notes, disagreements, one-sided pairs, clocks, causes, and the matrix.
-///
-/// # Errors
-///
-/// What the writer says.
 pub(super) fn write(matrix: &Matrix, out: &mut dyn io::Write) -> io::Result<()> {
     writeln!(out, "# preflight merge\n")?;
     writeln!(out, "{} machines", matrix.machines.len())?;

@@ -65,7 +65,7 @@ pub(crate) struct Machine {
     pub(crate) name: String,
     /// What it is; several for a machine that is more than one thing.
     pub(crate) roles: Vec<String>,
-    /// Its addresses.
+    /// The addresses that the machine has.
     pub(crate) addresses: Vec<IpAddr>,
     /// When it was asked, RFC 3339.
     pub(crate) started_at: String,
@@ -98,7 +98,7 @@ pub(crate) struct Cell {
 pub(crate) struct CellFlow {
     /// The flow's id.
     pub(crate) flow: String,
-    /// Its outcome.
+    /// How the step ended.
     pub(crate) outcome: Outcome,
     /// Why it fails or cannot be told.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -311,10 +311,6 @@ pub(crate) enum Format {
 
 impl Format {
     /// Writes `matrix`.
-    ///
-    /// # Errors
-    ///
-    /// What the writer says.
     pub(crate) fn write(
         self,
         matrix: &Matrix,

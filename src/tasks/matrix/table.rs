@@ -12,10 +12,6 @@ use crate::report::moment;
 use crate::text::{MIN_WIDTH, hanging, in_one, marked, pad, style};
 
 /// Writes notes, disagreements, one-sided pairs, clocks, causes, and the matrix.
-///
-/// # Errors
-///
-/// What the writer says.
 pub(super) fn write(matrix: &Matrix, canvas: Canvas, out: &mut dyn io::Write) -> io::Result<()> {
     let width = canvas.width.max(MIN_WIDTH);
     hanging("", &head(matrix), width, out)?;

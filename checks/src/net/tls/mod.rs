@@ -56,7 +56,7 @@ pub(crate) enum Look {
     With(Repertoire),
     /// The server chose something.
     Agreed {
-        /// What.
+        /// What the server would agree on.
         agreement: Agreement,
         /// The verdict on the certificate, when that was shown in clear text, with its facts.
         shown: Box<Result<Seen, Cause>>,
@@ -118,7 +118,7 @@ fn nothing_came_before(stream: &Stream) -> Result<(), Cause> {
 
 /// A handshake that failed.
 pub(crate) struct Failed {
-    /// Why.
+    /// What made the handshake fail.
     pub(crate) cause: Cause,
     /// Is it the verdict on the peer's certificate?
     pub(crate) of_certificate: bool,

@@ -39,7 +39,7 @@ pub(crate) struct Client<'a> {
     pub(crate) name: Option<&'a str>,
     /// Whom it trusts.
     pub(crate) trust: Trust,
-    /// How strictly.
+    /// What a certificate that is not trusted leads to.
     pub(crate) verify: Verify,
     /// The protocols it offers.
     pub(crate) alpn: &'a [&'a [u8]],

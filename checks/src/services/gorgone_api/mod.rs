@@ -41,7 +41,7 @@ pub struct Probe {
 pub struct Login {
     /// The user.
     pub user: String,
-    /// Its password.
+    /// The secret of the log-in.
     pub password: SecretString,
 }
 

@@ -72,7 +72,7 @@ pub enum Tls {
 pub struct Bind {
     /// The distinguished name, or what Active Directory takes instead of one.
     pub dn: String,
-    /// Its password.
+    /// The secret of the log-in.
     pub password: SecretString,
     /// May the password travel in plain text, where the directory has no TLS?
     pub plain: bool,

@@ -31,7 +31,7 @@ pub struct Probe {
 /// A program that sets the clock, and which servers it takes for good enough.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Client {
-    /// Its name.
+    /// What the program is called.
     pub name: &'static str,
     /// The farthest from a good clock that a server may be (root distance).
     pub max_distance: Duration,

@@ -20,7 +20,7 @@ pub enum Credentials {
     },
     /// A user of SNMP v3.
     User {
-        /// Its name.
+        /// The name it goes by.
         name: String,
         /// How it proves who it is.
         auth: Option<(AuthProtocol, SecretString)>,

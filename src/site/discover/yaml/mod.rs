@@ -29,7 +29,7 @@ const STANDARD: &str = "tag:yaml.org,2002:";
 /// What a file holds.
 #[derive(Debug)]
 pub(super) struct Document {
-    /// Its value.
+    /// The document as a tree.
     pub(super) root: Node,
     /// What it holds and does not count, or not as it seems to be meant.
     pub(super) doubts: Vec<Doubt>,
@@ -38,7 +38,7 @@ pub(super) struct Document {
 /// Something that `YAML::XS` reads otherwise than people do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Doubt {
-    /// Where.
+    /// File and line.
     pub(super) at: At,
     /// What happens, as a clause.
     pub(super) reason: &'static str,
