@@ -3,7 +3,6 @@
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::str::FromStr;
-use std::time::Duration;
 
 use preflight_checks::{
     Authority, Behaviour, Responder, ServerCertificates, Service, Transport, Trust, nsclient,
@@ -149,7 +148,7 @@ impl Site {
             remarks: Vec::new(),
             catalogue: self.catalogue.clone(),
             site,
-            settings: settings(),
+            settings: Settings::usual(Phase::After),
             output: output.for_role(role),
             redact: None,
             unasked: Vec::new(),
@@ -187,22 +186,6 @@ pub(crate) fn plan(job: &Job) -> Plan {
 }
 
 const ORIGIN: Origin = Origin::Other(std::borrow::Cow::Borrowed("demo"));
-
-fn settings() -> Settings {
-    Settings {
-        phase: Phase::After,
-        max_offset: Duration::from_millis(500),
-        only: Vec::new(),
-        skip: Vec::new(),
-        groups: Vec::new(),
-        optional: Vec::new(),
-        require: Vec::new(),
-        until_installed: Vec::new(),
-        scale: 1.0,
-        strict: false,
-        trace: true,
-    }
-}
 
 async fn hold(way: &Way) -> io::Result<(u16, Held)> {
     // On every address, as the platform's own daemons do: loopback only is a failure.

@@ -196,7 +196,7 @@ fn machine(
     let address = address.iter().find_map(|name| variables.get(*name));
     entry(page, "address", host, address.unwrap_or(&Value::from(host)))?;
     for key in machine_keys().filter(|key| !["role", "address"].contains(key)) {
-        if *key == "services" && shared_services {
+        if key == "services" && shared_services {
             continue;
         }
         if let Some(value) = variables.get(&format!("{PREFIX}{key}")) {

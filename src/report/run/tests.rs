@@ -40,17 +40,9 @@ fn a_plan(phase: Phase) -> Plan {
         "poller.bbdo",
     ];
     let settings = Settings {
-        phase,
-        max_offset: Duration::from_millis(500),
         only: rows.map(str::to_owned).into(),
         skip: vec![("poller.bbdo".to_owned(), Some("because".to_owned()))],
-        groups: Vec::new(),
-        optional: Vec::new(),
-        require: Vec::new(),
-        until_installed: Vec::new(),
-        scale: 1.0,
-        strict: false,
-        trace: true,
+        ..Settings::usual(phase)
     };
     plan(&Catalogue::profile("i-vertix").unwrap(), &site, &settings)
 }

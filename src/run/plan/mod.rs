@@ -48,6 +48,25 @@ pub(crate) struct Settings {
     pub(crate) trace: bool,
 }
 
+impl Settings {
+    /// As a run is done without a flag.
+    pub(crate) fn usual(phase: Phase) -> Self {
+        Self {
+            phase,
+            max_offset: Duration::from_millis(500),
+            only: Vec::new(),
+            skip: Vec::new(),
+            groups: Vec::new(),
+            optional: Vec::new(),
+            require: Vec::new(),
+            until_installed: Vec::new(),
+            scale: 1.0,
+            strict: false,
+            trace: true,
+        }
+    }
+}
+
 /// All steps of a run.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Plan {

@@ -5,19 +5,7 @@ use preflight_checks::{SERVICES, Trust, http, snmp};
 use super::*;
 
 fn settings() -> Settings {
-    Settings {
-        phase: Phase::Before,
-        max_offset: Duration::from_millis(500),
-        only: Vec::new(),
-        skip: Vec::new(),
-        groups: Vec::new(),
-        optional: Vec::new(),
-        require: Vec::new(),
-        until_installed: Vec::new(),
-        scale: 1.0,
-        strict: false,
-        trace: true,
-    }
+    Settings::usual(Phase::Before)
 }
 
 fn site(role: Role, targets: &[(&str, &str)]) -> Site {

@@ -6,7 +6,8 @@ use preflight_checks::snmp;
 use serde_json::{Map, Value, json};
 use strum::IntoEnumIterator;
 
-use super::read::{BBDO, FINDS, MODES, MUSTS, PHASES, ROLES, UNTIL};
+use super::platform::PLATFORM;
+use super::read::{BBDO, FINDS, MODES, MUSTS, ROLES, UNTIL};
 use super::secret::VERSIONS;
 use crate::catalogue::{Catalogue, Party, is_service, profile_names};
 
@@ -21,7 +22,7 @@ pub(super) struct Key {
 
 /// What a key takes.
 #[derive(Debug)]
-enum Shape {
+pub(super) enum Shape {
     Text,
     /// A text of this form, as a regular expression.
     Form(&'static str),
@@ -45,7 +46,7 @@ enum Shape {
     Other(fn() -> Value),
 }
 
-const fn key(name: &'static str, takes: Shape, about: &'static str) -> Key {
+pub(super) const fn key(name: &'static str, takes: Shape, about: &'static str) -> Key {
     Key { name, about, takes, is_needed: false }
 }
 
@@ -68,40 +69,6 @@ pub(super) const SECTIONS: &[Key] = &[
     key("machine", Shape::Named("machine"), "The machines, by name."),
     key("credentials", Shape::Table(CREDENTIALS), "Names, and where the secrets live."),
     key("check", Shape::List("check"), "Flows of your own."),
-];
-
-/// `[platform]`
-pub(super) const PLATFORM: &[Key] = &[
-    key("name", Shape::Text, "The platform's name, for a reader."),
-    key("profile", Shape::Words(profiles), "The vendor's flow table."),
-    key(
-        "version",
-        Shape::Form(r"^[0-9]{2}\.(0[1-9]|1[0-2])(\.[0-9]+)*$"),
-        "The platform's version: some rows are of some versions only.",
-    ),
-    key(
-        "phase",
-        Shape::Words(|| words(&PHASES)),
-        "Before or after installation; auto: as it looks.",
-    ),
-    key("timeout", Shape::Number(0.1, 20.0), "Every wait times this factor."),
-    key(
-        "max_offset",
-        Shape::Form("^[0-9.]+(ms|s)$"),
-        "The largest clock difference that passes: 500ms, 2s.",
-    ),
-    key("groups", Shape::Texts, "Groups of the profile that are switched on."),
-    key("optional", Shape::Texts, "Flows whose failure fails no run: ids or globs."),
-    key(
-        "require",
-        Shape::Texts,
-        "Flows whose failure fails the run, though the profile has them as optional.",
-    ),
-    key(
-        "until_installed",
-        Shape::Texts,
-        "Flows whose closed ports wait for the installation: ids or globs.",
-    ),
 ];
 
 /// `[machine.NAME]`
@@ -472,7 +439,7 @@ fn add(whole: &mut Value, more: Value) {
     }
 }
 
-fn words<T>(known: &[(&str, T)]) -> Vec<String> {
+pub(super) fn words<T>(known: &[(&str, T)]) -> Vec<String> {
     known.iter().map(|(word, _)| (*word).to_owned()).collect()
 }
 
@@ -484,6 +451,6 @@ fn each<P: IntoEnumIterator + ToString>() -> Vec<String> {
     P::iter().map(|protocol| protocol.to_string()).collect()
 }
 
-fn profiles() -> Vec<String> {
+pub(super) fn profiles() -> Vec<String> {
     profile_names().into_iter().map(str::to_owned).collect()
 }

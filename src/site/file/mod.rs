@@ -7,6 +7,7 @@ mod check;
 mod keys;
 mod mask;
 mod peers;
+mod platform;
 mod read;
 mod secret;
 mod vault;
@@ -15,7 +16,6 @@ mod write;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::time::Duration;
 
 use toml::Spanned;
 use toml::de::DeTable;
@@ -23,11 +23,12 @@ use toml::de::DeTable;
 use super::discover::At;
 use super::output::BrokerOutput;
 use super::{Custom, Find, Place};
-use crate::catalogue::{Broken, Mode, Release, Role};
+use crate::catalogue::{Broken, Mode, Role};
 use secret::{Login, Snmp};
 use walk::Source;
 
 pub(crate) use keys::{machine_keys, schema};
+pub(crate) use platform::Platform;
 pub(crate) use vault::Vault;
 pub(crate) use walk::unknown;
 pub(crate) use write::{Subject, write};
@@ -46,31 +47,6 @@ pub(crate) struct SiteFile {
     machines: Vec<Machine>,
     credentials: Credentials,
     checks: Vec<Check>,
-}
-
-/// `[platform]`: how a run is done.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Platform {
-    /// Its name, for a reader.
-    pub(crate) name: Option<String>,
-    /// The vendor's flow table.
-    pub(crate) profile: Option<Spanned<String>>,
-    /// `before`, `after` or `auto`.
-    pub(crate) phase: Option<&'static str>,
-    /// Every wait times this.
-    pub(crate) timeout: Option<f64>,
-    /// Largest clock difference that passes.
-    pub(crate) max_offset: Option<Duration>,
-    /// Groups of the profile that are switched on.
-    groups: Vec<Spanned<String>>,
-    /// Flows, or globs, whose failure fails no run.
-    pub(crate) optional: Vec<Spanned<String>>,
-    /// Flows, or globs, whose failure fails the run, whatever the profile says.
-    pub(crate) require: Vec<Spanned<String>>,
-    /// The platform's version.
-    pub(crate) version: Option<Spanned<Release>>,
-    /// Flows, or globs, whose closed ports wait for the installation.
-    pub(crate) until_installed: Vec<Spanned<String>>,
 }
 
 /// Servers by kind; an empty list: there is none, and none is needed.

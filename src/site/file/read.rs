@@ -8,14 +8,13 @@ use toml::Spanned;
 use toml::de::DeTable;
 
 use super::keys::{
-    BBDO_TLS, CHECK, CREDENTIALS, DEVICE, HOST, Key, LINKS, LISTENERS, MACHINE, PLATFORM, SECTIONS,
-    SERVER,
+    BBDO_TLS, CHECK, CREDENTIALS, DEVICE, HOST, Key, LINKS, LISTENERS, MACHINE, SECTIONS, SERVER,
 };
+use super::platform::platform;
 use super::secret::{LDAP, Login, LoginKeys, NSCLIENT, PROXY_LOGIN, Secret, reference, snmp};
 use super::walk::{Source, Table, Value, unknown};
-use super::{Check, Credentials, Machine, Platform, Server, Services, SiteFile};
+use super::{Check, Credentials, Machine, Server, Services, SiteFile};
 use crate::catalogue::{Broken, Mode, Role, Until, service, service_names};
-use crate::site::amount::{check_factor, parse_duration};
 use crate::site::discover::At;
 use crate::site::output::BrokerOutput;
 use crate::site::place::parse_proxy;
@@ -37,9 +36,6 @@ pub(super) const FINDS: [(&str, Find); 4] =
 /// Which of poller and broker connects.
 pub(super) const BBDO: [(&str, Mode); 2] =
     [("forward", Mode::Bbdo), ("reversed", Mode::BbdoReversed)];
-/// When a closed port is no failure.
-pub(super) const PHASES: [(&str, &str); 3] =
-    [("before", "before"), ("after", "after"), ("auto", "auto")];
 /// Until when a closed port only waits.
 pub(super) const UNTIL: [(&str, Until); 1] = [("installed", Until::Installed)];
 /// What a port of `[[check]]` must be, and whether that is closed.
@@ -74,27 +70,8 @@ pub(super) fn file(source: Source, tree: &DeTable<'_>) -> Result<SiteFile> {
     })
 }
 
-fn platform(table: &Table<'_>) -> Result<Platform> {
-    table.only(PLATFORM)?;
-    let factor = |value: Value<'_>| check_factor(value.number()?).map_err(|e| value.refuse(e));
-    let time = |value: Value<'_>| parse_duration(value.text()?).map_err(|e| value.refuse(e));
-    let phase = table.map("phase", |value| value.one_of(&PHASES))?;
-    Ok(Platform {
-        name: table.map("name", |value| value.text().map(str::to_owned))?,
-        profile: table.map("profile", |value| value.placed_text())?,
-        phase: phase.map(Spanned::into_inner),
-        timeout: table.map("timeout", factor)?,
-        max_offset: table.map("max_offset", time)?,
-        groups: table.map("groups", names)?.unwrap_or_default(),
-        optional: table.map("optional", names)?.unwrap_or_default(),
-        require: table.map("require", names)?.unwrap_or_default(),
-        version: table.map("version", |value| value.parsed())?,
-        until_installed: table.map("until_installed", names)?.unwrap_or_default(),
-    })
-}
-
 /// One name, or a list of them.
-fn names(value: Value<'_>) -> Result<Vec<Spanned<String>>> {
+pub(super) fn names(value: Value<'_>) -> Result<Vec<Spanned<String>>> {
     value.list().into_iter().map(|name| name.placed_text()).collect()
 }
 

@@ -1,0 +1,91 @@
+//! `[platform]`: its keys, what they hold, and how they are read.
+
+use std::time::Duration;
+
+use toml::Spanned;
+
+use super::keys::{Key, Shape, key, profiles, words};
+use super::read::names;
+use super::walk::{Table, Value};
+use crate::catalogue::{Broken, Release};
+use crate::site::amount::{check_factor, parse_duration};
+
+/// `[platform]`
+pub(super) const PLATFORM: &[Key] = &[
+    key("name", Shape::Text, "The platform's name, for a reader."),
+    key("profile", Shape::Words(profiles), "The vendor's flow table."),
+    key(
+        "version",
+        Shape::Form(r"^[0-9]{2}\.(0[1-9]|1[0-2])(\.[0-9]+)*$"),
+        "The platform's version: some rows are of some versions only.",
+    ),
+    key(
+        "phase",
+        Shape::Words(|| words(&PHASES)),
+        "Before or after installation; auto: as it looks.",
+    ),
+    key("timeout", Shape::Number(0.1, 20.0), "Every wait times this factor."),
+    key(
+        "max_offset",
+        Shape::Form("^[0-9.]+(ms|s)$"),
+        "The largest clock difference that passes: 500ms, 2s.",
+    ),
+    key("groups", Shape::Texts, "Groups of the profile that are switched on."),
+    key("optional", Shape::Texts, "Flows whose failure fails no run: ids or globs."),
+    key(
+        "require",
+        Shape::Texts,
+        "Flows whose failure fails the run, though the profile has them as optional.",
+    ),
+    key(
+        "until_installed",
+        Shape::Texts,
+        "Flows whose closed ports wait for the installation: ids or globs.",
+    ),
+];
+
+/// `[platform]`: how a run is done.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Platform {
+    /// Its name, for a reader.
+    pub(crate) name: Option<String>,
+    /// The vendor's flow table.
+    pub(crate) profile: Option<Spanned<String>>,
+    /// `before`, `after` or `auto`.
+    pub(crate) phase: Option<&'static str>,
+    /// Every wait times this.
+    pub(crate) timeout: Option<f64>,
+    /// Largest clock difference that passes.
+    pub(crate) max_offset: Option<Duration>,
+    /// Groups of the profile that are switched on.
+    pub(super) groups: Vec<Spanned<String>>,
+    /// Flows, or globs, whose failure fails no run.
+    pub(crate) optional: Vec<Spanned<String>>,
+    /// Flows, or globs, whose failure fails the run, whatever the profile says.
+    pub(crate) require: Vec<Spanned<String>>,
+    /// The platform's version.
+    pub(crate) version: Option<Spanned<Release>>,
+    /// Flows, or globs, whose closed ports wait for the installation.
+    pub(crate) until_installed: Vec<Spanned<String>>,
+}
+
+/// When a closed port is no failure.
+const PHASES: [(&str, &str); 3] = [("before", "before"), ("after", "after"), ("auto", "auto")];
+pub(super) fn platform(table: &Table<'_>) -> Result<Platform, Box<Broken>> {
+    table.only(PLATFORM)?;
+    let factor = |value: Value<'_>| check_factor(value.number()?).map_err(|e| value.refuse(e));
+    let time = |value: Value<'_>| parse_duration(value.text()?).map_err(|e| value.refuse(e));
+    let phase = table.map("phase", |value| value.one_of(&PHASES))?;
+    Ok(Platform {
+        name: table.map("name", |value| value.text().map(str::to_owned))?,
+        profile: table.map("profile", |value| value.placed_text())?,
+        phase: phase.map(Spanned::into_inner),
+        timeout: table.map("timeout", factor)?,
+        max_offset: table.map("max_offset", time)?,
+        groups: table.map("groups", names)?.unwrap_or_default(),
+        optional: table.map("optional", names)?.unwrap_or_default(),
+        require: table.map("require", names)?.unwrap_or_default(),
+        version: table.map("version", |value| value.parsed())?,
+        until_installed: table.map("until_installed", names)?.unwrap_or_default(),
+    })
+}
