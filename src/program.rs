@@ -45,6 +45,7 @@ pub fn main() -> ExitCode {
     })
 }
 
+/// Arguments, then load: what was typed, and what is to be done for it.
 fn act(words: Vec<OsString>, voice: Voice) -> ExitCode {
     match cli::complete(&words, KNOWN) {
         Ok(true) => return ExitCode::SUCCESS,
@@ -79,14 +80,15 @@ fn act(words: Vec<OsString>, voice: Voice) -> ExitCode {
     }
 }
 
-/// A run: args and load are done; plan, run, judge, write.
+/// The rest of a run's way: plan, run, judge, write.
 fn run(job: &Job, again: Option<Patience>, voice: Voice) -> ExitCode {
     say_remarks(job);
     let plan = plan::plan(&job.catalogue, &job.site, &job.settings);
     with_runtime(voice, async {
-        let (report, live) = check(&plan, job, again).await;
+        let ran = ask(&plan, job, again).await;
+        let report = Report::new(&plan, &ran.found, ran.context);
         match shown(report, job.redact.as_ref()) {
-            Ok(report) => deliver(&report, live, &job.output),
+            Ok(report) => deliver(&report, ran.live, &job.output),
             Err(reason) => complain("--redact", &reason),
         }
     })
@@ -104,10 +106,18 @@ fn shown(report: Report, key: Option<&redact::Key>) -> Result<Report, String> {
     }
 }
 
+/// What came of a plan, not judged yet.
+struct Ran {
+    found: Vec<Option<Found>>,
+    context: Context,
+    /// The lines that stand on stdout already.
+    live: Option<Live>,
+}
+
 /// Asks everything in `plan`, with progress on stderr, and lines on stdout if they were asked for.
 ///
 /// With `again`, what does not work is asked again; what is written says how it was at the end.
-async fn check(plan: &plan::Plan, job: &Job, again: Option<Patience>) -> (Report, Option<Live>) {
+async fn ask(plan: &plan::Plan, job: &Job, again: Option<Patience>) -> Ran {
     // Before any thread is started, so that no signal ends the run without a report.
     let mut interruption = Interruption::new();
     let started_at = jiff::Timestamp::now().to_string();
@@ -177,7 +187,7 @@ async fn check(plan: &plan::Plan, job: &Job, again: Option<Patience>) -> (Report
         strict: job.settings.strict,
         interrupted,
     };
-    (Report::new(plan, &found, context), live)
+    Ran { found, context, live }
 }
 
 /// Takes what a round found in the place of what was known; says each step, and whether it
@@ -320,8 +330,10 @@ fn show_demo(breaks: &[(String, String)], output: &Output, voice: Voice) -> Exit
             if index > 0 && output.shows_table() {
                 let _closed_pipe = writeln!(io::stdout());
             }
-            let (report, live) = check(&demo::plan(job), job, None).await;
-            code = graver(code, deliver(&report, live, &job.output), output);
+            let plan = demo::plan(job);
+            let ran = ask(&plan, job, None).await;
+            let report = Report::new(&plan, &ran.found, ran.context);
+            code = graver(code, deliver(&report, ran.live, &job.output), output);
             if report.interrupted {
                 break;
             }
