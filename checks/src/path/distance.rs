@@ -11,7 +11,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use super::{ALIVE_UDP, Hop, Question};
+use super::{ALIVE_UDP, Hop, PathQuestion};
 use crate::cause::Millis;
 use crate::net::icmp::Meaning;
 use crate::net::knock::{Knock, Knocked, Reply};
@@ -37,7 +37,7 @@ pub(crate) async fn measure(
     deadline: Deadline,
 ) -> Option<Distance> {
     let (target, from) = (peer.address.ip(), peer.from);
-    let at = |port, knock| Question { to: SocketAddr::new(target, port), from, knock };
+    let at = |port, knock| PathQuestion { to: SocketAddr::new(target, port), from, knock };
     for question in [at(0, Knock::Echo), at(ALIVE_UDP, Knock::Datagram(&[]))] {
         let mut heard = Vec::new();
         for ttls in [1..=8, 9..=16] {

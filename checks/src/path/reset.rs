@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 
-use super::{Hop, LISTEN, Question, TOTAL};
+use super::{Hop, LISTEN, PathQuestion, TOTAL};
 use crate::cause::{
     Cause, LocalFirewallSign, Millis, PathCause, PortCause, ResetSign, RouteCause, Transport,
     WebCause,
@@ -112,7 +112,7 @@ impl ResetTrace {
         if is_own(self.to.ip()) {
             return;
         }
-        let port = Question { to: self.to, from, knock: Knock::Syn };
+        let port = PathQuestion { to: self.to, from, knock: Knock::Syn };
         let inside = async {
             let terms = Terms { inside_from: Some(from?), ..Terms::default() };
             Some(port.ask(terms, deadline.within(INSIDE)).await)
@@ -153,12 +153,12 @@ impl ResetTrace {
     /// Does the target answer other questions from the same distance, over the same way?
     async fn compare(
         &mut self,
-        port: Question<'_>,
+        port: PathQuestion<'_>,
         reached: u8,
         wait: Duration,
         deadline: Deadline,
     ) {
-        let others = Question::others(self.to, port.from, Transport::Tcp);
+        let others = PathQuestion::others(self.to, port.from, Transport::Tcp);
         let marks = marks(reached);
         let soon = deadline.within(wait);
         let at_reach = Terms { hops: Some(reached), ..port.terms() };
@@ -183,7 +183,7 @@ impl ResetTrace {
     /// answer must not make a forger.
     async fn comes_one_hop_farther(
         &mut self,
-        other: Question<'_>,
+        other: PathQuestion<'_>,
         mark: u8,
         wait: Deadline,
     ) -> bool {
@@ -211,7 +211,7 @@ impl ResetTrace {
     }
 }
 
-impl Question<'_> {
+impl PathQuestion<'_> {
     async fn ask(self, terms: Terms, wait: Deadline) -> Knocked {
         self.knock.send(terms, self.to, wait.within(LISTEN)).await
     }
@@ -239,7 +239,7 @@ fn is_hop(refusal: Refusal) -> bool {
 /// Not when anything but a RST comes from the host itself, nor when a RST does
 /// and only TCP falls short: behind an address translation some ports are
 /// farther away than the host.
-fn fall_short(others: &[Question<'_>], signs: &[Knocked], host: IpAddr) -> bool {
+fn fall_short(others: &[PathQuestion<'_>], signs: &[Knocked], host: IpAddr) -> bool {
     let (mut short, mut short_of_all, mut reset) = (false, false, false);
     for (other, knocked) in others.iter().zip(signs) {
         match knocked.heard {
@@ -276,7 +276,7 @@ fn nearer_than(reached: u8, heard: &[(u8, Knocked)]) -> Option<u8> {
 
 /// Another question that is answered from the distance of the RST: best by an open port, and
 /// by a RST only where nothing else is: it may be of the same sender.
-fn comparable<'a>(others: &[Question<'a>], signs: &[Knocked]) -> Option<Question<'a>> {
+fn comparable<'a>(others: &[PathQuestion<'a>], signs: &[Knocked]) -> Option<PathQuestion<'a>> {
     let answered = |is_echo: bool, wanted: Reply| {
         let both = others.iter().zip(signs).filter(|(other, knocked)| match other.knock {
             Knock::Syn => !is_echo && knocked.heard.is_some_and(|(reply, _)| reply == wanted),

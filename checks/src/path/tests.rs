@@ -27,8 +27,8 @@ fn silent() -> Knocked {
     Knocked { sent: true, ..Knocked::default() }
 }
 
-fn others() -> Vec<Question<'static>> {
-    Question::others(TO, None, Transport::Tcp)
+fn others() -> Vec<PathQuestion<'static>> {
+    PathQuestion::others(TO, None, Transport::Tcp)
 }
 
 /// A trace whose first wave begins with `near` and is silent after it.
@@ -217,7 +217,7 @@ fn only_the_hosts_own_address_is_a_sign_of_life() {
 #[test]
 fn the_port_in_question_is_not_asked_as_another() {
     let ports = |to: SocketAddr, transport| -> Vec<u16> {
-        Question::others(to, None, transport).iter().map(|other| other.to.port()).collect()
+        PathQuestion::others(to, None, transport).iter().map(|other| other.to.port()).collect()
     };
     assert_eq!(ports((HOST, 443).into(), Transport::Tcp), [80, 22, 0, ALIVE_UDP]);
     assert_eq!(ports((HOST, 443).into(), Transport::Udp), [443, 80, 22, 0, ALIVE_UDP]);

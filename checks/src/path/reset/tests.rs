@@ -27,8 +27,8 @@ const fn ended_at(by: IpAddr) -> Knocked {
 }
 
 /// TCP 443, 80 and 22, ping, a closed UDP port.
-fn others() -> Vec<Question<'static>> {
-    Question::others(TO, None, Transport::Tcp)
+fn others() -> Vec<PathQuestion<'static>> {
+    PathQuestion::others(TO, None, Transport::Tcp)
 }
 
 fn trace(sender: Option<Sender>) -> ResetTrace {

@@ -5,7 +5,7 @@
 //!
 //! Reference: [SVG 2, section 5.8](https://www.w3.org/TR/SVG2/struct.html#DescriptionAndTitleElements).
 
-use super::{Arrow, End, Map, Peer, word};
+use super::{Arrow, Map, MapEnd, MapPeer, word};
 use crate::report::Report;
 use crate::report::html::markup::{Attribute, Markup};
 use crate::report::words::sources;
@@ -104,7 +104,7 @@ fn machine(report: &Report, layout: Layout, top: i32, bottom: i32, svg: &mut Mar
     }
 }
 
-fn node(peer: &Peer<'_>, layout: Layout, top: i32, svg: &mut Markup) {
+fn node(peer: &MapPeer<'_>, layout: Layout, top: i32, svg: &mut Markup) {
     let (left, height) = (layout.lane.1, layout.height(peer));
     rectangle(svg, "peer", (left, top), (layout.width - left - 1, height));
     let most = if layout.is_narrow { 17 } else { 30 };
@@ -125,7 +125,7 @@ fn node(peer: &Peer<'_>, layout: Layout, top: i32, svg: &mut Markup) {
 }
 
 impl Layout {
-    fn height(self, peer: &Peer<'_>) -> i32 {
+    fn height(self, peer: &MapPeer<'_>) -> i32 {
         peer.arrows.iter().map(|arrow| self.row(arrow)).sum::<i32>().max(50)
     }
 
@@ -143,7 +143,7 @@ fn line(arrow: &Arrow<'_>, layout: Layout, y: i32, svg: &mut Markup) {
         words_of(arrow, layout, y, svg);
         let stop = stop(arrow, layout);
         let (from, to) = layout.ends(arrow);
-        let is_through = arrow.end() == End::Nowhere;
+        let is_through = arrow.end() == MapEnd::Nowhere;
         let head = if to > from { -9 } else { 9 };
         // Of what others open only our own end was looked at.
         let line = if arrow.is_inbound { "line untested" } else { "line" };
@@ -225,10 +225,10 @@ fn stop(arrow: &Arrow<'_>, layout: Layout) -> i32 {
     let (from, to) = layout.ends(arrow);
     let inward = if to > from { 1 } else { -1 };
     match arrow.end() {
-        End::Nowhere | End::There => to - 30 * inward,
-        End::Here => from + 20 * inward,
-        End::Between => i32::midpoint(from, to),
-        End::Hop(index) => layout.place(arrow, index, arrow.hops().len()),
+        MapEnd::Nowhere | MapEnd::There => to - 30 * inward,
+        MapEnd::Here => from + 20 * inward,
+        MapEnd::Between => i32::midpoint(from, to),
+        MapEnd::Hop(index) => layout.place(arrow, index, arrow.hops().len()),
     }
 }
 
@@ -264,7 +264,7 @@ fn legend(map: &Map<'_>, to: &mut Markup) {
                 });
             }
         }
-        if arrows().any(|arrow| arrow.is_inbound || arrow.end() != End::Nowhere) {
+        if arrows().any(|arrow| arrow.is_inbound || arrow.end() != MapEnd::Nowhere) {
             let words = "this part of the way was not reached, or not tested";
             sample("untested", words, list, |svg| {
                 stroke(svg, "beyond", 0, 63, 11);

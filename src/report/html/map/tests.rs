@@ -25,7 +25,7 @@ fn a_device_on_a_known_path_ends_the_arrow_there() {
         let arrow = &map.peers[0].arrows[0];
         let [near, far] = [[10, 2, 0, 1], [10, 9, 0, 1]].map(|by| Some(IpAddr::from(by)));
         assert_eq!(arrow.hops(), [near, None, far, None]);
-        assert_eq!(arrow.end(), End::Hop(2));
+        assert_eq!(arrow.end(), MapEnd::Hop(2));
         assert_eq!(arrow.status(), "path-rejected");
     });
 }
@@ -35,7 +35,7 @@ fn a_device_without_a_path_is_a_hop_of_its_own() {
     of(vec![rejected(asked(step("poller.bbdo"), "10.0.0.5", 5669), "10.9.0.1")], |map| {
         let arrow = &map.peers[0].arrows[0];
         assert_eq!(arrow.hops(), [Some(IpAddr::from([10, 9, 0, 1]))]);
-        assert_eq!(arrow.end(), End::Hop(0));
+        assert_eq!(arrow.end(), MapEnd::Hop(0));
     });
 }
 
@@ -64,7 +64,10 @@ fn without_a_device_the_owner_tells_where_the_arrow_ends() {
         Why::Unread(unread),
     ];
     let ends = owners.map(ends);
-    assert_eq!(ends, [End::Here, End::Between, End::There, End::Between, End::Between]);
+    assert_eq!(
+        ends,
+        [MapEnd::Here, MapEnd::Between, MapEnd::There, MapEnd::Between, MapEnd::Between]
+    );
 }
 
 #[test]
