@@ -3,8 +3,8 @@
 use super::*;
 use crate::site::discover::At;
 
-fn line(target: &str, said_by: &[&str]) -> Line {
-    Line {
+fn line(target: &str, said_by: &[&str]) -> PlannedLine {
+    PlannedLine {
         flow: "poller.http".to_owned(),
         target: target.to_owned(),
         what: "https 443/tcp".to_owned(),
@@ -12,7 +12,7 @@ fn line(target: &str, said_by: &[&str]) -> Line {
     }
 }
 
-fn page(lines: &[Line]) -> String {
+fn page(lines: &[PlannedLine]) -> String {
     let mut out = anstream::StripStream::new(Vec::new());
     table(lines, 60, &mut out).unwrap();
     String::from_utf8(out.into_inner()).unwrap()

@@ -6,7 +6,7 @@ use std::io;
 use std::net::IpAddr;
 
 use super::end::{Firewall, RuleEnd};
-use super::row::Row;
+use super::row::RequestRow;
 use crate::report::escape::csv;
 
 /// Writes a header and the rows.

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::row::Row;
+use super::row::RequestRow;
 use super::{ChangeRequest, Other};
 use crate::report::Canvas;
 use crate::text::{Labels, MIN_WIDTH, hanging};
