@@ -162,7 +162,7 @@ pub(super) const SERVER: &[Key] = &[
     key(
         "find",
         Shape::Words(|| words(&FINDS)),
-        "The host is a domain: its mail servers or its directory servers are asked.",
+        "mx, srv: the host is a domain, and its mail servers or its directory servers are asked. dns: the addresses of the host come from the DNS alone. mx-dns: those of the mail servers do.",
     ),
     key(
         "proxy",
