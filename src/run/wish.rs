@@ -135,9 +135,7 @@ pub(crate) fn wishes(
                     let rule = Opening { choice, ..rule };
                     Some(Wish { at, seen, what: rule.to_string(), rule: Some(rule) })
                 }
-                Plea::Repair => {
-                    Some(Wish { at, seen, what, rule: None })
-                }
+                Plea::Repair => Some(Wish { at, seen, what, rule: None }),
             }
         };
         for (cause, over) in stopped(asked, attempt, own) {

@@ -37,7 +37,8 @@ impl Play {
         fs::write(&file, program).unwrap();
         fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).unwrap();
         let readme = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
-        let (_, from) = readme.split_once("one task does the same for one secret:\n\n```yaml\n").unwrap();
+        let (_, from) =
+            readme.split_once("one task does the same for one secret:\n\n```yaml\n").unwrap();
         let (tasks, _) = from.split_once("```\n").unwrap();
         assert!(tasks.contains("- /usr/local/bin/preflight\n"), "{tasks}");
         let tasks = tasks.replace("/usr/local/bin/preflight", file.to_str().unwrap());

@@ -99,10 +99,7 @@ fn another_decision_than_then_is_shown_beside_it() {
 #[test]
 fn a_report_of_the_first_version_is_still_read() {
     for (name, parts) in [
-        (
-            "poller.ntp",
-            &["do start the service", "then fail, port-closed: nothing listens"][..],
-        ),
+        ("poller.ntp", &["do start the service", "then fail, port-closed: nothing listens"][..]),
         ("poller.proxy", &["http on 3128/tcp", "then fail, port-closed: nothing listens"]),
         ("central.zmq", &["do start the service", "fail, nothing-listens"]),
         ("custom.erp", &["then pass: accepts connections", "Today's rules say the same."]),

@@ -93,8 +93,9 @@ impl AgentCause {
             Self::OtlpTokenRefused { .. } => say(
                 "compare the token with those of the poller (otl_server.json: trusted_tokens), and its date of expiry",
             ),
-            Self::GrpcFailed { .. } => say("see what listens, and read its log")
-                .on_that_machine(passage.listeners()),
+            Self::GrpcFailed { .. } => {
+                say("see what listens, and read its log").on_that_machine(passage.listeners())
+            }
             Self::NsclientNtLogin { .. } => say(
                 "give the password of nsclient.ini (`password` under /settings/default): --nsclient-nt-password-file FILE",
             ),

@@ -422,10 +422,10 @@ impl PathCause {
         let owner = passage.owner(self.about().owner);
         let rule = || passage.rule(owner);
         match self {
-            Self::NoNeighbour { to, .. } => say(format!(
-                "see that {to} is up, and its address and netmask right"
-            ))
-            .on_that_machine("ip -brief address"),
+            Self::NoNeighbour { to, .. } => {
+                say(format!("see that {to} is up, and its address and netmask right"))
+                    .on_that_machine("ip -brief address")
+            }
             Self::FailsInsideVpn { vpn, because, .. } => {
                 let advice = match because.plea() {
                     Plea::Repair => because.advice(passage).moved_to(RunOn::There),
@@ -461,7 +461,9 @@ impl PathCause {
             Self::TargetRejected { .. } | Self::PortSilentOnSegment { .. } => {
                 let allow = say(format!("allow {} in its own firewall", rule()));
                 match passage.firewalld(owner) {
-                    Some(run) if passage.is_here() => allow.then(" (firewalld: ").there(run).then(")"),
+                    Some(run) if passage.is_here() => {
+                        allow.then(" (firewalld: ").there(run).then(")")
+                    }
                     Some(run) => allow.then(" (firewalld there: ").there(run).then(")"),
                     None => allow,
                 }

@@ -1,7 +1,7 @@
 use super::*;
 use crate::cause::{
-    Because, Cause, Concern, LdapCause, PathCause, Plea, PortCause, TlsCause, WebCause, Whereabouts,
-    samples,
+    Because, Cause, Concern, LdapCause, PathCause, Plea, PortCause, TlsCause, WebCause,
+    Whereabouts, samples,
 };
 
 const LOOK_AT: &str = "systemctl enable --now cbd; ss -ltnp 'sport = :PORT'";
