@@ -659,9 +659,9 @@ pub(crate) struct Parsed {
 pub(crate) fn parse(words: Vec<OsString>) -> Result<Parsed, UsageError> {
     let words = with_file_mode(words);
     let matches = help::command().try_get_matches_from(&words);
-    let matches = matches.map_err(|error| wrong::said(error, &words))?;
+    let matches = matches.map_err(|error| wrong::said(&error, &words))?;
     let colour = help::colour(&matches);
-    let cli = Cli::from_arg_matches(&matches).map_err(|error| wrong::said(error, &words))?;
+    let cli = Cli::from_arg_matches(&matches).map_err(|error| wrong::said(&error, &words))?;
     Ok(Parsed { cli, colour })
 }
 

@@ -3,6 +3,8 @@
 //! `-h` is one screen, written by hand; `--help` is whole, in the order in which somebody who sets up a machine
 //! needs it: which machine, its targets, passwords, and how it is asked and written.
 
+use std::fmt::Write as _;
+
 use clap::{Arg, ArgAction, ArgMatches, Command, CommandFactory as _};
 
 use super::{Cli, Colour};
@@ -82,7 +84,7 @@ pub(super) fn command() -> Command {
     let mut listed = "Commands:\n".to_owned();
     for command in declared.get_subcommands() {
         let about = command.get_about().map(ToString::to_string).unwrap_or_default();
-        listed.push_str(&format!("  {:<12} {about}\n", command.get_name()));
+        let _infallible = writeln!(listed, "  {:<12} {about}", command.get_name());
     }
     let ending = declared.get_after_long_help().map(ToString::to_string).unwrap_or_default();
     declared

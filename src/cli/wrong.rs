@@ -37,7 +37,7 @@ const MEANT: [(&str, &str); 9] = [
 ];
 
 /// clap's error in our own words; what was typed is repeated without what may be a secret.
-pub(super) fn said(error: clap::Error, words: &[OsString]) -> UsageError {
+pub(super) fn said(error: &clap::Error, words: &[OsString]) -> UsageError {
     let text = |kind| match error.get(kind) {
         Some(ContextValue::String(text)) => Some(shown(text)),
         Some(ContextValue::Strings(texts)) => {
@@ -84,7 +84,7 @@ pub(super) fn said(error: clap::Error, words: &[OsString]) -> UsageError {
         }
         ErrorKind::ValueValidation => {
             let value = text(ContextKind::InvalidValue).unwrap_or_default();
-            let why = std::error::Error::source(&error).map(ToString::to_string);
+            let why = std::error::Error::source(error).map(ToString::to_string);
             let why = why.unwrap_or_else(|| "it is not of this kind".to_owned());
             let arg = arg.unwrap_or_default();
             (flag(&arg), format!("{} cannot be used: {}", quoted(&value), printable(&why)))
