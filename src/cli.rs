@@ -622,6 +622,9 @@ pub(crate) struct TuningArgs {
     /// Every wait times this factor [default: 1]
     #[arg(long, value_name = "FACTOR")]
     pub(crate) timeout: Option<String>,
+    /// Packets a second that SNMP devices are asked with, at most, from 1 [default: 50000]
+    #[arg(long, value_name = "PACKETS")]
+    pub(crate) rate: Option<String>,
     /// Warnings fail the run too
     #[arg(long)]
     pub(crate) strict: bool,

@@ -138,11 +138,19 @@ async fn ask(plan: &plan::Plan, job: &Job, again: Option<Patience>) -> Ran {
         stopped.set(true);
     };
     let mut cut_off = pin!(cut_off);
-    let manner = preflight_checks::Manner { scale: job.settings.scale, trace: job.settings.trace };
+    let manner = preflight_checks::Manner {
+        scale: job.settings.scale,
+        trace: job.settings.trace,
+        files: limits::files(),
+        rate: job.settings.rate.unwrap_or(preflight_checks::RATE),
+    };
     let notify = |event: Event<'_>| match event {
         Event::Started(index) => progress.started(index),
         Event::Finished(index, found) => {
             let Some(asked) = plan.steps.get(index) else { return };
+            if live.is_none() && !progress.is_shown() {
+                return;
+            }
             let judged = report::step(asked, found, plan.phase);
             progress.finished(index, &judged);
             if let Some(live) = &mut live {

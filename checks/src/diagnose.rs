@@ -15,28 +15,47 @@ use tokio::sync::{OnceCell, Semaphore};
 
 use crate::cause::{Cause, Layer, LdapCause, Transport};
 use crate::identify::identify;
-use crate::net::{Deadline, Naming, Peer, RESOLVE, Trust};
+use crate::net::post::Post;
+#[cfg(test)]
+use crate::net::post::RATE;
+use crate::net::route::is_on_link;
+use crate::net::{Ask, Deadline, Ledger, Naming, Peer, RESOLVE, Trust, network};
 use crate::path::cut::{CutTrace, examine_cut, is_cut, judge_cut};
 use crate::path::ports::{PortsTrace, examine_ports, judge_ports};
 use crate::path::reset::{ResetTrace, examine_reset, is_reset, judge_reset};
 use crate::path::vpn::{Vpn, examine_vpn, judge_vpn};
-use crate::path::{Trace, examine_host, examine_path, examine_segment, is_silence, judge};
-use crate::{Finding, Probe, Service, examine};
+use crate::path::{
+    HostSign, Trace, examine_host, examine_path, examine_segment, is_silence, judge,
+};
+use crate::services::OWN_SOCKETS;
+use crate::services::snmp::discovery::number_of;
+use crate::{Finding, Probe, Service, put};
 
 /// Questions to one host's UDP ports at once: a host answers about six closed
 /// ports in a burst and then one a second, so more would look like silence;
 /// three, asked twice in their first second, are as many. Fewer would make a
 /// silent host that serves time, names and SNMP cost its deadline twice.
 const UDP_PER_HOST: usize = 3;
-/// Looks at the path at once: routers name themselves about six times in a
-/// burst and then once a second.
-const TRACES: usize = 4;
-/// Looks at paths to the targets of one service: more would say the same again.
+/// Looks at the path at once. Routers name themselves about six times in a burst and then once a
+/// second, so the first of all may stay unnamed; it is known from the routing table.
+const TRACES: usize = 16;
+/// Looks of other kinds at the targets of one service: more would say the same again.
 const TRACES_PER_SERVICE: usize = 3;
+/// Looks at paths to the targets of one service in one network: hosts beside them are explained by these.
+const TRACES_PER_NETWORK: usize = 2;
+/// Networks of one service to which paths are looked at.
+const NETWORKS_PER_SERVICE: usize = 64;
+/// Targets of one service in one network of which it is counted how many answers are lost: what is lost
+/// on the way is lost for their neighbours too.
+const COUNTED_PER_NETWORK: usize = 4;
+/// When a silence is looked into: the second packet is not answered either, not even over a slow link.
+const SECOND_UNANSWERED: Duration = Duration::from_millis(1_300);
 /// Silent targets of one service of which it is asked whether the host is there, and how many of them at
 /// once: five packets each, and none that a router has to answer.
 const HOSTS_PER_SERVICE: usize = 64;
 const HOSTS_AT_ONCE: usize = 32;
+/// Descriptors that a look at the path has open at most, and one at a host beside it.
+const FILES_OF_A_TRACE: usize = 20;
 /// Longest time to find out who answers without a word: two seconds for TLS, one for each of four protocols.
 const IDENTIFY: Duration = Duration::from_secs(6);
 /// Longest look at one path.
@@ -55,6 +74,10 @@ pub struct Manner {
     pub scale: f64,
     /// After a failure, look into it: who answers instead, where on the way does a silence begin?
     pub trace: bool,
+    /// Descriptors there are for questions and looks, about half of them for each.
+    pub files: usize,
+    /// Packets a second that many devices are asked with, at most; [`RATE`](crate::RATE) is usual.
+    pub rate: u32,
 }
 
 /// One probe at one address.
@@ -102,8 +125,32 @@ pub struct Examiner {
     /// Who resets: asked once an address, since a device tells only so much a second, and two steps
     /// that meet one refusal must not say two things about it.
     senders: Mutex<HashMap<Visited, Arc<OnceCell<ResetTrace>>>>,
-    /// Looks at the path by service.
-    looks: Mutex<HashMap<&'static str, usize>>,
+    /// Looks by service.
+    looks: Mutex<HashMap<(LookKind, &'static str), usize>>,
+    /// The sockets that questions to many devices go through; `None`: there is no thread for them.
+    post: OnceLock<Option<Post>>,
+    /// Looks at the path, and counts of lost answers, by service and network.
+    places: Mutex<HashMap<(&'static str, IpAddr), Place>>,
+}
+
+/// What a look is at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum LookKind {
+    /// Whether the host is there at all.
+    Host,
+    /// Ports of ours, or who cuts a connection.
+    Closer,
+}
+
+/// What was done about one service in one network.
+#[derive(Debug, Default)]
+struct Place {
+    /// Paths that were looked at.
+    traces: usize,
+    /// Targets of which lost answers were counted.
+    counted: usize,
+    /// Does the gateway to this network answer for its address?
+    is_gateway_there: bool,
 }
 
 /// A service that was visited: its address, and the one it was asked from.
@@ -121,13 +168,15 @@ impl Examiner {
             manner,
             udp: Mutex::default(),
             refused: tokio::sync::Mutex::new(false),
-            traces: Semaphore::new(TRACES),
-            hosts: Semaphore::new(HOSTS_AT_ONCE),
+            traces: Semaphore::new((manner.files / 2 / FILES_OF_A_TRACE).clamp(1, TRACES)),
+            hosts: Semaphore::new((manner.files / 2 / FILES_OF_A_TRACE).clamp(1, HOSTS_AT_ONCE)),
             first_trace: OnceLock::new(),
             first_reset: OnceLock::new(),
             visits: Mutex::default(),
             senders: Mutex::default(),
             looks: Mutex::default(),
+            post: OnceLock::new(),
+            places: Mutex::default(),
         }
     }
 
@@ -142,15 +191,16 @@ impl Examiner {
         } else {
             let all = addresses.into_iter().flatten();
             join_all(all.map(async |case| {
-                let finding = self.ask(&case, case.probe.service().budget).await;
-                (case, finding)
+                let budget = case.probe.service().budget;
+                let (finding, path) = self.ask_and_look(&case, budget, is_explained).await;
+                (case, finding, path)
             }))
             .await
         };
-        let nothing_works = asked.iter().all(|(_, finding)| finding.verdict.is_err());
-        let looked_into = asked.into_iter().map(async |(case, mut finding)| {
+        let nothing_works = asked.iter().all(|(_, finding, _)| finding.verdict.is_err());
+        let looked_into = asked.into_iter().map(async |(case, mut finding, path)| {
             if self.manner.trace && !is_explained {
-                self.look_into(&mut finding, &case).await;
+                self.look_into(&mut finding, &case, path).await;
             }
             (case.way, finding)
         });
@@ -175,7 +225,7 @@ impl Examiner {
     /// One after the other, so that an account's password is tried once: the next
     /// port only when the one before was not reached, and after a refusal nobody
     /// is asked with credentials any more.
-    async fn in_turn(&self, addresses: Vec<Vec<Case>>) -> Vec<(Case, Finding)> {
+    async fn in_turn(&self, addresses: Vec<Vec<Case>>) -> Vec<(Case, Finding, Option<Trace>)> {
         let mut refused = self.refused.lock().await;
         let mut asked = Vec::new();
         for ways in addresses {
@@ -183,9 +233,10 @@ impl Examiner {
                 if *refused {
                     case.probe = case.probe.without_credentials();
                 }
-                let finding = self.ask(&case, case.probe.service().budget).await;
+                let budget = case.probe.service().budget;
+                let (finding, path) = self.ask_and_look(&case, budget, false).await;
                 let verdict = finding.verdict.clone();
-                asked.push((case, finding));
+                asked.push((case, finding, path));
                 match verdict {
                     Err(cause) if cause.layer() < Layer::Protocol => {}
                     Err(cause) => {
@@ -199,8 +250,59 @@ impl Examiner {
         asked
     }
 
+    /// The question itself, and while nothing comes of it a look at the path.
+    ///
+    /// Over UDP that look asks nothing of the service: one that is slow must not be kept from the answer.
+    async fn ask_and_look(
+        &self,
+        case: &Case,
+        budget: Duration,
+        is_explained: bool,
+    ) -> (Finding, Option<Trace>) {
+        let ledger = Ledger::default();
+        let mut asking = std::pin::pin!(self.ask_into(case, budget, &ledger));
+        if !self.manner.trace || is_explained {
+            return (asking.await, None);
+        }
+        let finding = Deadline::scaled(SECOND_UNANSWERED, self.manner.scale);
+        if let Some(finding) = finding.bound(&mut asking).await {
+            return (finding, None);
+        }
+        if !ledger.is_unheard() {
+            return (asking.await, None);
+        }
+        let mut looking = Box::pin(self.look_beside(case, &ledger));
+        let (finding, path) = tokio::select! {
+            finding = &mut asking => (finding, None),
+            path = &mut looking => (asking.await, Some(path)),
+        };
+        let is_its_silence = finding.verdict.as_ref().is_err_and(is_silence)
+            && finding.peer.address == case.peer.address;
+        match path {
+            _ if !is_its_silence => (finding, None),
+            Some(path) => (finding, path),
+            None => (finding, looking.await),
+        }
+    }
+
+    /// The look at the path while the answer is still waited for.
+    async fn look_beside(&self, case: &Case, ledger: &Ledger) -> Option<Trace> {
+        let Peer { address, from, .. } = case.peer;
+        let path = self.look_at_path(address, from, case, None).await?;
+        let is_there = matches!(path.host, HostSign::Alive { .. }) || path.reached_port.is_some();
+        if is_there {
+            ledger.host_is_there();
+        }
+        Some(path)
+    }
+
     /// The question itself, in its turn.
     async fn ask(&self, case: &Case, budget: Duration) -> Finding {
+        self.ask_into(case, budget, &Ledger::default()).await
+    }
+
+    /// The same, with a book that others may look into meanwhile.
+    async fn ask_into(&self, case: &Case, budget: Duration, ledger: &Ledger) -> Finding {
         let peer = &case.peer;
         let turn = (case.transport == Transport::Udp).then(|| self.udp_turn(peer.address.ip()));
         let _turn = match &turn {
@@ -209,18 +311,23 @@ impl Examiner {
         };
         if case.probe.service().counts_visits() {
             let visit = self.visit(peer);
-            let found = visit.get_or_init(|| self.meet(case, budget)).await;
+            let found = visit.get_or_init(|| self.meet(case, budget, ledger)).await;
             Finding { peer: peer.clone(), ..found.clone() }
         } else {
-            self.meet(case, budget).await
+            self.meet(case, budget, ledger).await
         }
     }
 
     /// The question itself, and who answers instead.
-    async fn meet(&self, case: &Case, budget: Duration) -> Finding {
+    async fn meet(&self, case: &Case, budget: Duration, ledger: &Ledger) -> Finding {
         let Case { probe, transport, peer, .. } = case;
-        let asking = examine(probe, peer.clone(), self.deadline(budget), &self.trust);
-        let mut finding = Box::pin(asking).await;
+        let mut ask = Ask::new(peer.clone(), self.deadline(budget), self.trust.clone());
+        ask.ledger = ledger.clone();
+        if probe.descriptors() < OWN_SOCKETS {
+            let open = || Post::open(self.manner.rate, number_of).ok();
+            ask.post.clone_from(self.post.get_or_init(open));
+        }
+        let mut finding = Box::pin(put(probe, ask, self.repeats_of(case))).await;
         if let Err(failure) = &finding.verdict
             && self.manner.trace
             && *transport == Transport::Tcp
@@ -235,7 +342,9 @@ impl Examiner {
 
     /// After a silence: where on the way does it begin? After a RST: who sent it? After a first packet
     /// that was lost: are others too, from the same port?
-    async fn look_into(&self, finding: &mut Finding, case: &Case) {
+    ///
+    /// `path` is what was seen of it while the answer was waited for.
+    async fn look_into(&self, finding: &mut Finding, case: &Case, path: Option<Trace>) {
         let Err(failure) = &finding.verdict else {
             if finding.lost_from().is_some()
                 && let Some(ports) = self.look_at_ports(finding, case).await
@@ -246,7 +355,7 @@ impl Examiner {
         };
         let failure = failure.clone();
         if is_silence(&failure) {
-            let (path, ports) = self.look_at_path(finding, case).await;
+            let (path, ports) = self.look_after(finding, case, path).await;
             let judged = path.as_ref().map(|trace| judge(trace, &failure));
             let judged = ports.as_ref().map(|trace| judge_ports(trace, &failure)).or(judged);
             if let Some(trace) = path {
@@ -269,34 +378,100 @@ impl Examiner {
     }
 
     /// Where does the silence begin, and is it bound to a port of ours? `None` each, when it is too late.
-    async fn look_at_path(
+    ///
+    /// What was seen meanwhile suffices, unless it asked the service nothing and the host is there.
+    async fn look_after(
         &self,
         finding: &Finding,
         case: &Case,
+        beside: Option<Trace>,
     ) -> (Option<Trace>, Option<PortsTrace>) {
-        let (to, over) = (finding.peer.address, case.transport);
+        let (to, from) = (finding.peer.address, finding.source);
+        let Some(path) = beside else {
+            // It was too short for a look meanwhile.
+            let question = case.probe.service().question.map(|question| question());
+            let ports = async {
+                let is_first = self.is_worth_a_look(case.probe.service());
+                if is_first { self.ask_from_other_ports(finding, case).await } else { None }
+            };
+            return tokio::join!(self.look_at_path(to, from, case, question.as_deref()), ports);
+        };
+        let is_there = matches!(path.host, HostSign::Alive { .. });
+        if !is_there || !self.is_worth_a_look(case.probe.service()) {
+            return (Some(path), None);
+        }
+        let ports = self.ask_from_other_ports(finding, case);
+        let (Transport::Udp, Some(question)) = (case.transport, case.probe.service().question)
+        else {
+            return (Some(path), ports.await);
+        };
+        let question = question();
+        let again = examine_path(to, from, Transport::Udp, Some(&question), self.deadline(TRACE));
+        let (again, ports) = tokio::join!(again, ports);
+        (Some(again), ports)
+    }
+
+    /// Where does the silence begin? `None`, when it is too late, or known of its network.
+    async fn look_at_path(
+        &self,
+        to: SocketAddr,
+        from: Option<IpAddr>,
+        case: &Case,
+        question: Option<&[u8]>,
+    ) -> Option<Trace> {
+        let (service, over) = (case.probe.service(), case.transport);
         let deadline = || self.deadline(TRACE);
-        let from = finding.source;
-        // What sends nothing is looked at for everybody.
-        let segment = async || (Some(examine_segment(to, from, over, deadline()).await), None);
-        match self.looks_before(case.probe.service()) {
-            ..TRACES_PER_SERVICE => {}
-            // Those beside it tell of the way; whether it is there, only itself.
-            TRACES_PER_SERVICE..HOSTS_PER_SERVICE => {
-                let Ok(_turn) = self.hosts.acquire().await else { return (None, None) };
-                return (Some(examine_host(to, from, over, deadline()).await), None);
-            }
-            _ => return segment().await,
-        }
-        let Ok(_turn) = self.traces.acquire().await else { return (None, None) };
         let last_start = TRACING.mul_f64(self.manner.scale);
-        if self.first_trace.get_or_init(Instant::now).elapsed() > last_start {
-            return segment().await;
+        if self.may_trace(service, to.ip()) {
+            let _turn = self.traces.acquire().await.ok()?;
+            if self.first_trace.get_or_init(Instant::now).elapsed() <= last_start {
+                return Some(examine_path(to, from, over, question, deadline()).await);
+            }
+        } else if self.looks_before(LookKind::Host, service) < HOSTS_PER_SERVICE {
+            // Those beside it tell of the way; whether it is there, only itself.
+            let _turn = self.hosts.acquire().await.ok()?;
+            return Some(examine_host(to, from, over, deadline()).await);
         }
-        let datagram = case.probe.service().question.map(|question| question());
-        let path = examine_path(to, from, over, datagram.as_deref(), deadline());
-        let (trace, ports) = tokio::join!(path, self.ask_from_other_ports(finding, case));
-        (Some(trace), ports)
+        // What sends nothing is looked at for everybody, but of one gateway once.
+        if self.place(service, to.ip(), |place| place.is_gateway_there) {
+            return None;
+        }
+        let segment = examine_segment(to, from, over, deadline()).await;
+        let is_routed = segment.host == HostSign::Silent && segment.next_hop.is_none();
+        if is_routed && !is_on_link(to.ip(), from) {
+            self.place(service, to.ip(), |place| place.is_gateway_there = true);
+        }
+        Some(segment)
+    }
+
+    /// May the path to `to` be looked at, as one of the first of its network?
+    fn may_trace(&self, service: &Service, to: IpAddr) -> bool {
+        let networks = {
+            let places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
+            let of_service = places.iter().filter(|((name, _), _)| *name == service.name);
+            of_service.filter(|(_, place)| place.traces > 0).count()
+        };
+        self.place(service, to, |place| {
+            let is_known = place.traces > 0 || networks < NETWORKS_PER_SERVICE;
+            let may = is_known && place.traces < TRACES_PER_NETWORK;
+            place.traces += usize::from(may);
+            may
+        })
+    }
+
+    /// How often an answer is asked for once more, to count those that are lost.
+    fn repeats_of(&self, case: &Case) -> usize {
+        let service = case.probe.service();
+        let is_counted = self.place(service, case.peer.address.ip(), |place| {
+            place.counted += 1;
+            place.counted <= COUNTED_PER_NETWORK
+        });
+        if is_counted { service.repeats } else { 0 }
+    }
+
+    fn place<T>(&self, service: &Service, of: IpAddr, see: impl FnOnce(&mut Place) -> T) -> T {
+        let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
+        see(places.entry((service.name, network(of))).or_default())
     }
 
     /// After an answer to a second packet: was the first one lost because of its port?
@@ -359,13 +534,13 @@ impl Examiner {
 
     /// Fifty silent devices of one flow do not take the looks of all others.
     fn is_worth_a_look(&self, service: &Service) -> bool {
-        self.looks_before(service) < TRACES_PER_SERVICE
+        self.looks_before(LookKind::Closer, service) < TRACES_PER_SERVICE
     }
 
-    /// How often targets of the service were looked at before this one.
-    fn looks_before(&self, service: &Service) -> usize {
+    /// How often targets of the service were looked at before this one, in this way.
+    fn looks_before(&self, kind: LookKind, service: &Service) -> usize {
         let mut looks = self.looks.lock().unwrap_or_else(PoisonError::into_inner);
-        let looks = looks.entry(service.name).or_default();
+        let looks = looks.entry((kind, service.name)).or_default();
         *looks += 1;
         *looks - 1
     }
@@ -388,7 +563,11 @@ mod tests {
     use crate::{FarStream, Respond};
 
     fn examiner(trace: bool) -> Examiner {
-        Examiner::new(Trust::only([]), Naming::default(), Manner { scale: 0.3, trace })
+        Examiner::new(
+            Trust::only([]),
+            Naming::default(),
+            Manner { scale: 0.3, trace, files: 1_000, rate: RATE },
+        )
     }
 
     fn case(service: &Service, way: usize, to: SocketAddr) -> Case {

@@ -48,10 +48,11 @@ pub use discreet::{
 pub use evidence::{Evidence, Hop, Seen, Timings, Value};
 pub use follow_ups::{FOLLOW_UPS, FollowUp};
 pub use identify::identify;
+pub use net::post::RATE;
 pub use net::{
     Addresses, Arrivals, Deadline, FarStream, Identity, Io, NameFiles, NameSource, Naming, Offer,
-    Peer, RESOLVE, Trust, Unanswered, examine_arrivals, glibc_version, mail_servers, offers,
-    public_domain, resolve, resolve_by_dns,
+    Peer, RESOLVE, Trust, Unanswered, examine_arrivals, glibc_version, mail_servers, network,
+    offers, public_domain, resolve, resolve_by_dns,
 };
 pub use path::cut::{CutTrace, examine_cut, is_cut, judge_cut};
 pub use path::ports::{PortsTrace, examine_ports, judge_ports};
@@ -207,8 +208,14 @@ fn is_first_packet_lost(ask: &Ask, verdict: &Result<(), Cause>) -> bool {
 ///
 /// Dropping the future ends the conversation.
 pub async fn examine(probe: &Probe, peer: Peer, deadline: Deadline, trust: &Trust) -> Finding {
+    let ask = Ask::new(peer, deadline, trust.clone());
+    put(probe, ask, probe.service().repeats).await
+}
+
+/// Asks one question; after an answer asks the harmless one `repeats` times more, to count those that are lost.
+pub(crate) async fn put(probe: &Probe, mut ask: Ask, repeats: usize) -> Finding {
     let started = Instant::now();
-    let mut ask = Ask::new(peer, deadline, trust.clone());
+    let deadline = ask.deadline;
     let to = ask.address();
     // Boxed: a caller that asks many at once need not hold room for the largest.
     let run = Box::pin(probe.run(&mut ask));
@@ -244,12 +251,12 @@ pub async fn examine(probe: &Probe, peer: Peer, deadline: Deadline, trust: &Trus
     if verdict.is_ok() {
         ask.seen.concerns.extend(net::udp::slowness(&ask));
         if let Some(question) = service.question {
-            net::udp::count_answers(&mut ask, question, service.repeats).await;
+            net::udp::count_answers(&mut ask, question, repeats).await;
         }
     }
     net::tcp::note_losses(&mut ask);
     if verdict.is_ok() && service.transport == Transport::Tcp {
-        net::tcp::count_handshakes(&mut ask, service.repeats, started.elapsed()).await;
+        net::tcp::count_handshakes(&mut ask, repeats, started.elapsed()).await;
     }
     if is_first_packet_lost(&ask, &verdict)
         && let Some(port) = ask.ledger.first_port()

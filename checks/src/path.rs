@@ -385,6 +385,9 @@ impl Trace {
                 self.host = HostSign::Alive { how: HostAnswer::Neighbour };
             }
             Sign::Silent => self.next_hop = entry,
+            // A busy router names itself a few times in a second only; that it is the first hop is
+            // known from the routing table, and that it is there from its answer.
+            Sign::Answers if self.swept() > 0 => self.last = gateway.map(|gateway| (1, gateway)),
             Sign::Answers | Sign::Untold => {}
         }
     }

@@ -10,21 +10,35 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 use nix::errno::Errno;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 /// Descriptors of a run that asks one peer: the runtime's own, a socket, a file it is reported to.
 const FILES: usize = 20;
+/// More than any run opens at once; some systems set no limit at all.
+const MOST_FILES: u64 = 65_536;
 /// Threads of a run: two that work, the one for signals, one for the system's resolver.
 const THREADS: usize = 4;
+
+/// Descriptors that questions and looks may have open, after this process has taken all that the system gives it.
+///
+/// A soft limit is there for programs that use `select`, and this one does not.
+pub(crate) fn files() -> usize {
+    let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) else { return FILES };
+    let all = hard.min(MOST_FILES).max(soft);
+    let taken = soft >= all || setrlimit(Resource::RLIMIT_NOFILE, all, hard).is_ok();
+    let files = usize::try_from(if taken { all } else { soft }).unwrap_or(usize::MAX);
+    files.saturating_sub(FILES).max(FILES)
+}
 
 /// # Errors
 ///
 /// A sentence that names the limit.
 pub(crate) fn room() -> Result<(), String> {
-    files()?;
+    opens_files()?;
     threads()
 }
 
-fn files() -> Result<(), String> {
+fn opens_files() -> Result<(), String> {
     let open: io::Result<Vec<File>> = (0..FILES).map(|_| File::open("/")).collect();
     match open {
         Err(error) if matches!(errno(&error), Some(Errno::EMFILE | Errno::ENFILE)) => Err(format!(

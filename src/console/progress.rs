@@ -93,6 +93,11 @@ impl Progress {
         }
     }
 
+    /// Does anybody see it?
+    pub(crate) fn is_shown(&self) -> bool {
+        !self.bar.is_hidden()
+    }
+
     /// Shows that the step at `index` of the plan is being asked.
     pub(crate) fn started(&self, index: usize) {
         self.change(index, RowState::Runs);

@@ -1,4 +1,6 @@
-//! Runs a plan: side by side with a bound, one deadline a question, in plan order.
+//! Runs a plan: side by side as far as descriptors reach, one deadline a question, in plan order.
+//!
+//! A step that waits holds nothing but its descriptors; there is no other bound.
 
 mod alike;
 mod arrivals;
@@ -22,9 +24,9 @@ use crate::run::finding::{Attempt, Found};
 use crate::run::plan::{Action, Asked, Plan, Question};
 use crate::site::{Family, Find, Origin, Sourced};
 
-/// Steps under way at once: enough for every flow of a site, few enough for
-/// the file descriptors of a locked-down machine.
-const WIDTH: usize = 128;
+/// Steps under way at once, however many descriptors there are: a silent one waits some seconds and
+/// costs memory meanwhile.
+const WIDTH: usize = 16 * 1024;
 /// Hosts asked of a domain that has several.
 const HOSTS: usize = 4;
 /// The service whose SRV records name a domain's directories (RFC 2782).
@@ -56,38 +58,58 @@ pub(crate) async fn run(
     let shared = Arc::new(Shared {
         names: names.clone(),
         scale: manner.scale,
-        width: Semaphore::new(WIDTH),
         examiner: Examiner::new(trust.clone(), names.clone(), manner),
     });
-    let (begun, mut events) = tokio::sync::mpsc::unbounded_channel();
+    let files = manner.files / 2;
+    // No more than can be sent in a second, so that none's deadline passes before its turn.
+    let width = WIDTH.min(usize::try_from(manner.rate).unwrap_or(WIDTH)).max(1);
+    let places = Arc::new(Semaphore::new(files));
+    let questions = plan.steps.iter().enumerate();
+    let mut questions = questions.filter_map(|(index, step)| match &step.action {
+        Action::Ask(question) => Some((index, question)),
+        Action::Skip(_) | Action::Found(_) => None,
+    });
+    let mut next = questions.next();
     let mut steps = JoinSet::new();
-    for (index, step) in plan.steps.iter().enumerate() {
-        if let Action::Ask(question) = &step.action {
-            let (question, shared) = (question.clone(), Arc::clone(&shared));
-            let begun = begun.clone();
-            steps.spawn(async move {
-                let _slot = shared.width.acquire().await;
-                let _nobody_listens = begun.send(index);
-                (index, guarded(ask(&question, &shared)).await)
-            });
-        }
-    }
     let mut found = vec![None; plan.steps.len()];
     let mut stop = std::pin::pin!(stop);
     let is_stopped = loop {
+        if next.is_none() && steps.is_empty() {
+            break false;
+        }
+        let has_room = steps.len() < width;
+        let place = async {
+            match next {
+                Some((_, question)) if has_room => {
+                    let files = u32::try_from(files_of(question).min(files)).unwrap_or(1);
+                    Arc::clone(&places).acquire_many_owned(files).await
+                }
+                _ => std::future::pending().await,
+            }
+        };
+        // What is done makes room before more is begun.
         tokio::select! {
-            Some(index) = events.recv() => notify(Event::Started(index)),
-            done = steps.join_next() => match done {
-                Some(Ok((index, result))) => {
+            biased;
+            () = &mut stop => break true,
+            Some(done) = steps.join_next() => {
+                if let Ok((index, result)) = done {
                     notify(Event::Finished(index, &result));
                     if let Some(slot) = found.get_mut(index) {
                         *slot = Some(result);
                     }
                 }
-                Some(Err(_cancelled)) => {}
-                None => break false,
-            },
-            () = &mut stop => break true,
+            }
+            place = place => {
+                let Some((index, question)) = next else { continue };
+                next = questions.next();
+                notify(Event::Started(index));
+                let (question, shared) = (question.clone(), Arc::clone(&shared));
+                steps.spawn(async move {
+                    let result = guarded(ask(&question, &shared)).await;
+                    drop(place);
+                    (index, result)
+                });
+            }
         }
     };
     // Dropping the set ends every conversation that is still on.
@@ -103,12 +125,18 @@ pub(crate) async fn run(
     found
 }
 
+/// Descriptors that a step may have open: a name may have several addresses.
+fn files_of(question: &Question) -> usize {
+    let addresses = if question.host.parse::<IpAddr>().is_ok() { 1 } else { HOSTS };
+    let ways = question.ways.iter().map(|asked| asked.probe.descriptors());
+    ways.sum::<usize>().max(1) * addresses
+}
+
 /// What all steps of a run share.
 struct Shared {
     /// What names are found with.
     names: Naming,
     scale: f64,
-    width: Semaphore,
     examiner: Examiner,
 }
 

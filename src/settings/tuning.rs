@@ -80,6 +80,7 @@ pub(super) fn settings(
         require: with_files(&tuning.require, |platform| &platform.require),
         until_installed: with_files(&tuning.until_installed, |platform| &platform.until_installed),
         scale: scale(tuning, platform)?,
+        rate: tuning.rate.as_deref().map(rate).transpose()?,
         strict: tuning.strict,
         trace: !tuning.no_trace,
     })
@@ -127,6 +128,14 @@ fn max_offset(tuning: &TuningArgs, platform: Option<&Platform>) -> Result<Durati
 fn scale(tuning: &TuningArgs, platform: Option<&Platform>) -> Result<f64, Refused> {
     let said = platform.and_then(|platform| platform.timeout);
     tuning.timeout.as_deref().map_or(Ok(said.unwrap_or(1.0)), factor)
+}
+
+fn rate(text: &str) -> Result<u32, Refused> {
+    let rate = text.parse().ok().filter(|rate| (1..=1_000_000).contains(rate));
+    rate.ok_or_else(|| {
+        let text = quoted(text);
+        bad("--rate", format!("{text} is no number of packets a second from 1 to 1000000"))
+    })
 }
 
 fn factor(text: &str) -> Result<f64, Refused> {

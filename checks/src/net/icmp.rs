@@ -158,8 +158,28 @@ pub(crate) fn next_refusal(socket: &impl AsFd, of: SocketAddr) -> Option<Refusal
     None
 }
 
+/// Takes the oldest entry off the error queue of a socket that asks many: whom the packet was sent to, and who
+/// refused it; `None` where that is no ICMP.
+pub(crate) fn next_refusal_of_any(
+    socket: &impl AsFd,
+    is_v4: bool,
+) -> Option<(SocketAddr, Option<Refusal>)> {
+    if is_v4 {
+        let (to, refusal) = entry_to_v4(socket).ok()?;
+        Some((to?, refusal))
+    } else {
+        let (to, refusal) = entry_to_v6(socket).ok()?;
+        Some((to?, refusal))
+    }
+}
+
 /// `None`: the entry is no ICMP; an error: the queue is empty.
 fn entry_v4(socket: &impl AsFd) -> nix::Result<Option<Refusal>> {
+    entry_to_v4(socket).map(|(_, refusal)| refusal)
+}
+
+/// The same, with whom the packet was sent to.
+fn entry_to_v4(socket: &impl AsFd) -> nix::Result<(Option<SocketAddr>, Option<Refusal>)> {
     let mut payload = [0; 512];
     let mut slices = [IoSliceMut::new(&mut payload)];
     // Where a socket asks for the hops that are left, these come with the error.
@@ -178,10 +198,15 @@ fn entry_v4(socket: &impl AsFd) -> nix::Result<Option<Refusal>> {
             _ => {}
         }
     }
-    Ok(refusal.map(|(icmp, by)| Refusal { icmp, by, left }))
+    let to = message.address.map(|to| SocketAddr::new(to.ip().into(), to.port()));
+    Ok((to, refusal.map(|(icmp, by)| Refusal { icmp, by, left })))
 }
 
 fn entry_v6(socket: &impl AsFd) -> nix::Result<Option<Refusal>> {
+    entry_to_v6(socket).map(|(_, refusal)| refusal)
+}
+
+fn entry_to_v6(socket: &impl AsFd) -> nix::Result<(Option<SocketAddr>, Option<Refusal>)> {
     let mut payload = [0; 512];
     let mut slices = [IoSliceMut::new(&mut payload)];
     let mut space = nix::cmsg_space!(libc::c_int, ExtendedError<libc::sockaddr_in6>);
@@ -201,7 +226,8 @@ fn entry_v6(socket: &impl AsFd) -> nix::Result<Option<Refusal>> {
             _ => {}
         }
     }
-    Ok(refusal.map(|(icmp, by)| Refusal { icmp, by, left }))
+    let to = message.address.map(|to| SocketAddr::new(to.ip().into(), to.port()));
+    Ok((to, refusal.map(|(icmp, by)| Refusal { icmp, by, left })))
 }
 
 /// What the kernel puts into one control message.

@@ -33,6 +33,10 @@ struct Book {
     slowest: Option<Duration>,
     /// What the first answer took that came when nobody waited for it any more.
     late: Option<Duration>,
+    /// Has anything come from the peer, or about it?
+    is_heard: bool,
+    /// Has a look found that the host is there, while its port was silent?
+    is_host_there: bool,
     last: KeptConnection,
 }
 
@@ -70,7 +74,10 @@ impl Ledger {
     pub(super) fn open(&self, stream: TcpStream) -> Counted {
         let stream = Arc::new(stream);
         let socket = Arc::downgrade(&stream);
-        self.book().last = KeptConnection { socket, ..KeptConnection::default() };
+        let mut book = self.book();
+        book.last = KeptConnection { socket, ..KeptConnection::default() };
+        book.is_heard = true;
+        drop(book);
         Watched::new(Shared(stream), self.clone())
     }
 
@@ -110,13 +117,16 @@ impl Ledger {
 
     /// An answer over UDP came so long after its question.
     pub(super) fn answered_after(&self, took: Duration) {
-        let slowest = &mut self.book().slowest;
-        *slowest = Some(slowest.map_or(took, |slowest| slowest.max(took)));
+        let mut book = self.book();
+        book.is_heard = true;
+        book.slowest = Some(book.slowest.map_or(took, |slowest| slowest.max(took)));
     }
 
     /// An answer came so long after its question, when the next had been asked already.
     pub(super) fn answered_late(&self, took: Duration) {
-        self.book().late.get_or_insert(took);
+        let mut book = self.book();
+        book.is_heard = true;
+        book.late.get_or_insert(took);
     }
 
     /// What an answer took: the first late one, for those behind it had to wait for it too.
@@ -142,7 +152,24 @@ impl Ledger {
 
     /// A device refused a packet, with so many hops left when it arrived.
     pub(super) fn refused(&self, hops_left: Option<u8>) {
-        self.book().hops_left = hops_left;
+        let mut book = self.book();
+        (book.is_heard, book.hops_left) = (true, hops_left);
+    }
+
+    /// Has a question left, and has nothing come of it yet?
+    pub(crate) fn is_unheard(&self) -> bool {
+        let book = self.book();
+        book.first_port.is_some() && !book.is_heard
+    }
+
+    /// A look has found that the host is there, while its port is silent.
+    pub(crate) fn host_is_there(&self) {
+        self.book().is_host_there = true;
+    }
+
+    /// Is the host known to be there, while its port is silent?
+    pub(crate) fn is_host_there(&self) -> bool {
+        self.book().is_host_there
     }
 
     /// Hops that the last refusal had left when it arrived.

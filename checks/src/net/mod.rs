@@ -25,6 +25,7 @@ pub(crate) mod neighbour;
 mod netlink;
 mod nsswitch;
 mod opinion;
+pub(crate) mod post;
 pub(crate) mod program;
 pub(crate) mod relay;
 pub(crate) mod resolve;
@@ -156,6 +157,22 @@ pub(crate) async fn aside<T: Send + 'static>(
     }
 }
 
+/// The network of an address, as far as that can be told from the address: hosts that differ in the last part
+/// of it alone.
+#[must_use]
+pub fn network(of: IpAddr) -> IpAddr {
+    match of {
+        IpAddr::V4(address) => {
+            let [a, b, c, _] = address.octets();
+            IpAddr::from([a, b, c, 0])
+        }
+        IpAddr::V6(address) => {
+            let [a, b, c, d, ..] = address.segments();
+            IpAddr::from([a, b, c, d, 0, 0, 0, 0])
+        }
+    }
+}
+
 /// Whom to ask: the name as configured, and one of its addresses.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Peer {
@@ -191,6 +208,8 @@ pub(crate) struct Ask {
     pub(crate) source: Option<IpAddr>,
     /// What was sent and what came over TCP.
     pub(crate) ledger: Ledger,
+    /// The sockets that all questions of a run may share.
+    pub(crate) post: Option<post::Post>,
     /// Is TLS spoken, or only its first message?
     pub(crate) look: tls::Look,
     /// How large TCP's packets may be.
@@ -217,6 +236,7 @@ impl Ask {
             seen: Seen::default(),
             source: None,
             ledger: Ledger::default(),
+            post: None,
             look: tls::Look::default(),
             packets: Packets::default(),
         }

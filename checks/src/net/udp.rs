@@ -11,6 +11,8 @@ use tokio::net::UdpSocket;
 use tokio::time::{Instant, sleep_until};
 
 use super::errno::{local, no_route};
+use super::icmp::Refusal;
+use super::post::{Mail, Seat};
 use super::source::{leave_from, leave_from_port};
 use super::{Ask, Deadline, Ledger, icmp, route};
 use crate::cause::{
@@ -21,10 +23,7 @@ use crate::wire;
 
 /// A UDP socket that keeps the refusals of its packets.
 pub(crate) struct Udp {
-    /// Hears the peer only.
-    socket: UdpSocket,
-    /// What is asked again goes through this one, which hears everybody.
-    open: Option<UdpSocket>,
+    line: Line,
     /// Does an answer from elsewhere count?
     is_loose: bool,
     /// From where else an answer came.
@@ -33,10 +32,52 @@ pub(crate) struct Udp {
     first_sent: OnceLock<Instant>,
     to: SocketAddr,
     own: Option<IpAddr>,
-    /// The entry of our routing table, as it was before a router did not answer.
-    entry: Option<RouteEntry>,
+    /// The entry of our routing table, as it was before a router did not answer: asked for when a first
+    /// question was not answered at once, where many are asked.
+    entry: OnceLock<Option<RouteEntry>>,
+    /// The address of ours that was asked for.
+    from: Option<IpAddr>,
     ledger: Ledger,
     deadline: Deadline,
+}
+
+/// Through which sockets a peer is asked.
+enum Line {
+    /// Its own.
+    Own {
+        /// Hears the peer only.
+        socket: UdpSocket,
+        /// What is asked again goes through this one, which hears everybody.
+        open: Option<UdpSocket>,
+    },
+    /// Those that all questions of a run share.
+    Shared(Seat),
+}
+
+/// What came of what was sent.
+enum Heard {
+    /// It has left this host only now.
+    Sent(Instant),
+    Datagram {
+        bytes: Vec<u8>,
+        /// `None`: the peer, since nobody else is heard there.
+        from: Option<SocketAddr>,
+        /// Did it come where the first question leaves from?
+        is_first: bool,
+    },
+    Refused(Refusal),
+    /// Sending or hearing failed, on the socket of first questions or on the other.
+    Broken {
+        error: io::Error,
+        is_first: bool,
+    },
+}
+
+/// Room for a datagram on each socket of one's own.
+#[derive(Default)]
+struct Room {
+    first: Vec<u8>,
+    open: Vec<u8>,
 }
 
 /// When to ask, counted from the first time: the pauses let ICMP errors through,
@@ -101,14 +142,47 @@ impl Udp {
             ask.ledger.leaves_from(own.port());
         }
         Ok(Self {
-            open: own.and_then(|own| open(own, to).ok()),
-            socket,
+            line: Line::Own { open: own.and_then(|own| open(own, to).ok()), socket },
             is_loose: false,
             elsewhere: OnceLock::new(),
             first_sent: OnceLock::new(),
             to,
             own: ask.source,
-            entry: route::entry_for(to.ip(), ask.peer.from),
+            entry: route::entry_for(to.ip(), ask.peer.from).into(),
+            from: ask.peer.from,
+            ledger: ask.ledger.clone(),
+            deadline: ask.deadline,
+        })
+    }
+
+    /// The same, through the sockets that all questions of a run share, where there are any.
+    ///
+    /// # Errors
+    ///
+    /// As [`Udp::connect`].
+    pub(crate) fn share(ask: &mut Ask) -> Result<Self, Cause> {
+        let (to, from) = (ask.address(), ask.peer.from);
+        let Some(post) = ask.post.clone().filter(|_| !is_of_a_link(to.ip())) else {
+            return Self::connect_loosely(ask);
+        };
+        // Which address of ours leads there is asked of the kernel: nothing is sent.
+        let probe = socket(to)?;
+        leave_from(&probe, from, to)?;
+        probe.connect(&to.into()).map_err(|error| no_route(to, &error))?;
+        let own = probe.local_addr().ok().and_then(|own| own.as_socket()).map(|own| own.ip());
+        drop(probe);
+        let Ok(seat) = post.seat(to, from) else { return Self::connect_loosely(ask) };
+        ask.source = own;
+        ask.ledger.leaves_from(seat.port());
+        Ok(Self {
+            line: Line::Shared(seat),
+            is_loose: true,
+            elsewhere: OnceLock::new(),
+            first_sent: OnceLock::new(),
+            to,
+            own,
+            entry: OnceLock::new(),
+            from,
             ledger: ask.ledger.clone(),
             deadline: ask.deadline,
         })
@@ -121,6 +195,11 @@ impl Udp {
     /// As [`Udp::connect`].
     pub(crate) fn connect_loosely(ask: &mut Ask) -> Result<Self, Cause> {
         Ok(Self { is_loose: true, ..Self::connect(ask)? })
+    }
+
+    /// Is the host known to be there, while its port is silent?
+    pub(crate) fn is_host_there(&self) -> bool {
+        self.ledger.is_host_there()
     }
 
     /// What passes today, when an answer came from elsewhere than it was asked.
@@ -163,69 +242,103 @@ impl Udp {
         mut accept: impl FnMut(&[u8]) -> Weighed<T>,
     ) -> Result<Answered<T>, Cause> {
         let mut wait = self.deadline.within(listen);
+        let moments = |from: Instant, wait: Deadline| {
+            schedule.iter().map(|&at| from + wait.scale(at)).collect::<VecDeque<_>>()
+        };
         let started = Instant::now();
-        let mut times =
-            schedule.iter().map(|&at| started + wait.scale(at)).collect::<VecDeque<_>>();
+        let mut times = moments(started, wait);
         let mut tries = 0;
         let (mut first_sent, mut sent) = (started, started);
-        let mut datagram = vec![0; MAX_DATAGRAM];
-        let mut from_anywhere = vec![0; MAX_DATAGRAM];
+        let mut room = Room::default();
         let mut passed_over = None;
+        // A shared socket sends when it is its turn.
+        let (mut is_on_its_way, mut is_asked_anew) = (false, false);
         loop {
             let due = times.front().copied().unwrap_or_else(|| wait.at()).min(wait.at());
             tokio::select! {
                 // Answers first: a late resend must not overtake one.
                 biased;
-                arrived = self.socket.recv(&mut datagram) => {
-                    let length = arrived.map_err(|e| self.refused(&self.socket, &e, wait))?;
-                    match accept(datagram.get(..length).unwrap_or_default()) {
-                        // Only the first question leaves from here, as long as there is another socket.
-                        Weighed::Answer(reply) => {
-                            let tries = if self.open.is_some() { 1 } else { tries };
-                            return Ok(self.answered(reply, tries, first_sent.elapsed()));
+                heard = self.line.hear(&mut room) => match heard {
+                    Heard::Sent(at) => {
+                        (is_on_its_way, sent) = (false, at);
+                        if tries == 1 {
+                            first_sent = at;
+                            self.first_sent.get_or_init(|| at);
+                            wait = self.deadline.within(listen);
+                            times = moments(at, wait);
+                            times.pop_front();
                         }
-                        Weighed::Late => {
-                            self.ledger.answered_late(self.since_first());
-                            wait = self.deadline.within(LATE);
-                            times.clear();
-                        }
-                        Weighed::Stray => passed_over = datagram.get(..length).map(wire::head),
                     }
-                }
-                (open, arrived) = hear_anybody(self.open.as_ref(), &mut from_anywhere) => {
-                    let (length, from) = arrived.map_err(|e| self.refused(open, &e, wait))?;
-                    let is_elsewhere = (from.ip(), from.port()) != (self.to.ip(), self.to.port());
-                    // Strangers' words are passed over without a trace.
-                    match accept(from_anywhere.get(..length).unwrap_or_default()) {
-                        Weighed::Answer(reply) => {
-                            if is_elsewhere {
-                                self.elsewhere.get_or_init(|| from);
-                            }
-                            if self.is_loose || !is_elsewhere {
-                                return Ok(self.answered(reply, tries, sent.elapsed()));
-                            }
-                        }
-                        Weighed::Late if !is_elsewhere => {
-                            wait = self.deadline.within(LATE);
-                            times.clear();
-                        }
-                        Weighed::Late | Weighed::Stray => {}
+                    Heard::Refused(refusal) => return Err(self.refused_by(refusal, wait)),
+                    Heard::Broken { error, is_first } => {
+                        return Err(self.refused(is_first, &error, wait));
                     }
-                }
-                () = sleep_until(due) => {
+                    Heard::Datagram { bytes, from, is_first } => {
+                        let is_elsewhere =
+                            from.is_some_and(|by| (by.ip(), by.port()) != (self.to.ip(), self.to.port()));
+                        match accept(&bytes) {
+                            Weighed::Answer(reply) => {
+                                if is_elsewhere && let Some(by) = from {
+                                    self.elsewhere.get_or_init(|| by);
+                                }
+                                if self.is_loose || !is_elsewhere {
+                                    // Only the first question leaves from there, as long as there is another socket.
+                                    return Ok(if is_first && self.line.has_another() {
+                                        self.answered(reply, 1, first_sent.elapsed())
+                                    } else {
+                                        let tries = if self.is_lost_here(first_sent) { 1 } else { tries };
+                                        self.answered(reply, tries, sent.elapsed())
+                                    });
+                                }
+                            }
+                            Weighed::Late if !is_elsewhere => {
+                                if is_first {
+                                    self.ledger.answered_late(self.since_first());
+                                }
+                                wait = self.deadline.within(LATE);
+                                times.clear();
+                            }
+                            // Strangers' words are passed over without a trace.
+                            Weighed::Stray if is_first && !is_elsewhere => {
+                                passed_over = Some(wire::head(&bytes));
+                            }
+                            Weighed::Late | Weighed::Stray => {}
+                        }
+                    }
+                },
+                () = sleep_until(due), if !is_on_its_way => {
                     if due >= wait.at() {
+                        if !is_asked_anew && self.is_lost_here(first_sent) {
+                            // What was lost on this host says nothing of the peer.
+                            is_asked_anew = true;
+                            wait = self.deadline.within(listen);
+                            times = moments(Instant::now(), wait);
+                            continue;
+                        }
                         return Err(self.unanswered(passed_over, wait));
                     }
                     sent = Instant::now();
-                    self.first_sent.get_or_init(|| sent);
                     if tries == 0 {
                         first_sent = sent;
+                    } else {
+                        self.entry();
                     }
-                    match self.open.as_ref().filter(|_| tries > 0 || self.elsewhere().is_some()) {
-                        Some(open) => open.send_to(question, self.to).await.map(drop),
-                        None => self.socket.send(question).await.map(drop),
-                    }
-                    .map_err(|error| self.refused(&self.socket, &error, wait))?;
+                    let is_again = tries > 0 || self.elsewhere().is_some();
+                    is_on_its_way = match &self.line {
+                        Line::Shared(seat) => {
+                            seat.send(question, is_again);
+                            true
+                        }
+                        Line::Own { socket, open } => {
+                            self.first_sent.get_or_init(|| sent);
+                            match open.as_ref().filter(|_| is_again) {
+                                Some(open) => open.send_to(question, self.to).await.map(drop),
+                                None => socket.send(question).await.map(drop),
+                            }
+                            .map_err(|error| self.refused(true, &error, wait))?;
+                            false
+                        }
+                    };
                     tries += 1;
                     times.pop_front();
                 }
@@ -241,6 +354,19 @@ impl Udp {
     /// Time since the first question of all left this socket.
     fn since_first(&self) -> Duration {
         self.first_sent.get().map(Instant::elapsed).unwrap_or_default()
+    }
+
+    /// The entry of our routing table that leads to the peer.
+    fn entry(&self) -> Option<RouteEntry> {
+        self.entry.get_or_init(|| route::entry_for(self.to.ip(), self.from)).clone()
+    }
+
+    /// Has this host itself lost something since then?
+    fn is_lost_here(&self, since: Instant) -> bool {
+        match &self.line {
+            Line::Shared(seat) => seat.is_lost_here(since.into_std()),
+            Line::Own { .. } => false,
+        }
     }
 
     /// Silence is one thing, words that are no answer another.
@@ -261,10 +387,17 @@ impl Udp {
         }
     }
 
-    fn refused(&self, on: &UdpSocket, error: &io::Error, wait: Deadline) -> Cause {
-        if let Some(refusal) = icmp::next_refusal(on, self.to) {
-            self.ledger.refused(refusal.left);
-            return refusal.cause(self.to, self.own, self.entry.clone(), wait.waited(), true);
+    fn refused_by(&self, refusal: Refusal, wait: Deadline) -> Cause {
+        self.ledger.refused(refusal.left);
+        refusal.cause(self.to, self.own, self.entry(), wait.waited(), true)
+    }
+
+    fn refused(&self, is_first: bool, error: &io::Error, wait: Deadline) -> Cause {
+        if let Line::Own { socket, open } = &self.line {
+            let on = open.as_ref().filter(|_| !is_first).unwrap_or(socket);
+            if let Some(refusal) = icmp::next_refusal(on, self.to) {
+                return self.refused_by(refusal, wait);
+            }
         }
         let to = self.to;
         match error.raw_os_error() {
@@ -275,6 +408,57 @@ impl Udp {
             _ => Cause::Path(PathCause::Unreachable { to, error: error.to_string() }),
         }
     }
+}
+
+impl Line {
+    /// Is what is asked again told from the first by the socket it leaves from?
+    fn has_another(&self) -> bool {
+        match self {
+            Self::Own { open, .. } => open.is_some(),
+            Self::Shared(_) => true,
+        }
+    }
+
+    /// The next that comes.
+    async fn hear(&self, room: &mut Room) -> Heard {
+        let (socket, open) = match self {
+            Self::Own { socket, open } => (socket, open.as_ref()),
+            Self::Shared(seat) => {
+                return match seat.next().await {
+                    Mail::Sent(at) => Heard::Sent(Instant::from_std(at)),
+                    Mail::Failed(error) => Heard::Broken { error, is_first: true },
+                    Mail::Refused(refusal) => Heard::Refused(refusal),
+                    Mail::Datagram { bytes, from, is_first } => {
+                        Heard::Datagram { bytes, from: Some(from), is_first }
+                    }
+                };
+            }
+        };
+        room.first.resize(MAX_DATAGRAM, 0);
+        room.open.resize(MAX_DATAGRAM, 0);
+        let cut = |room: &[u8], length| room.get(..length).unwrap_or_default().to_vec();
+        tokio::select! {
+            biased;
+            arrived = socket.recv(&mut room.first) => match arrived {
+                Ok(length) => {
+                    Heard::Datagram { bytes: cut(&room.first, length), from: None, is_first: true }
+                }
+                Err(error) => Heard::Broken { error, is_first: true },
+            },
+            arrived = hear_anybody(open, &mut room.open) => match arrived {
+                Ok((length, from)) => {
+                    let bytes = cut(&room.open, length);
+                    Heard::Datagram { bytes, from: Some(from), is_first: false }
+                }
+                Err(error) => Heard::Broken { error, is_first: false },
+            },
+        }
+    }
+}
+
+/// Is it an address that means nothing without its link?
+fn is_of_a_link(address: IpAddr) -> bool {
+    matches!(address, IpAddr::V6(address) if address.is_unicast_link_local())
 }
 
 /// A socket of ours that hears everybody, beside the one at `own`.
@@ -303,13 +487,13 @@ fn socket(to: SocketAddr) -> Result<Socket, Cause> {
     Ok(socket)
 }
 
-/// The next datagram from anybody, and the socket it came to; never, without such a socket.
-async fn hear_anybody<'a>(
-    open: Option<&'a UdpSocket>,
+/// The next datagram from anybody; never, without such a socket.
+async fn hear_anybody(
+    open: Option<&UdpSocket>,
     datagram: &mut [u8],
-) -> (&'a UdpSocket, io::Result<(usize, SocketAddr)>) {
+) -> io::Result<(usize, SocketAddr)> {
     match open {
-        Some(open) => (open, open.recv_from(datagram).await),
+        Some(open) => open.recv_from(datagram).await,
         None => std::future::pending().await,
     }
 }

@@ -51,7 +51,8 @@ macro_rules! services {
         impl Probe {
             pub(crate) async fn run(&self, ask: &mut Ask) -> Result<(), Cause> {
                 match self {
-                    $(Self::$variant(probe) => probe.run(ask).await,)*
+                    // Boxed one by one: ten thousand of the smallest need no room for the largest.
+                    $(Self::$variant(probe) => Box::pin(probe.run(ask)).await,)*
                 }
             }
 
@@ -132,7 +133,20 @@ services! {
     Zmq: zmtp [SERVICE, SERVICE_ROUTER];
 }
 
+/// Descriptors that a question with sockets of its own has open at most, the looks beside it apart.
+pub(crate) const OWN_SOCKETS: usize = 4;
+
 impl Probe {
+    /// Descriptors that it has open at most, for whoever asks many at once.
+    #[must_use]
+    pub fn descriptors(&self) -> usize {
+        match self {
+            // Its sockets are those of the whole run, and one for a moment.
+            Self::Snmp(_) => 1,
+            _ => OWN_SOCKETS,
+        }
+    }
+
     /// Does it try a password that is locked after some refusals?
     #[must_use]
     pub fn risks_lockout(&self) -> bool {

@@ -42,6 +42,8 @@ pub(crate) struct Settings {
     pub(crate) until_installed: Vec<String>,
     /// Every wait times this.
     pub(crate) scale: f64,
+    /// Packets a second to many devices, at most; none: as many as is usual.
+    pub(crate) rate: Option<u32>,
     /// Warnings fail the run too.
     pub(crate) strict: bool,
     /// After a silence, look where on the way it begins.

@@ -5,9 +5,9 @@
 //! the same is true, as far as nothing else of them answers. Nothing is sent here.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 
-use preflight_checks::{Cause, Finding, Icmp, PathCause, SnmpCause};
+use preflight_checks::{Cause, Finding, Icmp, PathCause, SnmpCause, network};
 
 use crate::run::finding::Found;
 use crate::run::plan::{Action, Plan};
@@ -46,19 +46,6 @@ fn for_each(
 
 /// Hosts that are told apart by no more than the last part of their address.
 type Network = IpAddr;
-
-fn network(of: IpAddr) -> Network {
-    match of {
-        IpAddr::V4(address) => {
-            let [a, b, c, _] = address.octets();
-            Ipv4Addr::new(a, b, c, 0).into()
-        }
-        IpAddr::V6(address) => {
-            let [a, b, c, d, ..] = address.segments();
-            Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0).into()
-        }
-    }
-}
 
 /// Where trails to hosts of one network end, and on the way to how many.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -157,7 +144,7 @@ fn add<K>(entry: std::collections::hash_map::Entry<'_, K, Option<End>>, end: End
 
 #[cfg(test)]
 mod tests {
-    use std::net::SocketAddr;
+    use std::net::{Ipv4Addr, SocketAddr};
     use std::time::Duration;
 
     use super::*;

@@ -204,6 +204,38 @@ fn parameters(message: &V3Message) -> Option<UsmSecurityParams> {
     UsmSecurityParams::decode(parameters, DecodeConfig::DEFAULT).ok().map(|decoded| decoded.value)
 }
 
+/// The number that a message and the answer to it have in common: of version 3 the message's, else the
+/// request's (RFC 3412 §6.2, RFC 3416 §3).
+pub(crate) fn number_of(message: &[u8]) -> Option<u32> {
+    let (SEQUENCE, inside, _) = element(message)? else { return None };
+    let (INTEGER, version, rest) = element(inside)? else { return None };
+    let holder = if version == VERSION_3 {
+        element(rest)?.1
+    } else {
+        let (_community, _, pdu) = element(rest)?;
+        element(pdu)?.1
+    };
+    let (INTEGER, number, _) = element(holder)? else { return None };
+    Some(number.iter().fold(0, |all: u32, byte| all << 8 | u32::from(*byte)))
+}
+
+/// Tag, content and what stands behind it; lengths of two bytes at most, as a datagram has.
+fn element(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
+    let (&[tag, first], rest) = bytes.split_first_chunk()?;
+    let (length, rest) = match (first, rest) {
+        (..=0x7f, _) => (usize::from(first), rest),
+        (0x81, [length, rest @ ..]) => (usize::from(*length), rest),
+        (0x82, [high, low, rest @ ..]) => (usize::from(u16::from_be_bytes([*high, *low])), rest),
+        _ => return None,
+    };
+    let (content, rest) = rest.split_at_checked(length)?;
+    Some((tag, content, rest))
+}
+
+const INTEGER: u8 = 0x02;
+const SEQUENCE: u8 = 0x30;
+const VERSION_3: &[u8] = &[3];
+
 /// Random, so that nobody off the path can answer for the agent (RFC 3412 §6.2).
 fn message_id() -> i32 {
     rand::random::<i32>() & i32::MAX
@@ -271,6 +303,19 @@ mod tests {
         let nothing = "3011 0400 0400 a00b 020100 020100 020100 3000";
         let expected = [header, nobody, nothing].concat().replace(' ', "");
         assert_eq!(hex(&request(i32::MAX).unwrap()), expected);
+    }
+
+    #[test]
+    fn a_question_and_its_answer_have_the_same_number() {
+        let question = request(0x0102_0304).unwrap();
+        assert_eq!(number_of(&question), Some(0x0102_0304));
+        assert_eq!(number_of(&respond(&question, UP).unwrap()), Some(0x0102_0304));
+        let get =
+            b"\x30\x14\x02\x01\x01\x04\x02ab\xa0\x0b\x02\x01\x07\x02\x01\x00\x02\x01\x00\x30\x00";
+        assert_eq!(number_of(get), Some(7));
+        for length in 0..get.len() {
+            assert_eq!(number_of(&get[..length]), None, "{length} bytes");
+        }
     }
 
     #[test]

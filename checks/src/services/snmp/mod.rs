@@ -49,7 +49,7 @@ pub struct Probe {
 impl Probe {
     pub(crate) async fn run(&self, ask: &mut Ask) -> Result<(), Cause> {
         let auth = self.credentials.auth()?;
-        let socket = Arc::new(Udp::connect_loosely(ask)?);
+        let socket = Arc::new(Udp::share(ask)?);
         let question =
             auth.map(|auth| Question::new(auth, Arc::clone(&socket), ask)).transpose()?;
         let schedule = self.schedule();
@@ -291,4 +291,5 @@ pub(crate) const ALONE: Schedule =
 
 /// Many agents know no v3: they stay silent here and answer the GET.
 const BEFORE_A_QUESTION: Schedule =
-    Schedule { ask_at: &[Duration::ZERO, Duration::from_secs(1)], listen: Duration::from_secs(2) };
+    Schedule { ask_at: &[Duration::ZERO, Duration::from_millis(600)], listen: BEFORE };
+const BEFORE: Duration = Duration::from_millis(1_200);

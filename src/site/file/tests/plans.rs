@@ -25,6 +25,7 @@ fn planned(text: &str, name: &str) -> Vec<String> {
         require: Vec::new(),
         until_installed: Vec::new(),
         scale: 1.0,
+        rate: None,
         strict: false,
         trace: false,
     };

@@ -156,6 +156,7 @@ fn steps(role: Role, layers: impl IntoIterator<Item = Layer>) -> Vec<String> {
         require: Vec::new(),
         until_installed: Vec::new(),
         scale: 1.0,
+        rate: None,
         strict: false,
         trace: false,
     };
