@@ -78,8 +78,11 @@ struct Case {
     files: Option<u32>,
 }
 
-/// `words`: how many runs, and text that the names of cases hold; none: all.
+/// `words`: how many runs; the path of another program than this build's; and text that the names of cases hold, none: all.
 fn bench(words: &[String]) -> Outcome<()> {
+    let is_path = |word: &String| word.contains('/');
+    let program = words.iter().find(|word| is_path(word)).map_or(PREFLIGHT, String::as_str);
+    let words: Vec<&String> = words.iter().filter(|word| !is_path(word)).collect();
     let runs = words.iter().find_map(|word| word.parse().ok()).unwrap_or(RUNS);
     let is_asked = |name: &str| {
         let mut texts = words.iter().filter(|word| word.parse::<usize>().is_err()).peekable();
@@ -103,7 +106,7 @@ fn bench(words: &[String]) -> Outcome<()> {
             let limit = case.files.map(|files| format!("ulimit -n {files}; exec \"$@\""));
             let shell = limit.map(|limit| ["sh".into(), "-c".into(), limit.into(), "sh".into()]);
             let shell = shell.as_ref().map(<[OsString; 4]>::as_slice).unwrap_or_default();
-            let command = [shell, &[PREFLIGHT.into()], &command, &asking()].concat();
+            let command = [shell, &[program.into()], &command, &asking()].concat();
             let command = far.inside(&command);
             let run = measure::run(&command, &ENVIRONMENT)?;
             let told = Told::read(&run).map_err(|why| format!("{}: {why}", case.name))?;

@@ -18,7 +18,7 @@ use crate::identify::identify;
 use crate::net::post::Post;
 #[cfg(test)]
 use crate::net::post::RATE;
-use crate::net::route::is_on_link;
+use crate::net::route::entry_for;
 use crate::net::{Ask, Deadline, Ledger, Naming, Peer, RESOLVE, Trust, network};
 use crate::path::cut::{CutTrace, examine_cut, is_cut, judge_cut};
 use crate::path::ports::{PortsTrace, examine_ports, judge_ports};
@@ -129,6 +129,8 @@ pub struct Examiner {
     looks: Mutex<HashMap<(LookKind, &'static str), usize>>,
     /// The sockets that questions to many devices go through; `None`: there is no thread for them.
     post: OnceLock<Option<Post>>,
+    /// Looks at gateways, by address, while answers are waited for and after that.
+    segments: Mutex<HashMap<(IpAddr, bool), Arc<OnceCell<Trace>>>>,
     /// Looks at the path, and counts of lost answers, by service and network.
     places: Mutex<HashMap<(&'static str, IpAddr), Place>>,
 }
@@ -149,8 +151,6 @@ struct Place {
     traces: usize,
     /// Targets of which lost answers were counted.
     counted: usize,
-    /// Does the gateway to this network answer for its address?
-    is_gateway_there: bool,
 }
 
 /// A service that was visited: its address, and the one it was asked from.
@@ -176,6 +176,7 @@ impl Examiner {
             senders: Mutex::default(),
             looks: Mutex::default(),
             post: OnceLock::new(),
+            segments: Mutex::default(),
             places: Mutex::default(),
         }
     }
@@ -288,7 +289,7 @@ impl Examiner {
     /// The look at the path while the answer is still waited for.
     async fn look_beside(&self, case: &Case, ledger: &Ledger) -> Option<Trace> {
         let Peer { address, from, .. } = case.peer;
-        let path = self.look_at_path(address, from, case, None).await?;
+        let path = self.look_at_path(address, from, case, None, false).await?;
         let is_there = matches!(path.host, HostSign::Alive { .. }) || path.reached_port.is_some();
         if is_there {
             ledger.host_is_there();
@@ -394,8 +395,15 @@ impl Examiner {
                 let is_first = self.is_worth_a_look(case.probe.service());
                 if is_first { self.ask_from_other_ports(finding, case).await } else { None }
             };
-            return tokio::join!(self.look_at_path(to, from, case, question.as_deref()), ports);
+            let path = self.look_at_path(to, from, case, question.as_deref(), true);
+            return tokio::join!(path, ports);
         };
+        if !path.is_told() {
+            // What is out of date in the kernel's table of neighbours shows only some seconds later.
+            let segment = self.look_at_segment(to, from, case.transport, true).await;
+            let Some(Trace { host, next_hop, .. }) = segment else { return (Some(path), None) };
+            return (Some(Trace { host, next_hop, ..path }), None);
+        }
         let is_there = matches!(path.host, HostSign::Alive { .. });
         if !is_there || !self.is_worth_a_look(case.probe.service()) {
             return (Some(path), None);
@@ -418,6 +426,7 @@ impl Examiner {
         from: Option<IpAddr>,
         case: &Case,
         question: Option<&[u8]>,
+        is_over: bool,
     ) -> Option<Trace> {
         let (service, over) = (case.probe.service(), case.transport);
         let deadline = || self.deadline(TRACE);
@@ -432,16 +441,32 @@ impl Examiner {
             let _turn = self.hosts.acquire().await.ok()?;
             return Some(examine_host(to, from, over, deadline()).await);
         }
-        // What sends nothing is looked at for everybody, but of one gateway once.
-        if self.place(service, to.ip(), |place| place.is_gateway_there) {
-            return None;
-        }
-        let segment = examine_segment(to, from, over, deadline()).await;
-        let is_routed = segment.host == HostSign::Silent && segment.next_hop.is_none();
-        if is_routed && !is_on_link(to.ip(), from) {
-            self.place(service, to.ip(), |place| place.is_gateway_there = true);
-        }
-        Some(segment)
+        // What sends nothing is looked at for everybody.
+        self.look_at_segment(to, from, over, is_over).await
+    }
+
+    /// Does the host of our own segment, or the gateway to it, answer for its address? Of one gateway this is
+    /// asked once while answers are waited for, and once when that `is_over`.
+    async fn look_at_segment(
+        &self,
+        to: SocketAddr,
+        from: Option<IpAddr>,
+        over: Transport,
+        is_over: bool,
+    ) -> Option<Trace> {
+        let entry = entry_for(to.ip(), from);
+        let look = || examine_segment(to, from, over, self.deadline(TRACE));
+        let Some(gateway) = entry.as_ref().and_then(|entry| entry.via) else {
+            // The kernel asks a neighbour for some seconds before it gives up.
+            return if is_over { Some(look().await) } else { None };
+        };
+        let known = {
+            let mut segments = self.segments.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(segments.entry((gateway, is_over)).or_default())
+        };
+        let known = known.get_or_init(look).await.clone();
+        let next_hop = known.next_hop.as_ref().and(entry);
+        Some(Trace { to, transport: over, next_hop, ..known })
     }
 
     /// May the path to `to` be looked at, as one of the first of its network?

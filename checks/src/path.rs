@@ -55,6 +55,8 @@ pub struct Trace {
     pub beyond: Option<Beyond>,
     /// The entry of our routing table whose next hop does not answer for its address any more.
     pub next_hop: Option<RouteEntry>,
+    /// The gateway to the host, where it has answered for its address lately.
+    pub gateway: Option<IpAddr>,
     /// Packets sent, those to other ports included.
     pub packets: usize,
     /// How long it took.
@@ -299,6 +301,7 @@ impl Trace {
             host: HostSign::Silent,
             beyond: None,
             next_hop: None,
+            gateway: None,
             packets: 0,
             took: Duration::ZERO,
         }
@@ -385,10 +388,15 @@ impl Trace {
                 self.host = HostSign::Alive { how: HostAnswer::Neighbour };
             }
             Sign::Silent => self.next_hop = entry,
-            // A busy router names itself a few times in a second only; that it is the first hop is
-            // known from the routing table, and that it is there from its answer.
-            Sign::Answers if self.swept() > 0 => self.last = gateway.map(|gateway| (1, gateway)),
-            Sign::Answers | Sign::Untold => {}
+            Sign::Answers => {
+                self.gateway = gateway;
+                // A busy router names itself a few times in a second only; that it is the first hop is
+                // known from the routing table, and that it is there from its answer.
+                if self.swept() > 0 {
+                    self.last = gateway.map(|gateway| (1, gateway));
+                }
+            }
+            Sign::Untold => {}
         }
     }
 
@@ -402,6 +410,12 @@ impl Trace {
             }
             reply => other.sign_of_life(reply).map(|_| Beyond::Host { hop }),
         });
+    }
+
+    /// Does it say anything at all?
+    pub(crate) fn is_told(&self) -> bool {
+        let is_there = self.host != HostSign::Silent || self.gateway.is_some();
+        is_there || self.last.is_some() || self.next_hop.is_some() || self.is_clear()
     }
 
     /// Is there an answer that more packets would not change?

@@ -46,7 +46,7 @@ pub(crate) fn is_told_at_once(row: &Row) -> bool {
 
 /// Everything a poller asks for is dropped by the router: how long is the run?
 ///
-/// The slowest step is SNMP with a community, which asks for an engine first.
+/// The path is looked at while the answers are waited for.
 pub(crate) fn assert_silent_run() {
     let lab = Lab::new();
     site::secrets(&lab);
@@ -76,11 +76,7 @@ fn limit(row: &Row, got: &Got) -> Option<Duration> {
     if is_told_at_once(row) {
         return Some(AT_ONCE);
     }
-    let deadline = match row.flow.scheme {
-        "snmp" if !row.flow.args.is_empty() => SNMP_DEADLINE,
-        _ => DEADLINE,
-    };
-    SILENT.contains(&code.as_str()).then_some(deadline + TRACE)
+    SILENT.contains(&code.as_str()).then_some(DEADLINE + TRACE)
 }
 
 /// Somebody says no.
@@ -107,9 +103,7 @@ const SILENT: &[&str] = &[
 const AT_ONCE: Duration = Duration::from_millis(100);
 /// Longest wait for a handshake, and for the answer to a datagram.
 const DEADLINE: Duration = Duration::from_secs(4);
-/// Longest wait for an engine, and then for an agent that knows no v3.
-const SNMP_DEADLINE: Duration = Duration::from_secs(5);
 /// Longest look at the path.
 const TRACE: Duration = Duration::from_secs(2);
 /// A run in which nothing answers.
-const SILENT_RUN: Duration = Duration::from_secs(8);
+const SILENT_RUN: Duration = Duration::from_secs(6);

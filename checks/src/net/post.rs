@@ -122,6 +122,8 @@ pub(crate) enum Mail {
         from: SocketAddr,
         /// Did it come to the socket of first questions?
         is_first: bool,
+        /// When it was heard: whoever asks may be busy then.
+        at: Instant,
     },
 }
 
@@ -523,10 +525,11 @@ impl Worker {
             self.shared.lost();
             self.pace.slow_down();
         }
+        let at = Instant::now();
         let desk = self.shared.desk();
         for ((length, from), bytes) in came.iter().zip(self.room.chunks(LARGEST)) {
             let (Some(from), Some(bytes)) = (from, bytes.get(..*length)) else { continue };
-            let mail = || Mail::Datagram { bytes: bytes.to_vec(), from: *from, is_first };
+            let mail = || Mail::Datagram { bytes: bytes.to_vec(), from: *from, is_first, at };
             if let Some(seats) = desk.seats.get(&plain(*from)) {
                 for seat in seats {
                     seat.put(mail());
@@ -739,7 +742,7 @@ mod tests {
             server.send_to(&question[..length], from).unwrap();
         }
         for ((seat, number), (_, at)) in seats.iter().zip([1, 2]).zip(&servers) {
-            let Mail::Datagram { bytes, from, is_first: true } = next(seat).await else {
+            let Mail::Datagram { bytes, from, is_first: true, .. } = next(seat).await else {
                 panic!("no answer")
             };
             assert_eq!((bytes, from), (vec![0, 0, 0, number], *at));
@@ -754,7 +757,7 @@ mod tests {
         let (_, client) = server.recv_from(&mut [0; 9]).unwrap();
         other.send_to(&[9, 9, 9, 9], client).unwrap();
         other.send_to(&[0, 0, 0, 7, 1], client).unwrap();
-        let Mail::Datagram { bytes, from, is_first: false } = next(&seat).await else {
+        let Mail::Datagram { bytes, from, is_first: false, .. } = next(&seat).await else {
             panic!("no answer")
         };
         assert_eq!((bytes, from), (vec![0, 0, 0, 7, 1], elsewhere));

@@ -30,11 +30,6 @@ pub(crate) fn entry_for(to: IpAddr, from: Option<IpAddr>) -> Option<RouteEntry> 
     })
 }
 
-/// Is `to` on a segment of this host's own, so that no router is between?
-pub(crate) fn is_on_link(to: IpAddr, from: Option<IpAddr>) -> bool {
-    entry_for(to, from).is_none_or(|entry| entry.via.is_none())
-}
-
 /// Is it an address of this host itself?
 pub(crate) fn is_here(to: IpAddr) -> bool {
     let answer = ask(to, None, 0).unwrap_or_default();

@@ -64,6 +64,8 @@ enum Heard {
         from: Option<SocketAddr>,
         /// Did it come where the first question leaves from?
         is_first: bool,
+        /// When.
+        at: Instant,
     },
     Refused(Refusal),
     /// Sending or hearing failed, on the socket of first questions or on the other.
@@ -273,7 +275,7 @@ impl Udp {
                     Heard::Broken { error, is_first } => {
                         return Err(self.refused(is_first, &error, wait));
                     }
-                    Heard::Datagram { bytes, from, is_first } => {
+                    Heard::Datagram { bytes, from, is_first, at } => {
                         let is_elsewhere =
                             from.is_some_and(|by| (by.ip(), by.port()) != (self.to.ip(), self.to.port()));
                         match accept(&bytes) {
@@ -284,16 +286,16 @@ impl Udp {
                                 if self.is_loose || !is_elsewhere {
                                     // Only the first question leaves from there, as long as there is another socket.
                                     return Ok(if is_first && self.line.has_another() {
-                                        self.answered(reply, 1, first_sent.elapsed())
+                                        self.answered(reply, 1, at.duration_since(first_sent))
                                     } else {
                                         let tries = if self.is_lost_here(first_sent) { 1 } else { tries };
-                                        self.answered(reply, tries, sent.elapsed())
+                                        self.answered(reply, tries, at.duration_since(sent))
                                     });
                                 }
                             }
                             Weighed::Late if !is_elsewhere => {
                                 if is_first {
-                                    self.ledger.answered_late(self.since_first());
+                                    self.ledger.answered_late(self.since_first(at));
                                 }
                                 wait = self.deadline.within(LATE);
                                 times.clear();
@@ -351,9 +353,9 @@ impl Udp {
         Answered { reply, tries, round_trip }
     }
 
-    /// Time since the first question of all left this socket.
-    fn since_first(&self) -> Duration {
-        self.first_sent.get().map(Instant::elapsed).unwrap_or_default()
+    /// Time from when the first question of all left this socket until then.
+    fn since_first(&self, then: Instant) -> Duration {
+        self.first_sent.get().map(|sent| then.duration_since(*sent)).unwrap_or_default()
     }
 
     /// The entry of our routing table that leads to the peer.
@@ -428,8 +430,9 @@ impl Line {
                     Mail::Sent(at) => Heard::Sent(Instant::from_std(at)),
                     Mail::Failed(error) => Heard::Broken { error, is_first: true },
                     Mail::Refused(refusal) => Heard::Refused(refusal),
-                    Mail::Datagram { bytes, from, is_first } => {
-                        Heard::Datagram { bytes, from: Some(from), is_first }
+                    Mail::Datagram { bytes, from, is_first, at } => {
+                        let at = Instant::from_std(at);
+                        Heard::Datagram { bytes, from: Some(from), is_first, at }
                     }
                 };
             }
@@ -441,14 +444,14 @@ impl Line {
             biased;
             arrived = socket.recv(&mut room.first) => match arrived {
                 Ok(length) => {
-                    Heard::Datagram { bytes: cut(&room.first, length), from: None, is_first: true }
+                    Heard::Datagram { bytes: cut(&room.first, length), from: None, is_first: true, at: Instant::now() }
                 }
                 Err(error) => Heard::Broken { error, is_first: true },
             },
             arrived = hear_anybody(open, &mut room.open) => match arrived {
                 Ok((length, from)) => {
                     let bytes = cut(&room.open, length);
-                    Heard::Datagram { bytes, from: Some(from), is_first: false }
+                    Heard::Datagram { bytes, from: Some(from), is_first: false, at: Instant::now() }
                 }
                 Err(error) => Heard::Broken { error, is_first: false },
             },

@@ -16,6 +16,7 @@ use crate::Finding;
 use crate::cause::{Cause, PathCause, PortCause, TalkCause, Transport};
 use crate::evidence::{Evidence, Value};
 use crate::net::icmp::Meaning;
+use crate::net::route::entry_for;
 use crate::net::tcp::is_reset_from_near;
 use crate::net::{Deadline, HOPS_LEFT, Peer};
 
@@ -64,7 +65,10 @@ pub async fn examine_cut(finding: &Finding, deadline: Deadline) -> Option<CutTra
         (_, Some(&Value::Integer(left))) => distance.hop_before_target(u8::try_from(left).ok()?)?,
         _ => return None,
     };
-    Some(CutTrace { by: distance.device(hop), hop, trail: distance.trail })
+    // A router that has just told much does not name itself any more; the first is known all the same.
+    let gateway = || entry_for(finding.peer.address.ip(), finding.source)?.via;
+    let by = distance.device(hop).or_else(|| if hop == 1 { gateway() } else { None });
+    Some(CutTrace { by, hop, trail: distance.trail })
 }
 
 /// The cause that `trace` makes of a cut; any other cause stays what it is.
