@@ -432,13 +432,14 @@ impl Examiner {
         let deadline = || self.deadline(TRACE);
         let last_start = TRACING.mul_f64(self.manner.scale);
         if self.may_trace(service, to.ip()) {
-            let _turn = self.traces.acquire().await.ok()?;
+            let _turn = self.deadline(TRACING).bound(self.traces.acquire()).await?.ok()?;
             if self.first_trace.get_or_init(Instant::now).elapsed() <= last_start {
                 return Some(examine_path(to, from, over, question, deadline()).await);
             }
         } else if self.looks_before(LookKind::Host, service) < HOSTS_PER_SERVICE {
             // Those beside it tell of the way; whether it is there, only itself.
-            let _turn = self.hosts.acquire().await.ok()?;
+            // Where few may look at once, most are not looked at.
+            let _turn = self.deadline(TRACING).bound(self.hosts.acquire()).await?.ok()?;
             return Some(examine_host(to, from, over, deadline()).await);
         }
         // What sends nothing is looked at for everybody.

@@ -167,12 +167,16 @@ impl Udp {
         let Some(post) = ask.post.clone().filter(|_| !is_of_a_link(to.ip())) else {
             return Self::connect_loosely(ask);
         };
-        // Which address of ours leads there is asked of the kernel: nothing is sent.
-        let probe = socket(to)?;
-        leave_from(&probe, from, to)?;
-        probe.connect(&to.into()).map_err(|error| no_route(to, &error))?;
-        let own = probe.local_addr().ok().and_then(|own| own.as_socket()).map(|own| own.ip());
-        drop(probe);
+        // Which address of ours leads there is asked of the kernel: nothing is sent. Without a descriptor for that
+        // it stays unknown, which costs a healthy device nothing.
+        let own = match socket(to) {
+            Ok(probe) => {
+                leave_from(&probe, from, to)?;
+                probe.connect(&to.into()).map_err(|error| no_route(to, &error))?;
+                probe.local_addr().ok().and_then(|own| own.as_socket()).map(|own| own.ip())
+            }
+            Err(_no_descriptor) => None,
+        };
         let Ok(seat) = post.seat(to, from) else { return Self::connect_loosely(ask) };
         ask.source = own;
         ask.ledger.leaves_from(seat.port());

@@ -141,8 +141,8 @@ impl Probe {
     #[must_use]
     pub fn descriptors(&self) -> usize {
         match self {
-            // Its sockets are those of the whole run, and one for a moment.
-            Self::Snmp(_) => 1,
+            // Its sockets are those of the whole run.
+            Self::Snmp(_) => 0,
             _ => OWN_SOCKETS,
         }
     }
