@@ -60,6 +60,9 @@ const FILES_OF_A_TRACE: usize = 20;
 const IDENTIFY: Duration = Duration::from_secs(6);
 /// Longest look at one path.
 const TRACE: Duration = Duration::from_millis(2_200);
+/// Longest look at the kernel's table of neighbours after a wait of 3.7 s: an entry that is out of date is asked anew
+/// five seconds after it was used, half a second later at most, and has half a second to answer.
+const SEGMENT: Duration = Duration::from_millis(2_400);
 /// No look begins later than this after the first one: a run in which
 /// everything is silent must end, however many targets it has.
 const TRACING: Duration = Duration::from_secs(2);
@@ -456,7 +459,8 @@ impl Examiner {
         is_over: bool,
     ) -> Option<Trace> {
         let entry = entry_for(to.ip(), from);
-        let look = || examine_segment(to, from, over, self.deadline(TRACE));
+        let limit = if is_over { SEGMENT } else { TRACE };
+        let look = || examine_segment(to, from, over, self.deadline(limit));
         let Some(gateway) = entry.as_ref().and_then(|entry| entry.via) else {
             // The kernel asks a neighbour for some seconds before it gives up.
             return if is_over { Some(look().await) } else { None };

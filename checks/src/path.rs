@@ -179,7 +179,7 @@ pub async fn examine_segment(
 ) -> Trace {
     let started = Instant::now();
     let mut trace = Trace::new(to, transport);
-    trace.hear_neighbour(from, deadline.within(TOTAL)).await;
+    trace.hear_neighbour(from, deadline).await;
     Trace { took: started.elapsed(), ..trace }
 }
 
