@@ -63,6 +63,7 @@ impl Settings {
             require: Vec::new(),
             until_installed: Vec::new(),
             scale: 1.0,
+            rate: None,
             strict: false,
             trace: true,
         }
