@@ -8,8 +8,14 @@ from __future__ import annotations
 import errno
 import platform
 import re
+import subprocess
 
-__all__ = ["said", "shortened", "unstartable"]
+__all__ = ["begin", "said", "shortened", "unstartable"]
+
+
+def begin(words, **how):
+    """Starts the program. AnsibleModule.run_command knows no time limit with SIGINT at its end, and nothing that stays."""
+    return subprocess.Popen(words, **how)
 
 
 def shortened(text, most):

@@ -200,6 +200,7 @@ import tempfile
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.preflight.checks.plugins.module_utils.program import (
+    begin,
     said,
     shortened,
     unstartable,
@@ -260,7 +261,7 @@ def run(module, folder):
     # A variable of ours in the environment of whoever logs in has no say.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PREFLIGHT_")}
     try:
-        process = subprocess.Popen(
+        process = begin(
             words,
             stdin=subprocess.PIPE if stdin is not None else subprocess.DEVNULL,
             stdout=subprocess.PIPE,

@@ -112,6 +112,7 @@ import time
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.preflight.checks.plugins.module_utils.program import (
+    begin,
     said,
     unstartable,
 )
@@ -149,7 +150,7 @@ def start(module, note, log):
     words += ["--for", "{0}s".format(params["seconds"])] + params["arguments"]
     with open(log, "wb") as out:
         try:
-            process = subprocess.Popen(
+            process = begin(
                 words,
                 stdin=subprocess.DEVNULL,
                 stdout=out,
