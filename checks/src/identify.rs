@@ -41,14 +41,32 @@ pub async fn identify(
     let may_be_busy =
         service.name == "bbdo" && matches!(failure, Cause::Talk(TalkCause::Silent { .. }));
     let is_wordless = is_wordless(failure) && !may_be_busy;
+    let wants_header = Cause::Talk(TalkCause::ProxyHeaderWanted { to: peer.address });
     if !service.tls && (is_wordless || may_want_tls(failure)) {
-        let found = in_tls(peer, service.expected, deadline).await;
+        // Both at once: a silence has taken its time already.
+        let waits_for_header = async {
+            let is_mute = is_wordless && !is_hang_up(failure);
+            is_mute && speaks_first(service) && wants_proxy_header(service, peer, deadline).await
+        };
+        let in_tls = in_tls(peer, service.expected, deadline);
+        let (found, waits_for_header) = tokio::join!(in_tls, waits_for_header);
         if found.is_some() {
             return found;
+        }
+        if waits_for_header {
+            return Some(wants_header);
         }
     }
     if !is_wordless {
         return None;
+    }
+    if is_hang_up(failure) {
+        if closes_unasked(peer, deadline).await {
+            return Some(Cause::Talk(TalkCause::ClosedUnasked { to: peer.address }));
+        }
+        if wants_proxy_header(service, peer, deadline).await {
+            return Some(wants_header);
+        }
     }
     let others = OPENERS.iter().filter(|opener| opener.spoken != service.spoken);
     for opener in others {
@@ -69,6 +87,44 @@ async fn instead_of_proxy(peer: &Peer, failure: &Cause, deadline: Deadline) -> O
         Some(found) => Some(found),
         None => in_tls(peer, PROXY, deadline).await,
     }
+}
+
+/// Does it close a connection on which nothing was said? Then it was not our words that it did not
+/// like: no protocol's would be answered.
+async fn closes_unasked(peer: &Peer, deadline: Deadline) -> bool {
+    let mut ask = Ask::new(peer.clone(), deadline.within(UNASKED), Trust::only([]));
+    let Ok(mut stream) = ask.connect().await else { return false };
+    // A RST may be a device's on the way, which another look finds.
+    let gone = stream.fill(Phase::Greeting).await;
+    matches!(gone, Err(Cause::Talk(TalkCause::HungUp { .. })))
+}
+
+/// Does it answer as `service` does once a PROXY header stands before the question? Without one it
+/// closes, or waits for it.
+async fn wants_proxy_header(service: &Service, peer: &Peer, deadline: Deadline) -> bool {
+    let words = match service.spoken {
+        _ if speaks_first(service) => Vec::new(),
+        Spoken::Http => HTTP_REQUEST.to_vec(),
+        Spoken::Tls => Vec::new(),
+        other => match OPENERS.iter().find(|opener| opener.spoken == other) {
+            Some(opener) => (opener.words)(),
+            None => return false,
+        },
+    };
+    let mut ask = Ask::new(peer.clone(), deadline.within(ANSWER), Trust::only([]));
+    let Ok(mut stream) = ask.connect().await else { return false };
+    if stream.send(&[PROXY_HEADER, &words].concat()).await.is_err() {
+        return false;
+    }
+    if service.spoken == Spoken::Tls {
+        let answer = hello::ask(stream, &peer.host, Repertoire::Everything).await;
+        return matches!(answer, Ok(FirstAnswer::Agreed(_)));
+    }
+    let heard = stream.fill(Phase::Reply).await.is_ok();
+    let head = stream.head().to_vec();
+    stream.close().await;
+    // A web server that knows nothing of such headers answers 400.
+    heard && recognise(&head) == service.spoken && !is_bad_request(&head)
 }
 
 /// The cause when a server answers `opener` as its protocol does.
@@ -109,6 +165,15 @@ async fn in_tls(peer: &Peer, expected: &'static str, deadline: Deadline) -> Opti
     }
 }
 
+/// Accepted, and then closed without a byte.
+fn is_hang_up(failure: &Cause) -> bool {
+    is_wordless(failure)
+        && !matches!(
+            failure,
+            Cause::Talk(TalkCause::Silent { .. }) | Cause::Smtp(SmtpCause::SmtpGreetingLate { .. })
+        )
+}
+
 /// Accepted, and then not a byte.
 fn is_wordless(failure: &Cause) -> bool {
     matches!(
@@ -129,6 +194,18 @@ fn may_want_tls(failure: &Cause) -> bool {
         Cause::Talk(TalkCause::WrongService { spoken: Spoken::Http, .. })
             | Cause::Web(WebCause::HttpStatus { status: 400 })
     )
+}
+
+/// Does its server speak before its client does?
+fn speaks_first(service: &Service) -> bool {
+    matches!(service.spoken, Spoken::Ssh | Spoken::Smtp | Spoken::Mysql | Spoken::Zmtp)
+}
+
+/// Does a web server refuse the very first line?
+fn is_bad_request(head: &[u8]) -> bool {
+    let line = head.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    let refuses = |status: &[u8]| line.windows(5).any(|part| part == status);
+    [b" 400 ", b" 405 ", b" 501 "].iter().any(|status| refuses(*status))
 }
 
 async fn first_words(ask: &mut Ask, opener: &Opener) -> Result<Vec<u8>, Cause> {
@@ -162,8 +239,14 @@ const OPENERS: [Opener; 4] = [
 const SOCKS: Opener = Opener { spoken: Spoken::Socks, words: || vec![5, 1, 0], goodbye: Vec::new };
 const PROXY: &str = "an HTTP proxy";
 
+/// Version 1 of HAProxy's header, from whoever does not say for whom it asks (haproxy/doc/proxy-protocol.txt,
+/// section 2.1).
+const PROXY_HEADER: &[u8] = b"PROXY UNKNOWN\r\n";
+const HTTP_REQUEST: &[u8] = b"GET / HTTP/1.0\r\n\r\n";
 /// A server answers its own first words at once.
 const ANSWER: Duration = Duration::from_secs(1);
+/// Whoever has nothing behind it closes as soon as it has accepted.
+const UNASKED: Duration = Duration::from_millis(400);
 /// NRPE makes its parameters first.
 const TLS_ANSWER: Duration = Duration::from_secs(2);
 /// Search of the root DSE, for no attribute in particular (RFC 4511 §4.5).
@@ -301,6 +384,65 @@ mod tests {
         };
         assert_eq!(because.to_string(), "a SOCKS proxy answers here, not an HTTP proxy");
         assert_eq!(because.code(), "wrong-service");
+    }
+
+    #[tokio::test]
+    async fn who_closes_before_a_word_is_told_from_who_does_not_like_our_words() {
+        let deadline = || Deadline::after(Duration::from_secs(9));
+        for waits_for_words in [false, true] {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let to = listener.local_addr().unwrap();
+            tokio::spawn(async move {
+                while let Ok((mut connection, _)) = listener.accept().await {
+                    if waits_for_words {
+                        let _words = connection.read(&mut [0; 512]).await;
+                    }
+                }
+            });
+            let hung_up = Cause::Talk(TalkCause::HungUp { to, phase: Phase::Reply, received: 0 });
+            let tls = Cause::Tls(TlsCause::TlsClosed { to });
+            for (service, failure) in [
+                (&crate::smtp::SERVICE, hung_up.clone()),
+                (&crate::mysql::SERVICE, hung_up),
+                (&crate::tls::SERVICE, tls),
+            ] {
+                let found = identify(service, &Peer::from(to), &failure, deadline()).await;
+                let named = Cause::Talk(TalkCause::ClosedUnasked { to });
+                assert_eq!(found, (!waits_for_words).then_some(named), "{}", service.name);
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn who_expects_a_load_balancer_before_it_is_told_from_who_answers_anything() {
+        for (greets, reply) in [
+            (&crate::smtp::SERVICE, &b"220 mail.example.org ESMTP\r\n"[..]),
+            (&crate::ssh::SERVICE, b"SSH-2.0-OpenSSH_9.2\r\n"),
+            (&crate::http::SERVICE, b"HTTP/1.1 200 OK\r\n\r\n"),
+            (&crate::http::SERVICE, b"HTTP/1.1 400 Bad Request\r\n\r\n"),
+        ] {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let to = listener.local_addr().unwrap();
+            tokio::spawn(async move {
+                while let Ok((mut connection, _)) = listener.accept().await {
+                    let mut words = [0; 64];
+                    let length = connection.read(&mut words).await.unwrap_or_default();
+                    if words[..length].starts_with(PROXY_HEADER) {
+                        connection.write_all(reply).await.unwrap();
+                    }
+                }
+            });
+            let deadline = Deadline::after(Duration::from_secs(9));
+            let failure = if speaks_first(greets) {
+                silent(to)
+            } else {
+                Cause::Talk(TalkCause::HungUp { to, phase: Phase::Reply, received: 0 })
+            };
+            let found = identify(greets, &Peer::from(to), &failure, deadline).await;
+            let named = Cause::Talk(TalkCause::ProxyHeaderWanted { to });
+            let is_named = !reply.starts_with(b"HTTP/1.1 400");
+            assert_eq!(found, is_named.then_some(named), "{}", greets.name);
+        }
     }
 
     #[tokio::test]

@@ -413,6 +413,21 @@ pub(crate) fn tinyproxy(lab: &Lab) {
     }
 }
 
+/// haproxy: on 3201 no server is behind it; on 3202 to 3204 it expects another load balancer before it, with
+/// SSH, SMTP and a web server's TLS behind.
+pub(crate) fn haproxy(lab: &Lab) {
+    let text = "defaults\n mode tcp\n timeout connect 2s\n timeout client 20s\n timeout server 20s\n\
+        frontend plain\n bind 10.0.0.3:3201\n default_backend nobody\n\
+        backend nobody\n server gone 127.0.0.1:9 check\n\
+        listen ssh\n bind 10.0.0.3:3202 accept-proxy\n server behind 10.0.0.3:22\n\
+        listen smtp\n bind 10.0.0.3:3203 accept-proxy\n server behind 10.0.0.3:25\n\
+        listen tls\n bind 10.0.0.3:3204 accept-proxy\n server behind 10.0.0.3:443\n";
+    let configuration = lab.write("haproxy.cfg", text);
+    let mut command = lab.command(Node::Server, "haproxy");
+    command.args(["-db", "-f"]).arg(configuration);
+    lab.start(Node::Server, "haproxy", &mut command, &[Port::Tcp(3201), Port::Tcp(3204)]);
+}
+
 /// A SOCKS server on 1080.
 pub(crate) fn socks(lab: &Lab) {
     let mut command = lab.command(Node::Server, "microsocks");

@@ -17,8 +17,21 @@ pub(crate) fn rows(certificates: &Certificates) -> Vec<Row> {
     for flow in probes() {
         rows.extend(wrong_services(&flow, certificates));
         rows.extend(bad_manners(&flow));
+        rows.push(without_a_server(&flow));
+    }
+    for flow in [ssh().on(3202), smtp().on(3203), https().on(3204), tls().on(3204)] {
+        rows.push(Row::new("haproxy expects a PROXY header", flow).fails(&["proxy-header-wanted"]));
     }
     rows
+}
+
+/// haproxy accepts, and no server behind it answers.
+fn without_a_server(flow: &Flow) -> Row {
+    let row = Row::new("haproxy without a server", flow.clone().on(3201));
+    match flow.name {
+        "ssh" => row.fails(&["ssh-closed"]).says("a forwarder without a server"),
+        _ => row.fails(&["closed-unasked"]),
+    }
 }
 
 /// Every probe over TCP that reads an answer.

@@ -68,7 +68,7 @@ impl Site {
         lab.write("trusted.pem", &both.concat());
         secrets(lab);
         lab.etc(Node::Client, "resolv.conf", &format!("nameserver {SERVER}\n"));
-        let starts: [&(dyn Fn() + Sync); 18] = [
+        let starts: [&(dyn Fn() + Sync); 19] = [
             &|| servers::chronyd(lab),
             &|| more::named(lab),
             &|| more::postfix(lab, &tls),
@@ -86,6 +86,7 @@ impl Site {
             &|| more::odd_tls(lab),
             &|| more::socks(lab),
             &|| more::tinyproxy(lab),
+            &|| more::haproxy(lab),
             &|| resolvers::unbound(lab),
             &|| resolvers::dnsmasq(lab),
             &|| more::nrpe(lab),

@@ -87,7 +87,7 @@ impl AgentCause {
     pub(super) fn advice(&self, passage: &Passage<'_>) -> Advice {
         match self {
             Self::AgentNotAllowed { agent, list, .. } => say(format!(
-                "add {} to {list} in the configuration of {agent} there, and restart it",
+                "add {} to {list} in the configuration of {agent} there, and restart it; a load balancer or a port forwarding closes like this while no server behind it answers",
                 passage.from()
             )),
             Self::OtlpTokenRefused { .. } => say(

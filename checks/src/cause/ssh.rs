@@ -32,7 +32,9 @@ pub enum SshCause {
         text: String,
     },
     /// Something accepts on the SSH port and closes before it has said a word.
-    #[error("the SSH port closes before a word: TCP wrappers, or a limit for this address")]
+    #[error(
+        "the SSH port closes before a word: TCP wrappers, a limit for this address, or a forwarder without a server"
+    )]
     SshClosed {
         /// The address and port asked.
         to: SocketAddr,
@@ -72,7 +74,7 @@ impl SshCause {
             ))
             .on_that_machine("journalctl -u ssh -u sshd"),
             Self::SshClosed { .. } => say(format!(
-                "let {from} in: /etc/hosts.deny and /etc/hosts.allow, then PerSourcePenalties and MaxStartups in sshd_config (visits like preflight's count there too)"
+                "let {from} in: /etc/hosts.deny and /etc/hosts.allow, then PerSourcePenalties and MaxStartups in sshd_config (visits like preflight's count there too); a load balancer or a port forwarding closes like this while no server behind it answers"
             ))
             .on_that_machine("journalctl -u ssh -u sshd"),
             Self::SshNothingInCommon { part: SshPart::Version, .. } => {

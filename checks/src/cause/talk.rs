@@ -63,6 +63,18 @@ pub enum TalkCause {
         #[serde(rename = "waited_ms")]
         waited: Millis,
     },
+    /// Whoever accepts closes again before anything is said, also when nothing is asked.
+    #[error("{to} accepts and closes again at once, before anything is said")]
+    ClosedUnasked {
+        /// Who was asked.
+        to: SocketAddr,
+    },
+    /// It answers once the header of a load balancer stands before the question, and not without.
+    #[error("{to} answers only behind a PROXY header: it expects its load balancer before it")]
+    ProxyHeaderWanted {
+        /// Who was asked.
+        to: SocketAddr,
+    },
     /// The peer accepted the connection and closed it before a whole answer.
     #[error("connected, then closed by the peer after {received} bytes")]
     HungUp {
@@ -166,6 +178,8 @@ impl TalkCause {
             | Self::SilentAfter { .. }
             | Self::AnsweredFromElsewhere { .. }
             | Self::WindowClosed { .. }
+            | Self::ClosedUnasked { .. }
+            | Self::ProxyHeaderWanted { .. }
             | Self::HungUp { .. }
             | Self::Reset { .. }
             | Self::Incomplete { .. }
@@ -198,6 +212,15 @@ impl TalkCause {
                     look.then("; nothing in it: a device in between accepts for it")
                 }
             }
+            Self::ClosedUnasked { .. } => say(format!(
+                "see what accepts there: a load balancer or a port forwarding closes like this while no server behind it answers (start that one); a service does when {} is not in its list (hosts.allow, only_from, allowed_hosts)",
+                passage.from()
+            ))
+            .on_that_machine(passage.listeners()),
+            Self::ProxyHeaderWanted { .. } => say(format!(
+                "name the load balancer's address instead ({}), or let that port take connections without the header (haproxy: accept-proxy; nginx: listen … proxy_protocol; Postfix: smtpd_upstream_proxy_protocol)",
+                passage.origin
+            )),
             Self::WindowClosed { .. } => {
                 let look = say("see whether the service is stuck: its log, and bytes it has not read (Recv-Q): ")
                     .there(format!("ss -tnp 'sport = :{}'", passage.port()));
