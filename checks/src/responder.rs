@@ -109,6 +109,7 @@ impl Responder {
         let (datagram, stream) = match service.respond {
             Respond::Datagram(answer) => (Some(answer), None),
             Respond::Stream(serve) => (None, Some(serve)),
+            Respond::Nobody => (None, None),
             Respond::Both { datagram, stream } => (Some(datagram), Some(stream)),
         };
         if behaviour == Behaviour::Closed {
@@ -128,7 +129,7 @@ impl Responder {
                 Behaviour::ExpiredCertificate => Arc::clone(&tls.expired),
                 _ => Arc::clone(&tls.valid),
             });
-            let far = Conversation { serve, behaviour, begins_with_tls: service.tls, config };
+            let far = Conversation { serve, behaviour, service, config };
             tasks.push(tokio::spawn(streams(listener, far)).abort_handle());
         }
         Ok(Self { address, tasks, _closed: None })
@@ -212,7 +213,7 @@ fn unsynchronised(mut reply: Vec<u8>) -> Vec<u8> {
 struct Conversation {
     serve: Serve,
     behaviour: Behaviour,
-    begins_with_tls: bool,
+    service: &'static Service,
     config: Option<Arc<ServerConfig>>,
 }
 
@@ -233,15 +234,15 @@ async fn streams(listener: TcpListener, far: Conversation) {
 async fn converse(connection: TcpStream, far: Conversation) -> io::Result<()> {
     // Else a reply after a TLS session ticket waits 40 ms for the client's delayed ACK.
     connection.set_nodelay(true)?;
-    let mut stream = FarStream::new(Box::new(connection), far.config);
+    let at = connection.local_addr().ok();
+    let mut stream = FarStream::new(Box::new(connection), far.config).accepted_at(at);
     match far.behaviour {
         Behaviour::Silent => stream.until_closed().await,
         Behaviour::WrongService => {
             stream.send(b"220 mail.example ESMTP not what you asked for\r\n").await?;
             stream.until_closed().await
         }
-        _ if far.begins_with_tls => (far.serve)(stream.secure().await?).await,
-        _ => (far.serve)(stream).await,
+        _ => (far.serve)(far.service.begin(stream).await?).await,
     }
 }
 

@@ -161,6 +161,7 @@ pub fn answered(service: &'static Service, said: &[u8]) {
     let (datagram, stream) = match service.respond {
         Respond::Datagram(answer) => (Some(answer), None),
         Respond::Stream(serve) => (None, Some(serve)),
+        Respond::Nobody => (None, None),
         Respond::Both { datagram, stream } => (Some(datagram), Some(stream)),
     };
     if let Some(answer) = datagram {

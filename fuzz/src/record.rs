@@ -105,6 +105,7 @@ async fn conversation(service: &'static Service) -> io::Result<(Vec<u8>, Vec<u8>
     let (datagram, stream) = match service.respond {
         Respond::Datagram(answer) => (Some(answer), None),
         Respond::Stream(serve) => (None, Some(serve)),
+        Respond::Nobody => (None, None),
         Respond::Both { datagram, stream } => (Some(datagram), Some(stream)),
     };
     let datagrams = async {

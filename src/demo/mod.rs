@@ -201,3 +201,123 @@ async fn hold(way: &Way) -> io::Result<(u16, Held)> {
         }
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use preflight_checks::{Concern, Deadline, Peer, Respond, examine};
+
+    use super::*;
+    use crate::catalogue::PROFILES;
+    use crate::run::plan::Action;
+
+    /// Rows whose own protocol no far side here proves, and why.
+    const UNPROVED: &[(&str, &str)] = &[
+        (
+            "i-vertix central.bbdo tcp",
+            "a poller that waits for its broker would take whoever negotiates for it",
+        ),
+        ("centreon central.radius radius", "answers who knows its secret"),
+        (
+            "centreon central.bbdo tcp",
+            "a poller that waits for its broker would take whoever negotiates for it",
+        ),
+        ("centreon central.mbi tcp", "the protocol of CBIS is published nowhere"),
+        ("centreon central.ha-corosync corosync", "answers its own cluster"),
+        ("centreon database.ha-corosync corosync", "answers its own cluster"),
+    ];
+
+    /// Rows that others open: here only a listener can be looked at.
+    const INBOUND: &[&str] = &[
+        "i-vertix poller.trap",
+        "i-vertix poller.netflow",
+        "centreon poller.trap",
+        "centreon map.web",
+        "centreon poller.cma",
+        "centreon-cloud poller.trap",
+        "centreon-cloud poller.cma",
+    ];
+
+    fn role_of(flow: &Flow) -> Option<Role> {
+        let names = <Role as strum::VariantNames>::VARIANTS.iter();
+        names.filter_map(|name| name.parse().ok()).find(|&role| flow.from.is(role))
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn every_row_of_every_profile_passes_against_its_own_far_side() {
+        let authority = Authority::named("Authority of the walk").unwrap();
+        let tls = ServerCertificates::of(&authority, "the walk").unwrap();
+        let trust = Trust::only([authority.der()]);
+        let (mut unproved, mut inbound) = (Vec::new(), Vec::new());
+        for (profile, _) in PROFILES {
+            let catalogue = Catalogue::profile(profile).unwrap();
+            for flow in &catalogue.flows {
+                let id = flow.id.get_ref();
+                let Some(role) = role_of(flow) else {
+                    inbound.push(format!("{profile} {id}"));
+                    continue;
+                };
+                for way in &flow.ways {
+                    let at = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+                    let far = Responder::start(way.service, at, Behaviour::Healthy, Some(&tls));
+                    let mut far = far.await.unwrap();
+                    if matches!(way.service.respond, Respond::Nobody) {
+                        // Nothing listens there.
+                        far.address.set_port(9);
+                    }
+                    let (asked, is_proved) =
+                        asked(&catalogue, flow, way, role, far.address, &trust).await;
+                    if !is_proved {
+                        unproved.push(format!("{profile} {id} {asked}"));
+                    }
+                }
+            }
+        }
+        let known: Vec<&str> = UNPROVED.iter().map(|(row, _)| *row).collect();
+        assert_eq!(unproved, known);
+        assert_eq!(inbound, INBOUND);
+    }
+
+    /// Asks one row in one way; which service that was, and whether the pass proves it.
+    async fn asked(
+        catalogue: &Catalogue,
+        flow: &Flow,
+        way: &Way,
+        role: Role,
+        far: SocketAddr,
+        trust: &Trust,
+    ) -> (&'static str, bool) {
+        let mut site = site::Site::of(role, trust.clone());
+        site.snmp = snmp::Credentials::Community {
+            version: snmp::CommunityVersion::V2c,
+            community: SecretString::from(COMMUNITY),
+        };
+        site.nsclient.password = Some(SecretString::from(nsclient::RESPONDER_PASSWORD));
+        site.modes.extend(flow.mode.map(|value| Sourced { value, origin: ORIGIN }));
+        let place = format!("{}://{}", way.service.name, far).parse().unwrap();
+        site.targets.insert(flow.to.clone(), vec![Target::new(place, ORIGIN)]);
+        let id = flow.id.get_ref();
+        let settings = Settings {
+            only: vec![id.clone()],
+            groups: flow.group.iter().cloned().collect(),
+            ..settings()
+        };
+        let plan = plan::plan(catalogue, &site, &settings);
+        let question = plan.steps.iter().find_map(|step| match &step.action {
+            Action::Ask(question) if step.flow == *id => Some(question),
+            _ => None,
+        });
+        let question = question.unwrap_or_else(|| panic!("{id} is not asked: {:#?}", plan.steps));
+        let asked = question.ways.first().unwrap();
+        let deadline = Deadline::after(Duration::from_secs(20));
+        let finding = examine(&asked.probe, Peer::from(far), deadline, trust).await;
+        let service = asked.probe.service();
+        if matches!(service.respond, Respond::Nobody) {
+            let cause = finding.verdict.unwrap_err();
+            // No far side listens there.
+            assert_eq!(cause.code(), "port-closed", "{id}");
+            return (service.name, false);
+        }
+        assert_eq!(finding.verdict, Ok(()), "{id} {}: {:#?}", service.name, finding.seen);
+        (service.name, !finding.seen.concerns.contains(&Concern::Unproved))
+    }
+}

@@ -59,7 +59,7 @@ impl Way {
 pub(super) async fn datagrams(socket: UdpSocket, way: Way) {
     let answer: Answer = match way.service.respond {
         Respond::Datagram(answer) | Respond::Both { datagram: answer, .. } => answer,
-        Respond::Stream(_) => return,
+        Respond::Stream(_) | Respond::Nobody => return,
     };
     let mut request = vec![0; MAX_DATAGRAM];
     loop {
@@ -87,7 +87,7 @@ pub(super) async fn datagrams(socket: UdpSocket, way: Way) {
 pub(super) async fn streams(listener: TcpListener, way: Way, tls: Arc<ServerConfig>) {
     let serve: Serve = match way.service.respond {
         Respond::Stream(serve) | Respond::Both { stream: serve, .. } => serve,
-        Respond::Datagram(_) => return,
+        Respond::Datagram(_) | Respond::Nobody => return,
     };
     let mut conversations = JoinSet::new();
     let mut open = OpenConnections::default();
@@ -104,9 +104,9 @@ pub(super) async fn streams(listener: TcpListener, way: Way, tls: Arc<ServerConf
             way.tell(client.ip(), What::Refused);
             continue;
         }
-        let (told, is_tls, tls) = (way.clone(), way.service.tls, Arc::clone(&tls));
+        let (told, service, tls) = (way.clone(), way.service, Arc::clone(&tls));
         let task = conversations.spawn(async move {
-            let conversation = converse(connection, serve, is_tls, tls);
+            let conversation = converse(connection, serve, service, tls);
             let served = tokio::time::timeout(LONGEST, conversation).await;
             let is_answered = matches!(served, Ok(Ok(())));
             told.tell(client.ip(), if is_answered { What::Answered } else { What::Came });
@@ -118,14 +118,15 @@ pub(super) async fn streams(listener: TcpListener, way: Way, tls: Arc<ServerConf
 async fn converse(
     connection: TcpStream,
     serve: Serve,
-    is_tls: bool,
+    service: &'static Service,
     tls: Arc<ServerConfig>,
 ) -> io::Result<()> {
     connection.set_nodelay(true)?;
+    let at = connection.local_addr().ok();
     let (reads, writes) = connection.into_split();
     let bounded = tokio::io::join(reads.take(MOST_SAID), writes);
-    let stream = FarStream::new(Box::new(bounded), Some(tls));
-    if is_tls { serve(stream.secure().await?).await } else { serve(stream).await }
+    let stream = FarStream::new(Box::new(bounded), Some(tls)).accepted_at(at);
+    serve(service.begin(stream).await?).await
 }
 
 /// The connections that are open, by who made them.

@@ -127,7 +127,8 @@ pub(crate) fn wishes(
             }
             let (owner, what) = told(Some(attempt), cause);
             let at = Barrier::of(owner);
-            let (seen, rule) = (vec![cause.to_string()], opening(question, asked, attempt, over));
+            let seen = vec![cause.to_string()];
+            let rule = opening(question, asked, attempt, (cause, over));
             match cause.plea() {
                 Plea::Nothing => None,
                 Plea::Allow { .. } => {
@@ -172,8 +173,13 @@ fn stopped<'a>(
     }
 }
 
-fn opening(question: &Question, asked: &Asked, attempt: &Attempt, over: &[Transport]) -> Opening {
-    let to = attempt.finding.peer.address;
+fn opening(
+    question: &Question,
+    asked: &Asked,
+    attempt: &Attempt,
+    (cause, over): (&Cause, &[Transport]),
+) -> Opening {
+    let to = cause.stopped_at().unwrap_or(attempt.finding.peer.address);
     Opening {
         transports: over.to_vec(),
         ports: vec![to.port()],

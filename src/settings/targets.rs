@@ -102,7 +102,9 @@ fn spoken_there(
     let flows = catalogue.flows.iter().filter(|flow| flow.to.0 == party);
     let ways = flows.flat_map(|flow| &flow.ways).map(|way| way.service.name);
     // What is spoken there may be spoken over TLS, too.
-    let with_tls = |name: &&str| url.scheme().strip_suffix('s') == Some(name);
+    let with_tls = |name: &&str| {
+        url.scheme().strip_suffix('s') == Some(name) || (*name, url.scheme()) == ("ntp", "nts")
+    };
     let mut ways: Vec<&str> = ways.collect();
     ways.sort_unstable();
     ways.dedup();

@@ -12,7 +12,7 @@ use super::discover::facts::{
 use super::discover::route::route;
 use super::output::{BrokerOutput, Link};
 use super::sample::{Sampled, Segment, sample};
-use super::{Exempt, Find, Layer, Origin, Place, Sourced, Target};
+use super::{Exempt, Find, Layer, Nts, Origin, Place, Sourced, Target};
 
 /// With which eyes facts are looked at.
 #[derive(Clone, Copy, Debug)]
@@ -75,16 +75,23 @@ fn basics(facts: &Facts, layer: &mut Layer) {
     }
 }
 
-/// A time server, and where its keys come from.
+/// A time server: by NTS the server of its keys, which is asked for both.
 fn time_source(source: &TimeSource, layer: &mut Layer) {
     let origin = || Origin::File(source.at.clone());
     let from = source.from.map(|own| Sourced { value: vec![own], origin: origin() });
     let target = Target { from, ..read(&source.place, &source.at) };
     if let Some(port) = source.nts {
+        let nts = Nts {
+            port: source.place.port,
+            trusted: source.trusted.clone(),
+            only_these: source.only_trusted,
+            trust: None,
+        };
         let place = Place { port: Some(port), ..source.place.clone() };
-        layer.add(NTP, Target { place, speaks: Some("tls"), ..target.clone() });
+        layer.add(NTP, Target { place, speaks: Some("nts"), nts: Some(nts), ..target });
+    } else {
+        layer.add(NTP, target);
     }
-    layer.add(NTP, target);
 }
 
 /// Relays; and when there are none, why.

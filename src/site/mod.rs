@@ -20,7 +20,7 @@ use std::fmt;
 use std::net::IpAddr;
 
 use preflight_checks::{Naming, Trust, gorgone_api, http, ldap, nsclient, smtp, snmp};
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 pub(crate) use custom::{ASKED_FOR, Custom};
@@ -143,8 +143,14 @@ impl Site {
     }
 
     /// Tells each broker above this one what a person said of our output, and opens the files of
-    /// those outputs in a run.
+    /// those outputs in a run, and those of certificates that a time client trusts.
     pub(crate) fn link(&mut self, opening: Option<Opening<'_>>) {
+        if let Some(opening) = &opening {
+            let all = self.targets.values_mut().flatten();
+            for nts in all.filter_map(|target| target.nts.as_mut()) {
+                nts.open(&self.trust, opening.found);
+            }
+        }
         let above = |party: &Party| party.is(Role::Central) || party.is(Role::Remote);
         let targets = self.targets.iter_mut().filter(|(party, _)| above(party));
         for target in targets.flat_map(|(_, targets)| targets) {
@@ -328,8 +334,43 @@ pub(crate) struct Target {
     pub(crate) mail_tls: Option<smtp::Tls>,
     /// The address of ours that its daemon asks it from.
     pub(crate) from: Option<Sourced<Vec<IpAddr>>>,
+    /// How its clients take keys for the time from it (NTS).
+    pub(crate) nts: Option<Nts>,
     /// The subnet a sampled device stands for: `10.20.30.0/24`.
     pub(crate) group: Option<String>,
+}
+
+/// How a client of NTS is set up for one server.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Nts {
+    /// The time server's port, where the key server names none.
+    pub(crate) port: Option<u16>,
+    /// The files of certificates that it trusts.
+    pub(crate) trusted: Vec<String>,
+    /// Are those the only ones? Else the system's too.
+    pub(crate) only_these: bool,
+    /// Whom it trusts by all this, in a run.
+    pub(crate) trust: Option<Trust>,
+}
+
+impl Nts {
+    /// Makes its trust from what `read` finds in its files, beside what everybody here trusts.
+    ///
+    /// A file that cannot be read leaves the usual trust alone.
+    fn open(&mut self, usual: &Trust, read: &Reading<'_>) {
+        if self.trusted.is_empty() && !self.only_these {
+            return;
+        }
+        let certificates = |file: &String| {
+            let pem = read(file).ok()?;
+            Trust::certificates(pem.expose_secret().as_bytes()).ok()
+        };
+        let found: Option<Vec<_>> = self.trusted.iter().map(certificates).collect();
+        self.trust = found
+            .map(Vec::into_iter)
+            .map(Iterator::flatten)
+            .map(|found| if self.only_these { Trust::only(found) } else { usual.with(found) });
+    }
 }
 
 /// A word that takes a URL past the proxy.
@@ -401,6 +442,7 @@ impl Target {
             family: None,
             mail_tls: None,
             from: None,
+            nts: None,
             group: None,
         }
     }

@@ -16,6 +16,7 @@ mod lab;
 #[allow(dead_code)] // The rest is for the tests of the command line.
 mod schema;
 
+mod agents;
 mod certificates;
 mod conversation;
 mod curl;
@@ -104,6 +105,7 @@ fn all(certificates: &Certificates) -> Vec<Row> {
         mail_and_directory::rows(certificates),
         web::rows(certificates),
         platform::rows(certificates),
+        agents::rows(certificates),
         vpn::rows(),
         early::rows(),
         healthy::rows(certificates),

@@ -175,6 +175,10 @@ impl Row {
         Self { peer: Some(peer), ..self }
     }
 
+    pub(crate) fn named(self, fault: &str) -> Self {
+        Self { fault: fault.to_owned(), ..self }
+    }
+
     pub(crate) fn fails(self, codes: &'static [&'static str]) -> Self {
         Self { expected: Expected::Fails(codes), ..self }
     }
@@ -256,6 +260,18 @@ flows! {
     postgresql "postgresql" 5432;
     mssql "mssql" 1433;
     ntp "ntp" 123;
+    nts "nts" 4460;
+    nrpe "nrpe" 5667;
+    nsclient_nt "nsclient-nt" 12489;
+    otlp "otlp" 4317;
+    qnetd "qnetd" 5403;
+    zmq_router "zmq-router" 5700;
+    oracle "oracle" 1521;
+    pcsd "pcsd" 2224;
+    radius "radius" 1812;
+    netflow "netflow" 2055;
+    corosync "corosync" 5405;
+    closed "!tcp" 9;
     dns "dns" 53;
     bare_snmp "snmp" 161;
     trap "trap" 162;

@@ -69,7 +69,7 @@ impl Site {
         secrets(lab);
         lab.etc(Node::Client, "resolv.conf", &format!("nameserver {SERVER}\n"));
         let starts: [&(dyn Fn() + Sync); 19] = [
-            &|| servers::chronyd(lab),
+            &|| servers::chronyd_with_nts(lab, &tls),
             &|| more::named(lab),
             &|| more::postfix(lab, &tls),
             &|| more::slapd(lab, &tls),

@@ -17,6 +17,21 @@ pub(crate) fn chronyd(lab: &Lab) {
     start_chronyd(lab, "local stratum 7");
 }
 
+/// The same, which hands out keys for NTS too, in the name of `certificate`.
+pub(crate) fn chronyd_with_nts(lab: &Lab, certificate: &Certificate) {
+    let keys = lab.folder("nts");
+    let (chain, key) = (certificate.chain.display(), certificate.key.display());
+    let own = format!(
+        "local stratum 7
+         ntsservercert {chain}
+         ntsserverkey {key}
+         ntsdumpdir {}
+         ntsprocesses 0",
+        keys.display()
+    );
+    start_chronyd_on(lab, &own, &[Port::Udp(123), Port::Tcp(4460)]);
+}
+
 /// What a shell does first so that the program under test finds chrony where a package puts it.
 ///
 /// Nothing, unless `tests/run` had to unpack it beside the machine's own `/usr`. The mount is seen in
@@ -37,6 +52,10 @@ pub(crate) fn unsynchronised_chronyd(lab: &Lab) {
 }
 
 fn start_chronyd(lab: &Lab, source: &str) {
+    start_chronyd_on(lab, source, &[Port::Udp(123)]);
+}
+
+fn start_chronyd_on(lab: &Lab, source: &str, ports: &[Port]) {
     // No file is a device here or below: a daemon that runs as root replaces what it is told to write.
     let configuration = lab.write(
         "chrony.conf",
@@ -52,7 +71,7 @@ fn start_chronyd(lab: &Lab, source: &str) {
     let mut command = lab.command(Node::Server, unconfined(lab, "chronyd"));
     // -x: this machine's clock is not ours to set.
     command.args(["-x", "-d", "-u", "root", "-f"]).arg(configuration);
-    lab.start(Node::Server, "chronyd", &mut command, &[Port::Udp(123)]);
+    lab.start(Node::Server, "chronyd", &mut command, ports);
 }
 
 /// Resolves all names of the lab, from a root zone of its own; `records` adds to `example.test`.
@@ -510,7 +529,8 @@ impl Certificate {
         let mut ca = Authority::params("Authority of the lab");
         ca.key_usages = vec![KeyUsagePurpose::KeyCertSign];
         let ca = Authority::of(ca).unwrap();
-        let addresses = [SERVER.to_string(), SERVER_V6.to_string()];
+        let addresses =
+            [SERVER.to_string(), SERVER_V6.to_string(), "*.row.example.test".to_owned()];
         let names = NAMES.map(|name| format!("{name}.example.test"));
         let names = names.iter().chain(&addresses).map(String::as_str).chain([INTERNET]);
         let mut leaf = params_for(&names.collect::<Vec<_>>()).unwrap();

@@ -202,6 +202,17 @@ impl Cause {
         self.about().plea
     }
 
+    /// Where it was stopped, when that is not the port that was asked: a question may go on elsewhere.
+    #[must_use]
+    pub fn stopped_at(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Ntp(NtpCause::NtsTimeFails { to, .. } | NtpCause::NtsPacketsLost { to, .. }) => {
+                Some(*to)
+            }
+            _ => None,
+        }
+    }
+
     /// Who acts on this passage, and what they do.
     #[must_use]
     pub fn remedy(&self, passage: &Passage<'_>) -> Remedy {

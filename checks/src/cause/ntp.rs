@@ -1,10 +1,12 @@
 //! Causes of time servers and of this host's clock.
 
+use std::net::SocketAddr;
+
 use serde::{Deserialize, Serialize};
 
-use super::Millis;
-use super::about::{About, Layer, Owner, Plea};
+use super::about::{About, Layer, Owner, Plea, Whereabouts};
 use super::remedy::{Advice, Passage, say};
+use super::{Cause, Millis, Transport};
 
 /// Causes of time servers and of this host's clock.
 ///
@@ -54,6 +56,51 @@ pub enum NtpCause {
         /// The program.
         client: String,
     },
+    /// The server that hands out keys for NTS ends the exchange with an error of its own.
+    #[error("its key exchange ends with {}", nts_error(*.warning, *.number))]
+    NtsKeyError {
+        /// The number of the error or warning (RFC 8915 §7.6 and §7.7).
+        number: u16,
+        /// Is it a warning? There is none that a client could pass over.
+        warning: bool,
+    },
+    /// The server that hands out keys for NTS leaves out what a client cannot do without.
+    #[error("its key exchange comes to nothing: {missing}")]
+    NtsNoAgreement {
+        /// What is missing, as a clause.
+        missing: String,
+    },
+    /// The time server does not take the cookie it was just asked with (NTS NAK).
+    #[error("{to} refuses the cookie that its key server has just given (NTS NAK)")]
+    NtsNak {
+        /// The time server.
+        to: SocketAddr,
+    },
+    /// The time server's answer is not protected, or not with the keys that were agreed on.
+    #[error("{to} answers without NTS: {how}; clients drop such an answer")]
+    NtsUnprotected {
+        /// The time server.
+        to: SocketAddr,
+        /// What is wrong with the answer, as a clause.
+        how: String,
+    },
+    /// The time server answers plain NTP, and not the longer packets of NTS.
+    #[error("its keys came, and {to} answers plain NTP, but no packet of NTS ({waited})")]
+    NtsPacketsLost {
+        /// The time server.
+        to: SocketAddr,
+        /// How long.
+        #[serde(rename = "waited_ms")]
+        waited: Millis,
+    },
+    /// The keys came, and the time server behind them could not be asked.
+    #[error("its keys came, but its time server {to} fails: {because}")]
+    NtsTimeFails {
+        /// The time server.
+        to: SocketAddr,
+        /// How the question to it failed.
+        because: Box<Cause>,
+    },
     /// Our clock and the server's differ too much.
     #[error("this host's clock is {} (limit {limit_ms} ms)", skew(*.offset_ms))]
     ClockOffset {
@@ -68,7 +115,7 @@ impl NtpCause {
     /// Layer, owner, and what may be asked for; a new cause gets its line here, as there is no wildcard.
     #[allow(clippy::match_same_arms)] // A table, in the order of the enum.
     pub(super) fn about(&self) -> About {
-        use Layer::{Authentication, Protocol, Service};
+        use Layer::{Authentication, Path, Protocol, Service};
         use Owner::{FarSide, ThisHost};
         use Plea::Nothing;
         match self {
@@ -77,6 +124,21 @@ impl NtpCause {
             }
             Self::NtpDenied { .. } => About::new(Authentication, FarSide, Nothing),
             Self::NtpRateLimited => About::new(Protocol, FarSide, Nothing),
+            Self::NtsKeyError { .. }
+            | Self::NtsNoAgreement { .. }
+            | Self::NtsUnprotected { .. } => About::new(Protocol, FarSide, Nothing),
+            Self::NtsNak { .. } => About::new(Authentication, FarSide, Nothing),
+            // Packets of 48 bytes pass: whatever drops the longer ones looks into them.
+            Self::NtsPacketsLost { .. } => {
+                About::new(Path, Owner::Network(Whereabouts::Unknown), Plea::Repair)
+            }
+            Self::NtsTimeFails { because, .. } => match because.plea() {
+                Plea::Allow { .. } => {
+                    let over = Some(Transport::Udp);
+                    About::new(because.layer(), because.owner(), Plea::Allow { over })
+                }
+                other => About::new(because.layer(), because.owner(), other),
+            },
             Self::ClockOffset { .. } => About::new(Service, ThisHost, Nothing),
         }
     }
@@ -98,11 +160,52 @@ impl NtpCause {
                 say("a time server that is nearer to a good clock; on this one: ")
                     .there("chronyc sources -v")
             }
+            Self::NtsKeyError { .. } | Self::NtsNoAgreement { .. } => say(
+                "read the log of its time daemon while preflight runs again; with chrony, see its keys and its memory for cookies (ntsserverkey, ntsservercert, ntsdumpdir): ",
+            )
+            .there("chronyc serverstats; journalctl -u chrony -u chronyd -n 20"),
+            Self::NtsNak { .. } => say(
+                "give key server and time server the same keys for cookies (chrony: the same ntsdumpdir and ntsrotate 0 on all that share the name); on it: ",
+            )
+            .there("chronyc serverstats"),
+            Self::NtsUnprotected { .. } => say(
+                "let the time server that the key server names serve NTS; on it: ",
+            )
+            .there("chronyc serverstats"),
+            Self::NtsPacketsLost { to, .. } => say(format!(
+                "let UDP {} from {} to {} pass whatever its length: a filter against amplification drops NTP packets longer than 48 bytes",
+                to.port(),
+                passage.from(),
+                to.ip()
+            )),
+            Self::NtsTimeFails { to, because } => match because.plea() {
+                Plea::Allow { .. } => say(format!(
+                    "allow UDP {} from {} to {}, beside TCP {} for the keys",
+                    to.port(),
+                    passage.from(),
+                    to.ip(),
+                    passage.port()
+                )),
+                _ => say(format!("see that the time server listens on UDP {}; on it: ", to.port()))
+                    .there(format!("ss -ulnp 'sport = :{}'", to.port())),
+            },
             Self::ClockOffset { .. } => {
                 say("").here("systemctl enable --now chronyd; chronyc makestep; chronyc tracking")
             }
         }
     }
+}
+
+/// "error 1 (bad request)", as RFC 8915 §7.6 names it.
+fn nts_error(warning: bool, number: u16) -> String {
+    let name = match number {
+        _ if warning => return format!("warning {number}, which no client knows"),
+        0 => "a critical record is not known there",
+        1 => "bad request",
+        2 => "internal server error",
+        _ => "not one of the standard's",
+    };
+    format!("error {number} ({name})")
 }
 
 /// "3599.9 s behind" or "12 ms ahead", from server minus this host.

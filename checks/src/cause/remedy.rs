@@ -308,7 +308,10 @@ impl<'a> Passage<'a> {
         let service = crate::SERVICES.iter().find(|service| service.name == self.protocol);
         let starttls = service.and_then(|service| service.hints.starttls);
         let starttls = starttls.map(|name| format!(" -starttls {name}")).unwrap_or_default();
-        format!("openssl s_client -connect {}:{}{starttls} -showcerts", self.target, self.port())
+        let alpn = service.and_then(|service| service.hints.alpn);
+        let alpn = alpn.map(|name| format!(" -alpn {name}")).unwrap_or_default();
+        let (target, port) = (self.target, self.port());
+        format!("openssl s_client -connect {target}:{port}{starttls}{alpn} -showcerts")
     }
 
     /// The commands for firewalld on the machine that is asked, each for our address alone.

@@ -152,6 +152,14 @@ pub enum TalkCause {
         /// What arrived instead; of raw bytes, at most 32.
         got: String,
     },
+    /// Nothing refuses what is sent to it, and it answers nobody it does not know.
+    #[error("nothing refuses it, and more cannot be told: {why}")]
+    AnswersNoStranger {
+        /// Who was asked.
+        to: SocketAddr,
+        /// Why there is no answer, as a clause.
+        why: Cow<'static, str>,
+    },
     /// It answers, and takes so long for each answer that the question could not be brought to its end.
     #[error("too slow: an answer takes {took}, and not all came within {waited}")]
     TooSlow {
@@ -188,6 +196,7 @@ impl TalkCause {
             | Self::BadReply { .. } => About::new(Protocol, FarSide, Nothing),
             // Its client here has the key, and knows whether the VPN is up.
             Self::OpenvpnKeyed { .. } => About::new(Protocol, Owner::ThisHost, Nothing).untold(),
+            Self::AnswersNoStranger { .. } => About::new(Protocol, FarSide, Nothing).untold(),
             Self::TooSlow { .. } => About::new(Service, FarSide, Nothing),
         }
     }
@@ -248,6 +257,10 @@ impl TalkCause {
                     "systemctl enable --now openvpn-client@NAME; journalctl -u openvpn-client@NAME -n 20",
                 )
             }
+            Self::AnswersNoStranger { to, .. } => say(
+                "test it with its own client; a capture on that machine shows whether packets arrive: ",
+            )
+            .there(format!("tcpdump -ni any udp port {}", to.port())),
             Self::TooSlow { .. } => say(
                 "see what it waits for there: its processor, its log; then raise the timeouts of what is checked there"
             ),

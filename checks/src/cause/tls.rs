@@ -171,6 +171,15 @@ pub enum TlsCause {
         /// The peer's alert.
         alert: String,
     },
+    /// The server speaks TLS, and inside it not the protocol it is asked for (ALPN).
+    #[error("TLS is spoken, {offered} inside it is not: the server {}", chosen.as_ref().map_or_else(|| "takes no such name (ALPN)".to_owned(), |chosen| format!("chooses {chosen}")))]
+    TlsProtocolNotSpoken {
+        /// What was offered.
+        offered: String,
+        /// What the server chose instead; none: it refused, or chose nothing.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        chosen: Option<String>,
+    },
     /// The server takes no cipher suite or group that OpenSSL's clients still offer.
     #[error("no TLS cipher suite or group in common: the server takes {server}")]
     TlsNothingInCommon {
@@ -239,6 +248,7 @@ impl TlsCause {
             | Self::CertificateNameForbidden { .. }
             | Self::CertificateInvalid { .. }
             | Self::TlsNothingInCommon { .. }
+            | Self::TlsProtocolNotSpoken { .. }
             | Self::TlsNameUnknown { .. }
             | Self::TlsVersion { .. }
             | Self::TlsRefused { .. }
@@ -313,6 +323,12 @@ impl TlsCause {
                 "TLS 1.2 or 1.3 with ECDHE and AES-GCM there (ssl_ciphers, SSLCipherSuite); see: "
                     .to_owned(),
             ),
+            Self::TlsProtocolNotSpoken { .. } => say(format!(
+                "see what listens on TCP {}; on that machine: ",
+                passage.port()
+            ))
+            .there(passage.listeners())
+            .then(&format!("; or correct the port ({})", passage.origin)),
             Self::TlsNameUnknown { by_name: false, .. } => say(format!(
                 "give the server's name instead of its address ({}), everywhere it is configured",
                 passage.origin

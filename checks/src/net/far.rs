@@ -1,8 +1,10 @@
 //! The far side's end of a conversation, for the responders.
 
 use std::io::{self, Cursor};
+use std::net::SocketAddr;
 use std::sync::Arc;
 
+use crate::services::nts::NtsKeys;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, join, split};
 use tokio_rustls::TlsAcceptor;
 
@@ -18,6 +20,10 @@ pub struct FarStream {
     io: Box<dyn Io>,
     tls: Option<Arc<rustls::ServerConfig>>,
     unread: Vec<u8>,
+    /// Where it was accepted.
+    at: Option<SocketAddr>,
+    /// Of a session whose ALPN is of NTS.
+    nts_keys: Option<NtsKeys>,
 }
 
 impl std::fmt::Debug for FarStream {
@@ -30,7 +36,23 @@ impl FarStream {
     /// A conversation over `io`; `tls` is what [`FarStream::secure`] presents.
     #[must_use]
     pub fn new(io: Box<dyn Io>, tls: Option<Arc<rustls::ServerConfig>>) -> Self {
-        Self { io, tls, unread: Vec::new() }
+        Self { io, tls, unread: Vec::new(), at: None, nts_keys: None }
+    }
+
+    /// The same, for a service that answers at the same address over UDP too.
+    #[must_use]
+    pub fn accepted_at(self, at: Option<SocketAddr>) -> Self {
+        Self { at, ..self }
+    }
+
+    /// Where it was accepted, when its caller knows.
+    pub(crate) fn at(&self) -> Option<SocketAddr> {
+        self.at
+    }
+
+    /// The keys of NTS that follow from the TLS session; none, where that is of another protocol.
+    pub(crate) fn nts_keys(&self) -> Option<NtsKeys> {
+        self.nts_keys.clone()
     }
 
     /// Can TLS be offered?
@@ -51,7 +73,22 @@ impl FarStream {
         let (reads, writes) = split(self.io);
         let io = join(Cursor::new(self.unread).chain(reads), writes);
         let io = TlsAcceptor::from(config).accept(io).await?;
-        Ok(Self::new(Box::new(io), self.tls))
+        let nts_keys = NtsKeys::of(io.get_ref().1);
+        Ok(Self { nts_keys, ..Self::new(Box::new(io), self.tls).accepted_at(self.at) })
+    }
+
+    /// The same, where the client has to ask for that protocol by name (ALPN).
+    ///
+    /// # Errors
+    ///
+    /// As [`FarStream::secure`]; and when the client offers other protocols only.
+    pub(crate) async fn secure_for(self, alpn: &str) -> io::Result<Self> {
+        let of_alpn = |config: Arc<rustls::ServerConfig>| {
+            let mut config = rustls::ServerConfig::clone(&config);
+            config.alpn_protocols = vec![alpn.as_bytes().to_vec()];
+            Arc::new(config)
+        };
+        Self { tls: self.tls.clone().map(of_alpn), ..self }.secure().await
     }
 
     /// The transport itself, for a crate that speaks over it, before anything was read here.

@@ -13,7 +13,10 @@ pub mod nrpe;
 pub mod nsclient;
 pub mod nsclient_nt;
 pub mod ntp;
+pub mod nts;
+pub mod oracle;
 pub mod otlp;
+pub mod pcsd;
 pub mod postgresql;
 pub mod pullwss;
 pub mod qnetd;
@@ -24,6 +27,7 @@ pub mod ssh;
 pub mod tcp;
 pub mod tls;
 pub mod trap;
+pub mod unheard;
 pub mod zmtp;
 
 use std::future::Future;
@@ -71,7 +75,7 @@ macro_rules! services {
         #[cfg(test)]
         const MODULES: &[&str] = &[$(stringify!($module)),*];
     };
-    (@asked $probe:ident $module:ident [SERVICE, $other:ident]) => { $probe.service() };
+    (@asked $probe:ident $module:ident [$one:ident, $($other:ident),+]) => { $probe.service() };
     (@asked $probe:ident $module:ident [$($listed:ident)?]) => {{
         let _asks_one = $probe;
         &$module::SERVICE
@@ -107,8 +111,14 @@ services! {
     NsclientNt: nsclient_nt [SERVICE];
     /// Does the time server answer, and is our clock near its clock?
     Ntp: ntp [SERVICE];
+    /// Does the key server of NTS hand out keys, and does its time server answer with them?
+    Nts: nts [SERVICE];
+    /// Does the listener of an Oracle database answer?
+    Oracle: oracle [SERVICE];
     /// Does the receiver of monitoring agents answer, or an agent that waits for its poller?
     Otlp: otlp [SERVICE, SERVICE_TLS];
+    /// Does the daemon answer through which the nodes of a cluster are set up?
+    Pcsd: pcsd [SERVICE];
     /// Does PostgreSQL answer, and take this host?
     Postgresql: postgresql [SERVICE];
     /// Does Gorgone's WebSocket let pollers fetch their orders?
@@ -129,6 +139,8 @@ services! {
     Tls: tls [SERVICE];
     /// Does the trap receiver answer? No trap is sent.
     Trap: trap [SERVICE];
+    /// Does anything refuse packets to a service that answers nobody it does not know?
+    Unheard: unheard [RADIUS, NETFLOW, COROSYNC];
     /// Does Gorgone answer, ready to take orders, or another router of ZeroMQ?
     Zmq: zmtp [SERVICE, SERVICE_ROUTER];
 }
@@ -210,6 +222,9 @@ impl Probe {
             | Self::Mysql(_)
             | Self::Nrpe(_)
             | Self::Ntp(_)
+            | Self::Nts(_)
+            | Self::Oracle(_)
+            | Self::Pcsd(_)
             | Self::Postgresql(_)
             | Self::Qnetd(_)
             | Self::Smtp(_)
@@ -217,6 +232,7 @@ impl Probe {
             | Self::Tcp(_)
             | Self::Tls(_)
             | Self::Trap(_)
+            | Self::Unheard(_)
             | Self::Zmq(_) => Secrets::new([], &[]),
         }
     }
@@ -302,6 +318,19 @@ impl Service {
         self.spoken == Spoken::Ssh
     }
 
+    /// The far side's beginning of a conversation: inside TLS when the service is.
+    ///
+    /// # Errors
+    ///
+    /// When there is no certificate to present, or the handshake fails.
+    pub async fn begin(&self, accepted: FarStream) -> std::io::Result<FarStream> {
+        match self.hints.alpn {
+            _ if !self.tls => Ok(accepted),
+            Some(name) => accepted.secure_for(name).await,
+            None => accepted.secure().await,
+        }
+    }
+
     /// The transports it is asked over; the first decides.
     #[must_use]
     pub fn transports(&self) -> &'static [Transport] {
@@ -340,11 +369,15 @@ pub struct Session {
 pub struct Hints {
     /// What `openssl s_client -starttls` calls it; none: it has no such upgrade to TLS.
     pub starttls: Option<&'static str>,
+    /// The protocol inside TLS that it has to be asked for by name (ALPN).
+    pub alpn: Option<&'static str>,
+    /// Where the conversation goes on beside its own port, so that a firewall has to let that pass too.
+    pub then: Option<(Transport, u16)>,
 }
 
 impl Hints {
     /// Nothing in particular.
-    pub(crate) const NONE: Self = Self { starttls: None };
+    pub(crate) const NONE: Self = Self { starttls: None, alpn: None, then: None };
 }
 
 /// What a healthy far side does with a connection or a datagram.
@@ -354,6 +387,8 @@ pub enum Respond {
     Datagram(Answer),
     /// Serves one connection, inside TLS already when the service says so.
     Stream(Serve),
+    /// Answers nobody it does not know: there is no far side to stand in for.
+    Nobody,
     /// Both, on the same port number.
     Both {
         /// Answers one datagram.
@@ -374,6 +409,7 @@ impl std::fmt::Debug for Respond {
         out.write_str(match self {
             Self::Datagram(_) => "Datagram",
             Self::Stream(_) => "Stream",
+            Self::Nobody => "Nobody",
             Self::Both { .. } => "Both",
         })
     }

@@ -13,7 +13,7 @@ use crate::site::discover::facts::TimeClient;
 use crate::site::mistake::Mistake;
 use crate::site::{Custom, Find, local};
 use preflight_checks::{
-    Probe, closed, discreet, dns, gorgone_api, http, ldap, listener, nsclient_nt, ntp, otlp,
+    Probe, closed, discreet, dns, gorgone_api, http, ldap, listener, nsclient_nt, ntp, nts, otlp,
     public_domain, pullwss, redis, smtp, snmp, tcp, tls,
 };
 
@@ -433,10 +433,11 @@ impl Planner<'_> {
         // Addresses nobody chose for their page: any answer of theirs will do.
         let is_default = target.origin == Origin::Profile || self.is_of_profile(place);
         match (way.service.probe)() {
-            Probe::Ntp(_) => Probe::Ntp(ntp::Probe {
-                max_offset: self.settings.max_offset,
-                clients: self.site.time_clients.iter().map(client).collect(),
-            }),
+            Probe::Ntp(_) => Probe::Ntp(self.time()),
+            Probe::Nts(_) => {
+                let own = target.nts.clone().unwrap_or_default();
+                Probe::Nts(nts::Probe { time: self.time(), port: own.port, trust: own.trust })
+            }
             Probe::Dns(_) => Probe::Dns(dns::Probe { names: self.names.clone() }),
             Probe::Smtp(probe) => {
                 let tls = match probe.tls {
@@ -495,6 +496,14 @@ impl Planner<'_> {
                 })
             }
             other => other,
+        }
+    }
+
+    /// What is asked of every clock.
+    fn time(&self) -> ntp::Probe {
+        ntp::Probe {
+            max_offset: self.settings.max_offset,
+            clients: self.site.time_clients.iter().map(client).collect(),
         }
     }
 

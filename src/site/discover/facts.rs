@@ -185,6 +185,10 @@ pub(crate) struct TimeSource {
     pub(crate) is_once: bool,
     /// Its keys come by NTS, over TCP from this port.
     pub(crate) nts: Option<u16>,
+    /// The files of certificates that its client trusts for that.
+    pub(crate) trusted: Vec<String>,
+    /// Are those the only ones? Else the system's too.
+    pub(crate) only_trusted: bool,
     /// The address of ours it is asked from.
     pub(crate) from: Option<IpAddr>,
 }
@@ -200,6 +204,8 @@ impl TimeSource {
             is_fallback: false,
             is_once: false,
             nts: None,
+            trusted: Vec::new(),
+            only_trusted: false,
             from: None,
         }
     }

@@ -96,8 +96,8 @@ fn a_word_adds_a_flow_moves_it_or_takes_it_away() {
     for (conf, plan) in [
         (
             "server time.example.com iburst nts\nserver time2.example.com iburst nts ntsport 8443\n",
-            "poller.ntp@time.example.com:4460 tls 4460\npoller.ntp@time.example.com ntp 123\n\
-             poller.ntp@time2.example.com:8443 tls 8443\npoller.ntp@time2.example.com ntp 123\n",
+            "poller.ntp@time.example.com:4460 nts 4460\n\
+             poller.ntp@time2.example.com:8443 nts 8443\n",
         ),
         (
             "refclock PHC /dev/ptp_hyperv poll 3 dpoll -2 offset 0\nmakestep 1.0 -1\n",

@@ -149,6 +149,21 @@ pub(crate) async fn secure_with(
     host: &str,
     client: &Client<'_>,
 ) -> Result<Stream, Failed> {
+    secure_and(stream, ask, host, client, |_| {}).await
+}
+
+/// The same, with a look at the session that has just been agreed on: keys can be derived from it.
+///
+/// # Errors
+///
+/// As [`secure`].
+pub(crate) async fn secure_and(
+    stream: Stream,
+    ask: &mut Ask,
+    host: &str,
+    client: &Client<'_>,
+    look_at: impl FnOnce(&rustls::ClientConnection),
+) -> Result<Stream, Failed> {
     nothing_came_before(&stream)?;
     let (config, recorder) = client_config(client);
     let wait = ask.deadline.within(HANDSHAKE);
@@ -168,10 +183,11 @@ pub(crate) async fn secure_with(
                 ask.seen.evidence.set("tls_version", version_name(version));
             }
             if let Some(protocol) = session.alpn_protocol() {
-                ask.seen.evidence.set("alpn", wire::clean(protocol, 32));
+                ask.seen.evidence.set("alpn", wire::clean(protocol, MAX_ALPN));
             }
             ask.seen.timings.tls = Some(wait.waited().0);
             judged.map_err(Failed::of_certificate)?;
+            look_at(session);
             if hello::renegotiates_safely(&head.bytes()) == Some(false) {
                 ask.seen.concerns.push(Concern::TlsOldRenegotiation);
             }
@@ -189,11 +205,21 @@ pub(crate) async fn secure_with(
                 let alert = alert_in(&error).map_or("closed without an alert".to_owned(), told);
                 return Err(Cause::Tls(TlsCause::TlsClientCertificateWanted { alert }).into());
             }
+            if alert_in(&error) == Some(AlertDescription::NoApplicationProtocol) {
+                return Err(not_spoken(client.alpn, None).into());
+            }
             let cause = handshake_failed(&error, to, &head.bytes(), host);
             let may_be_ours = may_be_ours(&cause, alert_in(&error));
             Err(Failed { may_be_ours, ..Failed::from(cause) })
         }
     }
+}
+
+/// The cause when a server speaks none of the protocols of `alpn`, and has `chosen` another or none.
+pub(crate) fn not_spoken(alpn: &[&[u8]], chosen: Option<&[u8]>) -> Cause {
+    let offered: Vec<String> = alpn.iter().map(|name| wire::clean(name, MAX_ALPN)).collect();
+    let chosen = chosen.map(|name| wire::clean(name, MAX_ALPN));
+    Cause::Tls(TlsCause::TlsProtocolNotSpoken { offered: offered.join(", "), chosen })
 }
 
 /// What a server proves itself with, by the beginning of a handshake that ends there.
@@ -456,5 +482,7 @@ pub(crate) fn instead(cause: Cause, looks: Vec<Look>) -> Result<Seen, Cause> {
 
 /// Longest wait for a TLS handshake.
 const HANDSHAKE: Duration = Duration::from_secs(5);
+/// Bytes of a protocol's name that are shown.
+const MAX_ALPN: usize = 32;
 /// Longest wait for the refusal that follows a handshake: a slow link's round trip.
 const REFUSAL: Duration = Duration::from_secs(1);

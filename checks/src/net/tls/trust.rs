@@ -39,6 +39,12 @@ impl Trust {
         Self::of(false, certificates)
     }
 
+    /// The same, and `more` certificates.
+    #[must_use]
+    pub fn with(&self, more: impl IntoIterator<Item = CertificateDer<'static>>) -> Self {
+        Self::of(self.0.system, self.0.extra.iter().cloned().chain(more))
+    }
+
     /// The certificates of a PEM file's bytes; none is an empty list.
     ///
     /// # Errors

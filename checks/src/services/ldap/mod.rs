@@ -268,7 +268,7 @@ pub(crate) const SERVICE: Service = Service {
     expected: "LDAP",
     spoken: Spoken::Ldap,
     url: UrlForm::Host,
-    hints: Hints { starttls: Some("ldap") },
+    hints: Hints { starttls: Some("ldap"), ..Hints::NONE },
     port: 389,
     transport: Transport::Tcp,
     tls: false,

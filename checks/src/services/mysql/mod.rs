@@ -144,7 +144,7 @@ pub(crate) const SERVICE: Service = Service {
     expected: "MySQL or MariaDB",
     spoken: Spoken::Mysql,
     url: UrlForm::Host,
-    hints: Hints { starttls: Some("mysql") },
+    hints: Hints { starttls: Some("mysql"), ..Hints::NONE },
     port: 3306,
     transport: Transport::Tcp,
     tls: false,

@@ -102,7 +102,12 @@ impl Probe {
     }
 
     /// Decides from the reply alone; no I/O, so every verdict has a unit test.
-    fn judge(&self, reply: &Packet, ours: &Clocks, seen: &mut Seen) -> Result<(), Cause> {
+    pub(super) fn judge(
+        &self,
+        reply: &Packet,
+        ours: &Clocks,
+        seen: &mut Seen,
+    ) -> Result<(), Cause> {
         let refid = reply.refid();
         seen.evidence.set("stratum", reply.stratum);
         seen.evidence.set("leap_indicator", reply.leap);
@@ -162,18 +167,18 @@ fn respond(request: &[u8], now: Timestamp) -> Option<[u8; PACKET_LEN]> {
 }
 
 /// Our two readings of our own clock: T1 and T4 of RFC 5905 §8.
-struct Clocks {
-    sent: Timestamp,
-    received: Timestamp,
+pub(super) struct Clocks {
+    pub(super) sent: Timestamp,
+    pub(super) received: Timestamp,
 }
 
 /// Seconds since 1900 in 32.32 fixed point, as on the wire.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Timestamp(u64);
+pub(super) struct Timestamp(pub(super) u64);
 
 impl Timestamp {
     /// The local clock, now.
-    fn now() -> Self {
+    pub(super) fn now() -> Self {
         Self::default().plus(
             SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default()
                 + Duration::from_secs(SECONDS_1900_TO_1970),
@@ -185,7 +190,7 @@ impl Timestamp {
         Self(self.0.wrapping_add((duration.as_secs() << 32) | fraction))
     }
 
-    fn minus(self, duration: Duration) -> Self {
+    pub(super) fn minus(self, duration: Duration) -> Self {
         let span = Self::default().plus(duration);
         Self(self.0.wrapping_sub(span.0))
     }
@@ -210,7 +215,7 @@ impl Span {
 
 /// The fields of an NTP packet that this probe reads or writes.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Packet {
+pub(super) struct Packet {
     leap: u8,
     mode: Mode,
     stratum: u8,
@@ -225,7 +230,7 @@ struct Packet {
 }
 
 impl Packet {
-    fn request(cookie: Timestamp) -> Self {
+    pub(super) fn request(cookie: Timestamp) -> Self {
         Self {
             leap: 0,
             mode: Mode::CLIENT,
@@ -240,7 +245,7 @@ impl Packet {
         }
     }
 
-    fn reply(request: &Self, now: Timestamp) -> Self {
+    pub(super) fn reply(request: &Self, now: Timestamp) -> Self {
         Self {
             mode: Mode::SERVER,
             stratum: 1,
@@ -254,7 +259,7 @@ impl Packet {
         }
     }
 
-    fn decode(bytes: &[u8]) -> Result<Self, Cause> {
+    pub(super) fn decode(bytes: &[u8]) -> Result<Self, Cause> {
         let mut reader = Reader::new(bytes, "an NTP packet of 48 bytes");
         let head = reader.u8()?;
         let stratum = reader.u8()?;
@@ -273,7 +278,7 @@ impl Packet {
         })
     }
 
-    fn encode(&self) -> [u8; PACKET_LEN] {
+    pub(super) fn encode(&self) -> [u8; PACKET_LEN] {
         let mut bytes = [0; PACKET_LEN];
         let [head, stratum, ..] = &mut bytes;
         *head = self.leap << 6 | VERSION_4 | self.mode.0;
@@ -292,13 +297,13 @@ impl Packet {
     }
 
     /// Is this a server's answer to the request that carried `cookie`?
-    fn answers(&self, cookie: Timestamp) -> bool {
+    pub(super) fn answers(&self, cookie: Timestamp) -> bool {
         self.mode == Mode::SERVER && self.origin == cookie
     }
 
     /// A kiss code, unless it is an unsynchronised chronyd: that sends
     /// stratum 0 as well, but with leap 3 and a reference id of zeros.
-    fn kiss(&self) -> Option<String> {
+    pub(super) fn kiss(&self) -> Option<String> {
         let letters = self.refid.iter().all(u8::is_ascii_uppercase);
         (self.stratum == 0 && letters).then(|| wire::clean(&self.refid, 4))
     }
@@ -359,10 +364,10 @@ fn tenths(ms: f64) -> f64 {
 }
 
 /// At most two requests, two seconds apart: servers limit the rate in silence.
-const ASK_AT: [Duration; 2] = [Duration::ZERO, Duration::from_secs(2)];
-const LISTEN: Duration = Duration::from_secs(4);
+pub(super) const ASK_AT: [Duration; 2] = [Duration::ZERO, Duration::from_secs(2)];
+pub(super) const LISTEN: Duration = Duration::from_secs(4);
 
-const PACKET_LEN: usize = 48;
+pub(super) const PACKET_LEN: usize = 48;
 const SYNCHRONISED: RangeInclusive<u8> = 1..=15;
 const LEAP_ALARM: u8 = 3;
 /// Local clocks are configured at stratum 10 and beyond.

@@ -166,7 +166,7 @@ pub(crate) const SERVICE: Service = Service {
     expected: "PostgreSQL",
     spoken: Spoken::Postgresql,
     url: UrlForm::Session,
-    hints: Hints { starttls: Some("postgres") },
+    hints: Hints { starttls: Some("postgres"), ..Hints::NONE },
     port: 5432,
     transport: Transport::Tcp,
     tls: false,

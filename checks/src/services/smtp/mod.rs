@@ -175,7 +175,7 @@ pub(crate) const SERVICE: Service = Service {
     expected: "SMTP",
     spoken: Spoken::Smtp,
     url: UrlForm::Host,
-    hints: Hints { starttls: Some("smtp") },
+    hints: Hints { starttls: Some("smtp"), ..Hints::NONE },
     port: 25,
     transport: Transport::Tcp,
     tls: false,

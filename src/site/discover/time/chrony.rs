@@ -43,8 +43,10 @@ pub(in crate::site::discover) const CONSTRUCTS: Constructs = Constructs {
         "initstepslew",
         "local",
         "maxdistance",
+        "nosystemcert",
         "nts",
         "ntsport",
+        "ntstrustedcerts",
         "peer",
         "pool",
         "port",
@@ -57,8 +59,6 @@ pub(in crate::site::discover) const CONSTRUCTS: Constructs = Constructs {
         ("bindacqdevice", "has all questions leave by one interface"),
         ("broadcast", "sends the time to a whole network"),
         ("nocerttimecheck", "passes over dates of certificates (NTS)"),
-        ("nosystemcert", "trusts fewer certificates (NTS)"),
-        ("ntstrustedcerts", "trusts other certificates (NTS)"),
         ("-f", "has the service read another file"),
     ],
     aside: &[
@@ -256,6 +256,13 @@ fn directive(content: &str) -> Vec<Said<'_>> {
             Ok(address) => vec![Said::From(address)],
             Err(_) => vec![Said::Refused(format!("`{address}` is not an address"))],
         },
+        ("ntstrustedcerts", [path]) => vec![Said::Trusts(0, path)],
+        ("ntstrustedcerts", [set, path]) => match set.parse() {
+            Ok(set) => vec![Said::Trusts(set, path)],
+            Err(_) => vec![Said::Refused(format!("`{set}` is not the number of a set"))],
+        },
+        ("ntstrustedcerts", _) => refused("`ntstrustedcerts` takes a file or folder"),
+        ("nosystemcert", _) => vec![Said::DistrustsSystem],
         _ => vec![other(keyword)],
     }
 }
@@ -295,6 +302,7 @@ fn at_start(threshold: &str, servers: &[&str]) -> Vec<Said<'static>> {
 /// A server, and what is wrong with its words: it is asked once the line is corrected.
 fn source(keyword: &str, name: &str, options: &[&str]) -> Vec<Said<'static>> {
     let (mut port, mut key_port, mut has_nts) = (Ok(None), Ok(NTS_KE), false);
+    let mut certificates = 0;
     let mut said = Vec::new();
     let mut options = options.iter().map(|option| option.to_ascii_lowercase());
     while let Some(option) = options.next() {
@@ -308,6 +316,7 @@ fn source(keyword: &str, name: &str, options: &[&str]) -> Vec<Said<'static>> {
                 }
                 "port" => port = parse_port(&value).map(Some),
                 "ntsport" => key_port = parse_port(&value),
+                "certset" => certificates = value.parse().unwrap_or_default(),
                 _ => {}
             }
         } else if option.starts_with(COMMENT) {
@@ -322,7 +331,7 @@ fn source(keyword: &str, name: &str, options: &[&str]) -> Vec<Said<'static>> {
     let place = port.and_then(|port| host(name, port));
     let source = place.and_then(|place| {
         let nts = if has_nts { Some(key_port?) } else { None };
-        Ok(Source { is_pool: keyword == "pool", nts, ..Source::of(place) })
+        Ok(Source { is_pool: keyword == "pool", nts, certificates, ..Source::of(place) })
     });
     said.push(source.map_or_else(Said::Odd, Said::Source));
     said
@@ -431,6 +440,25 @@ mod tests {
             "/etc/chrony.conf:3: `/` has no place in a host name",
         ];
         assert_eq!(notes, want);
+    }
+
+    #[test]
+    fn certificates_are_of_their_set() {
+        let conf = "server a.example nts\nserver b.example nts certset 2\nserver c.example\n\
+            ntstrustedcerts /etc/chrony/ca.pem\nntstrustedcerts 2 /etc/chrony/own\n";
+        let folder = [("/etc/chrony/own/one.pem", ""), ("/etc/chrony/own/two.pem", "")];
+        let (servers, notes) = found(&[&[("/etc/chrony.conf", conf)][..], &folder].concat());
+        let want = [
+            "chrony a.example nts:4460 trusts /etc/chrony/ca.pem /etc/chrony.conf:1",
+            "chrony b.example nts:4460 only trusts /etc/chrony/own/one.pem, /etc/chrony/own/two.pem \
+             /etc/chrony.conf:2",
+            "chrony c.example /etc/chrony.conf:3",
+        ];
+        assert_eq!((servers, notes), (want.map(str::to_owned).to_vec(), Vec::new()));
+        let alone = "server a.example nts\nnosystemcert\nntstrustedcerts x /a\n";
+        let (servers, notes) = found(&[("/etc/chrony.conf", alone)]);
+        assert_eq!(servers, ["chrony a.example nts:4460 only /etc/chrony.conf:1"]);
+        assert_eq!(notes, ["/etc/chrony.conf:3: refused: `x` is not the number of a set"]);
     }
 
     #[test]

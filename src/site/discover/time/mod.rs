@@ -65,6 +65,10 @@ enum Said<'a> {
     MaxDistance(Duration),
     /// The address of ours that all sources are asked from.
     From(IpAddr),
+    /// This set of certificates has those of a file or folder in it.
+    Trusts(u32, &'a str),
+    /// The first set of certificates does not begin with the system's.
+    DistrustsSystem,
     /// A construct of the language, by its name: its list says what is made of it.
     Met(String),
     /// What is wrong with it; the daemon goes on without.
@@ -80,13 +84,15 @@ struct Source {
     is_pool: bool,
     /// Its keys come by NTS, over TCP from this port.
     nts: Option<u16>,
+    /// Which set of certificates it is held against: chrony's `certset`.
+    certificates: u32,
     /// Asked at the start only.
     is_once: bool,
 }
 
 impl Source {
     fn of(place: Place) -> Self {
-        Self { place, is_pool: false, nts: None, is_once: false }
+        Self { place, is_pool: false, nts: None, certificates: 0, is_once: false }
     }
 }
 
@@ -112,6 +118,11 @@ struct Walk<'a> {
     daemon: &'static Daemon,
     included: Included,
     sources: Vec<TimeSource>,
+    /// The set of certificates that each source is held against.
+    sets: Vec<u32>,
+    /// Files of certificates by the sets they belong to.
+    trusted: Vec<(u32, String)>,
+    distrusts_system: bool,
     from: Option<IpAddr>,
     max_distance: Option<Duration>,
 }
@@ -120,7 +131,18 @@ impl<'a> Walk<'a> {
     fn new(files: &'a Files, facts: &'a mut Facts, daemon: &'static Daemon) -> Self {
         let (included, sources) = (Included::default(), Vec::new());
         let max_distance = daemon.max_distance;
-        Self { files, facts, daemon, included, sources, from: None, max_distance }
+        Self {
+            files,
+            facts,
+            daemon,
+            included,
+            sources,
+            sets: Vec::new(),
+            trusted: Vec::new(),
+            distrusts_system: false,
+            from: None,
+            max_distance,
+        }
     }
 
     /// Reads a file and what it includes; deep nesting ends with the number of files.
@@ -135,6 +157,8 @@ impl<'a> Walk<'a> {
                 Said::Clock(value) => self.facts.clocks.push(Read { value, at }),
                 Said::MaxDistance(distance) => self.max_distance = Some(distance),
                 Said::From(address) => self.from = Some(address),
+                Said::Trusts(set, path) => self.trusts(set, path),
+                Said::DistrustsSystem => self.distrusts_system = true,
                 Said::Met(name) => self.daemon.constructs.meet(&name, at, self.facts),
                 Said::Odd(reason) => self.facts.note(at, reason, MISSING),
                 Said::Refused(value) => {
@@ -147,10 +171,19 @@ impl<'a> Walk<'a> {
 
     fn source(&mut self, source: Source, at: super::At) {
         if self.sources.len() < MOST {
-            let Source { place, is_pool, nts, is_once } = source;
+            let Source { place, is_pool, nts, certificates, is_once } = source;
+            self.sets.push(certificates);
             let known = TimeSource::of(place, self.daemon.name, at);
             self.sources.push(TimeSource { is_pool, is_once, nts, ..known });
         }
+    }
+
+    /// A folder stands for all its files.
+    fn trusts(&mut self, set: u32, path: &str) {
+        let files = self.files.list_all(path).unwrap_or_default();
+        let files = if files.is_empty() { vec![path.to_owned()] } else { files };
+        let left = MOST.saturating_sub(self.trusted.len());
+        self.trusted.extend(files.into_iter().take(left).map(|file| (set, file)));
     }
 
     fn include(&mut self, text: &Text, line: usize, pattern: &str) {
@@ -171,13 +204,20 @@ impl<'a> Walk<'a> {
 
     /// Hands on what was found; `is_there`: the daemon's program is.
     fn tell(self, is_there: bool) {
-        let Self { facts, daemon, sources, from, max_distance, .. } = self;
+        let Self { facts, daemon, sources, sets, trusted, from, max_distance, .. } = self;
+        let distrusts_system = self.distrusts_system;
         if is_there || !sources.is_empty() {
             facts.time_clients.extend(
                 max_distance.map(|max_distance| TimeClient { name: daemon.name, max_distance }),
             );
         }
-        facts.time.extend(sources.into_iter().map(|source| TimeSource { from, ..source }));
+        facts.time.extend(sources.into_iter().zip(sets).map(|(source, set)| {
+            let of_set = trusted.iter().filter(|(of, _)| *of == set && source.nts.is_some());
+            let trusted = of_set.map(|(_, file)| file.clone()).collect();
+            // Of the sets, only the first begins with the system's certificates.
+            let only_trusted = source.nts.is_some() && (set != 0 || distrusts_system);
+            TimeSource { from, trusted, only_trusted, ..source }
+        }));
     }
 }
 
@@ -199,6 +239,8 @@ mod tests {
                 (source.is_once, " once".to_owned()),
                 (source.nts.is_some(), format!(" nts:{}", source.nts.unwrap_or_default())),
                 (source.from.is_some(), format!(" from {:?}", source.from)),
+                (source.only_trusted, " only".to_owned()),
+                (!source.trusted.is_empty(), format!(" trusts {}", source.trusted.join(", "))),
             ];
             let words = words.into_iter().filter(|(holds, _)| *holds).map(|(_, word)| word);
             let (host, at) = (&source.place.host, &source.at);
