@@ -204,6 +204,8 @@ async fn hold(way: &Way) -> io::Result<(u16, Held)> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use preflight_checks::{Concern, Deadline, Peer, Respond, examine};
 
     use super::*;
@@ -299,7 +301,7 @@ mod tests {
         let settings = Settings {
             only: vec![id.clone()],
             groups: flow.group.iter().cloned().collect(),
-            ..settings()
+            ..Settings::usual(Phase::After)
         };
         let plan = plan::plan(catalogue, &site, &settings);
         let question = plan.steps.iter().find_map(|step| match &step.action {
