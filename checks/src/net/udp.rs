@@ -552,6 +552,8 @@ pub(crate) async fn count_answers(ask: &mut Ask, question: fn() -> Vec<u8>, repe
     }
     ask.seen.evidence.set("answers", format!("{answered}/{asked}"));
     if answered < asked {
+        // Chance took the answer to a question with EDNS as it takes others.
+        ask.seen.concerns.retain(|concern| !matches!(concern, Concern::DnsWithoutEdns));
         ask.seen.concerns.push(Concern::AnswersMissing { answered, asked });
     }
 }
