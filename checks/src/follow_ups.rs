@@ -77,7 +77,7 @@ pub static FOLLOW_UPS: [FollowUp; 8] = [
     FollowUp {
         after: "a connection without a word",
         packets: "",
-        connections: "6: the first words of TLS, none at all, its own behind a PROXY header, those of LDAP, BBDO, NRPE (of a proxy 2: SOCKS, TLS); none to an SSH port that closes or resets at once; to a mute broker none but the one for TLS",
+        connections: "7: the first words of TLS, none at all, its own behind a PROXY header, those of LDAP, BBDO, NRPE, OpenVPN (of a proxy 2: SOCKS, TLS); none to an SSH port that closes or resets at once; to a mute broker none but the one for TLS",
         is_look: true,
         may_follow: is_tcp,
     },
