@@ -122,7 +122,7 @@ fn head(plan: &Plan) -> Vec<String> {
 /// Before what a reader has to act on.
 const NOTE: &str = "note:";
 
-/// `flow table version 2 of 2026-11-29 for 24.10, after i-Vertix 24.10`
+/// `flow table version 3 of 2026-11-29 for 24.10, after i-Vertix 24.10`
 fn edition(plan: &Plan) -> Option<String> {
     let identity = &plan.catalogue;
     let edition = identity.edition()?;

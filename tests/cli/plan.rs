@@ -76,7 +76,7 @@ fn a_plan_says_once_where_its_values_came_from() {
     ]);
     insta::assert_snapshot!(ended.quietly(0).stdout, @r"
     plan · poller · profile i-vertix · before installation · nothing was sent
-    flow table version 2 of 2026-11-29, after i-Vertix 24.10, Centreon 24.10
+    flow table version 3 of 2026-11-29, after i-Vertix 24.10, Centreon 24.10
 
       FLOW         TARGET       PLAN
       poller.ntp   ntp.example  ntp 1123/udp
