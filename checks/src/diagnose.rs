@@ -133,10 +133,13 @@ pub struct Examiner {
     /// The sockets that questions to many devices go through; `None`: there is no thread for them.
     post: OnceLock<Option<Post>>,
     /// Looks at gateways, by address, while answers are waited for and after that.
-    segments: Mutex<HashMap<(IpAddr, bool), Arc<OnceCell<Trace>>>>,
+    segments: Mutex<HashMap<(IpAddr, bool), SharedLook>>,
     /// Looks at the path, and counts of lost answers, by service and network.
     places: Mutex<HashMap<(&'static str, IpAddr), Place>>,
 }
+
+/// One look for all who want to know: whoever comes later waits for it.
+type SharedLook = Arc<OnceCell<Trace>>;
 
 /// What a look is at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -120,11 +120,11 @@ async fn wants_proxy_header(service: &Service, peer: &Peer, deadline: Deadline) 
         let answer = hello::ask(stream, &peer.host, Repertoire::Everything).await;
         return matches!(answer, Ok(FirstAnswer::Agreed(_)));
     }
-    let heard = stream.fill(Phase::Reply).await.is_ok();
-    let head = stream.head().to_vec();
+    let has_answer = stream.fill(Phase::Reply).await.is_ok();
+    let answer = stream.head().to_vec();
     stream.close().await;
     // A web server that knows nothing of such headers answers 400.
-    heard && recognise(&head) == service.spoken && !is_bad_request(&head)
+    has_answer && recognise(&answer) == service.spoken && !is_bad_request(&answer)
 }
 
 /// The cause when a server answers `opener` as its protocol does.
@@ -239,7 +239,7 @@ const OPENERS: [Opener; 4] = [
 const SOCKS: Opener = Opener { spoken: Spoken::Socks, words: || vec![5, 1, 0], goodbye: Vec::new };
 const PROXY: &str = "an HTTP proxy";
 
-/// Version 1 of HAProxy's header, from whoever does not say for whom it asks (haproxy/doc/proxy-protocol.txt,
+/// Version 1 of `HAProxy`'s header, from whoever does not say for whom it asks (haproxy/doc/proxy-protocol.txt,
 /// section 2.1).
 const PROXY_HEADER: &[u8] = b"PROXY UNKNOWN\r\n";
 const HTTP_REQUEST: &[u8] = b"GET / HTTP/1.0\r\n\r\n";

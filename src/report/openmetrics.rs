@@ -41,14 +41,14 @@ impl Families {
     fn set(&mut self, name: &str, help: &str, labels: &[(&str, &str)], value: f64) {
         let at = self.0.iter().position(|family| family.name == name);
         let series = BTreeMap::from([(rendered(labels), value)]);
-        match at.and_then(|at| self.0.get_mut(at)) {
+        if let Some(family) = at.and_then(|at| self.0.get_mut(at)) {
             // A second value of a series would make the collector drop the whole file.
-            Some(family) => series.into_iter().for_each(|(labels, value)| {
+            for (labels, value) in series {
                 family.series.entry(labels).or_insert(value);
-            }),
-            None => {
-                self.0.push(MetricFamily { name: name.to_owned(), help: help.to_owned(), series })
             }
+        } else {
+            let (name, help) = (name.to_owned(), help.to_owned());
+            self.0.push(MetricFamily { name, help, series });
         }
     }
 

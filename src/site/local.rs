@@ -208,7 +208,7 @@ impl Elsewhere {
 
     /// What `host` is there.
     pub(crate) fn reading(&self, host: &str) -> Reading {
-        let by_dns = self.reading_by_dns(host);
+        let by_dns = Self::reading_by_dns(host);
         if by_dns == Reading::Own || host.parse::<IpAddr>().is_ok() {
             return by_dns;
         }
@@ -226,7 +226,7 @@ impl Elsewhere {
 
     /// What a host is there to a program that asks the DNS and reads neither `/etc/hosts` nor
     /// `/etc/nsswitch.conf`.
-    pub(crate) fn reading_by_dns(&self, host: &str) -> Reading {
+    pub(crate) fn reading_by_dns(host: &str) -> Reading {
         let name = host.trim_end_matches('.').to_ascii_lowercase();
         let is_own = match host.parse::<IpAddr>() {
             Ok(address) => address.is_loopback() || address.is_unspecified(),

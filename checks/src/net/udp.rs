@@ -331,8 +331,8 @@ impl Udp {
                     }
                     let is_again = tries > 0 || self.elsewhere().is_some();
                     is_on_its_way = match &self.line {
-                        Line::Shared(seat) => {
-                            seat.send(question, is_again);
+                        Line::Shared(place) => {
+                            place.send(question, is_again);
                             true
                         }
                         Line::Own { socket, open } => {

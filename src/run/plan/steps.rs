@@ -115,7 +115,7 @@ impl Planner<'_> {
             let reading = if question.find == Find::Host {
                 elsewhere.reading(&question.host)
             } else {
-                elsewhere.reading_by_dns(&question.host)
+                local::Elsewhere::reading_by_dns(&question.host)
             };
             match reading {
                 local::Reading::Own => return Action::Skip(SkipReason::OwnOfThatMachine),

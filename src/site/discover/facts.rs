@@ -170,6 +170,7 @@ pub(crate) struct RoleSign {
 
 /// A time server.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "words of its line, each by itself")]
 pub(crate) struct TimeSource {
     /// Where it stands.
     pub(crate) place: Place,

@@ -17,7 +17,7 @@ pub(super) struct Agreed {
     pub(super) port: Option<u16>,
 }
 
-/// NTPv4 with AES-SIV-CMAC-256, which every server has to know.
+/// `NTPv4` with AES-SIV-CMAC-256, which every server has to know.
 pub(super) fn request() -> Vec<u8> {
     [
         record(CRITICAL | NEXT_PROTOCOL, &NTPV4.to_be_bytes()),
@@ -62,12 +62,12 @@ fn judge(records: &[(u16, Vec<u8>)]) -> Result<Agreed, Cause> {
                 return Err(Cause::Ntp(NtpCause::NtsKeyError { number, warning: true }));
             }
             NEXT_PROTOCOL => {
-                protocols = Some(body.chunks_exact(2).any(|it| it == NTPV4.to_be_bytes()))
+                protocols = Some(body.chunks_exact(2).any(|it| it == NTPV4.to_be_bytes()));
             }
             ALGORITHM => algorithms = Some(body.as_slice() == AES_SIV_CMAC_256.to_be_bytes()),
             // chrony's client too passes over those that are no whole words.
             COOKIE if (4..=LONGEST_COOKIE).contains(&body.len()) && body.len() % 4 == 0 => {
-                agreed.cookies.push(body.clone())
+                agreed.cookies.push(body.clone());
             }
             SERVER => agreed.server = Some(host(body)?),
             PORT => agreed.port = Some(number()?),

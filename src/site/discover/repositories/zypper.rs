@@ -205,18 +205,16 @@ fn fetched(
     let mut route = section.route("zypper", section, facts);
     let certificate = own.certificate.map(|value| Read { value, at: at.clone() });
     if let Some(proxy) = own.proxy {
-        route = match Address::parse(&proxy) {
-            Some(address) => {
-                if !address.names_port {
-                    facts.note(at.clone(), NO_PORT, MISSING_PROXY);
-                }
-                Some(Route::Proxy(address.setting("zypper", None, at.clone())))
+        let address = Address::parse(&proxy);
+        match &address {
+            None => facts.note(at.clone(), "its proxy is not an address", MISSING_PROXY),
+            Some(address) if !address.names_port => {
+                facts.note(at.clone(), NO_PORT, MISSING_PROXY);
             }
-            None => {
-                facts.note(at.clone(), "its proxy is no address of a proxy", MISSING_PROXY);
-                None
-            }
-        };
+            Some(_) => {}
+        }
+        let setting = |address: Address| address.setting("zypper", None, at.clone());
+        route = address.map(|address| Route::Proxy(setting(address)));
     }
     let query = if own.rest.is_empty() { String::new() } else { format!("?{}", own.rest) };
     let bare = bare.trim_end_matches('/');
@@ -488,15 +486,12 @@ mod tests {
             let visit = visits.iter().find(|(_, asked)| asked.contains(&own));
             let (port, asked) = visit.unwrap_or_else(|| panic!("{own}: {said}"));
             let theirs = asked.split_whitespace().nth(1).unwrap().to_owned();
-            let ours = match &repository.proxy {
-                Some(Route::Proxy(proxy)) => {
-                    (proxy.url.port_or_known_default().unwrap(), repository.url.to_string())
-                }
-                _ => {
-                    let url = &repository.url;
-                    let query = url.query().map(|query| format!("?{query}")).unwrap_or_default();
-                    (80, format!("{}{query}", url.path()))
-                }
+            let ours = if let Some(Route::Proxy(proxy)) = &repository.proxy {
+                (proxy.url.port_or_known_default().unwrap(), repository.url.to_string())
+            } else {
+                let url = &repository.url;
+                let query = url.query().map(|query| format!("?{query}")).unwrap_or_default();
+                (80, format!("{}{query}", url.path()))
             };
             assert_eq!(ours, (*port, theirs), "{own}");
         }

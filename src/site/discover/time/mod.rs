@@ -216,7 +216,7 @@ impl<'a> Walk<'a> {
             let trusted = of_set.map(|(_, file)| file.clone()).collect();
             // Of the sets, only the first begins with the system's certificates.
             let only_trusted = source.nts.is_some() && (set != 0 || distrusts_system);
-            TimeSource { from, trusted, only_trusted, ..source }
+            TimeSource { trusted, only_trusted, from, ..source }
         }));
     }
 }

@@ -196,14 +196,13 @@ fn options<'a>(mut words: impl Iterator<Item = &'a str>) -> Options<'a> {
                 has_nts = true;
                 true
             }
+            // The last is of ntp; ntpsec has it no more.
             "burst" | "iburst" | "noselect" | "preempt" | "prefer" | "true" | "xleave"
-            | "noval" => true,
+            | "noval" | "autokey" => true,
             "aead" | "ca" | "cert" => words.next().is_some(),
             "bias" | "key" | "maxpoll" | "minpoll" | "mode" | "ttl" | "version" => {
                 words.next().is_some_and(|number| number.parse::<f64>().is_ok())
             }
-            // Of ntp; ntpsec has it no more.
-            "autokey" => true,
             _ => false,
         };
         if !is_taken {
