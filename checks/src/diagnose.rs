@@ -38,7 +38,7 @@ use crate::{Finding, Probe, Service, put};
 const UDP_PER_HOST: usize = 3;
 /// Looks at the path at once. Routers name themselves about six times in a burst and then once a
 /// second, so the first of all may stay unnamed; it is known from the routing table.
-const TRACES: usize = 16;
+const TRACES: usize = 64;
 /// Looks of other kinds at the targets of one service: more would say the same again.
 const TRACES_PER_SERVICE: usize = 3;
 /// Looks at paths to the targets of one service in one network: hosts beside them are explained by these.
@@ -48,8 +48,9 @@ const NETWORKS_PER_SERVICE: usize = 64;
 /// Targets of one service in one network of which it is counted how many answers are lost: what is lost
 /// on the way is lost for their neighbours too.
 const COUNTED_PER_NETWORK: usize = 4;
-/// When a silence is looked into: the second packet is not answered either, not even over a slow link.
-const SECOND_UNANSWERED: Duration = Duration::from_millis(1_300);
+/// When a silence is looked into: a router, or this host, has said by then that the peer does not answer for its
+/// address (3.07 s). A look before that would use up the few such words that a router has in a second.
+const UNREFUSED: Duration = Duration::from_millis(3_150);
 /// Silent targets of one service of which it is asked whether the host is there, and how many of them at
 /// once: five packets each, and none that a router has to answer.
 const HOSTS_PER_SERVICE: usize = 64;
@@ -60,7 +61,7 @@ const FILES_OF_A_TRACE: usize = 20;
 const IDENTIFY: Duration = Duration::from_secs(6);
 /// Longest look at one path.
 const TRACE: Duration = Duration::from_millis(2_200);
-/// Longest look at the kernel's table of neighbours after a wait of 3.7 s: an entry that is out of date is asked anew
+/// Longest look at the kernel's table of neighbours after a wait of 3.85 s: an entry that is out of date is asked anew
 /// five seconds after it was used, half a second later at most, and has half a second to answer.
 const SEGMENT: Duration = Duration::from_millis(2_400);
 /// No look begins later than this after the first one: a run in which
@@ -271,7 +272,7 @@ impl Examiner {
         if !self.manner.trace || is_explained {
             return (asking.await, None);
         }
-        let finding = Deadline::scaled(SECOND_UNANSWERED, self.manner.scale);
+        let finding = Deadline::scaled(UNREFUSED, self.manner.scale);
         if let Some(finding) = finding.bound(&mut asking).await {
             return (finding, None);
         }

@@ -300,8 +300,9 @@ pub(super) fn name() -> Oid {
 /// The first question of all costs an agent nothing; one lost is asked again.
 const GET_AT: [Duration; 3] =
     [Duration::ZERO, Duration::from_millis(800), Duration::from_millis(1_600)];
-/// Together with the discovery before it 3.7 s: longer than the 3.07 s of a neighbour that does not answer.
-const GET_LISTEN: Duration = Duration::from_millis(2_500);
+/// Together with the discovery before it 3.85 s: longer than the 3.07 s of a neighbour that does not answer,
+/// and than a look at whether the host is there, which begins after that.
+const GET_LISTEN: Duration = Duration::from_millis(2_650);
 /// How much longer an agent is waited for whose host is known to be there.
 const GET_LATE: Duration = Duration::from_millis(1_300);
 /// When it is asked for the last time: the path is known to be quick.

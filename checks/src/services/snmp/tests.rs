@@ -341,7 +341,7 @@ fn unsigned_report(request: &[u8]) -> Vec<u8> {
 async fn silence_costs_about_four_seconds_and_never_more() {
     for (probe, tenths, sent) in [
         (Probe::default(), 40, 3),
-        (community(CommunityVersion::V2c), 37, 2 + 3),
+        (community(CommunityVersion::V2c), 38, 2 + 3),
         (user(true), 40, 3),
     ] {
         let started = tokio::time::Instant::now();
