@@ -133,7 +133,7 @@ fn hear(
         Err(error) => return Err(error.into()),
     };
     let to = message.cmsgs()?.find_map(|control| match control {
-        ControlMessageOwned::Ipv4PacketInfo(info) => Some(info.ipi_addr),
+        ControlMessageOwned::Ipv4PacketInfo(arrival) => Some(arrival.ipi_addr),
         _ => None,
     });
     Ok(message.address.zip(to).map(|(from, to)| (message.bytes, from, to)))

@@ -47,7 +47,7 @@ pub(crate) fn ask_all(mut arguments: impl Iterator<Item = OsString>) -> Outcome<
         let missing: Vec<usize> =
             (0..devices).filter(|&at| is_heard.get(at) == Some(&false)).collect();
         for batch in missing.chunks(BATCH) {
-            send(&socket, first, batch)?;
+            send(&socket, first, batch);
             hear(&socket, &mut is_heard)?;
         }
         let until = Instant::now() + WAIT;
@@ -61,7 +61,7 @@ pub(crate) fn ask_all(mut arguments: impl Iterator<Item = OsString>) -> Outcome<
     Ok(writeln!(std::io::stdout(), "{heard}")?)
 }
 
-fn send(socket: &UdpSocket, first: Ipv4Addr, batch: &[usize]) -> Outcome<()> {
+fn send(socket: &UdpSocket, first: Ipv4Addr, batch: &[usize]) {
     let questions: Vec<Vec<u8>> = batch.iter().map(|&number| question(number)).collect();
     let slices: Vec<[IoSlice<'_>; 1]> =
         questions.iter().map(|question| [IoSlice::new(question)]).collect();
@@ -75,7 +75,6 @@ fn send(socket: &UdpSocket, first: Ipv4Addr, batch: &[usize]) -> Outcome<()> {
     let mut headers = MultiHeaders::preallocate(batch.len(), None);
     // What is refused or finds no room is asked again with the others that are missing.
     let _sent = sendmmsg(socket.as_raw_fd(), &mut headers, &slices, &to, [], MsgFlags::empty());
-    Ok(())
 }
 
 /// Takes what has come; how much.

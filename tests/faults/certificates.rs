@@ -136,7 +136,7 @@ impl Certificates {
     }
 
     /// Signed by an intermediate that is not sent.
-    pub(crate) fn missing_intermediate(&self) -> Arc<ServerConfig> {
+    pub(crate) fn missing_intermediate() -> Arc<ServerConfig> {
         let params = authority_params("Intermediate of the faults");
         let mut leaf = names();
         leaf.custom_extensions.push(issuer_url());

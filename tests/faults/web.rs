@@ -46,7 +46,7 @@ fn secure(certificates: &Certificates) -> Vec<Row> {
                 .fails(&["certificate-unknown-issuer"])
                 .says("Inspection of a proxy"),
             row("self-signed", Certificates::self_signed()).fails(&["certificate-self-signed"]),
-            row("missing intermediate", certificates.missing_intermediate())
+            row("missing intermediate", Certificates::missing_intermediate())
                 .fails(&["certificate-incomplete-chain"])
                 .says("Intermediate of the faults"),
             row("wrong name", certificates.wrong_name())

@@ -28,7 +28,7 @@ enum Manner {
 const MANNERS: [Manner; 4] = [Manner::Silent, Manner::Closes, Manner::Resets, Manner::Babbles];
 
 /// The question itself, the same words again, once more as usual and once with small packets; a look
-/// for TLS; and TLS, its own words behind a PROXY header, LDAP, BBDO, NRPE and OpenVPN in their own words. A
+/// for TLS; and TLS, its own words behind a PROXY header, LDAP, BBDO, NRPE and `OpenVPN` in their own words. A
 /// broker of BBDO has three openings.
 const MOST: usize = 11;
 
