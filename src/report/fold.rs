@@ -1,7 +1,7 @@
 //! One root cause, one explanation: what follows from a failed step is folded under it.
 
-use std::collections::{HashMap, HashSet};
-use std::net::{IpAddr, SocketAddr};
+use std::collections::HashMap;
+use std::net::SocketAddr;
 
 use preflight_checks::{Cause, LocalRoute, NameCause, PathCause, RouteCause, WebCause};
 
@@ -22,7 +22,6 @@ pub(super) struct Failed<'a> {
 pub(super) fn fold(failed: &[Failed<'_>]) -> HashMap<usize, usize> {
     let asked = AskedAt::of(failed);
     let mut folded = HashMap::new();
-    let ends = Ends::of(failed);
     let mut roots: HashMap<String, usize> = HashMap::new();
     for step in failed {
         let root = asked.dead_resolver(step).or_else(|| asked.dead_proxy(step));
@@ -30,7 +29,7 @@ pub(super) fn fold(failed: &[Failed<'_>]) -> HashMap<usize, usize> {
             folded.insert(step.index, root);
             continue;
         }
-        let Some(key) = ends.root_of(step.cause).or_else(|| root_of(step.cause)) else { continue };
+        let Some(key) = root_of(step.cause) else { continue };
         match roots.get(&key) {
             Some(&root) => {
                 folded.insert(step.index, root);
@@ -113,30 +112,6 @@ impl<'a> AskedAt<'a> {
     }
 }
 
-/// Where the trails to silent hosts end, and to how many.
-struct Ends(HashMap<(IpAddr, u8), HashSet<IpAddr>>);
-
-impl Ends {
-    fn of(failed: &[Failed<'_>]) -> Self {
-        let mut ends: HashMap<_, HashSet<IpAddr>> = HashMap::new();
-        for step in failed {
-            if let Cause::Path(PathCause::HostSilentAfter { to, by, hop, .. }) = step.cause {
-                ends.entry((*by, *hop)).or_default().insert(to.ip());
-            }
-        }
-        Self(ends)
-    }
-
-    /// Hosts that are silent behind one device are one fault, when they are so many that it is no chance.
-    fn root_of(&self, cause: &Cause) -> Option<String> {
-        let Cause::Path(PathCause::HostSilentAfter { by, hop, .. }) = cause else { return None };
-        let hosts = self.0.get(&(*by, *hop))?;
-        (hosts.len() >= NO_CHANCE).then(|| format!("behind {by}, hop {hop}"))
-    }
-}
-
-/// Silent hosts behind one device: two may be off by chance.
-const NO_CHANCE: usize = 3;
 /// Steps between a failure and its root: a VPN's gateway, its name, its name server, the route.
 const LINKS: usize = 4;
 /// Where the servers of `/etc/resolv.conf` are asked.
@@ -198,6 +173,7 @@ mod tests {
     use super::*;
     use preflight_checks::PortCause;
     use preflight_checks::{Millis, Opinion, RouteEntry, TunnelLink};
+    use std::net::IpAddr;
 
     fn unresolved(name: &str) -> Cause {
         let server = IpAddr::from([10, 0, 0, 53]);
@@ -269,26 +245,6 @@ mod tests {
         let up = || vec![TunnelLink { interface: "tun0".to_owned(), is_up: true }];
         let (one, two) = (not_up(5, up()), not_up(6, up()));
         assert!(fold(&[failed(1, &one, &[]), failed(2, &two, &[])]).is_empty());
-    }
-
-    #[test]
-    fn three_hosts_that_are_silent_behind_one_device_are_one_fault() {
-        let behind = |last: u8, by: [u8; 4]| {
-            Cause::Path(PathCause::HostSilentAfter {
-                to: ([10, 0, 0, last], 161).into(),
-                by: by.into(),
-                hop: 2,
-                waited: Millis(std::time::Duration::from_secs(4)),
-                beside: 0,
-            })
-        };
-        let (here, there) = ([10, 9, 0, 1], [10, 9, 0, 2]);
-        let causes =
-            [behind(1, here), behind(2, there), behind(3, here), behind(4, there), behind(5, here)];
-        let steps: Vec<Failed<'_>> =
-            causes.iter().enumerate().map(|(index, cause)| failed(index, cause, &[])).collect();
-        // Two behind the other may be off by chance.
-        assert_eq!(fold(&steps), HashMap::from([(2, 0), (4, 0)]));
     }
 
     #[test]
