@@ -10,7 +10,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use preflight_checks::{
-    Cause, Concern, Finding, Peer, Probe, Remedy, Seen, Transport, listener, printable,
+    Cause, Concern, Finding, Peer, Probe, Remedy, Seen, Transport, closed, listener, printable,
 };
 use serde_json::Value;
 
@@ -449,8 +449,10 @@ fn asked(
     port: u16,
     port_origin: Origin,
 ) -> Result<Asked, String> {
-    let service =
-        service(protocol).ok_or_else(|| format!("it knows no protocol called `{protocol}`"))?;
+    // What must be closed is asked by no name, and has one in a run that was saved.
+    let service = service(protocol)
+        .or_else(|| Some(&closed::SERVICE).filter(|service| service.name == protocol))
+        .ok_or_else(|| format!("it knows no protocol called `{protocol}`"))?;
     let probe = match direction {
         Direction::Outbound => (service.probe)(),
         Direction::Inbound | Direction::Local => {

@@ -23,6 +23,8 @@ fn what_this_machine_hides_is_unknown_and_never_a_failure() {
         assert!(!errors.contains("panicked"), "{what}: {errors}");
         for flow in ["central.zmq", "central.ssh", "poller.trap"] {
             let step = step(&report, flow);
+            // Of TCP the kernel itself is asked, without /proc.
+            let unknown = unknown.filter(|_| flow == "poller.trap");
             let expected = unknown.map_or("fail", |_| "unknown");
             assert_eq!(step["outcome"], expected, "{what}: {step:#}");
             if let Some(code) = unknown {

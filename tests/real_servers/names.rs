@@ -102,6 +102,8 @@ fn a_copy_of_the_files_says_what_getent_says_there() {
                 // It is told, and never asked here.
                 (judge, got) = ((Vec::new(), None), (got.0, None));
             }
+            // What leads back to that machine is not asked here.
+            judge.0.retain(|address| !is_loopback(address));
             if judge != got {
                 let Machine { nsswitch, resolv, .. } = machine;
                 wrong.push(format!("{name} with {nsswitch:?} {resolv:?}: {judge:?}, not {got:?}"));

@@ -257,10 +257,10 @@ impl TalkCause {
                     "systemctl enable --now openvpn-client@NAME; journalctl -u openvpn-client@NAME -n 20",
                 )
             }
-            Self::AnswersNoStranger { to, .. } => say(
-                "test it with its own client; a capture on that machine shows whether packets arrive: ",
-            )
-            .there(format!("tcpdump -ni any udp port {}", to.port())),
+            Self::AnswersNoStranger { to, .. } => {
+                say("test it with its own client, or see whether packets arrive")
+                    .on_that_machine(format!("tcpdump -ni any udp port {}", to.port()))
+            }
             Self::TooSlow { .. } => say(
                 "see what it waits for there: its processor, its log; then raise the timeouts of what is checked there"
             ),

@@ -324,10 +324,10 @@ impl TlsCause {
                     .to_owned(),
             ),
             Self::TlsProtocolNotSpoken { .. } => say(format!(
-                "see what listens on TCP {}; on that machine: ",
+                "see what listens on TCP {}",
                 passage.port()
             ))
-            .there(passage.listeners())
+            .on_that_machine(passage.listeners())
             .then(&format!("; or correct the port ({})", passage.origin)),
             Self::TlsNameUnknown { by_name: false, .. } => say(format!(
                 "give the server's name instead of its address ({}), everywhere it is configured",

@@ -317,7 +317,7 @@ mod tests {
         assert_eq!(outside.verdict, Ok(()));
         assert_eq!(
             outside.seen.concerns[0].to_string(),
-            "not through the VPN: the route to 10.0.0.5 is \"default via 10.2.0.1 dev eth0\", which is no tunnel"
+            "not through the VPN: the route to 10.0.0.5 is \"default via 10.2.0.1 dev eth0\", which is not a tunnel"
         );
         for (begins_here, carriage) in [
             (true, Carriage::Tunnel("tun0".to_owned())),

@@ -116,7 +116,9 @@ async fn ask_once(stream: &mut Stream) -> Result<Packet, Cause> {
     if let Err(cause) = &read {
         stream.draw_out(cause).await;
         let instead = instead_of(EXPECTED, Spoken::Unknown, stream.head());
-        return read.map_err(|cause| instead.unwrap_or_else(|| sent.err().unwrap_or(cause)));
+        // Whoever answered is judged by that, also when it was gone before all was said.
+        let unsent = sent.err().filter(|_| stream.head().is_empty());
+        return read.map_err(|cause| instead.or(unsent).unwrap_or(cause));
     }
     read
 }

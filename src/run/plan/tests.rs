@@ -285,6 +285,7 @@ fn only_what_the_installation_brings_may_be_closed_before_it() {
         "central.nta-ssh",
         "central.nta-api",
         "poller.nta",
+        "poller.netflow",
         "central.bi",
     ];
     assert_eq!(waits("i-vertix"), i_vertix);

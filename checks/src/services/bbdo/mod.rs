@@ -167,6 +167,7 @@ impl Probe {
             Err(failed) => match failed.cause {
                 Cause::Tls(
                     TlsCause::TlsRefused { .. }
+                    | TlsCause::TlsProtocolNotSpoken { .. }
                     | TlsCause::TlsNameUnknown { .. }
                     | TlsCause::TlsVersion { .. }
                     | TlsCause::TlsClientCertificateWanted { .. },

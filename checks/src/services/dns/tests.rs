@@ -561,7 +561,7 @@ fn an_address_that_no_host_can_have_is_no_answer() {
         let cause = verdict(&about_name(blocked)).0.unwrap_err();
         assert_eq!(
             cause.to_string(),
-            format!("{NAME} has the address {address}, which is no host's (DNS)")
+            format!("{NAME} has the address {address}, which cannot be a host's (DNS)")
         );
     }
 }
