@@ -628,7 +628,7 @@ pub(crate) struct TuningArgs {
     /// Warnings fail the run too
     #[arg(long)]
     pub(crate) strict: bool,
-    /// When nothing answers, do not look for the hop where the silence begins (30 packets at most)
+    /// When nothing answers, do not look for the hop where the silence begins (36 packets at most)
     #[arg(long)]
     pub(crate) no_trace: bool,
     /// Send one real test mail to this address through each mail relay

@@ -38,7 +38,7 @@ use crate::{Finding, Probe, Service, put};
 const UDP_PER_HOST: usize = 3;
 /// Looks at the path at once. Routers name themselves about six times in a burst and then once a
 /// second, so the first of all may stay unnamed; it is known from the routing table.
-const TRACES: usize = 64;
+const TRACES: usize = 16;
 /// Looks of other kinds at the targets of one service: more would say the same again.
 const TRACES_PER_SERVICE: usize = 3;
 /// Looks at paths to the targets of one service in one network: hosts beside them are explained by these.

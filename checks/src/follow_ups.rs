@@ -41,7 +41,7 @@ fn is_tcp(service: &Service) -> bool {
 pub static FOLLOW_UPS: [FollowUp; 8] = [
     FollowUp {
         after: "a silence, or a port that is closed",
-        packets: "30 to that host: the port with growing hop limits, ping, TCP 443, 80, 22, UDP 33434",
+        packets: "36 to that host: the port with growing hop limits, ping, TCP 443, 80, 22, UDP 33434",
         connections: "none: a RST ends each handshake before it is complete",
         is_look: true,
         may_follow: |_| true,

@@ -2,7 +2,7 @@
 //!
 //! Asked after a probe ended in [`PathCause::NoAnswer`](crate::cause::PathCause::NoAnswer): the flow's own packets on
 //! the flow's own port, each allowed one hop more, and beside them other
-//! questions to the same host. At most 30 packets and two seconds.
+//! questions to the same host. At most 36 packets and two seconds.
 //!
 //! Only presence proves something: a hop that stays silent may forward all the
 //! same, and the last one that names itself is where the trail ends, not
@@ -137,6 +137,7 @@ pub async fn examine_path(
         if let Some(other) = alive.take_if(|_| ends_silent) {
             let next = trace.last_hop() + 1;
             trace.hear_beyond(other, other.sweep(next..=next + 1, deadline.within(BEYOND)).await);
+            trace.doubt_beyond(port, other, deadline).await;
         } else if trace.may_go_on() {
             let next = trace.swept() + 1;
             trace.add(port.sweep(next..=FARTHEST.min(next + WAVE - 1), deadline).await);
@@ -412,6 +413,53 @@ impl Trace {
         });
     }
 
+    /// Do packets of the port really end before the device that others get to?
+    ///
+    /// A router names itself a few times in a second only, whoever looks. So both packets are sent once
+    /// more, the port's own first: when the second is answered alone, it was not for want of words.
+    async fn doubt_beyond(
+        &mut self,
+        port: PathQuestion<'_>,
+        other: PathQuestion<'_>,
+        deadline: Deadline,
+    ) {
+        let Some(Beyond::Device { hop, .. }) = self.beyond else { return };
+        for round in 0..DOUBTS {
+            if round > 0 {
+                deadline.within(PAUSE).pass().await;
+            }
+            let wait = deadline.within(BEYOND);
+            let second = async {
+                deadline.within(FIRST).pass().await;
+                other.sweep(hop..=hop, wait).await
+            };
+            let (ours, others) = tokio::join!(port.sweep(hop..=hop, wait), second);
+            let is_named = |sweep: &[(u8, Knocked)]| sweep.iter().any(|(_, it)| it.heard.is_some());
+            self.packets += others.iter().filter(|(_, knocked)| knocked.sent).count();
+            if is_named(&ours) {
+                self.beyond = None;
+                return self.hear_again(ours);
+            }
+            self.packets += ours.iter().filter(|(_, knocked)| knocked.sent).count();
+            if is_named(&others) {
+                return;
+            }
+        }
+        self.beyond = None;
+    }
+
+    /// Takes a second answer from hops that are known already.
+    fn hear_again(&mut self, sweep: Vec<(u8, Knocked)>) {
+        for (ttl, knocked) in sweep {
+            self.packets += usize::from(knocked.sent);
+            let by = knocked.heard.and_then(|(reply, _)| self.hear(ttl, reply));
+            let rtt = knocked.heard.filter(|_| by.is_some()).map(|(_, after)| Millis(after));
+            if let Some(hop) = self.hops.iter_mut().find(|hop| hop.ttl == ttl) {
+                (hop.by, hop.rtt) = (by, rtt);
+            }
+        }
+    }
+
     /// Does it say anything at all?
     pub(crate) fn is_told(&self) -> bool {
         let is_there = self.host != HostSign::Silent || self.gateway.is_some();
@@ -518,9 +566,14 @@ const TOTAL: Duration = Duration::from_secs(2);
 const LISTEN: Duration = Duration::from_millis(600);
 /// The same for the look behind the last hop, whose round trip is known to be shorter.
 const BEYOND: Duration = Duration::from_millis(300);
+/// How often it is doubted that packets of a port end before others, and the pause in between.
+const DOUBTS: usize = 3;
+const PAUSE: Duration = Duration::from_millis(350);
+/// The port's own packet is on its way by so much earlier.
+const FIRST: Duration = Duration::from_millis(5);
 /// Distances tried at once; as many silent ones in a row end the sweep.
 const WAVE: u8 = 8;
-/// The farthest distance tried; with five other questions and two beyond: 30 packets.
+/// The farthest distance tried; with five other questions, two beyond and six that doubt it: 36 packets.
 const FARTHEST: u8 = 23;
 /// TCP ports that many hosts answer or refuse; none of them minds a stranger who leaves at once.
 const ALIVE_TCP: [u16; 3] = [443, 80, 22];
