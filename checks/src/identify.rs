@@ -99,6 +99,16 @@ async fn closes_unasked(peer: &Peer, deadline: Deadline) -> bool {
     matches!(gone, Err(Cause::Talk(TalkCause::HungUp { .. })))
 }
 
+/// Does it say anything on a connection on which nothing was said?
+async fn greets(peer: &Peer, deadline: Deadline) -> bool {
+    let mut ask = Ask::new(peer.clone(), deadline.within(UNASKED), Trust::only([]));
+    let Ok(mut stream) = ask.connect().await else { return false };
+    let _gone = stream.fill(Phase::Greeting).await;
+    let has_greeted = !stream.head().is_empty();
+    stream.close().await;
+    has_greeted
+}
+
 /// Does it answer as `service` does once a PROXY header stands before the question? Without one it
 /// closes, or waits for it.
 async fn wants_proxy_header(service: &Service, peer: &Peer, deadline: Deadline) -> bool {
@@ -111,6 +121,10 @@ async fn wants_proxy_header(service: &Service, peer: &Peer, deadline: Deadline) 
             None => return false,
         },
     };
+    // What greets without such a header, at least sometimes, does not wait for one.
+    if speaks_first(service) && greets(peer, deadline).await {
+        return false;
+    }
     let mut ask = Ask::new(peer.clone(), deadline.within(ANSWER), Trust::only([]));
     let Ok(mut stream) = ask.connect().await else { return false };
     if stream.send(&[PROXY_HEADER, &words].concat()).await.is_err() {

@@ -295,12 +295,10 @@ fn pages_instead() -> Vec<Row> {
         Row::new("nginx closes without an answer", http().on(8613)).fails(&["hung-up"]),
         Row::new("nginx closes without an answer", https().on(8614)).fails(&["hung-up"]),
         Row::new("HTTP/2 alone", http().on(8615)).fails(&["wrong-service"]).says("HTTP/2"),
-        Row::new("a load balancer's words are missing", http().on(8616)).fails(&["hung-up"]),
+        Row::new("a load balancer's words are missing", http().on(8616))
+            .fails(&["proxy-header-wanted"]),
         Row::new("a load balancer's words are missing", https().on(8617))
-            .fails(&["reset", "tls-closed"])
-            .because(
-                "nginx closes on bytes that it has not read all, which its kernel makes a RST",
-            ),
+            .fails(&["proxy-header-wanted"]),
         Row::new("redirects in a circle", http().on(8603)).fails(&["redirect-loop"]).says("/a"),
         Row::new("healthy, redirects within", http().on(8604)),
         Row::new("healthy, a log-in of its own", http().on(8608)),
