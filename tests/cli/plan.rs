@@ -88,7 +88,7 @@ fn a_plan_says_once_where_its_values_came_from() {
 
       What may follow a question, at most; not with --no-trace what has a *:
       after a silence, or a port that is closed *
-        packets: 30 to that host: the port with growing hop limits, ping, TCP 443,
+        packets: 36 to that host: the port with growing hop limits, ping, TCP 443,
         80, 22, UDP 33434
         connections: none: a RST ends each handshake before it is complete
       after a first packet that was lost *
@@ -119,7 +119,7 @@ fn a_plan_for_programs_has_origins_and_ports() {
     let plan: serde_json::Value = serde_json::from_str(&json).unwrap();
     let silence = &plan["follow_ups"][0];
     assert_eq!(silence["after"], "a silence, or a port that is closed");
-    assert!(silence["packets"].as_str().unwrap().starts_with("30 to that host"), "{silence}");
+    assert!(silence["packets"].as_str().unwrap().starts_with("36 to that host"), "{silence}");
     assert_eq!(silence["trace"], true);
     assert_eq!((&plan["role"], &plan["profile"]), (&"poller".into(), &"i-vertix".into()));
     let ntp = &step(&plan, "poller.ntp")["ask"];
