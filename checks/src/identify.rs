@@ -61,7 +61,7 @@ pub async fn identify(
         return None;
     }
     if is_hang_up(failure) {
-        if closes_unasked(peer, deadline).await {
+        if unasked(peer, deadline).await == Unasked::Closes {
             return Some(Cause::Talk(TalkCause::ClosedUnasked { to: peer.address }));
         }
         if wants_proxy_header(service, peer, deadline).await {
@@ -89,24 +89,29 @@ async fn instead_of_proxy(peer: &Peer, failure: &Cause, deadline: Deadline) -> O
     }
 }
 
-/// Does it close a connection on which nothing was said? Then it was not our words that it did not
-/// like: no protocol's would be answered.
-async fn closes_unasked(peer: &Peer, deadline: Deadline) -> bool {
-    let mut ask = Ask::new(peer.clone(), deadline.within(UNASKED), Trust::only([]));
-    let Ok(mut stream) = ask.connect().await else { return false };
-    // A RST may be a device's on the way, which another look finds.
-    let gone = stream.fill(Phase::Greeting).await;
-    matches!(gone, Err(Cause::Talk(TalkCause::HungUp { .. })))
+/// What a peer does on a connection on which nothing was said.
+#[derive(PartialEq)]
+enum Unasked {
+    /// It was not our words that it did not like: no protocol's would be answered.
+    Closes,
+    Greets,
+    /// It waits for the first word, or cannot be reached now.
+    Waits,
 }
 
-/// Does it say anything on a connection on which nothing was said?
-async fn greets(peer: &Peer, deadline: Deadline) -> bool {
+/// One visit without a word.
+async fn unasked(peer: &Peer, deadline: Deadline) -> Unasked {
     let mut ask = Ask::new(peer.clone(), deadline.within(UNASKED), Trust::only([]));
-    let Ok(mut stream) = ask.connect().await else { return false };
-    let _gone = stream.fill(Phase::Greeting).await;
+    let Ok(mut stream) = ask.connect().await else { return Unasked::Waits };
+    let gone = stream.fill(Phase::Greeting).await;
     let has_greeted = !stream.head().is_empty();
+    // A RST may be a device's on the way, which another look finds.
+    let has_closed = matches!(gone, Err(Cause::Talk(TalkCause::HungUp { .. })));
+    if has_closed && !has_greeted {
+        return Unasked::Closes;
+    }
     stream.close().await;
-    has_greeted
+    if has_greeted { Unasked::Greets } else { Unasked::Waits }
 }
 
 /// Does it answer as `service` does once a PROXY header stands before the question? Without one it
@@ -122,7 +127,7 @@ async fn wants_proxy_header(service: &Service, peer: &Peer, deadline: Deadline) 
         },
     };
     // What greets without such a header, at least sometimes, does not wait for one.
-    if speaks_first(service) && greets(peer, deadline).await {
+    if speaks_first(service) && unasked(peer, deadline).await == Unasked::Greets {
         return false;
     }
     let mut ask = Ask::new(peer.clone(), deadline.within(ANSWER), Trust::only([]));
