@@ -322,13 +322,17 @@ impl Trace {
         }
     }
 
-    /// What came back from one sweep of the port itself.
+    /// What came back from one sweep of the port itself; a hop that is known already is heard again.
     fn add(&mut self, sweep: Vec<(u8, Knocked)>) {
         for (ttl, knocked) in sweep {
             self.packets += usize::from(knocked.sent);
             let by = knocked.heard.and_then(|(reply, _)| self.hear(ttl, reply));
             let rtt = knocked.heard.filter(|_| by.is_some()).map(|(_, after)| Millis(after));
-            self.hops.push(Hop { ttl, by, rtt });
+            let hop = Hop { ttl, by, rtt };
+            match self.hops.iter_mut().find(|known| known.ttl == ttl) {
+                Some(known) => *known = hop,
+                None => self.hops.push(hop),
+            }
         }
     }
 
@@ -438,7 +442,7 @@ impl Trace {
             self.packets += others.iter().filter(|(_, knocked)| knocked.sent).count();
             if is_named(&ours) {
                 self.beyond = None;
-                return self.hear_again(ours);
+                return self.add(ours);
             }
             self.packets += ours.iter().filter(|(_, knocked)| knocked.sent).count();
             if is_named(&others) {
@@ -446,18 +450,6 @@ impl Trace {
             }
         }
         self.beyond = None;
-    }
-
-    /// Takes a second answer from hops that are known already.
-    fn hear_again(&mut self, sweep: Vec<(u8, Knocked)>) {
-        for (ttl, knocked) in sweep {
-            self.packets += usize::from(knocked.sent);
-            let by = knocked.heard.and_then(|(reply, _)| self.hear(ttl, reply));
-            let rtt = knocked.heard.filter(|_| by.is_some()).map(|(_, after)| Millis(after));
-            if let Some(hop) = self.hops.iter_mut().find(|hop| hop.ttl == ttl) {
-                (hop.by, hop.rtt) = (by, rtt);
-            }
-        }
     }
 
     /// Does it say anything at all?
