@@ -98,11 +98,14 @@ impl Devices {
     }
 
     fn list(&mut self, name: &str, source: impl Read) -> Result<(), Refused> {
-        self.lines(name, source, |devices, line| {
-            let content = line.split('#').next().unwrap_or_default();
-            let word = content.split(|c: char| c.is_whitespace() || matches!(c, ',' | ';' | '"'));
-            word.into_iter().find(|word| !word.is_empty()).map_or(Ok(()), |word| devices.add(word))
-        })
+        self.lines(name, source, Devices::first_of)
+    }
+
+    /// The first word of a line, which is the device; the rest of it is of no interest.
+    fn first_of(&mut self, line: &str) -> Result<(), Refused> {
+        let content = line.split('#').next().unwrap_or_default();
+        let mut words = content.split(|c: char| c.is_whitespace() || matches!(c, ',' | ';' | '"'));
+        words.find(|word| !word.is_empty()).map_or(Ok(()), |word| self.add(word))
     }
 
     /// A list, CSV or NDJSON: the first line that says something tells.
@@ -131,13 +134,7 @@ impl Devices {
             });
             let (host, port) = match kind {
                 Kind::Csv { .. } if is_first => return Ok(()),
-                Kind::List => {
-                    let content = text.split('#').next().unwrap_or_default();
-                    let mut words =
-                        content.split(|c: char| c.is_whitespace() || matches!(c, ',' | ';' | '"'));
-                    let word = words.find(|word| !word.is_empty());
-                    return word.map_or(Ok(()), |word| devices.add(word));
-                }
+                Kind::List => return devices.first_of(text),
                 Kind::Ndjson => of_json(text).map_err(|reason| bad(flag, reason))?,
                 Kind::Csv { separator, host, port } => {
                     let cells = cells(text, *separator).map_err(|reason| bad(flag, reason))?;
