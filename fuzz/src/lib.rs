@@ -5,7 +5,7 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use preflight_checks::{
-    Deadline, FarStream, Finding, Peer, Respond, SERVICES, Service, Transport, Trust, examine,
+    Deadline, FarStream, Finding, Peer, Respond, SERVICES, Service, Trust, examine,
 };
 use rcgen::{CertificateParams, KeyPair};
 use rustls::ServerConfig;
@@ -179,11 +179,6 @@ pub fn answered(service: &'static Service, said: &[u8]) {
         let served = tokio::time::timeout(Duration::from_millis(200), far);
         let (_served, ()) = tokio::join!(served, client);
     });
-}
-
-/// Is it asked over UDP alone?
-pub fn is_datagram(service: &Service) -> bool {
-    service.transport == Transport::Udp
 }
 
 /// Files of a machine that discovery reads, by their number in an input of `machine`.
