@@ -9,8 +9,8 @@ use unicode_width::UnicodeWidthStr;
 
 use crate::run::outcome::Outcome;
 
-/// Narrower than this nothing can be laid out sensibly.
-pub(crate) const MIN_WIDTH: usize = 60;
+/// Narrower than this a line holds no word.
+pub(crate) const MIN_WIDTH: usize = 30;
 
 /// The mark of an outcome.
 pub(crate) fn symbol(outcome: Outcome) -> &'static str {
@@ -56,11 +56,23 @@ const UNBROKEN: &str = "\u{a0}";
 
 /// Breaks at spaces, and inside a word only when it is longer than a line.
 pub(crate) fn wrap(text: &str, width: usize) -> Vec<String> {
+    broken(text, options(width))
+}
+
+/// Breaks at spaces alone: a word that is longer than a line stays whole, as whoever copies it wants it.
+pub(crate) fn wrap_words(text: &str, width: usize) -> Vec<String> {
+    broken(text, options(width).break_words(false))
+}
+
+fn options(width: usize) -> textwrap::Options<'static> {
     // The optimal fit would rather overflow a line by a little than leave a short one.
-    let options = textwrap::Options::new(width)
+    textwrap::Options::new(width)
         .word_separator(textwrap::WordSeparator::AsciiSpace)
         .word_splitter(textwrap::WordSplitter::NoHyphenation)
-        .wrap_algorithm(textwrap::WrapAlgorithm::FirstFit);
+        .wrap_algorithm(textwrap::WrapAlgorithm::FirstFit)
+}
+
+fn broken(text: &str, options: textwrap::Options<'_>) -> Vec<String> {
     let text = printable(text);
     let lines = textwrap::wrap(&text, options);
     lines.iter().map(|line| line.replace(UNBROKEN, " ")).collect()
@@ -68,8 +80,13 @@ pub(crate) fn wrap(text: &str, width: usize) -> Vec<String> {
 
 /// A URL or a path, broken behind a slash where it must be broken.
 pub(crate) fn at_slashes(text: &str, width: usize) -> Vec<String> {
+    at_marks(text, width, &['/'])
+}
+
+/// Broken behind one of `marks` where it must be broken.
+pub(crate) fn at_marks(text: &str, width: usize, marks: &[char]) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
-    for part in printable(text).split_inclusive('/') {
+    for part in printable(text).split_inclusive(marks) {
         match lines.last_mut() {
             Some(line) if line.width() + part.width() <= width => line.push_str(part),
             _ => lines.push(part.to_owned()),

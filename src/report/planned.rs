@@ -15,7 +15,7 @@ use super::groups::in_order;
 use super::{Canvas, NoteReport, own_files};
 use crate::run::plan::{Action, Asked, Direction, Plan, Question, SkipReason, Step};
 use crate::site::{Exempt, Find, Origin};
-use crate::text::{MIN_WIDTH, at_slashes, first_of, in_one, pad, side_by_side, wrap};
+use crate::text::{MIN_WIDTH, at_slashes, first_of, hanging, in_one, pad, side_by_side, wrap};
 
 /// Writes a plan: what would be asked, and where each value came from.
 pub(crate) fn write(plan: &Plan, canvas: Canvas, out: &mut dyn io::Write) -> io::Result<()> {
@@ -86,14 +86,20 @@ fn follow_ups(plans: &[Plan], width: usize, out: &mut dyn io::Write) -> io::Resu
     if rows.is_empty() {
         return Ok(());
     }
-    writeln!(out, "\n  What may follow a question, at most; not with --no-trace what has a *:")?;
+    writeln!(out)?;
+    hanging(
+        "  ",
+        "What may follow a question, at most; not with --no-trace what has a *:",
+        width,
+        out,
+    )?;
     for row in rows {
         let star = if row.is_look { " *" } else { "" };
         let packets = Some(row.packets).filter(|packets| !packets.is_empty());
         let connections = Some(row.connections).filter(|it| !it.is_empty());
         let packets = packets.map(|packets| format!("packets: {packets}"));
         let connections = connections.map(|it| format!("connections: {it}"));
-        writeln!(out, "  after {}{star}", row.after)?;
+        hanging("  ", &format!("after {}{star}", row.after), width, out)?;
         for cost in packets.into_iter().chain(connections) {
             for line in wrap(&cost, width.saturating_sub(4)) {
                 writeln!(out, "    {line}")?;

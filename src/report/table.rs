@@ -11,7 +11,9 @@ use super::rows::{self, ReportRow};
 use super::{Canvas, Report, StepReport, own_files, words};
 use crate::run::outcome::Outcome;
 use crate::run::plan::Direction;
-use crate::text::{Labels, MIN_WIDTH, in_one, marked, pad, side_by_side, style, symbol, wrap};
+use crate::text::{
+    Labels, MIN_WIDTH, at_marks, in_one, marked, pad, side_by_side, style, symbol, wrap, wrap_words,
+};
 
 /// Writes the table, then what to do about each failure, then the summary.
 pub(crate) fn write(report: &Report, canvas: Canvas, out: &mut dyn io::Write) -> io::Result<()> {
@@ -53,31 +55,47 @@ fn rows(report: &Report, canvas: Canvas, out: &mut dyn io::Write) -> io::Result<
     Ok(())
 }
 
-/// Flow, target, result side by side.
+/// Flow, target, result side by side; one below the other where three columns have no room.
 fn crossing(rows: &[ReportRow<'_>], canvas: Canvas, out: &mut dyn io::Write) -> io::Result<()> {
-    let texts: Vec<[String; 3]> = rows.iter().map(|row| texts(row, canvas)).collect();
+    let texts: Vec<[String; 3]> = rows.iter().map(texts).collect();
     let widest = |column: usize, floor: usize, most: usize| {
         let cells = texts.iter().filter_map(|texts| texts.get(column));
-        cells.map(|cell| cell.width()).max().unwrap_or(0).clamp(floor, most)
+        cells.map(|cell| cell.width()).max().unwrap_or(0).clamp(floor, most.max(floor))
     };
+    let is_narrow = canvas.width < THREE_COLUMNS;
     let flow = widest(0, 4, canvas.width / 4);
     let target = widest(1, 6, (canvas.width - flow) * 2 / 5);
-    let result = canvas.width.saturating_sub(4 + flow + 2 + target + 2).max(20);
+    let result = canvas.width.saturating_sub(4 + flow + 2 + target + 2).max(1);
     let bold = Style::new().bold();
-    let titles = format!("    {}  {}  RESULT", pad("FLOW", flow), pad("TARGET", target));
-    writeln!(out, "{bold}{titles}{bold:#}")?;
+    if !is_narrow {
+        let titles = format!("    {}  {}  RESULT", pad("FLOW", flow), pad("TARGET", target));
+        writeln!(out, "{bold}{titles}{bold:#}")?;
+    }
     for (row, [flow_text, target_text, result_text]) in rows.iter().zip(&texts) {
         let style = style(row.step.outcome);
-        let cells =
-            [wrap(flow_text, flow), whole_port(target_text, target), wrap(result_text, result)];
         let mark = |line: usize| {
             let mark = if line == 0 { symbol(row.step.outcome) } else { " " };
             format!("  {style}{mark}{style:#} ")
         };
-        side_by_side(&cells, &[flow, target], mark, out)?;
+        if is_narrow {
+            let room = canvas.width - 4;
+            let lines =
+                [wrap(flow_text, room), whole_port(target_text, room), wrap(result_text, room)];
+            side_by_side(&[lines.concat()], &[], mark, out)?;
+        } else {
+            let cells =
+                [wrap(flow_text, flow), whole_port(target_text, target), wrap(result_text, result)];
+            side_by_side(&cells, &[flow, target], mark, out)?;
+        }
+        if canvas.verbose {
+            details(row.step, canvas.width, out)?;
+        }
     }
     writeln!(out)
 }
+
+/// Columns from which on flow, target and result stand side by side.
+const THREE_COLUMNS: usize = 60;
 
 /// Mistakes in files have no target but a place, too long for a column.
 fn in_files(rows: &[ReportRow<'_>], canvas: Canvas, out: &mut dyn io::Write) -> io::Result<()> {
@@ -85,20 +103,22 @@ fn in_files(rows: &[ReportRow<'_>], canvas: Canvas, out: &mut dyn io::Write) -> 
     writeln!(out, "    {bold}{}{bold:#}", own_files::HEADING)?;
     for row in rows {
         let style = style(row.step.outcome);
-        let [flow, place, result] = texts(row, canvas);
+        let [flow, place, result] = texts(row);
         let place = if place.is_empty() { flow } else { place };
         writeln!(out, "  {style}{}{style:#} {place}", symbol(row.step.outcome))?;
         for line in wrap(&result, canvas.width - 4) {
             writeln!(out, "    {line}")?;
+        }
+        if canvas.verbose {
+            details(row.step, canvas.width, out)?;
         }
     }
     writeln!(out)
 }
 
 /// Flow, target, result.
-fn texts(row: &ReportRow<'_>, canvas: Canvas) -> [String; 3] {
-    let details = if canvas.verbose { details(row.step) } else { String::new() };
-    [printable(&row.step.flow), row.target(), format!("{}{details}", row.result())]
+fn texts(row: &ReportRow<'_>) -> [String; 3] {
+    [printable(&row.step.flow), row.target(), row.result()]
 }
 
 /// Files that could not be read.
@@ -107,13 +127,21 @@ fn notes(report: &Report, canvas: Canvas, out: &mut dyn io::Write) -> io::Result
     if report.notes.is_empty() { Ok(()) } else { writeln!(out) }
 }
 
-/// Origin, evidence and timings, for --verbose.
-fn details(step: &StepReport) -> String {
-    let origin = step.target.iter().map(|target| format!("origin={}", target.origin));
+/// Origin, evidence and timings, a fact a line, for --verbose.
+fn details(step: &StepReport, width: usize, out: &mut dyn io::Write) -> io::Result<()> {
+    let origin = step.target.iter().map(|target| ("origin", target.origin.to_string()));
     let facts = step.evidence.iter().chain(&step.timings);
-    let evidence = facts.map(|(name, value)| format!("{name}={}", words::fact(value)));
-    let facts: Vec<String> = origin.chain(evidence).collect();
-    if facts.is_empty() { String::new() } else { format!(" | {}", facts.join(" ")) }
+    let facts = facts.map(|(name, value)| (name.as_str(), words::fact(value)));
+    let facts: Vec<(&str, String)> = origin.chain(facts).collect();
+    let widest = facts.iter().map(|(name, _)| name.width()).max().unwrap_or(0).min(width / 2);
+    for (name, value) in facts {
+        let mut before = format!("      {}  ", pad(name, widest));
+        for line in wrap_words(&value, width.saturating_sub(before.width()).max(1)) {
+            writeln!(out, "{}", format!("{before}{line}").trim_end())?;
+            before = pad("", before.width());
+        }
+    }
+    Ok(())
 }
 
 /// Under the table: why, what was seen, who acts, what to do.
@@ -143,13 +171,17 @@ fn block(
     writeln!(out)
 }
 
-/// A target that is longer than a line is broken before its port, so that the port stays whole.
+/// A target that is longer than a line is broken at its marks, so that names, numbers and the port stay whole.
 fn whole_port(target: &str, width: usize) -> Vec<String> {
     let lines = wrap(target, width);
     let is_port = |port: &str| port.starts_with(|first: char| first.is_ascii_digit());
-    let end = target.rsplit_once(':').filter(|(_, port)| lines.len() > 1 && is_port(port));
-    let Some((host, port)) = end else { return lines };
-    let mut broken = wrap(host, width);
+    if lines.len() < 2 {
+        return lines;
+    }
+    let marked = |text: &str| at_marks(text, width, &['/', '.', ':']);
+    let end = target.rsplit_once(':').filter(|(_, port)| is_port(port));
+    let Some((host, port)) = end else { return marked(target) };
+    let mut broken = marked(host);
     let port = format!(":{port}");
     match broken.last_mut() {
         Some(last) if last.width() + port.width() <= width => last.push_str(&port),
@@ -169,7 +201,7 @@ mod tests {
             ("central.example.test:5669/tcp", &["central.example.test", ":5669/tcp"]),
             (
                 "a.very.long.name.of.a.host.example.test:22",
-                &["a.very.long.name.of.a.hos", "t.example.test:22"],
+                &["a.very.long.name.of.a.", "host.example.test:22"],
             ),
             (
                 "[2001:db8:1111:2222:3333:4444:5555:6666]:53/udp",

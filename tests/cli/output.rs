@@ -26,6 +26,71 @@ fn a_table_fits_80_columns_whatever_the_names() {
 }
 
 #[test]
+fn without_a_terminal_columns_says_how_wide_a_page_is() {
+    for columns in [40, 50, 60, 100] {
+        for words in [
+            &[
+                "demo",
+                "--break",
+                "poller.http=expired-certificate",
+                "--break",
+                "central.ldap=closed",
+            ][..],
+            &["demo", "--break", "central.ntp=silent", "--timeout", "0.2"],
+            &["plan", "--role", "poller", "--central", "central.example.invalid"],
+            &["flows", "--role", "poller"],
+        ] {
+            let mut command = command(words);
+            command.env("COLUMNS", columns.to_string());
+            let page = finish(command).stdout;
+            fits(&page, columns);
+            is_inert(&page);
+        }
+    }
+    for nonsense in ["0", "-1", "wide", "99999999"] {
+        let mut command = command(&["plan", "--role", "central"]);
+        command.env("COLUMNS", nonsense);
+        fits(&finish(command).quietly(0).stdout, 80);
+    }
+}
+
+#[test]
+fn evidence_stands_below_its_row_a_fact_a_line() {
+    let page = preflight(&["demo", "--verbose"]).quietly(0).stdout;
+    let lines: Vec<&str> = page.lines().collect();
+    let row = lines.iter().position(|line| line.contains("poller.http")).unwrap();
+    let facts: Vec<&str> =
+        lines[row + 1..].iter().copied().take_while(|line| line.starts_with("      ")).collect();
+    assert!(facts.iter().any(|line| line.starts_with("      url  ")), "{facts:#?}");
+    assert!(facts.iter().any(|line| line.ends_with("  2120-01-01T00:00:00Z")), "{facts:#?}");
+    is_inert(&page);
+}
+
+#[test]
+fn a_locale_without_utf_8_is_written_to_in_ascii() {
+    let words = ["demo", "--break", "poller.http=expired-certificate"];
+    for (variable, value, is_ascii) in [
+        ("LC_ALL", "C", true),
+        ("LC_CTYPE", "fr_FR.ISO-8859-1", true),
+        ("LANG", "fr_FR.UTF-8", false),
+    ] {
+        let mut command = command(&words);
+        command.env(variable, value);
+        let page = finish(command).stdout;
+        assert_eq!(page.is_ascii(), is_ascii, "{variable}={value}: {page}");
+        assert!(
+            page.contains(if is_ascii { "  x poller.http" } else { "  ✗ poller.http" }),
+            "{page}"
+        );
+        is_aligned(&page);
+    }
+    let mut command =
+        command(&["demo", "--format", "csv", "--break", "poller.http=expired-certificate"]);
+    command.env("LC_ALL", "C");
+    assert!(!finish(command).stdout.contains('?'), "data are the same on every machine");
+}
+
+#[test]
 fn a_pipe_gets_neither_colours_nor_progress() {
     let (ntp, bbdo) = (healthy("ntp"), Closed::new());
     let ended = preflight(&[

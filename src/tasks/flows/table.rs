@@ -6,7 +6,7 @@ use unicode_width::UnicodeWidthStr;
 
 use super::{Requirement, Requirements, TITLES};
 use crate::report::Canvas;
-use crate::text::{side_by_side, wrap};
+use crate::text::{hanging, side_by_side, wrap};
 
 /// Columns between two cells, as [`side_by_side`] leaves them.
 const GAP: usize = 2;
@@ -24,13 +24,16 @@ pub(super) fn write(
     canvas: Canvas,
     out: &mut dyn io::Write,
 ) -> io::Result<()> {
-    writeln!(out, "{}\n{}", flows.title(), flows.source())?;
+    hanging("", &flows.title(), canvas.width, out)?;
+    hanging("", &flows.source(), canvas.width, out)?;
     let [titles @ .., _] = TITLES.map(str::to_uppercase);
     for section in &flows.sections {
         let rows: Vec<[String; COLUMNS]> =
             std::iter::once(titles.clone()).chain(section.rows.iter().map(cells)).collect();
         let widths = widths(&rows, canvas.width);
-        writeln!(out, "\n{}\n", section.title)?;
+        writeln!(out)?;
+        hanging("", &section.title, canvas.width, out)?;
+        writeln!(out)?;
         for row in &rows {
             let cells: Vec<Vec<String>> =
                 row.iter().zip(widths).map(|(cell, width)| wrap(cell, width)).collect();
@@ -65,10 +68,15 @@ fn widths(rows: &[[String; COLUMNS]], width: usize) -> [usize; COLUMNS] {
     let room = width.saturating_sub(GAP * (COLUMNS - 1));
     while widths.iter().sum::<usize>() > room {
         let gives = widths.iter_mut().zip(words).filter(|(width, word)| **width > *word);
-        match gives.map(|(width, _)| width).max() {
-            Some(widest) => *widest -= 1,
-            None => break,
-        }
+        let widest = match gives.map(|(width, _)| width).max() {
+            Some(widest) => widest,
+            // So narrow a page that words are broken.
+            None => match widths.iter_mut().max() {
+                Some(widest) if *widest > 1 => widest,
+                _ => break,
+            },
+        };
+        *widest -= 1;
     }
     widths
 }

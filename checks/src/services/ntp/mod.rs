@@ -360,7 +360,8 @@ impl Mode {
 }
 
 fn tenths(ms: f64) -> f64 {
-    (ms * 10.0).round() / 10.0
+    // A zero has no sign.
+    (ms * 10.0).round() / 10.0 + 0.0
 }
 
 /// At most two requests, two seconds apart: servers limit the rate in silence.
