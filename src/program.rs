@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 use std::ffi::OsString;
-use std::io::{self, BufWriter, IsTerminal as _, Write};
+use std::io::{self, IsTerminal as _, Write};
 use std::path::Path;
 use std::pin::pin;
 use std::process::ExitCode;
@@ -15,7 +15,7 @@ use crate::cli::{self, UsageError};
 use crate::console::interrupt::{HeldSignals, Interruption};
 use crate::console::output::{
     Live, USAGE, complain, complain_as_plugin, deliver, ended_well, file, graver, remark,
-    terminal_width, write_all,
+    show_page, terminal_width, write_all,
 };
 use crate::console::{limits, panics, progress};
 use crate::load::{Request, load};
@@ -348,13 +348,6 @@ fn show_demo(breaks: &[(String, String)], output: &Output, voice: Voice) -> Exit
         }
         code
     })
-}
-
-/// A page on stdout, in colours where a terminal shows them.
-fn show_page(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> ExitCode {
-    let mut out = BufWriter::new(anstream::AutoStream::auto(io::stdout().lock()));
-    let written = write(&mut out).and_then(|()| out.flush());
-    ended_well(written, "stdout")
 }
 
 fn explain_step(file: &Path, name: &str) -> ExitCode {

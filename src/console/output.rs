@@ -4,13 +4,14 @@ pub(crate) mod file;
 mod pipe;
 mod walk;
 
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter, StdoutLock, Write};
 use std::os::fd::AsFd;
 use std::process::ExitCode;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use preflight_checks::{discreet_text, discreet_value};
 
+use crate::console::letters::InLetters;
 use crate::report::ndjson::RunLabel;
 use crate::report::{Canvas, Format, PLUGIN_UNKNOWN, Report, StepReport};
 use crate::settings::Output;
@@ -107,7 +108,7 @@ const ROOM: usize = 4096;
 /// # Errors
 ///
 /// The exit code, when one could not be written; the reason is on stderr.
-pub(crate) fn write_all<F: Copy>(
+pub(crate) fn write_all<F: OutputFormat>(
     output: &Output<F>,
     write: impl Fn(F, Canvas, &mut dyn Write) -> io::Result<()>,
 ) -> Result<(), ExitCode> {
@@ -124,8 +125,13 @@ pub(crate) fn write_all<F: Copy>(
         let written = if let Some(file) = file {
             file::replace(file, output.mode, |out| write(FILE_WIDTH, out))
         } else {
-            let mut out = BufWriter::new(anstream::AutoStream::auto(io::stdout().lock()));
-            write(terminal_width(), &mut out).and_then(|()| out.flush())
+            let mut out = screen();
+            let written = if format.is_page() {
+                write(terminal_width(), &mut InLetters::of_locale(&mut out))
+            } else {
+                write(terminal_width(), &mut out)
+            };
+            written.and_then(|()| out.flush())
         };
         let name = file.as_ref().map_or("stdout".to_owned(), |file| file.display().to_string());
         if ended_well(written, &name) != ExitCode::SUCCESS {
@@ -133,6 +139,24 @@ pub(crate) fn write_all<F: Copy>(
         }
     }
     result
+}
+
+/// What a command can write its findings as.
+pub(crate) trait OutputFormat: Copy {
+    /// Is it read by a person, in the terminal? The other formats are data, the same on every machine.
+    fn is_page(self) -> bool;
+}
+
+/// Stdout, in colours where a terminal shows them.
+fn screen() -> BufWriter<anstream::AutoStream<StdoutLock<'static>>> {
+    BufWriter::new(anstream::AutoStream::auto(io::stdout().lock()))
+}
+
+/// A page on stdout, in the letters and colours that the terminal shows.
+pub(crate) fn show_page(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> ExitCode {
+    let mut out = screen();
+    let written = write(&mut InLetters::of_locale(&mut out)).and_then(|()| out.flush());
+    ended_well(written, "stdout")
 }
 
 /// A panic while one format is written does not lose the others.
@@ -178,10 +202,14 @@ pub(crate) const USAGE: u8 = 2;
 /// Columns of a table in a file.
 const FILE_WIDTH: usize = 120;
 
-/// Columns of the terminal.
+/// Columns of the terminal; without one `COLUMNS` says how wide the page is to be.
 pub(crate) fn terminal_width() -> usize {
     const NO_TERMINAL: usize = 80;
-    terminal_size::terminal_size().map_or(NO_TERMINAL, |(columns, _)| usize::from(columns.0))
+    let wanted = || std::env::var("COLUMNS").ok()?.parse().ok().filter(|&columns| columns > 0);
+    match terminal_size::terminal_size() {
+        Some((columns, _)) => columns.0.into(),
+        None => wanted().map_or(NO_TERMINAL, |columns: u16| columns.into()),
+    }
 }
 
 /// Of two runs' exit codes the graver: interrupted, not written, failed, not to be told; of a

@@ -12,6 +12,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use self::screen::Screen;
+use super::letters::in_locale;
 use crate::report::StepReport;
 use crate::run::outcome::Outcome;
 use crate::run::plan::{Action, Plan};
@@ -116,7 +117,7 @@ impl Progress {
             if told {
                 let name = preflight_checks::printable(&step.id);
                 let line = format!("{} {name}: {}", symbol(step.outcome), step.result);
-                let _closed_pipe = writeln!(io::stderr(), "{line}");
+                let _closed_pipe = writeln!(io::stderr(), "{}", in_locale(&line));
             }
             return;
         }
@@ -156,7 +157,7 @@ impl Progress {
         let room = height.saturating_sub(2 + note.iter().count());
         let lines = rows.lines(columns, room.min(MOST), self.coloured);
         let all: Vec<String> = std::iter::once(String::new()).chain(lines).chain(note).collect();
-        self.bar.set_message(all.join("\n"));
+        self.bar.set_message(in_locale(&all.join("\n")).into_owned());
     }
 }
 

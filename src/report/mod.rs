@@ -39,6 +39,7 @@ use std::io;
 use std::str::FromStr;
 
 use crate::catalogue::Identity;
+use crate::console::output::OutputFormat;
 use crate::run::finding::Found;
 use crate::run::plan::Plan;
 use crate::site::local::Host;
@@ -132,6 +133,12 @@ pub(crate) struct Canvas {
     pub(crate) width: usize,
     /// Show origins, evidence and timings too.
     pub(crate) verbose: bool,
+}
+
+impl OutputFormat for Format {
+    fn is_page(self) -> bool {
+        matches!(self, Self::Table | Self::Wide)
+    }
 }
 
 impl Format {

@@ -18,6 +18,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::net::IpAddr;
 
+use crate::console::output::OutputFormat;
 use crate::report::Canvas;
 use crate::report::moment;
 use end::{Firewall, RuleEnd};
@@ -143,6 +144,12 @@ pub(crate) enum Format {
     Nft,
     /// Commands for the machines' own firewalld.
     Firewalld,
+}
+
+impl OutputFormat for Format {
+    fn is_page(self) -> bool {
+        matches!(self, Self::Text)
+    }
 }
 
 impl Format {

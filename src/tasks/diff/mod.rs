@@ -15,6 +15,7 @@ use std::net::IpAddr;
 
 use serde::Serialize;
 
+use crate::console::output::OutputFormat;
 use crate::report::{Canvas, Report, SCHEMA_VERSION, StepReport, json};
 use crate::run::outcome::Outcome;
 pub(crate) use notes::span;
@@ -296,6 +297,12 @@ pub(crate) enum Format {
     Json,
     /// For a ticket.
     Markdown,
+}
+
+impl OutputFormat for Format {
+    fn is_page(self) -> bool {
+        matches!(self, Self::Table)
+    }
 }
 
 impl Format {

@@ -15,6 +15,7 @@ use preflight_checks::Transport;
 use serde::Serialize;
 
 use crate::catalogue::{Catalogue, Flow, Identity, Party, Role, Way};
+use crate::console::output::OutputFormat;
 use crate::report::Canvas;
 use crate::report::escape::{csv, markdown};
 pub(crate) use site::Planned;
@@ -246,6 +247,12 @@ pub(crate) enum Format {
     Html,
     /// For a program.
     Json,
+}
+
+impl OutputFormat for Format {
+    fn is_page(self) -> bool {
+        matches!(self, Self::Table)
+    }
 }
 
 impl Format {

@@ -21,6 +21,7 @@ use std::net::IpAddr;
 
 use serde::Serialize;
 
+use crate::console::output::OutputFormat;
 use crate::report::{Canvas, Ending, Report, SCHEMA_VERSION, json};
 use crate::run::outcome::Outcome;
 use causes::SharedCause;
@@ -307,6 +308,12 @@ pub(crate) enum Format {
     Csv,
     /// One page to hand over.
     Html,
+}
+
+impl OutputFormat for Format {
+    fn is_page(self) -> bool {
+        matches!(self, Self::Table)
+    }
 }
 
 impl Format {
