@@ -192,10 +192,12 @@ impl Examiner {
     ///
     /// What the probe itself saw is kept where a look has made another cause of it
     /// ([`Seen::at_first`](crate::Seen::at_first)). Dropping the future ends every conversation.
+    // Ten thousand questions wait at once: what comes after the wait is boxed, so that none holds room for it
+    // meanwhile.
     pub async fn diagnose(&self, inquiry: Inquiry<'_>) -> Vec<(usize, Finding)> {
         let Inquiry { addresses, instead, vpn, is_explained } = inquiry;
         let asked = if addresses.iter().flatten().any(|case| case.probe.risks_lockout()) {
-            self.in_turn(addresses).await
+            Box::pin(self.in_turn(addresses)).await
         } else {
             let all = addresses.into_iter().flatten();
             join_all(all.map(async |case| {
@@ -208,18 +210,19 @@ impl Examiner {
         let nothing_works = asked.iter().all(|(_, finding, _)| finding.verdict.is_err());
         let looked_into = asked.into_iter().map(async |(case, mut finding, path)| {
             if self.manner.trace && !is_explained {
-                self.look_into(&mut finding, &case, path).await;
+                Box::pin(self.look_into(&mut finding, &case, path)).await;
             }
             (case.way, finding)
         });
         let elsewhere = instead.into_iter().filter(|_| nothing_works);
-        let elsewhere = elsewhere.map(async |case| (case.way, self.ask(&case, ELSEWHERE).await));
+        let elsewhere =
+            elsewhere.map(async |case| (case.way, Box::pin(self.ask(&case, ELSEWHERE)).await));
         let (mut found, elsewhere) = tokio::join!(join_all(looked_into), join_all(elsewhere));
         found.extend(elsewhere);
         if let Some(vpn) = vpn {
             let deadline = self.deadline(RESOLVE);
             for (_, finding) in &mut found {
-                let carriage = examine_vpn(vpn, finding, &self.names, deadline).await;
+                let carriage = Box::pin(examine_vpn(vpn, finding, &self.names, deadline)).await;
                 judge_vpn(vpn, &carriage, finding);
             }
         }
@@ -319,7 +322,7 @@ impl Examiner {
         };
         if case.probe.service().counts_visits() {
             let visit = self.visit(peer);
-            let found = visit.get_or_init(|| self.meet(case, budget, ledger)).await;
+            let found = visit.get_or_init(|| Box::pin(self.meet(case, budget, ledger))).await;
             Finding { peer: peer.clone(), ..found.clone() }
         } else {
             self.meet(case, budget, ledger).await
@@ -341,7 +344,8 @@ impl Examiner {
             && *transport == Transport::Tcp
         {
             let deadline = self.deadline(IDENTIFY);
-            if let Some(named) = identify(probe.service(), &finding.peer, failure, deadline).await {
+            let named = Box::pin(identify(probe.service(), &finding.peer, failure, deadline)).await;
+            if let Some(named) = named {
                 finding.revise(named);
             }
         }

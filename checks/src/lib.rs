@@ -217,7 +217,7 @@ pub(crate) async fn put(probe: &Probe, mut ask: Ask, repeats: usize) -> Finding 
     let started = Instant::now();
     let deadline = ask.deadline;
     let to = ask.address();
-    // Boxed: a caller that asks many at once need not hold room for the largest.
+    // Boxed, as what follows: a caller that asks many at once need not hold room for the largest.
     let run = Box::pin(probe.run(&mut ask));
     // Each wait inside is bounded; this bound is for the crates inside.
     let mut verdict = deadline.bound(run).await.unwrap_or_else(|| {
@@ -231,15 +231,15 @@ pub(crate) async fn put(probe: &Probe, mut ask: Ask, repeats: usize) -> Finding 
     ) = &verdict
         && matches!(ask.look, Look::Wanted)
     {
-        verdict = as_openssl(probe, &mut ask, cause.clone()).await;
+        verdict = Box::pin(as_openssl(probe, &mut ask, cause.clone())).await;
     }
     verdict = match verdict {
         Ok(()) => net::tcp::doubt(&ask).map_or(Ok(()), Err),
-        Err(cause) => Err(net::tcp::explain(&ask, cause).await),
+        Err(cause) => Err(Box::pin(net::tcp::explain(&ask, cause)).await),
     };
     if let Err(cause) = &verdict
         && let Some(ours) = net::tcp::is_bound_to_size(&ask, cause)
-        && works_with_small_packets(probe, &ask, ours).await
+        && Box::pin(works_with_small_packets(probe, &ask, ours)).await
     {
         let waited = deadline.waited();
         verdict = Err(Cause::Path(PathCause::MtuBlackHole { to, segments: 0, ours, waited }));
@@ -251,12 +251,12 @@ pub(crate) async fn put(probe: &Probe, mut ask: Ask, repeats: usize) -> Finding 
     if verdict.is_ok() {
         ask.seen.concerns.extend(net::udp::slowness(&ask));
         if let Some(question) = service.question {
-            net::udp::count_answers(&mut ask, question, repeats).await;
+            Box::pin(net::udp::count_answers(&mut ask, question, repeats)).await;
         }
     }
     net::tcp::note_losses(&mut ask);
     if verdict.is_ok() && service.transport == Transport::Tcp {
-        net::tcp::count_handshakes(&mut ask, repeats, started.elapsed()).await;
+        Box::pin(net::tcp::count_handshakes(&mut ask, repeats, started.elapsed())).await;
     }
     if is_first_packet_lost(&ask, &verdict)
         && let Some(port) = ask.ledger.first_port()

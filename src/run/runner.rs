@@ -156,7 +156,8 @@ async fn guarded(asking: impl Future<Output = Found>) -> Found {
 
 async fn ask(question: &Question, shared: &Shared) -> Found {
     let deadline = Deadline::scaled(RESOLVE, shared.scale);
-    let mut standing = match find(question, &shared.names, deadline).await {
+    // Boxed, so that a step holds no room for it once it is done.
+    let mut standing = match Box::pin(find(question, &shared.names, deadline)).await {
         Ok(standing) => standing,
         Err(cause) => return Found { unresolved: Some(cause), ..Found::default() },
     };
