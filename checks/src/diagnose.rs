@@ -7,6 +7,7 @@
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -279,10 +280,20 @@ impl Examiner {
         if let Some(finding) = finding.bound(&mut asking).await {
             return (finding, None);
         }
+        Box::pin(self.look_while(asking, case, &ledger)).await
+    }
+
+    /// Looks at the path until an answer comes, unless something has been heard already.
+    async fn look_while(
+        &self,
+        mut asking: Pin<&mut impl Future<Output = Finding>>,
+        case: &Case,
+        ledger: &Ledger,
+    ) -> (Finding, Option<Trace>) {
         if !ledger.is_unheard() {
             return (asking.await, None);
         }
-        let mut looking = Box::pin(self.look_beside(case, &ledger));
+        let mut looking = Box::pin(self.look_beside(case, ledger));
         let (finding, path) = tokio::select! {
             finding = &mut asking => (finding, None),
             path = &mut looking => (asking.await, Some(path)),
@@ -445,13 +456,14 @@ impl Examiner {
         if self.may_trace(service, to.ip()) {
             let _turn = self.deadline(TRACING).bound(self.traces.acquire()).await?.ok()?;
             if self.first_trace.get_or_init(Instant::now).elapsed() <= last_start {
-                return Some(examine_path(to, from, over, question, deadline()).await);
+                let look = Box::pin(examine_path(to, from, over, question, deadline()));
+                return Some(look.await);
             }
         } else if self.looks_before(LookKind::Host, service) < HOSTS_PER_SERVICE {
             // Those beside it tell of the way; whether it is there, only itself.
             // Where few may look at once, most are not looked at.
             let _turn = self.deadline(TRACING).bound(self.hosts.acquire()).await?.ok()?;
-            return Some(examine_host(to, from, over, deadline()).await);
+            return Some(Box::pin(examine_host(to, from, over, deadline())).await);
         }
         // What sends nothing is looked at for everybody.
         self.look_at_segment(to, from, over, is_over).await
@@ -468,7 +480,7 @@ impl Examiner {
     ) -> Option<Trace> {
         let entry = entry_for(to.ip(), from);
         let limit = if is_over { SEGMENT } else { TRACE };
-        let look = || examine_segment(to, from, over, self.deadline(limit));
+        let look = || Box::pin(examine_segment(to, from, over, self.deadline(limit)));
         let Some(gateway) = entry.as_ref().and_then(|entry| entry.via) else {
             // The kernel asks a neighbour for some seconds before it gives up.
             return if is_over { Some(look().await) } else { None };
