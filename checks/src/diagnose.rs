@@ -326,7 +326,7 @@ impl Examiner {
     /// The same, with a book that others may look into meanwhile.
     async fn ask_into(&self, case: &Case, budget: Duration, ledger: &Ledger) -> Finding {
         let peer = &case.peer;
-        let turn = (case.transport == Transport::Udp).then(|| self.udp_turn(peer.address.ip()));
+        let turn = (case.transport != Transport::Tcp).then(|| self.udp_turn(peer.address.ip()));
         let _turn = match &turn {
             Some(turn) => turn.acquire().await.ok(),
             None => None,

@@ -39,7 +39,7 @@ use crate::net::{Deadline, route};
 pub struct Trace {
     /// The port.
     pub to: SocketAddr,
-    /// TCP or UDP.
+    /// TCP, UDP or ICMP.
     pub transport: Transport,
     /// One entry for each distance tried, nearest first.
     pub hops: Vec<Hop>,
@@ -125,6 +125,7 @@ pub async fn examine_path(
     let knock = match transport {
         Transport::Tcp => Knock::Syn,
         Transport::Udp => Knock::Datagram(datagram.unwrap_or_default()),
+        Transport::Icmp => Knock::Echo,
     };
     let port = PathQuestion { to, from, knock };
     let mut trace = Trace::new(to, transport);
@@ -498,7 +499,9 @@ impl PathQuestion<'_> {
         let is_same = |other: Transport, port| other == transport && port == to.port();
         let tcp = ALIVE_TCP.iter().filter(|&&other| !is_same(Transport::Tcp, other));
         let mut others: Vec<_> = tcp.map(|&other| port(other, Knock::Syn)).collect();
-        others.push(port(0, Knock::Echo));
+        if transport != Transport::Icmp {
+            others.push(port(0, Knock::Echo));
+        }
         if !is_same(Transport::Udp, ALIVE_UDP) {
             others.push(port(ALIVE_UDP, Knock::Datagram(&[])));
         }

@@ -199,6 +199,8 @@ async fn hold(way: &Way) -> io::Result<(u16, Held)> {
             let listener = TcpListener::bind(anywhere).await?;
             (listener.local_addr()?.port(), Held::Tcp { _listener: listener })
         }
+        // It is the kernel that answers, on no port.
+        Transport::Icmp => return Err(io::ErrorKind::Unsupported.into()),
     })
 }
 

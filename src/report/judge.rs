@@ -201,10 +201,12 @@ fn target(
         (Some(way), Outcome::Pass | Outcome::Warn) => vec![way],
         _ => question.ways.iter().collect(),
     };
-    let mut ports: Vec<String> = shown.iter().map(|way| way.port.to_string()).collect();
+    let with_ports = shown.iter().filter(|way| way.transport.has_ports());
+    let mut ports: Vec<String> = with_ports.map(|way| way.port.to_string()).collect();
     // One port given for several ways is one port.
     ports.dedup();
     let transport = shown.first().map(|way| way.transports_in_short()).unwrap_or_default();
+    let is_portless = ports.is_empty() && !shown.is_empty();
     let host = match direction {
         Direction::Inbound => "*".to_owned(),
         Direction::Local => String::new(),
@@ -214,6 +216,8 @@ fn target(
     };
     let shown = if host.is_empty() {
         question.target.clone()
+    } else if is_portless {
+        format!("{}/{transport}", question.target)
     } else {
         format!("{host}:{}/{transport}", ports.join(","))
     };

@@ -452,6 +452,14 @@ pub(crate) struct AttemptReport {
 }
 
 impl WayReport {
+    /// `443/tcp`, or `icmp` alone.
+    pub(crate) fn entrance(&self) -> String {
+        let over = self.transports();
+        let has_ports = |over: &Readable<Transport>| over.known().is_none_or(|it| it.has_ports());
+        let is_port = self.transports.iter().all(has_ports);
+        if is_port { format!("{}/{over}", self.port) } else { over }
+    }
+
     /// `tcp`, `udp`, or `udp,tcp`.
     pub(crate) fn transports(&self) -> String {
         let shown = self.transports.iter().map(|transport| match transport {
@@ -463,6 +471,14 @@ impl WayReport {
 }
 
 impl AttemptReport {
+    /// The address and port asked; where there are no ports, the address alone.
+    pub(crate) fn place(&self) -> String {
+        match self.address.known() {
+            Some(address) if address.port() == 0 => address.ip().to_string(),
+            _ => self.address.to_string(),
+        }
+    }
+
     /// The code of what it failed with, whether this version knows it or not.
     pub(crate) fn code(&self) -> Option<&str> {
         match self.cause.as_ref()? {

@@ -349,7 +349,7 @@ fn others(step: &StepReport) -> String {
         .attempts
         .iter()
         .filter(|attempt| !is_told(attempt))
-        .filter_map(|attempt| Some(format!("{}: {}", attempt.address, attempt.code()?)));
+        .filter_map(|attempt| Some(format!("{}: {}", attempt.place(), attempt.code()?)));
     first_of(&texts.collect::<Vec<String>>(), SHOWN)
 }
 

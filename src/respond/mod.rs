@@ -60,7 +60,7 @@ fn ports(plan: &Plan) -> Vec<Entrance> {
     let mut ports: Vec<Entrance> = Vec::new();
     for step in plan.steps.iter().filter(|step| step.direction == Direction::Inbound) {
         let Action::Ask(question) = &step.action else { continue };
-        for way in &question.ways {
+        for way in question.ways.iter().filter(|way| way.transport.has_ports()) {
             let same =
                 |known: &&mut Entrance| (known.transport, known.port) == (way.transport, way.port);
             match ports.iter_mut().find(same) {

@@ -7,7 +7,7 @@ use std::collections::HashSet;
 use std::fmt;
 use std::net::IpAddr;
 
-use preflight_checks::{Cause, Demand, Layer, Owner, Plea, Transport, Whereabouts};
+use preflight_checks::{Cause, Demand, ECHO_REQUEST, Layer, Owner, Plea, Transport, Whereabouts};
 use serde::{Deserialize, Serialize};
 
 use crate::run::finding::{Attempt, Found};
@@ -327,14 +327,21 @@ pub(crate) fn rich_rule(
     port: u16,
     transport: Transport,
 ) -> String {
-    let (family, transport) = (if is_v4 { "ipv4" } else { "ipv6" }, transport.lower());
-    format!(
-        "rule family=\"{family}\" {end} address=\"{peer}\" port port=\"{port}\" protocol=\"{transport}\" accept"
-    )
+    let family = if is_v4 { "ipv4" } else { "ipv6" };
+    let what = match transport {
+        Transport::Icmp => "icmp-type name=\"echo-request\"".to_owned(),
+        Transport::Tcp | Transport::Udp => {
+            format!("port port=\"{port}\" protocol=\"{}\"", transport.lower())
+        }
+    };
+    format!("rule family=\"{family}\" {end} address=\"{peer}\" {what} accept")
 }
 
-/// "TCP 636 or 389", "UDP and TCP 53"
+/// "TCP 636 or 389", "UDP and TCP 53", and for a ping what it is.
 pub(crate) fn service(transports: &[Transport], ports: &[u16], choice: Choice) -> String {
+    if transports.iter().any(|transport| !transport.has_ports()) {
+        return ECHO_REQUEST.to_owned();
+    }
     let transports: Vec<String> = transports.iter().map(ToString::to_string).collect();
     let ports: Vec<String> = ports.iter().map(ToString::to_string).collect();
     let between = match choice {

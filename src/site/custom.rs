@@ -88,11 +88,23 @@ impl Custom {
     pub(crate) fn check_what_is_asked(&self) -> Result<(), String> {
         let service = service(&self.scheme);
         let Dialogue { send, expect } = &self.dialogue;
+        let has_ports = service.is_none_or(|service| service.transport.has_ports());
+        if !has_ports && self.place.port.is_some() {
+            return Err(format!("{}:// has no ports: give the host alone", self.scheme));
+        }
         let has_words = service.is_some_and(|service| service.url == UrlForm::HostAndPort);
         if self.must_be_closed {
-            if service.is_some_and(|service| service.transport != Transport::Tcp) {
-                return Err("only a TCP port can be told closed: over UDP a silence says nothing"
-                    .to_owned());
+            match service.map(|service| service.transport) {
+                None | Some(Transport::Tcp) => {}
+                Some(Transport::Udp) => {
+                    return Err(
+                        "only a TCP port can be told closed: over UDP a silence says nothing"
+                            .to_owned(),
+                    );
+                }
+                Some(Transport::Icmp) => {
+                    return Err("only a TCP port can be told closed".to_owned());
+                }
             }
             if !self.dialogue.is_empty() {
                 return Err("to a port that must be closed nothing is said".to_owned());
@@ -239,12 +251,23 @@ mod tests {
         assert!(custom.must_be_closed);
         assert_eq!((custom.scheme.as_str(), custom.place.port), ("tcp", Some(23)));
         assert!(!"x=tcp://10.0.0.9:23".parse::<Custom>().unwrap().must_be_closed);
-        for (wrong, words) in
-            [("!ntp://10.0.0.9", "over UDP"), ("!tcp://10.0.0.9:23?expect=x", "nothing is said")]
-        {
+        for (wrong, words) in [
+            ("!ntp://10.0.0.9", "over UDP"),
+            ("!icmp://10.0.0.9", "only a TCP port"),
+            ("!tcp://10.0.0.9:23?expect=x", "nothing is said"),
+        ] {
             let refused = format!("x={wrong}").parse::<Custom>().unwrap_err();
             assert!(refused.contains(words), "{refused}");
         }
+    }
+
+    #[test]
+    fn a_host_may_be_pinged_and_has_no_port_for_that() {
+        let custom: Custom = "gw=icmp://10.0.0.1".parse().unwrap();
+        assert_eq!((custom.scheme.as_str(), custom.place.port), ("icmp", None));
+        assert_eq!("gw=icmp://[fd00::1]".parse::<Custom>().unwrap().place.host, "fd00::1");
+        let refused = "gw=icmp://10.0.0.1:7".parse::<Custom>().unwrap_err();
+        assert_eq!(refused, "icmp:// has no ports: give the host alone");
     }
 
     #[test]

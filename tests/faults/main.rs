@@ -26,6 +26,7 @@ mod mail_and_directory;
 mod network;
 mod others;
 mod peer;
+mod ping;
 mod platform;
 mod resolvers;
 mod row;
@@ -107,6 +108,7 @@ fn all(certificates: &Certificates) -> Vec<Row> {
         platform::rows(certificates),
         agents::rows(certificates),
         vpn::rows(),
+        ping::rows(),
         early::rows(),
         healthy::rows(certificates),
     ]

@@ -275,6 +275,7 @@ flows! {
     dns "dns" 53;
     bare_snmp "snmp" 161;
     trap "trap" 162;
+    icmp "icmp" 0;
 }
 
 /// SNMP as the site is asked: with its community.

@@ -342,23 +342,24 @@ impl<'a> Spot<'a> {
     }
 
     fn fill(&self, text: &str) -> String {
-        let ip = if self.row.place == Place::Near6 { "ip6" } else { "ip" };
+        let (ip, icmp) =
+            if self.row.place == Place::Near6 { ("ip6", "icmpv6") } else { ("ip", "icmp") };
         let Self { server, port, .. } = self;
-        text.replace(
-            "{flow}",
-            &format!("{ip} daddr {{server}} meta l4proto {{ tcp, udp }} th dport {port}"),
-        )
-        .replace(
-            "{replies}",
-            &format!("{ip} saddr {{server}} meta l4proto {{ tcp, udp }} th sport {port}"),
-        )
-        .replace("{tcp flow}", &format!("{ip} daddr {{server}} tcp dport {port}"))
-        .replace("{tcp replies}", &format!("{ip} saddr {{server}} tcp sport {port}"))
-        .replace("{host}", &format!("{ip} daddr {{server}}"))
-        .replace("{server}", server)
-        .replace("{client}", &self.client)
-        .replace("{port}", &port.to_string())
-        .replace("{lab}", &self.lab.path("").display().to_string())
+        let (there, back) = if self.row.flow.scheme == "icmp" {
+            (format!("{icmp} type echo-request"), format!("{icmp} type echo-reply"))
+        } else {
+            let either = "meta l4proto { tcp, udp } th";
+            (format!("{either} dport {port}"), format!("{either} sport {port}"))
+        };
+        text.replace("{flow}", &format!("{ip} daddr {{server}} {there}"))
+            .replace("{replies}", &format!("{ip} saddr {{server}} {back}"))
+            .replace("{tcp flow}", &format!("{ip} daddr {{server}} tcp dport {port}"))
+            .replace("{tcp replies}", &format!("{ip} saddr {{server}} tcp sport {port}"))
+            .replace("{host}", &format!("{ip} daddr {{server}}"))
+            .replace("{server}", server)
+            .replace("{client}", &self.client)
+            .replace("{port}", &port.to_string())
+            .replace("{lab}", &self.lab.path("").display().to_string())
     }
 
     /// Runs `preflight` as nobody would: without any privilege.
@@ -380,7 +381,9 @@ impl<'a> Spot<'a> {
         if !flow.args.iter().any(|arg| arg == "--role") {
             let host = self.host();
             let host = if host.contains(':') { format!("[{host}]") } else { host };
-            let check = format!("row={}://{host}:{}", flow.scheme, self.port);
+            let port =
+                if flow.scheme == "icmp" { String::new() } else { format!(":{}", self.port) };
+            let check = format!("row={}://{host}{port}", flow.scheme);
             command.args(["--role", "central", "--only", "custom.row", "--check", &check]);
         }
         read(&mut command, self.row.root.map(|(flow, _)| flow))

@@ -43,16 +43,26 @@ pub enum Transport {
     /// UDP.
     #[strum(serialize = "UDP")]
     Udp,
+    /// ICMP's echo, which has no ports.
+    #[strum(serialize = "ICMP")]
+    Icmp,
 }
 
 impl Transport {
-    /// `tcp` or `udp`, as in `10.0.0.5:53/udp`.
+    /// `tcp`, `udp` or `icmp`, as in `10.0.0.5:53/udp`.
     #[must_use]
     pub fn lower(self) -> &'static str {
         match self {
             Self::Tcp => "tcp",
             Self::Udp => "udp",
+            Self::Icmp => "icmp",
         }
+    }
+
+    /// Does it tell services of one host apart by ports?
+    #[must_use]
+    pub fn has_ports(self) -> bool {
+        self != Self::Icmp
     }
 }
 

@@ -67,7 +67,7 @@ pub use ntp::NtpCause;
 pub use own::OwnCause;
 pub use path::PathCause;
 pub use port::PortCause;
-pub use remedy::{Blank, Demand, Passage, Remedy, RemedyCommand, RunOn};
+pub use remedy::{Blank, Demand, ECHO_REQUEST, Passage, Remedy, RemedyCommand, RunOn};
 pub use route::RouteCause;
 pub use smtp::SmtpCause;
 pub use snmp::SnmpCause;
@@ -341,6 +341,8 @@ fn dead_path(transport: Transport, open: &[u16], dead: &[u16]) -> String {
         (Transport::Tcp, _) => "connections open",
         (Transport::Udp, 1) => "source ports is answered",
         (Transport::Udp, _) => "source ports are answered",
+        (Transport::Icmp, 1) => "echo requests is answered",
+        (Transport::Icmp, _) => "echo requests are answered",
     };
     let ports = dead.iter().map(u16::to_string).collect::<Vec<_>>().join(", ");
     let plural = if dead.len() == 1 { "" } else { "s" };

@@ -179,7 +179,8 @@ pub enum PathCause {
     /// The drop is at `after` or at `next`, or at a device between them that
     /// names itself to nobody.
     #[error(
-        "no answer; packets for this port get {}, others for this host reach {next} ({alive})",
+        "no answer; {} get {}, others for this host reach {next} ({alive})",
+        packets(*.to),
         no_further_than(*.after)
     )]
     FilteredBetween {
@@ -201,7 +202,7 @@ pub enum PathCause {
     ///
     /// The drop is at that device or after it. Over UDP a service that ignores
     /// this host looks the same.
-    #[error("no answer; the host is up ({alive}); packets for this port get as far as {by} (hop {hop}){}", facts::as_beside(*.beside))]
+    #[error("no answer; the host is up ({alive}); {} get as far as {by} (hop {hop}){}", packets(*.to), facts::as_beside(*.beside))]
     PortSilentAfter {
         /// The address and port asked.
         to: SocketAddr,
@@ -223,7 +224,8 @@ pub enum PathCause {
     },
     /// No answer; the host itself answers, and no device on the way names itself.
     #[error(
-        "no answer from this port; the host is up ({alive}); no router on the way names itself"
+        "no answer {}; the host is up ({alive}); no router on the way names itself",
+        from_what(*.to)
     )]
     PortSilent {
         /// The address and port asked.
@@ -235,7 +237,7 @@ pub enum PathCause {
         waited: Millis,
     },
     /// No answer; the host itself answers, and no router is in between.
-    #[error("no answer from this port; the host is up ({alive}); no router stands in between")]
+    #[error("no answer {}; the host is up ({alive}); no router stands in between", from_what(*.to))]
     PortSilentOnSegment {
         /// The address and port asked.
         to: SocketAddr,
@@ -483,7 +485,7 @@ impl PathCause {
                 "allow {}, there or in the host's own firewall; who drops it, there: ",
                 rule()
             ))
-            .on_device(format!("tcpdump -ni any port {}", passage.port())),
+            .on_device(format!("tcpdump -ni any {}", passage.filter())),
             Self::HostSilentAfter { to, .. } => say(format!(
                 "allow {}; if it is allowed, see that {} is up, and where this device sends packets for it",
                 rule(),
@@ -509,6 +511,16 @@ impl PathCause {
             )),
         }
     }
+}
+
+/// "packets for this port", or what goes to a host without ports: an echo request.
+fn packets(to: SocketAddr) -> &'static str {
+    if to.port() == 0 { "echo requests" } else { "packets for this port" }
+}
+
+/// "from this port", or from the host to an echo request.
+fn from_what(to: SocketAddr) -> &'static str {
+    if to.port() == 0 { "to a ping" } else { "from this port" }
 }
 
 /// " (10.0.0.0/8 dev eth0)", or nothing.

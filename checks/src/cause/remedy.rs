@@ -86,7 +86,7 @@ pub struct Passage<'a> {
     pub flow: &'a str,
     /// The protocol's name.
     pub protocol: &'a str,
-    /// TCP or UDP.
+    /// TCP, UDP or ICMP.
     pub transport: Transport,
     /// The port, when the flow has one.
     pub port: Option<u16>,
@@ -137,6 +137,9 @@ enum Piece {
     OnThatMachine,
     Command(RemedyCommand),
 }
+
+/// What a firewall has to let pass for a ping.
+pub const ECHO_REQUEST: &str = "ICMP echo request (ping)";
 
 /// Against a certificate that nobody here vouches for.
 pub(super) const TRUST: &str = "if it is the right one, trust it: preflight --ca FILE, and for the \
@@ -270,7 +273,19 @@ impl<'a> Passage<'a> {
     pub(super) fn own_rule(&self) -> String {
         let to = self.address();
         let seen = self.seen_as.map(|seen| format!(" (seen as {seen})")).unwrap_or_default();
-        format!("{} {} from {}{seen} to {to}", self.transport, self.port(), self.from())
+        let what = match self.transport {
+            Transport::Icmp => ECHO_REQUEST.to_owned(),
+            over => format!("{over} {}", self.port()),
+        };
+        format!("{what} from {}{seen} to {to}", self.from())
+    }
+
+    /// What tcpdump has to look for.
+    pub(super) fn filter(&self) -> String {
+        match self.transport {
+            Transport::Icmp => "icmp or icmp6".to_owned(),
+            Transport::Tcp | Transport::Udp => format!("port {}", self.port()),
+        }
     }
 
     /// Our address, or words for it.

@@ -104,6 +104,14 @@ pub enum RouteCause {
         /// What makes the address unusable.
         how: SourceFault,
     },
+    /// This host lets the user who runs preflight send no echo requests.
+    #[error(
+        "this host lets this user send no ping (net.ipv4.ping_group_range is \"{range}\"), so nothing was sent"
+    )]
+    PingNotPermitted {
+        /// What the kernel's setting says: the first and the last group that may.
+        range: String,
+    },
     /// This host could not even try: descriptors, addresses, memory.
     #[error("this host could not {action}: {error}")]
     LocalError {
@@ -132,6 +140,7 @@ impl RouteCause {
             Self::SourceUnusable { .. } | Self::LocalError { .. } => {
                 About::new(Host, ThisHost, Nothing)
             }
+            Self::PingNotPermitted { .. } => About::new(Host, ThisHost, Nothing).untold(),
         }
     }
 
@@ -190,6 +199,9 @@ impl RouteCause {
                 passage.target
             ))
             .here("ip -brief address"),
+            Self::PingNotPermitted { .. } => say("let every group send echo requests: ")
+                .here("sysctl -w net.ipv4.ping_group_range='0 2147483647'")
+                .then("; or run preflight as root"),
             Self::LocalError { .. } => {
                 say("look at this host's limits: ").here("ulimit -n; ss -s")
             }

@@ -194,7 +194,7 @@ fn afterwards(
 ) -> Fates {
     let through = || vec![(Vec::new(), Fate::Through(first.clone()))];
     // A datagram may be all there is to say, as a trap is.
-    if first.over == Transport::Udp {
+    if first.over != Transport::Tcp {
         return through();
     }
     let marks = |packet: Packet| Packet { connection_mark: first.connection_mark, ..packet };

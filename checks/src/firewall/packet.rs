@@ -81,6 +81,7 @@ impl Packet {
         match self.over {
             Transport::Tcp => "tcp",
             Transport::Udp => "udp",
+            Transport::Icmp => "icmp",
         }
     }
 

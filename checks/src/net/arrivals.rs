@@ -73,6 +73,7 @@ impl Unanswered {
         let knock = match self.transport {
             Transport::Tcp => Knock::Syn,
             Transport::Udp => Knock::Datagram(&self.datagram),
+            Transport::Icmp => Knock::Echo,
         };
         let _whatever_comes =
             knock.send(Terms { from: self.from, ..Terms::default() }, self.to, wait).await;

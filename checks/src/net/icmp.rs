@@ -144,14 +144,25 @@ fn is_at_least_5_8(release: &str) -> bool {
 
 /// Takes the oldest refusal off the socket's error queue, if there is one.
 pub(crate) fn next_refusal(socket: &impl AsFd, of: SocketAddr) -> Option<Refusal> {
+    next_refusal_of_ours(socket, of, |_| true)
+}
+
+/// The same of a socket that hears of others' packets too: `is_ours` looks at what the refusal quotes
+/// of the packet, behind its IP header.
+pub(crate) fn next_refusal_of_ours(
+    socket: &impl AsFd,
+    of: SocketAddr,
+    is_ours: impl Fn(&[u8]) -> bool,
+) -> Option<Refusal> {
     const ENTRIES: usize = 16;
     for _ in 0..ENTRIES {
+        let mut quoted = [0; QUOTED];
         let entry = match of {
-            SocketAddr::V4(_) => entry_v4(socket),
-            SocketAddr::V6(_) => entry_v6(socket),
+            SocketAddr::V4(_) => entry_to_v4(socket, &mut quoted).map(|(_, refusal)| refusal),
+            SocketAddr::V6(_) => entry_to_v6(socket, &mut quoted).map(|(_, refusal)| refusal),
         };
         // An entry that is none of ICMP's (a local EMSGSIZE) is passed over.
-        if let Some(refusal) = entry.ok()? {
+        if let Some(refusal) = entry.ok()?.filter(|_| is_ours(&quoted)) {
             return Some(refusal);
         }
     }
@@ -165,23 +176,24 @@ pub(crate) fn next_refusal_of_any(
     is_v4: bool,
 ) -> Option<(SocketAddr, Option<Refusal>)> {
     if is_v4 {
-        let (to, refusal) = entry_to_v4(socket).ok()?;
+        let (to, refusal) = entry_to_v4(socket, &mut [0; QUOTED]).ok()?;
         Some((to?, refusal))
     } else {
-        let (to, refusal) = entry_to_v6(socket).ok()?;
+        let (to, refusal) = entry_to_v6(socket, &mut [0; QUOTED]).ok()?;
         Some((to?, refusal))
     }
 }
 
-/// `None`: the entry is no ICMP; an error: the queue is empty.
-fn entry_v4(socket: &impl AsFd) -> nix::Result<Option<Refusal>> {
-    entry_to_v4(socket).map(|(_, refusal)| refusal)
-}
+/// Room for what an entry quotes of the packet.
+const QUOTED: usize = 512;
 
-/// The same, with whom the packet was sent to.
-fn entry_to_v4(socket: &impl AsFd) -> nix::Result<(Option<SocketAddr>, Option<Refusal>)> {
-    let mut payload = [0; 512];
-    let mut slices = [IoSliceMut::new(&mut payload)];
+/// Whom the packet was sent to, and who refused it; `quoted` takes its first bytes. `None`: the entry
+/// is no ICMP; an error: the queue is empty.
+fn entry_to_v4(
+    socket: &impl AsFd,
+    quoted: &mut [u8; QUOTED],
+) -> nix::Result<(Option<SocketAddr>, Option<Refusal>)> {
+    let mut slices = [IoSliceMut::new(quoted)];
     // Where a socket asks for the hops that are left, these come with the error.
     let mut space = nix::cmsg_space!(libc::c_int, ExtendedError<libc::sockaddr_in>);
     let flags = MsgFlags::MSG_ERRQUEUE | MsgFlags::MSG_DONTWAIT;
@@ -202,13 +214,11 @@ fn entry_to_v4(socket: &impl AsFd) -> nix::Result<(Option<SocketAddr>, Option<Re
     Ok((to, refusal.map(|(icmp, by)| Refusal { icmp, by, left })))
 }
 
-fn entry_v6(socket: &impl AsFd) -> nix::Result<Option<Refusal>> {
-    entry_to_v6(socket).map(|(_, refusal)| refusal)
-}
-
-fn entry_to_v6(socket: &impl AsFd) -> nix::Result<(Option<SocketAddr>, Option<Refusal>)> {
-    let mut payload = [0; 512];
-    let mut slices = [IoSliceMut::new(&mut payload)];
+fn entry_to_v6(
+    socket: &impl AsFd,
+    quoted: &mut [u8; QUOTED],
+) -> nix::Result<(Option<SocketAddr>, Option<Refusal>)> {
+    let mut slices = [IoSliceMut::new(quoted)];
     let mut space = nix::cmsg_space!(libc::c_int, ExtendedError<libc::sockaddr_in6>);
     let flags = MsgFlags::MSG_ERRQUEUE | MsgFlags::MSG_DONTWAIT;
     let fd = socket.as_fd().as_raw_fd();

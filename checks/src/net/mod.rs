@@ -11,6 +11,7 @@ use crate::evidence::Seen;
 
 mod arrivals;
 mod direct;
+pub(crate) mod echo;
 mod errno;
 pub(crate) mod far;
 pub(crate) mod grpc;

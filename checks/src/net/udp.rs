@@ -10,6 +10,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::UdpSocket;
 use tokio::time::{Instant, sleep_until};
 
+use super::echo::{self, Echo};
 use super::errno::{local, no_route};
 use super::icmp::Refusal;
 use super::post::{Mail, Seat};
@@ -39,6 +40,8 @@ pub(crate) struct Udp {
     from: Option<IpAddr>,
     ledger: Ledger,
     deadline: Deadline,
+    /// What is sent is an echo request: how its own are told from others'.
+    echo: Option<Echo>,
 }
 
 /// Through which sockets a peer is asked.
@@ -154,7 +157,38 @@ impl Udp {
             from: ask.peer.from,
             ledger: ask.ledger.clone(),
             deadline: ask.deadline,
+            echo: None,
         })
+    }
+
+    /// The same for echo requests, which are no UDP but are asked in the same way.
+    ///
+    /// # Errors
+    ///
+    /// As [`Udp::connect`], and [`RouteCause::PingNotPermitted`](crate::cause::RouteCause::PingNotPermitted).
+    pub(crate) fn ping(ask: &mut Ask) -> Result<(Self, Echo), Cause> {
+        let to = ask.address();
+        let (socket, echo) = echo::socket(to)?;
+        icmp::keep_refusals(&socket, to, true).map_err(|e| local("read refusals", &e.into()))?;
+        let _best_effort = icmp::tell_hops_left(&socket, to);
+        leave_from(&socket, ask.peer.from, to)?;
+        socket.connect(&to.into()).map_err(|error| no_route(to, &error))?;
+        let socket = UdpSocket::from_std(socket.into()).map_err(|e| local("open a socket", &e))?;
+        ask.source = socket.local_addr().ok().map(|own| own.ip());
+        let udp = Self {
+            line: Line::Own { socket, open: None },
+            is_loose: false,
+            elsewhere: OnceLock::new(),
+            first_sent: OnceLock::new(),
+            to,
+            own: ask.source,
+            entry: route::entry_for(to.ip(), ask.peer.from).into(),
+            from: ask.peer.from,
+            ledger: ask.ledger.clone(),
+            deadline: ask.deadline,
+            echo: Some(echo),
+        };
+        Ok((udp, echo))
     }
 
     /// The same, through the sockets that all questions of a run share, where there are any.
@@ -191,6 +225,7 @@ impl Udp {
             from,
             ledger: ask.ledger.clone(),
             deadline: ask.deadline,
+            echo: None,
         })
     }
 
@@ -277,7 +312,9 @@ impl Udp {
                     }
                     Heard::Refused(refusal) => return Err(self.refused_by(refusal, wait)),
                     Heard::Broken { error, is_first } => {
-                        return Err(self.refused(is_first, &error, wait));
+                        if let Some(cause) = self.refused(is_first, &error, wait) {
+                            return Err(cause);
+                        }
                     }
                     Heard::Datagram { bytes, from, is_first, at } => {
                         let is_elsewhere =
@@ -305,7 +342,7 @@ impl Udp {
                                 times.clear();
                             }
                             // Strangers' words are passed over without a trace.
-                            Weighed::Stray if is_first && !is_elsewhere => {
+                            Weighed::Stray if is_first && !is_elsewhere && !self.hears_others() => {
                                 passed_over = Some(wire::head(&bytes));
                             }
                             Weighed::Late | Weighed::Stray => {}
@@ -337,11 +374,13 @@ impl Udp {
                         }
                         Line::Own { socket, open } => {
                             self.first_sent.get_or_init(|| sent);
-                            match open.as_ref().filter(|_| is_again) {
-                                Some(open) => open.send_to(question, self.to).await.map(drop),
-                                None => socket.send(question).await.map(drop),
+                            let sent = match open.as_ref().filter(|_| is_again) {
+                                Some(open) => open.send_to(question, self.to).await,
+                                None => socket.send(question).await,
+                            };
+                            if let Some(cause) = sent.err().and_then(|e| self.refused(true, &e, wait)) {
+                                return Err(cause);
                             }
-                            .map_err(|error| self.refused(true, &error, wait))?;
                             false
                         }
                     };
@@ -395,24 +434,34 @@ impl Udp {
 
     fn refused_by(&self, refusal: Refusal, wait: Deadline) -> Cause {
         self.ledger.refused(refusal.left);
-        refusal.cause(self.to, self.own, self.entry(), wait.waited(), true)
+        refusal.cause(self.to, self.own, self.entry(), wait.waited(), self.echo.is_none())
     }
 
-    fn refused(&self, is_first: bool, error: &io::Error, wait: Deadline) -> Cause {
+    /// Does its socket hear what is for other programs of this host too?
+    fn hears_others(&self) -> bool {
+        self.echo.is_some_and(Echo::hears_others)
+    }
+
+    /// The cause behind an error of a socket; `None`: it was of a packet that another program sent.
+    fn refused(&self, is_first: bool, error: &io::Error, wait: Deadline) -> Option<Cause> {
         if let Line::Own { socket, open } = &self.line {
             let on = open.as_ref().filter(|_| !is_first).unwrap_or(socket);
-            if let Some(refusal) = icmp::next_refusal(on, self.to) {
-                return self.refused_by(refusal, wait);
+            let is_ours = |quoted: &[u8]| self.echo.is_none_or(|echo| echo.is_ours(quoted));
+            if let Some(refusal) = icmp::next_refusal_of_ours(on, self.to, is_ours) {
+                return Some(self.refused_by(refusal, wait));
             }
         }
         let to = self.to;
-        match error.raw_os_error() {
+        Some(match error.raw_os_error() {
             Some(libc::EPERM) => {
                 Cause::Route(RouteCause::LocalFirewall { to, how: LocalFirewallSign::NotPermitted })
             }
-            Some(libc::ECONNREFUSED) => Cause::Port(PortCause::PortClosed { to }),
+            _ if self.hears_others() => return None,
+            Some(libc::ECONNREFUSED) if self.echo.is_none() => {
+                Cause::Port(PortCause::PortClosed { to })
+            }
             _ => Cause::Path(PathCause::Unreachable { to, error: error.to_string() }),
-        }
+        })
     }
 }
 

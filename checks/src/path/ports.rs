@@ -49,6 +49,8 @@ pub async fn examine_ports(
     let knock = match (transport, datagram) {
         (Transport::Tcp, _) => Knock::Syn,
         (Transport::Udp, datagram) => Knock::Datagram(datagram?),
+        // It leaves from no port.
+        (Transport::Icmp, _) => return None,
     };
     let mut ports: Vec<Port> = others(first).map(Port::new).collect();
     let mut wait = FIRST_WAIT;

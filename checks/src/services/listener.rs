@@ -144,6 +144,8 @@ impl Probe {
         let tables = match self.transport {
             Transport::Tcp => ["/proc/net/tcp", "/proc/net/tcp6"],
             Transport::Udp => ["/proc/net/udp", "/proc/net/udp6"],
+            // The kernel itself answers.
+            Transport::Icmp => return Ok(Vec::new()),
         };
         let mut found = Vec::new();
         for table in tables {
@@ -162,7 +164,7 @@ impl Probe {
         let state = match transport {
             Transport::Tcp => LISTEN,
             // A connected UDP socket hears its own peer only.
-            Transport::Udp => UNCONNECTED,
+            Transport::Udp | Transport::Icmp => UNCONNECTED,
         };
         let rows = table.lines().skip(1).filter_map(Socket::parse);
         rows.filter(move |(socket, is)| socket.address.port() == port && *is == state)

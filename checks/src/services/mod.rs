@@ -5,6 +5,7 @@ pub mod closed;
 pub mod dns;
 pub mod gorgone_api;
 pub mod http;
+pub mod icmp;
 pub mod ldap;
 pub mod listener;
 pub mod mssql;
@@ -95,6 +96,8 @@ services! {
     GorgoneApi: gorgone_api [SERVICE, SERVICE_TLS];
     /// Does the web server asked answer, or who answers instead?
     Http: http [SERVICE, SERVICE_TLS];
+    /// Does the host answer an echo request?
+    Icmp: icmp [SERVICE];
     /// Does the directory answer, and does it take our bind?
     Ldap: ldap [SERVICE, SERVICE_TLS];
     /// Does anything listen on a port of this host, and where?
@@ -216,6 +219,7 @@ impl Probe {
             Self::Bbdo(_)
             | Self::Closed(_)
             | Self::Dns(_)
+            | Self::Icmp(_)
             | Self::Ldap(_)
             | Self::Listener(_)
             | Self::Mssql(_)
@@ -283,9 +287,9 @@ pub struct Service {
     pub url: UrlForm,
     /// Words for whoever repairs it.
     pub hints: Hints,
-    /// The port when nobody says otherwise.
+    /// The port when nobody says otherwise; 0 where there are none.
     pub port: u16,
-    /// TCP or UDP.
+    /// TCP, UDP or ICMP.
     pub transport: Transport,
     /// Is it TLS from the first byte?
     pub tls: bool,
@@ -338,6 +342,7 @@ impl Service {
             (Respond::Both { .. }, _) => &[Transport::Udp, Transport::Tcp],
             (_, Transport::Udp) => &[Transport::Udp],
             (_, Transport::Tcp) => &[Transport::Tcp],
+            (_, Transport::Icmp) => &[Transport::Icmp],
         }
     }
 }

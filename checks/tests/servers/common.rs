@@ -90,6 +90,7 @@ pub(crate) async fn bad_peer(service: &Service, bad: Bad) -> Far {
         Transport::Tcp => {
             streams(move |connection, sent| Box::pin(misbehave(connection, bad, sent))).await
         }
+        Transport::Icmp => unreachable!("the kernel itself answers"),
     }
 }
 
@@ -97,6 +98,7 @@ async fn absent(transport: Transport) -> Far {
     let address = match transport {
         Transport::Tcp => TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap(),
         Transport::Udp => UdpSocket::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap(),
+        Transport::Icmp => unreachable!("the kernel itself answers"),
     };
     Far { address, sent: Arc::default(), tasks: Vec::new(), _responder: None }
 }

@@ -19,8 +19,8 @@ use std::time::Duration;
 
 use nix::sched::{CloneFlags, setns};
 use preflight_checks::{
-    Cause, Deadline, HostAnswer, Icmp, Millis, PathCause, Peer, Phase, Probe, SERVICES, Trace,
-    Transport, Trust, examine, examine_path, examine_segment, judge, tcp, tls,
+    Cause, Deadline, HostAnswer, Icmp, Millis, PathCause, Peer, Phase, Probe, RouteCause, SERVICES,
+    Trace, Transport, Trust, examine, examine_path, examine_segment, icmp, judge, tcp, tls,
 };
 
 const PORT: u16 = 5669;
@@ -181,6 +181,72 @@ fn a_network_that_swallows_everything_begins_at_the_gateway() {
         panic!("{cause:?}")
     };
     assert_eq!(trace.gateway, Some(by));
+}
+
+#[test]
+fn root_pings_where_no_group_may_and_hears_its_own_answers_alone() {
+    let lab = Lab::new();
+    let ping = |to: IpAddr| {
+        lab.inside(Node::Client, || {
+            fs::write("/proc/sys/net/ipv4/ping_group_range", "1 0").unwrap();
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            let deadline = Duration::from_secs(5);
+            runtime.unwrap().block_on(async {
+                let probe = Probe::Icmp(icmp::Probe::default());
+                let peer = Peer::from(SocketAddr::new(to, 0));
+                examine(&probe, peer, Deadline::after(deadline), &Trust::only([])).await
+            })
+        })
+    };
+    for family in [V4, V6] {
+        let found = ping(family.server());
+        assert_eq!(found.verdict, Ok(()), "{family:?}");
+        assert!(found.seen.headline.starts_with("answers a ping after "), "{found:?}");
+        assert_eq!(found.seen.concerns, []);
+    }
+    // What others say of their own pings is not said of ours: without a way back there is no answer.
+    lab.ip(Node::R1, "route add throw 10.91.3.2/32");
+    let to = V4.server();
+    let Err(Cause::Path(PathCause::NetUnreachable { by, .. })) = ping(to).verdict else {
+        panic!("the router has no route")
+    };
+    assert_eq!(by, V4.r1());
+    // On loopback a raw socket hears our own request, too.
+    lab.inside(Node::Client, || {
+        fs::write("/proc/sys/net/ipv4/icmp_echo_ignore_all", "1").unwrap();
+    });
+    let Err(Cause::Path(PathCause::NoAnswer { .. })) = ping([127, 0, 0, 1].into()).verdict else {
+        panic!("nobody answers")
+    };
+}
+
+#[test]
+fn nobody_in_particular_pings_where_the_kernel_lets_them() {
+    let lab = Lab::new();
+    let ping = |to: IpAddr| {
+        lab.inside(Node::Client, || {
+            unprivileged(async {
+                let probe = Probe::Icmp(icmp::Probe::default());
+                let peer = Peer::from(SocketAddr::new(to, 0));
+                let deadline = Deadline::after(Duration::from_secs(5));
+                examine(&probe, peer, deadline, &Trust::only([])).await.verdict
+            })
+        })
+    };
+    let range = |range: &str| {
+        lab.inside(Node::Client, || {
+            fs::write("/proc/sys/net/ipv4/ping_group_range", range).unwrap();
+        });
+    };
+    range("1 0");
+    let told = RouteCause::PingNotPermitted { range: "1 0".to_owned() };
+    for family in [V4, V6] {
+        assert_eq!(ping(family.server()), Err(Cause::Route(told.clone())));
+    }
+    range("0 2147483647");
+    for family in [V4, V6] {
+        assert_eq!(ping(family.server()), Ok(()));
+    }
 }
 
 #[test]

@@ -118,7 +118,7 @@ fn origin(row: &SheetRow<'_>, list: &mut Markup) {
             });
         }
         for way in &target.ways {
-            let asked = format!("{} on {}/{}", way.protocol, way.port, way.transports());
+            let asked = format!("{} on {}", way.protocol, way.entrance());
             pair(list, "port", &format!("{asked}, from {}", way.origin));
         }
     }
@@ -144,7 +144,7 @@ fn attempts(attempts: &[AttemptReport], to: &mut Markup) {
 }
 
 fn attempted(attempt: &AttemptReport, item: &mut Markup) {
-    item.leaf("code", &[], &attempt.address.to_string())
+    item.leaf("code", &[], &attempt.place())
         .text(&format!(" {}: {}", attempt.protocol, attempt.outcome));
     if let Some(code) = attempt.code() {
         item.text(" (").leaf("code", &[], code).text(")");

@@ -28,7 +28,9 @@ fn fields(number: usize, row: &RequestRow) -> [String; 15] {
     let nat = |nat: Option<IpAddr>| nat.map_or_else(|| "-".to_owned(), |nat| nat.to_string());
     let has_nat = sources().any(|source| source.nat.is_some());
     let transports: Vec<&str> = row.transports.iter().map(|transport| transport.lower()).collect();
-    let ports: Vec<String> = row.ports.iter().map(ToString::to_string).collect();
+    // An echo request has none.
+    let ports = row.ports.iter().filter(|port| **port != 0);
+    let ports: Vec<String> = ports.map(ToString::to_string).collect();
     let firewall = match &row.at {
         Firewall::Device(device) => device.to_string(),
         Firewall::Behind(last) => format!("{last} or behind it"),

@@ -262,9 +262,14 @@ impl Commands<'_> {
         };
         let peers = set(peers.iter().map(|peer| peer.text.clone()));
         let ports = set(self.row.ports.iter().map(ToString::to_string));
-        let (transport, comment) = (transport.lower(), self.comment());
+        let what = match transport {
+            Transport::Icmp if is_v4 => "icmp type echo-request".to_owned(),
+            Transport::Icmp => "icmpv6 type echo-request".to_owned(),
+            Transport::Tcp | Transport::Udp => format!("{} dport {ports}", transport.lower()),
+        };
+        let comment = self.comment();
         format!(
-            "nft 'insert rule inet filter {chain} {family} {end} {peers} {transport} dport {ports} accept{comment}'"
+            "nft 'insert rule inet filter {chain} {family} {end} {peers} {what} accept{comment}'"
         )
     }
 

@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use preflight_checks::{Cause, RouteCause, Transport};
 
 use super::end::{Firewall, RuleEnd};
+use crate::catalogue::service;
 use crate::report::{AttemptReport, Readable, Report, StepReport, WayReport};
 use crate::run::outcome::Outcome;
 use crate::run::plan::CLOSED;
@@ -115,14 +116,24 @@ fn needed(report: &Report, step: &StepReport) -> Vec<Rule> {
         evidence: Vec::new(),
     };
     let mut rules: Vec<Rule> = Vec::new();
+    let afterwards = |way: &WayReport, to: Option<IpAddr>, from: Option<IpAddr>| {
+        let (transport, port) = service(&way.protocol)?.hints.then?;
+        Some(Rule { transports: vec![transport], ..rule(way, to, port, from) })
+    };
     for (attempt, way, to) in asked(step) {
         add(&mut rules, rule(way, Some(to.ip()), to.port(), attempt.from()));
+        if let Some(more) = afterwards(way, Some(to.ip()), attempt.from()) {
+            add(&mut rules, more);
+        }
     }
     if rules.is_empty() {
         let host = target.peer.as_ref().unwrap_or(&target.host);
         let address: Option<IpAddr> = host.parse().ok();
         for way in &target.ways {
             add(&mut rules, rule(way, address, way.port, None));
+            if let Some(more) = afterwards(way, address, None) {
+                add(&mut rules, more);
+            }
         }
         if let Some(way) = &target.also_try {
             let guess = Rule { choice: Choice::OneOfThem, ..rule(way, address, way.port, None) };

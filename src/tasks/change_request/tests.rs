@@ -106,6 +106,51 @@ fn sources_to_one_destination_are_one_row_of_the_device_that_blocks() {
 }
 
 #[test]
+fn a_ping_is_asked_for_as_what_it_is_in_every_format() {
+    let pinged = |to: &str, device: &str, source: &str| {
+        let mut step = step("poller", "icmp", to, "icmp:0/icmp", "fail");
+        let end = if to.contains(':') { format!("[{to}]:0") } else { format!("{to}:0") };
+        step["id"] = json!(format!("custom.{device}"));
+        let refuses = Cause::Path(PathCause::TargetRejected { to: at(&end), icmp: ICMP });
+        failing_at(step, source, &end, &refuses)
+    };
+    let steps = [pinged("10.0.0.9", "gw", "10.2.0.7"), pinged("fd00::9", "gw6", "fd00:2::7")];
+    let both = request(&[poller("poller-1", "10.2.0.7", &steps)], false);
+    assert_eq!(both.rows.len(), 2);
+    for row in &both.rows {
+        assert_eq!(row.service(), "ICMP echo request (ping)");
+    }
+    let nft = written(&both, Format::Nft);
+    for rule in [
+        "ip saddr 10.2.0.7 icmp type echo-request accept",
+        "ip6 saddr fd00:2::7 icmpv6 type echo-request accept",
+    ] {
+        assert!(nft.contains(rule), "{rule}: {nft}");
+    }
+    let firewalld = written(&both, Format::Firewalld);
+    for rule in [
+        r#"rule family="ipv4" source address="10.2.0.7" icmp-type name="echo-request" accept"#,
+        r#"rule family="ipv6" source address="fd00:2::7" icmp-type name="echo-request" accept"#,
+    ] {
+        assert!(firewalld.contains(rule), "{rule}: {firewalld}");
+    }
+    let csv = written(&both, Format::Csv);
+    assert!(csv.contains(",10.0.0.9,,icmp,,source opens it,icmp,"), "{csv}");
+    for format in [Format::Text, Format::Markdown] {
+        let text = written(&both, format);
+        assert!(text.contains("ICMP echo request (ping)") && !text.contains(" 0"), "{text}");
+    }
+}
+
+#[test]
+fn keys_by_nts_are_asked_for_with_the_port_of_the_time_itself() {
+    let nts = step("poller", "ntp", "10.0.0.3", "nts:4460/tcp", "pass");
+    let rows = request(&[poller("poller-1", "10.2.0.7", &[nts])], true).rows;
+    let asked: Vec<String> = rows.iter().map(RequestRow::service).collect();
+    assert_eq!(asked, ["TCP 4460", "UDP 123"]);
+}
+
+#[test]
 fn the_last_device_that_answers_did_not_say_no() {
     let to = at("10.1.12.1:161");
     let silent = Cause::Path(PathCause::HostSilentAfter {

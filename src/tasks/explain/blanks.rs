@@ -56,7 +56,10 @@ impl Blanks {
         Self {
             here: attempt.and_then(AttemptReport::from),
             target: if is_about_port { asked.or(given) } else { given.or(asked) },
-            port: address.map(SocketAddr::port).or(way.map(|way| way.port)),
+            port: address
+                .map(SocketAddr::port)
+                .or(way.map(|way| way.port))
+                .filter(|port| *port != 0),
             protocol: way.and_then(|way| way.transports.first()?.known().copied()),
             device: step.device(),
             name: step.why().and_then(|why| name(why, given_name.as_deref())),

@@ -59,8 +59,8 @@ fn question(step: &StepReport, page: &mut StepPage<'_>) -> io::Result<()> {
     if let Some(target) = &step.target {
         page.row("target", &format!("{} (from {})", target.shown, target.origin))?;
         for way in &target.ways {
-            let (protocol, port, transport) = (&way.protocol, way.port, way.transports());
-            let asked = format!("{protocol} on {port}/{transport} (port from {})", way.origin);
+            let (protocol, entrance) = (&way.protocol, way.entrance());
+            let asked = format!("{protocol} on {entrance} (port from {})", way.origin);
             page.row("asked", &asked)?;
         }
     }
@@ -143,7 +143,7 @@ fn result(step: &StepReport) -> String {
 fn attempted(attempt: &AttemptReport, page: &mut StepPage<'_>) -> io::Result<()> {
     page.blank()?;
     let source = attempt.source.as_ref().map_or_else(String::new, |from| format!(" from {from}"));
-    let (address, protocol) = (&attempt.address, &attempt.protocol);
+    let (address, protocol) = (attempt.place(), &attempt.protocol);
     page.text(2, &format!("{address}, {protocol}{source}: {}", attempt.outcome))?;
     let mut rows: Vec<StepRow> = Vec::new();
     if let Some(cause) = &attempt.cause {

@@ -130,11 +130,12 @@ fn host(step: &StepReport) -> String {
 
 fn ports(step: &StepReport) -> String {
     let ways = step.target.iter().flat_map(|target| &target.ways);
-    let mut ports: Vec<String> = ways.map(|way| way.port.to_string()).collect();
+    let mut ports: Vec<String> =
+        ways.map(|way| way.port).filter(|port| *port != 0).map(|port| port.to_string()).collect();
     ports.dedup();
     let ways = step.target.as_ref().and_then(|target| target.ways.first());
     let transport = ways.map(WayReport::transports).unwrap_or_default();
-    format!("{}/{transport}", ports.join(","))
+    if ports.is_empty() { transport } else { format!("{}/{transport}", ports.join(",")) }
 }
 
 /// Leaves at most [`ARROWS`]; says how many had to go.
