@@ -4,6 +4,7 @@
 //! refused with file, line, column and what is wrong, before anything is probed.
 
 mod asked;
+mod columns;
 mod document;
 mod party;
 
@@ -25,6 +26,7 @@ use crate::text::unknown;
 const INTERNET: &str = "http";
 
 pub(crate) use asked::Asker;
+pub(crate) use columns::{afterwards, in_transports, protocols};
 pub(crate) use document::{Release, RowSource, VendorPage};
 pub(crate) use party::{Kept, PARTIES, Party, PartyKind, TargetFlag, is_service, party_kind};
 

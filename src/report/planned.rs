@@ -1,7 +1,8 @@
 //! The plan on paper: what would be asked of whom, and who says so?
 //!
-//! A line a step. Where its values came from stands under it, over the width of
-//! the page: paths are long, and broken ones cannot be copied.
+//! A line a step, in the columns of the vendors' own tables. With `--verbose` the flow's id and where
+//! its values came from stand under it, over the width of the page: paths are long, and broken ones
+//! cannot be copied.
 
 use std::io;
 use std::net::IpAddr;
@@ -33,7 +34,9 @@ fn one(plan: &Plan, canvas: Canvas, out: &mut dyn io::Write) -> io::Result<()> {
     }
     writeln!(out)?;
     let crossing = plan.steps.iter().filter(|step| mistake(step).is_none());
-    let lines: Vec<PlannedLine> = in_order(crossing, row_of).iter().map(PlannedLine::of).collect();
+    let rows = in_order(crossing, row_of);
+    let lines = rows.iter().filter_map(|(_, steps)| PlannedLine::of(plan, steps, canvas.verbose));
+    let lines: Vec<PlannedLine> = lines.collect();
     table(&lines, width, out)?;
     own_files::mistakes(plan.steps.iter().filter_map(mistake), width, out)?;
     if !plan.notes.is_empty() {
@@ -156,9 +159,14 @@ fn mistake(step: &Step) -> Option<&crate::site::mistake::Mistake> {
 /// One line of the table, and what stands under it.
 #[derive(Debug)]
 struct PlannedLine {
-    flow: String,
-    target: String,
-    what: String,
+    from: String,
+    /// What kind of peer it is, and which.
+    to: (String, String),
+    protocol: String,
+    port: String,
+    application: String,
+    /// What a reader has to know of how it is asked, or why it is not.
+    notes: Vec<String>,
     /// Clauses, each on one line if it fits: `from /etc/chrony.conf:2`.
     said_by: Vec<String>,
 }
@@ -166,27 +174,43 @@ struct PlannedLine {
 /// Sampled devices of one subnet that are asked alike share a row.
 fn row_of(step: &Step) -> (&str, String) {
     match &step.group {
-        Some(group) => (&step.flow, format!("{group} {}", what(step))),
+        Some(group) => (&step.flow, format!("{group} {} {:?}", step.ports(), notes(step))),
         None => (&step.id, String::new()),
     }
 }
 
 impl PlannedLine {
-    fn of((_, steps): &((&str, String), Vec<&Step>)) -> Self {
-        let first = steps.first();
+    fn of(plan: &Plan, steps: &[&Step], verbose: bool) -> Option<Self> {
+        let first = steps.first()?;
+        let here = plan.machine.clone().unwrap_or_else(|| plan.role.to_string());
+        // Of the reader's own checks the protocol says what kind of peer it is.
+        let kind = first.row.as_ref().map_or("", |_| first.to.title());
+        let there = (kind.to_owned(), target(first));
+        let (from, to) = match first.direction {
+            Direction::Inbound => (first.from.title().to_owned(), (here, String::new())),
+            Direction::Outbound | Direction::Local => (here, there),
+        };
+        let optional = if first.required { "" } else { " (optional)" };
         let mut line = Self {
-            flow: first.map_or_else(String::new, |step| step.flow.clone()),
-            target: first.map_or_else(String::new, |step| target(step)),
-            what: first.map_or_else(String::new, |step| what(step)),
+            from,
+            to,
+            protocol: first.protocols(),
+            port: first.ports(),
+            application: format!("{}{optional}", first.application()),
+            notes: notes(first),
             said_by: Vec::new(),
         };
-        if let (Some(group), 2..) = (first.and_then(|step| step.group.as_ref()), steps.len()) {
+        if let (Some(group), 2..) = (first.group.as_ref(), steps.len()) {
             let devices: Vec<String> = steps.iter().map(|step| target(step)).collect();
-            line.target.clone_from(group);
-            line.said_by = vec![format!("{} devices ({})", steps.len(), first_of(&devices, NAMED))];
+            line.to.1.clone_from(group);
+            let devices = format!("{} devices ({})", steps.len(), first_of(&devices, NAMED));
+            line.notes.insert(0, devices);
         }
-        line.said_by.extend(said_by(steps.get(..NAMED).unwrap_or(steps)));
-        line
+        if verbose {
+            line.said_by = said_by(steps.get(..NAMED).unwrap_or(steps));
+            line.said_by.insert(0, first.flow.clone());
+        }
+        Some(line)
     }
 }
 
@@ -202,53 +226,39 @@ fn target(step: &Step) -> String {
     }
 }
 
-/// What would be done about it.
-fn what(step: &Step) -> String {
-    let mut text = match &step.action {
-        Action::Ask(question) if step.direction == Direction::Inbound => looking(question),
-        Action::Ask(question) => asking(question),
-        Action::Skip(reason) => not_asking(reason),
-        Action::Found(_) => String::new(),
-    };
-    if let Some(gateway) = &step.through_vpn {
-        text.extend([" [through the VPN ", gateway, "]"]);
-    }
-    if !step.required {
-        text.push_str(" [optional]");
-    }
-    text
-}
-
-fn looking(question: &Question) -> String {
-    let ports =
-        question.ways.iter().map(|asked| format!("{}/{}", asked.port, asked.transports_in_short()));
-    format!("look who listens here on {}", ports.collect::<Vec<_>>().join(" or "))
-}
-
-fn asking(question: &Question) -> String {
-    let is_through_proxy = question.is_behind_proxy();
-    let way = |asked: &Asked| {
-        if is_through_proxy {
-            format!("{} through {}:{}", asked.protocol, question.host, asked.port)
-        } else {
-            format!("{} {}/{}", asked.protocol, asked.port, asked.transports_in_short())
+/// What a reader has to know of how it is asked, or why it is not.
+fn notes(step: &Step) -> Vec<String> {
+    let mut notes = match &step.action {
+        Action::Ask(_) if step.direction == Direction::Inbound => {
+            vec!["look who listens here".to_owned()]
         }
+        Action::Ask(question) => asking(question),
+        Action::Skip(reason) => vec![not_asking(reason)],
+        Action::Found(_) => Vec::new(),
     };
-    let ways: Vec<String> = question.ways.iter().map(way).collect();
-    let servers = match question.find {
-        Find::Host => "",
-        Find::Dns => " found by the DNS alone",
-        Find::Mx => " of its mail servers (MX)",
-        Find::MxDns => " of its mail servers (MX), found by the DNS alone",
-        Find::Srv => " of its directory servers (SRV)",
+    notes.extend(step.through_vpn.as_ref().map(|gateway| format!("through the VPN {gateway}")));
+    notes
+}
+
+fn asking(question: &Question) -> Vec<String> {
+    let found = match question.find {
+        Find::Host => None,
+        Find::Dns => Some("found by the DNS alone"),
+        Find::Mx => Some("of its mail servers (MX)"),
+        Find::MxDns => Some("of its mail servers (MX), found by the DNS alone"),
+        Find::Srv => Some("of its directory servers (SRV)"),
     };
-    let also = question.also_try.as_ref();
-    let also = also.map_or_else(String::new, |asked| format!(", else once {}", asked.port));
+    let mut notes: Vec<String> = found.into_iter().map(str::to_owned).collect();
+    if question.is_behind_proxy() {
+        let ports = question.ways.iter().map(|way| format!("{}:{}", question.host, way.port));
+        notes.extend(ports.map(|proxy| format!("through {proxy}")));
+    }
+    notes.extend(question.family.map(|family| format!("by {family} only")));
+    notes.extend(question.also_try.as_ref().map(|asked| format!("else once {}", asked.port)));
     let own = question.source.iter().flat_map(|source| &source.value).map(IpAddr::to_string);
     let own: Vec<String> = own.collect();
-    let own = if own.is_empty() { String::new() } else { format!(" from {}", own.join(", ")) };
-    let family = question.family.map_or_else(String::new, |family| format!(" by {family} only"));
-    format!("{}{servers}{family}{also}{own}", ways.join(" or "))
+    notes.extend((!own.is_empty()).then(|| format!("from {}", own.join(", "))));
+    notes
 }
 
 fn not_asking(reason: &SkipReason) -> String {
@@ -343,84 +353,107 @@ fn places(origins: &[&Origin]) -> String {
     files.iter().map(with_lines).collect::<Vec<_>>().join(" and ")
 }
 
-/// Widths of the first two columns; what is left is the third's.
+/// The titles of the columns: those of the vendors' tables.
+const TITLES: [&str; 5] = ["FROM", "TO", "PROTOCOL", "PORT", "APPLICATION"];
+/// Before a row.
+const MARGIN: usize = 2;
+/// Before what stands under it.
+const UNDER: usize = 6;
+/// Columns between two cells, as [`side_by_side`] leaves them.
+const GAP: usize = 2;
+
+/// Widths of all columns but the last, which takes what is left.
 #[derive(Clone, Copy, Debug)]
 struct Columns {
     width: usize,
-    flow: usize,
-    target: usize,
+    widths: [usize; 4],
 }
 
 impl Columns {
     fn of(lines: &[PlannedLine], width: usize) -> Self {
-        let widest = |cell: fn(&PlannedLine) -> &str, floor: usize, most: usize| {
-            let widths = lines.iter().map(|line| cell(line).width());
-            widths.filter(|width| *width <= most).max().unwrap_or(0).max(floor)
+        let [from, to, protocol, port, _] = TITLES;
+        // As wide as the widest cell that is no wider than its share; what is wider is broken.
+        let column = |title: &str, most: usize, cell: &dyn Fn(&PlannedLine) -> usize| {
+            let widths = lines.iter().map(|line| cell(line).min(most));
+            widths.max().unwrap_or(0).max(title.width())
         };
-        let flow = widest(|line| &line.flow, 4, width / 4);
-        let room = width.saturating_sub(flow + width / 3 + 6);
-        let target = widest(|line| &line.target, 6, room.min(FAR));
-        Self { width, flow, target }
+        let of_target = |line: &PlannedLine| {
+            let (kind, target) = (line.to.0.width(), printable(&line.to.1).width());
+            match width / 3 {
+                most if kind + 1 + target <= most => kind + 1 + target,
+                most if target <= most => kind.max(target),
+                _ => kind,
+            }
+        };
+        let widths = [
+            column(from, width / 6, &|line| line.from.width()),
+            column(to, width / 3, &of_target),
+            column(protocol, width / 7, &|line| line.protocol.width()),
+            column(port, width / 8, &|line| line.port.width()),
+        ];
+        Self { width, widths }
     }
 
-    /// Where the target begins.
-    fn second(self) -> usize {
-        2 + self.flow + 2
-    }
-
-    fn what(self) -> usize {
-        self.width.saturating_sub(self.second() + self.target + 2)
+    fn application(self) -> usize {
+        let others: usize = self.widths.iter().map(|width| width + GAP).sum();
+        self.width.saturating_sub(MARGIN + others).max(1)
     }
 }
-
-/// Further to the right the eye loses the line: a few long URLs shall not move all plans there.
-const FAR: usize = 60;
 
 fn table(lines: &[PlannedLine], width: usize, out: &mut dyn io::Write) -> io::Result<()> {
     let columns = Columns::of(lines, width);
     let bold = Style::new().bold();
-    let (flow, target) = (pad("FLOW", columns.flow), pad("TARGET", columns.target));
-    writeln!(out, "  {bold}{flow}  {target}  PLAN{bold:#}")?;
+    let widths = columns.widths.iter().copied().chain([0]);
+    let titles: Vec<String> = TITLES.iter().zip(widths).map(|(it, width)| pad(it, width)).collect();
+    writeln!(out, "{}{bold}{}{bold:#}", pad("", MARGIN), titles.join(&pad("", GAP)))?;
     lines.iter().try_for_each(|line| row(line, columns, out))
 }
 
-/// A target too long for its column goes on in the next, and the plan behind it.
 fn row(line: &PlannedLine, columns: Columns, out: &mut dyn io::Write) -> io::Result<()> {
-    let widths = [columns.flow, columns.target];
-    let room = columns.width.saturating_sub(columns.second());
-    let flow = wrap(&line.flow, columns.flow);
-    let what = wrap(&line.what, columns.what());
-    let margin = |_| "  ".to_owned();
-    if printable(&line.target).width() <= columns.target {
-        let cells = [flow, wrap(&line.target, columns.target), what];
-        side_by_side(&cells, &widths, margin, out)?;
-    } else if printable(&line.target).width() + 2 + line.what.width() <= room {
-        let both = format!("{}  {}", printable(&line.target), printable(&line.what));
-        side_by_side(&[flow, vec![both], Vec::new()], &widths, margin, out)?;
-    } else {
-        let target = at_slashes(&line.target, room);
-        side_by_side(&[flow, target, Vec::new()], &widths, margin, out)?;
-        side_by_side(&[Vec::new(), Vec::new(), what], &widths, margin, out)?;
+    let [from, to, protocol, port] = columns.widths;
+    let (kind, target) = (&line.to.0, &line.to.1);
+    let both = format!("{kind} {target}");
+    let fits = |text: &str| printable(text).width() <= to;
+    // A URL is copied: one that is longer than its column has a line under the row.
+    let (peer, below) = match () {
+        () if fits(&both) => (wrap(both.trim(), to), None),
+        () if fits(target) => ([wrap(kind, to), vec![printable(target)]].concat(), None),
+        () => (wrap(kind, to), Some(target)),
+    };
+    let cells = [
+        wrap(&line.from, from),
+        peer,
+        wrap(&line.protocol, protocol),
+        wrap(&line.port, port),
+        wrap(&line.application, columns.application()),
+    ];
+    side_by_side(&cells, &columns.widths, |_| pad("", MARGIN), out)?;
+    for part in below.iter().flat_map(|url| at_slashes(url, columns.width - UNDER)) {
+        writeln!(out, "{}{part}", pad("", UNDER))?;
     }
-    origin(&line.said_by, columns, out)
+    under(&line.notes, "; ", columns.width, out)?;
+    under(&line.said_by, ", ", columns.width, out)
 }
 
-/// Under the target if each clause fits there, else from the margin: a path is
-/// not broken if it fits a line of its own.
-fn origin(clauses: &[String], columns: Columns, out: &mut dyn io::Write) -> io::Result<()> {
-    const MARGIN: usize = 4;
+/// Clauses under a row: on one line if they fit, else a line each. A path is not broken if it fits a
+/// line of its own.
+fn under(
+    clauses: &[String],
+    between: &str,
+    width: usize,
+    out: &mut dyn io::Write,
+) -> io::Result<()> {
     let words = || clauses.iter().flat_map(|clause| clause.split(' '));
     let longest = words().map(UnicodeWidthStr::width).max().unwrap_or(0) + 1;
-    let room = columns.width.saturating_sub(columns.second());
-    let indent = if longest <= room { columns.second() } else { MARGIN };
-    let room = columns.width.saturating_sub(indent);
-    let joined = clauses.join(", ");
+    let indent = if longest <= width.saturating_sub(UNDER) { UNDER } else { MARGIN };
+    let room = width.saturating_sub(indent);
+    let joined = clauses.join(between);
     let lines = match joined.width() {
         width if width <= room => vec![joined],
         _ => clauses.to_vec(),
     };
     for line in lines.iter().filter(|line| !line.is_empty()).flat_map(|line| wrap(line, room)) {
-        writeln!(out, "{}{line}", " ".repeat(indent))?;
+        writeln!(out, "{}{line}", pad("", indent))?;
     }
     Ok(())
 }

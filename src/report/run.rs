@@ -350,6 +350,7 @@ fn bare(saved: &StepReport) -> Step {
         required: saved.required,
         until: saved.until,
         why: saved.why.clone(),
+        row: None,
         look_at: saved.look_at.clone(),
         through_vpn: saved.through_vpn.clone(),
         group: saved.group.clone(),

@@ -84,6 +84,7 @@ fn step(number: usize) -> Step {
         required: true,
         until: None,
         why: "Devices are asked this way.".to_owned(),
+        row: None,
         look_at: String::new(),
         through_vpn: None,
         group: number.is_multiple_of(2).then(|| format!("10.20.{}.0/24", number / 256)),

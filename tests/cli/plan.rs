@@ -43,8 +43,8 @@ fn planned(format: &str) -> (String, usize) {
 fn a_plan_asks_nobody_and_shows_every_step() {
     let (table, contacts) = planned("table");
     assert_eq!(contacts, 0);
-    for flow in ["poller.ntp", "poller.bbdo", "poller.snmp", "poller.vpn", "custom.erp"] {
-        assert!(table.contains(flow), "{flow}: {table}");
+    for words in ["NTP server", "BBDO", "SNMP", "VPN gateway", "Asked for"] {
+        assert!(table.contains(words), "{words}: {table}");
     }
     let words: Vec<&str> = table.split_whitespace().collect();
     assert!(words.join(" ").contains("not checked: mail goes another way"), "{table}");
@@ -55,8 +55,38 @@ fn a_plan_asks_nobody_and_shows_every_step() {
 
 /// The table without the lines under its rows, which are as wide as the page.
 fn rows(table: &str) -> String {
-    let is_origin = |line: &&str| line.trim_start().starts_with("from ");
-    table.lines().filter(|line| !is_origin(line)).collect::<Vec<_>>().join("\n")
+    let is_under = |line: &&str| {
+        let blanks = line.len() - line.trim_start().len();
+        blanks == 6
+    };
+    table.lines().filter(|line| !is_under(line)).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn a_plan_has_the_columns_of_the_flow_tables_and_ids_and_origins_when_it_is_asked_for_them() {
+    let plan = |more: &[&str]| {
+        let all = ["plan", "--role", "poller", "--central", "10.0.0.5", "--ntp", "nts://10.0.0.3"];
+        preflight(&[&all[..], more].concat()).quietly(0).stdout
+    };
+    let short = plan(&[]);
+    let head: Vec<&str> =
+        short.lines().find(|it| it.contains("FROM")).unwrap().split_whitespace().collect();
+    assert_eq!(head, ["FROM", "TO", "PROTOCOL", "PORT", "APPLICATION"]);
+    let row = |words: &str| {
+        let found = short.lines().find(|line| line.contains(words));
+        found
+            .unwrap_or_else(|| panic!("{words}: {short}"))
+            .split_whitespace()
+            .collect::<Vec<_>>()
+            .join(" ")
+    };
+    assert_eq!(row("BBDO"), "poller central 10.0.0.5 BBDO TCP 5669 Transfer of");
+    // Keys come over TCP, and the time itself over UDP.
+    assert!(row("NTP server").contains("TCP 4460,"), "{short}");
+    assert!(short.contains("UDP 123"), "{short}");
+    assert!(!short.contains("poller.bbdo") && !short.contains("from --central"), "{short}");
+    let long = plan(&["--verbose"]);
+    assert!(long.contains("\n      poller.bbdo, from --central\n"), "{long}");
 }
 
 #[test]
@@ -73,18 +103,25 @@ fn a_plan_says_once_where_its_values_came_from() {
         "ntp.example:1123",
         "--only",
         "poller.bbdo,poller.ntp,poller.trap,poller.smtp",
+        "--verbose",
     ]);
     insta::assert_snapshot!(ended.quietly(0).stdout, @r"
     plan · poller · profile i-vertix · before installation · nothing was sent
     flow table version 3 of 2026-11-29, after i-Vertix 24.10, Centreon 24.10
 
-      FLOW         TARGET       PLAN
-      poller.ntp   ntp.example  ntp 1123/udp
-                   from --ntp
-      poller.smtp               not checked: no target; give --smtp HOST
-      poller.bbdo  10.0.0.5     bbdo 5670/tcp
-                   target from --central, port from --port
-      poller.trap  this host    look who listens here on 162/udp [optional]
+      FROM    TO                      PROTOCOL   PORT      APPLICATION
+      poller  NTP server ntp.example  NTP        UDP 1123  Synchronization of the
+                                                           system clock
+          poller.ntp, from --ntp
+      poller  SMTP server             SMTP       TCP 25    Notification via email
+          not checked: no target; give --smtp HOST
+          poller.smtp
+      poller  central 10.0.0.5        BBDO       TCP 5670  Transfer of collected
+                                                           data
+          poller.bbdo, target from --central, port from --port
+      device  poller                  SNMP trap  UDP 162   Monitoring (optional)
+          look who listens here
+          poller.trap
 
       What may follow a question, at most; not with --no-trace what has a *:
       after a silence, or a port that is closed *

@@ -118,7 +118,7 @@ fn an_inventory_becomes_a_site_file_that_is_planned() {
     let mut child = plan.spawn().unwrap();
     child.stdin.take().unwrap().write_all(page.as_bytes()).unwrap();
     let plan = crate::support::wait(child).quietly(0).stdout;
-    assert!(plan.contains("poller.bbdo") && plan.contains("10.0.0.5 "), "{plan}");
+    assert!(plan.contains("BBDO") && plan.contains("10.0.0.5 "), "{plan}");
     fs::write(&inventory, json!({ "pollers": { "hosts": ["p1"] } }).to_string()).unwrap();
     let refused = preflight(&["init", "--from-inventory", inventory.to_str().unwrap()]);
     assert_eq!(refused.code, Some(2));

@@ -29,11 +29,18 @@ pub(crate) fn is_inert(page: &str) {
 pub(crate) fn is_aligned(page: &str) {
     let mut tables = 0;
     let mut lines = page.lines();
-    while let Some(head) = lines.by_ref().find(|line| line.trim_start().starts_with("FLOW")) {
+    let is_head =
+        |line: &&str| ["FLOW ", "FROM "].iter().any(|it| line.trim_start().starts_with(it));
+    while let Some(head) = lines.by_ref().find(is_head) {
         tables += 1;
-        let titles = ["TARGET", "RESULT", "PLAN"];
-        let starts: Vec<usize> = titles.iter().filter_map(|title| head.find(title)).collect();
-        assert_eq!(starts.len(), 2, "{head}");
+        let titles: &[&str] = if head.contains("FROM ") {
+            &[" TO ", "PROTOCOL", "PORT", "APPLICATION"]
+        } else {
+            &["TARGET", "RESULT"]
+        };
+        let start = |title: &&str| Some(head.find(title)? + usize::from(title.starts_with(' ')));
+        let starts: Vec<usize> = titles.iter().filter_map(start).collect();
+        assert_eq!(starts.len(), titles.len(), "{head}");
         let mut is_fact = false;
         for line in lines.by_ref().take_while(|line| !line.is_empty()) {
             // With --verbose, facts stand below a row, from the sixth column on, and below them what they go on with.

@@ -5,9 +5,12 @@ use crate::site::discover::At;
 
 fn line(target: &str, said_by: &[&str]) -> PlannedLine {
     PlannedLine {
-        flow: "poller.http".to_owned(),
-        target: target.to_owned(),
-        what: "https 443/tcp".to_owned(),
+        from: "poller".to_owned(),
+        to: ("Internet".to_owned(), target.to_owned()),
+        protocol: "HTTPS".to_owned(),
+        port: "TCP 443".to_owned(),
+        application: "System updates".to_owned(),
+        notes: Vec::new(),
         said_by: said_by.iter().map(|clause| (*clause).to_owned()).collect(),
     }
 }
@@ -33,18 +36,22 @@ fn a_path_is_broken_only_when_it_fits_no_line() {
         line("10.0.0.8", &[&longer]),
     ]);
     insta::assert_snapshot!(page, @r"
-    FLOW         TARGET    PLAN
-    poller.http  10.0.0.5  https 443/tcp
-                 from /etc/hosts:1
-    poller.http  10.0.0.6  https 443/tcp
-                 target from /etc/somewhere/a:1
-                 port from /etc/somewhere/else:2
-    poller.http  10.0.0.7  https 443/tcp
-      from /aaaaaaaaaaaaaaaaaaaa/bbbbbbbbbbbbbbbbbbbbbbbb:7
-    poller.http  10.0.0.8  https 443/tcp
-      from
-      /cccccccccccccccccccc/dddddddddddddddddddddddddddddddddd
-      dddddddddddddddddddddddddd:7
+    FROM    TO                 PROTOCOL  PORT     APPLICATION
+    poller  Internet 10.0.0.5  HTTPS     TCP 443  System
+                                                  updates
+        from /etc/hosts:1
+    poller  Internet 10.0.0.6  HTTPS     TCP 443  System
+                                                  updates
+        target from /etc/somewhere/a:1
+        port from /etc/somewhere/else:2
+    poller  Internet 10.0.0.7  HTTPS     TCP 443  System
+                                                  updates
+        from /aaaaaaaaaaaaaaaaaaaa/bbbbbbbbbbbbbbbbbbbbbbbb:7
+    poller  Internet 10.0.0.8  HTTPS     TCP 443  System
+                                                  updates
+    from
+    /cccccccccccccccccccc/dddddddddddddddddddddddddddddddddddd
+    dddddddddddddddddddddddd:7
     ");
 }
 
@@ -52,13 +59,14 @@ fn a_path_is_broken_only_when_it_fits_no_line() {
 fn a_long_url_has_its_line_and_moves_no_plan() {
     let url = "https://packages.example/apt-standard-24.10-stable/dists/bookworm/InRelease";
     insta::assert_snapshot!(page(&[line("10.0.0.5", &[]), line(url, &["from --http"])]), @r"
-    FLOW         TARGET    PLAN
-    poller.http  10.0.0.5  https 443/tcp
-    poller.http  https://packages.example/
-                 apt-standard-24.10-stable/dists/bookworm/
-                 InRelease
-                           https 443/tcp
-                 from --http
+    FROM    TO                 PROTOCOL  PORT     APPLICATION
+    poller  Internet 10.0.0.5  HTTPS     TCP 443  System
+                                                  updates
+    poller  Internet           HTTPS     TCP 443  System
+                                                  updates
+        https://packages.example/apt-standard-24.10-stable/
+        dists/bookworm/InRelease
+        from --http
     ");
 }
 

@@ -14,7 +14,10 @@ use serde::{Deserialize, Serialize};
 use wildmatch::WildMatchPattern;
 
 pub(crate) use crate::catalogue::Phase;
-use crate::catalogue::{Asker, Catalogue, Flow, Identity, Mode, Party, Role, Until, Way, service};
+use crate::catalogue::{
+    Asker, Catalogue, Flow, Identity, Mode, Party, Role, Until, Way, afterwards, in_transports,
+    protocols, service, title,
+};
 use crate::site::discover::Note;
 use crate::site::mistake::Mistake;
 use crate::site::{Exempt, Family, Find, Origin, Place, Site, Sourced, Target};
@@ -117,6 +120,9 @@ pub(crate) struct Step {
     pub(crate) until: Option<Until>,
     /// What breaks without it.
     pub(crate) why: String,
+    /// How the flow table itself writes the row; none: it is of no table.
+    #[serde(skip)]
+    pub(crate) row: Option<TableRow>,
     /// What to run on the far side when nothing listens there.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub(crate) look_at: String,
@@ -129,6 +135,24 @@ pub(crate) struct Step {
     /// What will be done.
     #[serde(flatten)]
     pub(crate) action: Action,
+}
+
+/// What a flow table says of a row, whoever its targets are.
+#[derive(Clone, Debug)]
+pub(crate) struct TableRow {
+    protocols: String,
+    ports: String,
+    application: Option<String>,
+}
+
+impl From<&Flow> for TableRow {
+    fn from(flow: &Flow) -> Self {
+        Self {
+            protocols: flow.protocols(),
+            ports: flow.ports(),
+            application: flow.application.clone(),
+        }
+    }
 }
 
 /// Seen from this machine.
@@ -266,9 +290,7 @@ impl fmt::Display for SkipReason {
                 write!(out, "not in use: {} ({origin})", mode.clause())
             }
             Self::NotThisMachine { ways } => {
-                let ports =
-                    ways.iter().map(|way| format!("{}/{}", way.port, way.transports_in_short()));
-                let ports = ports.collect::<Vec<_>>().join(" or ");
+                let ports = ways.iter().map(Asked::entrance).collect::<Vec<_>>().join(" or ");
                 write!(out, "only that machine itself can look who listens on {ports}")
             }
             Self::OwnOfThatMachine => {
@@ -314,6 +336,28 @@ pub(crate) fn plan(catalogue: &Catalogue, site: &Site, settings: &Settings) -> P
 }
 
 impl Step {
+    /// What is spoken: of a step that asks nobody, as the flow table says.
+    pub(crate) fn protocols(&self) -> String {
+        match &self.action {
+            Action::Ask(question) => question.protocols(),
+            _ => self.row.as_ref().map_or_else(String::new, |row| row.protocols.clone()),
+        }
+    }
+
+    /// `TCP 389, 636`: of a step that asks nobody, as the flow table says.
+    pub(crate) fn ports(&self) -> String {
+        match &self.action {
+            Action::Ask(question) => question.ports(),
+            _ => self.row.as_ref().map_or_else(String::new, |row| row.ports.clone()),
+        }
+    }
+
+    /// What it is for, in the words of the vendor's own table where there are some.
+    pub(crate) fn application(&self) -> &str {
+        let row = self.row.as_ref().and_then(|row| row.application.as_deref());
+        row.unwrap_or(self.why.trim_end_matches('.'))
+    }
+
     /// May a closed port be closed in this phase, since what listens there is still to come?
     pub(crate) fn may_wait(&self, phase: Phase) -> bool {
         phase == Phase::Before && self.until.is_some()
@@ -321,6 +365,24 @@ impl Step {
 }
 
 impl Question {
+    /// `LDAP, LDAPS`, in the order of the ports.
+    pub(crate) fn protocols(&self) -> String {
+        protocols(self.sorted().iter().map(|way| title(way.protocol)))
+    }
+
+    /// `TCP 389, 636`, with where the conversation goes on.
+    pub(crate) fn ports(&self) -> String {
+        let ways = self.sorted();
+        let own = ways.iter().map(|way| (way.transport, way.port.to_string()));
+        in_transports(own.chain(ways.iter().filter_map(|way| afterwards(way.probe.service()))))
+    }
+
+    fn sorted(&self) -> Vec<&Asked> {
+        let mut ways: Vec<&Asked> = self.ways.iter().collect();
+        ways.sort_by_key(|way| way.port);
+        ways
+    }
+
     /// Is somebody else asked for the target than its own host?
     pub(crate) fn is_behind_proxy(&self) -> bool {
         let has_proxy =
@@ -335,6 +397,12 @@ impl Asked {
         let both = self.probe.service().transports();
         // The listener that stands for a service is looked at over that service's own.
         if both.contains(&self.transport) { both } else { std::slice::from_ref(&self.transport) }
+    }
+
+    /// `443/tcp`, or `icmp` alone.
+    pub(crate) fn entrance(&self) -> String {
+        let over = self.transports_in_short();
+        if self.transport.has_ports() { format!("{}/{over}", self.port) } else { over }
     }
 
     /// `tcp`, `udp`, or `udp,tcp`.

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 
 use super::{
     Action, Asked, Catalogue, Direction, Flow, Mode, Origin, Party, Phase, Place, Question, Role,
-    Settings, Site, SkipReason, Sourced, Step, Target, Vpn, Way, matches, service,
+    Settings, Site, SkipReason, Sourced, Step, TableRow, Target, Vpn, Way, matches, service,
 };
 use crate::catalogue::PARTIES;
 use crate::site::discover::facts::TimeClient;
@@ -285,6 +285,7 @@ impl Planner<'_> {
             required: flow.required,
             until: flow.until,
             why: flow.why.clone(),
+            row: Some(TableRow::from(flow)),
             look_at: flow.look_at.clone(),
             through_vpn: vpn.map(|vpn| vpn.gateway),
             group: None,
@@ -436,7 +437,13 @@ impl Planner<'_> {
             Probe::Ntp(_) => Probe::Ntp(self.time()),
             Probe::Nts(_) => {
                 let own = target.nts.clone().unwrap_or_default();
-                Probe::Nts(nts::Probe { time: self.time(), port: own.port, trust: own.trust })
+                let names = self.site.names.clone();
+                Probe::Nts(nts::Probe {
+                    time: self.time(),
+                    port: own.port,
+                    trust: own.trust,
+                    names,
+                })
             }
             Probe::Dns(_) => Probe::Dns(dns::Probe { names: self.names.clone() }),
             Probe::Smtp(probe) => {
@@ -562,6 +569,7 @@ impl Planner<'_> {
             required: custom.required,
             until: custom.until,
             why: custom.why.clone(),
+            row: None,
             look_at: String::new(),
             through_vpn: None,
             group: None,
@@ -582,6 +590,7 @@ impl Planner<'_> {
             required: mistake.is_failure(),
             until: None,
             why: mistake.why().to_owned(),
+            row: None,
             look_at: String::new(),
             through_vpn: None,
             group: None,

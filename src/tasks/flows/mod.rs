@@ -11,10 +11,9 @@ mod tests;
 
 use std::io;
 
-use preflight_checks::Transport;
 use serde::Serialize;
 
-use crate::catalogue::{Catalogue, Flow, Identity, Party, Role, Way};
+use crate::catalogue::{Catalogue, Flow, Identity, Party, Role};
 use crate::console::output::OutputFormat;
 use crate::report::Canvas;
 use crate::report::escape::{csv, markdown};
@@ -175,17 +174,13 @@ fn section(flow: &Flow, catalogue: &Catalogue) -> String {
 
 impl Requirement {
     fn new(flow: &Flow) -> Self {
-        let mut ways: Vec<&Way> = flow.ways.iter().collect();
-        ways.sort_by_key(|way| way.port);
-        let mut protocols: Vec<&str> = ways.iter().map(|way| way.service.title).collect();
-        protocols.dedup();
         let why = flow.why.trim_end_matches('.').to_owned();
         Self {
             flow: flow.id.get_ref().clone(),
             from: flow.from.title().to_owned(),
             to: flow.to.title().to_owned(),
-            protocol: protocols.join(", "),
-            port: ports(&ways),
+            protocol: flow.protocols(),
+            port: flow.ports(),
             application: flow.application.clone().unwrap_or(why),
             needed: needed(flow),
         }
@@ -194,26 +189,6 @@ impl Requirement {
     fn cells(&self) -> [&str; 6] {
         [&self.from, &self.to, &self.protocol, &self.port, &self.application, &self.needed]
     }
-}
-
-/// `TCP 80, 443`; over UDP and TCP `UDP 53, TCP 53`.
-fn ports(ways: &[&Way]) -> String {
-    // The first decides; a second one is used when an answer is too large for it.
-    let transport = |way: &&Way| way.service.transports().first().copied();
-    in_transports(ways.iter().filter_map(|way| Some((transport(way)?, way.ports()))))
-}
-
-fn in_transports(ports: impl Iterator<Item = (Transport, String)>) -> String {
-    let mut by_transport: Vec<(String, Vec<String>)> = Vec::new();
-    for (transport, port) in ports {
-        let name = transport.to_string();
-        match by_transport.iter_mut().find(|(known, _)| *known == name) {
-            Some((_, known)) => known.push(port),
-            None => by_transport.push((name, vec![port])),
-        }
-    }
-    let written = |(name, known): (String, Vec<String>)| format!("{name} {}", known.join(", "));
-    by_transport.into_iter().map(written).collect::<Vec<_>>().join(", ")
 }
 
 /// Always, or when?

@@ -1,8 +1,8 @@
 //! The same document with the machines and servers of a site: who they are, and where.
 
-use super::{Requirement, Requirements, Section, in_transports, section, sections_of};
-use crate::catalogue::{Catalogue, Flow, title};
-use crate::run::plan::{Action, Asked, Direction, Plan, SkipReason, Step};
+use super::{Requirement, Requirements, Section, section, sections_of};
+use crate::catalogue::{Catalogue, Flow};
+use crate::run::plan::{Action, Direction, Plan, SkipReason, Step};
 
 /// Over the rows of the user's own.
 const OWN: &str = "Checks of your own";
@@ -48,22 +48,13 @@ fn row(catalogue: &Catalogue, machine: &Planned, step: &Step) -> Option<(String,
         Direction::Inbound if step.from.role().is_none() => (step.from.title().to_owned(), this),
         Direction::Inbound | Direction::Local => return None,
     };
-    let (protocol, port) = match (&step.action, flow) {
-        (Action::Ask(question), _) => (protocols(&question.ways), ports(&question.ways)),
-        (_, Some(flow)) => {
-            let row = Requirement::new(flow);
-            (row.protocol, row.port)
-        }
-        (_, None) => return None,
-    };
-    let why = step.why.trim_end_matches('.').to_owned();
     let requirement = Requirement {
         flow: step.flow.clone(),
         from,
         to,
-        protocol,
-        port,
-        application: flow.and_then(|flow| flow.application.clone()).unwrap_or(why),
+        protocol: step.protocols(),
+        port: step.ports(),
+        application: step.application().to_owned(),
         needed: if step.required { "yes" } else { "optional" }.to_owned(),
     };
     let heading = |flow: &Flow| section(flow, catalogue);
@@ -83,7 +74,13 @@ impl Planned {
 
 /// Whom a step goes to: `NTP server 10.0.0.3`; none: it is not in use.
 fn peer(step: &Step) -> Option<String> {
-    let kind = step.to.title();
+    // Of the reader's own checks the protocol says what kind of peer it is.
+    let Some(kind) = step.row.as_ref().map(|_| step.to.title()) else {
+        return match &step.action {
+            Action::Ask(question) => Some(question.target.clone()),
+            Action::Skip(_) | Action::Found(_) => None,
+        };
+    };
     match &step.action {
         Action::Ask(question) if question.is_behind_proxy() => {
             Some(format!("{kind} {} through {}", question.target, question.host))
@@ -92,18 +89,4 @@ fn peer(step: &Step) -> Option<String> {
         Action::Skip(SkipReason::NoTarget { flag }) => Some(format!("{kind} (none named: {flag})")),
         Action::Skip(_) | Action::Found(_) => None,
     }
-}
-
-fn protocols(ways: &[Asked]) -> String {
-    let mut ways: Vec<&Asked> = ways.iter().collect();
-    ways.sort_by_key(|way| way.port);
-    let mut titles: Vec<&str> = ways.iter().map(|way| title(way.protocol)).collect();
-    titles.dedup();
-    titles.join(", ")
-}
-
-fn ports(ways: &[Asked]) -> String {
-    let mut ways: Vec<&Asked> = ways.iter().collect();
-    ways.sort_by_key(|way| way.port);
-    in_transports(ways.iter().map(|way| (way.transport, way.port.to_string())))
 }

@@ -29,7 +29,7 @@ fn run(tree: &Tree, arguments: &[&str]) -> (Option<i32>, String) {
 
 /// The plan of a machine whose role its own files say.
 fn plan(name: &str) -> String {
-    let (code, text) = run(&Tree::of(name), &["plan"]);
+    let (code, text) = run(&Tree::of(name), &["plan", "--verbose"]);
     assert_eq!(code, Some(0), "{name}: {text}");
     text
 }
@@ -60,7 +60,8 @@ fn a_bare_machine_knows_half_of_its_targets() {
         let (code, text) = run(&tree, &["plan"]);
         assert_eq!(code, Some(2), "{text}");
         assert!(text.starts_with("preflight: --role: what is this machine?"), "{text}");
-        let (code, text) = run(&tree, &["plan", "--role", "poller", "--central", "10.0.0.5"]);
+        let (code, text) =
+            run(&tree, &["plan", "--role", "poller", "--central", "10.0.0.5", "--verbose"]);
         assert_eq!(code, Some(0), "{text}");
         insta::assert_snapshot!(format!("plan of {name}"), text);
     }
@@ -172,7 +173,7 @@ fn the_word_that_takes_a_repository_past_the_proxy_is_shown() {
     let variables = "https_proxy=http://proxy.corp.example:3128\nno_proxy=.almalinux.example\n";
     std::fs::write(tree.path().join("etc/environment"), variables).unwrap();
     let (_, text) =
-        run(&tree, &["plan", "--profile", "centreon", "--only", "poller.http,poller.proxy"]);
+        run(&tree, &["plan", "--profile", "centreon", "--only", "poller.http,poller.proxy", "-v"]);
     for part in [
         "no proxy: .almalinux.example in /etc/environment:2",
         "proxy from /etc/environment:1",

@@ -238,8 +238,8 @@ fn traps_arrive_at_the_port_that_a_rule_hands_on() {
     assert_eq!(machine.values("traps arrive at"), ["port 162 /etc/nftables.conf:1"]);
     assert_eq!(machine.notes("/etc/snmp"), [""; 0]);
     let (_, text) =
-        run(&Tree::with(&files), &["plan", "--role", "poller", "--only", "poller.trap"]);
-    assert!(text.contains("162/udp") && text.contains("/etc/nftables.conf:1"), "{text}");
+        run(&Tree::with(&files), &["plan", "--role", "poller", "--only", "poller.trap", "-v"]);
+    assert!(text.contains("UDP 162") && text.contains("/etc/nftables.conf:1"), "{text}");
     let alone = Discovered::of(&[snmptrapd]).notes("/etc/snmp");
     assert!(alone[0].contains("no rule in the files hands them on to 1162"), "{alone:?}");
 }

@@ -38,6 +38,8 @@ pub struct Probe {
     pub port: Option<u16>,
     /// Whom this one client trusts; none: as every other service.
     pub trust: Option<Trust>,
+    /// What a time server's name is found with that the records give; none: as this host finds names.
+    pub names: Option<Naming>,
 }
 
 impl Probe {
@@ -104,7 +106,8 @@ impl Probe {
             let address = SocketAddr::new(own.address.ip(), port);
             return Ok(Peer { address, ..own.clone() });
         };
-        let found = resolve(host, &Naming::here(), ask.deadline.within(RESOLVE)).await?.addresses;
+        let names = self.names.clone().unwrap_or_else(Naming::here);
+        let found = resolve(host, &names, ask.deadline.within(RESOLVE)).await?.addresses;
         let alike = |address: &&IpAddr| address.is_ipv4() == own.address.is_ipv4();
         let address = found.iter().find(alike).or(found.first()).copied();
         let address = SocketAddr::new(address.unwrap_or(own.address.ip()), port);
