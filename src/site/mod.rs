@@ -146,9 +146,23 @@ impl Site {
     /// those outputs in a run, and those of certificates that a time client trusts.
     pub(crate) fn link(&mut self, opening: Option<Opening<'_>>) {
         if let Some(opening) = &opening {
-            let all = self.targets.values_mut().flatten();
-            for nts in all.filter_map(|target| target.nts.as_mut()) {
-                nts.open(&self.trust, opening.found);
+            let mut unread = Vec::new();
+            for target in self.targets.values_mut().flatten() {
+                let Some(nts) = &mut target.nts else { continue };
+                // What a person names is a file of this machine's.
+                let (read, at) = match &target.origin {
+                    Origin::File(at) => (opening.found, at.clone()),
+                    Origin::SiteFile(at) => (opening.given, at.clone()),
+                    other => (opening.given, At::file(&other.to_string())),
+                };
+                nts.open(&self.trust, read, |reason| {
+                    unread.push(Note { at: at.clone(), reason, missing: TRUSTED_BY_NTS });
+                });
+            }
+            for note in unread {
+                if !self.notes.contains(&note) {
+                    self.notes.push(note);
+                }
             }
         }
         let above = |party: &Party| party.is(Role::Central) || party.is(Role::Remote);
@@ -356,22 +370,33 @@ pub(crate) struct Nts {
 impl Nts {
     /// Makes its trust from what `read` finds in its files, beside what everybody here trusts.
     ///
-    /// A file that cannot be read leaves the usual trust alone.
-    fn open(&mut self, usual: &Trust, read: &Reading<'_>) {
+    /// A file that cannot be read leaves the usual trust alone, and is told.
+    fn open(&mut self, usual: &Trust, read: &Reading<'_>, mut tell: impl FnMut(String)) {
         if self.trusted.is_empty() && !self.only_these {
             return;
         }
-        let certificates = |file: &String| {
-            let pem = read(file).ok()?;
-            Trust::certificates(pem.expose_secret().as_bytes()).ok()
+        let mut certificates = |file: &String| {
+            let found = read(file).map_err(|why| why.to_string());
+            let found = found.and_then(|pem| Trust::certificates(pem.expose_secret().as_bytes()));
+            found.map_err(|why| tell(format!("{file}: {why}"))).ok()
         };
-        let found: Option<Vec<_>> = self.trusted.iter().map(certificates).collect();
+        let found: Vec<_> = self.trusted.iter().map(&mut certificates).collect();
+        let found: Option<Vec<_>> = found.into_iter().collect();
         self.trust = found
             .map(Vec::into_iter)
             .map(Iterator::flatten)
             .map(|found| if self.only_these { Trust::only(found) } else { usual.with(found) });
     }
+
+    /// Is there anything of it that the server's place does not say?
+    pub(crate) fn is_special(&self) -> bool {
+        self.port.is_some() || !self.trusted.is_empty() || self.only_these
+    }
 }
+
+/// What is missing where its files of certificates cannot be read.
+const TRUSTED_BY_NTS: &str =
+    "whom its time client trusts for NTS; the system's certificates are taken";
 
 /// A word that takes a URL past the proxy.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -445,5 +470,39 @@ impl Target {
             nts: None,
             group: None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::site::discover::Unread;
+
+    /// What is noted when the files of a client of NTS say this, and whether it still trusts by them.
+    fn opened(content: Result<&str, Unread>) -> (Vec<String>, bool) {
+        let mut site = Site::of(Role::Poller, Trust::only([]));
+        let nts = Nts { trusted: vec!["/etc/own.pem".to_owned()], ..Nts::default() };
+        let at = At { line: Some(3), ..At::file("/etc/chrony.conf") };
+        let place: Place = "time.example".parse().unwrap();
+        let target = Target { nts: Some(nts), ..Target::new(place, Origin::File(at)) };
+        let ntp = Party("ntp".to_owned());
+        site.targets.insert(ntp.clone(), vec![target.clone(), target]);
+        let given = |_: &str| -> Result<SecretString, Unread> { panic!("no person named it") };
+        let found = |_: &str| content.clone().map(SecretString::from);
+        site.link(Some(Opening { given: &given, found: &found }));
+        let told = site.notes.iter().map(|note| format!("{}: {}", note.at, note.reason)).collect();
+        (
+            told,
+            site.targets(&ntp)
+                .iter()
+                .all(|target| target.nts.as_ref().is_some_and(|nts| nts.trust.is_some())),
+        )
+    }
+
+    #[test]
+    fn a_file_of_certificates_that_cannot_be_read_is_told_once_and_the_usual_trust_stays() {
+        let denied = "/etc/chrony.conf:3: /etc/own.pem: permission denied; run as root, or as a user of its group";
+        assert_eq!(opened(Err(Unread::Denied)), (vec![denied.to_owned()], false));
+        assert_eq!(opened(Ok("")), (Vec::new(), true));
     }
 }

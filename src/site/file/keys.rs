@@ -169,6 +169,14 @@ pub(super) const SERVER: &[Key] = &[
         Shape::Other(way),
         "The proxy to this server alone; false: straight, though there is one.",
     ),
+    key("nts", Shape::Table(NTS), "How keys for the time are taken from it, with protocol nts."),
+];
+
+/// `nts` of a server.
+pub(super) const NTS: &[Key] = &[
+    key("port", Shape::A("port"), "The time server's UDP port, where the key server names none."),
+    key("trusted", Shape::Texts, "The files of certificates that its client trusts."),
+    key("only_trusted", Shape::Boolean, "true: those and not the system's too."),
 ];
 
 /// A monitored host that is a table.

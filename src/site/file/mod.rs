@@ -22,7 +22,7 @@ use toml::de::DeTable;
 
 use super::discover::At;
 use super::output::BrokerOutput;
-use super::{Custom, Find, Place};
+use super::{Custom, Find, Nts, Place};
 use crate::catalogue::{Broken, Mode, Role};
 use secret::{Login, Snmp};
 use walk::Source;
@@ -62,6 +62,8 @@ struct Server {
     find: Find,
     /// Its own way: through this proxy, or straight.
     proxy: Option<Spanned<Option<url::Url>>>,
+    /// How keys for the time are taken from it (NTS).
+    nts: Option<Nts>,
     /// The name of the credentials it is read with.
     snmp: Option<Spanned<String>>,
     /// Where the part of its URL stands that is a secret.

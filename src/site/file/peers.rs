@@ -134,7 +134,8 @@ impl SiteFile {
             origin: self.origin(way),
         };
         Target {
-            speaks: server.protocol,
+            speaks: server.protocol.or(server.nts.as_ref().map(|_| "nts")),
+            nts: server.nts.clone(),
             find: server.find,
             route: server.proxy.as_ref().map(straight_or_not),
             ..Target::new(server.place.get_ref().clone(), self.origin(&server.place))

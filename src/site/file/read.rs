@@ -8,7 +8,8 @@ use toml::Spanned;
 use toml::de::DeTable;
 
 use super::keys::{
-    BBDO_TLS, CHECK, CREDENTIALS, DEVICE, HOST, Key, LINKS, LISTENERS, MACHINE, SECTIONS, SERVER,
+    BBDO_TLS, CHECK, CREDENTIALS, DEVICE, HOST, Key, LINKS, LISTENERS, MACHINE, NTS, SECTIONS,
+    SERVER,
 };
 use super::platform::platform;
 use super::secret::{LDAP, Login, LoginKeys, NSCLIENT, PROXY_LOGIN, Secret, reference, snmp};
@@ -18,7 +19,7 @@ use crate::catalogue::{Broken, Mode, Role, Until, service, service_names};
 use crate::site::discover::At;
 use crate::site::output::BrokerOutput;
 use crate::site::place::parse_proxy;
-use crate::site::{Custom, Find, Origin, Place};
+use crate::site::{Custom, Find, Nts, Origin, Place};
 
 type Result<T> = std::result::Result<T, Box<Broken>>;
 
@@ -106,9 +107,27 @@ fn server(value: Value<'_>) -> Result<Server> {
             .map("find", |value| value.one_of(&FINDS))?
             .map_or(Find::Host, Spanned::into_inner),
         proxy: table.map("proxy", way)?,
+        nts: nts(&table)?,
         secret: url_secret(&table)?,
         ..plain(place(&table)?)
     })
+}
+
+/// `nts = { port = 123, trusted = ["FILE"], only_trusted = true }`
+fn nts(server: &Table<'_>) -> Result<Option<Nts>> {
+    let Some(table) = server.table("nts")? else { return Ok(None) };
+    table.only(NTS)?;
+    if let Some(protocol) = server.value("protocol").filter(|it| it.text().ok() != Some("nts")) {
+        return Err(protocol.refuse("`nts` beside it is for a server that is asked by nts"));
+    }
+    let trusted = table.map("trusted", names)?.unwrap_or_default();
+    let only = table.map("only_trusted", |value| value.boolean())?.unwrap_or_default();
+    Ok(Some(Nts {
+        port: table.map("port", |value| value.port())?.map(Spanned::into_inner),
+        trusted: trusted.into_iter().map(Spanned::into_inner).collect(),
+        only_these: only,
+        trust: None,
+    }))
 }
 
 /// Where the secret stands that `***` in the URL stands for.
@@ -130,7 +149,15 @@ fn url_secret(table: &Table<'_>) -> Result<Option<Spanned<Secret>>> {
 }
 
 fn plain(place: Spanned<Place>) -> Server {
-    Server { place, protocol: None, find: Find::Host, proxy: None, snmp: None, secret: None }
+    Server {
+        place,
+        protocol: None,
+        find: Find::Host,
+        proxy: None,
+        nts: None,
+        snmp: None,
+        secret: None,
+    }
 }
 
 /// `host` with or without `port`, or `url`.

@@ -439,3 +439,15 @@ fn a_file_cut_off_anywhere_is_read_or_refused_with_a_place() {
         }
     }
 }
+
+#[test]
+fn keys_for_the_time_are_for_a_server_that_is_asked_by_nts() {
+    let server = |more: &str| format!("[services]\nntp = {{ host = \"x\", {more} }}\n");
+    parsed(&server("nts = { port = 1123, trusted = [\"/a.pem\"], only_trusted = true }"));
+    refused(
+        &server("protocol = \"ntp\", nts = { port = 1123 }"),
+        ":2:32: `nts` beside it is for a server that is asked by nts",
+    );
+    let (message, _) = refusal(&server("nts = { prot = 1123 }"));
+    assert!(message.contains("did you mean `port`?"), "{message}");
+}

@@ -15,7 +15,7 @@ use super::keys::LINKS;
 use super::secret::{Config, URL};
 use crate::catalogue::{Asker, Catalogue, Kept, PARTIES, Party, Role, is_service};
 use crate::site::discover::Facts;
-use crate::site::{Find, Layer, Origin, Place, Sourced, Target};
+use crate::site::{Find, Layer, Nts, Origin, Place, Sourced, Target};
 use credentials::Known;
 use page::{Page, inline, origin, quoted};
 
@@ -180,8 +180,20 @@ fn server(target: &Target) -> String {
         let way = route.value.as_ref().map(|proxy| quoted(&discreet(&proxy.url)));
         ("proxy", way.unwrap_or_else(|| "false".to_owned()))
     }));
+    more.extend(
+        target.nts.as_ref().filter(|nts| nts.is_special()).map(|nts| ("nts", keys_of(nts))),
+    );
     more.extend(url_secret(target));
     placed(&target.place, target.place.port, more)
+}
+
+/// How keys for the time are taken from it.
+fn keys_of(nts: &Nts) -> String {
+    let files: Vec<String> = nts.trusted.iter().map(|file| quoted(file)).collect();
+    let port = nts.port.filter(|port| *port != 0).map(|port| ("port", port.to_string()));
+    let files = (!files.is_empty()).then(|| ("trusted", format!("[{}]", files.join(", "))));
+    let only = nts.only_these.then(|| ("only_trusted", "true".to_owned()));
+    inline(port.into_iter().chain(files).chain(only))
 }
 
 /// Where the secret of its URL stands.

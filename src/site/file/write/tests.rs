@@ -245,6 +245,36 @@ fn every_way_of_gorgone_and_broker_is_written_so_that_it_is_planned_again() {
 }
 
 #[test]
+fn a_client_of_nts_keeps_its_own_certificates_and_the_port_of_the_time() {
+    let mut facts = basics(Role::Poller);
+    let source = |host: &str, line| {
+        let source = TimeSource::of(place(host), "chrony", at("/etc/chrony.conf", line));
+        TimeSource { nts: Some(4460), ..source }
+    };
+    let own = TimeSource {
+        trusted: vec!["/etc/chrony/own.pem".to_owned()],
+        only_trusted: true,
+        ..source("time.corp.example:1123", 5)
+    };
+    facts.time = vec![source("nts.example", 4), own];
+    let text = plans_the_same(&facts, Role::Poller);
+    for part in [
+        "{ host = \"nts.example\", port = 4460, protocol = \"nts\" }, # /etc/chrony.conf:4",
+        "{ host = \"time.corp.example\", port = 4460, protocol = \"nts\", nts = { port = 1123, trusted = [\"/etc/chrony/own.pem\"], only_trusted = true } }, # /etc/chrony.conf:5",
+    ] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    let found = join(&facts, Role::Poller);
+    let (_, said) = again(&facts, &found, Role::Poller);
+    let keys = |layer: &Layer| {
+        let all = layer.targets[&Party("ntp".to_owned())].iter();
+        let all = all.map(|target| target.nts.clone().unwrap_or_default());
+        all.map(|nts| (nts.port, nts.trusted, nts.only_these)).collect::<Vec<_>>()
+    };
+    assert_eq!(keys(&said), keys(&found));
+}
+
+#[test]
 fn a_machine_without_files_gets_a_file_of_examples() {
     for role in [Role::Central, Role::Poller, Role::Remote] {
         let text = plans_the_same(&Facts::default(), role);
