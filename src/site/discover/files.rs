@@ -225,6 +225,11 @@ impl Files {
         Ok(self.on_disk(&inside))
     }
 
+    /// Is there a folder of this name?
+    pub(super) fn is_folder(&self, path: &str) -> bool {
+        self.resolve(path).is_ok_and(|path| path.is_dir())
+    }
+
     fn on_disk(&self, inside: &[std::ffi::OsString]) -> PathBuf {
         let mut path = self.root.clone();
         path.extend(inside);

@@ -107,6 +107,25 @@ pub(super) fn by_name(
     paths.into_iter().map(|(_, path)| path).collect()
 }
 
+/// The files of each unit of systemd, in the order they are read: its own, then its drop-ins.
+pub(super) fn units(
+    files: &Files,
+    folders: &[&str],
+    suffix: &str,
+    facts: &mut Facts,
+    missing: &'static str,
+) -> Vec<Vec<String>> {
+    let own = by_name(files, folders, suffix, facts, missing);
+    let unit = |path: String| {
+        let name = path.rsplit('/').next().unwrap_or_default().to_owned();
+        let folders: Vec<String> = folders.iter().map(|one| format!("{one}/{name}.d")).collect();
+        let folders: Vec<&str> = folders.iter().map(String::as_str).collect();
+        let parts = by_name(files, &folders, ".conf", facts, missing);
+        [path].into_iter().chain(parts).collect()
+    };
+    own.into_iter().map(unit).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::testing::tree;

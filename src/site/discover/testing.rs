@@ -47,6 +47,27 @@ pub(super) fn program(name: &str) -> PathBuf {
         .unwrap_or_else(|| panic!("{name} is missing: run tests/run, which installs it"))
 }
 
+/// The settings of a section that a daemon of systemd knows: in its program each stands as
+/// `Section.Setting`.
+///
+/// # Panics
+///
+/// When the program is not there.
+pub(super) fn settings_of(daemon: &str, section: &str) -> Vec<String> {
+    let search = std::env::var("PATH").unwrap_or_default();
+    // Where tests/run unpacks what is not installed, or the machine's own.
+    let unpacked = std::env::split_paths(&search).map(|folder| folder.join("../../lib/systemd"));
+    let folders = unpacked.chain(["/lib/systemd", "/usr/lib/systemd"].map(PathBuf::from));
+    let paths: Vec<PathBuf> = folders.map(|folder| folder.join(daemon)).collect();
+    let path = paths.iter().find(|path| path.is_file());
+    let path = path.unwrap_or_else(|| panic!("{daemon} is missing: tests/run unpacks it"));
+    let bytes = std::fs::read(path).unwrap();
+    let words = bytes.split(|&byte| byte == 0).filter_map(|word| std::str::from_utf8(word).ok());
+    let own = words.filter_map(|word| word.strip_prefix(section)?.strip_prefix('.'));
+    let is_name = |name: &&str| name.chars().all(|c| c.is_ascii_alphanumeric());
+    own.filter(is_name).map(str::to_owned).collect()
+}
+
 /// A network of its own with nothing but a loopback, on which others are listened for, and
 /// mounts of its own. What is run in it cannot reach this machine's network.
 pub(super) struct Cell {

@@ -55,6 +55,7 @@ pub(super) const CONSTRUCTS: Constructs = Constructs {
         "options no-ip6-dotint",
         "options no-reload",
         "options no-tld-query",
+        "options no_tld_query",
         "options rotate",
         "options single-request",
         "options single-request-reopen",
@@ -105,7 +106,10 @@ fn behind_forwarder(files: &Files, facts: &mut Facts) {
     let Some(at) = facts.names.iter().find(own).map(|server| At::file(&server.at.file)) else {
         return;
     };
-    let asked = forwarders::read(files, facts);
+    let mut asked = forwarders::read(files, facts);
+    if asked.is_empty() && network::has_dnsmasq(files, facts) {
+        asked = network::read(files, facts);
+    }
     if asked.is_empty() && !files.is_here() {
         let reason = "it names a resolver of that machine, and no file says whom that one asks";
         facts.note(at, reason, MISSING);
@@ -250,6 +254,7 @@ fn is_interface(zone: &str) -> bool {
 mod tests {
     use proptest::prelude::*;
 
+    use super::super::constructs::Reading;
     use super::super::testing::{every_beginning, hostile, text, tree};
     use super::*;
 
@@ -279,6 +284,29 @@ mod tests {
         let names = facts.names.iter().map(|name| format!("{} {}", name.value.host, name.at));
         let notes = facts.notes.iter().map(|note| format!("{}: {}", note.at, note.reason));
         (names.collect(), notes.collect())
+    }
+
+    /// glibc has its options in a table of 32 bytes each: a name of at most 21 letters, its length
+    /// and a flag (`resolv/res_init.c`).
+    #[test]
+    fn each_option_that_glibc_has_was_decided() {
+        let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+        let mut paths = maps.lines().filter_map(|line| line.split_whitespace().nth(5));
+        let libc = paths.find(|path| path.contains("/libc.so.6")).unwrap();
+        let bytes = std::fs::read(libc).unwrap();
+        let first = b"rotate\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0";
+        let begin = bytes.windows(first.len()).position(|some| some == first).unwrap();
+        let name = |entry: &[u8]| {
+            let length = usize::from(entry[22]);
+            let name = std::str::from_utf8(entry.get(..length)?).ok()?.to_owned();
+            (length > 0 && entry[length..22].iter().all(|byte| *byte == 0)).then_some(name)
+        };
+        let names: Vec<String> = bytes[begin..].chunks_exact(32).map_while(name).collect();
+        assert!(names.contains(&"use-vc".to_owned()) && names.len() > 8, "{names:?}");
+        let options = names.iter().map(|name| format!("options {name}"));
+        let is_open = |name: &String| CONSTRUCTS.reading(name) == Reading::Unknown;
+        let open: Vec<String> = options.filter(is_open).collect();
+        assert!(open.is_empty(), "{open:?}");
     }
 
     #[test]

@@ -8,9 +8,11 @@
 //! Reference: resolved.conf(5), systemd.network(5), netplan(5), nm-settings-keyfile(5),
 //! interfaces(5) with resolvconf(8).
 
+use std::net::Ipv6Addr;
+
 use super::super::constructs::Constructs;
 use super::super::facts::Read;
-use super::super::include::{by_name, list};
+use super::super::include::{by_name, glob, list, units};
 use super::super::lines::{Continued, ini, words};
 use super::super::tree::Node;
 use super::super::{At, Facts, Files, Text, Unread};
@@ -27,10 +29,14 @@ const RESOLVED_PARTS: [&str; 4] = [
 const NETWORKD: [&str; 3] =
     ["/etc/systemd/network", "/run/systemd/network", "/usr/lib/systemd/network"];
 const NETPLAN: [&str; 3] = ["/run/netplan", "/etc/netplan", "/lib/netplan"];
-const NETWORK_MANAGER: [&str; 2] =
-    ["/etc/NetworkManager/system-connections", "/run/NetworkManager/system-connections"];
+const NETWORK_MANAGER: [&str; 3] = [
+    "/etc/NetworkManager/system-connections",
+    "/run/NetworkManager/system-connections",
+    "/usr/lib/NetworkManager/system-connections",
+];
 const NETWORK_MANAGER_CONF: &str = "/etc/NetworkManager/NetworkManager.conf";
-const NETWORK_MANAGER_PARTS: &str = "/etc/NetworkManager/conf.d";
+const NETWORK_MANAGER_PARTS: [&str; 3] =
+    ["/etc/NetworkManager/conf.d", "/run/NetworkManager/conf.d", "/usr/lib/NetworkManager/conf.d"];
 const SCRIPTS: &str = "/etc/sysconfig/network-scripts";
 const INTERFACES: &str = "/etc/network/interfaces";
 /// What ISC's client of DHCP makes of the answer.
@@ -42,6 +48,10 @@ const RESOLVCONF: [&str; 3] = [
     "/etc/resolvconf/resolv.conf.d/tail",
 ];
 const INTERFACES_PARTS: &str = "/etc/network/interfaces.d";
+/// Files of ifupdown that are read.
+const MOST_SOURCED: usize = 64;
+/// SUSE's servers for all interfaces.
+const NETCONFIG: &str = "/etc/sysconfig/network/config";
 /// Of systemd-resolved and, for one interface, of systemd-networkd.
 pub(in crate::site::discover) const RESOLVED_CONSTRUCTS: Constructs = Constructs {
     program: "systemd-resolved",
@@ -78,18 +88,14 @@ pub(super) fn read(files: &Files, facts: &mut Facts) -> Vec<Read<Place>> {
     for text in texts([RESOLVED.to_owned()].into_iter().chain(parts), files, facts) {
         found.of_resolved(&text, facts);
     }
-    let conf = list(files, NETWORK_MANAGER_PARTS, ".conf", facts, MISSING);
-    let conf = [NETWORK_MANAGER_CONF.to_owned()].into_iter().chain(conf);
-    for text in texts(conf, files, facts) {
-        found.of_ini(
-            &text,
-            |section, key| section.starts_with("global-dns-domain") && key == "servers",
-            facts,
-        );
-    }
-    for text in texts(by_name(files, &NETWORKD, ".network", facts, MISSING), files, facts) {
-        found.of_ini(&text, |section, key| section == "Network" && key == "DNS", facts);
-        found.asks_dhcp(&text, "Network", "DHCP", &["yes", "ipv4", "ipv6", "true"]);
+    let network_manager = conf_of_network_manager(files, facts);
+    let is_global = found.of_global_dns(&network_manager, facts);
+    for unit in units(files, &NETWORKD, ".network", facts, MISSING) {
+        let from = found.servers.len();
+        for text in texts(unit, files, facts) {
+            found.of_networkd(&text, from, facts);
+            found.asks_dhcp(&text, "Network", "DHCP", &["yes", "ipv4", "ipv6", "true"]);
+        }
     }
     for text in texts(by_name(files, &NETPLAN, ".yaml", facts, MISSING), files, facts) {
         if let Some(tree) = facts.yaml(&text, MISSING) {
@@ -99,21 +105,33 @@ pub(super) fn read(files: &Files, facts: &mut Facts) -> Vec<Read<Place>> {
     for text in
         texts(by_name(files, &NETWORK_MANAGER, ".nmconnection", facts, MISSING), files, facts)
     {
-        found.of_ini(
-            &text,
-            |section, key| matches!(section, "ipv4" | "ipv6") && key == "dns",
-            facts,
-        );
-        found.asks_dhcp(&text, "ipv4", "method", &["auto"]);
+        // What stands for all connections goes before what each has.
+        if !is_global {
+            found.of_connection(&text, facts);
+            found.asks_dhcp(&text, "ipv4", "method", &["auto"]);
+        }
     }
     let mut scripts = list(files, SCRIPTS, "", facts, MISSING);
     scripts.retain(|path| path.rsplit('/').next().is_some_and(|name| name.starts_with("ifcfg-")));
     for text in texts(scripts, files, facts) {
         found.of_script(&text, facts);
     }
-    let parts = list(files, INTERFACES_PARTS, "", facts, MISSING);
-    for text in texts([INTERFACES.to_owned()].into_iter().chain(parts), files, facts) {
-        found.of_interfaces(&text, facts);
+    let mut interfaces = vec![INTERFACES.to_owned()];
+    interfaces.extend(list(files, INTERFACES_PARTS, "", facts, MISSING));
+    let mut next = 0;
+    while let Some(path) = interfaces.get(next).cloned() {
+        next += 1;
+        for text in texts([path], files, facts) {
+            let sourced = found.of_interfaces(&text, files, facts);
+            for path in sourced.into_iter().take(MOST_SOURCED) {
+                if interfaces.len() < MOST_SOURCED && !interfaces.contains(&path) {
+                    interfaces.push(path);
+                }
+            }
+        }
+    }
+    for text in texts([NETCONFIG.to_owned()], files, facts) {
+        found.of_netconfig(&text, facts);
     }
     for text in texts(DHCLIENT.map(str::to_owned), files, facts) {
         found.of_dhclient(&text, facts);
@@ -171,6 +189,32 @@ fn texts(paths: impl IntoIterator<Item = String>, files: &Files, facts: &mut Fac
     paths.into_iter().filter_map(read).collect()
 }
 
+/// What is not written from the root is below the folder of the main file.
+fn below_network(path: &str) -> String {
+    if path.starts_with('/') { path.to_owned() } else { format!("/etc/network/{path}") }
+}
+
+/// ifupdown passes over the backups that editors and packages leave.
+fn is_plain(path: &str) -> bool {
+    let name = path.rsplit('/').next().unwrap_or_default();
+    !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "-_".contains(c))
+}
+
+/// The files of `NetworkManager` itself, the last of which counts.
+fn conf_of_network_manager(files: &Files, facts: &mut Facts) -> Vec<Text> {
+    let parts = by_name(files, &NETWORK_MANAGER_PARTS, ".conf", facts, MISSING);
+    let conf = [NETWORK_MANAGER_CONF.to_owned()].into_iter().chain(parts);
+    texts(conf.filter(|path| files.exists(path)), files, facts)
+}
+
+/// Has `NetworkManager` a dnsmasq of its own, which `resolv.conf` names?
+pub(super) fn has_dnsmasq(files: &Files, facts: &mut Facts) -> bool {
+    let conf = conf_of_network_manager(files, facts);
+    let mut entries = conf.iter().flat_map(|text| ini(text, Continued::ByBackslash));
+    let dns = entries.rfind(|entry| (entry.section, entry.key) == ("main", "dns"));
+    dns.is_some_and(|entry| entry.value == "dnsmasq")
+}
+
 struct Found {
     servers: Vec<Read<Place>>,
     /// Asked when nobody names another.
@@ -196,15 +240,64 @@ impl Found {
         }
     }
 
-    /// Lists parted by semicolons, commas or spaces, of the keys that are `meant`.
-    fn of_ini(&mut self, text: &Text, meant: impl Fn(&str, &str) -> bool, facts: &mut Facts) {
+    /// `DNS=` of one interface, whose servers begin at `from`; an empty one forgets those before.
+    fn of_networkd(&mut self, text: &Text, from: usize, facts: &mut Facts) {
         for entry in ini(text, Continued::ByBackslash) {
-            if meant(entry.section, entry.key) {
-                let words =
-                    entry.value.split(|c: char| matches!(c, ';' | ',') || c.is_whitespace());
-                for word in words.filter(|word| !word.is_empty()) {
-                    add(&mut self.servers, word, text.at(entry.line), facts);
+            if (entry.section, entry.key) != ("Network", "DNS") {
+                continue;
+            }
+            if entry.value.is_empty() && !entry.continues {
+                self.servers.truncate(from);
+            }
+            for word in entry.value.split_whitespace() {
+                add(&mut self.servers, word, text.at(entry.line), facts);
+            }
+        }
+    }
+
+    /// `dns=` of a connection.
+    fn of_connection(&mut self, text: &Text, facts: &mut Facts) {
+        for entry in ini(text, Continued::ByBackslash) {
+            if matches!(entry.section, "ipv4" | "ipv6") && entry.key == "dns" {
+                self.of_network_manager(entry.value, &text.at(entry.line), facts);
+            }
+        }
+    }
+
+    /// `servers=` of `[global-dns-domain-*]`: is there any? Those of one domain are noted.
+    fn of_global_dns(&mut self, conf: &[Text], facts: &mut Facts) -> bool {
+        let before = self.servers.len();
+        for text in conf {
+            for entry in ini(text, Continued::ByBackslash) {
+                let domain = entry.section.strip_prefix("global-dns-domain-");
+                match domain.filter(|_| entry.key == "servers") {
+                    Some("*") => {
+                        self.of_network_manager(entry.value, &text.at(entry.line), facts);
+                    }
+                    Some(domain) => {
+                        let reason =
+                            format!("it asks others for names of {domain}, which is not read");
+                        facts.note(text.at(entry.line), reason, MISSING);
+                    }
+                    None => {}
                 }
+            }
+        }
+        self.servers.len() > before
+    }
+
+    /// A list parted by semicolons, commas or spaces; of a server's URI its address counts.
+    fn of_network_manager(&mut self, list: &str, at: &At, facts: &mut Facts) {
+        let words = list.split(|c: char| matches!(c, ';' | ',') || c.is_whitespace());
+        for word in words.filter(|word| !word.is_empty()) {
+            match word.split_once("://") {
+                Some(("dns+udp", rest)) => add(&mut self.servers, rest, at.clone(), facts),
+                Some((scheme, _)) => {
+                    let reason =
+                        format!("`{scheme}` is another way than port 53, and is not asked");
+                    facts.note(at.clone(), reason, MISSING);
+                }
+                None => add(&mut self.servers, word, at.clone(), facts),
             }
         }
     }
@@ -267,8 +360,21 @@ impl Found {
         }
     }
 
-    /// `dns-nameservers 10.0.0.53 10.0.0.54`
-    fn of_interfaces(&mut self, text: &Text, facts: &mut Facts) {
+    /// `NETCONFIG_DNS_STATIC_SERVERS="10.0.0.53 10.0.0.54"`
+    fn of_netconfig(&mut self, text: &Text, facts: &mut Facts) {
+        for (line, content) in text.lines() {
+            for word in words(content) {
+                let value = word.strip_prefix("NETCONFIG_DNS_STATIC_SERVERS=");
+                for server in value.into_iter().flat_map(str::split_whitespace) {
+                    add(&mut self.servers, server, text.at(line), facts);
+                }
+            }
+        }
+    }
+
+    /// `dns-nameservers 10.0.0.53 10.0.0.54`; and the files that it has read as well.
+    fn of_interfaces(&mut self, text: &Text, files: &Files, facts: &mut Facts) -> Vec<String> {
+        let mut sourced = Vec::new();
         for (line, content) in text.lines() {
             let mut words = content.split_whitespace();
             match words.next() {
@@ -280,22 +386,52 @@ impl Found {
                 Some("iface") if words.any(|word| word == "dhcp") => {
                     self.dhcp.get_or_insert(text.at(line));
                 }
+                Some("source") => {
+                    for pattern in words {
+                        sourced.extend(glob(files, &below_network(pattern), facts, MISSING));
+                    }
+                }
+                Some("source-directory") => {
+                    for folder in words {
+                        let paths = list(files, &below_network(folder), "", facts, MISSING);
+                        sourced.extend(paths.into_iter().filter(|path| is_plain(path)));
+                    }
+                }
                 _ => {}
             }
         }
+        sourced.retain(|path| files.exists(path));
+        sourced
     }
 }
 
-/// `10.0.0.53`, `10.0.0.53:5353`, `[2001:db8::53]:53`, perhaps with `#name` of its
-/// certificate behind it.
+/// `10.0.0.53:5353`, `[fe80::53]:53%eth0`: the interface stands behind the port. It is part of
+/// an address that only its link knows.
+fn with_port(word: &str) -> Option<Place> {
+    let (bare, zone) = match word.rsplit_once('%') {
+        Some((bare, zone)) if !zone.contains([']', ':']) => (bare, Some(zone)),
+        _ => (word, None),
+    };
+    let zoned = |host: &str| {
+        let is_of_a_link = |host: &Ipv6Addr| host.is_unicast_link_local();
+        let zone = zone.filter(|_| host.parse().is_ok_and(|host| is_of_a_link(&host)));
+        zone.map_or_else(|| host.to_owned(), |zone| format!("{host}%{zone}"))
+    };
+    if let Some(v4) = address(bare).filter(|_| zone.is_some()) {
+        return Some(v4);
+    }
+    let (host, port) = bare.rsplit_once(':')?;
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    Some(Place { port: Some(parse_port(port).ok()?), ..address(&zoned(host))? })
+}
+
+/// `10.0.0.53`, `10.0.0.53:5353`, `[2001:db8::53]:53`, perhaps with `%interface` and with
+/// `#name` of its certificate behind it.
 fn add(servers: &mut Vec<Read<Place>>, word: &str, at: At, facts: &mut Facts) {
     let bare = word.split('#').next().unwrap_or_default();
     let place = match address(bare) {
         Some(place) => Some(place),
-        None => bare.rsplit_once(':').and_then(|(host, port)| {
-            let host = host.trim_start_matches('[').trim_end_matches(']');
-            Some(Place { port: Some(parse_port(port).ok()?), ..address(host)? })
-        }),
+        None => with_port(bare),
     };
     match place {
         Some(value) if servers.len() < MOST => servers.push(Read { value, at }),
@@ -308,7 +444,8 @@ fn add(servers: &mut Vec<Read<Place>>, word: &str, at: At, facts: &mut Facts) {
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::super::testing::hostile;
+    use super::super::super::constructs::Reading;
+    use super::super::super::testing::{hostile, settings_of, tree};
     use super::super::tests::servers_in;
     use super::*;
 
@@ -378,6 +515,15 @@ mod tests {
     }
 
     #[test]
+    fn each_setting_that_resolved_has_was_decided() {
+        let settings = settings_of("systemd-resolved", "Resolve");
+        assert!(settings.contains(&"FallbackDNS".to_owned()), "{settings:?}");
+        let is_open = |name: &&String| RESOLVED_CONSTRUCTS.reading(name) == Reading::Unknown;
+        let open: Vec<&String> = settings.iter().filter(is_open).collect();
+        assert!(open.is_empty(), "{open:?}");
+    }
+
+    #[test]
     fn what_dhcp_names_stands_in_no_file() {
         let text = "network:\n  ethernets:\n    eth0:\n      dhcp4: true\n";
         let (servers, notes) = found(&[("/etc/netplan/a.yaml", text)]);
@@ -396,7 +542,8 @@ mod tests {
             let mut found = Found { servers: Vec::new(), fallback: Vec::new(), dhcp: None };
             found.of_resolved(&text, &mut facts);
             found.of_script(&text, &mut facts);
-            found.of_interfaces(&text, &mut facts);
+            let (_dir, files) = tree(&[]);
+            found.of_interfaces(&text, &files, &mut facts);
             prop_assert!(found.servers.len() <= MOST);
         }
     }

@@ -57,6 +57,8 @@ enum Said<'a> {
     Source(Source),
     /// The files of this name, or of this pattern.
     Include(&'a str),
+    /// This file, or all of this folder that end so.
+    IncludeAny(&'a str, &'static str),
     /// The files of these folders that end so.
     Folders(Vec<&'a str>, &'static str),
     /// A clock that is attached to this machine.
@@ -153,6 +155,10 @@ impl<'a> Walk<'a> {
             match said {
                 Said::Source(source) => self.source(source, at),
                 Said::Include(pattern) => self.include(&text, line, pattern),
+                Said::IncludeAny(path, suffix) if self.files.is_folder(path) => {
+                    self.folders(&[path], suffix);
+                }
+                Said::IncludeAny(path, _) => self.include(&text, line, path),
                 Said::Folders(folders, suffix) => self.folders(&folders, suffix),
                 Said::Clock(value) => self.facts.clocks.push(Read { value, at }),
                 Said::MaxDistance(distance) => self.max_distance = Some(distance),

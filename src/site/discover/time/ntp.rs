@@ -131,7 +131,7 @@ fn directive(content: &str) -> Vec<Said<'_>> {
     vec![match keyword {
         "server" | "peer" | "pool" => return source(keyword, words),
         "includefile" => match words.next() {
-            Some(path) => Said::Include(path.trim_matches('"')),
+            Some(path) => Said::IncludeAny(path.trim_matches('"'), ".conf"),
             None => Said::Odd("`includefile` names no file".to_owned()),
         },
         "refclock" => Said::Clock(words.take(3).collect::<Vec<_>>().join(" ")),

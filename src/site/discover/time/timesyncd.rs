@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use super::super::constructs::Constructs;
 use super::super::facts::{Read, TimeClient, TimeSource};
-use super::super::include::by_name;
+use super::super::include::{by_name, units};
 use super::super::lines::{Continued, host, ini};
 use super::super::{Facts, Files, Text, Unread};
 use super::{MISSING, MOST, TIMESYNCD};
@@ -56,9 +56,10 @@ pub(super) fn read(files: &Files, facts: &mut Facts) {
         }
     }
     // What networkd is told for an interface is asked beside them.
-    for path in by_name(files, &NETWORKD, ".network", facts, MISSING) {
-        if let Ok(text) = files.read(&path) {
-            of_interface(&text, &mut servers);
+    for unit in units(files, &NETWORKD, ".network", facts, MISSING) {
+        let from = servers.named.len();
+        for text in unit.iter().filter_map(|path| files.read(path).ok()) {
+            of_interface(&text, from, &mut servers);
         }
     }
     let is_there = TIMESYNCD.iter().any(|path| files.exists(path));
@@ -92,16 +93,46 @@ impl Servers {
     }
 }
 
-/// `NTP=` of systemd.network(5).
-fn of_interface(text: &Text, servers: &mut Servers) {
+/// `NTP=` of systemd.network(5) for one interface, whose servers begin at `from`; an empty one
+/// forgets those before.
+fn of_interface(text: &Text, from: usize, servers: &mut Servers) {
     for entry in ini(text, Continued::ByBackslash) {
         if (entry.section, entry.key) == ("Network", "NTP") {
+            if entry.value.is_empty() && !entry.continues {
+                servers.named.truncate(from);
+            }
             let room = MOST.saturating_sub(servers.named.len());
             let hosts = entry.value.split_whitespace().take(room);
             let at = || text.at(entry.line);
             servers.named.extend(hosts.map(|host| Read { value: host.to_owned(), at: at() }));
         }
     }
+}
+
+/// `5`, `500ms`, `1min 30s` (systemd.time(7)).
+fn span(text: &str) -> Option<Duration> {
+    const UNITS: [(&[&str], f64); 7] = [
+        (&["", "s", "sec", "second", "seconds"], 1.0),
+        (&["ms", "msec"], 0.001),
+        (&["us", "usec", "µs", "μs"], 0.000_001),
+        (&["m", "min", "minute", "minutes"], 60.0),
+        (&["h", "hr", "hour", "hours"], 3_600.0),
+        (&["d", "day", "days"], 86_400.0),
+        (&["w", "week", "weeks"], 604_800.0),
+    ];
+    let mut rest = text.trim();
+    let mut seconds = 0.0;
+    while !rest.is_empty() {
+        let end = rest.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(rest.len());
+        let (number, after) = rest.split_at(end);
+        let after = after.trim_start();
+        let end = after.find(|c: char| !c.is_alphabetic()).unwrap_or(after.len());
+        let (unit, next) = after.split_at(end);
+        let (_, length) = UNITS.iter().find(|(names, _)| names.contains(&unit))?;
+        seconds += number.parse::<f64>().ok()? * length;
+        rest = next.trim_start();
+    }
+    (!text.trim().is_empty()).then(|| Duration::try_from_secs_f64(seconds).ok()).flatten()
 }
 
 fn parse(text: &Text, servers: &mut Servers, facts: &mut Facts) {
@@ -111,10 +142,16 @@ fn parse(text: &Text, servers: &mut Servers, facts: &mut Facts) {
             ("Time", "NTP" | "Servers") => &mut servers.named,
             ("Time", "FallbackNTP") => &mut servers.fallback,
             ("Time", "RootDistanceMaxSec") => {
-                // systemd has more ways to write a time; what is none of these is its default.
-                let seconds = entry.value.trim_end_matches('s').parse().ok();
-                let seconds = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
-                servers.max_distance = seconds;
+                // systemd goes on with what was set before.
+                match span(entry.value) {
+                    Some(span) => servers.max_distance = Some(span),
+                    None if entry.value.is_empty() => servers.max_distance = None,
+                    None => facts.note(
+                        text.at(entry.line),
+                        "this is no time span of systemd",
+                        "how far a time server may be from a good clock",
+                    ),
+                }
                 continue;
             }
             ("Time", key) if !entry.continues => {
@@ -136,7 +173,8 @@ fn parse(text: &Text, servers: &mut Servers, facts: &mut Facts) {
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::super::testing::{every_beginning, hostile};
+    use super::super::super::constructs::Reading;
+    use super::super::super::testing::{every_beginning, hostile, settings_of};
     use super::super::tests::found;
     use super::*;
 
@@ -216,6 +254,31 @@ mod tests {
             parse(text, &mut servers, &mut Facts::default());
             assert!(servers.named.len() <= 3 && servers.fallback.len() <= 1);
         });
+    }
+
+    #[test]
+    fn each_setting_that_timesyncd_has_was_decided() {
+        let settings = settings_of("systemd-timesyncd", "Time");
+        assert!(settings.contains(&"FallbackNTP".to_owned()), "{settings:?}");
+        let is_open = |name: &&String| CONSTRUCTS.reading(name) == Reading::Unknown;
+        let open: Vec<&String> = settings.iter().filter(is_open).collect();
+        assert!(open.is_empty(), "{open:?}");
+    }
+
+    #[test]
+    fn a_span_is_read_as_systemd_reads_it() {
+        for (text, span) in [
+            ("5", Some(Duration::from_secs(5))),
+            ("500ms", Some(Duration::from_millis(500))),
+            ("1min 30s", Some(Duration::from_secs(90))),
+            ("1.5 sec", Some(Duration::from_millis(1_500))),
+            ("2h30m", Some(Duration::from_secs(9_000))),
+            ("", None),
+            ("5 apples", None),
+            ("s", None),
+        ] {
+            assert_eq!(super::span(text), span, "{text}");
+        }
     }
 
     proptest! {
