@@ -38,7 +38,7 @@ pub(super) fn read(files: &Files, facts: &mut Facts) -> Variables {
     let scripts = list(files, FOLDER, ".sh", facts, MISSING);
     for path in [PROFILE.to_owned()].iter().chain(&scripts) {
         if let Some(text) = facts.text(files, path, MISSING) {
-            shell.source(&text, facts);
+            shell.source(&text, files, facts);
         }
     }
     shell.environment(facts)
@@ -90,13 +90,19 @@ fn of_pam(text: &Text, variables: &mut Variables, facts: &mut Facts) {
 }
 
 /// As `pam_env` reads it: `NAME=value`, perhaps after `export`; no shell, so no escapes.
-fn of_file(text: &Text, variables: &mut Variables, _: &mut Facts) {
+fn of_file(text: &Text, variables: &mut Variables, facts: &mut Facts) {
     for (line, content) in text.lines() {
         let content = content.split('#').next().unwrap_or_default().trim();
         let content = content.strip_prefix("export ").unwrap_or(content);
         if let Some((name, value)) = content.split_once('=') {
             let value = value.trim().trim_matches(['"', '\'']);
-            variables.set(name.trim(), value.to_owned(), text.at(line));
+            let name = name.trim();
+            if Variables::knows(name) && value.contains('$') {
+                let reason = format!("no shell reads this file: the `$` in {name} stays as it is");
+                facts.note(text.at(line), reason, MISSING);
+                continue;
+            }
+            variables.set(name, value.to_owned(), text.at(line));
         }
     }
 }
@@ -194,7 +200,7 @@ mod tests {
         let (mut variables, mut facts) = (Variables::default(), Facts::default());
         of_file(text, &mut variables, &mut facts);
         let mut shell = Shell::new(variables);
-        shell.source(text, &mut facts);
+        shell.source(text, &Files::here(), &mut facts);
         shell.environment(&mut facts).settings("environment", &mut facts).len()
     }
 

@@ -10,13 +10,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::iter::Peekable;
 use std::str::Chars;
 
-use super::super::{At, Facts, Text};
+use super::super::{At, Facts, Files, Text};
 use super::{MISSING, Variables};
 
 /// Variables one login may have; a file with more is no script of a proxy.
 const MOST_VARIABLES: usize = 4096;
 /// Names that one pair of braces may make.
 const MOST_BRACED: usize = 16;
+/// Scripts that read one another.
+const DEEPEST: usize = 4;
 /// Bytes of a value; an address is far shorter.
 const LONGEST_VALUE: usize = 8192;
 
@@ -25,6 +27,8 @@ pub(super) struct Shell {
     /// None: set, and to what is not known.
     by_name: BTreeMap<String, Option<(String, At)>>,
     exported: BTreeSet<String>,
+    /// Between `set -a` and `set +a`.
+    exports_all: bool,
 }
 
 impl Shell {
@@ -32,7 +36,7 @@ impl Shell {
     pub(super) fn new(environment: Variables) -> Self {
         let exported = environment.by_name.keys().cloned().collect();
         let by_name = environment.by_name.into_iter().map(|(name, set)| (name, Some(set)));
-        Self { by_name: by_name.collect(), exported }
+        Self { by_name: by_name.collect(), exported, exports_all: false }
     }
 
     /// What the programs get that are started from it.
@@ -50,8 +54,12 @@ impl Shell {
         environment
     }
 
-    /// Does what a script says, as far as that can be known.
-    pub(super) fn source(&mut self, text: &Text, facts: &mut Facts) {
+    /// Does what a script says, as far as that can be known, and what the scripts it reads say.
+    pub(super) fn source(&mut self, text: &Text, files: &Files, facts: &mut Facts) {
+        self.follow(text, files, true, 0, facts);
+    }
+
+    fn follow(&mut self, text: &Text, files: &Files, always: bool, deep: usize, facts: &mut Facts) {
         let (mut depth, mut until) = (0_usize, None::<String>);
         let mut lines = text.lines();
         while let Some((line, first)) = lines.next() {
@@ -73,8 +81,16 @@ impl Shell {
                 until = until.or_else(|| command.here_document());
                 let before = depth;
                 let rest = command.without_keywords(&mut depth);
-                let always = before == 0 && depth == 0 && !command.is_conditional;
-                self.run(rest, always, &text.at(line), facts);
+                let always = always && before == 0 && depth == 0 && !command.is_conditional;
+                match read_by(rest) {
+                    Some(path) if deep < DEEPEST => {
+                        if let Ok(text) = files.read(path) {
+                            self.follow(&text, files, always, deep + 1, facts);
+                        }
+                    }
+                    Some(_) => {}
+                    None => self.run(rest, always, &text.at(line), facts),
+                }
             }
         }
     }
@@ -89,6 +105,9 @@ impl Shell {
                 .any(|word| word.starts_with('-') && word.contains('x')),
             _ => false,
         };
+        if let (Some("set"), true) = (first, always) {
+            return self.option(words);
+        }
         if first == Some("unset") && always {
             for name in words.iter().filter_map(Word::literal) {
                 self.by_name.remove(name);
@@ -126,11 +145,25 @@ impl Shell {
                 let reason = format!("{name} is computed by the script, which is not run");
                 facts.note(at.clone(), reason, MISSING);
             }
-            if exports {
+            if exports || self.exports_all {
                 self.exported.insert(name.clone());
             }
             if self.by_name.len() < MOST_VARIABLES {
                 self.by_name.insert(name, value.map(|value| (value, at.clone())));
+            }
+        }
+    }
+
+    /// `set -a`, `set +o allexport`
+    fn option(&mut self, words: &[Word]) {
+        let words: Vec<&str> = words.iter().filter_map(Word::literal).collect();
+        for (index, word) in words.iter().enumerate() {
+            let Some(sign) = word.chars().next().filter(|sign| matches!(sign, '-' | '+')) else {
+                continue;
+            };
+            let is_named = word.contains('o') && words.get(index + 1) == Some(&"allexport");
+            if is_named || word.contains('a') {
+                self.exports_all = sign == '-';
             }
         }
     }
@@ -143,6 +176,16 @@ impl Shell {
         } else {
             self.by_name.insert(name.to_owned(), None);
         }
+    }
+}
+
+/// The script that a command reads: `. /etc/proxy.env`.
+fn read_by(words: &[Word]) -> Option<&str> {
+    match words {
+        [command, path, ..] if matches!(command.literal(), Some("." | "source")) => {
+            path.literal().filter(|path| path.starts_with('/'))
+        }
+        _ => None,
     }
 }
 
@@ -388,7 +431,7 @@ mod tests {
     fn exported(scripts: &[&str]) -> (BTreeMap<String, String>, Vec<String>) {
         let (mut shell, mut facts) = (Shell::new(Variables::default()), Facts::default());
         for script in scripts {
-            shell.source(&text("/etc/profile.d/p.sh", script), &mut facts);
+            shell.source(&text("/etc/profile.d/p.sh", script), &Files::here(), &mut facts);
         }
         let environment = shell.environment(&mut facts);
         let known = environment.by_name.into_iter().map(|(name, (value, _))| (name, value));
@@ -450,6 +493,28 @@ mod tests {
             let two = ["PROXY=http://a:1\n", "export http_proxy=$PROXY\n"];
             assert_eq!(exported(&two).0, by_the_shell(shell, &two));
         }
+    }
+
+    #[test]
+    fn a_script_that_reads_another_says_what_that_one_says() {
+        let folder = tempfile::tempdir().unwrap();
+        let other = folder.path().join("proxy.env");
+        std::fs::write(&other, "P=http://b:2\nhttp_proxy=$P\nno_proxy=a\n").unwrap();
+        let other = other.display();
+        for script in [
+            format!(". {other}\nexport http_proxy\n"),
+            format!("set -a; . {other}; set +a\nhttps_proxy=$P\n"),
+            format!("set -o allexport\n. '{other}'\nset +o allexport\n"),
+            format!("export http_proxy=http://a:1\n. {other}\n"),
+        ] {
+            for shell in ["bash", "dash"] {
+                let script = script.as_str();
+                assert_eq!(exported(&[script]).0, by_the_shell(shell, &[script]), "{script}");
+            }
+        }
+        let (environment, notes) =
+            exported(&[&format!("if [ -f {other} ]; then . {other}; fi\nexport http_proxy\n")]);
+        assert!(environment.is_empty() && notes.len() == 2, "{environment:?} {notes:?}");
     }
 
     #[test]

@@ -27,9 +27,168 @@ pub(in crate::site::discover) const WGET_CONSTRUCTS: Constructs = Constructs {
         ("bindaddress", "asks from this address"),
         ("dnsservers", "asks other name servers"),
         ("ftpproxy", "names a proxy for FTP"),
+        ("chooseconfig", "reads another file"),
         ("input", "reads addresses from a file"),
+        ("preferfamily", "prefers one version of IP"),
+        ("proxypasswd", "logs in to the proxy"),
+        ("proxypassword", "logs in to the proxy"),
+        ("proxyuser", "logs in to the proxy"),
     ],
-    aside: &[],
+    aside: &[
+        "accept",
+        "acceptregex",
+        "addhostdir",
+        "adjustextension",
+        "alwaysrest",
+        "askpassword",
+        "authnochallenge",
+        "background",
+        "backupconverted",
+        "backups",
+        "base",
+        "bodydata",
+        "bodyfile",
+        "cacertificate",
+        "cache",
+        "cadirectory",
+        "certificate",
+        "certificatetype",
+        "checkcertificate",
+        "ciphers",
+        "compression",
+        "connecttimeout",
+        "contentdisposition",
+        "contentonerror",
+        "continue",
+        "convertfileonly",
+        "convertlinks",
+        "cookies",
+        "crlfile",
+        "cutdirs",
+        "debug",
+        "defaultpage",
+        "deleteafter",
+        "dirprefix",
+        "dirstruct",
+        "dnscache",
+        "dnstimeout",
+        "domains",
+        "dotbytes",
+        "dotsinline",
+        "dotspacing",
+        "dotstyle",
+        "egdfile",
+        "excludedirectories",
+        "excludedomains",
+        "followftp",
+        "followtags",
+        "forcehtml",
+        "ftppasswd",
+        "ftppassword",
+        "ftpscleardataconnection",
+        "ftpsfallbacktoftp",
+        "ftpsimplicit",
+        "ftpsresumessl",
+        "ftpuser",
+        "glob",
+        "header",
+        "hsts",
+        "hstsfile",
+        "htmlextension",
+        "htmlify",
+        "httpkeepalive",
+        "httppasswd",
+        "httppassword",
+        "httpsonly",
+        "httpuser",
+        "ifmodifiedsince",
+        "ignorecase",
+        "ignorelength",
+        "ignoretags",
+        "includedirectories",
+        "iri",
+        "keepbadhash",
+        "keepsessioncookies",
+        "limitrate",
+        "loadcookies",
+        "localencoding",
+        "logfile",
+        "login",
+        "maxredirect",
+        "method",
+        "mirror",
+        "netrc",
+        "noclobber",
+        "noconfig",
+        "noparent",
+        "numtries",
+        "outputdocument",
+        "pagerequisites",
+        "passiveftp",
+        "password",
+        "pinnedpubkey",
+        "postdata",
+        "postfile",
+        "preservepermissions",
+        "privatekey",
+        "privatekeytype",
+        "progress",
+        "protocoldirectories",
+        "quiet",
+        "quota",
+        "randomfile",
+        "randomwait",
+        "readtimeout",
+        "reclevel",
+        "recursive",
+        "referer",
+        "regextype",
+        "reject",
+        "rejectedlog",
+        "rejectregex",
+        "relativeonly",
+        "remoteencoding",
+        "removelisting",
+        "reportspeed",
+        "restrictfilenames",
+        "retrsymlinks",
+        "retryconnrefused",
+        "retryonhosterror",
+        "retryonhttperror",
+        "robots",
+        "savecookies",
+        "saveheaders",
+        "secureprotocol",
+        "serverresponse",
+        "showalldnsentries",
+        "showprogress",
+        "spanhosts",
+        "spider",
+        "startpos",
+        "strictcomments",
+        "timeout",
+        "timestamping",
+        "tries",
+        "trustservernames",
+        "unlink",
+        "useaskpass",
+        "user",
+        "useragent",
+        "useservertimestamps",
+        "verbose",
+        "wait",
+        "waitretry",
+        "warccdx",
+        "warccdxdedup",
+        "warccompression",
+        "warcdigests",
+        "warcfile",
+        "warcheader",
+        "warckeeplog",
+        "warcmaxsize",
+        "warctempdir",
+        "xattr",
+    ],
 };
 
 /// What of curl's options names a proxy or goes around one.
@@ -47,17 +206,41 @@ pub(in crate::site::discover) const CURL_CONSTRUCTS: Constructs = Constructs {
         "socks5-hostname",
     ],
     noted: &[
+        ("abstract-unix-socket", "connects to a socket of this machine"),
         ("config", "reads another file"),
         ("connect-to", "connects to another host"),
+        ("dns-interface", "asks for names by this interface"),
+        ("dns-ipv4-addr", "asks for names from this address"),
+        ("dns-ipv6-addr", "asks for names from this address"),
         ("dns-servers", "asks other name servers"),
         ("doh-url", "asks for names over HTTPS"),
+        ("haproxy-protocol", "begins connections with a PROXY header"),
         ("interface", "asks from this interface"),
+        ("ipv4", "connects by IPv4 only"),
+        ("ipv6", "connects by IPv6 only"),
         ("preproxy", "goes through one more proxy"),
+        ("proxy-cacert", "trusts the proxy by other certificates"),
+        ("proxy-capath", "trusts the proxy by other certificates"),
+        ("proxy-cert", "logs in to the proxy with a certificate"),
+        ("proxy-negotiate", "logs in to the proxy otherwise"),
+        ("proxy-ntlm", "logs in to the proxy otherwise"),
         ("proxy1.0", "names a proxy that speaks HTTP/1.0"),
         ("resolve", "has its own address for a name"),
         ("unix-socket", "connects to a socket of this machine"),
     ],
-    aside: &[],
+    aside: &[
+        "connect-timeout",
+        "doh-insecure",
+        "egd-file",
+        "insecure",
+        "no-keepalive",
+        "proxy-*",
+        "proxytunnel",
+        "retry-connrefused",
+        "socks5-basic",
+        "socks5-gssapi*",
+        "suppress-connect-headers",
+    ],
 };
 
 pub(super) fn read(files: &Files, facts: &mut Facts) {
@@ -131,6 +314,8 @@ fn of_curl(text: &Text, facts: &mut Facts) -> Option<ProxySetting> {
             "-x" => "proxy",
             "-U" => "proxy-user",
             "-K" => "config",
+            "-4" => "ipv4",
+            "-6" => "ipv6",
             option => option.trim_start_matches('-'),
         };
         match name {
@@ -170,6 +355,7 @@ mod tests {
 
     use url::Url;
 
+    use super::super::super::constructs::Reading;
     use super::super::super::facts::Route;
     use super::super::super::route::route;
     use super::super::super::testing::{Cell, Speaks, every_beginning, hostile};
@@ -205,6 +391,60 @@ mod tests {
         assert_eq!(found(&[(CURL[1], &empty)]).0, [""; 0]);
         let socks = found(&[(CURL[1], "socks5-hostname=p:1080\n")]).0;
         assert_eq!(socks, ["curl all socks5h://p:1080 [] /root/.curlrc:1"]);
+    }
+
+    #[test]
+    fn each_option_of_curl_about_the_way_to_a_server_was_decided() {
+        let output = Command::new("curl").args(["--help", "all"]).output().unwrap();
+        let help = String::from_utf8(output.stdout).unwrap();
+        let about = |line: &&str| {
+            let line = line.to_ascii_lowercase();
+            let words = [
+                "proxy",
+                "socks",
+                "dns",
+                "resolve",
+                "connect",
+                "interface",
+                "socket",
+                "read config",
+            ];
+            words.iter().any(|word| line.contains(word))
+        };
+        let options = help.lines().filter(about).filter_map(|line| line.split_once("--"));
+        let names: Vec<&str> =
+            options.filter_map(|(_, option)| option.split([' ', ',', '[']).next()).collect();
+        assert!(names.contains(&"doh-url") && names.len() > 40, "{names:?}");
+        let is_open = |name: &&&str| CURL_CONSTRUCTS.reading(name) == Reading::Unknown;
+        let open: Vec<&&str> = names.iter().filter(is_open).collect();
+        assert!(open.is_empty(), "{open:?}");
+    }
+
+    #[test]
+    fn each_command_of_wget_was_decided() {
+        let search = std::env::var_os("PATH").unwrap();
+        let mut paths = std::env::split_paths(&search).map(|folder| folder.join("wget"));
+        let bytes = std::fs::read(paths.find(|path| path.is_file()).unwrap()).unwrap();
+        let is_word = |word: &&[u8]| {
+            (3..=24).contains(&word.len()) && word.iter().all(u8::is_ascii_lowercase)
+        };
+        let words: std::collections::BTreeSet<&str> = bytes
+            .split(|&byte| byte == 0)
+            .filter(is_word)
+            .map(|word| std::str::from_utf8(word).unwrap())
+            .collect();
+        let is_open = |name: &&str| WGET_CONSTRUCTS.reading(name) == Reading::Unknown;
+        // Whatever wget does not call an unknown command is one.
+        let folder = tempfile::tempdir().unwrap();
+        let is_command = |word: &&str| {
+            let file = folder.path().join("wgetrc");
+            std::fs::write(&file, format!("{word} = 1\n")).unwrap();
+            let output = Command::new("wget").env("WGETRC", &file).env("LC_ALL", "C").output();
+            !String::from_utf8_lossy(&output.unwrap().stderr).contains("Unknown command")
+        };
+        assert!(words.contains("useproxy") && is_command(&"useproxy") && !is_command(&"abcdef"));
+        let open: Vec<&str> = words.into_iter().filter(is_open).filter(is_command).collect();
+        assert!(open.is_empty(), "{open:?}");
     }
 
     fn read_both(text: &Text) {
