@@ -108,6 +108,27 @@ mod tests {
     }
 
     #[test]
+    fn each_setting_of_dmas_manual_was_decided() {
+        let page = program("dma").with_file_name("../share/man/man8/dma.8.gz");
+        let output = std::process::Command::new("gzip").arg("-dc").arg(page).output().unwrap();
+        let manual = String::from_utf8(output.stdout).unwrap();
+        let items = manual.lines().filter_map(|line| line.strip_prefix(".It Ic "));
+        let names: Vec<&str> = items.filter_map(|item| item.split(' ').next()).collect();
+        assert!(names.contains(&"SMARTHOST") && names.len() > 10, "{names:?}");
+        // The manual has one by its beginning, and of one says that it is another word.
+        let is_open = |name: &&&str| {
+            let whole = match **name {
+                "SECURETRANS" => "SECURETRANSFER",
+                "SECURE" => "INSECURE",
+                name => name,
+            };
+            CONSTRUCTS.reading(whole) == super::super::super::constructs::Reading::Unknown
+        };
+        let open: Vec<&&str> = names.iter().filter(is_open).collect();
+        assert!(open.is_empty(), "{open:?}");
+    }
+
+    #[test]
     fn a_smarthost_has_a_port_and_a_way_of_tls() {
         for (conf, want) in [
             (

@@ -5,12 +5,14 @@
 //!
 //! Reference: s-nail(1), `mta`; mailx(1), `smtp`.
 
+use std::collections::{BTreeMap, VecDeque};
+
 use url::Url;
 
 use super::super::constructs::Constructs;
 use super::super::facts::{Mail, MailTls, MailTo, Read, Share};
 use super::super::lines::{host, words};
-use super::super::{Facts, Files, Text};
+use super::super::{At, Facts, Files, Text};
 use super::MISSING;
 use crate::site::Place;
 
@@ -47,33 +49,80 @@ pub(super) fn read(files: &Files, facts: &mut Facts) {
     }
 }
 
-fn mail(text: &Text, facts: &mut Facts) -> Option<Mail> {
-    let (mut relay, mut start_tls, mut login) = (None, false, false);
-    for (line, content) in text.lines() {
-        let words = words(content);
-        let Some((command, settings)) = words.split_first() else { continue };
-        match command.as_str() {
-            "set" | "se" => {}
-            other => {
-                CONSTRUCTS.meet(other, text.at(line), facts);
-                continue;
-            }
-        }
+/// What `set` has said so far.
+#[derive(Default)]
+struct Settings {
+    relay: Option<Read<String>>,
+    start_tls: bool,
+    login: bool,
+}
+
+impl Settings {
+    /// `set NAME=VALUE …`
+    fn set(&mut self, settings: &[String], at: &At, facts: &mut Facts) {
         for setting in settings {
             let (key, value) = setting.split_once('=').unwrap_or((setting, ""));
+            let read = |value: &str| Read { value: value.to_owned(), at: at.clone() };
             match key {
-                "smtp" => relay = Some(Read { value: value.to_owned(), at: text.at(line) }),
+                "smtp" => self.relay = Some(read(value)),
                 // Without a scheme it is a program.
-                "mta" => {
-                    let value = Some(value).filter(|value| value.contains("://"));
-                    relay = value.map(|value| Read { value: value.to_owned(), at: text.at(line) });
-                }
-                "smtp-use-starttls" => start_tls = true,
-                _ if key.starts_with("smtp-auth") => login |= value != "none",
-                other => CONSTRUCTS.meet(other, text.at(line), facts),
+                "mta" => self.relay = Some(value).filter(|value| value.contains("://")).map(read),
+                "smtp-use-starttls" => self.start_tls = true,
+                _ if key.starts_with("smtp-auth") => self.login |= value != "none",
+                other => CONSTRUCTS.meet(other, at.clone(), facts),
             }
         }
     }
+}
+
+/// Lines of a file, or of an account in it.
+type Lines = Vec<(usize, Vec<String>)>;
+
+/// The lines that are followed, and those of each account, which count once it is chosen.
+fn lines(text: &Text) -> (Lines, BTreeMap<String, Lines>) {
+    let (mut lines, mut accounts) = (Lines::new(), BTreeMap::<String, Lines>::new());
+    let mut open = None::<Option<String>>;
+    for (line, content) in text.lines() {
+        let words = words(content);
+        let opens = words.last().is_some_and(|word| word == "{");
+        match (words.first().map(String::as_str), &open) {
+            (Some("}"), Some(_)) => open = None,
+            (Some(_), Some(Some(account))) => {
+                accounts.entry(account.clone()).or_default().push((line, words));
+            }
+            (_, Some(None)) | (None, _) => {}
+            (Some("account"), None) if opens => {
+                open = Some(words.get(1).cloned());
+                lines.push((line, words));
+            }
+            // A macro is only run by who calls it.
+            (Some("define"), None) if opens => open = Some(None),
+            (Some(_), None) => lines.push((line, words)),
+        }
+    }
+    (lines, accounts)
+}
+
+fn mail(text: &Text, facts: &mut Facts) -> Option<Mail> {
+    let (lines, mut accounts) = lines(text);
+    let mut settings = Settings::default();
+    let mut left: VecDeque<_> = lines.into();
+    while let Some((line, words)) = left.pop_front() {
+        match words.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+            ["set" | "se", ..] => {
+                settings.set(words.get(1..).unwrap_or_default(), &text.at(line), facts);
+            }
+            // Chosen here: what stands in it is said now, and once.
+            ["account", name] if accounts.contains_key(*name) => {
+                for line in accounts.remove(*name).unwrap_or_default().into_iter().rev() {
+                    left.push_front(line);
+                }
+            }
+            [other, ..] => CONSTRUCTS.meet(other, text.at(line), facts),
+            [] => {}
+        }
+    }
+    let Settings { relay, start_tls, login } = settings;
     let Read { value, at } = relay?;
     match place(&value) {
         Ok((place, scheme, has_user)) => {
@@ -155,6 +204,19 @@ mod tests {
         ];
         let want = ("none".to_owned(), notes.map(str::to_owned).to_vec());
         assert_eq!(found(&[("/etc/mail.rc", settings)]), want);
+    }
+
+    #[test]
+    fn what_stands_in_an_account_counts_once_it_is_chosen() {
+        let settings = "set mta=smtp://relay.example\naccount x {\n set mta=smtp://other.example\n}\n\
+            define y {\n set mta=smtp://third.example\n}\n";
+        let note = "/etc/mail.rc:2: `account` may hold a relay of its own, which is not read";
+        let want = |way: &str| (format!("mailx {way}"), vec![note.to_owned()]);
+        let (as_written, chosen) = (settings.to_owned(), format!("{settings}account x\n"));
+        let relay = "relay.example that mail(1) sends, no TLS, /etc/mail.rc:1";
+        assert_eq!(found(&[("/etc/mail.rc", &as_written)]), want(relay));
+        let other = "other.example that mail(1) sends, no TLS, /etc/mail.rc:3";
+        assert_eq!(found(&[("/etc/mail.rc", &chosen)]), want(other));
     }
 
     #[test]

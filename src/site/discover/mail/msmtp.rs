@@ -73,6 +73,10 @@ const MOST_ACCOUNTS: usize = 64;
 const DEFAULT: &str = "default";
 
 pub(super) fn read(files: &Files, facts: &mut Facts) -> Found {
+    for path in OF_USERS.iter().filter(|path| files.size(path).is_ok()) {
+        let reason = "this user's own file goes before the machine's, and is not read";
+        facts.note(At::file(path), reason, MISSING);
+    }
     let text = match files.read(FILE) {
         Ok(text) => text,
         Err(why) => {
@@ -80,11 +84,6 @@ pub(super) fn read(files: &Files, facts: &mut Facts) -> Found {
             return Found::Nothing;
         }
     };
-    for path in OF_USERS {
-        if files.exists(path) {
-            facts.note(At::file(path), "this user's own file goes before the machine's", MISSING);
-        }
-    }
     for (line, content) in text.lines() {
         let (key, value) = command(content);
         let is_usual = key == "protocol" && value == "smtp";

@@ -242,9 +242,10 @@ impl Postfix<'_> {
                 let this = std::mem::replace(&mut share, Share::Fallback);
                 match relay(hop, &settings) {
                     Ok(to) => {
+                        let login = self.logs_in(hop, &to, &settings);
                         let mail = mail(&settings, to, this, at.clone());
                         let tls = self.policy(hop, &settings).unwrap_or(mail.tls);
-                        self.push(Mail { tls, ..mail });
+                        self.push(Mail { tls, login, ..mail });
                     }
                     Err(reason) => self.facts.note(at.clone(), reason, MISSING),
                 }
@@ -265,6 +266,26 @@ impl Postfix<'_> {
             (Err(reason), Some(at)) => self.facts.note(at, reason, SOME_RELAYS),
             (_, None) => {}
         }
+    }
+
+    /// Does `smtp_sasl_password_maps` have a password for this next hop, as it is written or as a
+    /// host? Where that cannot be told, it does: which host of a domain takes mail, and which
+    /// sender writes it.
+    fn logs_in(&mut self, hop: &str, to: &MailTo, settings: &Settings) -> bool {
+        if !settings.is_yes("smtp_sasl_auth_enable") {
+            return false;
+        }
+        let MailTo::Relay { place, by_mx: false } = to else { return true };
+        let maps = settings.value("smtp_sasl_password_maps").unwrap_or_default();
+        let default_type = self.main.says("default_database_type");
+        let Some(keys) = tables::keys(self.files, &maps, &default_type) else { return true };
+        let by_sender = settings.is_yes("smtp_sender_dependent_authentication");
+        keys.iter().any(|key| {
+            let is_sender = by_sender && key.contains('@');
+            key == "*"
+                || is_sender
+                || [hop, &place.host].iter().any(|it| it.eq_ignore_ascii_case(key))
+        })
     }
 
     /// What `smtp_tls_policy_maps` says of one next hop: of it as it is written, or, of a domain

@@ -34,11 +34,7 @@ pub(super) fn entries(
 ) -> Vec<Entry> {
     let mut found: Vec<Entry> = Vec::new();
     for table in names(&setting.value) {
-        let (kind, name) = match table.split_once(':') {
-            Some(("proxy", table)) => table.split_once(':').unwrap_or(("proxy", table)),
-            Some(parts) => parts,
-            None => (default_type, table),
-        };
+        let (kind, name) = kind_and_name(table, default_type);
         let more = match kind {
             "inline" => inline(name, &setting.at),
             "static" => {
@@ -70,6 +66,38 @@ pub(super) fn entries(
         }
     }
     found
+}
+
+/// The keys of all tables; none when one of them cannot be read. Values stay where they are:
+/// they may be passwords.
+pub(super) fn keys(files: &Files, tables: &str, default_type: &str) -> Option<Vec<String>> {
+    let mut keys = Vec::new();
+    for table in names(tables) {
+        let (kind, name) = kind_and_name(table, default_type);
+        match kind {
+            "static" => keys.push("*".to_owned()),
+            "inline" => keys.extend(inline(name, &At::file("")).into_iter().map(|it| it.key)),
+            kind if kind == "texthash" || INDEXED.contains(&kind) => {
+                let text = files.read(name).ok()?;
+                let lines = logical_lines(&text).into_iter();
+                let first = |line: Read<String>| {
+                    line.value.split([' ', '\t']).next().map(str::to_ascii_lowercase)
+                };
+                keys.extend(lines.filter_map(first).take(MOST_ENTRIES));
+            }
+            _ => return None,
+        }
+    }
+    (!keys.is_empty()).then_some(keys)
+}
+
+/// `proxy:hash:/a` is what `hash:/a` is.
+fn kind_and_name<'a>(table: &'a str, default_type: &'a str) -> (&'a str, &'a str) {
+    match table.split_once(':') {
+        Some(("proxy", table)) => table.split_once(':').unwrap_or(("proxy", table)),
+        Some(parts) => parts,
+        None => (default_type, table),
+    }
 }
 
 /// `hash:/a, inline:{b=c, d=e}`: the tables one by one.
