@@ -231,10 +231,17 @@ impl Conf {
 /// Notes an option that moves a peer; apt itself passes over what it does not know, and other
 /// programs keep their own options in its tree.
 fn meet(option: &str, value: &str, at: At, facts: &mut Facts) {
-    // Both of its values move something.
-    let is_switch =
-        ["acquire::allowtls", "acquire::http::allowredirect", "acquire::https::allowredirect"]
-            .contains(&option);
+    // What is so without them: switched off, they move something.
+    let switches = [
+        "acquire::allowtls",
+        "acquire::http::allowredirect",
+        "acquire::https::allowredirect",
+        "acquire::https::verify-host",
+        "acquire::https::verify-peer",
+    ];
+    let is_switch = switches.iter().any(|switch| {
+        option.strip_prefix(switch).is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
+    });
     let is_off = ["", "false", "no", "0", "off"].contains(&value);
     let is_usual = is_switch && ["true", "yes", "1", "on"].contains(&value);
     if is_apts(option) && !is_usual && (is_switch || !is_off) {
@@ -470,6 +477,7 @@ mod tests {
             "1: `#include` reads another file, which is not read",
             "2: `acquire::forceipv4` connects by IPv4 only, which is not read",
             "4: `dir::etc::sourceparts` has apt read lists of another folder, which is not read",
+            "5: `acquire::https::verify-peer::a.example` says whether certificates are looked at, which is not read",
             "6: `acquire::https::sslcert` logs in with a certificate, which is not read",
             "7: `acquire::http::allowredirect` says whether other addresses are followed, which is not read",
             "9: `acquire::teleport` is nothing of apt that preflight knows; it may move a peer",

@@ -49,6 +49,7 @@ pub(in crate::site::discover) const CONSTRUCTS: Constructs = Constructs {
         ("pluginconfpath", "sets up plugins that may add repositories"),
         ("proxy_sslcacert", "trusts the proxy by an authority of its own"),
         ("proxy_sslclientcert", "logs in to the proxy with a certificate"),
+        ("sslverify", "says whether certificates are looked at"),
         ("varsdir", "sets variables in another folder"),
     ],
     aside: &[
@@ -138,7 +139,6 @@ pub(in crate::site::discover) const CONSTRUCTS: Constructs = Constructs {
         "skip_broken",
         "skip_if_unavailable",
         "sslclientkey",
-        "sslverify",
         "sslverifystatus",
         "strict",
         "system_cachedir",
@@ -178,7 +178,8 @@ pub(super) fn read(files: &Files, facts: &mut Facts) {
         general.meet(facts);
     }
     let route = general.and_then(|general| general.route(program, general, facts));
-    let manager = Manager { program, variables: Variables::read(files, facts), general, route };
+    let variables = Variables::read(files, facts);
+    let manager = Manager { files, program, variables, general, route };
     let own = main_sections.iter().filter(|section| section.name != "main");
     let others: Vec<Section<'_>> = readable(&texts, program, facts).flat_map(parse).collect();
     for section in own.chain(&others).filter(|section| section.is_enabled()) {
@@ -296,7 +297,9 @@ impl<'a> Section<'a> {
     /// Notes what is set in it and not understood.
     fn meet(&self, facts: &mut Facts) {
         for (key, lines) in &self.keys {
-            if let Some((_, line)) = lines.first() {
+            if let Some((value, line)) = lines.first()
+                && !(*key == "sslverify" && is_yes(value))
+            {
                 CONSTRUCTS.meet(key, self.text.at(*line), facts);
             }
         }
@@ -363,8 +366,17 @@ impl<'a> Section<'a> {
     }
 }
 
+/// As dnf reads a switch.
+fn is_yes(value: &str) -> bool {
+    ["1", "yes", "true", "on"].iter().any(|yes| value.eq_ignore_ascii_case(yes))
+}
+
+/// Mirrors of one list that are read.
+const MOST_MIRRORS: usize = 16;
+
 /// What all repositories share.
 struct Manager<'a> {
+    files: &'a Files,
     program: &'static str,
     variables: Variables,
     general: Option<&'a Section<'a>>,
@@ -386,12 +398,47 @@ impl Manager<'_> {
         for (address, line) in addresses {
             let at = section.text.at(line);
             match self.variables.expand(address) {
+                Ok(list) if file.is_none() && list.starts_with("file:") => {
+                    self.mirrors(&list, section, at, route.as_ref(), facts);
+                }
                 Ok(address) => {
                     let certificate = section.certificate();
                     Source { name: section.name, address: &address, file, at, certificate }
                         .tell(facts, |_| route.clone());
                 }
                 Err(reason) => facts.note(at, reason, MISSING),
+            }
+        }
+    }
+
+    /// A list of mirrors that is a file of this machine: each line is one.
+    fn mirrors(
+        &self,
+        list: &str,
+        section: &Section<'_>,
+        at: At,
+        route: Option<&Route>,
+        facts: &mut Facts,
+    ) {
+        let path = format!("/{}", list.trim_start_matches("file:").trim_start_matches('/'));
+        let text = match self.files.read(&path) {
+            Ok(text) => text,
+            Err(why) => {
+                let reason = format!("{path}, its list of mirrors: {why}");
+                return facts.note(at, reason, MISSING);
+            }
+        };
+        if text.text.trim_start().starts_with('<') {
+            let reason = format!("{path} is a metalink, which is not read");
+            return facts.note(at, reason, MISSING);
+        }
+        let lines = text.lines().filter(|(_, line)| line.contains("://"));
+        for (line, address) in lines.take(MOST_MIRRORS) {
+            if let Ok(address) = self.variables.expand(address.trim()) {
+                let (at, certificate) = (text.at(line), section.certificate());
+                let file = Some("repodata/repomd.xml");
+                Source { name: section.name, address: &address, file, at, certificate }
+                    .tell(facts, |_| route.cloned());
             }
         }
     }
@@ -631,6 +678,7 @@ for repo in base.repos.iter_enabled():
         #[test]
         fn no_text_is_too_strange(text in hostile(PATH, REPO)) {
             let manager = Manager {
+                files: &Files::here(),
                 program: "dnf",
                 variables: Variables::of_architecture("x86"),
                 general: None,
