@@ -6,6 +6,7 @@
 //! another source's.
 
 use super::address::MOST_TEXT;
+use super::constructs::Constructs;
 use super::facts::{Engine, Read};
 use super::{At, Facts, Files, Text};
 
@@ -14,10 +15,38 @@ const MISSING: &str = "which broker configuration the engine loads";
 /// Broker configurations of one engine; it has one, or two.
 const MOST_BROKERS: usize = 64;
 
+/// Its modules, by the names of their files.
+pub(super) const CONSTRUCTS: Constructs = Constructs {
+    program: "centengine",
+    files: "centengine.cfg: the file of a broker_module",
+    missing: "whom the engine connects to",
+    understood: &["*cbmod.so", "*libopentelemetry.so"],
+    noted: &[
+        ("*livestatus*", "lets others ask for the state of all hosts"),
+        ("*mod_gearman*", "hands checks to a Gearman server"),
+        ("*ndomod*", "sends its data to ndo2db"),
+    ],
+    aside: &["", "*externalcmd.so"],
+};
+
 pub(super) fn read(files: &Files, facts: &mut Facts) {
     match files.read(MAIN) {
-        Ok(text) => facts.engine = Some(parse(&text)),
+        Ok(text) => {
+            meet(&text, facts);
+            facts.engine = Some(parse(&text));
+        }
         Err(why) => facts.unread(MAIN, &why, MISSING),
+    }
+}
+
+/// Notes modules that may connect to others.
+fn meet(text: &Text, facts: &mut Facts) {
+    for (number, line) in text.lines() {
+        if let Some(("broker_module", value)) = key_value(line) {
+            let path = value.split_ascii_whitespace().next().unwrap_or_default();
+            let name = path.rsplit('/').next().unwrap_or_default();
+            CONSTRUCTS.meet(name, text.at(number), facts);
+        }
     }
 }
 

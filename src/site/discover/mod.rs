@@ -61,6 +61,8 @@ const CONSTRUCTS: &[&constructs::Constructs] = &[
     &mail::sendmail::CONSTRUCTS,
     &mail::mailrc::CONSTRUCTS,
     &gorgone::CONSTRUCTS,
+    &broker::stream::CONSTRUCTS,
+    &engine::CONSTRUCTS,
     &agents::CONSTRUCTS,
     &nsclient::CONSTRUCTS,
     &repositories::apt::CONSTRUCTS,

@@ -74,6 +74,9 @@ fn parse(text: &Text, facts: &mut Facts) -> NsclientServer {
             CONSTRUCTS.meet(entry.key, text.at(entry.line), facts);
         }
     }
+    for entry in entries.iter().filter(|entry| entry.section == "/includes") {
+        facts.note(text.at(entry.line), "it includes other settings, which are not read", MISSING);
+    }
     let mut server = NsclientServer { listens: Vec::new(), allowed: Vec::new() };
     for (module, section, port) in SERVERS {
         let Some(on) = value("/modules", module).filter(|entry| is_on(entry)) else { continue };

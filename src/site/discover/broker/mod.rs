@@ -5,7 +5,7 @@
 //! also keeps what it last exported to each poller, which tells the address of
 //! the central that poller was given.
 
-mod stream;
+pub(super) mod stream;
 
 use std::collections::BTreeSet;
 use std::num::NonZeroU64;
@@ -162,6 +162,7 @@ fn parse(text: &Text, is_module: bool, facts: &mut Facts) -> Option<Broker> {
     for (key, is_output) in [("input", false), ("output", true)] {
         for node in node.of(key).map_or(&[][..], Node::items) {
             if !broker.is_copy() {
+                stream::meet(node, facts);
                 stream::database(node, facts);
             }
             broker.streams.extend(stream::parse(node, is_output, facts));

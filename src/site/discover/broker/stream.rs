@@ -7,11 +7,47 @@
 
 use crate::site::discover::Facts;
 use crate::site::discover::address::{on_one, place};
+use crate::site::discover::constructs::Constructs;
 use crate::site::discover::facts::{Read, Stream};
 use crate::site::discover::tree::Node;
 use crate::site::parse_port;
 
 use super::MISSING;
+
+/// What a stream's `type` can be (`broker/*/src/factory.cc`).
+pub(in crate::site::discover) const CONSTRUCTS: Constructs = Constructs {
+    program: "cbd",
+    files: "centreon-broker/*.json: the type of an input or output",
+    missing: "whom the broker connects to",
+    understood: &[
+        "bbdo_client",
+        "bbdo_server",
+        "grpc",
+        "ip",
+        "ipv4",
+        "ipv6",
+        "sql",
+        "storage",
+        "tcp",
+        "unified_sql",
+    ],
+    noted: &[
+        ("bam", "works on a database that it names itself"),
+        ("bam_bi", "works on a database that it names itself"),
+        ("graphite", "sends metrics to Graphite"),
+        ("influxdb", "sends metrics to InfluxDB"),
+        ("lua", "runs a stream connector that may connect to others"),
+        ("victoria_metrics", "sends metrics to VictoriaMetrics"),
+    ],
+    aside: &["dumper", "file", "node_events", "rrd", "simu", "stats", "stats_exporter"],
+};
+
+/// Notes a stream that goes elsewhere than to a broker or a database.
+pub(super) fn meet(node: &Node, facts: &mut Facts) {
+    if let Some(kind) = node.read("type") {
+        CONSTRUCTS.meet(&kind.value.to_ascii_lowercase(), kind.at, facts);
+    }
+}
 
 /// The stream; none when it speaks no BBDO over a network.
 pub(super) fn parse(node: &Node, is_output: bool, facts: &mut Facts) -> Option<Stream> {

@@ -57,8 +57,15 @@ fn machine(node: &Node, role: Role, facts: &mut Facts) -> Option<Machine> {
         Some("pullwss" | "wss") => Some(Mode::Pullwss),
         _ => None,
     };
-    let port = node.text(if mode == Some(Mode::Ssh) { "ssh_port" } else { "port" });
-    let port = port.and_then(|port| parse_port(port).ok());
+    let key = if mode == Some(Mode::Ssh) { "ssh_port" } else { "port" };
+    let port = match node.text(key).map(parse_port) {
+        Some(Err(wrong)) => {
+            facts.note(node.at(key), format!("{key}: {wrong}"), MISSING);
+            None
+        }
+        Some(Ok(port)) => Some(port),
+        None => None,
+    };
     let place = match node.text("address").map(|address| place(address, port)) {
         Some(Ok(place)) => place,
         // It connects by itself, so its address is nobody's business.
@@ -145,9 +152,12 @@ mod tests {
 
     #[test]
     fn a_pushed_node_without_an_address_is_noted() {
-        let (all, facts) =
-            machines("nodes:\n  - {id: 4, type: push_zmq}\n  - {id: 5, address: 'a b'}\n");
-        assert!(all.is_empty());
+        let (all, facts) = machines(
+            "nodes:\n  - {id: 4, type: push_zmq}\n  - {id: 5, address: 'a b'}\n  - {id: 6, address: a, port: 0x15B4}\n",
+        );
+        assert_eq!(all, ["node 6 poller ? a:0 4"]);
+        assert_eq!(facts.notes[2].at.line, Some(4));
+        assert!(facts.notes[2].reason.starts_with("port: "), "{:?}", facts.notes);
         assert_eq!(facts.notes[0].at.line, Some(2));
         assert_eq!(facts.notes[0].reason, "a node has no address");
         assert!(facts.notes[1].reason.contains("no place in a host name"));
