@@ -5,6 +5,7 @@
 //! `exported-objects` is what the web interface exports to every engine, and those
 //! below `broken/` have one mistake each, and are named after it.
 
+mod configurations;
 mod hostile;
 mod lists;
 mod meaning;
