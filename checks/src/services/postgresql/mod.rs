@@ -113,11 +113,12 @@ impl Probe {
     fn let_in(&self, refusal: &Refusal, tls: &str, seen: &mut Seen) -> Result<String, Cause> {
         let is_about_nobody = self.user.is_none();
         match refusal.state.as_str() {
-            NOT_AUTHORISED if is_about_nobody && refusal.is_by_rule() => {
+            // Before the server has let the host in, a refusal is a rule's: the real user may meet another.
+            NOT_AUTHORISED | WRONG_PASSWORD if is_about_nobody && !refusal.is_let_in => {
                 let (user, text) = (NOBODY.to_owned(), refusal.text.clone());
                 Err(Cause::Database(DatabaseCause::DatabaseUserUntold { user, text }))
             }
-            NOT_AUTHORISED | WRONG_PASSWORD | NO_DATABASE if is_about_nobody => {
+            NOT_AUTHORISED | NO_DATABASE if is_about_nobody && refusal.is_let_in => {
                 seen.evidence.set("refusal", refusal.text.as_str());
                 Ok(format!("lets this host log in, {tls}"))
             }
@@ -131,14 +132,17 @@ impl Probe {
         stream.allow(REPLY);
         let user = self.user.as_deref().unwrap_or(NOBODY);
         stream.send(&startup(user, self.database.as_deref())).await?;
-        let (mut version, mut read) = (String::new(), 0);
+        let (mut version, mut read, mut is_let_in) = (String::new(), 0, false);
         for _ in 0..MAX_MESSAGES {
             let message = read_message(stream).await?;
             read += HEADER + message.body.len();
             match message.kind {
-                ERROR => return Refusal::decode(&message.body).map(Session::Refused),
+                ERROR => {
+                    let refusal = Refusal::decode(&message.body)?;
+                    return Ok(Session::Refused(Refusal { is_let_in, ..refusal }));
+                }
                 AUTHENTICATION => match Session::of_method(&message.body)? {
-                    None => {}
+                    None => is_let_in = true,
                     Some(wants) => return Ok(wants),
                 },
                 PARAMETER => {
@@ -241,7 +245,7 @@ async fn read_early_error(stream: &mut Stream) -> Result<Refusal, Cause> {
     }
     let line = stream.line(Phase::Reply, MAX_MESSAGE).await?;
     let text = [&prefix[..], line.trim_ascii_end()].concat();
-    Ok(Refusal { state: String::new(), text: wire::clean(&text, MAX_TEXT) })
+    Ok(Refusal { state: String::new(), text: wire::clean(&text, MAX_TEXT), is_let_in: false })
 }
 
 fn other_service(head: &[u8]) -> Option<Cause> {
@@ -320,6 +324,8 @@ struct Refusal {
     /// SQLSTATE, which no translation touches.
     state: String,
     text: String,
+    /// Did the server take the host and its user first, without a password?
+    is_let_in: bool,
 }
 
 impl Refusal {
@@ -329,7 +335,7 @@ impl Refusal {
         let (mut state, mut text) = (String::new(), String::new());
         loop {
             match reader.u8()? {
-                0 => return Ok(Self { state, text }),
+                0 => return Ok(Self { state, text, is_let_in: false }),
                 b'C' => state = wire::clean(reader.until(0)?, STATE),
                 b'M' => text = wire::clean(reader.until(0)?, MAX_TEXT),
                 _ => drop(reader.until(0)?),
@@ -365,7 +371,7 @@ const MAX_TEXT: usize = 200;
 const STATE: usize = 5;
 
 /// Length 8, then 1234 and 5679 where a version would be.
-const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f];
+pub(crate) const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f];
 const AUTHENTICATION: u8 = b'R';
 const ERROR: u8 = b'E';
 const PARAMETER: u8 = b'S';

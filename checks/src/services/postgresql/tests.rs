@@ -32,7 +32,7 @@ fn named() -> Probe {
 }
 
 fn refused(state: &str, text: &str) -> Session {
-    Session::Refused(Refusal { state: state.to_owned(), text: text.to_owned() })
+    Session::Refused(Refusal { state: state.to_owned(), text: text.to_owned(), is_let_in: true })
 }
 
 #[test]
@@ -84,6 +84,16 @@ fn a_refusal_of_nobody_says_nothing_about_others_and_a_look_up_lets_this_host_in
         assert_eq!(verdict, Ok(()));
         assert_eq!(seen.headline, "lets this host log in, no TLS");
         assert_eq!(seen.evidence.fact("refusal"), Some(&text.into()));
+    }
+    // Ident and certificates are asked for before anybody is let in.
+    for (state, text) in [
+        ("28000", "Ident authentication failed for user \"preflight\""),
+        ("28000", "connection requires a valid client certificate"),
+        ("28P01", "password authentication failed for user \"preflight\""),
+    ] {
+        let refusal = Refusal { state: state.to_owned(), text: text.to_owned(), is_let_in: false };
+        let untold = of_nobody(&Session::Refused(refusal)).0.unwrap_err();
+        assert_eq!(untold.code(), "database-user-untold");
     }
     let full = of_nobody(&refused("53300", "sorry, too many clients already")).0;
     assert_eq!(full.unwrap_err().code(), "database-error");
