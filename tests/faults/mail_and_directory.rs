@@ -87,6 +87,7 @@ fn refused_by_postfix() -> Vec<Row> {
         at("no host like this", 2501).fails(&["smtp-refused"]).says("554"),
         at("its name in EHLO is refused", 2505).fails(&["smtp-hello-refused"]),
         at("greets late", 2508).warns(&["smtp-slow-greeting"]),
+        at("no host like this, for now", 2512).fails(&["smtp-refused"]).says("454"),
         at("not now", 2511).fails(&["smtp-unavailable"]).says("450"),
         at("postscreen waits for who speaks first", 2520).warns(&["smtp-slow-greeting"]),
         mailed("greylisting", 2502).fails(&["smtp-greylisted"]).says("450"),

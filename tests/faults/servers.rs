@@ -87,7 +87,7 @@ postlog unix-dgram n - n - 1 postlogd
 }
 
 /// The port, and how the mail server there refuses: settings of Postfix, a semicolon between two.
-const ODD_SMTPD: [(u16, &str); 11] = [
+const ODD_SMTPD: [(u16, &str); 12] = [
     (2501, "smtpd_delay_reject = no; smtpd_client_restrictions = reject"),
     (2502, "mynetworks = 10.2.0.0/16; smtpd_recipient_restrictions = $greylist"),
     (2503, "smtpd_client_restrictions = reject"),
@@ -99,6 +99,7 @@ const ODD_SMTPD: [(u16, &str); 11] = [
     (2509, "smtpd_sender_restrictions = reject_unknown_sender_domain"),
     (2510, "smtpd_client_restrictions = reject_unknown_reverse_client_hostname"),
     (2511, "smtpd_delay_reject = no; smtpd_client_restrictions = defer"),
+    (2512, "soft_bounce = yes; smtpd_delay_reject = no; smtpd_client_restrictions = reject"),
 ];
 
 /// An Exim that says no, on each port in its own way: see [`EXIM`].

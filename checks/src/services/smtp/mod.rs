@@ -286,7 +286,7 @@ impl Heard {
     /// The greeting was no 220.
     fn turned_away(&self) -> Cause {
         let (reply, text) = (self.greeting.code, self.greeting.text());
-        if let Some(named) = refusal::named(reply, &text) {
+        if let Some(named) = self.is_ftp().or_else(|| refusal::named(reply, &text)) {
             return named;
         }
         match &self.greeting {
@@ -307,14 +307,8 @@ impl Heard {
         let reply = self.hello.as_ref().map_or(0, |hello| hello.code);
         let text = self.hello.as_ref().map(Reply::text).unwrap_or_default();
         let banner = self.greeting.first().to_owned();
-        let greeted = format!("{READY} {banner}");
-        if recognise(greeted.as_bytes()) == Spoken::Ftp {
-            let head = wire::head(greeted.as_bytes());
-            Cause::Talk(TalkCause::WrongService {
-                expected: "SMTP".into(),
-                spoken: Spoken::Ftp,
-                head,
-            })
+        if let Some(ftp) = self.is_ftp() {
+            ftp
         } else if let Some(named) = refusal::named(reply, &text) {
             named
         } else if self.hello.as_ref().is_some_and(Reply::is_transient) {
@@ -324,6 +318,15 @@ impl Heard {
         } else {
             Cause::Smtp(SmtpCause::SmtpHelloRefused { reply, text })
         }
+    }
+
+    /// FTP's servers greet and refuse with the same codes, and name themselves.
+    fn is_ftp(&self) -> Option<Cause> {
+        let greeted = format!("{} {}", self.greeting.code, self.greeting.first());
+        let head = wire::head(greeted.as_bytes());
+        let (expected, spoken) = ("SMTP".into(), Spoken::Ftp);
+        (recognise(greeted.as_bytes()) == Spoken::Ftp)
+            .then_some(Cause::Talk(TalkCause::WrongService { expected, spoken, head }))
     }
 
     /// Does the greeting consist of asterisks, as Cisco's inspection leaves it?

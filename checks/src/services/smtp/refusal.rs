@@ -3,7 +3,7 @@
 //! The codes do not tell: 5.7.1 stands for a block list, a relay that is denied and a sender that
 //! is refused (RFC 3463 §3.8). The words do, and servers have used theirs for decades.
 
-use crate::cause::{Cause, SmtpCause};
+use crate::cause::{Cause, SmtpCause, TlsCause};
 
 /// The cause that code and words name; `None` when they name none of these.
 pub(super) fn named(reply: u16, text: &str) -> Option<Cause> {
@@ -14,6 +14,9 @@ pub(super) fn named(reply: u16, text: &str) -> Option<Cause> {
         Some(Cause::Smtp(SmtpCause::SmtpGreylisted { reply, text }))
     } else if says(&BLOCK_LISTED) {
         Some(Cause::Smtp(SmtpCause::SmtpBlockListed { reply, text }))
+    } else if reply >= 400 && says(&["client certificate"]) {
+        // Postfix with smtpd_tls_req_ccert: TLS is agreed on first, and the refusal comes inside.
+        Some(Cause::Tls(TlsCause::TlsClientCertificateWanted { alert: format!("{reply} {text}") }))
     } else if reply >= 400 && says(&TLS_FIRST) {
         Some(Cause::Smtp(SmtpCause::SmtpTlsWanted { reply, text }))
     } else if says(&["authentication required", "authentication is required"])
@@ -26,8 +29,8 @@ pub(super) fn named(reply: u16, text: &str) -> Option<Cause> {
         Some(Cause::Smtp(SmtpCause::SmtpSenderRefused { reply, text }))
     } else if says(&NAMELESS) {
         Some(Cause::Smtp(SmtpCause::SmtpNoReverseName { reply, text }))
-    } else if says(&["client host rejected"]) && reply >= 500 {
-        // Postfix waits with it until somebody names a recipient.
+    } else if says(&["client host rejected"]) && (reply >= 500 || says(&["access denied"])) {
+        // Postfix waits with it until somebody names a recipient, and softens it with soft_bounce.
         Some(Cause::Smtp(SmtpCause::SmtpRefused { reply, text }))
     } else {
         None
@@ -105,6 +108,12 @@ mod tests {
                 554,
                 "5.7.1 Service unavailable; Client host [192.0.2.7] blocked using zen.spamhaus.org",
                 "smtp-block-listed",
+            ),
+            (454, "4.7.1 <h[192.0.2.7]>: Client host rejected: Access denied", "smtp-refused"),
+            (
+                421,
+                "4.7.1 mail.example.org Error: No client certificate presented",
+                "tls-client-certificate-wanted",
             ),
             (454, "4.7.1 <a@b.c>: Relay access denied", "smtp-relay-denied"),
             (554, "5.7.1 <a@b.c>: Relay access denied", "smtp-relay-denied"),
