@@ -70,14 +70,14 @@ pub static FOLLOW_UPS: [FollowUp; 8] = [
     FollowUp {
         after: "a silence on an open connection",
         packets: "",
-        connections: "1 with the same words; where size may matter 2 more, one of them with small packets",
+        connections: "1 with the same words; where size may matter 3 more, one of them with small packets",
         is_look: false,
         may_follow: is_tcp,
     },
     FollowUp {
         after: "a connection without a word",
         packets: "",
-        connections: "7: the first words of TLS, none at all, its own behind a PROXY header, those of LDAP, BBDO, NRPE, OpenVPN (of a proxy 2: SOCKS, TLS); none to an SSH port that closes or resets at once; to a mute broker none but the one for TLS",
+        connections: "11: the first words of TLS, none at all, its own behind a PROXY header, those of LDAP, BBDO, NRPE, OpenVPN, PostgreSQL, Redis, SMB, DNS (of a proxy 2: SOCKS, TLS); none to an SSH port that closes or resets at once; to a mute broker none but the one for TLS",
         is_look: true,
         may_follow: is_tcp,
     },

@@ -7,12 +7,14 @@
 
 use std::time::Duration;
 
+use futures_util::stream::{self, StreamExt};
+
 use crate::cause::{BbdoCause, Cause, Phase, SmtpCause, TalkCause, TlsCause, WebCause};
 use crate::net::tls::hello::{self, FirstAnswer, Repertoire};
 use crate::net::{Ask, Deadline, Peer, Trust};
 use crate::recognise::{Spoken, recognise};
 use crate::tls::openvpn;
-use crate::{Service, bbdo, ldap, nrpe, wire};
+use crate::{Service, bbdo, ldap, nrpe, postgresql, wire};
 
 /// What answers instead of `service`, when `failure` left that open.
 ///
@@ -69,8 +71,10 @@ pub async fn identify(
         }
     }
     let others = OPENERS.iter().filter(|opener| opener.spoken != service.spoken);
-    for opener in others {
-        let found = answers(opener, peer, service.expected, deadline).await;
+    let asked: Vec<_> =
+        others.map(|opener| answers(opener, peer, service.expected, deadline)).collect();
+    let mut asked = std::pin::pin!(stream::iter(asked).buffered(AT_ONCE));
+    while let Some(found) = asked.next().await {
         if found.is_some() {
             return found;
         }
@@ -155,7 +159,7 @@ async fn answers(
 ) -> Option<Cause> {
     let mut ask = Ask::new(peer.clone(), deadline.within(ANSWER), Trust::only([]));
     let head = first_words(&mut ask, opener).await.unwrap_or_default();
-    (recognise(&head) == opener.spoken).then(|| {
+    (opener.hears)(&head).then(|| {
         Cause::Talk(TalkCause::WrongService {
             expected: expected.into(),
             spoken: opener.spoken,
@@ -232,7 +236,7 @@ async fn first_words(ask: &mut Ask, opener: &Opener) -> Result<Vec<u8>, Cause> {
     stream.send(&(opener.words)()).await?;
     stream.fill(Phase::Reply).await?;
     let head = stream.head().to_vec();
-    if recognise(&head) == opener.spoken {
+    if (opener.hears)(&head) {
         stream.send(&(opener.goodbye)()).await?;
     }
     stream.close().await;
@@ -245,23 +249,101 @@ struct Opener {
     spoken: Spoken,
     words: fn() -> Vec<u8>,
     goodbye: fn() -> Vec<u8>,
+    /// Is that how a server of the protocol answers those words?
+    hears: fn(&[u8]) -> bool,
 }
 
-const OPENERS: [Opener; 4] = [
-    Opener { spoken: Spoken::Ldap, words: || ROOT_DSE.to_vec(), goodbye: ldap::goodbye },
-    Opener { spoken: Spoken::Bbdo, words: bbdo::first_words, goodbye: Vec::new },
-    Opener { spoken: Spoken::Nrpe, words: nrpe::first_words, goodbye: Vec::new },
-    Opener { spoken: Spoken::Openvpn, words: || openvpn::hello([0x80; 8]), goodbye: Vec::new },
+const OPENERS: [Opener; 8] = [
+    Opener {
+        spoken: Spoken::Ldap,
+        words: || ROOT_DSE.to_vec(),
+        goodbye: ldap::goodbye,
+        hears: |head| recognise(head) == Spoken::Ldap,
+    },
+    Opener {
+        spoken: Spoken::Bbdo,
+        words: bbdo::first_words,
+        goodbye: Vec::new,
+        hears: |head| recognise(head) == Spoken::Bbdo,
+    },
+    Opener {
+        spoken: Spoken::Nrpe,
+        words: nrpe::first_words,
+        goodbye: Vec::new,
+        hears: |head| recognise(head) == Spoken::Nrpe,
+    },
+    Opener {
+        spoken: Spoken::Openvpn,
+        words: || openvpn::hello([0x80; 8]),
+        goodbye: Vec::new,
+        hears: |head| recognise(head) == Spoken::Openvpn,
+    },
+    Opener {
+        spoken: Spoken::Postgresql,
+        words: || postgresql::SSL_REQUEST.to_vec(),
+        goodbye: Vec::new,
+        // One byte, and a server that is full or starting answers with an error.
+        hears: |head| matches!(head, b"S" | b"N") || recognise(head) == Spoken::Postgresql,
+    },
+    Opener {
+        spoken: Spoken::Redis,
+        words: || b"PING\r\n".to_vec(),
+        goodbye: Vec::new,
+        hears: |head| recognise(head) == Spoken::Redis,
+    },
+    Opener {
+        spoken: Spoken::Smb,
+        words: smb_negotiation,
+        goodbye: Vec::new,
+        hears: |head| recognise(head) == Spoken::Smb,
+    },
+    Opener {
+        spoken: Spoken::Dns,
+        words: || DNS_QUESTION.to_vec(),
+        goodbye: Vec::new,
+        // The same id, and the bit of a response (RFC 1035 §4.1.1, §4.2.2).
+        hears: |head| matches!(head, [_, _, b'p', b'f', flags, ..] if flags & 0x80 != 0),
+    },
 ];
 
 /// RFC 1928 §3: version 5, one method, no authentication.
-const SOCKS: Opener = Opener { spoken: Spoken::Socks, words: || vec![5, 1, 0], goodbye: Vec::new };
+const SOCKS: Opener = Opener {
+    spoken: Spoken::Socks,
+    words: || vec![5, 1, 0],
+    goodbye: Vec::new,
+    hears: |head| recognise(head) == Spoken::Socks,
+};
+
+/// `SMB2 NEGOTIATE` for the dialects 2.0.2 and 2.1, behind its length ([MS-SMB2] §2.2.1.2, §2.2.3).
+fn smb_negotiation() -> Vec<u8> {
+    const HEADER: usize = 64;
+    const BODY: usize = 40;
+    let mut packet = vec![0; 4 + HEADER + BODY];
+    let mut put = |at: usize, bytes: &[u8]| {
+        for (slot, byte) in packet.iter_mut().skip(at).zip(bytes) {
+            *slot = *byte;
+        }
+    };
+    put(3, &[104]);
+    put(4, b"\xfeSMB\x40\0");
+    // One credit is asked for.
+    put(18, &[1]);
+    // The body's size as the protocol counts it, two dialects, signing is offered.
+    put(4 + HEADER, &[36, 0, 2, 0, 1, 0]);
+    put(4 + HEADER + 36, &[0x02, 0x02, 0x10, 0x02]);
+    packet
+}
+
 const PROXY: &str = "an HTTP proxy";
 
 /// Version 1 of `HAProxy`'s header, from whoever does not say for whom it asks (haproxy/doc/proxy-protocol.txt,
 /// section 2.1).
 const PROXY_HEADER: &[u8] = b"PROXY UNKNOWN\r\n";
 const HTTP_REQUEST: &[u8] = b"GET / HTTP/1.0\r\n\r\n";
+/// Who serves the root zone? Without the wish for recursion every server answers at once.
+const DNS_QUESTION: &[u8] = b"\0\x11pf\0\0\0\x01\0\0\0\0\0\0\0\0\x02\0\x01";
+/// Openers that are tried at the same time: more would look like a scan to a small server.
+const AT_ONCE: usize = 4;
 /// A server answers its own first words at once.
 const ANSWER: Duration = Duration::from_secs(1);
 /// Whoever has nothing behind it closes as soon as it has accepted.
@@ -331,14 +413,15 @@ mod tests {
         let to = listener.local_addr().unwrap();
         tokio::spawn(async move {
             while let Ok((mut connection, _)) = listener.accept().await {
-                let mut query = vec![0; nrpe::first_words().len()];
-                if connection.read_exact(&mut query).await.is_err() || query != nrpe::first_words()
-                {
-                    continue;
-                }
-                let mut answer = query;
-                answer[3] = 2;
-                connection.write_all(&answer).await.unwrap();
+                tokio::spawn(async move {
+                    let mut query = vec![0; nrpe::first_words().len()];
+                    let heard = connection.read_exact(&mut query).await;
+                    if heard.is_ok() && query == nrpe::first_words() {
+                        let mut answer = query;
+                        answer[3] = 2;
+                        connection.write_all(&answer).await.unwrap();
+                    }
+                });
             }
         });
         let deadline = Deadline::after(Duration::from_secs(9));
@@ -359,6 +442,39 @@ mod tests {
             }
         });
         to
+    }
+
+    #[tokio::test]
+    async fn who_waits_for_the_first_words_of_its_own_protocol_is_named() {
+        let is_of = |packet: &[u8], spoken| recognise(packet) == spoken;
+        assert!(is_of(&smb_negotiation(), Spoken::Smb));
+        for (first, reply, named) in [
+            (&postgresql::SSL_REQUEST[..], &b"S"[..], Spoken::Postgresql),
+            (b"PING\r\n", b"-NOAUTH Authentication required.\r\n", Spoken::Redis),
+            (b"\0\0\0\x68\xfeSMB", b"\0\0\0\xf8\xfeSMB\x40\0", Spoken::Smb),
+            (DNS_QUESTION, b"\0\x11pf\x80\x05\0\x01\0\0\0\0\0\0\0\0\x02\0\x01", Spoken::Dns),
+        ] {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let to = listener.local_addr().unwrap();
+            tokio::spawn(async move {
+                while let Ok((mut connection, _)) = listener.accept().await {
+                    tokio::spawn(async move {
+                        let mut words = [0; 256];
+                        let length = connection.read(&mut words).await.unwrap_or_default();
+                        if words[..length].starts_with(first) {
+                            let _gone = connection.write_all(reply).await;
+                        }
+                    });
+                }
+            });
+            let deadline = Deadline::after(Duration::from_secs(9));
+            let cause =
+                identify(&crate::ssh::SERVICE, &Peer::from(to), &silent(to), deadline).await;
+            let Some(Cause::Talk(TalkCause::WrongService { spoken, .. })) = cause else {
+                panic!("{named:?}: {cause:?}")
+            };
+            assert_eq!(spoken, named);
+        }
     }
 
     #[tokio::test]

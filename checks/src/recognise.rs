@@ -70,6 +70,21 @@ pub enum Spoken {
     /// A VNC greeting.
     #[strum(serialize = "a VNC server")]
     Vnc,
+    /// `@RSYNCD: …`
+    #[strum(serialize = "an rsync daemon")]
+    Rsync,
+    /// `ERROR`, to whatever is no command of its own.
+    #[strum(serialize = "a memcached server")]
+    Memcached,
+    /// The protocol's header, to whoever begins with another.
+    #[strum(serialize = "a message broker (AMQP)")]
+    Amqp,
+    /// The answer to a negotiation of SMB, in any version.
+    #[strum(serialize = "a Windows file server (SMB)")]
+    Smb,
+    /// A DNS message over TCP that answers ours.
+    #[strum(serialize = "a DNS server")]
+    Dns,
     /// A telnet negotiation.
     #[strum(serialize = "a telnet server")]
     Telnet,
@@ -124,7 +139,12 @@ const TEXTS: &[(&[u8], Spoken)] = &[
     (b"-ERR wrong number of arguments", Spoken::Redis),
     (b"-ERR Protocol error", Spoken::Redis),
     (b"-ERR max number of clients", Spoken::Redis),
+    // Its answer to QUIT. POP3 servers greet with the same and more, before anybody has said a word.
+    (b"+OK\r\n", Spoken::Redis),
     (b"+OK", Spoken::Pop3),
+    (b"@RSYNCD:", Spoken::Rsync),
+    (b"ERROR\r\n", Spoken::Memcached),
+    (b"AMQP", Spoken::Amqp),
     (b"* OK", Spoken::Imap),
     (b"* BYE", Spoken::Imap),
     (b"RFB 0", Spoken::Vnc),
@@ -153,6 +173,8 @@ fn binary(bytes: &[u8]) -> Option<Spoken> {
 
 fn other(bytes: &[u8]) -> Option<Spoken> {
     match bytes {
+        // A length, then the protocol's name behind a byte of its version.
+        [0, _, _, _, 0xfe | 0xff, b'S', b'M', b'B', ..] => Some(Spoken::Smb),
         // Packet 0 of protocol 10, or packet 0 with an error (0xff).
         [_, _, 0, 0, 10 | 0xff, ..] => Some(Spoken::Mysql),
         // SEQUENCE, short or long length, INTEGER message id.
@@ -198,6 +220,11 @@ mod tests {
             (b"220 mx.example.org ESMTP Postfix\r\n", Spoken::Smtp),
             (b"554 5.7.1 go away\r\n", Spoken::Smtp),
             (b"220 (vsFTPd 3.0.3)\r\n", Spoken::Ftp),
+            (b"+OK Dovecot ready.\r\n", Spoken::Pop3),
+            (b"+OK\r\n", Spoken::Redis),
+            (b"@RSYNCD: 31.0\n", Spoken::Rsync),
+            (b"ERROR\r\n", Spoken::Memcached),
+            (b"\0\0\0\xe8\xfeSMB@\0", Spoken::Smb),
             (&[0, 0, 0x18, 4, 0, 0, 0, 0, 0, 0, 4], Spoken::Http2),
             (&[0xff, 0, 0, 0, 0, 0, 0, 0, 16, 0x7f], Spoken::Zmtp),
             (&broker, Spoken::Bbdo),

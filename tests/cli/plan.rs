@@ -135,13 +135,13 @@ fn a_plan_says_once_where_its_values_came_from() {
         packets: 12 SYN (none for SSH)
         connections: none
       after a silence on an open connection
-        connections: 1 with the same words; where size may matter 2 more, one of
+        connections: 1 with the same words; where size may matter 3 more, one of
         them with small packets
       after a connection without a word *
-        connections: 7: the first words of TLS, none at all, its own behind a PROXY
-        header, those of LDAP, BBDO, NRPE, OpenVPN (of a proxy 2: SOCKS, TLS); none
-        to an SSH port that closes or resets at once; to a mute broker none but the
-        one for TLS
+        connections: 11: the first words of TLS, none at all, its own behind a PROXY
+        header, those of LDAP, BBDO, NRPE, OpenVPN, PostgreSQL, Redis, SMB, DNS (of
+        a proxy 2: SOCKS, TLS); none to an SSH port that closes or resets at once;
+        to a mute broker none but the one for TLS
       after a RST in the middle *
         packets: 32 to that host
         connections: 17 with the same words, at services that are not on this

@@ -1,5 +1,6 @@
 //! Faults of the port: another service answers there, or none that keeps to its protocol.
 
+use std::io::{Read, Write};
 use std::sync::Arc;
 
 use rustls::ServerConfig;
@@ -71,6 +72,12 @@ fn wrong_services(flow: &Flow, certificates: &Certificates) -> Vec<Row> {
             .says("ZeroMQ")
             .because("libzmq may close on what is no ZMTP before it has said a byte"),
         row("a proxy", 3128).says("proxy"),
+        row("DNS", 53).says("DNS"),
+        scripted("PostgreSQL", answers_only(b"\0\0\0\x08\x04\xd2\x16\x2f", b"N"))
+            .says("PostgreSQL"),
+        scripted("Redis", answers_only(b"PING\r\n", b"+PONG\r\n")).says("Redis"),
+        scripted("a file server", answers_only(b"\0\0\0\x68\xfeSMB", b"\0\0\0\x40\xfeSMB\x40\0"))
+            .says("SMB"),
         scripted("TLS", tls_server(certificates.good())).fails(TLS).says("TLS"),
         scripted("MySQL", peer::says(MYSQL)).says("MySQL"),
         scripted("HTTP/2", peer::says(HTTP2)).says("HTTP/2"),
@@ -95,6 +102,18 @@ fn tls_server(config: Arc<ServerConfig>) -> Peer {
     peer::in_tls(config, |stream| peer::drain(stream))
 }
 
+/// Closes without a word on all that does not begin with `words`.
+fn answers_only(words: &'static [u8], reply: &'static [u8]) -> Peer {
+    Peer::tcp(move |mut stream| {
+        let mut heard = [0; 4096];
+        let length = stream.read(&mut heard).unwrap_or_default();
+        if heard[..length].starts_with(words) {
+            let _ = stream.write_all(reply);
+            peer::drain(&mut stream);
+        }
+    })
+}
+
 /// Is that what the flow wants?
 fn is_right(flow: &Flow, fault: &str) -> bool {
     let service = fault.trim_end_matches(" instead");
@@ -105,7 +124,9 @@ fn is_right(flow: &Flow, fault: &str) -> bool {
         "http" => service == "a web server",
         "zmq" => service == "ZeroMQ",
         "mysql" => service == "MySQL",
-        "bbdo" => ["BBDO", "HTTP/2", "TLS"].contains(&service),
+        "postgresql" => service == "PostgreSQL",
+        // A mute broker may only be busy: nobody else is looked for.
+        "bbdo" => ["BBDO", "HTTP/2", "TLS", "DNS"].contains(&service),
         "tls" | "https" | "ldaps" | "nsclient" => service == "TLS",
         _ => false,
     }

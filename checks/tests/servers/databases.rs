@@ -8,8 +8,8 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 use nix::unistd::geteuid;
 use preflight_checks::{
-    Cause, Concern, DatabaseCause, Deadline, Finding, Peer, Probe, Spoken, TalkCause, TlsCause,
-    Trust, examine, identify, mysql, postgresql, redis,
+    Cause, Concern, DatabaseCause, Deadline, Finding, Peer, Probe, SERVICES, Spoken, TalkCause,
+    TlsCause, Trust, examine, identify, mysql, postgresql, redis,
 };
 use secrecy::SecretString;
 
@@ -287,6 +287,44 @@ async fn postgresql_that_takes_everybody_from_here_passes_without_a_user() {
         let server = postgresql(&authority, &format!("host all all 127.0.0.0/8 {method}\n"));
         let finding = ask_postgresql(&server, None, &authority.trust()).await;
         assert_eq!((finding.verdict, finding.seen.headline.as_str()), (Ok(()), headline));
+    }
+}
+
+#[tokio::test]
+async fn postgresql_that_wants_more_than_a_password_lets_nobody_in_yet() {
+    let authority = Authority::new();
+    for rule in ["hostssl all all 127.0.0.0/8 cert", "host all all 127.0.0.0/8 ident"] {
+        // From its data folder.
+        let store = ["ssl_ca_file=../server.pem"];
+        let server = postgresql_with(&authority, &format!("{rule}\n"), &store);
+        let finding = ask_postgresql(&server, None, &authority.trust()).await;
+        let cause = finding.verdict.unwrap_err();
+        assert_eq!(cause.code(), "database-user-untold", "{rule}: {cause}");
+    }
+}
+
+#[tokio::test]
+async fn databases_are_named_to_whoever_asks_for_another_service() {
+    let authority = Authority::new();
+    let postgresql = postgresql(&authority, RULES);
+    let redis = ready_redis(&[]);
+    for (server, port, spoken) in
+        [(&postgresql, POSTGRESQL, Spoken::Postgresql), (&redis, REDIS, Spoken::Redis)]
+    {
+        for asked in ["ldap", "https", "mssql", "http", "zmq"] {
+            let service = SERVICES.iter().find(|service| service.name == asked).unwrap();
+            let probe = (service.probe)();
+            let finding = server.ask(probe, port, &authority.trust()).await;
+            let failure = finding.verdict.unwrap_err();
+            let peer = Peer { host: NAME.to_owned(), address: server.home.at(port), from: None };
+            let deadline = Deadline::after(Duration::from_secs(9));
+            let found = identify(service, &peer, &failure, deadline).await.unwrap_or(failure);
+            let is_named = matches!(
+                &found,
+                Cause::Talk(TalkCause::WrongService { spoken: said, .. }) if *said == spoken
+            );
+            assert!(is_named, "{asked} at {spoken}: {found:?}");
+        }
     }
 }
 

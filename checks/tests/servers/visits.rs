@@ -30,7 +30,7 @@ const MANNERS: [Manner; 4] = [Manner::Silent, Manner::Closes, Manner::Resets, Ma
 /// The question itself, the same words again, once more as usual and once with small packets; a look
 /// for TLS; and TLS, its own words behind a PROXY header, LDAP, BBDO, NRPE and `OpenVPN` in their own words. A
 /// broker of BBDO has three openings.
-const MOST: usize = 11;
+const MOST: usize = 15;
 
 async fn receive(mut stream: TcpStream, manner: Manner) {
     let mut bytes = [0; 4096];
