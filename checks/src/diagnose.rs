@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use futures_util::future::join_all;
 use tokio::sync::{OnceCell, Semaphore};
 
-use crate::cause::{Cause, Layer, LdapCause, Transport};
+use crate::cause::{Cause, Layer, LdapCause, Phase, TalkCause, Transport};
 use crate::identify::identify;
 use crate::net::post::Post;
 #[cfg(test)]
@@ -398,6 +398,9 @@ impl Examiner {
             trace.note(&mut finding.seen.evidence);
             finding.revise(judge_cut(&trace, &failure));
         }
+        if let Some(named) = behind_tls(finding) {
+            finding.revise(named);
+        }
     }
 
     /// Where does the silence begin, and is it bound to a port of ours? `None` each, when it is too late.
@@ -600,6 +603,19 @@ impl Examiner {
         let mut turns = self.udp.lock().unwrap_or_else(PoisonError::into_inner);
         let turn = turns.entry(host).or_insert_with(|| Arc::new(Semaphore::new(UDP_PER_HOST)));
         Arc::clone(turn)
+    }
+}
+
+/// The cause when TLS was agreed on and nothing was said inside.
+fn behind_tls(finding: &Finding) -> Option<Cause> {
+    match finding.verdict.as_ref().err()? {
+        &Cause::Talk(
+            TalkCause::HungUp { to, phase, received: 0 }
+            | TalkCause::Reset { to, phase, received: 0 },
+        ) if phase != Phase::Tls && finding.seen.timings.tls.is_some() => {
+            Some(Cause::Talk(TalkCause::EndsBehindTls { to }))
+        }
+        _ => None,
     }
 }
 

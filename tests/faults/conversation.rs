@@ -1,14 +1,17 @@
 //! Faults of a conversation that has begun: the handshake passes, and what follows does not, or stops.
 
+use std::io::Write;
+use std::net::TcpStream;
+use std::sync::OnceLock;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::certificates::Certificates;
 use crate::lab::Node::{Router, Second, Server};
 use crate::peer::{self, Peer};
 use crate::row::{
-    Flow, Place, Row, bbdo, dns, https, ldap, ldaps, mysql, ntp, postgresql, smtp, snmp, ssh, tls,
-    trap, zmq,
+    Flow, Place, Row, bbdo, dns, https, ldap, ldaps, mysql, nsclient, ntp, postgresql, pullwss_tls,
+    smtp, smtps, snmp, ssh, tls, trap, zmq,
 };
 use crate::{services, slow};
 
@@ -36,6 +39,13 @@ pub(crate) fn rows(certificates: &Certificates) -> Vec<Row> {
         rows.extend(rejected(&flow));
     }
     rows.extend(stages(certificates));
+    rows.extend(ends_behind_tls(certificates));
+    rows.extend(tarpits());
+    for flow in [ldap(), https(), ldaps(), nsclient()] {
+        rows.push(
+            Row::new("a server that has no time at first", flow).peer(busy()).fails(&["silent"]),
+        );
+    }
     rows.extend(elsewhere());
     rows.extend(forwarded());
     rows
@@ -284,6 +294,67 @@ fn stages(certificates: &Certificates) -> Vec<Row> {
             .fails(&["ldap-bind-unanswered"]),
         Row::new("silent TLS listener", tls()).peer(peer::silent()).fails(&["silent"]),
     ]
+}
+
+/// TLS ends in front of a service that is not there: stunnel, a load balancer.
+fn ends_behind_tls(certificates: &Certificates) -> Vec<Row> {
+    let mut rows = Vec::new();
+    for flow in [https(), ldaps(), smtps(), nsclient(), pullwss_tls()] {
+        for (how, by_reset) in [("closes", false), ("resets", true)] {
+            let config = certificates.good();
+            let peer = Peer::tcp(move |stream| {
+                let Ok(socket): Result<TcpStream, _> = stream.try_clone() else { return };
+                peer::tls_on(stream, &config, &|inside| {
+                    // The handshake ends with what the client says first, or a moment after it.
+                    let _ = socket.set_read_timeout(Some(Duration::from_millis(200)));
+                    let _ = inside.read(&mut [0; 1]);
+                    if by_reset {
+                        peer::reset(&socket);
+                    }
+                });
+            });
+            let fault = format!("TLS in front of nothing, which {how}");
+            rows.push(Row::new(fault, flow.clone()).peer(peer).fails(&["ends-behind-tls"]));
+        }
+    }
+    rows
+}
+
+/// Who holds visitors of an SSH port up with lines that never end, and who says one and leaves.
+fn tarpits() -> Vec<Row> {
+    let endlessh = |every: Duration| {
+        Peer::tcp(move |mut stream| {
+            while stream.write_all(b"5f1cZ]\"kq\r\n").is_ok() {
+                thread::sleep(every);
+            }
+        })
+    };
+    vec![
+        Row::new("a tarpit, a line every second", ssh())
+            .peer(endlessh(Duration::from_secs(1)))
+            .fails(&["ssh-tarpit"])
+            .says("lines in 10"),
+        Row::new("a tarpit, a line every four seconds", ssh())
+            .peer(endlessh(Duration::from_secs(4)))
+            .fails(&["ssh-tarpit"])
+            .says("lines in 10"),
+        Row::new("says the time and closes", ssh())
+            .peer(peer::says_and_closes(b"Mon Nov 30 08:52:57 UTC 2026\r\n"))
+            .fails(&["bad-reply"])
+            .says("Mon Nov 30"),
+    ]
+}
+
+/// Has no time for those who come within seven seconds of the first, and then for everybody: neither the one nor the
+/// other has to do with how large a packet is.
+fn busy() -> Peer {
+    let first = OnceLock::new();
+    Peer::tcp(move |mut stream| {
+        if first.get_or_init(Instant::now).elapsed() > Duration::from_millis(6_800) {
+            let _ = stream.write_all(b"here I am\r\n");
+        }
+        peer::drain(&mut stream);
+    })
 }
 
 fn served(row: Row, peer: Option<&Peer>) -> Row {

@@ -532,7 +532,7 @@ fn answer_once(stream: &mut dyn Io, reply: &[u8]) {
 }
 
 /// Closes with a RST.
-fn reset(stream: &TcpStream) {
+pub(crate) fn reset(stream: &TcpStream) {
     let now = nix::libc::linger { l_onoff: 1, l_linger: 0 };
     let _ = setsockopt(&stream.as_fd(), sockopt::Linger, &now);
 }

@@ -265,6 +265,13 @@ fn pages() -> Vec<Row> {
     ]
 }
 
+/// A web server to which a load balancer says something it does not understand.
+fn early() -> Peer {
+    peer::says_and_closes(
+        b"HTTP/1.1 400 Bad Request\r\nServer: nginx\r\nConnection: close\r\n\r\n<html></html>",
+    )
+}
+
 /// Pages of somebody in between, a device's own, and redirects that end nowhere.
 fn pages_instead() -> Vec<Row> {
     let mut rows = vec![
@@ -293,7 +300,16 @@ fn pages_instead() -> Vec<Row> {
             .warns(&["http-sends-elsewhere"])
             .says("ftp:"),
         Row::new("nginx closes without an answer", http().on(8613)).fails(&["hung-up"]),
-        Row::new("nginx closes without an answer", https().on(8614)).fails(&["hung-up"]),
+        Row::new("nginx closes without an answer", https().on(8614)).fails(&["ends-behind-tls"]),
+        Row::new("refused before it was asked", http()).peer(early()).fails(&["http-status"]),
+        Row::new("refused before it was asked", gorgone_api())
+            .peer(early())
+            .fails(&["http-status", "wrong-service", "gorgone-api-refused"])
+            .says("400"),
+        Row::new("refused before it was asked", https())
+            .peer(early())
+            .fails(&["wrong-service"])
+            .says("HTTP"),
         Row::new("HTTP/2 alone", http().on(8615)).fails(&["wrong-service"]).says("HTTP/2"),
         Row::new("a load balancer's words are missing", http().on(8616))
             .fails(&["proxy-header-wanted"]),

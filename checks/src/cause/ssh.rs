@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::about::{About, Layer, Owner, Plea};
 use super::remedy::{Advice, Passage, say};
-use super::{SshPart, list};
+use super::{Millis, SshPart, list};
 
 /// Causes of SSH servers.
 ///
@@ -39,6 +39,17 @@ pub enum SshCause {
         /// The address and port asked.
         to: SocketAddr,
     },
+    /// Line after line, of which none identifies a server: the standard lets a server say something first.
+    #[error(
+        "{lines} lines in {waited}, and no SSH server identifies itself behind them: a tarpit, which holds its visitors up"
+    )]
+    SshTarpit {
+        /// Lines that came.
+        lines: usize,
+        /// How long they were listened to.
+        #[serde(rename = "waited_ms")]
+        waited: Millis,
+    },
     /// The SSH server and this machine's own client have no algorithm in common.
     #[error("no {part} in common with this host's SSH client: it offers {}", algorithms(theirs))]
     SshNothingInCommon {
@@ -59,9 +70,10 @@ impl SshCause {
         use Owner::FarSide;
         use Plea::Nothing;
         match self {
-            Self::SshRefused { .. } | Self::SshClosed { .. } | Self::SshNothingInCommon { .. } => {
-                About::new(Protocol, FarSide, Nothing)
-            }
+            Self::SshRefused { .. }
+            | Self::SshClosed { .. }
+            | Self::SshTarpit { .. }
+            | Self::SshNothingInCommon { .. } => About::new(Protocol, FarSide, Nothing),
         }
     }
 
@@ -77,6 +89,11 @@ impl SshCause {
                 "let {from} in: /etc/hosts.deny and /etc/hosts.allow, then PerSourcePenalties and MaxStartups in sshd_config (visits like preflight's count there too); a load balancer or a port forwarding closes like this while no server behind it answers"
             ))
             .on_that_machine("journalctl -u ssh -u sshd"),
+            Self::SshTarpit { .. } => say(format!(
+                "name the port on which its SSH server listens ({}): attackers are lured to this one (endlessh)",
+                passage.origin
+            ))
+            .on_that_machine(passage.listeners()),
             Self::SshNothingInCommon { part: SshPart::Version, .. } => {
                 say("let it speak SSH 2 (Cisco IOS: ip ssh version 2), or update it")
             }

@@ -75,6 +75,12 @@ pub enum TalkCause {
         /// Who was asked.
         to: SocketAddr,
     },
+    /// TLS is agreed on, and the connection ends before anything is said inside.
+    #[error("TLS is agreed on, and then {to} ends the connection without a word")]
+    EndsBehindTls {
+        /// The address and port asked.
+        to: SocketAddr,
+    },
     /// The peer accepted the connection and closed it before a whole answer.
     #[error("connected, then closed by the peer after {received} bytes")]
     HungUp {
@@ -127,7 +133,7 @@ pub enum TalkCause {
         head: String,
     },
     /// Something else answers on this port.
-    #[error("{spoken} answers here, not {expected}")]
+    #[error("{spoken} answers here, not {expected}{}", of_unknown(*spoken, head))]
     WrongService {
         /// What should answer.
         expected: Cow<'static, str>,
@@ -188,6 +194,7 @@ impl TalkCause {
             | Self::WindowClosed { .. }
             | Self::ClosedUnasked { .. }
             | Self::ProxyHeaderWanted { .. }
+            | Self::EndsBehindTls { .. }
             | Self::HungUp { .. }
             | Self::Reset { .. }
             | Self::Incomplete { .. }
@@ -223,6 +230,11 @@ impl TalkCause {
             }
             Self::ClosedUnasked { .. } => say(format!(
                 "see what accepts there: a load balancer or a port forwarding closes like this while no server behind it answers (start that one); a service does when {} is not in its list (hosts.allow, only_from, allowed_hosts)",
+                passage.from()
+            ))
+            .on_that_machine(passage.listeners()),
+            Self::EndsBehindTls { .. } => say(format!(
+                "see what ends TLS there: stunnel or a load balancer closes like this while the service behind it does not answer (start that one: connect = in stunnel's file); a service does when {} is not in its list, or wants a client certificate",
                 passage.from()
             ))
             .on_that_machine(passage.listeners()),
@@ -266,6 +278,11 @@ impl TalkCause {
             ),
         }
     }
+}
+
+/// What nobody knows is shown, as whoever looks may know it.
+fn of_unknown(spoken: Spoken, head: &str) -> String {
+    if spoken == Spoken::Unknown { format!(" ({head})") } else { String::new() }
 }
 
 /// "no answer to EHLO" or "nothing more".

@@ -109,15 +109,15 @@ async fn respond(mut stream: FarStream) -> io::Result<()> {
 /// Reads lines until the identification; servers may send others before it.
 async fn identify(stream: &mut Stream) -> Result<String, Cause> {
     let mut read = 0;
-    for _ in 0..MAX_LINES {
+    for lines in 0..MAX_LINES {
         let line = match stream.line(Phase::Greeting, MAX_LINE).await {
             Ok(line) => line,
             // A peer that speaks another protocol may wait for us, or never send a line feed.
             Err(cause) => {
                 let waited = stream.waited();
                 stream.draw_out(&cause).await;
-                let closed = || closed(cause, waited);
-                return Err(SERVICE.instead(stream.head()).unwrap_or_else(closed));
+                let unidentified = || unidentified(cause, lines, stream.head(), waited);
+                return Err(SERVICE.instead(stream.head()).unwrap_or_else(unidentified));
             }
         };
         read += line.len();
@@ -152,9 +152,19 @@ async fn identify(stream: &mut Stream) -> Result<String, Cause> {
 }
 
 /// A server in good health identifies itself before anything else; who listens first, and gives up
-/// later, is no SSH server.
-fn closed(cause: Cause, waited: Duration) -> Cause {
+/// later, is no SSH server, and neither is who says something else.
+fn unidentified(cause: Cause, lines: usize, head: &[u8], waited: Duration) -> Cause {
     match cause {
+        Cause::Talk(TalkCause::Incomplete { waited, .. } | TalkCause::Silent { waited, .. })
+            if lines > 1 =>
+        {
+            Cause::Ssh(SshCause::SshTarpit { lines, waited })
+        }
+        Cause::Talk(TalkCause::HungUp { .. } | TalkCause::Incomplete { .. })
+            if !head.is_empty() && !OURS.starts_with(head.get(..4).unwrap_or(head)) =>
+        {
+            Cause::bad_reply("an SSH identification", head)
+        }
         Cause::Talk(TalkCause::HungUp { to, phase: Phase::Greeting, received: 0 })
             if waited < AT_ONCE =>
         {

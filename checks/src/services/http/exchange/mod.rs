@@ -89,7 +89,9 @@ pub(crate) async fn fetch(mut stream: Stream, request: &Request<'_>) -> Result<A
     let (stream, ended) = relay.finish();
     let head = stream.head().to_vec();
     stream.close().await;
-    answered.map_err(|error| why(&error, ended, &head))
+    let has_left = matches!(ended, None | Some(Cause::Talk(TalkCause::HungUp { .. })));
+    let refused = said_before(&head).filter(|_| has_left);
+    answered.or_else(|error| refused.ok_or_else(|| why(&error, ended, &head)))
 }
 
 /// A client that dials `path` whatever it is asked for.
@@ -136,6 +138,17 @@ async fn send(client: &Client, request: &Request<'_>) -> reqwest::Result<Answer>
         answer.body.extend(chunk.iter().take(room));
     }
     Ok(answer)
+}
+
+/// A refusal that was there before our question: the crate takes no answer to what it has not asked.
+///
+/// A load balancer's header that a web server does not understand draws such a one, and so does patience that is over.
+fn said_before(head: &[u8]) -> Option<Answer> {
+    let line = head.strip_prefix(b"HTTP/1.")?;
+    let [_, b' ', code @ ..] = line else { return None };
+    let code = std::str::from_utf8(code.get(..3)?).ok()?;
+    let status = code.parse().ok().filter(|status| (400..600).contains(status))?;
+    Some(Answer { status, version: "HTTP/1.1".to_owned(), ..Answer::default() })
 }
 
 /// The connection's own end says more than the crate's error.
