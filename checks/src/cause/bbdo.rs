@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Cause;
 use super::about::{About, Layer, Owner, Plea};
-use super::remedy::{Advice, Blank, Passage, say};
+use super::remedy::{Advice, Blank, Passage, say, word};
 
 /// Causes of brokers.
 ///
@@ -130,7 +130,7 @@ impl BbdoCause {
             ),
             Self::BbdoFileUnusable { file, .. } => {
                 say(format!("put the right file at {file}, readable for the user centreon-engine: "))
-                    .here(format!("ls -l {file}"))
+                    .here(format!("ls -l {}", word(file)))
             }
             Self::BbdoTls { grpc: false } => say(
                 "name the broker's own port: TLS from the first byte is a web server's, or a proxy's before the broker",

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use serde::{Deserialize, Serialize};
 
 use super::about::{Owner, Whereabouts};
-use super::remedy::{Advice, Passage, Remedy, TRUST, say};
+use super::remedy::{Advice, Passage, Remedy, TRUST, say, word};
 use super::{Because, Cause, Millis, NtpWeakness, Opinion, RouteEntry, Transport, dead_path, list};
 
 /// Something that passes today and will hurt.
@@ -420,6 +420,7 @@ impl Concern {
     #[allow(clippy::too_many_lines)] // A table, in the order of the enum.
     fn advice(&self, passage: &Passage<'_>) -> Advice {
         let (from, target, to) = (passage.from(), passage.target, passage.address());
+        let at = word(&to);
         match self {
             Self::PathOpen { .. } | Self::NothingListensYet { .. } => {
                 say("install; then run preflight again")
@@ -431,13 +432,13 @@ impl Concern {
             Self::NameSlow { name, .. } => say(
                 "take the name server that does not answer out of /etc/resolv.conf, or repair it: ",
             )
-            .here(format!("getent ahosts {name}")),
+            .here(format!("getent ahosts {}", word(name))),
             Self::PeerIsLoopback { name, origin, .. } => {
                 say(format!("correct the address of {name} ({origin}), if it is not this machine"))
             }
             Self::OutsideVpn { vpn, to, .. } => {
                 say(format!("have the VPN carry a route to {to}, then: "))
-                    .here(format!("ip route get {to}"))
+                    .here(format!("ip route get {at}"))
                     .then(&format!(
                         "; if the tunnel to {vpn} does not begin on this host, or no VPN is meant, leave --vpn out"
                     ))
@@ -458,7 +459,7 @@ impl Concern {
             Self::TlsOldRenegotiation => say("update its TLS library: RFC 5746 is of 2010"),
             Self::PacketLoss { .. } | Self::AnswersMissing { .. } | Self::TcpLosses { .. } => {
                 say("look for loss on the way: ")
-                    .here(format!("ping -c 100 -i 0.2 {to}; mtr -n {to}"))
+                    .here(format!("ping -c 100 -i 0.2 {at}; mtr -n {at}"))
             }
             Self::AnswersFromElsewhere { .. } => say(format!(
                 "let it answer from {to}, the address that is asked (net-snmp: agentaddress {to})"
@@ -469,9 +470,9 @@ impl Concern {
             Self::SlowAnswer { .. } => say(
                 "see what it waits for there (a resolver it asks, a full processor), or how far it is: ",
             )
-            .there(format!("ping -c 10 {to}")),
+            .there(format!("ping -c 10 {at}")),
             Self::SlowRoundTrip { .. } => say("see where the time goes, ")
-                .here(format!("mtr -n {to}"))
+                .here(format!("mtr -n {at}"))
                 .then("; on a satellite link it is the distance: raise the timeouts of what is checked over it"),
             Self::NtpWeakSource { .. } => {
                 say("give it better sources of time")
@@ -545,7 +546,8 @@ impl Concern {
             ),
             Self::NrpeAnonymous => say("ask by hand what preflight cannot: ")
                 .here(format!(
-                    "/usr/lib/nagios/plugins/check_nrpe -H {target} -p {}",
+                    "/usr/lib/nagios/plugins/check_nrpe -H {} -p {}",
+                    word(target),
                     passage.port()
                 ))
                 .then("; with ssl_cert_file and ssl_privatekey_file in nrpe.cfg it can"),
@@ -569,7 +571,8 @@ impl Concern {
                 passage.port()
             )),
             Self::RedisNotRead => say("have whoever uses it log in from this host: ").here(format!(
-                "redis-cli -h {target} -p {} --askpass PING",
+                "redis-cli -h {} -p {} --askpass PING",
+                word(target),
                 passage.port()
             )),
             Self::RedisReplica => say("name the master instead, if something writes to it: ")

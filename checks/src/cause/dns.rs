@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::about::{About, Layer, Owner, Plea};
-use super::remedy::{Advice, Passage, say};
+use super::remedy::{Advice, Passage, question_for_dig, say, word};
 use super::{Cause, Millis, Transport};
 
 /// Causes of DNS servers.
@@ -129,6 +129,7 @@ impl DnsCause {
     /// What to do about it.
     pub(super) fn advice(&self, passage: &Passage<'_>) -> Advice {
         let target = passage.target;
+        let dig = |question: &str| format!("dig @{} {}", word(target), question_for_dig(question));
         match self {
             Self::DnsRefused { .. } | Self::DnsNotRecursive { .. } => say(format!(
                 "allow recursion for {} on {target}, or use another name server",
@@ -136,29 +137,29 @@ impl DnsCause {
             )),
             Self::DnsServfail { question } | Self::DnsValidation { question } => {
                 say("see that its forwarders answer and the zone is healthy: ")
-                    .there(format!("dig @{target} {question}"))
+                    .there(dig(question))
             }
             Self::DnsNoNameAsked => say(
                 "give a target by its name, as --central central.example.com: then the server is asked for that",
             ),
             Self::DnsNameNotFound { name } => {
                 say(format!("add {name} to the zone, or correct the name; "))
-                    .there(format!("dig @{target} {name}"))
+                    .there(dig(name))
             }
             Self::DnsNameWithoutAddress { name } => say(format!(
                 "add an A or AAAA record of {name} to the zone; if it has one, see whether the server removes private addresses (unbound: private-domain; dnsmasq: rebind-domain-ok); "
             ))
-            .there(format!("dig @{target} {name}")),
+            .there(dig(name)),
             Self::DnsUnanswered { question, .. } => say(format!(
                 "see that its forwarders answer, and that it is not told to ignore {} or this name: ",
                 passage.from()
             ))
-            .there(format!("dig @{target} {question}")),
+            .there(dig(question)),
             Self::DnsTruncated { tcp, .. } => tcp.advice(&passage.over(Transport::Tcp)),
             Self::DnsTcpOnly { udp } => udp.advice(&passage.over(Transport::Udp)),
             Self::DnsFailed { question, .. } => {
                 say("read its log at the time of the run; by hand: ")
-                    .there(format!("dig @{target} {question}"))
+                    .there(dig(question))
             }
         }
     }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::Transport;
 use super::about::{About, Layer, Owner, Plea};
 use super::facts::{ClosedHow, OwnFirewall};
-use super::remedy::{Advice, Passage, say};
+use super::remedy::{Advice, Passage, name_of, say};
 
 /// Causes in this host's own firewall, as its rules are read.
 #[derive(
@@ -110,7 +110,7 @@ impl ClosedPort {
         };
         match (firewall, zone) {
             (OwnFirewall::Firewalld, Some(zone)) if !answers && !chain.ends_with("_deny") => {
-                let what = self.for_firewalld();
+                let (what, zone) = (self.for_firewalld(), name_of(zone));
                 say_open()
                     .here(format!("firewall-cmd --zone={zone} {what}"))
                     .then("; for good: ")
@@ -162,6 +162,7 @@ impl ClosedPort {
             format!("{version} {side} {from} ")
         });
         let who = who.unwrap_or_default();
+        let [family, table, base] = [family, table, base].map(|name| name_of(name));
         format!(
             "nft insert rule {family} {table} {base} {who}{} {end} {port} accept",
             transport.lower()
@@ -170,6 +171,7 @@ impl ClosedPort {
 
     fn for_iptables(&self) -> String {
         let Self { transport, port, firewall, from, answers, family, table, base, .. } = self;
+        let [table, base] = [table, base].map(|name| name_of(name));
         let program = if family == "ip6" { "ip6tables" } else { "iptables" };
         let kind = if *firewall == OwnFirewall::IptablesLegacy { "-legacy" } else { "" };
         let of = if table == "filter" { String::new() } else { format!(" -t {table}") };

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 
 use super::about::{About, Layer, Owner, Plea};
-use super::remedy::{Advice, Passage, say};
+use super::remedy::{Advice, Passage, say, word};
 use super::{Millis, list};
 
 /// Causes of directories.
@@ -134,7 +134,7 @@ impl LdapCause {
                 "in Centreon's LDAP settings tick SSL (636) or TLS (389); here: --ldap ldaps://NAME",
             ),
             Self::LdapRefused { .. } => say("read its log at the time of the run; by hand: ")
-                .there(format!("ldapsearch -x -H ldap://{} -s base -b ''", passage.target)),
+                .there(format!("ldapsearch -x -H ldap://{} -s base -b ''", word(passage.target))),
             Self::LdapReferral { .. } => say(format!(
                 "in Centreon's LDAP settings name that directory, or a bind DN that {} holds",
                 passage.target

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use serde::{Deserialize, Serialize};
 
 use super::about::{About, Layer, Owner, Plea};
-use super::remedy::{Advice, Blank, Passage, say};
+use super::remedy::{Advice, Blank, Passage, say, word};
 use super::{AliasEnd, Cause, Opinion, RouteCause};
 
 /// Causes of name resolution.
@@ -214,11 +214,11 @@ impl NameCause {
         let origin = &passage.origin;
         match self {
             Self::NameNotFound { name, .. } => say(format!("check the spelling ({origin}), then: "))
-                .here(format!("getent ahosts {name}"))
+                .here(format!("getent ahosts {}", word(name)))
                 .then("; add it to DNS or /etc/hosts"),
             Self::NameNotAskedFor { name, at, .. } => {
                 say(format!("let the line `hosts:` ask dns for {name} ({at}), or add it to /etc/hosts; then: "))
-                    .here(format!("getent ahosts {name}"))
+                    .here(format!("getent ahosts {}", word(name)))
             }
             Self::NameNotInDns { name, address, .. } => say(format!(
                 "let the DNS know {name} ({address}); or set `smtp_host_lookup = dns, native` (postconf -e), and postfix reads /etc/hosts too"
@@ -229,11 +229,11 @@ impl NameCause {
             Self::NameWithoutAddress { name } => say(format!(
                 "add an address of {name} to DNS or /etc/hosts; if DNS has one, see whether the name server removes private addresses (unbound: private-domain; dnsmasq: rebind-domain-ok): "
             ))
-            .here(format!("getent ahosts {name}")),
+            .here(format!("getent ahosts {}", word(name))),
             Self::ResolverFailed { name, .. } => say("")
                 .here("cat /etc/resolv.conf")
                 .then("; then ask each name server: ")
-                .here(format!("dig @{} {name}", Blank::Server)),
+                .here(format!("dig @{} {}", Blank::Server, word(name))),
             Self::NameServerUnreachable { server, because, .. } => {
                 let advice = because.advice(&passage.to_name_server(*server));
                 match because.owner() {
@@ -244,7 +244,7 @@ impl NameCause {
             Self::AliasBroken { name, target, .. } => say(format!(
                 "ask the DNS team: {name} is an alias of {target}; correct the alias, or add {target} ("
             ))
-            .here(format!("dig {name} CNAME"))
+            .here(format!("dig {} CNAME", word(name)))
             .then(")"),
             Self::NameIsLoopback { name, origin, .. } if origin == "DNS" => {
                 say(format!("ask the DNS team for the address of {name}; until then: /etc/hosts"))
@@ -255,7 +255,7 @@ impl NameCause {
             Self::NameIsNobody { name, origin, .. } if origin == "DNS" => say(format!(
                 "ask the DNS team to let {name} through: their filter answers so for names that it blocks; "
             ))
-            .here(format!("dig {name}")),
+            .here(format!("dig {}", word(name))),
             Self::NameIsNobody { name, origin, .. } => {
                 say(format!("give {name} the address of its host ({origin})"))
             }
@@ -265,7 +265,7 @@ impl NameCause {
             )),
             Self::NameFileUnread { file, .. } => {
                 say("run preflight as root; every user's programs need that file: ")
-                    .here(format!("chmod a+r {file}"))
+                    .here(format!("chmod a+r {}", word(file)))
             }
             Self::NoInternetNames { name, .. } => say(match passage.protocol {
                 "ntp" => format!(

@@ -3,6 +3,7 @@
 //! The words of each cause stand beside it, in the file of its section. `docs/causes.md` has the
 //! whole story.
 
+use std::borrow::Cow;
 use std::net::{IpAddr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
@@ -148,6 +149,36 @@ pub(super) const TRUST: &str = "if it is the right one, trust it: preflight --ca
 /// Begins an advice with words.
 pub(super) fn say(words: impl Into<String>) -> Advice {
     Advice { who: None, pieces: vec![Piece::Words(words.into())] }
+}
+
+/// One word of a command, whatever it holds: names and addresses of strangers and of files are
+/// among them, and the command is there to be copied into a shell.
+pub(super) fn word(text: &str) -> Cow<'_, str> {
+    let is_plain = |it: char| it.is_alphanumeric() || "@%_+=:,./-[]".contains(it);
+    if !text.is_empty() && text.chars().all(is_plain) {
+        return Cow::Borrowed(text);
+    }
+    Cow::Owned(format!("'{}'", text.replace('\'', r"'\''")))
+}
+
+/// A question as `dig` takes it: the name, and the type if one is given.
+pub(super) fn question_for_dig(text: &str) -> String {
+    match text.rsplit_once(' ') {
+        Some((name, kind)) if kind.chars().all(|it| it.is_ascii_alphanumeric()) => {
+            format!("{} {kind}", word(name))
+        }
+        _ => word(text).into_owned(),
+    }
+}
+
+/// The name of a table, zone or interface in a command whose program has a language of its own,
+/// so that quotes for the shell are not enough: what is no name is left for the reader to fill in.
+pub(super) fn name_of(text: &str) -> Cow<'_, str> {
+    let is_plain = |it: char| it.is_ascii_alphanumeric() || "_.@:+/-".contains(it);
+    if !text.is_empty() && !text.starts_with('-') && text.chars().all(is_plain) {
+        return Cow::Borrowed(text);
+    }
+    Cow::Owned(Blank::Name.to_string())
 }
 
 impl Advice {
@@ -325,7 +356,7 @@ impl<'a> Passage<'a> {
         let starttls = starttls.map(|name| format!(" -starttls {name}")).unwrap_or_default();
         let alpn = service.and_then(|service| service.hints.alpn);
         let alpn = alpn.map(|name| format!(" -alpn {name}")).unwrap_or_default();
-        let (target, port) = (self.target, self.port());
+        let (target, port) = (word(self.target), self.port());
         format!("openssl s_client -connect {target}:{port}{starttls}{alpn} -showcerts")
     }
 

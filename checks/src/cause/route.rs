@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use serde::{Deserialize, Serialize};
 
 use super::about::{About, Layer, Owner, Plea};
-use super::remedy::{Advice, Blank, Passage, say};
+use super::remedy::{Advice, Blank, Passage, name_of, say};
 use super::{
     Cause, DropSign, LocalFirewallSign, LocalRoute, Millis, RouteEntry, SourceFault, TunnelLink,
     facts,
@@ -158,7 +158,7 @@ impl RouteCause {
                         "ip route replace {} via {} dev {}",
                         entry.destination(),
                         Blank::Gateway,
-                        entry.interface
+                        name_of(&entry.interface)
                     ))
             }
             Self::RouteOnLink { to, entry, .. } => {

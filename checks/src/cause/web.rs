@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 
 use super::about::{About, Layer, Owner, Plea, Whereabouts};
-use super::remedy::{Advice, Blank, Passage, say};
+use super::remedy::{Advice, Blank, Passage, say, word};
 use super::{Cause, Millis, list};
 
 /// Causes of web servers and proxies.
@@ -202,18 +202,18 @@ impl WebCause {
             }
             Self::RedirectLoop { location } => {
                 say(format!("find what sends {location} back to itself there: "))
-                    .there(format!("curl -sSIL --max-redirs 5 {location}"))
+                    .there(format!("curl -sSIL --max-redirs 5 {}", word(location)))
             }
             Self::ProxyScheme { .. } => say(format!(
                 "let {from} through without a log-in, or with Basic: neither dnf and apt as they come nor the platform speak the others"
             )),
             Self::NotMetadata { secure: false, .. } => {
                 say(format!("allow {target} for {from} on the web filter or proxy; see: "))
-                    .here(format!("curl -s {target} | head"))
+                    .here(format!("curl -s {} | head", word(target)))
             }
             Self::NotMetadata { secure: true, .. } => {
                 say("see whether this is still a repository: ")
-                    .there(format!("curl -s {target} | head"))
+                    .there(format!("curl -s {} | head", word(target)))
             }
             Self::ProxyAuthentication { .. } => {
                 say("give --proxy-user and PREFLIGHT_PROXY_PASSWORD, and the same to dnf or apt")

@@ -238,3 +238,102 @@ fn a_locked_account_is_for_whoever_unlocks_it() {
         assert!(remedy.text.contains(what), "{code}: {}", remedy.text);
     }
 }
+
+/// What somebody else may have written in the place of a name, an address or a file.
+const NOT_A_WORD: [&str; 4] =
+    ["x; rm -rf /", "$(rm -rf /)", "x' | rm -rf / #", "x\" & rm `rm` > /etc/passwd"];
+
+/// The same value with `text` in the place of every text in it.
+fn with_texts(value: &serde_json::Value, text: &str) -> serde_json::Value {
+    use serde_json::Value;
+    match value {
+        Value::String(_) => text.into(),
+        Value::Array(items) => items.iter().map(|item| with_texts(item, text)).collect(),
+        Value::Object(map) => {
+            map.iter().map(|(key, value)| (key.clone(), with_texts(value, text))).collect()
+        }
+        other => other.clone(),
+    }
+}
+
+/// Every one that is left when one of the texts of its facts after the other is `text`.
+fn poisoned<T>(saved: &serde_json::Value, text: &str) -> Vec<T>
+where
+    T: serde::de::DeserializeOwned,
+{
+    let serde_json::Value::Object(facts) = &saved["facts"] else { return Vec::new() };
+    let one = |key: &String, value: &serde_json::Value| {
+        let mut saved = saved.clone();
+        saved["facts"][key] = with_texts(value, text);
+        // A text that is an address or a word of ours takes no other.
+        serde_json::from_value(saved).ok()
+    };
+    let mut all: Vec<T> = facts.iter().filter_map(|(key, value)| one(key, value)).collect();
+    for (key, value) in facts {
+        let serde_json::Value::Object(inner) = value else { continue };
+        for (name, value) in inner {
+            let mut saved = saved.clone();
+            saved["facts"][key][name] = with_texts(value, text);
+            all.extend(serde_json::from_value::<T>(saved).ok());
+        }
+    }
+    all
+}
+
+/// The words that a shell makes of a command; none: more than words.
+fn shell_words(run: &str) -> Option<Vec<String>> {
+    let mut words = vec![String::new()];
+    let mut letters = run.chars();
+    while let Some(letter) = letters.next() {
+        let last = words.last_mut()?;
+        match letter {
+            ' ' => words.push(String::new()),
+            '\'' => loop {
+                match letters.next()? {
+                    '\'' => break,
+                    quoted => last.push(quoted),
+                }
+            },
+            '\\' => last.push(letters.next()?),
+            '$' | '`' | '>' | '<' | '&' | '#' | '(' => return None,
+            other => last.push(other),
+        }
+    }
+    Some(words)
+}
+
+/// A redirect's address, an alias, a file's name: strangers write them, and a reader copies the
+/// command into a shell.
+#[test]
+fn nothing_that_a_stranger_wrote_is_more_than_a_word_of_a_command() {
+    for text in NOT_A_WORD {
+        let passage =
+            Passage { target: text, to: None, ..passage("ldap", Transport::Tcp, LOOK_AT) };
+        let mut seen = 0;
+        let mut holds = |code: &str, remedy: &Remedy| {
+            for RemedyCommand { run, .. } in &remedy.commands {
+                let Some(words) = shell_words(run) else { panic!("{code}: {run}") };
+                let is_whole = words.iter().any(|word| word.contains(text));
+                assert!(is_whole || !run.contains("rm"), "{code}: {run}");
+                // The last piece of the text stands in no word by itself, for `nft` and for a shell.
+                assert!(!words.iter().any(|word| word == "rm" || word == "-rf"), "{code}: {run}");
+                seen += usize::from(is_whole);
+            }
+        };
+        for cause in samples::causes() {
+            holds(cause.code(), &cause.remedy(&passage));
+            let saved = serde_json::to_value(&cause).unwrap();
+            for cause in poisoned::<Cause>(&saved, text) {
+                holds(cause.code(), &cause.remedy(&passage));
+            }
+        }
+        for concern in samples::concerns() {
+            holds("a warning", &concern.remedy(&passage).1);
+            let saved = serde_json::to_value(&concern).unwrap();
+            for concern in poisoned::<Concern>(&saved, text) {
+                holds("a warning", &concern.remedy(&passage).1);
+            }
+        }
+        assert!(seen > 20, "{text}: {seen}");
+    }
+}
