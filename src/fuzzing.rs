@@ -28,6 +28,8 @@ pub fn saved_report(json: &str) {
         shows_no_control(*format, &judged);
     }
     let first = written(Format::Json, &judged);
+    let twice = saved::parse(json).map(|saved: Saved| written(Format::Json, &saved.judged()));
+    assert_eq!(twice.as_ref(), Ok(&first), "a report is judged in two ways");
     let again = saved::parse(&first).map(|saved: Saved| written(Format::Json, &saved.judged()));
     assert_eq!(again.as_ref(), Ok(&first), "a report that was written reads as another");
 }
@@ -72,6 +74,24 @@ pub fn catalogue(text: &str) {
     }
 }
 
+/// Reads one of the files that a flag names: what is said of it is clean.
+pub fn flag_file(which: u8, file: &Path) {
+    let words: &[&str] = match which % 5 {
+        0 => &["plan", "--role", "poller", "--no-discovery", "--devices-from"],
+        1 => &["init", "--role", "poller", "--no-discovery", "--from-inventory"],
+        2 => &["plan", "--role", "poller", "--no-discovery", "--redact", "--redact-key"],
+        3 => &["plan", "--role", "poller", "--no-discovery", "--ca"],
+        _ => &["plan", "--role", "poller", "--no-discovery", "--snmp-community-file"],
+    };
+    let words = ["preflight"].iter().chain(words).map(OsString::from);
+    let words: Vec<OsString> = words.chain([file.into()]).collect();
+    match cli::parse(words).map_err(settings::Refused::from).and_then(|it| load(it.cli)) {
+        Ok(Request::Init { text, .. }) => is_clean("a site file", &text),
+        Ok(_) => {}
+        Err(refused) => is_clean("a refusal", &refused.to_string()),
+    }
+}
+
 /// Looks at the machine whose files are below `root`: the site file made of it can be read again.
 ///
 /// # Panics
@@ -80,7 +100,7 @@ pub fn catalogue(text: &str) {
 pub fn machine(root: &Path) {
     let words = ["preflight", "init", "--role", "poller", "--root"].map(OsString::from);
     let words: Vec<OsString> = words.into_iter().chain([root.into()]).collect();
-    let request = cli::parse(words).map_err(settings::Refused::from).and_then(load);
+    let request = cli::parse(words).map_err(settings::Refused::from).and_then(|it| load(it.cli));
     if let Ok(Request::Init { text, .. }) = request {
         is_clean("a site file", &text);
         let read = SiteFile::parse("site.toml", &text);

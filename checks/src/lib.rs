@@ -13,6 +13,8 @@ mod discreet;
 mod evidence;
 mod firewall;
 mod follow_ups;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 #[cfg(test)]
 mod hostile;
 mod identify;

@@ -5,7 +5,7 @@ use libfuzzer_sys::fuzz_target;
 use preflight_fuzz::{answered, service_of};
 
 fuzz_target!(|input: &[u8]| {
-    if let Some((service, said)) = service_of(input) {
+    if let Some((service, _, said)) = service_of(input) {
         answered(service, said);
     }
 });

@@ -3,11 +3,11 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use preflight_fuzz::{asked, service_of};
+use preflight_fuzz::{asked, is_printable, service_of};
 
 fuzz_target!(|input: &[u8]| {
-    let Some((service, said)) = service_of(input) else { return };
-    let Some(found) = asked(service, said) else { return };
+    let Some((service, bare, said)) = service_of(input) else { return };
+    let Some(found) = asked(service, bare, said) else { return };
     if let Err(cause) = &found.verdict {
         is_printable(service.name, &cause.to_string());
     }
@@ -19,7 +19,3 @@ fuzz_target!(|input: &[u8]| {
         is_printable(name, &value.to_string());
     }
 });
-
-fn is_printable(of: &str, text: &str) {
-    assert!(!text.contains(char::is_control), "{of} repeats a control character: {text:?}");
-}

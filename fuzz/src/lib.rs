@@ -46,21 +46,25 @@ const HURRY: f64 = 0.02;
 /// How long a peer listens before its next turn.
 const LISTENS: Duration = Duration::from_millis(3);
 
-/// The service that an input is for, and the rest of the input.
-pub fn service_of(input: &[u8]) -> Option<(&'static Service, &[u8])> {
+/// The service that an input is for, whether it is to be spoken to without its TLS, and the rest of
+/// the input.
+pub fn service_of(input: &[u8]) -> Option<(&'static Service, bool, &[u8])> {
     let (which, rest) = input.split_first()?;
-    Some((SERVICES.get(usize::from(*which) % SERVICES.len())?, rest))
+    let which = usize::from(*which);
+    Some((SERVICES.get(which % SERVICES.len())?, which >= 2 * SERVICES.len(), rest))
 }
 
 /// What a probe makes of a peer that says this, turn by turn, on every connection and datagram.
-pub fn asked(service: &'static Service, said: &[u8]) -> Option<Finding> {
+///
+/// A service of TLS is spoken to inside TLS, unless `bare`.
+pub fn asked(service: &'static Service, bare: bool, said: &[u8]) -> Option<Finding> {
     let said: Vec<Vec<u8>> = turns(said).map(<[u8]>::to_vec).collect();
     RUNTIME.block_on(async {
         let here = (Ipv4Addr::UNSPECIFIED, 0);
         let listener = TcpListener::bind(here).await.ok()?;
         let port = listener.local_addr().ok()?.port();
         let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, port)).await.ok()?;
-        let streams = streams(listener, service.tls, &said);
+        let streams = streams(listener, service.tls && !bare, &said);
         let datagrams = datagrams(socket, service.name, &said);
         let budget = Deadline::scaled(service.budget, HURRY);
         let trust = Trust::only([PKI.0.clone()]);
@@ -95,7 +99,8 @@ pub fn turns(said: &[u8]) -> impl Iterator<Item = &[u8]> {
 async fn streams(listener: TcpListener, tls: bool, said: &[Vec<u8>]) {
     loop {
         let Ok((connection, _)) = listener.accept().await else { return };
-        let _gone = tokio::time::timeout(Duration::from_secs(2), visit(connection, tls, said)).await;
+        let _gone =
+            tokio::time::timeout(Duration::from_secs(2), visit(connection, tls, said)).await;
     }
 }
 
@@ -154,6 +159,15 @@ fn matching(service: &str, question: &[u8], answer: &[u8]) -> Vec<u8> {
         }
     }
     answer
+}
+
+/// Holds for a text that a terminal would only show.
+///
+/// # Panics
+///
+/// When it has a control character.
+pub fn is_printable(of: &str, text: &str) {
+    assert!(!text.contains(char::is_control), "{of} repeats a control character: {text:?}");
 }
 
 /// What the far side of `service` makes of a client that says this.

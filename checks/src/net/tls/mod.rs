@@ -44,6 +44,20 @@ pub use trust::Trust;
 pub use verifier::Identity;
 pub(crate) use verifier::{Client, Verify, client_config};
 
+/// What is thought of certificates that no handshake has brought.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn opinion(
+    shown: &[rustls::pki_types::CertificateDer<'_>],
+    host: &str,
+    trust: &Trust,
+    seen: &mut Seen,
+) -> Result<(), Cause> {
+    for facts in shown.iter().filter_map(|der| Certificate::parse(der)) {
+        facts.note(&mut seen.evidence);
+    }
+    Judgement::of(shown, Some(host), trust, UnixTime::now()).weigh(Verify::Strictly, seen)
+}
+
 /// Whether a handshake is made in full, or only its beginning is looked at.
 #[derive(Debug, Default)]
 pub(crate) enum Look {
