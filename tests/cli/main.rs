@@ -21,6 +21,7 @@ mod hostile;
 mod machine;
 mod names;
 mod output;
+mod peers;
 mod plan;
 mod progress;
 mod schema;

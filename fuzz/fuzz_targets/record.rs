@@ -1,5 +1,8 @@
 //! Makes the first inputs: what healthy far sides and probes say to each other, and the files of
 //! the tests. `record CORPUS REPOSITORY` writes below CORPUS.
+//!
+//! It is built as a fuzzer, since everything it is linked with counts for one.
+#![no_main]
 
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
@@ -8,6 +11,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 use std::{env, fs, io};
 
+use libfuzzer_sys::fuzz_target;
 use preflight_checks::{Deadline, FarStream, Peer, Respond, SERVICES, Service, Trust, examine};
 use preflight_fuzz::{MACHINE_FILES, NUMBER, PKI, RUNTIME, TURN};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -76,7 +80,18 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Tee<T> {
     }
 }
 
-fn main() -> io::Result<()> {
+fuzz_target!(
+    init: {
+        let written = record();
+        if let Err(error) = &written {
+            eprintln!("record: {error}");
+        }
+        std::process::exit(i32::from(written.is_err()));
+    },
+    |_input: &[u8]| {}
+);
+
+fn record() -> io::Result<()> {
     let arguments: Vec<PathBuf> = env::args_os().skip(1).map(PathBuf::from).collect();
     let [corpus, repository] = arguments.as_slice() else {
         return Err(io::Error::other("usage: record CORPUS REPOSITORY"));
