@@ -56,6 +56,9 @@ pub(crate) struct Catalogue {
     /// Kinds of peers that preflight does not know by itself.
     #[serde(default)]
     pub(crate) parties: Vec<String>,
+    /// What a reader of the table has to know beside its rows.
+    #[serde(default)]
+    pub(crate) notes: Vec<String>,
     /// What stands for "the Internet" when nothing else is given: a host, asked in each of a row's
     /// ways, or a URL, which pins one.
     #[serde(default)]
@@ -157,6 +160,9 @@ pub(crate) struct Flow {
     pub(crate) required: bool,
     /// What it is for, in the words of the vendor's own table.
     pub(crate) application: Option<String>,
+    /// What the vendor's own table says of the row in other words than ours.
+    #[serde(default)]
+    pub(crate) words: TableWords,
     /// One sentence for the operator.
     pub(crate) why: String,
     /// What starts it there and shows that it listens; `PORT` is the port that was asked.
@@ -188,6 +194,20 @@ pub(crate) struct Flow {
     pub(crate) by_engine: bool,
     /// Until then a closed port is no failure.
     pub(crate) until: Option<Until>,
+}
+
+/// The words of a vendor's table for the cells of a row; none where ours are the same.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct TableWords {
+    /// Who opens the connection: `Network device`.
+    pub(crate) from: Option<String>,
+    /// To whom: `Network equipment, servers, etc.`
+    pub(crate) to: Option<String>,
+    /// `Trap SNMP`
+    pub(crate) protocol: Option<String>,
+    /// `HTTPS 8443`
+    pub(crate) port: Option<String>,
 }
 
 fn yes() -> bool {

@@ -15,7 +15,7 @@ fn a_profile_is_printed_as_a_document() {
     assert!(table.starts_with("Network flows of i-Vertix IT Monitoring\n"), "{table}");
     let (code, csv, _) = flows(&["--role", "Poller", "--format", "csv"]);
     assert_eq!(code, Some(0));
-    assert!(csv.contains("poller.bbdo,poller,central,BBDO,TCP 5669,"), "{csv}");
+    assert!(csv.contains("poller.bbdo,Poller,Central,BBDO,TCP 5669,"), "{csv}");
     assert!(!csv.contains("central.ntp"), "{csv}");
     let (code, markdown, _) =
         flows(&["--profile", "centreon", "--group", "map", "--format", "markdown"]);

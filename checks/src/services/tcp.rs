@@ -2,18 +2,18 @@
 //!
 //! For ports whose protocol this tool does not speak. Connects, and ends with a
 //! FIN; a pass means no more than that, and the headline says so. Where a flow table means a
-//! service, that is a warning.
+//! service, that is a warning, and half a second is listened: what speaks first is named.
 
 use std::io;
 use std::time::Duration;
 
-use crate::cause::{Cause, Concern, Transport};
+use crate::cause::{Cause, Concern, Phase, Transport};
 use crate::dialogue::Dialogue;
 use crate::evidence::Seen;
 use crate::net::{Ask, FarStream};
-use crate::recognise::Spoken;
+use crate::recognise::{Spoken, recognise};
 use crate::services::{Hints, UrlForm};
-use crate::{Respond, Service};
+use crate::{Respond, Service, wire};
 
 /// Connects, and sends nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -27,6 +27,10 @@ pub struct Probe {
 impl Probe {
     pub(crate) async fn run(&self, ask: &mut Ask) -> Result<(), Cause> {
         let mut stream = ask.connect().await?;
+        if self.for_service && self.dialogue.is_empty() {
+            let heard = stream.is_silent_for(FIRST_WORDS, Phase::Greeting).await;
+            self.judge_first(heard, stream.head(), &mut ask.seen)?;
+        }
         self.judge(&mut ask.seen)?;
         let held = self.dialogue.hold(&mut stream, &mut ask.seen).await;
         stream.close().await;
@@ -36,8 +40,32 @@ impl Probe {
     /// An accepted connection is all there is to judge.
     #[allow(clippy::unnecessary_wraps)] // The same shape as its siblings.
     fn judge(&self, seen: &mut Seen) -> Result<(), Cause> {
-        "accepts connections".clone_into(&mut seen.headline);
+        if seen.headline.is_empty() {
+            "accepts connections".clone_into(&mut seen.headline);
+        }
         seen.concerns.extend(self.for_service.then_some(Concern::Unproved));
+        Ok(())
+    }
+
+    /// What the peer said without being asked, which is as far as the service can be told.
+    #[allow(clippy::unused_self)] // The same shape as its siblings.
+    fn judge_first(
+        &self,
+        heard: Result<bool, Cause>,
+        head: &[u8],
+        seen: &mut Seen,
+    ) -> Result<(), Cause> {
+        seen.headline = match heard {
+            Err(cause) if head.is_empty() => return Err(cause),
+            Ok(true) => "accepts connections, and says nothing by itself".to_owned(),
+            Ok(false) | Err(_) => match recognise(head) {
+                Spoken::Unknown => {
+                    seen.evidence.set("heard", wire::clean(head, SHOWN));
+                    format!("accepts connections, and begins with \"{}\"", wire::clean(head, SHOWN))
+                }
+                other => format!("accepts connections, and {other} speaks there"),
+            },
+        };
         Ok(())
     }
 }
@@ -60,6 +88,11 @@ pub(crate) const SERVICE: Service = Service {
     respond: Respond::Stream(|stream| Box::pin(respond(stream))),
 };
 
+/// How long a service is listened to that may speak first.
+const FIRST_WORDS: Duration = Duration::from_millis(500);
+/// What is shown of that.
+const SHOWN: usize = 60;
+
 /// Accepts, and waits for the client to leave.
 async fn respond(mut stream: FarStream) -> io::Result<()> {
     stream.until_closed().await
@@ -68,6 +101,7 @@ async fn respond(mut stream: FarStream) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cause::TalkCause;
 
     #[test]
     fn a_pass_claims_no_more_than_a_connection() {
@@ -82,5 +116,32 @@ mod tests {
         let mut seen = Seen::default();
         assert_eq!(Probe { for_service: true, ..Probe::default() }.judge(&mut seen), Ok(()));
         assert_eq!(seen.concerns, [Concern::Unproved]);
+    }
+
+    #[test]
+    fn what_speaks_first_is_named_and_proves_nothing() {
+        let to = crate::hostile::PEER;
+        let gone = TalkCause::HungUp { to, phase: Phase::Greeting, received: 0 };
+        let first = |heard: Result<bool, Cause>, head: &[u8]| {
+            let (mut seen, probe) = (Seen::default(), Probe::default());
+            let verdict = probe.judge_first(heard, head, &mut seen);
+            verdict.map(|()| {
+                probe.judge(&mut seen).unwrap();
+                seen.headline
+            })
+        };
+        for (heard, head, words) in [
+            (Ok(true), &b""[..], "accepts connections, and says nothing by itself"),
+            (Ok(false), b"SSH-2.0-x\r\n", "accepts connections, and an SSH server speaks there"),
+            (Ok(false), b"\x1bhi", "accepts connections, and begins with \"\\x1bhi\""),
+            (
+                Err(gone.clone().into()),
+                b"SSH-2.0-x\r\n",
+                "accepts connections, and an SSH server speaks there",
+            ),
+        ] {
+            assert_eq!(first(heard, head), Ok(words.to_owned()));
+        }
+        assert_eq!(first(Err(gone.clone().into()), b""), Err(gone.into()));
     }
 }

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::{Requirements, Section, TITLES};
+use super::{NOTES, Requirements, Section, TITLES};
 use crate::report::html::markup::Markup;
 use crate::report::html::page::page;
 
@@ -20,6 +20,15 @@ pub(super) fn write(flows: &Requirements, out: &mut dyn io::Write) -> io::Result
         });
         for section in &flows.sections {
             self::section(section, main);
+        }
+        if !flows.notes.is_empty() {
+            main.element("section", &[], |part| {
+                part.leaf("h2", &[], NOTES).element("ul", &[], |list| {
+                    for note in &flows.notes {
+                        list.leaf("li", &[], note);
+                    }
+                });
+            });
         }
     });
     out.write_all(page(&flows.title(), &body).as_bytes())

@@ -15,12 +15,15 @@ use serde::Serialize;
 
 use crate::catalogue::{Catalogue, Flow, Identity, Party, Role};
 use crate::console::output::OutputFormat;
-use crate::report::Canvas;
 use crate::report::escape::{csv, markdown};
+use crate::report::{Canvas, capitalised};
 pub(crate) use site::Planned;
 
 /// The titles of the columns, in the words of the vendors' tables.
 const TITLES: [&str; 6] = ["From", "To", "Protocol", "Port", "Application", "Needed"];
+
+/// Over what a reader has to know beside the rows.
+const NOTES: &str = "Notes";
 
 /// What of a flow table is wanted.
 #[derive(Clone, Debug, Default)]
@@ -54,6 +57,9 @@ pub(crate) struct Requirements {
     follows: Vec<String>,
     /// The rows that belong together, in the order in which vendors show them.
     sections: Vec<Section>,
+    /// What a reader has to know beside the rows.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    notes: Vec<String>,
 }
 
 /// Rows under one heading.
@@ -110,6 +116,7 @@ impl Requirements {
             platform: catalogue.identity.platform.clone(),
             follows: catalogue.identity.follows.clone(),
             sections: sections.filter(|section| !section.rows.is_empty()).collect(),
+            notes: catalogue.notes.clone(),
         }
     }
 
@@ -177,10 +184,10 @@ impl Requirement {
         let why = flow.why.trim_end_matches('.').to_owned();
         Self {
             flow: flow.id.get_ref().clone(),
-            from: flow.from.title().to_owned(),
-            to: flow.to.title().to_owned(),
-            protocol: flow.protocols(),
-            port: flow.ports(),
+            from: flow.words.from.clone().unwrap_or_else(|| capitalised(flow.from.title())),
+            to: flow.words.to.clone().unwrap_or_else(|| capitalised(flow.to.title())),
+            protocol: flow.words.protocol.clone().unwrap_or_else(|| flow.protocols()),
+            port: flow.words.port.clone().unwrap_or_else(|| flow.ports()),
             application: flow.application.clone().unwrap_or(why),
             needed: needed(flow),
         }
@@ -261,7 +268,10 @@ fn write_markdown(flows: &Requirements, out: &mut dyn io::Write) -> io::Result<(
             writeln!(out, "| {} |", row.cells().map(markdown).join(" | "))?;
         }
     }
-    Ok(())
+    if !flows.notes.is_empty() {
+        writeln!(out, "\n## {NOTES}\n")?;
+    }
+    flows.notes.iter().try_for_each(|note| writeln!(out, "- {}", markdown(note)))
 }
 
 /// Reference: [RFC 4180](https://www.rfc-editor.org/rfc/rfc4180).

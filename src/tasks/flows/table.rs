@@ -4,7 +4,7 @@ use std::io;
 
 use unicode_width::UnicodeWidthStr;
 
-use super::{Requirement, Requirements, TITLES};
+use super::{NOTES, Requirement, Requirements, TITLES};
 use crate::report::Canvas;
 use crate::text::{hanging, side_by_side, wrap};
 
@@ -40,7 +40,10 @@ pub(super) fn write(
             side_by_side(&cells, &widths, |_| String::new(), out)?;
         }
     }
-    Ok(())
+    if !flows.notes.is_empty() {
+        writeln!(out, "\n{NOTES}\n")?;
+    }
+    flows.notes.iter().try_for_each(|note| hanging("- ", note, canvas.width, out))
 }
 
 fn cells(row: &Requirement) -> [String; COLUMNS] {
