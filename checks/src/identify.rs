@@ -105,7 +105,11 @@ enum Unasked {
 
 /// One visit without a word.
 async fn unasked(peer: &Peer, deadline: Deadline) -> Unasked {
-    let mut ask = Ask::new(peer.clone(), deadline.within(UNASKED), Trust::only([]));
+    left_alone(peer, deadline.within(UNASKED)).await
+}
+
+async fn left_alone(peer: &Peer, deadline: Deadline) -> Unasked {
+    let mut ask = Ask::new(peer.clone(), deadline, Trust::only([]));
     let Ok(mut stream) = ask.connect().await else { return Unasked::Waits };
     let gone = stream.fill(Phase::Greeting).await;
     let has_greeted = !stream.head().is_empty();
@@ -147,7 +151,11 @@ async fn wants_proxy_header(service: &Service, peer: &Peer, deadline: Deadline) 
     let answer = stream.head().to_vec();
     stream.close().await;
     // A web server that knows nothing of such headers answers 400.
-    has_answer && recognise(&answer) == service.spoken && !is_bad_request(&answer)
+    if !has_answer || recognise(&answer) != service.spoken || is_bad_request(&answer) {
+        return false;
+    }
+    // Who greets as well when given as long without a header was only slow at the first time.
+    !speaks_first(service) || left_alone(peer, deadline.within(ANSWER)).await != Unasked::Greets
 }
 
 /// The cause when a server answers `opener` as its protocol does.
@@ -578,6 +586,26 @@ mod tests {
             let is_named = !reply.starts_with(b"HTTP/1.1 400");
             assert_eq!(found, is_named.then_some(named), "{}", greets.name);
         }
+    }
+
+    #[tokio::test]
+    async fn who_greets_late_does_not_wait_for_a_load_balancer() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let to = listener.local_addr().unwrap();
+        tokio::spawn(async move {
+            while let Ok((mut connection, _)) = listener.accept().await {
+                tokio::spawn(async move {
+                    // Later than a visit without a word waits, and sooner than one with a header.
+                    tokio::time::sleep(UNASKED + Duration::from_millis(200)).await;
+                    let _gone = connection.write_all(b"220 mail.example.org ESMTP\r\n").await;
+                    let _heard = connection.read(&mut [0; 64]).await;
+                });
+            }
+        });
+        let deadline = Deadline::after(Duration::from_secs(9));
+        let reset = Cause::Talk(TalkCause::Reset { to, phase: Phase::Greeting, received: 0 });
+        let found = identify(&crate::smtp::SERVICE, &Peer::from(to), &reset, deadline).await;
+        assert_eq!(found, None);
     }
 
     #[tokio::test]
