@@ -252,7 +252,7 @@ fn pages() -> Vec<Row> {
             .fails(&["proxy-authentication", "http-status"])
             .because("a proxy nobody knows of asks for a password: both say 407")
             .says("407"),
-        status(429).fails(&["http-status"]).says("429"),
+        status(429).fails(&["http-status"]).says("429 (too many requests)"),
         status(500).fails(&["http-server-error"]).says("500"),
         Row::new("HTTP 502, nginx without its backend", http().on(8502))
             .fails(&["http-server-error"])

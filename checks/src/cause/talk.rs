@@ -215,6 +215,11 @@ impl TalkCause {
                 "a broker takes one newcomer at a time and gives it 3 s: see who connects and says nothing (its log: could not accept client), and whether cbd is stuck"
             )
             .on_that_machine(format!("ss -tnp 'sport = :{}'", passage.port())),
+            Self::HungUp { received: 0, .. } if passage.protocol == "ssh" => say(format!(
+                "let {} in: /etc/hosts.deny and /etc/hosts.allow there (TCP wrappers look its name up first, which takes long while its name servers do not answer); a port that several services share (sslh) closes like this when SSH is none of them",
+                passage.from()
+            ))
+            .on_that_machine("journalctl -u ssh -u sshd"),
             Self::Silent { .. }
             | Self::SilentAfter { .. }
             | Self::HungUp { .. }

@@ -38,7 +38,7 @@ pub enum WebCause {
         path: String,
     },
     /// Any other 4xx.
-    #[error("the web server answers {status}")]
+    #[error("the web server answers {status}{}", of_status(*status))]
     HttpStatus {
         /// HTTP status.
         status: u16,
@@ -185,6 +185,13 @@ impl WebCause {
             Self::HttpNotFound { path } => {
                 say(format!("serve {path} there, or say which path it is now"))
             }
+            Self::HttpStatus { status: 429 } => say(format!(
+                "wait, and run again; if it stays so, let {from} ask more often there: such a limit counts all who come from one address (NAT, a proxy) together"
+            )),
+            Self::HttpStatus { status: 421 } => say(format!(
+                "ask by the name that it serves ({}), or add this one to its virtual hosts",
+                passage.origin
+            )),
             Self::HttpStatus { status } => {
                 say(format!("find {from} in its access log and say why it answers {status}"))
             }
@@ -245,4 +252,19 @@ impl WebCause {
 /// A comma and the word, or nothing.
 fn after_comma(word: Option<&str>) -> String {
     word.map(|word| format!(", {word}")).unwrap_or_default()
+}
+
+/// What a status means that few know by heart (RFC 9110 §15.5, RFC 6585 §4, RFC 7725).
+fn of_status(status: u16) -> &'static str {
+    match status {
+        400 => " (bad request)",
+        405 => " (method not allowed)",
+        408 => " (no request in time)",
+        410 => " (gone for good)",
+        421 => " (it does not serve this name here)",
+        426 => " (it wants another version of HTTP)",
+        429 => " (too many requests)",
+        451 => " (withheld for legal reasons)",
+        _ => "",
+    }
 }
