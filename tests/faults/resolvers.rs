@@ -76,6 +76,14 @@ pub(crate) fn rows() -> Vec<Row> {
                 .says("10.0.0.3; no answer for IPv6 (AAAA)"),
         );
     }
+    // It asks its forwarder again and again before it says SERVFAIL itself.
+    for flow in [ssh(), ntp(), http()] {
+        rows.push(
+            Row::new("BIND, and its forwarder fails on AAAA", flow.to("www.half.test"))
+                .warns(&["name-slow"])
+                .says("no answer for IPv6 (AAAA)"),
+        );
+    }
     for flow in [ssh(), ntp(), https()] {
         rows.push(
             Row::new("0.0.0.0 in /etc/hosts", flow.to("nowhere.example.test"))
@@ -125,11 +133,26 @@ pub(crate) fn unbound(lab: &Lab) {
             ),
         ),
         (5407, "access-control: 10.2.0.0/16 refuse_non_local".to_owned()),
-        (5408, all.to_owned()),
+        (
+            5408,
+            format!(
+                "{all}
+                 access-control: {SERVER} allow
+                 do-not-query-localhost: no
+                 local-zone: half.test typetransparent
+                 local-data: \"www.half.test. A {SERVER}\""
+            ),
+        ),
     ] {
         // Nobody has the last address of the server's segment.
         let upstream = match port {
             5403 => "forward-zone:\nname: .\nforward-addr: 10.0.0.254".to_owned(),
+            // Of what it has no data of its own it asks a port that nobody listens on.
+            5408 => [("example.test", ""), (".", ""), ("half.test", "@9")]
+                .map(|(zone, port)| {
+                    format!("stub-zone:\nname: {zone}\nstub-addr: {SERVER}{port}\n")
+                })
+                .concat(),
             _ => ["example.test", "."]
                 .map(|zone| format!("stub-zone:\nname: {zone}\nstub-addr: {SERVER}\n"))
                 .concat(),

@@ -81,7 +81,11 @@ pub(crate) fn named(lab: &Lab, records: &str) {
     let folder = lab.folder("named");
     let soa = "$TTL 60\n@ SOA ns.example.test. hostmaster.example.test. 1 60 60 60 60\n\
                @ NS ns.example.test.\n";
-    lab.write("named/root", &format!("{soa}ns.example.test. A {SERVER}\n"));
+    // A zone that is forwarded is delegated all the same, as the root is this server's own.
+    lab.write(
+        "named/root",
+        &format!("{soa}ns.example.test. A {SERVER}\nhalf.test. NS ns.example.test.\n"),
+    );
     let hosts = NAMES.map(|name| format!("{name} A {SERVER}\n{name} AAAA {SERVER_V6}\n")).concat();
     lab.write("named/example", &format!("{soa}{hosts}{records}\n"));
     let configuration = lab.write(
@@ -94,7 +98,8 @@ pub(crate) fn named(lab: &Lab, records: &str) {
         };
         controls { };
         zone \".\" { type primary; file \"root\"; };
-        zone \"example.test\" { type primary; file \"example\"; };\n",
+        zone \"example.test\" { type primary; file \"example\"; };
+        zone \"half.test\" { type forward; forward only; forwarders { 10.0.0.3 port 5408; }; };\n",
     );
     let mut command = lab.command(Node::Server, unconfined(lab, "named"));
     command.current_dir(folder).arg("-g").arg("-c").arg(configuration);
