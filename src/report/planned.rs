@@ -362,6 +362,10 @@ const UNDER: usize = 6;
 /// Columns between two cells, as [`side_by_side`] leaves them.
 const GAP: usize = 2;
 
+/// Columns of "Synchronization", and of the narrowest peer.
+const LONGEST_WORD: usize = 15;
+const TO: usize = 15;
+
 /// Widths of all columns but the last, which takes what is left.
 #[derive(Clone, Copy, Debug)]
 struct Columns {
@@ -385,12 +389,17 @@ impl Columns {
                 _ => kind,
             }
         };
-        let widths = [
+        let mut widths = [
             column(from, width / 6, &|line| line.from.width()),
             column(to, width / 3, &of_target),
             column(protocol, width / 7, &|line| line.protocol.width()),
             column(port, width / 8, &|line| line.port.width()),
         ];
+        // What it is for has room for its longest word; whom it goes to gives way.
+        let taken: usize = widths.iter().map(|width| width + GAP).sum();
+        let lacks = (MARGIN + taken + LONGEST_WORD).saturating_sub(width);
+        let [_, to, ..] = &mut widths;
+        *to = to.saturating_sub(lacks).max(TO);
         Self { width, widths }
     }
 

@@ -36,19 +36,19 @@ fn a_path_is_broken_only_when_it_fits_no_line() {
         line("10.0.0.8", &[&longer]),
     ]);
     insta::assert_snapshot!(page, @r"
-    FROM    TO                 PROTOCOL  PORT     APPLICATION
-    poller  Internet 10.0.0.5  HTTPS     TCP 443  System
-                                                  updates
+    FROM    TO               PROTOCOL  PORT     APPLICATION
+    poller  Internet         HTTPS     TCP 443  System updates
+            10.0.0.5
         from /etc/hosts:1
-    poller  Internet 10.0.0.6  HTTPS     TCP 443  System
-                                                  updates
+    poller  Internet         HTTPS     TCP 443  System updates
+            10.0.0.6
         target from /etc/somewhere/a:1
         port from /etc/somewhere/else:2
-    poller  Internet 10.0.0.7  HTTPS     TCP 443  System
-                                                  updates
+    poller  Internet         HTTPS     TCP 443  System updates
+            10.0.0.7
         from /aaaaaaaaaaaaaaaaaaaa/bbbbbbbbbbbbbbbbbbbbbbbb:7
-    poller  Internet 10.0.0.8  HTTPS     TCP 443  System
-                                                  updates
+    poller  Internet         HTTPS     TCP 443  System updates
+            10.0.0.8
     from
     /cccccccccccccccccccc/dddddddddddddddddddddddddddddddddddd
     dddddddddddddddddddddddd:7
@@ -59,11 +59,10 @@ fn a_path_is_broken_only_when_it_fits_no_line() {
 fn a_long_url_has_its_line_and_moves_no_plan() {
     let url = "https://packages.example/apt-standard-24.10-stable/dists/bookworm/InRelease";
     insta::assert_snapshot!(page(&[line("10.0.0.5", &[]), line(url, &["from --http"])]), @r"
-    FROM    TO                 PROTOCOL  PORT     APPLICATION
-    poller  Internet 10.0.0.5  HTTPS     TCP 443  System
-                                                  updates
-    poller  Internet           HTTPS     TCP 443  System
-                                                  updates
+    FROM    TO               PROTOCOL  PORT     APPLICATION
+    poller  Internet         HTTPS     TCP 443  System updates
+            10.0.0.5
+    poller  Internet         HTTPS     TCP 443  System updates
         https://packages.example/apt-standard-24.10-stable/
         dists/bookworm/InRelease
         from --http
