@@ -30,5 +30,6 @@ mod shell;
 mod site_file;
 mod source;
 mod supply;
+mod units;
 mod usage;
 mod words;

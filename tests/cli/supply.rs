@@ -108,3 +108,57 @@ fn a_licence_is_read_as_it_is_meant() {
     assert!(!is_allowed("MIT AND GPL-3.0-only") && !is_allowed("GPL-3.0-only"));
     assert!(!is_allowed(""));
 }
+
+/// The texts of a list in `deny.toml`.
+fn denied(table: &str, key: &str) -> Vec<String> {
+    let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("deny.toml");
+    let all: toml::Table = std::fs::read_to_string(file).unwrap().parse().unwrap();
+    let list = all[table][key].as_array().unwrap();
+    let mut list: Vec<String> = list.iter().map(|one| one.as_str().unwrap().to_owned()).collect();
+    list.sort();
+    list
+}
+
+#[test]
+fn cargo_deny_is_told_the_same() {
+    let sorted = |list: &[&str]| {
+        let mut list: Vec<String> = list.iter().map(|one| (*one).to_owned()).collect();
+        list.sort();
+        list
+    };
+    assert_eq!(denied("licenses", "allow"), sorted(LICENCES));
+    assert_eq!(denied("bans", "deny"), sorted(BANNED));
+}
+
+/// Unsafe code is in one file, and each piece of it says why it is sound.
+#[test]
+fn what_is_unsafe_stands_in_one_file_with_its_reasons() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut folders = vec![root.join("src"), root.join("checks/src")];
+    let mut found = Vec::new();
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let text = std::fs::read_to_string(&path).unwrap();
+            let lines: Vec<&str> = text.lines().map(str::trim).collect();
+            for (at, line) in lines.iter().enumerate() {
+                if !line.starts_with("//")
+                    && (line.contains("unsafe {") || line.contains("unsafe fn"))
+                {
+                    let reasons = lines[..at].iter().rev().take(6);
+                    let has_reason = reasons.into_iter().any(|line| line.starts_with("// SAFETY:"));
+                    found.push((path.clone(), has_reason));
+                }
+            }
+        }
+    }
+    assert!(!found.is_empty());
+    for (path, has_reason) in found {
+        assert!(path.ends_with("checks/src/net/sys.rs"), "{} has unsafe code", path.display());
+        assert!(has_reason, "{} has unsafe code without its reasons", path.display());
+    }
+}
