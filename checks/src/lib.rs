@@ -154,8 +154,8 @@ async fn as_openssl(probe: &Probe, ask: &mut Ask, cause: Cause) -> Result<(), Ca
 
 /// The same with packets that every link carries: does it come further?
 ///
-/// And is the silence there with packets of the usual size, before and afterwards? Else it was a busy server that has
-/// found the time, and size has nothing to do with it.
+/// And, where the answers are missing, is the silence there with packets of the usual size, before and afterwards? Else
+/// it was a busy server that has found the time, and size has nothing to do with it.
 async fn works_with_small_packets(probe: &Probe, ask: &Ask, ours: bool) -> bool {
     let comes_further = async |packets, limit| {
         let deadline = ask.deadline.renewed(limit);
@@ -168,7 +168,7 @@ async fn works_with_small_packets(probe: &Probe, ask: &Ask, ours: bool) -> bool 
     let is_steady = ours || !comes_further(Packets::Usual, STILL_SILENT).await;
     is_steady
         && comes_further(Packets::Small, SMALL_WORKS).await
-        && !comes_further(Packets::Usual, STILL_SILENT).await
+        && (ours || !comes_further(Packets::Usual, STILL_SILENT).await)
 }
 
 /// Did it end in a silence, or without a word?
