@@ -46,8 +46,10 @@ impl Names {
         let name = name.trim_matches(['[', ']', '*', '.']).to_lowercase();
         let first = name.split('.').next().unwrap_or_default();
         for name in [name.as_str(), first] {
-            let has_letter = name.chars().any(char::is_alphabetic);
-            if has_letter && name.parse::<std::net::IpAddr>().is_err() && !is_common(name) {
+            // `10.20.030.4` is no address to Rust, and one to the system's resolver.
+            let may_be_host =
+                name.chars().any(char::is_alphabetic) || name.matches('.').count() == 3;
+            if may_be_host && name.parse::<std::net::IpAddr>().is_err() && !is_common(name) {
                 self.known.insert(name.to_owned());
             }
         }

@@ -179,6 +179,14 @@ fn the_owner_of_the_key_learns_what_stands_for_what() {
 }
 
 #[test]
+fn an_address_with_leading_zeros_is_a_targets_name() {
+    let mut redactor = redactor();
+    let shown = redactor.typed("http://10.20.030.4:3128");
+    assert!(!shown.contains("030"), "{shown}");
+    assert!(!redactor.text("no answer of 10.20.030.4").contains("030"));
+}
+
+#[test]
 fn words_and_public_names_stay() {
     let mut redactor = redactor();
     for text in [
