@@ -38,7 +38,7 @@ fn is_tcp(service: &Service) -> bool {
 }
 
 /// All that may follow a question.
-pub static FOLLOW_UPS: [FollowUp; 8] = [
+pub static FOLLOW_UPS: [FollowUp; 9] = [
     FollowUp {
         after: "a silence, or a port that is closed",
         packets: "36 to that host: the port with growing hop limits, ping, TCP 443, 80, 22, UDP 33434",
@@ -66,6 +66,13 @@ pub static FOLLOW_UPS: [FollowUp; 8] = [
         connections: "",
         is_look: false,
         may_follow: |service| !is_tcp(service) && service.repeats > 0,
+    },
+    FollowUp {
+        after: "a pass over SMTP, or over BBDO at a name",
+        packets: "3 questions to this machine's own DNS servers: the name of an address (PTR), and back",
+        connections: "",
+        is_look: false,
+        may_follow: |service| service.hints.reverse.is_some(),
     },
     FollowUp {
         after: "a silence on an open connection",

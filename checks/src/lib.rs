@@ -53,8 +53,8 @@ pub use identify::identify;
 pub use net::post::RATE;
 pub use net::{
     Addresses, Arrivals, Deadline, FarStream, Identity, Io, NameFiles, NameSource, Naming, Offer,
-    Peer, RESOLVE, Trust, Unanswered, examine_arrivals, glibc_version, mail_servers, network,
-    offers, public_domain, resolve, resolve_by_dns,
+    Peer, RESOLVE, Trust, Unanswered, examine_arrivals, glibc_version, is_public, mail_servers,
+    network, offers, public_domain, resolve, resolve_by_dns, reverse,
 };
 pub use path::cut::{CutTrace, examine_cut, is_cut, judge_cut};
 pub use path::ports::{PortsTrace, examine_ports, judge_ports};

@@ -15,7 +15,8 @@ use futures_util::FutureExt;
 use futures_util::future::join_all;
 use preflight_checks::{
     Addresses, Case, Cause, Concern, Deadline, Examiner, Inquiry, Manner, NameCause, NameSource,
-    Naming, OwnCause, Peer, RESOLVE, Trust, mail_servers, offers, resolve, resolve_by_dns,
+    Naming, OwnCause, Peer, RESOLVE, ReverseOf, Trust, is_public, mail_servers, offers, resolve,
+    resolve_by_dns, reverse,
 };
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -27,6 +28,8 @@ use crate::site::{Family, Find, Origin, Sourced};
 /// Steps under way at once, however many descriptors there are: a silent one waits some seconds and
 /// costs memory meanwhile.
 const WIDTH: usize = 16 * 1024;
+/// Longest wait for the name of an address, and for the way back.
+const BACKWARDS: Duration = Duration::from_secs(1);
 /// Hosts asked of a domain that has several.
 const HOSTS: usize = 4;
 /// The service whose SRV records name a domain's directories (RFC 2782).
@@ -183,10 +186,46 @@ async fn ask(question: &Question, shared: &Shared) -> Found {
     };
     let found = Box::pin(shared.examiner.diagnose(inquiry)).await;
     let attempts = found.into_iter();
-    let attempts =
+    let mut attempts: Vec<Attempt> =
         attempts.map(|(way, finding)| standing.judge(Attempt { way, finding })).collect();
+    if let Some(concern) = backwards(question, &standing, &attempts, shared).await {
+        let first = attempts.iter_mut().find(|attempt| attempt.finding.verdict.is_ok());
+        if let Some(attempt) = first {
+            attempt.finding.seen.concerns.push(concern);
+        }
+    }
     let Standing { canonical, took: resolve, named_by, .. } = standing;
     Found { resolve, canonical, named_by, attempts, ..Found::default() }
+}
+
+/// What the DNS says backwards of an address that it matters of, once the service works.
+async fn backwards(
+    question: &Question,
+    standing: &Standing,
+    attempts: &[Attempt],
+    shared: &Shared,
+) -> Option<Concern> {
+    let works = attempts.iter().find(|attempt| attempt.finding.verdict.is_ok())?;
+    let hints = question.ways.get(works.way)?.probe.service().hints;
+    let there = works.finding.peer.address.ip();
+    let (address, needs_name) = match hints.reverse? {
+        // What an address inside is called nobody on the Internet asks.
+        ReverseOf::Client => {
+            let own = question.seen_as.or(works.finding.source)?;
+            let is_abroad = is_public(there);
+            (Some(own).filter(|own| is_public(*own) == is_abroad)?, is_abroad)
+        }
+        ReverseOf::Server => {
+            // Whom only /etc/hosts names, the DNS need not know.
+            matches!(standing.named_by?, NameSource::Dns | NameSource::Resolved)
+                .then_some((there, false))?
+        }
+    };
+    // Another machine's DNS servers are not this one's.
+    if there.is_loopback() || address.is_loopback() || shared.names.is_of_another_machine() {
+        return None;
+    }
+    reverse(address, needs_name, &[], Deadline::scaled(BACKWARDS, shared.scale)).await
 }
 
 /// Where a question is put.

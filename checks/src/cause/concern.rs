@@ -62,6 +62,22 @@ pub enum Concern {
         /// The DNS servers that do not answer as they should.
         servers: Vec<Opinion>,
     },
+    /// The address from which mail is sent has no name in the DNS.
+    #[error("{address}, from which mail is sent, has no name in the DNS (PTR)")]
+    ReverseNameMissing {
+        /// The address, as the mail server sees it.
+        address: IpAddr,
+    },
+    /// The name of an address in the DNS does not lead back to it.
+    #[error("{address} is called {name} in the DNS (PTR), which {}", leads(leads_to))]
+    ReverseNameElsewhere {
+        /// The address.
+        address: IpAddr,
+        /// What the DNS calls it.
+        name: String,
+        /// The addresses that the name has.
+        leads_to: Vec<String>,
+    },
     /// It answers, and on this machine itself.
     #[error("answers on this machine itself: {name} is {address} ({origin})")]
     PeerIsLoopback {
@@ -340,6 +356,11 @@ fn elsewhere(by: IpAddr, port: Option<u16>) -> String {
     port.map_or_else(|| by.to_string(), |port| format!("{by} port {port}"))
 }
 
+/// "is 10.0.0.4" or "has no address"
+fn leads(to: &[String]) -> String {
+    if to.is_empty() { "has no address".to_owned() } else { format!("is {}", list(to)) }
+}
+
 /// ": 10.0.0.52: no answer"
 fn because(servers: &[Opinion]) -> String {
     if servers.is_empty() {
@@ -371,6 +392,7 @@ impl Concern {
             Self::NameSlow { .. } | Self::PeerIsLoopback { .. } | Self::OutsideVpn { .. } => {
                 ThisHost
             }
+            Self::ReverseNameMissing { .. } | Self::ReverseNameElsewhere { .. } => ThisHost,
             Self::CertificateUnverified { .. } => ThisHost,
             Self::TlsOldRenegotiation | Self::DnsNameFails { .. } => FarSide,
             Self::CertificateCommonNameOnly { .. } => FarSide,
@@ -433,6 +455,14 @@ impl Concern {
                 "take the name server that does not answer out of /etc/resolv.conf, or repair it: ",
             )
             .here(format!("getent ahosts {}", word(name))),
+            Self::ReverseNameMissing { address } => {
+                say(format!("give {address} a PTR record whose name leads back to it: "))
+                    .here(format!("dig -x {address}"))
+            }
+            Self::ReverseNameElsewhere { address, name, .. } => say(format!(
+                "correct the PTR record of {address}, or the address of {name}: "
+            ))
+            .here(format!("dig -x {address}; dig {}", word(name))),
             Self::PeerIsLoopback { name, origin, .. } => {
                 say(format!("correct the address of {name} ({origin}), if it is not this machine"))
             }

@@ -275,6 +275,7 @@ impl Udp {
     /// # Errors
     ///
     /// As [`Udp::exchange`].
+    #[expect(clippy::too_many_lines, reason = "one loop over all that may come meanwhile")]
     pub(crate) async fn exchange_weighed<T>(
         &self,
         question: &[u8],

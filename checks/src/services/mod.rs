@@ -378,11 +378,22 @@ pub struct Hints {
     pub alpn: Option<&'static str>,
     /// Where the conversation goes on beside its own port, so that a firewall has to let that pass too.
     pub then: Option<(Transport, u16)>,
+    /// Whose address it or its users look up in the DNS, backwards.
+    pub reverse: Option<ReverseOf>,
+}
+
+/// An end of a conversation whose address is looked up backwards.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReverseOf {
+    /// The client's: servers of the Internet refuse one without a name.
+    Client,
+    /// The server's: people and logs call it by that name.
+    Server,
 }
 
 impl Hints {
     /// Nothing in particular.
-    pub(crate) const NONE: Self = Self { starttls: None, alpn: None, then: None };
+    pub(crate) const NONE: Self = Self { starttls: None, alpn: None, then: None, reverse: None };
 }
 
 /// What a healthy far side does with a connection or a datagram.

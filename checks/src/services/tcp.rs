@@ -52,16 +52,19 @@ impl Probe {
     fn judge_first(
         &self,
         heard: Result<bool, Cause>,
-        head: &[u8],
+        words: &[u8],
         seen: &mut Seen,
     ) -> Result<(), Cause> {
         seen.headline = match heard {
-            Err(cause) if head.is_empty() => return Err(cause),
+            Err(cause) if words.is_empty() => return Err(cause),
             Ok(true) => "accepts connections, and says nothing by itself".to_owned(),
-            Ok(false) | Err(_) => match recognise(head) {
+            Ok(false) | Err(_) => match recognise(words) {
                 Spoken::Unknown => {
-                    seen.evidence.set("heard", wire::clean(head, SHOWN));
-                    format!("accepts connections, and begins with \"{}\"", wire::clean(head, SHOWN))
+                    seen.evidence.set("heard", wire::clean(words, SHOWN));
+                    format!(
+                        "accepts connections, and begins with \"{}\"",
+                        wire::clean(words, SHOWN)
+                    )
                 }
                 other => format!("accepts connections, and {other} speaks there"),
             },

@@ -3,7 +3,7 @@
 use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 
-use preflight_checks::{Cause, Deadline, NameCause, Offer, mail_servers, offers};
+use preflight_checks::{Cause, Concern, Deadline, NameCause, Offer, mail_servers, offers, reverse};
 
 use crate::daemon::{Home, Server};
 
@@ -19,6 +19,16 @@ _ldap._tcp.empty TXT nothing
 @ MX 20 mx2
 @ MX 10 MX1
 nomail MX 0 .
+right A 192.0.2.1
+stale A 192.0.2.99
+";
+
+const BACKWARDS: &str = "$TTL 60
+@ SOA ns.corp.test. admin.corp.test. 1 60 60 60 60
+@ NS ns.corp.test.
+1 PTR right.corp.test.
+2 PTR stale.corp.test.
+3 PTR gone.corp.test.
 ";
 
 /// Answers for `corp.test`: five directories, more than UDP carries in `many.corp.test`.
@@ -32,11 +42,13 @@ fn named() -> (Server, SocketAddr) {
         "options {{ directory \"{}\"; listen-on port {} {{ {}; }}; listen-on-v6 {{ none; }};
             pid-file none; session-keyfile none; recursion no; dnssec-validation no; }};
         controls {{ }};
-        zone \"corp.test\" {{ type primary; file \"{}\"; }};\n",
+        zone \"corp.test\" {{ type primary; file \"{}\"; }};
+        zone \"2.0.192.in-addr.arpa\" {{ type primary; file \"{}\"; }};\n",
         home.folder_of("root", "data"),
         address.port(),
         address.ip(),
         home.write("corp.test", &zone),
+        home.write("backwards", BACKWARDS),
     );
     let settings = home.write("named.conf", &settings);
     let mut command = home.command(&home.unconfined("named"));
@@ -47,6 +59,33 @@ fn named() -> (Server, SocketAddr) {
 async fn ask(server: SocketAddr, domain: &str) -> Result<Vec<Offer>, Cause> {
     let wait = Deadline::after(Duration::from_secs(10));
     offers("_ldap._tcp", domain, &[server], wait).await
+}
+
+#[tokio::test]
+async fn an_address_is_held_against_its_name_both_ways() {
+    let (_running, server) = named();
+    let ask = async |address: [u8; 4], needs_name| {
+        let wait = Deadline::after(Duration::from_secs(10));
+        reverse(address.into(), needs_name, &[server], wait).await
+    };
+    assert_eq!(ask([192, 0, 2, 1], true).await, None);
+    let name = "stale.corp.test".to_owned();
+    let elsewhere = |address: [u8; 4], name: &str, leads_to: &[&str]| {
+        let leads_to = leads_to.iter().map(|it| (*it).to_owned()).collect();
+        Some(Concern::ReverseNameElsewhere {
+            address: address.into(),
+            name: name.to_owned(),
+            leads_to,
+        })
+    };
+    assert_eq!(ask([192, 0, 2, 2], false).await, elsewhere([192, 0, 2, 2], &name, &["192.0.2.99"]));
+    let gone = elsewhere([192, 0, 2, 3], "gone.corp.test", &[]);
+    assert_eq!(ask([192, 0, 2, 3], false).await, gone);
+    let missing = Concern::ReverseNameMissing { address: [192, 0, 2, 4].into() };
+    assert_eq!(ask([192, 0, 2, 4], true).await, Some(missing));
+    assert_eq!(ask([192, 0, 2, 4], false).await, None);
+    // Of a zone that it does not serve it says nothing that would hurt.
+    assert_eq!(ask([10, 0, 0, 1], true).await, None);
 }
 
 #[tokio::test]

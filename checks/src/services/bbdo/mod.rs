@@ -28,7 +28,7 @@ use crate::net::grpc::{self, Call};
 use crate::net::tls::{self, Client, Proof, Verify, secure_with};
 use crate::net::{Ask, Stream};
 use crate::recognise::{Spoken, recognise};
-use crate::services::{Hints, UrlForm};
+use crate::services::{Hints, ReverseOf, UrlForm};
 use crate::wire;
 use crate::{Respond, Service};
 use acceptor::Acceptor;
@@ -414,7 +414,7 @@ pub(crate) const SERVICE: Service = Service {
     expected: "BBDO",
     spoken: Spoken::Bbdo,
     url: UrlForm::Host,
-    hints: Hints::NONE,
+    hints: Hints { reverse: Some(ReverseOf::Server), ..Hints::NONE },
     port: 5669,
     transport: Transport::Tcp,
     tls: false,

@@ -21,7 +21,7 @@ use crate::evidence::{Seen, Value};
 use crate::net::tls::{Verify, is_spoken, secure};
 use crate::net::{Ask, FarStream, Stream};
 use crate::recognise::{Spoken, recognise};
-use crate::services::{Hints, UrlForm};
+use crate::services::{Hints, ReverseOf, UrlForm};
 use crate::wire;
 use crate::{Respond, Service};
 use reply::Reply;
@@ -175,7 +175,7 @@ pub(crate) const SERVICE: Service = Service {
     expected: "SMTP",
     spoken: Spoken::Smtp,
     url: UrlForm::Host,
-    hints: Hints { starttls: Some("smtp"), ..Hints::NONE },
+    hints: Hints { starttls: Some("smtp"), reverse: Some(ReverseOf::Client), ..Hints::NONE },
     port: 25,
     transport: Transport::Tcp,
     tls: false,
@@ -194,7 +194,7 @@ pub(crate) const SERVICE_TLS: Service = Service {
     title: "SMTPS",
     expected: "TLS",
     spoken: Spoken::Tls,
-    hints: Hints::NONE,
+    hints: Hints { reverse: Some(ReverseOf::Client), ..Hints::NONE },
     port: 465,
     tls: true,
     budget: Duration::from_secs(35),
