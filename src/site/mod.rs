@@ -479,7 +479,7 @@ mod tests {
     use crate::site::discover::Unread;
 
     /// What is noted when the files of a client of NTS say this, and whether it still trusts by them.
-    fn opened(content: Result<&str, Unread>) -> (Vec<String>, bool) {
+    fn opened(content: &Result<&str, Unread>) -> (Vec<String>, bool) {
         let mut site = Site::of(Role::Poller, Trust::only([]));
         let nts = Nts { trusted: vec!["/etc/own.pem".to_owned()], ..Nts::default() };
         let at = At { line: Some(3), ..At::file("/etc/chrony.conf") };
@@ -502,7 +502,7 @@ mod tests {
     #[test]
     fn a_file_of_certificates_that_cannot_be_read_is_told_once_and_the_usual_trust_stays() {
         let denied = "/etc/chrony.conf:3: /etc/own.pem: permission denied; run as root, or as a user of its group";
-        assert_eq!(opened(Err(Unread::Denied)), (vec![denied.to_owned()], false));
-        assert_eq!(opened(Ok("")), (Vec::new(), true));
+        assert_eq!(opened(&Err(Unread::Denied)), (vec![denied.to_owned()], false));
+        assert_eq!(opened(&Ok("")), (Vec::new(), true));
     }
 }
