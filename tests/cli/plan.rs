@@ -134,6 +134,9 @@ fn a_plan_says_once_where_its_values_came_from() {
       after a delay like that of a lost packet, over TCP
         packets: 12 SYN (none for SSH)
         connections: none
+      after a pass over SMTP, or over BBDO at a name
+        packets: 3 questions to this machine's own DNS servers: the name of an
+        address (PTR), and back
       after a silence on an open connection
         connections: 1 with the same words; where size may matter 3 more, one of
         them with small packets
