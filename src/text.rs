@@ -56,23 +56,11 @@ const UNBROKEN: &str = "\u{a0}";
 
 /// Breaks at spaces, and inside a word only when it is longer than a line.
 pub(crate) fn wrap(text: &str, width: usize) -> Vec<String> {
-    broken(text, options(width))
-}
-
-/// Breaks at spaces alone: a word that is longer than a line stays whole, as whoever copies it wants it.
-pub(crate) fn wrap_words(text: &str, width: usize) -> Vec<String> {
-    broken(text, options(width).break_words(false))
-}
-
-fn options(width: usize) -> textwrap::Options<'static> {
     // The optimal fit would rather overflow a line by a little than leave a short one.
-    textwrap::Options::new(width)
+    let options = textwrap::Options::new(width)
         .word_separator(textwrap::WordSeparator::AsciiSpace)
         .word_splitter(textwrap::WordSplitter::NoHyphenation)
-        .wrap_algorithm(textwrap::WrapAlgorithm::FirstFit)
-}
-
-fn broken(text: &str, options: textwrap::Options<'_>) -> Vec<String> {
+        .wrap_algorithm(textwrap::WrapAlgorithm::FirstFit);
     let text = printable(text);
     let lines = textwrap::wrap(&text, options);
     lines.iter().map(|line| line.replace(UNBROKEN, " ")).collect()

@@ -410,12 +410,31 @@ impl Columns {
 }
 
 fn table(lines: &[PlannedLine], width: usize, out: &mut dyn io::Write) -> io::Result<()> {
+    if width < FIVE_COLUMNS {
+        return lines.iter().try_for_each(|line| stacked(line, width, out));
+    }
     let columns = Columns::of(lines, width);
     let bold = Style::new().bold();
     let widths = columns.widths.iter().copied().chain([0]);
     let titles: Vec<String> = TITLES.iter().zip(widths).map(|(it, width)| pad(it, width)).collect();
     writeln!(out, "{}{bold}{}{bold:#}", pad("", MARGIN), titles.join(&pad("", GAP)))?;
     lines.iter().try_for_each(|line| row(line, columns, out))
+}
+
+/// Columns of a page from which on a row's cells stand side by side.
+const FIVE_COLUMNS: usize = 60;
+
+/// A row for a narrow page: its cells one below the other.
+fn stacked(line: &PlannedLine, width: usize, out: &mut dyn io::Write) -> io::Result<()> {
+    let (kind, target) = (&line.to.0, &line.to.1);
+    hanging(&pad("", MARGIN), &format!("{} → {kind}", line.from), width, out)?;
+    for part in at_slashes(target, width - UNDER).iter().filter(|part| !part.is_empty()) {
+        writeln!(out, "{}{part}", pad("", UNDER))?;
+    }
+    let asked = format!("{} {}: {}", line.protocol, line.port, line.application);
+    hanging(&pad("", UNDER), &asked, width, out)?;
+    under(&line.notes, "; ", width, out)?;
+    under(&line.said_by, ", ", width, out)
 }
 
 fn row(line: &PlannedLine, columns: Columns, out: &mut dyn io::Write) -> io::Result<()> {

@@ -12,7 +12,7 @@ use super::{Canvas, Report, StepReport, own_files, words};
 use crate::run::outcome::Outcome;
 use crate::run::plan::Direction;
 use crate::text::{
-    Labels, MIN_WIDTH, at_marks, in_one, marked, pad, side_by_side, style, symbol, wrap, wrap_words,
+    Labels, MIN_WIDTH, at_marks, in_one, marked, pad, side_by_side, style, symbol, wrap,
 };
 
 /// Writes the table, then what to do about each failure, then the summary.
@@ -136,7 +136,17 @@ fn details(step: &StepReport, width: usize, out: &mut dyn io::Write) -> io::Resu
     let widest = facts.iter().map(|(name, _)| name.width()).max().unwrap_or(0).min(width / 2);
     for (name, value) in facts {
         let mut before = format!("      {}  ", pad(name, widest));
-        for line in wrap_words(&value, width.saturating_sub(before.width()).max(1)) {
+        let room = width.saturating_sub(before.width()).max(1);
+        let is_long = |word: &str| word.width() > room;
+        let lines = if printable(&value).split(' ').any(is_long) {
+            // A word that is longer than its column has lines of its own.
+            writeln!(out, "{}", before.trim_end())?;
+            before = pad("", 8);
+            wrap(&value, width - 8)
+        } else {
+            wrap(&value, room)
+        };
+        for line in lines {
             writeln!(out, "{}", format!("{before}{line}").trim_end())?;
             before = pad("", before.width());
         }

@@ -76,6 +76,10 @@ impl Manner {
     /// Does it say something else to that service than a healthy far side?
     fn concerns(self, service: &Service) -> bool {
         let is_udp = service.transports().contains(&Transport::Udp);
+        // The kernel answers a ping, and there is no peer to play.
+        if service.transport == Transport::Icmp {
+            return false;
+        }
         match self {
             Self::Datagram(_) | Self::Often(_) | Self::Late | Self::Elsewhere => is_udp,
             Self::Certificate(_) => !is_udp && service.name != "tcp",
