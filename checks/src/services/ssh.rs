@@ -151,12 +151,17 @@ async fn identify(stream: &mut Stream) -> Result<String, Cause> {
     }))
 }
 
+/// What a tarpit says is text, as whatever may stand before an identification.
+fn is_text(head: &[u8]) -> bool {
+    head.iter().all(|byte| byte.is_ascii_graphic() || byte.is_ascii_whitespace())
+}
+
 /// A server in good health identifies itself before anything else; who listens first, and gives up
 /// later, is no SSH server, and neither is who says something else.
 fn unidentified(cause: Cause, lines: usize, head: &[u8], waited: Duration) -> Cause {
     match cause {
         Cause::Talk(TalkCause::Incomplete { waited, .. } | TalkCause::Silent { waited, .. })
-            if lines > 1 =>
+            if lines > 1 && is_text(head) =>
         {
             Cause::Ssh(SshCause::SshTarpit { lines, waited })
         }

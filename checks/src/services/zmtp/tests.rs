@@ -106,7 +106,7 @@ async fn older_peers_are_told_by_their_version() {
 
 #[tokio::test]
 async fn another_protocol_is_named_even_when_it_is_short() {
-    for (bytes, word) in [(b"220 mx ESMTP\r\n".as_slice(), "SMTP"), (b"+OK\r\n", "POP3")] {
+    for (bytes, word) in [(b"220 mx ESMTP\r\n".as_slice(), "SMTP"), (b"+OK ready\r\n", "POP3")] {
         let cause = verdict(bytes).await.0.unwrap_err();
         assert_eq!(cause.code(), "wrong-service");
         assert!(cause.to_string().contains(word), "{cause}");
