@@ -99,8 +99,10 @@ enum Unasked {
     /// It was not our words that it did not like: no protocol's would be answered.
     Closes,
     Greets,
-    /// It waits for the first word, or cannot be reached now.
+    /// It waits for the first word.
     Waits,
+    /// It cannot be reached now, or the connection was reset, which a device on the way may have done.
+    Untold,
 }
 
 /// One visit without a word.
@@ -110,16 +112,20 @@ async fn unasked(peer: &Peer, deadline: Deadline) -> Unasked {
 
 async fn left_alone(peer: &Peer, deadline: Deadline) -> Unasked {
     let mut ask = Ask::new(peer.clone(), deadline, Trust::only([]));
-    let Ok(mut stream) = ask.connect().await else { return Unasked::Waits };
+    let Ok(mut stream) = ask.connect().await else { return Unasked::Untold };
     let gone = stream.fill(Phase::Greeting).await;
-    let has_greeted = !stream.head().is_empty();
-    // A RST may be a device's on the way, which another look finds.
-    let has_closed = matches!(gone, Err(Cause::Talk(TalkCause::HungUp { .. })));
-    if has_closed && !has_greeted {
-        return Unasked::Closes;
+    if !stream.head().is_empty() {
+        stream.close().await;
+        return Unasked::Greets;
     }
-    stream.close().await;
-    if has_greeted { Unasked::Greets } else { Unasked::Waits }
+    match gone {
+        Err(Cause::Talk(TalkCause::HungUp { .. })) => Unasked::Closes,
+        Err(Cause::Talk(TalkCause::Silent { .. })) => {
+            stream.close().await;
+            Unasked::Waits
+        }
+        _ => Unasked::Untold,
+    }
 }
 
 /// Does it answer as `service` does once a PROXY header stands before the question? Without one it
@@ -134,8 +140,12 @@ async fn wants_proxy_header(service: &Service, peer: &Peer, deadline: Deadline) 
             None => return false,
         },
     };
-    // What greets without such a header, at least sometimes, does not wait for one.
-    if speaks_first(service) && unasked(peer, deadline).await == Unasked::Greets {
+    // What greets without such a header, at least sometimes, does not wait for one; nor is it the peer's wish where
+    // connections are reset.
+    let waits = async |within| {
+        matches!(left_alone(peer, deadline.within(within)).await, Unasked::Waits | Unasked::Closes)
+    };
+    if speaks_first(service) && !waits(UNASKED).await {
         return false;
     }
     let mut ask = Ask::new(peer.clone(), deadline.within(ANSWER), Trust::only([]));
@@ -155,7 +165,7 @@ async fn wants_proxy_header(service: &Service, peer: &Peer, deadline: Deadline) 
         return false;
     }
     // Who greets as well when given as long without a header was only slow at the first time.
-    !speaks_first(service) || left_alone(peer, deadline.within(ANSWER)).await != Unasked::Greets
+    !speaks_first(service) || waits(ANSWER).await
 }
 
 /// The cause when a server answers `opener` as its protocol does.
