@@ -435,26 +435,6 @@ pub(crate) fn socks(lab: &Lab) {
     lab.start(Node::Server, "socks", command.args(["-p", "1080"]), &[Port::Tcp(1080)]);
 }
 
-/// NRPE as Debian ships it, on 5666: TLS without any certificate.
-pub(crate) fn nrpe(lab: &Lab) {
-    let folder = lab.folder("nrpe");
-    let configuration = lab.write(
-        "nrpe.cfg",
-        &format!(
-            "pid_file={folder}/pid
-             log_file={folder}/log
-             server_port=5666
-             nrpe_user=nobody
-             nrpe_group=nogroup
-             allowed_hosts=10.2.0.0/16",
-            folder = folder.display(),
-        ),
-    );
-    let mut command = lab.command(Node::Server, "nrpe");
-    command.arg("-c").arg(configuration).arg("-f");
-    lab.start(Node::Server, "nrpe", &mut command, &[Port::Tcp(5666)]);
-}
-
 /// Gateways of `OpenVPN` over TCP: without a key of all clients on 1194, with one on [`KEYED_VPNS`],
 /// and on 1198 one that hands a web server what is not its own.
 pub(crate) fn openvpn(lab: &Lab, tls: &Certificate) {

@@ -89,7 +89,7 @@ impl Site {
             &|| more::haproxy(lab),
             &|| resolvers::unbound(lab),
             &|| resolvers::dnsmasq(lab),
-            &|| more::nrpe(lab),
+            &|| servers::nrpe(lab),
             &|| more::exim(lab, &tls),
             &|| more::openvpn(lab, &tls),
         ];

@@ -420,13 +420,14 @@ pub(crate) fn squid(lab: &Lab) {
              visible_hostname proxy.example.test
              dns_nameservers {SERVER}
              pid_filename none
-             access_log none
-             cache_log {}
+             access_log stdio:{folder}/access.log squid
+             buffered_logs off
+             cache_log {folder}/cache.log
              netdb_filename none
              pinger_enable off
              shutdown_lifetime 0 seconds
              coredump_dir none",
-            folder.join("cache.log").display()
+            folder = folder.display()
         ),
     );
     // The names of its shared memory are the same for all squids of a machine.
@@ -434,6 +435,27 @@ pub(crate) fn squid(lab: &Lab) {
         privately(lab, Node::Server, "mount -t tmpfs tmpfs /dev/shm", unconfined(lab, "squid"));
     command.args(["-N", "-d", "1", "-f"]).arg(configuration);
     lab.start(Node::Server, "squid", &mut command, &[Port::Tcp(3128)]);
+}
+
+/// NRPE as Debian ships it, on 5666: TLS without any certificate.
+pub(crate) fn nrpe(lab: &Lab) {
+    let folder = lab.folder("nrpe");
+    run(lab.command(Node::Server, "chown").arg("nobody:nogroup").arg(&folder));
+    let configuration = lab.write(
+        "nrpe.cfg",
+        &format!(
+            "pid_file={folder}/pid
+             log_file={folder}/log
+             server_port=5666
+             nrpe_user=nobody
+             nrpe_group=nogroup
+             allowed_hosts=10.2.0.0/16",
+            folder = folder.display(),
+        ),
+    );
+    let mut command = lab.command(Node::Server, "nrpe");
+    command.arg("-c").arg(configuration).arg("-f");
+    lab.start(Node::Server, "nrpe", &mut command, &[Port::Tcp(5666)]);
 }
 
 /// A `MariaDB` that talks to the hosts `allowed` (a name with wildcards), and to no other.

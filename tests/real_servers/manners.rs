@@ -271,10 +271,10 @@ fn a_visit_costs_what_the_readme_says() {
         &|| servers::zmq_router(&lab, Node::Server, 5556),
         &|| exim(&lab),
         &|| unbound(&lab),
-        &|| nrpe(&lab),
+        &|| servers::nrpe(&lab),
         &|| qnetd(&lab),
         &|| apache(&lab),
-        &|| squid(&lab),
+        &|| servers::squid(&lab),
     ]);
     let lines = |visit: &Visit| {
         let log = visit.log.map(|log| fs::read_to_string(lab.path(log)).unwrap_or_default());
@@ -488,27 +488,6 @@ fn unbound(lab: &Lab) {
     lab.start(Node::Server, "unbound", &mut command, &[Port::Udp(5353), Port::Tcp(5353)]);
 }
 
-/// NRPE as Debian ships it, but with a log of its own.
-fn nrpe(lab: &Lab) {
-    let folder = lab.folder("nrpe");
-    run(lab.command(Node::Server, "chown").arg("nobody:nogroup").arg(&folder));
-    let configuration = lab.write(
-        "nrpe.cfg",
-        &format!(
-            "pid_file={folder}/pid
-             log_file={folder}/log
-             server_port=5666
-             nrpe_user=nobody
-             nrpe_group=nogroup
-             allowed_hosts=10.2.0.0/16",
-            folder = folder.display(),
-        ),
-    );
-    let mut command = lab.command(Node::Server, "nrpe");
-    command.arg("-c").arg(configuration).arg("-f");
-    lab.start(Node::Server, "nrpe", &mut command, &[Port::Tcp(5666)]);
-}
-
 /// Corosync's quorum server without TLS.
 fn qnetd(lab: &Lab) {
     let folder = lab.folder("qnetd");
@@ -548,35 +527,4 @@ fn apache(lab: &Lab) {
     let mut command = lab.command(Node::Server, servers::unconfined(lab, "apache2"));
     command.args(["-D", "FOREGROUND", "-f"]).arg(configuration);
     lab.start(Node::Server, "apache", &mut command, &[Port::Tcp(8080), Port::Tcp(8081)]);
-}
-
-/// A Squid that lets everyone through, with its usual log.
-fn squid(lab: &Lab) {
-    let folder = lab.folder("squid");
-    run(lab.command(Node::Server, "chown").arg("proxy").arg(&folder));
-    let folder = folder.display();
-    let configuration = lab.write(
-        "squid.conf",
-        &format!(
-            "http_port 3128
-             http_access allow all
-             cache deny all
-             visible_hostname proxy.example.test
-             dns_nameservers 10.0.0.3
-             pid_filename none
-             access_log stdio:{folder}/access.log squid
-             buffered_logs off
-             cache_log {folder}/cache.log
-             netdb_filename none
-             pinger_enable off
-             shutdown_lifetime 0 seconds
-             coredump_dir none"
-        ),
-    );
-    // The names of its shared memory are the same for all squids of a machine.
-    let shared = "mount -t tmpfs tmpfs /dev/shm";
-    let program = servers::unconfined(lab, "squid");
-    let mut command = servers::privately(lab, Node::Server, shared, program);
-    command.args(["-N", "-d", "1", "-f"]).arg(configuration);
-    lab.start(Node::Server, "squid", &mut command, &[Port::Tcp(3128)]);
 }

@@ -146,22 +146,29 @@ impl Udp {
         if let Some(own) = own {
             ask.ledger.leaves_from(own.port());
         }
-        Ok(Self {
-            line: Line::Own { open: own.and_then(|own| open(own, to).ok()), socket },
+        let line = Line::Own { open: own.and_then(|own| open(own, to).ok()), socket };
+        Ok(Self::over(line, ask, None))
+    }
+
+    /// A conversation with the peer of `ask` over a socket that is connected to it.
+    fn over(line: Line, ask: &Ask, echo: Option<Echo>) -> Self {
+        let (to, from) = (ask.address(), ask.peer.from);
+        Self {
+            line,
             is_loose: false,
             elsewhere: OnceLock::new(),
             first_sent: OnceLock::new(),
             to,
             own: ask.source,
-            entry: route::entry_for(to.ip(), ask.peer.from).into(),
-            from: ask.peer.from,
+            entry: route::entry_for(to.ip(), from).into(),
+            from,
             ledger: ask.ledger.clone(),
             deadline: ask.deadline,
-            echo: None,
-        })
+            echo,
+        }
     }
 
-    /// The same for echo requests, which are no UDP but are asked in the same way.
+    /// The same for echo requests, which are not UDP but are asked in the same way.
     ///
     /// # Errors
     ///
@@ -175,19 +182,7 @@ impl Udp {
         socket.connect(&to.into()).map_err(|error| no_route(to, &error))?;
         let socket = UdpSocket::from_std(socket.into()).map_err(|e| local("open a socket", &e))?;
         ask.source = socket.local_addr().ok().map(|own| own.ip());
-        let udp = Self {
-            line: Line::Own { socket, open: None },
-            is_loose: false,
-            elsewhere: OnceLock::new(),
-            first_sent: OnceLock::new(),
-            to,
-            own: ask.source,
-            entry: route::entry_for(to.ip(), ask.peer.from).into(),
-            from: ask.peer.from,
-            ledger: ask.ledger.clone(),
-            deadline: ask.deadline,
-            echo: Some(echo),
-        };
+        let udp = Self::over(Line::Own { socket, open: None }, ask, Some(echo));
         Ok((udp, echo))
     }
 

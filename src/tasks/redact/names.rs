@@ -49,7 +49,13 @@ impl Names {
             // `10.20.030.4` is no address to Rust, and one to the system's resolver.
             let may_be_host =
                 name.chars().any(char::is_alphabetic) || name.matches('.').count() == 3;
-            if may_be_host && name.parse::<std::net::IpAddr>().is_err() && !is_common(name) {
+            // A name of one letter tells nothing, and as a word it stands in every sentence.
+            let is_letter = name.chars().count() == 1;
+            if may_be_host
+                && !is_letter
+                && name.parse::<std::net::IpAddr>().is_err()
+                && !is_common(name)
+            {
                 self.known.insert(name.to_owned());
             }
         }
@@ -198,5 +204,14 @@ mod tests {
         {
             assert!(!is_domain(other), "{other}");
         }
+    }
+
+    #[test]
+    fn a_name_of_one_letter_does_not_take_the_words_of_sentences() {
+        let (mut names, key) = (Names::new(), Key::from([7; 32]));
+        names.learn("a:5432");
+        names.learn("paris");
+        assert_eq!(names.host(&key, "a"), None);
+        assert!(names.host(&key, "paris").is_some());
     }
 }

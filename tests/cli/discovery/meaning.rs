@@ -123,3 +123,28 @@ fn a_daemons_own_source_address_is_used() {
     let (_, text) = run(&tree, &["plan", "--role", "poller", "--only", "poller.ntp"]);
     assert!(text.contains("\n      from 192.0.2.7\n"), "{text}");
 }
+
+#[test]
+fn a_profile_of_another_vendor_is_said_above_the_plan_and_above_the_report() {
+    let dnf = "[centreon]\nname=Centreon\nenabled=1\n\
+               baseurl=https://packages.centreon.com/rpm-standard/24.10/el9/stable/x86_64/\n";
+    let tree = Tree::with(&[("etc/yum.repos.d/centreon-24.10.repo", dnf)]);
+    let said = "this machine is of centreon 24.10";
+    let asked = ["--role", "central", "--profile", "i-vertix", "--ntp", "127.0.0.1:1"];
+    let quickly = ["--only", "central.ntp", "--timeout", "0.1", "--no-trace"];
+    let report = [&asked[..], &quickly].concat();
+    let plan = [&["plan"][..], &asked].concat();
+    for words in [&report, &plan] {
+        let (_, page) = run(&tree, words);
+        let head: Vec<&str> = page.split("central.ntp").next().unwrap().lines().collect();
+        let head = head.join(" ");
+        assert!(head.contains(said), "{page}");
+        assert!(head.contains("give --profile centreon"), "{page}");
+    }
+    let (_, json) = run(&tree, &[&report[..], &["--format", "json"]].concat());
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    let misfit = json["catalogue"]["misfit"].as_str().unwrap_or_default();
+    assert!(misfit.starts_with(said), "{json:#}");
+    let fitting = [&["plan", "--role", "central", "--profile", "centreon"][..]].concat();
+    assert!(!run(&tree, &fitting).1.contains("this machine is of"));
+}
