@@ -12,6 +12,9 @@ use crate::run::outcome::Outcome;
 /// Narrower than this a line holds no word.
 pub(crate) const MIN_WIDTH: usize = 30;
 
+/// Columns of a page from which on the cells of a row stand side by side, and not one below the other.
+pub(crate) const SIDE_BY_SIDE: usize = 60;
+
 /// The mark of an outcome.
 pub(crate) fn symbol(outcome: Outcome) -> &'static str {
     match outcome {

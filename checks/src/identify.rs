@@ -63,7 +63,7 @@ pub async fn identify(
         return None;
     }
     if is_hang_up(failure) {
-        if unasked(peer, deadline).await == Unasked::Closes {
+        if unasked(peer, deadline.within(UNASKED)).await == Unasked::Closes {
             return Some(Cause::Talk(TalkCause::ClosedUnasked { to: peer.address }));
         }
         if wants_proxy_header(service, peer, deadline).await {
@@ -107,10 +107,6 @@ enum Unasked {
 
 /// One visit without a word.
 async fn unasked(peer: &Peer, deadline: Deadline) -> Unasked {
-    left_alone(peer, deadline.within(UNASKED)).await
-}
-
-async fn left_alone(peer: &Peer, deadline: Deadline) -> Unasked {
     let mut ask = Ask::new(peer.clone(), deadline, Trust::only([]));
     let Ok(mut stream) = ask.connect().await else { return Unasked::Untold };
     let gone = stream.fill(Phase::Greeting).await;
@@ -143,7 +139,7 @@ async fn wants_proxy_header(service: &Service, peer: &Peer, deadline: Deadline) 
     // What greets without such a header, at least sometimes, does not wait for one; nor is it the peer's wish where
     // connections are reset.
     let waits = async |within| {
-        matches!(left_alone(peer, deadline.within(within)).await, Unasked::Waits | Unasked::Closes)
+        matches!(unasked(peer, deadline.within(within)).await, Unasked::Waits | Unasked::Closes)
     };
     if speaks_first(service) && !waits(UNASKED).await {
         return false;

@@ -16,7 +16,9 @@ use super::groups::in_order;
 use super::{Canvas, NoteReport, own_files};
 use crate::run::plan::{Action, Asked, Direction, Plan, Question, SkipReason, Step};
 use crate::site::{Exempt, Find, Origin};
-use crate::text::{MIN_WIDTH, at_slashes, first_of, hanging, in_one, pad, side_by_side, wrap};
+use crate::text::{
+    MIN_WIDTH, SIDE_BY_SIDE, at_slashes, first_of, hanging, in_one, pad, side_by_side, wrap,
+};
 
 /// Writes a plan: what would be asked, and where each value came from.
 pub(crate) fn write(plan: &Plan, canvas: Canvas, out: &mut dyn io::Write) -> io::Result<()> {
@@ -410,7 +412,7 @@ impl Columns {
 }
 
 fn table(lines: &[PlannedLine], width: usize, out: &mut dyn io::Write) -> io::Result<()> {
-    if width < FIVE_COLUMNS {
+    if width < SIDE_BY_SIDE {
         return lines.iter().try_for_each(|line| stacked(line, width, out));
     }
     let columns = Columns::of(lines, width);
@@ -420,9 +422,6 @@ fn table(lines: &[PlannedLine], width: usize, out: &mut dyn io::Write) -> io::Re
     writeln!(out, "{}{bold}{}{bold:#}", pad("", MARGIN), titles.join(&pad("", GAP)))?;
     lines.iter().try_for_each(|line| row(line, columns, out))
 }
-
-/// Columns of a page from which on a row's cells stand side by side.
-const FIVE_COLUMNS: usize = 60;
 
 /// A row for a narrow page: its cells one below the other.
 fn stacked(line: &PlannedLine, width: usize, out: &mut dyn io::Write) -> io::Result<()> {

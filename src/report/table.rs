@@ -12,7 +12,8 @@ use super::{Canvas, Report, StepReport, own_files, words};
 use crate::run::outcome::Outcome;
 use crate::run::plan::Direction;
 use crate::text::{
-    Labels, MIN_WIDTH, at_marks, in_one, marked, pad, side_by_side, style, symbol, wrap,
+    Labels, MIN_WIDTH, SIDE_BY_SIDE, at_marks, hanging, in_one, marked, pad, side_by_side, style,
+    symbol, wrap,
 };
 
 /// Writes the table, then what to do about each failure, then the summary.
@@ -62,7 +63,7 @@ fn crossing(rows: &[ReportRow<'_>], canvas: Canvas, out: &mut dyn io::Write) -> 
         let cells = texts.iter().filter_map(|texts| texts.get(column));
         cells.map(|cell| cell.width()).max().unwrap_or(0).clamp(floor, most.max(floor))
     };
-    let is_narrow = canvas.width < THREE_COLUMNS;
+    let is_narrow = canvas.width < SIDE_BY_SIDE;
     let flow = widest(0, 4, canvas.width / 4);
     let target = widest(1, 6, (canvas.width - flow) * 2 / 5);
     let result = canvas.width.saturating_sub(4 + flow + 2 + target + 2).max(1);
@@ -93,9 +94,6 @@ fn crossing(rows: &[ReportRow<'_>], canvas: Canvas, out: &mut dyn io::Write) -> 
     }
     writeln!(out)
 }
-
-/// Columns from which on flow, target and result stand side by side.
-const THREE_COLUMNS: usize = 60;
 
 /// Mistakes in files have no target but a place, too long for a column.
 fn in_files(rows: &[ReportRow<'_>], canvas: Canvas, out: &mut dyn io::Write) -> io::Result<()> {
@@ -134,21 +132,16 @@ fn details(step: &StepReport, width: usize, out: &mut dyn io::Write) -> io::Resu
     let facts = facts.map(|(name, value)| (name.as_str(), words::fact(value)));
     let facts: Vec<(&str, String)> = origin.chain(facts).collect();
     let widest = facts.iter().map(|(name, _)| name.width()).max().unwrap_or(0).min(width / 2);
+    let labels = Labels { indent: 6, column: widest, width };
+    let room = width.saturating_sub(6 + widest + 2).max(1);
     for (name, value) in facts {
-        let mut before = format!("      {}  ", pad(name, widest));
-        let room = width.saturating_sub(before.width()).max(1);
-        let is_long = |word: &str| word.width() > room;
-        let lines = if printable(&value).split(' ').any(is_long) {
+        let is_long = printable(&value).split(' ').any(|word| word.width() > room);
+        if is_long || value.is_empty() {
             // A word that is longer than its column has lines of its own.
-            writeln!(out, "{}", before.trim_end())?;
-            before = pad("", 8);
-            wrap(&value, width - 8)
+            hanging("      ", name, width, out)?;
+            hanging("        ", &value, width, out)?;
         } else {
-            wrap(&value, room)
-        };
-        for line in lines {
-            writeln!(out, "{}", format!("{before}{line}").trim_end())?;
-            before = pad("", before.width());
+            labels.write(name, &value, out)?;
         }
     }
     Ok(())
