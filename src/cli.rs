@@ -17,7 +17,7 @@ use clap::{Args, FromArgMatches as _, Parser, Subcommand};
 pub(crate) use self::afterwards::{
     DiffArgs, MergeArgs, RedactArgs, RedactSavedArgs, RequestArgs, ShowArgs,
 };
-pub(crate) use self::completion::{Known, Shell, complete, script};
+pub(crate) use self::completion::{CompletionWords, Shell, complete, script};
 pub(crate) use self::help::brief;
 pub(crate) use self::manual::manuals;
 pub(crate) use self::wrong::UsageError;

@@ -12,7 +12,7 @@ use crate::load::{Request, load};
 use crate::report::saved::{self, Saved};
 use crate::report::{Canvas, Format, Report};
 use crate::site::file::SiteFile;
-use crate::tasks::redact::{Key, Redactor};
+use crate::tasks::redact::{RedactionKey, Redactor};
 use crate::{cli, settings};
 
 /// Reads a saved report: whatever is accepted is written in every format without a control
@@ -40,7 +40,7 @@ pub fn saved_report(json: &str) {
 ///
 /// When one of them is.
 pub fn redacted_report(json: &str) {
-    let (Ok(saved), Ok(key)) = (saved::parse(json), Key::new()) else { return };
+    let (Ok(saved), Ok(key)) = (saved::parse(json), RedactionKey::new()) else { return };
     let named: Vec<String> = saved
         .as_written()
         .steps
@@ -87,7 +87,7 @@ pub fn flag_file(which: u8, file: &Path) {
     };
     let words = ["preflight"].iter().chain(words).map(OsString::from);
     let words: Vec<OsString> = words.chain([file.into()]).collect();
-    match cli::parse(words).map_err(settings::Refused::from).and_then(|it| load(it.cli)) {
+    match cli::parse(words).map_err(settings::SettingsError::from).and_then(|it| load(it.cli)) {
         Ok(Request::Init { text, .. }) => is_clean("a site file", &text),
         Ok(_) => {}
         Err(refused) => is_clean("a refusal", &refused.to_string()),
@@ -102,7 +102,8 @@ pub fn flag_file(which: u8, file: &Path) {
 pub fn machine(root: &Path) {
     let words = ["preflight", "init", "--role", "poller", "--root"].map(OsString::from);
     let words: Vec<OsString> = words.into_iter().chain([root.into()]).collect();
-    let request = cli::parse(words).map_err(settings::Refused::from).and_then(|it| load(it.cli));
+    let request =
+        cli::parse(words).map_err(settings::SettingsError::from).and_then(|it| load(it.cli));
     if let Ok(Request::Init { text, .. }) = request {
         is_clean("a site file", &text);
         let read = SiteFile::parse("site.toml", &text);

@@ -9,8 +9,8 @@ use crate::cli::{
 use crate::respond;
 use crate::run::watch::Patience;
 use crate::settings::{
-    Job, Output, Purpose, Refused, bad, duration, formats, init, inventory, is_stdin, job, jobs,
-    key, nat, output, pair, patience, requirements,
+    Job, Output, Purpose, SettingsError, bad, duration, formats, init, inventory, is_stdin, job,
+    jobs, key, nat, output, pair, patience, requirements,
 };
 use crate::tasks::Task;
 use crate::tasks::flows::{self, Requirements};
@@ -62,7 +62,7 @@ pub(crate) enum Request {
         output: Output,
     },
     /// Listen for the flows that come in.
-    Respond(Box<respond::Request>),
+    Respond(Box<respond::RespondRequest>),
     /// Print a JSON Schema.
     Schema(String),
     /// List all causes and warnings.
@@ -88,8 +88,8 @@ pub(crate) enum Request {
 ///
 /// # Errors
 ///
-/// [`Refused`], which ends the program with exit code 2.
-pub(crate) fn load(cli: Cli) -> Result<Request, Refused> {
+/// [`SettingsError`], which ends the program with exit code 2.
+pub(crate) fn load(cli: Cli) -> Result<Request, SettingsError> {
     match cli.command {
         None if cli.about.brief => Ok(Request::Print(cli::brief().into())),
         None if cli.about.version => {
@@ -118,7 +118,7 @@ pub(crate) fn load(cli: Cli) -> Result<Request, Refused> {
             let inventory = Box::new(inventory(args.root.as_deref())?);
             Ok(Request::Discover { inventory, output })
         }
-        Some(Command::Respond(args)) => Ok(Request::Respond(Box::new(respond::Request {
+        Some(Command::Respond(args)) => Ok(Request::Respond(Box::new(respond::RespondRequest {
             within: duration("--for", &args.within)?,
             bind: args.bind,
             job: job(&args.run(), Purpose::Plan)?,
@@ -149,7 +149,7 @@ pub(crate) fn load(cli: Cli) -> Result<Request, Refused> {
     }
 }
 
-fn manual(args: ManualArgs) -> Result<Request, Refused> {
+fn manual(args: ManualArgs) -> Result<Request, SettingsError> {
     let pages = cli::manuals().map_err(|error| bad("manual", error.to_string()))?;
     if let Some(folder) = args.output {
         let files = pages.into_iter().map(|page| (page.file, page.page)).collect();
@@ -163,13 +163,13 @@ fn manual(args: ManualArgs) -> Result<Request, Refused> {
     Ok(Request::Print(page.page))
 }
 
-fn diff_task(args: DiffArgs) -> Result<Task, Refused> {
+fn diff_task(args: DiffArgs) -> Result<Task, SettingsError> {
     let output = formats(&args.format, &args.files)?;
     let redact = key(&args.redact)?;
     Ok(Task::Diff { old: args.old, new: args.new, strict: args.strict, redact, output })
 }
 
-fn request_task(args: RequestArgs) -> Result<Task, Refused> {
+fn request_task(args: RequestArgs) -> Result<Task, SettingsError> {
     let output = formats(&args.format, &args.files)?;
     let nat = args.nat.iter().map(|text| nat(text)).collect::<Result<_, _>>()?;
     let redact = key(&args.redact)?;
@@ -183,19 +183,19 @@ fn request_task(args: RequestArgs) -> Result<Task, Refused> {
     Ok(Task::Request { reports: args.reports, planned, all, nat, redact, output })
 }
 
-fn merge_task(args: MergeArgs) -> Result<Task, Refused> {
+fn merge_task(args: MergeArgs) -> Result<Task, SettingsError> {
     let output = formats(&args.format, &args.files)?;
     let redact = key(&args.redact)?;
     Ok(Task::Merge { reports: args.reports, redact, output })
 }
 
-fn show_task(args: ShowArgs) -> Result<Task, Refused> {
+fn show_task(args: ShowArgs) -> Result<Task, SettingsError> {
     let output = output(&args.output)?;
     let redact = key(&args.redact)?;
     Ok(Task::Show { report: args.report, redact, output })
 }
 
-fn redact_task(args: RedactSavedArgs) -> Result<Task, Refused> {
+fn redact_task(args: RedactSavedArgs) -> Result<Task, SettingsError> {
     let output = formats(&args.format, &args.files)?;
     let key = key(&RedactArgs {
         redact: true,

@@ -27,7 +27,7 @@ use crate::run::outcome::Outcome;
 use crate::run::runner::Event;
 use crate::run::watch::{Patience, Watch};
 use crate::run::{plan, runner, watch};
-use crate::settings::{Job, Output, Refused, flows_format, machine_names};
+use crate::settings::{Job, Output, SettingsError, flows_format, machine_names};
 use crate::tasks::flows::{self, Requirements};
 use crate::tasks::inventory::Inventory;
 use crate::tasks::{explain, inventory, redact};
@@ -52,7 +52,7 @@ fn act(words: Vec<OsString>, voice: Voice) -> ExitCode {
         Ok(false) => {}
         Err(reason) => return complain("completion", &reason),
     }
-    let parsed = cli::parse(words).map_err(Refused::from);
+    let parsed = cli::parse(words).map_err(SettingsError::from);
     let request = parsed.and_then(|parsed| {
         colours(parsed.colour);
         load(parsed.cli)
@@ -95,19 +95,19 @@ fn run(job: &Job, again: Option<Patience>, voice: Voice) -> ExitCode {
 }
 
 /// The report as it may be shown.
-fn shown(report: Report, key: Option<&redact::Key>) -> Result<Report, String> {
+fn shown(report: Report, key: Option<&redact::RedactionKey>) -> Result<Report, String> {
     match key {
         Some(key) => {
             let redacted = redact::Redactor::new(key.clone()).report(&report)?;
             // The sentences are made anew from what was redacted.
-            Ok(report::Run::read(redacted, report::Words::Ours).judged())
+            Ok(report::Run::read(redacted, report::WordsFrom::Ours).judged())
         }
         None => Ok(report),
     }
 }
 
 /// What came of a plan, not judged yet.
-struct Ran {
+struct Unjudged {
     found: Vec<Option<Found>>,
     context: Context,
     /// The lines that stand on stdout already.
@@ -117,7 +117,7 @@ struct Ran {
 /// Asks everything in `plan`, with progress on stderr, and lines on stdout if they were asked for.
 ///
 /// With `again`, what does not work is asked again; what is written says how it was at the end.
-async fn ask(plan: &plan::Plan, job: &Job, again: Option<Patience>) -> Ran {
+async fn ask(plan: &plan::Plan, job: &Job, again: Option<Patience>) -> Unjudged {
     // Before any thread is started, so that no signal ends the run without a report.
     let mut interruption = Interruption::new();
     let started_at = jiff::Timestamp::now().to_string();
@@ -195,7 +195,7 @@ async fn ask(plan: &plan::Plan, job: &Job, again: Option<Patience>) -> Ran {
         strict: job.settings.strict,
         interrupted,
     };
-    Ran { found, context, live }
+    Unjudged { found, context, live }
 }
 
 /// Takes what a round found in the place of what was known; says each step, and whether it
@@ -329,7 +329,7 @@ fn show_demo(breaks: &[(String, String)], output: &Output, voice: Voice) -> Exit
         Err(reason) => return complain("--break", &preflight_checks::printable(&reason)),
     };
     with_runtime(voice, async {
-        let site = match demo::Site::start(&breaks).await {
+        let site = match demo::DemoSite::start(&breaks).await {
             Ok(site) => site,
             Err(error) => return complain("demo", &error.to_string()),
         };
@@ -383,7 +383,7 @@ fn write_files(folder: &Path, files: &[(String, Vec<u8>)]) -> ExitCode {
 }
 
 /// What completes a command line beside its flags.
-const KNOWN: cli::Known = cli::Known {
+const KNOWN: cli::CompletionWords = cli::CompletionWords {
     causes: || explain::codes().into_iter().map(|(_, code, said)| (code, said)).collect(),
     machines: machine_names,
     formats: Format::VARIANTS,
@@ -427,17 +427,19 @@ impl Voice {
         if self.is_plugin { complain_as_plugin(what, reason) } else { complain(what, reason) }
     }
 
-    fn refuse(self, refused: &Refused) -> ExitCode {
+    fn refuse(self, refused: &SettingsError) -> ExitCode {
         match refused {
-            Refused::Usage(UsageError::Help(page)) => {
+            SettingsError::Usage(UsageError::Help(page)) => {
                 show_page(|out| out.write_all(page.as_bytes()))
             }
-            Refused::Usage(UsageError::Wrong { place, reason }) => self.give_up(place, reason),
-            Refused::File(broken) if self.is_plugin => {
+            SettingsError::Usage(UsageError::Wrong { place, reason }) => {
+                self.give_up(place, reason)
+            }
+            SettingsError::File(broken) if self.is_plugin => {
                 complain_as_plugin(broken.place(), &broken.to_string())
             }
-            Refused::File(broken) => complain(broken.place(), &broken.explained()),
-            Refused::Value { flag, reason } => self.give_up(flag, reason),
+            SettingsError::File(broken) => complain(broken.place(), &broken.explained()),
+            SettingsError::Value { flag, reason } => self.give_up(flag, reason),
         }
     }
 }

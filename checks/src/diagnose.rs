@@ -137,7 +137,7 @@ pub struct Examiner {
     /// Looks at gateways, by address, while answers are waited for and after that.
     segments: Mutex<HashMap<(IpAddr, bool), SharedLook>>,
     /// Looks at the path, and counts of lost answers, by service and network.
-    places: Mutex<HashMap<(&'static str, IpAddr), Place>>,
+    places: Mutex<HashMap<(&'static str, IpAddr), NetworkTally>>,
 }
 
 /// One look for all who want to know: whoever comes later waits for it.
@@ -154,7 +154,7 @@ enum LookKind {
 
 /// What was done about one service in one network.
 #[derive(Debug, Default)]
-struct Place {
+struct NetworkTally {
     /// Paths that were looked at.
     traces: usize,
     /// Targets of which lost answers were counted.
@@ -522,7 +522,12 @@ impl Examiner {
         if is_counted { service.repeats } else { 0 }
     }
 
-    fn place<T>(&self, service: &Service, of: IpAddr, see: impl FnOnce(&mut Place) -> T) -> T {
+    fn place<T>(
+        &self,
+        service: &Service,
+        of: IpAddr,
+        see: impl FnOnce(&mut NetworkTally) -> T,
+    ) -> T {
         let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
         see(places.entry((service.name, network(of))).or_default())
     }

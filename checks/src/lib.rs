@@ -52,9 +52,9 @@ pub use follow_ups::{FOLLOW_UPS, FollowUp};
 pub use identify::identify;
 pub use net::post::RATE;
 pub use net::{
-    Addresses, Arrivals, Deadline, FarStream, Identity, Io, NameFiles, NameSource, Naming, Offer,
-    Peer, RESOLVE, Trust, Unanswered, examine_arrivals, glibc_version, is_public, mail_servers,
-    network, offers, public_domain, resolve, resolve_by_dns, reverse,
+    Addresses, Arrivals, ClientIdentity, Deadline, FarStream, Io, NameFiles, NameSource, Naming,
+    Offer, Peer, RESOLVE, Trust, Unanswered, examine_arrivals, glibc_version, is_public,
+    mail_servers, network, offers, public_domain, resolve, resolve_by_dns, reverse,
 };
 pub use path::cut::{CutTrace, examine_cut, is_cut, judge_cut};
 pub use path::ports::{PortsTrace, examine_ports, judge_ports};
@@ -88,20 +88,20 @@ pub struct Finding {
     /// How long it took.
     pub took: Duration,
     /// What we said on its last connection, when that was reset, for [`examine_cut`] to say again.
-    pub words: Option<Words>,
+    pub words: Option<FirstWords>,
 }
 
 /// The first words of a conversation. `Debug` gives their length alone: a password may be among them.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Words(Vec<u8>);
+pub struct FirstWords(Vec<u8>);
 
-impl Words {
+impl FirstWords {
     fn bytes(&self) -> &[u8] {
         &self.0
     }
 }
 
-impl std::fmt::Debug for Words {
+impl std::fmt::Debug for FirstWords {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(out, "Words of {} bytes", self.0.len())
     }
@@ -275,7 +275,7 @@ pub(crate) async fn put(probe: &Probe, mut ask: Ask, repeats: usize) -> Finding 
         verdict = Err(Cause::Port(PortCause::ClosedHere { to }));
     }
     let is_reset = matches!(verdict, Err(Cause::Talk(TalkCause::Reset { .. })));
-    let words = is_reset.then(|| ask.ledger.first_words().map(Words)).flatten();
+    let words = is_reset.then(|| ask.ledger.first_words().map(FirstWords)).flatten();
     let took = started.elapsed();
     let Ask { peer, mut seen, source, .. } = ask;
     probe.secrets().conceal(&mut verdict, &mut seen);

@@ -30,7 +30,7 @@ use crate::cause::{
 };
 use crate::evidence::{Evidence, Hop};
 use crate::net::icmp::{Meaning, Refusal};
-use crate::net::knock::{Knock, Knocked, Reply, Terms};
+use crate::net::knock::{Knock, KnockReply, Knocked, Terms};
 use crate::net::neighbour::{self, Sign};
 use crate::net::{Deadline, route};
 
@@ -338,18 +338,18 @@ impl Trace {
     }
 
     /// Who answered, when the reply says something about the path.
-    fn hear(&mut self, ttl: u8, reply: Reply) -> Option<IpAddr> {
+    fn hear(&mut self, ttl: u8, reply: KnockReply) -> Option<IpAddr> {
         match reply {
-            Reply::Answer => {
+            KnockReply::Answer => {
                 self.reached_port.get_or_insert(ttl);
                 Some(self.to.ip())
             }
-            Reply::Reset => {
+            KnockReply::Reset => {
                 self.reached_port.get_or_insert(ttl);
                 self.refused.get_or_insert(Refused::Reset);
                 Some(self.to.ip())
             }
-            Reply::Icmp(Refusal { icmp, by, .. }) => match icmp.meaning() {
+            KnockReply::Icmp(Refusal { icmp, by, .. }) => match icmp.meaning() {
                 Meaning::HopLimit => {
                     self.last = Some((ttl, by));
                     Some(by)
@@ -411,7 +411,7 @@ impl Trace {
         self.packets += sweep.iter().filter(|(_, knocked)| knocked.sent).count();
         let known = self.last.map(|(_, by)| by);
         self.beyond = sweep.into_iter().find_map(|(hop, knocked)| match knocked.heard?.0 {
-            Reply::Icmp(Refusal { icmp, by, .. }) if icmp.meaning() == Meaning::HopLimit => {
+            KnockReply::Icmp(Refusal { icmp, by, .. }) if icmp.meaning() == Meaning::HopLimit => {
                 (Some(by) != known).then_some(Beyond::Device { hop, by })
             }
             reply => other.sign_of_life(reply).map(|_| Beyond::Host { hop }),
@@ -528,16 +528,18 @@ impl PathQuestion<'_> {
     }
 
     /// What `reply` says about the host itself, if anything.
-    fn sign_of_life(self, reply: Reply) -> Option<HostAnswer> {
+    fn sign_of_life(self, reply: KnockReply) -> Option<HostAnswer> {
         let port = self.to.port();
         let (tcp, udp) = (Transport::Tcp, Transport::Udp);
         match (reply, self.knock) {
-            (Reply::Answer, Knock::Echo) => Some(HostAnswer::Ping),
-            (Reply::Answer, Knock::Syn) => Some(HostAnswer::Open { transport: tcp, port }),
-            (Reply::Answer, Knock::Datagram(_)) => Some(HostAnswer::Open { transport: udp, port }),
-            (Reply::Reset, _) => Some(HostAnswer::Closed { transport: tcp, port }),
-            (Reply::Icmp(Refusal { by, .. }), _) if by != self.to.ip() => None,
-            (Reply::Icmp(Refusal { icmp, .. }), knock) => match (icmp.meaning(), knock) {
+            (KnockReply::Answer, Knock::Echo) => Some(HostAnswer::Ping),
+            (KnockReply::Answer, Knock::Syn) => Some(HostAnswer::Open { transport: tcp, port }),
+            (KnockReply::Answer, Knock::Datagram(_)) => {
+                Some(HostAnswer::Open { transport: udp, port })
+            }
+            (KnockReply::Reset, _) => Some(HostAnswer::Closed { transport: tcp, port }),
+            (KnockReply::Icmp(Refusal { by, .. }), _) if by != self.to.ip() => None,
+            (KnockReply::Icmp(Refusal { icmp, .. }), knock) => match (icmp.meaning(), knock) {
                 (Meaning::PortUnreachable, Knock::Datagram(_)) => {
                     Some(HostAnswer::Closed { transport: udp, port })
                 }

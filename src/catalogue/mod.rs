@@ -277,7 +277,7 @@ pub(crate) enum Until {
 )]
 #[serde(rename_all = "lowercase")]
 #[strum(serialize_all = "lowercase")]
-pub(crate) enum Phase {
+pub(crate) enum InstallPhase {
     /// Nothing is installed yet.
     Before,
     /// The platform runs, or should.

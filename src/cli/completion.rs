@@ -35,7 +35,7 @@ const ASKS: &str = "PREFLIGHT_COMPLETE";
 
 /// What only the rest of the program knows.
 #[derive(Clone, Copy)]
-pub(crate) struct Known {
+pub(crate) struct CompletionWords {
     /// The codes of `explain`, each with a sentence.
     pub(crate) causes: fn() -> Vec<(&'static str, String)>,
     /// The machines of a site file; none if it cannot be read.
@@ -49,7 +49,7 @@ pub(crate) struct Known {
 /// # Errors
 ///
 /// A shell there is not, or one that no longer listens.
-pub(crate) fn complete(words: &[OsString], known: Known) -> Result<bool, String> {
+pub(crate) fn complete(words: &[OsString], known: CompletionWords) -> Result<bool, String> {
     let folder = std::env::current_dir().ok();
     CompleteEnv::with_factory(move || with_values(declared(), known))
         .var(ASKS)
@@ -80,7 +80,7 @@ pub(crate) fn script(shell: Shell) -> std::io::Result<Vec<u8>> {
 }
 
 /// Each flag with the values that this program knows.
-fn with_values(command: Command, known: Known) -> Command {
+fn with_values(command: Command, known: CompletionWords) -> Command {
     let command = command.mut_args(move |arg| {
         let completer = match arg.get_id().as_str() {
             "only" | "skip" | "optional" | "require" | "until_installed" => {
@@ -169,7 +169,7 @@ fn groups() -> Vec<(String, String)> {
 }
 
 /// The machines of the site file that was typed.
-fn machines(known: Known) -> Vec<String> {
+fn machines(known: CompletionWords) -> Vec<String> {
     let words: Vec<OsString> = std::env::args_os().collect();
     let behind = words.windows(2).find_map(|pair| match pair {
         [flag, file] if flag == "--site" => Some(PathBuf::from(file)),

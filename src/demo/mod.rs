@@ -12,7 +12,7 @@ use secrecy::SecretString;
 use tokio::net::{TcpListener, UdpSocket};
 
 use crate::catalogue::{Catalogue, Flow, Mode, Party, Role, Way};
-use crate::run::plan::{self, Phase, Plan, Settings};
+use crate::run::plan::{self, InstallPhase, Plan, Settings};
 use crate::settings::{Job, Output};
 use crate::site::{self, Origin, Place, Sourced, Target};
 
@@ -73,7 +73,7 @@ fn catalogue() -> Catalogue {
 
 /// The running site; dropping it ends every far side.
 #[derive(Debug)]
-pub(crate) struct Site {
+pub(crate) struct DemoSite {
     catalogue: Catalogue,
     trust: Trust,
     wrong_community: bool,
@@ -90,7 +90,7 @@ enum Held {
     Udp { _socket: UdpSocket },
 }
 
-impl Site {
+impl DemoSite {
     /// Starts a far side for every flow.
     ///
     /// # Errors
@@ -148,7 +148,7 @@ impl Site {
             remarks: Vec::new(),
             catalogue: self.catalogue.clone(),
             site,
-            settings: Settings::usual(Phase::After),
+            settings: Settings::usual(InstallPhase::After),
             output: output.for_role(role),
             redact: None,
             unasked: Vec::new(),
@@ -177,7 +177,7 @@ impl Site {
     }
 }
 
-/// The plan of one of [`Site::jobs`].
+/// The plan of one of [`DemoSite::jobs`].
 pub(crate) fn plan(job: &Job) -> Plan {
     let mut plan = plan::plan(&job.catalogue, &job.site, &job.settings);
     let vpn = Party("vpn".to_owned());
@@ -303,7 +303,7 @@ mod tests {
         let settings = Settings {
             only: vec![id.clone()],
             groups: flow.group.iter().cloned().collect(),
-            ..Settings::usual(Phase::After)
+            ..Settings::usual(InstallPhase::After)
         };
         let plan = plan::plan(catalogue, &site, &settings);
         let question = plan.steps.iter().find_map(|step| match &step.action {

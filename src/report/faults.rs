@@ -22,7 +22,7 @@ pub(super) struct Fault<'a> {
 
 /// Who says no to the targets of a fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Said {
+pub(super) enum Refusers {
     /// Nobody who names itself.
     Unnamed,
     /// One device to all of them.
@@ -49,11 +49,11 @@ impl<'a> Fault<'a> {
     }
 
     /// Who says no to them.
-    pub(super) fn said(&self) -> Said {
+    pub(super) fn said(&self) -> Refusers {
         match in_order(self.steps(), StepReport::device).as_slice() {
-            [(None, _)] => Said::Unnamed,
-            [(Some(only), _)] => Said::By(*only),
-            several => Said::Each(several.len()),
+            [(None, _)] => Refusers::Unnamed,
+            [(Some(only), _)] => Refusers::By(*only),
+            several => Refusers::Each(several.len()),
         }
     }
 }
@@ -61,7 +61,7 @@ impl<'a> Fault<'a> {
 /// Targets of one flow with one cause, and one device that said so, are one fault.
 ///
 /// Where each of many targets is refused by a device of its own, these are one fault too: a
-/// thousand of them are not a thousand things to read. Such a fault is [`Said::Each`].
+/// thousand of them are not a thousand things to read. Such a fault is [`Refusers::Each`].
 pub(super) fn faults<'a>(steps: impl IntoIterator<Item = &'a StepReport>) -> Vec<Fault<'a>> {
     let steps: Vec<&StepReport> = steps.into_iter().collect();
     let apart = told_apart(&steps);
@@ -208,7 +208,7 @@ mod tests {
         let faults = faults(&report.steps);
         assert_eq!(faults.iter().map(|fault| fault.steps().count()).sum::<usize>(), 40);
         for fault in faults {
-            if let Said::By(named) = fault.said() {
+            if let Refusers::By(named) = fault.said() {
                 assert!(fault.steps().all(|step| step.device() == Some(named)));
             }
         }

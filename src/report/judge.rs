@@ -15,14 +15,14 @@ use super::model::{
 use super::read::Readable;
 use crate::run::finding::{Attempt, Found};
 use crate::run::outcome::Outcome;
-use crate::run::plan::{Action, Asked, Direction, Phase, Question, SkipReason, Step};
+use crate::run::plan::{Action, Asked, Direction, InstallPhase, Question, SkipReason, Step};
 use crate::run::verdict::{Conclusion, conclude};
 use crate::run::wish::{Wish, wishes};
 use crate::site::Origin;
 use crate::site::mistake::Mistake;
 
 /// One step by itself: whether another explains its failure is not known yet.
-pub(crate) fn step(step: &Step, found: &Found, phase: Phase) -> StepReport {
+pub(crate) fn step(step: &Step, found: &Found, phase: InstallPhase) -> StepReport {
     judge(step, Some(found), phase).report
 }
 
@@ -79,7 +79,7 @@ fn blame_row_of_name_servers(judged: &mut [Judged]) -> Option<usize> {
     Some(index)
 }
 
-pub(super) fn judge(step: &Step, found: Option<&Found>, phase: Phase) -> Judged {
+pub(super) fn judge(step: &Step, found: Option<&Found>, phase: InstallPhase) -> Judged {
     let question = match &step.action {
         Action::Skip(reason) => {
             let report = skipped(step, reason.to_string());

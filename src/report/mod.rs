@@ -51,7 +51,7 @@ pub(crate) use model::{
 };
 
 pub(crate) use read::Readable;
-pub(crate) use run::{Run, Words};
+pub(crate) use run::{Run, WordsFrom};
 pub(crate) use words::{about_concern, asked_too, capitalised, moment};
 
 /// The version of the JSON's shape; raised when a reader could break.

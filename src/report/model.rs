@@ -16,7 +16,7 @@ use super::read::Readable;
 
 use crate::catalogue::{Identity, Party, Role, Until};
 use crate::run::outcome::Outcome;
-use crate::run::plan::{Direction, Phase};
+use crate::run::plan::{Direction, InstallPhase};
 use crate::run::wish::Wish;
 use crate::site::Origin;
 use crate::site::discover::{At, Note};
@@ -51,7 +51,7 @@ pub(crate) struct Report {
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub(crate) clock: Option<ClockReport>,
     /// Before or after installation.
-    pub(crate) phase: Phase,
+    pub(crate) phase: InstallPhase,
     /// Do warnings fail the run?
     pub(crate) strict: bool,
     /// Was the run interrupted?

@@ -24,7 +24,7 @@ use super::{Context, SCHEMA_VERSION};
 use crate::catalogue::{Catalogue, Flow, Identity, Role, service};
 use crate::run::finding::{Attempt, Found};
 use crate::run::outcome::Outcome;
-use crate::run::plan::{Action, Asked, Direction, Phase, Plan, Question, SkipReason, Step};
+use crate::run::plan::{Action, Asked, Direction, InstallPhase, Plan, Question, SkipReason, Step};
 use crate::site::local::Host;
 use crate::site::{Find, Origin, Place, Sourced};
 
@@ -40,7 +40,7 @@ pub(crate) struct Run {
 #[derive(Debug)]
 enum Recorded {
     Fresh(Vec<(Step, Option<Found>)>),
-    Saved(Vec<StepReport>, Words),
+    Saved(Vec<StepReport>, WordsFrom),
 }
 
 /// What is known of a run besides its steps.
@@ -54,7 +54,7 @@ struct RunHead {
     role: Role,
     profile: String,
     catalogue: Option<Identity>,
-    phase: Phase,
+    phase: InstallPhase,
     strict: bool,
     interrupted: bool,
     redacted: bool,
@@ -63,7 +63,7 @@ struct RunHead {
 
 /// One step of a run.
 #[derive(Debug)]
-enum Ran {
+enum RunStep {
     /// What was to be done, and what came of it; with what a saved report shows of it.
     Known { step: Box<Step>, found: Option<Found>, saved: Option<Box<StepReport>> },
     /// Nothing was asked, for the reason that its report gives.
@@ -74,7 +74,7 @@ enum Ran {
 
 /// Whose words stand in a report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Words {
+pub(crate) enum WordsFrom {
     /// Those of this run, and of the flow table it was made from.
     Ours,
     /// Anybody's: nothing that a file says is advice.
@@ -111,7 +111,7 @@ impl Run {
     }
 
     /// What a report keeps of a run.
-    pub(crate) fn read(report: Report, words: Words) -> Self {
+    pub(crate) fn read(report: Report, words: WordsFrom) -> Self {
         Self {
             steps: Recorded::Saved(report.steps, words),
             head: RunHead {
@@ -166,7 +166,7 @@ impl Run {
 }
 
 /// The steps of a saved report as they are judged today.
-fn judged_again(steps: Vec<StepReport>, words: Words, head: &RunHead) -> Vec<StepReport> {
+fn judged_again(steps: Vec<StepReport>, words: WordsFrom, head: &RunHead) -> Vec<StepReport> {
     let profile = Catalogue::profile(&head.profile);
     let mut judged = Vec::with_capacity(steps.len());
     let mut roots = Vec::with_capacity(steps.len());
@@ -174,7 +174,7 @@ fn judged_again(steps: Vec<StepReport>, words: Words, head: &RunHead) -> Vec<Ste
     for mut saved in steps {
         let root = saved.because_of.take();
         let (again, root) = match ran(saved, profile.as_ref(), words) {
-            Ran::Known { step, found, saved } => {
+            RunStep::Known { step, found, saved } => {
                 let today = judge(&step, found.as_ref(), head.phase);
                 match saved {
                     Some(saved) => (
@@ -184,10 +184,10 @@ fn judged_again(steps: Vec<StepReport>, words: Words, head: &RunHead) -> Vec<Ste
                     None => (today, Root::Made),
                 }
             }
-            Ran::NotAsked { saved, lacks_name_server } => {
+            RunStep::NotAsked { saved, lacks_name_server } => {
                 (unjudged(not_asked(*saved), lacks_name_server), Root::Made)
             }
-            Ran::Unread { saved, reason } => {
+            RunStep::Unread { saved, reason } => {
                 unread_ids.insert(saved.id.clone());
                 (unjudged(unread(*saved, reason, &head.tool.version), false), Root::Saved(root))
             }
@@ -292,35 +292,35 @@ fn beside(saved: StepReport, today: StepReport) -> StepReport {
 }
 
 /// What a report keeps of one step.
-fn ran(mut saved: StepReport, profile: Option<&Catalogue>, words: Words) -> Ran {
+fn ran(mut saved: StepReport, profile: Option<&Catalogue>, words: WordsFrom) -> RunStep {
     let row = row(&saved, profile);
     (saved.why, saved.look_at) = told(&saved, row, words);
     let saved = Box::new(saved);
     if let Some(reason) = saved.unread.clone() {
-        return Ran::Unread { saved, reason };
+        return RunStep::Unread { saved, reason };
     }
     if saved.outcome == Outcome::Skip {
-        return Ran::NotAsked { saved, lacks_name_server: false };
+        return RunStep::NotAsked { saved, lacks_name_server: false };
     }
     if saved.direction == Direction::Local {
         return match mistake(&saved) {
-            Ok(step) => Ran::Known { step: Box::new(step), found: None, saved: None },
-            Err(reason) => Ran::Unread { saved, reason },
+            Ok(step) => RunStep::Known { step: Box::new(step), found: None, saved: None },
+            Err(reason) => RunStep::Unread { saved, reason },
         };
     }
     let Some(target) = &saved.target else {
         let lacks_name_server = saved.to.0 == NAME_SERVERS && saved.cause.is_some();
         return if lacks_name_server {
-            Ran::NotAsked { saved, lacks_name_server }
+            RunStep::NotAsked { saved, lacks_name_server }
         } else {
-            Ran::Unread { saved, reason: NOTHING.to_owned() }
+            RunStep::Unread { saved, reason: NOTHING.to_owned() }
         };
     };
     match asked_step(&saved, target, row) {
         Ok((step, found)) => {
-            Ran::Known { step: Box::new(step), found: Some(found), saved: Some(saved) }
+            RunStep::Known { step: Box::new(step), found: Some(found), saved: Some(saved) }
         }
-        Err(reason) => Ran::Unread { saved, reason },
+        Err(reason) => RunStep::Unread { saved, reason },
     }
 }
 
@@ -376,12 +376,12 @@ fn asked_step(
 }
 
 /// What the step is for, and what to run on the far side: as its row says, if there is one.
-fn told(saved: &StepReport, row: Option<&Flow>, words: Words) -> (String, String) {
+fn told(saved: &StepReport, row: Option<&Flow>, words: WordsFrom) -> (String, String) {
     match (row, words) {
         (Some(row), _) => (row.why.clone(), row.look_at.clone()),
-        (None, Words::Ours) => (saved.why.clone(), saved.look_at.clone()),
+        (None, WordsFrom::Ours) => (saved.why.clone(), saved.look_at.clone()),
         // It is a command: whoever wrote the file would have it run.
-        (None, Words::Anybodys) => (saved.why.clone(), String::new()),
+        (None, WordsFrom::Anybodys) => (saved.why.clone(), String::new()),
     }
 }
 

@@ -10,7 +10,7 @@ use preflight_checks::{
 use serde_json::{Value, json};
 
 use super::model::Why;
-use super::{CauseReport, Report, Run, Words, saved};
+use super::{CauseReport, Report, Run, WordsFrom, saved};
 
 /// A run of `role` on the machine `name`, which has `address`.
 pub(crate) fn report(name: &str, role: &str, address: &str, steps: &[Value]) -> Report {
@@ -129,7 +129,7 @@ pub(crate) fn cause(code: &str, device: Option<&str>) -> Value {
 
 /// What today's rules say of it, as every command gets a saved report.
 pub(crate) fn judged(report: &Report) -> Report {
-    Run::read(report.clone(), Words::Anybodys).judged()
+    Run::read(report.clone(), WordsFrom::Anybodys).judged()
 }
 
 /// The same report, later by so many minutes.

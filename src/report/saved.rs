@@ -15,7 +15,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_json::error::Category;
 
-use super::{Report, Run, SCHEMA_VERSION, Words};
+use super::{Report, Run, SCHEMA_VERSION, WordsFrom};
 pub(crate) use later::Later;
 
 /// A file that is no report we can use; its text names the file and the reason.
@@ -41,7 +41,7 @@ pub(crate) struct Saved {
 impl Saved {
     /// What today's rules say of what was seen.
     pub(crate) fn judged(self) -> Report {
-        Run::read(self.report, Words::Anybodys).judged()
+        Run::read(self.report, WordsFrom::Anybodys).judged()
     }
 
     /// What was written then, to be shown beside that.

@@ -12,7 +12,7 @@ use preflight_checks::{
 use strum::VariantArray as _;
 
 use super::*;
-use crate::catalogue::{Party, Phase, Role};
+use crate::catalogue::{InstallPhase, Party, Role};
 use crate::run::finding::Attempt;
 use crate::run::plan::{Action, Asked, Direction, Question, Step};
 use crate::site::discover::At;
@@ -109,7 +109,7 @@ fn run(devices: usize) -> (Plan, Vec<Option<Found>>) {
         role: Role::Poller,
         catalogue: Identity::default(),
         profile: "i-vertix".to_owned(),
-        phase: Phase::After,
+        phase: InstallPhase::After,
         root: None,
         notes: Vec::new(),
         steps: (1..=devices).map(step).collect(),

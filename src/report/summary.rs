@@ -5,16 +5,21 @@ use std::collections::BTreeMap;
 
 use strum::VariantArray as _;
 
-use super::faults::{Fault, Followers, Said, faults};
+use super::faults::{Fault, Followers, Refusers, faults};
 use super::groups::in_order;
 use super::model::{StepReport, Summary, Tally};
 use super::{Ending, words};
 use crate::run::outcome::Outcome;
-use crate::run::plan::Phase;
+use crate::run::plan::InstallPhase;
 use crate::text::first_of;
 
 impl Summary {
-    pub(super) fn of(steps: &[StepReport], phase: Phase, strict: bool, interrupted: bool) -> Self {
+    pub(super) fn of(
+        steps: &[StepReport],
+        phase: InstallPhase,
+        strict: bool,
+        interrupted: bool,
+    ) -> Self {
         let mut counts: BTreeMap<Outcome, usize> =
             Outcome::VARIANTS.iter().map(|outcome| (*outcome, 0)).collect();
         for step in steps {
@@ -97,9 +102,9 @@ fn why(fault: &Fault<'_>) -> String {
     }
     let words = fault.code().replace('-', " ");
     match fault.said() {
-        Said::By(device) => format!("{words}, at {device}"),
-        Said::Each(devices) => format!("{words}, at {devices} devices"),
-        Said::Unnamed => words,
+        Refusers::By(device) => format!("{words}, at {device}"),
+        Refusers::Each(devices) => format!("{words}, at {devices} devices"),
+        Refusers::Unnamed => words,
     }
 }
 

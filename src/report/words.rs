@@ -5,14 +5,14 @@ use std::net::IpAddr;
 use preflight_checks::{Cause, OwnCause, Plea, printable};
 use serde_json::Value;
 
-use super::faults::{Fault, Followers, Said, faults};
+use super::faults::{Fault, Followers, Refusers, faults};
 use super::groups::in_order;
 use super::model::{Tally, Why, hop};
 use super::{
     AttemptReport, CauseReport, ConcernReport, Ending, NoteReport, Report, StepReport, TargetReport,
 };
 use crate::run::outcome::Outcome;
-use crate::run::plan::{Direction, Phase};
+use crate::run::plan::{Direction, InstallPhase};
 use crate::run::wish::{Barrier, Wish};
 use crate::text::first_of;
 
@@ -131,13 +131,23 @@ fn counted(tally: Tally, kind: &str) -> Vec<String> {
 }
 
 /// The required flows in one clause, and why.
-pub(super) fn verdict(required: Tally, ending: Ending, phase: Phase, reasons: &[String]) -> String {
+pub(super) fn verdict(
+    required: Tally,
+    ending: Ending,
+    phase: InstallPhase,
+    reasons: &[String],
+) -> String {
     let clause = clause(required, ending, phase, !reasons.is_empty());
     if reasons.is_empty() { clause } else { format!("{clause}: {}", why(reasons)) }
 }
 
 /// The required flows in one clause.
-pub(super) fn clause(required: Tally, ending: Ending, phase: Phase, has_reasons: bool) -> String {
+pub(super) fn clause(
+    required: Tally,
+    ending: Ending,
+    phase: InstallPhase,
+    has_reasons: bool,
+) -> String {
     let of = required.asked();
     match required {
         Tally { failed: 1, .. } if of == 1 => "the required flow fails".to_owned(),
@@ -160,7 +170,7 @@ pub(super) fn clause(required: Tally, ending: Ending, phase: Phase, has_reasons:
                 1 => "the one required flow works".to_owned(),
                 of => format!("all {of} required flows work"),
             };
-            if phase == Phase::Before { format!("ready to install: {all}") } else { all }
+            if phase == InstallPhase::Before { format!("ready to install: {all}") } else { all }
         }
     }
 }
@@ -295,7 +305,7 @@ pub(crate) fn capitalised(text: &str) -> String {
 /// Whose turn it is; of many devices none by name.
 fn who_acts(fault: &Fault<'_>) -> String {
     match (fault.said(), &fault.first.cause) {
-        (Said::Each(devices), _) => format!("network team, {devices} devices"),
+        (Refusers::Each(devices), _) => format!("network team, {devices} devices"),
         (_, Some(cause)) => cause.remedy.who.clone(),
         (_, None) => String::new(),
     }
@@ -365,7 +375,7 @@ fn consequences(followers: &Followers<'_>, fault: &Fault<'_>) -> String {
 /// several: some by name, then how many.
 fn likewise(fault: &Fault<'_>) -> String {
     const SHOWN: usize = 8;
-    let is_each = matches!(fault.said(), Said::Each(_));
+    let is_each = matches!(fault.said(), Refusers::Each(_));
     let name = |step: &StepReport| match (place(step)?, step.device().filter(|_| is_each)) {
         (place, Some(device)) => Some(format!("{place} (device {device})")),
         (place, None) => Some(place.to_owned()),
@@ -405,7 +415,7 @@ mod tests {
 
     /// The last line of a run: `w` works, `o` waits, `f` fails, `?` cannot be told, `!` warns, and
     /// a capital (`W`, `O`, `F`, `U`) is optional.
-    fn last_line(steps: &str, phase: Phase, strict: bool) -> (String, u8) {
+    fn last_line(steps: &str, phase: InstallPhase, strict: bool) -> (String, u8) {
         let step = |kind: char| -> Value {
             let outcome = match kind.to_ascii_lowercase() {
                 'w' => "pass",
@@ -473,7 +483,11 @@ mod tests {
             ("oo", "no required flow was seen to work · 2 wait for the installation · 0.40 s", 3),
             ("W", "no required flow was checked · 1 optional works · 0.40 s", 3),
         ] {
-            assert_eq!(last_line(steps, Phase::Before, false), (line.to_owned(), code), "{steps}");
+            assert_eq!(
+                last_line(steps, InstallPhase::Before, false),
+                (line.to_owned(), code),
+                "{steps}"
+            );
         }
     }
 
@@ -489,16 +503,20 @@ mod tests {
             ("wf", "1 of 2 required flows fails: poller.bbdo (no answer) · 1 works · 0.40 s", 1),
             ("F", "no required flow was checked · 1 optional fails · 0.40 s", 3),
         ] {
-            assert_eq!(last_line(steps, Phase::After, false), (line.to_owned(), code), "{steps}");
+            assert_eq!(
+                last_line(steps, InstallPhase::After, false),
+                (line.to_owned(), code),
+                "{steps}"
+            );
         }
     }
 
     #[test]
     fn what_waits_is_no_warning_that_strict_could_mean() {
         let ready = "ready to install: 1 works, 1 waits for the installation · 0.40 s";
-        assert_eq!(last_line("wo", Phase::Before, true), (ready.to_owned(), 0));
+        assert_eq!(last_line("wo", InstallPhase::Before, true), (ready.to_owned(), 0));
         let warned = "warnings fail this run: poller.bbdo (does not work, --strict) · 2 work · \
                       1 waits for the installation · 1 with a warning · 0.40 s";
-        assert_eq!(last_line("w!o", Phase::Before, true), (warned.to_owned(), 1));
+        assert_eq!(last_line("w!o", InstallPhase::Before, true), (warned.to_owned(), 1));
     }
 }

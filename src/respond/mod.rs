@@ -20,7 +20,7 @@ use preflight_checks::{
 use tokio::net::{TcpListener, UdpSocket};
 
 use self::bounds::Bounds;
-use self::serve::{Way, datagrams, streams};
+use self::serve::{ServedPort, datagrams, streams};
 use self::told::Told;
 use crate::catalogue::Role;
 use crate::console::interrupt::{HeldSignals, Interruption};
@@ -31,7 +31,7 @@ use crate::site::local;
 
 /// What is to be listened for.
 #[derive(Debug)]
-pub(crate) struct Request {
+pub(crate) struct RespondRequest {
     /// The machine, whose plan has the flows.
     pub(crate) job: Job,
     /// How long to answer.
@@ -84,7 +84,7 @@ enum Bound {
 }
 
 /// Listens until the time is over, or Ctrl-C.
-pub(crate) async fn respond(request: &Request) -> ExitCode {
+pub(crate) async fn respond(request: &RespondRequest) -> ExitCode {
     // Threads that are started until somebody waits for signals must not take them.
     let _held = HeldSignals::stops();
     let plan = plan(&request.job.catalogue, &request.job.site, &request.job.settings);
@@ -135,7 +135,7 @@ pub(crate) async fn respond(request: &Request) -> ExitCode {
     let mut tasks = tokio::task::JoinSet::new();
     for (port, bound) in bound {
         let Some(service) = port.service() else { continue };
-        let way = Way::new(service, port.port, &port.flows.join(", "), &told, &bounds);
+        let way = ServedPort::new(service, port.port, &port.flows.join(", "), &told, &bounds);
         match bound {
             Bound::Stream(listener) => {
                 tasks.spawn(streams(listener, way, Arc::clone(&tls.valid)));

@@ -30,7 +30,7 @@ const REST: Duration = Duration::from_millis(50);
 
 /// A port's protocol, and where what comes to it is counted.
 #[derive(Clone, Debug)]
-pub(super) struct Way {
+pub(super) struct ServedPort {
     service: &'static Service,
     /// "TCP 5669 (poller.bbdo)"
     name: String,
@@ -38,7 +38,7 @@ pub(super) struct Way {
     bounds: Arc<Bounds>,
 }
 
-impl Way {
+impl ServedPort {
     pub(super) fn new(
         service: &'static Service,
         port: u16,
@@ -56,7 +56,7 @@ impl Way {
 }
 
 /// Answers datagrams.
-pub(super) async fn datagrams(socket: UdpSocket, way: Way) {
+pub(super) async fn datagrams(socket: UdpSocket, way: ServedPort) {
     let answer: Answer = match way.service.respond {
         Respond::Datagram(answer) | Respond::Both { datagram: answer, .. } => answer,
         Respond::Stream(_) | Respond::Nobody => return,
@@ -84,7 +84,7 @@ pub(super) async fn datagrams(socket: UdpSocket, way: Way) {
 }
 
 /// Serves connections.
-pub(super) async fn streams(listener: TcpListener, way: Way, tls: Arc<ServerConfig>) {
+pub(super) async fn streams(listener: TcpListener, way: ServedPort, tls: Arc<ServerConfig>) {
     let serve: Serve = match way.service.respond {
         Respond::Stream(serve) | Respond::Both { stream: serve, .. } => serve,
         Respond::Datagram(_) | Respond::Nobody => return,

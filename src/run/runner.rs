@@ -58,7 +58,7 @@ pub(crate) async fn run(
     stop: impl Future<Output = ()>,
     mut notify: impl FnMut(Event<'_>),
 ) -> Vec<Option<Found>> {
-    let shared = Arc::new(Shared {
+    let shared = Arc::new(RunShared {
         names: names.clone(),
         scale: manner.scale,
         examiner: Examiner::new(trust.clone(), names.clone(), manner),
@@ -136,7 +136,7 @@ fn files_of(question: &Question) -> usize {
 }
 
 /// What all steps of a run share.
-struct Shared {
+struct RunShared {
     /// What names are found with.
     names: Naming,
     scale: f64,
@@ -157,7 +157,7 @@ async fn guarded(asking: impl Future<Output = Found>) -> Found {
     found
 }
 
-async fn ask(question: &Question, shared: &Shared) -> Found {
+async fn ask(question: &Question, shared: &RunShared) -> Found {
     let deadline = Deadline::scaled(RESOLVE, shared.scale);
     // Boxed, so that a step holds no room for it once it is done.
     let mut standing = match Box::pin(find(question, &shared.names, deadline)).await {
@@ -203,7 +203,7 @@ async fn backwards(
     question: &Question,
     standing: &Standing,
     attempts: &[Attempt],
-    shared: &Shared,
+    shared: &RunShared,
 ) -> Option<Concern> {
     let works = attempts.iter().find(|attempt| attempt.finding.verdict.is_ok())?;
     let hints = question.ways.get(works.way)?.probe.service().hints;

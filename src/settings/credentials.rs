@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use preflight_checks::{discreet_value, http, ldap, nsclient, quoted, smtp, snmp};
 use secrecy::SecretString;
 
-use super::{Refused, bad, is_stdin, pair, read_as};
+use super::{SettingsError, bad, is_stdin, pair, read_as};
 use crate::cli::{CredentialArgs, RunArgs, TargetArgs, TuningArgs};
 use crate::site::output::BrokerOutput;
 use crate::site::{Origin, Sourced, parse_proxy};
@@ -15,7 +15,7 @@ fn secret(
     flag: &str,
     file: Option<&PathBuf>,
     variable: &str,
-) -> Result<Option<SecretString>, Refused> {
+) -> Result<Option<SecretString>, SettingsError> {
     let text = match file {
         Some(file) => Some(read_as(flag, file, &named(file))?),
         None => std::env::var(variable).ok(),
@@ -44,7 +44,7 @@ pub(super) fn named(file: &Path) -> String {
     }
 }
 
-pub(super) fn snmp_credentials(args: &CredentialArgs) -> Result<snmp::Credentials, Refused> {
+pub(super) fn snmp_credentials(args: &CredentialArgs) -> Result<snmp::Credentials, SettingsError> {
     let community = secret(
         "--snmp-community-file",
         args.snmp_community_file.as_ref(),
@@ -72,7 +72,7 @@ pub(super) fn snmp_credentials(args: &CredentialArgs) -> Result<snmp::Credential
     }
 }
 
-fn snmp_user(args: &CredentialArgs, name: &str) -> Result<snmp::Credentials, Refused> {
+fn snmp_user(args: &CredentialArgs, name: &str) -> Result<snmp::Credentials, SettingsError> {
     let auth = secret("--snmp-auth-file", args.snmp_auth_file.as_ref(), "PREFLIGHT_SNMP_AUTH")?;
     let privacy = secret("--snmp-priv-file", args.snmp_priv_file.as_ref(), "PREFLIGHT_SNMP_PRIV")?;
     if privacy.is_some() && auth.is_none() {
@@ -92,7 +92,7 @@ fn snmp_user(args: &CredentialArgs, name: &str) -> Result<snmp::Credentials, Ref
 }
 
 /// A value that is none of the names there are.
-fn unknown_of<T: strum::IntoEnumIterator + ToString>(flag: &str, value: &str) -> Refused {
+fn unknown_of<T: strum::IntoEnumIterator + ToString>(flag: &str, value: &str) -> SettingsError {
     let known: Vec<String> = T::iter().map(|known| known.to_string()).collect();
     bad(
         flag,
@@ -100,7 +100,7 @@ fn unknown_of<T: strum::IntoEnumIterator + ToString>(flag: &str, value: &str) ->
     )
 }
 
-pub(super) fn ldap_bind(args: &CredentialArgs) -> Result<Option<ldap::Bind>, Refused> {
+pub(super) fn ldap_bind(args: &CredentialArgs) -> Result<Option<ldap::Bind>, SettingsError> {
     let password = secret(
         "--ldap-password-file",
         args.ldap_password_file.as_ref(),
@@ -119,7 +119,7 @@ pub(super) fn ldap_bind(args: &CredentialArgs) -> Result<Option<ldap::Bind>, Ref
 }
 
 /// What the command line says of this machine's broker output.
-pub(super) fn broker_output(args: &RunArgs) -> Result<Option<BrokerOutput>, Refused> {
+pub(super) fn broker_output(args: &RunArgs) -> Result<Option<BrokerOutput>, SettingsError> {
     const FLAG: &str = "--bbdo";
     let has = |word: &str| args.bbdo.iter().any(|known| known == word);
     let known = ["reversed", "grpc", "tls"];
@@ -151,7 +151,7 @@ pub(super) fn broker_output(args: &RunArgs) -> Result<Option<BrokerOutput>, Refu
     Ok(Some(output.below(&std::env::current_dir().unwrap_or_default())))
 }
 
-pub(super) fn nsclient_login(args: &CredentialArgs) -> Result<nsclient::Probe, Refused> {
+pub(super) fn nsclient_login(args: &CredentialArgs) -> Result<nsclient::Probe, SettingsError> {
     let password = secret(
         "--nsclient-password-file",
         args.nsclient_password_file.as_ref(),
@@ -162,18 +162,20 @@ pub(super) fn nsclient_login(args: &CredentialArgs) -> Result<nsclient::Probe, R
 }
 
 /// The token of every receiver of monitoring agents.
-pub(super) fn otlp_token(args: &CredentialArgs) -> Result<Option<SecretString>, Refused> {
+pub(super) fn otlp_token(args: &CredentialArgs) -> Result<Option<SecretString>, SettingsError> {
     secret("--otlp-token-file", args.otlp_token_file.as_ref(), "PREFLIGHT_OTLP_TOKEN")
 }
 
 /// The password of every agent that is asked in NSClient's old protocol.
-pub(super) fn nsclient_nt_password(args: &CredentialArgs) -> Result<Option<SecretString>, Refused> {
+pub(super) fn nsclient_nt_password(
+    args: &CredentialArgs,
+) -> Result<Option<SecretString>, SettingsError> {
     let file = args.nsclient_nt_password_file.as_ref();
     secret("--nsclient-nt-password-file", file, "PREFLIGHT_NSCLIENT_NT_PASSWORD")
 }
 
 /// The password of every Redis that `--check` names.
-pub(super) fn redis_password(args: &CredentialArgs) -> Result<Option<SecretString>, Refused> {
+pub(super) fn redis_password(args: &CredentialArgs) -> Result<Option<SecretString>, SettingsError> {
     let file = args.redis_password_file.as_ref();
     secret("--redis-password-file", file, "PREFLIGHT_REDIS_PASSWORD")
 }
@@ -181,7 +183,7 @@ pub(super) fn redis_password(args: &CredentialArgs) -> Result<Option<SecretStrin
 pub(super) fn proxy(
     targets: &TargetArgs,
     args: &CredentialArgs,
-) -> Result<Option<Sourced<http::Proxy>>, Refused> {
+) -> Result<Option<Sourced<http::Proxy>>, SettingsError> {
     let Some(text) = &targets.proxy else {
         return Ok(None);
     };
@@ -195,7 +197,7 @@ pub(super) fn proxy(
     Ok(Some(Sourced { value, origin: Origin::flag("--proxy") }))
 }
 
-pub(super) fn test_mail(args: &TuningArgs) -> Result<Option<smtp::TestMail>, Refused> {
+pub(super) fn test_mail(args: &TuningArgs) -> Result<Option<smtp::TestMail>, SettingsError> {
     let Some(to) = &args.smtp_test_mail else {
         return Ok(None);
     };

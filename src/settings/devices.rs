@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use preflight_checks::quoted;
 
-use super::{Refused, bad, is_stdin};
+use super::{SettingsError, bad, is_stdin};
 use crate::site::{Origin, Target};
 
 const FLAG: &str = "--device";
@@ -31,7 +31,7 @@ const LEAST_BITS: u8 = 20;
 
 /// Devices, and how many a list, a network or a range has come to.
 #[derive(Debug, Default)]
-pub(super) struct Named {
+pub(super) struct DeviceList {
     /// Each device once, in the order of the command line.
     pub(super) devices: Vec<Target>,
     /// A sentence each: `--device 10.1.0.0/24: 254 devices`.
@@ -42,7 +42,7 @@ pub(super) struct Named {
 pub(super) fn devices<'v>(
     values: impl IntoIterator<Item = &'v str>,
     files: &[PathBuf],
-) -> Result<Named, Refused> {
+) -> Result<DeviceList, SettingsError> {
     let mut devices = Devices { flag: FLAG, ..Devices::default() };
     for value in values {
         let before = devices.all.len();
@@ -74,7 +74,7 @@ pub(super) fn devices<'v>(
         }
         devices.count(&name, before, false);
     }
-    Ok(Named { devices: devices.all, counts: devices.counts })
+    Ok(DeviceList { devices: devices.all, counts: devices.counts })
 }
 
 #[derive(Default)]
@@ -97,20 +97,20 @@ impl Devices {
         }
     }
 
-    fn list(&mut self, name: &str, source: impl Read) -> Result<(), Refused> {
+    fn list(&mut self, name: &str, source: impl Read) -> Result<(), SettingsError> {
         self.lines(name, source, Devices::first_of)
     }
 
     /// The first word of a line, which is the device; the rest of it is of no interest.
-    fn first_of(&mut self, line: &str) -> Result<(), Refused> {
+    fn first_of(&mut self, line: &str) -> Result<(), SettingsError> {
         let content = line.split('#').next().unwrap_or_default();
         let mut words = content.split(|c: char| c.is_whitespace() || matches!(c, ',' | ';' | '"'));
         words.find(|word| !word.is_empty()).map_or(Ok(()), |word| self.add(word))
     }
 
     /// A list, CSV or NDJSON: the first line that says something tells.
-    fn any_list(&mut self, name: &str, source: impl Read) -> Result<(), Refused> {
-        enum Kind {
+    fn any_list(&mut self, name: &str, source: impl Read) -> Result<(), SettingsError> {
+        enum ListKind {
             List,
             Ndjson,
             Csv { separator: char, host: usize, port: Option<usize> },
@@ -125,18 +125,18 @@ impl Devices {
             let is_first = kind.is_none();
             let kind = kind.get_or_insert_with(|| {
                 if text.starts_with('{') {
-                    return Kind::Ndjson;
+                    return ListKind::Ndjson;
                 }
                 match header(text) {
-                    Some((separator, host, port)) => Kind::Csv { separator, host, port },
-                    None => Kind::List,
+                    Some((separator, host, port)) => ListKind::Csv { separator, host, port },
+                    None => ListKind::List,
                 }
             });
             let (host, port) = match kind {
-                Kind::Csv { .. } if is_first => return Ok(()),
-                Kind::List => return devices.first_of(text),
-                Kind::Ndjson => of_json(text).map_err(|reason| bad(flag, reason))?,
-                Kind::Csv { separator, host, port } => {
+                ListKind::Csv { .. } if is_first => return Ok(()),
+                ListKind::List => return devices.first_of(text),
+                ListKind::Ndjson => of_json(text).map_err(|reason| bad(flag, reason))?,
+                ListKind::Csv { separator, host, port } => {
                     let cells = cells(text, *separator).map_err(|reason| bad(flag, reason))?;
                     let cell = |at: usize| cells.get(at).filter(|cell| !cell.is_empty()).cloned();
                     let Some(host) = cell(*host) else {
@@ -158,8 +158,8 @@ impl Devices {
         &mut self,
         name: &str,
         source: impl Read,
-        mut take: impl FnMut(&mut Self, &str) -> Result<(), Refused>,
-    ) -> Result<(), Refused> {
+        mut take: impl FnMut(&mut Self, &str) -> Result<(), SettingsError>,
+    ) -> Result<(), SettingsError> {
         let flag = self.flag;
         let lines = BufReader::new(source.take(MOST_BYTES + 1)).lines();
         let mut read = 0;
@@ -170,7 +170,9 @@ impl Devices {
                 return Err(bad(flag, format!("{name} is too long to be a list of devices")));
             }
             take(self, &line).map_err(|refused| match refused {
-                Refused::Value { flag, reason } => bad(flag, format!("{name}:{number}: {reason}")),
+                SettingsError::Value { flag, reason } => {
+                    bad(flag, format!("{name}:{number}: {reason}"))
+                }
                 other => other,
             })?;
         }
@@ -178,7 +180,7 @@ impl Devices {
     }
 
     /// Adds a host, or the hosts of a network or a range.
-    fn add(&mut self, word: &str) -> Result<(), Refused> {
+    fn add(&mut self, word: &str) -> Result<(), SettingsError> {
         let Some(addresses) = span(word) else {
             return self.push(target(self.flag, word)?);
         };
@@ -189,7 +191,7 @@ impl Devices {
         Ok(())
     }
 
-    fn push(&mut self, device: Target) -> Result<(), Refused> {
+    fn push(&mut self, device: Target) -> Result<(), SettingsError> {
         if self.known.insert((device.place.host.to_ascii_lowercase(), device.place.port)) {
             if self.all.len() >= MOST {
                 return Err(bad(self.flag, format!("these are more than {MOST} devices")));
@@ -201,7 +203,7 @@ impl Devices {
 }
 
 /// A target as a flag gives it.
-pub(super) fn target(flag: &'static str, value: &str) -> Result<Target, Refused> {
+pub(super) fn target(flag: &'static str, value: &str) -> Result<Target, SettingsError> {
     if value.starts_with('@') {
         return Err(bad(
             flag,

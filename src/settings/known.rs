@@ -5,7 +5,7 @@ use std::path::Path;
 use preflight_checks::{Trust, quoted};
 
 use super::site_file::Part;
-use super::{Job, Refused, bad, read};
+use super::{Job, SettingsError, bad, read};
 use crate::catalogue::{Catalogue, Release, Role, profile_names};
 use crate::cli::{FlowsArgs, KnownArgs, RunArgs, TableArgs};
 use crate::site::clapi::ask_clapi;
@@ -20,8 +20,8 @@ use crate::tasks::inventory::Inventory;
 ///
 /// # Errors
 ///
-/// [`Refused`] when there is no such folder.
-pub(crate) fn inventory(root: Option<&Path>) -> Result<Inventory, Refused> {
+/// [`SettingsError`] when there is no such folder.
+pub(crate) fn inventory(root: Option<&Path>) -> Result<Inventory, SettingsError> {
     let files = files(root)?;
     let facts = discover(&files);
     // Without a role the mistakes of a poller are looked for: they are those of most machines.
@@ -33,7 +33,7 @@ pub(crate) fn inventory(root: Option<&Path>) -> Result<Inventory, Refused> {
 }
 
 /// The files of this machine, or of the copy in `root`.
-pub(super) fn files(root: Option<&Path>) -> Result<Files, Refused> {
+pub(super) fn files(root: Option<&Path>) -> Result<Files, SettingsError> {
     let Some(root) = root else { return Ok(Files::here()) };
     match std::fs::read_dir(root) {
         Ok(_) => Ok(Files::below(root)),
@@ -47,20 +47,20 @@ pub(super) fn shown(folder: &Path) -> String {
 }
 
 /// What a machine's files say, and the files.
-pub(super) struct Found {
+pub(super) struct MachineFiles {
     pub(super) files: Files,
     pub(super) facts: Facts,
     /// The machine is neither this one nor here as a copy: nothing was read.
     pub(super) is_elsewhere: bool,
 }
 
-impl Found {
+impl MachineFiles {
     pub(super) fn elsewhere() -> Self {
         Self { files: Files::here(), facts: Facts::default(), is_elsewhere: true }
     }
 }
 
-pub(super) fn discovered(known: &KnownArgs) -> Result<Found, Refused> {
+pub(super) fn discovered(known: &KnownArgs) -> Result<MachineFiles, SettingsError> {
     let files = files(known.root.as_deref())?;
     let mut facts = if known.no_discovery { Facts::default() } else { discover(&files) };
     for (file, flag, list) in [
@@ -75,15 +75,15 @@ pub(super) fn discovered(known: &KnownArgs) -> Result<Found, Refused> {
     if known.clapi {
         ask_clapi(&mut facts);
     }
-    Ok(Found { files, facts, is_elsewhere: false })
+    Ok(MachineFiles { files, facts, is_elsewhere: false })
 }
 
 /// The flow table, and the role this machine has in it.
 pub(super) fn catalogue_and_role(
     args: &RunArgs,
-    found: &Found,
+    found: &MachineFiles,
     part: Option<&Part>,
-) -> Result<(Catalogue, Role), Refused> {
+) -> Result<(Catalogue, Role), SettingsError> {
     if let Some(part) = part {
         let role = part.role(args.role.as_deref())?;
         let catalogue = catalogue(&args.table, || part.catalogue(found))?;
@@ -110,7 +110,7 @@ pub(super) fn catalogue_and_role(
 /// # Errors
 ///
 /// A table, a role or a group there is not.
-pub(crate) fn requirements(args: &FlowsArgs) -> Result<Requirements, Refused> {
+pub(crate) fn requirements(args: &FlowsArgs) -> Result<Requirements, SettingsError> {
     if let Some(site) = &args.site {
         return requirements_of_site(args, site);
     }
@@ -132,7 +132,7 @@ pub(crate) fn requirements(args: &FlowsArgs) -> Result<Requirements, Refused> {
 }
 
 /// The rows of a site file's machines.
-fn requirements_of_site(args: &FlowsArgs, site: &Path) -> Result<Requirements, Refused> {
+fn requirements_of_site(args: &FlowsArgs, site: &Path) -> Result<Requirements, SettingsError> {
     let run =
         RunArgs { table: args.table.clone(), group: args.group.clone(), ..RunArgs::of_site(site) };
     let mut jobs = super::jobs(&run)?;
@@ -154,7 +154,7 @@ fn requirements_of_site(args: &FlowsArgs, site: &Path) -> Result<Requirements, R
     Ok(Requirements::of_plans(&catalogue, &planned))
 }
 
-fn unknown_role(name: &str, catalogue: &Catalogue) -> Refused {
+fn unknown_role(name: &str, catalogue: &Catalogue) -> SettingsError {
     let all: Vec<String> = catalogue.roles.iter().map(ToString::to_string).collect();
     let (profile, all) = (&catalogue.profile, all.join(", "));
     bad(
@@ -165,8 +165,8 @@ fn unknown_role(name: &str, catalogue: &Catalogue) -> Refused {
 
 fn catalogue(
     table: &TableArgs,
-    usual: impl FnOnce() -> Result<Catalogue, Refused>,
-) -> Result<Catalogue, Refused> {
+    usual: impl FnOnce() -> Result<Catalogue, SettingsError>,
+) -> Result<Catalogue, SettingsError> {
     match (&table.catalogue, &table.profile) {
         (Some(file), _) => {
             let text = read("--catalogue", file)?;
@@ -183,8 +183,8 @@ fn for_machine(
     mut catalogue: Catalogue,
     table: &TableArgs,
     said: Option<Release>,
-    found: &Found,
-) -> Result<Catalogue, Refused> {
+    found: &MachineFiles,
+) -> Result<Catalogue, SettingsError> {
     let sign = found.facts.vendors.first();
     let is_own = catalogue.identity.file.is_some();
     let misfit = sign.filter(|sign| !is_own && sign.profile != catalogue.profile);
@@ -203,7 +203,10 @@ fn for_machine(
 }
 
 /// `--platform-version`.
-fn given_version(table: &TableArgs, catalogue: &Catalogue) -> Result<Option<Release>, Refused> {
+fn given_version(
+    table: &TableArgs,
+    catalogue: &Catalogue,
+) -> Result<Option<Release>, SettingsError> {
     const FLAG: &str = "--platform-version";
     let Some(text) = &table.platform_version else { return Ok(None) };
     let release: Release = text.parse().map_err(|reason: String| bad(FLAG, reason))?;
@@ -219,7 +222,7 @@ fn given_version(table: &TableArgs, catalogue: &Catalogue) -> Result<Option<Rele
 
 /// The flow table of the vendor whose product is found; where one is installed and nothing says
 /// whose, the report asks for it.
-pub(super) fn vendors_catalogue(found: &Found, roles: &[Role]) -> Catalogue {
+pub(super) fn vendors_catalogue(found: &MachineFiles, roles: &[Role]) -> Catalogue {
     let sign = found.facts.vendors.first();
     if let Some(catalogue) = sign.and_then(|sign| Catalogue::profile(sign.profile)) {
         return catalogue;
@@ -242,7 +245,7 @@ pub(super) fn vendors_catalogue(found: &Found, roles: &[Role]) -> Catalogue {
 }
 
 /// The role this machine's files speak of.
-pub(super) fn found_role(found: &Found) -> Result<Role, Refused> {
+pub(super) fn found_role(found: &MachineFiles) -> Result<Role, SettingsError> {
     let sign = found.facts.roles.first();
     sign.map(|sign| sign.role).ok_or_else(|| {
         let reason =
@@ -260,13 +263,13 @@ pub(super) fn usual_catalogue(roles: &[Role]) -> Catalogue {
     found.unwrap_or_else(|| unreachable!("profiles are embedded"))
 }
 
-pub(super) fn unknown_profile(name: &str) -> Refused {
+pub(super) fn unknown_profile(name: &str) -> SettingsError {
     let known = profile_names().join(", ");
     bad("--profile", format!("unknown profile {name}; known are {known}", name = quoted(name)))
 }
 
 /// Does the flow table have all these groups?
-pub(super) fn groups_exist(groups: &[String], catalogue: &Catalogue) -> Result<(), Refused> {
+pub(super) fn groups_exist(groups: &[String], catalogue: &Catalogue) -> Result<(), SettingsError> {
     let known = catalogue.group_ids();
     match groups.iter().find(|group| !known.contains(&group.as_str())) {
         Some(group) => {

@@ -22,15 +22,15 @@ use crate::report::{Format, format_named};
 use crate::run::plan::{Settings, matches, plan};
 use crate::site::discover::Files;
 use crate::site::mistake::mistakes;
-use crate::site::{Custom, Layer, Opening, Origin, Site, Sourced, View, join, local};
+use crate::site::{Custom, FileReaders, Knowledge, Origin, Site, Sourced, View, join, local};
 use crate::tasks::flows::{self, Planned};
-use crate::tasks::redact::Key;
+use crate::tasks::redact::RedactionKey;
 use credentials::{
     broker_output, ldap_bind, named, nsclient_login, nsclient_nt_password, otlp_token, proxy,
     redis_password, snmp_credentials, test_mail,
 };
 use devices::target;
-use known::{Found, catalogue_and_role, discovered, shown};
+use known::{MachineFiles, catalogue_and_role, discovered, shown};
 use site_file::Part;
 use targets::{customs, departures, port, targets, unasked, without_flow};
 use tuning::settings;
@@ -51,7 +51,7 @@ pub(crate) struct Job {
     /// Where and how to report.
     pub(crate) output: Output,
     /// The key of the stand-ins, if addresses and names must not be shown.
-    pub(crate) redact: Option<Key>,
+    pub(crate) redact: Option<RedactionKey>,
     /// Targets of the command line that no flow of this machine asks: the flag, and why.
     pub(crate) unasked: Vec<(String, String)>,
     /// What whoever reads the run must know: which machine of the site file this was taken as when nobody said,
@@ -79,8 +79,8 @@ impl Job {
     ///
     /// # Errors
     ///
-    /// [`Refused`] for a format that no plan has.
-    pub(crate) fn planned(self) -> Result<Self, Refused> {
+    /// [`SettingsError`] for a format that no plan has.
+    pub(crate) fn planned(self) -> Result<Self, SettingsError> {
         let as_document = |format: &Format| flows_format(*format).is_some();
         if !self.output.formats.iter().all(|(format, _)| as_document(format)) {
             let known = "a plan is written as table or json, its flows as markdown or csv";
@@ -108,8 +108,8 @@ impl Output {
     ///
     /// # Errors
     ///
-    /// [`Refused`] for another format.
-    pub(crate) fn plain(self, what: &str) -> Result<Self, Refused> {
+    /// [`SettingsError`] for another format.
+    pub(crate) fn plain(self, what: &str) -> Result<Self, SettingsError> {
         let is_plain = |format: &Format| matches!(format, Format::Table | Format::Json);
         if self.formats.iter().all(|(format, _)| is_plain(format)) {
             return Ok(self);
@@ -154,7 +154,7 @@ impl Output {
 
 /// Why nothing was done.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum Refused {
+pub(crate) enum SettingsError {
     /// clap's own words: help, version, or an error with its usage.
     #[error(transparent)]
     Usage(#[from] crate::cli::UsageError),
@@ -171,9 +171,9 @@ pub(crate) enum Refused {
     },
 }
 
-pub(crate) fn bad(flag: impl Into<String>, reason: impl Into<String>) -> Refused {
+pub(crate) fn bad(flag: impl Into<String>, reason: impl Into<String>) -> SettingsError {
     // A value can hold anything; what reaches the terminal is printable, and no secret.
-    Refused::Value { flag: flag.into(), reason: discreet_text(&printable(&reason.into())) }
+    SettingsError::Value { flag: flag.into(), reason: discreet_text(&printable(&reason.into())) }
 }
 
 /// How the document of a plan's flows is written in a format of a report, if it is.
@@ -193,7 +193,7 @@ pub(crate) fn flows_format(format: Format) -> Option<flows::Format> {
 }
 
 /// This machine's run, or the plan of it.
-pub(crate) fn job(args: &RunArgs, purpose: Purpose) -> Result<Job, Refused> {
+pub(crate) fn job(args: &RunArgs, purpose: Purpose) -> Result<Job, SettingsError> {
     let found = discovered(&args.known)?;
     let part = site_file::part(&args.known, &found)?;
     let (catalogue, role) = catalogue_and_role(args, &found, part.as_ref())?;
@@ -205,7 +205,7 @@ pub(crate) fn job(args: &RunArgs, purpose: Purpose) -> Result<Job, Refused> {
 }
 
 /// The same job, unless `--only` leaves nothing of it.
-fn only_what_is_there(job: Job) -> Result<Job, Refused> {
+fn only_what_is_there(job: Job) -> Result<Job, SettingsError> {
     // That a mistake is not there is an answer.
     let only = job.settings.only.iter().find(|glob| !glob.starts_with("config."));
     let Some(glob) = only else { return Ok(job) };
@@ -222,15 +222,16 @@ fn only_what_is_there(job: Job) -> Result<Job, Refused> {
 }
 
 /// The run of each machine of the site file, as far as it can be known elsewhere.
-pub(crate) fn jobs(args: &RunArgs) -> Result<Vec<Job>, Refused> {
+pub(crate) fn jobs(args: &RunArgs) -> Result<Vec<Job>, SettingsError> {
     let parts = site_file::parts(&args.known)?;
-    let table =
-        parts.first().map(|first| catalogue_and_role(args, &Found::elsewhere(), Some(first)));
+    let table = parts
+        .first()
+        .map(|first| catalogue_and_role(args, &MachineFiles::elsewhere(), Some(first)));
     let Some((catalogue, _)) = table.transpose()? else { return Ok(Vec::new()) };
     let job = |part: Part| {
         let role = part.machine.role();
         let table = (catalogue.clone(), role);
-        job_of(args, Found::elsewhere(), table, Some(part), Purpose::Plan)?.planned()
+        job_of(args, MachineFiles::elsewhere(), table, Some(part), Purpose::Plan)?.planned()
     };
     let jobs: Vec<Job> = parts.into_iter().map(job).collect::<Result<_, _>>()?;
     // The flags are for all of them: one that asks it is enough.
@@ -248,14 +249,14 @@ pub(crate) fn jobs(args: &RunArgs) -> Result<Vec<Job>, Refused> {
 
 fn job_of(
     args: &RunArgs,
-    found: Found,
+    found: MachineFiles,
     (catalogue, role): (Catalogue, Role),
     part: Option<Part>,
     purpose: Purpose,
-) -> Result<Job, Refused> {
-    let mut flags = Layer::default();
+) -> Result<Job, SettingsError> {
+    let mut flags = Knowledge::default();
     let counts = targets(&args.targets, &catalogue, &mut flags)?;
-    flags = Layer {
+    flags = Knowledge {
         custom: customs(&args.targets.check)?,
         proxy: proxy(&args.targets, &args.credentials)?,
         snmp: Some(snmp_credentials(&args.credentials)?),
@@ -312,7 +313,7 @@ fn job_of(
 }
 
 /// `--mode` and the direction of `--bbdo`.
-fn modes(args: &RunArgs) -> Result<Vec<Sourced<LinkMode>>, Refused> {
+fn modes(args: &RunArgs) -> Result<Vec<Sourced<LinkMode>>, SettingsError> {
     let mode = args.mode.as_deref().map(|text| {
         let known = [LinkMode::Zmq, LinkMode::Ssh, LinkMode::Pull, LinkMode::Pullwss];
         let mode = known.into_iter().find(|mode| mode.to_string() == text);
@@ -320,7 +321,7 @@ fn modes(args: &RunArgs) -> Result<Vec<Sourced<LinkMode>>, Refused> {
             let words = known.map(|mode| mode.to_string()).join(", ");
             bad("--mode", format!("unknown mode {}; known are {words}", quoted(text)))
         })?;
-        Ok::<_, Refused>(Sourced { value, origin: Origin::flag("--mode") })
+        Ok::<_, SettingsError>(Sourced { value, origin: Origin::flag("--mode") })
     });
     let is_reversed = args.bbdo.iter().any(|word| word == "reversed");
     let bbdo = Sourced { value: LinkMode::BbdoReversed, origin: Origin::flag("--bbdo") };
@@ -328,7 +329,7 @@ fn modes(args: &RunArgs) -> Result<Vec<Sourced<LinkMode>>, Refused> {
 }
 
 /// What groups that are switched on say of the machine, where nobody says otherwise.
-fn of_groups(catalogue: &Catalogue, on: &[String], layer: &mut Layer) {
+fn of_groups(catalogue: &Catalogue, on: &[String], layer: &mut Knowledge) {
     for group in catalogue.groups.iter().filter(|group| on.contains(&group.id)) {
         layer.has_engine |= group.engine;
         let mode = group.mode.map(|value| Sourced { value, origin: Origin::flag("--group") });
@@ -349,11 +350,11 @@ fn link(site: &mut Site, files: &Files, purpose: Purpose) {
     let here = Files::here();
     let read = |files: &Files, path: &str| Ok(SecretString::from(files.read(path)?.text));
     let (given, found) = (|path: &str| read(&here, path), |path: &str| read(files, path));
-    let opening = Opening { given: &given, found: &found };
+    let opening = FileReaders { given: &given, found: &found };
     site.link((purpose == Purpose::Run).then_some(opening));
 }
 
-fn trust(files: &[PathBuf]) -> Result<Trust, Refused> {
+fn trust(files: &[PathBuf]) -> Result<Trust, SettingsError> {
     let mut certificates = Vec::new();
     for file in files {
         let pem = read("--ca", file)?;
@@ -368,7 +369,7 @@ fn trust(files: &[PathBuf]) -> Result<Trust, Refused> {
 }
 
 /// `LEFT=RIGHT`, neither empty.
-pub(crate) fn pair(flag: &str, text: &str) -> Result<(String, String), Refused> {
+pub(crate) fn pair(flag: &str, text: &str) -> Result<(String, String), SettingsError> {
     match text.split_once('=') {
         Some((left, right)) if !left.is_empty() && !right.is_empty() => {
             Ok((left.to_owned(), right.to_owned()))
@@ -382,10 +383,10 @@ pub(crate) fn pair(flag: &str, text: &str) -> Result<(String, String), Refused> 
 /// # Errors
 ///
 /// A file that is no key.
-pub(crate) fn key(args: &RedactArgs) -> Result<Option<Key>, Refused> {
+pub(crate) fn key(args: &RedactArgs) -> Result<Option<RedactionKey>, SettingsError> {
     let key = match &args.redact_key {
-        Some(file) => Key::of(file).map_err(|reason| format!("{}: {reason}", named(file))),
-        None if args.redact => Key::new(),
+        Some(file) => RedactionKey::of(file).map_err(|reason| format!("{}: {reason}", named(file))),
+        None if args.redact => RedactionKey::new(),
         None => return Ok(None),
     };
     let key = key.map(|key| Some(key.keeping_text(args.redact_keep_text)));
@@ -393,7 +394,7 @@ pub(crate) fn key(args: &RedactArgs) -> Result<Option<Key>, Refused> {
 }
 
 /// `FROM=ADDR`: who is translated to which address.
-pub(crate) fn nat(text: &str) -> Result<(String, std::net::IpAddr), Refused> {
+pub(crate) fn nat(text: &str) -> Result<(String, std::net::IpAddr), SettingsError> {
     let (from, address) = pair("--nat", text)?;
     let address = address.parse();
     address.map(|address| (from, address)).map_err(|_| {
@@ -401,7 +402,7 @@ pub(crate) fn nat(text: &str) -> Result<(String, std::net::IpAddr), Refused> {
     })
 }
 
-pub(crate) fn output(args: &OutputArgs) -> Result<Output, Refused> {
+pub(crate) fn output(args: &OutputArgs) -> Result<Output, SettingsError> {
     let mut output: Output = formats(&args.format, &args.files)?;
     if args.quiet {
         output.formats.retain(|there| *there != (Format::Table, None));
@@ -414,7 +415,7 @@ pub(crate) fn output(args: &OutputArgs) -> Result<Output, Refused> {
 /// # Errors
 ///
 /// A format there is not, a file without a name, two formats for stdout, permissions that are none.
-pub(crate) fn formats<F>(texts: &[String], args: &FilesArgs) -> Result<Output<F>, Refused>
+pub(crate) fn formats<F>(texts: &[String], args: &FilesArgs) -> Result<Output<F>, SettingsError>
 where
     F: std::str::FromStr + strum::VariantNames,
 {
@@ -447,7 +448,7 @@ where
 }
 
 /// `640`: who may read and write a file.
-fn mode(text: &str) -> Result<Mode, Refused> {
+fn mode(text: &str) -> Result<Mode, SettingsError> {
     let is_octal =
         (3..=4).contains(&text.len()) && text.bytes().all(|digit| digit.is_ascii_digit());
     let bits = if is_octal { u32::from_str_radix(text, 8).ok() } else { None };
@@ -462,12 +463,12 @@ fn mode(text: &str) -> Result<Mode, Refused> {
     })
 }
 
-pub(crate) fn read(flag: &str, file: &Path) -> Result<String, Refused> {
+pub(crate) fn read(flag: &str, file: &Path) -> Result<String, SettingsError> {
     read_as(flag, file, &file.display().to_string())
 }
 
 /// The same, where an error calls the file `shown`.
-fn read_as(flag: &str, file: &Path, shown: &str) -> Result<String, Refused> {
+fn read_as(flag: &str, file: &Path, shown: &str) -> Result<String, SettingsError> {
     // Enough for a store of several hundred certificates, or a report of thousands of steps.
     const MOST: u64 = 64 << 20;
     let failed = |error: std::io::Error| bad(flag, format!("{shown}: {error}"));

@@ -8,21 +8,21 @@ use std::sync::Arc;
 use preflight_checks::quoted;
 use strum::VariantNames as _;
 
-use super::known::{Found, files, found_role, shown, unknown_profile, vendors_catalogue};
-use super::{Purpose, Refused, bad, is_stdin, read};
+use super::known::{MachineFiles, files, found_role, shown, unknown_profile, vendors_catalogue};
+use super::{Purpose, SettingsError, bad, is_stdin, read};
 use crate::catalogue::{Catalogue, Party, Role, profile_names};
 use crate::cli::{InitArgs, KnownArgs, RunArgs};
 use crate::site::discover::{Files, discover};
-use crate::site::file::{MOST, Machine, SiteFile, Subject, Vault, write};
+use crate::site::file::{MOST, SiteFile, SiteMachine, Subject, Vault, write};
 use crate::site::sample::PER_GROUP;
-use crate::site::{Layer, View, join, local};
+use crate::site::{Knowledge, View, join, local};
 use crate::text::first_of;
 
 /// One machine of a site file.
 #[derive(Debug)]
 pub(super) struct Part {
     pub(super) file: Arc<SiteFile>,
-    pub(super) machine: Machine,
+    pub(super) machine: SiteMachine,
     /// How the machine was found, when nobody named it.
     pub(super) taken_as: Option<String>,
     /// The file's folder, where relative paths in it begin.
@@ -30,7 +30,7 @@ pub(super) struct Part {
 }
 
 /// The part of the site file that is this machine's, if there is a site file.
-pub(super) fn part(args: &KnownArgs, found: &Found) -> Result<Option<Part>, Refused> {
+pub(super) fn part(args: &KnownArgs, found: &MachineFiles) -> Result<Option<Part>, SettingsError> {
     let Some(path) = &args.site else { return Ok(None) };
     let file = open(path)?;
     let (machine, taken_as) = match &args.machine {
@@ -41,12 +41,12 @@ pub(super) fn part(args: &KnownArgs, found: &Found) -> Result<Option<Part>, Refu
 }
 
 /// `preflight init`: a site file made from what a machine's files say.
-pub(crate) fn init(args: &InitArgs) -> Result<String, Refused> {
+pub(crate) fn init(args: &InitArgs) -> Result<String, SettingsError> {
     if let Some(inventory) = &args.from_inventory {
         return from_inventory(inventory, args.profile.as_deref());
     }
     let files = files(args.root.as_deref())?;
-    let found = Found { facts: discover(&files), files, is_elsewhere: false };
+    let found = MachineFiles { facts: discover(&files), files, is_elsewhere: false };
     let role = match &args.role {
         Some(name) => name.parse().map_err(|_| {
             let known = Role::VARIANTS.join(", ");
@@ -58,7 +58,7 @@ pub(crate) fn init(args: &InitArgs) -> Result<String, Refused> {
         Some(name) => Catalogue::profile(name).ok_or_else(|| unknown_profile(name))?,
         None => vendors_catalogue(&found, &[role]),
     };
-    let Found { files, facts, .. } = &found;
+    let MachineFiles { files, facts, .. } = &found;
     let (name, addresses) = identity(files);
     let name = name.split('.').next().unwrap_or_default().to_ascii_lowercase();
     let subject = Subject {
@@ -74,7 +74,7 @@ pub(crate) fn init(args: &InitArgs) -> Result<String, Refused> {
 }
 
 /// A site file made from an Ansible inventory; it is read as a run would read it.
-fn from_inventory(file: &Path, profile: Option<&str>) -> Result<String, Refused> {
+fn from_inventory(file: &Path, profile: Option<&str>) -> Result<String, SettingsError> {
     const FLAG: &str = "--from-inventory";
     let text = read(FLAG, file)?;
     let name =
@@ -93,14 +93,14 @@ pub(crate) fn machine_names(file: &Path) -> Vec<String> {
 }
 
 /// The part of every machine.
-pub(super) fn parts(args: &KnownArgs) -> Result<Vec<Part>, Refused> {
+pub(super) fn parts(args: &KnownArgs) -> Result<Vec<Part>, SettingsError> {
     // clap has seen to it that there is one.
     let path = args.site.as_deref().unwrap_or(Path::new(""));
     let file = Arc::new(open(path)?);
     if file.machines().is_empty() {
         return Err(bad("--all", format!("{} has no machine", file.name())));
     }
-    let part = |machine: &Machine| Part {
+    let part = |machine: &SiteMachine| Part {
         file: Arc::clone(&file),
         machine: machine.clone(),
         taken_as: None,
@@ -113,7 +113,7 @@ fn folder(path: &Path) -> PathBuf {
     path.parent().unwrap_or(Path::new("")).to_owned()
 }
 
-fn open(path: &Path) -> Result<SiteFile, Refused> {
+fn open(path: &Path) -> Result<SiteFile, SettingsError> {
     let name = path.display().to_string();
     let failed = |error: std::io::Error| bad("--site", format!("{name}: {error}"));
     let mut text = String::new();
@@ -129,7 +129,7 @@ fn open(path: &Path) -> Result<SiteFile, Refused> {
     Ok(SiteFile::parse(&name, &text)?)
 }
 
-fn named(file: &SiteFile, name: &str) -> Result<Machine, Refused> {
+fn named(file: &SiteFile, name: &str) -> Result<SiteMachine, SettingsError> {
     let machine = file.machine(name).cloned();
     machine.ok_or_else(|| {
         bad(
@@ -145,10 +145,13 @@ fn named(file: &SiteFile, name: &str) -> Result<Machine, Refused> {
 }
 
 /// The one machine of the file that this is, by its addresses or its name.
-fn here(file: &SiteFile, found: &Found) -> Result<(Machine, Option<String>), Refused> {
+fn here(
+    file: &SiteFile,
+    found: &MachineFiles,
+) -> Result<(SiteMachine, Option<String>), SettingsError> {
     let (name, addresses) = identity(&found.files);
     let fits = file.machines().iter().filter(|machine| machine.is_at(&addresses, &name));
-    let fits: Vec<Machine> = fits.cloned().collect();
+    let fits: Vec<SiteMachine> = fits.cloned().collect();
     match fits.as_slice() {
         [one] => {
             let taken_as = format!("taken as {}, {} of {}", one.name(), one.role(), file.name());
@@ -173,21 +176,21 @@ fn identity(files: &Files) -> (String, Vec<IpAddr>) {
     (name.chars().filter(|c| !c.is_control()).collect(), Vec::new())
 }
 
-fn which(file: &SiteFile, machines: &[Machine]) -> Refused {
+fn which(file: &SiteFile, machines: &[SiteMachine]) -> SettingsError {
     let names = listed(machines);
     bad("--as", format!("which machine of {} is this? Give --as with one of {names}", file.name()))
 }
 
 /// Their names; of very many the first.
-fn listed(machines: &[Machine]) -> String {
+fn listed(machines: &[SiteMachine]) -> String {
     const A_FEW: usize = 20;
-    let names: Vec<&str> = machines.iter().map(Machine::name).collect();
+    let names: Vec<&str> = machines.iter().map(SiteMachine::name).collect();
     first_of(&names, A_FEW)
 }
 
 impl Part {
     /// The machine's role, unless the user says another.
-    pub(super) fn role(&self, given: Option<&str>) -> Result<Role, Refused> {
+    pub(super) fn role(&self, given: Option<&str>) -> Result<Role, SettingsError> {
         let role = self.machine.role();
         match given.filter(|given| !given.eq_ignore_ascii_case(&role.to_string())) {
             Some(given) => {
@@ -199,9 +202,9 @@ impl Part {
     }
 
     /// The flow table the file names, else that of the vendor found here.
-    pub(super) fn catalogue(&self, found: &Found) -> Result<Catalogue, Refused> {
+    pub(super) fn catalogue(&self, found: &MachineFiles) -> Result<Catalogue, SettingsError> {
         let Some(name) = &self.file.platform.profile else {
-            let roles: Vec<Role> = self.file.machines().iter().map(Machine::role).collect();
+            let roles: Vec<Role> = self.file.machines().iter().map(SiteMachine::role).collect();
             return Ok(vendors_catalogue(found, &roles));
         };
         Catalogue::profile(name.get_ref()).ok_or_else(|| {
@@ -217,11 +220,11 @@ impl Part {
     /// What the file says of the machine; `known` is what others say.
     pub(super) fn layer(
         &self,
-        known: &[&Layer],
-        found: &Found,
+        known: &[&Knowledge],
+        found: &MachineFiles,
         args: &RunArgs,
         purpose: Purpose,
-    ) -> Result<Layer, Refused> {
+    ) -> Result<Knowledge, SettingsError> {
         let has = |party: &str| {
             known.iter().any(|layer| layer.targets.contains_key(&Party(party.to_owned())))
         };

@@ -4,13 +4,13 @@ use std::net::IpAddr;
 
 use preflight_checks::{discreet_value, quoted};
 
-use super::devices::{Named, devices, target};
-use super::{Refused, bad, pair};
+use super::devices::{DeviceList, devices, target};
+use super::{SettingsError, bad, pair};
 use crate::catalogue::{Asker, Catalogue, Party, Role, party_kind};
 use crate::cli::TargetArgs;
 use crate::site::discover::Note;
 use crate::site::{
-    Custom, Find, Layer, Origin, Site, Sourced, Target, address_of, local, parse_port,
+    Custom, Find, Knowledge, Origin, Site, Sourced, Target, address_of, local, parse_port,
 };
 
 const DEVICE: &str = "device";
@@ -20,8 +20,8 @@ const DEVICE: &str = "device";
 pub(super) fn targets(
     args: &TargetArgs,
     catalogue: &Catalogue,
-    flags: &mut Layer,
-) -> Result<Vec<String>, Refused> {
+    flags: &mut Knowledge,
+) -> Result<Vec<String>, SettingsError> {
     let mut lists = Vec::new();
     for (kind, flag, value) in args.peers.iter() {
         if kind.id == DEVICE {
@@ -33,7 +33,7 @@ pub(super) fn targets(
         spoken_there(flag.flag, kind.id, &target, catalogue)?;
         flags.add(kind.id, target);
     }
-    let Named { devices, counts } = devices(lists, &args.devices_from)?;
+    let DeviceList { devices, counts } = devices(lists, &args.devices_from)?;
     for device in &devices {
         spoken_there("--device", DEVICE, device, catalogue)?;
     }
@@ -76,7 +76,7 @@ pub(super) fn without_flow(catalogue: &Catalogue, site: &Site) -> Vec<Note> {
 pub(super) fn unasked(
     catalogue: &Catalogue,
     asker: &Asker<'_>,
-    flags: &Layer,
+    flags: &Knowledge,
 ) -> Vec<(String, String)> {
     let given = flags.targets.iter().filter(|(kind, _)| !catalogue.asks(asker, &kind.0));
     let refused = |(kind, targets): (&Party, &Vec<Target>)| {
@@ -97,7 +97,7 @@ fn spoken_there(
     party: &str,
     target: &Target,
     catalogue: &Catalogue,
-) -> Result<(), Refused> {
+) -> Result<(), SettingsError> {
     let Some(url) = &target.place.url else { return Ok(()) };
     let flows = catalogue.flows.iter().filter(|flow| flow.to.0 == party);
     let ways = flows.flat_map(|flow| &flow.ways).map(|way| way.service.name);
@@ -117,7 +117,10 @@ fn spoken_there(
     Err(bad(flag, reason))
 }
 
-pub(super) fn port(text: &str, catalogue: &Catalogue) -> Result<(String, Sourced<u16>), Refused> {
+pub(super) fn port(
+    text: &str,
+    catalogue: &Catalogue,
+) -> Result<(String, Sourced<u16>), SettingsError> {
     let (id, port) = pair("--port", text)?;
     if !catalogue.flows.iter().any(|flow| *flow.id.get_ref() == id) {
         return Err(bad(
@@ -133,7 +136,7 @@ pub(super) fn port(text: &str, catalogue: &Catalogue) -> Result<(String, Sourced
 type Departure = (String, Sourced<Vec<IpAddr>>);
 
 /// `ADDRESS`, `INTERFACE`, or one of them for a flow: `poller.bbdo=10.1.0.7`.
-pub(super) fn departure(text: &str, catalogue: &Catalogue) -> Result<Departure, Refused> {
+pub(super) fn departure(text: &str, catalogue: &Catalogue) -> Result<Departure, SettingsError> {
     const FLAG: &str = "--from";
     let (glob, from) = text.split_once('=').unwrap_or(("*", text));
     let mut ids = catalogue.flows.iter().map(|flow| flow.id.get_ref());
@@ -162,14 +165,14 @@ pub(super) fn departure(text: &str, catalogue: &Catalogue) -> Result<Departure, 
 pub(super) fn departures(
     texts: &[String],
     catalogue: &Catalogue,
-) -> Result<Vec<Departure>, Refused> {
+) -> Result<Vec<Departure>, SettingsError> {
     let mut known: Vec<_> =
         texts.iter().map(|text| departure(text, catalogue)).collect::<Result<_, _>>()?;
     known.sort_by_key(|(glob, _)| std::cmp::Reverse(glob.len()));
     Ok(known)
 }
 
-pub(super) fn customs(checks: &[String]) -> Result<Vec<Custom>, Refused> {
+pub(super) fn customs(checks: &[String]) -> Result<Vec<Custom>, SettingsError> {
     let mut customs: Vec<Custom> = Vec::new();
     for text in checks {
         let custom: Custom = text.parse().map_err(|reason: String| bad("--check", reason))?;

@@ -6,12 +6,12 @@ use preflight_checks::quoted;
 use strum::IntoEnumIterator as _;
 use toml::Spanned;
 
-use super::known::{Found, groups_exist};
+use super::known::{MachineFiles, groups_exist};
 use super::site_file::Part;
-use super::{Refused, bad};
+use super::{SettingsError, bad};
 use crate::catalogue::Catalogue;
 use crate::cli::{AgainArgs, RunArgs, TuningArgs};
-use crate::run::plan::{Phase, Settings};
+use crate::run::plan::{InstallPhase, Settings};
 use crate::run::watch::Patience;
 use crate::site::amount::{check_factor, parse_duration};
 use crate::site::file::Platform;
@@ -22,15 +22,15 @@ pub(super) fn settings(
     args: &RunArgs,
     catalogue: &Catalogue,
     customs: &[&Custom],
-    found: &Found,
+    found: &MachineFiles,
     part: Option<&Part>,
-) -> Result<Settings, Refused> {
+) -> Result<Settings, SettingsError> {
     let tuning = &args.tuning;
     let platform = part.map(|part| &part.file.platform);
     let said = platform.and_then(|platform| platform.phase);
     let phase = match args.phase.as_deref().or(said).unwrap_or("auto") {
-        "auto" if !found.is_elsewhere && local::is_installed(&found.files) => Phase::After,
-        "auto" => Phase::Before,
+        "auto" if !found.is_elsewhere && local::is_installed(&found.files) => InstallPhase::After,
+        "auto" => InstallPhase::Before,
         other => other.parse().map_err(|_| {
             bad(
                 "--phase",
@@ -87,14 +87,14 @@ pub(super) fn settings(
 }
 
 /// How often a run is repeated, and for how long; `None`: it is not.
-pub(crate) fn patience(args: &AgainArgs) -> Result<Option<Patience>, Refused> {
+pub(crate) fn patience(args: &AgainArgs) -> Result<Option<Patience>, SettingsError> {
     let every = args.watch.as_deref().map(pause).transpose()?;
     let within = args.wait.as_deref().map(|text| duration("--wait", text)).transpose()?;
     Ok((every.is_some() || within.is_some()).then_some(Patience { every, within }))
 }
 
 /// From a second, since less would be a load for whoever is asked, to an hour.
-fn pause(text: &str) -> Result<Duration, Refused> {
+fn pause(text: &str) -> Result<Duration, SettingsError> {
     let seconds = text.strip_suffix('s').unwrap_or(text).parse().ok();
     let seconds = seconds.filter(|seconds| (1..=3600).contains(seconds));
     seconds
@@ -103,7 +103,7 @@ fn pause(text: &str) -> Result<Duration, Refused> {
 }
 
 /// `90s`, `30m` or `2h`, a day at most.
-pub(crate) fn duration(flag: &str, text: &str) -> Result<Duration, Refused> {
+pub(crate) fn duration(flag: &str, text: &str) -> Result<Duration, SettingsError> {
     const DAY: u64 = 24 * 3600;
 
     let unit = |suffix: char, seconds: u64| {
@@ -116,7 +116,7 @@ pub(crate) fn duration(flag: &str, text: &str) -> Result<Duration, Refused> {
         .ok_or_else(|| bad(flag, format!("`{text}` is no time as 90s, 30m or 2h are, up to a day")))
 }
 
-fn max_offset(tuning: &TuningArgs, platform: Option<&Platform>) -> Result<Duration, Refused> {
+fn max_offset(tuning: &TuningArgs, platform: Option<&Platform>) -> Result<Duration, SettingsError> {
     const USUAL: Duration = Duration::from_millis(500);
     let said = platform.and_then(|platform| platform.max_offset);
     match &tuning.max_offset {
@@ -125,12 +125,12 @@ fn max_offset(tuning: &TuningArgs, platform: Option<&Platform>) -> Result<Durati
     }
 }
 
-fn scale(tuning: &TuningArgs, platform: Option<&Platform>) -> Result<f64, Refused> {
+fn scale(tuning: &TuningArgs, platform: Option<&Platform>) -> Result<f64, SettingsError> {
     let said = platform.and_then(|platform| platform.timeout);
     tuning.timeout.as_deref().map_or(Ok(said.unwrap_or(1.0)), factor)
 }
 
-fn rate(text: &str) -> Result<u32, Refused> {
+fn rate(text: &str) -> Result<u32, SettingsError> {
     let rate = text.parse().ok().filter(|rate| (1..=1_000_000).contains(rate));
     rate.ok_or_else(|| {
         let text = quoted(text);
@@ -138,7 +138,7 @@ fn rate(text: &str) -> Result<u32, Refused> {
     })
 }
 
-fn factor(text: &str) -> Result<f64, Refused> {
+fn factor(text: &str) -> Result<f64, SettingsError> {
     let is_time = text
         .strip_suffix(['s', 'm'])
         .is_some_and(|number| number.trim_end_matches('m').parse::<f64>().is_ok());

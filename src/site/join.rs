@@ -10,9 +10,9 @@ use super::discover::facts::{
     Route, Share, SnmpMacros, Stream, TimeSource,
 };
 use super::discover::route::route;
-use super::output::{BrokerOutput, Link};
+use super::output::{BrokerLink, BrokerOutput};
 use super::sample::{Sampled, Segment, sample};
-use super::{Exempt, Find, Layer, Nts, Origin, Place, Sourced, Target};
+use super::{Exempt, Find, Knowledge, Nts, Origin, Place, Sourced, Target};
 
 /// With which eyes facts are looked at.
 #[derive(Clone, Copy, Debug)]
@@ -26,10 +26,12 @@ pub(crate) struct View<'a> {
 }
 
 /// What `facts` mean for a machine of that role.
-pub(crate) fn join(facts: &Facts, view: View<'_>) -> Layer {
+pub(crate) fn join(facts: &Facts, view: View<'_>) -> Knowledge {
     let role = view.role;
-    let mut layer =
-        Layer { has_engine: role == Role::Poller || !facts.devices.is_empty(), ..Layer::default() };
+    let mut layer = Knowledge {
+        has_engine: role == Role::Poller || !facts.devices.is_empty(),
+        ..Knowledge::default()
+    };
     basics(facts, &mut layer);
     internet(facts, view.internet, &mut layer);
     devices(facts, view.per_group, &mut layer);
@@ -47,7 +49,7 @@ pub(crate) fn join(facts: &Facts, view: View<'_>) -> Layer {
 }
 
 /// Time, names, mail, databases and directories: the same for every role.
-fn basics(facts: &Facts, layer: &mut Layer) {
+fn basics(facts: &Facts, layer: &mut Knowledge) {
     let has_better = facts.time.iter().any(|source| !source.is_fallback);
     for source in facts.time.iter().filter(|source| !(has_better && source.is_fallback)) {
         time_source(source, layer);
@@ -76,7 +78,7 @@ fn basics(facts: &Facts, layer: &mut Layer) {
 }
 
 /// A time server: by NTS the server of its keys, which is asked for both.
-fn time_source(source: &TimeSource, layer: &mut Layer) {
+fn time_source(source: &TimeSource, layer: &mut Knowledge) {
     let origin = || Origin::File(source.at.clone());
     let from = source.from.map(|own| Sourced { value: vec![own], origin: origin() });
     let target = Target { from, ..read(&source.place, &source.at) };
@@ -95,7 +97,7 @@ fn time_source(source: &TimeSource, layer: &mut Layer) {
 }
 
 /// Relays; and when there are none, why.
-fn mail(ways: &[Mail], layer: &mut Layer) {
+fn mail(ways: &[Mail], layer: &mut Knowledge) {
     for mail in ways {
         if let MailTo::Relay { place, by_mx } = &mail.to {
             let find = match (by_mx, mail.by_dns && place.is_name()) {
@@ -138,7 +140,7 @@ fn mail(ways: &[Mail], layer: &mut Layer) {
 }
 
 /// Repositories and the profile's own addresses, each by the way its program takes.
-fn internet(facts: &Facts, addresses: &[(Party, String)], layer: &mut Layer) {
+fn internet(facts: &Facts, addresses: &[(Party, String)], layer: &mut Knowledge) {
     let usual: Vec<ProxySetting> =
         facts.proxies.iter().filter(|setting| setting.program == "environment").cloned().collect();
     let mut socks = Vec::new();
@@ -183,7 +185,7 @@ fn internet(facts: &Facts, addresses: &[(Party, String)], layer: &mut Layer) {
 }
 
 /// Services go through proxies of their own; wget, curl and users are no service.
-fn proxies_of_services(facts: &Facts, layer: &mut Layer) {
+fn proxies_of_services(facts: &Facts, layer: &mut Knowledge) {
     const OTHERS: [&str; 4] = ["environment", "services of users", "wget", "curl"];
     let of_services = |setting: &&ProxySetting| !OTHERS.contains(&setting.program.as_str());
     for setting in facts.proxies.iter().filter(of_services) {
@@ -256,7 +258,7 @@ fn proxy_of(target: &Target) -> Option<Target> {
 }
 
 /// Devices the engine asks by SNMP, and servers it asks through `NSClient++`.
-fn devices(facts: &Facts, per_group: Option<usize>, layer: &mut Layer) {
+fn devices(facts: &Facts, per_group: Option<usize>, layer: &mut Knowledge) {
     let by_snmp = facts.devices.iter().filter(|device| device.snmp.is_some());
     let by_nsclient = facts.devices.iter().filter(|device| device.nsclient);
     let choices =
@@ -315,7 +317,7 @@ fn credentials(macros: &SnmpMacros) -> Option<snmp::Credentials> {
 }
 
 /// The central this machine sends to, and how its Gorgone is reached.
-fn towards_central(brokers: &[&Broker], gorgone: Option<&Gorgone>, layer: &mut Layer) {
+fn towards_central(brokers: &[&Broker], gorgone: Option<&Gorgone>, layer: &mut Knowledge) {
     let streams = brokers
         .iter()
         .flat_map(|broker| broker.streams.iter().map(|stream| (generation(broker), stream)));
@@ -326,7 +328,8 @@ fn towards_central(brokers: &[&Broker], gorgone: Option<&Gorgone>, layer: &mut L
             Some(host) => {
                 let mut target = named(host, &output.at);
                 port(&mut target, "bbdo", output.port, &output.at);
-                target.bbdo = Some(Link { speaks, output: broker_output(output), opened: None });
+                target.bbdo =
+                    Some(BrokerLink { speaks, output: broker_output(output), opened: None });
                 layer.add("central", target);
                 layer.modes.push(mode(Mode::Bbdo, &output.at));
             }
@@ -362,9 +365,9 @@ fn broker_output(stream: &Stream) -> BrokerOutput {
         found.map(|(_, file)| file.value.clone()).filter(|path| !path.is_empty())
     };
     let setting = |known: Option<bool>| match known {
-        Some(true) => bbdo::Setting::Yes,
-        Some(false) => bbdo::Setting::No,
-        None => bbdo::Setting::Auto,
+        Some(true) => bbdo::Extension::Yes,
+        Some(false) => bbdo::Extension::No,
+        None => bbdo::Extension::Auto,
     };
     BrokerOutput {
         grpc: stream.grpc,
@@ -386,7 +389,7 @@ fn generation(broker: &Broker) -> bbdo::Generation {
 }
 
 /// Pollers and remote servers this machine knows, and how each is reached.
-fn towards_pollers(brokers: &[&Broker], facts: &Facts, layer: &mut Layer) {
+fn towards_pollers(brokers: &[&Broker], facts: &Facts, layer: &mut Knowledge) {
     let nodes = facts.gorgone.iter().flat_map(|gorgone| &gorgone.nodes);
     for machine in facts.machines.iter().chain(nodes) {
         known_machine(machine, layer);
@@ -433,7 +436,7 @@ fn reversed(peer: &mut Target, input: &Stream) {
     port(peer, "bbdo", input.port, &input.at);
 }
 
-fn known_machine(machine: &Machine, layer: &mut Layer) {
+fn known_machine(machine: &Machine, layer: &mut Knowledge) {
     if machine.place.host.is_empty() {
         // It connects by itself, or another machine does: nobody here knows its address.
         return;
@@ -449,7 +452,7 @@ fn known_machine(machine: &Machine, layer: &mut Layer) {
 }
 
 /// Where this machine's own daemons listen, which others connect to.
-fn listeners(brokers: &[&Broker], facts: &Facts, layer: &mut Layer) {
+fn listeners(brokers: &[&Broker], facts: &Facts, layer: &mut Knowledge) {
     let waits = |stream: &&Stream| {
         stream.host.is_none() && !stream.listens_on.as_deref().is_some_and(is_loopback)
     };
@@ -460,7 +463,7 @@ fn listeners(brokers: &[&Broker], facts: &Facts, layer: &mut Layer) {
         listens(layer, "bbdo", stream.port, &stream.at);
     }
     let gorgone = facts.gorgone.as_ref();
-    let on = |layer: &mut Layer, service: &str, listen: Option<&Read<Listen>>| {
+    let on = |layer: &mut Knowledge, service: &str, listen: Option<&Read<Listen>>| {
         if let Some(listen) = listen {
             listens(layer, service, listen.value.port, &listen.at);
         }
@@ -483,7 +486,7 @@ fn listeners(brokers: &[&Broker], facts: &Facts, layer: &mut Layer) {
 }
 
 /// Agents connect to this machine's engine, or are connected to.
-fn agents(facts: &Facts, layer: &mut Layer) {
+fn agents(facts: &Facts, layer: &mut Knowledge) {
     let Some(agents) = &facts.agents else { return };
     layer.groups.push("cma".to_owned());
     for agent in &agents.reversed {
@@ -491,7 +494,7 @@ fn agents(facts: &Facts, layer: &mut Layer) {
     }
 }
 
-fn listens(layer: &mut Layer, service: &str, value: u16, at: &At) {
+fn listens(layer: &mut Knowledge, service: &str, value: u16, at: &At) {
     let origin = Origin::File(at.clone());
     layer.listens.entry(service.to_owned()).or_insert(Sourced { value, origin });
 }

@@ -16,7 +16,7 @@ use crate::catalogue::{Mode, Party, Role};
 
 /// What one source of knowledge says of this installation.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Layer {
+pub(crate) struct Knowledge {
     /// Does an engine of this machine ask devices?
     pub(crate) has_engine: bool,
     /// Groups of the catalogue that are in use.
@@ -53,7 +53,7 @@ pub(crate) struct Layer {
     pub(crate) notes: Vec<Note>,
 }
 
-impl Layer {
+impl Knowledge {
     /// Adds a peer, unless it is known already; of one that is, ports may be news.
     pub(crate) fn add(&mut self, party: &str, target: Target) {
         // A login before the host: no resolver takes it, and nobody should read it.
@@ -85,7 +85,7 @@ impl Layer {
     }
 }
 
-impl Layer {
+impl Knowledge {
     /// Takes from `other` what it knows of the same peers and this layer does not say.
     pub(crate) fn complete(&mut self, other: &Self) {
         let says_proxy =
@@ -166,7 +166,7 @@ impl Site {
     pub(crate) fn of_layers(
         role: Role,
         trust: Trust,
-        layers: impl IntoIterator<Item = Layer>,
+        layers: impl IntoIterator<Item = Knowledge>,
     ) -> Self {
         let mut site = Self::of(role, trust);
         for layer in layers {
@@ -176,7 +176,7 @@ impl Site {
     }
 
     /// Takes from `layer` what is not known yet.
-    fn believe(&mut self, layer: Layer) {
+    fn believe(&mut self, layer: Knowledge) {
         self.has_engine |= layer.has_engine;
         self.notes.extend(layer.notes);
         self.groups.extend(layer.groups);

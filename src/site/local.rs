@@ -163,7 +163,7 @@ pub(crate) struct Elsewhere {
 
 /// What a host is on that machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Reading {
+pub(crate) enum NamedHost {
     /// That machine itself.
     Own,
     /// This address, which its `/etc/hosts` has.
@@ -207,32 +207,32 @@ impl Elsewhere {
     }
 
     /// What `host` is there.
-    pub(crate) fn reading(&self, host: &str) -> Reading {
+    pub(crate) fn reading(&self, host: &str) -> NamedHost {
         let by_dns = Self::reading_by_dns(host);
-        if by_dns == Reading::Own || host.parse::<IpAddr>().is_ok() {
+        if by_dns == NamedHost::Own || host.parse::<IpAddr>().is_ok() {
             return by_dns;
         }
         let name = host.trim_end_matches('.').to_ascii_lowercase();
         match (self.hosts.get(&name), &self.without_dns) {
-            (Some(address), _) if address.is_loopback() => Reading::Own,
-            (Some(address), _) => Reading::Address(*address),
-            (None, Some((services, at))) => Reading::Unresolved {
+            (Some(address), _) if address.is_loopback() => NamedHost::Own,
+            (Some(address), _) => NamedHost::Address(*address),
+            (None, Some((services, at))) => NamedHost::Unresolved {
                 why: format!("not in that machine's /etc/hosts, and `{services}` asks no DNS"),
                 at: at.clone(),
             },
-            (None, None) => Reading::Same,
+            (None, None) => NamedHost::Same,
         }
     }
 
     /// What a host is there to a program that asks the DNS and reads neither `/etc/hosts` nor
     /// `/etc/nsswitch.conf`.
-    pub(crate) fn reading_by_dns(host: &str) -> Reading {
+    pub(crate) fn reading_by_dns(host: &str) -> NamedHost {
         let name = host.trim_end_matches('.').to_ascii_lowercase();
         let is_own = match host.parse::<IpAddr>() {
             Ok(address) => address.is_loopback() || address.is_unspecified(),
             Err(_) => name == "localhost" || name.ends_with(".localhost"),
         };
-        if is_own { Reading::Own } else { Reading::Same }
+        if is_own { NamedHost::Own } else { NamedHost::Same }
     }
 }
 
@@ -253,22 +253,22 @@ mod tests {
             2001:db8::5 central\n10.0.0.5 Central\n",
         );
         let elsewhere = Elsewhere::read(&Files::below(root.path()));
-        let address = |text: &str| Reading::Address(text.parse().unwrap());
+        let address = |text: &str| NamedHost::Address(text.parse().unwrap());
         for (host, reading) in [
-            ("127.0.0.53", Reading::Own),
-            ("::1", Reading::Own),
-            ("0.0.0.0", Reading::Own),
-            ("localhost", Reading::Own),
-            ("POLLER1", Reading::Own),
+            ("127.0.0.53", NamedHost::Own),
+            ("::1", NamedHost::Own),
+            ("0.0.0.0", NamedHost::Own),
+            ("localhost", NamedHost::Own),
+            ("POLLER1", NamedHost::Own),
             ("central", address("10.0.0.5")),
-            ("10.0.0.5", Reading::Same),
-            ("ntp.example", Reading::Same),
+            ("10.0.0.5", NamedHost::Same),
+            ("ntp.example", NamedHost::Same),
         ] {
             assert_eq!(elsewhere.reading(host), reading, "{host}");
         }
         write("nsswitch.conf", "# x\npasswd: files\nhosts:  files myhostname\n");
         let elsewhere = Elsewhere::read(&Files::below(root.path()));
-        let Reading::Unresolved { why, at } = elsewhere.reading("ntp.example") else { panic!() };
+        let NamedHost::Unresolved { why, at } = elsewhere.reading("ntp.example") else { panic!() };
         let want = "not in that machine's /etc/hosts, and `hosts:  files myhostname` asks no DNS";
         assert_eq!((why.as_str(), at.to_string().as_str()), (want, "/etc/nsswitch.conf:3"));
         assert_eq!(elsewhere.reading("central"), address("10.0.0.5"));

@@ -25,14 +25,14 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 pub(crate) use custom::{ASKED_FOR, Custom};
 pub(crate) use join::{View, join};
-pub(crate) use layer::Layer;
+pub(crate) use layer::Knowledge;
 pub(crate) use place::{Place, address_of, decoded, numeric_v4, parse_port, parse_proxy};
 
 use crate::catalogue::{Mode, Party, Role};
 use discover::facts::TimeClient;
 use discover::{At, Note};
 use mistake::Mistake;
-use output::{BrokerOutput, Link};
+use output::{BrokerLink, BrokerOutput};
 
 /// Everything the plan may use; nothing here was asked over the network.
 #[derive(Clone, Debug)]
@@ -144,7 +144,7 @@ impl Site {
 
     /// Tells each broker above this one what a person said of our output, and opens the files of
     /// those outputs in a run, and those of certificates that a time client trusts.
-    pub(crate) fn link(&mut self, opening: Option<Opening<'_>>) {
+    pub(crate) fn link(&mut self, opening: Option<FileReaders<'_>>) {
         if let Some(opening) = &opening {
             let mut unread = Vec::new();
             for target in self.targets.values_mut().flatten() {
@@ -170,7 +170,7 @@ impl Site {
         for target in targets.flat_map(|(_, targets)| targets) {
             if let Some(output) = &self.bbdo {
                 let speaks = target.bbdo.take().map(|link| link.speaks).unwrap_or_default();
-                target.bbdo = Some(Link { speaks, output: output.clone(), opened: None });
+                target.bbdo = Some(BrokerLink { speaks, output: output.clone(), opened: None });
             }
             if let (Some(link), Some(opening)) = (&mut target.bbdo, &opening) {
                 let read = if self.bbdo.is_some() { opening.given } else { opening.found };
@@ -187,15 +187,15 @@ impl Site {
 
 /// Reads the files of broker outputs.
 #[derive(Clone, Copy)]
-pub(crate) struct Opening<'a> {
+pub(crate) struct FileReaders<'a> {
     /// Those a person named, on this machine.
-    pub(crate) given: &'a Reading<'a>,
+    pub(crate) given: &'a ReadFile<'a>,
     /// Those that discovered files name.
-    pub(crate) found: &'a Reading<'a>,
+    pub(crate) found: &'a ReadFile<'a>,
 }
 
 /// The content of a file, or why not.
-pub(crate) type Reading<'a> = dyn Fn(&str) -> Result<SecretString, discover::Unread> + 'a;
+pub(crate) type ReadFile<'a> = dyn Fn(&str) -> Result<SecretString, discover::Unread> + 'a;
 
 /// A value and where it came from.
 #[derive(Clone, Debug, Serialize)]
@@ -331,7 +331,7 @@ pub(crate) struct Target {
     /// Why it cannot be asked from here.
     pub(crate) unaskable: Option<Sourced<String>>,
     /// What we speak to its broker, as far as anybody said.
-    pub(crate) bbdo: Option<Link>,
+    pub(crate) bbdo: Option<BrokerLink>,
     /// The path of its WebSocket.
     pub(crate) websocket: Option<String>,
     /// What this machine proves itself with there.
@@ -371,7 +371,7 @@ impl Nts {
     /// Makes its trust from what `read` finds in its files, beside what everybody here trusts.
     ///
     /// A file that cannot be read leaves the usual trust alone, and is told.
-    fn open(&mut self, usual: &Trust, read: &Reading<'_>, mut tell: impl FnMut(String)) {
+    fn open(&mut self, usual: &Trust, read: &ReadFile<'_>, mut tell: impl FnMut(String)) {
         if self.trusted.is_empty() && !self.only_these {
             return;
         }
@@ -489,7 +489,7 @@ mod tests {
         site.targets.insert(ntp.clone(), vec![target.clone(), target]);
         let given = |_: &str| -> Result<SecretString, Unread> { panic!("no person named it") };
         let found = |_: &str| content.clone().map(SecretString::from);
-        site.link(Some(Opening { given: &given, found: &found }));
+        site.link(Some(FileReaders { given: &given, found: &found }));
         let told = site.notes.iter().map(|note| format!("{}: {}", note.at, note.reason)).collect();
         (
             told,

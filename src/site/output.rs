@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use preflight_checks::bbdo::{Credentials, Generation, Own, Setting};
-use preflight_checks::{Identity, Trust, bbdo, quoted};
+use preflight_checks::bbdo::{Extension, Generation, Own, TlsCredentials};
+use preflight_checks::{ClientIdentity, Trust, bbdo, quoted};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::discover::Unread;
@@ -14,9 +14,9 @@ pub(crate) struct BrokerOutput {
     /// gRPC instead of plain TCP?
     pub(crate) grpc: bool,
     /// TLS.
-    pub(crate) tls: Setting,
+    pub(crate) tls: Extension,
     /// Compression.
-    pub(crate) compression: Setting,
+    pub(crate) compression: Extension,
     /// The file of the authority it trusts.
     pub(crate) ca: Option<String>,
     /// The file of its own certificate.
@@ -33,16 +33,16 @@ pub(crate) const KEYS: [&str; 7] =
 
 /// How this machine's broker speaks to the one above it.
 #[derive(Clone, Debug)]
-pub(crate) struct Link {
+pub(crate) struct BrokerLink {
     /// The generation of BBDO.
     pub(crate) speaks: Generation,
     /// The settings of its output.
     pub(crate) output: BrokerOutput,
     /// The same with the contents of its files, in a run.
-    pub(crate) opened: Option<bbdo::Output>,
+    pub(crate) opened: Option<bbdo::BrokerStream>,
 }
 
-impl Link {
+impl BrokerLink {
     /// What the broker is asked with.
     pub(crate) fn probe(&self) -> bbdo::Probe {
         let output = self.opened.clone().unwrap_or_else(|| self.output.without_files());
@@ -53,7 +53,7 @@ impl Link {
 impl BrokerOutput {
     /// One that has TLS, until it is told otherwise.
     pub(crate) fn with_tls() -> Self {
-        Self { tls: Setting::Yes, compression: Setting::Auto, ..Self::default() }
+        Self { tls: Extension::Yes, compression: Extension::Auto, ..Self::default() }
     }
 
     /// # Errors
@@ -61,7 +61,7 @@ impl BrokerOutput {
     /// A key there is not, or a value it does not take.
     pub(crate) fn set(&mut self, key: &str, value: &str) -> Result<(), String> {
         let setting = || {
-            value.parse::<Setting>().map_err(|_| {
+            value.parse::<Extension>().map_err(|_| {
                 format!(
                     "{key} is yes, no or auto, not {value}",
                     key = quoted(key),
@@ -106,14 +106,18 @@ impl BrokerOutput {
         Self { ca, certificate, key, ..self }
     }
 
-    fn without_files(&self) -> bbdo::Output {
-        let credentials = Credentials { hostname: self.hostname.clone(), ..Credentials::default() };
+    fn without_files(&self) -> bbdo::BrokerStream {
+        let credentials =
+            TlsCredentials { hostname: self.hostname.clone(), ..TlsCredentials::default() };
         let Self { grpc, tls, compression, .. } = *self;
-        bbdo::Output { grpc, tls, compression, credentials }
+        bbdo::BrokerStream { grpc, tls, compression, credentials }
     }
 
     /// The same with what `read` finds in its files.
-    pub(crate) fn open(&self, read: impl Fn(&str) -> Result<SecretString, Unread>) -> bbdo::Output {
+    pub(crate) fn open(
+        &self,
+        read: impl Fn(&str) -> Result<SecretString, Unread>,
+    ) -> bbdo::BrokerStream {
         let mut output = self.without_files();
         let credentials = &mut output.credentials;
         // Without certificate and key cbd is anonymous over TCP, and opens none of its files.
@@ -130,7 +134,7 @@ impl BrokerOutput {
             let both = (content(certificate, &read, credentials), content(key, &read, credentials));
             if let (Some(chain), Some(secret)) = both {
                 let (chain, secret) = (chain.expose_secret(), secret.expose_secret());
-                match Identity::from_pem(chain.as_bytes(), secret.as_bytes()) {
+                match ClientIdentity::from_pem(chain.as_bytes(), secret.as_bytes()) {
                     Ok(identity) => credentials.own = Own::Identity(identity),
                     Err(why) => credentials.unusable = Some((certificate.clone(), why)),
                 }
@@ -144,7 +148,7 @@ impl BrokerOutput {
 fn content(
     file: &str,
     read: impl Fn(&str) -> Result<SecretString, Unread>,
-    credentials: &mut Credentials,
+    credentials: &mut TlsCredentials,
 ) -> Option<SecretString> {
     match read(file) {
         Ok(content) => return Some(content),
@@ -156,7 +160,7 @@ fn content(
     None
 }
 
-fn authority(file: &str, pem: &SecretString, credentials: &mut Credentials) -> Option<Trust> {
+fn authority(file: &str, pem: &SecretString, credentials: &mut TlsCredentials) -> Option<Trust> {
     match Trust::certificates(pem.expose_secret().as_bytes()) {
         Ok(all) if !all.is_empty() => return Some(Trust::only(all)),
         Ok(_) => {
@@ -190,7 +194,7 @@ mod tests {
     fn each_word_is_taken_and_a_wrong_one_named() {
         let all = [("mode", "auto"), ("transport", "grpc"), ("compression", "no"), ("ca", "/a")];
         let output = output(&all);
-        assert_eq!((output.tls, output.compression), (Setting::Auto, Setting::No));
+        assert_eq!((output.tls, output.compression), (Extension::Auto, Extension::No));
         assert!(output.grpc && output.ca.as_deref() == Some("/a"));
         let wrong = |key: &str, value: &str| BrokerOutput::with_tls().set(key, value).unwrap_err();
         assert_eq!(wrong("mode", "maybe"), "`mode` is yes, no or auto, not `maybe`");

@@ -20,14 +20,14 @@ pub(crate) const MOST: usize = 200;
 /// Devices that differ in nothing a path or an agent could know: one segment,
 /// one template.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Group {
+pub(crate) struct DeviceGroup {
     /// The segment.
     pub(crate) segment: Segment,
     /// The template its devices use, if any.
     pub(crate) template: Option<Arc<str>>,
 }
 
-impl fmt::Display for Group {
+impl fmt::Display for DeviceGroup {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(out, "{}", self.segment)
     }
@@ -74,7 +74,7 @@ pub(crate) struct Sampled<'d> {
     /// The device.
     pub(crate) device: &'d Device,
     /// Its group; its label is `10.20.30.0/24`.
-    pub(crate) group: Arc<Group>,
+    pub(crate) group: Arc<DeviceGroup>,
     /// Addresses the group has.
     pub(crate) of: usize,
 }
@@ -138,7 +138,9 @@ impl SampledAddress {
 }
 
 /// The devices of each group by address, each address once.
-fn groups<'d>(devices: impl IntoIterator<Item = &'d Device>) -> BTreeMap<Group, Vec<&'d Device>> {
+fn groups<'d>(
+    devices: impl IntoIterator<Item = &'d Device>,
+) -> BTreeMap<DeviceGroup, Vec<&'d Device>> {
     let mut sorted: Vec<(SampledAddress, &Device)> =
         devices.into_iter().map(|device| (SampledAddress::of(device), device)).collect();
     // Of two at one address, the one that is asked something.
@@ -147,9 +149,10 @@ fn groups<'d>(devices: impl IntoIterator<Item = &'d Device>) -> BTreeMap<Group, 
         (address.clone(), is_idle, device.name.clone(), device.template.clone())
     });
     sorted.dedup_by(|(later, _), (earlier, _)| later == earlier);
-    let mut groups: BTreeMap<Group, Vec<&Device>> = BTreeMap::new();
+    let mut groups: BTreeMap<DeviceGroup, Vec<&Device>> = BTreeMap::new();
     for (address, device) in sorted {
-        let group = Group { segment: Segment::of(&address), template: device.template.clone() };
+        let group =
+            DeviceGroup { segment: Segment::of(&address), template: device.template.clone() };
         groups.entry(group).or_default().push(device);
     }
     groups

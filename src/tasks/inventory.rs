@@ -24,7 +24,7 @@ pub(crate) struct Inventory {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) root: Option<String>,
     /// One entry a fact.
-    pub(crate) found: Vec<Entry>,
+    pub(crate) found: Vec<InventoryEntry>,
     /// What contradicts itself.
     pub(crate) mistakes: Vec<Mistake>,
     /// What could not be read.
@@ -33,7 +33,7 @@ pub(crate) struct Inventory {
 
 /// One fact.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub(crate) struct Entry {
+pub(crate) struct InventoryEntry {
     /// What it is: `time server`.
     pub(crate) what: &'static str,
     /// Its value: `10.0.0.3`.
@@ -68,10 +68,15 @@ impl Inventory {
     }
 }
 
-fn entry(what: &'static str, value: impl AsRef<str>, more: impl AsRef<str>, at: &At) -> Entry {
+fn entry(
+    what: &'static str,
+    value: impl AsRef<str>,
+    more: impl AsRef<str>,
+    at: &At,
+) -> InventoryEntry {
     let value = printable(&discreet_value(value.as_ref()));
     let more = printable(&discreet_text(more.as_ref()));
-    Entry { what, value, more, origin: at.clone() }
+    InventoryEntry { what, value, more, origin: at.clone() }
 }
 
 /// Words that hold, with commas between.
@@ -80,7 +85,7 @@ fn words<const N: usize>(words: [(bool, &str); N]) -> String {
     held.join(", ")
 }
 
-fn basics(facts: &Facts) -> Vec<Entry> {
+fn basics(facts: &Facts) -> Vec<InventoryEntry> {
     let time = facts.time.iter().map(|source| {
         let keys = source.nts.map(|port| format!("keys by NTS from {port}/tcp"));
         let from = source.from.map(|own| format!("from {own}"));
@@ -104,7 +109,7 @@ fn basics(facts: &Facts) -> Vec<Entry> {
     time.chain(bounds).chain(clocks).chain(names).chain(facts.mail.iter().map(mail)).collect()
 }
 
-fn mail(mail: &Mail) -> Entry {
+fn mail(mail: &Mail) -> InventoryEntry {
     let value = match &mail.to {
         MailTo::Relay { place, .. } => shown(place),
         MailTo::Receivers => "none: each mail goes to its receiver's server".to_owned(),
@@ -135,7 +140,7 @@ fn mail(mail: &Mail) -> Entry {
     entry("mail relay", value, more, &mail.at)
 }
 
-fn proxy(what: &'static str, setting: &ProxySetting) -> Entry {
+fn proxy(what: &'static str, setting: &ProxySetting) -> InventoryEntry {
     let scheme = setting.scheme.as_ref().map(|scheme| format!("for {scheme}"));
     let except: Vec<&str> = setting.except.iter().map(|token| token.value.as_str()).collect();
     let except = format!("not for {}", except.join(" "));
@@ -148,7 +153,7 @@ fn proxy(what: &'static str, setting: &ProxySetting) -> Entry {
     entry(what, discreet(&setting.url), more, &setting.at)
 }
 
-fn repository(repository: &Repository) -> Entry {
+fn repository(repository: &Repository) -> InventoryEntry {
     let way = match &repository.proxy {
         Some(Route::Proxy(setting)) => format!(", through {}", discreet(&setting.url)),
         Some(Route::Straight { token, .. }) => format!(", without a proxy ({token})"),
@@ -160,8 +165,8 @@ fn repository(repository: &Repository) -> Entry {
     entry("repository", discreet(&repository.url), more, &repository.at)
 }
 
-fn platform(facts: &Facts) -> Vec<Entry> {
-    let mut found: Vec<Entry> = facts.brokers.iter().flat_map(broker).collect();
+fn platform(facts: &Facts) -> Vec<InventoryEntry> {
+    let mut found: Vec<InventoryEntry> = facts.brokers.iter().flat_map(broker).collect();
     found.extend(facts.gorgone.iter().flat_map(gorgone));
     found.extend(facts.machines.iter().map(machine));
     if let Some(engine) = &facts.engine {
@@ -218,7 +223,7 @@ fn platform(facts: &Facts) -> Vec<Entry> {
     found
 }
 
-fn broker(broker: &Broker) -> Vec<Entry> {
+fn broker(broker: &Broker) -> Vec<InventoryEntry> {
     let version = broker.bbdo_version.as_ref();
     let version = version.map(|version| {
         entry("BBDO version", version.value.clone(), broker.name.clone(), &version.at)
@@ -226,7 +231,7 @@ fn broker(broker: &Broker) -> Vec<Entry> {
     version.into_iter().chain(broker.streams.iter().map(stream)).collect()
 }
 
-fn stream(stream: &Stream) -> Entry {
+fn stream(stream: &Stream) -> InventoryEntry {
     let what = if stream.is_output { "broker output" } else { "broker input" };
     let value = match &stream.host {
         Some(host) => format!("to {}", at_port(host, stream.port)),
@@ -244,7 +249,7 @@ fn stream(stream: &Stream) -> Entry {
     entry(what, value, more, &stream.at)
 }
 
-fn gorgone(gorgone: &Gorgone) -> Vec<Entry> {
+fn gorgone(gorgone: &Gorgone) -> Vec<InventoryEntry> {
     let mut found = Vec::new();
     found.extend(gorgone.listens.iter().map(|one| listener("Gorgone listens on", one)));
     found.extend(gorgone.api.iter().map(|one| listener("Gorgone's interface", &one.listens)));
@@ -265,7 +270,7 @@ fn gorgone(gorgone: &Gorgone) -> Vec<Entry> {
     found
 }
 
-fn machine(machine: &Machine) -> Entry {
+fn machine(machine: &Machine) -> InventoryEntry {
     let named = |id: &u64| !machine.name.ends_with(&id.to_string());
     let id = machine.id.filter(named).map(|id| format!("number {id}"));
     let way = machine.mode.map(|mode| mode.clause().to_owned());
@@ -275,13 +280,13 @@ fn machine(machine: &Machine) -> Entry {
     entry(what, shown(&machine.place), more.collect::<Vec<_>>().join(", "), &machine.at)
 }
 
-fn listener(what: &'static str, listen: &Read<Listen>) -> Entry {
+fn listener(what: &'static str, listen: &Read<Listen>) -> InventoryEntry {
     let value = at_port(listen.value.host.as_deref().unwrap_or("*"), listen.value.port);
     let more = if listen.value.tls { "TLS" } else { "" };
     entry(what, value, more, &listen.at)
 }
 
-fn device(device: &Device) -> Entry {
+fn device(device: &Device) -> InventoryEntry {
     let snmp = device.snmp.as_ref().map(|snmp| match (&snmp.user, &snmp.community) {
         (Some(_), _) => "SNMP v3 (a user)".to_owned(),
         (None, community) => {

@@ -19,7 +19,7 @@ use crate::run::plan;
 use crate::settings::{Job, Output};
 use crate::site::local::Host;
 use crate::tasks::change_request::{ChangeRequest, Nat, Wishes};
-use crate::tasks::redact::{Key, Redactor};
+use crate::tasks::redact::{RedactionKey, Redactor};
 
 /// A command that works on saved reports.
 #[derive(Debug)]
@@ -33,9 +33,9 @@ pub(crate) enum Task {
         /// A new concern is worse too.
         strict: bool,
         /// The key of the stand-ins, if addresses and names must not be shown.
-        redact: Option<Key>,
+        redact: Option<RedactionKey>,
         /// Where and how to say it.
-        output: Output<diff::Format>,
+        output: Output<diff::DiffFormat>,
     },
     /// What must be allowed, and by whom?
     Request {
@@ -48,7 +48,7 @@ pub(crate) enum Task {
         /// Who is translated to which address.
         nat: Nat,
         /// The key of the stand-ins, if addresses and names must not be shown.
-        redact: Option<Key>,
+        redact: Option<RedactionKey>,
         /// Where and how to say it.
         output: Output<change_request::Format>,
     },
@@ -57,7 +57,7 @@ pub(crate) enum Task {
         /// The runs.
         reports: Vec<PathBuf>,
         /// The key of the stand-ins, if addresses and names must not be shown.
-        redact: Option<Key>,
+        redact: Option<RedactionKey>,
         /// Where and how to say it.
         output: Output<matrix::Format>,
     },
@@ -66,7 +66,7 @@ pub(crate) enum Task {
         /// The run.
         report: PathBuf,
         /// The key of the stand-ins, if addresses and names must not be shown.
-        redact: Option<Key>,
+        redact: Option<RedactionKey>,
         /// Where and how to write it.
         output: Output<Format>,
     },
@@ -75,7 +75,7 @@ pub(crate) enum Task {
         /// The run.
         report: PathBuf,
         /// The key of the stand-ins.
-        key: Option<Key>,
+        key: Option<RedactionKey>,
         /// Show what the stand-ins stand for instead.
         names: bool,
         /// Where and how to write it.
@@ -123,7 +123,7 @@ struct SavedReader {
 }
 
 impl SavedReader {
-    fn new(key: Option<&Key>) -> Self {
+    fn new(key: Option<&RedactionKey>) -> Self {
         Self { redactor: key.cloned().map(Redactor::new) }
     }
 
@@ -162,8 +162,8 @@ impl SavedReader {
 fn compare(
     [old, new]: [&PathBuf; 2],
     strict: bool,
-    redact: Option<&Key>,
-    output: &Output<diff::Format>,
+    redact: Option<&RedactionKey>,
+    output: &Output<diff::DiffFormat>,
 ) -> Result<ExitCode, Unreadable> {
     let mut reader = SavedReader::new(redact);
     let diff = diff::diff(&reader.open(old)?, &reader.open(new)?, strict);
@@ -176,7 +176,7 @@ fn ask_for(
     planned: &[Job],
     all: bool,
     nat: &Nat,
-    redact: Option<&Key>,
+    redact: Option<&RedactionKey>,
     output: &Output<change_request::Format>,
 ) -> Result<ExitCode, Unreadable> {
     let mut reader = SavedReader::new(redact);
@@ -208,7 +208,7 @@ fn unasked(job: &Job) -> Report {
 /// Reads one report after the other, and keeps little of each.
 fn merge(
     reports: &[PathBuf],
-    redact: Option<&Key>,
+    redact: Option<&RedactionKey>,
     output: &Output<matrix::Format>,
 ) -> Result<ExitCode, Unreadable> {
     let mut reader = SavedReader::new(redact);
@@ -224,7 +224,7 @@ fn merge(
 /// Writes the report again, and ends as its run did.
 fn show(
     file: &Path,
-    redact: Option<&Key>,
+    redact: Option<&RedactionKey>,
     output: &Output<Format>,
 ) -> Result<ExitCode, Unreadable> {
     Ok(deliver(&SavedReader::new(redact).open(file)?, None, output))
@@ -232,7 +232,7 @@ fn show(
 
 fn redacted(
     file: &Path,
-    key: Option<&Key>,
+    key: Option<&RedactionKey>,
     names: bool,
     output: &Output<Format>,
 ) -> Result<ExitCode, Unreadable> {

@@ -127,12 +127,12 @@ impl Remedy {
 pub(super) struct Advice {
     /// Who does it, where that is not simply the cause's owner.
     pub(super) who: Option<String>,
-    pieces: Vec<Piece>,
+    pieces: Vec<AdvicePiece>,
 }
 
 /// A piece of an advice.
 #[derive(Clone, Debug)]
-enum Piece {
+enum AdvicePiece {
     Words(String),
     /// What follows is run on the machine asked, which the reader may have to be told.
     OnThatMachine,
@@ -148,7 +148,7 @@ pub(super) const TRUST: &str = "if it is the right one, trust it: preflight --ca
 
 /// Begins an advice with words.
 pub(super) fn say(words: impl Into<String>) -> Advice {
-    Advice { who: None, pieces: vec![Piece::Words(words.into())] }
+    Advice { who: None, pieces: vec![AdvicePiece::Words(words.into())] }
 }
 
 /// One word of a command, whatever it holds: names and addresses of strangers and of files are
@@ -184,7 +184,7 @@ pub(super) fn name_of(text: &str) -> Cow<'_, str> {
 impl Advice {
     /// Goes on with words.
     pub(super) fn then(self, words: &str) -> Self {
-        self.with(Piece::Words(words.to_owned()))
+        self.with(AdvicePiece::Words(words.to_owned()))
     }
 
     /// Goes on with a command for this host.
@@ -200,7 +200,7 @@ impl Advice {
     /// Goes on with a command for the machine that was asked, and says that it is for that one:
     /// "", or a colon where it is this host.
     pub(super) fn on_that_machine(self, run: impl Into<String>) -> Self {
-        self.with(Piece::OnThatMachine).there(run)
+        self.with(AdvicePiece::OnThatMachine).there(run)
     }
 
     /// Goes on with a command for a device on the way.
@@ -209,10 +209,10 @@ impl Advice {
     }
 
     fn run(self, on: RunOn, run: String) -> Self {
-        self.with(Piece::Command(RemedyCommand { on, run }))
+        self.with(AdvicePiece::Command(RemedyCommand { on, run }))
     }
 
-    fn with(mut self, piece: Piece) -> Self {
+    fn with(mut self, piece: AdvicePiece) -> Self {
         self.pieces.push(piece);
         self
     }
@@ -220,7 +220,7 @@ impl Advice {
     /// The same commands, all of them for that machine.
     pub(super) fn moved_to(mut self, on: RunOn) -> Self {
         for piece in &mut self.pieces {
-            if let Piece::Command(command) = piece {
+            if let AdvicePiece::Command(command) = piece {
                 command.on = on;
             }
         }
@@ -240,10 +240,10 @@ impl Advice {
         let mut remedy = Remedy::in_words(who, String::new());
         for piece in pieces {
             match piece {
-                Piece::Words(words) => remedy.text.push_str(&words),
-                Piece::OnThatMachine if is_here => remedy.text.push_str(": "),
-                Piece::OnThatMachine => remedy.text.push_str("; on that machine: "),
-                Piece::Command(mut command) => {
+                AdvicePiece::Words(words) => remedy.text.push_str(&words),
+                AdvicePiece::OnThatMachine if is_here => remedy.text.push_str(": "),
+                AdvicePiece::OnThatMachine => remedy.text.push_str("; on that machine: "),
+                AdvicePiece::Command(mut command) => {
                     if is_here {
                         command.on = RunOn::Here;
                     }

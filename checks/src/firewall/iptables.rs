@@ -4,7 +4,7 @@
 
 use std::net::IpAddr;
 
-use super::packet::{Packet, TrackState};
+use super::packet::{JudgedPacket, TrackState};
 use super::ruleset::{Base, Effect, FirewallRule, Id, RuleAction, Ruleset, TableKind};
 use super::value::{Holds, ephemeral_within, is_in, names, number};
 
@@ -91,7 +91,7 @@ fn words(line: &str) -> Vec<String> {
 }
 
 /// What a rule of these words does with `packet`.
-pub(super) fn effect(words: &[String], packet: &Packet) -> Effect {
+pub(super) fn effect(words: &[String], packet: &JudgedPacket) -> Effect {
     let mut effect =
         Effect { holds: Holds::Yes, action: RuleAction::Continue, packet: packet.clone() };
     let mut words = words.iter().map(String::as_str).peekable();
@@ -127,7 +127,7 @@ pub(super) fn effect(words: &[String], packet: &Packet) -> Effect {
 
 /// Does what one option asks hold?
 #[allow(clippy::match_same_arms)] // A table, in the order of the program's own manual.
-fn test(option: &str, module: &str, values: &[&str], packet: &Packet) -> Holds {
+fn test(option: &str, module: &str, values: &[&str], packet: &JudgedPacket) -> Holds {
     let value = values.first().copied().unwrap_or_default();
     match option {
         "-p" => Holds::of(is_protocol(value, packet)),
@@ -301,7 +301,7 @@ fn is_mark(wanted: &str, mark: Option<u32>) -> Holds {
     }
 }
 
-fn is_protocol(wanted: &str, packet: &Packet) -> bool {
+fn is_protocol(wanted: &str, packet: &JudgedPacket) -> bool {
     let number = if packet.protocol() == "tcp" { "6" } else { "17" };
     [packet.protocol(), number, "all", "0"].contains(&wanted)
 }
@@ -344,7 +344,7 @@ fn is_in_range(address: Option<IpAddr>, wanted: &str) -> Holds {
 }
 
 /// Is the other side's (`theirs`) or this host's port one of the list?
-fn is_port(theirs: bool, wanted: &str, packet: &Packet) -> Holds {
+fn is_port(theirs: bool, wanted: &str, packet: &JudgedPacket) -> Holds {
     let each = wanted.split(',').map(|one| {
         let (low, high) = one.split_once(':').unwrap_or((one, one));
         let low = if low.is_empty() { Some(0) } else { low.parse().ok() };
@@ -361,7 +361,7 @@ fn is_port(theirs: bool, wanted: &str, packet: &Packet) -> Holds {
     each.fold(Holds::No, Holds::or)
 }
 
-fn has_flags(mask: &str, wanted: &str, packet: &Packet) -> Holds {
+fn has_flags(mask: &str, wanted: &str, packet: &JudgedPacket) -> Holds {
     const ALL: [&str; 6] = ["FIN", "SYN", "RST", "PSH", "ACK", "URG"];
 
     let named = |list: &str, flag: &str| list == "ALL" || list.split(',').any(|one| one == flag);
@@ -370,7 +370,7 @@ fn has_flags(mask: &str, wanted: &str, packet: &Packet) -> Holds {
     Holds::of(asked.into_iter().all(|flag| set(flag) == named(wanted, flag)))
 }
 
-fn is_state(wanted: &str, packet: &Packet) -> Holds {
+fn is_state(wanted: &str, packet: &JudgedPacket) -> Holds {
     let state = match packet.state {
         TrackState::New => "NEW",
         TrackState::Established => "ESTABLISHED",

@@ -24,7 +24,7 @@ use std::time::{Duration, Instant};
 use nix::ifaddrs::getifaddrs;
 use nix::net::if_::InterfaceFlags;
 
-use self::packet::{Leg, Packet, PacketEnds, TrackState};
+use self::packet::{JudgedPacket, Leg, PacketEnds, TrackState};
 use self::ruleset::{Ruleset, TableKind};
 use self::walk::{Blame, Fate, Fates, How};
 use crate::cause::{Cause, ClosedHow, ClosedPort, FirewallCause, OwnFirewall, Transport};
@@ -169,7 +169,7 @@ fn judge(
         ));
     }
     let mut fates = Fates::new();
-    for (conditions, fate) in ruleset.send(Packet::first(over, port, ends), own, None) {
+    for (conditions, fate) in ruleset.send(JudgedPacket::first(over, port, ends), own, None) {
         match fate {
             Fate::Through(first) => {
                 fates.extend(
@@ -189,7 +189,7 @@ fn afterwards(
     ruleset: &Ruleset,
     ends: &PacketEnds,
     port: u16,
-    first: &Packet,
+    first: &JudgedPacket,
     own: &[IpAddr],
 ) -> Fates {
     let through = || vec![(Vec::new(), Fate::Through(first.clone()))];
@@ -197,15 +197,16 @@ fn afterwards(
     if first.over != Transport::Tcp {
         return through();
     }
-    let marks = |packet: Packet| Packet { connection_mark: first.connection_mark, ..packet };
+    let marks =
+        |packet: JudgedPacket| JudgedPacket { connection_mark: first.connection_mark, ..packet };
     let state = match first.state {
         // Tracking takes an answer to what it has not seen for invalid.
         TrackState::Untracked => TrackState::Unseen,
         _ => TrackState::Established,
     };
-    let answer = marks(Packet { leg: Leg::Answer, state, mark: Some(0), ..first.clone() });
-    let next = Packet::first(first.over, port, ends);
-    let next = marks(Packet { leg: Leg::Next, state: TrackState::Established, ..next });
+    let answer = marks(JudgedPacket { leg: Leg::Answer, state, mark: Some(0), ..first.clone() });
+    let next = JudgedPacket::first(first.over, port, ends);
+    let next = marks(JudgedPacket { leg: Leg::Next, state: TrackState::Established, ..next });
     let mut fates = Fates::new();
     for (conditions, fate) in ruleset.send(answer, own, None) {
         match fate {

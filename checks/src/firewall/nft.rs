@@ -6,9 +6,9 @@ use std::net::IpAddr;
 
 use serde_json::Value;
 
-use super::packet::{Leg, Packet, TrackState};
+use super::packet::{JudgedPacket, Leg, TrackState};
 use super::ruleset::{Base, Effect, FirewallRule, Id, RuleAction, Ruleset, Sets, TableKind};
-use super::value::{Field, Holds, ephemeral_within, is_in, names, number};
+use super::value::{Holds, PacketField, ephemeral_within, is_in, names, number};
 
 /// Adds what is written there to `ruleset`, and says which tables iptables has written: those hold
 /// matches that this format does not show.
@@ -88,7 +88,7 @@ fn word<'a>(object: &'a Value, key: &str) -> &'a str {
 }
 
 /// What a rule of these expressions does with `packet`.
-pub(super) fn effect(expressions: &[Value], packet: &Packet, id: &Id, sets: &Sets) -> Effect {
+pub(super) fn effect(expressions: &[Value], packet: &JudgedPacket, id: &Id, sets: &Sets) -> Effect {
     let reader = NftReader { id, sets };
     let mut effect =
         Effect { holds: Holds::Yes, action: RuleAction::Continue, packet: packet.clone() };
@@ -207,7 +207,7 @@ impl NftReader<'_> {
         None
     }
 
-    fn dnat(body: &Value, packet: &Packet) -> RuleAction {
+    fn dnat(body: &Value, packet: &JudgedPacket) -> RuleAction {
         let other_family = match word(body, "family") {
             "ip" => !packet.is_v4,
             "ip6" => packet.is_v4,
@@ -230,7 +230,7 @@ impl NftReader<'_> {
         let Some(key) = body.get("key") else { return };
         let value = body.get("value");
         let set = value.and_then(|value| match self.field(value, &effect.packet) {
-            Field::Number(number) => u32::try_from(number).ok(),
+            PacketField::Number(number) => u32::try_from(number).ok(),
             _ => None,
         });
         let set = if effect.holds == Holds::Yes { set } else { None };
@@ -241,7 +241,7 @@ impl NftReader<'_> {
         }
     }
 
-    fn is_match(&self, body: &Value, packet: &Packet) -> Holds {
+    fn is_match(&self, body: &Value, packet: &JudgedPacket) -> Holds {
         let (Some(left), Some(right)) = (body.get("left"), body.get("right")) else {
             return not_understood("match");
         };
@@ -253,17 +253,17 @@ impl NftReader<'_> {
             }
             right => right,
         };
-        if field == Field::Absent {
+        if field == PacketField::Absent {
             return Holds::No;
         }
         match word(body, "op") {
             "==" => self.is(&field, wanted),
             "in" => match &field {
-                Field::Flags(flags) => has_some(flags, wanted),
+                PacketField::Flags(flags) => has_some(flags, wanted),
                 field => self.is(field, wanted),
             },
             "!" => match &field {
-                Field::Flags(flags) => has_some(flags, wanted).not(),
+                PacketField::Flags(flags) => has_some(flags, wanted).not(),
                 field => self.is(field, wanted).not(),
             },
             "!=" => self.is(&field, wanted).not(),
@@ -272,8 +272,8 @@ impl NftReader<'_> {
     }
 
     /// Is the field what is written, or one of it?
-    fn is(&self, field: &Field, wanted: &Value) -> Holds {
-        if let (Field::Flags(flags), Value::Array(_) | Value::String(_)) = (field, wanted) {
+    fn is(&self, field: &PacketField, wanted: &Value) -> Holds {
+        if let (PacketField::Flags(flags), Value::Array(_) | Value::String(_)) = (field, wanted) {
             return is_flags(flags, wanted);
         }
         let is_set = wanted.get("set").is_some()
@@ -301,12 +301,12 @@ impl NftReader<'_> {
     }
 
     /// The field of a packet that an expression names.
-    fn field(&self, expression: &Value, packet: &Packet) -> Field {
+    fn field(&self, expression: &Value, packet: &JudgedPacket) -> PacketField {
         if let Some(number) = expression.as_u64() {
-            return Field::Number(number);
+            return PacketField::Number(number);
         }
         let Some((kind, body)) = expression.as_object().and_then(|one| one.iter().next()) else {
-            return Field::Untold("an expression".to_owned());
+            return PacketField::Untold("an expression".to_owned());
         };
         match kind.as_str() {
             "payload" => payload(body, packet),
@@ -315,34 +315,38 @@ impl NftReader<'_> {
             "fib" => fib(body, packet),
             "concat" => {
                 let parts = body.as_array().into_iter().flatten();
-                let fields: Vec<Field> = parts.map(|part| self.field(part, packet)).collect();
-                if fields.contains(&Field::Absent) { Field::Absent } else { Field::Several(fields) }
+                let fields: Vec<PacketField> = parts.map(|part| self.field(part, packet)).collect();
+                if fields.contains(&PacketField::Absent) {
+                    PacketField::Absent
+                } else {
+                    PacketField::Several(fields)
+                }
             }
             "&" | "|" | "^" => self.combined(kind, body, packet),
-            "exthdr" => Field::Absent,
-            other => Field::Untold(format!("`{}`", crate::wire::clean(other.as_bytes(), 40))),
+            "exthdr" => PacketField::Absent,
+            other => PacketField::Untold(format!("`{}`", crate::wire::clean(other.as_bytes(), 40))),
         }
     }
 
-    fn combined(&self, op: &str, body: &Value, packet: &Packet) -> Field {
+    fn combined(&self, op: &str, body: &Value, packet: &JudgedPacket) -> PacketField {
         let Some([left, right]) = body.as_array().map(Vec::as_slice) else {
-            return Field::Untold("an expression".to_owned());
+            return PacketField::Untold("an expression".to_owned());
         };
         match (self.field(left, packet), op) {
-            (Field::Flags(flags), "&") => match flag_names(right) {
-                Some(mask) => {
-                    Field::Flags(flags.into_iter().filter(|flag| mask.contains(flag)).collect())
-                }
-                None => Field::Untold("a mask of flags".to_owned()),
+            (PacketField::Flags(flags), "&") => match flag_names(right) {
+                Some(mask) => PacketField::Flags(
+                    flags.into_iter().filter(|flag| mask.contains(flag)).collect(),
+                ),
+                None => PacketField::Untold("a mask of flags".to_owned()),
             },
-            (Field::Number(left), _) => match (right.as_u64(), op) {
-                (Some(right), "&") => Field::Number(left & right),
-                (Some(right), "|") => Field::Number(left | right),
-                (Some(right), _) => Field::Number(left ^ right),
-                (None, _) => Field::Untold("an expression".to_owned()),
+            (PacketField::Number(left), _) => match (right.as_u64(), op) {
+                (Some(right), "&") => PacketField::Number(left & right),
+                (Some(right), "|") => PacketField::Number(left | right),
+                (Some(right), _) => PacketField::Number(left ^ right),
+                (None, _) => PacketField::Untold("an expression".to_owned()),
             },
-            (field @ (Field::Absent | Field::Untold(_)), _) => field,
-            _ => Field::Untold("an expression".to_owned()),
+            (field @ (PacketField::Absent | PacketField::Untold(_)), _) => field,
+            _ => PacketField::Untold("an expression".to_owned()),
         }
     }
 }
@@ -368,44 +372,48 @@ fn port(body: &Value) -> Option<u16> {
     body.get("port").and_then(Value::as_u64).and_then(|port| u16::try_from(port).ok())
 }
 
-fn payload(body: &Value, packet: &Packet) -> Field {
+fn payload(body: &Value, packet: &JudgedPacket) -> PacketField {
     let (protocol, field) = (word(body, "protocol"), word(body, "field"));
     let is_version = |v4: bool| packet.is_v4 == v4;
     match (protocol, field) {
-        ("ip", _) if !is_version(true) => Field::Absent,
-        ("ip6", _) if !is_version(false) => Field::Absent,
+        ("ip", _) if !is_version(true) => PacketField::Absent,
+        ("ip6", _) if !is_version(false) => PacketField::Absent,
         ("ip" | "ip6", "saddr") => address(packet.source(), packet.comes_in()),
         ("ip" | "ip6", "daddr") => address(packet.destination(), !packet.comes_in()),
-        ("ip", "protocol") | ("ip6", "nexthdr") => Field::Word(packet.protocol().to_owned()),
-        ("ip", "version") => Field::Number(4),
-        ("ip6", "version") => Field::Number(6),
-        ("tcp" | "udp", _) if protocol != packet.protocol() => Field::Absent,
-        ("tcp" | "udp" | "th", "dport") if packet.comes_in() => Field::Number(packet.port.into()),
-        ("tcp" | "udp" | "th", "sport") if !packet.comes_in() => Field::Number(packet.port.into()),
-        ("tcp" | "udp" | "th", "dport" | "sport") => Field::Ephemeral,
+        ("ip", "protocol") | ("ip6", "nexthdr") => PacketField::Word(packet.protocol().to_owned()),
+        ("ip", "version") => PacketField::Number(4),
+        ("ip6", "version") => PacketField::Number(6),
+        ("tcp" | "udp", _) if protocol != packet.protocol() => PacketField::Absent,
+        ("tcp" | "udp" | "th", "dport") if packet.comes_in() => {
+            PacketField::Number(packet.port.into())
+        }
+        ("tcp" | "udp" | "th", "sport") if !packet.comes_in() => {
+            PacketField::Number(packet.port.into())
+        }
+        ("tcp" | "udp" | "th", "dport" | "sport") => PacketField::Ephemeral,
         ("tcp", "flags") => {
-            Field::Flags(packet.flags().iter().map(|&flag| flag.to_owned()).collect())
+            PacketField::Flags(packet.flags().iter().map(|&flag| flag.to_owned()).collect())
         }
         (
             "icmp" | "icmpv6" | "igmp" | "sctp" | "dccp" | "esp" | "ah" | "arp" | "comp" | "vlan"
             | "udplite",
             _,
-        ) => Field::Absent,
-        _ => Field::Untold(format!("`{protocol} {field}`")),
+        ) => PacketField::Absent,
+        _ => PacketField::Untold(format!("`{protocol} {field}`")),
     }
 }
 
 /// An address; `is_theirs`: the other side's.
-fn address(known: Option<IpAddr>, is_theirs: bool) -> Field {
+fn address(known: Option<IpAddr>, is_theirs: bool) -> PacketField {
     match known {
-        Some(address) => Field::Address(address),
-        None if is_theirs => Field::Untold("who connects".to_owned()),
-        None => Field::Untold("which of this host's addresses it comes to".to_owned()),
+        Some(address) => PacketField::Address(address),
+        None if is_theirs => PacketField::Untold("who connects".to_owned()),
+        None => PacketField::Untold("which of this host's addresses it comes to".to_owned()),
     }
 }
 
-fn meta(key: &str, packet: &Packet) -> Field {
-    let text = |text: &str| Field::Word(text.to_owned());
+fn meta(key: &str, packet: &JudgedPacket) -> PacketField {
+    let text = |text: &str| PacketField::Word(text.to_owned());
     match key {
         "iif" | "iifname" if packet.comes_in() => text(&packet.interface),
         "oif" | "oifname" if !packet.comes_in() => text(&packet.interface),
@@ -415,20 +423,21 @@ fn meta(key: &str, packet: &Packet) -> Field {
         "nfproto" => text(if packet.is_v4 { "ipv4" } else { "ipv6" }),
         "protocol" => text(if packet.is_v4 { "ip" } else { "ip6" }),
         "mark" => packet.mark.map_or_else(
-            || Field::Untold("a mark that a rule sets".to_owned()),
-            |mark| Field::Number(mark.into()),
+            || PacketField::Untold("a mark that a rule sets".to_owned()),
+            |mark| PacketField::Number(mark.into()),
         ),
         "pkttype" => text("host"),
         // Only what this host sends belongs to somebody.
-        "skuid" | "skgid" | "cgroup" if packet.comes_in() => Field::Absent,
-        "ibrname" | "obrname" | "ibridgename" | "obridgename" | "ipsec" => Field::Absent,
-        "secpath" => Field::Number(0),
-        key => Field::Untold(format!("`meta {}`", crate::wire::clean(key.as_bytes(), 40))),
+        "skuid" | "skgid" | "cgroup" if packet.comes_in() => PacketField::Absent,
+        "ibrname" | "obrname" | "ibridgename" | "obridgename" | "ipsec" => PacketField::Absent,
+        "secpath" => PacketField::Number(0),
+        key => PacketField::Untold(format!("`meta {}`", crate::wire::clean(key.as_bytes(), 40))),
     }
 }
 
-fn connection(body: &Value, packet: &Packet) -> Field {
-    let flags = |names: &[&str]| Field::Flags(names.iter().map(|&name| name.to_owned()).collect());
+fn connection(body: &Value, packet: &JudgedPacket) -> PacketField {
+    let flags =
+        |names: &[&str]| PacketField::Flags(names.iter().map(|&name| name.to_owned()).collect());
     let is_seen = matches!(packet.state, TrackState::New | TrackState::Established);
     match word(body, "key") {
         "state" => flags(&[match packet.state {
@@ -437,7 +446,7 @@ fn connection(body: &Value, packet: &Packet) -> Field {
             TrackState::Untracked => "untracked",
             TrackState::Unseen => "invalid",
         }]),
-        _ if !is_seen => Field::Absent,
+        _ if !is_seen => PacketField::Absent,
         "status" => {
             let mut names = Vec::new();
             if packet.is_translated {
@@ -448,32 +457,34 @@ fn connection(body: &Value, packet: &Packet) -> Field {
             }
             flags(&names)
         }
-        "direction" => Field::Word(if packet.comes_in() { "original" } else { "reply" }.to_owned()),
+        "direction" => {
+            PacketField::Word(if packet.comes_in() { "original" } else { "reply" }.to_owned())
+        }
         "mark" => packet.connection_mark.map_or_else(
-            || Field::Untold("a mark that a rule sets".to_owned()),
-            |mark| Field::Number(mark.into()),
+            || PacketField::Untold("a mark that a rule sets".to_owned()),
+            |mark| PacketField::Number(mark.into()),
         ),
-        "l3proto" => Field::Word(if packet.is_v4 { "ipv4" } else { "ipv6" }.to_owned()),
-        "protocol" => Field::Word(packet.protocol().to_owned()),
-        "helper" => Field::Absent,
-        key => Field::Untold(format!("`ct {}`", crate::wire::clean(key.as_bytes(), 40))),
+        "l3proto" => PacketField::Word(if packet.is_v4 { "ipv4" } else { "ipv6" }.to_owned()),
+        "protocol" => PacketField::Word(packet.protocol().to_owned()),
+        "helper" => PacketField::Absent,
+        key => PacketField::Untold(format!("`ct {}`", crate::wire::clean(key.as_bytes(), 40))),
     }
 }
 
 /// What the routing table says: the packet is for this host, and its sender is reached the same way.
-fn fib(body: &Value, packet: &Packet) -> Field {
+fn fib(body: &Value, packet: &JudgedPacket) -> PacketField {
     let flags = body.get("flags").map(Value::to_string).unwrap_or_default();
     let of_source = flags.contains("saddr");
     match word(body, "result") {
-        "type" if of_source != packet.comes_in() => Field::Word("local".to_owned()),
-        "type" => Field::Word("unicast".to_owned()),
-        "oif" | "oifname" if of_source && packet.comes_in() => Field::Exists,
-        _ => Field::Untold("`fib`".to_owned()),
+        "type" if of_source != packet.comes_in() => PacketField::Word("local".to_owned()),
+        "type" => PacketField::Word("unicast".to_owned()),
+        "oif" | "oifname" if of_source && packet.comes_in() => PacketField::Exists,
+        _ => PacketField::Untold("`fib`".to_owned()),
     }
 }
 
 /// `<`, `>` and their like.
-fn compare(op: &str, field: &Field, wanted: &Value) -> Holds {
+fn compare(op: &str, field: &PacketField, wanted: &Value) -> Holds {
     let (Some(wanted), field) = (wanted.as_u64(), field) else { return not_understood(op) };
     let range = match op {
         "<" if wanted > 0 => (0, wanted - 1),
@@ -486,30 +497,30 @@ fn compare(op: &str, field: &Field, wanted: &Value) -> Holds {
     is_within(field, range)
 }
 
-fn is_within(field: &Field, (low, high): (u64, u64)) -> Holds {
+fn is_within(field: &PacketField, (low, high): (u64, u64)) -> Holds {
     match field {
-        Field::Number(number) => Holds::of((low..=high).contains(number)),
-        Field::Ephemeral => ephemeral_within(low, high),
-        Field::Untold(why) => Holds::Untold(why.clone()),
+        PacketField::Number(number) => Holds::of((low..=high).contains(number)),
+        PacketField::Ephemeral => ephemeral_within(low, high),
+        PacketField::Untold(why) => Holds::Untold(why.clone()),
         _ => Holds::No,
     }
 }
 
 /// Is the field this element of a set, or what it is compared with?
-fn is_element(field: &Field, element: &Value) -> Holds {
+fn is_element(field: &PacketField, element: &Value) -> Holds {
     if let Some(inner) = element.pointer("/elem/val") {
         return is_element(field, inner);
     }
     match (field, element) {
-        (Field::Absent, _) => Holds::No,
+        (PacketField::Absent, _) => Holds::No,
         // Nobody is in an empty network, and everybody in the whole one.
-        (Field::Untold(_), element) if is_everything(element) => Holds::Yes,
-        (Field::Untold(why), element) => Holds::Untold(format!("{why} ({})", shown(element))),
+        (PacketField::Untold(_), element) if is_everything(element) => Holds::Yes,
+        (PacketField::Untold(why), element) => Holds::Untold(format!("{why} ({})", shown(element))),
         // Beside a set's elements, what follows when none of them fits.
         (_, Value::String(star)) if star == "*" => Holds::Yes,
-        (Field::Exists, Value::Bool(wanted)) => Holds::of(*wanted),
-        (Field::Exists, _) => Holds::Untold("`fib`".to_owned()),
-        (Field::Several(fields), element) => {
+        (PacketField::Exists, Value::Bool(wanted)) => Holds::of(*wanted),
+        (PacketField::Exists, _) => Holds::Untold("`fib`".to_owned()),
+        (PacketField::Several(fields), element) => {
             let parts = element.get("concat").and_then(Value::as_array);
             let Some(parts) = parts.filter(|parts| parts.len() == fields.len()) else {
                 return not_understood("a concatenation");
@@ -517,15 +528,15 @@ fn is_element(field: &Field, element: &Value) -> Holds {
             let each = fields.iter().zip(parts).map(|(field, part)| is_element(field, part));
             each.fold(Holds::Yes, Holds::and)
         }
-        (Field::Flags(flags), element) => is_flags(flags, element),
-        (Field::Address(address), element) => is_address(*address, element),
-        (Field::Word(word), Value::String(wanted)) => {
+        (PacketField::Flags(flags), element) => is_flags(flags, element),
+        (PacketField::Address(address), element) => is_address(*address, element),
+        (PacketField::Word(word), Value::String(wanted)) => {
             Holds::of(names(wanted, '*', word) || is_same(word, wanted))
         }
-        (Field::Word(word), Value::Number(wanted)) => {
+        (PacketField::Word(word), Value::Number(wanted)) => {
             Holds::of(wanted.as_u64().is_some_and(|number| protocol_number(word) == Some(number)))
         }
-        (Field::Word(_), _) => not_understood("a name"),
+        (PacketField::Word(_), _) => not_understood("a name"),
         (field, element) => match range(element) {
             Some(range) => is_within(field, range),
             None => not_understood("a number"),

@@ -6,7 +6,7 @@ use crate::cause::Transport;
 
 /// A packet of the connection that is judged, at one point of its way through the rules.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Packet {
+pub(super) struct JudgedPacket {
     /// TCP or UDP.
     pub(super) over: Transport,
     /// IPv4, else IPv6.
@@ -53,7 +53,7 @@ pub(super) enum TrackState {
     Unseen,
 }
 
-impl Packet {
+impl JudgedPacket {
     /// The first packet to `port`.
     pub(super) fn first(over: Transport, port: u16, ends: &PacketEnds) -> Self {
         Self {

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::packet::Packet;
+use super::packet::JudgedPacket;
 use super::value::Holds;
 
 /// All rules of this host.
@@ -83,7 +83,7 @@ pub(super) struct Effect {
     pub(super) holds: Holds,
     pub(super) action: RuleAction,
     /// As the packet goes on.
-    pub(super) packet: Packet,
+    pub(super) packet: JudgedPacket,
 }
 
 /// The elements of nftables' sets and maps, by family, table and name.

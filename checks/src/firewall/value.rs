@@ -41,7 +41,7 @@ impl Holds {
 
 /// A field of a packet, as far as it is known.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Field {
+pub(super) enum PacketField {
     /// The packet has no such field: no rule that asks for it matches.
     Absent,
     /// Not known, or not understood: what, for a reader.
@@ -55,7 +55,7 @@ pub(super) enum Field {
     Flags(Vec<String>),
     /// Whether there is one at all.
     Exists,
-    Several(Vec<Field>),
+    Several(Vec<PacketField>),
 }
 
 /// Ports that a kernel gives to who asks for none: Linux takes them from 32768 on, others from 1024 on.

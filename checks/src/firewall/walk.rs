@@ -1,6 +1,6 @@
 //! The way of a packet through all chains: what becomes of it, under every reading that is possible.
 
-use super::packet::{Leg, Packet, TrackState};
+use super::packet::{JudgedPacket, Leg, TrackState};
 use super::ruleset::{Base, Chain, Effect, FirewallRule, Id, RuleAction, Ruleset, Sets};
 use super::value::Holds;
 use super::{iptables, nft};
@@ -9,7 +9,7 @@ use super::{iptables, nft};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Fate {
     /// It gets through, perhaps changed.
-    Through(Packet),
+    Through(JudgedPacket),
     Closed(Blame),
     /// What happens is not understood.
     Untold(String),
@@ -45,7 +45,7 @@ pub(super) enum BlamedRule {
 /// A packet under way, and on what its being there depends.
 #[derive(Clone, Debug)]
 struct Path {
-    packet: Packet,
+    packet: JudgedPacket,
     /// What was taken to hold, or not to hold.
     conditions: Vec<(String, bool)>,
     zone: Option<String>,
@@ -78,9 +78,9 @@ impl Ruleset {
     /// where a rule has sent the connection that it belongs to.
     pub(super) fn send(
         &self,
-        packet: Packet,
+        packet: JudgedPacket,
         own: &[std::net::IpAddr],
-        after: Option<&Packet>,
+        after: Option<&JudgedPacket>,
     ) -> Fates {
         let hooks: &[&str] = if packet.comes_in() {
             &["ingress", "prerouting", "input"]
@@ -140,9 +140,9 @@ impl Ruleset {
     }
 }
 
-impl Packet {
+impl JudgedPacket {
     /// Goes where a rule has sent the first packet of its connection.
-    fn follow(&mut self, first: &Packet) {
+    fn follow(&mut self, first: &JudgedPacket) {
         self.port = first.port;
         self.own = first.own;
         self.is_translated = first.is_translated;
@@ -344,7 +344,7 @@ impl Path {
 }
 
 impl FirewallRule {
-    fn effect(&self, packet: &Packet, id: &Id, sets: &Sets) -> Effect {
+    fn effect(&self, packet: &JudgedPacket, id: &Id, sets: &Sets) -> Effect {
         match self {
             Self::Nft { expressions, .. } => nft::effect(expressions, packet, id, sets),
             Self::Iptables { words, .. } => iptables::effect(words, packet),

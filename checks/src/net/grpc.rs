@@ -24,7 +24,7 @@ pub(crate) struct Call {
 
 /// How a call ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Status {
+pub(crate) struct GrpcStatus {
     /// Its number: 0 is OK.
     pub(crate) code: String,
     /// The server's words, escaped.
@@ -65,7 +65,7 @@ fn settings(head: &[u8]) -> Option<(usize, &[u8])> {
 /// # Errors
 ///
 /// [`Cause::Talk(TalkCause::Silent)`] without an answer in time, [`Cause::Talk(TalkCause::BadReply)`] for one that is not gRPC's.
-pub(crate) async fn status(stream: Stream, ask: &Ask, call: Call) -> Result<Status, Cause> {
+pub(crate) async fn status(stream: Stream, ask: &Ask, call: Call) -> Result<GrpcStatus, Cause> {
     let to = ask.address();
     stream.asks("a gRPC call");
     let wait = ask.deadline.within(CALL);
@@ -104,7 +104,7 @@ async fn exchange(
     stream: Stream,
     authority: String,
     call: Call,
-) -> Result<Option<Status>, h2::Error> {
+) -> Result<Option<GrpcStatus>, h2::Error> {
     let (sender, connection) = Builder::new()
         .enable_push(false)
         .max_header_list_size(MAX_HEADERS)
@@ -124,7 +124,7 @@ async fn answer(
     sender: SendRequest<Bytes>,
     authority: String,
     call: Call,
-) -> Result<Option<Status>, h2::Error> {
+) -> Result<Option<GrpcStatus>, h2::Error> {
     let mut sender = sender.ready().await?;
     let mut request = Request::post(format!("http://{authority}{}", call.method))
         .header("content-type", "application/grpc")
@@ -154,11 +154,11 @@ async fn answer(
     Ok(body.trailers().await?.as_ref().and_then(status_in))
 }
 
-fn status_in(headers: &HeaderMap) -> Option<Status> {
+fn status_in(headers: &HeaderMap) -> Option<GrpcStatus> {
     let clean = |value: &HeaderValue, most| wire::clean(value.as_bytes(), most);
     let message = headers.get("grpc-message").map(|text| clean(text, MAX_MESSAGE));
     let code = headers.get("grpc-status").map(|code| clean(code, 16))?;
-    Some(Status { code, message: message.unwrap_or_default() })
+    Some(GrpcStatus { code, message: message.unwrap_or_default() })
 }
 
 const CALL: Duration = Duration::from_secs(5);

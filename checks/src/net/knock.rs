@@ -38,7 +38,7 @@ pub(crate) enum Knock<'a> {
 
 /// What came back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Reply {
+pub(crate) enum KnockReply {
     /// A SYN-ACK, a datagram or an echo reply.
     Answer,
     /// A RST.
@@ -53,7 +53,7 @@ pub(crate) struct Knocked {
     /// Did it leave at all?
     pub(crate) sent: bool,
     /// What came back, and after how long.
-    pub(crate) heard: Option<(Reply, Duration)>,
+    pub(crate) heard: Option<(KnockReply, Duration)>,
     /// Hops that an answer over UDP, an echo reply or a refusal had left when it arrived.
     pub(crate) left: Option<u8>,
 }
@@ -130,11 +130,11 @@ impl Knock<'_> {
     }
 }
 
-async fn shake(socket: Socket, to: SocketAddr, until: Instant) -> (bool, Option<Reply>) {
+async fn shake(socket: Socket, to: SocketAddr, until: Instant) -> (bool, Option<KnockReply>) {
     match socket.connect(&to.into()).map_err(|error| error.raw_os_error()) {
         Ok(()) | Err(Some(libc::EINPROGRESS)) => {}
         // On loopback the RST is there before `connect` returns.
-        Err(Some(libc::ECONNREFUSED)) => return (true, Some(Reply::Reset)),
+        Err(Some(libc::ECONNREFUSED)) => return (true, Some(KnockReply::Reset)),
         Err(_) => return (false, None),
     }
     let Ok(stream) = TcpStream::from_std(socket.into()) else {
@@ -146,9 +146,9 @@ async fn shake(socket: Socket, to: SocketAddr, until: Instant) -> (bool, Option<
         return (true, from_outside(refusal, own, to));
     }
     let reply = match (ready, stream.take_error()) {
-        (Ok(Ok(())), Ok(None)) => Some(Reply::Answer),
+        (Ok(Ok(())), Ok(None)) => Some(KnockReply::Answer),
         (_, Ok(Some(error)) | Err(error)) if error.raw_os_error() == Some(libc::ECONNREFUSED) => {
-            Some(Reply::Reset)
+            Some(KnockReply::Reset)
         }
         // Late, or refused by a device whose name this kernel does not keep.
         _ => None,
@@ -162,7 +162,7 @@ async fn ask(
     question: &[u8],
     until: Instant,
     left: &mut Option<u8>,
-) -> (bool, Option<Reply>) {
+) -> (bool, Option<KnockReply>) {
     let connected = socket.connect(&to.into());
     let Ok(socket) = connected.and_then(|()| UdpSocket::from_std(socket.into())) else {
         return (false, None);
@@ -175,7 +175,7 @@ async fn ask(
     let reply = match timeout_at(until, arrived).await {
         Ok(Ok(hops)) => {
             *left = hops;
-            Some(Reply::Answer)
+            Some(KnockReply::Answer)
         }
         Ok(Err(_)) => icmp::next_refusal(&socket, to).and_then(|no| {
             *left = no.left;
@@ -204,9 +204,9 @@ fn hops_left(socket: &UdpSocket) -> io::Result<Option<u8>> {
 }
 
 /// What this host says to itself (a REJECT rule, a neighbour not found) is no answer.
-fn from_outside(refusal: Refusal, own: Option<SocketAddr>, to: SocketAddr) -> Option<Reply> {
+fn from_outside(refusal: Refusal, own: Option<SocketAddr>, to: SocketAddr) -> Option<KnockReply> {
     let is_own = own.is_some_and(|own| own.ip() == refusal.by) && refusal.by != to.ip();
-    (!is_own).then_some(Reply::Icmp(refusal))
+    (!is_own).then_some(KnockReply::Icmp(refusal))
 }
 
 /// An echo request; the kernel fills in identifier and checksum.
@@ -233,7 +233,7 @@ mod tests {
         Terms { hops: Some(hops), ..Terms::default() }
     }
 
-    fn reply(knocked: Knocked) -> Option<Reply> {
+    fn reply(knocked: Knocked) -> Option<KnockReply> {
         assert!(knocked.sent);
         knocked.heard.map(|(reply, _)| reply)
     }
@@ -243,10 +243,10 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let to = listener.local_addr().unwrap();
         let heard = Knock::Syn.send(hops(1), to, soon()).await;
-        assert_eq!(reply(heard), Some(Reply::Answer));
+        assert_eq!(reply(heard), Some(KnockReply::Answer));
         drop(listener);
         let heard = Knock::Syn.send(hops(1), to, soon()).await;
-        assert_eq!(reply(heard), Some(Reply::Reset));
+        assert_eq!(reply(heard), Some(KnockReply::Reset));
     }
 
     #[tokio::test]
@@ -256,7 +256,7 @@ mod tests {
             let to = listener.local_addr().unwrap();
             for _ in 0..20 {
                 let heard = Knock::Syn.send(Terms::default(), to, soon()).await;
-                assert_eq!(reply(heard), Some(Reply::Answer), "{to}");
+                assert_eq!(reply(heard), Some(KnockReply::Answer), "{to}");
             }
             let accepted = soon().bound(listener.accept()).await;
             assert!(accepted.is_none(), "{to}: {accepted:?}");
@@ -285,7 +285,7 @@ mod tests {
             drop(listener);
             let left = |left| Terms { left: Some(left), ..Terms::default() };
             let heard = Knock::Syn.send(left(64), to, soon()).await;
-            assert_eq!(reply(heard), Some(Reply::Reset), "{to}");
+            assert_eq!(reply(heard), Some(KnockReply::Reset), "{to}");
             let heard = Knock::Syn.send(left(65), to, soon()).await;
             assert_eq!(reply(heard), None, "{to}");
         }
@@ -298,7 +298,7 @@ mod tests {
             let to = socket.local_addr().unwrap();
             drop(socket);
             let heard = Knock::Datagram(b"?").send(Terms::default(), to, soon()).await;
-            let Some(Reply::Icmp(refusal)) = reply(heard) else { panic!("{heard:?}") };
+            let Some(KnockReply::Icmp(refusal)) = reply(heard) else { panic!("{heard:?}") };
             assert_eq!(refusal.by, to.ip());
         }
     }
@@ -323,6 +323,6 @@ mod tests {
         };
         assert_eq!(from_outside(from([10, 2, 0, 7]), Some(own), to), None);
         let router = from([10, 2, 0, 1]);
-        assert_eq!(from_outside(router, Some(own), to), Some(Reply::Icmp(router)));
+        assert_eq!(from_outside(router, Some(own), to), Some(KnockReply::Icmp(router)));
     }
 }

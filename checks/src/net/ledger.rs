@@ -56,7 +56,7 @@ struct KeptConnection {
 
 /// How far a connection got.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Account {
+pub(crate) struct ConnectionAccount {
     /// Bytes handed to the kernel.
     pub(crate) sent: u64,
     /// Bytes that came.
@@ -78,7 +78,7 @@ impl Ledger {
         book.last = KeptConnection { socket, ..KeptConnection::default() };
         book.is_heard = true;
         drop(book);
-        Watched::new(Shared(stream), self.clone())
+        Watched::new(SharedConnection(stream), self.clone())
     }
 
     /// When the connection is dropped, a RST ends it.
@@ -178,10 +178,10 @@ impl Ledger {
     }
 
     /// How far the last connection got; `None`: there was none, or it is still on.
-    pub(super) fn account(&self) -> Option<Account> {
+    pub(super) fn account(&self) -> Option<ConnectionAccount> {
         let book = self.book();
         let &KeptConnection { info, sent, received, came, asked, .. } = &book.last;
-        Some(Account { sent, received, came, asked, info: info? })
+        Some(ConnectionAccount { sent, received, came, asked, info: info? })
     }
 
     /// What was sent on the last connection, if that is not long.
@@ -197,12 +197,12 @@ impl Ledger {
 }
 
 /// A TCP connection that is written into the book.
-pub(super) type Counted = Watched<Shared, Ledger>;
+pub(super) type Counted = Watched<SharedConnection, Ledger>;
 
 /// A connection that the book may look at while it is on.
-pub(super) struct Shared(Arc<TcpStream>);
+pub(super) struct SharedConnection(Arc<TcpStream>);
 
-impl AsyncRead for Shared {
+impl AsyncRead for SharedConnection {
     fn poll_read(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -222,7 +222,7 @@ impl AsyncRead for Shared {
     }
 }
 
-impl AsyncWrite for Shared {
+impl AsyncWrite for SharedConnection {
     fn poll_write(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -247,7 +247,7 @@ impl AsyncWrite for Shared {
     }
 }
 
-impl Observer<Shared> for Ledger {
+impl Observer<SharedConnection> for Ledger {
     fn received(&mut self, bytes: &[u8]) {
         if !bytes.is_empty() {
             self.book().last.received += bytes.len() as u64;
@@ -263,13 +263,13 @@ impl Observer<Shared> for Ledger {
     }
 
     /// Before our own end is said: it would count as something that is not acknowledged.
-    fn closing(&mut self, stream: &Shared) {
+    fn closing(&mut self, stream: &SharedConnection) {
         let info = sys::tcp_info(&*stream.0);
         let mut book = self.book();
         book.last.info = book.last.info.or(info);
     }
 
-    fn ended(&mut self, stream: &Shared) {
+    fn ended(&mut self, stream: &SharedConnection) {
         if let Some(info) = sys::tcp_info(&*stream.0) {
             // What a busy peer only acknowledged late was never lost.
             let lost = info.total_retrans.saturating_sub(info.arrived_twice);

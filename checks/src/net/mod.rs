@@ -49,7 +49,7 @@ pub use resolve::{Addresses, RESOLVE, public_domain, resolve};
 pub use reverse::{is_public, reverse};
 pub use srv::{Offer, offers};
 pub use sys::glibc_version;
-pub use tls::{Identity, Trust};
+pub use tls::{ClientIdentity, Trust};
 
 pub(crate) use ledger::Ledger;
 pub(crate) use relay::Relay;

@@ -18,15 +18,15 @@ use crate::wire;
 
 /// What one server said of the name, in the form that counts.
 #[derive(Clone, Debug)]
-pub(crate) struct Said {
+pub(crate) struct ServerOpinion {
     pub(crate) server: SocketAddr,
-    pub(crate) v4: Heard,
-    pub(crate) v6: Heard,
+    pub(crate) v4: NameAnswer,
+    pub(crate) v6: NameAnswer,
 }
 
 /// An answer to one question.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Heard {
+pub(crate) enum NameAnswer {
     /// Addresses, and the name they belong to when aliases lead to it.
     Addresses(Vec<IpAddr>, Option<String>),
     /// The name at the end of the aliases, if there are any, has no such address.
@@ -49,7 +49,7 @@ const PATIENCE: Duration = Duration::from_millis(3_300);
 const ASK_AT: [Duration; 2] = [Duration::ZERO, Duration::from_secs(1)];
 
 /// Asks each of the servers for `host`, side by side.
-pub(crate) async fn opinions(host: &str, names: &Naming, wait: Deadline) -> Vec<Said> {
+pub(crate) async fn opinions(host: &str, names: &Naming, wait: Deadline) -> Vec<ServerOpinion> {
     // glibc asks nobody for what cannot be a name, as `a..b`.
     let mut candidates = names.candidates(host);
     candidates.retain(|name| Name::from_ascii(name).is_ok());
@@ -69,44 +69,48 @@ async fn ask_in_turn(
     candidates: &[String],
     no_v6: bool,
     wait: Deadline,
-) -> Said {
+) -> ServerOpinion {
     let mut denied = None;
     for name in candidates {
         let v6 = async {
             if no_v6 {
-                return Heard::NoAddress(None);
+                return NameAnswer::NoAddress(None);
             }
             ask(server, name, RecordType::AAAA, wait).await
         };
         let (v4, v6) = tokio::join!(ask(server, name, RecordType::A, wait), v6);
-        let said = Said { server, v4, v6 };
+        let said = ServerOpinion { server, v4, v6 };
         if !said.denies() {
             return said;
         }
         denied.get_or_insert(said);
     }
-    denied.unwrap_or(Said { server, v4: Heard::NoName(None), v6: Heard::NoName(None) })
+    denied.unwrap_or(ServerOpinion {
+        server,
+        v4: NameAnswer::NoName(None),
+        v6: NameAnswer::NoName(None),
+    })
 }
 
-async fn ask(server: SocketAddr, name: &str, kind: RecordType, wait: Deadline) -> Heard {
-    let Some(query) = question(name, kind) else { return Heard::NoName(None) };
+async fn ask(server: SocketAddr, name: &str, kind: RecordType, wait: Deadline) -> NameAnswer {
+    let Some(query) = question(name, kind) else { return NameAnswer::NoName(None) };
     let mut ask = Ask::new(Peer::from(server), wait, Trust::only([]));
-    let Ok(bytes) = query.to_vec() else { return Heard::NoName(None) };
+    let Ok(bytes) = query.to_vec() else { return NameAnswer::NoName(None) };
     let asked = match ask.datagrams() {
         Ok(socket) => socket.exchange(&bytes, &ASK_AT, PATIENCE, |reply| read(&query, reply)).await,
-        Err(cause) => return Heard::OutOfReach(cause),
+        Err(cause) => return NameAnswer::OutOfReach(cause),
     };
     match asked {
         Ok(answered) => match answered.reply {
             Some(whole) => whole,
             None => over_tcp(server, &query, &bytes, wait)
                 .await
-                .unwrap_or_else(|cause| Heard::TooLarge(Box::new(cause))),
+                .unwrap_or_else(|cause| NameAnswer::TooLarge(Box::new(cause))),
         },
         Err(Cause::Path(PathCause::NoAnswer { .. }) | Cause::Talk(TalkCause::BadReply { .. })) => {
-            Heard::Silent
+            NameAnswer::Silent
         }
-        Err(cause) => Heard::OutOfReach(cause),
+        Err(cause) => NameAnswer::OutOfReach(cause),
     }
 }
 
@@ -116,7 +120,7 @@ async fn over_tcp(
     query: &Message,
     bytes: &[u8],
     wait: Deadline,
-) -> Result<Heard, Cause> {
+) -> Result<NameAnswer, Cause> {
     let mut ask = Ask::new(Peer::from(server), wait.within(PATIENCE), Trust::only([]));
     let mut stream = ask.connect().await?;
     let length = u16::try_from(bytes.len()).unwrap_or_default().to_be_bytes();
@@ -137,7 +141,7 @@ fn question(name: &str, kind: RecordType) -> Option<Message> {
 }
 
 /// An answer; `None`: only its beginning came, as the rest did not fit.
-type AnsweredBy = Option<Heard>;
+type AnsweredBy = Option<NameAnswer>;
 
 /// `None` when it is an answer to another question.
 fn read(query: &Message, bytes: &[u8]) -> Option<AnsweredBy> {
@@ -148,7 +152,7 @@ fn read(query: &Message, bytes: &[u8]) -> Option<AnsweredBy> {
     is_ours.then(|| (!reply.metadata.truncation).then(|| judge(&reply)))
 }
 
-fn judge(reply: &Message) -> Heard {
+fn judge(reply: &Message) -> NameAnswer {
     let mut addresses = Vec::new();
     let mut end = None;
     for record in &reply.answers {
@@ -160,10 +164,10 @@ fn judge(reply: &Message) -> Heard {
         }
     }
     match reply.metadata.response_code {
-        ResponseCode::NoError if !addresses.is_empty() => Heard::Addresses(addresses, end),
-        ResponseCode::NoError => Heard::NoAddress(end),
-        ResponseCode::NXDomain => Heard::NoName(end),
-        code => Heard::Fails(code),
+        ResponseCode::NoError if !addresses.is_empty() => NameAnswer::Addresses(addresses, end),
+        ResponseCode::NoError => NameAnswer::NoAddress(end),
+        ResponseCode::NXDomain => NameAnswer::NoName(end),
+        code => NameAnswer::Fails(code),
     }
 }
 
@@ -171,17 +175,18 @@ fn shown(name: &Name) -> String {
     wire::printable(name.to_ascii().trim_end_matches('.'))
 }
 
-impl Said {
+impl ServerOpinion {
     /// There is no such name, it says; the next one may be tried.
     fn denies(&self) -> bool {
-        let denies = |heard: &Heard| matches!(heard, Heard::NoName(_) | Heard::NoAddress(_));
+        let denies =
+            |heard: &NameAnswer| matches!(heard, NameAnswer::NoName(_) | NameAnswer::NoAddress(_));
         denies(&self.v4) && denies(&self.v6)
     }
 
     /// The addresses it knows, those of IPv4 first.
     pub(crate) fn addresses(&self) -> Vec<IpAddr> {
-        let of = |heard: &Heard| match heard {
-            Heard::Addresses(addresses, _) => addresses.clone(),
+        let of = |heard: &NameAnswer| match heard {
+            NameAnswer::Addresses(addresses, _) => addresses.clone(),
             _ => Vec::new(),
         };
         [of(&self.v4), of(&self.v6)].concat()
@@ -190,10 +195,12 @@ impl Said {
     /// Where an alias ends that leads nowhere.
     pub(crate) fn dangling(&self) -> Option<(&str, AliasEnd)> {
         match (&self.v4, &self.v6) {
-            (Heard::NoName(Some(end)), _) | (_, Heard::NoName(Some(end))) => {
+            (NameAnswer::NoName(Some(end)), _) | (_, NameAnswer::NoName(Some(end))) => {
                 Some((end, AliasEnd::NoName))
             }
-            (Heard::NoAddress(Some(end)), Heard::NoAddress(_)) => Some((end, AliasEnd::NoAddress)),
+            (NameAnswer::NoAddress(Some(end)), NameAnswer::NoAddress(_)) => {
+                Some((end, AliasEnd::NoAddress))
+            }
             _ => None,
         }
     }
@@ -201,8 +208,8 @@ impl Said {
     /// Why no question gets to it, if that is so.
     pub(crate) fn out_of_reach(&self) -> Option<&Cause> {
         match (&self.v4, &self.v6) {
-            (Heard::OutOfReach(cause), Heard::OutOfReach(_) | Heard::Silent)
-            | (Heard::Silent, Heard::OutOfReach(cause)) => Some(cause),
+            (NameAnswer::OutOfReach(cause), NameAnswer::OutOfReach(_) | NameAnswer::Silent)
+            | (NameAnswer::Silent, NameAnswer::OutOfReach(cause)) => Some(cause),
             _ => None,
         }
     }
@@ -211,30 +218,32 @@ impl Said {
     pub(crate) fn opinion(&self) -> Opinion {
         let (v4, v6) = (&self.v4, &self.v6);
         let says = match (v4, v6) {
-            (Heard::Addresses(..), Heard::Addresses(..) | Heard::NoAddress(_)) => words_of(v4),
-            (Heard::NoAddress(_), Heard::Addresses(..)) => words_of(v6),
+            (NameAnswer::Addresses(..), NameAnswer::Addresses(..) | NameAnswer::NoAddress(_)) => {
+                words_of(v4)
+            }
+            (NameAnswer::NoAddress(_), NameAnswer::Addresses(..)) => words_of(v6),
             (v4, v6) if words_of(v4) == words_of(v6) => words_of(v4),
-            (Heard::NoAddress(_), v6) => {
+            (NameAnswer::NoAddress(_), v6) => {
                 format!("no IPv4 address; {} for IPv6 (AAAA)", words_of(v6))
             }
-            (v4, Heard::NoAddress(_)) => words_of(v4),
+            (v4, NameAnswer::NoAddress(_)) => words_of(v4),
             (v4, v6) => format!("{}; {} for IPv6 (AAAA)", words_of(v4), words_of(v6)),
         };
         Opinion { server: self.server.ip(), says }
     }
 }
 
-fn words_of(heard: &Heard) -> String {
+fn words_of(heard: &NameAnswer) -> String {
     match heard {
-        Heard::Addresses(addresses, _) => {
+        NameAnswer::Addresses(addresses, _) => {
             addresses.first().map_or_else(String::new, ToString::to_string)
         }
-        Heard::NoAddress(_) => "no address".to_owned(),
-        Heard::NoName(_) => "no such name".to_owned(),
-        Heard::Fails(code) => code_in_words(*code),
-        Heard::Silent => "no answer".to_owned(),
-        Heard::OutOfReach(cause) => cause.to_string(),
-        Heard::TooLarge(cause) => {
+        NameAnswer::NoAddress(_) => "no address".to_owned(),
+        NameAnswer::NoName(_) => "no such name".to_owned(),
+        NameAnswer::Fails(code) => code_in_words(*code),
+        NameAnswer::Silent => "no answer".to_owned(),
+        NameAnswer::OutOfReach(cause) => cause.to_string(),
+        NameAnswer::TooLarge(cause) => {
             format!("its answer is too large for UDP, and over TCP: {cause}")
         }
     }
@@ -269,31 +278,31 @@ mod tests {
 
     use super::*;
 
-    fn said(v4: Heard, v6: Heard) -> Said {
-        Said { server: ([10, 0, 0, 53], 53).into(), v4, v6 }
+    fn said(v4: NameAnswer, v6: NameAnswer) -> ServerOpinion {
+        ServerOpinion { server: ([10, 0, 0, 53], 53).into(), v4, v6 }
     }
 
-    fn address() -> Heard {
-        Heard::Addresses(vec![[10, 0, 0, 5].into()], None)
+    fn address() -> NameAnswer {
+        NameAnswer::Addresses(vec![[10, 0, 0, 5].into()], None)
     }
 
     #[test]
     fn each_server_is_told_in_plain_words() {
-        let six = Heard::Addresses(vec!["2001:db8::5".parse().unwrap()], None);
-        let fails = Heard::Fails(ResponseCode::ServFail);
+        let six = NameAnswer::Addresses(vec!["2001:db8::5".parse().unwrap()], None);
+        let fails = NameAnswer::Fails(ResponseCode::ServFail);
         for (v4, v6, says) in [
-            (address(), Heard::NoAddress(None), "10.0.0.5"),
+            (address(), NameAnswer::NoAddress(None), "10.0.0.5"),
             (address(), six.clone(), "10.0.0.5"),
-            (Heard::NoAddress(None), six, "2001:db8::5"),
-            (address(), Heard::Silent, "10.0.0.5; no answer for IPv6 (AAAA)"),
+            (NameAnswer::NoAddress(None), six, "2001:db8::5"),
+            (address(), NameAnswer::Silent, "10.0.0.5; no answer for IPv6 (AAAA)"),
             (address(), fails.clone(), "10.0.0.5; fails to find out (SERVFAIL) for IPv6 (AAAA)"),
-            (Heard::NoName(None), Heard::NoName(None), "no such name"),
-            (Heard::NoAddress(None), Heard::NoAddress(None), "no address"),
+            (NameAnswer::NoName(None), NameAnswer::NoName(None), "no such name"),
+            (NameAnswer::NoAddress(None), NameAnswer::NoAddress(None), "no address"),
             (fails.clone(), fails, "fails to find out (SERVFAIL)"),
-            (Heard::Silent, Heard::Silent, "no answer"),
+            (NameAnswer::Silent, NameAnswer::Silent, "no answer"),
             (
-                Heard::Fails(ResponseCode::Refused),
-                Heard::Fails(ResponseCode::Refused),
+                NameAnswer::Fails(ResponseCode::Refused),
+                NameAnswer::Fails(ResponseCode::Refused),
                 "refuses to answer this host (REFUSED)",
             ),
         ] {
@@ -311,10 +320,10 @@ mod tests {
         let alias = RData::CNAME(rdata::CNAME(name("gone.example.")));
         reply.add_answer(Record::from_rdata(name("central.example."), 60, alias));
         let heard = read(&query, &reply.to_vec().unwrap()).flatten().unwrap();
-        assert_eq!(heard, Heard::NoName(Some("gone.example".to_owned())));
+        assert_eq!(heard, NameAnswer::NoName(Some("gone.example".to_owned())));
         let both = said(heard.clone(), heard);
         assert_eq!(both.dangling(), Some(("gone.example", AliasEnd::NoName)));
-        assert_eq!(said(address(), Heard::NoAddress(None)).dangling(), None);
+        assert_eq!(said(address(), NameAnswer::NoAddress(None)).dangling(), None);
         reply.metadata.truncation = true;
         assert_eq!(read(&query, &reply.to_vec().unwrap()), Some(None));
         // An answer to another question, or to nobody.

@@ -41,11 +41,11 @@ pub(crate) struct Post(Arc<Office>);
 
 #[derive(Debug)]
 struct Office {
-    shared: Arc<Shared>,
+    shared: Arc<PostOffice>,
 }
 
 /// What those who ask and the thread have in common.
-struct Shared {
+struct PostOffice {
     desk: Mutex<Desk>,
     /// Wakes the thread.
     bell: UnixStream,
@@ -60,13 +60,13 @@ struct Shared {
 #[derive(Default)]
 struct Desk {
     /// The sockets, two beside each other for each family and address of ours.
-    lines: Vec<Line>,
+    lines: Vec<SocketPair>,
     /// Who waits for something from an address.
     seats: HashMap<SocketAddr, Vec<Arc<Inbox>>>,
     /// Who asked the question of a number.
     asked: HashMap<u32, Arc<Inbox>>,
     /// What is to be sent, by the moment before which it must not be, and in the order it was given.
-    out: BTreeMap<(Instant, u64), Letter>,
+    out: BTreeMap<(Instant, u64), OutgoingDatagram>,
     given: u64,
     /// When each network is asked next.
     networks: HashMap<IpAddr, Instant>,
@@ -75,13 +75,13 @@ struct Desk {
 /// A pair of sockets with neighbouring ports: what is asked again leaves by the other one, and so perhaps
 /// over another path.
 #[derive(Clone)]
-struct Line {
+struct SocketPair {
     is_v4: bool,
     from: Option<IpAddr>,
     sockets: [Arc<UdpSocket>; 2],
 }
 
-struct Letter {
+struct OutgoingDatagram {
     to: SocketAddr,
     line: usize,
     which: usize,
@@ -100,14 +100,14 @@ struct Inbox {
 
 #[derive(Debug, Default)]
 struct Came {
-    waiting: VecDeque<Mail>,
+    waiting: VecDeque<PostEvent>,
     /// Fingerprints of datagrams that came before: whoever repeats itself a thousand times is heard once.
     known: VecDeque<u64>,
 }
 
 /// What came of a question.
 #[derive(Debug)]
-pub(crate) enum Mail {
+pub(crate) enum PostEvent {
     /// It has left this host.
     Sent(Instant),
     /// It could not be sent.
@@ -130,7 +130,7 @@ pub(crate) enum Mail {
 /// The place of one who asks one peer.
 #[derive(Debug)]
 pub(crate) struct Seat {
-    shared: Arc<Shared>,
+    shared: Arc<PostOffice>,
     inbox: Arc<Inbox>,
     line: usize,
     /// The numbers of what was asked.
@@ -149,7 +149,7 @@ impl Post {
         let (bell, rung) = UnixStream::pair()?;
         bell.set_nonblocking(true)?;
         rung.set_nonblocking(true)?;
-        let shared = Arc::new(Shared {
+        let shared = Arc::new(PostOffice {
             desk: Mutex::default(),
             bell,
             is_rung: AtomicBool::new(false),
@@ -176,7 +176,7 @@ impl Post {
         let mut desk = shared.desk();
         let line = desk.line(to, from)?;
         let port = match desk.lines.get(line) {
-            Some(Line { sockets: [first, _], .. }) => first.local_addr()?.port(),
+            Some(SocketPair { sockets: [first, _], .. }) => first.local_addr()?.port(),
             None => return Err(io::ErrorKind::NotFound.into()),
         };
         desk.seats.entry(to).or_default().push(Arc::clone(&inbox));
@@ -192,7 +192,7 @@ impl Drop for Office {
     }
 }
 
-impl Shared {
+impl PostOffice {
     fn desk(&self) -> MutexGuard<'_, Desk> {
         self.desk.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -210,7 +210,7 @@ impl Shared {
     }
 }
 
-impl std::fmt::Debug for Shared {
+impl std::fmt::Debug for PostOffice {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         out.debug_struct("Post").field("opened", &self.opened).finish_non_exhaustive()
     }
@@ -219,7 +219,7 @@ impl std::fmt::Debug for Shared {
 impl Desk {
     /// The number of the pair of sockets for `to`, which is opened when there is none.
     fn line(&mut self, to: SocketAddr, from: Option<IpAddr>) -> io::Result<usize> {
-        let is_it = |line: &Line| line.is_v4 == to.is_ipv4() && line.from == from;
+        let is_it = |line: &SocketPair| line.is_v4 == to.is_ipv4() && line.from == from;
         if let Some(known) = self.lines.iter().position(is_it) {
             return Ok(known);
         }
@@ -227,7 +227,7 @@ impl Desk {
         let neighbour = first.local_addr()?.port() ^ 1;
         let second = socket(to, from, neighbour).or_else(|_in_use| socket(to, from, 0))?;
         let sockets = [Arc::new(first), Arc::new(second)];
-        self.lines.push(Line { is_v4: to.is_ipv4(), from, sockets });
+        self.lines.push(SocketPair { is_v4: to.is_ipv4(), from, sockets });
         Ok(self.lines.len() - 1)
     }
 
@@ -270,7 +270,7 @@ impl Seat {
         self.port
     }
 
-    /// Gives a question away; [`Mail::Sent`] says when it has left. What is asked `again` leaves from
+    /// Gives a question away; [`PostEvent::Sent`] says when it has left. What is asked `again` leaves from
     /// another port.
     pub(crate) fn send(&self, question: &[u8], again: bool) {
         let number = (self.shared.number_of)(question);
@@ -282,7 +282,7 @@ impl Seat {
         let slot = desk.slot(self.inbox.to.ip());
         desk.given += 1;
         let key = (slot, desk.given);
-        let letter = Letter {
+        let letter = OutgoingDatagram {
             to: self.inbox.to,
             line: self.line,
             which: usize::from(again),
@@ -296,7 +296,7 @@ impl Seat {
     }
 
     /// The next that comes.
-    pub(crate) async fn next(&self) -> Mail {
+    pub(crate) async fn next(&self) -> PostEvent {
         loop {
             let woken = self.inbox.woken.notified();
             let mail = self.inbox.came().waiting.pop_front();
@@ -336,9 +336,9 @@ impl Inbox {
         self.came.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn put(&self, mail: Mail) {
+    fn put(&self, mail: PostEvent) {
         let mut came = self.came();
-        if let Mail::Datagram { bytes, from, .. } = &mail {
+        if let PostEvent::Datagram { bytes, from, .. } = &mail {
             let mut print = DefaultHasher::new();
             (bytes, from).hash(&mut print);
             let print = print.finish();
@@ -350,11 +350,11 @@ impl Inbox {
             }
             came.known.push_back(print);
             let datagrams =
-                came.waiting.iter().filter(|mail| matches!(mail, Mail::Datagram { .. }));
+                came.waiting.iter().filter(|mail| matches!(mail, PostEvent::Datagram { .. }));
             if datagrams.count() >= WAITING {
                 // Whoever floods is heard last; what it said last counts.
                 let oldest =
-                    came.waiting.iter().position(|mail| matches!(mail, Mail::Datagram { .. }));
+                    came.waiting.iter().position(|mail| matches!(mail, PostEvent::Datagram { .. }));
                 oldest.and_then(|oldest| came.waiting.remove(oldest));
             }
         }
@@ -366,9 +366,9 @@ impl Inbox {
 
 /// The thread: sends at a pace, and hears.
 struct Worker {
-    shared: Arc<Shared>,
+    shared: Arc<PostOffice>,
     rung: UnixStream,
-    lines: Vec<Line>,
+    lines: Vec<SocketPair>,
     pace: Pace,
     /// Datagrams that each socket has lost so far.
     lost: HashMap<i32, u32>,
@@ -376,7 +376,7 @@ struct Worker {
 }
 
 impl Worker {
-    fn new(shared: Arc<Shared>, rung: UnixStream, rate: u32) -> Self {
+    fn new(shared: Arc<PostOffice>, rung: UnixStream, rate: u32) -> Self {
         let room = vec![0; BATCH * LARGEST];
         Self { shared, rung, lines: Vec::new(), pace: Pace::new(rate), lost: HashMap::new(), room }
     }
@@ -395,7 +395,7 @@ impl Worker {
     }
 
     /// What may be sent now, and when the next may.
-    fn due(&mut self) -> (Vec<Letter>, Option<Instant>) {
+    fn due(&mut self) -> (Vec<OutgoingDatagram>, Option<Instant>) {
         let now = Instant::now();
         let mut room = self.pace.room(now);
         let mut desk = self.shared.desk();
@@ -419,8 +419,8 @@ impl Worker {
     }
 
     /// Sends all of them, those of a socket at once.
-    fn send(&mut self, letters: Vec<Letter>) {
-        let mut of_sockets: BTreeMap<(usize, usize), VecDeque<Letter>> = BTreeMap::new();
+    fn send(&mut self, letters: Vec<OutgoingDatagram>) {
+        let mut of_sockets: BTreeMap<(usize, usize), VecDeque<OutgoingDatagram>> = BTreeMap::new();
         for letter in letters {
             of_sockets.entry((letter.line, letter.which)).or_default().push_back(letter);
         }
@@ -432,7 +432,7 @@ impl Worker {
                     Ok(sent) => {
                         let at = Instant::now();
                         for letter in letters.drain(..sent.min(letters.len())) {
-                            letter.inbox.put(Mail::Sent(at));
+                            letter.inbox.put(PostEvent::Sent(at));
                         }
                     }
                     Err(error) => self.stumble(&socket, is_v4, error, &mut letters),
@@ -447,7 +447,7 @@ impl Worker {
         socket: &UdpSocket,
         is_v4: bool,
         error: Errno,
-        letters: &mut VecDeque<Letter>,
+        letters: &mut VecDeque<OutgoingDatagram>,
     ) {
         // A refusal that has just come in fails whatever is sent next.
         let is_anothers = self.refusals(socket, is_v4) > 0 || error == Errno::EINTR;
@@ -460,7 +460,7 @@ impl Worker {
             (false, false) => 1,
         };
         if letter.failures > most {
-            letter.inbox.put(Mail::Failed(error.into()));
+            letter.inbox.put(PostEvent::Failed(error.into()));
             return;
         }
         letters.push_front(letter);
@@ -529,7 +529,7 @@ impl Worker {
         let desk = self.shared.desk();
         for ((length, from), bytes) in came.iter().zip(self.room.chunks(LARGEST)) {
             let (Some(from), Some(bytes)) = (from, bytes.get(..*length)) else { continue };
-            let mail = || Mail::Datagram { bytes: bytes.to_vec(), from: *from, is_first, at };
+            let mail = || PostEvent::Datagram { bytes: bytes.to_vec(), from: *from, is_first, at };
             if let Some(seats) = desk.seats.get(&plain(*from)) {
                 for seat in seats {
                     seat.put(mail());
@@ -554,7 +554,7 @@ impl Worker {
             let seats = desk.seats.get(&plain(of)).map(Vec::as_slice).unwrap_or_default();
             for seat in seats {
                 if let Some(refusal) = refusal {
-                    seat.put(Mail::Refused(refusal));
+                    seat.put(PostEvent::Refused(refusal));
                 }
             }
             if taken >= REFUSALS {
@@ -585,7 +585,7 @@ impl Worker {
 }
 
 /// Sends as many as the kernel takes at once, from the first.
-fn send_some(socket: &UdpSocket, letters: &VecDeque<Letter>) -> nix::Result<usize> {
+fn send_some(socket: &UdpSocket, letters: &VecDeque<OutgoingDatagram>) -> nix::Result<usize> {
     let count = letters.len().min(BATCH);
     let slices: Vec<[IoSlice<'_>; 1]> =
         letters.iter().take(count).map(|letter| [IoSlice::new(&letter.bytes)]).collect();
@@ -717,11 +717,11 @@ mod tests {
     }
 
     /// The next that is no word of having sent.
-    async fn next(seat: &Seat) -> Mail {
+    async fn next(seat: &Seat) -> PostEvent {
         let next = async {
             loop {
                 match seat.next().await {
-                    Mail::Sent(_) => {}
+                    PostEvent::Sent(_) => {}
                     mail => return mail,
                 }
             }
@@ -742,7 +742,7 @@ mod tests {
             server.send_to(&question[..length], from).unwrap();
         }
         for ((seat, number), (_, at)) in seats.iter().zip([1, 2]).zip(&servers) {
-            let Mail::Datagram { bytes, from, is_first: true, .. } = next(seat).await else {
+            let PostEvent::Datagram { bytes, from, is_first: true, .. } = next(seat).await else {
                 panic!("no answer")
             };
             assert_eq!((bytes, from), (vec![0, 0, 0, number], *at));
@@ -757,7 +757,7 @@ mod tests {
         let (_, client) = server.recv_from(&mut [0; 9]).unwrap();
         other.send_to(&[9, 9, 9, 9], client).unwrap();
         other.send_to(&[0, 0, 0, 7, 1], client).unwrap();
-        let Mail::Datagram { bytes, from, is_first: false, .. } = next(&seat).await else {
+        let PostEvent::Datagram { bytes, from, is_first: false, .. } = next(&seat).await else {
             panic!("no answer")
         };
         assert_eq!((bytes, from), (vec![0, 0, 0, 7, 1], elsewhere));
@@ -773,7 +773,7 @@ mod tests {
             refused.send(&[1, 0, 0, number], false);
             asks.send(&[2, 0, 0, number], false);
         }
-        let Mail::Refused(Refusal { icmp, by, .. }) = next(&refused).await else {
+        let PostEvent::Refused(Refusal { icmp, by, .. }) = next(&refused).await else {
             panic!("not refused")
         };
         assert_eq!((icmp, by), (Icmp::V4 { kind: 3, code: 3 }, closed.ip()));
@@ -794,7 +794,7 @@ mod tests {
         server.send_to(b"next", client).unwrap();
         let mut heard = Vec::new();
         for _ in 0..2 {
-            if let Mail::Datagram { bytes, .. } = next(&seat).await {
+            if let PostEvent::Datagram { bytes, .. } = next(&seat).await {
                 heard.push(bytes);
             }
         }

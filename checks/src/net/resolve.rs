@@ -15,7 +15,7 @@ use tokio::time::Instant;
 
 use super::Deadline;
 use super::names::{NameSource, Naming};
-use super::opinion::{Heard, Said, opinions};
+use super::opinion::{NameAnswer, ServerOpinion, opinions};
 use crate::cause::{Cause, Concern, LocalRoute, Millis, NameCause, Opinion, RouteCause};
 use crate::wire;
 
@@ -131,7 +131,7 @@ async fn by_system(
     host: &str,
     names: &Naming,
     wait: Deadline,
-) -> (Result<FoundAddresses, Cause>, Vec<Said>) {
+) -> (Result<FoundAddresses, Cause>, Vec<ServerOpinion>) {
     let name = host.to_owned();
     let lookup = async {
         let _slot = LOOKUPS.acquire().await;
@@ -167,11 +167,11 @@ pub(crate) fn is_nobody(address: &IpAddr) -> bool {
 }
 
 /// A name that DNS knows and the look-up does not ask DNS for is not missing.
-fn hidden(cause: Cause, said: &[Said], barrier: Option<(String, String)>) -> Cause {
+fn hidden(cause: Cause, said: &[ServerOpinion], barrier: Option<(String, String)>) -> Cause {
     let knows = said.iter().any(|said| !said.addresses().is_empty());
     match (cause, barrier) {
         (Cause::Name(NameCause::NameNotFound { name, .. }), Some((at, services))) if knows => {
-            let servers = said.iter().map(Said::opinion).collect();
+            let servers = said.iter().map(ServerOpinion::opinion).collect();
             Cause::Name(NameCause::NameNotAskedFor { name, at, services, servers })
         }
         (cause, _) => cause,
@@ -210,7 +210,7 @@ async fn by_files(
     host: &str,
     names: &Naming,
     wait: Deadline,
-) -> Result<(Result<FoundAddresses, Cause>, Vec<Said>), Cause> {
+) -> Result<(Result<FoundAddresses, Cause>, Vec<ServerOpinion>), Cause> {
     let mut addresses: Vec<IpAddr> = Vec::new();
     for (address, _) in names.in_hosts(host) {
         if !addresses.contains(&address) {
@@ -230,8 +230,8 @@ async fn by_files(
     let missing =
         || Cause::Name(NameCause::NameNotFound { name: host.to_owned(), servers: Vec::new() });
     let said = opinions(host, names, wait).await;
-    let denied = said.iter().all(|said| matches!(said.v4, Heard::NoName(_)));
-    let without = said.iter().all(|said| matches!(said.v4, Heard::NoAddress(_)));
+    let denied = said.iter().all(|said| matches!(said.v4, NameAnswer::NoName(_)));
+    let without = said.iter().all(|said| matches!(said.v4, NameAnswer::NoAddress(_)));
     let found = match known(&said) {
         // Its look-up ends before it comes to DNS.
         _ if names.barrier(host).is_some() => Err(missing()),
@@ -246,29 +246,37 @@ async fn by_files(
 }
 
 /// What the first server says that knows an address.
-fn known(said: &[Said]) -> Option<FoundAddresses> {
+fn known(said: &[ServerOpinion]) -> Option<FoundAddresses> {
     let said = said.iter().find(|said| !said.addresses().is_empty())?;
     let canonical = match (&said.v4, &said.v6) {
-        (Heard::Addresses(_, end), _) | (_, Heard::Addresses(_, end)) => end.clone(),
+        (NameAnswer::Addresses(_, end), _) | (_, NameAnswer::Addresses(_, end)) => end.clone(),
         _ => None,
     };
     Some((said.addresses(), canonical))
 }
 
 /// The servers that are the reason.
-fn slow(host: &str, took: Duration, said: &[Said]) -> Concern {
-    let fails = |heard: &Heard| {
-        !matches!(heard, Heard::Addresses(..) | Heard::NoAddress(_) | Heard::NoName(_))
+fn slow(host: &str, took: Duration, said: &[ServerOpinion]) -> Concern {
+    let fails = |heard: &NameAnswer| {
+        !matches!(
+            heard,
+            NameAnswer::Addresses(..) | NameAnswer::NoAddress(_) | NameAnswer::NoName(_)
+        )
     };
     let to_blame = said.iter().filter(|said| fails(&said.v4) || fails(&said.v6));
-    let servers = to_blame.map(Said::opinion).collect();
+    let servers = to_blame.map(ServerOpinion::opinion).collect();
     Concern::NameSlow { name: host.to_owned(), took: Millis(took), servers }
 }
 
 /// The cause in the light of what each server said.
-async fn explained(cause: Cause, said: Vec<Said>, names: &Naming, wait: Deadline) -> Cause {
-    let servers: Vec<Opinion> = said.iter().map(Said::opinion).collect();
-    let dangling = said.iter().find_map(Said::dangling);
+async fn explained(
+    cause: Cause,
+    said: Vec<ServerOpinion>,
+    names: &Naming,
+    wait: Deadline,
+) -> Cause {
+    let servers: Vec<Opinion> = said.iter().map(ServerOpinion::opinion).collect();
+    let dangling = said.iter().find_map(ServerOpinion::dangling);
     let is_out_of_reach = said.iter().all(|said| said.out_of_reach().is_some());
     let first = said.first().filter(|_| is_out_of_reach);
     let first = first.and_then(|said| Some((said.server.ip(), said.out_of_reach()?.clone())));
@@ -313,7 +321,8 @@ async fn explained(cause: Cause, said: Vec<Said>, names: &Naming, wait: Deadline
 async fn knows_no_internet(name: &str, names: &Naming, wait: Deadline) -> bool {
     let Some(domain) = public_domain(name) else { return false };
     let said = wait.bound(opinions(&format!("{domain}."), names, wait)).await.unwrap_or_default();
-    let answered = |heard: &Heard| matches!(heard, Heard::NoName(_) | Heard::Fails(_));
+    let answered =
+        |heard: &NameAnswer| matches!(heard, NameAnswer::NoName(_) | NameAnswer::Fails(_));
     !said.is_empty() && said.iter().all(|said| answered(&said.v4))
 }
 
@@ -402,9 +411,9 @@ mod tests {
         );
     }
 
-    fn said(last: u8, heard: &Heard) -> Said {
+    fn said(last: u8, heard: &NameAnswer) -> ServerOpinion {
         let server = ([10, 0, 0, last], 53).into();
-        Said { server, v4: heard.clone(), v6: heard.clone() }
+        ServerOpinion { server, v4: heard.clone(), v6: heard.clone() }
     }
 
     fn names() -> Naming {
@@ -415,7 +424,7 @@ mod tests {
     async fn a_name_server_that_is_out_of_reach_is_the_cause_unless_another_one_was_reached() {
         let to = IpAddr::from([10, 0, 0, 53]);
         let no_route = Cause::Route(RouteCause::NoRoute { to, route: crate::LocalRoute::Missing });
-        let unreachable = Heard::OutOfReach(no_route.clone());
+        let unreachable = NameAnswer::OutOfReach(no_route.clone());
         let failure = || failed("central", "Temporary failure in name resolution".to_owned());
         let cause = explained(failure(), vec![said(53, &unreachable)], &names(), soon()).await;
         let Cause::Name(NameCause::NameServerUnreachable { server, ref because, .. }) = cause
@@ -428,7 +437,7 @@ mod tests {
             "central cannot be resolved: no route to the name server 10.0.0.53 \
              (no entry and no default route)"
         );
-        for reached in [vec![], vec![said(53, &unreachable), said(54, &Heard::Silent)]] {
+        for reached in [vec![], vec![said(53, &unreachable), said(54, &NameAnswer::Silent)]] {
             let cause = explained(failure(), reached, &names(), soon()).await;
             assert_eq!(cause.code(), "resolver-failed");
         }
@@ -438,7 +447,7 @@ mod tests {
     async fn what_the_servers_say_explains_what_the_resolver_only_denies() {
         let denied =
             || Cause::Name(NameCause::NameNotFound { name: "central".into(), servers: Vec::new() });
-        let alias = Heard::NoName(Some("gone.example".into()));
+        let alias = NameAnswer::NoName(Some("gone.example".into()));
         let cause = explained(denied(), vec![said(53, &alias)], &names(), soon()).await;
         assert_eq!(cause.to_string(), "central is an alias of gone.example, which does not exist");
         let nobody = Naming::copy(NameFiles::default());
@@ -478,11 +487,11 @@ mod tests {
 
     #[test]
     fn a_slow_name_blames_the_servers_that_fail() {
-        let six = Said {
-            v6: Heard::Silent,
-            ..said(53, &Heard::Addresses(vec![[10, 0, 0, 5].into()], None))
+        let six = ServerOpinion {
+            v6: NameAnswer::Silent,
+            ..said(53, &NameAnswer::Addresses(vec![[10, 0, 0, 5].into()], None))
         };
-        let healthy = said(54, &Heard::Addresses(vec![[10, 0, 0, 5].into()], None));
+        let healthy = said(54, &NameAnswer::Addresses(vec![[10, 0, 0, 5].into()], None));
         let concern = slow("central", Duration::from_millis(5_100), &[six, healthy]);
         assert_eq!(
             concern.to_string(),
@@ -509,7 +518,7 @@ mod tests {
             })
         };
         let line = || Some(("/etc/nsswitch.conf:12".to_owned(), "hosts: files".to_owned()));
-        let knows = [said(53, &Heard::Addresses(vec![[10, 0, 0, 5].into()], None))];
+        let knows = [said(53, &NameAnswer::Addresses(vec![[10, 0, 0, 5].into()], None))];
         let found = hidden(cause(), &knows, line());
         assert_eq!(found.code(), "name-not-asked-for");
         assert_eq!(
@@ -518,7 +527,7 @@ mod tests {
              `hosts: files`), which knows it (10.0.0.53: 10.0.0.5)"
         );
         assert_eq!(hidden(cause(), &knows, None).code(), "name-not-found");
-        let denies = [said(53, &Heard::NoName(None))];
+        let denies = [said(53, &NameAnswer::NoName(None))];
         assert_eq!(hidden(cause(), &denies, line()).code(), "name-not-found");
     }
 

@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep_until};
 use super::echo::{self, Echo};
 use super::errno::{local, no_route};
 use super::icmp::Refusal;
-use super::post::{Mail, Seat};
+use super::post::{PostEvent, Seat};
 use super::source::{leave_from, leave_from_port};
 use super::{Ask, Deadline, Ledger, icmp, route};
 use crate::cause::{
@@ -24,7 +24,7 @@ use crate::wire;
 
 /// A UDP socket that keeps the refusals of its packets.
 pub(crate) struct Udp {
-    line: Line,
+    line: UdpSockets,
     /// Does an answer from elsewhere count?
     is_loose: bool,
     /// From where else an answer came.
@@ -45,7 +45,7 @@ pub(crate) struct Udp {
 }
 
 /// Through which sockets a peer is asked.
-enum Line {
+enum UdpSockets {
     /// Its own.
     Own {
         /// Hears the peer only.
@@ -58,7 +58,7 @@ enum Line {
 }
 
 /// What came of what was sent.
-enum Heard {
+enum UdpEvent {
     /// It has left this host only now.
     Sent(Instant),
     Datagram {
@@ -80,7 +80,7 @@ enum Heard {
 
 /// Room for a datagram on each socket of one's own.
 #[derive(Default)]
-struct Room {
+struct DatagramRoom {
     first: Vec<u8>,
     open: Vec<u8>,
 }
@@ -146,12 +146,12 @@ impl Udp {
         if let Some(own) = own {
             ask.ledger.leaves_from(own.port());
         }
-        let line = Line::Own { open: own.and_then(|own| open(own, to).ok()), socket };
+        let line = UdpSockets::Own { open: own.and_then(|own| open(own, to).ok()), socket };
         Ok(Self::over(line, ask, None))
     }
 
     /// A conversation with the peer of `ask` over a socket that is connected to it.
-    fn over(line: Line, ask: &Ask, echo: Option<Echo>) -> Self {
+    fn over(line: UdpSockets, ask: &Ask, echo: Option<Echo>) -> Self {
         let (to, from) = (ask.address(), ask.peer.from);
         Self {
             line,
@@ -182,7 +182,7 @@ impl Udp {
         socket.connect(&to.into()).map_err(|error| no_route(to, &error))?;
         let socket = UdpSocket::from_std(socket.into()).map_err(|e| local("open a socket", &e))?;
         ask.source = socket.local_addr().ok().map(|own| own.ip());
-        let udp = Self::over(Line::Own { socket, open: None }, ask, Some(echo));
+        let udp = Self::over(UdpSockets::Own { socket, open: None }, ask, Some(echo));
         Ok((udp, echo))
     }
 
@@ -210,7 +210,7 @@ impl Udp {
         ask.source = own;
         ask.ledger.leaves_from(seat.port());
         Ok(Self {
-            line: Line::Shared(seat),
+            line: UdpSockets::Shared(seat),
             is_loose: true,
             elsewhere: OnceLock::new(),
             first_sent: OnceLock::new(),
@@ -286,7 +286,7 @@ impl Udp {
         let mut times = moments(started, wait);
         let mut tries = 0;
         let (mut first_sent, mut sent) = (started, started);
-        let mut room = Room::default();
+        let mut room = DatagramRoom::default();
         let mut passed_over = None;
         // A shared socket sends when it is its turn.
         let (mut is_on_its_way, mut is_asked_anew) = (false, false);
@@ -296,7 +296,7 @@ impl Udp {
                 // Answers first: a late resend must not overtake one.
                 biased;
                 heard = self.line.hear(&mut room) => match heard {
-                    Heard::Sent(at) => {
+                    UdpEvent::Sent(at) => {
                         (is_on_its_way, sent) = (false, at);
                         if tries == 1 {
                             first_sent = at;
@@ -306,13 +306,13 @@ impl Udp {
                             times.pop_front();
                         }
                     }
-                    Heard::Refused(refusal) => return Err(self.refused_by(refusal, wait)),
-                    Heard::Broken { error, is_first } => {
+                    UdpEvent::Refused(refusal) => return Err(self.refused_by(refusal, wait)),
+                    UdpEvent::Broken { error, is_first } => {
                         if let Some(cause) = self.refused(is_first, &error, wait) {
                             return Err(cause);
                         }
                     }
-                    Heard::Datagram { bytes, from, is_first, at } => {
+                    UdpEvent::Datagram { bytes, from, is_first, at } => {
                         let is_elsewhere =
                             from.is_some_and(|by| (by.ip(), by.port()) != (self.to.ip(), self.to.port()));
                         match accept(&bytes) {
@@ -364,11 +364,11 @@ impl Udp {
                     }
                     let is_again = tries > 0 || self.elsewhere().is_some();
                     is_on_its_way = match &self.line {
-                        Line::Shared(place) => {
+                        UdpSockets::Shared(place) => {
                             place.send(question, is_again);
                             true
                         }
-                        Line::Own { socket, open } => {
+                        UdpSockets::Own { socket, open } => {
                             self.first_sent.get_or_init(|| sent);
                             let sent = match open.as_ref().filter(|_| is_again) {
                                 Some(open) => open.send_to(question, self.to).await,
@@ -405,8 +405,8 @@ impl Udp {
     /// Has this host itself lost something since then?
     fn is_lost_here(&self, since: Instant) -> bool {
         match &self.line {
-            Line::Shared(seat) => seat.is_lost_here(since.into_std()),
-            Line::Own { .. } => false,
+            UdpSockets::Shared(seat) => seat.is_lost_here(since.into_std()),
+            UdpSockets::Own { .. } => false,
         }
     }
 
@@ -440,7 +440,7 @@ impl Udp {
 
     /// The cause behind an error of a socket; `None`: it was of a packet that another program sent.
     fn refused(&self, is_first: bool, error: &io::Error, wait: Deadline) -> Option<Cause> {
-        if let Line::Own { socket, open } = &self.line {
+        if let UdpSockets::Own { socket, open } = &self.line {
             let on = open.as_ref().filter(|_| !is_first).unwrap_or(socket);
             let is_ours = |quoted: &[u8]| self.echo.is_none_or(|echo| echo.is_ours(quoted));
             if let Some(refusal) = icmp::next_refusal_of_ours(on, self.to, is_ours) {
@@ -461,7 +461,7 @@ impl Udp {
     }
 }
 
-impl Line {
+impl UdpSockets {
     /// Is what is asked again told from the first by the socket it leaves from?
     fn has_another(&self) -> bool {
         match self {
@@ -471,17 +471,17 @@ impl Line {
     }
 
     /// The next that comes.
-    async fn hear(&self, room: &mut Room) -> Heard {
+    async fn hear(&self, room: &mut DatagramRoom) -> UdpEvent {
         let (socket, open) = match self {
             Self::Own { socket, open } => (socket, open.as_ref()),
             Self::Shared(seat) => {
                 return match seat.next().await {
-                    Mail::Sent(at) => Heard::Sent(Instant::from_std(at)),
-                    Mail::Failed(error) => Heard::Broken { error, is_first: true },
-                    Mail::Refused(refusal) => Heard::Refused(refusal),
-                    Mail::Datagram { bytes, from, is_first, at } => {
+                    PostEvent::Sent(at) => UdpEvent::Sent(Instant::from_std(at)),
+                    PostEvent::Failed(error) => UdpEvent::Broken { error, is_first: true },
+                    PostEvent::Refused(refusal) => UdpEvent::Refused(refusal),
+                    PostEvent::Datagram { bytes, from, is_first, at } => {
                         let at = Instant::from_std(at);
-                        Heard::Datagram { bytes, from: Some(from), is_first, at }
+                        UdpEvent::Datagram { bytes, from: Some(from), is_first, at }
                     }
                 };
             }
@@ -493,16 +493,16 @@ impl Line {
             biased;
             arrived = socket.recv(&mut room.first) => match arrived {
                 Ok(length) => {
-                    Heard::Datagram { bytes: cut(&room.first, length), from: None, is_first: true, at: Instant::now() }
+                    UdpEvent::Datagram { bytes: cut(&room.first, length), from: None, is_first: true, at: Instant::now() }
                 }
-                Err(error) => Heard::Broken { error, is_first: true },
+                Err(error) => UdpEvent::Broken { error, is_first: true },
             },
             arrived = hear_anybody(open, &mut room.open) => match arrived {
                 Ok((length, from)) => {
                     let bytes = cut(&room.open, length);
-                    Heard::Datagram { bytes, from: Some(from), is_first: false, at: Instant::now() }
+                    UdpEvent::Datagram { bytes, from: Some(from), is_first: false, at: Instant::now() }
                 }
-                Err(error) => Heard::Broken { error, is_first: false },
+                Err(error) => UdpEvent::Broken { error, is_first: false },
             },
         }
     }

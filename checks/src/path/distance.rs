@@ -14,7 +14,7 @@ use std::time::Duration;
 use super::{ALIVE_UDP, Hop, PathQuestion};
 use crate::cause::Millis;
 use crate::net::icmp::Meaning;
-use crate::net::knock::{Knock, Knocked, Reply};
+use crate::net::knock::{Knock, KnockReply, Knocked};
 use crate::net::{Deadline, Peer};
 
 /// Where the target is, as its own answers tell.
@@ -58,15 +58,15 @@ impl Distance {
         for &(ttl, knocked) in heard {
             let is_hop = |by: IpAddr, meaning| meaning == Meaning::HopLimit && by != target;
             let (by, rtt) = match knocked.heard {
-                Some((Reply::Answer, _)) => {
+                Some((KnockReply::Answer, _)) => {
                     return Some(Self { hops: ttl, left: knocked.left?, trail });
                 }
-                Some((Reply::Icmp(refusal), after))
+                Some((KnockReply::Icmp(refusal), after))
                     if is_hop(refusal.by, refusal.icmp.meaning()) =>
                 {
                     (Some(refusal.by), Some(Millis(after)))
                 }
-                Some((Reply::Icmp(refusal), _)) if refusal.by == target => {
+                Some((KnockReply::Icmp(refusal), _)) if refusal.by == target => {
                     return Some(Self { hops: ttl, left: knocked.left?, trail });
                 }
                 _ => (None, None),
@@ -99,13 +99,13 @@ mod tests {
 
     const TARGET: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 3));
 
-    fn heard(reply: Reply, left: u8) -> Knocked {
+    fn heard(reply: KnockReply, left: u8) -> Knocked {
         Knocked { sent: true, heard: Some((reply, Duration::from_millis(1))), left: Some(left) }
     }
 
     fn icmp(by: [u8; 4], kind: u8, code: u8, left: u8) -> Knocked {
         heard(
-            Reply::Icmp(Refusal { icmp: Icmp::V4 { kind, code }, by: by.into(), left: None }),
+            KnockReply::Icmp(Refusal { icmp: Icmp::V4 { kind, code }, by: by.into(), left: None }),
             left,
         )
     }
@@ -115,7 +115,7 @@ mod tests {
         let heard = [
             (1, icmp([10, 2, 0, 1], 11, 0, 64)),
             (2, icmp([10, 9, 0, 2], 11, 0, 63)),
-            (3, heard(Reply::Answer, 62)),
+            (3, heard(KnockReply::Answer, 62)),
         ];
         let distance = Distance::of(TARGET, &heard).unwrap();
         assert_eq!((distance.hops, distance.left), (3, 62));

@@ -17,7 +17,7 @@ use futures_util::future::join_all;
 
 use crate::cause::{Cause, Concern, DnsCause, PathCause, SnmpCause, Transport, WebCause};
 use crate::net::Deadline;
-use crate::net::knock::{Knock, Knocked, Reply, Terms};
+use crate::net::knock::{Knock, KnockReply, Knocked, Terms};
 
 /// What became of the same question from several ports of ours.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -129,7 +129,7 @@ impl Port {
 
     fn hear(&mut self, knocked: &Knocked) {
         self.asked += usize::from(knocked.sent);
-        self.answered += usize::from(matches!(knocked.heard, Some((Reply::Answer, _))));
+        self.answered += usize::from(matches!(knocked.heard, Some((KnockReply::Answer, _))));
     }
 
     /// Answered each time, or never?

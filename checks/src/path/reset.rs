@@ -26,7 +26,7 @@ use crate::cause::{
 use crate::evidence::Evidence;
 use crate::net::Deadline;
 use crate::net::icmp::{Meaning, Refusal};
-use crate::net::knock::{Knock, Knocked, Reply, Terms};
+use crate::net::knock::{Knock, KnockReply, Knocked, Terms};
 use crate::net::source::is_own;
 
 /// What was found out about the sender of a RST.
@@ -123,7 +123,7 @@ impl ResetTrace {
             self.sender = Some(Sender::ThisHost);
             return;
         }
-        let Some((Reply::Reset, round_trip)) = plain.heard else { return };
+        let Some((KnockReply::Reset, round_trip)) = plain.heard else { return };
         let wait = GRACE + 2 * round_trip;
         let mut reached = self.add(port.sweep(NEAR, deadline.within(wait)).await);
         if reached.is_none() {
@@ -139,8 +139,8 @@ impl ResetTrace {
         self.count(sweep.iter().map(|(_, knocked)| knocked));
         for (ttl, knocked) in sweep {
             let (by, rtt) = match knocked.heard {
-                Some((Reply::Reset, _)) => return Some(ttl),
-                Some((Reply::Icmp(refusal), after)) if is_hop(refusal) => {
+                Some((KnockReply::Reset, _)) => return Some(ttl),
+                Some((KnockReply::Icmp(refusal), after)) if is_hop(refusal) => {
                     (Some(refusal.by), Some(Millis(after)))
                 }
                 _ => (None, None),
@@ -227,7 +227,7 @@ impl PathQuestion<'_> {
 }
 
 fn is_reset_by(knocked: Knocked) -> bool {
-    matches!(knocked.heard, Some((Reply::Reset, _)))
+    matches!(knocked.heard, Some((KnockReply::Reset, _)))
 }
 
 fn is_hop(refusal: Refusal) -> bool {
@@ -243,11 +243,11 @@ fn fall_short(others: &[PathQuestion<'_>], signs: &[Knocked], host: IpAddr) -> b
     let (mut short, mut short_of_all, mut reset) = (false, false, false);
     for (other, knocked) in others.iter().zip(signs) {
         match knocked.heard {
-            Some((Reply::Icmp(refusal), _)) if is_hop(refusal) && refusal.by != host => {
+            Some((KnockReply::Icmp(refusal), _)) if is_hop(refusal) && refusal.by != host => {
                 short = true;
                 short_of_all |= other.knock != Knock::Syn;
             }
-            Some((Reply::Reset, _)) => reset = true,
+            Some((KnockReply::Reset, _)) => reset = true,
             Some(_) => return false,
             None => {}
         }
@@ -277,7 +277,7 @@ fn nearer_than(reached: u8, heard: &[(u8, Knocked)]) -> Option<u8> {
 /// Another question that is answered from the distance of the RST: best by an open port, and
 /// by a RST only where nothing else is: it may be of the same sender.
 fn comparable<'a>(others: &[PathQuestion<'a>], signs: &[Knocked]) -> Option<PathQuestion<'a>> {
-    let answered = |is_echo: bool, wanted: Reply| {
+    let answered = |is_echo: bool, wanted: KnockReply| {
         let both = others.iter().zip(signs).filter(|(other, knocked)| match other.knock {
             Knock::Syn => !is_echo && knocked.heard.is_some_and(|(reply, _)| reply == wanted),
             Knock::Echo => is_echo && knocked.left.is_some(),
@@ -285,9 +285,9 @@ fn comparable<'a>(others: &[PathQuestion<'a>], signs: &[Knocked]) -> Option<Path
         });
         both.map(|(other, _)| *other).next()
     };
-    answered(false, Reply::Answer)
-        .or_else(|| answered(true, Reply::Answer))
-        .or_else(|| answered(false, Reply::Reset))
+    answered(false, KnockReply::Answer)
+        .or_else(|| answered(true, KnockReply::Answer))
+        .or_else(|| answered(false, KnockReply::Reset))
 }
 
 /// Distances tried at once, and those tried when the RST comes from none of them.

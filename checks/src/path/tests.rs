@@ -15,12 +15,12 @@ const HOP_LIMIT: Icmp = Icmp::V4 { kind: 11, code: 0 };
 const NO_ANSWER: Cause =
     Cause::Path(PathCause::NoAnswer { to: TO, phase: Phase::Connect, waited: WAITED });
 
-fn heard(reply: Reply) -> Knocked {
+fn heard(reply: KnockReply) -> Knocked {
     Knocked { sent: true, heard: Some((reply, Duration::from_micros(100))), left: None }
 }
 
 fn icmp(by: IpAddr, icmp: Icmp) -> Knocked {
-    heard(Reply::Icmp(Refusal { icmp, by, left: None }))
+    heard(KnockReply::Icmp(Refusal { icmp, by, left: None }))
 }
 
 fn silent() -> Knocked {
@@ -41,7 +41,7 @@ fn trace(near: &[Knocked]) -> Trace {
 
 fn alive(near: &[Knocked]) -> Trace {
     let mut trace = trace(near);
-    trace.hear_host(&others(), &[heard(Reply::Reset)]);
+    trace.hear_host(&others(), &[heard(KnockReply::Reset)]);
     trace
 }
 
@@ -60,8 +60,8 @@ fn two_hops() -> [Knocked; 2] {
 fn a_port_that_is_filtered_behind_the_last_hop_names_it() {
     let (by, hop, to, alive, waited) = (R2, 2, TO, CLOSED, WAITED);
     for (behind, next_is_host) in [
-        ([heard(Reply::Reset), heard(Reply::Reset)], true),
-        ([silent(), heard(Reply::Reset)], false),
+        ([heard(KnockReply::Reset), heard(KnockReply::Reset)], true),
+        ([silent(), heard(KnockReply::Reset)], false),
         ([silent(), silent()], false),
     ] {
         let cause = judge(&beyond(&two_hops(), &behind), &NO_ANSWER);
@@ -81,7 +81,7 @@ fn a_port_that_is_filtered_behind_the_last_hop_names_it() {
 
 #[test]
 fn a_port_whose_packets_stop_where_others_pass_is_filtered_between() {
-    let trace = beyond(&[icmp(R1, HOP_LIMIT)], &[icmp(R2, HOP_LIMIT), heard(Reply::Reset)]);
+    let trace = beyond(&[icmp(R1, HOP_LIMIT)], &[icmp(R2, HOP_LIMIT), heard(KnockReply::Reset)]);
     let cause = judge(&trace, &NO_ANSWER);
     let (to, after, next, alive, waited) = (TO, Some(R1), R2, CLOSED, WAITED);
     assert_eq!(
@@ -109,7 +109,7 @@ fn a_port_whose_packets_do_not_even_reach_the_first_hop_blames_that_hop() {
 
 #[test]
 fn a_silent_port_without_a_router_in_between_is_the_hosts() {
-    let cause = judge(&beyond(&[], &[heard(Reply::Reset), silent()]), &NO_ANSWER);
+    let cause = judge(&beyond(&[], &[heard(KnockReply::Reset), silent()]), &NO_ANSWER);
     assert_eq!(
         cause,
         Cause::Path(PathCause::PortSilentOnSegment { to: TO, alive: CLOSED, waited: WAITED })
@@ -119,7 +119,7 @@ fn a_silent_port_without_a_router_in_between_is_the_hosts() {
 
 #[test]
 fn a_silent_port_behind_nameless_routers_blames_nobody_by_name() {
-    for behind in [[silent(), silent()], [silent(), heard(Reply::Reset)]] {
+    for behind in [[silent(), silent()], [silent(), heard(KnockReply::Reset)]] {
         let cause = judge(&beyond(&[], &behind), &NO_ANSWER);
         assert_eq!(
             cause,
@@ -161,17 +161,17 @@ fn causes_other_than_no_answer_stay_what_they_are() {
 
 #[test]
 fn a_port_that_answers_after_all_is_unsteady_or_closed() {
-    let answers = [icmp(R1, HOP_LIMIT), heard(Reply::Answer), heard(Reply::Answer)];
+    let answers = [icmp(R1, HOP_LIMIT), heard(KnockReply::Answer), heard(KnockReply::Answer)];
     let cause = judge(&alive(&answers), &NO_ANSWER);
     assert_eq!(cause, Cause::Path(PathCause::Unsteady { to: TO, hop: 2, waited: WAITED }));
-    let resets = [icmp(R1, HOP_LIMIT), heard(Reply::Reset)];
+    let resets = [icmp(R1, HOP_LIMIT), heard(KnockReply::Reset)];
     assert_eq!(judge(&alive(&resets), &NO_ANSWER), Cause::Port(PortCause::PortClosed { to: TO }));
 }
 
 #[test]
 fn dns_over_udp_that_answers_when_asked_again_is_not_dns_over_tcp_only() {
     let tcp_only = Cause::Dns(DnsCause::DnsTcpOnly { udp: Box::new(NO_ANSWER) });
-    let answers = [icmp(R1, HOP_LIMIT), heard(Reply::Answer)];
+    let answers = [icmp(R1, HOP_LIMIT), heard(KnockReply::Answer)];
     let cause = judge(&alive(&answers), &tcp_only);
     assert_eq!(cause, Cause::Path(PathCause::Unsteady { to: TO, hop: 2, waited: WAITED }));
     let cause = judge(&trace(&two_hops()), &tcp_only);
@@ -207,11 +207,11 @@ fn only_the_hosts_own_address_is_a_sign_of_life() {
     assert_eq!(sign(0, icmp(HOST, rejected)), Some(HostAnswer::Rejected { icmp: rejected }));
     assert_eq!(sign(0, icmp(R2, Icmp::V4 { kind: 3, code: 1 })), None);
     assert_eq!(sign(0, icmp(HOST, HOP_LIMIT)), None);
-    assert_eq!(sign(3, heard(Reply::Answer)), Some(HostAnswer::Ping));
+    assert_eq!(sign(3, heard(KnockReply::Answer)), Some(HostAnswer::Ping));
     let ping_rejected = Some(HostAnswer::Rejected { icmp: unreachable });
     assert_eq!(sign(3, icmp(HOST, unreachable)), ping_rejected);
     let open = HostAnswer::Open { transport: Transport::Tcp, port: 443 };
-    assert_eq!(sign(0, heard(Reply::Answer)), Some(open));
+    assert_eq!(sign(0, heard(KnockReply::Answer)), Some(open));
 }
 
 #[test]

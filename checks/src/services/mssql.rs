@@ -115,14 +115,17 @@ fn packet(kind: u8, payload: &[u8]) -> Vec<u8> {
 /// The options of PRELOGIN that this probe reads or writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Prelogin {
-    version: Version,
+    version: SqlServerVersion,
     encryption: Encryption,
 }
 
 impl Prelogin {
     /// Encryption for the log-in at least, as drivers ask by default.
     fn ours() -> Self {
-        Self { version: Version { major: 0, minor: 0, build: 0 }, encryption: Encryption::OFF }
+        Self {
+            version: SqlServerVersion { major: 0, minor: 0, build: 0 },
+            encryption: Encryption::OFF,
+        }
     }
 
     fn decode(payload: &[u8]) -> Result<Self, Cause> {
@@ -138,7 +141,7 @@ impl Prelogin {
             let (_, from) = payload.split_at_checked(offset).ok_or_else(bad)?;
             let (value, _) = from.split_at_checked(length).ok_or_else(bad)?;
             match token {
-                VERSION => version = Some(Version::decode(value)?),
+                VERSION => version = Some(SqlServerVersion::decode(value)?),
                 ENCRYPTION => encryption = Some(Encryption(Reader::new(value, EXPECTED).u8()?)),
                 _ => {}
             }
@@ -148,7 +151,7 @@ impl Prelogin {
     }
 
     fn encode(self) -> Vec<u8> {
-        let Version { major, minor, build } = self.version;
+        let SqlServerVersion { major, minor, build } = self.version;
         let [high, low] = build.to_be_bytes();
         let version = [major, minor, high, low, 0, 0];
         let encryption = [self.encryption.0];
@@ -170,20 +173,20 @@ impl Prelogin {
     }
 
     fn example() -> Self {
-        let version = Version { major: 15, minor: 0, build: 2000 };
+        let version = SqlServerVersion { major: 15, minor: 0, build: 2000 };
         Self { version, encryption: Encryption::OFF }
     }
 }
 
 /// `15.0.4123`
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Version {
+struct SqlServerVersion {
     major: u8,
     minor: u8,
     build: u16,
 }
 
-impl Version {
+impl SqlServerVersion {
     fn decode(value: &[u8]) -> Result<Self, Cause> {
         let mut reader = Reader::new(value, EXPECTED);
         Ok(Self { major: reader.u8()?, minor: reader.u8()?, build: reader.u16()? })
@@ -305,7 +308,7 @@ mod tests {
             (16, 0, "SQL Server 2022"),
             (99, 0, "SQL Server"),
         ] {
-            assert_eq!(Version { major, minor, build: 1 }.product(), product);
+            assert_eq!(SqlServerVersion { major, minor, build: 1 }.product(), product);
         }
     }
 

@@ -31,8 +31,8 @@ impl Probe {
         let stream = ask.connect().await?;
         let cause = match secure(stream, ask, Verify::AndReport, &[]).await {
             Ok(stream) => {
-                let answer = in_any_version(stream, ask, Inside::Tls).await?;
-                return self.judge(&answer, Inside::Tls, &mut ask.seen);
+                let answer = in_any_version(stream, ask, NrpeCarrier::Tls).await?;
+                return self.judge(&answer, NrpeCarrier::Tls, &mut ask.seen);
             }
             Err(cause) => cause,
         };
@@ -79,8 +79,8 @@ impl Probe {
                 return Err(instead_of(EXPECTED, Spoken::Nrpe, stream.head()).unwrap_or_else(bad));
             }
         }
-        match in_any_version(stream, ask, Inside::Nothing).await {
-            Ok(answer) => self.judge(&answer, Inside::Nothing, &mut ask.seen),
+        match in_any_version(stream, ask, NrpeCarrier::Nothing).await {
+            Ok(answer) => self.judge(&answer, NrpeCarrier::Nothing, &mut ask.seen),
             // A daemon hangs up on what it does not understand.
             Err(cause) if is_silent(&cause) => Err(in_tls),
             Err(cause) if is_hang_up(&cause) => self.without_certificate(ask, in_tls).await,
@@ -108,7 +108,12 @@ impl Probe {
 
     /// Any answer with a right checksum is the daemon's, whatever it says of the command.
     #[allow(clippy::unused_self, clippy::unnecessary_wraps)] // The same shape as its siblings.
-    fn judge(&self, answer: &Answer, inside: Inside, seen: &mut Seen) -> Result<(), Cause> {
+    fn judge(
+        &self,
+        answer: &NrpeAnswer,
+        inside: NrpeCarrier,
+        seen: &mut Seen,
+    ) -> Result<(), Cause> {
         seen.evidence.set("nrpe_packet", answer.version);
         seen.evidence.set("nrpe_result", answer.result);
         seen.evidence.set("nrpe_text", answer.text.as_str());
@@ -119,8 +124,8 @@ impl Probe {
         };
         let tls = seen.evidence.fact("tls_version").map(ToString::to_string);
         let how = match inside {
-            Inside::Tls => tls.unwrap_or_else(|| "TLS".to_owned()),
-            Inside::Nothing => {
+            NrpeCarrier::Tls => tls.unwrap_or_else(|| "TLS".to_owned()),
+            NrpeCarrier::Nothing => {
                 seen.concerns.push(Concern::NrpePlain);
                 "in plain text".to_owned()
             }
@@ -173,14 +178,14 @@ async fn respond(mut stream: FarStream) -> io::Result<()> {
 
 /// What the packets travel in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Inside {
+enum NrpeCarrier {
     Tls,
     Nothing,
 }
 
 /// A daemon's answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Answer {
+struct NrpeAnswer {
     /// Of the packet.
     version: u16,
     /// As a plugin ends: 0 is OK.
@@ -191,7 +196,11 @@ struct Answer {
 
 /// Asks over `stream` in version 2, and after a hang-up without a word in the others, each time on
 /// a new connection. The failure that is told is the first.
-async fn in_any_version(stream: Stream, ask: &mut Ask, inside: Inside) -> Result<Answer, Cause> {
+async fn in_any_version(
+    stream: Stream,
+    ask: &mut Ask,
+    inside: NrpeCarrier,
+) -> Result<NrpeAnswer, Cause> {
     let [first, later @ ..] = VERSIONS;
     let failed = match exchange(stream, first).await {
         Err(cause) if is_hang_up(&cause) => cause,
@@ -203,7 +212,7 @@ async fn in_any_version(stream: Stream, ask: &mut Ask, inside: Inside) -> Result
         }
         let concerns = ask.seen.concerns.len();
         let mut stream = ask.connect().await?;
-        if inside == Inside::Tls {
+        if inside == NrpeCarrier::Tls {
             stream = secure(stream, ask, Verify::AndReport, &[]).await?;
             // The certificate's concern is there already.
             ask.seen.concerns.truncate(concerns);
@@ -216,7 +225,7 @@ async fn in_any_version(stream: Stream, ask: &mut Ask, inside: Inside) -> Result
     Err(failed)
 }
 
-async fn exchange(mut stream: Stream, version: u16) -> Result<Answer, Cause> {
+async fn exchange(mut stream: Stream, version: u16) -> Result<NrpeAnswer, Cause> {
     stream.allow(REPLY);
     stream.asks("a query for the version");
     let sent = stream.send(&packet_of(version, QUERY, COMMAND)).await;
@@ -231,7 +240,7 @@ async fn exchange(mut stream: Stream, version: u16) -> Result<Answer, Cause> {
 }
 
 /// Reads one answer, of at most [`MAX_TEXT`] bytes.
-async fn read(stream: &mut Stream) -> Result<Answer, Cause> {
+async fn read(stream: &mut Stream) -> Result<NrpeAnswer, Cause> {
     let mut packet = stream.exactly(Phase::Reply, HEAD).await?;
     let mut head = Reader::new(&packet, AN_ANSWER);
     let (version, kind) = (head.u16()?, head.u16()?);
@@ -256,7 +265,7 @@ async fn read(stream: &mut Stream) -> Result<Answer, Cause> {
         return Err(Cause::bad_reply("an NRPE packet with a right checksum", &packet));
     }
     let text = text.split(|&byte| byte == 0).next().unwrap_or_default();
-    Ok(Answer { version, result, text: wire::clean(text.trim_ascii(), TEXT) })
+    Ok(NrpeAnswer { version, result, text: wire::clean(text.trim_ascii(), TEXT) })
 }
 
 /// A whole packet.
@@ -356,14 +365,14 @@ mod tests {
     use crate::hostile::{damaged, ends, last_words};
     use proptest::prelude::*;
 
-    fn judged(answer: &Answer, inside: Inside) -> Seen {
+    fn judged(answer: &NrpeAnswer, inside: NrpeCarrier) -> Seen {
         let mut seen = Seen::default();
         assert_eq!(Probe::default().judge(answer, inside, &mut seen), Ok(()));
         seen
     }
 
-    fn answer(version: u16, text: &str) -> Answer {
-        Answer { version, result: 0, text: text.to_owned() }
+    fn answer(version: u16, text: &str) -> NrpeAnswer {
+        NrpeAnswer { version, result: 0, text: text.to_owned() }
     }
 
     #[test]
@@ -409,14 +418,17 @@ mod tests {
 
     #[test]
     fn a_pass_shows_version_packets_and_what_they_travel_in() {
-        let seen = judged(&answer(2, "NRPE v4.1.0"), Inside::Nothing);
+        let seen = judged(&answer(2, "NRPE v4.1.0"), NrpeCarrier::Nothing);
         assert_eq!(seen.headline, "NRPE v4.1.0, packets of version 2, in plain text");
         assert_eq!(seen.concerns, [Concern::NrpePlain]);
         // NSClient++ and daemons that do not know the command say so in words of their own.
-        let seen = judged(&answer(4, "NRPE: Command '_NRPE_CHECK' not defined"), Inside::Tls);
+        let seen = judged(&answer(4, "NRPE: Command '_NRPE_CHECK' not defined"), NrpeCarrier::Tls);
         assert!(seen.headline.starts_with("NRPE: NRPE: Command"), "{}", seen.headline);
         assert_eq!(seen.concerns, []);
-        assert_eq!(judged(&answer(3, ""), Inside::Tls).headline, "NRPE, packets of version 3, TLS");
+        assert_eq!(
+            judged(&answer(3, ""), NrpeCarrier::Tls).headline,
+            "NRPE, packets of version 3, TLS"
+        );
     }
 
     #[test]

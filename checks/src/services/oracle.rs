@@ -41,7 +41,7 @@ impl Probe {
 
     /// Decides from the listener's answer.
     #[allow(clippy::unused_self)] // The same shape as its siblings.
-    fn judge(&self, packet: &Packet, seen: &mut Seen) -> Result<(), Cause> {
+    fn judge(&self, packet: &TnsPacket, seen: &mut Seen) -> Result<(), Cause> {
         let answer = match packet.kind {
             REFUSE => "refuses a ping, as it should",
             ACCEPT => "accepts",
@@ -105,12 +105,12 @@ fn refusal() -> Vec<u8> {
 
 /// A packet of TNS.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Packet {
+struct TnsPacket {
     kind: u8,
     body: Vec<u8>,
 }
 
-async fn ask_once(stream: &mut Stream) -> Result<Packet, Cause> {
+async fn ask_once(stream: &mut Stream) -> Result<TnsPacket, Cause> {
     let sent = stream.send(&packet(CONNECT, &connect())).await;
     let read = read(stream).await;
     if let Err(cause) = &read {
@@ -123,7 +123,7 @@ async fn ask_once(stream: &mut Stream) -> Result<Packet, Cause> {
     read
 }
 
-async fn read(stream: &mut Stream) -> Result<Packet, Cause> {
+async fn read(stream: &mut Stream) -> Result<TnsPacket, Cause> {
     let head = stream.exactly(Phase::Reply, HEAD).await?;
     let mut reader = Reader::new(&head, AN_ANSWER);
     let (length, checksum, kind) = (usize::from(reader.u16()?), reader.u16()?, reader.u8()?);
@@ -141,7 +141,7 @@ async fn read(stream: &mut Stream) -> Result<Packet, Cause> {
             other => other,
         })?);
     }
-    Ok(Packet { kind, body })
+    Ok(TnsPacket { kind, body })
 }
 
 /// Of version 314, as clients of every release from 8 on understand it.

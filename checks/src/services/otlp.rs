@@ -18,7 +18,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::cause::{AgentCause, Cause, Concern, TalkCause, Transport};
 use crate::evidence::Seen;
-use crate::net::grpc::{Call, Status, first_bytes, status};
+use crate::net::grpc::{Call, GrpcStatus, first_bytes, status};
 use crate::net::tls::{Verify, secure};
 use crate::net::{Ask, FarStream, Stream};
 use crate::recognise::{Spoken, instead_of};
@@ -74,8 +74,8 @@ impl Probe {
     }
 
     /// Decides from how the call ended.
-    fn judge(&self, status: &Status, seen: &mut Seen) -> Result<(), Cause> {
-        let Status { code, message } = status;
+    fn judge(&self, status: &GrpcStatus, seen: &mut Seen) -> Result<(), Cause> {
+        let GrpcStatus { code, message } = status;
         seen.evidence.set("grpc_status", code.as_str());
         let text = self.without_token(message);
         if !text.is_empty() {
@@ -183,7 +183,7 @@ mod tests {
 
     fn judged(probe: &Probe, code: &str, message: &str) -> (Result<(), Cause>, Seen) {
         let mut seen = Seen::default();
-        let status = Status { code: code.to_owned(), message: message.to_owned() };
+        let status = GrpcStatus { code: code.to_owned(), message: message.to_owned() };
         (probe.judge(&status, &mut seen), seen)
     }
 

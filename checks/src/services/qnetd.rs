@@ -52,7 +52,7 @@ impl Probe {
 
     /// Decides from the server's answer to the message with that number.
     #[allow(clippy::unused_self)] // The same shape as its siblings.
-    fn judge(&self, heard: &Heard, number: u32, seen: &mut Seen) -> Result<(), Cause> {
+    fn judge(&self, heard: &QnetdAnswer, number: u32, seen: &mut Seen) -> Result<(), Cause> {
         if let Some(error) = heard.error {
             let text = format!("error {error}");
             return Err(Cause::Talk(TalkCause::BadReply { expected: A_REPLY.into(), got: text }));
@@ -110,7 +110,7 @@ async fn respond(mut stream: FarStream) -> io::Result<()> {
 
 /// What an answer holds of what this probe looks at.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Heard {
+struct QnetdAnswer {
     number: Option<u32>,
     /// 0 no, 1 yes, 2 required.
     tls: Option<u8>,
@@ -119,7 +119,7 @@ struct Heard {
     error: Option<u16>,
 }
 
-async fn read(stream: &mut Stream) -> Result<Heard, Cause> {
+async fn read(stream: &mut Stream) -> Result<QnetdAnswer, Cause> {
     let head = stream.exactly(Phase::Reply, HEAD).await?;
     let mut reader = Reader::new(&head, A_REPLY);
     let (kind, length) = (reader.u16()?, wire::length(reader.rest()));
@@ -135,8 +135,8 @@ async fn read(stream: &mut Stream) -> Result<Heard, Cause> {
 }
 
 /// Type, length and value, again and again; types that are not known are skipped.
-fn options(body: &[u8]) -> Result<Heard, Cause> {
-    let mut heard = Heard::default();
+fn options(body: &[u8]) -> Result<QnetdAnswer, Cause> {
+    let mut heard = QnetdAnswer::default();
     let mut reader = Reader::new(body, A_REPLY);
     while !reader.is_empty() {
         let (kind, length) = (reader.u16()?, reader.u16()?);

@@ -59,8 +59,8 @@ impl Probe {
         self.judge_login(login.as_ref())?;
         let ping = ask_for(&mut stream, "a PING", &["PING"]).await?;
         let hello = match &ping {
-            Reply::Values(_) => Some(ask_for(&mut stream, "a HELLO", &["HELLO", "2"]).await?),
-            Reply::Error(_) => None,
+            RedisReply::Values(_) => Some(ask_for(&mut stream, "a HELLO", &["HELLO", "2"]).await?),
+            RedisReply::Error(_) => None,
         };
         stream.close().await;
         self.judge(&ping, hello.as_ref(), seen)
@@ -68,8 +68,8 @@ impl Probe {
 
     /// Decides from the answer to AUTH.
     #[allow(clippy::unused_self)] // The same shape as its siblings.
-    fn judge_login(&self, login: Option<&Reply>) -> Result<(), Cause> {
-        let Some(Reply::Error(refusal)) = login else { return Ok(()) };
+    fn judge_login(&self, login: Option<&RedisReply>) -> Result<(), Cause> {
+        let Some(RedisReply::Error(refusal)) = login else { return Ok(()) };
         let text = refusal.clone();
         match refusal.split(' ').next() {
             // Servers before version 6 have no word of its own for a wrong password, and none for
@@ -81,21 +81,28 @@ impl Probe {
 
     /// Decides from the answers to PING and to HELLO, which servers before version 6 do not know.
     #[allow(clippy::unused_self)] // The same shape as its siblings.
-    fn judge(&self, ping: &Reply, hello: Option<&Reply>, seen: &mut Seen) -> Result<(), Cause> {
+    fn judge(
+        &self,
+        ping: &RedisReply,
+        hello: Option<&RedisReply>,
+        seen: &mut Seen,
+    ) -> Result<(), Cause> {
         match ping {
-            Reply::Values(values) if values.first().is_some_and(|word| word == "PONG") => {}
-            Reply::Error(refusal) if refusal.starts_with("NOAUTH") && self.password.is_none() => {
+            RedisReply::Values(values) if values.first().is_some_and(|word| word == "PONG") => {}
+            RedisReply::Error(refusal)
+                if refusal.starts_with("NOAUTH") && self.password.is_none() =>
+            {
                 seen.concerns.push(Concern::RedisNotRead);
                 "asks for a password".clone_into(&mut seen.headline);
                 return Ok(());
             }
-            Reply::Error(refusal) => return Err(refused(refusal)),
-            Reply::Values(values) => {
+            RedisReply::Error(refusal) => return Err(refused(refusal)),
+            RedisReply::Values(values) => {
                 return Err(Cause::bad_reply(EXPECTED, values.join(" ").as_bytes()));
             }
         }
         let fact = |name: &str| match hello {
-            Some(Reply::Values(values)) => {
+            Some(RedisReply::Values(values)) => {
                 let mut pairs = values.chunks(2).take_while(|pair| pair.len() == 2);
                 pairs
                     .find(|pair| pair.first().is_some_and(|key| key == name))
@@ -185,7 +192,7 @@ async fn respond(mut stream: FarStream) -> io::Result<()> {
 
 /// An answer, as far as this probe reads it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Reply {
+enum RedisReply {
     /// The texts and numbers of it, one after the other, whatever nests them.
     Values(Vec<String>),
     /// An error: its word, and a sentence.
@@ -193,7 +200,11 @@ enum Reply {
 }
 
 /// Sends one command and reads its answer.
-async fn ask_for(stream: &mut Stream, what: &'static str, words: &[&str]) -> Result<Reply, Cause> {
+async fn ask_for(
+    stream: &mut Stream,
+    what: &'static str,
+    words: &[&str],
+) -> Result<RedisReply, Cause> {
     stream.asks(what);
     // A server that wants no more clients says so and closes, perhaps before we have spoken.
     let sent = stream.send(&command(words)).await;
@@ -202,7 +213,7 @@ async fn ask_for(stream: &mut Stream, what: &'static str, words: &[&str]) -> Res
             stream.draw_out(&cause).await;
             Err(SERVICE.instead(stream.head()).unwrap_or(cause))
         }
-        Ok(error @ Reply::Error(_)) => Ok(error),
+        Ok(error @ RedisReply::Error(_)) => Ok(error),
         Ok(reply) => sent.map(|()| reply),
     }
 }
@@ -219,7 +230,7 @@ fn command(words: &[&str]) -> Vec<u8> {
 }
 
 /// Reads one answer: of lists in lists the values in their order.
-async fn read(stream: &mut Stream) -> Result<Reply, Cause> {
+async fn read(stream: &mut Stream) -> Result<RedisReply, Cause> {
     let (mut values, mut expected) = (Vec::new(), 1_usize);
     while expected > 0 {
         expected -= 1;
@@ -228,7 +239,7 @@ async fn read(stream: &mut Stream) -> Result<Reply, Cause> {
         let (&kind, text) = line.split_first().ok_or_else(bad)?;
         match kind {
             b'-' if values.is_empty() => {
-                return Ok(Reply::Error(wire::clean(text.trim_ascii(), TEXT)));
+                return Ok(RedisReply::Error(wire::clean(text.trim_ascii(), TEXT)));
             }
             b'+' | b':' => values.push(wire::clean(text.trim_ascii(), TEXT)),
             // Nothing at all.
@@ -256,7 +267,7 @@ async fn read(stream: &mut Stream) -> Result<Reply, Cause> {
             }));
         }
     }
-    Ok(Reply::Values(values))
+    Ok(RedisReply::Values(values))
 }
 
 /// The number behind `mark` in a line.
@@ -307,17 +318,21 @@ mod tests {
         Probe { password: Some(SecretString::from("not-a-secret")), ..Probe::default() }
     }
 
-    fn error(text: &str) -> Reply {
-        Reply::Error(text.to_owned())
+    fn error(text: &str) -> RedisReply {
+        RedisReply::Error(text.to_owned())
     }
 
-    fn judged(probe: &Probe, ping: &Reply, hello: Option<&Reply>) -> (Result<(), Cause>, Seen) {
+    fn judged(
+        probe: &Probe,
+        ping: &RedisReply,
+        hello: Option<&RedisReply>,
+    ) -> (Result<(), Cause>, Seen) {
         let mut seen = Seen::default();
         (probe.judge(ping, hello, &mut seen), seen)
     }
 
-    fn values(words: &[&str]) -> Reply {
-        Reply::Values(words.iter().map(ToString::to_string).collect())
+    fn values(words: &[&str]) -> RedisReply {
+        RedisReply::Values(words.iter().map(ToString::to_string).collect())
     }
 
     #[test]

@@ -98,7 +98,7 @@ mod tests {
 
     #[test]
     fn a_receiver_passes_with_its_engine() {
-        let engine = snmp::discovery::Engine::example();
+        let engine = snmp::discovery::SnmpEngine::example();
         let (verdict, seen) = verdict(Discovered::Engine(engine));
         assert_eq!(verdict, Ok(()));
         assert_eq!(seen.headline, "trap receiver answers, net-snmp, up 41 d");

@@ -14,7 +14,7 @@ use crate::text::symbol;
 
 /// Appends the table of what crosses the network, and the list of what does not.
 pub(super) fn flows(sheet: &Sheet<'_>, to: &mut Markup) {
-    let mut room = Room::default();
+    let mut room = PageRoom::default();
     let mut rows: Vec<(usize, &SheetRow<'_>)> = sheet.rows.iter().enumerate().collect();
     rows.sort_by_key(|(_, row)| rank(row.first));
     let mut drawn: Vec<(usize, &SheetRow<'_>, Markup)> = Vec::new();
@@ -132,12 +132,12 @@ fn result(row: &SheetRow<'_>, detail: &Markup, cell: &mut Markup) {
 
 /// How much of the page is used up.
 #[derive(Debug, Default)]
-struct Room {
+struct PageRoom {
     used: usize,
     left_out: usize,
 }
 
-impl Room {
+impl PageRoom {
     /// Makes a row, with its drawer as far as there is room for it.
     fn take(&mut self, sheet: &Sheet<'_>, index: usize, row: &SheetRow<'_>) -> Option<Markup> {
         if self.used >= LARGEST {

@@ -12,7 +12,7 @@ use crate::report::{
     AttemptReport, CauseReport, NoteReport, Readable, Report, StepReport, TargetReport, WayReport,
 };
 use crate::run::outcome::Outcome;
-use crate::run::plan::{Direction, Phase};
+use crate::run::plan::{Direction, InstallPhase};
 use crate::site::Origin;
 use crate::site::local::Host;
 
@@ -121,7 +121,7 @@ pub(super) fn report(steps: Vec<StepReport>) -> Report {
         profile: "i-vertix".to_owned(),
         catalogue: None,
         clock: None,
-        phase: Phase::After,
+        phase: InstallPhase::After,
         strict: false,
         interrupted: false,
         redacted: false,

@@ -6,11 +6,11 @@ use serde_json::json;
 use super::*;
 use crate::catalogue::{Party, Role};
 use crate::report::Context;
-use crate::run::plan::{Phase, Plan, Settings, plan};
+use crate::run::plan::{InstallPhase, Plan, Settings, plan};
 use crate::site::{Site, Sourced, Target, local};
 use preflight_checks::{DnsCause, NameCause, PathCause, PortCause, RouteCause, WebCause};
 
-fn a_plan(phase: Phase) -> Plan {
+fn a_plan(phase: InstallPhase) -> Plan {
     let mut site = Site::of(Role::Central, Trust::only([]));
     for (party, text) in [
         ("ntp", "ntp.example"),
@@ -133,7 +133,7 @@ fn found_of(step: &Step) -> Option<Found> {
 }
 
 /// A run as it was written, and as JSON has it.
-fn saved(phase: Phase) -> Value {
+fn saved(phase: InstallPhase) -> Value {
     let plan = a_plan(phase);
     let found: Vec<Option<Found>> = plan.steps.iter().map(found_of).collect();
     let context = Context {
@@ -149,7 +149,7 @@ fn saved(phase: Phase) -> Value {
 
 fn judged_again(saved: &Value) -> Vec<Result<Value, String>> {
     let report: Report = serde_json::from_value(saved.clone()).unwrap();
-    let steps = Run::read(report, Words::Anybodys).judged().steps.into_iter();
+    let steps = Run::read(report, WordsFrom::Anybodys).judged().steps.into_iter();
     steps
         .map(|step| match step.unread {
             Some(reason) => Err(reason),
@@ -180,7 +180,7 @@ fn codes(saved: &Value) -> Vec<(&str, &str, bool)> {
 
 #[test]
 fn a_run_judged_again_by_the_same_rules_comes_to_the_same() {
-    for phase in [Phase::Before, Phase::After] {
+    for phase in [InstallPhase::Before, InstallPhase::After] {
         let mut saved = saved(phase);
         let again: Vec<Value> = judged_again(&saved).into_iter().map(Result::unwrap).collect();
         assert_eq!(&again, steps(&mut saved));
@@ -190,7 +190,7 @@ fn a_run_judged_again_by_the_same_rules_comes_to_the_same() {
 #[test]
 fn that_run_has_every_way_of_deciding_a_step() {
     assert_eq!(
-        codes(&saved(Phase::Before)),
+        codes(&saved(InstallPhase::Before)),
         [
             ("central.ntp", "path-rejected", false),
             ("central.dns", "dns-tcp-only", false),
@@ -204,14 +204,14 @@ fn that_run_has_every_way_of_deciding_a_step() {
             ("central.gorgone-api", "path-open", false),
         ]
     );
-    let after = saved(Phase::After);
+    let after = saved(InstallPhase::After);
     assert_eq!(codes(&after).last(), Some(&("central.gorgone-api", "port-closed", false)));
 }
 
 /// An older version may have decided otherwise; what it saw is what counts.
 #[test]
 fn what_was_decided_then_does_not_count() {
-    let original = saved(Phase::After);
+    let original = saved(InstallPhase::After);
     let mut saved = original.clone();
     for step in steps(&mut saved).iter_mut().filter(|step| step["outcome"] == "fail") {
         if step["attempts"].is_array() {
@@ -227,7 +227,7 @@ fn what_was_decided_then_does_not_count() {
 #[test]
 fn what_cannot_be_read_is_named_and_leaves_the_others_alone() {
     let change = |flow: &str, pointer: &str, value: Value| {
-        let mut saved = saved(Phase::After);
+        let mut saved = saved(InstallPhase::After);
         *step_of(&mut saved, flow).pointer_mut(pointer).unwrap() = value;
         let again = judged_again(&saved);
         assert_eq!(again.iter().filter(|step| step.is_err()).count(), 1, "{flow}{pointer}");
@@ -278,7 +278,7 @@ fn what_cannot_be_read_is_named_and_leaves_the_others_alone() {
 
 #[test]
 fn what_follows_from_a_step_that_cannot_be_read_still_does() {
-    let mut saved = saved(Phase::After);
+    let mut saved = saved(InstallPhase::After);
     step_of(&mut saved, "central.proxy")["attempts"][0]["cause"]["code"] = json!("gremlins");
     let before = step_of(&mut saved, "central.http")["because_of"].clone();
     let again = judged_again(&saved).into_iter().flatten();
@@ -307,7 +307,7 @@ fn as_at_first(value: &mut Value) {
 
 #[test]
 fn a_report_of_the_first_version_is_judged_as_far_as_it_goes() {
-    let mut saved = saved(Phase::After);
+    let mut saved = saved(InstallPhase::After);
     as_at_first(&mut saved);
     let again = judged_again(&saved);
     let unread: Vec<&str> =

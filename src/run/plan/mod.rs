@@ -13,7 +13,7 @@ use preflight_checks::{Probe, Transport, Vpn};
 use serde::{Deserialize, Serialize};
 use wildmatch::WildMatchPattern;
 
-pub(crate) use crate::catalogue::Phase;
+pub(crate) use crate::catalogue::InstallPhase;
 use crate::catalogue::{
     Asker, Catalogue, Flow, Identity, Mode, Party, Role, Until, Way, afterwards, in_transports,
     protocols, service, title,
@@ -28,7 +28,7 @@ use steps::{Planner, names_needed};
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
     /// Before or after installation.
-    pub(crate) phase: Phase,
+    pub(crate) phase: InstallPhase,
     /// Largest clock difference that passes.
     pub(crate) max_offset: Duration,
     /// Ids or globs: only these, when there are any.
@@ -55,7 +55,7 @@ pub(crate) struct Settings {
 
 impl Settings {
     /// As a run is done without a flag.
-    pub(crate) fn usual(phase: Phase) -> Self {
+    pub(crate) fn usual(phase: InstallPhase) -> Self {
         Self {
             phase,
             max_offset: Duration::from_millis(500),
@@ -89,7 +89,7 @@ pub(crate) struct Plan {
     /// Which text of it, what it follows, and whether it fits the machine.
     pub(crate) catalogue: Identity,
     /// Before or after installation.
-    pub(crate) phase: Phase,
+    pub(crate) phase: InstallPhase,
     /// The copy of another machine's files that was looked at, instead of our own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) root: Option<String>,
@@ -359,8 +359,8 @@ impl Step {
     }
 
     /// May a closed port be closed in this phase, since what listens there is still to come?
-    pub(crate) fn may_wait(&self, phase: Phase) -> bool {
-        phase == Phase::Before && self.until.is_some()
+    pub(crate) fn may_wait(&self, phase: InstallPhase) -> bool {
+        phase == InstallPhase::Before && self.until.is_some()
     }
 }
 

@@ -5,8 +5,8 @@ use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 
 use super::{
-    Action, Asked, Catalogue, Direction, Flow, Mode, Origin, Party, Phase, Place, Question, Role,
-    Settings, Site, SkipReason, Sourced, Step, TableRow, Target, Vpn, Way, matches, service,
+    Action, Asked, Catalogue, Direction, Flow, InstallPhase, Mode, Origin, Party, Place, Question,
+    Role, Settings, Site, SkipReason, Sourced, Step, TableRow, Target, Vpn, Way, matches, service,
 };
 use crate::catalogue::PARTIES;
 use crate::site::discover::facts::TimeClient;
@@ -118,12 +118,12 @@ impl Planner<'_> {
                 local::Elsewhere::reading_by_dns(&question.host)
             };
             match reading {
-                local::Reading::Own => return Action::Skip(SkipReason::OwnOfThatMachine),
-                local::Reading::Unresolved { why, at } => {
+                local::NamedHost::Own => return Action::Skip(SkipReason::OwnOfThatMachine),
+                local::NamedHost::Unresolved { why, at } => {
                     return Action::Skip(SkipReason::Unneeded { why, origin: Origin::File(at) });
                 }
-                local::Reading::Address(address) => question.host = address.to_string(),
-                local::Reading::Same => {}
+                local::NamedHost::Address(address) => question.host = address.to_string(),
+                local::NamedHost::Same => {}
             }
         }
         Action::Ask(Box::new(question))
@@ -196,7 +196,7 @@ impl Planner<'_> {
         let mut step = self.step(flow, None, action);
         step.direction = Direction::Inbound;
         // Before installation it is still to come, and says nothing about the network.
-        step.required &= self.settings.phase == Phase::After && self.is_set_up(flow);
+        step.required &= self.settings.phase == InstallPhase::After && self.is_set_up(flow);
         Some(step)
     }
 
@@ -462,9 +462,9 @@ impl Planner<'_> {
                 let own = target.snmp.as_ref().unwrap_or(&self.site.snmp);
                 Probe::Snmp(snmp::Probe { credentials: own.clone() })
             }
-            Probe::Bbdo(probe) => {
-                Probe::Bbdo(target.bbdo.as_ref().map_or(probe, crate::site::output::Link::probe))
-            }
+            Probe::Bbdo(probe) => Probe::Bbdo(
+                target.bbdo.as_ref().map_or(probe, crate::site::output::BrokerLink::probe),
+            ),
             Probe::Pullwss(probe) => {
                 let path = target.websocket.clone().or_else(|| url_path(place));
                 let path = path.or_else(|| way.path.clone());

@@ -5,7 +5,7 @@ use preflight_checks::{SERVICES, Trust, http, snmp};
 use super::*;
 
 fn settings() -> Settings {
-    Settings::usual(Phase::Before)
+    Settings::usual(InstallPhase::Before)
 }
 
 fn site(role: Role, targets: &[(&str, &str)]) -> Site {
@@ -225,12 +225,12 @@ fn what_this_machine_listens_on_counts_once_it_is_installed_and_set_up_so() {
         required("i-vertix", site, &Settings { phase, only, ..settings() })
     };
     let mut site = site(Role::Poller, &[]);
-    assert_eq!(of(&site, Phase::Before), [""; 0]);
-    assert_eq!(of(&site, Phase::After), own[1..], "nothing says that the central connects");
+    assert_eq!(of(&site, InstallPhase::Before), [""; 0]);
+    assert_eq!(of(&site, InstallPhase::After), own[1..], "nothing says that the central connects");
     let at = |value| Sourced { value, origin: Origin::flag("--test") };
     site.modes.push(at(Mode::Zmq));
-    assert_eq!(of(&site, Phase::After), own);
-    assert_eq!(of(&site, Phase::Before), [""; 0]);
+    assert_eq!(of(&site, InstallPhase::After), own);
+    assert_eq!(of(&site, InstallPhase::Before), [""; 0]);
 }
 
 #[test]
@@ -251,7 +251,7 @@ fn a_group_that_files_switch_on_counts_where_they_say_that_it_listens() {
     let mut site = site(Role::Poller, &[]);
     site.groups.push("cma".to_owned());
     let only = vec!["poller.cma".to_owned()];
-    let settings = Settings { phase: Phase::After, only, ..settings() };
+    let settings = Settings { phase: InstallPhase::After, only, ..settings() };
     assert_eq!(required("centreon", &site, &settings), [""; 0]);
     let origin = Origin::flag("--test");
     site.listens.insert("agents".to_owned(), Sourced { value: 4317, origin });
@@ -344,7 +344,7 @@ fn any_flow_may_be_told_to_wait() {
     assert_eq!(waits(&settings), [""; 0]);
     settings.until_installed = vec!["custom.*".to_owned()];
     assert_eq!(waits(&settings), ["custom.app"]);
-    settings.phase = Phase::After;
+    settings.phase = InstallPhase::After;
     assert_eq!(waits(&settings), [""; 0]);
 }
 

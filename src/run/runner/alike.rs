@@ -19,7 +19,7 @@ const ENOUGH: usize = 2;
 
 /// Explains silences by what is known of hosts beside them.
 pub(super) fn explain(plan: &Plan, found: &mut [Option<Found>]) {
-    let known = Known::of(plan, found);
+    let known = KnownNetworks::of(plan, found);
     for_each(plan, found, |protocol, cause, finding| {
         if let Some(explained) = known.explain(protocol, cause) {
             finding.revise(explained);
@@ -57,7 +57,7 @@ struct End {
 }
 
 #[derive(Debug, Default)]
-struct Known {
+struct KnownNetworks {
     /// Who says of hosts of a network that they do not answer, in which words, and of how many.
     absent: HashMap<Network, (IpAddr, Icmp, usize)>,
     /// Where the trails of a protocol to a network end; `None` when they do not end in one way.
@@ -66,7 +66,7 @@ struct Known {
     port_silent: HashMap<(Network, &'static str), Option<End>>,
 }
 
-impl Known {
+impl KnownNetworks {
     fn of(plan: &Plan, found: &mut [Option<Found>]) -> Self {
         let mut known = Self::default();
         for_each(plan, found, |protocol, cause, _| match *cause {
@@ -182,8 +182,8 @@ mod tests {
         })
     }
 
-    fn known(causes: &[Cause]) -> Known {
-        let mut known = Known::default();
+    fn known(causes: &[Cause]) -> KnownNetworks {
+        let mut known = KnownNetworks::default();
         for cause in causes {
             match *cause {
                 Cause::Path(PathCause::HostUnreachable { to, by, icmp, .. }) => {

@@ -102,7 +102,7 @@ pub(crate) struct Facts {
     /// How mail leaves this machine, in the order it is tried.
     pub(crate) mail: Vec<Mail>,
     /// Lines that their programs refuse.
-    pub(crate) refused: Vec<Refused>,
+    pub(crate) refused: Vec<RefusedLine>,
     /// Enabled package repositories.
     pub(crate) repositories: Vec<Repository>,
     /// Proxies that programs of this machine are told to use.
@@ -299,7 +299,7 @@ impl Mail {
 
 /// A line for which its program does not start, or stops.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Refused {
+pub(crate) struct RefusedLine {
     /// The program: `chronyd`, `postfix`.
     pub(crate) program: &'static str,
     /// Why, as a clause: "a comment needs a line of its own".
@@ -308,7 +308,7 @@ pub(crate) struct Refused {
     pub(crate) at: At,
 }
 
-impl Refused {
+impl RefusedLine {
     /// The line that `program` refuses, whose value is the reason.
     pub(crate) fn of(program: &'static str, reason: Read<String>) -> Self {
         Self { program, reason: reason.value, at: reason.at }

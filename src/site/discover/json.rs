@@ -7,36 +7,36 @@ use std::collections::BTreeMap;
 
 use serde_json::value::RawValue;
 
-use super::tree::{Broken, MOST_BYTES, MOST_DEPTH, MOST_VALUES, Node, Value};
+use super::tree::{MOST_BYTES, MOST_DEPTH, MOST_VALUES, Node, TreeError, TreeValue};
 use super::{At, Text};
 
 /// Reads the whole text as one JSON value.
 ///
 /// # Errors
 ///
-/// [`Broken`], with the line where the text stops being JSON.
-pub(super) fn parse(text: &Text) -> Result<Node, Broken> {
+/// [`TreeError`], with the line where the text stops being JSON.
+pub(super) fn parse(text: &Text) -> Result<Node, TreeError> {
     if text.text.len() > MOST_BYTES {
-        return Err(Broken::too_large(text));
+        return Err(TreeError::too_large(text));
     }
     let document = text.text.trim_start_matches('\u{feff}');
     let whole: &RawValue = serde_json::from_str(document).map_err(|error| {
         let line = error.line();
         let what = error.to_string();
         let what = what.split(" at line ").next().unwrap_or_default();
-        Broken::refused(text.at(line), format!("this is no JSON: {what}"))
+        TreeError::refused(text.at(line), format!("this is no JSON: {what}"))
     })?;
-    Reader::new(text).node(whole, 0).ok_or_else(|| Broken::too_many(text))
+    JsonReader::new(text).node(whole, 0).ok_or_else(|| TreeError::too_many(text))
 }
 
-struct Reader<'a> {
+struct JsonReader<'a> {
     text: &'a Text,
     /// Where each line ends.
     ends: Vec<usize>,
     left: usize,
 }
 
-impl<'a> Reader<'a> {
+impl<'a> JsonReader<'a> {
     fn new(text: &'a Text) -> Self {
         let ends = text.text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n');
         Self { text, ends: ends.map(|(offset, _)| offset).collect(), left: MOST_VALUES }
@@ -46,34 +46,38 @@ impl<'a> Reader<'a> {
     fn node(&mut self, raw: &RawValue, depth: usize) -> Option<Node> {
         self.left = self.left.checked_sub(1)?;
         let value = match raw.get().as_bytes().first() {
-            _ if depth > MOST_DEPTH => Value::Unknown("it lies too deep in the file".to_owned()),
+            _ if depth > MOST_DEPTH => {
+                TreeValue::Unknown("it lies too deep in the file".to_owned())
+            }
             Some(b'{') => self.map(raw, depth)?,
             Some(b'[') => self.list(raw, depth)?,
             // Half a surrogate pair is JSON, but no text.
-            Some(b'"') => serde_json::from_str(raw.get()).map_or(Value::Nothing, Value::Scalar),
-            Some(b'n') | None => Value::Nothing,
-            Some(_) => Value::Scalar(raw.get().to_owned()),
+            Some(b'"') => {
+                serde_json::from_str(raw.get()).map_or(TreeValue::Nothing, TreeValue::Scalar)
+            }
+            Some(b'n') | None => TreeValue::Nothing,
+            Some(_) => TreeValue::Scalar(raw.get().to_owned()),
         };
         Some(Node { at: self.at(raw), value })
     }
 
-    fn map(&mut self, raw: &RawValue, depth: usize) -> Option<Value> {
+    fn map(&mut self, raw: &RawValue, depth: usize) -> Option<TreeValue> {
         let Ok(members) = serde_json::from_str::<BTreeMap<String, &RawValue>>(raw.get()) else {
-            return Some(Value::Nothing);
+            return Some(TreeValue::Nothing);
         };
         let mut map = BTreeMap::new();
         for (key, member) in members {
             map.insert(key, self.node(member, depth + 1)?);
         }
-        Some(Value::Map(map))
+        Some(TreeValue::Map(map))
     }
 
-    fn list(&mut self, raw: &RawValue, depth: usize) -> Option<Value> {
+    fn list(&mut self, raw: &RawValue, depth: usize) -> Option<TreeValue> {
         let Ok(items) = serde_json::from_str::<Vec<&RawValue>>(raw.get()) else {
-            return Some(Value::Nothing);
+            return Some(TreeValue::Nothing);
         };
         let items: Option<_> = items.into_iter().map(|item| self.node(item, depth + 1)).collect();
-        items.map(Value::List)
+        items.map(TreeValue::List)
     }
 
     fn at(&self, raw: &RawValue) -> At {
@@ -88,7 +92,7 @@ mod tests {
 
     use super::*;
 
-    fn tree(text: &str) -> Result<Node, Broken> {
+    fn tree(text: &str) -> Result<Node, TreeError> {
         parse(&Text { file: "/etc/x.json".into(), text: text.to_owned() })
     }
 

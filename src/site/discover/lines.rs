@@ -39,7 +39,7 @@ fn word(text: &str) -> (String, &str) {
 
 /// A line of an ini file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Entry<'a> {
+pub(super) struct IniLine<'a> {
     /// `main` of `[main]`.
     pub(super) section: &'a str,
     /// As written.
@@ -62,7 +62,7 @@ pub(super) enum Continued {
 }
 
 /// The entries of an ini file, one for each line of a value; other lines are skipped.
-pub(super) fn ini(text: &Text, how: Continued) -> Vec<Entry<'_>> {
+pub(super) fn ini(text: &Text, how: Continued) -> Vec<IniLine<'_>> {
     let mut entries = Vec::new();
     let (mut section, mut key, mut open) = ("", "", false);
     for (line, raw) in text.lines() {
@@ -82,7 +82,7 @@ pub(super) fn ini(text: &Text, how: Continued) -> Vec<Entry<'_>> {
         let content = cut.unwrap_or(content).trim_end();
         open = cut.is_some();
         if continues {
-            entries.push(Entry { section, key, value: content, continues: true, line });
+            entries.push(IniLine { section, key, value: content, continues: true, line });
         } else if let Some(name) = content.strip_prefix('[') {
             (section, key) = (name.split(']').next().unwrap_or_default().trim(), "");
         } else if let Some((name, value)) = content.split_once('=') {
@@ -90,7 +90,7 @@ pub(super) fn ini(text: &Text, how: Continued) -> Vec<Entry<'_>> {
             let value = value.trim_start();
             // Nothing yet is not nothing, which would undo the values before.
             if !(open && value.is_empty()) {
-                entries.push(Entry { section, key, value, continues: false, line });
+                entries.push(IniLine { section, key, value, continues: false, line });
             }
         }
     }
@@ -130,7 +130,7 @@ mod tests {
         let text = text("/etc/x.conf", content);
         let entries = ini(&text, continued);
         let one =
-            |e: &Entry<'_>| (format!("{}.{}={}", e.section, e.key, e.value), e.continues, e.line);
+            |e: &IniLine<'_>| (format!("{}.{}={}", e.section, e.key, e.value), e.continues, e.line);
         entries.iter().map(one).collect()
     }
 

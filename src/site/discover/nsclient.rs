@@ -8,7 +8,7 @@
 
 use super::constructs::{Constructs, Reading};
 use super::facts::{Listen, NsclientServer, Read};
-use super::lines::{Continued, Entry, ini};
+use super::lines::{Continued, IniLine, ini};
 use super::{Facts, Files, Text};
 
 /// The first that is there.
@@ -60,13 +60,13 @@ pub(super) fn read(files: &Files, facts: &mut Facts) {
 
 fn parse(text: &Text, facts: &mut Facts) -> NsclientServer {
     let entries = ini(text, Continued::ByBackslash);
-    let value = |section: &str, key: &str| -> Option<&Entry<'_>> {
-        let is_it = |entry: &&Entry<'_>| {
+    let value = |section: &str, key: &str| -> Option<&IniLine<'_>> {
+        let is_it = |entry: &&IniLine<'_>| {
             entry.section.eq_ignore_ascii_case(section) && entry.key.eq_ignore_ascii_case(key)
         };
         entries.iter().rfind(is_it).filter(|entry| !entry.value.is_empty())
     };
-    let is_on = |entry: &Entry<'_>| {
+    let is_on = |entry: &IniLine<'_>| {
         ["enabled", "1", "true"].iter().any(|on| entry.value.eq_ignore_ascii_case(on))
     };
     for entry in entries.iter().filter(|entry| entry.section == "/modules" && is_on(entry)) {

@@ -68,9 +68,9 @@ fn assigned<'a>(line: &'a str, name: &str, by: &str) -> Option<&'a str> {
     value.get(1..)?.split(quote).next().filter(|value| value.len() <= MOST_TEXT)
 }
 
-fn by_daemons(daemons: &[watchdog::Daemon]) -> RoleSign {
+fn by_daemons(daemons: &[watchdog::WatchedBroker]) -> RoleSign {
     let conclude = |role, at, because| RoleSign { role, at, because, is_explicit: false };
-    let is_central = |daemon: &&watchdog::Daemon| daemon.name.starts_with("central-");
+    let is_central = |daemon: &&watchdog::WatchedBroker| daemon.name.starts_with("central-");
     match (daemons.iter().find(is_central), daemons.first()) {
         (Some(broker), _) => {
             conclude(Role::Central, broker.file.at.clone(), format!("cbd runs {}", broker.name))

@@ -23,7 +23,7 @@ pub(super) struct Node {
     /// Where it begins.
     pub(super) at: At,
     /// What it is.
-    pub(super) value: Value,
+    pub(super) value: TreeValue,
 }
 
 // Values may be passwords, so no message ever shows them.
@@ -35,7 +35,7 @@ impl fmt::Debug for Node {
 
 /// A value.
 #[derive(Clone)]
-pub(super) enum Value {
+pub(super) enum TreeValue {
     /// `null`, `~`, or nothing at all.
     Nothing,
     /// Text, a number, `true` or `false`, as written.
@@ -52,7 +52,7 @@ pub(super) enum Value {
 
 /// Why a file is no tree.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Broken {
+pub(super) struct TreeError {
     /// File and line.
     pub(super) at: At,
     /// What is wrong: "this is no JSON: trailing comma".
@@ -62,7 +62,7 @@ pub(super) struct Broken {
     pub(super) is_refused: bool,
 }
 
-impl Broken {
+impl TreeError {
     /// The file's own program refuses it as well.
     pub(super) fn refused(at: At, reason: impl Into<String>) -> Self {
         Self { at, reason: reason.into(), is_refused: true }
@@ -93,7 +93,7 @@ impl Node {
     /// The value below `key`.
     pub(super) fn of(&self, key: &str) -> Option<&Self> {
         match &self.value {
-            Value::Map(map) => map.get(key),
+            TreeValue::Map(map) => map.get(key),
             _ => None,
         }
     }
@@ -106,7 +106,7 @@ impl Node {
     /// What a map holds: each key with its value.
     pub(super) fn entries(&self) -> impl Iterator<Item = (&str, &Self)> {
         let map = match &self.value {
-            Value::Map(map) => Some(map),
+            TreeValue::Map(map) => Some(map),
             _ => None,
         };
         map.into_iter().flatten().map(|(key, node)| (key.as_str(), node))
@@ -126,7 +126,7 @@ impl Node {
     /// The text of the value below `key` as it stands there, empty or with spaces.
     pub(super) fn exact(&self, key: &str) -> Option<&str> {
         match &self.of(key)?.value {
-            Value::Scalar(text) => Some(text),
+            TreeValue::Scalar(text) => Some(text),
             _ => None,
         }
     }
@@ -134,10 +134,10 @@ impl Node {
     /// Each value in it that cannot be told: where, and why.
     pub(super) fn unknown(&self) -> Vec<(&At, &str)> {
         match &self.value {
-            Value::Unknown(reason) => vec![(&self.at, reason)],
-            Value::List(items) => items.iter().flat_map(Self::unknown).collect(),
-            Value::Map(map) => map.values().flat_map(Self::unknown).collect(),
-            Value::Nothing | Value::Scalar(_) | Value::Include(_) => Vec::new(),
+            TreeValue::Unknown(reason) => vec![(&self.at, reason)],
+            TreeValue::List(items) => items.iter().flat_map(Self::unknown).collect(),
+            TreeValue::Map(map) => map.values().flat_map(Self::unknown).collect(),
+            TreeValue::Nothing | TreeValue::Scalar(_) | TreeValue::Include(_) => Vec::new(),
         }
     }
 
@@ -149,9 +149,12 @@ impl Node {
             })
         };
         match &self.value {
-            Value::List(items) => sum(&mut items.iter()),
-            Value::Map(map) => sum(&mut map.values()),
-            Value::Nothing | Value::Scalar(_) | Value::Include(_) | Value::Unknown(_) => (1, 0),
+            TreeValue::List(items) => sum(&mut items.iter()),
+            TreeValue::Map(map) => sum(&mut map.values()),
+            TreeValue::Nothing
+            | TreeValue::Scalar(_)
+            | TreeValue::Include(_)
+            | TreeValue::Unknown(_) => (1, 0),
         }
     }
 
@@ -159,7 +162,7 @@ impl Node {
     /// longer than any that is looked for.
     pub(super) fn scalar(&self) -> Option<&str> {
         match &self.value {
-            Value::Scalar(text) => {
+            TreeValue::Scalar(text) => {
                 Some(text.trim()).filter(|text| (1..=MOST_TEXT).contains(&text.len()))
             }
             _ => None,
@@ -174,8 +177,8 @@ impl Node {
     /// The values of a list; a single map counts as a list of one.
     pub(super) fn items(&self) -> &[Self] {
         match &self.value {
-            Value::List(items) => items,
-            Value::Map(_) => std::slice::from_ref(self),
+            TreeValue::List(items) => items,
+            TreeValue::Map(_) => std::slice::from_ref(self),
             _ => &[],
         }
     }

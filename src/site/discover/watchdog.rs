@@ -13,7 +13,7 @@ const MISSING: &str = "which brokers run here";
 
 /// A broker that cbd runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Daemon {
+pub(super) struct WatchedBroker {
     /// `central-broker-master`
     pub(super) name: String,
     /// The text of its configuration.
@@ -21,7 +21,7 @@ pub(super) struct Daemon {
 }
 
 /// The brokers that cbd runs by the `watchdog.json` of a folder; none when there is no such file.
-pub(super) fn read(files: &Files, folder: &str, facts: &mut Facts) -> Option<Vec<Daemon>> {
+pub(super) fn read(files: &Files, folder: &str, facts: &mut Facts) -> Option<Vec<WatchedBroker>> {
     let path = format!("{folder}/{NAME}");
     let known = facts.notes.iter().any(|note| *note.at.file == path);
     match files.read(&path) {
@@ -36,7 +36,7 @@ pub(super) fn read(files: &Files, folder: &str, facts: &mut Facts) -> Option<Vec
 }
 
 /// `known`: another source has said already what is wrong with it.
-fn parse(text: &Text, facts: &mut Facts, known: bool) -> Option<Vec<Daemon>> {
+fn parse(text: &Text, facts: &mut Facts, known: bool) -> Option<Vec<WatchedBroker>> {
     let tree = match json::parse(text) {
         Ok(tree) => tree,
         Err(wrong) => {
@@ -53,7 +53,7 @@ fn parse(text: &Text, facts: &mut Facts, known: bool) -> Option<Vec<Daemon>> {
         let name = daemon.text("name").unwrap_or_default().to_owned();
         let mut file = daemon.read("configuration_file")?;
         file.value = tidy(&file.value);
-        Some(Daemon { name, file })
+        Some(WatchedBroker { name, file })
     });
     Some(daemon.collect())
 }
@@ -76,7 +76,7 @@ mod tests {
          "run": false, "reload": true}
     ], "log": "\/var\/log\/centreon-broker\/watchdog.log"}}"#;
 
-    fn daemons(text: &str) -> (Option<Vec<Daemon>>, Facts) {
+    fn daemons(text: &str) -> (Option<Vec<WatchedBroker>>, Facts) {
         let mut facts = Facts::default();
         let text =
             Text { file: "/etc/centreon-broker/watchdog.json".into(), text: text.to_owned() };

@@ -5,16 +5,16 @@ use std::collections::BTreeMap;
 use toml::Spanned;
 
 use super::walk::unknown;
-use super::{Machine, Platform, Server, Services, SiteFile};
+use super::{Platform, Server, ServersByKind, SiteFile, SiteMachine};
 use crate::catalogue::{Asker, Broken, Catalogue, Mode, Role, is_service};
 
-type Result = std::result::Result<(), Box<Broken>>;
+type CheckResult = std::result::Result<(), Box<Broken>>;
 
 impl SiteFile {
     /// # Errors
     ///
     /// When a name in the file is that of nothing there is.
-    pub(crate) fn check(&self, catalogue: &Catalogue, groups: &[String]) -> Result {
+    pub(crate) fn check(&self, catalogue: &Catalogue, groups: &[String]) -> CheckResult {
         self.groups_exist(catalogue)?;
         self.services_exist(&self.services, catalogue)?;
         let Platform { optional, require, until_installed, .. } = &self.platform;
@@ -39,18 +39,18 @@ impl SiteFile {
     /// # Errors
     ///
     /// When `name` is none of `known`.
-    fn known(&self, what: &str, name: &Spanned<String>, known: &[&str]) -> Result {
+    fn known(&self, what: &str, name: &Spanned<String>, known: &[&str]) -> CheckResult {
         if known.contains(&name.get_ref().as_str()) {
             return Ok(());
         }
         Err(self.source.broken(Some(name.span()), unknown(what, name.get_ref(), known)))
     }
 
-    fn names(&self, wanted: impl Fn(&Machine) -> bool) -> Vec<&str> {
-        self.machines.iter().filter(|machine| wanted(machine)).map(Machine::name).collect()
+    fn names(&self, wanted: impl Fn(&SiteMachine) -> bool) -> Vec<&str> {
+        self.machines.iter().filter(|machine| wanted(machine)).map(SiteMachine::name).collect()
     }
 
-    fn groups_exist(&self, catalogue: &Catalogue) -> Result {
+    fn groups_exist(&self, catalogue: &Catalogue) -> CheckResult {
         let known = catalogue.group_ids();
         let groups = &self.platform.groups;
         let what = format!("group of profile {}", catalogue.profile);
@@ -58,7 +58,7 @@ impl SiteFile {
     }
 
     /// Servers of a kind that no flow goes to would never be asked.
-    fn services_exist(&self, services: &Services, catalogue: &Catalogue) -> Result {
+    fn services_exist(&self, services: &ServersByKind, catalogue: &Catalogue) -> CheckResult {
         let to = catalogue.flows.iter().map(|flow| flow.to.0.as_str());
         let known = distinct(to.filter(|party| is_service(party)).collect());
         let what = format!("service of profile {}", catalogue.profile);
@@ -66,16 +66,16 @@ impl SiteFile {
     }
 
     /// Servers that no machine of the file asks are there in vain.
-    fn servers_are_asked(&self, catalogue: &Catalogue, groups: &[String]) -> Result {
+    fn servers_are_asked(&self, catalogue: &Catalogue, groups: &[String]) -> CheckResult {
         let groups = || self.platform.groups.iter().map(Spanned::get_ref).chain(groups);
-        let asker = |machine: &Machine| Asker {
+        let asker = |machine: &SiteMachine| Asker {
             role: machine.role(),
             has_engine: machine.role() == Role::Poller
                 || machine.devices.is_some()
                 || catalogue.groups.iter().any(|it| it.engine && groups().any(|on| *on == it.id)),
             groups: groups().map(String::as_str).collect(),
         };
-        let asks = |machine: &Machine, kind: &str| catalogue.asks(&asker(machine), kind);
+        let asks = |machine: &SiteMachine, kind: &str| catalogue.asks(&asker(machine), kind);
         let Some(first) = self.machines.first() else { return Ok(()) };
         for (kind, servers) in &self.services {
             let is_asked = || self.machines.iter().any(|machine| asks(machine, kind.get_ref()));
@@ -101,7 +101,7 @@ impl SiteFile {
 
     /// Two machines with one address and no ports of their own are one that was copied and not
     /// changed.
-    fn addresses_differ(&self) -> Result {
+    fn addresses_differ(&self) -> CheckResult {
         let mut known = BTreeMap::new();
         for machine in &self.machines {
             let Some(address) = &machine.address else { continue };
@@ -115,7 +115,7 @@ impl SiteFile {
         Ok(())
     }
 
-    fn role_exists(&self, machine: &Machine, catalogue: &Catalogue) -> Result {
+    fn role_exists(&self, machine: &SiteMachine, catalogue: &Catalogue) -> CheckResult {
         if catalogue.roles.contains(&machine.role()) {
             return Ok(());
         }
@@ -129,7 +129,7 @@ impl SiteFile {
         Err(self.source.broken(Some(machine.role.span()), message))
     }
 
-    fn peers_exist(&self, machine: &Machine) -> Result {
+    fn peers_exist(&self, machine: &SiteMachine) -> CheckResult {
         for (name, role) in [(&machine.central, Role::Central), (&machine.remote, Role::Remote)] {
             let Some(name) = name else { continue };
             if name.get_ref() == machine.name() {
@@ -155,7 +155,7 @@ impl SiteFile {
     }
 
     /// What is between a machine and its central stands at the machine.
-    fn way_fits(&self, machine: &Machine) -> Result {
+    fn way_fits(&self, machine: &SiteMachine) -> CheckResult {
         let broken = |span, message: &str| Err(self.source.broken(Some(span), message));
         let upwards = [
             machine.central.as_ref().map(Spanned::span),
@@ -177,7 +177,7 @@ impl SiteFile {
         }
     }
 
-    fn connection_fits(&self, machine: &Machine) -> Result {
+    fn connection_fits(&self, machine: &SiteMachine) -> CheckResult {
         let Some(place) = &machine.connects_to else { return Ok(()) };
         let scheme = place.get_ref().url.as_ref().map(url::Url::scheme);
         let message = match (machine.mode.as_ref().map(|mode| *mode.get_ref()), scheme) {
@@ -191,7 +191,7 @@ impl SiteFile {
         Err(self.source.broken(Some(place.span()), message))
     }
 
-    fn credentials_exist(&self, devices: &[Server]) -> Result {
+    fn credentials_exist(&self, devices: &[Server]) -> CheckResult {
         let known: Vec<&str> = self.credentials.snmp.keys().map(String::as_str).collect();
         let mut named = devices.iter().filter_map(|device| device.snmp.as_ref());
         named.try_for_each(|name| self.known("SNMP credentials", name, &known))
@@ -201,7 +201,7 @@ impl SiteFile {
         &self,
         globs: impl IntoIterator<Item = &'f Spanned<String>>,
         catalogue: &Catalogue,
-    ) -> Result {
+    ) -> CheckResult {
         let of_table = catalogue.flows.iter().map(|flow| flow.id.get_ref().clone());
         let own = self.checks.iter().map(|check| format!("custom.{}", check.custom.name));
         let known: Vec<String> = of_table.chain(own).collect();

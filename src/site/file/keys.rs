@@ -13,16 +13,16 @@ use crate::catalogue::{Catalogue, Party, is_service, profile_names};
 
 /// A key of a table.
 #[derive(Debug)]
-pub(super) struct Key {
+pub(super) struct SiteKey {
     pub(super) name: &'static str,
     about: &'static str,
-    takes: Shape,
+    takes: KeyShape,
     is_needed: bool,
 }
 
 /// What a key takes.
 #[derive(Debug)]
-pub(super) enum Shape {
+pub(super) enum KeyShape {
     Text,
     /// A text of this form, as a regular expression.
     Form(&'static str),
@@ -42,247 +42,255 @@ pub(super) enum Shape {
     /// A list of tables.
     List(&'static str),
     /// A table with these keys and no other.
-    Table(&'static [Key]),
+    Table(&'static [SiteKey]),
     Other(fn() -> Value),
 }
 
-pub(super) const fn key(name: &'static str, takes: Shape, about: &'static str) -> Key {
-    Key { name, about, takes, is_needed: false }
+pub(super) const fn key(name: &'static str, takes: KeyShape, about: &'static str) -> SiteKey {
+    SiteKey { name, about, takes, is_needed: false }
 }
 
-const fn needed(name: &'static str, takes: Shape, about: &'static str) -> Key {
-    Key { name, about, takes, is_needed: true }
+const fn needed(name: &'static str, takes: KeyShape, about: &'static str) -> SiteKey {
+    SiteKey { name, about, takes, is_needed: true }
 }
 
 /// Sections of the file.
-pub(super) const SECTIONS: &[Key] = &[
+pub(super) const SECTIONS: &[SiteKey] = &[
     key(
         "platform",
-        Shape::Table(PLATFORM),
+        KeyShape::Table(PLATFORM),
         "How a run is done; each key has a flag, and the flag wins.",
     ),
     key(
         "services",
-        Shape::A("services"),
+        KeyShape::A("services"),
         "The servers every machine uses; those of a machine itself replace them, kind by kind.",
     ),
-    key("machine", Shape::Named("machine"), "The machines, by name."),
-    key("credentials", Shape::Table(CREDENTIALS), "Names, and where the secrets live."),
-    key("check", Shape::List("check"), "Flows of your own."),
+    key("machine", KeyShape::Named("machine"), "The machines, by name."),
+    key("credentials", KeyShape::Table(CREDENTIALS), "Names, and where the secrets live."),
+    key("check", KeyShape::List("check"), "Flows of your own."),
 ];
 
 /// `[machine.NAME]`
-pub(super) const MACHINE: &[Key] = &[
-    needed("role", Shape::Words(|| words(&ROLES)), "What it is."),
-    key("address", Shape::A("address"), "Name or address by which the others reach it."),
+pub(super) const MACHINE: &[SiteKey] = &[
+    needed("role", KeyShape::Words(|| words(&ROLES)), "What it is."),
+    key("address", KeyShape::A("address"), "Name or address by which the others reach it."),
     key(
         "nat",
-        Shape::A("address"),
+        KeyShape::A("address"),
         "Its IP address as the network sees it, behind address translation.",
     ),
     key(
         "from",
-        Shape::Other(departures),
+        KeyShape::Other(departures),
         "The address of its own that it asks from; or one for each flow, by id or glob.",
     ),
-    key("central", Shape::Text, "The name of its central; needed only when there are several."),
-    key("remote", Shape::Text, "The name of the remote server it stands behind."),
+    key("central", KeyShape::Text, "The name of its central; needed only when there are several."),
+    key("remote", KeyShape::Text, "The name of the remote server it stands behind."),
     key(
         "mode",
-        Shape::Words(|| words(&MODES)),
+        KeyShape::Words(|| words(&MODES)),
         "How its Gorgone and the central's find each other.",
     ),
     key(
         "bbdo",
-        Shape::Words(|| words(&BBDO)),
+        KeyShape::Words(|| words(&BBDO)),
         "forward: the poller connects to the broker; reversed: the broker to the poller.",
     ),
     key(
         "bbdo_tls",
-        Shape::Table(BBDO_TLS),
+        KeyShape::Table(BBDO_TLS),
         "What its broker's output speaks, and the files its TLS is made with.",
     ),
     key(
         "connects_to",
-        Shape::A("place"),
+        KeyShape::A("place"),
         "With pull and pullwss: where its Gorgone connects to, HOST:PORT or wss://HOST:PORT/PATH.",
     ),
     key(
         "ports",
-        Shape::Table(LINKS),
+        KeyShape::Table(LINKS),
         "Ports between it and its central, at whichever end listens.",
     ),
-    key("listens", Shape::Table(LISTENERS), "Other ports its own daemons listen on."),
-    key("services", Shape::A("services"), "Its own servers."),
-    key("devices", Shape::Some("device"), "Monitored devices, asked by SNMP."),
-    key("nsclient", Shape::Some("host"), "Windows servers with NSClient++."),
-    key("skip", Shape::Other(reasons), "Flows not to check, by id or glob, each with its reason."),
+    key("listens", KeyShape::Table(LISTENERS), "Other ports its own daemons listen on."),
+    key("services", KeyShape::A("services"), "Its own servers."),
+    key("devices", KeyShape::Some("device"), "Monitored devices, asked by SNMP."),
+    key("nsclient", KeyShape::Some("host"), "Windows servers with NSClient++."),
+    key(
+        "skip",
+        KeyShape::Other(reasons),
+        "Flows not to check, by id or glob, each with its reason.",
+    ),
 ];
 
 /// `bbdo_tls` of a machine; `--bbdo-tls` has the same.
-pub(super) const BBDO_TLS: &[Key] = &[
-    key("mode", Shape::Words(|| texts(&["yes", "auto", "no"])), "TLS: yes if none is given."),
-    key("transport", Shape::Words(|| texts(&["tcp", "grpc"])), "tcp if none is given."),
-    key("compression", Shape::Words(|| texts(&["yes", "auto", "no"])), "auto if none is given."),
-    key("ca", Shape::Text, "The file of the authority it trusts."),
-    key("certificate", Shape::Text, "The file of its own certificate."),
-    key("key", Shape::Text, "The file of that certificate's key."),
-    key("hostname", Shape::Text, "The name the broker's certificate has to have."),
+pub(super) const BBDO_TLS: &[SiteKey] = &[
+    key("mode", KeyShape::Words(|| texts(&["yes", "auto", "no"])), "TLS: yes if none is given."),
+    key("transport", KeyShape::Words(|| texts(&["tcp", "grpc"])), "tcp if none is given."),
+    key("compression", KeyShape::Words(|| texts(&["yes", "auto", "no"])), "auto if none is given."),
+    key("ca", KeyShape::Text, "The file of the authority it trusts."),
+    key("certificate", KeyShape::Text, "The file of its own certificate."),
+    key("key", KeyShape::Text, "The file of that certificate's key."),
+    key("hostname", KeyShape::Text, "The name the broker's certificate has to have."),
 ];
 
 /// Services whose port between two machines may be another.
-pub(super) const LINKS: &[Key] = &[
-    key("zmq", Shape::A("port"), "Gorgone, by ZMQ."),
-    key("ssh", Shape::A("port"), "Gorgone, by SSH."),
-    key("bbdo", Shape::A("port"), "The broker."),
-    key("pullwss", Shape::A("port"), "Gorgone, by WebSocket."),
+pub(super) const LINKS: &[SiteKey] = &[
+    key("zmq", KeyShape::A("port"), "Gorgone, by ZMQ."),
+    key("ssh", KeyShape::A("port"), "Gorgone, by SSH."),
+    key("bbdo", KeyShape::A("port"), "The broker."),
+    key("pullwss", KeyShape::A("port"), "Gorgone, by WebSocket."),
 ];
 
 /// Services a machine's own daemons may listen for on another port.
-pub(super) const LISTENERS: &[Key] = &[
-    key("zmq", Shape::A("port"), "Gorgone, by ZMQ."),
-    key("ssh", Shape::A("port"), "Gorgone, by SSH."),
-    key("bbdo", Shape::A("port"), "The broker."),
-    key("pullwss", Shape::A("port"), "Gorgone, by WebSocket."),
-    key("pullwss-tls", Shape::A("port"), "Gorgone, by WebSocket with TLS."),
-    key("trap", Shape::A("port"), "SNMP traps."),
+pub(super) const LISTENERS: &[SiteKey] = &[
+    key("zmq", KeyShape::A("port"), "Gorgone, by ZMQ."),
+    key("ssh", KeyShape::A("port"), "Gorgone, by SSH."),
+    key("bbdo", KeyShape::A("port"), "The broker."),
+    key("pullwss", KeyShape::A("port"), "Gorgone, by WebSocket."),
+    key("pullwss-tls", KeyShape::A("port"), "Gorgone, by WebSocket with TLS."),
+    key("trap", KeyShape::A("port"), "SNMP traps."),
 ];
 
 /// A server that is a table.
-pub(super) const SERVER: &[Key] = &[
-    key("host", Shape::A("place"), "Name or address."),
-    key("port", Shape::A("port"), "Its port, when it is not the usual one."),
-    key("url", Shape::A("place"), "Instead of host and port."),
+pub(super) const SERVER: &[SiteKey] = &[
+    key("host", KeyShape::A("place"), "Name or address."),
+    key("port", KeyShape::A("port"), "Its port, when it is not the usual one."),
+    key("url", KeyShape::A("place"), "Instead of host and port."),
     key(
         "secret",
-        Shape::A("secret"),
+        KeyShape::A("secret"),
         "Where the secret stands that *** in the URL stands for, or the whole URL.",
     ),
-    key("protocol", Shape::Text, "The protocol it is asked in, whatever the flow says."),
+    key("protocol", KeyShape::Text, "The protocol it is asked in, whatever the flow says."),
     key(
         "find",
-        Shape::Words(|| words(&FINDS)),
+        KeyShape::Words(|| words(&FINDS)),
         "mx, srv: the host is a domain, and its mail servers or its directory servers are asked. dns: the addresses of the host come from the DNS alone. mx-dns: those of the mail servers do.",
     ),
     key(
         "proxy",
-        Shape::Other(way),
+        KeyShape::Other(way),
         "The proxy to this server alone; false: straight, though there is one.",
     ),
-    key("nts", Shape::Table(NTS), "How keys for the time are taken from it, with protocol nts."),
+    key("nts", KeyShape::Table(NTS), "How keys for the time are taken from it, with protocol nts."),
 ];
 
 /// `nts` of a server.
-pub(super) const NTS: &[Key] = &[
-    key("port", Shape::A("port"), "The time server's UDP port, where the key server names none."),
-    key("trusted", Shape::Texts, "The files of certificates that its client trusts."),
-    key("only_trusted", Shape::Boolean, "true: those and not the system's too."),
+pub(super) const NTS: &[SiteKey] = &[
+    key(
+        "port",
+        KeyShape::A("port"),
+        "The time server's UDP port, where the key server names none.",
+    ),
+    key("trusted", KeyShape::Texts, "The files of certificates that its client trusts."),
+    key("only_trusted", KeyShape::Boolean, "true: those and not the system's too."),
 ];
 
 /// A monitored host that is a table.
-pub(super) const HOST: &[Key] = &[
-    needed("host", Shape::A("place"), "Name or address."),
-    key("port", Shape::A("port"), "Its port, when it is not the usual one."),
+pub(super) const HOST: &[SiteKey] = &[
+    needed("host", KeyShape::A("place"), "Name or address."),
+    key("port", KeyShape::A("port"), "Its port, when it is not the usual one."),
 ];
 
 /// A device that is a table.
-pub(super) const DEVICE: &[Key] = &[
-    needed("host", Shape::A("place"), "Name or address."),
-    key("port", Shape::A("port"), "Its port, when it is not 161."),
-    key("snmp", Shape::Text, "The name of its credentials, in [credentials.snmp]."),
+pub(super) const DEVICE: &[SiteKey] = &[
+    needed("host", KeyShape::A("place"), "Name or address."),
+    key("port", KeyShape::A("port"), "Its port, when it is not 161."),
+    key("snmp", KeyShape::Text, "The name of its credentials, in [credentials.snmp]."),
 ];
 
 /// `[[check]]`
-pub(super) const CHECK: &[Key] = &[
-    needed("name", Shape::Form("^[A-Za-z0-9_-]+$"), "Letters, digits, - and _."),
-    needed("url", Shape::Form(r"^!?[a-z-]+://[^\s]+$"), "SCHEME://HOST[:PORT]"),
+pub(super) const CHECK: &[SiteKey] = &[
+    needed("name", KeyShape::Form("^[A-Za-z0-9_-]+$"), "Letters, digits, - and _."),
+    needed("url", KeyShape::Form(r"^!?[a-z-]+://[^\s]+$"), "SCHEME://HOST[:PORT]"),
     key(
         "must",
-        Shape::Words(|| words(&MUSTS)),
+        KeyShape::Words(|| words(&MUSTS)),
         "be closed: the port must accept no connection from these machines.",
     ),
-    key("send", Shape::Text, "Sent to a port of tcp:// or tls://; no secret."),
-    key("expect", Shape::Text, "What must stand in its answer."),
-    key("from", Shape::Texts, "The machines that need it; without it every one does."),
-    key("required", Shape::Boolean, "false: its failure fails no run."),
+    key("send", KeyShape::Text, "Sent to a port of tcp:// or tls://; no secret."),
+    key("expect", KeyShape::Text, "What must stand in its answer."),
+    key("from", KeyShape::Texts, "The machines that need it; without it every one does."),
+    key("required", KeyShape::Boolean, "false: its failure fails no run."),
     key(
         "until",
-        Shape::Words(|| words(&UNTIL)),
+        KeyShape::Words(|| words(&UNTIL)),
         "installed: before that a closed port waits, and fails no run.",
     ),
-    key("why", Shape::Text, "What breaks without it, for the report."),
+    key("why", KeyShape::Text, "What breaks without it, for the report."),
 ];
 
 /// `[credentials]`
-pub(super) const CREDENTIALS: &[Key] = &[
+pub(super) const CREDENTIALS: &[SiteKey] = &[
     key(
         "snmp",
-        Shape::Named("snmp"),
+        KeyShape::Named("snmp"),
         "How devices are read, by a name that devices refer to; default is for those that name none.",
     ),
-    key("ldap", Shape::Table(LDAP), "How to bind to the directory."),
-    key("nsclient", Shape::Table(NSCLIENT), "How to log in to NSClient++."),
-    key("proxy", Shape::Table(PROXY), "How to log in to the proxy."),
+    key("ldap", KeyShape::Table(LDAP), "How to bind to the directory."),
+    key("nsclient", KeyShape::Table(NSCLIENT), "How to log in to NSClient++."),
+    key("proxy", KeyShape::Table(PROXY), "How to log in to the proxy."),
 ];
 
 /// `[credentials.ldap]`
-pub(super) const LDAP: &[Key] = &[
-    needed("bind_dn", Shape::Text, "The distinguished name."),
-    needed("password", Shape::A("secret"), "Where its password lives."),
+pub(super) const LDAP: &[SiteKey] = &[
+    needed("bind_dn", KeyShape::Text, "The distinguished name."),
+    needed("password", KeyShape::A("secret"), "Where its password lives."),
     key(
         "plain",
-        Shape::Boolean,
+        KeyShape::Boolean,
         "The password may travel in plain text, where the directory has no TLS.",
     ),
 ];
 
 /// `[credentials.nsclient]`
-pub(super) const NSCLIENT: &[Key] = &[
-    key("user", Shape::Text, "Without one the password goes alone."),
-    needed("password", Shape::A("secret"), "Where the agents' password lives."),
+pub(super) const NSCLIENT: &[SiteKey] = &[
+    key("user", KeyShape::Text, "Without one the password goes alone."),
+    needed("password", KeyShape::A("secret"), "Where the agents' password lives."),
     key(
         "insecure",
-        Shape::Boolean,
+        KeyShape::Boolean,
         "The password is sent to agents whose certificate is not trusted, too.",
     ),
 ];
 
 /// `[credentials.proxy]`
-pub(super) const PROXY: &[Key] = &[
-    needed("user", Shape::Text, "The user."),
-    key("password", Shape::A("secret"), "Where the user's password lives."),
+pub(super) const PROXY: &[SiteKey] = &[
+    needed("user", KeyShape::Text, "The user."),
+    key("password", KeyShape::A("secret"), "Where the user's password lives."),
 ];
 
 /// `[credentials.snmp.NAME]`
-pub(super) const SNMP: &[Key] = &[
-    key("version", Shape::Words(|| words(&VERSIONS)), "2c if none is given."),
-    key("community", Shape::A("secret"), "With version 1 and 2c."),
-    key("user", Shape::Text, "With version 3."),
+pub(super) const SNMP: &[SiteKey] = &[
+    key("version", KeyShape::Words(|| words(&VERSIONS)), "2c if none is given."),
+    key("community", KeyShape::A("secret"), "With version 1 and 2c."),
+    key("user", KeyShape::Text, "With version 3."),
     key(
         "auth_protocol",
-        Shape::Words(each::<snmp::AuthProtocol>),
+        KeyShape::Words(each::<snmp::AuthProtocol>),
         "How the user is authenticated; sha if none is given.",
     ),
-    key("auth", Shape::A("secret"), "The authentication password."),
+    key("auth", KeyShape::A("secret"), "The authentication password."),
     key(
         "priv_protocol",
-        Shape::Words(each::<snmp::PrivProtocol>),
+        KeyShape::Words(each::<snmp::PrivProtocol>),
         "aes if none is given; aes-192-c and aes-256-c as Cisco does.",
     ),
-    key("priv", Shape::A("secret"), "The privacy password; needs auth."),
+    key("priv", KeyShape::A("secret"), "The privacy password; needs auth."),
 ];
 
 /// Where a secret lives.
-pub(super) const REFERENCE: &[Key] = &[
-    key("env", Shape::Form("^[A-Za-z_][A-Za-z0-9_]*$"), "A variable of the environment."),
+pub(super) const REFERENCE: &[SiteKey] = &[
+    key("env", KeyShape::Form("^[A-Za-z_][A-Za-z0-9_]*$"), "A variable of the environment."),
     key(
         "file",
-        Shape::Text,
+        KeyShape::Text,
         "A file with nothing else in it; a relative path begins in the folder of the site file.",
     ),
     key(
         "config",
-        Shape::Form(
+        KeyShape::Form(
             "^/[^:]*:(.+:)?(_SNMPCOMMUNITY|authpassphrase|privpassphrase|proxy_password|url)$",
         ),
         "FILE:KEY or FILE:HOST:KEY: where the platform has it already.",
@@ -370,7 +378,7 @@ fn services() -> Value {
 }
 
 /// The schema of a table with these keys and no other.
-fn table(about: &str, keys: &[Key]) -> Value {
+fn table(about: &str, keys: &[SiteKey]) -> Value {
     let properties = keys.iter().map(|key| (key.name.to_owned(), key.schema()));
     let mut whole = json!({
         "description": about,
@@ -385,23 +393,23 @@ fn table(about: &str, keys: &[Key]) -> Value {
     whole
 }
 
-impl Key {
+impl SiteKey {
     fn schema(&self) -> Value {
         let value = match &self.takes {
-            Shape::Text => json!({ "type": "string", "minLength": 1 }),
-            Shape::Form(pattern) => return form(self.about, pattern),
-            Shape::Words(words) => json!({ "type": "string", "enum": words() }),
-            Shape::Boolean => json!({ "type": "boolean" }),
-            Shape::Number(least, most) => {
+            KeyShape::Text => json!({ "type": "string", "minLength": 1 }),
+            KeyShape::Form(pattern) => return form(self.about, pattern),
+            KeyShape::Words(words) => json!({ "type": "string", "enum": words() }),
+            KeyShape::Boolean => json!({ "type": "boolean" }),
+            KeyShape::Number(least, most) => {
                 json!({ "type": "number", "minimum": least, "maximum": most })
             }
-            Shape::Texts => one_or_more(&json!({ "type": "string", "minLength": 1 })),
-            Shape::A(name) => a(name),
-            Shape::Some(name) => one_or_more(&a(name)),
-            Shape::Named(name) => json!({ "type": "object", "additionalProperties": a(name) }),
-            Shape::List(name) => json!({ "type": "array", "items": a(name) }),
-            Shape::Table(keys) => return table(self.about, keys),
-            Shape::Other(schema) => schema(),
+            KeyShape::Texts => one_or_more(&json!({ "type": "string", "minLength": 1 })),
+            KeyShape::A(name) => a(name),
+            KeyShape::Some(name) => one_or_more(&a(name)),
+            KeyShape::Named(name) => json!({ "type": "object", "additionalProperties": a(name) }),
+            KeyShape::List(name) => json!({ "type": "array", "items": a(name) }),
+            KeyShape::Table(keys) => return table(self.about, keys),
+            KeyShape::Other(schema) => schema(),
         };
         described(self.about, value)
     }

@@ -25,7 +25,7 @@ use super::output::BrokerOutput;
 use super::{Custom, Find, Nts, Place};
 use crate::catalogue::{Broken, Mode, Role};
 use secret::{Login, Snmp};
-use walk::Source;
+use walk::SiteText;
 
 pub(crate) use keys::{machine_keys, schema};
 pub(crate) use platform::Platform;
@@ -39,18 +39,18 @@ pub(crate) const MOST: u64 = 4 << 20;
 /// A site file, each value with its place.
 #[derive(Clone, Debug)]
 pub(crate) struct SiteFile {
-    source: Source,
+    source: SiteText,
     /// What holds for every machine.
     pub(crate) platform: Platform,
-    services: Services,
+    services: ServersByKind,
     /// In the order of the file.
-    machines: Vec<Machine>,
-    credentials: Credentials,
+    machines: Vec<SiteMachine>,
+    credentials: CredentialsTable,
     checks: Vec<Check>,
 }
 
 /// Servers by kind; an empty list: there is none, and none is needed.
-type Services = BTreeMap<Spanned<String>, Spanned<Vec<Server>>>;
+type ServersByKind = BTreeMap<Spanned<String>, Spanned<Vec<Server>>>;
 
 /// One peer, and what is known of it alone.
 #[derive(Clone, Debug)]
@@ -67,12 +67,12 @@ struct Server {
     /// The name of the credentials it is read with.
     snmp: Option<Spanned<String>>,
     /// Where the part of its URL stands that is a secret.
-    secret: Option<Spanned<secret::Secret>>,
+    secret: Option<Spanned<secret::SecretPlace>>,
 }
 
 /// `[machine.NAME]`.
 #[derive(Clone, Debug)]
-pub(crate) struct Machine {
+pub(crate) struct SiteMachine {
     name: Spanned<String>,
     role: Spanned<Role>,
     /// How the others reach it.
@@ -92,7 +92,7 @@ pub(crate) struct Machine {
     ports: BTreeMap<String, Spanned<u16>>,
     /// Ports its own daemons listen on, by service.
     listens: BTreeMap<String, Spanned<u16>>,
-    services: Services,
+    services: ServersByKind,
     /// Some: an engine of this machine asks devices, perhaps none of them named.
     devices: Option<Vec<Server>>,
     nsclient: Vec<Server>,
@@ -104,7 +104,7 @@ pub(crate) struct Machine {
 
 /// `[credentials]`: names and references, never a secret.
 #[derive(Clone, Debug, Default)]
-struct Credentials {
+struct CredentialsTable {
     snmp: BTreeMap<String, Snmp>,
     ldap: Option<Login>,
     nsclient: Option<Login>,
@@ -127,20 +127,21 @@ impl SiteFile {
     ///
     /// [`Broken`] with line, column and reason; a secret in the file is not in it.
     pub(crate) fn parse(name: &str, text: &str) -> Result<Self, Box<Broken>> {
-        let tree = DeTable::parse(text)
-            .map_err(|error| Source::new(name, text, None).broken(error.span(), error.message()))?;
-        let source = Source::new(name, text, Some(tree.get_ref()));
+        let tree = DeTable::parse(text).map_err(|error| {
+            SiteText::new(name, text, None).broken(error.span(), error.message())
+        })?;
+        let source = SiteText::new(name, text, Some(tree.get_ref()));
         secret::none_literal(&source, tree.get_ref())?;
         read::file(source, tree.get_ref())
     }
 
     /// The machine of that name.
-    pub(crate) fn machine(&self, name: &str) -> Option<&Machine> {
+    pub(crate) fn machine(&self, name: &str) -> Option<&SiteMachine> {
         self.machines.iter().find(|machine| machine.name() == name)
     }
 
     /// All of them, in the order of the file.
-    pub(crate) fn machines(&self) -> &[Machine] {
+    pub(crate) fn machines(&self) -> &[SiteMachine] {
         &self.machines
     }
 
@@ -155,7 +156,7 @@ impl SiteFile {
     }
 
     /// Where it says what the machine is.
-    pub(crate) fn role_at(&self, machine: &Machine) -> At {
+    pub(crate) fn role_at(&self, machine: &SiteMachine) -> At {
         self.at(&machine.role)
     }
 
@@ -169,7 +170,7 @@ impl SiteFile {
     }
 }
 
-impl Machine {
+impl SiteMachine {
     /// Its name in the file.
     pub(crate) fn name(&self) -> &str {
         self.name.get_ref()

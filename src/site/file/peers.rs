@@ -7,9 +7,9 @@ use preflight_checks::http;
 use toml::Spanned;
 
 use super::read::of_proxy;
-use super::{Machine, Server, Services, SiteFile, Vault};
+use super::{Server, ServersByKind, SiteFile, SiteMachine, Vault};
 use crate::catalogue::{Broken, Mode, Party, Role};
-use crate::site::{Layer, Origin, Place, Sourced, Target};
+use crate::site::{Knowledge, Origin, Place, Sourced, Target};
 
 impl SiteFile {
     /// What `machine` has to know. Secrets are fetched for what `others` or the file
@@ -20,17 +20,17 @@ impl SiteFile {
     /// When a secret is not where its reference says.
     pub(crate) fn layer(
         &self,
-        machine: &Machine,
+        machine: &SiteMachine,
         others: impl Fn(&str) -> bool,
         vault: Option<&Vault<'_>>,
-    ) -> Result<Layer, Box<Broken>> {
-        let mut layer = Layer {
+    ) -> Result<Knowledge, Box<Broken>> {
+        let mut layer = Knowledge {
             has_engine: machine.role() == Role::Poller || machine.devices.is_some(),
             modes: self.modes(machine),
             listens: self.listens(machine),
             custom: self.customs(machine),
             from: self.departures(machine),
-            ..Layer::default()
+            ..Knowledge::default()
         };
         self.servers(machine, vault, &mut layer)?;
         self.monitored(machine, vault, &mut layer)?;
@@ -42,7 +42,7 @@ impl SiteFile {
             None => output,
         });
         let Some(vault) = vault else { return Ok(layer) };
-        let asks = |layer: &Layer, party: &str| {
+        let asks = |layer: &Knowledge, party: &str| {
             others(party) || layer.targets.contains_key(&Party(party.to_owned()))
         };
         if asks(&layer, "device") && self.credentials.snmp.contains_key(DEFAULT) {
@@ -58,7 +58,7 @@ impl SiteFile {
     }
 
     /// The addresses it asks from.
-    fn departures(&self, machine: &Machine) -> Vec<(String, Sourced<Vec<IpAddr>>)> {
+    fn departures(&self, machine: &SiteMachine) -> Vec<(String, Sourced<Vec<IpAddr>>)> {
         let each = machine.from.iter().map(|(flow, own)| {
             let Sourced { value, origin } = self.sourced(own);
             (flow.get_ref().clone(), Sourced { value: vec![value], origin })
@@ -77,9 +77,9 @@ impl SiteFile {
     /// Its own servers, and for the other kinds those of the platform.
     fn servers(
         &self,
-        machine: &Machine,
+        machine: &SiteMachine,
         vault: Option<&Vault<'_>>,
-        layer: &mut Layer,
+        layer: &mut Knowledge,
     ) -> Result<(), Box<Broken>> {
         let own = |kind: &str| machine.services.keys().any(|known| known.get_ref() == kind);
         let of_all = self.services.iter().filter(|(kind, _)| !own(kind.get_ref()));
@@ -97,7 +97,7 @@ impl SiteFile {
     }
 
     /// The proxies of single servers are asked too, unless the platform has one.
-    fn proxies_of_servers(layer: &mut Layer) {
+    fn proxies_of_servers(layer: &mut Knowledge) {
         let party = Party("proxy".to_owned());
         if layer.targets.contains_key(&party) {
             return;
@@ -145,9 +145,9 @@ impl SiteFile {
     /// Devices, and servers with `NSClient++`.
     fn monitored(
         &self,
-        machine: &Machine,
+        machine: &SiteMachine,
         vault: Option<&Vault<'_>>,
-        layer: &mut Layer,
+        layer: &mut Knowledge,
     ) -> Result<(), Box<Broken>> {
         let devices = machine.devices.as_deref().unwrap_or_default();
         let named = devices.iter().filter_map(|device| device.snmp.as_ref());
@@ -173,12 +173,12 @@ impl SiteFile {
     }
 
     /// How a machine and the one above it find each other.
-    fn modes(&self, machine: &Machine) -> Vec<Sourced<Mode>> {
+    fn modes(&self, machine: &SiteMachine) -> Vec<Sourced<Mode>> {
         machine.mode.iter().chain(&machine.bbdo).map(|mode| self.sourced(mode)).collect()
     }
 
     /// The central it sends to, or the remote server in between.
-    fn upwards(&self, machine: &Machine, layer: &mut Layer) {
+    fn upwards(&self, machine: &SiteMachine, layer: &mut Knowledge) {
         let Some(central) = self.central_of(machine) else { return };
         if let Some(remote) = self.remote_of(machine) {
             let value = format!("its remote server {} is in between", remote.name());
@@ -215,7 +215,7 @@ impl SiteFile {
     }
 
     /// The pollers and remote servers it is above of, and those behind a remote one.
-    fn downwards(&self, machine: &Machine, layer: &mut Layer) {
+    fn downwards(&self, machine: &SiteMachine, layer: &mut Knowledge) {
         for other in &self.machines {
             let is_below = match machine.role() {
                 Role::Central => {
@@ -241,7 +241,7 @@ impl SiteFile {
     }
 
     /// `machine` as a peer; the ports are those of the link that `lower` describes.
-    fn machine_target(&self, machine: &Machine, lower: &Machine) -> Option<Target> {
+    fn machine_target(&self, machine: &SiteMachine, lower: &SiteMachine) -> Option<Target> {
         let address = machine.address.as_ref()?;
         let ports = lower.ports.iter();
         Some(Target {
@@ -251,7 +251,7 @@ impl SiteFile {
     }
 
     /// The central a machine belongs to: the one it names, or the only one.
-    fn central_of(&self, machine: &Machine) -> Option<&Machine> {
+    fn central_of(&self, machine: &SiteMachine) -> Option<&SiteMachine> {
         if machine.role() == Role::Central {
             return None;
         }
@@ -261,18 +261,18 @@ impl SiteFile {
         }
     }
 
-    fn remote_of(&self, machine: &Machine) -> Option<&Machine> {
+    fn remote_of(&self, machine: &SiteMachine) -> Option<&SiteMachine> {
         self.machine(machine.remote.as_ref()?.get_ref())
     }
 
     /// Where its daemons listen: as it says, or where the others of the file connect to.
-    fn listens(&self, machine: &Machine) -> BTreeMap<String, Sourced<u16>> {
+    fn listens(&self, machine: &SiteMachine) -> BTreeMap<String, Sourced<u16>> {
         let mut listens: BTreeMap<_, _> = machine
             .listens
             .iter()
             .map(|(service, port)| (service.clone(), self.sourced(port)))
             .collect();
-        let is_above = |other: &&Machine| match &other.remote {
+        let is_above = |other: &&SiteMachine| match &other.remote {
             Some(remote) => remote.get_ref() == machine.name(),
             None => self.central_of(other).is_some_and(|it| it.name() == machine.name()),
         };
@@ -291,11 +291,11 @@ impl SiteFile {
     /// The proxy as it is used; that it is asked itself is a target like any other.
     fn proxy(
         &self,
-        machine: &Machine,
+        machine: &SiteMachine,
         vault: Option<&Vault<'_>>,
-        layer: &mut Layer,
+        layer: &mut Knowledge,
     ) -> Result<(), Box<Broken>> {
-        let of = |services: &Services| {
+        let of = |services: &ServersByKind| {
             services.iter().find(|(kind, _)| kind.get_ref() == "proxy").map(|(_, all)| all.clone())
         };
         let servers = of(&machine.services).or_else(|| of(&self.services));
@@ -313,7 +313,7 @@ impl SiteFile {
         Ok(())
     }
 
-    fn customs(&self, machine: &Machine) -> Vec<crate::site::Custom> {
+    fn customs(&self, machine: &SiteMachine) -> Vec<crate::site::Custom> {
         let is_from = |from: &[Spanned<String>]| {
             from.is_empty() || from.iter().any(|name| name.get_ref() == machine.name())
         };
@@ -322,7 +322,7 @@ impl SiteFile {
     }
 }
 
-impl Machine {
+impl SiteMachine {
     /// Does this machine connect to the one above it, rather than the other way?
     fn connects(&self, service: &str) -> bool {
         let mode = self.mode.as_ref().map(|mode| *mode.get_ref());

@@ -4,42 +4,42 @@ use std::time::Duration;
 
 use toml::Spanned;
 
-use super::keys::{Key, Shape, key, profiles, words};
+use super::keys::{KeyShape, SiteKey, key, profiles, words};
 use super::read::names;
-use super::walk::{Table, Value};
+use super::walk::{SiteValue, Table};
 use crate::catalogue::{Broken, Release};
 use crate::site::amount::{check_factor, parse_duration};
 
 /// `[platform]`
-pub(super) const PLATFORM: &[Key] = &[
-    key("name", Shape::Text, "The platform's name, for a reader."),
-    key("profile", Shape::Words(profiles), "The vendor's flow table."),
+pub(super) const PLATFORM: &[SiteKey] = &[
+    key("name", KeyShape::Text, "The platform's name, for a reader."),
+    key("profile", KeyShape::Words(profiles), "The vendor's flow table."),
     key(
         "version",
-        Shape::Form(r"^[0-9]{2}\.(0[1-9]|1[0-2])(\.[0-9]+)*$"),
+        KeyShape::Form(r"^[0-9]{2}\.(0[1-9]|1[0-2])(\.[0-9]+)*$"),
         "The platform's version: some rows are of some versions only.",
     ),
     key(
         "phase",
-        Shape::Words(|| words(&PHASES)),
+        KeyShape::Words(|| words(&PHASES)),
         "Before or after installation; auto: as it looks.",
     ),
-    key("timeout", Shape::Number(0.1, 20.0), "Every wait times this factor."),
+    key("timeout", KeyShape::Number(0.1, 20.0), "Every wait times this factor."),
     key(
         "max_offset",
-        Shape::Form("^[0-9.]+(ms|s)$"),
+        KeyShape::Form("^[0-9.]+(ms|s)$"),
         "The largest clock difference that passes: 500ms, 2s.",
     ),
-    key("groups", Shape::Texts, "Groups of the profile that are switched on."),
-    key("optional", Shape::Texts, "Flows whose failure fails no run: ids or globs."),
+    key("groups", KeyShape::Texts, "Groups of the profile that are switched on."),
+    key("optional", KeyShape::Texts, "Flows whose failure fails no run: ids or globs."),
     key(
         "require",
-        Shape::Texts,
+        KeyShape::Texts,
         "Flows whose failure fails the run, though the profile has them as optional.",
     ),
     key(
         "until_installed",
-        Shape::Texts,
+        KeyShape::Texts,
         "Flows whose closed ports wait for the installation: ids or globs.",
     ),
 ];
@@ -73,8 +73,8 @@ pub(crate) struct Platform {
 const PHASES: [(&str, &str); 3] = [("before", "before"), ("after", "after"), ("auto", "auto")];
 pub(super) fn platform(table: &Table<'_>) -> Result<Platform, Box<Broken>> {
     table.only(PLATFORM)?;
-    let factor = |value: Value<'_>| check_factor(value.number()?).map_err(|e| value.refuse(e));
-    let time = |value: Value<'_>| parse_duration(value.text()?).map_err(|e| value.refuse(e));
+    let factor = |value: SiteValue<'_>| check_factor(value.number()?).map_err(|e| value.refuse(e));
+    let time = |value: SiteValue<'_>| parse_duration(value.text()?).map_err(|e| value.refuse(e));
     let phase = table.map("phase", |value| value.one_of(&PHASES))?;
     Ok(Platform {
         name: table.map("name", |value| value.text().map(str::to_owned))?,

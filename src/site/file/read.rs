@@ -8,20 +8,20 @@ use toml::Spanned;
 use toml::de::DeTable;
 
 use super::keys::{
-    BBDO_TLS, CHECK, CREDENTIALS, DEVICE, HOST, Key, LINKS, LISTENERS, MACHINE, NTS, SECTIONS,
-    SERVER,
+    BBDO_TLS, CHECK, CREDENTIALS, DEVICE, HOST, LINKS, LISTENERS, MACHINE, NTS, SECTIONS, SERVER,
+    SiteKey,
 };
 use super::platform::platform;
-use super::secret::{LDAP, Login, LoginKeys, NSCLIENT, PROXY_LOGIN, Secret, reference, snmp};
-use super::walk::{Source, Table, Value, unknown};
-use super::{Check, Credentials, Machine, Server, Services, SiteFile};
+use super::secret::{LDAP, Login, LoginKeys, NSCLIENT, PROXY_LOGIN, SecretPlace, reference, snmp};
+use super::walk::{SiteText, SiteValue, Table, unknown};
+use super::{Check, CredentialsTable, Server, ServersByKind, SiteFile, SiteMachine};
 use crate::catalogue::{Broken, Mode, Role, Until, service, service_names};
 use crate::site::discover::At;
 use crate::site::output::BrokerOutput;
 use crate::site::place::parse_proxy;
 use crate::site::{Custom, Find, Nts, Origin, Place};
 
-type Result<T> = std::result::Result<T, Box<Broken>>;
+type ReadResult<T> = std::result::Result<T, Box<Broken>>;
 
 /// How a poller and its central find each other.
 pub(super) const MODES: [(&str, Mode); 5] = [
@@ -52,7 +52,7 @@ pub(super) const ROLES: [(&str, Role); 7] = [
     ("database", Role::Database),
 ];
 
-pub(super) fn file(source: Source, tree: &DeTable<'_>) -> Result<SiteFile> {
+pub(super) fn file(source: SiteText, tree: &DeTable<'_>) -> ReadResult<SiteFile> {
     let whole = Table::whole(&source, tree);
     whole.only(SECTIONS)?;
     let platform = whole.table("platform")?.as_ref().map(platform).transpose()?;
@@ -72,31 +72,31 @@ pub(super) fn file(source: Source, tree: &DeTable<'_>) -> Result<SiteFile> {
 }
 
 /// One name, or a list of them.
-pub(super) fn names(value: Value<'_>) -> Result<Vec<Spanned<String>>> {
+pub(super) fn names(value: SiteValue<'_>) -> ReadResult<Vec<Spanned<String>>> {
     value.list().into_iter().map(|name| name.placed_text()).collect()
 }
 
-fn services(table: &Table<'_>) -> Result<Services> {
-    let list = |(kind, value): (Spanned<String>, Value<'_>)| {
+fn services(table: &Table<'_>) -> ReadResult<ServersByKind> {
+    let list = |(kind, value): (Spanned<String>, SiteValue<'_>)| {
         let read = if kind.get_ref() == "proxy" { proxy_server } else { server };
         let all = value.list();
         if kind.get_ref() == "proxy" && all.len() > 1 {
             return Err(value.refuse("there is one proxy on the way to the Internet"));
         }
-        let servers: Vec<Server> = all.into_iter().map(read).collect::<Result<_>>()?;
+        let servers: Vec<Server> = all.into_iter().map(read).collect::<ReadResult<_>>()?;
         Ok((kind, Spanned::new(value.span(), servers)))
     };
     table.entries().into_iter().map(list).collect()
 }
 
 /// `HOST`, `HOST:PORT`, a URL, or a table with more.
-fn server(value: Value<'_>) -> Result<Server> {
+fn server(value: SiteValue<'_>) -> ReadResult<Server> {
     if !value.is_table() {
         return Ok(plain(value.parsed()?));
     }
     let table = value.table(format!("a server of `{}`", value.key))?;
     table.only(SERVER)?;
-    let protocol = |value: Value<'_>| {
+    let protocol = |value: SiteValue<'_>| {
         let name = value.text()?;
         let known = service(name).map(|service| service.name);
         known.ok_or_else(|| value.refuse(unknown("protocol", name, &service_names())))
@@ -114,7 +114,7 @@ fn server(value: Value<'_>) -> Result<Server> {
 }
 
 /// `nts = { port = 123, trusted = ["FILE"], only_trusted = true }`
-fn nts(server: &Table<'_>) -> Result<Option<Nts>> {
+fn nts(server: &Table<'_>) -> ReadResult<Option<Nts>> {
     let Some(table) = server.table("nts")? else { return Ok(None) };
     table.only(NTS)?;
     if let Some(protocol) = server.value("protocol").filter(|it| it.text().ok() != Some("nts")) {
@@ -131,8 +131,8 @@ fn nts(server: &Table<'_>) -> Result<Option<Nts>> {
 }
 
 /// Where the secret stands that `***` in the URL stands for.
-fn url_secret(table: &Table<'_>) -> Result<Option<Spanned<Secret>>> {
-    let has_mask = |value: &Value<'_>| value.text().is_ok_and(|text| text.contains(MASK));
+fn url_secret(table: &Table<'_>) -> ReadResult<Option<Spanned<SecretPlace>>> {
+    let has_mask = |value: &SiteValue<'_>| value.text().is_ok_and(|text| text.contains(MASK));
     let url = table.value("url").filter(has_mask);
     let secret = table.map("secret", reference)?;
     match (url, &secret) {
@@ -161,7 +161,7 @@ fn plain(place: Spanned<Place>) -> Server {
 }
 
 /// `host` with or without `port`, or `url`.
-fn place(table: &Table<'_>) -> Result<Spanned<Place>> {
+fn place(table: &Table<'_>) -> ReadResult<Spanned<Place>> {
     if let Some(url) = table.value("url") {
         if let Some(host) = table.value("host").or_else(|| table.value("port")) {
             return Err(host.refuse(format!("`url` has its `{}` in it", host.key)));
@@ -182,7 +182,7 @@ fn place(table: &Table<'_>) -> Result<Spanned<Place>> {
 }
 
 /// The proxy of one server: a URL, or `false` for the straight way.
-fn way(value: Value<'_>) -> Result<Spanned<Option<url::Url>>> {
+fn way(value: SiteValue<'_>) -> ReadResult<Spanned<Option<url::Url>>> {
     if value.is_text() {
         let url = parse_proxy(value.text()?).map_err(|reason| value.refuse(reason))?;
         return Ok(Spanned::new(value.span(), Some(url)));
@@ -194,7 +194,7 @@ fn way(value: Value<'_>) -> Result<Spanned<Option<url::Url>>> {
 }
 
 /// The proxy on the way to the Internet.
-fn proxy_server(value: Value<'_>) -> Result<Server> {
+fn proxy_server(value: SiteValue<'_>) -> ReadResult<Server> {
     let url = parse_proxy(value.text()?).map_err(|reason| value.refuse(reason))?;
     Ok(plain(Spanned::new(value.span(), of_proxy(&url))))
 }
@@ -205,8 +205,8 @@ pub(super) fn of_proxy(url: &url::Url) -> Place {
     Place { host, port: url.port(), url: Some(url.clone()) }
 }
 
-fn machines(table: &Table<'_>) -> Result<Vec<Machine>> {
-    let machine = |(name, value): (Spanned<String>, Value<'_>)| {
+fn machines(table: &Table<'_>) -> ReadResult<Vec<SiteMachine>> {
+    let machine = |(name, value): (Spanned<String>, SiteValue<'_>)| {
         let is_name = |name: &str| !name.trim().is_empty() && !name.chars().any(char::is_control);
         if !is_name(name.get_ref()) {
             return Err(table.source.broken(Some(name.span()), "this is no name for a machine"));
@@ -217,14 +217,14 @@ fn machines(table: &Table<'_>) -> Result<Vec<Machine>> {
     table.entries().into_iter().map(machine).collect()
 }
 
-fn machine(table: &Table<'_>, name: Spanned<String>) -> Result<Machine> {
+fn machine(table: &Table<'_>, name: Spanned<String>) -> ReadResult<SiteMachine> {
     table.only(MACHINE)?;
     let role = table.value("role").ok_or_else(|| {
         let message = format!("{} has no role; give role = \"poller\" or \"central\"", table.name);
         table.source.broken(Some(name.span()), message)
     })?;
     let nested = |key: &str| table.table(key);
-    Ok(Machine {
+    Ok(SiteMachine {
         role: role.one_of(&ROLES)?,
         address: table.map("address", address)?,
         nat: table.map("nat", outside)?,
@@ -249,7 +249,7 @@ fn machine(table: &Table<'_>, name: Spanned<String>) -> Result<Machine> {
 }
 
 /// `bbdo_tls = { ca = "FILE", … }`
-fn bbdo_tls(table: &Table<'_>) -> Result<BrokerOutput> {
+fn bbdo_tls(table: &Table<'_>) -> ReadResult<BrokerOutput> {
     table.only(BBDO_TLS)?;
     let mut output = BrokerOutput::with_tls();
     for value in BBDO_TLS.iter().filter_map(|key| table.value(key.name)) {
@@ -261,13 +261,13 @@ fn bbdo_tls(table: &Table<'_>) -> Result<BrokerOutput> {
 fn each(
     table: &Table<'_>,
     key: &str,
-    read: impl Fn(Value<'_>) -> Result<Server>,
-) -> Result<Option<Vec<Server>>> {
+    read: impl Fn(SiteValue<'_>) -> ReadResult<Server>,
+) -> ReadResult<Option<Vec<Server>>> {
     table.map(key, |value| value.list().into_iter().map(read).collect())
 }
 
 /// A name or address; the ports are those of the services.
-fn address(value: Value<'_>) -> Result<Spanned<Place>> {
+fn address(value: SiteValue<'_>) -> ReadResult<Spanned<Place>> {
     let place: Spanned<Place> = value.parsed()?;
     if place.get_ref().port.is_some() || place.get_ref().url.is_some() {
         return Err(value.refuse("a machine's address has no port; its services have"));
@@ -275,7 +275,7 @@ fn address(value: Value<'_>) -> Result<Spanned<Place>> {
     Ok(place)
 }
 
-fn outside(value: Value<'_>) -> Result<Spanned<IpAddr>> {
+fn outside(value: SiteValue<'_>) -> ReadResult<Spanned<IpAddr>> {
     let text = value.text()?;
     let address = text
         .parse()
@@ -284,33 +284,34 @@ fn outside(value: Value<'_>) -> Result<Spanned<IpAddr>> {
 }
 
 /// One address for every flow, or a table with one for each.
-fn departures(value: Value<'_>) -> Result<Vec<(Spanned<String>, Spanned<IpAddr>)>> {
+fn departures(value: SiteValue<'_>) -> ReadResult<Vec<(Spanned<String>, Spanned<IpAddr>)>> {
     if !value.is_table() {
         return Ok(vec![(Spanned::new(value.span(), "*".to_owned()), outside(value)?)]);
     }
     let table = value.table("`from` of a machine")?;
-    let entry = |(flow, value): (Spanned<String>, Value<'_>)| Ok((flow, outside(value)?));
-    let mut known: Vec<_> = table.entries().into_iter().map(entry).collect::<Result<_>>()?;
+    let entry = |(flow, value): (Spanned<String>, SiteValue<'_>)| Ok((flow, outside(value)?));
+    let mut known: Vec<_> = table.entries().into_iter().map(entry).collect::<ReadResult<_>>()?;
     // What is said of one flow goes before what is said of all.
     known.sort_by_key(|(flow, _)| std::cmp::Reverse(flow.get_ref().len()));
     Ok(known)
 }
 
-fn ports(table: &Table<'_>, known: &[Key]) -> Result<BTreeMap<String, Spanned<u16>>> {
+fn ports(table: &Table<'_>, known: &[SiteKey]) -> ReadResult<BTreeMap<String, Spanned<u16>>> {
     table.only(known)?;
-    let port = |(name, value): (Spanned<String>, Value<'_>)| Ok((name.into_inner(), value.port()?));
+    let port =
+        |(name, value): (Spanned<String>, SiteValue<'_>)| Ok((name.into_inner(), value.port()?));
     table.entries().into_iter().map(port).collect()
 }
 
-fn device(value: Value<'_>) -> Result<Server> {
+fn device(value: SiteValue<'_>) -> ReadResult<Server> {
     monitored(value, DEVICE)
 }
 
-fn device_without_snmp(value: Value<'_>) -> Result<Server> {
+fn device_without_snmp(value: SiteValue<'_>) -> ReadResult<Server> {
     monitored(value, HOST)
 }
 
-fn monitored(value: Value<'_>, known: &[Key]) -> Result<Server> {
+fn monitored(value: SiteValue<'_>, known: &[SiteKey]) -> ReadResult<Server> {
     let server = if value.is_table() {
         let table = value.table(format!("a host of `{}`", value.key))?;
         table.only(known)?;
@@ -325,12 +326,13 @@ fn monitored(value: Value<'_>, known: &[Key]) -> Result<Server> {
     Ok(server)
 }
 
-fn skip(table: &Table<'_>) -> Result<Vec<(Spanned<String>, String)>> {
-    let entry = |(flow, value): (Spanned<String>, Value<'_>)| Ok((flow, value.text()?.to_owned()));
+fn skip(table: &Table<'_>) -> ReadResult<Vec<(Spanned<String>, String)>> {
+    let entry =
+        |(flow, value): (Spanned<String>, SiteValue<'_>)| Ok((flow, value.text()?.to_owned()));
     table.entries().into_iter().map(entry).collect()
 }
 
-fn credentials(table: &Table<'_>) -> Result<Credentials> {
+fn credentials(table: &Table<'_>) -> ReadResult<CredentialsTable> {
     table.only(CREDENTIALS)?;
     let mut known = BTreeMap::new();
     if let Some(all) = table.table("snmp")? {
@@ -339,13 +341,13 @@ fn credentials(table: &Table<'_>) -> Result<Credentials> {
             known.insert(name.into_inner(), snmp(&one)?);
         }
     }
-    let needed = |key: &str, keys: &LoginKeys, needs: &[&str]| -> Result<Option<Login>> {
+    let needed = |key: &str, keys: &LoginKeys, needs: &[&str]| -> ReadResult<Option<Login>> {
         let Some(table) = table.table(key)? else { return Ok(None) };
         let login = keys.login(&table)?;
         needs.iter().try_for_each(|key| table.need(key).map(|_| ()))?;
         Ok(Some(login))
     };
-    Ok(Credentials {
+    Ok(CredentialsTable {
         snmp: known,
         ldap: needed("ldap", &LDAP, &["bind_dn", "password"])?,
         nsclient: needed("nsclient", &NSCLIENT, &["password"])?,
@@ -353,7 +355,7 @@ fn credentials(table: &Table<'_>) -> Result<Credentials> {
     })
 }
 
-fn checks(value: Value<'_>) -> Result<Vec<Check>> {
+fn checks(value: SiteValue<'_>) -> ReadResult<Vec<Check>> {
     if !value.is_list() {
         return Err(value.refuse("a flow of your own begins with [[check]]"));
     }
@@ -370,7 +372,7 @@ fn checks(value: Value<'_>) -> Result<Vec<Check>> {
     Ok(checks)
 }
 
-fn check(table: &Table<'_>) -> Result<Check> {
+fn check(table: &Table<'_>) -> ReadResult<Check> {
     table.only(CHECK)?;
     let (name, url) = (table.need("name")?, table.need("url")?);
     let placed = name.placed_text()?;
@@ -378,7 +380,7 @@ fn check(table: &Table<'_>) -> Result<Check> {
     let at: At = table.source.at(&url.span());
     let given = Custom::new(placed.get_ref(), url.text()?, Origin::SiteFile(at))
         .map_err(|reason| url.refuse(reason))?;
-    let words = |key, of_url: &[u8]| -> Result<Vec<u8>> {
+    let words = |key, of_url: &[u8]| -> ReadResult<Vec<u8>> {
         let text = table.map(key, |value| value.text().map(|text| text.as_bytes().to_vec()))?;
         Ok(text.unwrap_or_else(|| of_url.to_vec()))
     };

@@ -12,25 +12,25 @@ use strum::IntoEnumIterator;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::keys::{self, Key, REFERENCE};
+use super::keys::{self, REFERENCE, SiteKey};
 use super::mask::{REFERENCES, is_secret};
-use super::walk::{Source, Table, Value, unknown};
+use super::walk::{SiteText, SiteValue, Table, unknown};
 use crate::catalogue::Broken;
 
 /// Where a secret lives.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Secret {
+pub(super) enum SecretPlace {
     /// A variable of the environment.
     Env(String),
     /// A file with nothing else in it.
     File(PathBuf),
     /// A value in a file that discovery reads.
-    Config(Config),
+    Config(ConfigPlace),
 }
 
 /// `FILE:KEY` or `FILE:HOST:KEY`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Config {
+pub(super) struct ConfigPlace {
     pub(super) file: String,
     pub(super) host: Option<String>,
     pub(super) key: String,
@@ -40,7 +40,7 @@ pub(super) struct Config {
 #[derive(Clone, Debug)]
 pub(super) struct Login {
     pub(super) user: Option<String>,
-    pub(super) password: Option<Spanned<Secret>>,
+    pub(super) password: Option<Spanned<SecretPlace>>,
     /// May the password go where it is not safe, as the section's own key says?
     pub(super) unguarded: bool,
 }
@@ -50,12 +50,12 @@ pub(super) struct Login {
 pub(super) enum Snmp {
     Community {
         version: snmp::CommunityVersion,
-        community: Spanned<Secret>,
+        community: Spanned<SecretPlace>,
     },
     User {
         name: String,
-        auth: Option<(snmp::AuthProtocol, Spanned<Secret>)>,
-        privacy: Option<(snmp::PrivProtocol, Spanned<Secret>)>,
+        auth: Option<(snmp::AuthProtocol, Spanned<SecretPlace>)>,
+        privacy: Option<(snmp::PrivProtocol, Spanned<SecretPlace>)>,
     },
 }
 
@@ -75,7 +75,7 @@ pub(super) const PROXY: &str = "proxy_password";
 /// # Errors
 ///
 /// When a value stands where only a reference to it may; it is not in the error.
-pub(super) fn none_literal(source: &Source, table: &DeTable<'_>) -> Result<(), Box<Broken>> {
+pub(super) fn none_literal(source: &SiteText, table: &DeTable<'_>) -> Result<(), Box<Broken>> {
     for (key, value) in table {
         match value.get_ref() {
             // Its keys are flows, and a flow may be called anything.
@@ -100,25 +100,26 @@ pub(super) fn none_literal(source: &Source, table: &DeTable<'_>) -> Result<(), B
 }
 
 /// A reference to a secret.
-pub(super) fn reference(value: Value<'_>) -> Result<Spanned<Secret>, Box<Broken>> {
+pub(super) fn reference(value: SiteValue<'_>) -> Result<Spanned<SecretPlace>, Box<Broken>> {
     let table = value.table(format!("`{}`", value.key))?;
     table.only(REFERENCE)?;
-    let given: Vec<Value<'_>> = REFERENCE.iter().filter_map(|key| table.value(key.name)).collect();
+    let given: Vec<SiteValue<'_>> =
+        REFERENCE.iter().filter_map(|key| table.value(key.name)).collect();
     let [one] = given.as_slice() else {
         let message = format!("`{}` takes one of {}", value.key, REFERENCES.join(", "));
         return Err(value.refuse(message));
     };
     let text = one.text()?;
     let secret = match one.key {
-        "env" => Secret::Env(variable(*one, text)?),
-        "file" => Secret::File(PathBuf::from(text)),
-        _ => Secret::Config(text.parse().map_err(|reason: String| one.refuse(reason))?),
+        "env" => SecretPlace::Env(variable(*one, text)?),
+        "file" => SecretPlace::File(PathBuf::from(text)),
+        _ => SecretPlace::Config(text.parse().map_err(|reason: String| one.refuse(reason))?),
     };
     Ok(Spanned::new(value.span(), secret))
 }
 
 /// A name a shell can give a variable; what is none may be the secret itself.
-fn variable(value: Value<'_>, text: &str) -> Result<String, Box<Broken>> {
+fn variable(value: SiteValue<'_>, text: &str) -> Result<String, Box<Broken>> {
     let fits = |c: char| c.is_ascii_alphanumeric() || c == '_';
     if text.chars().all(fits) && !text.starts_with(|c: char| c.is_ascii_digit()) {
         Ok(text.to_owned())
@@ -127,7 +128,7 @@ fn variable(value: Value<'_>, text: &str) -> Result<String, Box<Broken>> {
     }
 }
 
-impl FromStr for Config {
+impl FromStr for ConfigPlace {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
@@ -149,14 +150,14 @@ impl FromStr for Config {
     }
 }
 
-impl Config {
+impl ConfigPlace {
     /// Does it lead to that host of that file?
     pub(super) fn is_of(&self, file: &str, host: &str) -> bool {
         self.file == file && self.host.as_deref() == Some(host)
     }
 }
 
-impl std::fmt::Display for Config {
+impl std::fmt::Display for ConfigPlace {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match &self.host {
             Some(host) => write!(out, "{}:{host}:{}", self.file, self.key),
@@ -167,7 +168,7 @@ impl std::fmt::Display for Config {
 
 /// A section with one login.
 pub(super) struct LoginKeys {
-    keys: &'static [Key],
+    keys: &'static [SiteKey],
     /// Who logs in.
     user: &'static str,
     /// The switch that lets the password go where it is not safe.
@@ -202,7 +203,7 @@ pub(super) fn snmp(table: &Table<'_>) -> Result<Snmp, Box<Broken>> {
     table.only(keys::SNMP)?;
     let version = table.map("version", |value| value.one_of(&VERSIONS))?;
     match version.map_or(USUAL, Spanned::into_inner) {
-        Version::Community(version) => {
+        SnmpVersion::Community(version) => {
             let community = reference(table.need("community")?)?;
             let of_user = keys::SNMP.iter().skip(2).find_map(|key| table.value(key.name));
             match of_user {
@@ -210,22 +211,22 @@ pub(super) fn snmp(table: &Table<'_>) -> Result<Snmp, Box<Broken>> {
                 None => Ok(Snmp::Community { version, community }),
             }
         }
-        Version::User => user(table),
+        SnmpVersion::User => user(table),
     }
 }
 
 /// `version`, as SNMP counts them.
 #[derive(Clone, Copy)]
-pub(super) enum Version {
+pub(super) enum SnmpVersion {
     Community(snmp::CommunityVersion),
     User,
 }
 
-const USUAL: Version = Version::Community(snmp::CommunityVersion::V2c);
-pub(super) const VERSIONS: [(&str, Version); 3] = [
-    ("1", Version::Community(snmp::CommunityVersion::V1)),
-    ("2c", Version::Community(snmp::CommunityVersion::V2c)),
-    ("3", Version::User),
+const USUAL: SnmpVersion = SnmpVersion::Community(snmp::CommunityVersion::V2c);
+pub(super) const VERSIONS: [(&str, SnmpVersion); 3] = [
+    ("1", SnmpVersion::Community(snmp::CommunityVersion::V1)),
+    ("2c", SnmpVersion::Community(snmp::CommunityVersion::V2c)),
+    ("3", SnmpVersion::User),
 ];
 
 fn user(table: &Table<'_>) -> Result<Snmp, Box<Broken>> {
@@ -250,7 +251,7 @@ fn protocol<P: FromStr + IntoEnumIterator + ToString>(
     secret: &str,
     key: &str,
     usual: P,
-) -> Result<Option<(P, Spanned<Secret>)>, Box<Broken>> {
+) -> Result<Option<(P, Spanned<SecretPlace>)>, Box<Broken>> {
     let given = table.map(key, |value| {
         let known: Vec<String> = P::iter().map(|protocol| protocol.to_string()).collect();
         let known: Vec<&str> = known.iter().map(String::as_str).collect();

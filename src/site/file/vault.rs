@@ -7,7 +7,7 @@ use secrecy::{ExposeSecret, SecretString};
 use toml::Spanned;
 use url::Url;
 
-use super::secret::{AUTH, COMMUNITY, Config, Login, PRIVACY, PROXY, Secret, Snmp, URL};
+use super::secret::{AUTH, COMMUNITY, ConfigPlace, Login, PRIVACY, PROXY, SecretPlace, Snmp, URL};
 use super::{Server, SiteFile};
 use crate::catalogue::Broken;
 use crate::site::Place;
@@ -24,18 +24,18 @@ pub(crate) struct Vault<'a> {
 }
 
 impl Vault<'_> {
-    fn open(&self, secret: &Secret) -> Result<SecretString, String> {
+    fn open(&self, secret: &SecretPlace) -> Result<SecretString, String> {
         match secret {
-            Secret::Env(name) => from_environment(name),
-            Secret::File(path) => from_file(&self.folder.join(path)),
-            Secret::Config(config) => self.look_up(config),
+            SecretPlace::Env(name) => from_environment(name),
+            SecretPlace::File(path) => from_file(&self.folder.join(path)),
+            SecretPlace::Config(config) => self.look_up(config),
         }
     }
 
     /// The whole URL of which a file shows `shown`.
-    fn whole_url(&self, secret: &Secret, shown: &Url) -> Result<Url, String> {
+    fn whole_url(&self, secret: &SecretPlace, shown: &Url) -> Result<Url, String> {
         let is_meant = |url: &Url| discreet(url) == shown.as_str();
-        if let Secret::Config(config) = secret {
+        if let SecretPlace::Config(config) = secret {
             let Some(facts) = self.facts else {
                 return Err(self.look_up(config).err().unwrap_or_default());
             };
@@ -56,7 +56,7 @@ impl Vault<'_> {
         is_whole.then_some(url).ok_or_else(|| format!("this makes no whole URL of {shown}"))
     }
 
-    fn look_up(&self, config: &Config) -> Result<SecretString, String> {
+    fn look_up(&self, config: &ConfigPlace) -> Result<SecretString, String> {
         let Some(facts) = self.facts else {
             return Err(format!("{config}: --no-discovery leaves this machine's files unread"));
         };
@@ -89,7 +89,7 @@ fn usable(text: &str) -> Option<SecretString> {
 }
 
 /// The secret behind a reference to a configuration.
-fn find(config: &Config, facts: &Facts) -> Option<SecretString> {
+fn find(config: &ConfigPlace, facts: &Facts) -> Option<SecretString> {
     if config.key == URL {
         return None;
     }
@@ -121,7 +121,7 @@ fn of_device(device: &Device, key: &str) -> Option<SecretString> {
 impl SiteFile {
     fn open(
         &self,
-        secret: &Spanned<Secret>,
+        secret: &Spanned<SecretPlace>,
         vault: &Vault<'_>,
     ) -> Result<SecretString, Box<Broken>> {
         let opened = vault.open(secret.get_ref());
@@ -166,7 +166,7 @@ impl SiteFile {
 
     fn with_protocol<P: Copy>(
         &self,
-        given: Option<&(P, Spanned<Secret>)>,
+        given: Option<&(P, Spanned<SecretPlace>)>,
         vault: &Vault<'_>,
     ) -> Result<Option<(P, SecretString)>, Box<Broken>> {
         let open = |(protocol, secret): &(P, _)| Ok((*protocol, self.open(secret, vault)?));

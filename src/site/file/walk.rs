@@ -9,7 +9,7 @@ use std::sync::Arc;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::keys::Key;
+use super::keys::SiteKey;
 use super::mask::masked;
 use crate::catalogue::Broken;
 use crate::site::discover::At;
@@ -18,7 +18,7 @@ pub(crate) use crate::text::unknown;
 
 /// The file's name and text: what turns a span into a line, and a mistake into a caret.
 #[derive(Clone)]
-pub(super) struct Source {
+pub(super) struct SiteText {
     name: Arc<str>,
     text: String,
     /// The text without secrets; as long as the text, so that places stay.
@@ -27,13 +27,13 @@ pub(super) struct Source {
     lines: Vec<usize>,
 }
 
-impl fmt::Debug for Source {
+impl fmt::Debug for SiteText {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(out, "Source {{ {} }}", self.name)
     }
 }
 
-impl Source {
+impl SiteText {
     /// `tree` is none for a file that is no TOML.
     pub(super) fn new(name: &str, text: &str, tree: Option<&DeTable<'_>>) -> Self {
         let begins = text.match_indices('\n').map(|(at, _)| at + 1);
@@ -69,13 +69,13 @@ impl Source {
 
 /// A value of the file, and the key it has.
 #[derive(Clone, Copy)]
-pub(super) struct Value<'a> {
-    pub(super) source: &'a Source,
+pub(super) struct SiteValue<'a> {
+    pub(super) source: &'a SiteText,
     pub(super) key: &'a str,
     item: &'a Spanned<DeValue<'a>>,
 }
 
-impl<'a> Value<'a> {
+impl<'a> SiteValue<'a> {
     pub(super) fn span(&self) -> Range<usize> {
         self.item.span()
     }
@@ -186,7 +186,7 @@ impl<'a> Value<'a> {
 
 /// A table of the file.
 pub(super) struct Table<'a> {
-    pub(super) source: &'a Source,
+    pub(super) source: &'a SiteText,
     pub(super) name: String,
     pub(super) span: Range<usize>,
     entries: &'a DeTable<'a>,
@@ -194,7 +194,7 @@ pub(super) struct Table<'a> {
 
 impl<'a> Table<'a> {
     /// The file as a whole.
-    pub(super) fn whole(source: &'a Source, entries: &'a DeTable<'a>) -> Self {
+    pub(super) fn whole(source: &'a SiteText, entries: &'a DeTable<'a>) -> Self {
         Self { source, name: "the file".to_owned(), span: 0..0, entries }
     }
 
@@ -202,12 +202,12 @@ impl<'a> Table<'a> {
         self.source.broken(Some(self.span.clone()), message)
     }
 
-    pub(super) fn value(&self, key: &str) -> Option<Value<'a>> {
+    pub(super) fn value(&self, key: &str) -> Option<SiteValue<'a>> {
         let (key, item) = self.entries.get_key_value(key)?;
-        Some(Value { source: self.source, key: key.get_ref(), item })
+        Some(SiteValue { source: self.source, key: key.get_ref(), item })
     }
 
-    pub(super) fn need(&self, key: &str) -> Result<Value<'a>, Box<Broken>> {
+    pub(super) fn need(&self, key: &str) -> Result<SiteValue<'a>, Box<Broken>> {
         self.value(key).ok_or_else(|| self.refuse(format!("{} has no `{key}`", self.name)))
     }
 
@@ -215,7 +215,7 @@ impl<'a> Table<'a> {
     pub(super) fn map<T>(
         &self,
         key: &str,
-        read: impl FnOnce(Value<'a>) -> Result<T, Box<Broken>>,
+        read: impl FnOnce(SiteValue<'a>) -> Result<T, Box<Broken>>,
     ) -> Result<Option<T>, Box<Broken>> {
         self.value(key).map(read).transpose()
     }
@@ -232,10 +232,10 @@ impl<'a> Table<'a> {
     }
 
     /// Everything in it with its key, in the order of the file.
-    pub(super) fn entries(&self) -> Vec<(Spanned<String>, Value<'a>)> {
+    pub(super) fn entries(&self) -> Vec<(Spanned<String>, SiteValue<'a>)> {
         let entry = |(key, item): (&'a Spanned<_>, _)| {
             let name: &'a std::borrow::Cow<'a, str> = key.get_ref();
-            let value = Value { source: self.source, key: name, item };
+            let value = SiteValue { source: self.source, key: name, item };
             (Spanned::new(key.span(), name.to_string()), value)
         };
         let mut entries: Vec<_> = self.entries.iter().map(entry).collect();
@@ -246,7 +246,7 @@ impl<'a> Table<'a> {
     /// # Errors
     ///
     /// When it has a key that is none of `known`, which names the nearest one.
-    pub(super) fn only(&self, known: &[Key]) -> Result<(), Box<Broken>> {
+    pub(super) fn only(&self, known: &[SiteKey]) -> Result<(), Box<Broken>> {
         let known: Vec<&str> = known.iter().map(|key| key.name).collect();
         let mut entries = self.entries().into_iter();
         match entries.find(|(key, _)| !known.contains(&key.get_ref().as_str())) {

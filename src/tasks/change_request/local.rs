@@ -12,13 +12,13 @@ use std::net::IpAddr;
 use preflight_checks::{Transport, printable};
 
 use super::end::{Firewall, RuleEnd};
-use super::row::{RequestRow, Source};
+use super::row::{RequestRow, RuleSource};
 use super::{ChangeRequest, Machine};
 use crate::run::wish::rich_rule;
 
 /// Whose commands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Tool {
+pub(super) enum FirewallTool {
     /// nft(8)
     Nft,
     /// firewall-cmd(1)
@@ -35,7 +35,7 @@ enum RuleWay {
 /// Writes the commands, machine by machine.
 pub(super) fn write(
     request: &ChangeRequest,
-    tool: Tool,
+    tool: FirewallTool,
     out: &mut dyn io::Write,
 ) -> io::Result<()> {
     let mut machines: BTreeMap<String, Vec<(RuleWay, &RequestRow)>> = BTreeMap::new();
@@ -82,7 +82,7 @@ fn title(machine: &Machine) -> String {
 fn write_machine(
     machine: &str,
     rows: &[(RuleWay, &RequestRow)],
-    tool: Tool,
+    tool: FirewallTool,
     out: &mut dyn io::Write,
 ) -> io::Result<()> {
     writeln!(out, "# On {}, as root.", printable(machine))?;
@@ -93,16 +93,16 @@ fn write_machine(
         .map(RuleWay::hook)
         .collect();
     match tool {
-        Tool::Nft => writeln!(out, "{NFT}\n(\n{NFT_ELSEWHERE}\n{}", nft_check(&hooks))?,
-        Tool::Firewalld if goes(RuleWay::Out) => writeln!(out, "{FIREWALLD}\n{POLICY}")?,
-        Tool::Firewalld => writeln!(out, "{FIREWALLD}")?,
+        FirewallTool::Nft => writeln!(out, "{NFT}\n(\n{NFT_ELSEWHERE}\n{}", nft_check(&hooks))?,
+        FirewallTool::Firewalld if goes(RuleWay::Out) => writeln!(out, "{FIREWALLD}\n{POLICY}")?,
+        FirewallTool::Firewalld => writeln!(out, "{FIREWALLD}")?,
     }
     for (way, row) in rows {
         write_row(*way, row, tool, out)?;
     }
     match tool {
-        Tool::Nft => writeln!(out, "{}\n)", nft_warning(&hooks)),
-        Tool::Firewalld => writeln!(out, "firewall-cmd --reload"),
+        FirewallTool::Nft => writeln!(out, "{}\n)", nft_warning(&hooks)),
+        FirewallTool::Firewalld => writeln!(out, "firewall-cmd --reload"),
     }
 }
 
@@ -161,7 +161,7 @@ firewall-cmd --permanent --policy=preflight --set-priority=-100";
 fn write_row(
     way: RuleWay,
     row: &RequestRow,
-    tool: Tool,
+    tool: FirewallTool,
     out: &mut dyn io::Write,
 ) -> io::Result<()> {
     for purpose in &row.purposes {
@@ -224,7 +224,7 @@ impl From<IpAddr> for LocalPeer {
 
 impl LocalPeer {
     /// As the firewall sees it; `None`: nobody knows.
-    fn of_source(source: &Source) -> Option<Self> {
+    fn of_source(source: &RuleSource) -> Option<Self> {
         let subnet = |(address, bits): (IpAddr, u8)| Self {
             text: format!("{address}/{bits}"),
             is_v4: address.is_ipv4(),
@@ -241,14 +241,14 @@ struct Commands<'a> {
 
 impl Commands<'_> {
     /// Those for peers of one address family; none without a peer.
-    fn of_family(&self, tool: Tool, is_v4: bool, peers: &[&LocalPeer]) -> Vec<String> {
+    fn of_family(&self, tool: FirewallTool, is_v4: bool, peers: &[&LocalPeer]) -> Vec<String> {
         if peers.is_empty() {
             return Vec::new();
         }
         let transports = self.row.transports.iter();
         match tool {
-            Tool::Nft => transports.map(|over| self.nft(is_v4, peers, *over)).collect(),
-            Tool::Firewalld => {
+            FirewallTool::Nft => transports.map(|over| self.nft(is_v4, peers, *over)).collect(),
+            FirewallTool::Firewalld => {
                 transports.flat_map(|over| self.firewalld(is_v4, peers, *over)).collect()
             }
         }

@@ -3,7 +3,7 @@
 use std::io;
 
 use super::ChangeRequest;
-use super::row::{RequestRow, Source};
+use super::row::{RequestRow, RuleSource};
 use super::text::ANSWERS;
 use crate::report::escape::markdown;
 
@@ -55,7 +55,7 @@ fn cells(row: &RequestRow) -> [String; 6] {
             .join("<br>")
     };
     [
-        lines(row.sources.iter().map(Source::shown).collect()),
+        lines(row.sources.iter().map(RuleSource::shown).collect()),
         lines(vec![row.destination.shown(), row.also_needed_by()]),
         lines(vec![row.service(), row.about_ports().to_owned()]),
         markdown(&row.spoken()),

@@ -164,8 +164,8 @@ impl Format {
             Self::Text => text::write(request, canvas, out),
             Self::Markdown => markdown::write(request, out),
             Self::Csv => csv::write(&request.rows, out),
-            Self::Nft => local::write(request, local::Tool::Nft, out),
-            Self::Firewalld => local::write(request, local::Tool::Firewalld, out),
+            Self::Nft => local::write(request, local::FirewallTool::Nft, out),
+            Self::Firewalld => local::write(request, local::FirewallTool::Firewalld, out),
         }
     }
 }

@@ -17,7 +17,7 @@ pub(crate) struct RequestRow {
     /// Whose firewall it is.
     pub(crate) at: Firewall,
     /// Who opens the connections.
-    pub(crate) sources: Vec<Source>,
+    pub(crate) sources: Vec<RuleSource>,
     /// To whom.
     pub(crate) destination: RuleEnd,
     /// TCP, UDP, or both.
@@ -40,7 +40,7 @@ pub(crate) struct RequestRow {
 
 /// Who opens a connection, and as whom the firewall sees it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Source {
+pub(crate) struct RuleSource {
     /// The machine.
     pub(crate) end: RuleEnd,
     /// Its address behind a translation, as it was given for the request or for the run.
@@ -59,7 +59,7 @@ pub(crate) fn rows(rules: Vec<Rule>, machines: &[Machine], nat: &Nat) -> Vec<Req
         add(&mut rows, rule, nat);
     }
     // What a machine expects from others is needed only where no other machine says it itself.
-    let said: Vec<(RuleEnd, Vec<u16>, Vec<Source>)> = rows
+    let said: Vec<(RuleEnd, Vec<u16>, Vec<RuleSource>)> = rows
         .values()
         .map(|row| (row.destination.clone(), row.ports.clone(), row.sources.clone()))
         .collect();
@@ -70,7 +70,7 @@ pub(crate) fn rows(rules: Vec<Rule>, machines: &[Machine], nat: &Nat) -> Vec<Req
             (Some(address), Some(own)) => own.addresses.contains(&address),
             _ => end == &rule.destination,
         };
-        let is_known = |sources: &[Source]| {
+        let is_known = |sources: &[RuleSource]| {
             let is_unknown = rule.source.address.is_none();
             is_unknown || sources.iter().any(|known| known.end.is_same(&rule.source))
         };
@@ -92,7 +92,7 @@ fn add(rows: &mut BTreeMap<RowPlaces, RequestRow>, rule: Rule, nat: &Nat) {
         other => other.clone(),
     };
     let place = (at.clone(), address, called, transports, rule.ports.clone());
-    let source = Source::new(rule.source, rule.seen_as, nat);
+    let source = RuleSource::new(rule.source, rule.seen_as, nat);
     let row = rows.entry(place).or_insert_with(|| RequestRow {
         at,
         sources: Vec::new(),
@@ -115,7 +115,7 @@ fn add(rows: &mut BTreeMap<RowPlaces, RequestRow>, rule: Rule, nat: &Nat) {
     add_new(&mut row.evidence, rule.evidence);
 }
 
-impl Source {
+impl RuleSource {
     fn new(end: RuleEnd, seen_as: Option<IpAddr>, nat: &Nat) -> Self {
         let known = nat.iter().find(|(from, _)| end.is(from));
         Self { nat: known.map(|(_, address)| *address).or(seen_as), end }

@@ -7,7 +7,7 @@ use preflight_checks::{
 };
 use serde_json::{Value, json};
 
-use super::row::Source;
+use super::row::RuleSource;
 use super::*;
 use crate::report::sample::{failing_at, judged, later, report, step};
 use crate::report::{Format as Page, Report};
@@ -89,7 +89,7 @@ fn sources_to_one_destination_are_one_row_of_the_device_that_blocks() {
     let request = request(&site(), false);
     let first = &request.rows[0];
     assert_eq!(first.at, Firewall::Device([10, 9, 0, 1].into()));
-    let sources: Vec<String> = first.sources.iter().map(Source::shown).collect();
+    let sources: Vec<String> = first.sources.iter().map(RuleSource::shown).collect();
     assert_eq!(sources, ["10.2.0.7 (poller-1)", "10.2.0.8 (poller-2)"]);
     assert_eq!(first.destination.shown(), "10.0.0.5 (central.example.com)");
     assert_eq!((first.service().as_str(), first.evidence.len()), ("TCP 5669", 1));
@@ -460,7 +460,7 @@ fn a_row_of_what_others_open_has_both_ends_when_the_machine_knows_them() {
     let inbound = request.rows.iter().filter(|row| row.flows == ["poller.bbdo"]);
     let ends: Vec<_> = inbound
         .map(|row| {
-            let sources: Vec<String> = row.sources.iter().map(Source::shown).collect();
+            let sources: Vec<String> = row.sources.iter().map(RuleSource::shown).collect();
             (sources.join(", "), row.destination.shown())
         })
         .collect();
@@ -517,7 +517,7 @@ fn a_translation_is_shown_and_one_in_vain_is_named() {
     let nat: Nat = nat.map(|(from, to)| (from.to_owned(), to.into())).into();
     let wishes = site().iter().map(|report| Wishes::of(&judged(report), false)).collect();
     let request = ChangeRequest::new(wishes, &nat, false);
-    let sources: Vec<String> = request.rows[0].sources.iter().map(Source::shown).collect();
+    let sources: Vec<String> = request.rows[0].sources.iter().map(RuleSource::shown).collect();
     assert_eq!(
         sources,
         [

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::{Diff, Seen, Side};
+use super::{Diff, Side, StepSeen};
 use crate::report::capitalised;
 use crate::report::escape::markdown;
 use crate::report::moment;
@@ -30,6 +30,6 @@ pub(super) fn write(diff: &Diff, out: &mut dyn io::Write) -> io::Result<()> {
     Ok(())
 }
 
-fn said(seen: Option<&Seen>) -> String {
+fn said(seen: Option<&StepSeen>) -> String {
     seen.map_or_else(|| "not asked".to_owned(), |seen| format!("{}: {}", seen.outcome, seen.result))
 }

@@ -67,15 +67,15 @@ pub(crate) struct Change {
     pub(crate) required: bool,
     /// As the first run saw it, unless it did not ask.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) old: Option<Seen>,
+    pub(crate) old: Option<StepSeen>,
     /// As the second run saw it, unless it did not ask.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) new: Option<Seen>,
+    pub(crate) new: Option<StepSeen>,
 }
 
 /// What one run says of a step.
 #[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
-pub(crate) struct Seen {
+pub(crate) struct StepSeen {
     /// pass, warn, fail, unknown or skip.
     pub(crate) outcome: Outcome,
     /// The cause's code, if there is one.
@@ -196,8 +196,8 @@ fn change(old: Option<&StepReport>, new: Option<&StepReport>, strict: bool) -> O
         id: step.id.clone(),
         flow: step.flow.clone(),
         required: step.required,
-        old: old.map(Seen::of),
-        new: new.map(Seen::of),
+        old: old.map(StepSeen::of),
+        new: new.map(StepSeen::of),
     })
 }
 
@@ -226,8 +226,8 @@ fn kind(old: Option<&StepReport>, new: Option<&StepReport>) -> Option<ChangeKind
 
 /// What differs between two that stand alike.
 fn unlike(old: &StepReport, new: &StepReport) -> Option<ChangeKind> {
-    let (before, now) = (Seen::of(old), Seen::of(new));
-    let lacks = |these: &Seen, those: &Seen| {
+    let (before, now) = (StepSeen::of(old), StepSeen::of(new));
+    let lacks = |these: &StepSeen, those: &StepSeen| {
         these.concerns.iter().any(|concern| !those.concerns.contains(concern))
     };
     if before.code != now.code {
@@ -275,7 +275,7 @@ impl Side {
     }
 }
 
-impl Seen {
+impl StepSeen {
     fn of(step: &StepReport) -> Self {
         Self {
             outcome: step.outcome,
@@ -290,7 +290,7 @@ impl Seen {
 /// How a comparison is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, strum::EnumString, strum::VariantNames)]
 #[strum(serialize_all = "lowercase")]
-pub(crate) enum Format {
+pub(crate) enum DiffFormat {
     /// For a reader.
     Table,
     /// For a program.
@@ -299,13 +299,13 @@ pub(crate) enum Format {
     Markdown,
 }
 
-impl OutputFormat for Format {
+impl OutputFormat for DiffFormat {
     fn is_page(self) -> bool {
         matches!(self, Self::Table)
     }
 }
 
-impl Format {
+impl DiffFormat {
     /// Writes `diff`.
     pub(crate) fn write(
         self,

@@ -4,7 +4,7 @@ use std::io;
 
 use anstyle::Style;
 
-use super::{Change, ChangeKind, Diff, Seen, Side};
+use super::{Change, ChangeKind, Diff, Side, StepSeen};
 use crate::report::Canvas;
 use crate::report::moment;
 use crate::text::{MIN_WIDTH, hanging, in_one, marked, wrap};
@@ -59,6 +59,6 @@ fn write_change(change: &Change, width: usize, out: &mut dyn io::Write) -> io::R
 }
 
 /// "fail: rejected by 10.9.0.1"
-fn said(seen: &Seen) -> String {
+fn said(seen: &StepSeen) -> String {
     format!("{}: {}", seen.outcome, seen.result)
 }

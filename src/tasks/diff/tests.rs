@@ -163,7 +163,7 @@ fn a_step_of_the_same_id_twice_is_compared_twice() {
     assert_eq!(diff.changes[0].kind, ChangeKind::Broken);
 }
 
-fn written(format: Format) -> String {
+fn written(format: DiffFormat) -> String {
     let device = step("poller", "device", "10.1.1.1", "snmp:161/udp", "fail");
     let hostile = cause("snmp-silent", None);
     let mut hostile = failing(device.clone(), "10.2.0.7", hostile);
@@ -182,15 +182,15 @@ fn written(format: Format) -> String {
 
 #[test]
 fn the_table_reads_like_this() {
-    insta::assert_snapshot!(written(Format::Table));
+    insta::assert_snapshot!(written(DiffFormat::Table));
 }
 
 #[test]
 fn the_markdown_reads_like_this() {
-    insta::assert_snapshot!(written(Format::Markdown));
+    insta::assert_snapshot!(written(DiffFormat::Markdown));
 }
 
 #[test]
 fn the_json_has_this_shape() {
-    insta::assert_snapshot!(written(Format::Json));
+    insta::assert_snapshot!(written(DiffFormat::Json));
 }

@@ -5,7 +5,7 @@ use std::io;
 use preflight_checks::printable;
 use unicode_width::UnicodeWidthStr;
 
-use super::{Entry, Inventory};
+use super::{Inventory, InventoryEntry};
 use crate::report::groups::in_order;
 use crate::report::{Canvas, NoteReport, own_files};
 use crate::text::{MIN_WIDTH, at_slashes, pad, wrap};
@@ -39,14 +39,14 @@ pub(crate) fn write(
 /// What one file says, in the order of its lines.
 fn write_file(
     file: &str,
-    entries: Vec<&Entry>,
+    entries: Vec<&InventoryEntry>,
     widths: (usize, usize),
     out: &mut dyn io::Write,
 ) -> io::Result<()> {
     writeln!(out, "\n  {}", printable(file))?;
     let kinds = in_order(entries, |entry| entry.what);
     let listed = kinds.iter().flat_map(|(_, entries)| entries.iter().take(LISTED));
-    let mut listed: Vec<&&Entry> = listed.collect();
+    let mut listed: Vec<&&InventoryEntry> = listed.collect();
     listed.sort_by_key(|entry| entry.origin.line);
     for entry in listed {
         write_entry(entry, widths, out)?;
@@ -62,7 +62,7 @@ fn write_file(
 const LISTED: usize = 20;
 
 fn write_entry(
-    entry: &Entry,
+    entry: &InventoryEntry,
     (widest, width): (usize, usize),
     out: &mut dyn io::Write,
 ) -> io::Result<()> {
@@ -88,12 +88,12 @@ mod tests {
     use super::*;
     use crate::site::discover::{At, Note};
 
-    fn entry(what: &'static str, value: &str, file: &str, line: u32) -> Entry {
+    fn entry(what: &'static str, value: &str, file: &str, line: u32) -> InventoryEntry {
         let origin = At { line: Some(line), ..At::file(file) };
-        Entry { what, value: value.to_owned(), more: String::new(), origin }
+        InventoryEntry { what, value: value.to_owned(), more: String::new(), origin }
     }
 
-    fn page(found: Vec<Entry>, notes: Vec<Note>) -> String {
+    fn page(found: Vec<InventoryEntry>, notes: Vec<Note>) -> String {
         let inventory = Inventory { root: None, found, mistakes: Vec::new(), notes };
         let mut out = anstream::StripStream::new(Vec::new());
         write(&inventory, Canvas { width: 80, verbose: false }, &mut out).unwrap();

@@ -28,7 +28,7 @@ use causes::SharedCause;
 use clocks::Clock;
 use places::Places;
 use quarrel::{Disagreement, OneSided};
-use seen::{Flow, MachineRun};
+use seen::{AskedFlow, MachineRun};
 
 /// Who reaches whom.
 #[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
@@ -198,7 +198,7 @@ fn machines(runs: &[MachineRun]) -> (Vec<Machine>, Vec<usize>) {
 struct Linked<'a> {
     machines: &'a [Machine],
     /// Each flow, the machine it is from, and the machine it goes to, if it is one of ours.
-    flows: Vec<(usize, &'a Flow, Option<usize>)>,
+    flows: Vec<(usize, &'a AskedFlow, Option<usize>)>,
 }
 
 impl<'a> Linked<'a> {
@@ -224,7 +224,7 @@ impl<'a> Linked<'a> {
     }
 
     /// What a machine opens to others.
-    fn outbound(&self) -> impl Iterator<Item = (usize, &'a Flow, Option<usize>)> {
+    fn outbound(&self) -> impl Iterator<Item = (usize, &'a AskedFlow, Option<usize>)> {
         self.flows.iter().copied().filter(|(_, flow, _)| !flow.inbound)
     }
 }
@@ -257,7 +257,7 @@ fn cells(site: &Linked<'_>) -> Vec<Cell> {
 }
 
 impl Cell {
-    fn add(&mut self, flow: &Flow) {
+    fn add(&mut self, flow: &AskedFlow) {
         if flow.outcome.gravity() > self.worst.gravity() {
             self.worst = flow.outcome;
         }

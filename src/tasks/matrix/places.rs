@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 
-use super::seen::{Flow, MachineRun};
+use super::seen::{AskedFlow, MachineRun};
 
 /// Machines by what others call them. What several machines have (an address of a container
 /// bridge, `localhost`) names none of them.
@@ -37,7 +37,7 @@ impl Places {
     }
 
     /// The machine that a flow of the machine `from` goes to, if it is one of ours.
-    pub(super) fn target(&self, from: usize, flow: &Flow) -> Option<usize> {
+    pub(super) fn target(&self, from: usize, flow: &AskedFlow) -> Option<usize> {
         if flow.addresses.iter().any(IpAddr::is_loopback) {
             return Some(from);
         }
@@ -45,7 +45,7 @@ impl Places {
         by_address.or_else(|| self.named(flow))
     }
 
-    fn named(&self, flow: &Flow) -> Option<usize> {
+    fn named(&self, flow: &AskedFlow) -> Option<usize> {
         let name = host_name(&flow.host).to_ascii_lowercase();
         only(&self.names, &name)
             .or_else(|| only(&self.labels, &(flow.to.clone(), label(&name).to_owned())))

@@ -6,7 +6,7 @@ use preflight_checks::Layer;
 use serde::Serialize;
 
 use super::Linked;
-use super::seen::Flow;
+use super::seen::AskedFlow;
 use crate::run::outcome::Outcome;
 use crate::text::first_of;
 
@@ -43,7 +43,7 @@ pub(crate) struct OneSided {
 /// Each flow whose two ends do not fit together.
 pub(super) fn disagreements(site: &Linked<'_>) -> Vec<Disagreement> {
     let inbound = site.flows.iter().filter(|(_, flow, _)| flow.inbound);
-    let listeners: HashMap<(usize, &str), &Flow> =
+    let listeners: HashMap<(usize, &str), &AskedFlow> =
         inbound.map(|(machine, flow, _)| ((*machine, flow.id.as_str()), *flow)).collect();
     let mut disagreements: Vec<Disagreement> = Vec::new();
     let mut known: HashMap<(usize, &str, &str, &str), usize> = HashMap::new();
@@ -80,8 +80,8 @@ impl Disagreement {
 pub(super) const NAMED: usize = 5;
 
 /// What it means that one sees this and the other that.
-fn contradiction(asked: &Flow, listener: &Flow) -> Option<&'static str> {
-    let passes = |flow: &Flow| matches!(flow.outcome, Outcome::Pass | Outcome::Warn);
+fn contradiction(asked: &AskedFlow, listener: &AskedFlow) -> Option<&'static str> {
+    let passes = |flow: &AskedFlow| matches!(flow.outcome, Outcome::Pass | Outcome::Warn);
     let listens = passes(listener) && !listener.only_open;
     let layer = asked.trouble.as_ref().and_then(|trouble| trouble.layer);
     if layer == Some(Layer::Path) && listens {

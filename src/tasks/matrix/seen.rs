@@ -22,12 +22,12 @@ pub(super) struct MachineRun {
     pub(super) clock_ms: Option<f64>,
     /// As its steps decide it, whether the run was cut short or not.
     pub(super) ending: Ending,
-    pub(super) flows: Vec<Flow>,
+    pub(super) flows: Vec<AskedFlow>,
 }
 
 /// One step that was asked.
 #[derive(Clone, Debug)]
-pub(super) struct Flow {
+pub(super) struct AskedFlow {
     pub(super) id: String,
     pub(super) to: String,
     /// Only our own listener was looked at.
@@ -73,12 +73,12 @@ impl MachineRun {
             interrupted: report.interrupted,
             clock_ms: report.steps.iter().find_map(clock_ms),
             ending: report.ending_of_steps(),
-            flows: asked.map(Flow::of).collect(),
+            flows: asked.map(AskedFlow::of).collect(),
         }
     }
 }
 
-impl Flow {
+impl AskedFlow {
     fn of(step: &StepReport) -> Self {
         let target = step.target.as_ref();
         let host = target.map_or_else(String::new, |target| target.host.clone());

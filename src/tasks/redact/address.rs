@@ -8,10 +8,10 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use super::key::Key;
+use super::key::RedactionKey;
 
 /// The address that stands for this one. Loopback, "any" and multicast stand for themselves.
-pub(super) fn stand_in(key: &Key, address: IpAddr) -> IpAddr {
+pub(super) fn stand_in(key: &RedactionKey, address: IpAddr) -> IpAddr {
     match address {
         IpAddr::V4(v4) => v4_stand_in(key, v4).into(),
         IpAddr::V6(v6) => v6_stand_in(key, v6).into(),
@@ -33,7 +33,7 @@ pub(super) fn network(address: IpAddr, length: u8) -> IpAddr {
     }
 }
 
-fn v4_stand_in(key: &Key, address: Ipv4Addr) -> Ipv4Addr {
+fn v4_stand_in(key: &RedactionKey, address: Ipv4Addr) -> Ipv4Addr {
     if stays(address) {
         return address;
     }
@@ -73,7 +73,7 @@ fn kind(address: Ipv4Addr) -> Option<u32> {
     }
 }
 
-fn v6_stand_in(key: &Key, address: Ipv6Addr) -> Ipv6Addr {
+fn v6_stand_in(key: &RedactionKey, address: Ipv6Addr) -> Ipv6Addr {
     if let Some(v4) = address.to_ipv4_mapped() {
         return v4_stand_in(key, v4).to_ipv6_mapped();
     }
@@ -100,7 +100,7 @@ fn low(bits: u128) -> u32 {
 
 /// The bits of an address, left-aligned: all but the first `kept` are flipped or not, each by
 /// the key and the bits before it.
-fn flip(key: &Key, family: &str, bits: u128, kept: u32, length: u32) -> u128 {
+fn flip(key: &RedactionKey, family: &str, bits: u128, kept: u32, length: u32) -> u128 {
     (kept..length).fold(bits, |flipped, position| {
         let before = u128::MAX.checked_shl(128 - position).unwrap_or(0) & bits;
         let [flips, ..] = key.hash(family, &[&before.to_be_bytes(), &position.to_be_bytes()]);
@@ -114,8 +114,8 @@ mod tests {
 
     use super::*;
 
-    fn key() -> Key {
-        Key::from([7; 32])
+    fn key() -> RedactionKey {
+        RedactionKey::from([7; 32])
     }
 
     /// How many leading bits two addresses have in common.
@@ -202,7 +202,7 @@ mod tests {
     #[test]
     fn another_key_gives_another_address() {
         let address = [10, 2, 0, 7].into();
-        assert_ne!(stand_in(&key(), address), stand_in(&Key::from([8; 32]), address));
+        assert_ne!(stand_in(&key(), address), stand_in(&RedactionKey::from([8; 32]), address));
     }
 
     #[test]

@@ -16,25 +16,25 @@ use crate::console::output::file;
 
 /// A key of 256 bits.
 #[derive(Clone)]
-pub(crate) struct Key {
+pub(crate) struct RedactionKey {
     hmac: hmac::Key,
     /// Do the peers' own words stay (`--redact-keep-text`)?
     pub(super) keeps_text: bool,
 }
 
-impl From<[u8; 32]> for Key {
+impl From<[u8; 32]> for RedactionKey {
     fn from(bytes: [u8; 32]) -> Self {
         Self { hmac: hmac::Key::new(hmac::HMAC_SHA256, &bytes), keeps_text: false }
     }
 }
 
-impl std::fmt::Debug for Key {
+impl std::fmt::Debug for RedactionKey {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         out.write_str("Key([REDACTED])")
     }
 }
 
-impl Key {
+impl RedactionKey {
     /// A key that nobody has had before.
     ///
     /// # Errors
@@ -134,12 +134,12 @@ mod tests {
     fn a_key_file_is_made_once_and_for_its_owner_alone() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("key");
-        let made = Key::of(&file).unwrap();
+        let made = RedactionKey::of(&file).unwrap();
         let allowed = std::fs::metadata(&file).unwrap().permissions().mode();
         assert_eq!(allowed & 0o777, 0o600);
-        let read = Key::of(&file).unwrap();
+        let read = RedactionKey::of(&file).unwrap();
         assert_eq!(made.hash("x", &[b"y"]), read.hash("x", &[b"y"]));
-        assert_ne!(made.hash("x", &[b"y"]), Key::new().unwrap().hash("x", &[b"y"]));
+        assert_ne!(made.hash("x", &[b"y"]), RedactionKey::new().unwrap().hash("x", &[b"y"]));
     }
 
     #[test]
@@ -147,10 +147,10 @@ mod tests {
         assert!(geteuid().is_root(), "a file can be given away by root alone");
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("key");
-        Key::of(&file).unwrap();
+        RedactionKey::of(&file).unwrap();
         std::os::unix::fs::chown(&file, Some(65534), None).unwrap();
         assert_eq!(
-            Key::of(&file).unwrap_err(),
+            RedactionKey::of(&file).unwrap_err(),
             "another user (uid 65534) owns this key, and could undo every stand-in"
         );
     }
@@ -161,8 +161,11 @@ mod tests {
         let file = folder.path().join("key");
         for text in ["", "0123", &"g".repeat(64), &"a".repeat(65), &"a".repeat(200)] {
             std::fs::write(&file, text).unwrap();
-            assert_eq!(Key::of(&file).unwrap_err(), "no key: 64 hexadecimal digits are one");
+            assert_eq!(
+                RedactionKey::of(&file).unwrap_err(),
+                "no key: 64 hexadecimal digits are one"
+            );
         }
-        assert_eq!(Key::of(folder.path()).unwrap_err(), "Is a directory (os error 21)");
+        assert_eq!(RedactionKey::of(folder.path()).unwrap_err(), "Is a directory (os error 21)");
     }
 }

@@ -22,13 +22,13 @@ use crate::report::Report;
 use crate::run::plan::SKIPPED;
 use crate::site::ASKED_FOR;
 use free::{Free, OF_PEERS, REPEATED, in_short, is_free};
-pub(crate) use key::Key;
+pub(crate) use key::RedactionKey;
 use names::Names;
 
 /// Makes stand-ins with one key, and remembers them.
 #[derive(Debug)]
 pub(crate) struct Redactor {
-    key: Key,
+    key: RedactionKey,
     names: Names,
     addresses: HashMap<IpAddr, IpAddr>,
     /// What strangers wrote; none: it stays.
@@ -37,7 +37,7 @@ pub(crate) struct Redactor {
 
 impl Redactor {
     /// One that makes its stand-ins with `key`.
-    pub(crate) fn new(key: Key) -> Self {
+    pub(crate) fn new(key: RedactionKey) -> Self {
         let free = (!key.keeps_text).then(Free::default);
         Self { key, names: Names::new(), addresses: HashMap::new(), free }
     }

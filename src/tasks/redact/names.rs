@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use super::key::Key;
+use super::key::RedactionKey;
 use crate::catalogue::{Catalogue, PROFILES, party_kind};
 use crate::site::Place;
 
@@ -62,7 +62,7 @@ impl Names {
     }
 
     /// The stand-in of a word that is a host's name, if it is one.
-    pub(super) fn host(&mut self, key: &Key, word: &str) -> Option<String> {
+    pub(super) fn host(&mut self, key: &RedactionKey, word: &str) -> Option<String> {
         let lower = word.to_lowercase();
         if self.flows.contains(word) || self.public.contains(&lower) {
             return None;
@@ -74,7 +74,7 @@ impl Names {
     }
 
     /// A file's name, or words joined by hyphens, with a known host in it.
-    fn within(&mut self, key: &Key, word: &str) -> Option<String> {
+    fn within(&mut self, key: &RedactionKey, word: &str) -> Option<String> {
         const MOST_PARTS: usize = 8;
         let starts: Vec<usize> = std::iter::once(0)
             .chain(word.match_indices(['-', '_', '.']).map(|(at, _)| at + 1))
@@ -101,7 +101,7 @@ impl Names {
     }
 
     /// Each label by itself: `relay` is the same in `relay.example.com`.
-    pub(super) fn stand_in(&mut self, key: &Key, name: &str) -> String {
+    pub(super) fn stand_in(&mut self, key: &RedactionKey, name: &str) -> String {
         let labels: Vec<String> = name.split('.').map(|label| label_stand_in(key, label)).collect();
         let stand_in = labels.join(".");
         self.note(&stand_in, name);
@@ -122,7 +122,7 @@ impl Names {
 }
 
 /// `n` and seven letters or digits; common words and a wildcard stay.
-fn label_stand_in(key: &Key, label: &str) -> String {
+fn label_stand_in(key: &RedactionKey, label: &str) -> String {
     let lower = label.to_lowercase();
     if lower.is_empty() || lower == "*" || is_common(&lower) {
         return label.to_owned();
@@ -208,7 +208,7 @@ mod tests {
 
     #[test]
     fn a_name_of_one_letter_does_not_take_the_words_of_sentences() {
-        let (mut names, key) = (Names::new(), Key::from([7; 32]));
+        let (mut names, key) = (Names::new(), RedactionKey::from([7; 32]));
         names.learn("a:5432");
         names.learn("paris");
         assert_eq!(names.host(&key, "a"), None);

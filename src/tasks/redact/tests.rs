@@ -5,7 +5,7 @@ use crate::report::sample::{failing_at, judged, report, step};
 use preflight_checks::samples;
 
 fn redactor() -> Redactor {
-    Redactor::new(Key::from([7; 32]))
+    Redactor::new(RedactionKey::from([7; 32]))
 }
 
 /// A report with a name or an address of the site in every field that can hold one.
@@ -164,7 +164,7 @@ fn one_host_has_one_stand_in_everywhere() {
     assert_eq!(step.result.split(' ').nth(2), Some(device.as_str()));
     // Another report, the same key: the same stand-ins.
     assert_eq!(redactor().report(&rich()).unwrap().steps[0].id, step.id);
-    let other = Redactor::new(Key::from([8; 32])).report(&rich()).unwrap();
+    let other = Redactor::new(RedactionKey::from([8; 32])).report(&rich()).unwrap();
     assert_ne!(other.steps[0].id, step.id);
 }
 
@@ -239,7 +239,7 @@ fn a_strangers_own_words_become_their_code_and_length() {
     assert_eq!(redacted.steps[0].evidence["banner"], "220, 28 characters");
     assert_eq!(redacted.steps[0].attempts[0].headline, "220, 28 characters, TLS 1.3");
     assert_eq!(redacted.steps[1].result, "skipped: 16 characters");
-    let mut keeping = Redactor::new(Key::from([7; 32]).keeping_text(true));
+    let mut keeping = Redactor::new(RedactionKey::from([7; 32]).keeping_text(true));
     let text = serde_json::to_string(&keeping.report(&saved).unwrap()).unwrap();
     assert!(text.contains("kronos") && text.contains("Zenobia"), "{text}");
 }

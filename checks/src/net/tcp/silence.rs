@@ -15,7 +15,7 @@ use super::LARGE;
 use super::again::are_answers_lost;
 use crate::cause::{Cause, Millis, PathCause, Phase, SmtpCause, TalkCause};
 use crate::net::Ask;
-use crate::net::ledger::Account;
+use crate::net::ledger::ConnectionAccount;
 
 /// The cause that the kernel's knowledge makes of `cause`, if it was a silence or a connection
 /// that ended without a word; any other stays.
@@ -79,8 +79,8 @@ pub(crate) fn doubt(ask: &Ask) -> Option<Cause> {
 }
 
 /// Decides from what the kernel knows alone.
-fn judge(account: &Account, to: SocketAddr, waited: Millis) -> Option<Cause> {
-    let Account { sent, info, .. } = account;
+fn judge(account: &ConnectionAccount, to: SocketAddr, waited: Millis) -> Option<Cause> {
+    let ConnectionAccount { sent, info, .. } = account;
     // The kernel counts the SYN as a byte.
     let missing = sent.saturating_sub(info.bytes_acked.saturating_sub(1));
     let sent = *sent;
@@ -98,7 +98,7 @@ fn judge(account: &Account, to: SocketAddr, waited: Millis) -> Option<Cause> {
 }
 
 /// The last that came, in a word.
-fn came(account: &Account) -> Option<&'static str> {
+fn came(account: &ConnectionAccount) -> Option<&'static str> {
     account.came.or((account.received > 0).then_some("its first bytes"))
 }
 
@@ -118,8 +118,8 @@ mod tests {
 
     const WAITED: Millis = Millis(Duration::from_secs(5));
 
-    fn account(sent: u64, info: TcpInfo) -> Account {
-        Account { sent, received: 0, came: None, asked: None, info }
+    fn account(sent: u64, info: TcpInfo) -> ConnectionAccount {
+        ConnectionAccount { sent, received: 0, came: None, asked: None, info }
     }
 
     fn verdict(sent: u64, info: TcpInfo) -> Option<Cause> {

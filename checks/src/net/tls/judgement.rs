@@ -5,7 +5,7 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 
 use super::certificate::Certificate;
 use super::interception::is_inspection;
-use super::name::{Named, address};
+use super::name::{NamedAs, address};
 use super::{Trust, Verify, chain};
 use crate::cause::{Cause, Concern, TlsCause};
 use crate::evidence::Seen;
@@ -30,7 +30,7 @@ impl Judgement {
         let leaf = shown.first().map(AsRef::as_ref).unwrap_or_default();
         let named = host.map(|host| {
             X509Certificate::from_der(leaf)
-                .map_or(Named::No, |(_, certificate)| Named::of(&certificate, host))
+                .map_or(NamedAs::No, |(_, certificate)| NamedAs::of(&certificate, host))
         });
         let facts = Certificate::parse(leaf);
         let verdict = chain::judge(shown, trust.store(), now)
@@ -40,12 +40,12 @@ impl Judgement {
             })
             .map_err(|cause| trust.explain(cause))
             .and_then(|()| match named {
-                None | Some(Named::Alternative) => Ok(()),
-                Some(Named::Common(name)) => {
+                None | Some(NamedAs::Alternative) => Ok(()),
+                Some(NamedAs::Common(name)) => {
                     concerns.push(Concern::CertificateCommonNameOnly { name });
                     Ok(())
                 }
-                Some(Named::No) => {
+                Some(NamedAs::No) => {
                     let presented = facts.as_ref().map(Certificate::presented).unwrap_or_default();
                     let expected = host.unwrap_or_default().to_owned();
                     Err(Cause::Tls(TlsCause::CertificateWrongName { expected, presented }))
@@ -77,7 +77,7 @@ impl Judgement {
 
 /// What `cause` is when who signed says that he inspects TLS: for the host asked, on the way; and
 /// shown to somebody who asked for another name, a device's own page.
-fn by_a_device(cause: Cause, named: &Named, leaf: &[u8], host: &str) -> Cause {
+fn by_a_device(cause: Cause, named: &NamedAs, leaf: &[u8], host: &str) -> Cause {
     let Some(facts) = Certificate::parse(leaf) else { return cause };
     let issuer = match &cause {
         Cause::Tls(
@@ -92,10 +92,10 @@ fn by_a_device(cause: Cause, named: &Named, leaf: &[u8], host: &str) -> Cause {
     let is_self_signed = matches!(cause, Cause::Tls(TlsCause::CertificateSelfSigned { .. }));
     let host = host.to_owned();
     match (inspector.map(str::to_owned), named) {
-        (Some(issuer), Named::Alternative | Named::Common(_)) if !is_self_signed => {
+        (Some(issuer), NamedAs::Alternative | NamedAs::Common(_)) if !is_self_signed => {
             Cause::Tls(TlsCause::TlsIntercepted { host, issuer })
         }
-        (Some(_), Named::No) if is_a_name => {
+        (Some(_), NamedAs::No) if is_a_name => {
             Cause::Tls(TlsCause::CertificateOfDevice { host, subject: facts.subject().to_owned() })
         }
         _ => cause,

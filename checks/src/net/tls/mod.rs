@@ -41,7 +41,7 @@ use hello::{Agreement, FirstAnswer, Repertoire};
 use judgement::Judgement;
 
 pub use trust::Trust;
-pub use verifier::Identity;
+pub use verifier::ClientIdentity;
 pub(crate) use verifier::{Client, Verify, client_config};
 
 /// What is thought of certificates that no handshake has brought.

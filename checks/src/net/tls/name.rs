@@ -14,7 +14,7 @@ use crate::wire;
 
 /// How a certificate names the host it was asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Named {
+pub(super) enum NamedAs {
     /// Among the alternative names, which everybody compares.
     Alternative,
     /// In the common name, of a certificate without alternative names of hosts.
@@ -23,7 +23,7 @@ pub(super) enum Named {
     No,
 }
 
-impl Named {
+impl NamedAs {
     /// As curl compares it: the common name counts when there is no alternative name of any host.
     pub(super) fn of(certificate: &X509Certificate<'_>, host: &str) -> Self {
         let host = host.trim_end_matches('.');

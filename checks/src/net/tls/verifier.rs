@@ -44,14 +44,14 @@ pub(crate) struct Client<'a> {
     /// The protocols it offers.
     pub(crate) alpn: &'a [&'a [u8]],
     /// The certificate of its own.
-    pub(crate) identity: Option<Identity>,
+    pub(crate) identity: Option<ClientIdentity>,
 }
 
 /// A certificate and its key.
 #[derive(Clone)]
-pub struct Identity(Arc<CertifiedKey>);
+pub struct ClientIdentity(Arc<CertifiedKey>);
 
-impl Identity {
+impl ClientIdentity {
     /// Reads both from PEM.
     ///
     /// # Errors
@@ -73,9 +73,9 @@ impl Identity {
 }
 
 /// The key is a secret.
-impl std::fmt::Debug for Identity {
+impl std::fmt::Debug for ClientIdentity {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(out, "Identity ({} certificates)", self.0.cert.len())
+        write!(out, "ClientIdentity ({} certificates)", self.0.cert.len())
     }
 }
 
@@ -105,7 +105,7 @@ pub(crate) fn client_config(client: &Client<'_>) -> (ClientConfig, Recorder) {
 pub(crate) struct Recorder {
     record: Arc<Mutex<Record>>,
     /// What is shown when the peer asks.
-    identity: Option<Identity>,
+    identity: Option<ClientIdentity>,
 }
 
 #[derive(Clone, Debug, Default)]

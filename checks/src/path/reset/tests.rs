@@ -11,10 +11,10 @@ const HOST: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 5));
 const TO: SocketAddr = SocketAddr::new(HOST, 5669);
 const CLOSED: Cause = Cause::Port(PortCause::PortClosed { to: TO });
 const SILENT: Knocked = Knocked { sent: true, heard: None, left: None };
-const RESET: Knocked = heard(Reply::Reset);
-const ANSWER: Knocked = heard(Reply::Answer);
+const RESET: Knocked = heard(KnockReply::Reset);
+const ANSWER: Knocked = heard(KnockReply::Answer);
 
-const fn heard(reply: Reply) -> Knocked {
+const fn heard(reply: KnockReply) -> Knocked {
     Knocked { sent: true, heard: Some((reply, Duration::from_micros(100))), left: None }
 }
 
@@ -23,7 +23,7 @@ const fn echoed(left: u8) -> Knocked {
 }
 
 const fn ended_at(by: IpAddr) -> Knocked {
-    heard(Reply::Icmp(Refusal { icmp: Icmp::V4 { kind: 11, code: 0 }, by, left: None }))
+    heard(KnockReply::Icmp(Refusal { icmp: Icmp::V4 { kind: 11, code: 0 }, by, left: None }))
 }
 
 /// TCP 443, 80 and 22, ping, a closed UDP port.

@@ -2,15 +2,15 @@
 
 use std::io;
 
-use super::output::Setting;
-use super::packet::{COMPRESSION, HEADER_LEN, Header, TLS, Version, Welcome};
+use super::output::Extension;
+use super::packet::{BbdoHeader, BbdoVersion, COMPRESSION, HEADER_LEN, TLS, Welcome};
 use crate::net::FarStream;
 
 /// A broker's input.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Acceptor {
-    pub(super) tls: Setting,
-    pub(super) compression: Setting,
+    pub(super) tls: Extension,
+    pub(super) compression: Extension,
 }
 
 impl Acceptor {
@@ -18,11 +18,11 @@ impl Acceptor {
     /// What both have is then applied, TLS by a handshake.
     pub(super) async fn serve(self, mut stream: FarStream) -> io::Result<()> {
         let header =
-            Header::decode(&stream.exactly(HEADER_LEN).await?).map_err(io::Error::other)?;
+            BbdoHeader::decode(&stream.exactly(HEADER_LEN).await?).map_err(io::Error::other)?;
         let length = header.payload_len().map_err(io::Error::other)?;
         let payload = stream.exactly(length).await?;
         let asked = Welcome::decode(&header, &payload).map_err(io::Error::other)?;
-        if asked.version.major != Version::THREE.major {
+        if asked.version.major != BbdoVersion::THREE.major {
             return stream.close().await;
         }
         let ours = Welcome { extensions: self.extensions(), ..Welcome::responder() };
@@ -36,7 +36,7 @@ impl Acceptor {
     }
 
     fn extensions(self) -> String {
-        let has = |setting, name| (setting != Setting::No).then_some(name);
+        let has = |setting, name| (setting != Extension::No).then_some(name);
         let all = [has(self.tls, TLS), has(self.compression, COMPRESSION)];
         all.into_iter().flatten().collect::<Vec<_>>().join(" ")
     }

@@ -7,14 +7,14 @@
 //!
 //! Reference: centreon-collect, `broker/tls/src/params.cc`, `broker/tls/src/factory.cc`.
 
-use super::output::{Credentials, Own};
+use super::output::{Own, TlsCredentials};
 use crate::cause::{Cause, TlsCause};
 use crate::net::tls::{Client, Failed, Proof, Verify, proof, secure_with};
 use crate::net::{Ask, Stream, Trust};
 
 /// How TLS with a broker went.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Inside {
+pub(super) enum TlsCourse {
     /// The handshake is made, and the broker goes on.
     Made,
     /// Both are anonymous, and agree so far.
@@ -36,13 +36,13 @@ pub(super) enum Inside {
 pub(super) async fn enter(
     stream: Stream,
     ask: &mut Ask,
-    credentials: &Credentials,
-) -> (Inside, Option<Stream>) {
+    credentials: &TlsCredentials,
+) -> (TlsCourse, Option<Stream>) {
     if matches!(credentials.own, Own::Nothing) {
         let inside = match proof(stream, ask).await {
-            Ok(Proof::Nothing) => Inside::Anonymous,
-            Ok(theirs) => Inside::Unlike { theirs },
-            Err(cause) => Inside::Failed(cause),
+            Ok(Proof::Nothing) => TlsCourse::Anonymous,
+            Ok(theirs) => TlsCourse::Unlike { theirs },
+            Err(cause) => TlsCourse::Failed(cause),
         };
         return (inside, None);
     }
@@ -60,11 +60,11 @@ pub(super) async fn enter(
     };
     // Where the broker asks for a certificate, its verdict on ours is waited for.
     match secure_with(stream, ask, &host, &client).await {
-        Ok(stream) => (Inside::Made, Some(stream)),
-        Err(Failed { cause, of_certificate: true, .. }) => (Inside::Distrusted(cause), None),
+        Ok(stream) => (TlsCourse::Made, Some(stream)),
+        Err(Failed { cause, of_certificate: true, .. }) => (TlsCourse::Distrusted(cause), None),
         Err(Failed { cause: Cause::Tls(TlsCause::TlsClientCertificateWanted { .. }), .. }) => {
-            (Inside::Refused, None)
+            (TlsCourse::Refused, None)
         }
-        Err(Failed { cause, .. }) => (Inside::Failed(cause), None),
+        Err(Failed { cause, .. }) => (TlsCourse::Failed(cause), None),
     }
 }

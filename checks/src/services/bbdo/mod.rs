@@ -32,11 +32,11 @@ use crate::services::{Hints, ReverseOf, UrlForm};
 use crate::wire;
 use crate::{Respond, Service};
 use acceptor::Acceptor;
-use inside::Inside;
+use inside::TlsCourse;
 use output::Carrier;
-use packet::{COMPRESSION, Coding, HEADER_LEN, Header, TLS, Version, Welcome};
+use packet::{BbdoHeader, BbdoVersion, COMPRESSION, Coding, HEADER_LEN, TLS, Welcome};
 
-pub use output::{Credentials, Output, Own, Setting};
+pub use output::{BrokerStream, Extension, Own, TlsCredentials};
 
 /// Asks the broker for its version and name; sends no data.
 #[derive(Clone, Debug, Default)]
@@ -44,7 +44,7 @@ pub struct Probe {
     /// The generation this poller is configured for.
     pub speaks: Generation,
     /// What its output is configured for; none: nobody said.
-    pub output: Option<Output>,
+    pub output: Option<BrokerStream>,
 }
 
 /// The major versions of BBDO in use; peers of different ones do not talk.
@@ -85,7 +85,7 @@ impl Probe {
     }
 
     /// What TLS is made with, when both sides have it.
-    fn credentials(&self, welcome: &Welcome) -> Option<&Credentials> {
+    fn credentials(&self, welcome: &Welcome) -> Option<&TlsCredentials> {
         let output = self.output.as_ref().filter(|output| output.offers_tls())?;
         let is_possible = output.credentials.unusable.is_none() && welcome.offers(TLS);
         is_possible.then_some(&output.credentials)
@@ -97,7 +97,7 @@ impl Probe {
             None => (false, true),
             Some(output) => {
                 let is_usable = output.credentials.unusable.is_none();
-                (output.offers_tls() && is_usable, output.compression != Setting::No)
+                (output.offers_tls() && is_usable, output.compression != Extension::No)
             }
         };
         let offered = [tls.then_some(TLS), compression.then_some(COMPRESSION)];
@@ -106,10 +106,10 @@ impl Probe {
 
     /// Does the broker's transport fit the one this poller is configured for?
     fn judge_carrier(&self, theirs: Carrier) -> Result<(), Cause> {
-        let fits = |ours: &Output| {
+        let fits = |ours: &BrokerStream| {
             let tls_fits = match ours.tls {
-                Setting::Auto => true,
-                set => theirs.tls == (set == Setting::Yes),
+                Extension::Auto => true,
+                set => theirs.tls == (set == Extension::Yes),
             };
             ours.grpc == theirs.grpc && (!ours.grpc || tls_fits)
         };
@@ -222,20 +222,25 @@ impl Probe {
     }
 
     /// TLS with a broker that has it too.
-    async fn inside_tls(&self, stream: Stream, ask: &mut Ask, credentials: &Credentials) -> Inside {
+    async fn inside_tls(
+        &self,
+        stream: Stream,
+        ask: &mut Ask,
+        credentials: &TlsCredentials,
+    ) -> TlsCourse {
         let (inside, stream) = inside::enter(stream, ask, credentials).await;
         if let Some(stream) = stream {
             stream.close().await;
         }
         // Without a word: an anonymous broker has nothing in common with a certificate.
-        if !matches!(inside, Inside::Failed(_)) || matches!(credentials.own, Own::Nothing) {
+        if !matches!(inside, TlsCourse::Failed(_)) || matches!(credentials.own, Own::Nothing) {
             return inside;
         }
         let [first, ..] = self.speaks.openings();
         match self.question(*first, AGAIN, ask).await {
             Ok(Answer::Broker(welcome, stream)) if welcome.offers(TLS) => {
                 match tls::proof(*stream, ask).await {
-                    Ok(Proof::Nothing) => Inside::Unlike { theirs: Proof::Nothing },
+                    Ok(Proof::Nothing) => TlsCourse::Unlike { theirs: Proof::Nothing },
                     _ => inside,
                 }
             }
@@ -247,7 +252,7 @@ impl Probe {
     fn judge(
         &self,
         welcome: &Welcome,
-        inside: Option<Inside>,
+        inside: Option<TlsCourse>,
         seen: &mut Seen,
     ) -> Result<(), Cause> {
         note(welcome, seen);
@@ -280,41 +285,41 @@ impl Probe {
     fn judge_tls(
         &self,
         welcome: &Welcome,
-        inside: Option<Inside>,
+        inside: Option<TlsCourse>,
         seen: &mut Seen,
     ) -> Result<Option<String>, Cause> {
         let Some(output) = &self.output else {
             return Ok(welcome.offers(TLS).then(|| "TLS not tested".to_owned()));
         };
-        if output.tls != Setting::No {
+        if output.tls != Extension::No {
             output.credentials.judge_files(seen)?;
         }
         match (output.tls, welcome.offers(TLS)) {
-            (Setting::No, true) => seen.concerns.push(Concern::BbdoTlsNotAsked),
-            (Setting::Yes, false) => seen.concerns.push(Concern::BbdoTlsNotOffered),
+            (Extension::No, true) => seen.concerns.push(Concern::BbdoTlsNotAsked),
+            (Extension::Yes, false) => seen.concerns.push(Concern::BbdoTlsNotOffered),
             _ => {}
         }
         match inside {
             None => Ok(None),
-            Some(Inside::Made) => Ok(seen.evidence.fact("tls_version").map(ToString::to_string)),
+            Some(TlsCourse::Made) => Ok(seen.evidence.fact("tls_version").map(ToString::to_string)),
             // An authority without a certificate of its own verifies a broker that shows none.
-            Some(Inside::Anonymous) if output.credentials.authority.is_none() => {
+            Some(TlsCourse::Anonymous) if output.credentials.authority.is_none() => {
                 Ok(Some("anonymous TLS".to_owned()))
             }
-            Some(Inside::Anonymous | Inside::Unlike { theirs: Proof::Certificate }) => {
+            Some(TlsCourse::Anonymous | TlsCourse::Unlike { theirs: Proof::Certificate }) => {
                 Err(Cause::Bbdo(BbdoCause::BbdoTlsAnonymous))
             }
-            Some(Inside::Unlike { theirs: Proof::Nothing }) => {
+            Some(TlsCourse::Unlike { theirs: Proof::Nothing }) => {
                 Err(Cause::Bbdo(BbdoCause::BbdoTlsNoCertificate))
             }
-            Some(Inside::Distrusted(because)) => {
+            Some(TlsCourse::Distrusted(because)) => {
                 Err(Cause::Bbdo(BbdoCause::BbdoCertificate { because: Box::new(because) }))
             }
-            Some(Inside::Refused) => {
+            Some(TlsCourse::Refused) => {
                 self.judge_refusal()?;
                 Ok(Some("TLS, certificate not shown".to_owned()))
             }
-            Some(Inside::Failed(cause)) => Err(cause),
+            Some(TlsCourse::Failed(cause)) => Err(cause),
         }
     }
 
@@ -372,7 +377,7 @@ impl Probe {
     }
 }
 
-impl Credentials {
+impl TlsCredentials {
     /// Files that cannot be used fail; those that may not be read here are a concern.
     fn judge_files(&self, seen: &mut Seen) -> Result<(), Cause> {
         if let Some((file, why)) = self.unusable.clone() {
@@ -385,10 +390,10 @@ impl Credentials {
 }
 
 impl Generation {
-    fn version(self) -> Version {
+    fn version(self) -> BbdoVersion {
         match self {
-            Self::Two => Version::TWO,
-            Self::Three => Version::THREE,
+            Self::Two => BbdoVersion::TWO,
+            Self::Three => BbdoVersion::THREE,
         }
     }
 
@@ -396,10 +401,10 @@ impl Generation {
     ///
     /// The welcome is the richer one; brokers older than 22.10 do not know it.
     fn openings(self) -> &'static [Opening; 3] {
-        const WELCOME: Opening = (Coding::Welcome, Version::THREE);
+        const WELCOME: Opening = (Coding::Welcome, BbdoVersion::THREE);
         const THREE: Opening =
-            (Coding::VersionResponse, Version { minor: 0, patch: 0, ..Version::THREE });
-        const TWO: Opening = (Coding::VersionResponse, Version::TWO);
+            (Coding::VersionResponse, BbdoVersion { minor: 0, patch: 0, ..BbdoVersion::THREE });
+        const TWO: Opening = (Coding::VersionResponse, BbdoVersion::TWO);
         match self {
             Self::Two => &[TWO, WELCOME, THREE],
             // Version 2 is the likelier one: it costs a broker of it no further line in its log.
@@ -426,7 +431,7 @@ pub(crate) const SERVICE: Service = Service {
 };
 
 /// A coding and the version said in it.
-type Opening = (Coding, Version);
+type Opening = (Coding, BbdoVersion);
 
 /// What may answer on a broker's port.
 enum Answer {
@@ -471,7 +476,7 @@ async fn read_answer(stream: &mut Stream) -> Result<Heard, Cause> {
         // An alert or an HTTP/2 frame may be shorter than a header of ours.
         Err(cause) => return not_bbdo(stream.head(), cause),
     };
-    let header = match Header::decode(&head) {
+    let header = match BbdoHeader::decode(&head) {
         Ok(header) => header,
         Err(cause) => {
             complete_settings(stream).await;

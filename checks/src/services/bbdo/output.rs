@@ -2,25 +2,25 @@
 
 use std::fmt;
 
-use crate::net::{Identity, Trust};
+use crate::net::{ClientIdentity, Trust};
 
 /// What a broker's output is configured for.
 #[derive(Clone, Debug, Default)]
-pub struct Output {
+pub struct BrokerStream {
     /// gRPC, rather than plain TCP.
     pub grpc: bool,
     /// TLS: negotiated inside over TCP, from the first byte with gRPC.
-    pub tls: Setting,
+    pub tls: Extension,
     /// Compression, which is negotiated over TCP only.
-    pub compression: Setting,
+    pub compression: Extension,
     /// What TLS is made with.
-    pub credentials: Credentials,
+    pub credentials: TlsCredentials,
 }
 
 /// Of an extension: never, as the peer wants, or always.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, strum::EnumString, strum::EnumIter)]
 #[strum(serialize_all = "lowercase")]
-pub enum Setting {
+pub enum Extension {
     /// It is not offered.
     #[default]
     No,
@@ -32,7 +32,7 @@ pub enum Setting {
 
 /// What the TLS of an output is made with.
 #[derive(Clone, Debug, Default)]
-pub struct Credentials {
+pub struct TlsCredentials {
     /// Whom it trusts; none: over TCP it verifies nobody, with gRPC the system's store counts.
     pub authority: Option<Trust>,
     /// What it shows of itself.
@@ -52,20 +52,20 @@ pub enum Own {
     #[default]
     Nothing,
     /// A certificate with its key.
-    Identity(Identity),
+    Identity(ClientIdentity),
     /// A certificate whose key, or which itself, may not be read here.
     Unread,
 }
 
-impl Output {
+impl BrokerStream {
     /// The transport in words: "gRPC with TLS".
     pub(super) fn carrier(&self) -> Carrier {
-        Carrier { grpc: self.grpc, tls: self.tls == Setting::Yes }
+        Carrier { grpc: self.grpc, tls: self.tls == Extension::Yes }
     }
 
     /// Does TLS come after the welcome, if the broker has it too?
     pub(super) fn offers_tls(&self) -> bool {
-        !self.grpc && self.tls != Setting::No
+        !self.grpc && self.tls != Extension::No
     }
 }
 

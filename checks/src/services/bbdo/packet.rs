@@ -30,19 +30,19 @@ pub(super) enum Coding {
 
 /// A version of BBDO; only the first number has to match.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Version {
+pub(super) struct BbdoVersion {
     pub(super) major: u16,
     pub(super) minor: u16,
     pub(super) patch: u16,
 }
 
-impl Version {
+impl BbdoVersion {
     pub(super) const TWO: Self = Self { major: 2, minor: 0, patch: 0 };
     /// The oldest that greets with a welcome.
     pub(super) const THREE: Self = Self { major: 3, minor: 0, patch: 1 };
 }
 
-impl fmt::Display for Version {
+impl fmt::Display for BbdoVersion {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(out, "{}.{}.{}", self.major, self.minor, self.patch)
     }
@@ -50,7 +50,7 @@ impl fmt::Display for Version {
 
 /// What comes before every payload; all of it big-endian.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Header {
+pub(super) struct BbdoHeader {
     pub(super) size: u16,
     /// Category and element.
     pub(super) event: u32,
@@ -59,7 +59,7 @@ pub(super) struct Header {
     pub(super) destination: u32,
 }
 
-impl Header {
+impl BbdoHeader {
     pub(super) fn decode(bytes: &[u8]) -> Result<Self, Cause> {
         let mut reader = Reader::new(bytes, "a BBDO header");
         let checksum = reader.u16()?;
@@ -118,7 +118,7 @@ const UNUSED: u8 = 15;
 /// Who a peer is, from either coding.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Welcome {
-    pub(super) version: Version,
+    pub(super) version: BbdoVersion,
     /// Names separated by spaces: TLS, COMPRESSION.
     pub(super) extensions: String,
     pub(super) poller_id: u64,
@@ -129,7 +129,7 @@ pub(super) struct Welcome {
 
 impl Welcome {
     /// A greeting that says nothing but a version: nobody gets registered.
-    pub(super) fn of(version: Version) -> Self {
+    pub(super) fn of(version: BbdoVersion) -> Self {
         Self { version, ..Self::default() }
     }
 
@@ -141,7 +141,7 @@ impl Welcome {
     /// What the responder says of itself: by name no broker of anybody's.
     pub(super) fn responder() -> Self {
         Self {
-            version: Version { major: 3, minor: 1, patch: 0 },
+            version: BbdoVersion { major: 3, minor: 1, patch: 0 },
             extensions: String::new(),
             poller_id: 1,
             poller_name: "preflight".to_owned(),
@@ -150,16 +150,17 @@ impl Welcome {
         }
     }
 
-    pub(super) fn decode(header: &Header, payload: &[u8]) -> Result<Self, Cause> {
+    pub(super) fn decode(header: &BbdoHeader, payload: &[u8]) -> Result<Self, Cause> {
         match header.coding()? {
             Coding::VersionResponse => Self::from_version_response(header, payload),
             Coding::Welcome => Self::from_protobuf(payload),
         }
     }
 
-    fn from_version_response(header: &Header, payload: &[u8]) -> Result<Self, Cause> {
+    fn from_version_response(header: &BbdoHeader, payload: &[u8]) -> Result<Self, Cause> {
         let mut reader = Reader::new(payload, "a BBDO version");
-        let version = Version { major: reader.u16()?, minor: reader.u16()?, patch: reader.u16()? };
+        let version =
+            BbdoVersion { major: reader.u16()?, minor: reader.u16()?, patch: reader.u16()? };
         let extensions = wire::clean(reader.until(0)?, MAX_NAME);
         Ok(Self { version, extensions, poller_id: header.source.into(), ..Self::default() })
     }
@@ -169,16 +170,20 @@ impl Welcome {
         let mut reader = Reader::new(message, A_WELCOME);
         while !reader.is_empty() {
             match field(&mut reader)? {
-                (1, Field::Bytes(version)) => welcome.version = version_message(version)?,
-                (2, Field::Bytes(text)) => welcome.extensions = wire::clean(text, MAX_NAME),
-                (3, Field::Number(id)) => welcome.poller_id = id,
-                (4, Field::Bytes(name)) => welcome.poller_name = wire::clean(name, MAX_NAME),
-                (5, Field::Bytes(name)) => welcome.broker_name = wire::clean(name, MAX_NAME),
-                (6, Field::Number(kind)) => welcome.peer_type = kind,
+                (1, ProtobufField::Bytes(version)) => welcome.version = version_message(version)?,
+                (2, ProtobufField::Bytes(text)) => welcome.extensions = wire::clean(text, MAX_NAME),
+                (3, ProtobufField::Number(id)) => welcome.poller_id = id,
+                (4, ProtobufField::Bytes(name)) => {
+                    welcome.poller_name = wire::clean(name, MAX_NAME)
+                }
+                (5, ProtobufField::Bytes(name)) => {
+                    welcome.broker_name = wire::clean(name, MAX_NAME)
+                }
+                (6, ProtobufField::Number(kind)) => welcome.peer_type = kind,
                 _ => {}
             }
         }
-        if welcome.version == Version::default() {
+        if welcome.version == BbdoVersion::default() {
             return Err(Cause::bad_reply("a BBDO welcome with a version", message));
         }
         Ok(welcome)
@@ -206,13 +211,13 @@ impl Welcome {
         };
         let size = u16::try_from(payload.len()).unwrap_or(SPLIT);
         let source = u32::try_from(self.poller_id).unwrap_or_default();
-        let mut packet = Header { size, event, source, destination: 0 }.encode();
+        let mut packet = BbdoHeader { size, event, source, destination: 0 }.encode();
         packet.extend(payload);
         packet
     }
 
     fn to_version_response(&self) -> Vec<u8> {
-        let Version { major, minor, patch } = self.version;
+        let BbdoVersion { major, minor, patch } = self.version;
         let mut payload: Vec<u8> =
             [major, minor, patch].iter().flat_map(|part| part.to_be_bytes()).collect();
         payload.extend(self.extensions.bytes());
@@ -221,7 +226,7 @@ impl Welcome {
     }
 
     fn to_protobuf(&self) -> Vec<u8> {
-        let Version { major, minor, patch } = self.version;
+        let BbdoVersion { major, minor, patch } = self.version;
         let mut version = Vec::new();
         for (number, part) in [(1, major), (2, minor), (3, patch)] {
             push_number(&mut version, number, part.into());
@@ -249,7 +254,7 @@ impl Welcome {
 }
 
 /// A protobuf field's value, as far as a welcome needs them.
-enum Field<'a> {
+enum ProtobufField<'a> {
     Number(u64),
     Bytes(&'a [u8]),
     /// Of a wire type that no field we know has.
@@ -257,16 +262,16 @@ enum Field<'a> {
 }
 
 /// Field number and value of the next field; every wire type but groups.
-fn field<'a>(reader: &mut Reader<'a>) -> Result<(u64, Field<'a>), Cause> {
+fn field<'a>(reader: &mut Reader<'a>) -> Result<(u64, ProtobufField<'a>), Cause> {
     let tag = varint(reader)?;
     let value = match tag & 0b111 {
-        0 => Field::Number(varint(reader)?),
-        1 => reader.take(8).map(|_| Field::Skipped)?,
+        0 => ProtobufField::Number(varint(reader)?),
+        1 => reader.take(8).map(|_| ProtobufField::Skipped)?,
         2 => {
             let length = usize::try_from(varint(reader)?).unwrap_or(usize::MAX);
-            Field::Bytes(reader.take(length)?)
+            ProtobufField::Bytes(reader.take(length)?)
         }
-        5 => reader.take(4).map(|_| Field::Skipped)?,
+        5 => reader.take(4).map(|_| ProtobufField::Skipped)?,
         _ => return Err(Cause::bad_reply(A_WELCOME, reader.rest())),
     };
     Ok((tag >> 3, value))
@@ -285,11 +290,11 @@ fn varint(reader: &mut Reader<'_>) -> Result<u64, Cause> {
     Err(Cause::bad_reply(A_WELCOME, reader.rest()))
 }
 
-fn version_message(message: &[u8]) -> Result<Version, Cause> {
-    let mut version = Version::default();
+fn version_message(message: &[u8]) -> Result<BbdoVersion, Cause> {
+    let mut version = BbdoVersion::default();
     let mut reader = Reader::new(message, "a BBDO version");
     while !reader.is_empty() {
-        let (number, Field::Number(part)) = field(&mut reader)? else { continue };
+        let (number, ProtobufField::Number(part)) = field(&mut reader)? else { continue };
         let part = u16::try_from(part).unwrap_or(u16::MAX);
         match number {
             1 => version.major = part,

@@ -26,7 +26,7 @@ const REAL_SETTINGS: &[u8] = b"\0\0\x18\x04\0\0\0\0\0\
     \0\0\x04\x08\0\0\0\0\0\0\x3e\xff\xff";
 
 fn decode(packet: &[u8]) -> Result<Welcome, Cause> {
-    let header = Header::decode(&packet[..packet.len().min(HEADER_LEN)])?;
+    let header = BbdoHeader::decode(&packet[..packet.len().min(HEADER_LEN)])?;
     header.payload_len()?;
     Welcome::decode(&header, &packet[HEADER_LEN..])
 }
@@ -48,7 +48,7 @@ fn welcome_packet(payload: &[u8]) -> Vec<u8> {
 
 fn central() -> Welcome {
     Welcome {
-        version: Version { major: 3, minor: 1, patch: 0 },
+        version: BbdoVersion { major: 3, minor: 1, patch: 0 },
         extensions: "COMPRESSION".to_owned(),
         poller_id: 1,
         poller_name: "Central".to_owned(),
@@ -59,7 +59,7 @@ fn central() -> Welcome {
 
 fn judged(speaks: Generation, version: (u16, u16, u16)) -> (Result<(), Cause>, Seen) {
     let (major, minor, patch) = version;
-    let welcome = Welcome { version: Version { major, minor, patch }, ..central() };
+    let welcome = Welcome { version: BbdoVersion { major, minor, patch }, ..central() };
     let mut seen = Seen::default();
     (Probe { speaks, output: None }.judge(&welcome, None, &mut seen), seen)
 }
@@ -81,7 +81,7 @@ fn openings_are_written_byte_for_byte() {
 
 #[test]
 fn a_welcome_of_3_1_0_is_written_byte_for_byte() {
-    let version = Version { major: 3, minor: 1, patch: 0 };
+    let version = BbdoVersion { major: 3, minor: 1, patch: 0 };
     assert_eq!(
         Welcome::of(version).encode(Coding::Welcome),
         b"\xf6\x44\0\x06\0\x02\0\x07\0\0\0\0\0\0\0\0\x0a\x04\x08\x03\x10\x01"
@@ -91,7 +91,7 @@ fn a_welcome_of_3_1_0_is_written_byte_for_byte() {
 #[test]
 fn a_version_with_extensions_is_written_byte_for_byte() {
     let extensions = "TLS COMPRESSION".to_owned();
-    let two = Welcome { extensions, ..Welcome::of(Version::TWO) };
+    let two = Welcome { extensions, ..Welcome::of(BbdoVersion::TWO) };
     assert_eq!(
         two.encode(Coding::VersionResponse),
         b"\x08\x8b\0\x16\0\x02\0\x01\0\0\0\0\0\0\0\0\0\x02\0\0\0\0TLS COMPRESSION\0"
@@ -124,16 +124,16 @@ fn a_welcome_with_every_field_is_read() {
 #[test]
 fn every_truncation_of_an_answer_is_a_bad_reply_or_a_shorter_welcome() {
     for length in 0..HEADER_LEN {
-        assert_eq!(Header::decode(&REAL_WELCOME[..length]).unwrap_err().code(), "bad-reply");
+        assert_eq!(BbdoHeader::decode(&REAL_WELCOME[..length]).unwrap_err().code(), "bad-reply");
     }
-    let header = Header::decode(&REAL_WELCOME[..HEADER_LEN]).unwrap();
+    let header = BbdoHeader::decode(&REAL_WELCOME[..HEADER_LEN]).unwrap();
     let payload = &REAL_WELCOME[HEADER_LEN..];
     let between_fields = [6, 19, 21, 30, 53];
     for length in 0..payload.len() {
         let decoded = Welcome::decode(&header, &payload[..length]);
         assert_eq!(decoded.is_ok(), between_fields.contains(&length), "{length} bytes");
     }
-    let header = Header::decode(&REAL_VERSION_RESPONSE[..HEADER_LEN]).unwrap();
+    let header = BbdoHeader::decode(&REAL_VERSION_RESPONSE[..HEADER_LEN]).unwrap();
     let payload = &REAL_VERSION_RESPONSE[HEADER_LEN..];
     for length in 0..payload.len() {
         let cause = Welcome::decode(&header, &payload[..length]).unwrap_err();
@@ -146,7 +146,10 @@ fn one_wrong_bit_of_the_header_is_noticed() {
     for bit in 0..HEADER_LEN * 8 {
         let mut bytes = REAL_WELCOME[..HEADER_LEN].to_vec();
         bytes[bit / 8] ^= 1 << (bit % 8);
-        assert_eq!(Header::decode(&bytes).unwrap_err(), Cause::bad_reply("a BBDO header", &bytes));
+        assert_eq!(
+            BbdoHeader::decode(&bytes).unwrap_err(),
+            Cause::bad_reply("a BBDO header", &bytes)
+        );
     }
 }
 
@@ -260,14 +263,14 @@ fn a_grpc_status_passes_with_a_concern() {
 }
 
 /// A poller whose files say what carries its BBDO.
-fn configured(grpc: bool, tls: Setting) -> Probe {
-    let output = Output { grpc, tls, ..Output::default() };
+fn configured(grpc: bool, tls: Extension) -> Probe {
+    let output = BrokerStream { grpc, tls, ..BrokerStream::default() };
     Probe { speaks: Generation::Three, output: Some(output) }
 }
 
 /// The same over TCP, with what its TLS is made with.
-fn with(credentials: Credentials) -> Probe {
-    let output = Output { tls: Setting::Yes, credentials, ..Output::default() };
+fn with(credentials: TlsCredentials) -> Probe {
+    let output = BrokerStream { tls: Extension::Yes, credentials, ..BrokerStream::default() };
     Probe { speaks: Generation::Three, output: Some(output) }
 }
 
@@ -278,7 +281,7 @@ fn carriers_differ(ours: &str, theirs: &str) -> Result<(), Cause> {
 #[test]
 fn a_poller_configured_for_grpc_has_no_concern_about_it() {
     let mut seen = Seen::default();
-    let probe = configured(true, Setting::No);
+    let probe = configured(true, Extension::No);
     assert_eq!(probe.judge_carrier(Carrier { grpc: true, tls: false }), Ok(()));
     probe.judge_grpc("12", &mut seen);
     assert_eq!(seen.concerns, []);
@@ -286,30 +289,30 @@ fn a_poller_configured_for_grpc_has_no_concern_about_it() {
 
 #[test]
 fn two_transports_do_not_meet() {
-    let broker = configured(true, Setting::No).judge(&central(), None, &mut Seen::default());
+    let broker = configured(true, Extension::No).judge(&central(), None, &mut Seen::default());
     assert_eq!(broker, carriers_differ("gRPC", "plain TCP"));
     let grpc = Carrier { grpc: true, tls: false };
-    let verdict = configured(false, Setting::Auto).judge_carrier(grpc);
+    let verdict = configured(false, Extension::Auto).judge_carrier(grpc);
     assert_eq!(verdict, carriers_differ("plain TCP", "gRPC"));
-    let verdict = configured(true, Setting::Yes).judge_carrier(grpc);
+    let verdict = configured(true, Extension::Yes).judge_carrier(grpc);
     assert_eq!(verdict, carriers_differ("gRPC with TLS", "gRPC"));
     let grpc_tls = |probe: Probe| probe.judge_grpc_tls(Ok(()), &mut Seen::default());
-    let verdict = grpc_tls(configured(true, Setting::No));
+    let verdict = grpc_tls(configured(true, Extension::No));
     assert_eq!(verdict, carriers_differ("gRPC", "gRPC with TLS"));
-    let verdict = grpc_tls(configured(false, Setting::Yes));
+    let verdict = grpc_tls(configured(false, Extension::Yes));
     assert_eq!(verdict, carriers_differ("plain TCP with TLS", "gRPC with TLS"));
 }
 
 #[test]
 fn grpc_with_tls_is_judged_as_grpc_without() {
     let mut seen = Seen::default();
-    assert_eq!(configured(true, Setting::Yes).judge_grpc_tls(Ok(()), &mut seen), Ok(()));
+    assert_eq!(configured(true, Extension::Yes).judge_grpc_tls(Ok(()), &mut seen), Ok(()));
     assert_eq!((seen.headline.as_str(), seen.concerns.len()), ("BBDO over gRPC with TLS", 0));
     let mut seen = Seen::default();
     assert_eq!(Probe::default().judge_grpc_tls(Ok(()), &mut seen), Ok(()));
     assert_eq!(seen.concerns, [Concern::BbdoGrpc]);
     let wanted = Cause::Tls(TlsCause::TlsClientCertificateWanted { alert: String::new() });
-    let verdict = configured(true, Setting::Yes).judge_grpc_tls(Err(wanted), &mut seen);
+    let verdict = configured(true, Extension::Yes).judge_grpc_tls(Err(wanted), &mut seen);
     assert_eq!(verdict, Err(Cause::Bbdo(BbdoCause::BbdoCertificateRefused)));
 }
 
@@ -324,7 +327,7 @@ fn unknown_issuer() -> Cause {
 fn judge_tls(
     probe: &Probe,
     extensions: &str,
-    inside: Option<Inside>,
+    inside: Option<TlsCourse>,
 ) -> (Result<(), Cause>, Vec<&'static str>, String) {
     let welcome = Welcome { extensions: extensions.to_owned(), ..central() };
     let mut seen = Seen::default();
@@ -336,10 +339,10 @@ fn judge_tls(
 #[test]
 fn tls_of_one_side_only_is_a_concern() {
     for (tls, extensions, concerns) in [
-        (Setting::No, "COMPRESSION", &[][..]),
-        (Setting::No, "TLS COMPRESSION", &["bbdo-tls-not-asked"]),
-        (Setting::Auto, "", &[]),
-        (Setting::Yes, "COMPRESSION", &["bbdo-tls-not-offered"]),
+        (Extension::No, "COMPRESSION", &[][..]),
+        (Extension::No, "TLS COMPRESSION", &["bbdo-tls-not-asked"]),
+        (Extension::Auto, "", &[]),
+        (Extension::Yes, "COMPRESSION", &["bbdo-tls-not-offered"]),
     ] {
         let (verdict, found, _) = judge_tls(&configured(false, tls), extensions, None);
         assert_eq!((verdict, found.as_slice()), (Ok(()), concerns), "{tls:?} {extensions}");
@@ -352,57 +355,57 @@ fn tls_of_one_side_only_is_a_concern() {
 
 #[test]
 fn each_end_of_a_handshake_has_its_verdict() {
-    let anonymous = || with(Credentials::default());
+    let anonymous = || with(TlsCredentials::default());
     let authority = || Some(Trust::only([]));
-    let ca_only = || with(Credentials { authority: authority(), ..Credentials::default() });
-    let certified = || with(Credentials { own: Own::Unread, ..Credentials::default() });
-    let unlike = |theirs| Inside::Unlike { theirs };
+    let ca_only = || with(TlsCredentials { authority: authority(), ..TlsCredentials::default() });
+    let certified = || with(TlsCredentials { own: Own::Unread, ..TlsCredentials::default() });
+    let unlike = |theirs| TlsCourse::Unlike { theirs };
     let distrusted =
         || Cause::Bbdo(BbdoCause::BbdoCertificate { because: Box::new(unknown_issuer()) });
     let silent = || Cause::Tls(TlsCause::TlsClosed { to: ([192, 0, 2, 1], 5669).into() });
     for (probe, inside, verdict) in [
-        (certified(), Inside::Made, Ok(())),
-        (anonymous(), Inside::Anonymous, Ok(())),
+        (certified(), TlsCourse::Made, Ok(())),
+        (anonymous(), TlsCourse::Anonymous, Ok(())),
         // It verifies a broker that shows nothing to verify.
-        (ca_only(), Inside::Anonymous, Err(Cause::Bbdo(BbdoCause::BbdoTlsAnonymous))),
+        (ca_only(), TlsCourse::Anonymous, Err(Cause::Bbdo(BbdoCause::BbdoTlsAnonymous))),
         (anonymous(), unlike(Proof::Certificate), Err(Cause::Bbdo(BbdoCause::BbdoTlsAnonymous))),
         (ca_only(), unlike(Proof::Certificate), Err(Cause::Bbdo(BbdoCause::BbdoTlsAnonymous))),
         (certified(), unlike(Proof::Nothing), Err(Cause::Bbdo(BbdoCause::BbdoTlsNoCertificate))),
-        (certified(), Inside::Distrusted(unknown_issuer()), Err(distrusted())),
-        (certified(), Inside::Failed(silent()), Err(silent())),
+        (certified(), TlsCourse::Distrusted(unknown_issuer()), Err(distrusted())),
+        (certified(), TlsCourse::Failed(silent()), Err(silent())),
         // The broker wants a certificate that could not be shown: nothing is known.
-        (certified(), Inside::Refused, Ok(())),
+        (certified(), TlsCourse::Refused, Ok(())),
     ] {
         let (found, _, _) = judge_tls(&probe, "TLS", Some(inside.clone()));
         assert_eq!(found, verdict, "{inside:?}");
     }
-    let (_, _, headline) = judge_tls(&certified(), "TLS", Some(Inside::Made));
+    let (_, _, headline) = judge_tls(&certified(), "TLS", Some(TlsCourse::Made));
     assert_eq!(headline, "BBDO 3.1.0, Central, TLS 1.3");
 }
 
 #[test]
 fn files_of_no_use_fail_and_files_that_may_not_be_read_are_a_concern() {
     let file = || ("/etc/k.pem".to_owned(), "there is no such file".to_owned());
-    let unusable = with(Credentials { unusable: Some(file()), ..Credentials::default() });
+    let unusable = with(TlsCredentials { unusable: Some(file()), ..TlsCredentials::default() });
     let (file_name, why) = file();
     let cause = Cause::Bbdo(BbdoCause::BbdoFileUnusable { file: file_name, why });
     assert_eq!(judge_tls(&unusable, "TLS", None).0, Err(cause));
     assert_eq!(unusable.extensions(), "", "no handshake is begun that cannot be made");
     let own = Own::Unread;
-    let unread = with(Credentials { own, unread: vec![file()], ..Credentials::default() });
-    let (verdict, concerns, _) = judge_tls(&unread, "TLS", Some(Inside::Made));
+    let unread = with(TlsCredentials { own, unread: vec![file()], ..TlsCredentials::default() });
+    let (verdict, concerns, _) = judge_tls(&unread, "TLS", Some(TlsCourse::Made));
     assert_eq!((verdict, concerns), (Ok(()), vec!["bbdo-file-unread"]));
 }
 
 #[test]
 fn what_is_offered_is_what_the_poller_offers() {
     let offers = |tls, compression| {
-        let output = Output { tls, compression, ..Output::default() };
+        let output = BrokerStream { tls, compression, ..BrokerStream::default() };
         Probe { speaks: Generation::Three, output: Some(output) }.extensions()
     };
-    assert_eq!(offers(Setting::Auto, Setting::Yes), "TLS COMPRESSION");
-    assert_eq!(offers(Setting::No, Setting::No), "");
-    assert_eq!(configured(true, Setting::Yes).extensions(), "");
+    assert_eq!(offers(Extension::Auto, Extension::Yes), "TLS COMPRESSION");
+    assert_eq!(offers(Extension::No, Extension::No), "");
+    assert_eq!(configured(true, Extension::Yes).extensions(), "");
     // A broker set to compression logs an error for who does without.
     assert_eq!(Probe::default().extensions(), "COMPRESSION");
 }
@@ -413,7 +416,7 @@ fn what_is_offered_is_what_the_poller_offers() {
 async fn broker(mut connection: TcpStream, major: u16, codings: &[Coding]) {
     let mut header = [0; HEADER_LEN];
     connection.read_exact(&mut header).await.unwrap();
-    let header = Header::decode(&header).unwrap();
+    let header = BbdoHeader::decode(&header).unwrap();
     let mut payload = vec![0; header.payload_len().unwrap()];
     connection.read_exact(&mut payload).await.unwrap();
     let asked = Welcome::decode(&header, &payload).unwrap();
@@ -422,7 +425,7 @@ async fn broker(mut connection: TcpStream, major: u16, codings: &[Coding]) {
     assert_eq!(asked, ours, "we name nobody");
     let coding = header.coding().unwrap();
     if asked.version.major == major && codings.contains(&coding) {
-        let version = Version { major, minor: 0, patch: 0 };
+        let version = BbdoVersion { major, minor: 0, patch: 0 };
         let answer = Welcome { version, ..central() }.encode(coding);
         connection.write_all(&answer).await.unwrap();
         assert_eq!(connection.read(&mut [0; 9]).await.unwrap(), 0, "no stop, only a FIN");
@@ -561,7 +564,7 @@ async fn a_tls_listener_is_told_from_a_broker_and_asked_for_http2() {
 fn identity(authority: &Authority, name: &str) -> Own {
     let own = authority.sign(&params_for(&[name]).unwrap()).unwrap();
     let (certificate, key) = (own.certificate.pem(), own.key.serialize_pem());
-    Own::Identity(crate::Identity::from_pem(certificate.as_bytes(), key.as_bytes()).unwrap())
+    Own::Identity(crate::ClientIdentity::from_pem(certificate.as_bytes(), key.as_bytes()).unwrap())
 }
 
 /// A server called `broker`; with `clients`, only for those it has signed.
@@ -608,7 +611,7 @@ async fn ask_acceptor(
 /// poller's that is wanted or not, and compression on either side.
 #[tokio::test]
 async fn the_matrix_of_poller_and_broker() {
-    use Setting::{Auto, No, Yes};
+    use Extension::{Auto, No, Yes};
 
     let ours = Authority::named("ours").unwrap();
     for (mine, theirs, concern, is_inside) in [
@@ -624,13 +627,13 @@ async fn the_matrix_of_poller_and_broker() {
     ] {
         for wants_ours in [false, true] {
             for compression in [No, Yes] {
-                let credentials = Credentials {
+                let credentials = TlsCredentials {
                     authority: Some(Trust::only([ours.der()])),
                     own: identity(&ours, "poller"),
                     hostname: Some("broker".to_owned()),
-                    ..Credentials::default()
+                    ..TlsCredentials::default()
                 };
-                let output = Output { grpc: false, tls: mine, compression, credentials };
+                let output = BrokerStream { grpc: false, tls: mine, compression, credentials };
                 let probe = Probe { speaks: Generation::Three, output: Some(output) };
                 let acceptor = acceptor::Acceptor { tls: theirs, compression };
                 let config = broker_of(&ours, wants_ours.then_some(&ours));
@@ -648,11 +651,11 @@ async fn the_matrix_of_poller_and_broker() {
 #[tokio::test]
 async fn another_authority_another_name_and_another_certificate_are_told_apart() {
     let (ours, other) = (Authority::named("ours").unwrap(), Authority::named("other").unwrap());
-    let acceptor = acceptor::Acceptor { tls: Setting::Yes, compression: Setting::Auto };
+    let acceptor = acceptor::Acceptor { tls: Extension::Yes, compression: Extension::Auto };
     let ask = async |authority: &Authority, name: Option<&str>, own: Own, wants_ours: bool| {
         let hostname = name.map(str::to_owned);
         let authority = Some(Trust::only([authority.der()]));
-        let probe = with(Credentials { authority, own, hostname, ..Credentials::default() });
+        let probe = with(TlsCredentials { authority, own, hostname, ..TlsCredentials::default() });
         let config = broker_of(&ours, wants_ours.then_some(&ours));
         let (verdict, seen, _) = ask_acceptor(&probe, acceptor, config).await;
         (verdict.map_or_else(|cause| cause.to_string(), |()| seen.headline), seen.concerns)

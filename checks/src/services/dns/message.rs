@@ -12,14 +12,14 @@ pub(super) const EXPECTED: &str = "an answer to our DNS question";
 
 /// What is asked: a name and a type.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Question {
+pub(super) struct DnsQuestion {
     name: Name,
     kind: RecordType,
 }
 
 /// How it is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Ask {
+pub(super) enum DnsForm {
     /// With the EDNS option, as every resolver asks today.
     Edns,
     /// As in 1987.
@@ -28,7 +28,7 @@ pub(super) enum Ask {
     Unchecked,
 }
 
-impl Question {
+impl DnsQuestion {
     /// `. NS`
     pub(super) fn root() -> Self {
         Self { name: Name::root(), kind: RecordType::NS }
@@ -64,13 +64,13 @@ impl Question {
     }
 
     /// A message with an id of its own.
-    pub(super) fn query(&self, how: Ask) -> Result<Query, Cause> {
+    pub(super) fn query(&self, how: DnsForm) -> Result<Query, Cause> {
         let mut message = Message::new(rand::random(), MessageType::Query, OpCode::Query);
         message.metadata.recursion_desired = true;
-        message.metadata.checking_disabled = how == Ask::Unchecked;
+        message.metadata.checking_disabled = how == DnsForm::Unchecked;
         let question = hickory_proto::op::Query::query(self.name.clone(), self.kind);
         message.add_query(question);
-        if how == Ask::Edns {
+        if how == DnsForm::Edns {
             message.set_edns(edns());
         }
         match message.to_vec() {
@@ -92,7 +92,7 @@ fn shown(name: &Name) -> String {
 
 /// The harmless question, for a look at the path.
 pub(super) fn plain_question() -> Vec<u8> {
-    Question::root().query(Ask::Plain).map(|query| query.wire).unwrap_or_default()
+    DnsQuestion::root().query(DnsForm::Plain).map(|query| query.wire).unwrap_or_default()
 }
 
 /// A question as it was sent.
@@ -107,20 +107,20 @@ impl Query {
     ///
     /// An answer without a question section counts: some servers leave it out
     /// of a refusal, and the id and the connected socket tie it to us.
-    pub(super) fn accept(&self, bytes: &[u8]) -> Option<Result<Reply, Cause>> {
+    pub(super) fn accept(&self, bytes: &[u8]) -> Option<Result<DnsReply, Cause>> {
         let Ok(message) = Message::from_vec(bytes) else {
             return Some(Err(Cause::bad_reply(EXPECTED, bytes)));
         };
         let is_ours = message.metadata.id == self.message.metadata.id
             && message.metadata.message_type == MessageType::Response
             && (message.queries.is_empty() || message.queries == self.message.queries);
-        is_ours.then(|| Ok(Reply::of(&message)))
+        is_ours.then(|| Ok(DnsReply::of(&message)))
     }
 }
 
 /// What an answer says.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Reply {
+pub(super) struct DnsReply {
     pub(super) rcode: ResponseCode,
     /// RA: it looks up what it does not know.
     pub(super) recursive: bool,
@@ -133,7 +133,7 @@ pub(super) struct Reply {
     pub(super) alias: Option<String>,
 }
 
-impl Reply {
+impl DnsReply {
     fn of(message: &Message) -> Self {
         let Metadata { response_code, recursion_available, authoritative, truncation, .. } =
             message.metadata;

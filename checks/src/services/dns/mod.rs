@@ -32,7 +32,7 @@ use crate::recognise::Spoken;
 use crate::services::{Hints, UrlForm};
 use crate::wire;
 use crate::{Respond, Service};
-use message::{Ask as How, Query, Question, Reply};
+use message::{DnsForm as How, DnsQuestion, DnsReply, Query};
 
 /// Asks a resolver for the names this role needs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -60,7 +60,7 @@ impl Probe {
         // Silence is said once, not once a name.
         if round.udp.iter().all(Result::is_ok) {
             // That names of the site are known says nothing of others: the root knows nothing of us.
-            let all = if is_root { rest } else { [rest, vec![Question::root()]].concat() };
+            let all = if is_root { rest } else { [rest, vec![DnsQuestion::root()]].concat() };
             round.udp.extend(resolve_all(ask, &all).await?);
             round.questions.extend(all);
             if !is_root {
@@ -119,11 +119,13 @@ impl Probe {
     }
 
     /// The first question, which goes over both transports, and the others.
-    fn questions(&self) -> Result<(Question, Vec<Question>), Cause> {
+    fn questions(&self) -> Result<(DnsQuestion, Vec<DnsQuestion>), Cause> {
         let names = self.names.iter().filter(|name| name.parse::<IpAddr>().is_err());
-        let mut questions =
-            names.map(|name| Question::address(name)).collect::<Result<Vec<_>, _>>()?.into_iter();
-        let first = questions.next().unwrap_or_else(Question::root);
+        let mut questions = names
+            .map(|name| DnsQuestion::address(name))
+            .collect::<Result<Vec<_>, _>>()?
+            .into_iter();
+        let first = questions.next().unwrap_or_else(DnsQuestion::root);
         Ok((first, questions.collect()))
     }
 }
@@ -176,13 +178,13 @@ fn is_about_one_name(cause: &Cause) -> bool {
 /// Everything that came back.
 struct Round {
     /// Only the first when that one failed.
-    questions: Vec<Question>,
+    questions: Vec<DnsQuestion>,
     /// In the order of the questions.
     udp: Vec<Result<Asked, Cause>>,
     /// Did it answer another question while the first stayed unanswered?
     answers_others: bool,
     /// The first question over TCP.
-    tcp: Result<Reply, Cause>,
+    tcp: Result<DnsReply, Cause>,
     /// The root, asked beside the names needed.
     beyond: Option<Result<Asked, Cause>>,
 }
@@ -197,7 +199,7 @@ impl Round {
     }
 
     /// Why UDP failed, in the light of TCP and of the other answers.
-    fn unanswered(&self, question: &Question, udp: &Cause) -> Cause {
+    fn unanswered(&self, question: &DnsQuestion, udp: &Cause) -> Cause {
         if matches!(udp, Cause::Talk(TalkCause::AnsweredFromElsewhere { .. })) {
             return udp.clone();
         }
@@ -268,17 +270,17 @@ impl Round {
 /// One question and what was answered to it.
 #[derive(Clone, Debug)]
 struct Asked {
-    question: Question,
+    question: DnsQuestion,
     /// The answer over UDP.
     heard: Heard,
     /// After SERVFAIL: the answer without validation.
     unchecked: Option<ResponseCode>,
     /// After a truncated answer: the whole one, over TCP.
-    whole: Option<Result<Reply, Cause>>,
+    whole: Option<Result<DnsReply, Cause>>,
 }
 
 impl Asked {
-    fn best(&self) -> &Reply {
+    fn best(&self) -> &DnsReply {
         match &self.whole {
             Some(Ok(whole)) => whole,
             _ => &self.heard.reply,
@@ -298,7 +300,7 @@ impl Asked {
     }
 
     /// The answer that counts, when it resolves the question.
-    fn judge(&self) -> Result<&Reply, Cause> {
+    fn judge(&self) -> Result<&DnsReply, Cause> {
         let question = self.question.text();
         if let Some(Err(cause)) = &self.whole {
             return Err(Cause::Dns(DnsCause::DnsTruncated {
@@ -347,7 +349,7 @@ impl Asked {
     }
 }
 
-impl Reply {
+impl DnsReply {
     /// Its first address, when no host can have any of them.
     fn nobody(&self) -> Option<IpAddr> {
         self.addresses.first().copied().filter(|_| self.addresses.iter().all(is_nobody))
@@ -365,7 +367,7 @@ impl Reply {
 /// An answer over UDP.
 #[derive(Clone, Debug)]
 struct Heard {
-    reply: Reply,
+    reply: DnsReply,
     tries: usize,
     round_trip: Duration,
     edns: Edns,
@@ -402,9 +404,9 @@ impl Sockets {
     /// The answer to the first question; and did the server answer a harmless one by `other` meanwhile?
     ///
     /// A server may be told to drop what it is asked about some names, and answers all others.
-    async fn settled(&self, first: &Question, other: &Udp) -> (Result<Asked, Cause>, bool) {
+    async fn settled(&self, first: &DnsQuestion, other: &Udp) -> (Result<Asked, Cause>, bool) {
         let harmless = async {
-            let query = Question::root().query(How::Plain)?;
+            let query = DnsQuestion::root().query(How::Plain)?;
             exchange(other, &query, &ASK_ANOTHER_AT, self.listen).await
         };
         let mut resolving = pin!(self.resolve(first));
@@ -416,7 +418,7 @@ impl Sockets {
     }
 
     /// Asks, and asks once more for IPv6 when the name has no IPv4 address.
-    async fn resolve(&self, question: &Question) -> Result<Asked, Cause> {
+    async fn resolve(&self, question: &DnsQuestion) -> Result<Asked, Cause> {
         let asked = self.settle(question).await?;
         match question.for_ipv6() {
             Some(other) if asked.heard.reply.is_without_data() => self.settle(&other).await,
@@ -425,7 +427,7 @@ impl Sockets {
     }
 
     /// Asks, and asks again in another way when the answer calls for it.
-    async fn settle(&self, question: &Question) -> Result<Asked, Cause> {
+    async fn settle(&self, question: &DnsQuestion) -> Result<Asked, Cause> {
         let mut heard = self.ask(question).await?;
         if heard.edns == Edns::Answered && heard.reply.dislikes_edns() {
             let query = question.query(How::Plain)?;
@@ -442,7 +444,7 @@ impl Sockets {
     }
 
     /// Asks with EDNS, and in the end once without.
-    async fn ask(&self, question: &Question) -> Result<Heard, Cause> {
+    async fn ask(&self, question: &DnsQuestion) -> Result<Heard, Cause> {
         let (modern, plain) = (question.query(How::Edns)?, question.query(How::Plain)?);
         let mut with = pin!(exchange(&self.modern, &modern, &ASK_AT, self.listen));
         let without = exchange(&self.plain, &plain, &ASK_PLAIN_AT, self.listen);
@@ -479,7 +481,7 @@ async fn exchange(
 /// All at once: a resolver takes its time for each.
 async fn resolve_all(
     ask: &mut Ask,
-    questions: &[Question],
+    questions: &[DnsQuestion],
 ) -> Result<Vec<Result<Asked, Cause>>, Cause> {
     let open = |question| Sockets::open(ask).map(|sockets| (sockets, question));
     let all = questions.iter().map(open).collect::<Result<Vec<_>, Cause>>()?;
@@ -487,13 +489,13 @@ async fn resolve_all(
 }
 
 /// A connection, and the answer to the first question on it.
-async fn over_tcp(ask: &mut Ask, question: &Question) -> Result<(Stream, Reply), Cause> {
+async fn over_tcp(ask: &mut Ask, question: &DnsQuestion) -> Result<(Stream, DnsReply), Cause> {
     let mut stream = ask.connect().await?;
     let reply = exchange_stream(&mut stream, question).await?;
     Ok((stream, reply))
 }
 
-async fn exchange_stream(stream: &mut Stream, question: &Question) -> Result<Reply, Cause> {
+async fn exchange_stream(stream: &mut Stream, question: &DnsQuestion) -> Result<DnsReply, Cause> {
     let query = question.query(How::Edns)?;
     stream.allow(LISTEN);
     stream.send(&message::prefixed(&query.wire)).await?;

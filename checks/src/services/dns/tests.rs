@@ -15,32 +15,40 @@ const NAME: &str = "central.example";
 
 // ---- judge: a verdict for every answer, without a socket ----
 
-fn reply(rcode: ResponseCode) -> Reply {
+fn reply(rcode: ResponseCode) -> DnsReply {
     let addresses = vec![];
-    Reply { rcode, recursive: true, authoritative: false, truncated: false, addresses, alias: None }
+    DnsReply {
+        rcode,
+        recursive: true,
+        authoritative: false,
+        truncated: false,
+        addresses,
+        alias: None,
+    }
 }
 
-fn resolved() -> Reply {
-    Reply { addresses: vec![[10, 0, 0, 5].into()], ..reply(ResponseCode::NoError) }
+fn resolved() -> DnsReply {
+    DnsReply { addresses: vec![[10, 0, 0, 5].into()], ..reply(ResponseCode::NoError) }
 }
 
-fn asked(question: Question, reply: Reply) -> Asked {
+fn asked(question: DnsQuestion, reply: DnsReply) -> Asked {
     let round_trip = Duration::from_micros(2_400);
     let heard = Heard { reply, tries: 1, round_trip, edns: Edns::Answered };
     Asked { question, heard, unchecked: None, whole: None }
 }
 
-fn round(udp: Result<Asked, Cause>, tcp: Result<Reply, Cause>) -> Round {
-    let question = udp.as_ref().map_or_else(|_| Question::root(), |asked| asked.question.clone());
+fn round(udp: Result<Asked, Cause>, tcp: Result<DnsReply, Cause>) -> Round {
+    let question =
+        udp.as_ref().map_or_else(|_| DnsQuestion::root(), |asked| asked.question.clone());
     Round { questions: vec![question], udp: vec![udp], answers_others: false, tcp, beyond: None }
 }
 
-fn about_root(reply: Reply) -> Round {
-    round(Ok(asked(Question::root(), reply.clone())), Ok(reply))
+fn about_root(reply: DnsReply) -> Round {
+    round(Ok(asked(DnsQuestion::root(), reply.clone())), Ok(reply))
 }
 
-fn about_name(reply: Reply) -> Round {
-    round(Ok(asked(Question::address(NAME).unwrap(), reply.clone())), Ok(reply))
+fn about_name(reply: DnsReply) -> Round {
+    round(Ok(asked(DnsQuestion::address(NAME).unwrap(), reply.clone())), Ok(reply))
 }
 
 fn verdict(round: &Round) -> (Result<(), Cause>, Seen) {
@@ -88,7 +96,7 @@ fn a_needed_name_passes_with_its_address() {
 
 #[test]
 fn a_name_that_is_refused_does_not_condemn_a_server_that_resolves_another() {
-    let other = || Question::address("other.example").unwrap();
+    let other = || DnsQuestion::address("other.example").unwrap();
     let question = other().text();
     for (rcode, cause) in [
         (ResponseCode::Refused, Cause::Dns(DnsCause::DnsRefused { question: question.clone() })),
@@ -114,7 +122,7 @@ fn a_name_that_is_refused_does_not_condemn_a_server_that_resolves_another() {
 /// An internal server is right to refuse the root.
 #[test]
 fn a_server_of_its_own_zones_that_was_asked_for_no_name_cannot_be_judged() {
-    let refused = Reply { recursive: false, ..reply(ResponseCode::Refused) };
+    let refused = DnsReply { recursive: false, ..reply(ResponseCode::Refused) };
     let (verdict, _) = verdict(&about_root(refused.clone()));
     assert_eq!(verdict, Err(Cause::Dns(DnsCause::DnsNoNameAsked)));
     assert!(Cause::Dns(DnsCause::DnsNoNameAsked).is_inconclusive());
@@ -144,7 +152,7 @@ fn refusals_and_failures_are_told_apart() {
 
 #[test]
 fn a_failure_that_ends_without_validation_is_about_signatures() {
-    let failing = || asked(Question::root(), reply(ResponseCode::ServFail));
+    let failing = || asked(DnsQuestion::root(), reply(ResponseCode::ServFail));
     let question = ". NS".to_owned();
     for (unchecked, cause) in [
         (ResponseCode::NoError, Cause::Dns(DnsCause::DnsValidation { question: question.clone() })),
@@ -163,16 +171,16 @@ fn a_failure_that_ends_without_validation_is_about_signatures() {
 #[test]
 fn a_server_for_its_own_zones_is_no_resolver() {
     let authoritative =
-        Reply { recursive: false, authoritative: true, ..reply(ResponseCode::NoError) };
+        DnsReply { recursive: false, authoritative: true, ..reply(ResponseCode::NoError) };
     assert_eq!(verdict(&about_root(authoritative)).0, Err(Cause::Dns(DnsCause::DnsNoNameAsked)));
-    let referral = Reply { recursive: false, ..reply(ResponseCode::NoError) };
+    let referral = DnsReply { recursive: false, ..reply(ResponseCode::NoError) };
     let cause = Cause::Dns(DnsCause::DnsNotRecursive { question: "central.example A".into() });
     assert_eq!(verdict(&about_name(referral)).0, Err(cause));
 }
 
 #[test]
 fn a_server_whose_own_zone_has_the_name_passes_with_a_concern() {
-    let own = Reply { recursive: false, authoritative: true, ..resolved() };
+    let own = DnsReply { recursive: false, authoritative: true, ..resolved() };
     let (verdict, seen) = verdict(&about_name(own));
     assert_eq!(verdict, Ok(()));
     assert_eq!(seen.concerns, [Concern::DnsOwnZonesOnly]);
@@ -181,7 +189,7 @@ fn a_server_whose_own_zone_has_the_name_passes_with_a_concern() {
 
 #[test]
 fn one_name_that_is_known_does_not_make_a_resolver() {
-    let (root, refused) = (Question::root(), reply(ResponseCode::Refused));
+    let (root, refused) = (DnsQuestion::root(), reply(ResponseCode::Refused));
     for (beyond, headline) in [
         (None, "recursive, UDP and TCP, 2.4 ms; central.example is 10.0.0.5"),
         (
@@ -212,7 +220,7 @@ fn a_needed_name_that_is_missing_is_told_from_one_without_address() {
 
 #[test]
 fn udp_alone_is_a_concern() {
-    let works = Ok(asked(Question::root(), reply(ResponseCode::NoError)));
+    let works = Ok(asked(DnsQuestion::root(), reply(ResponseCode::NoError)));
     let (verdict, seen) = verdict(&round(works, Err(closed())));
     assert_eq!(verdict, Ok(()));
     assert_eq!(seen.concerns, [Concern::DnsUdpOnly { because: closed().into() }]);
@@ -245,7 +253,7 @@ fn silence_of_udp_is_read_in_the_light_of_tcp() {
 #[test]
 fn a_second_name_without_answer_does_not_make_the_server_silent() {
     let mut round = about_name(resolved());
-    round.questions.push(Question::address("slow.example").unwrap());
+    round.questions.push(DnsQuestion::address("slow.example").unwrap());
     round.udp.push(Err(no_answer()));
     let question = "slow.example A".to_owned();
     let cause = Cause::Dns(DnsCause::DnsUnanswered { question, waited: Millis(LISTEN) });
@@ -254,8 +262,8 @@ fn a_second_name_without_answer_does_not_make_the_server_silent() {
 
 #[test]
 fn a_truncated_answer_counts_once_tcp_has_the_rest() {
-    let cut = Reply { truncated: true, ..reply(ResponseCode::NoError) };
-    let question = || Question::address(NAME).unwrap();
+    let cut = DnsReply { truncated: true, ..reply(ResponseCode::NoError) };
+    let question = || DnsQuestion::address(NAME).unwrap();
     let whole = Asked { whole: Some(Ok(resolved())), ..asked(question(), cut.clone()) };
     let (passes, seen) = verdict(&round(Ok(whole), Ok(resolved())));
     assert_eq!(passes, Ok(()));
@@ -271,7 +279,7 @@ fn a_truncated_answer_counts_once_tcp_has_the_rest() {
 
 #[test]
 fn asking_twice_and_asking_without_edns_are_concerns() {
-    let mut asked = asked(Question::root(), reply(ResponseCode::NoError));
+    let mut asked = asked(DnsQuestion::root(), reply(ResponseCode::NoError));
     asked.heard.tries = 2;
     let late = verdict(&round(Ok(asked.clone()), Ok(reply(ResponseCode::NoError)))).1;
     assert_eq!(late.concerns, [Concern::PacketLoss { tries: 2 }]);
@@ -285,29 +293,29 @@ fn asking_twice_and_asking_without_edns_are_concerns() {
 
 #[test]
 fn probe_reads_what_the_responder_answers() {
-    let query = Question::address("a_b.example").unwrap().query(How::Edns).unwrap();
+    let query = DnsQuestion::address("a_b.example").unwrap().query(How::Edns).unwrap();
     let bytes = message::respond(&query.wire).unwrap();
     let reply = query.accept(&bytes).unwrap().unwrap();
     assert_eq!(reply.addresses, [IpAddr::from([192, 0, 2, 53])]);
     assert!(reply.recursive);
-    let other = Question::root().query(How::Edns).unwrap();
+    let other = DnsQuestion::root().query(How::Edns).unwrap();
     assert!(other.accept(&bytes).is_none(), "an answer to another question");
     assert!(query.accept(&query.wire).is_none(), "a question");
 }
 
 #[test]
 fn a_root_question_is_what_every_resolver_knows() {
-    let query = Question::root().query(How::Edns).unwrap();
+    let query = DnsQuestion::root().query(How::Edns).unwrap();
     let after_id =
         [1, 0, 0, 1, 0, 0, 0, 0, 0, 1, 0, 0, 2, 0, 1, 0, 0, 41, 0x04, 0xd0, 0, 0, 0, 0, 0, 0];
     assert_eq!(query.wire[2..], after_id);
-    assert_eq!(Question::root().query(How::Plain).unwrap().wire.len(), 17);
-    assert_eq!(Question::root().query(How::Unchecked).unwrap().wire[3], 0x10);
+    assert_eq!(DnsQuestion::root().query(How::Plain).unwrap().wire.len(), 17);
+    assert_eq!(DnsQuestion::root().query(How::Unchecked).unwrap().wire[3], 0x10);
 }
 
 #[test]
 fn an_answer_without_question_section_counts() {
-    let query = Question::root().query(How::Edns).unwrap();
+    let query = DnsQuestion::root().query(How::Edns).unwrap();
     let mut refusal = query.wire[..12].to_vec();
     refusal[2..12].copy_from_slice(&[0x80, 5, 0, 0, 0, 0, 0, 0, 0, 0]);
     let reply = query.accept(&refusal).unwrap().unwrap();
@@ -318,7 +326,7 @@ fn an_answer_without_question_section_counts() {
 
 #[test]
 fn every_truncation_of_an_answer_is_a_bad_reply() {
-    let query = Question::root().query(How::Edns).unwrap();
+    let query = DnsQuestion::root().query(How::Edns).unwrap();
     let whole = message::respond(&query.wire).unwrap();
     for length in 0..whole.len() {
         let cause = query.accept(&whole[..length]).unwrap().unwrap_err();
@@ -328,7 +336,7 @@ fn every_truncation_of_an_answer_is_a_bad_reply() {
 
 /// An answer to another question of the same words.
 fn root_servers() -> Vec<u8> {
-    message::respond(&Question::root().query(How::Edns).unwrap().wire).unwrap()
+    message::respond(&DnsQuestion::root().query(How::Edns).unwrap().wire).unwrap()
 }
 
 proptest! {
@@ -337,7 +345,7 @@ proptest! {
         mut bytes in damaged(&root_servers()),
         is_ours in any::<bool>(),
     ) {
-        let question = Question::root();
+        let question = DnsQuestion::root();
         let query = question.query(How::Edns).unwrap();
         // Without the right id nothing behind it is looked at.
         if let Some(id) = bytes.get_mut(..2).filter(|_| is_ours) {
@@ -362,7 +370,7 @@ fn a_name_that_cannot_be_one_is_ours_to_mend() {
 #[test]
 fn an_address_needs_no_resolver() {
     let probe = Probe { names: vec!["10.0.0.5".into(), "fd00::5".into()] };
-    assert_eq!(probe.questions().unwrap(), (Question::root(), vec![]));
+    assert_eq!(probe.questions().unwrap(), (DnsQuestion::root(), vec![]));
     let probe = Probe { names: vec!["10.0.0.5".into(), NAME.into()] };
     assert_eq!(probe.questions().unwrap().0.text(), "central.example A");
 }
@@ -543,7 +551,7 @@ fn an_alias_that_leads_nowhere_names_its_end() {
     for (rcode, end) in
         [(ResponseCode::NXDomain, AliasEnd::NoName), (ResponseCode::NoError, AliasEnd::NoAddress)]
     {
-        let broken = Reply { alias: alias.clone(), ..reply(rcode) };
+        let broken = DnsReply { alias: alias.clone(), ..reply(rcode) };
         let cause = Cause::Name(NameCause::AliasBroken {
             name: NAME.to_owned(),
             target: "gone.example".to_owned(),
@@ -557,7 +565,7 @@ fn an_alias_that_leads_nowhere_names_its_end() {
 #[test]
 fn an_address_that_no_host_can_have_is_no_answer() {
     for address in ["0.0.0.0", "::"] {
-        let blocked = Reply { addresses: vec![address.parse().unwrap()], ..resolved() };
+        let blocked = DnsReply { addresses: vec![address.parse().unwrap()], ..resolved() };
         let cause = verdict(&about_name(blocked)).0.unwrap_err();
         assert_eq!(
             cause.to_string(),

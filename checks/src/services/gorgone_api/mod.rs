@@ -25,7 +25,7 @@ use crate::net::{Ask, FarStream};
 use crate::recognise::Spoken;
 use crate::services::{Hints, UrlForm};
 use crate::{Respond, Service};
-use status::{NoStatus, Status};
+use status::{GorgoneStatus, NoStatus};
 
 /// Asks Gorgone for the state of its connections.
 #[derive(Clone, Debug, Default)]
@@ -86,7 +86,7 @@ impl Probe {
             }
             _ => return Err(another(answer)),
         }
-        let status = match Status::decode(&answer.body) {
+        let status = match GorgoneStatus::decode(&answer.body) {
             Ok(status) => status,
             Err(NoStatus::Module) => return Err(Cause::Gorgone(GorgoneCause::GorgoneNoStatus)),
             Err(NoStatus::Error(got)) => {

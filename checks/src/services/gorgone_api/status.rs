@@ -13,7 +13,7 @@ use crate::wire;
 
 /// What Gorgone knows of its pollers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Status(Vec<Connection>);
+pub(super) struct GorgoneStatus(Vec<Connection>);
 
 /// Why an answer has no state in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,7 +39,7 @@ struct Connection {
     answered: Option<u64>,
 }
 
-impl Status {
+impl GorgoneStatus {
     /// Reads an answer.
     ///
     /// # Errors

@@ -47,7 +47,7 @@ impl Tag {
 
 /// What the first bytes of an element announce.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Header {
+pub(crate) struct BerHeader {
     pub(crate) tag: Tag,
     /// Bytes of the header itself.
     pub(crate) length: usize,
@@ -59,7 +59,7 @@ pub(crate) struct Header {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Malformed;
 
-impl Header {
+impl BerHeader {
     /// Reads the header `bytes` begin with; `Ok(None)`: more bytes are needed.
     pub(crate) fn decode(bytes: &[u8]) -> Result<Option<Self>, Malformed> {
         let Some((&first, rest)) = bytes.split_first() else {
@@ -158,8 +158,8 @@ impl<'a> Elements<'a> {
         self.0.malformed()
     }
 
-    fn header(&self) -> Option<Header> {
-        Header::decode(self.0.rest()).ok().flatten()
+    fn header(&self) -> Option<BerHeader> {
+        BerHeader::decode(self.0.rest()).ok().flatten()
     }
 }
 
@@ -282,17 +282,17 @@ mod tests {
     fn every_malformed_length_is_named_so() {
         // Indefinite, five bytes of length, the reserved form, a tag of two bytes.
         for bytes in [&[0x30, 0x80][..], &[0x30, 0x85, 0, 0, 0, 0, 1], &[0x30, 0xff], &[0x3f, 1]] {
-            assert_eq!(Header::decode(bytes), Err(Malformed), "{bytes:02x?}");
+            assert_eq!(BerHeader::decode(bytes), Err(Malformed), "{bytes:02x?}");
             assert_eq!(elements(bytes).next().err().unwrap().code(), "bad-reply");
         }
     }
 
     #[test]
     fn a_header_announces_up_to_four_gigabytes_and_allocates_nothing() {
-        let header = Header::decode(&[0x30, 0x84, 0xff, 0xff, 0xff, 0xff]).unwrap().unwrap();
+        let header = BerHeader::decode(&[0x30, 0x84, 0xff, 0xff, 0xff, 0xff]).unwrap().unwrap();
         assert_eq!((header.length, header.content), (6, 0xffff_ffff));
-        assert_eq!(Header::decode(&[0x30, 0x84, 0xff]), Ok(None));
-        assert_eq!(Header::decode(&[]), Ok(None));
+        assert_eq!(BerHeader::decode(&[0x30, 0x84, 0xff]), Ok(None));
+        assert_eq!(BerHeader::decode(&[]), Ok(None));
     }
 
     #[test]

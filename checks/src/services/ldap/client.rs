@@ -11,7 +11,8 @@ use ldap3::{LdapError, Scope, SearchEntry, SearchResult};
 
 use super::guard::{guarded, message};
 use super::message::{
-    Answer, Message, PASSWORD_POLICY, Policy, Question, STARTTLS, start_tls as start_tls_request,
+    LdapQuestion, LdapResult, Message, PASSWORD_POLICY, Policy, STARTTLS,
+    start_tls as start_tls_request,
 };
 use crate::cause::Cause;
 use crate::evidence::{Evidence, Value};
@@ -39,19 +40,23 @@ fn filling() -> impl Iterator<Item = String> {
 }
 
 /// Asks for TLS; on success the next byte is the handshake's.
-pub(super) async fn start_tls(stream: &mut Stream) -> Result<Answer, Cause> {
+pub(super) async fn start_tls(stream: &mut Stream) -> Result<LdapResult, Cause> {
     stream.allow(ANSWER);
     stream.asks("StartTLS");
     let request = start_tls_request();
     stream.send(&request).await?;
     let reply = message(stream).await?;
-    Question::of(&request)?.accepts(&reply)?;
+    LdapQuestion::of(&request)?.accepts(&reply)?;
     stream.came("its answer to StartTLS");
-    Answer::decode(Message::decode(&reply)?.operation)
+    LdapResult::decode(Message::decode(&reply)?.operation)
 }
 
 /// Binds once; empty strings are the anonymous bind.
-pub(super) async fn bind(stream: &mut Stream, dn: &str, password: &str) -> Result<Answer, Cause> {
+pub(super) async fn bind(
+    stream: &mut Stream,
+    dn: &str,
+    password: &str,
+) -> Result<LdapResult, Cause> {
     stream.allow(ANSWER);
     stream.asks("the bind");
     let bound = guarded(stream, |mut ldap| async move {
@@ -61,7 +66,7 @@ pub(super) async fn bind(stream: &mut Stream, dn: &str, password: &str) -> Resul
             ldap.with_controls(vec![policy]);
         }
         let result = ldap.simple_bind(dn, password).await?;
-        let mut answer = Answer::new(result.rc, &result.text);
+        let mut answer = LdapResult::new(result.rc, &result.text);
         let raw = result.ctrls.iter().map(|control| &control.1);
         let mut policy = raw.filter(|control| control.ctype == PASSWORD_POLICY);
         if let Some(value) = policy.find_map(|control| control.val.as_deref()) {
@@ -75,14 +80,14 @@ pub(super) async fn bind(stream: &mut Stream, dn: &str, password: &str) -> Resul
 /// What a server tells about itself before anybody logs in (RFC 4512 §5.1).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct RootDse {
-    pub(super) answer: Answer,
+    pub(super) answer: LdapResult,
     /// By name in lower case: names ignore case.
     pub(super) attributes: BTreeMap<String, Vec<String>>,
 }
 
 impl From<SearchResult> for RootDse {
     fn from(SearchResult(entries, result): SearchResult) -> Self {
-        let answer = Answer::new(result.rc, &result.text);
+        let answer = LdapResult::new(result.rc, &result.text);
         let attributes = entries
             .into_iter()
             .filter(|entry| !entry.is_ref())
@@ -203,7 +208,7 @@ mod tests {
     fn dse(attributes: &[(&str, &[&str])]) -> RootDse {
         let own = |values: &&[&str]| values.iter().map(ToString::to_string).collect();
         RootDse {
-            answer: Answer::new(0, ""),
+            answer: LdapResult::new(0, ""),
             attributes: attributes.iter().map(|(n, values)| (n.to_string(), own(values))).collect(),
         }
     }

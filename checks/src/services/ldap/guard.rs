@@ -15,8 +15,8 @@ use ldap3::{Ldap, LdapConnAsync, LdapConnSettings, LdapError, StdStream};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 
-use super::ber::{Header, Tag};
-use super::message::Question;
+use super::ber::{BerHeader, Tag};
+use super::message::LdapQuestion;
 use crate::cause::{Cause, OwnCause, Phase, RouteCause, TalkCause};
 use crate::net::Stream;
 use crate::recognise::{Spoken, instead_of};
@@ -63,7 +63,7 @@ where
 /// Carries questions to the peer and its answers back, until ldap3 hangs up.
 async fn relay(far: &mut Stream, mut near: UnixStream) -> Result<(), Cause> {
     while let Some(request) = request(&mut near).await {
-        let question = Question::of(&request)?;
+        let question = LdapQuestion::of(&request)?;
         far.send(&request).await?;
         let mut carried = 0;
         let mut is_last = !question.is_answered();
@@ -102,13 +102,13 @@ pub(super) async fn message(far: &mut Stream) -> Result<Vec<u8>, Cause> {
 }
 
 /// The header of the message `unread` begins with, if it is all there.
-fn announced(unread: &[u8]) -> Result<Option<Header>, Cause> {
+fn announced(unread: &[u8]) -> Result<Option<BerHeader>, Cause> {
     let not_ldap = || Cause::bad_reply("an LDAP message", unread);
     if unread.first().is_some_and(|&first| Tag(first) != Tag::SEQUENCE) {
         return Err(not_ldap());
     }
-    match Header::decode(unread) {
-        Ok(Some(Header { content, .. })) if content > MAX_MESSAGE => {
+    match BerHeader::decode(unread) {
+        Ok(Some(BerHeader { content, .. })) if content > MAX_MESSAGE => {
             Err(Cause::Talk(TalkCause::BadReply {
                 expected: "an LDAP message of at most 256 kB".into(),
                 got: format!("one of {content} bytes announced"),
@@ -128,7 +128,7 @@ fn named(cause: Cause, far: &Stream) -> Cause {
 async fn request(near: &mut UnixStream) -> Option<Vec<u8>> {
     let mut bytes = Vec::new();
     loop {
-        if let Ok(Some(header)) = Header::decode(&bytes)
+        if let Ok(Some(header)) = BerHeader::decode(&bytes)
             && bytes.len() >= header.length + header.content
         {
             return Some(bytes);

@@ -51,12 +51,12 @@ impl<'a> Message<'a> {
 
 /// What our question may be answered with: its id, and the kind of answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Question {
+pub(super) struct LdapQuestion {
     id: i64,
     tag: Tag,
 }
 
-impl Question {
+impl LdapQuestion {
     /// The question that `request` asks.
     pub(super) fn of(request: &[u8]) -> Result<Self, Cause> {
         Message::decode(request).map(|message| Self { id: message.id, tag: message.tag })
@@ -76,7 +76,7 @@ impl Question {
     pub(super) fn accepts(self, reply: &[u8]) -> Result<bool, Cause> {
         let message = Message::decode(reply)?;
         if message.id == UNSOLICITED && message.tag == EXTENDED_DONE {
-            return Err(Answer::decode(message.operation)?.cause());
+            return Err(LdapResult::decode(message.operation)?.cause());
         }
         let is_last = match (self.tag, message.tag) {
             (BIND, BOUND) | (SEARCH, DONE) | (EXTENDED, EXTENDED_DONE) => true,
@@ -89,7 +89,7 @@ impl Question {
         match message.tag {
             ENTRY => entry(message.operation)?,
             REFERENCE => drop(texts(message.operation)?),
-            _ => drop(Answer::decode(message.operation)?),
+            _ => drop(LdapResult::decode(message.operation)?),
         }
         Ok(is_last)
     }
@@ -97,7 +97,7 @@ impl Question {
 
 /// The result every operation ends with.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Answer {
+pub(super) struct LdapResult {
     pub(super) code: u32,
     /// The server's words, printable.
     pub(super) text: String,
@@ -167,7 +167,7 @@ fn state_in_words(text: &str) -> Option<&'static str> {
     }
 }
 
-impl Answer {
+impl LdapResult {
     pub(super) fn new(code: u32, text: &str) -> Self {
         let text = wire::clean(text.trim_end_matches('\0').as_bytes(), MAX_TEXT);
         Self { code, text, referrals: Vec::new(), policy: Policy::default() }

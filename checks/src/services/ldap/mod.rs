@@ -31,7 +31,7 @@ use crate::services::{Hints, UrlForm};
 use crate::{Respond, Service};
 use client::RootDse;
 use message::{
-    Answer, BUSY, CONFIDENTIALITY_REQUIRED, OPERATIONS_ERROR, Policy, STRONGER_AUTH_REQUIRED,
+    BUSY, CONFIDENTIALITY_REQUIRED, LdapResult, OPERATIONS_ERROR, Policy, STRONGER_AUTH_REQUIRED,
     UNAVAILABLE,
 };
 
@@ -304,9 +304,9 @@ async fn leave(mut stream: Stream) {
 #[derive(Clone, Debug)]
 struct Heard {
     dse: RootDse,
-    starttls: Option<Answer>,
+    starttls: Option<LdapResult>,
     in_tls: bool,
-    bind: Option<Answer>,
+    bind: Option<LdapResult>,
 }
 
 impl Heard {
@@ -324,7 +324,7 @@ impl Heard {
     }
 }
 
-impl Answer {
+impl LdapResult {
     fn is_busy(&self) -> bool {
         matches!(self.code, BUSY | UNAVAILABLE)
     }

@@ -2,9 +2,9 @@
 
 use std::io;
 
-use super::ber::{Elements, Header, Tag, Writer};
+use super::ber::{BerHeader, Elements, Tag, Writer};
 use super::message::{
-    Answer, BIND, BOUND, DONE, ENTRY, EXTENDED, EXTENDED_DONE, INVALID_CREDENTIALS, Message,
+    BIND, BOUND, DONE, ENTRY, EXTENDED, EXTENDED_DONE, INVALID_CREDENTIALS, LdapResult, Message,
     SEARCH, STARTTLS, UNBIND,
 };
 use crate::net::FarStream;
@@ -85,7 +85,7 @@ pub(super) fn entry(id: i64, attributes: &[(&str, &[&str])]) -> Vec<u8> {
 /// An answer that is nothing but a result.
 pub(super) fn result(id: i64, tag: Tag, code: u32, text: &str) -> Vec<u8> {
     envelope(id, tag, |result| {
-        let Answer { code, text, .. } = Answer::new(code, text);
+        let LdapResult { code, text, .. } = LdapResult::new(code, text);
         result.number(Tag::ENUMERATED, i64::from(code)).octets(b"").octets(text.as_bytes());
     })
 }
@@ -100,7 +100,7 @@ fn envelope(id: i64, tag: Tag, fill: impl FnOnce(&mut Writer)) -> Vec<u8> {
 pub(super) async fn request(stream: &mut FarStream) -> io::Result<Vec<u8>> {
     let mut bytes = stream.exactly(2).await?;
     loop {
-        match Header::decode(&bytes) {
+        match BerHeader::decode(&bytes) {
             Ok(Some(header)) if header.content <= MAX_REQUEST => {
                 bytes.extend(stream.exactly(header.length + header.content - bytes.len()).await?);
                 return Ok(bytes);

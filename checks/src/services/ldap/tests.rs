@@ -9,7 +9,7 @@ use tokio::net::TcpListener;
 use super::ber::{Tag, Writer};
 use super::client::{bind, root_dse, start_tls};
 use super::message::{
-    BIND, BOUND, DONE, EXTENDED_DONE, Message, Question, REFERENCE, SEARCH, STARTTLS, unbind,
+    BIND, BOUND, DONE, EXTENDED_DONE, LdapQuestion, Message, REFERENCE, SEARCH, STARTTLS, unbind,
 };
 use super::respond::{entry, result};
 use super::*;
@@ -19,8 +19,8 @@ use crate::hostile::{damaged, ends, said};
 use crate::net::{Deadline, FarStream, Peer, Trust};
 use crate::recognise::Spoken;
 
-fn answer(code: u32, text: &str) -> Answer {
-    Answer::new(code, text)
+fn answer(code: u32, text: &str) -> LdapResult {
+    LdapResult::new(code, text)
 }
 
 fn dse(code: u32, attributes: &[(&str, &str)]) -> RootDse {
@@ -271,11 +271,11 @@ fn root_dse_reply() -> Vec<u8> {
     [entry(1, &attributes), result(1, DONE, 0, "")].concat()
 }
 
-fn question(tag: Tag) -> Question {
+fn question(tag: Tag) -> LdapQuestion {
     let request = Writer::message(Tag::SEQUENCE, |message| {
         message.integer(1).nested(tag, |_| {});
     });
-    Question::of(&request).unwrap()
+    LdapQuestion::of(&request).unwrap()
 }
 
 #[test]
@@ -522,7 +522,7 @@ proptest! {
     fn no_answer_breaks_the_guard(words in damaged(&root_dse_reply())) {
         let question = question(SEARCH);
         let _any_verdict = question.accepts(&words);
-        let _any_message = Message::decode(&words).map(|message| Answer::decode(message.operation));
+        let _any_message = Message::decode(&words).map(|message| LdapResult::decode(message.operation));
         let dse = ends(&words, async |mut stream| root_dse(&mut stream).await);
         let _any_answer = ends(&words, async |mut stream| start_tls(&mut stream).await);
         if let Ok(dse) = dse {

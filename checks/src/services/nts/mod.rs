@@ -26,7 +26,7 @@ use crate::recognise::Spoken;
 use crate::services::ntp::{self, ASK_AT, Clocks, LISTEN, Packet, Timestamp};
 use crate::services::{Hints, UrlForm};
 use crate::{Respond, Service};
-use packet::{Reply, Sealed};
+use packet::{NtsReply, Sealed};
 use records::Agreed;
 
 /// Fetches keys, and asks for the time with them.
@@ -152,11 +152,11 @@ impl Probe {
         }
         let (reply, received) = answered.reply;
         match reply {
-            Reply::Protected(packet) | Reply::Kiss(packet) => {
+            NtsReply::Protected(packet) | NtsReply::Kiss(packet) => {
                 Ok((packet, Clocks { sent: received.minus(answered.round_trip), received }))
             }
-            Reply::Nak => Err(Cause::Ntp(NtpCause::NtsNak { to })),
-            Reply::Bare(how) => {
+            NtsReply::Nak => Err(Cause::Ntp(NtpCause::NtsNak { to })),
+            NtsReply::Bare(how) => {
                 Err(Cause::Ntp(NtpCause::NtsUnprotected { to, how: how.to_owned() }))
             }
         }

@@ -17,7 +17,7 @@ pub(super) struct Sealed<'a> {
 
 /// What an answer to our question is.
 #[derive(Debug)]
-pub(super) enum Reply {
+pub(super) enum NtsReply {
     /// Sealed with the right key.
     Protected(Packet),
     /// A kiss code that is not sealed, as of a server that has lost its keys or is too busy.
@@ -44,22 +44,22 @@ impl<'a> Sealed<'a> {
     }
 
     /// What `datagram` is to it; `None`: no answer to this question.
-    pub(super) fn read(&self, datagram: &[u8], key: &[u8; KEY]) -> Option<Reply> {
+    pub(super) fn read(&self, datagram: &[u8], key: &[u8; KEY]) -> Option<NtsReply> {
         let packet = Packet::decode(datagram).ok().filter(|packet| packet.answers(self.stamp))?;
         let fields = Fields::of(datagram);
         let kiss = packet.kiss();
         match (&fields, kiss.as_deref()) {
-            (Ok(fields), Some("NTSN")) if fields.id == Some(&self.id) => Some(Reply::Nak),
-            (Ok(fields), Some(_)) if fields.is_bare() => Some(Reply::Kiss(packet)),
-            (Ok(fields), _) if fields.is_bare() => Some(Reply::Bare("it has no field of NTS")),
+            (Ok(fields), Some("NTSN")) if fields.id == Some(&self.id) => Some(NtsReply::Nak),
+            (Ok(fields), Some(_)) if fields.is_bare() => Some(NtsReply::Kiss(packet)),
+            (Ok(fields), _) if fields.is_bare() => Some(NtsReply::Bare("it has no field of NTS")),
             (Ok(fields), _) if fields.id != Some(&self.id) => {
-                Some(Reply::Bare("it does not repeat our number"))
+                Some(NtsReply::Bare("it does not repeat our number"))
             }
             (Ok(Fields { seal: Some(sealed), .. }), _) if sealed.open(datagram, key).is_some() => {
-                Some(Reply::Protected(packet))
+                Some(NtsReply::Protected(packet))
             }
-            (Ok(_), _) => Some(Reply::Bare("its seal is not made with the keys agreed on")),
-            (Err(()), _) => Some(Reply::Bare("its fields are cut short")),
+            (Ok(_), _) => Some(NtsReply::Bare("its seal is not made with the keys agreed on")),
+            (Err(()), _) => Some(NtsReply::Bare("its fields are cut short")),
         }
     }
 }
@@ -209,7 +209,7 @@ mod tests {
     #[test]
     fn a_sealed_answer_to_our_question_counts() {
         let (sealed, answer) = exchange();
-        assert!(matches!(sealed.read(&answer, &KEYS.theirs), Some(Reply::Protected(_))));
+        assert!(matches!(sealed.read(&answer, &KEYS.theirs), Some(NtsReply::Protected(_))));
         let (other, _) = exchange();
         assert!(other.read(&answer, &KEYS.theirs).is_none());
     }
@@ -218,7 +218,7 @@ mod tests {
     fn another_key_a_changed_byte_and_a_bare_answer_do_not() {
         let (sealed, answer) = exchange();
         let how = |answer: &[u8], key: &[u8; KEY]| match sealed.read(answer, key) {
-            Some(Reply::Bare(how)) => how,
+            Some(NtsReply::Bare(how)) => how,
             other => panic!("{other:?}"),
         };
         assert!(how(&answer, &KEYS.ours).contains("seal"));
@@ -238,10 +238,10 @@ mod tests {
         answer[1] = 0;
         answer[12..16].copy_from_slice(b"NTSN");
         answer.truncate(PACKET_LEN + FIELD_HEAD + ID);
-        assert!(matches!(sealed.read(&answer, &KEYS.theirs), Some(Reply::Nak)));
+        assert!(matches!(sealed.read(&answer, &KEYS.theirs), Some(NtsReply::Nak)));
         answer.truncate(PACKET_LEN);
         answer[12..16].copy_from_slice(b"RATE");
-        assert!(matches!(sealed.read(&answer, &KEYS.theirs), Some(Reply::Kiss(_))));
+        assert!(matches!(sealed.read(&answer, &KEYS.theirs), Some(NtsReply::Kiss(_))));
     }
 
     #[test]

@@ -24,7 +24,7 @@ use crate::recognise::{Spoken, recognise};
 use crate::services::{Hints, ReverseOf, UrlForm};
 use crate::wire;
 use crate::{Respond, Service};
-use reply::Reply;
+use reply::SmtpReply;
 pub use test_mail::TestMail;
 
 /// Introduces itself to a mail relay and leaves.
@@ -78,7 +78,7 @@ impl Probe {
         stream.allow(GREETING);
         let wait = ask.deadline.within(GREETING);
         self.look_for_tls(&mut stream, ask).await?;
-        let greeting = Reply::read(&mut stream, Phase::Greeting).await.map_err(late)?;
+        let greeting = SmtpReply::read(&mut stream, Phase::Greeting).await.map_err(late)?;
         stream.came("its greeting");
         let mut heard = Heard::new(greeting, wait.waited().0);
         heard.note_greeting(&mut ask.seen);
@@ -233,16 +233,16 @@ async fn respond(mut stream: FarStream, mut offers_tls: bool) -> io::Result<()> 
 /// What the server replied, step by step.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Heard {
-    greeting: Reply,
+    greeting: SmtpReply,
     greeted_after: Duration,
     /// The latest reply to EHLO, or to the HELO after a refused EHLO.
-    hello: Option<Reply>,
+    hello: Option<SmtpReply>,
     is_helo: bool,
-    starttls: Option<Reply>,
+    starttls: Option<SmtpReply>,
 }
 
 impl Heard {
-    fn new(greeting: Reply, greeted_after: Duration) -> Self {
+    fn new(greeting: SmtpReply, greeted_after: Duration) -> Self {
         Self { greeting, greeted_after, hello: None, is_helo: false, starttls: None }
     }
 
@@ -305,13 +305,13 @@ impl Heard {
 
     fn hello_refused(&self) -> Cause {
         let reply = self.hello.as_ref().map_or(0, |hello| hello.code);
-        let text = self.hello.as_ref().map(Reply::text).unwrap_or_default();
+        let text = self.hello.as_ref().map(SmtpReply::text).unwrap_or_default();
         let banner = self.greeting.first().to_owned();
         if let Some(ftp) = self.is_ftp() {
             ftp
         } else if let Some(named) = refusal::named(reply, &text) {
             named
-        } else if self.hello.as_ref().is_some_and(Reply::is_transient) {
+        } else if self.hello.as_ref().is_some_and(SmtpReply::is_transient) {
             Cause::Smtp(SmtpCause::SmtpUnavailable { reply, text })
         } else if self.is_masked() {
             Cause::Smtp(SmtpCause::SmtpInspected { banner })
@@ -344,7 +344,7 @@ impl Heard {
             return Some(self.greeting.first().to_owned());
         }
         let is_masked = |line: &&str| line.strip_suffix('A').is_some_and(is_crossed_out);
-        let mut extensions = self.hello.iter().flat_map(Reply::extensions);
+        let mut extensions = self.hello.iter().flat_map(SmtpReply::extensions);
         extensions.find(is_masked).map(str::to_owned)
     }
 }
@@ -354,7 +354,7 @@ fn is_crossed_out(text: &str) -> bool {
 }
 
 /// `relay.example.org, STARTTLS (TLS 1.3)`.
-fn headline(heard: &Heard, hello: &Reply, seen: &Seen) -> String {
+fn headline(heard: &Heard, hello: &SmtpReply, seen: &Seen) -> String {
     let lines = [hello.first(), heard.greeting.first()];
     let mut first_words = lines.iter().filter_map(|line| line.split_whitespace().next());
     let server = first_words.find(|word| is_domain(word)).unwrap_or("greets and answers");
@@ -380,17 +380,17 @@ fn late(cause: Cause) -> Cause {
 }
 
 /// Sends one command and reads the reply.
-async fn command(stream: &mut Stream, line: &str) -> Result<Reply, Cause> {
+async fn command(stream: &mut Stream, line: &str) -> Result<SmtpReply, Cause> {
     stream.allow(REPLY);
     stream.send(format!("{line}\r\n").as_bytes()).await?;
-    Reply::read(stream, Phase::Reply).await
+    SmtpReply::read(stream, Phase::Reply).await
 }
 
 /// Leaves as a client should; what comes of it no longer matters.
 async fn quit(mut stream: Stream) {
     stream.allow(GOODBYE);
     if stream.send(b"QUIT\r\n").await.is_ok() {
-        let _bye = Reply::read(&mut stream, Phase::Reply).await;
+        let _bye = SmtpReply::read(&mut stream, Phase::Reply).await;
     }
     stream.close().await;
 }

@@ -9,12 +9,12 @@ use crate::wire;
 
 /// One reply: its code and the text of each line, printable.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Reply {
+pub(super) struct SmtpReply {
     pub(super) code: u16,
     pub(super) lines: Vec<String>,
 }
 
-impl Reply {
+impl SmtpReply {
     /// Reads lines up to and including the last one.
     ///
     /// # Errors
@@ -124,8 +124,8 @@ const MAX_TEXT: usize = 200;
 mod tests {
     use super::*;
 
-    fn reply(lines: &[&[u8]]) -> Result<Reply, Cause> {
-        let mut reply = Reply { code: 0, lines: Vec::new() };
+    fn reply(lines: &[&[u8]]) -> Result<SmtpReply, Cause> {
+        let mut reply = SmtpReply { code: 0, lines: Vec::new() };
         let (last, more) = lines.split_last().unwrap();
         for line in more {
             assert!(!reply.push(line)?);
@@ -163,7 +163,7 @@ mod tests {
 
     #[test]
     fn a_long_text_is_cut_for_the_reader() {
-        let long = Reply { code: 554, lines: vec!["no ".repeat(200)] };
+        let long = SmtpReply { code: 554, lines: vec!["no ".repeat(200)] };
         assert!(long.text().chars().count() <= MAX_TEXT + 1);
     }
 }

@@ -9,8 +9,8 @@ use crate::cause::{SmtpCause, TalkCause};
 use crate::hostile::{damaged, ends};
 use crate::net::{Deadline, Peer, Trust};
 
-fn reply(code: u16, lines: &[&str]) -> Reply {
-    Reply { code, lines: lines.iter().map(ToString::to_string).collect() }
+fn reply(code: u16, lines: &[&str]) -> SmtpReply {
+    SmtpReply { code, lines: lines.iter().map(ToString::to_string).collect() }
 }
 
 /// A relay that greets at once and secures itself.

@@ -139,12 +139,12 @@ impl Credentials {
     }
 }
 
-type Secret<P> = (P, SecretString);
+type ProtocolSecret<P> = (P, SecretString);
 
 fn user(
     name: &str,
-    auth: Option<&Secret<AuthProtocol>>,
-    privacy: Option<&Secret<PrivProtocol>>,
+    auth: Option<&ProtocolSecret<AuthProtocol>>,
+    privacy: Option<&ProtocolSecret<PrivProtocol>>,
 ) -> Result<UsmConfig, Cause> {
     let user = UsmConfig::new(name.to_owned());
     let made = match (auth, privacy) {

@@ -31,7 +31,7 @@ pub(crate) struct Schedule {
 
 /// What an engine says of itself before anybody has proved anything.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Engine {
+pub(crate) struct SnmpEngine {
     /// Its id, 5 to 32 bytes.
     pub(super) id: Bytes,
     /// How often it was started.
@@ -46,7 +46,7 @@ pub(crate) struct Engine {
 #[derive(Debug)]
 pub(crate) enum Discovered {
     /// An engine answered.
-    Engine(Engine),
+    Engine(SnmpEngine),
     /// Nothing came back, or nothing that is SNMP: how that began.
     Nothing(Option<Cause>),
 }
@@ -111,7 +111,7 @@ pub(super) fn note_tries(tries: usize, socket: &Udp, seen: &mut Seen) {
     }
 }
 
-impl Engine {
+impl SnmpEngine {
     fn record(&self, seen: &mut Seen) {
         seen.evidence.set("engine_id", format!("0x{}", hex(&self.id)));
         seen.evidence.set("engine_boots", self.boots);
@@ -160,11 +160,11 @@ fn request(id: i32) -> Option<Bytes> {
 }
 
 /// The message id and the engine of a Report; `None` for anything else.
-fn report(bytes: &[u8]) -> Option<(i32, Engine)> {
+fn report(bytes: &[u8]) -> Option<(i32, SnmpEngine)> {
     let message = decode(bytes)?;
     let parameters = parameters(&message)?;
     let is_report = message.pdu().is_some_and(|pdu| pdu.pdu_type() == PduType::Report);
-    let engine = Engine {
+    let engine = SnmpEngine {
         id: parameters.engine_id().clone(),
         boots: parameters.engine_boots(),
         time: parameters.engine_time(),

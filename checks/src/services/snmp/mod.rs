@@ -35,8 +35,8 @@ use crate::recognise::Spoken;
 use crate::services::{Hints, UrlForm};
 use crate::wire;
 use crate::{Respond, Service};
-use discovery::{Discovered, Engine, Schedule};
-use question::{Answer, Question};
+use discovery::{Discovered, Schedule, SnmpEngine};
+use question::{SnmpAnswer, SnmpQuestion};
 use system::System;
 
 /// Looks for an agent and, with credentials, reads its system group.
@@ -51,7 +51,7 @@ impl Probe {
         let auth = self.credentials.auth()?;
         let socket = Arc::new(Udp::share(ask)?);
         let question =
-            auth.map(|auth| Question::new(auth, Arc::clone(&socket), ask)).transpose()?;
+            auth.map(|auth| SnmpQuestion::new(auth, Arc::clone(&socket), ask)).transpose()?;
         let schedule = self.schedule();
         let discovered = discovery::discover(&socket, schedule, &mut ask.seen).await?;
         if let (Some(question), Some(took)) = (&question, ask.ledger.slowest_answer()) {
@@ -65,16 +65,16 @@ impl Probe {
             (Some(question), _, Credentials::Community { .. }) => Some(question.ask().await?),
             _ => None,
         };
-        if let (Some(question), Discovered::Engine(_), Some(Answer::Silence { .. })) =
+        if let (Some(question), Discovered::Engine(_), Some(SnmpAnswer::Silence { .. })) =
             (&question, &discovered, &answer)
         {
             answer = Some(Self::doubt_silence(question, &socket, ask).await?);
-        } else if let (Some(took), Some(Answer::Silence { .. })) =
+        } else if let (Some(took), Some(SnmpAnswer::Silence { .. })) =
             (ask.ledger.late_answer(), &answer)
         {
             return Err(too_slow(took, ask));
         }
-        if let (Some(question), Some(Answer::System(_))) = (&question, &answer) {
+        if let (Some(question), Some(SnmpAnswer::System(_))) = (&question, &answer) {
             discovery::note_tries(question.tries(), &socket, &mut ask.seen);
         }
         ask.seen.concerns.extend(socket.elsewhere());
@@ -88,10 +88,10 @@ impl Probe {
     ///
     /// [`TalkCause::TooSlow`](crate::cause::TalkCause::TooSlow) and [`PathCause::MostlyLost`](crate::cause::PathCause::MostlyLost), where a silence proves nothing.
     async fn doubt_silence(
-        question: &Question,
+        question: &SnmpQuestion,
         socket: &Udp,
         ask: &mut Ask,
-    ) -> Result<Answer, Cause> {
+    ) -> Result<SnmpAnswer, Cause> {
         let slowest = ask.ledger.slowest_answer().filter(|took| *took >= SLOW);
         if let Some(took) = ask.ledger.late_answer().or(slowest) {
             return Err(too_slow(took, ask));
@@ -123,21 +123,21 @@ impl Probe {
             return self.judge_discovery(engine.as_ref(), to, waited, seen);
         };
         match answer {
-            Answer::System(variables) => {
-                let software = engine.as_ref().and_then(Engine::vendor);
+            SnmpAnswer::System(variables) => {
+                let software = engine.as_ref().and_then(SnmpEngine::vendor);
                 judge_system(&System::read(&variables, software), seen)
             }
-            Answer::Status(status) => Err(self.refused(status)),
-            Answer::Report(status) => Err(self.reported(&status, engine.as_ref())),
-            Answer::Silence { .. } if engine.is_none() => Err(no_answer(to, waited)),
-            Answer::Silence { authenticated } => Err(self.ignored(authenticated)),
+            SnmpAnswer::Status(status) => Err(self.refused(status)),
+            SnmpAnswer::Report(status) => Err(self.reported(&status, engine.as_ref())),
+            SnmpAnswer::Silence { .. } if engine.is_none() => Err(no_answer(to, waited)),
+            SnmpAnswer::Silence { authenticated } => Err(self.ignored(authenticated)),
         }
     }
 
     /// Without a question, discovery alone decides.
     fn judge_discovery(
         &self,
-        engine: Option<&Engine>,
+        engine: Option<&SnmpEngine>,
         to: SocketAddr,
         waited: Millis,
         seen: &mut Seen,
@@ -169,7 +169,7 @@ impl Probe {
         }
     }
 
-    fn reported(&self, status: &ReportStatus, engine: Option<&Engine>) -> Cause {
+    fn reported(&self, status: &ReportStatus, engine: Option<&SnmpEngine>) -> Cause {
         let (user, level) = (self.user().unwrap_or_default(), self.credentials.level());
         match status {
             ReportStatus::UnknownUserName { .. } => {
@@ -247,13 +247,13 @@ pub(crate) const SERVICE: Service = Service {
 struct Heard {
     discovered: Discovered,
     /// `None`: nothing was asked.
-    answer: Option<Answer>,
+    answer: Option<SnmpAnswer>,
     to: SocketAddr,
     waited: Millis,
 }
 
-fn is_told(answer: &Answer) -> bool {
-    !matches!(answer, Answer::Silence { .. })
+fn is_told(answer: &SnmpAnswer) -> bool {
+    !matches!(answer, SnmpAnswer::Silence { .. })
 }
 
 fn judge_system(system: &System, seen: &mut Seen) -> Result<(), Cause> {

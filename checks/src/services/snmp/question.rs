@@ -21,14 +21,14 @@ use async_snmp::{
 use bytes::Bytes;
 
 use super::credentials::unusable;
-use super::discovery::{self, Engine};
+use super::discovery::{self, SnmpEngine};
 use crate::cause::{Cause, PathCause, Phase, TalkCause};
 use crate::net::udp::Weighed;
 use crate::net::{Ask, Udp};
 
 /// What the question came to.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Answer {
+pub(super) enum SnmpAnswer {
     /// The variables, as far as the view shows them.
     System(Vec<VarBind>),
     /// An error instead of variables.
@@ -43,14 +43,14 @@ pub(super) enum Answer {
 }
 
 /// A question that is ready to be asked.
-pub(super) struct Question {
+pub(super) struct SnmpQuestion {
     client: Client<Wire>,
     engines: Arc<EngineCache>,
     wire: Wire,
     is_v1: bool,
 }
 
-impl Question {
+impl SnmpQuestion {
     /// Takes the credentials in; no packet is sent.
     pub(super) fn new(auth: Auth, socket: Arc<Udp>, ask: &Ask) -> Result<Self, Cause> {
         let wire = Wire {
@@ -77,7 +77,7 @@ impl Question {
     /// Asks, as a user, of the engine that discovery found.
     ///
     /// Only its name is taken over: its clock is believed when it is signed.
-    pub(super) async fn ask_engine(&self, engine: &Engine) -> Result<Answer, Cause> {
+    pub(super) async fn ask_engine(&self, engine: &SnmpEngine) -> Result<SnmpAnswer, Cause> {
         if let Some(known) = engine.discovered() {
             let _fresh = self.engines.insert_discovered(self.wire.to, known);
         }
@@ -85,17 +85,17 @@ impl Question {
     }
 
     /// Asks for the system group.
-    pub(super) async fn ask(&self) -> Result<Answer, Cause> {
+    pub(super) async fn ask(&self) -> Result<SnmpAnswer, Cause> {
         let mut wanted: Vec<Oid> = SYSTEM.iter().map(|object| object()).collect();
         loop {
             match self.client.get_many(&wanted).await {
-                Ok(response) => return Ok(Answer::System(response.varbinds)),
+                Ok(response) => return Ok(SnmpAnswer::System(response.varbinds)),
                 Err(error) => match self.answer(&error)? {
                     // In v1 one missing variable fails all: ask for the others.
-                    Answer::Status(ErrorStatus::NoSuchName) if self.is_v1 => {
+                    SnmpAnswer::Status(ErrorStatus::NoSuchName) if self.is_v1 => {
                         drop_named(&mut wanted, &error);
                         if wanted.is_empty() {
-                            return Ok(Answer::System(Vec::new()));
+                            return Ok(SnmpAnswer::System(Vec::new()));
                         }
                     }
                     answer => return Ok(answer),
@@ -111,7 +111,7 @@ impl Question {
     }
 
     /// Asks once more, with one message.
-    pub(super) async fn ask_last(&self) -> Result<Answer, Cause> {
+    pub(super) async fn ask_last(&self) -> Result<SnmpAnswer, Cause> {
         self.wire.is_last.store(true, Ordering::Relaxed);
         self.ask().await
     }
@@ -121,10 +121,10 @@ impl Question {
         self.wire.tries.load(Ordering::Relaxed)
     }
 
-    fn answer(&self, error: &Error) -> Result<Answer, Cause> {
+    fn answer(&self, error: &Error) -> Result<SnmpAnswer, Cause> {
         match error.exchange_source() {
-            Error::Snmp { status, .. } => Ok(Answer::Status(*status)),
-            Error::Report { status, .. } => Ok(Answer::Report((**status).clone())),
+            Error::Snmp { status, .. } => Ok(SnmpAnswer::Status(*status)),
+            Error::Report { status, .. } => Ok(SnmpAnswer::Report((**status).clone())),
             Error::Network { source, .. } => match refusal(source) {
                 Some(Cause::Path(PathCause::NoAnswer { .. })) | None => Ok(self.silence()),
                 Some(cause) => Err(cause),
@@ -137,10 +137,10 @@ impl Question {
         }
     }
 
-    fn silence(&self) -> Answer {
+    fn silence(&self) -> SnmpAnswer {
         let engine = self.engines.get(&self.wire.to);
         let authenticated = engine.is_some_and(|engine| engine.authenticated_time().is_some());
-        Answer::Silence { authenticated }
+        SnmpAnswer::Silence { authenticated }
     }
 }
 

@@ -1,7 +1,7 @@
 use async_snmp::{Value, VarBind, oid};
 use tokio::net::UdpSocket;
 
-use super::question::Answer;
+use super::question::SnmpAnswer;
 use super::*;
 use crate::cause::{PathCause, SnmpCause, TalkCause};
 use crate::net::{Deadline, Peer, Trust};
@@ -27,20 +27,20 @@ fn nobody() -> Probe {
 }
 
 fn there() -> Discovered {
-    Discovered::Engine(Engine::example())
+    Discovered::Engine(SnmpEngine::example())
 }
 
 fn verdict(
     probe: &Probe,
     discovered: Discovered,
-    answer: Option<Answer>,
+    answer: Option<SnmpAnswer>,
 ) -> (Result<(), Cause>, Seen) {
     let mut seen = Seen::default();
     let heard = Heard { discovered, answer, to: agent(), waited: WAITED };
     (probe.judge(heard, &mut seen), seen)
 }
 
-fn cause(probe: &Probe, discovered: Discovered, answer: Option<Answer>) -> Cause {
+fn cause(probe: &Probe, discovered: Discovered, answer: Option<SnmpAnswer>) -> Cause {
     verdict(probe, discovered, answer).0.unwrap_err()
 }
 
@@ -58,7 +58,7 @@ fn system() -> Vec<VarBind> {
 fn an_agent_that_lets_us_read_passes_with_name_maker_and_uptime() {
     for discovered in [there(), Discovered::Nothing(None)] {
         let probe = community(CommunityVersion::V2c);
-        let (verdict, seen) = verdict(&probe, discovered, Some(Answer::System(system())));
+        let (verdict, seen) = verdict(&probe, discovered, Some(SnmpAnswer::System(system())));
         assert_eq!(verdict, Ok(()));
         assert_eq!(seen.headline, "core-1, Cisco, up 41 d");
         let descr = "Cisco IOS Software,\\r\\nC3750E";
@@ -79,7 +79,7 @@ fn discovery_alone_passes_and_says_what_was_not_tested() {
 
 #[test]
 fn silence_is_judged_by_what_was_asked() {
-    let silence = || Some(Answer::Silence { authenticated: false });
+    let silence = || Some(SnmpAnswer::Silence { authenticated: false });
     let nothing = || Discovered::Nothing(None);
     let no_answer =
         Cause::Path(PathCause::NoAnswer { to: agent(), phase: Phase::Reply, waited: WAITED });
@@ -96,7 +96,7 @@ fn silence_is_judged_by_what_was_asked() {
 
 #[test]
 fn a_signed_clock_and_then_silence_is_the_privacy_key() {
-    let silence = |authenticated| Some(Answer::Silence { authenticated });
+    let silence = |authenticated| Some(SnmpAnswer::Silence { authenticated });
     let expected = Cause::Snmp(SnmpCause::SnmpDecryption { user: "mon".to_owned() });
     assert_eq!(cause(&user(true), there(), silence(true)), expected);
     let ignored = |level: &'static str| {
@@ -140,13 +140,13 @@ fn each_report_has_its_own_cause() {
             }),
         ),
     ] {
-        assert_eq!(cause(&user(true), there(), Some(Answer::Report(status))), expected);
+        assert_eq!(cause(&user(true), there(), Some(SnmpAnswer::Report(status))), expected);
     }
 }
 
 #[test]
 fn a_refusal_names_user_and_level_but_no_community() {
-    let refused = || Some(Answer::Status(ErrorStatus::AuthorizationError));
+    let refused = || Some(SnmpAnswer::Status(ErrorStatus::AuthorizationError));
     assert_eq!(
         cause(&nobody(), there(), refused()).to_string(),
         "the agent does not let \"mon\" read at noAuthNoPriv (authorizationError)"
@@ -156,7 +156,7 @@ fn a_refusal_names_user_and_level_but_no_community() {
         "the agent does not let this community read (authorizationError)"
     );
     assert_eq!(
-        cause(&user(true), there(), Some(Answer::Status(ErrorStatus::GenErr))),
+        cause(&user(true), there(), Some(SnmpAnswer::Status(ErrorStatus::GenErr))),
         Cause::Talk(TalkCause::BadReply {
             expected: "the system group".into(),
             got: "error status genErr".to_owned()
@@ -170,18 +170,18 @@ fn a_view_that_hides_everything_fails_and_a_part_is_a_concern() {
     let mut variables = system();
     variables[1].value = Value::NoSuchObject;
     variables[3].value = Value::NoSuchInstance;
-    let (partly, seen) = verdict(&probe, there(), Some(Answer::System(variables.clone())));
+    let (partly, seen) = verdict(&probe, there(), Some(SnmpAnswer::System(variables.clone())));
     assert_eq!(partly, Ok(()));
     assert_eq!(seen.concerns, [Concern::SnmpSmallView]);
     assert_eq!(seen.headline, "Cisco IOS Software,\\…, net-snmp, up 41 d");
     for variable in &mut variables {
         variable.value = Value::NoSuchObject;
     }
-    let hidden = cause(&probe, there(), Some(Answer::System(variables)));
+    let hidden = cause(&probe, there(), Some(SnmpAnswer::System(variables)));
     assert_eq!(hidden, Cause::Snmp(SnmpCause::SnmpView));
-    let none = cause(&probe, there(), Some(Answer::System(Vec::new())));
+    let none = cause(&probe, there(), Some(SnmpAnswer::System(Vec::new())));
     assert_eq!(none, Cause::Snmp(SnmpCause::SnmpView));
-    let named = cause(&probe, there(), Some(Answer::Status(ErrorStatus::NoSuchName)));
+    let named = cause(&probe, there(), Some(SnmpAnswer::Status(ErrorStatus::NoSuchName)));
     assert_eq!(named, Cause::Snmp(SnmpCause::SnmpView));
 }
 
@@ -189,11 +189,11 @@ fn a_view_that_hides_everything_fails_and_a_part_is_a_concern() {
 fn a_stray_datagram_counts_only_when_nothing_else_was_heard() {
     let stray = || Cause::bad_reply("an SNMPv3 Report", b"hello");
     let strange = || Discovered::Nothing(Some(stray()));
-    let silence = Some(Answer::Silence { authenticated: false });
+    let silence = Some(SnmpAnswer::Silence { authenticated: false });
     assert_eq!(cause(&Probe::default(), strange(), None), stray());
     let probe = community(CommunityVersion::V1);
     assert_eq!(cause(&probe, strange(), silence), stray());
-    assert_eq!(verdict(&probe, strange(), Some(Answer::System(system()))).0, Ok(()));
+    assert_eq!(verdict(&probe, strange(), Some(SnmpAnswer::System(system()))).0, Ok(()));
 }
 
 #[test]
@@ -201,7 +201,7 @@ fn what_a_device_says_of_itself_is_bounded_and_escaped() {
     let hostile = Value::OctetString(b"\x1b[2J".repeat(4_000).into());
     let variables = vec![VarBind::new(question::name(), hostile)];
     let probe = community(CommunityVersion::V2c);
-    let (_, seen) = verdict(&probe, there(), Some(Answer::System(variables)));
+    let (_, seen) = verdict(&probe, there(), Some(SnmpAnswer::System(variables)));
     assert_eq!(seen.headline, "\\x1b[2J\\x1b[2J\\x1b[2…, net-snmp");
     let name = seen.evidence.fact("sys_name").unwrap().to_string();
     assert!(name.len() < 420 && !name.contains('\x1b'), "{name}");

@@ -51,10 +51,10 @@ pub(super) fn meet(node: &Node, facts: &mut Facts) {
 
 /// The stream; none when it speaks no BBDO over a network.
 pub(super) fn parse(node: &Node, is_output: bool, facts: &mut Facts) -> Option<Stream> {
-    let kind = Kind::of(node)?;
+    let kind = StreamKind::of(node)?;
     let name = node.text("name").unwrap_or("a stream without a name").to_owned();
     let host = node.text("host");
-    let listens = kind == Kind::Server || (kind != Kind::Client && host.is_none());
+    let listens = kind == StreamKind::Server || (kind != StreamKind::Client && host.is_none());
     if !listens && host.is_none() {
         facts.note(node.at("name"), format!("{name}: there is no host to connect to"), MISSING);
         return None;
@@ -90,7 +90,7 @@ pub(super) fn database(node: &Node, facts: &mut Facts) {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
+enum StreamKind {
     /// `bbdo_client`
     Client,
     /// `bbdo_server`
@@ -101,7 +101,7 @@ enum Kind {
     OldGrpc,
 }
 
-impl Kind {
+impl StreamKind {
     fn of(node: &Node) -> Option<Self> {
         match node.text("type")?.to_ascii_lowercase().as_str() {
             "bbdo_client" => Some(Self::Client),
@@ -157,15 +157,15 @@ fn tls_files(node: &Node) -> Vec<(String, Read<String>)> {
 }
 
 /// gRPC has had another word for it first.
-fn hostname(kind: Kind, node: &Node) -> Option<String> {
+fn hostname(kind: StreamKind, node: &Node) -> Option<String> {
     let of_grpc = node.text("ca_name").filter(|_| kind.is_grpc(node));
     of_grpc.or(node.text("tls_hostname")).map(str::to_owned)
 }
 
 /// Yes, no, or as the peer wants; the inputs of the new types take what comes.
-fn compression(kind: Kind, is_output: bool, node: &Node) -> Option<bool> {
+fn compression(kind: StreamKind, is_output: bool, node: &Node) -> Option<bool> {
     let is_auto = node.text("compression").is_some_and(|it| it.eq_ignore_ascii_case("auto"));
-    let takes_all = matches!(kind, Kind::Client | Kind::Server) && !is_output;
+    let takes_all = matches!(kind, StreamKind::Client | StreamKind::Server) && !is_output;
     (!is_auto && !takes_all).then(|| is_on(node, "compression"))
 }
 

@@ -103,11 +103,11 @@ fn machine(row: &Row, between: &BTreeSet<&str>) -> Result<Machine, String> {
 /// The rows below each header that has the columns asked for.
 fn rows(text: &Text, asked: &[&str], missing: &'static str, facts: &mut Facts) -> Vec<Row> {
     let mut rows = Vec::new();
-    let mut header: Option<Header> = None;
+    let mut header: Option<ColumnNames> = None;
     let mut is_found = false;
     let mut left = MOST_NOTES;
     for (number, line) in text.lines() {
-        if let Some(next) = Header::of(line) {
+        if let Some(next) = ColumnNames::of(line) {
             is_found |= next.has(asked);
             header = Some(next);
             continue;
@@ -148,12 +148,12 @@ fn note(
 }
 
 /// The names of the columns, and what stands between them.
-struct Header {
+struct ColumnNames {
     between: char,
     columns: Arc<[String]>,
 }
 
-impl Header {
+impl ColumnNames {
     fn of(line: &str) -> Option<Self> {
         let between = [';', '\t', ','].into_iter().find(|between| line.contains(*between))?;
         let columns: Arc<[String]> =

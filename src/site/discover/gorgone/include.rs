@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 
 use wildmatch::WildMatchPattern;
 
-use crate::site::discover::tree::{Node, Value};
+use crate::site::discover::tree::{Node, TreeValue};
 use crate::site::discover::{At, Facts, Files, Unread, yaml};
 
 use super::MISSING;
@@ -100,7 +100,7 @@ impl Loader<'_> {
         let value = self.included(PACKAGED, folder, &at, Scope::Configuration);
         let configuration = Node { at: at.clone(), value };
         let map = BTreeMap::from([("configuration".to_owned(), configuration)]);
-        Some(Node { at, value: Value::Map(map) })
+        Some(Node { at, value: TreeValue::Map(map) })
     }
 
     fn parse(&mut self, path: &str) -> Option<Node> {
@@ -145,47 +145,53 @@ impl Loader<'_> {
     fn filled(&mut self, node: Node, folder: &str, scope: Scope) -> Node {
         let Node { at, value } = node;
         let value = match value {
-            Value::Include(patterns) => self.included(&patterns, folder, &at, scope),
-            Value::Map(map) => {
+            TreeValue::Include(patterns) => self.included(&patterns, folder, &at, scope),
+            TreeValue::Map(map) => {
                 let mut filled = BTreeMap::new();
                 for (key, item) in map {
                     if let Some(below) = scope.below(&key) {
                         filled.insert(key, self.filled(item, folder, below));
                     } else if scope == Scope::File {
                         // Kept for the word that it is in the wrong place.
-                        filled.insert(key, Node { at: item.at, value: Value::Nothing });
+                        filled.insert(key, Node { at: item.at, value: TreeValue::Nothing });
                     }
                 }
-                Value::Map(filled)
+                TreeValue::Map(filled)
             }
-            Value::List(_) if scope != Scope::Inside => Value::Nothing,
-            Value::List(items) => {
+            TreeValue::List(_) if scope != Scope::Inside => TreeValue::Nothing,
+            TreeValue::List(items) => {
                 let filled = items.into_iter().map(|item| self.filled(item, folder, scope));
-                Value::List(filled.collect())
+                TreeValue::List(filled.collect())
             }
-            Value::Unknown(reason) => {
+            TreeValue::Unknown(reason) => {
                 self.unknown_at(at.clone(), reason.clone());
-                Value::Unknown(reason)
+                TreeValue::Unknown(reason)
             }
-            other @ (Value::Nothing | Value::Scalar(_)) => other,
+            other @ (TreeValue::Nothing | TreeValue::Scalar(_)) => other,
         };
         Node { at, value }
     }
 
-    fn included(&mut self, patterns: &str, folder: &str, at: &At, scope: Scope) -> Value {
-        let mut whole = Value::Nothing;
+    fn included(&mut self, patterns: &str, folder: &str, at: &At, scope: Scope) -> TreeValue {
+        let mut whole = TreeValue::Nothing;
         for path in self.expand(patterns, folder, at) {
             let part = self.may_read(&path, at).then(|| self.load(&path, scope)).flatten();
             whole = match (whole, part.map(|part| part.value)) {
-                (whole, None | Some(Value::Nothing | Value::Unknown(_) | Value::Include(_))) => {
-                    whole
-                }
-                (Value::List(mut all), Some(Value::List(more))) => {
+                (
+                    whole,
+                    None | Some(TreeValue::Nothing | TreeValue::Unknown(_) | TreeValue::Include(_)),
+                ) => whole,
+                (TreeValue::List(mut all), Some(TreeValue::List(more))) => {
                     all.extend(more);
-                    Value::List(all)
+                    TreeValue::List(all)
                 }
-                (Value::Map(all), Some(Value::Map(more))) => Value::Map(merged(all, more)),
-                (_, Some(later @ (Value::List(_) | Value::Map(_) | Value::Scalar(_)))) => later,
+                (TreeValue::Map(all), Some(TreeValue::Map(more))) => {
+                    TreeValue::Map(merged(all, more))
+                }
+                (
+                    _,
+                    Some(later @ (TreeValue::List(_) | TreeValue::Map(_) | TreeValue::Scalar(_))),
+                ) => later,
             };
         }
         whole
@@ -240,14 +246,14 @@ impl Loader<'_> {
 fn merged(mut all: BTreeMap<String, Node>, more: BTreeMap<String, Node>) -> BTreeMap<String, Node> {
     for (key, Node { at, value: later }) in more {
         let value = match (all.remove(&key).map(|known| known.value), later) {
-            (Some(Value::Map(all)), Value::Map(more)) => Value::Map(merged(all, more)),
-            (Some(earlier), Value::List(more)) => {
+            (Some(TreeValue::Map(all)), TreeValue::Map(more)) => TreeValue::Map(merged(all, more)),
+            (Some(earlier), TreeValue::List(more)) => {
                 let before = match earlier {
-                    Value::List(items) => items,
-                    Value::Map(map) => map.into_values().collect(),
+                    TreeValue::List(items) => items,
+                    TreeValue::Map(map) => map.into_values().collect(),
                     single => vec![Node { at: at.clone(), value: single }],
                 };
-                Value::List(before.into_iter().chain(more).collect())
+                TreeValue::List(before.into_iter().chain(more).collect())
             }
             (_, later) => later,
         };

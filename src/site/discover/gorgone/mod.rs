@@ -18,7 +18,7 @@ use super::address::{listen, on_one, place};
 use super::constructs::Constructs;
 use super::facts::{Api, Gorgone, Listen, Pullwss, Read, RoleSign};
 use super::lines::words;
-use super::tree::{Node, Value};
+use super::tree::{Node, TreeValue};
 use super::{At, Facts, Files};
 use crate::catalogue::Role;
 use crate::site::parse_port;
@@ -195,8 +195,8 @@ fn is_here(host: &str) -> bool {
 /// The modules that gorgoned loads: of one package the first that is switched on.
 fn modules<'a>(gorgone: &'a Node, facts: &mut Facts) -> Vec<(Read<String>, &'a Node)> {
     let all = match gorgone.of("modules") {
-        Some(Node { value: Value::List(all), .. }) => all.as_slice(),
-        None | Some(Node { value: Value::Nothing | Value::Unknown(_), .. }) => &[],
+        Some(Node { value: TreeValue::List(all), .. }) => all.as_slice(),
+        None | Some(Node { value: TreeValue::Nothing | TreeValue::Unknown(_), .. }) => &[],
         Some(node) => {
             facts.note(node.at.clone(), "modules is no list: gorgoned ends here", MISSING);
             &[]
@@ -224,20 +224,21 @@ fn modules<'a>(gorgone: &'a Node, facts: &mut Facts) -> Vec<(Read<String>, &'a N
 /// Anything but `false` switches a module on, as long as there is something.
 fn is_on(module: &Node) -> bool {
     match module.of("enable").map(|enable| &enable.value) {
-        None | Some(Value::Nothing | Value::Unknown(_)) => false,
-        Some(Value::Scalar(word)) => word != "false",
-        Some(Value::List(_) | Value::Map(_) | Value::Include(_)) => true,
+        None | Some(TreeValue::Nothing | TreeValue::Unknown(_)) => false,
+        Some(TreeValue::Scalar(word)) => word != "false",
+        Some(TreeValue::List(_) | TreeValue::Map(_) | TreeValue::Include(_)) => true,
     }
 }
 
 /// The socket for other Gorgones: there is none without `external_com_type`.
 fn external(core: &Node, facts: &mut Facts) -> Option<Read<Listen>> {
     let word = |key| {
-        let node = core.of(key).filter(|node| !matches!(node.value, Value::Nothing));
+        let node = core.of(key).filter(|node| !matches!(node.value, TreeValue::Nothing));
         node.filter(|_| core.exact(key) != Some(""))
     };
     let (kind, path) = (word("external_com_type"), word("external_com_path"));
-    let unknown = |node: Option<&Node>| node.is_some_and(|n| matches!(n.value, Value::Unknown(_)));
+    let unknown =
+        |node: Option<&Node>| node.is_some_and(|n| matches!(n.value, TreeValue::Unknown(_)));
     if unknown(kind) || unknown(path) {
         return None;
     }

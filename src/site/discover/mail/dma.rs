@@ -5,10 +5,10 @@
 //! Reference: dma(8), "CONFIGURATION".
 
 use super::super::constructs::{Constructs, Reading};
-use super::super::facts::{Mail, MailTls, MailTo, Read, Refused};
+use super::super::facts::{Mail, MailTls, MailTo, Read, RefusedLine};
 use super::super::lines::host;
 use super::super::{At, Facts, Files, Text};
-use super::{Found, MISSING};
+use super::{MISSING, MailFound};
 use crate::site::parse_port;
 
 const FILE: &str = "/etc/dma/dma.conf";
@@ -39,12 +39,12 @@ pub(in crate::site::discover) const CONSTRUCTS: Constructs = Constructs {
     ],
 };
 
-pub(super) fn read(files: &Files, facts: &mut Facts) -> Found {
+pub(super) fn read(files: &Files, facts: &mut Facts) -> MailFound {
     match files.read(FILE) {
-        Ok(text) => Found::Said(mail(&text, facts).into_iter().collect()),
+        Ok(text) => MailFound::Said(mail(&text, facts).into_iter().collect()),
         Err(why) => {
             facts.unread(FILE, &why, MISSING);
-            Found::Nothing
+            MailFound::Nothing
         }
     }
 }
@@ -71,7 +71,7 @@ fn mail(text: &Text, facts: &mut Facts) -> Option<Mail> {
             "OPPORTUNISTIC_TLS" => if_offered = true,
             other if CONSTRUCTS.reading(other) == Reading::Unknown => {
                 let value = format!("there is no `{other}`");
-                facts.refused.push(Refused::of("dma", Read { value, at }));
+                facts.refused.push(RefusedLine::of("dma", Read { value, at }));
             }
             other => CONSTRUCTS.meet(other, at, facts),
         }
@@ -202,7 +202,7 @@ mod tests {
         ] {
             let (_dir, files) = super::super::super::testing::tree(&[(FILE, conf)]);
             let mut facts = Facts::default();
-            let Found::Said(mail) = read(&files, &mut facts) else { panic!("{conf}") };
+            let MailFound::Said(mail) = read(&files, &mut facts) else { panic!("{conf}") };
             let way = mail.first().filter(|_| facts.refused.is_empty());
             let ours = way.map(|way| {
                 let place = way.relay().unwrap();

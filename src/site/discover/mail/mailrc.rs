@@ -51,13 +51,13 @@ pub(super) fn read(files: &Files, facts: &mut Facts) {
 
 /// What `set` has said so far.
 #[derive(Default)]
-struct Settings {
+struct MailrcSettings {
     relay: Option<Read<String>>,
     start_tls: bool,
     login: bool,
 }
 
-impl Settings {
+impl MailrcSettings {
     /// `set NAME=VALUE …`
     fn set(&mut self, settings: &[String], at: &At, facts: &mut Facts) {
         for setting in settings {
@@ -105,7 +105,7 @@ fn lines(text: &Text) -> (Lines, BTreeMap<String, Lines>) {
 
 fn mail(text: &Text, facts: &mut Facts) -> Option<Mail> {
     let (lines, mut accounts) = lines(text);
-    let mut settings = Settings::default();
+    let mut settings = MailrcSettings::default();
     let mut left: VecDeque<_> = lines.into();
     while let Some((line, words)) = left.pop_front() {
         match words.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
@@ -122,7 +122,7 @@ fn mail(text: &Text, facts: &mut Facts) -> Option<Mail> {
             [] => {}
         }
     }
-    let Settings { relay, start_tls, login } = settings;
+    let MailrcSettings { relay, start_tls, login } = settings;
     let Read { value, at } = relay?;
     match place(&value) {
         Ok((place, scheme, has_user)) => {

@@ -24,11 +24,11 @@ const SENDMAIL: &str = "/usr/sbin/sendmail";
 struct Program {
     name: &'static str,
     binaries: &'static [&'static str],
-    read: fn(&Files, &mut Facts) -> Found,
+    read: fn(&Files, &mut Facts) -> MailFound,
 }
 
 /// What a program's configuration said.
-enum Found {
+enum MailFound {
     /// There is none.
     Nothing,
     /// The ways mail leaves this machine; none: that cannot be told, and is noted.
@@ -70,7 +70,7 @@ pub(super) fn read(files: &Files, facts: &mut Facts) {
     let binaries = PROGRAMS.map(|program| program.binaries);
     let others = PROGRAMS.iter().filter(|program| is_installed(files, program.binaries, &binaries));
     for program in client.into_iter().chain(others) {
-        if let Found::Said(mail) = (program.read)(files, facts) {
+        if let MailFound::Said(mail) = (program.read)(files, facts) {
             facts.mail.extend(mail);
             return;
         }

@@ -10,10 +10,10 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use super::super::constructs::{Constructs, Reading};
-use super::super::facts::{Mail, MailTls, MailTo, Read, Refused};
+use super::super::facts::{Mail, MailTls, MailTo, Read, RefusedLine};
 use super::super::lines::host;
 use super::super::{At, Facts, Files, Text};
-use super::{Found, MISSING};
+use super::{MISSING, MailFound};
 use crate::site::{Place, parse_port};
 
 const FILE: &str = "/etc/msmtprc";
@@ -72,7 +72,7 @@ const MOST_ACCOUNTS: usize = 64;
 /// The account that is used where no other is asked for.
 const DEFAULT: &str = "default";
 
-pub(super) fn read(files: &Files, facts: &mut Facts) -> Found {
+pub(super) fn read(files: &Files, facts: &mut Facts) -> MailFound {
     for path in OF_USERS.iter().filter(|path| files.size(path).is_ok()) {
         let reason = "this user's own file goes before the machine's, and is not read";
         facts.note(At::file(path), reason, MISSING);
@@ -81,7 +81,7 @@ pub(super) fn read(files: &Files, facts: &mut Facts) -> Found {
         Ok(text) => text,
         Err(why) => {
             facts.unread(FILE, &why, MISSING);
-            return Found::Nothing;
+            return MailFound::Nothing;
         }
     };
     for (line, content) in text.lines() {
@@ -92,14 +92,14 @@ pub(super) fn read(files: &Files, facts: &mut Facts) -> Found {
         }
     }
     match mail(&text) {
-        Ok(mail) => Found::Said(vec![mail]),
+        Ok(mail) => MailFound::Said(vec![mail]),
         Err(Wrong::Line(line)) => {
-            facts.refused.push(Refused::of("msmtp", line));
-            Found::Said(Vec::new())
+            facts.refused.push(RefusedLine::of("msmtp", line));
+            MailFound::Said(Vec::new())
         }
         Err(Wrong::Host(line)) => {
             facts.note(line.at, line.value, MISSING);
-            Found::Said(Vec::new())
+            MailFound::Said(Vec::new())
         }
     }
 }
@@ -150,7 +150,7 @@ fn mail(text: &Text) -> Result<Mail, Wrong> {
 
 /// What one account, or all of them so far, are told; none: nothing.
 #[derive(Clone, Debug, Default)]
-struct Account {
+struct MailAccount {
     host: Option<Read<String>>,
     port: Option<u16>,
     tls: Option<bool>,
@@ -159,7 +159,7 @@ struct Account {
     from: Option<IpAddr>,
 }
 
-impl Account {
+impl MailAccount {
     /// What `other` says goes before what this one says.
     fn under(self, other: Self) -> Self {
         Self {
@@ -207,8 +207,8 @@ impl Account {
 /// An account as it is written: the defaults when it began, and what it is told itself.
 #[derive(Clone, Debug, Default)]
 struct Written {
-    defaults: Account,
-    own: Account,
+    defaults: MailAccount,
+    own: MailAccount,
 }
 
 /// The account `default`.
@@ -216,9 +216,9 @@ struct Written {
 /// # Errors
 ///
 /// The line for which msmtp ends, and why.
-fn parse(text: &Text) -> Result<Option<Account>, Read<String>> {
+fn parse(text: &Text) -> Result<Option<MailAccount>, Read<String>> {
     let mut accounts: BTreeMap<&str, Written> = BTreeMap::new();
-    let mut defaults = Account::default();
+    let mut defaults = MailAccount::default();
     let mut current = Some(DEFAULT);
     for (line, content) in text.lines() {
         let (key, value) = command(content);
@@ -235,7 +235,7 @@ fn parse(text: &Text) -> Result<Option<Account>, Read<String>> {
                 if accounts.contains_key(name) {
                     return Err(refuse(format!("the account {name} is there already")));
                 }
-                let mut own = Account::default();
+                let mut own = MailAccount::default();
                 for parent in parents.split(',').map(str::trim).filter(|name| !name.is_empty()) {
                     let parent = accounts
                         .get(parent)

@@ -8,7 +8,7 @@ use super::super::constructs::Constructs;
 use super::super::facts::{Mail, MailTls, MailTo, Share};
 use super::super::lines::{host, words};
 use super::super::{At, Facts, Files, Text};
-use super::{Found, MISSING};
+use super::{MISSING, MailFound};
 use crate::site::parse_port;
 
 const FILE: &str = "/etc/nullmailer/remotes";
@@ -22,12 +22,12 @@ pub(in crate::site::discover) const CONSTRUCTS: Constructs = Constructs {
     aside: &["insecure", "tls-*", "x509*"],
 };
 
-pub(super) fn read(files: &Files, facts: &mut Facts) -> Found {
+pub(super) fn read(files: &Files, facts: &mut Facts) -> MailFound {
     match files.read(FILE) {
-        Ok(text) => Found::Said(mail(&text, facts)),
+        Ok(text) => MailFound::Said(mail(&text, facts)),
         Err(why) => {
             facts.unread(FILE, &why, MISSING);
-            Found::Nothing
+            MailFound::Nothing
         }
     }
 }

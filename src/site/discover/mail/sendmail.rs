@@ -13,7 +13,7 @@ use super::super::constructs::Constructs;
 use super::super::facts::{Mail, MailTls, MailTo, Read, Share};
 use super::super::lines::host;
 use super::super::{Facts, Files, Text};
-use super::{Found, MISSING};
+use super::{MISSING, MailFound};
 use crate::site::parse_port;
 
 const FILE: &str = "/etc/mail/sendmail.cf";
@@ -39,7 +39,7 @@ pub(in crate::site::discover) const CONSTRUCTS: Constructs = Constructs {
     aside: &["*"],
 };
 
-pub(super) fn read(files: &Files, facts: &mut Facts) -> Found {
+pub(super) fn read(files: &Files, facts: &mut Facts) -> MailFound {
     let text = match files.read(FILE) {
         Ok(text) => text,
         Err(why) => {
@@ -47,16 +47,16 @@ pub(super) fn read(files: &Files, facts: &mut Facts) -> Found {
             if files.exists(SOURCE) {
                 let reason = "sendmail reads what make writes of it, and there is no sendmail.cf";
                 facts.note(super::super::At::file(SOURCE), reason, MISSING);
-                return Found::Said(Vec::new());
+                return MailFound::Said(Vec::new());
             }
-            return Found::Nothing;
+            return MailFound::Nothing;
         }
     };
     let mut ways = Vec::new();
     if let Ok(submit) = files.read(SUBMIT) {
         ways.extend(handed_over(&submit, facts));
         if !ways.is_empty() {
-            return Found::Said(ways);
+            return MailFound::Said(ways);
         }
     }
     let cf = Cf { text: &text };
@@ -73,7 +73,7 @@ pub(super) fn read(files: &Files, facts: &mut Facts) -> Found {
         }
     }
     ways.extend(cf.smart_host(facts));
-    Found::Said(ways)
+    MailFound::Said(ways)
 }
 
 /// As far as a construct has a name: `DS`, `D{MTAHost}`, `Kmailertable`, `O FallbackMXhost`.

@@ -6,7 +6,7 @@ use super::super::constructs::Constructs;
 use super::super::facts::{Mail, MailTls, MailTo, Read, Share};
 use super::super::lines::host;
 use super::super::{At, Facts, Files, Text};
-use super::{Found, MISSING};
+use super::{MISSING, MailFound};
 
 const FILE: &str = "/etc/ssmtp/ssmtp.conf";
 const OF_USERS: &str = "/etc/ssmtp/revaliases";
@@ -35,12 +35,12 @@ pub(in crate::site::discover) const CONSTRUCTS: Constructs = Constructs {
     ],
 };
 
-pub(super) fn read(files: &Files, facts: &mut Facts) -> Found {
+pub(super) fn read(files: &Files, facts: &mut Facts) -> MailFound {
     let text = match files.read(FILE) {
         Ok(text) => text,
         Err(why) => {
             facts.unread(FILE, &why, MISSING);
-            return Found::Nothing;
+            return MailFound::Nothing;
         }
     };
     let usual = mail(&text, facts);
@@ -52,7 +52,7 @@ pub(super) fn read(files: &Files, facts: &mut Facts) -> Found {
     ways.push(usual);
     // What was no host is noted, and no way.
     ways.retain(|mail| mail.to != MailTo::Receivers);
-    Found::Said(ways)
+    MailFound::Said(ways)
 }
 
 fn mail(text: &Text, facts: &mut Facts) -> Mail {

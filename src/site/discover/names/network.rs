@@ -83,7 +83,7 @@ const MOST: usize = 64;
 
 /// The servers, those for every interface first.
 pub(super) fn read(files: &Files, facts: &mut Facts) -> Vec<Read<Place>> {
-    let mut found = Found { servers: Vec::new(), fallback: Vec::new(), dhcp: None };
+    let mut found = ConfiguredServers { servers: Vec::new(), fallback: Vec::new(), dhcp: None };
     let parts = by_name(files, &RESOLVED_PARTS, ".conf", facts, MISSING);
     for text in texts([RESOLVED.to_owned()].into_iter().chain(parts), files, facts) {
         found.of_resolved(&text, facts);
@@ -215,7 +215,7 @@ pub(super) fn has_dnsmasq(files: &Files, facts: &mut Facts) -> bool {
     dns.is_some_and(|entry| entry.value == "dnsmasq")
 }
 
-struct Found {
+struct ConfiguredServers {
     servers: Vec<Read<Place>>,
     /// Asked when nobody names another.
     fallback: Vec<Read<Place>>,
@@ -223,7 +223,7 @@ struct Found {
     dhcp: Option<At>,
 }
 
-impl Found {
+impl ConfiguredServers {
     fn of_resolved(&mut self, text: &Text, facts: &mut Facts) {
         for entry in ini(text, Continued::ByBackslash) {
             let servers = match (entry.section, entry.key) {
@@ -539,7 +539,7 @@ mod tests {
         #[test]
         fn no_text_is_too_strange(text in hostile("/x", "[Resolve]\nDNS=10.0.0.1:53 [::1]:53#x\niface e inet dhcp\ndns-nameservers a 10.1\n")) {
             let mut facts = Facts::default();
-            let mut found = Found { servers: Vec::new(), fallback: Vec::new(), dhcp: None };
+            let mut found = ConfiguredServers { servers: Vec::new(), fallback: Vec::new(), dhcp: None };
             found.of_resolved(&text, &mut facts);
             found.of_script(&text, &mut facts);
             let (_dir, files) = tree(&[]);

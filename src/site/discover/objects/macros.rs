@@ -10,7 +10,7 @@ use secrecy::SecretString;
 
 use super::super::facts::{At, SnmpMacros};
 use super::super::files::Text;
-use super::options::Options;
+use super::options::PluginOptions;
 use super::templates::{SnmpTexts, Values};
 use crate::site::parse_port;
 
@@ -143,7 +143,7 @@ impl<'r, 't> Interned<'r, 't> {
         let (community, version) = (text(&texts.community), text(&texts.version));
         let (options, port) = (text(&texts.options), text(&texts.port));
         // The options come last on the plugin's command line, so they count.
-        let options = Options::parse(&options.unwrap_or_default());
+        let options = PluginOptions::parse(&options.unwrap_or_default());
         SnmpMacros {
             version: options.version.or(version).and_then(|text| version_of(&text)),
             community: options.community.or(community.map(SecretString::from)),

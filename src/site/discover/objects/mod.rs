@@ -21,7 +21,7 @@ use super::files::{Files, Text};
 use crate::site::Place;
 use macros::{Interned, Resources};
 use sources::Sources;
-use syntax::Host;
+use syntax::HostObject;
 use templates::{Templates, Values};
 
 /// What is missing when one of these files cannot be read.
@@ -63,7 +63,7 @@ fn devices(texts: &[Text], resources: &Resources<'_>, complaints: &mut Complaint
 }
 
 /// Each host and template, with its file.
-fn hosts<'t>(texts: &'t [Text], complaints: &mut Complaints) -> Vec<(&'t Text, Host<'t>)> {
+fn hosts<'t>(texts: &'t [Text], complaints: &mut Complaints) -> Vec<(&'t Text, HostObject<'t>)> {
     let mut hosts = Vec::new();
     for text in texts {
         let bad = |line, reason: &str| complaints.add(text.at(line), DEVICES, || reason.to_owned());
@@ -75,7 +75,7 @@ fn hosts<'t>(texts: &'t [Text], complaints: &mut Complaints) -> Vec<(&'t Text, H
 
 /// The device that a host is, if it is one: it needs a name and an address.
 fn device<'t>(
-    (text, host): &(&Text, Host<'t>),
+    (text, host): &(&Text, HostObject<'t>),
     values: &Values<'t>,
     interned: &mut Interned<'_, 't>,
     complaints: &mut Complaints,

@@ -12,7 +12,7 @@ use crate::site::parse_port;
 
 /// What the options say; passwords among it, so there is no `Debug`.
 #[derive(Default)]
-pub(super) struct Options {
+pub(super) struct PluginOptions {
     /// `--snmp-version`
     pub(super) version: Option<String>,
     /// `--snmp-community`
@@ -23,11 +23,12 @@ pub(super) struct Options {
     pub(super) user: Option<SnmpUser>,
 }
 
-impl Options {
+impl PluginOptions {
     /// Reads options; those that are not known are skipped.
     pub(super) fn parse(text: &str) -> Self {
         let mut options = Self::default();
-        let (mut user, mut auth, mut privacy) = (None, Pair::default(), Pair::default());
+        let (mut user, mut auth, mut privacy) =
+            (None, ProtocolPair::default(), ProtocolPair::default());
         let mut words = words(text).into_iter().peekable();
         while let Some(word) = words.next() {
             let Some(option) = word.strip_prefix("--") else { continue };
@@ -57,12 +58,12 @@ impl Options {
 
 /// The plugin refuses one without the other.
 #[derive(Default)]
-struct Pair {
+struct ProtocolPair {
     protocol: Option<String>,
     passphrase: Option<SecretString>,
 }
 
-impl Pair {
+impl ProtocolPair {
     fn both(self) -> Option<(String, SecretString)> {
         self.protocol.zip(self.passphrase)
     }

@@ -54,7 +54,7 @@ impl Sources {
                 return None;
             }
         };
-        let named = Named::of(&main);
+        let named = NamedFiles::of(&main);
         let mut sources =
             Self { objects: Vec::new(), resources: Vec::new(), lacks_resources: false };
         for (path, _) in &named.resources {
@@ -95,13 +95,13 @@ fn is_left_out(files: &Files, path: &str) -> bool {
 }
 
 /// The files and folders a main file names, each with the line that does.
-struct Named {
+struct NamedFiles {
     files: Vec<(String, At)>,
     folders: Vec<(String, At)>,
     resources: Vec<(String, At)>,
 }
 
-impl Named {
+impl NamedFiles {
     fn of(main: &Text) -> Self {
         let mut named = Self { files: Vec::new(), folders: Vec::new(), resources: Vec::new() };
         for (number, line) in main.lines() {

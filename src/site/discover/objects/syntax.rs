@@ -13,7 +13,7 @@ use super::templates::Values;
 /// One `define host { … }`, as it is written.
 ///
 /// Its values may be secrets: it has no `Debug`.
-pub(super) struct Host<'t> {
+pub(super) struct HostObject<'t> {
     /// Where it begins.
     pub(super) line: usize,
     /// What others that use it call it: it is a template.
@@ -27,7 +27,7 @@ pub(super) struct Host<'t> {
     uses: Cow<'t, str>,
 }
 
-impl<'t> Host<'t> {
+impl<'t> HostObject<'t> {
     fn at(line: usize) -> Self {
         Self {
             line,
@@ -82,7 +82,7 @@ pub(super) fn hosts<'t>(
     text: &'t str,
     most: usize,
     mut bad: impl FnMut(usize, &str),
-) -> Vec<Host<'t>> {
+) -> Vec<HostObject<'t>> {
     let mut hosts = Vec::new();
     let mut open: Option<Definition<'t>> = None;
     for (number, line) in lines(text) {
@@ -91,7 +91,7 @@ pub(super) fn hosts<'t>(
                 bad(number, "a definition begins before the last one has ended");
                 hosts.extend(unfinished.host);
             }
-            let host = (kind == "host").then(|| Host::at(number));
+            let host = (kind == "host").then(|| HostObject::at(number));
             if host.is_some() && hosts.len() >= most {
                 bad(number, "too many hosts; the rest is not read");
                 return hosts;
@@ -117,7 +117,7 @@ pub(super) fn hosts<'t>(
 /// A definition that has begun; of what is no host only that it has.
 struct Definition<'t> {
     line: usize,
-    host: Option<Host<'t>>,
+    host: Option<HostObject<'t>>,
 }
 
 /// What `define KIND {` defines.

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::super::facts::At;
 use super::super::files::Text;
-use super::syntax::Host;
+use super::syntax::HostObject;
 
 /// What discovery takes of a host; secrets among it, so there is no `Debug`.
 #[derive(Clone, Default)]
@@ -20,7 +20,7 @@ pub(super) struct Values<'t> {
     /// The SNMP macros.
     pub(super) snmp: SnmpTexts<'t>,
     /// What the names say.
-    pub(super) hints: Hints,
+    pub(super) hints: TemplateHints,
 }
 
 /// SNMP macros as they are written. One that is set and empty is set: its
@@ -39,7 +39,7 @@ pub(super) struct SnmpTexts<'t> {
 
 /// How a host is asked, as far as names of templates and macros say.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Hints {
+pub(super) struct TemplateHints {
     /// By SNMP.
     pub(super) snmp: bool,
     /// Through the API of `NSClient++`; its NRPE server is another thing.
@@ -48,7 +48,7 @@ pub(super) struct Hints {
     pub(super) agent: bool,
 }
 
-impl Hints {
+impl TemplateHints {
     fn of_template(name: &str) -> Self {
         let name = name.to_ascii_lowercase();
         let has = |word| name.contains(word);
@@ -114,7 +114,7 @@ fn unescaped(value: Cow<'_, str>) -> Cow<'_, str> {
 
 /// All templates, by their names.
 pub(super) struct Templates<'h, 't> {
-    hosts: &'h [(&'t Text, Host<'t>)],
+    hosts: &'h [(&'t Text, HostObject<'t>)],
     by_name: HashMap<&'h str, usize>,
     /// Worked out, or being so.
     known: HashMap<usize, Values<'t>>,
@@ -129,7 +129,7 @@ const MOST_UNKNOWN: usize = 100;
 
 impl<'h, 't> Templates<'h, 't> {
     /// The templates among `hosts`; of two with one name the first counts.
-    pub(super) fn of(hosts: &'h [(&'t Text, Host<'t>)]) -> Self {
+    pub(super) fn of(hosts: &'h [(&'t Text, HostObject<'t>)]) -> Self {
         let mut by_name = HashMap::new();
         for (index, (_, host)) in hosts.iter().enumerate() {
             if let Some(name) = host.used_as.as_deref() {
@@ -140,7 +140,7 @@ impl<'h, 't> Templates<'h, 't> {
     }
 
     /// The values of `host`, its own and its templates'.
-    pub(super) fn resolve(&mut self, host: &'h (&'t Text, Host<'t>)) -> Values<'t> {
+    pub(super) fn resolve(&mut self, host: &'h (&'t Text, HostObject<'t>)) -> Values<'t> {
         self.above(host, MOST_ABOVE)
     }
 
@@ -149,10 +149,10 @@ impl<'h, 't> Templates<'h, 't> {
         &self.unknown
     }
 
-    fn above(&mut self, (text, host): &'h (&'t Text, Host<'t>), left: usize) -> Values<'t> {
+    fn above(&mut self, (text, host): &'h (&'t Text, HostObject<'t>), left: usize) -> Values<'t> {
         let mut values = host.values.clone();
         for name in host.templates() {
-            values.hints = values.hints.and(Hints::of_template(name));
+            values.hints = values.hints.and(TemplateHints::of_template(name));
             if let Some(index) = self.find(name, || text.at(host.line)) {
                 self.work_out(index, left);
                 if let Some(template) = self.known.get(&index) {

@@ -469,6 +469,6 @@ proptest! {
 
     #[test]
     fn no_options_break_their_reader(text in "([-a-z='\" \\\\]|--snmp-username|--authprotocol){0,30}|.{0,60}") {
-        let _any = options::Options::parse(&text);
+        let _any = options::PluginOptions::parse(&text);
     }
 }

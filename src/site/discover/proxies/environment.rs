@@ -8,8 +8,8 @@
 use super::super::include::{by_name, list};
 use super::super::lines::words;
 use super::super::{Facts, Files, Text};
-use super::script::Shell;
-use super::{MISSING, Variables};
+use super::script::ShellVariables;
+use super::{MISSING, ProxyVariables};
 
 const PAM: &str = "/etc/security/pam_env.conf";
 const FILE: &str = "/etc/environment";
@@ -24,17 +24,17 @@ const USERS: [&str; 4] = [
 ];
 
 /// What a file of one form adds to the variables.
-type Parse = fn(&Text, &mut Variables, &mut Facts);
+type Parse = fn(&Text, &mut ProxyVariables, &mut Facts);
 
-pub(super) fn read(files: &Files, facts: &mut Facts) -> Variables {
-    let mut variables = Variables::default();
+pub(super) fn read(files: &Files, facts: &mut Facts) -> ProxyVariables {
+    let mut variables = ProxyVariables::default();
     let plain: [(&str, Parse); 2] = [(PAM, of_pam), (FILE, of_file)];
     for (path, parse) in plain {
         if let Some(text) = facts.text(files, path, MISSING) {
             parse(&text, &mut variables, facts);
         }
     }
-    let mut shell = Shell::new(variables);
+    let mut shell = ShellVariables::new(variables);
     let scripts = list(files, FOLDER, ".sh", facts, MISSING);
     for path in [PROFILE.to_owned()].iter().chain(&scripts) {
         if let Some(text) = facts.text(files, path, MISSING) {
@@ -45,8 +45,8 @@ pub(super) fn read(files: &Files, facts: &mut Facts) -> Variables {
 }
 
 /// The variables of services that a user has, as `environment.d` sets them.
-pub(super) fn of_users(files: &Files, facts: &mut Facts) -> Variables {
-    let mut variables = Variables::default();
+pub(super) fn of_users(files: &Files, facts: &mut Facts) -> ProxyVariables {
+    let mut variables = ProxyVariables::default();
     for path in by_name(files, &USERS, ".conf", facts, MISSING) {
         let Some(text) = facts.text(files, &path, MISSING) else { continue };
         for (line, content) in text.lines().filter(|(_, line)| !line.starts_with('#')) {
@@ -63,12 +63,12 @@ fn assign(
     name: &str,
     value: &str,
     (text, line): (&Text, usize),
-    variables: &mut Variables,
+    variables: &mut ProxyVariables,
     facts: &mut Facts,
 ) {
     match resolved(value, variables) {
         Some(value) => variables.set(name, value, text.at(line)),
-        None if Variables::knows(name) => {
+        None if ProxyVariables::knows(name) => {
             let reason = format!("{name} is computed from other variables, which are not known");
             facts.note(text.at(line), reason, MISSING);
         }
@@ -77,7 +77,7 @@ fn assign(
 }
 
 /// `NAME DEFAULT=value OVERRIDE=value`: what stands behind OVERRIDE counts, if it is anything.
-fn of_pam(text: &Text, variables: &mut Variables, facts: &mut Facts) {
+fn of_pam(text: &Text, variables: &mut ProxyVariables, facts: &mut Facts) {
     for (line, content) in text.lines() {
         let words = words(content);
         let Some((name, settings)) = words.split_first() else { continue };
@@ -90,14 +90,14 @@ fn of_pam(text: &Text, variables: &mut Variables, facts: &mut Facts) {
 }
 
 /// As `pam_env` reads it: `NAME=value`, perhaps after `export`; no shell, so no escapes.
-fn of_file(text: &Text, variables: &mut Variables, facts: &mut Facts) {
+fn of_file(text: &Text, variables: &mut ProxyVariables, facts: &mut Facts) {
     for (line, content) in text.lines() {
         let content = content.split('#').next().unwrap_or_default().trim();
         let content = content.strip_prefix("export ").unwrap_or(content);
         if let Some((name, value)) = content.split_once('=') {
             let value = value.trim().trim_matches(['"', '\'']);
             let name = name.trim();
-            if Variables::knows(name) && value.contains('$') {
+            if ProxyVariables::knows(name) && value.contains('$') {
                 let reason = format!("no shell reads this file: the `$` in {name} stays as it is");
                 facts.note(text.at(line), reason, MISSING);
                 continue;
@@ -108,7 +108,7 @@ fn of_file(text: &Text, variables: &mut Variables, facts: &mut Facts) {
 }
 
 /// The value, or that of the one variable it consists of; none when a shell had to work it out.
-fn resolved(value: &str, variables: &Variables) -> Option<String> {
+fn resolved(value: &str, variables: &ProxyVariables) -> Option<String> {
     if !value.contains(['$', '`']) {
         return Some(value.to_owned());
     }
@@ -197,9 +197,9 @@ mod tests {
     }
 
     fn read_both(text: &Text) -> usize {
-        let (mut variables, mut facts) = (Variables::default(), Facts::default());
+        let (mut variables, mut facts) = (ProxyVariables::default(), Facts::default());
         of_file(text, &mut variables, &mut facts);
-        let mut shell = Shell::new(variables);
+        let mut shell = ShellVariables::new(variables);
         shell.source(text, &Files::here(), &mut facts);
         shell.environment(&mut facts).settings("environment", &mut facts).len()
     }

@@ -33,7 +33,7 @@ pub(super) fn read(
     environment: impl IntoIterator<Item = (String, String)>,
     facts: &mut Facts,
 ) {
-    let mut process = Variables::default();
+    let mut process = ProxyVariables::default();
     if files.is_here() {
         for (name, value) in environment {
             process.set(&name, value, At::file(&format!("${name}")));
@@ -62,11 +62,11 @@ fn is_same(one: &ProxySetting, other: &ProxySetting) -> bool {
 
 /// The variables a program gets; no `Debug`, as values hold passwords.
 #[derive(Clone, Default)]
-struct Variables {
+struct ProxyVariables {
     by_name: BTreeMap<String, (String, At)>,
 }
 
-impl Variables {
+impl ProxyVariables {
     /// Is it one of ours, in small letters or capitals?
     fn knows(name: &str) -> bool {
         let known = || PROXIES.iter().map(|(name, _)| *name).chain([EXCEPTIONS]);
@@ -151,7 +151,7 @@ mod tests {
     }
 
     fn of_variables(variables: &[(&str, &str)]) -> (Vec<String>, Vec<String>) {
-        let mut all = Variables::default();
+        let mut all = ProxyVariables::default();
         for (name, value) in variables {
             all.set(name, (*value).to_owned(), At::file(&format!("${name}")));
         }

@@ -11,7 +11,7 @@ use std::iter::Peekable;
 use std::str::Chars;
 
 use super::super::{At, Facts, Files, Text};
-use super::{MISSING, Variables};
+use super::{MISSING, ProxyVariables};
 
 /// Variables one login may have; a file with more is no script of a proxy.
 const MOST_VARIABLES: usize = 4096;
@@ -23,7 +23,7 @@ const DEEPEST: usize = 4;
 const LONGEST_VALUE: usize = 8192;
 
 /// A shell as far as its variables go; no `Debug`, as values hold passwords.
-pub(super) struct Shell {
+pub(super) struct ShellVariables {
     /// None: set, and to what is not known.
     by_name: BTreeMap<String, Option<(String, At)>>,
     exported: BTreeSet<String>,
@@ -31,22 +31,22 @@ pub(super) struct Shell {
     exports_all: bool,
 }
 
-impl Shell {
+impl ShellVariables {
     /// A shell that was started with these variables.
-    pub(super) fn new(environment: Variables) -> Self {
+    pub(super) fn new(environment: ProxyVariables) -> Self {
         let exported = environment.by_name.keys().cloned().collect();
         let by_name = environment.by_name.into_iter().map(|(name, set)| (name, Some(set)));
         Self { by_name: by_name.collect(), exported, exports_all: false }
     }
 
     /// What the programs get that are started from it.
-    pub(super) fn environment(self, facts: &mut Facts) -> Variables {
-        let mut environment = Variables::default();
+    pub(super) fn environment(self, facts: &mut Facts) -> ProxyVariables {
+        let mut environment = ProxyVariables::default();
         for (name, set) in self.by_name {
             let Some((value, at)) = set else { continue };
             if self.exported.contains(&name) {
                 environment.set(&name, value, at);
-            } else if Variables::knows(&name) {
+            } else if ProxyVariables::knows(&name) {
                 let reason = format!("{name} is set and not exported: no program sees it");
                 facts.note(at, reason, MISSING);
             }
@@ -141,7 +141,7 @@ impl Shell {
                 continue;
             }
             let value = value.resolved(&self.by_name);
-            if value.is_none() && Variables::knows(&name) {
+            if value.is_none() && ProxyVariables::knows(&name) {
                 let reason = format!("{name} is computed by the script, which is not run");
                 facts.note(at.clone(), reason, MISSING);
             }
@@ -170,7 +170,7 @@ impl Shell {
 
     /// Notes it of a proxy, which keeps the value it has; another variable is unknown from here on.
     fn may_be_set(&mut self, name: &str, at: &At, facts: &mut Facts) {
-        if Variables::knows(name) {
+        if ProxyVariables::knows(name) {
             let reason = format!("the script sets {name} under a condition, which is not run");
             facts.note(at.clone(), reason, MISSING);
         } else {
@@ -191,13 +191,13 @@ fn read_by(words: &[Word]) -> Option<&str> {
 
 /// A simple command of a line.
 #[derive(Default)]
-struct Command {
+struct SimpleCommand {
     words: Vec<Word>,
     /// Behind `&&`, `||` or `|`, or in brackets: it may not run, or not in this shell.
     is_conditional: bool,
 }
 
-impl Command {
+impl SimpleCommand {
     /// The words that are left when those of the shell's own grammar are taken off, which open and
     /// close what may not run.
     fn without_keywords(&self, depth: &mut usize) -> &[Word] {
@@ -228,11 +228,11 @@ impl Command {
 /// A word of a command, its quotes taken off.
 #[derive(Clone, Default)]
 struct Word {
-    pieces: Vec<Piece>,
+    pieces: Vec<WordPiece>,
 }
 
 #[derive(Clone)]
-enum Piece {
+enum WordPiece {
     /// Stands for itself.
     Text(String),
     /// A variable by its name.
@@ -245,7 +245,7 @@ impl Word {
     /// The word, if nothing in it has to be worked out.
     fn literal(&self) -> Option<&str> {
         match self.pieces.as_slice() {
-            [Piece::Text(text)] => Some(text),
+            [WordPiece::Text(text)] => Some(text),
             _ => None,
         }
     }
@@ -253,14 +253,14 @@ impl Word {
     /// `{http,https}_proxy=a`, of which bash makes a word each; any other stays one word.
     fn braced(&self) -> Vec<Self> {
         let parted = || {
-            let [Piece::Text(first), rest @ ..] = self.pieces.as_slice() else { return None };
+            let [WordPiece::Text(first), rest @ ..] = self.pieces.as_slice() else { return None };
             let (before, after) = first.split_once('{')?;
             let (inside, behind) = after.split_once('}')?;
             if before.contains('=') || !inside.contains(',') {
                 return None;
             }
             let word = |part| {
-                let name = Piece::Text(format!("{before}{part}{behind}"));
+                let name = WordPiece::Text(format!("{before}{part}{behind}"));
                 Self { pieces: [name].into_iter().chain(rest.iter().cloned()).collect() }
             };
             Some(inside.split(',').take(MOST_BRACED).map(word).collect())
@@ -270,10 +270,10 @@ impl Word {
 
     /// `NAME=value`, or `NAME+=value`, which begins with what `NAME` is.
     fn assignment(&self) -> Option<(String, Self)> {
-        let [Piece::Text(first), rest @ ..] = self.pieces.as_slice() else { return None };
+        let [WordPiece::Text(first), rest @ ..] = self.pieces.as_slice() else { return None };
         let (name, value) = first.split_once('=')?;
         let (name, before) = match name.strip_suffix('+') {
-            Some(name) => (name, Some(Piece::Variable(name.to_owned()))),
+            Some(name) => (name, Some(WordPiece::Variable(name.to_owned()))),
             None => (name, None),
         };
         let is_name =
@@ -281,7 +281,7 @@ impl Word {
         if name.is_empty() || !is_name {
             return None;
         }
-        let value = before.into_iter().chain([Piece::Text(value.to_owned())]);
+        let value = before.into_iter().chain([WordPiece::Text(value.to_owned())]);
         Some((name.to_owned(), Self { pieces: value.chain(rest.iter().cloned()).collect() }))
     }
 
@@ -289,9 +289,9 @@ impl Word {
         let mut value = String::new();
         for piece in &self.pieces {
             match piece {
-                Piece::Text(text) => value.push_str(text),
-                Piece::Variable(name) => value.push_str(&by_name.get(name)?.as_ref()?.0),
-                Piece::Computed => return None,
+                WordPiece::Text(text) => value.push_str(text),
+                WordPiece::Variable(name) => value.push_str(&by_name.get(name)?.as_ref()?.0),
+                WordPiece::Computed => return None,
             }
         }
         (value.len() <= LONGEST_VALUE).then_some(value)
@@ -299,7 +299,7 @@ impl Word {
 
     /// Makes one of the last two texts, so that a word without variables is one text.
     fn join(&mut self) {
-        if let [.., Piece::Text(before), Piece::Text(last)] = self.pieces.as_mut_slice() {
+        if let [.., WordPiece::Text(before), WordPiece::Text(last)] = self.pieces.as_mut_slice() {
             before.push_str(last);
             self.pieces.pop();
         }
@@ -307,8 +307,8 @@ impl Word {
 
     fn push(&mut self, c: char) {
         match self.pieces.last_mut() {
-            Some(Piece::Text(text)) => text.push(c),
-            _ => self.pieces.push(Piece::Text(c.into())),
+            Some(WordPiece::Text(text)) => text.push(c),
+            _ => self.pieces.push(WordPiece::Text(c.into())),
         }
     }
 }
@@ -318,9 +318,9 @@ fn is_of_name(c: char) -> bool {
 }
 
 /// The simple commands of a line.
-fn commands(line: &str) -> Vec<Command> {
+fn commands(line: &str) -> Vec<SimpleCommand> {
     let mut commands = Vec::new();
-    let mut command = Command::default();
+    let mut command = SimpleCommand::default();
     let mut word = None::<Word>;
     let mut in_brackets = 0_usize;
     let mut chars = line.chars().peekable();
@@ -340,7 +340,7 @@ fn commands(line: &str) -> Vec<Command> {
                 command.is_conditional = true;
             }
             // Without its bracket it ends a pattern of `case`.
-            ')' if in_brackets == 0 => (word, command) = (None, Command::default()),
+            ')' if in_brackets == 0 => (word, command) = (None, SimpleCommand::default()),
             ')' => {
                 command.words.extend(word.take());
                 in_brackets -= 1;
@@ -358,11 +358,11 @@ fn quoted(c: char, word: &mut Word, chars: &mut Peekable<Chars<'_>>) {
     match c {
         '\'' => {
             // An empty word is a word too.
-            word.pieces.push(Piece::Text(String::new()));
+            word.pieces.push(WordPiece::Text(String::new()));
             chars.by_ref().take_while(|c| *c != '\'').for_each(|c| word.push(c));
         }
         '"' => {
-            word.pieces.push(Piece::Text(String::new()));
+            word.pieces.push(WordPiece::Text(String::new()));
             while let Some(c) = chars.next() {
                 match c {
                     '"' => break,
@@ -387,12 +387,16 @@ fn expansion(c: char, word: &mut Word, chars: &mut Peekable<Chars<'_>>) {
     let piece = match (c, chars.peek()) {
         ('`', _) => {
             chars.by_ref().take_while(|c| *c != '`').for_each(drop);
-            Piece::Computed
+            WordPiece::Computed
         }
         (_, Some('{')) => {
             chars.next();
             let name: String = chars.by_ref().take_while(|c| *c != '}').collect();
-            if name.chars().all(is_of_name) { Piece::Variable(name) } else { Piece::Computed }
+            if name.chars().all(is_of_name) {
+                WordPiece::Variable(name)
+            } else {
+                WordPiece::Computed
+            }
         }
         (_, Some('(')) => {
             let mut open = 0_usize;
@@ -402,20 +406,20 @@ fn expansion(c: char, word: &mut Word, chars: &mut Peekable<Chars<'_>>) {
                     break;
                 }
             }
-            Piece::Computed
+            WordPiece::Computed
         }
         (_, Some(c)) if c.is_ascii_alphabetic() || *c == '_' => {
             let mut name = String::new();
             while let Some(c) = chars.next_if(|c| is_of_name(*c)) {
                 name.push(c);
             }
-            Piece::Variable(name)
+            WordPiece::Variable(name)
         }
         (_, Some(c)) if c.is_ascii_digit() || "?$!#@*-".contains(*c) => {
             chars.next();
-            Piece::Computed
+            WordPiece::Computed
         }
-        _ => Piece::Text("$".to_owned()),
+        _ => WordPiece::Text("$".to_owned()),
     };
     word.pieces.push(piece);
 }
@@ -429,7 +433,8 @@ mod tests {
 
     /// The proxies' variables after the scripts, and what was noted.
     fn exported(scripts: &[&str]) -> (BTreeMap<String, String>, Vec<String>) {
-        let (mut shell, mut facts) = (Shell::new(Variables::default()), Facts::default());
+        let (mut shell, mut facts) =
+            (ShellVariables::new(ProxyVariables::default()), Facts::default());
         for script in scripts {
             shell.source(&text("/etc/profile.d/p.sh", script), &Files::here(), &mut facts);
         }
@@ -450,7 +455,7 @@ mod tests {
         let output = Process::new(shell).env_clear().args(["-c", &run]).output().unwrap();
         let environment = String::from_utf8(output.stdout).unwrap();
         let pairs = environment.split('\0').filter_map(|pair| pair.split_once('='));
-        let known = pairs.filter(|(name, _)| Variables::knows(name));
+        let known = pairs.filter(|(name, _)| ProxyVariables::knows(name));
         known.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
     }
 

@@ -11,7 +11,7 @@ use super::super::facts::ProxySetting;
 use super::super::include::by_name;
 use super::super::lines::{Continued, ini, words};
 use super::super::{Facts, Files, Text};
-use super::{MISSING, Variables, is_same};
+use super::{MISSING, ProxyVariables, is_same};
 
 /// The platform's services, its web server, and those that fetch packages by themselves.
 const UNITS: [&str; 17] = [
@@ -106,7 +106,7 @@ fn one(
     paths: &[String],
     general: &[ProxySetting],
 ) {
-    let mut found = Found::default();
+    let mut found = UnitVariables::default();
     for path in paths {
         if let Some(text) = facts.text(files, path, MISSING) {
             parse(&text, &mut found);
@@ -132,18 +132,18 @@ fn one(
 
 /// What units say so far.
 #[derive(Default)]
-struct Found {
-    variables: Variables,
+struct UnitVariables {
+    variables: ProxyVariables,
     files: Vec<String>,
 }
 
-fn parse(text: &Text, found: &mut Found) {
+fn parse(text: &Text, found: &mut UnitVariables) {
     for entry in ini(text, Continued::ByBackslash) {
         let is_empty = entry.value.is_empty() && !entry.continues;
         match (entry.section, entry.key) {
             ("Service", "Environment") | ("Manager", "DefaultEnvironment") => {
                 if is_empty {
-                    found.variables = Variables::default();
+                    found.variables = ProxyVariables::default();
                 }
                 let unescaped = words(&entry.value.replace("%%", "%"));
                 set(&unescaped, text, entry.line, &mut found.variables);
@@ -157,7 +157,7 @@ fn parse(text: &Text, found: &mut Found) {
     }
 }
 
-fn set(assignments: &[String], text: &Text, line: usize, variables: &mut Variables) {
+fn set(assignments: &[String], text: &Text, line: usize, variables: &mut ProxyVariables) {
     for word in assignments {
         if let Some((name, value)) = word.split_once('=') {
             variables.set(name, value.to_owned(), text.at(line));
@@ -236,7 +236,7 @@ mod tests {
     }
 
     fn read_text(text: &Text) -> usize {
-        let (mut found, mut facts) = (Found::default(), Facts::default());
+        let (mut found, mut facts) = (UnitVariables::default(), Facts::default());
         parse(text, &mut found);
         found.variables.settings("gorgoned", &mut facts).len()
     }

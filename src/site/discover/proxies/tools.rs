@@ -10,7 +10,7 @@ use super::super::facts::ProxySetting;
 use super::super::lines::words;
 use super::super::route::{Address, WGET as WGET_NAME, exceptions};
 use super::super::{At, Facts, Files, Text, Unread};
-use super::{MISSING, Variables};
+use super::{MISSING, ProxyVariables};
 
 const HOME: &str = "/root/";
 const WGET: [&str; 2] = ["/etc/wgetrc", "/root/.wgetrc"];
@@ -244,7 +244,7 @@ pub(in crate::site::discover) const CURL_CONSTRUCTS: Constructs = Constructs {
 };
 
 pub(super) fn read(files: &Files, facts: &mut Facts) {
-    let mut variables = Variables::default();
+    let mut variables = ProxyVariables::default();
     let mut is_off = false;
     for path in WGET {
         if let Some(text) = text(files, path, facts) {
@@ -270,7 +270,7 @@ fn text(files: &Files, path: &str, facts: &mut Facts) -> Option<Text> {
 
 /// `name = value`; in a name neither case nor dashes nor underscores count. Says whether the
 /// proxy is switched off, where that is said.
-fn of_wget(text: &Text, variables: &mut Variables, facts: &mut Facts) -> Option<bool> {
+fn of_wget(text: &Text, variables: &mut ProxyVariables, facts: &mut Facts) -> Option<bool> {
     let mut is_off = None;
     for (line, content) in text.lines().filter(|(_, line)| !line.trim_start().starts_with('#')) {
         let Some((name, value)) = content.split_once('=') else { continue };
@@ -448,7 +448,7 @@ mod tests {
     }
 
     fn read_both(text: &Text) {
-        let (mut variables, mut facts) = (Variables::default(), Facts::default());
+        let (mut variables, mut facts) = (ProxyVariables::default(), Facts::default());
         of_wget(text, &mut variables, &mut facts);
         of_curl(text, &mut facts);
     }

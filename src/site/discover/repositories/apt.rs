@@ -14,11 +14,11 @@ use percent_encoding::percent_decode_str;
 use preflight_checks::discreet_value;
 
 use super::super::constructs::Constructs;
-use super::super::facts::Refused;
+use super::super::facts::RefusedLine;
 use super::super::include::list;
 use super::super::{Facts, Files, Text};
 use super::apt_conf::{self, Conf};
-use super::{LONGEST, MISSING, Source};
+use super::{LONGEST, MISSING, RepositoryAddress};
 
 /// How apt fetches: what stands before the first colon of a URI.
 pub(in crate::site::discover) const CONSTRUCTS: Constructs = Constructs {
@@ -87,9 +87,9 @@ fn is_read(path: &str) -> bool {
 }
 
 /// A URI, a suite, and the line of the URI.
-type Pair = (String, String, usize);
+type ListLine = (String, String, usize);
 /// A pair, or the line for which apt refuses all of its lists, and why.
-type Entry = Result<Pair, (usize, &'static str)>;
+type ListEntry = Result<ListLine, (usize, &'static str)>;
 
 struct Apt<'a> {
     files: &'a Files,
@@ -100,11 +100,11 @@ struct Apt<'a> {
 }
 
 impl Apt<'_> {
-    fn tell(&mut self, text: &Text, entries: Vec<Entry>) {
+    fn tell(&mut self, text: &Text, entries: Vec<ListEntry>) {
         for entry in entries {
             match entry {
                 Ok((uri, suite, line)) => self.one(text, &uri, &suite, line),
-                Err((line, reason)) => self.facts.refused.push(Refused {
+                Err((line, reason)) => self.facts.refused.push(RefusedLine {
                     program: "apt",
                     reason: reason.to_owned(),
                     at: text.at(line),
@@ -134,7 +134,7 @@ impl Apt<'_> {
         let conf = self.conf;
         let mut add = |address: &str, file: Option<&str>, at| {
             let name = if flat { discreet_value(without_login(address)) } else { suite.clone() };
-            Source { name: &name, address, file, at, certificate: None }
+            RepositoryAddress { name: &name, address, file, at, certificate: None }
                 .tell(self.facts, |url| conf.route(url));
         };
         match scheme {
@@ -169,8 +169,14 @@ impl Apt<'_> {
                 CONSTRUCTS.meet(scheme, list.at(line), self.facts);
             }
             let conf = self.conf;
-            Source { name: suite, address, file: Some(file), at: list.at(line), certificate: None }
-                .tell(self.facts, |url| conf.route(url));
+            RepositoryAddress {
+                name: suite,
+                address,
+                file: Some(file),
+                at: list.at(line),
+                certificate: None,
+            }
+            .tell(self.facts, |url| conf.route(url));
         }
     }
 }
@@ -251,7 +257,7 @@ fn quoted_words(line: &str) -> Option<Vec<String>> {
 }
 
 /// One repository a line; `#` begins a comment anywhere but in brackets.
-fn of_lines(text: &Text) -> Vec<Entry> {
+fn of_lines(text: &Text) -> Vec<ListEntry> {
     let lines = text.lines().filter_map(|(line, content)| {
         let content = uncommented(content).trim();
         let (kind, rest) = content.split_once([' ', '\t']).unwrap_or((content, ""));
@@ -286,7 +292,7 @@ fn of_lines(text: &Text) -> Vec<Entry> {
 }
 
 /// Stanzas of fields, parted by empty lines.
-fn of_stanzas(text: &Text) -> Vec<Entry> {
+fn of_stanzas(text: &Text) -> Vec<ListEntry> {
     let mut pairs = Vec::new();
     let mut stanza = Stanza::default();
     for (line, content) in text.lines().filter(|(_, content)| !content.starts_with('#')) {
@@ -348,7 +354,7 @@ impl<'a> Stanza<'a> {
     }
 
     /// Adds each URI with each suite.
-    fn tell(self, pairs: &mut Vec<Entry>) {
+    fn tell(self, pairs: &mut Vec<ListEntry>) {
         if let Some(line) = self.garbage {
             return pairs.push(Err((line, "this is no field of a stanza")));
         }

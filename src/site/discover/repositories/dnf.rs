@@ -11,13 +11,13 @@ use std::collections::BTreeMap;
 use secrecy::SecretString;
 
 use super::super::constructs::Constructs;
-use super::super::facts::{Read, Refused, Route};
+use super::super::facts::{Read, RefusedLine, Route};
 use super::super::include::list;
 use super::super::lines::{Continued, ini};
 use super::super::route::{Address, NO_PORT};
 use super::super::{At, Facts, Files, Text};
-use super::variables::Variables;
-use super::{MISSING, MISSING_PROXY, Source};
+use super::variables::RepositoryVariables;
+use super::{MISSING, MISSING_PROXY, RepositoryAddress};
 
 /// The first that is there; the second is often a link to it.
 const MAIN: [(&str, &str); 2] = [("dnf", "/etc/dnf/dnf.conf"), ("yum", "/etc/yum.conf")];
@@ -178,7 +178,7 @@ pub(super) fn read(files: &Files, facts: &mut Facts) {
         general.meet(facts);
     }
     let route = general.and_then(|general| general.route(program, general, facts));
-    let variables = Variables::read(files, facts);
+    let variables = RepositoryVariables::read(files, facts);
     let manager = Manager { files, program, variables, general, route };
     let own = main_sections.iter().filter(|section| section.name != "main");
     let others: Vec<Section<'_>> = readable(&texts, program, facts).flat_map(parse).collect();
@@ -196,7 +196,7 @@ fn readable<'a>(
     let mut kept = Vec::new();
     for text in texts {
         match stray(text) {
-            Some((line, reason)) => facts.refused.push(Refused {
+            Some((line, reason)) => facts.refused.push(RefusedLine {
                 program,
                 reason: reason.to_owned(),
                 at: text.at(line),
@@ -378,7 +378,7 @@ const MOST_MIRRORS: usize = 16;
 struct Manager<'a> {
     files: &'a Files,
     program: &'static str,
-    variables: Variables,
+    variables: RepositoryVariables,
     general: Option<&'a Section<'a>>,
     route: Option<Route>,
 }
@@ -403,8 +403,14 @@ impl Manager<'_> {
                 }
                 Ok(address) => {
                     let certificate = section.certificate();
-                    Source { name: section.name, address: &address, file, at, certificate }
-                        .tell(facts, |_| route.clone());
+                    RepositoryAddress {
+                        name: section.name,
+                        address: &address,
+                        file,
+                        at,
+                        certificate,
+                    }
+                    .tell(facts, |_| route.clone());
                 }
                 Err(reason) => facts.note(at, reason, MISSING),
             }
@@ -437,7 +443,7 @@ impl Manager<'_> {
             if let Ok(address) = self.variables.expand(address.trim()) {
                 let (at, certificate) = (text.at(line), section.certificate());
                 let file = Some("repodata/repomd.xml");
-                Source { name: section.name, address: &address, file, at, certificate }
+                RepositoryAddress { name: section.name, address: &address, file, at, certificate }
                     .tell(facts, |_| route.cloned());
             }
         }
@@ -680,7 +686,7 @@ for repo in base.repos.iter_enabled():
             let manager = Manager {
                 files: &Files::here(),
                 program: "dnf",
-                variables: Variables::of_architecture("x86"),
+                variables: RepositoryVariables::of_architecture("x86"),
                 general: None,
                 route: None,
             };

@@ -33,7 +33,7 @@ pub(super) fn read(files: &Files, facts: &mut Facts) {
 }
 
 /// An address a repository is read from.
-struct Source<'a> {
+struct RepositoryAddress<'a> {
     name: &'a str,
     /// As written, variables replaced.
     address: &'a str,
@@ -44,7 +44,7 @@ struct Source<'a> {
     certificate: Option<Read<String>>,
 }
 
-impl Source<'_> {
+impl RepositoryAddress<'_> {
     /// Adds it, once for each address, with the proxy that `route` finds for it.
     fn tell(self, facts: &mut Facts, route: impl FnOnce(&Url) -> Option<Route>) {
         if facts.repositories.len() >= MOST {

@@ -10,10 +10,10 @@ use secrecy::SecretString;
 
 use super::super::constructs::Constructs;
 use super::super::facts::{Read, Route};
-use super::super::lines::{Continued, Entry, ini};
+use super::super::lines::{Continued, IniLine, ini};
 use super::super::route::{Address, exceptions, exempts};
 use super::super::{Facts, Files};
-use super::{MISSING, MISSING_PROXY, Source};
+use super::{MISSING, MISSING_PROXY, RepositoryAddress};
 
 const FILE: &str = "/etc/rhsm/rhsm.conf";
 /// The key and certificate a registered machine has.
@@ -45,7 +45,7 @@ pub(super) fn read(files: &Files, facts: &mut Facts) {
         Err(why) => return facts.unread(FILE, &why, MISSING),
     };
     let entries = ini(&text, Continued::ByIndent);
-    let server: Vec<&Entry<'_>> =
+    let server: Vec<&IniLine<'_>> =
         entries.iter().filter(|entry| entry.section == "server" && !entry.continues).collect();
     for entry in &server {
         CONSTRUCTS.meet(entry.key, text.at(entry.line), facts);
@@ -75,18 +75,22 @@ pub(super) fn read(files: &Files, facts: &mut Facts) {
     let except = value("no_proxy").map(|list| exceptions(&list.value, &list.at));
     let certificate = Some(Read { value: IDENTITY.to_owned(), at: host.at.clone() });
     let address = format!("https://{}:{port}{prefix}", host.value);
-    Source { name: "subscription", address: &address, file: None, at: host.at, certificate }.tell(
-        facts,
-        |url| {
-            let except = except.iter().flatten().find(|except| exempts(&except.value, url));
-            match (proxy, except) {
-                (Some(_), Some(except)) => {
-                    Some(Route::Straight { token: except.value.clone(), at: except.at.clone() })
-                }
-                (proxy, _) => proxy.map(Route::Proxy),
+    RepositoryAddress {
+        name: "subscription",
+        address: &address,
+        file: None,
+        at: host.at,
+        certificate,
+    }
+    .tell(facts, |url| {
+        let except = except.iter().flatten().find(|except| exempts(&except.value, url));
+        match (proxy, except) {
+            (Some(_), Some(except)) => {
+                Some(Route::Straight { token: except.value.clone(), at: except.at.clone() })
             }
-        },
-    );
+            (proxy, _) => proxy.map(Route::Proxy),
+        }
+    });
 }
 
 #[cfg(test)]

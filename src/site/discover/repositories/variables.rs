@@ -18,11 +18,11 @@ const RELEASES: [&str; 2] = ["/etc/os-release", "/usr/lib/os-release"];
 const MOST_FILES: usize = 256;
 
 /// Variables by name, without the dollar sign.
-pub(super) struct Variables {
+pub(super) struct RepositoryVariables {
     by_name: BTreeMap<String, String>,
 }
 
-impl Variables {
+impl RepositoryVariables {
     /// Those of the system, and those of files that set or replace some.
     pub(super) fn read(files: &Files, facts: &mut Facts) -> Self {
         let mut variables = Self::of_architecture(std::env::consts::ARCH);
@@ -172,7 +172,7 @@ mod tests {
 
     #[test]
     fn a_name_may_stand_in_braces() {
-        let variables = Variables::of_architecture("x86");
+        let variables = RepositoryVariables::of_architecture("x86");
         assert_eq!(variables.expand("a/$basearch/${arch}x").unwrap(), "a/i386/i686x");
         let unknown = "its host has $x, and no file of /etc/dnf/vars says what that is";
         for host in ["${x}", "http://$x.example/", "http://a.$x/$arch"] {
@@ -184,7 +184,7 @@ mod tests {
 
     #[test]
     fn what_nobody_sets_stays_as_written_behind_the_host() {
-        let variables = Variables::of_architecture("x86");
+        let variables = RepositoryVariables::of_architecture("x86");
         let address = "http://m.example/?arch=$basearch&infra=$infra&content=${contentdir}/$";
         let want = "http://m.example/?arch=i386&infra=$infra&content=${contentdir}/$";
         assert_eq!(variables.expand(address).unwrap(), want);
@@ -204,7 +204,7 @@ mod tests {
             address in "[${}a-z]{0,30}",
         ) {
             drop(releasever(&text));
-            drop(Variables::of_architecture("x86").expand(&address));
+            drop(RepositoryVariables::of_architecture("x86").expand(&address));
         }
     }
 }

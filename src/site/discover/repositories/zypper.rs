@@ -15,8 +15,8 @@ use super::super::include::list;
 use super::super::route::{Address, NO_PORT};
 use super::super::{At, Facts, Files, Text};
 use super::dnf::{Section, parse};
-use super::variables::{Variables, is_behind_host};
-use super::{LONGEST, MISSING, MISSING_PROXY, Source};
+use super::variables::{RepositoryVariables, is_behind_host};
+use super::{LONGEST, MISSING, MISSING_PROXY, RepositoryAddress};
 
 const MAIN: &str = "/etc/zypp/zypp.conf";
 const REPOSITORIES: &str = "/etc/zypp/repos.d";
@@ -123,8 +123,8 @@ fn texts(files: &Files, facts: &mut Facts, folder: &str, ending: &str) -> Vec<Te
 }
 
 /// Variables as zypper has them: of a product that is not there, an empty version.
-fn variables(files: &Files, facts: &mut Facts) -> Variables {
-    let mut variables = Variables::of_architecture(std::env::consts::ARCH);
+fn variables(files: &Files, facts: &mut Facts) -> RepositoryVariables {
+    let mut variables = RepositoryVariables::of_architecture(std::env::consts::ARCH);
     let product = files.read(PRODUCT).map(|text| text.text).unwrap_or_default();
     let version =
         product.split_once("<version>").and_then(|(_, rest)| rest.split_once("</version>"));
@@ -144,7 +144,7 @@ fn is_enabled(section: &Section<'_>) -> bool {
     section.value("enabled").is_none_or(|(value, _)| is_yes(value))
 }
 
-fn repository(section: &Section<'_>, variables: &Variables, facts: &mut Facts) {
+fn repository(section: &Section<'_>, variables: &RepositoryVariables, facts: &mut Facts) {
     section.names().for_each(|(name, at)| CONSTRUCTS.meet(name, at, facts));
     // A repository has mirrors in further addresses; the first is asked first.
     let base = section
@@ -172,7 +172,7 @@ fn repository(section: &Section<'_>, variables: &Variables, facts: &mut Facts) {
 }
 
 /// A service is asked for the repositories it has.
-fn service(section: &Section<'_>, variables: &Variables, facts: &mut Facts) {
+fn service(section: &Section<'_>, variables: &RepositoryVariables, facts: &mut Facts) {
     section.names().for_each(|(name, at)| CONSTRUCTS.meet(name, at, facts));
     let Some((address, at)) = section.value("url") else { return };
     if address.starts_with("plugin:") {
@@ -188,7 +188,7 @@ fn fetched(
     address: &str,
     file: Option<&str>,
     at: At,
-    variables: &Variables,
+    variables: &RepositoryVariables,
     facts: &mut Facts,
 ) {
     let address = match expand(variables, address, 0) {
@@ -221,12 +221,24 @@ fn fetched(
     match file {
         Some(file) => {
             let file = format!("{}{query}", file.trim_start_matches('/'));
-            Source { name: section.name, address: bare, file: Some(&file), at, certificate }
-                .tell(facts, |_| route);
+            RepositoryAddress {
+                name: section.name,
+                address: bare,
+                file: Some(&file),
+                at,
+                certificate,
+            }
+            .tell(facts, |_| route);
         }
         None => {
-            Source { name: section.name, address: &address, file: None, at, certificate }
-                .tell(facts, |_| route);
+            RepositoryAddress {
+                name: section.name,
+                address: &address,
+                file: None,
+                at,
+                certificate,
+            }
+            .tell(facts, |_| route);
         }
     }
 }
@@ -279,7 +291,7 @@ fn own_words(query: &str) -> OwnWords {
 /// # Errors
 ///
 /// The name of such a one in the host, in a clause.
-fn expand(variables: &Variables, text: &str, depth: usize) -> Result<String, String> {
+fn expand(variables: &RepositoryVariables, text: &str, depth: usize) -> Result<String, String> {
     let mut expanded = String::new();
     let mut rest = text;
     while let Some((before, after)) = rest.split_once('$') {
@@ -558,7 +570,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_text_is_too_strange(content in hostile(REPO, SAMPLE), address in "[${}a-z:+-]{0,40}") {
-            let variables = Variables::of_architecture("x86");
+            let variables = RepositoryVariables::of_architecture("x86");
             let mut facts = Facts::default();
             for section in parse(&content) {
                 repository(&section, &variables, &mut facts);

@@ -11,7 +11,9 @@ use std::time::Duration;
 use super::super::constructs::{Constructs, Reading};
 use super::super::lines::host;
 use super::super::{Facts, Files, Text};
-use super::{CHRONYD, Daemon, Line, MISSING, MOST_LINES, Said, Source, Walk};
+use super::{
+    CHRONYD, Directive, MISSING, MOST_LINES, NamedServer, NumberedLine, TimeDaemon, TimeWalk,
+};
 use crate::site::parse_port;
 
 /// Red Hat's, then Debian's; whichever is there.
@@ -23,7 +25,7 @@ const MOST_FOLDERS: usize = 10;
 /// Where keys are exchanged (RFC 8915).
 const NTS_KE: u16 = 4460;
 
-static CHRONY: Daemon = Daemon {
+static CHRONY: TimeDaemon = TimeDaemon {
     name: "chrony",
     process: "chronyd",
     max_distance: Some(Duration::from_secs(3)),
@@ -194,14 +196,14 @@ pub(super) fn read(files: &Files, facts: &mut Facts) {
             CONSTRUCTS.meet("-f", text.at(line), facts);
         }
     }
-    let mut walk = Walk::new(files, facts, &CHRONY);
+    let mut walk = TimeWalk::new(files, facts, &CHRONY);
     for file in FILES {
         walk.file(file);
     }
     walk.tell(CHRONYD.iter().any(|path| files.exists(path)));
 }
 
-fn parse(text: &Text) -> Vec<Line<'_>> {
+fn parse(text: &Text) -> Vec<NumberedLine<'_>> {
     let is_sources = text.file.ends_with(".sources");
     // A file that may be written to while it is read: chrony leaves out its unended line.
     let ended = text.text.rfind('\n').map_or(0, |end| end + 1);
@@ -209,7 +211,7 @@ fn parse(text: &Text) -> Vec<Line<'_>> {
     let last = text.text.lines().count();
     let directives = text.lines().flat_map(|(line, content)| {
         let said = if unended.is_some() && line == last {
-            vec![Said::Odd("chrony leaves out a line that no line feed ends".to_owned())]
+            vec![Directive::Odd("chrony leaves out a line that no line feed ends".to_owned())]
         } else {
             directive(content)
         };
@@ -217,64 +219,64 @@ fn parse(text: &Text) -> Vec<Line<'_>> {
     });
     let counts = directives.filter_map(|(line, said)| match said {
         _ if !is_sources => Some((line, said)),
-        Said::Source(_) | Said::Odd(_) => Some((line, said)),
+        Directive::Source(_) | Directive::Odd(_) => Some((line, said)),
         // Of such a file only servers are read, and a bad line of it ends nothing.
-        Said::Refused(reason) => Some((line, Said::Odd(reason))),
+        Directive::Refused(reason) => Some((line, Directive::Odd(reason))),
         _ => None,
     });
     counts.take(MOST_LINES).collect()
 }
 
-fn directive(content: &str) -> Vec<Said<'_>> {
+fn directive(content: &str) -> Vec<Directive<'_>> {
     if content.trim_start().starts_with(COMMENT) {
         return Vec::new();
     }
     let words: Vec<&str> = content.split_whitespace().collect();
     let Some((keyword, words)) = words.split_first() else { return Vec::new() };
     let keyword = keyword.to_ascii_lowercase();
-    let refused = |reason: &str| vec![Said::Refused(reason.to_owned())];
+    let refused = |reason: &str| vec![Directive::Refused(reason.to_owned())];
     match (keyword.as_str(), words) {
-        ("confdir", folders) => vec![Said::Folders(first(folders), ".conf")],
-        ("sourcedir", folders) => vec![Said::Folders(first(folders), ".sources")],
+        ("confdir", folders) => vec![Directive::Folders(first(folders), ".conf")],
+        ("sourcedir", folders) => vec![Directive::Folders(first(folders), ".sources")],
         ("initstepslew", [threshold, servers @ ..]) => at_start(threshold, servers),
         ("server" | "peer" | "pool", [name, options @ ..]) => source(&keyword, name, options),
         ("server" | "peer" | "pool", []) => {
-            vec![Said::Refused(format!("no host follows `{keyword}`"))]
+            vec![Directive::Refused(format!("no host follows `{keyword}`"))]
         }
         (_, words) if words.iter().any(|word| word.starts_with(COMMENT)) => refused(NO_COMMENT),
-        ("include", [path]) => vec![Said::Include(path)],
+        ("include", [path]) => vec![Directive::Include(path)],
         ("include", _) => refused("`include` takes one file"),
         ("refclock", [driver, parameter, ..]) => {
-            vec![Said::Clock(format!("{driver} {parameter}"))]
+            vec![Directive::Clock(format!("{driver} {parameter}"))]
         }
         ("refclock", _) => refused("`refclock` takes a driver and its parameter"),
         ("maxdistance", [seconds]) => match seconds.parse().map(Duration::try_from_secs_f64) {
-            Ok(Ok(distance)) => vec![Said::MaxDistance(distance)],
-            _ => vec![Said::Refused(format!("`{seconds}` is not a number of seconds"))],
+            Ok(Ok(distance)) => vec![Directive::MaxDistance(distance)],
+            _ => vec![Directive::Refused(format!("`{seconds}` is not a number of seconds"))],
         },
         ("bindacqaddress", [address]) => match address.parse() {
-            Ok(address) => vec![Said::From(address)],
-            Err(_) => vec![Said::Refused(format!("`{address}` is not an address"))],
+            Ok(address) => vec![Directive::From(address)],
+            Err(_) => vec![Directive::Refused(format!("`{address}` is not an address"))],
         },
-        ("ntstrustedcerts", [path]) => vec![Said::Trusts(0, path)],
+        ("ntstrustedcerts", [path]) => vec![Directive::Trusts(0, path)],
         ("ntstrustedcerts", [set, path]) => match set.parse() {
-            Ok(set) => vec![Said::Trusts(set, path)],
-            Err(_) => vec![Said::Refused(format!("`{set}` is not the number of a set"))],
+            Ok(set) => vec![Directive::Trusts(set, path)],
+            Err(_) => vec![Directive::Refused(format!("`{set}` is not the number of a set"))],
         },
         ("ntstrustedcerts", _) => refused("`ntstrustedcerts` takes a file or folder"),
-        ("nosystemcert", _) => vec![Said::DistrustsSystem],
+        ("nosystemcert", _) => vec![Directive::DistrustsSystem],
         _ => vec![other(keyword)],
     }
 }
 
 /// A directive that does none of this: known, mistyped, or of a version to come.
-fn other(keyword: String) -> Said<'static> {
+fn other(keyword: String) -> Directive<'static> {
     if CONSTRUCTS.reading(&keyword) != Reading::Unknown {
-        return Said::Met(keyword);
+        return Directive::Met(keyword);
     }
     match near(&keyword, CONSTRUCTS.understood.iter().chain(CONSTRUCTS.aside)) {
-        Some(meant) => Said::Refused(format!("there is no `{keyword}`; `{meant}` was meant?")),
-        None => Said::Met(keyword),
+        Some(meant) => Directive::Refused(format!("there is no `{keyword}`; `{meant}` was meant?")),
+        None => Directive::Met(keyword),
     }
 }
 
@@ -288,19 +290,19 @@ fn first<'a>(folders: &[&'a str]) -> Vec<&'a str> {
 }
 
 /// `initstepslew 30 ntp1.example ntp2.example`: asked once, before the clock is set.
-fn at_start(threshold: &str, servers: &[&str]) -> Vec<Said<'static>> {
+fn at_start(threshold: &str, servers: &[&str]) -> Vec<Directive<'static>> {
     if threshold.parse::<f64>().is_err() {
-        return vec![Said::Refused(format!("`{threshold}` is not a number of seconds"))];
+        return vec![Directive::Refused(format!("`{threshold}` is not a number of seconds"))];
     }
     let server = |name: &&str| match host(name, None) {
-        Ok(place) => Said::Source(Source { is_once: true, ..Source::of(place) }),
-        Err(reason) => Said::Odd(reason),
+        Ok(place) => Directive::Source(NamedServer { is_once: true, ..NamedServer::of(place) }),
+        Err(reason) => Directive::Odd(reason),
     };
     servers.iter().map(server).collect()
 }
 
 /// A server, and what is wrong with its words: it is asked once the line is corrected.
-fn source(keyword: &str, name: &str, options: &[&str]) -> Vec<Said<'static>> {
+fn source(keyword: &str, name: &str, options: &[&str]) -> Vec<Directive<'static>> {
     let (mut port, mut key_port, mut has_nts) = (Ok(None), Ok(NTS_KE), false);
     let mut certificates = 0;
     let mut said = Vec::new();
@@ -312,7 +314,7 @@ fn source(keyword: &str, name: &str, options: &[&str]) -> Vec<Said<'static>> {
             let value = options.next().unwrap_or_default();
             match option.as_str() {
                 _ if !is_number(&value, &option) => {
-                    said.push(Said::Refused(format!("`{option}` needs a number")));
+                    said.push(Directive::Refused(format!("`{option}` needs a number")));
                 }
                 "port" => port = parse_port(&value).map(Some),
                 "ntsport" => key_port = parse_port(&value),
@@ -320,20 +322,20 @@ fn source(keyword: &str, name: &str, options: &[&str]) -> Vec<Said<'static>> {
                 _ => {}
             }
         } else if option.starts_with(COMMENT) {
-            said.push(Said::Refused(NO_COMMENT.to_owned()));
+            said.push(Directive::Refused(NO_COMMENT.to_owned()));
             break;
         } else if let Some(meant) = near(&option, FLAGS.iter().chain(&VALUED)) {
-            said.push(Said::Refused(format!("there is no `{option}`; `{meant}` was meant?")));
+            said.push(Directive::Refused(format!("there is no `{option}`; `{meant}` was meant?")));
         } else {
-            said.push(Said::Met(option));
+            said.push(Directive::Met(option));
         }
     }
     let place = port.and_then(|port| host(name, port));
     let source = place.and_then(|place| {
         let nts = if has_nts { Some(key_port?) } else { None };
-        Ok(Source { is_pool: keyword == "pool", nts, certificates, ..Source::of(place) })
+        Ok(NamedServer { is_pool: keyword == "pool", nts, certificates, ..NamedServer::of(place) })
     });
-    said.push(source.map_or_else(Said::Odd, Said::Source));
+    said.push(source.map_or_else(Directive::Odd, Directive::Source));
     said
 }
 
@@ -539,7 +541,7 @@ mod tests {
             let conf = format!("{line}\n");
             let text = text("/etc/chrony.conf", &conf);
             let said = parse(&text);
-            let refused = said.iter().any(|(_, said)| matches!(said, Said::Refused(_)));
+            let refused = said.iter().any(|(_, said)| matches!(said, Directive::Refused(_)));
             assert_eq!(refused, !chronyd_takes(&conf), "{line}: {said:?}");
         }
     }

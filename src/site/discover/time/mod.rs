@@ -12,7 +12,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use super::constructs::Constructs;
-use super::facts::{Read, Refused, TimeClient, TimeSource};
+use super::facts::{Read, RefusedLine, TimeClient, TimeSource};
 use super::include::{Included, by_name, glob, is_installed};
 use super::{Facts, Files, Text};
 use crate::site::Place;
@@ -52,9 +52,9 @@ pub(super) fn read(files: &Files, facts: &mut Facts) {
 
 /// What one line of a daemon's configuration says.
 #[derive(Clone, Debug, PartialEq)]
-enum Said<'a> {
+enum Directive<'a> {
     /// A server, a peer or a pool of them.
-    Source(Source),
+    Source(NamedServer),
     /// The files of this name, or of this pattern.
     Include(&'a str),
     /// This file, or all of this folder that end so.
@@ -81,7 +81,7 @@ enum Said<'a> {
 
 /// A server as one line names it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Source {
+struct NamedServer {
     place: Place,
     is_pool: bool,
     /// Its keys come by NTS, over TCP from this port.
@@ -92,32 +92,32 @@ struct Source {
     is_once: bool,
 }
 
-impl Source {
+impl NamedServer {
     fn of(place: Place) -> Self {
         Self { place, is_pool: false, nts: None, certificates: 0, is_once: false }
     }
 }
 
 /// A line's number, and what it says.
-type Line<'a> = (usize, Said<'a>);
+type NumberedLine<'a> = (usize, Directive<'a>);
 
 /// A daemon whose configuration is made of lines.
-struct Daemon {
+struct TimeDaemon {
     /// As reports name it: `chrony`.
     name: &'static str,
     /// As the process is called, which a refused line ends: `chronyd`.
     process: &'static str,
     /// How far a source may be from a good clock, unless a line says otherwise.
     max_distance: Option<Duration>,
-    parse: fn(&Text) -> Vec<Line<'_>>,
+    parse: fn(&Text) -> Vec<NumberedLine<'_>>,
     constructs: &'static Constructs,
 }
 
 /// Follows a configuration through the files it includes.
-struct Walk<'a> {
+struct TimeWalk<'a> {
     files: &'a Files,
     facts: &'a mut Facts,
-    daemon: &'static Daemon,
+    daemon: &'static TimeDaemon,
     included: Included,
     sources: Vec<TimeSource>,
     /// The set of certificates that each source is held against.
@@ -129,8 +129,8 @@ struct Walk<'a> {
     max_distance: Option<Duration>,
 }
 
-impl<'a> Walk<'a> {
-    fn new(files: &'a Files, facts: &'a mut Facts, daemon: &'static Daemon) -> Self {
+impl<'a> TimeWalk<'a> {
+    fn new(files: &'a Files, facts: &'a mut Facts, daemon: &'static TimeDaemon) -> Self {
         let (included, sources) = (Included::default(), Vec::new());
         let max_distance = daemon.max_distance;
         Self {
@@ -153,31 +153,31 @@ impl<'a> Walk<'a> {
         for (line, said) in (self.daemon.parse)(&text) {
             let at = text.at(line);
             match said {
-                Said::Source(source) => self.source(source, at),
-                Said::Include(pattern) => self.include(&text, line, pattern),
-                Said::IncludeAny(path, suffix) if self.files.is_folder(path) => {
+                Directive::Source(source) => self.source(source, at),
+                Directive::Include(pattern) => self.include(&text, line, pattern),
+                Directive::IncludeAny(path, suffix) if self.files.is_folder(path) => {
                     self.folders(&[path], suffix);
                 }
-                Said::IncludeAny(path, _) => self.include(&text, line, path),
-                Said::Folders(folders, suffix) => self.folders(&folders, suffix),
-                Said::Clock(value) => self.facts.clocks.push(Read { value, at }),
-                Said::MaxDistance(distance) => self.max_distance = Some(distance),
-                Said::From(address) => self.from = Some(address),
-                Said::Trusts(set, path) => self.trusts(set, path),
-                Said::DistrustsSystem => self.distrusts_system = true,
-                Said::Met(name) => self.daemon.constructs.meet(&name, at, self.facts),
-                Said::Odd(reason) => self.facts.note(at, reason, MISSING),
-                Said::Refused(value) => {
-                    let refused = Refused::of(self.daemon.process, Read { value, at });
+                Directive::IncludeAny(path, _) => self.include(&text, line, path),
+                Directive::Folders(folders, suffix) => self.folders(&folders, suffix),
+                Directive::Clock(value) => self.facts.clocks.push(Read { value, at }),
+                Directive::MaxDistance(distance) => self.max_distance = Some(distance),
+                Directive::From(address) => self.from = Some(address),
+                Directive::Trusts(set, path) => self.trusts(set, path),
+                Directive::DistrustsSystem => self.distrusts_system = true,
+                Directive::Met(name) => self.daemon.constructs.meet(&name, at, self.facts),
+                Directive::Odd(reason) => self.facts.note(at, reason, MISSING),
+                Directive::Refused(value) => {
+                    let refused = RefusedLine::of(self.daemon.process, Read { value, at });
                     self.facts.refused.push(refused);
                 }
             }
         }
     }
 
-    fn source(&mut self, source: Source, at: super::At) {
+    fn source(&mut self, source: NamedServer, at: super::At) {
         if self.sources.len() < MOST {
-            let Source { place, is_pool, nts, certificates, is_once } = source;
+            let NamedServer { place, is_pool, nts, certificates, is_once } = source;
             self.sets.push(certificates);
             let known = TimeSource::of(place, self.daemon.name, at);
             self.sources.push(TimeSource { is_pool, is_once, nts, ..known });

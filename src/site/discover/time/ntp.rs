@@ -13,7 +13,9 @@ use std::time::Duration;
 use super::super::constructs::Constructs;
 use super::super::lines::host;
 use super::super::{Facts, Files, Text};
-use super::{Daemon, Line, MISSING, MOST_LINES, NTPD, Said, Source, Walk};
+use super::{
+    Directive, MISSING, MOST_LINES, NTPD, NamedServer, NumberedLine, TimeDaemon, TimeWalk,
+};
 
 /// Debian's copy with the servers of DHCP, then the configuration itself.
 const NTP: [&str; 3] = ["/run/ntp.conf.dhcp", "/var/lib/ntp/ntp.conf.dhcp", "/etc/ntp.conf"];
@@ -23,14 +25,14 @@ const NTS_KE: u16 = 4460;
 /// `MAXDIST`, unless `tos maxdist` says otherwise.
 const MAX_DISTANCE: Duration = Duration::from_millis(1_500);
 
-static OF_NTP: Daemon = Daemon {
+static OF_NTP: TimeDaemon = TimeDaemon {
     name: "ntp",
     process: "ntpd",
     max_distance: Some(MAX_DISTANCE),
     parse,
     constructs: &CONSTRUCTS,
 };
-static OF_NTPSEC: Daemon = Daemon {
+static OF_NTPSEC: TimeDaemon = TimeDaemon {
     name: "ntpsec",
     process: "ntpd",
     max_distance: Some(MAX_DISTANCE),
@@ -108,10 +110,16 @@ pub(super) fn read(files: &Files, facts: &mut Facts) {
     one(files, facts, &OF_NTPSEC, &NTPSEC, "/etc/ntpsec/ntp.d");
 }
 
-fn one(files: &Files, facts: &mut Facts, daemon: &'static Daemon, paths: &[&str], folder: &str) {
+fn one(
+    files: &Files,
+    facts: &mut Facts,
+    daemon: &'static TimeDaemon,
+    paths: &[&str],
+    folder: &str,
+) {
     let configured = paths.iter().find(|path| files.exists(path));
     let is_there = configured.is_some() && NTPD.iter().any(|path| files.exists(path));
-    let mut walk = Walk::new(files, facts, daemon);
+    let mut walk = TimeWalk::new(files, facts, daemon);
     if let Some(path) = configured {
         walk.file(path);
     }
@@ -119,76 +127,76 @@ fn one(files: &Files, facts: &mut Facts, daemon: &'static Daemon, paths: &[&str]
     walk.tell(is_there);
 }
 
-fn parse(text: &Text) -> Vec<Line<'_>> {
+fn parse(text: &Text) -> Vec<NumberedLine<'_>> {
     let lines = text.lines();
     let said = |(line, content)| directive(content).into_iter().map(move |said| (line, said));
     lines.flat_map(said).take(MOST_LINES).collect()
 }
 
-fn directive(content: &str) -> Vec<Said<'_>> {
+fn directive(content: &str) -> Vec<Directive<'_>> {
     let mut words = content.split('#').next().unwrap_or_default().split_whitespace();
     let Some(keyword) = words.next() else { return Vec::new() };
     vec![match keyword {
         "server" | "peer" | "pool" => return source(keyword, words),
         "includefile" => match words.next() {
-            Some(path) => Said::IncludeAny(path.trim_matches('"'), ".conf"),
-            None => Said::Odd("`includefile` names no file".to_owned()),
+            Some(path) => Directive::IncludeAny(path.trim_matches('"'), ".conf"),
+            None => Directive::Odd("`includefile` names no file".to_owned()),
         },
-        "refclock" => Said::Clock(words.take(3).collect::<Vec<_>>().join(" ")),
+        "refclock" => Directive::Clock(words.take(3).collect::<Vec<_>>().join(" ")),
         "tos" => distance(words),
-        _ => Said::Met(keyword.to_ascii_lowercase()),
+        _ => Directive::Met(keyword.to_ascii_lowercase()),
     }]
 }
 
 /// `tos minsane 2 maxdist 2.5`; the last of a line counts.
-fn distance<'a>(words: impl Iterator<Item = &'a str>) -> Said<'a> {
+fn distance<'a>(words: impl Iterator<Item = &'a str>) -> Directive<'a> {
     let words: Vec<&str> = words.collect();
     let after = words.iter().rposition(|word| *word == "maxdist").map(|at| at + 1);
     let seconds = after.and_then(|at| words.get(at)?.parse().ok());
     match seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()) {
-        Some(distance) => Said::MaxDistance(distance),
-        None => Said::Met("tos".to_owned()),
+        Some(distance) => Directive::MaxDistance(distance),
+        None => Directive::Met("tos".to_owned()),
     }
 }
 
-fn source<'a>(keyword: &str, words: impl Iterator<Item = &'a str>) -> Vec<Said<'a>> {
+fn source<'a>(keyword: &str, words: impl Iterator<Item = &'a str>) -> Vec<Directive<'a>> {
     let mut words = words.skip_while(|word| matches!(*word, "-4" | "-6"));
     let Some(name) = words.next() else {
-        return vec![Said::Odd(format!("no host follows `{keyword}`"))];
+        return vec![Directive::Odd(format!("no host follows `{keyword}`"))];
     };
     if name.parse().is_ok_and(|address: Ipv4Addr| address.octets().starts_with(&[127, 127])) {
-        return vec![Said::Clock(name.to_owned())];
+        return vec![Directive::Clock(name.to_owned())];
     }
     let mut place = match host(name, None) {
         Ok(place) => place,
-        Err(reason) => return vec![Said::Odd(reason)],
+        Err(reason) => return vec![Directive::Odd(reason)],
     };
     // A port here is that of the key exchange, over TCP; time itself stays on 123.
     let key_port = place.port.take();
-    let Options { has_nts, odd } = options(words);
+    let ServerOptions { has_nts, odd } = options(words);
     if key_port.is_some() && !has_nts {
         let reason =
             format!("only with `nts` may `{keyword}` name a port: ntpd finds no such host");
-        return vec![Said::Odd(reason)];
+        return vec![Directive::Odd(reason)];
     }
     let nts = has_nts.then(|| key_port.unwrap_or(NTS_KE));
-    let source = Source { is_pool: keyword == "pool", nts, ..Source::of(place) };
+    let source = NamedServer { is_pool: keyword == "pool", nts, ..NamedServer::of(place) };
     let odd = odd.map(|word| {
         let lost = if has_nts { "" } else { ", an `nts` too" };
-        Said::Odd(format!("`{word}` is no option: ntpd passes over it and what follows{lost}"))
+        Directive::Odd(format!("`{word}` is no option: ntpd passes over it and what follows{lost}"))
     });
-    [Some(Said::Source(source)), odd].into_iter().flatten().collect()
+    [Some(Directive::Source(source)), odd].into_iter().flatten().collect()
 }
 
 /// What follows a host.
-struct Options<'a> {
+struct ServerOptions<'a> {
     has_nts: bool,
     /// The first word that ntpd does not know there.
     odd: Option<&'a str>,
 }
 
 /// Reads options as ntpd does: up to the first that is none.
-fn options<'a>(mut words: impl Iterator<Item = &'a str>) -> Options<'a> {
+fn options<'a>(mut words: impl Iterator<Item = &'a str>) -> ServerOptions<'a> {
     let mut has_nts = false;
     while let Some(word) = words.next() {
         let is_taken = match word {
@@ -206,10 +214,10 @@ fn options<'a>(mut words: impl Iterator<Item = &'a str>) -> Options<'a> {
             _ => false,
         };
         if !is_taken {
-            return Options { has_nts, odd: Some(word) };
+            return ServerOptions { has_nts, odd: Some(word) };
         }
     }
-    Options { has_nts, odd: None }
+    ServerOptions { has_nts, odd: None }
 }
 
 #[cfg(test)]
@@ -360,7 +368,7 @@ mod tests {
             let said = parse(&content).into_iter();
             let mut ours: Vec<String> = said
                 .filter_map(|(_, said)| match said {
-                    Said::Source(source) => Some(source.place.host),
+                    Directive::Source(source) => Some(source.place.host),
                     _ => None,
                 })
                 .collect();
@@ -415,11 +423,11 @@ mod tests {
             assert_eq!(theirs_by_nts(&conf), want, "{conf}");
             let content = text("/etc/ntpsec/ntp.conf", &conf);
             let ours = parse(&content).into_iter().find_map(|(_, said)| match said {
-                Said::Source(source) => source.nts,
+                Directive::Source(source) => source.nts,
                 _ => None,
             });
             assert_eq!(ours, want, "{conf}");
-            let is_odd = |said: &Line<'_>| matches!(said.1, Said::Odd(_));
+            let is_odd = |said: &NumberedLine<'_>| matches!(said.1, Directive::Odd(_));
             let is_whole = want.is_some() && !conf.contains("ask");
             assert_eq!(parse(&content).iter().any(is_odd), !is_whole, "{conf}");
         }

@@ -10,14 +10,14 @@
 //! - `!include` marks a text of its own kind, `!!bool` and `!!null` end the reading.
 //!
 //! An alias is the value it names. Such copies count as values do, so a small file
-//! cannot grow without end; where a bound stops it, the value is [`Value::Unknown`].
+//! cannot grow without end; where a bound stops it, the value is [`TreeValue::Unknown`].
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use libyaml_safer::{Event, EventData, Parser, ScalarStyle};
 
-use super::tree::{Broken, MOST_BYTES, MOST_DEPTH, MOST_VALUES, Node, Value};
+use super::tree::{MOST_BYTES, MOST_DEPTH, MOST_VALUES, Node, TreeError, TreeValue};
 use super::{At, Text};
 
 /// `%TAG` lines of one file: each is compared with all before it.
@@ -48,20 +48,20 @@ pub(super) struct Doubt {
 ///
 /// # Errors
 ///
-/// [`Broken`], with the line where the text stops being YAML.
-pub(super) fn parse(text: &Text) -> Result<Document, Broken> {
+/// [`TreeError`], with the line where the text stops being YAML.
+pub(super) fn parse(text: &Text) -> Result<Document, TreeError> {
     let directives = text.lines().filter(|(_, line)| line.starts_with("%TAG"));
     if text.text.len() > MOST_BYTES || directives.count() > MOST_DIRECTIVES {
-        return Err(Broken::too_large(text));
+        return Err(TreeError::too_large(text));
     }
     if let Some((line, _)) = text.lines().find(|(_, line)| line.contains('\u{fffd}')) {
-        return Err(Broken::refused(text.at(line), "this is no YAML: it is not in UTF-8"));
+        return Err(TreeError::refused(text.at(line), "this is no YAML: it is not in UTF-8"));
     }
     // The parser panics at what libyaml takes: a tag right before a comma.
-    catch_unwind(AssertUnwindSafe(|| read(text))).unwrap_or_else(|_| Err(Broken::strange(text)))
+    catch_unwind(AssertUnwindSafe(|| read(text))).unwrap_or_else(|_| Err(TreeError::strange(text)))
 }
 
-fn read(text: &Text) -> Result<Document, Broken> {
+fn read(text: &Text) -> Result<Document, TreeError> {
     // It also panics at a block scalar that ends without a line's end.
     let whole = format!("{}\n", text.text.strip_suffix('\n').unwrap_or(&text.text));
     let last = text.text.rsplit(['\n', '\r']).next().unwrap_or_default();
@@ -82,7 +82,7 @@ fn read(text: &Text) -> Result<Document, Broken> {
         let mut event = parser.parse().map_err(|error| {
             let line = error.problem_mark().map(|mark| mark.line);
             let at = line.map_or_else(|| At::file(&text.file), |line| text.at(number(line)));
-            Broken::refused(at, format!("this is no YAML: {}", error.problem()))
+            TreeError::refused(at, format!("this is no YAML: {}", error.problem()))
         })?;
         // Then the line's end is ours.
         if let EventData::Scalar { value, style, .. } = &mut event.data
@@ -94,7 +94,7 @@ fn read(text: &Text) -> Result<Document, Broken> {
             value.pop();
         }
         if matches!(event.data, EventData::StreamEnd) {
-            let nothing = || Node { at: At::file(&text.file), value: Value::Nothing };
+            let nothing = || Node { at: At::file(&text.file), value: TreeValue::Nothing };
             let root = builder.root.unwrap_or_else(nothing);
             return Ok(Document { root, doubts: builder.doubts });
         }
@@ -151,13 +151,13 @@ struct Builder<'a> {
 }
 
 impl Builder<'_> {
-    fn take(&mut self, event: Event) -> Result<(), Broken> {
+    fn take(&mut self, event: Event) -> Result<(), TreeError> {
         let at = self.text.at(number(event.start_mark.line));
         match event.data {
             EventData::DocumentStart { .. } => {
                 self.anchors.clear();
                 if let Some(earlier) = self.root.take()
-                    && !matches!(earlier.value, Value::Nothing)
+                    && !matches!(earlier.value, TreeValue::Nothing)
                 {
                     self.doubt(earlier.at, "a later document in this file takes this one's place");
                 }
@@ -188,9 +188,9 @@ impl Builder<'_> {
         Ok(())
     }
 
-    fn begin(&mut self, open: Open) -> Result<(), Broken> {
+    fn begin(&mut self, open: Open) -> Result<(), TreeError> {
         if self.open.len() >= MOST_DEPTH {
-            return Err(Broken::too_deep(open.at));
+            return Err(TreeError::too_deep(open.at));
         }
         if let Some(name) = &open.anchor {
             self.anchors.insert(name.clone(), Anchored::Open);
@@ -199,12 +199,12 @@ impl Builder<'_> {
         Ok(())
     }
 
-    fn end(&mut self) -> Result<(), Broken> {
+    fn end(&mut self) -> Result<(), TreeError> {
         let Some(Open { at, anchor, foreign, items }) = self.open.pop() else { return Ok(()) };
         let value = match (foreign, items) {
-            (Some(reason), _) => Value::Unknown(reason),
-            (None, Items::List(items)) => Value::List(items),
-            (None, Items::Map(map, _)) => Value::Map(map),
+            (Some(reason), _) => TreeValue::Unknown(reason),
+            (None, Items::List(items)) => TreeValue::List(items),
+            (None, Items::Map(map, _)) => TreeValue::Map(map),
         };
         let node = Node { at, value };
         // Unless the name was given anew inside.
@@ -216,12 +216,13 @@ impl Builder<'_> {
         self.add(node, false)
     }
 
-    fn alias(&mut self, name: &str, at: At) -> Result<(), Broken> {
-        let unknown = |reason: &str| Node { at: at.clone(), value: Value::Unknown(reason.into()) };
+    fn alias(&mut self, name: &str, at: At) -> Result<(), TreeError> {
+        let unknown =
+            |reason: &str| Node { at: at.clone(), value: TreeValue::Unknown(reason.into()) };
         let node = match self.anchors.get(name) {
             None => {
                 let reason = "this is no YAML: an alias here names what was not defined before";
-                return Err(Broken::refused(at, reason));
+                return Err(TreeError::refused(at, reason));
             }
             Some(Anchored::Open) => unknown("an alias stands here for the value it is part of"),
             Some(Anchored::Value { size, depth, .. })
@@ -238,8 +239,8 @@ impl Builder<'_> {
     }
 
     /// Puts a value where it belongs; `is_plain` tells how a key was written.
-    fn add(&mut self, node: Node, is_plain: bool) -> Result<(), Broken> {
-        self.left = self.left.checked_sub(1).ok_or_else(|| Broken::too_many(self.text))?;
+    fn add(&mut self, node: Node, is_plain: bool) -> Result<(), TreeError> {
+        self.left = self.left.checked_sub(1).ok_or_else(|| TreeError::too_many(self.text))?;
         let Some(open) = self.open.last_mut() else {
             self.root = Some(node);
             return Ok(());
@@ -254,7 +255,7 @@ impl Builder<'_> {
                 }
                 Awaited::ValueOfNone => {}
                 Awaited::ValueOf(key) => {
-                    let is_merge = key == "<<" && matches!(node.value, Value::Map(_));
+                    let is_merge = key == "<<" && matches!(node.value, TreeValue::Map(_));
                     let at = node.at.clone();
                     let is_double = map.insert(key, node).is_some();
                     let reason = match (is_merge, is_double) {
@@ -282,28 +283,35 @@ impl Builder<'_> {
 }
 
 /// The name of a key; Perl makes 1 and 0 of booleans, and an address of lists and maps.
-fn key(value: &Value, is_plain: bool) -> Option<String> {
+fn key(value: &TreeValue, is_plain: bool) -> Option<String> {
     match value {
-        Value::Nothing => Some(String::new()),
-        Value::Scalar(text) => Some(match (text.as_str(), is_plain) {
+        TreeValue::Nothing => Some(String::new()),
+        TreeValue::Scalar(text) => Some(match (text.as_str(), is_plain) {
             ("true", true) => "1".to_owned(),
             ("false", true) => "0".to_owned(),
             _ => text.clone(),
         }),
-        Value::List(_) | Value::Map(_) | Value::Include(_) | Value::Unknown(_) => None,
+        TreeValue::List(_) | TreeValue::Map(_) | TreeValue::Include(_) | TreeValue::Unknown(_) => {
+            None
+        }
     }
 }
 
 /// What a scalar is by its tag, or by how it is written.
-fn scalar(text: String, is_plain: bool, tag: Option<&str>, at: &At) -> Result<Value, Broken> {
+fn scalar(
+    text: String,
+    is_plain: bool,
+    tag: Option<&str>,
+    at: &At,
+) -> Result<TreeValue, TreeError> {
     let Some(tag) = tag else {
         let is_nothing = is_plain && matches!(text.as_str(), "" | "~" | "null");
-        return Ok(if is_nothing { Value::Nothing } else { Value::Scalar(text) });
+        return Ok(if is_nothing { TreeValue::Nothing } else { TreeValue::Scalar(text) });
     };
     match tag.strip_prefix(STANDARD) {
-        Some("str") => return Ok(Value::Scalar(text)),
+        Some("str") => return Ok(TreeValue::Scalar(text)),
         Some("int" | "float") if text.trim().parse::<f64>().is_ok() => {
-            return Ok(Value::Scalar(text));
+            return Ok(TreeValue::Scalar(text));
         }
         _ => {}
     }
@@ -313,9 +321,11 @@ fn scalar(text: String, is_plain: bool, tag: Option<&str>, at: &At) -> Result<Va
         Some(class).filter(|class| !class.is_empty())
     });
     match class {
-        Some("include") => Ok(Value::Include(text)),
-        Some(_) => Ok(Value::Unknown(meaningless(tag))),
-        None if is_perl(tag, &["perl/regexp", "perl/code"]) => Ok(Value::Unknown(meaningless(tag))),
+        Some("include") => Ok(TreeValue::Include(text)),
+        Some(_) => Ok(TreeValue::Unknown(meaningless(tag))),
+        None if is_perl(tag, &["perl/regexp", "perl/code"]) => {
+            Ok(TreeValue::Unknown(meaningless(tag)))
+        }
         None => Err(bad_tag(tag, at)),
     }
 }
@@ -326,7 +336,7 @@ fn foreign(
     standard: &str,
     class: &str,
     at: &At,
-) -> Result<Option<String>, Broken> {
+) -> Result<Option<String>, TreeError> {
     let Some(tag) = tag else { return Ok(None) };
     match tag.strip_prefix(STANDARD) {
         Some(kind) if kind == standard => Ok(None),
@@ -345,8 +355,8 @@ fn meaningless(tag: &str) -> String {
     format!("its program can do nothing with the tag `{}`", shown(tag))
 }
 
-fn bad_tag(tag: &str, at: &At) -> Broken {
-    Broken::refused(at.clone(), format!("its program stops reading at the tag `{}`", shown(tag)))
+fn bad_tag(tag: &str, at: &At) -> TreeError {
+    TreeError::refused(at.clone(), format!("its program stops reading at the tag `{}`", shown(tag)))
 }
 
 fn shown(tag: &str) -> String {

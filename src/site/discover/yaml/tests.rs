@@ -9,7 +9,7 @@ use serde_json::{Value as Json, json};
 
 use super::*;
 
-fn document(text: &str) -> Result<Document, Broken> {
+fn document(text: &str) -> Result<Document, TreeError> {
     parse(&Text { file: "/etc/x.yaml".into(), text: text.to_owned() })
 }
 
@@ -20,14 +20,14 @@ fn tree(text: &str) -> Node {
 /// A tree as the judge writes it.
 fn canonical(node: &Node) -> Json {
     match &node.value {
-        Value::Nothing => Json::Null,
-        Value::Scalar(text) => json!(text),
-        Value::List(items) => items.iter().map(canonical).collect(),
-        Value::Map(map) => {
+        TreeValue::Nothing => Json::Null,
+        TreeValue::Scalar(text) => json!(text),
+        TreeValue::List(items) => items.iter().map(canonical).collect(),
+        TreeValue::Map(map) => {
             json!(map.iter().map(|(k, v)| (k.clone(), canonical(v))).collect::<BTreeMap<_, _>>())
         }
-        Value::Include(files) => json!({ "!include": files }),
-        Value::Unknown(_) => json!("!unknown"),
+        TreeValue::Include(files) => json!({ "!include": files }),
+        TreeValue::Unknown(_) => json!("!unknown"),
     }
 }
 
@@ -277,7 +277,7 @@ fn values_keep_their_lines() {
     assert_eq!(items[0].at("b").to_string(), "/etc/x.yaml:4");
     assert_eq!(items[0].at("c").line, Some(5));
     assert_eq!(items[1].scalar(), Some("7"));
-    assert!(matches!(tree.of("d").unwrap().value, Value::Nothing));
+    assert!(matches!(tree.of("d").unwrap().value, TreeValue::Nothing));
 }
 
 #[test]
@@ -326,7 +326,7 @@ fn a_bomb_of_aliases_is_unknown_where_it_would_burst() {
     let bomb = format!("a: &a [x, x, x]\n{}", lines.collect::<Vec<_>>().concat());
     let tree = tree(&bomb);
     assert!(tree.extent().0 <= 2 * MOST_VALUES, "{:?}", tree.extent());
-    assert!(matches!(tree.of("z").unwrap().items()[0].value, Value::Unknown(_)));
+    assert!(matches!(tree.of("z").unwrap().items()[0].value, TreeValue::Unknown(_)));
     assert_eq!(tree.of("b").unwrap().items()[8].items().len(), 3);
 }
 

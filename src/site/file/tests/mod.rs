@@ -46,7 +46,7 @@ fn the_example_of_the_documentation_is_a_site_file() {
     let file = parsed(example());
     let catalogue = Catalogue::profile(file.platform.profile.as_ref().unwrap().get_ref()).unwrap();
     file.check(&catalogue, &[]).unwrap_or_else(|broken| panic!("{}", broken.explained()));
-    let names: Vec<&str> = file.machines().iter().map(Machine::name).collect();
+    let names: Vec<&str> = file.machines().iter().map(SiteMachine::name).collect();
     assert_eq!(names, ["central", "remote1", "poller1", "poller2", "poller3"]);
 }
 

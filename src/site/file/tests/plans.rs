@@ -7,7 +7,7 @@ use crate::catalogue::Catalogue;
 
 /// The steps of a machine's plan: flow, host, ports, and what is not asked.
 fn planned(text: &str, name: &str) -> Vec<String> {
-    use crate::run::plan::{Action, Phase, Settings};
+    use crate::run::plan::{Action, InstallPhase, Settings};
     let file = parsed(text);
     let catalogue = Catalogue::profile("centreon").unwrap();
     file.check(&catalogue, &[]).unwrap_or_else(|broken| panic!("{}", broken.explained()));
@@ -16,7 +16,7 @@ fn planned(text: &str, name: &str) -> Vec<String> {
     let trust = preflight_checks::Trust::only([]);
     let site = crate::site::Site::of_layers(machine.role(), trust, [layer]);
     let settings = Settings {
-        phase: Phase::After,
+        phase: InstallPhase::After,
         max_offset: Duration::from_millis(500),
         only: ["zmq", "ssh", "bbdo", "pull", "remote*"].map(|tail| format!("*.{tail}")).to_vec(),
         skip: Vec::new(),
@@ -149,7 +149,7 @@ fn a_machines_own_servers_replace_those_of_the_platform() {
 fn what_the_file_does_not_say_of_a_peer_its_own_files_may() {
     let file = parsed(PLATFORM);
     let mut layer = file.layer(file.machine("poller1").unwrap(), |_| false, None).unwrap();
-    let mut own = crate::site::Layer::default();
+    let mut own = crate::site::Knowledge::default();
     let at = crate::site::discover::At::file("/etc/x");
     let origin = crate::site::Origin::File(at);
     for host in ["10.0.0.5", "10.9.9.9"] {

@@ -8,7 +8,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::{parsed, refusal};
 use crate::catalogue::Party;
-use crate::site::Layer;
+use crate::site::Knowledge;
 use crate::site::discover::facts::{At, Device, Facts, SnmpMacros, SnmpUser};
 use crate::site::file::Vault;
 
@@ -40,7 +40,7 @@ fn facts() -> Facts {
     }
 }
 
-fn layer(credentials: &str) -> Result<Layer, String> {
+fn layer(credentials: &str) -> Result<Knowledge, String> {
     let text = format!(
         "[machine.a]\nrole = \"poller\"\ndevices = [{{ host = \"x\", snmp = \"c\" }}]\n\
          [credentials.snmp.c]\n{credentials}"

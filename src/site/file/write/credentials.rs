@@ -3,14 +3,14 @@
 use preflight_checks::snmp;
 use secrecy::ExposeSecret;
 
-use super::super::secret::{AUTH, COMMUNITY, Config, PRIVACY, PROXY};
+use super::super::secret::{AUTH, COMMUNITY, ConfigPlace, PRIVACY, PROXY};
 use super::page::{Page, inline, key, origin, quoted};
-use super::{Layer, Target, line_of};
+use super::{Knowledge, Target, line_of};
 use crate::site::discover::Facts;
 use crate::site::discover::facts::Device;
 
 /// The SNMP credentials met so far, each once.
-pub(super) struct Known<'a> {
+pub(super) struct CredentialNames<'a> {
     facts: &'a Facts,
     snmp: Vec<NamedCredentials<'a>>,
 }
@@ -22,7 +22,7 @@ struct NamedCredentials<'a> {
     of: &'a Device,
 }
 
-impl<'a> Known<'a> {
+impl<'a> CredentialNames<'a> {
     pub(super) fn new(facts: &'a Facts) -> Self {
         Self { facts, snmp: Vec::new() }
     }
@@ -53,7 +53,7 @@ impl<'a> Known<'a> {
         Some(name)
     }
 
-    pub(super) fn write(&self, page: &mut Page, layer: &Layer) {
+    pub(super) fn write(&self, page: &mut Page, layer: &Knowledge) {
         page.gap();
         page.prose(
             "Secrets are never written here: each is { env = \"NAME\" }, { file = \"PATH\" } or",
@@ -124,7 +124,7 @@ fn secrets(credentials: &snmp::Credentials) -> Vec<&'static str> {
 /// `FILE:HOST:KEY`, if that leads back to this device.
 fn reference(device: &Device, key: &str) -> Option<String> {
     let text = format!("{}:{}:{key}", device.at.file, device.name);
-    let config: Config = text.parse().ok()?;
+    let config: ConfigPlace = text.parse().ok()?;
     let leads_back = config.is_of(&device.at.file, &device.name);
     (leads_back && !text.chars().any(char::is_control)).then_some(text)
 }
@@ -153,12 +153,13 @@ fn is_same(one: &snmp::Credentials, other: &snmp::Credentials) -> bool {
 }
 
 /// The login at the proxy, in the file that sets the proxy.
-fn proxy(page: &mut Page, layer: &Layer) {
+fn proxy(page: &mut Page, layer: &Knowledge) {
     page.gap();
     let found = layer.proxy.as_ref().and_then(|proxy| {
         let file = &line_of(&proxy.origin)?.file;
         let config = format!("{file}:{PROXY}");
-        let is_usable = config.parse::<Config>().is_ok() && !config.chars().any(char::is_control);
+        let is_usable =
+            config.parse::<ConfigPlace>().is_ok() && !config.chars().any(char::is_control);
         Some((proxy.value.user.clone()?, is_usable.then_some(config), origin(&proxy.origin)))
     });
     let Some((user, config, at)) = found else {

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::keys::LISTENERS;
 use super::super::read::MODES;
-use super::credentials::Known;
+use super::credentials::CredentialNames;
 use super::page::{Page, key, origin, quoted};
-use super::{Layer, Sourced, Subject, Target, line_of, own_services, placed, ports};
+use super::{Knowledge, Sourced, Subject, Target, line_of, own_services, placed, ports};
 use crate::catalogue::{Mode, Party, Role};
 use crate::site::discover::Facts;
 
@@ -14,9 +14,9 @@ use crate::site::discover::Facts;
 pub(super) fn own(
     page: &mut Page,
     facts: &Facts,
-    layer: &Layer,
+    layer: &Knowledge,
     subject: &Subject<'_>,
-    known: &mut Known<'_>,
+    known: &mut CredentialNames<'_>,
 ) {
     page.section(&format!("machine.{}", key(&subject.name)));
     let sign = facts.roles.iter().find(|sign| sign.role == subject.role);
@@ -46,7 +46,7 @@ pub(super) fn own(
 }
 
 /// How this machine and its central find each other; takes from `left` what it tells.
-fn link(page: &mut Page, layer: &Layer, left: &mut BTreeMap<String, Sourced<u16>>) {
+fn link(page: &mut Page, layer: &Knowledge, left: &mut BTreeMap<String, Sourced<u16>>) {
     let first = |of: &[Mode]| layer.modes.iter().find(|mode| of.contains(&mode.value));
     let gorgone = first(&MODES.map(|(_, mode)| mode));
     if let Some(mode) = gorgone {
@@ -91,17 +91,17 @@ fn websocket(target: &Target) -> String {
     format!("{scheme}://{host}{port}/{}", path.trim_start_matches('/'))
 }
 
-fn all_centrals(layer: &Layer) -> impl Iterator<Item = &Target> {
+fn all_centrals(layer: &Knowledge) -> impl Iterator<Item = &Target> {
     layer.targets.get(&Party("central".to_owned())).into_iter().flatten()
 }
 
 /// The central's targets, without what its Gorgone alone connects to.
-fn centrals(layer: &Layer) -> Vec<&Target> {
+fn centrals(layer: &Knowledge) -> Vec<&Target> {
     all_centrals(layer).filter(|target| target.only_for.is_none()).collect()
 }
 
 /// Devices and servers that this machine's engine asks.
-fn monitored(page: &mut Page, facts: &Facts, layer: &Layer, known: &mut Known<'_>) {
+fn monitored(page: &mut Page, facts: &Facts, layer: &Knowledge, known: &mut CredentialNames<'_>) {
     for (kind, party, service) in
         [("devices", "device", "snmp"), ("nsclient", "nsclient", "nsclient")]
     {
@@ -128,7 +128,7 @@ fn monitored(page: &mut Page, facts: &Facts, layer: &Layer, known: &mut Known<'_
 }
 
 /// The machines its files name.
-pub(super) fn others(page: &mut Page, facts: &Facts, layer: &Layer, subject: &Subject<'_>) {
+pub(super) fn others(page: &mut Page, facts: &Facts, layer: &Knowledge, subject: &Subject<'_>) {
     let mut names = BTreeSet::from([subject.name.clone()]);
     let mut peers = BTreeSet::new();
     let mut hosts: BTreeSet<String> = subject
@@ -171,7 +171,7 @@ pub(super) fn others(page: &mut Page, facts: &Facts, layer: &Layer, subject: &Su
 /// The central, if its files name one and not several.
 fn central(
     page: &mut Page,
-    layer: &Layer,
+    layer: &Knowledge,
     names: &mut BTreeSet<String>,
     hosts: &mut BTreeSet<String>,
 ) {

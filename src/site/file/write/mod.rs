@@ -12,11 +12,11 @@ use std::net::IpAddr;
 use preflight_checks::{discreet, secrets_of};
 
 use super::keys::LINKS;
-use super::secret::{Config, URL};
+use super::secret::{ConfigPlace, URL};
 use crate::catalogue::{Asker, Catalogue, Kept, PARTIES, Party, Role, is_service};
 use crate::site::discover::Facts;
-use crate::site::{Find, Layer, Nts, Origin, Place, Sourced, Target};
-use credentials::Known;
+use crate::site::{Find, Knowledge, Nts, Origin, Place, Sourced, Target};
+use credentials::CredentialNames;
 use page::{Page, inline, origin, quoted};
 
 /// The machine the file is made on.
@@ -35,9 +35,9 @@ pub(crate) struct Subject<'a> {
 }
 
 /// The site file of a machine whose files say `facts`, which mean `layer`.
-pub(crate) fn write(facts: &Facts, layer: &Layer, subject: &Subject<'_>) -> String {
+pub(crate) fn write(facts: &Facts, layer: &Knowledge, subject: &Subject<'_>) -> String {
     let mut page = Page::default();
-    let mut known = Known::new(facts);
+    let mut known = CredentialNames::new(facts);
     let (layer, left_out) = sound(layer);
     head(&mut page, &layer, subject);
     services(&mut page, &layer, subject);
@@ -56,7 +56,7 @@ pub(crate) fn write(facts: &Facts, layer: &Layer, subject: &Subject<'_>) -> Stri
 }
 
 /// What a site file can say: programs take hosts and ports for granted that it refuses.
-fn sound(layer: &Layer) -> (Layer, Vec<Target>) {
+fn sound(layer: &Knowledge) -> (Knowledge, Vec<Target>) {
     let mut layer = layer.clone();
     let mut left_out = Vec::new();
     for targets in layer.targets.values_mut() {
@@ -79,7 +79,7 @@ fn is_sound(target: &Target) -> bool {
     host.is_empty() || host.parse().is_ok_and(is_host)
 }
 
-fn head(page: &mut Page, layer: &Layer, subject: &Subject<'_>) {
+fn head(page: &mut Page, layer: &Knowledge, subject: &Subject<'_>) {
     page.prose(&format!("A site file for preflight, made from the files of {}.", subject.whose));
     page.prose(
         "Behind each value stands where it was read; a line that begins with # and no space",
@@ -109,7 +109,7 @@ fn usual() -> impl Iterator<Item = (&'static str, &'static str)> {
     })
 }
 
-fn services(page: &mut Page, layer: &Layer, subject: &Subject<'_>) {
+fn services(page: &mut Page, layer: &Knowledge, subject: &Subject<'_>) {
     page.section("services");
     let has_flow = |kind: &str| subject.catalogue.flows.iter().any(|flow| flow.to.0 == kind);
     let asker = asker(layer, subject);
@@ -122,7 +122,7 @@ fn services(page: &mut Page, layer: &Layer, subject: &Subject<'_>) {
 }
 
 /// What decides which servers this machine asks.
-fn asker<'a>(layer: &'a Layer, subject: &Subject<'_>) -> Asker<'a> {
+fn asker<'a>(layer: &'a Knowledge, subject: &Subject<'_>) -> Asker<'a> {
     Asker {
         role: subject.role,
         has_engine: layer.has_engine,
@@ -131,7 +131,7 @@ fn asker<'a>(layer: &'a Layer, subject: &Subject<'_>) -> Asker<'a> {
 }
 
 /// What only this machine has: its own interfaces, agents it connects to.
-fn own_services(page: &mut Page, layer: &Layer, subject: &Subject<'_>) {
+fn own_services(page: &mut Page, layer: &Knowledge, subject: &Subject<'_>) {
     let kinds = layer.targets.keys().chain(layer.unneeded.keys()).map(|party| party.0.as_str());
     let asker = asker(layer, subject);
     let is_other = |kind: &&str| {
@@ -145,7 +145,7 @@ fn own_services(page: &mut Page, layer: &Layer, subject: &Subject<'_>) {
 }
 
 /// `false`: nobody says anything of this kind.
-fn service(page: &mut Page, layer: &Layer, kind: &str, key: &str) -> bool {
+fn service(page: &mut Page, layer: &Knowledge, kind: &str, key: &str) -> bool {
     if kind == "proxy" {
         // Otherwise each server that is reached through one says so itself.
         if let Some(proxy) = &layer.proxy {
@@ -201,7 +201,7 @@ fn url_secret(target: &Target) -> Option<(&'static str, String)> {
     let url = target.place.url.as_ref().filter(|url| !secrets_of(url).is_empty())?;
     let config = line_of(&target.origin).map(|at| format!("{}:{URL}", at.file));
     let leads_back =
-        |text: &String| text.parse::<Config>().is_ok() && !text.chars().any(char::is_control);
+        |text: &String| text.parse::<ConfigPlace>().is_ok() && !text.chars().any(char::is_control);
     let reference = if let Some(config) = config.filter(leads_back) {
         inline([("config", quoted(&config))].into_iter())
     } else {

@@ -6,7 +6,7 @@ use secrecy::SecretString;
 
 use super::*;
 use crate::catalogue::Mode;
-use crate::run::plan::{Action, Phase, Settings, plan};
+use crate::run::plan::{Action, InstallPhase, Settings, plan};
 use crate::site::discover::facts::{
     At, Broker, Device, Gorgone, Listen, Machine, Mail, MailTls, MailTo, Read, RoleSign, Share,
     SnmpMacros, Stream, TimeSource,
@@ -80,7 +80,7 @@ fn gorgone() -> Gorgone {
 }
 
 /// What `facts` mean for that role, without the Internet's usual address.
-fn join(facts: &Facts, role: Role) -> Layer {
+fn join(facts: &Facts, role: Role) -> Knowledge {
     crate::site::join(facts, View { role, per_group: Some(2), internet: &[] })
 }
 
@@ -145,9 +145,9 @@ fn central() -> Facts {
 }
 
 /// Flow, and whom it asks how; what is not asked has no words of its own.
-fn steps(role: Role, layers: impl IntoIterator<Item = Layer>) -> Vec<String> {
+fn steps(role: Role, layers: impl IntoIterator<Item = Knowledge>) -> Vec<String> {
     let settings = Settings {
-        phase: Phase::After,
+        phase: InstallPhase::After,
         max_offset: Duration::from_millis(500),
         only: Vec::new(),
         skip: Vec::new(),
@@ -174,7 +174,7 @@ fn steps(role: Role, layers: impl IntoIterator<Item = Layer>) -> Vec<String> {
 }
 
 /// Writes a site file of what was found, and reads it again.
-fn again(facts: &Facts, layer: &Layer, role: Role) -> (String, Layer) {
+fn again(facts: &Facts, layer: &Knowledge, role: Role) -> (String, Knowledge) {
     let catalogue = catalogue();
     let text = write(facts, layer, &subject(&catalogue, role));
     let file = SiteFile::parse("site.toml", &text)
@@ -266,7 +266,7 @@ fn a_client_of_nts_keeps_its_own_certificates_and_the_port_of_the_time() {
     }
     let found = join(&facts, Role::Poller);
     let (_, said) = again(&facts, &found, Role::Poller);
-    let keys = |layer: &Layer| {
+    let keys = |layer: &Knowledge| {
         let all = layer.targets[&Party("ntp".to_owned())].iter();
         let all = all.map(|target| target.nts.clone().unwrap_or_default());
         all.map(|nts| (nts.port, nts.trusted, nts.only_these)).collect::<Vec<_>>()
@@ -346,7 +346,7 @@ fn secrets_are_written_as_references_that_lead_back_to_them() {
     ] {
         assert!(text.lines().any(|written| written == line), "{line}: {text}");
     }
-    let of = |layer: &Layer| {
+    let of = |layer: &Knowledge| {
         let targets = layer.targets.get(&Party("device".to_owned())).unwrap();
         let shown = targets.iter().map(|target| match &target.snmp {
             Some(snmp::Credentials::Community { community, .. }) => {

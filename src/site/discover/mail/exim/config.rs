@@ -8,14 +8,14 @@ use super::super::super::constructs::Constructs;
 use super::super::super::{At, Facts};
 use super::super::MISSING;
 use super::constructs::{MAIN, ROUTERS, TRANSPORTS};
-use super::text::Line;
+use super::text::LogicalLine;
 
 /// Routers or transports of one configuration; Debian's has about twenty of each.
 const MOST_BLOCKS: usize = 256;
 
 /// What an option is set to.
 #[derive(Clone, Debug)]
-pub(super) struct Setting {
+pub(super) struct EximSetting {
     pub(super) name: String,
     /// Without the quotes around it; `true` and `false` of a switch.
     pub(super) value: String,
@@ -31,11 +31,11 @@ pub(super) struct Block {
     pub(super) name: String,
     /// Where it begins.
     pub(super) at: At,
-    settings: Vec<Setting>,
+    settings: Vec<EximSetting>,
 }
 
 impl Block {
-    pub(super) fn of(&self, name: &str) -> Option<&Setting> {
+    pub(super) fn of(&self, name: &str) -> Option<&EximSetting> {
         self.settings.iter().find(|setting| setting.name == name)
     }
 
@@ -44,7 +44,7 @@ impl Block {
         self.of(name).map_or("", |setting| setting.value.as_str())
     }
 
-    pub(super) fn all(&self) -> impl Iterator<Item = &Setting> {
+    pub(super) fn all(&self) -> impl Iterator<Item = &EximSetting> {
         self.settings.iter()
     }
 
@@ -56,19 +56,19 @@ impl Block {
 
 /// What exim makes of its files.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Config {
+pub(super) struct EximConfig {
     /// Its first file.
     pub(super) file: Option<At>,
-    main: BTreeMap<String, Setting>,
+    main: BTreeMap<String, EximSetting>,
     /// `domainlist local_domains`, by kind and name.
-    lists: BTreeMap<(String, String), Setting>,
+    lists: BTreeMap<(String, String), EximSetting>,
     pub(super) routers: Vec<Block>,
     pub(super) transports: Vec<Block>,
 }
 
-impl Config {
+impl EximConfig {
     /// Sorts the lines into their sections, and notes what of them is not understood.
-    pub(super) fn parse(lines: &[Line], facts: &mut Facts) -> Self {
+    pub(super) fn parse(lines: &[LogicalLine], facts: &mut Facts) -> Self {
         let file = lines.first().map(|line| At { line: None, ..line.at.clone() });
         let mut config = Self { file, ..Self::default() };
         let mut section = "main".to_owned();
@@ -90,14 +90,14 @@ impl Config {
         config
     }
 
-    fn main(&mut self, line: &Line, facts: &mut Facts) {
+    fn main(&mut self, line: &LogicalLine, facts: &mut Facts) {
         let (kind, rest) = line.text.split_once([' ', '\t']).unwrap_or((&line.text, ""));
         let kind = kind.trim_end_matches("_cache");
         if ["domainlist", "hostlist", "addresslist", "localpartlist"].contains(&kind)
             && let Some((name, value)) = rest.split_once('=')
         {
             let name = name.trim().to_owned();
-            let setting = Setting::of(line, &name, value);
+            let setting = EximSetting::of(line, &name, value);
             self.lists.insert((kind.to_owned(), name), setting);
             return;
         }
@@ -106,12 +106,12 @@ impl Config {
         self.main.insert(setting.name.clone(), setting);
     }
 
-    pub(super) fn of(&self, name: &str) -> Option<&Setting> {
+    pub(super) fn of(&self, name: &str) -> Option<&EximSetting> {
         self.main.get(name)
     }
 
     /// The list that `+name` stands for.
-    pub(super) fn list(&self, kind: &str, name: &str) -> Option<&Setting> {
+    pub(super) fn list(&self, kind: &str, name: &str) -> Option<&EximSetting> {
         self.lists.get(&(kind.to_owned(), name.to_owned()))
     }
 
@@ -120,8 +120,8 @@ impl Config {
     }
 }
 
-impl Setting {
-    fn of(line: &Line, name: &str, value: &str) -> Self {
+impl EximSetting {
+    fn of(line: &LogicalLine, name: &str, value: &str) -> Self {
         Self {
             name: name.to_owned(),
             value: dequoted(value.trim()),
@@ -132,17 +132,17 @@ impl Setting {
 }
 
 /// `name = value`, `name`, `no_name`, `not_name`, each perhaps after `hide`.
-fn setting(line: &Line) -> Setting {
+fn setting(line: &LogicalLine) -> EximSetting {
     let text = line.text.strip_prefix("hide ").map_or(line.text.as_str(), str::trim_start);
     if let Some((name, value)) = text.split_once('=') {
-        return Setting::of(line, name.trim(), value);
+        return EximSetting::of(line, name.trim(), value);
     }
     let name = text.trim();
     let off = name.strip_prefix("no_").or_else(|| name.strip_prefix("not_"));
-    Setting::of(line, off.unwrap_or(name), if off.is_some() { "false" } else { "true" })
+    EximSetting::of(line, off.unwrap_or(name), if off.is_some() { "false" } else { "true" })
 }
 
-fn meet(constructs: &Constructs, line: &Line, setting: &Setting, facts: &mut Facts) {
+fn meet(constructs: &Constructs, line: &LogicalLine, setting: &EximSetting, facts: &mut Facts) {
     use super::super::super::constructs::Reading;
     let reading = constructs.reading(&setting.name);
     // An empty value switches a setting off, as does `false`.
@@ -157,7 +157,7 @@ fn meet(constructs: &Constructs, line: &Line, setting: &Setting, facts: &mut Fac
 }
 
 /// A line of routers or transports: a name with a colon begins one, all else is its options.
-fn block(line: &Line, blocks: &mut Vec<Block>, constructs: &Constructs, facts: &mut Facts) {
+fn block(line: &LogicalLine, blocks: &mut Vec<Block>, constructs: &Constructs, facts: &mut Facts) {
     let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_';
     let end = line.text.find(|c| !is_part(c)).unwrap_or(line.text.len());
     let (name, rest) = line.text.split_at(end);
@@ -172,7 +172,7 @@ fn block(line: &Line, blocks: &mut Vec<Block>, constructs: &Constructs, facts: &
             return;
         }
         let text = rest.trim_start().to_owned();
-        return block(&Line { text, ..line.clone() }, blocks, constructs, facts);
+        return block(&LogicalLine { text, ..line.clone() }, blocks, constructs, facts);
     }
     let Some(last) = blocks.last_mut() else { return };
     let setting = setting(line);
@@ -181,7 +181,7 @@ fn block(line: &Line, blocks: &mut Vec<Block>, constructs: &Constructs, facts: &
 }
 
 /// A rule that changes the address of a receiver moves its mail, too.
-fn rewrite(line: &Line, facts: &mut Facts) {
+fn rewrite(line: &LogicalLine, facts: &mut Facts) {
     let text = line.text.as_str();
     let after_quote = text.rsplit_once('"').map(|(_, flags)| flags);
     let flags = after_quote.or_else(|| text.split_whitespace().nth(2)).unwrap_or_default().trim();

@@ -12,7 +12,7 @@ use super::super::super::include::list;
 use super::super::super::lines::words;
 use super::super::super::{At, Facts, Files, Text};
 use super::super::MISSING;
-use super::text::Piece;
+use super::text::UnreadText;
 
 pub(super) const ANSWERS: &str = "/etc/exim4/update-exim4.conf.conf";
 /// What exim itself reads, made by `update-exim4.conf`.
@@ -118,7 +118,7 @@ impl<'a> Answers<'a> {
 }
 
 /// All of what exim would read, were it made now.
-pub(super) fn pieces(text: &Text, files: &Files, facts: &mut Facts) -> Vec<Piece> {
+pub(super) fn pieces(text: &Text, files: &Files, facts: &mut Facts) -> Vec<UnreadText> {
     let answers = Answers::parse(text);
     let is_split = answers.of("dc_use_split_config").0 == "true";
     let mut pieces = if is_split { split(files, facts) } else { whole(files, facts) };
@@ -135,11 +135,11 @@ pub(super) fn pieces(text: &Text, files: &Files, facts: &mut Facts) -> Vec<Piece
     pieces
 }
 
-fn whole(files: &Files, facts: &mut Facts) -> Vec<Piece> {
+fn whole(files: &Files, facts: &mut Facts) -> Vec<UnreadText> {
     let [macros, template] = [LOCAL_MACROS, TEMPLATE].map(|path| facts.text(files, path, MISSING));
     let template = template.unwrap_or_else(|| usual(TEMPLATE, facts));
     let texts = macros.into_iter().chain([template]);
-    texts.map(|text| Piece { text, origin: None }).collect()
+    texts.map(|text| UnreadText { text, origin: None }).collect()
 }
 
 /// What Debian ships in the place of files that are not here, which is said.
@@ -151,7 +151,7 @@ fn usual(missing: &str, facts: &mut Facts) -> Text {
 
 /// Of a folder those whose names are of letters, digits, `-` and `_`; or what is to be read
 /// in their place, in a file of the same name with `.rul`.
-fn split(files: &Files, facts: &mut Facts) -> Vec<Piece> {
+fn split(files: &Files, facts: &mut Facts) -> Vec<UnreadText> {
     let mut pieces = Vec::new();
     for section in SECTIONS {
         let folder = format!("{CONF_D}/{section}");
@@ -163,24 +163,24 @@ fn split(files: &Files, facts: &mut Facts) -> Vec<Piece> {
             let other = format!("{path}.rul");
             let path = if files.exists(&other) { other } else { path };
             match files.read(&path) {
-                Ok(text) => pieces.push(Piece { text, origin: None }),
+                Ok(text) => pieces.push(UnreadText { text, origin: None }),
                 Err(why) => facts.unread(&path, &why, MISSING),
             }
         }
     }
     // A copy may hold the site's own files alone, without which exim would not start.
-    let begins = |piece: &Piece| {
+    let begins = |piece: &UnreadText| {
         piece.text.lines().any(|(_, line)| line.split_whitespace().take(2).eq(["begin", "routers"]))
     };
     if !pieces.iter().any(begins) {
         let missing = format!("what Debian has in {CONF_D}");
-        return vec![Piece { text: usual(&missing, facts), origin: None }];
+        return vec![UnreadText { text: usual(&missing, facts), origin: None }];
     }
     pieces
 }
 
 /// The piece up to and with the mark, and the rest of it; line numbers stay as they are.
-fn cut(piece: &Piece) -> (Piece, Piece) {
+fn cut(piece: &UnreadText) -> (UnreadText, UnreadText) {
     let (mut before, mut after) = (String::new(), String::new());
     let mut is_after = false;
     for line in piece.text.text.lines() {
@@ -195,13 +195,13 @@ fn cut(piece: &Piece) -> (Piece, Piece) {
     }
     let part = |text| {
         let text = Text { file: Arc::clone(&piece.text.file), text };
-        Piece { text, origin: None }
+        UnreadText { text, origin: None }
     };
     (part(before), part(after))
 }
 
 /// The answers as macros, which do not replace one that is set already.
-fn seeds(answers: &Answers<'_>, files: &Files, facts: &mut Facts) -> Vec<Piece> {
+fn seeds(answers: &Answers<'_>, files: &Files, facts: &mut Facts) -> Vec<UnreadText> {
     let (kind, at) = answers.of("dc_eximconfig_configtype");
     if !["internet", "smarthost", "satellite", "local"].contains(&kind.as_str()) {
         return Vec::new();
@@ -238,7 +238,7 @@ fn seeds(answers: &Answers<'_>, files: &Files, facts: &mut Facts) -> Vec<Piece> 
     let piece = |(name, value, at): (String, String, At)| {
         let text = format!(".ifndef {name}\n{name}={value}\n.endif\n");
         let text = Text { file: Arc::clone(&at.file), text };
-        Piece { text, origin: Some(at) }
+        UnreadText { text, origin: Some(at) }
     };
     seeds.into_iter().map(piece).collect()
 }

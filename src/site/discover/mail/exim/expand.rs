@@ -9,7 +9,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use super::super::super::{Files, Text, Unread};
-use super::config::Config;
+use super::config::EximConfig;
 use super::lists::{Tri, domain_in};
 
 /// Braces inside each other.
@@ -32,7 +32,7 @@ pub(super) type Texts = RefCell<BTreeMap<String, Result<Text, Unread>>>;
 /// What is known while an address is routed.
 pub(super) struct Env<'a> {
     pub(super) files: &'a Files,
-    pub(super) config: &'a Config,
+    pub(super) config: &'a EximConfig,
     /// `domain`, `local_part`, `host`; those that are not here are not known.
     pub(super) variables: BTreeMap<&'static str, String>,
     /// Files are asked again for every address.

@@ -19,38 +19,38 @@ mod text;
 
 use super::super::facts::Mail;
 use super::super::{At, Facts, Files};
-use super::{Found, MISSING};
-use config::Config;
+use super::{MISSING, MailFound};
+use config::EximConfig;
 #[cfg(test)]
 pub(in crate::site::discover) use constructs::{MAIN, ROUTERS, TRANSPORTS};
 use debian::{ANSWERS, MADE};
 use routes::Exim;
-use text::Piece;
+use text::UnreadText;
 
 /// exim reads the first of these.
 const WHOLE: [&str; 3] = ["/etc/exim4/exim4.conf", "/etc/exim/exim.conf", "/etc/exim.conf"];
 
-pub(super) fn read(files: &Files, facts: &mut Facts) -> Found {
+pub(super) fn read(files: &Files, facts: &mut Facts) -> MailFound {
     let paths = WHOLE.into_iter().chain([ANSWERS, MADE]);
     let Some(path) = paths.into_iter().find(|path| files.exists(path)) else {
-        return Found::Nothing;
+        return MailFound::Nothing;
     };
     let text = match files.read(path) {
         Ok(text) => text,
         Err(why) => {
             facts.unread(path, &why, MISSING);
-            return Found::Said(Vec::new());
+            return MailFound::Said(Vec::new());
         }
     };
     if path != ANSWERS {
-        return Found::Said(ways(vec![Piece { text, origin: None }], files, facts));
+        return MailFound::Said(ways(vec![UnreadText { text, origin: None }], files, facts));
     }
     let pieces = debian::pieces(&text, files, facts);
     let mut answered = Facts::default();
     let now = ways(pieces, files, &mut answered);
     if let Ok(made) = files.read(MADE) {
         let mut older = Facts::default();
-        let before = ways(vec![Piece { text: made, origin: None }], files, &mut older);
+        let before = ways(vec![UnreadText { text: made, origin: None }], files, &mut older);
         if !is_same(&now, &before) {
             let reason = format!(
                 "exim still reads {MADE}, which says otherwise: \
@@ -58,17 +58,17 @@ pub(super) fn read(files: &Files, facts: &mut Facts) -> Found {
             );
             facts.note(At::file(ANSWERS), reason, MISSING);
             facts.take(older);
-            return Found::Said(before);
+            return MailFound::Said(before);
         }
     }
     facts.take(answered);
-    Found::Said(now)
+    MailFound::Said(now)
 }
 
 /// The ways that a configuration gives mail.
-fn ways(pieces: Vec<Piece>, files: &Files, facts: &mut Facts) -> Vec<Mail> {
+fn ways(pieces: Vec<UnreadText>, files: &Files, facts: &mut Facts) -> Vec<Mail> {
     let lines = text::lines(pieces, files, facts);
-    let config = Config::parse(&lines, facts);
+    let config = EximConfig::parse(&lines, facts);
     let host_name = super::host_name(files);
     Exim { files, facts, config: &config, host_name }.ways()
 }

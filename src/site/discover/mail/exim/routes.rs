@@ -14,7 +14,7 @@ use super::super::super::facts::{Family, Mail, MailTls, MailTo, Share};
 use super::super::super::lines::host;
 use super::super::super::{At, Facts, Files};
 use super::super::MISSING;
-use super::config::{Block, Config, Setting, is_true};
+use super::config::{Block, EximConfig, EximSetting, is_true};
 use super::expand::{Env, Stop, Texts, entries};
 use super::lists::{HOST_ADDRESS, Tri, address_in, domain_in, host_in, items};
 use crate::site::{Place, parse_port};
@@ -35,21 +35,21 @@ const ELSEWHERE: &str = "preflight-elsewhere.invalid";
 pub(super) struct Exim<'a> {
     pub(super) files: &'a Files,
     pub(super) facts: &'a mut Facts,
-    pub(super) config: &'a Config,
+    pub(super) config: &'a EximConfig,
     /// This machine's own name.
     pub(super) host_name: Option<String>,
 }
 
 /// Who writes to whom, and what is said of this mail where it goes a way of its own.
 #[derive(Clone, Debug)]
-struct Letter {
+struct TestLetter {
     local_part: String,
     domain: String,
     sender: String,
     label: Option<String>,
 }
 
-impl Letter {
+impl TestLetter {
     /// From nobody in particular to somebody elsewhere.
     fn anybodys() -> Self {
         Self {
@@ -78,8 +78,8 @@ enum Routed {
 }
 
 impl Exim<'_> {
-    fn walk<'t>(&'t self, texts: &'t Texts) -> Walk<'t> {
-        Walk {
+    fn walk<'t>(&'t self, texts: &'t Texts) -> RouteWalk<'t> {
+        RouteWalk {
             files: self.files,
             config: self.config,
             texts,
@@ -98,7 +98,7 @@ impl Exim<'_> {
         let (local_part, domain) = receiver.split_once('@').unwrap();
         let sender = sender.map_or_else(|| walk.usual_sender(), str::to_owned);
         let [local_part, domain] = [local_part, domain].map(str::to_owned);
-        let ways = walk.route(&Letter { local_part, domain, sender, label: None }, 0, 0);
+        let ways = walk.route(&TestLetter { local_part, domain, sender, label: None }, 0, 0);
         (ways, walk.notes.into_iter().map(|(at, reason, _)| format!("{at}: {reason}")).collect())
     }
 
@@ -107,7 +107,7 @@ impl Exim<'_> {
         let texts = Texts::default();
         let mut walk = self.walk(&texts);
         let sender = walk.usual_sender();
-        let letter = |domain: &str, sender: &str, label: Option<String>| Letter {
+        let letter = |domain: &str, sender: &str, label: Option<String>| TestLetter {
             local_part: RECEIVER.to_owned(),
             domain: domain.to_owned(),
             sender: sender.to_owned(),
@@ -156,9 +156,9 @@ impl Exim<'_> {
     }
 }
 
-struct Walk<'a> {
+struct RouteWalk<'a> {
     files: &'a Files,
-    config: &'a Config,
+    config: &'a EximConfig,
     texts: &'a Texts,
     host_name: Option<String>,
     /// Each is said once, however many addresses meet it.
@@ -168,7 +168,7 @@ struct Walk<'a> {
     perhaps: Vec<Vec<Mail>>,
 }
 
-impl<'a> Walk<'a> {
+impl<'a> RouteWalk<'a> {
     fn note(&mut self, at: &At, reason: String, missing: &'static str) {
         if self.noted.insert((at.clone(), reason.clone())) {
             self.notes.push((at.clone(), reason, missing));
@@ -176,7 +176,7 @@ impl<'a> Walk<'a> {
     }
 
     /// What is known of this machine, and of the letter.
-    fn env(&self, letter: &Letter) -> Env<'a> {
+    fn env(&self, letter: &TestLetter) -> Env<'a> {
         let mut variables = BTreeMap::new();
         let own = self.config.of("primary_hostname").map(|setting| setting.value.clone());
         let own = own.or_else(|| self.host_name.clone());
@@ -200,7 +200,7 @@ impl<'a> Walk<'a> {
 
     /// The domains that routers name, and one that each stands for.
     fn domains(&self) -> Vec<(String, String)> {
-        let env = self.env(&Letter::anybodys());
+        let env = self.env(&TestLetter::anybodys());
         let mut named = Vec::new();
         for router in &self.config.routers {
             Self::named(router.says("domains"), "domainlist", &env, 0, &mut named);
@@ -227,7 +227,7 @@ impl<'a> Walk<'a> {
 
     /// The senders that routers name, and one that each stands for.
     fn senders(&self) -> Vec<(String, String)> {
-        let env = self.env(&Letter::anybodys());
+        let env = self.env(&TestLetter::anybodys());
         let mut named = Vec::new();
         for router in &self.config.routers {
             Self::named(router.says("senders"), "addresslist", &env, 0, &mut named);
@@ -264,7 +264,7 @@ impl<'a> Walk<'a> {
     }
 
     /// Hands the letter to the routers from the one with this number on.
-    fn route(&mut self, letter: &Letter, from: usize, redirects: u8) -> Vec<Mail> {
+    fn route(&mut self, letter: &TestLetter, from: usize, redirects: u8) -> Vec<Mail> {
         let config = self.config;
         let share = || letter.label.clone().map_or(Share::Rest, Share::Some);
         if let Some(hold) = config.of("hold_domains")
@@ -313,7 +313,7 @@ impl<'a> Walk<'a> {
                 Routed::Lost if !goes_on => return kept,
                 Routed::Instead(address) if !goes_on && redirects < MOST_REDIRECTS => {
                     let (local_part, domain) = address.rsplit_once('@').unwrap_or((&address, ""));
-                    let instead = Letter {
+                    let instead = TestLetter {
                         local_part: local_part.to_owned(),
                         domain: domain.to_ascii_lowercase(),
                         ..letter.clone()
@@ -340,7 +340,7 @@ impl<'a> Walk<'a> {
     }
 
     /// What the driver of a router does.
-    fn ask(&mut self, router: &Block, letter: &Letter, share: Share, env: &Env<'_>) -> Routed {
+    fn ask(&mut self, router: &Block, letter: &TestLetter, share: Share, env: &Env<'_>) -> Routed {
         let Some(driver) = router.of("driver") else { return Routed::Declined };
         match driver.value.as_str() {
             "dnslookup" | "accept" => self.carry(router, None, driver, share, env),
@@ -358,7 +358,13 @@ impl<'a> Walk<'a> {
     }
 
     /// `route_data`, or the rule of `route_list` that is for this domain.
-    fn by_hand(&mut self, router: &Block, letter: &Letter, share: Share, env: &Env<'_>) -> Routed {
+    fn by_hand(
+        &mut self,
+        router: &Block,
+        letter: &TestLetter,
+        share: Share,
+        env: &Env<'_>,
+    ) -> Routed {
         if let Some(data) = router.of("route_data") {
             return match env.expand(&data.value) {
                 Err(Stop::Failed) => Routed::Declined,
@@ -453,7 +459,7 @@ impl<'a> Walk<'a> {
         &mut self,
         router: &Block,
         hosts: Option<&str>,
-        set: &Setting,
+        set: &EximSetting,
         share: Share,
         env: &Env<'_>,
     ) -> Routed {
@@ -579,10 +585,10 @@ impl<'a> Walk<'a> {
 enum Takes<'a> {
     Yes,
     No,
-    Unknown(&'a Setting, String),
+    Unknown(&'a EximSetting, String),
 }
 
-fn takes<'a>(router: &'a Block, letter: &Letter, env: &Env<'_>) -> Takes<'a> {
+fn takes<'a>(router: &'a Block, letter: &TestLetter, env: &Env<'_>) -> Takes<'a> {
     let mut unknown = None;
     for setting in router.all() {
         let value = setting.value.as_str();
@@ -649,7 +655,7 @@ fn way(
     share: Share,
     at: At,
     env: &Env<'_>,
-    walk: &mut Walk<'_>,
+    walk: &mut RouteWalk<'_>,
 ) -> Mail {
     let name = match &to {
         MailTo::Relay { place, .. } => place.host.clone(),
@@ -726,7 +732,7 @@ fn nobody(reason: String, share: Share, at: At) -> Mail {
 }
 
 /// Where a setting was made; an answer that has it read at all goes before a template.
-fn place_of(setting: &Setting) -> At {
+fn place_of(setting: &EximSetting) -> At {
     let other = setting.because.as_ref().filter(|because| {
         because.file.as_ref() == super::debian::ANSWERS && because.file != setting.at.file
     });

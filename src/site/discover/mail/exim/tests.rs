@@ -100,10 +100,10 @@ impl Machine {
         "nobody".to_owned()
     }
 
-    fn pieces(&self) -> Vec<Piece> {
+    fn pieces(&self) -> Vec<UnreadText> {
         let mut facts = Facts::default();
         match self.files.read(OWN) {
-            Ok(text) => vec![Piece { text, origin: None }],
+            Ok(text) => vec![UnreadText { text, origin: None }],
             Err(_) => debian::pieces(&self.files.read(ANSWERS).unwrap(), &self.files, &mut facts),
         }
     }
@@ -112,7 +112,7 @@ impl Machine {
     fn ours(&self, sender: Option<&str>, receiver: &str) -> (String, Vec<String>) {
         let mut facts = Facts::default();
         let lines = text::lines(self.pieces(), &self.files, &mut facts);
-        let config = Config::parse(&lines, &mut facts);
+        let config = EximConfig::parse(&lines, &mut facts);
         let host_name = super::super::host_name(&self.files);
         let exim = Exim { files: &self.files, facts: &mut facts, config: &config, host_name };
         let (ways, notes) = exim.one(sender, receiver);
@@ -706,7 +706,7 @@ fn each_option_that_exim_has_was_decided() {
 fn every_beginning_is_read() {
     let (_dir, files) = tree(&[]);
     let read = |text: &Text| {
-        let pieces = vec![Piece { text: text.clone(), origin: None }];
+        let pieces = vec![UnreadText { text: text.clone(), origin: None }];
         drop(ways(pieces, &files, &mut Facts::default()));
     };
     every_beginning(OWN, SITE, read);
@@ -725,13 +725,13 @@ proptest! {
         value in "[${}a-zA!:;<*+@. ]{0,40}",
     ) {
         let (_dir, files) = tree(&[]);
-        drop(ways(vec![Piece { text: own, origin: None }], &files, &mut Facts::default()));
+        drop(ways(vec![UnreadText { text: own, origin: None }], &files, &mut Facts::default()));
         let mut facts = Facts::default();
         let pieces = debian::pieces(&answers, &files, &mut facts);
         drop(ways(pieces, &files, &mut facts));
         let conf = format!("begin routers\nr:\n driver = manualroute\n domains = {value}\n condition = {value}\n \
             route_list = * {value}\n transport = t\ns:\n driver = redirect\n data = {value}\nbegin transports\nt:\n driver = smtp\n");
         let conf = text(OWN, &conf);
-        drop(ways(vec![Piece { text: conf, origin: None }], &files, &mut Facts::default()));
+        drop(ways(vec![UnreadText { text: conf, origin: None }], &files, &mut Facts::default()));
     }
 }

@@ -8,7 +8,7 @@
 
 use std::collections::VecDeque;
 
-use super::super::super::facts::{Read, Refused};
+use super::super::super::facts::{Read, RefusedLine};
 use super::super::super::include::{Included, LONGEST_PATH};
 use super::super::super::{At, Facts, Files, Text};
 use super::super::MISSING;
@@ -34,7 +34,7 @@ struct Macro {
 
 /// A logical line, and what is to be known of its making.
 #[derive(Clone, Debug)]
-pub(super) struct Line {
+pub(super) struct LogicalLine {
     pub(super) text: String,
     /// Where it begins.
     pub(super) at: At,
@@ -48,7 +48,7 @@ pub(super) struct Line {
 
 /// A piece of text, not yet read.
 #[derive(Clone, Debug)]
-pub(super) struct Piece {
+pub(super) struct UnreadText {
     pub(super) text: Text,
     /// Where its lines are set, when that is not the text itself: by the answer that made it.
     pub(super) origin: Option<At>,
@@ -65,11 +65,11 @@ struct Condition {
 }
 
 /// Reads the pieces, one after the other.
-pub(super) fn lines(pieces: Vec<Piece>, files: &Files, facts: &mut Facts) -> Vec<Line> {
-    let mut reader = Reader {
+pub(super) fn lines(pieces: Vec<UnreadText>, files: &Files, facts: &mut Facts) -> Vec<LogicalLine> {
+    let mut reader = EximReader {
         files,
         facts,
-        open: pieces.into_iter().map(Source::of).collect(),
+        open: pieces.into_iter().map(OpenText::of).collect(),
         included: Included::default(),
         macros: Vec::new(),
         conditions: Vec::new(),
@@ -81,13 +81,13 @@ pub(super) fn lines(pieces: Vec<Piece>, files: &Files, facts: &mut Facts) -> Vec
 
 /// A text, and how much of it was read.
 #[derive(Debug)]
-struct Source {
-    piece: Piece,
+struct OpenText {
+    piece: UnreadText,
     lines: VecDeque<(usize, String)>,
 }
 
-impl Source {
-    fn of(piece: Piece) -> Self {
+impl OpenText {
+    fn of(piece: UnreadText) -> Self {
         let lines = piece.text.lines().map(|(line, text)| (line, text.to_owned())).collect();
         Self { piece, lines }
     }
@@ -97,20 +97,20 @@ impl Source {
     }
 }
 
-struct Reader<'a> {
+struct EximReader<'a> {
     files: &'a Files,
     facts: &'a mut Facts,
     /// The first is read; after its end the next goes on.
-    open: VecDeque<Source>,
+    open: VecDeque<OpenText>,
     included: Included,
     macros: Vec<Macro>,
     conditions: Vec<Condition>,
-    lines: Vec<Line>,
+    lines: Vec<LogicalLine>,
 }
 
-impl Reader<'_> {
+impl EximReader<'_> {
     fn read(&mut self) {
-        let mut logical: Option<Line> = None;
+        let mut logical: Option<LogicalLine> = None;
         while let Some((raw, at)) = self.next() {
             if self.lines.len() >= MOST_LINES {
                 self.facts.note(at, "from here on no more lines are read", MISSING);
@@ -128,7 +128,7 @@ impl Reader<'_> {
                 self.include(path, may_miss, &at);
                 continue;
             }
-            let mut line = logical.take().unwrap_or_else(|| Line {
+            let mut line = logical.take().unwrap_or_else(|| LogicalLine {
                 text: String::new(),
                 at: at.clone(),
                 from: None,
@@ -155,7 +155,7 @@ impl Reader<'_> {
             let last = self.lines.last().map(|line| line.at.file.clone());
             let at = At { file: last.unwrap_or_default(), line: None };
             let reason = Read { value: "an `.endif` is missing".to_owned(), at };
-            self.facts.refused.push(Refused::of("exim", reason));
+            self.facts.refused.push(RefusedLine::of("exim", reason));
         }
     }
 
@@ -255,7 +255,7 @@ impl Reader<'_> {
 
     fn refuse(&mut self, reason: &str, at: &At) {
         let reason = Read { value: reason.to_owned(), at: at.clone() };
-        self.facts.refused.push(Refused::of("exim", reason));
+        self.facts.refused.push(RefusedLine::of("exim", reason));
     }
 
     /// Has another file read before the rest of this one.
@@ -276,7 +276,7 @@ impl Reader<'_> {
             return;
         }
         if let Some(text) = self.included.open(self.files, &path, self.facts, MISSING) {
-            self.open.push_front(Source::of(Piece { text, origin: None }));
+            self.open.push_front(OpenText::of(UnreadText { text, origin: None }));
         } else {
             let reason = format!("{path} is not read a second time");
             self.facts.note(at.clone(), reason, MISSING);
@@ -284,7 +284,7 @@ impl Reader<'_> {
     }
 
     /// A macro is kept for the lines below; every other line is handed on.
-    fn logical(&mut self, line: Line) {
+    fn logical(&mut self, line: LogicalLine) {
         let Some((name, rest)) = defined(&line.text) else {
             self.lines.push(line);
             return;

@@ -11,7 +11,7 @@ const MOST_SERVICES: usize = 512;
 
 /// One line of `master.cf`.
 #[derive(Clone, Debug)]
-pub(super) struct Service {
+pub(super) struct MasterService {
     name: String,
     /// `unix`: one that the queue manager may hand mail to.
     kind: String,
@@ -23,7 +23,7 @@ pub(super) struct Service {
 
 /// What becomes of mail that is handed to a transport.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Carrier {
+pub(super) enum MailCarrier {
     /// It goes to another host by SMTP.
     Smtp,
     /// It goes to another host by LMTP.
@@ -53,12 +53,12 @@ const USUAL: [(&str, &str); 9] = [
 
 /// The services of this machine.
 #[derive(Clone, Debug)]
-pub(super) struct Services(Vec<Service>);
+pub(super) struct MasterServices(Vec<MasterService>);
 
-impl Services {
+impl MasterServices {
     /// Those that postfix is shipped with.
     pub(super) fn usual() -> Self {
-        let service = |(name, program): &(&str, &str)| Service {
+        let service = |(name, program): &(&str, &str)| MasterService {
             name: (*name).to_owned(),
             kind: "unix".to_owned(),
             program: (*program).to_owned(),
@@ -83,18 +83,18 @@ impl Services {
     }
 
     /// The service of that name that mail can be handed to; of two the last.
-    pub(super) fn of(&self, name: &str) -> Option<&Service> {
+    pub(super) fn of(&self, name: &str) -> Option<&MasterService> {
         self.0.iter().rfind(|service| service.name == name && service.kind == "unix")
     }
 
-    pub(super) fn carrier(&self, transport: &str) -> Carrier {
+    pub(super) fn carrier(&self, transport: &str) -> MailCarrier {
         match self.of(transport).map(|service| service.program.as_str()) {
-            Some("smtp") => Carrier::Smtp,
-            Some("lmtp") => Carrier::Lmtp,
-            Some("error" | "discard") => Carrier::Nowhere,
-            Some("local" | "virtual") => Carrier::Here,
-            Some(_) => Carrier::Program,
-            None => Carrier::Missing,
+            Some("smtp") => MailCarrier::Smtp,
+            Some("lmtp") => MailCarrier::Lmtp,
+            Some("error" | "discard") => MailCarrier::Nowhere,
+            Some("local" | "virtual") => MailCarrier::Here,
+            Some(_) => MailCarrier::Program,
+            None => MailCarrier::Missing,
         }
     }
 
@@ -112,7 +112,7 @@ impl Services {
 }
 
 /// Name, type, five columns of no matter here, program and arguments.
-fn service(line: &Read<String>) -> Option<Service> {
+fn service(line: &Read<String>) -> Option<MasterService> {
     let mut rest = line.value.as_str();
     let mut column = || {
         let (word, after) = rest.split_once([' ', '\t']).unwrap_or((rest, ""));
@@ -124,7 +124,7 @@ fn service(line: &Read<String>) -> Option<Service> {
         column()?;
     }
     let program = column()?;
-    Some(Service { name, kind, program, overrides: overrides(rest, line) })
+    Some(MasterService { name, kind, program, overrides: overrides(rest, line) })
 }
 
 /// `-o name=value`, `-oname=value`, `-o { name = value }`.

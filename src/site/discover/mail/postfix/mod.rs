@@ -19,14 +19,14 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use super::super::constructs::Reading;
-use super::super::facts::{Family, Mail, MailTls, MailTo, Read, Refused, Share};
+use super::super::facts::{Family, Mail, MailTls, MailTo, Read, RefusedLine, Share};
 use super::super::lines::host;
 use super::super::{At, Facts, Files};
-use super::{Found, MISSING, host_name};
+use super::{MISSING, MailFound, host_name};
 use crate::site::{Place, parse_port};
 pub(in crate::site::discover) use constructs::CONSTRUCTS;
-use master::{Carrier, Services};
-use settings::Settings;
+use master::{MailCarrier, MasterServices};
+use settings::ProcessSettings;
 use tables::entries;
 
 const MAIN: &str = "/etc/postfix/main.cf";
@@ -39,25 +39,25 @@ const IS_USUAL: [(&str, &str); 1] = [("authorized_submit_users", "static:anyone"
 const SOME_RELAYS: &str = "the relays of some mail";
 const ASKS_TLS: &str = "whether mail needs TLS";
 
-pub(super) fn read(files: &Files, facts: &mut Facts) -> Found {
+pub(super) fn read(files: &Files, facts: &mut Facts) -> MailFound {
     let text = match files.read(MAIN) {
         Ok(text) => text,
         Err(why) => {
             facts.unread(MAIN, &why, MISSING);
-            return Found::Nothing;
+            return MailFound::Nothing;
         }
     };
-    let (main, refused) = Settings::parse(&text, host_name(files));
-    facts.refused.extend(refused.map(|line| Refused::of("postfix", line)));
+    let (main, refused) = ProcessSettings::parse(&text, host_name(files));
+    facts.refused.extend(refused.map(|line| RefusedLine::of("postfix", line)));
     let services = match files.read(MASTER) {
         Ok(text) => {
-            let (services, refused) = Services::parse(&text);
-            facts.refused.extend(refused.map(|line| Refused::of("postfix", line)));
+            let (services, refused) = MasterServices::parse(&text);
+            facts.refused.extend(refused.map(|line| RefusedLine::of("postfix", line)));
             services
         }
         Err(why) => {
             facts.unread(MASTER, &why, MISSING);
-            Services::usual()
+            MasterServices::usual()
         }
     };
     note(&main, &services, facts);
@@ -66,11 +66,11 @@ pub(super) fn read(files: &Files, facts: &mut Facts) -> Found {
     let mut postfix = Postfix { files, facts, main, rewrite, services, ways: Vec::new() };
     postfix.tables();
     postfix.rest();
-    Found::Said(postfix.ways)
+    MailFound::Said(postfix.ways)
 }
 
 /// Notes what is set and not understood; an empty value switches a setting off.
-fn note(main: &Settings, services: &Services, facts: &mut Facts) {
+fn note(main: &ProcessSettings, services: &MasterServices, facts: &mut Facts) {
     let set = main.all().chain(services.overrides().map(|(name, value)| (name.as_str(), value)));
     let words =
         set.flat_map(|(_, set)| set.value.split(|c: char| !c.is_ascii_alphanumeric() && c != '_'));
@@ -110,10 +110,10 @@ struct Postfix<'a> {
     files: &'a Files,
     facts: &'a mut Facts,
     /// As every process has them.
-    main: Settings,
+    main: ProcessSettings,
     /// As the process has them that looks for the next hop.
-    rewrite: Settings,
-    services: Services,
+    rewrite: ProcessSettings,
+    services: MasterServices,
     ways: Vec<Mail>,
 }
 
@@ -132,7 +132,8 @@ impl Postfix<'_> {
             && nexthop.value.is_empty()
         {
             let relays = self.entries("sender_dependent_relayhost_maps");
-            let named = |entry: &tables::Entry| !entry.value.value.eq_ignore_ascii_case("dunno");
+            let named =
+                |entry: &tables::TableEntry| !entry.value.value.eq_ignore_ascii_case("dunno");
             for entry in relays.into_iter().filter(named) {
                 self.carry(&transport, &entry.value, Share::Some(format!("from {}", entry.key)));
             }
@@ -146,7 +147,7 @@ impl Postfix<'_> {
         }
     }
 
-    fn entries(&mut self, setting: &str) -> Vec<tables::Entry> {
+    fn entries(&mut self, setting: &str) -> Vec<tables::TableEntry> {
         let Some(tables) = self.read(setting) else { return Vec::new() };
         let default_type = self.main.says("default_database_type");
         entries(self.files, self.facts, &tables, &default_type, SOME_RELAYS)
@@ -203,10 +204,12 @@ impl Postfix<'_> {
         let carrier = self.services.carrier(transport);
         let nowhere = match carrier {
             _ if is_deferred => Some(format!("defer_transports keeps all mail of `{transport}`")),
-            Carrier::Nowhere => Some(format!("its transport is `{transport}`")),
-            Carrier::Here => Some(format!("its transport is `{transport}`, which delivers here")),
-            Carrier::Missing => Some(format!("master.cf has no transport `{transport}`")),
-            Carrier::Smtp | Carrier::Lmtp | Carrier::Program => None,
+            MailCarrier::Nowhere => Some(format!("its transport is `{transport}`")),
+            MailCarrier::Here => {
+                Some(format!("its transport is `{transport}`, which delivers here"))
+            }
+            MailCarrier::Missing => Some(format!("master.cf has no transport `{transport}`")),
+            MailCarrier::Smtp | MailCarrier::Lmtp | MailCarrier::Program => None,
         };
         if let Some(reason) = nowhere {
             // Mail of some receivers that goes nowhere needs nobody.
@@ -217,8 +220,8 @@ impl Postfix<'_> {
             return;
         }
         match carrier {
-            Carrier::Smtp => self.smtp(transport, nexthop, share),
-            Carrier::Lmtp => {
+            MailCarrier::Smtp => self.smtp(transport, nexthop, share),
+            MailCarrier::Lmtp => {
                 let reason = format!("mail goes to {} by LMTP, which is not asked", nexthop.value);
                 self.facts.note(nexthop.at.clone(), reason, MISSING);
             }
@@ -271,7 +274,7 @@ impl Postfix<'_> {
     /// Does `smtp_sasl_password_maps` have a password for this next hop, as it is written or as a
     /// host? Where that cannot be told, it does: which host of a domain takes mail, and which
     /// sender writes it.
-    fn logs_in(&mut self, hop: &str, to: &MailTo, settings: &Settings) -> bool {
+    fn logs_in(&mut self, hop: &str, to: &MailTo, settings: &ProcessSettings) -> bool {
         if !settings.is_yes("smtp_sasl_auth_enable") {
             return false;
         }
@@ -290,7 +293,7 @@ impl Postfix<'_> {
 
     /// What `smtp_tls_policy_maps` says of one next hop: of it as it is written, or, of a domain
     /// without brackets and port, of one above it.
-    fn policy(&mut self, hop: &str, settings: &Settings) -> Option<MailTls> {
+    fn policy(&mut self, hop: &str, settings: &ProcessSettings) -> Option<MailTls> {
         if settings.is_yes("smtp_tls_wrappermode") {
             return None;
         }
@@ -329,7 +332,7 @@ impl Postfix<'_> {
     }
 }
 
-fn mail(settings: &Settings, to: MailTo, share: Share, at: At) -> Mail {
+fn mail(settings: &ProcessSettings, to: MailTo, share: Share, at: At) -> Mail {
     let login = settings.is_yes("smtp_sasl_auth_enable");
     let protocols = settings.says("inet_protocols");
     let from = own_addresses(settings);
@@ -344,7 +347,7 @@ fn mail(settings: &Settings, to: MailTo, share: Share, at: At) -> Mail {
 
 /// The addresses mail leaves from: as they are set, or else the one of its kind that postfix
 /// listens on, if that is only one and not the loopback's.
-fn own_addresses(settings: &Settings) -> Vec<IpAddr> {
+fn own_addresses(settings: &ProcessSettings) -> Vec<IpAddr> {
     let listens = settings.says("inet_interfaces");
     let listens: Vec<IpAddr> = words(&listens).filter_map(|word| literal(word).ok()).collect();
     let one = |name: &str, is_kind: fn(&IpAddr) -> bool| {
@@ -365,7 +368,7 @@ fn literal(word: &str) -> Result<IpAddr, std::net::AddrParseError> {
     without_ipv6(word.trim_matches(['[', ']'])).parse()
 }
 
-fn asks_dns(settings: &Settings) -> bool {
+fn asks_dns(settings: &ProcessSettings) -> bool {
     match settings.says("smtp_dns_support_level").as_str() {
         "" => !settings.is_yes("disable_dns_lookups"),
         level => level != "disabled",
@@ -373,7 +376,7 @@ fn asks_dns(settings: &Settings) -> bool {
 }
 
 /// Is `/etc/hosts` asked, too, or alone?
-fn is_native(settings: &Settings) -> bool {
+fn is_native(settings: &ProcessSettings) -> bool {
     words(&settings.says("smtp_host_lookup")).any(|word| word == "native")
 }
 
@@ -389,7 +392,7 @@ fn words(list: &str) -> impl Iterator<Item = &str> {
 
 /// `dane` demands TLS only of servers whose DNS announces it, which is for the probe
 /// to see; every other level above `may` demands it of all.
-fn tls(settings: &Settings) -> MailTls {
+fn tls(settings: &ProcessSettings) -> MailTls {
     if settings.is_yes("smtp_tls_wrappermode") {
         return MailTls::FromStart;
     }
@@ -411,7 +414,7 @@ fn level(word: &str) -> Option<MailTls> {
 }
 
 /// A next hop, as postfix's SMTP client finds it.
-fn relay(hop: &str, settings: &Settings) -> Result<MailTo, String> {
+fn relay(hop: &str, settings: &ProcessSettings) -> Result<MailTo, String> {
     let asks_dns = asks_dns(settings);
     let (name, port, by_mx) = match hop.strip_prefix('[') {
         Some(rest) => {

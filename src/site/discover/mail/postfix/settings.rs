@@ -55,7 +55,7 @@ pub(super) const DEFAULTS: &[(&str, &str)] = &[
 
 /// The settings of one process of postfix.
 #[derive(Clone, Debug)]
-pub(super) struct Settings {
+pub(super) struct ProcessSettings {
     /// `main.cf`, where what nobody sets would stand.
     file: At,
     /// Of one name the last.
@@ -64,7 +64,7 @@ pub(super) struct Settings {
     host_name: Option<String>,
 }
 
-impl Settings {
+impl ProcessSettings {
     /// Reads `main.cf`; a line that postfix refuses, with why.
     pub(super) fn parse(text: &Text, host_name: Option<String>) -> (Self, Option<Read<String>>) {
         let mut by_name: BTreeMap<String, Read<String>> = BTreeMap::new();

@@ -17,7 +17,7 @@ const INDEXED: [&str; 6] = ["hash", "btree", "lmdb", "cdb", "dbm", "sdbm"];
 
 /// A key, and what stands for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Entry {
+pub(super) struct TableEntry {
     /// In lower case.
     pub(super) key: String,
     pub(super) value: Read<String>,
@@ -31,15 +31,15 @@ pub(super) fn entries(
     setting: &Read<String>,
     default_type: &str,
     missing: &'static str,
-) -> Vec<Entry> {
-    let mut found: Vec<Entry> = Vec::new();
+) -> Vec<TableEntry> {
+    let mut found: Vec<TableEntry> = Vec::new();
     for table in names(&setting.value) {
         let (kind, name) = kind_and_name(table, default_type);
         let more = match kind {
             "inline" => inline(name, &setting.at),
             "static" => {
                 let value = Read { value: name.to_owned(), at: setting.at.clone() };
-                vec![Entry { key: "*".to_owned(), value }]
+                vec![TableEntry { key: "*".to_owned(), value }]
             }
             "texthash" => text(files, facts, name, missing),
             indexed if INDEXED.contains(&indexed) => {
@@ -121,19 +121,19 @@ fn names(value: &str) -> Vec<&str> {
 }
 
 /// `{key=value, {other = value with spaces}}`.
-fn inline(table: &str, at: &At) -> Vec<Entry> {
+fn inline(table: &str, at: &At) -> Vec<TableEntry> {
     let inside = enclosed(table).map_or(table, |(inside, _)| inside);
     let entry = |pair: &str| {
         let pair = if pair.starts_with('{') { enclosed(pair).ok()?.0 } else { pair };
         let (key, value) = pair.split_once('=')?;
         let value = Read { value: value.trim().to_owned(), at: at.clone() };
-        Some(Entry { key: key.trim().to_ascii_lowercase(), value })
+        Some(TableEntry { key: key.trim().to_ascii_lowercase(), value })
     };
     names(inside).into_iter().filter_map(entry).collect()
 }
 
 /// The file a table is made from: a key, white space, a value.
-fn text(files: &Files, facts: &mut Facts, path: &str, missing: &'static str) -> Vec<Entry> {
+fn text(files: &Files, facts: &mut Facts, path: &str, missing: &'static str) -> Vec<TableEntry> {
     let text = match files.read(path) {
         Ok(text) => text,
         Err(why) => {
@@ -144,7 +144,7 @@ fn text(files: &Files, facts: &mut Facts, path: &str, missing: &'static str) -> 
     let entry = |line: Read<String>| {
         let (key, value) = line.value.split_once([' ', '\t'])?;
         let value = Read { value: value.trim().to_owned(), at: line.at };
-        Some(Entry { key: key.to_ascii_lowercase(), value })
+        Some(TableEntry { key: key.to_ascii_lowercase(), value })
     };
     logical_lines(&text).into_iter().filter_map(entry).collect()
 }

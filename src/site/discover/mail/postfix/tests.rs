@@ -275,7 +275,9 @@ fn addresses_kinds_and_lookups_are_those_of_the_client() {
         ("disable_dns_lookups = yes\n", false),
     ] {
         let (_dir, files) = tree(&[(MAIN, &format!("{relay}{settings}"))]);
-        let Found::Said(ways) = read(&files, &mut Facts::default()) else { panic!("{settings}") };
+        let MailFound::Said(ways) = read(&files, &mut Facts::default()) else {
+            panic!("{settings}")
+        };
         assert_eq!(ways[0].by_dns, by_dns, "{settings}");
     }
 }
@@ -389,7 +391,7 @@ fn postfix_goes_where_we_say() {
     ] {
         assert_eq!(theirs(main).as_deref(), want, "{main}");
         let (_dir, files) = tree(&[(MAIN, main)]);
-        let Found::Said(ways) = read(&files, &mut Facts::default()) else { panic!("{main}") };
+        let MailFound::Said(ways) = read(&files, &mut Facts::default()) else { panic!("{main}") };
         let way = &ways[0];
         let place = way.relay().unwrap();
         let address = place.host.parse().unwrap_or(hosts);
@@ -408,10 +410,10 @@ fn postfix_goes_where_we_say() {
 
 #[test]
 fn every_beginning_is_read() {
-    every_beginning(MAIN, DEBIAN, |text| drop(Settings::parse(text, None)));
-    assert_eq!(Settings::parse(&text(MAIN, DEBIAN), None).0.all().count(), 15);
+    every_beginning(MAIN, DEBIAN, |text| drop(ProcessSettings::parse(text, None)));
+    assert_eq!(ProcessSettings::parse(&text(MAIN, DEBIAN), None).0.all().count(), 15);
     every_beginning(MASTER, "smtp unix - - y - - smtp\n  -o a=b -o { c = d }\n", |text| {
-        drop(Services::parse(text));
+        drop(MasterServices::parse(text));
     });
 }
 
@@ -428,8 +430,8 @@ fn postconf(main: &str, arguments: &[&str]) -> std::process::Output {
     command.arg("-c").arg(folder.path()).args(arguments).output().unwrap()
 }
 
-fn settings(main: &str) -> (Settings, Option<Read<String>>) {
-    Settings::parse(&text(MAIN, main), None)
+fn settings(main: &str) -> (ProcessSettings, Option<Read<String>>) {
+    ProcessSettings::parse(&text(MAIN, main), None)
 }
 
 #[test]
@@ -499,11 +501,11 @@ proptest! {
         master in hostile(MASTER, "smtp unix - - y - - smtp\n  -o a=b -o { c = d }\n"),
         value in "[\\[\\]$({?:=a.0-9, }]{0,40}",
     ) {
-        let (settings, _) = Settings::parse(&main, None);
+        let (settings, _) = ProcessSettings::parse(&main, None);
         for (name, _) in settings.all() {
             drop(settings.value(name));
         }
-        drop(Services::parse(&master));
+        drop(MasterServices::parse(&master));
         drop(relay(&value, &settings));
         let (settings, _) = super::tests::settings(&format!("relayhost = {value}\n"));
         drop(settings.value("relayhost"));

@@ -38,7 +38,7 @@ pub(super) fn read(files: &Files, facts: &mut Facts) -> Vec<Read<Place>> {
     let Some(path) = main.copied().or_else(|| files.exists(OPTIONS).then_some(OPTIONS)) else {
         return found;
     };
-    let mut walk = Walk { files, facts, included: Included::default(), found: &mut found };
+    let mut walk = BindWalk { files, facts, included: Included::default(), found: &mut found };
     walk.file(path, &mut Vec::new());
     if found.is_empty() && main.is_some() {
         let reason = "it asks the servers of each domain itself, from the root on";
@@ -47,14 +47,14 @@ pub(super) fn read(files: &Files, facts: &mut Facts) -> Vec<Read<Place>> {
     found
 }
 
-struct Walk<'a> {
+struct BindWalk<'a> {
     files: &'a Files,
     facts: &'a mut Facts,
     included: Included,
     found: &'a mut Vec<Read<Place>>,
 }
 
-impl Walk<'_> {
+impl BindWalk<'_> {
     /// `blocks` are those it is read in: the first word of each, and the second.
     fn file(&mut self, path: &str, blocks: &mut Vec<(String, String)>) {
         let Some(text) = self.included.open(self.files, path, self.facts, MISSING) else { return };

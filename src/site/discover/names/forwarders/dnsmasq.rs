@@ -33,20 +33,20 @@ pub(in crate::site::discover) const CONSTRUCTS: Constructs = Constructs {
 };
 
 pub(super) fn read(files: &Files, facts: &mut Facts) -> Vec<Read<Place>> {
-    let mut walk = Walk { files, facts, included: Included::default(), found: Vec::new() };
+    let mut walk = DnsmasqWalk { files, facts, included: Included::default(), found: Vec::new() };
     walk.file(FILE);
     walk.folder(PARTS);
     walk.found
 }
 
-struct Walk<'a> {
+struct DnsmasqWalk<'a> {
     files: &'a Files,
     facts: &'a mut Facts,
     included: Included,
     found: Vec<Read<Place>>,
 }
 
-impl Walk<'_> {
+impl DnsmasqWalk<'_> {
     fn file(&mut self, path: &str) {
         if let Some(text) = self.included.open(self.files, path, self.facts, MISSING) {
             self.text(&text);

@@ -35,7 +35,7 @@ pub(in crate::site::discover) const CONSTRUCTS: Constructs = Constructs {
 };
 
 pub(super) fn read(files: &Files, facts: &mut Facts) -> Vec<Read<Place>> {
-    let mut walk = Walk {
+    let mut walk = UnboundWalk {
         files,
         facts,
         included: Included::default(),
@@ -69,7 +69,7 @@ struct Zone {
     servers: Vec<Read<Place>>,
 }
 
-struct Walk<'a> {
+struct UnboundWalk<'a> {
     files: &'a Files,
     facts: &'a mut Facts,
     included: Included,
@@ -79,7 +79,7 @@ struct Walk<'a> {
     is_general: bool,
 }
 
-impl Walk<'_> {
+impl UnboundWalk<'_> {
     fn file(&mut self, path: &str) {
         if let Some(text) = self.included.open(self.files, path, self.facts, MISSING) {
             self.text(&text);
