@@ -22,7 +22,6 @@ pub(crate) use self::help::brief;
 pub(crate) use self::manual::manuals;
 pub(crate) use self::wrong::UsageError;
 use crate::catalogue::{PARTIES, PartyKind, TargetFlag};
-use crate::site::sample::PER_GROUP;
 
 /// Checks the network flows a Centreon or i-Vertix machine needs, each in its
 /// own protocol, and says why one fails, who has to act, and what to do.
@@ -71,6 +70,9 @@ pub(crate) enum Colour {
     /// To nobody
     Never,
 }
+
+/// Devices asked of one group (`--sample`), unless all are.
+pub(crate) const PER_GROUP: usize = 2;
 
 const EXIT_CODES: &str = "\
 Exit codes: 0 every required flow works (warnings allowed, unless --strict)
@@ -164,18 +166,6 @@ pub(crate) enum Schema {
     Diff,
     /// What `merge --format json` writes
     Merge,
-}
-
-impl Schema {
-    /// Its text.
-    pub(crate) fn text(self) -> String {
-        match self {
-            Self::Site => crate::site::file::schema(),
-            Self::Report => crate::report::schema(),
-            Self::Diff => crate::tasks::diff::schema(),
-            Self::Merge => crate::tasks::matrix::schema(),
-        }
-    }
 }
 
 #[derive(Debug, Default, Args)]

@@ -9,6 +9,7 @@ mod demo;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 mod load;
+mod panics;
 mod program;
 mod report;
 mod respond;

@@ -6,15 +6,18 @@ use crate::cli::{
     self, Cli, Command, DiffArgs, ManualArgs, MergeArgs, RedactArgs, RedactSavedArgs, RequestArgs,
     RunArgs, ShowArgs,
 };
+use crate::console::output::Output;
+use crate::report;
 use crate::respond;
 use crate::run::watch::Patience;
 use crate::settings::{
-    Job, Output, Purpose, SettingsError, bad, duration, formats, init, inventory, is_stdin, job,
-    jobs, key, nat, output, pair, patience, requirements,
+    Job, Purpose, SettingsError, bad, duration, formats, init, inventory, is_stdin, job, jobs, key,
+    nat, output, pair, patience, plain, requirements,
 };
-use crate::tasks::Task;
+use crate::site;
 use crate::tasks::flows::{self, Requirements};
 use crate::tasks::inventory::Inventory;
+use crate::tasks::{Task, diff, matrix};
 use crate::version;
 
 /// What the user asked for.
@@ -36,7 +39,7 @@ pub(crate) enum Request {
         /// The rows to write.
         flows: Requirements,
         /// Where and how to print it.
-        output: Output<flows::Format>,
+        output: Output<flows::FlowsFormat>,
     },
     /// Print what this machine's files say.
     Discover {
@@ -114,7 +117,7 @@ pub(crate) fn load(cli: Cli) -> Result<Request, SettingsError> {
             Ok(Request::Flows { flows: requirements(&args)?, output })
         }
         Some(Command::Discover(args)) => {
-            let output = output(&args.output)?.plain("what files say")?;
+            let output = plain(output(&args.output)?, "what files say")?;
             let inventory = Box::new(inventory(args.root.as_deref())?);
             Ok(Request::Discover { inventory, output })
         }
@@ -123,7 +126,7 @@ pub(crate) fn load(cli: Cli) -> Result<Request, SettingsError> {
             bind: args.bind,
             job: job(&args.run(), Purpose::Plan)?,
         }))),
-        Some(Command::Schema { of }) => Ok(Request::Schema(of.text())),
+        Some(Command::Schema { of }) => Ok(Request::Schema(schema(of))),
         Some(Command::Explain { subject, step, list: _ }) => Ok(match (subject, step) {
             (None, _) => Request::ExplainAll,
             (Some(code), None) => Request::Explain(code),
@@ -146,6 +149,15 @@ pub(crate) fn load(cli: Cli) -> Result<Request, SettingsError> {
                 demo.breaks.iter().map(|text| pair("--break", text)).collect::<Result<_, _>>()?;
             Ok(Request::Demo { breaks, output: output(&demo.output)? })
         }
+    }
+}
+
+fn schema(of: cli::Schema) -> String {
+    match of {
+        cli::Schema::Site => site::file::schema(),
+        cli::Schema::Report => report::schema(),
+        cli::Schema::Diff => diff::schema(),
+        cli::Schema::Merge => matrix::schema(),
     }
 }
 

@@ -14,11 +14,12 @@ use strum::VariantNames as _;
 use crate::cli::{self, UsageError};
 use crate::console::interrupt::{HeldSignals, Interruption};
 use crate::console::output::{
-    Live, USAGE, complain, complain_as_plugin, deliver, ended_well, file, graver, remark,
+    Live, Output, USAGE, complain, complain_as_plugin, deliver, ended_well, file, graver, remark,
     show_page, terminal_width, write_all,
 };
-use crate::console::{limits, panics, progress};
+use crate::console::{limits, progress};
 use crate::load::{Request, load};
+use crate::panics;
 use crate::report::ndjson::RunLabel;
 use crate::report::planned::PlanDocument;
 use crate::report::{Canvas, Context, Format, Report};
@@ -27,7 +28,7 @@ use crate::run::outcome::Outcome;
 use crate::run::runner::Event;
 use crate::run::watch::{Patience, Watch};
 use crate::run::{plan, runner, watch};
-use crate::settings::{Job, Output, SettingsError, flows_format, machine_names};
+use crate::settings::{Job, SettingsError, flows_format, machine_names};
 use crate::tasks::flows::{self, Requirements};
 use crate::tasks::inventory::Inventory;
 use crate::tasks::{explain, inventory, redact};
@@ -295,8 +296,8 @@ fn write_as_flows(
     format.write(&Requirements::of_plans(&first.catalogue, &planned), canvas, out)
 }
 
-fn show_flows(flows: &Requirements, output: &Output<flows::Format>) -> ExitCode {
-    let write = |format: flows::Format, canvas: Canvas, out: &mut dyn Write| {
+fn show_flows(flows: &Requirements, output: &Output<flows::FlowsFormat>) -> ExitCode {
+    let write = |format: flows::FlowsFormat, canvas: Canvas, out: &mut dyn Write| {
         format.write(flows, canvas, out)
     };
     write_all(output, write).map_or_else(|code| code, |()| ExitCode::SUCCESS)

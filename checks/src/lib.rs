@@ -20,6 +20,7 @@ mod hostile;
 mod identify;
 mod net;
 mod path;
+mod reader;
 mod recognise;
 mod responder;
 mod services;

@@ -5,8 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::wire::{self, crc16_x25};
-use crate::{Cause, TalkCause, TlsCause};
+use crate::wire::crc16_x25;
 
 /// A protocol, recognised by how its answer begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, strum::Display)]
@@ -103,22 +102,6 @@ pub(crate) fn recognise(bytes: &[u8]) -> Spoken {
         .find_map(|(head, spoken)| bytes.starts_with(head).then_some(*spoken))
         .or_else(|| binary(bytes))
         .unwrap_or(Spoken::Unknown)
-}
-
-/// The cause when a peer that should speak `own` is recognised as something else.
-///
-/// `None` when its first bytes are of `own`, or of nothing known.
-pub(crate) fn instead_of(expected: &'static str, own: Spoken, head: &[u8]) -> Option<Cause> {
-    match recognise(head) {
-        Spoken::Unknown => None,
-        spoken if spoken == own => None,
-        Spoken::Tls => Some(Cause::Tls(TlsCause::TlsUnexpected { expected: expected.into() })),
-        spoken => Some(Cause::Talk(TalkCause::WrongService {
-            expected: expected.into(),
-            spoken,
-            head: wire::head(head),
-        })),
-    }
 }
 
 /// How proxies begin the value of `Server`.
@@ -245,7 +228,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_beginning_breaks_the_recogniser(bytes in vec(any::<u8>(), 0..64)) {
-            let cause = instead_of("SSH", Spoken::Ssh, &bytes);
+            let cause = crate::cause::instead_of("SSH", Spoken::Ssh, &bytes);
             prop_assert_eq!(cause.is_none(), matches!(recognise(&bytes), Spoken::Unknown | Spoken::Ssh));
         }
     }

@@ -422,6 +422,11 @@ impl<'de> Deserialize<'de> for Way {
     }
 }
 
+/// `*` stands for any text, anything else for itself.
+pub(crate) fn matches(glob: &str, id: &str) -> bool {
+    wildmatch::WildMatchPattern::<'*', '\0'>::new(glob).matches(id)
+}
+
 /// The service of that name.
 pub(crate) fn service(name: &str) -> Option<&'static Service> {
     SERVICES.iter().copied().find(|service| service.name == name)

@@ -1,8 +1,7 @@
-//! The terminal and the process: what is written where, progress, signals, panics.
+//! The terminal and the process: what is written where, progress, signals.
 
 pub(crate) mod interrupt;
 pub(crate) mod letters;
 pub(crate) mod limits;
 pub(crate) mod output;
-pub(crate) mod panics;
 pub(crate) mod progress;

@@ -6,15 +6,17 @@ mod walk;
 
 use std::io::{self, BufWriter, StdoutLock, Write};
 use std::os::fd::AsFd;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::stat::Mode;
 use preflight_checks::{discreet_text, discreet_value};
 
+use crate::catalogue::Role;
 use crate::console::letters::InLetters;
 use crate::report::ndjson::RunLabel;
-use crate::report::{Canvas, Format, PLUGIN_UNKNOWN, Report, StepReport};
-use crate::settings::Output;
+use crate::report::{Canvas, Format, OutputFormat, PLUGIN_UNKNOWN, Report, StepReport};
 
 /// Writes a finished run; the exit code is the run's, unless something could not be written.
 ///
@@ -34,6 +36,55 @@ pub(crate) fn deliver(report: &Report, live: Option<Live>, output: &Output) -> E
         (false, true) => report.summary.exit_code,
         (false, false) => USAGE,
     })
+}
+
+/// Where and how to report.
+#[derive(Clone, Debug)]
+pub(crate) struct Output<F = Format> {
+    /// Each format, and its file; none: stdout.
+    pub(crate) formats: Vec<(F, Option<PathBuf>)>,
+    /// Show origins, evidence and timings.
+    pub(crate) verbose: bool,
+    /// Show no table, no progress and no notes.
+    pub(crate) quiet: bool,
+    /// Permissions of the files; none: as [`file::replace`] does.
+    pub(crate) mode: Option<Mode>,
+}
+
+impl Output {
+    /// Does a table go to stdout?
+    pub(crate) fn shows_table(&self) -> bool {
+        self.formats.contains(&(Format::Table, None))
+    }
+
+    /// Does a monitoring plugin's output go to stdout, and so its exit code too?
+    pub(crate) fn is_plugin(&self) -> bool {
+        self.formats.contains(&(Format::Centreon, None))
+    }
+
+    /// Do lines go to stdout while the run is on?
+    pub(crate) fn is_live(&self) -> bool {
+        self.formats.contains(&(Format::Ndjson, None))
+    }
+
+    /// What is left to write when the live lines are told.
+    pub(crate) fn without_live(&self) -> Self {
+        let mut rest = self.clone();
+        rest.formats.retain(|there| *there != (Format::Ndjson, None));
+        rest
+    }
+
+    /// The same, with the role in each file's name: `report.poller.json`.
+    pub(crate) fn for_role(&self, role: Role) -> Self {
+        let named = |file: &PathBuf| match file.extension() {
+            Some(extension) => {
+                file.with_extension(format!("{role}.{}", extension.to_string_lossy()))
+            }
+            None => file.with_extension(role.to_string()),
+        };
+        let formats = self.formats.iter().map(|(format, file)| (*format, file.as_ref().map(named)));
+        Self { formats: formats.collect(), ..*self }
+    }
 }
 
 /// Lines on stdout while a run is on: each is out before the next step finishes, if its reader is not slower.
@@ -141,12 +192,6 @@ pub(crate) fn write_all<F: OutputFormat>(
     result
 }
 
-/// What a command can write its findings as.
-pub(crate) trait OutputFormat: Copy {
-    /// Is it read by a person, in the terminal? The other formats are data, the same on every machine.
-    fn is_page(self) -> bool;
-}
-
 /// Stdout, in colours where a terminal shows them.
 fn screen() -> BufWriter<anstream::AutoStream<StdoutLock<'static>>> {
     BufWriter::new(anstream::AutoStream::auto(io::stdout().lock()))
@@ -162,7 +207,7 @@ pub(crate) fn show_page(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) ->
 /// A panic while one format is written does not lose the others.
 fn guarded(write: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
     std::panic::catch_unwind(std::panic::AssertUnwindSafe(write))
-        .unwrap_or_else(|_payload| Err(io::Error::other(crate::console::panics::last_place())))
+        .unwrap_or_else(|_payload| Err(io::Error::other(crate::panics::last_place())))
 }
 
 /// A reader who has seen enough (`| head`) is no error.
@@ -225,7 +270,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::console::panics::testing::quietly;
+    use crate::panics::testing::quietly;
 
     fn output(folder: &Path) -> Output {
         let to_file = |format, name| (format, Some(folder.join(name)));

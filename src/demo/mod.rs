@@ -12,8 +12,9 @@ use secrecy::SecretString;
 use tokio::net::{TcpListener, UdpSocket};
 
 use crate::catalogue::{Catalogue, Flow, Mode, Party, Role, Way};
+use crate::console::output::Output;
 use crate::run::plan::{self, InstallPhase, Plan, Settings};
-use crate::settings::{Job, Output};
+use crate::settings::Job;
 use crate::site::{self, Origin, Place, Sourced, Target};
 
 /// The community the embedded agent answers to.

@@ -13,6 +13,7 @@ use super::model::{
     AttemptReport, CauseReport, ConcernReport, StepReport, TargetReport, WayReport, Why, object,
 };
 use super::read::Readable;
+use crate::catalogue::service;
 use crate::run::finding::{Attempt, Found};
 use crate::run::outcome::Outcome;
 use crate::run::plan::{Action, Asked, Direction, InstallPhase, Question, SkipReason, Step};
@@ -250,6 +251,7 @@ fn passage<'a>(
 ) -> Passage<'a> {
     let way = attempt.and_then(|attempt| question.ways.get(attempt.way));
     let way = way.or(question.ways.first());
+    let hints = way.and_then(|way| service(way.protocol)).map(|service| service.hints);
     Passage {
         from: attempt
             .and_then(|attempt| attempt.finding.source)
@@ -259,6 +261,8 @@ fn passage<'a>(
         target: if step.direction == Direction::Inbound { "this host" } else { &question.host },
         flow: &step.flow,
         protocol: way.map_or("", |way| way.protocol),
+        starttls: hints.and_then(|hints| hints.starttls),
+        alpn: hints.and_then(|hints| hints.alpn),
         transport: way.map_or(preflight_checks::Transport::Tcp, |way| way.transport),
         port: way.map(|way| way.port),
         look_at: &step.look_at,

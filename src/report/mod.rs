@@ -39,7 +39,6 @@ use std::io;
 use std::str::FromStr;
 
 use crate::catalogue::Identity;
-use crate::console::output::OutputFormat;
 use crate::run::finding::Found;
 use crate::run::plan::Plan;
 use crate::site::local::Host;
@@ -124,6 +123,12 @@ pub(crate) enum Format {
     Centreon,
     /// For a customer: one page.
     Html,
+}
+
+/// What a command can write its findings as.
+pub(crate) trait OutputFormat: Copy {
+    /// Is it read by a person, in the terminal? The other formats are data, the same on every machine.
+    fn is_page(self) -> bool;
 }
 
 /// What a format may know of where it is written to.

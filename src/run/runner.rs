@@ -149,7 +149,7 @@ async fn guarded(asking: impl Future<Output = Found>) -> Found {
     let asking = AssertUnwindSafe(asking).catch_unwind();
     let mut found = asking.await.unwrap_or_else(|_payload| Found {
         unresolved: Some(Cause::Own(OwnCause::ProbePanicked {
-            message: crate::console::panics::last_place(),
+            message: crate::panics::last_place(),
         })),
         ..Found::default()
     });
@@ -414,7 +414,7 @@ fn case(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::console::panics::testing::quietly;
+    use crate::panics::testing::quietly;
 
     #[test]
     fn a_program_of_one_family_asks_nobody_of_the_other() {

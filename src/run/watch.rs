@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 
 use preflight_checks::Layer;
 
-use crate::report;
 use crate::run::finding::Found;
 use crate::run::outcome::Outcome;
 use crate::run::plan::{Action, Plan, SkipReason};
+use crate::run::verdict::conclude;
 
 /// How often, and for how long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,8 +99,9 @@ fn is_open(plan: &Plan, found: &[Option<Found>], index: usize) -> bool {
     let (Some(step), Some(Some(found))) = (plan.steps.get(index), found.get(index)) else {
         return false;
     };
-    let judged = report::step(step, found, plan.phase);
-    let is_wrong = matches!(judged.outcome, Outcome::Fail | Outcome::Unknown);
+    let Action::Ask(question) = &step.action else { return false };
+    let concluded = conclude(question, step.direction, found, step.may_wait(plan.phase));
+    let is_wrong = matches!(concluded.outcome, Outcome::Fail | Outcome::Unknown);
     let shown = found.attempts.iter().filter_map(|attempt| attempt.finding.verdict.as_ref().err());
     is_wrong
         && !shown.map(preflight_checks::Cause::layer).any(|layer| layer >= Layer::Authentication)

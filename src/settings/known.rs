@@ -7,13 +7,12 @@ use preflight_checks::{Trust, quoted};
 use super::site_file::Part;
 use super::{Job, SettingsError, bad, read};
 use crate::catalogue::{Catalogue, Release, Role, profile_names};
-use crate::cli::{FlowsArgs, KnownArgs, RunArgs, TableArgs};
+use crate::cli::{FlowsArgs, KnownArgs, PER_GROUP, RunArgs, TableArgs};
 use crate::site::clapi::ask_clapi;
 use crate::site::discover::{Facts, Files, Text, clapi, discover};
 use crate::site::mistake::mistakes;
-use crate::site::sample::PER_GROUP;
 use crate::site::{Site, View, join, local};
-use crate::tasks::flows::{Choice, Planned, Requirements};
+use crate::tasks::flows::{FlowChoice, Planned, Requirements};
 use crate::tasks::inventory::Inventory;
 
 /// Everything a machine's files say: this machine's, or those of a copy.
@@ -127,7 +126,7 @@ pub(crate) fn requirements(args: &FlowsArgs) -> Result<Requirements, SettingsErr
         Some(version) => catalogue.at(Some(version)),
         None => catalogue,
     };
-    let choice = Choice { role: known, groups: args.group.clone() };
+    let choice = FlowChoice { role: known, groups: args.group.clone() };
     Ok(Requirements::new(&catalogue, &choice))
 }
 

@@ -16,10 +16,11 @@ use nix::sys::stat::Mode;
 use preflight_checks::{Trust, discreet_text, printable, quoted};
 use secrecy::SecretString;
 
-use crate::catalogue::{Broken, Catalogue, Mode as LinkMode, Role};
+use crate::catalogue::{Broken, Catalogue, Mode as LinkMode, Role, matches};
 use crate::cli::{CredentialArgs, FilesArgs, OutputArgs, RedactArgs, RunArgs};
+use crate::console::output::Output;
 use crate::report::{Format, format_named};
-use crate::run::plan::{Settings, matches, plan};
+use crate::run::plan::{Settings, plan};
 use crate::site::discover::Files;
 use crate::site::mistake::mistakes;
 use crate::site::{Custom, FileReaders, Knowledge, Origin, Site, Sourced, View, join, local};
@@ -90,68 +91,6 @@ impl Job {
     }
 }
 
-/// Where and how to report.
-#[derive(Clone, Debug)]
-pub(crate) struct Output<F = Format> {
-    /// Each format, and its file; none: stdout.
-    pub(crate) formats: Vec<(F, Option<PathBuf>)>,
-    /// Show origins, evidence and timings.
-    pub(crate) verbose: bool,
-    /// Show no table, no progress and no notes.
-    pub(crate) quiet: bool,
-    /// Permissions of the files; none: as [`crate::console::output::file::replace`] does.
-    pub(crate) mode: Option<Mode>,
-}
-
-impl Output {
-    /// The same, for `what` is no report of a run: as table or JSON only.
-    ///
-    /// # Errors
-    ///
-    /// [`SettingsError`] for another format.
-    pub(crate) fn plain(self, what: &str) -> Result<Self, SettingsError> {
-        let is_plain = |format: &Format| matches!(format, Format::Table | Format::Json);
-        if self.formats.iter().all(|(format, _)| is_plain(format)) {
-            return Ok(self);
-        }
-        Err(bad("--format", format!("{what} is written as table or json")))
-    }
-
-    /// Does a table go to stdout?
-    pub(crate) fn shows_table(&self) -> bool {
-        self.formats.contains(&(Format::Table, None))
-    }
-
-    /// Does a monitoring plugin's output go to stdout, and so its exit code too?
-    pub(crate) fn is_plugin(&self) -> bool {
-        self.formats.contains(&(Format::Centreon, None))
-    }
-
-    /// Do lines go to stdout while the run is on?
-    pub(crate) fn is_live(&self) -> bool {
-        self.formats.contains(&(Format::Ndjson, None))
-    }
-
-    /// What is left to write when the live lines are told.
-    pub(crate) fn without_live(&self) -> Self {
-        let mut rest = self.clone();
-        rest.formats.retain(|there| *there != (Format::Ndjson, None));
-        rest
-    }
-
-    /// The same, with the role in each file's name: `report.poller.json`.
-    pub(crate) fn for_role(&self, role: Role) -> Self {
-        let named = |file: &PathBuf| match file.extension() {
-            Some(extension) => {
-                file.with_extension(format!("{role}.{}", extension.to_string_lossy()))
-            }
-            None => file.with_extension(role.to_string()),
-        };
-        let formats = self.formats.iter().map(|(format, file)| (*format, file.as_ref().map(named)));
-        Self { formats: formats.collect(), ..*self }
-    }
-}
-
 /// Why nothing was done.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SettingsError {
@@ -176,13 +115,26 @@ pub(crate) fn bad(flag: impl Into<String>, reason: impl Into<String>) -> Setting
     SettingsError::Value { flag: flag.into(), reason: discreet_text(&printable(&reason.into())) }
 }
 
+/// `output`, for `what` is no report of a run: as table or JSON only.
+///
+/// # Errors
+///
+/// [`SettingsError`] for another format.
+pub(crate) fn plain(output: Output, what: &str) -> Result<Output, SettingsError> {
+    let is_plain = |format: &Format| matches!(format, Format::Table | Format::Json);
+    if output.formats.iter().all(|(format, _)| is_plain(format)) {
+        return Ok(output);
+    }
+    Err(bad("--format", format!("{what} is written as table or json")))
+}
+
 /// How the document of a plan's flows is written in a format of a report, if it is.
-pub(crate) fn flows_format(format: Format) -> Option<flows::Format> {
+pub(crate) fn flows_format(format: Format) -> Option<flows::FlowsFormat> {
     match format {
-        Format::Table => Some(flows::Format::Table),
-        Format::Json => Some(flows::Format::Json),
-        Format::Markdown => Some(flows::Format::Markdown),
-        Format::Csv => Some(flows::Format::Csv),
+        Format::Table => Some(flows::FlowsFormat::Table),
+        Format::Json => Some(flows::FlowsFormat::Json),
+        Format::Markdown => Some(flows::FlowsFormat::Markdown),
+        Format::Csv => Some(flows::FlowsFormat::Csv),
         Format::Html
         | Format::Wide
         | Format::Ndjson

@@ -11,10 +11,9 @@ use strum::VariantNames as _;
 use super::known::{MachineFiles, files, found_role, shown, unknown_profile, vendors_catalogue};
 use super::{Purpose, SettingsError, bad, is_stdin, read};
 use crate::catalogue::{Catalogue, Party, Role, profile_names};
-use crate::cli::{InitArgs, KnownArgs, RunArgs};
+use crate::cli::{InitArgs, KnownArgs, PER_GROUP, RunArgs};
 use crate::site::discover::{Files, discover};
 use crate::site::file::{MOST, SiteFile, SiteMachine, Subject, Vault, write};
-use crate::site::sample::PER_GROUP;
 use crate::site::{Knowledge, View, join, local};
 use crate::text::first_of;
 

@@ -141,7 +141,7 @@ pub(super) fn departure(text: &str, catalogue: &Catalogue) -> Result<Departure, 
     let (glob, from) = text.split_once('=').unwrap_or(("*", text));
     let mut ids = catalogue.flows.iter().map(|flow| flow.id.get_ref());
     let is_own = glob.starts_with("custom.");
-    if !is_own && !ids.any(|id| crate::run::plan::matches(glob, id)) {
+    if !is_own && !ids.any(|id| crate::catalogue::matches(glob, id)) {
         return Err(bad(
             FLAG,
             format!("profile {} has no flow {glob}", catalogue.profile, glob = quoted(glob)),

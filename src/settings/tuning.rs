@@ -59,7 +59,7 @@ pub(super) fn settings(
         let known = catalogue.flows.iter().map(|flow| flow.id.get_ref().clone());
         let custom = customs.iter().map(|custom| format!("custom.{}", custom.name));
         let mistakes = MistakeCode::iter().map(|code| format!("config.{}", <&str>::from(code)));
-        if !known.chain(custom).chain(mistakes).any(|id| crate::run::plan::matches(glob, &id)) {
+        if !known.chain(custom).chain(mistakes).any(|id| crate::catalogue::matches(glob, &id)) {
             return Err(bad(flag, format!("no flow is called {glob}", glob = quoted(glob))));
         }
     }

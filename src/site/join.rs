@@ -7,7 +7,7 @@ use crate::catalogue::{Mode, Party, Role};
 
 use super::discover::facts::{
     At, Broker, Facts, Gorgone, Listen, Machine, Mail, MailTls, MailTo, Note, ProxySetting, Read,
-    Route, Share, SnmpMacros, Stream, TimeSource,
+    Route, Share, SnmpMacros, StreamFacts, TimeSource,
 };
 use super::discover::route::route;
 use super::output::{BrokerLink, BrokerOutput};
@@ -107,10 +107,10 @@ fn mail(ways: &[Mail], layer: &mut Knowledge) {
                 (false, false) => Find::Host,
             };
             let mail_tls = Some(match mail.tls {
-                MailTls::No => smtp::Tls::Never,
-                MailTls::IfOffered => smtp::Tls::IfOffered,
-                MailTls::StartTls => smtp::Tls::Required,
-                MailTls::FromStart => smtp::Tls::FromStart,
+                MailTls::No => smtp::SmtpTls::Never,
+                MailTls::IfOffered => smtp::SmtpTls::IfOffered,
+                MailTls::StartTls => smtp::SmtpTls::Required,
+                MailTls::FromStart => smtp::SmtpTls::FromStart,
             });
             let origin = Origin::File(mail.at.clone());
             let from = Some(Sourced { value: mail.from.clone(), origin })
@@ -359,7 +359,7 @@ fn towards_central(brokers: &[&Broker], gorgone: Option<&Gorgone>, layer: &mut K
 }
 
 /// What an output is configured for; its files keep the keys of the old types.
-fn broker_output(stream: &Stream) -> BrokerOutput {
+fn broker_output(stream: &StreamFacts) -> BrokerOutput {
     let file = |key: &str| {
         let found = stream.tls_files.iter().find(|(known, _)| known == key);
         found.map(|(_, file)| file.value.clone()).filter(|path| !path.is_empty())
@@ -423,13 +423,13 @@ fn towards_pollers(brokers: &[&Broker], facts: &Facts, layer: &mut Knowledge) {
         target.place.port = Some(*port);
         target.speaks = tls.then_some("gorgone-api-tls");
         target.api =
-            api.login.clone().map(|(user, password)| gorgone_api::Login { user, password });
+            api.login.clone().map(|(user, password)| gorgone_api::GorgoneLogin { user, password });
         layer.add("gorgone", target);
     }
 }
 
 /// The broker connects to this peer.
-fn reversed(peer: &mut Target, input: &Stream) {
+fn reversed(peer: &mut Target, input: &StreamFacts) {
     if peer.modes.iter().all(|known| known.value != Mode::BbdoReversed) {
         peer.modes.push(mode(Mode::BbdoReversed, &input.at));
     }
@@ -453,7 +453,7 @@ fn known_machine(machine: &Machine, layer: &mut Knowledge) {
 
 /// Where this machine's own daemons listen, which others connect to.
 fn listeners(brokers: &[&Broker], facts: &Facts, layer: &mut Knowledge) {
-    let waits = |stream: &&Stream| {
+    let waits = |stream: &&StreamFacts| {
         stream.host.is_none() && !stream.listens_on.as_deref().is_some_and(is_loopback)
     };
     let streams = || brokers.iter().flat_map(|broker| &broker.streams).filter(waits);

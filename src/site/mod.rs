@@ -337,7 +337,7 @@ pub(crate) struct Target {
     /// What this machine proves itself with there.
     pub(crate) token: Option<SecretString>,
     /// The login of its Gorgone's API.
-    pub(crate) api: Option<gorgone_api::Login>,
+    pub(crate) api: Option<gorgone_api::GorgoneLogin>,
     /// What its page has in it, where its address does not say.
     pub(crate) content: Option<http::Content>,
     /// How its addresses are found.
@@ -345,7 +345,7 @@ pub(crate) struct Target {
     /// Only addresses of this kind are asked; none: of both.
     pub(crate) family: Option<Family>,
     /// How its mail server is spoken to, where its program says so.
-    pub(crate) mail_tls: Option<smtp::Tls>,
+    pub(crate) mail_tls: Option<smtp::SmtpTls>,
     /// The address of ours that its daemon asks it from.
     pub(crate) from: Option<Sourced<Vec<IpAddr>>>,
     /// How its clients take keys for the time from it (NTS).

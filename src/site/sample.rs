@@ -11,8 +11,6 @@ use std::sync::Arc;
 
 use super::discover::facts::Device;
 
-/// Devices asked of one group, unless all are.
-pub(crate) const PER_GROUP: usize = 2;
 /// Devices asked in one run, unless all are: at a few packets each that is what
 /// a run has time for, and a table somebody still reads.
 pub(crate) const MOST: usize = 200;

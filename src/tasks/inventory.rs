@@ -11,7 +11,7 @@ use serde::Serialize;
 use crate::site::Place;
 use crate::site::discover::facts::{
     Broker, Device, Facts, Gorgone, Listen, Machine, Mail, MailTo, ProxySetting, Read, Repository,
-    Route, Share, Stream,
+    Route, Share, StreamFacts,
 };
 use crate::site::discover::{At, Note};
 use crate::site::mistake::Mistake;
@@ -231,7 +231,7 @@ fn broker(broker: &Broker) -> Vec<InventoryEntry> {
     version.into_iter().chain(broker.streams.iter().map(stream)).collect()
 }
 
-fn stream(stream: &Stream) -> InventoryEntry {
+fn stream(stream: &StreamFacts) -> InventoryEntry {
     let what = if stream.is_output { "broker output" } else { "broker input" };
     let value = match &stream.host {
         Some(host) => format!("to {}", at_port(host, stream.port)),

@@ -12,11 +12,11 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use crate::console::output::{deliver, ended_well, remark, write_all};
+use crate::console::output::{Output, deliver, ended_well, remark, write_all};
 use crate::report::saved::{self, Saved, Unreadable};
 use crate::report::{Format, Report};
 use crate::run::plan;
-use crate::settings::{Job, Output};
+use crate::settings::Job;
 use crate::site::local::Host;
 use crate::tasks::change_request::{ChangeRequest, Nat, Wishes};
 use crate::tasks::redact::{RedactionKey, Redactor};
@@ -50,7 +50,7 @@ pub(crate) enum Task {
         /// The key of the stand-ins, if addresses and names must not be shown.
         redact: Option<RedactionKey>,
         /// Where and how to say it.
-        output: Output<change_request::Format>,
+        output: Output<change_request::RequestFormat>,
     },
     /// Who reaches whom?
     Merge {
@@ -59,7 +59,7 @@ pub(crate) enum Task {
         /// The key of the stand-ins, if addresses and names must not be shown.
         redact: Option<RedactionKey>,
         /// Where and how to say it.
-        output: Output<matrix::Format>,
+        output: Output<matrix::MatrixFormat>,
     },
     /// What would the run have written in another format?
     Show {
@@ -177,7 +177,7 @@ fn ask_for(
     all: bool,
     nat: &Nat,
     redact: Option<&RedactionKey>,
-    output: &Output<change_request::Format>,
+    output: &Output<change_request::RequestFormat>,
 ) -> Result<ExitCode, Unreadable> {
     let mut reader = SavedReader::new(redact);
     let wishes = reports.iter().map(|file| Ok(Wishes::of(&reader.open(file)?, all)));
@@ -209,10 +209,10 @@ fn unasked(job: &Job) -> Report {
 fn merge(
     reports: &[PathBuf],
     redact: Option<&RedactionKey>,
-    output: &Output<matrix::Format>,
+    output: &Output<matrix::MatrixFormat>,
 ) -> Result<ExitCode, Unreadable> {
     let mut reader = SavedReader::new(redact);
-    let mut site = matrix::Site::default();
+    let mut site = matrix::MatrixSite::default();
     for file in reports {
         site.add(&reader.open(file)?);
     }

@@ -18,6 +18,7 @@ mod files;
 mod flows;
 mod formats;
 mod hostile;
+mod house;
 mod machine;
 mod names;
 mod output;

@@ -53,6 +53,8 @@ fn every_cause_warning_and_remedy_is_plain() {
         target: "central",
         flow: "poller.bbdo",
         protocol: "bbdo",
+        starttls: None,
+        alpn: None,
         transport: Transport::Tcp,
         port: Some(5669),
         look_at: "systemctl status cbd",

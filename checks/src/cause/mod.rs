@@ -73,6 +73,7 @@ pub use smtp::SmtpCause;
 pub use snmp::SnmpCause;
 pub use ssh::SshCause;
 pub use talk::TalkCause;
+pub(crate) use talk::instead_of;
 pub use tls::TlsCause;
 pub use web::WebCause;
 

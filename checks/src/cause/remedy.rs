@@ -87,6 +87,10 @@ pub struct Passage<'a> {
     pub flow: &'a str,
     /// The protocol's name.
     pub protocol: &'a str,
+    /// What `openssl s_client -starttls` calls the protocol; none: it has no such upgrade to TLS.
+    pub starttls: Option<&'static str>,
+    /// The protocol inside TLS that the service has to be asked for by name (ALPN).
+    pub alpn: Option<&'static str>,
     /// TCP, UDP or ICMP.
     pub transport: Transport,
     /// The port, when the flow has one.
@@ -351,11 +355,8 @@ impl<'a> Passage<'a> {
 
     /// Shows what certificates the server sends.
     pub(super) fn openssl(&self) -> String {
-        let service = crate::SERVICES.iter().find(|service| service.name == self.protocol);
-        let starttls = service.and_then(|service| service.hints.starttls);
-        let starttls = starttls.map(|name| format!(" -starttls {name}")).unwrap_or_default();
-        let alpn = service.and_then(|service| service.hints.alpn);
-        let alpn = alpn.map(|name| format!(" -alpn {name}")).unwrap_or_default();
+        let starttls = self.starttls.map(|name| format!(" -starttls {name}")).unwrap_or_default();
+        let alpn = self.alpn.map(|name| format!(" -alpn {name}")).unwrap_or_default();
         let (target, port) = (word(self.target), self.port());
         format!("openssl s_client -connect {target}:{port}{starttls}{alpn} -showcerts")
     }

@@ -7,8 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use super::about::{About, Layer, Owner, Plea};
 use super::remedy::{Advice, Passage, say};
-use super::{Millis, Phase};
-use crate::recognise::Spoken;
+use super::{Cause, Millis, Phase, TlsCause};
+use crate::recognise::{Spoken, recognise};
+use crate::wire;
 
 /// Causes in a conversation of whatever protocol.
 ///
@@ -282,6 +283,22 @@ impl TalkCause {
                 "see what it waits for there: its processor, its log; then raise the timeouts of what is checked there"
             ),
         }
+    }
+}
+
+/// The cause when a peer that should speak `own` is recognised as something else.
+///
+/// `None` when its first bytes are of `own`, or of nothing known.
+pub(crate) fn instead_of(expected: &'static str, own: Spoken, head: &[u8]) -> Option<Cause> {
+    match recognise(head) {
+        Spoken::Unknown => None,
+        spoken if spoken == own => None,
+        Spoken::Tls => Some(Cause::Tls(TlsCause::TlsUnexpected { expected: expected.into() })),
+        spoken => Some(Cause::Talk(TalkCause::WrongService {
+            expected: expected.into(),
+            spoken,
+            head: wire::head(head),
+        })),
     }
 }
 

@@ -3,10 +3,12 @@
 use std::io::{self, Cursor};
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
-use crate::services::nts::NtsKeys;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, join, split};
 use tokio_rustls::TlsAcceptor;
+
+use super::nts_keys::NtsKeys;
 
 /// Any transport a conversation can run over.
 pub trait Io: AsyncRead + AsyncWrite + Unpin + Send {}
@@ -24,6 +26,11 @@ pub struct FarStream {
     at: Option<SocketAddr>,
     /// Of a session whose ALPN is of NTS.
     nts_keys: Option<NtsKeys>,
+}
+
+/// What `serving` comes to within `time`; `None`: it was not done by then.
+pub(crate) async fn for_a_while<T>(time: Duration, serving: impl Future<Output = T>) -> Option<T> {
+    tokio::time::timeout(time, serving).await.ok()
 }
 
 impl std::fmt::Debug for FarStream {

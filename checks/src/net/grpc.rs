@@ -11,7 +11,8 @@ use http::{HeaderMap, HeaderValue, Request};
 
 use super::{Ask, Stream};
 use crate::cause::{Cause, Phase, TalkCause};
-use crate::wire::{self, Reader};
+use crate::reader::Reader;
+use crate::wire;
 
 /// A call with an empty message.
 #[derive(Clone, Debug)]

@@ -25,6 +25,7 @@ mod names;
 pub(crate) mod neighbour;
 mod netlink;
 mod nsswitch;
+pub(crate) mod nts_keys;
 mod opinion;
 pub(crate) mod post;
 pub(crate) mod program;

@@ -37,11 +37,12 @@ use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 
+use crate::cause::instead_of;
 use crate::cause::{Cause, Transport};
 use crate::conceal::Secrets;
 use crate::dialogue::Dialogue;
 use crate::net::{Ask, FarStream};
-use crate::recognise::{Spoken, instead_of};
+use crate::recognise::Spoken;
 
 /// From the table below: the probes, who asks which, and all services there is a far side for.
 macro_rules! services {
@@ -165,7 +166,7 @@ impl Probe {
     /// Does it try a password that is locked after some refusals?
     #[must_use]
     pub fn risks_lockout(&self) -> bool {
-        matches!(self, Self::Ldap(ldap::Probe { login: ldap::Login::As(_), .. }))
+        matches!(self, Self::Ldap(ldap::Probe { login: ldap::LdapLogin::As(_), .. }))
     }
 
     /// The same question, asked as nobody in particular, since another peer has
@@ -174,7 +175,7 @@ impl Probe {
     pub fn without_credentials(&self) -> Self {
         match self {
             Self::Ldap(probe) => {
-                Self::Ldap(ldap::Probe { login: ldap::Login::Withheld, ..probe.clone() })
+                Self::Ldap(ldap::Probe { login: ldap::LdapLogin::Withheld, ..probe.clone() })
             }
             other => other.clone(),
         }
@@ -196,7 +197,7 @@ impl Probe {
                 let of_url = crate::discreet::secrets_of(&probe.url);
                 Secrets::new(of_url.into_iter().chain(password), basic.as_slice())
             }
-            Self::Ldap(ldap::Probe { login: ldap::Login::As(bind), .. }) => {
+            Self::Ldap(ldap::Probe { login: ldap::LdapLogin::As(bind), .. }) => {
                 Secrets::new([bind.password.expose_secret().to_owned()], &[])
             }
             Self::Nsclient(probe) => {

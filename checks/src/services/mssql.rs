@@ -12,9 +12,9 @@ use std::time::Duration;
 use crate::cause::{Cause, Concern, Phase, Transport};
 use crate::evidence::Seen;
 use crate::net::{Ask, FarStream, Stream};
+use crate::reader::Reader;
 use crate::recognise::Spoken;
 use crate::services::{Hints, UrlForm};
-use crate::wire::Reader;
 use crate::{Respond, Service};
 
 /// Exchanges PRELOGIN; logs nobody in.

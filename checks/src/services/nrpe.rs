@@ -13,13 +13,15 @@
 use std::io;
 use std::time::Duration;
 
+use crate::cause::instead_of;
 use crate::cause::{AgentCause, Cause, Concern, Phase, TalkCause, TlsCause, Transport};
 use crate::evidence::Seen;
 use crate::net::tls::{Look, Proof, Verify, proof, secure};
 use crate::net::{Ask, FarStream, Stream};
-use crate::recognise::{Spoken, instead_of};
+use crate::reader::Reader;
+use crate::recognise::Spoken;
 use crate::services::{Hints, UrlForm};
-use crate::wire::{self, Reader};
+use crate::wire;
 use crate::{Respond, Service};
 
 /// Asks for the daemon's version.

@@ -16,12 +16,13 @@ use std::time::Duration;
 use http::HeaderValue;
 use secrecy::{ExposeSecret as _, SecretString};
 
+use crate::cause::instead_of;
 use crate::cause::{AgentCause, Cause, Concern, TalkCause, Transport};
 use crate::evidence::Seen;
 use crate::net::grpc::{Call, GrpcStatus, first_bytes, status};
 use crate::net::tls::{Verify, secure};
 use crate::net::{Ask, FarStream, Stream};
-use crate::recognise::{Spoken, instead_of};
+use crate::recognise::Spoken;
 use crate::services::{Hints, UrlForm};
 use crate::{Respond, Service};
 

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use crate::cause::{Cause, TalkCause, Transport};
 use crate::evidence::Seen;
-use crate::http::exchange::{self, ALPN, Answer, Request, fetch};
+use crate::http::exchange::{self, ALPN, HttpAnswer, HttpRequest, fetch};
 use crate::net::tls::{Verify, secure};
 use crate::net::{Ask, FarStream};
 use crate::recognise::Spoken;
@@ -28,14 +28,14 @@ impl Probe {
         let stream = ask.connect().await?;
         let mut stream = secure(stream, ask, Verify::Never, ALPN).await?;
         stream.allow(exchange::REPLY);
-        let request = Request { host: &host, target: TARGET, credentials: None };
+        let request = HttpRequest { host: &host, target: TARGET, credentials: None };
         let answer = fetch(stream, &request).await?;
         self.judge(&answer, &mut ask.seen)
     }
 
     /// Is it pcsd that answered?
     #[allow(clippy::unused_self)] // The same shape as its siblings.
-    fn judge(&self, answer: &Answer, seen: &mut Seen) -> Result<(), Cause> {
+    fn judge(&self, answer: &HttpAnswer, seen: &mut Seen) -> Result<(), Cause> {
         seen.evidence.set("status", answer.status);
         let is_pcsd = matches!(answer.status, 200 | 401)
             && (answer.says("notauthorized") || answer.says("\"success\""));
@@ -88,7 +88,7 @@ mod tests {
 
     fn judged(status: u16, body: &str) -> (Result<(), Cause>, Seen) {
         let (mut seen, body) = (Seen::default(), body.as_bytes().to_vec());
-        let answer = Answer {
+        let answer = HttpAnswer {
             status,
             version: "HTTP/1.1".to_owned(),
             headers: http::HeaderMap::new(),

@@ -10,12 +10,14 @@
 use std::io;
 use std::time::Duration;
 
+use crate::cause::instead_of;
 use crate::cause::{Cause, Phase, TalkCause, Transport};
 use crate::evidence::Seen;
 use crate::net::{Ask, FarStream, Stream};
-use crate::recognise::{Spoken, instead_of};
+use crate::reader::Reader;
+use crate::recognise::Spoken;
 use crate::services::{Hints, UrlForm};
-use crate::wire::{self, Reader};
+use crate::wire;
 use crate::{Respond, Service};
 
 /// Asks what the server thinks of TLS.

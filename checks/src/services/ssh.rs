@@ -15,9 +15,10 @@ use std::time::Duration;
 use crate::cause::{Cause, Phase, SshCause, SshPart, TalkCause, Transport};
 use crate::evidence::{Seen, Value};
 use crate::net::{Ask, FarStream, Stream};
+use crate::reader::Reader;
 use crate::recognise::Spoken;
 use crate::services::{Hints, UrlForm};
-use crate::wire::{self, Reader};
+use crate::wire;
 use crate::{Respond, Service};
 use client::Algorithms;
 

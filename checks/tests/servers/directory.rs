@@ -1,6 +1,6 @@
 //! The directory probe against Debian's slapd.
 
-use preflight_checks::ldap::{self, Bind, Login, Tls};
+use preflight_checks::ldap::{self, Bind, LdapLogin, LdapTls};
 use preflight_checks::{Cause, Concern, Finding, Layer, LdapCause, Owner, Probe, Trust};
 
 use crate::daemon::{Authority, Home, NAME, Server, certificate_for, run};
@@ -57,9 +57,9 @@ directory {}
 }
 
 /// Asks, and binds when there is a password.
-async fn ask(server: &Server, tls: Tls, password: Option<&str>, trust: &Trust) -> Finding {
-    let login = password.map_or(Login::Anonymous, |it| Login::As(as_user(it)));
-    let port = if tls == Tls::FromStart { LDAPS } else { LDAP };
+async fn ask(server: &Server, tls: LdapTls, password: Option<&str>, trust: &Trust) -> Finding {
+    let login = password.map_or(LdapLogin::Anonymous, |it| LdapLogin::As(as_user(it)));
+    let port = if tls == LdapTls::FromStart { LDAPS } else { LDAP };
     server.ask(Probe::Ldap(ldap::Probe { tls, login }), port, trust).await
 }
 
@@ -81,7 +81,7 @@ async fn the_root_dse_is_read_inside_and_outside_tls() {
     let server = slapd(Some(&authority));
     let trust = authority.trust();
 
-    let finding = ask(&server, Tls::IfOffered, None, &trust).await;
+    let finding = ask(&server, LdapTls::IfOffered, None, &trust).await;
     assert_eq!(finding.verdict, Ok(()));
     assert_eq!(finding.seen.headline, "root DSE, StartTLS, dc=example,dc=test");
     assert_eq!(fact(&finding, "software"), "OpenLDAP");
@@ -89,19 +89,19 @@ async fn the_root_dse_is_read_inside_and_outside_tls() {
     assert_eq!(fact(&finding, "certificate_issuer"), "CN=Authority of the tests");
     assert_eq!(finding.seen.concerns, []);
 
-    let finding = ask(&server, Tls::FromStart, None, &trust).await;
+    let finding = ask(&server, LdapTls::FromStart, None, &trust).await;
     assert_eq!(finding.verdict, Ok(()));
     assert_eq!(finding.seen.headline, "root DSE, dc=example,dc=test");
     assert_eq!(fact(&finding, "tls_version"), "TLS 1.3");
 
-    let finding = ask(&server, Tls::IfOffered, None, &Trust::only([])).await;
+    let finding = ask(&server, LdapTls::IfOffered, None, &Trust::only([])).await;
     assert_eq!(finding.verdict, Ok(()));
     assert_eq!(concerns(&finding), ["certificate-unverified"]);
 }
 
 #[tokio::test]
 async fn a_directory_without_tls_is_a_concern() {
-    let finding = ask(&slapd(None), Tls::IfOffered, None, &Trust::only([])).await;
+    let finding = ask(&slapd(None), LdapTls::IfOffered, None, &Trust::only([])).await;
     assert_eq!(finding.verdict, Ok(()));
     assert_eq!(finding.seen.headline, "root DSE, dc=example,dc=test");
     assert_eq!(concerns(&finding), ["ldap-no-starttls"]);
@@ -119,7 +119,7 @@ async fn starttls_that_is_not_listed_is_used_all_the_same() {
         (None, "root DSE, StartTLS, dc=example,dc=test"),
         (Some(PASSWORD), "bound, StartTLS, dc=example,dc=test"),
     ] {
-        let finding = ask(&server, Tls::IfOffered, password, &authority.trust()).await;
+        let finding = ask(&server, LdapTls::IfOffered, password, &authority.trust()).await;
         assert_eq!((finding.verdict.clone(), finding.seen.headline.as_str()), (Ok(()), headline));
         assert_eq!(fact(&finding, "starttls"), "no");
         assert_eq!(finding.seen.concerns, []);
@@ -133,13 +133,13 @@ async fn starttls_that_is_not_listed_is_used_all_the_same() {
 #[tokio::test]
 async fn without_tls_a_password_stays_here_unless_it_is_allowed_to_leave() {
     let mut server = slapd(None);
-    let kept = ask(&server, Tls::IfOffered, Some(PASSWORD), &Trust::only([])).await;
+    let kept = ask(&server, LdapTls::IfOffered, Some(PASSWORD), &Trust::only([])).await;
     assert_eq!(kept.verdict, Ok(()));
     assert_eq!(kept.seen.headline, "root DSE, dc=example,dc=test");
     assert_eq!(concerns(&kept), ["ldap-password-kept"]);
     server.wait_for("UNBIND");
-    let login = Login::As(Bind { plain: true, ..as_user(PASSWORD) });
-    let probe = Probe::Ldap(ldap::Probe { tls: Tls::IfOffered, login });
+    let login = LdapLogin::As(Bind { plain: true, ..as_user(PASSWORD) });
+    let probe = Probe::Ldap(ldap::Probe { tls: LdapTls::IfOffered, login });
     let bound = server.ask(probe, LDAP, &Trust::only([])).await;
     assert_eq!(bound.verdict, Ok(()));
     assert_eq!(concerns(&bound), ["ldap-no-starttls"]);
@@ -158,7 +158,7 @@ async fn a_bind_that_the_directory_hands_to_a_mute_one_is_told_apart() {
     );
     let server = slapd_with(Some(&authority), "", &far);
     let bind = Bind { dn: "cn=probe,dc=far,dc=test".to_owned(), ..as_user(PASSWORD) };
-    let probe = Probe::Ldap(ldap::Probe { tls: Tls::IfOffered, login: Login::As(bind) });
+    let probe = Probe::Ldap(ldap::Probe { tls: LdapTls::IfOffered, login: LdapLogin::As(bind) });
     let cause = server.ask(probe, LDAP, &authority.trust()).await.verdict.unwrap_err();
     assert_eq!(cause.code(), "ldap-bind-unanswered", "{cause}");
 }
@@ -293,7 +293,7 @@ fn refusal(cause: &Cause) -> (Option<&str>, String) {
 
 async fn as_account(server: &Server, authority: &Authority, name: &str) -> Finding {
     let bind = Bind { dn: format!("cn={name},dc=example,dc=test"), ..as_user(PASSWORD) };
-    let probe = Probe::Ldap(ldap::Probe { tls: Tls::IfOffered, login: Login::As(bind) });
+    let probe = Probe::Ldap(ldap::Probe { tls: LdapTls::IfOffered, login: LdapLogin::As(bind) });
     server.ask(probe, LDAP, &authority.trust()).await
 }
 
@@ -301,7 +301,7 @@ async fn as_account(server: &Server, authority: &Authority, name: &str) -> Findi
 async fn a_bind_is_told_from_a_wrong_password() {
     let authority = Authority::new();
     let mut server = slapd(Some(&authority));
-    for tls in [Tls::IfOffered, Tls::FromStart] {
+    for tls in [LdapTls::IfOffered, LdapTls::FromStart] {
         let bound = ask(&server, tls, Some(PASSWORD), &authority.trust()).await;
         assert_eq!(bound.verdict, Ok(()));
         assert_eq!(fact(&bound, "bind"), "0 success");
@@ -321,7 +321,7 @@ async fn a_bind_is_told_from_a_wrong_password() {
 async fn no_password_leaves_for_a_directory_that_nobody_trusts() {
     let authority = Authority::new();
     let mut server = slapd(Some(&authority));
-    for tls in [Tls::IfOffered, Tls::FromStart] {
+    for tls in [LdapTls::IfOffered, LdapTls::FromStart] {
         let finding = ask(&server, tls, Some(PASSWORD), &Trust::only([])).await;
         assert_eq!(finding.verdict.unwrap_err().layer(), Layer::Tls);
         server.wait_for("closed");

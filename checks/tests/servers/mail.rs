@@ -96,7 +96,7 @@ async fn postfix_greets_and_goes_on_inside_tls() {
     let concerns: Vec<_> = finding.seen.concerns.iter().map(Concern::code).collect();
     assert_eq!(concerns, ["certificate-unverified"]);
 
-    let from_start = smtp::Probe { tls: smtp::Tls::FromStart, ..smtp::Probe::default() };
+    let from_start = smtp::Probe { tls: smtp::SmtpTls::FromStart, ..smtp::Probe::default() };
     let finding = server.ask(Probe::Smtp(from_start.clone()), SMTPS, &trust).await;
     assert_eq!(finding.verdict, Ok(()));
     assert_eq!(finding.seen.headline, format!("{NAME}, TLS 1.3"));

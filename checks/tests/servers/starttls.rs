@@ -27,7 +27,7 @@ fn nobody() -> Trust {
 
 fn with_password() -> Probe {
     let (dn, password) = ("cn=probe".to_owned(), "secret".into());
-    let login = ldap::Login::As(ldap::Bind { dn, password, plain: false });
+    let login = ldap::LdapLogin::As(ldap::Bind { dn, password, plain: false });
     Probe::Ldap(ldap::Probe { login, ..ldap::Probe::default() })
 }
 
@@ -84,14 +84,14 @@ async fn a_password_the_directory_does_not_know_is_refused_inside_tls() {
 
 #[tokio::test]
 async fn ldaps_is_strict_with_and_without_a_password() {
-    let probe = ldap::Probe { tls: ldap::Tls::FromStart, ..ldap::Probe::default() };
+    let probe = ldap::Probe { tls: ldap::LdapTls::FromStart, ..ldap::Probe::default() };
     let finding = ask(Probe::Ldap(probe), &far("ldaps").await, nobody()).await;
     assert_eq!(finding.verdict, Err(unknown_issuer()));
 }
 
 #[tokio::test]
 async fn a_plain_directory_on_the_tls_port_is_named() {
-    let probe = ldap::Probe { tls: ldap::Tls::FromStart, ..ldap::Probe::default() };
+    let probe = ldap::Probe { tls: ldap::LdapTls::FromStart, ..ldap::Probe::default() };
     let finding = ask(Probe::Ldap(probe), &far("ldap").await, trusted()).await;
     let cause = finding.verdict.unwrap_err();
     assert!(["tls-closed", "wrong-service"].contains(&cause.code()), "{cause:?}");

@@ -11,12 +11,11 @@ use std::time::Duration;
 
 use preflight_checks::{Probe, Transport, Vpn};
 use serde::{Deserialize, Serialize};
-use wildmatch::WildMatchPattern;
 
 pub(crate) use crate::catalogue::InstallPhase;
 use crate::catalogue::{
     Asker, Catalogue, Flow, Identity, Mode, Party, Role, Until, Way, afterwards, in_transports,
-    protocols, service, title,
+    matches, protocols, service, title,
 };
 use crate::site::discover::Note;
 use crate::site::mistake::Mistake;
@@ -433,11 +432,6 @@ impl Settings {
 
 fn any_matches(globs: &[String], id: &str) -> bool {
     globs.iter().any(|glob| matches(glob, id))
-}
-
-/// `*` stands for any text, anything else for itself.
-pub(crate) fn matches(glob: &str, id: &str) -> bool {
-    WildMatchPattern::<'*', '\0'>::new(glob).matches(id)
 }
 
 #[cfg(test)]

@@ -448,14 +448,14 @@ impl Planner<'_> {
             Probe::Dns(_) => Probe::Dns(dns::Probe { names: self.names.clone() }),
             Probe::Smtp(probe) => {
                 let tls = match probe.tls {
-                    smtp::Tls::FromStart => probe.tls,
+                    smtp::SmtpTls::FromStart => probe.tls,
                     other => target.mail_tls.unwrap_or(other),
                 };
                 Probe::Smtp(smtp::Probe { tls, test_mail: self.site.test_mail.clone(), ..probe })
             }
             Probe::Ldap(probe) => {
                 let bind = self.site.ldap.clone();
-                let login = bind.map_or(ldap::Login::Anonymous, ldap::Login::As);
+                let login = bind.map_or(ldap::LdapLogin::Anonymous, ldap::LdapLogin::As);
                 Probe::Ldap(ldap::Probe { login, ..probe })
             }
             Probe::Snmp(_) => {
@@ -599,8 +599,8 @@ impl Planner<'_> {
     }
 }
 
-fn client(client: &TimeClient) -> ntp::Client {
-    ntp::Client { name: client.name, max_distance: client.max_distance }
+fn client(client: &TimeClient) -> ntp::NtpClient {
+    ntp::NtpClient { name: client.name, max_distance: client.max_distance }
 }
 
 fn unneeded(reason: &Sourced<String>) -> SkipReason {

@@ -502,12 +502,12 @@ pub(crate) struct Broker {
     /// `3.1.0`; none: the default of this broker's version.
     pub(crate) bbdo_version: Option<Read<String>>,
     /// Inputs and outputs that speak BBDO over a network; files and databases are not here.
-    pub(crate) streams: Vec<Stream>,
+    pub(crate) streams: Vec<StreamFacts>,
 }
 
 /// One BBDO input or output.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Stream {
+pub(crate) struct StreamFacts {
     /// `central-broker-master-input`
     pub(crate) name: String,
     /// Does data leave through it?

@@ -207,7 +207,7 @@ impl SiteFile {
         let known: Vec<String> = of_table.chain(own).collect();
         let known: Vec<&str> = known.iter().map(String::as_str).collect();
         for glob in globs {
-            if !known.iter().any(|id| crate::run::plan::matches(glob.get_ref(), id)) {
+            if !known.iter().any(|id| crate::catalogue::matches(glob.get_ref(), id)) {
                 self.known("flow", glob, &known)?;
             }
         }

@@ -1,9 +1,10 @@
 //! The site file: one TOML file for the machines of a whole platform.
 //!
 //! Written by hand or by `preflight init`, described in `docs/site-file.md`. What a
-//! machine's part of it means for a run is a [`super::Layer`], made in `peers`.
+//! machine's part of it means for a run is a [`super::Knowledge`], made in `peers`.
 
 mod check;
+mod key;
 mod keys;
 mod mask;
 mod peers;
@@ -11,6 +12,7 @@ mod platform;
 mod read;
 mod secret;
 mod vault;
+mod vocabulary;
 mod walk;
 mod write;
 

@@ -4,10 +4,9 @@ use std::time::Duration;
 
 use toml::Spanned;
 
-use super::keys::{KeyShape, SiteKey, key, profiles, words};
-use super::read::names;
-use super::walk::{SiteValue, Table};
-use crate::catalogue::{Broken, Release};
+use super::key::{KeyShape, SiteKey, key, words};
+use super::walk::{SiteValue, Table, names};
+use crate::catalogue::{Broken, Release, profile_names};
 use crate::site::amount::{check_factor, parse_duration};
 
 /// `[platform]`
@@ -88,4 +87,8 @@ pub(super) fn platform(table: &Table<'_>) -> Result<Platform, Box<Broken>> {
         version: table.map("version", |value| value.parsed())?,
         until_installed: table.map("until_installed", names)?.unwrap_or_default(),
     })
+}
+
+fn profiles() -> Vec<String> {
+    profile_names().into_iter().map(str::to_owned).collect()
 }

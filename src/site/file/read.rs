@@ -7,50 +7,22 @@ use preflight_checks::{Dialogue, MASK, quoted};
 use toml::Spanned;
 use toml::de::DeTable;
 
+use super::key::SiteKey;
 use super::keys::{
     BBDO_TLS, CHECK, CREDENTIALS, DEVICE, HOST, LINKS, LISTENERS, MACHINE, NTS, SECTIONS, SERVER,
-    SiteKey,
 };
 use super::platform::platform;
 use super::secret::{LDAP, Login, LoginKeys, NSCLIENT, PROXY_LOGIN, SecretPlace, reference, snmp};
-use super::walk::{SiteText, SiteValue, Table, unknown};
+use super::vocabulary::{BBDO, FINDS, MODES, MUSTS, ROLES, UNTIL};
+use super::walk::{SiteText, SiteValue, Table, names, unknown};
 use super::{Check, CredentialsTable, Server, ServersByKind, SiteFile, SiteMachine};
-use crate::catalogue::{Broken, Mode, Role, Until, service, service_names};
+use crate::catalogue::{Broken, service, service_names};
 use crate::site::discover::At;
 use crate::site::output::BrokerOutput;
 use crate::site::place::parse_proxy;
 use crate::site::{Custom, Find, Nts, Origin, Place};
 
 type ReadResult<T> = std::result::Result<T, Box<Broken>>;
-
-/// How a poller and its central find each other.
-pub(super) const MODES: [(&str, Mode); 5] = [
-    ("zmq", Mode::Zmq),
-    ("ssh", Mode::Ssh),
-    ("pull", Mode::Pull),
-    ("pullwss", Mode::Pullwss),
-    ("through-remote", Mode::ThroughRemote),
-];
-/// What the name of a server is, when it is a domain.
-pub(super) const FINDS: [(&str, Find); 4] =
-    [("mx", Find::Mx), ("mx-dns", Find::MxDns), ("srv", Find::Srv), ("dns", Find::Dns)];
-/// Which of poller and broker connects.
-pub(super) const BBDO: [(&str, Mode); 2] =
-    [("forward", Mode::Bbdo), ("reversed", Mode::BbdoReversed)];
-/// Until when a closed port only waits.
-pub(super) const UNTIL: [(&str, Until); 1] = [("installed", Until::Installed)];
-/// What a port of `[[check]]` must be, and whether that is closed.
-pub(super) const MUSTS: [(&str, bool); 2] = [("work", false), ("be closed", true)];
-/// What a machine is.
-pub(super) const ROLES: [(&str, Role); 7] = [
-    ("central", Role::Central),
-    ("poller", Role::Poller),
-    ("remote", Role::Remote),
-    ("map", Role::Map),
-    ("mbi", Role::Mbi),
-    ("bi", Role::Bi),
-    ("database", Role::Database),
-];
 
 pub(super) fn file(source: SiteText, tree: &DeTable<'_>) -> ReadResult<SiteFile> {
     let whole = Table::whole(&source, tree);
@@ -69,11 +41,6 @@ pub(super) fn file(source: SiteText, tree: &DeTable<'_>) -> ReadResult<SiteFile>
         checks: checks.unwrap_or_default(),
         source,
     })
-}
-
-/// One name, or a list of them.
-pub(super) fn names(value: SiteValue<'_>) -> ReadResult<Vec<Spanned<String>>> {
-    value.list().into_iter().map(|name| name.placed_text()).collect()
 }
 
 fn services(table: &Table<'_>) -> ReadResult<ServersByKind> {

@@ -12,8 +12,10 @@ use strum::IntoEnumIterator;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::keys::{self, REFERENCE, SiteKey};
+use super::key::SiteKey;
+use super::keys::{self, REFERENCE};
 use super::mask::{REFERENCES, is_secret};
+use super::vocabulary::{SnmpVersion, VERSIONS};
 use super::walk::{SiteText, SiteValue, Table, unknown};
 use crate::catalogue::Broken;
 
@@ -215,19 +217,7 @@ pub(super) fn snmp(table: &Table<'_>) -> Result<Snmp, Box<Broken>> {
     }
 }
 
-/// `version`, as SNMP counts them.
-#[derive(Clone, Copy)]
-pub(super) enum SnmpVersion {
-    Community(snmp::CommunityVersion),
-    User,
-}
-
 const USUAL: SnmpVersion = SnmpVersion::Community(snmp::CommunityVersion::V2c);
-pub(super) const VERSIONS: [(&str, SnmpVersion); 3] = [
-    ("1", SnmpVersion::Community(snmp::CommunityVersion::V1)),
-    ("2c", SnmpVersion::Community(snmp::CommunityVersion::V2c)),
-    ("3", SnmpVersion::User),
-];
 
 fn user(table: &Table<'_>) -> Result<Snmp, Box<Broken>> {
     if let Some(value) = table.value("community") {

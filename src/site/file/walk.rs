@@ -9,7 +9,7 @@ use std::sync::Arc;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::keys::SiteKey;
+use super::key::SiteKey;
 use super::mask::masked;
 use crate::catalogue::Broken;
 use crate::site::discover::At;
@@ -258,4 +258,9 @@ impl<'a> Table<'a> {
             None => Ok(()),
         }
     }
+}
+
+/// One name, or a list of them.
+pub(super) fn names(value: SiteValue<'_>) -> Result<Vec<Spanned<String>>, Box<Broken>> {
+    value.list().into_iter().map(|name| name.placed_text()).collect()
 }

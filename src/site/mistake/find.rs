@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::super::discover::Files;
 use super::super::discover::facts::{
-    At, Broker, Facts, Machine, MailTo, Share, Stream, TimeSource,
+    At, Broker, Facts, Machine, MailTo, Share, StreamFacts, TimeSource,
 };
 use super::super::join::{is_loopback, is_own};
 use super::super::{Origin, Site};
@@ -62,7 +62,7 @@ fn role<'a>(facts: &'a Facts, site: &'a Site) -> impl Iterator<Item = Mistake> +
 
 fn sends_to_itself(own: &[&Broker]) -> Vec<Mistake> {
     let outputs = streams(own).filter(|stream| stream.is_output);
-    let leads_back = |stream: &&Stream| stream.host.as_deref().is_some_and(is_loopback);
+    let leads_back = |stream: &&StreamFacts| stream.host.as_deref().is_some_and(is_loopback);
     outputs
         .filter(leads_back)
         .map(|stream| Mistake::BrokerSendsToItself {
@@ -73,7 +73,7 @@ fn sends_to_itself(own: &[&Broker]) -> Vec<Mistake> {
         .collect()
 }
 
-fn streams<'a>(brokers: &'a [&'a Broker]) -> impl Iterator<Item = &'a Stream> {
+fn streams<'a>(brokers: &'a [&'a Broker]) -> impl Iterator<Item = &'a StreamFacts> {
     brokers.iter().flat_map(|broker| &broker.streams)
 }
 
@@ -141,12 +141,12 @@ fn bbdo_versions(facts: &Facts, own: &[&Broker]) -> Option<Mistake> {
 
 /// Both ends of a stream are known on a central: its own input, and what it gave its pollers.
 fn tls_on_one_side(facts: &Facts, own: &[&Broker]) -> Vec<Mistake> {
-    let inputs: Vec<&Stream> =
+    let inputs: Vec<&StreamFacts> =
         streams(own).filter(|stream| !stream.is_output && stream.host.is_none()).collect();
     let of_others =
         facts.brokers.iter().filter(|broker| !is_own(broker, facts) || broker.is_module);
     let outputs = of_others.flat_map(|broker| &broker.streams);
-    let differs = |output: &Stream| {
+    let differs = |output: &StreamFacts| {
         let tls = output.tls?;
         let input =
             inputs.iter().find(|input| input.port == output.port && input.tls == Some(!tls))?;

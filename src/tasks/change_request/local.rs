@@ -13,7 +13,7 @@ use preflight_checks::{Transport, printable};
 
 use super::end::{Firewall, RuleEnd};
 use super::row::{RequestRow, RuleSource};
-use super::{ChangeRequest, Machine};
+use super::{ChangeRequest, RequestMachine};
 use crate::run::wish::rich_rule;
 
 /// Whose commands.
@@ -69,7 +69,7 @@ fn concerned(request: &ChangeRequest, row: &RequestRow) -> Option<(String, RuleW
 }
 
 /// `poller-1 (10.2.0.7, fd00:2::7)`
-fn title(machine: &Machine) -> String {
+fn title(machine: &RequestMachine) -> String {
     const SHOWN: usize = 3;
     let addresses: Vec<String> =
         machine.addresses.iter().take(SHOWN).map(ToString::to_string).collect();

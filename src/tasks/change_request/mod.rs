@@ -18,8 +18,8 @@ use std::collections::BTreeMap;
 use std::io;
 use std::net::IpAddr;
 
-use crate::console::output::OutputFormat;
 use crate::report::Canvas;
+use crate::report::OutputFormat;
 use crate::report::moment;
 use end::{Firewall, RuleEnd};
 use row::{RequestRow, rows};
@@ -33,7 +33,7 @@ pub(crate) struct ChangeRequest {
     /// Is everything the roles need in it, blocked or not?
     pub(crate) all: bool,
     /// Each machine that asks.
-    pub(crate) machines: Vec<Machine>,
+    pub(crate) machines: Vec<RequestMachine>,
     /// What must be allowed, in the order of the firewalls.
     pub(crate) rows: Vec<RequestRow>,
     /// What else the network team is asked for.
@@ -44,7 +44,7 @@ pub(crate) struct ChangeRequest {
 
 /// A machine that asks.
 #[derive(Clone, Debug)]
-pub(crate) struct Machine {
+pub(crate) struct RequestMachine {
     /// The name it goes by.
     pub(crate) name: String,
     /// What it is.
@@ -55,7 +55,7 @@ pub(crate) struct Machine {
     pub(crate) asked_at: Option<String>,
 }
 
-impl Machine {
+impl RequestMachine {
     /// "central, poller, as seen at …"
     fn as_seen(&self) -> [String; 3] {
         let when = self.asked_at.as_ref().map(|at| format!("as seen at {}", moment(at)));
@@ -71,7 +71,7 @@ impl ChangeRequest {
     /// One paper from all wishes. Of two runs of one machine in one role the newer one counts.
     pub(crate) fn new(wishes: Vec<Wishes>, nat: &Nat, all: bool) -> Self {
         let (wishes, mut notes) = newest(wishes);
-        let machines: Vec<Machine> = wishes.iter().map(|of| of.machine.clone()).collect();
+        let machines: Vec<RequestMachine> = wishes.iter().map(|of| of.machine.clone()).collect();
         let mut others = Vec::new();
         let mut rules: Vec<Rule> = Vec::new();
         for of in wishes {
@@ -89,7 +89,7 @@ impl ChangeRequest {
     }
 
     /// The machine that asks and is meant by `end`.
-    fn own(&self, end: &RuleEnd) -> Option<&Machine> {
+    fn own(&self, end: &RuleEnd) -> Option<&RequestMachine> {
         self.machines.iter().find(|machine| match end.address {
             Some(address) => machine.addresses.contains(&address),
             None => end.name.as_ref() == Some(&machine.name),
@@ -133,7 +133,7 @@ fn newest(wishes: Vec<Wishes>) -> (Vec<Wishes>, Vec<String>) {
 /// How a request is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, strum::EnumString, strum::VariantNames)]
 #[strum(serialize_all = "lowercase")]
-pub(crate) enum Format {
+pub(crate) enum RequestFormat {
     /// For a mail.
     Text,
     /// For a ticket.
@@ -146,13 +146,13 @@ pub(crate) enum Format {
     Firewalld,
 }
 
-impl OutputFormat for Format {
+impl OutputFormat for RequestFormat {
     fn is_page(self) -> bool {
         matches!(self, Self::Text)
     }
 }
 
-impl Format {
+impl RequestFormat {
     /// Writes `request`.
     pub(crate) fn write(
         self,

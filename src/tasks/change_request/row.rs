@@ -7,7 +7,7 @@ use preflight_checks::Transport;
 
 use super::end::{Firewall, RuleEnd};
 use super::rule::Rule;
-use super::{Machine, Nat};
+use super::{Nat, RequestMachine};
 use crate::catalogue::title;
 use crate::run::wish::{Choice, add_new, service};
 
@@ -51,7 +51,7 @@ pub(crate) struct RuleSource {
 type RowPlaces = (Firewall, Option<IpAddr>, Option<String>, Vec<&'static str>, Vec<u16>);
 
 /// The rows of a request, in the order of the firewalls.
-pub(crate) fn rows(rules: Vec<Rule>, machines: &[Machine], nat: &Nat) -> Vec<RequestRow> {
+pub(crate) fn rows(rules: Vec<Rule>, machines: &[RequestMachine], nat: &Nat) -> Vec<RequestRow> {
     let (of_others, ours): (Vec<Rule>, Vec<Rule>) =
         rules.into_iter().partition(|rule| rule.inbound);
     let mut rows = BTreeMap::new();

@@ -51,7 +51,7 @@ fn request(reports: &[Report], all: bool) -> ChangeRequest {
     ChangeRequest::new(wishes, &Nat::new(), all)
 }
 
-fn written(request: &ChangeRequest, format: Format) -> String {
+fn written(request: &ChangeRequest, format: RequestFormat) -> String {
     let mut out = Vec::new();
     format.write(request, Canvas { width: 80, verbose: false }, &mut out).unwrap();
     String::from_utf8(out).unwrap()
@@ -120,23 +120,23 @@ fn a_ping_is_asked_for_as_what_it_is_in_every_format() {
     for row in &both.rows {
         assert_eq!(row.service(), "ICMP echo request (ping)");
     }
-    let nft = written(&both, Format::Nft);
+    let nft = written(&both, RequestFormat::Nft);
     for rule in [
         "ip saddr 10.2.0.7 icmp type echo-request accept",
         "ip6 saddr fd00:2::7 icmpv6 type echo-request accept",
     ] {
         assert!(nft.contains(rule), "{rule}: {nft}");
     }
-    let firewalld = written(&both, Format::Firewalld);
+    let firewalld = written(&both, RequestFormat::Firewalld);
     for rule in [
         r#"rule family="ipv4" source address="10.2.0.7" icmp-type name="echo-request" accept"#,
         r#"rule family="ipv6" source address="fd00:2::7" icmp-type name="echo-request" accept"#,
     ] {
         assert!(firewalld.contains(rule), "{rule}: {firewalld}");
     }
-    let csv = written(&both, Format::Csv);
+    let csv = written(&both, RequestFormat::Csv);
     assert!(csv.contains(",10.0.0.9,,icmp,,source opens it,icmp,"), "{csv}");
-    for format in [Format::Text, Format::Markdown] {
+    for format in [RequestFormat::Text, RequestFormat::Markdown] {
         let text = written(&both, format);
         assert!(text.contains("ICMP echo request (ping)") && !text.contains(" 0"), "{text}");
     }
@@ -182,7 +182,7 @@ fn a_machine_is_one_whatever_each_row_calls_it() {
     central.host.addresses.push("fd00::5".parse().unwrap());
     let ssh = step("poller", "central", "10.0.0.5", "ssh:22/tcp", "pass");
     let request = request(&[central, poller("poller-1", "10.2.0.7", &[ssh])], true);
-    let commands = written(&request, Format::Nft);
+    let commands = written(&request, RequestFormat::Nft);
     assert_eq!(commands.matches("# On central-1 (10.0.0.5, fd00::5)").count(), 1, "{commands}");
     assert_eq!(commands.matches("# On ").count(), 1, "{commands}");
 }
@@ -208,7 +208,7 @@ fn every_cause_of_the_network_is_in_the_request_as_a_rule_or_as_a_repair() {
         if matches!(why.owner(), Owner::Network(_)) {
             assert_eq!(rules + repairs, 1, "{}", why.code());
         }
-        let text = written(&request, Format::Text);
+        let text = written(&request, RequestFormat::Text);
         assert!(!text.contains(" by by ") && !text.contains("between by"), "{text}");
         if rules + repairs > 0 {
             let said = text.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -553,7 +553,7 @@ fn what_a_report_says_cannot_become_a_command() {
     evil["why"] = json!("y\nreboot");
     evil["target"]["host"] = json!("'; reboot");
     let report = poller("z'\nreboot", "10.2.0.7", &[evil]);
-    for format in [Format::Nft, Format::Firewalld] {
+    for format in [RequestFormat::Nft, RequestFormat::Firewalld] {
         let commands = written(&request(std::slice::from_ref(&report), true), format);
         let run: Vec<&str> = commands.lines().filter(|line| !line.starts_with('#')).collect();
         assert!(!run.is_empty());
@@ -564,28 +564,29 @@ fn what_a_report_says_cannot_become_a_command() {
 #[test]
 fn no_device_in_the_network_gets_a_command() {
     let report = poller("poller-1", "10.2.0.7", &[rejected("10.2.0.7", "10.9.0.1")]);
-    let commands = written(&request(&[report], false), Format::Nft);
+    let commands = written(&request(&[report], false), RequestFormat::Nft);
     assert_eq!(commands, "# No machine's own firewall is concerned: there is nothing to run.\n");
 }
 
 #[test]
 fn the_text_reads_like_this() {
-    insta::assert_snapshot!(written(&request(&site(), false), Format::Text));
+    insta::assert_snapshot!(written(&request(&site(), false), RequestFormat::Text));
 }
 
 #[test]
 fn the_markdown_reads_like_this() {
-    insta::assert_snapshot!(written(&request(&site(), false), Format::Markdown));
+    insta::assert_snapshot!(written(&request(&site(), false), RequestFormat::Markdown));
 }
 
 #[test]
 fn the_csv_reads_like_this() {
-    insta::assert_snapshot!(written(&request(&site(), true), Format::Csv));
+    insta::assert_snapshot!(written(&request(&site(), true), RequestFormat::Csv));
 }
 
 #[test]
 fn the_commands_read_like_this() {
     let request = request(&site(), true);
-    let (nft, firewalld) = (written(&request, Format::Nft), written(&request, Format::Firewalld));
+    let (nft, firewalld) =
+        (written(&request, RequestFormat::Nft), written(&request, RequestFormat::Firewalld));
     insta::assert_snapshot!(format!("{nft}\n----\n\n{firewalld}"));
 }

@@ -2,7 +2,7 @@
 
 use preflight_checks::Layer;
 
-use super::Machine;
+use super::RequestMachine;
 use super::rule::{Rule, rules};
 use crate::report::{Report, StepReport};
 use crate::run::outcome::Outcome;
@@ -12,7 +12,7 @@ use crate::run::wish::add_new;
 #[derive(Clone, Debug)]
 pub(crate) struct Wishes {
     /// The machine that asks.
-    pub(crate) machine: Machine,
+    pub(crate) machine: RequestMachine,
     /// What must be allowed.
     pub(crate) rules: Vec<Rule>,
     /// What else the network team is asked for; no rule helps against it.
@@ -45,7 +45,7 @@ impl Wishes {
     /// What the machine of this report asks for; with `all`, what works already too.
     pub(crate) fn of(report: &Report, all: bool) -> Self {
         Self {
-            machine: Machine {
+            machine: RequestMachine {
                 name: report.host.name.clone(),
                 role: report.role.to_string(),
                 addresses: report.host.addresses.clone(),

@@ -15,7 +15,7 @@ use std::net::IpAddr;
 
 use serde::Serialize;
 
-use crate::console::output::OutputFormat;
+use crate::report::OutputFormat;
 use crate::report::{Canvas, Report, SCHEMA_VERSION, StepReport, json};
 use crate::run::outcome::Outcome;
 pub(crate) use notes::span;

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::{NOTES, Requirements, Section, TITLES};
+use super::{FlowsSection, NOTES, Requirements, TITLES};
 use crate::report::html::markup::Markup;
 use crate::report::html::page::page;
 
@@ -34,7 +34,7 @@ pub(super) fn write(flows: &Requirements, out: &mut dyn io::Write) -> io::Result
     out.write_all(page(&flows.title(), &body).as_bytes())
 }
 
-fn section(section: &Section, main: &mut Markup) {
+fn section(section: &FlowsSection, main: &mut Markup) {
     main.element("section", &[], |part| {
         part.leaf("h2", &[], &section.title);
         part.element("table", &[], |table| {

@@ -14,7 +14,7 @@ use std::io;
 use serde::Serialize;
 
 use crate::catalogue::{Catalogue, Flow, Identity, Party, Role};
-use crate::console::output::OutputFormat;
+use crate::report::OutputFormat;
 use crate::report::escape::{csv, markdown};
 use crate::report::{Canvas, capitalised};
 pub(crate) use site::Planned;
@@ -27,7 +27,7 @@ const NOTES: &str = "Notes";
 
 /// What of a flow table is wanted.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Choice {
+pub(crate) struct FlowChoice {
     /// The flows of one role's machines only.
     pub(crate) role: Option<Role>,
     /// Groups that are switched on.
@@ -56,7 +56,7 @@ pub(crate) struct Requirements {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     follows: Vec<String>,
     /// The rows that belong together, in the order in which vendors show them.
-    sections: Vec<Section>,
+    sections: Vec<FlowsSection>,
     /// What a reader has to know beside the rows.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     notes: Vec<String>,
@@ -64,7 +64,7 @@ pub(crate) struct Requirements {
 
 /// Rows under one heading.
 #[derive(Clone, Debug, Serialize)]
-struct Section {
+struct FlowsSection {
     title: String,
     rows: Vec<Requirement>,
 }
@@ -87,7 +87,7 @@ struct Requirement {
 
 impl Requirements {
     /// The rows of `catalogue` that are wanted.
-    pub(crate) fn new(catalogue: &Catalogue, choice: &Choice) -> Self {
+    pub(crate) fn new(catalogue: &Catalogue, choice: &FlowChoice) -> Self {
         let is_wanted = |flow: &&Flow| {
             let of_role = |role: Role| flow.from.is(role) || flow.to.is(role);
             choice.role.is_none_or(of_role)
@@ -101,12 +101,12 @@ impl Requirements {
         let section = |title| {
             let of_it = wanted.iter().filter(|flow| section(flow, catalogue) == title);
             let rows = of_it.map(|flow| Requirement::new(flow)).collect();
-            Section { title, rows }
+            FlowsSection { title, rows }
         };
         Self::with(catalogue, titles.into_iter().map(section))
     }
 
-    fn with(catalogue: &Catalogue, sections: impl Iterator<Item = Section>) -> Self {
+    fn with(catalogue: &Catalogue, sections: impl Iterator<Item = FlowsSection>) -> Self {
         Self {
             profile: catalogue.profile.clone(),
             product: catalogue.title.clone(),
@@ -218,7 +218,7 @@ fn needed(flow: &Flow) -> String {
 /// How a flow table is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, strum::EnumString, strum::VariantNames)]
 #[strum(serialize_all = "lowercase")]
-pub(crate) enum Format {
+pub(crate) enum FlowsFormat {
     /// For a reader.
     Table,
     /// For a document or a ticket.
@@ -231,13 +231,13 @@ pub(crate) enum Format {
     Json,
 }
 
-impl OutputFormat for Format {
+impl OutputFormat for FlowsFormat {
     fn is_page(self) -> bool {
         matches!(self, Self::Table)
     }
 }
 
-impl Format {
+impl FlowsFormat {
     /// Writes `flows`.
     ///
     /// # Errors

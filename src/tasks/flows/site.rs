@@ -1,6 +1,6 @@
 //! The same document with the machines and servers of a site: who they are, and where.
 
-use super::{Requirement, Requirements, Section, section, sections_of};
+use super::{FlowsSection, Requirement, Requirements, section, sections_of};
 use crate::catalogue::{Catalogue, Flow};
 use crate::run::plan::{Action, Direction, Plan, SkipReason, Step};
 
@@ -31,7 +31,7 @@ impl Requirements {
         let section = |heading: String| {
             let own = rows.iter().filter(|(other, _)| *other == heading);
             let own = own.map(|(_, row)| row.clone()).collect();
-            Section { title: heading, rows: own }
+            FlowsSection { title: heading, rows: own }
         };
         let headings = sections_of(rows.iter().map(|(heading, _)| heading.clone()));
         Self::with(catalogue, headings.into_iter().map(section))

@@ -4,7 +4,7 @@ fn i_vertix() -> Catalogue {
     Catalogue::profile("i-vertix").unwrap()
 }
 
-fn written(format: Format, choice: &Choice) -> String {
+fn written(format: FlowsFormat, choice: &FlowChoice) -> String {
     let flows = Requirements::new(&i_vertix(), choice);
     let mut out = Vec::new();
     format.write(&flows, Canvas { width: 80, verbose: false }, &mut out).unwrap();
@@ -15,7 +15,7 @@ fn written(format: Format, choice: &Choice) -> String {
 /// taken over: "uptades" is "updates", and the star behind "SSL VPN" is the first note.
 #[test]
 fn every_row_of_the_vendors_tables_is_there_in_its_words() {
-    let flows = Requirements::new(&i_vertix(), &Choice::default());
+    let flows = Requirements::new(&i_vertix(), &FlowChoice::default());
     let rows: Vec<&Requirement> = flows.sections.iter().flat_map(|section| &section.rows).collect();
     let wanted = "
         Central | NTP server | NTP | UDP 123 | Synchronization of the system clock
@@ -46,14 +46,15 @@ fn every_row_of_the_vendors_tables_is_there_in_its_words() {
     {
         assert!(words.contains(word), "{word}: {words}");
     }
-    for format in [Format::Table, Format::Markdown, Format::Html, Format::Json] {
-        assert!(written(format, &Choice::default()).contains("Smart Poller"), "{format:?}");
+    for format in [FlowsFormat::Table, FlowsFormat::Markdown, FlowsFormat::Html, FlowsFormat::Json]
+    {
+        assert!(written(format, &FlowChoice::default()).contains("Smart Poller"), "{format:?}");
     }
 }
 
 #[test]
 fn rows_stand_under_the_vendors_headings_and_say_when_they_are_needed() {
-    let flows = Requirements::new(&i_vertix(), &Choice::default());
+    let flows = Requirements::new(&i_vertix(), &FlowChoice::default());
     let titles: Vec<&str> = flows.sections.iter().map(|section| section.title.as_str()).collect();
     assert_eq!(titles, SECTIONS);
     let needed = |id: &str| {
@@ -67,13 +68,13 @@ fn rows_stand_under_the_vendors_headings_and_say_when_they_are_needed() {
 
 #[test]
 fn a_role_and_a_group_choose_rows() {
-    let poller = Choice { role: Some(Role::Poller), groups: Vec::new() };
-    let text = written(Format::Csv, &poller);
+    let poller = FlowChoice { role: Some(Role::Poller), groups: Vec::new() };
+    let text = written(FlowsFormat::Csv, &poller);
     assert!(text.contains("central.zmq,") && !text.contains("central.ntp,"), "{text}");
     let centreon = Catalogue::profile("centreon").unwrap();
     let with = |groups: &[&str]| {
         let groups = groups.iter().map(ToString::to_string).collect();
-        let flows = Requirements::new(&centreon, &Choice { role: None, groups });
+        let flows = Requirements::new(&centreon, &FlowChoice { role: None, groups });
         flows.sections.iter().flat_map(|section| section.rows.clone()).collect::<Vec<_>>()
     };
     let of = |rows: &[Requirement], id: &str| rows.iter().any(|row| row.flow == id);
@@ -83,9 +84,9 @@ fn a_role_and_a_group_choose_rows() {
 #[test]
 fn a_table_fits_the_terminal_and_breaks_no_word() {
     for name in crate::catalogue::profile_names() {
-        let flows = Requirements::new(&Catalogue::profile(name).unwrap(), &Choice::default());
+        let flows = Requirements::new(&Catalogue::profile(name).unwrap(), &FlowChoice::default());
         let mut out = Vec::new();
-        Format::Table.write(&flows, Canvas { width: 80, verbose: false }, &mut out).unwrap();
+        FlowsFormat::Table.write(&flows, Canvas { width: 80, verbose: false }, &mut out).unwrap();
         let text = String::from_utf8(out).unwrap();
         for line in text.lines() {
             assert!(line.chars().count() <= 80, "{line}");
@@ -103,16 +104,22 @@ fn each_format_holds_every_row_and_escapes_a_strangers_words() {
     let text = include_str!("../../catalogue/i-vertix.toml")
         .replace("Notification via email", "=cmd|<script>\\u001b[31m");
     let catalogue = Catalogue::parse("site.toml", &text).unwrap();
-    let flows = Requirements::new(&catalogue, &Choice { role: None, groups });
+    let flows = Requirements::new(&catalogue, &FlowChoice { role: None, groups });
     let rows: usize = flows.sections.iter().map(|section| section.rows.len()).sum();
     assert_eq!(rows, all.flows.len(), "every row has a section");
-    for format in [Format::Table, Format::Markdown, Format::Csv, Format::Html, Format::Json] {
+    for format in [
+        FlowsFormat::Table,
+        FlowsFormat::Markdown,
+        FlowsFormat::Csv,
+        FlowsFormat::Html,
+        FlowsFormat::Json,
+    ] {
         let mut out = Vec::new();
         format.write(&flows, Canvas { width: 80, verbose: false }, &mut out).unwrap();
         let text = String::from_utf8(out).unwrap();
         assert!(!text.contains('\u{1b}'), "{format:?}: {text}");
         assert!(!text.contains(",=cmd"), "{format:?}: {text}");
-        let is_page = matches!(format, Format::Html | Format::Markdown);
+        let is_page = matches!(format, FlowsFormat::Html | FlowsFormat::Markdown);
         assert!(!is_page || !text.contains("<script>\\"), "{format:?}: {text}");
     }
 }

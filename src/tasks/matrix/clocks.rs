@@ -5,7 +5,7 @@
 
 use serde::Serialize;
 
-use super::Machine;
+use super::MatrixMachine;
 
 /// A clock that differs.
 #[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
@@ -17,7 +17,7 @@ pub(crate) struct Clock {
 }
 
 /// Clocks that differ from the middle one by more than [`LIMIT_MS`], the worst first.
-pub(super) fn clocks(machines: &[Machine]) -> Vec<Clock> {
+pub(super) fn clocks(machines: &[MatrixMachine]) -> Vec<Clock> {
     let known = || machines.iter().filter_map(|machine| Some((machine, machine.clock_ms?)));
     let mut offsets: Vec<f64> = known().map(|(_, offset)| offset).collect();
     offsets.sort_by(f64::total_cmp);

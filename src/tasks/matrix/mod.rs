@@ -21,7 +21,7 @@ use std::net::IpAddr;
 
 use serde::Serialize;
 
-use crate::console::output::OutputFormat;
+use crate::report::OutputFormat;
 use crate::report::{Canvas, Ending, Report, SCHEMA_VERSION, json};
 use crate::run::outcome::Outcome;
 use causes::SharedCause;
@@ -37,7 +37,7 @@ pub(crate) struct Matrix {
     #[schemars(extend("const" = SCHEMA_VERSION))]
     pub(crate) schema_version: u32,
     /// The machines that were asked.
-    pub(crate) machines: Vec<Machine>,
+    pub(crate) machines: Vec<MatrixMachine>,
     /// What a reader must know of the reports.
     pub(crate) notes: Vec<String>,
     /// Where two machines say what cannot both be.
@@ -61,7 +61,7 @@ pub(crate) fn schema() -> String {
 
 /// One machine that was asked.
 #[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
-pub(crate) struct Machine {
+pub(crate) struct MatrixMachine {
     /// Its name, with an address when several have that name.
     pub(crate) name: String,
     /// What it is; several for a machine that is more than one thing.
@@ -108,14 +108,14 @@ pub(crate) struct CellFlow {
 
 /// Reads report after report, and keeps little of each.
 #[derive(Debug, Default)]
-pub(crate) struct Site {
+pub(crate) struct MatrixSite {
     runs: Vec<MachineRun>,
     /// Runs by what makes them of one machine, so that a second one is noticed.
     known: HashMap<(String, Vec<IpAddr>, String), usize>,
     notes: Vec<String>,
 }
 
-impl Site {
+impl MatrixSite {
     /// Takes what the matrix needs. Of two runs of one machine in one role the newer counts.
     pub(crate) fn add(&mut self, report: &Report) {
         let run = MachineRun::of(report);
@@ -161,8 +161,8 @@ impl Site {
 }
 
 /// Each machine once, and for each run whose it is.
-fn machines(runs: &[MachineRun]) -> (Vec<Machine>, Vec<usize>) {
-    let mut machines: Vec<Machine> = Vec::new();
+fn machines(runs: &[MachineRun]) -> (Vec<MatrixMachine>, Vec<usize>) {
+    let mut machines: Vec<MatrixMachine> = Vec::new();
     let mut known: HashMap<(&str, &[IpAddr]), usize> = HashMap::new();
     let mut called: HashMap<&str, usize> = HashMap::new();
     let mut of = Vec::new();
@@ -176,7 +176,7 @@ fn machines(runs: &[MachineRun]) -> (Vec<Machine>, Vec<usize>) {
             continue;
         }
         *called.entry(&run.host).or_default() += 1;
-        machines.push(Machine {
+        machines.push(MatrixMachine {
             name: run.host.clone(),
             roles: vec![run.role.clone()],
             addresses: run.addresses.clone(),
@@ -196,13 +196,13 @@ fn machines(runs: &[MachineRun]) -> (Vec<Machine>, Vec<usize>) {
 
 /// Runs whose flows know where they go.
 struct Linked<'a> {
-    machines: &'a [Machine],
+    machines: &'a [MatrixMachine],
     /// Each flow, the machine it is from, and the machine it goes to, if it is one of ours.
     flows: Vec<(usize, &'a AskedFlow, Option<usize>)>,
 }
 
 impl<'a> Linked<'a> {
-    fn new(runs: &'a [MachineRun], machines: &'a [Machine], of: &[usize]) -> Self {
+    fn new(runs: &'a [MachineRun], machines: &'a [MatrixMachine], of: &[usize]) -> Self {
         let places = Places::of(of.iter().copied().zip(runs));
         let mut flows = Vec::new();
         for (from, run) in of.iter().copied().zip(runs) {
@@ -297,7 +297,7 @@ fn gravest(runs: &[MachineRun]) -> u8 {
 /// How a matrix is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, strum::EnumString, strum::VariantNames)]
 #[strum(serialize_all = "lowercase")]
-pub(crate) enum Format {
+pub(crate) enum MatrixFormat {
     /// For a reader.
     Table,
     /// For a program.
@@ -310,13 +310,13 @@ pub(crate) enum Format {
     Html,
 }
 
-impl OutputFormat for Format {
+impl OutputFormat for MatrixFormat {
     fn is_page(self) -> bool {
         matches!(self, Self::Table)
     }
 }
 
-impl Format {
+impl MatrixFormat {
     /// Writes `matrix`.
     pub(crate) fn write(
         self,

@@ -44,14 +44,14 @@ fn poller(number: u8, steps: &[Value]) -> Report {
 }
 
 fn merged(reports: &[Report]) -> Matrix {
-    let mut site = Site::default();
+    let mut site = MatrixSite::default();
     for report in reports {
         site.add(report);
     }
     site.matrix()
 }
 
-fn written(matrix: &Matrix, format: Format, width: usize) -> String {
+fn written(matrix: &Matrix, format: MatrixFormat, width: usize) -> String {
     let mut out = Vec::new();
     format.write(matrix, Canvas { width, verbose: false }, &mut out).unwrap();
     anstream::adapter::strip_str(&String::from_utf8(out).unwrap()).to_string()
@@ -112,7 +112,7 @@ fn a_cell_has_the_worst_of_its_flows_and_how_many() {
     let [cell] = matrix.cells.as_slice() else { panic!("{matrix:#?}") };
     assert_eq!(cell.worst, Outcome::Fail);
     assert_eq!(cell.counts, [(Outcome::Pass, 1), (Outcome::Warn, 1), (Outcome::Fail, 1)].into());
-    assert!(written(&matrix, Format::Table, 80).contains("✗ 1/3"));
+    assert!(written(&matrix, MatrixFormat::Table, 80).contains("✗ 1/3"));
 }
 
 #[test]
@@ -251,7 +251,7 @@ fn a_large_site_is_told_by_its_troubles() {
         (1..=200).map(|number| poller(number, &[bbdo("10.0.0.5", "pass")])).collect();
     site.push(poller(201, &[rejected(bbdo("10.0.0.5", "fail"))]));
     site.push(central(&[]));
-    let table = written(&merged(&site), Format::Table, 80);
+    let table = written(&merged(&site), MatrixFormat::Table, 80);
     assert!(table.contains("poller-201  ✗ 1"), "{table}");
     assert!(table.contains("and 201 machines from which everything works"), "{table}");
     assert!(table.lines().count() < 20, "{table}");
@@ -261,7 +261,7 @@ fn a_large_site_is_told_by_its_troubles() {
 fn the_page_holds_all_of_it_and_nothing_of_a_stranger_acts() {
     let mut site = site();
     site[1].host.name = "<script>alert(1)</script>".to_owned();
-    let page = written(&merged(&site), Format::Html, 80);
+    let page = written(&merged(&site), MatrixFormat::Html, 80);
     assert_eq!(page.matches("<script").count(), 1, "{page}");
     for part in [
         "<h2>Two machines disagree</h2>",
@@ -278,20 +278,20 @@ fn the_page_holds_all_of_it_and_nothing_of_a_stranger_acts() {
 
 #[test]
 fn the_table_reads_like_this() {
-    insta::assert_snapshot!(written(&merged(&site()), Format::Table, 80));
+    insta::assert_snapshot!(written(&merged(&site()), MatrixFormat::Table, 80));
 }
 
 #[test]
 fn the_markdown_reads_like_this() {
-    insta::assert_snapshot!(written(&merged(&site()), Format::Markdown, 80));
+    insta::assert_snapshot!(written(&merged(&site()), MatrixFormat::Markdown, 80));
 }
 
 #[test]
 fn the_csv_reads_like_this() {
-    insta::assert_snapshot!(written(&merged(&site()), Format::Csv, 80));
+    insta::assert_snapshot!(written(&merged(&site()), MatrixFormat::Csv, 80));
 }
 
 #[test]
 fn the_json_has_this_shape() {
-    insta::assert_snapshot!(written(&merged(&site()), Format::Json, 80));
+    insta::assert_snapshot!(written(&merged(&site()), MatrixFormat::Json, 80));
 }

@@ -212,7 +212,7 @@ fn redacted_reports_merge_as_the_originals_do() {
     );
     let central = report("main", "central", "10.0.0.5", &[]);
     let mut redactor = redactor();
-    let mut site = crate::tasks::matrix::Site::default();
+    let mut site = crate::tasks::matrix::MatrixSite::default();
     site.add(&redactor.report(&asks).unwrap());
     site.add(&redactor.report(&central).unwrap());
     let matrix = site.matrix();

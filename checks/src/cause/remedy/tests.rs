@@ -8,6 +8,7 @@ const LOOK_AT: &str = "systemctl enable --now cbd; ss -ltnp 'sport = :PORT'";
 
 /// A passage of that protocol, asked on a port that is not its usual one.
 fn passage<'a>(protocol: &'a str, transport: Transport, look_at: &'a str) -> Passage<'a> {
+    let service = crate::SERVICES.iter().find(|service| service.name == protocol);
     Passage {
         from: Some([10, 2, 0, 7].into()),
         seen_as: None,
@@ -15,6 +16,8 @@ fn passage<'a>(protocol: &'a str, transport: Transport, look_at: &'a str) -> Pas
         target: "central",
         flow: "poller.bbdo",
         protocol,
+        starttls: service.and_then(|service| service.hints.starttls),
+        alpn: service.and_then(|service| service.hints.alpn),
         transport,
         port: Some(15_669),
         look_at,

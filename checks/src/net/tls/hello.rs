@@ -16,7 +16,8 @@ use super::name;
 use super::suites::{self, Suite};
 use crate::cause::{Cause, Phase, TalkCause};
 use crate::net::Stream;
-use crate::wire::{self, Reader};
+use crate::reader::Reader;
+use crate::wire;
 
 /// What a first message offers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

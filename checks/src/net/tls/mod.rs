@@ -8,6 +8,7 @@
 mod algorithms;
 mod certificate;
 mod chain;
+mod failure;
 mod head;
 pub(crate) mod hello;
 pub(crate) mod interception;
@@ -25,17 +26,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::pki_types::{ServerName, UnixTime};
-use rustls::{AlertDescription, Error, PeerIncompatible, ProtocolVersion};
+use rustls::{AlertDescription, ProtocolVersion};
 use tokio_rustls::TlsConnector;
 
 use super::tcp::Stream;
 use super::watched::Watched;
 use super::{Ask, Deadline};
+use crate::cause::instead_of;
 use crate::cause::{Cause, Concern, Phase, TalkCause, TlsCause};
 use crate::evidence::Seen;
-use crate::recognise::{Spoken, instead_of, recognise};
+use crate::recognise::{Spoken, recognise};
 use crate::wire;
 use certificate::Certificate;
+pub(crate) use failure::cause_in;
+use failure::{alert_in, told};
 use head::Head;
 use hello::{Agreement, FirstAnswer, Repertoire};
 use judgement::Judgement;
@@ -131,7 +135,7 @@ fn nothing_came_before(stream: &Stream) -> Result<(), Cause> {
 }
 
 /// A handshake that failed.
-pub(crate) struct Failed {
+pub(crate) struct TlsFailed {
     /// What made the handshake fail.
     pub(crate) cause: Cause,
     /// Is it the verdict on the peer's certificate?
@@ -140,13 +144,13 @@ pub(crate) struct Failed {
     may_be_ours: bool,
 }
 
-impl Failed {
+impl TlsFailed {
     fn of_certificate(cause: Cause) -> Self {
         Self { of_certificate: true, ..Self::from(cause) }
     }
 }
 
-impl From<Cause> for Failed {
+impl From<Cause> for TlsFailed {
     fn from(cause: Cause) -> Self {
         Self { cause, of_certificate: false, may_be_ours: false }
     }
@@ -162,7 +166,7 @@ pub(crate) async fn secure_with(
     ask: &mut Ask,
     host: &str,
     client: &Client<'_>,
-) -> Result<Stream, Failed> {
+) -> Result<Stream, TlsFailed> {
     secure_and(stream, ask, host, client, |_| {}).await
 }
 
@@ -177,7 +181,7 @@ pub(crate) async fn secure_and(
     host: &str,
     client: &Client<'_>,
     look_at: impl FnOnce(&rustls::ClientConnection),
-) -> Result<Stream, Failed> {
+) -> Result<Stream, TlsFailed> {
     nothing_came_before(&stream)?;
     let (config, recorder) = client_config(client);
     let wait = ask.deadline.within(HANDSHAKE);
@@ -200,7 +204,7 @@ pub(crate) async fn secure_and(
                 ask.seen.evidence.set("alpn", wire::clean(protocol, MAX_ALPN));
             }
             ask.seen.timings.tls = Some(wait.waited().0);
-            judged.map_err(Failed::of_certificate)?;
+            judged.map_err(TlsFailed::of_certificate)?;
             look_at(session);
             if hello::renegotiates_safely(&head.bytes()) == Some(false) {
                 ask.seen.concerns.push(Concern::TlsOldRenegotiation);
@@ -214,7 +218,7 @@ pub(crate) async fn secure_and(
             Ok(stream)
         }
         Err(error) => {
-            judged.map_err(Failed::of_certificate)?;
+            judged.map_err(TlsFailed::of_certificate)?;
             if recorder.wants_ours() {
                 let alert = alert_in(&error).map_or("closed without an alert".to_owned(), told);
                 return Err(Cause::Tls(TlsCause::TlsClientCertificateWanted { alert }).into());
@@ -224,7 +228,7 @@ pub(crate) async fn secure_and(
             }
             let cause = handshake_failed(&error, to, &head.bytes(), host);
             let may_be_ours = may_be_ours(&cause, alert_in(&error));
-            Err(Failed { may_be_ours, ..Failed::from(cause) })
+            Err(TlsFailed { may_be_ours, ..TlsFailed::from(cause) })
         }
     }
 }
@@ -347,58 +351,6 @@ async fn hear_refusal(stream: &mut Stream) -> Result<(), Cause> {
     }
 }
 
-/// The cause behind an error that TLS wrapped into an I/O error, if it did.
-///
-/// In TLS 1.3 a server's "no" to our missing certificate arrives only after the
-/// handshake, at the first read.
-pub(crate) fn cause_in(error: &io::Error) -> Option<Cause> {
-    error_in(error).and_then(tls_failed)
-}
-
-/// The error of TLS inside an I/O error.
-fn error_in(error: &io::Error) -> Option<&Error> {
-    let mut source = error.get_ref().map(|inner| inner as &(dyn std::error::Error + 'static));
-    while let Some(inner) = source {
-        if let Some(tls) = inner.downcast_ref::<Error>() {
-            return Some(tls);
-        }
-        source = match inner.downcast_ref::<io::Error>() {
-            Some(nested) => nested.get_ref().map(|deep| deep as &(dyn std::error::Error + 'static)),
-            None => inner.source(),
-        };
-    }
-    None
-}
-
-/// The alert that the peer sent.
-fn alert_in(error: &io::Error) -> Option<AlertDescription> {
-    match error_in(error)? {
-        Error::AlertReceived(alert) => Some(*alert),
-        _ => None,
-    }
-}
-
-/// An alert as the standard calls it: `handshake_failure (40)`.
-fn told(alert: AlertDescription) -> String {
-    let mut name = String::new();
-    for letter in format!("{alert:?}").chars() {
-        if letter.is_ascii_uppercase() && !name.is_empty() {
-            name.push('_');
-        }
-        name.push(letter.to_ascii_lowercase());
-    }
-    match alert {
-        AlertDescription::Unknown(number) => format!("alert {number}"),
-        // The one whose name has three capitals in a row.
-        AlertDescription::UnknownCA => "alert unknown_ca (48)".to_owned(),
-        AlertDescription::UnknownPSKIdentity => "alert unknown_psk_identity (115)".to_owned(),
-        AlertDescription::BadCertificateStatusResponse => {
-            "alert bad_certificate_status_response (113)".to_owned()
-        }
-        known => format!("alert {name} ({})", u8::from(known)),
-    }
-}
-
 fn version_name(version: ProtocolVersion) -> &'static str {
     match version {
         ProtocolVersion::TLSv1_3 => "TLS 1.3",
@@ -449,27 +401,6 @@ fn handshake_failed(error: &io::Error, to: SocketAddr, head: &[u8], host: &str) 
         }
         _ => Cause::Tls(TlsCause::TlsRefused { alert: wire::printable(&error.to_string()) }),
     }
-}
-
-fn tls_failed(error: &Error) -> Option<Cause> {
-    Some(match error {
-        Error::AlertReceived(alert) => match alert {
-            AlertDescription::ProtocolVersion => {
-                Cause::Tls(TlsCause::TlsVersion { peer: told(*alert) })
-            }
-            AlertDescription::CertificateRequired => {
-                Cause::Tls(TlsCause::TlsClientCertificateWanted { alert: told(*alert) })
-            }
-            other => Cause::Tls(TlsCause::TlsRefused { alert: told(*other) }),
-        },
-        Error::PeerIncompatible(PeerIncompatible::ServerDoesNotSupportTls12Or13) => {
-            Cause::Tls(TlsCause::TlsVersion { peer: "chose an older version".to_owned() })
-        }
-        Error::PeerIncompatible(_) => {
-            Cause::Tls(TlsCause::TlsRefused { alert: "it chose what was not offered".to_owned() })
-        }
-        _ => return None,
-    })
 }
 
 /// After a handshake that failed with `cause`: what OpenSSL's clients would make of the server.

@@ -9,7 +9,7 @@
 
 use super::output::{Own, TlsCredentials};
 use crate::cause::{Cause, TlsCause};
-use crate::net::tls::{Client, Failed, Proof, Verify, proof, secure_with};
+use crate::net::tls::{Client, Proof, TlsFailed, Verify, proof, secure_with};
 use crate::net::{Ask, Stream, Trust};
 
 /// How TLS with a broker went.
@@ -61,10 +61,10 @@ pub(super) async fn enter(
     // Where the broker asks for a certificate, its verdict on ours is waited for.
     match secure_with(stream, ask, &host, &client).await {
         Ok(stream) => (TlsCourse::Made, Some(stream)),
-        Err(Failed { cause, of_certificate: true, .. }) => (TlsCourse::Distrusted(cause), None),
-        Err(Failed { cause: Cause::Tls(TlsCause::TlsClientCertificateWanted { .. }), .. }) => {
-            (TlsCourse::Refused, None)
-        }
-        Err(Failed { cause, .. }) => (TlsCourse::Failed(cause), None),
+        Err(TlsFailed { cause, of_certificate: true, .. }) => (TlsCourse::Distrusted(cause), None),
+        Err(TlsFailed {
+            cause: Cause::Tls(TlsCause::TlsClientCertificateWanted { .. }), ..
+        }) => (TlsCourse::Refused, None),
+        Err(TlsFailed { cause, .. }) => (TlsCourse::Failed(cause), None),
     }
 }

@@ -60,7 +60,7 @@ pub enum Generation {
 impl Probe {
     pub(crate) async fn run(&self, ask: &mut Ask) -> Result<(), Cause> {
         match self.negotiate(ask).await? {
-            Answer::Broker(welcome, stream) => {
+            BbdoAnswer::Broker(welcome, stream) => {
                 let inside = if let Some(credentials) = self.credentials(&welcome) {
                     Some(self.inside_tls(*stream, ask, credentials).await)
                 } else {
@@ -69,7 +69,7 @@ impl Probe {
                 };
                 self.judge(&welcome, inside, &mut ask.seen)
             }
-            Answer::Http2 => {
+            BbdoAnswer::Http2 => {
                 ask.seen.evidence.set("transport", "gRPC");
                 self.judge_carrier(Carrier { grpc: true, tls: false })?;
                 let stream = ask.connect().await?;
@@ -77,10 +77,10 @@ impl Probe {
                 self.judge_grpc(&status.code, &mut ask.seen);
                 Ok(())
             }
-            Answer::Tls => {
+            BbdoAnswer::Tls => {
                 self.behind_tls(ask, Cause::Bbdo(BbdoCause::BbdoTls { grpc: false })).await
             }
-            Answer::Closed(cause) => self.behind_tls(ask, cause).await,
+            BbdoAnswer::Closed(cause) => self.behind_tls(ask, cause).await,
         }
     }
 
@@ -159,8 +159,8 @@ impl Probe {
                 if is_http2 { Listener::Grpc(Ok(())) } else { Listener::Tls }
             }
             // A poller's gRPC gets no further, whoever it is.
-            Err(tls::Failed { cause, of_certificate: true, .. }) => Listener::Grpc(Err(cause)),
-            Err(tls::Failed {
+            Err(tls::TlsFailed { cause, of_certificate: true, .. }) => Listener::Grpc(Err(cause)),
+            Err(tls::TlsFailed {
                 cause: cause @ Cause::Tls(TlsCause::TlsClientCertificateWanted { .. }),
                 ..
             }) if is_http2 => Listener::Grpc(Err(cause)),
@@ -206,19 +206,19 @@ impl Probe {
 
     /// The answer to our opening, or to the first of the others that is not
     /// answered with a hang-up.
-    async fn negotiate(&self, ask: &mut Ask) -> Result<Answer, Cause> {
+    async fn negotiate(&self, ask: &mut Ask) -> Result<BbdoAnswer, Cause> {
         let [first, others @ ..] = self.speaks.openings();
         let answer = self.question(*first, ANSWER, ask).await?;
-        let Answer::Closed(closed) = answer else { return Ok(answer) };
+        let BbdoAnswer::Closed(closed) = answer else { return Ok(answer) };
         for other in others {
             match self.question(*other, AGAIN, ask).await {
-                Ok(Answer::Closed(_)) => {}
+                Ok(BbdoAnswer::Closed(_)) => {}
                 Ok(answer) => return Ok(answer),
                 // The first hang-up is what was seen; this explains nothing.
                 Err(_) => return Err(closed),
             }
         }
-        Ok(Answer::Closed(closed))
+        Ok(BbdoAnswer::Closed(closed))
     }
 
     /// TLS with a broker that has it too.
@@ -238,7 +238,7 @@ impl Probe {
         }
         let [first, ..] = self.speaks.openings();
         match self.question(*first, AGAIN, ask).await {
-            Ok(Answer::Broker(welcome, stream)) if welcome.offers(TLS) => {
+            Ok(BbdoAnswer::Broker(welcome, stream)) if welcome.offers(TLS) => {
                 match tls::proof(*stream, ask).await {
                     Ok(Proof::Nothing) => TlsCourse::Unlike { theirs: Proof::Nothing },
                     _ => inside,
@@ -334,10 +334,10 @@ impl Probe {
     /// One connection, one packet, one answer.
     async fn question(
         &self,
-        opening: Opening,
+        opening: BbdoOpening,
         limit: Duration,
         ask: &mut Ask,
-    ) -> Result<Answer, Cause> {
+    ) -> Result<BbdoAnswer, Cause> {
         let mut stream = ask.connect().await?;
         stream.allow(limit);
         let wait = ask.deadline.within(limit);
@@ -347,7 +347,7 @@ impl Probe {
         stream.asks("our welcome");
         let heard = match stream.send(&ours).await {
             Ok(()) => match is_tls_after_a_moment(&mut stream, ask).await {
-                Ok(true) => Ok(Heard::Tls),
+                Ok(true) => Ok(BbdoHeard::Tls),
                 Ok(false) => read_answer(&mut stream).await,
                 Err(cause) => Err(cause),
             },
@@ -357,20 +357,20 @@ impl Probe {
         ask.seen.evidence.set("answer_ms", Millis(waited));
         let answer = match heard {
             // A broker names itself; an echo server names nobody.
-            Ok(Heard::Broker(_)) if ours.get(..MAX_HEAD).unwrap_or(&ours) == stream.head() => {
+            Ok(BbdoHeard::Broker(_)) if ours.get(..MAX_HEAD).unwrap_or(&ours) == stream.head() => {
                 Err(Cause::bad_reply("a broker's own welcome", stream.head()))
             }
-            Ok(Heard::Broker(welcome)) => {
+            Ok(BbdoHeard::Broker(welcome)) => {
                 ask.seen.concerns.extend(slowness(waited));
-                return Ok(Answer::Broker(welcome, Box::new(stream)));
+                return Ok(BbdoAnswer::Broker(welcome, Box::new(stream)));
             }
-            Ok(Heard::Http2) => Ok(Answer::Http2),
-            Ok(Heard::Tls) => Ok(Answer::Tls),
-            Err(cause) if waited <= SLOW && is_closed(&cause) => Ok(Answer::Closed(cause)),
+            Ok(BbdoHeard::Http2) => Ok(BbdoAnswer::Http2),
+            Ok(BbdoHeard::Tls) => Ok(BbdoAnswer::Tls),
+            Err(cause) if waited <= SLOW && is_closed(&cause) => Ok(BbdoAnswer::Closed(cause)),
             Err(cause) => Err(cause),
         };
         stream.close().await;
-        if answer.is_ok() && !matches!(answer, Ok(Answer::Closed(_))) {
+        if answer.is_ok() && !matches!(answer, Ok(BbdoAnswer::Closed(_))) {
             ask.seen.concerns.extend(slowness(waited));
         }
         answer
@@ -400,11 +400,11 @@ impl Generation {
     /// What to say first, and what to try when that is answered with a hang-up.
     ///
     /// The welcome is the richer one; brokers older than 22.10 do not know it.
-    fn openings(self) -> &'static [Opening; 3] {
-        const WELCOME: Opening = (Coding::Welcome, BbdoVersion::THREE);
-        const THREE: Opening =
+    fn openings(self) -> &'static [BbdoOpening; 3] {
+        const WELCOME: BbdoOpening = (Coding::Welcome, BbdoVersion::THREE);
+        const THREE: BbdoOpening =
             (Coding::VersionResponse, BbdoVersion { minor: 0, patch: 0, ..BbdoVersion::THREE });
-        const TWO: Opening = (Coding::VersionResponse, BbdoVersion::TWO);
+        const TWO: BbdoOpening = (Coding::VersionResponse, BbdoVersion::TWO);
         match self {
             Self::Two => &[TWO, WELCOME, THREE],
             // Version 2 is the likelier one: it costs a broker of it no further line in its log.
@@ -431,10 +431,10 @@ pub(crate) const SERVICE: Service = Service {
 };
 
 /// A coding and the version said in it.
-type Opening = (Coding, BbdoVersion);
+type BbdoOpening = (Coding, BbdoVersion);
 
 /// What may answer on a broker's port.
-enum Answer {
+enum BbdoAnswer {
     /// A broker, on a connection that is still open.
     Broker(Welcome, Box<Stream>),
     /// The gRPC transport, in clear text.
@@ -446,7 +446,7 @@ enum Answer {
 
 /// What an answer begins with.
 #[derive(Debug)]
-enum Heard {
+enum BbdoHeard {
     Broker(Welcome),
     Http2,
     Tls,
@@ -470,7 +470,7 @@ async fn is_tls_after_a_moment(stream: &mut Stream, ask: &Ask) -> Result<bool, C
     Ok(is_silent && tls::is_spoken(ask, HELLO).await)
 }
 
-async fn read_answer(stream: &mut Stream) -> Result<Heard, Cause> {
+async fn read_answer(stream: &mut Stream) -> Result<BbdoHeard, Cause> {
     let head = match stream.exactly(Phase::Reply, HEADER_LEN).await {
         Ok(head) => head,
         // An alert or an HTTP/2 frame may be shorter than a header of ours.
@@ -484,7 +484,7 @@ async fn read_answer(stream: &mut Stream) -> Result<Heard, Cause> {
         }
     };
     let payload = stream.exactly(Phase::Reply, header.payload_len()?).await?;
-    Welcome::decode(&header, &payload).map(Heard::Broker)
+    Welcome::decode(&header, &payload).map(BbdoHeard::Broker)
 }
 
 /// What a current poller says first, naming nobody.
@@ -506,12 +506,12 @@ async fn complete_settings(stream: &mut Stream) {
 }
 
 /// What an answer is that is not BBDO; `cause` when its head tells nothing.
-fn not_bbdo(head: &[u8], cause: Cause) -> Result<Heard, Cause> {
+fn not_bbdo(head: &[u8], cause: Cause) -> Result<BbdoHeard, Cause> {
     if grpc::is_settings(head) {
-        return Ok(Heard::Http2);
+        return Ok(BbdoHeard::Http2);
     }
     match recognise(head) {
-        Spoken::Tls => Ok(Heard::Tls),
+        Spoken::Tls => Ok(BbdoHeard::Tls),
         _ => Err(SERVICE.instead(head).unwrap_or(cause)),
     }
 }

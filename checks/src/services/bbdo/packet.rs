@@ -3,7 +3,8 @@
 use std::fmt;
 
 use crate::cause::{Cause, TalkCause};
-use crate::wire::{self, Reader, crc16_x25};
+use crate::reader::Reader;
+use crate::wire::{self, crc16_x25};
 
 pub(super) const HEADER_LEN: usize = 16;
 /// The longest payload taken; a real welcome has some 60 bytes.

@@ -69,7 +69,7 @@ fn judged(speaks: Generation, version: (u16, u16, u16)) -> (Result<(), Cause>, S
 #[test]
 fn openings_are_written_byte_for_byte() {
     let [welcome, two, three] = *Generation::Three.openings();
-    let bytes = |(coding, version): Opening| Welcome::of(version).encode(coding);
+    let bytes = |(coding, version): BbdoOpening| Welcome::of(version).encode(coding);
     assert_eq!(
         bytes(welcome),
         b"\xf6\x44\0\x06\0\x02\0\x07\0\0\0\0\0\0\0\0\x0a\x04\x08\x03\x18\x01"
@@ -755,7 +755,7 @@ proptest! {
         words in prop_oneof![damaged(REAL_WELCOME), damaged(REAL_VERSION_RESPONSE), damaged(REAL_SETTINGS)],
     ) {
         let answer = ends(&words, async |mut stream| read_answer(&mut stream).await);
-        if let Ok(Heard::Broker(welcome)) = answer {
+        if let Ok(BbdoHeard::Broker(welcome)) = answer {
             let mut seen = Seen::default();
             let _any_verdict = Probe::default().judge(&welcome, None, &mut seen);
         }

@@ -180,13 +180,13 @@ struct Round {
     /// Only the first when that one failed.
     questions: Vec<DnsQuestion>,
     /// In the order of the questions.
-    udp: Vec<Result<Asked, Cause>>,
+    udp: Vec<Result<DnsAsked, Cause>>,
     /// Did it answer another question while the first stayed unanswered?
     answers_others: bool,
     /// The first question over TCP.
     tcp: Result<DnsReply, Cause>,
     /// The root, asked beside the names needed.
-    beyond: Option<Result<Asked, Cause>>,
+    beyond: Option<Result<DnsAsked, Cause>>,
 }
 
 impl Round {
@@ -225,7 +225,7 @@ impl Round {
         }
     }
 
-    fn answers(&self) -> impl Iterator<Item = &Asked> {
+    fn answers(&self) -> impl Iterator<Item = &DnsAsked> {
         self.udp.iter().flatten()
     }
 
@@ -269,17 +269,17 @@ impl Round {
 
 /// One question and what was answered to it.
 #[derive(Clone, Debug)]
-struct Asked {
+struct DnsAsked {
     question: DnsQuestion,
     /// The answer over UDP.
-    heard: Heard,
+    heard: DnsHeard,
     /// After SERVFAIL: the answer without validation.
     unchecked: Option<ResponseCode>,
     /// After a truncated answer: the whole one, over TCP.
     whole: Option<Result<DnsReply, Cause>>,
 }
 
-impl Asked {
+impl DnsAsked {
     fn best(&self) -> &DnsReply {
         match &self.whole {
             Some(Ok(whole)) => whole,
@@ -366,7 +366,7 @@ impl DnsReply {
 
 /// An answer over UDP.
 #[derive(Clone, Debug)]
-struct Heard {
+struct DnsHeard {
     reply: DnsReply,
     tries: usize,
     round_trip: Duration,
@@ -404,7 +404,7 @@ impl Sockets {
     /// The answer to the first question; and did the server answer a harmless one by `other` meanwhile?
     ///
     /// A server may be told to drop what it is asked about some names, and answers all others.
-    async fn settled(&self, first: &DnsQuestion, other: &Udp) -> (Result<Asked, Cause>, bool) {
+    async fn settled(&self, first: &DnsQuestion, other: &Udp) -> (Result<DnsAsked, Cause>, bool) {
         let harmless = async {
             let query = DnsQuestion::root().query(How::Plain)?;
             exchange(other, &query, &ASK_ANOTHER_AT, self.listen).await
@@ -418,7 +418,7 @@ impl Sockets {
     }
 
     /// Asks, and asks once more for IPv6 when the name has no IPv4 address.
-    async fn resolve(&self, question: &DnsQuestion) -> Result<Asked, Cause> {
+    async fn resolve(&self, question: &DnsQuestion) -> Result<DnsAsked, Cause> {
         let asked = self.settle(question).await?;
         match question.for_ipv6() {
             Some(other) if asked.heard.reply.is_without_data() => self.settle(&other).await,
@@ -427,7 +427,7 @@ impl Sockets {
     }
 
     /// Asks, and asks again in another way when the answer calls for it.
-    async fn settle(&self, question: &DnsQuestion) -> Result<Asked, Cause> {
+    async fn settle(&self, question: &DnsQuestion) -> Result<DnsAsked, Cause> {
         let mut heard = self.ask(question).await?;
         if heard.edns == Edns::Answered && heard.reply.dislikes_edns() {
             let query = question.query(How::Plain)?;
@@ -440,11 +440,11 @@ impl Sockets {
             let again = exchange(&self.plain, &query, &ASK_AT, self.listen).await;
             unchecked = again.ok().map(|again| again.reply.rcode);
         }
-        Ok(Asked { question: question.clone(), heard, unchecked, whole: None })
+        Ok(DnsAsked { question: question.clone(), heard, unchecked, whole: None })
     }
 
     /// Asks with EDNS, and in the end once without.
-    async fn ask(&self, question: &DnsQuestion) -> Result<Heard, Cause> {
+    async fn ask(&self, question: &DnsQuestion) -> Result<DnsHeard, Cause> {
         let (modern, plain) = (question.query(How::Edns)?, question.query(How::Plain)?);
         let mut with = pin!(exchange(&self.modern, &modern, &ASK_AT, self.listen));
         let without = exchange(&self.plain, &plain, &ASK_PLAIN_AT, self.listen);
@@ -453,16 +453,16 @@ impl Sockets {
             heard = &mut with => heard,
             Ok(heard) = without => match self.deadline.within(GRACE).bound(with).await {
                 Some(Ok(late)) => Ok(late),
-                _ => Ok(self.once_more(&modern).await.unwrap_or(Heard { edns: Edns::Lost, ..heard })),
+                _ => Ok(self.once_more(&modern).await.unwrap_or(DnsHeard { edns: Edns::Lost, ..heard })),
             },
         }
     }
 
     /// Asks with EDNS once more: on a path that loses packets, two in a row prove nothing.
-    async fn once_more(&self, modern: &Query) -> Option<Heard> {
+    async fn once_more(&self, modern: &Query) -> Option<DnsHeard> {
         let asking = exchange(&self.modern, modern, &ASK_ONCE, self.listen);
         let heard = self.deadline.within(ONCE_MORE).bound(asking).await?.ok()?;
-        Some(Heard { tries: ASK_AT.len() + heard.tries, ..heard })
+        Some(DnsHeard { tries: ASK_AT.len() + heard.tries, ..heard })
     }
 }
 
@@ -471,18 +471,18 @@ async fn exchange(
     query: &Query,
     schedule: &[Duration],
     listen: Duration,
-) -> Result<Heard, Cause> {
+) -> Result<DnsHeard, Cause> {
     let accept = |bytes: &[u8]| query.accept(bytes);
     let answered = socket.exchange(&query.wire, schedule, listen, accept).await?;
     let (tries, round_trip) = (answered.tries, answered.round_trip);
-    Ok(Heard { reply: answered.reply?, tries, round_trip, edns: Edns::Answered })
+    Ok(DnsHeard { reply: answered.reply?, tries, round_trip, edns: Edns::Answered })
 }
 
 /// All at once: a resolver takes its time for each.
 async fn resolve_all(
     ask: &mut Ask,
     questions: &[DnsQuestion],
-) -> Result<Vec<Result<Asked, Cause>>, Cause> {
+) -> Result<Vec<Result<DnsAsked, Cause>>, Cause> {
     let open = |question| Sockets::open(ask).map(|sockets| (sockets, question));
     let all = questions.iter().map(open).collect::<Result<Vec<_>, Cause>>()?;
     Ok(join_all(all.iter().map(|(sockets, question)| sockets.resolve(question))).await)

@@ -31,13 +31,13 @@ fn resolved() -> DnsReply {
     DnsReply { addresses: vec![[10, 0, 0, 5].into()], ..reply(ResponseCode::NoError) }
 }
 
-fn asked(question: DnsQuestion, reply: DnsReply) -> Asked {
+fn asked(question: DnsQuestion, reply: DnsReply) -> DnsAsked {
     let round_trip = Duration::from_micros(2_400);
-    let heard = Heard { reply, tries: 1, round_trip, edns: Edns::Answered };
-    Asked { question, heard, unchecked: None, whole: None }
+    let heard = DnsHeard { reply, tries: 1, round_trip, edns: Edns::Answered };
+    DnsAsked { question, heard, unchecked: None, whole: None }
 }
 
-fn round(udp: Result<Asked, Cause>, tcp: Result<DnsReply, Cause>) -> Round {
+fn round(udp: Result<DnsAsked, Cause>, tcp: Result<DnsReply, Cause>) -> Round {
     let question =
         udp.as_ref().map_or_else(|_| DnsQuestion::root(), |asked| asked.question.clone());
     Round { questions: vec![question], udp: vec![udp], answers_others: false, tcp, beyond: None }
@@ -163,7 +163,7 @@ fn a_failure_that_ends_without_validation_is_about_signatures() {
         (ResponseCode::ServFail, Cause::Dns(DnsCause::DnsServfail { question: question.clone() })),
         (ResponseCode::Refused, Cause::Dns(DnsCause::DnsServfail { question })),
     ] {
-        let asked = Asked { unchecked: Some(unchecked), ..failing() };
+        let asked = DnsAsked { unchecked: Some(unchecked), ..failing() };
         assert_eq!(verdict(&round(Ok(asked), Err(closed()))).0, Err(cause));
     }
 }
@@ -264,11 +264,11 @@ fn a_second_name_without_answer_does_not_make_the_server_silent() {
 fn a_truncated_answer_counts_once_tcp_has_the_rest() {
     let cut = DnsReply { truncated: true, ..reply(ResponseCode::NoError) };
     let question = || DnsQuestion::address(NAME).unwrap();
-    let whole = Asked { whole: Some(Ok(resolved())), ..asked(question(), cut.clone()) };
+    let whole = DnsAsked { whole: Some(Ok(resolved())), ..asked(question(), cut.clone()) };
     let (passes, seen) = verdict(&round(Ok(whole), Ok(resolved())));
     assert_eq!(passes, Ok(()));
     assert_eq!(seen.evidence.fact("truncated"), Some(&true.into()));
-    let lost = Asked { whole: Some(Err(closed())), ..asked(question(), cut) };
+    let lost = DnsAsked { whole: Some(Err(closed())), ..asked(question(), cut) };
     let cause = Cause::Dns(DnsCause::DnsTruncated {
         question: "central.example A".into(),
         tcp: Box::new(closed()),
@@ -283,7 +283,7 @@ fn asking_twice_and_asking_without_edns_are_concerns() {
     asked.heard.tries = 2;
     let late = verdict(&round(Ok(asked.clone()), Ok(reply(ResponseCode::NoError)))).1;
     assert_eq!(late.concerns, [Concern::PacketLoss { tries: 2 }]);
-    asked.heard = Heard { tries: 1, edns: Edns::Lost, ..asked.heard };
+    asked.heard = DnsHeard { tries: 1, edns: Edns::Lost, ..asked.heard };
     let without = verdict(&round(Ok(asked), Ok(reply(ResponseCode::NoError)))).1;
     assert_eq!(without.concerns, [Concern::DnsWithoutEdns]);
     assert_eq!(without.evidence.fact("edns"), Some(&false.into()));

@@ -19,7 +19,7 @@ use secrecy::SecretString;
 
 use crate::cause::{Cause, GorgoneCause, TalkCause, TlsCause, Transport, WebCause};
 use crate::evidence::Seen;
-use crate::http::exchange::{self, ALPN, Answer, Request, fetch};
+use crate::http::exchange::{self, ALPN, HttpAnswer, HttpRequest, fetch};
 use crate::net::tls::{Verify, secure};
 use crate::net::{Ask, FarStream};
 use crate::recognise::Spoken;
@@ -33,12 +33,12 @@ pub struct Probe {
     /// Inside TLS, when its HTTP server is set up so; nobody verifies that certificate.
     pub tls: bool,
     /// What its configuration wants of a caller.
-    pub login: Option<Login>,
+    pub login: Option<GorgoneLogin>,
 }
 
 /// A user of the API.
 #[derive(Clone, Debug)]
-pub struct Login {
+pub struct GorgoneLogin {
     /// The user.
     pub user: String,
     /// The secret of the log-in.
@@ -58,7 +58,7 @@ impl Probe {
         let credentials =
             login.map(|login| exchange::authorization(&login.user, Some(&login.password)));
         let given = credentials.is_some();
-        let request = Request { host: &host, target: STATUS, credentials };
+        let request = HttpRequest { host: &host, target: STATUS, credentials };
         let answer = fetch(stream, &request).await?;
         self.judge(&answer, given, now(), &mut ask.seen)
     }
@@ -69,7 +69,13 @@ impl Probe {
 
     /// Decides from the answer and the clock, in seconds since 1970; `given`: was a login sent?
     #[allow(clippy::unused_self)] // The same shape as its siblings.
-    fn judge(&self, answer: &Answer, given: bool, now: u64, seen: &mut Seen) -> Result<(), Cause> {
+    fn judge(
+        &self,
+        answer: &HttpAnswer,
+        given: bool,
+        now: u64,
+        seen: &mut Seen,
+    ) -> Result<(), Cause> {
         seen.evidence.set("status", answer.status);
         match answer.status {
             // Gorgone's own errors come with 400 since 25.
@@ -150,7 +156,7 @@ async fn respond(mut stream: FarStream) -> io::Result<()> {
 }
 
 /// A web server that is not Gorgone's API.
-fn another(answer: &Answer) -> Cause {
+fn another(answer: &HttpAnswer) -> Cause {
     let head = answer.in_short();
     Cause::Talk(TalkCause::WrongService {
         expected: "Gorgone's API".into(),

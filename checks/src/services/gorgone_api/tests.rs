@@ -12,7 +12,7 @@ const NOW: u64 = 1_700_000_000;
 
 fn judge_answer(status: u16, body: &str) -> (Result<(), Cause>, Seen) {
     let mut seen = Seen::default();
-    let answer = Answer { status, body: body.into(), ..Answer::default() };
+    let answer = HttpAnswer { status, body: body.into(), ..HttpAnswer::default() };
     (Probe::default().judge(&answer, false, NOW, &mut seen), seen)
 }
 
@@ -146,7 +146,7 @@ fn deep_nesting_is_refused_not_followed() {
 proptest! {
     #[test]
     fn no_answer_breaks_the_reader(body in damaged(status::example(NOW).as_bytes()), now: u64) {
-        let answer = Answer { status: 200, body, ..Answer::default() };
+        let answer = HttpAnswer { status: 200, body, ..HttpAnswer::default() };
         let mut seen = Seen::default();
         if Probe::default().judge(&answer, false, now, &mut seen).is_ok() {
             prop_assert_ne!(seen.headline, "");

@@ -5,7 +5,7 @@
 
 use url::Url;
 
-use super::exchange::Answer;
+use super::exchange::HttpAnswer;
 use crate::cause::{Cause, WebCause};
 use crate::wire;
 
@@ -35,7 +35,7 @@ impl Content {
     }
 
     /// Decides from a page; `secure`: it came inside TLS that was verified.
-    pub(super) fn judge(self, answer: &Answer, secure: bool) -> Result<(), Cause> {
+    pub(super) fn judge(self, answer: &HttpAnswer, secure: bool) -> Result<(), Cause> {
         // A redirect is shown and not followed.
         if !(200..300).contains(&answer.status) || self.is_in(&answer.body) {
             return Ok(());
@@ -154,7 +154,7 @@ mod tests {
     const BLOCKED: &str = "<!DOCTYPE html><html><head><TITLE>Access\n denied \u{1b}[1m</TITLE>";
 
     fn verdict(content: Content, status: u16, body: &str) -> Result<(), Cause> {
-        let answer = Answer { status, body: body.into(), ..Answer::default() };
+        let answer = HttpAnswer { status, body: body.into(), ..HttpAnswer::default() };
         content.judge(&answer, false)
     }
 
@@ -204,7 +204,7 @@ mod tests {
         fn no_page_breaks_the_readers(body in damaged(BLOCKED.as_bytes()), xml in damaged(REPOMD.as_bytes())) {
             for content in [Content::Repomd, Content::Release, Content::Mirrors] {
                 for body in [&body, &xml] {
-                    let answer = Answer { status: 200, body: body.clone(), ..Answer::default() };
+                    let answer = HttpAnswer { status: 200, body: body.clone(), ..HttpAnswer::default() };
                     let _any_verdict = content.judge(&answer, true);
                 }
             }

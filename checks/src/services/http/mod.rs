@@ -28,7 +28,7 @@ use crate::recognise::Spoken;
 use crate::services::{Hints, UrlForm};
 use crate::wire;
 use crate::{Respond, Service};
-use exchange::{ALPN, Answer, Request, fetch};
+use exchange::{ALPN, HttpAnswer, HttpRequest, fetch};
 use portal::{Onward, page_instead, portal};
 use proxy::{proxy_error, refusal};
 
@@ -92,7 +92,7 @@ impl Probe {
     /// Follows redirects within the host, over the same scheme: do they come back to where they were?
     ///
     /// Nothing else is decided from them; a page that is not there is not missed.
-    async fn follow(&self, ask: &mut Ask, first: &Answer, url: &Url) -> Result<(), Cause> {
+    async fn follow(&self, ask: &mut Ask, first: &HttpAnswer, url: &Url) -> Result<(), Cause> {
         let mut been = vec![url.clone()];
         let mut next = within(first, url);
         while let Some(onward) = next.filter(|_| been.len() <= MOST_REDIRECTS) {
@@ -109,7 +109,7 @@ impl Probe {
         Ok(())
     }
 
-    async fn answer(&self, ask: &mut Ask, url: &Url) -> Result<Answer, Cause> {
+    async fn answer(&self, ask: &mut Ask, url: &Url) -> Result<HttpAnswer, Cause> {
         let stream = match &self.proxy {
             None => ask.connect().await?,
             Some(proxy) => {
@@ -127,7 +127,7 @@ impl Probe {
             stream
         };
         let (host, target) = (host_header(url), target(url));
-        fetch(stream, &Request { host: &host, target: &target, credentials: None }).await
+        fetch(stream, &HttpRequest { host: &host, target: &target, credentials: None }).await
     }
 
     /// A public page with a certificate of somebody unknown is not that page; and who signs in the
@@ -150,7 +150,7 @@ impl Probe {
     /// Decides from the answer alone; `at` is who gave it, if it was no proxy.
     fn judge(
         &self,
-        answer: &Answer,
+        answer: &HttpAnswer,
         url: &Url,
         at: Option<IpAddr>,
         seen: &mut Seen,
@@ -184,7 +184,7 @@ impl Probe {
         Ok(())
     }
 
-    fn judge_status(&self, answer: &Answer, url: &Url) -> Result<(), Cause> {
+    fn judge_status(&self, answer: &HttpAnswer, url: &Url) -> Result<(), Cause> {
         let limit = match self.accept {
             Accept::Below400 => 400,
             Accept::Below500 | Accept::OfProxy => 500,
@@ -227,7 +227,7 @@ impl Probe {
     }
 
     /// "200, nginx, TLS 1.3" or "301 -> https://…".
-    fn headline(&self, answer: &Answer, onward: Option<&Onward>, seen: &Seen) -> String {
+    fn headline(&self, answer: &HttpAnswer, onward: Option<&Onward>, seen: &Seen) -> String {
         if let Some(onward) = onward.filter(|_| answer.status >= 300) {
             return wire::short(&format!("{} -> {}", answer.status, onward.shown()), 45);
         }
@@ -295,7 +295,7 @@ async fn respond(mut stream: FarStream) -> io::Result<()> {
     stream.until_closed().await
 }
 
-fn note(answer: &Answer, seen: &mut Seen) {
+fn note(answer: &HttpAnswer, seen: &mut Seen) {
     seen.evidence.set("status", answer.status);
     seen.evidence.set("http_version", answer.version.as_str());
     for name in ["server", "via"] {
@@ -308,7 +308,7 @@ fn note(answer: &Answer, seen: &mut Seen) {
 /// The redirect of `answer`, when it stays with the same server.
 ///
 /// One that sets a cookie may lead elsewhere with it, and is not followed.
-fn within(answer: &Answer, url: &Url) -> Option<Onward> {
+fn within(answer: &HttpAnswer, url: &Url) -> Option<Onward> {
     let is_redirect = (300..400).contains(&answer.status);
     let sets_cookie = answer.headers.contains_key(SET_COOKIE);
     let onward = Onward::of(answer, url).filter(|_| is_redirect && !sets_cookie)?;

@@ -10,7 +10,7 @@ use std::net::IpAddr;
 
 use url::{Host, Url};
 
-use super::exchange::Answer;
+use super::exchange::HttpAnswer;
 use crate::discreet::discreet;
 use crate::net::tls::interception::is_inspection;
 use crate::wire;
@@ -28,7 +28,7 @@ pub(super) struct Onward {
 
 impl Onward {
     /// What `Location`, or the page's refresh, says.
-    pub(super) fn of(answer: &Answer, asked: &Url) -> Option<Self> {
+    pub(super) fn of(answer: &HttpAnswer, asked: &Url) -> Option<Self> {
         let by_page = !(300..400).contains(&answer.status);
         let location = || answer.headers.get("location")?.to_str().ok().map(str::to_owned);
         let onward = || refresh(&answer.body).or_else(|| script(&answer.body));
@@ -76,7 +76,7 @@ impl Onward {
 
 /// Where a captive portal sends us, if one answered.
 pub(super) fn portal(
-    answer: &Answer,
+    answer: &HttpAnswer,
     asked: &Url,
     at: Option<IpAddr>,
     onward: Option<&Onward>,
@@ -93,7 +93,7 @@ pub(super) fn portal(
 ///
 /// It comes with a good status; what it calls itself gives it away. A log-in of the site's own, and a
 /// page that only mentions such words, are none.
-pub(super) fn page_instead(answer: &Answer) -> Option<String> {
+pub(super) fn page_instead(answer: &HttpAnswer) -> Option<String> {
     let is_good = (200..300).contains(&answer.status);
     if !is_good && answer.status != FORBIDDEN {
         return None;
@@ -113,7 +113,7 @@ fn is_of_somebody_else(title: &str, is_good: bool) -> bool {
 }
 
 /// The title of a page, or that it has none.
-pub(super) fn title_or_kind(answer: &Answer) -> String {
+pub(super) fn title_or_kind(answer: &HttpAnswer) -> String {
     let title = element(&answer.body, "title").or_else(|| element(&answer.body, "h1"));
     title.unwrap_or_else(|| "a page without a title".to_owned())
 }
@@ -320,16 +320,16 @@ mod tests {
         Url::parse(text).unwrap()
     }
 
-    fn redirect(to: &str) -> Answer {
+    fn redirect(to: &str) -> HttpAnswer {
         let headers = [("location".parse().unwrap(), to.parse().unwrap())].into_iter().collect();
-        Answer { status: 302, headers, ..Answer::default() }
+        HttpAnswer { status: 302, headers, ..HttpAnswer::default() }
     }
 
-    fn page(body: &str) -> Answer {
-        Answer { status: 200, body: body.into(), ..Answer::default() }
+    fn page(body: &str) -> HttpAnswer {
+        HttpAnswer { status: 200, body: body.into(), ..HttpAnswer::default() }
     }
 
-    fn seen(answer: &Answer, asked: &str) -> Option<String> {
+    fn seen(answer: &HttpAnswer, asked: &str) -> Option<String> {
         let asked = url(asked);
         let onward = Onward::of(answer, &asked);
         portal(answer, &asked, Some(PUBLIC.into()), onward.as_ref())
@@ -403,7 +403,7 @@ mod tests {
 
     #[test]
     fn status_511_is_a_portal_by_definition() {
-        let answer = Answer { status: 511, ..Answer::default() };
+        let answer = HttpAnswer { status: 511, ..HttpAnswer::default() };
         assert_eq!(seen(&answer, "http://example.org/").unwrap(), "its login page (status 511)");
     }
 
@@ -455,9 +455,9 @@ mod tests {
         ] {
             assert_eq!(page_instead(&page(own)), None, "{own}");
         }
-        let refused = Answer { status: 403, ..page("<title>Access Denied</title>") };
+        let refused = HttpAnswer { status: 403, ..page("<title>Access Denied</title>") };
         assert_eq!(page_instead(&refused), None, "its status says so already");
-        let blocked = Answer { status: 403, ..page("<title>Web Page Blocked!</title>") };
+        let blocked = HttpAnswer { status: 403, ..page("<title>Web Page Blocked!</title>") };
         assert_eq!(page_instead(&blocked).as_deref(), Some("Web Page Blocked!"));
     }
 
@@ -518,7 +518,7 @@ mod tests {
             location in ".{0,40}",
         ) {
             let asked = Url::parse("http://updates.example.org/").unwrap();
-            let mut answer = Answer { status: 200, body, ..Answer::default() };
+            let mut answer = HttpAnswer { status: 200, body, ..HttpAnswer::default() };
             let _any_title = page_instead(&answer);
             let _any_place = Onward::of(&answer, &asked).map(|onward| onward.shown());
             answer.status = 302;

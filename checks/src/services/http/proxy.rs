@@ -8,12 +8,13 @@ use reqwest::header::PROXY_AUTHENTICATE;
 use secrecy::SecretString;
 use url::Url;
 
-use super::exchange::{self, Answer, USER_AGENT, basic};
+use super::exchange::{self, HttpAnswer, USER_AGENT, basic};
 use super::portal;
+use crate::cause::instead_of;
 use crate::cause::{Cause, RouteCause, TalkCause, WebCause};
 use crate::net::tls::{Verify, secure_as};
 use crate::net::{Ask, Stream};
-use crate::recognise::{Spoken, instead_of};
+use crate::recognise::Spoken;
 use crate::wire;
 
 /// An HTTP proxy, and what it wants to know of us.
@@ -72,7 +73,7 @@ impl Proxy {
     }
 
     /// Has the proxy get the page at `url`, which is not inside TLS.
-    pub(super) async fn forward(&self, ask: &mut Ask, url: &Url) -> Result<Answer, Cause> {
+    pub(super) async fn forward(&self, ask: &mut Ask, url: &Url) -> Result<HttpAnswer, Cause> {
         let mut stream = self.connect(ask).await?;
         let (host, target) = (super::host_header(url), super::target(url));
         let question = format!("GET http://{host}{target} HTTP/1.1\r\nHost: {host}\r\n");
@@ -111,7 +112,7 @@ impl Proxy {
         stream: &mut Stream,
         question: &str,
         destination: &str,
-    ) -> Result<Answer, Cause> {
+    ) -> Result<HttpAnswer, Cause> {
         stream.allow(PROXY_REPLY);
         let credentials = self.credentials();
         let rest = format!("User-Agent: {USER_AGENT}\r\nConnection: close\r\n\r\n");
@@ -140,7 +141,7 @@ impl Proxy {
     }
 
     /// Every answer but 2xx to CONNECT is the proxy's own.
-    fn judge_tunnel(&self, answer: &Answer, destination: &str) -> Result<(), Cause> {
+    fn judge_tunnel(&self, answer: &HttpAnswer, destination: &str) -> Result<(), Cause> {
         match answer.status {
             200..=299 => Ok(()),
             // A proxy knows the method; a web server refuses it, nginx with 400.
@@ -156,7 +157,7 @@ impl Proxy {
     }
 
     /// An answer to GET is the server's, unless it shows that the proxy made it.
-    fn judge_forwarded(&self, answer: &Answer, destination: &str) -> Result<(), Cause> {
+    fn judge_forwarded(&self, answer: &HttpAnswer, destination: &str) -> Result<(), Cause> {
         match answer.status {
             407 => Err(self.refusal(answer, destination)),
             400.. if proxy_error(answer).is_some() => Err(self.refusal(answer, destination)),
@@ -169,7 +170,7 @@ impl Proxy {
         }
     }
 
-    fn refusal(&self, answer: &Answer, destination: &str) -> Cause {
+    fn refusal(&self, answer: &HttpAnswer, destination: &str) -> Cause {
         refusal(&self.shown(), self.user.is_some(), answer, destination)
     }
 
@@ -179,7 +180,7 @@ impl Proxy {
 }
 
 /// What a proxy's own `answer` about `destination` means; were credentials `given`?
-pub(super) fn refusal(proxy: &str, given: bool, answer: &Answer, destination: &str) -> Cause {
+pub(super) fn refusal(proxy: &str, given: bool, answer: &HttpAnswer, destination: &str) -> Cause {
     let (proxy, destination, status) = (proxy.to_owned(), destination.to_owned(), answer.status);
     let schemes = schemes(answer);
     let speaks_basic = schemes.iter().any(|scheme| scheme.eq_ignore_ascii_case("basic"));
@@ -203,14 +204,14 @@ pub(super) fn refusal(proxy: &str, given: bool, answer: &Answer, destination: &s
 }
 
 /// Is it a page, where a tunnel was asked for? (RFC 9110 §9.3.6: a tunnel has neither length nor type.)
-fn is_page(answer: &Answer) -> bool {
+fn is_page(answer: &HttpAnswer) -> bool {
     let is_empty = answer.header("content-length").is_none_or(|length| length == "0");
     let is_html = answer.header("content-type").is_some_and(|kind| kind.contains("html"));
     !is_empty && is_html
 }
 
 /// The schemes of `Proxy-Authenticate`: a line each, or several behind commas.
-fn schemes(answer: &Answer) -> Vec<String> {
+fn schemes(answer: &HttpAnswer) -> Vec<String> {
     let mut schemes: Vec<String> = Vec::new();
     for line in answer.headers.get_all(PROXY_AUTHENTICATE).iter().take(MOST_SCHEMES) {
         let line = wire::clean(line.as_bytes(), MOST_LINE);
@@ -229,12 +230,12 @@ fn schemes(answer: &Answer) -> Vec<String> {
 /// The proxy's own error, where it signs it: `ERR_ACCESS_DENIED 0`.
 ///
 /// `Via` does not tell: a proxy adds it to the server's errors too.
-pub(super) fn proxy_error(answer: &Answer) -> Option<String> {
+pub(super) fn proxy_error(answer: &HttpAnswer) -> Option<String> {
     signed(answer).filter(|_| answer.status >= 400)
 }
 
 /// A proxy's signature under an answer that it wrote itself.
-pub(super) fn signed(answer: &Answer) -> Option<String> {
+pub(super) fn signed(answer: &HttpAnswer) -> Option<String> {
     let own = answer.header("x-squid-error");
     // RFC 9209 §2.3.2.
     let status = || answer.header("proxy-status").filter(|status| status.contains("error="));
@@ -290,12 +291,12 @@ mod tests {
         }
     }
 
-    fn answer(status: u16, header: Option<(&'static str, &'static str)>) -> Answer {
+    fn answer(status: u16, header: Option<(&'static str, &'static str)>) -> HttpAnswer {
         let parsed = |(name, value): (&'static str, &'static str)| {
             (name.parse::<HeaderName>().unwrap(), HeaderValue::from_static(value))
         };
         let headers = header.into_iter().map(parsed).collect();
-        Answer { status, headers, ..Answer::default() }
+        HttpAnswer { status, headers, ..HttpAnswer::default() }
     }
 
     const TO: &str = "web.example.org:443";
@@ -414,7 +415,7 @@ mod tests {
         );
         // Its headers may be gone; its page is known.
         let body = b"<title>ERROR: The requested URL could not be retrieved</title>".to_vec();
-        let bare = Answer { body, ..answer(503, None) };
+        let bare = HttpAnswer { body, ..answer(503, None) };
         assert_eq!(proxy_error(&bare).as_deref(), Some("squid"));
     }
 

@@ -9,14 +9,14 @@ fn probe(url: &str) -> Probe {
     Probe::new(Url::parse(url).unwrap())
 }
 
-fn answer(status: u16, headers: &[(&str, &str)], body: &str) -> Answer {
+fn answer(status: u16, headers: &[(&str, &str)], body: &str) -> HttpAnswer {
     let parsed = |(name, value): &(&str, &str)| {
         (
             reqwest::header::HeaderName::from_bytes(name.as_bytes()).unwrap(),
             reqwest::header::HeaderValue::from_bytes(value.as_bytes()).unwrap(),
         )
     };
-    Answer {
+    HttpAnswer {
         status,
         version: "HTTP/1.1".to_owned(),
         headers: headers.iter().map(parsed).collect(),
@@ -24,7 +24,7 @@ fn answer(status: u16, headers: &[(&str, &str)], body: &str) -> Answer {
     }
 }
 
-fn judged(probe: &Probe, answer: &Answer) -> (Result<(), Cause>, Seen) {
+fn judged(probe: &Probe, answer: &HttpAnswer) -> (Result<(), Cause>, Seen) {
     let mut seen = Seen::default();
     let verdict = probe.judge(answer, &probe.url, PUBLIC, &mut seen);
     (verdict, seen)

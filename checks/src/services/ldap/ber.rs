@@ -6,7 +6,8 @@
 //! Reference: ITU-T X.690 §8.1, [RFC 4511 §5.1](https://www.rfc-editor.org/rfc/rfc4511#section-5.1).
 
 use crate::Cause;
-use crate::wire::{self, Reader};
+use crate::reader::Reader;
+use crate::wire;
 
 /// The identifier byte of an element: class, form and number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

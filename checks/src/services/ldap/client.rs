@@ -11,7 +11,7 @@ use ldap3::{LdapError, Scope, SearchEntry, SearchResult};
 
 use super::guard::{guarded, message};
 use super::message::{
-    LdapQuestion, LdapResult, Message, PASSWORD_POLICY, Policy, STARTTLS,
+    LdapMessage, LdapQuestion, LdapResult, PASSWORD_POLICY, Policy, STARTTLS,
     start_tls as start_tls_request,
 };
 use crate::cause::Cause;
@@ -48,7 +48,7 @@ pub(super) async fn start_tls(stream: &mut Stream) -> Result<LdapResult, Cause> 
     let reply = message(stream).await?;
     LdapQuestion::of(&request)?.accepts(&reply)?;
     stream.came("its answer to StartTLS");
-    LdapResult::decode(Message::decode(&reply)?.operation)
+    LdapResult::decode(LdapMessage::decode(&reply)?.operation)
 }
 
 /// Binds once; empty strings are the anonymous bind.

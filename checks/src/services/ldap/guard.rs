@@ -17,9 +17,10 @@ use tokio::net::UnixStream;
 
 use super::ber::{BerHeader, Tag};
 use super::message::LdapQuestion;
+use crate::cause::instead_of;
 use crate::cause::{Cause, OwnCause, Phase, RouteCause, TalkCause};
 use crate::net::Stream;
-use crate::recognise::{Spoken, instead_of};
+use crate::recognise::Spoken;
 use crate::wire;
 
 /// Lets `talk` ask the peer of `stream` through ldap3.

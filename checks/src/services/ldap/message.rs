@@ -19,13 +19,13 @@ pub(super) const EXTENDED_DONE: Tag = Tag::application(24);
 pub(super) const UNBIND: Tag = Tag(0x42);
 
 /// One `LDAPMessage` whose envelope is in order; its operation is unread.
-pub(super) struct Message<'a> {
+pub(super) struct LdapMessage<'a> {
     pub(super) id: i64,
     pub(super) tag: Tag,
     pub(super) operation: Elements<'a>,
 }
 
-impl<'a> Message<'a> {
+impl<'a> LdapMessage<'a> {
     /// Reads the envelope: an id, an operation, and at most controls behind it.
     pub(super) fn decode(bytes: &'a [u8]) -> Result<Self, Cause> {
         let mut whole = Elements::new(bytes, EXPECTED);
@@ -59,7 +59,7 @@ pub(super) struct LdapQuestion {
 impl LdapQuestion {
     /// The question that `request` asks.
     pub(super) fn of(request: &[u8]) -> Result<Self, Cause> {
-        Message::decode(request).map(|message| Self { id: message.id, tag: message.tag })
+        LdapMessage::decode(request).map(|message| Self { id: message.id, tag: message.tag })
     }
 
     /// No answer follows an unbind.
@@ -74,7 +74,7 @@ impl LdapQuestion {
     /// When it is no answer to this question, or not of the shape it must have;
     /// the cause in a Notice of Disconnection.
     pub(super) fn accepts(self, reply: &[u8]) -> Result<bool, Cause> {
-        let message = Message::decode(reply)?;
+        let message = LdapMessage::decode(reply)?;
         if message.id == UNSOLICITED && message.tag == EXTENDED_DONE {
             return Err(LdapResult::decode(message.operation)?.cause());
         }

@@ -39,14 +39,14 @@ use message::{
 #[derive(Clone, Debug, Default)]
 pub struct Probe {
     /// TLS from the first byte, or by StartTLS.
-    pub tls: Tls,
+    pub tls: LdapTls,
     /// Whom to bind as.
-    pub login: Login,
+    pub login: LdapLogin,
 }
 
 /// Whom to bind as.
 #[derive(Clone, Debug, Default)]
-pub enum Login {
+pub enum LdapLogin {
     /// Nobody.
     #[default]
     Anonymous,
@@ -59,7 +59,7 @@ pub enum Login {
 
 /// When TLS begins.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Tls {
+pub enum LdapTls {
     /// With StartTLS, if the server takes it.
     #[default]
     IfOffered,
@@ -81,7 +81,7 @@ pub struct Bind {
 impl Probe {
     pub(crate) async fn run(&self, ask: &mut Ask) -> Result<(), Cause> {
         let mut stream = ask.connect().await?;
-        if self.tls == Tls::FromStart {
+        if self.tls == LdapTls::FromStart {
             stream = secure(stream, ask, Verify::Strictly, &[]).await?;
         }
         // Boxed: two crates' conversations would make every probe's future large.
@@ -90,14 +90,18 @@ impl Probe {
         self.judge(&heard, &mut ask.seen)
     }
 
-    async fn converse(&self, mut stream: Stream, ask: &mut Ask) -> Result<(Heard, Stream), Cause> {
+    async fn converse(
+        &self,
+        mut stream: Stream,
+        ask: &mut Ask,
+    ) -> Result<(LdapHeard, Stream), Cause> {
         let dse = client::root_dse(&mut stream).await?;
-        let mut heard = Heard::new(dse, self.tls == Tls::FromStart);
+        let mut heard = LdapHeard::new(dse, self.tls == LdapTls::FromStart);
         heard.dse.note(Timestamp::now(), &mut ask.seen.evidence);
         if !heard.in_tls && !heard.dse.answer.is_busy() {
             stream = self.start_tls(stream, &mut heard, ask).await?;
         }
-        if heard.in_tls && !heard.dse.is_read() && self.tls == Tls::IfOffered {
+        if heard.in_tls && !heard.dse.is_read() && self.tls == LdapTls::IfOffered {
             heard.dse = client::root_dse(&mut stream).await?;
             heard.dse.note(Timestamp::now(), &mut ask.seen.evidence);
         }
@@ -118,7 +122,7 @@ impl Probe {
     async fn start_tls(
         &self,
         mut stream: Stream,
-        heard: &mut Heard,
+        heard: &mut LdapHeard,
         ask: &mut Ask,
     ) -> Result<Stream, Cause> {
         let mut tried = client::start_tls(&mut stream).await;
@@ -148,14 +152,14 @@ impl Probe {
         Ok(stream)
     }
 
-    fn may_bind(&self, heard: &Heard) -> bool {
+    fn may_bind(&self, heard: &LdapHeard) -> bool {
         heard.obstacle().is_ok() && self.refused_tls(heard).is_none()
     }
 
     /// A directory that offers TLS for the password and then refuses it.
-    fn refused_tls(&self, heard: &Heard) -> Option<Cause> {
+    fn refused_tls(&self, heard: &LdapHeard) -> Option<Cause> {
         let refused = heard.starttls.as_ref().filter(|answer| answer.code != 0)?;
-        let Login::As(Bind { plain: false, .. }) = &self.login else { return None };
+        let LdapLogin::As(Bind { plain: false, .. }) = &self.login else { return None };
         heard.dse.offers_starttls().then(|| {
             Cause::Ldap(LdapCause::LdapStarttlsRefused {
                 result: refused.code,
@@ -165,7 +169,7 @@ impl Probe {
     }
 
     /// Decides from the answers alone.
-    fn judge(&self, heard: &Heard, seen: &mut Seen) -> Result<(), Cause> {
+    fn judge(&self, heard: &LdapHeard, seen: &mut Seen) -> Result<(), Cause> {
         heard.obstacle()?;
         if let Some(cause) = self.refused_tls(heard) {
             return Err(cause);
@@ -175,18 +179,18 @@ impl Probe {
         Ok(())
     }
 
-    fn judge_bind(&self, heard: &Heard, seen: &mut Seen) -> Result<(), Cause> {
+    fn judge_bind(&self, heard: &LdapHeard, seen: &mut Seen) -> Result<(), Cause> {
         match (&self.login, &heard.bind) {
-            (Login::As(bind), None) if bind.password.expose_secret().is_empty() => {
+            (LdapLogin::As(bind), None) if bind.password.expose_secret().is_empty() => {
                 let sub_code = Some(EMPTY_PASSWORD.to_owned());
                 let text = String::new();
                 return Err(Cause::Ldap(LdapCause::LdapBindRefused { sub_code, text }));
             }
-            (Login::As(_), None) => {
+            (LdapLogin::As(_), None) => {
                 seen.concerns.push(Concern::LdapPasswordKept);
                 return Ok(());
             }
-            (Login::As(_), Some(answer)) => {
+            (LdapLogin::As(_), Some(answer)) => {
                 seen.evidence.set("bind", answer.name());
                 // After a reset the bind is taken, and nothing but a new password.
                 if answer.code != 0 || answer.state().is_some() {
@@ -198,11 +202,11 @@ impl Probe {
                     seen.concerns.push(Concern::LdapPasswordExpires { days, grace });
                 }
             }
-            (Login::Anonymous | Login::Withheld, answer) => {
+            (LdapLogin::Anonymous | LdapLogin::Withheld, answer) => {
                 if let Some(answer) = answer {
                     seen.evidence.set("anonymous_bind", answer.name());
                 }
-                if matches!(self.login, Login::Withheld) {
+                if matches!(self.login, LdapLogin::Withheld) {
                     seen.concerns.push(Concern::LdapBindWithheld);
                 } else if !heard.dse.is_read() {
                     seen.concerns.push(Concern::LdapNotBound);
@@ -215,15 +219,15 @@ impl Probe {
         Ok(())
     }
 
-    fn headline(&self, heard: &Heard) -> String {
-        let is_bound = matches!(self.login, Login::As(_)) && heard.bind.is_some();
+    fn headline(&self, heard: &LdapHeard) -> String {
+        let is_bound = matches!(self.login, LdapLogin::As(_)) && heard.bind.is_some();
         let first = match (is_bound, heard.dse.is_read()) {
             (true, _) => "bound".to_owned(),
             (false, true) => "root DSE".to_owned(),
             (false, false) => format!("answers ({})", heard.dse.answer.name()),
         };
         let tls = match self.tls {
-            Tls::IfOffered if heard.in_tls => Some("StartTLS".to_owned()),
+            LdapTls::IfOffered if heard.in_tls => Some("StartTLS".to_owned()),
             _ => None,
         };
         let parts: Vec<String> =
@@ -234,14 +238,14 @@ impl Probe {
     /// A password never travels to a server we cannot trust; without one, the
     /// certificate of an optional StartTLS is a concern only.
     fn verify(&self) -> Verify {
-        if matches!(self.login, Login::As(_)) { Verify::Strictly } else { Verify::AndReport }
+        if matches!(self.login, LdapLogin::As(_)) { Verify::Strictly } else { Verify::AndReport }
     }
 
     /// Name and password to bind with, if they may be sent the way it is now. An empty
     /// password is none: servers take it for an anonymous bind and say yes to any name
     /// (RFC 4513 §5.1.2).
-    fn credentials(&self, heard: &Heard) -> Option<(&str, &str)> {
-        let Login::As(bind) = &self.login else { return Some(("", "")) };
+    fn credentials(&self, heard: &LdapHeard) -> Option<(&str, &str)> {
+        let LdapLogin::As(bind) = &self.login else { return Some(("", "")) };
         let password = bind.password.expose_secret();
         let may_travel = heard.in_tls || bind.plain;
         (may_travel && !password.is_empty()).then_some((bind.dn.as_str(), password))
@@ -249,8 +253,8 @@ impl Probe {
 
     pub(crate) fn service(&self) -> &'static Service {
         match self.tls {
-            Tls::IfOffered => &SERVICE,
-            Tls::FromStart => &SERVICE_TLS,
+            LdapTls::IfOffered => &SERVICE,
+            LdapTls::FromStart => &SERVICE_TLS,
         }
     }
 }
@@ -289,7 +293,7 @@ pub(crate) const SERVICE_TLS: Service = Service {
     port: 636,
     tls: true,
     budget: Duration::from_secs(19),
-    probe: || crate::Probe::Ldap(Probe { tls: Tls::FromStart, login: Login::Anonymous }),
+    probe: || crate::Probe::Ldap(Probe { tls: LdapTls::FromStart, login: LdapLogin::Anonymous }),
     respond: Respond::Stream(|stream| Box::pin(respond::in_tls(stream))),
     ..SERVICE
 };
@@ -302,14 +306,14 @@ async fn leave(mut stream: Stream) {
 
 /// What the server answered, question by question.
 #[derive(Clone, Debug)]
-struct Heard {
+struct LdapHeard {
     dse: RootDse,
     starttls: Option<LdapResult>,
     in_tls: bool,
     bind: Option<LdapResult>,
 }
 
-impl Heard {
+impl LdapHeard {
     fn new(dse: RootDse, in_tls: bool) -> Self {
         Self { dse, starttls: None, in_tls, bind: None }
     }

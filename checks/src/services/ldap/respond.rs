@@ -4,8 +4,8 @@ use std::io;
 
 use super::ber::{BerHeader, Elements, Tag, Writer};
 use super::message::{
-    BIND, BOUND, DONE, ENTRY, EXTENDED, EXTENDED_DONE, INVALID_CREDENTIALS, LdapResult, Message,
-    SEARCH, STARTTLS, UNBIND,
+    BIND, BOUND, DONE, ENTRY, EXTENDED, EXTENDED_DONE, INVALID_CREDENTIALS, LdapMessage,
+    LdapResult, SEARCH, STARTTLS, UNBIND,
 };
 use crate::net::FarStream;
 
@@ -23,7 +23,7 @@ pub(super) async fn in_tls(stream: FarStream) -> io::Result<()> {
 async fn serve(mut stream: FarStream, mut offers_tls: bool) -> io::Result<()> {
     loop {
         let request = request(&mut stream).await?;
-        let message = Message::decode(&request).map_err(io::Error::other)?;
+        let message = LdapMessage::decode(&request).map_err(io::Error::other)?;
         if message.tag == UNBIND {
             return stream.close().await;
         }
@@ -37,7 +37,7 @@ async fn serve(mut stream: FarStream, mut offers_tls: bool) -> io::Result<()> {
 }
 
 /// What a healthy directory answers.
-fn reply(message: &Message<'_>, offers_tls: bool) -> Vec<u8> {
+fn reply(message: &LdapMessage<'_>, offers_tls: bool) -> Vec<u8> {
     let id = message.id;
     match message.tag {
         SEARCH => [root_dse(id, offers_tls), result(id, DONE, 0, "")].concat(),

@@ -9,7 +9,8 @@ use tokio::net::TcpListener;
 use super::ber::{Tag, Writer};
 use super::client::{bind, root_dse, start_tls};
 use super::message::{
-    BIND, BOUND, DONE, EXTENDED_DONE, LdapQuestion, Message, REFERENCE, SEARCH, STARTTLS, unbind,
+    BIND, BOUND, DONE, EXTENDED_DONE, LdapMessage, LdapQuestion, REFERENCE, SEARCH, STARTTLS,
+    unbind,
 };
 use super::respond::{entry, result};
 use super::*;
@@ -30,9 +31,9 @@ fn dse(code: u32, attributes: &[(&str, &str)]) -> RootDse {
 }
 
 /// A directory that shows its root DSE, offers StartTLS and takes any bind.
-fn healthy() -> Heard {
+fn healthy() -> LdapHeard {
     let dse = dse(0, &[("supportedextension", STARTTLS), ("namingcontexts", "dc=example,dc=org")]);
-    Heard { dse, starttls: Some(answer(0, "")), in_tls: true, bind: Some(answer(0, "")) }
+    LdapHeard { dse, starttls: Some(answer(0, "")), in_tls: true, bind: Some(answer(0, "")) }
 }
 
 fn anonymous() -> Probe {
@@ -42,16 +43,16 @@ fn anonymous() -> Probe {
 fn with_password(password: &str) -> Probe {
     let dn = "cn=probe,dc=example,dc=org".to_owned();
     let bind = Bind { dn, password: password.into(), plain: false };
-    Probe { login: Login::As(bind), ..Probe::default() }
+    Probe { login: LdapLogin::As(bind), ..Probe::default() }
 }
 
 /// The same, allowed in plain text.
 fn in_plain(password: &str) -> Probe {
-    let Login::As(bind) = with_password(password).login else { panic!("a password") };
-    Probe { login: Login::As(Bind { plain: true, ..bind }), ..Probe::default() }
+    let LdapLogin::As(bind) = with_password(password).login else { panic!("a password") };
+    Probe { login: LdapLogin::As(Bind { plain: true, ..bind }), ..Probe::default() }
 }
 
-fn verdict(probe: &Probe, heard: &Heard) -> (Result<(), Cause>, Seen) {
+fn verdict(probe: &Probe, heard: &LdapHeard) -> (Result<(), Cause>, Seen) {
     let mut seen = Seen::default();
     (probe.judge(heard, &mut seen), seen)
 }
@@ -72,7 +73,7 @@ fn a_healthy_directory_passes_with_its_naming_context() {
 
 #[test]
 fn a_refused_anonymous_bind_is_no_failure() {
-    let heard = Heard { bind: Some(answer(48, "anonymous bind disallowed")), ..healthy() };
+    let heard = LdapHeard { bind: Some(answer(48, "anonymous bind disallowed")), ..healthy() };
     let (passed, seen) = verdict(&anonymous(), &heard);
     assert_eq!(passed, Ok(()));
     assert_eq!(
@@ -133,7 +134,7 @@ fn each_refusal_of_a_bind_has_its_own_cause() {
         (4, String::new(), limit(4, "sizeLimitExceeded", "")),
         (11, String::new(), limit(11, "adminLimitExceeded", "")),
     ] {
-        let heard = Heard { bind: Some(answer(code, &text)), ..healthy() };
+        let heard = LdapHeard { bind: Some(answer(code, &text)), ..healthy() };
         assert_eq!(verdict(&with_password("x"), &heard).0, Err(cause), "{code} {text}");
     }
 }
@@ -142,21 +143,21 @@ fn each_refusal_of_a_bind_has_its_own_cause() {
 fn an_empty_password_is_never_sent_and_never_passes() {
     let probe = with_password("");
     assert_eq!(probe.credentials(&healthy()), None);
-    let cause = verdict(&probe, &Heard { bind: None, ..healthy() }).0.unwrap_err();
+    let cause = verdict(&probe, &LdapHeard { bind: None, ..healthy() }).0.unwrap_err();
     assert_eq!(cause.to_string(), "the directory refuses the bind: the password given is empty");
 }
 
 #[test]
 fn a_refused_starttls_is_a_failure_for_a_password_when_it_was_offered() {
     let heard =
-        Heard { starttls: Some(answer(52, "no TLS")), in_tls: false, bind: None, ..healthy() };
+        LdapHeard { starttls: Some(answer(52, "no TLS")), in_tls: false, bind: None, ..healthy() };
     let cause =
         Cause::Ldap(LdapCause::LdapStarttlsRefused { result: 52, text: "no TLS".to_owned() });
     assert_eq!(verdict(&with_password("x"), &heard).0, Err(cause));
     // A domain controller without a certificate offers it all the same.
     for probe in [anonymous(), in_plain("x")] {
         let bind = Some(answer(0, ""));
-        let (passed, seen) = verdict(&probe, &Heard { bind, ..heard.clone() });
+        let (passed, seen) = verdict(&probe, &LdapHeard { bind, ..heard.clone() });
         assert_eq!((passed, seen.concerns), (Ok(()), vec![Concern::LdapNoStarttls]));
     }
 }
@@ -164,14 +165,14 @@ fn a_refused_starttls_is_a_failure_for_a_password_when_it_was_offered() {
 #[test]
 fn without_tls_a_password_stays_here_unless_it_is_allowed_to_leave() {
     let dse = dse(0, &[("vendorname", "x")]);
-    let heard = Heard { starttls: Some(answer(2, "")), in_tls: false, dse, bind: None };
+    let heard = LdapHeard { starttls: Some(answer(2, "")), in_tls: false, dse, bind: None };
     assert_eq!(with_password("x").credentials(&heard), None);
     let (passed, seen) = verdict(&with_password("x"), &heard);
     assert_eq!((passed, seen.concerns), (Ok(()), vec![Concern::LdapPasswordKept]));
     assert_eq!(seen.headline, "root DSE");
 
     assert_eq!(in_plain("x").credentials(&heard).unwrap().1, "x");
-    let heard = Heard { bind: Some(answer(0, "")), ..heard };
+    let heard = LdapHeard { bind: Some(answer(0, "")), ..heard };
     let (passed, seen) = verdict(&in_plain("x"), &heard);
     assert_eq!((passed, seen.concerns), (Ok(()), vec![Concern::LdapNoStarttls]));
     assert_eq!(seen.headline, "bound");
@@ -191,7 +192,7 @@ fn a_bind_that_was_not_tried_after_a_refusal_elsewhere_says_so() {
 fn a_referral_names_the_directory_that_holds_the_name() {
     let to = ["ldap://other.example.org/dc=example".to_owned(), "ldaps://x\u{1b}/".to_owned()];
     let refers = answer(10, "").referring_to(to.iter().map(String::as_str));
-    let cause = verdict(&with_password("x"), &Heard { bind: Some(refers), ..healthy() }).0;
+    let cause = verdict(&with_password("x"), &LdapHeard { bind: Some(refers), ..healthy() }).0;
     assert_eq!(
         cause.unwrap_err().to_string(),
         "the directory does not hold this bind DN and refers to \
@@ -239,8 +240,12 @@ async fn a_directory_that_hangs_up_on_starttls_it_never_offered_is_asked_without
 #[test]
 fn a_hidden_root_dse_still_proves_the_server() {
     let refused = Some(answer(53, "authentication required"));
-    let heard =
-        Heard { dse: dse(53, &[]), starttls: refused, in_tls: false, bind: Some(answer(48, "")) };
+    let heard = LdapHeard {
+        dse: dse(53, &[]),
+        starttls: refused,
+        in_tls: false,
+        bind: Some(answer(48, "")),
+    };
     let (passed, seen) = verdict(&anonymous(), &heard);
     assert_eq!(passed, Ok(()));
     assert_eq!(seen.headline, "answers (53 unwillingToPerform)");
@@ -249,7 +254,7 @@ fn a_hidden_root_dse_still_proves_the_server() {
 
 #[test]
 fn a_directory_that_is_busy_or_wants_tls_fails_before_any_bind() {
-    let heard = |code| Heard { dse: dse(code, &[]), starttls: None, in_tls: false, bind: None };
+    let heard = |code| LdapHeard { dse: dse(code, &[]), starttls: None, in_tls: false, bind: None };
     let wants_tls =
         Cause::Ldap(LdapCause::LdapProtectionRequired { result: 13, text: String::new() });
     assert_eq!(verdict(&anonymous(), &heard(13)).0, Err(wants_tls));
@@ -357,7 +362,7 @@ fn our_own_messages_are_those_of_the_rfc() {
     let request = message::start_tls();
     assert_eq!(request[..9], [0x30, 0x1d, 2, 1, 1, 0x77, 0x18, 0x80, 0x16]);
     assert_eq!(request[9..], *STARTTLS.as_bytes());
-    assert_eq!(Message::decode(&request).unwrap().id, 1);
+    assert_eq!(LdapMessage::decode(&request).unwrap().id, 1);
 }
 
 // ---- the guard, with ldap3 behind it ----
@@ -522,11 +527,11 @@ proptest! {
     fn no_answer_breaks_the_guard(words in damaged(&root_dse_reply())) {
         let question = question(SEARCH);
         let _any_verdict = question.accepts(&words);
-        let _any_message = Message::decode(&words).map(|message| LdapResult::decode(message.operation));
+        let _any_message = LdapMessage::decode(&words).map(|message| LdapResult::decode(message.operation));
         let dse = ends(&words, async |mut stream| root_dse(&mut stream).await);
         let _any_answer = ends(&words, async |mut stream| start_tls(&mut stream).await);
         if let Ok(dse) = dse {
-            let heard = Heard { dse, ..healthy() };
+            let heard = LdapHeard { dse, ..healthy() };
             let _any_verdict = verdict(&anonymous(), &heard);
         }
     }

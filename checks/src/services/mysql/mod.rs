@@ -31,9 +31,10 @@ use crate::cause::{Cause, Concern, DatabaseCause, Phase, TalkCause, Transport};
 use crate::evidence::Seen;
 use crate::net::tls::{Verify, secure};
 use crate::net::{Ask, FarStream, Stream};
+use crate::reader::Reader;
 use crate::recognise::Spoken;
 use crate::services::{Hints, UrlForm};
-use crate::wire::{self, Reader};
+use crate::wire;
 use crate::{Respond, Service};
 
 /// Takes the greeting; logs nobody in.
@@ -45,7 +46,7 @@ impl Probe {
         let stream = ask.connect().await?;
         let (greeting, goodbye) = self.converse(stream).await?;
         let secured = match (&greeting, &goodbye) {
-            (Greeting::Hello(hello), Some(refusal))
+            (MysqlGreeting::Hello(hello), Some(refusal))
                 if refusal.number == TLS_REQUIRED && hello.offers(SSL) =>
             {
                 self.inside_tls(ask).await?
@@ -57,15 +58,18 @@ impl Probe {
 
     /// The greeting, and the answer to our goodbye.
     #[allow(clippy::unused_self)] // The same shape as its siblings.
-    async fn converse(&self, mut stream: Stream) -> Result<(Greeting, Option<Refusal>), Cause> {
+    async fn converse(
+        &self,
+        mut stream: Stream,
+    ) -> Result<(MysqlGreeting, Option<MysqlRefusal>), Cause> {
         stream.allow(GREETING);
         let packet = read_packet(&mut stream, Phase::Greeting).await?;
-        let greeting = Greeting::decode(&packet.payload)?;
+        let greeting = MysqlGreeting::decode(&packet.payload)?;
         stream.came("its greeting");
         stream.asks("a log-in");
         // The greeting decides; how the server ends the goodbye changes little.
         let goodbye = match &greeting {
-            Greeting::Hello(hello) => match take_leave(&mut stream, hello, 1).await {
+            MysqlGreeting::Hello(hello) => match take_leave(&mut stream, hello, 1).await {
                 // Who greets and then says no more serves nobody.
                 Err(
                     cause @ Cause::Talk(
@@ -79,7 +83,7 @@ impl Probe {
 
                 left => left.ok().flatten(),
             },
-            Greeting::Refused(_) => None,
+            MysqlGreeting::Refused(_) => None,
         };
         stream.close().await;
         Ok((greeting, goodbye))
@@ -87,13 +91,13 @@ impl Probe {
 
     /// The same log-in inside TLS, for a server that takes no other.
     #[allow(clippy::unused_self)] // The same shape as its siblings.
-    async fn inside_tls(&self, ask: &mut Ask) -> Result<Option<Refusal>, Cause> {
+    async fn inside_tls(&self, ask: &mut Ask) -> Result<Option<MysqlRefusal>, Cause> {
         let mut stream = ask.connect().await?;
         stream.allow(GREETING);
         let packet = read_packet(&mut stream, Phase::Greeting).await?;
-        let hello = match Greeting::decode(&packet.payload)? {
-            Greeting::Hello(hello) => hello,
-            Greeting::Refused(refusal) => return Ok(Some(refusal)),
+        let hello = match MysqlGreeting::decode(&packet.payload)? {
+            MysqlGreeting::Hello(hello) => hello,
+            MysqlGreeting::Refused(refusal) => return Ok(Some(refusal)),
         };
         stream.send(&packet_of(1, &hello.wish_for_tls())).await?;
         // As its clients do unless told otherwise: encrypted, not verified.
@@ -107,14 +111,14 @@ impl Probe {
     #[allow(clippy::unused_self)] // The same shape as its siblings.
     fn judge(
         &self,
-        greeting: &Greeting,
-        goodbye: Option<&Refusal>,
-        secured: Option<&Refusal>,
+        greeting: &MysqlGreeting,
+        goodbye: Option<&MysqlRefusal>,
+        secured: Option<&MysqlRefusal>,
         seen: &mut Seen,
     ) -> Result<(), Cause> {
         let hello = match greeting {
-            Greeting::Hello(hello) => hello,
-            Greeting::Refused(refusal) => return Err(refusal.cause()),
+            MysqlGreeting::Hello(hello) => hello,
+            MysqlGreeting::Refused(refusal) => return Err(refusal.cause()),
         };
         let tls = hello.offers(SSL);
         seen.evidence.set("product", hello.product());
@@ -163,7 +167,7 @@ async fn respond(mut stream: FarStream) -> io::Result<()> {
     let length = usize::from(low) | usize::from(middle) << 8 | usize::from(high) << 16;
     if length <= MAX_PACKET {
         stream.exactly(length).await?;
-        stream.send(&packet_of(2, &Refusal::example().encode())).await?;
+        stream.send(&packet_of(2, &MysqlRefusal::example().encode())).await?;
     }
     stream.close().await
 }
@@ -175,7 +179,7 @@ async fn take_leave(
     stream: &mut Stream,
     hello: &Hello,
     number: u8,
-) -> Result<Option<Refusal>, Cause> {
+) -> Result<Option<MysqlRefusal>, Cause> {
     // What the client cannot do without, for 15 years now.
     if !hello.offers(PROTOCOL_41 | SECURE_CONNECTION) {
         return Ok(None);
@@ -191,16 +195,16 @@ async fn take_leave(
     if answer.payload.first() == Some(&OK) {
         stream.send(&packet_of(0, &[QUIT])).await?;
     }
-    Ok(Refusal::decode(&answer.payload).ok())
+    Ok(MysqlRefusal::decode(&answer.payload).ok())
 }
 
 /// A packet: three bytes of length, its number, and the payload.
-struct Packet {
+struct MysqlPacket {
     number: u8,
     payload: Vec<u8>,
 }
 
-async fn read_packet(stream: &mut Stream, phase: Phase) -> Result<Packet, Cause> {
+async fn read_packet(stream: &mut Stream, phase: Phase) -> Result<MysqlPacket, Cause> {
     let unknown =
         |head: &[u8]| other_service(head).unwrap_or_else(|| Cause::bad_reply(EXPECTED, head));
     let header = match stream.exactly(phase, HEADER).await {
@@ -224,7 +228,7 @@ async fn read_packet(stream: &mut Stream, phase: Phase) -> Result<Packet, Cause>
     if is_first && !matches!(payload.first(), Some(&(PROTOCOL_10 | ERROR))) {
         return Err(unknown(stream.head()));
     }
-    Ok(Packet { number, payload })
+    Ok(MysqlPacket { number, payload })
 }
 
 fn other_service(head: &[u8]) -> Option<Cause> {
@@ -238,15 +242,15 @@ fn packet_of(number: u8, payload: &[u8]) -> Vec<u8> {
 
 /// The first packet: a welcome, or the reason why not.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Greeting {
+enum MysqlGreeting {
     Hello(Hello),
-    Refused(Refusal),
+    Refused(MysqlRefusal),
 }
 
-impl Greeting {
+impl MysqlGreeting {
     fn decode(payload: &[u8]) -> Result<Self, Cause> {
         match payload.first() {
-            Some(&ERROR) => Refusal::decode(payload).map(Self::Refused),
+            Some(&ERROR) => MysqlRefusal::decode(payload).map(Self::Refused),
             _ => Hello::decode(payload).map(Self::Hello),
         }
     }
@@ -354,12 +358,12 @@ impl Hello {
 
 /// An error packet.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Refusal {
+struct MysqlRefusal {
     number: u16,
     text: String,
 }
 
-impl Refusal {
+impl MysqlRefusal {
     fn decode(payload: &[u8]) -> Result<Self, Cause> {
         let mut reader = Reader::new(payload, EXPECTED);
         if reader.u8()? != ERROR {

@@ -14,19 +14,19 @@ use tokio::net::TcpListener;
 const MARIADB: &[u8] = b"\n5.5.5-10.11.19-MariaDB-0+deb12u1\0\x13\0\0\0G&'/UA%6\0\
     \xfe\xff\x08\x02\0\xff\x81\x15\0\0\0\0\0\0\x1d\0\0\0{/u!@]4*v6HH\0mysql_native_password\0";
 
-fn verdict(payload: &[u8], goodbye: Option<&Refusal>) -> (Result<(), Cause>, Seen) {
+fn verdict(payload: &[u8], goodbye: Option<&MysqlRefusal>) -> (Result<(), Cause>, Seen) {
     let mut seen = Seen::default();
-    let greeting = Greeting::decode(payload).unwrap();
+    let greeting = MysqlGreeting::decode(payload).unwrap();
     (Probe::default().judge(&greeting, goodbye, None, &mut seen), seen)
 }
 
-fn refusal(number: u16, text: &str) -> Refusal {
-    Refusal { number, text: text.to_owned() }
+fn refusal(number: u16, text: &str) -> MysqlRefusal {
+    MysqlRefusal { number, text: text.to_owned() }
 }
 
 #[test]
 fn a_greeting_passes_with_its_version() {
-    let (verdict, seen) = verdict(MARIADB, Some(&Refusal::example()));
+    let (verdict, seen) = verdict(MARIADB, Some(&MysqlRefusal::example()));
     assert_eq!(verdict, Ok(()));
     assert_eq!(seen.headline, "MariaDB 10.11.19, TLS offered, log-in not tested");
     let version = seen.evidence.fact("version");
@@ -78,18 +78,18 @@ fn the_answer_to_our_goodbye_may_tell_more() {
 
 #[test]
 fn what_a_server_that_wants_tls_says_inside_it_counts_too() {
-    let greeting = Greeting::decode(MARIADB).unwrap();
+    let greeting = MysqlGreeting::decode(MARIADB).unwrap();
     let wants_tls = refusal(TLS_REQUIRED, "insecure transport");
-    let judge = |greeting: &Greeting, secured: &Refusal| {
+    let judge = |greeting: &MysqlGreeting, secured: &MysqlRefusal| {
         let mut seen = Seen::default();
         Probe::default().judge(greeting, Some(&wants_tls), Some(secured), &mut seen)
     };
-    assert_eq!(judge(&greeting, &Refusal::example()), Ok(()));
+    assert_eq!(judge(&greeting, &MysqlRefusal::example()), Ok(()));
     let not_allowed = refusal(HOST_NOT_ALLOWED, "Host 'x' is not allowed");
     assert_eq!(judge(&greeting, &not_allowed).unwrap_err().code(), "database-host-refused");
-    let Greeting::Hello(hello) = greeting else { panic!("a greeting") };
-    let without = Greeting::Hello(Hello { capabilities: hello.capabilities & !SSL, ..hello });
-    assert_eq!(judge(&without, &Refusal::example()).unwrap_err().code(), "database-error");
+    let MysqlGreeting::Hello(hello) = greeting else { panic!("a greeting") };
+    let without = MysqlGreeting::Hello(Hello { capabilities: hello.capabilities & !SSL, ..hello });
+    assert_eq!(judge(&without, &MysqlRefusal::example()).unwrap_err().code(), "database-error");
 }
 
 /// A server as MySQL 8 with `require_secure_transport`: refuses outside TLS, and inside.
@@ -109,7 +109,7 @@ async fn wants_tls(listener: TcpListener, config: Arc<ServerConfig>) {
         let log_in = packet_of(number - 1, &hello.log_in());
         assert_eq!(far.exactly(log_in.len()).await.unwrap(), log_in);
         let refusal =
-            if is_second { Refusal::example() } else { refusal(TLS_REQUIRED, "insecure") };
+            if is_second { MysqlRefusal::example() } else { refusal(TLS_REQUIRED, "insecure") };
         far.send(&packet_of(number, &refusal.encode())).await.unwrap();
         far.close().await.unwrap();
     }
@@ -133,14 +133,16 @@ async fn a_server_that_wants_tls_is_asked_again_inside_it() {
 #[test]
 fn probe_reads_what_the_responder_says() {
     let hello = Hello::example();
-    assert_eq!(Greeting::decode(&hello.encode()).unwrap(), Greeting::Hello(hello));
-    let refusal = Refusal::example();
-    assert_eq!(Greeting::decode(&refusal.encode()).unwrap(), Greeting::Refused(refusal));
+    assert_eq!(MysqlGreeting::decode(&hello.encode()).unwrap(), MysqlGreeting::Hello(hello));
+    let refusal = MysqlRefusal::example();
+    assert_eq!(MysqlGreeting::decode(&refusal.encode()).unwrap(), MysqlGreeting::Refused(refusal));
 }
 
 #[test]
 fn a_log_in_carries_no_password() {
-    let Greeting::Hello(hello) = Greeting::decode(MARIADB).unwrap() else { panic!("a greeting") };
+    let MysqlGreeting::Hello(hello) = MysqlGreeting::decode(MARIADB).unwrap() else {
+        panic!("a greeting")
+    };
     let log_in = hello.log_in();
     assert_eq!(log_in[..4], [0x00, 0x82, 0x08, 0]);
     assert_eq!(log_in[32..], *b"preflight\0\0mysql_native_password\0");
@@ -152,11 +154,11 @@ fn a_log_in_carries_no_password() {
 fn every_truncation_of_a_greeting_is_a_bad_reply() {
     let fixed = MARIADB.len() - b"mysql_native_password\0".len();
     for length in 0..fixed {
-        let cause = Greeting::decode(&MARIADB[..length]).unwrap_err();
+        let cause = MysqlGreeting::decode(&MARIADB[..length]).unwrap_err();
         assert_eq!(cause.code(), "bad-reply", "{length} bytes");
     }
     for length in 0..3 {
-        let cause = Greeting::decode(&Refusal::example().encode()[..length]).unwrap_err();
+        let cause = MysqlGreeting::decode(&MysqlRefusal::example().encode()[..length]).unwrap_err();
         assert_eq!(cause.code(), "bad-reply", "{length} bytes");
     }
 }
@@ -171,7 +173,7 @@ fn a_hostile_version_does_not_reach_the_terminal() {
 proptest! {
     #[test]
     fn no_greeting_breaks_reader_or_judge(
-        words in damaged(&[packet_of(0, MARIADB), packet_of(2, &Refusal::example().encode())].concat()),
+        words in damaged(&[packet_of(0, MARIADB), packet_of(2, &MysqlRefusal::example().encode())].concat()),
         payload in damaged(MARIADB),
     ) {
         let mut seen = Seen::default();
@@ -180,7 +182,7 @@ proptest! {
             let passed = probe.judge(&greeting, goodbye.as_ref(), goodbye.as_ref(), &mut seen);
             prop_assert!(passed.is_err() || !seen.headline.is_empty());
         }
-        let _any_greeting = Greeting::decode(&payload);
-        let _any_refusal = Refusal::decode(&payload);
+        let _any_greeting = MysqlGreeting::decode(&payload);
+        let _any_refusal = MysqlRefusal::decode(&payload);
     }
 }

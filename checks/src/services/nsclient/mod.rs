@@ -20,7 +20,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use crate::cause::{Cause, Concern, NsclientCause, TalkCause, Transport};
 use crate::evidence::Seen;
-use crate::http::exchange::{self, ALPN, Answer, Request, fetch};
+use crate::http::exchange::{self, ALPN, HttpAnswer, HttpRequest, fetch};
 use crate::net::tls::{Verify, secure};
 use crate::net::{Ask, FarStream};
 use crate::recognise::Spoken;
@@ -70,15 +70,15 @@ impl Probe {
 
     /// Is it the agent that answered?
     #[allow(clippy::unused_self)] // The same shape as its siblings.
-    fn judge_alive(&self, alive: &Answer, seen: &mut Seen) -> Result<(), Cause> {
+    fn judge_alive(&self, alive: &HttpAnswer, seen: &mut Seen) -> Result<(), Cause> {
         seen.evidence.set("status", alive.status);
         if let Some(server) = alive.header("server") {
             seen.evidence.set("server", server);
         }
-        match (alive.status, Refusal::of(alive)) {
+        match (alive.status, NsclientRefusal::of(alive)) {
             (200, _) if is_alive(&alive.body) => Ok(()),
-            (403, Some(Refusal::LoginFirst)) => Ok(()),
-            (403, Some(Refusal::NotAllowed)) => {
+            (403, Some(NsclientRefusal::LoginFirst)) => Ok(()),
+            (403, Some(NsclientRefusal::NotAllowed)) => {
                 Err(Cause::Nsclient(NsclientCause::NsclientNotAllowed { body: alive.words() }))
             }
             _ => Err(Cause::Talk(TalkCause::WrongService {
@@ -93,8 +93,8 @@ impl Probe {
     #[allow(clippy::unused_self)] // The same shape as its siblings.
     fn judge_query(
         &self,
-        queried: &Answer,
-        anonymous: Option<&Answer>,
+        queried: &HttpAnswer,
+        anonymous: Option<&HttpAnswer>,
         seen: &mut Seen,
     ) -> Result<(), Cause> {
         seen.evidence.set("query_status", queried.status);
@@ -106,10 +106,14 @@ impl Probe {
                 }
                 Ok(())
             }
-            401 | 403 => Err(match anonymous.and_then(Refusal::of) {
-                Some(Refusal::LoginFirst) => Cause::Nsclient(NsclientCause::NsclientLogin { body }),
+            401 | 403 => Err(match anonymous.and_then(NsclientRefusal::of) {
+                Some(NsclientRefusal::LoginFirst) => {
+                    Cause::Nsclient(NsclientCause::NsclientLogin { body })
+                }
                 // Only versions that would have said "login first" have no type.
-                Some(Refusal::NotAllowed) if !queried.headers.contains_key("content-type") => {
+                Some(NsclientRefusal::NotAllowed)
+                    if !queried.headers.contains_key("content-type") =>
+                {
                     Cause::Nsclient(NsclientCause::NsclientNotAllowed { body })
                 }
                 _ => Cause::Nsclient(NsclientCause::NsclientRefused { body }),
@@ -188,7 +192,7 @@ async fn get(
     target: &str,
     verify: Verify,
     credentials: Option<(HeaderName, HeaderValue)>,
-) -> Result<Answer, Cause> {
+) -> Result<HttpAnswer, Cause> {
     let stream = ask.connect().await?;
     let concerns = ask.seen.concerns.len();
     let stream = secure(stream, ask, verify, ALPN).await?;
@@ -197,20 +201,20 @@ async fn get(
         ask.seen.concerns.truncate(concerns);
     }
     let host = format!("{}:{}", ask.peer.host, ask.peer.address.port());
-    fetch(stream, &Request { host: &host, target, credentials }).await
+    fetch(stream, &HttpRequest { host: &host, target, credentials }).await
 }
 
 /// The two things a 403 of the agent can say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Refusal {
+enum NsclientRefusal {
     /// This host may ask, but with a password.
     LoginFirst,
     /// "Your not allowed" in 0.5.2.35, with an apostrophe since.
     NotAllowed,
 }
 
-impl Refusal {
-    fn of(answer: &Answer) -> Option<Self> {
+impl NsclientRefusal {
+    fn of(answer: &HttpAnswer) -> Option<Self> {
         if answer.says("please login first") {
             Some(Self::LoginFirst)
         } else if answer.says("your not allowed") || answer.says("you're not allowed") {

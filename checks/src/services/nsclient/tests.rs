@@ -13,20 +13,20 @@ use crate::hostile::damaged;
 use crate::net::{Deadline, Peer, Trust};
 use crate::{Finding, examine};
 
-fn answer(status: u16, body: &str) -> Answer {
-    Answer { status, body: body.into(), ..Answer::default() }
+fn answer(status: u16, body: &str) -> HttpAnswer {
+    HttpAnswer { status, body: body.into(), ..HttpAnswer::default() }
 }
 
-fn with_type(mut answer: Answer) -> Answer {
+fn with_type(mut answer: HttpAnswer) -> HttpAnswer {
     answer.headers.insert("content-type", HeaderValue::from_static("text/plain"));
     answer
 }
 
-fn alive(answer: &Answer) -> Result<(), Cause> {
+fn alive(answer: &HttpAnswer) -> Result<(), Cause> {
     Probe::default().judge_alive(answer, &mut Seen::default())
 }
 
-fn query(queried: &Answer, anonymous: &Answer) -> Result<(), Cause> {
+fn query(queried: &HttpAnswer, anonymous: &HttpAnswer) -> Result<(), Cause> {
     Probe::default().judge_query(queried, Some(anonymous), &mut Seen::default())
 }
 

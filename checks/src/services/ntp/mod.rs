@@ -14,9 +14,10 @@ use std::time::{Duration, SystemTime};
 use crate::cause::{Cause, Concern, Millis, NtpCause, NtpProgram, NtpWeakness, Transport};
 use crate::evidence::Seen;
 use crate::net::Ask;
+use crate::reader::Reader;
 use crate::recognise::Spoken;
 use crate::services::{Hints, UrlForm};
-use crate::wire::{self, Reader};
+use crate::wire;
 use crate::{Respond, Service};
 
 /// Asks a server for the time and compares it with ours.
@@ -25,12 +26,12 @@ pub struct Probe {
     /// Largest clock difference that passes, either way.
     pub max_offset: Duration,
     /// The programs that set this host's clock; none known: each of [`CLIENTS`] may.
-    pub clients: Vec<Client>,
+    pub clients: Vec<NtpClient>,
 }
 
 /// A program that sets the clock, and which servers it takes for good enough.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Client {
+pub struct NtpClient {
     /// What the program is called.
     pub name: &'static str,
     /// The farthest from a good clock that a server may be (root distance).
@@ -39,10 +40,10 @@ pub struct Client {
 
 /// The usual programs, as they are without a setting: chrony's `maxdistance`, `RootDistanceMaxSec`
 /// of systemd-timesyncd, `tos maxdist` of ntp and ntpsec.
-pub const CLIENTS: [Client; 3] = [
-    Client { name: "timesyncd", max_distance: Duration::from_secs(5) },
-    Client { name: "chrony", max_distance: Duration::from_secs(3) },
-    Client { name: "ntpd", max_distance: Duration::from_millis(1_500) },
+pub const CLIENTS: [NtpClient; 3] = [
+    NtpClient { name: "timesyncd", max_distance: Duration::from_secs(5) },
+    NtpClient { name: "chrony", max_distance: Duration::from_secs(3) },
+    NtpClient { name: "ntpd", max_distance: Duration::from_millis(1_500) },
 ];
 
 impl Default for Probe {
@@ -55,11 +56,11 @@ impl Probe {
     pub(crate) async fn run(&self, ask: &mut Ask) -> Result<(), Cause> {
         let socket = ask.datagrams()?;
         let cookie = Timestamp(rand::random());
-        let request = Packet::request(cookie).encode();
+        let request = NtpPacket::request(cookie).encode();
         let answered = socket
             .exchange(&request, &ASK_AT, LISTEN, |bytes| {
                 let received = Timestamp::now();
-                match Packet::decode(bytes) {
+                match NtpPacket::decode(bytes) {
                     Ok(reply) if !reply.answers(cookie) => None,
                     decoded => Some(decoded.map(|reply| (reply, received))),
                 }
@@ -78,8 +79,8 @@ impl Probe {
     fn too_far(&self, distance_ms: f64) -> Result<Option<Concern>, Cause> {
         let is_known = !self.clients.is_empty();
         let clients = if is_known { self.clients.as_slice() } else { &CLIENTS };
-        let refuses = |client: &&Client| distance_ms > client.max_distance.as_secs_f64() * 1e3;
-        let refusing: Vec<&Client> = clients.iter().filter(refuses).collect();
+        let refuses = |client: &&NtpClient| distance_ms > client.max_distance.as_secs_f64() * 1e3;
+        let refusing: Vec<&NtpClient> = clients.iter().filter(refuses).collect();
         let distance = Millis(Duration::from_secs_f64((distance_ms / 1e3).max(0.0)));
         match refusing.as_slice() {
             [] => Ok(None),
@@ -104,7 +105,7 @@ impl Probe {
     /// Decides from the reply alone; no I/O, so every verdict has a unit test.
     pub(super) fn judge(
         &self,
-        reply: &Packet,
+        reply: &NtpPacket,
         ours: &Clocks,
         seen: &mut Seen,
     ) -> Result<(), Cause> {
@@ -153,7 +154,7 @@ pub(crate) const SERVICE: Service = Service {
     tls: false,
     budget: Duration::from_secs(5),
     probe: || crate::Probe::Ntp(Probe::default()),
-    question: Some(|| Packet::request(Timestamp(rand::random())).encode().to_vec()),
+    question: Some(|| NtpPacket::request(Timestamp(rand::random())).encode().to_vec()),
     repeats: 0,
     respond: Respond::Datagram(|request| respond(request, Timestamp::now()).map(Vec::from)),
 };
@@ -162,8 +163,9 @@ pub(crate) const SERVICE: Service = Service {
 ///
 /// `None` when the bytes are no NTP client request.
 fn respond(request: &[u8], now: Timestamp) -> Option<[u8; PACKET_LEN]> {
-    let request = Packet::decode(request).ok().filter(|packet| packet.mode == Mode::CLIENT)?;
-    Some(Packet::reply(&request, now).encode())
+    let request =
+        NtpPacket::decode(request).ok().filter(|packet| packet.mode == NtpMode::CLIENT)?;
+    Some(NtpPacket::reply(&request, now).encode())
 }
 
 /// Our two readings of our own clock: T1 and T4 of RFC 5905 §8.
@@ -215,9 +217,9 @@ impl Span {
 
 /// The fields of an NTP packet that this probe reads or writes.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Packet {
+pub(super) struct NtpPacket {
     leap: u8,
-    mode: Mode,
+    mode: NtpMode,
     stratum: u8,
     root_delay: Span,
     root_dispersion: Span,
@@ -229,11 +231,11 @@ pub(super) struct Packet {
     transmit: Timestamp,
 }
 
-impl Packet {
+impl NtpPacket {
     pub(super) fn request(cookie: Timestamp) -> Self {
         Self {
             leap: 0,
-            mode: Mode::CLIENT,
+            mode: NtpMode::CLIENT,
             stratum: 0,
             root_delay: Span(0),
             root_dispersion: Span(0),
@@ -247,7 +249,7 @@ impl Packet {
 
     pub(super) fn reply(request: &Self, now: Timestamp) -> Self {
         Self {
-            mode: Mode::SERVER,
+            mode: NtpMode::SERVER,
             stratum: 1,
             root_dispersion: Span(66),
             refid: *b"GPS\0",
@@ -266,7 +268,7 @@ impl Packet {
         let _poll_and_precision = reader.u16()?;
         Ok(Self {
             leap: head >> 6,
-            mode: Mode(head & 0b111),
+            mode: NtpMode(head & 0b111),
             stratum,
             root_delay: Span(reader.u32()?),
             root_dispersion: Span(reader.u32()?),
@@ -298,7 +300,7 @@ impl Packet {
 
     /// Is this a server's answer to the request that carried `cookie`?
     pub(super) fn answers(&self, cookie: Timestamp) -> bool {
-        self.mode == Mode::SERVER && self.origin == cookie
+        self.mode == NtpMode::SERVER && self.origin == cookie
     }
 
     /// A kiss code, unless it is an unsynchronised chronyd: that sends
@@ -352,9 +354,9 @@ impl Packet {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Mode(u8);
+struct NtpMode(u8);
 
-impl Mode {
+impl NtpMode {
     const CLIENT: Self = Self(3);
     const SERVER: Self = Self(4);
 }

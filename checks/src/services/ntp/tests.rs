@@ -12,22 +12,22 @@ fn clocks() -> Clocks {
 }
 
 /// A healthy reply, `ahead` of us, 10 ms from us each way.
-fn healthy(ahead: Duration) -> Packet {
+fn healthy(ahead: Duration) -> NtpPacket {
     let now = START.plus(Duration::from_millis(10)).plus(ahead);
-    Packet::reply(&Packet::request(START), now)
+    NtpPacket::reply(&NtpPacket::request(START), now)
 }
 
-fn verdict(reply: &Packet) -> (Result<(), Cause>, Seen) {
+fn verdict(reply: &NtpPacket) -> (Result<(), Cause>, Seen) {
     let mut seen = Seen::default();
     (Probe::default().judge(reply, &clocks(), &mut seen), seen)
 }
 
 #[test]
 fn responder_answers_what_the_probe_asks() {
-    let request = Packet::request(START);
+    let request = NtpPacket::request(START);
     let reply = respond(&request.encode(), START).unwrap();
-    let reply = Packet::decode(&reply).unwrap();
-    assert_eq!(reply, Packet::reply(&request, START));
+    let reply = NtpPacket::decode(&reply).unwrap();
+    assert_eq!(reply, NtpPacket::reply(&request, START));
     assert!(reply.answers(START));
     assert!(!reply.answers(Timestamp(1)));
 }
@@ -36,7 +36,7 @@ fn responder_answers_what_the_probe_asks() {
 fn every_truncation_is_a_bad_reply() {
     let reply = healthy(Duration::ZERO).encode();
     for length in 0..PACKET_LEN {
-        let cause = Packet::decode(&reply[..length]).unwrap_err();
+        let cause = NtpPacket::decode(&reply[..length]).unwrap_err();
         assert_eq!(cause.code(), "bad-reply", "{length} bytes");
     }
 }
@@ -79,7 +79,7 @@ fn an_unsynchronised_server_does_not_pass() {
 
 #[test]
 fn an_unsynchronised_chronyd_is_no_kiss_of_death() {
-    let reply = Packet { leap: 3, stratum: 0, refid: [0; 4], ..healthy(Duration::ZERO) };
+    let reply = NtpPacket { leap: 3, stratum: 0, refid: [0; 4], ..healthy(Duration::ZERO) };
     assert_eq!(verdict(&reply).0.unwrap_err().code(), "ntp-unsynchronised");
 }
 
@@ -91,7 +91,7 @@ fn kiss_codes_are_told_apart() {
         (b"RATE", "ntp-rate-limited"),
         (b"INIT", "ntp-unsynchronised"),
     ] {
-        let reply = Packet { leap: 3, stratum: 0, refid: *refid, ..healthy(Duration::ZERO) };
+        let reply = NtpPacket { leap: 3, stratum: 0, refid: *refid, ..healthy(Duration::ZERO) };
         assert_eq!(verdict(&reply).0.unwrap_err().code(), code);
     }
 }
@@ -112,7 +112,7 @@ fn a_weak_source_is_a_concern() {
 #[test]
 fn how_far_a_server_may_be_is_what_the_programs_here_accept() {
     let [timesyncd, chrony, ntpd] = CLIENTS;
-    let patient = Client { max_distance: Duration::from_secs(16), ..chrony };
+    let patient = NtpClient { max_distance: Duration::from_secs(16), ..chrony };
     for (clients, halves, expected) in [
         (vec![], 2, ""),
         (vec![], 4, "time source is weak: root distance 2.0 s, too far for ntpd (1.5 s)"),
@@ -153,7 +153,7 @@ async fn a_reply_to_somebody_else_is_ignored() {
     let answer = async {
         let mut request = [0; PACKET_LEN];
         let (_, client) = server.recv_from(&mut request).await.unwrap();
-        let stray = Packet { stratum: 7, ..healthy(Duration::ZERO) };
+        let stray = NtpPacket { stratum: 7, ..healthy(Duration::ZERO) };
         server.send_to(&stray.encode(), client).await.unwrap();
         let reply = respond(&request, Timestamp::now()).unwrap();
         server.send_to(&reply, client).await.unwrap();
@@ -170,7 +170,7 @@ proptest! {
         bytes in damaged(&healthy(Duration::ZERO).encode()),
     ) {
         let _any_reply = respond(&bytes, START);
-        if let Ok(reply) = Packet::decode(&bytes) {
+        if let Ok(reply) = NtpPacket::decode(&bytes) {
             let (passed, seen) = verdict(&reply);
             prop_assert!(passed.is_err() || seen.headline.starts_with("stratum "));
         }

@@ -19,11 +19,13 @@ use tokio::net::UdpSocket;
 
 use crate::cause::{Cause, NtpCause, PathCause, TlsCause, Transport};
 use crate::evidence::Seen;
+use crate::net::far::for_a_while;
+use crate::net::nts_keys::{ALPN, NtsKeys};
 use crate::net::tls::{Client, Verify, not_spoken, secure_and};
 use crate::net::udp::Udp;
 use crate::net::{Ask, FarStream, Naming, Peer, Stream, Trust, resolve};
 use crate::recognise::Spoken;
-use crate::services::ntp::{self, ASK_AT, Clocks, LISTEN, Packet, Timestamp};
+use crate::services::ntp::{self, ASK_AT, Clocks, LISTEN, NtpPacket, Timestamp};
 use crate::services::{Hints, UrlForm};
 use crate::{Respond, Service};
 use packet::{NtsReply, Sealed};
@@ -122,7 +124,7 @@ impl Probe {
         agreed: &Agreed,
         keys: &NtsKeys,
         ask: &mut Ask,
-    ) -> Result<(Packet, Clocks), Cause> {
+    ) -> Result<(NtpPacket, Clocks), Cause> {
         let to = server.address;
         let mut own = Ask::new(server, ask.deadline, ask.trust.clone());
         let fails =
@@ -163,7 +165,7 @@ impl Probe {
     }
 
     /// Decides from the answer alone, as of a time server without NTS.
-    fn judge(&self, reply: &Packet, ours: &Clocks, seen: &mut Seen) -> Result<(), Cause> {
+    fn judge(&self, reply: &NtpPacket, ours: &Clocks, seen: &mut Seen) -> Result<(), Cause> {
         self.time.judge(reply, ours, seen)?;
         seen.evidence.set("protected", true);
         seen.headline = format!("{}, protected by NTS", seen.headline);
@@ -174,10 +176,10 @@ impl Probe {
 /// Does the same time server answer a question of 48 bytes, as every client without NTS sends it?
 async fn answers_plainly(socket: &Udp) -> bool {
     let stamp = Timestamp(rand::random());
-    let question = Packet::request(stamp).encode();
+    let question = NtpPacket::request(stamp).encode();
     let once = [Duration::ZERO];
     let is_answer = |datagram: &[u8]| {
-        Packet::decode(datagram).ok().filter(|packet| packet.answers(stamp)).map(drop)
+        NtpPacket::decode(datagram).ok().filter(|packet| packet.answers(stamp)).map(drop)
     };
     socket.exchange(&question, &once, PLAIN, is_answer).await.is_ok()
 }
@@ -220,42 +222,9 @@ async fn respond(mut stream: FarStream) -> io::Result<()> {
         }
         Ok(())
     };
-    tokio::time::timeout(TIME_SERVED, answering).await.unwrap_or(Ok(()))
+    for_a_while(TIME_SERVED, answering).await.unwrap_or(Ok(()))
 }
 
-/// The keys of a session: with ours we seal, with theirs the server does. `Debug` shows neither.
-#[derive(Clone)]
-pub(crate) struct NtsKeys {
-    ours: [u8; KEY],
-    theirs: [u8; KEY],
-}
-
-impl NtsKeys {
-    /// Those of a finished handshake; none, where that is of another protocol (RFC 8915 §5.1).
-    pub(crate) fn of<Side>(session: &rustls::ConnectionCommon<Side>) -> Option<Self> {
-        if session.alpn_protocol() != Some(ALPN) {
-            return None;
-        }
-        let key = |direction: u8| {
-            let [high, low] = records::AES_SIV_CMAC_256.to_be_bytes();
-            // NTPv4, the algorithm, from the client (0) or to it (1).
-            let context = [0, 0, high, low, direction];
-            session.export_keying_material([0; KEY], EXPORTER, Some(&context)).ok()
-        };
-        Some(Self { ours: key(0)?, theirs: key(1)? })
-    }
-}
-
-impl std::fmt::Debug for NtsKeys {
-    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        out.write_str("NtsKeys")
-    }
-}
-
-const ALPN: &[u8] = b"ntske/1";
-const EXPORTER: &[u8] = b"EXPORTER-network-time-security";
-/// Bytes of a key of AES-SIV-CMAC-256.
-const KEY: usize = 32;
 const NTP_PORT: u16 = 123;
 const REPLY: Duration = Duration::from_secs(5);
 const RESOLVE: Duration = Duration::from_secs(3);

@@ -3,9 +3,9 @@
 use aes_siv::KeyInit;
 use aes_siv::siv::Aes128Siv;
 
-use super::{KEY, NtsKeys};
-use crate::services::ntp::{PACKET_LEN, Packet, Timestamp};
-use crate::wire::Reader;
+use crate::net::nts_keys::{KEY, NtsKeys};
+use crate::reader::Reader;
+use crate::services::ntp::{NtpPacket, PACKET_LEN, Timestamp};
 
 /// What is remembered of a question until its answer comes.
 pub(super) struct Sealed<'a> {
@@ -19,9 +19,9 @@ pub(super) struct Sealed<'a> {
 #[derive(Debug)]
 pub(super) enum NtsReply {
     /// Sealed with the right key.
-    Protected(Packet),
+    Protected(NtpPacket),
     /// A kiss code that is not sealed, as of a server that has lost its keys or is too busy.
-    Kiss(Packet),
+    Kiss(NtpPacket),
     /// The server does not know the cookie.
     Nak,
     /// Not sealed, or not with the right key: how, as a clause.
@@ -36,7 +36,7 @@ impl<'a> Sealed<'a> {
 
     /// Its bytes, sealed with our key.
     pub(super) fn question(&self, key: &[u8; KEY]) -> Vec<u8> {
-        let mut packet = Packet::request(self.stamp).encode().to_vec();
+        let mut packet = NtpPacket::request(self.stamp).encode().to_vec();
         packet.extend(field(UNIQUE_ID, &self.id));
         packet.extend(field(COOKIE, self.cookie));
         seal(&mut packet, &[], key);
@@ -45,7 +45,8 @@ impl<'a> Sealed<'a> {
 
     /// What `datagram` is to it; `None`: no answer to this question.
     pub(super) fn read(&self, datagram: &[u8], key: &[u8; KEY]) -> Option<NtsReply> {
-        let packet = Packet::decode(datagram).ok().filter(|packet| packet.answers(self.stamp))?;
+        let packet =
+            NtpPacket::decode(datagram).ok().filter(|packet| packet.answers(self.stamp))?;
         let fields = Fields::of(datagram);
         let kiss = packet.kiss();
         match (&fields, kiss.as_deref()) {
@@ -66,12 +67,12 @@ impl<'a> Sealed<'a> {
 
 /// The far side's half: an answer to a question with that cookie; `None`: it is not one.
 pub(super) fn answer(question: &[u8], cookie: &[u8], keys: &NtsKeys) -> Option<Vec<u8>> {
-    let asked = Packet::decode(question).ok()?;
+    let asked = NtpPacket::decode(question).ok()?;
     let fields = Fields::of(question).ok()?;
     // Fields are padded, so the cookie may have grown.
     fields.cookie.filter(|own| own.starts_with(cookie))?;
     fields.seal?.open(question, &keys.ours)?;
-    let mut answer = Packet::reply(&asked, Timestamp::now()).encode().to_vec();
+    let mut answer = NtpPacket::reply(&asked, Timestamp::now()).encode().to_vec();
     answer.extend(field(UNIQUE_ID, fields.id?));
     seal(&mut answer, &field(COOKIE, cookie), &keys.theirs);
     Some(answer)

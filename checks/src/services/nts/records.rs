@@ -3,8 +3,10 @@
 use std::io;
 
 use crate::cause::{Cause, NtpCause, Phase};
+use crate::net::nts_keys::AES_SIV_CMAC_256;
 use crate::net::{FarStream, Stream};
-use crate::wire::{self, Reader};
+use crate::reader::Reader;
+use crate::wire;
 
 /// What a key server's answer comes to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -153,8 +155,6 @@ pub(super) const SERVER: u16 = 6;
 pub(super) const PORT: u16 = 7;
 /// What the keys are for.
 pub(super) const NTPV4: u16 = 0;
-/// The one algorithm every server has to know.
-pub(super) const AES_SIV_CMAC_256: u16 = 15;
 const HEAD: usize = 4;
 /// As much as chrony's client reads; eight cookies take about 900 bytes.
 const LONGEST: usize = 16_384;

@@ -24,9 +24,10 @@ use crate::cause::{Cause, DatabaseCause, Phase, TalkCause, Transport};
 use crate::evidence::Seen;
 use crate::net::tls::{Verify, secure};
 use crate::net::{Ask, FarStream, Stream};
+use crate::reader::Reader;
 use crate::recognise::Spoken;
 use crate::services::{Hints, UrlForm};
-use crate::wire::{self, Reader};
+use crate::wire;
 use crate::{Respond, Service};
 
 /// Asks for TLS and for a session; sends no password.
@@ -46,11 +47,11 @@ impl Probe {
         stream.send(&SSL_REQUEST).await?;
         let offer = read_offer(&mut stream).await?;
         stream.came("its answer to a request for TLS");
-        ask.seen.evidence.set("tls_offered", offer == Offer::Tls);
+        ask.seen.evidence.set("tls_offered", offer == PostgresqlOffer::Tls);
         let offers_tls = match offer {
-            Offer::Tls => true,
-            Offer::Plain => false,
-            Offer::Refused(refusal) => {
+            PostgresqlOffer::Tls => true,
+            PostgresqlOffer::Plain => false,
+            PostgresqlOffer::Refused(refusal) => {
                 stream.close().await;
                 return Err(refusal.cause());
             }
@@ -62,7 +63,7 @@ impl Probe {
         let session = self.open(&mut stream).await?;
         stream.close().await;
         let in_plain = match &session {
-            Session::Refused(refusal) if offers_tls && refusal.is_by_rule() => {
+            PostgresqlSession::Refused(refusal) if offers_tls && refusal.is_by_rule() => {
                 Some(self.in_plain(ask).await?)
             }
             _ => None,
@@ -71,7 +72,7 @@ impl Probe {
     }
 
     /// The second try of libpq: a rule may be for connections without TLS only.
-    async fn in_plain(&self, ask: &mut Ask) -> Result<Session, Cause> {
+    async fn in_plain(&self, ask: &mut Ask) -> Result<PostgresqlSession, Cause> {
         let mut stream = ask.connect().await?;
         let session = self.open(&mut stream).await;
         stream.close().await;
@@ -82,22 +83,24 @@ impl Probe {
     fn judge(
         &self,
         offers_tls: bool,
-        session: &Session,
-        in_plain: Option<&Session>,
+        session: &PostgresqlSession,
+        in_plain: Option<&PostgresqlSession>,
         seen: &mut Seen,
     ) -> Result<(), Cause> {
         let (session, tls) = match in_plain {
-            Some(open) if !matches!(open, Session::Refused(_)) => (open, "without TLS only"),
+            Some(open) if !matches!(open, PostgresqlSession::Refused(_)) => {
+                (open, "without TLS only")
+            }
             _ if offers_tls => (session, "TLS offered"),
             _ => (session, "no TLS"),
         };
         seen.headline = match session {
-            Session::Refused(refusal) => self.let_in(refusal, tls, seen)?,
-            Session::Wants(method) => {
+            PostgresqlSession::Refused(refusal) => self.let_in(refusal, tls, seen)?,
+            PostgresqlSession::Wants(method) => {
                 seen.evidence.set("authentication", *method);
                 format!("asks for a password ({method}), {tls}")
             }
-            Session::Open { version } => {
+            PostgresqlSession::Open { version } => {
                 seen.evidence.set("authentication", "none");
                 seen.evidence.set("version", version.as_str());
                 // Packagers add their own version behind a space.
@@ -110,7 +113,12 @@ impl Probe {
 
     /// What a refusal shows of a host that was let in all the same: that of a user who stands
     /// for nobody, and whom the server looked up.
-    fn let_in(&self, refusal: &Refusal, tls: &str, seen: &mut Seen) -> Result<String, Cause> {
+    fn let_in(
+        &self,
+        refusal: &PostgresqlRefusal,
+        tls: &str,
+        seen: &mut Seen,
+    ) -> Result<String, Cause> {
         let is_about_nobody = self.user.is_none();
         match refusal.state.as_str() {
             // Before the server has let the host in, a refusal is a rule's: the real user may meet another.
@@ -127,7 +135,7 @@ impl Probe {
     }
 
     /// Asks for a session, up to the question for its password.
-    async fn open(&self, stream: &mut Stream) -> Result<Session, Cause> {
+    async fn open(&self, stream: &mut Stream) -> Result<PostgresqlSession, Cause> {
         stream.asks("a session");
         stream.allow(REPLY);
         let user = self.user.as_deref().unwrap_or(NOBODY);
@@ -138,10 +146,13 @@ impl Probe {
             read += HEADER + message.body.len();
             match message.kind {
                 ERROR => {
-                    let refusal = Refusal::decode(&message.body)?;
-                    return Ok(Session::Refused(Refusal { is_let_in, ..refusal }));
+                    let refusal = PostgresqlRefusal::decode(&message.body)?;
+                    return Ok(PostgresqlSession::Refused(PostgresqlRefusal {
+                        is_let_in,
+                        ..refusal
+                    }));
                 }
-                AUTHENTICATION => match Session::of_method(&message.body)? {
+                AUTHENTICATION => match PostgresqlSession::of_method(&message.body)? {
                     None => is_let_in = true,
                     Some(wants) => return Ok(wants),
                 },
@@ -153,7 +164,7 @@ impl Probe {
                 }
                 READY => {
                     stream.send(&encode(TERMINATE, b"")).await?;
-                    return Ok(Session::Open { version });
+                    return Ok(PostgresqlSession::Open { version });
                 }
                 // Notices, the key to cancel with, a lower minor version.
                 _ => {}
@@ -209,13 +220,13 @@ async fn respond(mut stream: FarStream) -> io::Result<()> {
 
 /// The answer to `SSLRequest`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Offer {
+enum PostgresqlOffer {
     Tls,
     Plain,
-    Refused(Refusal),
+    Refused(PostgresqlRefusal),
 }
 
-async fn read_offer(stream: &mut Stream) -> Result<Offer, Cause> {
+async fn read_offer(stream: &mut Stream) -> Result<PostgresqlOffer, Cause> {
     let first = match stream.exactly(Phase::Reply, 1).await {
         Ok(first) => first,
         Err(cause) => {
@@ -225,9 +236,9 @@ async fn read_offer(stream: &mut Stream) -> Result<Offer, Cause> {
     };
     // More than the one byte is somebody else, or somebody in between.
     match (first.first(), stream.unread()) {
-        (Some(b'S'), []) => Ok(Offer::Tls),
-        (Some(b'N'), []) => Ok(Offer::Plain),
-        (Some(&ERROR), _) => read_early_error(stream).await.map(Offer::Refused),
+        (Some(b'S'), []) => Ok(PostgresqlOffer::Tls),
+        (Some(b'N'), []) => Ok(PostgresqlOffer::Plain),
+        (Some(&ERROR), _) => read_early_error(stream).await.map(PostgresqlOffer::Refused),
         _ => Err(other_service(stream.head())
             .unwrap_or_else(|| Cause::bad_reply(EXPECTED, stream.head()))),
     }
@@ -236,16 +247,20 @@ async fn read_offer(stream: &mut Stream) -> Result<Offer, Cause> {
 /// The rest of an error that came before the protocol's version was agreed.
 ///
 /// A server that cannot fork says so in the format of version 2: a text.
-async fn read_early_error(stream: &mut Stream) -> Result<Refusal, Cause> {
+async fn read_early_error(stream: &mut Stream) -> Result<PostgresqlRefusal, Cause> {
     let prefix = stream.exactly(Phase::Reply, 4).await?;
     let mut reader = Reader::new(&prefix, EXPECTED);
     let length = usize::try_from(reader.u32()?).unwrap_or(usize::MAX);
     if (4..=MAX_MESSAGE).contains(&length) {
-        return Refusal::decode(&stream.exactly(Phase::Reply, length - 4).await?);
+        return PostgresqlRefusal::decode(&stream.exactly(Phase::Reply, length - 4).await?);
     }
     let line = stream.line(Phase::Reply, MAX_MESSAGE).await?;
     let text = [&prefix[..], line.trim_ascii_end()].concat();
-    Ok(Refusal { state: String::new(), text: wire::clean(&text, MAX_TEXT), is_let_in: false })
+    Ok(PostgresqlRefusal {
+        state: String::new(),
+        text: wire::clean(&text, MAX_TEXT),
+        is_let_in: false,
+    })
 }
 
 fn other_service(head: &[u8]) -> Option<Cause> {
@@ -253,12 +268,12 @@ fn other_service(head: &[u8]) -> Option<Cause> {
 }
 
 /// A message: a letter, four bytes of length (its own included), the body.
-struct Message {
+struct PostgresqlMessage {
     kind: u8,
     body: Vec<u8>,
 }
 
-async fn read_message(stream: &mut Stream) -> Result<Message, Cause> {
+async fn read_message(stream: &mut Stream) -> Result<PostgresqlMessage, Cause> {
     let header = stream.exactly(Phase::Reply, HEADER).await?;
     let mut reader = Reader::new(&header, EXPECTED);
     let kind = reader.u8()?;
@@ -267,7 +282,7 @@ async fn read_message(stream: &mut Stream) -> Result<Message, Cause> {
         return Err(Cause::bad_reply(EXPECTED, &header));
     }
     let body = stream.exactly(Phase::Reply, length - 4).await?;
-    Ok(Message { kind, body })
+    Ok(PostgresqlMessage { kind, body })
 }
 
 fn encode(kind: u8, body: &[u8]) -> Vec<u8> {
@@ -291,17 +306,17 @@ fn startup(user: &str, database: Option<&str>) -> Vec<u8> {
 
 /// The answer to `StartupMessage`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Session {
+enum PostgresqlSession {
     /// This host may log in, with a password or the like.
     Wants(&'static str),
     /// Logged in without being asked for anything.
     Open {
         version: String,
     },
-    Refused(Refusal),
+    Refused(PostgresqlRefusal),
 }
 
-impl Session {
+impl PostgresqlSession {
     /// What an authentication message asks for; `None`: nothing.
     fn of_method(body: &[u8]) -> Result<Option<Self>, Cause> {
         let method = match Reader::new(body, EXPECTED).u32()? {
@@ -320,7 +335,7 @@ impl Session {
 
 /// An `ErrorResponse`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Refusal {
+struct PostgresqlRefusal {
     /// SQLSTATE, which no translation touches.
     state: String,
     text: String,
@@ -328,7 +343,7 @@ struct Refusal {
     is_let_in: bool,
 }
 
-impl Refusal {
+impl PostgresqlRefusal {
     /// Fields: a letter and a text each; a zero ends them.
     fn decode(body: &[u8]) -> Result<Self, Cause> {
         let mut reader = Reader::new(body, EXPECTED);

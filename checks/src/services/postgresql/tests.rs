@@ -16,13 +16,16 @@ const WELCOME: &[u8] =
     b"R\0\0\0\x08\0\0\0\0S\0\0\0\x21server_version\x0015.0 (Debian)\0Z\0\0\0\x05I";
 
 /// The verdict on a user who is named.
-fn verdict(session: &Session, in_plain: Option<&Session>) -> (Result<(), Cause>, Seen) {
+fn verdict(
+    session: &PostgresqlSession,
+    in_plain: Option<&PostgresqlSession>,
+) -> (Result<(), Cause>, Seen) {
     let mut seen = Seen::default();
     (named().judge(true, session, in_plain, &mut seen), seen)
 }
 
 /// The verdict on the user who stands for nobody.
-fn of_nobody(session: &Session) -> (Result<(), Cause>, Seen) {
+fn of_nobody(session: &PostgresqlSession) -> (Result<(), Cause>, Seen) {
     let mut seen = Seen::default();
     (Probe::default().judge(false, session, None, &mut seen), seen)
 }
@@ -31,26 +34,30 @@ fn named() -> Probe {
     Probe { user: Some("centreon".to_owned()), database: None }
 }
 
-fn refused(state: &str, text: &str) -> Session {
-    Session::Refused(Refusal { state: state.to_owned(), text: text.to_owned(), is_let_in: true })
+fn refused(state: &str, text: &str) -> PostgresqlSession {
+    PostgresqlSession::Refused(PostgresqlRefusal {
+        state: state.to_owned(),
+        text: text.to_owned(),
+        is_let_in: true,
+    })
 }
 
 #[test]
 fn a_question_for_the_password_is_enough() {
     for (method, name) in [(3, "plain-text password"), (5, "MD5 password"), (10, "SCRAM")] {
-        let session = Session::of_method(&[0, 0, 0, method]).unwrap().unwrap();
+        let session = PostgresqlSession::of_method(&[0, 0, 0, method]).unwrap().unwrap();
         let (verdict, seen) = verdict(&session, None);
         assert_eq!(verdict, Ok(()));
         assert_eq!(seen.headline, format!("asks for a password ({name}), TLS offered"));
         assert_eq!(seen.evidence.fact("authentication"), Some(&name.into()));
     }
-    assert_eq!(Session::of_method(&[0; 4]).unwrap(), None);
-    assert_eq!(Session::of_method(&[9; 4]).unwrap_err().code(), "bad-reply");
+    assert_eq!(PostgresqlSession::of_method(&[0; 4]).unwrap(), None);
+    assert_eq!(PostgresqlSession::of_method(&[9; 4]).unwrap_err().code(), "bad-reply");
 }
 
 #[test]
 fn a_host_without_an_entry_is_told_from_every_other_error() {
-    let no_entry = Session::Refused(Refusal::decode(NO_ENTRY).unwrap());
+    let no_entry = PostgresqlSession::Refused(PostgresqlRefusal::decode(NO_ENTRY).unwrap());
     let text = "no pg_hba.conf entry for host \"10.99.0.2\", user \"centreon\", \
                 database \"centreon\", no encryption";
     let error_code = "28000".to_owned();
@@ -73,7 +80,10 @@ fn a_host_without_an_entry_is_told_from_every_other_error() {
 
 #[test]
 fn a_refusal_of_nobody_says_nothing_about_others_and_a_look_up_lets_this_host_in() {
-    let no_entry = of_nobody(&Session::Refused(Refusal::decode(NO_ENTRY).unwrap())).0.unwrap_err();
+    let no_entry =
+        of_nobody(&PostgresqlSession::Refused(PostgresqlRefusal::decode(NO_ENTRY).unwrap()))
+            .0
+            .unwrap_err();
     assert_eq!(no_entry.code(), "database-user-untold");
     assert!(no_entry.is_inconclusive());
     for (state, text) in [
@@ -91,8 +101,9 @@ fn a_refusal_of_nobody_says_nothing_about_others_and_a_look_up_lets_this_host_in
         ("28000", "connection requires a valid client certificate"),
         ("28P01", "password authentication failed for user \"preflight\""),
     ] {
-        let refusal = Refusal { state: state.to_owned(), text: text.to_owned(), is_let_in: false };
-        let untold = of_nobody(&Session::Refused(refusal)).0.unwrap_err();
+        let refusal =
+            PostgresqlRefusal { state: state.to_owned(), text: text.to_owned(), is_let_in: false };
+        let untold = of_nobody(&PostgresqlSession::Refused(refusal)).0.unwrap_err();
         assert_eq!(untold.code(), "database-user-untold");
     }
     let full = of_nobody(&refused("53300", "sorry, too many clients already")).0;
@@ -101,8 +112,8 @@ fn a_refusal_of_nobody_says_nothing_about_others_and_a_look_up_lets_this_host_in
 
 #[test]
 fn an_entry_for_connections_without_tls_lets_this_host_in() {
-    let refusal = Session::Refused(Refusal::decode(NO_ENTRY).unwrap());
-    let (verdict, seen) = verdict(&refusal, Some(&Session::Wants("SCRAM")));
+    let refusal = PostgresqlSession::Refused(PostgresqlRefusal::decode(NO_ENTRY).unwrap());
+    let (verdict, seen) = verdict(&refusal, Some(&PostgresqlSession::Wants("SCRAM")));
     assert_eq!(verdict, Ok(()));
     assert_eq!(seen.headline, "asks for a password (SCRAM), without TLS only");
 }
@@ -110,7 +121,7 @@ fn an_entry_for_connections_without_tls_lets_this_host_in() {
 #[test]
 fn every_truncation_of_an_error_is_a_bad_reply() {
     for length in 0..NO_ENTRY.len() {
-        let cause = Refusal::decode(&NO_ENTRY[..length]).unwrap_err();
+        let cause = PostgresqlRefusal::decode(&NO_ENTRY[..length]).unwrap_err();
         assert_eq!(cause.code(), "bad-reply", "{length} bytes");
     }
 }
@@ -135,7 +146,7 @@ proptest! {
             let _any_verdict = verdict(&session, Some(&session));
             let _any_verdict = of_nobody(&session);
         }
-        let _any_error = Refusal::decode(&error);
+        let _any_error = PostgresqlRefusal::decode(&error);
     }
 }
 

@@ -6,7 +6,8 @@ use std::io;
 
 use crate::cause::{Cause, Phase};
 use crate::net::{FarStream, Stream};
-use crate::wire::{self, Reader};
+use crate::reader::Reader;
+use crate::wire;
 
 /// A text of ours, masked as a client's must be.
 pub(super) fn text(words: &str) -> Vec<u8> {

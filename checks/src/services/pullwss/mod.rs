@@ -24,7 +24,7 @@ use serde_json::Value;
 
 use crate::cause::{Cause, GorgoneCause, TalkCause, TlsCause, Transport, WebCause};
 use crate::evidence::Seen;
-use crate::http::exchange::{self, ALPN, Answer, REPLY, USER_AGENT, read_body, read_head};
+use crate::http::exchange::{self, ALPN, HttpAnswer, REPLY, USER_AGENT, read_body, read_head};
 use crate::net::tls::{Verify, secure};
 use crate::net::{Ask, FarStream, Stream};
 use crate::recognise::Spoken;
@@ -118,7 +118,7 @@ impl Probe {
     /// Decides from status, headers, and what Gorgone says to the message that the token is for.
     fn judge(
         &self,
-        answer: &Answer,
+        answer: &HttpAnswer,
         key: &Key,
         verdict: Option<&str>,
         seen: &mut Seen,
@@ -162,7 +162,7 @@ impl Probe {
         }
     }
 
-    fn judge_status(&self, answer: &Answer) -> Result<(), Cause> {
+    fn judge_status(&self, answer: &HttpAnswer) -> Result<(), Cause> {
         let path = wire::clean(self.path.as_bytes(), SHOWN);
         match answer.status {
             SWITCHING => Ok(()),
@@ -262,7 +262,7 @@ impl Key {
     }
 
     /// Does the answer take up this key?
-    fn is_accepted(&self, answer: &Answer) -> bool {
+    fn is_accepted(&self, answer: &HttpAnswer) -> bool {
         answer.header("sec-websocket-accept").as_deref() == Some(self.accepted().as_str())
     }
 
@@ -274,7 +274,7 @@ impl Key {
 }
 
 /// "WebSocket of Gorgone, TLS 1.3"; behind Apache the name may be Apache's.
-fn headline(answer: &Answer, seen: &Seen) -> String {
+fn headline(answer: &HttpAnswer, seen: &Seen) -> String {
     let server = match answer.header("server") {
         _ if is_gorgone(answer) => " of Gorgone".to_owned(),
         Some(server) => format!(" behind {}", wire::short(&server, 18)),
@@ -285,7 +285,7 @@ fn headline(answer: &Answer, seen: &Seen) -> String {
 }
 
 /// Gorgone's web server is Mojolicious.
-fn is_gorgone(answer: &Answer) -> bool {
+fn is_gorgone(answer: &HttpAnswer) -> bool {
     answer.header("server").is_some_and(|server| server.starts_with(MOJOLICIOUS))
 }
 

@@ -17,8 +17,8 @@ fn key() -> Key {
     Key(KEY.to_owned())
 }
 
-fn answer(status: u16, headers: &[(&'static str, &str)]) -> Answer {
-    let mut answer = Answer { status, ..Answer::default() };
+fn answer(status: u16, headers: &[(&'static str, &str)]) -> HttpAnswer {
+    let mut answer = HttpAnswer { status, ..HttpAnswer::default() };
     for (name, value) in headers {
         let value = HeaderValue::from_str(value).unwrap();
         answer.headers.insert(HeaderName::from_static(name), value);
@@ -26,7 +26,7 @@ fn answer(status: u16, headers: &[(&'static str, &str)]) -> Answer {
     answer
 }
 
-fn judge(answer: &Answer) -> (Result<(), Cause>, String) {
+fn judge(answer: &HttpAnswer) -> (Result<(), Cause>, String) {
     let mut seen = Seen::default();
     let verdict = Probe::default().judge(answer, &key(), None, &mut seen);
     (verdict, seen.headline)

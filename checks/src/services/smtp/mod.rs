@@ -31,7 +31,7 @@ pub use test_mail::TestMail;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Probe {
     /// TLS from the first byte, or by STARTTLS.
-    pub tls: Tls,
+    pub tls: SmtpTls,
     /// The name we introduce ourselves with; this host's own without.
     pub hello_name: Option<String>,
     /// A mail to send, only if asked for.
@@ -40,7 +40,7 @@ pub struct Probe {
 
 /// When TLS begins.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Tls {
+pub enum SmtpTls {
     /// With STARTTLS, if the server offers it.
     #[default]
     IfOffered,
@@ -56,7 +56,7 @@ impl Probe {
     pub(crate) async fn run(&self, ask: &mut Ask) -> Result<(), Cause> {
         let mail = self.test_mail.as_ref().map(TestMail::message).transpose()?;
         let mut stream = ask.connect().await?;
-        if self.tls == Tls::FromStart {
+        if self.tls == SmtpTls::FromStart {
             stream = secure(stream, ask, VERIFY, &[]).await?;
         }
         let (heard, stream) = self.converse(stream, ask).await?;
@@ -73,20 +73,24 @@ impl Probe {
         }
     }
 
-    async fn converse(&self, mut stream: Stream, ask: &mut Ask) -> Result<(Heard, Stream), Cause> {
+    async fn converse(
+        &self,
+        mut stream: Stream,
+        ask: &mut Ask,
+    ) -> Result<(SmtpHeard, Stream), Cause> {
         let name = self.name(ask);
         stream.allow(GREETING);
         let wait = ask.deadline.within(GREETING);
         self.look_for_tls(&mut stream, ask).await?;
         let greeting = SmtpReply::read(&mut stream, Phase::Greeting).await.map_err(late)?;
         stream.came("its greeting");
-        let mut heard = Heard::new(greeting, wait.waited().0);
+        let mut heard = SmtpHeard::new(greeting, wait.waited().0);
         heard.note_greeting(&mut ask.seen);
         if heard.greeting.code == READY {
             heard.hello(&mut stream, &name).await?;
             heard.note_hello(&mut ask.seen);
         }
-        let asks_for_tls = matches!(self.tls, Tls::IfOffered | Tls::Required);
+        let asks_for_tls = matches!(self.tls, SmtpTls::IfOffered | SmtpTls::Required);
         if asks_for_tls && heard.offers_starttls() {
             stream.asks("STARTTLS");
             let ready = command(&mut stream, "STARTTLS").await?;
@@ -104,7 +108,7 @@ impl Probe {
 
     /// After a moment without a greeting: does the port speak TLS from the first byte?
     async fn look_for_tls(&self, stream: &mut Stream, ask: &Ask) -> Result<(), Cause> {
-        if self.tls == Tls::FromStart {
+        if self.tls == SmtpTls::FromStart {
             return Ok(());
         }
         let is_silent = stream.is_silent_for(MOMENT, Phase::Greeting).await?;
@@ -115,7 +119,7 @@ impl Probe {
     }
 
     /// Decides from the replies alone.
-    fn judge(&self, heard: &Heard, seen: &mut Seen) -> Result<(), Cause> {
+    fn judge(&self, heard: &SmtpHeard, seen: &mut Seen) -> Result<(), Cause> {
         if heard.greeting.code != READY {
             return Err(heard.turned_away());
         }
@@ -132,7 +136,7 @@ impl Probe {
             let (reply, text) = (refused.code, refused.text());
             return Err(Cause::Smtp(SmtpCause::SmtpStarttlsRefused { reply, text }));
         }
-        if self.tls == Tls::Required && heard.starttls.is_none() {
+        if self.tls == SmtpTls::Required && heard.starttls.is_none() {
             return Err(Cause::Smtp(SmtpCause::SmtpStarttlsMissing {}));
         }
         seen.concerns.extend(self.concerns(heard));
@@ -140,9 +144,9 @@ impl Probe {
         Ok(())
     }
 
-    fn concerns(&self, heard: &Heard) -> impl Iterator<Item = Concern> {
+    fn concerns(&self, heard: &SmtpHeard) -> impl Iterator<Item = Concern> {
         let took = Millis(heard.greeted_after);
-        let is_plain = self.tls == Tls::IfOffered && heard.starttls.is_none();
+        let is_plain = self.tls == SmtpTls::IfOffered && heard.starttls.is_none();
         let slow = heard.greeted_after > SLOW;
         let masked = heard.masked_line().map(|line| Concern::SmtpMasked { line });
         [
@@ -163,8 +167,8 @@ impl Probe {
 
     pub(crate) fn service(&self) -> &'static Service {
         match self.tls {
-            Tls::IfOffered | Tls::Required | Tls::Never => &SERVICE,
-            Tls::FromStart => &SERVICE_TLS,
+            SmtpTls::IfOffered | SmtpTls::Required | SmtpTls::Never => &SERVICE,
+            SmtpTls::FromStart => &SERVICE_TLS,
         }
     }
 }
@@ -198,7 +202,7 @@ pub(crate) const SERVICE_TLS: Service = Service {
     port: 465,
     tls: true,
     budget: Duration::from_secs(35),
-    probe: || crate::Probe::Smtp(Probe { tls: Tls::FromStart, ..Probe::default() }),
+    probe: || crate::Probe::Smtp(Probe { tls: SmtpTls::FromStart, ..Probe::default() }),
     respond: Respond::Stream(|stream| Box::pin(respond(stream, false))),
     ..SERVICE
 };
@@ -232,7 +236,7 @@ async fn respond(mut stream: FarStream, mut offers_tls: bool) -> io::Result<()> 
 
 /// What the server replied, step by step.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Heard {
+struct SmtpHeard {
     greeting: SmtpReply,
     greeted_after: Duration,
     /// The latest reply to EHLO, or to the HELO after a refused EHLO.
@@ -241,7 +245,7 @@ struct Heard {
     starttls: Option<SmtpReply>,
 }
 
-impl Heard {
+impl SmtpHeard {
     fn new(greeting: SmtpReply, greeted_after: Duration) -> Self {
         Self { greeting, greeted_after, hello: None, is_helo: false, starttls: None }
     }
@@ -354,7 +358,7 @@ fn is_crossed_out(text: &str) -> bool {
 }
 
 /// `relay.example.org, STARTTLS (TLS 1.3)`.
-fn headline(heard: &Heard, hello: &SmtpReply, seen: &Seen) -> String {
+fn headline(heard: &SmtpHeard, hello: &SmtpReply, seen: &Seen) -> String {
     let lines = [hello.first(), heard.greeting.first()];
     let mut first_words = lines.iter().filter_map(|line| line.split_whitespace().next());
     let server = first_words.find(|word| is_domain(word)).unwrap_or("greets and answers");

@@ -2,9 +2,10 @@
 //!
 //! Reference: [RFC 5321 §4.2](https://www.rfc-editor.org/rfc/rfc5321#section-4.2).
 
+use crate::cause::instead_of;
 use crate::cause::{Cause, Phase, TalkCause};
 use crate::net::Stream;
-use crate::recognise::{Spoken, instead_of};
+use crate::recognise::Spoken;
 use crate::wire;
 
 /// One reply: its code and the text of each line, printable.

@@ -14,8 +14,8 @@ fn reply(code: u16, lines: &[&str]) -> SmtpReply {
 }
 
 /// A relay that greets at once and secures itself.
-fn healthy() -> Heard {
-    Heard {
+fn healthy() -> SmtpHeard {
+    SmtpHeard {
         greeting: reply(220, &["mx.example.org ESMTP Postfix"]),
         greeted_after: Duration::from_millis(3),
         hello: Some(reply(250, &["mx.example.org", "PIPELINING", "8BITMIME"])),
@@ -24,13 +24,13 @@ fn healthy() -> Heard {
     }
 }
 
-fn plain() -> Heard {
-    Heard { starttls: None, ..healthy() }
+fn plain() -> SmtpHeard {
+    SmtpHeard { starttls: None, ..healthy() }
 }
 
 const MASKED: &str = "****************************0*2******0***";
 
-fn verdict(heard: &Heard) -> (Result<(), Cause>, Seen) {
+fn verdict(heard: &SmtpHeard) -> (Result<(), Cause>, Seen) {
     let mut seen = Seen::default();
     (Probe::default().judge(heard, &mut seen), seen)
 }
@@ -48,7 +48,8 @@ fn a_healthy_relay_passes_with_its_name() {
 
 #[test]
 fn a_greeting_that_turns_us_away_is_told_apart() {
-    let greeting = |code, text| Heard { greeting: reply(code, &[text]), hello: None, ..plain() };
+    let greeting =
+        |code, text| SmtpHeard { greeting: reply(code, &[text]), hello: None, ..plain() };
     for (code, text, cause) in [
         (
             554,
@@ -81,7 +82,7 @@ fn a_greeting_that_turns_us_away_is_told_apart() {
 
 #[test]
 fn a_refused_hello_has_four_causes() {
-    let heard = |banner, code, text| Heard {
+    let heard = |banner, code, text| SmtpHeard {
         greeting: reply(220, &[banner]),
         hello: Some(reply(code, &[text])),
         is_helo: true,
@@ -110,11 +111,11 @@ fn a_refused_hello_has_four_causes() {
 
 #[test]
 fn a_masked_greeting_is_a_cause_when_ehlo_is_refused_and_a_concern_when_not() {
-    let masked = Heard { greeting: reply(220, &[MASKED]), ..plain() };
+    let masked = SmtpHeard { greeting: reply(220, &[MASKED]), ..plain() };
     let (passed, seen) = verdict(&masked);
     let concern = Concern::SmtpMasked { line: MASKED.to_owned() };
     assert_eq!((passed, seen.concerns), (Ok(()), vec![concern, Concern::SmtpNoStarttls]));
-    let only_helo = Heard { is_helo: true, ..masked };
+    let only_helo = SmtpHeard { is_helo: true, ..masked };
     assert_eq!(
         verdict(&only_helo).0,
         Err(Cause::Smtp(SmtpCause::SmtpInspected { banner: MASKED.to_owned() }))
@@ -124,21 +125,22 @@ fn a_masked_greeting_is_a_cause_when_ehlo_is_refused_and_a_concern_when_not() {
 #[test]
 fn crossed_out_extensions_are_a_concern_too() {
     let hello = Some(reply(250, &["mx.example.org", "SIZE", "XXXXXXXA"]));
-    let (passed, seen) = verdict(&Heard { hello, ..plain() });
+    let (passed, seen) = verdict(&SmtpHeard { hello, ..plain() });
     let concern = Concern::SmtpMasked { line: "XXXXXXXA".to_owned() };
     assert_eq!((passed, seen.concerns), (Ok(()), vec![concern, Concern::SmtpNoStarttls]));
 }
 
 #[test]
 fn a_server_that_knows_helo_only_passes() {
-    let heard = Heard { hello: Some(reply(250, &["mx.example.org"])), is_helo: true, ..plain() };
+    let heard =
+        SmtpHeard { hello: Some(reply(250, &["mx.example.org"])), is_helo: true, ..plain() };
     let (passed, seen) = verdict(&heard);
     assert_eq!((passed, seen.concerns), (Ok(()), vec![Concern::SmtpNoStarttls]));
 }
 
 #[test]
 fn starttls_that_is_offered_and_refused_is_a_failure() {
-    let heard = Heard { starttls: Some(reply(454, &["4.7.0 TLS not available"])), ..healthy() };
+    let heard = SmtpHeard { starttls: Some(reply(454, &["4.7.0 TLS not available"])), ..healthy() };
     let text = "4.7.0 TLS not available".to_owned();
     assert_eq!(
         verdict(&heard).0,
@@ -148,23 +150,23 @@ fn starttls_that_is_offered_and_refused_is_a_failure() {
 
 #[test]
 fn a_client_that_needs_tls_sends_nothing_without_it() {
-    let judge = |tls, heard: &Heard| {
+    let judge = |tls, heard: &SmtpHeard| {
         let mut seen = Seen::default();
         let probe = Probe { tls, ..Probe::default() };
         (probe.judge(heard, &mut seen), seen.concerns)
     };
     assert_eq!(
-        judge(Tls::Required, &plain()).0,
+        judge(SmtpTls::Required, &plain()).0,
         Err(Cause::Smtp(SmtpCause::SmtpStarttlsMissing {}))
     );
-    assert_eq!(judge(Tls::Required, &healthy()), (Ok(()), vec![]));
+    assert_eq!(judge(SmtpTls::Required, &healthy()), (Ok(()), vec![]));
     // Whoever does not ask for it misses nothing.
-    assert_eq!(judge(Tls::Never, &plain()), (Ok(()), vec![]));
+    assert_eq!(judge(SmtpTls::Never, &plain()), (Ok(()), vec![]));
 }
 
 #[test]
 fn a_greeting_held_back_is_a_concern() {
-    let heard = Heard { greeted_after: Duration::from_millis(6_040), ..healthy() };
+    let heard = SmtpHeard { greeted_after: Duration::from_millis(6_040), ..healthy() };
     let (passed, seen) = verdict(&heard);
     assert_eq!(
         (passed, seen.concerns),
@@ -174,7 +176,7 @@ fn a_greeting_held_back_is_a_concern() {
 
 #[test]
 fn inside_tls_from_the_start_nobody_misses_starttls() {
-    let probe = Probe { tls: Tls::FromStart, ..Probe::default() };
+    let probe = Probe { tls: SmtpTls::FromStart, ..Probe::default() };
     let mut seen = Seen::default();
     probe.judge(&plain(), &mut seen).unwrap();
     assert_eq!(seen.concerns, []);

@@ -78,7 +78,8 @@ impl Probe {
             discovery::note_tries(question.tries(), &socket, &mut ask.seen);
         }
         ask.seen.concerns.extend(socket.elsewhere());
-        let heard = Heard { discovered, answer, to: ask.address(), waited: ask.deadline.waited() };
+        let heard =
+            SnmpHeard { discovered, answer, to: ask.address(), waited: ask.deadline.waited() };
         self.judge(heard, &mut ask.seen)
     }
 
@@ -105,8 +106,8 @@ impl Probe {
     }
 
     /// Decides from what was heard; no I/O, so every verdict has a unit test.
-    fn judge(&self, heard: Heard, seen: &mut Seen) -> Result<(), Cause> {
-        let Heard { discovered, answer, to, waited } = heard;
+    fn judge(&self, heard: SnmpHeard, seen: &mut Seen) -> Result<(), Cause> {
+        let SnmpHeard { discovered, answer, to, waited } = heard;
         seen.evidence.set("snmp_version", self.credentials.version());
         if self.user().is_some() {
             seen.evidence.set("security_level", self.credentials.level());
@@ -244,7 +245,7 @@ pub(crate) const SERVICE: Service = Service {
 
 /// All that came back.
 #[derive(Debug)]
-struct Heard {
+struct SnmpHeard {
     discovered: Discovered,
     /// `None`: nothing was asked.
     answer: Option<SnmpAnswer>,

@@ -36,7 +36,7 @@ fn verdict(
     answer: Option<SnmpAnswer>,
 ) -> (Result<(), Cause>, Seen) {
     let mut seen = Seen::default();
-    let heard = Heard { discovered, answer, to: agent(), waited: WAITED };
+    let heard = SnmpHeard { discovered, answer, to: agent(), waited: WAITED };
     (probe.judge(heard, &mut seen), seen)
 }
 

@@ -17,21 +17,22 @@ use std::time::Duration;
 use crate::cause::{Cause, GorgoneCause, Phase, TalkCause, Transport};
 use crate::evidence::Seen;
 use crate::net::{Ask, FarStream, Stream};
+use crate::reader::Reader;
 use crate::recognise::Spoken;
 use crate::services::{Hints, UrlForm};
-use crate::wire::{self, Reader};
+use crate::wire;
 use crate::{Respond, Service};
 
 /// Shakes hands until the peer has named itself; sends no message.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Probe {
     /// Whose socket it should be.
-    pub of: Owner,
+    pub of: ZmtpOwner,
 }
 
 /// Whose socket a router is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Owner {
+pub enum ZmtpOwner {
     /// Gorgone's, which has a fixed name.
     #[default]
     Gorgone,
@@ -46,7 +47,7 @@ impl Probe {
     }
 
     async fn converse(&self, mut stream: Stream, seen: &mut Seen) -> Result<(), Cause> {
-        let ours = Greeting::ours().encode();
+        let ours = ZmtpGreeting::ours().encode();
         let (opening, rest) = ours.split_at(OPENING_LEN);
         stream.allow(GREETING);
         stream.send(opening).await?;
@@ -63,7 +64,7 @@ impl Probe {
 
     /// May the conversation go on? A peer with another mechanism would only hang up.
     #[allow(clippy::unused_self)] // The same shape as `judge`.
-    fn judge_greeting(&self, greeting: &Greeting, seen: &mut Seen) -> Result<(), Cause> {
+    fn judge_greeting(&self, greeting: &ZmtpGreeting, seen: &mut Seen) -> Result<(), Cause> {
         seen.evidence.set("zmtp_version", greeting.version());
         seen.evidence.set("mechanism", greeting.mechanism.as_str());
         if greeting.mechanism == NULL {
@@ -74,12 +75,12 @@ impl Probe {
     }
 
     /// Decides from socket type and identity: Gorgone has a fixed name, other routers none.
-    fn judge(&self, greeting: &Greeting, ready: &Ready, seen: &mut Seen) -> Result<(), Cause> {
+    fn judge(&self, greeting: &ZmtpGreeting, ready: &Ready, seen: &mut Seen) -> Result<(), Cause> {
         seen.evidence.set("socket_type", ready.socket_type.as_str());
         seen.evidence.set("identity", ready.identity.as_str());
         let (expected, what) = match self.of {
-            Owner::Gorgone => (Ready::gorgone(), "Gorgone"),
-            Owner::Nobody => (Ready::nameless(), "a router of ZeroMQ without a name"),
+            ZmtpOwner::Gorgone => (Ready::gorgone(), "Gorgone"),
+            ZmtpOwner::Nobody => (Ready::nameless(), "a router of ZeroMQ without a name"),
         };
         if *ready != expected {
             let Ready { socket_type, identity } = ready.clone();
@@ -91,8 +92,8 @@ impl Probe {
 
     pub(crate) fn service(&self) -> &'static Service {
         match self.of {
-            Owner::Gorgone => &SERVICE,
-            Owner::Nobody => &SERVICE_ROUTER,
+            ZmtpOwner::Gorgone => &SERVICE,
+            ZmtpOwner::Nobody => &SERVICE_ROUTER,
         }
     }
 }
@@ -119,7 +120,7 @@ pub(crate) const SERVICE_ROUTER: Service = Service {
     title: "ZeroMQ",
     expected: "a router of ZeroMQ (ZMTP)",
     port: 5700,
-    probe: || crate::Probe::Zmq(Probe { of: Owner::Nobody }),
+    probe: || crate::Probe::Zmq(Probe { of: ZmtpOwner::Nobody }),
     respond: Respond::Stream(|stream| Box::pin(respond_as(stream, Ready::nameless()))),
     ..SERVICE
 };
@@ -131,7 +132,7 @@ async fn respond(stream: FarStream) -> io::Result<()> {
 
 /// Shakes hands as the library does: each part as soon as it may be sent.
 async fn respond_as(mut stream: FarStream, ready: Ready) -> io::Result<()> {
-    let ours = Greeting::gorgone().encode();
+    let ours = ZmtpGreeting::gorgone().encode();
     let (signature, rest) = ours.split_at(SIGNATURE_LEN);
     let (major, rest) = rest.split_at(1);
     stream.send(signature).await?;
@@ -141,7 +142,7 @@ async fn respond_as(mut stream: FarStream, ready: Ready) -> io::Result<()> {
     major_version(&theirs).map_err(io::Error::other)?;
     stream.send(rest).await?;
     theirs.extend(stream.exactly(GREETING_LEN - OPENING_LEN).await?);
-    if Greeting::decode(&theirs).map_err(io::Error::other)?.mechanism != NULL {
+    if ZmtpGreeting::decode(&theirs).map_err(io::Error::other)?.mechanism != NULL {
         return Err(io::Error::other("a mechanism we do not have"));
     }
     stream.send(&ready.encode()).await?;
@@ -149,7 +150,7 @@ async fn respond_as(mut stream: FarStream, ready: Ready) -> io::Result<()> {
 }
 
 /// The peer's greeting; what old peers say instead becomes a cause.
-async fn read_greeting(stream: &mut Stream, seen: &mut Seen) -> Result<Greeting, Cause> {
+async fn read_greeting(stream: &mut Stream, seen: &mut Seen) -> Result<ZmtpGreeting, Cause> {
     let mut bytes = match stream.exactly(Phase::Greeting, OPENING_LEN).await {
         Ok(opening) => opening,
         // A peer that speaks another protocol may stop before eleven bytes, or wait for a line.
@@ -165,7 +166,7 @@ async fn read_greeting(stream: &mut Stream, seen: &mut Seen) -> Result<Greeting,
         return Err(Cause::Gorgone(GorgoneCause::ZmtpVersion { version: version.to_owned() }));
     }
     bytes.extend(stream.exactly(Phase::Greeting, GREETING_LEN - OPENING_LEN).await?);
-    Greeting::decode(&bytes)
+    ZmtpGreeting::decode(&bytes)
 }
 
 fn other_service(head: &[u8]) -> Option<Cause> {
@@ -208,7 +209,7 @@ fn old_version(major: u8) -> Option<&'static str> {
 
 /// The 64 bytes each side sends first.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Greeting {
+struct ZmtpGreeting {
     /// The eight bytes of the signature that mean nothing.
     padding: u64,
     major: u8,
@@ -216,7 +217,7 @@ struct Greeting {
     mechanism: String,
 }
 
-impl Greeting {
+impl ZmtpGreeting {
     /// As old as NULL itself, so that no peer of version 3 feels left behind.
     fn ours() -> Self {
         Self { padding: 0, major: 3, minor: 0, mechanism: NULL.to_owned() }

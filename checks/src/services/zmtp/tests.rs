@@ -25,7 +25,7 @@ async fn verdict(bytes: &[u8]) -> (Result<(), Cause>, Seen) {
 }
 
 fn greeting(mechanism: &str) -> Vec<u8> {
-    Greeting { mechanism: mechanism.to_owned(), ..Greeting::gorgone() }.encode()
+    ZmtpGreeting { mechanism: mechanism.to_owned(), ..ZmtpGreeting::gorgone() }.encode()
 }
 
 async fn after_greeting(frame: &[u8]) -> Cause {
@@ -127,7 +127,7 @@ async fn every_truncation_of_the_conversation_ends_with_a_hang_up() {
 fn every_truncation_of_a_message_is_a_bad_reply() {
     let greeting = greeting("NULL");
     for length in 0..GREETING_LEN {
-        let cause = Greeting::decode(&greeting[..length]).unwrap_err();
+        let cause = ZmtpGreeting::decode(&greeting[..length]).unwrap_err();
         assert_eq!(cause.code(), "bad-reply", "{length} bytes");
     }
     let body = &GORGONE_READY[2..];
@@ -191,8 +191,8 @@ proptest! {
 
 #[test]
 fn a_router_without_a_name_is_another_programs_and_gorgone_is_none() {
-    let (greeting, mut seen) = (Greeting::gorgone(), Seen::default());
-    let probe = Probe { of: Owner::Nobody };
+    let (greeting, mut seen) = (ZmtpGreeting::gorgone(), Seen::default());
+    let probe = Probe { of: ZmtpOwner::Nobody };
     assert_eq!(probe.judge(&greeting, &Ready::nameless(), &mut seen), Ok(()));
     assert_eq!(seen.headline, "a router of ZeroMQ without a name, ZMTP 3.1");
     let cause = probe.judge(&greeting, &Ready::gorgone(), &mut seen).unwrap_err();

@@ -8,7 +8,7 @@
 use crate::site::discover::Facts;
 use crate::site::discover::address::{on_one, place};
 use crate::site::discover::constructs::Constructs;
-use crate::site::discover::facts::{Read, Stream};
+use crate::site::discover::facts::{Read, StreamFacts};
 use crate::site::discover::tree::Node;
 use crate::site::parse_port;
 
@@ -50,7 +50,7 @@ pub(super) fn meet(node: &Node, facts: &mut Facts) {
 }
 
 /// The stream; none when it speaks no BBDO over a network.
-pub(super) fn parse(node: &Node, is_output: bool, facts: &mut Facts) -> Option<Stream> {
+pub(super) fn parse(node: &Node, is_output: bool, facts: &mut Facts) -> Option<StreamFacts> {
     let kind = StreamKind::of(node)?;
     let name = node.text("name").unwrap_or("a stream without a name").to_owned();
     let host = node.text("host");
@@ -60,7 +60,7 @@ pub(super) fn parse(node: &Node, is_output: bool, facts: &mut Facts) -> Option<S
         return None;
     }
     let port = port(node, &name, facts)?;
-    Some(Stream {
+    Some(StreamFacts {
         name,
         is_output,
         host: host.filter(|_| !listens).map(str::to_owned),

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::site::discover::At;
-use crate::site::discover::facts::{Engine, Stream};
+use crate::site::discover::facts::{Engine, StreamFacts};
 
 /// A poller's, on several lines.
 const MODULE: &str = r#"{
@@ -40,7 +40,7 @@ fn parsed(text: &str) -> (Option<Broker>, Facts) {
 }
 
 /// One stream, written as the only output.
-fn output(stream: &str) -> (Option<Stream>, Facts) {
+fn output(stream: &str) -> (Option<StreamFacts>, Facts) {
     let text = format!("{{\"centreonBroker\": {{\"output\": [{{{stream}}}]}}}}");
     let (broker, facts) = parsed(&text);
     (broker.unwrap().streams.pop(), facts)

@@ -181,7 +181,8 @@ pub(super) fn read(files: &Files, facts: &mut Facts) {
     let variables = RepositoryVariables::read(files, facts);
     let manager = Manager { files, program, variables, general, route };
     let own = main_sections.iter().filter(|section| section.name != "main");
-    let others: Vec<Section<'_>> = readable(&texts, program, facts).flat_map(parse).collect();
+    let others: Vec<RepositorySection<'_>> =
+        readable(&texts, program, facts).flat_map(parse).collect();
     for section in own.chain(&others).filter(|section| section.is_enabled()) {
         section.tell(&manager, facts);
     }
@@ -229,17 +230,17 @@ fn stray(text: &Text) -> Option<(usize, &'static str)> {
 }
 
 /// A section of an ini file: `main`, or a repository.
-pub(super) struct Section<'a> {
+pub(super) struct RepositorySection<'a> {
     pub(super) text: &'a Text,
     pub(super) name: &'a str,
     keys: BTreeMap<&'a str, Vec<(&'a str, usize)>>,
 }
 
-pub(super) fn parse(text: &Text) -> Vec<Section<'_>> {
-    let mut sections: Vec<Section<'_>> = Vec::new();
+pub(super) fn parse(text: &Text) -> Vec<RepositorySection<'_>> {
+    let mut sections: Vec<RepositorySection<'_>> = Vec::new();
     for entry in ini(text, Continued::ByIndent) {
         if sections.last().is_none_or(|section| section.name != entry.section) {
-            sections.push(Section { text, name: entry.section, keys: BTreeMap::new() });
+            sections.push(RepositorySection { text, name: entry.section, keys: BTreeMap::new() });
         }
         let Some(section) = sections.last_mut() else { continue };
         let lines = section.keys.entry(entry.key).or_default();
@@ -257,7 +258,7 @@ fn unquoted(value: &str) -> &str {
     inside('"').or_else(|| inside('\'')).unwrap_or(value)
 }
 
-impl<'a> Section<'a> {
+impl<'a> RepositorySection<'a> {
     /// Every line of a value, with its number.
     pub(super) fn lines(&self, key: &str) -> &[(&'a str, usize)] {
         self.keys.get(key).map_or(&[], Vec::as_slice)
@@ -338,7 +339,7 @@ impl<'a> Section<'a> {
     pub(super) fn route(
         &self,
         program: &str,
-        general: &Section<'_>,
+        general: &RepositorySection<'_>,
         facts: &mut Facts,
     ) -> Option<Route> {
         let (value, at) = self.value("proxy")?;
@@ -379,12 +380,12 @@ struct Manager<'a> {
     files: &'a Files,
     program: &'static str,
     variables: RepositoryVariables,
-    general: Option<&'a Section<'a>>,
+    general: Option<&'a RepositorySection<'a>>,
     route: Option<Route>,
 }
 
 impl Manager<'_> {
-    fn tell(&self, section: &Section<'_>, facts: &mut Facts) {
+    fn tell(&self, section: &RepositorySection<'_>, facts: &mut Facts) {
         let (addresses, file) = section.addresses();
         if addresses.is_empty() {
             let reason = "it is enabled, and has neither baseurl nor a list of mirrors";
@@ -421,7 +422,7 @@ impl Manager<'_> {
     fn mirrors(
         &self,
         list: &str,
-        section: &Section<'_>,
+        section: &RepositorySection<'_>,
         at: At,
         route: Option<&Route>,
         facts: &mut Facts,

@@ -14,7 +14,7 @@ use super::super::facts::{Read, Route};
 use super::super::include::list;
 use super::super::route::{Address, NO_PORT};
 use super::super::{At, Facts, Files, Text};
-use super::dnf::{Section, parse};
+use super::dnf::{RepositorySection, parse};
 use super::variables::{RepositoryVariables, is_behind_host};
 use super::{LONGEST, MISSING, MISSING_PROXY, RepositoryAddress};
 
@@ -135,7 +135,7 @@ fn variables(files: &Files, facts: &mut Facts) -> RepositoryVariables {
 }
 
 /// Only some words mean yes; a section that says nothing is enabled.
-fn is_enabled(section: &Section<'_>) -> bool {
+fn is_enabled(section: &RepositorySection<'_>) -> bool {
     let is_yes = |value: &str| {
         let value = value.to_ascii_lowercase();
         ["yes", "true", "on", "always"].contains(&value.as_str())
@@ -144,7 +144,7 @@ fn is_enabled(section: &Section<'_>) -> bool {
     section.value("enabled").is_none_or(|(value, _)| is_yes(value))
 }
 
-fn repository(section: &Section<'_>, variables: &RepositoryVariables, facts: &mut Facts) {
+fn repository(section: &RepositorySection<'_>, variables: &RepositoryVariables, facts: &mut Facts) {
     section.names().for_each(|(name, at)| CONSTRUCTS.meet(name, at, facts));
     // A repository has mirrors in further addresses; the first is asked first.
     let base = section
@@ -172,7 +172,7 @@ fn repository(section: &Section<'_>, variables: &RepositoryVariables, facts: &mu
 }
 
 /// A service is asked for the repositories it has.
-fn service(section: &Section<'_>, variables: &RepositoryVariables, facts: &mut Facts) {
+fn service(section: &RepositorySection<'_>, variables: &RepositoryVariables, facts: &mut Facts) {
     section.names().for_each(|(name, at)| CONSTRUCTS.meet(name, at, facts));
     let Some((address, at)) = section.value("url") else { return };
     if address.starts_with("plugin:") {
@@ -184,7 +184,7 @@ fn service(section: &Section<'_>, variables: &RepositoryVariables, facts: &mut F
 
 /// Hands on what is fetched from an address, as zypper reads it.
 fn fetched(
-    section: &Section<'_>,
+    section: &RepositorySection<'_>,
     address: &str,
     file: Option<&str>,
     at: At,
@@ -462,7 +462,7 @@ mod tests {
         };
         let (_dir, files) = tree(&[(REPO, &repo), site, empty, LEAP]);
         let text = files.read(REPO).unwrap();
-        let read: Vec<Section<'_>> = parse(&text);
+        let read: Vec<RepositorySection<'_>> = parse(&text);
         let variables = variables(&files, &mut Facts::default());
         for (number, section) in read.iter().enumerate() {
             let theirs = cells(number);

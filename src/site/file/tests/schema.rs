@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
+use super::super::key::SiteKey;
 use super::super::{SiteFile, keys};
 use super::{EXAMPLE, example};
 use crate::catalogue::Catalogue;
@@ -64,7 +65,7 @@ fn what_the_program_refuses_does_not_fit_the_schema_either() {
 /// The flag of the same values has the same keys, and what may stand for a secret is no secret.
 #[test]
 fn keys_that_stand_in_two_places_are_the_same() {
-    let names = |keys: &[keys::SiteKey]| keys.iter().map(|key| key.name).collect::<Vec<_>>();
+    let names = |keys: &[SiteKey]| keys.iter().map(|key| key.name).collect::<Vec<_>>();
     assert_eq!(names(keys::BBDO_TLS), crate::site::output::KEYS);
     assert_eq!(names(keys::REFERENCE), super::super::mask::REFERENCES);
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::keys::LISTENERS;
-use super::super::read::MODES;
+use super::super::vocabulary::MODES;
 use super::credentials::CredentialNames;
 use super::page::{Page, key, origin, quoted};
 use super::{Knowledge, Sourced, Subject, Target, line_of, own_services, placed, ports};

@@ -9,7 +9,7 @@ use crate::catalogue::Mode;
 use crate::run::plan::{Action, InstallPhase, Settings, plan};
 use crate::site::discover::facts::{
     At, Broker, Device, Gorgone, Listen, Machine, Mail, MailTls, MailTo, Read, RoleSign, Share,
-    SnmpMacros, Stream, TimeSource,
+    SnmpMacros, StreamFacts, TimeSource,
 };
 use crate::site::file::tests::schema::fits;
 use crate::site::file::{SiteFile, Vault};
@@ -37,8 +37,8 @@ fn catalogue() -> Catalogue {
     Catalogue::profile("centreon").unwrap()
 }
 
-fn stream(host: Option<&str>, port: u16, is_output: bool) -> Stream {
-    Stream {
+fn stream(host: Option<&str>, port: u16, is_output: bool) -> StreamFacts {
+    StreamFacts {
         name: "stream".to_owned(),
         is_output,
         host: host.map(str::to_owned),
@@ -54,7 +54,7 @@ fn stream(host: Option<&str>, port: u16, is_output: bool) -> Stream {
     }
 }
 
-fn with_broker(facts: &mut Facts, stream: Stream) {
+fn with_broker(facts: &mut Facts, stream: StreamFacts) {
     facts.brokers.push(Broker {
         at: At::file("/etc/centreon-broker/module.json"),
         name: "module".to_owned(),

@@ -18,15 +18,16 @@ use reqwest::Client;
 use reqwest::header::{AUTHORIZATION, HOST, HeaderMap, HeaderName, HeaderValue};
 use secrecy::{ExposeSecret, SecretString};
 
+use crate::cause::instead_of;
 use crate::cause::{Cause, Phase, RouteCause, TalkCause, TlsCause};
 use crate::net::tls::{self, Verify, client_config};
 use crate::net::{FarStream, Relay, Stream, Trust};
-use crate::recognise::{Spoken, instead_of, recognise};
+use crate::recognise::{Spoken, recognise};
 use crate::wire;
 
 /// A GET request.
 #[derive(Debug)]
-pub(crate) struct Request<'a> {
+pub(crate) struct HttpRequest<'a> {
     /// Name and, unless it is the scheme's own, port.
     pub(crate) host: &'a str,
     /// Path and query.
@@ -37,7 +38,7 @@ pub(crate) struct Request<'a> {
 
 /// What came back.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Answer {
+pub(crate) struct HttpAnswer {
     pub(crate) status: u16,
     pub(crate) version: String,
     pub(crate) headers: HeaderMap,
@@ -45,7 +46,7 @@ pub(crate) struct Answer {
     pub(crate) body: Vec<u8>,
 }
 
-impl Answer {
+impl HttpAnswer {
     /// A header's value, printable and bounded.
     pub(crate) fn header(&self, name: &str) -> Option<String> {
         self.headers.get(name).map(|value| wire::clean(value.as_bytes(), SHOWN))
@@ -77,7 +78,10 @@ impl Answer {
 ///
 /// How the connection failed, [`TalkCause::WrongService`](crate::cause::TalkCause::WrongService), [`TlsCause::TlsUnexpected`](crate::cause::TlsCause::TlsUnexpected),
 /// or [`TalkCause::BadReply`](crate::cause::TalkCause::BadReply) when it is no HTTP.
-pub(crate) async fn fetch(mut stream: Stream, request: &Request<'_>) -> Result<Answer, Cause> {
+pub(crate) async fn fetch(
+    mut stream: Stream,
+    request: &HttpRequest<'_>,
+) -> Result<HttpAnswer, Cause> {
     stream.allow(REPLY);
     stream.asks("the request");
     let mut relay = Relay::open(stream, MAX_ANSWER)?;
@@ -118,14 +122,14 @@ fn client(path: &str) -> reqwest::Result<Client> {
         .build()
 }
 
-async fn send(client: &Client, request: &Request<'_>) -> reqwest::Result<Answer> {
+async fn send(client: &Client, request: &HttpRequest<'_>) -> reqwest::Result<HttpAnswer> {
     // Where to is decided already; the name the server sees is the header.
     let mut get = client.get(format!("http://peer{}", request.target)).header(HOST, request.host);
     if let Some((name, value)) = &request.credentials {
         get = get.header(name, value);
     }
     let mut response = get.send().await?;
-    let mut answer = Answer {
+    let mut answer = HttpAnswer {
         status: response.status().as_u16(),
         version: format!("{:?}", response.version()),
         headers: std::mem::take(response.headers_mut()),
@@ -143,12 +147,12 @@ async fn send(client: &Client, request: &Request<'_>) -> reqwest::Result<Answer>
 /// A refusal that was there before our question: the crate takes no answer to what it has not asked.
 ///
 /// A load balancer's header that a web server does not understand draws such a one, and so does patience that is over.
-fn said_before(head: &[u8]) -> Option<Answer> {
+fn said_before(head: &[u8]) -> Option<HttpAnswer> {
     let line = head.strip_prefix(b"HTTP/1.")?;
     let [_, b' ', code @ ..] = line else { return None };
     let code = std::str::from_utf8(code.get(..3)?).ok()?;
     let status = code.parse().ok().filter(|status| (400..600).contains(status))?;
-    Some(Answer { status, version: "HTTP/1.1".to_owned(), ..Answer::default() })
+    Some(HttpAnswer { status, version: "HTTP/1.1".to_owned(), ..HttpAnswer::default() })
 }
 
 /// The connection's own end says more than the crate's error.
@@ -192,7 +196,7 @@ fn in_words(error: &reqwest::Error) -> String {
 /// # Errors
 ///
 /// As [`fetch`].
-pub(crate) async fn read_head(stream: &mut Stream) -> Result<Answer, Cause> {
+pub(crate) async fn read_head(stream: &mut Stream) -> Result<HttpAnswer, Cause> {
     let line = read_line(stream).await?;
     let mut read = line.len();
     let mut answer = status_line(&line)?;
@@ -217,17 +221,17 @@ async fn read_line(stream: &mut Stream) -> Result<Vec<u8>, Cause> {
 }
 
 /// `HTTP/1.1 200`, with or without a reason (RFC 9112 §4).
-fn status_line(line: &[u8]) -> Result<Answer, Cause> {
+fn status_line(line: &[u8]) -> Result<HttpAnswer, Cause> {
     let unlike = || not_http(line).unwrap_or_else(|| Cause::bad_reply(EXPECTED, line));
     let mut words = line.trim_ascii_end().splitn(3, |&byte| byte == b' ');
     let version = words.next().filter(|version| version.starts_with(STATUS_LINE));
     let version = version.ok_or_else(unlike)?;
     let status = words.next().and_then(|digits| std::str::from_utf8(digits).ok());
     let status = status.filter(|digits| digits.len() == 3).and_then(|digits| digits.parse().ok());
-    Ok(Answer {
+    Ok(HttpAnswer {
         status: status.ok_or_else(unlike)?,
         version: wire::clean(version, 16),
-        ..Answer::default()
+        ..HttpAnswer::default()
     })
 }
 
@@ -240,7 +244,7 @@ fn header(line: &[u8]) -> Option<(HeaderName, HeaderValue)> {
 }
 
 /// Reads a page as it comes: to its length, its end, or 64 kB.
-pub(crate) async fn read_body(stream: &mut Stream, answer: &mut Answer) {
+pub(crate) async fn read_body(stream: &mut Stream, answer: &mut HttpAnswer) {
     let length = answer.headers.get("content-length").and_then(|value| value.to_str().ok());
     let length = length.and_then(|digits| digits.parse().ok()).unwrap_or(MAX_BODY).min(MAX_BODY);
     // What is missing at the end changes nothing that is read out of it.
@@ -250,7 +254,7 @@ pub(crate) async fn read_body(stream: &mut Stream, answer: &mut Answer) {
 }
 
 /// Is it how a web server refuses a plain request on its TLS port?
-pub(crate) fn wants_tls(answer: &Answer) -> bool {
+pub(crate) fn wants_tls(answer: &HttpAnswer) -> bool {
     PLAIN_ON_TLS.iter().any(|words| answer.says(words))
 }
 

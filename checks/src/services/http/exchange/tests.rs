@@ -6,7 +6,7 @@ use super::*;
 use crate::cause::{TalkCause, TlsCause};
 use crate::hostile::{PEER, damaged, ends, last_words, said};
 
-async fn fetched(bytes: &[u8]) -> Result<Answer, Cause> {
+async fn fetched(bytes: &[u8]) -> Result<HttpAnswer, Cause> {
     // Sent only once asked, as servers do.
     let (stream, theirs) = said(b"").await;
     let bytes = bytes.to_vec();
@@ -16,7 +16,7 @@ async fn fetched(bytes: &[u8]) -> Result<Answer, Cause> {
         far.send(&bytes).await.unwrap();
         far.close().await.unwrap();
     });
-    let request = Request { host: "web.example.org", target: "/x?y", credentials: None };
+    let request = HttpRequest { host: "web.example.org", target: "/x?y", credentials: None };
     fetch(stream, &request).await
 }
 
@@ -117,7 +117,7 @@ async fn a_status_line_is_three_digits_behind_a_version() {
 fn credentials_are_not_shown() {
     let (_, value) = authorization("probe", Some(&"hunter2".into()));
     assert_eq!(value, "Basic cHJvYmU6aHVudGVyMg==");
-    let request = Request { host: "h", target: "/", credentials: Some((HOST, value)) };
+    let request = HttpRequest { host: "h", target: "/", credentials: Some((HOST, value)) };
     assert!(!format!("{request:?}").contains("cHJv"), "{request:?}");
 }
 
@@ -133,7 +133,7 @@ proptest! {
             read_body(&mut stream, &mut answer).await;
             Ok::<_, Cause>(answer)
         });
-        let request = Request { host: "web.example.org", target: "/", credentials: None };
+        let request = HttpRequest { host: "web.example.org", target: "/", credentials: None };
         let _any_answer = ends(&words, async |stream| fetch(stream, &request).await);
     }
 }
