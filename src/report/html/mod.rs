@@ -9,6 +9,7 @@ mod map;
 pub(crate) mod markup;
 pub(crate) mod page;
 mod places;
+pub(crate) mod shapes;
 mod sheet;
 mod summary;
 
