@@ -31,7 +31,8 @@ pub(super) fn header(report: &Report, to: &mut Markup) {
 
 /// The title of the page.
 pub(super) fn title(report: &Report) -> String {
-    format!("{} {}: {}", report.role, report.host.name, clause(report))
+    let when = moment(&report.started_at);
+    format!("{} {}: {} ({when})", report.role, report.host.name, clause(report))
 }
 
 /// The verdict without its reasons, which have a list of their own.
@@ -75,6 +76,13 @@ fn counts(report: &Report, list: &mut Markup) {
 pub(super) fn mark(outcome: Outcome, to: &mut Markup) {
     let class = format!("mark {outcome}");
     to.leaf("span", &[("class", &class), ("aria-hidden", "true")], symbol(outcome)).text(" ");
+}
+
+/// Is there anything that somebody has to act on?
+pub(super) fn has_actions(sheet: &Sheet<'_>) -> bool {
+    !sheet.roots().is_empty()
+        || !sheet.report.summary.reasons.is_empty()
+        || !warnings(sheet.report).is_empty()
 }
 
 /// Appends each root cause: who acts, what is asked of them, what follows from it.
@@ -158,8 +166,8 @@ fn aside(step: &StepReport) -> Option<&'static str> {
 }
 
 /// Appends the block that says which program saw this, where and when.
-pub(super) fn about(report: &Report, to: &mut Markup) {
-    to.element("section", &[("aria-labelledby", "about"), ("class", "about")], |section| {
+pub(super) fn about(report: &Report, class: &'static str, to: &mut Markup) {
+    to.element("section", &[("aria-labelledby", "about"), ("class", class)], |section| {
         section.leaf("h2", &[("id", "about")], "This run").element("dl", &[], |list| {
             let host = &report.host;
             let addresses: Vec<String> =

@@ -364,7 +364,7 @@ fn what_fails_alike_is_one_entry_of_who_acts() {
 fn ten_thousand_devices_are_a_page_of_a_few_rows() {
     let page = page(&large());
     assert!(page.len() < 5_000_000, "{} bytes", page.len());
-    let rows = page.matches("<tr role=\"row\" id=").count();
+    let rows = page.matches("<tr id=").count();
     assert!((2..=60).contains(&rows), "{rows} rows");
     // Each of them is there all the same.
     for host in ["10.20.0.1:", "10.20.39.250:", "10.20.17.88:"] {

@@ -5,8 +5,9 @@
 //!
 //! Reference: [SVG 2, section 5.8](https://www.w3.org/TR/SVG2/struct.html#DescriptionAndTitleElements).
 
-use super::{Arrow, Map, MapEnd, MapPeer, word};
+use super::{Arrow, Map, MapEnd, MapPeer};
 use crate::report::Report;
+use crate::report::html::drawer::cut;
 use crate::report::html::markup::Markup;
 use crate::report::html::shapes::{badge, rectangle, sample, stroke, text};
 use crate::report::words::sources;
@@ -72,11 +73,12 @@ fn description(map: &Map<'_>) -> String {
     for peer in &map.peers {
         for arrow in &peer.arrows {
             let (to, party) = (if arrow.is_inbound { "from" } else { "to" }, peer.party.title());
-            let one = word(arrow.outcome(), arrow.is_inbound);
             let (flow, name, status) = (arrow.flow, &peer.name, arrow.status());
             let at = arrow.device().map_or_else(String::new, |device| format!(", at {device}"));
-            let said = if status == one { String::new() } else { format!(" ({status})") };
-            let sentence = format!("{flow} {to} {party} {name} {}: {one}{said}{at}. ", arrow.ports);
+            let reason = cut(arrow.reason(), 160);
+            let why = if reason.is_empty() { String::new() } else { format!(" ({reason})") };
+            let sentence =
+                format!("{flow} {to} {party} {name} {}: {status}{why}{at}. ", arrow.ports);
             sentences.push_str(&sentence);
         }
     }
@@ -131,7 +133,9 @@ impl Layout {
     }
 
     fn row(self, arrow: &Arrow<'_>) -> i32 {
-        let labels = i32::from(self.is_narrow) + i32::from(!label(arrow, self).is_empty());
+        let is_reasoned = !self.is_narrow && !arrow.reason().is_empty();
+        let labels =
+            i32::from(self.is_narrow || is_reasoned) + i32::from(!label(arrow, self).is_empty());
         ABOVE + 18 + labels * 14
     }
 }
@@ -171,6 +175,9 @@ fn words_of(arrow: &Arrow<'_>, layout: Layout, y: i32, svg: &mut Markup) {
     }
     text(svg, "flow", (left, y - 12), &format!("{} {}", arrow.flow, arrow.ports), 32);
     text(svg, "status end", (right, y - 12), &status, 28);
+    // Below the hops, where there are any.
+    let below = if label(arrow, layout).is_empty() { y + 20 } else { y + 38 };
+    text(svg, "kind", (left, below), arrow.reason(), 64);
     if let Some(gateway) = &arrow.worst.through_vpn {
         text(svg, "kind", (left, y + 22), &format!("through the VPN {gateway}"), 40);
     }

@@ -186,11 +186,10 @@ impl Arrow<'_> {
         self.worst.outcome
     }
 
-    /// What came of it, in a few words: `path-rejected`, `3 fail, 247 pass`.
+    /// What came of it, in a few words: `fails`, `3 fail, 247 pass`.
     fn status(&self) -> String {
         if let [one] = self.steps.as_slice() {
-            let word = word(one.outcome, self.is_inbound);
-            return if one.code().is_empty() { word } else { one.code() }.to_owned();
+            return word(one.outcome, self.is_inbound).to_owned();
         }
         let mut outcomes = in_order(self.steps.iter().copied(), |step| step.outcome);
         outcomes.sort_by_key(|(_, steps)| steps.first().map_or(u8::MAX, |step| rank(step)));
@@ -199,6 +198,17 @@ impl Arrow<'_> {
             [all] => format!("all {}", count(all)),
             // The two gravest; the table has the others.
             several => several.iter().take(2).map(count).collect::<Vec<_>>().join(", "),
+        }
+    }
+
+    /// Why it does not work, or what will hurt, in the words of its gravest step; nothing where it
+    /// works.
+    fn reason(&self) -> &str {
+        let step = self.worst;
+        match step.outcome {
+            Outcome::Fail | Outcome::Unknown => &step.result,
+            Outcome::Warn => step.concerns.first().map_or("", |concern| &concern.message),
+            Outcome::Pass | Outcome::Skip => "",
         }
     }
 

@@ -26,9 +26,11 @@ fn a_device_on_a_known_path_ends_the_arrow_there() {
         let [near, far] = [[10, 2, 0, 1], [10, 9, 0, 1]].map(|by| Some(IpAddr::from(by)));
         assert_eq!(arrow.hops(), [near, None, far, None]);
         assert_eq!(arrow.end(), MapEnd::Hop(2));
-        assert_eq!(arrow.status(), "path-rejected");
+        assert_eq!((arrow.status().as_str(), arrow.reason()), ("fails", REJECTED));
     });
 }
+
+const REJECTED: &str = "rejected by 10.9.0.1 (ICMP 3/13, administratively prohibited)";
 
 #[test]
 fn a_device_without_a_path_is_a_hop_of_its_own() {
@@ -121,6 +123,6 @@ fn what_was_not_asked_is_named_below() {
 fn the_drawing_says_in_words_what_it_shows() {
     let page =
         page(&report(vec![rejected(asked(step("poller.snmp"), "10.0.0.1", 161), "10.9.0.1")]));
-    let words = "poller.snmp to device 10.0.0.1 161/udp: fails (path-rejected), at 10.9.0.1.";
+    let words = "poller.snmp to device 10.0.0.1 161/udp: fails (rejected by 10.9.0.1 (ICMP 3/13, administratively prohibited)), at 10.9.0.1.";
     assert_eq!(page.matches(words).count(), 2);
 }
