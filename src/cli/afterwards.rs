@@ -78,8 +78,9 @@ pub(crate) struct RequestArgs {
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Of two runs of one machine the newer one counts. A peer that one machine names by an address or a
-name is the machine whose report has it.
+--format html=FOLDER/ (with the slash) writes the page of the platform, and each machine's page
+beside it. Of two runs of one machine the newer one counts. A peer that one machine names by an
+address or a name is the machine whose report has it.
 
 Exit codes, as of the runs themselves: 1 a required flow fails somewhere, 3 one cannot be told,
 2 wrong usage, or a file that is not a report; 0 otherwise")]

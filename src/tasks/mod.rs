@@ -8,13 +8,14 @@ pub(crate) mod inventory;
 pub(crate) mod matrix;
 pub(crate) mod redact;
 
+use std::collections::BTreeMap;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use crate::console::output::{Output, deliver, ended_well, remark, write_all};
+use crate::console::output::{Output, complain, deliver, ended_well, file, remark, write_all};
 use crate::report::saved::{self, Saved, Unreadable};
-use crate::report::{Format, Report};
+use crate::report::{Format, Report, html};
 use crate::run::plan;
 use crate::settings::Job;
 use crate::site::local::Host;
@@ -129,6 +130,16 @@ impl SavedReader {
 
     fn open(&mut self, file: &Path) -> Result<Report, Unreadable> {
         let saved = open(file)?;
+        self.shown(file, saved)
+    }
+
+    /// One that was opened before: what there is to remark of it was said.
+    fn again(&mut self, file: &Path) -> Result<Report, Unreadable> {
+        let saved = saved::open(file)?;
+        self.shown(file, saved)
+    }
+
+    fn shown(&mut self, file: &Path, saved: Saved) -> Result<Report, Unreadable> {
         let named = || preflight_checks::printable(&file.display().to_string());
         // What was seen is redacted, and every sentence is made anew from that.
         let saved = saved.try_map(|report| self.redacted(report, named))?;
@@ -213,12 +224,60 @@ fn merge(
 ) -> Result<ExitCode, Unreadable> {
     let mut reader = SavedReader::new(redact);
     let mut site = matrix::MatrixSite::default();
+    let (output, folder) = beside_each_other(output);
+    // Which report a page is of; a newer run takes the page of an older one.
+    let mut pages: BTreeMap<String, &PathBuf> = BTreeMap::new();
     for file in reports {
-        site.add(&reader.open(file)?);
+        let report = reader.open(file)?;
+        if folder.is_some() {
+            pages.extend(site.add_with_page(&report).map(|page| (page, file)));
+        } else {
+            site.add(&report);
+        }
     }
     let matrix = site.matrix();
-    let written = write_all(output, |format, canvas, out| format.write(&matrix, canvas, out));
+    if let Some(folder) = folder {
+        if let Err(error) = std::fs::create_dir_all(&folder) {
+            return Ok(complain(
+                &preflight_checks::printable(&folder.display().to_string()),
+                &error.to_string(),
+            ));
+        }
+        // Read once more, one after the other: a thousand pages need not be kept until here.
+        for (page, file) in pages {
+            let report = reader.again(file)?;
+            let page = folder.join(page);
+            let written = file::replace(&page, output.mode, |out| {
+                html::write_in_site(&report, matrix::SITE_PAGE, out)
+            });
+            let code =
+                ended_well(written, &preflight_checks::printable(&page.display().to_string()));
+            if code != ExitCode::SUCCESS {
+                return Ok(code);
+            }
+        }
+    }
+    let written = write_all(&output, |format, canvas, out| format.write(&matrix, canvas, out));
     Ok(written.map_or_else(|code| code, |()| ExitCode::from(matrix.exit_code)))
+}
+
+/// `html=FOLDER/` is a folder of pages: that of the site as its `index.html`, and one for each
+/// machine; the folder, and where the site's own page goes.
+fn beside_each_other(
+    output: &Output<matrix::MatrixFormat>,
+) -> (Output<matrix::MatrixFormat>, Option<PathBuf>) {
+    let mut output = output.clone();
+    let mut folder = None;
+    for (format, file) in &mut output.formats {
+        let Some(named) = file.as_mut().filter(|_| *format == matrix::MatrixFormat::Html) else {
+            continue;
+        };
+        if named.as_os_str().as_encoded_bytes().ends_with(b"/") {
+            folder = Some(named.clone());
+            named.push(matrix::SITE_PAGE);
+        }
+    }
+    (output, folder)
 }
 
 /// Writes the report again, and ends as its run did.

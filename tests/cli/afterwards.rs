@@ -447,10 +447,21 @@ fn a_site_is_merged_and_its_gravest_run_is_the_exit_code() {
         (&"central-1".into(), &"pass".into())
     );
     let bad = preflight(&["merge", &broken, &central]).quietly(1).stdout;
-    assert!(bad.contains("CAUSES (1)\n  ✗ "), "{bad}");
+    assert!(bad.contains("WHAT STOPS IT, AND WHO ACTS (1)\n  ✗ "), "{bad}");
     let twice = preflight(&[&["merge", &broken, &works], &json[..]].concat());
     let twice = document(twice, 1);
     assert!(twice["notes"][0].as_str().unwrap().contains("two runs are given"), "{twice:#}");
+    let folder = runs.path("pages/of the site/");
+    let told = preflight(&["merge", &broken, &central, "--format", &format!("html={folder}")]);
+    assert_eq!((told.code, told.stdout.as_str(), told.stderr.as_str()), (Some(1), "", ""));
+    let page = |name: &str| fs::read_to_string(format!("{folder}{name}")).unwrap();
+    let site = page("index.html");
+    let links: Vec<&str> =
+        site.split("href=\"./").skip(1).filter_map(|rest| rest.split('"').next()).collect();
+    assert!(links.contains(&"central-1.html"), "{links:?}");
+    for link in links {
+        assert!(page(link).contains("<a href=\"./index.html\">The whole platform</a>"), "{link}");
+    }
     let out = runs.path("out.json");
     let cut = runs.path("cut.json");
     fs::write(&cut, "{").unwrap();

@@ -72,6 +72,25 @@ impl Grid {
     }
 }
 
+/// What the marks of a grid mean, as far as they are in it.
+pub(super) fn legend(grid: &Grid) -> String {
+    let shown = || grid.rows.iter().flat_map(|(_, row)| row.iter().flatten());
+    let words = [
+        (Outcome::Pass, "all work"),
+        (Outcome::Warn, "work, with a warning"),
+        (Outcome::Fail, "some fail"),
+        (Outcome::Unknown, "some cannot be told"),
+    ];
+    let used = words.iter().filter(|(outcome, _)| shown().any(|field| field.worst == *outcome));
+    let mut parts: Vec<String> =
+        used.map(|(outcome, words)| format!("{} {words}", symbol(*outcome))).collect();
+    if shown().any(|field| field.count != field.of) {
+        parts.push("1/3: so many of how many flows".to_owned());
+    }
+    parts.push("an empty field or ·: not asked".to_owned());
+    parts.join(" · ")
+}
+
 fn has_trouble(row: &[Option<CellVerdict>]) -> bool {
     row.iter().flatten().any(|verdict| verdict.worst.gravity() > Outcome::Warn.gravity())
 }

@@ -1,9 +1,11 @@
-//! The matrix as one page to hand over: the shell is that of a report's page.
+//! The site as one page to hand over: the shell is that of a report's page.
 
 use std::io;
 
-use super::grid::{CellVerdict, Grid};
-use super::{Cell, Matrix};
+use super::grid::{CellVerdict, Grid, legend};
+use super::map::map;
+use super::verdict::days;
+use super::{Matrix, MatrixMachine, SharedCause};
 use crate::report::html::markup::Markup;
 use crate::report::html::page::page;
 use crate::report::moment;
@@ -12,54 +14,35 @@ use crate::text::symbol;
 
 /// Writes the page of `matrix`.
 pub(super) fn write(matrix: &Matrix, out: &mut dyn io::Write) -> io::Result<()> {
-    let title = format!("preflight: who reaches whom, {} machines", matrix.machines.len());
+    let title = format!("{} ({})", matrix.summary.headline(), days(&matrix.machines));
     out.write_all(page(&title, &body(matrix)).as_bytes())
 }
 
-/// What is wrong first, then the matrix, then each pair with trouble, then the machines.
+/// The verdict, then what to do about it, then the map, the matrix, and the machines.
 fn body(matrix: &Matrix) -> Markup {
     let mut body = Markup::default();
     body.element("main", &[], |main| {
         header(matrix, main);
-        list("Notes", matrix.notes.iter(), main, |note, item| {
-            item.text(note);
+        causes("What stops it, and who acts", "causes", &matrix.causes, main);
+        list("Reports that do not fit together", matrix.unexplained(), main, |one, item| {
+            marked(Outcome::Warn, &one.sentence(), item);
+            item.leaf("p", &[("class", "note")], &one.so);
         });
-        list("Two machines disagree", matrix.disagreements.iter(), main, |one, item| {
-            marked(Outcome::Fail, &format!("{} → {}, {}", one.askers(), one.to, one.flow), item);
-            for (label, text) in [("asked", &one.asked), ("listener", &one.listener)] {
-                item.leaf("p", &[("class", "note")], &format!("{label}: {text}"));
-            }
-            item.leaf("p", &[], &one.so);
-        });
-        list("Open in one direction only", matrix.one_sided.iter(), main, |one, item| {
-            marked(
-                Outcome::Pass,
-                &format!("{} → {}: {}", one.from, one.to, one.works.join(", ")),
-                item,
-            );
-            let back = format!("{} → {}: {}", one.to, one.from, one.blocked.join(", "));
-            item.element("p", &[], |line| marked(Outcome::Fail, &back, line));
-        });
+        map(matrix, main);
+        grid(matrix, &Grid::of(matrix, MOST_ROWS), main);
+        causes("Works today, and will hurt", "warnings", &matrix.warnings, main);
         list("Clocks that differ from the others", matrix.clocks.iter(), main, |clock, item| {
             marked(Outcome::Warn, &format!("{}: {}", clock.machine, clock.shown()), item);
         });
-        list("Causes", matrix.causes.iter(), main, |cause, item| {
-            let flows: Vec<&str> = cause.flows.iter().map(String::as_str).collect();
-            marked(cause.outcome, &cause.shown(), item);
-            let seen_by = format!("{}; {}; {}", cause.seen_by(), flows.join(", "), cause.code);
-            item.leaf("p", &[("class", "note")], &seen_by);
+        list("Notes", matrix.notes.iter(), main, |note, item| {
+            item.text(note);
         });
-        grid(&Grid::of(matrix, MOST_ROWS), main);
-        let troubles =
-            matrix.cells.iter().filter(|cell| cell.worst.gravity() > Outcome::Warn.gravity());
-        list("Pairs with trouble", troubles, main, pair);
-        list("Machines", matrix.machines.iter(), main, |machine, item| {
-            let addresses: Vec<String> =
-                machine.addresses.iter().map(ToString::to_string).collect();
-            let (name, roles) = (&machine.name, machine.roles.join(", "));
-            item.leaf("strong", &[], name);
-            item.text(&format!(", {roles}, {}; ", moment(&machine.started_at)));
-            item.leaf("code", &[], &addresses.join(" "));
+        list("Machines", matrix.machines.iter(), main, about);
+        main.element("footer", &[], |foot| {
+            foot.leaf("code", &[], "preflight explain CODE");
+            foot.text(" prints the whole remedy of a cause; ");
+            foot.leaf("code", &[], "preflight request REPORT.json…");
+            foot.text(" writes the rules as a change request.");
         });
     });
     body
@@ -67,10 +50,62 @@ fn body(matrix: &Matrix) -> Markup {
 
 fn header(matrix: &Matrix, main: &mut Markup) {
     main.element("header", &[], |header| {
-        header.leaf("h1", &[], "Who reaches whom");
-        let flows: usize = matrix.cells.iter().map(|cell| cell.flows.len()).sum();
-        let text = format!("{} machines, {flows} flows", matrix.machines.len());
-        header.leaf("p", &[("class", "note")], &text);
+        let machines = matrix.machines.len();
+        let plural = if machines == 1 { "" } else { "s" };
+        let of = format!("{machines} machine{plural}, {}", days(&matrix.machines));
+        header.element("p", &[("class", "machine-name")], |line| {
+            line.text("preflight · ").leaf("strong", &[], &of);
+        });
+        let outcome = matrix.summary.outcome();
+        header.element("h1", &[("class", &outcome.to_string())], |title| {
+            title.leaf("span", &[("class", "mark"), ("aria-hidden", "true")], symbol(outcome));
+            title.text(" ").text(&matrix.summary.headline());
+        });
+        if matrix.summary.teams.len() > 1 {
+            header.element("ul", &[("class", "counts")], |list| {
+                for team in &matrix.summary.teams {
+                    list.leaf("li", &[], team);
+                }
+            });
+        }
+    });
+}
+
+/// A block a cause: what it stops, who acts, what to ask for, and what else is known of it.
+fn causes(title: &str, id: &'static str, causes: &[SharedCause], main: &mut Markup) {
+    if causes.is_empty() {
+        return;
+    }
+    main.element("section", &[("aria-labelledby", id), ("class", "actions")], |section| {
+        section.leaf("h2", &[("id", id)], title);
+        section.element("ol", &[], |list| {
+            for cause in causes.iter().take(MOST_ITEMS) {
+                list.element("li", &[("class", &cause.outcome.to_string())], |item| {
+                    block(cause, item);
+                });
+            }
+        });
+        rest(causes.len().saturating_sub(MOST_ITEMS), section);
+    });
+}
+
+fn block(cause: &SharedCause, item: &mut Markup) {
+    item.element("h3", &[], |title| marked(cause.outcome, &cause.shown(), title));
+    item.element("dl", &[], |list| {
+        for (label, text) in cause.explained() {
+            list.element("div", &[], |pair| {
+                pair.leaf("dt", &[], label);
+                match label {
+                    "do" | "ask for" => pair.element("dd", &[], |value| {
+                        value.leaf("strong", &[], &text);
+                    }),
+                    "more" => pair.element("dd", &[], |value| {
+                        value.leaf("code", &[], &text);
+                    }),
+                    _ => pair.leaf("dd", &[], &text),
+                };
+            });
+        }
     });
 }
 
@@ -92,12 +127,15 @@ fn list<T>(
                 list.element("li", &[], |line| write(item, line));
             }
         });
-        let more = items.count();
-        if more > 0 {
-            let rest = format!("{more} more had no room on this page; --format json has them.");
-            section.leaf("p", &[("class", "note")], &rest);
-        }
+        rest(items.count(), section);
     });
+}
+
+fn rest(more: usize, section: &mut Markup) {
+    if more > 0 {
+        let rest = format!("{more} more had no room on this page; --format json has them.");
+        section.leaf("p", &[("class", "note")], &rest);
+    }
 }
 
 /// A mark in its colour, then text.
@@ -108,24 +146,42 @@ fn marked(outcome: Outcome, text: &str, to: &mut Markup) {
     to.text(" ").text(text);
 }
 
-fn pair(cell: &Cell, item: &mut Markup) {
-    marked(cell.worst, &format!("{} → {}", cell.from, cell.to), item);
-    let troubles = cell
-        .flows
-        .iter()
-        .filter_map(|flow| flow.code.as_ref().map(|code| format!("{}: {code}", flow.flow)));
-    let troubles: Vec<String> = troubles.collect();
-    item.leaf("p", &[("class", "note")], &troubles.join(", "));
+/// Name, roles, when, addresses; the name leads to the machine's own page where there is one.
+fn about(machine: &MatrixMachine, item: &mut Markup) {
+    item.element("strong", &[], |name| linked(machine, name));
+    item.text(&format!(", {}, {}; ", machine.roles.join(", "), moment(&machine.started_at)));
+    let addresses: Vec<String> = machine.addresses.iter().map(ToString::to_string).collect();
+    item.leaf("code", &[], &addresses.join(" "));
+    // The first stands behind the name.
+    for (role, page) in machine.pages.iter().skip(1) {
+        item.text("; ").leaf("a", &[("href", &relative(page))], &format!("as {role}"));
+    }
 }
 
-fn grid(grid: &Grid, main: &mut Markup) {
+fn linked(machine: &MatrixMachine, to: &mut Markup) {
+    match machine.pages.first() {
+        Some((_, page)) => to.leaf("a", &[("href", &relative(page))], &machine.name),
+        None => to.text(&machine.name),
+    };
+}
+
+/// A file beside this one; a colon in its name is no scheme.
+fn relative(page: &str) -> String {
+    format!("./{page}")
+}
+
+fn grid(matrix: &Matrix, grid: &Grid, main: &mut Markup) {
     main.element("section", &[("aria-labelledby", "matrix")], |section| {
-        section.leaf("h2", &[("id", "matrix")], "From, and to");
-        // Shown by the script: without it there is nothing to filter with.
-        section.element("div", &[("id", "filter"), ("hidden", "")], |_| ());
-        // It scrolls sideways on a phone, by the keyboard too.
-        section.element("div", &[("class", "matrix"), ("tabindex", "0")], |frame| {
-            frame.element("table", &[], |table| {
+        section.leaf("h2", &[("id", "matrix")], "Who reaches whom");
+        // It can be wider than the page: then it is scrolled, by a keyboard too.
+        let around = [
+            ("class", "matrix"),
+            ("tabindex", "0"),
+            ("role", "region"),
+            ("aria-label", "The matrix: who reaches whom"),
+        ];
+        section.element("div", &around, |around| {
+            around.element("table", &[], |table| {
                 table.element("thead", &[], |head| {
                     head.element("tr", &[], |row| {
                         for name in std::iter::once("from \\ to")
@@ -137,11 +193,13 @@ fn grid(grid: &Grid, main: &mut Markup) {
                 });
                 table.element("tbody", &[], |rows| {
                     for (name, fields) in &grid.rows {
-                        row(name, fields, rows);
+                        let machine = matrix.machines.iter().find(|machine| machine.name == *name);
+                        row(name, machine, fields, rows);
                     }
                 });
             });
         });
+        section.leaf("p", &[("class", "note")], &legend(grid));
         if grid.left_out > 0 {
             let rest = format!("and {} machines from which everything works", grid.left_out);
             section.leaf("p", &[("class", "note")], &rest);
@@ -149,11 +207,21 @@ fn grid(grid: &Grid, main: &mut Markup) {
     });
 }
 
-fn row(name: &str, fields: &[Option<CellVerdict>], rows: &mut Markup) {
+fn row(
+    name: &str,
+    machine: Option<&MatrixMachine>,
+    fields: &[Option<CellVerdict>],
+    rows: &mut Markup,
+) {
     let known = fields.iter().flatten().map(|verdict| verdict.worst);
     let worst = known.max_by_key(|outcome| outcome.gravity()).unwrap_or(Outcome::Skip);
     rows.element("tr", &[("data-outcome", &worst.to_string())], |row| {
-        row.leaf("th", &[("scope", "row")], name);
+        row.element("th", &[("scope", "row")], |cell| match machine {
+            Some(machine) => linked(machine, cell),
+            None => {
+                cell.text(name);
+            }
+        });
         for field in fields {
             match field {
                 None => row.leaf("td", &[], ""),

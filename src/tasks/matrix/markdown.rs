@@ -1,41 +1,46 @@
-//! The matrix for a ticket.
+//! The site for a ticket.
 
 use std::io;
 
-use super::Matrix;
-use super::grid::{CellVerdict, Grid, MOST_ROWS};
+use super::grid::{CellVerdict, Grid, MOST_ROWS, legend};
+use super::verdict::days;
+use super::{Matrix, SharedCause};
 use crate::report::escape::markdown;
 
-/// Writes notes, disagreements, one-sided pairs, clocks, causes, and the matrix.
+/// Writes the verdict, a section a cause, what else is known, and the matrix.
 pub(super) fn write(matrix: &Matrix, out: &mut dyn io::Write) -> io::Result<()> {
-    writeln!(out, "# preflight merge\n")?;
-    writeln!(out, "{} machines", matrix.machines.len())?;
-    let disagreements = matrix.disagreements.iter().map(|one| {
-        format!(
-            "{} → {}, {}: asked \"{}\", listener \"{}\"; {}",
-            one.askers(),
-            one.to,
-            one.flow,
-            one.asked,
-            one.listener,
-            one.so
-        )
-    });
-    let one_sided = matrix.one_sided.iter().map(|one| {
-        let (works, blocked) = (one.works.join(", "), one.blocked.join(", "));
-        format!("{} → {} works ({works}), back it is blocked ({blocked})", one.from, one.to)
-    });
+    let machines = matrix.machines.len();
+    let plural = if machines == 1 { "" } else { "s" };
+    writeln!(out, "# {} ({})\n", matrix.summary.headline(), days(&matrix.machines))?;
+    writeln!(out, "preflight merge: {machines} machine{plural}")?;
+    if matrix.summary.teams.len() > 1 {
+        writeln!(out, "\nWho has to act:\n")?;
+        for team in &matrix.summary.teams {
+            writeln!(out, "- {}", markdown(team))?;
+        }
+    }
+    causes("What stops it, and who acts", &matrix.causes, out)?;
+    let unexplained = matrix.unexplained().map(|one| format!("{}; {}", one.sentence(), one.so));
+    section("Reports that do not fit together", unexplained, out)?;
+    grid(&Grid::of(matrix, MOST_ROWS), out)?;
+    causes("Works today, and will hurt", &matrix.warnings, out)?;
     let clocks = matrix.clocks.iter().map(|clock| format!("{}: {}", clock.machine, clock.shown()));
-    let causes = matrix.causes.iter().map(|cause| {
-        let flows: Vec<&str> = cause.flows.iter().map(String::as_str).collect();
-        format!("{}: {} ({}); {}", cause.outcome, cause.shown(), flows.join(", "), cause.seen_by())
-    });
-    section("Notes", matrix.notes.iter().cloned(), out)?;
-    section("Two machines disagree", disagreements, out)?;
-    section("Open in one direction only", one_sided, out)?;
     section("Clocks that differ from the others", clocks, out)?;
-    section("Causes", causes, out)?;
-    grid(&Grid::of(matrix, MOST_ROWS), out)
+    section("Notes", matrix.notes.iter().cloned(), out)
+}
+
+fn causes(title: &str, causes: &[SharedCause], out: &mut dyn io::Write) -> io::Result<()> {
+    if causes.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "\n## {title}")?;
+    for cause in causes {
+        writeln!(out, "\n### {}: {}\n", cause.outcome, markdown(&cause.shown()))?;
+        for (label, text) in cause.explained() {
+            writeln!(out, "- **{label}**: {}", markdown(&text))?;
+        }
+    }
+    Ok(())
 }
 
 fn section(
@@ -63,6 +68,7 @@ fn grid(grid: &Grid, out: &mut dyn io::Write) -> io::Result<()> {
             .collect();
         writeln!(out, "| {} | {} |", markdown(name), fields.join(" | "))?;
     }
+    writeln!(out, "\n{}", legend(grid))?;
     match grid.left_out {
         0 => Ok(()),
         more => writeln!(out, "\nand {more} machines from which everything works"),

@@ -7,6 +7,7 @@ mod clocks;
 mod csv;
 mod grid;
 mod html;
+mod map;
 mod markdown;
 mod places;
 mod quarrel;
@@ -14,6 +15,7 @@ mod seen;
 mod table;
 #[cfg(test)]
 mod tests;
+mod verdict;
 
 use std::collections::{BTreeMap, HashMap};
 use std::io;
@@ -24,11 +26,13 @@ use serde::Serialize;
 use crate::report::OutputFormat;
 use crate::report::{Canvas, Ending, Report, SCHEMA_VERSION, json};
 use crate::run::outcome::Outcome;
+use crate::run::plan::Direction;
 use causes::SharedCause;
 use clocks::Clock;
 use places::Places;
 use quarrel::{Disagreement, OneSided};
 use seen::{AskedFlow, MachineRun};
+use verdict::SiteSummary;
 
 /// Who reaches whom.
 #[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
@@ -36,6 +40,8 @@ pub(crate) struct Matrix {
     /// Version of this shape.
     #[schemars(extend("const" = SCHEMA_VERSION))]
     pub(crate) schema_version: u32,
+    /// Does the site work, and who has to act?
+    pub(crate) summary: SiteSummary,
     /// The machines that were asked.
     pub(crate) machines: Vec<MatrixMachine>,
     /// What a reader must know of the reports.
@@ -48,6 +54,8 @@ pub(crate) struct Matrix {
     pub(crate) clocks: Vec<Clock>,
     /// Each root cause once, that of the most steps first.
     pub(crate) causes: Vec<SharedCause>,
+    /// What works today and will hurt, where somebody has to act on it.
+    pub(crate) warnings: Vec<SharedCause>,
     /// Each pair between which a flow was asked.
     pub(crate) cells: Vec<Cell>,
     /// The gravest exit code of the runs: 1, 3, 2 or 0.
@@ -57,6 +65,13 @@ pub(crate) struct Matrix {
 /// The JSON Schema of what `merge --format json` writes.
 pub(crate) fn schema() -> String {
     json::schema(json::schemas().into_root_schema_for::<Matrix>(), "merge")
+}
+
+impl Matrix {
+    /// Contradictions that no cause tells: what is asked works, and the other end says it cannot.
+    fn unexplained(&self) -> impl Iterator<Item = &Disagreement> {
+        self.disagreements.iter().filter(|one| !one.is_in_a_cause)
+    }
 }
 
 /// One machine that was asked.
@@ -73,6 +88,9 @@ pub(crate) struct MatrixMachine {
     /// Time server minus this machine, milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) clock_ms: Option<f64>,
+    /// The page of each of its runs, by role, where they are written beside the site's.
+    #[serde(skip)]
+    pages: Vec<(String, String)>,
 }
 
 /// The flows from one machine to one place.
@@ -92,6 +110,18 @@ pub(crate) struct Cell {
     pub(crate) counts: BTreeMap<Outcome, usize>,
     /// Each flow and its outcome; the cause's code where there is one.
     pub(crate) flows: Vec<CellFlow>,
+    /// What is asked in either end's words, for the map: the service and its worst outcome.
+    #[serde(skip)]
+    services: BTreeMap<String, Outcome>,
+    /// Where some of it is stopped: "at 10.9.0.1".
+    #[serde(skip)]
+    places: Vec<String>,
+    /// Does what stops it lie on the way?
+    #[serde(skip)]
+    is_on_the_way: bool,
+    /// Does a device say no to it?
+    #[serde(skip)]
+    is_blocked: bool,
 }
 
 /// One flow of a cell.
@@ -118,16 +148,48 @@ pub(crate) struct MatrixSite {
 impl MatrixSite {
     /// Takes what the matrix needs. Of two runs of one machine in one role the newer counts.
     pub(crate) fn add(&mut self, report: &Report) {
-        let run = MachineRun::of(report);
+        self.take(MachineRun::of(report));
+    }
+
+    /// The same for a run whose own page will stand beside the site's; gives the name of its file,
+    /// unless a newer run of the machine was added before.
+    pub(crate) fn add_with_page(&mut self, report: &Report) -> Option<String> {
+        let mut run = MachineRun::of(report);
+        let key = (run.host.clone(), run.addresses.clone(), run.role.clone());
+        let known = self.known.get(&key).and_then(|index| self.runs.get(*index));
+        let page = known.and_then(|older| older.page.clone());
+        let page = page.unwrap_or_else(|| self.page_name(&run));
+        run.page = Some(page.clone());
+        self.take(run).then_some(page)
+    }
+
+    /// `poller1.html`, or the like, if another machine has that.
+    fn page_name(&self, run: &MachineRun) -> String {
+        let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "-_.".contains(letter);
+        let plain = |letter: char| if is_plain(letter) { letter } else { '_' };
+        let name: String = run.host.chars().take(LONGEST_NAME).map(plain).collect();
+        let name = name.trim_start_matches('.');
+        let name = if name.is_empty() { "machine" } else { name };
+        let is_free = |page: &String| {
+            page != SITE_PAGE && !self.runs.iter().any(|run| run.page.as_ref() == Some(page))
+        };
+        let first = format!("{name}.html");
+        let others = (2..).map(|number| format!("{name}-{number}.html"));
+        std::iter::once(first).chain(others).find(is_free).unwrap_or_default()
+    }
+
+    /// Does it count?
+    fn take(&mut self, run: MachineRun) -> bool {
         let key = (run.host.clone(), run.addresses.clone(), run.role.clone());
         let known = self.known.get(&key).copied();
         let Some(older) = known.and_then(|index| self.runs.get_mut(index)) else {
             self.known.insert(key, self.runs.len());
             self.runs.push(run);
-            return;
+            return true;
         };
         let at = |run: &MachineRun| run.started_at.parse::<jiff::Timestamp>().ok();
-        let (dropped, counts) = if at(&run) >= at(older) {
+        let is_newer = at(&run) >= at(older);
+        let (dropped, counts) = if is_newer {
             let dropped = std::mem::replace(older, run);
             (dropped.started_at, older.started_at.clone())
         } else {
@@ -137,6 +199,7 @@ impl MatrixSite {
             "{}: two runs are given; that of {counts} counts, that of {dropped} does not",
             older.host
         ));
+        is_newer
     }
 
     /// The matrix of all that was added.
@@ -146,12 +209,15 @@ impl MatrixSite {
         let site = Linked::new(&runs, &machines, &of);
         notes.extend(runs_apart(&runs));
         notes.extend(interrupted(&runs));
+        let causes = causes::causes(&site);
         Matrix {
             schema_version: SCHEMA_VERSION,
             disagreements: quarrel::disagreements(&site),
             one_sided: quarrel::one_sided(&site),
             clocks: clocks::clocks(&machines),
-            causes: causes::causes(&site),
+            summary: verdict::summary(&runs, &causes),
+            causes,
+            warnings: causes::warnings(&site),
             cells: cells(&site),
             exit_code: gravest(&runs),
             notes,
@@ -173,6 +239,7 @@ fn machines(runs: &[MachineRun]) -> (Vec<MatrixMachine>, Vec<usize>) {
         if let Some(machine) = machines.get_mut(index) {
             machine.roles.push(run.role.clone());
             machine.clock_ms = machine.clock_ms.or(run.clock_ms);
+            machine.pages.extend(run.page.clone().map(|page| (run.role.clone(), page)));
             continue;
         }
         *called.entry(&run.host).or_default() += 1;
@@ -182,6 +249,7 @@ fn machines(runs: &[MachineRun]) -> (Vec<MatrixMachine>, Vec<usize>) {
             addresses: run.addresses.clone(),
             started_at: run.started_at.clone(),
             clock_ms: run.clock_ms,
+            pages: run.page.iter().map(|page| (run.role.clone(), page.clone())).collect(),
         });
     }
     for machine in &mut machines {
@@ -207,7 +275,8 @@ impl<'a> Linked<'a> {
         let mut flows = Vec::new();
         for (from, run) in of.iter().copied().zip(runs) {
             for flow in &run.flows {
-                let to = if flow.inbound { None } else { places.target(from, flow) };
+                let is_outbound = flow.direction == Direction::Outbound;
+                let to = if is_outbound { places.target(from, flow) } else { None };
                 flows.push((from, flow, to));
             }
         }
@@ -225,7 +294,14 @@ impl<'a> Linked<'a> {
 
     /// What a machine opens to others.
     fn outbound(&self) -> impl Iterator<Item = (usize, &'a AskedFlow, Option<usize>)> {
-        self.flows.iter().copied().filter(|(_, flow, _)| !flow.inbound)
+        let is_outbound = |flow: &AskedFlow| flow.direction == Direction::Outbound;
+        self.flows.iter().copied().filter(move |(_, flow, _)| is_outbound(flow))
+    }
+
+    /// What each machine says of its own listeners, by machine and flow.
+    fn listeners(&self) -> HashMap<(usize, &'a str), &'a AskedFlow> {
+        let inbound = self.flows.iter().filter(|(_, flow, _)| flow.direction == Direction::Inbound);
+        inbound.map(|(machine, flow, _)| ((*machine, flow.id.as_str()), *flow)).collect()
     }
 }
 
@@ -247,6 +323,10 @@ fn cells(site: &Linked<'_>) -> Vec<Cell> {
                 worst: flow.outcome,
                 counts: BTreeMap::new(),
                 flows: Vec::new(),
+                services: BTreeMap::new(),
+                places: Vec::new(),
+                is_on_the_way: false,
+                is_blocked: false,
             });
         }
         if let Some(cell) = cells.get_mut(at) {
@@ -267,8 +347,22 @@ impl Cell {
             outcome: flow.outcome,
             code: flow.trouble.as_ref().map(|trouble| trouble.code.clone()),
         });
+        let worst = self.services.entry(flow.service.clone()).or_insert(flow.outcome);
+        if flow.outcome.gravity() > worst.gravity() {
+            *worst = flow.outcome;
+        }
+        let Some(trouble) = &flow.trouble else { return };
+        self.is_on_the_way |= trouble.is_on_the_way();
+        self.is_blocked |= trouble.is_blocked();
+        self.places.extend(trouble.place().filter(|place| !self.places.contains(place)));
     }
 }
+
+/// The site's own page in a folder of pages.
+pub(crate) const SITE_PAGE: &str = "index.html";
+
+/// Letters of a machine's name in the name of a file.
+const LONGEST_NAME: usize = 100;
 
 /// Runs far apart show two states of the site in one matrix.
 fn runs_apart(runs: &[MachineRun]) -> Option<String> {

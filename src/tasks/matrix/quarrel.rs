@@ -25,6 +25,9 @@ pub(crate) struct Disagreement {
     pub(crate) listener: String,
     /// What both together mean.
     pub(crate) so: String,
+    /// Does what was asked fail, so that its cause says this too?
+    #[serde(skip)]
+    pub(crate) is_in_a_cause: bool,
 }
 
 /// One direction works, the other is blocked.
@@ -42,9 +45,7 @@ pub(crate) struct OneSided {
 
 /// Each flow whose two ends do not fit together.
 pub(super) fn disagreements(site: &Linked<'_>) -> Vec<Disagreement> {
-    let inbound = site.flows.iter().filter(|(_, flow, _)| flow.inbound);
-    let listeners: HashMap<(usize, &str), &AskedFlow> =
-        inbound.map(|(machine, flow, _)| ((*machine, flow.id.as_str()), *flow)).collect();
+    let listeners = site.listeners();
     let mut disagreements: Vec<Disagreement> = Vec::new();
     let mut known: HashMap<(usize, &str, &str, &str), usize> = HashMap::new();
     for (from, flow, to) in site.outbound() {
@@ -64,12 +65,23 @@ pub(super) fn disagreements(site: &Linked<'_>) -> Vec<Disagreement> {
             asked: format!("{}: {}", flow.shown, flow.result),
             listener: listener.result.clone(),
             so: so.to_owned(),
+            is_in_a_cause: flow.trouble.is_some(),
         });
     }
     disagreements
 }
 
 impl Disagreement {
+    /// "poller1 to central1, poller.bbdo: asked, it works (central1:5669/tcp: …); the listener: …"
+    pub(super) fn sentence(&self) -> String {
+        let (from, to) = (self.askers(), &self.to);
+        let (verb, see) = if self.from.len() == 1 { ("asks", "sees") } else { ("ask", "see") };
+        format!(
+            "{from} {verb} {to} ({}) and {see}: {}. {to} says of its own listener: {}",
+            self.flow, self.asked, self.listener
+        )
+    }
+
     /// "poller-4, poller-8", or how many there are beyond a few.
     pub(super) fn askers(&self) -> String {
         first_of(&self.from, NAMED)
@@ -80,7 +92,7 @@ impl Disagreement {
 pub(super) const NAMED: usize = 5;
 
 /// What it means that one sees this and the other that.
-fn contradiction(asked: &AskedFlow, listener: &AskedFlow) -> Option<&'static str> {
+pub(super) fn contradiction(asked: &AskedFlow, listener: &AskedFlow) -> Option<&'static str> {
     let passes = |flow: &AskedFlow| matches!(flow.outcome, Outcome::Pass | Outcome::Warn);
     let listens = passes(listener) && !listener.only_open;
     let layer = asked.trouble.as_ref().and_then(|trouble| trouble.layer);
@@ -103,7 +115,7 @@ pub(super) fn one_sided(site: &Linked<'_>) -> Vec<OneSided> {
         let (works, blocked) = pairs.entry((from, to)).or_default();
         match &flow.trouble {
             None => works.push(flow.id.clone()),
-            Some(trouble) if trouble.layer == Some(Layer::Path) => {
+            Some(trouble) if trouble.is_on_the_way() => {
                 blocked.push(format!("{}: {}", flow.id, trouble.message));
             }
             Some(_) => {}

@@ -5,25 +5,36 @@ use std::io;
 use anstyle::Style;
 use unicode_width::UnicodeWidthStr;
 
-use super::grid::{CellVerdict, Grid, MOST_ROWS};
+use super::grid::{CellVerdict, Grid, MOST_ROWS, legend};
 use super::{Matrix, SharedCause};
 use crate::report::Canvas;
 use crate::report::moment;
 use crate::text::{MIN_WIDTH, hanging, in_one, marked, pad, style};
 
-/// Writes notes, disagreements, one-sided pairs, clocks, causes, and the matrix.
+/// Writes the verdict, a block a cause, what else is known, and the matrix.
 pub(super) fn write(matrix: &Matrix, canvas: Canvas, out: &mut dyn io::Write) -> io::Result<()> {
     let width = canvas.width.max(MIN_WIDTH);
     hanging("", &head(matrix), width, out)?;
-    for note in &matrix.notes {
-        hanging("  note  ", note, width, out)?;
+    marked(matrix.summary.outcome(), &matrix.summary.headline(), width, out)?;
+    if matrix.summary.teams.len() > 1 {
+        for team in &matrix.summary.teams {
+            hanging("      ", team, width, out)?;
+        }
     }
     writeln!(out)?;
-    disagreements(matrix, width, out)?;
-    one_sided(matrix, width, out)?;
-    clocks(matrix, width, out)?;
-    causes(&matrix.causes, width, out)?;
-    grid(&Grid::of(matrix, MOST_ROWS), width, out)
+    causes("WHAT STOPS IT, AND WHO ACTS", &matrix.causes, width, out)?;
+    let unexplained: Vec<String> =
+        matrix.unexplained().map(|one| format!("{}; {}", one.sentence(), one.so)).collect();
+    list("REPORTS THAT DO NOT FIT TOGETHER", &unexplained, width, out)?;
+    grid(&Grid::of(matrix, MOST_ROWS), width, out)?;
+    if !matrix.warnings.is_empty() {
+        writeln!(out)?;
+        causes("WORKS TODAY, AND WILL HURT", &matrix.warnings, width, out)?;
+    }
+    let clocks: Vec<String> =
+        matrix.clocks.iter().map(|clock| format!("{}: {}", clock.machine, clock.shown())).collect();
+    list("CLOCKS THAT DIFFER FROM THE OTHERS", &clocks, width, out)?;
+    list("NOTES", &matrix.notes, width, out)
 }
 
 fn head(matrix: &Matrix) -> String {
@@ -32,11 +43,16 @@ fn head(matrix: &Matrix) -> String {
     let times = || matrix.machines.iter().map(|machine| machine.started_at.as_str());
     let (first, last) = (times().min().unwrap_or_default(), times().max().unwrap_or_default());
     let plural = if machines == 1 { "" } else { "s" };
+    let when = if first == last {
+        moment(first)
+    } else {
+        format!("{} to {}", moment(first), moment(last))
+    };
     in_one(&[
         "preflight merge".to_owned(),
         format!("{machines} machine{plural}"),
         format!("{flows} flows"),
-        format!("{} to {}", moment(first), moment(last)),
+        when,
     ])
 }
 
@@ -45,62 +61,37 @@ fn title(text: &str, count: usize, out: &mut dyn io::Write) -> io::Result<()> {
     writeln!(out, "  {bold}{text}{bold:#} ({count})")
 }
 
-fn disagreements(matrix: &Matrix, width: usize, out: &mut dyn io::Write) -> io::Result<()> {
-    if matrix.disagreements.is_empty() {
-        return Ok(());
-    }
-    title("TWO MACHINES DISAGREE", matrix.disagreements.len(), out)?;
-    for one in matrix.disagreements.iter().take(MOST_LINES) {
-        let pair = format!("{} → {}, {}", one.askers(), one.to, one.flow);
-        hanging("  ✗ ", &pair, width, out)?;
-        for (label, text) in [("asked", &one.asked), ("listener", &one.listener), ("so", &one.so)] {
-            let label = format!("      {}  ", pad(label, 8));
-            hanging(&label, text, width, out)?;
-        }
-    }
-    more(matrix.disagreements.len(), out)?;
-    writeln!(out)
-}
-
-fn one_sided(matrix: &Matrix, width: usize, out: &mut dyn io::Write) -> io::Result<()> {
-    if matrix.one_sided.is_empty() {
-        return Ok(());
-    }
-    title("OPEN IN ONE DIRECTION ONLY", matrix.one_sided.len(), out)?;
-    for one in matrix.one_sided.iter().take(MOST_LINES) {
-        let works = format!("{} → {}: {}", one.from, one.to, one.works.join(", "));
-        let blocked = format!("{} → {}: {}", one.to, one.from, one.blocked.join(", "));
-        hanging("  ✓ ", &works, width, out)?;
-        hanging("  ✗ ", &blocked, width, out)?;
-    }
-    more(matrix.one_sided.len(), out)?;
-    writeln!(out)
-}
-
-fn clocks(matrix: &Matrix, width: usize, out: &mut dyn io::Write) -> io::Result<()> {
-    if matrix.clocks.is_empty() {
-        return Ok(());
-    }
-    title("CLOCKS THAT DIFFER FROM THE OTHERS", matrix.clocks.len(), out)?;
-    for clock in matrix.clocks.iter().take(MOST_LINES) {
-        hanging("  ! ", &format!("{}: {}", clock.machine, clock.shown()), width, out)?;
-    }
-    more(matrix.clocks.len(), out)?;
-    writeln!(out)
-}
-
-fn causes(causes: &[SharedCause], width: usize, out: &mut dyn io::Write) -> io::Result<()> {
+fn causes(
+    heading: &str,
+    causes: &[SharedCause],
+    width: usize,
+    out: &mut dyn io::Write,
+) -> io::Result<()> {
     if causes.is_empty() {
         return Ok(());
     }
-    title("CAUSES", causes.len(), out)?;
+    title(heading, causes.len(), out)?;
     for cause in causes.iter().take(MOST_LINES) {
         marked(cause.outcome, &cause.shown(), width, out)?;
-        let flows: Vec<&str> = cause.flows.iter().map(String::as_str).collect();
-        hanging("      ", &format!("{}; {}", cause.seen_by(), flows.join(", ")), width, out)?;
+        for (label, text) in cause.explained() {
+            hanging(&format!("      {}  ", pad(label, 9)), &text, width, out)?;
+        }
     }
     more(causes.len(), out)?;
     writeln!(out)
+}
+
+/// A list of what has to be seen, unless it is empty.
+fn list(heading: &str, items: &[String], width: usize, out: &mut dyn io::Write) -> io::Result<()> {
+    if items.is_empty() {
+        return Ok(());
+    }
+    writeln!(out)?;
+    title(heading, items.len(), out)?;
+    for item in items.iter().take(MOST_LINES) {
+        hanging("  ! ", item, width, out)?;
+    }
+    more(items.len(), out)
 }
 
 fn more(count: usize, out: &mut dyn io::Write) -> io::Result<()> {
@@ -132,6 +123,8 @@ fn grid(grid: &Grid, width: usize, out: &mut dyn io::Write) -> io::Result<()> {
         block(grid, start..end, first, &widths, out)?;
         start = end;
     }
+    writeln!(out)?;
+    hanging("  ", &legend(grid), width, out)?;
     match grid.left_out {
         0 => Ok(()),
         more => writeln!(out, "\n  and {more} machines from which everything works"),

@@ -38,10 +38,16 @@ fn it_reads_wide_and_narrow_light_and_dark() {
 
 #[test]
 fn the_matrix_of_a_site_scrolls_where_it_is_too_wide() {
-    let site = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/examples/merge.html");
+    let site = pages::platform().join("index.html");
     for (width, scheme) in VIEWS {
         let mut browser = Browser::start();
         let mut page = browser.open(&site, width, scheme);
+        let shown =
+            page.value("[...document.querySelectorAll('.map svg')].map(e => e.clientWidth > 0)");
+        assert_eq!(shown, json!([width == 1280, width == 400]));
+        let faint = page.value(FAINTEST);
+        assert!(faint.as_f64().unwrap() >= 4.5, "{width} {scheme}: {faint}");
+        assert_eq!(page.value(OUTSIDE), json!([]), "{width} {scheme}");
         let overflow = page.value("document.documentElement.scrollWidth > innerWidth");
         assert_eq!(overflow, false, "{width} {scheme}");
         // A name in a column of one letter is as high as it is long.
@@ -49,6 +55,105 @@ fn the_matrix_of_a_site_scrolls_where_it_is_too_wide() {
         assert!(lines.as_f64().unwrap() < 1.5, "{width} {scheme}: {lines}");
         assert_eq!(accessibility(&mut page), Vec::<String>::new(), "{width} {scheme}");
         assert_eq!(page.complaints(), Vec::<String>::new());
+    }
+}
+
+/// Texts of the map that run out of the drawing, or into a box that is not theirs.
+const OUTSIDE: &str = "(() => {
+    const shown = [...document.querySelectorAll('.map svg')].find((svg) => svg.clientWidth > 0);
+    const frame = shown.getBoundingClientRect();
+    const boxes = [...shown.querySelectorAll('rect.peer, rect.machine')];
+    const texts = [...shown.querySelectorAll('text')];
+    const runs = (text) => {
+        const is = text.getBoundingClientRect();
+        if (is.left < frame.left - 1 || is.right > frame.right + 1) return true;
+        return boxes.some((box) => {
+            const of = box.getBoundingClientRect();
+            const isLevel = is.top < of.bottom && is.bottom > of.top;
+            return isLevel && is.left < of.left - 1 && is.right > of.left + 1;
+        });
+    };
+    return texts.filter(runs).map((text) => text.textContent);
+})()";
+
+#[test]
+fn the_page_of_the_platform_leads_to_each_machine_and_back() {
+    let mut browser = Browser::start();
+    let mut page = browser.open(&pages::platform().join("index.html"), 1280, "light");
+    let links = "[...document.querySelectorAll('a')].map(a => a.getAttribute('href'))";
+    let links: Vec<String> = serde_json::from_value(page.value(links)).unwrap();
+    for machine in ["central1", "poller1", "poller2"] {
+        assert!(links.contains(&format!("./{machine}.html")), "{links:?}");
+        let mut page =
+            browser.open(&pages::platform().join(format!("{machine}.html")), 1280, "light");
+        assert_eq!(
+            page.value("document.querySelector('nav a').href.endsWith('/index.html')"),
+            true
+        );
+        assert_eq!(page.complaints(), Vec::<String>::new());
+    }
+}
+
+/// The World Wide Web Consortium's checker, which reads a page as the standard has it.
+#[test]
+fn every_page_is_valid_html() {
+    let checker = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/real_servers/html/node_modules/vnu-jar/build/dist/vnu.jar");
+    assert!(checker.exists(), "npm ci in tests/real_servers/html");
+    let machine = pages::platform().join("poller1.html");
+    let platform = pages::platform().join("index.html");
+    let pages =
+        [pages::site(), pages::good(), pages::devices(), pages::hostile(), machine, platform];
+    let checked = std::process::Command::new("java")
+        .arg("-jar")
+        .arg(checker)
+        .args(["--errors-only", "--format", "gnu", "--stdout"])
+        .args(pages)
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&checked.stdout);
+    assert!(checked.status.success() && said.is_empty(), "{said}");
+}
+
+#[test]
+fn without_a_failure_the_first_screen_is_full() {
+    let mut browser = Browser::start();
+    let mut page = browser.open(&pages::good(), 1280, "light");
+    // Of the height of a window, how much is below the last text on the left half of it?
+    let last = page.value(
+        "Math.max(...[...document.querySelectorAll('main *')].map(e => e.getBoundingClientRect()) \
+         .filter(r => r.width > 0 && r.left < 640 && r.top < 900).map(r => Math.min(r.bottom, 900)))",
+    );
+    assert!(last.as_f64().unwrap() > 600.0, "{last}");
+    let map = page.value("document.querySelector('.map').getBoundingClientRect().top");
+    assert!(map.as_f64().unwrap() < 300.0, "{map}");
+    assert_eq!(accessibility(&mut page), Vec::<String>::new());
+}
+
+#[test]
+fn what_fails_stands_first_in_the_table() {
+    let mut browser = Browser::start();
+    let mut page = browser.open(&pages::site(), 1280, "light");
+    let outcomes =
+        page.value("[...document.querySelectorAll('tbody tr')].map(row => row.dataset.outcome)");
+    let outcomes: Vec<String> = serde_json::from_value(outcomes).unwrap();
+    let order = ["fail", "unknown", "warn", "pass", "skip"];
+    let places = outcomes.iter().map(|it| order.iter().position(|known| known == it).unwrap());
+    assert!(places.clone().is_sorted() && places.clone().min() == Some(0), "{outcomes:?}");
+}
+
+#[test]
+fn two_hundred_devices_print_on_three_pages_at_most() {
+    let mut browser = Browser::start();
+    let mut page = browser.open(&pages::devices(), 1280, "light");
+    let printed = page.call("Page.printToPDF", &json!({"paperWidth": 8.27, "paperHeight": 11.69}));
+    let printed = printed["data"].as_str().unwrap();
+    let decoded = base64::Engine::decode(&base64::engine::general_purpose::STANDARD, printed);
+    let pdf = decoded.unwrap();
+    let sheets = pdf.windows(13).filter(|at| at.starts_with(b"/Type /Page\n")).count();
+    assert!((1..=3).contains(&sheets), "{sheets}");
+    if let Some(folder) = std::env::var_os("KEEP_PAGES") {
+        std::fs::write(Path::new(&folder).join("devices.pdf"), pdf).unwrap();
     }
 }
 
@@ -91,7 +196,7 @@ const FAINTEST: &str = "(() => {
 fn the_device_that_rejects_stands_on_its_arrow() {
     let page = std::fs::read_to_string(pages::site()).unwrap();
     for words in [
-        "poller.bbdo to central 10.0.0.3 5669/tcp: fails (path-rejected), at 10.2.0.1.",
+        "poller.bbdo to central 10.0.0.3 5669/tcp: fails (rejected by 10.2.0.1 (ICMP 3/13, administratively prohibited)), at 10.2.0.1.",
         "poller.ntp to NTP server 10.0.0.3 123/udp: works.",
         "<code>preflight explain path-rejected</code>",
         "Not asked, and not drawn: poller.dns",
@@ -144,12 +249,14 @@ fn a_drawer_opens_by_key_and_by_link() {
     page.press_enter();
     let drawers = page.value(is_read);
     assert!(drawers[0].as_str().unwrap().contains("why"), "{drawers}");
+    page.press_enter();
+    assert_eq!(page.value(is_read), json!([]));
     // Each entry of the list on top leads to its drawer.
     page.value("document.querySelector('.actions a').focus()");
     page.press_enter();
     page.value("new Promise(done => setTimeout(done))");
     let drawers = page.value(is_read);
-    assert!(drawers[1].as_str().unwrap().contains("preflight explain"), "{drawers}");
+    assert!(drawers[0].as_str().unwrap().contains("preflight explain"), "{drawers}");
     assert_eq!(page.complaints(), Vec::<String>::new());
 }
 

@@ -38,6 +38,54 @@ pub(crate) fn site() -> PathBuf {
     PAGE.clone()
 }
 
+/// A poller whose site works as far as it is asked: nothing on the page has to be acted on.
+pub(crate) fn good() -> PathBuf {
+    static PAGE: LazyLock<PathBuf> = LazyLock::new(|| {
+        let ntp = healthy_at("ntp", SocketAddr::from((Ipv4Addr::new(127, 20, 60, 1), 123)));
+        page("good", |format| {
+            let mut arguments = vec!["--role", "poller", "--only", "poller.ntp"];
+            arguments.extend(["--ntp", "127.20.60.1", "--format", format]);
+            assert_eq!(finish(command(&arguments)).code, Some(0));
+        });
+        drop(ntp);
+        FOLDER.path().join("good.html")
+    });
+    PAGE.clone()
+}
+
+/// Two hundred devices of which none answers.
+pub(crate) fn devices() -> PathBuf {
+    static PAGE: LazyLock<PathBuf> = LazyLock::new(|| {
+        let devices: Vec<String> = (1..=200).map(|last| format!("127.20.61.{last}")).collect();
+        page("devices", |format| {
+            let mut arguments =
+                vec!["--role", "poller", "--only", "poller.snmp", "--phase", "after"];
+            arguments.extend(devices.iter().flat_map(|device| ["--device", device]));
+            arguments.extend(["--format", format]);
+            assert_eq!(finish(command(&arguments)).code, Some(1));
+        })
+    });
+    PAGE.clone()
+}
+
+/// The pages of a platform, from the runs of the documentation: its folder.
+pub(crate) fn platform() -> PathBuf {
+    static PAGES: LazyLock<PathBuf> = LazyLock::new(|| {
+        let folder = FOLDER.path().join("platform/");
+        let runs = ["central1", "poller1", "poller2"]
+            .map(|name| format!("{}/docs/examples/{name}.json", env!("CARGO_MANIFEST_DIR")));
+        let format = format!("html={}", folder.display());
+        let merged = finish(command(&["merge", &runs[0], &runs[1], &runs[2], "--format", &format]));
+        assert_eq!((merged.code, merged.stderr.as_str()), (Some(1), ""));
+        if let Some(kept) = std::env::var_os("KEEP_PAGES") {
+            let kept = PathBuf::from(kept).join("platform.html");
+            std::fs::copy(folder.join("index.html"), kept).unwrap();
+        }
+        folder
+    });
+    PAGES.clone()
+}
+
 /// A report in which servers speak to the page instead of to us.
 pub(crate) fn hostile() -> PathBuf {
     static PAGE: LazyLock<PathBuf> = LazyLock::new(|| {
