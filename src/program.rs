@@ -87,7 +87,7 @@ fn run(job: &Job, again: Option<Patience>, voice: Voice) -> ExitCode {
     let plan = plan::plan(&job.catalogue, &job.site, &job.settings);
     with_runtime(voice, async {
         let ran = ask(&plan, job, again).await;
-        let report = Report::new(&plan, &ran.found, ran.context);
+        let report = Report::new(plan, ran.found, ran.context);
         match shown(report, job.redact.as_ref()) {
             Ok(report) => deliver(&report, ran.live, &job.output),
             Err(reason) => complain("--redact", &reason),
@@ -341,7 +341,7 @@ fn show_demo(breaks: &[(String, String)], output: &Output, voice: Voice) -> Exit
             }
             let plan = demo::plan(job);
             let ran = ask(&plan, job, None).await;
-            let report = Report::new(&plan, &ran.found, ran.context);
+            let report = Report::new(plan, ran.found, ran.context);
             code = graver(code, deliver(&report, ran.live, &job.output), output);
             if report.interrupted {
                 break;

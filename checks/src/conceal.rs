@@ -134,6 +134,9 @@ pub(crate) fn without_password(
 /// The beginning of a secret, where the text was cut off.
 fn without_beginning(text: &str, secret: &str) -> String {
     let mut shown = text.to_owned();
+    if !text.contains('…') {
+        return shown;
+    }
     for (length, _) in secret.char_indices().rev().filter(|(length, _)| *length >= SHORTEST) {
         let start = secret.get(..length).unwrap_or_default();
         for end in ["…", "\"…", "\\\"…"] {

@@ -200,8 +200,9 @@ impl Examiner {
         let asked = if addresses.iter().flatten().any(|case| case.probe.risks_lockout()) {
             Box::pin(self.in_turn(addresses)).await
         } else {
-            let all = addresses.into_iter().flatten();
-            join_all(all.map(async |case| {
+            // Collected, as `join_all` keeps twice the room for what has no known number.
+            let all: Vec<Case> = addresses.into_iter().flatten().collect();
+            join_all(all.into_iter().map(async |case| {
                 let budget = case.probe.service().budget;
                 let (finding, path) = self.ask_and_look(&case, budget, is_explained).await;
                 (case, finding, path)

@@ -88,11 +88,11 @@ impl Report {
         let took = std::time::Duration::ZERO;
         let context =
             Context { host, catalogue, started_at, took, strict: false, interrupted: false };
-        Self::new(plan, &nothing, context)
+        Self::new(plan.clone(), nothing, context)
     }
 
-    /// Judges everything that was found.
-    pub(crate) fn new(plan: &Plan, found: &[Option<Found>], context: Context) -> Self {
+    /// Judges everything that was found; of each step in the plan there is an entry in `found`.
+    pub(crate) fn new(plan: Plan, found: Vec<Option<Found>>, context: Context) -> Self {
         Run::new(plan, found, context).judged()
     }
 }

@@ -83,23 +83,20 @@ pub(crate) enum WordsFrom {
 
 impl Run {
     /// A run that has just ended.
-    pub(crate) fn new(plan: &Plan, found: &[Option<Found>], context: Context) -> Self {
+    pub(crate) fn new(plan: Plan, found: Vec<Option<Found>>, context: Context) -> Self {
         let tool = Tool {
             name: env!("CARGO_PKG_NAME").to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
         };
-        let steps = plan.steps.iter().enumerate();
-        let steps = steps.map(|(index, step)| (step.clone(), found.get(index).cloned().flatten()));
         Self {
-            steps: Recorded::Fresh(steps.collect()),
             head: RunHead {
                 tool,
                 host: context.host,
                 started_at: context.started_at,
                 took_ms: (context.took.as_secs_f64() * 1e4).round() / 10.0,
-                root: plan.root.clone(),
+                root: plan.root,
                 role: plan.role,
-                profile: plan.profile.clone(),
+                profile: plan.profile,
                 catalogue: Some(context.catalogue),
                 phase: plan.phase,
                 strict: context.strict,
@@ -107,6 +104,7 @@ impl Run {
                 redacted: false,
                 notes: plan.notes.iter().map(NoteReport::from).collect(),
             },
+            steps: Recorded::Fresh(plan.steps.into_iter().zip(found).collect()),
         }
     }
 

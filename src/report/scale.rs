@@ -117,7 +117,8 @@ fn run(devices: usize) -> (Plan, Vec<Option<Found>>) {
     (plan, (1..=devices).map(|number| Some(found(number))).collect())
 }
 
-fn judged((plan, found): &(Plan, Vec<Option<Found>>)) -> Report {
+fn judged(run: &(Plan, Vec<Option<Found>>)) -> Report {
+    let (plan, found) = run.clone();
     let context = Context {
         host: crate::site::local::host(),
         catalogue: Identity { sha256: "0123456789abcdef".to_owned(), ..Identity::default() },

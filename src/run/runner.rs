@@ -8,11 +8,14 @@ mod arrivals;
 use std::future::Future;
 use std::net::{IpAddr, SocketAddr, SocketAddrV6};
 use std::panic::AssertUnwindSafe;
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
 use futures_util::future::join_all;
+use futures_util::poll;
 use preflight_checks::{
     Addresses, Case, Cause, Concern, Deadline, Examiner, Inquiry, Manner, NameCause, NameSource,
     Naming, OwnCause, Peer, RESOLVE, ReverseOf, Trust, is_public, mail_servers, offers, resolve,
@@ -28,6 +31,9 @@ use crate::site::{Family, Find, Origin, Sourced};
 /// Steps under way at once, however many descriptors there are: a silent one waits some seconds and
 /// costs memory meanwhile.
 const WIDTH: usize = 16 * 1024;
+/// Steps that have not put their question yet: whoever works off answers comes before them, so that a
+/// step which is answered at once has ended before thousands more hold memory.
+const BEGINNING: usize = 64;
 /// Longest wait for the name of an address, and for the way back.
 const BACKWARDS: Duration = Duration::from_secs(1);
 /// Hosts asked of a domain that has several.
@@ -66,6 +72,7 @@ pub(crate) async fn run(
     let files = manner.files / 2;
     // No more than can be sent in a second, so that none's deadline passes before its turn.
     let width = WIDTH.min(usize::try_from(manner.rate).unwrap_or(WIDTH)).max(1);
+    let beginnings = Arc::new(Semaphore::new(BEGINNING));
     let places = Arc::new(Semaphore::new(files));
     let questions = plan.steps.iter().enumerate();
     let mut questions = questions.filter_map(|(index, step)| match &step.action {
@@ -75,7 +82,7 @@ pub(crate) async fn run(
     let mut next = questions.next();
     let mut steps = JoinSet::new();
     let mut found = vec![None; plan.steps.len()];
-    let mut stop = std::pin::pin!(stop);
+    let mut stop = pin!(stop);
     let is_stopped = loop {
         if next.is_none() && steps.is_empty() {
             break false;
@@ -84,8 +91,9 @@ pub(crate) async fn run(
         let place = async {
             match next {
                 Some((_, question)) if has_room => {
+                    let beginning = Arc::clone(&beginnings).acquire_owned().await.ok();
                     let files = u32::try_from(files_of(question).min(files)).unwrap_or(1);
-                    Arc::clone(&places).acquire_many_owned(files).await
+                    (Arc::clone(&places).acquire_many_owned(files).await, beginning)
                 }
                 _ => std::future::pending().await,
             }
@@ -102,13 +110,19 @@ pub(crate) async fn run(
                     }
                 }
             }
-            place = place => {
+            (place, beginning) = place => {
                 let Some((index, question)) = next else { continue };
                 next = questions.next();
                 notify(Event::Started(index));
                 let (question, shared) = (question.clone(), Arc::clone(&shared));
                 steps.spawn(async move {
-                    let result = guarded(ask(&question, &shared)).await;
+                    let mut asking = pin!(guarded(ask(&question, &shared)));
+                    let answered = poll!(asking.as_mut());
+                    drop(beginning);
+                    let result = match answered {
+                        Poll::Ready(result) => result,
+                        Poll::Pending => asking.await,
+                    };
                     drop(place);
                     (index, result)
                 });
@@ -188,7 +202,7 @@ async fn ask(question: &Question, shared: &RunShared) -> Found {
     let attempts = found.into_iter();
     let mut attempts: Vec<Attempt> =
         attempts.map(|(way, finding)| standing.judge(Attempt { way, finding })).collect();
-    if let Some(concern) = backwards(question, &standing, &attempts, shared).await {
+    if let Some(concern) = Box::pin(backwards(question, &standing, &attempts, shared)).await {
         let first = attempts.iter_mut().find(|attempt| attempt.finding.verdict.is_ok());
         if let Some(attempt) = first {
             attempt.finding.seen.concerns.push(concern);

@@ -328,8 +328,8 @@ fn towards_central(brokers: &[&Broker], gorgone: Option<&Gorgone>, layer: &mut K
             Some(host) => {
                 let mut target = named(host, &output.at);
                 port(&mut target, "bbdo", output.port, &output.at);
-                target.bbdo =
-                    Some(BrokerLink { speaks, output: broker_output(output), opened: None });
+                let link = BrokerLink { speaks, output: broker_output(output), opened: None };
+                target.bbdo = Some(Box::new(link));
                 layer.add("central", target);
                 layer.modes.push(mode(Mode::Bbdo, &output.at));
             }

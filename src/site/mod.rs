@@ -170,7 +170,8 @@ impl Site {
         for target in targets.flat_map(|(_, targets)| targets) {
             if let Some(output) = &self.bbdo {
                 let speaks = target.bbdo.take().map(|link| link.speaks).unwrap_or_default();
-                target.bbdo = Some(BrokerLink { speaks, output: output.clone(), opened: None });
+                let link = BrokerLink { speaks, output: output.clone(), opened: None };
+                target.bbdo = Some(Box::new(link));
             }
             if let (Some(link), Some(opening)) = (&mut target.bbdo, &opening) {
                 let read = if self.bbdo.is_some() { opening.given } else { opening.found };
@@ -331,7 +332,7 @@ pub(crate) struct Target {
     /// Why it cannot be asked from here.
     pub(crate) unaskable: Option<Sourced<String>>,
     /// What we speak to its broker, as far as anybody said.
-    pub(crate) bbdo: Option<BrokerLink>,
+    pub(crate) bbdo: Option<Box<BrokerLink>>,
     /// The path of its WebSocket.
     pub(crate) websocket: Option<String>,
     /// What this machine proves itself with there.

@@ -144,7 +144,7 @@ fn saved(phase: InstallPhase) -> Value {
         strict: false,
         interrupted: false,
     };
-    serde_json::to_value(Report::new(&plan, &found, context)).unwrap()
+    serde_json::to_value(Report::new(plan, found, context)).unwrap()
 }
 
 fn judged_again(saved: &Value) -> Vec<Result<Value, String>> {

@@ -463,7 +463,7 @@ impl Planner<'_> {
                 Probe::Snmp(snmp::Probe { credentials: own.clone() })
             }
             Probe::Bbdo(probe) => Probe::Bbdo(
-                target.bbdo.as_ref().map_or(probe, crate::site::output::BrokerLink::probe),
+                target.bbdo.as_deref().map_or(probe, crate::site::output::BrokerLink::probe),
             ),
             Probe::Pullwss(probe) => {
                 let path = target.websocket.clone().or_else(|| url_path(place));

@@ -161,7 +161,8 @@ impl SiteFile {
             let snmp = name.and_then(|name| credentials.get(name)).cloned();
             Target { snmp, ..self.target(device) }
         };
-        let devices = distinct(devices).map(device).collect();
+        let mut devices: Vec<Target> = distinct(devices).map(device).collect();
+        devices.shrink_to_fit();
         let nsclient = self.targets(&machine.nsclient, vault)?;
         let lists: [(&str, Vec<Target>); 2] = [("device", devices), ("nsclient", nsclient)];
         for (party, targets) in lists {
