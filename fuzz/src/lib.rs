@@ -1,11 +1,16 @@
-//! What the fuzzers share: peers that say what the fuzzer thought of, over real sockets on loopback.
+//! What the fuzzers do with an input. `tests/cli/corpus.rs` does the same with every input that is
+//! kept, on each change and without a fuzzer.
 
+pub mod record;
+
+use std::fs;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
+use preflight_checks::fuzzing::certificates;
 use preflight_checks::{
-    Deadline, FarStream, Finding, Peer, Respond, SERVICES, Service, Trust, examine,
+    Deadline, FarStream, Finding, Peer, Respond, SERVICES, Seen, Service, Trust, examine,
 };
 use rcgen::{CertificateParams, KeyPair};
 use rustls::ServerConfig;
@@ -13,6 +18,137 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::runtime::Runtime;
+
+/// Each fuzzer, and what it does with an input: it panics when something does not hold.
+pub const FUZZERS: [(&str, fn(&[u8])); 7] = [
+    ("peer", peer),
+    ("far_side", far_side),
+    ("machine", machine),
+    ("saved", saved),
+    ("tables", tables),
+    ("certificate", certificate),
+    ("lists", lists),
+];
+
+/// Every probe against a peer that says anything: no panic, bounded memory, an end in time, and a
+/// verdict that is printable.
+///
+/// # Panics
+///
+/// When one of these does not hold.
+pub fn peer(input: &[u8]) {
+    let Some((service, bare, said)) = service_of(input) else { return };
+    let Some(found) = asked(service, bare, said) else { return };
+    if let Err(cause) = &found.verdict {
+        is_printable(service.name, &cause.to_string());
+    }
+    is_printable(service.name, &found.seen.headline);
+    for concern in &found.seen.concerns {
+        is_printable(service.name, &concern.to_string());
+    }
+    for (name, value) in found.seen.evidence.facts() {
+        is_printable(name, &value.to_string());
+    }
+}
+
+/// Every responder against a client that says anything.
+///
+/// # Panics
+///
+/// When it does.
+pub fn far_side(input: &[u8]) {
+    if let Some((service, _, said)) = service_of(input) {
+        answered(service, said);
+    }
+}
+
+/// A machine whose files hold anything: discovery ends, and the site file made of it can be read.
+///
+/// An input is files, 0x1c between them, each with its number in [`MACHINE_FILES`] before it.
+///
+/// # Panics
+///
+/// When that file cannot be read.
+pub fn machine(input: &[u8]) {
+    let Ok(root) = tempfile::tempdir_in("/dev/shm") else { return };
+    for file in input.split(|byte| *byte == 0x1c) {
+        let Some((which, content)) = file.split_first() else { continue };
+        let Some(path) = MACHINE_FILES.get(usize::from(*which)) else { continue };
+        let path = root.path().join(path);
+        let Some(folder) = path.parent() else { continue };
+        if fs::create_dir_all(folder).is_ok() {
+            let _not_there = fs::write(path, content);
+        }
+    }
+    preflight::fuzzing::machine(root.path());
+}
+
+/// A saved report of anybody's: what is read is written without a control character, and reads
+/// back as the same; redacted, it names nobody.
+///
+/// # Panics
+///
+/// When one of these does not hold.
+pub fn saved(input: &[u8]) {
+    if let Ok(json) = std::str::from_utf8(input) {
+        preflight::fuzzing::saved_report(json);
+        preflight::fuzzing::redacted_report(json);
+    }
+}
+
+/// A site file and a flow table of anybody's.
+///
+/// # Panics
+///
+/// When what is said of them holds a control character.
+pub fn tables(input: &[u8]) {
+    if let Ok(text) = std::str::from_utf8(input) {
+        preflight::fuzzing::site_file(text);
+        preflight::fuzzing::catalogue(text);
+    }
+}
+
+/// Certificates that a server shows, one after the other, each with its length before it.
+///
+/// # Panics
+///
+/// When what is said of them holds a control character.
+pub fn certificate(input: &[u8]) {
+    let mut shown: Vec<CertificateDer<'static>> = Vec::new();
+    let mut rest = input;
+    while let Some((length, after)) = rest.split_first_chunk::<2>() {
+        let length = usize::from(u16::from_be_bytes(*length)).min(after.len());
+        let (der, behind) = after.split_at(length);
+        shown.push(der.to_vec().into());
+        rest = behind;
+    }
+    for host in ["localhost", "127.0.0.1", "\u{fc}.example"] {
+        let mut seen = Seen::default();
+        let verdict = certificates(&shown, host, &Trust::only([PKI.0.clone()]), &mut seen);
+        if let Err(cause) = verdict {
+            is_printable("certificate", &cause.to_string());
+        }
+        for (name, value) in seen.evidence.facts() {
+            is_printable(name, &value.to_string());
+        }
+    }
+}
+
+/// Files that flags name: lists of devices, an inventory, a key, certificates, a secret.
+///
+/// # Panics
+///
+/// When what is said of them holds a control character.
+pub fn lists(input: &[u8]) {
+    // An inventory is read as its name says.
+    const SUFFIXES: [&str; 3] = [".csv", ".json", ".yml"];
+    let Some((which, content)) = input.split_first() else { return };
+    let suffix = SUFFIXES[usize::from(which / 5 % 3)];
+    let Ok(file) = tempfile::Builder::new().suffix(suffix).tempfile_in("/dev/shm") else { return };
+    if fs::write(file.path(), content).is_ok() {
+        preflight::fuzzing::flag_file(*which, file.path());
+    }
+}
 
 /// Between two of a peer's turns.
 pub const TURN: &[u8] = b"\xff\x0a\xff";
