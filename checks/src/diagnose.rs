@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use futures_util::future::join_all;
 use tokio::sync::{OnceCell, Semaphore};
 
-use crate::cause::{Cause, Layer, LdapCause, Phase, TalkCause, Transport};
+use crate::cause::{Cause, Layer, LdapCause, Phase, TalkCause, Transport, WebCause};
 use crate::identify::identify;
 use crate::net::post::Post;
 #[cfg(test)]
@@ -30,7 +30,7 @@ use crate::path::{
 };
 use crate::services::OWN_SOCKETS;
 use crate::services::snmp::discovery::number_of;
-use crate::{Finding, Probe, Service, put};
+use crate::{Finding, Probe, Seen, Service, put};
 
 /// Questions to one host's UDP ports at once: a host answers about six closed
 /// ports in a burst and then one a second, so more would look like silence;
@@ -121,6 +121,8 @@ pub struct Examiner {
     udp: Mutex<HashMap<IpAddr, Arc<Semaphore>>>,
     /// Did a peer refuse credentials?
     refused: tokio::sync::Mutex<bool>,
+    /// What a proxy says to a user's password: whoever comes later waits for the first answer.
+    log_ins: Mutex<HashMap<(String, String), LogIn>>,
     traces: Semaphore,
     hosts: Semaphore,
     first_trace: OnceLock<Instant>,
@@ -165,6 +167,8 @@ struct NetworkTally {
 type Visited = (SocketAddr, Option<IpAddr>);
 /// What came of the one visit; others wait for it.
 type Visit = Arc<OnceCell<Finding>>;
+/// A proxy's refusal, if it was one.
+type LogIn = Arc<OnceCell<Option<Cause>>>;
 
 impl Examiner {
     /// One that has asked nothing yet.
@@ -176,6 +180,7 @@ impl Examiner {
             manner,
             udp: Mutex::default(),
             refused: tokio::sync::Mutex::new(false),
+            log_ins: Mutex::default(),
             traces: Semaphore::new((manner.files / 2 / FILES_OF_A_TRACE).clamp(1, TRACES)),
             hosts: Semaphore::new((manner.files / 2 / FILES_OF_A_TRACE).clamp(1, HOSTS_AT_ONCE)),
             first_trace: OnceLock::new(),
@@ -263,10 +268,40 @@ impl Examiner {
         asked
     }
 
+    /// A question and the look beside it; behind a proxy with a password only the first one shows
+    /// that before the proxy has taken it, since a proxy's accounts are locked like others.
+    async fn ask_and_look(
+        &self,
+        case: &Case,
+        budget: Duration,
+        is_explained: bool,
+    ) -> (Finding, Option<Trace>) {
+        let asking = || Box::pin(self.ask_while_looking(case, budget, is_explained));
+        let Some(account) = case.probe.proxy_account() else { return asking().await };
+        let log_in = {
+            let mut log_ins = self.log_ins.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(log_ins.entry(account).or_default())
+        };
+        let mut own = None;
+        let first = async {
+            let (finding, path) = asking().await;
+            let refusal = finding.verdict.as_ref().err().filter(|cause| is_refused_log_in(cause));
+            let refusal = refusal.cloned();
+            own = Some((finding, path));
+            refusal
+        };
+        let refusal = log_in.get_or_init(|| first).await.clone();
+        match (own, refusal) {
+            (Some(asked), _) => asked,
+            (None, Some(refusal)) => (not_asked(case, refusal), None),
+            (None, None) => asking().await,
+        }
+    }
+
     /// The question itself, and while nothing comes of it a look at the path.
     ///
     /// Over UDP that look asks nothing of the service: one that is slow must not be kept from the answer.
-    async fn ask_and_look(
+    async fn ask_while_looking(
         &self,
         case: &Case,
         budget: Duration,
@@ -622,6 +657,28 @@ fn behind_tls(finding: &Finding) -> Option<Cause> {
             Some(Cause::Talk(TalkCause::EndsBehindTls { to }))
         }
         _ => None,
+    }
+}
+
+/// Has a proxy refused the credentials that it was shown?
+fn is_refused_log_in(cause: &Cause) -> bool {
+    matches!(
+        cause,
+        Cause::Web(
+            WebCause::ProxyAuthentication { given: true, .. } | WebCause::ProxyScheme { .. }
+        )
+    )
+}
+
+/// What is known of a question that would show refused credentials once more.
+fn not_asked(case: &Case, refusal: Cause) -> Finding {
+    Finding {
+        peer: case.peer.clone(),
+        source: None,
+        verdict: Err(refusal),
+        seen: Seen::default(),
+        took: Duration::ZERO,
+        words: None,
     }
 }
 

@@ -20,6 +20,7 @@ mod formats;
 mod hostile;
 mod house;
 mod machine;
+mod manners;
 mod names;
 mod output;
 mod peers;

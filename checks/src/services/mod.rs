@@ -169,6 +169,14 @@ impl Probe {
         matches!(self, Self::Ldap(ldap::Probe { login: ldap::LdapLogin::As(_), .. }))
     }
 
+    /// The proxy and the user whose password it is shown, for whoever asks others through the same.
+    #[must_use]
+    pub(crate) fn proxy_account(&self) -> Option<(String, String)> {
+        let Self::Http(probe) = self else { return None };
+        let proxy = probe.proxy.as_ref()?;
+        Some((proxy.shown(), proxy.user.clone()?))
+    }
+
     /// The same question, asked as nobody in particular, since another peer has
     /// refused the password.
     #[must_use]
