@@ -55,6 +55,36 @@ fn every_unit_is_restricted() {
     assert!(unit("preflight.service").lines().any(|line| line == "CapabilityBoundingSet="));
 }
 
+/// systemd's own reading of the units: no mistake in them, and an exposure of at most 2.5 of 10.
+#[test]
+fn systemd_finds_no_mistake_in_a_unit() {
+    let folder = tempfile::tempdir().unwrap();
+    let names = ["preflight.service", "preflight-respond.service", "preflight.timer"];
+    for name in names {
+        // What is started has to be there.
+        let text = unit(name).replace("/usr/bin/preflight", PROGRAM);
+        fs::write(folder.path().join(name), text).unwrap();
+    }
+    let analyzed = |arguments: &[&str], names: &[&str]| {
+        let files = names.iter().map(|name| folder.path().join(name));
+        let mut command = Command::new("systemd-analyze");
+        let output = command.args(arguments).args(files).output().unwrap();
+        let said = [output.stdout, output.stderr].concat();
+        (output.status.success(), String::from_utf8_lossy(&said).into_owned())
+    };
+    assert_eq!(analyzed(&["verify", "--man=no"], &names), (true, String::new()));
+    for name in &names[..2] {
+        let exposed = ["security", "--no-pager", "--offline=true", "--threshold=25"];
+        let (is_low, said) = analyzed(&exposed, &[name]);
+        assert!(is_low, "{said}");
+    }
+    // A mistake is found.
+    let broken = unit("preflight.service").replace("ProtectSystem=strict", "ProtectSystem=much");
+    fs::write(folder.path().join("preflight.service"), broken).unwrap();
+    let (_, said) = analyzed(&["verify", "--man=no"], &["preflight.service"]);
+    assert!(said.contains("protect system value"), "{said}");
+}
+
 #[test]
 fn a_scheduled_run_needs_no_right() {
     let folder = tempfile::tempdir().unwrap();
