@@ -9,6 +9,7 @@ mod support;
 mod afterwards;
 mod ansible;
 mod canaries;
+mod corpus;
 mod demo;
 mod discovery;
 mod docs;
