@@ -38,6 +38,7 @@ use crate::{demo, report, respond, site, tasks};
 #[must_use]
 pub fn main() -> ExitCode {
     panics::keep_quiet();
+    limits::keep_no_image();
     let words: Vec<OsString> = std::env::args_os().collect();
     let voice = Voice { is_plugin: cli::wants_plugin(&words) };
     // A mistake of ours is said, and is no exit code that means something else.

@@ -30,6 +30,14 @@ pub(crate) fn files() -> usize {
     files.saturating_sub(FILES).max(FILES)
 }
 
+/// From now on a crash leaves no image of the memory, which holds what this run was given in confidence.
+///
+/// Children inherit it, and a handler of crashes such as systemd-coredump keeps none either.
+pub(crate) fn keep_no_image() {
+    // Nobody is refused a lower limit.
+    let _lowered = setrlimit(Resource::RLIMIT_CORE, 0, 0);
+}
+
 /// # Errors
 ///
 /// A sentence that names the limit.

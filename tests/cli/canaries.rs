@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Stdio;
 
 use crate::support::far::{Quiet, echo, healthy};
-use crate::support::{Ended, PROGRAM, command, finish, preflight, start, wait};
+use crate::support::{Ended, PROGRAM, command, finish, preflight, start, wait, wrapped};
 
 /// Files of a machine; `{}` is where a secret stands.
 const FILES: &[(&str, &str)] = &[
@@ -226,6 +226,100 @@ fn no_secret_of_any_file_is_shown_by_discover_plan_or_init() {
         assert_eq!(ended.code, Some(0), "{ended:#?}");
         assert!(ended.stdout.contains("https://yum.example.com/centreon-business/***/25.10"));
         none_in(&ended, "init");
+    }
+}
+
+/// A run that was given a secret in every place at once, and every command over its report.
+///
+/// In a network namespace of its own, where no name of the files leads anywhere.
+#[test]
+fn no_output_of_a_run_shows_a_secret_of_any_source() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    for name in ["root", "home", "tmp", "out"] {
+        fs::create_dir(at(name)).unwrap();
+    }
+    let first = lay(&at("root"));
+    let own = |number: usize| canary(first + number);
+    fs::write(at("home/.centreonApi"), format!("admin:{}\n", own(0))).unwrap();
+    fs::write(at("password"), format!("{}\n", own(1))).unwrap();
+    let site = format!(
+        "[services]\nntp = \"127.0.0.1\"\n\
+         http = {{ url = \"http://127.0.0.1:9/***/x\", secret = {{ env = \"OWN_URL\" }} }}\n\
+         [machine.own]\nrole = \"ROLE\"\ndevices = [\"127.0.0.1\"]\n\
+         [credentials.snmp.default]\nversion = \"3\"\nuser = \"u\"\nauth = {{ file = \"{0}\" }}\n\
+         priv = {{ env = \"OWN_PRIV\" }}\n\
+         [credentials.proxy]\nuser = \"u\"\npassword = {{ config = \"/etc/dnf/dnf.conf:proxy_password\" }}\n",
+        at("password").display()
+    );
+    let path = |name: &str| at(name).to_str().unwrap().to_owned();
+    let url = format!("http://127.0.0.1:9/centreon-business/{}/x?token={}", own(3), own(4));
+    for role in ["central", "poller"] {
+        fs::write(at("site.toml"), site.replace("ROLE", role)).unwrap();
+        let formats: Vec<String> = crate::secrets::FILES
+            .iter()
+            .map(|it| format!("{it}={}", path(&format!("out/{role}.{it}"))))
+            .collect();
+        let mut words = vec!["--root".to_owned(), path("root"), "--verbose".to_owned()];
+        let run = ["--timeout", "0.1", "--no-trace", "--format", "table"];
+        words.extend(run.map(str::to_owned));
+        words.extend(formats.into_iter().flat_map(|it| ["--format".to_owned(), it]));
+        let by_flags = ["--role", role, "--http", &url, "--snmp-community-file", "-"];
+        let site = path("site.toml");
+        for (name, more) in [("flags", &by_flags[..]), ("site", &["--site", &site, "--as", "own"])]
+        {
+            let mut shell = std::process::Command::new("unshare");
+            shell.args(["-n", "sh", "-c", "ip link set lo up && exec \"$@\"", "sh", PROGRAM]);
+            let words: Vec<&str> =
+                words.iter().map(String::as_str).chain(more.iter().copied()).collect();
+            let mut command = wrapped(shell, &words);
+            command.env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").current_dir(at("tmp"));
+            command.env("HOME", at("home")).env("TMPDIR", at("tmp"));
+            command.env("OWN_URL", own(6)).env("OWN_PRIV", own(7)).env("OWN_SECRET", own(8));
+            let names = crate::secrets::SECRETS.iter().enumerate();
+            command.envs(names.map(|(number, (_, variable, _))| (variable, own(10 + number))));
+            command.env("https_proxy", format!("http://u:{}@127.0.0.1:9", own(9)));
+            command.stdin(fs::File::open(at("password")).unwrap());
+            let ended = finish(command);
+            let context = format!("{role} by {name}");
+            assert!([Some(1), Some(3)].contains(&ended.code), "{context}: {ended:#?}");
+            none_in(&ended, &context);
+            for file in fs::read_dir(at("out")).unwrap() {
+                let file = file.unwrap().path();
+                shows_none(&fs::read_to_string(&file).unwrap(), &format!("{context}: {file:?}"));
+            }
+            assert_eq!(fs::read_dir(at("tmp")).unwrap().count(), 0, "{context}: a file is left");
+            let report = path(&format!("out/{role}.json"));
+            assert!(fs::read_to_string(&report).unwrap().contains("127.0.0.1"), "{context}");
+            over_a_report(&report, &context);
+        }
+    }
+}
+
+/// Every command over a saved report.
+#[track_caller]
+fn over_a_report(report: &str, context: &str) {
+    let mut all: Vec<Vec<&str>> = vec![vec!["explain", report]];
+    for format in crate::secrets::FILES.iter().chain(&["table"]) {
+        all.push(vec!["show", report, "--verbose", "--format", format]);
+        all.push(vec!["redact", report, "--redact-keep-text", "--format", format]);
+    }
+    for format in ["table", "html", "json", "markdown", "csv"] {
+        all.push(vec!["merge", report, "--format", format]);
+    }
+    for format in ["table", "json", "markdown"] {
+        all.push(vec!["diff", report, report, "--format", format]);
+    }
+    for format in ["text", "markdown", "csv", "nft", "firewalld"] {
+        all.push(vec!["request", report, "--all", "--format", format]);
+    }
+    for words in all {
+        let ended = preflight(&words);
+        assert!(
+            !ended.stdout.is_empty() || words[0] == "explain",
+            "{context}: {words:?}: {ended:#?}"
+        );
+        none_in(&ended, &format!("{context}: {words:?}"));
     }
 }
 

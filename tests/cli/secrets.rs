@@ -4,14 +4,18 @@ use std::fs;
 use std::io::Write;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
+use std::os::unix::process::ExitStatusExt as _;
+use std::process::Command;
+use std::time::{Duration, Instant};
 
+use nix::sys::signal::Signal;
 use preflight_checks::nsclient::RESPONDER_PASSWORD;
 
 use crate::support::far::{Closed, Quiet, ca_file, echo, file, healthy, says};
-use crate::support::{Ended, command, finish, start, step, wait};
+use crate::support::{Ended, PROGRAM, command, finish, send, start, step, wait, wrapped};
 
 /// What is given, and every form in which it would travel.
-const SECRETS: [(&str, &str, &str); 9] = [
+pub(crate) const SECRETS: [(&str, &str, &str); 9] = [
     ("--snmp-community-file", "PREFLIGHT_SNMP_COMMUNITY", "fake-community"),
     ("--snmp-auth-file", "PREFLIGHT_SNMP_AUTH", "fake-authentication"),
     ("--snmp-priv-file", "PREFLIGHT_SNMP_PRIV", "fake-privacy"),
@@ -33,14 +37,22 @@ enum Given {
     ByEnvironment,
 }
 
+/// Every format but the one on stdout.
+pub(crate) const FILES: [&str; 9] =
+    ["wide", "html", "json", "ndjson", "junit", "markdown", "csv", "openmetrics", "centreon"];
+
 /// Runs with every secret, in every form of output, and hands all of it back.
 fn everything(given: Given, arguments: &[&str]) -> String {
     let folder = tempfile::tempdir().unwrap();
-    let json = folder.path().join("report.json");
-    let to_file = format!("json={}", json.display());
+    // A plan has fewer formats.
+    let formats: &[&str] =
+        if arguments.contains(&"plan") { &["json", "markdown", "csv"] } else { &FILES };
+    let out = |format: &str| folder.path().join(format!("report.{format}"));
+    let to_files: Vec<String> =
+        formats.iter().map(|format| format!("{format}={}", out(format).display())).collect();
     let files: Vec<_> = SECRETS.iter().map(|(_, _, secret)| file(secret)).collect();
-    let output = ["--verbose", "--format", "table", "--format", &to_file];
-    let mut all = [arguments, &output].concat();
+    let mut all = [arguments, &["--verbose", "--format", "table"]].concat();
+    all.extend(to_files.iter().flat_map(|to_file| ["--format", to_file]));
     if let Given::ByFile = given {
         for ((flag, _, _), file) in SECRETS.iter().zip(&files) {
             all.extend([*flag, file.path().to_str().unwrap()]);
@@ -52,7 +64,8 @@ fn everything(given: Given, arguments: &[&str]) -> String {
     }
     let Ended { stdout, stderr, .. } = finish(command);
     assert_eq!(stderr, "");
-    format!("{stdout}{stderr}{}", fs::read_to_string(&json).unwrap())
+    let written = formats.iter().map(|format| fs::read_to_string(out(format)).unwrap());
+    format!("{stdout}{stderr}{}", written.collect::<String>())
 }
 
 #[track_caller]
@@ -205,4 +218,35 @@ fn a_secret_may_come_on_standard_input() {
     let ended = run("-", false, &second);
     let reason = "preflight: --ldap-password-file: nothing is left on standard input, which holds one secret\n";
     assert_eq!((ended.code, ended.stderr.as_str()), (Some(2), reason));
+}
+
+/// A crash leaves no image of the memory, whatever the limits of the shell say.
+#[test]
+fn a_crash_leaves_no_secret_in_a_file() {
+    let (folder, quiet) = (tempfile::tempdir().unwrap(), Quiet::new());
+    let community = file("fake-community");
+    let mut shell = Command::new("sh");
+    shell.args(["-c", "ulimit -c unlimited; exec \"$@\"", "sh", PROGRAM]);
+    let device = quiet.at();
+    let words = ["--role", "poller", "--only", "poller.snmp", "--device", &device];
+    let secret = ["--snmp-community-file", community.path().to_str().unwrap()];
+    let mut command = wrapped(shell, &[&words[..], &secret].concat());
+    command.env("PATH", "/usr/bin:/bin").current_dir(folder.path());
+    let mut child = start(command);
+    let limits = format!("/proc/{}/limits", child.id());
+    let core = || {
+        let all = fs::read_to_string(&limits).unwrap_or_default();
+        let line = all.lines().find(|line| line.starts_with("Max core file size"));
+        line.unwrap_or_default().split_whitespace().skip(4).take(2).collect::<Vec<_>>().join(" ")
+    };
+    let begun = Instant::now();
+    while core() != "0 0" && begun.elapsed() < Duration::from_secs(5) {
+        std::thread::yield_now();
+    }
+    assert_eq!(core(), "0 0");
+    send(Signal::SIGABRT, &child);
+    let status = child.wait().unwrap();
+    assert_eq!(status.signal(), Some(Signal::SIGABRT as i32));
+    assert!(!status.core_dumped());
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
 }
