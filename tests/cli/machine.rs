@@ -101,6 +101,7 @@ fn little_is_enough_for_a_whole_report() {
         ("no-dev", "exec unshare -m sh -c 'mount -t tmpfs none /dev && exec \"$@\"' sh \"$@\""),
         ("no-etc", "exec unshare -m sh -c 'mount -t tmpfs none /etc && exec \"$@\"' sh \"$@\""),
         ("no-stderr", "exec \"$@\" 2>&-"),
+        ("no-stdout", "exec \"$@\" >&-"),
         ("no-stdin", "exec \"$@\" <&-"),
         ("nothing-open", "exec \"$@\" <&- >&- 2>&-"),
     ] {
@@ -110,7 +111,7 @@ fn little_is_enough_for_a_whole_report() {
         assert_eq!(report["summary"]["exit_code"], 1, "{name}");
         let outcomes = report["steps"].as_array().unwrap().iter().map(|step| &step["outcome"]);
         assert_eq!(outcomes.filter(|outcome| **outcome == "pass").count(), 1, "{name}: {report:#}");
-        if name == "nothing-open" {
+        if ["nothing-open", "no-stdout"].contains(&name) {
             // The table had nowhere to go.
             assert!([Some(1), Some(2)].contains(&ended.code), "{name}: {ended:#?}");
         } else {
@@ -167,58 +168,152 @@ fn two_runs_that_write_one_report_leave_a_whole_one() {
     }
 }
 
+/// Moments at which a signal comes; each is another one, and the same in every run of this test.
+const MOMENTS: u64 = 200;
+/// Runs at a time: they wait most of theirs.
+const SIDE_BY_SIDE: u64 = 5;
+
 /// At any moment a signal ends the run within a second: with a report that says what was cut
 /// short, with the whole one when nothing was, or, before there is anything to report, at once.
 #[test]
 fn a_signal_at_any_moment_leaves_a_true_report_or_none() {
     let (ntp, silent) = (healthy("ntp"), Quiet::new());
     let folder = tempfile::tempdir().unwrap();
-    let signals = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP];
-    let mut seen = [0_usize; 3];
-    for round in 0..66_u64 {
-        let file = folder.path().join(format!("{round}.json"));
-        let json = format!("json={}", file.display());
-        let mut words =
-            vec!["--role", "poller", "--only", "poller.ntp,poller.dns", "--timeout", "0.1"];
-        let (at, silent) = (ntp.at(), silent.at());
-        words.extend(["--ntp", &at, "--dns", &silent, "--format", "table", "--format", &json]);
-        let child = start(command(&words));
-        // From before the first instruction of ours to after the last one: about 600 ms.
-        let until = Instant::now() + Duration::from_millis(round * 12);
-        while Instant::now() < until {
-            std::thread::yield_now();
-        }
-        let signal = *signals.iter().cycle().nth(usize::try_from(round).unwrap()).unwrap();
-        let sent = Instant::now();
-        send(signal, &child);
-        let ended = wait(child);
-        assert!(sent.elapsed() < Duration::from_secs(2), "{round}: {:?}", sent.elapsed());
-        let report = whole(&file, &format!("{round}: {ended:#?}"));
-        let cut = |report: &Value| {
-            let steps = report["steps"].as_array().unwrap();
-            steps.iter().any(|step| step["cause"]["code"] == "interrupted")
-        };
-        match (ended.code, report) {
-            (None, report) => {
-                // A signal that came before the run, or between two files.
-                assert!(report.is_none_or(|report| !cut(&report)), "{round}");
-                seen[0] += 1;
-            }
-            (Some(130), Some(report)) => {
-                assert_eq!(report["interrupted"], true, "{round}");
-                assert!(ended.stdout.contains("interrupted"), "{round}: {ended:#?}");
-                seen[1] += 1;
-            }
-            (Some(code), Some(report)) => {
-                assert_eq!(report["interrupted"], false, "{round}");
-                assert_eq!(report["summary"]["exit_code"], code, "{round}");
-                assert!(!cut(&report), "{round}: cut short and not said: {report:#}");
-                seen[2] += 1;
-            }
-            (code, None) => panic!("{round}: {code:?} without a report: {ended:#?}"),
-        }
+    let (ntp, silent, folder) = (ntp.at(), silent.at(), folder.path());
+    let ends: Vec<End> = std::thread::scope(|scope| {
+        let lanes = (0..SIDE_BY_SIDE).map(|lane| {
+            let rounds = (lane..MOMENTS).step_by(usize::try_from(SIDE_BY_SIDE).unwrap());
+            let (ntp, silent) = (&ntp, &silent);
+            scope.spawn(move || {
+                rounds.map(|round| signalled(round, ntp, silent, folder)).collect::<Vec<End>>()
+            })
+        });
+        let lanes: Vec<_> = lanes.collect();
+        lanes.into_iter().flat_map(|lane| lane.join().unwrap()).collect()
+    });
+    assert_eq!(ends.len(), usize::try_from(MOMENTS).unwrap());
+    // A test that hits one kind of moment only shows nothing of the others.
+    for end in [End::BySignal, End::CutShort, End::Whole] {
+        let count = ends.iter().filter(|one| **one == end).count();
+        assert!(count >= 5, "{end:?}: {count} of {MOMENTS}");
     }
-    assert!(seen[1] > 0, "{seen:?}");
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum End {
+    /// Before the run, or after its report.
+    BySignal,
+    CutShort,
+    Whole,
+}
+
+/// One run, and the signal of this round at the moment of this round.
+fn signalled(round: u64, ntp: &str, silent: &str, folder: &Path) -> End {
+    const SIGNALS: [Signal; 3] = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP];
+    let file = folder.join(format!("{round}.json"));
+    let json = format!("json={}", file.display());
+    let mut words = vec!["--role", "poller", "--only", "poller.ntp,poller.dns", "--timeout", "0.1"];
+    words.extend(["--ntp", ntp, "--dns", silent, "--format", "table", "--format", &json]);
+    let child = start(command(&words));
+    std::thread::sleep(Duration::from_micros(moment(round)));
+    let signal = SIGNALS[usize::try_from(round % 3).unwrap()];
+    let sent = Instant::now();
+    send(signal, &child);
+    let ended = wait(child);
+    assert!(sent.elapsed() < Duration::from_secs(3), "{round}: {:?}", sent.elapsed());
+    let report = whole(&file, &format!("{round}: {ended:#?}"));
+    let cut = |report: &Value| {
+        let steps = report["steps"].as_array().unwrap();
+        steps.iter().any(|step| step["cause"]["code"] == "interrupted")
+    };
+    match (ended.code, report) {
+        (None, report) => {
+            // A signal that came before the run, or between two files.
+            assert!(report.is_none_or(|report| !cut(&report)), "{round}");
+            End::BySignal
+        }
+        (Some(130), Some(report)) => {
+            assert_eq!(report["interrupted"], true, "{round}");
+            assert!(ended.stdout.contains("interrupted"), "{round}: {ended:#?}");
+            End::CutShort
+        }
+        (Some(code), Some(report)) => {
+            assert_eq!(report["interrupted"], false, "{round}");
+            assert_eq!(report["summary"]["exit_code"], code, "{round}");
+            assert!(!cut(&report), "{round}: cut short and not said: {report:#}");
+            End::Whole
+        }
+        (code, None) => panic!("{round}: {code:?} without a report: {ended:#?}"),
+    }
+}
+
+/// From before the first instruction of ours to after the last one, in microseconds: half of the
+/// moments within the first twentieth of a second, where a run begins.
+fn moment(round: u64) -> u64 {
+    // SplitMix64, whose numbers look random and are the same each time.
+    let mut mixed = (round + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    mixed ^= mixed >> 31;
+    mixed % if round % 2 == 0 { 50_000 } else { 1_200_000 }
+}
+
+/// The wall clock is set back and forth by a year while questions wait: waits are not measured by
+/// it, and a report that has an impossible time is none.
+///
+/// libfaketime shows the program another clock than the machine's; the monotonic one, which the
+/// kernel never sets, is left alone.
+#[test]
+fn a_clock_that_jumps_costs_no_report() {
+    let (run, folder) = (Run::new(), tempfile::tempdir().unwrap());
+    let silent = Quiet::new();
+    let library =
+        format!("/usr/lib/{}-linux-gnu/faketime/libfaketimeMT.so.1", std::env::consts::ARCH);
+    assert!(Path::new(&library).exists(), "Debian's package libfaketime is missing");
+    for jumps in [["+0", "-400d"], ["+0", "+400d"], ["+400d", "-400d"], ["-20000d", "+9000d"]] {
+        let (file, clock) = (folder.path().join("report.json"), folder.path().join("clock"));
+        fs::write(&clock, jumps[0]).unwrap();
+        let mut words = run.words(&file);
+        words.extend(["--dns".to_owned(), silent.at()]);
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        let mut prepared = command(&words);
+        prepared.env("LD_PRELOAD", &library).env("FAKETIME_TIMESTAMP_FILE", &clock);
+        prepared.env("FAKETIME_NO_CACHE", "1").env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
+        let begun = Instant::now();
+        let child = start(prepared);
+        for turn in 0..40 {
+            std::thread::sleep(Duration::from_millis(20));
+            let next = folder.path().join("next");
+            fs::write(&next, jumps[turn % 2]).unwrap();
+            fs::rename(&next, &clock).unwrap();
+        }
+        let ended = wait(child);
+        assert!(begun.elapsed() < Duration::from_secs(10), "{jumps:?}: {:?}", begun.elapsed());
+        let text = fs::read_to_string(&file).unwrap_or_else(|error| panic!("{error}: {ended:#?}"));
+        let report: Value = serde_json::from_str(&text).unwrap();
+        fs::remove_file(&file).unwrap();
+        assert_eq!(ended.code, Some(1), "{jumps:?}: {ended:#?}");
+        assert_eq!(report["summary"]["exit_code"], 1);
+        let code = |number: usize| report["steps"][number]["cause"]["code"].clone();
+        let codes: Vec<Value> = (0..3).map(code).collect();
+        assert!(codes.contains(&"port-closed".into()), "{jumps:?}: {codes:?}");
+        assert!(codes.contains(&"dns-unanswered".into()), "{jumps:?}: {codes:?}");
+        lasted("", &report, &format!("{jumps:?}"));
+    }
+}
+
+/// Everything that lasted lasted at least nothing, and at most as long as the run can have.
+#[track_caller]
+fn lasted(name: &str, value: &Value, context: &str) {
+    match value {
+        Value::Object(all) => all.iter().for_each(|(name, one)| lasted(name, one, context)),
+        Value::Array(all) => all.iter().for_each(|one| lasted(name, one, context)),
+        Value::Number(number) if name.ends_with("_ms") && !name.contains("offset") => {
+            let number = number.as_f64().unwrap();
+            assert!((0.0..10_000.0).contains(&number), "{context}: {name} is {number}");
+        }
+        _ => {}
+    }
 }
 
 /// `nohup` and a terminal that is closed meanwhile.
