@@ -26,6 +26,18 @@ const ONCE: &[&str] = &[
     "serde_json",
     "toml",
     "libyaml-safer",
+    "url",
+    "idna",
+    "percent-encoding",
+    "lettre",
+    "reqwest",
+    "httparse",
+    "asn1-rs",
+    "der-parser",
+    "lber",
+    "p521",
+    "aes-siv",
+    "toml_parser",
 ];
 
 /// Licences under which the program may be handed on with what it is made of.
