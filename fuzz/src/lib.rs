@@ -19,8 +19,11 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::runtime::Runtime;
 
-/// Each fuzzer, and what it does with an input: it panics when something does not hold.
-pub const FUZZERS: [(&str, fn(&[u8])); 7] = [
+/// What a fuzzer does with an input: it panics when something does not hold.
+pub type Keeps = fn(&[u8]);
+
+/// Each fuzzer by its name.
+pub const FUZZERS: [(&str, Keeps); 7] = [
     ("peer", peer),
     ("far_side", far_side),
     ("machine", machine),
@@ -265,7 +268,7 @@ async fn speak(mut io: impl AsyncRead + AsyncWrite + Unpin, said: &[Vec<u8>]) {
 }
 
 async fn datagrams(socket: UdpSocket, service: &str, said: &[Vec<u8>]) {
-    let mut question = [0; 65_536];
+    let mut question = vec![0; 65_536];
     let mut answers = said.iter().cycle();
     loop {
         let Ok((length, from)) = socket.recv_from(&mut question).await else { return };

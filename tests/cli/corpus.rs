@@ -17,8 +17,8 @@ use serde_json::{Value, json};
 #[path = "../../fuzz/src/lib.rs"]
 mod fuzzers;
 
-use fuzzers::FUZZERS;
 use fuzzers::record::{machine_inputs, record};
+use fuzzers::{FUZZERS, Keeps};
 
 fn repository(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
@@ -28,7 +28,9 @@ fn repository(path: &str) -> PathBuf {
 fn inputs(fuzzer: &str) -> Vec<(String, Vec<u8>)> {
     let mut inputs = Vec::new();
     let mut take = |folder: PathBuf, suffix: &str| {
-        for entry in fs::read_dir(&folder).unwrap_or_else(|error| panic!("{folder:?}: {error}")) {
+        for entry in
+            fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()))
+        {
             let path = entry.unwrap().path();
             let name = path.file_name().unwrap().to_str().unwrap().to_owned();
             if name.ends_with(suffix) && !name.starts_with('.') {
@@ -60,7 +62,7 @@ fn inputs(fuzzer: &str) -> Vec<(String, Vec<u8>)> {
 }
 
 /// Gives an input to a fuzzer's function; what does not hold names the input.
-fn holds(fuzzer: &str, keeps: fn(&[u8]), from: &str, input: &[u8]) {
+fn holds(fuzzer: &str, keeps: Keeps, from: &str, input: &[u8]) {
     let begun = Instant::now();
     if let Err(payload) = catch_unwind(AssertUnwindSafe(|| keeps(input))) {
         let said = payload.downcast_ref::<String>().cloned().unwrap_or_default();
@@ -85,7 +87,7 @@ fn every_input_that_was_kept_keeps_what_is_promised() {
     for fuzzer in ["peer", "far_side"] {
         for service in SERVICES {
             let there = repository("fuzz/corpus").join(fuzzer).join(service.name);
-            assert!(there.exists(), "{there:?} is missing: see records_the_corpus");
+            assert!(there.exists(), "{} is missing: see records_the_corpus", there.display());
         }
     }
 }

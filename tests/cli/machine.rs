@@ -255,7 +255,7 @@ fn moment(round: u64) -> u64 {
     mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     mixed ^= mixed >> 31;
-    mixed % if round % 2 == 0 { 50_000 } else { 1_200_000 }
+    mixed % if round.is_multiple_of(2) { 50_000 } else { 1_200_000 }
 }
 
 /// The wall clock is set back and forth by a year while questions wait: waits are not measured by

@@ -2,6 +2,7 @@
 
 // A fixture or a page that cannot be read must stop the test.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+#![allow(clippy::print_stdout)] // how much was tried is for whoever asks
 
 #[path = "../support/mod.rs"]
 mod support;
