@@ -15,7 +15,8 @@ pub(crate) fn markdown(value: &str) -> String {
             '<' => escaped.push_str("&lt;"),
             '>' => escaped.push_str("&gt;"),
             '&' => escaped.push_str("&amp;"),
-            '@' => escaped.push_str("&#64;"),
+            // An entity is read before addresses of mail and mentions are looked for; behind a comment none begins.
+            '@' => escaped.push_str("@<!-- -->"),
             other => escaped.push(other),
         }
     }
@@ -57,7 +58,8 @@ mod tests {
             ("&lt;", "&amp;lt;"),
             ("[click](https://evil)", "\\[click\\](https&#58;//evil)"),
             ("www.evil.example", "www&#46;evil.example"),
-            ("@all, see #1", "&#64;all, see \\#1"),
+            ("@all, see #1", "@<!-- -->all, see \\#1"),
+            ("me@mail.example", "me@<!-- -->mail.example"),
             ("\\|", "\\\\\\|"),
             ("a\n# b", "a\\\\n\\# b"),
         ] {
