@@ -152,7 +152,11 @@ impl Redactor {
         }
         for (field, value) in map.iter_mut() {
             if !OURS.contains(&field.as_str()) {
+                let odd = odd_name(field, value).map(str::to_owned);
                 self.walk(field, value, of_peers || OF_PEERS.contains(&field.as_str()));
+                if let Some(odd) = odd {
+                    value["name"] = self.names.stand_in(&self.key, &odd).into();
+                }
             }
         }
     }
@@ -208,6 +212,13 @@ impl Redactor {
             self.names.stand_in(&self.key, flow)
         }
     }
+}
+
+/// The name of the machine of a report, where it has characters that no host's name has: none of its words is known for one.
+fn odd_name<'a>(field: &str, value: &'a Value) -> Option<&'a str> {
+    let name = value.as_object().filter(|_| field == "host")?.get("name")?.as_str()?;
+    let is_of_a_name = |it: char| it.is_alphanumeric() || ['.', '-', '_'].contains(&it);
+    (!name.chars().all(is_of_a_name)).then_some(name)
 }
 
 /// Fields that hold a host's name, alone or in front.

@@ -268,3 +268,13 @@ fn no_cause_keeps_a_peers_words_or_bytes() {
         }
     }
 }
+
+/// No host's name has such characters, so that none of its words was known for one.
+#[test]
+fn an_odd_name_of_the_machine_gets_a_stand_in_too() {
+    let mut report = rich();
+    report.host.name = "lyon (spare) globex".to_owned();
+    let report = redactor().report(&report).unwrap();
+    let json = serde_json::to_string(&report.host).unwrap();
+    assert!(!json.contains("lyon") && !json.contains("globex"), "{json}");
+}
