@@ -19,6 +19,7 @@ mod manners;
 mod names;
 mod own_firewall;
 mod responding;
+mod sinks;
 mod watching;
 
 use std::process::Command;

@@ -4,7 +4,7 @@
 //! Needs root, Chromium, and axe-core (`npm ci` in this folder); `tests/run` sees to all of it.
 //! `KEEP_PAGES=FOLDER` leaves the pages there to look at.
 
-mod browser;
+pub(crate) mod browser;
 mod pages;
 
 use std::path::Path;
