@@ -490,7 +490,8 @@ const SCALE: f64 = 0.1;
 struct Seen {
     /// Each service's cause, or "works".
     by_service: BTreeMap<&'static str, String>,
-    slowest: (String, f64),
+    /// Over TCP and over UDP: how long after its deadline the last step ended.
+    slowest: [(String, f64); 2],
     peak_kb: u64,
 }
 
@@ -535,7 +536,7 @@ fn seen(runtime: &Runtime, hostile: &Hostile) -> Seen {
     }
     let report: Value = serde_json::from_str(&fs::read_to_string(&files[0].1).unwrap()).unwrap();
     let mut by_service = BTreeMap::new();
-    let mut slowest = (String::new(), 0.0);
+    let mut slowest = [(String::new(), 0.0), (String::new(), 0.0)];
     for service in concerned() {
         let flow = format!("custom.{}", service.name);
         let step = crate::support::step(&report, &flow);
@@ -551,8 +552,9 @@ fn seen(runtime: &Runtime, hostile: &Hostile) -> Seen {
         }
         let beyond = step["timings"]["total_ms"].as_f64().unwrap()
             - service.budget.as_secs_f64() * SCALE * 1000.0;
-        if beyond > slowest.1 {
-            slowest = (service.name.to_owned(), beyond);
+        let over = usize::from(service.transport != Transport::Tcp);
+        if beyond > slowest[over].1 {
+            slowest[over] = (service.name.to_owned(), beyond);
         }
     }
     Seen { by_service, slowest, peak_kb }
@@ -571,7 +573,7 @@ async fn play(playing: Playing) -> (u16, Vec<tokio::task::JoinHandle<()>>) {
     }
 }
 
-/// Waits for a run, with an eye on its memory: the kernel's own peak, asked until it ends.
+/// Waits for a run, with an eye on its memory, asked until it ends.
 fn watched(mut child: Child) -> (String, String, Option<i32>, u64) {
     let _guard = Guard::on(&child);
     let (out, err) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
@@ -579,7 +581,7 @@ fn watched(mut child: Child) -> (String, String, Option<i32>, u64) {
     let status = format!("/proc/{}/status", child.id());
     let mut peak = 0;
     let code = loop {
-        peak = peak_kb(Path::new(&status)).unwrap_or(peak);
+        peak = peak.max(own_kb(Path::new(&status)).unwrap_or_default());
         if let Some(ended) = child.try_wait().unwrap() {
             break ended.code();
         }
@@ -601,11 +603,45 @@ fn asks_no_more(service: &str, manner: Manner) -> bool {
     }
 }
 
-/// Most that a run may need, its program's own pages and 37 conversations at once included; the
-/// program of the tests is not optimised.
-const MOST_KB: u64 = 80 << 10;
-/// After its deadline a step may still look where a silence begins; and the tests' machine is busy.
-const BEYOND_MS: f64 = 1_500.0;
+/// Most that a run may need for 37 conversations at once, its outputs and what it is made of; the
+/// pages of the program itself, which the kernel shares, do not count.
+const MOST_KB: u64 = 30 << 10;
+/// How long after its deadline a step may end, over TCP and over UDP: after a silence over UDP it
+/// looks where that begins.
+const BEYOND_MS: [f64; 2] = [500.0, 1_000.0];
+/// How often a wait of a run may be as late as this machine's waits are meanwhile.
+const LATE_WAITS: f64 = 3.0;
+
+/// How late this machine was for a wait, at most, while the test ran: on a busy one the program is
+/// as late, and no peer has a part in it.
+struct Lateness {
+    over: std::sync::mpsc::Sender<()>,
+    measured: thread::JoinHandle<Duration>,
+}
+
+impl Lateness {
+    fn measure() -> Self {
+        const WAIT: Duration = Duration::from_millis(5);
+        let (over, is_over) = std::sync::mpsc::channel::<()>();
+        let measured = thread::spawn(move || {
+            let mut latest = Duration::ZERO;
+            loop {
+                let begun = std::time::Instant::now();
+                let ended = is_over.recv_timeout(WAIT);
+                latest = latest.max(begun.elapsed().saturating_sub(WAIT));
+                if ended == Err(std::sync::mpsc::RecvTimeoutError::Disconnected) {
+                    return latest;
+                }
+            }
+        });
+        Self { over, measured }
+    }
+
+    fn milliseconds(self) -> f64 {
+        drop(self.over);
+        self.measured.join().unwrap().as_secs_f64() * 1000.0
+    }
+}
 
 /// Of a flood, the kernels' buffers on both sides included.
 const MOST_READ: usize = 16 << 20;
@@ -618,9 +654,10 @@ fn all_of(mut from: impl std::io::Read + Send + 'static) -> thread::JoinHandle<S
     })
 }
 
-fn peak_kb(status: &Path) -> Option<u64> {
+/// Memory that is a process's own, and no file's.
+fn own_kb(status: &Path) -> Option<u64> {
     let status = fs::read_to_string(status).ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:"))?;
     line.trim().strip_suffix(" kB")?.trim().parse().ok()
 }
 
@@ -673,6 +710,7 @@ fn no_manner_of_a_peer_costs_more_than_its_time_and_each_is_named() {
     let next = AtomicUsize::new(0);
     let only = std::env::var("PEERS").unwrap_or_default();
     let all = std::sync::Mutex::new(Vec::new());
+    let lateness = Lateness::measure();
     thread::scope(|scope| {
         for _ in 0..SIDE_BY_SIDE {
             scope.spawn(|| {
@@ -685,17 +723,21 @@ fn no_manner_of_a_peer_costs_more_than_its_time_and_each_is_named() {
             });
         }
     });
+    let late = lateness.milliseconds() * LATE_WAITS;
+    let mut most = (0, [0.0_f64; 2]);
     let mut wrong = Vec::new();
     for (hostile, seen) in all.into_inner().unwrap() {
         let Seen { by_service, slowest, peak_kb } = seen;
-        assert!(peak_kb < MOST_KB, "{}: {peak_kb} kB", hostile.words);
-        assert!(
-            slowest.1 < BEYOND_MS,
-            "{}: {} {} ms too late",
-            hostile.words,
-            slowest.0,
-            slowest.1
-        );
+        if peak_kb >= MOST_KB {
+            wrong.push(format!("{}: {peak_kb} kB", hostile.words));
+        }
+        most.0 = most.0.max(peak_kb);
+        for (over, (service, beyond)) in slowest.into_iter().enumerate() {
+            if beyond >= BEYOND_MS[over] + late {
+                wrong.push(format!("{}: {service} {beyond} ms too late", hostile.words));
+            }
+            most.1[over] = most.1[over].max(beyond);
+        }
         // How much of an answer is read before a connection ends is chance, and with it who else answers a later visit.
         let is_chance = matches!(hostile.manner, Manner::Until(..) | Manner::Ends(_));
         let of_any = table.values().flat_map(|causes| causes.keys().cloned());
@@ -719,6 +761,7 @@ fn no_manner_of_a_peer_costs_more_than_its_time_and_each_is_named() {
         let page = format!("{before}{BEGIN}{}{END}{after}", written(&table));
         fs::write(page_file, page).unwrap();
     }
+    println!("at most {} kB, {:?} ms after a deadline; waits were {late} ms late", most.0, most.1);
     let most = HOSTILE.len() * SERVICES.len() * MOST_READ;
     assert!(READ.load(Ordering::Relaxed) < most, "{READ:?} bytes were taken");
     assert!(wrong.is_empty(), "{wrong:#?}");
