@@ -175,10 +175,10 @@ impl Welcome {
                 (2, ProtobufField::Bytes(text)) => welcome.extensions = wire::clean(text, MAX_NAME),
                 (3, ProtobufField::Number(id)) => welcome.poller_id = id,
                 (4, ProtobufField::Bytes(name)) => {
-                    welcome.poller_name = wire::clean(name, MAX_NAME)
+                    welcome.poller_name = wire::clean(name, MAX_NAME);
                 }
                 (5, ProtobufField::Bytes(name)) => {
-                    welcome.broker_name = wire::clean(name, MAX_NAME)
+                    welcome.broker_name = wire::clean(name, MAX_NAME);
                 }
                 (6, ProtobufField::Number(kind)) => welcome.peer_type = kind,
                 _ => {}
