@@ -404,7 +404,7 @@ for path in sys.argv[1:]:
     print(json.dumps(found))
 "#;
 
-/// The readers of CSV, XML, OpenMetrics and Markdown find in each page what they find in the
+/// The readers of CSV, XML, `OpenMetrics` and Markdown find in each page what they find in the
 /// harmless one.
 fn same_structure(pages: &[Page], folder: &Path) {
     let read = ["csv", "junit", "openmetrics", "markdown"];
