@@ -19,7 +19,6 @@ mod manners;
 mod names;
 mod own_firewall;
 mod responding;
-mod sinks;
 mod watching;
 
 use std::process::Command;
