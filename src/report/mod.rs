@@ -21,6 +21,7 @@ mod model;
 pub(crate) mod ndjson;
 mod openmetrics;
 pub(crate) mod own_files;
+mod places;
 pub(crate) mod planned;
 mod read;
 mod rows;

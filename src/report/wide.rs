@@ -7,7 +7,7 @@ use std::io;
 use preflight_checks::printable;
 use unicode_width::UnicodeWidthStr;
 
-use super::rows::{ReportRow, rows};
+use super::rows::{ReportRow, sampled_rows};
 use super::{Report, words};
 
 const TITLES: [&str; 9] =
@@ -20,7 +20,8 @@ pub(super) fn write(report: &Report, out: &mut dyn io::Write) -> io::Result<()> 
     }
     writeln!(out)?;
     let titles = TITLES.map(str::to_owned);
-    let lines: Vec<_> = std::iter::once(titles).chain(rows(report).iter().map(cells)).collect();
+    let lines: Vec<_> =
+        std::iter::once(titles).chain(sampled_rows(report).iter().map(cells)).collect();
     let widths: Vec<usize> = (0..TITLES.len()).map(|column| widest(&lines, column)).collect();
     for line in &lines {
         let padded = line.iter().zip(&widths).map(|(cell, width)| {

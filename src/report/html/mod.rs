@@ -8,7 +8,6 @@ mod flows;
 mod map;
 pub(crate) mod markup;
 pub(crate) mod page;
-mod places;
 pub(crate) mod shapes;
 mod sheet;
 mod summary;
@@ -68,4 +67,4 @@ fn write_page(report: &Report, site: Option<&str>, out: &mut dyn io::Write) -> i
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

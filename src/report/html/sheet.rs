@@ -2,9 +2,10 @@
 
 use std::collections::HashMap;
 
-use super::places::places;
 use crate::report::faults::{Fault, Followers, faults};
 use crate::report::groups::in_order;
+use crate::report::places::places;
+use crate::report::rows::{FEW, PLACES};
 use crate::report::words::root_causes;
 use crate::report::{ConcernReport, Report, StepReport};
 use crate::run::outcome::Outcome;
@@ -157,11 +158,7 @@ fn rows_of_group<'a>(is_explained: bool, steps: &[&'a StepReport]) -> Vec<SheetR
     found.into_iter().filter_map(|place| row(place.name, place.steps)).collect()
 }
 
-/// Steps of one flow that have a row each.
-const FEW: usize = 12;
 /// Kinds of one flow, besides its faults, that have rows of their own.
 const KINDS: usize = 24;
-/// Places of one kind that have rows of their own: 10,000 devices in subnets of 254.
-const PLACES: usize = 40;
 /// Places that are named in one row.
 const NAMED: usize = 4;

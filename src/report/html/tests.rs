@@ -17,7 +17,7 @@ use crate::site::Origin;
 use crate::site::local::Host;
 
 /// A passing step of `flow`, without a target yet.
-pub(super) fn step(flow: &str) -> StepReport {
+pub(crate) fn step(flow: &str) -> StepReport {
     StepReport {
         id: flow.to_owned(),
         flow: flow.to_owned(),
@@ -45,7 +45,7 @@ pub(super) fn step(flow: &str) -> StepReport {
 }
 
 /// The same, with somebody asked.
-pub(super) fn asked(step: StepReport, host: &str, port: u16) -> StepReport {
+pub(crate) fn asked(step: StepReport, host: &str, port: u16) -> StepReport {
     let target = TargetReport {
         seen_as: None,
         source: Vec::new(),

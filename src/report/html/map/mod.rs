@@ -10,11 +10,11 @@ use std::net::IpAddr;
 
 use preflight_checks::Owner;
 
-use super::places::places;
 use super::sheet::rank;
 use crate::catalogue::Party;
 use crate::report::groups::in_order;
 use crate::report::html::markup::Markup;
+use crate::report::places::places;
 use crate::report::{Report, StepReport, WayReport};
 use crate::run::outcome::Outcome;
 use crate::run::plan::Direction;
