@@ -1,7 +1,7 @@
 //! Centreon: a monitoring plugin's output, so that the check becomes a service.
 //!
-//! A status line with performance data, then long output. The state and its
-//! exit code are [`super::Ending::plugin`]'s.
+//! A status line that fits a notification, then long output, and behind its last line the
+//! performance data. The state and its exit code are [`super::Ending::plugin`]'s.
 //!
 //! Reference: `centreon/centreon-plugins` `doc/en/developer/plugins_global.md`, and the
 //! plugin guidelines of `monitoring-plugins/monitoring-plugins` `doc/developer-guidelines.sgml`.
@@ -15,27 +15,60 @@ use super::rows::{ReportRow, rows};
 use super::{Report, words};
 use crate::run::outcome::Outcome;
 
-/// Writes the status line, then a line for each row that does not simply pass.
+/// Writes the status line, a line for each row that does not simply pass, and the performance data.
 pub(super) fn write(report: &Report, out: &mut dyn io::Write) -> io::Result<()> {
     let (state, _) = report.ending().plugin();
-    let summary = text(&words::summary(report).join(", "));
-    writeln!(out, "{state}: {summary} | {}", perfdata(report).join(" "))?;
-    for part in words::head(report) {
-        writeln!(out, "{}", text(&part.join(", ")))?;
+    let summary: Vec<String> = words::summary(report).iter().map(|part| text(part)).collect();
+    let status = status(state, &summary);
+    writeln!(out, "{}", status.line)?;
+    let mut long = Vec::new();
+    if status.is_cut {
+        long.push(summary.join(", "));
     }
-    for row in rows(report).iter().filter(|row| row.step.outcome != Outcome::Pass) {
-        writeln!(out, "{}", long(row))?;
-    }
-    for note in &report.notes {
-        writeln!(out, "[note] {}", text(&words::note(note)))?;
-    }
-    Ok(())
+    long.extend(words::head(report).iter().map(|part| text(&part.join(", "))));
+    let rows = rows(report);
+    let failing = rows.iter().filter(|row| row.step.outcome != Outcome::Pass);
+    long.extend(failing.map(self::long));
+    long.extend(report.notes.iter().map(|note| format!("[note] {}", text(&words::note(note)))));
+    writeln!(out, "{} | {}", long.join("\n"), perfdata(report).join(" "))
 }
+
+/// The line that a notification shows.
+struct StatusLine {
+    line: String,
+    /// Is there more to say than it has room for?
+    is_cut: bool,
+}
+
+/// The state, and of the parts as many as fit in whole; of a first one that is too long its beginning.
+fn status(state: &str, parts: &[String]) -> StatusLine {
+    let mut line = format!("{state}: ");
+    for (index, part) in parts.iter().enumerate() {
+        let between = if index == 0 { "" } else { ", " };
+        if line.len() + between.len() + part.len() <= LONGEST_STATUS {
+            line.extend([between, part]);
+            continue;
+        }
+        if index == 0 {
+            const DOTS: &str = "…";
+            let room = LONGEST_STATUS - DOTS.len() - line.len();
+            let ends = part.char_indices().map(|(at, letter)| at + letter.len_utf8());
+            let end = ends.take_while(|end| *end <= room).last().unwrap_or(0);
+            line.extend([part.get(..end).unwrap_or_default(), DOTS]);
+        }
+        return StatusLine { line, is_cut: true };
+    }
+    StatusLine { line, is_cut: false }
+}
+
+/// Bytes of the status line: a mail's subject, a text message and a column of the console show no
+/// more.
+const LONGEST_STATUS: usize = 200;
 
 /// `[fail] poller.bbdo central:5669/tcp: rejected by …; network team: allow …`
 fn long(row: &ReportRow<'_>) -> String {
     let remedy = row.step.cause.as_ref().map(|cause| &cause.remedy);
-    let remedy = remedy.map(|remedy| format!("; {}: {}", remedy.who, remedy.text));
+    let remedy = remedy.map(|remedy| format!("; {}: {}", remedy.who, commands(&remedy.text)));
     let (outcome, flow, target) = (row.step.outcome, &row.step.flow, row.target());
     let place = if target.is_empty() { flow.clone() } else { format!("{flow} {target}") };
     text(&format!("[{outcome}] {place}: {}{}", row.result(), remedy.unwrap_or_default()))
@@ -79,6 +112,11 @@ fn text(line: &str) -> String {
     printable(line).replace('|', "/")
 }
 
+/// With what a shell writes as a pipe in words: another sign would make it another command.
+fn commands(remedy: &str) -> String {
+    remedy.replace(" || ", ", or ").replace(" | ", ", piped to ")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -89,6 +127,36 @@ mod tests {
         let mut known = HashSet::new();
         let labels = ["a", "a", "a"].map(|label| unique(label, &mut known));
         assert_eq!(labels, ["a", "a_2", "a_3"]);
+    }
+
+    #[test]
+    fn a_status_line_has_room_for_a_notification() {
+        let parts = ["1 of 4 required flows fails".to_owned(), "3 work".to_owned()];
+        let short = status("CRITICAL", &parts);
+        assert_eq!(
+            (short.line.as_str(), short.is_cut),
+            ("CRITICAL: 1 of 4 required flows fails, 3 work", false)
+        );
+        for letter in ["x", "ü", "漢", "🦀"] {
+            let long = status("CRITICAL", &[letter.repeat(300), "3 work".to_owned()]);
+            assert!(long.is_cut && long.line.len() <= 200, "{}", long.line);
+            assert!(long.line.len() > 190 && long.line.ends_with(&format!("{letter}…")));
+            let second = status("CRITICAL", &["3 work".to_owned(), letter.repeat(300)]);
+            assert_eq!((second.line.as_str(), second.is_cut), ("CRITICAL: 3 work", true));
+        }
+    }
+
+    #[test]
+    fn a_command_is_not_made_another_one() {
+        for (said, told) in [
+            (
+                "systemctl enable --now sshd || systemctl enable --now ssh",
+                "systemctl enable --now sshd, or systemctl enable --now ssh",
+            ),
+            ("netstat -ano | findstr 8443", "netstat -ano, piped to findstr 8443"),
+        ] {
+            assert_eq!(commands(said), told);
+        }
     }
 
     #[test]

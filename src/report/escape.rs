@@ -42,6 +42,11 @@ fn inert(cell: &str) -> String {
     /// What begins a formula in a spreadsheet, in half and in full width.
     const FORMULA: [char; 8] = ['=', '+', '-', '@', '＝', '＋', '－', '＠'];
     let cell = printable(cell);
+    // A number is one in a spreadsheet too, and a program reads it as one.
+    let is_number = |letter: char| letter.is_ascii_digit() || "+-.eE".contains(letter);
+    if cell.parse::<f64>().is_ok() && cell.chars().all(is_number) {
+        return cell;
+    }
     if cell.trim_start().starts_with(FORMULA) { format!("'{cell}") } else { cell }
 }
 
@@ -71,8 +76,11 @@ mod tests {
     fn what_a_spreadsheet_would_run_is_text() {
         for (cell, written) in [
             ("=1+1", "'=1+1"),
-            ("+1", "'+1"),
-            ("-1", "'-1"),
+            ("+1+1", "'+1+1"),
+            ("-1-cmd", "'-1-cmd"),
+            ("-inf", "'-inf"),
+            ("-1", "-1"),
+            ("+1.5e-3", "+1.5e-3"),
             ("@SUM(1)", "'@SUM(1)"),
             (" =1", "' =1"),
             ("\t=1", "\\t=1"),
