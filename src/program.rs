@@ -148,6 +148,7 @@ async fn ask(plan: &plan::Plan, job: &Job, again: Option<Patience>) -> Unjudged 
     };
     let notify = |event: Event<'_>| match event {
         Event::Started(index) => progress.started(index),
+        Event::Reached(index, stage) => progress.reached(index, stage),
         Event::Finished(index, found) => {
             let Some(asked) = plan.steps.get(index) else { return };
             if live.is_none() && !progress.is_shown() {

@@ -85,9 +85,39 @@ pub struct Manner {
     pub rate: u32,
 }
 
+/// What is being done about a question, for whoever watches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// It is put to a peer, and answered or given up within this time.
+    Asking(Duration),
+    /// No answer has come yet; while it may still come, the examiner looks for the hop where the silence begins.
+    LookingAtPath,
+    /// It failed, and the examiner looks for the reason.
+    LookingInto,
+}
+
+/// Who watches a question.
+#[derive(Clone)]
+pub struct Watcher(Arc<dyn Fn(Stage) + Send + Sync>);
+
+impl Watcher {
+    /// One that is told each stage when it begins.
+    pub fn new(told: impl Fn(Stage) + Send + Sync + 'static) -> Self {
+        Self(Arc::new(told))
+    }
+}
+
+impl std::fmt::Debug for Watcher {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str("Watcher")
+    }
+}
+
 /// One probe at one address.
 #[derive(Clone, Debug)]
 pub struct Case {
+    /// Who is told what is done about it.
+    pub watcher: Option<Watcher>,
     /// Which way of the question it is; comes back with the finding.
     pub way: usize,
     /// What is asked.
@@ -96,6 +126,14 @@ pub struct Case {
     pub transport: Transport,
     /// The address asked.
     pub peer: Peer,
+}
+
+impl Case {
+    fn tell(&self, stage: Stage) {
+        if let Some(Watcher(told)) = &self.watcher {
+            told(stage);
+        }
+    }
 }
 
 /// One question, in all ways and at all addresses of its host.
@@ -329,6 +367,7 @@ impl Examiner {
         if !ledger.is_unheard() {
             return (asking.await, None);
         }
+        case.tell(Stage::LookingAtPath);
         let mut looking = Box::pin(self.look_beside(case, ledger));
         let (finding, path) = tokio::select! {
             finding = &mut asking => (finding, None),
@@ -379,6 +418,7 @@ impl Examiner {
     /// The question itself, and who answers instead.
     async fn meet(&self, case: &Case, budget: Duration, ledger: &Ledger) -> Finding {
         let Case { probe, transport, peer, .. } = case;
+        case.tell(Stage::Asking(budget.mul_f64(self.manner.scale)));
         let mut ask = Ask::new(peer.clone(), self.deadline(budget), self.trust.clone());
         ask.ledger = ledger.clone();
         if probe.descriptors() < OWN_SOCKETS {
@@ -413,6 +453,7 @@ impl Examiner {
             return;
         };
         let failure = failure.clone();
+        case.tell(Stage::LookingInto);
         if is_silence(&failure) {
             let (path, ports) = self.look_after(finding, case, path).await;
             let judged = path.as_ref().map(|trace| judge(trace, &failure));
@@ -701,7 +742,7 @@ mod tests {
 
     fn case(service: &Service, way: usize, to: SocketAddr) -> Case {
         let (probe, transport) = ((service.probe)(), service.transport);
-        Case { way, probe, transport, peer: Peer::from(to) }
+        Case { watcher: None, way, probe, transport, peer: Peer::from(to) }
     }
 
     /// Serves the directory's half of LDAP.
@@ -722,6 +763,20 @@ mod tests {
         let mut found = examiner.diagnose(inquiry).await;
         assert_eq!(found.len(), 1);
         found.remove(0).1
+    }
+
+    /// The stages of a question to a listener that accepts and says nothing.
+    #[tokio::test]
+    async fn whoever_watches_is_told_what_is_done() {
+        let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let told = Arc::new(Mutex::new(Vec::new()));
+        let book = Arc::clone(&told);
+        let watcher = Watcher::new(move |stage| book.lock().unwrap().push(stage));
+        let case = case(&crate::ssh::SERVICE, 0, silent.local_addr().unwrap());
+        one(&examiner(true), Case { watcher: Some(watcher), ..case }).await;
+        let budget = crate::ssh::SERVICE.budget.mul_f64(0.3);
+        let told = told.lock().unwrap().clone();
+        assert_eq!(told, [Stage::Asking(budget), Stage::LookingInto]);
     }
 
     #[tokio::test]

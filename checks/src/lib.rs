@@ -43,7 +43,7 @@ pub use cause::{
     ResetSign, RouteCause, RouteEntry, RunOn, SmtpCause, SnmpCause, SourceFault, SshCause, SshPart,
     TalkCause, TlsCause, Transport, TunnelLink, WebCause, Whereabouts, span,
 };
-pub use diagnose::{Case, Examiner, Inquiry, Manner};
+pub use diagnose::{Case, Examiner, Inquiry, Manner, Stage, Watcher};
 pub use dialogue::Dialogue;
 pub use discreet::{
     MASK, discreet, discreet_path, discreet_text, discreet_value, hidden, quoted, secrets_of,

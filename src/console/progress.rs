@@ -9,6 +9,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use preflight_checks::Stage;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use self::screen::Screen;
@@ -50,6 +51,8 @@ enum RowState {
     /// Not begun yet: too many others are asked.
     Queued,
     Runs,
+    /// It runs, and this is being done.
+    Reached(&'static str, Option<Duration>),
     Done(Outcome, String),
 }
 
@@ -102,6 +105,20 @@ impl Progress {
     /// Shows that the step at `index` of the plan is being asked.
     pub(crate) fn started(&self, index: usize) {
         self.change(index, RowState::Runs);
+    }
+
+    /// Shows what is being done about the step at `index` of the plan.
+    pub(crate) fn reached(&self, index: usize, stage: Stage) {
+        let (doing, at_most) = match stage {
+            Stage::Asking(at_most) => ("waiting for an answer", Some(at_most)),
+            Stage::LookingAtPath => {
+                ("no answer yet; looking for the hop where the silence begins", None)
+            }
+            Stage::LookingInto => ("failed; looking for the reason", None),
+        };
+        // By the clock in the first line.
+        let until = at_most.map(|at_most| self.bar.elapsed() + at_most);
+        self.change(index, RowState::Reached(doing, until));
     }
 
     /// Shows what came of the step at `index` of the plan.
@@ -199,7 +216,9 @@ impl ProgressRows {
         let is_begun = rows.iter().all(|row| row.state != RowState::Queued);
         let fits = is_begun && rows.len() <= most;
         let room = if fits { most } else { most.saturating_sub(1) };
-        let runs = rows.iter().filter(|row| row.state == RowState::Runs);
+        let is_running =
+            |row: &&ProgressRow| matches!(row.state, RowState::Runs | RowState::Reached(..));
+        let runs = rows.iter().filter(is_running);
         let done = self.done.iter().rev().filter_map(|&at| rows.get(at));
         let mut shown: Vec<&ProgressRow> = runs.chain(done).take(room).collect();
         shown.sort_by_key(|row| row.step);
@@ -221,14 +240,19 @@ impl ProgressRow {
                 let (mark, style) = (symbol(*outcome), style(*outcome));
                 let mark =
                     if coloured { format!("{style}{mark}{style:#}") } else { mark.to_owned() };
-                (mark, result.as_str())
+                (mark, result.clone())
             }
-            _ => ("·".to_owned(), "waiting"),
+            RowState::Reached(doing, Some(until)) => {
+                let until = until.as_secs_f64().ceil();
+                ("·".to_owned(), format!("{doing}, until {until} s at the longest"))
+            }
+            RowState::Reached(doing, None) => ("·".to_owned(), (*doing).to_owned()),
+            RowState::Queued | RowState::Runs => ("·".to_owned(), "waiting".to_owned()),
         };
         let name = cut(&self.name, widest);
         let gap = " ".repeat(widest.saturating_sub(name.width()));
         // Two before the mark, one behind it, two before the text; the last column stays free.
-        let text = cut(text, columns.saturating_sub(widest + 7));
+        let text = cut(&text, columns.saturating_sub(widest + 7));
         format!("  {mark} {name}{gap}  {text}").trim_end().to_owned()
     }
 }
@@ -281,6 +305,23 @@ mod tests {
                 "  · poller.snmp@10.0.0.0  waiting",
                 "  ✗ poller.snmp@10.0.0.7  nothing listens",
                 "  ✓ poller.snmp@10.0.0.8  net-snmp, up 9 d",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_step_that_runs_says_what_is_done_and_until_when() {
+        let asking = RowState::Reached("waiting for an answer", Some(Duration::from_millis(4_200)));
+        let looking = RowState::Reached("failed; looking for the reason", None);
+        let mut rows = rows([(0, asking), (1, looking), (2, done())]);
+        // What was on its way when the step was done comes too late.
+        rows.change(2, RowState::Reached("failed; looking for the reason", None));
+        assert_eq!(
+            rows.lines(80, 20, false),
+            [
+                "  · poller.snmp@10.0.0.0  waiting for an answer, until 5 s at the longest",
+                "  · poller.snmp@10.0.0.1  failed; looking for the reason",
+                "  ✓ poller.snmp@10.0.0.2  net-snmp, up 9 d",
             ]
         );
     }

@@ -18,10 +18,10 @@ use futures_util::future::join_all;
 use futures_util::poll;
 use preflight_checks::{
     Addresses, Case, Cause, Concern, Deadline, Examiner, Inquiry, Manner, NameCause, NameSource,
-    Naming, OwnCause, Peer, RESOLVE, ReverseOf, Trust, is_public, mail_servers, offers, resolve,
-    resolve_by_dns, reverse,
+    Naming, OwnCause, Peer, RESOLVE, ReverseOf, Stage, Trust, Watcher, is_public, mail_servers,
+    offers, resolve, resolve_by_dns, reverse,
 };
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 
 use crate::run::finding::{Attempt, Found};
@@ -36,6 +36,8 @@ const WIDTH: usize = 16 * 1024;
 const BEGINNING: usize = 64;
 /// Longest wait for the name of an address, and for the way back.
 const BACKWARDS: Duration = Duration::from_secs(1);
+/// Steps of a run of which whoever watches is told each stage.
+const WATCHED: usize = 1_000;
 /// Hosts asked of a domain that has several.
 const HOSTS: usize = 4;
 /// The service whose SRV records name a domain's directories (RFC 2782).
@@ -48,6 +50,8 @@ const DIRECTORY_PROTOCOL: &str = "ldap";
 pub(crate) enum Event<'a> {
     /// The step at this index began.
     Started(usize),
+    /// This is being done about the step at this index.
+    Reached(usize, Stage),
     /// The step at this index is done, and this was found.
     Finished(usize, &'a Found),
 }
@@ -80,6 +84,9 @@ pub(crate) async fn run(
         Action::Skip(_) | Action::Found(_) => None,
     });
     let mut next = questions.next();
+    // Of more steps than a person can watch, nobody is told each stage.
+    let is_watched = plan.steps.len() <= WATCHED;
+    let (reached, mut stages) = mpsc::unbounded_channel();
     let mut steps = JoinSet::new();
     let mut found = vec![None; plan.steps.len()];
     let mut stop = pin!(stop);
@@ -110,13 +117,20 @@ pub(crate) async fn run(
                     }
                 }
             }
+            Some((index, stage)) = stages.recv() => notify(Event::Reached(index, stage)),
             (place, beginning) = place => {
                 let Some((index, question)) = next else { continue };
                 next = questions.next();
                 notify(Event::Started(index));
                 let (question, shared) = (question.clone(), Arc::clone(&shared));
+                let reached = reached.clone();
+                // Whoever is gone is not told.
+                let tell = move |stage| {
+                    let _gone = reached.send((index, stage));
+                };
+                let watcher = is_watched.then(|| Watcher::new(tell));
                 steps.spawn(async move {
-                    let mut asking = pin!(guarded(ask(&question, &shared)));
+                    let mut asking = pin!(guarded(ask(&question, watcher, &shared)));
                     let answered = poll!(asking.as_mut());
                     drop(beginning);
                     let result = match answered {
@@ -171,7 +185,7 @@ async fn guarded(asking: impl Future<Output = Found>) -> Found {
     found
 }
 
-async fn ask(question: &Question, shared: &RunShared) -> Found {
+async fn ask(question: &Question, watcher: Option<Watcher>, shared: &RunShared) -> Found {
     let deadline = Deadline::scaled(RESOLVE, shared.scale);
     // Boxed, so that a step holds no room for it once it is done.
     let mut standing = match Box::pin(find(question, &shared.names, deadline)).await {
@@ -185,7 +199,10 @@ async fn ask(question: &Question, shared: &RunShared) -> Found {
         return Found { unresolved: Some(cause), ..Found::default() };
     }
     standing.keep_within_reach(question);
-    let case = |place: &Standpoint, way, asked| case(place, question.source.as_ref(), way, asked);
+    let case = |place: &Standpoint, way, asked| Case {
+        watcher: watcher.clone(),
+        ..case(place, question.source.as_ref(), way, asked)
+    };
     let ways = |place| {
         question.ways.iter().enumerate().map(move |(way, asked)| case(place, way, asked)).collect()
     };
@@ -422,7 +439,7 @@ fn case(
     };
     let from = source.and_then(|source| own_for(address, &source.value));
     let peer = Peer { host: place.host.clone(), address, from };
-    Case { way, probe: asked.probe.clone(), transport: asked.transport, peer }
+    Case { watcher: None, way, probe: asked.probe.clone(), transport: asked.transport, peer }
 }
 
 #[cfg(test)]
