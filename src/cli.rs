@@ -189,8 +189,8 @@ pub(crate) struct OutputArgs {
     /// Show where each value came from, evidence and timings
     #[arg(long, short)]
     pub(crate) verbose: bool,
-    /// Show no table, no progress and no notes: the exit code says how it went; other formats
-    /// and files are written
+    /// Show only what fails, warns or cannot be told, and the last line; no progress and no notes. With
+    /// another format, nothing of the table
     #[arg(long, short, conflicts_with = "verbose")]
     pub(crate) quiet: bool,
     #[command(flatten)]

@@ -16,7 +16,7 @@ use preflight_checks::{discreet_text, discreet_value};
 use crate::catalogue::Role;
 use crate::console::letters::InLetters;
 use crate::report::ndjson::RunLabel;
-use crate::report::{Canvas, Format, OutputFormat, PLUGIN_UNKNOWN, Report, StepReport};
+use crate::report::{Canvas, Format, OutputFormat, PLUGIN_UNKNOWN, Report, StepReport, table};
 
 /// Writes a finished run; the exit code is the run's, unless something could not be written.
 ///
@@ -27,7 +27,11 @@ pub(crate) fn deliver(report: &Report, live: Option<Live>, output: &Output) -> E
     let told = ended_well(told, "stdout");
     let write =
         |format: Format, canvas: Canvas, out: &mut dyn Write| format.write(report, canvas, out);
-    let written = write_all(&rest, write);
+    let mut written = write_all(&rest, write);
+    if output.quiet && output.formats.is_empty() {
+        let short = show_page(|out| table::write_short(report, terminal_width(), out));
+        written = if short == ExitCode::SUCCESS { written } else { Err(short) };
+    }
     let is_written = told == ExitCode::SUCCESS && written.is_ok();
     let (_, state) = report.ending().plugin();
     ExitCode::from(match (output.is_plugin(), is_written) {

@@ -35,6 +35,10 @@ pub(crate) fn write(report: &Report, canvas: Canvas, out: &mut dyn io::Write) ->
         let title = format!("{}: {}", warning.steps.first.id, warning.concern.message);
         block(Outcome::Warn, &title, &words::about_warning(&warning), canvas, out)?;
     }
+    last_line(report, canvas, out)
+}
+
+fn last_line(report: &Report, canvas: Canvas, out: &mut dyn io::Write) -> io::Result<()> {
     let mark = Style::new().bold();
     for line in wrap(&in_one(&words::summary(report)), canvas.width - 2) {
         writeln!(out, "  {mark}{line}{mark:#}")?;
@@ -42,9 +46,26 @@ pub(crate) fn write(report: &Report, canvas: Canvas, out: &mut dyn io::Write) ->
     Ok(())
 }
 
+/// Writes the rows of what fails, warns or cannot be told, and the summary.
+pub(crate) fn write_short(
+    report: &Report,
+    width: usize,
+    out: &mut dyn io::Write,
+) -> io::Result<()> {
+    let canvas = Canvas { width: width.max(MIN_WIDTH), verbose: false };
+    let is_told = |row: &ReportRow<'_>| !matches!(row.step.outcome, Outcome::Pass | Outcome::Skip);
+    places(rows::rows(report).into_iter().filter(is_told).collect(), canvas, out)?;
+    last_line(report, canvas, out)
+}
+
 /// Symbol, flow, target, result; the result wraps.
 fn rows(report: &Report, canvas: Canvas, out: &mut dyn io::Write) -> io::Result<()> {
     let rows = if canvas.verbose { rows::single_rows(report) } else { rows::rows(report) };
+    places(rows, canvas, out)
+}
+
+/// What crosses the network, then what stands in files.
+fn places(rows: Vec<ReportRow<'_>>, canvas: Canvas, out: &mut dyn io::Write) -> io::Result<()> {
     let (local, rows): (Vec<_>, Vec<_>) =
         rows.into_iter().partition(|row| row.step.direction == Direction::Local);
     if !rows.is_empty() {

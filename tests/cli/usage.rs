@@ -1,6 +1,6 @@
 //! Bad input: exit 2, one sentence that names what and where, and nobody is asked.
 
-use crate::support::far::{Quiet, file};
+use crate::support::far::{Quiet, file, healthy};
 use crate::support::{Ended, preflight};
 
 /// Runs with a target in every flag that takes one; none of them may hear of it.
@@ -124,12 +124,26 @@ fn the_version_says_what_it_was_built_for_when_asked_at_length() {
 }
 
 #[test]
-fn a_quiet_run_says_nothing_and_colours_are_as_they_are_wanted() {
+fn a_quiet_run_says_what_is_wrong_and_colours_are_as_they_are_wanted() {
     let quiet = Quiet::new();
     let asked =
         ["--role", "poller", "--only", "poller.ntp", "--ntp", &quiet.at(), "--timeout", "0.1"];
     let ended = preflight(&[&asked[..], &["-q"]].concat());
-    assert_eq!((ended.code, ended.stdout.as_str(), ended.stderr.as_str()), (Some(1), "", ""));
+    assert_eq!((ended.code, ended.stderr.as_str()), (Some(1), ""));
+    let lines: Vec<&str> = ended.stdout.lines().collect();
+    let [_titles, row, .., last] = lines.as_slice() else { panic!("{}", ended.stdout) };
+    assert!(row.starts_with("  ✗ poller.ntp"), "{}", ended.stdout);
+    assert!(lines.len() < 9 && !last.is_empty(), "{}", ended.stdout);
+    let ntp = healthy("ntp");
+    let works = ["--role", "poller", "--only", "poller.ntp", "--ntp", &ntp.at(), "-q"];
+    let ended = preflight(&works).quietly(0);
+    assert_eq!(ended.stdout.lines().count(), 1, "{}", ended.stdout);
+    assert!(ended.stdout.starts_with("  ready to install: "), "{}", ended.stdout);
+    // Nothing of the table beside a format that was asked for.
+    let folder = tempfile::tempdir().unwrap();
+    let to_file = format!("json={}", folder.path().join("report.json").display());
+    let ended = preflight(&[&works[..], &["--format", &to_file]].concat()).quietly(0);
+    assert_eq!(ended.stdout, "");
     let json = preflight(&[&asked[..], &["-q", "--format", "json=-"]].concat());
     assert_eq!(json.report()["summary"]["failed"], 1);
     for (colour, is_coloured) in [("always", true), ("never", false), ("auto", false)] {
@@ -176,17 +190,17 @@ fn hosts_and_ports_say_what_is_wrong_with_them() {
         ("ho st", "` ` has no place in a host name"),
         ("a\u{1b}b", "`\\u{1b}` has no place in a host name"),
         ("", "the host is missing"),
-        ("10.0.0.256", "`10.0.0.256` is no IPv4 address"),
+        ("10.0.0.256", "`10.0.0.256` is not an IPv4 address"),
         ("[::1", "has no closing bracket"),
-        ("host:0", "port 0 is no port"),
-        ("host:65536", "`65536` is no port"),
-        ("https://host:0/", "port 0 is no port"),
-        ("https://host:65536/", "is no URL: invalid port number"),
+        ("host:0", "port 0 is not a port"),
+        ("host:65536", "`65536` is not a port"),
+        ("https://host:0/", "port 0 is not a port"),
+        ("https://host:65536/", "is not a URL: invalid port number"),
     ] {
         refused_for(&["--smtp", host], "--smtp", what);
     }
-    refused_for(&["--port", "poller.ntp=0"], "--port", "port 0 is no port");
-    refused_for(&["--port", "poller.ntp=99999"], "--port", "`99999` is no port");
+    refused_for(&["--port", "poller.ntp=0"], "--port", "port 0 is not a port");
+    refused_for(&["--port", "poller.ntp=99999"], "--port", "`99999` is not a port");
     refused_for(&["--port", "poller.nope=1"], "--port", "has no flow `poller.nope`");
     refused_for(&["--port", "poller.ntp"], "--port", "is not of the form NAME=VALUE");
 }
@@ -276,11 +290,11 @@ fn filters_name_flows_there_are() {
 fn numbers_have_a_unit_and_a_range() {
     for factor in ["fast", "0", "0.09", "21", "-1", "NaN", "inf"] {
         let flag = format!("--timeout={factor}");
-        refused_for(&[&flag], "--timeout", "no factor from 0.1 to 20");
+        refused_for(&[&flag], "--timeout", "is not a factor from 0.1 to 20");
     }
     for time in ["5", "ms", "5h", "-1s", "fast", ""] {
         let flag = format!("--max-offset={time}");
-        refused_for(&[&flag], "--max-offset", "is no time; write 500ms or 2s");
+        refused_for(&[&flag], "--max-offset", "is not a time; write 500ms or 2s");
     }
 }
 
@@ -304,7 +318,7 @@ fn credentials_come_whole_or_not_at_all() {
         (&["--snmp-version", "4"], "--snmp-version", "unknown version `4`"),
         (&["--snmp-user", "u", "--snmp-auth-protocol", "crc"], "--snmp-auth-protocol", "`crc`"),
         (&["--ldap-bind-dn", "cn=x"], "--ldap-bind-dn", "PREFLIGHT_LDAP_PASSWORD"),
-        (&["--smtp-test-mail", "nobody"], "--smtp-test-mail", "`nobody` is no mail address"),
+        (&["--smtp-test-mail", "nobody"], "--smtp-test-mail", "`nobody` is not a mail address"),
     ] {
         refused_for(arguments, place, what);
     }
@@ -374,7 +388,7 @@ fn a_broken_catalogue_is_shown_with_file_line_column_and_caret() {
             "unknown protocol `gopher`",
             "gopher:70",
         ),
-        (CATALOGUE.replace("ntp:123", "ntp:0"), "9:8", "`0` is no port", "ntp:0"),
+        (CATALOGUE.replace("ntp:123", "ntp:0"), "9:8", "`0` is not a port", "ntp:0"),
         (CATALOGUE.replace("why", "reason"), "10:1", "unknown field `reason`", "reason = "),
         (CATALOGUE.replace("ways = [", "ways = "), "9:", "", "ways = \"ntp:123\"]"),
         (CATALOGUE.replace("[\"poller\"]", "[\"boss\"]"), "3:", "unknown variant `boss`", "boss"),
