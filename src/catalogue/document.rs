@@ -25,9 +25,9 @@ impl FromStr for Release {
         };
         let release = number(2).zip(number(2)).map(|(year, month)| Self { year, month });
         let is_repair = parts.all(|part| part.bytes().all(|byte| byte.is_ascii_digit()));
-        release
-            .filter(|release| is_repair && (1..=12).contains(&release.month))
-            .ok_or_else(|| format!("{} is no version of the platform, as 24.10 is", quoted(text)))
+        release.filter(|release| is_repair && (1..=12).contains(&release.month)).ok_or_else(|| {
+            format!("{} is not a version of the platform, as 24.10 is", quoted(text))
+        })
     }
 }
 

@@ -403,14 +403,14 @@ impl FromStr for Way {
         }
         let number = |port: &str| {
             let number = port.parse().ok().filter(|&port: &u16| port != 0);
-            number.ok_or_else(|| format!("{} is no port (1 to 65535)", quoted(port)))
+            number.ok_or_else(|| format!("{} is not a port (1 to 65535)", quoted(port)))
         };
         let (port, last) = match ports.split_once('-') {
             Some((first, last)) => (number(first)?, Some(number(last)?)),
             None => (number(ports)?, None),
         };
         if last.is_some_and(|last| last <= port) {
-            return Err(format!("{} is no range of ports", quoted(ports)));
+            return Err(format!("{} is not a range of ports", quoted(ports)));
         }
         Ok(Self { service, port, last, path })
     }
@@ -850,7 +850,7 @@ why = "Time."
         );
         assert!(Catalogue::parse("x", &since.replace("24.11", "25.10")).is_ok());
         let wrong = broken(&with("before = \"next\""));
-        assert!(wrong.starts_with("site.toml:11:10: `next` is no version"), "{wrong}");
+        assert!(wrong.starts_with("site.toml:11:10: `next` is not a version"), "{wrong}");
         let source = broken(&with("source = \"handbook: Poller\""));
         assert!(
             source.starts_with("site.toml:11:10: unknown document: `handbook`; there is none"),
@@ -899,7 +899,7 @@ why = "Time."
     #[test]
     fn port_zero_an_unknown_field_and_a_double_id_are_refused() {
         let zero = broken(&ROW.replace("ntp:123", "ntp:0"));
-        assert!(zero.contains("`0` is no port"), "{zero}");
+        assert!(zero.contains("`0` is not a port"), "{zero}");
         let field = broken(&ROW.replace("why =", "reason =\"\"\nwhy ="));
         assert!(field.starts_with("site.toml:11:1: unknown field `reason`"), "{field}");
         let (head, row) = ROW.split_once("[[flow]]").unwrap();

@@ -523,7 +523,7 @@ fn address(attempt: &AttemptReport) -> Result<SocketAddr, String> {
 }
 
 fn no_address(unread: &impl std::fmt::Display) -> String {
-    format!("`{unread}` is no address")
+    format!("`{unread}` is not an address")
 }
 
 fn cause(saved: &Readable<Cause>) -> Result<Cause, String> {

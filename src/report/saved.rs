@@ -18,7 +18,7 @@ use serde_json::error::Category;
 use super::{Report, Run, SCHEMA_VERSION, WordsFrom};
 pub(crate) use later::Later;
 
-/// A file that is no report we can use; its text names the file and the reason.
+/// A file that is not a report we can use; its text names the file and the reason.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{file}: {reason}")]
 pub(crate) struct Unreadable {
@@ -84,7 +84,7 @@ fn text(file: &Path) -> Result<String, String> {
     if u64::try_from(bytes.len()).is_ok_and(|length| length > LARGEST) {
         return Err(format!("no report: it is larger than {} MiB", LARGEST >> 20));
     }
-    String::from_utf8(bytes).map_err(|_| "no report: it is no UTF-8 text".to_owned())
+    String::from_utf8(bytes).map_err(|_| "no report: it is not UTF-8 text".to_owned())
 }
 
 /// Reads a report from its text.
@@ -130,7 +130,7 @@ fn of_another_version(json: &str) -> Result<Saved, String> {
 
 const NO_REPORT: &str = "no report of preflight: it has no schema_version";
 
-/// The schema version of a text that is no report of ours, or why it has none.
+/// The schema version of a text that is not a report of ours, or why it has none.
 fn version(json: &str) -> Result<u64, String> {
     #[derive(Deserialize)]
     struct SavedHead {
@@ -237,7 +237,7 @@ mod tests {
         assert_eq!(reason(&large), "no report: it is larger than 64 MiB");
         let latin = folder.path().join("latin.json");
         std::fs::write(&latin, b"{\"\xe9\": 1}").unwrap();
-        assert_eq!(reason(&latin), "no report: it is no UTF-8 text");
+        assert_eq!(reason(&latin), "no report: it is not UTF-8 text");
     }
 
     const GOLDEN: &str = include_str!("golden/report.json");

@@ -138,7 +138,7 @@ fn written(format: Format, report: &Report) -> String {
     String::from_utf8(out.into_inner()).unwrap()
 }
 
-/// Processor time of this thread: what else the machine does is no part of it.
+/// Processor time of this thread: what else the machine does is not part of it.
 fn time_of(work: &dyn Fn()) -> Duration {
     let now = || Duration::from(ClockId::CLOCK_THREAD_CPUTIME_ID.now().unwrap());
     let before = now();

@@ -208,7 +208,7 @@ pub(super) fn test_mail(args: &TuningArgs) -> Result<Option<smtp::TestMail>, Set
         if parts.is_none() {
             return Err(bad(
                 flag,
-                format!("{address} is no mail address", address = quoted(address)),
+                format!("{address} is not a mail address", address = quoted(address)),
             ));
         }
     }

@@ -115,7 +115,7 @@ pub(crate) fn bad(flag: impl Into<String>, reason: impl Into<String>) -> Setting
     SettingsError::Value { flag: flag.into(), reason: discreet_text(&printable(&reason.into())) }
 }
 
-/// `output`, for `what` is no report of a run: as table or JSON only.
+/// `output`, for `what` is not a report of a run: as table or JSON only.
 ///
 /// # Errors
 ///

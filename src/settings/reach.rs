@@ -118,7 +118,7 @@ fn a_version_chooses_its_rows() {
         let words = ["--role", "poller", "--platform-version", version].map(str::to_owned);
         planned(&words).unwrap_err()
     };
-    assert!(refused("20").contains("`20` is no version of the platform, as 24.10 is"));
+    assert!(refused("20").contains("`20` is not a version of the platform, as 24.10 is"));
     assert!(refused("20.04").contains("nothing older"));
 }
 

@@ -97,9 +97,9 @@ pub(crate) fn patience(args: &AgainArgs) -> Result<Option<Patience>, SettingsErr
 fn pause(text: &str) -> Result<Duration, SettingsError> {
     let seconds = text.strip_suffix('s').unwrap_or(text).parse().ok();
     let seconds = seconds.filter(|seconds| (1..=3600).contains(seconds));
-    seconds
-        .map(Duration::from_secs)
-        .ok_or_else(|| bad("--watch", format!("`{text}` is no number of seconds from 1 to 3600")))
+    seconds.map(Duration::from_secs).ok_or_else(|| {
+        bad("--watch", format!("`{text}` is not a number of seconds from 1 to 3600"))
+    })
 }
 
 /// `90s`, `30m` or `2h`, a day at most.
@@ -111,9 +111,9 @@ pub(crate) fn duration(flag: &str, text: &str) -> Result<Duration, SettingsError
         number.checked_mul(seconds).filter(|all| (1..=DAY).contains(all))
     };
     let seconds = unit('s', 1).or_else(|| unit('m', 60)).or_else(|| unit('h', 3600));
-    seconds
-        .map(Duration::from_secs)
-        .ok_or_else(|| bad(flag, format!("`{text}` is no time as 90s, 30m or 2h are, up to a day")))
+    seconds.map(Duration::from_secs).ok_or_else(|| {
+        bad(flag, format!("`{text}` is not a time as 90s, 30m or 2h are, up to a day"))
+    })
 }
 
 fn max_offset(tuning: &TuningArgs, platform: Option<&Platform>) -> Result<Duration, SettingsError> {
@@ -134,7 +134,7 @@ fn rate(text: &str) -> Result<u32, SettingsError> {
     let rate = text.parse().ok().filter(|rate| (1..=1_000_000).contains(rate));
     rate.ok_or_else(|| {
         let text = quoted(text);
-        bad("--rate", format!("{text} is no number of packets a second from 1 to 1000000"))
+        bad("--rate", format!("{text} is not a number of packets a second from 1 to 1000000"))
     })
 }
 
@@ -151,6 +151,6 @@ fn factor(text: &str) -> Result<f64, SettingsError> {
     }
     let factor = text.parse().ok().and_then(|factor| check_factor(factor).ok());
     factor.ok_or_else(|| {
-        bad("--timeout", format!("{text} is no factor from 0.1 to 20", text = quoted(text)))
+        bad("--timeout", format!("{text} is not a factor from 0.1 to 20", text = quoted(text)))
     })
 }

@@ -10,7 +10,7 @@ use preflight_checks::quoted;
 ///
 /// One sentence that shows both forms.
 pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
-    let shape = || format!("{text} is no time; write 500ms or 2s", text = quoted(text));
+    let shape = || format!("{text} is not a time; write 500ms or 2s", text = quoted(text));
     let (number, unit) = text
         .split_at_checked(text.find(|c: char| c.is_ascii_alphabetic()).ok_or_else(shape)?)
         .ok_or_else(shape)?;
@@ -32,6 +32,6 @@ pub(crate) fn check_factor(factor: f64) -> Result<f64, String> {
     if (0.1..=20.0).contains(&factor) {
         Ok(factor)
     } else {
-        Err(format!("`{factor}` is no factor from 0.1 to 20"))
+        Err(format!("`{factor}` is not a factor from 0.1 to 20"))
     }
 }

@@ -64,7 +64,7 @@ fn ask(arguments: &[&str]) -> Result<Text, String> {
     match ended.code() {
         Some(0) if text.contains(';') => Ok(Text { file: command.into(), text }),
         Some(124) => Err(format!("no answer within {PATIENCE} s")),
-        Some(127) => Err("there is no such command: this is no central".to_owned()),
+        Some(127) => Err("there is no such command: this is not a central".to_owned()),
         _ => Err("it wants a login: USER:PASSWORD in ~/.centreonApi, with mode 400".to_owned()),
     }
 }

@@ -42,7 +42,8 @@ impl Custom {
     pub(crate) fn new(name: &str, url: &str, origin: Origin) -> Result<Self, String> {
         // Not repeated: it may hold a password.
         let (must_be_closed, url) = url.strip_prefix('!').map_or((false, url), |url| (true, url));
-        let (scheme, rest) = url.split_once("://").ok_or("this is no URL: SCHEME://HOST[:PORT]")?;
+        let (scheme, rest) =
+            url.split_once("://").ok_or("this is not a URL: SCHEME://HOST[:PORT]")?;
         let service = service(scheme).ok_or_else(|| {
             format!(
                 "unknown scheme {scheme}; known are {}",
@@ -138,7 +139,7 @@ impl Custom {
         let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
         if name.is_empty() || !name.chars().all(fits) {
             return Err(format!(
-                "{name} is no name (letters, digits, - and _)",
+                "{name} is not a name (letters, digits, - and _)",
                 name = quoted(name)
             ));
         }

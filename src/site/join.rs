@@ -126,7 +126,7 @@ fn mail(ways: &[Mail], layer: &mut Knowledge) {
     for mail in ways.iter().filter(without) {
         let value = match &mail.to {
             MailTo::Nobody(reason) => format!("no mail leaves this machine: {reason}"),
-            _ => "no mail relay is set, so mail goes straight to each receiver's server; --smtp HOST if there is a relay".to_owned(),
+            _ => "no mail relay is set: mail goes to each receiver's own server; give --smtp HOST if there is a relay".to_owned(),
         };
         if layer.targets(SMTP).is_empty() {
             let origin = Origin::File(mail.at.clone());

@@ -58,7 +58,7 @@ impl Knowledge {
     pub(crate) fn add(&mut self, party: &str, target: Target) {
         // A login before the host: no resolver takes it, and nobody should read it.
         if let (true, Origin::File(at)) = (target.place.host.contains('@'), &target.origin) {
-            let reason = "an `@` stands in its address, which is no part of a host's name";
+            let reason = "an `@` stands in its address, which is not part of a host's name";
             self.notes.push(Note { at: at.clone(), reason: reason.to_owned(), missing: "a peer" });
             return;
         }

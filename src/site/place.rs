@@ -35,7 +35,7 @@ impl Place {
 
     pub(crate) fn from_url(text: &str) -> Result<Self, String> {
         // Not repeated: a mistyped one may still hold a password.
-        let url = Url::parse(text).map_err(|error| format!("this is no URL: {error}"))?;
+        let url = Url::parse(text).map_err(|error| format!("this is not a URL: {error}"))?;
         if !url.username().is_empty() || url.password().is_some() {
             return Err("a URL here carries no user or password".to_owned());
         }
@@ -60,7 +60,7 @@ pub(crate) fn address_of(host: &str) -> Option<IpAddr> {
 /// An explicit port; 0 is none.
 fn port_of(url: &Url) -> Result<Option<u16>, String> {
     match url.port() {
-        Some(0) => Err("port 0 is no port (1 to 65535)".to_owned()),
+        Some(0) => Err("port 0 is not a port (1 to 65535)".to_owned()),
         port => Ok(port),
     }
 }
@@ -85,13 +85,13 @@ impl FromStr for Place {
                 .split_once(']')
                 .ok_or_else(|| format!("{text} has no closing bracket", text = quoted(text)))?;
             if !address_of(host).is_some_and(|address| address.is_ipv6()) {
-                return Err(format!("{host} is no IPv6 address", host = quoted(host)));
+                return Err(format!("{host} is not an IPv6 address", host = quoted(host)));
             }
             return match after.strip_prefix(':') {
                 Some(port) => bare(host, Some(parse_port(port)?)),
                 None if after.is_empty() => bare(host, None),
                 None => {
-                    Err(format!("{after} after the bracket is no :PORT", after = quoted(after)))
+                    Err(format!("{after} after the bracket is not :PORT", after = quoted(after)))
                 }
             };
         }
@@ -121,13 +121,13 @@ pub(crate) fn parse_proxy(text: &str) -> Result<Url, String> {
 /// A port from 1 to 65535.
 pub(crate) fn parse_port(text: &str) -> Result<u16, String> {
     match text.parse() {
-        Ok(0) => Err("port 0 is no port (1 to 65535)".to_owned()),
+        Ok(0) => Err("port 0 is not a port (1 to 65535)".to_owned()),
         Ok(port) => Ok(port),
         // What is no number may be half of a login: `admin:password`.
         Err(_) if text.bytes().all(|byte| byte.is_ascii_digit()) => {
-            Err(format!("{text} is no port (1 to 65535)", text = quoted(text)))
+            Err(format!("{text} is not a port (1 to 65535)", text = quoted(text)))
         }
-        Err(_) => Err("what follows the colon is no port (1 to 65535)".to_owned()),
+        Err(_) => Err("what follows the colon is not a port (1 to 65535)".to_owned()),
     }
 }
 
@@ -186,7 +186,7 @@ fn check_host(host: &str) -> Result<(), String> {
         Some(c) => Err(format!("`{}` has no place in a host name", c.escape_default())),
         None if host.len() > 253 => Err("a host name has at most 253 characters".to_owned()),
         None if host.chars().all(|c| c.is_ascii_digit() || c == '.') => {
-            Err(format!("{host} is no IPv4 address", host = quoted(host)))
+            Err(format!("{host} is not an IPv4 address", host = quoted(host)))
         }
         None => check_labels(host.strip_suffix('.').unwrap_or(host)),
     }
@@ -280,19 +280,19 @@ mod tests {
     fn what_is_no_host_says_why() {
         for (text, reason) in [
             ("", "the host is missing"),
-            ("host:0", "port 0 is no port (1 to 65535)"),
-            ("host:99999", "`99999` is no port (1 to 65535)"),
+            ("host:0", "port 0 is not a port (1 to 65535)"),
+            ("host:99999", "`99999` is not a port (1 to 65535)"),
             ("ho st", "` ` has no place in a host name"),
             ("a..b", "`a..b` has nothing between two of its dots, or before the first"),
-            ("10.0.0.256", "`10.0.0.256` is no IPv4 address"),
+            ("10.0.0.256", "`10.0.0.256` is not an IPv4 address"),
             ("[::1", "`[::1` has no closing bracket"),
-            ("[2001:db8::1%eth0]:1", "`2001:db8::1%eth0` is no IPv6 address"),
+            ("[2001:db8::1%eth0]:1", "`2001:db8::1%eth0` is not an IPv6 address"),
             ("10.0.0.1%eth0", "`%` has no place in a host name"),
-            ("[host]:1", "`host` is no IPv6 address"),
+            ("[host]:1", "`host` is not an IPv6 address"),
             ("a\u{1b}b", "`\\u{1b}` has no place in a host name"),
             ("u:p@host", "a target carries no user or password"),
             ("https://u:p@host/", "a URL here carries no user or password"),
-            ("https://u:p@host:99999/", "this is no URL: invalid port number"),
+            ("https://u:p@host:99999/", "this is not a URL: invalid port number"),
         ] {
             assert_eq!(text.parse::<Place>().unwrap_err(), reason, "{text}");
         }

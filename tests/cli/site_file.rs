@@ -57,8 +57,8 @@ fn a_mistake_is_shown_with_its_line_and_a_caret_and_nobody_is_asked() {
             poller("devices = [{ host = \"x\", snmp = \"lan\" }]"),
             "7:33: unknown SNMP credentials: `lan`; there is none",
         ),
-        (poller("address = \"10.0.0.256\""), "7:11: `10.0.0.256` is no IPv4 address"),
-        (poller("ports = { bbdo = 0 }"), "7:18: port 0 is no port (1 to 65535)"),
+        (poller("address = \"10.0.0.256\""), "7:11: `10.0.0.256` is not an IPv4 address"),
+        (poller("ports = { bbdo = 0 }"), "7:18: port 0 is not a port (1 to 65535)"),
         (
             poller("skip = { \"poller.smpt\" = \"why\" }"),
             "7:10: unknown flow: `poller.smpt`; did you mean `poller.smtp`?",
@@ -102,7 +102,7 @@ fn secrets_that_are_not_where_the_file_says_are_named_with_the_line_that_says_so
     for (reference, reason) in [
         ("{ env = \"NOWHERE\" }", "the environment variable NOWHERE is not set"),
         ("{ file = \"/nowhere/at/all\" }", "/nowhere/at/all: there is no such file"),
-        ("{ file = \"/\" }", "/: it is no regular file"),
+        ("{ file = \"/\" }", "/: it is not a regular file"),
         (
             "{ config = \"/etc/x.cfg:switch:_SNMPCOMMUNITY\" }",
             "/etc/x.cfg:switch:_SNMPCOMMUNITY: --no-discovery leaves this machine's files unread",

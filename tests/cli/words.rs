@@ -5,6 +5,7 @@ use std::path::Path;
 
 use preflight_checks::samples;
 use preflight_checks::{Passage, Transport};
+use proc_macro2::{TokenStream, TokenTree};
 
 /// The patterns of `docs/words.md`.
 fn banned() -> Vec<String> {
@@ -96,4 +97,127 @@ fn every_page_is_plain() {
         wrong.extend(found(&banned, &text).iter().map(|it| format!("{name}: {it}")));
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+/// Every sentence in the source of both packages, and every line of the help: whatever a file, a
+/// format or a flag says, it is written there.
+#[test]
+fn every_sentence_of_the_source_is_plain() {
+    let banned = banned();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let (mut sentences, mut wrong) = (0, Vec::new());
+    let mut folders = vec![root.join("src"), root.join("checks/src")];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.strip_prefix(root).unwrap().display().to_string();
+            let is_test = name.ends_with("tests.rs") || name.contains("/tests/");
+            if path.is_dir() {
+                folders.push(path);
+            } else if name.ends_with(".rs") && !is_test {
+                let tokens: TokenStream = fs::read_to_string(&path).unwrap().parse().unwrap();
+                // The comments of flags are their help.
+                let of = sentences_of(tokens, name.starts_with("src/cli"));
+                sentences += of.len();
+                let found = of.iter().flat_map(|text| found(&banned, text));
+                wrong.extend(found.map(|it| format!("{name}: {it}")));
+            }
+        }
+    }
+    assert!(sentences > 2_000, "{sentences}");
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+/// The texts of more than one word outside of tests; with `comments` those of doc comments too.
+fn sentences_of(tokens: TokenStream, comments: bool) -> Vec<String> {
+    let tokens: Vec<TokenTree> = tokens.into_iter().collect();
+    let mut found = Vec::new();
+    let mut rest = tokens.as_slice();
+    while let Some((first, behind)) = rest.split_first() {
+        rest = behind;
+        let is = |it: Option<&TokenTree>, mark| matches!(it, Some(TokenTree::Punct(punct)) if punct.as_char() == mark);
+        // `#![…]` is read as `#[…]` is.
+        let behind =
+            if is(Some(first), '#') && is(behind.first(), '!') { &behind[1..] } else { behind };
+        match (first, behind) {
+            // An attribute, and what it keeps for tests alone.
+            (TokenTree::Punct(mark), [TokenTree::Group(attribute), after @ ..])
+                if mark.as_char() == '#' =>
+            {
+                let text = attribute.stream().to_string();
+                rest = after;
+                if text.replace(' ', "") == "cfg(test)" {
+                    let is_end = |it: &TokenTree| match it {
+                        TokenTree::Group(body) => body.delimiter() == proc_macro2::Delimiter::Brace,
+                        TokenTree::Punct(mark) => mark.as_char() == ';',
+                        _ => false,
+                    };
+                    let end = after.iter().position(is_end).map_or(after.len(), |end| end + 1);
+                    rest = &after[end..];
+                } else if text.starts_with("error") || comments && text.starts_with("doc") {
+                    found.extend(sentences_of(attribute.stream(), comments));
+                }
+            }
+            (TokenTree::Group(group), _) => found.extend(sentences_of(group.stream(), comments)),
+            (TokenTree::Literal(literal), _) => {
+                let text = literal.to_string();
+                if text.starts_with(['"', 'r']) && text.contains(' ') {
+                    found.push(text);
+                }
+            }
+            _ => {}
+        }
+    }
+    found
+}
+
+#[test]
+fn the_source_is_read_as_a_reader_meets_it() {
+    let source = "//! This is no map.\n/// It is no tunnel.\nfn f() { say(\"worse is this\"); }\n\
+                  #[cfg(test)]\nmod tests { fn t() { say(\"whoever runs it\"); } }\n\
+                  #[error(\"the trail ends\")] struct A;";
+    let banned = banned();
+    let of = |comments| {
+        let all = sentences_of(source.parse().unwrap(), comments);
+        all.iter().flat_map(|text| found(&banned, text)).count()
+    };
+    assert_eq!((of(false), of(true)), (2, 4));
+}
+
+/// The sentences that once had to be read twice, and what stands in their place.
+#[test]
+fn what_had_to_be_read_twice_is_gone() {
+    let gone = [
+        "after a silence it is looked where",
+        "the trail ends at or after",
+        "gave the packet to",
+        "1 of 1 required flows fails",
+        "nothing answers; cannot be told from here",
+        "where does this device send packets for it, and does it drop them?",
+        "the way here is not tested",
+        "mail goes straight to each receiver's server",
+        "whoever runs 10.0.0.5",
+        "cannot be told: {",
+    ];
+    let gone = gone.map(str::to_owned);
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut wrong = Vec::new();
+    let mut folders = vec![root.join("src"), root.join("checks/src")];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|end| end == "rs") {
+                let text = fs::read_to_string(&path).unwrap().to_lowercase();
+                let has = gone.iter().filter(|sentence| text.contains(*sentence));
+                wrong.extend(has.map(|it| format!("{}: {it}", path.display())));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    let causes: Vec<String> = samples::causes().iter().map(ToString::to_string).collect();
+    for said in ["routing loop: ", "no reply: a firewall, ", "cannot tell whether "] {
+        assert!(causes.iter().any(|cause| cause.starts_with(said)), "{said}");
+    }
 }

@@ -54,8 +54,8 @@ fn what_cannot_be_a_name_is_a_mistake_of_the_command_line() {
     lab.etc(Node::Client, "hosts", "10.0.0.3 b\n");
     for (name, says) in [
         ("b#c", "`#` has no place in a host name"),
-        ("999.1.1.1", "is no IPv4 address"),
-        ("10.0.0.3.", "is no IPv4 address"),
+        ("999.1.1.1", "is not an IPv4 address"),
+        ("10.0.0.3.", "is not an IPv4 address"),
         ("a..b", "has nothing between two of its dots"),
         ("\u{fc}ber", "has no place in a host name"),
     ] {

@@ -314,7 +314,7 @@ pub enum Concern {
     #[error("NSClient++ wants a password for more; none given")]
     NsclientNotRead,
     /// NSClient++ was reached, and its certificate is not one to send a password to.
-    #[error("the password was not sent there, nor reading tested")]
+    #[error("the password was not sent there, and reading was not tested")]
     NsclientPasswordKept,
     /// NRPE has no certificate: its TLS is one that this tool does not speak.
     #[error(
@@ -327,10 +327,10 @@ pub enum Concern {
     )]
     NrpePlain,
     /// The agent on NSClient's old port asks for a password, and none was given.
-    #[error("NSClient asks for a password; none given, so whether it takes ours was not tested")]
+    #[error("NSClient asks for a password; none was given, so the log-in was not tested")]
     NsclientNtNotRead,
     /// The receiver of monitoring agents asks for a token, and none was given.
-    #[error("gRPC asks for a token; none given, so whether it takes an agent's was not tested")]
+    #[error("gRPC asks for a token; none was given, so an agent's token was not tested")]
     OtlpNotRead,
     /// A gRPC server without the service that takes metrics.
     #[error(
@@ -341,7 +341,7 @@ pub enum Concern {
     #[error("the service is not proved")]
     Unproved,
     /// Redis asks for a password, and none was given.
-    #[error("Redis asks for a password; none given, so whether it serves was not tested")]
+    #[error("Redis asks for a password; none was given, so its answers were not tested")]
     RedisNotRead,
     /// A replica takes no changes.
     #[error("this Redis is a replica: it refuses to write (READONLY)")]

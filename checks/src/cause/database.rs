@@ -32,7 +32,7 @@ pub enum DatabaseCause {
     },
     /// The database refuses a user who stands for nobody; what it would say to the real one is open.
     #[error(
-        "whether the database takes this host cannot be told: user \"{user}\" is refused ({text})"
+        "cannot tell whether the database takes this host: user \"{user}\" is refused ({text})"
     )]
     DatabaseUserUntold {
         /// The user asked with.

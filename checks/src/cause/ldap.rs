@@ -70,7 +70,7 @@ pub enum LdapCause {
         text: String,
     },
     /// The directory answers questions, and not the bind.
-    #[error("the directory answers, but not the bind ({waited})")]
+    #[error("the directory answers, but not the bind request ({waited})")]
     LdapBindUnanswered {
         /// How long the answer was waited for.
         #[serde(rename = "waited_ms")]

@@ -85,7 +85,7 @@ pub enum NtpCause {
         how: String,
     },
     /// The time server answers plain NTP, and not the longer packets of NTS.
-    #[error("its keys came, and {to} answers plain NTP, but no packet of NTS ({waited})")]
+    #[error("its key server gives keys, and {to} answers plain NTP, but no NTS packet ({waited})")]
     NtsPacketsLost {
         /// The time server.
         to: SocketAddr,
@@ -94,7 +94,7 @@ pub enum NtpCause {
         waited: Millis,
     },
     /// The keys came, and the time server behind them could not be asked.
-    #[error("its keys came, but its time server {to} fails: {because}")]
+    #[error("its key server gives keys, but its time server {to} fails: {because}")]
     NtsTimeFails {
         /// The time server.
         to: SocketAddr,

@@ -146,7 +146,7 @@ pub enum PathCause {
         icmp: Icmp,
     },
     /// The operating system reports a refusal without naming who refused.
-    #[error("refused on the way; from here it cannot be told which device refused ({error})")]
+    #[error("refused on the way, by a device that does not name itself ({error})")]
     Unreachable {
         /// Where it was going.
         to: SocketAddr,

@@ -44,7 +44,7 @@ pub enum PortCause {
         to: SocketAddr,
     },
     /// Whether a port is closed cannot be told, as the question did not come that far.
-    #[error("whether {to} is closed cannot be told: {because}")]
+    #[error("cannot tell whether {to} is closed: {because}")]
     ClosedUntold {
         /// The port.
         to: SocketAddr,
@@ -80,7 +80,7 @@ pub enum PortCause {
         because: String,
     },
     /// This host does not show who listens.
-    #[error("who listens on {transport} {port} here cannot be told: {error}")]
+    #[error("cannot tell who listens on {transport} {port} here: {error}")]
     ListenersUnknown {
         /// The transport that was to be looked at.
         transport: Transport,

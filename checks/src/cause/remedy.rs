@@ -176,7 +176,7 @@ pub(super) fn question_for_dig(text: &str) -> String {
 }
 
 /// The name of a table, zone or interface in a command whose program has a language of its own,
-/// so that quotes for the shell are not enough: what is no name is left for the reader to fill in.
+/// so that quotes for the shell are not enough: what is not a name is left for the reader to fill in.
 pub(super) fn name_of(text: &str) -> Cow<'_, str> {
     let is_plain = |it: char| it.is_ascii_alphanumeric() || "_.@:+/-".contains(it);
     if !text.is_empty() && !text.starts_with('-') && text.chars().all(is_plain) {

@@ -77,7 +77,7 @@ pub enum TalkCause {
         to: SocketAddr,
     },
     /// TLS is agreed on, and the connection ends before anything is said inside.
-    #[error("TLS is agreed on, and then {to} ends the connection without a word")]
+    #[error("TLS is set up; then {to} ends the connection without an answer")]
     EndsBehindTls {
         /// The address and port asked.
         to: SocketAddr,
@@ -160,7 +160,7 @@ pub enum TalkCause {
         got: String,
     },
     /// Nothing refuses what is sent to it, and it answers nobody it does not know.
-    #[error("nothing refuses it, and more cannot be told: {why}")]
+    #[error("nothing refuses it, but preflight cannot tell more: {why}")]
     AnswersNoStranger {
         /// Who was asked.
         to: SocketAddr,

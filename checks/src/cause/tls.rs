@@ -67,7 +67,7 @@ pub enum TlsCause {
         issuer: String,
     },
     /// A device that inspects TLS shows its own certificate instead of one for the host asked.
-    #[error("not {host} answers but a device in between: its certificate is \"{subject}\"")]
+    #[error("a device in between answers instead of {host}: its certificate is \"{subject}\"")]
     CertificateOfDevice {
         /// The name asked for.
         host: String,
@@ -172,7 +172,7 @@ pub enum TlsCause {
         alert: String,
     },
     /// The server speaks TLS, and inside it not the protocol it is asked for (ALPN).
-    #[error("TLS is spoken, {offered} inside it is not: the server {}", chosen.as_ref().map_or_else(|| "takes no such name (ALPN)".to_owned(), |chosen| format!("chooses {chosen}")))]
+    #[error("the server speaks TLS, but not {offered} inside it: it {}", chosen.as_ref().map_or_else(|| "takes no such name (ALPN)".to_owned(), |chosen| format!("chooses {chosen}")))]
     TlsProtocolNotSpoken {
         /// What was offered.
         offered: String,

@@ -178,7 +178,7 @@ const TRIES: usize = 2;
 const MOST: usize = 16;
 /// A name has at most 253 characters.
 const MAX_SHOWN: usize = 253;
-pub(super) const NO_DOMAIN: &str = "this is no name of a domain";
+pub(super) const NO_DOMAIN: &str = "this is not a name of a domain";
 const NO_RECORD: &str = "it has no SRV record";
 const NOT_OFFERED: &str = "the domain says that it does not offer this service";
 const NO_HOST: &str = "none of its SRV records names a host and a port";

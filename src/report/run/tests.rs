@@ -256,8 +256,8 @@ fn what_cannot_be_read_is_named_and_leaves_the_others_alone() {
             "facts of `path-rejected`: inv",
         ),
         ("central.ntp", "/attempts/1/outcome", json!("pass"), "and its cause do not fit"),
-        ("central.ntp", "/attempts/1/address", json!("ntp"), "`ntp` is no address"),
-        ("central.ntp", "/attempts/1/source", json!("::g"), "`::g` is no address"),
+        ("central.ntp", "/attempts/1/address", json!("ntp"), "`ntp` is not an address"),
+        ("central.ntp", "/attempts/1/source", json!("::g"), "`::g` is not an address"),
         (
             "central.dns",
             attempt,

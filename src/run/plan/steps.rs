@@ -29,7 +29,7 @@ pub(super) fn names_needed(site: &Site) -> Vec<String> {
         .filter(|target| target.place.is_name() && target.place.host.contains('.'))
         .map(|target| target.place.host.to_ascii_lowercase())
         .filter(|name| !site.hosts_names.contains(name))
-        // What a distribution ships is no name that this site's own server has to know.
+        // What a distribution ships is not a name that this site's own server has to know.
         .filter(|name| public_domain(name).is_none())
         .collect();
     names.sort();

@@ -16,7 +16,7 @@ pub(super) const MOST_TEXT: usize = 1_024;
 /// What is wrong with the host.
 pub(super) fn place(host: &str, port: Option<u16>) -> Result<Place, String> {
     if host.contains("://") {
-        return Err("an address is no URL here".to_owned());
+        return Err("an address is not a URL here".to_owned());
     }
     let place: Place = host.parse()?;
     Ok(Place { port: port.or(place.port), ..place })

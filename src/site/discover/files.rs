@@ -65,7 +65,7 @@ pub(crate) enum Unread {
     #[error("permission denied; run as root, or as a user of its group")]
     Denied,
     /// A device, a pipe, a folder.
-    #[error("it is no regular file")]
+    #[error("it is not a regular file")]
     NotAFile,
     /// More than is read of one file, or of all.
     #[error("it is too large to be a configuration file")]

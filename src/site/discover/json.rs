@@ -24,7 +24,7 @@ pub(super) fn parse(text: &Text) -> Result<Node, TreeError> {
         let line = error.line();
         let what = error.to_string();
         let what = what.split(" at line ").next().unwrap_or_default();
-        TreeError::refused(text.at(line), format!("this is no JSON: {what}"))
+        TreeError::refused(text.at(line), format!("this is not JSON: {what}"))
     })?;
     JsonReader::new(text).node(whole, 0).ok_or_else(|| TreeError::too_many(text))
 }
@@ -112,7 +112,7 @@ mod tests {
     fn what_is_no_json_says_where() {
         let broken = tree("{\n  \"a\": 1,\n}").unwrap_err();
         assert_eq!(broken.at.to_string(), "/etc/x.json:3");
-        assert_eq!(broken.reason, "this is no JSON: key must be a string");
+        assert_eq!(broken.reason, "this is not JSON: key must be a string");
         assert!(tree("").unwrap_err().reason.contains("EOF"));
         assert!(tree("{} {}").unwrap_err().reason.contains("trailing characters"));
     }

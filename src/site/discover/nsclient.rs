@@ -93,7 +93,7 @@ fn parse(text: &Text, facts: &mut Facts) -> NsclientServer {
                 let tls = module == "WEBServer" || digits != written.map(|entry| entry.value);
                 server.listens.push((module, Read { value: Listen { host, port, tls }, at }));
             }
-            None => facts.note(at, "this is no port", MISSING),
+            None => facts.note(at, "this is not a port", MISSING),
         }
         let allowed = value(section, "allowed hosts").or(value(DEFAULT, "allowed hosts"));
         if let Some(entry) = allowed {
@@ -146,7 +146,7 @@ mod tests {
         assert_eq!(server.listens.len(), 1);
         assert_eq!(server.listens[0].1.value.port, 8443);
         assert_eq!(server.allowed.len(), 2);
-        assert_eq!(facts.notes[0].reason, "this is no port");
+        assert_eq!(facts.notes[0].reason, "this is not a port");
     }
 
     #[test]

@@ -55,7 +55,7 @@ pub(super) enum TreeValue {
 pub(super) struct TreeError {
     /// File and line.
     pub(super) at: At,
-    /// What is wrong: "this is no JSON: trailing comma".
+    /// What is wrong: "this is not JSON: trailing comma".
     pub(super) reason: String,
     /// The file's own program refuses it too; else a bound of ours did, and what
     /// stands in the file is not known.

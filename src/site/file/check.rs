@@ -139,7 +139,7 @@ impl SiteFile {
             self.known("machine", name, &self.names(|_| true))?;
             let fits = self.names(|other| other.role() == role);
             if !fits.contains(&name.get_ref().as_str()) {
-                let message = format!("`{}` is no {role}", name.get_ref());
+                let message = format!("`{}` is not a {role}", name.get_ref());
                 return Err(self.source.broken(Some(name.span()), message));
             }
         }

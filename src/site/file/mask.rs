@@ -61,7 +61,7 @@ fn strike(text: &str, mut struck: Vec<Range<usize>>) -> String {
 fn strike_table(text: &str, table: &DeTable<'_>, is_inside: bool, struck: &mut Vec<Range<usize>>) {
     for (key, value) in table {
         let is_name = |text: &str| text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
-        // What is no name of a variable may be the secret itself.
+        // What is not a name of a variable may be the secret itself.
         let is_reference = REFERENCES.contains(&&**key.get_ref())
             && (key.get_ref() != "env" || value.get_ref().as_str().is_some_and(is_name));
         let holds = is_secret(key.get_ref()) || (is_inside && !is_reference);

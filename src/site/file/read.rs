@@ -135,7 +135,9 @@ fn place(table: &Table<'_>) -> ReadResult<Spanned<Place>> {
         }
         let place: Spanned<Place> = url.parsed()?;
         let is_url = place.get_ref().url.is_some();
-        return is_url.then_some(place).ok_or_else(|| url.refuse("this is no URL: SCHEME://HOST"));
+        return is_url
+            .then_some(place)
+            .ok_or_else(|| url.refuse("this is not a URL: SCHEME://HOST"));
     }
     let host = table.need("host")?;
     let mut place: Spanned<Place> = host.parsed()?;
@@ -176,7 +178,7 @@ fn machines(table: &Table<'_>) -> ReadResult<Vec<SiteMachine>> {
     let machine = |(name, value): (Spanned<String>, SiteValue<'_>)| {
         let is_name = |name: &str| !name.trim().is_empty() && !name.chars().any(char::is_control);
         if !is_name(name.get_ref()) {
-            return Err(table.source.broken(Some(name.span()), "this is no name for a machine"));
+            return Err(table.source.broken(Some(name.span()), "this is not a name for a machine"));
         }
         let table = value.table(format!("[machine.{}]", name.get_ref()))?;
         machine(&table, name)
@@ -246,7 +248,7 @@ fn outside(value: SiteValue<'_>) -> ReadResult<Spanned<IpAddr>> {
     let text = value.text()?;
     let address = text
         .parse()
-        .map_err(|_| value.refuse(format!("{text} is no IP address", text = quoted(text))))?;
+        .map_err(|_| value.refuse(format!("{text} is not an IP address", text = quoted(text))))?;
     Ok(Spanned::new(value.span(), address))
 }
 

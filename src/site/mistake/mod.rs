@@ -112,7 +112,7 @@ pub(crate) enum Mistake {
     },
     /// A poller sends notifications itself, and its mail program has no relay.
     #[error(
-        "this poller sends notifications itself, and {program} has no relay: each mail goes straight to its receiver's server"
+        "this poller sends notifications itself, and {program} has no relay: each mail goes to its receiver's own server"
     )]
     NoMailRelay {
         /// The mail program.

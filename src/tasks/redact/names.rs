@@ -46,7 +46,7 @@ impl Names {
         let name = name.trim_matches(['[', ']', '*', '.']).to_lowercase();
         let first = name.split('.').next().unwrap_or_default();
         for name in [name.as_str(), first] {
-            // `10.20.030.4` is no address to Rust, and one to the system's resolver.
+            // `10.20.030.4` is not an address to Rust, and one to the system's resolver.
             let may_be_host =
                 name.chars().any(char::is_alphabetic) || name.matches('.').count() == 3;
             // A name of one letter tells nothing, and as a word it stands in every sentence.

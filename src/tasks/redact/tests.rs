@@ -69,7 +69,7 @@ fn rich() -> Report {
     report.notes = vec![crate::report::NoteReport {
         file: "/etc/hosts".to_owned(),
         line: Some(7),
-        reason: "10.0.0.256 central-paris is no address".to_owned(),
+        reason: "10.0.0.256 central-paris is not an address".to_owned(),
         missing: "the address of central-paris".to_owned(),
     }];
     report

@@ -55,7 +55,7 @@ impl Redactor {
 
     /// A word that may be an address, a name, or one of them with a port or a zone.
     fn pieces(&mut self, word: &str) -> String {
-        // A sentence's full stop or colon is no part of a name.
+        // A sentence's full stop or colon is not part of a name.
         let core = word.trim_end_matches(['.', ':']);
         let end = word.get(core.len()..).unwrap_or_default();
         if let Ok(address) = core.parse::<IpAddr>() {

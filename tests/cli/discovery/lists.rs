@@ -134,7 +134,7 @@ fn a_list_that_cannot_be_read_is_refused_and_one_that_is_none_is_noted() {
     let (code, said) = desk.plan(&["--no-discovery", "--pollers-from", "/nonexistent"]);
     assert_eq!(code, Some(2), "{said}");
     assert!(said.starts_with("preflight: --pollers-from: /nonexistent: "), "{said}");
-    let noise = desk.file("noise.txt", "this is no list\n");
+    let noise = desk.file("noise.txt", "this is not a list\n");
     let (code, plan) = desk.plan(&["--no-discovery", "--pollers-from", &noise, "--format", "json"]);
     assert_eq!(code, Some(0), "{plan}");
     assert!(plan.contains("\"notes\"") && plan.contains("noise.txt"), "{plan}");
@@ -167,7 +167,7 @@ fn a_command_line_that_does_not_answer_is_noted_with_what_to_do() {
     let desk = Desk::new();
     let (code, plan) = desk.plan(&["--no-discovery", "--clapi", "--format", "json"]);
     assert_eq!(code, Some(0), "{plan}");
-    assert!(plan.contains("there is no such command: this is no central"), "{plan}");
+    assert!(plan.contains("there is no such command: this is not a central"), "{plan}");
     desk.command_line("echo 'Usage: centreon -u LOGIN -p PASSWORD'\n");
     let (code, plan) = desk.plan(&["--no-discovery", "--clapi", "--format", "json"]);
     assert_eq!(code, Some(0), "{plan}");

@@ -68,7 +68,7 @@ fn what_breaks_on_a_poller_is_named() {
     poller.cut(MODULE);
     report(poller.preflight(User::Root))
         .is("poller", 1)
-        .notes(&[(&format!("/etc/{MODULE}:"), "this is no JSON")])
+        .notes(&[(&format!("/etc/{MODULE}:"), "this is not JSON")])
         .says(&Row::is_skipped("poller.bbdo").says("no target; give --central HOST"));
 }
 

@@ -46,6 +46,8 @@ fn drawing(report: &Report, map: &Map<'_>, layout: Layout, to: &mut Markup) {
     let top = if layout.is_narrow { 44 } else { 4 };
     let height =
         top + map.peers.iter().map(|peer| layout.height(peer) + GAP).sum::<i32>() - GAP + 4;
+    // The name, the role and three addresses of this machine have room beside a single arrow too.
+    let height = if layout.is_narrow { height } else { height.max(MACHINE) };
     let view = format!("0 0 {} {height}", layout.width);
     let (title, described) = (format!("{}-title", layout.class), format!("{}-desc", layout.class));
     let names = format!("{title} {described}");
@@ -267,6 +269,8 @@ fn legend(map: &Map<'_>, to: &mut Markup) {
     });
 }
 
+/// The least height of the machine's box.
+const MACHINE: i32 = 124;
 /// Above a line: its words.
 const ABOVE: i32 = 30;
 /// Between two peers.

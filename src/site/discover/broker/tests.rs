@@ -146,7 +146,7 @@ fn a_stream_that_cannot_work_is_noted_at_its_line() {
     let (stream, facts) = output("\n\"name\": \"x\",\n\"type\": \"ipv4\",\n\"port\": \"70000\"");
     assert_eq!(stream, None);
     assert_eq!(facts.notes[0].at.line, Some(4));
-    assert_eq!(facts.notes[0].reason, "x: `70000` is no port (1 to 65535)");
+    assert_eq!(facts.notes[0].reason, "x: `70000` is not a port (1 to 65535)");
     let (_, facts) = output(r#""name": "x", "type": "ipv4""#);
     assert_eq!(facts.notes[0].reason, "x: there is no port");
     let (_, facts) = output(r#""name": "x", "type": "bbdo_client", "port": "5669""#);
@@ -173,7 +173,7 @@ fn a_single_output_needs_no_list() {
 #[test]
 fn what_is_no_broker_configuration_is_noted() {
     assert_eq!(parsed("{}").1.notes[0].reason, "there is no centreonBroker in it");
-    assert!(parsed("not json").1.notes[0].reason.starts_with("this is no JSON"));
+    assert!(parsed("not json").1.notes[0].reason.starts_with("this is not JSON"));
 }
 
 #[test]

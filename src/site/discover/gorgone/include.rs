@@ -358,7 +358,7 @@ mod tests {
         ]);
         let part = whole.of("gorgone").unwrap();
         assert_eq!((part.text("x"), part.text("y"), unknown), (Some("1"), Some("2"), None));
-        assert!(notes[0].starts_with("/etc/g/d/2.yaml:2: this is no YAML: "), "{notes:?}");
+        assert!(notes[0].starts_with("/etc/g/d/2.yaml:2: this is not YAML: "), "{notes:?}");
     }
 
     #[test]

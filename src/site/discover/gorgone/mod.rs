@@ -198,7 +198,7 @@ fn modules<'a>(gorgone: &'a Node, facts: &mut Facts) -> Vec<(Read<String>, &'a N
         Some(Node { value: TreeValue::List(all), .. }) => all.as_slice(),
         None | Some(Node { value: TreeValue::Nothing | TreeValue::Unknown(_), .. }) => &[],
         Some(node) => {
-            facts.note(node.at.clone(), "modules is no list: gorgoned ends here", MISSING);
+            facts.note(node.at.clone(), "modules is not a list: gorgoned ends here", MISSING);
             &[]
         }
     };

@@ -202,7 +202,7 @@ fn of_one_package_the_first_module_is_loaded_and_none_without_a_package() {
 fn modules_that_are_no_list_are_noted() {
     let (gorgone, facts) = facts_of("gorgone:\n  modules: {name: a, package: b, enable: true}\n");
     assert!(gorgone.unwrap().modules.is_empty());
-    assert_eq!(facts.notes[0].reason, "modules is no list: gorgoned ends here");
+    assert_eq!(facts.notes[0].reason, "modules is not a list: gorgoned ends here");
 }
 
 #[test]
@@ -223,7 +223,7 @@ fn a_poller_that_pulls_names_its_central() {
     }
     let (gorgone, facts) = facts_of(&module("pull", "target_path: 'central:port'"));
     assert_eq!(gorgone.unwrap().pull, None);
-    assert!(facts.notes[0].reason.contains("is no port"));
+    assert!(facts.notes[0].reason.contains("is not a port"));
 }
 
 #[test]

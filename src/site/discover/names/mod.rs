@@ -226,7 +226,7 @@ fn parse(text: &Text) -> Vec<(usize, Result<Place, &'static str>)> {
             (line, Err("its line ends as on Windows: no address"))
         }
         Some("") | None => (line, Err("no address follows `nameserver`")),
-        Some(word) => (line, address(word).ok_or("what follows `nameserver` is no address")),
+        Some(word) => (line, address(word).ok_or("what follows `nameserver` is not an address")),
     });
     servers.take(MOST_LINES).collect()
 }
@@ -466,9 +466,9 @@ mod tests {
         let (_dir, files) =
             tree(&[(FILE, "nameserver dns.corp.example\nnameserver \nnameserver 10.0.0.1%a\n")]);
         let notes = [
-            "/etc/resolv.conf:1: what follows `nameserver` is no address",
+            "/etc/resolv.conf:1: what follows `nameserver` is not an address",
             "/etc/resolv.conf:2: no address follows `nameserver`",
-            "/etc/resolv.conf:3: what follows `nameserver` is no address",
+            "/etc/resolv.conf:3: what follows `nameserver` is not an address",
         ];
         assert_eq!(found(&files), (vec![], notes.map(str::to_owned).to_vec()));
     }

@@ -436,7 +436,7 @@ fn add(servers: &mut Vec<Read<Place>>, word: &str, at: At, facts: &mut Facts) {
     match place {
         Some(value) if servers.len() < MOST => servers.push(Read { value, at }),
         Some(_) => {}
-        None => facts.note(at, "this is no address of a name server", MISSING),
+        None => facts.note(at, "this is not an address of a name server", MISSING),
     }
 }
 
@@ -532,7 +532,7 @@ mod tests {
         assert_eq!(notes, [format!("/etc/netplan/a.yaml:4: {reason}")]);
         let (_, notes) =
             found(&[(INTERFACES, "iface e inet static\ndns-nameservers dns.example\n")]);
-        assert_eq!(notes, [format!("{INTERFACES}:2: this is no address of a name server")]);
+        assert_eq!(notes, [format!("{INTERFACES}:2: this is not an address of a name server")]);
     }
 
     proptest! {

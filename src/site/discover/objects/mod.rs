@@ -84,7 +84,7 @@ fn device<'t>(
     let address = values.address.as_deref()?;
     if !is_host(address) {
         complaints.add(text.at(host.line), DEVICES, || {
-            "its address is no name and no IP address".to_owned()
+            "its address is neither a name nor an IP address".to_owned()
         });
         return None;
     }

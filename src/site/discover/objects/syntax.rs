@@ -114,7 +114,7 @@ pub(super) fn hosts<'t>(
     hosts
 }
 
-/// A definition that has begun; of what is no host only that it has.
+/// A definition that has begun; of what is not a host only that it has.
 struct Definition<'t> {
     line: usize,
     host: Option<HostObject<'t>>,

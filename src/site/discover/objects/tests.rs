@@ -174,7 +174,7 @@ fn an_address_that_is_none_is_told() {
     let objects = "define host {\nhost_name a\naddress 10.0.0.256\n}\n";
     let (devices, told) = read_with(&[objects], "");
     assert!(devices.is_empty());
-    assert_eq!(told, ["/etc/hosts.cfg:1: its address is no name and no IP address"]);
+    assert_eq!(told, ["/etc/hosts.cfg:1: its address is neither a name nor an IP address"]);
 }
 
 #[test]

@@ -118,7 +118,7 @@ impl ProxyVariables {
 }
 
 fn no_address(name: &str) -> String {
-    format!("{name} is no address of a proxy (http://HOST:PORT)")
+    format!("{name} is not an address of a proxy (http://HOST:PORT)")
 }
 
 #[cfg(test)]
@@ -192,7 +192,7 @@ mod tests {
         assert!(proxies.is_empty());
         assert_eq!(
             notes,
-            ["$https_proxy: https_proxy is no address of a proxy (http://HOST:PORT)"]
+            ["$https_proxy: https_proxy is not an address of a proxy (http://HOST:PORT)"]
         );
     }
 

@@ -332,7 +332,7 @@ fn of_curl(text: &Text, facts: &mut Facts) -> Option<ProxySetting> {
     }
     let (value, at) = proxy.filter(|(value, _)| !value.is_empty())?;
     let Some(mut address) = Address::parse(&value) else {
-        facts.note(at, "proxy is no address of a proxy (http://HOST:PORT)", MISSING);
+        facts.note(at, "proxy is not an address of a proxy (http://HOST:PORT)", MISSING);
         return None;
     };
     if !address.names_port {

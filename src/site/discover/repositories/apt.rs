@@ -272,7 +272,7 @@ fn of_lines(text: &Text) -> Vec<ListEntry> {
                 return Some(Err((line, "the bracket of its options is not closed")));
             };
             if options.split_whitespace().any(|option| !option.contains('=')) {
-                return Some(Err((line, "an option in its brackets is no NAME=VALUE")));
+                return Some(Err((line, "an option in its brackets is not NAME=VALUE")));
             }
             rest = after;
         }
@@ -356,7 +356,7 @@ impl<'a> Stanza<'a> {
     /// Adds each URI with each suite.
     fn tell(self, pairs: &mut Vec<ListEntry>) {
         if let Some(line) = self.garbage {
-            return pairs.push(Err((line, "this is no field of a stanza")));
+            return pairs.push(Err((line, "this is not a field of a stanza")));
         }
         if self.begins == 0 || pairs.len() > super::MOST {
             return;

@@ -178,7 +178,7 @@ impl Conf {
                 continue;
             }
             let reason = if Address::parse(value).is_none() {
-                "this is no address of a proxy (http://HOST:PORT)"
+                "this is not an address of a proxy (http://HOST:PORT)"
             } else if !value.contains("://") {
                 "apt takes no proxy without http:// before it"
             } else {
@@ -529,7 +529,7 @@ mod tests {
         let want = [
             "/etc/apt/apt.conf:3: `acquire::http::proxy-auto-detect` has a command find apt's proxy, which is not read",
             "/etc/apt/apt.conf:1: apt takes no proxy without http:// before it",
-            "/etc/apt/apt.conf:2: this is no address of a proxy (http://HOST:PORT)",
+            "/etc/apt/apt.conf:2: this is not an address of a proxy (http://HOST:PORT)",
         ];
         assert_eq!(notes, want);
     }

@@ -219,7 +219,7 @@ fn stray(text: &Text) -> Option<(usize, &'static str)> {
         if content.starts_with('[') {
             (is_in_section, has_key) = (true, false);
         } else if !content.contains('=') {
-            return Some((line, "this is no NAME=VALUE, and costs the whole file"));
+            return Some((line, "this is not NAME=VALUE, and costs the whole file"));
         } else if is_in_section {
             has_key = true;
         } else {
@@ -349,7 +349,7 @@ impl<'a> RepositorySection<'a> {
             return (self.name != "main").then_some(Route::Straight { token, at });
         }
         let Some(mut address) = Address::parse(value) else {
-            facts.note(at, "proxy is no address of a proxy (http://HOST:PORT)", MISSING_PROXY);
+            facts.note(at, "proxy is not an address of a proxy (http://HOST:PORT)", MISSING_PROXY);
             return None;
         };
         if !address.names_port {

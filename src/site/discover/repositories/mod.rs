@@ -85,10 +85,10 @@ impl RepositoryAddress<'_> {
             None => self.address.to_owned(),
         };
         // Not repeated: a mistyped one may still hold a password.
-        let mut url = Url::parse(&url).map_err(|error| format!("this is no URL: {error}"))?;
+        let mut url = Url::parse(&url).map_err(|error| format!("this is not a URL: {error}"))?;
         let login = !url.username().is_empty() || url.password().is_some();
         let bare = url.set_username("").and_then(|()| url.set_password(None));
-        bare.map_err(|()| "this is no URL with a host".to_owned())?;
+        bare.map_err(|()| "this is not a URL with a host".to_owned())?;
         Ok(Some((url, login)))
     }
 }

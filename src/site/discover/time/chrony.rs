@@ -438,7 +438,7 @@ mod tests {
         assert_eq!(servers, ["chrony a.example once /etc/chrony.conf:3"]);
         let want = [
             "/etc/chrony.conf:1: `/` has no place in a host name",
-            "/etc/chrony.conf:2: `99999` is no port (1 to 65535)",
+            "/etc/chrony.conf:2: `99999` is not a port (1 to 65535)",
             "/etc/chrony.conf:3: `/` has no place in a host name",
         ];
         assert_eq!(notes, want);

@@ -183,7 +183,9 @@ fn source<'a>(keyword: &str, words: impl Iterator<Item = &'a str>) -> Vec<Direct
     let source = NamedServer { is_pool: keyword == "pool", nts, ..NamedServer::of(place) };
     let odd = odd.map(|word| {
         let lost = if has_nts { "" } else { ", an `nts` too" };
-        Directive::Odd(format!("`{word}` is no option: ntpd passes over it and what follows{lost}"))
+        Directive::Odd(format!(
+            "`{word}` is not an option: ntpd passes over it and what follows{lost}"
+        ))
     });
     [Some(Directive::Source(source)), odd].into_iter().flatten().collect()
 }

@@ -148,7 +148,7 @@ fn parse(text: &Text, servers: &mut Servers, facts: &mut Facts) {
                     None if entry.value.is_empty() => servers.max_distance = None,
                     None => facts.note(
                         text.at(entry.line),
-                        "this is no time span of systemd",
+                        "this is not a time span of systemd",
                         "how far a time server may be from a good clock",
                     ),
                 }

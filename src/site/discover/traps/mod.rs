@@ -276,7 +276,7 @@ fn sockets(specs: Vec<Read<String>>, facts: &mut Facts) -> Vec<Read<Listen>> {
                 facts.note(spec.at, reason, MISSING);
             }
             (_, None) => {
-                let reason = format!("`{}` is no address to listen on", spec.value);
+                let reason = format!("`{}` is not an address to listen on", spec.value);
                 facts.note(spec.at, reason, MISSING);
             }
             // IPv4 and IPv6 of one port are one socket here.

@@ -127,7 +127,7 @@ fn an_address_that_hears_no_udp_is_noted() {
     let reasons: Vec<_> = facts.notes.iter().map(|note| note.reason.as_str()).collect();
     assert_eq!(
         reasons,
-        ["snmptrapd listens by tcp here, not by UDP", "`a/b` is no address to listen on"]
+        ["snmptrapd listens by tcp here, not by UDP", "`a/b` is not an address to listen on"]
     );
 }
 

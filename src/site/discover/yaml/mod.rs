@@ -55,7 +55,7 @@ pub(super) fn parse(text: &Text) -> Result<Document, TreeError> {
         return Err(TreeError::too_large(text));
     }
     if let Some((line, _)) = text.lines().find(|(_, line)| line.contains('\u{fffd}')) {
-        return Err(TreeError::refused(text.at(line), "this is no YAML: it is not in UTF-8"));
+        return Err(TreeError::refused(text.at(line), "this is not YAML: it is not in UTF-8"));
     }
     // The parser panics at what libyaml takes: a tag right before a comma.
     catch_unwind(AssertUnwindSafe(|| read(text))).unwrap_or_else(|_| Err(TreeError::strange(text)))
@@ -82,7 +82,7 @@ fn read(text: &Text) -> Result<Document, TreeError> {
         let mut event = parser.parse().map_err(|error| {
             let line = error.problem_mark().map(|mark| mark.line);
             let at = line.map_or_else(|| At::file(&text.file), |line| text.at(number(line)));
-            TreeError::refused(at, format!("this is no YAML: {}", error.problem()))
+            TreeError::refused(at, format!("this is not YAML: {}", error.problem()))
         })?;
         // Then the line's end is ours.
         if let EventData::Scalar { value, style, .. } = &mut event.data
@@ -221,7 +221,7 @@ impl Builder<'_> {
             |reason: &str| Node { at: at.clone(), value: TreeValue::Unknown(reason.into()) };
         let node = match self.anchors.get(name) {
             None => {
-                let reason = "this is no YAML: an alias here names what was not defined before";
+                let reason = "this is not YAML: an alias here names what was not defined before";
                 return Err(TreeError::refused(at, reason));
             }
             Some(Anchored::Open) => unknown("an alias stands here for the value it is part of"),

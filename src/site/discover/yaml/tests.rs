@@ -168,7 +168,7 @@ fn every_construct_is_read_as_yaml_xs_reads_it() {
         "a: [http://x.example/, b]\n",
         "a: [*:5556]\n",
         "a: \"*:5556\"\r\nb: c\r\n",
-        // what is no YAML
+        // what is not YAML
         "a: @x@\n",
         "a:\n\tb: 1\n",
         "a: [x, y\n",
@@ -294,7 +294,7 @@ fn an_alias_keeps_the_line_of_what_it_names() {
 fn what_is_no_yaml_says_where() {
     let broken = document("a:\n  key: @THUMBPRINT@\n").unwrap_err();
     assert_eq!(broken.at.to_string(), "/etc/x.yaml:2");
-    assert_eq!(broken.reason, "this is no YAML: found character that cannot start any token");
+    assert_eq!(broken.reason, "this is not YAML: found character that cannot start any token");
     assert!(broken.is_refused);
     let broken = document("a: b\nc: \u{fffd}\n").unwrap_err();
     assert_eq!((broken.at.line, broken.is_refused), (Some(2), true));

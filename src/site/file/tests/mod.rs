@@ -104,16 +104,16 @@ fn a_value_of_the_wrong_type_says_which_would_be_right() {
         ("[platform]\nname = \" \"", ":2:8: `name` is empty"),
         ("[platform]\nname = \"a\\u001bb\"", ":2:8: `\\u{1b}` has no place in `name`"),
         ("[platform]\ntimeout = \"2\"", ":2:11: `timeout` takes a number, not a string"),
-        ("[platform]\ntimeout = 21", ":2:11: `21` is no factor from 0.1 to 20"),
-        ("[platform]\nmax_offset = \"5\"", ":2:14: `5` is no time; write 500ms or 2s"),
+        ("[platform]\ntimeout = 21", ":2:11: `21` is not a factor from 0.1 to 20"),
+        ("[platform]\nmax_offset = \"5\"", ":2:14: `5` is not a time; write 500ms or 2s"),
         ("[platform]\nphase = \"aftr\"", ":2:9: unknown `phase`: `aftr`; did you mean `after`?"),
         (
             &poller("ports = { zmq = \"5556\" }"),
             ":7:17: `zmq` takes a port (1 to 65535), not a string",
         ),
-        (&poller("ports = { zmq = 70000 }"), ":7:17: `70000` is no port (1 to 65535)"),
-        (&poller("ports = { zmq = 0 }"), ":7:17: port 0 is no port (1 to 65535)"),
-        (&poller("nat = \"here\""), ":7:7: `here` is no IP address"),
+        (&poller("ports = { zmq = 70000 }"), ":7:17: `70000` is not a port (1 to 65535)"),
+        (&poller("ports = { zmq = 0 }"), ":7:17: port 0 is not a port (1 to 65535)"),
+        (&poller("nat = \"here\""), ":7:7: `here` is not an IP address"),
         (&poller("skip = [\"poller.ntp\"]"), ":7:8: `skip` takes a table, not a list"),
         (&poller("mode = \"zmp\""), ":7:8: unknown `mode`: `zmp`; did you mean `zmq`?"),
         (
@@ -135,8 +135,8 @@ fn a_value_of_the_wrong_type_says_which_would_be_right() {
 fn hosts_and_urls_say_what_is_wrong_with_them() {
     for (text, expected) in [
         ("[services]\nntp = \"ho st\"", ":2:7: ` ` has no place in a host name"),
-        ("[services]\nntp = \"10.0.0.256\"", ":2:7: `10.0.0.256` is no IPv4 address"),
-        ("[services]\nntp = \"x:0\"", ":2:7: port 0 is no port (1 to 65535)"),
+        ("[services]\nntp = \"10.0.0.256\"", ":2:7: `10.0.0.256` is not an IPv4 address"),
+        ("[services]\nntp = \"x:0\"", ":2:7: port 0 is not a port (1 to 65535)"),
         ("[services]\nntp = { port = 1 }", ":2:7: a server of `ntp` has no `host`"),
         (
             "[services]\nntp = { host = \"x:1\", port = 2 }",
@@ -146,7 +146,7 @@ fn hosts_and_urls_say_what_is_wrong_with_them() {
             "[services]\nhttp = { url = \"http://x\", port = 2 }",
             ":2:35: `url` has its `port` in it",
         ),
-        ("[services]\nhttp = { url = \"x\" }", ":2:16: this is no URL: SCHEME://HOST"),
+        ("[services]\nhttp = { url = \"x\" }", ":2:16: this is not a URL: SCHEME://HOST"),
         (
             "[services]\nldap = { host = \"x\", protocol = \"ldpas\" }",
             ":2:33: unknown protocol: `ldpas`; did you mean `ldaps`?",
@@ -179,7 +179,7 @@ fn hosts_and_urls_say_what_is_wrong_with_them() {
         ("[[check]]\nname = \"a\"\nurl = \"tcp://x\"", ":3:7: tcp://x needs a port"),
         (
             "[[check]]\nname = \"a b\"\nurl = \"tcp://x:1\"",
-            ":2:8: `a b` is no name (letters, digits, - and _)",
+            ":2:8: `a b` is not a name (letters, digits, - and _)",
         ),
     ] {
         refused(text, expected);
@@ -204,7 +204,7 @@ fn names_of_nothing_there_is_are_refused() {
             ":7:11: unknown machine: `nobody`; known are central, poller1",
         ),
         (poller("central = \"poller1\""), ":7:11: `poller1` is this machine itself"),
-        (poller("remote = \"central\""), ":7:10: `central` is no remote"),
+        (poller("remote = \"central\""), ":7:10: `central` is not a remote"),
         (
             poller(two).replace("[machine.p", "\n[machine.p"),
             ":5:10: which central is this one's? Give central = one of central, other",

@@ -48,7 +48,7 @@ pub(crate) fn write(facts: &Facts, layer: &Knowledge, subject: &Subject<'_>) -> 
     for target in left_out {
         page.gap();
         page.prose(&format!(
-            "Left out, since it is no host: {} ({})",
+            "Left out, since it is not a host: {} ({})",
             target.place.host, target.origin
         ));
     }

@@ -212,7 +212,7 @@ fn what_is_written_plans_what_was_found() {
     }
     let text = plans_the_same(&central(), Role::Central);
     for line in [
-        "smtp = [] # no mail relay is set, so mail goes straight to each receiver's server; --smtp HOST if there is a relay (/etc/postfix/main.cf:5)",
+        "smtp = [] # no mail relay is set: mail goes to each receiver's own server; give --smtp HOST if there is a relay (/etc/postfix/main.cf:5)",
         "[machine.\"Poller Süd\"]",
         "[machine.\"Poller Süd-2\"]",
         "mode = \"through-remote\" # /var/lib/pollers:3",
@@ -369,7 +369,7 @@ fn names_that_no_site_file_may_hold_are_left_out() {
     facts.devices.push(hostile);
     layer.add("device", target);
     let (text, said) = again(&facts, &layer, Role::Poller);
-    assert!(text.contains("# Left out, since it is no host: cent\\nral\" ]"), "{text}");
+    assert!(text.contains("# Left out, since it is not a host: cent\\nral\" ]"), "{text}");
     assert!(text.contains("devices = [\"10.1.1.1\"]"), "{text}");
     assert!(!text.contains('\u{1b}') && !text.contains("fake-one"), "{text}");
     assert!(!said.targets.contains_key(&Party("central".to_owned())));

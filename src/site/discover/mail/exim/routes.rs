@@ -761,7 +761,7 @@ fn word(text: &str) -> (String, &str) {
     }
 }
 
-/// `host:587`, `[2001:db8::25]:587`; what is no port belongs to the name.
+/// `host:587`, `[2001:db8::25]:587`; what is not a port belongs to the name.
 fn with_port(item: &str) -> (&str, Option<u16>) {
     let Some((name, digits)) = item.rsplit_once(':') else { return (bare(item), None) };
     let port = digits.parse::<u16>().ok().filter(|_| digits.bytes().all(|b| b.is_ascii_digit()));

@@ -309,7 +309,7 @@ impl Postfix<'_> {
         let word = found.value.value.split([' ', '\t']).next().unwrap_or_default();
         let level = level(&word.to_ascii_lowercase());
         if level.is_none() {
-            let reason = format!("`{word}` is no level of TLS: postfix keeps this mail");
+            let reason = format!("`{word}` is not a level of TLS: postfix keeps this mail");
             self.facts.note(found.value.at.clone(), reason, ASKS_TLS);
         }
         level

@@ -209,7 +209,7 @@ fn a_relay_that_cannot_be_told_is_noted() {
         ("${x~a}", "it depends on a condition that is not understood"),
         (&format!("$x\nx = {}", "a".repeat(5_000)), "it is longer than hosts and ports can be"),
         ("[a.example", "its bracket is not closed"),
-        ("[a.example]:lmtp", "what follows the colon is no port (1 to 65535)"),
+        ("[a.example]:lmtp", "what follows the colon is not a port (1 to 65535)"),
         ("${a", "a bracket of a setting is not closed"),
     ] {
         let notes = vec![format!("/etc/postfix/main.cf:1: {reason}")];
@@ -298,7 +298,7 @@ fn a_policy_is_of_the_next_hop_as_it_is_written() {
         let want = format!("postfix {want}, /etc/postfix/main.cf:1");
         assert_eq!(mail(&main.replace("HOP", hop)), (want, vec![]), "{hop}");
     }
-    let note = "/etc/postfix/main.cf:3: `most` is no level of TLS: postfix keeps this mail";
+    let note = "/etc/postfix/main.cf:3: `most` is not a level of TLS: postfix keeps this mail";
     assert_eq!(mail(&main.replace("HOP", "c.example")).1, [note]);
 }
 

@@ -18,7 +18,7 @@ pub(super) fn read(files: &Files, facts: &mut Facts) -> Vec<Read<Place>> {
     found
 }
 
-/// A server with a port of its own; none: it is no address, or that is no port.
+/// A server with a port of its own; none: it is not an address, or that is not a port.
 fn at_port(host: &str, port: Option<&str>, at: At) -> Option<Read<Place>> {
     let port = port.map(parse_port).transpose().ok()?;
     Some(Read { value: Place { port, ..address(host.trim())? }, at })
