@@ -313,6 +313,8 @@ fn rules<'a>(openings: impl Iterator<Item = &'a Opening>) -> Vec<String> {
     from.into_iter().map(rule).collect()
 }
 
+/// What other reports say of one cause.
+const PROOFS: usize = 6;
 /// Rules, or other remedies, of one cause.
 const RULES: usize = 6;
 /// Addresses on either side of a rule.
@@ -362,7 +364,12 @@ impl SharedCause {
         let fails_too: Vec<&String> = self.fails_too.iter().collect();
         let mut lines = vec![("seen by", self.scope()), ("who acts", self.who.clone())];
         lines.extend(self.remedies.iter().map(|remedy| (self.turn, remedy.clone())));
-        lines.extend(self.proofs.iter().map(|proof| ("also seen", proof.clone())));
+        let proofs = self.proofs.iter().take(PROOFS);
+        lines.extend(proofs.map(|proof| ("also seen", proof.clone())));
+        let more = self.proofs.len().saturating_sub(PROOFS);
+        if more > 0 {
+            lines.push(("also seen", format!("and {more} more; --format json has all of them")));
+        }
         lines.push(("fails too", first_of(&fails_too, NAMED)));
         lines.push(("more", format!("preflight explain {}", self.code)));
         lines.into_iter().filter(|(_, text)| !text.is_empty()).collect()

@@ -170,7 +170,7 @@ impl<'a> MachineGroup<'a> {
 
     fn height(&self) -> i32 {
         let hubs = self.reached.iter().chain(&self.reaches).count();
-        rows(hubs.max(self.beyond.len()).max(1))
+        rows(hubs.max(self.beyond.len())).max(BOX)
     }
 }
 
@@ -448,7 +448,7 @@ const WIDTH: i32 = 1072;
 /// The width of a machine's box.
 const HUB: i32 = 150;
 /// Where the second column of machines begins.
-const MACHINE: i32 = 420;
+const MACHINE: i32 = 400;
 /// Where the boxes of servers and devices begin.
 const PEERS: i32 = 836;
 /// The width of the narrow map, and where its boxes begin.
@@ -459,6 +459,8 @@ const HEAD: i32 = 34;
 /// Height of a row, and where in it the line runs.
 const ROW: i32 = 58;
 const LINE: i32 = 28;
+/// The least height of a machine's box: its name, role and address.
+const BOX: i32 = 78;
 /// Between two machines.
 const GAP: i32 = 14;
 /// The width of a letter of the map.
