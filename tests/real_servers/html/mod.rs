@@ -104,15 +104,15 @@ fn every_page_is_valid_html() {
     let platform = pages::platform().join("index.html");
     let pages =
         [pages::site(), pages::good(), pages::devices(), pages::hostile(), machine, platform];
-    let checked = std::process::Command::new("java")
+    let judged = std::process::Command::new("java")
         .arg("-jar")
         .arg(checker)
         .args(["--errors-only", "--format", "gnu", "--stdout"])
         .args(pages)
         .output()
         .unwrap();
-    let said = String::from_utf8_lossy(&checked.stdout);
-    assert!(checked.status.success() && said.is_empty(), "{said}");
+    let said = String::from_utf8_lossy(&judged.stdout);
+    assert!(judged.status.success() && said.is_empty(), "{said}");
 }
 
 #[test]
