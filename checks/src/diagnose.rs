@@ -20,7 +20,9 @@ use crate::net::post::Post;
 #[cfg(test)]
 use crate::net::post::RATE;
 use crate::net::route::entry_for;
-use crate::net::{Ask, Deadline, Ledger, Naming, Peer, RESOLVE, Trust, network};
+use crate::net::{
+    Ask, Deadline, Ledger, Naming, Peer, RESOLVE, Trust, hand_set_neighbour, hindrance, network,
+};
 use crate::path::cut::{CutTrace, examine_cut, is_cut, judge_cut};
 use crate::path::ports::{PortsTrace, examine_ports, judge_ports};
 use crate::path::reset::{ResetTrace, examine_reset, is_reset, judge_reset};
@@ -254,7 +256,12 @@ impl Examiner {
         };
         let nothing_works = asked.iter().all(|(_, finding, _)| finding.verdict.is_err());
         let looked_into = asked.into_iter().map(async |(case, mut finding, path)| {
-            if self.manner.trace && !is_explained {
+            if let Err(failure) = &finding.verdict
+                && !is_explained
+                && let Some(own) = hindrance(failure, finding.peer.address, finding.source)
+            {
+                finding.revise(own);
+            } else if self.manner.trace && !is_explained {
                 Box::pin(self.look_into(&mut finding, &case, path)).await;
             }
             (case.way, finding)
@@ -461,9 +468,9 @@ impl Examiner {
             if let Some(trace) = path {
                 trace.note(&mut finding.seen.evidence);
             }
-            if let Some(judged) = judged {
-                finding.revise(judged);
-            }
+            let judged = judged.unwrap_or_else(|| failure.clone());
+            let by_hand = hand_set_neighbour(&judged, finding.source);
+            finding.revise(by_hand.unwrap_or(judged));
         } else if is_reset(&failure, case.transport)
             && let Some(trace) = self.look_for_sender(finding).await
         {

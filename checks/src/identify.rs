@@ -79,7 +79,13 @@ pub async fn identify(
             return found;
         }
     }
-    None
+    // Nothing was said to it before it closed, and nobody else takes up a word.
+    let is_unsaid = matches!(
+        failure,
+        Cause::Talk(TalkCause::HungUp { phase: Phase::Greeting, received: 0, .. })
+    );
+    (is_unsaid && speaks_first(service))
+        .then(|| Cause::Talk(TalkCause::ClosedUnasked { to: peer.address }))
 }
 
 /// What listens where a proxy should, when it does not speak HTTP in plain text.
@@ -172,14 +178,23 @@ async fn answers(
     deadline: Deadline,
 ) -> Option<Cause> {
     let mut ask = Ask::new(peer.clone(), deadline.within(ANSWER), Trust::only([]));
-    let head = first_words(&mut ask, opener).await.unwrap_or_default();
-    (opener.hears)(&head).then(|| {
-        Cause::Talk(TalkCause::WrongService {
-            expected: expected.into(),
-            spoken: opener.spoken,
-            head: wire::head(&head),
-        })
-    })
+    let words = (opener.words)();
+    let head = first_words(&mut ask, opener, &words).await.unwrap_or_default();
+    let spoken = match recognise(&head) {
+        _ if head.starts_with(&words) => Spoken::Echo,
+        _ if (opener.hears)(&head) => opener.spoken,
+        // They say who they are to whatever is no command of theirs.
+        other @ (Spoken::Memcached
+        | Spoken::Beanstalkd
+        | Spoken::Gearman
+        | Spoken::Amqp
+        | Spoken::Rsync
+        | Spoken::Vnc
+        | Spoken::Telnet) => other,
+        _ => return None,
+    };
+    let head = wire::head(&head);
+    Some(Cause::Talk(TalkCause::WrongService { expected: expected.into(), spoken, head }))
 }
 
 /// The cause when a server answers the first message of TLS, with whatever suite.
@@ -245,9 +260,9 @@ fn is_bad_request(head: &[u8]) -> bool {
     [b" 400 ", b" 405 ", b" 501 "].iter().any(|status| refuses(*status))
 }
 
-async fn first_words(ask: &mut Ask, opener: &Opener) -> Result<Vec<u8>, Cause> {
+async fn first_words(ask: &mut Ask, opener: &Opener, words: &[u8]) -> Result<Vec<u8>, Cause> {
     let mut stream = ask.connect().await?;
-    stream.send(&(opener.words)()).await?;
+    stream.send(words).await?;
     stream.fill(Phase::Reply).await?;
     let head = stream.head().to_vec();
     if (opener.hears)(&head) {
@@ -267,7 +282,7 @@ struct Opener {
     hears: fn(&[u8]) -> bool,
 }
 
-const OPENERS: [Opener; 8] = [
+const OPENERS: [Opener; 9] = [
     Opener {
         spoken: Spoken::Ldap,
         words: || ROOT_DSE.to_vec(),
@@ -304,6 +319,12 @@ const OPENERS: [Opener; 8] = [
         words: || b"PING\r\n".to_vec(),
         goodbye: Vec::new,
         hears: |head| recognise(head) == Spoken::Redis,
+    },
+    Opener {
+        spoken: Spoken::Mqtt,
+        words: || MQTT_CONNECT.to_vec(),
+        goodbye: || MQTT_DISCONNECT.to_vec(),
+        hears: |head| recognise(head) == Spoken::Mqtt,
     },
     Opener {
         spoken: Spoken::Smb,
@@ -347,6 +368,10 @@ fn smb_negotiation() -> Vec<u8> {
     put(4 + HEADER + 36, &[0x02, 0x02, 0x10, 0x02]);
     packet
 }
+
+/// `CONNECT` of MQTT 3.1.1: a new session, without a name of ours, a user or a will (§3.1 of that standard).
+const MQTT_CONNECT: &[u8] = b"\x10\x0c\0\x04MQTT\x04\x02\0\0\0\0";
+const MQTT_DISCONNECT: &[u8] = b"\xe0\0";
 
 const PROXY: &str = "an HTTP proxy";
 
@@ -516,6 +541,73 @@ mod tests {
         ] {
             assert_eq!(identify(service, &Peer::from(to), &failure, deadline).await, None);
         }
+    }
+
+    /// Answers each connection's first words as `answer` makes of them.
+    async fn answering(answer: fn(&[u8]) -> Vec<u8>) -> SocketAddr {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let to = listener.local_addr().unwrap();
+        tokio::spawn(async move {
+            while let Ok((mut connection, _)) = listener.accept().await {
+                tokio::spawn(async move {
+                    let mut words = [0; 2048];
+                    while let Ok(length @ 1..) = connection.read(&mut words).await {
+                        if connection.write_all(&answer(&words[..length])).await.is_err() {
+                            return;
+                        }
+                    }
+                });
+            }
+        });
+        to
+    }
+
+    #[tokio::test]
+    async fn who_answers_none_of_our_words_is_named_by_its_own() {
+        let cases: [(fn(&[u8]) -> Vec<u8>, Spoken); 4] = [
+            (|words| words.to_vec(), Spoken::Echo),
+            (|_| b"UNKNOWN_COMMAND\r\n".to_vec(), Spoken::Beanstalkd),
+            (|_| b"ERR UNKNOWN_COMMAND Unknown+server+command\n".to_vec(), Spoken::Gearman),
+            (
+                |words| if words == MQTT_CONNECT { vec![0x20, 2, 0, 5] } else { Vec::new() },
+                Spoken::Mqtt,
+            ),
+        ];
+        for (answer, expected) in cases {
+            let to = answering(answer).await;
+            let deadline = Deadline::after(Duration::from_secs(9));
+            let silence = Cause::Smtp(SmtpCause::SmtpGreetingLate {
+                to,
+                waited: crate::Millis(Duration::from_secs(15)),
+            });
+            let found = identify(&crate::smtp::SERVICE, &Peer::from(to), &silence, deadline).await;
+            let Some(Cause::Talk(TalkCause::WrongService { spoken, .. })) = found else {
+                panic!("{expected}: {found:?}")
+            };
+            assert_eq!(spoken, expected);
+        }
+    }
+
+    #[tokio::test]
+    async fn who_takes_its_time_to_close_on_a_visitor_without_a_word_does_so_unasked() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let to = listener.local_addr().unwrap();
+        tokio::spawn(async move {
+            while let Ok((connection, _)) = listener.accept().await {
+                tokio::spawn(async move {
+                    tokio::time::sleep(UNASKED * 3).await;
+                    drop(connection);
+                });
+            }
+        });
+        let deadline = Deadline::after(Duration::from_secs(9));
+        let gone = Cause::Talk(TalkCause::HungUp { to, phase: Phase::Greeting, received: 0 });
+        let found = identify(&crate::smtp::SERVICE, &Peer::from(to), &gone, deadline).await;
+        assert_eq!(found, Some(Cause::Talk(TalkCause::ClosedUnasked { to })));
+        // Where a question was asked, it may be what is refused.
+        let gone = Cause::Talk(TalkCause::HungUp { to, phase: Phase::Reply, received: 0 });
+        let found = identify(&crate::ldap::SERVICE, &Peer::from(to), &gone, deadline).await;
+        assert_eq!(found, None);
     }
 
     #[tokio::test]

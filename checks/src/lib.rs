@@ -37,11 +37,11 @@ pub use cause::samples;
 pub use cause::{
     AgentCause, AliasEnd, BbdoCause, Because, Blank, Cause, ChainLink, ClosedHow, ClosedPort,
     Concern, ConcernCode, DatabaseCause, Demand, DnsCause, DropSign, ECHO_REQUEST, FirewallCause,
-    GorgoneCause, HostAnswer, Icmp, Layer, LdapCause, LocalFirewallSign, LocalRoute, Millis,
-    NameCause, NsclientCause, NtpCause, NtpProgram, NtpWeakness, Opinion, OwnCause, OwnFirewall,
-    Owner, Passage, PathCause, Phase, Plea, PortCause, QuietPoller, Remedy, RemedyCommand,
-    ResetSign, RouteCause, RouteEntry, RunOn, SmtpCause, SnmpCause, SourceFault, SshCause, SshPart,
-    TalkCause, TlsCause, Transport, TunnelLink, WebCause, Whereabouts, span,
+    GorgoneCause, HostAnswer, Icmp, Layer, LdapCause, LinkFault, LocalFirewallSign, LocalRoute,
+    Millis, NameCause, NsclientCause, NtpCause, NtpProgram, NtpWeakness, Opinion, OwnCause,
+    OwnFirewall, Owner, Passage, PathCause, Phase, Plea, PortCause, QuietPoller, Remedy,
+    RemedyCommand, ResetSign, RouteCause, RouteEntry, RunOn, SmtpCause, SnmpCause, SourceFault,
+    SshCause, SshPart, TalkCause, TlsCause, Transport, TunnelLink, WebCause, Whereabouts, span,
 };
 pub use diagnose::{Case, Examiner, Inquiry, Manner, Stage, Watcher};
 pub use dialogue::Dialogue;
@@ -74,6 +74,7 @@ pub use wire::{clean, printable};
 use net::tls::Look;
 use net::tls::hello::Repertoire;
 use net::{Ask, Packets};
+use recognise::recognise;
 
 /// The verdict on one address, and what was seen on the way to it.
 #[derive(Clone, Debug)]
@@ -172,6 +173,27 @@ async fn works_with_small_packets(probe: &Probe, ask: &Ask, ours: bool) -> bool 
         && (ours || !comes_further(Packets::Usual, STILL_SILENT).await)
 }
 
+/// The cause when what came shows that this is no server of the service at all: our own words, or what it
+/// says to a line of nonsense.
+///
+/// The greetings of two ZMTP peers are alike.
+fn stranger(service: &Service, ask: &Ask, cause: &Cause) -> Option<Cause> {
+    let wrong = |spoken, head: &[u8]| {
+        let (expected, head) = (service.expected.into(), wire::head(head));
+        Some(Cause::Talk(TalkCause::WrongService { expected, spoken, head }))
+    };
+    if ask.ledger.is_echo() && service.spoken != Spoken::Zmtp {
+        return wrong(Spoken::Echo, &[]);
+    }
+    let is_silence = matches!(
+        cause,
+        Cause::Talk(TalkCause::Silent { .. }) | Cause::Smtp(SmtpCause::SmtpGreetingLate { .. })
+    );
+    let head = ask.ledger.drawn_out_head().filter(|_| is_silence)?;
+    let spoken = recognise(&head);
+    if spoken == service.spoken { None } else { wrong(spoken, &head) }
+}
+
 /// Did it end in a silence, or without a word?
 fn is_mute(cause: &Cause) -> bool {
     let is_named = matches!(
@@ -229,6 +251,11 @@ pub(crate) async fn put(probe: &Probe, mut ask: Ask, repeats: usize) -> Finding 
     let mut verdict = deadline.bound(run).await.unwrap_or_else(|| {
         Err(Cause::Talk(TalkCause::Silent { to, phase: Phase::Reply, waited: deadline.waited() }))
     });
+    if let Err(cause) = &verdict
+        && let Some(other) = stranger(probe.service(), &ask, cause)
+    {
+        verdict = Err(other);
+    }
     // A cause of another kind has made something else of the handshake.
     if let Err(
         cause @ Cause::Tls(

@@ -75,6 +75,18 @@ pub enum Spoken {
     /// `ERROR`, to whatever is no command of its own.
     #[strum(serialize = "a memcached server")]
     Memcached,
+    /// `UNKNOWN_COMMAND`, in one word.
+    #[strum(serialize = "a work queue (beanstalkd)")]
+    Beanstalkd,
+    /// `ERR UNKNOWN_COMMAND`
+    #[strum(serialize = "a job server (Gearman)")]
+    Gearman,
+    /// The answer to a connection of MQTT: taken, or refused.
+    #[strum(serialize = "a message broker (MQTT)")]
+    Mqtt,
+    /// What we say comes back.
+    #[strum(serialize = "an echo service")]
+    Echo,
     /// The protocol's header, to whoever begins with another.
     #[strum(serialize = "a message broker (AMQP)")]
     Amqp,
@@ -127,6 +139,8 @@ const TEXTS: &[(&[u8], Spoken)] = &[
     (b"+OK", Spoken::Pop3),
     (b"@RSYNCD:", Spoken::Rsync),
     (b"ERROR\r\n", Spoken::Memcached),
+    (b"UNKNOWN_COMMAND\r\n", Spoken::Beanstalkd),
+    (b"ERR UNKNOWN_COMMAND", Spoken::Gearman),
     (b"AMQP", Spoken::Amqp),
     (b"* OK", Spoken::Imap),
     (b"* BYE", Spoken::Imap),
@@ -169,6 +183,8 @@ fn other(bytes: &[u8]) -> Option<Spoken> {
         [5, 0..=2 | 0xff] => Some(Spoken::Socks),
         // 26 bytes of opcode 8: a session, one acknowledgement, of packet 0.
         [0, 26, 0x40, _, _, _, _, _, _, _, _, 1, 0, 0, 0, 0, ..] => Some(Spoken::Openvpn),
+        // CONNACK: no session kept, and one of six return codes.
+        [0x20, 2, 0 | 1, 0..=5] => Some(Spoken::Mqtt),
         // Version 2 to 4, response.
         [0, 2..=4, 0, 2, ..] => Some(Spoken::Nrpe),
         [b'E' | b'R', 0, 0, _, _, ..] => Some(Spoken::Postgresql),
@@ -207,6 +223,9 @@ mod tests {
             (b"+OK\r\n", Spoken::Redis),
             (b"@RSYNCD: 31.0\n", Spoken::Rsync),
             (b"ERROR\r\n", Spoken::Memcached),
+            (b"UNKNOWN_COMMAND\r\n", Spoken::Beanstalkd),
+            (b"ERR UNKNOWN_COMMAND Unknown+server+command\n", Spoken::Gearman),
+            (&[0x20, 2, 0, 0], Spoken::Mqtt),
             (b"\0\0\0\xe8\xfeSMB@\0", Spoken::Smb),
             (&[0, 0, 0x18, 4, 0, 0, 0, 0, 0, 0, 4], Spoken::Http2),
             (&[0xff, 0, 0, 0, 0, 0, 0, 0, 16, 0x7f], Spoken::Zmtp),

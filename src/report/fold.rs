@@ -125,6 +125,13 @@ fn root_of(cause: &Cause) -> Option<String> {
             root_of(because).unwrap_or_else(|| "resolver".to_owned())
         }
         Cause::Route(RouteCause::GatewaySilent { gateway, .. }) => format!("gateway {gateway}"),
+        Cause::Route(RouteCause::NeighbourByHand { neighbour, .. }) => {
+            format!("neighbour {neighbour}")
+        }
+        Cause::Route(RouteCause::LinkDown { interface, .. }) => format!("interface {interface}"),
+        Cause::Route(RouteCause::HopLimitTooLow { to, .. }) => {
+            format!("hop limit, IPv{}", if to.is_ipv4() { 4 } else { 6 })
+        }
         Cause::Route(RouteCause::VpnNotUsed { vpn, to, tunnels, .. }) => {
             // With one that is up, another peer may lack another route.
             if tunnels.iter().any(|link| link.is_up) {

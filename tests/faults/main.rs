@@ -25,6 +25,7 @@ mod healthy;
 mod mail_and_directory;
 mod network;
 mod others;
+mod own_host;
 mod peer;
 mod ping;
 mod platform;
@@ -107,6 +108,7 @@ fn all(certificates: &Certificates) -> Vec<Row> {
         web::rows(certificates),
         platform::rows(certificates),
         agents::rows(certificates),
+        own_host::rows(),
         vpn::rows(),
         ping::rows(),
         early::rows(),

@@ -85,6 +85,21 @@ pub enum LocalRoute {
     /// The address is one of a link (`fe80::1%eth1`) that this host does not have.
     #[strum(serialize = "no interface of that name")]
     NoInterface,
+    /// IPv6 is switched off on all interfaces.
+    #[strum(serialize = "IPv6 is switched off here: net.ipv6.conf.all.disable_ipv6 is 1")]
+    Ipv6Off,
+}
+
+/// Why an interface of this host carries nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, strum::Display)]
+#[serde(rename_all = "kebab-case")]
+pub enum LinkFault {
+    /// Nobody has switched it on.
+    #[strum(serialize = "is switched off")]
+    SwitchedOff,
+    /// It is on, and there is nobody at the other end.
+    #[strum(serialize = "has no carrier: no cable, or the port at its other end is off")]
+    NoCarrier,
 }
 
 /// Why a question cannot leave from an address.
@@ -97,6 +112,9 @@ pub enum SourceFault {
     /// One is IPv4, the other IPv6.
     #[strum(serialize = "one is IPv4, the other IPv6")]
     OtherFamily,
+    /// The kernel found no address but one that counts on its own link alone.
+    #[strum(serialize = "that address counts on its own link alone, and this host has no other")]
+    LinkLocal,
 }
 
 /// The entry of this host's routing table by which a packet leaves.

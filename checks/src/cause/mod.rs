@@ -53,9 +53,9 @@ pub use concern::{Concern, ConcernCode};
 pub use database::DatabaseCause;
 pub use dns::DnsCause;
 pub use facts::{
-    AliasEnd, Because, ChainLink, ClosedHow, DropSign, HostAnswer, Icmp, LocalFirewallSign,
-    LocalRoute, Millis, NtpProgram, NtpWeakness, Opinion, OwnFirewall, Phase, QuietPoller,
-    ResetSign, RouteEntry, SourceFault, SshPart, Transport, TunnelLink, span,
+    AliasEnd, Because, ChainLink, ClosedHow, DropSign, HostAnswer, Icmp, LinkFault,
+    LocalFirewallSign, LocalRoute, Millis, NtpProgram, NtpWeakness, Opinion, OwnFirewall, Phase,
+    QuietPoller, ResetSign, RouteEntry, SourceFault, SshPart, Transport, TunnelLink, span,
 };
 pub use firewall::{ClosedPort, FirewallCause};
 pub use gorgone::GorgoneCause;

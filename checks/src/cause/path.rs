@@ -304,7 +304,7 @@ pub enum PathCause {
     /// Connected, but what we say is never acknowledged, however often it is repeated.
     ///
     /// Not a matter of the service: the peer's kernel acknowledges whatever arrives.
-    #[error("connected, but {} never acknowledged: lost on the way ({repeats} repeats, {waited})", our_bytes(*.missing, *.sent))]
+    #[error("connected, but {} acknowledged: lost on the way ({repeats} repeats, {waited})", our_bytes(*.missing, *.sent))]
     Unacknowledged {
         /// The address and port asked.
         to: SocketAddr,
@@ -485,7 +485,12 @@ impl PathCause {
                 "allow {}, there or in the host's own firewall; who drops it, there: ",
                 rule()
             ))
-            .on_device(format!("tcpdump -ni any {}", passage.filter())),
+            .on_device(format!("tcpdump -ni any {}", passage.filter()))
+            .then(if passage.transport == Transport::Tcp {
+                "; if they get to the host, the service is stuck: its queue of new connections is full"
+            } else {
+                "; if they get to the host, the service ignores this one (its own list), or is stuck"
+            }),
             Self::HostSilentAfter { to, .. } => say(format!(
                 "allow {}; if it is allowed, see that {} is up, and where this device sends packets for it",
                 rule(),
@@ -558,9 +563,9 @@ fn said_so(icmp: Option<Icmp>) -> String {
 /// "none of our 8 bytes was" or "1400 of our 1421 bytes were".
 fn our_bytes(missing: u64, sent: u64) -> String {
     if missing >= sent {
-        format!("none of our {sent} bytes was")
+        format!("none of our {sent} bytes was ever")
     } else {
-        format!("{missing} of our {sent} bytes were")
+        format!("{missing} of our {sent} bytes were never")
     }
 }
 

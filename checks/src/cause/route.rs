@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use super::about::{About, Layer, Owner, Plea};
 use super::remedy::{Advice, Blank, Passage, name_of, say};
 use super::{
-    Cause, DropSign, LocalFirewallSign, LocalRoute, Millis, RouteEntry, SourceFault, TunnelLink,
-    facts,
+    Cause, DropSign, LinkFault, LocalFirewallSign, LocalRoute, Millis, RouteEntry, SourceFault,
+    TunnelLink, facts,
 };
 
 /// Causes in this host's own routing, firewall and resources.
@@ -36,6 +36,55 @@ pub enum RouteCause {
         to: IpAddr,
         /// What the routing table says.
         route: LocalRoute,
+    },
+    /// The interface that the packets should leave by is off, or has nobody at its other end.
+    #[error("this host's interface {interface} {fault}")]
+    LinkDown {
+        /// The address that was to be reached through it.
+        to: IpAddr,
+        /// The interface.
+        interface: String,
+        /// What is the matter with it.
+        fault: LinkFault,
+    },
+    /// A router had to drop the packet because this host lets its packets pass so few routers.
+    #[error(
+        "this host lets its packets pass {limit} hops only, and {by} had to drop the one to {to}"
+    )]
+    HopLimitTooLow {
+        /// The address asked for.
+        to: IpAddr,
+        /// The router that dropped it.
+        by: IpAddr,
+        /// The hop limit that packets of this host begin with.
+        limit: u8,
+    },
+    /// Nothing answers, not even the next hop, whose link address somebody has set by hand.
+    #[error(
+        "no answer; the link address of {neighbour} was set by hand on this host ({link} on {interface}), and nothing answers there"
+    )]
+    NeighbourByHand {
+        /// The address and port asked.
+        to: SocketAddr,
+        /// The gateway, or the target itself.
+        neighbour: IpAddr,
+        /// Its link address, as it was set.
+        link: String,
+        /// The interface it is behind.
+        interface: String,
+        /// How long the answer was waited for.
+        #[serde(rename = "waited_ms")]
+        waited: Millis,
+    },
+    /// Every port of this host's range is taken already by connections to the same address and port.
+    #[error(
+        "this host has no free port left for a connection to {to} (net.ipv4.ip_local_port_range is \"{range}\")"
+    )]
+    NoFreePort {
+        /// Where it was going.
+        to: SocketAddr,
+        /// The first and the last port, as the kernel's setting says.
+        range: String,
     },
     /// The router that our route leads to is not on the segment, or not up.
     #[error("the gateway {gateway} does not answer ({entry})")]
@@ -132,12 +181,15 @@ impl RouteCause {
         const ALLOW: Plea = Plea::Allow { over: None };
         match self {
             Self::NoRoute { .. }
+            | Self::LinkDown { .. }
+            | Self::HopLimitTooLow { .. }
+            | Self::NeighbourByHand { .. }
             | Self::VpnNotUsed { .. }
             | Self::GatewaySilent { .. }
             | Self::RouteOnLink { .. }
             | Self::ReplyDroppedHere { .. } => About::new(Route, ThisHost, Nothing),
             Self::LocalFirewall { .. } => About::new(Route, ThisHost, ALLOW),
-            Self::SourceUnusable { .. } | Self::LocalError { .. } => {
+            Self::SourceUnusable { .. } | Self::NoFreePort { .. } | Self::LocalError { .. } => {
                 About::new(Host, ThisHost, Nothing)
             }
             Self::PingNotPermitted { .. } => About::new(Host, ThisHost, Nothing).untold(),
@@ -147,8 +199,39 @@ impl RouteCause {
     /// What to do about it.
     pub(super) fn advice(&self, passage: &Passage<'_>) -> Advice {
         match self {
+            Self::NoRoute { route: LocalRoute::Ipv6Off, .. } => say("switch IPv6 on: ")
+                .here("sysctl -w net.ipv6.conf.all.disable_ipv6=0")
+                .then("; or ask the target by its IPv4 address"),
             Self::NoRoute { to, .. } => {
                 say("").here(format!("ip route get {to}")).then("; add the route or the gateway")
+            }
+            Self::LinkDown { interface, fault: LinkFault::SwitchedOff, .. } => {
+                say("switch it on: ").here(format!("ip link set {} up", name_of(interface)))
+            }
+            Self::LinkDown { interface, fault: LinkFault::NoCarrier, .. } => {
+                say("look at the cable, the virtual switch and the port at the other end: ")
+                    .here(format!("ip -brief link show {}", name_of(interface)))
+            }
+            Self::HopLimitTooLow { to, .. } if to.is_ipv4() => say("set it back to 64: ")
+                .here("sysctl -w net.ipv4.ip_default_ttl=64")
+                .then("; a route may set it too: ")
+                .here(format!("ip route get {to}")),
+            Self::HopLimitTooLow { to, .. } => {
+                say("set it back to 64, or have the router that advertises it do so: ")
+                    .here("sysctl net.ipv6.conf | grep hop_limit")
+                    .then("; a route may set it too: ")
+                    .here(format!("ip route get {to}"))
+            }
+            Self::NeighbourByHand { neighbour, interface, .. } => {
+                say("have this host ask for it instead, unless it is right: ")
+                    .here(format!("ip neigh del {neighbour} dev {}", name_of(interface)))
+                    .then("; and see that nobody sets it again")
+            }
+            Self::NoFreePort { to, .. } => {
+                say("find out who holds so many connections, and end them or widen the range: ")
+                    .here(format!("ss -tanp dst {}", to.ip()))
+                    .then("; ")
+                    .here("sysctl net.ipv4.ip_local_port_range")
             }
             Self::GatewaySilent { gateway, entry, .. } => {
                 say(format!("see that {gateway} is this network's gateway and is up: "))
@@ -194,6 +277,15 @@ impl RouteCause {
             .here(format!("ip route get {}", to.ip()))
             .then("), or ")
             .here("sysctl net.ipv4.conf.all.rp_filter=2"),
+            Self::SourceUnusable { from, how: SourceFault::LinkLocal, .. } => {
+                say("give this host an address that others can answer to: ")
+                    .here("ip -brief address")
+                    .then(if from.is_ipv6() {
+                        "; by a router's advertisement, DHCPv6 or by hand"
+                    } else {
+                        "; by DHCP or by hand"
+                    })
+            }
             Self::SourceUnusable { from, .. } => say(format!(
                 "see that {from} is an address of this host, and the one that {} is to be asked from: ",
                 passage.target

@@ -92,6 +92,7 @@ fn values() -> Vec<Value> {
         json!("blackhole"),
         json!("own-reject"),
         json!("not-ours"),
+        json!("no-carrier"),
         json!("too-few-hops"),
         json!("reverse-path"),
         json!("key-exchange"),

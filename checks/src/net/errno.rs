@@ -12,6 +12,13 @@ pub(super) fn no_route(to: SocketAddr, error: &io::Error) -> Cause {
         Some(libc::EHOSTUNREACH) => LocalRoute::Unreachable,
         Some(libc::EACCES) => LocalRoute::Prohibit,
         Some(libc::EINVAL) => LocalRoute::Blackhole,
+        Some(libc::EADDRNOTAVAIL) if to.is_ipv6() && is_ipv6_off() => LocalRoute::Ipv6Off,
+        // An address of ours that cannot be used is told before: only a port is left to be found.
+        Some(libc::EADDRNOTAVAIL | libc::EAGAIN) if !to.ip().is_unspecified() => {
+            let range = setting("net/ipv4/ip_local_port_range").unwrap_or_default();
+            let range = range.split_whitespace().collect::<Vec<_>>().join(" ");
+            return Cause::Route(RouteCause::NoFreePort { to, range });
+        }
         Some(libc::EPERM) => {
             return Cause::Route(RouteCause::LocalFirewall {
                 to,
@@ -23,6 +30,16 @@ pub(super) fn no_route(to: SocketAddr, error: &io::Error) -> Cause {
         _ => return local("connect", error),
     };
     Cause::Route(RouteCause::NoRoute { to: to.ip(), route })
+}
+
+/// What one of the kernel's settings says, by its path below `/proc/sys`.
+fn setting(path: &str) -> Option<String> {
+    std::fs::read_to_string(format!("/proc/sys/{path}")).ok()
+}
+
+/// Has somebody switched IPv6 off, on all interfaces?
+fn is_ipv6_off() -> bool {
+    setting("net/ipv6/conf/all/disable_ipv6").is_some_and(|off| off.trim() == "1")
 }
 
 /// This host could not do `action` by itself: no packet was sent.

@@ -50,6 +50,10 @@ struct KeptConnection {
     received: u64,
     /// The first bytes that were sent, and no others if there were more than [`FIRST_WORDS`].
     first_words: Vec<u8>,
+    /// The first bytes that came, [`HEAD`] at most.
+    head: Vec<u8>,
+    /// Did they come only after a line that was to draw it out?
+    is_drawn_out: bool,
     came: Option<&'static str>,
     asked: Option<&'static str>,
 }
@@ -191,6 +195,24 @@ impl Ledger {
         (*sent == first_words.len() as u64).then(|| first_words.clone())
     }
 
+    /// Is what came just what was said?
+    pub(crate) fn is_echo(&self) -> bool {
+        let book = self.book();
+        let KeptConnection { first_words, head, .. } = &book.last;
+        head.len() >= FEWEST_ECHOED && first_words.starts_with(head)
+    }
+
+    /// A line that was to draw the peer out has been answered.
+    pub(super) fn drawn_out(&self) {
+        self.book().last.is_drawn_out = true;
+    }
+
+    /// The first bytes that came, if it took a line of nonsense to have any.
+    pub(crate) fn drawn_out_head(&self) -> Option<Vec<u8>> {
+        let book = self.book();
+        book.last.is_drawn_out.then(|| book.last.head.clone())
+    }
+
     fn book(&self) -> MutexGuard<'_, Book> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -250,7 +272,11 @@ impl AsyncWrite for SharedConnection {
 impl Observer<SharedConnection> for Ledger {
     fn received(&mut self, bytes: &[u8]) {
         if !bytes.is_empty() {
-            self.book().last.received += bytes.len() as u64;
+            let mut book = self.book();
+            let last = &mut book.last;
+            last.received += bytes.len() as u64;
+            let room = HEAD.saturating_sub(last.head.len());
+            last.head.extend(bytes.iter().take(room));
         }
     }
 
@@ -278,5 +304,9 @@ impl Observer<SharedConnection> for Ledger {
     }
 }
 
+/// Enough to recognise a peer by.
+const HEAD: usize = 64;
+/// Fewer bytes may be the same by chance; no question of ours is shorter.
+const FEWEST_ECHOED: usize = 4;
 /// A hello of TLS, and every question that comes first, is shorter.
 const FIRST_WORDS: usize = 4 * 1024;

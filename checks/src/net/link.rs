@@ -12,6 +12,10 @@ use super::netlink::{HEADER, attributes, dump};
 pub(crate) struct Link {
     /// Its name: `tun0`.
     pub(crate) name: String,
+    /// Has somebody switched it on?
+    pub(crate) is_on: bool,
+    /// Does it lead to this host itself?
+    pub(crate) is_loopback: bool,
     /// Can it carry packets now? A tunnel whose program has ended cannot.
     pub(crate) is_up: bool,
     /// Does it lead into a tunnel?
@@ -55,6 +59,8 @@ fn link(message: &[u8]) -> Option<Link> {
     let has = |flag: libc::c_int| u32::try_from(flag).is_ok_and(|flag| flags & flag != 0);
     Some(Link {
         name: name?,
+        is_on: has(libc::IFF_UP),
+        is_loopback: has(libc::IFF_LOOPBACK),
         is_up: has(libc::IFF_UP) && has(libc::IFF_RUNNING),
         tunnel: tunnel(&kind, hardware),
         is_enslaved,
@@ -148,8 +154,14 @@ mod tests {
         .concat();
         let mut links = Vec::new();
         assert!(!take(&part, libc::RTM_NEWLINK, link, &mut links));
-        let eth0 =
-            Link { name: "eth0".to_owned(), is_up: true, tunnel: Tunnel::No, is_enslaved: false };
+        let eth0 = Link {
+            name: "eth0".to_owned(),
+            is_on: true,
+            is_loopback: false,
+            is_up: true,
+            tunnel: Tunnel::No,
+            is_enslaved: false,
+        };
         let tun0 =
             Link { name: "tun0".to_owned(), is_up: false, tunnel: Tunnel::Yes, ..eth0.clone() };
         assert_eq!(links, [eth0, tun0]);
@@ -180,6 +192,6 @@ mod tests {
     fn the_kernels_own_interfaces_are_read_to_their_end() {
         let links = links().unwrap();
         let lo = links.iter().find(|link| link.name == "lo").unwrap();
-        assert_eq!(lo.tunnel, Tunnel::No);
+        assert_eq!((lo.tunnel, lo.is_loopback), (Tunnel::No, true));
     }
 }

@@ -15,6 +15,7 @@ pub(crate) mod echo;
 mod errno;
 pub(crate) mod far;
 pub(crate) mod grpc;
+mod hindrance;
 pub(crate) mod icmp;
 pub(crate) mod knock;
 mod ledger;
@@ -52,6 +53,7 @@ pub use srv::{Offer, offers};
 pub use sys::glibc_version;
 pub use tls::{ClientIdentity, Trust};
 
+pub(crate) use hindrance::{hand_set_neighbour, hindrance};
 pub(crate) use ledger::Ledger;
 pub(crate) use relay::Relay;
 pub(crate) use tcp::Stream;

@@ -50,13 +50,25 @@ pub(crate) async fn sign_of(to: IpAddr, interface: Option<&str>, deadline: Deadl
                 }
             }
             NeighbourState::Delayed => {}
-            NeighbourState::Reachable | NeighbourState::Other => return Sign::Untold,
+            NeighbourState::Reachable | NeighbourState::ByHand | NeighbourState::Other => {
+                return Sign::Untold;
+            }
         }
         if deadline.is_over() {
             return Sign::Untold;
         }
         deadline.within(PAUSE).pass().await;
     }
+}
+
+/// The link address that somebody set by hand for this neighbour; `None`: the kernel asks for it, or does not tell.
+pub(crate) fn set_by_hand(of: IpAddr, interface: &str) -> Option<String> {
+    let index = if_nametoindex(interface).ok()?;
+    let table = table(of)?;
+    let is_it = |entry: &&NeighbourEntry| entry.of == of && entry.interface == index;
+    let entry = table.iter().find(is_it)?;
+    let octets: Vec<String> = entry.link.iter().map(|octet| format!("{octet:02x}")).collect();
+    (entry.state == NeighbourState::ByHand && !octets.is_empty()).then(|| octets.join(":"))
 }
 
 /// A router that answers for others (proxy ARP) has one link address for all of them; its own is
@@ -93,7 +105,9 @@ enum NeighbourState {
     Asked,
     /// The kernel has asked it to the end, and nobody answered.
     Failed,
-    /// Nobody has asked: also an entry that somebody wrote by hand.
+    /// Somebody wrote it: the kernel never asks.
+    ByHand,
+    /// Nobody has asked.
     Other,
 }
 
@@ -117,6 +131,7 @@ fn entry(message: &[u8]) -> Option<NeighbourEntry> {
         libc::NUD_DELAY => NeighbourState::Delayed,
         libc::NUD_PROBE | libc::NUD_INCOMPLETE => NeighbourState::Asked,
         libc::NUD_FAILED => NeighbourState::Failed,
+        libc::NUD_PERMANENT => NeighbourState::ByHand,
         _ => NeighbourState::Other,
     };
     let (mut of, mut link) = (None, Vec::new());
@@ -192,9 +207,10 @@ mod tests {
     fn an_entry_that_is_not_an_answer_proves_nothing() {
         let state =
             |state| entry(&message(libc::RTM_NEWNEIGH, state, [10, 2, 0, 9])).unwrap().state;
-        for other in [libc::NUD_STALE, libc::NUD_NOARP, libc::NUD_PERMANENT] {
+        for other in [libc::NUD_STALE, libc::NUD_NOARP] {
             assert_eq!(state(other), NeighbourState::Other, "{other}");
         }
+        assert_eq!(state(libc::NUD_PERMANENT), NeighbourState::ByHand);
         for asked in [libc::NUD_INCOMPLETE, libc::NUD_PROBE] {
             assert_eq!(state(asked), NeighbourState::Asked, "{asked}");
         }

@@ -7,8 +7,9 @@ use preflight_checks::{Arrivals, Cause, Deadline, Unanswered, examine_arrivals};
 use crate::run::finding::Found;
 use crate::run::plan::{Action, Plan};
 
-/// Longest look of all: one that explains everything, or some that explain one flow each.
-const TOTAL: Duration = Duration::from_secs(2);
+/// Longest look of all: one that explains everything, or some that explain one flow each; and a second one where
+/// much else is dropped at the first.
+const TOTAL: Duration = Duration::from_secs(3);
 /// Questions asked once more at most.
 const QUESTIONS: usize = 16;
 

@@ -315,8 +315,8 @@ impl Stream {
             && self.is_bare
         {
             self.allow(DRAWN_OUT);
-            if self.send(A_LINE).await.is_ok() {
-                let _still_silent = self.fill(Phase::Greeting).await;
+            if self.send(A_LINE).await.is_ok() && self.fill(Phase::Greeting).await.is_ok() {
+                self.ledger.drawn_out();
             }
         }
     }

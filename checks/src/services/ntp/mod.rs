@@ -124,6 +124,9 @@ impl Probe {
             return Err(reply.unsynchronised(refid));
         }
         let (offset_ms, delay_ms) = (reply.offset_ms(ours), reply.delay_ms(ours));
+        if !reply.agrees_with_itself(delay_ms) {
+            return Err(Cause::bad_reply(STAMPS, &reply.encode()));
+        }
         let distance_ms = reply.root_distance_ms();
         seen.evidence.set("offset_ms", tenths(offset_ms));
         seen.evidence.set("delay_ms", tenths(delay_ms));
@@ -336,6 +339,13 @@ impl NtpPacket {
         ours.received.ms_since(ours.sent) - self.transmit.ms_since(self.receive)
     }
 
+    /// Did the answer leave after the question had come, and not longer after it than the whole round trip took?
+    /// Else its stamps tell nothing of our clock.
+    fn agrees_with_itself(&self, delay_ms: f64) -> bool {
+        let held_ms = self.transmit.ms_since(self.receive);
+        self.transmit != Timestamp(0) && held_ms > -STEP_MS && delay_ms > -STEP_MS
+    }
+
     /// How far the server may be from a reference clock (RFC 5905 §11.2).
     fn root_distance_ms(&self) -> f64 {
         self.root_delay.ms() / 2.0 + self.root_dispersion.ms()
@@ -375,6 +385,10 @@ const SYNCHRONISED: RangeInclusive<u8> = 1..=15;
 const LEAP_ALARM: u8 = 3;
 /// Local clocks are configured at stratum 10 and beyond.
 const WEAK_STRATUM: u8 = 10;
+/// What is expected of an answer whose stamps contradict each other.
+const STAMPS: &str = "an NTP answer whose time stamps fit each other";
+/// A clock may be corrected by so much while it answers.
+const STEP_MS: f64 = 128.0;
 const DAY_MS: f64 = 86_400_000.0;
 const SECONDS_1900_TO_1970: u64 = 2_208_988_800;
 const FIXED_PER_SECOND: f64 = 4_294_967_296.0;

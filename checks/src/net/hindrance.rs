@@ -1,0 +1,198 @@
+//! Hindrance: what of this host itself keeps an answer away, where the failure looks like another's?
+//!
+//! A cable that is not plugged in, a hop limit of one, a link address set by hand and an address
+//! that nobody can answer to all end as a silence, or as a refusal by a router that does its duty. The
+//! kernel tells of each, to everybody; nothing is sent for that.
+//!
+//! Reference: `rtnetlink(7)`, `ip(7)` `IP_TTL`, `ipv6(7)` `IPV6_UNICAST_HOPS`, RFC 4007 §6 (scopes).
+
+use std::net::{IpAddr, SocketAddr};
+
+use socket2::{Domain, Protocol, Socket, Type};
+
+use super::link::{FALLBACKS, Link, Tunnel, links};
+use super::neighbour::set_by_hand;
+use super::route::{entry_for, is_here};
+use crate::cause::{
+    Cause, LinkFault, LocalFirewallSign, LocalRoute, Millis, PathCause, RouteCause, SnmpCause,
+    SourceFault,
+};
+
+/// What of this host explains `failure`, met when `to` was asked `from` that address of ours.
+///
+/// `None` when nothing does.
+pub(crate) fn hindrance(failure: &Cause, to: SocketAddr, from: Option<IpAddr>) -> Option<Cause> {
+    if let Some(inner) = failure.inner() {
+        return Some(failure.with_inner(hindrance(inner, to, from)?));
+    }
+    let is_unheard = failure.unheard().is_some();
+    match failure {
+        &Cause::Route(RouteCause::NoRoute { to, route: LocalRoute::Missing }) => {
+            let (interface, fault) = only_link_that_is_down(&links()?)?;
+            Some(RouteCause::LinkDown { to, interface, fault }.into())
+        }
+        &Cause::Path(PathCause::HopLimitExceeded { to, by, .. }) => {
+            let limit = own_hop_limit(to).filter(|limit| *limit < FEWEST)?;
+            Some(RouteCause::HopLimitTooLow { to, by, limit }.into())
+        }
+        // Without a carrier nobody is asked for a link address, or asked in vain.
+        Cause::Route(
+            RouteCause::LocalFirewall { how: LocalFirewallSign::OutputDrop, .. }
+            | RouteCause::GatewaySilent { .. }
+            | RouteCause::RouteOnLink { .. },
+        )
+        | Cause::Path(PathCause::NoNeighbour { .. }) => link_down(to.ip(), from),
+        Cause::Path(PathCause::PathRejected { .. } | PathCause::NetUnreachable { .. }) => {
+            own_link_only(to.ip(), from?)
+        }
+        _ if is_unheard => link_down(to.ip(), from).or_else(|| own_link_only(to.ip(), from?)),
+        _ => None,
+    }
+}
+
+/// The same for a silence in which nothing at all answers: was the next hop's link address set by hand?
+pub(crate) fn hand_set_neighbour(silence: &Cause, from: Option<IpAddr>) -> Option<Cause> {
+    if let Some(inner) = silence.inner() {
+        return Some(silence.with_inner(hand_set_neighbour(inner, from)?));
+    }
+    let (to, waited): (SocketAddr, Millis) = match *silence {
+        Cause::Path(PathCause::NoAnswer { to, waited, .. })
+        | Cause::Snmp(SnmpCause::SnmpSilent { to, waited }) => (to, waited),
+        _ => return None,
+    };
+    let entry = entry_for(to.ip(), from)?;
+    let neighbour = entry.via.unwrap_or(to.ip());
+    let link = set_by_hand(neighbour, &entry.interface)?;
+    let interface = entry.interface;
+    Some(RouteCause::NeighbourByHand { to, neighbour, link, interface, waited }.into())
+}
+
+/// Is the interface off that packets to `to` leave by?
+fn link_down(to: IpAddr, from: Option<IpAddr>) -> Option<Cause> {
+    let links = links()?;
+    let leaves_by = |link: &&Link| {
+        if is_here(to) {
+            link.is_loopback
+        } else {
+            entry_for(to, from).is_some_and(|entry| entry.interface == link.name)
+        }
+    };
+    let link = links.iter().find(leaves_by)?;
+    let fault = fault_of(link)?;
+    Some(RouteCause::LinkDown { to, interface: link.name.clone(), fault }.into())
+}
+
+/// A tunnel without its program is the VPN's matter.
+fn fault_of(link: &Link) -> Option<LinkFault> {
+    match link {
+        Link { is_up: true, .. } => None,
+        Link { tunnel: Tunnel::Yes | Tunnel::Perhaps, .. } => None,
+        Link { is_on: false, .. } => Some(LinkFault::SwitchedOff),
+        _ => Some(LinkFault::NoCarrier),
+    }
+}
+
+/// Of a host all of whose network interfaces are off: the first of them.
+fn only_link_that_is_down(links: &[Link]) -> Option<(String, LinkFault)> {
+    let mut real =
+        links.iter().filter(|link| !link.is_loopback && !FALLBACKS.contains(&link.name.as_str()));
+    if real.clone().any(|link| link.is_up) {
+        return None;
+    }
+    real.find_map(|link| Some((link.name.clone(), fault_of(link)?)))
+}
+
+/// The cause when packets for `to` leave from an address that is known on one link alone.
+fn own_link_only(to: IpAddr, from: IpAddr) -> Option<Cause> {
+    let is_of_a_link = |address: IpAddr| match address {
+        IpAddr::V4(address) => address.is_link_local(),
+        IpAddr::V6(address) => address.is_unicast_link_local(),
+    };
+    let how = SourceFault::LinkLocal;
+    let is_needless = !is_of_a_link(from) || is_of_a_link(to) || to.is_loopback();
+    (!is_needless).then(|| RouteCause::SourceUnusable { from, to, how }.into())
+}
+
+/// The hop limit that a packet of this host to `to` begins with.
+fn own_hop_limit(to: IpAddr) -> Option<u8> {
+    let to = SocketAddr::new(to, DISCARD);
+    let socket = Socket::new(Domain::for_address(to), Type::DGRAM, Some(Protocol::UDP)).ok()?;
+    let limit = if to.is_ipv4() {
+        socket.ttl_v4().ok()?
+    } else {
+        // What a router advertises is known once the kernel has chosen the way; that sends nothing.
+        socket.connect(&to.into()).ok()?;
+        socket.unicast_hops_v6().ok()?
+    };
+    u8::try_from(limit).ok()
+}
+
+/// The longest paths of the Internet are about as long; systems begin with 64, 128 or 255.
+const FEWEST: u8 = 30;
+/// Any port does: nothing is sent.
+const DISCARD: u16 = 9;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cause::{Icmp, Phase};
+    use std::time::Duration;
+
+    fn link(name: &str, is_on: bool, is_up: bool) -> Link {
+        let tunnel = Tunnel::No;
+        Link {
+            name: name.to_owned(),
+            is_on,
+            is_up,
+            is_loopback: name == "lo",
+            tunnel,
+            is_enslaved: false,
+        }
+    }
+
+    #[test]
+    fn a_host_without_a_link_is_told_from_one_that_lacks_a_route() {
+        let lo = link("lo", true, true);
+        let off = link("eth0", false, false);
+        let unplugged = link("eth1", true, false);
+        let told = |links: &[Link]| only_link_that_is_down(links);
+        let name = |name: &str| name.to_owned();
+        assert_eq!(told(std::slice::from_ref(&lo)), None);
+        assert_eq!(told(&[lo.clone(), off.clone()]), Some((name("eth0"), LinkFault::SwitchedOff)));
+        assert_eq!(told(&[lo.clone(), unplugged]), Some((name("eth1"), LinkFault::NoCarrier)));
+        assert_eq!(told(&[lo, off, link("eth2", true, true)]), None);
+    }
+
+    #[test]
+    fn an_address_of_one_link_cannot_be_answered_from_elsewhere() {
+        let ip = |text: &str| text.parse::<IpAddr>().unwrap();
+        for (to, from, is_told) in [
+            ("fd00::3", "fe80::7", true),
+            ("10.0.0.3", "169.254.7.7", true),
+            ("fe80::3", "fe80::7", false),
+            ("169.254.1.1", "169.254.7.7", false),
+            ("fd00::3", "fd00:2::7", false),
+        ] {
+            assert_eq!(own_link_only(ip(to), ip(from)).is_some(), is_told, "{to} from {from}");
+        }
+    }
+
+    #[test]
+    fn a_loop_is_not_taken_for_our_own_hop_limit() {
+        let (to, by) = ([127, 0, 0, 9].into(), [10, 9, 0, 1].into());
+        let icmp = Icmp::V4 { kind: 11, code: 0 };
+        let looped = Cause::Path(PathCause::HopLimitExceeded { to, by, icmp });
+        assert_eq!(hindrance(&looped, SocketAddr::new(to, 9), None), None);
+        assert!(own_hop_limit(to).is_some_and(|limit| limit >= FEWEST));
+        assert!(own_hop_limit("::1".parse().unwrap()).is_some_and(|limit| limit >= FEWEST));
+    }
+
+    #[test]
+    fn a_silence_of_a_healthy_host_stays_a_silence() {
+        let to = SocketAddr::from(([127, 0, 0, 1], 9));
+        let waited = Millis(Duration::from_secs(4));
+        let silence = Cause::Path(PathCause::NoAnswer { to, phase: Phase::Connect, waited });
+        assert_eq!(hindrance(&silence, to, Some(to.ip())), None);
+        assert_eq!(hand_set_neighbour(&silence, None), None);
+    }
+}

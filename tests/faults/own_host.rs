@@ -1,0 +1,83 @@
+//! Faults of this host itself that look like another's: its links, its addresses, its settings.
+
+use crate::lab::Node::{Client, Router};
+use crate::row::{Flow, Place, Row, bare_snmp, bbdo, http, ntp, smtp, ssh};
+
+pub(crate) fn rows() -> Vec<Row> {
+    let flows = [ssh(), bbdo(), ntp(), bare_snmp()];
+    let mut rows: Vec<Row> = flows.iter().flat_map(links).collect();
+    rows.extend(flows.iter().flat_map(settings));
+    rows.extend([ssh(), smtp(), http(), ntp()].iter().map(no_port));
+    rows.extend([ssh(), ntp()].iter().map(comes_back));
+    rows
+}
+
+fn row(fault: &str, flow: &Flow) -> Row {
+    Row::new(fault, flow.clone()).at(Place::Alone)
+}
+
+fn links(flow: &Flow) -> Vec<Row> {
+    vec![
+        row("no carrier", flow)
+            .ip(Router, "link set client down")
+            .fails(&["link-down"])
+            .says("eth0 has no carrier"),
+        row("the only interface is off", flow)
+            .ip(Client, "link set eth0 down")
+            .fails(&["link-down"])
+            .says("eth0 is switched off"),
+        row("the loopback interface is off", flow)
+            .to("127.0.0.1")
+            .ip(Client, "link set lo down")
+            .fails(&["link-down"])
+            .says("lo is switched off"),
+        row("link address of the gateway set by hand, and wrong", flow)
+            .ip(Client, "neigh replace 10.2.0.1 dev eth0 lladdr 02:00:00:00:00:99 nud permanent")
+            .fails(&["neighbour-by-hand"])
+            .says("10.2.0.1")
+            .says("02:00:00:00:00:99 on eth0"),
+        row("no IPv6 address but that of the link", flow)
+            .to("fd00::3")
+            .ip(Client, "address del fd00:2::7/64 dev eth0")
+            .fails(&["source-unusable"])
+            .says("fe80::"),
+    ]
+}
+
+fn settings(flow: &Flow) -> Vec<Row> {
+    vec![
+        row("own hop limit of 1", flow)
+            .sysctl(Client, "net/ipv4/ip_default_ttl", "1")
+            .fails(&["hop-limit-too-low"])
+            .says("hop limit of 1")
+            .says("10.2.0.1"),
+        row("own hop limit of 1, IPv6", flow)
+            .to("fd00::3")
+            .sysctl(Client, "net/ipv6/conf/eth0/hop_limit", "1")
+            .fails(&["hop-limit-too-low"])
+            .says("hop limit of 1"),
+        row("IPv6 switched off here", flow)
+            .to("fd00::3")
+            .sysctl(Client, "net/ipv6/conf/all/disable_ipv6", "1")
+            .fails(&["no-route"])
+            .says("IPv6 is switched off"),
+    ]
+}
+
+fn no_port(flow: &Flow) -> Row {
+    row("no port of this host is free", flow)
+        .sysctl(Client, "net/ipv4/ip_local_port_range", "40000 40001")
+        .sysctl(Client, "net/ipv4/ip_local_reserved_ports", "40000-40001")
+        .fails(&["no-free-port"])
+        .says("40000 40001")
+}
+
+/// What comes back to a host that forwards is dropped by it, and is no answer.
+fn comes_back(flow: &Flow) -> Row {
+    row("the router sends our packets back to this host, which forwards", flow)
+        .to("10.66.0.5")
+        .ip(Router, "route add 10.66.0.0/16 via 10.2.0.7")
+        .sysctl(Client, "net/ipv4/ip_forward", "1")
+        .fails(&["host-silent-after"])
+        .says("10.2.0.1")
+}
