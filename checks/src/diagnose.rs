@@ -15,7 +15,7 @@ use futures_util::future::join_all;
 use tokio::sync::{OnceCell, Semaphore};
 
 use crate::cause::{Cause, Layer, LdapCause, Phase, TalkCause, Transport, WebCause};
-use crate::identify::identify;
+use crate::identify::{closes_on_everybody, identify};
 use crate::net::post::Post;
 #[cfg(test)]
 use crate::net::post::RATE;
@@ -375,6 +375,7 @@ impl Examiner {
             return (asking.await, None);
         }
         case.tell(Stage::LookingAtPath);
+        ledger.looked_at(true);
         let mut looking = Box::pin(self.look_beside(case, ledger));
         let (finding, path) = tokio::select! {
             finding = &mut asking => (finding, None),
@@ -392,11 +393,15 @@ impl Examiner {
     /// The look at the path while the answer is still waited for.
     async fn look_beside(&self, case: &Case, ledger: &Ledger) -> Option<Trace> {
         let Peer { address, from, .. } = case.peer;
-        let path = self.look_at_path(address, from, case, None, false).await?;
+        let Some(path) = self.look_at_path(address, from, case, None, false).await else {
+            ledger.looked_at(false);
+            return None;
+        };
         let is_there = matches!(path.host, HostSign::Alive { .. }) || path.reached_port.is_some();
         if is_there {
             ledger.host_is_there();
         }
+        ledger.looked_at(false);
         Some(path)
     }
 
@@ -438,7 +443,17 @@ impl Examiner {
             && *transport == Transport::Tcp
         {
             let deadline = self.deadline(IDENTIFY);
-            let named = Box::pin(identify(probe.service(), &finding.peer, failure, deadline)).await;
+            let service = probe.service();
+            let named = Box::pin(identify(service, &finding.peer, failure, deadline)).await;
+            let named = match named {
+                None => {
+                    let connect = finding.seen.timings.connect.unwrap_or_default();
+                    let took = finding.took.saturating_sub(connect);
+                    let (peer, deadline) = (&finding.peer, self.deadline(IDENTIFY));
+                    Box::pin(closes_on_everybody(service, peer, failure, took, deadline)).await
+                }
+                named => named,
+            };
             if let Some(named) = named {
                 finding.revise(named);
             }

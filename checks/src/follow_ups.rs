@@ -84,7 +84,7 @@ pub static FOLLOW_UPS: [FollowUp; 9] = [
     FollowUp {
         after: "a connection without a word",
         packets: "",
-        connections: "11: the first words of TLS, none at all, its own behind a PROXY header, those of LDAP, BBDO, NRPE, OpenVPN, PostgreSQL, Redis, SMB, DNS (of a proxy 2: SOCKS, TLS); none to an SSH port that closes or resets at once; to a mute broker none but the one for TLS",
+        connections: "13: the first words of TLS, none at all (twice), its own behind a PROXY header, those of LDAP, BBDO, NRPE, OpenVPN, PostgreSQL, Redis, MQTT, SMB, DNS (of a proxy 2: SOCKS, TLS); none to an SSH port that closes or resets at once; to a mute broker none but the one for TLS",
         is_look: true,
         may_follow: is_tcp,
     },
@@ -98,7 +98,7 @@ pub static FOLLOW_UPS: [FollowUp; 9] = [
     FollowUp {
         after: "a TLS handshake that is refused",
         packets: "",
-        connections: "2 with the first message of TLS: as OpenSSL's clients send it, and with every cipher suite there ever was",
+        connections: "3 with the first message of TLS: as OpenSSL's clients send it, with every older suite there ever was, and with the rest of TLS 1.3",
         is_look: false,
         may_follow: |service| service.tls || service.hints.starttls.is_some(),
     },

@@ -7,6 +7,8 @@
 
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use futures_util::stream::{self, StreamExt};
 
 use crate::cause::{BbdoCause, Cause, Phase, SmtpCause, TalkCause, TlsCause, WebCause};
@@ -84,7 +86,33 @@ pub async fn identify(
         failure,
         Cause::Talk(TalkCause::HungUp { phase: Phase::Greeting, received: 0, .. })
     );
-    (is_unsaid && speaks_first(service))
+    // A peer of ZeroMQ has been sent our half of the greeting.
+    (is_unsaid && speaks_first(service) && service.spoken != Spoken::Zmtp)
+        .then(|| Cause::Talk(TalkCause::ClosedUnasked { to: peer.address }))
+}
+
+/// The cause when a peer that hung up on our words, so long after they were said, does so on nobody's words too.
+///
+/// A load balancer tries its dead server for some seconds before it closes. A broker is not visited in silence: it
+/// attends to one newcomer at a time.
+pub(crate) async fn closes_on_everybody(
+    service: &Service,
+    peer: &Peer,
+    failure: &Cause,
+    took: Duration,
+    deadline: Deadline,
+) -> Option<Cause> {
+    let is_worth_it = is_hang_up(failure)
+        && !service.counts_visits()
+        && service.name != "bbdo"
+        && (UNASKED..=PATIENT).contains(&took);
+    if !is_worth_it {
+        return None;
+    }
+    let begun = Instant::now();
+    let wait = deadline.within(took.mul_f64(1.5) + UNASKED);
+    let closes = unasked(peer, wait).await == Unasked::Closes;
+    (closes && begun.elapsed() >= took.mul_f64(0.5))
         .then(|| Cause::Talk(TalkCause::ClosedUnasked { to: peer.address }))
 }
 
@@ -387,6 +415,8 @@ const AT_ONCE: usize = 4;
 const ANSWER: Duration = Duration::from_secs(1);
 /// Whoever has nothing behind it closes as soon as it has accepted.
 const UNASKED: Duration = Duration::from_millis(400);
+/// Longest time after which a hang-up is compared with one on a visitor without a word.
+const PATIENT: Duration = Duration::from_millis(4_500);
 /// NRPE makes its parameters first.
 const TLS_ANSWER: Duration = Duration::from_secs(2);
 /// Search of the root DSE, for no attribute in particular (RFC 4511 §4.5).
@@ -608,6 +638,34 @@ mod tests {
         let gone = Cause::Talk(TalkCause::HungUp { to, phase: Phase::Reply, received: 0 });
         let found = identify(&crate::ldap::SERVICE, &Peer::from(to), &gone, deadline).await;
         assert_eq!(found, None);
+    }
+
+    #[tokio::test]
+    async fn who_closes_on_everybody_after_a_while_is_told_from_who_did_not_like_our_words() {
+        for minds_words in [false, true] {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let to = listener.local_addr().unwrap();
+            tokio::spawn(async move {
+                while let Ok((mut connection, _)) = listener.accept().await {
+                    tokio::spawn(async move {
+                        if minds_words {
+                            let _words = connection.read(&mut [0; 512]).await;
+                        }
+                        tokio::time::sleep(UNASKED * 2).await;
+                    });
+                }
+            });
+            let deadline = || Deadline::after(Duration::from_secs(9));
+            let gone = Cause::Talk(TalkCause::HungUp { to, phase: Phase::Reply, received: 0 });
+            let peer = Peer::from(to);
+            let found =
+                closes_on_everybody(&crate::ldap::SERVICE, &peer, &gone, UNASKED * 2, deadline());
+            let told = Cause::Talk(TalkCause::ClosedUnasked { to });
+            assert_eq!(found.await, (!minds_words).then_some(told));
+            let broker =
+                closes_on_everybody(&crate::bbdo::SERVICE, &peer, &gone, UNASKED * 2, deadline());
+            assert_eq!(broker.await, None);
+        }
     }
 
     #[tokio::test]

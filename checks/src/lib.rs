@@ -135,7 +135,10 @@ impl Finding {
 /// After a handshake that failed with `cause`: does the server only take what this tool does not offer?
 async fn as_openssl(probe: &Probe, ask: &mut Ask, cause: Cause) -> Result<(), Cause> {
     let mut looks = Vec::new();
-    for from in [Repertoire::Openssl, Repertoire::Everything] {
+    let is_refused = matches!(cause, Cause::Tls(TlsCause::TlsRefused { .. }));
+    let more = [Repertoire::Everything, Repertoire::Ccm];
+    let more = more.into_iter().filter(|from| is_refused || *from != Repertoire::Ccm);
+    for from in std::iter::once(Repertoire::Openssl).chain(more) {
         let mut again = Ask::new(ask.peer.clone(), ask.deadline, ask.trust.clone());
         again.look = Look::With(from);
         // It ends with the first message of TLS, and what came of that is in `again`.

@@ -114,8 +114,35 @@ fn short(sentence: &str) -> String {
     let mut short = String::new();
     while let Some((before, after)) = rest.split_once(" (") {
         short.push_str(before);
-        rest = after.split_once(')').map_or("", |(_, behind)| behind);
+        // Parentheses may stand in parentheses.
+        let mut open = 1;
+        let end = after.find(|letter| {
+            open += match letter {
+                '(' => 1,
+                ')' => -1,
+                _ => 0,
+            };
+            open == 0
+        });
+        rest = end.and_then(|end| after.get(end + 1..)).unwrap_or_default();
     }
     short.push_str(rest);
     short
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parentheses_go_with_those_that_stand_in_them() {
+        for (sentence, expected) in [
+            ("failed (10.0.0.3: fails to find out (SERVFAIL))", "failed"),
+            ("one (a (b) c) and (d) two", "one and two"),
+            ("never closed (at all", "never closed"),
+            ("nothing in any", "nothing in any"),
+        ] {
+            assert_eq!(short(sentence), expected, "{sentence}");
+        }
+    }
 }

@@ -36,6 +36,7 @@ mod services;
 mod site;
 mod slow;
 mod speed;
+mod strangers;
 mod table;
 mod time_and_names;
 mod together;
@@ -107,6 +108,7 @@ fn all(certificates: &Certificates) -> Vec<Row> {
         mail_and_directory::rows(certificates),
         web::rows(certificates),
         platform::rows(certificates),
+        strangers::rows(),
         agents::rows(certificates),
         own_host::rows(),
         vpn::rows(),

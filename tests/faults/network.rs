@@ -569,7 +569,7 @@ impl Row {
         self
     }
 
-    fn to(mut self, host: &'static str) -> Self {
+    pub(crate) fn to(mut self, host: &'static str) -> Self {
         self.flow = self.flow.to(host);
         self
     }

@@ -563,9 +563,11 @@ pub(crate) fn odd_tls(lab: &Lab) {
         ("short", "rsa:1024", "-sha256 -extfile alternative"),
         ("sha1", "rsa:2048", "-sha1 -extfile alternative"),
         ("p521", "ec:p521", "-sha256 -extfile alternative"),
+        ("brainpool", "ec:p521", "-sha256 -extfile alternative"),
         ("common", "rsa:2048", "-sha256 -extfile common"),
     ] {
-        openssl(&format!("ecparam -name secp521r1 -out ec-{name}"));
+        let curve = if name == "brainpool" { "brainpoolP256r1" } else { "secp521r1" };
+        openssl(&format!("ecparam -name {curve} -out ec-{name}"));
         let key = key.replace("ec:p521", &format!("ec:ec-{name}"));
         openssl(&format!(
             "req -new -newkey {key} -nodes -subj /CN={SERVER} -keyout {name}.key -out {name}.csr"
@@ -582,7 +584,7 @@ pub(crate) fn odd_tls(lab: &Lab) {
 }
 
 /// The port, and the options of OpenSSL's own server there.
-const ODD_TLS: [(u16, &str); 12] = [
+const ODD_TLS: [(u16, &str); 15] = [
     (8450, "-cert rsa.pem -key rsa.key -tls1_2 -cipher AES128-SHA"),
     (8451, "-cert rsa.pem -key rsa.key -tls1_2 -cipher ECDHE-RSA-AES128-SHA"),
     (8452, "-cert rsa.pem -key rsa.key -tls1_2 -cipher DHE-RSA-AES128-GCM-SHA256"),
@@ -595,6 +597,9 @@ const ODD_TLS: [(u16, &str); 12] = [
     (8459, "-groups P-521"),
     (8460, "-cert common.pem -key common.key"),
     (8461, "-tls1_2 -CAfile faults-ca.pem -Verify 1 -verify_return_error"),
+    (8462, "-tls1_3 -ciphersuites TLS_AES_128_CCM_SHA256"),
+    (8463, "-nocert -psk 1a2b3c4d -tls1_2 -cipher PSK-AES128-GCM-SHA256"),
+    (8464, "-cert brainpool.pem -key brainpool.key"),
 ];
 
 /// A broker, byte by byte as a real one of 3.1.0 answers; who speaks otherwise is cut off.

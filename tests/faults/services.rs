@@ -138,6 +138,8 @@ fn bad_manners(flow: &Flow) -> Vec<Row> {
     let in_tls = ["ldaps", "https", "tls", "nsclient"].contains(&flow.name);
     let closed: &'static [&'static str] = match flow.name {
         "ssh" => &["ssh-closed"],
+        // Nothing is said to these before they greet.
+        "smtp" | "mysql" => &["closed-unasked"],
         _ if in_tls => &["tls-closed"],
         _ => &["hung-up"],
     };

@@ -36,6 +36,14 @@ fn answers() -> Vec<Row> {
             .peer(agent_after(Duration::from_millis(3_500)))
             .warns(&["slow-answer"])
             .says("takes 3."),
+        // Neither ping nor any other port of it answers.
+        Row::new("takes 4.4 s a question, and nothing else of the host answers", snmp())
+            .at(Place::Near)
+            .peer(agent_after(Duration::from_millis(4_400)))
+            .rule(Router, "forward", "{host} meta l4proto { tcp, icmp } drop")
+            .rule(Router, "forward", "{host} udp dport 33434 drop")
+            .fails(&["too-slow"])
+            .says("takes 4."),
     ]
 }
 

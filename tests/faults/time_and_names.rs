@@ -37,6 +37,17 @@ fn times() -> Vec<Row> {
         row("answers that nobody asked for", peer::time(0, |reply| reply[24] ^= 1))
             .fails(&["bad-reply"])
             .says("an answer to our question"),
+        row(
+            "sent before it was received",
+            peer::time(0, |reply| {
+                reply[32..40].copy_from_slice(&peer::ntp_now(5));
+            }),
+        )
+        .fails(&["bad-reply"])
+        .says("time stamps"),
+        row("never sent, as it says", peer::time(0, |reply| reply[40..48].fill(0)))
+            .fails(&["bad-reply"])
+            .says("time stamps"),
         row("a weak source", peer::time(0, |reply| reply[4] = 5)).warns(&["ntp-weak-source"]),
     ]
 }

@@ -1,13 +1,15 @@
 //! Whole runs: what several failures amount to together, in the table, the report and the request.
 
+use std::net::SocketAddr;
 use std::process::Command;
 use std::sync::PoisonError;
 
 use serde_json::Value;
 
 use crate::ALONE;
-use crate::lab::Lab;
 use crate::lab::Node::{Client, Router, Second, Server};
+use crate::lab::{Lab, SERVER};
+use crate::peer;
 use crate::site::{report, secrets};
 
 /// A lab with `preflight` in it, and one report.
@@ -176,6 +178,40 @@ fn devices_that_do_not_exist_are_one_fault_and_no_firewall_is_asked() {
             assert!(!requests.contains(rule), "{rule}: {requests}");
         }
     }
+}
+
+/// A host that lets in one service alone: what it answers there shows that it is up, whatever else is dropped.
+#[test]
+fn a_host_that_answers_one_question_is_not_called_silent_by_another() {
+    let _measuring = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let community = ["--snmp-community-file", "LAB/community"];
+    let asked = ["--ntp", "10.0.0.3", "--device", "10.0.0.3", "--dns", "10.0.0.3"];
+    let only = [
+        "--role",
+        "poller",
+        "--only",
+        "poller.ntp",
+        "--only",
+        "poller.snmp",
+        "--only",
+        "poller.dns",
+    ];
+    let args: Vec<&str> = only.into_iter().chain(asked).chain(community).collect();
+    let run = Run::new().asking(&args);
+    let time = SocketAddr::new(SERVER, 123);
+    run.lab.inside(Server, || peer::time(0, |_| {}).listen(time));
+    run.lab.rule(Server, "input", "iifname eth0 udp dport != 123 drop");
+    run.lab.rule(Server, "input", "iifname eth0 meta l4proto { tcp, icmp } drop");
+    let report = run.report();
+    for step in steps(&report) {
+        if step["flow"] == "poller.ntp" {
+            assert_eq!(step["outcome"], "pass", "{step:#}");
+        } else {
+            assert_eq!(step["cause"]["code"], "port-silent-after", "{step:#}");
+            assert!(step["result"].to_string().contains("UDP 123 is open"), "{step:#}");
+        }
+    }
+    assert!(!run.table().contains("nothing of this host answers"), "{}", run.table());
 }
 
 /// Hosts behind one hop that drops all that is for them: a few are looked at, the others are like them.

@@ -184,6 +184,15 @@ fn suites() -> Vec<Row> {
             at("X448 only", 8453).warns(&["tls-not-spoken"]).says("X448"),
             at("no encryption", 8454).fails(&["tls-nothing-in-common"]).says("NULL-SHA256"),
             at("no certificate", 8455).fails(&["tls-nothing-in-common"]).says("ADH-AES128-SHA256"),
+            at("CCM of TLS 1.3 only", 8462)
+                .fails(&["tls-nothing-in-common"])
+                .says("TLS_AES_128_CCM_SHA256"),
+            at("a key that both know beforehand", 8463)
+                .fails(&["tls-nothing-in-common"])
+                .says("PSK-AES128-GCM-SHA256"),
+            at("a key on a curve of its own", 8464)
+                .fails(&["tls-nothing-in-common"])
+                .says("brainpoolP256r1"),
         ]);
     }
     rows
@@ -362,6 +371,17 @@ fn pages_of_others() -> Vec<Row> {
         row("block page with status 403", "403 Forbidden", "", &title("Web Page Blocked!"))
             .fails(&["page-instead"])
             .says("Web Page Blocked"),
+        row(
+            "block page of a FortiGate",
+            "200 OK",
+            "",
+            &title("The URL you requested has been blocked"),
+        )
+        .fails(&["page-instead"])
+        .says("has been blocked"),
+        row("refusal with status 200", "200 OK", "", &title("403 Forbidden"))
+            .fails(&["page-instead"])
+            .says("403 Forbidden"),
         row("block page, German", "200 OK", "", &title("Zugriff gesperrt"))
             .fails(&["page-instead"])
             .says("gesperrt"),

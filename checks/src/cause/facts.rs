@@ -85,8 +85,8 @@ pub enum LocalRoute {
     /// The address is one of a link (`fe80::1%eth1`) that this host does not have.
     #[strum(serialize = "no interface of that name")]
     NoInterface,
-    /// IPv6 is switched off on all interfaces.
-    #[strum(serialize = "IPv6 is switched off here: net.ipv6.conf.all.disable_ipv6 is 1")]
+    /// IPv6 is switched off: on all interfaces, in the kernel, or for this program.
+    #[strum(serialize = "IPv6 is switched off here")]
     Ipv6Off,
 }
 

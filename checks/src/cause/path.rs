@@ -29,7 +29,7 @@ use super::{
 #[strum(serialize_all = "kebab-case")]
 pub enum PathCause {
     /// The peer is on our own segment and nobody answers for its address.
-    #[error("{to} does not answer on this host's own network segment{}", in_brackets(entry.as_ref()))]
+    #[error("{to}{} does not answer on this host's own network segment{}", or_its_gateway(entry.as_ref()), in_brackets(entry.as_ref()))]
     NoNeighbour {
         /// The address nobody answers for.
         to: IpAddr,
@@ -380,6 +380,7 @@ impl PathCause {
                 let about = About::new(Path, FarSide, Nothing);
                 if because.is_inconclusive() { about.untold() } else { about }
             }
+            Self::NoNeighbour { entry: None, .. } => About::new(Path, ThisHost, Nothing),
             Self::NoNeighbour { .. } => About::new(Path, FarSide, Nothing),
             Self::HostUnreachable { by, .. }
             | Self::NetUnreachable { by, .. }
@@ -424,9 +425,14 @@ impl PathCause {
         let owner = passage.owner(self.about().owner);
         let rule = || passage.rule(owner);
         match self {
+            Self::NoNeighbour { to, entry: None, .. } => {
+                say(format!("see that {to} is up, or the gateway that leads to it: "))
+                    .here(format!("ip route get {to}; ip neigh"))
+            }
             Self::NoNeighbour { to, .. } => {
                 say(format!("see that {to} is up, and its address and netmask right"))
                     .on_that_machine("ip -brief address")
+                    .then("; if it is on another segment, this host's own netmask is wrong")
             }
             Self::FailsInsideVpn { vpn, because, .. } => {
                 let advice = match because.plea() {
@@ -526,6 +532,11 @@ fn packets(to: SocketAddr) -> &'static str {
 /// "from this port", or from the host to an echo request.
 fn from_what(to: SocketAddr) -> &'static str {
     if to.port() == 0 { "to a ping" } else { "from this port" }
+}
+
+/// Where the kernel tells no entry, it may be the router that is silent.
+fn or_its_gateway(entry: Option<&RouteEntry>) -> &'static str {
+    if entry.is_some() { "" } else { ", or the gateway to it," }
 }
 
 /// " (10.0.0.0/8 dev eth0)", or nothing.

@@ -48,9 +48,7 @@ pub enum RouteCause {
         fault: LinkFault,
     },
     /// A router had to drop the packet because this host lets its packets pass so few routers.
-    #[error(
-        "this host lets its packets pass {limit} hops only, and {by} had to drop the one to {to}"
-    )]
+    #[error("this host sends with a hop limit of {limit}, and {by} had to drop the packet to {to}")]
     HopLimitTooLow {
         /// The address asked for.
         to: IpAddr,
@@ -197,11 +195,12 @@ impl RouteCause {
     }
 
     /// What to do about it.
+    #[allow(clippy::too_many_lines)] // A table, in the order of the enum.
     pub(super) fn advice(&self, passage: &Passage<'_>) -> Advice {
         match self {
             Self::NoRoute { route: LocalRoute::Ipv6Off, .. } => say("switch IPv6 on: ")
                 .here("sysctl -w net.ipv6.conf.all.disable_ipv6=0")
-                .then("; or ask the target by its IPv4 address"),
+                .then(" (the kernel's own word for it is ipv6.disable=1 on its command line); or ask the target by its IPv4 address"),
             Self::NoRoute { to, .. } => {
                 say("").here(format!("ip route get {to}")).then("; add the route or the gateway")
             }

@@ -65,7 +65,7 @@ pub enum TalkCause {
         waited: Millis,
     },
     /// Whoever accepts closes again before anything is said, also when nothing is asked.
-    #[error("{to} accepts and closes again at once, before anything is said")]
+    #[error("{to} accepts and closes again before anything is said, whoever asks")]
     ClosedUnasked {
         /// Who was asked.
         to: SocketAddr,

@@ -92,7 +92,7 @@ pub enum TlsCause {
         subject: String,
     },
     /// The certificate is for other names.
-    #[error("certificate is not for {expected} but for {}", list(presented))]
+    #[error("certificate is not for {expected} but for {}", other_names(expected, presented))]
     CertificateWrongName {
         /// The name asked for.
         expected: String,
@@ -292,6 +292,11 @@ impl TlsCause {
             Self::CertificateIncompleteChain { issuer, .. } => look(format!(
                 "let the server send the certificate of \"{issuer}\" behind its own; see: "
             )),
+            Self::CertificateWrongName { expected, presented } if presented.contains(expected) => {
+                say(format!(
+                    "have one issued with the address as an address (subjectAltName = IP:{expected}): as a name it counts for no client"
+                ))
+            }
             Self::CertificateWrongName { presented, .. } => say(format!(
                 "use a name the certificate has ({}), or have one issued for {}",
                 presented.first().map_or("none", String::as_str),
@@ -344,6 +349,15 @@ impl TlsCause {
                 say("use the TLS port or scheme for it (ldaps://, https://)")
             }
         }
+    }
+}
+
+/// The names of a certificate; an address among the names of hosts is none.
+fn other_names(expected: &str, presented: &[String]) -> String {
+    if presented.iter().any(|name| name == expected) {
+        format!("a host of the name {expected}, which is an address")
+    } else {
+        list(presented)
     }
 }
 

@@ -37,6 +37,16 @@ fn setting(path: &str) -> Option<String> {
     std::fs::read_to_string(format!("/proc/sys/{path}")).ok()
 }
 
+/// A socket to `to` cannot be had.
+pub(super) fn no_socket(to: SocketAddr, error: &io::Error) -> Cause {
+    match error.raw_os_error() {
+        Some(libc::EAFNOSUPPORT) if to.is_ipv6() => {
+            Cause::Route(RouteCause::NoRoute { to: to.ip(), route: LocalRoute::Ipv6Off })
+        }
+        _ => local("open a socket", error),
+    }
+}
+
 /// Has somebody switched IPv6 off, on all interfaces?
 fn is_ipv6_off() -> bool {
     setting("net/ipv6/conf/all/disable_ipv6").is_some_and(|off| off.trim() == "1")

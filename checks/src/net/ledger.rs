@@ -37,6 +37,8 @@ struct Book {
     is_heard: bool,
     /// Has a look found that the host is there, while its port was silent?
     is_host_there: bool,
+    /// Is such a look under way?
+    is_looked_at: bool,
     last: KeptConnection,
 }
 
@@ -171,9 +173,15 @@ impl Ledger {
         self.book().is_host_there = true;
     }
 
-    /// Is the host known to be there, while its port is silent?
-    pub(crate) fn is_host_there(&self) -> bool {
-        self.book().is_host_there
+    /// A look at the host is under way, or has ended.
+    pub(crate) fn looked_at(&self, is_under_way: bool) {
+        self.book().is_looked_at = is_under_way;
+    }
+
+    /// While its port is silent: is the host known to be there, or is it not known yet?
+    pub(crate) fn may_still_answer(&self) -> bool {
+        let book = self.book();
+        book.is_host_there || book.is_looked_at
     }
 
     /// Hops that the last refusal had left when it arrived.

@@ -11,7 +11,7 @@ use tokio::net::UdpSocket;
 use tokio::time::{Instant, sleep_until};
 
 use super::echo::{self, Echo};
-use super::errno::{local, no_route};
+use super::errno::{local, no_route, no_socket};
 use super::icmp::Refusal;
 use super::post::{PostEvent, Seat};
 use super::source::{leave_from, leave_from_port};
@@ -233,9 +233,9 @@ impl Udp {
         Ok(Self { is_loose: true, ..Self::connect(ask)? })
     }
 
-    /// Is the host known to be there, while its port is silent?
-    pub(crate) fn is_host_there(&self) -> bool {
-        self.ledger.is_host_there()
+    /// While its port is silent: is the host known to be there, or is somebody about to find out?
+    pub(crate) fn may_still_answer(&self) -> bool {
+        self.ledger.may_still_answer()
     }
 
     /// What passes today, when an answer came from elsewhere than it was asked.
@@ -533,7 +533,7 @@ fn socket(to: SocketAddr) -> Result<Socket, Cause> {
         socket.set_nonblocking(true)?;
         Ok(socket)
     };
-    let socket = open().map_err(|error| local("open a socket", &error))?;
+    let socket = open().map_err(|error| no_socket(to, &error))?;
     icmp::keep_refusals(&socket, to, true).map_err(|e| local("read refusals", &e.into()))?;
     let _best_effort = icmp::tell_hops_left(&socket, to);
     Ok(socket)

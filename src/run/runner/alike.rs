@@ -7,7 +7,9 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 
-use preflight_checks::{Cause, Finding, Icmp, PathCause, SnmpCause, network};
+use preflight_checks::{
+    Cause, Finding, HostAnswer, Icmp, Layer, PathCause, SnmpCause, Transport, network,
+};
 
 use crate::run::finding::Found;
 use crate::run::plan::{Action, Plan};
@@ -64,6 +66,8 @@ struct KnownNetworks {
     silent: HashMap<(Network, &'static str), Option<End>>,
     /// The same for hosts that are there.
     port_silent: HashMap<(Network, &'static str), Option<End>>,
+    /// Hosts of which another question of this run has been answered, and how.
+    alive: HashMap<IpAddr, HostAnswer>,
 }
 
 impl KnownNetworks {
@@ -91,7 +95,29 @@ impl KnownNetworks {
             }
             _ => {}
         });
+        known.hear_hosts(plan, found);
         known
+    }
+
+    /// Takes down who has answered anything: a host whose one port works is there, whatever its others do.
+    fn hear_hosts(&mut self, plan: &Plan, found: &[Option<Found>]) {
+        for (step, found) in plan.steps.iter().zip(found) {
+            let (Action::Ask(question), Some(found)) = (&step.action, found) else { continue };
+            for attempt in &found.attempts {
+                let asked = question.ways.get(attempt.way).or(question.also_try.as_ref());
+                let has_answered = match &attempt.finding.verdict {
+                    Ok(()) => true,
+                    Err(cause) => cause.layer() > Layer::Port && !cause.is_inconclusive(),
+                };
+                let Some(asked) = asked.filter(|_| has_answered) else { continue };
+                let to = attempt.finding.peer.address;
+                let how = match asked.transport {
+                    Transport::Icmp => HostAnswer::Ping,
+                    transport => HostAnswer::Open { transport, port: to.port() },
+                };
+                self.alive.entry(to.ip()).or_insert(how);
+            }
+        }
     }
 
     /// What `cause` is in the light of its neighbours; `None`: what it was.
@@ -106,6 +132,29 @@ impl KnownNetworks {
             return None;
         };
         let place = (network(to.ip()), protocol);
+        let at = self.silent.get(&place).copied().flatten();
+        if let (Some(&alive), Cause::Path(path)) = (self.alive.get(&to.ip()), cause) {
+            let end = match *path {
+                PathCause::HostSilentAfter { by, hop, beside, .. } => {
+                    Some((by, hop, false, beside))
+                }
+                PathCause::NoAnswer { .. } => {
+                    at.map(|end| (end.by, end.hop, end.next_is_host, end.hosts))
+                }
+                _ => None,
+            };
+            if let Some((by, hop, next_is_host, beside)) = end {
+                return Some(Cause::Path(PathCause::PortSilentAfter {
+                    to,
+                    by,
+                    hop,
+                    next_is_host,
+                    alive,
+                    waited,
+                    beside,
+                }));
+            }
+        }
         if let Cause::Path(PathCause::PortSilent { alive, .. }) = *cause {
             let &End { by, hop, next_is_host, hosts: beside } =
                 self.port_silent.get(&place)?.as_ref()?;
@@ -119,7 +168,10 @@ impl KnownNetworks {
                 beside,
             }));
         }
-        let ends_at = self.silent.get(&place).copied().flatten().map(|end| end.by);
+        if self.alive.contains_key(&to.ip()) {
+            return None;
+        }
+        let ends_at = at.map(|end| end.by);
         let absent = self.absent.get(&place.0);
         let absent = absent.filter(|(by, _, told)| *told >= ENOUGH || ends_at == Some(*by));
         if let Some(&(by, icmp, beside)) = absent {
@@ -148,7 +200,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use preflight_checks::{HostAnswer, Millis, Phase};
+    use preflight_checks::{Millis, Phase};
 
     const ROUTER: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 2, 0, 1));
     const ICMP: Icmp = Icmp::V4 { kind: 3, code: 1 };
@@ -201,6 +253,26 @@ mod tests {
             }
         }
         known
+    }
+
+    #[test]
+    fn a_host_that_answers_another_question_is_not_called_silent() {
+        let alive = HostAnswer::Open { transport: Transport::Tcp, port: 5669 };
+        let mut known = known(&[after(7, 9), after(8, 9)]);
+        known.alive.insert(to(7).ip(), alive);
+        let (by, hop, waited) = ([10, 9, 0, 9].into(), 2, WAITED);
+        let expected = |beside| {
+            let next_is_host = false;
+            let to = to(7);
+            PathCause::PortSilentAfter { to, by, hop, next_is_host, alive, waited, beside }
+        };
+        assert_eq!(known.explain("snmp", &after(7, 9)), Some(Cause::Path(expected(0))));
+        assert_eq!(known.explain("snmp", &silent(7)), Some(Cause::Path(expected(2))));
+        // Whoever is said to be absent by the router would be lied about.
+        let mut absent = self::known(&[absent(1), absent(2)]);
+        absent.alive.insert(to(7).ip(), alive);
+        assert_eq!(absent.explain("snmp", &silent(7)), None);
+        assert!(absent.explain("snmp", &silent(9)).is_some());
     }
 
     #[test]

@@ -15,7 +15,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use super::errno::{local, no_route};
+use super::errno::{local, no_route, no_socket};
 use super::far::Io;
 use super::knock::{Knock, Terms};
 use super::ledger::Ledger;
@@ -386,7 +386,7 @@ fn begin(
         socket.set_nonblocking(true)?;
         Ok(socket)
     };
-    let socket = open().map_err(|error| local("open a socket", &error))?;
+    let socket = open().map_err(|error| no_socket(to, &error))?;
     // Before Linux 5.8 TCP has no such queue; then errno alone must do.
     let _best_effort = icmp::keep_refusals(&socket, to, true);
     let _best_effort = icmp::tell_hops_left(&socket, to);

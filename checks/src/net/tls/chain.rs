@@ -159,7 +159,23 @@ fn build<'a>(
         chain.truncate(1);
         return Ok(chain);
     }
+    if let Some(barred) = chain.last().and_then(|top| barred_issuer(top, &others)) {
+        return Err(barred.invalid("it signs, and its key usage does not let it (keyCertSign)"));
+    }
     Err(unanchored(&chain, store))
+}
+
+/// The one of `others` that has the name of the issuer of `top`, and may sign nobody.
+fn barred_issuer<'a, 'b>(
+    top: &ChainMember<'_>,
+    others: &'b [ChainMember<'a>],
+) -> Option<&'b ChainMember<'a>> {
+    let wanted = name::canonical(top.is.issuer());
+    others.iter().find(|link| {
+        let usage = link.is.key_usage().ok().flatten();
+        name::canonical(link.is.subject()) == wanted
+            && usage.is_some_and(|usage| !usage.value.key_cert_sign())
+    })
 }
 
 /// Of several that could have signed, one that is valid today; else the one that was longest.

@@ -11,6 +11,7 @@
 
 use rustls::AlertDescription;
 use rustls::pki_types::CertificateDer;
+use x509_parser::prelude::{FromDer, X509Certificate};
 
 use super::name;
 use super::suites::{self, Suite};
@@ -26,6 +27,8 @@ pub(crate) enum Repertoire {
     Openssl,
     /// Everything up to TLS 1.2, anonymous and broken suites too.
     Everything,
+    /// The suites of TLS 1.3 that OpenSSL's clients do not offer by themselves.
+    Ccm,
 }
 
 /// How a server answers the first message.
@@ -97,7 +100,14 @@ impl std::fmt::Display for Agreement {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(out, "{}", version(self.version))?;
         if self.version >= TLS_1_3 {
+            let unusual = Suite::of(self.suite).filter(|suite| !suite.by_openssl);
+            if let Some(suite) = unusual {
+                write!(out, " with {}", suite.name)?;
+            }
             return match self.group {
+                Some(group) if unusual.is_some() => {
+                    write!(out, ", group {}", suites::group(group))
+                }
                 Some(group) => write!(out, " with the group {}", suites::group(group)),
                 None => Ok(()),
             };
@@ -111,11 +121,28 @@ impl std::fmt::Display for Agreement {
         }
         match self.group {
             Some(group) if Suite::of(self.suite).is_some_and(Suite::is_modern) => {
-                write!(out, ", group {}", suites::group(group))
+                write!(out, ", group {}", suites::group(group))?;
             }
-            _ => Ok(()),
+            _ => {}
+        }
+        match self.chain.first().and_then(|der| unusual_curve(der)) {
+            Some(curve) => write!(out, ", certificate with a key on {curve}"),
+            None => Ok(()),
         }
     }
+}
+
+/// The curve of a certificate's key, where it is none of those that clients usually offer.
+fn unusual_curve(certificate: &[u8]) -> Option<String> {
+    let (_, certificate) = X509Certificate::from_der(certificate).ok()?;
+    let algorithm = &certificate.public_key().algorithm;
+    let curve = algorithm.parameters.as_ref()?.as_oid().ok()?.to_id_string();
+    let is_of_a_curve = algorithm.algorithm.to_id_string() == EC_KEY;
+    if !is_of_a_curve || USUAL_CURVES.contains(&curve.as_str()) {
+        return None;
+    }
+    let known = CURVES.iter().find(|(oid, _)| *oid == curve);
+    Some(known.map_or(curve.clone(), |(_, name)| (*name).to_owned()))
 }
 
 fn version(number: u16) -> &'static str {
@@ -164,8 +191,13 @@ fn extensions(host: &str, from: Repertoire) -> Vec<u8> {
     add(POINT_FORMATS, &short(&[0, 1, 2]));
     add(GROUPS, &numbers(suites::groups(from)));
     add(SIGNATURES, &numbers(suites::signatures(from)));
-    if from == Repertoire::Openssl {
-        let versions: Vec<u8> = [TLS_1_3, TLS_1_2].iter().flat_map(|v| v.to_be_bytes()).collect();
+    let versions: &[u16] = match from {
+        Repertoire::Openssl => &[TLS_1_3, TLS_1_2],
+        Repertoire::Ccm => &[TLS_1_3],
+        Repertoire::Everything => &[],
+    };
+    if !versions.is_empty() {
+        let versions: Vec<u8> = versions.iter().flat_map(|v| v.to_be_bytes()).collect();
         add(VERSIONS, &short(&versions));
         // One mode: a ticket together with a new key.
         add(45, &short(&[1]));
@@ -294,7 +326,8 @@ fn certificates(body: &[u8]) -> Result<Vec<CertificateDer<'static>>, Cause> {
 
 /// The group of an elliptic curve, or the size of the prime.
 fn key_exchange(body: &[u8], agreement: &mut Agreement) {
-    let Some(suite) = Suite::of(agreement.suite) else { return };
+    let suite = Suite::of(agreement.suite).filter(|suite| !suite.is_of_a_shared_key());
+    let Some(suite) = suite else { return };
     let mut reader = Reader::new(body, EXPECTED);
     if suite.is_over_a_prime() {
         let prime = reader.u16().and_then(|length| reader.take(length.into()));
@@ -339,6 +372,17 @@ const RENEGOTIATION: u16 = 0xff01;
 const X25519: u16 = 0x001d;
 /// RFC 8422 §5.4: the curve goes by its number.
 const NAMED_CURVE: u8 = 3;
+/// Keys on a curve (RFC 5480), and the curves' names.
+const EC_KEY: &str = "1.2.840.10045.2.1";
+const USUAL_CURVES: [&str; 3] = ["1.2.840.10045.3.1.7", "1.3.132.0.34", "1.3.132.0.35"];
+const CURVES: [(&str, &str); 6] = [
+    ("1.3.132.0.10", "secp256k1"),
+    ("1.2.840.10045.3.1.1", "P-192"),
+    ("1.3.132.0.33", "P-224"),
+    ("1.3.36.3.3.2.8.1.1.7", "brainpoolP256r1"),
+    ("1.3.36.3.3.2.8.1.1.11", "brainpoolP384r1"),
+    ("1.3.36.3.3.2.8.1.1.13", "brainpoolP512r1"),
+];
 /// Security level 2: "dh key too small" below.
 const LEAST_PRIME: usize = 2_048;
 /// RFC 5246 §6.2.3: a record's payload and what encryption may add.
@@ -411,6 +455,41 @@ mod tests {
         let agreement = agreed(&chooses(0x1301, &[version, group].concat()));
         assert_eq!(agreement.to_string(), "TLS 1.3 with the group X448");
         assert!(agreement.is_enough_for_openssl() && agreement.chain.is_empty());
+    }
+
+    #[test]
+    fn what_openssl_does_not_offer_by_itself_is_named() {
+        let version = [0, 43, 0, 2, 3, 4];
+        let group = [0, 51, 0, 2, 0, 0x1d];
+        let agreement = agreed(&chooses(0x1304, &[version, group].concat()));
+        assert_eq!(agreement.to_string(), "TLS 1.3 with TLS_AES_128_CCM_SHA256, group X25519");
+        assert!(!agreement.is_enough_for_openssl());
+        // The hint for the key stands before what else the server says of the exchange.
+        let exchange = record(SERVER_KEY_EXCHANGE, &[0, 1, b'x', 0, 1, 5]);
+        let words = [chooses(0x00aa, &[]), exchange, record(SERVER_HELLO_DONE, &[])].concat();
+        let agreement = agreed(&words);
+        let expected = "TLS 1.2 with DHE-PSK-AES128-GCM-SHA256 (a key that both know beforehand, no certificate)";
+        assert_eq!(agreement.to_string(), expected);
+        assert!(!agreement.is_enough_for_openssl() && !agreement.is_anonymous());
+    }
+
+    #[test]
+    fn a_key_on_a_curve_that_clients_do_not_offer_is_named() {
+        let params = rcgen::CertificateParams::default();
+        let of = |algorithm| {
+            let key = rcgen::KeyPair::generate_for(algorithm).unwrap();
+            params.self_signed(&key).unwrap().der().to_vec()
+        };
+        let usual = of(&rcgen::PKCS_ECDSA_P256_SHA256);
+        assert_eq!(unusual_curve(&usual), None);
+        assert_eq!(unusual_curve(&of(&rcgen::PKCS_ED25519)), None);
+        // The names of both curves end in a byte of their own.
+        let p256 = [0x2a, 0x86, 0x48, 0xce, 0x3d, 3, 1, 7];
+        let at = usual.windows(p256.len()).position(|part| part == p256).unwrap();
+        let mut odd = usual.clone();
+        odd[at + p256.len() - 1] = 1;
+        assert_eq!(unusual_curve(&odd).as_deref(), Some("P-192"));
+        assert_eq!(unusual_curve(b"0"), None);
     }
 
     #[test]

@@ -405,14 +405,18 @@ fn handshake_failed(error: &io::Error, to: SocketAddr, head: &[u8], host: &str) 
 
 /// After a handshake that failed with `cause`: what OpenSSL's clients would make of the server.
 ///
-/// `looks` is what came of OpenSSL's offer, and after a refusal of one with everything.
+/// `looks` is what came of OpenSSL's offer, and after a refusal of those with more.
 pub(crate) fn instead(cause: Cause, looks: Vec<Look>) -> Result<Seen, Cause> {
     let nothing = |agreement: &Agreement| match agreement.too_old() {
         Some(version) => Cause::Tls(TlsCause::TlsVersion { peer: format!("{version} at most") }),
         None => Cause::Tls(TlsCause::TlsNothingInCommon { server: agreement.to_string() }),
     };
+    // What it agrees on when more is offered, OpenSSL's clients do not get to.
+    let is_openssls_offer = looks.len() == 1;
     match looks.into_iter().last() {
-        Some(Look::Agreed { agreement, shown }) if agreement.is_enough_for_openssl() => {
+        Some(Look::Agreed { agreement, shown })
+            if is_openssls_offer && agreement.is_enough_for_openssl() =>
+        {
             let mut seen = (*shown)?;
             let agreed = agreement.to_string();
             let shows_certificate = !agreement.chain.is_empty();

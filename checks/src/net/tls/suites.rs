@@ -26,6 +26,11 @@ impl Suite {
         self.name.starts_with("ADH-") || self.name.starts_with("AECDH-")
     }
 
+    /// Does a key that both sides know beforehand stand in the place of a certificate?
+    pub(super) fn is_of_a_shared_key(&self) -> bool {
+        self.name.contains("PSK-")
+    }
+
     /// Is the key agreed on by Diffie-Hellman over a finite field?
     pub(super) fn is_over_a_prime(&self) -> bool {
         self.name.starts_with("DHE-") || self.name.starts_with("ADH-")
@@ -39,7 +44,9 @@ impl Suite {
     /// What is unusual about it.
     pub(super) fn words(&self) -> &'static str {
         let has = |part: &str| self.name.contains(part);
-        if self.is_anonymous() {
+        if self.is_of_a_shared_key() {
+            "a key that both know beforehand, no certificate"
+        } else if self.is_anonymous() {
             "no certificate"
         } else if has("NULL") || has("EXP") || has("RC4") || has("DES") || has("SEED") {
             "broken"
@@ -60,6 +67,7 @@ pub(super) fn offered(from: Repertoire) -> impl Iterator<Item = u16> {
     let wanted = move |suite: &&Suite| match from {
         Repertoire::Openssl => suite.by_openssl,
         Repertoire::Everything => !suite.name.starts_with("TLS_"),
+        Repertoire::Ccm => suite.name.starts_with("TLS_") && !suite.by_openssl,
     };
     SUITES.iter().filter(wanted).map(|suite| suite.number)
 }
@@ -68,7 +76,7 @@ pub(super) fn offered(from: Repertoire) -> impl Iterator<Item = u16> {
 pub(super) fn groups(from: Repertoire) -> &'static [u16] {
     let openssl = OPENSSL_GROUPS;
     match from {
-        Repertoire::Openssl => GROUPS.get(..openssl).unwrap_or(&GROUPS),
+        Repertoire::Openssl | Repertoire::Ccm => GROUPS.get(..openssl).unwrap_or(&GROUPS),
         Repertoire::Everything => &GROUPS,
     }
 }
@@ -82,7 +90,9 @@ pub(super) fn group(number: u16) -> String {
 /// The signatures of an offer.
 pub(super) fn signatures(from: Repertoire) -> &'static [u16] {
     match from {
-        Repertoire::Openssl => SIGNATURES.get(..OPENSSL_SIGNATURES).unwrap_or(&SIGNATURES),
+        Repertoire::Openssl | Repertoire::Ccm => {
+            SIGNATURES.get(..OPENSSL_SIGNATURES).unwrap_or(&SIGNATURES)
+        }
         Repertoire::Everything => &SIGNATURES,
     }
 }
@@ -130,6 +140,8 @@ const SUITES: &[Suite] = &[
     ours(0x1302, "TLS_AES_256_GCM_SHA384"),
     ours(0x1303, "TLS_CHACHA20_POLY1305_SHA256"),
     ours(0x1301, "TLS_AES_128_GCM_SHA256"),
+    old(0x1304, "TLS_AES_128_CCM_SHA256"),
+    old(0x1305, "TLS_AES_128_CCM_8_SHA256"),
     ours(0xc02c, "ECDHE-ECDSA-AES256-GCM-SHA384"),
     ours(0xc030, "ECDHE-RSA-AES256-GCM-SHA384"),
     ours(0x009f, "DHE-RSA-AES256-GCM-SHA384"),
@@ -190,6 +202,19 @@ const SUITES: &[Suite] = &[
     old(0x003b, "NULL-SHA256"),
     old(0x0002, "NULL-SHA"),
     old(0x0001, "NULL-MD5"),
+    old(0xccac, "ECDHE-PSK-CHACHA20-POLY1305"),
+    old(0xc036, "ECDHE-PSK-AES256-CBC-SHA"),
+    old(0xc035, "ECDHE-PSK-AES128-CBC-SHA"),
+    old(0x00ab, "DHE-PSK-AES256-GCM-SHA384"),
+    old(0x00aa, "DHE-PSK-AES128-GCM-SHA256"),
+    old(0x00a9, "PSK-AES256-GCM-SHA384"),
+    old(0x00a8, "PSK-AES128-GCM-SHA256"),
+    old(0xc0a5, "PSK-AES256-CCM"),
+    old(0xc0a4, "PSK-AES128-CCM"),
+    old(0xc0a9, "PSK-AES256-CCM8"),
+    old(0xc0a8, "PSK-AES128-CCM8"),
+    old(0x008d, "PSK-AES256-CBC-SHA"),
+    old(0x008c, "PSK-AES128-CBC-SHA"),
     old(0x00a7, "ADH-AES256-GCM-SHA384"),
     old(0x00a6, "ADH-AES128-GCM-SHA256"),
     old(0x006d, "ADH-AES256-SHA256"),

@@ -163,8 +163,18 @@ impl DnsReply {
 
     /// What a server says that was written before EDNS (RFC 6891 §7).
     pub(super) fn dislikes_edns(&self) -> bool {
-        use ResponseCode::{BADVERS, FormErr, NotImp};
-        matches!(self.rcode, FormErr | NotImp | BADVERS)
+        use ResponseCode::{FormErr, NotImp};
+        matches!(self.rcode, FormErr | NotImp) || u16::from(self.rcode) == BADVERS
+    }
+
+    /// What may be about the name, or about EDNS: some servers and devices know no better word.
+    pub(super) fn may_dislike_edns(&self) -> bool {
+        matches!(self.rcode, ResponseCode::ServFail | ResponseCode::Refused)
+    }
+
+    /// Does it say what there is of the name?
+    pub(super) fn resolves(&self) -> bool {
+        matches!(self.rcode, ResponseCode::NoError | ResponseCode::NXDomain)
     }
 }
 
@@ -211,6 +221,8 @@ pub(super) fn prefixed(message: &[u8]) -> Vec<u8> {
 pub(super) fn rcode(rcode: ResponseCode) -> String {
     match rcode {
         ResponseCode::Unknown(number) => format!("RCODE {number}"),
+        // A signature's fault has the same number, and nothing is signed here.
+        code if u16::from(code) == BADVERS => "BADVERS".to_owned(),
         known => format!("{known:?}").to_ascii_uppercase(),
     }
 }
@@ -221,6 +233,8 @@ fn edns() -> Edns {
     edns
 }
 
+/// Another version of EDNS is wanted (RFC 6891 §9).
+const BADVERS: u16 = 16;
 /// What passes every link without fragments (the DNS flag day of 2020).
 const MAX_PAYLOAD: u16 = 1232;
 /// An address for documentation (RFC 5737): whoever uses it reaches nobody.

@@ -433,6 +433,12 @@ impl Sockets {
             let query = question.query(How::Plain)?;
             heard = exchange(&self.plain, &query, &ASK_AT, self.listen).await?;
             heard.edns = Edns::Refused;
+        } else if heard.edns == Edns::Answered && heard.reply.may_dislike_edns() {
+            let query = question.query(How::Plain)?;
+            let again = exchange(&self.plain, &query, &ASK_AT, self.listen).await;
+            if let Some(again) = again.ok().filter(|again| again.reply.resolves()) {
+                heard = DnsHeard { edns: Edns::Refused, ..again };
+            }
         }
         let mut unchecked = None;
         if heard.reply.rcode == ResponseCode::ServFail {

@@ -438,14 +438,26 @@ async fn against(script: Script, names: &[&str]) -> Finding {
 
 #[tokio::test]
 async fn a_server_older_than_edns_is_asked_without() {
-    let old = |question: &Message, _| {
+    fn but_for<const RCODE: u16>(question: &Message, _: bool) -> Option<Message> {
+        let [high, low] = (RCODE << 4).to_be_bytes();
+        let rcode = ResponseCode::from(high, low >> 4);
         let is_old = question.edns.is_none();
-        Some(if is_old { healthy(question) } else { with_rcode(question, ResponseCode::FormErr) })
-    };
-    let finding = against(old, &[]).await;
-    assert_eq!(finding.verdict, Ok(()));
-    assert_eq!(finding.seen.concerns, []);
-    assert_eq!(finding.seen.evidence.fact("edns"), Some(&false.into()));
+        Some(if is_old { healthy(question) } else { with_rcode(question, rcode) })
+    }
+    // FORMERR, SERVFAIL, NOTIMP, REFUSED, BADVERS.
+    let scripts: [Script; 5] =
+        [but_for::<1>, but_for::<2>, but_for::<4>, but_for::<5>, but_for::<16>];
+    for old in scripts {
+        let finding = against(old, &[]).await;
+        assert_eq!(finding.verdict, Ok(()));
+        assert_eq!(finding.seen.concerns, []);
+        assert_eq!(finding.seen.evidence.fact("edns"), Some(&false.into()));
+    }
+}
+
+#[test]
+fn a_version_of_edns_that_is_not_spoken_is_no_bad_signature() {
+    assert_eq!(message::rcode(ResponseCode::from(1, 0)), "BADVERS");
 }
 
 #[tokio::test]

@@ -226,7 +226,9 @@ const FORBIDDEN: u16 = 403;
 /// Bytes of a page that says nothing by itself.
 const SMALL_PAGE: usize = 2048;
 /// How pages call themselves that say no, a server's own among them.
-const DENIED: [&str; 6] = [
+const DENIED: [&str; 8] = [
+    "403 forbidden",
+    "401 unauthorized",
     "access denied",
     "access restricted",
     "zugriff verweigert",
@@ -235,7 +237,10 @@ const DENIED: [&str; 6] = [
     "acceso denegado",
 ];
 /// How pages call themselves that somebody on the way puts in the place of others.
-const BLOCKED: [&str; 23] = [
+const BLOCKED: [&str; 26] = [
+    "url you requested has been blocked",
+    "page you requested has been blocked",
+    "request has been blocked",
     "page blocked",
     "site blocked",
     "access blocked",

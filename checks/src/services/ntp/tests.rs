@@ -69,10 +69,10 @@ fn stamps_that_contradict_each_other_say_nothing_of_our_clock() {
     let second = 1 << 32;
     let healthy = healthy(Duration::ZERO);
     let sent_before_it_came =
-        Packet { receive: Timestamp(healthy.receive.0 + 5 * second), ..healthy.clone() };
+        NtpPacket { receive: Timestamp(healthy.receive.0 + 5 * second), ..healthy.clone() };
     let held_longer_than_the_round_trip =
-        Packet { receive: Timestamp(healthy.receive.0 - 5 * second), ..healthy.clone() };
-    let never_sent = Packet { transmit: Timestamp(0), ..healthy };
+        NtpPacket { receive: Timestamp(healthy.receive.0 - 5 * second), ..healthy.clone() };
+    let never_sent = NtpPacket { transmit: Timestamp(0), ..healthy };
     for reply in [sent_before_it_came, held_longer_than_the_round_trip, never_sent] {
         assert_eq!(verdict(&reply).0.unwrap_err().code(), "bad-reply", "{reply:?}");
     }

@@ -249,9 +249,9 @@ impl Transport for Wire {
         };
         let mut asked = self.socket.exchange_weighed(data, schedule, listen, accept).await;
         if matches!(asked, Err(Cause::Path(PathCause::NoAnswer { .. })))
-            && self.socket.is_host_there()
+            && self.socket.may_still_answer()
         {
-            // The host is there, so its agent may only be slow.
+            // Its agent may only be slow; and while the host is looked at, waiting costs nothing.
             let accept = |bytes: &[u8]| self.weigh(bytes, &registration, &mut validate);
             asked = self.socket.exchange_weighed(data, &[], GET_LATE, accept).await;
         }
@@ -303,7 +303,7 @@ const GET_AT: [Duration; 3] =
 /// Together with the discovery before it 3.85 s: longer than the 3.07 s of a neighbour that does not answer,
 /// and than a look at whether the host is there, which begins after that.
 const GET_LISTEN: Duration = Duration::from_millis(2_650);
-/// How much longer an agent is waited for whose host is known to be there.
+/// How much longer an agent is waited for whose host is known to be there, or is being looked at.
 const GET_LATE: Duration = Duration::from_millis(1_300);
 /// When it is asked for the last time: the path is known to be quick.
 const LAST_LISTEN: Duration = Duration::from_secs(1);
