@@ -40,6 +40,8 @@ pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) run: RunArgs,
     #[command(flatten)]
+    pub(crate) pairing: PairingArgs,
+    #[command(flatten)]
     pub(crate) again: AgainArgs,
     #[command(flatten)]
     pub(crate) about: AboutArgs,
@@ -89,7 +91,8 @@ Secrets are read from a file (--*-file) or from the environment:
 PREFLIGHT_SNMP_COMMUNITY, PREFLIGHT_SNMP_AUTH, PREFLIGHT_SNMP_PRIV,
 PREFLIGHT_LDAP_PASSWORD, PREFLIGHT_NSCLIENT_PASSWORD,
 PREFLIGHT_NSCLIENT_NT_PASSWORD, PREFLIGHT_OTLP_TOKEN,
-PREFLIGHT_PROXY_PASSWORD, PREFLIGHT_REDIS_PASSWORD.
+PREFLIGHT_PROXY_PASSWORD, PREFLIGHT_REDIS_PASSWORD,
+PREFLIGHT_FAR_SIDE_CODE.
 
 A whole healthy site on this machine, to see what it looks like: preflight demo";
 
@@ -166,6 +169,18 @@ pub(crate) enum Schema {
     Diff,
     /// What `merge --format json` writes
     Merge,
+}
+
+#[derive(Debug, Default, Args)]
+#[command(next_help_heading = "With the other machine")]
+pub(crate) struct PairingArgs {
+    /// Prove the flows between two machines from both ends: `preflight respond` runs on the other one
+    /// and shows a code, which is asked for here. With HOST where there are several other machines
+    #[arg(long, value_name = "HOST", num_args = 0..=1, require_equals = true, default_missing_value = "")]
+    pub(crate) far_side: Option<String>,
+    /// File with the code that the other machine shows
+    #[arg(long, value_name = "FILE", requires = "far_side")]
+    pub(crate) far_side_code_file: Option<PathBuf>,
 }
 
 #[derive(Debug, Default, Args)]

@@ -6,6 +6,7 @@ mod catalogue;
 mod cli;
 mod console;
 mod demo;
+mod far_side;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 mod load;

@@ -7,12 +7,14 @@ use crate::cli::{
     RunArgs, ShowArgs,
 };
 use crate::console::output::Output;
+use crate::far_side::PairingCode;
 use crate::report;
 use crate::respond;
+use crate::run::plan::Counterpart;
 use crate::run::watch::Patience;
 use crate::settings::{
-    Job, Purpose, SettingsError, bad, duration, formats, init, inventory, is_stdin, job, jobs, key,
-    nat, output, pair, patience, plain, requirements,
+    Job, Purpose, SettingsError, bad, duration, far_side_code, formats, init, inventory, is_stdin,
+    job, jobs, key, nat, output, pair, patience, plain, requirements,
 };
 use crate::site;
 use crate::tasks::flows::{self, Requirements};
@@ -27,6 +29,8 @@ pub(crate) enum Request {
     Run {
         /// Which, and how.
         job: Box<Job>,
+        /// The code of the far side; none: it is asked for, if a far side is wanted.
+        code: Option<PairingCode>,
         /// How often again what does not work; none: once.
         again: Option<Patience>,
     },
@@ -102,7 +106,10 @@ pub(crate) fn load(cli: Cli) -> Result<Request, SettingsError> {
         }
         None => {
             let again = patience(&cli.again)?;
-            Ok(Request::Run { job: Box::new(job(&cli.run, Purpose::Run)?), again })
+            let code = far_side_code(&cli.pairing)?;
+            let mut job = job(&cli.run, Purpose::Run)?;
+            job.settings.far_side = cli.pairing.far_side.as_deref().map(Counterpart::of);
+            Ok(Request::Run { job: Box::new(job), code, again })
         }
         Some(Command::Plan(plan)) if plan.all => Ok(Request::PlanAll(jobs(&plan.run)?)),
         Some(Command::Plan(plan)) => {

@@ -17,7 +17,8 @@ use crate::console::output::{
     Live, Output, USAGE, complain, complain_as_plugin, deliver, ended_well, file, graver, remark,
     show_page, terminal_width, write_all,
 };
-use crate::console::{limits, progress};
+use crate::console::{limits, progress, prompt};
+use crate::far_side::{self, PairingCode};
 use crate::load::{Request, load};
 use crate::panics;
 use crate::report::ndjson::RunLabel;
@@ -28,7 +29,7 @@ use crate::run::outcome::Outcome;
 use crate::run::runner::Event;
 use crate::run::watch::{Patience, Watch};
 use crate::run::{plan, runner, watch};
-use crate::settings::{Job, SettingsError, flows_format, machine_names};
+use crate::settings::{Job, SettingsError, bad, flows_format, machine_names};
 use crate::tasks::flows::{self, Requirements};
 use crate::tasks::inventory::Inventory;
 use crate::tasks::{explain, inventory, redact};
@@ -62,7 +63,7 @@ fn act(words: Vec<OsString>, voice: Voice) -> ExitCode {
     match request {
         Ok(Request::Print(text)) => print(&text),
         Ok(Request::Write(folder, files)) => write_files(&folder, &files),
-        Ok(Request::Run { job, again }) => run(&job, again, voice),
+        Ok(Request::Run { job, code, again }) => run(&job, code, again, voice),
         Ok(Request::Plan(job)) => show_plan(&job),
         Ok(Request::PlanAll(jobs)) => show_plans(&jobs),
         Ok(Request::Demo { breaks, output }) => show_demo(&breaks, &output, voice),
@@ -71,7 +72,7 @@ fn act(words: Vec<OsString>, voice: Voice) -> ExitCode {
         }
         Ok(Request::Flows { flows, output }) => show_flows(&flows, &output),
         Ok(Request::Discover { inventory, output }) => show_inventory(&inventory, &output),
-        Ok(Request::Respond(request)) => with_runtime(voice, respond::respond(&request)),
+        Ok(Request::Respond(request)) => with_runtime(voice, respond::respond(*request)),
         Ok(Request::Schema(schema)) => print(schema.as_bytes()),
         Ok(Request::Explain(code)) => explain_code(&code),
         Ok(Request::ExplainAll) => show_page(|out| explain::list(out)),
@@ -83,11 +84,18 @@ fn act(words: Vec<OsString>, voice: Voice) -> ExitCode {
 }
 
 /// The rest of a run's way: plan, run, judge, write.
-fn run(job: &Job, again: Option<Patience>, voice: Voice) -> ExitCode {
+fn run(job: &Job, code: Option<PairingCode>, again: Option<Patience>, voice: Voice) -> ExitCode {
     say_remarks(job);
+    let code = match code {
+        None if job.settings.far_side.is_some() => match prompt::code() {
+            Ok(code) => Some(code),
+            Err(reason) => return voice.refuse(&bad("--far-side", reason)),
+        },
+        given => given,
+    };
     let plan = plan::plan(&job.catalogue, &job.site, &job.settings);
     with_runtime(voice, async {
-        let ran = ask(&plan, job, again).await;
+        let ran = ask(&plan, job, code.as_ref(), again).await;
         let report = Report::new(plan, ran.found, ran.context);
         match shown(report, job.redact.as_ref()) {
             Ok(report) => deliver(&report, ran.live, &job.output),
@@ -119,7 +127,12 @@ struct Unjudged {
 /// Asks everything in `plan`, with progress on stderr, and lines on stdout if they were asked for.
 ///
 /// With `again`, what does not work is asked again; what is written says how it was at the end.
-async fn ask(plan: &plan::Plan, job: &Job, again: Option<Patience>) -> Unjudged {
+async fn ask(
+    plan: &plan::Plan,
+    job: &Job,
+    code: Option<&PairingCode>,
+    again: Option<Patience>,
+) -> Unjudged {
     // Before any thread is started, so that no signal ends the run without a report.
     let mut interruption = Interruption::new();
     let started_at = jiff::Timestamp::now().to_string();
@@ -164,6 +177,13 @@ async fn ask(plan: &plan::Plan, job: &Job, again: Option<Patience>) -> Unjudged 
     let names = job.site.names.clone().unwrap_or_else(preflight_checks::Naming::here);
     let trust = &job.site.trust;
     let mut found = runner::run(plan, trust, &names, manner, cut_off.as_mut(), notify).await;
+    if let Some(code) = code.filter(|_| !stopped.get()) {
+        progress.note("    the far side is asked what reached it, and opens its flows".to_owned());
+        tokio::select! {
+            () = far_side::prove(plan, code, &mut found) => {}
+            () = cut_off.as_mut() => {}
+        }
+    }
     // Stopped in the first round, steps are missing; later, all are known as they were.
     let interrupted = stopped.get();
     if let Some(patience) = again {
@@ -342,7 +362,7 @@ fn show_demo(breaks: &[(String, String)], output: &Output, voice: Voice) -> Exit
                 let _closed_pipe = writeln!(io::stdout());
             }
             let plan = demo::plan(job);
-            let ran = ask(&plan, job, None).await;
+            let ran = ask(&plan, job, None, None).await;
             let report = Report::new(plan, ran.found, ran.context);
             code = graver(code, deliver(&report, ran.live, &job.output), output);
             if report.interrupted {

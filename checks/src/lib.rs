@@ -36,7 +36,7 @@ pub use authority::{Authority, KeyedCertificate, params_for, tls_server};
 pub use cause::samples;
 pub use cause::{
     AgentCause, AliasEnd, BbdoCause, Because, Blank, Cause, ChainLink, ClosedHow, ClosedPort,
-    Concern, ConcernCode, DatabaseCause, Demand, DnsCause, DropSign, ECHO_REQUEST, FirewallCause,
+    Concern, ConcernCode, DatabaseCause, Demand, DnsCause, DropSign, ECHO_REQUEST, FarSideCause, FirewallCause,
     GorgoneCause, HostAnswer, Icmp, Layer, LdapCause, LinkFault, LocalFirewallSign, LocalRoute,
     Millis, NameCause, NsclientCause, NtpCause, NtpProgram, NtpWeakness, Opinion, OwnCause,
     OwnFirewall, Owner, Passage, PathCause, Phase, Plea, PortCause, QuietPoller, Remedy,
@@ -54,7 +54,7 @@ pub use identify::identify;
 pub use net::post::RATE;
 pub use net::{
     Addresses, Arrivals, ClientIdentity, Deadline, FarStream, Io, NameFiles, NameSource, Naming,
-    Offer, Peer, RESOLVE, Trust, Unanswered, examine_arrivals, glibc_version, is_public,
+    Offer, Peer, RESOLVE, Trust, Unanswered, examine_arrivals, glibc_version, half_open, is_public,
     mail_servers, network, offers, public_domain, resolve, resolve_by_dns, reverse,
 };
 pub use path::cut::{CutTrace, examine_cut, is_cut, judge_cut};

@@ -5,3 +5,4 @@ pub(crate) mod letters;
 pub(crate) mod limits;
 pub(crate) mod output;
 pub(crate) mod progress;
+pub(crate) mod prompt;

@@ -15,6 +15,7 @@ use super::SCHEMA_VERSION;
 use super::read::Readable;
 
 use crate::catalogue::{Identity, Party, Role, Until};
+use crate::run::finding::{MARK_FROM, REACHED_FROM};
 use crate::run::outcome::Outcome;
 use crate::run::plan::{Direction, InstallPhase};
 use crate::run::wish::Wish;
@@ -160,6 +161,15 @@ pub(crate) struct StepReport {
     /// Milliseconds by phase, of the attempt that decided.
     #[schemars(with = "BTreeMap<String, f64>")]
     pub(crate) timings: Map<String, Value>,
+}
+
+impl StepReport {
+    /// Does it pass by a look at this machine's own listener alone?
+    pub(crate) fn is_way_untested(&self) -> bool {
+        self.direction == Direction::Inbound
+            && self.outcome == Outcome::Pass
+            && ![REACHED_FROM, MARK_FROM].iter().any(|fact| self.evidence.contains_key(*fact))
+    }
 }
 
 /// Whom a step asked.

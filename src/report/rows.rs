@@ -8,7 +8,6 @@ use super::groups::in_order;
 use super::places::places;
 use super::{Report, StepReport, words};
 use crate::run::outcome::Outcome;
-use crate::run::plan::Direction;
 
 /// One row: at least one step.
 #[derive(Debug)]
@@ -108,7 +107,7 @@ impl ReportRow<'_> {
     /// What was seen, the cause, or why it was skipped.
     pub(super) fn result(&self) -> String {
         let mut text = if self.of > 1 { self.of_group() } else { self.step.result.clone() };
-        if self.step.direction == Direction::Inbound && self.step.outcome == Outcome::Pass {
+        if self.step.is_way_untested() {
             text.push_str("; the way to it was not tested");
         }
         if !self.step.required && self.step.outcome == Outcome::Fail {

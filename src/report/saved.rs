@@ -181,7 +181,8 @@ fn inert(report: &Report) -> Result<Report, String> {
     serde_json::from_value(value).map_err(|error| format!("no report: {error}"))
 }
 
-fn each_text(value: &mut Value, change: &impl Fn(&mut String)) {
+/// Changes every text of a JSON value, names of fields too.
+pub(crate) fn each_text(value: &mut Value, change: &impl Fn(&mut String)) {
     match value {
         Value::String(text) => change(text),
         Value::Array(items) => items.iter_mut().for_each(|item| each_text(item, change)),

@@ -21,6 +21,8 @@ pub(super) struct Rate {
 pub(super) const CONNECTIONS: Rate = Rate { each: 50.0, all: 500.0 };
 /// Datagrams: a run of preflight sends about thirty.
 pub(super) const DATAGRAMS: Rate = Rate { each: 10.0, all: 200.0 };
+/// Callers with a code: of 2^40 codes an hour of guesses tries 40,000.
+pub(super) const CALLS: Rate = Rate { each: 0.5, all: 10.0 };
 /// What may come at once, in seconds of the rate.
 const BURST: f64 = 10.0;
 

@@ -4,6 +4,7 @@
 //! that the other machine's run proves the way. A port in use is left to whoever holds it. Ends by itself.
 
 mod bounds;
+mod host;
 mod serve;
 mod told;
 
@@ -18,13 +19,14 @@ use preflight_checks::{
     Authority, SERVICES, ServerCertificates, Service, Transport, holder_of, own_firewall, printable,
 };
 use tokio::net::{TcpListener, UdpSocket};
+use tokio::task::JoinSet;
 
-use self::bounds::Bounds;
+pub(crate) use self::host::DoorHost;
 use self::serve::{ServedPort, datagrams, streams};
-use self::told::Told;
 use crate::catalogue::Role;
 use crate::console::interrupt::{HeldSignals, Interruption};
 use crate::console::output::complain;
+use crate::far_side::{Door, DoorState, PairingCode};
 use crate::run::plan::{Action, Direction, Plan, plan};
 use crate::settings::Job;
 use crate::site::local;
@@ -78,82 +80,141 @@ fn ports(plan: &Plan) -> Vec<Entrance> {
 }
 
 /// A port that is listened on.
+#[derive(Debug)]
 enum Bound {
     Stream(TcpListener),
     Datagrams(Vec<UdpSocket>),
 }
 
-/// Listens until the time is over, or Ctrl-C.
-pub(crate) async fn respond(request: &RespondRequest) -> ExitCode {
-    // Threads that are started until somebody waits for signals must not take them.
-    let _held = HeldSignals::stops();
-    let plan = plan(&request.job.catalogue, &request.job.site, &request.job.settings);
-    let ports = ports(&plan);
-    let mut bound = Vec::new();
-    for port in ports {
-        let at = format!("{} {}", port.transport, port.port);
-        let flows = port.flows.join(", ");
-        match bind(&port, request.bind).await {
-            Ok(there) => {
-                say(&format!("  listens     {at:<10} {} for {flows}", port.service));
-                bound.push((port, there));
-            }
-            Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
-                let holder = holder_of(port.transport, port.port);
-                let holder = holder.unwrap_or_else(|| "a process that cannot be seen".to_owned());
-                say(&format!(
-                    "  left alone  {at:<10} {holder} has it, for {flows}: the better far side"
-                ));
-            }
-            Err(error) => {
-                say(&format!("  impossible  {at:<10} {} for {flows}", why(&error, port.port)));
+/// The ports of a machine that flows come to, as far as they could be had.
+#[derive(Debug)]
+pub(crate) struct Doors {
+    list: Vec<Door>,
+    bound: Vec<(Entrance, Bound)>,
+}
+
+impl Doors {
+    /// Takes the ports of the flows of `plan` that come in; a port in use stays with whoever has it.
+    pub(crate) async fn open(plan: &Plan, at: Option<IpAddr>) -> Self {
+        let mut doors = Self { list: Vec::new(), bound: Vec::new() };
+        for entrance in ports(plan) {
+            let Entrance { transport, port, .. } = entrance;
+            let flows = entrance.flows.clone();
+            let state = match bind(&entrance, at).await {
+                Ok(there) => {
+                    doors.bound.push((entrance, there));
+                    DoorState::Open
+                }
+                Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
+                    let holder = holder_of(transport, port);
+                    let unseen = || "a process that cannot be seen".to_owned();
+                    DoorState::Taken(holder.unwrap_or_else(unseen))
+                }
+                Err(error) => DoorState::Shut(why(&error, port)),
+            };
+            doors.list.push(Door { flows, transport, port, state, closed: None });
+        }
+        doors
+    }
+
+    /// What there is, door by door.
+    pub(crate) fn list(&self) -> &[Door] {
+        &self.list
+    }
+
+    /// Answers at the doors in the protocols of their flows, until what it gives is dropped.
+    pub(crate) fn serve(self, host: &Arc<DoorHost>, tls: &ServerCertificates) -> JoinSet<()> {
+        let mut tasks = JoinSet::new();
+        for (port, bound) in self.bound {
+            let Some(service) = port.service() else { continue };
+            let way = ServedPort::new(service, port.port, &port.flows.join(", "), host);
+            match bound {
+                Bound::Stream(listener) => {
+                    tasks.spawn(streams(listener, way, Arc::clone(&tls.valid)));
+                }
+                Bound::Datagrams(sockets) => {
+                    for socket in sockets {
+                        tasks.spawn(datagrams(socket, way.clone()));
+                    }
+                }
             }
         }
+        tasks
     }
-    if bound.is_empty() {
+
+    /// Answers, silently, and nobody who calls with a code: for the machine that has called itself.
+    ///
+    /// # Errors
+    ///
+    /// When no certificate can be made.
+    pub(crate) fn stand_by(self) -> io::Result<(Arc<DoorHost>, JoinSet<()>)> {
+        let host = Arc::new(DoorHost::new(self.list.clone(), None, false));
+        let tasks = self.serve(&host, &certificates()?);
+        Ok((host, tasks))
+    }
+}
+
+fn certificates() -> io::Result<ServerCertificates> {
+    let authority = Authority::named("preflight respond")?;
+    ServerCertificates::of(&authority, "preflight respond")
+}
+
+/// A line for a door of a machine that responds.
+fn line(door: &Door, services: &[Entrance]) -> String {
+    let at = format!("{} {}", door.transport, door.port);
+    let flows = door.flows.join(", ");
+    let service =
+        services.iter().find(|one| (one.transport, one.port) == (door.transport, door.port));
+    let service = service.map_or("", |one| one.service);
+    match &door.state {
+        DoorState::Open => format!("  listens     {at:<10} {service} for {flows}"),
+        DoorState::Taken(holder) => {
+            format!("  left alone  {at:<10} {holder} has it, for {flows}: the better far side")
+        }
+        DoorState::Shut(why) => format!("  impossible  {at:<10} {why} for {flows}"),
+    }
+}
+
+/// Listens until the time is over, or Ctrl-C.
+pub(crate) async fn respond(request: RespondRequest) -> ExitCode {
+    // Threads that are started until somebody waits for signals must not take them.
+    let _held = HeldSignals::stops();
+    let RespondRequest { job, within, bind } = request;
+    let plan = plan(&job.catalogue, &job.site, &job.settings);
+    let mut doors = Doors::open(&plan, bind).await;
+    let services = ports(&plan);
+    doors.list.iter().for_each(|door| say(&line(door, &services)));
+    if doors.bound.is_empty() {
         return complain("respond", "there is no port to listen on");
     }
-    for (port, _) in &bound {
-        if let Some(closed) = own_firewall(port.transport, port.port).await {
+    for door in doors.list.iter_mut().filter(|door| door.state == DoorState::Open) {
+        door.closed = own_firewall(door.transport, door.port).await;
+        if let Some(closed) = &door.closed {
             say(&format!("  ! {closed}"));
         }
     }
-    say(&other_side(plan.role));
-    say(&format!("  ends after {} s, or by Ctrl-C", request.within.as_secs()));
+    let Some(code) = PairingCode::new() else {
+        return complain("respond", "the system has no randomness for a code");
+    };
+    say(&other_side(plan.role, &code));
+    say(&format!("  ends after {} s, or by Ctrl-C", within.as_secs()));
     if let Err(error) = drop_privileges() {
         return complain("respond", &format!("root's rights could not be given up: {error}"));
     }
     // Not before: giving up rights interrupts every thread, and the one that waits for signals ends.
     let mut interruption = Interruption::new();
-    let certificates = Authority::named("preflight respond")
-        .and_then(|authority| ServerCertificates::of(&authority, "preflight respond"));
-    let Ok(tls) = certificates else {
+    let Ok(tls) = certificates() else {
         return complain("respond", "no certificate could be made");
     };
-    let told = Arc::new(Told::default());
-    let bounds = Arc::new(Bounds::default());
-    let mut tasks = tokio::task::JoinSet::new();
-    for (port, bound) in bound {
-        let Some(service) = port.service() else { continue };
-        let way = ServedPort::new(service, port.port, &port.flows.join(", "), &told, &bounds);
-        match bound {
-            Bound::Stream(listener) => {
-                tasks.spawn(streams(listener, way, Arc::clone(&tls.valid)));
-            }
-            Bound::Datagrams(sockets) => {
-                for socket in sockets {
-                    tasks.spawn(datagrams(socket, way.clone()));
-                }
-            }
-        }
-    }
+    let host = Arc::new(DoorHost::new(doors.list.clone(), Some((code, Box::new(job))), true));
+    let tasks = doors.serve(&host, &tls);
     tokio::select! {
-        () = tokio::time::sleep(request.within) => {}
+        () = tokio::time::sleep(within) => {}
         () = interruption.heard() => {}
     }
     drop(tasks);
     say("");
-    told.sum().iter().for_each(|line| say(line));
+    host.told.sum().iter().for_each(|line| say(line));
     ExitCode::SUCCESS
 }
 
@@ -209,8 +270,8 @@ async fn bind(port: &Entrance, at: Option<IpAddr>) -> io::Result<Bound> {
 /// Sockets for datagrams of one port.
 const MAX_ADDRESSES: usize = 64;
 
-/// The command for the other machine.
-fn other_side(role: Role) -> String {
+/// The command for the other machine, and the code that it asks for.
+fn other_side(role: Role, code: &PairingCode) -> String {
     let address = local::host().addresses.into_iter().next();
     let here = address.map_or_else(|| "ADDRESS".to_owned(), |address| address.to_string());
     let command = if role == Role::Poller {
@@ -218,7 +279,10 @@ fn other_side(role: Role) -> String {
     } else {
         format!("preflight --role poller --central {here}")
     };
-    format!("\n  on the other machine: {command}\n")
+    format!(
+        "\n  on the other machine: {command} --far-side\n  the code it asks for: {}\n",
+        code.shown()
+    )
 }
 
 /// Gives up root's rights: what follows needs none, and opens no file.

@@ -2,18 +2,20 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use preflight_checks::{Answer, FarStream, Respond, Serve, Service};
 use rustls::ServerConfig;
-use tokio::io::AsyncReadExt as _;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::task::{AbortHandle, JoinSet};
 
-use super::bounds::{Bounds, CONNECTIONS, DATAGRAMS, network};
-use super::told::{Told, What};
+use super::bounds::{CONNECTIONS, DATAGRAMS, network};
+use super::host::DoorHost;
+use super::told::What;
+use crate::far_side::{CALL, MARK, MARK_LENGTH};
 
 /// Connections at once on one port; the oldest of whoever has most makes room.
 const MOST: usize = 128;
@@ -25,6 +27,10 @@ const MOST_SAID: u64 = 64 << 10;
 const MAX_DATAGRAM: usize = 2048;
 /// An answer to somebody who may not have asked is at most so many times as long (RFC 9000 §8).
 const AMPLIFICATION: usize = 3;
+/// Who has a code or a mark says so at once; a service that speaks first waits so long for it.
+const FIRST_WORDS: Duration = Duration::from_millis(250);
+/// How long to rest when a part of them is there.
+const PART: Duration = Duration::from_millis(10);
 /// How long to rest when the process has no descriptor left.
 const REST: Duration = Duration::from_millis(50);
 
@@ -32,10 +38,10 @@ const REST: Duration = Duration::from_millis(50);
 #[derive(Clone, Debug)]
 pub(super) struct ServedPort {
     service: &'static Service,
+    port: u16,
     /// "TCP 5669 (poller.bbdo)"
     name: String,
-    told: Arc<Told>,
-    bounds: Arc<Bounds>,
+    host: Arc<DoorHost>,
 }
 
 impl ServedPort {
@@ -43,15 +49,19 @@ impl ServedPort {
         service: &'static Service,
         port: u16,
         flows: &str,
-        told: &Arc<Told>,
-        bounds: &Arc<Bounds>,
+        host: &Arc<DoorHost>,
     ) -> Self {
         let name = format!("{} {port} ({flows})", service.transport);
-        Self { service, name, told: Arc::clone(told), bounds: Arc::clone(bounds) }
+        Self { service, port, name, host: Arc::clone(host) }
     }
 
     fn tell(&self, from: IpAddr, what: What) {
-        self.told.tell(&self.name, from, what);
+        self.host.told.tell(&self.name, from, what);
+    }
+
+    /// The answer to a mark; `None`: it is none of ours.
+    fn marked(&self, bytes: &[u8], from: SocketAddr) -> Option<Vec<u8>> {
+        self.host.sessions.marked(bytes, from, self.service.transport, self.port)
     }
 }
 
@@ -68,11 +78,20 @@ pub(super) async fn datagrams(socket: UdpSocket, way: ServedPort) {
             tokio::task::yield_now().await;
             continue;
         };
-        if !way.bounds.allow(client.ip(), DATAGRAMS, Instant::now()) {
+        if !way.host.bounds.allow(client.ip(), DATAGRAMS, Instant::now()) {
             way.tell(client.ip(), What::Refused);
             continue;
         }
-        let reply = answer(request.get(..length).unwrap_or_default());
+        let asked = request.get(..length).unwrap_or_default();
+        if asked.starts_with(MARK) {
+            // A stranger's mark is no question of the protocol, and gets no answer.
+            if let Some(reply) = way.marked(asked, client) {
+                let _client_may_be_gone = socket.send_to(&reply, client).await;
+                way.tell(client.ip(), What::Marked);
+            }
+            continue;
+        }
+        let reply = answer(asked);
         match reply.filter(|reply| reply.len() <= length.saturating_mul(AMPLIFICATION)) {
             Some(reply) => {
                 let _client_may_be_gone = socket.send_to(&reply, client).await;
@@ -100,19 +119,75 @@ pub(super) async fn streams(listener: TcpListener, way: ServedPort, tls: Arc<Ser
             tokio::time::sleep(REST).await;
             continue;
         };
-        if !way.bounds.allow(client.ip(), CONNECTIONS, Instant::now()) {
+        if !way.host.bounds.allow(client.ip(), CONNECTIONS, Instant::now()) {
             way.tell(client.ip(), What::Refused);
             continue;
         }
-        let (told, service, tls) = (way.clone(), way.service, Arc::clone(&tls));
+        let (way, tls) = (way.clone(), Arc::clone(&tls));
         let task = conversations.spawn(async move {
-            let conversation = converse(connection, serve, service, tls);
-            let served = tokio::time::timeout(LONGEST, conversation).await;
-            let is_answered = matches!(served, Ok(Ok(())));
-            told.tell(client.ip(), if is_answered { What::Answered } else { What::Came });
+            match opening(&connection).await {
+                FirstBytes::Call => way.host.converse(connection, client).await,
+                FirstBytes::Mark => {
+                    let marked = answer_mark(connection, client, &way);
+                    let _client_may_be_gone = tokio::time::timeout(LONGEST, marked).await;
+                }
+                FirstBytes::Protocol => {
+                    let conversation = converse(connection, serve, way.service, tls);
+                    let served = tokio::time::timeout(LONGEST, conversation).await;
+                    let is_answered = matches!(served, Ok(Ok(())));
+                    way.tell(client.ip(), if is_answered { What::Answered } else { What::Came });
+                }
+            }
         });
         open.add(network(client.ip()), task);
     }
+}
+
+/// What a connection begins with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum FirstBytes {
+    /// Who has a code, or says so.
+    Call,
+    /// A mark.
+    Mark,
+    /// Anything else: the port's own protocol.
+    Protocol,
+}
+
+/// Looks at the first bytes, and leaves them where they are.
+async fn opening(connection: &TcpStream) -> FirstBytes {
+    let looking = async {
+        let mut head = [0; CALL.len()];
+        loop {
+            let Ok(length @ 1..) = connection.peek(&mut head).await else {
+                return FirstBytes::Protocol;
+            };
+            let seen = head.get(..length).unwrap_or_default();
+            match seen {
+                _ if seen == CALL => return FirstBytes::Call,
+                _ if seen == MARK => return FirstBytes::Mark,
+                _ if CALL.starts_with(seen) || MARK.starts_with(seen) => {
+                    tokio::time::sleep(PART).await;
+                }
+                _ => return FirstBytes::Protocol,
+            }
+        }
+    };
+    tokio::time::timeout(FIRST_WORDS, looking).await.unwrap_or(FirstBytes::Protocol)
+}
+
+async fn answer_mark(
+    mut connection: TcpStream,
+    client: SocketAddr,
+    way: &ServedPort,
+) -> io::Result<()> {
+    let mut mark = [0; MARK_LENGTH];
+    connection.read_exact(&mut mark).await?;
+    if let Some(reply) = way.marked(&mark, client) {
+        connection.write_all(&reply).await?;
+        way.tell(client.ip(), What::Marked);
+    }
+    Ok(())
 }
 
 async fn converse(

@@ -13,6 +13,18 @@ const MOST: usize = 1000;
 pub(super) enum What {
     /// It was answered.
     Answered,
+    /// A mark of a conversation, which was answered.
+    #[strum(serialize = "mark, answered")]
+    Marked,
+    /// A caller who knows the code.
+    #[strum(serialize = "knows the code")]
+    Paired,
+    /// A caller whose code was refused.
+    #[strum(serialize = "refused: a wrong code")]
+    WrongCode,
+    /// The flows towards it were opened from here.
+    #[strum(serialize = "asked back, as it wished")]
+    AskedBack,
     /// It came, and was none that the protocol has an answer to.
     #[strum(serialize = "came, and was not understood")]
     Came,
@@ -22,12 +34,29 @@ pub(super) enum What {
 }
 
 /// Everything that was asked, counted.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Told {
     counts: Mutex<BTreeMap<(String, IpAddr, What), u64>>,
+    is_aloud: bool,
 }
 
 impl Told {
+    /// Counts; aloud, it also says what is new.
+    pub(super) fn new(is_aloud: bool) -> Self {
+        Self { counts: Mutex::default(), is_aloud }
+    }
+
+    /// Who has asked questions of a port's own protocol: "TCP 5669" is its name's beginning.
+    pub(super) fn askers(&self, port: &str) -> Vec<IpAddr> {
+        let counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        let of_port = counts.keys().filter(|(flow, _, what)| {
+            let rest = flow.strip_prefix(port);
+            rest.is_some_and(|rest| rest.starts_with(' '))
+                && matches!(what, What::Answered | What::Came | What::Refused)
+        });
+        of_port.map(|(_, from, _)| *from).collect()
+    }
+
     /// Counts a question; says it the first time.
     pub(super) fn tell(&self, flow: &str, from: IpAddr, what: What) {
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
@@ -35,8 +64,10 @@ impl Told {
         if let Some(count) = counts.get_mut(&key) {
             *count += 1;
         } else if counts.len() < MOST {
-            let now = jiff::Timestamp::now().strftime("%H:%M:%S");
-            super::say(&format!("{now} UTC  {flow}  {}  {what}", key.1));
+            if self.is_aloud {
+                let now = jiff::Timestamp::now().strftime("%H:%M:%S");
+                super::say(&format!("{now} UTC  {flow}  {}  {what}", key.1));
+            }
             counts.insert(key, 1);
         }
     }

@@ -4,6 +4,13 @@ use std::time::Duration;
 
 use preflight_checks::{Cause, Finding, NameSource};
 
+/// The fact that tells where a question came from, as the far side saw it.
+pub(crate) const SEEN_THERE_AS: &str = "seen_there_as";
+/// The fact that tells who has opened an inbound flow towards this machine.
+pub(crate) const REACHED_FROM: &str = "reached_from";
+/// The fact that tells from where a mark has come to a door whose flow comes from elsewhere.
+pub(crate) const MARK_FROM: &str = "mark_from";
+
 /// What was found for one step.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Found {

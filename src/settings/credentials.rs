@@ -3,10 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use preflight_checks::{discreet_value, http, ldap, nsclient, quoted, smtp, snmp};
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 
 use super::{SettingsError, bad, is_stdin, pair, read_as};
-use crate::cli::{CredentialArgs, RunArgs, TargetArgs, TuningArgs};
+use crate::cli::{CredentialArgs, PairingArgs, RunArgs, TargetArgs, TuningArgs};
+use crate::far_side::PairingCode;
 use crate::site::output::BrokerOutput;
 use crate::site::{Origin, Sourced, parse_proxy};
 
@@ -195,6 +196,20 @@ pub(super) fn proxy(
     )?;
     let value = http::Proxy { url, user: args.proxy_user.clone(), password };
     Ok(Some(Sourced { value, origin: Origin::flag("--proxy") }))
+}
+
+/// The code that the other machine shows; `None`: it is still to be asked for.
+///
+/// # Errors
+///
+/// A text that is no code.
+pub(crate) fn far_side_code(args: &PairingArgs) -> Result<Option<PairingCode>, SettingsError> {
+    let flag = "--far-side-code-file";
+    let text = secret(flag, args.far_side_code_file.as_ref(), "PREFLIGHT_FAR_SIDE_CODE")?;
+    let code = text
+        .filter(|_| args.far_side.is_some())
+        .map(|text| PairingCode::read(text.expose_secret()));
+    code.transpose().map_err(|reason| bad("--far-side", reason.to_string()))
 }
 
 pub(super) fn test_mail(args: &TuningArgs) -> Result<Option<smtp::TestMail>, SettingsError> {

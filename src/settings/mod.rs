@@ -36,6 +36,7 @@ use site_file::Part;
 use targets::{customs, departures, port, targets, unasked, without_flow};
 use tuning::settings;
 
+pub(crate) use credentials::far_side_code;
 pub(crate) use known::{inventory, requirements};
 pub(crate) use site_file::{init, machine_names};
 pub(crate) use tuning::{duration, patience};

@@ -83,6 +83,7 @@ pub(super) fn settings(
         rate: tuning.rate.as_deref().map(rate).transpose()?,
         strict: tuning.strict,
         trace: !tuning.no_trace,
+        far_side: None,
     })
 }
 

@@ -18,6 +18,7 @@ mod installed;
 mod manners;
 mod names;
 mod own_firewall;
+mod pairing;
 mod responding;
 mod watching;
 

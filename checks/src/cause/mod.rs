@@ -16,6 +16,7 @@ mod concern;
 mod database;
 mod dns;
 mod facts;
+mod far_side;
 mod firewall;
 mod gorgone;
 mod ldap;
@@ -57,6 +58,7 @@ pub use facts::{
     LocalFirewallSign, LocalRoute, Millis, NtpProgram, NtpWeakness, Opinion, OwnFirewall, Phase,
     QuietPoller, ResetSign, RouteEntry, SourceFault, SshPart, Transport, TunnelLink, span,
 };
+pub use far_side::FarSideCause;
 pub use firewall::{ClosedPort, FirewallCause};
 pub use gorgone::GorgoneCause;
 pub use ldap::LdapCause;
@@ -152,6 +154,8 @@ sections! {
     Port(PortCause),
     /// This host's own firewall, as its rules are read.
     Firewall(FirewallCause),
+    /// What two ends tell together.
+    FarSide(FarSideCause),
     /// A conversation of whatever protocol.
     Talk(TalkCause),
     /// TLS and certificates.

@@ -28,7 +28,7 @@ pub(crate) struct Listening {
 pub(crate) fn listening(port: u16) -> Option<Vec<Listening>> {
     let mut all = Vec::new();
     for family in [libc::AF_INET, libc::AF_INET6] {
-        let question = question(u8::try_from(family).ok()?, port);
+        let question = question(u8::try_from(family).ok()?, port, LISTEN);
         all.extend(dump_of(SockProtocol::NetlinkSockDiag, BY_FAMILY, &question, BY_FAMILY, read)?);
     }
     // A kernel that does not know ports here tells of all.
@@ -36,11 +36,41 @@ pub(crate) fn listening(port: u16) -> Option<Vec<Listening>> {
     Some(all)
 }
 
+/// Who has knocked at `port` and not finished the handshake: our answer did not reach them, or theirs us.
+///
+/// The kernel keeps such a one for about a minute. `None` when it does not tell.
+#[must_use]
+pub fn half_open(port: u16) -> Option<Vec<SocketAddr>> {
+    let mut all = Vec::new();
+    for family in [libc::AF_INET, libc::AF_INET6] {
+        let question = question(u8::try_from(family).ok()?, port, SYN_RECEIVED);
+        all.extend(dump_of(
+            SockProtocol::NetlinkSockDiag,
+            BY_FAMILY,
+            &question,
+            BY_FAMILY,
+            read_knock,
+        )?);
+    }
+    all.retain(|(at, _)| *at == port);
+    Some(all.into_iter().map(|(_, from)| from).collect())
+}
+
+/// Our port and who knocked at it, of an `inet_diag_msg`.
+fn read_knock(message: &[u8]) -> Option<(u16, SocketAddr)> {
+    let body = message.get(HEADER..)?;
+    let is_v4 = i32::from(*body.first()?) == libc::AF_INET;
+    let port = |at: usize| Some(u16::from_be_bytes(*body.get(at..)?.first_chunk()?));
+    let ip: IpAddr = address(is_v4, body.get(24..40)?)?;
+    // Over a socket of IPv6 that takes IPv4 too.
+    Some((port(4)?, SocketAddr::new(ip.to_canonical(), port(6)?)))
+}
+
 /// An `inet_diag_req_v2`: family, protocol, states, and the port; the rest is left open.
-fn question(family: u8, port: u16) -> [u8; 56] {
+fn question(family: u8, port: u16, states: u32) -> [u8; 56] {
     let mut bytes = [0; 56];
     let head = [family, TCP, 0, 0];
-    let (states, port) = (LISTEN.to_ne_bytes(), port.to_be_bytes());
+    let (states, port) = (states.to_ne_bytes(), port.to_be_bytes());
     for (slot, byte) in bytes.iter_mut().zip(head.into_iter().chain(states).chain(port)) {
         *slot = byte;
     }
@@ -64,6 +94,8 @@ const BY_FAMILY: u16 = 20;
 const TCP: u8 = 6;
 /// The bit of `TCP_LISTEN`.
 const LISTEN: u32 = 1 << 10;
+/// The bit of `TCP_SYN_RECV`.
+const SYN_RECEIVED: u32 = 1 << 3;
 
 #[cfg(test)]
 mod tests {

@@ -45,6 +45,7 @@ mod watched;
 pub use arrivals::{Arrivals, Unanswered, examine_arrivals};
 pub use direct::resolve_by_dns;
 pub use far::{FarStream, Io};
+pub use listening::half_open;
 pub use mx::mail_servers;
 pub use names::{NameFiles, NameSource, Naming};
 pub use resolve::{Addresses, RESOLVE, public_domain, resolve};

@@ -8,7 +8,6 @@ use super::markup::Markup;
 use super::sheet::{Sheet, SheetRow, rank};
 use super::summary::mark;
 use crate::report::StepReport;
-use crate::run::outcome::Outcome;
 use crate::run::plan::Direction;
 use crate::text::symbol;
 
@@ -110,7 +109,7 @@ fn li(index: usize, row: &SheetRow<'_>, detail: &Markup, to: &mut Markup) {
 fn result(row: &SheetRow<'_>, detail: &Markup, cell: &mut Markup) {
     let step = row.first;
     let mut said = step.result.clone();
-    if step.direction == Direction::Inbound && step.outcome == Outcome::Pass {
+    if step.is_way_untested() {
         said.push_str("; the way to it was not tested");
     }
     if let Some(reason) = &step.unread {

@@ -20,7 +20,7 @@ use crate::catalogue::{
 use crate::site::discover::Note;
 use crate::site::mistake::Mistake;
 use crate::site::{Exempt, Family, Find, Origin, Place, Site, Sourced, Target};
-pub(crate) use steps::CLOSED;
+pub(crate) use steps::{CLOSED, FAR_SIDE};
 use steps::{Planner, names_needed};
 
 /// How a run is done, whatever the site.
@@ -50,6 +50,24 @@ pub(crate) struct Settings {
     pub(crate) strict: bool,
     /// After a silence, look where on the way it begins.
     pub(crate) trace: bool,
+    /// The machine that proves the flows from its side too; none: nobody was asked for that.
+    pub(crate) far_side: Option<Counterpart>,
+}
+
+/// Which of the platform's machines is to be paired with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Counterpart {
+    /// The only one there is.
+    Only,
+    /// This one, as its flag or file has it.
+    Host(String),
+}
+
+impl Counterpart {
+    /// The one of that name; empty: the only one.
+    pub(crate) fn of(host: &str) -> Self {
+        if host.is_empty() { Self::Only } else { Self::Host(host.to_owned()) }
+    }
 }
 
 impl Settings {
@@ -68,6 +86,7 @@ impl Settings {
             rate: None,
             strict: false,
             trace: true,
+            far_side: None,
         }
     }
 }
@@ -321,6 +340,8 @@ pub(crate) fn plan(catalogue: &Catalogue, site: &Site, settings: &Settings) -> P
             step.action = Action::Skip(reason);
         }
     }
+    let paired = settings.far_side.as_ref().map(|with| planner.far_side(&steps, with));
+    steps.extend(paired);
     Plan {
         platform: site.platform.clone(),
         machine: site.machine.clone(),

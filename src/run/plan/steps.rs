@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 
+use super::Counterpart;
 use super::{
     Action, Asked, Catalogue, Direction, Flow, InstallPhase, Mode, Origin, Party, Place, Question,
     Role, Settings, Site, SkipReason, Sourced, Step, TableRow, Target, Vpn, Way, matches, service,
@@ -13,8 +14,8 @@ use crate::site::discover::facts::TimeClient;
 use crate::site::mistake::Mistake;
 use crate::site::{Custom, Find, local};
 use preflight_checks::{
-    Probe, closed, discreet, dns, gorgone_api, http, ldap, listener, nsclient_nt, ntp, nts, otlp,
-    public_domain, pullwss, redis, smtp, snmp, tcp, tls,
+    Probe, Transport, closed, discreet, dns, gorgone_api, http, ldap, listener, nsclient_nt, ntp,
+    nts, otlp, public_domain, pullwss, redis, smtp, snmp, tcp, tls,
 };
 
 /// Names this machine will have to look up, at most three: a DNS server that
@@ -47,6 +48,9 @@ enum Fit {
     /// They find each other in another way.
     Unused,
 }
+
+/// The flow that stands for the call on the far side.
+pub(crate) const FAR_SIDE: &str = "far-side";
 
 pub(super) struct Planner<'a> {
     pub(super) catalogue: &'a Catalogue,
@@ -196,7 +200,10 @@ impl Planner<'_> {
         let mut step = self.step(flow, None, action);
         step.direction = Direction::Inbound;
         // Before installation it is still to come, and says nothing about the network.
-        step.required &= self.settings.phase == InstallPhase::After && self.is_set_up(flow);
+        // Unless the machine there opens the flow, so that it is known.
+        let is_opened = self.settings.far_side.is_some() && flow.from.0.parse::<Role>().is_ok();
+        step.required &=
+            is_opened || self.settings.phase == InstallPhase::After && self.is_set_up(flow);
         Some(step)
     }
 
@@ -574,6 +581,76 @@ impl Planner<'_> {
             through_vpn: None,
             group: None,
             action: Action::Ask(Box::new(question)),
+        }
+    }
+
+    /// The call on the machine that proves the flows between the two from its side: on the ports of
+    /// those flows, since others may be closed.
+    pub(super) fn far_side(&self, steps: &[Step], with: &Counterpart) -> Step {
+        let is_machine = |party: &Party| party.0.parse::<Role>().is_ok();
+        let flows = steps.iter().filter(|step| step.direction == Direction::Outbound);
+        let flows = flows.filter(|step| step.until.is_some() && is_machine(&step.to));
+        let asked = flows.filter_map(|step| match &step.action {
+            Action::Ask(question) => Some((step, question)),
+            Action::Skip(_) | Action::Found(_) => None,
+        });
+        let meant: Vec<_> = asked
+            .filter(|(_, question)| match with {
+                Counterpart::Only => true,
+                Counterpart::Host(host) => question.host == *host || question.target == *host,
+            })
+            .collect();
+        let first = meant.first().map(|(step, question)| (step.to.clone(), question));
+        let is_one = meant.iter().all(|(_, question)| {
+            first.as_ref().is_some_and(|(_, first)| question.host == first.host)
+        });
+        let mut ways: Vec<Asked> = Vec::new();
+        for way in meant.iter().flat_map(|(_, asked)| asked.ways.iter().chain(&asked.also_try)) {
+            if way.transport == Transport::Tcp && ways.iter().all(|known| known.port != way.port) {
+                let probe = Probe::Tcp(tcp::Probe::default());
+                ways.push(Asked { protocol: "tcp", probe, ..way.clone() });
+            }
+        }
+        let (to, action) = match first {
+            Some((to, question)) if is_one && !ways.is_empty() => {
+                let question = Question {
+                    ways,
+                    vpn: None,
+                    also_try: None,
+                    also_why: None,
+                    ..Question::clone(question)
+                };
+                (to, Action::Ask(Box::new(question)))
+            }
+            Some((to, _)) => {
+                (to, Action::Skip(SkipReason::NoTarget { flag: "--far-side=HOST".to_owned() }))
+            }
+            None => {
+                let flag = "the other machine, as --central HOST".to_owned();
+                let to = Party(self.site.role.to_string());
+                (to, Action::Skip(SkipReason::NoTarget { flag }))
+            }
+        };
+        let host = match &action {
+            Action::Ask(question) => format!("@{}", question.host),
+            Action::Skip(_) | Action::Found(_) => String::new(),
+        };
+        Step {
+            id: format!("{FAR_SIDE}{host}"),
+            flow: FAR_SIDE.to_owned(),
+            from: Party(self.site.role.to_string()),
+            to,
+            direction: Direction::Outbound,
+            required: true,
+            until: None,
+            why:
+                "The machine there says what reached it, and opens its own flows towards this one."
+                    .to_owned(),
+            row: None,
+            look_at: String::new(),
+            through_vpn: None,
+            group: None,
+            action,
         }
     }
 

@@ -28,6 +28,7 @@ fn planned(text: &str, name: &str) -> Vec<String> {
         rate: None,
         strict: false,
         trace: false,
+        far_side: None,
     };
     let plan = crate::run::plan::plan(&catalogue, &site, &settings);
     let shown = plan.steps.iter().map(|step| match &step.action {

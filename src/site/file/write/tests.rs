@@ -159,6 +159,7 @@ fn steps(role: Role, layers: impl IntoIterator<Item = Knowledge>) -> Vec<String>
         rate: None,
         strict: false,
         trace: false,
+        far_side: None,
     };
     let site = Site::of_layers(role, Trust::only([]), layers);
     let plan = plan(&catalogue(), &site, &settings);
