@@ -176,7 +176,14 @@ pub(crate) enum Schema {
 pub(crate) struct PairingArgs {
     /// Prove the flows between two machines from both ends: `preflight respond` runs on the other one
     /// and shows a code, which is asked for here. With HOST where there are several other machines
-    #[arg(long, value_name = "HOST", num_args = 0..=1, require_equals = true, default_missing_value = "")]
+    #[arg(
+        long,
+        value_name = "HOST",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "",
+        conflicts_with_all = ["watch", "wait"]
+    )]
     pub(crate) far_side: Option<String>,
     /// File with the code that the other machine shows
     #[arg(long, value_name = "FILE", requires = "far_side")]

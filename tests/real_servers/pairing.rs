@@ -28,8 +28,12 @@ impl Drop for Paired {
 impl Paired {
     /// A central that is not installed.
     fn central(lab: &Lab) -> Self {
-        let mut preflight = lab.command(Node::Server, PREFLIGHT);
-        preflight.args(["respond", "--role", "central", "--for", "10m"]);
+        Self::start(lab, Node::Server, "central")
+    }
+
+    fn start(lab: &Lab, node: Node, role: &str) -> Self {
+        let mut preflight = lab.command(node, PREFLIGHT);
+        preflight.args(["respond", "--role", role, "--for", "10m"]);
         let mut child = preflight.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let code = lines
@@ -123,6 +127,21 @@ fn each_fault_is_named_by_what_both_ends_saw() {
         assert!(result(&report, "poller.bbdo").contains("proved end to end"), "{rule}: {report}");
         assert!(result(&report, "central.ssh").contains("proved end to end"), "{rule}: {report}");
     }
+}
+
+#[test]
+fn a_device_that_answers_in_the_pollers_name_is_not_taken_for_it() {
+    let lab = Lab::new();
+    let central = Paired::central(&lab);
+    // It speaks the protocol as the poller would.
+    let _pretender = Paired::start(&lab, Node::Router, "poller");
+    let rules = "table ip pretender {
+        chain pre { type nat hook prerouting priority -100; ip daddr 10.2.0.7 tcp dport 5666 redirect; }
+    }";
+    lab.nft(Node::Router, rules);
+    let report = run(&lab, &central.code);
+    assert_eq!(code_of(&report, "central.zmq"), "far-side-impersonated", "{report}");
+    assert!(result(&report, "central.ssh").contains("proved end to end"), "{report}");
 }
 
 #[test]

@@ -128,7 +128,7 @@ impl FarSideCause {
                 About::new(Authentication, ThisHost, Nothing)
             }
             Self::FarSideUnproved { .. } => About::new(Authentication, network, Repair),
-            Self::FarSideLost { .. } => About::new(Protocol, network, Nothing).untold(),
+            Self::FarSideLost { .. } => About::new(Protocol, ThisHost, Nothing).untold(),
             Self::FarSideAnswersLost { .. } | Self::FarSideImpersonated { .. } => {
                 About::new(Path, network, Repair)
             }
