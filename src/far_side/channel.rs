@@ -41,7 +41,7 @@ pub(crate) enum NoChannel {
     /// The connection.
     #[error(transparent)]
     Io(#[from] io::Error),
-    /// Who answers is no far side of preflight.
+    /// Another program answers, not a far side of preflight.
     #[error("no far side of preflight answers there")]
     NotOurs,
     /// The code is of another run of `respond`.

@@ -1,6 +1,6 @@
 //! The pairing code: what one `respond` prints, and the other machine is told over the telephone.
 //!
-//! `47-K3M-Q9X-PT7`: the number of the run, which is no secret, eight symbols that are (40 bits), and one
+//! `47-K3M-Q9X-PT7`: the number of the run, which everybody may know, eight secret symbols (40 bits), and one
 //! that finds a slip. Nobody can try codes away from the responder (SPAKE2), and it takes few a second.
 
 use ring::rand::{SecureRandom as _, SystemRandom};
@@ -24,7 +24,7 @@ pub(crate) struct PairingCode {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct RunNumber([u8; NUMBER]);
 
-/// Why a text is no code.
+/// Why a text cannot be a code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum NoCode {
     /// Too many symbols, or too few.

@@ -8,6 +8,7 @@ use super::groups::in_order;
 use super::places::places;
 use super::{Report, StepReport, words};
 use crate::run::outcome::Outcome;
+use crate::run::plan::Direction;
 
 /// One row: at least one step.
 #[derive(Debug)]

@@ -84,7 +84,7 @@ pub(super) async fn datagrams(socket: UdpSocket, way: ServedPort) {
         }
         let asked = request.get(..length).unwrap_or_default();
         if asked.starts_with(MARK) {
-            // A stranger's mark is no question of the protocol, and gets no answer.
+            // A stranger's mark gets no answer: it does not belong to the protocol.
             if let Some(reply) = way.marked(asked, client) {
                 let _client_may_be_gone = socket.send_to(&reply, client).await;
                 way.tell(client.ip(), What::Marked);
