@@ -88,7 +88,7 @@ pub async fn identify(
     );
     // A peer of ZeroMQ has been sent our half of the greeting.
     (is_unsaid && speaks_first(service) && service.spoken != Spoken::Zmtp)
-        .then(|| Cause::Talk(TalkCause::ClosedUnasked { to: peer.address }))
+        .then_some(Cause::Talk(TalkCause::ClosedUnasked { to: peer.address }))
 }
 
 /// The cause when a peer that hung up on our words, so long after they were said, does so on nobody's words too.
@@ -113,7 +113,7 @@ pub(crate) async fn closes_on_everybody(
     let wait = deadline.within(took.mul_f64(1.5) + UNASKED);
     let closes = unasked(peer, wait).await == Unasked::Closes;
     (closes && begun.elapsed() >= took.mul_f64(0.5))
-        .then(|| Cause::Talk(TalkCause::ClosedUnasked { to: peer.address }))
+        .then_some(Cause::Talk(TalkCause::ClosedUnasked { to: peer.address }))
 }
 
 /// What listens where a proxy should, when it does not speak HTTP in plain text.
@@ -594,7 +594,8 @@ mod tests {
 
     #[tokio::test]
     async fn who_answers_none_of_our_words_is_named_by_its_own() {
-        let cases: [(fn(&[u8]) -> Vec<u8>, Spoken); 4] = [
+        type Reply = fn(&[u8]) -> Vec<u8>;
+        let cases: [(Reply, Spoken); 4] = [
             (|words| words.to_vec(), Spoken::Echo),
             (|_| b"UNKNOWN_COMMAND\r\n".to_vec(), Spoken::Beanstalkd),
             (|_| b"ERR UNKNOWN_COMMAND Unknown+server+command\n".to_vec(), Spoken::Gearman),

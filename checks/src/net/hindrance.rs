@@ -85,8 +85,7 @@ fn link_down(to: IpAddr, from: Option<IpAddr>) -> Option<Cause> {
 /// A tunnel without its program is the VPN's matter.
 fn fault_of(link: &Link) -> Option<LinkFault> {
     match link {
-        Link { is_up: true, .. } => None,
-        Link { tunnel: Tunnel::Yes | Tunnel::Perhaps, .. } => None,
+        Link { is_up: true, .. } | Link { tunnel: Tunnel::Yes | Tunnel::Perhaps, .. } => None,
         Link { is_on: false, .. } => Some(LinkFault::SwitchedOff),
         _ => Some(LinkFault::NoCarrier),
     }

@@ -9,6 +9,7 @@ use super::netlink::{HEADER, attributes, dump};
 
 /// An interface of this host.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(clippy::struct_excessive_bools)] // As many flags of the kernel's.
 pub(crate) struct Link {
     /// Its name: `tun0`.
     pub(crate) name: String,

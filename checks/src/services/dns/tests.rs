@@ -438,6 +438,7 @@ async fn against(script: Script, names: &[&str]) -> Finding {
 
 #[tokio::test]
 async fn a_server_older_than_edns_is_asked_without() {
+    #[allow(clippy::unnecessary_wraps)] // As a script is.
     fn but_for<const RCODE: u16>(question: &Message, _: bool) -> Option<Message> {
         let [high, low] = (RCODE << 4).to_be_bytes();
         let rcode = ResponseCode::from(high, low >> 4);
