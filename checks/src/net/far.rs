@@ -104,6 +104,24 @@ impl FarStream {
         self.io
     }
 
+    /// The transport itself, what was read here and not taken included.
+    pub(crate) fn into_whole_io(self) -> impl Io {
+        let (reads, writes) = split(self.io);
+        join(Cursor::new(self.unread).chain(reads), writes)
+    }
+
+    /// Reads until `length` bytes are there, and takes none of them.
+    ///
+    /// # Errors
+    ///
+    /// When the client hangs up before.
+    pub(crate) async fn peek(&mut self, length: usize) -> io::Result<&[u8]> {
+        while self.unread.len() < length {
+            self.fill().await?;
+        }
+        Ok(self.unread.get(..length).unwrap_or_default())
+    }
+
     /// Sends all of `bytes`.
     ///
     /// # Errors

@@ -2,6 +2,7 @@
 //!
 //! Reference: [gRPC over HTTP/2](https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md).
 
+use std::io;
 use std::pin::pin;
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use bytes::Bytes;
 use h2::client::{Builder, SendRequest};
 use http::{HeaderMap, HeaderValue, Request};
 
-use super::{Ask, Stream};
+use super::{Ask, FarStream, Stream};
 use crate::cause::{Cause, Phase, TalkCause};
 use crate::reader::Reader;
 use crate::wire;
@@ -77,6 +78,34 @@ pub(crate) async fn status(stream: Stream, ask: &Ask, call: Call) -> Result<Grpc
         Some(Err(error)) => Err(bad(wire::printable(&error.to_string()))),
         Some(Ok(status)) => status.ok_or_else(|| bad("an answer without one".to_owned())),
     }
+}
+
+/// The far side: a server of gRPC that has no method, and says so.
+///
+/// Like gRPC's own library it greets whoever connects with its settings, also who speaks another
+/// protocol.
+///
+/// # Errors
+///
+/// How the conversation broke.
+pub(crate) async fn serve(mut stream: FarStream) -> io::Result<()> {
+    let first = PREFACE.get(..3).unwrap_or_default();
+    if stream.peek(first.len()).await? != first {
+        stream.send(SETTINGS).await?;
+        return stream.until_closed().await;
+    }
+    let mut server =
+        h2::server::handshake(stream.into_whole_io()).await.map_err(io::Error::other)?;
+    while let Some(call) = server.accept().await {
+        let (_call, mut reply) = call.map_err(io::Error::other)?;
+        let head = http::Response::builder()
+            .header(http::header::CONTENT_TYPE, "application/grpc")
+            .header("grpc-status", UNIMPLEMENTED)
+            .body(())
+            .map_err(io::Error::other)?;
+        reply.send_response(head, true).map_err(io::Error::other)?;
+    }
+    Ok(())
 }
 
 /// What a server says to the beginning of HTTP/2, byte for byte.
@@ -162,6 +191,13 @@ fn status_in(headers: &HeaderMap) -> Option<GrpcStatus> {
     Some(GrpcStatus { code, message: message.unwrap_or_default() })
 }
 
+/// How gRPC is asked for inside TLS.
+pub(crate) const ALPN: &str = "h2";
+/// No such method.
+const UNIMPLEMENTED: &str = "12";
+/// A SETTINGS frame of gRPC's own library: windows, frame and header sizes, and its private one.
+const SETTINGS: &[u8] = b"\0\0\x18\x04\0\0\0\0\0\
+    \0\x04\0\x3f\xff\xff\0\x05\0\x3f\xff\xff\0\x06\0\0\x20\0\xfe\x03\0\0\0\x01";
 const CALL: Duration = Duration::from_secs(5);
 /// The preface of RFC 9113 §3.4, and an empty SETTINGS frame.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";

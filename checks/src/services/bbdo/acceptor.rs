@@ -3,12 +3,14 @@
 use std::io;
 
 use super::output::Extension;
-use super::packet::{BbdoHeader, BbdoVersion, COMPRESSION, HEADER_LEN, TLS, Welcome};
-use crate::net::FarStream;
+use super::packet::{COMPRESSION, HEADER_LEN, BbdoHeader, TLS, BbdoVersion, Welcome};
+use crate::net::{FarStream, grpc};
 
 /// A broker's input.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Acceptor {
+    /// gRPC carries it: TLS is then there from the first byte, or not at all.
+    pub(super) grpc: bool,
     pub(super) tls: Extension,
     pub(super) compression: Extension,
 }
@@ -17,6 +19,11 @@ impl Acceptor {
     /// Answers as a broker does: in the coding it was asked in; a wrong major version not at all.
     /// What both have is then applied, TLS by a handshake.
     pub(super) async fn serve(self, mut stream: FarStream) -> io::Result<()> {
+        if self.grpc {
+            let is_tls = self.tls == Extension::Yes;
+            return grpc::serve(if is_tls { stream.secure_for(grpc::ALPN).await? } else { stream })
+                .await;
+        }
         let header =
             BbdoHeader::decode(&stream.exactly(HEADER_LEN).await?).map_err(io::Error::other)?;
         let length = header.payload_len().map_err(io::Error::other)?;

@@ -433,7 +433,7 @@ async fn broker(mut connection: TcpStream, major: u16, codings: &[Coding]) {
 }
 
 /// Asks whoever `far` makes of each connection.
-async fn ask_a<F: Future<Output = ()>>(
+async fn ask_a<F: Future<BrokerStream = ()>>(
     speaks: Generation,
     far: impl Fn(TcpStream) -> F,
 ) -> (Result<(), Cause>, Seen, usize) {
@@ -635,7 +635,7 @@ async fn the_matrix_of_poller_and_broker() {
                 };
                 let output = BrokerStream { grpc: false, tls: mine, compression, credentials };
                 let probe = Probe { speaks: Generation::Three, output: Some(output) };
-                let acceptor = acceptor::Acceptor { tls: theirs, compression };
+                let acceptor = acceptor::Acceptor { grpc: false, tls: theirs, compression };
                 let config = broker_of(&ours, wants_ours.then_some(&ours));
                 let (verdict, seen, served) = ask_acceptor(&probe, acceptor, config).await;
                 let cell = format!("{mine:?} {theirs:?} {wants_ours} {compression:?}");
@@ -651,7 +651,8 @@ async fn the_matrix_of_poller_and_broker() {
 #[tokio::test]
 async fn another_authority_another_name_and_another_certificate_are_told_apart() {
     let (ours, other) = (Authority::named("ours").unwrap(), Authority::named("other").unwrap());
-    let acceptor = acceptor::Acceptor { tls: Extension::Yes, compression: Extension::Auto };
+    let acceptor =
+        acceptor::Acceptor { grpc: false, tls: Extension::Yes, compression: Extension::Auto };
     let ask = async |authority: &Authority, name: Option<&str>, own: Own, wants_ours: bool| {
         let hostname = name.map(str::to_owned);
         let authority = Some(Trust::only([authority.der()]));
@@ -677,6 +678,99 @@ async fn another_authority_another_name_and_another_certificate_are_told_apart()
     assert_eq!(anonymous, Cause::Bbdo(BbdoCause::BbdoTlsAnonymous).to_string());
     let unread = ask(&ours, None, Own::Unread, true).await.0;
     assert!(unread.ends_with("certificate not shown"), "{unread}");
+}
+
+/// What carries the poller's BBDO against what carries the broker's.
+#[tokio::test]
+async fn carriers_of_poller_and_broker_have_to_be_one() {
+    use Extension::{No, Yes};
+
+    let ours = Authority::named("ours").unwrap();
+    let words = |grpc, tls| Carrier { grpc, tls: tls == Yes }.to_string();
+    for mine in [(false, No), (false, Yes), (true, No), (true, Yes)] {
+        for theirs in [(false, No), (true, No), (true, Yes)] {
+            for compression in [No, Yes] {
+                let credentials = TlsCredentials {
+                    authority: Some(Trust::only([ours.der()])),
+                    own: identity(&ours, "poller"),
+                    hostname: Some("broker".to_owned()),
+                    ..TlsCredentials::default()
+                };
+                let output = BrokerStream { grpc: mine.0, tls: mine.1, compression, credentials };
+                let probe = Probe { speaks: Generation::Three, output: Some(output) };
+                let acceptor = acceptor::Acceptor { grpc: theirs.0, tls: theirs.1, compression };
+                let (verdict, seen, _) =
+                    ask_acceptor(&probe, acceptor, broker_of(&ours, None)).await;
+                // Over TCP, TLS is an extension, of which one side may do without.
+                let is_one = mine.0 == theirs.0 && (!mine.0 || mine.1 == theirs.1);
+                let cell = format!("{mine:?} {theirs:?} {compression:?}");
+                if is_one {
+                    assert_eq!(verdict, Ok(()), "{cell}");
+                    let over = if theirs.0 { "BBDO over gRPC" } else { "BBDO 3.1.0" };
+                    assert!(seen.headline.starts_with(over), "{cell}: {}", seen.headline);
+                } else {
+                    let differ =
+                        carriers_differ(&words(mine.0, mine.1), &words(theirs.0, theirs.1));
+                    assert_eq!(verdict, differ, "{cell}");
+                }
+            }
+        }
+    }
+}
+
+/// gRPC with TLS on both sides, by whom the poller trusts, the name it looks for, what it shows,
+/// and whether that is asked for.
+#[tokio::test]
+async fn the_matrix_of_grpc_with_tls() {
+    let (ours, other) = (Authority::named("ours").unwrap(), Authority::named("other").unwrap());
+    let acceptor =
+        acceptor::Acceptor { grpc: true, tls: Extension::Yes, ..acceptor::Acceptor::default() };
+    let refused = Cause::Bbdo(BbdoCause::BbdoCertificateRefused).to_string();
+    for trusts in [Some(&ours), Some(&other), None] {
+        for name in [Some("broker"), Some("central"), None] {
+            for shows in ["ours", "other", "nothing", "unread"] {
+                for wants_ours in [false, true] {
+                    let own = match shows {
+                        "ours" => identity(&ours, "poller"),
+                        "other" => identity(&other, "poller"),
+                        "nothing" => Own::Nothing,
+                        _ => Own::Unread,
+                    };
+                    let credentials = TlsCredentials {
+                        authority: trusts.map(|authority| Trust::only([authority.der()])),
+                        own,
+                        hostname: name.map(str::to_owned),
+                        ..TlsCredentials::default()
+                    };
+                    let output =
+                        BrokerStream { grpc: true, tls: Extension::Yes, credentials, ..BrokerStream::default() };
+                    let probe = Probe { speaks: Generation::Three, output: Some(output) };
+                    let config = broker_of(&ours, wants_ours.then_some(&ours));
+                    let (verdict, seen, _) = ask_acceptor(&probe, acceptor, config).await;
+                    let said = verdict.map_or_else(|cause| cause.to_string(), |()| seen.headline);
+                    let is_trusted = trusts.is_some_and(|it| std::ptr::eq(it, &raw const ours));
+                    let cell = format!("{is_trusted} {name:?} {shows} {wants_ours}: {said}");
+                    // Without ca_certificate the system's store counts, and without tls_hostname
+                    // the host, here an address.
+                    match (is_trusted, name, shows) {
+                        (false, ..) => {
+                            assert!(said.contains("does not pass this poller's check"), "{cell}")
+                        }
+                        (true, Some("broker"), "ours" | "unread") => {
+                            assert_eq!(said, "BBDO over gRPC with TLS", "{cell}");
+                        }
+                        (true, Some("broker"), _) if wants_ours => {
+                            assert_eq!(said, refused, "{cell}")
+                        }
+                        (true, Some("broker"), _) => {
+                            assert_eq!(said, "BBDO over gRPC with TLS", "{cell}");
+                        }
+                        (true, ..) => assert!(said.contains("but for broker"), "{cell}"),
+                    }
+                }
+            }
+        }
+    }
 }
 
 /// The gRPC library: settings for whoever connects, a hang-up for who is not HTTP/2.
