@@ -431,10 +431,27 @@ pub(crate) fn names_of_ipv4(address: [u8; 4], rcode: Option<u8>) -> Peer {
         if reply.get(reply.len() - 4..reply.len() - 2)? != A {
             return dns_reply(question, rcode?, true);
         }
+        // A name of nobody's: `invalid`, the root, type A, class IN.
+        if reply.ends_with(b"\x07invalid\0\0\x01\0\x01") {
+            return dns_reply(question, 3, true);
+        }
         reply[7] = 1;
         // The name is that of the question; class IN, a minute, four bytes.
         reply.extend([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4]);
         reply.extend(address);
+        Some(reply)
+    })
+}
+
+/// A resolver that has `address` for whatever it is asked, as one before a login has.
+pub(crate) fn names_of_anybody(address: [u8; 4]) -> Peer {
+    Peer::udp(move |question| {
+        let mut reply = dns_reply(question, 0, true)?;
+        if reply.get(reply.len() - 4..reply.len() - 2)? == [0, 1] {
+            reply[7] = 1;
+            reply.extend([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4]);
+            reply.extend(address);
+        }
         Some(reply)
     })
 }

@@ -76,6 +76,15 @@ fn names() -> Vec<Row> {
             .rule(Router, "forward", "{host} udp dport 53 reject with icmp admin-prohibited")
             .fails(&["dns-tcp-only"])
             .says("10.2.0.1"),
+        row("one address for every name", peer::names_of_anybody([192, 0, 2, 99]))
+            .warns(&["dns-made-up", "dns-udp-only"]),
+        row(
+            "one address for every name, of a name this role needs",
+            peer::names_of_anybody([192, 0, 2, 99]),
+        )
+        .asks_for_central("central.example.test")
+        .fails(&["dns-wildcard"])
+        .says("192.0.2.99"),
         row("answers with garbage", Peer::udp(|_| Some(b"garbage".to_vec()))).fails(&["bad-reply"]),
     ]
 }

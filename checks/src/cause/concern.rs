@@ -215,6 +215,12 @@ pub enum Concern {
     /// The server answers the names needed from its own zones.
     #[error("answers from its own zones only; names beyond them will fail")]
     DnsOwnZonesOnly,
+    /// The server has addresses for names that do not exist.
+    #[error("answers names that do not exist, with {addresses}")]
+    DnsMadeUp {
+        /// The addresses, with commas between.
+        addresses: String,
+    },
     /// The server resolves other names this role needs, and not this one.
     #[error("{cause}, and resolves other names")]
     DnsNameFails {
@@ -403,7 +409,7 @@ impl Concern {
             Self::SomePortsDead { .. } | Self::SlowRoundTrip { .. } => network,
             Self::SlowAnswer { .. } => FarSide,
             Self::NtpWeakSource { .. } => FarSide,
-            Self::DnsUdpOnly { .. } | Self::DnsOwnZonesOnly => FarSide,
+            Self::DnsUdpOnly { .. } | Self::DnsOwnZonesOnly | Self::DnsMadeUp { .. } => FarSide,
             Self::DnsWithoutEdns => network,
             Self::SmtpNoStarttls | Self::SmtpSlowGreeting { .. } => FarSide,
             Self::SmtpMasked { .. } => network,
@@ -512,6 +518,9 @@ impl Concern {
             Self::DnsOwnZonesOnly => say(format!(
                 "allow recursion for {from} on {target}, or use a name server that resolves for everybody here"
             )),
+            Self::DnsMadeUp { .. } => say(
+                "switch off what answers names that do not exist (dnsmasq: address=/#/; a provider's search page; the login of a guest network), or use another name server; a mistyped name is not noticed otherwise",
+            ),
             Self::DnsNameFails { .. } => {
                 say(format!("repair that name on {target}, or take it out of the site's settings"))
             }

@@ -58,6 +58,16 @@ pub enum DnsCause {
         /// The name this role needs.
         name: String,
     },
+    /// The server has one answer for every name, also for those nobody has.
+    #[error(
+        "the DNS server answers every name with {addresses}, {name} as well as one that does not exist"
+    )]
+    DnsWildcard {
+        /// A name this role needs.
+        name: String,
+        /// The answer, with commas between.
+        addresses: String,
+    },
     /// The name exists, and has neither an IPv4 nor an IPv6 address.
     #[error("the DNS server knows no address of {name}")]
     DnsNameWithoutAddress {
@@ -114,6 +124,7 @@ impl DnsCause {
             | Self::DnsValidation { .. }
             | Self::DnsNotRecursive { .. }
             | Self::DnsNameNotFound { .. }
+            | Self::DnsWildcard { .. }
             | Self::DnsNameWithoutAddress { .. }
             | Self::DnsUnanswered { .. } => About::new(Service, FarSide, Nothing),
             Self::DnsTruncated { tcp, .. } => {
@@ -146,6 +157,12 @@ impl DnsCause {
                 say(format!("add {name} to the zone, or correct the name; "))
                     .there(dig(name))
             }
+            Self::DnsWildcard { name, .. } => say(
+                "see that it is the name server of this network, and that it does not ask for a login first, as the one of a guest network does: ",
+            )
+            .here(dig("preflight-nobody.invalid"))
+            .then("; ")
+            .here(dig(name)),
             Self::DnsNameWithoutAddress { name } => say(format!(
                 "add an A or AAAA record of {name} to the zone; if it has one, see whether the server removes private addresses (unbound: private-domain; dnsmasq: rebind-domain-ok); "
             ))

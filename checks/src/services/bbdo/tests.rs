@@ -433,7 +433,7 @@ async fn broker(mut connection: TcpStream, major: u16, codings: &[Coding]) {
 }
 
 /// Asks whoever `far` makes of each connection.
-async fn ask_a<F: Future<BrokerStream = ()>>(
+async fn ask_a<F: Future<Output = ()>>(
     speaks: Generation,
     far: impl Fn(TcpStream) -> F,
 ) -> (Result<(), Cause>, Seen, usize) {

@@ -34,6 +34,12 @@ impl DnsQuestion {
         Self { name: Name::root(), kind: RecordType::NS }
     }
 
+    /// The IPv4 address of a name that nobody can have (RFC 6761 §6.4).
+    pub(super) fn nobodys() -> Self {
+        let labels = [&b"preflight-nobody"[..], NOBODYS];
+        Self { name: Name::from_labels(labels).unwrap_or_default(), kind: RecordType::A }
+    }
+
     /// The IPv4 addresses of `name`.
     pub(super) fn address(name: &str) -> Result<Self, Cause> {
         // Not by way of IDNA, which refuses the underscore.
@@ -191,7 +197,12 @@ pub(super) fn respond(request: &[u8]) -> Option<Vec<u8>> {
     reply.metadata = Metadata::response_from_request(&request.metadata);
     reply.metadata.recursion_available = true;
     let answer = |data| Record::from_rdata(question.name.clone(), TTL, data);
+    let is_nobodys = question.name.iter().next_back().is_some_and(|label| label == NOBODYS);
     match question.query_type {
+        _ if is_nobodys => {
+            reply.metadata.response_code = ResponseCode::NXDomain;
+            &mut reply
+        }
         RecordType::NS => reply.add_answers(root_servers().map(answer)),
         RecordType::A => reply.add_answer(answer(RData::A(rdata::A(EXAMPLE)))),
         _ => &mut reply,
@@ -202,6 +213,9 @@ pub(super) fn respond(request: &[u8]) -> Option<Vec<u8>> {
     }
     reply.to_vec().ok()
 }
+
+/// The domain of names that do not exist.
+const NOBODYS: &[u8] = b"invalid";
 
 fn root_servers() -> impl Iterator<Item = RData> {
     let names = ["a.root-servers.net.", "b.root-servers.net."];

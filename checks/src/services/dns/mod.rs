@@ -55,18 +55,27 @@ impl Probe {
             Err(cause) => (None, Err(cause)),
         };
         let is_root = first.needed().is_none();
-        let mut round =
-            Round { questions: vec![first], udp: vec![udp], answers_others, tcp, beyond: None };
+        let mut round = Round {
+            questions: vec![first],
+            udp: vec![udp],
+            answers_others,
+            tcp,
+            beyond: None,
+            of_nobody: None,
+        };
         // Silence is said once, not once a name.
         if round.udp.iter().all(Result::is_ok) {
             // That names of the site are known says nothing of others: the root knows nothing of us.
-            let all = if is_root { rest } else { [rest, vec![DnsQuestion::root()]].concat() };
-            round.udp.extend(resolve_all(ask, &all).await?);
-            round.questions.extend(all);
+            let root = (!is_root).then(DnsQuestion::root);
+            let all: Vec<DnsQuestion> =
+                [DnsQuestion::nobodys()].into_iter().chain(root).chain(rest).collect();
+            let mut heard = resolve_all(ask, &all).await?.into_iter();
+            round.of_nobody = heard.next();
             if !is_root {
-                round.questions.pop();
-                round.beyond = round.udp.pop();
+                round.beyond = heard.next();
             }
+            round.udp.extend(heard);
+            round.questions.extend(all.into_iter().skip(if is_root { 1 } else { 2 }));
         }
         for asked in round.udp.iter_mut().flatten().filter(|asked| asked.heard.reply.truncated) {
             asked.whole = Some(match (&mut stream, &round.tcp) {
@@ -95,6 +104,14 @@ impl Probe {
                 (Err(cause), Some(_)) if is_about_one_name(&cause) => of_one_name.push(cause),
                 (Err(cause), _) => return Err(cause),
             }
+        }
+        let made_up = round.made_up();
+        // What it says of a name that is needed, it says of every other, too.
+        if let Some((name, addresses)) = found.first()
+            && found.iter().all(|(_, addresses)| *addresses == made_up)
+        {
+            let (name, addresses) = (name.clone(), addresses.clone());
+            return Err(Cause::Dns(DnsCause::DnsWildcard { name, addresses }));
         }
         // The server is judged by the names it does resolve.
         match of_one_name.first() {
@@ -187,6 +204,8 @@ struct Round {
     tcp: Result<DnsReply, Cause>,
     /// The root, asked beside the names needed.
     beyond: Option<Result<DnsAsked, Cause>>,
+    /// A name that nobody has.
+    of_nobody: Option<Result<DnsAsked, Cause>>,
 }
 
 impl Round {
@@ -246,7 +265,10 @@ impl Round {
             let said = beyond.as_ref().map(|asked| message::rcode(asked.best().rcode));
             seen.evidence.set("root", said.unwrap_or_else(ToString::to_string));
         }
-        if !self.is_recursive() {
+        let addresses = self.made_up();
+        if !addresses.is_empty() {
+            seen.concerns.push(Concern::DnsMadeUp { addresses });
+        } else if !self.is_recursive() {
             seen.concerns.push(Concern::DnsOwnZonesOnly);
         }
         if self.answers().any(|asked| asked.heard.edns == Edns::Lost) {
@@ -258,9 +280,20 @@ impl Round {
         }
     }
 
+    /// The addresses it has for a name that nobody has; none, as it should be: "".
+    fn made_up(&self) -> String {
+        let asked = self.of_nobody.iter().flatten().next();
+        asked.map(|asked| list(&asked.best().addresses)).unwrap_or_default()
+    }
+
     /// "recursive, UDP and TCP, 2 ms"
     fn headline(&self) -> String {
-        let kind = if self.is_recursive() { "recursive" } else { "own zones only" };
+        let kind = match (self.made_up().is_empty(), self.is_recursive()) {
+            // Whether it looks anything up cannot be seen.
+            (false, _) => "answers any name",
+            (true, true) => "recursive",
+            (true, false) => "own zones only",
+        };
         let over = if self.tcp.is_ok() { "UDP and TCP" } else { "UDP only" };
         let slowest = self.answers().map(|asked| asked.heard.round_trip).max();
         format!("{kind}, {over}, {}", Millis(slowest.unwrap_or_default()))

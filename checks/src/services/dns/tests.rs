@@ -38,9 +38,15 @@ fn asked(question: DnsQuestion, reply: DnsReply) -> DnsAsked {
 }
 
 fn round(udp: Result<DnsAsked, Cause>, tcp: Result<DnsReply, Cause>) -> Round {
-    let question =
-        udp.as_ref().map_or_else(|_| DnsQuestion::root(), |asked| asked.question.clone());
-    Round { questions: vec![question], udp: vec![udp], answers_others: false, tcp, beyond: None }
+    let question = udp.as_ref().map_or_else(|_| DnsQuestion::root(), |asked| asked.question.clone());
+    Round {
+        questions: vec![question],
+        udp: vec![udp],
+        answers_others: false,
+        tcp,
+        beyond: None,
+        of_nobody: None,
+    }
 }
 
 fn about_root(reply: DnsReply) -> Round {
@@ -210,6 +216,30 @@ fn one_name_that_is_known_does_not_make_a_resolver() {
 }
 
 #[test]
+fn an_answer_for_a_name_of_nobodys_is_worth_nothing() {
+    let of_nobody = |reply| Some(Ok(asked(DnsQuestion::nobodys(), reply)));
+    let made_up = Concern::DnsMadeUp { addresses: "10.0.0.5".to_owned() };
+    // Nothing is needed: whether it resolves is not seen.
+    let root = about_root(reply(ResponseCode::NoError));
+    let (passes, seen) = verdict(&Round { of_nobody: of_nobody(resolved()), ..root });
+    assert_eq!((passes, seen.concerns), (Ok(()), vec![made_up.clone()]));
+    assert_eq!(seen.headline, "answers any name, UDP and TCP, 2.4 ms");
+    // The needed name has the same answer.
+    let same = verdict(&Round { of_nobody: of_nobody(resolved()), ..about_name(resolved()) }).0;
+    let (name, addresses) = (NAME.to_owned(), "10.0.0.5".to_owned());
+    assert_eq!(same, Err(Cause::Dns(DnsCause::DnsWildcard { name, addresses })));
+    // It has one of its own.
+    let own = DnsReply { addresses: vec![[10, 0, 0, 6].into()], ..resolved() };
+    let (passes, seen) = verdict(&Round { of_nobody: of_nobody(resolved()), ..about_name(own) });
+    assert_eq!((passes, seen.concerns), (Ok(()), vec![made_up]));
+    // As it should be, or unknown.
+    for right in [of_nobody(reply(ResponseCode::NXDomain)), Some(Err(no_answer())), None] {
+        let (passes, seen) = verdict(&Round { of_nobody: right, ..about_name(resolved()) });
+        assert_eq!((passes, seen.concerns), (Ok(()), vec![]));
+    }
+}
+
+#[test]
 fn a_needed_name_that_is_missing_is_told_from_one_without_address() {
     let name = NAME.to_owned();
     let missing = verdict(&about_name(reply(ResponseCode::NXDomain))).0;
@@ -298,6 +328,10 @@ fn probe_reads_what_the_responder_answers() {
     let reply = query.accept(&bytes).unwrap().unwrap();
     assert_eq!(reply.addresses, [IpAddr::from([192, 0, 2, 53])]);
     assert!(reply.recursive);
+    let nobodys = DnsQuestion::nobodys().query(How::Edns).unwrap();
+    let bytes_for_nobody = message::respond(&nobodys.wire).unwrap();
+    let reply = nobodys.accept(&bytes_for_nobody).unwrap().unwrap();
+    assert_eq!((reply.rcode, reply.addresses), (ResponseCode::NXDomain, vec![]));
     let other = DnsQuestion::root().query(How::Edns).unwrap();
     assert!(other.accept(&bytes).is_none(), "an answer to another question");
     assert!(query.accept(&query.wire).is_none(), "a question");
