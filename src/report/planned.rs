@@ -246,6 +246,7 @@ fn asking(question: &Question) -> Vec<String> {
     let found = match question.find {
         Find::Host => None,
         Find::Dns => Some("found by the DNS alone"),
+        Find::DnsFirst => Some("found by the DNS before /etc/hosts"),
         Find::Mx => Some("of its mail servers (MX)"),
         Find::MxDns => Some("of its mail servers (MX), found by the DNS alone"),
         Find::Srv => Some("of its directory servers (SRV)"),

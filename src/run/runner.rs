@@ -19,7 +19,7 @@ use futures_util::poll;
 use preflight_checks::{
     Addresses, Case, Cause, Concern, Deadline, Examiner, Inquiry, Manner, NameCause, NameSource,
     Naming, OwnCause, Peer, RESOLVE, ReverseOf, Stage, Trust, Watcher, is_public, mail_servers,
-    offers, resolve, resolve_by_dns, reverse,
+    offers, resolve, resolve_by_dns, resolve_by_dns_first, reverse,
 };
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
@@ -346,8 +346,8 @@ struct Standpoint {
 async fn find(question: &Question, names: &Naming, deadline: Deadline) -> Result<Standing, Cause> {
     let domain = &question.host;
     let hosts = match question.find {
-        find @ (Find::Host | Find::Dns) => {
-            return standing(domain, None, find == Find::Dns, names, deadline).await;
+        find @ (Find::Host | Find::Dns | Find::DnsFirst) => {
+            return standing(domain, None, find, names, deadline).await;
         }
         Find::Mx | Find::MxDns => {
             let servers = names.dns_servers(domain)?;
@@ -361,8 +361,8 @@ async fn find(question: &Question, names: &Naming, deadline: Deadline) -> Result
         }
     };
     let hosts = hosts.get(..HOSTS).unwrap_or(&hosts);
-    let by_dns = question.find == Find::MxDns;
-    let standings = hosts.iter().map(|(host, port)| standing(host, *port, by_dns, names, deadline));
+    let each = if question.find == Find::MxDns { Find::Dns } else { Find::Host };
+    let standings = hosts.iter().map(|(host, port)| standing(host, *port, each, names, deadline));
     let found = join_all(standings).await;
     let (known, unknown): (Vec<_>, Vec<_>) = found.into_iter().partition(Result::is_ok);
     let known: Vec<Standing> = known.into_iter().flatten().collect();
@@ -382,14 +382,14 @@ async fn find(question: &Question, names: &Naming, deadline: Deadline) -> Result
 async fn standing(
     host: &str,
     port: Option<u16>,
-    by_dns: bool,
+    find: Find,
     names: &Naming,
     deadline: Deadline,
 ) -> Result<Standing, Cause> {
-    let found = if by_dns {
-        resolve_by_dns(host, names, deadline).await?
-    } else {
-        resolve(host, names, deadline).await?
+    let found = match find {
+        Find::Dns => resolve_by_dns(host, names, deadline).await?,
+        Find::DnsFirst => resolve_by_dns_first(host, names, deadline).await?,
+        Find::Host | Find::Mx | Find::MxDns | Find::Srv => resolve(host, names, deadline).await?,
     };
     Ok(standing_of(host, port, names, found))
 }

@@ -6,8 +6,8 @@ use url::Url;
 use crate::catalogue::{Mode, Party, Role};
 
 use super::discover::facts::{
-    At, Broker, Facts, Gorgone, Listen, Machine, Mail, MailTls, MailTo, Note, ProxySetting, Read,
-    Route, Share, SnmpMacros, StreamFacts, TimeSource,
+    At, Broker, Facts, Gorgone, HostLookup, Listen, Machine, Mail, MailTls, MailTo, Note,
+    ProxySetting, Read, Route, Share, SnmpMacros, StreamFacts, TimeSource,
 };
 use super::discover::route::route;
 use super::output::{BrokerLink, BrokerOutput};
@@ -100,11 +100,13 @@ fn time_source(source: &TimeSource, layer: &mut Knowledge) {
 fn mail(ways: &[Mail], layer: &mut Knowledge) {
     for mail in ways {
         if let MailTo::Relay { place, by_mx } = &mail.to {
-            let find = match (by_mx, mail.by_dns && place.is_name()) {
-                (true, true) => Find::MxDns,
-                (true, false) => Find::Mx,
-                (false, true) => Find::Dns,
-                (false, false) => Find::Host,
+            let lookup = if place.is_name() { mail.lookup } else { HostLookup::System };
+            let find = match (by_mx, lookup) {
+                (true, HostLookup::Dns) => Find::MxDns,
+                (true, HostLookup::System | HostLookup::DnsFirst) => Find::Mx,
+                (false, HostLookup::Dns) => Find::Dns,
+                (false, HostLookup::DnsFirst) => Find::DnsFirst,
+                (false, HostLookup::System) => Find::Host,
             };
             let mail_tls = Some(match mail.tls {
                 MailTls::No => smtp::SmtpTls::Never,

@@ -224,6 +224,19 @@ impl Elsewhere {
         }
     }
 
+    /// What `host` is there to a program that asks the DNS, and the system only where the DNS
+    /// does not know the name.
+    pub(crate) fn reading_by_dns_first(&self, host: &str) -> Reading {
+        let by_dns = Self::reading_by_dns(host);
+        match self.hosts.get(&host.trim_end_matches('.').to_ascii_lowercase()) {
+            Some(address) if by_dns == Reading::Same => Reading::Unresolved {
+                why: format!("where the DNS does not know it, that machine takes {address} for it"),
+                at: At::file("/etc/hosts"),
+            },
+            _ => by_dns,
+        }
+    }
+
     /// What a host is there to a program that asks the DNS and reads neither `/etc/hosts` nor
     /// `/etc/nsswitch.conf`.
     pub(crate) fn reading_by_dns(host: &str) -> NamedHost {

@@ -437,6 +437,8 @@ pub(crate) enum Find {
     Host,
     /// Of the name itself, in the DNS and nowhere else.
     Dns,
+    /// Of the name itself: in the DNS, and as the system finds it where the DNS does not know it.
+    DnsFirst,
     /// Of the domain's mail servers.
     Mx,
     /// Of the domain's mail servers, whose addresses are those of the DNS and no others.

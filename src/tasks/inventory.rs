@@ -10,8 +10,8 @@ use serde::Serialize;
 
 use crate::site::Place;
 use crate::site::discover::facts::{
-    Broker, Device, Facts, Gorgone, Listen, Machine, Mail, MailTo, ProxySetting, Read, Repository,
-    Route, Share, StreamFacts,
+    Broker, Device, Facts, Gorgone, HostLookup, Listen, Machine, Mail, MailTo, ProxySetting, Read,
+    Repository, Route, Share, StreamFacts,
 };
 use crate::site::discover::{At, Note};
 use crate::site::mistake::Mistake;
@@ -133,7 +133,8 @@ fn mail(mail: &Mail) -> InventoryEntry {
         (matches!(mail.to, MailTo::Relay { by_mx: true, .. }), "its mail servers (MX)"),
         (why.is_empty(), &tls),
         (mail.login, "with a login"),
-        (mail.by_dns && is_named, "found by the DNS alone"),
+        (mail.lookup == HostLookup::Dns && is_named, "found by the DNS alone"),
+        (mail.lookup == HostLookup::DnsFirst && is_named, "found by the DNS before /etc/hosts"),
         (!family.is_empty(), &family),
         (!mail.from.is_empty(), &own),
     ]);

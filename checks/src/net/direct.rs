@@ -68,6 +68,27 @@ pub async fn resolve_by_dns(
     Err(without(names, host, name))
 }
 
+/// What the DNS says of `host`, and where it does not know the name, what the system says.
+///
+/// So do exim, unless a router says otherwise, and postfix with `smtp_host_lookup = dns, native`:
+/// while no name server answers, `/etc/hosts` is of no help to them.
+///
+/// # Errors
+///
+/// A cause of the layer [`crate::Layer::Name`].
+pub async fn resolve_by_dns_first(
+    host: &str,
+    names: &Naming,
+    wait: Deadline,
+) -> Result<Addresses, Cause> {
+    match resolve_by_dns(host, names, wait).await {
+        Err(Cause::Name(NameCause::NameNotInDns { .. } | NameCause::NameNotFound { .. })) => {
+            resolve(host, names, wait).await
+        }
+        answered => answered,
+    }
+}
+
 fn without(names: &Naming, host: &str, name: String) -> Cause {
     match names.in_hosts(host).next() {
         Some((address, origin)) => {

@@ -26,7 +26,7 @@ pub(super) fn names_needed(site: &Site) -> Vec<String> {
     let targets = platform.flat_map(|kind| site.targets(&Party(kind.id.to_owned())));
     let mut names: Vec<String> = targets
         // A domain of mail servers need not have an address of its own.
-        .filter(|target| matches!(target.find, Find::Host | Find::Dns))
+        .filter(|target| matches!(target.find, Find::Host | Find::Dns | Find::DnsFirst))
         .filter(|target| target.place.is_name() && target.place.host.contains('.'))
         .map(|target| target.place.host.to_ascii_lowercase())
         .filter(|name| !site.hosts_names.contains(name))
@@ -115,11 +115,17 @@ impl Planner<'_> {
         }
         let mut question = self.question(flow, target);
         if let Some(elsewhere) = &self.site.elsewhere {
-            // Whoever asks the DNS alone reads none of that machine's files.
-            let reading = if question.find == Find::Host {
-                elsewhere.reading(&question.host)
-            } else {
-                local::Elsewhere::reading_by_dns(&question.host)
+            let reading = match question.find {
+                Find::Host => elsewhere.reading(&question.host),
+                Find::DnsFirst => {
+                    // This machine's own files would count where the DNS does not know it.
+                    question.find = Find::Dns;
+                    elsewhere.reading_by_dns_first(&question.host)
+                }
+                // Whoever asks the DNS alone reads none of that machine's files.
+                Find::Dns | Find::Mx | Find::MxDns | Find::Srv => {
+                    local::Elsewhere::reading_by_dns(&question.host)
+                }
             };
             match reading {
                 local::NamedHost::Own => return Action::Skip(SkipReason::OwnOfThatMachine),

@@ -238,10 +238,22 @@ pub(crate) struct Mail {
     pub(crate) from: Vec<IpAddr>,
     /// Only addresses of this kind are connected to; none: of both.
     pub(crate) family: Option<Family>,
-    /// Its relay's name is asked of the DNS alone, not of `/etc/hosts`.
-    pub(crate) by_dns: bool,
+    /// Who is asked for its relay's name.
+    pub(crate) lookup: HostLookup,
     /// Where it was read.
     pub(crate) at: At,
+}
+
+/// Who is asked for the name of a host.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum HostLookup {
+    /// The system, as `/etc/nsswitch.conf` has it.
+    #[default]
+    System,
+    /// The DNS alone.
+    Dns,
+    /// The DNS, and the system where the DNS does not know the name.
+    DnsFirst,
 }
 
 /// To whom mail is handed.
@@ -283,7 +295,7 @@ impl Mail {
             login: false,
             from: Vec::new(),
             family: None,
-            by_dns: false,
+            lookup: HostLookup::System,
             at,
         }
     }

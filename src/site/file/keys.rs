@@ -125,7 +125,7 @@ pub(super) const SERVER: &[SiteKey] = &[
     key(
         "find",
         KeyShape::Words(|| words(&FINDS)),
-        "mx, srv: the host is a domain, and its mail servers or its directory servers are asked. dns: the addresses of the host come from the DNS alone. mx-dns: those of the mail servers do.",
+        "mx, srv: the host is a domain, and its mail servers or its directory servers are asked. dns: the addresses of the host come from the DNS alone. dns-first: the DNS is asked before /etc/hosts. mx-dns: those of the mail servers do.",
     ),
     key(
         "proxy",

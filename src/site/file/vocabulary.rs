@@ -14,8 +14,13 @@ pub(super) const MODES: [(&str, Mode); 5] = [
     ("through-remote", Mode::ThroughRemote),
 ];
 /// What the name of a server is, when it is a domain.
-pub(super) const FINDS: [(&str, Find); 4] =
-    [("mx", Find::Mx), ("mx-dns", Find::MxDns), ("srv", Find::Srv), ("dns", Find::Dns)];
+pub(super) const FINDS: [(&str, Find); 5] = [
+    ("mx", Find::Mx),
+    ("mx-dns", Find::MxDns),
+    ("srv", Find::Srv),
+    ("dns", Find::Dns),
+    ("dns-first", Find::DnsFirst),
+];
 /// Which of poller and broker connects.
 pub(super) const BBDO: [(&str, Mode); 2] =
     [("forward", Mode::Bbdo), ("reversed", Mode::BbdoReversed)];

@@ -3,7 +3,7 @@
 use std::io;
 
 use super::output::Extension;
-use super::packet::{COMPRESSION, HEADER_LEN, BbdoHeader, TLS, BbdoVersion, Welcome};
+use super::packet::{BbdoHeader, BbdoVersion, COMPRESSION, HEADER_LEN, TLS, Welcome};
 use crate::net::{FarStream, grpc};
 
 /// A broker's input.

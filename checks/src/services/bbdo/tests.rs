@@ -742,8 +742,12 @@ async fn the_matrix_of_grpc_with_tls() {
                         hostname: name.map(str::to_owned),
                         ..TlsCredentials::default()
                     };
-                    let output =
-                        BrokerStream { grpc: true, tls: Extension::Yes, credentials, ..BrokerStream::default() };
+                    let output = BrokerStream {
+                        grpc: true,
+                        tls: Extension::Yes,
+                        credentials,
+                        ..BrokerStream::default()
+                    };
                     let probe = Probe { speaks: Generation::Three, output: Some(output) };
                     let config = broker_of(&ours, wants_ours.then_some(&ours));
                     let (verdict, seen, _) = ask_acceptor(&probe, acceptor, config).await;

@@ -38,7 +38,8 @@ fn asked(question: DnsQuestion, reply: DnsReply) -> DnsAsked {
 }
 
 fn round(udp: Result<DnsAsked, Cause>, tcp: Result<DnsReply, Cause>) -> Round {
-    let question = udp.as_ref().map_or_else(|_| DnsQuestion::root(), |asked| asked.question.clone());
+    let question =
+        udp.as_ref().map_or_else(|_| DnsQuestion::root(), |asked| asked.question.clone());
     Round {
         questions: vec![question],
         udp: vec![udp],

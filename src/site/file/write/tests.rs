@@ -8,8 +8,8 @@ use super::*;
 use crate::catalogue::Mode;
 use crate::run::plan::{Action, InstallPhase, Settings, plan};
 use crate::site::discover::facts::{
-    At, Broker, Device, Gorgone, Listen, Machine, Mail, MailTls, MailTo, Read, RoleSign, Share,
-    SnmpMacros, StreamFacts, TimeSource,
+    At, Broker, Device, Gorgone, HostLookup, Listen, Machine, Mail, MailTls, MailTo, Read,
+    RoleSign, Share, SnmpMacros, StreamFacts, TimeSource,
 };
 use crate::site::file::tests::schema::fits;
 use crate::site::file::{SiteFile, Vault};
@@ -105,7 +105,7 @@ fn basics(role: Role) -> Facts {
             login: false,
             from: Vec::new(),
             family: None,
-            by_dns: false,
+            lookup: HostLookup::System,
             at: at("/etc/postfix/main.cf", 5),
         }],
         ..Facts::default()

@@ -273,6 +273,7 @@ pub(in crate::site::discover) const TRANSPORTS: Constructs = Constructs {
     understood: &[
         "driver",
         "fallback_hosts",
+        "gethostbyname",
         "hosts",
         "hosts_avoid_tls",
         "hosts_override",
@@ -357,7 +358,6 @@ pub(in crate::site::discover) const TRANSPORTS: Constructs = Constructs {
         "envelope_to_add",
         "event_action",
         "final_timeout",
-        "gethostbyname",
         "headers*",
         "helo_data",
         "hosts_avoid_esmtp",

@@ -10,7 +10,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::super::super::facts::{Family, Mail, MailTls, MailTo, Share};
+use super::super::super::facts::{Family, HostLookup, Mail, MailTls, MailTo, Share};
 use super::super::super::lines::host;
 use super::super::super::{At, Facts, Files};
 use super::super::MISSING;
@@ -395,6 +395,8 @@ impl<'a> RouteWalk<'a> {
             let one = one.map(|one| env.with("1", one));
             return match one.as_ref().unwrap_or(env).expand(hosts) {
                 Err(Stop::Failed) => Routed::Declined,
+                // The transport names them.
+                Ok(hosts) if hosts.trim().is_empty() => self.carry(router, None, list, share, env),
                 Ok(hosts) => self.carry(router, Some(&hosts), list, share, env),
                 Err(Stop::Unknown(reason)) => {
                     let reason =
@@ -503,9 +505,12 @@ impl<'a> RouteWalk<'a> {
         let is_own = own.is_some() && (hosts.is_none() || transport.is_on("hosts_override", false));
         let is_by_dns =
             router.says("driver") == "dnslookup" && !transport.is_on("hosts_override", false);
+        let by_transport = Looks::of_transport(transport);
+        let mut looks = Looks::of_router(words);
         let (hosts, at) = match own {
             Some(own) if is_own && !is_by_dns => {
                 if let Ok(hosts) = env.expand(&own.value) {
+                    looks = by_transport;
                     (Some(hosts), place_of(own))
                 } else {
                     let reason = format!("the relay of transport `{name}` is computed");
@@ -516,8 +521,10 @@ impl<'a> RouteWalk<'a> {
             _ => (hosts, place_of(set)),
         };
         let mut ways = match hosts {
-            Some(hosts) => self.relays(&hosts, transport, words, share, &at, env),
-            None if is_by_dns => vec![way(MailTo::Receivers, transport, "", share, at, env, self)],
+            Some(hosts) => self.relays(&hosts, transport, looks, share, &at, env),
+            None if is_by_dns => {
+                vec![way(MailTo::Receivers, transport, looks, share, at, env, self)]
+            }
             None => {
                 let reason = format!("router `{}` and its transport name no host", router.name);
                 self.note(&set.at, reason, MISSING);
@@ -528,7 +535,8 @@ impl<'a> RouteWalk<'a> {
             match env.expand(&more.value) {
                 Ok(hosts) => {
                     let at = place_of(more);
-                    let more = self.relays(&hosts, transport, words, Share::Fallback, &at, env);
+                    let share = Share::Fallback;
+                    let more = self.relays(&hosts, transport, by_transport, share, &at, env);
                     ways.extend(with_share(more, Share::Fallback));
                 }
                 Err(_) => {
@@ -550,7 +558,7 @@ impl<'a> RouteWalk<'a> {
         &mut self,
         hosts: &str,
         transport: &Block,
-        words: &str,
+        looks: Looks,
         share: Share,
         at: &At,
         env: &Env<'_>,
@@ -565,14 +573,14 @@ impl<'a> RouteWalk<'a> {
             };
             if name.eq_ignore_ascii_case(ELSEWHERE) {
                 let this = std::mem::replace(&mut share, Share::Fallback);
-                ways.push(way(MailTo::Receivers, transport, words, this, at.clone(), env, self));
+                ways.push(way(MailTo::Receivers, transport, looks, this, at.clone(), env, self));
                 continue;
             }
             match host(name, port) {
                 Ok(place) => {
                     let this = std::mem::replace(&mut share, Share::Fallback);
                     let to = MailTo::Relay { place, by_mx };
-                    ways.push(way(to, transport, words, this, at.clone(), env, self));
+                    ways.push(way(to, transport, looks, this, at.clone(), env, self));
                 }
                 Err(reason) => self.note(at, reason, MISSING),
             }
@@ -651,7 +659,7 @@ fn required(list: &str, env: &Env<'_>) -> Tri {
 fn way(
     to: MailTo,
     transport: &Block,
-    words: &str,
+    looks: Looks,
     share: Share,
     at: At,
     env: &Env<'_>,
@@ -713,18 +721,47 @@ fn way(
             Vec::new()
         }
     });
-    let is_v4 = words.split_whitespace().any(|word| word == "ipv4_only")
+    let is_v4 = looks.is_v4
         || walk.config.of("disable_ipv6").is_some_and(|setting| is_true(&setting.value));
     let family = is_v4.then_some(Family::V4);
-    let by_dns = is_by_dns(words) || matches!(to, MailTo::Relay { by_mx: true, .. });
-    Mail { share, tls, login, from, family, by_dns, ..Mail::of("exim", to, at) }
+    let lookup = match to {
+        MailTo::Relay { by_mx: true, .. } => HostLookup::Dns,
+        _ => looks.lookup,
+    };
+    Mail { share, tls, login, from, family, lookup, ..Mail::of("exim", to, at) }
 }
 
-/// Do the words behind a router's hosts say that only the DNS is asked for them?
-pub(super) fn is_by_dns(words: &str) -> bool {
-    words
-        .split_whitespace()
-        .any(|word| word == "bydns" || word.starts_with("bydns:") || word.starts_with("bydns_"))
+/// How the hosts of a list are looked up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Looks {
+    lookup: HostLookup,
+    /// IPv6 addresses are left out.
+    is_v4: bool,
+}
+
+impl Looks {
+    /// As the words behind a router's hosts say: the DNS first, unless they say otherwise.
+    fn of_router(words: &str) -> Self {
+        let says = |word: &str| words.split_whitespace().any(|own| own == word);
+        let by_dns = |word: &str| {
+            word == "bydns" || word.starts_with("bydns:") || word.starts_with("bydns_")
+        };
+        let lookup = if words.split_whitespace().any(by_dns) {
+            HostLookup::Dns
+        } else if says("byname") {
+            HostLookup::System
+        } else {
+            HostLookup::DnsFirst
+        };
+        Self { lookup, is_v4: says("ipv4_only") }
+    }
+
+    /// A transport asks the DNS alone for hosts of its own, and for those a router falls back to.
+    fn of_transport(transport: &Block) -> Self {
+        let is_by_name = transport.is_on("gethostbyname", false);
+        let lookup = if is_by_name { HostLookup::System } else { HostLookup::Dns };
+        Self { lookup, is_v4: false }
+    }
 }
 
 fn nobody(reason: String, share: Share, at: At) -> Mail {

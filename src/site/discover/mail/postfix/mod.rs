@@ -19,7 +19,7 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use super::super::constructs::Reading;
-use super::super::facts::{Family, Mail, MailTls, MailTo, Read, RefusedLine, Share};
+use super::super::facts::{Family, HostLookup, Mail, MailTls, MailTo, Read, RefusedLine, Share};
 use super::super::lines::host;
 use super::super::{At, Facts, Files};
 use super::{MISSING, MailFound, host_name};
@@ -341,8 +341,8 @@ fn mail(settings: &ProcessSettings, to: MailTo, share: Share, at: At) -> Mail {
         ["ipv6"] => Some(Family::V6),
         _ => None,
     };
-    let by_dns = asks_dns(settings) && !is_native(settings);
-    Mail { share, tls: tls(settings), login, from, family, by_dns, ..Mail::of("postfix", to, at) }
+    let lookup = lookup(settings);
+    Mail { share, tls: tls(settings), login, from, family, lookup, ..Mail::of("postfix", to, at) }
 }
 
 /// The addresses mail leaves from: as they are set, or else the one of its kind that postfix
@@ -375,9 +375,18 @@ fn asks_dns(settings: &ProcessSettings) -> bool {
     }
 }
 
-/// Is `/etc/hosts` asked, too, or alone?
-fn is_native(settings: &ProcessSettings) -> bool {
-    words(&settings.says("smtp_host_lookup")).any(|word| word == "native")
+/// Who is asked for a relay's name: of two, the DNS comes first, whatever their order.
+fn lookup(settings: &ProcessSettings) -> HostLookup {
+    if !asks_dns(settings) {
+        return HostLookup::System;
+    }
+    let ways = settings.says("smtp_host_lookup");
+    let says = |way: &str| words(&ways).any(|word| word == way);
+    match (says("native"), says("dns")) {
+        (true, true) => HostLookup::DnsFirst,
+        (true, false) => HostLookup::System,
+        (false, _) => HostLookup::Dns,
+    }
 }
 
 /// `transport:nexthop`, of which the second may be missing.

@@ -267,18 +267,18 @@ fn addresses_kinds_and_lookups_are_those_of_the_client() {
         let want = format!("postfix {want}, /etc/postfix/main.cf:1");
         assert_eq!(mail(&format!("{relay}{settings}")), (want, vec![]), "{settings}");
     }
-    for (settings, by_dns) in [
-        ("", true),
-        ("smtp_host_lookup = dns\n", true),
-        ("smtp_host_lookup = native\n", false),
-        ("smtp_host_lookup = dns, native\n", false),
-        ("disable_dns_lookups = yes\n", false),
+    for (settings, lookup) in [
+        ("", HostLookup::Dns),
+        ("smtp_host_lookup = dns\n", HostLookup::Dns),
+        ("smtp_host_lookup = native\n", HostLookup::System),
+        ("smtp_host_lookup = native, dns\n", HostLookup::DnsFirst),
+        ("disable_dns_lookups = yes\n", HostLookup::System),
     ] {
         let (_dir, files) = tree(&[(MAIN, &format!("{relay}{settings}"))]);
         let MailFound::Said(ways) = read(&files, &mut Facts::default()) else {
             panic!("{settings}")
         };
-        assert_eq!(ways[0].by_dns, by_dns, "{settings}");
+        assert_eq!(ways[0].lookup, lookup, "{settings}");
     }
 }
 
@@ -395,7 +395,7 @@ fn postfix_goes_where_we_say() {
         let way = &ways[0];
         let place = way.relay().unwrap();
         let address = place.host.parse().unwrap_or(hosts);
-        let is_found = !(way.by_dns && place.is_name());
+        let is_found = way.lookup == HostLookup::System || !place.is_name();
         let is_reached = is_found && way.family.is_none_or(|family| family.has(address));
         let ours = is_reached.then(|| {
             let to = std::net::SocketAddr::new(address, place.port.unwrap_or(25));
