@@ -41,6 +41,7 @@ pub(crate) use files::{Files, Text, Unread};
 #[cfg(test)]
 const CONSTRUCTS: &[&constructs::Constructs] = &[
     &names::CONSTRUCTS,
+    &names::network::NETWORKD_CONSTRUCTS,
     &names::network::RESOLVED_CONSTRUCTS,
     &names::forwarders::dnsmasq::CONSTRUCTS,
     &names::forwarders::unbound::CONSTRUCTS,

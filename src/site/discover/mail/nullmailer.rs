@@ -17,9 +17,9 @@ pub(in crate::site::discover) const CONSTRUCTS: Constructs = Constructs {
     program: "nullmailer",
     files: "remotes",
     missing: MISSING,
-    understood: &["auth-login", "pass", "port", "smtp", "ssl", "starttls", "tls", "user"],
-    noted: &[("qmqp", "speaks QMQP"), ("source", "gives connections another source address")],
-    aside: &["insecure", "tls-*", "x509*"],
+    understood: &["auth-login", "pass", "port", "smtp", "source", "ssl", "starttls", "tls", "user"],
+    noted: &[("qmqp", "speaks QMQP")],
+    aside: &["help", "host", "insecure", "tls-*", "x509*"],
 };
 
 pub(super) fn read(files: &Files, facts: &mut Facts) -> MailFound {
@@ -59,6 +59,7 @@ fn remote(
     facts: &mut Facts,
 ) -> Result<Option<Mail>, String> {
     let (mut tls, mut port, mut login, mut is_smtp) = (MailTls::No, None, false, true);
+    let mut from = Vec::new();
     for option in options {
         let option = option.trim_start_matches('-');
         let (key, value) = option.split_once('=').unwrap_or((option, ""));
@@ -67,6 +68,13 @@ fn remote(
             "starttls" => tls = MailTls::StartTls,
             "tls" | "ssl" => tls = MailTls::FromStart,
             "user" | "pass" | "auth-login" => login = true,
+            "source" => match value.parse() {
+                Ok(address) => from.push(address),
+                Err(_) => {
+                    let reason = format!("`{value}`, from which mail leaves, is no address");
+                    facts.note(at.clone(), reason, "the address mail leaves from");
+                }
+            },
             "smtp" => {}
             _ => {
                 is_smtp &= key != "qmqp";
@@ -76,12 +84,14 @@ fn remote(
     }
     let place = host(name, port.or((tls == MailTls::FromStart).then_some(465)))?;
     let to = MailTo::Relay { place, by_mx: false };
-    let mail = Mail { share, tls, login, ..Mail::of("nullmailer", to, at.clone()) };
+    let mail = Mail { share, tls, login, from, ..Mail::of("nullmailer", to, at.clone()) };
     Ok(is_smtp.then_some(mail))
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::super::constructs::Reading;
+    use super::super::super::testing::program;
     use super::super::tests::found;
     use super::*;
 
@@ -100,6 +110,29 @@ mod tests {
         let note = "`qmqp` speaks QMQP, which is not read";
         let notes = vec![format!("/etc/nullmailer/remotes:4: {note}")];
         assert_eq!(told(remotes), (want.join("; "), notes));
+    }
+
+    #[test]
+    fn each_option_of_its_protocols_was_decided() {
+        let send = program("nullmailer-send");
+        for protocol in ["smtp", "qmqp"] {
+            let protocol = send.ancestors().nth(2).unwrap().join("lib/nullmailer").join(protocol);
+            let said = std::process::Command::new(protocol).arg("--help").output().unwrap();
+            let said = String::from_utf8_lossy(&[said.stdout, said.stderr].concat()).into_owned();
+            let words = said.split_whitespace().filter_map(|word| word.strip_prefix("--"));
+            let names = words.map(|word| word.split('=').next().unwrap());
+            let names: Vec<&str> = names.map(|name| name.trim_end_matches([',', '.'])).collect();
+            assert!(names.len() > 3, "{said}");
+            let is_open = |name: &&&str| CONSTRUCTS.reading(name) == Reading::Unknown;
+            let open: Vec<_> = names.iter().filter(is_open).collect();
+            assert!(open.is_empty(), "{open:?}");
+        }
+    }
+
+    #[test]
+    fn mail_leaves_from_the_source_of_its_remote() {
+        let want = "nullmailer relay.example, no TLS from 192.0.2.7, /etc/nullmailer/remotes:1";
+        assert_eq!(told("relay.example smtp --source=192.0.2.7\n"), (want.to_owned(), vec![]));
     }
 
     #[test]

@@ -7,6 +7,7 @@
 //!
 //! Reference: the Sendmail Installation and Operation Guide, 5.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 
 use super::super::constructs::Constructs;
@@ -29,14 +30,200 @@ pub(in crate::site::discover) const CONSTRUCTS: Constructs = Constructs {
     noted: &[
         ("DH", "sends mail for this machine's own users to a hub"),
         ("DR", "sends unqualified addresses to a relay"),
-        ("Kldap*", "asks a directory where mail goes"),
+        ("F*|", "has a program make a list"),
+        ("F*@ldap", "asks a directory for a list"),
+        ("K dns", "asks the DNS where mail goes"),
+        ("K hesiod", "asks Hesiod where mail goes"),
+        ("K ldap*", "asks a directory where mail goes"),
+        ("K netinfo", "asks NetInfo where mail goes"),
+        ("K nis*", "asks NIS where mail goes"),
+        ("K ph", "asks a directory where mail goes"),
+        ("K program", "has a program say where mail goes"),
+        ("K socket", "asks a server where mail goes"),
+        ("O ClientPortOptions", "gives connections another source address"),
+        ("O ConnectOnlyTo", "connects to one address alone"),
+        ("O DeliveryMode", "says when mail is sent"),
         ("O FallbackMXhost", "has another host take what cannot be delivered"),
         ("O FallbackSmartHost", "has another host take what cannot be delivered"),
-        ("O ClientPortOptions", "gives connections another source address"),
+        ("O HoldExpensive", "keeps mail for some mailers in the queue"),
         ("O HostsFile", "looks names up in another file"),
+        ("O InputMailFilters", "has filters look at all mail"),
+        ("O ResolverOptions", "changes how names are looked up"),
         ("O ServiceSwitchFile", "changes where names are looked up"),
+        ("O TryNullMXList", "tries a domain without other mail servers itself"),
+        ("O UserDatabaseSpec", "has a database say where users get their mail"),
+        ("X*", "has a filter look at mail"),
     ],
-    aside: &["*"],
+    aside: &[
+        // Macros, classes, headers, users, priorities, rules and versions.
+        "A*",
+        "C*",
+        "D*",
+        "E*",
+        "F*",
+        "H*",
+        "L*",
+        "P*",
+        "Q*",
+        "R*",
+        "S*",
+        "T*",
+        "V*",
+        // Tables of files and of this machine.
+        "K arith",
+        "K btree",
+        "K cdb",
+        "K dbm",
+        "K dequote",
+        "K hash",
+        "K host",
+        "K implicit",
+        "K macro",
+        "K null",
+        "K regex",
+        "K rhs",
+        "K sequence",
+        "K stab",
+        "K switch",
+        "K syslog",
+        "K text",
+        "K user",
+        "K userdb",
+        "O AliasFile",
+        "O AliasWait",
+        "O AllowBogusHELO",
+        "O AuthMaxBits",
+        "O AuthMechanisms",
+        "O AuthOptions",
+        "O AuthRealm",
+        "O BadRcptShutdown",
+        "O BadRcptShutdownGood",
+        "O BadRcptThrottle",
+        "O BlankSub",
+        "O CACertFile",
+        "O CACertPath",
+        "O CRLFile",
+        "O CRLPath",
+        "O CertFingerprintAlgorithm",
+        "O CheckAliases",
+        "O CheckpointInterval",
+        "O CipherList",
+        "O CipherSuites",
+        "O ClassFactor",
+        "O ClientCertFile",
+        "O ClientKeyFile",
+        "O ClientSSLOptions",
+        "O ColonOkInAddr",
+        "O ConnectionCacheSize",
+        "O ConnectionCacheTimeout",
+        "O ConnectionRateThrottle",
+        "O ConnectionRateWindowSize",
+        "O ControlSocketName",
+        "O DHParameters",
+        "O DaemonPortOptions",
+        "O DataFileBufferSize",
+        "O DeadLetterDrop",
+        "O DefaultAuthInfo",
+        "O DefaultCharSet",
+        "O DefaultUser",
+        "O DelayLA",
+        "O DeliverByMin",
+        "O DialDelay",
+        "O DirectSubmissionModifiers",
+        "O DontBlameSendmail",
+        "O DontExpandCnames",
+        "O DontInitGroups",
+        "O DontProbeInterfaces",
+        "O DontPruneRoutes",
+        "O DoubleBounceAddress",
+        "O EightBitMode",
+        "O ErrorHeader",
+        "O ErrorMode",
+        "O FastSplit",
+        "O ForkEachJob",
+        "O ForwardPath",
+        "O HasWildcardMX",
+        "O HeloName",
+        "O HelpFile",
+        "O HostStatusDirectory",
+        "O IgnoreDots",
+        "O LogLevel",
+        "O MailboxDatabase",
+        "O MatchGECOS",
+        "O MaxAliasRecursion",
+        "O MaxDaemonChildren",
+        "O MaxHeadersLength",
+        "O MaxHopCount",
+        "O MaxMessageSize",
+        "O MaxMimeHeaderLength",
+        "O MaxNOOPCommands",
+        "O MaxQueueAge",
+        "O MaxQueueChildren",
+        "O MaxQueueRunSize",
+        "O MaxRecipientsPerMessage",
+        "O MaxRunnersPerQueue",
+        "O MeToo",
+        "O MinFreeBlocks",
+        "O MinQueueAge",
+        "O MustQuoteChars",
+        "O NiceQueueRun",
+        "O NoRecipientAction",
+        "O OldStyleHeaders",
+        "O OperatorChars",
+        "O PidFile",
+        "O PostmasterCopy",
+        "O PrivacyOptions",
+        "O ProcessTitlePrefix",
+        "O QueueDirectory",
+        "O QueueFactor",
+        "O QueueFileMode",
+        "O QueueLA",
+        "O QueueSortOrder",
+        "O QueueTimeout",
+        "O RandFile",
+        "O RecipientFactor",
+        "O RefuseLA",
+        "O RejectLogInterval",
+        "O RejectNUL",
+        "O RequiresDirfsync",
+        "O RetryFactor",
+        "O RrtImpliesDsn",
+        "O RunAsUser",
+        "O SSLEngine",
+        "O SSLEnginePath",
+        "O SafeFileEnvironment",
+        "O SaveFromLine",
+        "O SendMimeErrors",
+        "O ServerCertFile",
+        "O ServerKeyFile",
+        "O ServerSSLOptions",
+        "O SetCertAltnames",
+        "O SevenBitInput",
+        "O SharedMemoryKey",
+        "O SharedMemoryKeyFile",
+        "O SingleLineFromHeader",
+        "O SingleThreadDelivery",
+        "O SmtpGreetingMessage",
+        "O SmtpUTF8",
+        "O SoftBounce",
+        "O StatusFile",
+        "O StrictTransportSecurity",
+        "O SuperSafe",
+        "O TLSFallbacktoClear",
+        "O TLSSrvOptions",
+        "O TempFileMode",
+        "O TimeZoneSpec",
+        "O Timeout*",
+        "O TrustedUser",
+        "O UnixFromLine",
+        "O UnsafeGroupWrites",
+        "O UseCompressedIPv6Addresses",
+        "O UseErrorsTo",
+        "O UseMSP",
+        "O Verbose",
+        "O WorkAroundBrokenAAAA",
+        "O XscriptFileBufferSize",
+    ],
 };
 
 pub(super) fn read(files: &Files, facts: &mut Facts) -> MailFound {
@@ -63,7 +250,7 @@ pub(super) fn read(files: &Files, facts: &mut Facts) -> MailFound {
     for Read { value, at } in cf.lines() {
         // A macro that stands for nothing sends nothing anywhere.
         if named(&value) != value.trim_end() || !value.starts_with('D') {
-            CONSTRUCTS.meet(named(&value), at, facts);
+            CONSTRUCTS.meet(&named(&value), at, facts);
         }
     }
     if cf.lines().any(|line| line.value.starts_with("Kmailertable")) {
@@ -76,14 +263,21 @@ pub(super) fn read(files: &Files, facts: &mut Facts) -> MailFound {
     MailFound::Said(ways)
 }
 
-/// As far as a construct has a name: `DS`, `D{MTAHost}`, `Kmailertable`, `O FallbackMXhost`.
-fn named(line: &str) -> &str {
-    match line.as_bytes() {
+/// As far as a construct has a name: `DS`, `D{MTAHost}`, `Kmailertable`, `K hash`, `O FallbackMXhost`.
+fn named(line: &str) -> Cow<'_, str> {
+    Cow::Borrowed(match line.as_bytes() {
         [b'D', b'{', ..] => line.split_inclusive('}').next().unwrap_or(line),
         [b'D', _, ..] => line.get(..2).unwrap_or(line),
+        // Of a table, the kind says whether somebody is asked.
+        [b'K', ..] if !line.starts_with("Kmailertable") => {
+            let kind = line.split_whitespace().nth(1).unwrap_or_default();
+            return format!("K {kind}").into();
+        }
+        [b'F', ..] if line.contains("@ldap") => "F*@ldap",
+        [b'F', ..] if line.contains('|') => "F*|",
         [b'O', b' ', ..] => line.split(['=', ',']).next().unwrap_or(line).trim_end(),
         _ => line.split([' ', '\t', ',']).next().unwrap_or(line),
-    }
+    })
 }
 
 /// `D{MTAHost}[127.0.0.1]`: where mail of this machine's programs is handed over.
@@ -187,6 +381,7 @@ impl Cf<'_> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::super::constructs::Reading;
     use super::super::tests::found;
     use super::*;
 
@@ -237,6 +432,52 @@ mod tests {
         let there = submit("[hub.example]");
         let want = format!("sendmail hub.example, TLS if offered, {SUBMIT}:1");
         assert_eq!(told(CF, &[(SUBMIT, &there)]).0, want);
+    }
+
+    /// The long names of sendmail 8.17.1.9's options: those words of its program that `O NAME=1` in
+    /// a file takes without "unknown option name".
+    const OPTIONS: &str = "AliasFile AliasWait AllowBogusHELO AuthMaxBits AuthMechanisms AuthOptions AuthRealm BadRcptShutdown \
+        BadRcptShutdownGood BadRcptThrottle BlankSub CACertFile CACertPath CRLFile CRLPath CertFingerprintAlgorithm \
+        CheckAliases CheckpointInterval CipherList CipherSuites ClassFactor ClientCertFile ClientKeyFile ClientPortOptions \
+        ClientSSLOptions ColonOkInAddr ConnectOnlyTo ConnectionCacheSize ConnectionCacheTimeout ConnectionRateThrottle ConnectionRateWindowSize ControlSocketName \
+        DHParameters DaemonPortOptions DataFileBufferSize DeadLetterDrop DefaultAuthInfo DefaultCharSet DefaultUser DelayLA \
+        DeliverByMin DeliveryMode DialDelay DirectSubmissionModifiers DontBlameSendmail DontExpandCnames DontInitGroups DontProbeInterfaces \
+        DontPruneRoutes DoubleBounceAddress EightBitMode ErrorHeader ErrorMode FallbackMXhost FallbackSmartHost FastSplit \
+        ForkEachJob ForwardPath HasWildcardMX HeloName HelpFile HoldExpensive HostStatusDirectory HostsFile \
+        IgnoreDots InputMailFilters LogLevel MailboxDatabase MatchGECOS MaxAliasRecursion MaxDaemonChildren MaxHeadersLength \
+        MaxHopCount MaxMessageSize MaxMimeHeaderLength MaxNOOPCommands MaxQueueAge MaxQueueChildren MaxQueueRunSize MaxRecipientsPerMessage \
+        MaxRunnersPerQueue MeToo MinFreeBlocks MinQueueAge MustQuoteChars NiceQueueRun NoRecipientAction OldStyleHeaders \
+        OperatorChars PidFile PostmasterCopy PrivacyOptions ProcessTitlePrefix QueueDirectory QueueFactor QueueFileMode \
+        QueueLA QueueSortOrder QueueTimeout RandFile RecipientFactor RefuseLA RejectLogInterval RejectNUL \
+        RequiresDirfsync ResolverOptions RetryFactor RrtImpliesDsn RunAsUser SSLEngine SSLEnginePath SafeFileEnvironment \
+        SaveFromLine SendMimeErrors ServerCertFile ServerKeyFile ServerSSLOptions ServiceSwitchFile SetCertAltnames SevenBitInput \
+        SharedMemoryKey SharedMemoryKeyFile SingleLineFromHeader SingleThreadDelivery SmtpGreetingMessage SmtpUTF8 SoftBounce StatusFile \
+        StrictTransportSecurity SuperSafe TLSFallbacktoClear TLSSrvOptions TempFileMode Timeout TimeZoneSpec TrustedUser \
+        TryNullMXList UnixFromLine UnsafeGroupWrites UseCompressedIPv6Addresses UseErrorsTo UseMSP UserDatabaseSpec Verbose \
+        WorkAroundBrokenAAAA XscriptFileBufferSize";
+
+    #[test]
+    fn each_option_that_sendmail_has_was_decided() {
+        let names = OPTIONS.split_whitespace().map(|name| format!("O {name}"));
+        let open: Vec<_> =
+            names.filter(|name| CONSTRUCTS.reading(name) == Reading::Unknown).collect();
+        assert!(open.is_empty(), "{open:?}");
+        // As Debian's and Red Hat's `.cf` set it, with a point behind it.
+        assert_eq!(CONSTRUCTS.reading("O Timeout.queuereturn"), Reading::Aside);
+    }
+
+    #[test]
+    fn who_asks_others_where_mail_goes_is_noted() {
+        let cf = "DSrelay.example\nKldap ldap -1 -k x\nKaccess hash /etc/mail/access\nKask socket inet:9@h\n\
+            Fw/etc/mail/local-host-names\nF{R}@ldap:x\nXclamav, S=local:/x\nO Frobnicate=1\nRx\t$: $1\n";
+        let notes = [
+            "2: `K ldap` asks a directory where mail goes, which is not read",
+            "4: `K socket` asks a server where mail goes, which is not read",
+            "6: `F*@ldap` asks a directory for a list, which is not read",
+            "7: `Xclamav` has a filter look at mail, which is not read",
+            "8: `O Frobnicate` is nothing of sendmail that preflight knows; it may move a peer",
+        ];
+        assert_eq!(told(cf, &[]).1, notes.map(|note| format!("{FILE}:{note}")));
     }
 
     #[test]

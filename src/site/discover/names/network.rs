@@ -55,7 +55,7 @@ const NETCONFIG: &str = "/etc/sysconfig/network/config";
 /// Of systemd-resolved and, for one interface, of systemd-networkd.
 pub(in crate::site::discover) const RESOLVED_CONSTRUCTS: Constructs = Constructs {
     program: "systemd-resolved",
-    files: "resolved.conf and its drop-ins, [Resolve]; *.network, [Network]",
+    files: "resolved.conf and its drop-ins, [Resolve]",
     missing: MISSING,
     understood: &["DNS", "FallbackDNS"],
     noted: &[
@@ -75,6 +75,56 @@ pub(in crate::site::discover) const RESOLVED_CONSTRUCTS: Constructs = Constructs
         "RefuseRecordTypes",
         "ResolveUnicastSingleLabel",
         "StaleRetentionSec",
+    ],
+};
+
+pub(in crate::site::discover) const NETWORKD_CONSTRUCTS: Constructs = Constructs {
+    program: "systemd-networkd",
+    files: "*.network and its drop-ins, [Network]",
+    missing: MISSING,
+    understood: &["DHCP", "DNS", "NTP"],
+    noted: &[
+        ("DNSDefaultRoute", "says whether its servers are asked for every name"),
+        ("DNSOverTLS", "asks its servers by TLS, over TCP 853"),
+        ("Domains=~", "asks some servers for some domains"),
+    ],
+    aside: &[
+        "ActiveSlave",
+        "Address",
+        "BatmanAdvanced",
+        "BindCarrier",
+        "Bond",
+        "Bridge",
+        "ConfigureWithoutCarrier",
+        "DHCPPrefixDelegation",
+        "DHCPServer",
+        "DHCPv6PrefixDelegation",
+        "DNSSEC*",
+        "DefaultRouteOnDevice",
+        "Description",
+        "Domains",
+        "EmitLLDP",
+        "Gateway",
+        "IP*",
+        "IgnoreCarrierLoss",
+        "KeepConfiguration",
+        "KeepMaster",
+        "L2TP",
+        "LLDP",
+        "LLMNR",
+        "LinkLocalAddressing",
+        "MAC*",
+        "ManageForeign*",
+        "MulticastDNS",
+        "PrimarySlave",
+        "ProxyARP",
+        "RouteTable",
+        "SpeedMeter*",
+        "Tunnel",
+        "VLAN",
+        "VRF",
+        "VXLAN",
+        "Xfrm",
     ],
 };
 
@@ -169,10 +219,12 @@ pub(super) fn meet_resolved(files: &Files, facts: &mut Facts) {
                     }
                     "Domains=~"
                 }
-                ("Resolve", key) if !entry.continues => key,
+                ("Resolve" | "Network", key) if !entry.continues => key,
                 _ => continue,
             };
-            RESOLVED_CONSTRUCTS.meet(name, text.at(entry.line), facts);
+            let of_resolved = entry.section == "Resolve";
+            let constructs = if of_resolved { &RESOLVED_CONSTRUCTS } else { &NETWORKD_CONSTRUCTS };
+            constructs.meet(name, text.at(entry.line), facts);
         }
     }
 }
@@ -519,6 +571,15 @@ mod tests {
         let settings = settings_of("systemd-resolved", "Resolve");
         assert!(settings.contains(&"FallbackDNS".to_owned()), "{settings:?}");
         let is_open = |name: &&String| RESOLVED_CONSTRUCTS.reading(name) == Reading::Unknown;
+        let open: Vec<&String> = settings.iter().filter(is_open).collect();
+        assert!(open.is_empty(), "{open:?}");
+    }
+
+    #[test]
+    fn each_setting_that_networkd_has_was_decided() {
+        let settings = settings_of("systemd-networkd", "Network");
+        assert!(settings.contains(&"DNS".to_owned()), "{settings:?}");
+        let is_open = |name: &&String| NETWORKD_CONSTRUCTS.reading(name) == Reading::Unknown;
         let open: Vec<&String> = settings.iter().filter(is_open).collect();
         assert!(open.is_empty(), "{open:?}");
     }

@@ -8,6 +8,7 @@
 //!
 //! Reference: curl(1), environment; `pam_env(8)`; systemd.exec(5).
 
+mod cron;
 mod environment;
 mod script;
 pub(super) mod services;
@@ -49,6 +50,7 @@ pub(super) fn read(
     let of_users = environment::of_users(files, facts).settings("services of users", facts);
     facts.proxies.extend(of_users);
     services::read(files, facts);
+    cron::read(files, facts);
     tools::read(files, facts);
 }
 

@@ -48,10 +48,12 @@ pub(super) fn read(files: &Files, facts: &mut Facts) {
     let server: Vec<&IniLine<'_>> =
         entries.iter().filter(|entry| entry.section == "server" && !entry.continues).collect();
     for entry in &server {
-        CONSTRUCTS.meet(entry.key, text.at(entry.line), facts);
+        CONSTRUCTS.meet(&entry.key.to_ascii_lowercase(), text.at(entry.line), facts);
     }
     let value = |key: &str| -> Option<Read<String>> {
-        let entry = server.iter().rfind(|entry| entry.key == key && !entry.value.is_empty())?;
+        let entry = server
+            .iter()
+            .rfind(|entry| entry.key.eq_ignore_ascii_case(key) && !entry.value.is_empty())?;
         Some(Read { value: entry.value.to_owned(), at: text.at(entry.line) })
     };
     let word = |key: &str| value(key).map(|read| read.value).unwrap_or_default();
@@ -95,6 +97,7 @@ pub(super) fn read(files: &Files, facts: &mut Facts) {
 
 #[cfg(test)]
 mod tests {
+    use super::super::super::constructs::Reading;
     use super::super::tests::found;
     use super::*;
 
@@ -109,6 +112,28 @@ mod tests {
              through http://proxy.example.com:3128/ as u (/etc/rhsm/rhsm.conf:6) \
              with /etc/pki/consumer/cert.pem";
         assert_eq!((repositories, notes), (vec![want.to_owned()], vec![]));
+    }
+
+    /// The keys of `[server]` in the defaults of subscription-manager (`src/rhsm/config.py` of its source, 1.29).
+    const KEYS: &str = "hostname prefix port server_timeout insecure ssl_verify_depth \
+        proxy_hostname proxy_user proxy_port proxy_password proxy_scheme no_proxy";
+
+    #[test]
+    fn each_key_of_the_server_was_decided() {
+        for name in KEYS.split_whitespace() {
+            assert_ne!(CONSTRUCTS.reading(name), Reading::Unknown, "{name}");
+        }
+    }
+
+    #[test]
+    fn keys_are_read_in_any_case() {
+        let conf = "[server]\nHostname = rhsm.corp.example\nProxy_Hostname = p\n";
+        let (repositories, notes) = found(&[(FILE, conf)]);
+        assert!(
+            repositories[0].starts_with("subscription https://rhsm.corp.example/"),
+            "{repositories:?}"
+        );
+        assert!(notes.is_empty(), "{notes:?}");
     }
 
     #[test]

@@ -230,6 +230,7 @@ mod tests {
     use std::process::{Command, Stdio};
     use std::thread;
 
+    use super::super::super::constructs::Reading;
     use super::super::super::testing::{Cell, Speaks, every_beginning, hostile, program, text};
     use super::super::tests::found;
     use super::*;
@@ -279,6 +280,36 @@ mod tests {
     #[test]
     fn every_beginning_is_read() {
         every_beginning("/etc/ntp.conf", SAMPLE, |text| assert!(parse(text).len() <= 24));
+    }
+
+    /// Words of ntpsec's manual that stand behind a directive, or are values and names of files.
+    const BEHIND: &str = "a abbrev aead age average baud bias burst ca ceiling cert clock cohort config cookie \
+        day dispersion enabled file flag1 flag2 flag3 flag4 flake floor holdover iburst ignore kernel \
+        key kod limited loopstats mask maxage maxclock maxdepth maxdist maxmem maxpoll maxtls minclock \
+        mindepth mindist mindisp mininterval minpoll minsane mintls minute mode month monitor mssntp name nolink \
+        nomodify nomrulist none nopeer noquery noselect noserve notrust noval ntp ntpport openssl \
+        orphan orphanwait path pid ppspath prefer preempt protostats rawstats refid requests stats step \
+        stepback stepfwd stepout stratum subtype sysinfo sysstats time1 time2 tlsciphersuites true type unit \
+        usestats version week xleave year allan freq huffpuff panic memlock stacksize filenum incalloc incmem \
+        initalloc initmem basedate";
+
+    #[test]
+    fn each_directive_of_ntpsecs_manual_was_decided() {
+        let page = program("ntpd").ancestors().nth(2).unwrap().join("share/man/man5/ntp.conf.5.gz");
+        let page = std::process::Command::new("gzip").arg("-dc").arg(page).output().unwrap();
+        let page = String::from_utf8_lossy(&page.stdout).into_owned();
+        let heads = page.lines().filter_map(|line| line.strip_prefix("\\f(CR"));
+        let is_letter = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+        let names = heads.map(|head| head.split(|c| !is_letter(c)).next().unwrap());
+        let names: std::collections::BTreeSet<&str> =
+            names.filter(|name| !name.is_empty()).collect();
+        assert!(names.len() > 80, "{names:?}");
+        let is_open = |name: &&&str| {
+            CONSTRUCTS.reading(name) == Reading::Unknown
+                && !BEHIND.split_whitespace().any(|word| word == **name)
+        };
+        let open: Vec<_> = names.iter().filter(is_open).collect();
+        assert!(open.is_empty(), "{open:?}");
     }
 
     /// A question to ntpd about itself (`NTPv2` mode 6), and the answer's data.

@@ -86,6 +86,7 @@ fn parse(text: &Text, facts: &mut Facts) {
 mod tests {
     use proptest::prelude::*;
 
+    use super::super::super::constructs::Reading;
     use super::super::super::testing::{every_beginning, hostile, tree};
     use super::super::tests::found;
     use super::*;
@@ -93,6 +94,17 @@ mod tests {
     const SAMPLE: &str = "# $OpenBSD$\nlisten on *\nserver ntp1.corp.example weight 5\n\
         query from 10.0.0.7\nservers pool.corp.example # all of them\nsensor nmea0 refid GPS\n\
         constraints from \"https://www.corp.example/\"\n";
+
+    /// What begins a line in ntpd.conf(5) of `OpenNTPD` 6.2p3.
+    const KEYWORDS: [&str; 7] =
+        ["constraint", "constraints", "listen", "query", "sensor", "server", "servers"];
+
+    #[test]
+    fn each_keyword_of_its_manual_was_decided() {
+        for name in KEYWORDS {
+            assert_ne!(CONSTRUCTS.reading(name), Reading::Unknown, "{name}");
+        }
+    }
 
     #[test]
     fn servers_follow_the_address_before_them() {

@@ -26,10 +26,142 @@ pub(in crate::site::discover) const CONSTRUCTS: Constructs = Constructs {
     understood: &["forwarders", "include", "options", "view"],
     noted: &[
         ("forward", "says whether others are asked where its servers do not answer"),
+        ("blackhole", "never asks some servers"),
+        ("dual-stack-servers", "asks other servers where it cannot reach one of its own kind"),
+        ("dyndb", "has a library answer names"),
+        ("nxdomain-redirect", "answers names that do not exist by others"),
+        ("plugin", "has a library change answers"),
+        ("port", "asks and answers at another port"),
+        ("query-source*", "asks from this address or port"),
+        ("response-policy", "answers some names otherwise"),
+        ("root-delegation-only", "believes some answers of domains only"),
+        ("server", "says how some servers are asked"),
         ("tls", "asks its servers by TLS"),
         ("zone", "asks others for one domain (forwarders)"),
     ],
-    aside: &[],
+    aside: &[
+        "acl",
+        "allow-*",
+        "also-notify",
+        "alt-*",
+        "answer-cookie",
+        "attach-cache",
+        "auth-nxdomain",
+        "auto-dnssec",
+        "automatic-*",
+        "avoid-*",
+        "bindkeys-file",
+        "catalog-zones",
+        "check-*",
+        "cleaning-interval",
+        "clients-per-query",
+        "controls",
+        "cookie-*",
+        "coresize",
+        "datasize",
+        "deny-*",
+        "dialup",
+        "directory",
+        "disable-*",
+        "dlz",
+        "dns64*",
+        "dnskey-*",
+        "dnsrps-*",
+        "dnssec-*",
+        "dnstap*",
+        "dscp",
+        "dump-file",
+        "edns*",
+        "empty-*",
+        "fake-iquery",
+        "fetch-*",
+        "fetches-*",
+        "files",
+        "flush-*",
+        "fstrm-*",
+        "geoip-*",
+        "glue-cache",
+        "heartbeat-interval",
+        "hostname",
+        "http*",
+        "interface-interval",
+        "ipv4only-*",
+        "ixfr-*",
+        "keep-response-order",
+        "key*",
+        "lame-ttl",
+        "listen-on*",
+        "lmdb-mapsize",
+        "lock-file",
+        "logging",
+        "managed-keys*",
+        "masterfile-*",
+        "masters",
+        "match-*",
+        "max-*",
+        "memstatistics*",
+        "message-compression",
+        "min-*",
+        "minimal-*",
+        "multi-master",
+        "new-zones-directory",
+        "no-case-compress",
+        "nocookie-udp-size",
+        "notify*",
+        "nsec3-test-zone",
+        "nta-*",
+        "padding",
+        "parental-*",
+        "pid-file",
+        "preferred-glue",
+        "prefetch",
+        "primaries",
+        "provide-ixfr",
+        "qname-minimization",
+        "querylog",
+        "random-device",
+        "rate-limit",
+        "recursing-file",
+        "recursion",
+        "recursive-clients",
+        "request-*",
+        "require-server-cookie",
+        "reserved-sockets",
+        "resolver-*",
+        "response-padding",
+        "reuseport",
+        "root-key-sentinel",
+        "rrset-order",
+        "secroots-file",
+        "send-cookie",
+        "serial-*",
+        "server-id",
+        "servfail-ttl",
+        "session-*",
+        "sig-*",
+        "sortlist",
+        "stacksize",
+        "stale-*",
+        "startup-notify-rate",
+        "statistics-*",
+        "suppress-initial-notify",
+        "synth-from-dnssec",
+        "tcp-*",
+        "tkey-*",
+        "tls-port",
+        "transfer*",
+        "trust-anchor*",
+        "trusted-keys",
+        "try-tcp-refresh",
+        "udp-*",
+        "update-*",
+        "use-*",
+        "v6-bias",
+        "validate-except",
+        "version",
+        "zero-no-*",
+        "zone-statistics",
+    ],
 };
 
 pub(super) fn read(files: &Files, facts: &mut Facts) -> Vec<Read<Place>> {
@@ -67,6 +199,8 @@ impl BindWalk<'_> {
                     let name = words.next().unwrap_or_default();
                     if first == "forwarders" {
                         self.zone(blocks, &text, line);
+                    } else {
+                        self.meet(&first, blocks, &text, line);
                     }
                     blocks.push((first, name));
                 }
@@ -114,7 +248,18 @@ impl BindWalk<'_> {
                     self.found.extend(at_port(host, port, text.at(line)));
                 }
             }
-            _ => {}
+            (Some(word), _) => self.meet(word, blocks, text, line),
+            (None, _) => {}
+        }
+    }
+
+    /// A statement of the file, of its options or of a view; what stands deeper belongs to one.
+    fn meet(&mut self, word: &str, blocks: &[(String, String)], text: &Text, line: usize) {
+        let is_shallow =
+            blocks.iter().all(|(first, _)| matches!(first.as_str(), "options" | "view"));
+        // Zones are looked at for forwarders of their own, and what TLS is made with moves nobody.
+        if is_shallow && !matches!(word, "" | "zone" | "tls") {
+            CONSTRUCTS.meet(word, text.at(line), self.facts);
         }
     }
 
@@ -181,6 +326,7 @@ fn skip_line(chars: &mut std::iter::Peekable<std::str::Chars<'_>>) {
 mod tests {
     use proptest::prelude::*;
 
+    use super::super::super::super::constructs::Reading;
     use super::super::super::super::testing::{hostile, program, tree};
     use super::super::super::tests::servers_in;
     use super::*;
@@ -218,6 +364,48 @@ mod tests {
             found(&[(FILES[1], "options { recursion yes; };\n")]),
             (vec![], vec![note.to_owned()])
         );
+    }
+
+    #[test]
+    fn each_statement_of_binds_manual_was_decided() {
+        let page =
+            program("named").ancestors().nth(2).unwrap().join("share/man/man5/named.conf.5.gz");
+        let page = std::process::Command::new("gzip").arg("-dc").arg(page).output().unwrap();
+        let page = String::from_utf8_lossy(&page.stdout).replace("\\-", "-");
+        let mut names = std::collections::BTreeSet::new();
+        let mut is_shallow = true;
+        for line in page.lines() {
+            let name = line.trim_start_matches('\t').split([' ', ';']).next().unwrap_or_default();
+            let is_name = !name.is_empty()
+                && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-');
+            let is_deep = line.starts_with('\t');
+            let is_statement = line.ends_with('{') || line.contains(';');
+            if is_name && is_statement && (!is_deep || is_shallow && !line.starts_with("\t\t")) {
+                names.insert(name.to_owned());
+            }
+            if !is_deep && line.ends_with('{') {
+                is_shallow = matches!(name, "options" | "view");
+            }
+        }
+        assert!(names.len() > 200, "{names:?}");
+        let is_open = |name: &&String| CONSTRUCTS.reading(name) == Reading::Unknown;
+        let open: Vec<_> = names.iter().filter(is_open).collect();
+        assert!(open.is_empty(), "{open:?}");
+    }
+
+    #[test]
+    fn what_changes_who_is_asked_is_noted_where_it_counts() {
+        let conf = "options {\n forward only;\n forwarders { 10.0.0.1; };\n query-source address 10.0.0.7;\n\
+            frobnicate yes;\n};\nserver 10.0.0.1 { tcp-only yes; };\nlogging { channel x { file \"y\"; }; };\n\
+            zone \"a\" { type master; file \"b\"; };\n";
+        let notes = [
+            "2: `forward` says whether others are asked where its servers do not answer, which is not read",
+            "4: `query-source` asks from this address or port, which is not read",
+            "5: `frobnicate` is nothing of BIND that preflight knows; it may move a peer",
+            "7: `server` says how some servers are asked, which is not read",
+        ];
+        let notes = notes.map(|note| format!("{MAIN}:{note}")).to_vec();
+        assert_eq!(found(&[(MAIN, conf)]), (vec![format!("10.0.0.1 {MAIN}:3")], notes));
     }
 
     #[test]

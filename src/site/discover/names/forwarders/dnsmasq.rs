@@ -24,12 +24,93 @@ pub(in crate::site::discover) const CONSTRUCTS: Constructs = Constructs {
     understood: &["conf-dir", "conf-file", "resolv-file", "server", "servers-file"],
     noted: &[
         ("address", "answers names by itself"),
+        ("conf-script", "has a program make settings"),
+        ("enable-dbus", "lets other programs name its servers"),
+        ("enable-ubus", "lets other programs name its servers"),
         ("local", "answers a domain by itself"),
         ("port", "answers on another port, or not at all"),
+        ("query-port", "has all questions leave from one port"),
         ("rev-server", "asks others for addresses"),
         ("server=/", "asks others for one domain"),
     ],
-    aside: &[],
+    aside: &[
+        "add-*",
+        "addn-hosts",
+        "alias",
+        "all-servers",
+        "auth-*",
+        "bind-*",
+        "bogus-*",
+        "bootp-dynamic",
+        "bridge-interface",
+        "caa-record",
+        "cache-*",
+        "clear-on-reload",
+        "cname",
+        "connmark-*",
+        "conntrack",
+        "dhcp-*",
+        "dns-*",
+        "dnssec*",
+        "domain*",
+        "dump*",
+        "dynamic-host",
+        "edns-packet-max",
+        "enable-ra",
+        "enable-tftp",
+        "except-interface",
+        "expand-hosts",
+        "fast-dns-retry",
+        "filter*",
+        "group",
+        "help",
+        "host-record",
+        "hostsdir",
+        "ignore-address",
+        "interface*",
+        "ipset",
+        "keep-in-foreground",
+        "leasefile-ro",
+        "listen-address",
+        "local-service",
+        "local-ttl",
+        "localise-queries",
+        "localmx",
+        "log-*",
+        "max-*",
+        "min-*",
+        "mx-*",
+        "naptr-record",
+        "neg-ttl",
+        "nftset",
+        "no-*",
+        "pid-file",
+        "port-limit",
+        "proxy-dnssec",
+        "ptr-record",
+        "pxe-*",
+        "quiet-*",
+        "ra-param",
+        "read-ethers",
+        "rebind-*",
+        "script-*",
+        "selfmx",
+        "shared-network",
+        "srv-host",
+        "stop-dns-rebind",
+        "strict-order",
+        "strip-*",
+        "synth-domain",
+        "tag-if",
+        "test",
+        "tftp-*",
+        "trust-anchor",
+        "txt-record",
+        "umbrella",
+        "use-stale-cache",
+        "user",
+        "version",
+    ],
 };
 
 pub(super) fn read(files: &Files, facts: &mut Facts) -> Vec<Read<Place>> {
@@ -72,7 +153,8 @@ impl DnsmasqWalk<'_> {
 
     fn text(&mut self, text: &Text) {
         for (line, content) in text.lines() {
-            let Some((key, value)) = uncommented(content).split_once('=') else { continue };
+            let said = uncommented(content);
+            let (key, value) = said.split_once('=').unwrap_or((said, ""));
             let (key, value, at) = (key.trim(), value.trim(), text.at(line));
             match key {
                 "server" if value.starts_with("/#/") => {
@@ -90,10 +172,8 @@ impl DnsmasqWalk<'_> {
                     self.facts.note(at, format!("{value} is not there"), MISSING);
                 }
                 "conf-file" | "servers-file" => self.file(value),
-                key if CONSTRUCTS.noted.iter().any(|(known, _)| *known == key) => {
-                    CONSTRUCTS.meet(key, at, self.facts);
-                }
-                _ => {}
+                "" => {}
+                key => CONSTRUCTS.meet(key, at, self.facts),
             }
         }
     }
@@ -110,12 +190,39 @@ impl DnsmasqWalk<'_> {
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::super::super::testing::{hostile, tree};
+    use super::super::super::super::constructs::Reading;
+    use super::super::super::super::testing::{hostile, program, tree};
     use super::super::super::tests::servers_in;
     use super::*;
 
     fn found(contents: &[(&str, &str)]) -> (Vec<String>, Vec<String>) {
         servers_in(contents, read)
+    }
+
+    #[test]
+    fn each_option_that_dnsmasq_has_was_decided() {
+        let said = std::process::Command::new(program("dnsmasq")).arg("--help").output().unwrap();
+        let said = String::from_utf8(said.stdout).unwrap();
+        let names = said.lines().filter_map(|line| line.split_once("--").map(|(_, name)| name));
+        let is_name = |c: char| c.is_ascii_alphanumeric() || c == '-';
+        let names = names.map(|rest| rest.split(|c| !is_name(c)).next().unwrap());
+        let names: Vec<&str> = names.filter(|name| !name.is_empty()).collect();
+        assert!(names.len() > 200, "{names:?}");
+        let is_open = |name: &&&str| CONSTRUCTS.reading(name) == Reading::Unknown;
+        let open: Vec<_> = names.iter().filter(is_open).collect();
+        assert!(open.is_empty(), "{open:?}");
+    }
+
+    #[test]
+    fn words_that_may_change_who_is_asked_are_noted() {
+        let conf = "no-resolv\nserver=10.0.0.1\nenable-dbus\nquery-port=5353\nfrobnicate\n";
+        let notes = [
+            "3: `enable-dbus` lets other programs name its servers, which is not read",
+            "4: `query-port` has all questions leave from one port, which is not read",
+            "5: `frobnicate` is nothing of dnsmasq that preflight knows; it may move a peer",
+        ];
+        let notes = notes.map(|note| format!("{FILE}:{note}")).to_vec();
+        assert_eq!(found(&[(FILE, conf)]), (vec![format!("10.0.0.1 {FILE}:2")], notes));
     }
 
     #[test]

@@ -30,8 +30,139 @@ pub(in crate::site::discover) const CONSTRUCTS: Constructs = Constructs {
         ("tls-upstream", "asks all servers by TLS"),
         ("tcp-upstream", "asks all servers by TCP"),
         ("stub-zone", "asks others for one domain"),
+        ("auth-zone", "may take a zone from other servers"),
+        ("dnstap-ip", "tells another host what it is asked"),
+        ("do-ip4", "says whether servers are asked over IPv4"),
+        ("do-ip6", "says whether servers are asked over IPv6"),
+        ("do-not-query-address", "never asks some servers"),
+        ("do-udp", "says whether servers are asked over UDP"),
+        ("outgoing-interface", "asks from this address"),
+        ("redis-server-host", "keeps answers on another host"),
+        ("root-hints", "names other servers of the root"),
+        ("rpz", "may take a list of names from other servers"),
     ],
-    aside: &[],
+    aside: &[
+        "access-control*",
+        "add-holddown",
+        "aggressive-nsec",
+        "allow-notify",
+        "auto-trust-anchor-file",
+        "backend",
+        "cache-*",
+        "cachedb*",
+        "caps-*",
+        "chroot",
+        "client-subnet-*",
+        "control-*",
+        "define-tag",
+        "del-holddown",
+        "delay-close",
+        "deny-any",
+        "directory",
+        "disable-*",
+        "discard-timeout",
+        "dns64-*",
+        "dnscrypt*",
+        "dnstap*",
+        "do-daemonize",
+        "do-not-query-localhost",
+        "do-tcp",
+        "domain-insecure",
+        "dynlib*",
+        "ede*",
+        "edns-*",
+        "extended-statistics",
+        "fallback-enabled",
+        "fast-server-*",
+        "for-downstream",
+        "for-upstream",
+        "forward-first",
+        "forward-no-cache",
+        "harden-*",
+        "hide-*",
+        "http-*",
+        "https-port",
+        "identity",
+        "ignore-cd-flag",
+        "incoming-num-tcp",
+        "infra-*",
+        "insecure-lan-zones",
+        "interface*",
+        "ip-*",
+        "ipsecmod-*",
+        "ipset",
+        "iter-*",
+        "jostle-timeout",
+        "keep-missing",
+        "key-*",
+        "local-*",
+        "log-*",
+        "logfile",
+        "master",
+        "max-*",
+        "min-*",
+        "minimal-responses",
+        "module-config",
+        "msg-*",
+        "name-v4",
+        "name-v6",
+        "neg-cache-size",
+        "nsid",
+        "num-*",
+        "outbound-msg-retry",
+        "outgoing-num-tcp",
+        "outgoing-port-*",
+        "outgoing-range",
+        "outgoing-tcp-mss",
+        "pad-*",
+        "permit-small-holddown",
+        "pidfile",
+        "port",
+        "prefer-*",
+        "prefetch*",
+        "primary",
+        "private-*",
+        "proxy-protocol-port",
+        "python*",
+        "qname-*",
+        "quic-*",
+        "ratelimit*",
+        "redis-*",
+        "remote-control",
+        "response-ip*",
+        "root-key-sentinel",
+        "rpz-*",
+        "rrset-*",
+        "secret-seed",
+        "send-client-subnet",
+        "serve-*",
+        "server*",
+        "so-*",
+        "ssl-*",
+        "statistics-*",
+        "stream-*",
+        "stub-*",
+        "tags",
+        "target-*",
+        "tcp-*",
+        "tls-*",
+        "trust-*",
+        "trusted-*",
+        "udp-*",
+        "unblock-*",
+        "unknown-*",
+        "unwanted-*",
+        "url",
+        "use-*",
+        "username",
+        "val-*",
+        "verbosity",
+        "version",
+        "view*",
+        "wait-*",
+        "zonefile",
+        "zonemd-*",
+    ],
 };
 
 pub(super) fn read(files: &Files, facts: &mut Facts) -> Vec<Read<Place>> {
@@ -116,13 +247,12 @@ impl UnboundWalk<'_> {
                     }
                 }
                 key if value == "no" && key.ends_with("-upstream") => {}
+                "do-ip4" | "do-ip6" | "do-udp" if value == "yes" => {}
                 key => {
                     if value.is_empty() {
                         self.end();
                     }
-                    if CONSTRUCTS.noted.iter().any(|(known, _)| *known == key) {
-                        CONSTRUCTS.meet(key, at, self.facts);
-                    }
+                    CONSTRUCTS.meet(key, at, self.facts);
                 }
             }
         }
@@ -149,12 +279,29 @@ impl UnboundWalk<'_> {
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::super::super::testing::{hostile, tree};
+    use super::super::super::super::constructs::Reading;
+    use super::super::super::super::testing::{hostile, program, tree};
     use super::super::super::tests::servers_in;
     use super::*;
 
     fn found(contents: &[(&str, &str)]) -> (Vec<String>, Vec<String>) {
         servers_in(contents, read)
+    }
+
+    #[test]
+    fn each_setting_of_unbounds_manual_was_decided() {
+        let page =
+            program("unbound").ancestors().nth(2).unwrap().join("share/man/man5/unbound.conf.5.gz");
+        let page = std::process::Command::new("gzip").arg("-dc").arg(page).output().unwrap();
+        let page = String::from_utf8_lossy(&page.stdout).replace("\\-", "-");
+        let heads = page.lines().filter_map(|line| line.strip_prefix(".B "));
+        let names = heads.filter_map(|head| head.trim_start_matches('"').split_once(':'));
+        let is_name = |name: &&str| name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
+        let names: Vec<&str> = names.map(|(name, _)| name).filter(is_name).collect();
+        assert!(names.len() > 300, "{names:?}");
+        let is_open = |name: &&&str| CONSTRUCTS.reading(name) == Reading::Unknown;
+        let open: Vec<_> = names.iter().filter(is_open).collect();
+        assert!(open.is_empty(), "{open:?}");
     }
 
     #[test]
