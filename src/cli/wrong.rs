@@ -138,6 +138,9 @@ fn unknown(typed: &str, near: Option<String>, words: &[OsString]) -> (String, St
         return (place, reason);
     }
     let bare = typed.trim_start_matches('-').to_ascii_lowercase();
+    if let Some(reason) = of_others(&bare, words) {
+        return (place, reason);
+    }
     let is_near =
         |near: &String| strsim::osa_distance(near.trim_start_matches('-'), &bare) <= slips(&bare);
     let of_peers = PARTIES.iter().flat_map(|kind| kind.flags);
@@ -149,6 +152,25 @@ fn unknown(typed: &str, near: Option<String>, words: &[OsString]) -> (String, St
         None => "there is no such flag; --help has all".to_owned(),
     };
     (place, reason)
+}
+
+/// A flag that other commands have, and the one that was called has not.
+fn of_others(flag: &str, words: &[OsString]) -> Option<String> {
+    let known = super::help::declared();
+    let has =
+        |command: &clap::Command| command.get_arguments().any(|arg| arg.get_long() == Some(flag));
+    let called = known
+        .get_subcommands()
+        .find(|it| words.iter().skip(1).any(|word| word == it.get_name()))?;
+    let run = has(&known).then(|| "preflight".to_owned());
+    let others = known.get_subcommands().filter(|other| has(other) && !other.is_hide_set());
+    let others = others.map(|other| format!("preflight {}", other.get_name()));
+    let owners: Vec<String> = run.into_iter().chain(others).collect();
+    let verb = if owners.len() == 1 { "has" } else { "have" };
+    let is_some = !owners.is_empty();
+    is_some.then(|| {
+        format!("preflight {} has no such flag; {} {verb} it", called.get_name(), owners.join(", "))
+    })
 }
 
 /// Slips of the finger that a word may have: a short one with two is another word.
