@@ -166,11 +166,12 @@ fn of_others(flag: &str, words: &[OsString]) -> Option<String> {
     let others = known.get_subcommands().filter(|other| has(other) && !other.is_hide_set());
     let others = others.map(|other| format!("preflight {}", other.get_name()));
     let owners: Vec<String> = run.into_iter().chain(others).collect();
-    let verb = if owners.len() == 1 { "has" } else { "have" };
-    let is_some = !owners.is_empty();
-    is_some.then(|| {
-        format!("preflight {} has no such flag; {} {verb} it", called.get_name(), owners.join(", "))
-    })
+    let (last, others) = owners.split_last()?;
+    let owners = match others {
+        [] => format!("{last} has it"),
+        _ => format!("{} and {last} have it", others.join(", ")),
+    };
+    Some(format!("preflight {} has no such flag; {owners}", called.get_name()))
 }
 
 /// Slips of the finger that a word may have: a short one with two is another word.

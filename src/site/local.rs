@@ -226,10 +226,10 @@ impl Elsewhere {
 
     /// What `host` is there to a program that asks the DNS, and the system only where the DNS
     /// does not know the name.
-    pub(crate) fn reading_by_dns_first(&self, host: &str) -> Reading {
+    pub(crate) fn reading_by_dns_first(&self, host: &str) -> NamedHost {
         let by_dns = Self::reading_by_dns(host);
         match self.hosts.get(&host.trim_end_matches('.').to_ascii_lowercase()) {
-            Some(address) if by_dns == Reading::Same => Reading::Unresolved {
+            Some(address) if by_dns == NamedHost::Same => NamedHost::Unresolved {
                 why: format!("where the DNS does not know it, that machine takes {address} for it"),
                 at: At::file("/etc/hosts"),
             },
@@ -279,6 +279,11 @@ mod tests {
         ] {
             assert_eq!(elsewhere.reading(host), reading, "{host}");
         }
+        // Which of both counts there, the DNS says only to that machine.
+        let by_dns_first = |host| elsewhere.reading_by_dns_first(host);
+        assert!(matches!(by_dns_first("Central"), NamedHost::Unresolved { .. }));
+        assert_eq!(by_dns_first("localhost"), NamedHost::Own);
+        assert_eq!(by_dns_first("ntp.example"), NamedHost::Same);
         write("nsswitch.conf", "# x\npasswd: files\nhosts:  files myhostname\n");
         let elsewhere = Elsewhere::read(&Files::below(root.path()));
         let NamedHost::Unresolved { why, at } = elsewhere.reading("ntp.example") else { panic!() };

@@ -485,6 +485,16 @@ fn explain_lists_all_codes_when_none_is_named() {
 }
 
 #[test]
+fn a_flag_of_another_command_says_whose_it_is() {
+    let Ended { code, stderr, .. } = preflight(&["discover", "--role", "poller"]);
+    let owners = "preflight, preflight plan, preflight flows, preflight init and preflight respond";
+    assert_eq!(code, Some(2), "{stderr}");
+    let want =
+        format!("preflight: --role: preflight discover has no such flag; {owners} have it\n");
+    assert_eq!(stderr, want);
+}
+
+#[test]
 fn a_flag_that_is_not_there_proposes_what_is_meant_or_nothing() {
     for (typed, proposed) in [
         ("--mail", Some("--smtp")),

@@ -6,6 +6,7 @@ use crate::row::{Place, Row, dns, ntp};
 
 pub(crate) fn rows() -> Vec<Row> {
     let mut rows = times();
+    rows.extend(distances());
     rows.extend(names());
     rows
 }
@@ -52,6 +53,34 @@ fn times() -> Vec<Row> {
     ]
 }
 
+/// How far a server may be from a good clock is the patience of the program that asks it.
+fn distances() -> Vec<Row> {
+    const FAILS: &[&str] = &["ntp-too-far"];
+    const WARNS: &[&str] = &["ntp-weak-source"];
+    let mut rows = Vec::new();
+    for (client, file, text, most) in [
+        ("ntp", "far-ntp/etc/ntp.conf", "server {server}\n", 1),
+        ("chrony", "far-chrony/etc/chrony.conf", "server {server}\n", 3),
+        ("timesyncd", "far-timesyncd/etc/systemd/timesyncd.conf", "[Time]\nNTP={server}\n", 5),
+        ("none", "far-none/etc/hostname", "poller\n", 9),
+    ] {
+        for distance in [2_u8, 4, 6] {
+            let peer = peer::time(0, move |reply| reply[9] = distance);
+            let fault = format!("{distance} s from a good clock, for {client}");
+            let root = format!("{{lab}}/far-{client}");
+            let flow = ntp().with(&["--role", "poller", "--only", "poller.ntp", "--root", &root]);
+            let row = Row::new(fault, flow.with(&["--ntp", "{server}:{port}"])).peer(peer);
+            let row = row.file(file, text);
+            rows.push(match () {
+                () if client == "none" => row.warns(WARNS).says("ntpd (1.5 s)"),
+                () if distance > most => row.fails(FAILS).says("root distance"),
+                () => row,
+            });
+        }
+    }
+    rows
+}
+
 fn names() -> Vec<Row> {
     let row = |fault: &str, peer| Row::new(fault, dns()).peer(peer);
     let near = |fault: &str| Row::new(fault, dns()).at(Place::Near);
@@ -78,11 +107,16 @@ fn names() -> Vec<Row> {
             .says("10.2.0.1"),
         row("one address for every name", peer::names_of_anybody([192, 0, 2, 99]))
             .warns(&["dns-made-up", "dns-udp-only"]),
-        row(
+        Row::new(
             "one address for every name, of a name this role needs",
-            peer::names_of_anybody([192, 0, 2, 99]),
+            dns().with(&["--role", "poller", "--only", "poller.dns"]).with(&[
+                "--dns",
+                "{server}:{port}",
+                "--central",
+                "central.example.test",
+            ]),
         )
-        .asks_for_central("central.example.test")
+        .peer(peer::names_of_anybody([192, 0, 2, 99]))
         .fails(&["dns-wildcard"])
         .says("192.0.2.99"),
         row("answers with garbage", Peer::udp(|_| Some(b"garbage".to_vec()))).fails(&["bad-reply"]),

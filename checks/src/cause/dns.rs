@@ -160,9 +160,9 @@ impl DnsCause {
             Self::DnsWildcard { name, .. } => say(
                 "see that it is the name server of this network, and that it does not ask for a login first, as the one of a guest network does: ",
             )
-            .here(dig("preflight-nobody.invalid"))
+            .there(dig("preflight-nobody.invalid"))
             .then("; ")
-            .here(dig(name)),
+            .there(dig(name)),
             Self::DnsNameWithoutAddress { name } => say(format!(
                 "add an A or AAAA record of {name} to the zone; if it has one, see whether the server removes private addresses (unbound: private-domain; dnsmasq: rebind-domain-ok); "
             ))

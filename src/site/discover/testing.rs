@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Arc, Condvar, Mutex};
@@ -169,6 +169,66 @@ impl Cell {
     /// Who came so far.
     pub(super) fn heard(&self) -> Vec<Visit> {
         self.heard.0.lock().unwrap().clone()
+    }
+}
+
+/// What a name server says of every name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Dns {
+    /// 192.0.2.50 is its address.
+    Knows,
+    /// There is no such name.
+    KnowsNot,
+    /// Nothing.
+    Silent,
+}
+
+impl Dns {
+    /// Answers questions of one record over UDP, as long as somebody may ask.
+    fn serve(self, socket: &UdpSocket) {
+        let mut question = [0; 512];
+        while let Ok((length, from)) = socket.recv_from(&mut question) {
+            let asked = &question[..length];
+            let name_ends = 12 + asked[12..].iter().position(|&byte| byte == 0).unwrap();
+            let is_address = asked[name_ends + 1..name_ends + 3] == [0, 1];
+            let (code, count) = match self {
+                Self::Silent => continue,
+                Self::KnowsNot => (3, 0),
+                Self::Knows => (0, u8::from(is_address)),
+            };
+            let mut answer = asked[..name_ends + 5].to_vec();
+            answer[2..12].copy_from_slice(&[0x81, 0x80 | code, 0, 1, 0, count, 0, 0, 0, 0]);
+            if count > 0 {
+                answer.extend([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 192, 0, 2, 50]);
+            }
+            socket.send_to(&answer, from).unwrap();
+        }
+    }
+
+    /// Runs `inside` in a network of its own, where such a server is at an address of the loopback.
+    ///
+    /// # Panics
+    ///
+    /// When `inside` does, and without root.
+    pub(super) fn with<T: Send + 'static>(
+        self,
+        at: &'static str,
+        inside: impl FnOnce() -> T + Send + 'static,
+    ) -> T {
+        let work = thread::spawn(move || {
+            unshare(CloneFlags::CLONE_NEWNET).unwrap();
+            assert!(
+                Command::new("ip").args(["link", "set", "lo", "up"]).status().unwrap().success()
+            );
+            // Who has the loopback's own address only is taken for a machine without IPv4.
+            let mut own = Command::new("ip");
+            own.args(["address", "add", "192.0.2.8/32", "dev", "lo"]);
+            assert!(own.status().unwrap().success());
+            let socket = UdpSocket::bind(at).unwrap();
+            thread::spawn(move || self.serve(&socket));
+            inside()
+        });
+        work.join().unwrap()
     }
 }
 

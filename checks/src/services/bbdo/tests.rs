@@ -758,13 +758,13 @@ async fn the_matrix_of_grpc_with_tls() {
                     // the host, here an address.
                     match (is_trusted, name, shows) {
                         (false, ..) => {
-                            assert!(said.contains("does not pass this poller's check"), "{cell}")
+                            assert!(said.contains("does not pass this poller's check"), "{cell}");
                         }
                         (true, Some("broker"), "ours" | "unread") => {
                             assert_eq!(said, "BBDO over gRPC with TLS", "{cell}");
                         }
                         (true, Some("broker"), _) if wants_ours => {
-                            assert_eq!(said, refused, "{cell}")
+                            assert_eq!(said, refused, "{cell}");
                         }
                         (true, Some("broker"), _) => {
                             assert_eq!(said, "BBDO over gRPC with TLS", "{cell}");

@@ -1,7 +1,8 @@
 //! DNS: does the server resolve for this host, over UDP and over TCP?
 //!
 //! Port 53. Asks `. NS`, which gives nothing away and every resolver can
-//! answer, or the names this role needs. UDP decides; TCP, asked at the same
+//! answer, or the names this role needs, and a name that nobody has: who has an
+//! address for that one makes answers up. UDP decides; TCP, asked at the same
 //! time, is a concern, because only large answers need it.
 //!
 //! Reference: [RFC 1035 §4](https://www.rfc-editor.org/rfc/rfc1035#section-4),

@@ -557,7 +557,7 @@ async fn a_name_with_an_ipv6_address_only_is_found() {
     let modern = |question: &Message, _| {
         let mut reply = with_rcode(question, ResponseCode::NoError);
         let asked = &question.queries[0];
-        if asked.query_type == RecordType::AAAA {
+        if asked.query_type == RecordType::AAAA && asked.name.to_ascii().starts_with(NAME) {
             let address = RData::AAAA(AAAA("fd00::5".parse().unwrap()));
             reply.add_answer(Record::from_rdata(asked.name.clone(), 60, address));
         }

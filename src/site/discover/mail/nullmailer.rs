@@ -68,13 +68,14 @@ fn remote(
             "starttls" => tls = MailTls::StartTls,
             "tls" | "ssl" => tls = MailTls::FromStart,
             "user" | "pass" | "auth-login" => login = true,
-            "source" => match value.parse() {
-                Ok(address) => from.push(address),
-                Err(_) => {
-                    let reason = format!("`{value}`, from which mail leaves, is no address");
+            "source" => {
+                if let Ok(address) = value.parse() {
+                    from.push(address);
+                } else {
+                    let reason = format!("`{value}`, from which mail leaves, is not an address");
                     facts.note(at.clone(), reason, "the address mail leaves from");
                 }
-            },
+            }
             "smtp" => {}
             _ => {
                 is_smtp &= key != "qmqp";

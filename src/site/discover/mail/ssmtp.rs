@@ -266,7 +266,9 @@ mod tests {
             "mailhub=\"hub.test\"\n",
         ] {
             let (_dir, files) = tree(&[(FILE, conf)]);
-            let MailFound::Said(ways) = read(&files, &mut Facts::default()) else { panic!("{conf}") };
+            let MailFound::Said(ways) = read(&files, &mut Facts::default()) else {
+                panic!("{conf}")
+            };
             let ours = ways.first().and_then(|way| {
                 let port = way.relay()?.port.unwrap_or(25);
                 let tls = match way.tls {

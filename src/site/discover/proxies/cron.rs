@@ -8,7 +8,7 @@
 
 use super::super::include::list;
 use super::super::{Facts, Files, Text};
-use super::{MISSING, Variables};
+use super::{MISSING, ProxyVariables};
 
 const TABLE: &str = "/etc/crontab";
 /// Jobs of packages; Debian's crontabs of users, then those of everybody else.
@@ -24,14 +24,14 @@ pub(super) fn read(files: &Files, facts: &mut Facts) {
             continue;
         }
         if let Ok(text) = files.read(&path) {
-            let settings = variables(&text).settings("cron", facts);
+            let settings = variables(&text, facts).settings("cron", facts);
             facts.proxies.extend(settings);
         }
     }
 }
 
-fn variables(text: &Text) -> Variables {
-    let mut variables = Variables::default();
+fn variables(text: &Text, facts: &mut Facts) -> ProxyVariables {
+    let mut variables = ProxyVariables::default();
     for (line, content) in text.lines() {
         let Some((name, value)) = content.trim_start().split_once('=') else { continue };
         let bare = |word: &str| {
@@ -39,7 +39,13 @@ fn variables(text: &Text) -> Variables {
             let quoted = |quote: char| word.strip_prefix(quote)?.strip_suffix(quote);
             quoted('"').or_else(|| quoted('\'')).unwrap_or(word).to_owned()
         };
-        variables.set(&bare(name), bare(value), text.at(line));
+        let (name, value) = (bare(name), bare(value));
+        if ProxyVariables::knows(&name) && value.contains('$') {
+            let reason = format!("cron replaces nothing: the `$` in {name} stays as it is");
+            facts.note(text.at(line), reason, MISSING);
+            continue;
+        }
+        variables.set(&name, value, text.at(line));
     }
     variables
 }
@@ -66,9 +72,9 @@ mod tests {
             .collect();
         assert_eq!(found.len(), 1, "{found:?}");
         assert_eq!((found[0].0, found[0].2.as_str()), ("cron", "/etc/cron.d/centreon:3"));
-        assert!(found[0].1.contains("10.0.0.9:3128"));
+        assert_eq!(found[0].1.as_str(), "http://10.0.0.9:3128/");
         assert_eq!(facts.proxies[0].except.len(), 1);
-        // A value is taken as it stands, and this one is no address.
-        assert_eq!(facts.notes.len(), 1, "{:?}", facts.notes);
+        let notes: Vec<&str> = facts.notes.iter().map(|note| note.reason.as_str()).collect();
+        assert_eq!(notes, ["cron replaces nothing: the `$` in https_proxy stays as it is"]);
     }
 }

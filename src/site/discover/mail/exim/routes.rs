@@ -27,6 +27,8 @@ const MOST_NAMED: usize = 256;
 const MOST_REDIRECTS: u8 = 8;
 /// What a way of some mail that cannot be told would have been.
 const SOME_RELAYS: &str = "the relays of some mail";
+/// Which mail a router that asks the DNS leaves to those behind it.
+const UNKNOWN: &str = "to domains the DNS does not know";
 /// A receiver whom no list can name (RFC 6761 keeps the domain free).
 const RECEIVER: &str = "preflight-receiver";
 const ELSEWHERE: &str = "preflight-elsewhere.invalid";
@@ -65,7 +67,7 @@ impl TestLetter {
 enum Routed {
     /// It takes it.
     Taken(Vec<Mail>),
-    /// It takes it; when its host cannot be found, the next router does.
+    /// It takes it; when its host, or its domain, cannot be found, the next router does.
     TakenElse(Vec<Mail>),
     /// Not its business.
     Declined,
@@ -307,7 +309,11 @@ impl<'a> RouteWalk<'a> {
                     let others = self.route(letter, index + 1, redirects);
                     let leaves = others.iter().filter(|way| !matches!(way.to, MailTo::Nobody(_)));
                     let others: Vec<Mail> = leaves.cloned().collect();
-                    kept.extend(with_share(others, Share::Fallback));
+                    let is_by_dns = router.says("driver") == "dnslookup";
+                    kept.extend(match &letter.label {
+                        None if is_by_dns => with_share(others, Share::Some(UNKNOWN.to_owned())),
+                        _ => with_share(others, Share::Fallback),
+                    });
                     return kept;
                 }
                 Routed::Lost if !goes_on => return kept,
@@ -343,6 +349,13 @@ impl<'a> RouteWalk<'a> {
     fn ask(&mut self, router: &Block, letter: &TestLetter, share: Share, env: &Env<'_>) -> Routed {
         let Some(driver) = router.of("driver") else { return Routed::Declined };
         match driver.value.as_str() {
+            // What the DNS does not know goes on, unless it says otherwise.
+            "dnslookup" if router.is_on("more", true) => {
+                match self.carry(router, None, driver, share, env) {
+                    Routed::Taken(ways) => Routed::TakenElse(ways),
+                    other => other,
+                }
+            }
             "dnslookup" | "accept" => self.carry(router, None, driver, share, env),
             "manualroute" => self.by_hand(router, letter, share, env),
             "redirect" => self.redirect(router, share, env),
@@ -395,8 +408,6 @@ impl<'a> RouteWalk<'a> {
             let one = one.map(|one| env.with("1", one));
             return match one.as_ref().unwrap_or(env).expand(hosts) {
                 Err(Stop::Failed) => Routed::Declined,
-                // The transport names them.
-                Ok(hosts) if hosts.trim().is_empty() => self.carry(router, None, list, share, env),
                 Ok(hosts) => self.carry(router, Some(&hosts), list, share, env),
                 Err(Stop::Unknown(reason)) => {
                     let reason =
@@ -499,6 +510,11 @@ impl<'a> RouteWalk<'a> {
         };
         if transport.says("driver") != "smtp" {
             let reason = format!("transport `{name}` delivers here");
+            return Routed::Taken(vec![nobody(reason, share, place_of(set))]);
+        }
+        if hosts.as_deref().is_some_and(|hosts| hosts.trim().is_empty()) {
+            // Whether the transport names some is not looked at: exim keeps the mail.
+            let reason = format!("router `{}` names no host", router.name);
             return Routed::Taken(vec![nobody(reason, share, place_of(set))]);
         }
         let own = transport.of("hosts");

@@ -5,17 +5,15 @@
 //! them up for a user that only this `/etc` knows. Without a network no look-up leaves.
 
 use std::fs;
-use std::net::UdpSocket;
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Output};
 
-use nix::sched::{CloneFlags, unshare};
 use nix::unistd::geteuid;
 use proptest::prelude::*;
 
 use super::super::super::Text;
 use super::super::super::constructs::{Constructs, Reading};
-use super::super::super::testing::{every_beginning, hostile, program, text, tree};
+use super::super::super::testing::{Dns, every_beginning, hostile, program, text, tree};
 use super::super::tests::found;
 use super::*;
 use crate::site::discover::facts::{HostLookup, MailTo};
@@ -104,8 +102,14 @@ impl Machine {
         if said.contains("host lookup did not complete") || said.contains("lookup for") {
             return "direct".to_owned();
         }
-        let stays =
-            ["is undeliverable", "transport = ", "is discarded", "not found in", "error in router"];
+        let stays = [
+            "is undeliverable",
+            "no host(s) specified",
+            "transport = ",
+            "is discarded",
+            "not found in",
+            "error in router",
+        ];
         let stays = stays.iter().any(|word| said.contains(word));
         assert!(stays, "{said}{}", String::from_utf8_lossy(&output.stderr));
         "nobody".to_owned()
@@ -261,54 +265,6 @@ fn a_folder_without_debians_own_files_is_taken_to_have_them() {
     assert!(notes.contains(&says), "{notes:?}");
 }
 
-/// What a name server says of every name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Dns {
-    /// 192.0.2.50 is its address.
-    Knows,
-    /// There is no such name.
-    KnowsNot,
-    /// Nothing.
-    Silent,
-}
-
-impl Dns {
-    /// Answers questions of one record over UDP, as long as somebody may ask.
-    fn serve(self, socket: &UdpSocket) {
-        let mut question = [0; 512];
-        while let Ok((length, from)) = socket.recv_from(&mut question) {
-            let asked = &question[..length];
-            let name_ends = 12 + asked[12..].iter().position(|&byte| byte == 0).unwrap();
-            let is_address = asked[name_ends + 1..name_ends + 3] == [0, 1];
-            let (code, count) = match self {
-                Self::Silent => continue,
-                Self::KnowsNot => (3, 0),
-                Self::Knows => (0, u8::from(is_address)),
-            };
-            let mut answer = asked[..name_ends + 5].to_vec();
-            answer[2..12].copy_from_slice(&[0x81, 0x80 | code, 0, 1, 0, count, 0, 0, 0, 0]);
-            if count > 0 {
-                answer.extend([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 192, 0, 2, 50]);
-            }
-            socket.send_to(&answer, from).unwrap();
-        }
-    }
-
-    /// Runs `inside` in a network of its own, where such a server is at 127.0.0.1.
-    fn with<T: Send + 'static>(self, inside: impl FnOnce() -> T + Send + 'static) -> T {
-        let work = std::thread::spawn(move || {
-            unshare(CloneFlags::CLONE_NEWNET).unwrap();
-            assert!(
-                Command::new("ip").args(["link", "set", "lo", "up"]).status().unwrap().success()
-            );
-            let socket = UdpSocket::bind("127.0.0.1:53").unwrap();
-            std::thread::spawn(move || self.serve(&socket));
-            inside()
-        });
-        work.join().unwrap()
-    }
-}
-
 #[test]
 fn a_relay_is_looked_up_where_exim_looks_it_up() {
     // `/etc/hosts` has 192.0.2.1 for it.
@@ -333,7 +289,9 @@ fn a_relay_is_looked_up_where_exim_looks_it_up() {
                 _ => None,
             };
             let machine = routers(&router(words));
-            let said = dns.with(move || machine.run_here("exim4", &["-bt", "a@elsewhere.test"]));
+            let said = dns.with("127.0.0.1:53", move || {
+                machine.run_here("exim4", &["-bt", "a@elsewhere.test"])
+            });
             let said = String::from_utf8(said.stdout).unwrap();
             let is_said = |address: &str| said.contains(&format!("[{address}]"));
             let theirs = ["192.0.2.1", "192.0.2.50"].into_iter().find(|address| is_said(address));
@@ -348,11 +306,56 @@ fn a_relay_is_looked_up_where_exim_looks_it_up() {
     assert!(!found.is_empty() && found.iter().all(is_by_dns), "{found:?}");
 }
 
+/// Routers in their order: the first that takes an address wins, and one that asks the DNS
+/// takes what the DNS knows.
+#[test]
+fn a_router_by_the_dns_leaves_the_rest_to_those_behind_it() {
+    let hosts = "b:\n driver = manualroute\n route_list = * h2.example byname\n transport = t";
+    let by_dns = |more: &str| {
+        format!(
+            "a:\n driver = dnslookup\n transport = t\n ignore_target_hosts = 127.0.0.0/8\n{more}"
+        )
+    };
+    for (conf, dns, theirs) in [
+        (format!("{}{hosts}", by_dns("")), Dns::Knows, "elsewhere.test"),
+        (format!("{}{hosts}", by_dns("")), Dns::KnowsNot, "h2.example"),
+        (format!("{}{hosts}", by_dns(" no_more\n")), Dns::KnowsNot, "nobody"),
+        (format!("{hosts}\n{}", by_dns("")), Dns::Knows, "h2.example"),
+        (
+            format!(
+                "{} domains = corp.test\n{hosts}",
+                by_dns("").trim_end_matches('\n').to_owned() + "\n"
+            ),
+            Dns::Knows,
+            "h2.example",
+        ),
+    ] {
+        let machine = routers(&conf);
+        let (ours, notes) = machine.ours(None, "a@elsewhere.test");
+        assert!(notes.is_empty(), "{conf} {notes:?}");
+        let said = dns
+            .with("127.0.0.1:53", move || machine.run_here("exim4", &["-bt", "a@elsewhere.test"]));
+        let said = String::from_utf8(said.stdout).unwrap();
+        let host = said.lines().find_map(|line| line.trim().strip_prefix("host "));
+        let host = host.and_then(|line| line.split_whitespace().next()).unwrap_or("nobody");
+        assert_eq!(host, theirs, "{conf} {said}");
+        // Ours names each that may take it, by what the DNS will say.
+        let mut ours = ours.split(", ");
+        let first = ours.next().unwrap();
+        let ours = match (first, dns) {
+            ("direct", Dns::Knows) => "elsewhere.test",
+            ("direct", _) => ours.next().unwrap_or("nobody"),
+            (other, _) => other,
+        };
+        assert_eq!(ours, theirs, "{conf}");
+    }
+}
+
 #[test]
 fn hosts_of_a_transport_are_asked_of_the_dns_alone() {
     let of = |transport: &str, router: &str| {
         let conf = format!(
-            "begin routers\nr:\n driver = manualroute\n domains = !p.corp.example\n{router} transport = t\n\
+            "begin routers\nr:\n domains = !p.corp.example\n{router} transport = t\n\
              begin transports\nt:\n driver = smtp\n{transport}"
         );
         let mut facts = Facts::default();
@@ -360,7 +363,8 @@ fn hosts_of_a_transport_are_asked_of_the_dns_alone() {
         let found = ways(machine.pieces(), &machine.files, &mut facts);
         found.into_iter().map(|way| way.lookup).collect::<Vec<_>>()
     };
-    let (listed, none) = (" route_list = * h1.example byname\n", " route_list = *\n");
+    let (listed, none) =
+        (" driver = manualroute\n route_list = * h1.example byname\n", " driver = accept\n");
     let hosts = " hosts = h2.example\n";
     assert_eq!(of(hosts, none), [HostLookup::Dns]);
     assert_eq!(of(&format!("{hosts} gethostbyname\n"), none), [HostLookup::System]);
@@ -371,12 +375,12 @@ fn hosts_of_a_transport_are_asked_of_the_dns_alone() {
     // The transport looks them up itself, which is seen where it connects to.
     for (by_name, want) in [("", "192.0.2.50"), (" gethostbyname\n", "192.0.2.2")] {
         let conf = format!(
-            "exim_path = {}\ndomainlist local_domains = @\nbegin routers\nr:\n driver = manualroute\n route_list = *\n transport = t\n\
-             begin transports\nt:\n driver = smtp\n hosts = h2.example\n connect_timeout = 1s\n{by_name}",
+            "exim_path = {}\ndomainlist local_domains = @\nbegin routers\nr:\n driver = accept\n transport = t\n\
+             begin transports\nt:\n driver = smtp\n hosts = h2.example\n port = 25\n connect_timeout = 1s\n{by_name}",
             program("exim4").display()
         );
         let machine = own(&conf);
-        let said = Dns::Knows.with(move || {
+        let said = Dns::Knows.with("127.0.0.1:53", move || {
             let script = "printf 'Subject: x\\n\\nx\\n' | \"$0\" -v -odi -f a@p.corp.example a@elsewhere.test";
             machine.run_here("sh", &["-c", script, program("exim4").to_str().unwrap()])
         });
@@ -465,6 +469,7 @@ fn routers_take_mail_as_exim_has_them_take_it() {
           c:\n driver = manualroute\n route_list = * h3.example byname\n transport = t",
             &["a@old.test"],
         ),
+        ("a:\n driver = manualroute\n route_list = *\n transport = t", REST),
         ("a:\n driver = accept\n transport = box", REST),
         ("a:\n driver = accept\n transport = none", REST),
         (
@@ -725,7 +730,9 @@ fn what_only_exim_could_decide_is_noted() {
         ),
         (
             " driver = dnslookup\n check_srv = smtp\n transport = u\nbegin transports\nu:\n driver = smtp\n socks_proxy = 10.0.0.9\nbegin routers",
-            format!("exim direct, TLS if offered, {at}:3"),
+            format!(
+                "exim direct, TLS if offered, {at}:3; exim z.example to domains the DNS does not know, TLS if offered, {at}:13"
+            ),
             vec![
                 "4: `check_srv` finds servers by SRV records, which is not read",
                 "9: `socks_proxy` goes through a SOCKS proxy, which is not read",

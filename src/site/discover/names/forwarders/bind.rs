@@ -229,6 +229,11 @@ impl BindWalk<'_> {
         let inside = blocks.last().map(|(first, _)| first.as_str());
         match (word(0), word(1)) {
             (Some("include"), Some(path)) if path.starts_with('/') => {
+                if !path.contains(['*', '?', '[']) && !self.files.exists(path) {
+                    let reason =
+                        format!("{path} is not there, and named does not start without it");
+                    self.facts.note(text.at(line), reason, MISSING);
+                }
                 for path in glob(self.files, path, self.facts, MISSING) {
                     self.file(&path, blocks);
                 }

@@ -207,7 +207,7 @@ mod tests {
         let is_name = |c: char| c.is_ascii_alphanumeric() || c == '-';
         let names = names.map(|rest| rest.split(|c| !is_name(c)).next().unwrap());
         let names: Vec<&str> = names.filter(|name| !name.is_empty()).collect();
-        assert!(names.len() > 200, "{names:?}");
+        assert!(names.len() > 150, "{names:?}");
         let is_open = |name: &&&str| CONSTRUCTS.reading(name) == Reading::Unknown;
         let open: Vec<_> = names.iter().filter(is_open).collect();
         assert!(open.is_empty(), "{open:?}");
