@@ -11,7 +11,8 @@ use crate::report::escape::markdown;
 pub(super) fn write(matrix: &Matrix, out: &mut dyn io::Write) -> io::Result<()> {
     let machines = matrix.machines.len();
     let plural = if machines == 1 { "" } else { "s" };
-    writeln!(out, "# {} ({})\n", matrix.summary.headline(), days(&matrix.machines))?;
+    let title = format!("{} ({})", matrix.summary.headline(), days(&matrix.machines));
+    writeln!(out, "# {}\n", markdown(&title))?;
     writeln!(out, "preflight merge: {machines} machine{plural}")?;
     if matrix.summary.teams.len() > 1 {
         writeln!(out, "\nWho has to act:\n")?;
