@@ -20,6 +20,7 @@ mod names;
 mod own_firewall;
 mod pairing;
 mod responding;
+mod sinks;
 mod watching;
 
 use std::process::Command;
