@@ -16,7 +16,7 @@ pub(super) fn lines(name: &str, value: &Value) -> (String, Vec<String>) {
     match unit.filter(|_| value.is_number()) {
         Some((name, "ms")) => (words(name), vec![millis(value)]),
         Some((name, unit)) => (words(name), vec![format!("{value} {unit}")]),
-        None => (words(name), texts(value)),
+        None => (words(name), texts(name, value)),
     }
 }
 
@@ -56,7 +56,7 @@ const LONG: Duration = Duration::from_secs(120);
 pub(super) fn title<T: ToString>(saved: &Readable<T>, code: fn(&T) -> &'static str) -> String {
     match saved {
         Readable::Known(known) => format!("{}: {}", code(known), known.to_string()),
-        Readable::Unread(saved) => text(saved.get("code").unwrap_or(&Value::Null)),
+        Readable::Unread(saved) => text("code", saved.get("code").unwrap_or(&Value::Null)),
     }
 }
 
@@ -69,36 +69,39 @@ pub(super) fn of_cause(saved: &impl Serialize) -> Vec<(String, Vec<String>)> {
 }
 
 /// A list of sentences has a line for each; one of names shares lines.
-fn texts(value: &Value) -> Vec<String> {
+fn texts(name: &str, value: &Value) -> Vec<String> {
     match value {
         Value::Array(items) => {
-            let items: Vec<String> = items.iter().map(text).collect();
+            let items: Vec<String> = items.iter().map(|item| text(name, item)).collect();
             let are_names = items.iter().all(|item| !item.contains(' '));
             if are_names { vec![items.join(", ")] } else { items }
         }
-        other => vec![text(other)],
+        other => vec![text(name, other)],
     }
 }
 
-fn text(value: &Value) -> String {
+fn text(name: &str, value: &Value) -> String {
     match value {
         Value::Null => "none".to_owned(),
         Value::Bool(true) => "yes".to_owned(),
         Value::Bool(false) => "no".to_owned(),
         Value::Number(number) => number.to_string(),
         Value::String(text) => text.clone(),
-        Value::Array(_) => texts(value).join("; "),
-        Value::Object(facts) => sentence(value).unwrap_or_else(|| pairs(facts)),
+        Value::Array(_) => texts(name, value).join("; "),
+        Value::Object(facts) => sentence(name, value).unwrap_or_else(|| pairs(facts)),
     }
 }
 
-/// What has a sentence of its own.
-fn sentence(value: &Value) -> Option<String> {
-    as_one::<Icmp>(value)
-        .or_else(|| as_one::<HostAnswer>(value))
-        .or_else(|| as_one::<Opinion>(value))
-        .or_else(|| as_one::<Cause>(value))
-        .or_else(|| as_one::<Hop>(value))
+/// The sentence of a fact that has one of its own: a fact of one name is of one type.
+fn sentence(name: &str, value: &Value) -> Option<String> {
+    match name {
+        "icmp" => as_one::<Icmp>(value),
+        "alive" => as_one::<HostAnswer>(value),
+        "servers" => as_one::<Opinion>(value),
+        "path" => as_one::<Hop>(value),
+        "because" | "cause" => as_one::<Cause>(value),
+        _ => None,
+    }
 }
 
 fn as_one<T: DeserializeOwned + ToString>(value: &Value) -> Option<String> {
@@ -115,7 +118,10 @@ fn pairs(facts: &Map<String, Value>) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
+    use preflight_checks::samples;
     use serde_json::json;
 
     #[test]
@@ -144,6 +150,37 @@ mod tests {
             let lines_shown: Vec<String> = lines_shown.into_iter().map(str::to_owned).collect();
             assert_eq!(lines(name, &value), (shown.to_owned(), lines_shown));
         }
+    }
+
+    #[test]
+    fn every_fact_with_a_sentence_of_its_own_is_known_by_its_name() {
+        let causes =
+            samples::causes().into_iter().map(|cause| serde_json::to_value(cause).unwrap());
+        let concerns =
+            samples::concerns().into_iter().map(|one| serde_json::to_value(one).unwrap());
+        let mut met = BTreeSet::new();
+        for coded in causes.chain(concerns) {
+            let facts = coded.get("facts").and_then(Value::as_object).into_iter().flatten();
+            for (name, value) in facts {
+                let values = value.as_array().map_or(vec![value], |items| items.iter().collect());
+                for value in values.into_iter().filter(|value| value.is_object()) {
+                    let readings = [
+                        as_one::<Icmp>(value),
+                        as_one::<HostAnswer>(value),
+                        as_one::<Opinion>(value),
+                        as_one::<Cause>(value),
+                    ];
+                    let said: Vec<String> = readings.into_iter().flatten().collect();
+                    assert!(said.len() < 2, "{name} is of two types: {value}");
+                    assert_eq!(sentence(name, value), said.first().cloned(), "{name}: {value}");
+                    met.extend(said.first().map(|_| name.clone()));
+                }
+            }
+        }
+        assert_eq!(
+            met.into_iter().collect::<Vec<_>>(),
+            ["alive", "because", "cause", "icmp", "servers"]
+        );
     }
 
     #[test]
