@@ -43,14 +43,12 @@ pub(crate) fn rows(certificates: &Certificates) -> Vec<Row> {
     rows
 }
 
-/// TCP and UDP alike.
-#[expect(clippy::too_many_lines)] // a list of rows
-fn any(flow: &Flow) -> Vec<Row> {
+/// What every question meets, an echo request too.
+pub(crate) fn on_the_way(flow: &Flow) -> Vec<Row> {
     let row = |fault: &str, place| Row::new(fault, flow.clone()).at(place);
     let near = |fault: &str| row(fault, Place::Near);
     let router = "10.2.0.1";
-    let mut rows = vec![
-        // Silence of one port.
+    vec![
         near("dropped by the router")
             .rule(Router, "forward", "{flow} drop")
             .fails(SILENT)
@@ -63,6 +61,60 @@ fn any(flow: &Flow) -> Vec<Row> {
             .rule(Router, "forward", "{replies} drop")
             .fails(SILENT)
             .says(router),
+        row("dropped by the first of two routers", Place::Far)
+            .rule(Router, "forward", "{flow} drop")
+            .fails(&["filtered-between"])
+            .says("no further than 10.2.0.1")
+            .says("10.9.0.2"),
+        near("all to the host dropped by the router")
+            .rule(Router, "forward", "{host} drop")
+            .fails(&["host-silent-after"])
+            .says(router),
+        near("unreachable route on the router")
+            .ip(Router, "route add unreachable {server}")
+            .fails(&["host-unreachable"])
+            .says(router),
+        near("no route on the router")
+            .ip(Router, "route add throw {server}")
+            .fails(&["net-unreachable"])
+            .says(router),
+        row("routing loop", Place::Far)
+            .ip(Second, "route add {server} via 10.9.0.1")
+            .fails(&["hop-limit-exceeded"]),
+        row("host down behind the router", Place::Nobody)
+            .fails(&["host-unreachable"])
+            .says(router)
+            .takes_time(),
+        row("host down on the own segment", Place::Segment)
+            .fails(&["no-neighbour"])
+            .says("10.2.0.0/24 dev eth0"),
+        near("no local route").ip(Client, "route replace throw {server}").fails(&["no-route"]),
+        near("local OUTPUT drop")
+            .rule(Client, "output", "{flow} drop")
+            .fails(&["local-firewall"])
+            .takes_time(),
+        near("local OUTPUT reject")
+            .rule(Client, "output", "{flow} reject")
+            .fails(&["local-firewall"]),
+        row("dropped by the router, IPv6", Place::Near6)
+            .rule(Router, "forward", "{flow} drop")
+            .fails(SILENT)
+            .says("fd00:2::1"),
+        row("admin-prohibited by the router, IPv6", Place::Near6)
+            .rule(Router, "forward", "{flow} reject with icmpv6 admin-prohibited")
+            .fails(&["path-rejected"])
+            .says("fd00:2::1"),
+    ]
+}
+
+/// TCP and UDP alike.
+#[expect(clippy::too_many_lines)] // a list of rows
+fn any(flow: &Flow) -> Vec<Row> {
+    let row = |fault: &str, place| Row::new(fault, flow.clone()).at(place);
+    let near = |fault: &str| row(fault, Place::Near);
+    let router = "10.2.0.1";
+    let mut rows = on_the_way(flow);
+    rows.extend([
         near("replies dropped by the target")
             .rule(Server, "output", "{replies} drop")
             .fails(SILENT)
@@ -92,20 +144,11 @@ fn any(flow: &Flow) -> Vec<Row> {
             )
             .fails(&["reply-dropped-here"])
             .says("reverse path filter"),
-        row("dropped by the first of two routers", Place::Far)
-            .rule(Router, "forward", "{flow} drop")
-            .fails(&["filtered-between"])
-            .says("no further than 10.2.0.1")
-            .says("10.9.0.2"),
         row("dropped by the second of two routers", Place::Far)
             .rule(Second, "forward", "{flow} drop")
             .fails(SILENT)
             .says("10.9.0.2 (hop 2)"),
         // Silence of a host.
-        near("all to the host dropped by the router")
-            .rule(Router, "forward", "{host} drop")
-            .fails(&["host-silent-after"])
-            .says(router),
         row("all to the host dropped by the second router", Place::Far)
             .rule(Second, "forward", "{host} drop")
             .fails(&["host-silent-after"])
@@ -116,28 +159,10 @@ fn any(flow: &Flow) -> Vec<Row> {
             .fails(&["host-silent-after"])
             .says(router),
         // Words of a device.
-        near("unreachable route on the router")
-            .ip(Router, "route add unreachable {server}")
-            .fails(&["host-unreachable"])
-            .says(router),
         near("prohibit route on the router")
             .ip(Router, "route add prohibit {server}")
             .fails(&["path-rejected"])
             .says(router),
-        near("no route on the router")
-            .ip(Router, "route add throw {server}")
-            .fails(&["net-unreachable"])
-            .says(router),
-        row("routing loop", Place::Far)
-            .ip(Second, "route add {server} via 10.9.0.1")
-            .fails(&["hop-limit-exceeded"]),
-        row("host down behind the router", Place::Nobody)
-            .fails(&["host-unreachable"])
-            .says(router)
-            .takes_time(),
-        row("host down on the own segment", Place::Segment)
-            .fails(&["no-neighbour"])
-            .says("10.2.0.0/24 dev eth0"),
         near("gateway that nobody has")
             .ip(Client, "route replace {server} via 10.2.0.250 src {client}")
             .fails(&["gateway-silent"])
@@ -182,7 +207,6 @@ fn any(flow: &Flow) -> Vec<Row> {
             .fails(&["route-on-link"])
             .says("128 dev eth0"),
         // This host.
-        near("no local route").ip(Client, "route replace throw {server}").fails(&["no-route"]),
         row("no default route", Place::Alone)
             .ip(Client, "route del default")
             .fails(&["no-route"])
@@ -199,26 +223,11 @@ fn any(flow: &Flow) -> Vec<Row> {
             .ip(Client, "route replace unreachable {server}")
             .fails(&["no-route"])
             .says("unreachable"),
-        near("local OUTPUT drop")
-            .rule(Client, "output", "{flow} drop")
-            .fails(&["local-firewall"])
-            .takes_time(),
-        near("local OUTPUT reject")
-            .rule(Client, "output", "{flow} reject")
-            .fails(&["local-firewall"]),
         near("local OUTPUT reject, admin-prohibited")
             .rule(Client, "output", "{flow} reject with icmp admin-prohibited")
             .fails(&["local-firewall"]),
         near("closed port").on_closed().fails(&["port-closed"]),
         row("closed port, IPv6", Place::Near6).on_closed().fails(&["port-closed"]),
-        row("dropped by the router, IPv6", Place::Near6)
-            .rule(Router, "forward", "{flow} drop")
-            .fails(SILENT)
-            .says("fd00:2::1"),
-        row("admin-prohibited by the router, IPv6", Place::Near6)
-            .rule(Router, "forward", "{flow} reject with icmpv6 admin-prohibited")
-            .fails(&["path-rejected"])
-            .says("fd00:2::1"),
         row("admin-prohibited by the target, IPv6", Place::Near6)
             .rule(Server, "input", "{flow} reject with icmpv6 admin-prohibited")
             .fails(&["target-rejected"]),
@@ -230,7 +239,7 @@ fn any(flow: &Flow) -> Vec<Row> {
             .rule(Router, "forward", "{flow} reject with icmpv6 no-route")
             .fails(&["net-unreachable"])
             .says("fd00:2::1"),
-    ];
+    ]);
     for (word, at_router) in [
         ("host-prohibited", "path-rejected"),
         ("admin-prohibited", "path-rejected"),

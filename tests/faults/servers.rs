@@ -104,13 +104,6 @@ const ODD_SMTPD: [(u16, &str); 12] = [
 
 /// An Exim that says no, on each port in its own way: see [`EXIM`].
 pub(crate) fn exim(lab: &Lab, tls: &Certificate) {
-    let folder = lab.folder("exim");
-    let [passwd, group] = ["passwd", "group"].map(|name| {
-        let of_machine = fs::read_to_string(format!("/etc/{name}")).unwrap();
-        // Its owner, who is built into the program.
-        let owner = if name == "passwd" { ":999:999::/:/bin/sh" } else { ":999:" };
-        lab.write(&format!("exim/{name}"), &format!("{of_machine}\nDebian-exim:x{owner}\n"))
-    });
     let rules = |of: &str| -> String {
         let rule = |&(port, stage, rule): &(u16, &str, &str)| {
             let (verb, rest) = rule.split_once(' ').unwrap_or((rule, ""));
@@ -121,24 +114,14 @@ pub(crate) fn exim(lab: &Lab, tls: &Certificate) {
         };
         EXIM.iter().filter_map(rule).collect()
     };
-    let ports = EXIM.map(|(port, ..)| port.to_string()).join(" : ");
-    let configuration = lab.write(
-        "exim/exim.conf",
+    let ports = EXIM.map(|(port, ..)| port);
+    servers::exim(
+        lab,
+        &ports,
         &format!(
-            "primary_hostname = exim.example.test
-             spool_directory = {folder}
-             log_file_path = {folder}/%slog
-             pid_file_path = {folder}/pid
-             keep_environment =
-             exim_user = nobody
-             exim_group = nogroup
-             never_users =
-             daemon_smtp_ports = {ports}
-             local_interfaces = 0.0.0.0
-             host_lookup =
-             tls_advertise_hosts = ${{if eq{{$received_port}}{{2606}}{{*}}}}
+            "tls_advertise_hosts = ${{if eq{{$received_port}}{{2606}}{{*}}}}
              tls_certificate = {chain}
-             tls_privatekey = {folder}/nowhere
+             tls_privatekey = /nowhere
              message_size_limit = ${{if eq{{$received_port}}{{2614}}{{10}}{{0}}}}
              domainlist local = example.test
              acl_smtp_connect = connect
@@ -172,7 +155,6 @@ pub(crate) fn exim(lab: &Lab, tls: &Certificate) {
              file = /dev/null
              begin retry
              begin rewrite",
-            folder = folder.display(),
             chain = tls.chain.display(),
             connect = rules("connect"),
             helo = rules("helo"),
@@ -180,16 +162,6 @@ pub(crate) fn exim(lab: &Lab, tls: &Certificate) {
             rcpt = rules("rcpt"),
         ),
     );
-    run(lab.command(Node::Server, "chown").arg("-R").arg("nobody:nogroup").arg(&folder));
-    run(lab.command(Node::Server, "chown").arg("root:root").arg(&configuration));
-    let as_its_owner = format!(
-        "mount --bind {} /etc/passwd && mount --bind {} /etc/group",
-        passwd.display(),
-        group.display()
-    );
-    let mut command = privately(lab, Node::Server, &as_its_owner, "exim4");
-    command.arg("-C").arg(configuration).arg("-bdf");
-    lab.start(Node::Server, "exim", &mut command, &[Port::Tcp(2601), Port::Tcp(2614)]);
 }
 
 /// The port, when it refuses, and the rule: a semicolon between two conditions.

@@ -437,6 +437,48 @@ pub(crate) fn squid(lab: &Lab) {
     lab.start(Node::Server, "squid", &mut command, &[Port::Tcp(3128)]);
 }
 
+/// An Exim on these ports, with `settings` behind its own: the main ones first, then the sections.
+pub(crate) fn exim(lab: &Lab, ports: &[u16], settings: &str) {
+    let folder = lab.folder("exim");
+    let [passwd, group] = ["passwd", "group"].map(|name| {
+        let of_machine = fs::read_to_string(format!("/etc/{name}")).unwrap();
+        // Its owner, who is built into the program.
+        let owner = if name == "passwd" { ":999:999::/:/bin/sh" } else { ":999:" };
+        lab.write(&format!("exim/{name}"), &format!("{of_machine}\nDebian-exim:x{owner}\n"))
+    });
+    let listed: Vec<String> = ports.iter().map(u16::to_string).collect();
+    let configuration = lab.write(
+        "exim/exim.conf",
+        &format!(
+            "primary_hostname = exim.example.test
+             spool_directory = {folder}
+             log_file_path = {folder}/%slog
+             pid_file_path = {folder}/pid
+             keep_environment =
+             exim_user = nobody
+             exim_group = nogroup
+             never_users =
+             daemon_smtp_ports = {ports}
+             local_interfaces = 0.0.0.0
+             host_lookup =
+             {settings}",
+            folder = folder.display(),
+            ports = listed.join(" : "),
+        ),
+    );
+    run(lab.command(Node::Server, "chown").arg("-R").arg("nobody:nogroup").arg(&folder));
+    run(lab.command(Node::Server, "chown").arg("root:root").arg(&configuration));
+    let as_its_owner = format!(
+        "mount --bind {} /etc/passwd && mount --bind {} /etc/group",
+        passwd.display(),
+        group.display()
+    );
+    let mut command = privately(lab, Node::Server, &as_its_owner, "exim4");
+    command.arg("-C").arg(configuration).arg("-bdf");
+    let ports: Vec<Port> = ports.iter().copied().map(Port::Tcp).collect();
+    lab.start(Node::Server, "exim", &mut command, &ports);
+}
+
 /// NRPE as Debian ships it, on 5666: TLS without any certificate.
 pub(crate) fn nrpe(lab: &Lab) {
     let folder = lab.folder("nrpe");

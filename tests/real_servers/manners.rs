@@ -421,43 +421,10 @@ fn redis(lab: &Lab) {
 
 /// An Exim that takes no mail, with the log of its usual settings.
 fn exim(lab: &Lab) {
-    let folder = lab.folder("exim");
-    let [passwd, group] = ["passwd", "group"].map(|name| {
-        let of_machine = fs::read_to_string(format!("/etc/{name}")).unwrap();
-        // Its owner, who is built into the program.
-        let owner = if name == "passwd" { ":999:999::/:/bin/sh" } else { ":999:" };
-        lab.write(&format!("exim/{name}"), &format!("{of_machine}\nDebian-exim:x{owner}\n"))
-    });
-    let configuration = lab.write(
-        "exim/exim.conf",
-        &format!(
-            "primary_hostname = exim.example.test
-             spool_directory = {folder}
-             log_file_path = {folder}/%slog
-             pid_file_path = {folder}/pid
-             keep_environment =
-             exim_user = nobody
-             exim_group = nogroup
-             never_users =
-             daemon_smtp_ports = 2525
-             local_interfaces = 0.0.0.0
-             host_lookup =
-             log_selector = +smtp_connection
+    let settings = "log_selector = +smtp_connection
              begin routers
-             begin transports",
-            folder = folder.display(),
-        ),
-    );
-    run(lab.command(Node::Server, "chown").arg("-R").arg("nobody:nogroup").arg(&folder));
-    run(lab.command(Node::Server, "chown").arg("root:root").arg(&configuration));
-    let as_its_owner = format!(
-        "mount --bind {} /etc/passwd && mount --bind {} /etc/group",
-        passwd.display(),
-        group.display()
-    );
-    let mut command = servers::privately(lab, Node::Server, &as_its_owner, "exim4");
-    command.arg("-C").arg(configuration).arg("-bdf");
-    lab.start(Node::Server, "exim", &mut command, &[Port::Tcp(2525)]);
+             begin transports";
+    servers::exim(lab, &[2525], settings);
 }
 
 /// An Unbound that asks the lab's BIND.
