@@ -30,7 +30,7 @@ pub(crate) struct Report {
     /// Version of this shape.
     #[schemars(extend("const" = SCHEMA_VERSION))]
     pub(crate) schema_version: u32,
-    /// Who made it.
+    /// The program that made the report.
     pub(crate) tool: Tool,
     /// Where it was made.
     pub(crate) host: Host,
@@ -110,7 +110,7 @@ pub(crate) struct StepReport {
     pub(crate) flow: String,
     /// Who opens the connection.
     pub(crate) from: Party,
-    /// To whom.
+    /// The kind of peer the connection goes to: `central`, `dns`.
     pub(crate) to: Party,
     /// Seen from this machine.
     pub(crate) direction: Direction,
@@ -536,11 +536,34 @@ pub(crate) struct Summary {
     pub(crate) optional: Tally,
     /// Steps whose path is open, and where nothing listens yet.
     pub(crate) open: usize,
-    /// Each root cause among the required steps, with the flows it fails.
+    /// Each root cause among the required steps, with the flows it fails. For people; the wording
+    /// may change.
     pub(crate) reasons: Vec<String>,
-    /// The required flows in one clause, reasons included.
+    /// The same as data, in the same order.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub(crate) causes: Vec<RootCause>,
+    /// The required flows in one clause, reasons included. For people; the wording may change.
     #[serde(default)]
     pub(crate) text: String,
+}
+
+/// What makes the run what it is: one fault of required steps, however many show it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub(crate) struct RootCause {
+    /// A heading of `docs/causes.md`.
+    pub(crate) code: String,
+    /// `fail`; or `warn`, where warnings fail the run.
+    pub(crate) outcome: Outcome,
+    /// Who acts: `this-host`, `network`, `far-side`, `nobody`.
+    pub(crate) owner: String,
+    /// The device in the network that says no to all of them.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(crate) device: Option<IpAddr>,
+    /// The ids of the steps that have it.
+    pub(crate) steps: Vec<String>,
+    /// The ids of the steps that fail because of those.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub(crate) followers: Vec<String>,
 }
 
 impl CauseReport {
@@ -602,7 +625,7 @@ fn turn(owner: Option<Owner>) -> &'static str {
 }
 
 /// An owner as JSON has it; where a device stands is said beside it.
-fn owner_name(owner: Owner) -> &'static str {
+pub(super) fn owner_name(owner: Owner) -> &'static str {
     match owner {
         Owner::ThisHost => "this-host",
         Owner::Network(_) => "network",
@@ -649,13 +672,13 @@ pub(super) fn object(value: &impl Serialize) -> Map<String, Value> {
 /// How many of the steps that were asked ended how.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct Tally {
-    /// They work.
+    /// Steps that work.
     pub(crate) works: usize,
-    /// They wait for the installation.
+    /// Steps that wait for the installation.
     pub(crate) waiting: usize,
-    /// They failed.
+    /// Steps that failed.
     pub(crate) failed: usize,
-    /// They cannot be told from here.
+    /// Steps that cannot be told from here.
     pub(crate) unknown: usize,
 }
 
@@ -674,7 +697,7 @@ impl Tally {
         tally
     }
 
-    /// All of them.
+    /// How many steps were asked.
     pub(super) fn asked(self) -> usize {
         self.works + self.waiting + self.failed + self.unknown
     }

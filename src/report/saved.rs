@@ -167,11 +167,9 @@ fn is_inert(json: &str) -> bool {
         escaped = byte == b'\\' && !escaped;
         is_harmless
     });
-    without_lines && unescaped && (json.is_ascii() || is_printable(json))
-}
-
-fn is_printable(json: &str) -> bool {
-    json.lines().all(|line| printable(line) == line)
+    without_lines
+        && unescaped
+        && (json.is_ascii() || json.lines().all(|line| printable(line) == line))
 }
 
 /// The same report, every text in it printable.
@@ -249,7 +247,16 @@ mod tests {
 
     #[test]
     fn a_report_of_version_1_is_read_as_the_same_of_today() {
-        assert_eq!(as_json(include_str!("saved/version1.json")), as_json(GOLDEN));
+        let mut today = as_json(GOLDEN);
+        // Version 1 had these in words alone; a report that is judged again has them.
+        for step in today["steps"].as_array_mut().unwrap() {
+            let wishes = step.get_mut("asked_for").and_then(Value::as_array_mut);
+            for wish in wishes.into_iter().flatten() {
+                assert!(wish.as_object_mut().unwrap().remove("causes").is_some(), "{wish}");
+            }
+        }
+        assert!(today["summary"].as_object_mut().unwrap().remove("causes").is_some());
+        assert_eq!(as_json(include_str!("saved/version1.json")), today);
     }
 
     /// A real run of that version; what it saw comes to the same decisions.

@@ -7,7 +7,7 @@ use strum::VariantArray as _;
 
 use super::faults::{Fault, Followers, Refusers, faults};
 use super::groups::in_order;
-use super::model::{StepReport, Summary, Tally};
+use super::model::{RootCause, StepReport, Summary, Tally, owner_name};
 use super::{Ending, words};
 use crate::run::outcome::Outcome;
 use crate::run::plan::InstallPhase;
@@ -37,9 +37,12 @@ impl Summary {
         if roots.len() > words::REASONS {
             roots.sort_by_key(|fault| Reverse(weight(fault, &followers)));
         }
-        let reasons = roots.into_iter().map(|fault| reason(&fault, &followers));
-        let warnings = faults(warned).into_iter().map(|fault| warning(&fault));
-        let reasons: Vec<String> = reasons.chain(warnings).collect();
+        let warned = faults(warned);
+        let warnings = warned.iter().map(warning);
+        let reasons = roots.iter().map(|fault| reason(fault, &followers)).chain(warnings);
+        let reasons: Vec<String> = reasons.collect();
+        let causes = roots.iter().chain(&warned);
+        let causes = causes.map(|fault| root_cause(fault, &followers)).collect();
         Self {
             exit_code: ending.exit_code(),
             ready: ending.exit_code() == 0,
@@ -53,6 +56,7 @@ impl Summary {
             open: steps.iter().filter(|step| step.is_only_open()).count(),
             text: words::verdict(tally, ending, phase, &reasons),
             reasons,
+            causes,
         }
     }
 
@@ -75,6 +79,29 @@ fn reason(fault: &Fault<'_>, followers: &Followers<'_>) -> String {
     let and = if flows.is_empty() { "" } else { ", and with it " };
     let (of, why, flows) = (counted(fault), why(fault), first_of(&flows, LISTED));
     format!("{of} ({why}){and}{flows}")
+}
+
+/// The same for a program.
+fn root_cause(fault: &Fault<'_>, followers: &Followers<'_>) -> RootCause {
+    let first = fault.first;
+    let of_concern = || first.concerns.first().and_then(|concern| concern.owner);
+    let owner = match &first.cause {
+        Some(cause) => cause.owner_name(),
+        None => of_concern().map_or("", owner_name),
+    };
+    let device = match fault.said() {
+        Refusers::By(device) => Some(device),
+        Refusers::Each(_) | Refusers::Unnamed => None,
+    };
+    let with_it = fault.steps().flat_map(|step| followers.of_root(step));
+    RootCause {
+        code: fault.code().to_owned(),
+        outcome: first.outcome,
+        owner: owner.to_owned(),
+        device,
+        steps: fault.steps().map(|step| step.id.clone()).collect(),
+        followers: with_it.map(|step| step.id.clone()).collect(),
+    }
 }
 
 /// Flows of one reason that are named.

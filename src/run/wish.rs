@@ -19,13 +19,26 @@ pub(crate) struct Wish {
     /// Where it has to be done.
     #[serde(flatten)]
     pub(crate) at: Barrier,
-    /// What was seen, a sentence for each kind of failure.
+    /// What was seen, a sentence for each kind of failure. For people; the wording may change.
     pub(crate) seen: Vec<String>,
+    /// The same as data.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub(crate) causes: Vec<Sighting>,
     /// In words; of a rule, the rule alone: `TCP 5669 from 10.2.0.7 to 10.0.0.5`.
     pub(crate) what: String,
     /// As a firewall's rule, when one helps.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub(crate) rule: Option<Opening>,
+}
+
+/// A cause that asks for something, and where it was met.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub(crate) struct Sighting {
+    /// A heading of `docs/causes.md`.
+    pub(crate) code: String,
+    /// The place among the step's `attempts`, counted from 0; none: nothing could be asked.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(crate) attempt: Option<usize>,
 }
 
 /// Where on its way a flow is stopped.
@@ -112,9 +125,10 @@ pub(crate) fn wishes(
     if let Some(cause) = found.unresolved.as_ref().filter(|cause| cause.plea() == Plea::Repair) {
         let (owner, what) = told(None, cause);
         let at = Barrier::of(owner);
-        wishes.push(Wish { at, seen: vec![cause.to_string()], what, rule: None });
+        let causes = vec![Sighting { code: cause.code().to_owned(), attempt: None }];
+        wishes.push(Wish { at, seen: vec![cause.to_string()], causes, what, rule: None });
     }
-    for attempt in &found.attempts {
+    for (index, attempt) in found.attempts.iter().enumerate() {
         let Some(asked) = question.ways.get(attempt.way).or(question.also_try.as_ref()) else {
             continue;
         };
@@ -128,15 +142,16 @@ pub(crate) fn wishes(
             let (owner, what) = told(Some(attempt), cause);
             let at = Barrier::of(owner);
             let seen = vec![cause.to_string()];
+            let causes = vec![Sighting { code: cause.code().to_owned(), attempt: Some(index) }];
             let rule = opening(question, asked, attempt, (cause, over));
             match cause.plea() {
                 Plea::Nothing => None,
                 Plea::Allow { .. } => {
                     let choice = if is_guess { Choice::OneOfThem } else { Choice::All };
                     let rule = Opening { choice, ..rule };
-                    Some(Wish { at, seen, what: rule.to_string(), rule: Some(rule) })
+                    Some(Wish { at, seen, causes, what: rule.to_string(), rule: Some(rule) })
                 }
-                Plea::Repair => Some(Wish { at, seen, what, rule: None }),
+                Plea::Repair => Some(Wish { at, seen, causes, what, rule: None }),
             }
         };
         for (cause, over) in stopped(asked, attempt, own) {
@@ -206,6 +221,7 @@ fn add(wishes: &mut Vec<Wish>, wish: Wish) {
         return;
     };
     add_new(&mut known.seen, wish.seen);
+    add_new(&mut known.causes, wish.causes);
     if let (Some(rule), Some(more)) = (&mut known.rule, wish.rule) {
         rule.add(more);
         known.what = rule.to_string();

@@ -103,6 +103,7 @@ pub(super) fn report(steps: Vec<StepReport>) -> Report {
         optional: Tally::default(),
         open: 0,
         reasons: if failed > 0 { vec!["poller.snmp (rejected)".to_owned()] } else { Vec::new() },
+        causes: Vec::new(),
         text: match (steps.len(), failed) {
             (0, _) => "no required flow was checked".to_owned(),
             (_, 0) => "all work".to_owned(),

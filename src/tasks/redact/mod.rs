@@ -196,7 +196,7 @@ impl Redactor {
             // An agent makes its id from an address of its own.
             "engine_id" | "identity" => self.names.stand_in(&self.key, text),
             "flow" => self.flow(text),
-            "id" | "because_of" => match text.split_once('@') {
+            "id" | "because_of" | "steps" | "followers" => match text.split_once('@') {
                 Some((flow, target)) => format!("{}@{}", self.flow(flow), self.text(target)),
                 None => self.flow(text),
             },
