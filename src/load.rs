@@ -27,7 +27,7 @@ use crate::version;
 pub(crate) enum Request {
     /// Check this machine's flows.
     Run {
-        /// Which, and how.
+        /// What is asked, and how.
         job: Box<Job>,
         /// The code of the far side; none: it is asked for, if a far side is wanted.
         code: Option<PairingCode>,
@@ -47,7 +47,7 @@ pub(crate) enum Request {
     },
     /// Print what this machine's files say.
     Discover {
-        /// What they say.
+        /// What the files say.
         inventory: Box<Inventory>,
         /// Where and how to print it.
         output: Output,

@@ -26,7 +26,7 @@ pub(crate) fn symbol(outcome: Outcome) -> &'static str {
     }
 }
 
-/// Its colour.
+/// The colour of an outcome.
 pub(crate) fn style(outcome: Outcome) -> Style {
     let colour = match outcome {
         Outcome::Pass => AnsiColor::Green,
@@ -133,7 +133,7 @@ pub(crate) fn marked(
 ///
 /// # Errors
 ///
-/// Those of `out`.
+/// When `out` cannot be written to.
 pub(crate) fn side_by_side(
     cells: &[Vec<String>],
     widths: &[usize],

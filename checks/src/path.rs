@@ -84,7 +84,7 @@ pub enum Refused {
 pub enum HostSign {
     /// It answers another question.
     Alive {
-        /// Which, and how.
+        /// Which sign of life, and how it came.
         how: HostAnswer,
     },
     /// Nothing else of it answers either.

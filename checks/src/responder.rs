@@ -18,7 +18,7 @@ use crate::services::{Answer, Respond, Serve, Service};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, strum::EnumString, strum::VariantNames)]
 #[strum(serialize_all = "kebab-case")]
 pub enum Behaviour {
-    /// As it should.
+    /// It answers as it should.
     #[strum(disabled)]
     Healthy,
     /// Nothing listens.

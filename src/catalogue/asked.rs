@@ -5,7 +5,7 @@ use super::{Catalogue, Flow, PROFILES, Party, Role};
 /// What decides which rows of a flow table are a machine's own.
 #[derive(Clone, Debug)]
 pub(crate) struct Asker<'a> {
-    /// What it is.
+    /// The role of the machine that asks.
     pub(crate) role: Role,
     /// Does an engine of its own ask devices, whatever its role?
     pub(crate) has_engine: bool,

@@ -141,7 +141,7 @@ pub(crate) struct Flow {
     pub(crate) id: Spanned<String>,
     /// Who opens the connection.
     pub(crate) from: Party,
-    /// To whom.
+    /// The kind of peer the connection goes to.
     pub(crate) to: Party,
     /// The document it is taken from.
     pub(crate) source: Option<Spanned<RowSource>>,

@@ -16,7 +16,7 @@ use crate::run::plan::Direction;
 pub(super) struct Fault<'a> {
     /// The first, in the plan's order.
     pub(super) first: &'a StepReport,
-    /// The others.
+    /// The other steps that show it.
     pub(super) alike: Vec<&'a StepReport>,
 }
 
@@ -38,7 +38,7 @@ impl<'a> Fault<'a> {
         Some(Self { first: steps.next()?, alike: steps.collect() })
     }
 
-    /// All of them.
+    /// Every step that shows it, the first one first.
     pub(super) fn steps(&self) -> impl Iterator<Item = &'a StepReport> {
         std::iter::once(self.first).chain(self.alike.iter().copied())
     }

@@ -21,7 +21,7 @@ use crate::catalogue::Role;
 pub(crate) struct RunLabel {
     /// The machine's name.
     pub(crate) host: String,
-    /// What it is.
+    /// Its role: `poller`.
     pub(crate) role: Role,
     /// When the run began, RFC 3339.
     pub(crate) started_at: String,

@@ -13,7 +13,7 @@ use serde_json::Value;
 /// What cannot be read is kept and shown; nothing is concluded from it.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Readable<T> {
-    /// Read.
+    /// This version knows what was written.
     Known(T),
     /// What stands there.
     Unread(Value),

@@ -15,7 +15,7 @@ use crate::run::plan::Direction;
 pub(super) struct ReportRow<'a> {
     /// The first, or only, step.
     pub(super) step: &'a StepReport,
-    /// All of them.
+    /// The steps that the row stands for.
     steps: Vec<&'a StepReport>,
     /// How many of the flow's steps are of the same subnet.
     of: usize,

@@ -265,7 +265,7 @@ fn more(cause: &CauseReport) -> String {
 pub(super) struct Warning<'a> {
     /// What will hurt, as the first of them has it.
     pub(super) concern: &'a ConcernReport,
-    /// The steps.
+    /// The steps that show it.
     pub(super) steps: Fault<'a>,
 }
 

@@ -46,7 +46,7 @@ pub(crate) use tuning::{duration, patience};
 pub(crate) struct Job {
     /// The flow table.
     pub(crate) catalogue: Catalogue,
-    /// What is known.
+    /// What is known of the installation.
     pub(crate) site: Site,
     /// How it is done.
     pub(crate) settings: Settings,

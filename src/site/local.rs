@@ -45,7 +45,10 @@ pub(crate) fn host() -> Host {
         os: pretty_name(&release).unwrap_or_else(|| text(nix::sys::utsname::UtsName::sysname)),
         kernel: text(nix::sys::utsname::UtsName::release),
         root: nix::unistd::geteuid().is_root(),
-        privileges: privileges(nix::unistd::geteuid().is_root(), &process_status()),
+        privileges: privileges(
+            nix::unistd::geteuid().is_root(),
+            &std::fs::read_to_string("/proc/self/status").unwrap_or_default(),
+        ),
         addresses: addresses(),
     }
 }
@@ -54,10 +57,6 @@ pub(crate) fn host() -> Host {
 fn pretty_name(release: &str) -> Option<String> {
     let line = release.lines().find_map(|line| line.strip_prefix("PRETTY_NAME="))?;
     Some(preflight_checks::printable(line.trim_matches('"')))
-}
-
-fn process_status() -> String {
-    std::fs::read_to_string("/proc/self/status").unwrap_or_default()
 }
 
 /// What the process may do, from its effective capabilities, capabilities(7).
@@ -170,9 +169,9 @@ pub(crate) enum NamedHost {
     Address(IpAddr),
     /// Nobody: why, and where that stands.
     Unresolved {
-        /// As a clause.
+        /// Why it is not resolved, as a clause.
         why: String,
-        /// The line.
+        /// The line that names it.
         at: At,
     },
     /// The same as here.

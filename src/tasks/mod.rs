@@ -40,7 +40,7 @@ pub(crate) enum Task {
     },
     /// What must be allowed, and by whom?
     Request {
-        /// The runs.
+        /// The files of the runs, in the order they were named.
         reports: Vec<PathBuf>,
         /// Or the machines of a site file, of which nothing was asked yet.
         planned: Vec<Job>,
@@ -55,7 +55,7 @@ pub(crate) enum Task {
     },
     /// Who reaches whom?
     Merge {
-        /// The runs.
+        /// The files of the runs, in the order they were named.
         reports: Vec<PathBuf>,
         /// The key of the stand-ins, if addresses and names must not be shown.
         redact: Option<RedactionKey>,
@@ -64,7 +64,7 @@ pub(crate) enum Task {
     },
     /// What would the run have written in another format?
     Show {
-        /// The run.
+        /// The file of the run.
         report: PathBuf,
         /// The key of the stand-ins, if addresses and names must not be shown.
         redact: Option<RedactionKey>,
@@ -73,7 +73,7 @@ pub(crate) enum Task {
     },
     /// The same report, with stand-ins.
     Redact {
-        /// The run.
+        /// The file of the run.
         report: PathBuf,
         /// The key of the stand-ins.
         key: Option<RedactionKey>,
@@ -84,7 +84,7 @@ pub(crate) enum Task {
     },
 }
 
-/// Does it.
+/// Performs a task, and says with which code the program ends.
 ///
 /// # Errors
 ///

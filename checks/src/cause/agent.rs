@@ -22,7 +22,7 @@ use super::remedy::{Advice, Passage, say};
     strum::IntoStaticStr,
     strum::VariantNames,
 )]
-#[serde(tag = "code", content = "facts", rename_all = "kebab-case")]
+#[serde(rename_all = "kebab-case")]
 #[strum(serialize_all = "kebab-case")]
 pub enum AgentCause {
     /// An agent hangs up as soon as it has accepted, before anything was said.

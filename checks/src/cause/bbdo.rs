@@ -20,7 +20,7 @@ use super::remedy::{Advice, Blank, Passage, say, word};
     strum::IntoStaticStr,
     strum::VariantNames,
 )]
-#[serde(tag = "code", content = "facts", rename_all = "kebab-case")]
+#[serde(rename_all = "kebab-case")]
 #[strum(serialize_all = "kebab-case")]
 pub enum BbdoCause {
     /// The broker speaks BBDO 2, and a poller of today speaks 3.
@@ -42,7 +42,7 @@ pub enum BbdoCause {
     BbdoCarrier {
         /// The poller's, as its files say.
         ours: String,
-        /// The broker's.
+        /// What carries BBDO at the broker.
         theirs: String,
     },
     /// The poller's TLS is anonymous, and does not meet the broker's.
@@ -67,7 +67,7 @@ pub enum BbdoCause {
     BbdoFileUnusable {
         /// The file that cannot be used.
         file: String,
-        /// In words.
+        /// The reason, in words.
         why: String,
     },
     /// TLS from the first byte, where BBDO negotiates it inside.

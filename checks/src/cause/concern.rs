@@ -2,9 +2,11 @@
 
 use std::net::IpAddr;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::Value;
 
 use super::about::{Owner, Whereabouts};
+use super::coded;
 use super::remedy::{Advice, Passage, Remedy, TRUST, say, word};
 use super::{Because, Cause, Millis, NtpWeakness, Opinion, RouteEntry, Transport, dead_path, list};
 
@@ -28,7 +30,7 @@ use super::{Because, Cause, Millis, NtpWeakness, Opinion, RouteEntry, Transport,
     strum(serialize_all = "kebab-case"),
     doc = "Stable name of a [`Concern`]; see `docs/causes.md`."
 )]
-#[serde(tag = "code", content = "facts", rename_all = "kebab-case")]
+#[serde(remote = "Self", rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Concern {
     /// The path is open and nothing listens yet, before installation.
@@ -276,7 +278,7 @@ pub enum Concern {
     BbdoFileUnread {
         /// The file that could not be read.
         file: String,
-        /// In words.
+        /// The reason, in words.
         why: String,
     },
     /// The broker took long to answer.
@@ -374,6 +376,22 @@ fn because(servers: &[Opinion]) -> String {
     }
     let servers: Vec<String> = servers.iter().map(ToString::to_string).collect();
     format!(": {}", list(&servers))
+}
+
+impl Serialize for Concern {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        coded::write(Self::serialize(self, serde_json::value::Serializer), to)
+    }
+}
+
+impl<'de> Deserialize<'de> for Concern {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        use serde::de::Error;
+
+        let coded = Value::deserialize(from)?;
+        coded::code(&coded).ok_or_else(|| D::Error::missing_field("code"))?;
+        coded::read(coded, Self::deserialize).map_err(D::Error::custom)
+    }
 }
 
 impl Concern {

@@ -19,7 +19,7 @@ use super::remedy::{Advice, Blank, Passage, say};
     strum::IntoStaticStr,
     strum::VariantNames,
 )]
-#[serde(tag = "code", content = "facts", rename_all = "kebab-case")]
+#[serde(rename_all = "kebab-case")]
 #[strum(serialize_all = "kebab-case")]
 pub enum DatabaseCause {
     /// The database refuses this client address.

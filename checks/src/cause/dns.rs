@@ -20,7 +20,7 @@ use super::{Cause, Millis, Transport};
     strum::IntoStaticStr,
     strum::VariantNames,
 )]
-#[serde(tag = "code", content = "facts", rename_all = "kebab-case")]
+#[serde(rename_all = "kebab-case")]
 #[strum(serialize_all = "kebab-case")]
 pub enum DnsCause {
     /// The server refuses to answer us.

@@ -265,7 +265,7 @@ impl OwnFirewall {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, strum::Display)]
 #[serde(rename_all = "kebab-case")]
 pub enum ClosedHow {
-    /// It disappears.
+    /// The packet disappears without an answer.
     #[strum(serialize = "dropped")]
     Dropped,
     /// The sender is told.
@@ -417,7 +417,7 @@ impl<'de> Deserialize<'de> for Millis {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Because {
-    /// With its facts.
+    /// The cause itself, with its facts.
     Cause(Box<super::Cause>),
     /// As a report of an earlier version has it.
     Sentence(String),

@@ -20,7 +20,7 @@ use super::remedy::{Advice, Passage, name_of, say};
     strum::IntoStaticStr,
     strum::VariantNames,
 )]
-#[serde(tag = "code", content = "facts", rename_all = "kebab-case")]
+#[serde(rename_all = "kebab-case")]
 #[strum(serialize_all = "kebab-case")]
 pub enum FirewallCause {
     /// This host's own rules do not let in who is to connect.

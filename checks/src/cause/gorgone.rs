@@ -20,7 +20,7 @@ use super::{QuietPoller, facts};
     strum::IntoStaticStr,
     strum::VariantNames,
 )]
-#[serde(tag = "code", content = "facts", rename_all = "kebab-case")]
+#[serde(rename_all = "kebab-case")]
 #[strum(serialize_all = "kebab-case")]
 pub enum GorgoneCause {
     /// ZMTP is spoken, with a security mechanism Gorgone does not use.

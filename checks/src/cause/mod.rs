@@ -12,6 +12,7 @@
 mod about;
 mod agent;
 mod bbdo;
+mod coded;
 mod concern;
 mod database;
 mod dns;
@@ -43,7 +44,7 @@ mod web;
 
 use std::net::SocketAddr;
 
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 use strum::VariantNames as _;
 
@@ -92,8 +93,7 @@ macro_rules! sections {
         /// Strings that came from a peer are already escaped and bounded. What a cause
         /// serialises to is enough to have it back, so that a saved run can be judged again; the
         /// sections do not show in it.
-        #[derive(Clone, Debug, PartialEq, Serialize, thiserror::Error)]
-        #[serde(untagged)]
+        #[derive(Clone, Debug, PartialEq, thiserror::Error)]
         #[error(transparent)]
         pub enum Cause {
             $($(#[$doc])* $section(#[from] $cause),)*
@@ -126,16 +126,24 @@ macro_rules! sections {
             }
         }
 
+        impl Serialize for Cause {
+            fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+                match self {
+                    $(Self::$section(cause) => coded::write_one(cause, to),)*
+                }
+            }
+        }
+
         /// By its code, so that what is wrong with a fact is said of the cause that is meant.
         impl<'de> Deserialize<'de> for Cause {
             fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
                 use serde::de::Error;
 
                 let coded = Value::deserialize(from)?;
-                let code = coded.get("code").and_then(Value::as_str);
-                let code = code.ok_or_else(|| D::Error::missing_field("code"))?;
+                let code = coded::code(&coded).ok_or_else(|| D::Error::missing_field("code"))?;
                 $(if $cause::VARIANTS.contains(&code) {
-                    return $cause::deserialize(coded).map(Self::$section).map_err(D::Error::custom);
+                    let cause = coded::read(coded, $cause::deserialize);
+                    return cause.map(Self::$section).map_err(D::Error::custom);
                 })*
                 Err(D::Error::custom(format_args!("unknown cause `{code}`")))
             }

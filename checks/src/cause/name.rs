@@ -22,7 +22,7 @@ use super::{AliasEnd, Cause, Opinion, RouteCause};
     strum::IntoStaticStr,
     strum::VariantNames,
 )]
-#[serde(tag = "code", content = "facts", rename_all = "kebab-case")]
+#[serde(rename_all = "kebab-case")]
 #[strum(serialize_all = "kebab-case")]
 pub enum NameCause {
     /// The resolver says that the name does not exist.

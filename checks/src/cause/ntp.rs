@@ -22,7 +22,7 @@ use super::{Cause, Millis, Transport};
     strum::IntoStaticStr,
     strum::VariantNames,
 )]
-#[serde(tag = "code", content = "facts", rename_all = "kebab-case")]
+#[serde(rename_all = "kebab-case")]
 #[strum(serialize_all = "kebab-case")]
 pub enum NtpCause {
     /// The server answers and has no time to give.
@@ -89,7 +89,7 @@ pub enum NtpCause {
     NtsPacketsLost {
         /// The time server.
         to: SocketAddr,
-        /// How long.
+        /// How long the answer was waited for.
         #[serde(rename = "waited_ms")]
         waited: Millis,
     },

@@ -25,7 +25,7 @@ use super::{
     strum::IntoStaticStr,
     strum::VariantNames,
 )]
-#[serde(tag = "code", content = "facts", rename_all = "kebab-case")]
+#[serde(rename_all = "kebab-case")]
 #[strum(serialize_all = "kebab-case")]
 pub enum PathCause {
     /// The peer is on our own segment and nobody answers for its address.

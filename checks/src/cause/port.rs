@@ -22,7 +22,7 @@ use super::{Cause, Transport};
     strum::IntoStaticStr,
     strum::VariantNames,
 )]
-#[serde(tag = "code", content = "facts", rename_all = "kebab-case")]
+#[serde(rename_all = "kebab-case")]
 #[strum(serialize_all = "kebab-case")]
 pub enum PortCause {
     /// The target itself says that nothing listens there.

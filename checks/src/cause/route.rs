@@ -26,7 +26,7 @@ use super::{
     strum::IntoStaticStr,
     strum::VariantNames,
 )]
-#[serde(tag = "code", content = "facts", rename_all = "kebab-case")]
+#[serde(rename_all = "kebab-case")]
 #[strum(serialize_all = "kebab-case")]
 pub enum RouteCause {
     /// Our own routing table has no usable route to the peer.

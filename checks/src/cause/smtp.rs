@@ -22,7 +22,7 @@ use super::remedy::{Advice, Passage, say};
     strum::IntoStaticStr,
     strum::VariantNames,
 )]
-#[serde(tag = "code", content = "facts", rename_all = "kebab-case")]
+#[serde(rename_all = "kebab-case")]
 #[strum(serialize_all = "kebab-case")]
 pub enum SmtpCause {
     /// The mail server accepted and did not greet while we waited; mailers wait longer.

@@ -22,7 +22,7 @@ use super::{Millis, SshPart, list};
     strum::IntoStaticStr,
     strum::VariantNames,
 )]
-#[serde(tag = "code", content = "facts", rename_all = "kebab-case")]
+#[serde(rename_all = "kebab-case")]
 #[strum(serialize_all = "kebab-case")]
 pub enum SshCause {
     /// The server drops us before identifying itself.

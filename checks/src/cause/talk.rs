@@ -25,7 +25,7 @@ use crate::wire;
     strum::IntoStaticStr,
     strum::VariantNames,
 )]
-#[serde(tag = "code", content = "facts", rename_all = "kebab-case")]
+#[serde(rename_all = "kebab-case")]
 #[strum(serialize_all = "kebab-case")]
 pub enum TalkCause {
     /// The peer accepted the connection and said nothing.

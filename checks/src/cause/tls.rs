@@ -24,7 +24,7 @@ use super::{ChainLink, list};
     strum::IntoStaticStr,
     strum::VariantNames,
 )]
-#[serde(tag = "code", content = "facts", rename_all = "kebab-case")]
+#[serde(rename_all = "kebab-case")]
 #[strum(serialize_all = "kebab-case")]
 pub enum TlsCause {
     /// The certificate's last day has passed.

@@ -22,7 +22,7 @@ use super::{Cause, Millis, list};
     strum::IntoStaticStr,
     strum::VariantNames,
 )]
-#[serde(tag = "code", content = "facts", rename_all = "kebab-case")]
+#[serde(rename_all = "kebab-case")]
 #[strum(serialize_all = "kebab-case")]
 pub enum WebCause {
     /// 401 or 403 from the host asked.

@@ -43,7 +43,7 @@ pub(crate) enum FirewallOpinion {
         /// That port.
         port: u16,
     },
-    /// They do not.
+    /// The rules let nobody in, for this reason.
     Closed(Box<Cause>),
     /// It depends on what is not known here.
     DependsOn(Vec<String>),

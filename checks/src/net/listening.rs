@@ -16,7 +16,7 @@ use super::route::address;
 /// A TCP socket that listens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Listening {
-    /// Where.
+    /// The address and port it listens on.
     pub(crate) at: SocketAddr,
     /// Whose it is, by number.
     pub(crate) user: u32,

@@ -205,7 +205,7 @@ impl From<SocketAddr> for Peer {
 pub(crate) struct Ask {
     /// The address asked.
     pub(crate) peer: Peer,
-    /// Until when.
+    /// When the question is given up.
     pub(crate) deadline: Deadline,
     /// Whom TLS trusts.
     pub(crate) trust: Trust,

@@ -116,7 +116,7 @@ pub(crate) enum PostEvent {
     Refused(Refusal),
     /// A datagram, from whom, and whether it came where the first questions leave from.
     Datagram {
-        /// All of it.
+        /// The whole datagram.
         bytes: Vec<u8>,
         /// Who sent it.
         from: SocketAddr,
@@ -610,7 +610,7 @@ fn plain(of: SocketAddr) -> SocketAddr {
 struct Pace {
     /// Packets a second, when nothing is lost.
     rate: f64,
-    /// At present.
+    /// Packets a second at present.
     now: f64,
     /// Packets that may be sent at this moment.
     room: f64,

@@ -76,7 +76,7 @@ pub(super) enum Missing {
     Name,
     /// The name has none of that type.
     Record,
-    /// In words.
+    /// It could not be asked: why, in words.
     Failed(String),
 }
 

@@ -46,7 +46,7 @@ pub(crate) struct Udp {
 
 /// Through which sockets a peer is asked.
 enum UdpSockets {
-    /// Its own.
+    /// Sockets of the question's own.
     Own {
         /// Hears the peer only.
         socket: UdpSocket,
@@ -67,7 +67,7 @@ enum UdpEvent {
         from: Option<SocketAddr>,
         /// Did it come where the first question leaves from?
         is_first: bool,
-        /// When.
+        /// When it arrived.
         at: Instant,
     },
     Refused(Refusal),

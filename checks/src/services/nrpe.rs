@@ -188,7 +188,7 @@ enum NrpeCarrier {
 /// A daemon's answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct NrpeAnswer {
-    /// Of the packet.
+    /// The packet's version.
     version: u16,
     /// As a plugin ends: 0 is OK.
     result: u16,

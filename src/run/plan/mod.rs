@@ -127,7 +127,7 @@ pub(crate) struct Step {
     pub(crate) flow: String,
     /// Who opens the connection.
     pub(crate) from: Party,
-    /// To whom.
+    /// The kind of peer the connection goes to.
     pub(crate) to: Party,
     /// Seen from this machine.
     pub(crate) direction: Direction,
@@ -192,7 +192,7 @@ pub(crate) enum Direction {
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Action {
-    /// Ask.
+    /// Put a question to a peer.
     Ask(Box<Question>),
     /// Leave it, and say why.
     Skip(SkipReason),
@@ -270,14 +270,14 @@ pub(crate) enum SkipReason {
     },
     /// This machine does without.
     Unneeded {
-        /// In words.
+        /// The reason, in words.
         why: String,
         /// What named it: a file, a flag, the flow table.
         origin: Origin,
     },
     /// The two machines find each other in another way.
     OtherMode {
-        /// In which.
+        /// The mode that the flow belongs to.
         mode: Mode,
         /// What named it: a file, a flag, the flow table.
         origin: Origin,

@@ -41,7 +41,7 @@ pub(super) fn names_needed(site: &Site) -> Vec<String> {
 
 /// Whether a row is used between two machines, as far as their files say.
 enum Fit {
-    /// It is.
+    /// The row is used.
     Used,
     /// They find each other in another way, and a reader would expect this one.
     Otherwise(SkipReason),

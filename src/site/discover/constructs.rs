@@ -38,7 +38,7 @@ pub(super) enum Reading {
     Noted(&'static str),
     /// It changes no peer.
     Aside,
-    /// Nobody decided.
+    /// It stands in no table: nobody has decided what it means.
     Unknown,
 }
 

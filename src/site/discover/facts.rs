@@ -316,7 +316,7 @@ pub(crate) struct RefusedLine {
     pub(crate) program: &'static str,
     /// Why, as a clause: "a comment needs a line of its own".
     pub(crate) reason: String,
-    /// The line.
+    /// The line that the program refuses.
     pub(crate) at: At,
 }
 

@@ -42,7 +42,7 @@ fn word(text: &str) -> (String, &str) {
 pub(super) struct IniLine<'a> {
     /// `main` of `[main]`.
     pub(super) section: &'a str,
-    /// As written.
+    /// The key as it is written.
     pub(super) key: &'a str,
     /// Without the white space around it.
     pub(super) value: &'a str,

@@ -22,7 +22,7 @@ pub(super) const MOST_DEPTH: usize = 24;
 pub(super) struct Node {
     /// Where it begins.
     pub(super) at: At,
-    /// What it is.
+    /// Its value.
     pub(super) value: TreeValue,
 }
 

@@ -178,7 +178,7 @@ impl SiteMachine {
         self.name.get_ref()
     }
 
-    /// What it is.
+    /// The role that the machine has in its section.
     pub(crate) fn role(&self) -> Role {
         *self.role.get_ref()
     }

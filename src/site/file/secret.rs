@@ -171,7 +171,7 @@ impl std::fmt::Display for ConfigPlace {
 /// A section with one login.
 pub(super) struct LoginKeys {
     keys: &'static [SiteKey],
-    /// Who logs in.
+    /// The key that names the user.
     user: &'static str,
     /// The switch that lets the password go where it is not safe.
     unguarded: Option<&'static str>,

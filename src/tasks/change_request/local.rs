@@ -16,7 +16,7 @@ use super::row::{RequestRow, RuleSource};
 use super::{ChangeRequest, RequestMachine};
 use crate::run::wish::rich_rule;
 
-/// Whose commands.
+/// The firewall whose commands are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum FirewallTool {
     /// nft(8)

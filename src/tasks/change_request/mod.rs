@@ -47,7 +47,7 @@ pub(crate) struct ChangeRequest {
 pub(crate) struct RequestMachine {
     /// The name it goes by.
     pub(crate) name: String,
-    /// What it is.
+    /// Its role: `poller`.
     pub(crate) role: String,
     /// The addresses that the machine has.
     pub(crate) addresses: Vec<IpAddr>,

@@ -18,7 +18,7 @@ pub(crate) struct RequestRow {
     pub(crate) at: Firewall,
     /// Who opens the connections.
     pub(crate) sources: Vec<RuleSource>,
-    /// To whom.
+    /// The machine the connection goes to.
     pub(crate) destination: RuleEnd,
     /// TCP, UDP, or both.
     pub(crate) transports: Vec<Transport>,

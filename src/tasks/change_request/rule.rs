@@ -22,7 +22,7 @@ pub(crate) struct Rule {
     pub(crate) source: RuleEnd,
     /// Its address as the network sees it, behind address translation.
     pub(crate) seen_as: Option<IpAddr>,
-    /// To whom.
+    /// The machine the connection goes to.
     pub(crate) destination: RuleEnd,
     /// TCP, UDP, or both.
     pub(crate) transports: Vec<Transport>,

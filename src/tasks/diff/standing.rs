@@ -13,7 +13,7 @@ pub(super) enum StepStanding {
     Open,
     /// Cannot be told.
     Unknown,
-    /// It fails.
+    /// It was asked and fails.
     Fails,
 }
 

@@ -24,7 +24,7 @@ pub(super) fn write(
 
 /// The text of a paragraph without its markup.
 pub(super) fn plain(text: &str) -> String {
-    spans(text, Emphasis::default()).into_iter().map(|span| span.text).collect()
+    spans(text, SpanStyle::default()).into_iter().map(|span| span.text).collect()
 }
 
 /// A part of a page.
@@ -83,13 +83,13 @@ fn begins_block(line: &str) -> bool {
 
 /// How a part of a line looks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Emphasis {
+struct SpanStyle {
     code: bool,
     strong: bool,
     emphasis: bool,
 }
 
-impl Emphasis {
+impl SpanStyle {
     fn style(self) -> Style {
         let style = Style::new();
         let style = if self.strong { style.bold() } else { style };
@@ -101,28 +101,28 @@ impl Emphasis {
 /// Text of one shape.
 #[derive(Debug, PartialEq)]
 struct Styled {
-    shape: Emphasis,
+    shape: SpanStyle,
     text: String,
 }
 
 /// A paragraph in parts of one shape each; a mark that is not closed stands for itself.
-fn spans(text: &str, shape: Emphasis) -> Vec<Styled> {
+fn spans(text: &str, shape: SpanStyle) -> Vec<Styled> {
     let mut spans: Vec<Styled> = Vec::new();
     let mut rest = text;
     while let Some(first) = rest.chars().next() {
         let marked = enclosed(rest, "`", "`")
             .map(|(inside, after)| {
-                let code = Emphasis { code: true, ..shape };
+                let code = SpanStyle { code: true, ..shape };
                 (vec![Styled { shape: code, text: quoted(inside) }], after)
             })
             .or_else(|| {
                 let (inside, after) = enclosed(rest, "**", "**")?;
-                Some((self::spans(inside, Emphasis { strong: true, ..shape }), after))
+                Some((self::spans(inside, SpanStyle { strong: true, ..shape }), after))
             })
             .or_else(|| {
                 let (inside, after) = enclosed(rest, "*", "*")?;
                 let is_mark = !inside.starts_with(' ') && !inside.ends_with(' ');
-                is_mark.then(|| (self::spans(inside, Emphasis { emphasis: true, ..shape }), after))
+                is_mark.then(|| (self::spans(inside, SpanStyle { emphasis: true, ..shape }), after))
             })
             .or_else(|| {
                 let (inside, after) = enclosed(rest, "[", "](")?;
@@ -207,7 +207,7 @@ impl MarkdownPage<'_> {
 
     /// Wrapped at its spaces; what follows the first line stands behind `mark` too.
     fn paragraph(&mut self, text: &str, mark: &str, indent: usize) -> io::Result<()> {
-        let spans = spans(text, Emphasis::default()).into_iter().map(|Styled { shape, text }| {
+        let spans = spans(text, SpanStyle::default()).into_iter().map(|Styled { shape, text }| {
             let filled =
                 if shape.code { self.blanks.in_code(&text) } else { self.blanks.in_prose(&text) };
             Styled { shape, text: printable(&filled) }
@@ -256,11 +256,11 @@ fn wrapped(spans: &[Styled], width: usize) -> Vec<Vec<Styled>> {
 }
 
 /// Each letter with its shape.
-type MarkdownWord = Vec<(Emphasis, char)>;
+type MarkdownWord = Vec<(SpanStyle, char)>;
 
 /// The words, each with the shape of the blank before it.
-fn words(spans: &[Styled]) -> Vec<(Option<Emphasis>, MarkdownWord)> {
-    let mut words: Vec<(Option<Emphasis>, MarkdownWord)> = vec![(None, Vec::new())];
+fn words(spans: &[Styled]) -> Vec<(Option<SpanStyle>, MarkdownWord)> {
+    let mut words: Vec<(Option<SpanStyle>, MarkdownWord)> = vec![(None, Vec::new())];
     for Styled { shape, text } in spans {
         for letter in text.chars() {
             match words.last_mut() {
@@ -278,7 +278,7 @@ fn columns(letter: char) -> usize {
     letter.width().unwrap_or_default()
 }
 
-fn push(line: &mut Vec<Styled>, shape: Emphasis, letter: char) {
+fn push(line: &mut Vec<Styled>, shape: SpanStyle, letter: char) {
     match line.last_mut() {
         Some(last) if last.shape == shape => last.text.push(letter),
         _ => line.push(Styled { shape, text: letter.to_string() }),

@@ -10,7 +10,7 @@ use crate::report::html::page::page;
 ///
 /// # Errors
 ///
-/// Those of `out`.
+/// When `out` cannot be written to.
 pub(super) fn write(flows: &Requirements, out: &mut dyn io::Write) -> io::Result<()> {
     let mut body = Markup::default();
     body.element("main", &[], |main| {

@@ -242,7 +242,7 @@ impl FlowsFormat {
     ///
     /// # Errors
     ///
-    /// Those of `out`.
+    /// When `out` cannot be written to.
     pub(crate) fn write(
         self,
         flows: &Requirements,

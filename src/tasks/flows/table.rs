@@ -18,7 +18,7 @@ const COLUMNS: usize = TITLES.len() - 1;
 ///
 /// # Errors
 ///
-/// Those of `out`.
+/// When `out` cannot be written to.
 pub(super) fn write(
     flows: &Requirements,
     canvas: Canvas,

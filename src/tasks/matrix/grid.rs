@@ -23,7 +23,7 @@ pub(super) struct CellVerdict {
     pub(super) worst: Outcome,
     /// How many have it.
     pub(super) count: usize,
-    /// Of how many.
+    /// How many steps were asked.
     pub(super) of: usize,
 }
 

@@ -34,9 +34,9 @@ pub(crate) enum Repertoire {
 /// How a server answers the first message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum FirstAnswer {
-    /// It agrees.
+    /// The server agrees to something offered.
     Agreed(Agreement),
-    /// It refuses.
+    /// The server refuses, with this alert.
     Alert(AlertDescription),
 }
 

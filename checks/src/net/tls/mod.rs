@@ -65,7 +65,7 @@ pub(crate) fn opinion(
 /// Whether a handshake is made in full, or only its beginning is looked at.
 #[derive(Debug, Default)]
 pub(crate) enum Look {
-    /// In full.
+    /// The whole handshake.
     #[default]
     Off,
     /// It failed in a way in which OpenSSL's clients might not have.

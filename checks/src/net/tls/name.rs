@@ -19,7 +19,7 @@ pub(super) enum NamedAs {
     Alternative,
     /// In the common name, of a certificate without alternative names of hosts.
     Common(String),
-    /// Not at all.
+    /// It does not name the host.
     No,
 }
 

@@ -456,7 +456,7 @@ enum BbdoHeard {
 enum Listener {
     /// gRPC, and how its handshake went for this poller.
     Grpc(Result<(), Cause>),
-    /// Somebody else.
+    /// A TLS server that is no gRPC.
     Tls,
     /// Nobody who speaks TLS.
     Unknown,

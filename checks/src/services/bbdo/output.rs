@@ -24,7 +24,7 @@ pub enum Extension {
     /// It is not offered.
     #[default]
     No,
-    /// It is offered.
+    /// The extension is offered, and the peer decides.
     Auto,
     /// It is offered, and the broker logs an error when the peer does without.
     Yes,

@@ -12,7 +12,7 @@ use crate::wire;
 /// What a page that passes has in it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Content {
-    /// Anything.
+    /// Whatever the server sends.
     #[default]
     Any,
     /// The index of an RPM repository.

@@ -215,7 +215,9 @@ impl Probe {
             }
             status if status < limit => Ok(()),
             status @ (401 | 403) => Err(Cause::Web(WebCause::HttpForbidden { status })),
-            404 => Err(Cause::Web(WebCause::HttpNotFound { path: shown_path(url) })),
+            404 => Err(Cause::Web(WebCause::HttpNotFound {
+                path: wire::clean(discreet_path(url.path()).as_bytes(), 100),
+            })),
             status @ 500.. => {
                 let unsigned = !is_tls(url)
                     && (502..=504).contains(&status)

@@ -47,7 +47,7 @@ pub struct Probe {
 /// Whom to bind as.
 #[derive(Clone, Debug, Default)]
 pub enum LdapLogin {
-    /// Nobody.
+    /// Nobody in particular: the bind is anonymous.
     #[default]
     Anonymous,
     /// Somebody, with a password that is sent once.

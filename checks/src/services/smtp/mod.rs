@@ -46,7 +46,7 @@ pub enum SmtpTls {
     IfOffered,
     /// With STARTTLS; a server that does not offer it is none for this client.
     Required,
-    /// Not at all.
+    /// The conversation stays in clear text.
     Never,
     /// With the first byte: port 465.
     FromStart,

@@ -40,7 +40,7 @@ pub(super) fn map(report: &Report, to: &mut Markup) {
     });
 }
 
-/// What is drawn.
+/// The machine in the middle, its peers, and the arrows between them.
 #[derive(Debug)]
 struct Map<'a> {
     peers: Vec<MapPeer<'a>>,
@@ -75,7 +75,7 @@ struct Arrow<'a> {
 /// Where on its way an arrow ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum MapEnd {
-    /// It gets through.
+    /// Nothing stops it: it gets through.
     Nowhere,
     /// Before it leaves this machine.
     Here,

@@ -29,7 +29,7 @@ struct Program {
 
 /// What a program's configuration said.
 enum MailFound {
-    /// There is none.
+    /// The program has no configuration here.
     Nothing,
     /// The ways mail leaves this machine; none: that cannot be told, and is noted.
     Said(Vec<Mail>),

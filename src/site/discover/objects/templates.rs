@@ -40,7 +40,7 @@ pub(super) struct SnmpTexts<'t> {
 /// How a host is asked, as far as names of templates and macros say.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct TemplateHints {
-    /// By SNMP.
+    /// Its plugins ask by SNMP.
     pub(super) snmp: bool,
     /// Through the API of `NSClient++`; its NRPE server is another thing.
     pub(super) nsclient: bool,

@@ -24,7 +24,7 @@ use page::{Page, inline, origin, quoted};
 pub(crate) struct Subject<'a> {
     /// Its name in the file.
     pub(crate) name: String,
-    /// What it is.
+    /// Its role.
     pub(crate) role: Role,
     /// Its addresses, when it is the machine preflight runs on.
     pub(crate) addresses: Vec<IpAddr>,

@@ -65,7 +65,7 @@ impl TestLetter {
 
 /// What a router makes of an address.
 enum Routed {
-    /// It takes it.
+    /// The router takes the mail.
     Taken(Vec<Mail>),
     /// It takes it; when its host, or its domain, cannot be found, the next router does.
     TakenElse(Vec<Mail>),
