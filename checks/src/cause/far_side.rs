@@ -20,7 +20,7 @@ use super::{Cause, FirewallCause};
     strum::IntoStaticStr,
     strum::VariantNames,
 )]
-#[serde(tag = "code", content = "facts", rename_all = "kebab-case")]
+#[serde(rename_all = "kebab-case")]
 #[strum(serialize_all = "kebab-case")]
 pub enum FarSideCause {
     /// Ports accept, and behind none of them answers who was to be paired with.
