@@ -420,7 +420,7 @@ mod tests {
     #[tokio::test]
     async fn a_recorded_conversation_opens_nothing_again() {
         let code = code();
-        let (said, _) = recorded(&code).await;
+        let (said, _) = Box::pin(recorded(&code)).await;
         let (mut here, there) = tokio::io::duplex(MOST * 2);
         here.write_all(&said).await.unwrap();
         let answered = timeout(Duration::from_secs(10), Channel::answer(there, &code)).await;
@@ -430,7 +430,7 @@ mod tests {
     #[tokio::test]
     async fn recorded_answers_prove_nobody() {
         let code = code();
-        let (_, heard) = recorded(&code).await;
+        let (_, heard) = Box::pin(recorded(&code)).await;
         let (here, mut there) = tokio::io::duplex(MOST * 2);
         there.write_all(&heard).await.unwrap();
         let called = timeout(Duration::from_secs(10), Channel::call(here, &code)).await;
@@ -473,8 +473,8 @@ mod tests {
     async fn another_service_and_a_huge_message_are_no_far_side() {
         let (here, mut there) = tokio::io::duplex(MOST);
         there.write_all(&b"220 mail.example ESMTP\r\n".repeat(100)).await.unwrap();
-        let called = Channel::call(here, &code()).await;
-        assert!(matches!(called, Err(NoChannel::NotOurs)), "{called:?}");
+        let of_mail = Channel::call(here, &code()).await;
+        assert!(matches!(of_mail, Err(NoChannel::NotOurs)), "{of_mail:?}");
 
         let code = code();
         let (caller, answerer) = paired(&code, &code).await;

@@ -57,7 +57,7 @@ pub(crate) async fn prove(plan: &Plan, code: &PairingCode, found: &mut [Option<F
             call.attempts.retain(|attempt| attempt.finding.peer.address == paired.at);
             for Attempt { finding, .. } in &mut call.attempts {
                 finding.seen.concerns.clear();
-                finding.seen.headline = paired.headline.clone();
+                finding.seen.headline.clone_from(&paired.headline);
                 finding.seen.evidence.set(SEEN_THERE_AS, paired.seen_as.to_string());
             }
         }

@@ -79,7 +79,7 @@ impl House {
             let next = rest.get(1);
             match (word(first).as_deref(), next.and_then(word)) {
                 (Some("mod"), Some(name)) => {
-                    let inner = [module, &[name.clone()]].concat();
+                    let inner = [module, std::slice::from_ref(&name)].concat();
                     match rest.get(2) {
                         Some(TokenTree::Group(body)) => {
                             self.modules.insert(inner.clone(), at);
@@ -202,7 +202,7 @@ impl House {
     fn target(&self, module: &[String], path: &[String], depth: usize) -> Option<(usize, String)> {
         let (mut at, mut rest) = self.start(module, path, depth)?;
         while let [name, after @ ..] = rest.as_slice() {
-            let inner = [at.as_slice(), &[name.clone()]].concat();
+            let inner = [at.as_slice(), std::slice::from_ref(name)].concat();
             if self.modules.contains_key(&inner) {
                 (at, rest) = (inner, after.to_vec());
                 continue;
@@ -217,7 +217,7 @@ impl House {
             let globs = file.globs.iter().filter(|(inside, _)| *inside == at && depth > 0);
             let passed_on = globs.filter_map(|(inside, glob)| self.module(inside, glob, depth - 1));
             for behind in passed_on {
-                let inner = [behind.as_slice(), &[name.clone()]].concat();
+                let inner = [behind.as_slice(), std::slice::from_ref(name)].concat();
                 if self.modules.contains_key(&inner) {
                     return self.target(&inner, &[&["self".to_owned()], after].concat(), depth - 1);
                 }

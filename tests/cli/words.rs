@@ -114,7 +114,7 @@ fn every_sentence_of_the_source_is_plain() {
             let is_test = name.ends_with("tests.rs") || name.contains("/tests/");
             if path.is_dir() {
                 folders.push(path);
-            } else if name.ends_with(".rs") && !is_test {
+            } else if path.extension().is_some_and(|it| it == "rs") && !is_test {
                 let tokens: TokenStream = fs::read_to_string(&path).unwrap().parse().unwrap();
                 // The comments of flags are their help.
                 let of = sentences_of(tokens, name.starts_with("src/cli"));
