@@ -62,7 +62,8 @@ fn link(message: &[u8]) -> Option<Link> {
         name: name?,
         is_on: has(libc::IFF_UP),
         is_loopback: has(libc::IFF_LOOPBACK),
-        is_up: has(libc::IFF_UP) && has(libc::IFF_RUNNING),
+        // Of a link that has just come up the kernel says "running" up to a second after its carrier is there.
+        is_up: has(libc::IFF_UP) && (has(libc::IFF_RUNNING) || has(libc::IFF_LOWER_UP)),
         tunnel: tunnel(&kind, hardware),
         is_enslaved,
     })
@@ -151,6 +152,7 @@ mod tests {
         let part = [
             message("eth0", "", libc::ARPHRD_ETHER, up),
             message("tun0", "tun", libc::ARPHRD_NONE, libc::IFF_UP),
+            message("eth1", "", libc::ARPHRD_ETHER, libc::IFF_UP | libc::IFF_LOWER_UP),
         ]
         .concat();
         let mut links = Vec::new();
@@ -165,7 +167,8 @@ mod tests {
         };
         let tun0 =
             Link { name: "tun0".to_owned(), is_up: false, tunnel: Tunnel::Yes, ..eth0.clone() };
-        assert_eq!(links, [eth0, tun0]);
+        let eth1 = Link { name: "eth1".to_owned(), ..eth0.clone() };
+        assert_eq!(links, [eth0, tun0, eth1]);
         for length in 0..part.len() {
             let _no_panic = take(&part[..length], libc::RTM_NEWLINK, link, &mut links);
         }

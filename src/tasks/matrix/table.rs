@@ -21,16 +21,12 @@ pub(super) fn write(matrix: &Matrix, canvas: Canvas, out: &mut dyn io::Write) ->
             hanging("      ", team, width, out)?;
         }
     }
-    writeln!(out)?;
     causes("WHAT STOPS IT, AND WHO ACTS", &matrix.causes, width, out)?;
     let unexplained: Vec<String> =
         matrix.unexplained().map(|one| format!("{}; {}", one.sentence(), one.so)).collect();
     list("REPORTS THAT DO NOT FIT TOGETHER", &unexplained, width, out)?;
     grid(&Grid::of(matrix, MOST_ROWS), width, out)?;
-    if !matrix.warnings.is_empty() {
-        writeln!(out)?;
-        causes("WORKS TODAY, AND WILL HURT", &matrix.warnings, width, out)?;
-    }
+    causes("WORKS TODAY, AND WILL HURT", &matrix.warnings, width, out)?;
     let clocks: Vec<String> =
         matrix.clocks.iter().map(|clock| format!("{}: {}", clock.machine, clock.shown())).collect();
     list("CLOCKS THAT DIFFER FROM THE OTHERS", &clocks, width, out)?;
@@ -58,7 +54,7 @@ fn head(matrix: &Matrix) -> String {
 
 fn title(text: &str, count: usize, out: &mut dyn io::Write) -> io::Result<()> {
     let bold = Style::new().bold();
-    writeln!(out, "  {bold}{text}{bold:#} ({count})")
+    writeln!(out, "\n  {bold}{text}{bold:#} ({count})")
 }
 
 fn causes(
@@ -77,8 +73,7 @@ fn causes(
             hanging(&format!("      {}  ", pad(label, 9)), &text, width, out)?;
         }
     }
-    more(causes.len(), out)?;
-    writeln!(out)
+    more(causes.len(), out)
 }
 
 /// A list of what has to be seen, unless it is empty.
@@ -86,7 +81,6 @@ fn list(heading: &str, items: &[String], width: usize, out: &mut dyn io::Write) 
     if items.is_empty() {
         return Ok(());
     }
-    writeln!(out)?;
     title(heading, items.len(), out)?;
     for item in items.iter().take(MOST_LINES) {
         hanging("  ! ", item, width, out)?;
@@ -117,9 +111,7 @@ fn grid(grid: &Grid, width: usize, out: &mut dyn io::Write) -> io::Result<()> {
             used += 2 + next;
             end += 1;
         }
-        if start > 0 {
-            writeln!(out)?;
-        }
+        writeln!(out)?;
         block(grid, start..end, first, &widths, out)?;
         start = end;
     }

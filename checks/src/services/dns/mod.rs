@@ -35,6 +35,9 @@ use crate::wire;
 use crate::{Respond, Service};
 use message::{DnsForm as How, DnsQuestion, DnsReply, Query};
 
+/// A first answer that takes as long shows that the server is slow, or busy.
+const UNHURRIED: Duration = Duration::from_secs(1);
+
 /// Asks a resolver for the names this role needs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Probe {
@@ -65,18 +68,18 @@ impl Probe {
             of_nobody: None,
         };
         // Silence is said once, not once a name.
-        if round.udp.iter().all(Result::is_ok) {
+        if let Some(Ok(first)) = round.udp.first() {
+            // Of a server that takes its time each question more delays the answers to the others.
+            let nobody = (first.heard.round_trip < UNHURRIED).then(DnsQuestion::nobodys);
             // That names of the site are known says nothing of others: the root knows nothing of us.
             let root = (!is_root).then(DnsQuestion::root);
-            let all: Vec<DnsQuestion> =
-                [DnsQuestion::nobodys()].into_iter().chain(root).chain(rest).collect();
+            let beside = [&nobody, &root].into_iter().flatten().count();
+            let all: Vec<DnsQuestion> = nobody.iter().chain(&root).chain(&rest).cloned().collect();
             let mut heard = resolve_all(ask, &all).await?.into_iter();
-            round.of_nobody = heard.next();
-            if !is_root {
-                round.beyond = heard.next();
-            }
+            round.of_nobody = nobody.and_then(|_| heard.next());
+            round.beyond = root.and_then(|_| heard.next());
             round.udp.extend(heard);
-            round.questions.extend(all.into_iter().skip(if is_root { 1 } else { 2 }));
+            round.questions.extend(all.into_iter().skip(beside));
         }
         for asked in round.udp.iter_mut().flatten().filter(|asked| asked.heard.reply.truncated) {
             asked.whole = Some(match (&mut stream, &round.tcp) {
