@@ -304,7 +304,7 @@ const GET_AT: [Duration; 3] =
 /// and than a look at whether the host is there, which begins after that.
 const GET_LISTEN: Duration = Duration::from_millis(2_650);
 /// How much longer an agent is waited for whose host is known to be there, or is being looked at.
-const GET_LATE: Duration = Duration::from_millis(1_300);
+const GET_LATE: Duration = Duration::from_millis(1_050);
 /// When it is asked for the last time: the path is known to be quick.
 const LAST_LISTEN: Duration = Duration::from_secs(1);
 /// An engine that takes longer than this is given time instead of more questions.
