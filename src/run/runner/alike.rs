@@ -133,43 +133,24 @@ impl KnownNetworks {
         };
         let place = (network(to.ip()), protocol);
         let at = self.silent.get(&place).copied().flatten();
-        if let (Some(&alive), Cause::Path(path)) = (self.alive.get(&to.ip()), cause) {
-            let end = match *path {
-                PathCause::HostSilentAfter { by, hop, beside, .. } => {
-                    Some((by, hop, false, beside))
-                }
-                PathCause::NoAnswer { .. } => {
-                    at.map(|end| (end.by, end.hop, end.next_is_host, end.hosts))
-                }
-                _ => None,
-            };
-            if let Some((by, hop, next_is_host, beside)) = end {
-                return Some(Cause::Path(PathCause::PortSilentAfter {
-                    to,
-                    by,
-                    hop,
-                    next_is_host,
-                    alive,
-                    waited,
-                    beside,
-                }));
+        let port_silent = |end: End, alive| {
+            let End { by, hop, next_is_host, hosts: beside } = end;
+            let cause =
+                PathCause::PortSilentAfter { to, by, hop, next_is_host, alive, waited, beside };
+            Some(Cause::Path(cause))
+        };
+        match (cause, self.alive.get(&to.ip())) {
+            (&Cause::Path(PathCause::HostSilentAfter { by, hop, beside, .. }), Some(&alive)) => {
+                return port_silent(End { by, hop, next_is_host: false, hosts: beside }, alive);
             }
-        }
-        if let Cause::Path(PathCause::PortSilent { alive, .. }) = *cause {
-            let &End { by, hop, next_is_host, hosts: beside } =
-                self.port_silent.get(&place)?.as_ref()?;
-            return Some(Cause::Path(PathCause::PortSilentAfter {
-                to,
-                by,
-                hop,
-                next_is_host,
-                alive,
-                waited,
-                beside,
-            }));
-        }
-        if self.alive.contains_key(&to.ip()) {
-            return None;
+            (Cause::Path(PathCause::NoAnswer { .. }), Some(&alive)) => {
+                return port_silent(at?, alive);
+            }
+            (&Cause::Path(PathCause::PortSilent { alive, .. }), _) => {
+                return port_silent(self.port_silent.get(&place).copied().flatten()?, alive);
+            }
+            (_, Some(_)) => return None,
+            (_, None) => {}
         }
         let ends_at = at.map(|end| end.by);
         let absent = self.absent.get(&place.0);
