@@ -393,16 +393,14 @@ impl Examiner {
     /// The look at the path while the answer is still waited for.
     async fn look_beside(&self, case: &Case, ledger: &Ledger) -> Option<Trace> {
         let Peer { address, from, .. } = case.peer;
-        let Some(path) = self.look_at_path(address, from, case, None, false).await else {
-            ledger.looked_at(false);
-            return None;
-        };
-        let is_there = matches!(path.host, HostSign::Alive { .. }) || path.reached_port.is_some();
-        if is_there {
+        let path = self.look_at_path(address, from, case, None, false).await;
+        if path.as_ref().is_some_and(|path| {
+            matches!(path.host, HostSign::Alive { .. }) || path.reached_port.is_some()
+        }) {
             ledger.host_is_there();
         }
         ledger.looked_at(false);
-        Some(path)
+        path
     }
 
     /// The question itself, in its turn.

@@ -137,9 +137,8 @@ impl Finding {
 async fn as_openssl(probe: &Probe, ask: &mut Ask, cause: Cause) -> Result<(), Cause> {
     let mut looks = Vec::new();
     let is_refused = matches!(cause, Cause::Tls(TlsCause::TlsRefused { .. }));
-    let more = [Repertoire::Everything, Repertoire::Ccm];
-    let more = more.into_iter().filter(|from| is_refused || *from != Repertoire::Ccm);
-    for from in std::iter::once(Repertoire::Openssl).chain(more) {
+    let last = is_refused.then_some(Repertoire::Ccm);
+    for from in [Repertoire::Openssl, Repertoire::Everything].into_iter().chain(last) {
         let mut again = Ask::new(ask.peer.clone(), ask.deadline, ask.trust.clone());
         again.look = Look::With(from);
         // It ends with the first message of TLS, and what came of that is in `again`.

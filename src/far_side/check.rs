@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use preflight_checks::{Cause, FarSideCause, PortCause, Transport, printable};
-use tokio::net::{TcpSocket, TcpStream};
+use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::channel::{Channel, NoChannel};
@@ -14,7 +14,7 @@ use super::code::PairingCode;
 use super::judge::{Crossing, FlowProof, judge};
 use super::mark::MarkKey;
 use super::message::{Arrival, Door, DoorState, FarAnswer, FarQuestion, OpenedFlow, SentMark};
-use super::send::send;
+use super::send::{connect, send};
 use crate::respond::Doors;
 use crate::run::finding::{Attempt, Found, MARK_FROM, REACHED_FROM, SEEN_THERE_AS};
 use crate::run::plan::{Action, Direction, FAR_SIDE, Plan, Question, Step};
@@ -96,14 +96,6 @@ async fn call_on(
     let to = peers.first().map_or(IpAddr::from([0, 0, 0, 0]), SocketAddr::ip);
     let ports = peers.iter().filter(|peer| peer.ip() == to).map(SocketAddr::port).collect();
     Err(FarSideCause::FarSideAbsent { to, ports, role: role.to_owned() })
-}
-
-async fn connect(to: SocketAddr, from: Option<IpAddr>) -> std::io::Result<TcpStream> {
-    let socket = if to.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
-    if let Some(from) = from {
-        socket.bind(SocketAddr::new(from, 0))?;
-    }
-    socket.connect(to).await
 }
 
 /// The far side, once it is known to be the one.

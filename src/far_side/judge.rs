@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use preflight_checks::{Cause, FarSideCause, PathCause, PortCause, SnmpCause, Transport};
+use preflight_checks::{Cause, FarSideCause, PathCause, PortCause, Transport};
 
 use super::message::{Arrival, CameAs, Door, DoorState, SentMark};
 
@@ -42,10 +42,11 @@ pub(super) fn judge(crossing: Crossing<'_>) -> FlowProof {
     let Some(door) = crossing.door else { return FlowProof::Untold };
     let answered = mark.and_then(|mark| mark.seen_as);
     let arrived = answered.or_else(|| crossing.arrived());
-    let is_open = door.state == DoorState::Open;
+    // Somebody else's service has the port: what it did not answer as ours, it answered as its own.
+    if door.state != DoorState::Open {
+        return FlowProof::Untold;
+    }
     match (verdict, arrived) {
-        // Somebody else's service has the port: what it did not answer as ours, it answered as its own.
-        _ if !is_open => FlowProof::Untold,
         (Ok(()), Some(from)) => FlowProof::EndToEnd(from),
         (Ok(()), None) if crossing.strangers() => FlowProof::Untold,
         (Ok(()), None) => {
@@ -54,9 +55,7 @@ pub(super) fn judge(crossing: Crossing<'_>) -> FlowProof {
         (Err(Cause::Port(PortCause::PortClosed { .. })), None) if !crossing.strangers() => {
             FlowProof::Fails(FarSideCause::FarSideImpersonated { to, refuses: true })
         }
-        (Err(_), _) if answered.is_some() => {
-            answered.map_or(FlowProof::Untold, FlowProof::MarkOnly)
-        }
+        (Err(_), Some(from)) if answered.is_some() => FlowProof::MarkOnly(from),
         (Err(silence), Some(from)) if is_unheard(silence) => {
             FlowProof::Fails(FarSideCause::FarSideAnswersLost { transport, from, to })
         }
@@ -100,17 +99,8 @@ impl<'a> Crossing<'a> {
 
 /// A silence, wherever a look at the path says that it begins.
 fn is_unheard(cause: &Cause) -> bool {
-    matches!(
-        cause,
-        Cause::Path(
-            PathCause::NoAnswer { .. }
-                | PathCause::PortSilent { .. }
-                | PathCause::PortSilentAfter { .. }
-                | PathCause::PortSilentOnSegment { .. }
-                | PathCause::HostSilentAfter { .. }
-                | PathCause::FilteredBetween { .. }
-        ) | Cause::Snmp(SnmpCause::SnmpSilent { .. })
-    )
+    matches!(cause, Cause::Path(PathCause::FilteredBetween { .. }))
+        || cause.inner().is_none() && cause.unheard().is_some()
 }
 
 #[cfg(test)]

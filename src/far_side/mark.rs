@@ -5,7 +5,7 @@
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
-use ring::hmac::{HMAC_SHA256, Key, sign};
+use ring::hmac::{HMAC_SHA256, Key, sign, verify};
 
 /// The first bytes of a mark.
 pub(crate) const MARK: &[u8; 16] = b"preflight mark1\n";
@@ -14,9 +14,8 @@ const SEEN: &[u8; 16] = b"preflight seen1\n";
 /// The length of a mark.
 pub(crate) const LENGTH: usize = 96;
 /// The length of an answer.
-pub(crate) const ANSWER_LENGTH: usize = 66;
-/// What is kept of a hash: nobody can guess 128 bits.
-const HASH: usize = 16;
+pub(crate) const ANSWER_LENGTH: usize = 82;
+const HASH: usize = 32;
 const SESSION: usize = 8;
 
 /// The number of a mark.
@@ -45,8 +44,8 @@ impl MarkKey {
 
     /// A mark.
     pub(crate) fn question(&self, number: MarkNumber) -> [u8; LENGTH] {
-        let hash = self.hash(b"question", &[&number]);
-        let parts = [MARK.as_slice(), &self.session, &number, &hash];
+        let hash = sign(&self.key, &self.hashed(b"question", &[&number]));
+        let parts = [MARK.as_slice(), &self.session, &number, hash.as_ref()];
         let mut bytes = [0; LENGTH];
         for (slot, byte) in bytes.iter_mut().zip(parts.into_iter().flatten()) {
             *slot = *byte;
@@ -59,14 +58,14 @@ impl MarkKey {
         let rest = bytes.strip_prefix(MARK)?.strip_prefix(&self.session)?;
         let (number, rest) = rest.split_first_chunk()?;
         let hash: &[u8; HASH] = rest.first_chunk()?;
-        is_equal(hash, &self.hash(b"question", &[number])).then_some(*number)
+        verify(&self.key, &self.hashed(b"question", &[number]), hash).is_ok().then_some(*number)
     }
 
     /// The answer to a mark that came from `from`.
     pub(crate) fn answer(&self, number: MarkNumber, from: SocketAddr) -> Vec<u8> {
         let (address, port) = told(from);
-        let hash = self.hash(b"answer", &[&number, &address, &port]);
-        [SEEN.as_slice(), &number, &address, &port, &hash].concat()
+        let hash = sign(&self.key, &self.hashed(b"answer", &[&number, &address, &port]));
+        [SEEN.as_slice(), &number, &address, &port, hash.as_ref()].concat()
     }
 
     /// Where the mark `number` came from as the far side saw it; `None`: it is no answer to that.
@@ -76,15 +75,14 @@ impl MarkKey {
         let (port, rest) = rest.split_first_chunk::<2>()?;
         let hash: &[u8; HASH] = rest.first_chunk()?;
         let address_seen = IpAddr::V6(Ipv6Addr::from(*address)).to_canonical();
-        is_equal(hash, &self.hash(b"answer", &[&number, address, port]))
+        verify(&self.key, &self.hashed(b"answer", &[&number, address, port]), hash)
+            .is_ok()
             .then(|| SocketAddr::new(address_seen, u16::from_be_bytes(*port)))
     }
 
-    fn hash(&self, purpose: &[u8], parts: &[&[u8]]) -> [u8; HASH] {
-        // Each part has one length, so no two lists of parts read the same.
-        let all = [&[purpose, &self.session], parts].concat().concat();
-        let hash = sign(&self.key, &all);
-        hash.as_ref().first_chunk().copied().unwrap_or_default()
+    /// What the keyed hash is of. Each part has one length, so no two lists of parts read the same.
+    fn hashed(&self, purpose: &[u8], parts: &[&[u8]]) -> Vec<u8> {
+        [&[purpose, &self.session], parts].concat().concat()
     }
 }
 
@@ -99,11 +97,6 @@ fn told(from: SocketAddr) -> ([u8; 16], [u8; 2]) {
         IpAddr::V6(address) => address,
     };
     (address.octets(), from.port().to_be_bytes())
-}
-
-/// In the same time wherever they differ.
-fn is_equal(one: &[u8; HASH], other: &[u8; HASH]) -> bool {
-    one.iter().zip(other).fold(0, |differ, (one, other)| differ | (one ^ other)) == 0
 }
 
 #[cfg(test)]

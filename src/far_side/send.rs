@@ -6,7 +6,7 @@ use std::time::Duration;
 use preflight_checks::Transport;
 use ring::rand::{SecureRandom as _, SystemRandom};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpSocket, UdpSocket};
+use tokio::net::{TcpSocket, TcpStream, UdpSocket};
 use tokio::time::timeout;
 
 use super::mark::{ANSWER_LENGTH, MarkKey, MarkNumber};
@@ -45,15 +45,20 @@ async fn over_tcp(
     to: SocketAddr,
     from: Option<IpAddr>,
 ) -> std::io::Result<Option<SocketAddr>> {
-    let socket = if to.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
-    if let Some(from) = from {
-        socket.bind(SocketAddr::new(from, 0))?;
-    }
-    let mut stream = socket.connect(to).await?;
+    let mut stream = connect(to, from).await?;
     stream.write_all(&key.question(number)).await?;
     let mut answer = [0; ANSWER_LENGTH];
     stream.read_exact(&mut answer).await?;
     Ok(key.answered(number, &answer))
+}
+
+/// Connects to `to`, from that address of ours where one is said.
+pub(super) async fn connect(to: SocketAddr, from: Option<IpAddr>) -> std::io::Result<TcpStream> {
+    let socket = if to.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    if let Some(from) = from {
+        socket.bind(SocketAddr::new(from, 0))?;
+    }
+    socket.connect(to).await
 }
 
 async fn over_udp(

@@ -6,21 +6,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use crate::support::far::{Closed, healthy};
-use crate::support::{Ended, preflight};
-
-/// Every format of a run.
-const FORMATS: [&str; 10] = [
-    "table",
-    "wide",
-    "json",
-    "html",
-    "ndjson",
-    "junit",
-    "markdown",
-    "csv",
-    "openmetrics",
-    "centreon",
-];
+use crate::support::{Ended, FORMATS, preflight};
 
 /// Two runs of one machine: BBDO works in the first and is closed in the second.
 struct Runs {

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Stdio;
 
 use crate::support::far::{Quiet, echo, healthy};
-use crate::support::{Ended, PROGRAM, command, finish, preflight, start, wait, wrapped};
+use crate::support::{Ended, FORMATS, PROGRAM, command, finish, preflight, start, wait, wrapped};
 
 /// Files of a machine; `{}` is where a secret stands.
 const FILES: &[(&str, &str)] = &[
@@ -535,18 +535,7 @@ fn a_run_shows_no_secret_to_other_users_of_the_machine() {
 fn a_peer_that_repeats_the_address_shows_no_token() {
     let echo = echo();
     let folder = tempfile::tempdir().unwrap();
-    for format in [
-        "table",
-        "wide",
-        "html",
-        "json",
-        "ndjson",
-        "junit",
-        "markdown",
-        "csv",
-        "openmetrics",
-        "centreon",
-    ] {
+    for format in FORMATS {
         let http =
             format!("http://{}/centreon-business/{}/x?key={}", echo.at(), canary(1), canary(2));
         let check = format!("own={http}");

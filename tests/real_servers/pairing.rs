@@ -110,7 +110,7 @@ fn address_translation_is_seen_from_the_other_end() {
 #[test]
 fn each_fault_is_named_by_what_both_ends_saw() {
     let faults = [
-        // The poller's own question, there and back; the control channel takes another port.
+        // The central's question: its answers lost, it itself lost, refused, and rejected; the control channel takes another port.
         ("tcp sport 5666 drop", "central.zmq", "far-side-answers-lost"),
         ("tcp dport 5666 drop", "central.zmq", "far-side-failed"),
         ("tcp dport 5666 reject with tcp reset", "central.zmq", "far-side-failed"),

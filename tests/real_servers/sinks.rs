@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use crate::html::browser::Browser;
 use crate::support::page::{fits, is_inert};
-use crate::support::{Ended, preflight};
+use crate::support::{Ended, FORMATS, preflight};
 
 /// In every hostile text, so that a test knows that it got as far as the page.
 const CANARY: &str = "kanari";
@@ -175,23 +175,10 @@ struct Page {
     text: String,
 }
 
-const RUN: [&str; 10] = [
-    "table",
-    "wide",
-    "html",
-    "json",
-    "ndjson",
-    "junit",
-    "markdown",
-    "csv",
-    "openmetrics",
-    "centreon",
-];
-
 /// Every command that reads a report, with its formats; `A` and `B` are two reports.
 fn sinks() -> Vec<(Vec<&'static str>, &'static str)> {
     let mut all: Vec<(Vec<&str>, &str)> = Vec::new();
-    for format in RUN {
+    for format in FORMATS {
         all.push((vec!["show", "A", "--verbose"], format));
         all.push((vec!["redact", "A"], format));
     }

@@ -16,6 +16,20 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
 
+/// Every format of a run.
+pub(crate) const FORMATS: [&str; 10] = [
+    "table",
+    "wide",
+    "json",
+    "html",
+    "ndjson",
+    "junit",
+    "markdown",
+    "csv",
+    "openmetrics",
+    "centreon",
+];
+
 /// What a run left behind.
 #[derive(Debug)]
 pub(crate) struct Ended {

@@ -69,17 +69,14 @@ pub(crate) fn hand_set_neighbour(silence: &Cause, from: Option<IpAddr>) -> Optio
 
 /// Is the interface off that packets to `to` leave by?
 fn link_down(to: IpAddr, from: Option<IpAddr>) -> Option<Cause> {
-    let links = links()?;
-    let leaves_by = |link: &&Link| {
-        if is_here(to) {
-            link.is_loopback
-        } else {
-            entry_for(to, from).is_some_and(|entry| entry.interface == link.name)
-        }
+    let link = if is_here(to) {
+        links()?.into_iter().find(|link| link.is_loopback)?
+    } else {
+        let interface = entry_for(to, from)?.interface;
+        links()?.into_iter().find(|link| link.name == interface)?
     };
-    let link = links.iter().find(leaves_by)?;
-    let fault = fault_of(link)?;
-    Some(RouteCause::LinkDown { to, interface: link.name.clone(), fault }.into())
+    let fault = fault_of(&link)?;
+    Some(RouteCause::LinkDown { to, interface: link.name, fault }.into())
 }
 
 /// A tunnel without its program is the VPN's matter.

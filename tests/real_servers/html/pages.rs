@@ -57,13 +57,7 @@ pub(crate) fn good() -> PathBuf {
 pub(crate) fn devices() -> PathBuf {
     static PAGE: LazyLock<PathBuf> = LazyLock::new(|| {
         let devices: Vec<String> = (1..=200).map(|last| format!("127.20.61.{last}")).collect();
-        page("devices", |format| {
-            let mut arguments =
-                vec!["--role", "poller", "--only", "poller.snmp", "--phase", "after"];
-            arguments.extend(devices.iter().flat_map(|device| ["--device", device]));
-            arguments.extend(["--format", format]);
-            assert_eq!(finish(command(&arguments)).code, Some(1));
-        })
+        page_of_devices("devices", &devices)
     });
     PAGE.clone()
 }
@@ -121,15 +115,19 @@ pub(crate) fn large() -> PathBuf {
             (0..40).flat_map(|n| (1..=250).map(move |last| device(n, last).to_string())).collect();
         let agent = |last| healthy_at("snmp", SocketAddr::from((device(7, last), 161)));
         let _agents: Vec<Far> = (1..=250).map(agent).collect();
-        page("large", |format| {
-            let mut arguments =
-                vec!["--role", "poller", "--only", "poller.snmp", "--phase", "after"];
-            arguments.extend(devices.iter().flat_map(|device| ["--device", device]));
-            arguments.extend(["--format", format]);
-            assert_eq!(finish(command(&arguments)).code, Some(1));
-        })
+        page_of_devices("large", &devices)
     });
     PAGE.clone()
+}
+
+/// The page of a poller after installation that asks these devices alone, some of which fail.
+fn page_of_devices(name: &str, devices: &[String]) -> PathBuf {
+    page(name, |format| {
+        let mut arguments = vec!["--role", "poller", "--only", "poller.snmp", "--phase", "after"];
+        arguments.extend(devices.iter().flat_map(|device| ["--device", device]));
+        arguments.extend(["--format", format]);
+        assert_eq!(finish(command(&arguments)).code, Some(1));
+    })
 }
 
 /// Has `run` write a page, given the format and its file.
