@@ -69,11 +69,17 @@ pub(crate) fn hand_set_neighbour(silence: &Cause, from: Option<IpAddr>) -> Optio
 
 /// Is the interface off that packets to `to` leave by?
 fn link_down(to: IpAddr, from: Option<IpAddr>) -> Option<Cause> {
+    let links = links()?;
+    // Where nothing is off, and ten thousand devices are silent, the kernel is asked for no route.
+    if links.iter().all(|link| fault_of(link).is_none()) {
+        return None;
+    }
+    let mut links = links.into_iter();
     let link = if is_here(to) {
-        links()?.into_iter().find(|link| link.is_loopback)?
+        links.find(|link| link.is_loopback)?
     } else {
         let interface = entry_for(to, from)?.interface;
-        links()?.into_iter().find(|link| link.name == interface)?
+        links.find(|link| link.name == interface)?
     };
     let fault = fault_of(&link)?;
     Some(RouteCause::LinkDown { to, interface: link.name, fault }.into())
