@@ -234,6 +234,9 @@ pub(crate) struct DemoArgs {
     /// Break one flow: closed, silent, wrong-service, expired-certificate, unsynchronised, wrong-community
     #[arg(long = "break", value_name = "FLOW=KIND")]
     pub(crate) breaks: Vec<String>,
+    /// Two machines that are not installed yet, and what both ends prove together
+    #[arg(long, conflicts_with = "breaks")]
+    pub(crate) far_side: bool,
     #[command(flatten)]
     pub(crate) output: OutputArgs,
 }

@@ -61,6 +61,8 @@ pub(crate) enum Request {
         /// Replace it if it exists?
         force: bool,
     },
+    /// Two machines with one code, on loopback.
+    DemoPair(Output),
     /// A whole site on loopback.
     Demo {
         /// Flow and kind of each breakage.
@@ -151,6 +153,7 @@ pub(crate) fn load(cli: Cli) -> Result<Request, SettingsError> {
             Ok(Request::Print(script.map_err(|error| bad("completions", error.to_string()))?))
         }
         Some(Command::Manual(args)) => manual(args),
+        Some(Command::Demo(demo)) if demo.far_side => Ok(Request::DemoPair(output(&demo.output)?)),
         Some(Command::Demo(demo)) => {
             let breaks =
                 demo.breaks.iter().map(|text| pair("--break", text)).collect::<Result<_, _>>()?;

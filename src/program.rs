@@ -67,6 +67,7 @@ fn act(words: Vec<OsString>, voice: Voice) -> ExitCode {
         Ok(Request::Plan(job)) => show_plan(&job),
         Ok(Request::PlanAll(jobs)) => show_plans(&jobs),
         Ok(Request::Demo { breaks, output }) => show_demo(&breaks, &output, voice),
+        Ok(Request::DemoPair(output)) => show_demo_pair(&output, voice),
         Ok(Request::Init { text, output, force }) => {
             write_site_file(&text, output.as_deref(), force)
         }
@@ -369,6 +370,28 @@ fn show_demo(breaks: &[(String, String)], output: &Output, voice: Voice) -> Exit
                 break;
             }
         }
+        code
+    })
+}
+
+fn show_demo_pair(output: &Output, voice: Voice) -> ExitCode {
+    let say = |lines: Vec<String>| {
+        for line in lines.iter().filter(|_| output.shows_table()) {
+            let _closed_pipe = writeln!(io::stdout(), "{line}");
+        }
+    };
+    with_runtime(voice, async {
+        let pair = match demo::DemoPair::start(output).await {
+            Ok(pair) => pair,
+            Err(error) => return complain("demo", &error.to_string()),
+        };
+        say(pair.begins());
+        let (job, code) = pair.poller();
+        let plan = plan::plan(&job.catalogue, &job.site, &job.settings);
+        let ran = ask(&plan, job, Some(code), None).await;
+        let report = Report::new(plan, ran.found, ran.context);
+        let code = deliver(&report, ran.live, &job.output);
+        say(pair.ends());
         code
     })
 }

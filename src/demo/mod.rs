@@ -1,5 +1,7 @@
 //! `preflight demo`: a whole site on loopback, real probes, embedded far sides.
 
+mod pair;
+
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::str::FromStr;
@@ -16,6 +18,8 @@ use crate::console::output::Output;
 use crate::run::plan::{self, InstallPhase, Plan, Settings};
 use crate::settings::Job;
 use crate::site::{self, Origin, Place, Sourced, Target};
+
+pub(crate) use pair::DemoPair;
 
 /// The community the embedded agent answers to.
 const COMMUNITY: &str = "preflight-demo";

@@ -13,7 +13,9 @@ use super::channel::{Channel, NoChannel};
 use super::code::PairingCode;
 use super::judge::{Crossing, FlowProof, judge};
 use super::mark::MarkKey;
-use super::message::{Arrival, Door, DoorState, FarAnswer, FarQuestion, OpenedFlow, SentMark};
+use super::message::{
+    Arrival, CameAs, Door, DoorState, FarAnswer, FarQuestion, OpenedFlow, SentMark,
+};
 use super::send::{connect, send};
 use crate::respond::Doors;
 use crate::run::finding::{Attempt, Found, MARK_FROM, REACHED_FROM, SEEN_THERE_AS};
@@ -142,7 +144,7 @@ impl FarConversation {
         let translated = if here.ip() == self.at.ip() {
             String::new()
         } else {
-            format!("; it calls itself {}", here.ip())
+            format!("; it says that it is {}", here.ip())
         };
         let headline = format!(
             "the {role} knows the code, and sees this machine as {}{translated}",
@@ -213,7 +215,7 @@ impl FarConversation {
         let own = self.channel_address().unwrap_or(seen_as);
         let doors = Doors::open(plan, None).await;
         let list = doors.list().to_vec();
-        let (host, listening) = doors.stand_by()?;
+        let (host, listening) = doors.stand_by(None)?;
         host.sessions.open(&self.key, self.at.ip());
         let question = FarQuestion::AskMe { doors: list.clone(), own };
         let said = self.ask(&question, ASKED_BACK).await?;
@@ -336,22 +338,36 @@ impl AskedBack<'_> {
             }
             return;
         }
-        let from = marks.iter().find_map(|mark| mark.seen_as);
-        if let Some(from) = from {
+        if let Some(from) = marks.iter().find_map(|mark| self.came_from(mark)) {
             finding.seen.evidence.set(MARK_FROM, from.ip().to_string());
-            if finding.verdict.is_ok() {
-                let marked = format!("a mark of the {} came from {}", self.role, from.ip());
+            if finding.verdict.is_ok() || is_listener_missing && self.may_wait {
+                let marked = format!(
+                    "{transport} {port} lets the {} in, seen here as {}",
+                    self.role,
+                    from.ip()
+                );
                 finding.seen.headline = joined(&finding.seen.headline, &marked);
             }
         }
     }
 
+    /// Where a mark of the far side came from, as this machine saw it: what the far side says of it is not asked.
+    fn came_from(&self, mark: &SentMark) -> Option<SocketAddr> {
+        let is_it = |came: &&Arrival| came.what == CameAs::Mark(mark.number);
+        self.came.iter().find(is_it).map(|came| came.from)
+    }
+
     fn judge(&self, asked: &OpenedFlow, marks: &[&SentMark]) -> FlowProof {
+        let mark = marks.iter().find(|mark| mark.to == asked.to);
+        let mark = mark.map(|mark| {
+            let seen_as = mark.seen_as.and_then(|_| self.came_from(mark));
+            SentMark { seen_as, ..SentMark::clone(mark) }
+        });
         judge(Crossing {
             transport: asked.transport,
             to: asked.to,
             verdict: asked.came_of_it.as_ref().map(|_| ()),
-            mark: marks.iter().find(|mark| mark.to == asked.to).copied(),
+            mark: mark.as_ref(),
             came: self.came,
             door: Some(self.door),
         })

@@ -15,7 +15,7 @@ use super::SCHEMA_VERSION;
 use super::read::Readable;
 
 use crate::catalogue::{Identity, Party, Role, Until};
-use crate::run::finding::{MARK_FROM, REACHED_FROM};
+use crate::run::finding::{MARK_FROM, REACHED_FROM, SEEN_THERE_AS};
 use crate::run::outcome::Outcome;
 use crate::run::plan::{Direction, InstallPhase};
 use crate::run::wish::Wish;
@@ -169,6 +169,15 @@ impl StepReport {
         self.direction == Direction::Inbound
             && self.outcome == Outcome::Pass
             && ![REACHED_FROM, MARK_FROM].iter().any(|fact| self.evidence.contains_key(*fact))
+    }
+
+    /// Does it work, and has the other end seen that too?
+    pub(crate) fn is_proved_by_both(&self) -> bool {
+        let fact = match self.direction {
+            Direction::Inbound => REACHED_FROM,
+            Direction::Outbound | Direction::Local => SEEN_THERE_AS,
+        };
+        matches!(self.outcome, Outcome::Pass | Outcome::Warn) && self.evidence.contains_key(fact)
     }
 }
 

@@ -114,6 +114,9 @@ impl DoorHost {
                     Some(role) if asked_back < MOST_ASKED_BACK && doors.len() <= MOST_DOORS => {
                         asked_back += 1;
                         self.told.tell(CALLERS, client.ip(), What::AskedBack);
+                        if own.to_canonical() != seen_as.ip() {
+                            self.told.tell(CALLERS, own, What::AskedAtClaim);
+                        }
                         self.ask_back(key, job, role, &doors, &[seen_as.ip(), own]).await
                     }
                     _ => FarAnswer::No { why: "it was asked too often".to_owned() },
@@ -122,6 +125,11 @@ impl DoorHost {
             channel.send(&answer).await?;
         }
         Ok(())
+    }
+
+    /// All that came, a line each.
+    pub(crate) fn sum(&self) -> Vec<String> {
+        self.told.sum()
     }
 
     /// What of a conversation has come to the doors of this machine.

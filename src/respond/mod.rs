@@ -122,6 +122,17 @@ impl Doors {
         &self.list
     }
 
+    /// A line for each door.
+    pub(crate) fn lines(&self) -> Vec<String> {
+        let service = |door: &Door| {
+            let same = |(one, _): &&(Entrance, Bound)| {
+                (one.transport, one.port) == (door.transport, door.port)
+            };
+            self.bound.iter().find(same).map_or("", |(entrance, _)| entrance.service)
+        };
+        self.list.iter().map(|door| line(door, service(door))).collect()
+    }
+
     /// Answers at the doors in the protocols of their flows, until what it gives is dropped.
     pub(crate) fn serve(self, host: &Arc<DoorHost>, tls: &ServerCertificates) -> JoinSet<()> {
         let mut tasks = JoinSet::new();
@@ -142,13 +153,17 @@ impl Doors {
         tasks
     }
 
-    /// Answers, silently, and nobody who calls with a code: for the machine that has called itself.
+    /// Answers, silently; of those who call with a code, whoever has the one that is given. Who has called
+    /// itself gives none.
     ///
     /// # Errors
     ///
     /// When no certificate can be made.
-    pub(crate) fn stand_by(self) -> io::Result<(Arc<DoorHost>, JoinSet<()>)> {
-        let host = Arc::new(DoorHost::new(self.list.clone(), None, false));
+    pub(crate) fn stand_by(
+        self,
+        paired: Option<(PairingCode, Box<Job>)>,
+    ) -> io::Result<(Arc<DoorHost>, JoinSet<()>)> {
+        let host = Arc::new(DoorHost::new(self.list.clone(), paired, false));
         let tasks = self.serve(&host, &certificates()?);
         Ok((host, tasks))
     }
@@ -160,12 +175,9 @@ fn certificates() -> io::Result<ServerCertificates> {
 }
 
 /// A line for a door of a machine that responds.
-fn line(door: &Door, services: &[Entrance]) -> String {
+fn line(door: &Door, service: &str) -> String {
     let at = format!("{} {}", door.transport, door.port);
     let flows = door.flows.join(", ");
-    let service =
-        services.iter().find(|one| (one.transport, one.port) == (door.transport, door.port));
-    let service = service.map_or("", |one| one.service);
     match &door.state {
         DoorState::Open => format!("  listens     {at:<10} {service} for {flows}"),
         DoorState::Taken(holder) => {
@@ -182,8 +194,7 @@ pub(crate) async fn respond(request: RespondRequest) -> ExitCode {
     let RespondRequest { job, within, bind } = request;
     let plan = plan(&job.catalogue, &job.site, &job.settings);
     let mut doors = Doors::open(&plan, bind).await;
-    let services = ports(&plan);
-    doors.list.iter().for_each(|door| say(&line(door, &services)));
+    doors.lines().iter().for_each(|line| say(line));
     if doors.bound.is_empty() {
         return complain("respond", "there is no port to listen on");
     }
@@ -214,7 +225,7 @@ pub(crate) async fn respond(request: RespondRequest) -> ExitCode {
     }
     drop(tasks);
     say("");
-    host.told.sum().iter().for_each(|line| say(line));
+    host.sum().iter().for_each(|line| say(line));
     ExitCode::SUCCESS
 }
 

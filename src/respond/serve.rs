@@ -131,6 +131,7 @@ pub(super) async fn streams(listener: TcpListener, way: ServedPort, tls: Arc<Ser
                     let marked = answer_mark(connection, client, &way);
                     let _client_may_be_gone = tokio::time::timeout(LONGEST, marked).await;
                 }
+                FirstBytes::Nothing => way.tell(client.ip(), What::SaidNothing),
                 FirstBytes::Protocol => {
                     let conversation = converse(connection, serve, way.service, tls);
                     let served = tokio::time::timeout(LONGEST, conversation).await;
@@ -150,6 +151,8 @@ enum FirstBytes {
     Call,
     /// A mark.
     Mark,
+    /// An end.
+    Nothing,
     /// Anything else: the port's own protocol.
     Protocol,
 }
@@ -159,11 +162,12 @@ async fn opening(connection: &TcpStream) -> FirstBytes {
     let looking = async {
         let mut head = [0; CALL.len()];
         loop {
-            let Ok(length @ 1..) = connection.peek(&mut head).await else {
-                return FirstBytes::Protocol;
+            let Ok(length) = connection.peek(&mut head).await else {
+                return FirstBytes::Nothing;
             };
             let seen = head.get(..length).unwrap_or_default();
             match seen {
+                [] => return FirstBytes::Nothing,
                 _ if seen == CALL => return FirstBytes::Call,
                 _ if seen == MARK => return FirstBytes::Mark,
                 _ if CALL.starts_with(seen) || MARK.starts_with(seen) => {

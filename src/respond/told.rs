@@ -25,6 +25,12 @@ pub(super) enum What {
     /// The flows towards it were opened from here.
     #[strum(serialize = "asked back, as it wished")]
     AskedBack,
+    /// They were opened towards an address that nobody but a caller calls its own.
+    #[strum(serialize = "asked too: a caller with the code says it has this address")]
+    AskedAtClaim,
+    /// It connected, and hung up without a word.
+    #[strum(serialize = "connected, and said nothing")]
+    SaidNothing,
     /// It came, and was none that the protocol has an answer to.
     #[strum(serialize = "came, and was not understood")]
     Came,
@@ -52,7 +58,7 @@ impl Told {
         let of_port = counts.keys().filter(|(flow, _, what)| {
             let rest = flow.strip_prefix(port);
             rest.is_some_and(|rest| rest.starts_with(' '))
-                && matches!(what, What::Answered | What::Came | What::Refused)
+                && matches!(what, What::Answered | What::Came | What::SaidNothing | What::Refused)
         });
         of_port.map(|(_, from, _)| *from).collect()
     }

@@ -248,7 +248,8 @@ fn failed(
         outcome,
         cause: Some(cause).filter(|_| !is_early),
         concerns,
-        headline: String::new(),
+        // What came through all the same says more than the port that is closed.
+        headline: if is_early { seen.headline } else { String::new() },
         evidence,
         timings: seen.timings,
         decided_by,

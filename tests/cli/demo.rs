@@ -127,6 +127,24 @@ fn a_broken_flow_is_explained_within_80_columns() {
 }
 
 #[test]
+fn two_machines_with_one_code_prove_both_directions() {
+    let began = Instant::now();
+    let ended = preflight(&["demo", "--far-side"]).quietly(0);
+    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+    fits(&ended.stdout, 80);
+    is_inert(&ended.stdout);
+    for said in ["the code it asks for: ", "what the central saw", "1 knows the code"] {
+        assert!(ended.stdout.contains(said), "{said}: {}", ended.stdout);
+    }
+    let report = preflight(&["demo", "--far-side", "--format", "json"]).quietly(0).report();
+    let proved = |flow, fact: &str| step(&report, flow)["evidence"][fact] == "127.0.0.1";
+    assert!(proved("poller.bbdo", "seen_there_as"), "{report:#}");
+    assert!(proved("central.zmq", "reached_from"), "{report:#}");
+    assert!(proved("central.ssh", "reached_from"), "{report:#}");
+    assert!(proved("far-side", "seen_there_as"), "{report:#}");
+}
+
+#[test]
 fn one_interrupt_ends_both_machines() {
     let terminal = Terminal::new(80);
     let mut command = command(&["demo", "--break", "central.ssh=silent", "--format", "json"]);

@@ -17,7 +17,7 @@ mod table;
 mod tests;
 mod verdict;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io;
 use std::net::IpAddr;
 
@@ -267,20 +267,24 @@ struct Linked<'a> {
     machines: &'a [MatrixMachine],
     /// Each flow, the machine it is from, and the machine it goes to, if it is one of ours.
     flows: Vec<(usize, &'a AskedFlow, Option<usize>)>,
+    /// Each flow that a machine was reached by: who opened it, and the machine.
+    reached: Vec<(usize, &'a AskedFlow, usize)>,
 }
 
 impl<'a> Linked<'a> {
     fn new(runs: &'a [MachineRun], machines: &'a [MatrixMachine], of: &[usize]) -> Self {
         let places = Places::of(of.iter().copied().zip(runs));
-        let mut flows = Vec::new();
+        let (mut flows, mut reached) = (Vec::new(), Vec::new());
         for (from, run) in of.iter().copied().zip(runs) {
             for flow in &run.flows {
                 let is_outbound = flow.direction == Direction::Outbound;
                 let to = if is_outbound { places.target(from, flow) } else { None };
                 flows.push((from, flow, to));
+                let sender = flow.reached_from.and_then(|sender| places.at(sender));
+                reached.extend(sender.map(|sender| (sender, flow, from)));
             }
         }
-        Self { machines, flows }
+        Self { machines, flows, reached }
     }
 
     fn name(&self, machine: usize) -> &'a str {
@@ -298,6 +302,20 @@ impl<'a> Linked<'a> {
         self.flows.iter().copied().filter(move |(_, flow, _)| is_outbound(flow))
     }
 
+    /// What is known between two ends: what a machine opened, and what only the machine that was
+    /// reached tells.
+    fn known(&self) -> Vec<(usize, &'a AskedFlow, Option<usize>)> {
+        let mut known: Vec<_> = self.outbound().collect();
+        let told: HashSet<(usize, &str, Option<usize>)> =
+            known.iter().map(|(from, flow, to)| (*from, flow.id.as_str(), *to)).collect();
+        let untold = self
+            .reached
+            .iter()
+            .filter(|(from, flow, to)| !told.contains(&(*from, flow.id.as_str(), Some(*to))));
+        known.extend(untold.map(|(from, flow, to)| (*from, *flow, Some(*to))));
+        known
+    }
+
     /// What each machine says of its own listeners, by machine and flow.
     fn listeners(&self) -> HashMap<(usize, &'a str), &'a AskedFlow> {
         let inbound = self.flows.iter().filter(|(_, flow, _)| flow.direction == Direction::Inbound);
@@ -309,7 +327,7 @@ impl<'a> Linked<'a> {
 fn cells(site: &Linked<'_>) -> Vec<Cell> {
     let mut index: HashMap<(usize, Option<usize>, &str, &str), usize> = HashMap::new();
     let mut cells: Vec<Cell> = Vec::new();
-    for (from, flow, to) in site.outbound() {
+    for (from, flow, to) in site.known() {
         let (kind, host) =
             if to.is_some() { ("", "") } else { (flow.to.as_str(), flow.host.as_str()) };
         let next = cells.len();

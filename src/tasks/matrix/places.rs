@@ -45,6 +45,11 @@ impl Places {
         by_address.or_else(|| self.named(flow))
     }
 
+    /// The machine that has this address, if it is one of ours.
+    pub(super) fn at(&self, address: IpAddr) -> Option<usize> {
+        only(&self.addresses, &address)
+    }
+
     fn named(&self, flow: &AskedFlow) -> Option<usize> {
         let name = host_name(&flow.host).to_ascii_lowercase();
         only(&self.names, &name)

@@ -96,7 +96,9 @@ pub(super) fn contradiction(asked: &AskedFlow, listener: &AskedFlow) -> Option<&
     let passes = |flow: &AskedFlow| matches!(flow.outcome, Outcome::Pass | Outcome::Warn);
     let listens = passes(listener) && !listener.only_open;
     let layer = asked.trouble.as_ref().and_then(|trouble| trouble.layer);
-    if layer == Some(Layer::Path) && listens {
+    if layer == Some(Layer::Path) && listener.reached_from.is_some() {
+        Some("it was reached in its own run: the way changed in between, or differs by address")
+    } else if layer == Some(Layer::Path) && listens {
         Some("the service is there: what stops the flow is in between, or the far firewall")
     } else if (layer == Some(Layer::Port) || asked.only_open) && listens {
         Some("the one that answers is not this machine, or the service started in between")

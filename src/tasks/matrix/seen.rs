@@ -6,6 +6,7 @@ use preflight_checks::{Cause, Layer, NtpCause, Owner, Transport, Whereabouts};
 use serde_json::Value;
 
 use crate::report::{CauseReport, ConcernReport, Ending, Readable, Report, StepReport, WayReport};
+use crate::run::finding::REACHED_FROM;
 use crate::run::outcome::Outcome;
 use crate::run::plan::Direction;
 use crate::run::wish::{Barrier, Choice, Opening, service};
@@ -66,6 +67,8 @@ pub(super) struct AskedFlow {
     pub(super) warnings: Vec<Trouble>,
     /// Does it pass only because nothing is installed yet?
     pub(super) only_open: bool,
+    /// Who opened it towards this machine, as this machine saw it.
+    pub(super) reached_from: Option<IpAddr>,
 }
 
 /// Why a step fails or cannot be told, or what will hurt.
@@ -145,6 +148,7 @@ impl AskedFlow {
             trouble: step.cause.as_ref().map(|cause| Trouble::of(step, cause)),
             warnings: step.concerns.iter().filter_map(Trouble::ahead).collect(),
             only_open: step.is_only_open(),
+            reached_from: reached_from(step),
         }
     }
 }
@@ -203,6 +207,12 @@ impl Trouble {
             _ => None,
         }
     }
+}
+
+/// Who opened the flow of an inbound step, if both ends saw that.
+fn reached_from(step: &StepReport) -> Option<IpAddr> {
+    let is_proved = step.direction == Direction::Inbound && step.is_proved_by_both();
+    step.evidence.get(REACHED_FROM).filter(|_| is_proved)?.as_str()?.parse().ok()
 }
 
 /// `TCP 5669`; of a target that may be asked in several ways, all of them.

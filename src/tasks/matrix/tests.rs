@@ -115,6 +115,35 @@ fn a_cell_has_the_worst_of_its_flows_and_how_many() {
     assert!(written(&matrix, MatrixFormat::Table, 80).contains("✗ 1/3"));
 }
 
+/// A listener's row that was reached from there.
+fn reached(step: Value, from: &str) -> Value {
+    let mut row = listener(step, None);
+    row["evidence"]["reached_from"] = json!(from);
+    row
+}
+
+#[test]
+fn what_only_the_machine_that_was_reached_tells_is_in_the_matrix() {
+    let proved = || poller(1, &[reached(zmq("", "pass"), "10.0.0.5")]);
+    let matrix = merged(&[central(&[]), proved()]);
+    let [cell] = matrix.cells.as_slice() else { panic!("{matrix:#?}") };
+    let pair = (cell.from.as_str(), cell.to.as_str(), cell.worst);
+    assert_eq!(pair, ("central.example.com", "poller-1", Outcome::Pass));
+    // Once, where the other end tells it too.
+    let matrix = merged(&[central(&[zmq("10.2.0.1", "pass")]), proved()]);
+    assert_eq!(matrix.cells.len(), 1);
+    assert_eq!(matrix.cells[0].counts, [(Outcome::Pass, 1)].into());
+    // A listener alone is no way, and a stranger's address no machine.
+    let alone = poller(1, &[listener(zmq("", "pass"), None)]);
+    assert!(merged(&[central(&[]), alone]).cells.is_empty());
+    let stranger = poller(1, &[reached(zmq("", "pass"), "198.51.100.9")]);
+    assert!(merged(&[central(&[]), stranger]).cells.is_empty());
+    // The central saw it fail at another time.
+    let matrix = merged(&[central(&[rejected(zmq("10.2.0.1", "fail"))]), proved()]);
+    let [one] = matrix.disagreements.as_slice() else { panic!("{matrix:#?}") };
+    assert!(one.so.contains("it was reached in its own run"), "{one:#?}");
+}
+
 #[test]
 fn two_ends_that_do_not_fit_are_named_with_what_that_means() {
     let closed = || failing(bbdo("10.0.0.5", "fail"), "10.2.0.1", cause("port-closed", None));

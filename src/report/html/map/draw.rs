@@ -152,8 +152,7 @@ fn line(arrow: &Arrow<'_>, layout: Layout, y: i32, svg: &mut Markup) {
         let (from, to) = layout.ends(arrow);
         let is_through = arrow.end() == MapEnd::Nowhere;
         let head = if to > from { -9 } else { 9 };
-        // Of what others open only our own end was looked at.
-        let line = if arrow.is_inbound { "line untested" } else { "line" };
+        let line = if arrow.is_untested() { "line untested" } else { "line" };
         stroke(svg, line, from, if is_through { to + head } else { stop }, y);
         if !is_through {
             stroke(svg, "beyond", stop, to + head, y);
@@ -260,7 +259,7 @@ fn legend(map: &Map<'_>, to: &mut Markup) {
                 });
             }
         }
-        if arrows().any(|arrow| arrow.is_inbound || arrow.end() != MapEnd::Nowhere) {
+        if arrows().any(|arrow| arrow.is_untested() || arrow.end() != MapEnd::Nowhere) {
             let words = "this part of the way was not reached, or not tested";
             sample("untested", words, list, |svg| {
                 stroke(svg, "beyond", 0, 63, 11);

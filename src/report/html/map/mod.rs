@@ -189,7 +189,7 @@ impl Arrow<'_> {
     /// What came of it, in a few words: `fails`, `3 fail, 247 pass`.
     fn status(&self) -> String {
         if let [one] = self.steps.as_slice() {
-            return word(one.outcome, self.is_inbound).to_owned();
+            return word(one).to_owned();
         }
         let mut outcomes = in_order(self.steps.iter().copied(), |step| step.outcome);
         outcomes.sort_by_key(|(_, steps)| steps.first().map_or(u8::MAX, |step| rank(step)));
@@ -199,6 +199,11 @@ impl Arrow<'_> {
             // The two gravest; the table has the others.
             several => several.iter().take(2).map(count).collect::<Vec<_>>().join(", "),
         }
+    }
+
+    /// Was only our own end of it looked at?
+    fn is_untested(&self) -> bool {
+        self.is_inbound && !self.steps.iter().all(|step| step.is_proved_by_both())
     }
 
     /// Why it does not work, or what will hurt, in the words of its gravest step; nothing where it
@@ -248,9 +253,10 @@ impl Arrow<'_> {
 }
 
 /// What an outcome means for a flow.
-fn word(outcome: Outcome, is_inbound: bool) -> &'static str {
-    match outcome {
-        Outcome::Pass if is_inbound => "listens; way not tested",
+fn word(step: &StepReport) -> &'static str {
+    match step.outcome {
+        Outcome::Pass if step.is_proved_by_both() => "works, as both ends saw",
+        Outcome::Pass if step.direction == Direction::Inbound => "listens; way not tested",
         Outcome::Pass => "works",
         Outcome::Warn => "a warning",
         Outcome::Fail => "fails",

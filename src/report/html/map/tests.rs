@@ -8,6 +8,7 @@ use serde_json::json;
 use super::*;
 use crate::report::html::tests::{asked, page, rejected, report, step};
 use crate::report::model::{UnreadCause, Why};
+use crate::run::finding::REACHED_FROM;
 
 fn of(steps: Vec<StepReport>, look: impl FnOnce(&Map<'_>)) {
     look(&Map::new(&report(steps)));
@@ -84,6 +85,22 @@ fn who_calls_us_is_the_one_we_call() {
         let inbound: Vec<bool> = map.peers[0].arrows.iter().map(|arrow| arrow.is_inbound).collect();
         assert_eq!(inbound, [true, false]);
     });
+}
+
+#[test]
+fn a_way_that_the_other_end_has_proved_is_not_called_untested() {
+    let mut back = asked(step("central.zmq"), "*", 5556);
+    (back.direction, back.from) = (Direction::Inbound, Party("central".to_owned()));
+    let mut proved = back.clone();
+    proved.evidence.insert(REACHED_FROM.to_owned(), "10.0.0.5".into());
+    for (step, status, is_untested) in
+        [(back, "listens; way not tested", true), (proved, "works, as both ends saw", false)]
+    {
+        of(vec![step], |map| {
+            let arrow = &map.peers[0].arrows[0];
+            assert_eq!((arrow.status().as_str(), arrow.is_untested()), (status, is_untested));
+        });
+    }
 }
 
 #[test]
