@@ -259,6 +259,7 @@ fn job_of(
         site.machine = Some(part.machine.name().to_owned());
         site.nat = part.machine.nat();
         site.address = part.machine.address();
+        site.host_name = part.machine.host_name();
     }
     let remarks = part.and_then(|part| part.taken_as).into_iter().chain(counts).collect();
     let (output, redact) = (output(&args.output)?, key(&args.redact)?);

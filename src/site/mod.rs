@@ -83,6 +83,8 @@ pub(crate) struct Site {
     pub(crate) from: Vec<(String, Sourced<Vec<IpAddr>>)>,
     /// The address the site file gives this machine.
     pub(crate) address: Option<IpAddr>,
+    /// The host name that the site file gives as this machine's address.
+    pub(crate) host_name: Option<String>,
     /// Names that `/etc/hosts` answers: no DNS server has to know them.
     pub(crate) hosts_names: Vec<String>,
     /// What a copy of another machine's files finds names with; none: what this machine does.
@@ -130,6 +132,7 @@ impl Site {
             trust,
             from: Vec::new(),
             address: None,
+            host_name: None,
             names: None,
             hosts_names: Vec::new(),
             mistakes: Vec::new(),

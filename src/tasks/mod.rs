@@ -159,6 +159,14 @@ impl SavedReader {
         })
     }
 
+    /// A name that somebody typed, as the reports have it.
+    fn typed(&mut self, name: &str) -> String {
+        match &mut self.redactor {
+            Some(redactor) => redactor.typed(name),
+            None => name.to_owned(),
+        }
+    }
+
     /// What somebody typed, as the reports have it.
     fn nat(&mut self, nat: &Nat) -> Nat {
         let Some(redactor) = &mut self.redactor else { return nat.clone() };
@@ -199,8 +207,10 @@ fn ask_for(
         let name = planned.host.name.clone();
         let report = reader.redacted(planned, || name)?;
         // Under its own name: what is typed and what is planned are redacted together below.
-        nat.extend(job.site.machine.clone().zip(job.site.nat));
-        wishes.push(Wishes::planned(&report));
+        let called = job.site.host_name.clone().or_else(|| job.site.machine.clone());
+        nat.extend(called.zip(job.site.nat));
+        let host_name = job.site.host_name.as_deref().map(|name| reader.typed(name));
+        wishes.push(Wishes::planned(&report, host_name));
     }
     let request = ChangeRequest::new(wishes, &reader.nat(&nat), all);
     let written = write_all(output, |format, canvas, out| format.write(&request, canvas, out));

@@ -14,6 +14,7 @@ use std::process::Command;
 use serde_json::{Value, json};
 
 use crate::html::browser::Browser;
+use crate::lab::{Lab, Node, run};
 use crate::support::page::{fits, is_inert};
 use crate::support::{Ended, FORMATS, preflight};
 
@@ -191,16 +192,25 @@ fn sinks() -> Vec<(Vec<&'static str>, &'static str)> {
         all.push((vec!["diff", "A", "healthy"], format));
         all.push((vec!["diff", "healthy", "A"], format));
     }
-    for format in ["text", "markdown", "csv", "nft", "firewalld"] {
+    for format in REQUEST_FORMATS {
         all.push((vec!["request", "A", "B"], format));
         all.push((vec!["request", "A", "B", "--all"], format));
     }
+    all.push((vec!["explain", "A", EXPLAINED], ""));
     all
 }
 
+/// The formats of a change request.
+const REQUEST_FORMATS: [&str; 5] = ["text", "markdown", "csv", "nft", "firewalld"];
+
+/// A flow of each report, of which `explain` tells what it says.
+const EXPLAINED: &str = "poller.bbdo";
+
 /// Every page of the reports `A` and `B`, two at a time.
 fn pages(of: &str, folder: &Path, into: &mut Vec<Page>) {
-    let sinks = sinks();
+    let mut sinks = sinks();
+    // Where the flows are hostile too, no flow is called so.
+    sinks.retain(|(words, _)| words[0] != "explain" || !of.ends_with("/all"));
     let (one, other) = sinks.split_at(sinks.len() / 2);
     std::thread::scope(|scope| {
         let halves = [one, other].map(|half| {
@@ -220,7 +230,7 @@ fn page(of: &str, folder: &Path, words: &[&str], format: &'static str) -> Page {
     let given: Vec<String> = words
         .iter()
         .map(|word| if is_report(word) { file(word) } else { (*word).to_owned() })
-        .chain(["--format".to_owned(), format.to_owned()])
+        .chain(["--format", format].into_iter().filter(|_| !format.is_empty()).map(str::to_owned))
         .collect();
     let ended = preflight(&given.iter().map(String::as_str).collect::<Vec<_>>());
     let sink = words.join(" ");
@@ -306,6 +316,7 @@ fn no_text_of_a_report_acts_in_what_opens_it() {
         let context = format!("{}: {} as {}", page.of, page.sink, page.format);
         match page.format {
             "table" if !page.sink.starts_with("merge") => fits(&page.text, 80),
+            "" => fits(&page.text, 80),
             "json" => drop(serde_json::from_str::<Value>(&page.text).expect(&context)),
             "ndjson" => page.text.lines().for_each(|line| {
                 drop(serde_json::from_str::<Value>(line).expect(&context));
@@ -323,7 +334,86 @@ fn no_text_of_a_report_acts_in_what_opens_it() {
     same_structure(&pages, folder.path());
     in_a_browser(&pages, folder.path());
     only_rules(&pages);
+    the_kernel_takes_them(&pages);
 }
+
+/// A site file in which every text is hostile: what `request --site` writes of it, where it takes it at all.
+#[test]
+fn no_text_of_a_site_file_acts_in_a_request() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("site.toml");
+    let mut pages = Vec::new();
+    let mut taken: BTreeMap<&str, usize> = BTreeMap::new();
+    for place in SITE_TEXTS {
+        for (class, _) in CLASSES {
+            // A basic string of JSON is one of TOML.
+            let hostile = serde_json::to_string(&text(class)).unwrap().replace('\u{7f}', "\\u007f");
+            assert!(SITE.contains(place), "{place}");
+            fs::write(&file, SITE.replacen(place, &hostile, 1)).unwrap();
+            for format in REQUEST_FORMATS {
+                let site = file.to_str().unwrap();
+                let ended = preflight(&["request", "--site", site, "--format", format]);
+                let context = format!("{class} for {place} as {format}");
+                shows_nothing_that_acts(&ended, &context);
+                assert!([Some(0), Some(2)].contains(&ended.code), "{context}: {ended:#?}");
+                if ended.code == Some(0) {
+                    *taken.entry(place).or_default() += 1;
+                    let (of, sink) = (format!("{class}/site/{place}"), "request --site".to_owned());
+                    pages.push(Page { of, sink, format, text: ended.stdout });
+                }
+            }
+        }
+    }
+    // A text that is refused in every class tests the refusal alone.
+    assert!(taken.len() > 1, "{taken:?}");
+    let scripts = |page: &&Page| ["nft", "firewalld"].contains(&page.format);
+    assert!(pages.iter().filter(scripts).count() > 20, "{taken:?}");
+    only_rules(&pages);
+    the_kernel_takes_them(&pages);
+}
+
+/// A platform of three machines.
+const SITE: &str = r#"
+[platform]
+name = "Corp"
+profile = "i-vertix"
+[services]
+ntp = ["ntp1.example.test"]
+http = ["https://mirror.example.test/packages"]
+[machine.central1]
+role = "central"
+address = "10.3.0.7"
+[machine."poller1"]
+role = "poller"
+address = "10.4.0.7"
+central = "central1"
+nat = "198.51.100.7"
+skip = { "poller.ntp" = "the radio clock" }
+[machine.poller2]
+role = "poller"
+address = "poller2.example.test"
+central = "central1"
+[[check]]
+name = "erp"
+url = "postgresql://db.example.test:5432"
+from = ["central1"]
+why = "The inventory import reads from this database."
+"#;
+
+/// Texts of [`SITE`], as they stand there.
+const SITE_TEXTS: [&str; 11] = [
+    "\"Corp\"",
+    "\"ntp1.example.test\"",
+    "\"https://mirror.example.test/packages\"",
+    "\"poller1\"",
+    "\"10.4.0.7\"",
+    "\"198.51.100.7\"",
+    "\"poller2.example.test\"",
+    "\"the radio clock\"",
+    "\"erp\"",
+    "\"postgresql://db.example.test:5432\"",
+    "\"The inventory import reads from this database.\"",
+];
 
 /// The output of a plugin: a line of state first, one bar in all of it, and behind that labels without a quote of
 /// their own.
@@ -478,6 +568,47 @@ fn in_a_browser(pages: &[Page], folder: &Path) {
             assert_eq!(names(&elements), names(&made[&key]), "{context}");
         }
     }
+}
+
+/// The kernel takes each page's commands, and has as many rules of accept afterwards as the page has commands, none
+/// for everybody.
+fn the_kernel_takes_them(pages: &[Page]) {
+    let lab = Lab::new();
+    let mut all = 0;
+    for page in pages.iter().filter(|page| page.format == "nft") {
+        let context = format!("{}: {}:\n{}", page.of, page.sink, page.text);
+        // As in Debian's /etc/nftables.conf.
+        lab.nft(
+            Node::Client,
+            "flush ruleset
+             table inet filter {
+                 chain input { type filter hook input priority filter; policy drop; }
+                 chain output { type filter hook output priority filter; policy drop; }
+             }",
+        );
+        let script = lab.write("request.sh", &page.text);
+        let ran = lab.in_client("sh").arg(script).output().unwrap();
+        assert!(ran.status.success(), "{}: {context}", String::from_utf8_lossy(&ran.stderr));
+        let listed = run(lab.in_client("nft").args(["-j", "list", "ruleset"]));
+        let listed: Value = serde_json::from_str(&listed).unwrap();
+        let entries = listed["nftables"].as_array().unwrap();
+        let chains = entries.iter().filter(|entry| entry.get("chain").is_some()).count();
+        assert_eq!(chains, 2, "{context}");
+        let rules: Vec<&Value> = entries.iter().filter_map(|entry| entry.get("rule")).collect();
+        let given = page.text.lines().filter(|line| line.starts_with("nft 'insert rule ")).count();
+        assert_eq!(rules.len(), given, "{context}");
+        for rule in rules {
+            let expressions = rule["expr"].as_array().unwrap();
+            let names_an_address = expressions.iter().any(|one| {
+                let field = one["match"]["left"]["payload"]["field"].as_str();
+                field.is_some_and(|field| ["saddr", "daddr"].contains(&field))
+            });
+            let ends_in_accept = expressions.last().unwrap().get("accept").is_some();
+            assert!(names_an_address && ends_in_accept, "{rule}: {context}");
+        }
+        all += given;
+    }
+    assert!(all > 30, "{all} rules only");
 }
 
 /// What a shell makes of the commands: nothing but rules of addresses, ports and quoted comments.

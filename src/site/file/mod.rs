@@ -193,6 +193,12 @@ impl SiteMachine {
         self.address.as_ref()?.get_ref().host.parse().ok()
     }
 
+    /// Its address, when that is given by name.
+    pub(crate) fn host_name(&self) -> Option<String> {
+        let host = &self.address.as_ref()?.get_ref().host;
+        host.parse::<IpAddr>().is_err().then(|| host.clone())
+    }
+
     /// Flows not to check, and why.
     pub(crate) fn skip(&self) -> impl Iterator<Item = (String, Option<String>)> + '_ {
         self.skip.iter().map(|(flow, why)| (flow.get_ref().clone(), Some(why.clone())))

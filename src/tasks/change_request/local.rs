@@ -180,17 +180,34 @@ fn write_row(
     }
     if peers.iter().any(Option::is_none) {
         // To open a port to everybody is nobody's wish: a person fills in whom it is for.
-        let (who, blank) = match way {
-            RuleWay::In => ("who connects", "SOURCE"),
-            RuleWay::Out => ("the address it goes to", "DESTINATION"),
+        let blank = match way {
+            RuleWay::In => "SOURCE",
+            RuleWay::Out => "DESTINATION",
         };
-        writeln!(out, "# {who} is not in the reports: fill in {blank}, and take the # away")?;
+        let whose = names_without_address(way, row);
+        writeln!(
+            out,
+            "# the address of {whose} is not known: put it in place of {blank}, and take the # away"
+        )?;
         let blank = LocalPeer { text: blank.to_owned(), is_v4: true };
         for command in (Commands { way, row }).of_family(tool, true, &[&blank]) {
             writeln!(out, "# {command}")?;
         }
     }
     Ok(())
+}
+
+/// The peers whose address a person has to find out: "poller2.example.com, device".
+fn names_without_address(way: RuleWay, row: &RequestRow) -> String {
+    let name = |end: &RuleEnd| end.name.as_deref().map(printable);
+    let names: Vec<String> = match way {
+        RuleWay::In => {
+            let unknown = row.sources.iter().filter(|it| LocalPeer::of_source(it).is_none());
+            unknown.filter_map(|source| name(&source.end)).collect()
+        }
+        RuleWay::Out => name(&row.destination).into_iter().collect(),
+    };
+    names.join(", ")
 }
 
 impl RuleWay {

@@ -47,6 +47,8 @@ pub(crate) struct ChangeRequest {
 pub(crate) struct RequestMachine {
     /// The name it goes by.
     pub(crate) name: String,
+    /// What other machines call it, where a site file says so.
+    pub(crate) host_name: Option<String>,
     /// Its role: `poller`.
     pub(crate) role: String,
     /// The addresses that the machine has.
@@ -56,6 +58,19 @@ pub(crate) struct RequestMachine {
 }
 
 impl RequestMachine {
+    /// Does this name mean it?
+    fn is_called(&self, name: &str) -> bool {
+        self.name == name || self.host_name.as_deref() == Some(name)
+    }
+
+    /// The end of a rule as all machines name it: by host name, where one calls this machine so and it calls itself
+    /// otherwise.
+    fn name_alike(&self, end: &mut RuleEnd) {
+        if end.address.is_none() && end.name.as_deref() == Some(&self.name) {
+            end.name = self.host_name.clone().or(end.name.take());
+        }
+    }
+
     /// "central, poller, as seen at …"
     fn as_seen(&self) -> [String; 3] {
         let when = self.asked_at.as_ref().map(|at| format!("as seen at {}", moment(at)));
@@ -79,6 +94,12 @@ impl ChangeRequest {
             of.others.into_iter().for_each(|other| merge_other(&mut others, other));
             notes.extend(of.missing);
         }
+        for rule in &mut rules {
+            for machine in &machines {
+                machine.name_alike(&mut rule.source);
+                machine.name_alike(&mut rule.destination);
+            }
+        }
         let rows = rows(rules, &machines, nat);
         let knows = |from: &String| {
             rows.iter().flat_map(|row| &row.sources).any(|source| source.end.is(from))
@@ -92,7 +113,7 @@ impl ChangeRequest {
     fn own(&self, end: &RuleEnd) -> Option<&RequestMachine> {
         self.machines.iter().find(|machine| match end.address {
             Some(address) => machine.addresses.contains(&address),
-            None => end.name.as_ref() == Some(&machine.name),
+            None => end.name.as_ref().is_some_and(|name| machine.is_called(name)),
         })
     }
 

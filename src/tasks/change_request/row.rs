@@ -64,8 +64,8 @@ pub(crate) fn rows(rules: Vec<Rule>, machines: &[RequestMachine], nat: &Nat) -> 
         .map(|row| (row.destination.clone(), row.ports.clone(), row.sources.clone()))
         .collect();
     for rule in of_others {
-        let own =
-            machines.iter().find(|machine| rule.destination.name.as_ref() == Some(&machine.name));
+        let name = rule.destination.name.as_deref();
+        let own = name.and_then(|name| machines.iter().find(|machine| machine.is_called(name)));
         let is_here = |end: &RuleEnd| match (end.address, own) {
             (Some(address), Some(own)) => own.addresses.contains(&address),
             _ => end == &rule.destination,
@@ -75,7 +75,9 @@ pub(crate) fn rows(rules: Vec<Rule>, machines: &[RequestMachine], nat: &Nat) -> 
             is_unknown || sources.iter().any(|known| known.end.is_same(&rule.source))
         };
         let mut said = said.iter();
-        if !said.any(|(end, ports, from)| is_here(end) && *ports == rule.ports && is_known(from)) {
+        // Whoever connects may have to try more ports than this machine will listen on.
+        let is_said = |ports: &[u16]| rule.ports.iter().all(|port| ports.contains(port));
+        if !said.any(|(end, ports, from)| is_here(end) && is_said(ports) && is_known(from)) {
             add(&mut rows, rule, nat);
         }
     }

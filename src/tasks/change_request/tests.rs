@@ -105,6 +105,46 @@ fn sources_to_one_destination_are_one_row_of_the_device_that_blocks() {
     );
 }
 
+/// A machine that the others call by its host name is one machine, and the port it listens on one of those that they
+/// may have to try.
+#[test]
+fn a_planned_machine_has_one_name_however_it_is_called() {
+    let called = "poller2.example.com";
+    let mut zmq = step("central", "poller", called, "zmq:5666/tcp", "pass");
+    zmq["target"]["also_try"] = json!({
+        "protocol": "zmq", "transports": ["tcp"], "port": 5556, "origin": { "kind": "profile" },
+    });
+    let central = report("central-1", "central", "10.0.0.5", &[zmq]);
+    let mut listener = step("central", "poller", "this host", "zmq:5666/tcp", "pass");
+    listener["direction"] = json!("inbound");
+    let bbdo = step("poller", "central", "10.0.0.5", "bbdo:5669/tcp", "pass");
+    let mut poller = report("poller2", "poller", "10.2.0.8", &[bbdo, listener]);
+    poller.host.addresses.clear();
+    let wishes = vec![
+        Wishes::planned(&judged(&central), None),
+        Wishes::planned(&judged(&poller), Some(called.to_owned())),
+    ];
+    let request = ChangeRequest::new(wishes, &Nat::new(), true);
+    let rows: Vec<String> = request
+        .rows
+        .iter()
+        .map(|row| {
+            let sources: Vec<String> = row.sources.iter().map(RuleSource::shown).collect();
+            format!("{} to {}: {}", sources.join(", "), row.destination.shown(), row.service())
+        })
+        .collect();
+    assert_eq!(
+        rows,
+        [
+            "10.0.0.5 (central-1) to poller2.example.com: TCP 5666 and 5556",
+            "poller2.example.com to 10.0.0.5: TCP 5669",
+        ]
+    );
+    let nft = written(&request, RequestFormat::Nft);
+    assert!(nft.contains("# On poller2, as root."), "{nft}");
+    assert!(nft.contains("# the address of poller2.example.com is not known: put it"), "{nft}");
+}
+
 #[test]
 fn a_ping_is_asked_for_as_what_it_is_in_every_format() {
     let pinged = |to: &str, device: &str, source: &str| {

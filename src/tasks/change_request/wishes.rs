@@ -35,10 +35,11 @@ pub(crate) struct Other {
 }
 
 impl Wishes {
-    /// What a machine will ask, of which nothing is known yet.
-    pub(crate) fn planned(report: &Report) -> Self {
+    /// What a machine will ask, of which nothing is known yet; `host_name` is what other machines call it.
+    pub(crate) fn planned(report: &Report, host_name: Option<String>) -> Self {
         let mut wishes = Self::of(report, true);
         wishes.machine.asked_at = None;
+        wishes.machine.host_name = host_name;
         wishes
     }
 
@@ -47,6 +48,7 @@ impl Wishes {
         Self {
             machine: RequestMachine {
                 name: report.host.name.clone(),
+                host_name: None,
                 role: report.role.to_string(),
                 addresses: report.host.addresses.clone(),
                 asked_at: Some(report.started_at.clone()),
