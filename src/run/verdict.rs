@@ -38,7 +38,9 @@ pub(crate) fn conclude(
     if let Some(cause) = &found.unresolved {
         return failed(cause.clone(), None, found, direction, may_wait);
     }
-    let counted = routable(&found.attempts);
+    let mut counted = routable(&found.attempts);
+    // What may be on another port says nothing of the one that was asked, unless it answers there.
+    counted.retain(|(_, attempt)| attempt.way < question.ways.len() || passes(attempt));
     let groups = by_address(&counted);
     let best: Vec<usize> = groups.iter().filter_map(|group| best_of(group)).collect();
     let passed = |&&index: &&usize| attempt(found, index).is_some_and(passes);
@@ -430,6 +432,18 @@ mod tests {
         };
         assert_eq!(why, question.also_why);
         assert_eq!(because, "nothing listens on 192.0.2.1:636");
+    }
+
+    #[test]
+    fn a_port_that_is_blocked_is_not_open_because_the_other_one_of_its_row_is_closed() {
+        let mut question = question(&[5666]);
+        question.also_try = question.ways.first().cloned();
+        let closed = Cause::Port(PortCause::PortClosed { to: ONE.into() });
+        let blocked = rejected(ONE.into());
+        let attempts =
+            vec![attempt(0, ONE.into(), Err(blocked.clone())), attempt(1, ONE.into(), Err(closed))];
+        let conclusion = conclude(&question, Direction::Outbound, &found(attempts), true);
+        assert_eq!((conclusion.outcome, conclusion.cause), (Outcome::Fail, Some(blocked)));
     }
 
     #[test]
