@@ -108,8 +108,8 @@ pub(crate) fn load(cli: Cli) -> Result<Request, SettingsError> {
         }
         None => {
             let again = patience(&cli.again)?;
-            let code = far_side_code(&cli.pairing)?;
             let mut job = job(&cli.run, Purpose::Run)?;
+            let code = far_side_code(&cli.pairing, job.code_place.as_ref())?;
             job.settings.far_side = cli.pairing.far_side.as_deref().map(Counterpart::of);
             Ok(Request::Run { job: Box::new(job), code, again })
         }

@@ -151,6 +151,7 @@ impl DemoSite {
         }
         Job {
             remarks: Vec::new(),
+            code_place: None,
             catalogue: self.catalogue.clone(),
             site,
             settings: Settings::usual(InstallPhase::After),

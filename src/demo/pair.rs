@@ -90,6 +90,7 @@ fn machine(role: Role, other: Role, catalogue: &Catalogue, output: &Output) -> i
     }
     Ok(Job {
         remarks: Vec::new(),
+        code_place: None,
         catalogue: catalogue.clone(),
         site,
         settings,

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use preflight_checks::{discreet_value, http, ldap, nsclient, quoted, smtp, snmp};
 use secrecy::{ExposeSecret as _, SecretString};
 
+use super::site_file::CodePlace;
 use super::{SettingsError, bad, is_stdin, pair, read_as};
 use crate::cli::{CredentialArgs, PairingArgs, RunArgs, TargetArgs, TuningArgs};
 use crate::far_side::PairingCode;
@@ -202,13 +203,21 @@ pub(super) fn proxy(
 ///
 /// # Errors
 ///
-/// A text that is no code.
-pub(crate) fn far_side_code(args: &PairingArgs) -> Result<Option<PairingCode>, SettingsError> {
+/// A text that is no code; a file that cannot be read.
+pub(crate) fn far_side_code(
+    args: &PairingArgs,
+    place: Option<&CodePlace>,
+) -> Result<Option<PairingCode>, SettingsError> {
+    if args.far_side.is_none() {
+        return Ok(None);
+    }
     let flag = "--far-side-code-file";
-    let text = secret(flag, args.far_side_code_file.as_ref(), "PREFLIGHT_FAR_SIDE_CODE")?;
-    let code = text
-        .filter(|_| args.far_side.is_some())
-        .map(|text| PairingCode::read(text.expose_secret()));
+    let given = secret(flag, args.far_side_code_file.as_ref(), "PREFLIGHT_FAR_SIDE_CODE")?;
+    let text = match (given, place) {
+        (None, Some(place)) => place.read()?,
+        (given, _) => given,
+    };
+    let code = text.map(|text| PairingCode::read(text.expose_secret()));
     code.transpose().map_err(|reason| bad("--far-side", reason.to_string()))
 }
 

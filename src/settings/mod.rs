@@ -38,7 +38,7 @@ use tuning::settings;
 
 pub(crate) use credentials::far_side_code;
 pub(crate) use known::{inventory, requirements};
-pub(crate) use site_file::{init, machine_names};
+pub(crate) use site_file::{CodePlace, init, machine_names};
 pub(crate) use tuning::{duration, patience};
 
 /// One machine's run.
@@ -59,6 +59,8 @@ pub(crate) struct Job {
     /// What whoever reads the run must know: which machine of the site file this was taken as when nobody said,
     /// and how many devices a list or a network has come to.
     pub(crate) remarks: Vec<String>,
+    /// Where the site file says that the code of the far side is put.
+    pub(crate) code_place: Option<CodePlace>,
 }
 
 /// What settings are for.
@@ -261,9 +263,10 @@ fn job_of(
         site.address = part.machine.address();
         site.host_name = part.machine.host_name();
     }
+    let code_place = part.as_ref().map(Part::code_place);
     let remarks = part.and_then(|part| part.taken_as).into_iter().chain(counts).collect();
     let (output, redact) = (output(&args.output)?, key(&args.redact)?);
-    Ok(Job { catalogue, site, settings, output, redact, unasked, remarks })
+    Ok(Job { catalogue, site, settings, output, redact, unasked, remarks, code_place })
 }
 
 /// `--mode` and the direction of `--bbdo`.

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use preflight_checks::quoted;
+use secrecy::SecretString;
 use strum::VariantNames as _;
 
 use super::known::{MachineFiles, files, found_role, shown, unknown_profile, vendors_catalogue};
@@ -187,7 +188,26 @@ fn listed(machines: &[SiteMachine]) -> String {
     first_of(&names, A_FEW)
 }
 
+/// Where the code of the far side is put, as the site file says; it is read when it is needed.
+#[derive(Clone, Debug)]
+pub(crate) struct CodePlace {
+    file: Arc<SiteFile>,
+    folder: PathBuf,
+}
+
+impl CodePlace {
+    /// The code; `None`: the file names no place.
+    pub(super) fn read(&self) -> Result<Option<SecretString>, SettingsError> {
+        Ok(self.file.far_side_code(&Vault { folder: &self.folder, facts: None })?)
+    }
+}
+
 impl Part {
+    /// Where the code of the far side is put.
+    pub(super) fn code_place(&self) -> CodePlace {
+        CodePlace { file: Arc::clone(&self.file), folder: self.folder.clone() }
+    }
+
     /// The machine's role, unless the user says another.
     pub(super) fn role(&self, given: Option<&str>) -> Result<Role, SettingsError> {
         let role = self.machine.role();

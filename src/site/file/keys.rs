@@ -190,6 +190,11 @@ pub(super) const CREDENTIALS: &[SiteKey] = &[
     key("ldap", KeyShape::Table(LDAP), "How to bind to the directory."),
     key("nsclient", KeyShape::Table(NSCLIENT), "How to log in to NSClient++."),
     key("proxy", KeyShape::Table(PROXY), "How to log in to the proxy."),
+    key(
+        "far_side_code",
+        KeyShape::A("secret"),
+        "Where the code is put that `preflight respond` shows on the other machine, for --far-side.",
+    ),
 ];
 
 /// `[credentials.ldap]`

@@ -12,7 +12,7 @@ use toml::de::{DeTable, DeValue};
 const WORDS: [&str; 7] =
     ["community", "passphrase", "password", "passwd", "secret", "token", "apikey"];
 /// Keys that hold secrets though no such word is in them.
-const NAMES: [&str; 4] = ["auth", "priv", "pass", "pwd"];
+const NAMES: [&str; 5] = ["auth", "priv", "pass", "pwd", "far_side_code"];
 /// How a secret is referred to; what stands behind these is shown.
 pub(super) const REFERENCES: [&str; 3] = ["env", "file", "config"];
 

@@ -26,7 +26,7 @@ use super::discover::At;
 use super::output::BrokerOutput;
 use super::{Custom, Find, Nts, Place};
 use crate::catalogue::{Broken, Mode, Role};
-use secret::{Login, Snmp};
+use secret::{Login, SecretPlace, Snmp};
 use walk::SiteText;
 
 pub(crate) use keys::{machine_keys, schema};
@@ -111,6 +111,7 @@ struct CredentialsTable {
     ldap: Option<Login>,
     nsclient: Option<Login>,
     proxy: Option<Login>,
+    far_side_code: Option<Spanned<SecretPlace>>,
 }
 
 /// `[[check]]`: a flow of the user's own.

@@ -321,7 +321,19 @@ fn credentials(table: &Table<'_>) -> ReadResult<CredentialsTable> {
         ldap: needed("ldap", &LDAP, &["bind_dn", "password"])?,
         nsclient: needed("nsclient", &NSCLIENT, &["password"])?,
         proxy: needed("proxy", &PROXY_LOGIN, &["user"])?,
+        far_side_code: table.map("far_side_code", one_time_code)?,
     })
+}
+
+/// Each start of the far side makes a new code: no configuration has it.
+fn one_time_code(value: SiteValue<'_>) -> ReadResult<Spanned<SecretPlace>> {
+    let place = reference(value)?;
+    match place.get_ref() {
+        SecretPlace::Config(_) => {
+            Err(value.refuse("each start makes a new code: `env` or `file` says where it is put"))
+        }
+        SecretPlace::Env(_) | SecretPlace::File(_) => Ok(place),
+    }
 }
 
 fn checks(value: SiteValue<'_>) -> ReadResult<Vec<Check>> {

@@ -192,6 +192,18 @@ impl SiteFile {
         Ok(Some(nsclient::Probe { user, password, insecure: login.unguarded }))
     }
 
+    /// The code that the far side shows, where the file says where it is put.
+    ///
+    /// # Errors
+    ///
+    /// [`Broken`], where nothing is there.
+    pub(crate) fn far_side_code(
+        &self,
+        vault: &Vault<'_>,
+    ) -> Result<Option<SecretString>, Box<Broken>> {
+        self.credentials.far_side_code.as_ref().map(|code| self.open(code, vault)).transpose()
+    }
+
     /// User and password of the proxy.
     pub(super) fn proxy_login(
         &self,
