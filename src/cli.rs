@@ -181,8 +181,7 @@ pub(crate) struct PairingArgs {
         value_name = "HOST",
         num_args = 0..=1,
         require_equals = true,
-        default_missing_value = "",
-        conflicts_with_all = ["watch", "wait"]
+        default_missing_value = ""
     )]
     pub(crate) far_side: Option<String>,
     /// File with the code that the other machine shows

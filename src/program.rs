@@ -181,7 +181,7 @@ async fn ask(
     if let Some(code) = code.filter(|_| !stopped.get()) {
         progress.note("    the far side is asked what reached it, and opens its flows".to_owned());
         tokio::select! {
-            () = far_side::prove(plan, code, &mut found) => {}
+            _is_said = far_side::prove(plan, code, &mut found) => {}
             () = cut_off.as_mut() => {}
         }
     }
@@ -192,14 +192,25 @@ async fn ask(
         let mut rounds = 1;
         while !stopped.get() && Watch::goes_on(plan, &found) {
             let Some(pause) = patience.next(rounds, clock.elapsed()) else { break };
+            // Who is called more often takes a caller for one who tries codes.
+            let pause = if code.is_some() { pause.max(far_side::PAUSE) } else { pause };
             progress.note(again_in(patience));
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
                 () = cut_off.as_mut() => break,
             }
             let round = watch.again(plan, &found, Instant::now());
-            let anew =
+            let mut anew =
                 runner::run(&round, trust, &names, manner, cut_off.as_mut(), |_event| ()).await;
+            if let Some(code) = code {
+                let is_said = tokio::select! {
+                    is_said = far_side::prove(&round, code, &mut anew) => is_said,
+                    () = cut_off.as_mut() => break,
+                };
+                if !is_said {
+                    Watch::forget_unsaid(plan, &mut anew);
+                }
+            }
             let is_told = patience.every.is_some();
             take_over(plan, &mut found, anew, |index, step, is_news| {
                 progress.changed(index, step, is_news && is_told);

@@ -5,14 +5,14 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use preflight_checks::{Cause, FarSideCause, PortCause, Transport, printable};
+use preflight_checks::{Cause, Concern, FarSideCause, PortCause, Transport, printable};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::channel::{Channel, NoChannel};
 use super::code::PairingCode;
 use super::judge::{Crossing, FlowProof, judge};
-use super::mark::MarkKey;
+use super::mark::{MarkKey, segment_of};
 use super::message::{
     Arrival, CameAs, Door, DoorState, FarAnswer, FarQuestion, OpenedFlow, SentMark,
 };
@@ -21,6 +21,8 @@ use crate::respond::Doors;
 use crate::run::finding::{Attempt, Found, MARK_FROM, REACHED_FROM, SEEN_THERE_AS};
 use crate::run::plan::{Action, Direction, FAR_SIDE, Plan, Question, Step};
 
+/// The least between two calls of one far side.
+pub(crate) const PAUSE: Duration = Duration::from_secs(3);
 /// Longest wait for a far side on one port.
 const CALLING: Duration = Duration::from_secs(6);
 /// Longest wait for an answer that needs no look around.
@@ -31,14 +33,17 @@ const ASKED_BACK: Duration = Duration::from_secs(120);
 /// Calls the far side of `plan`, and puts what both ends saw into `found`.
 ///
 /// What went wrong with the call itself is found in its own step. Listens on this machine's inbound ports
-/// meanwhile.
-pub(crate) async fn prove(plan: &Plan, code: &PairingCode, found: &mut [Option<Found>]) {
-    let Some(index) = plan.steps.iter().position(|step| step.flow == FAR_SIDE) else { return };
-    let (Some(step), Some(Some(call))) = (plan.steps.get(index), found.get(index)) else { return };
+/// meanwhile. `true`: the far side has had its say to the end.
+pub(crate) async fn prove(plan: &Plan, code: &PairingCode, found: &mut [Option<Found>]) -> bool {
+    let index = plan.steps.iter().position(|step| step.flow == FAR_SIDE);
+    let Some(index) = index else { return false };
+    let (Some(step), Some(Some(call))) = (plan.steps.get(index), found.get(index)) else {
+        return false;
+    };
     let open: Vec<Attempt> =
         call.attempts.iter().filter(|it| it.finding.verdict.is_ok()).cloned().collect();
     if open.is_empty() {
-        return;
+        return false;
     }
     let addresses: HashSet<IpAddr> =
         call.attempts.iter().map(|attempt| attempt.finding.peer.address.ip()).collect();
@@ -52,7 +57,8 @@ pub(crate) async fn prove(plan: &Plan, code: &PairingCode, found: &mut [Option<F
         }
         Err(cause) => Err(Cause::FarSide(cause)),
     };
-    let Some(Some(call)) = found.get_mut(index) else { return };
+    let is_said = both.is_ok();
+    let Some(Some(call)) = found.get_mut(index) else { return false };
     match both {
         Ok(paired) => {
             // One port is enough; the others are rows of their own.
@@ -71,6 +77,7 @@ pub(crate) async fn prove(plan: &Plan, code: &PairingCode, found: &mut [Option<F
             }
         }
     }
+    is_said
 }
 
 /// Calls on one port after the other, until a far side answers.
@@ -81,7 +88,7 @@ async fn call_on(
 ) -> Result<(Channel<TcpStream>, MarkKey, SocketAddr), FarSideCause> {
     for attempt in open {
         let (to, from) = (attempt.finding.peer.address, attempt.finding.peer.from);
-        let calling = async { Channel::call(connect(to, from).await?, code).await };
+        let calling = async { Channel::call(connect(to, from, None).await?, code).await };
         match timeout(CALLING, calling).await {
             Ok(Ok((channel, key))) => return Ok((channel, key, to)),
             Ok(Err(NoChannel::Refused)) => return Err(FarSideCause::FarSideCodeRefused { to }),
@@ -198,7 +205,12 @@ impl FarConversation {
                     came: &came,
                     door: door_at(doors, transport, to.port()),
                 });
+                let is_proved = matches!(proof, FlowProof::EndToEnd(_));
                 note_outbound(attempt, proof, door_at(doors, transport, to.port()));
+                let relayed =
+                    marks.iter().find(|mark| (mark.transport, mark.to) == (transport, to));
+                let relayed = relayed.and_then(|mark| relay(mark, mark.segment));
+                attempt.finding.seen.concerns.extend(relayed.filter(|_| is_proved));
             }
         }
         Ok(())
@@ -215,6 +227,9 @@ impl FarConversation {
         let own = self.channel_address().unwrap_or(seen_as);
         let doors = Doors::open(plan, None).await;
         let list = doors.list().to_vec();
+        if list.is_empty() {
+            return Ok(());
+        }
         let (host, listening) = doors.stand_by(None)?;
         host.sessions.open(&self.key, self.at.ip());
         let question = FarQuestion::AskMe { doors: list.clone(), own };
@@ -248,6 +263,15 @@ impl FarConversation {
     fn channel_address(&self) -> Option<IpAddr> {
         Some(self.channel.stream().local_addr().ok()?.ip().to_canonical())
     }
+}
+
+/// Does the connection of a mark that arrived with `came` end on the way?
+///
+/// Translation and tunnels leave the segment size that it offers, or make it smaller.
+fn relay(mark: &SentMark, came: u16) -> Option<Concern> {
+    let sent = segment_of(mark.number);
+    let is_relayed = mark.transport == Transport::Tcp && came > sent;
+    is_relayed.then_some(Concern::ConnectionRelayed { to: mark.to, sent, came })
 }
 
 fn way_of<'a>(step: &'a Step, attempt: &Attempt) -> Option<&'a crate::run::plan::Asked> {
@@ -318,6 +342,11 @@ impl AskedBack<'_> {
         });
         if let Some(from) = proved {
             finding.seen.evidence.set(REACHED_FROM, from.to_string());
+            let relayed = marks.iter().find_map(|mark| {
+                let is_it = |came: &&Arrival| came.what == CameAs::Mark(mark.number);
+                relay(mark, self.came.iter().find(is_it)?.segment)
+            });
+            finding.seen.concerns.extend(relayed);
             let reached = format!(
                 "the {} reached this machine on {transport} {port}, from {from}",
                 self.role

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use preflight_checks::{Cause, FarSideCause, PathCause, PortCause, Transport};
+use preflight_checks::{Cause, FarSideCause, Layer, Owner, PathCause, PortCause, Transport};
 
 use super::message::{Arrival, CameAs, Door, DoorState, SentMark};
 
@@ -55,8 +55,14 @@ pub(super) fn judge(crossing: Crossing<'_>) -> FlowProof {
         (Err(Cause::Port(PortCause::PortClosed { .. })), None) if !crossing.strangers() => {
             FlowProof::Fails(FarSideCause::FarSideImpersonated { to, refuses: true })
         }
+        // A SYN proxy, for a machine that it does not reach.
+        (Err(cause), None) if is_accepted(transport, cause) && !crossing.strangers() => {
+            FlowProof::Fails(FarSideCause::FarSideImpersonated { to, refuses: false })
+        }
         (Err(_), Some(from)) if answered.is_some() => FlowProof::MarkOnly(from),
-        (Err(silence), Some(from)) if is_unheard(silence) => {
+        (Err(silence), Some(from))
+            if is_unheard(silence) || is_accepted(transport, silence) && !crossing.finished() =>
+        {
             FlowProof::Fails(FarSideCause::FarSideAnswersLost { transport, from, to })
         }
         (Err(silence), None) if is_unheard(silence) => {
@@ -91,10 +97,21 @@ impl<'a> Crossing<'a> {
         ranked.min_by_key(|(rank, _)| *rank).map(|(_, from)| from)
     }
 
+    /// Was a handshake of it finished there?
+    fn finished(&self) -> bool {
+        self.at_the_door().any(|came| !matches!(came.what, CameAs::HalfOpen | CameAs::Stranger))
+    }
+
     /// Did others ask there, of whom this question may have been one?
     fn strangers(&self) -> bool {
         self.at_the_door().any(|came| came.what == CameAs::Stranger)
     }
+}
+
+/// Had somebody taken the connection before it failed?
+fn is_accepted(transport: Transport, cause: &Cause) -> bool {
+    let is_of_others = cause.owner() != Owner::ThisHost && cause.inner().is_none();
+    transport == Transport::Tcp && is_of_others && cause.layer() > Layer::Port
 }
 
 /// A silence, wherever a look at the path says that it begins.
@@ -106,7 +123,7 @@ fn is_unheard(cause: &Cause) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use preflight_checks::{Millis, Phase};
+    use preflight_checks::{Millis, Phase, TalkCause};
     use std::time::Duration;
 
     const NUMBER: [u8; 16] = [7; 16];
@@ -125,7 +142,7 @@ mod tests {
     }
 
     fn came(what: CameAs) -> Arrival {
-        Arrival { transport: Transport::Tcp, port: 5669, from: seen(), what }
+        Arrival { transport: Transport::Tcp, port: 5669, from: seen(), what, segment: 0 }
     }
 
     fn silence() -> Cause {
@@ -144,7 +161,8 @@ mod tests {
         arrivals: &[CameAs],
     ) -> FlowProof {
         let seen_as = acked.then(seen);
-        let mark = SentMark { transport: Transport::Tcp, to: to(), number: NUMBER, seen_as };
+        let (transport, number) = (Transport::Tcp, NUMBER);
+        let mark = SentMark { transport, to: to(), number, seen_as, segment: 0 };
         let came: Vec<Arrival> = arrivals.iter().cloned().map(came).collect();
         judge(Crossing {
             transport: Transport::Tcp,
@@ -172,6 +190,11 @@ mod tests {
         assert_eq!(judged(Ok(()), false, &[CameAs::Mark([1; 16])]), forged(false));
         let closed = Cause::Port(PortCause::PortClosed { to: to() });
         assert_eq!(judged(Err(&closed), false, &[]), forged(true));
+        // Taken, and never passed on.
+        let waited = Millis(Duration::from_secs(10));
+        let stuck = Cause::Talk(TalkCause::WindowClosed { to: to(), missing: 96, waited });
+        assert_eq!(judged(Err(&stuck), false, &[]), forged(false));
+        assert_eq!(judged(Err(&stuck), false, &[CameAs::Stranger]), FlowProof::Untold);
         // Unless it may have been one of those who came.
         assert_eq!(judged(Ok(()), false, &[CameAs::Stranger]), FlowProof::Untold);
         assert_eq!(judged(Err(&closed), false, &[CameAs::Stranger]), FlowProof::Untold);

@@ -14,7 +14,7 @@ const SEEN: &[u8; 16] = b"preflight seen1\n";
 /// The length of a mark.
 pub(crate) const LENGTH: usize = 96;
 /// The length of an answer.
-pub(crate) const ANSWER_LENGTH: usize = 82;
+pub(crate) const ANSWER_LENGTH: usize = 84;
 const HASH: usize = 32;
 const SESSION: usize = 8;
 
@@ -22,6 +22,24 @@ const SESSION: usize = 8;
 pub(crate) type MarkNumber = [u8; 16];
 /// Which conversation a mark is of.
 pub(crate) type SessionNumber = [u8; SESSION];
+
+/// What the far side saw of a mark.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct MarkSeen {
+    /// Where it came from.
+    pub(crate) from: SocketAddr,
+    /// The segment size that its connection offered, bytes; 0: it had none, or none is known.
+    pub(crate) segment: u16,
+}
+
+/// The segment size that the connection of a mark offers: odd, and smaller than any path makes it.
+pub(crate) fn segment_of(number: MarkNumber) -> u16 {
+    let [odd, ..] = number;
+    SMALLEST_SEGMENT + u16::from(odd)
+}
+
+/// Some 200 less than what the narrowest tunnels carry, and more than a SYN cookie makes of it (536).
+const SMALLEST_SEGMENT: u16 = 900;
 
 /// What the marks of one conversation are made with.
 #[derive(Clone, Debug)]
@@ -61,23 +79,27 @@ impl MarkKey {
         verify(&self.key, &self.hashed(b"question", &[number]), hash).is_ok().then_some(*number)
     }
 
-    /// The answer to a mark that came from `from`.
-    pub(crate) fn answer(&self, number: MarkNumber, from: SocketAddr) -> Vec<u8> {
-        let (address, port) = told(from);
-        let hash = sign(&self.key, &self.hashed(b"answer", &[&number, &address, &port]));
-        [SEEN.as_slice(), &number, &address, &port, hash.as_ref()].concat()
+    /// The answer to a mark, with what was seen of it.
+    pub(crate) fn answer(&self, number: MarkNumber, seen: MarkSeen) -> Vec<u8> {
+        let ((address, port), segment) = (told(seen.from), seen.segment.to_be_bytes());
+        let hash = sign(&self.key, &self.hashed(b"answer", &[&number, &address, &port, &segment]));
+        [SEEN.as_slice(), &number, &address, &port, &segment, hash.as_ref()].concat()
     }
 
-    /// Where the mark `number` came from as the far side saw it; `None`: it is no answer to that.
-    pub(crate) fn answered(&self, number: MarkNumber, bytes: &[u8]) -> Option<SocketAddr> {
+    /// The mark `number` as the far side saw it; `None`: it is no answer to that.
+    pub(crate) fn answered(&self, number: MarkNumber, bytes: &[u8]) -> Option<MarkSeen> {
         let rest = bytes.strip_prefix(SEEN)?.strip_prefix(&number)?;
         let (address, rest) = rest.split_first_chunk::<16>()?;
         let (port, rest) = rest.split_first_chunk::<2>()?;
+        let (segment, rest) = rest.split_first_chunk::<2>()?;
         let hash: &[u8; HASH] = rest.first_chunk()?;
         let address_seen = IpAddr::V6(Ipv6Addr::from(*address)).to_canonical();
-        verify(&self.key, &self.hashed(b"answer", &[&number, address, port]), hash)
+        verify(&self.key, &self.hashed(b"answer", &[&number, address, port, segment]), hash)
             .is_ok()
-            .then(|| SocketAddr::new(address_seen, u16::from_be_bytes(*port)))
+            .then(|| MarkSeen {
+                from: SocketAddr::new(address_seen, u16::from_be_bytes(*port)),
+                segment: u16::from_be_bytes(*segment),
+            })
     }
 
     /// What the keyed hash is of. Each part has one length, so no two lists of parts read the same.
@@ -114,11 +136,11 @@ mod tests {
         assert_eq!(session_of(&question), Some([9; 8]));
         assert_eq!(key(1).asked(&question), Some(number));
         for from in ["198.51.100.7:40112", "[2001:db8::7]:5"] {
-            let from: SocketAddr = from.parse().unwrap();
-            let answer = key(1).answer(number, from);
+            let seen = MarkSeen { from: from.parse().unwrap(), segment: 1012 };
+            let answer = key(1).answer(number, seen);
             assert_eq!(answer.len(), ANSWER_LENGTH);
             assert!(answer.len() <= question.len());
-            assert_eq!(key(1).answered(number, &answer), Some(from));
+            assert_eq!(key(1).answered(number, &answer), Some(seen));
             assert_eq!(key(1).answered([4; 16], &answer), None);
         }
     }
@@ -128,7 +150,8 @@ mod tests {
         let number = [3; 16];
         let question = key(1).question(number);
         assert_eq!(key(2).asked(&question), None);
-        let answer = key(1).answer(number, "10.0.0.5:7".parse().unwrap());
+        let seen = MarkSeen { from: "10.0.0.5:7".parse().unwrap(), segment: 0 };
+        let answer = key(1).answer(number, seen);
         for at in 0..answer.len() {
             let mut changed = answer.clone();
             changed[at] ^= 1;

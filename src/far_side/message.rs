@@ -98,6 +98,8 @@ pub(crate) struct Arrival {
     pub(crate) from: SocketAddr,
     /// What it was.
     pub(crate) what: CameAs,
+    /// The segment size that the connection of a mark offered, as it was seen there; 0: none, or not known.
+    pub(crate) segment: u16,
 }
 
 /// What came to a door.
@@ -138,6 +140,8 @@ pub(crate) struct SentMark {
     pub(crate) number: MarkNumber,
     /// Its answer: where it came from, as it was seen at the door.
     pub(crate) seen_as: Option<SocketAddr>,
+    /// And the segment size that it offered, as it was seen there; 0: none, or not known.
+    pub(crate) segment: u16,
 }
 
 /// Doors that one machine may have, so that the other need not ask without end.

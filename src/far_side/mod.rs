@@ -14,9 +14,9 @@ mod send;
 mod sessions;
 
 pub(crate) use channel::{CALL, Channel, NoChannel};
-pub(crate) use check::prove;
+pub(crate) use check::{PAUSE, prove};
 pub(crate) use code::PairingCode;
-pub(crate) use mark::{LENGTH as MARK_LENGTH, MARK, MarkKey};
+pub(crate) use mark::{LENGTH as MARK_LENGTH, MARK, MarkKey, MarkSeen};
 pub(crate) use message::{
     Arrival, CameAs, Door, DoorState, FarAnswer, FarQuestion, MOST_DOORS, OpenedFlow,
 };

@@ -3,13 +3,15 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
+use nix::sys::socket::setsockopt;
+use nix::sys::socket::sockopt::TcpMaxSeg;
 use preflight_checks::Transport;
 use ring::rand::{SecureRandom as _, SystemRandom};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, TcpStream, UdpSocket};
 use tokio::time::timeout;
 
-use super::mark::{ANSWER_LENGTH, MarkKey, MarkNumber};
+use super::mark::{ANSWER_LENGTH, MarkKey, MarkNumber, MarkSeen, segment_of};
 use super::message::SentMark;
 
 /// Longest wait: two SYNs that are lost are sent again within it.
@@ -35,8 +37,9 @@ pub(crate) async fn send(
             Transport::Icmp => None,
         }
     };
-    let seen_as = timeout(LONGEST, asking).await.ok().flatten();
-    Some(SentMark { transport, to, number, seen_as })
+    let seen = timeout(LONGEST, asking).await.ok().flatten();
+    let (seen_as, segment) = (seen.map(|seen| seen.from), seen.map_or(0, |seen| seen.segment));
+    Some(SentMark { transport, to, number, seen_as, segment })
 }
 
 async fn over_tcp(
@@ -44,17 +47,24 @@ async fn over_tcp(
     number: MarkNumber,
     to: SocketAddr,
     from: Option<IpAddr>,
-) -> std::io::Result<Option<SocketAddr>> {
-    let mut stream = connect(to, from).await?;
+) -> std::io::Result<Option<MarkSeen>> {
+    let mut stream = connect(to, from, Some(segment_of(number))).await?;
     stream.write_all(&key.question(number)).await?;
     let mut answer = [0; ANSWER_LENGTH];
     stream.read_exact(&mut answer).await?;
     Ok(key.answered(number, &answer))
 }
 
-/// Connects to `to`, from that address of ours where one is said.
-pub(super) async fn connect(to: SocketAddr, from: Option<IpAddr>) -> std::io::Result<TcpStream> {
+/// Connects to `to`, from that address of ours where one is said, offering a segment size where one is said.
+pub(super) async fn connect(
+    to: SocketAddr,
+    from: Option<IpAddr>,
+    segment: Option<u16>,
+) -> std::io::Result<TcpStream> {
     let socket = if to.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    if let Some(segment) = segment {
+        setsockopt(&socket, TcpMaxSeg, &u32::from(segment))?;
+    }
     if let Some(from) = from {
         socket.bind(SocketAddr::new(from, 0))?;
     }
@@ -66,7 +76,7 @@ async fn over_udp(
     number: MarkNumber,
     to: SocketAddr,
     from: Option<IpAddr>,
-) -> std::io::Result<Option<SocketAddr>> {
+) -> std::io::Result<Option<MarkSeen>> {
     let any = if to.is_ipv4() {
         IpAddr::from(Ipv4Addr::UNSPECIFIED)
     } else {

@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 
 use preflight_checks::Transport;
 
-use super::mark::{MarkKey, SessionNumber, session_of};
+use super::mark::{MarkKey, MarkSeen, SessionNumber, session_of};
 use super::message::{Arrival, CameAs};
 
 /// Conversations at once.
@@ -51,7 +51,7 @@ impl Sessions {
     pub(crate) fn marked(
         &self,
         bytes: &[u8],
-        from: SocketAddr,
+        seen: MarkSeen,
         transport: Transport,
         port: u16,
     ) -> Option<Vec<u8>> {
@@ -59,13 +59,15 @@ impl Sessions {
         let mut open = self.lock();
         let session = open.iter_mut().find(|one| one.key.session() == claimed)?;
         let number = session.key.asked(bytes)?;
-        let from = SocketAddr::new(from.ip().to_canonical(), from.port());
+        let from = SocketAddr::new(seen.from.ip().to_canonical(), seen.from.port());
+        let seen = MarkSeen { from, ..seen };
         let is_known = session.marks.iter().any(|mark| mark.what == CameAs::Mark(number));
         if !is_known && session.marks.len() < MOST_MARKS {
-            session.marks.push(Arrival { transport, port, from, what: CameAs::Mark(number) });
+            let (what, segment) = (CameAs::Mark(number), seen.segment);
+            session.marks.push(Arrival { transport, port, from, what, segment });
             session.seen.insert(from.ip());
         }
-        Some(session.key.answer(number, from))
+        Some(session.key.answer(number, seen))
     }
 
     /// The marks of a conversation that have come, and the addresses its other machine was seen at.
@@ -91,14 +93,15 @@ mod tests {
     #[test]
     fn a_mark_counts_once_and_only_while_its_conversation_is_on() {
         let sessions = Sessions::default();
-        let (key, from) = (key(5), "198.51.100.7:40112".parse().unwrap());
+        let (key, from): (_, SocketAddr) = (key(5), "198.51.100.7:40112".parse().unwrap());
         let mark = key.question([3; 16]);
-        let marked = |sessions: &Sessions| sessions.marked(&mark, from, Transport::Udp, 162);
+        let seen = MarkSeen { from, segment: 0 };
+        let marked = |sessions: &Sessions| sessions.marked(&mark, seen, Transport::Udp, 162);
         assert_eq!(marked(&sessions), None);
         assert!(sessions.open(&key, from.ip()));
         for _ in 0..3 {
             let answer = marked(&sessions).unwrap();
-            assert_eq!(key.answered([3; 16], &answer), Some(from));
+            assert_eq!(key.answered([3; 16], &answer), Some(seen));
         }
         assert_eq!(sessions.came(key.session()).0.len(), 1);
         sessions.close(key.session());
@@ -114,7 +117,8 @@ mod tests {
         }
         for number in 0..1000_u128 {
             let mark = key(0).question(number.to_be_bytes());
-            assert!(sessions.marked(&mark, from, Transport::Tcp, 5669).is_some());
+            let seen = MarkSeen { from, segment: 1012 };
+            assert!(sessions.marked(&mark, seen, Transport::Tcp, 5669).is_some());
         }
         assert_eq!(sessions.came(key(0).session()).0.len(), MOST_MARKS);
     }

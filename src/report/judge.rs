@@ -16,7 +16,9 @@ use super::read::Readable;
 use crate::catalogue::service;
 use crate::run::finding::{Attempt, Found};
 use crate::run::outcome::Outcome;
-use crate::run::plan::{Action, Asked, Direction, InstallPhase, Question, SkipReason, Step};
+use crate::run::plan::{
+    Action, Asked, Direction, FAR_SIDE, InstallPhase, Question, SkipReason, Step,
+};
 use crate::run::verdict::{Conclusion, conclude};
 use crate::run::wish::{Wish, wishes};
 use crate::site::Origin;
@@ -52,7 +54,11 @@ pub(super) fn folded(mut judged: Vec<Judged>) -> Vec<StepReport> {
     let mut all: Vec<_> = judged.iter().enumerate().filter_map(failed).collect();
     // It explains the others, wherever it stands.
     all.sort_by_key(|failed| Some(failed.index) != row);
-    let folded = fold::fold(&all);
+    let mut folded = fold::fold(&all);
+    if let Some((call, flow)) = call_of_a_flow(&judged) {
+        let root = folded.get(&flow).copied().unwrap_or(flow);
+        folded.entry(call).or_insert(root);
+    }
     let ids: Vec<String> = judged.iter().map(|judged| judged.report.id.clone()).collect();
     let mut steps: Vec<StepReport> = judged.into_iter().map(|judged| judged.report).collect();
     for (index, root) in folded {
@@ -61,6 +67,19 @@ pub(super) fn folded(mut judged: Vec<Judged>) -> Vec<StepReport> {
         }
     }
     steps
+}
+
+/// The call on the far side that fails as the flow does whose port it took.
+fn call_of_a_flow(judged: &[Judged]) -> Option<(usize, usize)> {
+    let call = judged.iter().position(|judged| judged.report.flow == FAR_SIDE)?;
+    let called = judged.get(call)?;
+    let is_flow = |one: &Judged| {
+        one.report.flow != FAR_SIDE
+            && one.asked.iter().any(|asked| called.asked.contains(asked))
+            && one.cause.as_ref().map(Cause::code) == called.cause.as_ref().map(Cause::code)
+    };
+    let flow = judged.iter().position(is_flow).filter(|_| called.cause.is_some())?;
+    Some((call, flow))
 }
 
 /// Without a name server it is their row that fails, which had nobody to ask.

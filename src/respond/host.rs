@@ -136,7 +136,7 @@ impl DoorHost {
     pub(crate) fn came(&self, key: &MarkKey) -> Vec<Arrival> {
         let (mut came, seen) = self.sessions.came(key.session());
         for &Door { transport, port, .. } in &self.doors {
-            let arrival = |from: SocketAddr, what| Arrival { transport, port, from, what };
+            let arrival = |from, what| Arrival { transport, port, from, what, segment: 0 };
             let is_theirs = |from: &IpAddr| seen.contains(&from.to_canonical());
             let askers = self.told.askers(&format!("{transport} {port}"));
             let (theirs, others): (Vec<IpAddr>, Vec<IpAddr>) =
@@ -181,7 +181,8 @@ impl DoorHost {
             let sent = doors
                 .iter()
                 .map(|door| send(key, door.transport, SocketAddr::new(address, door.port), None));
-            let (there, sent) = tokio::join!(flows_towards(job, role, address), join_all(sent));
+            let opened = flows_towards(job, role, address, doors);
+            let (there, sent) = tokio::join!(opened, join_all(sent));
             flows.extend(there);
             marks.extend(sent.into_iter().flatten());
         }
@@ -189,9 +190,11 @@ impl DoorHost {
     }
 }
 
-/// Opens the flows of this machine that lead to a machine of that role, at one address.
-async fn flows_towards(job: &Job, role: Role, address: IpAddr) -> Vec<OpenedFlow> {
-    let plan = plan_towards(job, role, address);
+/// Opens the flows of this machine that lead to those doors of a machine of that role, at one address.
+async fn flows_towards(job: &Job, role: Role, address: IpAddr, doors: &[Door]) -> Vec<OpenedFlow> {
+    let mut plan = plan_towards(job, role, address);
+    // It knows the others already, or asks for none of them.
+    plan.steps.retain(|step| doors.iter().any(|door| door.flows.contains(&step.flow)));
     let manner = Manner {
         scale: job.settings.scale,
         trace: job.settings.trace,

@@ -6,6 +6,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use nix::sys::socket::getsockopt;
+use nix::sys::socket::sockopt::TcpMaxSeg;
 use preflight_checks::{Answer, FarStream, Respond, Serve, Service};
 use rustls::ServerConfig;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -15,7 +17,7 @@ use tokio::task::{AbortHandle, JoinSet};
 use super::bounds::{CONNECTIONS, DATAGRAMS, network};
 use super::host::DoorHost;
 use super::told::What;
-use crate::far_side::{CALL, MARK, MARK_LENGTH};
+use crate::far_side::{CALL, MARK, MARK_LENGTH, MarkSeen};
 
 /// Connections at once on one port; the oldest of whoever has most makes room.
 const MOST: usize = 128;
@@ -60,8 +62,8 @@ impl ServedPort {
     }
 
     /// The answer to a mark; `None`: it is none of ours.
-    fn marked(&self, bytes: &[u8], from: SocketAddr) -> Option<Vec<u8>> {
-        self.host.sessions.marked(bytes, from, self.service.transport, self.port)
+    fn marked(&self, bytes: &[u8], seen: MarkSeen) -> Option<Vec<u8>> {
+        self.host.sessions.marked(bytes, seen, self.service.transport, self.port)
     }
 }
 
@@ -85,7 +87,7 @@ pub(super) async fn datagrams(socket: UdpSocket, way: ServedPort) {
         let asked = request.get(..length).unwrap_or_default();
         if asked.starts_with(MARK) {
             // A stranger's mark gets no answer: it does not belong to the protocol.
-            if let Some(reply) = way.marked(asked, client) {
+            if let Some(reply) = way.marked(asked, MarkSeen { from: client, segment: 0 }) {
                 let _client_may_be_gone = socket.send_to(&reply, client).await;
                 way.tell(client.ip(), What::Marked);
             }
@@ -187,7 +189,9 @@ async fn answer_mark(
 ) -> io::Result<()> {
     let mut mark = [0; MARK_LENGTH];
     connection.read_exact(&mut mark).await?;
-    if let Some(reply) = way.marked(&mark, client) {
+    let segment = getsockopt(&connection, TcpMaxSeg).ok().and_then(|size| u16::try_from(size).ok());
+    let seen = MarkSeen { from: client, segment: segment.unwrap_or_default() };
+    if let Some(reply) = way.marked(&mark, seen) {
         connection.write_all(&reply).await?;
         way.tell(client.ip(), What::Marked);
     }

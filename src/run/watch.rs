@@ -9,7 +9,7 @@ use preflight_checks::Layer;
 
 use crate::run::finding::Found;
 use crate::run::outcome::Outcome;
-use crate::run::plan::{Action, Plan, SkipReason};
+use crate::run::plan::{Action, Direction, FAR_SIDE, Plan, SkipReason};
 use crate::run::verdict::conclude;
 
 /// How often, and for how long.
@@ -74,24 +74,76 @@ impl Watch {
     }
 
     /// The plan of the next round: the steps that do not work yet, and are due.
+    ///
+    /// With a far side: as long as it was not met, all that it has a say on is asked together with it. Once it
+    /// was, it is called again for what does not work; who refused the code is never called again.
     pub(crate) fn again(&mut self, plan: &Plan, found: &[Option<Found>], now: Instant) -> Plan {
         let mut again = plan.clone();
+        let call = plan.steps.iter().position(|step| step.flow == FAR_SIDE);
+        let is_unmet = call.is_some_and(|call| is_open(plan, found, call));
+        let is_met = call.is_some_and(|call| works(plan, found, call));
+        let mut is_needed = is_unmet;
         for (index, step) in again.steps.iter_mut().enumerate() {
             let Action::Ask(question) = &step.action else { continue };
+            if Some(index) == call {
+                continue;
+            }
             let is_ssh = question.ways.iter().any(|way| way.protocol == SSH);
-            let pause = if is_ssh { SSH_PAUSE } else { Duration::ZERO };
+            let is_shared = has_say(plan, call, index);
+            // Our own listener is only looked at, until somebody is met who visits it.
+            let is_visit = step.direction == Direction::Outbound || is_met;
+            let pause = if is_ssh && is_visit { SSH_PAUSE } else { Duration::ZERO };
             let asked = self.asked.get_mut(index);
             let rested = asked.as_ref().is_none_or(|at| now.duration_since(**at) >= pause);
-            if rested && is_open(plan, found, index) {
+            if rested && (is_open(plan, found, index) || is_unmet && is_shared) {
                 if let Some(at) = asked {
                     *at = now;
                 }
+                is_needed |= is_met && is_shared;
             } else {
                 step.action = Action::Skip(SkipReason::Asked { why: None });
             }
         }
+        if let Some(step) = call.filter(|_| !is_needed).and_then(|call| again.steps.get_mut(call)) {
+            step.action = Action::Skip(SkipReason::Asked { why: None });
+        }
         again
     }
+
+    /// Takes back what of a round nobody may believe: of what comes in, this machine's own view is none as long
+    /// as the far side has had no say.
+    pub(crate) fn forget_unsaid(plan: &Plan, anew: &mut [Option<Found>]) {
+        let call = plan.steps.iter().position(|step| step.flow == FAR_SIDE);
+        for (index, (step, found)) in plan.steps.iter().zip(anew).enumerate() {
+            if step.direction == Direction::Inbound && has_say(plan, call, index) {
+                *found = None;
+            }
+        }
+    }
+}
+
+/// Has the far side a say on the step at `index`?
+fn has_say(plan: &Plan, call: Option<usize>, index: usize) -> bool {
+    let (Some(call), Some(step)) =
+        (call.and_then(|call| plan.steps.get(call)), plan.steps.get(index))
+    else {
+        return false;
+    };
+    match (step.direction, &step.action, &call.action) {
+        (Direction::Inbound, _, _) => true,
+        (Direction::Outbound, Action::Ask(asked), Action::Ask(called)) => asked.host == called.host,
+        _ => false,
+    }
+}
+
+/// Does the step at `index` work, as far as it was asked?
+fn works(plan: &Plan, found: &[Option<Found>], index: usize) -> bool {
+    let (Some(step), Some(Some(found))) = (plan.steps.get(index), found.get(index)) else {
+        return false;
+    };
+    let Action::Ask(question) = &step.action else { return false };
+    let concluded = conclude(question, step.direction, found, step.may_wait(plan.phase));
+    matches!(concluded.outcome, Outcome::Pass | Outcome::Warn)
 }
 
 /// Does the step at `index` not work yet, and may it be asked again?
@@ -119,7 +171,15 @@ const WORKS_SINCE: &str = "works_since";
 
 #[cfg(test)]
 mod tests {
+    use std::net::SocketAddr;
+
+    use preflight_checks::{Cause, FarSideCause, Finding, Peer, Seen, Transport, Trust};
+
     use super::*;
+    use crate::catalogue::{Catalogue, Party, Role};
+    use crate::run::finding::Attempt;
+    use crate::run::plan::{Counterpart, InstallPhase, Settings, Step, plan};
+    use crate::site::{Origin, Site, Target};
 
     #[test]
     fn pauses_grow_up_to_a_minute_where_nobody_chose_one() {
@@ -129,6 +189,81 @@ mod tests {
         assert_eq!(alone.pause(u32::MAX), LONGEST_PAUSE);
         let chosen = Patience { every: Some(Duration::from_secs(5)), ..alone };
         assert_eq!(chosen.pause(9), Duration::from_secs(5));
+    }
+
+    /// A poller that is paired with its central.
+    fn paired() -> Plan {
+        let catalogue = Catalogue::profile("i-vertix").unwrap();
+        let mut site = Site::of(Role::Poller, Trust::only([]));
+        let central = Target::new("10.0.0.5".parse().unwrap(), Origin::flag("--central"));
+        site.targets.insert(Party("central".to_owned()), vec![central]);
+        let only = ["poller.bbdo", "central.zmq", "central.ssh"].map(str::to_owned).to_vec();
+        let far_side = Some(Counterpart::Only);
+        plan(
+            &catalogue,
+            &site,
+            &Settings { only, far_side, ..Settings::usual(InstallPhase::Before) },
+        )
+    }
+
+    fn at() -> SocketAddr {
+        "10.0.0.5:5669".parse().unwrap()
+    }
+
+    /// Everything works but for this.
+    fn found(plan: &Plan, wrong: &[(&str, Cause)]) -> Vec<Option<Found>> {
+        let of_step = |step: &Step| {
+            let cause = wrong.iter().find(|(flow, _)| step.flow == *flow);
+            let verdict = cause.map_or(Ok(()), |(_, cause)| Err(cause.clone()));
+            let (peer, seen) = (Peer::from(at()), Seen::default());
+            let finding =
+                Finding { peer, source: None, verdict, seen, took: Duration::ZERO, words: None };
+            Some(Found { attempts: vec![Attempt { way: 0, finding }], ..Found::default() })
+        };
+        plan.steps.iter().map(of_step).collect()
+    }
+
+    #[test]
+    fn a_far_side_is_called_until_it_is_met_and_then_for_what_does_not_work() {
+        let plan = paired();
+        let began = Instant::now();
+        let asked = |wrong: &[(&str, Cause)], after: Duration| {
+            let again = Watch::new(&plan, began).again(&plan, &found(&plan, wrong), began + after);
+            let asked =
+                again.steps.into_iter().filter(|step| matches!(step.action, Action::Ask(_)));
+            asked.map(|step| step.flow).collect::<Vec<_>>()
+        };
+        let soon = Duration::from_secs(5);
+        let lost = || {
+            let transport = Transport::Tcp;
+            Cause::FarSide(FarSideCause::FarSideAnswersLost { transport, from: at(), to: at() })
+        };
+        let absent = || {
+            let (to, role) = (at().ip(), "central".to_owned());
+            Cause::FarSide(FarSideCause::FarSideAbsent { to, ports: vec![5669], role })
+        };
+        let refused = || Cause::FarSide(FarSideCause::FarSideCodeRefused { to: at() });
+        // Not met: all that it has a say on is asked with it; nobody has visited our own listeners.
+        let all = ["central.zmq", "central.ssh", "poller.bbdo", FAR_SIDE];
+        assert_eq!(asked(&[(FAR_SIDE, absent())], soon), all);
+        // A code that was refused is never shown again.
+        assert!(asked(&[(FAR_SIDE, refused())], soon).is_empty());
+        assert_eq!(asked(&[(FAR_SIDE, refused()), ("poller.bbdo", lost())], soon), ["poller.bbdo"]);
+        // Met: nothing is left, or what is left together with it; OpenSSH once a minute.
+        assert!(asked(&[], soon).is_empty());
+        assert_eq!(asked(&[("central.zmq", lost())], soon), ["central.zmq", FAR_SIDE]);
+        assert!(asked(&[("central.ssh", lost())], soon).is_empty());
+        assert_eq!(asked(&[("central.ssh", lost())], SSH_PAUSE), ["central.ssh", FAR_SIDE]);
+    }
+
+    #[test]
+    fn what_comes_in_is_not_for_this_machine_alone_to_say() {
+        let plan = paired();
+        let mut anew = found(&plan, &[]);
+        Watch::forget_unsaid(&plan, &mut anew);
+        let kept = plan.steps.iter().zip(anew).filter(|(_, found)| found.is_some());
+        let kept: Vec<&str> = kept.map(|(step, _)| step.flow.as_str()).collect();
+        assert_eq!(kept, ["poller.bbdo", FAR_SIDE]);
     }
 
     #[test]

@@ -174,13 +174,13 @@ fn nobody_is_let_in_where_it_is_not_known_who_connects() {
 }
 
 /// firewalld with a D-Bus of its own, on files of its own.
-struct Firewalld<'a> {
+pub(crate) struct Firewalld<'a> {
     lab: &'a Lab,
     node: Node,
 }
 
 impl<'a> Firewalld<'a> {
-    fn start(lab: &'a Lab, node: Node) -> Self {
+    pub(crate) fn start(lab: &'a Lab, node: Node) -> Self {
         let bus = lab.write(
             "bus.conf",
             &format!(

@@ -3,11 +3,15 @@
 
 use std::fs;
 use std::io::{Read as _, Write as _};
-use std::net::{TcpListener, TcpStream, UdpSocket};
+use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::os::fd::AsRawFd as _;
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
+use nix::sys::socket::{
+    AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, SockaddrIn, connect, sendto, socket,
+};
 use nix::unistd::Pid;
 use serde_json::Value;
 
@@ -152,6 +156,110 @@ fn floods_neither_stop_it_nor_bloat_it() {
     run(lab.in_client("snmpinform").args(inform));
     let largest: u64 = poller.status("VmHWM:").parse().unwrap();
     assert!(largest <= 50 << 10, "{largest} kB");
+}
+
+/// The bytes that the server's link has taken and sent.
+fn carried(lab: &Lab) -> (u64, u64) {
+    let [taken, sent] = ["rx_bytes", "tx_bytes"].map(|count| {
+        let path = format!("/sys/class/net/eth0/statistics/{count}");
+        let text = run(lab.command(Node::Server, "cat").arg(path));
+        text.trim().parse().unwrap()
+    });
+    (taken, sent)
+}
+
+/// A UDP datagram with whatever source; the kernel fills in checksum and length of the IP header.
+fn forged(source: [u8; 4], port: u16, payload: &[u8]) -> Vec<u8> {
+    let length = u16::try_from(8 + payload.len()).unwrap().to_be_bytes();
+    let SocketAddr::V4(to) = SocketAddr::from((SERVER, port)) else { unreachable!("IPv4") };
+    let ip = [0x45, 0, 0, 0, 0, 0, 0, 0, 64, 17, 0, 0];
+    let (from_port, to_port) = (40_000_u16.to_be_bytes(), port.to_be_bytes());
+    [&ip, &source[..], &to.ip().octets(), &from_port, &to_port, &length, &[0, 0], payload].concat()
+}
+
+#[test]
+fn forged_sources_get_little_and_take_neither_memory_nor_the_place_of_who_asks() {
+    // The question that is answered with more than it has: discovery of SNMPv3.
+    let discovery = [
+        0x30, 0x3a, 0x02, 0x01, 0x03, 0x30, 0x0f, 0x02, 0x02, 0x4a, 0x69, 0x02, 0x03, 0x00, 0xff,
+        0xe3, 0x04, 0x01, 0x04, 0x02, 0x01, 0x03, 0x04, 0x10, 0x30, 0x0e, 0x04, 0x00, 0x02, 0x01,
+        0x00, 0x02, 0x01, 0x00, 0x04, 0x00, 0x04, 0x00, 0x04, 0x00, 0x30, 0x12, 0x04, 0x00, 0x04,
+        0x00, 0xa0, 0x0c, 0x02, 0x02, 0x37, 0xf0, 0x02, 0x01, 0x00, 0x02, 0x01, 0x00, 0x30, 0x00,
+    ];
+    let lab = Lab::new();
+    let poller = Responder::start(&lab, "poller", &[Port::Udp(162)]);
+    let (taken, sent) = carried(&lab);
+    lab.inside(Node::Router, || {
+        let flags = SockFlag::SOCK_CLOEXEC;
+        let raw = socket(AddressFamily::Inet, SockType::Raw, flags, SockProtocol::Raw).unwrap();
+        let to = SockaddrIn::new(10, 0, 0, 3, 0);
+        for number in 0..100_000_u32 {
+            let [_, b, c, d] = number.to_be_bytes();
+            let datagram = forged([198, 18 + b, c, d], 162, &discovery);
+            let _full = sendto(raw.as_raw_fd(), &datagram, &to, MsgFlags::empty());
+        }
+    });
+    std::thread::sleep(Duration::from_secs(1));
+    let (now_taken, now_sent) = carried(&lab);
+    let (taken, sent) = (now_taken - taken, now_sent - sent);
+    assert!(taken > 5_000_000, "{taken} bytes came: there was no flood");
+    assert!(sent < taken, "{sent} bytes for {taken}");
+    let inform =
+        ["-v2c", "-c", "not-a-real-one", "-t1", "-r5", "10.0.0.3", "", "1.3.6.1.6.3.1.1.5.3"];
+    run(lab.in_client("snmpinform").args(inform));
+    let largest: u64 = poller.status("VmHWM:").parse().unwrap();
+    assert!(largest <= 50 << 10, "{largest} kB");
+    println!("100,000 forged datagrams: {taken} bytes in, {sent} out, {largest} kB");
+}
+
+#[test]
+fn half_open_connections_and_a_minute_of_random_bytes_do_not_stop_it() {
+    let lab = Lab::new();
+    let poller =
+        Responder::start(&lab, "poller", &[Port::Tcp(5666), Port::Tcp(22), Port::Udp(162)]);
+    // The client never hears the second packet of a handshake of port 22.
+    lab.rule(Node::Client, "input", "tcp sport 22 drop");
+    let began = Instant::now();
+    lab.inside(Node::Client, || {
+        let knocking: Vec<_> = (0..1000)
+            .map(|_| {
+                let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
+                let knock = socket(AddressFamily::Inet, SockType::Stream, flags, None).unwrap();
+                let _on_its_way = connect(knock.as_raw_fd(), &SockaddrIn::new(10, 0, 0, 3, 22));
+                knock
+            })
+            .collect();
+        let datagrams = UdpSocket::bind("10.2.0.7:0").unwrap();
+        datagrams.connect((SERVER, 162)).unwrap();
+        // What is not random enough would be one protocol's own (xorshift).
+        let mut state = 0x2545_f491_4f6c_dd1d_u64;
+        let mut random = || {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            state
+        };
+        while began.elapsed() < Duration::from_secs(60) {
+            let length = usize::try_from(random() % 1400).unwrap();
+            let bytes: Vec<u8> =
+                std::iter::repeat_with(|| random().to_be_bytes()[0]).take(length).collect();
+            let _full = datagrams.send(&bytes);
+            if let Ok(mut stream) = TcpStream::connect((SERVER, 5666)) {
+                let _refused = stream.write_all(&bytes);
+            }
+        }
+        drop(knocking);
+    });
+    lab.nft(Node::Client, "flush ruleset");
+    // A source that asked too much is served again some seconds later.
+    std::thread::sleep(Duration::from_secs(2));
+    for only in ["central.zmq", "central.ssh"] {
+        let step = outcome(&lab, &["--role", "central", "--poller", "10.0.0.3", "--only", only]);
+        assert!(step["cause"].is_null(), "{step}");
+    }
+    let largest: u64 = poller.status("VmHWM:").parse().unwrap();
+    assert!(largest <= 50 << 10, "{largest} kB");
+    println!("a minute of random bytes: {largest} kB");
 }
 
 #[test]

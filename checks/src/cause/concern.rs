@@ -1,6 +1,6 @@
 //! What passes today and will hurt.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
@@ -199,6 +199,18 @@ pub enum Concern {
         /// How long the answer took.
         #[serde(rename = "took_ms")]
         took: Millis,
+    },
+    /// Somebody on the way ends the connection and makes one of its own.
+    #[error(
+        "something on the way takes the connection to {to} and makes its own: segments of {sent} bytes were offered here, of {came} there"
+    )]
+    ConnectionRelayed {
+        /// Where it was made to.
+        to: SocketAddr,
+        /// The segment size that was offered, bytes.
+        sent: u16,
+        /// The one that came, bytes.
+        came: u16,
     },
     /// The time server is far from a good clock.
     #[error("time source is weak: {how}")]
@@ -424,7 +436,9 @@ impl Concern {
             Self::PacketLoss { .. } => network,
             Self::AnswersFromElsewhere { .. } => FarSide,
             Self::AnswersMissing { .. } | Self::TcpLosses { .. } => network,
-            Self::SomePortsDead { .. } | Self::SlowRoundTrip { .. } => network,
+            Self::SomePortsDead { .. }
+            | Self::SlowRoundTrip { .. }
+            | Self::ConnectionRelayed { .. } => network,
             Self::SlowAnswer { .. } => FarSide,
             Self::NtpWeakSource { .. } => FarSide,
             Self::DnsUdpOnly { .. } | Self::DnsOwnZonesOnly | Self::DnsMadeUp { .. } => FarSide,
@@ -528,6 +542,10 @@ impl Concern {
             Self::SlowRoundTrip { .. } => say("see where the time goes, ")
                 .here(format!("mtr -n {at}"))
                 .then("; on a satellite link it is the distance: raise the timeouts of what is checked over it"),
+            Self::ConnectionRelayed { to, .. } => say(format!(
+                "find the device on the way to {to} that ends TCP (transparent proxy, WAN optimiser, inspection), and have it let {} pass as it is: it decides what travels, and for how long an idle connection stays",
+                passage.own_rule()
+            )),
             Self::NtpWeakSource { .. } => {
                 say("give it better sources of time")
                     .on_that_machine("chronyc sources -v; chronyc tracking")
