@@ -180,10 +180,11 @@ async fn ask(
     let mut found = runner::run(plan, trust, &names, manner, cut_off.as_mut(), notify).await;
     if let Some(code) = code.filter(|_| !stopped.get()) {
         progress.note("    the far side is asked what reached it, and opens its flows".to_owned());
-        tokio::select! {
-            _is_said = far_side::prove(plan, code, &mut found) => {}
-            () = cut_off.as_mut() => {}
-        }
+        let is_said = tokio::select! {
+            is_said = far_side::prove(plan, code, &mut found) => is_said,
+            () = cut_off.as_mut() => false,
+        };
+        tell_shared(plan, &found, &progress, live.as_mut().filter(|_| is_said));
     }
     // Stopped in the first round, steps are missing; later, all are known as they were.
     let interrupted = stopped.get();
@@ -231,6 +232,25 @@ async fn ask(
         interrupted,
     };
     Unjudged { found, context, live }
+}
+
+/// Says anew what a far side has a say on: what was said before is less than both ends know.
+fn tell_shared(
+    plan: &plan::Plan,
+    found: &[Option<Found>],
+    progress: &progress::Progress,
+    mut live: Option<&mut Live>,
+) {
+    for index in watch::shared(plan) {
+        let (Some(step), Some(Some(found))) = (plan.steps.get(index), found.get(index)) else {
+            continue;
+        };
+        let judged = report::step(step, found, plan.phase);
+        progress.changed(index, &judged, false);
+        if let Some(live) = &mut live {
+            live.tell(index, &judged);
+        }
+    }
 }
 
 /// Takes what a round found in the place of what was known; says each step, and whether it

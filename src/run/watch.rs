@@ -122,7 +122,13 @@ impl Watch {
     }
 }
 
-/// Has the far side a say on the step at `index`?
+/// The steps that a far side has a say on, and the call on it.
+pub(crate) fn shared(plan: &Plan) -> impl Iterator<Item = usize> {
+    let call = plan.steps.iter().position(|step| step.flow == FAR_SIDE);
+    (0..plan.steps.len()).filter(move |&index| has_say(plan, call, index))
+}
+
+/// The same, where the call is known.
 fn has_say(plan: &Plan, call: Option<usize>, index: usize) -> bool {
     let (Some(call), Some(step)) =
         (call.and_then(|call| plan.steps.get(call)), plan.steps.get(index))
