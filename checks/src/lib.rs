@@ -56,7 +56,7 @@ pub use net::{
     Addresses, Arrivals, ClientIdentity, Deadline, FarStream, Io, NameFiles, NameSource, Naming,
     Offer, Peer, RESOLVE, Trust, Unanswered, examine_arrivals, glibc_version, half_open, is_public,
     mail_servers, network, offers, public_domain, resolve, resolve_by_dns, resolve_by_dns_first,
-    reverse,
+    resolve_by_dns_in_domain, reverse,
 };
 pub use path::cut::{CutTrace, examine_cut, is_cut, judge_cut};
 pub use path::ports::{PortsTrace, examine_ports, judge_ports};

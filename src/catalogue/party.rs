@@ -131,7 +131,10 @@ pub(crate) const PARTIES: &[PartyKind] = &[
     PartyKind {
         id: "ntp",
         title: "NTP server",
-        flags: &[TargetFlag { meant: &["clock", "time"], ..host("--ntp", "A time server") }],
+        flags: &[TargetFlag {
+            meant: &["clock", "time", "timeserver"],
+            ..host("--ntp", "A time server")
+        }],
         kept: Kept::UsualService("[\"10.0.0.3\", \"10.0.0.4\"]"),
         is_looked_up: true,
     },

@@ -24,15 +24,17 @@ pub(crate) enum UsageError {
 }
 
 /// Other words for what a flag is about; those for peers stand in their table.
-const MEANT: [(&str, &str); 9] = [
+const MEANT: [(&str, &str); 11] = [
     ("address", "--from"),
     ("bind", "--from"),
+    ("community", "--snmp-community-file"),
     ("config", "--site"),
     ("exclude", "--skip"),
     ("interface", "--from"),
     ("mode", "--file-mode"),
     ("output", "--format"),
     ("permissions", "--file-mode"),
+    ("snmp-community", "--snmp-community-file"),
     ("source", "--from"),
 ];
 

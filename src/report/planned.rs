@@ -245,7 +245,7 @@ fn notes(step: &Step) -> Vec<String> {
 fn asking(question: &Question) -> Vec<String> {
     let found = match question.find {
         Find::Host => None,
-        Find::Dns => Some("found by the DNS alone"),
+        Find::Dns | Find::DnsDomain => Some("found by the DNS alone"),
         Find::DnsFirst => Some("found by the DNS before /etc/hosts"),
         Find::Mx => Some("of its mail servers (MX)"),
         Find::MxDns => Some("of its mail servers (MX), found by the DNS alone"),

@@ -19,7 +19,7 @@ use futures_util::poll;
 use preflight_checks::{
     Addresses, Case, Cause, Concern, Deadline, Examiner, Inquiry, Manner, NameCause, NameSource,
     Naming, OwnCause, Peer, RESOLVE, ReverseOf, Stage, Trust, Watcher, is_public, mail_servers,
-    offers, resolve, resolve_by_dns, resolve_by_dns_first, reverse,
+    offers, resolve, resolve_by_dns, resolve_by_dns_first, resolve_by_dns_in_domain, reverse,
 };
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
@@ -346,7 +346,7 @@ struct Standpoint {
 async fn find(question: &Question, names: &Naming, deadline: Deadline) -> Result<Standing, Cause> {
     let domain = &question.host;
     let hosts = match question.find {
-        find @ (Find::Host | Find::Dns | Find::DnsFirst) => {
+        find @ (Find::Host | Find::Dns | Find::DnsDomain | Find::DnsFirst) => {
             return standing(domain, None, find, names, deadline).await;
         }
         Find::Mx | Find::MxDns => {
@@ -388,6 +388,7 @@ async fn standing(
 ) -> Result<Standing, Cause> {
     let found = match find {
         Find::Dns => resolve_by_dns(host, names, deadline).await?,
+        Find::DnsDomain => resolve_by_dns_in_domain(host, names, deadline).await?,
         Find::DnsFirst => resolve_by_dns_first(host, names, deadline).await?,
         Find::Host | Find::Mx | Find::MxDns | Find::Srv => resolve(host, names, deadline).await?,
     };

@@ -102,9 +102,10 @@ fn mail(ways: &[Mail], layer: &mut Knowledge) {
         if let MailTo::Relay { place, by_mx } = &mail.to {
             let lookup = if place.is_name() { mail.lookup } else { HostLookup::System };
             let find = match (by_mx, lookup) {
-                (true, HostLookup::Dns) => Find::MxDns,
+                (true, HostLookup::Dns | HostLookup::DnsDomain) => Find::MxDns,
                 (true, HostLookup::System | HostLookup::DnsFirst) => Find::Mx,
                 (false, HostLookup::Dns) => Find::Dns,
+                (false, HostLookup::DnsDomain) => Find::DnsDomain,
                 (false, HostLookup::DnsFirst) => Find::DnsFirst,
                 (false, HostLookup::System) => Find::Host,
             };

@@ -440,6 +440,8 @@ pub(crate) enum Find {
     Host,
     /// Of the name itself, in the DNS and nowhere else.
     Dns,
+    /// The same, where a name without a dot is first one of this machine's own domain.
+    DnsDomain,
     /// Of the name itself: in the DNS, and as the system finds it where the DNS does not know it.
     DnsFirst,
     /// Of the domain's mail servers.

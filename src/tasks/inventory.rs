@@ -133,7 +133,10 @@ fn mail(mail: &Mail) -> InventoryEntry {
         (matches!(mail.to, MailTo::Relay { by_mx: true, .. }), "its mail servers (MX)"),
         (why.is_empty(), &tls),
         (mail.login, "with a login"),
-        (mail.lookup == HostLookup::Dns && is_named, "found by the DNS alone"),
+        (
+            matches!(mail.lookup, HostLookup::Dns | HostLookup::DnsDomain) && is_named,
+            "found by the DNS alone",
+        ),
         (mail.lookup == HostLookup::DnsFirst && is_named, "found by the DNS before /etc/hosts"),
         (!family.is_empty(), &family),
         (!mail.from.is_empty(), &own),

@@ -68,6 +68,30 @@ pub async fn resolve_by_dns(
     Err(without(names, host, name))
 }
 
+/// What the DNS says of `host`, which without a dot is first a name of this machine's own domain.
+///
+/// So does a transport of exim's for hosts of its own (`dns_qualify_single`).
+///
+/// # Errors
+///
+/// As of [`resolve_by_dns`].
+pub async fn resolve_by_dns_in_domain(
+    host: &str,
+    names: &Naming,
+    wait: Deadline,
+) -> Result<Addresses, Cause> {
+    if let Some(domain) = names.domain().filter(|_| !host.contains(['.', ':'])) {
+        let full = format!("{host}.{domain}");
+        match resolve_by_dns(&full, names, wait).await {
+            Err(Cause::Name(NameCause::NameNotInDns { .. } | NameCause::NameNotFound { .. })) => {}
+            answered => {
+                return answered.map(|found| Addresses { canonical: Some(full), ..found });
+            }
+        }
+    }
+    resolve_by_dns(host, names, wait).await
+}
+
 /// What the DNS says of `host`, and where it does not know the name, what the system says.
 ///
 /// So do exim, unless a router says otherwise, and postfix with `smtp_host_lookup = dns, native`:

@@ -43,7 +43,7 @@ pub(crate) mod udp;
 mod watched;
 
 pub use arrivals::{Arrivals, Unanswered, examine_arrivals};
-pub use direct::{resolve_by_dns, resolve_by_dns_first};
+pub use direct::{resolve_by_dns, resolve_by_dns_first, resolve_by_dns_in_domain};
 pub use far::{FarStream, Io};
 pub use listening::half_open;
 pub use mx::mail_servers;

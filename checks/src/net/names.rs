@@ -208,6 +208,11 @@ impl Naming {
         }
     }
 
+    /// The first domain that is appended to a name.
+    pub(crate) fn domain(&self) -> Option<&str> {
+        self.search.first().map(String::as_str)
+    }
+
     /// What is asked for `host` one after the other, as fully qualified names.
     pub(crate) fn candidates(&self, host: &str) -> Vec<String> {
         let as_it_is = format!("{}.", host.trim_end_matches('.'));

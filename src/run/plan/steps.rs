@@ -26,7 +26,7 @@ pub(super) fn names_needed(site: &Site) -> Vec<String> {
     let targets = platform.flat_map(|kind| site.targets(&Party(kind.id.to_owned())));
     let mut names: Vec<String> = targets
         // A domain of mail servers need not have an address of its own.
-        .filter(|target| matches!(target.find, Find::Host | Find::Dns | Find::DnsFirst))
+        .filter(|target| !matches!(target.find, Find::Mx | Find::MxDns | Find::Srv))
         .filter(|target| target.place.is_name() && target.place.host.contains('.'))
         .map(|target| target.place.host.to_ascii_lowercase())
         .filter(|name| !site.hosts_names.contains(name))
@@ -123,7 +123,7 @@ impl Planner<'_> {
                     elsewhere.reading_by_dns_first(&question.host)
                 }
                 // Whoever asks the DNS alone reads none of that machine's files.
-                Find::Dns | Find::Mx | Find::MxDns | Find::Srv => {
+                Find::Dns | Find::DnsDomain | Find::Mx | Find::MxDns | Find::Srv => {
                     local::Elsewhere::reading_by_dns(&question.host)
                 }
             };

@@ -252,6 +252,8 @@ pub(crate) enum HostLookup {
     System,
     /// The DNS alone.
     Dns,
+    /// The DNS alone, where a name without a dot is first one of this machine's own domain.
+    DnsDomain,
     /// The DNS, and the system where the DNS does not know the name.
     DnsFirst,
 }

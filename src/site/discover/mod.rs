@@ -73,6 +73,7 @@ const CONSTRUCTS: &[&constructs::Constructs] = &[
     &repositories::zypper::OF_MAIN,
     &repositories::rhsm::CONSTRUCTS,
     &proxies::services::CONSTRUCTS,
+    &proxies::sudo::CONSTRUCTS,
     &proxies::tools::WGET_CONSTRUCTS,
     &proxies::tools::CURL_CONSTRUCTS,
 ];
@@ -181,7 +182,11 @@ impl Facts {
         if self.notes.len() < MOST_NOTES {
             let reason =
                 preflight_checks::discreet_text(&preflight_checks::printable(&reason.into()));
-            self.notes.push(Note { at, reason, missing });
+            // What is met on several ways is said once.
+            let note = Note { at, reason, missing };
+            if !self.notes.contains(&note) {
+                self.notes.push(note);
+            }
         }
     }
 }

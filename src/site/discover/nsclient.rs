@@ -6,7 +6,7 @@
 //!
 //! Reference: the settings of `WEBServer`, `NRPEServer` and `NSClientServer` of `NSClient++` 0.5.
 
-use super::constructs::{Constructs, Reading};
+use super::constructs::Constructs;
 use super::facts::{Listen, NsclientServer, Read};
 use super::lines::{Continued, IniLine, ini};
 use super::{Facts, Files, Text};
@@ -36,7 +36,13 @@ pub(super) const CONSTRUCTS: Constructs = Constructs {
     missing: MISSING,
     understood: &["NRPEServer", "NSClientServer", "WEBServer"],
     noted: &[
+        ("CheckMKClient", "asks agents of Checkmk"),
         ("CheckMKServer", "lets Checkmk ask"),
+        ("CheckNet", "asks others itself"),
+        ("CollectdClient", "sends results to collectd"),
+        ("DistributedClient", "asks other NSClient++"),
+        ("DistributedServer", "lets other NSClient++ ask"),
+        ("ElasticClient", "sends results to Elasticsearch"),
         ("GraphiteClient", "sends results to Graphite"),
         ("NRDPClient", "sends results by NRDP"),
         ("NRPEClient", "asks others by NRPE"),
@@ -44,10 +50,23 @@ pub(super) const CONSTRUCTS: Constructs = Constructs {
         ("NSCAServer", "takes results by NSCA"),
         ("NSCPClient", "asks other NSClient++"),
         ("NSCPServer", "lets other NSClient++ ask"),
+        ("OP5Client", "sends results to OP5"),
         ("SMTPClient", "sends mail"),
         ("SyslogClient", "sends to a log server"),
     ],
-    aside: &[],
+    aside: &[
+        // What is looked at on the machine itself, and how.
+        "CauseCrashes",
+        "Check*",
+        "CommandClient",
+        "DotnetPlugins",
+        "LUAScript",
+        "PythonScript",
+        "SamplePluginSimple",
+        "Scheduler",
+        "SimpleCache",
+        "SimpleFileWriter",
+    ],
 };
 
 pub(super) fn read(files: &Files, facts: &mut Facts) {
@@ -70,9 +89,9 @@ fn parse(text: &Text, facts: &mut Facts) -> NsclientServer {
         ["enabled", "1", "true"].iter().any(|on| entry.value.eq_ignore_ascii_case(on))
     };
     for entry in entries.iter().filter(|entry| entry.section == "/modules" && is_on(entry)) {
-        if matches!(CONSTRUCTS.reading(entry.key), Reading::Noted(_)) {
-            CONSTRUCTS.meet(entry.key, text.at(entry.line), facts);
-        }
+        // A library may be named by its file.
+        let module = entry.key.strip_suffix(".dll").unwrap_or(entry.key);
+        CONSTRUCTS.meet(module, text.at(entry.line), facts);
     }
     for entry in entries.iter().filter(|entry| entry.section == "/includes") {
         facts.note(text.at(entry.line), "it includes other settings, which are not read", MISSING);
@@ -97,6 +116,10 @@ fn parse(text: &Text, facts: &mut Facts) -> NsclientServer {
         }
         let allowed = value(section, "allowed hosts").or(value(DEFAULT, "allowed hosts"));
         if let Some(entry) = allowed {
+            if entry.value.contains([';', '#']) {
+                let reason = "a comment behind a value is part of it: nobody is let in by it";
+                facts.note(text.at(entry.line), reason, MISSING);
+            }
             let hosts = entry.value.split(',').map(str::trim).filter(|host| !host.is_empty());
             for host in hosts.take(MOST) {
                 let read = Read { value: host.to_owned(), at: text.at(entry.line) };

@@ -177,6 +177,8 @@ impl Cell {
 pub(super) enum Dns {
     /// 192.0.2.50 is its address.
     Knows,
+    /// The same of names with a dot; there is no other.
+    KnowsDotted,
     /// There is no such name.
     KnowsNot,
     /// Nothing.
@@ -191,10 +193,12 @@ impl Dns {
             let asked = &question[..length];
             let name_ends = 12 + asked[12..].iter().position(|&byte| byte == 0).unwrap();
             let is_address = asked[name_ends + 1..name_ends + 3] == [0, 1];
+            let first_label = usize::from(asked[12]);
             let (code, count) = match self {
                 Self::Silent => continue,
+                Self::KnowsDotted if asked[13 + first_label] == 0 => (3, 0),
                 Self::KnowsNot => (3, 0),
-                Self::Knows => (0, u8::from(is_address)),
+                Self::Knows | Self::KnowsDotted => (0, u8::from(is_address)),
             };
             let mut answer = asked[..name_ends + 5].to_vec();
             answer[2..12].copy_from_slice(&[0x81, 0x80 | code, 0, 1, 0, count, 0, 0, 0, 0]);

@@ -125,7 +125,7 @@ pub(super) const SERVER: &[SiteKey] = &[
     key(
         "find",
         KeyShape::Words(|| words(&FINDS)),
-        "mx, srv: the host is a domain, and its mail servers or its directory servers are asked. dns: the addresses of the host come from the DNS alone. dns-first: the DNS is asked before /etc/hosts. mx-dns: those of the mail servers do.",
+        "mx, srv: the host is a domain, and its mail servers or its directory servers are asked. dns: the addresses of the host come from the DNS alone. dns-domain: the same, and a name without a dot is looked for in this machine's domain first. dns-first: the DNS is asked before /etc/hosts. mx-dns: those of the mail servers do.",
     ),
     key(
         "proxy",
@@ -301,7 +301,7 @@ fn definitions() -> Value {
     add(&mut secret, json!({ "minProperties": 1, "maxProperties": 1 }));
     json!({
         "port": { "description": "A port.", "type": "integer", "minimum": 1, "maximum": 65535 },
-        "address": form("A name or an IP address.", "^[A-Za-z0-9._:-]+$"),
+        "address": form("A name or an IP address, of a link with its interface.", "^[A-Za-z0-9._:-]+(%[A-Za-z0-9._@-]+)?$"),
         "place": form("HOST, HOST:PORT, [IPv6]:PORT or a URL.", place),
         "proxy": form("http://HOST:PORT; user and password stand in [credentials.proxy].", place),
         "server": or_table("A server: HOST, HOST:PORT, [IPv6]:PORT, a URL, or a table with more.", server),

@@ -14,11 +14,12 @@ pub(super) const MODES: [(&str, Mode); 5] = [
     ("through-remote", Mode::ThroughRemote),
 ];
 /// What the name of a server is, when it is a domain.
-pub(super) const FINDS: [(&str, Find); 5] = [
+pub(super) const FINDS: [(&str, Find); 6] = [
     ("mx", Find::Mx),
     ("mx-dns", Find::MxDns),
     ("srv", Find::Srv),
     ("dns", Find::Dns),
+    ("dns-domain", Find::DnsDomain),
     ("dns-first", Find::DnsFirst),
 ];
 /// Which of poller and broker connects.

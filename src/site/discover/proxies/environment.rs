@@ -44,6 +44,11 @@ pub(super) fn read(files: &Files, facts: &mut Facts) -> ProxyVariables {
     shell.environment(facts)
 }
 
+/// Is it a file that `pam_env` reads in every session?
+pub(super) fn is_of_pam(file: &str) -> bool {
+    [PAM, FILE].contains(&file)
+}
+
 /// The variables of services that a user has, as `environment.d` sets them.
 pub(super) fn of_users(files: &Files, facts: &mut Facts) -> ProxyVariables {
     let mut variables = ProxyVariables::default();

@@ -12,6 +12,7 @@ mod cron;
 mod environment;
 mod script;
 pub(super) mod services;
+pub(super) mod sudo;
 pub(super) mod tools;
 
 use std::collections::BTreeMap;
@@ -40,7 +41,9 @@ pub(super) fn read(
             process.set(&name, value, At::file(&format!("${name}")));
         }
     }
-    let of_files = environment::read(files, facts).settings("environment", facts);
+    let of_a_login = environment::read(files, facts);
+    sudo::note_lost(files, &of_a_login, facts);
+    let of_files = of_a_login.settings("environment", facts);
     let of_process = process.settings("environment", facts);
     // A login shell has them from those files, which say where.
     let own = of_process.into_iter().filter(|own| !of_files.iter().any(|file| is_same(own, file)));

@@ -2,7 +2,8 @@
 //!
 //! A tree of options: `Acquire::http::Proxy "http://proxy:3128";` or the same in braces.
 //! The last setting of an option wins, in any case of letters; the main file comes after
-//! the folder. For https, what is set for http counts when nothing else is.
+//! the folder, and `#include` has another read in its place. For https, what is set for http
+//! counts when nothing else is. What apt cannot read ends it: it then does nothing at all.
 //!
 //! Reference: apt.conf(5), apt-transport-http(1), apt-transport-https(1).
 
@@ -12,15 +13,17 @@ use std::ops::ControlFlow;
 use url::Url;
 
 use super::super::constructs::Constructs;
-use super::super::facts::Route;
+use super::super::facts::{RefusedLine, Route};
 use super::super::include::list;
 use super::super::route::Address;
-use super::super::{At, Facts, Files, Text};
+use super::super::{At, Facts, Files, Text, Unread};
 use super::MISSING_PROXY;
 
 const FOLDER: &str = "/etc/apt/apt.conf.d";
 const FILE: &str = "/etc/apt/apt.conf";
 const MOST_FILES: usize = 256;
+/// Files that include one another; apt itself refuses more.
+const MOST_INCLUDES: usize = 10;
 /// Options that name proxies, of all files.
 const MOST_OPTIONS: usize = 256;
 /// Characters of an option's whole name; one with a host in it is about 270 long.
@@ -28,12 +31,18 @@ const LONGEST_NAME: usize = 512;
 /// Braces within braces; apt's own files have three.
 const DEEPEST: usize = 32;
 
+/// What a statement lacks that goes on where it should end.
+const NO_END: &str =
+    "a `;` is missing before here; an address needs quotes, as `//` begins a comment";
+
 /// What of apt's options names a peer or moves one, in small letters.
 pub(in crate::site::discover) const CONSTRUCTS: Constructs = Constructs {
     program: "apt",
     files: "apt.conf, apt.conf.d",
     missing: MISSING_PROXY,
     understood: &[
+        "#clear",
+        "#include",
         "acquire::ftp::proxy",
         "acquire::ftp::proxy::*",
         "acquire::http::proxy",
@@ -42,7 +51,6 @@ pub(in crate::site::discover) const CONSTRUCTS: Constructs = Constructs {
         "acquire::https::proxy::*",
     ],
     noted: &[
-        ("#include", "reads another file"),
         ("acquire::*::proxy-auto-detect", "has a command find apt's proxy"),
         ("acquire::*::proxyautodetect", "has a command find apt's proxy"),
         ("acquire::allowtls", "says whether HTTPS is spoken at all"),
@@ -103,6 +111,8 @@ pub(in crate::site::discover) const CONSTRUCTS: Constructs = Constructs {
         "acquire::rred*",
         "acquire::same*",
         "acquire::send-uri-encoded",
+        // apt itself passes over it.
+        "acquire::socks::*",
         "acquire::snapshots*",
         "acquire::source-symlinks",
         "acquire::store*",
@@ -119,15 +129,18 @@ pub(in crate::site::discover) const CONSTRUCTS: Constructs = Constructs {
 pub(super) struct Conf {
     /// By the whole name in small letters: `acquire::http::proxy::host`.
     options: BTreeMap<String, (String, At)>,
+    /// How many files were read.
+    count: usize,
 }
 
 pub(super) fn read(files: &Files, facts: &mut Facts) -> Conf {
     let parts = list(files, FOLDER, "", facts, MISSING_PROXY);
-    let parts = parts.into_iter().filter(|path| is_read(path)).take(MOST_FILES);
     let mut conf = Conf::default();
-    for path in parts.chain([FILE.to_owned()]) {
+    for path in parts.into_iter().filter(|path| is_read(path)).chain([FILE.to_owned()]) {
         match files.read(&path) {
-            Ok(text) => conf.parse(&text, facts),
+            // apt reads nothing behind what it cannot read.
+            Ok(text) if conf.parse(&text, files, 0, facts).is_break() => break,
+            Ok(_) => {}
             Err(why) => facts.unread(&path, &why, MISSING_PROXY),
         }
     }
@@ -188,28 +201,149 @@ impl Conf {
         }
     }
 
-    fn parse(&mut self, text: &Text, facts: &mut Facts) {
+    /// Reads a file, the `deep`th of those that include one another; ends where apt does.
+    fn parse(
+        &mut self,
+        text: &Text,
+        files: &Files,
+        deep: usize,
+        facts: &mut Facts,
+    ) -> ControlFlow<()> {
+        self.count += 1;
         let mut scopes: Vec<String> = Vec::new();
-        let mut name: Option<String> = None;
-        let _end = tokens(text, |token, line| {
+        let mut statement = Statement::Empty;
+        let mut last = 0;
+        let ended = tokens(text, |token, line| {
+            last = line;
             let scope = scopes.last().map_or("", String::as_str);
-            match (token, name.take()) {
-                (Token::Word(word), None) => name = Some(joined(scope, word)),
-                (Token::Word(word), Some(before)) if is_clear(&before) => self.clear(word),
-                (Token::Word(value) | Token::Quoted(value), Some(option)) => {
-                    meet(&option, value, text.at(line), facts);
-                    self.set(option, value, text.at(line));
+            let refuse = |reason: &str, facts: &mut Facts| {
+                facts.refused.push(refused(text.at(line), reason));
+                ControlFlow::Break(())
+            };
+            statement = match (token, std::mem::take(&mut statement)) {
+                (Token::Unclosed, _) => return refuse("its quote is not closed", facts),
+                (Token::Word(word) | Token::Quoted(word), Statement::Empty) => {
+                    Statement::Named(joined(scope, word))
+                }
+                (token @ (Token::Word(value) | Token::Quoted(value)), Statement::Named(option)) => {
+                    let quoted = matches!(token, Token::Quoted(_));
+                    Statement::Valued { option, value: value.to_owned(), line, quoted }
+                }
+                // Of two values in quotes apt makes one.
+                (
+                    Token::Quoted(more),
+                    Statement::Valued { option, mut value, line, quoted: true },
+                ) => {
+                    value.push(' ');
+                    value.push_str(more);
+                    Statement::Valued { option, value, line, quoted: true }
+                }
+                (Token::Word(_) | Token::Quoted(_), Statement::Valued { .. }) => {
+                    return refuse(NO_END, facts);
                 }
                 (Token::Open, before) if scopes.len() < DEEPEST => {
-                    scopes.push(before.unwrap_or_default());
+                    scopes.push(match before {
+                        Statement::Named(name) => name,
+                        Statement::Empty | Statement::Valued { .. } => String::new(),
+                    });
+                    Statement::Empty
                 }
                 // What would have to be closed can no longer be told.
                 (Token::Open, _) => return ControlFlow::Break(()),
-                (Token::Close, _) => drop(scopes.pop()),
-                (Token::Quoted(_), None) | (Token::End, _) => {}
-            }
+                (token @ (Token::Close | Token::End), before) => {
+                    match before {
+                        Statement::Valued { option, value, line, .. } => {
+                            let at = text.at(line);
+                            let is_inside = !scopes.is_empty();
+                            self.take((option, &value, is_inside), at, files, deep, facts)?;
+                        }
+                        Statement::Named(option) if option == "#clear" => {
+                            return refuse("this names nothing to forget", facts);
+                        }
+                        Statement::Named(_) | Statement::Empty => {}
+                    }
+                    if matches!(token, Token::Close) {
+                        scopes.pop();
+                    }
+                    Statement::Empty
+                }
+            };
             ControlFlow::Continue(())
         });
+        ended?;
+        if !matches!(statement, Statement::Empty) {
+            let reason =
+                "a `;` is missing at the end; an address needs quotes, as `//` begins a comment";
+            facts.refused.push(refused(text.at(last), reason));
+            return ControlFlow::Break(());
+        }
+        ControlFlow::Continue(())
+    }
+
+    /// Does what a statement says, which may stand inside braces.
+    fn take(
+        &mut self,
+        (option, value, is_inside): (String, &str, bool),
+        at: At,
+        files: &Files,
+        deep: usize,
+        facts: &mut Facts,
+    ) -> ControlFlow<()> {
+        let wrong = match directive(&option) {
+            Some(_) if is_inside => "this may stand outside all braces only",
+            Some("clear") => {
+                self.clear(value);
+                return ControlFlow::Continue(());
+            }
+            Some("include") => return self.include(value, files, deep, at, facts),
+            Some(_) => "apt has no such directive",
+            None => {
+                meet(&option, value, at.clone(), facts);
+                self.set(option, value, at);
+                return ControlFlow::Continue(());
+            }
+        };
+        facts.refused.push(refused(at, wrong));
+        ControlFlow::Break(())
+    }
+
+    /// Reads what `#include` names: a file, or with a `/` at its end a folder.
+    fn include(
+        &mut self,
+        path: &str,
+        files: &Files,
+        deep: usize,
+        at: At,
+        facts: &mut Facts,
+    ) -> ControlFlow<()> {
+        if !path.starts_with('/') {
+            let reason = "apt looks for this file where it is started";
+            facts.note(at, reason, MISSING_PROXY);
+            return ControlFlow::Continue(());
+        }
+        if deep >= MOST_INCLUDES {
+            facts.refused.push(refused(at, "apt follows ten files that include one another"));
+            return ControlFlow::Break(());
+        }
+        let (paths, is_folder) = match path.strip_suffix('/') {
+            Some(folder) => match files.list(folder, "") {
+                Ok(paths) => (paths.into_iter().filter(|path| is_read(path)).collect(), true),
+                Err(why) => return unread(path, &why, at, facts),
+            },
+            None => (vec![path.to_owned()], false),
+        };
+        for path in paths {
+            if self.count >= MOST_FILES {
+                facts.note(at, "from here on no more files are read", MISSING_PROXY);
+                return ControlFlow::Break(());
+            }
+            match files.read(&path) {
+                Ok(text) => self.parse(&text, files, deep + 1, facts)?,
+                Err(Unread::NotAFile) if is_folder => {}
+                Err(why) => unread(&path, &why, at.clone(), facts)?,
+            }
+        }
+        ControlFlow::Continue(())
     }
 
     fn set(&mut self, option: String, value: &str, at: At) {
@@ -260,8 +394,27 @@ fn is_direct(value: &str) -> bool {
     value == "DIRECT" || value == "false"
 }
 
-fn is_clear(name: &str) -> bool {
-    name.rsplit("::").next() == Some("#clear")
+/// What a name commands apt to do: `clear` of `#clear`.
+fn directive(name: &str) -> Option<&str> {
+    name.rsplit("::").next()?.strip_prefix('#')
+}
+
+fn refused(at: At, reason: &str) -> RefusedLine {
+    RefusedLine { program: "apt", reason: reason.to_owned(), at }
+}
+
+/// What is included and cannot be read ends apt, unless only this user may not read it.
+fn unread(path: &str, why: &Unread, at: At, facts: &mut Facts) -> ControlFlow<()> {
+    let reason = match why {
+        Unread::Missing => format!("{path} is not there"),
+        Unread::NotAFile => format!("{path} is a folder, and has no `/` at its end"),
+        other => {
+            facts.unread(path, other, MISSING_PROXY);
+            return ControlFlow::Continue(());
+        }
+    };
+    facts.refused.push(refused(at, &reason));
+    ControlFlow::Break(())
 }
 
 /// The whole name of an option, in small letters; empty when it is none of ours.
@@ -273,9 +426,22 @@ fn joined(scope: &str, name: &str) -> String {
     if scope.is_empty() { name } else { format!("{scope}::{name}") }
 }
 
+/// What was read of a statement.
+#[derive(Default)]
+enum Statement {
+    #[default]
+    Empty,
+    /// Its option, or a directive.
+    Named(String),
+    /// That and a value, which counts once the statement ends.
+    Valued { option: String, value: String, line: usize, quoted: bool },
+}
+
 enum Token<'a> {
     Word(&'a str),
     Quoted(&'a str),
+    /// A quote that its line does not close.
+    Unclosed,
     Open,
     Close,
     End,
@@ -320,14 +486,19 @@ fn token(first: char, rest: &str) -> (Token<'_>, &str) {
         '{' => (Token::Open, after),
         '}' => (Token::Close, after),
         ';' => (Token::End, after),
-        // A value ends with its line at the latest.
-        '"' => {
-            let (value, after) = after.split_once('"').unwrap_or((after, ""));
-            (Token::Quoted(value), after)
-        }
+        '"' => match after.split_once('"') {
+            Some((value, after)) => (Token::Quoted(value), after),
+            None => (Token::Unclosed, ""),
+        },
         _ => {
-            let ends = |c: char| c.is_whitespace() || matches!(c, '{' | '}' | ';' | '"');
-            let (word, after) = rest.split_at(rest.find(ends).unwrap_or(rest.len()));
+            let ends = |c: char| c.is_whitespace() || matches!(c, '{' | '}' | ';' | '"' | '#');
+            let end = rest.find(ends).unwrap_or(rest.len());
+            // Outside quotes a comment begins anywhere; a directive only stands by itself.
+            let begins = if first == '#' { after.find(ends).map(|end| end + 1) } else { Some(end) };
+            let end = begins.unwrap_or(rest.len());
+            let word = rest.get(..end).unwrap_or(rest);
+            let comment = ["//", "/*"].iter().filter_map(|begin| word.find(begin)).min();
+            let (word, after) = rest.split_at(comment.unwrap_or(end));
             (Token::Word(word), after)
         }
     }
@@ -349,7 +520,8 @@ mod tests {
 
     fn conf(content: &str) -> Conf {
         let mut conf = Conf::default();
-        conf.parse(&text(FILE, content), &mut Facts::default());
+        let (_dir, files) = tree(&[]);
+        let _ended = conf.parse(&text(FILE, content), &files, 0, &mut Facts::default());
         conf
     }
 
@@ -377,16 +549,20 @@ mod tests {
         assert_eq!(told(&conf, "ftp://a.example/"), "unsaid");
     }
 
-    /// The proxies that `apt-config dump` has of this text.
-    fn dumped(content: &str) -> BTreeMap<String, String> {
+    /// The proxies that `apt-config dump` has of this text; none: it refuses it.
+    fn dumped(content: &str) -> Option<BTreeMap<String, String>> {
         let file = tempfile::NamedTempFile::new().unwrap();
         // The machine's own configuration is none of ours.
         std::fs::write(file.path(), format!("Dir \"/nonexistent\";\n{content}")).unwrap();
-        let output = std::process::Command::new("apt-config")
-            .arg("dump")
+        // Of some files apt-config reads without end.
+        let output = std::process::Command::new("timeout")
+            .args(["20", "apt-config", "dump"])
             .env("APT_CONFIG", file.path())
             .output()
             .expect("apt-config");
+        if !output.status.success() {
+            return None;
+        }
         let told = String::from_utf8(output.stdout).unwrap();
         let options = told.lines().filter_map(|line| {
             let (name, value) = line.strip_suffix("\";")?.split_once(" \"")?;
@@ -394,7 +570,7 @@ mod tests {
         });
         let ours = ["acquire::http::proxy", "acquire::https::proxy", "acquire::ftp::proxy"];
         let is_ours = |name: &str| ours.iter().any(|prefix| name.starts_with(prefix));
-        options.filter(|(name, value)| is_ours(name) && !value.is_empty()).collect()
+        Some(options.filter(|(name, value)| is_ours(name) && !value.is_empty()).collect())
     }
 
     #[test]
@@ -417,7 +593,80 @@ mod tests {
                 .map(|(name, (value, _))| (name, value))
                 .filter(|(_, value)| !value.is_empty())
                 .collect();
-            assert_eq!(ours, dumped(content), "{content}");
+            assert_eq!(Some(ours), dumped(content), "{content}");
+        }
+    }
+
+    /// The judge is apt-config, told of a tree of files by their places in it.
+    #[test]
+    fn what_is_included_and_refused_is_what_apt_config_includes_and_refuses() {
+        let files = [
+            ("/inc/a.conf", "Acquire::http::Proxy \"http://a:1\";\n"),
+            (
+                "/inc/below.conf",
+                "#include \"ROOT/inc/a.conf\";\nAcquire::https::Proxy \"http://b:2\";\n",
+            ),
+            ("/inc/loop.conf", "#include ROOT/inc/loop.conf;\n"),
+            ("/inc/bad.conf", "Acquire::http::Proxy http://bad:1;\n"),
+            ("/parts/10one", "Acquire::http::Proxy \"http://one:1\";\n"),
+            ("/parts/20two.conf", "Acquire::http::Proxy \"http://two:1\";\n"),
+            ("/parts/30three.bak", "Acquire::http::Proxy \"http://three:1\";\n"),
+        ];
+        for (content, is_taken) in [
+            ("#include \"ROOT/inc/a.conf\";\n", true),
+            ("#include ROOT/inc/a.conf;\n", true),
+            ("  #include ROOT/inc/below.conf; Acquire::http::Proxy \"http://c:1\";\n", true),
+            ("Acquire::http::Proxy \"http://c:1\";\n#include ROOT/inc/a.conf;\n", true),
+            ("#include ROOT/parts/;\n", true),
+            ("# include ROOT/inc/a.conf;\n", true),
+            ("#INCLUDE ROOT/inc/a.conf;\n", true),
+            ("#include ROOT/inc/a.conf\n", false),
+            ("#include ROOT/inc/a.conf\nAcquire::https::Proxy \"http://c:1\";\n", false),
+            ("#include ROOT/none.conf;\n", false),
+            ("#include ROOT/none/;\n", false),
+            ("#include ROOT/inc/loop.conf;\n", false),
+            ("#include ROOT/inc/bad.conf;\n", false),
+            ("Acquire { #include ROOT/inc/a.conf; };\n", false),
+            ("Acquire { #clear APT; };\n", false),
+            ("#clear;\n", false),
+            ("#clearly APT;\n", false),
+            ("Acquire::http::Proxy http://c:1;\n", false),
+            ("Acquire::http::Proxy 'http://c:1';\n", false),
+            ("Acquire::http::Proxy \"http://c:1;\n", false),
+            ("Acquire::http::Proxy \"http://c:1\"\n", false),
+            ("Acquire::http::Proxy = \"http://c:1\";\n", false),
+            ("Acquire::http { Proxy \"http://c:1\" }\n", true),
+            ("\"Acquire::http::Proxy\" \"http://c:1\";\n", true),
+            ("\"Acquire::http::Proxy\" direct;\n", true),
+            ("APT::X direct \"again\";\n", false),
+            ("APT::X \"a\" \"b\"; APT::Y { \"a\" \"b\"; };\n", true),
+            ("Acquire::http { Proxy \"http://c:1\";\n", true),
+            ("Acquire::http::Proxy \"http://c:1\"; # why\n", true),
+            ("APT::X { \"a\"; \"b {;\"; };\nAcquire::http::Proxy \"http://c:1\";# why\n", true),
+            ("Acquire::http::Proxy// why\n \"http://c:1\";/* more */\n", true),
+        ] {
+            let (dir, below) = tree(&[]);
+            // apt has no root of its own for these paths, so we have none either.
+            let root = dir.path().to_str().unwrap();
+            let placed = |content: &str| content.replace("ROOT", root);
+            for (path, content) in files {
+                let path = dir.path().join(path.trim_start_matches('/'));
+                std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+                std::fs::write(path, placed(content)).unwrap();
+            }
+            drop(below);
+            let content = placed(content);
+            let (mut conf, mut facts) = (Conf::default(), Facts::default());
+            let ended = conf.parse(&text(FILE, &content), &Files::here(), 0, &mut facts);
+            assert_eq!(ended.is_continue(), is_taken, "{content} {:?}", facts.refused);
+            assert_eq!(facts.refused.is_empty(), is_taken, "{content} {:?}", facts.refused);
+            let theirs = dumped(&content);
+            assert_eq!(theirs.is_some(), is_taken, "{content}");
+            let ours: BTreeMap<String, String> =
+                conf.options.into_iter().map(|(name, (value, _))| (name, value)).collect();
+            if let Some(theirs) = theirs {
+                assert_eq!(ours, theirs, "{content}");
+            }
         }
     }
 
@@ -446,7 +695,7 @@ mod tests {
                     Token::Open => scopes.push(name.take().unwrap_or_default()),
                     Token::Close => drop(scopes.pop()),
                     Token::End => name = None,
-                    Token::Word(_) | Token::Quoted(_) => {}
+                    Token::Word(_) | Token::Quoted(_) | Token::Unclosed => {}
                 }
                 ControlFlow::Continue(())
             });
@@ -461,7 +710,7 @@ mod tests {
 
     #[test]
     fn options_that_move_apt_are_noted() {
-        let conf = "#include \"/etc/apt/more\";\nAcquire::ForceIPv4 \"true\";\nAcquire::ForceIPv6 \"false\";\n\
+        let conf = "#include \"more\";\nAcquire::ForceIPv4 \"true\";\nAcquire::ForceIPv6 \"false\";\n\
             Dir::Etc::sourceparts \"/srv/lists\";\nAcquire::https::Verify-Peer::a.example \"false\";\n\
             Acquire::https { SslCert \"/etc/apt/c.pem\"; Timeout \"5\"; AllowRedirect \"true\"; };\n\
             Acquire::http::AllowRedirect \"false\";\nApticron::X \"1\";\nAcquire::Teleport \"1\";\n";
@@ -474,7 +723,7 @@ mod tests {
             .map(|note| format!("{}: {}", note.at.line.unwrap_or(0), note.reason))
             .collect();
         let want = [
-            "1: `#include` reads another file, which is not read",
+            "1: apt looks for this file where it is started",
             "2: `acquire::forceipv4` connects by IPv4 only, which is not read",
             "4: `dir::etc::sourceparts` has apt read lists of another folder, which is not read",
             "5: `acquire::https::verify-peer::a.example` says whether certificates are looked at, which is not read",
@@ -536,9 +785,10 @@ mod tests {
 
     #[test]
     fn every_beginning_is_read() {
+        let (_dir, files) = tree(&[]);
         every_beginning(FILE, SAMPLE, |text| {
             let mut conf = Conf::default();
-            conf.parse(text, &mut Facts::default());
+            let _ended = conf.parse(text, &files, 0, &mut Facts::default());
             assert!(conf.options.len() <= 3);
         });
     }
@@ -553,7 +803,8 @@ mod tests {
         #[test]
         fn no_text_is_too_strange(text in hostile(FILE, SAMPLE)) {
             let mut conf = Conf::default();
-            conf.parse(&text, &mut Facts::default());
+            let (_dir, files) = tree(&[]);
+            let _ended = conf.parse(&text, &files, 0, &mut Facts::default());
             conf.note_doubts(&mut Facts::default());
             drop(conf.route(&Url::parse("https://deb.corp.example/").unwrap()));
         }

@@ -119,7 +119,9 @@ impl RepositoryVariables {
         expanded.push_str(rest);
         match unknown {
             Some(name) => Err(not_set(name)),
-            None => Ok(expanded),
+            // A backslash before the dollar sign, of a script that wrote the file, is part of the
+            // address; in one of a URL it would be read as a slash.
+            None => Ok(expanded.replace('\\', "%5C")),
         }
     }
 }
@@ -188,6 +190,13 @@ mod tests {
         let address = "http://m.example/?arch=$basearch&infra=$infra&content=${contentdir}/$";
         let want = "http://m.example/?arch=i386&infra=$infra&content=${contentdir}/$";
         assert_eq!(variables.expand(address).unwrap(), want);
+    }
+
+    #[test]
+    fn a_backslash_stays_part_of_the_address() {
+        let variables = RepositoryVariables::of_architecture("x86");
+        let address = r"http://m.example/el8/\$basearch/os";
+        assert_eq!(variables.expand(address).unwrap(), "http://m.example/el8/%5Ci386/os");
     }
 
     #[test]

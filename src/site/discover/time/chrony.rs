@@ -326,6 +326,10 @@ fn source(keyword: &str, name: &str, options: &[&str]) -> Vec<Directive<'static>
             break;
         } else if let Some(meant) = near(&option, FLAGS.iter().chain(&VALUED)) {
             said.push(Directive::Refused(format!("there is no `{option}`; `{meant}` was meant?")));
+        } else if option.contains(|c: char| !c.is_ascii_alphanumeric()) {
+            // No version will have it: `{{ server }}` of a template that nobody filled in.
+            said.push(Directive::Refused(format!("`{option}` is not an option of a server")));
+            break;
         } else {
             said.push(Directive::Met(option));
         }

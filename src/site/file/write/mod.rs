@@ -172,6 +172,7 @@ fn server(target: &Target) -> String {
     match target.find {
         Find::Host => {}
         Find::Dns => more.push(("find", quoted("dns"))),
+        Find::DnsDomain => more.push(("find", quoted("dns-domain"))),
         Find::DnsFirst => more.push(("find", quoted("dns-first"))),
         Find::Mx => more.push(("find", quoted("mx"))),
         Find::MxDns => more.push(("find", quoted("mx-dns"))),

@@ -271,6 +271,7 @@ pub(in crate::site::discover) const TRANSPORTS: Constructs = Constructs {
     files: "begin transports",
     missing: MISSING,
     understood: &[
+        "dns_qualify_single",
         "driver",
         "fallback_hosts",
         "gethostbyname",
@@ -352,7 +353,6 @@ pub(in crate::site::discover) const TRANSPORTS: Constructs = Constructs {
         "delivery_date_add",
         "disable_logging",
         "dkim_*",
-        "dns_qualify_single",
         "dnssec_request_domains",
         "dscp",
         "envelope_to_add",

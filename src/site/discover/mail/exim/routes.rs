@@ -740,8 +740,14 @@ fn way(
     let is_v4 = looks.is_v4
         || walk.config.of("disable_ipv6").is_some_and(|setting| is_true(&setting.value));
     let family = is_v4.then_some(Family::V4);
-    let lookup = match to {
+    let lookup = match &to {
         MailTo::Relay { by_mx: true, .. } => HostLookup::Dns,
+        // To a name with a dot nothing is appended.
+        MailTo::Relay { place, .. }
+            if looks.lookup == HostLookup::DnsDomain && place.host.contains('.') =>
+        {
+            HostLookup::Dns
+        }
         _ => looks.lookup,
     };
     Mail { share, tls, login, from, family, lookup, ..Mail::of("exim", to, at) }
@@ -772,10 +778,16 @@ impl Looks {
         Self { lookup, is_v4: says("ipv4_only") }
     }
 
-    /// A transport asks the DNS alone for hosts of its own, and for those a router falls back to.
+    /// A transport asks the DNS alone for hosts of its own, and for those a router falls back to;
+    /// one without a dot is a name of this machine's domain, unless it says otherwise.
     fn of_transport(transport: &Block) -> Self {
-        let is_by_name = transport.is_on("gethostbyname", false);
-        let lookup = if is_by_name { HostLookup::System } else { HostLookup::Dns };
+        let lookup = if transport.is_on("gethostbyname", false) {
+            HostLookup::System
+        } else if transport.is_on("dns_qualify_single", true) {
+            HostLookup::DnsDomain
+        } else {
+            HostLookup::Dns
+        };
         Self { lookup, is_v4: false }
     }
 }
