@@ -117,7 +117,8 @@ pub(super) fn judge(step: &Step, found: Option<&Found>, phase: InstallPhase) -> 
         Found { unresolved: Some(Cause::Own(OwnCause::Interrupted)), ..Found::default() };
     let found = found.unwrap_or(&interrupted);
     let conclusion = conclude(question, step.direction, found, step.may_wait(phase));
-    let mut report = skipped(step, result(&conclusion));
+    let named = |sentence: String| with_interface(sentence, question, found);
+    let mut report = skipped(step, named(result(&conclusion)));
     report.outcome = conclusion.outcome;
     report.target = Some(target(question, step.direction, &conclusion, found));
     if step.direction == Direction::Outbound {
@@ -125,12 +126,21 @@ pub(super) fn judge(step: &Step, found: Option<&Found>, phase: InstallPhase) -> 
             let passage = passage(step, question, attempt, &[]);
             (cause.owner_on(&passage), cause.remedy(&passage).text)
         });
+        for seen in report.asked_for.iter_mut().flat_map(|wish| &mut wish.seen) {
+            *seen = named(std::mem::take(seen));
+        }
     }
     let decided = conclusion.decided_by.and_then(|index| found.attempts.get(index));
     let demands: Vec<Demand> = report.asked_for.iter().map(Wish::demand).collect();
     let passage = passage(step, question, decided, &demands);
-    report.cause = conclusion.cause.as_ref().map(|cause| cause_report(cause, &passage));
-    let concerns = conclusion.concerns.iter().map(|concern| concern_report(concern, &passage));
+    report.cause = conclusion.cause.as_ref().map(|cause| {
+        let told = cause_report(cause, &passage);
+        CauseReport { message: named(told.message), ..told }
+    });
+    let concerns = conclusion.concerns.iter().map(|concern| {
+        let told = concern_report(concern, &passage);
+        ConcernReport { message: named(told.message), ..told }
+    });
     report.concerns = concerns.collect();
     report.evidence = object(&conclusion.evidence);
     if let Some(name) = &found.canonical {
@@ -144,6 +154,19 @@ pub(super) fn judge(step: &Step, found: Option<&Found>, phase: InstallPhase) -> 
     report.timings = timings(&conclusion, found);
     let asked = found.attempts.iter().map(|attempt| attempt.finding.peer.address).collect();
     Judged { report, cause: conclusion.cause, asked, lacks_name_server: false }
+}
+
+/// A sentence in which an address of a link stands with its interface's name, as the target has it: the
+/// kernel's number for it means nothing on another machine.
+fn with_interface(sentence: String, question: &Question, found: &Found) -> String {
+    let Some((_, interface)) = question.host.split_once('%') else { return sentence };
+    let zoned = found.attempts.iter().filter_map(|attempt| match attempt.finding.peer.address {
+        SocketAddr::V6(peer) if peer.scope_id() != 0 => Some((*peer.ip(), peer.scope_id())),
+        _ => None,
+    });
+    zoned.fold(sentence, |sentence, (address, number)| {
+        sentence.replace(&format!("[{address}%{number}]"), &format!("[{address}%{interface}]"))
+    })
 }
 
 fn skipped(step: &Step, result: String) -> StepReport {

@@ -105,3 +105,19 @@ fn plan_and_request_name_the_source() {
     assert!(!rows.is_empty(), "{}", request.stdout);
     assert!(rows.iter().all(|row| row.contains("192.0.2.8")), "{rows:?}");
 }
+
+#[test]
+fn an_address_of_a_link_may_come_with_its_interface() {
+    let plan = |from: &str| {
+        let file = tempfile::Builder::new().suffix(".toml").tempfile().unwrap();
+        let check = "[[check]]\nname = \"x\"\nurl = \"tcp://[fe80::9%eth0]:1\"\n";
+        let site = format!("[machine.p]\nrole = \"poller\"\nfrom = \"{from}\"\n{check}");
+        std::fs::write(file.path(), site).unwrap();
+        let path = file.path().to_str().unwrap();
+        preflight(&["plan", "--site", path, "--as", "p", "--only", "custom.x"])
+    };
+    let zoned = plan("fe80::7%eth0");
+    assert!(zoned.stdout.contains("from fe80::7\n"), "{} {}", zoned.stdout, zoned.stderr);
+    let wrong = plan("10.0.0.7%eth0");
+    assert!(wrong.stderr.contains("`10.0.0.7%eth0` is not an IP address\n"), "{}", wrong.stderr);
+}

@@ -321,6 +321,20 @@ fn a_peer_on_the_segment_is_asked_by_its_address_of_the_link() {
     let step = &report.0["steps"][0];
     assert_eq!(step["outcome"], "pass", "{step:#}");
     assert_eq!(step["target"]["host"], "fe80::99%eth0");
+    // Nor does the kernel's number for it.
+    let closed = preflight(lab.in_client(PREFLIGHT).args([
+        "--role",
+        "poller",
+        "--ntp",
+        "fe80::99%eth0",
+        "--only",
+        "poller.ntp",
+    ]));
+    let step = &closed.0["steps"][0];
+    let says = "nothing listens on [fe80::99%eth0]:123";
+    for told in [&step["result"], &step["cause"]["message"]] {
+        assert_eq!(*told, says, "{step:#}");
+    }
 }
 
 /// What keeps this host's look-up from DNS is the cause, as `getent` finds nothing either; DNS is asked

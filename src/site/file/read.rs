@@ -19,7 +19,7 @@ use super::{Check, CredentialsTable, Server, ServersByKind, SiteFile, SiteMachin
 use crate::catalogue::{Broken, service, service_names};
 use crate::site::discover::At;
 use crate::site::output::BrokerOutput;
-use crate::site::place::parse_proxy;
+use crate::site::place::{address_of, parse_proxy};
 use crate::site::{Custom, Find, Nts, Origin, Place};
 
 type ReadResult<T> = std::result::Result<T, Box<Broken>>;
@@ -252,13 +252,20 @@ fn outside(value: SiteValue<'_>) -> ReadResult<Spanned<IpAddr>> {
     Ok(Spanned::new(value.span(), address))
 }
 
+/// An address of a machine's own; that of a link may come with its interface.
+fn departure(value: SiteValue<'_>) -> ReadResult<Spanned<IpAddr>> {
+    let text = value.text()?;
+    let refused = || value.refuse(format!("{text} is not an IP address", text = quoted(text)));
+    Ok(Spanned::new(value.span(), address_of(text).ok_or_else(refused)?))
+}
+
 /// One address for every flow, or a table with one for each.
 fn departures(value: SiteValue<'_>) -> ReadResult<Vec<(Spanned<String>, Spanned<IpAddr>)>> {
     if !value.is_table() {
-        return Ok(vec![(Spanned::new(value.span(), "*".to_owned()), outside(value)?)]);
+        return Ok(vec![(Spanned::new(value.span(), "*".to_owned()), departure(value)?)]);
     }
     let table = value.table("`from` of a machine")?;
-    let entry = |(flow, value): (Spanned<String>, SiteValue<'_>)| Ok((flow, outside(value)?));
+    let entry = |(flow, value): (Spanned<String>, SiteValue<'_>)| Ok((flow, departure(value)?));
     let mut known: Vec<_> = table.entries().into_iter().map(entry).collect::<ReadResult<_>>()?;
     // What is said of one flow goes before what is said of all.
     known.sort_by_key(|(flow, _)| std::cmp::Reverse(flow.get_ref().len()));
