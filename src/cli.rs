@@ -116,6 +116,8 @@ pub(crate) enum Command {
     Demo(DemoArgs),
     /// Listen for the flows that come to this machine, before their services are installed
     Respond(Box<RespondArgs>),
+    /// Show what arrives here, as it arrives: traps
+    Listen(ListenArgs),
     /// Explain a cause, or judge one step of a saved run again
     Explain {
         /// The code a report names (path-rejected), or a JSON report; without one: all codes
@@ -187,6 +189,10 @@ pub(crate) struct PairingArgs {
     /// File with the code that the other machine shows
     #[arg(long, value_name = "FILE", requires = "far_side")]
     pub(crate) far_side_code_file: Option<PathBuf>,
+    /// Afterwards leave connections that work (BBDO, ZMQ) silent for so long, and speak again: 10m finds a
+    /// firewall that forgets idle sessions
+    #[arg(long, value_name = "TIME", conflicts_with_all = ["watch", "wait"])]
+    pub(crate) hold: Option<String>,
 }
 
 #[derive(Debug, Default, Args)]
@@ -265,12 +271,74 @@ pub(crate) struct RespondArgs {
     /// Another port for a flow
     #[arg(long, value_name = "ID=PORT")]
     pub(crate) port: Vec<String>,
+    /// Stand in for a monitored device instead: snmp, nsclient, nrpe … with a port of its own as snmp:1161
+    #[arg(
+        long,
+        value_name = "SERVICE[:PORT]",
+        value_delimiter = ',',
+        conflicts_with_all = ["role", "site", "group", "only", "port"]
+    )]
+    pub(crate) device: Vec<String>,
+    /// File with the community that --device snmp answers to; without one it answers discovery alone
+    #[arg(long, value_name = "FILE", requires = "device")]
+    pub(crate) snmp_community_file: Option<PathBuf>,
+    /// Write the code into this file, for its owner alone, and not to stdout
+    #[arg(long, value_name = "FILE", conflicts_with = "device")]
+    pub(crate) code_file: Option<PathBuf>,
     /// The end: 90s, 15m, 2h
     #[arg(long = "for", value_name = "TIME", default_value = "15m")]
     pub(crate) within: String,
     /// Listen on this address alone
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) bind: Option<IpAddr>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+As root, also beside a running snmptrapd, which then answers. Root's rights are given up before the
+first datagram is read. The community is masked; PREFLIGHT_SNMP_COMMUNITY, too, says which is expected.
+
+Exit codes: 0 a trap came
+            2 wrong usage, or the port cannot be had
+            3 none came, which proves nothing")]
+pub(crate) struct ListenArgs {
+    /// What to show
+    #[arg(value_name = "WHAT")]
+    pub(crate) what: Heard,
+    /// The end: 90s, 10m, 2h
+    #[arg(long = "for", value_name = "TIME", default_value = "10m")]
+    pub(crate) within: String,
+    /// End after so many traps
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) count: Option<u64>,
+    /// Listen on this address alone
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) bind: Option<IpAddr>,
+    /// Another port
+    #[arg(long, value_name = "PORT", default_value = "162", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) port: u16,
+    /// File with the community that traps should have: each is then said to have it, or another
+    #[arg(long, value_name = "FILE")]
+    pub(crate) snmp_community_file: Option<PathBuf>,
+    /// Rows to read, or a JSON object a line
+    #[arg(long, value_name = "FORMAT", default_value = "table")]
+    pub(crate) format: ListenFormat,
+}
+
+/// What can be listened to.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+pub(crate) enum Heard {
+    /// SNMP traps and informs, on UDP 162
+    Traps,
+}
+
+/// How it is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum ListenFormat {
+    /// Rows
+    Table,
+    /// A JSON object a line
+    Ndjson,
 }
 
 impl RespondArgs {

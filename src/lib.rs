@@ -9,6 +9,7 @@ mod demo;
 mod far_side;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
+mod listen;
 mod load;
 mod panics;
 mod program;

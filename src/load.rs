@@ -1,20 +1,22 @@
 //! From what was typed to what is to be done: the files that are named are read here.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::cli::{
-    self, Cli, Command, DiffArgs, ManualArgs, MergeArgs, RedactArgs, RedactSavedArgs, RequestArgs,
-    RunArgs, ShowArgs,
+    self, Cli, Command, DiffArgs, Heard, ListenArgs, ListenFormat, ManualArgs, MergeArgs,
+    RedactArgs, RedactSavedArgs, RequestArgs, RunArgs, ShowArgs,
 };
 use crate::console::output::Output;
 use crate::far_side::PairingCode;
+use crate::listen;
 use crate::report;
 use crate::respond;
 use crate::run::plan::Counterpart;
 use crate::run::watch::Patience;
 use crate::settings::{
-    Job, Purpose, SettingsError, bad, duration, far_side_code, formats, init, inventory, is_stdin,
-    job, jobs, key, nat, output, pair, patience, plain, requirements,
+    Job, Purpose, SettingsError, bad, community, duration, far_side_code, formats, init, inventory,
+    is_stdin, job, jobs, key, nat, output, pair, patience, plain, requirements, silence, stand_in,
 };
 use crate::site;
 use crate::tasks::flows::{self, Requirements};
@@ -33,6 +35,8 @@ pub(crate) enum Request {
         code: Option<PairingCode>,
         /// How often again what does not work; none: once.
         again: Option<Patience>,
+        /// How long connections that work are left silent; none: not at all.
+        hold: Option<Duration>,
     },
     /// Print what would be checked.
     Plan(Box<Job>),
@@ -72,6 +76,8 @@ pub(crate) enum Request {
     },
     /// Listen for the flows that come in.
     Respond(Box<respond::RespondRequest>),
+    /// Show what arrives.
+    Listen(Box<listen::ListenRequest>),
     /// Print a JSON Schema.
     Schema(String),
     /// List all causes and warnings.
@@ -108,10 +114,11 @@ pub(crate) fn load(cli: Cli) -> Result<Request, SettingsError> {
         }
         None => {
             let again = patience(&cli.again)?;
+            let hold = cli.pairing.hold.as_deref().map(silence).transpose()?;
             let mut job = job(&cli.run, Purpose::Run)?;
             let code = far_side_code(&cli.pairing, job.code_place.as_ref())?;
             job.settings.far_side = cli.pairing.far_side.as_deref().map(Counterpart::of);
-            Ok(Request::Run { job: Box::new(job), code, again })
+            Ok(Request::Run { job: Box::new(job), code, again, hold })
         }
         Some(Command::Plan(plan)) if plan.all => Ok(Request::PlanAll(jobs(&plan.run)?)),
         Some(Command::Plan(plan)) => {
@@ -133,8 +140,16 @@ pub(crate) fn load(cli: Cli) -> Result<Request, SettingsError> {
         Some(Command::Respond(args)) => Ok(Request::Respond(Box::new(respond::RespondRequest {
             within: duration("--for", &args.within)?,
             bind: args.bind,
-            job: job(&args.run(), Purpose::Plan)?,
+            stands_for: if args.device.is_empty() {
+                respond::StandsFor::Machine(Box::new(job(&args.run(), Purpose::Plan)?))
+            } else {
+                let services = args.device.iter().map(|text| stand_in(text));
+                respond::StandsFor::Device(services.collect::<Result<_, _>>()?)
+            },
+            community: community(args.snmp_community_file.as_ref())?,
+            code_file: args.code_file,
         }))),
+        Some(Command::Listen(args)) => Ok(Request::Listen(Box::new(listen_request(&args)?))),
         Some(Command::Schema { of }) => Ok(Request::Schema(schema(of))),
         Some(Command::Explain { subject, step, list: _ }) => Ok(match (subject, step) {
             (None, _) => Request::ExplainAll,
@@ -160,6 +175,18 @@ pub(crate) fn load(cli: Cli) -> Result<Request, SettingsError> {
             Ok(Request::Demo { breaks, output: output(&demo.output)? })
         }
     }
+}
+
+fn listen_request(args: &ListenArgs) -> Result<listen::ListenRequest, SettingsError> {
+    let Heard::Traps = args.what;
+    Ok(listen::ListenRequest {
+        within: duration("--for", &args.within)?,
+        count: args.count,
+        bind: args.bind,
+        port: args.port,
+        community: community(args.snmp_community_file.as_ref())?,
+        as_lines: args.format == ListenFormat::Ndjson,
+    })
 }
 
 fn schema(of: cli::Schema) -> String {

@@ -6,7 +6,7 @@ use std::io::{self, IsTerminal as _, Write};
 use std::path::Path;
 use std::pin::pin;
 use std::process::ExitCode;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use nix::sys::stat::Mode;
 use strum::VariantNames as _;
@@ -28,12 +28,12 @@ use crate::run::finding::Found;
 use crate::run::outcome::Outcome;
 use crate::run::runner::Event;
 use crate::run::watch::{Patience, Watch};
-use crate::run::{plan, runner, watch};
+use crate::run::{hold, plan, runner, watch};
 use crate::settings::{Job, SettingsError, bad, flows_format, machine_names};
 use crate::tasks::flows::{self, Requirements};
 use crate::tasks::inventory::Inventory;
 use crate::tasks::{explain, inventory, redact};
-use crate::{demo, report, respond, site, tasks};
+use crate::{demo, listen, report, respond, site, tasks};
 
 /// Does what the command line asks for; the exit code says how it went.
 #[must_use]
@@ -63,7 +63,9 @@ fn act(words: Vec<OsString>, voice: Voice) -> ExitCode {
     match request {
         Ok(Request::Print(text)) => print(&text),
         Ok(Request::Write(folder, files)) => write_files(&folder, &files),
-        Ok(Request::Run { job, code, again }) => run(&job, code, again, voice),
+        Ok(Request::Run { job, code, again, hold }) => {
+            run(&job, code, Afterwards { again, hold }, voice)
+        }
         Ok(Request::Plan(job)) => show_plan(&job),
         Ok(Request::PlanAll(jobs)) => show_plans(&jobs),
         Ok(Request::Demo { breaks, output }) => show_demo(&breaks, &output, voice),
@@ -74,6 +76,7 @@ fn act(words: Vec<OsString>, voice: Voice) -> ExitCode {
         Ok(Request::Flows { flows, output }) => show_flows(&flows, &output),
         Ok(Request::Discover { inventory, output }) => show_inventory(&inventory, &output),
         Ok(Request::Respond(request)) => with_runtime(voice, respond::respond(*request)),
+        Ok(Request::Listen(request)) => with_runtime(voice, listen::listen(*request)),
         Ok(Request::Schema(schema)) => print(schema.as_bytes()),
         Ok(Request::Explain(code)) => explain_code(&code),
         Ok(Request::ExplainAll) => show_page(|out| explain::list(out)),
@@ -85,7 +88,7 @@ fn act(words: Vec<OsString>, voice: Voice) -> ExitCode {
 }
 
 /// The rest of a run's way: plan, run, judge, write.
-fn run(job: &Job, code: Option<PairingCode>, again: Option<Patience>, voice: Voice) -> ExitCode {
+fn run(job: &Job, code: Option<PairingCode>, afterwards: Afterwards, voice: Voice) -> ExitCode {
     say_remarks(job);
     let code = match code {
         None if job.settings.far_side.is_some() => match prompt::code() {
@@ -96,7 +99,7 @@ fn run(job: &Job, code: Option<PairingCode>, again: Option<Patience>, voice: Voi
     };
     let plan = plan::plan(&job.catalogue, &job.site, &job.settings);
     with_runtime(voice, async {
-        let ran = ask(&plan, job, code.as_ref(), again).await;
+        let ran = ask(&plan, job, code.as_ref(), afterwards).await;
         let report = Report::new(plan, ran.found, ran.context);
         match shown(report, job.redact.as_ref()) {
             Ok(report) => deliver(&report, ran.live, &job.output),
@@ -117,6 +120,15 @@ fn shown(report: Report, key: Option<&redact::RedactionKey>) -> Result<Report, S
     }
 }
 
+/// What follows the first round of a run.
+#[derive(Clone, Copy, Debug, Default)]
+struct Afterwards {
+    /// How often again what does not work; none: once.
+    again: Option<Patience>,
+    /// How long connections that work are left silent; none: not at all.
+    hold: Option<Duration>,
+}
+
 /// What came of a plan, not judged yet.
 struct Unjudged {
     found: Vec<Option<Found>>,
@@ -127,12 +139,13 @@ struct Unjudged {
 
 /// Asks everything in `plan`, with progress on stderr, and lines on stdout if they were asked for.
 ///
-/// With `again`, what does not work is asked again; what is written says how it was at the end.
+/// With `again`, what does not work is asked again; what is written says how it was at the end. With `hold`,
+/// connections that work are left silent, and then spoken on again.
 async fn ask(
     plan: &plan::Plan,
     job: &Job,
     code: Option<&PairingCode>,
-    again: Option<Patience>,
+    Afterwards { again, hold }: Afterwards,
 ) -> Unjudged {
     // Before any thread is started, so that no signal ends the run without a report.
     let mut interruption = Interruption::new();
@@ -185,6 +198,21 @@ async fn ask(
             () = cut_off.as_mut() => false,
         };
         tell_shared(plan, &found, &progress, live.as_mut().filter(|_| is_said));
+    }
+    if let Some(silence) = hold.filter(|_| !stopped.get()) {
+        progress.note(format!(
+            "    connections are left silent for {}; Ctrl-C ends with the report",
+            preflight_checks::span(silence.as_secs())
+        ));
+        let held = async {
+            if hold::hold(plan, &mut found, silence).await == 0 && !job.output.quiet {
+                remark("--hold: no connection of BBDO or ZMQ works, so none was left silent");
+            }
+        };
+        tokio::select! {
+            () = held => {}
+            () = cut_off.as_mut() => {}
+        }
     }
     // Stopped in the first round, steps are missing; later, all are known as they were.
     let interrupted = stopped.get();
@@ -394,7 +422,7 @@ fn show_demo(breaks: &[(String, String)], output: &Output, voice: Voice) -> Exit
                 let _closed_pipe = writeln!(io::stdout());
             }
             let plan = demo::plan(job);
-            let ran = ask(&plan, job, None, None).await;
+            let ran = ask(&plan, job, None, Afterwards::default()).await;
             let report = Report::new(plan, ran.found, ran.context);
             code = graver(code, deliver(&report, ran.live, &job.output), output);
             if report.interrupted {
@@ -419,7 +447,7 @@ fn show_demo_pair(output: &Output, voice: Voice) -> ExitCode {
         say(pair.begins());
         let (job, code) = pair.poller();
         let plan = plan::plan(&job.catalogue, &job.site, &job.settings);
-        let ran = ask(&plan, job, Some(code), None).await;
+        let ran = ask(&plan, job, Some(code), Afterwards::default()).await;
         let report = Report::new(plan, ran.found, ran.context);
         let code = deliver(&report, ran.live, &job.output);
         say(pair.ends());

@@ -53,10 +53,11 @@ pub use follow_ups::{FOLLOW_UPS, FollowUp};
 pub use identify::identify;
 pub use net::post::RATE;
 pub use net::{
-    Addresses, Arrivals, ClientIdentity, Deadline, FarStream, Io, NameFiles, NameSource, Naming,
-    Offer, Peer, RESOLVE, Trust, Unanswered, examine_arrivals, glibc_version, half_open, is_public,
-    mail_servers, network, offers, public_domain, resolve, resolve_by_dns, resolve_by_dns_first,
-    resolve_by_dns_in_domain, reverse,
+    Addresses, Arrivals, ClientIdentity, Deadline, Eavesdropper, FarStream, HeldConnections, Io,
+    NameFiles, NameSource, Naming, Offer, Overheard, Peer, RESOLVE, Trust, Unanswered,
+    examine_arrivals, glibc_version, half_open, is_public, mail_servers, network, offers,
+    public_domain, resolve, resolve_by_dns, resolve_by_dns_first, resolve_by_dns_in_domain,
+    reverse,
 };
 pub use path::cut::{CutTrace, examine_cut, is_cut, judge_cut};
 pub use path::ports::{PortsTrace, examine_ports, judge_ports};
@@ -241,6 +242,18 @@ fn is_first_packet_lost(ask: &Ask, verdict: &Result<(), Cause>) -> bool {
 pub async fn examine(probe: &Probe, peer: Peer, deadline: Deadline, trust: &Trust) -> Finding {
     let ask = Ask::new(peer, deadline, trust.clone());
     put(probe, ask, probe.service().repeats).await
+}
+
+/// Leaves connections to `peer` silent, the longest for `silence`, and speaks again: do they live?
+///
+/// `None`: the service of `probe` is one whose connections are not silent for long. Dropping the future closes them.
+pub async fn examine_hold(
+    probe: &Probe,
+    peer: &Peer,
+    silence: Duration,
+) -> Option<HeldConnections> {
+    let words = probe.idle_words()?;
+    Some(net::tcp::hold(&words, peer, silence).await)
 }
 
 /// Asks one question; after an answer asks the harmless one `repeats` times more, to count those that are lost.

@@ -39,7 +39,7 @@ Examples:
   --format F=FILE  table, html, json, markdown, csv, ...; repeatable
   -v, -q           show all that was seen, or nothing
 
-Before: plan flows discover init respond demo
+Before: plan flows discover init respond listen demo
 After:  explain show diff merge request redact
 Also:   schema completions manual
 

@@ -4,5 +4,6 @@ pub(crate) mod interrupt;
 pub(crate) mod letters;
 pub(crate) mod limits;
 pub(crate) mod output;
+pub(crate) mod privileges;
 pub(crate) mod progress;
 pub(crate) mod prompt;

@@ -12,7 +12,7 @@ const FORGOTTEN: f64 = 10.0;
 
 /// So many a second for each source, and for all together; ten times as many at once, after a pause.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Rate {
+pub(crate) struct Rate {
     each: f64,
     all: f64,
 }
@@ -20,7 +20,7 @@ pub(super) struct Rate {
 /// Connections: a run of preflight makes about twenty.
 pub(super) const CONNECTIONS: Rate = Rate { each: 50.0, all: 500.0 };
 /// Datagrams: a run of preflight sends about thirty.
-pub(super) const DATAGRAMS: Rate = Rate { each: 10.0, all: 200.0 };
+pub(crate) const DATAGRAMS: Rate = Rate { each: 10.0, all: 200.0 };
 /// Callers with a code: of 2^40 codes an hour of guesses tries 40,000.
 pub(super) const CALLS: Rate = Rate { each: 0.5, all: 10.0 };
 /// What may come at once, in seconds of the rate.
@@ -28,7 +28,7 @@ const BURST: f64 = 10.0;
 
 /// The counts of one port.
 #[derive(Debug, Default)]
-pub(super) struct Bounds {
+pub(crate) struct Bounds {
     counts: Mutex<Counts>,
 }
 
@@ -61,7 +61,7 @@ impl Bucket {
 
 impl Bounds {
     /// May `source` be answered now?
-    pub(super) fn allow(&self, source: IpAddr, rate: Rate, now: Instant) -> bool {
+    pub(crate) fn allow(&self, source: IpAddr, rate: Rate, now: Instant) -> bool {
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         let empty = Bucket { level: 0.0, at: now };
         let source = network(source);

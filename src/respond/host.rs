@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use preflight_checks::{Manner, Naming, Transport, half_open, printable};
+use secrecy::SecretString;
 use tokio::net::TcpStream;
 use tokio::sync::Mutex;
 use tokio::time::timeout;
@@ -47,6 +48,8 @@ pub(crate) struct DoorHost {
     /// One after the other: the flows of one machine are opened towards one other at a time.
     asking_back: Mutex<()>,
     callers: Bounds,
+    /// What an agent of SNMP lets others read with; none: it answers discovery alone.
+    pub(super) community: Option<SecretString>,
 }
 
 impl DoorHost {
@@ -64,7 +67,13 @@ impl DoorHost {
             paired,
             asking_back: Mutex::default(),
             callers: Bounds::default(),
+            community: None,
         }
+    }
+
+    /// The same, whose agent of SNMP lets others read with that community.
+    pub(super) fn lets_read_with(self, community: Option<SecretString>) -> Self {
+        Self { community, ..self }
     }
 
     /// A conversation with who says that it has the code.

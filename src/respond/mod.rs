@@ -10,22 +10,27 @@ mod told;
 
 use std::io::{self, Write as _};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use nix::unistd::{Gid, Uid, User, geteuid, setgid, setgroups, setuid};
+use nix::sys::stat::Mode;
+use nix::unistd::geteuid;
 use preflight_checks::{
     Authority, SERVICES, ServerCertificates, Service, Transport, holder_of, own_firewall, printable,
 };
+use secrecy::SecretString;
 use tokio::net::{TcpListener, UdpSocket};
 use tokio::task::JoinSet;
 
+pub(crate) use self::bounds::{Bounds, DATAGRAMS};
 pub(crate) use self::host::DoorHost;
 use self::serve::{ServedPort, datagrams, streams};
 use crate::catalogue::Role;
 use crate::console::interrupt::{HeldSignals, Interruption};
-use crate::console::output::complain;
+use crate::console::output::{complain, file};
+use crate::console::privileges;
 use crate::far_side::{Door, DoorState, PairingCode};
 use crate::run::plan::{Action, Direction, Plan, plan};
 use crate::settings::Job;
@@ -34,12 +39,25 @@ use crate::site::local;
 /// What is to be listened for.
 #[derive(Debug)]
 pub(crate) struct RespondRequest {
-    /// The machine, whose plan has the flows.
-    pub(crate) job: Job,
+    /// What is not there yet.
+    pub(crate) stands_for: StandsFor,
     /// How long to answer.
     pub(crate) within: Duration,
     /// On one address; none: on all.
     pub(crate) bind: Option<IpAddr>,
+    /// What an agent of SNMP lets others read with.
+    pub(crate) community: Option<SecretString>,
+    /// Where the code is written; none: to stdout.
+    pub(crate) code_file: Option<PathBuf>,
+}
+
+/// What is stood in for.
+#[derive(Debug)]
+pub(crate) enum StandsFor {
+    /// A machine of the platform, whose plan has the flows.
+    Machine(Box<Job>),
+    /// A monitored device: its services, each with its port. It has no code, since it opens no flow.
+    Device(Vec<(&'static Service, u16)>),
 }
 
 /// One port that a flow comes to.
@@ -79,6 +97,19 @@ fn ports(plan: &Plan) -> Vec<Entrance> {
     ports
 }
 
+/// The ports of a monitored device.
+fn device_ports(services: &[(&'static Service, u16)]) -> Vec<Entrance> {
+    let of_service = |&(service, port): &(&'static Service, u16)| {
+        service.transports().iter().map(move |&transport| Entrance {
+            flows: vec!["a device".to_owned()],
+            service: service.name,
+            transport,
+            port,
+        })
+    };
+    services.iter().flat_map(of_service).collect()
+}
+
 /// A port that is listened on.
 #[derive(Debug)]
 enum Bound {
@@ -96,8 +127,12 @@ pub(crate) struct Doors {
 impl Doors {
     /// Takes the ports of the flows of `plan` that come in; a port in use stays with whoever has it.
     pub(crate) async fn open(plan: &Plan, at: Option<IpAddr>) -> Self {
+        Self::open_all(ports(plan), at).await
+    }
+
+    async fn open_all(entrances: Vec<Entrance>, at: Option<IpAddr>) -> Self {
         let mut doors = Self { list: Vec::new(), bound: Vec::new() };
-        for entrance in ports(plan) {
+        for entrance in entrances {
             let Entrance { transport, port, .. } = entrance;
             let flows = entrance.flows.clone();
             let state = match bind(&entrance, at).await {
@@ -191,9 +226,14 @@ fn line(door: &Door, service: &str) -> String {
 pub(crate) async fn respond(request: RespondRequest) -> ExitCode {
     // Threads that are started until somebody waits for signals must not take them.
     let _held = HeldSignals::stops();
-    let RespondRequest { job, within, bind } = request;
-    let plan = plan(&job.catalogue, &job.site, &job.settings);
-    let mut doors = Doors::open(&plan, bind).await;
+    let RespondRequest { stands_for, within, bind, community, code_file } = request;
+    let (entrances, job) = match stands_for {
+        StandsFor::Machine(job) => {
+            (ports(&plan(&job.catalogue, &job.site, &job.settings)), Some(job))
+        }
+        StandsFor::Device(services) => (device_ports(&services), None),
+    };
+    let mut doors = Doors::open_all(entrances, bind).await;
     doors.lines().iter().for_each(|line| say(line));
     if doors.bound.is_empty() {
         return complain("respond", "there is no port to listen on");
@@ -204,12 +244,18 @@ pub(crate) async fn respond(request: RespondRequest) -> ExitCode {
             say(&format!("  ! {closed}"));
         }
     }
-    let Some(code) = PairingCode::new() else {
-        return complain("respond", "the system has no randomness for a code");
+    let paired = match job.map(|job| paired(job, code_file.as_deref())).transpose() {
+        Ok(paired) => paired,
+        Err((place, reason)) => return complain(&place, &reason),
     };
-    say(&other_side(plan.role, &code));
-    say(&format!("  ends after {} s, or by Ctrl-C", within.as_secs()));
-    if let Err(error) = drop_privileges() {
+    let has_agent = doors.bound.iter().any(|(entrance, _)| entrance.service == SNMP);
+    if has_agent && community.is_none() {
+        say(
+            "\n  SNMP answers discovery (version 3) alone: no community was given to let others read with",
+        );
+    }
+    say(&format!("\n  ends after {} s, or by Ctrl-C", within.as_secs()));
+    if let Err(error) = privileges::drop() {
         return complain("respond", &format!("root's rights could not be given up: {error}"));
     }
     // Not before: giving up rights interrupts every thread, and the one that waits for signals ends.
@@ -217,7 +263,8 @@ pub(crate) async fn respond(request: RespondRequest) -> ExitCode {
     let Ok(tls) = certificates() else {
         return complain("respond", "no certificate could be made");
     };
-    let host = Arc::new(DoorHost::new(doors.list.clone(), Some((code, Box::new(job))), true));
+    let host = DoorHost::new(doors.list.clone(), paired, true).lets_read_with(community);
+    let host = Arc::new(host);
     let tasks = doors.serve(&host, &tls);
     tokio::select! {
         () = tokio::time::sleep(within) => {}
@@ -227,6 +274,33 @@ pub(crate) async fn respond(request: RespondRequest) -> ExitCode {
     say("");
     host.sum().iter().for_each(|line| say(line));
     ExitCode::SUCCESS
+}
+
+/// A new code, told on stdout or in its file, and the machine whose flows it opens.
+///
+/// # Errors
+///
+/// What the code could not be had or told by, and why.
+fn paired(job: Box<Job>, file: Option<&Path>) -> Result<(PairingCode, Box<Job>), (String, String)> {
+    let Some(code) = PairingCode::new() else {
+        let reason = "the system has no randomness for a code";
+        return Err(("respond".to_owned(), reason.to_owned()));
+    };
+    let shown = match file {
+        None => code.shown(),
+        Some(path) => {
+            let name = printable(&path.display().to_string());
+            let write = |out: &mut dyn io::Write| writeln!(out, "{}", code.shown());
+            let private = Some(Mode::S_IRUSR | Mode::S_IWUSR);
+            file::replace(path, private, write).map_err(|error| {
+                let reason = format!("{name}: {}", printable(&error.to_string()));
+                ("--code-file".to_owned(), reason)
+            })?;
+            format!("in {name}")
+        }
+    };
+    say(&other_side(job.site.role, &shown));
+    Ok((code, job))
 }
 
 /// A line on stdout; a reader who is gone has seen enough.
@@ -263,7 +337,15 @@ async fn bind(port: &Entrance, at: Option<IpAddr>) -> io::Result<Bound> {
         };
         return any.map(Bound::Stream);
     }
-    // A socket an address: an answer leaves from where the question came to.
+    udp_sockets(at, port.port).await.map(Bound::Datagrams)
+}
+
+/// A socket an address: an answer leaves from where the question came to.
+///
+/// # Errors
+///
+/// When one of them cannot be had.
+pub(crate) async fn udp_sockets(at: Option<IpAddr>, port: u16) -> io::Result<Vec<UdpSocket>> {
     let mut addresses: Vec<IpAddr> = match at {
         Some(at) => vec![at],
         None => local::host().addresses.into_iter().take(MAX_ADDRESSES).collect(),
@@ -273,16 +355,16 @@ async fn bind(port: &Entrance, at: Option<IpAddr>) -> io::Result<Bound> {
     }
     let mut sockets = Vec::new();
     for address in addresses {
-        sockets.push(UdpSocket::bind(SocketAddr::new(address, port.port)).await?);
+        sockets.push(UdpSocket::bind(SocketAddr::new(address, port)).await?);
     }
-    Ok(Bound::Datagrams(sockets))
+    Ok(sockets)
 }
 
 /// Sockets for datagrams of one port.
 const MAX_ADDRESSES: usize = 64;
 
 /// The command for the other machine, and the code that it asks for.
-fn other_side(role: Role, code: &PairingCode) -> String {
+fn other_side(role: Role, code: &str) -> String {
     let address = local::host().addresses.into_iter().next();
     let here = address.map_or_else(|| "ADDRESS".to_owned(), |address| address.to_string());
     let command = if role == Role::Poller {
@@ -290,24 +372,8 @@ fn other_side(role: Role, code: &PairingCode) -> String {
     } else {
         format!("preflight --role poller --central {here}")
     };
-    format!(
-        "\n  on the other machine: {command} --far-side\n  the code it asks for: {}\n",
-        code.shown()
-    )
+    format!("\n  on the other machine: {command} --far-side\n  the code it asks for: {code}")
 }
 
-/// Gives up root's rights: what follows needs none, and opens no file.
-fn drop_privileges() -> nix::Result<()> {
-    if !geteuid().is_root() {
-        return Ok(());
-    }
-    let nobody = User::from_name("nobody")?;
-    let (user, group) = nobody
-        .map_or((Uid::from_raw(NOBODY), Gid::from_raw(NOBODY)), |nobody| (nobody.uid, nobody.gid));
-    setgroups(&[])?;
-    setgid(group)?;
-    setuid(user)
-}
-
-/// The user that owns nothing, where the machine has no name for it.
-const NOBODY: u32 = 65_534;
+/// The service whose answers need a community.
+const SNMP: &str = "snmp";

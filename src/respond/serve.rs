@@ -8,12 +8,13 @@ use std::time::{Duration, Instant};
 
 use nix::sys::socket::getsockopt;
 use nix::sys::socket::sockopt::TcpMaxSeg;
-use preflight_checks::{Answer, FarStream, Respond, Serve, Service};
+use preflight_checks::{FarStream, Respond, Serve, Service, snmp};
 use rustls::ServerConfig;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::task::{AbortHandle, JoinSet};
 
+use super::SNMP;
 use super::bounds::{CONNECTIONS, DATAGRAMS, network};
 use super::host::DoorHost;
 use super::told::What;
@@ -21,14 +22,18 @@ use crate::far_side::{CALL, MARK, MARK_LENGTH, MarkSeen};
 
 /// Connections at once on one port; the oldest of whoever has most makes room.
 const MOST: usize = 128;
-/// Longest conversation: a client that stays must not hold a place for ever.
-const LONGEST: Duration = Duration::from_secs(20);
+/// Longest conversation. One that is silent holds a place only until somebody else needs it, and a run with `--hold`
+/// needs it to last.
+const LONGEST: Duration = Duration::from_secs(2 * 3600);
+/// Longest wait for the rest of a mark.
+const MARKING: Duration = Duration::from_secs(20);
 /// What one client may say.
 const MOST_SAID: u64 = 64 << 10;
 /// The largest question that is read.
 const MAX_DATAGRAM: usize = 2048;
-/// An answer to somebody who may not have asked is at most so many times as long (RFC 9000 §8).
-const AMPLIFICATION: usize = 3;
+/// An answer to somebody who may not have asked is at most so many times as long: an engine's answer to discovery
+/// cannot be shorter, and RFC 9000 §8 takes three for safe.
+const AMPLIFICATION: usize = 2;
 /// Who has a code or a mark says so at once; a service that speaks first waits so long for it.
 const FIRST_WORDS: Duration = Duration::from_millis(250);
 /// How long to rest when a part of them is there.
@@ -61,6 +66,16 @@ impl ServedPort {
         self.host.told.tell(&self.name, from, what);
     }
 
+    /// The protocol's own answer to a datagram, if that is not much longer.
+    fn answer(&self, asked: &[u8]) -> Option<Vec<u8>> {
+        let reply = match self.service.respond {
+            _ if self.service.name == SNMP => snmp::stand_in(asked, self.host.community.as_ref()),
+            Respond::Datagram(answer) | Respond::Both { datagram: answer, .. } => answer(asked),
+            Respond::Stream(_) | Respond::Nobody => None,
+        };
+        reply.filter(|reply| reply.len() <= asked.len().saturating_mul(AMPLIFICATION))
+    }
+
     /// The answer to a mark; `None`: it is none of ours.
     fn marked(&self, bytes: &[u8], seen: MarkSeen) -> Option<Vec<u8>> {
         self.host.sessions.marked(bytes, seen, self.service.transport, self.port)
@@ -69,10 +84,6 @@ impl ServedPort {
 
 /// Answers datagrams.
 pub(super) async fn datagrams(socket: UdpSocket, way: ServedPort) {
-    let answer: Answer = match way.service.respond {
-        Respond::Datagram(answer) | Respond::Both { datagram: answer, .. } => answer,
-        Respond::Stream(_) | Respond::Nobody => return,
-    };
     let mut request = vec![0; MAX_DATAGRAM];
     loop {
         let Ok((length, client)) = socket.recv_from(&mut request).await else {
@@ -93,8 +104,7 @@ pub(super) async fn datagrams(socket: UdpSocket, way: ServedPort) {
             }
             continue;
         }
-        let reply = answer(asked);
-        match reply.filter(|reply| reply.len() <= length.saturating_mul(AMPLIFICATION)) {
+        match way.answer(asked) {
             Some(reply) => {
                 let _client_may_be_gone = socket.send_to(&reply, client).await;
                 way.tell(client.ip(), What::Answered);
@@ -131,7 +141,7 @@ pub(super) async fn streams(listener: TcpListener, way: ServedPort, tls: Arc<Ser
                 FirstBytes::Call => way.host.converse(connection, client).await,
                 FirstBytes::Mark => {
                     let marked = answer_mark(connection, client, &way);
-                    let _client_may_be_gone = tokio::time::timeout(LONGEST, marked).await;
+                    let _client_may_be_gone = tokio::time::timeout(MARKING, marked).await;
                 }
                 FirstBytes::Nothing => way.tell(client.ip(), What::SaidNothing),
                 FirstBytes::Protocol => {

@@ -221,6 +221,15 @@ pub(crate) fn far_side_code(
     code.transpose().map_err(|reason| bad("--far-side", reason.to_string()))
 }
 
+/// The community of an agent that is stood in for.
+///
+/// # Errors
+///
+/// A file that cannot be read, or is empty.
+pub(crate) fn community(file: Option<&PathBuf>) -> Result<Option<SecretString>, SettingsError> {
+    secret("--snmp-community-file", file, "PREFLIGHT_SNMP_COMMUNITY")
+}
+
 pub(super) fn test_mail(args: &TuningArgs) -> Result<Option<smtp::TestMail>, SettingsError> {
     let Some(to) = &args.smtp_test_mail else {
         return Ok(None);

@@ -36,10 +36,10 @@ use site_file::Part;
 use targets::{customs, departures, port, targets, unasked, without_flow};
 use tuning::settings;
 
-pub(crate) use credentials::far_side_code;
+pub(crate) use credentials::{community, far_side_code};
 pub(crate) use known::{inventory, requirements};
 pub(crate) use site_file::{CodePlace, init, machine_names};
-pub(crate) use tuning::{duration, patience};
+pub(crate) use tuning::{duration, patience, silence, stand_in};
 
 /// One machine's run.
 #[derive(Debug)]

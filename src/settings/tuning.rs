@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use preflight_checks::quoted;
+use preflight_checks::{Respond, SERVICES, Service, quoted};
 use strum::IntoEnumIterator as _;
 use toml::Spanned;
 
@@ -115,6 +115,32 @@ pub(crate) fn duration(flag: &str, text: &str) -> Result<Duration, SettingsError
     seconds.map(Duration::from_secs).ok_or_else(|| {
         bad(flag, format!("`{text}` is not a time as 90s, 30m or 2h are, up to a day"))
     })
+}
+
+/// `--hold`: from eight seconds, since the shortest silence is an eighth of it.
+pub(crate) fn silence(text: &str) -> Result<Duration, SettingsError> {
+    const LEAST: Duration = Duration::from_secs(8);
+    let silence = duration("--hold", text)?;
+    let reason = "less than 8 s of silence prove nothing";
+    if silence < LEAST { Err(bad("--hold", reason)) } else { Ok(silence) }
+}
+
+/// `snmp` or `snmp:1161`: a service that can be stood in for, and its port.
+pub(crate) fn stand_in(text: &str) -> Result<(&'static Service, u16), SettingsError> {
+    let (name, port) = match text.split_once(':') {
+        Some((name, port)) => (name, Some(port)),
+        None => (text, None),
+    };
+    let has_far_side = |service: &Service| !matches!(service.respond, Respond::Nobody);
+    let known = || SERVICES.iter().copied().filter(|service| has_far_side(service));
+    let service = known().find(|service| service.name == name).ok_or_else(|| {
+        let names = known().map(|service| service.name).collect::<Vec<_>>().join(", ");
+        bad("--device", format!("unknown service {}; known are {names}", quoted(name)))
+    })?;
+    let port = port.map_or(Some(service.port), |port| port.parse().ok());
+    port.filter(|port| *port != 0)
+        .map(|port| (service, port))
+        .ok_or_else(|| bad("--device", format!("{} names no port", quoted(text))))
 }
 
 fn max_offset(tuning: &TuningArgs, platform: Option<&Platform>) -> Result<Duration, SettingsError> {

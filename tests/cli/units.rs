@@ -111,6 +111,10 @@ fn the_far_side_needs_the_right_to_its_ports_alone() {
     assert_eq!(words.remove(0), "respond");
     let for_a_while = words.iter().position(|word| word == "2h").unwrap();
     words[for_a_while] = "1s".to_owned();
+    let folder = tempfile::tempdir().unwrap();
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o777)).unwrap();
+    let file = words.iter().position(|word| word == "%t/preflight-respond/code").unwrap();
+    words[file] = folder.path().join("code").display().to_string();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let all = [&["respond"], &words[..], &["--role", "poller", "--bind", "127.0.0.1"]].concat();
     let right = "+net_bind_service";

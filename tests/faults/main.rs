@@ -22,6 +22,7 @@ mod conversation;
 mod curl;
 mod early;
 mod healthy;
+mod idle;
 mod mail_and_directory;
 mod network;
 mod others;
@@ -115,6 +116,7 @@ fn all(certificates: &Certificates) -> Vec<Row> {
         ping::rows(),
         early::rows(),
         healthy::rows(certificates),
+        idle::rows(),
     ]
     .concat()
 }

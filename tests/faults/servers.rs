@@ -628,6 +628,6 @@ const BBDO_VERSION_RESPONSE: u32 = 0x0002_0001;
 const BBDO_WELCOME: u32 = 0x0002_0007;
 const VERSION_RESPONSE: &[u8] =
     b"\x15\x7b\0\x12\0\x02\0\x01\0\0\0\x01\0\0\0\0\0\x03\0\x01\0\0COMPRESSION\0";
-const WELCOME: &[u8] = b"\x17\xdd\0\x37\0\x02\0\x07\0\0\0\x01\0\0\0\0\
+pub(crate) const WELCOME: &[u8] = b"\x17\xdd\0\x37\0\x02\0\x07\0\0\0\x01\0\0\0\0\
     \x0a\x04\x08\x03\x10\x01\x12\x0bCOMPRESSION\x18\x01\x22\x07Central\
     \x2a\x15central-broker-master\x30\x01";

@@ -15,9 +15,9 @@ use crate::firewalls::Firewalld;
 use crate::lab::{Lab, Node, run as succeeds};
 
 /// A responder with its code; dropping it ends it.
-struct Paired {
+pub(crate) struct Paired {
     child: Child,
-    code: String,
+    pub(crate) code: String,
     screen: Arc<Mutex<String>>,
 }
 
@@ -30,7 +30,7 @@ impl Drop for Paired {
 
 impl Paired {
     /// A central that is not installed.
-    fn central(lab: &Lab) -> Self {
+    pub(crate) fn central(lab: &Lab) -> Self {
         Self::start(lab, Node::Server, "central")
     }
 

@@ -5,6 +5,7 @@ use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::AsRawFd as _;
+use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -32,8 +33,13 @@ impl Drop for Responder {
 
 impl Responder {
     fn start(lab: &Lab, role: &str, bound: &[Port]) -> Self {
+        Self::start_with(lab, &["--role", role], bound)
+    }
+
+    fn start_with(lab: &Lab, arguments: &[&str], bound: &[Port]) -> Self {
         let mut preflight = lab.command(Node::Server, PREFLIGHT);
-        preflight.args(["respond", "--role", role, "--for", "10m"]);
+        preflight.args(["respond", "--for", "10m"]).args(arguments);
+        preflight.env("PREFLIGHT_SNMP_COMMUNITY", "read-by-us");
         let child = preflight.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let responder = Self { child };
         lab.eventually("respond", || {
@@ -111,6 +117,53 @@ while recv_monitor_message(m)['event'] != zmq.EVENT_HANDSHAKE_SUCCEEDED:
     assert!(heard.contains("SSH-2.0-"), "{heard}");
     let said = responder.said();
     assert!(said.contains("UDP 162 (poller.trap") && said.contains("  from 10.2.0.7: "), "{said}");
+}
+
+#[test]
+fn real_clients_take_a_device_that_is_not_there_for_one() {
+    let lab = Lab::new();
+    let ports = [Port::Udp(161), Port::Tcp(8443)];
+    let responder = Responder::start_with(&lab, &["--device", "snmp,nsclient"], &ports);
+    let read = |program: &str, arguments: &[&str]| {
+        let output =
+            lab.in_client(program).args(["-t1", "-r0", "-On"]).args(arguments).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        (output.status.success(), said)
+    };
+    let name = "1.3.6.1.2.1.1.5.0";
+    for version in ["-v1", "-v2c"] {
+        let (is_read, said) = read("snmpget", &[version, "-c", "read-by-us", "10.0.0.3", name]);
+        assert!(is_read && said.contains("preflight respond"), "{said}");
+        let (_, said) = read("snmpwalk", &[version, "-c", "read-by-us", "10.0.0.3", "1.3"]);
+        let values = said.lines().filter(|line| !line.contains("No more variables"));
+        assert_eq!(values.count(), 4, "{said}");
+    }
+    let (is_read, _) = read("snmpget", &["-v2c", "-c", "public", "10.0.0.3", name]);
+    assert!(!is_read, "an agent is silent to a wrong community");
+    let (is_read, _) = read("snmpbulkget", &["-v2c", "-c", "read-by-us", "10.0.0.3", "1.3"]);
+    assert!(!is_read, "GETBULK amplifies");
+    let alive = ["-sk", "-m", "3", "https://10.0.0.3:8443/core/isalive"];
+    let output = lab.in_client("curl").args(alive).output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "{\"status\" : \"ok\"}");
+    let said = responder.said();
+    assert!(said.contains("UDP 161 (a device)  from 10.2.0.7: "), "{said}");
+    assert!(!said.contains("far-side") && !said.contains("read-by-us"), "{said}");
+}
+
+#[test]
+fn the_code_may_be_kept_off_the_screen() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("code");
+    let mut preflight = Command::new(find(PREFLIGHT));
+    preflight.args(["respond", "--role", "central", "--port", "poller.bbdo=25668", "--for", "1s"]);
+    preflight.args(["--bind", "127.0.0.1", "--code-file"]).arg(&file);
+    let output = preflight.output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let code = fs::read_to_string(&file).unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(said.contains(&format!("the code it asks for: in {}", file.display())), "{said}");
+    assert!(code.trim().len() > 10 && !said.contains(code.trim()), "{said}");
+    assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
 }
 
 #[test]

@@ -8,7 +8,9 @@ use serde_json::Value;
 use super::about::{Owner, Whereabouts};
 use super::coded;
 use super::remedy::{Advice, Passage, Remedy, TRUST, say, word};
-use super::{Because, Cause, Millis, NtpWeakness, Opinion, RouteEntry, Transport, dead_path, list};
+use super::{
+    Because, Cause, Millis, NtpWeakness, Opinion, RouteEntry, Transport, dead_path, list, span,
+};
 
 /// Something that passes today and will hurt.
 #[derive(
@@ -63,6 +65,13 @@ pub enum Concern {
         took: Millis,
         /// The DNS servers that do not answer as they should.
         servers: Vec<Opinion>,
+    },
+    /// A connection on which nobody speaks is closed after a while, in the peer's name.
+    #[error("a silent connection is closed after {}; longer silence was not tested", span(after.0.as_secs()))]
+    IdleEnded {
+        /// How long it was silent.
+        #[serde(rename = "after_ms")]
+        after: Millis,
     },
     /// The address from which mail is sent has no name in the DNS.
     #[error("{address}, from which mail is sent, has no name in the DNS (PTR)")]
@@ -428,6 +437,7 @@ impl Concern {
             Self::NameSlow { .. } | Self::PeerIsLoopback { .. } | Self::OutsideVpn { .. } => {
                 ThisHost
             }
+            Self::IdleEnded { .. } => FarSide,
             Self::ReverseNameMissing { .. } | Self::ReverseNameElsewhere { .. } => ThisHost,
             Self::CertificateUnverified { .. } => ThisHost,
             Self::TlsOldRenegotiation | Self::DnsNameFails { .. } => FarSide,
@@ -525,6 +535,9 @@ impl Concern {
                 say("ask by hand what preflight cannot: ").here(passage.openssl())
             }
             Self::TlsOldRenegotiation => say("update its TLS library: RFC 5746 is of 2010"),
+            Self::IdleEnded { .. } => say(format!(
+                "see who closes it: {target} itself, or a proxy before it (HAProxy: `timeout client` and `timeout server`)"
+            )),
             Self::PacketLoss { .. } | Self::AnswersMissing { .. } | Self::TcpLosses { .. } => {
                 say("look for loss on the way: ")
                     .here(format!("ping -c 100 -i 0.2 {at}; mtr -n {at}"))

@@ -9,6 +9,7 @@ use super::about::{About, Layer, Owner, Plea, Whereabouts};
 use super::remedy::{Advice, Passage, RunOn, say};
 use super::{
     Cause, HostAnswer, Icmp, Millis, Phase, ResetSign, RouteEntry, Transport, dead_path, facts,
+    span,
 };
 
 /// Causes between this host and the peer, or that look as if they were.
@@ -301,6 +302,23 @@ pub enum PathCause {
         /// Ports of ours from which it never did.
         dead: Vec<u16>,
     },
+    /// A connection on which nobody spoke for a while is dead, and one beside it that was kept awake lives.
+    #[error(
+        "forgotten on the way: after {} of silence what is said {}{}; a connection beside it that was kept awake lives on",
+        quiet_for(*.silent), if *.reset { "is reset" } else { "gets no answer" }, survives(*.lived)
+    )]
+    IdleForgotten {
+        /// The address and port asked.
+        to: SocketAddr,
+        /// The shortest silence after which it was dead.
+        #[serde(rename = "silent_ms")]
+        silent: Millis,
+        /// The longest that it survived.
+        #[serde(rename = "lived_ms", default, skip_serializing_if = "Option::is_none")]
+        lived: Option<Millis>,
+        /// Was it told so by a RST?
+        reset: bool,
+    },
     /// Connected, but what we say is never acknowledged, however often it is repeated.
     ///
     /// Not a matter of the service: the peer's kernel acknowledges whatever arrives.
@@ -413,6 +431,7 @@ impl PathCause {
                 About::new(Path, network(Unknown), ALLOW)
             }
             Self::Unsteady { .. }
+            | Self::IdleForgotten { .. }
             | Self::MostlyLost { .. }
             | Self::OnePathDead { .. }
             | Self::MtuBlackHole { .. } => About::new(Path, network(Unknown), Repair),
@@ -420,7 +439,7 @@ impl PathCause {
     }
 
     /// What to do about it.
-    #[allow(clippy::match_same_arms)] // A table, in the order of the enum.
+    #[allow(clippy::match_same_arms, clippy::too_many_lines)] // A table, in the order of the enum.
     pub(super) fn advice(&self, passage: &Passage<'_>) -> Advice {
         let owner = passage.owner(self.about().owner);
         let rule = || passage.rule(owner);
@@ -511,6 +530,14 @@ impl PathCause {
                 passage.from(),
                 passage.target
             )),
+            Self::IdleForgotten { silent, .. } => say(format!(
+                "keep connections from {} to {} that are silent for longer than {}, better two hours (a firewall's or a translation's timeout of established TCP sessions; Linux: ",
+                passage.from(),
+                passage.target,
+                quiet_for(*silent)
+            ))
+            .on_device("sysctl net.netfilter.nf_conntrack_tcp_timeout_established".to_owned())
+            .then("), or have it leave these alone"),
             Self::Unacknowledged { .. } | Self::AnswersLost { .. } => say(format!(
                 "allow {} with all that follows its handshake: a firewall that looks inside drops it, or a link loses it",
                 rule()
@@ -522,6 +549,16 @@ impl PathCause {
             )),
         }
     }
+}
+
+/// "10 min"
+fn quiet_for(silence: Millis) -> String {
+    span(silence.0.as_secs())
+}
+
+/// ", after 5 min it still lived"
+fn survives(lived: Option<Millis>) -> String {
+    lived.map(|lived| format!(", after {} it still lived", quiet_for(lived))).unwrap_or_default()
 }
 
 /// "packets for this port", or what goes to a host without ports: an echo request.

@@ -28,6 +28,7 @@ mod netlink;
 mod nsswitch;
 pub(crate) mod nts_keys;
 mod opinion;
+mod overheard;
 pub(crate) mod post;
 pub(crate) mod program;
 pub(crate) mod relay;
@@ -48,16 +49,18 @@ pub use far::{FarStream, Io};
 pub use listening::half_open;
 pub use mx::mail_servers;
 pub use names::{NameFiles, NameSource, Naming};
+pub use overheard::{Eavesdropper, Overheard};
 pub use resolve::{Addresses, RESOLVE, public_domain, resolve};
 pub use reverse::{is_public, reverse};
 pub use srv::{Offer, offers};
 pub use sys::glibc_version;
+pub use tcp::HeldConnections;
 pub use tls::{ClientIdentity, Trust};
 
 pub(crate) use hindrance::{hand_set_neighbour, hindrance};
 pub(crate) use ledger::Ledger;
 pub(crate) use relay::Relay;
-pub(crate) use tcp::Stream;
+pub(crate) use tcp::{IdleWords, Stream};
 pub(crate) use udp::Udp;
 
 /// Longest wait for a TCP handshake: three SYNs on every kernel, and longer than

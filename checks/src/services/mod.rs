@@ -41,7 +41,7 @@ use crate::cause::instead_of;
 use crate::cause::{Cause, Transport};
 use crate::conceal::Secrets;
 use crate::dialogue::Dialogue;
-use crate::net::{Ask, FarStream};
+use crate::net::{Ask, FarStream, IdleWords};
 use crate::recognise::Spoken;
 
 /// From the table below: the probes, who asks which, and all services there is a far side for.
@@ -175,6 +175,16 @@ impl Probe {
         let Self::Http(probe) = self else { return None };
         let proxy = probe.proxy.as_ref()?;
         Some((proxy.shown(), proxy.user.clone()?))
+    }
+
+    /// What its connections are kept with that are silent for long at work; none: it has no such ones, or they need a
+    /// log-in.
+    pub(crate) fn idle_words(&self) -> Option<IdleWords> {
+        match self {
+            Self::Bbdo(probe) => Some(probe.idle_words()),
+            Self::Zmq(_) => Some(zmtp::idle_words()),
+            _ => None,
+        }
     }
 
     /// The same question, asked as nobody in particular, since another peer has

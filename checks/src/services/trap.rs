@@ -65,9 +65,7 @@ pub(crate) const SERVICE: Service = Service {
     question: Some(crate::snmp::discovery::question),
     repeats: 24,
     probe: || crate::Probe::Trap(Probe::default()),
-    respond: Respond::Datagram(|request| {
-        discovery::respond(request, snmp::up()).or_else(|| snmp::acknowledge(request))
-    }),
+    respond: Respond::Datagram(snmp::answer_receiver),
 };
 
 #[cfg(test)]

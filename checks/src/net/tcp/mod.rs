@@ -1,6 +1,7 @@
 //! TCP: a connection that knows why it failed, and reads that cannot run away.
 
 mod again;
+mod hold;
 mod silence;
 #[cfg(test)]
 mod tests;
@@ -27,6 +28,8 @@ use crate::cause::{
 use crate::evidence::Seen;
 
 pub(crate) use again::is_reset_from_near;
+pub use hold::HeldConnections;
+pub(crate) use hold::{IdleWords, hold};
 pub(crate) use silence::{doubt, explain, is_bound_to_size};
 
 /// A conversation over TCP, plain or inside TLS.

@@ -26,7 +26,7 @@ use crate::cause::{BbdoCause, Cause, Concern, Millis, Phase, TalkCause, TlsCause
 use crate::evidence::{Seen, Value};
 use crate::net::grpc::{self, Call};
 use crate::net::tls::{self, Client, Proof, Verify, secure_with};
-use crate::net::{Ask, Stream};
+use crate::net::{Ask, IdleWords, Stream};
 use crate::recognise::{Spoken, recognise};
 use crate::services::{Hints, ReverseOf, UrlForm};
 use crate::wire;
@@ -82,6 +82,13 @@ impl Probe {
             }
             BbdoAnswer::Closed(cause) => self.behind_tls(ask, cause).await,
         }
+    }
+
+    /// A welcome that offers nothing, as each is to be taken for itself: after it a broker waits for events.
+    pub(crate) fn idle_words(&self) -> IdleWords {
+        let [(coding, version), ..] = *self.speaks.openings();
+        let welcome = Welcome::of(version).encode(coding);
+        IdleWords { first: welcome.clone(), again: welcome }
     }
 
     /// What TLS is made with, when both sides have it.

@@ -199,7 +199,7 @@ pub(super) fn decode(bytes: &[u8]) -> Option<V3Message> {
     V3Message::decode(bytes, DecodeConfig::DEFAULT).ok().map(|decoded| decoded.value)
 }
 
-fn parameters(message: &V3Message) -> Option<UsmSecurityParams> {
+pub(super) fn parameters(message: &V3Message) -> Option<UsmSecurityParams> {
     let parameters = message.security_params().clone();
     UsmSecurityParams::decode(parameters, DecodeConfig::DEFAULT).ok().map(|decoded| decoded.value)
 }
@@ -241,7 +241,7 @@ fn message_id() -> i32 {
     rand::random::<i32>() & i32::MAX
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(super) fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |mut digits, byte| {
         let _infallible = write!(digits, "{byte:02x}");
         digits
@@ -269,7 +269,7 @@ pub(super) fn up(seconds: u64) -> String {
 /// An agent that answered at once before answers within this.
 const COUNTED_WITHIN: Duration = Duration::from_secs(1);
 /// Without the bit that says "a new-style id"; also the largest engine time.
-const ENTERPRISE: u32 = 0x7fff_ffff;
+pub(super) const ENTERPRISE: u32 = 0x7fff_ffff;
 
 /// Enterprise 32473 is for examples (RFC 5612); format 4 is text.
 const ENGINE_ID: &[u8] = b"\x80\x00\x7e\xd9\x04preflight";

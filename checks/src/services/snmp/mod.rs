@@ -10,6 +10,7 @@
 
 mod credentials;
 pub(crate) mod discovery;
+mod notification;
 mod question;
 mod respond;
 mod system;
@@ -24,7 +25,8 @@ use std::time::Duration;
 use async_snmp::ErrorStatus;
 use async_snmp::v3::ReportStatus;
 
-pub(crate) use respond::{acknowledge, up};
+pub use notification::{Notification, NotificationSender, TrapDatagram, TrapEvent};
+pub use respond::{answer_receiver, stand_in};
 
 pub use credentials::{AuthProtocol, CommunityVersion, Credentials, PrivProtocol};
 

@@ -9,19 +9,46 @@ use async_snmp::{
     Version, oid,
 };
 use bytes::Bytes;
+use secrecy::{ExposeSecret as _, SecretString};
 
 use super::{discovery, question};
 
-/// Answers discovery, and a GET with the one community it knows.
+/// Answers discovery, and reads with the one community it knows.
 ///
 /// `None` for anything else: an agent stays silent to a wrong community.
 pub(super) fn respond(request: &[u8], up: Duration) -> Option<Vec<u8>> {
-    discovery::respond(request, up).or_else(|| answer(request, up))
+    let demo = StandInAgent {
+        community: COMMUNITY,
+        description: "preflight responder, standing in for an agent",
+        name: "preflight-responder",
+        up,
+    };
+    discovery::respond(request, up).or_else(|| demo.answer(request))
+}
+
+/// Answers as an agent that is not installed yet: discovery, and with `community` GET and GETNEXT of the
+/// system group, in texts so short that no answer is twice as long as its question.
+///
+/// Without a community nothing is read: an agent that took any would hide a wrong one.
+#[must_use]
+pub fn stand_in(request: &[u8], community: Option<&SecretString>) -> Option<Vec<u8>> {
+    let up = up();
+    discovery::respond(request, up).or_else(|| {
+        let community = community?.expose_secret();
+        let name = "preflight respond";
+        StandInAgent { community, description: name, name, up }.answer(request)
+    })
+}
+
+/// Answers as a receiver of traps does: engine discovery, and informs of version 2c.
+#[must_use]
+pub fn answer_receiver(request: &[u8]) -> Option<Vec<u8>> {
+    discovery::respond(request, up()).or_else(|| acknowledge(request))
 }
 
 /// Acknowledges an inform of version 2c, whatever its community: the same variables in a response,
 /// not a byte longer (RFC 3416 §4.2.7).
-pub(crate) fn acknowledge(request: &[u8]) -> Option<Vec<u8>> {
+fn acknowledge(request: &[u8]) -> Option<Vec<u8>> {
     let request = Bytes::copy_from_slice(request);
     let message = CommunityMessage::decode(request, DecodeConfig::DEFAULT).ok()?.value;
     let (version, community, pdu) = message.into_parts();
@@ -35,52 +62,75 @@ pub(crate) fn acknowledge(request: &[u8]) -> Option<Vec<u8>> {
 }
 
 /// Time since the responder was first asked.
-pub(crate) fn up() -> Duration {
+pub(super) fn up() -> Duration {
     static STARTED: LazyLock<Instant> = LazyLock::new(Instant::now);
     STARTED.elapsed()
 }
 
-fn answer(request: &[u8], up: Duration) -> Option<Vec<u8>> {
-    let request = Bytes::copy_from_slice(request);
-    let message = CommunityMessage::decode(request, DecodeConfig::DEFAULT).ok()?.value;
-    let (version, community, pdu) = message.into_parts();
-    let CommunityPdu::Standard(pdu) = pdu else { return None };
-    if !community.matches(COMMUNITY) || pdu.pdu_type() != PduType::GetRequest {
-        return None;
-    }
-    let response = read(version, pdu, up)?;
-    let reply = match version {
-        Version::V1 => CommunityMessage::v1(community, response),
-        _ => CommunityMessage::v2c(community, response),
-    };
-    reply.ok()?.encode().ok().map(Vec::from)
+/// An agent that has a system group and nothing else.
+struct StandInAgent<'a> {
+    community: &'a str,
+    description: &'static str,
+    name: &'static str,
+    up: Duration,
 }
 
-fn read(version: Version, request: Pdu, up: Duration) -> Option<Pdu> {
-    let (id, _, asked) = request.into_raw_parts();
-    let hidden = asked.iter().position(|variable| value(&variable.oid, up).is_none());
-    if let (Version::V1, Some(at)) = (version, hidden) {
-        let index = ErrorIndex::new(u32::try_from(at + 1).ok()?, asked.len()).ok()?;
-        let status = OutboundErrorStatus::NoSuchName;
-        return ResponsePdu::new(version, id, status, Some(index), asked).ok().map(Pdu::from);
+impl StandInAgent<'_> {
+    fn answer(&self, request: &[u8]) -> Option<Vec<u8>> {
+        let request = Bytes::copy_from_slice(request);
+        let message = CommunityMessage::decode(request, DecodeConfig::DEFAULT).ok()?.value;
+        let (version, community, pdu) = message.into_parts();
+        let CommunityPdu::Standard(pdu) = pdu else { return None };
+        if !community.matches(self.community) {
+            return None;
+        }
+        let response = self.read(version, pdu)?;
+        let reply = match version {
+            Version::V1 => CommunityMessage::v1(community, response),
+            _ => CommunityMessage::v2c(community, response),
+        };
+        reply.ok()?.encode().ok().map(Vec::from)
     }
-    let variables = asked.into_iter().map(|variable| {
-        let value = value(&variable.oid, up).unwrap_or(Value::NoSuchObject);
-        VarBind::new(variable.oid, value)
-    });
-    ResponsePdu::success(version, id, variables.collect()).ok().map(Pdu::from)
-}
 
-fn value(object: &Oid, up: Duration) -> Option<Value> {
-    let hundredths = u32::try_from(up.as_millis() / 10).unwrap_or(u32::MAX);
-    let values = [
-        (question::descr(), Value::from("preflight responder, standing in for an agent")),
-        // Enterprise 32473 is for examples (RFC 5612).
-        (question::object_id(), Value::from(oid!(1, 3, 6, 1, 4, 1, 32473, 1))),
-        (question::up_time(), Value::TimeTicks(hundredths)),
-        (question::name(), Value::from("preflight-responder")),
-    ];
-    values.into_iter().find_map(|(known, value)| (known == *object).then_some(value))
+    fn read(&self, version: Version, request: Pdu) -> Option<Pdu> {
+        let kind = request.pdu_type();
+        let (is_asked, missing): (fn(&Oid, &Oid) -> bool, _) = match kind {
+            PduType::GetRequest => (|known, asked| known == asked, Value::NoSuchObject),
+            PduType::GetNextRequest => (|known, asked| known > asked, Value::EndOfMibView),
+            // GETBULK is what amplifies most, and nothing is set here.
+            _ => return None,
+        };
+        let (id, _, asked) = request.into_raw_parts();
+        let found: Vec<Option<(Oid, Value)>> = asked
+            .iter()
+            .map(|variable| {
+                self.values().into_iter().find(|(known, _)| is_asked(known, &variable.oid))
+            })
+            .collect();
+        let hidden = found.iter().position(Option::is_none);
+        if let (Version::V1, Some(at)) = (version, hidden) {
+            let index = ErrorIndex::new(u32::try_from(at + 1).ok()?, asked.len()).ok()?;
+            let status = OutboundErrorStatus::NoSuchName;
+            return ResponsePdu::new(version, id, status, Some(index), asked).ok().map(Pdu::from);
+        }
+        let variables = asked.into_iter().zip(found).map(|(variable, found)| {
+            let (object, value) = found.unwrap_or_else(|| (variable.oid, missing.clone()));
+            VarBind::new(object, value)
+        });
+        ResponsePdu::success(version, id, variables.collect()).ok().map(Pdu::from)
+    }
+
+    /// In the order of their ids.
+    fn values(&self) -> [(Oid, Value); 4] {
+        let hundredths = u32::try_from(self.up.as_millis() / 10).unwrap_or(u32::MAX);
+        [
+            (question::descr(), Value::from(self.description)),
+            // Enterprise 32473 is for examples (RFC 5612).
+            (question::object_id(), Value::from(oid!(1, 3, 6, 1, 4, 1, 32473, 1))),
+            (question::up_time(), Value::TimeTicks(hundredths)),
+            (question::name(), Value::from(self.name)),
+        ]
+    }
 }
 
 /// The community of the demonstration site.

@@ -1,6 +1,8 @@
 use async_snmp::{Value, VarBind, oid};
 use tokio::net::UdpSocket;
 
+use secrecy::SecretString;
+
 use super::question::SnmpAnswer;
 use super::*;
 use crate::cause::{PathCause, SnmpCause, TalkCause};
@@ -366,4 +368,38 @@ fn every_truncation_of_a_get_leaves_the_responder_silent() {
     let other = RequestPdu::get_next(Version::V2c, 7, &wanted).unwrap();
     let other = CommunityMessage::v2c("preflight-demo", other).unwrap().encode().unwrap();
     assert_eq!(healthy(&other), None);
+}
+
+#[test]
+fn an_agent_that_is_stood_in_for_never_answers_twice_as_much_as_it_is_asked() {
+    let community = SecretString::from("c");
+    let long = |bytes: &[u8]| u8::try_from(bytes.len()).unwrap();
+    let asked = |kind: u8, oid: &[u8]| {
+        let variable = [&[0x06, long(oid)][..], oid, &[0x05, 0x00]].concat();
+        let list = [&[0x30, long(&variable)][..], &variable].concat();
+        let list = [&[0x30, long(&list)][..], &list].concat();
+        let body = [b"\x02\x01\x07\x02\x01\x00\x02\x01\x00".as_slice(), &list].concat();
+        let pdu = [&[kind, long(&body)][..], &body].concat();
+        let message = [b"\x02\x01\x01\x04\x01c".as_slice(), &pdu].concat();
+        [&[0x30, long(&message)][..], &message].concat()
+    };
+    // The shortest question of all, and one for each value.
+    let mut answered = 0;
+    for oid in
+        [&[0x2b][..], b"\x2b\x06\x01\x02\x01\x01\x01\x00", b"\x2b\x06\x01\x02\x01\x01\x05\x00"]
+    {
+        for kind in [0xa0, 0xa1] {
+            let question = asked(kind, oid);
+            let answer = super::stand_in(&question, Some(&community)).expect("an answer");
+            assert!(answer.len() <= 2 * question.len(), "{} to {}", answer.len(), question.len());
+            assert_eq!(super::stand_in(&question, None), None);
+            answered += 1;
+        }
+    }
+    assert_eq!(answered, 6);
+    let other = SecretString::from("d");
+    assert_eq!(super::stand_in(&asked(0xa0, &[0x2b]), Some(&other)), None);
+    let discovery = discovery::question();
+    let answer = super::stand_in(&discovery, None).expect("an engine");
+    assert!(answer.len() <= 2 * discovery.len(), "{} to {}", answer.len(), discovery.len());
 }

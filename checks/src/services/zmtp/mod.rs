@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use crate::cause::{Cause, GorgoneCause, Phase, TalkCause, Transport};
 use crate::evidence::Seen;
-use crate::net::{Ask, FarStream, Stream};
+use crate::net::{Ask, FarStream, IdleWords, Stream};
 use crate::reader::Reader;
 use crate::recognise::Spoken;
 use crate::services::{Hints, UrlForm};
@@ -147,6 +147,13 @@ async fn respond_as(mut stream: FarStream, ready: Ready) -> io::Result<()> {
     }
     stream.send(&ready.encode()).await?;
     stream.until_closed().await
+}
+
+/// A whole handshake of a socket without a name, which takes nobody's place, and a heartbeat behind the silence.
+pub(super) fn idle_words() -> IdleWords {
+    let mut first = ZmtpGreeting::ours().encode();
+    first.extend(Ready { socket_type: "DEALER".to_owned(), identity: String::new() }.encode());
+    IdleWords { first, again: PING.to_vec() }
 }
 
 /// The peer's greeting; what old peers say instead becomes a cause.
@@ -318,6 +325,8 @@ impl Ready {
     }
 }
 
+/// A PING with a time to live of 0, and no context (37/ZMTP, "heartbeating").
+const PING: &[u8] = b"\x04\x07\x04PING\0\0";
 /// A libzmq peer greets at once; this leaves room for a lost packet.
 const GREETING: Duration = Duration::from_secs(3);
 const READY: Duration = Duration::from_secs(3);
