@@ -713,6 +713,9 @@ pub(crate) struct TuningArgs {
     /// When nothing answers, do not look for the hop where the silence begins (36 packets at most)
     #[arg(long)]
     pub(crate) no_trace: bool,
+    /// Send one real SNMP inform to this trap receiver, with the community or the user that is given
+    #[arg(long, value_name = "HOST[:PORT]")]
+    pub(crate) send_test_trap: Option<String>,
     /// Send one real test mail to this address through each mail relay
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) smtp_test_mail: Option<String>,

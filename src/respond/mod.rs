@@ -5,6 +5,7 @@
 
 mod bounds;
 mod host;
+mod selinux;
 mod serve;
 mod told;
 
@@ -145,7 +146,7 @@ impl Doors {
                     let unseen = || "a process that cannot be seen".to_owned();
                     DoorState::Taken(holder.unwrap_or_else(unseen))
                 }
-                Err(error) => DoorState::Shut(why(&error, port)),
+                Err(error) => DoorState::Shut(why(&error, transport, port)),
             };
             doors.list.push(Door { flows, transport, port, state, closed: None });
         }
@@ -308,15 +309,14 @@ fn say(line: &str) {
     let _closed_pipe = writeln!(io::stdout(), "{line}");
 }
 
-fn why(error: &io::Error, port: u16) -> String {
+fn why(error: &io::Error, transport: Transport, port: u16) -> String {
     match error.kind() {
         io::ErrorKind::PermissionDenied if port < 1024 && !geteuid().is_root() => {
             "needs root".to_owned()
         }
-        // Root may bind any port, unless a policy says otherwise.
-        io::ErrorKind::PermissionDenied => {
-            format!("is not permitted, perhaps by SELinux: semanage port -l | grep -w {port};")
-        }
+        // Anybody may bind a port from 1024 on, and root any, unless a policy says otherwise.
+        io::ErrorKind::PermissionDenied => selinux::refusal(Path::new("/"), transport, port)
+            .unwrap_or_else(|| "is not permitted, by a policy of this machine:".to_owned()),
         _ => printable(&error.to_string()),
     }
 }

@@ -230,6 +230,26 @@ pub(crate) fn community(file: Option<&PathBuf>) -> Result<Option<SecretString>, 
     secret("--snmp-community-file", file, "PREFLIGHT_SNMP_COMMUNITY")
 }
 
+/// Can an inform be sent in the name of these?
+///
+/// # Errors
+///
+/// Nobody is given, or version 1, which has no informs.
+pub(super) fn may_inform(credentials: &snmp::Credentials) -> Result<(), SettingsError> {
+    let flag = "--send-test-trap";
+    match credentials {
+        snmp::Credentials::None => Err(bad(
+            flag,
+            "needs a community or a user: --snmp-community-file, PREFLIGHT_SNMP_COMMUNITY or --snmp-user",
+        )),
+        snmp::Credentials::Community { version: snmp::CommunityVersion::V1, .. } => Err(bad(
+            flag,
+            "SNMP 1 has no informs, and a trap of it is acknowledged by nobody: 2c or 3",
+        )),
+        snmp::Credentials::Community { .. } | snmp::Credentials::User { .. } => Ok(()),
+    }
+}
+
 pub(super) fn test_mail(args: &TuningArgs) -> Result<Option<smtp::TestMail>, SettingsError> {
     let Some(to) = &args.smtp_test_mail else {
         return Ok(None);

@@ -27,8 +27,8 @@ use crate::site::{Custom, FileReaders, Knowledge, Origin, Site, Sourced, View, j
 use crate::tasks::flows::{self, Planned};
 use crate::tasks::redact::RedactionKey;
 use credentials::{
-    broker_output, ldap_bind, named, nsclient_login, nsclient_nt_password, otlp_token, proxy,
-    redis_password, snmp_credentials, test_mail,
+    broker_output, ldap_bind, may_inform, named, nsclient_login, nsclient_nt_password, otlp_token,
+    proxy, redis_password, snmp_credentials, test_mail,
 };
 use devices::target;
 use known::{MachineFiles, catalogue_and_role, discovered, shown};
@@ -212,7 +212,7 @@ fn job_of(
     let mut flags = Knowledge::default();
     let counts = targets(&args.targets, &catalogue, &mut flags)?;
     flags = Knowledge {
-        custom: customs(&args.targets.check)?,
+        custom: customs(&args.targets.check, args.tuning.send_test_trap.as_deref())?,
         proxy: proxy(&args.targets, &args.credentials)?,
         snmp: Some(snmp_credentials(&args.credentials)?),
         ldap: ldap_bind(&args.credentials)?,
@@ -244,6 +244,9 @@ fn job_of(
     let unasked = unasked(&catalogue, &settings.asker(&site), &flags);
     allow(&args.credentials, &mut site);
     link(&mut site, &found.files, purpose);
+    if args.tuning.send_test_trap.is_some() {
+        may_inform(&site.snmp)?;
+    }
     site.test_mail = test_mail(&args.tuning)?;
     site.otlp = otlp_token(&args.credentials)?;
     site.nsclient_nt = nsclient_nt_password(&args.credentials)?;

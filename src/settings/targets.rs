@@ -172,7 +172,10 @@ pub(super) fn departures(
     Ok(known)
 }
 
-pub(super) fn customs(checks: &[String]) -> Result<Vec<Custom>, SettingsError> {
+pub(super) fn customs(
+    checks: &[String],
+    test_trap: Option<&str>,
+) -> Result<Vec<Custom>, SettingsError> {
     let mut customs: Vec<Custom> = Vec::new();
     for text in checks {
         let custom: Custom = text.parse().map_err(|reason: String| bad("--check", reason))?;
@@ -180,6 +183,10 @@ pub(super) fn customs(checks: &[String]) -> Result<Vec<Custom>, SettingsError> {
             return Err(bad("--check", format!("the name `{}` is used twice", custom.name)));
         }
         customs.push(custom);
+    }
+    if let Some(receiver) = test_trap {
+        let custom = Custom::new("test-trap", &format!("trap://{receiver}"), Origin::test_trap());
+        customs.push(custom.map_err(|reason| bad("--send-test-trap", reason))?);
     }
     Ok(customs)
 }

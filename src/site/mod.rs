@@ -230,6 +230,11 @@ impl Origin {
     pub(crate) const fn flag(flag: &'static str) -> Self {
         Self::Flag(Cow::Borrowed(flag))
     }
+
+    /// Of the receiver to which one inform is sent.
+    pub(crate) const fn test_trap() -> Self {
+        Self::flag("--send-test-trap")
+    }
 }
 
 impl fmt::Display for Origin {

@@ -207,3 +207,27 @@ fn that_nothing_came_proves_nothing() {
     assert_eq!(output.status.code(), Some(3), "{said}");
     assert!(said.contains("nothing came"), "{said}");
 }
+
+/// The row of `--send-test-trap`, sent from the client to the server.
+fn test_trap(lab: &Lab, community: &str) -> Value {
+    let mut preflight = lab.in_client(PREFLIGHT);
+    preflight.args(["--role", "central", "--no-discovery", "--only", "custom.test-trap"]);
+    preflight.args(["--send-test-trap", "10.0.0.3", "--format", "json"]);
+    let output = preflight.env("PREFLIGHT_SNMP_COMMUNITY", community).output().unwrap();
+    let report: Value = serde_json::from_slice(&output.stdout)
+        .unwrap_or_else(|error| panic!("{error}: {output:?}"));
+    assert!(!report.to_string().contains(community), "{report}");
+    report["steps"][0].clone()
+}
+
+#[test]
+fn an_inform_is_sent_when_it_is_asked_for_and_snmptrapd_says_that_it_came() {
+    let lab = Lab::new();
+    servers::snmptrapd(&lab, Node::Server);
+    let step = test_trap(&lab, servers::SNMP_COMMUNITY);
+    assert_eq!(step["outcome"], "pass", "{step}");
+    assert!(step["result"].as_str().unwrap().contains("was acknowledged by net-snmp"), "{step}");
+    lab.eventually("the log", || lab.log("snmptrapd").contains("--send-test-trap"));
+    let step = test_trap(&lab, "another-community");
+    assert_eq!(step["cause"]["code"], "inform-ignored", "{step}");
+}

@@ -91,6 +91,12 @@ pub enum SnmpCause {
         /// The level asked for.
         level: Cow<'static, str>,
     },
+    /// The receiver of traps answers discovery, and does not acknowledge an inform.
+    #[error("the trap receiver is there, and did not acknowledge an inform of version {version}")]
+    InformIgnored {
+        /// `2c` or `3`.
+        version: Cow<'static, str>,
+    },
     /// The agent answers, and shows nothing of the system group.
     #[error("the agent answers, but its view hides the system group")]
     SnmpView,
@@ -114,6 +120,7 @@ impl SnmpCause {
             Self::SnmpCommunity { .. }
             | Self::SnmpSecurityLevel { .. }
             | Self::SnmpAuthorization { .. }
+            | Self::InformIgnored { .. }
             | Self::SnmpUserIgnored { .. } => About::new(Authentication, FarSide, Nothing),
             Self::SnmpTimeWindow { .. } => About::new(Protocol, FarSide, Nothing),
             Self::SnmpView => About::new(Service, FarSide, Nothing),
@@ -127,6 +134,10 @@ impl SnmpCause {
                 "compare the community, and let {} ask with it (snmpd: rocommunity, com2sec)",
                 passage.from()
             )),
+            Self::InformIgnored { .. } => {
+                say("compare the community or the user with the receiver's own (snmptrapd.conf: authCommunity, createUser, authUser): ")
+                    .there("grep -E '^(authCommunity|authUser|createUser|disableAuthorization)' /etc/snmp/snmptrapd.conf")
+            }
             Self::SnmpSilent { .. } => say(format!(
                 "allow {}; on the device, see that the agent is on and lets {} ask, in which version and with which community",
                 passage.rule(self.about().owner),

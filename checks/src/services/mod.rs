@@ -141,7 +141,7 @@ services! {
     Tcp: tcp [SERVICE];
     /// Does the port finish a TLS handshake with a certificate we trust?
     Tls: tls [SERVICE];
-    /// Does the trap receiver answer? No trap is sent.
+    /// Does the trap receiver answer? No trap is sent, unless one is asked for.
     Trap: trap [SERVICE];
     /// Does anything refuse packets to a service that answers nobody it does not know?
     Unheard: unheard [RADIUS, NETFLOW, COROSYNC];
@@ -235,6 +235,10 @@ impl Probe {
             Self::Redis(probe) => Secrets::new(known(&probe.password), &[]),
             Self::NsclientNt(probe) => Secrets::new(known(&probe.password), &[]),
             Self::Snmp(probe) => Secrets::new(probe.credentials.secrets(), &[]),
+            Self::Trap(probe) => {
+                let known = probe.inform.as_ref().map(snmp::Credentials::secrets);
+                Secrets::new(known.unwrap_or_default(), &[])
+            }
             Self::Bbdo(_)
             | Self::Closed(_)
             | Self::Dns(_)
@@ -254,7 +258,6 @@ impl Probe {
             | Self::Ssh(_)
             | Self::Tcp(_)
             | Self::Tls(_)
-            | Self::Trap(_)
             | Self::Unheard(_)
             | Self::Zmq(_) => Secrets::new([], &[]),
         }
@@ -264,6 +267,7 @@ impl Probe {
     pub(crate) fn without_consequences(&self) -> Self {
         match self {
             Self::Smtp(probe) => Self::Smtp(smtp::Probe { test_mail: None, ..probe.clone() }),
+            Self::Trap(_) => Self::Trap(trap::Probe::default()),
             other => other.without_credentials(),
         }
     }

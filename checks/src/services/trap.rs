@@ -2,12 +2,14 @@
 //!
 //! Only v3 engine discovery, UDP 162 by default: snmptrapd answers it like an
 //! agent, whatever its access rules say, and neither logs nor processes
-//! anything. No trap or inform is ever sent: each would be a real event.
+//! anything. No trap is ever sent, and an inform only when it is asked for: each is a real event.
 //!
 //! Reference: [RFC 3414 §4](https://www.rfc-editor.org/rfc/rfc3414#section-4).
 
 use std::net::SocketAddr;
 use std::time::Duration;
+
+use futures_util::FutureExt as _;
 
 use crate::cause::{Cause, Millis, SnmpCause, Transport};
 use crate::evidence::Seen;
@@ -15,14 +17,22 @@ use crate::net::{Ask, Udp};
 use crate::recognise::Spoken;
 use crate::services::{Hints, UrlForm};
 use crate::snmp::discovery::{self, Discovered};
+use crate::snmp::{Credentials, send_inform};
 use crate::{Respond, Service, snmp};
 
 /// Looks for a trap receiver; sends no trap.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Probe {}
+#[derive(Clone, Debug, Default)]
+pub struct Probe {
+    /// In whose name one inform is sent; none: none is.
+    pub inform: Option<Credentials>,
+}
 
 impl Probe {
     pub(crate) async fn run(&self, ask: &mut Ask) -> Result<(), Cause> {
+        if let Some(credentials) = &self.inform {
+            // A type of its own: the compiler gives up on one that holds all of async-snmp.
+            return send_inform(credentials, ask).boxed().await;
+        }
         // Whoever sends a trap waits for no answer, from wherever.
         let socket = Udp::connect_loosely(ask)?;
         let found = discovery::discover(&socket, snmp::ALONE, &mut ask.seen).await?;

@@ -15,7 +15,7 @@ use crate::site::mistake::Mistake;
 use crate::site::{Custom, Find, local};
 use preflight_checks::{
     Probe, Transport, closed, discreet, dns, gorgone_api, http, ldap, listener, nsclient_nt, ntp,
-    nts, otlp, public_domain, pullwss, redis, smtp, snmp, tcp, tls,
+    nts, otlp, public_domain, pullwss, redis, smtp, snmp, tcp, tls, trap,
 };
 
 /// Names this machine will have to look up, at most three: a DNS server that
@@ -474,6 +474,9 @@ impl Planner<'_> {
             Probe::Snmp(_) => {
                 let own = target.snmp.as_ref().unwrap_or(&self.site.snmp);
                 Probe::Snmp(snmp::Probe { credentials: own.clone() })
+            }
+            Probe::Trap(_) if target.origin == Origin::test_trap() => {
+                Probe::Trap(trap::Probe { inform: Some(self.site.snmp.clone()) })
             }
             Probe::Bbdo(probe) => Probe::Bbdo(
                 target.bbdo.as_deref().map_or(probe, crate::site::output::BrokerLink::probe),

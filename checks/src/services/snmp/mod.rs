@@ -10,6 +10,7 @@
 
 mod credentials;
 pub(crate) mod discovery;
+mod inform;
 mod notification;
 mod question;
 mod respond;
@@ -25,6 +26,7 @@ use std::time::Duration;
 use async_snmp::ErrorStatus;
 use async_snmp::v3::ReportStatus;
 
+pub(crate) use inform::send_inform;
 pub use notification::{Notification, NotificationSender, TrapDatagram, TrapEvent};
 pub use respond::{answer_receiver, stand_in};
 

@@ -104,6 +104,22 @@ impl SnmpQuestion {
         }
     }
 
+    /// Sends an inform of `event`; a user's to the engine that discovery found. What is acknowledged has no variables.
+    pub(super) async fn inform(
+        &self,
+        engine: Option<&SnmpEngine>,
+        event: &Oid,
+        variables: Vec<VarBind>,
+    ) -> Result<SnmpAnswer, Cause> {
+        if let Some(known) = engine.and_then(SnmpEngine::discovered) {
+            let _fresh = self.engines.insert_discovered(self.wire.to, known);
+        }
+        match self.client.send_inform(event, 0, variables).await {
+            Ok(()) => Ok(SnmpAnswer::System(Vec::new())),
+            Err(error) => self.answer(&error),
+        }
+    }
+
     /// From now on asks an engine that took so long to answer before.
     pub(super) fn takes(&self, slowest: Duration) {
         let slowest = u64::try_from(slowest.as_millis()).unwrap_or(u64::MAX);
