@@ -135,7 +135,10 @@ fn real_clients_take_a_device_that_is_not_there_for_one() {
         let (is_read, said) = read("snmpget", &[version, "-c", "read-by-us", "10.0.0.3", name]);
         assert!(is_read && said.contains("preflight respond"), "{said}");
         let (_, said) = read("snmpwalk", &[version, "-c", "read-by-us", "10.0.0.3", "1.3"]);
-        let values = said.lines().filter(|line| !line.contains("No more variables"));
+        // Clients of either version say in their own way that nothing follows.
+        let values = said.lines().filter(|line| {
+            line.starts_with(".1.3.6.1.2.1.1.") && !line.contains("No more variables")
+        });
         assert_eq!(values.count(), 4, "{said}");
     }
     let (is_read, _) = read("snmpget", &["-v2c", "-c", "public", "10.0.0.3", name]);
