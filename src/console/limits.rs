@@ -1,10 +1,11 @@
-//! May this process still open files and start threads? Asked before a run.
+//! May this process still open files and sockets of its own host, and start threads? Asked before a run.
 //!
 //! Without them the runtime panics in its middle, or waits for a thread that never began. What a
 //! run needs at least is tried for a moment and given back; what fails is named with its limit.
 
 use std::fs::{self, File};
 use std::io;
+use std::os::unix::net::UnixStream;
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
@@ -43,6 +44,7 @@ pub(crate) fn keep_no_image() {
 /// A sentence that names the limit.
 pub(crate) fn room() -> Result<(), String> {
     opens_files()?;
+    opens_unix_sockets()?;
     threads()
 }
 
@@ -57,6 +59,16 @@ fn opens_files() -> Result<(), String> {
         // Another error says nothing of the limit.
         _ => Ok(()),
     }
+}
+
+/// The runtime hears of signals through one, and a web server's answer passes through another.
+fn opens_unix_sockets() -> Result<(), String> {
+    let Err(error) = UnixStream::pair() else { return Ok(()) };
+    Err(format!(
+        "this process may not open Unix sockets, which never leave this host ({}); a service needs \
+         AF_UNIX in its RestrictAddressFamilies=, a container a seccomp profile that allows them",
+        errno(&error).map_or("no reason given", Errno::desc)
+    ))
 }
 
 fn threads() -> Result<(), String> {

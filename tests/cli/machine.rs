@@ -92,6 +92,28 @@ fn a_limit_that_allows_no_run_is_named() {
 }
 
 #[test]
+#[cfg(target_arch = "x86_64")] // The filter of the kernel's calls knows them by that machine's numbers.
+fn a_service_that_may_not_open_unix_sockets_is_told_so() {
+    let (run, folder) = (Run::new(), tempfile::tempdir().unwrap());
+    let ended = run.behind(WITHOUT_UNIX_SOCKETS, &folder.path().join("none.json"));
+    assert_eq!(ended.code, Some(2), "{ended:#?}");
+    let sentence = "preflight: cannot run: this process may not open Unix sockets, which never leave this \
+         host (Address family not supported by protocol); a service needs AF_UNIX";
+    assert!(ended.stderr.starts_with(sentence), "{ended:#?}");
+}
+
+/// What systemd does for `RestrictAddressFamilies=` without `AF_UNIX`: `socket` (41) and `socketpair` (53) of that
+/// family (1) fail with EAFNOSUPPORT (97).
+#[cfg(target_arch = "x86_64")]
+const WITHOUT_UNIX_SOCKETS: &str = r#"exec perl -e '
+    my @filter = ([0x20,0,0,0], [0x15,1,0,41], [0x15,0,3,53], [0x20,0,0,16], [0x15,0,1,1],
+                  [6,0,0,0x50000 | 97], [6,0,0,0x7fff0000]);
+    my $code = join "", map { pack "SCCL", @$_ } @filter;
+    syscall(157, 38, 1, 0, 0, 0);
+    syscall(157, 22, 2, pack("S x6 P", scalar(@filter), $code)) == 0 or die $!;
+    exec @ARGV' "$@""#;
+
+#[test]
 fn little_is_enough_for_a_whole_report() {
     let (run, folder) = (Run::new(), tempfile::tempdir().unwrap());
     for (name, line) in [

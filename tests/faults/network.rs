@@ -39,6 +39,7 @@ pub(crate) fn rows(certificates: &Certificates) -> Vec<Row> {
     rows.extend(single());
     rows.extend(others());
     rows.push(mtu(certificates));
+    rows.extend(jumbo());
     rows.extend(holes());
     rows
 }
@@ -545,6 +546,34 @@ fn holes() -> Vec<Row> {
                 .says("from the peer"),
         );
     }
+    rows
+}
+
+/// Both ends take packets of 9,000 bytes; of what is between them, one that does not.
+fn jumbo() -> Vec<Row> {
+    let row = |fault: &str, flow: Flow, peer: Peer| {
+        Row::new(fault, flow)
+            .at(Place::Alone)
+            .peer(peer)
+            .ip(Client, "link set eth0 mtu 9000")
+            .ip(Router, "link set client mtu 9000\nlink set server mtu 9000")
+            .ip(Server, "link set eth0 mtu 9000")
+    };
+    let broken = [
+        (bbdo(), servers::broker()),
+        (ldap(), peer::directory(0, "")),
+        (ssh(), peer::says("SSH-2.0-OpenSSH_9.2p1\r\n")),
+    ];
+    let mut rows: Vec<Row> = broken
+        .into_iter()
+        .map(|(flow, peer)| {
+            row("jumbo frames at both ends, and none between them", flow, peer)
+                .rule(Router, "forward", "ip length > 1500 drop")
+                .fails(&["mtu-black-hole"])
+                .says("from here")
+        })
+        .collect();
+    rows.push(row("healthy, jumbo frames", bbdo(), servers::broker()));
     rows
 }
 

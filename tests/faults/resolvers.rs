@@ -50,6 +50,12 @@ pub(crate) fn rows() -> Vec<Row> {
         asks("unbound, forwarder dead", 5403, "www.example.test")
             .fails(&["dns-servfail", "dns-unanswered"])
             .because("unbound gives up on its forwarder after a while, or has not yet"),
+        Row::new("unbound, forwarder dead, and no name known", dns().on(5403))
+            .unknown(&["dns-no-name-asked"]),
+        Row::new("dnsmasq, forwarder dead, and no name known", dns().on(5502))
+            .unknown(&["dns-no-name-asked"]),
+        Row::new("unbound, access-control deny, and no name known", dns().on(5405))
+            .fails(&["dns-unanswered"]),
         asks("unbound, access-control refuse", 5404, "www.example.test").fails(&["dns-refused"]),
         asks("unbound, access-control deny", 5405, "www.example.test").fails(&["dns-unanswered"]),
         asks("unbound, a signature that is bogus", 5406, "www.example.test")

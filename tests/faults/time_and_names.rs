@@ -49,6 +49,22 @@ fn times() -> Vec<Row> {
         row("never sent, as it says", peer::time(0, |reply| reply[40..48].fill(0)))
             .fails(&["bad-reply"])
             .says("time stamps"),
+        row(
+            "a server that takes its time from this host",
+            peer::time(0, |reply| {
+                reply[1] = 3;
+                reply[12..16].copy_from_slice(&[10, 2, 0, 7]);
+            }),
+        )
+        .fails(&["ntp-loop"])
+        .says("10.2.0.7"),
+        row(
+            "healthy, and set from another host",
+            peer::time(0, |reply| {
+                reply[1] = 3;
+                reply[12..16].copy_from_slice(&[10, 2, 0, 8]);
+            }),
+        ),
         row("a weak source", peer::time(0, |reply| reply[4] = 5)).warns(&["ntp-weak-source"]),
     ]
 }

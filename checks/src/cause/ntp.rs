@@ -1,6 +1,6 @@
 //! Causes of time servers and of this host's clock.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
@@ -44,6 +44,14 @@ pub enum NtpCause {
     /// The server asks us to come less often (kiss-o'-death RATE).
     #[error("server limits our rate (kiss-o'-death RATE)")]
     NtpRateLimited,
+    /// The server takes its time from this host, so this host cannot take it from there.
+    #[error(
+        "the server takes its time from this host ({here}); chrony and ntpd drop such an answer"
+    )]
+    NtpLoop {
+        /// The address of ours that it names as its source.
+        here: IpAddr,
+    },
     /// The server is too far from a good clock for the program that sets this host's.
     #[error("{client} will not use it: root distance {distance}, at most {limit}")]
     NtpTooFar {
@@ -119,7 +127,7 @@ impl NtpCause {
         use Owner::{FarSide, ThisHost};
         use Plea::Nothing;
         match self {
-            Self::NtpUnsynchronised { .. } | Self::NtpTooFar { .. } => {
+            Self::NtpUnsynchronised { .. } | Self::NtpLoop { .. } | Self::NtpTooFar { .. } => {
                 About::new(Service, FarSide, Nothing)
             }
             Self::NtpDenied { .. } => About::new(Authentication, FarSide, Nothing),
@@ -156,6 +164,10 @@ impl NtpCause {
             Self::NtpRateLimited => say(
                 "raise its limit for this host, or find what else asks it often; run again after some minutes",
             ),
+            Self::NtpLoop { here } => say(format!(
+                "a source that does not get its time from {here}, or use another time server; on it: "
+            ))
+            .there("chronyc sources"),
             Self::NtpTooFar { .. } => {
                 say("a time server that is nearer to a good clock; on this one: ")
                     .there("chronyc sources -v")

@@ -25,6 +25,8 @@ pub fn glibc_version() -> Option<String> {
 pub(crate) struct TcpInfo {
     /// Smoothed round trip; right after the handshake that of the SYN.
     pub(crate) rtt: Duration,
+    /// The most bytes of ours in one segment, as both ends and the route have it.
+    pub(crate) segment: u32,
     /// Segments retransmitted and still unanswered.
     pub(crate) retrans: u32,
     /// Segments retransmitted since the beginning.
@@ -62,6 +64,7 @@ pub(crate) fn tcp_info(socket: &impl AsFd) -> Option<TcpInfo> {
     };
     (status == 0).then(|| TcpInfo {
         rtt: Duration::from_micros(info.tcpi_rtt.into()),
+        segment: info.tcpi_snd_mss,
         retrans: info.tcpi_retrans,
         total_retrans: info.tcpi_total_retrans,
         arrived_twice: info.tcpi_dsack_dups,

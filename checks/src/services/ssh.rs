@@ -47,7 +47,7 @@ impl Probe {
         stream.asks("ours");
         stream.send(OURS).await?;
         // As large as that of a real client, so that a path which does not carry it is met.
-        stream.send(&ours.proposal()).await?;
+        stream.send(&ours.proposal(stream.a_packet(PROPOSAL))).await?;
         stream.allow(KEXINIT);
         let packet = read_packet(&mut stream).await?;
         let offer = KexInit::decode(&packet)?;

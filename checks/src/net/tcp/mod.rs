@@ -52,6 +52,8 @@ pub(crate) struct Stream {
     fresh: usize,
     /// The very first bytes the peer sent, for [`Stream::head`].
     head: Vec<u8>,
+    /// The most bytes of ours in one segment, where that is known.
+    segment: usize,
 }
 
 /// The fact that the handshake needed more than one SYN.
@@ -64,6 +66,8 @@ const RESEND: Duration = Duration::from_millis(200);
 const HANDSHAKE: Duration = Duration::from_millis(500);
 /// What may be too large for a link on the way; every link carries 576 bytes (RFC 791 §3.2).
 const LARGE: u64 = 500;
+/// The largest segment of a link between two hosts; loopback's is several times that.
+const JUMBO: usize = 9_000;
 /// Bytes in a packet that every link carries.
 const SMALL: u32 = 500;
 /// Time for three repetitions.
@@ -127,9 +131,11 @@ impl Stream {
         let _best_effort = stream.set_nodelay(true);
         ask.seen.timings.connect = Some(waited.0);
         note_round_trip(&stream, &mut ask.seen);
+        let segment = sys::tcp_info(&stream).and_then(|info| usize::try_from(info.segment).ok());
         let counted = ask.ledger.open(stream);
         let bare = Self::over(Box::new(counted), to, ask.deadline);
-        Ok(Self { ledger: ask.ledger.clone(), is_bare: true, ..bare })
+        let segment = segment.unwrap_or_default();
+        Ok(Self { ledger: ask.ledger.clone(), is_bare: true, segment, ..bare })
     }
 
     /// A conversation of `ask` inside something that is spoken over its last connection.
@@ -150,7 +156,13 @@ impl Stream {
             buffer: Vec::new(),
             fresh: 0,
             head: Vec::new(),
+            segment: 0,
         }
+    }
+
+    /// Bytes that fill a packet: `usual`, or more where both ends take larger ones than Ethernet's usual 1,500 bytes.
+    pub(crate) fn a_packet(&self, usual: usize) -> usize {
+        if (usual..=JUMBO).contains(&self.segment) { self.segment } else { usual }
     }
 
     /// The transport itself, for a crate that speaks over it.

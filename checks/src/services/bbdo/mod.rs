@@ -350,7 +350,7 @@ impl Probe {
         let wait = ask.deadline.within(limit);
         let (coding, version) = opening;
         let ours = Welcome { extensions: self.extensions(), ..Welcome::of(version) };
-        let ours = ours.encode_up_to(coding, A_PACKET);
+        let ours = ours.encode_up_to(coding, stream.a_packet(A_PACKET));
         stream.asks("our welcome");
         let heard = match stream.send(&ours).await {
             Ok(()) => match is_tls_after_a_moment(&mut stream, ask).await {

@@ -241,6 +241,12 @@ impl Round {
             ),
         };
         match udp {
+            // It answers, and looks in vain for the root, as an internal server without a way to the Internet does.
+            Cause::Path(PathCause::NoAnswer { .. })
+                if self.answers_others && question.needed().is_none() =>
+            {
+                Cause::Dns(DnsCause::DnsNoNameAsked)
+            }
             Cause::Path(PathCause::NoAnswer { waited, .. }) if still_looking => {
                 Cause::Dns(DnsCause::DnsUnanswered { question: question.text(), waited: *waited })
             }

@@ -23,8 +23,9 @@ use crate::wire;
 pub(super) async fn root_dse(stream: &mut Stream) -> Result<RootDse, Cause> {
     stream.allow(ANSWER);
     stream.asks("a search of its root DSE");
+    let filling = filling(stream.a_packet(USUAL));
     let read = guarded(stream, |mut ldap| async move {
-        let names = ATTRIBUTES.iter().map(ToString::to_string).chain(filling()).collect::<Vec<_>>();
+        let names = ATTRIBUTES.iter().map(ToString::to_string).chain(filling).collect::<Vec<_>>();
         let found = ldap.search("", Scope::Base, "(objectClass=*)", names).await?;
         Ok(RootDse::from(found))
     });
@@ -35,8 +36,8 @@ pub(super) async fn root_dse(stream: &mut Stream) -> Result<RootDse, Cause> {
 
 /// Names of attributes that no directory has, which it passes over (RFC 4511 §4.5.1.8): the question
 /// fills a packet, so that a path which does not carry large ones is met.
-fn filling() -> impl Iterator<Item = String> {
-    (0..FILLING).map(|number| format!("x-preflight-fills-a-packet-{number:02}"))
+fn filling(least: usize) -> impl Iterator<Item = String> {
+    (0..least / FILLER).map(|number| format!("x-preflight-fills-a-packet-{number:02}"))
 }
 
 /// Asks for TLS; on success the next byte is the handshake's.
@@ -175,8 +176,10 @@ fn moment(text: &str) -> Option<Timestamp> {
 
 /// Longest wait for any answer: a domain controller far away takes a second.
 const ANSWER: Duration = Duration::from_secs(5);
-/// Names that fill a packet.
-const FILLING: u8 = 38;
+/// Bytes of such a question at least, as those of the names fill a packet of Ethernet's usual size.
+const USUAL: usize = 1_178;
+/// Bytes of one such name, coded.
+const FILLER: usize = 31;
 const ATTRIBUTES: [&str; 11] = [
     "objectClass",
     "namingContexts",

@@ -8,8 +8,11 @@
 #[cfg(test)]
 mod tests;
 
+use std::net::IpAddr;
 use std::ops::RangeInclusive;
 use std::time::{Duration, SystemTime};
+
+use md5::{Digest, Md5};
 
 use crate::cause::{Cause, Concern, Millis, NtpCause, NtpProgram, NtpWeakness, Transport};
 use crate::evidence::Seen;
@@ -72,7 +75,7 @@ impl Probe {
             ask.seen.concerns.push(Concern::PacketLoss { tries });
         }
         let sent = received.minus(answered.round_trip);
-        self.judge(&reply, &Clocks { sent, received }, &mut ask.seen)
+        self.judge(&reply, &Clocks { sent, received, of: ask.source }, &mut ask.seen)
     }
 
     /// Which programs would not take the server: an error when it is all that are known to be here.
@@ -122,6 +125,9 @@ impl Probe {
         }
         if reply.leap == LEAP_ALARM || !SYNCHRONISED.contains(&reply.stratum) {
             return Err(reply.unsynchronised(refid));
+        }
+        if let Some(here) = ours.of.filter(|here| reply.is_set_from(*here)) {
+            return Err(Cause::Ntp(NtpCause::NtpLoop { here }));
         }
         let (offset_ms, delay_ms) = (reply.offset_ms(ours), reply.delay_ms(ours));
         if !reply.agrees_with_itself(delay_ms) {
@@ -175,6 +181,8 @@ fn respond(request: &[u8], now: Timestamp) -> Option<[u8; PACKET_LEN]> {
 pub(super) struct Clocks {
     pub(super) sent: Timestamp,
     pub(super) received: Timestamp,
+    /// The address of ours that the server was asked from, if a socket told.
+    pub(super) of: Option<IpAddr>,
 }
 
 /// Seconds since 1900 in 32.32 fixed point, as on the wire.
@@ -321,6 +329,19 @@ impl NtpPacket {
             0 | 1 | 16 if is_text => wire::clean(&text, 16),
             _ => std::net::Ipv4Addr::from(self.refid).to_string(),
         }
+    }
+
+    /// Does the server take its time from `here`? The reference id of a server that has it from another one is that one's
+    /// IPv4 address, or the first bytes of its IPv6 address's hash (RFC 5905 §7.3).
+    fn is_set_from(&self, here: IpAddr) -> bool {
+        let id = match here {
+            IpAddr::V4(here) => here.octets(),
+            IpAddr::V6(here) => {
+                let [a, b, c, d, ..] = <[u8; 16]>::from(Md5::digest(here.octets()));
+                [a, b, c, d]
+            }
+        };
+        self.stratum > 1 && self.refid == id
     }
 
     fn unsynchronised(&self, refid: String) -> Cause {

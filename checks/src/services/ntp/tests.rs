@@ -8,7 +8,7 @@ use tokio::net::UdpSocket;
 const START: Timestamp = Timestamp(3_900_000_000 << 32);
 
 fn clocks() -> Clocks {
-    Clocks { sent: START, received: START.plus(Duration::from_millis(20)) }
+    Clocks { sent: START, received: START.plus(Duration::from_millis(20)), of: None }
 }
 
 /// A healthy reply, `ahead` of us, 10 ms from us each way.
@@ -62,6 +62,23 @@ fn skew_is_reported_with_sign_and_limit() {
     let ahead = verdict(&reply).0;
     let expected = Cause::Ntp(NtpCause::ClockOffset { offset_ms: -2_000, limit_ms: 500 });
     assert_eq!(ahead, Err(expected));
+}
+
+#[test]
+fn a_server_that_has_its_time_from_this_host_is_a_circle() {
+    let said = |refid: [u8; 4], stratum: u8, of: &str| {
+        let here: IpAddr = of.parse().unwrap();
+        let reply = NtpPacket { refid, stratum, ..healthy(Duration::ZERO) };
+        let ours = Clocks { of: Some(here), ..clocks() };
+        let verdict = Probe::default().judge(&reply, &ours, &mut Seen::default());
+        verdict == Err(Cause::Ntp(NtpCause::NtpLoop { here }))
+    };
+    assert!(said([10, 2, 0, 7], 4, "10.2.0.7"));
+    assert!(!said([10, 2, 0, 8], 4, "10.2.0.7"));
+    // A source's own name of four letters, at stratum 1.
+    assert!(!said([10, 2, 0, 7], 1, "10.2.0.7"));
+    // As `chronyc tracking` of a server that has its time from fd00::7 writes it.
+    assert!(said([0x0b, 0x14, 0xb5, 0x54], 4, "fd00::7"));
 }
 
 #[test]

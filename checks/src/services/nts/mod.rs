@@ -155,7 +155,8 @@ impl Probe {
         let (reply, received) = answered.reply;
         match reply {
             NtsReply::Protected(packet) | NtsReply::Kiss(packet) => {
-                Ok((packet, Clocks { sent: received.minus(answered.round_trip), received }))
+                let sent = received.minus(answered.round_trip);
+                Ok((packet, Clocks { sent, received, of: ask.source }))
             }
             NtsReply::Nak => Err(Cause::Ntp(NtpCause::NtsNak { to })),
             NtsReply::Bare(how) => {

@@ -275,7 +275,7 @@ async fn a_wrong_community_is_sent_four_times_and_discovery_is_answered_between(
     let (verdict, seen, datagrams) = ask_briefly(&probe, healthy).await;
     assert_eq!(verdict, Err(Cause::Snmp(SnmpCause::SnmpCommunity { version: "2c".into() })));
     assert!(seen.evidence.fact("engine_id").is_some());
-    assert_eq!(datagrams, 1 + 3 + CONTROLS + 1);
+    assert_eq!(datagrams, 1 + 3 + CONTROLS + 1 + CONTROLS);
 }
 
 #[tokio::test]

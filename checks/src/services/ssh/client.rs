@@ -8,7 +8,7 @@
 use std::io::Read;
 use std::process::{Command, Stdio};
 
-use super::{KexInit, MSG_IGNORE, PROPOSAL, encode_packet, encode_padded, push_string};
+use super::{KexInit, MSG_IGNORE, encode_packet, encode_padded, push_string};
 use crate::cause::{Cause, SshCause, SshPart};
 use crate::net::aside;
 
@@ -58,13 +58,13 @@ impl Algorithms {
         }
     }
 
-    /// The packet with which a client proposes these, filled up to what a real one sends.
-    pub(super) fn proposal(&self) -> Vec<u8> {
+    /// The packet with which a client proposes these, filled up to `least` bytes.
+    pub(super) fn proposal(&self, least: usize) -> Vec<u8> {
         let payload = KexInit::of(self).encode();
         // Five bytes before it.
-        let padding = PROPOSAL.saturating_sub(payload.len() + 5);
+        let padding = least.saturating_sub(payload.len() + 5);
         let mut packet = encode_padded(&payload, padding);
-        let missing = PROPOSAL.saturating_sub(packet.len());
+        let missing = least.saturating_sub(packet.len());
         if missing > 0 {
             let mut ignored = vec![MSG_IGNORE];
             push_string(&mut ignored, &vec![0; missing]);
@@ -186,6 +186,7 @@ const MACS: [&str; 10] = [
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::services::ssh::PROPOSAL;
 
     fn server(edit: impl FnOnce(&mut KexInit)) -> KexInit {
         let mut server = KexInit::example();
@@ -214,7 +215,7 @@ mod tests {
         for few in
             [Algorithms::of_openssh(), Algorithms { kex: only("x"), ..Algorithms::default() }]
         {
-            let packet = few.proposal();
+            let packet = few.proposal(PROPOSAL);
             assert!((PROPOSAL..PROPOSAL + 64).contains(&packet.len()), "{}", packet.len());
         }
     }
