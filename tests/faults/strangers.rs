@@ -44,6 +44,20 @@ pub(crate) fn rows() -> Vec<Row> {
                 .says("what? try HELP"),
         ]);
     }
+    for flow in [ssh, smtp] {
+        rows.push(
+            Row::new("an agent that says all its lines at once", flow())
+                .peer(peer::says("<<<check_mk>>>\nVersion: 2.1.0\nAgentOS: linux\n"))
+                .fails(&["bad-reply"])
+                .says("check_mk"),
+        );
+    }
+    // As NSCA greets: its random numbers and the time, without an end of a line.
+    rows.push(
+        Row::new("binary words without an end of a line", smtp())
+            .peer(peer::says([&[0x9c_u8; 128][..], b"\x65\x6c\x8b\x10"].concat()))
+            .fails(&["bad-reply"]),
+    );
     for flow in [ssh, smtp, http, bbdo, ldap] {
         rows.push(
             Row::new("an MQTT broker", flow()).peer(mqtt()).fails(&["wrong-service"]).says("MQTT"),

@@ -495,6 +495,20 @@ fn proxies(certificates: &Certificates) -> Vec<Row> {
             .fails(&["proxy-scheme"])
             .says("NTLM"),
         by("proxy: a SOCKS server", "http://10.0.0.3:1080").fails(PROXY_DOWN).says("SOCKS"),
+        Row::new("proxy: plain HTTP, a web server", through("http://10.0.0.3:80", PLAIN))
+            .fails(PROXY_DOWN)
+            .says("a web server"),
+        Row::new(
+            "proxy: plain HTTP, sent to a page that says why not",
+            through("http://{server}:{port}", PLAIN),
+        )
+        .peer(web_page(
+            "302 Found",
+            "X-Squid-Error: 403 Access Denied\r\nLocation: http://block.corp.test/why\r\n",
+            "",
+        ))
+        .fails(&["captive-portal"])
+        .says("block.corp.test/why"),
         Row::new("proxy: plain HTTP, a SOCKS server", through("http://10.0.0.3:1080", PLAIN))
             .fails(PROXY_DOWN)
             .says("SOCKS"),

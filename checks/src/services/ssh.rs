@@ -109,7 +109,7 @@ async fn respond(mut stream: FarStream) -> io::Result<()> {
 
 /// Reads lines until the identification; servers may send others before it.
 async fn identify(stream: &mut Stream) -> Result<String, Cause> {
-    let mut read = 0;
+    let (mut read, mut last) = (0, Duration::ZERO);
     for lines in 0..MAX_LINES {
         let line = match stream.line(Phase::Greeting, MAX_LINE).await {
             Ok(line) => line,
@@ -117,11 +117,12 @@ async fn identify(stream: &mut Stream) -> Result<String, Cause> {
             Err(cause) => {
                 let waited = stream.waited();
                 stream.draw_out(&cause).await;
-                let unidentified = || unidentified(cause, lines, stream.head(), waited);
+                let unidentified = || unidentified(cause, (lines, last), stream.head(), waited);
                 return Err(SERVICE.instead(stream.head()).unwrap_or_else(unidentified));
             }
         };
         read += line.len();
+        last = stream.waited();
         if line.starts_with(b"SSH-2.0-") || line.starts_with(b"SSH-1.99-") {
             return Ok(wire::clean(line.trim_ascii_end(), MAX_LINE));
         }
@@ -158,13 +159,22 @@ fn is_text(head: &[u8]) -> bool {
 }
 
 /// A server in good health identifies itself before anything else; who listens first, and gives up
-/// later, is no SSH server, and neither is who says something else.
-fn unidentified(cause: Cause, lines: usize, head: &[u8], waited: Duration) -> Cause {
+/// later, is no SSH server, and neither is who says something else. So many `lines` came, the `last` one after so long.
+fn unidentified(
+    cause: Cause,
+    (lines, last): (usize, Duration),
+    head: &[u8],
+    waited: Duration,
+) -> Cause {
     match cause {
         Cause::Talk(TalkCause::Incomplete { waited, .. } | TalkCause::Silent { waited, .. })
-            if lines > 1 && is_text(head) =>
+            if lines > 1 && is_text(head) && last > DRIPS =>
         {
             Cause::Ssh(SshCause::SshTarpit { lines, waited })
+        }
+        // All at once, and no more: what another service says to everybody.
+        Cause::Talk(TalkCause::Silent { .. }) if lines > 1 => {
+            Cause::bad_reply("an SSH identification", head)
         }
         Cause::Talk(TalkCause::HungUp { .. } | TalkCause::Incomplete { .. })
             if !head.is_empty() && !OURS.starts_with(head.get(..4).unwrap_or(head)) =>
@@ -316,6 +326,8 @@ fn names(reader: &mut Reader<'_>) -> Result<Vec<String>, Cause> {
 
 /// sshd waits for a reverse look-up of ours before it greets (`UseDNS`).
 const IDENTIFICATION: Duration = Duration::from_secs(10);
+/// A tarpit is not done with its lines so soon.
+const DRIPS: Duration = Duration::from_secs(2);
 const KEXINIT: Duration = Duration::from_secs(5);
 /// A look-up of our address for /etc/hosts.deny takes this long, and the brokers and mail servers
 /// that give a silent client up take longer.

@@ -22,6 +22,7 @@ use url::{Host, Url};
 use crate::cause::{Cause, Concern, TalkCause, TlsCause, Transport, WebCause};
 use crate::discreet::discreet_path;
 use crate::evidence::Seen;
+use crate::net::tls::interception::is_inspection;
 use crate::net::tls::{Verify, secure_as};
 use crate::net::{Ask, FarStream, Peer};
 use crate::recognise::Spoken;
@@ -86,6 +87,9 @@ impl Probe {
         let at = self.proxy.is_none().then_some(ask.peer.address.ip());
         let answer = self.answer(ask, &url).await?;
         self.judge(&answer, &url, at, &mut ask.seen)?;
+        if let Some(proxy) = self.proxy.as_ref().filter(|_| !is_tls(&url)) {
+            proxy.leads_on(ask, &url, &answer).await?;
+        }
         self.follow(ask, &answer, &url).await
     }
 
@@ -140,7 +144,10 @@ impl Probe {
             {
                 Cause::Tls(TlsCause::TlsIntercepted { host, issuer })
             }
-            Cause::Tls(TlsCause::CertificateSelfSigned { subject: issuer }) if self.is_public => {
+            // An inspector that makes no certificate for each host shows its authority's own.
+            Cause::Tls(TlsCause::CertificateSelfSigned { subject: issuer })
+                if self.is_public || (self.proxy.is_some() && is_inspection(&issuer)) =>
+            {
                 Cause::Tls(TlsCause::TlsIntercepted { host, issuer })
             }
             other => other,

@@ -88,6 +88,35 @@ impl Proxy {
         Ok(answer)
     }
 
+    /// Did it get `page` from the host of `url`? A web server in a proxy's place answers for whatever host it is asked
+    /// with a page of its own, also for one that does not exist.
+    ///
+    /// Nothing is asked where the answer says that somebody passed it on, as most proxies have it say.
+    pub(super) async fn leads_on(
+        &self,
+        ask: &Ask,
+        url: &Url,
+        page: &HttpAnswer,
+    ) -> Result<(), Cause> {
+        let is_passed_on = PASSED_ON.iter().any(|name| page.header(name).is_some());
+        let mut nobodys = url.clone();
+        if is_passed_on || nobodys.set_host(Some(NOBODY)).is_err() {
+            return Ok(());
+        }
+        let mut again = Ask::new(ask.peer.clone(), ask.deadline, ask.trust.clone());
+        let Ok(answer) = Box::pin(self.forward(&mut again, &nobodys)).await else {
+            return Ok(());
+        };
+        if (answer.status, &answer.body) != (page.status, &page.body) {
+            return Ok(());
+        }
+        Err(self.unusable(Cause::Talk(TalkCause::WrongService {
+            expected: "an HTTP proxy".into(),
+            spoken: Spoken::Http,
+            head: page.in_short(),
+        })))
+    }
+
     async fn connect(&self, ask: &mut Ask) -> Result<Stream, Cause> {
         let stream = ask.connect().await.map_err(|cause| self.unusable(cause))?;
         match self.url.scheme() {
@@ -160,6 +189,10 @@ impl Proxy {
     fn judge_forwarded(&self, answer: &HttpAnswer, destination: &str) -> Result<(), Cause> {
         match answer.status {
             407 => Err(self.refusal(answer, destination)),
+            // squid's `deny_info 302:http://…`: the proxy sends its own client to a page that says why not.
+            300..400 if answer.header("x-squid-error").is_some() => {
+                Err(self.refusal(answer, destination))
+            }
             400.. if proxy_error(answer).is_some() => Err(self.refusal(answer, destination)),
             // RFC 9110 §7.6.3: whoever passes an answer on says so in `Via`. What nobody passed on
             // and no server signs is the proxy's own.
@@ -269,6 +302,10 @@ const PROXIES: [&str; 17] = [
     "fortigate",
     "http proxy",
 ];
+/// What an answer has in it that somebody passed on (RFC 9110 §7.6.3), or kept for later.
+const PASSED_ON: [&str; 4] = ["via", "x-cache", "x-cache-lookup", "age"];
+/// A host that nobody has (RFC 6761 §6.4).
+const NOBODY: &str = "preflight-nobody.invalid";
 /// The title of the pages that squid writes, in English.
 const SQUID_PAGE: &str = "The requested URL could not be retrieved";
 /// Lines of `Proxy-Authenticate`, and letters of each, that are looked at.
@@ -392,6 +429,8 @@ mod tests {
         assert_eq!(judge(403, Some(("via", "1.1 squid"))), Ok(()));
         assert_eq!(judge(403, Some(("x-squid-error", "ERR_ACCESS_DENIED 0"))), Err("proxy-denied"));
         assert_eq!(judge(503, Some(("server", "squid/5.7"))), Err("proxy-cannot-reach"));
+        assert_eq!(judge(302, Some(("x-squid-error", "403 Access Denied"))), Err("captive-portal"));
+        assert_eq!(judge(302, Some(("server", "squid/5.7"))), Ok(()));
         assert_eq!(
             judge(502, Some(("proxy-status", "p; error=dns_error"))),
             Err("proxy-cannot-reach")

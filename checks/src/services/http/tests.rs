@@ -56,6 +56,13 @@ fn a_public_page_with_a_strangers_certificate_is_intercepted() {
     let proxy = Proxy { url: localhost("http"), user: None, password: None };
     let behind = Probe { proxy: Some(proxy), ..private };
     assert_eq!(behind.intercepted(stranger(), &url).code(), "tls-intercepted");
+    // Its authority's own certificate, where it makes none for each host; another's is the server's.
+    let own = |subject: &str| {
+        let subject = subject.to_owned();
+        behind.intercepted(Cause::Tls(TlsCause::CertificateSelfSigned { subject }), &url).code()
+    };
+    assert_eq!(own("CN=Zscaler Root CA, O=Zscaler Inc."), "tls-intercepted");
+    assert_eq!(own("CN=packages.example.com"), "certificate-self-signed");
 }
 
 #[test]

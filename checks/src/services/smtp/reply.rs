@@ -111,7 +111,15 @@ fn named(cause: Cause, stream: &Stream) -> Cause {
             | TalkCause::Incomplete { .. }
             | TalkCause::HungUp { .. }
             | TalkCause::Endless { .. },
-        ) => instead_of("SMTP", Spoken::Smtp, stream.head()).unwrap_or(cause),
+        ) => instead_of("SMTP", Spoken::Smtp, stream.head()).unwrap_or_else(|| match cause {
+            // No line of a mail server begins so, however long its rest is waited for.
+            Cause::Talk(TalkCause::Incomplete { .. })
+                if stream.head().get(..3).is_some_and(|head| code(head).is_none()) =>
+            {
+                Cause::bad_reply("an SMTP reply", stream.head())
+            }
+            other => other,
+        }),
         other => other,
     }
 }
