@@ -1,6 +1,6 @@
 //! Faults of a conversation that has begun: the handshake passes, and what follows does not, or stops.
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::sync::OnceLock;
 use std::thread;
@@ -41,6 +41,7 @@ pub(crate) fn rows(certificates: &Certificates) -> Vec<Row> {
     rows.extend(stages(certificates));
     rows.extend(ends_behind_tls(certificates));
     rows.extend(tarpits());
+    rows.push(resets_on_nonsense());
     for flow in [ldap(), https(), ldaps(), nsclient()] {
         rows.push(
             Row::new("a server that has no time at first", flow).peer(busy()).fails(&["silent"]),
@@ -318,6 +319,21 @@ fn ends_behind_tls(certificates: &Certificates) -> Vec<Row> {
         }
     }
     rows
+}
+
+/// As sshd: its greeting is lost, and a line that is none of its protocol is answered with a RST.
+fn resets_on_nonsense() -> Row {
+    let peer = Peer::tcp(|mut stream| {
+        let _ = stream.write_all(b"SSH-2.0-OpenSSH_9.2p1\r\n");
+        if stream.read(&mut [0; 64]).is_ok_and(|length| length > 0) {
+            peer::reset(&stream);
+        }
+    });
+    Row::new("all that the peer says is dropped by the router, and it resets on nonsense", ssh())
+        .at(Place::Near)
+        .peer(peer)
+        .rule(Router, "forward", format!("{{tcp replies}} {WITH_DATA}"))
+        .fails(&["answers-lost"])
 }
 
 /// Who holds visitors of an SSH port up with lines that never end, and who says one and leaves.

@@ -9,6 +9,7 @@ pub(crate) fn rows() -> Vec<Row> {
     rows.extend(flows.iter().flat_map(settings));
     rows.extend([ssh(), smtp(), http(), ntp()].iter().map(no_port));
     rows.extend([ssh(), ntp()].iter().map(comes_back));
+    rows.extend(flows.iter().map(no_tunnel));
     rows
 }
 
@@ -70,6 +71,12 @@ fn no_port(flow: &Flow) -> Row {
         .sysctl(Client, "net/ipv4/ip_local_reserved_ports", "40000-40001")
         .fails(&["no-free-port"])
         .says("40000 40001")
+}
+
+fn no_tunnel(flow: &Flow) -> Row {
+    let policy = "xfrm policy add dst 10.0.0.3/32 dir out \
+                  tmpl src 10.2.0.7 dst 10.2.0.1 proto esp mode tunnel";
+    row("an IPsec policy without its tunnel", flow).ip(Client, policy).fails(&["ipsec-down"])
 }
 
 /// What comes back to a host that forwards is dropped by it, and is no answer.

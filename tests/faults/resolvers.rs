@@ -6,7 +6,8 @@ use std::path::Path;
 use crate::lab::Node::Router;
 use crate::lab::servers::unconfined;
 use crate::lab::{Lab, Node, Port, SERVER};
-use crate::row::{Flow, Row, dns, http, https, ntp, snmp, ssh};
+use crate::peer;
+use crate::row::{Flow, Place, Row, dns, http, https, ntp, snmp, ssh};
 
 /// Records of `example.test` that these rows ask for, besides those of a healthy site.
 pub(crate) const RECORDS: &str = "alias.example.test. CNAME gone.example.test.
@@ -50,6 +51,14 @@ pub(crate) fn rows() -> Vec<Row> {
         asks("unbound, forwarder dead", 5403, "www.example.test")
             .fails(&["dns-servfail", "dns-unanswered"])
             .because("unbound gives up on its forwarder after a while, or has not yet"),
+        Row::new("names are asked for over TCP alone, which the router drops", ssh())
+            .at(Place::Alone)
+            .to("www.example.test")
+            .resolver("options use-vc\nnameserver 10.0.0.3\n")
+            .beside(53, peer::names_of_ipv4([10, 0, 0, 3], None))
+            .rule(Router, "forward", "tcp dport 53 drop")
+            .fails(&["resolver-failed"])
+            .says("no answer"),
         Row::new("unbound, forwarder dead, and no name known", dns().on(5403))
             .unknown(&["dns-no-name-asked"]),
         Row::new("dnsmasq, forwarder dead, and no name known", dns().on(5502))

@@ -130,6 +130,17 @@ pub enum RouteCause {
         /// What gave it away.
         how: LocalFirewallSign,
     },
+    /// A policy of IPsec holds the packets back until there is a tunnel for them, and there is none.
+    #[error(
+        "an IPsec policy of this host holds packets for {to} back: the tunnel they should take is not up"
+    )]
+    IpsecDown {
+        /// Where they were going.
+        to: SocketAddr,
+        /// How long the answer was waited for.
+        #[serde(rename = "waited_ms")]
+        waited: Millis,
+    },
     /// The answers reach this host, and it drops them itself.
     #[error("answers arrive, and this host drops them ({how})")]
     ReplyDroppedHere {
@@ -185,6 +196,7 @@ impl RouteCause {
             | Self::VpnNotUsed { .. }
             | Self::GatewaySilent { .. }
             | Self::RouteOnLink { .. }
+            | Self::IpsecDown { .. }
             | Self::ReplyDroppedHere { .. } => About::new(Route, ThisHost, Nothing),
             Self::LocalFirewall { .. } => About::new(Route, ThisHost, ALLOW),
             Self::SourceUnusable { .. } | Self::NoFreePort { .. } | Self::LocalError { .. } => {
@@ -263,6 +275,10 @@ impl RouteCause {
                 passage.rule(self.about().owner)
             ))
             .here("nft list ruleset; firewall-cmd --list-all"),
+            Self::IpsecDown { .. } => {
+                say("bring the tunnel up (strongSwan, Libreswan), or take the policy away: ")
+                    .here("ip xfrm policy; ip xfrm state; swanctl --list-sas; ipsec status")
+            }
             Self::ReplyDroppedHere { how: DropSign::Rule, to, .. } => say(format!(
                 "accept answers from {} port {} in this host's INPUT rules (\"ct state established accept\"): ",
                 to.ip(),

@@ -14,8 +14,8 @@ use super::link::{FALLBACKS, Link, Tunnel, links};
 use super::neighbour::set_by_hand;
 use super::route::{entry_for, is_here};
 use crate::cause::{
-    Cause, LinkFault, LocalFirewallSign, LocalRoute, Millis, PathCause, RouteCause, SnmpCause,
-    SourceFault,
+    Cause, LinkFault, LocalFirewallSign, LocalRoute, Millis, PathCause, Phase, RouteCause,
+    SnmpCause, SourceFault,
 };
 
 /// What of this host explains `failure`, met when `to` was asked `from` that address of ours.
@@ -45,7 +45,9 @@ pub(crate) fn hindrance(failure: &Cause, to: SocketAddr, from: Option<IpAddr>) -
         Cause::Path(PathCause::PathRejected { .. } | PathCause::NetUnreachable { .. }) => {
             own_link_only(to.ip(), from?)
         }
-        _ if is_unheard => link_down(to.ip(), from).or_else(|| own_link_only(to.ip(), from?)),
+        _ if is_unheard => link_down(to.ip(), from)
+            .or_else(|| own_link_only(to.ip(), from?))
+            .or_else(|| held_back(failure)),
         _ => None,
     }
 }
@@ -115,6 +117,36 @@ fn own_link_only(to: IpAddr, from: IpAddr) -> Option<Cause> {
     (!is_needless).then(|| RouteCause::SourceUnusable { from, to, how }.into())
 }
 
+/// Are packets for the peer that was not heard held back, as a policy of IPsec wants a tunnel for them that is not up?
+///
+/// The kernel counts what it holds back, for everybody to read; the count is the whole host's, so it has to grow with
+/// each of two packets.
+fn held_back(silence: &Cause) -> Option<Cause> {
+    let (to, waited) = silence.unheard()?;
+    // Most hosts have no such policy, and never held anything back: nothing is sent to find that out.
+    held_back_so_far().filter(|count| *count > 0)?;
+    let is_tcp = matches!(silence, Cause::Path(PathCause::NoAnswer { phase: Phase::Connect, .. }));
+    for _ in 0..2 {
+        let before = held_back_so_far()?;
+        let kind = if is_tcp { Type::STREAM } else { Type::DGRAM };
+        let socket = Socket::new(Domain::for_address(to), kind, None).ok()?;
+        socket.set_nonblocking(true).ok()?;
+        let _under_way = socket.connect(&to.into());
+        if !is_tcp {
+            let _held_back_or_not = socket.send(&[]);
+        }
+        held_back_so_far().filter(|after| *after > before)?;
+    }
+    Some(RouteCause::IpsecDown { to, waited }.into())
+}
+
+/// Packets that found no tunnel (`XfrmOutNoStates`); `None` where the kernel counts none.
+fn held_back_so_far() -> Option<u64> {
+    let counters = std::fs::read_to_string("/proc/net/xfrm_stat").ok()?;
+    let count = counters.lines().find_map(|line| line.strip_prefix("XfrmOutNoStates"))?;
+    count.trim().parse().ok()
+}
+
 /// The hop limit that a packet of this host to `to` begins with.
 fn own_hop_limit(to: IpAddr) -> Option<u8> {
     let to = SocketAddr::new(to, DISCARD);
@@ -137,7 +169,7 @@ const DISCARD: u16 = 9;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cause::{Icmp, Phase};
+    use crate::cause::Icmp;
     use std::time::Duration;
 
     fn link(name: &str, is_on: bool, is_up: bool) -> Link {

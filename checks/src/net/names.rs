@@ -53,6 +53,8 @@ pub struct Naming {
     dots: usize,
     /// Are IPv6 addresses (AAAA) never asked for?
     pub(crate) no_v6: bool,
+    /// Is every question asked over TCP?
+    pub(crate) over_tcp: bool,
     /// The machine's own name.
     own: String,
     /// Are these another machine's files?
@@ -140,6 +142,7 @@ impl Naming {
             (Some("options"), _) => {
                 for option in words {
                     self.no_v6 |= option == "no-aaaa";
+                    self.over_tcp |= ["use-vc", "usevc"].contains(&option);
                     let dots = option.strip_prefix("ndots:").and_then(|dots| dots.parse().ok());
                     self.dots = dots.unwrap_or(self.dots);
                 }

@@ -59,7 +59,7 @@ pub(crate) async fn opinions(host: &str, names: &Naming, wait: Deadline) -> Vec<
     // A copy's loopback is not ours.
     let elsewhere = |server: &&SocketAddr| names.is_copy && server.ip().is_loopback();
     let servers = names.servers.iter().filter(|server| !elsewhere(server));
-    let asked = servers.map(|&server| ask_in_turn(server, &candidates, names.no_v6, wait));
+    let asked = servers.map(|&server| ask_in_turn(server, &candidates, names, wait));
     join_all(asked).await
 }
 
@@ -67,18 +67,18 @@ pub(crate) async fn opinions(host: &str, names: &Naming, wait: Deadline) -> Vec<
 async fn ask_in_turn(
     server: SocketAddr,
     candidates: &[String],
-    no_v6: bool,
+    names: &Naming,
     wait: Deadline,
 ) -> ServerOpinion {
     let mut denied = None;
     for name in candidates {
         let v6 = async {
-            if no_v6 {
+            if names.no_v6 {
                 return NameAnswer::NoAddress(None);
             }
-            ask(server, name, RecordType::AAAA, wait).await
+            ask(server, name, RecordType::AAAA, names, wait).await
         };
-        let (v4, v6) = tokio::join!(ask(server, name, RecordType::A, wait), v6);
+        let (v4, v6) = tokio::join!(ask(server, name, RecordType::A, names, wait), v6);
         let said = ServerOpinion { server, v4, v6 };
         if !said.denies() {
             return said;
@@ -92,10 +92,22 @@ async fn ask_in_turn(
     })
 }
 
-async fn ask(server: SocketAddr, name: &str, kind: RecordType, wait: Deadline) -> NameAnswer {
+async fn ask(
+    server: SocketAddr,
+    name: &str,
+    kind: RecordType,
+    names: &Naming,
+    wait: Deadline,
+) -> NameAnswer {
     let Some(query) = question(name, kind) else { return NameAnswer::NoName(None) };
     let mut ask = Ask::new(Peer::from(server), wait, Trust::only([]));
     let Ok(bytes) = query.to_vec() else { return NameAnswer::NoName(None) };
+    if names.over_tcp {
+        return over_tcp(server, &query, &bytes, wait).await.unwrap_or_else(|cause| match cause {
+            Cause::Path(PathCause::NoAnswer { .. }) | Cause::Talk(_) => NameAnswer::Silent,
+            other => NameAnswer::OutOfReach(other),
+        });
+    }
     let asked = match ask.datagrams() {
         Ok(socket) => socket.exchange(&bytes, &ASK_AT, PATIENCE, |reply| read(&query, reply)).await,
         Err(cause) => return NameAnswer::OutOfReach(cause),

@@ -11,8 +11,8 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::LARGE;
 use super::again::are_answers_lost;
+use super::{A_LINE, LARGE};
 use crate::cause::{Cause, Millis, PathCause, Phase, SmtpCause, TalkCause};
 use crate::net::Ask;
 use crate::net::ledger::ConnectionAccount;
@@ -38,10 +38,12 @@ pub(crate) async fn explain(ask: &Ask, cause: Cause) -> Cause {
     let is_mute = is_silent || matches!(cause, Cause::Smtp(SmtpCause::SmtpGreetingLate { .. }));
     if is_begun || (is_mute && account.received == 0) {
         let words = ask.ledger.first_words().unwrap_or_default();
+        // A server that is to speak first closes on the end alone; on a line of nonsense it may reset.
+        let words = words.strip_suffix(A_LINE).unwrap_or(&words);
         // Who was waited for that long may begin a process for each visit.
         let busy = if is_silent || is_begun { BUSY } else { BUSY_MAILER };
         let wait = ask.deadline.renewed(busy + AGAIN);
-        if are_answers_lost(&ask.peer, &words, busy, wait).await {
+        if are_answers_lost(&ask.peer, words, busy, wait).await {
             return Cause::Path(PathCause::AnswersLost { to, asked, waited });
         }
     }
