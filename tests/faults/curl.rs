@@ -5,8 +5,11 @@ use crate::servers::PASSWORD;
 use crate::site::{Got, Spot};
 
 /// A fault that curl passes, and why it is one.
-const DECIDED_OTHERWISE: [(&str, &str); 1] =
-    [("proxy: block page with status 200", "curl does not read the page")];
+const DECIDED_OTHERWISE: [(&str, &str); 3] = [
+    ("proxy: block page with status 200", "curl does not read the page"),
+    ("proxy: plain HTTP, a web server", "curl takes whatever page it gets"),
+    ("proxy: plain HTTP, sent to a page that says why not", "curl takes a redirect for an answer"),
+];
 
 /// Where curl and `preflight` differ without a reason; `None` also for rows without a proxy.
 pub(crate) fn disagrees(spot: &Spot<'_>, got: &Got) -> Option<String> {

@@ -26,6 +26,8 @@ pub(super) enum DnsForm {
     Plain,
     /// Without validation (CD=1).
     Unchecked,
+    /// Without the wish to have it looked up elsewhere (RD=0): every server answers or refuses at once.
+    AtOnce,
 }
 
 impl DnsQuestion {
@@ -72,7 +74,7 @@ impl DnsQuestion {
     /// A message with an id of its own.
     pub(super) fn query(&self, how: DnsForm) -> Result<Query, Cause> {
         let mut message = Message::new(rand::random(), MessageType::Query, OpCode::Query);
-        message.metadata.recursion_desired = true;
+        message.metadata.recursion_desired = how != DnsForm::AtOnce;
         message.metadata.checking_disabled = how == DnsForm::Unchecked;
         let question = hickory_proto::op::Query::query(self.name.clone(), self.kind);
         message.add_query(question);

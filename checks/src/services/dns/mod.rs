@@ -449,7 +449,7 @@ impl Sockets {
     /// A server may be told to drop what it is asked about some names, and answers all others.
     async fn settled(&self, first: &DnsQuestion, other: &Udp) -> (Result<DnsAsked, Cause>, bool) {
         let harmless = async {
-            let query = DnsQuestion::root().query(How::Plain)?;
+            let query = DnsQuestion::root().query(How::AtOnce)?;
             exchange(other, &query, &ASK_ANOTHER_AT, self.listen).await
         };
         let mut resolving = pin!(self.resolve(first));
