@@ -37,8 +37,8 @@ fn port_type(list: &str, transport: Transport, port: u16) -> Option<String> {
         else {
             return None;
         };
-        let (first, last) = ports.split_once('-').unwrap_or((ports, ports));
-        let range = first.parse::<u16>().ok()?..=last.parse::<u16>().ok()?;
+        let (from, to) = ports.split_once('-').unwrap_or((ports, ports));
+        let range = from.parse::<u16>().ok()?..=to.parse::<u16>().ok()?;
         let is_it = protocol == transport && range.contains(&port);
         is_it.then(|| printable(context.split(':').nth(2).unwrap_or(context)))
     });
