@@ -130,7 +130,7 @@ pub enum RouteCause {
         /// What gave it away.
         how: LocalFirewallSign,
     },
-    /// A policy of IPsec holds the packets back until there is a tunnel for them, and there is none.
+    /// A policy of `IPsec` holds the packets back until there is a tunnel for them, and there is none.
     #[error(
         "an IPsec policy of this host holds packets for {to} back: the tunnel they should take is not up"
     )]

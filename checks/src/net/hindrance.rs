@@ -117,7 +117,7 @@ fn own_link_only(to: IpAddr, from: IpAddr) -> Option<Cause> {
     (!is_needless).then(|| RouteCause::SourceUnusable { from, to, how }.into())
 }
 
-/// Are packets for the peer that was not heard held back, as a policy of IPsec wants a tunnel for them that is not up?
+/// Are packets for the peer that was not heard held back, as a policy of `IPsec` wants a tunnel for them that is not up?
 ///
 /// The kernel counts what it holds back, for everybody to read; the count is the whole host's, so it has to grow with
 /// each of two packets.
