@@ -200,19 +200,8 @@ async fn ask(
         tell_shared(plan, &found, &progress, live.as_mut().filter(|_| is_said));
     }
     if let Some(silence) = hold.filter(|_| !stopped.get()) {
-        progress.note(format!(
-            "    connections are left silent for {}; Ctrl-C ends with the report",
-            preflight_checks::span(silence.as_secs())
-        ));
-        let held = async {
-            if hold::hold(plan, &mut found, silence).await == 0 && !job.output.quiet {
-                remark("--hold: no connection of BBDO or ZMQ works, so none was left silent");
-            }
-        };
-        tokio::select! {
-            () = held => {}
-            () = cut_off.as_mut() => {}
-        }
+        progress.note(left_silent(silence));
+        hold_connections(plan, &mut found, silence, job.output.quiet, cut_off.as_mut()).await;
     }
     // Stopped in the first round, steps are missing; later, all are known as they were.
     let interrupted = stopped.get();
@@ -260,6 +249,28 @@ async fn ask(
         interrupted,
     };
     Unjudged { found, context, live }
+}
+
+/// Leaves connections that work silent, and speaks on them again, unless it is cut off.
+async fn hold_connections(
+    plan: &plan::Plan,
+    found: &mut [Option<Found>],
+    silence: Duration,
+    is_quiet: bool,
+    cut_off: impl Future<Output = ()>,
+) {
+    tokio::select! {
+        held = hold::hold(plan, found, silence) => if held == 0 && !is_quiet {
+            remark("--hold: no connection of BBDO or ZMQ works, so none was left silent");
+        },
+        () = cut_off => {}
+    }
+}
+
+/// What is going on, for a terminal.
+fn left_silent(silence: Duration) -> String {
+    let silence = preflight_checks::span(silence.as_secs());
+    format!("    connections are left silent for {silence}; Ctrl-C ends with the report")
 }
 
 /// Says anew what a far side has a say on: what was said before is less than both ends know.

@@ -21,7 +21,7 @@ use tokio::net::UdpSocket;
 
 use self::row::{Answering, Arrived};
 use crate::console::interrupt::{HeldSignals, Interruption};
-use crate::console::output::complain;
+use crate::console::output::{complain, terminal_width};
 use crate::console::privileges;
 use crate::respond::{Bounds, DATAGRAMS, udp_sockets};
 
@@ -188,7 +188,7 @@ async fn hear(ears: &Ears, request: &ListenRequest, shown: &mut ShownTraps) {
             (Ears::Beside(_), _) => Answering::LeftToOther,
         };
         let what = TrapDatagram::read(&came.bytes, expected);
-        shown.show(Arrived {
+        shown.show(&Arrived {
             at: jiff::Timestamp::now(),
             from: SocketAddr::new(came.from.ip().to_canonical(), came.from.port()),
             to: came.to,
@@ -204,7 +204,8 @@ async fn hear(ears: &Ears, request: &ListenRequest, shown: &mut ShownTraps) {
 /// What was shown, counted: by whom, and what.
 struct ShownTraps {
     as_lines: bool,
-    is_terminal: bool,
+    /// Of the terminal; none: it goes elsewhere.
+    width: Option<usize>,
     traps: u64,
     counts: BTreeMap<(IpAddr, String), u64>,
     left_out: BTreeMap<IpAddr, u64>,
@@ -215,7 +216,7 @@ impl ShownTraps {
     fn new(request: &ListenRequest) -> Self {
         Self {
             as_lines: request.as_lines,
-            is_terminal: io::stdout().is_terminal(),
+            width: io::stdout().is_terminal().then(terminal_width),
             traps: 0,
             counts: BTreeMap::new(),
             left_out: BTreeMap::new(),
@@ -223,11 +224,11 @@ impl ShownTraps {
         }
     }
 
-    fn show(&mut self, arrived: Arrived) {
+    fn show(&mut self, arrived: &Arrived) {
         if self.as_lines {
             say(&arrived.line());
         } else {
-            arrived.rows(self.is_terminal).iter().for_each(|row| say(row));
+            arrived.rows(self.width).iter().for_each(|row| say(row));
         }
         self.traps += u64::from(matches!(arrived.what, TrapDatagram::Notification(_)));
         let key = (arrived.from.ip(), arrived.title());

@@ -8,6 +8,8 @@ use preflight_checks::snmp::{Notification, NotificationSender, TrapDatagram, Tra
 use preflight_checks::{clean, span};
 use serde_json::{Value, json};
 
+use crate::text::wrap;
+
 /// A datagram that arrived.
 #[derive(Debug)]
 pub(super) struct Arrived {
@@ -48,18 +50,20 @@ impl Arrived {
         }
     }
 
-    /// On a terminal the details stand below, so that eighty columns hold them.
-    pub(super) fn rows(&self, is_terminal: bool) -> Vec<String> {
+    /// On a terminal of that width the details stand below; elsewhere all of it is one line.
+    pub(super) fn rows(&self, width: Option<usize>) -> Vec<String> {
         let at = self.at.strftime("%H:%M:%S");
         let from = self.from.ip().to_string();
-        let first = format!("{at} UTC  {from:<15}  {:<9}  {}", self.kind(), self.title());
+        let first = format!("{at} UTC  {from:<15}  {:<10}  {}", self.kind(), self.title());
         let details = self.details().join("; ");
-        if details.is_empty() {
-            vec![first]
-        } else if is_terminal {
-            vec![first, format!("{:14}{details}", "")]
-        } else {
-            vec![format!("{first}; {details}")]
+        match width {
+            _ if details.is_empty() => vec![first],
+            None => vec![format!("{first}; {details}")],
+            Some(width) => {
+                let below = wrap(&details, width.saturating_sub(INDENT).max(INDENT));
+                let below = below.into_iter().map(|line| format!("{:INDENT$}{line}", ""));
+                std::iter::once(first).chain(below).collect()
+            }
         }
     }
 
@@ -208,5 +212,7 @@ fn milliseconds(up: Duration) -> u64 {
     u64::try_from(up.as_millis()).unwrap_or(u64::MAX)
 }
 
+/// Where what stands behind the time begins.
+const INDENT: usize = 14;
 /// Characters of what is no SNMP.
 const SHOWN: usize = 60;

@@ -30,10 +30,12 @@ fn inform(answering: Answering) -> Arrived {
 
 #[test]
 fn a_row_fits_eighty_columns_and_its_details_stand_below() {
-    let rows = inform(Answering::Answered).rows(true);
+    let rows = inform(Answering::Answered).rows(Some(80));
     assert_eq!(rows[0], "00:00:00 UTC  10.2.0.7         v2c inform  linkDown");
+    assert!(rows.iter().all(|row| row.len() <= 80), "{rows:#?}");
+    let below: Vec<&str> = rows[1..].iter().map(|row| row.trim()).collect();
     assert_eq!(
-        rows[1].trim(),
+        below.join(" "),
         "1.3.6.1.6.3.1.1.5.3; up 42 s; another community than was given, 6 bytes; acknowledged"
     );
 }
@@ -54,6 +56,6 @@ fn what_a_stranger_says_is_printable() {
         head: b"\x1b[2Jhello".to_vec(),
         ..inform(Answering::Unanswered)
     };
-    let rows = stranger.rows(false);
+    let rows = stranger.rows(None);
     assert!(!rows[0].contains('\x1b') && rows[0].contains("hello"), "{rows:?}");
 }

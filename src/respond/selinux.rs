@@ -1,4 +1,4 @@
-//! SELinux, where it keeps this process from a port: that reads as "permission denied" and nothing more.
+//! `SELinux`, where it keeps this process from a port: that reads as "permission denied" and nothing more.
 //!
 //! Read without its tools, which are not everywhere: is it enforcing, in which domain does this process run, and which
 //! type has the administrator given to the port? What the distribution's own policy says of it stands in a binary.
@@ -8,7 +8,7 @@ use std::path::Path;
 
 use preflight_checks::{Transport, printable};
 
-/// Why SELinux may be what refuses a port; none: it is not enforcing.
+/// Why `SELinux` may be what refuses a port; none: it is not enforcing.
 pub(super) fn refusal(root: &Path, transport: Transport, port: u16) -> Option<String> {
     let read = |name: &str| fs::read_to_string(root.join(name)).ok();
     if read("sys/fs/selinux/enforce")?.trim() != "1" {

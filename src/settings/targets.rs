@@ -186,7 +186,9 @@ pub(super) fn customs(
     }
     if let Some(receiver) = test_trap {
         let custom = Custom::new("test-trap", &format!("trap://{receiver}"), Origin::test_trap());
-        customs.push(custom.map_err(|reason| bad("--send-test-trap", reason))?);
+        let custom = custom.map_err(|reason| bad("--send-test-trap", reason))?;
+        let why = "Asked for with --send-test-trap.".to_owned();
+        customs.push(Custom { why, ..custom });
     }
     Ok(customs)
 }
