@@ -36,12 +36,13 @@ pub use authority::{Authority, KeyedCertificate, params_for, tls_server};
 pub use cause::samples;
 pub use cause::{
     AgentCause, AliasEnd, BbdoCause, Because, Blank, Cause, ChainLink, ClosedHow, ClosedPort,
-    Concern, ConcernCode, DatabaseCause, Demand, DnsCause, DropSign, ECHO_REQUEST, FarSideCause,
-    FirewallCause, GorgoneCause, HostAnswer, Icmp, Layer, LdapCause, LinkFault, LocalFirewallSign,
-    LocalRoute, Millis, NameCause, NsclientCause, NtpCause, NtpProgram, NtpWeakness, Opinion,
-    OwnCause, OwnFirewall, Owner, Passage, PathCause, Phase, Plea, PortCause, QuietPoller, Remedy,
-    RemedyCommand, ResetSign, RouteCause, RouteEntry, RunOn, SmtpCause, SnmpCause, SourceFault,
-    SshCause, SshPart, TalkCause, TlsCause, Transport, TunnelLink, WebCause, Whereabouts, span,
+    Coded, Concern, ConcernCode, DatabaseCause, Demand, DnsCause, DropSign, ECHO_REQUEST,
+    FarSideCause, FirewallCause, GorgoneCause, HostAnswer, Icmp, Layer, LdapCause, LinkFault,
+    LocalFirewallSign, LocalRoute, Millis, NameCause, NsclientCause, NtpCause, NtpProgram,
+    NtpWeakness, Opinion, OwnCause, OwnFirewall, Owner, Passage, PathCause, Phase, Plea, PortCause,
+    QuietPoller, Remedy, RemedyCommand, ResetSign, RouteCause, RouteEntry, RunOn, SmtpCause,
+    SnmpCause, SourceFault, SshCause, SshPart, TalkCause, TlsCause, Transport, TunnelLink,
+    WebCause, Whereabouts, span,
 };
 pub use diagnose::{Case, Examiner, Inquiry, Manner, Stage, Watcher};
 pub use dialogue::Dialogue;

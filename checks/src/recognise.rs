@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::wire::crc16_x25;
 
-/// A protocol, recognised by how its answer begins.
+/// A protocol, recognised by how its answer begins; its name is for a cause's sentence, asides marked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, strum::Display)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
@@ -16,7 +16,7 @@ pub enum Spoken {
     #[strum(serialize = "an SSH server")]
     Ssh,
     /// `HTTP/1.1 …` or an HTML page.
-    #[strum(serialize = "a web server (HTTP)")]
+    #[strum(serialize = "a web server ⟨HTTP⟩")]
     Http,
     /// A web page that a proxy signs as its own.
     #[strum(serialize = "an HTTP proxy")]
@@ -28,7 +28,7 @@ pub enum Spoken {
     #[strum(serialize = "a TLS server")]
     Tls,
     /// `220 … SMTP`
-    #[strum(serialize = "a mail server (SMTP)")]
+    #[strum(serialize = "a mail server ⟨SMTP⟩")]
     Smtp,
     /// `220 …` without a word of mail.
     #[strum(serialize = "an FTP server")]
@@ -46,7 +46,7 @@ pub enum Spoken {
     #[strum(serialize = "a ZeroMQ service")]
     Zmtp,
     /// A header with a right checksum.
-    #[strum(serialize = "a Centreon broker (BBDO)")]
+    #[strum(serialize = "a Centreon broker ⟨BBDO⟩")]
     Bbdo,
     /// An NRPE packet.
     #[strum(serialize = "an NRPE daemon")]
@@ -76,22 +76,22 @@ pub enum Spoken {
     #[strum(serialize = "a memcached server")]
     Memcached,
     /// `UNKNOWN_COMMAND`, in one word.
-    #[strum(serialize = "a work queue (beanstalkd)")]
+    #[strum(serialize = "a work queue ⟨beanstalkd⟩")]
     Beanstalkd,
     /// `ERR UNKNOWN_COMMAND`
-    #[strum(serialize = "a job server (Gearman)")]
+    #[strum(serialize = "a job server ⟨Gearman⟩")]
     Gearman,
     /// The answer to a connection of MQTT: taken, or refused.
-    #[strum(serialize = "a message broker (MQTT)")]
+    #[strum(serialize = "a message broker ⟨MQTT⟩")]
     Mqtt,
     /// What we say comes back.
     #[strum(serialize = "an echo service")]
     Echo,
     /// The protocol's header, to whoever begins with another.
-    #[strum(serialize = "a message broker (AMQP)")]
+    #[strum(serialize = "a message broker ⟨AMQP⟩")]
     Amqp,
     /// The answer to a negotiation of SMB, in any version.
-    #[strum(serialize = "a Windows file server (SMB)")]
+    #[strum(serialize = "a Windows file server ⟨SMB⟩")]
     Smb,
     /// A DNS message over TCP that answers ours.
     #[strum(serialize = "a DNS server")]

@@ -2,6 +2,11 @@
 
 use std::fmt::Write as _;
 
+/// Begins an aside of a cause's sentence; nobody else's words have one.
+pub(crate) const OPENS: char = '⟨';
+/// Ends it.
+pub(crate) const CLOSES: char = '⟩';
+
 /// How a message begins, for an error: length and at most 32 bytes.
 ///
 /// Text stays readable; anything else is hexadecimal.
@@ -68,6 +73,10 @@ fn push_escaped(line: &mut String, character: char) {
         '\t' => line.push_str("\\t"),
         c if c.is_ascii_control() || ('\u{80}'..='\u{9f}').contains(&c) => {
             let _infallible = write!(line, "\\x{:02x}", u32::from(c));
+        }
+        // What a cause's own sentence is marked with.
+        OPENS | CLOSES => {
+            let _infallible = write!(line, "\\u{{{:x}}}", u32::from(character));
         }
         // Invisible or reordering: soft hyphen, Arabic and Mongolian marks, zero
         // widths, bidirectional controls, byte order mark, annotations, tags.

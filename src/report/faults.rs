@@ -148,6 +148,9 @@ mod tests {
             let host = format!("10.1.{}.{}", number / 250, number % 250 + 1);
             let mut why = cause(code, *by);
             why["message"] = format!("{code} at {host}").into();
+            if let Some(to) = why["facts"]["to"].as_str() {
+                why["facts"]["to"] = to.replace("10.0.0.5", &host).into();
+            }
             failing(step("poller", "device", &host, "snmp:161/udp", "fail"), "10.2.0.7", why)
         });
         report("poller-1", "poller", "10.2.0.7", &steps.collect::<Vec<_>>())
@@ -169,10 +172,7 @@ mod tests {
         let report = devices("path-rejected", &[one, two, one]);
         assert_eq!(
             reasons(&report),
-            [
-                "2 x poller.snmp (path rejected, at 10.9.0.1)",
-                "poller.snmp (path-rejected at 10.1.0.2)"
-            ]
+            ["2 x poller.snmp (rejected by 10.9.0.1)", "poller.snmp (rejected by 10.9.0.2)"]
         );
     }
 
@@ -195,7 +195,7 @@ mod tests {
             reasons(&report),
             [
                 "11 x poller.snmp (path rejected, at 11 devices)",
-                "4 x poller.snmp (path rejected, at 10.9.5.1)",
+                "4 x poller.snmp (rejected by 10.9.5.1)",
             ]
         );
     }
@@ -280,7 +280,7 @@ mod tests {
         report.steps.iter_mut().skip(1).for_each(|step| step.because_of = Some(root.clone()));
         assert_eq!(
             reasons(&report),
-            ["poller.snmp (no-route at 10.1.0.1), and with it 2 x poller.snmp"]
+            ["poller.snmp (this host has no route to 10.1.0.1), and with it 2 x poller.snmp"]
         );
     }
 }

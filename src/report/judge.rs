@@ -121,6 +121,7 @@ pub(super) fn judge(step: &Step, found: Option<&Found>, phase: InstallPhase) -> 
     let mut report = skipped(step, named(result(&conclusion)));
     report.outcome = conclusion.outcome;
     report.target = Some(target(question, step.direction, &conclusion, found));
+    report.meant = None;
     if step.direction == Direction::Outbound {
         report.asked_for = wishes(question, found, |attempt, cause| {
             let passage = passage(step, question, attempt, &[]);
@@ -183,6 +184,7 @@ fn skipped(step: &Step, result: String) -> StepReport {
         through_vpn: step.through_vpn.clone(),
         group: step.group.clone(),
         target: None,
+        meant: step.place.clone(),
         outcome: Outcome::Skip,
         result,
         cause: None,
@@ -211,6 +213,7 @@ fn mistaken(step: &Step, mistake: &Mistake) -> StepReport {
         ways: Vec::new(),
         also_try: None,
     });
+    report.meant = None;
     report.cause = Some(CauseReport {
         why: Why::Mistake(mistake.clone()),
         owner: Some(Owner::ThisHost),

@@ -46,8 +46,8 @@ use crate::site::local::Host;
 pub(crate) use ending::{Ending, PLUGIN_UNKNOWN};
 pub(crate) use judge::step;
 pub(crate) use model::{
-    AttemptReport, CauseReport, ConcernReport, NoteReport, Report, StepReport, TargetReport,
-    WayReport,
+    AttemptReport, CauseReport, ClockReport, ConcernReport, NoteReport, Report, StepReport,
+    TargetReport, UnreadCause, WayReport, Why,
 };
 
 pub(crate) use read::Readable;

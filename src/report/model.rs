@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
 use preflight_checks::{
-    Cause, Concern, ConcernCode, Hop, Layer, Owner, Remedy, Transport, Whereabouts,
+    Cause, Coded, Concern, ConcernCode, Hop, Layer, Owner, Remedy, Transport, Whereabouts,
 };
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::SCHEMA_VERSION;
 use super::read::Readable;
@@ -133,6 +133,9 @@ pub(crate) struct StepReport {
     /// Whom we asked, if anybody.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) target: Option<TargetReport>,
+    /// Whom it would have gone to, when it was not asked.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(crate) meant: Option<String>,
     /// pass, warn, fail, unknown or skip.
     pub(crate) outcome: Outcome,
     /// One line: what was seen, the cause, or why it was skipped.
@@ -246,16 +249,14 @@ pub(crate) enum Why {
 /// A cause of a saved report that this version cannot read.
 #[derive(Clone, Debug)]
 pub(crate) struct UnreadCause {
-    /// The code that a later version gave.
-    pub(crate) code: String,
+    /// The code that a later version gave, and its facts as they were saved.
+    pub(crate) coded: Coded,
     /// What that report says its layer is.
     pub(crate) layer: String,
     /// What that report says whose it is.
     pub(crate) owner: String,
     /// The device that report names.
     pub(crate) device: Option<String>,
-    /// The facts beside the code, as they were saved.
-    pub(crate) facts: Map<String, Value>,
 }
 
 impl Why {
@@ -264,7 +265,7 @@ impl Why {
         match self {
             Self::Cause(cause) => cause.code(),
             Self::Mistake(mistake) => mistake.code(),
-            Self::Unread(unread) => &unread.code,
+            Self::Unread(unread) => &unread.coded.code,
         }
     }
 
@@ -351,17 +352,17 @@ impl JsonSchema for CauseReport {
 
 impl Serialize for CauseReport {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        let facts = match &self.why {
-            Why::Cause(cause) => facts_of(cause),
-            Why::Mistake(mistake) => facts_of(mistake),
-            Why::Unread(unread) => unread.facts.clone(),
+        let Coded { code, facts } = match &self.why {
+            Why::Cause(cause) => cause.coded(),
+            Why::Mistake(mistake) => mistake.coded(),
+            Why::Unread(unread) => unread.coded.clone(),
         };
         let device = match &self.why {
             Why::Unread(unread) => unread.device.clone(),
             Why::Cause(_) | Why::Mistake(_) => self.device().map(|device| device.to_string()),
         };
         WrittenCause {
-            code: self.why.code().to_owned(),
+            code,
             layer: self.why.layer_name(),
             owner: self.owner_name().to_owned(),
             device,
@@ -377,35 +378,16 @@ impl<'de> Deserialize<'de> for CauseReport {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         let WrittenCause { code, layer, owner, device, message, facts, remedy } =
             WrittenCause::deserialize(from)?;
-        let unread = UnreadCause { code, layer, owner, device, facts };
-        let why = if Cause::codes().any(|known| known == unread.code) {
-            serde_json::from_value(unread.coded()).map(Why::Cause)
+        let is_here = owner == owner_name(Owner::ThisHost);
+        let coded = Coded { code, facts };
+        let read = if Cause::codes().any(|known| known == coded.code) {
+            coded.clone().try_into().map(Why::Cause)
         } else {
-            serde_json::from_value(unread.coded()).map(Why::Mistake)
+            coded.clone().try_into().map(Why::Mistake)
         };
-        let is_here = unread.owner == owner_name(Owner::ThisHost);
-        let why = why.unwrap_or(Why::Unread(unread));
+        let why = read.unwrap_or(Why::Unread(UnreadCause { coded, layer, owner, device }));
         let owner = why.owner().map(|owner| if is_here { Owner::ThisHost } else { owner });
         Ok(Self { why, owner, message, remedy })
-    }
-}
-
-impl UnreadCause {
-    /// Its code and facts, as a cause or a mistake is written.
-    pub(super) fn coded(&self) -> Value {
-        if self.facts.is_empty() {
-            json!({ "code": self.code })
-        } else {
-            json!({ "code": self.code, "facts": self.facts })
-        }
-    }
-}
-
-/// The facts beside the code; those of a cause that is its code alone are empty.
-fn facts_of(coded: &impl Serialize) -> Map<String, Value> {
-    match object(coded).remove("facts") {
-        Some(Value::Object(facts)) => facts,
-        _ => Map::new(),
     }
 }
 
@@ -726,11 +708,6 @@ impl StepReport {
     /// Not asked, or only our own listener that decides nothing.
     pub(super) fn says_nothing(&self) -> bool {
         self.outcome == Outcome::Skip || (self.direction == Direction::Inbound && !self.required)
-    }
-
-    /// Whom it would have gone to, when it was not asked.
-    pub(super) fn target_in_id(&self) -> Option<&str> {
-        self.id.strip_prefix(&self.flow)?.strip_prefix('@')
     }
 
     /// Does it pass only because nothing is installed yet?

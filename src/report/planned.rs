@@ -221,10 +221,9 @@ const NAMED: usize = 4;
 
 /// Whom it goes to, also when it is not asked.
 fn target(step: &Step) -> String {
-    let in_id = || step.id.strip_prefix(&step.flow)?.strip_prefix('@');
     match &step.action {
         Action::Ask(question) => question.target.clone(),
-        Action::Skip(_) | Action::Found(_) => in_id().unwrap_or_default().to_owned(),
+        Action::Skip(_) | Action::Found(_) => step.place.clone().unwrap_or_default(),
     }
 }
 

@@ -102,7 +102,7 @@ impl ReportRow<'_> {
     pub(super) fn target(&self) -> String {
         let target = self.step.target.as_ref().map(|target| &target.shown);
         let shown = self.place.as_ref().or(target).map(String::as_str);
-        shown.or(self.step.target_in_id()).map(printable).unwrap_or_default()
+        shown.or(self.step.meant.as_deref()).map(printable).unwrap_or_default()
     }
 
     /// What was seen, the cause, or why it was skipped.

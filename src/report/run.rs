@@ -10,9 +10,10 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use preflight_checks::{
-    Cause, Concern, Finding, Peer, Probe, Remedy, Seen, Transport, closed, listener, printable,
+    Cause, Coded, Concern, Finding, Peer, Probe, Remedy, Seen, Transport, closed, listener,
+    printable,
 };
-use serde_json::Value;
+use serde::Deserialize;
 
 use super::judge::{Judged, NAME_SERVERS, folded, judge};
 use super::model::{
@@ -341,6 +342,7 @@ fn mistake(saved: &StepReport) -> Result<Step, String> {
 fn bare(saved: &StepReport) -> Step {
     Step {
         id: saved.id.clone(),
+        place: saved.meant.clone(),
         flow: saved.flow.clone(),
         from: saved.from.clone(),
         to: saved.to.clone(),
@@ -529,18 +531,18 @@ fn no_address(unread: &impl std::fmt::Display) -> String {
 fn cause(saved: &Readable<Cause>) -> Result<Cause, String> {
     match saved {
         Readable::Known(cause) => Ok(cause.clone()),
-        Readable::Unread(saved) => Err(why_unread(saved)),
+        Readable::Unread(saved) => Err(why_unread(Coded::deserialize(saved).unwrap_or_default())),
     }
 }
 
-fn unread_cause(unread: &UnreadCause) -> String {
-    why_unread(&unread.coded())
+fn unread_cause(UnreadCause { coded, .. }: &UnreadCause) -> String {
+    why_unread(coded.clone())
 }
 
 /// What this version does not know about a cause: its code, or a fact of it.
-fn why_unread(saved: &Value) -> String {
-    let code = saved.get("code").and_then(Value::as_str).unwrap_or_default();
-    match serde_json::from_value::<Cause>(saved.clone()) {
+fn why_unread(coded: Coded) -> String {
+    let code = coded.code.clone();
+    match Cause::try_from(coded) {
         Err(error) if Cause::codes().any(|known| known == code) => {
             format!("it cannot read the facts of `{code}`: {error}")
         }

@@ -55,11 +55,8 @@ impl Saved {
     }
 
     /// The same with another report in its place: of what is in it, only what was seen counts.
-    pub(crate) fn try_map<E>(
-        self,
-        change: impl FnOnce(Report) -> Result<Report, E>,
-    ) -> Result<Self, E> {
-        Ok(Self { report: change(self.report)?, later: self.later })
+    pub(crate) fn map(self, change: impl FnOnce(Report) -> Report) -> Self {
+        Self { report: change(self.report), later: self.later }
     }
 }
 

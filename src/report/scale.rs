@@ -77,6 +77,7 @@ fn step(number: usize) -> Step {
     };
     Step {
         id: format!("poller.snmp@{host}"),
+        place: Some(host.clone()),
         flow: "poller.snmp".to_owned(),
         from: Party("poller".to_owned()),
         to: Party("device".to_owned()),

@@ -7,7 +7,7 @@ use strum::VariantArray as _;
 
 use super::faults::{Fault, Followers, Refusers, faults};
 use super::groups::in_order;
-use super::model::{RootCause, StepReport, Summary, Tally, owner_name};
+use super::model::{RootCause, StepReport, Summary, Tally, Why, owner_name};
 use super::{Ending, words};
 use crate::run::outcome::Outcome;
 use crate::run::plan::InstallPhase;
@@ -38,7 +38,8 @@ impl Summary {
             roots.sort_by_key(|fault| Reverse(weight(fault, &followers)));
         }
         let warned = faults(warned);
-        let warnings = warned.iter().map(warning);
+        let warnings =
+            warned.iter().map(|fault| format!("{} ({}, --strict)", counted(fault), why(fault)));
         let reasons = roots.iter().map(|fault| reason(fault, &followers)).chain(warnings);
         let reasons: Vec<String> = reasons.collect();
         let causes = roots.iter().chain(&warned);
@@ -107,11 +108,6 @@ fn root_cause(fault: &Fault<'_>, followers: &Followers<'_>) -> RootCause {
 /// Flows of one reason that are named.
 const LISTED: usize = 8;
 
-/// "poller.http (the certificate ends in 9 days, --strict)"
-fn warning(fault: &Fault<'_>) -> String {
-    format!("{} ({}, --strict)", counted(fault), why(fault))
-}
-
 /// "3 x poller.snmp"
 fn counted(fault: &Fault<'_>) -> String {
     times(1 + fault.alike.len(), &fault.first.flow)
@@ -123,8 +119,8 @@ fn times(number: usize, what: &str) -> String {
 
 /// What all of them say, or else what they have in common.
 fn why(fault: &Fault<'_>) -> String {
-    let said = short(&fault.first.result);
-    if fault.alike.iter().all(|step| short(&step.result) == said) {
+    let said = brief(fault.first);
+    if fault.alike.iter().all(|step| brief(step) == said) {
         return said;
     }
     let words = fault.code().replace('-', " ");
@@ -135,41 +131,11 @@ fn why(fault: &Fault<'_>) -> String {
     }
 }
 
-/// A sentence without what stands in parentheses.
-fn short(sentence: &str) -> String {
-    let mut rest = sentence;
-    let mut short = String::new();
-    while let Some((before, after)) = rest.split_once(" (") {
-        short.push_str(before);
-        // Parentheses may stand in parentheses.
-        let mut open = 1;
-        let end = after.find(|letter| {
-            open += match letter {
-                '(' => 1,
-                ')' => -1,
-                _ => 0,
-            };
-            open == 0
-        });
-        rest = end.and_then(|end| after.get(end + 1..)).unwrap_or_default();
-    }
-    short.push_str(rest);
-    short
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn parentheses_go_with_those_that_stand_in_them() {
-        for (sentence, expected) in [
-            ("failed (10.0.0.3: fails to find out (SERVFAIL))", "failed"),
-            ("one (a (b) c) and (d) two", "one and two"),
-            ("never closed (at all", "never closed"),
-            ("nothing in any", "nothing in any"),
-        ] {
-            assert_eq!(short(sentence), expected, "{sentence}");
-        }
+/// What is wrong with a step, in short; of what will hurt, its code.
+fn brief(step: &StepReport) -> String {
+    match (step.cause.as_ref().map(|cause| &cause.why), step.concerns.is_empty()) {
+        (Some(Why::Cause(cause)), _) => cause.brief(),
+        (Some(Why::Mistake(_) | Why::Unread(_)), _) | (None, true) => step.result.clone(),
+        (None, false) => step.code().replace('-', " "),
     }
 }

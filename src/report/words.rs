@@ -255,7 +255,9 @@ pub(super) fn explanation(
 /// Where its page is; a code that this version does not know has none here.
 fn more(cause: &CauseReport) -> String {
     match &cause.why {
-        Why::Unread(unread) if !Cause::codes().any(|known| known == unread.code) => String::new(),
+        Why::Unread(unread) if !Cause::codes().any(|known| known == unread.coded.code) => {
+            String::new()
+        }
         known => format!("preflight explain {}", known.code()),
     }
 }
@@ -467,12 +469,12 @@ mod tests {
             ),
             (
                 "wwofW",
-                "1 of 4 required flows fails: poller.bbdo (no answer) · 2 work · 1 waits for the installation · 1 optional works · 0.40 s",
+                "1 of 4 required flows fails: poller.bbdo (no answer within 4.0 s) · 2 work · 1 waits for the installation · 1 optional works · 0.40 s",
                 1,
             ),
             (
                 "wff?",
-                "2 of 4 required flows fail: 2 x poller.bbdo (no answer) · 1 works · 1 cannot be told from here · 0.40 s",
+                "2 of 4 required flows fail: 2 x poller.bbdo (no answer within 4.0 s) · 1 works · 1 cannot be told from here · 0.40 s",
                 1,
             ),
             (
@@ -500,7 +502,11 @@ mod tests {
                 "the one required flow works · 1 optional works · 1 optional fails · 0.40 s",
                 0,
             ),
-            ("wf", "1 of 2 required flows fails: poller.bbdo (no answer) · 1 works · 0.40 s", 1),
+            (
+                "wf",
+                "1 of 2 required flows fails: poller.bbdo (no answer within 4.0 s) · 1 works · 0.40 s",
+                1,
+            ),
             ("F", "no required flow was checked · 1 optional fails · 0.40 s", 3),
         ] {
             assert_eq!(
@@ -515,7 +521,7 @@ mod tests {
     fn what_waits_is_no_warning_that_strict_could_mean() {
         let ready = "ready to install: 1 works, 1 waits for the installation · 0.40 s";
         assert_eq!(last_line("wo", InstallPhase::Before, true), (ready.to_owned(), 0));
-        let warned = "warnings fail this run: poller.bbdo (does not work, --strict) · 2 work · \
+        let warned = "warnings fail this run: poller.bbdo (packet loss, --strict) · 2 work · \
                       1 waits for the installation · 1 with a warning · 0.40 s";
         assert_eq!(last_line("w!o", InstallPhase::Before, true), (warned.to_owned(), 1));
     }

@@ -3,25 +3,12 @@
 use std::borrow::Cow;
 use std::net::SocketAddr;
 
-use serde::{Deserialize, Serialize};
-
 use super::about::{About, Layer, Owner, Plea};
+use super::derives::{Deserialize, Error, IntoStaticStr, Serialize, VariantNames};
 use super::remedy::{Advice, Passage, say};
 
 /// Causes of the agents on monitored hosts: NRPE, NSClient on its old port, OpenTelemetry.
-///
-/// A variant's name is its code, so it says what it is a cause of.
-#[allow(clippy::enum_variant_names)]
-#[derive(
-    Clone,
-    Debug,
-    PartialEq,
-    Serialize,
-    Deserialize,
-    thiserror::Error,
-    strum::IntoStaticStr,
-    strum::VariantNames,
-)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Error, IntoStaticStr, VariantNames)]
 #[serde(rename_all = "kebab-case")]
 #[strum(serialize_all = "kebab-case")]
 pub enum AgentCause {
@@ -38,7 +25,7 @@ pub enum AgentCause {
         list: Cow<'static, str>,
     },
     /// The receiver of monitoring agents refuses the token.
-    #[error("the receiver of monitoring agents refuses the token (gRPC status {status}): {text}")]
+    #[error("the receiver of monitoring agents refuses the token ⟨gRPC status {status}⟩: {text}")]
     OtlpTokenRefused {
         /// Its status: 7 or 16.
         status: String,
@@ -46,7 +33,7 @@ pub enum AgentCause {
         text: String,
     },
     /// A gRPC server ends the call with an error of its own.
-    #[error("gRPC answers with an error (status {status}): {text}")]
+    #[error("gRPC answers with an error ⟨status {status}⟩: {text}")]
     GrpcFailed {
         /// The status that gRPC or HTTP gives.
         status: String,
@@ -69,7 +56,6 @@ pub enum AgentCause {
 
 impl AgentCause {
     /// Layer, owner, and what may be asked for; a new cause gets its line here, as there is no wildcard.
-    #[allow(clippy::match_same_arms)] // A table, in the order of the enum.
     pub(super) fn about(&self) -> About {
         use Layer::{Authentication, Service};
         use Owner::{FarSide, ThisHost};

@@ -3,13 +3,13 @@
 use std::net::{IpAddr, SocketAddr};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use serde_json::Value;
 
 use super::about::{Owner, Whereabouts};
-use super::coded;
+use super::coded::Coded;
 use super::remedy::{Advice, Passage, Remedy, TRUST, say, word};
 use super::{
-    Because, Cause, Millis, NtpWeakness, Opinion, RouteEntry, Transport, dead_path, list, span,
+    Because, Cause, Millis, NtpWeakness, Opinion, RouteEntry, Transport, dead_path, list,
+    source_ports, span,
 };
 
 /// Something that passes today and will hurt.
@@ -186,7 +186,7 @@ pub enum Concern {
         segments: u32,
     },
     /// It works, and from some ports of ours nothing gets through.
-    #[error("works, but {}", dead_path(*.transport, open, dead))]
+    #[error("works, but {} ({})", dead_path(*.transport, open, dead), source_ports(dead))]
     SomePortsDead {
         /// Over TCP or UDP.
         transport: Transport,
@@ -401,21 +401,32 @@ fn because(servers: &[Opinion]) -> String {
 
 impl Serialize for Concern {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        coded::write(Self::serialize(self, serde_json::value::Serializer), to)
+        self.coded().serialize(to)
+    }
+}
+
+impl TryFrom<Coded> for Concern {
+    type Error = serde_json::Error;
+
+    fn try_from(coded: Coded) -> Result<Self, Self::Error> {
+        coded.read(Self::deserialize)
     }
 }
 
 impl<'de> Deserialize<'de> for Concern {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        use serde::de::Error;
-
-        let coded = Value::deserialize(from)?;
-        coded::code(&coded).ok_or_else(|| D::Error::missing_field("code"))?;
-        coded::read(coded, Self::deserialize).map_err(D::Error::custom)
+        Coded::deserialize(from)?.try_into().map_err(serde::de::Error::custom)
     }
 }
 
 impl Concern {
+    /// Its code and its facts, as a report keeps them.
+    #[must_use]
+    pub fn coded(&self) -> Coded {
+        Coded::of(Self::serialize(self, serde_json::value::Serializer))
+            .unwrap_or_else(|_| Coded { code: self.code().to_owned(), ..Coded::default() })
+    }
+
     /// Name used in reports and in `docs/causes.md`.
     #[must_use]
     pub fn code(&self) -> &'static str {
@@ -424,7 +435,6 @@ impl Concern {
 
     /// Who has to act.
     #[must_use]
-    #[allow(clippy::match_same_arms)] // A table, in the order of the enum.
     pub fn owner(&self) -> Owner {
         use Owner::{FarSide, Nobody, ThisHost};
         let network = Owner::Network(Whereabouts::Unknown);

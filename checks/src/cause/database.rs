@@ -1,24 +1,11 @@
 //! Causes of databases, Redis among them.
 
-use serde::{Deserialize, Serialize};
-
 use super::about::{About, Layer, Owner, Plea};
+use super::derives::{Deserialize, Error, IntoStaticStr, Serialize, VariantNames};
 use super::remedy::{Advice, Blank, Passage, say};
 
 /// Causes of databases, Redis among them.
-///
-/// A variant's name is its code, so it says what it is a cause of.
-#[allow(clippy::enum_variant_names)]
-#[derive(
-    Clone,
-    Debug,
-    PartialEq,
-    Serialize,
-    Deserialize,
-    thiserror::Error,
-    strum::IntoStaticStr,
-    strum::VariantNames,
-)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Error, IntoStaticStr, VariantNames)]
 #[serde(rename_all = "kebab-case")]
 #[strum(serialize_all = "kebab-case")]
 pub enum DatabaseCause {
@@ -32,7 +19,7 @@ pub enum DatabaseCause {
     },
     /// The database refuses a user who stands for nobody; what it would say to the real one is open.
     #[error(
-        "cannot tell whether the database takes this host: user \"{user}\" is refused ({text})"
+        "cannot tell whether the database takes this host: user \"{user}\" is refused ⟨{text}⟩"
     )]
     DatabaseUserUntold {
         /// The user asked with.
@@ -76,13 +63,12 @@ pub enum DatabaseCause {
         text: String,
     },
     /// Every place for a client is taken.
-    #[error("Redis has reached its number of clients (maxclients)")]
+    #[error("Redis has reached its number of clients ⟨maxclients⟩")]
     RedisFull,
 }
 
 impl DatabaseCause {
     /// Layer, owner, and what may be asked for; a new cause gets its line here, as there is no wildcard.
-    #[allow(clippy::match_same_arms)] // A table, in the order of the enum.
     pub(super) fn about(&self) -> About {
         use Layer::{Authentication, Service};
         use Owner::{FarSide, ThisHost};

@@ -1,48 +1,35 @@
 //! Causes of DNS servers.
 
-use serde::{Deserialize, Serialize};
-
 use super::about::{About, Layer, Owner, Plea};
+use super::derives::{Deserialize, Error, IntoStaticStr, Serialize, VariantNames};
 use super::remedy::{Advice, Passage, question_for_dig, say, word};
 use super::{Cause, Millis, Transport};
 
 /// Causes of DNS servers.
-///
-/// A variant's name is its code, so it says what it is a cause of.
-#[allow(clippy::enum_variant_names)]
-#[derive(
-    Clone,
-    Debug,
-    PartialEq,
-    Serialize,
-    Deserialize,
-    thiserror::Error,
-    strum::IntoStaticStr,
-    strum::VariantNames,
-)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Error, IntoStaticStr, VariantNames)]
 #[serde(rename_all = "kebab-case")]
 #[strum(serialize_all = "kebab-case")]
 pub enum DnsCause {
     /// The server refuses to answer us.
-    #[error("the DNS server refuses to answer {question} to this host (REFUSED)")]
+    #[error("the DNS server refuses to answer {question} to this host ⟨REFUSED⟩")]
     DnsRefused {
         /// The name asked for.
         question: String,
     },
     /// The server cannot find out.
-    #[error("the DNS server fails on {question} (SERVFAIL)")]
+    #[error("the DNS server fails on {question} ⟨SERVFAIL⟩")]
     DnsServfail {
         /// The name asked for.
         question: String,
     },
     /// The server fails only because it validates signatures.
-    #[error("the DNS server fails to validate {question} (DNSSEC)")]
+    #[error("the DNS server fails to validate {question} ⟨DNSSEC⟩")]
     DnsValidation {
         /// The name asked for.
         question: String,
     },
     /// The server answers for its own zones only.
-    #[error("the DNS server is not a resolver (no recursion)")]
+    #[error("the DNS server is not a resolver ⟨no recursion⟩")]
     DnsNotRecursive {
         /// The name asked for.
         question: String,
@@ -53,7 +40,7 @@ pub enum DnsCause {
     )]
     DnsNoNameAsked,
     /// The server resolves, but not the name this role needs.
-    #[error("the DNS server does not know {name} (NXDOMAIN)")]
+    #[error("the DNS server does not know {name} ⟨NXDOMAIN⟩")]
     DnsNameNotFound {
         /// The name this role needs.
         name: String,
@@ -93,7 +80,7 @@ pub enum DnsCause {
         tcp: Box<Cause>,
     },
     /// The server answers over TCP and not over UDP.
-    #[error("the DNS server answers over TCP only; UDP: {udp}")]
+    #[error("the DNS server answers over TCP only; UDP: {}", udp.marked())]
     DnsTcpOnly {
         /// How UDP failed; decides who has to act.
         #[serde(rename = "because")]
@@ -111,7 +98,6 @@ pub enum DnsCause {
 
 impl DnsCause {
     /// Layer, owner, and what may be asked for; a new cause gets its line here, as there is no wildcard.
-    #[allow(clippy::match_same_arms)] // A table, in the order of the enum.
     pub(super) fn about(&self) -> About {
         use Layer::{Authentication, Protocol, Service};
         use Owner::{FarSide, ThisHost};

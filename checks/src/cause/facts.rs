@@ -166,9 +166,9 @@ pub struct TunnelLink {
 /// What a router says of a host, or of those beside it, of [`super::Cause::HostUnreachable`].
 pub(super) fn unreachable(to: IpAddr, by: IpAddr, icmp: Icmp, beside: usize) -> String {
     match beside {
-        0 => format!("{by} says the host {to} does not answer ({icmp})"),
+        0 => format!("{by} says the host {to} does not answer ⟨{icmp}⟩"),
         beside => format!(
-            "no answer; {by} says of {beside} hosts beside {to} that they do not answer ({icmp})"
+            "no answer; {by} says of {beside} hosts beside {to} that they do not answer ⟨{icmp}⟩"
         ),
     }
 }

@@ -2,24 +2,14 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use serde::{Deserialize, Serialize};
-
 use super::about::{About, Layer, Owner, Plea, Whereabouts};
+use super::derives::{Deserialize, Error, IntoStaticStr, Serialize, VariantNames};
 use super::facts::Transport;
 use super::remedy::{Advice, Passage, RunOn, say, word};
 use super::{Cause, FirewallCause};
 
 /// Causes that only two ends together can tell: what one sent, and what came to the other.
-#[derive(
-    Clone,
-    Debug,
-    PartialEq,
-    Serialize,
-    Deserialize,
-    thiserror::Error,
-    strum::IntoStaticStr,
-    strum::VariantNames,
-)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Error, IntoStaticStr, VariantNames)]
 #[serde(rename_all = "kebab-case")]
 #[strum(serialize_all = "kebab-case")]
 pub enum FarSideCause {
@@ -75,7 +65,7 @@ pub enum FarSideCause {
     },
     /// Nothing of what is asked arrives where somebody listens for it.
     #[error(
-        "lost on the way there: nothing came to {to}, which listens on {transport} ({because})"
+        "lost on the way there: nothing came to {to}, which listens on {transport} ⟨{because}⟩"
     )]
     FarSideNotReached {
         /// TCP or UDP.
@@ -94,7 +84,7 @@ pub enum FarSideCause {
         refuses: bool,
     },
     /// The far side's own rules do not let the question in.
-    #[error("on {at}: {because}")]
+    #[error("on {at}: {}", because.marked())]
     FarSideClosed {
         /// The far side.
         at: IpAddr,
@@ -102,7 +92,7 @@ pub enum FarSideCause {
         because: Box<Cause>,
     },
     /// The far side opened the flow towards this machine, and failed.
-    #[error("{by} asked {to}: {because}")]
+    #[error("{by} asked {to}: {}", because.marked())]
     FarSideFailed {
         /// Who asked, as it was seen here or as it is known.
         by: IpAddr,

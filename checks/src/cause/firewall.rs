@@ -2,24 +2,14 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use serde::{Deserialize, Serialize};
-
 use super::Transport;
 use super::about::{About, Layer, Owner, Plea};
+use super::derives::{Deserialize, Error, IntoStaticStr, Serialize, VariantNames};
 use super::facts::{ClosedHow, OwnFirewall};
 use super::remedy::{Advice, Passage, name_of, say};
 
 /// Causes in this host's own firewall, as its rules are read.
-#[derive(
-    Clone,
-    Debug,
-    PartialEq,
-    Serialize,
-    Deserialize,
-    thiserror::Error,
-    strum::IntoStaticStr,
-    strum::VariantNames,
-)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Error, IntoStaticStr, VariantNames)]
 #[serde(rename_all = "kebab-case")]
 #[strum(serialize_all = "kebab-case")]
 pub enum FirewallCause {
@@ -70,17 +60,17 @@ impl std::fmt::Display for ClosedPort {
         let (transport, port) = (self.transport, self.port);
         write!(
             f,
-            "this host's own firewall ({firewall}) does not let {answers}{transport} {port} in"
+            "this host's own firewall ⟨{firewall}⟩ does not let {answers}{transport} {port} in"
         )?;
         if let Some(from) = self.from {
             write!(f, " from {from}")?;
         }
-        write!(f, " ({}", self.how)?;
+        write!(f, " ⟨{}", self.how)?;
         if let Some(to) = self.handed_to {
             write!(f, " to {to}")?;
         }
         let Self { rule, family, table, chain, .. } = self;
-        write!(f, " by `{rule}` in {family} {table}, chain {chain})")
+        write!(f, " by `{rule}` in {family} {table}, chain {chain}⟩")
     }
 }
 
@@ -185,6 +175,7 @@ impl ClosedPort {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cause::Cause;
 
     fn closed(firewall: OwnFirewall, family: &str, from: Option<&str>) -> ClosedPort {
         let is_firewalld = firewall == OwnFirewall::Firewalld;
@@ -223,8 +214,9 @@ mod tests {
 
     #[test]
     fn the_sentence_names_the_firewall_its_zone_and_the_rule() {
+        let closed = closed(OwnFirewall::Firewalld, "inet", Some("10.0.0.5"));
         assert_eq!(
-            closed(OwnFirewall::Firewalld, "inet", Some("10.0.0.5")).to_string(),
+            Cause::from(FirewallCause::ClosedByOwnFirewall(Box::new(closed))).to_string(),
             "this host's own firewall (firewalld, zone public) does not let TCP 5666 in from 10.0.0.5 (rejected by `reject with icmpx admin-prohibited` in inet filter, chain closed)"
         );
     }

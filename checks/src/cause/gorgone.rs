@@ -1,25 +1,12 @@
 //! Causes of Gorgone, over ZeroMQ and over HTTP.
 
-use serde::{Deserialize, Serialize};
-
 use super::about::{About, Layer, Owner, Plea};
+use super::derives::{Deserialize, Error, IntoStaticStr, Serialize, VariantNames};
 use super::remedy::{Advice, Passage, say};
 use super::{QuietPoller, facts};
 
 /// Causes of Gorgone, over ZeroMQ and over HTTP.
-///
-/// A variant's name is its code, so it says what it is a cause of.
-#[allow(clippy::enum_variant_names)]
-#[derive(
-    Clone,
-    Debug,
-    PartialEq,
-    Serialize,
-    Deserialize,
-    thiserror::Error,
-    strum::IntoStaticStr,
-    strum::VariantNames,
-)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Error, IntoStaticStr, VariantNames)]
 #[serde(rename_all = "kebab-case")]
 #[strum(serialize_all = "kebab-case")]
 pub enum GorgoneCause {
@@ -46,7 +33,7 @@ pub enum GorgoneCause {
         identity: String,
     },
     /// A web server answers, and does not hand the path on to Gorgone.
-    #[error("a web server answers for {path} ({status}), not Gorgone's WebSocket")]
+    #[error("a web server answers for {path} ⟨{status}⟩, not Gorgone's WebSocket")]
     GorgoneWebsocketMissing {
         /// The path asked for.
         path: String,
@@ -54,7 +41,7 @@ pub enum GorgoneCause {
         status: u16,
     },
     /// A web server hands the path on, and nothing behind it answers.
-    #[error("the web server hands {path} on, and Gorgone does not answer there ({status})")]
+    #[error("the web server hands {path} on, and Gorgone does not answer there ⟨{status}⟩")]
     GorgoneWebsocketDown {
         /// The path asked for.
         path: String,
@@ -68,7 +55,7 @@ pub enum GorgoneCause {
         text: String,
     },
     /// Gorgone's API refuses whoever asks: its list of hosts, or its login.
-    #[error("Gorgone's API refuses {} ({status})", if *.given { "this host, or the login of its own file" } else { "this host, or wants a login" })]
+    #[error("Gorgone's API refuses {} ⟨{status}⟩", if *.given { "this host, or the login of its own file" } else { "this host, or wants a login" })]
     GorgoneApiRefused {
         /// HTTP status.
         status: u16,
@@ -88,7 +75,6 @@ pub enum GorgoneCause {
 
 impl GorgoneCause {
     /// Layer, owner, and what may be asked for; a new cause gets its line here, as there is no wildcard.
-    #[allow(clippy::match_same_arms)] // A table, in the order of the enum.
     pub(super) fn about(&self) -> About {
         use Layer::{Authentication, Protocol, Service};
         use Owner::{FarSide, ThisHost};

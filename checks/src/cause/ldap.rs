@@ -2,26 +2,13 @@
 
 use std::borrow::Cow;
 
-use serde::{Deserialize, Serialize};
-
 use super::about::{About, Layer, Owner, Plea};
+use super::derives::{Deserialize, Error, IntoStaticStr, Serialize, VariantNames};
 use super::remedy::{Advice, Passage, say, word};
 use super::{Millis, list};
 
 /// Causes of directories.
-///
-/// A variant's name is its code, so it says what it is a cause of.
-#[allow(clippy::enum_variant_names)]
-#[derive(
-    Clone,
-    Debug,
-    PartialEq,
-    Serialize,
-    Deserialize,
-    thiserror::Error,
-    strum::IntoStaticStr,
-    strum::VariantNames,
-)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Error, IntoStaticStr, VariantNames)]
 #[serde(rename_all = "kebab-case")]
 #[strum(serialize_all = "kebab-case")]
 pub enum LdapCause {
@@ -36,7 +23,7 @@ pub enum LdapCause {
         text: String,
     },
     /// The directory wants signing or TLS before it talks (results 8, 13).
-    #[error("the directory wants TLS or signing first (result {result})")]
+    #[error("the directory wants TLS or signing first ⟨result {result}⟩")]
     LdapProtectionRequired {
         /// LDAP result code.
         result: u32,
@@ -44,7 +31,7 @@ pub enum LdapCause {
         text: String,
     },
     /// Any other result that ends the bind.
-    #[error("the directory answers {result} ({name}) {text}")]
+    #[error("the directory answers {result} ⟨{name}⟩ {text}")]
     LdapRefused {
         /// LDAP result code.
         result: u32,
@@ -60,7 +47,7 @@ pub enum LdapCause {
         to: Vec<String>,
     },
     /// The directory gives up at a limit of its own (results 3, 4, 11).
-    #[error("the directory gives up at a limit of its own: {result} ({name}) {text}")]
+    #[error("the directory gives up at a limit of its own: {result} ⟨{name}⟩ {text}")]
     LdapLimit {
         /// LDAP result code.
         result: u32,
@@ -70,7 +57,7 @@ pub enum LdapCause {
         text: String,
     },
     /// The directory answers questions, and not the bind.
-    #[error("the directory answers, but not the bind request ({waited})")]
+    #[error("the directory answers, but not the bind request ⟨{waited}⟩")]
     LdapBindUnanswered {
         /// How long the answer was waited for.
         #[serde(rename = "waited_ms")]
@@ -93,7 +80,6 @@ const ACCOUNT: [&str; 11] =
 
 impl LdapCause {
     /// Layer, owner, and what may be asked for; a new cause gets its line here, as there is no wildcard.
-    #[allow(clippy::match_same_arms)] // A table, in the order of the enum.
     pub(super) fn about(&self) -> About {
         use Layer::{Authentication, Protocol, Service};
         use Owner::{FarSide, ThisHost};

@@ -6,11 +6,18 @@
 //! the sentence is written once, in `Display`, and the facts behind it travel
 //! to JSON as they are.
 //!
+//! In a sentence ⟨…⟩ stands around an aside ([`aside`]): parentheses for a reader, left out of [`Cause::brief`].
+//!
 //! All that is known of a cause stands in the file of its section: variant, facts and sentence, and
 //! below them layer, owner, what may be asked for, and what to do.
 
+// A variant's name is its code, so it says what it is a cause of; what is known of each stands in a table
+// in the order of the enum.
+#![allow(clippy::enum_variant_names, clippy::match_same_arms)]
+
 mod about;
 mod agent;
+mod aside;
 mod bbdo;
 mod coded;
 mod concern;
@@ -45,12 +52,12 @@ mod web;
 use std::net::SocketAddr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use serde_json::Value;
 use strum::VariantNames as _;
 
 pub use about::{Layer, Owner, Plea, Whereabouts};
 pub use agent::AgentCause;
 pub use bbdo::BbdoCause;
+pub use coded::Coded;
 pub use concern::{Concern, ConcernCode};
 pub use database::DatabaseCause;
 pub use dns::DnsCause;
@@ -83,6 +90,13 @@ pub use web::WebCause;
 use about::About;
 use remedy::Advice;
 
+/// What a section's type derives, by names that fit in a line.
+mod derives {
+    pub(super) use serde::{Deserialize, Serialize};
+    pub(super) use strum::{IntoStaticStr, VariantNames};
+    pub(super) use thiserror::Error;
+}
+
 /// Makes [`Cause`] of its sections: a section's file and its line here are all there is to one.
 macro_rules! sections {
     ($($(#[$doc:meta])* $section:ident($cause:ident),)*) => {
@@ -93,11 +107,18 @@ macro_rules! sections {
         /// Strings that came from a peer are already escaped and bounded. What a cause
         /// serialises to is enough to have it back, so that a saved run can be judged again; the
         /// sections do not show in it.
-        #[derive(Clone, Debug, PartialEq, thiserror::Error)]
-        #[error(transparent)]
+        #[derive(Clone, Debug, PartialEq)]
         pub enum Cause {
-            $($(#[$doc])* $section(#[from] $cause),)*
+            $($(#[$doc])* $section($cause),)*
         }
+
+        $(impl From<$cause> for Cause {
+            fn from(cause: $cause) -> Self {
+                Self::$section(cause)
+            }
+        })*
+
+        impl std::error::Error for Cause {}
 
         impl Cause {
             /// Name used in reports and in `docs/causes.md`.
@@ -113,6 +134,22 @@ macro_rules! sections {
                 [$($cause::VARIANTS),*].into_iter().flatten().copied()
             }
 
+            /// Its code and its facts, as a report keeps them.
+            #[must_use]
+            pub fn coded(&self) -> Coded {
+                let coded = Coded::of(match self {
+                    $(Self::$section(cause) => serde_json::to_value(cause),)*
+                });
+                coded.unwrap_or_else(|_| Coded { code: self.code().to_owned(), ..Coded::default() })
+            }
+
+            /// The sentence with its asides marked, for a cause that holds this one.
+            fn marked(&self) -> &dyn std::fmt::Display {
+                match self {
+                    $(Self::$section(cause) => cause,)*
+                }
+            }
+
             fn about(&self) -> About {
                 match self {
                     $(Self::$section(cause) => cause.about(),)*
@@ -126,26 +163,17 @@ macro_rules! sections {
             }
         }
 
-        impl Serialize for Cause {
-            fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-                match self {
-                    $(Self::$section(cause) => coded::write_one(cause, to),)*
-                }
-            }
-        }
-
         /// By its code, so that what is wrong with a fact is said of the cause that is meant.
-        impl<'de> Deserialize<'de> for Cause {
-            fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        impl TryFrom<Coded> for Cause {
+            type Error = serde_json::Error;
+
+            fn try_from(coded: Coded) -> Result<Self, Self::Error> {
                 use serde::de::Error;
 
-                let coded = Value::deserialize(from)?;
-                let code = coded::code(&coded).ok_or_else(|| D::Error::missing_field("code"))?;
-                $(if $cause::VARIANTS.contains(&code) {
-                    let cause = coded::read(coded, $cause::deserialize);
-                    return cause.map(Self::$section).map_err(D::Error::custom);
+                $(if $cause::VARIANTS.contains(&coded.code.as_str()) {
+                    return coded.read($cause::deserialize).map(Self::$section);
                 })*
-                Err(D::Error::custom(format_args!("unknown cause `{code}`")))
+                Err(Self::Error::custom(format_args!("unknown cause `{}`", coded.code)))
             }
         }
     };
@@ -196,7 +224,31 @@ sections! {
     Own(OwnCause),
 }
 
+impl Serialize for Cause {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        self.coded().serialize(to)
+    }
+}
+
+impl<'de> Deserialize<'de> for Cause {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        Coded::deserialize(from)?.try_into().map_err(serde::de::Error::custom)
+    }
+}
+
+impl std::fmt::Display for Cause {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        aside::whole(self.marked(), out)
+    }
+}
+
 impl Cause {
+    /// Its sentence without what explains it in parentheses, for a line that names several.
+    #[must_use]
+    pub fn brief(&self) -> String {
+        aside::brief(self.marked())
+    }
+
     /// Who has to act.
     #[must_use]
     pub fn owner(&self) -> Owner {
@@ -346,7 +398,7 @@ fn list(names: &[String]) -> String {
     }
 }
 
-/// "2 of 5 connections open: one of several paths is dead (source ports 40001, 40003, 40005)"
+/// "2 of 5 connections open: one of several paths is dead"
 fn dead_path(transport: Transport, open: &[u16], dead: &[u16]) -> String {
     let count = open.len();
     let what = match (transport, count) {
@@ -357,8 +409,13 @@ fn dead_path(transport: Transport, open: &[u16], dead: &[u16]) -> String {
         (Transport::Icmp, 1) => "echo requests is answered",
         (Transport::Icmp, _) => "echo requests are answered",
     };
-    let ports = dead.iter().map(u16::to_string).collect::<Vec<_>>().join(", ");
-    let plural = if dead.len() == 1 { "" } else { "s" };
     let all = count + dead.len();
-    format!("{count} of {all} {what}: one of several paths is dead (source port{plural} {ports})")
+    format!("{count} of {all} {what}: one of several paths is dead")
+}
+
+/// "source ports 40001, 40003, 40005"
+fn source_ports(ports: &[u16]) -> String {
+    let plural = if ports.len() == 1 { "" } else { "s" };
+    let ports = ports.iter().map(u16::to_string).collect::<Vec<_>>().join(", ");
+    format!("source port{plural} {ports}")
 }

@@ -2,26 +2,13 @@
 
 use std::net::IpAddr;
 
-use serde::{Deserialize, Serialize};
-
 use super::about::{About, Layer, Owner, Plea};
+use super::derives::{Deserialize, Error, IntoStaticStr, Serialize, VariantNames};
 use super::remedy::{Advice, Blank, Passage, say, word};
 use super::{AliasEnd, Cause, Opinion, RouteCause};
 
 /// Causes of name resolution.
-///
-/// A variant's name is its code, so it says what it is a cause of.
-#[allow(clippy::enum_variant_names)]
-#[derive(
-    Clone,
-    Debug,
-    PartialEq,
-    Serialize,
-    Deserialize,
-    thiserror::Error,
-    strum::IntoStaticStr,
-    strum::VariantNames,
-)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Error, IntoStaticStr, VariantNames)]
 #[serde(rename_all = "kebab-case")]
 #[strum(serialize_all = "kebab-case")]
 pub enum NameCause {
@@ -35,7 +22,7 @@ pub enum NameCause {
     },
     /// DNS knows the name, and `/etc/nsswitch.conf` keeps this host from asking it.
     #[error(
-        "this host does not ask DNS for {name} ({at} says `{services}`), which knows it{}",
+        "this host does not ask DNS for {name} ⟨{at} says `{services}`⟩, which knows it{}",
         said_by(servers)
     )]
     NameNotAskedFor {
@@ -51,7 +38,7 @@ pub enum NameCause {
     /// The DNS alone is asked for the name, and only `/etc/hosts` knows it.
     #[error(
         "the DNS does not know {name}, and the program that goes there asks nothing else \
-         ({origin} has {address})"
+         ⟨{origin} has {address}⟩"
     )]
     NameNotInDns {
         /// The name asked for.
@@ -63,7 +50,7 @@ pub enum NameCause {
     },
     /// The name has addresses of the other kind only.
     #[error(
-        "{name} has no IPv{version} address ({has} only), and its program connects by no other"
+        "{name} has no IPv{version} address ⟨{has} only⟩, and its program connects by no other"
     )]
     OtherFamilyOnly {
         /// The name asked for.
@@ -114,7 +101,7 @@ pub enum NameCause {
         servers: Vec<Opinion>,
     },
     /// The name of a peer has an address of the loopback interface only.
-    #[error("{name} is this machine itself: {address} ({origin})")]
+    #[error("{name} is this machine itself: {address} ⟨{origin}⟩")]
     NameIsLoopback {
         /// The name asked for.
         name: String,
@@ -124,7 +111,7 @@ pub enum NameCause {
         origin: String,
     },
     /// The name has an address that no host can have: name servers answer so for what they block.
-    #[error("{name} has the address {address}, which cannot be a host's ({origin})")]
+    #[error("{name} has the address {address}, which cannot be a host's ⟨{origin}⟩")]
     NameIsNobody {
         /// The name asked for.
         name: String,
@@ -135,14 +122,14 @@ pub enum NameCause {
     },
     /// This machine has no name server at all.
     #[error(
-        "this machine has no name server (none in /etc/resolv.conf): {name} cannot be resolved"
+        "this machine has no name server ⟨none in /etc/resolv.conf⟩: {name} cannot be resolved"
     )]
     NoNameServer {
         /// The name asked for.
         name: String,
     },
     /// A file that says how names are found is there, and this user may not read it.
-    #[error("{name} could not be resolved by this user: {file} cannot be read ({error})")]
+    #[error("{name} could not be resolved by this user: {file} cannot be read ⟨{error}⟩")]
     NameFileUnread {
         /// The name asked for.
         name: String,
@@ -176,7 +163,6 @@ pub enum NameCause {
 
 impl NameCause {
     /// Layer, owner, and what may be asked for; a new cause gets its line here, as there is no wildcard.
-    #[allow(clippy::match_same_arms)] // A table, in the order of the enum.
     pub(super) fn about(&self) -> About {
         use Layer::Name;
         use Owner::ThisHost;
@@ -209,7 +195,6 @@ impl NameCause {
     }
 
     /// What to do about it.
-    #[allow(clippy::match_same_arms)] // A table, in the order of the enum.
     pub(super) fn advice(&self, passage: &Passage<'_>) -> Advice {
         let origin = &passage.origin;
         match self {
@@ -284,18 +269,18 @@ impl NameCause {
     }
 }
 
-/// " (10.0.0.53: no answer)", or nothing when no server was asked.
+/// An aside, "10.0.0.53: no answer", or nothing when no server was asked.
 fn said_by(servers: &[Opinion]) -> String {
     let said: Vec<String> = servers.iter().map(ToString::to_string).collect();
-    if said.is_empty() { String::new() } else { format!(" ({})", said.join(", ")) }
+    if said.is_empty() { String::new() } else { format!(" ⟨{}⟩", said.join(", ")) }
 }
 
 /// Why a name server cannot be asked.
 fn out_of_reach(server: IpAddr, because: &Cause) -> String {
     match because {
         Cause::Route(RouteCause::NoRoute { route, .. }) => {
-            format!("no route to the name server {server} ({route})")
+            format!("no route to the name server {server} ⟨{route}⟩")
         }
-        other => format!("the name server {server} is out of reach: {other}"),
+        other => format!("the name server {server} is out of reach: {}", other.marked()),
     }
 }

@@ -1,29 +1,16 @@
 //! Causes of NSClient++.
 
-use serde::{Deserialize, Serialize};
-
 use super::about::{About, Layer, Owner, Plea};
+use super::derives::{Deserialize, Error, IntoStaticStr, Serialize, VariantNames};
 use super::remedy::{Advice, Passage, say};
 
 /// Causes of NSClient++.
-///
-/// A variant's name is its code, so it says what it is a cause of.
-#[allow(clippy::enum_variant_names)]
-#[derive(
-    Clone,
-    Debug,
-    PartialEq,
-    Serialize,
-    Deserialize,
-    thiserror::Error,
-    strum::IntoStaticStr,
-    strum::VariantNames,
-)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Error, IntoStaticStr, VariantNames)]
 #[serde(rename_all = "kebab-case")]
 #[strum(serialize_all = "kebab-case")]
 pub enum NsclientCause {
     /// NSClient++ is there and does not serve this address.
-    #[error("NSClient++ does not allow this host (allowed hosts)")]
+    #[error("NSClient++ does not allow this host ⟨allowed hosts⟩")]
     NsclientNotAllowed {
         /// What the agent said, printable.
         body: String,
@@ -44,7 +31,6 @@ pub enum NsclientCause {
 
 impl NsclientCause {
     /// Layer, owner, and what may be asked for; a new cause gets its line here, as there is no wildcard.
-    #[allow(clippy::match_same_arms)] // A table, in the order of the enum.
     pub(super) fn about(&self) -> About {
         use Layer::Authentication;
         use Owner::{FarSide, ThisHost};

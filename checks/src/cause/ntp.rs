@@ -2,31 +2,18 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use serde::{Deserialize, Serialize};
-
 use super::about::{About, Layer, Owner, Plea, Whereabouts};
+use super::derives::{Deserialize, Error, IntoStaticStr, Serialize, VariantNames};
 use super::remedy::{Advice, Passage, say};
 use super::{Cause, Millis, Transport};
 
 /// Causes of time servers and of this host's clock.
-///
-/// A variant's name is its code, so it says what it is a cause of.
-#[allow(clippy::enum_variant_names)]
-#[derive(
-    Clone,
-    Debug,
-    PartialEq,
-    Serialize,
-    Deserialize,
-    thiserror::Error,
-    strum::IntoStaticStr,
-    strum::VariantNames,
-)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Error, IntoStaticStr, VariantNames)]
 #[serde(rename_all = "kebab-case")]
 #[strum(serialize_all = "kebab-case")]
 pub enum NtpCause {
     /// The server answers and has no time to give.
-    #[error("server is not synchronised (stratum {stratum}, leap indicator {leap})")]
+    #[error("server is not synchronised ⟨stratum {stratum}, leap indicator {leap}⟩")]
     NtpUnsynchronised {
         /// 0 or 16 mean: none.
         stratum: u8,
@@ -36,13 +23,13 @@ pub enum NtpCause {
         refid: String,
     },
     /// The server refuses to serve us (kiss-o'-death DENY, RSTR).
-    #[error("server refuses this client (kiss-o'-death {kiss})")]
+    #[error("server refuses this client ⟨kiss-o'-death {kiss}⟩")]
     NtpDenied {
         /// The four letters.
         kiss: String,
     },
     /// The server asks us to come less often (kiss-o'-death RATE).
-    #[error("server limits our rate (kiss-o'-death RATE)")]
+    #[error("server limits our rate ⟨kiss-o'-death RATE⟩")]
     NtpRateLimited,
     /// The server takes its time from this host, so this host cannot take it from there.
     #[error(
@@ -79,7 +66,7 @@ pub enum NtpCause {
         missing: String,
     },
     /// The time server does not take the cookie it was just asked with (NTS NAK).
-    #[error("{to} refuses the cookie that its key server has just given (NTS NAK)")]
+    #[error("{to} refuses the cookie that its key server has just given ⟨NTS NAK⟩")]
     NtsNak {
         /// The time server.
         to: SocketAddr,
@@ -93,7 +80,7 @@ pub enum NtpCause {
         how: String,
     },
     /// The time server answers plain NTP, and not the longer packets of NTS.
-    #[error("its key server gives keys, and {to} answers plain NTP, but no NTS packet ({waited})")]
+    #[error("its key server gives keys, and {to} answers plain NTP, but no NTS packet ⟨{waited}⟩")]
     NtsPacketsLost {
         /// The time server.
         to: SocketAddr,
@@ -102,7 +89,7 @@ pub enum NtpCause {
         waited: Millis,
     },
     /// The keys came, and the time server behind them could not be asked.
-    #[error("its key server gives keys, but its time server {to} fails: {because}")]
+    #[error("its key server gives keys, but its time server {to} fails: {}", because.marked())]
     NtsTimeFails {
         /// The time server.
         to: SocketAddr,
@@ -110,7 +97,7 @@ pub enum NtpCause {
         because: Box<Cause>,
     },
     /// Our clock and the server's differ too much.
-    #[error("this host's clock is {} (limit {limit_ms} ms)", skew(*.offset_ms))]
+    #[error("this host's clock is {} ⟨limit {limit_ms} ms⟩", skew(*.offset_ms))]
     ClockOffset {
         /// Server minus this host, milliseconds.
         offset_ms: i64,
@@ -121,7 +108,6 @@ pub enum NtpCause {
 
 impl NtpCause {
     /// Layer, owner, and what may be asked for; a new cause gets its line here, as there is no wildcard.
-    #[allow(clippy::match_same_arms)] // A table, in the order of the enum.
     pub(super) fn about(&self) -> About {
         use Layer::{Authentication, Path, Protocol, Service};
         use Owner::{FarSide, ThisHost};
@@ -217,7 +203,7 @@ fn nts_error(warning: bool, number: u16) -> String {
         2 => "internal server error",
         _ => "not one of the standard's",
     };
-    format!("error {number} ({name})")
+    format!("error {number} ⟨{name}⟩")
 }
 
 /// "3599.9 s behind" or "12 ms ahead", from server minus this host.

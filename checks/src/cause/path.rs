@@ -3,34 +3,21 @@
 use std::borrow::Cow;
 use std::net::{IpAddr, SocketAddr};
 
-use serde::{Deserialize, Serialize};
-
 use super::about::{About, Layer, Owner, Plea, Whereabouts};
+use super::derives::{Deserialize, Error, IntoStaticStr, Serialize, VariantNames};
 use super::remedy::{Advice, Passage, RunOn, say};
 use super::{
     Cause, HostAnswer, Icmp, Millis, Phase, ResetSign, RouteEntry, Transport, dead_path, facts,
-    span,
+    source_ports, span,
 };
 
 /// Causes between this host and the peer, or that look as if they were.
-///
-/// A variant's name is its code, so it says what it is a cause of.
-#[allow(clippy::enum_variant_names)]
-#[derive(
-    Clone,
-    Debug,
-    PartialEq,
-    Serialize,
-    Deserialize,
-    thiserror::Error,
-    strum::IntoStaticStr,
-    strum::VariantNames,
-)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Error, IntoStaticStr, VariantNames)]
 #[serde(rename_all = "kebab-case")]
 #[strum(serialize_all = "kebab-case")]
 pub enum PathCause {
     /// The peer is on our own segment and nobody answers for its address.
-    #[error("{to}{} does not answer on this host's own network segment{}", or_its_gateway(entry.as_ref()), in_brackets(entry.as_ref()))]
+    #[error("{to}{} does not answer on this host's own network segment{}", or_its_gateway(entry.as_ref()), in_aside(entry.as_ref()))]
     NoNeighbour {
         /// The address nobody answers for.
         to: IpAddr,
@@ -42,7 +29,7 @@ pub enum PathCause {
         waited: Millis,
     },
     /// The packets leave by the VPN, and something behind its tunnel stops them.
-    #[error("fails inside the VPN{}: {because}", interface.as_ref().map(|name| format!(" ({name})")).unwrap_or_default())]
+    #[error("fails inside the VPN{}: {}", interface.as_ref().map(|name| format!(" ⟨{name}⟩")).unwrap_or_default(), because.marked())]
     FailsInsideVpn {
         /// The VPN's gateway, as it was given.
         vpn: String,
@@ -66,7 +53,7 @@ pub enum PathCause {
         beside: usize,
     },
     /// A router says that it knows no way to that network.
-    #[error("{by} has no route to {to} ({icmp})")]
+    #[error("{by} has no route to {to} ⟨{icmp}⟩")]
     NetUnreachable {
         /// The address asked for.
         to: IpAddr,
@@ -76,7 +63,7 @@ pub enum PathCause {
         icmp: Icmp,
     },
     /// A device on the way rejects the packet.
-    #[error("rejected by {by} ({icmp})")]
+    #[error("rejected by {by} ⟨{icmp}⟩")]
     PathRejected {
         /// Where it was going.
         to: SocketAddr,
@@ -100,7 +87,7 @@ pub enum PathCause {
         sign: ResetSign,
     },
     /// A connection that was open was reset in the target's name, and not by the target.
-    #[error("connected, then reset by {}, not by the target (after {received} bytes)", device_at(*.hop, *.by))]
+    #[error("connected, then reset by {}, not by the target ⟨after {received} bytes⟩", device_at(*.hop, *.by))]
     CutOff {
         /// The address and port asked.
         to: SocketAddr,
@@ -125,7 +112,7 @@ pub enum PathCause {
     },
     /// A device says in the target's name that the host is not there: it translates addresses.
     #[error(
-        "{} says in the target's name that the host behind it does not answer ({icmp})",
+        "{} says in the target's name that the host behind it does not answer ⟨{icmp}⟩",
         device_at(*.hop, *.by)
     )]
     NobodyBehindItsName {
@@ -139,7 +126,7 @@ pub enum PathCause {
         icmp: Icmp,
     },
     /// The target's own firewall rejects the packet.
-    #[error("rejected by the target's own firewall ({icmp})")]
+    #[error("rejected by the target's own firewall ⟨{icmp}⟩")]
     TargetRejected {
         /// The target, which is also who answered.
         to: SocketAddr,
@@ -147,7 +134,7 @@ pub enum PathCause {
         icmp: Icmp,
     },
     /// The operating system reports a refusal without naming who refused.
-    #[error("refused on the way, by a device that does not name itself ({error})")]
+    #[error("refused on the way, by a device that does not name itself ⟨{error}⟩")]
     Unreachable {
         /// Where it was going.
         to: SocketAddr,
@@ -166,7 +153,7 @@ pub enum PathCause {
         waited: Millis,
     },
     /// A packet with a full hop limit ran out of it: routers pass it in circles.
-    #[error("routing loop: {by} dropped the packet to {to} after too many hops ({icmp})")]
+    #[error("routing loop: {by} dropped the packet to {to} after too many hops ⟨{icmp}⟩")]
     HopLimitExceeded {
         /// The address asked for.
         to: IpAddr,
@@ -180,7 +167,7 @@ pub enum PathCause {
     /// The drop is at `after` or at `next`, or at a device between them that
     /// names itself to nobody.
     #[error(
-        "no answer; {} get {}, others for this host reach {next} ({alive})",
+        "no answer; {} get {}, others for this host reach {next} ⟨{alive}⟩",
         packets(*.to),
         no_further_than(*.after)
     )]
@@ -203,7 +190,7 @@ pub enum PathCause {
     ///
     /// The drop is at that device or after it. Over UDP a service that ignores
     /// this host looks the same.
-    #[error("no answer; the host is up ({alive}); {} get as far as {by} (hop {hop}){}", packets(*.to), facts::as_beside(*.beside))]
+    #[error("no answer; the host is up ⟨{alive}⟩; {} get as far as {by} ⟨hop {hop}⟩{}", packets(*.to), facts::as_beside(*.beside))]
     PortSilentAfter {
         /// The address and port asked.
         to: SocketAddr,
@@ -225,7 +212,7 @@ pub enum PathCause {
     },
     /// No answer; the host itself answers, and no device on the way names itself.
     #[error(
-        "no answer {}; the host is up ({alive}); no router on the way names itself",
+        "no answer {}; the host is up ⟨{alive}⟩; no router on the way names itself",
         from_what(*.to)
     )]
     PortSilent {
@@ -238,7 +225,7 @@ pub enum PathCause {
         waited: Millis,
     },
     /// No answer; the host itself answers, and no router is in between.
-    #[error("no answer {}; the host is up ({alive}); no router stands in between", from_what(*.to))]
+    #[error("no answer {}; the host is up ⟨{alive}⟩; no router stands in between", from_what(*.to))]
     PortSilentOnSegment {
         /// The address and port asked.
         to: SocketAddr,
@@ -249,7 +236,7 @@ pub enum PathCause {
         waited: Millis,
     },
     /// No answer, nor from anything else of the host; the last device to name itself is known.
-    #[error("nothing of this host answers; packets get as far as {by} (hop {hop}){}", facts::as_beside(*.beside))]
+    #[error("nothing of this host answers; packets get as far as {by} ⟨hop {hop}⟩{}", facts::as_beside(*.beside))]
     HostSilentAfter {
         /// The address and port asked.
         to: SocketAddr,
@@ -291,7 +278,7 @@ pub enum PathCause {
     /// From some ports of ours every question gets through, from others none does.
     ///
     /// Where the load is shared over several paths, the ports choose the path.
-    #[error("{}", dead_path(*.transport, open, dead))]
+    #[error("{} ⟨{}⟩", dead_path(*.transport, open, dead), source_ports(dead))]
     OnePathDead {
         /// The address and port asked.
         to: SocketAddr,
@@ -322,7 +309,7 @@ pub enum PathCause {
     /// Connected, but what we say is never acknowledged, however often it is repeated.
     ///
     /// Not a matter of the service: the peer's kernel acknowledges whatever arrives.
-    #[error("connected, but {} acknowledged: lost on the way ({repeats} repeats, {waited})", our_bytes(*.missing, *.sent))]
+    #[error("connected, but {} acknowledged: lost on the way ⟨{repeats} repeats, {waited}⟩", our_bytes(*.missing, *.sent))]
     Unacknowledged {
         /// The address and port asked.
         to: SocketAddr,
@@ -337,7 +324,7 @@ pub enum PathCause {
         waited: Millis,
     },
     /// Connected, but what the peer says never arrives, though it says something.
-    #[error("connected, but the peer's {} on the way ({waited})", lost(asked.as_deref()))]
+    #[error("connected, but the peer's {} on the way ⟨{waited}⟩", lost(asked.as_deref()))]
     AnswersLost {
         /// The address and port asked.
         to: SocketAddr,
@@ -353,7 +340,7 @@ pub enum PathCause {
     /// Full-size packets are too large for a link on the way, and the ICMP
     /// message that would say so does not reach the peer.
     #[error(
-        "connected, but full-size packets from {} do not arrive ({waited})",
+        "connected, but full-size packets from {} do not arrive ⟨{waited}⟩",
         if *.ours { "here" } else { "the peer" }
     )]
     MtuBlackHole {
@@ -384,7 +371,6 @@ impl PathCause {
     }
 
     /// Layer, owner, and what may be asked for; a new cause gets its line here, as there is no wildcard.
-    #[allow(clippy::match_same_arms)] // A table, in the order of the enum.
     pub(super) fn about(&self) -> About {
         use Layer::Path;
         use Owner::{FarSide, ThisHost};
@@ -439,7 +425,6 @@ impl PathCause {
     }
 
     /// What to do about it.
-    #[allow(clippy::match_same_arms, clippy::too_many_lines)] // A table, in the order of the enum.
     pub(super) fn advice(&self, passage: &Passage<'_>) -> Advice {
         let owner = passage.owner(self.about().owner);
         let rule = || passage.rule(owner);
@@ -576,9 +561,9 @@ fn or_its_gateway(entry: Option<&RouteEntry>) -> &'static str {
     if entry.is_some() { "" } else { ", or the gateway to it," }
 }
 
-/// " (10.0.0.0/8 dev eth0)", or nothing.
-fn in_brackets(entry: Option<&RouteEntry>) -> String {
-    entry.map(|entry| format!(" ({entry})")).unwrap_or_default()
+/// An aside, "10.0.0.0/8 dev eth0", or nothing.
+fn in_aside(entry: Option<&RouteEntry>) -> String {
+    entry.map(|entry| format!(" ⟨{entry}⟩")).unwrap_or_default()
 }
 
 /// "no further than 10.9.0.1", of [`Cause::FilteredBetween`].
@@ -590,7 +575,7 @@ fn no_further_than(after: Option<IpAddr>) -> String {
 fn place_of_reset(hop: u8, by: Option<IpAddr>) -> String {
     match (hop, by) {
         (0, _) => "before the first router".to_owned(),
-        (hop, Some(by)) => format!("by {by} (hop {hop}) or right behind it"),
+        (hop, Some(by)) => format!("by {by} ⟨hop {hop}⟩ or right behind it"),
         (hop, None) => format!("at hop {hop}, which names itself to nobody, or right behind it"),
     }
 }
@@ -599,13 +584,13 @@ fn place_of_reset(hop: u8, by: Option<IpAddr>) -> String {
 fn device_at(hop: u8, by: Option<IpAddr>) -> String {
     by.map_or_else(
         || format!("a device at hop {hop}, which names itself to nobody"),
-        |by| format!("{by} (hop {hop})"),
+        |by| format!("{by} ⟨hop {hop}⟩"),
     )
 }
 
-/// " (ICMP 3/10, …)"; without: what a closed UDP port says.
+/// An aside, "ICMP 3/10, …"; without: what a closed UDP port says.
 fn said_so(icmp: Option<Icmp>) -> String {
-    icmp.map_or_else(|| " (nothing listens there, it says)".to_owned(), |icmp| format!(" ({icmp})"))
+    icmp.map_or_else(|| " ⟨nothing listens there, it says⟩".to_owned(), |icmp| format!(" ⟨{icmp}⟩"))
 }
 
 /// "none of our 8 bytes was" or "1400 of our 1421 bytes were".

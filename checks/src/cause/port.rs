@@ -2,26 +2,13 @@
 
 use std::net::SocketAddr;
 
-use serde::{Deserialize, Serialize};
-
 use super::about::{About, Layer, Owner, Plea};
+use super::derives::{Deserialize, Error, IntoStaticStr, Serialize, VariantNames};
 use super::remedy::{Advice, Passage, say};
 use super::{Cause, Transport};
 
 /// Causes at a port: the peer's, or one of this host.
-///
-/// A variant's name is its code, so it says what it is a cause of.
-#[allow(clippy::enum_variant_names)]
-#[derive(
-    Clone,
-    Debug,
-    PartialEq,
-    Serialize,
-    Deserialize,
-    thiserror::Error,
-    strum::IntoStaticStr,
-    strum::VariantNames,
-)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Error, IntoStaticStr, VariantNames)]
 #[serde(rename_all = "kebab-case")]
 #[strum(serialize_all = "kebab-case")]
 pub enum PortCause {
@@ -44,7 +31,7 @@ pub enum PortCause {
         to: SocketAddr,
     },
     /// Whether a port is closed cannot be told, as the question did not come that far.
-    #[error("cannot tell whether {to} is closed: {because}")]
+    #[error("cannot tell whether {to} is closed: {}", because.marked())]
     ClosedUntold {
         /// The port.
         to: SocketAddr,
@@ -60,7 +47,7 @@ pub enum PortCause {
         port: u16,
     },
     /// Something listens, but only where nobody else can reach it.
-    #[error("{process} listens on loopback only ({address})")]
+    #[error("{process} listens on loopback only ⟨{address}⟩")]
     ListensOnLoopback {
         /// Where it listens.
         address: SocketAddr,
@@ -93,7 +80,6 @@ pub enum PortCause {
 
 impl PortCause {
     /// Layer, owner, and what may be asked for; a new cause gets its line here, as there is no wildcard.
-    #[allow(clippy::match_same_arms)] // A table, in the order of the enum.
     pub(super) fn about(&self) -> About {
         use Layer::{Host, Port};
         use Owner::{FarSide, ThisHost};

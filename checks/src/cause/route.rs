@@ -3,9 +3,8 @@
 use std::borrow::Cow;
 use std::net::{IpAddr, SocketAddr};
 
-use serde::{Deserialize, Serialize};
-
 use super::about::{About, Layer, Owner, Plea};
+use super::derives::{Deserialize, Error, IntoStaticStr, Serialize, VariantNames};
 use super::remedy::{Advice, Blank, Passage, name_of, say};
 use super::{
     Cause, DropSign, LinkFault, LocalFirewallSign, LocalRoute, Millis, RouteEntry, SourceFault,
@@ -13,24 +12,12 @@ use super::{
 };
 
 /// Causes in this host's own routing, firewall and resources.
-///
-/// A variant's name is its code, so it says what it is a cause of.
-#[allow(clippy::enum_variant_names)]
-#[derive(
-    Clone,
-    Debug,
-    PartialEq,
-    Serialize,
-    Deserialize,
-    thiserror::Error,
-    strum::IntoStaticStr,
-    strum::VariantNames,
-)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Error, IntoStaticStr, VariantNames)]
 #[serde(rename_all = "kebab-case")]
 #[strum(serialize_all = "kebab-case")]
 pub enum RouteCause {
     /// Our own routing table has no usable route to the peer.
-    #[error("this host has no route to {to} ({route})")]
+    #[error("this host has no route to {to} ⟨{route}⟩")]
     NoRoute {
         /// The address that has no route.
         to: IpAddr,
@@ -59,7 +46,7 @@ pub enum RouteCause {
     },
     /// Nothing answers, not even the next hop, whose link address somebody has set by hand.
     #[error(
-        "no answer; the link address of {neighbour} was set by hand on this host ({link} on {interface}), and nothing answers there"
+        "no answer; the link address of {neighbour} was set by hand on this host ⟨{link} on {interface}⟩, and nothing answers there"
     )]
     NeighbourByHand {
         /// The address and port asked.
@@ -76,7 +63,7 @@ pub enum RouteCause {
     },
     /// Every port of this host's range is taken already by connections to the same address and port.
     #[error(
-        "this host has no free port left for a connection to {to} (net.ipv4.ip_local_port_range is \"{range}\")"
+        "this host has no free port left for a connection to {to} ⟨net.ipv4.ip_local_port_range is \"{range}\"⟩"
     )]
     NoFreePort {
         /// Where it was going.
@@ -85,7 +72,7 @@ pub enum RouteCause {
         range: String,
     },
     /// The router that our route leads to is not on the segment, or not up.
-    #[error("the gateway {gateway} does not answer ({entry})")]
+    #[error("the gateway {gateway} does not answer ⟨{entry}⟩")]
     GatewaySilent {
         /// The address that was to be reached through it.
         to: IpAddr,
@@ -109,7 +96,7 @@ pub enum RouteCause {
         waited: Millis,
     },
     /// A VPN should carry the packets, and they leave by no tunnel.
-    #[error("{}; this way: {because}", facts::vpn_not_used(*.to, route.as_deref(), tunnels))]
+    #[error("{}; this way: {}", facts::vpn_not_used(*.to, route.as_deref(), tunnels), because.marked())]
     VpnNotUsed {
         /// The VPN's gateway, as it was given.
         vpn: String,
@@ -123,7 +110,7 @@ pub enum RouteCause {
         because: Box<Cause>,
     },
     /// A firewall rule of this host keeps the packet from leaving.
-    #[error("this host's own firewall stops it ({how})")]
+    #[error("this host's own firewall stops it ⟨{how}⟩")]
     LocalFirewall {
         /// Where it was going.
         to: SocketAddr,
@@ -142,7 +129,7 @@ pub enum RouteCause {
         waited: Millis,
     },
     /// The answers reach this host, and it drops them itself.
-    #[error("answers arrive, and this host drops them ({how})")]
+    #[error("answers arrive, and this host drops them ⟨{how}⟩")]
     ReplyDroppedHere {
         /// The address and port whose answers are dropped.
         to: SocketAddr,
@@ -164,7 +151,7 @@ pub enum RouteCause {
     },
     /// This host lets the user who runs preflight send no echo requests.
     #[error(
-        "this host lets this user send no ping (net.ipv4.ping_group_range is \"{range}\"), so nothing was sent"
+        "this host lets this user send no ping ⟨net.ipv4.ping_group_range is \"{range}\"⟩, so nothing was sent"
     )]
     PingNotPermitted {
         /// What the kernel's setting says: the first and the last group that may.
@@ -182,7 +169,6 @@ pub enum RouteCause {
 
 impl RouteCause {
     /// Layer, owner, and what may be asked for; a new cause gets its line here, as there is no wildcard.
-    #[allow(clippy::match_same_arms)] // A table, in the order of the enum.
     pub(super) fn about(&self) -> About {
         use Layer::{Host, Route};
         use Owner::ThisHost;

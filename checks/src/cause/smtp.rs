@@ -2,26 +2,13 @@
 
 use std::net::SocketAddr;
 
-use serde::{Deserialize, Serialize};
-
 use super::Millis;
 use super::about::{About, Layer, Owner, Plea, Whereabouts};
+use super::derives::{Deserialize, Error, IntoStaticStr, Serialize, VariantNames};
 use super::remedy::{Advice, Passage, say};
 
 /// Causes of mail servers.
-///
-/// A variant's name is its code, so it says what it is a cause of.
-#[allow(clippy::enum_variant_names)]
-#[derive(
-    Clone,
-    Debug,
-    PartialEq,
-    Serialize,
-    Deserialize,
-    thiserror::Error,
-    strum::IntoStaticStr,
-    strum::VariantNames,
-)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Error, IntoStaticStr, VariantNames)]
 #[serde(rename_all = "kebab-case")]
 #[strum(serialize_all = "kebab-case")]
 pub enum SmtpCause {
@@ -51,7 +38,7 @@ pub enum SmtpCause {
         text: String,
     },
     /// A device on the way rewrites the conversation.
-    #[error("a device on the way masks the mail server's answers ({banner})")]
+    #[error("a device on the way masks the mail server's answers ⟨{banner}⟩")]
     SmtpInspected {
         /// The masked line.
         banner: String,
@@ -79,7 +66,7 @@ pub enum SmtpCause {
     SmtpStarttlsMissing {},
     /// It takes no mail from strangers at their first visit.
     #[error(
-        "the mail server puts this host off, as it does with strangers (greylisting): {reply} {text}"
+        "the mail server puts this host off, as it does with strangers ⟨greylisting⟩: {reply} {text}"
     )]
     SmtpGreylisted {
         /// SMTP reply code.
@@ -147,7 +134,6 @@ pub enum SmtpCause {
 
 impl SmtpCause {
     /// Layer, owner, and what may be asked for; a new cause gets its line here, as there is no wildcard.
-    #[allow(clippy::match_same_arms)] // A table, in the order of the enum.
     pub(super) fn about(&self) -> About {
         use Layer::{Authentication, Protocol, Service};
         use Owner::{FarSide, ThisHost};

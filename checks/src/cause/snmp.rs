@@ -3,26 +3,13 @@
 use std::borrow::Cow;
 use std::net::SocketAddr;
 
-use serde::{Deserialize, Serialize};
-
 use super::Millis;
 use super::about::{About, Layer, Owner, Plea, Whereabouts};
+use super::derives::{Deserialize, Error, IntoStaticStr, Serialize, VariantNames};
 use super::remedy::{Advice, Passage, say};
 
 /// Causes of SNMP agents.
-///
-/// A variant's name is its code, so it says what it is a cause of.
-#[allow(clippy::enum_variant_names)]
-#[derive(
-    Clone,
-    Debug,
-    PartialEq,
-    Serialize,
-    Deserialize,
-    thiserror::Error,
-    strum::IntoStaticStr,
-    strum::VariantNames,
-)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Error, IntoStaticStr, VariantNames)]
 #[serde(rename_all = "kebab-case")]
 #[strum(serialize_all = "kebab-case")]
 pub enum SnmpCause {
@@ -48,7 +35,7 @@ pub enum SnmpCause {
         user: String,
     },
     /// Wrong authentication password or algorithm.
-    #[error("the agent refuses the authentication of \"{user}\" (wrong password or algorithm)")]
+    #[error("the agent refuses the authentication of \"{user}\" ⟨wrong password or algorithm⟩")]
     SnmpWrongDigest {
         /// The user asked with.
         user: String,
@@ -62,7 +49,7 @@ pub enum SnmpCause {
         level: Cow<'static, str>,
     },
     /// The agent's clock of boots and time disagrees with ours.
-    #[error("the agent rejects our time window (boots {boots}, time {time})")]
+    #[error("the agent rejects our time window ⟨boots {boots}, time {time}⟩")]
     SnmpTimeWindow {
         /// How often the engine has booted.
         boots: u32,
@@ -70,13 +57,13 @@ pub enum SnmpCause {
         time: u32,
     },
     /// Wrong privacy password or algorithm.
-    #[error("the agent cannot decrypt for \"{user}\" (wrong privacy password or algorithm)")]
+    #[error("the agent cannot decrypt for \"{user}\" ⟨wrong privacy password or algorithm⟩")]
     SnmpDecryption {
         /// The user asked with.
         user: String,
     },
     /// The user or the community is known and may not read.
-    #[error("the agent does not let {} (authorizationError)", reading(.user.as_deref(), level))]
+    #[error("the agent does not let {} ⟨authorizationError⟩", reading(.user.as_deref(), level))]
     SnmpAuthorization {
         /// The user asked with; none: a community.
         user: Option<String>,
@@ -104,7 +91,6 @@ pub enum SnmpCause {
 
 impl SnmpCause {
     /// Layer, owner, and what may be asked for; a new cause gets its line here, as there is no wildcard.
-    #[allow(clippy::match_same_arms)] // A table, in the order of the enum.
     pub(super) fn about(&self) -> About {
         use Layer::{Authentication, Path, Protocol, Service};
         use Owner::{FarSide, ThisHost};

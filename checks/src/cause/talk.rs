@@ -3,33 +3,20 @@
 use std::borrow::Cow;
 use std::net::SocketAddr;
 
-use serde::{Deserialize, Serialize};
-
 use super::about::{About, Layer, Owner, Plea};
+use super::derives::{Deserialize, Error, IntoStaticStr, Serialize, VariantNames};
 use super::remedy::{Advice, Passage, say};
 use super::{Cause, Millis, Phase, TlsCause};
 use crate::recognise::{Spoken, recognise};
 use crate::wire;
 
 /// Causes in a conversation of whatever protocol.
-///
-/// A variant's name is its code, so it says what it is a cause of.
-#[allow(clippy::enum_variant_names)]
-#[derive(
-    Clone,
-    Debug,
-    PartialEq,
-    Serialize,
-    Deserialize,
-    thiserror::Error,
-    strum::IntoStaticStr,
-    strum::VariantNames,
-)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Error, IntoStaticStr, VariantNames)]
 #[serde(rename_all = "kebab-case")]
 #[strum(serialize_all = "kebab-case")]
 pub enum TalkCause {
     /// The peer accepted the connection and said nothing.
-    #[error("connected, but it stays silent ({waited})")]
+    #[error("connected, but it stays silent ⟨{waited}⟩")]
     Silent {
         /// The address and port asked.
         to: SocketAddr,
@@ -40,7 +27,7 @@ pub enum TalkCause {
         waited: Millis,
     },
     /// The conversation began, and then the peer said no more.
-    #[error("after {came}, {} ({waited})", missing(asked.as_deref()))]
+    #[error("after {came}, {} ⟨{waited}⟩", missing(asked.as_deref()))]
     SilentAfter {
         /// The address and port asked.
         to: SocketAddr,
@@ -54,7 +41,7 @@ pub enum TalkCause {
         waited: Millis,
     },
     /// The peer accepted the connection and takes nothing of what we say.
-    #[error("connected, but it takes no data: its receive window stays closed ({waited})")]
+    #[error("connected, but it takes no data: its receive window stays closed ⟨{waited}⟩")]
     WindowClosed {
         /// The address and port asked.
         to: SocketAddr,
@@ -111,7 +98,7 @@ pub enum TalkCause {
         by: SocketAddr,
     },
     /// The answer began and was not complete in time.
-    #[error("the answer was still incomplete after {waited} ({received} bytes)")]
+    #[error("the answer was still incomplete after {waited} ⟨{received} bytes⟩")]
     Incomplete {
         /// The address and port asked.
         to: SocketAddr,
@@ -124,7 +111,7 @@ pub enum TalkCause {
         waited: Millis,
     },
     /// The answer does not end; reading stopped at the bound.
-    #[error("the answer does not end ({limit} bytes read)")]
+    #[error("the answer does not end ⟨{limit} bytes read⟩")]
     Endless {
         /// What was being waited for.
         phase: Phase,
@@ -183,7 +170,6 @@ pub enum TalkCause {
 
 impl TalkCause {
     /// Layer, owner, and what may be asked for; a new cause gets its line here, as there is no wildcard.
-    #[allow(clippy::match_same_arms)] // A table, in the order of the enum.
     pub(super) fn about(&self) -> About {
         use Layer::{Protocol, Service};
         use Owner::FarSide;
@@ -304,7 +290,7 @@ pub(crate) fn instead_of(expected: &'static str, own: Spoken, head: &[u8]) -> Op
 
 /// What nobody knows is shown, as whoever looks may know it.
 fn of_unknown(spoken: Spoken, head: &str) -> String {
-    if spoken == Spoken::Unknown { format!(" ({head})") } else { String::new() }
+    if spoken == Spoken::Unknown { format!(" ⟨{head}⟩") } else { String::new() }
 }
 
 /// "no answer to EHLO" or "nothing more".

@@ -4,26 +4,13 @@ use std::borrow::Cow;
 
 use std::net::{IpAddr, SocketAddr};
 
-use serde::{Deserialize, Serialize};
-
 use super::about::{About, Layer, Owner, Plea, Whereabouts};
+use super::derives::{Deserialize, Error, IntoStaticStr, Serialize, VariantNames};
 use super::remedy::{Advice, Passage, TRUST, say};
 use super::{ChainLink, list};
 
 /// Causes in TLS and its certificates.
-///
-/// A variant's name is its code, so it says what it is a cause of.
-#[allow(clippy::enum_variant_names)]
-#[derive(
-    Clone,
-    Debug,
-    PartialEq,
-    Serialize,
-    Deserialize,
-    thiserror::Error,
-    strum::IntoStaticStr,
-    strum::VariantNames,
-)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Error, IntoStaticStr, VariantNames)]
 #[serde(rename_all = "kebab-case")]
 #[strum(serialize_all = "kebab-case")]
 pub enum TlsCause {
@@ -78,7 +65,7 @@ pub enum TlsCause {
     #[error("this host trusts no certificate authority: its store is empty")]
     TrustStoreEmpty,
     /// Signed by itself.
-    #[error("certificate is self-signed (\"{subject}\")")]
+    #[error("certificate is self-signed ⟨\"{subject}\"⟩")]
     CertificateSelfSigned {
         /// The subject of the certificate.
         subject: String,
@@ -100,7 +87,7 @@ pub enum TlsCause {
         presented: Vec<String>,
     },
     /// A key is too short for OpenSSL's clients.
-    #[error("{} has a key of {bits} bits ({algorithm}); OpenSSL's clients want {least}", one_of_chain(*.link, subject))]
+    #[error("{} has a key of {bits} bits ⟨{algorithm}⟩; OpenSSL's clients want {least}", one_of_chain(*.link, subject))]
     CertificateWeakKey {
         /// The kind of key.
         algorithm: Cow<'static, str>,
@@ -160,7 +147,7 @@ pub enum TlsCause {
         subject: String,
     },
     /// No TLS version in common.
-    #[error("no TLS version in common (we speak 1.2 and 1.3; the peer: {peer})")]
+    #[error("no TLS version in common ⟨we speak 1.2 and 1.3; the peer: {peer}⟩")]
     TlsVersion {
         /// What the peer said.
         peer: String,
@@ -216,7 +203,6 @@ pub enum TlsCause {
 
 impl TlsCause {
     /// Layer, owner, and what may be asked for; a new cause gets its line here, as there is no wildcard.
-    #[allow(clippy::match_same_arms)] // A table, in the order of the enum.
     pub(super) fn about(&self) -> About {
         use Layer::Tls;
         use Owner::{FarSide, ThisHost};
@@ -259,7 +245,6 @@ impl TlsCause {
     }
 
     /// What to do about it.
-    #[allow(clippy::match_same_arms)] // A table, in the order of the enum.
     pub(super) fn advice(&self, passage: &Passage<'_>) -> Advice {
         // Shows the certificates there, and needs nothing that only one of the machines has.
         let look = |words: String| say(words).there(passage.openssl());

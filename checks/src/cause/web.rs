@@ -2,37 +2,24 @@
 
 use std::borrow::Cow;
 
-use serde::{Deserialize, Serialize};
-
 use super::about::{About, Layer, Owner, Plea, Whereabouts};
+use super::derives::{Deserialize, Error, IntoStaticStr, Serialize, VariantNames};
 use super::remedy::{Advice, Blank, Passage, say, word};
 use super::{Cause, Millis, list};
 
 /// Causes of web servers and proxies.
-///
-/// A variant's name is its code, so it says what it is a cause of.
-#[allow(clippy::enum_variant_names)]
-#[derive(
-    Clone,
-    Debug,
-    PartialEq,
-    Serialize,
-    Deserialize,
-    thiserror::Error,
-    strum::IntoStaticStr,
-    strum::VariantNames,
-)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Error, IntoStaticStr, VariantNames)]
 #[serde(rename_all = "kebab-case")]
 #[strum(serialize_all = "kebab-case")]
 pub enum WebCause {
     /// 401 or 403 from the host asked.
-    #[error("the web server refuses access ({status})")]
+    #[error("the web server refuses access ⟨{status}⟩")]
     HttpForbidden {
         /// HTTP status.
         status: u16,
     },
     /// 404 from the host asked.
-    #[error("the web server has no such page (404 for {path})")]
+    #[error("the web server has no such page ⟨404 for {path}⟩")]
     HttpNotFound {
         /// The path asked for.
         path: String,
@@ -44,7 +31,7 @@ pub enum WebCause {
         status: u16,
     },
     /// 5xx.
-    #[error("the web server{} fails ({status})", if *.unsigned { ", or a proxy on the way," } else { "" })]
+    #[error("the web server{} fails ⟨{status}⟩", if *.unsigned { ", or a proxy on the way," } else { "" })]
     HttpServerError {
         /// HTTP status.
         status: u16,
@@ -91,7 +78,7 @@ pub enum WebCause {
         secure: bool,
     },
     /// 407: the proxy wants credentials, or refuses those given.
-    #[error("the proxy wants authentication (407){}", if *.given { ", and refuses the credentials given" } else { "" })]
+    #[error("the proxy wants authentication ⟨407⟩{}", if *.given { ", and refuses the credentials given" } else { "" })]
     ProxyAuthentication {
         /// The proxy, without credentials.
         proxy: String,
@@ -99,7 +86,7 @@ pub enum WebCause {
         given: bool,
     },
     /// The proxy answers, and says no to this destination.
-    #[error("the proxy {proxy} denies {destination} ({status})")]
+    #[error("the proxy {proxy} denies {destination} ⟨{status}⟩")]
     ProxyDenied {
         /// The proxy, without credentials.
         proxy: String,
@@ -109,7 +96,7 @@ pub enum WebCause {
         status: u16,
     },
     /// The proxy answers, and could not reach the destination.
-    #[error("the proxy {proxy} cannot reach {destination} ({status}{})", after_comma(error.as_deref()))]
+    #[error("the proxy {proxy} cannot reach {destination} ⟨{status}{}⟩", after_comma(error.as_deref()))]
     ProxyCannotReach {
         /// The proxy, without credentials.
         proxy: String,
@@ -122,7 +109,7 @@ pub enum WebCause {
         error: Option<String>,
     },
     /// The proxy accepted the question and gives no answer to it.
-    #[error("the proxy {proxy} gives no answer about {destination} ({waited})")]
+    #[error("the proxy {proxy} gives no answer about {destination} ⟨{waited}⟩")]
     ProxySilent {
         /// The proxy, without credentials.
         proxy: String,
@@ -133,7 +120,7 @@ pub enum WebCause {
         waited: Millis,
     },
     /// The proxy itself could not be reached.
-    #[error("the proxy {proxy} is not usable: {because}")]
+    #[error("the proxy {proxy} is not usable: {}", because.marked())]
     ProxyUnreachable {
         /// The proxy, without credentials.
         proxy: String,
@@ -144,7 +131,6 @@ pub enum WebCause {
 
 impl WebCause {
     /// Layer, owner, and what may be asked for; a new cause gets its line here, as there is no wildcard.
-    #[allow(clippy::match_same_arms)] // A table, in the order of the enum.
     pub(super) fn about(&self) -> About {
         use Layer::{Authentication, Protocol, Service};
         use Owner::{FarSide, ThisHost};

@@ -282,7 +282,9 @@ impl PacketWalk<'_> {
                     ends.push(closed(path, How::HandOn(to, port)));
                 }
             }
-            RuleAction::Jump(name) | RuleAction::Goto(name) if !self.has(id, &name) => {
+            RuleAction::Jump(name) | RuleAction::Goto(name)
+                if !self.ruleset.chains.contains_key(&id.beside(&name)) =>
+            {
                 let why = format!("chain {name}, which is not there");
                 ends.push(ChainEnd::Done(path, Fate::Untold(why)));
             }
@@ -296,10 +298,6 @@ impl PacketWalk<'_> {
             }
             RuleAction::Goto(name) => ends.extend(self.enter(id, &name, path, base, depth)),
         }
-    }
-
-    fn has(&self, from: &Id, name: &str) -> bool {
-        self.ruleset.chains.contains_key(&from.beside(name))
     }
 
     fn enter(

@@ -67,7 +67,8 @@ async fn watch(
     windows: &mut Vec<ArrivalRound>,
 ) -> Option<Arrivals> {
     let is_v4 = questions.iter().all(|question| question.to.is_ipv4());
-    let read = || if is_v4 { Counters::read_v4() } else { Counters::read_v6() };
+    let read =
+        || if is_v4 { Counters::read_v4() } else { Counters::of_v6(&table("/proc/net/snmp6")?) };
     for _ in 0..ROUNDS {
         let Some(before) = read() else { return Some(Arrivals::Nothing) };
         let wait = deadline.within(WINDOW);
@@ -144,10 +145,6 @@ impl Counters {
             table("/proc/net/stat/rt_cache").map_or(0, |table| of_all_processors(&table, MARTIAN));
         let counters = Self::of_v4(&table("/proc/net/snmp")?, &table("/proc/net/netstat")?)?;
         Some(Self { martian, ..counters })
-    }
-
-    fn read_v6() -> Option<Self> {
-        Self::of_v6(&table("/proc/net/snmp6")?)
     }
 
     /// Two lines a group: the names, then the numbers.

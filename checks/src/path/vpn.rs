@@ -6,8 +6,6 @@
 //! `IPsec` by policy has no interface, and only root may read the policies (`ip xfrm policy`). Whoever
 //! makes its keys listens on UDP 4500; where somebody does, no tunnel to be seen proves nothing.
 
-use std::net::SocketAddr;
-
 use crate::cause::{
     Cause, Concern, Layer, Owner, PathCause, Plea, RouteCause, RouteEntry, TunnelLink,
 };
@@ -135,8 +133,11 @@ pub fn judge_vpn(vpn: &Vpn, carriage: &Carriage, finding: &mut Finding) {
                 }));
             }
             _ => {
-                let route = route.clone().map(|route| around(gateway, to, route));
-                finding.seen.concerns.extend(route);
+                finding.seen.concerns.extend(route.clone().map(|route| Concern::OutsideVpn {
+                    vpn: gateway,
+                    to: to.ip(),
+                    route,
+                }));
             }
         },
         (
@@ -162,10 +163,6 @@ pub fn judge_vpn(vpn: &Vpn, carriage: &Carriage, finding: &mut Finding) {
             }
         }
     }
-}
-
-fn around(vpn: String, to: SocketAddr, route: RouteEntry) -> Concern {
-    Concern::OutsideVpn { vpn, to: to.ip(), route }
 }
 
 /// For the drawer of a row that works: which tunnel it went by.
@@ -199,6 +196,7 @@ mod tests {
     use super::*;
     use crate::cause::{PortCause, SmtpCause};
     use crate::{Icmp, Peer, Seen};
+    use std::net::SocketAddr;
     use std::time::Duration;
 
     const TO: ([u8; 4], u16) = ([10, 0, 0, 5], 5669);

@@ -33,7 +33,6 @@ impl Probe {
     }
 
     /// Decides from how the connection went.
-    #[allow(clippy::unused_self)] // The same shape as its siblings.
     fn judge(
         &self,
         heard: Result<(), Cause>,

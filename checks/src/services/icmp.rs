@@ -31,7 +31,6 @@ impl Probe {
     }
 
     /// An answer is a pass; one that took more than one request is a warning.
-    #[allow(clippy::unused_self)] // The same shape as its siblings.
     fn judge(&self, answered: &Answered<()>, seen: &mut Seen) {
         let &Answered { tries, round_trip, .. } = answered;
         seen.headline = format!("answers a ping after {}", Millis(round_trip));

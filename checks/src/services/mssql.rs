@@ -37,7 +37,6 @@ impl Probe {
     }
 
     /// Decides from the answer alone.
-    #[allow(clippy::unused_self, clippy::unnecessary_wraps)] // The same shape as its siblings.
     fn judge(&self, reply: Prelogin, seen: &mut Seen) -> Result<(), Cause> {
         let version = reply.version.text();
         let product = reply.version.product();

@@ -100,7 +100,6 @@ impl Probe {
     }
 
     /// The daemon agrees on TLS as distributions ship it: that is all that could be heard.
-    #[allow(clippy::unused_self, clippy::unnecessary_wraps)] // The same shape as `judge`.
     fn judge_anonymous(&self, seen: &mut Seen) -> Result<(), Cause> {
         seen.evidence.set("tls", "anonymous Diffie-Hellman, no certificate");
         seen.concerns.push(Concern::NrpeAnonymous);
@@ -109,7 +108,6 @@ impl Probe {
     }
 
     /// Any answer with a right checksum is the daemon's, whatever it says of the command.
-    #[allow(clippy::unused_self, clippy::unnecessary_wraps)] // The same shape as its siblings.
     fn judge(
         &self,
         answer: &NrpeAnswer,

@@ -42,7 +42,6 @@ impl Probe {
     }
 
     /// Decides from the listener's answer.
-    #[allow(clippy::unused_self)] // The same shape as its siblings.
     fn judge(&self, packet: &TnsPacket, seen: &mut Seen) -> Result<(), Cause> {
         let answer = match packet.kind {
             REFUSE => "refuses a ping, as it should",

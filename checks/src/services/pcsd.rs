@@ -34,7 +34,6 @@ impl Probe {
     }
 
     /// Is it pcsd that answered?
-    #[allow(clippy::unused_self)] // The same shape as its siblings.
     fn judge(&self, answer: &HttpAnswer, seen: &mut Seen) -> Result<(), Cause> {
         seen.evidence.set("status", answer.status);
         let is_pcsd = matches!(answer.status, 200 | 401)

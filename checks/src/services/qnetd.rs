@@ -53,7 +53,6 @@ impl Probe {
     }
 
     /// Decides from the server's answer to the message with that number.
-    #[allow(clippy::unused_self)] // The same shape as its siblings.
     fn judge(&self, heard: &QnetdAnswer, number: u32, seen: &mut Seen) -> Result<(), Cause> {
         if let Some(error) = heard.error {
             let text = format!("error {error}");

@@ -67,7 +67,6 @@ impl Probe {
     }
 
     /// Decides from the answer to AUTH.
-    #[allow(clippy::unused_self)] // The same shape as its siblings.
     fn judge_login(&self, login: Option<&RedisReply>) -> Result<(), Cause> {
         let Some(RedisReply::Error(refusal)) = login else { return Ok(()) };
         let text = refusal.clone();
@@ -80,7 +79,6 @@ impl Probe {
     }
 
     /// Decides from the answers to PING and to HELLO, which servers before version 6 do not know.
-    #[allow(clippy::unused_self)] // The same shape as its siblings.
     fn judge(
         &self,
         ping: &RedisReply,

@@ -58,7 +58,6 @@ impl Probe {
     }
 
     /// Decides from identification and proposals alone.
-    #[allow(clippy::unused_self)] // The same shape as its siblings.
     fn judge(
         &self,
         identification: &str,

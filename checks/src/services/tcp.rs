@@ -38,7 +38,6 @@ impl Probe {
     }
 
     /// An accepted connection is all there is to judge.
-    #[allow(clippy::unnecessary_wraps)] // The same shape as its siblings.
     fn judge(&self, seen: &mut Seen) -> Result<(), Cause> {
         if seen.headline.is_empty() {
             "accepts connections".clone_into(&mut seen.headline);
@@ -48,7 +47,6 @@ impl Probe {
     }
 
     /// What the peer said without being asked, which is as far as the service can be told.
-    #[allow(clippy::unused_self)] // The same shape as its siblings.
     fn judge_first(
         &self,
         heard: Result<bool, Cause>,

@@ -48,7 +48,6 @@ impl Probe {
     }
 
     /// The certificate has been judged with the handshake.
-    #[allow(clippy::unused_self, clippy::unnecessary_wraps)] // The same shape as its siblings.
     fn judge(&self, seen: &mut Seen) -> Result<(), Cause> {
         let fact = |name| seen.evidence.fact(name).map(ToString::to_string);
         let version = fact("tls_version").unwrap_or_default();

@@ -41,7 +41,6 @@ impl Probe {
     }
 
     /// Decides from what discovery found alone.
-    #[allow(clippy::unused_self)] // The same shape as its siblings.
     fn judge(
         &self,
         found: Discovered,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use preflight_checks::{Cause, Icmp, PathCause, Remedy, Transport};
+use preflight_checks::{Cause, Coded, Icmp, PathCause, Remedy, Transport};
 use serde_json::{Map, Value, json};
 
 use crate::catalogue::{Party, Role};
@@ -31,6 +31,7 @@ pub(crate) fn step(flow: &str) -> StepReport {
         through_vpn: None,
         group: None,
         target: None,
+        meant: None,
         outcome: Outcome::Pass,
         result: "it works".to_owned(),
         cause: None,
@@ -273,11 +274,10 @@ fn spoken(said: &str) -> Report {
     let mut failed = rejected(asked(step("a"), &said, 161), &said);
     let cause = failed.cause.as_mut().unwrap();
     cause.why = Why::Unread(UnreadCause {
-        code: said.clone(),
+        coded: Coded { code: said.clone(), facts: object.clone() },
         layer: said.clone(),
         owner: said.clone(),
         device: Some(said.clone()),
-        facts: object.clone(),
     });
     let local = StepReport { direction: Direction::Local, ..asked(step("b"), &said, 0) };
     let inbound = StepReport { direction: Direction::Inbound, ..asked(step("c"), &said, 162) };

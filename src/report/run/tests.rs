@@ -1,7 +1,7 @@
 use std::net::IpAddr;
 
 use preflight_checks::{Icmp, LocalRoute, Millis, Opinion, Trust, http};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::*;
 use crate::catalogue::{Party, Role};

@@ -86,6 +86,7 @@ fn bare(saved: &Value, index: usize, reason: String) -> StepReport {
         through_vpn: None,
         group: None,
         target: None,
+        meant: None,
         outcome: outcome.unwrap_or(Outcome::Unknown),
         result: text("result").to_owned(),
         cause: None,

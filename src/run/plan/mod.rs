@@ -123,6 +123,9 @@ pub(crate) struct Plan {
 pub(crate) struct Step {
     /// Unique in a run, stable between runs: `poller.bbdo@10.0.0.5`.
     pub(crate) id: String,
+    /// Whom or what it is about, as its id has it behind the flow's.
+    #[serde(skip)]
+    pub(crate) place: Option<String>,
     /// The flow's id.
     pub(crate) flow: String,
     /// Who opens the connection.

@@ -287,11 +287,11 @@ impl Planner<'_> {
     }
 
     fn step(&self, flow: &Flow, target: Option<&str>, action: Action) -> Step {
-        let id = flow.id.get_ref();
         let vpn = self.vpn(flow);
         Step {
-            id: target.map_or_else(|| id.clone(), |target| format!("{id}@{target}")),
-            flow: id.clone(),
+            id: id(flow.id.get_ref(), target),
+            place: target.map(str::to_owned),
+            flow: flow.id.get_ref().clone(),
             from: flow.from.clone(),
             to: flow.to.clone(),
             direction: Direction::Outbound,
@@ -501,7 +501,9 @@ impl Planner<'_> {
                 Probe::Redis(redis::Probe { password: self.site.redis.clone(), ..probe })
             }
             Probe::Http(probe) => {
-                let mut url = http_url(way, place, port).unwrap_or(probe.url);
+                let mut url = Place { port: Some(port), ..place.clone() }
+                    .as_url(way.service.name)
+                    .unwrap_or(probe.url);
                 if let Some(path) = way.path.as_deref().filter(|_| place.url.is_none()) {
                     url.set_path(path);
                 }
@@ -576,8 +578,10 @@ impl Planner<'_> {
             also_try: None,
             also_why: None,
         };
+        let place = Some(in_id(&custom.place));
         Step {
-            id: format!("{flow}@{}", in_id(&custom.place)),
+            id: id(&flow, place.as_deref()),
+            place,
             flow,
             from: Party(self.site.role.to_string()),
             to: Party(custom.scheme.clone()),
@@ -640,12 +644,13 @@ impl Planner<'_> {
                 (to, Action::Skip(SkipReason::NoTarget { flag }))
             }
         };
-        let host = match &action {
-            Action::Ask(question) => format!("@{}", question.host),
-            Action::Skip(_) | Action::Found(_) => String::new(),
+        let place = match &action {
+            Action::Ask(question) => Some(question.host.clone()),
+            Action::Skip(_) | Action::Found(_) => None,
         };
         Step {
-            id: format!("{FAR_SIDE}{host}"),
+            id: id(FAR_SIDE, place.as_deref()),
+            place,
             flow: FAR_SIDE.to_owned(),
             from: Party(self.site.role.to_string()),
             to,
@@ -667,8 +672,10 @@ impl Planner<'_> {
     pub(super) fn mistake(&self, mistake: &Mistake) -> Step {
         let role = Party(self.site.role.to_string());
         let flow = format!("config.{}", mistake.code());
+        let place = Some(mistake.at().to_string());
         Step {
-            id: format!("{flow}@{}", mistake.at()),
+            id: id(&flow, place.as_deref()),
+            place,
             flow,
             from: role.clone(),
             to: role,
@@ -719,11 +726,6 @@ fn host_of(url: &url::Url) -> String {
     url.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned()
 }
 
-/// The URL given, or the one that host and way amount to.
-fn http_url(way: &Way, place: &Place, port: u16) -> Option<url::Url> {
-    Place { port: Some(port), ..place.clone() }.as_url(way.service.name)
-}
-
 /// Several peers at one address are told apart by their ports; where those are the same too, it
 /// is one question.
 fn told_apart(steps: Vec<Step>) -> Vec<Step> {
@@ -750,7 +752,8 @@ fn told_apart(steps: Vec<Step>) -> Vec<Step> {
             && let Some(way) = question.ways.first()
         {
             let place = Place { port: Some(way.port), url: None, host: question.target.clone() };
-            step.id = format!("{}@{}", step.flow, in_id(&place));
+            step.place = Some(in_id(&place));
+            step.id = id(&step.flow, step.place.as_deref());
         }
     }
     steps
@@ -759,6 +762,11 @@ fn told_apart(steps: Vec<Step>) -> Vec<Step> {
 /// The path of a URL given, if it has one.
 fn url_path(place: &Place) -> Option<String> {
     place.url.as_ref().map(|url| url.path().to_owned()).filter(|path| !path.is_empty())
+}
+
+/// The id of a step: its flow, and whom or what it is about.
+fn id(flow: &str, place: Option<&str>) -> String {
+    place.map_or_else(|| flow.to_owned(), |place| format!("{flow}@{place}"))
 }
 
 /// A target in a step's id: with its port when one was given, so that two ports

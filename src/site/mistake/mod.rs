@@ -5,7 +5,8 @@
 
 mod find;
 
-use serde::{Deserialize, Serialize};
+use preflight_checks::Coded;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::Origin;
 use super::discover::At;
@@ -22,7 +23,7 @@ pub(crate) use find::mistakes;
     strum(serialize_all = "kebab-case"),
     doc = "Stable name of a [`Mistake`]; see `docs/causes.md`."
 )]
-#[serde(tag = "code", content = "facts", rename_all = "kebab-case")]
+#[serde(remote = "Self", rename_all = "kebab-case")]
 pub(crate) enum Mistake {
     /// A poller's broker output leads back to the poller.
     #[error("the broker output `{output}` sends to {host}, which is this machine")]
@@ -168,7 +169,33 @@ fn on_off(on: bool) -> &'static str {
     if on { "on" } else { "off" }
 }
 
+impl Serialize for Mistake {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        self.coded().serialize(to)
+    }
+}
+
+impl TryFrom<Coded> for Mistake {
+    type Error = serde_json::Error;
+
+    fn try_from(coded: Coded) -> Result<Self, Self::Error> {
+        coded.read(Self::deserialize)
+    }
+}
+
+impl<'de> Deserialize<'de> for Mistake {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        Coded::deserialize(from)?.try_into().map_err(serde::de::Error::custom)
+    }
+}
+
 impl Mistake {
+    /// Its code and its facts, as a report keeps them.
+    pub(crate) fn coded(&self) -> Coded {
+        Coded::of(Self::serialize(self, serde_json::value::Serializer))
+            .unwrap_or_else(|_| Coded { code: self.code().to_owned(), ..Coded::default() })
+    }
+
     /// Name used in reports and in `docs/causes.md`.
     pub(crate) fn code(&self) -> &'static str {
         MistakeCode::from(self).into()

@@ -94,7 +94,6 @@ impl Probe {
     }
 
     /// Decides from the answers alone.
-    #[allow(clippy::unused_self)] // The same shape as its siblings.
     fn judge(&self, round: &Round, seen: &mut Seen) -> Result<(), Cause> {
         round.note_tcp(seen);
         let mut found = Vec::new();

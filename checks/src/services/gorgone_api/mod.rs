@@ -68,7 +68,6 @@ impl Probe {
     }
 
     /// Decides from the answer and the clock, in seconds since 1970; `given`: was a login sent?
-    #[allow(clippy::unused_self)] // The same shape as its siblings.
     fn judge(
         &self,
         answer: &HttpAnswer,

@@ -57,7 +57,6 @@ impl Probe {
     }
 
     /// The greeting, and the answer to our goodbye.
-    #[allow(clippy::unused_self)] // The same shape as its siblings.
     async fn converse(
         &self,
         mut stream: Stream,
@@ -90,7 +89,6 @@ impl Probe {
     }
 
     /// The same log-in inside TLS, for a server that takes no other.
-    #[allow(clippy::unused_self)] // The same shape as its siblings.
     async fn inside_tls(&self, ask: &mut Ask) -> Result<Option<MysqlRefusal>, Cause> {
         let mut stream = ask.connect().await?;
         stream.allow(GREETING);
@@ -99,7 +97,7 @@ impl Probe {
             MysqlGreeting::Hello(hello) => hello,
             MysqlGreeting::Refused(refusal) => return Ok(Some(refusal)),
         };
-        stream.send(&packet_of(1, &hello.wish_for_tls())).await?;
+        stream.send(&packet_of(1, &hello.beginning(SSL))).await?;
         // As its clients do unless told otherwise: encrypted, not verified.
         let mut stream = secure(stream, ask, Verify::AndReport, &[]).await?;
         let goodbye = take_leave(&mut stream, &hello, 2).await?;
@@ -108,7 +106,6 @@ impl Probe {
     }
 
     /// Decides from the greeting, from the answer to our goodbye, and from the one inside TLS.
-    #[allow(clippy::unused_self)] // The same shape as its siblings.
     fn judge(
         &self,
         greeting: &MysqlGreeting,
@@ -308,10 +305,6 @@ impl Hello {
         payload.push(UTF8);
         payload.extend([0; 23]);
         payload
-    }
-
-    fn wish_for_tls(&self) -> Vec<u8> {
-        self.beginning(SSL)
     }
 
     /// A log-in of the user `preflight` without a password.

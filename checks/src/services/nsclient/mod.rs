@@ -69,7 +69,6 @@ impl Probe {
     }
 
     /// Is it the agent that answered?
-    #[allow(clippy::unused_self)] // The same shape as its siblings.
     fn judge_alive(&self, alive: &HttpAnswer, seen: &mut Seen) -> Result<(), Cause> {
         seen.evidence.set("status", alive.status);
         if let Some(server) = alive.header("server") {
@@ -90,7 +89,6 @@ impl Probe {
     }
 
     /// `anonymous` is the same query without credentials, after a refusal.
-    #[allow(clippy::unused_self)] // The same shape as its siblings.
     fn judge_query(
         &self,
         queried: &HttpAnswer,

@@ -63,7 +63,6 @@ impl Probe {
     }
 
     /// May the conversation go on? A peer with another mechanism would only hang up.
-    #[allow(clippy::unused_self)] // The same shape as `judge`.
     fn judge_greeting(&self, greeting: &ZmtpGreeting, seen: &mut Seen) -> Result<(), Cause> {
         seen.evidence.set("zmtp_version", greeting.version());
         seen.evidence.set("mechanism", greeting.mechanism.as_str());

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use preflight_checks::{Cause, NameCause, OwnCause, PathCause, PortCause};
+use preflight_checks::{Cause, Coded, NameCause, OwnCause, PathCause, PortCause};
 use serde_json::json;
 
 use super::*;
@@ -52,11 +52,10 @@ fn without_a_device_the_owner_tells_where_the_arrow_ends() {
     };
     let to = SocketAddr::from(([10, 0, 0, 5], 5669));
     let unread = UnreadCause {
-        code: "path-of-tomorrow".to_owned(),
+        coded: Coded { code: "path-of-tomorrow".to_owned(), ..Coded::default() },
         layer: "path".to_owned(),
         owner: "this-host".to_owned(),
         device: Some("10.9.0.1".to_owned()),
-        facts: serde_json::Map::new(),
     };
     let owners = [
         Why::Cause(Cause::Name(NameCause::NoNameServer { name: "a.example".to_owned() })),
