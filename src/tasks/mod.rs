@@ -129,34 +129,25 @@ impl SavedReader {
     }
 
     fn open(&mut self, file: &Path) -> Result<Report, Unreadable> {
-        let saved = open(file)?;
-        self.shown(file, saved)
+        open(file).map(|saved| self.shown(saved))
     }
 
     /// One that was opened before: what there is to remark of it was said.
     fn again(&mut self, file: &Path) -> Result<Report, Unreadable> {
-        let saved = saved::open(file)?;
-        self.shown(file, saved)
+        saved::open(file).map(|saved| self.shown(saved))
     }
 
-    fn shown(&mut self, file: &Path, saved: Saved) -> Result<Report, Unreadable> {
-        let named = || preflight_checks::printable(&file.display().to_string());
-        // What was seen is redacted, and every sentence is made anew from that.
-        let saved = saved.try_map(|report| self.redacted(report, named))?;
-        Ok(saved.judged())
+    /// What was seen is redacted, if it must be, and every sentence is made anew from that.
+    fn shown(&mut self, saved: Saved) -> Report {
+        saved.map(|report| self.redacted(report)).judged()
     }
 
-    /// The report with stand-ins, if it must not be shown as it is.
-    fn redacted(
-        &mut self,
-        report: Report,
-        named: impl FnOnce() -> String,
-    ) -> Result<Report, Unreadable> {
-        let Some(redactor) = &mut self.redactor else { return Ok(report) };
-        redactor.report(&report).map_err(|reason| Unreadable {
-            file: named(),
-            reason: format!("cannot be redacted: {}", preflight_checks::printable(&reason)),
-        })
+    /// What a run saw, as it may be shown.
+    fn redacted(&mut self, report: Report) -> Report {
+        match &mut self.redactor {
+            Some(redactor) => redactor.seen(report),
+            None => report,
+        }
     }
 
     /// A name that somebody typed, as the reports have it.
@@ -203,9 +194,7 @@ fn ask_for(
     let mut wishes = wishes.collect::<Result<Vec<_>, _>>()?;
     let mut nat = nat.clone();
     for job in planned {
-        let planned = unasked(job);
-        let name = planned.host.name.clone();
-        let report = reader.redacted(planned, || name)?;
+        let report = reader.redacted(unasked(job));
         // Under its own name: what is typed and what is planned are redacted together below.
         let called = job.site.host_name.clone().or_else(|| job.site.machine.clone());
         nat.extend(called.zip(job.site.nat));

@@ -4,48 +4,6 @@
 //! customer in words that nothing tells from others. So none of them stays, unless it is asked for
 //! (`--redact-keep-text`).
 
-use std::net::IpAddr;
-
-/// Facts that hold a peer's own words, or how its bytes begin.
-const FREE: [&str; 25] = [
-    "banner",
-    "body",
-    "got",
-    "head",
-    "hello",
-    "hello_reply",
-    "identification",
-    "nrpe_text",
-    "product",
-    "proxy_error",
-    "proxy_status",
-    "query_status",
-    "refusal",
-    "root_dse_text",
-    "server",
-    "server_time",
-    "software",
-    "starttls_answer",
-    "sys_contact",
-    "sys_descr",
-    "sys_location",
-    "test_mail",
-    "text",
-    "title",
-    "via",
-];
-
-/// Does this fact hold a peer's own words? An address has a stand-in as everywhere.
-pub(super) fn is_free(field: &str, text: &str) -> bool {
-    FREE.contains(&field) && text.parse::<IpAddr>().is_err()
-}
-
-/// Where a report keeps facts; elsewhere fields of these names hold words of ours.
-pub(super) const OF_PEERS: [&str; 2] = ["evidence", "facts"];
-
-/// Sentences that may repeat such words.
-pub(super) const REPEATED: [&str; 5] = ["headline", "message", "reasons", "result", "summary"];
-
 /// A text shorter than this is a word that many sentences have.
 const SHORTEST: usize = 4;
 

@@ -34,7 +34,7 @@ impl Redactor {
         if let Some((length, used)) = prefix_length(after)
             && let Ok(address) = word.parse::<IpAddr>()
         {
-            let net = network(self.address(address), length);
+            let net = network(self.stand_in(address), length);
             return (format!("{net}/{length}"), used);
         }
         if before.ends_with("://")
@@ -59,11 +59,11 @@ impl Redactor {
         let core = word.trim_end_matches(['.', ':']);
         let end = word.get(core.len()..).unwrap_or_default();
         if let Ok(address) = core.parse::<IpAddr>() {
-            return format!("{}{end}", self.address(address));
+            return format!("{}{end}", self.stand_in(address));
         }
         // `::` ends an address of its own.
         if let Ok(address) = word.parse::<IpAddr>() {
-            return self.address(address).to_string();
+            return self.stand_in(address).to_string();
         }
         if is_hardware_address(core) {
             return format!("{}{end}", self.names.stand_in(&self.key, core));
@@ -81,7 +81,7 @@ impl Redactor {
 
     fn piece(&mut self, piece: &str) -> String {
         if let Ok(address) = piece.parse::<IpAddr>() {
-            return self.address(address).to_string();
+            return self.stand_in(address).to_string();
         }
         self.names.host(&self.key, piece).unwrap_or_else(|| piece.to_owned())
     }
