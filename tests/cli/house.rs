@@ -338,6 +338,53 @@ fn is_punct(token: &TokenTree, mark: char) -> bool {
     matches!(token, TokenTree::Punct(it) if it.as_char() == mark)
 }
 
+/// The functions of a file that are not public, and how often their file names each besides.
+#[derive(Default)]
+struct PrivateFunctions {
+    defined: Vec<String>,
+    named: BTreeMap<String, usize>,
+}
+
+impl PrivateFunctions {
+    /// `of_trait`: what a trait asks for is no choice of whoever writes it.
+    fn read(&mut self, tokens: &[TokenTree], of_trait: bool) {
+        let mut rest = tokens;
+        // What stands between here and the last item or block.
+        let mut head: Vec<String> = Vec::new();
+        while let Some(first) = rest.first() {
+            if let Some(after) = without_tests(rest) {
+                rest = after;
+                continue;
+            }
+            match first {
+                TokenTree::Group(group) => {
+                    let is_trait = head.iter().any(|it| it == "trait")
+                        || head.iter().any(|it| it == "impl") && head.iter().any(|it| it == "for");
+                    let body: Vec<TokenTree> = group.stream().into_iter().collect();
+                    self.read(&body, is_trait);
+                    if group.delimiter() == Delimiter::Brace {
+                        head.clear();
+                    }
+                }
+                TokenTree::Punct(it) if it.as_char() == ';' => head.clear(),
+                TokenTree::Ident(name) => {
+                    let name = name.to_string();
+                    let is_defined = head.last().is_some_and(|it| it == "fn");
+                    let is_own = !of_trait && !head.iter().any(|it| it == "pub");
+                    match (is_defined, is_own) {
+                        (true, true) => self.defined.push(name.clone()),
+                        (true, false) => {}
+                        (false, _) => *self.named.entry(name.clone()).or_default() += 1,
+                    }
+                    head.push(name);
+                }
+                _ => {}
+            }
+            rest = &rest[1..];
+        }
+    }
+}
+
 /// Arrows from file to file, and what the first takes from the second.
 type Arrows = BTreeMap<usize, BTreeMap<usize, BTreeSet<String>>>;
 
@@ -464,6 +511,24 @@ fn a_type_has_a_name_of_its_own() {
     let doubled = places.iter().filter(|(name, files)| files.len() > 1 && **name != "Probe");
     let doubled: Vec<_> = doubled.collect();
     assert!(doubled.is_empty(), "{doubled:#?}");
+}
+
+/// A name for what is done once earns its place where it says more than its body. How many there are is
+/// measured here; one that is added takes the place of another.
+#[test]
+fn a_function_that_is_used_once_says_more_than_its_body() {
+    let (mut all, mut once) = (0, 0);
+    for file in &House::read().files {
+        let text = fs::read_to_string(root().join(&file.name)).unwrap();
+        let tokens: Vec<TokenTree> = text.parse::<TokenStream>().unwrap().into_iter().collect();
+        let mut functions = PrivateFunctions::default();
+        functions.read(&tokens, false);
+        all += functions.defined.len();
+        once += functions.defined.iter().filter(|it| functions.named.get(*it) == Some(&1)).count();
+    }
+    assert!(all > 1_500, "{all}");
+    let share = once * 1_000 / all;
+    assert!(share <= 410, "{once} of {all} functions are used once: {share} in a thousand");
 }
 
 #[test]

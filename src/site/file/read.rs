@@ -209,8 +209,8 @@ fn machine(table: &Table<'_>, name: Spanned<String>) -> ReadResult<SiteMachine> 
             .transpose()?
             .unwrap_or_default(),
         services: nested("services")?.as_ref().map(services).transpose()?.unwrap_or_default(),
-        devices: each(table, "devices", device)?,
-        nsclient: each(table, "nsclient", device_without_snmp)?.unwrap_or_default(),
+        devices: each(table, "devices", |value| monitored(value, DEVICE))?,
+        nsclient: each(table, "nsclient", |value| monitored(value, HOST))?.unwrap_or_default(),
         from: table.map("from", departures)?.unwrap_or_default(),
         skip: nested("skip")?.as_ref().map(skip).transpose()?.unwrap_or_default(),
         name,
@@ -277,14 +277,6 @@ fn ports(table: &Table<'_>, known: &[SiteKey]) -> ReadResult<BTreeMap<String, Sp
     let port =
         |(name, value): (Spanned<String>, SiteValue<'_>)| Ok((name.into_inner(), value.port()?));
     table.entries().into_iter().map(port).collect()
-}
-
-fn device(value: SiteValue<'_>) -> ReadResult<Server> {
-    monitored(value, DEVICE)
-}
-
-fn device_without_snmp(value: SiteValue<'_>) -> ReadResult<Server> {
-    monitored(value, HOST)
 }
 
 fn monitored(value: SiteValue<'_>, known: &[SiteKey]) -> ReadResult<Server> {

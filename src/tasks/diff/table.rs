@@ -4,7 +4,7 @@ use std::io;
 
 use anstyle::Style;
 
-use super::{Change, ChangeKind, Diff, Side, StepSeen};
+use super::{Change, ChangeKind, Diff, Side};
 use crate::report::Canvas;
 use crate::report::moment;
 use crate::text::{MIN_WIDTH, hanging, in_one, marked, wrap};
@@ -52,13 +52,11 @@ fn write_change(change: &Change, width: usize, out: &mut dyn io::Write) -> io::R
     let optional = if change.required { "" } else { " [optional]" };
     marked(seen.outcome, &format!("{}{optional}", change.id), width, out)?;
     for (label, seen) in [("was", &change.old), ("now", &change.new)] {
-        let text = seen.as_ref().map_or_else(|| "not asked".to_owned(), said);
+        let text = match seen {
+            Some(seen) => format!("{}: {}", seen.outcome, seen.result),
+            None => "not asked".to_owned(),
+        };
         hanging(&format!("      {label}  "), &text, width, out)?;
     }
     Ok(())
-}
-
-/// "fail: rejected by 10.9.0.1"
-fn said(seen: &StepSeen) -> String {
-    format!("{}: {}", seen.outcome, seen.result)
 }

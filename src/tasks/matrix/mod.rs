@@ -219,7 +219,7 @@ impl MatrixSite {
             causes,
             warnings: causes::warnings(&site),
             cells: cells(&site),
-            exit_code: gravest(&runs),
+            exit_code: runs.iter().map(|run| run.ending).max().map_or(0, Ending::exit_code),
             notes,
             machines,
         }
@@ -399,11 +399,6 @@ fn interrupted(runs: &[MachineRun]) -> Vec<String> {
             format!("{}: its run was interrupted; what was not finished is unknown", run.host)
         })
         .collect()
-}
-
-/// The exit code of the gravest of the runs.
-fn gravest(runs: &[MachineRun]) -> u8 {
-    runs.iter().map(|run| run.ending).max().map_or(0, Ending::exit_code)
 }
 
 /// How a matrix is written.

@@ -25,7 +25,8 @@ pub(crate) fn machines(text: &Text, facts: &mut Facts) {
     let rows = rows(text, &["id", "name", "ip address"], POLLERS, facts);
     let between: BTreeSet<&str> = rows.iter().filter_map(|row| row.of(&["remote id"])).collect();
     let mut left = MOST_NOTES;
-    for row in rows.iter().filter(|row| !row.is("localhost") && !row.is_inactive()) {
+    for row in rows.iter().filter(|row| !row.is("localhost") && row.of(&["activate"]) != Some("0"))
+    {
         match machine(row, &between) {
             Ok(machine) => facts.machines.push(machine),
             Err(wrong) => note(row.at.clone(), wrong, POLLERS, &mut left, facts),
@@ -208,10 +209,6 @@ impl Row {
 
     fn is(&self, name: &str) -> bool {
         self.of(&[name]) == Some("1")
-    }
-
-    fn is_inactive(&self) -> bool {
-        self.of(&["activate"]) == Some("0")
     }
 
     fn place(&self, host: &[&str], port: &[&str]) -> Result<Place, String> {
