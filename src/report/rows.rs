@@ -154,7 +154,7 @@ impl ReportRow<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::sample::{cause, failing, report, step};
+    use crate::report::sample::{cause, failing, judged, report, step};
 
     fn devices(many: u8) -> Report {
         let steps = (1..=many).map(|last| {
@@ -201,6 +201,15 @@ mod tests {
         let mut report = devices(few + 1);
         report.steps[0].target.as_mut().unwrap().host = "10.9.9.9".to_owned();
         assert_eq!(rows(&report)[0].target(), "10.1.1.1:161/udp");
+    }
+
+    #[test]
+    fn what_was_not_asked_is_shown_with_whom_it_was_meant_for() {
+        let mut skipped = step("poller", "ldap", "10.0.0.8", "ldap:389/tcp", "skip");
+        skipped["meant"] = "10.0.0.8".into();
+        skipped.as_object_mut().unwrap().remove("target");
+        let report = judged(&report("poller-1", "poller", "10.2.0.7", &[skipped]));
+        assert_eq!(rows(&report)[0].target(), "10.0.0.8");
     }
 
     #[test]
