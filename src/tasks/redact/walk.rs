@@ -62,8 +62,8 @@ pub(super) fn walk(report: &mut Report, walker: &mut dyn Walker) {
     if let Some(ClockReport { offset_ms: _, against }) = clock {
         walker.text(TextKind::Host, "", against);
     }
-    for NoteReport { file, line: _, reason, missing: _ } in notes {
-        sentences([file, reason], walker);
+    for NoteReport { file, line: _, reason, missing } in notes {
+        sentences([file, reason, missing], walker);
     }
     steps.iter_mut().for_each(|step| walk_step(step, walker));
     summary.text.clear();
