@@ -75,12 +75,10 @@ fn push_escaped(line: &mut String, character: char) {
             let _infallible = write!(line, "\\x{:02x}", u32::from(c));
         }
         // What a cause's own sentence is marked with.
-        OPENS | CLOSES => {
-            let _infallible = write!(line, "\\u{{{:x}}}", u32::from(character));
-        }
+        OPENS | CLOSES
         // Invisible or reordering: soft hyphen, Arabic and Mongolian marks, zero
         // widths, bidirectional controls, byte order mark, annotations, tags.
-        '\u{ad}'
+        | '\u{ad}'
         | '\u{61c}'
         | '\u{180e}'
         | '\u{200b}'..='\u{200f}'

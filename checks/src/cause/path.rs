@@ -425,6 +425,7 @@ impl PathCause {
     }
 
     /// What to do about it.
+    #[allow(clippy::too_many_lines)] // A table, in the order of the enum.
     pub(super) fn advice(&self, passage: &Passage<'_>) -> Advice {
         let owner = passage.owner(self.about().owner);
         let rule = || passage.rule(owner);

@@ -27,6 +27,7 @@ pub(super) enum TextKind {
 }
 
 /// What the text of that fact is, in a cause or concern of that code or in evidence; none: not known here.
+#[allow(clippy::too_many_lines)] // A table.
 pub(super) fn told(code: &str, fact: &str) -> Option<TextKind> {
     // The same word for two things.
     match (code, fact) {

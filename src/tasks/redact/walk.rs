@@ -52,7 +52,9 @@ pub(super) fn walk(report: &mut Report, walker: &mut dyn Walker) {
         summary,
     } = report;
     walker.text(TextKind::Machine, "", name);
-    addresses.iter_mut().for_each(|address| walker.address(address));
+    for address in addresses {
+        walker.address(address);
+    }
     sentences(root.iter_mut().chain([profile]), walker);
     if let Some(Identity { file, sha256: _, version, date, follows, platform, misfit }) = catalogue
     {
@@ -65,7 +67,9 @@ pub(super) fn walk(report: &mut Report, walker: &mut dyn Walker) {
     for NoteReport { file, line: _, reason, missing } in notes {
         sentences([file, reason, missing], walker);
     }
-    steps.iter_mut().for_each(|step| walk_step(step, walker));
+    for step in steps {
+        walk_step(step, walker);
+    }
     summary.text.clear();
     summary.reasons.clear();
     summary.causes.clear();
@@ -110,7 +114,9 @@ fn walk_step(step: &mut StepReport, walker: &mut dyn Walker) {
         }
     }
     walker.text(TextKind::Step, "", id);
-    because_of.iter_mut().for_each(|root| walker.text(TextKind::Step, "", root));
+    for root in because_of {
+        walker.text(TextKind::Step, "", root);
+    }
     walker.text(TextKind::Flow, "", flow);
     through_vpn.iter_mut().chain(meant).for_each(|host| walker.text(TextKind::Host, "", host));
     sentences([&mut from.0, &mut to.0].into_iter().chain(group).chain(unread), walker);
@@ -134,7 +140,9 @@ fn walk_step(step: &mut StepReport, walker: &mut dyn Walker) {
     asked_for.clear();
     facts("", evidence, walker);
     facts("", timings, walker);
-    attempts.iter_mut().for_each(|attempt| walk_attempt(attempt, walker));
+    for attempt in attempts {
+        walk_attempt(attempt, walker);
+    }
 }
 
 fn walk_target(target: &mut TargetReport, walker: &mut dyn Walker) {
@@ -192,7 +200,9 @@ fn walk_attempt(attempt: &mut AttemptReport, walker: &mut dyn Walker) {
     for cause in [cause, at_first, other_transport].into_iter().flatten() {
         walk_coded(cause, Cause::coded, walker);
     }
-    concerns.iter_mut().for_each(|concern| walk_coded(concern, Concern::coded, walker));
+    for concern in concerns {
+        walk_coded(concern, Concern::coded, walker);
+    }
     walker.text(TextKind::Sentence, "headline", headline);
     facts("", evidence, walker);
     facts("", timings, walker);

@@ -101,7 +101,7 @@ async fn wants_tls(listener: TcpListener, config: Arc<ServerConfig>) {
         far.send(&packet_of(0, &hello.encode())).await.unwrap();
         let mut number = 2;
         if is_second {
-            let wish = packet_of(1, &hello.wish_for_tls());
+            let wish = packet_of(1, &hello.beginning(SSL));
             assert_eq!(far.exactly(wish.len()).await.unwrap(), wish);
             far = far.secure().await.unwrap();
             number = 3;

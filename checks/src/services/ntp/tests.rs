@@ -68,7 +68,7 @@ fn skew_is_reported_with_sign_and_limit() {
 fn a_server_that_has_its_time_from_this_host_is_a_circle() {
     let said = |refid: [u8; 4], stratum: u8, of: &str| {
         let here: IpAddr = of.parse().unwrap();
-        let reply = NtpPacket { refid, stratum, ..healthy(Duration::ZERO) };
+        let reply = NtpPacket { stratum, refid, ..healthy(Duration::ZERO) };
         let ours = Clocks { of: Some(here), ..clocks() };
         let verdict = Probe::default().judge(&reply, &ours, &mut Seen::default());
         verdict == Err(Cause::Ntp(NtpCause::NtpLoop { here }))
