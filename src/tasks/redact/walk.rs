@@ -114,7 +114,7 @@ fn walk_step(step: &mut StepReport, walker: &mut dyn Walker) {
         }
     }
     walker.text(TextKind::Step, "", id);
-    for root in because_of {
+    if let Some(root) = because_of {
         walker.text(TextKind::Step, "", root);
     }
     walker.text(TextKind::Flow, "", flow);
