@@ -1,7 +1,6 @@
 //! A datagram as it is shown: two rows on a terminal, one line otherwise, or JSON.
 
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use jiff::Timestamp;
 use preflight_checks::snmp::{Notification, NotificationSender, TrapDatagram, TrapEvent};
@@ -144,7 +143,10 @@ impl Arrived {
                     set("oid", json!(event.oid));
                     set("name", json!(event.name));
                     set("vendor", json!(event.vendor));
-                    set("up_ms", json!(event.up.map(milliseconds)));
+                    set(
+                        "up_ms",
+                        json!(event.up.map(|up| u64::try_from(up.as_millis()).unwrap_or(u64::MAX))),
+                    );
                     set("about", json!(event.about));
                     set("variables", json!(event.variables));
                 }
@@ -206,10 +208,6 @@ fn sender(sender: &NotificationSender) -> String {
             format!("user {user}, {level}, not verified; engine {engine}{vendor}")
         }
     }
-}
-
-fn milliseconds(up: Duration) -> u64 {
-    u64::try_from(up.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Where what stands behind the time begins.

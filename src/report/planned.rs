@@ -280,7 +280,9 @@ fn said_by(steps: &[&Step]) -> Vec<String> {
     let targets = origins(steps.iter().filter_map(|step| target_origin(step)));
     let ports = origins(steps.iter().flat_map(|step| port_origins(step)));
     let is_known = ports.iter().all(|port| targets.contains(port));
-    let port = if steps.iter().any(|step| has_proxy(step)) { "proxy" } else { "port" };
+    let is_behind_proxy =
+        |step: &&Step| matches!(&step.action, Action::Ask(asked) if asked.is_behind_proxy());
+    let port = if steps.iter().any(is_behind_proxy) { "proxy" } else { "port" };
     let exempt = steps.iter().find_map(|step| exempt(step));
     let mut said = match (targets.as_slice(), is_known) {
         ([], true) => Vec::new(),
@@ -293,10 +295,6 @@ fn said_by(steps: &[&Step]) -> Vec<String> {
     };
     said.extend(exempt.map(|it| format!("no proxy: {} in {}", printable(&it.word), it.origin)));
     said
-}
-
-fn has_proxy(step: &Step) -> bool {
-    matches!(&step.action, Action::Ask(question) if question.is_behind_proxy())
 }
 
 fn target_origin(step: &Step) -> Option<&Origin> {

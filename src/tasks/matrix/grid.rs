@@ -62,6 +62,8 @@ impl Grid {
             .map(|machine| (machine.name.clone(), row(&machine.name)))
             .collect();
         let total = all.len();
+        let is_trouble = |verdict: &CellVerdict| verdict.worst.gravity() > Outcome::Warn.gravity();
+        let has_trouble = |row: &[Option<CellVerdict>]| row.iter().flatten().any(is_trouble);
         let rows: Vec<_> =
             all.into_iter().filter(|(_, row)| total <= most_rows || has_trouble(row)).collect();
         Self {
@@ -89,10 +91,6 @@ pub(super) fn legend(grid: &Grid) -> String {
     }
     parts.push("an empty field or ·: not asked".to_owned());
     parts.join(" · ")
-}
-
-fn has_trouble(row: &[Option<CellVerdict>]) -> bool {
-    row.iter().flatten().any(|verdict| verdict.worst.gravity() > Outcome::Warn.gravity())
 }
 
 impl CellVerdict {

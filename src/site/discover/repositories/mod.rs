@@ -54,7 +54,8 @@ impl RepositoryAddress<'_> {
             Ok(None) => {}
             Err(reason) => facts.note(self.at, reason, MISSING),
             Ok(Some((url, login))) => {
-                if known(facts, &url) {
+                // Two components of one suite are read from the same file.
+                if facts.repositories.iter().any(|repository| repository.url == url) {
                     return;
                 }
                 if login {
@@ -91,11 +92,6 @@ impl RepositoryAddress<'_> {
         bare.map_err(|()| "this is not a URL with a host".to_owned())?;
         Ok(Some((url, login)))
     }
-}
-
-/// Two components of one suite are read from the same file.
-fn known(facts: &Facts, url: &Url) -> bool {
-    facts.repositories.iter().any(|repository| repository.url == *url)
 }
 
 #[cfg(test)]
