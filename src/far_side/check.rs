@@ -18,8 +18,10 @@ use super::message::{
 };
 use super::send::{connect, send};
 use crate::respond::Doors;
-use crate::run::finding::{Attempt, Found, MARK_FROM, REACHED_FROM, SEEN_THERE_AS};
-use crate::run::plan::{Action, Direction, FAR_SIDE, Plan, Question, Step};
+use crate::run::finding::{
+    Attempt, Found, MARK_FROM, REACHED_FROM, SEEN_THERE_AS, add_to_headline,
+};
+use crate::run::plan::{Action, Direction, FAR_SIDE, Plan, Step};
 
 /// The least between two calls of one far side.
 pub(crate) const PAUSE: Duration = Duration::from_secs(3);
@@ -276,8 +278,7 @@ fn relay(mark: &SentMark, came: u16) -> Option<Concern> {
 
 fn way_of<'a>(step: &'a Step, attempt: &Attempt) -> Option<&'a crate::run::plan::Asked> {
     let Action::Ask(question) = &step.action else { return None };
-    let Question { ways, also_try, .. } = &**question;
-    ways.get(attempt.way).or(also_try.as_ref())
+    question.way(attempt.way)
 }
 
 fn door_at(doors: &[Door], transport: Transport, port: u16) -> Option<&Door> {
@@ -291,7 +292,7 @@ fn note_outbound(attempt: &mut Attempt, proof: FlowProof, door: Option<&Door>) {
         FlowProof::EndToEnd(from) => {
             finding.seen.evidence.set(SEEN_THERE_AS, from.ip().to_string());
             let proved = format!("proved end to end, seen there as {}", from.ip());
-            finding.seen.headline = joined(&finding.seen.headline, &proved);
+            add_to_headline(&mut finding.seen, &proved);
         }
         FlowProof::MarkOnly(from) => {
             finding.seen.evidence.set(SEEN_THERE_AS, from.ip().to_string());
@@ -307,10 +308,6 @@ fn note_outbound(attempt: &mut Attempt, proof: FlowProof, door: Option<&Door>) {
             }
         }
     }
-}
-
-fn joined(headline: &str, more: &str) -> String {
-    if headline.is_empty() { more.to_owned() } else { format!("{headline}; {more}") }
 }
 
 /// What the far side did towards one door of this machine.
@@ -342,17 +339,14 @@ impl AskedBack<'_> {
         });
         if let Some(from) = proved {
             finding.seen.evidence.set(REACHED_FROM, from.to_string());
-            let relayed = marks.iter().find_map(|mark| {
-                let is_it = |came: &&Arrival| came.what == CameAs::Mark(mark.number);
-                relay(mark, self.came.iter().find(is_it)?.segment)
-            });
+            let relayed = marks.iter().find_map(|mark| relay(mark, self.arrival_of(mark)?.segment));
             finding.seen.concerns.extend(relayed);
             let reached = format!(
                 "the {} reached this machine on {transport} {port}, from {from}",
                 self.role
             );
             if finding.verdict.is_ok() {
-                finding.seen.headline = joined(&finding.seen.headline, &reached);
+                add_to_headline(&mut finding.seen, &reached);
             } else if is_listener_missing && self.may_wait {
                 finding.verdict = Ok(());
                 finding.seen.headline = format!("proved end to end: {reached}");
@@ -367,7 +361,9 @@ impl AskedBack<'_> {
             }
             return;
         }
-        if let Some(from) = marks.iter().find_map(|mark| self.came_from(mark)) {
+        if let Some(from) =
+            marks.iter().find_map(|mark| self.arrival_of(mark)).map(|came| came.from)
+        {
             finding.seen.evidence.set(MARK_FROM, from.ip().to_string());
             if finding.verdict.is_ok() || is_listener_missing && self.may_wait {
                 let marked = format!(
@@ -375,21 +371,20 @@ impl AskedBack<'_> {
                     self.role,
                     from.ip()
                 );
-                finding.seen.headline = joined(&finding.seen.headline, &marked);
+                add_to_headline(&mut finding.seen, &marked);
             }
         }
     }
 
-    /// Where a mark of the far side came from, as this machine saw it: what the far side says of it is not asked.
-    fn came_from(&self, mark: &SentMark) -> Option<SocketAddr> {
-        let is_it = |came: &&Arrival| came.what == CameAs::Mark(mark.number);
-        self.came.iter().find(is_it).map(|came| came.from)
+    /// How a mark of the far side came, as this machine saw it: what the far side says of it is not asked.
+    fn arrival_of(&self, mark: &SentMark) -> Option<&Arrival> {
+        self.came.iter().find(|came| came.what == CameAs::Mark(mark.number))
     }
 
     fn judge(&self, asked: &OpenedFlow, marks: &[&SentMark]) -> FlowProof {
         let mark = marks.iter().find(|mark| mark.to == asked.to);
         let mark = mark.map(|mark| {
-            let seen_as = mark.seen_as.and_then(|_| self.came_from(mark));
+            let seen_as = mark.seen_as.and_then(|_| self.arrival_of(mark)).map(|came| came.from);
             SentMark { seen_as, ..SentMark::clone(mark) }
         });
         judge(Crossing {

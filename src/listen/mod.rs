@@ -8,7 +8,7 @@ mod row;
 mod tests;
 
 use std::collections::BTreeMap;
-use std::io::{self, IsTerminal as _, Write as _};
+use std::io::{self, IsTerminal as _};
 use std::net::{IpAddr, SocketAddr};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -23,7 +23,7 @@ use self::row::{Answering, Arrived};
 use crate::console::interrupt::{HeldSignals, Interruption};
 use crate::console::output::{complain, terminal_width};
 use crate::console::privileges;
-use crate::respond::{Bounds, DATAGRAMS, udp_sockets};
+use crate::respond::{AMPLIFICATION, Bounds, DATAGRAMS, say, udp_sockets};
 
 /// What is to be listened to.
 #[derive(Debug)]
@@ -232,14 +232,11 @@ impl ShownTraps {
         }
         self.traps += u64::from(matches!(arrived.what, TrapDatagram::Notification(_)));
         let key = (arrived.from.ip(), arrived.title());
-        let has_room = self.counts.len() < MOST || self.counts.contains_key(&key);
-        if has_room { *self.counts.entry(key).or_default() += 1 } else { self.others += 1 }
+        self.others += count(&mut self.counts, key);
     }
 
     fn leave_out(&mut self, from: IpAddr) {
-        let from = from.to_canonical();
-        let has_room = self.left_out.len() < MOST || self.left_out.contains_key(&from);
-        if has_room { *self.left_out.entry(from).or_default() += 1 } else { self.others += 1 }
+        self.others += count(&mut self.left_out, from.to_canonical());
     }
 
     /// All of it, a line each.
@@ -267,10 +264,13 @@ impl ShownTraps {
     }
 }
 
-/// A line on stdout; a reader who is gone has seen enough.
-fn say(line: &str) {
-    let mut out = io::stdout().lock();
-    let _closed_pipe = writeln!(out, "{line}").and_then(|()| out.flush());
+/// Counts one more of `key`; tells how many there was no room for.
+fn count<K: Ord>(counts: &mut BTreeMap<K, u64>, key: K) -> u64 {
+    if counts.len() >= MOST && !counts.contains_key(&key) {
+        return 1;
+    }
+    *counts.entry(key).or_default() += 1;
+    0
 }
 
 /// Pairs of source and trap that are counted; forged sources must not fill the memory.
@@ -279,7 +279,5 @@ const MOST: usize = 1000;
 const LARGEST: usize = 65_535;
 /// Bytes that are shown of what is no SNMP.
 const HEAD: usize = 16;
-/// As in `respond`: an answer is at most so many times as long as the question.
-const AMPLIFICATION: usize = 2;
 /// The exit code when no trap came, which proves nothing.
 const NOTHING_CAME: u8 = 3;

@@ -345,7 +345,7 @@ fn concern_report(concern: &Concern, passage: &Passage<'_>) -> ConcernReport {
 
 fn attempt_report(question: &Question, attempt: &Attempt) -> AttemptReport {
     let finding = &attempt.finding;
-    let way = question.ways.get(attempt.way).or(question.also_try.as_ref());
+    let way = question.way(attempt.way);
     let outcome = match &finding.verdict {
         Ok(()) if finding.seen.concerns.is_empty() => Outcome::Pass,
         Ok(()) => Outcome::Warn,

@@ -19,6 +19,9 @@ pub(crate) struct Rate {
 
 /// Connections: a run of preflight makes about twenty.
 pub(super) const CONNECTIONS: Rate = Rate { each: 50.0, all: 500.0 };
+/// An answer to somebody who may not have asked is at most so many times as long: an engine's answer to discovery
+/// cannot be shorter, and RFC 9000 §8 takes three for safe.
+pub(crate) const AMPLIFICATION: usize = 2;
 /// Datagrams: a run of preflight sends about thirty.
 pub(crate) const DATAGRAMS: Rate = Rate { each: 10.0, all: 200.0 };
 /// Callers with a code: of 2^40 codes an hour of guesses tries 40,000.

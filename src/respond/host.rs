@@ -217,8 +217,7 @@ async fn flows_towards(job: &Job, role: Role, address: IpAddr, doors: &[Door]) -
     for (step, found) in plan.steps.iter().zip(found) {
         let Action::Ask(question) = &step.action else { continue };
         for attempt in found.into_iter().flat_map(|found| found.attempts) {
-            let way = question.ways.get(attempt.way).or(question.also_try.as_ref());
-            let Some(way) = way else { continue };
+            let Some(way) = question.way(attempt.way) else { continue };
             asked.push(OpenedFlow {
                 flow: step.flow.clone(),
                 transport: way.transport,

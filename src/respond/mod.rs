@@ -25,7 +25,7 @@ use secrecy::SecretString;
 use tokio::net::{TcpListener, UdpSocket};
 use tokio::task::JoinSet;
 
-pub(crate) use self::bounds::{Bounds, DATAGRAMS};
+pub(crate) use self::bounds::{AMPLIFICATION, Bounds, DATAGRAMS};
 pub(crate) use self::host::DoorHost;
 use self::serve::{ServedPort, datagrams, streams};
 use crate::catalogue::Role;
@@ -305,7 +305,7 @@ fn paired(job: Box<Job>, file: Option<&Path>) -> Result<(PairingCode, Box<Job>),
 }
 
 /// A line on stdout; a reader who is gone has seen enough.
-fn say(line: &str) {
+pub(crate) fn say(line: &str) {
     let _closed_pipe = writeln!(io::stdout(), "{line}");
 }
 

@@ -15,7 +15,7 @@ use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::task::{AbortHandle, JoinSet};
 
 use super::SNMP;
-use super::bounds::{CONNECTIONS, DATAGRAMS, network};
+use super::bounds::{AMPLIFICATION, CONNECTIONS, DATAGRAMS, network};
 use super::host::DoorHost;
 use super::told::What;
 use crate::far_side::{CALL, MARK, MARK_LENGTH, MarkSeen};
@@ -31,9 +31,6 @@ const MARKING: Duration = Duration::from_secs(20);
 const MOST_SAID: u64 = 64 << 10;
 /// The largest question that is read.
 const MAX_DATAGRAM: usize = 2048;
-/// An answer to somebody who may not have asked is at most so many times as long: an engine's answer to discovery
-/// cannot be shorter, and RFC 9000 §8 takes three for safe.
-const AMPLIFICATION: usize = 2;
 /// Who has a code or a mark says so at once; a service that speaks first waits so long for it.
 const FIRST_WORDS: Duration = Duration::from_millis(250);
 /// How long to rest when a part of them is there.

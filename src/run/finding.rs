@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use preflight_checks::{Cause, Finding, NameSource};
+use preflight_checks::{Cause, Finding, NameSource, Seen};
 
 /// The fact that tells where a question came from, as the far side saw it.
 pub(crate) const SEEN_THERE_AS: &str = "seen_there_as";
@@ -35,4 +35,12 @@ pub(crate) struct Attempt {
     pub(crate) way: usize,
     /// What came of it.
     pub(crate) finding: Finding,
+}
+
+/// Says more of what works, behind what was said already.
+pub(crate) fn add_to_headline(seen: &mut Seen, more: &str) {
+    if !seen.headline.is_empty() {
+        seen.headline.push_str("; ");
+    }
+    seen.headline.push_str(more);
 }

@@ -7,7 +7,7 @@ use preflight_checks::{
     Concern, HeldConnections, Millis, Peer, Probe, Transport, examine_hold, span,
 };
 
-use crate::run::finding::{Attempt, Found};
+use crate::run::finding::{Attempt, Found, add_to_headline};
 use crate::run::plan::{Action, Direction, Plan};
 
 /// Peers whose connections are held at once, each with five of them.
@@ -41,7 +41,7 @@ pub(crate) async fn hold(plan: &Plan, found: &mut [Option<Found>], silence: Dura
             continue;
         }
         for attempt in found.iter_mut().flat_map(|found| &mut found.attempts) {
-            let way = question.ways.get(attempt.way).or(question.also_try.as_ref());
+            let way = question.way(attempt.way);
             let came = held.iter().find(|(peer, _)| peer.address == attempt.finding.peer.address);
             if let (Some(way), Some((_, came)), true) = (way, came, attempt.finding.verdict.is_ok())
                 && way.transport == Transport::Tcp
@@ -71,8 +71,7 @@ fn attempts<'a>(
 
 fn probe_of<'a>(plan: &'a Plan, index: usize, attempt: &Attempt) -> Option<&'a Probe> {
     let Action::Ask(question) = &plan.steps.get(index)?.action else { return None };
-    let way = question.ways.get(attempt.way).or(question.also_try.as_ref())?;
-    Some(&way.probe)
+    Some(&question.way(attempt.way)?.probe)
 }
 
 fn note(attempt: &mut Attempt, came: &HeldConnections, silence: Duration) {
@@ -81,9 +80,7 @@ fn note(attempt: &mut Attempt, came: &HeldConnections, silence: Duration) {
         HeldConnections::Alive => {
             finding.seen.evidence.set(HELD, Millis(silence));
             let lived = format!("lives on after {} of silence", span(silence.as_secs()));
-            let headline = std::mem::take(&mut finding.seen.headline);
-            finding.seen.headline =
-                if headline.is_empty() { lived } else { format!("{headline}; {lived}") };
+            add_to_headline(&mut finding.seen, &lived);
         }
         HeldConnections::Ended { after } => {
             finding.seen.concerns.push(Concern::IdleEnded { after: Millis(*after) });

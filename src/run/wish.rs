@@ -129,7 +129,7 @@ pub(crate) fn wishes(
         wishes.push(Wish { at, seen: vec![cause.to_string()], causes, what, rule: None });
     }
     for (index, attempt) in found.attempts.iter().enumerate() {
-        let Some(asked) = question.ways.get(attempt.way).or(question.also_try.as_ref()) else {
+        let Some(asked) = question.way(attempt.way) else {
             continue;
         };
         let is_guess = attempt.way >= question.ways.len();

@@ -246,6 +246,13 @@ pub(crate) struct Question {
     pub(crate) also_why: Option<String>,
 }
 
+impl Question {
+    /// The way of this index, as an attempt has it: one past the end is what is also tried.
+    pub(crate) fn way(&self, index: usize) -> Option<&Asked> {
+        self.ways.get(index).or(self.also_try.as_ref())
+    }
+}
+
 /// One probe on one port.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Asked {

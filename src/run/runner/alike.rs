@@ -38,7 +38,7 @@ fn for_each(
     for (step, found) in plan.steps.iter().zip(found) {
         let (Action::Ask(question), Some(found)) = (&step.action, found) else { continue };
         for attempt in &mut found.attempts {
-            let asked = question.ways.get(attempt.way).or(question.also_try.as_ref());
+            let asked = question.way(attempt.way);
             if let (Some(asked), Err(cause)) = (asked, attempt.finding.verdict.clone()) {
                 each(asked.protocol, &cause, &mut attempt.finding);
             }
@@ -104,7 +104,7 @@ impl KnownNetworks {
         for (step, found) in plan.steps.iter().zip(found) {
             let (Action::Ask(question), Some(found)) = (&step.action, found) else { continue };
             for attempt in &found.attempts {
-                let asked = question.ways.get(attempt.way).or(question.also_try.as_ref());
+                let asked = question.way(attempt.way);
                 let has_answered = match &attempt.finding.verdict {
                     Ok(()) => true,
                     Err(cause) => cause.layer() > Layer::Port && !cause.is_inconclusive(),

@@ -188,7 +188,7 @@ fn matches(list: &[String], name: &str, value: &str) -> bool {
     })
 }
 
-/// Lines, those that end with a backslash joined with the next, without their comments.
+/// Lines, those that end with a backslash joined with the next.
 fn joined(text: &Text) -> Vec<(usize, String)> {
     let mut lines: Vec<(usize, String)> = Vec::new();
     let mut goes_on = false;
