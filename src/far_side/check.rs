@@ -37,8 +37,7 @@ const ASKED_BACK: Duration = Duration::from_secs(120);
 /// What went wrong with the call itself is found in its own step. Listens on this machine's inbound ports
 /// meanwhile. `true`: the far side has had its say to the end.
 pub(crate) async fn prove(plan: &Plan, code: &PairingCode, found: &mut [Option<Found>]) -> bool {
-    let index = plan.steps.iter().position(|step| step.flow == FAR_SIDE);
-    let Some(index) = index else { return false };
+    let Some(index) = plan.far_side_call() else { return false };
     let (Some(step), Some(Some(call))) = (plan.steps.get(index), found.get(index)) else {
         return false;
     };

@@ -9,7 +9,7 @@ use preflight_checks::Layer;
 
 use crate::run::finding::Found;
 use crate::run::outcome::Outcome;
-use crate::run::plan::{Action, Direction, FAR_SIDE, Plan, SkipReason};
+use crate::run::plan::{Action, Direction, Plan, SkipReason};
 use crate::run::verdict::conclude;
 
 /// How often, and for how long.
@@ -79,7 +79,7 @@ impl Watch {
     /// was, it is called again for what does not work; who refused the code is never called again.
     pub(crate) fn again(&mut self, plan: &Plan, found: &[Option<Found>], now: Instant) -> Plan {
         let mut again = plan.clone();
-        let call = plan.steps.iter().position(|step| step.flow == FAR_SIDE);
+        let call = plan.far_side_call();
         let is_unmet = call.is_some_and(|call| is_open(plan, found, call));
         let is_met = call.is_some_and(|call| works(plan, found, call));
         let mut is_needed = is_unmet;
@@ -113,7 +113,7 @@ impl Watch {
     /// Takes back what of a round nobody may believe: of what comes in, this machine's own view is none as long
     /// as the far side has had no say.
     pub(crate) fn forget_unsaid(plan: &Plan, anew: &mut [Option<Found>]) {
-        let call = plan.steps.iter().position(|step| step.flow == FAR_SIDE);
+        let call = plan.far_side_call();
         for (index, (step, found)) in plan.steps.iter().zip(anew).enumerate() {
             if step.direction == Direction::Inbound && has_say(plan, call, index) {
                 *found = None;
@@ -124,7 +124,7 @@ impl Watch {
 
 /// The steps that a far side has a say on, and the call on it.
 pub(crate) fn shared(plan: &Plan) -> impl Iterator<Item = usize> {
-    let call = plan.steps.iter().position(|step| step.flow == FAR_SIDE);
+    let call = plan.far_side_call();
     (0..plan.steps.len()).filter(move |&index| has_say(plan, call, index))
 }
 
@@ -142,24 +142,28 @@ fn has_say(plan: &Plan, call: Option<usize>, index: usize) -> bool {
     }
 }
 
-/// Does the step at `index` work, as far as it was asked?
-fn works(plan: &Plan, found: &[Option<Found>], index: usize) -> bool {
-    let (Some(step), Some(Some(found))) = (plan.steps.get(index), found.get(index)) else {
-        return false;
-    };
-    let Action::Ask(question) = &step.action else { return false };
+/// What is concluded of the step at `index`, as far as it was asked, and what was found for it.
+fn concluded<'a>(
+    plan: &Plan,
+    found: &'a [Option<Found>],
+    index: usize,
+) -> Option<(Outcome, &'a Found)> {
+    let (step, found) = (plan.steps.get(index)?, found.get(index)?.as_ref()?);
+    let Action::Ask(question) = &step.action else { return None };
     let concluded = conclude(question, step.direction, found, step.may_wait(plan.phase));
-    matches!(concluded.outcome, Outcome::Pass | Outcome::Warn)
+    Some((concluded.outcome, found))
+}
+
+/// Does the step at `index` work?
+fn works(plan: &Plan, found: &[Option<Found>], index: usize) -> bool {
+    concluded(plan, found, index)
+        .is_some_and(|(outcome, _)| matches!(outcome, Outcome::Pass | Outcome::Warn))
 }
 
 /// Does the step at `index` not work yet, and may it be asked again?
 fn is_open(plan: &Plan, found: &[Option<Found>], index: usize) -> bool {
-    let (Some(step), Some(Some(found))) = (plan.steps.get(index), found.get(index)) else {
-        return false;
-    };
-    let Action::Ask(question) = &step.action else { return false };
-    let concluded = conclude(question, step.direction, found, step.may_wait(plan.phase));
-    let is_wrong = matches!(concluded.outcome, Outcome::Fail | Outcome::Unknown);
+    let Some((outcome, found)) = concluded(plan, found, index) else { return false };
+    let is_wrong = matches!(outcome, Outcome::Fail | Outcome::Unknown);
     let shown = found.attempts.iter().filter_map(|attempt| attempt.finding.verdict.as_ref().err());
     is_wrong
         && !shown.map(preflight_checks::Cause::layer).any(|layer| layer >= Layer::Authentication)
@@ -184,7 +188,7 @@ mod tests {
     use super::*;
     use crate::catalogue::{Catalogue, Party, Role};
     use crate::run::finding::Attempt;
-    use crate::run::plan::{Counterpart, InstallPhase, Settings, Step, plan};
+    use crate::run::plan::{Counterpart, FAR_SIDE, InstallPhase, Settings, Step, plan};
     use crate::site::{Origin, Site, Target};
 
     #[test]

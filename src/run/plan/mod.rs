@@ -246,6 +246,13 @@ pub(crate) struct Question {
     pub(crate) also_why: Option<String>,
 }
 
+impl Plan {
+    /// The step that calls on a far side, if one is to be called.
+    pub(crate) fn far_side_call(&self) -> Option<usize> {
+        self.steps.iter().position(|step| step.flow == FAR_SIDE)
+    }
+}
+
 impl Question {
     /// The way of this index, as an attempt has it: one past the end is what is also tried.
     pub(crate) fn way(&self, index: usize) -> Option<&Asked> {
